@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: MIT
+# tests/unit/test_<x>.c and tests/ops/op_<x>.c are one Check program each; tests/cli/*.sh one test
+# each (they get the built program's path in $TESSERA). Exit 77 means skipped, with the reason printed.
+pkg_check_modules(CHECK REQUIRED IMPORTED_TARGET check)
+file(GLOB tessera_test_sources CONFIGURE_DEPENDS
+     ${CMAKE_SOURCE_DIR}/tests/unit/test_*.c ${CMAKE_SOURCE_DIR}/tests/ops/op_*.c)
+file(GLOB tessera_test_support CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/support/*.c)
+foreach(source ${tessera_test_sources})
+  get_filename_component(name ${source} NAME_WE)
+  add_executable(${name} ${source} ${tessera_test_support})
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/tests/support)
+  target_compile_options(${name} PRIVATE -Wall -Wextra)
+  target_compile_definitions(${name} PRIVATE _GNU_SOURCE TESSERA_EXPERIMENTAL
+    TESSERA_SHARED="${CMAKE_SOURCE_DIR}/../shared" TESSERA_TESTS="${CMAKE_SOURCE_DIR}/tests")
+  target_link_libraries(${name} PRIVATE tessera_static PkgConfig::CHECK)
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600)
+endforeach()
+file(GLOB tessera_script_tests CONFIGURE_DEPENDS
+     ${CMAKE_SOURCE_DIR}/tests/cli/*.sh ${CMAKE_SOURCE_DIR}/tests/arrows/*.sh)
+foreach(script ${tessera_script_tests})
+  get_filename_component(name ${script} NAME_WE)
+  add_test(NAME ${name} COMMAND bash ${script})
+  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600 ENVIRONMENT
+    "TESSERA=${CMAKE_BINARY_DIR}/tessera;SOURCE=${CMAKE_SOURCE_DIR};BUILD=${CMAKE_BINARY_DIR};SHARED=${CMAKE_SOURCE_DIR}/../shared")
+endforeach()

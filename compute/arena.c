@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* arena.c: a chain of blocks; `current` is the one being filled, later ones wait for reuse. */
+#include "arena.h"
+
+#include <stdlib.h>
+
+enum { ALIGNMENT = 64, SMALLEST_BLOCK = 1 << 20 };
+
+struct tsr_arena_block {
+    tsr_arena_block *next;
+    size_t size;
+    unsigned char *bytes;
+};
+
+static size_t round_up(size_t n) {
+    return (n + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+void *tsr_arena_take(tsr_context *ctx, tsr_arena *arena, size_t bytes) {
+    if (bytes > SIZE_MAX - ALIGNMENT) {
+        tsr_fail(ctx, TSR_ERROR_MEMORY, "arena: %zu bytes overflow", bytes);
+        return NULL;
+    }
+    bytes = round_up(bytes ? bytes : 1);
+    while (arena->current && arena->used + bytes > arena->current->size && arena->current->next) {
+        arena->current = arena->current->next;
+        arena->used = 0;
+    }
+    if (!arena->current || arena->used + bytes > arena->current->size) {
+        size_t size = arena->current ? arena->current->size * 2 : SMALLEST_BLOCK;
+        if (size < bytes) size = bytes;
+        if (ctx && arena->total + size > ctx->settings.memory_limit) size = bytes;
+        if (ctx && arena->total + size > ctx->settings.memory_limit) {
+            tsr_fail(ctx, TSR_ERROR_MEMORY,
+                     "activations: wanted at most %llu bytes (the memory limit), got %zu",
+                     (unsigned long long)ctx->settings.memory_limit, arena->total + size);
+            return NULL;
+        }
+        tsr_arena_block *block = malloc(sizeof *block);
+        void *memory = NULL;
+        if (!block || posix_memalign(&memory, ALIGNMENT, size)) {
+            free(block);
+            tsr_fail(ctx, TSR_ERROR_MEMORY, "arena: no memory for %zu bytes", size);
+            return NULL;
+        }
+        *block = (tsr_arena_block){.size = size, .bytes = memory};
+        if (arena->current) arena->current->next = block;
+        else arena->first = block;
+        arena->current = block;
+        arena->used = 0;
+        arena->total += size;
+    }
+    void *p = arena->current->bytes + arena->used;
+    arena->used += bytes;
+    return p;
+}
+
+tsr_arena_mark tsr_arena_get_mark(const tsr_arena *arena) {
+    return (tsr_arena_mark){arena->current, arena->used};
+}
+
+void tsr_arena_rewind(tsr_arena *arena, tsr_arena_mark mark) {
+    arena->current = mark.block ? mark.block : arena->first;
+    arena->used = mark.block ? mark.used : 0;
+}
+
+void tsr_arena_free(tsr_arena *arena) {
+    for (tsr_arena_block *b = arena->first; b;) {
+        tsr_arena_block *next = b->next;
+        free(b->bytes);
+        free(b);
+        b = next;
+    }
+    *arena = (tsr_arena){0};
+}

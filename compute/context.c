@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* context.c: contexts, failure texts, logging. */
+#include "context.h"
+#include "threads.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+tsr_context_settings tsr_context_settings_default(void) {
+    return (tsr_context_settings){.log_level = TSR_LOG_WARNING};
+}
+
+tsr_status tsr_context_open(tsr_context **ctx, const tsr_context_settings *settings) {
+    if (!ctx) return TSR_ERROR_ARGUMENT;
+    *ctx = NULL;
+    tsr_context_settings s = settings ? *settings : tsr_context_settings_default();
+    if (s.threads < 0 || s.threads > 1024) return TSR_ERROR_ARGUMENT;
+    if (s.threads == 0) {
+        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        s.threads = cores < 1 ? 1 : cores > 1024 ? 1024 : (int)cores;
+    }
+    if (s.memory_limit == 0) {
+        long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+        s.memory_limit = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page / 4 * 3
+                                               : (uint64_t)1 << 31;
+    }
+    tsr_context *c = calloc(1, sizeof *c);
+    if (!c) return TSR_ERROR_MEMORY;
+    c->settings = s;
+    *ctx = c;
+    return TSR_OK;
+}
+
+void tsr_context_close(tsr_context **ctx) {
+    if (!ctx || !*ctx) return;
+    tsr_threads_close(&(*ctx)->threads);
+    free(*ctx);
+    *ctx = NULL;
+}
+
+const char *tsr_detail(const tsr_context *ctx) {
+    return ctx ? ctx->detail : "";
+}
+
+tsr_status tsr_fail(tsr_context *ctx, tsr_status status, const char *format, ...) {
+    if (ctx) {
+        /* The arguments may point into the old detail, so write aside first. */
+        char text[sizeof ctx->detail];
+        va_list args;
+        va_start(args, format);
+        vsnprintf(text, sizeof text, format, args);
+        va_end(args);
+        memcpy(ctx->detail, text, sizeof text);
+    }
+    return status;
+}
+
+tsr_status tsr_fail_errno(tsr_context *ctx, const char *format, ...) {
+    int error = errno;
+    tsr_status status = error == ENOENT                     ? TSR_ERROR_NOT_FOUND
+                        : error == ENOSPC || error == EDQUOT ? TSR_ERROR_NO_SPACE
+                        : error == ENOMEM                    ? TSR_ERROR_MEMORY
+                                                             : TSR_ERROR_IO;
+    char text[sizeof ctx->detail];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return tsr_fail(ctx, status, "%s: %s", text, strerror(error));
+}
+
+void tsr_log(tsr_context *ctx, tsr_log_level level, const char *format, ...) {
+    if (!ctx || !ctx->settings.log || level > ctx->settings.log_level) return;
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    ctx->settings.log(ctx->settings.log_user, level, text);
+}
+
+void *tsr_alloc(tsr_context *ctx, size_t count, size_t size, const char *what) {
+    uint64_t limit = ctx ? ctx->settings.memory_limit : UINT64_MAX;
+    if (size && count > SIZE_MAX / size) {
+        tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: %zu x %zu bytes overflow", what, count, size);
+        return NULL;
+    }
+    if ((uint64_t)count * size > limit) {
+        tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: wanted at most %llu bytes (the memory limit), got %zu",
+                 what, (unsigned long long)limit, count * size);
+        return NULL;
+    }
+    void *p = calloc(count ? count : 1, size ? size : 1);
+    if (!p) tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for %zu bytes", what, count * size);
+    return p;
+}

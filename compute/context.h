@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* context.h: the inside of tsr_context, and how the library reports a failure.
+ *
+ * Every internal function that can fail takes the context first and ends with
+ *     return tsr_fail(ctx, TSR_ERROR_FORMAT, "%s: header length: wanted at most %zu, got %zu", ...);
+ * The text names the file, the field, wanted and got, in this order. The first failure stands:
+ * a caller that fails because its callee failed returns the callee's status unchanged. */
+#ifndef COMPUTE_CONTEXT_H
+#define COMPUTE_CONTEXT_H
+
+#include <stddef.h>
+#include <tessera/status.h>
+
+typedef struct tsr_threads tsr_threads;
+
+struct tsr_context {
+    tsr_context_settings settings; /* with zeros replaced by the real numbers */
+    tsr_threads *threads;          /* started at the first parallel call */
+    char detail[1024];
+};
+
+#if defined(__GNUC__)
+#define TSR_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#else
+#define TSR_PRINTF(f, a)
+#endif
+
+/* Writes the detail text and returns `status`. ctx may be NULL (the text is then lost). */
+tsr_status tsr_fail(tsr_context *ctx, tsr_status status, const char *format, ...) TSR_PRINTF(3, 4);
+/* As tsr_fail, with ": " and errno's text; ENOENT gives NOT_FOUND, ENOSPC and EDQUOT NO_SPACE,
+ * ENOMEM MEMORY, everything else IO. Call it before anything that may change errno. */
+tsr_status tsr_fail_errno(tsr_context *ctx, const char *format, ...) TSR_PRINTF(2, 3);
+void tsr_log(tsr_context *ctx, tsr_log_level level, const char *format, ...) TSR_PRINTF(3, 4);
+
+/* calloc that reports: NULL and a MEMORY failure naming `what` when there is none, or when
+ * count*size overflows or exceeds the context's memory limit. Free with free(). */
+void *tsr_alloc(tsr_context *ctx, size_t count, size_t size, const char *what);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* threads.h: a pool with a dynamic tile queue.
+ *
+ * Work is cut into tiles whose borders depend on the problem alone, never on the thread count, so
+ * results are the same to the bit for every number of threads. Tiles are taken one by one from a
+ * shared counter (a static split would wait for the slower core). */
+#ifndef COMPUTE_THREADS_H
+#define COMPUTE_THREADS_H
+
+#include "context.h"
+
+/* Does tile `tile`; `worker` is 0 .. tsr_thread_count(ctx)-1, for scratch memory. */
+typedef void (*tsr_tile_fn)(void *arg, int64_t tile, int worker);
+
+int tsr_thread_count(const tsr_context *ctx);
+/* Runs tiles 0 .. tiles-1 and returns when all are done. The caller works too, as worker 0. A call
+ * from inside a tile runs its tiles at once on that worker. Without memory for threads it runs
+ * everything on the caller. */
+void tsr_parallel(tsr_context *ctx, int64_t tiles, tsr_tile_fn fn, void *arg);
+/* Called by tsr_context_close. */
+void tsr_threads_close(tsr_threads **threads);
+
+#endif

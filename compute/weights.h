@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* weights.h: the named tensors of one model. They point into memory the caller keeps (a mapped
+ * safetensors file); a device packs or uploads each one once, at first use. */
+#ifndef COMPUTE_WEIGHTS_H
+#define COMPUTE_WEIGHTS_H
+
+#include "context.h"
+#include "tensor.h"
+
+/* One weight as ops see it: any float dtype, read through its stored values converted to f32. */
+typedef struct tsr_weight {
+    tsr_tensor tensor;   /* host view into the file */
+    const char *name;    /* owned by the tsr_weights */
+    const float *f32;    /* host f32 values; the file's own memory when it is F32 */
+    void *packed;        /* cpu device: panels for the matrix product; owned by tsr_weights */
+    void (*packed_free)(void *packed);
+    int id;              /* unique in the process's lifetime, key for device copies */
+} tsr_weight;
+
+typedef struct tsr_weights tsr_weights;
+
+tsr_status tsr_weights_open(tsr_context *ctx, tsr_weights **weights);
+void tsr_weights_close(tsr_weights **weights);
+/* Adds a tensor whose data stays valid until close. name is copied. F16/BF16 are converted to f32
+ * once, here. Errors: ARGUMENT (name twice, data NULL), MEMORY. */
+tsr_status tsr_weights_add(tsr_context *ctx, tsr_weights *weights, const char *name,
+                           const tsr_tensor *tensor);
+/* Finds a weight and checks its shape. dim entries of -1 match anything. Errors: MODEL, naming the
+ * tensor and wanted and got shape. *weight stays valid until close. */
+tsr_status tsr_weights_get(tsr_context *ctx, tsr_weights *weights, const char *name, int rank,
+                           const int64_t *dim, tsr_weight **weight);
+tsr_weight *tsr_weights_find(tsr_weights *weights, const char *name); /* NULL if absent */
+int tsr_weights_count(const tsr_weights *weights);
+tsr_weight *tsr_weights_at(tsr_weights *weights, int index);
+
+#endif

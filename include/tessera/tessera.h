@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/* tessera.h: pictures to discrete tokens and back.
+ *
+ *     #include <tessera/tessera.h>
+ *     #include <stdio.h>
+ *     int main(int argc, char **argv) {
+ *         tsr_context *ctx = NULL;
+ *         const char *pictures[] = {argc > 1 ? argv[1] : "photo.png"};
+ *         tsr_status s = tsr_context_open(&ctx, NULL);
+ *         if (!s) s = tsr_encode_files(ctx, pictures, 1, "photo.tess", NULL, NULL);
+ *         if (!s) s = tsr_decode_file(ctx, "photo.tess", "back.png", NULL);
+ *         if (s) fprintf(stderr, "%s: %s\n", tsr_status_text(s), tsr_detail(ctx));
+ *         tsr_context_close(&ctx);
+ *         return s != TSR_OK;
+ *     }
+ *
+ * Three rings: (1) whole files in one call; (2) devices, tokenizers and pictures in memory;
+ * (3) experimental calls behind TESSERA_EXPERIMENTAL, which may change between minor versions.
+ * All structs passed as settings start from their _default() and may be passed as NULL. */
+#ifndef TESSERA_H
+#define TESSERA_H
+
+#include "tokens.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TESSERA_VERSION_MAJOR 0
+#define TESSERA_VERSION_MINOR 1
+#define TESSERA_VERSION_PATCH 0
+/* Of the linked library: "0.1.0". */
+const char *tsr_version(void);
+
+/* ---- ring 1: files ---------------------------------------------------------------------- */
+
+/* Called between steps of long work, on the calling thread. Return nonzero to stop: the call then
+ * ends with INTERRUPTED and leaves no output. */
+typedef int (*tsr_progress_fn)(void *user, const char *what, uint64_t done, uint64_t total);
+
+typedef struct tsr_encode_settings {
+    const char *model;     /* safetensors file; NULL = the bundled tokenizer */
+    const char *device;    /* "auto", "cpu", "vulkan", "vulkan:N"; NULL = auto */
+    const char *mask;      /* op variants to leave out, NULL = none */
+    int fast;              /* 0: f32 (default); 1: half precision where the device has it */
+    uint32_t tokens;       /* ids a tile; 0 = all, or what `quality` says */
+    float quality;         /* tolerated mean absolute error, 0..1; 0 = not used */
+    tsr_fit fit;           /* default TSR_FIT_AUTO */
+    uint8_t background[3]; /* under alpha; default white */
+    uint32_t layer_tokens; /* see tsr_token_writer_settings; 0 */
+    uint32_t batch;        /* tiles in flight; 0 = chosen from memory. Never changes the ids. */
+    int check;             /* 1: decode again and report the achieved error */
+    tsr_progress_fn progress;
+    void *progress_user;
+} tsr_encode_settings;
+tsr_encode_settings tsr_encode_settings_default(void);
+
+typedef struct tsr_encode_report { /* totals of one call */
+    uint64_t pictures, tiles, tokens, near_ties, bytes;
+    double seconds;          /* encode without opening the model */
+    double error_sum;        /* with check: sum over pictures of the mean absolute error */
+    uint64_t within_quality; /* with check: pictures within `quality` */
+    char device[256], tokenizer[64];
+    uint64_t weights_hash;
+} tsr_encode_report;
+
+/* Encodes pictures into one token file, one item each, in order; "-" is stdin / stdout. The item's
+ * key is the file's name without folder. On failure nothing appears under `output`.
+ * Errors: any of status.h; TSR_ERROR_ARGUMENT when output is one of the inputs. */
+tsr_status tsr_encode_files(tsr_context *ctx, const char *const *inputs, int input_count,
+                            const char *output, const tsr_encode_settings *settings,
+                            tsr_encode_report *report);
+
+typedef struct tsr_decode_settings {
+    const char *model, *device, *mask; /* as in tsr_encode_settings */
+    int fast;
+    uint32_t tokens;   /* use at most this many ids of each tile; 0 = all there are */
+    int force;         /* 1: decode with weights other than those the file names */
+    uint32_t batch;
+    tsr_progress_fn progress;
+    void *progress_user;
+} tsr_decode_settings;
+tsr_decode_settings tsr_decode_settings_default(void);
+
+/* Decodes a token file to PNG. One item: `output` is a file ("-" = stdout) unless it is an existing
+ * folder or ends in '/'. Several items: `output` is a folder (made if missing) and gets
+ * <key without suffix>.png; equal keys get -2, -3, ... Errors: MODEL_MISMATCH unless forced. */
+tsr_status tsr_decode_file(tsr_context *ctx, const char *input, const char *output,
+                           const tsr_decode_settings *settings);
+
+typedef struct tsr_evaluation { /* 8-bit RGB, range 255, all channels in one mean */
+    int width, height;
+    double mse, psnr;     /* PSNR = 10 log10(255^2 / mse); infinity when equal */
+    double ssim_gaussian; /* Wang et al. 2004: 11x11 gaussian, sigma 1.5, valid region */
+    double ssim_uniform;  /* 7x7 uniform window, sample covariance (scikit-image's default) */
+    double l1;            /* mean absolute error on the 0..1 scale */
+} tsr_evaluation;
+/* Compares two pictures of equal size. SSIM fields are NaN when a side is below its window.
+ * Errors: ARGUMENT (sizes differ), and reading errors. */
+tsr_status tsr_evaluate_files(tsr_context *ctx, const char *original, const char *reconstruction,
+                              tsr_evaluation *evaluation);
+tsr_status tsr_evaluate(tsr_context *ctx, const uint8_t *original, const uint8_t *reconstruction,
+                        int width, int height, tsr_evaluation *evaluation);
+
+/* ---- ring 2: tokenizers and pictures in memory ------------------------------------------- */
+
+typedef struct tsr_tokenizer tsr_tokenizer;
+
+typedef struct tsr_tokenizer_settings {
+    const char *model;  /* path; NULL = bundled */
+    const char *device; /* NULL = auto */
+    const char *mask;
+    int fast;
+    int reference;      /* cpu: plain C reference of every op */
+    int validation;     /* vulkan: validation layer on; any message fails the call */
+} tsr_tokenizer_settings;
+tsr_tokenizer_settings tsr_tokenizer_settings_default(void);
+
+/* Loads weights and opens the device. The tokenizer uses ctx until it is closed. */
+tsr_status tsr_tokenizer_open(tsr_context *ctx, tsr_tokenizer **tokenizer,
+                              const tsr_tokenizer_settings *settings);
+void tsr_tokenizer_close(tsr_tokenizer **tokenizer);
+/* Header as encode would write it (fit and background excepted). Owned by the tokenizer. */
+const tsr_token_header *tsr_tokenizer_header(const tsr_tokenizer *tokenizer);
+/* "cpu", "vulkan:0 (llvmpipe ...)". Owned by the tokenizer. */
+const char *tsr_tokenizer_device(const tsr_tokenizer *tokenizer);
+
+/* A picture in the caller's memory: 8-bit RGB, row by row, no padding. */
+typedef struct tsr_picture {
+    const uint8_t *rgb;
+    int width, height;
+    const char *key;      /* NULL = "" */
+    int orientation;      /* 0 or 1 = as is */
+} tsr_picture;
+
+typedef struct tsr_item tsr_item; /* owns the memory a tsr_token_item points to */
+const tsr_token_item *tsr_item_tokens(const tsr_item *item);
+void tsr_item_close(tsr_item **item);
+
+/* Encodes `count` pictures; items[i] is opened for each (all or none). Uses settings' tokens,
+ * quality, fit, background, batch; near_ties may be NULL: ids whose decision margin was below the
+ * bound within which devices may differ. */
+tsr_status tsr_tokenizer_encode(tsr_tokenizer *tokenizer, const tsr_picture *pictures, int count,
+                                const tsr_encode_settings *settings, tsr_item **items,
+                                uint64_t *near_ties);
+/* Size of the picture an item decodes to. */
+void tsr_item_size(const tsr_token_header *header, const tsr_token_item *item, int *width,
+                   int *height);
+/* Decodes one item into rgb (width*height*3 bytes of tsr_item_size). `header` says how it was fit
+ * and must name this tokenizer. tokens 0 = all. */
+tsr_status tsr_tokenizer_decode(tsr_tokenizer *tokenizer, const tsr_token_header *header,
+                                const tsr_token_item *item, uint32_t tokens, uint8_t *rgb);
+
+/* Reads any picture file the library knows (see tsr_encode_files) into malloc'd RGB; free(). */
+tsr_status tsr_picture_read(tsr_context *ctx, const char *path, const uint8_t background[3],
+                            uint8_t **rgb, int *width, int *height);
+tsr_status tsr_picture_write_png(tsr_context *ctx, const char *path, int width, int height,
+                                 const uint8_t *rgb);
+
+/* ---- ring 3: experimental ---------------------------------------------------------------- */
+#ifdef TESSERA_EXPERIMENTAL
+
+/* Every device as JSON text (see `tessera devices --json`), malloc'd. */
+tsr_status tsr_devices_json(tsr_context *ctx, char **json);
+
+/* Checks one golden case folder; `line` is called for each output compared. */
+typedef void (*tsr_verify_fn)(void *user, const char *output, int passed, const char *text);
+tsr_status tsr_verify_case(tsr_context *ctx, const char *folder, const char *device,
+                           tsr_verify_fn line, void *user, int *passed, int *failed);
+
+/* Benchmarks ops and the bundled model; a row of JSON for each measurement. */
+typedef struct tsr_bench_settings {
+    const char *device; /* NULL = every usable device */
+    const char *filter; /* substring of the row's name, NULL = all */
+    double seconds;     /* least time spent on a row, default 0.5 */
+} tsr_bench_settings;
+typedef void (*tsr_bench_fn)(void *user, const char *json_row);
+tsr_status tsr_bench(tsr_context *ctx, const tsr_bench_settings *settings, tsr_bench_fn row,
+                     void *user);
+
+/* k-means codebooks. x is [n, dim] f32, row by row. */
+typedef struct tsr_codebook_settings {
+    uint32_t codes;       /* K */
+    uint32_t iterations;  /* at most; default 50 */
+    double tolerance;     /* stop when the mean squared error falls by less than this share; 1e-4 */
+    uint64_t seed;        /* of the counter-based RNG; default 1 */
+    int cosine;           /* 1: l2-normalise rows and codes */
+    uint32_t stages;      /* residual stages; default 1 */
+    const char *device;
+    tsr_progress_fn progress;
+    void *progress_user;
+} tsr_codebook_settings;
+tsr_codebook_settings tsr_codebook_settings_default(void);
+typedef struct tsr_codebook_stats {
+    uint64_t rows;
+    double mse;          /* mean over elements of (x - code)^2 */
+    double used;         /* share of codes with at least one row */
+    double perplexity;   /* exp of the entropy of code use */
+    uint64_t revived;    /* dead codes replaced while training */
+    uint32_t iterations; /* done */
+} tsr_codebook_stats;
+/* codes: [stages, K, dim], caller's memory. */
+tsr_status tsr_codebook_train(tsr_context *ctx, const float *x, uint64_t n, uint32_t dim,
+                              const tsr_codebook_settings *settings, float *codes,
+                              tsr_codebook_stats *stats);
+/* ids: [n, stages], caller's memory. */
+tsr_status tsr_codebook_assign(tsr_context *ctx, const float *x, uint64_t n, uint32_t dim,
+                               const float *codes, const tsr_codebook_settings *settings,
+                               uint32_t *ids, tsr_codebook_stats *stats);
+/* Feature arrays: .npy [n, dim] or a tensor of a .safetensors file; malloc'd f32, free(). */
+tsr_status tsr_features_read(tsr_context *ctx, const char *path, const char *tensor, float **x,
+                             uint64_t *n, uint32_t *dim);
+tsr_status tsr_codebook_write(tsr_context *ctx, const char *path, const float *codes,
+                              uint32_t stages, uint32_t count, uint32_t dim, int cosine);
+
+#endif /* TESSERA_EXPERIMENTAL */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/* tokens.h: token sets and the token file (.tess). No GPU, no model: a program that only moves
+ * tokens links libtessera and needs nothing else of it. The byte layout is formats/SPEC.md. */
+#ifndef TESSERA_TOKENS_H
+#define TESSERA_TOKENS_H
+
+#include <stddef.h>
+#include "status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TSR_MAX_LEVELS 16
+
+/* How the ids of one tile are arranged. Numbers are written to files. */
+typedef enum tsr_geometry {
+    TSR_GEOMETRY_SEQUENCE = 0, /* 1-D, `tokens` positions */
+    TSR_GEOMETRY_GRID = 1      /* rows x columns, row by row */
+} tsr_geometry;
+
+/* How a picture becomes tiles. Numbers are written to files. */
+typedef enum tsr_fit {
+    TSR_FIT_AUTO = 0,    /* not stored: crop when both sides are at most the tile, else tile */
+    TSR_FIT_CROP = 1,    /* short side resized to the tile, centre cropped */
+    TSR_FIT_PAD = 2,     /* long side resized to the tile, the rest padded; cut off again on decode */
+    TSR_FIT_STRETCH = 3, /* both sides resized to the tile; resized back on decode */
+    TSR_FIT_TILE = 4     /* kept at its size, covered by overlapping tiles, blended on decode */
+} tsr_fit;
+
+/* What made the ids; the same for every item of a file. */
+typedef struct tsr_token_header {
+    char tokenizer[64];       /* "mosaic-256" */
+    uint32_t family;          /* id in codec/registry.def */
+    uint64_t weights_hash;    /* tsr_safetensors_hash of the weights; 0 = unknown */
+    uint32_t codebook_size;   /* ids are below this */
+    uint32_t level_count;     /* of FSQ; 0 = a codebook without levels */
+    uint32_t levels[TSR_MAX_LEVELS];
+    tsr_geometry geometry;
+    uint32_t rows, columns;   /* of the grid; a sequence has rows 1, columns = most tokens a tile */
+    uint32_t nested;          /* 1: any prefix of a tile's ids decodes */
+    uint32_t tile_width, tile_height; /* pixels */
+    tsr_fit fit;
+    uint32_t filter;          /* of resizing: 0 bilinear, 1 bicubic, 2 Lanczos */
+    uint8_t background[3];    /* under alpha, and the pad colour */
+} tsr_token_header;
+
+/* One picture: tiles row by row, each with its own number of ids. */
+typedef struct tsr_token_item {
+    const char *key;                 /* where it came from (file name without folder); not NULL */
+    uint32_t source_width, source_height; /* as displayed */
+    uint32_t orientation;            /* the EXIF tag that was honoured, 1..8 */
+    uint32_t width, height;          /* of the picture the tiles cover: after resize, before pad */
+    int32_t crop_x, crop_y;          /* of the tile area inside that picture (negative: padding) */
+    uint32_t tile_columns, tile_rows;
+    uint32_t overlap;                /* pixels shared by neighbouring tiles */
+    double time;                     /* seconds from the start of a clip; 0 for a picture */
+    float quality;                   /* the tolerated error asked for, or 0 */
+    const uint32_t *counts;          /* [tile_rows*tile_columns] ids of each tile */
+    const uint32_t *ids;             /* the tiles' ids one after the other */
+    const uint8_t *kept;             /* one bit for each position of each tile, bit 0 of byte 0
+                                        first, every tile padded to a byte; NULL = the first
+                                        counts[t] positions */
+} tsr_token_item;
+
+/* Sum of counts. */
+uint64_t tsr_token_item_total(const tsr_token_item *item);
+/* Bits of one id: the smallest b with 2^b >= codebook_size. */
+uint32_t tsr_token_bits(const tsr_token_header *header);
+
+/* ---- writing: one pass, items in order ---- */
+
+typedef struct tsr_token_writer tsr_token_writer;
+typedef struct tsr_token_writer_settings {
+    uint32_t layer_tokens;  /* 0 = one payload for each item; else ids are stored in layers that
+                               end at layer_tokens, 4 times that, ...: a prefix of the file then
+                               decodes to a coarser picture */
+    int entropy;            /* 1 (default): use a coder on an item where it is smaller */
+} tsr_token_writer_settings;
+tsr_token_writer_settings tsr_token_writer_settings_default(void);
+/* path "-" = stdout. The file appears under its name at close. settings may be NULL.
+ * Errors: ARGUMENT (header field out of range), IO, NO_SPACE, MEMORY. */
+tsr_status tsr_token_writer_open(tsr_context *ctx, tsr_token_writer **writer, const char *path,
+                                 const tsr_token_header *header,
+                                 const tsr_token_writer_settings *settings);
+/* Appends an item; nothing of it is kept. Errors: TOKENS (an id beyond the codebook, counts beyond
+ * the geometry, kept mask and counts disagree), IO, NO_SPACE. */
+tsr_status tsr_token_writer_add(tsr_token_writer *writer, const tsr_token_item *item);
+/* Writes index and footer, flushes, renames, frees; *writer becomes NULL whatever happens. */
+tsr_status tsr_token_writer_close(tsr_token_writer **writer);
+/* Drops what was written so far; nothing appears under the final name. NULL is accepted. */
+void tsr_token_writer_abandon(tsr_token_writer **writer);
+
+/* ---- reading: by index, or by scanning when the end is missing ---- */
+
+typedef struct tsr_token_file tsr_token_file;
+typedef struct tsr_token_file_info {
+    uint64_t bytes, header_bytes, payload_bytes, index_bytes; /* of the file and its parts */
+    uint64_t items, tokens;
+    uint32_t version_major, version_minor;
+    int recovered;   /* 1: index or footer was missing or damaged; items were found by scanning */
+    int damaged;     /* chunks that failed their checksum and were left out */
+} tsr_token_file_info;
+/* path "-" reads stdin. A cut or damaged file opens with `recovered` set as long as its header is
+ * whole. Errors: NOT_FOUND, IO, FORMAT (not a token file, text-mode damage), VERSION, TRUNCATED,
+ * CHECKSUM (header), TOO_LARGE. */
+tsr_status tsr_token_file_open(tsr_context *ctx, tsr_token_file **file, const char *path);
+tsr_status tsr_token_file_parse(tsr_context *ctx, tsr_token_file **file, const char *name,
+                                const void *bytes, size_t size); /* bytes must outlive it */
+void tsr_token_file_close(tsr_token_file **file);
+const tsr_token_header *tsr_token_file_header(const tsr_token_file *file);
+const tsr_token_file_info *tsr_token_file_get_info(const tsr_token_file *file);
+/* Decodes item `index` (0 .. items-1). *item points into memory owned by the file, valid until the
+ * next tsr_token_file_item or close. max_layers -1 = all. Errors: ARGUMENT, CHECKSUM, FORMAT. */
+tsr_status tsr_token_file_item(tsr_token_file *file, uint64_t index, tsr_token_item *item);
+/* Bytes item `index` takes in the file, and the coding used ("raw", "zstd", "range"). */
+tsr_status tsr_token_file_item_storage(tsr_token_file *file, uint64_t index, uint64_t *bytes,
+                                       const char **coding);
+
+/* Copies a file keeping at most `tokens` ids of each tile; needs no model.
+ * Errors: as open and write; UNSUPPORTED when the tokens are not nested. */
+tsr_status tsr_token_file_cut(tsr_context *ctx, const char *input, const char *output,
+                              uint32_t tokens);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
