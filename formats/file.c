@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/* file.c: whole files in, complete files out. See file.h for the promises. */
+#include "file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Smaller files are read: as fast, and what happens to the file afterwards does not matter. */
+#define MAP_FROM ((size_t)1 << 20)
+
+static int open_retrying(const char *path, int flags, mode_t mode) {
+    int fd;
+    do
+        fd = open(path, flags | O_CLOEXEC | O_NOCTTY, mode);
+    while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
+static bool wait_for(int fd, short events) {
+    struct pollfd p = {.fd = fd, .events = events};
+    return poll(&p, 1, -1) >= 0 || errno == EINTR;
+}
+
+/* Reads to the end into growing memory; `expect` bytes are likely. */
+static tsr_status read_all(tsr_context *ctx, const char *path, int fd, size_t expect,
+                           tsr_map *map) {
+    uint64_t limit = ctx ? ctx->settings.memory_limit : SIZE_MAX / 2;
+    if (limit > SIZE_MAX / 2) limit = SIZE_MAX / 2;
+    size_t capacity = expect + 1 > 65536 ? expect + 1 : 65536, size = 0;
+    uint8_t *bytes = malloc(capacity);
+    if (!bytes)
+        return tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for %zu bytes", path, capacity);
+    for (;;) {
+        if (size == capacity) {
+            if (size > limit) {
+                free(bytes);
+                return tsr_fail(ctx, TSR_ERROR_TOO_LARGE,
+                                "%s: wanted at most %llu bytes (the memory limit), got more", path,
+                                (unsigned long long)limit);
+            }
+            capacity *= 2;
+            if (capacity > limit + 1) capacity = limit + 1;
+            uint8_t *more = realloc(bytes, capacity);
+            if (!more) {
+                free(bytes);
+                return tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for %zu bytes", path,
+                                capacity);
+            }
+            bytes = more;
+        }
+        size_t room = capacity - size;
+        ssize_t got = read(fd, bytes + size, room < (1u << 30) ? room : 1u << 30);
+        if (got == 0) break;
+        if (got > 0) {
+            size += (size_t)got;
+        } else if (errno == EAGAIN && wait_for(fd, POLLIN)) {
+            continue;
+        } else if (errno != EINTR) {
+            tsr_status status = tsr_fail_errno(ctx, "%s: read", path);
+            free(bytes);
+            return status;
+        }
+    }
+    uint8_t *fitted = realloc(bytes, size ? size : 1);
+    *map = (tsr_map){.bytes = fitted ? fitted : bytes, .size = size};
+    return TSR_OK;
+}
+
+tsr_status tsr_map_open(tsr_context *ctx, const char *path, tsr_map *map) {
+    *map = (tsr_map){0};
+    if (strcmp(path, "-") == 0) return read_all(ctx, "standard input", STDIN_FILENO, 0, map);
+    int fd = open_retrying(path, O_RDONLY, 0);
+    if (fd < 0) return tsr_fail_errno(ctx, "%s: open", path);
+    tsr_status status = TSR_OK;
+    struct stat st;
+    if (fstat(fd, &st) != 0) {
+        status = tsr_fail_errno(ctx, "%s: stat", path);
+    } else if (S_ISDIR(st.st_mode)) {
+        status = tsr_fail(ctx, TSR_ERROR_IO, "%s: wanted a file, got a directory", path);
+    } else if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size < MAP_FROM) {
+        status = read_all(ctx, path, fd, S_ISREG(st.st_mode) ? (size_t)st.st_size : 0, map);
+    } else if ((uint64_t)st.st_size > SIZE_MAX / 2) {
+        status = tsr_fail(ctx, TSR_ERROR_TOO_LARGE, "%s: %llu bytes do not fit the address space",
+                          path, (unsigned long long)st.st_size);
+    } else {
+        void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (p == MAP_FAILED)
+            status = tsr_fail_errno(ctx, "%s: mmap", path);
+        else
+            *map = (tsr_map){.bytes = p, .size = (size_t)st.st_size, .mapped = true};
+    }
+    close(fd);
+    return status;
+}
+
+void tsr_map_close(tsr_map *map) {
+    if (!map) return;
+    if (map->mapped)
+        munmap((void *)map->bytes, map->size);
+    else
+        free((void *)map->bytes);
+    *map = (tsr_map){0};
+}
+
+/* A name for the temporary file in the folder of `path`: ".NAME.tmp-XXXXXXXXXXXX". Hidden, so that
+ * a pattern such as *.png never meets a half picture. The caller frees it. */
+static char *temporary_name(const char *path, unsigned attempt) {
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    int folder = (int)(name - path);
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    uint64_t z = (uint64_t)now.tv_nsec ^ (uint64_t)now.tv_sec << 30 ^ (uint64_t)getpid() << 44;
+    z = (z + attempt) * 0x9E3779B97F4A7C15u;
+    z = (z ^ (z >> 29)) & 0xFFFFFFFFFFFFu;
+    char *text = NULL;
+    /* 200: file names may have 255 bytes in all. */
+    if (asprintf(&text, "%.*s.%.200s.tmp-%012llx", folder, path, name, (unsigned long long)z) < 0)
+        return NULL;
+    return text;
+}
+
+static tsr_status open_temporary(tsr_context *ctx, tsr_out *out, const struct stat *old) {
+    for (unsigned attempt = 0; attempt < 100; ++attempt) {
+        char *name = temporary_name(out->path, attempt);
+        if (!name) return tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for a name", out->path);
+        /* open, not mkstemp: the kernel then applies the umask to the permissions. */
+        out->fd = open_retrying(name, O_WRONLY | O_CREAT | O_EXCL, 0666);
+        if (out->fd >= 0) {
+            out->temporary = name;
+            /* A failure is harmless: some file systems have no permissions. */
+            if (old && fchmod(out->fd, old->st_mode & 0777) != 0) errno = 0;
+            return TSR_OK;
+        }
+        int error = errno;
+        free(name);
+        if (error != EEXIST) {
+            errno = error;
+            return tsr_fail_errno(ctx, "%s: create in its folder", out->path);
+        }
+    }
+    return tsr_fail(ctx, TSR_ERROR_IO, "%s: no free temporary name in its folder", out->path);
+}
+
+tsr_status tsr_out_open(tsr_context *ctx, const char *path, tsr_out *out) {
+    *out = (tsr_out){.fd = -1};
+    if (strcmp(path, "-") == 0) {
+        out->fd = STDOUT_FILENO;
+        return TSR_OK;
+    }
+    size_t length = strlen(path);
+    if (length == 0)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "output: wanted a file name, got \"\"");
+    if (path[length - 1] == '/')
+        return tsr_fail(ctx, TSR_ERROR_IO, "%s: wanted a file name, got a directory name", path);
+    struct stat st;
+    bool exists = stat(path, &st) == 0;
+    if (exists && S_ISDIR(st.st_mode))
+        return tsr_fail(ctx, TSR_ERROR_IO, "%s: wanted a file, got a directory", path);
+    /* Behind a link, the file it leads to is replaced, not the link. */
+    out->path = exists ? realpath(path, NULL) : strdup(path);
+    if (!out->path) return tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for its name", path);
+    tsr_status status = TSR_OK;
+    if (exists && !S_ISREG(st.st_mode)) {
+        out->fd = open_retrying(path, O_WRONLY, 0);
+        if (out->fd < 0) status = tsr_fail_errno(ctx, "%s: open for writing", path);
+    } else if (exists && access(path, W_OK) != 0) {
+        status = tsr_fail_errno(ctx, "%s: write", path);
+    } else {
+        status = open_temporary(ctx, out, exists ? &st : NULL);
+    }
+    if (status) tsr_out_abandon(out);
+    return status;
+}
+
+tsr_status tsr_out_write(tsr_context *ctx, tsr_out *out, const void *bytes, size_t size) {
+    const uint8_t *at = bytes;
+    while (size > 0) {
+        ssize_t put = write(out->fd, at, size < (1u << 30) ? size : 1u << 30);
+        if (put >= 0) {
+            at += put;
+            size -= (size_t)put;
+            out->written += (uint64_t)put;
+        } else if (errno == EAGAIN && wait_for(out->fd, POLLOUT)) {
+            continue;
+        } else if (errno != EINTR) {
+            return tsr_fail_errno(ctx, "%s: write at byte %llu",
+                                  out->path ? out->path : "standard output",
+                                  (unsigned long long)out->written);
+        }
+    }
+    return TSR_OK;
+}
+
+/* Makes the new name itself survive a power cut. Not every file system can; nothing is lost then
+ * but this guarantee, so errors are not reported. */
+static void sync_folder(const char *path) {
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    if (!folder) return;
+    int fd = open_retrying(folder, O_RDONLY | O_DIRECTORY, 0);
+    if (fd >= 0) {
+        (void)fsync(fd);
+        close(fd);
+    }
+    free(folder);
+}
+
+static void out_forget(tsr_out *out) {
+    free(out->temporary);
+    free(out->path);
+    out->temporary = out->path = NULL;
+    out->fd = -1;
+}
+
+tsr_status tsr_out_commit(tsr_context *ctx, tsr_out *out) {
+    if (!out->path) { /* stdout stays open: it is the caller's */
+        out_forget(out);
+        return TSR_OK;
+    }
+    tsr_status status = TSR_OK;
+    /* Pipes and some devices cannot be flushed and say so with EINVAL. */
+    int flushed;
+    do
+        flushed = fsync(out->fd);
+    while (flushed != 0 && errno == EINTR);
+    if (flushed != 0 && errno != EINVAL && errno != ENOTSUP && errno != EROFS)
+        status = tsr_fail_errno(ctx, "%s: flush", out->path);
+    int closed = close(out->fd);
+    out->fd = -1;
+    if (!status && closed != 0 && errno != EINTR)
+        status = tsr_fail_errno(ctx, "%s: close", out->path);
+    if (!status && out->temporary) {
+        if (rename(out->temporary, out->path) != 0) {
+            status = tsr_fail_errno(ctx, "%s: rename into place", out->path);
+        } else {
+            free(out->temporary);
+            out->temporary = NULL;
+            sync_folder(out->path);
+        }
+    }
+    if (status)
+        tsr_out_abandon(out);
+    else
+        out_forget(out);
+    return status;
+}
+
+void tsr_out_abandon(tsr_out *out) {
+    if (!out) return;
+    if (out->path && out->fd >= 0) close(out->fd);
+    if (out->temporary) unlink(out->temporary);
+    out_forget(out);
+}
+
+bool tsr_file_same(const char *a, const char *b) {
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
