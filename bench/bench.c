@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+/* bench.c: tsr_bench: devices, timing, statistics and the JSON of a row. */
+#include "bench.h"
+#include "../compute/threads.h"
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#ifndef TESSERA_COMMIT
+#define TESSERA_COMMIT "unknown"
+#endif
+
+#define SAMPLES_MAX   4096
+#define SAMPLES_LEAST 10
+#define SAMPLES_SLOW  3 /* when ten would take longer than SECONDS_SLOW */
+#define SECONDS_SLOW  5.0
+#define SECONDS_SHORT 100e-6 /* shorter bodies are called several times for one sample */
+#define REPEAT_GPU    16
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+bool tsr_bench_wants(const tsr_bencher *b, const char *name) {
+    return !b->settings.filter || strstr(name, b->settings.filter);
+}
+
+bool tsr_bench_wants_cpu(const tsr_bencher *b) {
+    return b->device_count > 0 && b->devices[0].info.kind == TSR_DEVICE_CPU;
+}
+
+float *tsr_bench_floats(tsr_context *ctx, size_t n, uint32_t seed) {
+    float *x = tsr_alloc(ctx, n, sizeof *x, "benchmark operand");
+    for (size_t i = 0; x && i < n; ++i) {
+        uint32_t h = (uint32_t)i * 2654435761u + seed * 40503u;
+        h = (h ^ (h >> 16)) * 0x7feb352du;
+        h = (h ^ (h >> 15)) * 0x846ca68bu;
+        h ^= h >> 16;
+        x[i] = (float)(int32_t)(h >> 8) * (2.0f / 16777216.0f) - 1.0f;
+    }
+    return x;
+}
+
+static void note_failure(tsr_bencher *b, tsr_status s) {
+    /* What this build or device cannot do is a row with its reason, not a failed benchmark. */
+    if (s == TSR_OK || s == TSR_ERROR_UNSUPPORTED || b->first_failure) return;
+    b->first_failure = s;
+    snprintf(b->first_detail, sizeof b->first_detail, "%s", tsr_detail(b->ctx));
+}
+
+static cJSON *row_start(const tsr_bencher *b, const tsr_bench_row *row) {
+    cJSON *j = cJSON_CreateObject();
+    char device[300];
+    if (!row->device || row->device->kind == TSR_DEVICE_CPU)
+        snprintf(device, sizeof device, "cpu");
+    else
+        snprintf(device, sizeof device, "vulkan:%d", row->device->index);
+    cJSON_AddStringToObject(j, "name", row->name);
+    cJSON_AddStringToObject(j, "by", row->by);
+    cJSON_AddStringToObject(j, "device", device);
+    if (row->device) {
+        cJSON_AddStringToObject(j, "device_name", row->device->name);
+        cJSON_AddStringToObject(j, "driver", row->device->driver);
+    }
+    cJSON_AddStringToObject(j, "dtype", row->dtype ? row->dtype : "f32");
+    cJSON_AddNumberToObject(j, "threads", tsr_thread_count(b->ctx));
+    return j;
+}
+
+static tsr_status row_end(tsr_bencher *b, cJSON *j) {
+    struct rusage use;
+    if (getrusage(RUSAGE_SELF, &use) == 0)
+        cJSON_AddNumberToObject(j, "peak_rss_bytes", (double)use.ru_maxrss * 1024);
+    cJSON_AddStringToObject(j, "version", tsr_version());
+    cJSON_AddStringToObject(j, "commit", TESSERA_COMMIT);
+    char *text = cJSON_PrintUnformatted(j);
+    cJSON_Delete(j);
+    if (!text) return tsr_fail(b->ctx, TSR_ERROR_MEMORY, "benchmark row: no memory for its text");
+    b->row(b->user, text);
+    cJSON_free(text);
+    return TSR_OK;
+}
+
+static tsr_status row_failed(tsr_bencher *b, const tsr_bench_row *row, tsr_status s) {
+    note_failure(b, s);
+    cJSON *j = row_start(b, row);
+    cJSON_AddStringToObject(j, s == TSR_ERROR_UNSUPPORTED ? "skipped" : "error",
+                            *tsr_detail(b->ctx) ? tsr_detail(b->ctx) : tsr_status_text(s));
+    return row_end(b, j);
+}
+
+static int by_value(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Calls the body `inner` times; *seconds is the time of one call. */
+static tsr_status sample(tsr_bench_body body, void *arg, int inner, double *seconds) {
+    double start = now();
+    for (int i = 0; i < inner; ++i) {
+        tsr_status s = body(arg);
+        if (s) return s;
+    }
+    *seconds = (now() - start) / inner;
+    return TSR_OK;
+}
+
+tsr_status tsr_bench_time(tsr_bencher *b, const tsr_bench_row *row, tsr_bench_body body,
+                          void *arg) {
+    double setup = 0, once = 0;
+    tsr_status s = sample(body, arg, 1, &setup); /* packs weights, records, compiles shaders */
+    if (!s) s = sample(body, arg, 1, &once);     /* caches are warm now; tells how slow it is */
+    if (s) return row_failed(b, row, s);
+    int inner = once < SECONDS_SHORT ? (int)(SECONDS_SHORT / (once > 1e-7 ? once : 1e-7)) + 1 : 1;
+    int least = once * SAMPLES_LEAST > SECONDS_SLOW ? SAMPLES_SLOW : SAMPLES_LEAST;
+    double *times = tsr_alloc(b->ctx, SAMPLES_MAX, sizeof *times, "benchmark samples");
+    if (!times) return TSR_ERROR_MEMORY;
+    int n = 0;
+    for (double start = now();
+         !s && n < SAMPLES_MAX && (n < least || now() - start < b->settings.seconds); ++n)
+        s = sample(body, arg, inner, &times[n]);
+    if (s) {
+        free(times);
+        return row_failed(b, row, s);
+    }
+    qsort(times, (size_t)n, sizeof *times, by_value);
+    int items = row->items > 0 ? row->items : 1;
+    double scale = 1.0 / items, low = times[0] * scale;
+    double median = (times[(n - 1) / 2] + times[n / 2]) * 0.5 * scale;
+    double p95 = times[(int)ceil(0.95 * n) - 1] * scale;
+    free(times);
+
+    cJSON *j = row_start(b, row);
+    cJSON_AddNumberToObject(j, "n", n);
+    cJSON_AddNumberToObject(j, "min_ms", low * 1e3);
+    cJSON_AddNumberToObject(j, "median_ms", median * 1e3);
+    cJSON_AddNumberToObject(j, "p95_ms", p95 * 1e3);
+    cJSON_AddNumberToObject(j, "setup_ms",
+                            (row->setup_seconds > 0 ? row->setup_seconds : setup) * 1e3);
+    if (row->flops > 0) cJSON_AddNumberToObject(j, "gflops", row->flops / median * 1e-9);
+    if (row->bytes > 0) cJSON_AddNumberToObject(j, "gbs", row->bytes / median * 1e-9);
+    /* The roofline that is nearer is the one that binds. Only the cpu's peaks are measured; a
+     * software GPU runs on the same cores and is held to the same peaks. */
+    if (!row->device || row->device->kind == TSR_DEVICE_CPU || row->device->software) {
+        double compute = 0, memory = 0;
+        if (row->flops > 0 && tsr_bench_peak_gflops(b) > 0)
+            compute = row->flops / median * 1e-9 / b->peak_gflops;
+        if (row->bytes > 0 && tsr_bench_peak_gbs(b) > 0)
+            memory = row->bytes / median * 1e-9 / b->peak_gbs;
+        if (compute > 0 || memory > 0) {
+            cJSON_AddNumberToObject(j, "peak_share", compute > memory ? compute : memory);
+            cJSON_AddStringToObject(j, "bound", compute > memory ? "arithmetic" : "memory");
+        }
+    }
+    if (row->activation_bytes)
+        cJSON_AddNumberToObject(j, "activation_bytes", (double)row->activation_bytes);
+    return row_end(b, j);
+}
+
+tsr_device *tsr_bench_open(tsr_bencher *b, int index, const char *name) {
+    tsr_bench_device *d = &b->devices[index];
+    if (!d->tried) {
+        char spec[32] = "cpu";
+        if (d->info.kind == TSR_DEVICE_VULKAN)
+            snprintf(spec, sizeof spec, "vulkan:%d", d->info.index);
+        tsr_device_settings settings = tsr_device_settings_default();
+        settings.name = spec;
+        settings.reference = d->reference;
+        d->tried = true;
+        d->opened = tsr_device_open(b->ctx, &d->device, &settings);
+    }
+    if (!d->opened) return d->device;
+    tsr_bench_row row = {
+        .name = name, .by = d->reference ? "reference" : "tessera", .device = &d->info};
+    row_failed(b, &row, d->opened);
+    return NULL;
+}
+
+typedef struct execution {
+    tsr_device *device;
+    tsr_program program;
+    const tsr_bench_case *c;
+} execution;
+
+static tsr_status execute(void *arg) {
+    execution *e = arg;
+    return tsr_execute(e->device, &e->program, e->c->in, e->c->in_count, e->c->out,
+                       e->c->out_count);
+}
+
+/* The function of a case, recorded several times over; only the last one's outputs are read back.
+ */
+static void repeat(tsr_run *run, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+    const tsr_bench_case *c = model;
+    for (int i = 0; i < REPEAT_GPU; ++i)
+        c->fn(run, c->model, in, out);
+}
+
+tsr_status tsr_bench_program(tsr_bencher *b, const tsr_bench_case *c) {
+    if (!tsr_bench_wants(b, c->name)) return TSR_OK;
+    tsr_status s = TSR_OK;
+    for (int i = 0; i < b->device_count && !s; ++i) {
+        tsr_bench_device *d = &b->devices[i];
+        if (d->reference && c->no_reference) continue;
+        tsr_device *device = tsr_bench_open(b, i, c->name);
+        if (!device) continue;
+        bool gpu = d->info.kind == TSR_DEVICE_VULKAN && !d->info.software;
+        execution e = {.device = device, .c = c};
+        e.program = (tsr_program){.fn = gpu ? repeat : c->fn,
+                                  .model = gpu ? (void *)(uintptr_t)c : c->model,
+                                  .variant = c->variant,
+                                  .name = c->name};
+        tsr_bench_row row = {.name = c->name,
+                             .by = d->reference ? "reference" : "tessera",
+                             .dtype = c->dtype,
+                             .device = &d->info,
+                             .flops = c->flops,
+                             .bytes = c->bytes,
+                             .items = gpu ? REPEAT_GPU : 1};
+        double start = now();
+        s = execute(&e);
+        row.setup_seconds = now() - start;
+        row.activation_bytes = tsr_device_peak_bytes(device);
+        s = s ? row_failed(b, &row, s) : tsr_bench_time(b, &row, execute, &e);
+        tsr_device_forget(device, e.program.model);
+    }
+    return s;
+}
+
+/* "cpu", "vulkan" (all), "vulkan:N", or NULL / "all" / "auto" for everything usable. */
+static bool asked_for(const char *spec, const tsr_device_info *info) {
+    char name[32];
+    if (!spec || !strcmp(spec, "all") || !strcmp(spec, "auto")) return true;
+    if (info->kind == TSR_DEVICE_CPU) return !strcmp(spec, "cpu");
+    snprintf(name, sizeof name, "vulkan:%d", info->index);
+    return !strcmp(spec, "vulkan") || !strcmp(spec, name);
+}
+
+static tsr_status run_suites(tsr_bencher *b) {
+    tsr_status s = TSR_OK;
+#define TSR_BENCH_SUITE(name)                                                                      \
+    if (!s) s = tsr_bench_suite_##name(b);
+#include "suites.def"
+#undef TSR_BENCH_SUITE
+    return s;
+}
+
+tsr_status tsr_bench(tsr_context *ctx, const tsr_bench_settings *settings, tsr_bench_fn row,
+                     void *user) {
+    if (!ctx) return TSR_ERROR_ARGUMENT;
+    if (!row)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "tsr_bench: row: wanted a function, got NULL");
+    tsr_bencher b = {.ctx = ctx, .row = row, .user = user};
+    if (settings) b.settings = *settings;
+    if (!(b.settings.seconds > 0)) b.settings.seconds = 0.5;
+    tsr_device_info *list = NULL;
+    int count = 0;
+    tsr_status s = tsr_device_list(ctx, &list, &count);
+    if (s) return s;
+    for (int i = 0; i < count && b.device_count < TSR_BENCH_DEVICES; ++i) {
+        if (!list[i].usable || !asked_for(b.settings.device, &list[i])) continue;
+        b.devices[b.device_count++].info = list[i];
+        if (list[i].kind == TSR_DEVICE_CPU && b.device_count < TSR_BENCH_DEVICES) {
+            b.devices[b.device_count].info = list[i];
+            b.devices[b.device_count++].reference = true;
+        }
+    }
+    free(list);
+    if (!b.device_count)
+        return tsr_fail(ctx, TSR_ERROR_NO_DEVICE,
+                        "tsr_bench: device: wanted a usable one, got \"%s\"",
+                        b.settings.device ? b.settings.device : "");
+    s = run_suites(&b);
+    for (int i = 0; i < b.device_count; ++i)
+        tsr_device_close(&b.devices[i].device);
+    if (!s && b.first_failure) s = tsr_fail(ctx, b.first_failure, "%s", b.first_detail);
+    return s;
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* bench.h: how a benchmark row is made. `tessera bench` runs every suite of suites.def; a suite is
+ * one function in bench_<suite>.c that builds its operands and calls tsr_bench_case (a model
+ * function: timed on every device, and on the cpu once more through the plain C reference) or
+ * tsr_bench_time (anything else: a rival library, a memory copy).
+ *
+ *     tsr_status tsr_bench_suite_example(tsr_bencher *b) {
+ *         ...
+ *         tsr_bench_case c = {.name = "softmax 4096x256", .fn = softmax, .flops = ..., .bytes =
+ * ..., .in = &x, .in_count = 1, .out = &y, .out_count = 1}; return tsr_bench_program(b, &c);
+ *     }
+ *
+ * Each row is one line of JSON: name, by (tessera, reference, onednn ...), device, driver, dtype,
+ * n, min/median/p95 in ms, GFLOP/s and GB/s of the median, share of the measured peak, activation
+ * bytes, peak resident bytes, threads, version and commit. A row that fails says so in "error" and
+ * the other rows still run; the first failure is what tsr_bench returns. */
+#ifndef BENCH_BENCH_H
+#define BENCH_BENCH_H
+
+#ifndef TESSERA_EXPERIMENTAL
+#define TESSERA_EXPERIMENTAL
+#endif
+#include <tessera/tessera.h>
+#include "../compute/context.h"
+#include "../compute/device.h"
+
+#define TSR_BENCH_DEVICES 16
+
+typedef struct tsr_bench_device {
+    tsr_device_info info;
+    tsr_device *device; /* opened at the first row that needs it */
+    tsr_status opened;  /* what opening said */
+    bool tried;
+    bool reference; /* cpu, plain C reference of every op */
+} tsr_bench_device;
+
+typedef struct tsr_bencher {
+    tsr_context *ctx;
+    tsr_bench_settings settings;
+    tsr_bench_fn row;
+    void *user;
+    tsr_bench_device devices[TSR_BENCH_DEVICES]; /* cpu, cpu reference, then vulkan:N */
+    int device_count;
+    double peak_gflops, peak_gbs; /* of the cpu, measured once; 0 = not known */
+    tsr_status first_failure;
+    char first_detail[1024];
+} tsr_bencher;
+
+/* What stands in a row beside its times. */
+typedef struct tsr_bench_row {
+    const char *name;  /* "linear 1024x768x768": one name for all who do the same work */
+    const char *by;    /* "tessera", "reference", "onednn", "faiss", ... */
+    const char *dtype; /* NULL = "f32" */
+    const tsr_device_info *device; /* NULL = the cpu */
+    double flops, bytes; /* work of one item: multiply and add count as two; each operand once */
+    int items;           /* how many items one call of the body does; 0 = 1 */
+    size_t activation_bytes;
+    double setup_seconds; /* packing, recording, shader compilation: the call before warm-up */
+} tsr_bench_row;
+
+typedef tsr_status (*tsr_bench_body)(void *arg);
+
+/* True if the row is asked for (--filter). Ask before building operands. */
+bool tsr_bench_wants(const tsr_bencher *b, const char *name);
+/* True if rows of the cpu device are asked for (--device). */
+bool tsr_bench_wants_cpu(const tsr_bencher *b);
+/* Warms up, times the body at least ten times (three when that would take over five seconds; "n"
+ * says so) and emits the row. Returns OK also when the body failed: the row carries the error. */
+tsr_status tsr_bench_time(tsr_bencher *b, const tsr_bench_row *row, tsr_bench_body body, void *arg);
+
+typedef struct tsr_bench_case {
+    const char *name;
+    tsr_model_fn fn;
+    void *model; /* handed to fn; may be NULL */
+    int64_t variant;
+    const char *dtype; /* NULL = "f32" */
+    double flops, bytes;
+    const tsr_tensor *in;
+    int in_count;
+    tsr_tensor *out;
+    int out_count;
+    bool no_reference; /* the reference would take minutes */
+} tsr_bench_case;
+
+/* Times a model function on every device asked for. On a hardware GPU the function is recorded 16
+ * times in one submission and the time divided by 16, so that the transfer of operands and the
+ * submission weigh as little as they do inside a model. */
+tsr_status tsr_bench_program(tsr_bencher *b, const tsr_bench_case *c);
+
+/* Device `index` of the bencher, opened; NULL (with the reason recorded as a row of `name`) when it
+ * cannot be. For suites that need the device itself. */
+tsr_device *tsr_bench_open(tsr_bencher *b, int index, const char *name);
+
+/* n floats from a fixed counter-based generator, uniform in -1..1; malloc'd, NULL + MEMORY. */
+float *tsr_bench_floats(tsr_context *ctx, size_t n, uint32_t seed);
+
+/* Measured once and kept: all threads together. */
+double tsr_bench_peak_gflops(tsr_bencher *b);
+double tsr_bench_peak_gbs(tsr_bencher *b);
+
+#define TSR_BENCH_SUITE(name) tsr_status tsr_bench_suite_##name(tsr_bencher *b);
+#include "suites.def"
+#undef TSR_BENCH_SUITE
+
+#endif
