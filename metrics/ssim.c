@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/* ssim.c: structural similarity with the two windows in common use. Their values differ by a few
+ * hundredths on the same pictures, so a number without its window says little.
+ *
+ * Both windows are separable. A tile is a band of output rows; it keeps as many filtered input rows
+ * as the window is high in a ring, so memory is bounded by the width and the number of threads, not
+ * by the height. Each band gives one float64 sum; bands are added in order. */
+#include "metrics.h"
+#include "../compute/threads.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    BAND = 64,     /* output rows of a tile */
+    GAUSSIAN = 11, /* window sides */
+    UNIFORM = 7,
+    MOMENTS = 5 /* of a window: a, b, aa, bb, ab */
+};
+
+static const double c1 = 0.01 * 255 * 0.01 * 255, c2 = 0.03 * 255 * 0.03 * 255;
+
+typedef struct work {
+    const uint8_t *a, *b;
+    int width, height, bands; /* bands of one channel */
+    double taps[GAUSSIAN];
+    unsigned char *scratch; /* one piece for each worker */
+    size_t scratch_bytes;
+    double *sum; /* [3 * bands] */
+} work;
+
+static double similarity(double ma, double mb, double va, double vb, double cov) {
+    return (2 * ma * mb + c1) * (2 * cov + c2) / ((ma * ma + mb * mb + c1) * (va + vb + c2));
+}
+
+/* One input row of channel `c`, filtered along x: out holds MOMENTS rows of `columns` values, `raw`
+ * is room for MOMENTS rows of the picture's width. */
+static void gaussian_row(const work *w, int y, int c, size_t columns, double *raw, double *out) {
+    size_t width = (size_t)w->width;
+    const uint8_t *a = w->a + (size_t)y * width * 3 + c, *b = w->b + (a - w->a);
+    for (size_t x = 0; x < width; ++x) {
+        int va = a[3 * x], vb = b[3 * x];
+        raw[x] = va;
+        raw[width + x] = vb;
+        raw[2 * width + x] = va * va;
+        raw[3 * width + x] = vb * vb;
+        raw[4 * width + x] = va * vb;
+    }
+    memset(out, 0, sizeof(double) * MOMENTS * columns);
+    for (int i = 0; i < MOMENTS; ++i)
+        for (int t = 0; t < GAUSSIAN; ++t) {
+            const double *from = raw + i * width + t;
+            double *to = out + i * columns;
+            for (size_t x = 0; x < columns; ++x)
+                to[x] += w->taps[t] * from[x];
+        }
+}
+
+static void gaussian_band(void *arg, int64_t tile, int worker) {
+    const work *w = arg;
+    int columns = w->width - GAUSSIAN + 1, rows = w->height - GAUSSIAN + 1;
+    int c = (int)(tile / w->bands), first = (int)(tile % w->bands) * BAND;
+    int last = first + BAND < rows ? first + BAND : rows;
+    size_t n = (size_t)columns, row = MOMENTS * n;
+    double *ring = (double *)(void *)(w->scratch + (size_t)worker * w->scratch_bytes);
+    double *m = ring + GAUSSIAN * row, *raw = m + row, sum = 0;
+    for (int y = first; y < first + GAUSSIAN - 1; ++y)
+        gaussian_row(w, y, c, n, raw, ring + (size_t)(y % GAUSSIAN) * row);
+    for (int y = first; y < last; ++y) {
+        int below = y + GAUSSIAN - 1;
+        gaussian_row(w, below, c, n, raw, ring + (size_t)(below % GAUSSIAN) * row);
+        memset(m, 0, sizeof(double) * row);
+        for (int t = 0; t < GAUSSIAN; ++t) {
+            const double *from = ring + (size_t)((y + t) % GAUSSIAN) * row;
+            for (size_t i = 0; i < row; ++i)
+                m[i] += w->taps[t] * from[i];
+        }
+        double line = 0;
+        for (size_t x = 0; x < n; ++x) {
+            double ma = m[x], mb = m[n + x];
+            line += similarity(ma, mb, m[2 * n + x] - ma * ma, m[3 * n + x] - mb * mb,
+                               m[4 * n + x] - ma * mb);
+        }
+        sum += line;
+    }
+    w->sum[tile] = sum;
+}
+
+/* Adds (sign 1) or takes away (sign -1, modulo 2^32) one input row in the column sums. */
+static void uniform_row(const work *w, int y, int c, uint32_t sign, uint32_t *columns) {
+    const uint8_t *a = w->a + (size_t)y * w->width * 3 + c, *b = w->b + (a - w->a);
+    size_t width = (size_t)w->width;
+    uint32_t *m0 = columns, *m1 = m0 + width, *m2 = m1 + width, *m3 = m2 + width, *m4 = m3 + width;
+    for (size_t x = 0; x < width; ++x) {
+        uint32_t va = a[3 * x], vb = b[3 * x];
+        m0[x] += sign * va;
+        m1[x] += sign * vb;
+        m2[x] += sign * (va * va);
+        m3[x] += sign * (vb * vb);
+        m4[x] += sign * (va * vb);
+    }
+}
+
+static void uniform_band(void *arg, int64_t tile, int worker) {
+    const work *w = arg;
+    const double n = UNIFORM * UNIFORM;
+    int columns = w->width - UNIFORM + 1, rows = w->height - UNIFORM + 1;
+    int c = (int)(tile / w->bands), first = (int)(tile % w->bands) * BAND;
+    int last = first + BAND < rows ? first + BAND : rows;
+    uint32_t *sums = (uint32_t *)(void *)(w->scratch + (size_t)worker * w->scratch_bytes);
+    memset(sums, 0, sizeof(uint32_t) * MOMENTS * (size_t)w->width);
+    for (int y = first; y < first + UNIFORM - 1; ++y)
+        uniform_row(w, y, c, 1, sums);
+    double sum = 0;
+    for (int y = first; y < last; ++y) {
+        uniform_row(w, y + UNIFORM - 1, c, 1, sums);
+        uint32_t box[MOMENTS] = {0}; /* exact: 49 * 255^2 < 2^32 */
+        for (int i = 0; i < MOMENTS; ++i)
+            for (int x = 0; x < UNIFORM - 1; ++x)
+                box[i] += sums[(size_t)i * w->width + x];
+        double line = 0;
+        for (int x = 0; x < columns; ++x) {
+            for (int i = 0; i < MOMENTS; ++i)
+                box[i] += sums[(size_t)i * w->width + x + UNIFORM - 1];
+            double ma = box[0] / n, mb = box[1] / n;
+            double scale = n / (n - 1);
+            line += similarity(ma, mb, scale * (box[2] / n - ma * ma),
+                               scale * (box[3] / n - mb * mb), scale * (box[4] / n - ma * mb));
+            for (int i = 0; i < MOMENTS; ++i)
+                box[i] -= sums[(size_t)i * w->width + x];
+        }
+        sum += line;
+        uniform_row(w, y, c, (uint32_t)-1, sums);
+    }
+    w->sum[tile] = sum;
+}
+
+static tsr_status measure(tsr_context *ctx, work *w, int window, size_t scratch_values,
+                          size_t value_bytes, tsr_tile_fn band, double *ssim) {
+    *ssim = NAN;
+    if (w->width < window || w->height < window) return TSR_OK;
+    int columns = w->width - window + 1, rows = w->height - window + 1;
+    w->bands = (rows + BAND - 1) / BAND;
+    /* Pieces end on cache lines so that workers do not share any. */
+    w->scratch_bytes = (scratch_values * value_bytes + 127) / 128 * 128;
+    w->scratch = tsr_alloc(ctx, (size_t)tsr_thread_count(ctx), w->scratch_bytes, "ssim: rows");
+    w->sum = tsr_alloc(ctx, (size_t)w->bands * 3, sizeof *w->sum, "ssim: sums");
+    tsr_status status = w->scratch && w->sum ? TSR_OK : TSR_ERROR_MEMORY;
+    if (!status) {
+        tsr_parallel(ctx, (int64_t)w->bands * 3, band, w);
+        double mean = 0;
+        for (int c = 0; c < 3; ++c) {
+            double channel = 0;
+            for (int i = 0; i < w->bands; ++i)
+                channel += w->sum[c * w->bands + i];
+            mean += channel / ((double)columns * rows);
+        }
+        *ssim = mean / 3;
+    }
+    free(w->scratch);
+    free(w->sum);
+    return status;
+}
+
+/* Protocol (Wang, Bovik, Sheikh, Simoncelli 2004): for each channel, window 11x11 gaussian of sigma
+ * 1.5 with weights that add up to one, population moments (no n/(n-1)), K1 0.01, K2 0.03, L 255, no
+ * downsampling, mean over the positions where the window lies inside the picture, mean over the
+ * three channels. It equals scikit-image's structural_similarity(gaussian_weights=True, sigma=1.5,
+ * use_sample_covariance=False, data_range=255, channel_axis=2). */
+tsr_status tsr_ssim_gaussian(tsr_context *ctx, const uint8_t *a, const uint8_t *b, int width,
+                             int height, double *ssim) {
+    work w = {.a = a, .b = b, .width = width, .height = height};
+    double total = 0;
+    for (int i = 0; i < GAUSSIAN; ++i) {
+        double d = i - GAUSSIAN / 2;
+        w.taps[i] = exp(-d * d / (2 * 1.5 * 1.5));
+        total += w.taps[i];
+    }
+    for (int i = 0; i < GAUSSIAN; ++i)
+        w.taps[i] /= total;
+    return measure(ctx, &w, GAUSSIAN, (size_t)(GAUSSIAN + 2) * MOMENTS * (size_t)width,
+                   sizeof(double), gaussian_band, ssim);
+}
+
+/* Protocol (scikit-image's default, and most published figures of image tokenizers): for each
+ * channel, window 7x7 with equal weights, variances and covariance of the sample (n/(n-1) with
+ * n = 49), K1 0.01, K2 0.03, L 255, mean over the positions where the window lies inside the
+ * picture, mean over the three channels. It equals structural_similarity(data_range=255,
+ * channel_axis=2). Window sums are exact integers. */
+tsr_status tsr_ssim_uniform(tsr_context *ctx, const uint8_t *a, const uint8_t *b, int width,
+                            int height, double *ssim) {
+    work w = {.a = a, .b = b, .width = width, .height = height};
+    return measure(ctx, &w, UNIFORM, (size_t)MOMENTS * (size_t)width, sizeof(uint32_t),
+                   uniform_band, ssim);
+}
