@@ -44,8 +44,11 @@ void *tsr_arena_take(tsr_context *ctx, tsr_arena *arena, size_t bytes) {
             return NULL;
         }
         *block = (tsr_arena_block){.size = size, .bytes = memory};
-        if (arena->current) arena->current->next = block;
-        else arena->first = block;
+        if (arena->current) {
+            block->next = arena->current->next;
+            arena->current->next = block;
+        } else
+            arena->first = block;
         arena->current = block;
         arena->used = 0;
         arena->total += size;
@@ -62,6 +65,25 @@ tsr_arena_mark tsr_arena_get_mark(const tsr_arena *arena) {
 void tsr_arena_rewind(tsr_arena *arena, tsr_arena_mark mark) {
     arena->current = mark.block ? mark.block : arena->first;
     arena->used = mark.block ? mark.used : 0;
+}
+
+size_t tsr_arena_used(const tsr_arena *arena) {
+    size_t n = arena->used;
+    for (const tsr_arena_block *b = arena->first; b && b != arena->current; b = b->next)
+        n += b->size;
+    return n;
+}
+
+bool tsr_arena_holds(const tsr_arena *arena, tsr_arena_mark mark, const void *p) {
+    uintptr_t at = (uintptr_t)p;
+    size_t from = mark.block ? mark.used : 0;
+    for (const tsr_arena_block *b = mark.block ? mark.block : arena->first; b;
+         b = b->next, from = 0) {
+        uintptr_t start = (uintptr_t)b->bytes;
+        if (at >= start + from && at < start + b->size) return true;
+        if (b == arena->current) break;
+    }
+    return false;
 }
 
 void tsr_arena_free(tsr_arena *arena) {

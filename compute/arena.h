@@ -4,6 +4,7 @@
 #ifndef COMPUTE_ARENA_H
 #define COMPUTE_ARENA_H
 
+#include <stdbool.h>
 #include "context.h"
 
 typedef struct tsr_arena_block tsr_arena_block;
@@ -21,6 +22,9 @@ typedef struct tsr_arena_mark {
 void *tsr_arena_take(tsr_context *ctx, tsr_arena *arena, size_t bytes);
 tsr_arena_mark tsr_arena_get_mark(const tsr_arena *arena);
 void tsr_arena_rewind(tsr_arena *arena, tsr_arena_mark mark); /* a zeroed mark rewinds all */
+size_t tsr_arena_used(const tsr_arena *arena); /* bytes below the end of what was taken */
+/* True if p was taken after `mark`. */
+bool tsr_arena_holds(const tsr_arena *arena, tsr_arena_mark mark, const void *p);
 void tsr_arena_free(tsr_arena *arena);
 
 #endif

@@ -25,8 +25,8 @@ tsr_status tsr_context_open(tsr_context **ctx, const tsr_context_settings *setti
     }
     if (s.memory_limit == 0) {
         long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-        s.memory_limit = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page / 4 * 3
-                                               : (uint64_t)1 << 31;
+        s.memory_limit =
+            pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page / 4 * 3 : (uint64_t)1 << 31;
     }
     tsr_context *c = calloc(1, sizeof *c);
     if (!c) return TSR_ERROR_MEMORY;
@@ -61,7 +61,7 @@ tsr_status tsr_fail(tsr_context *ctx, tsr_status status, const char *format, ...
 
 tsr_status tsr_fail_errno(tsr_context *ctx, const char *format, ...) {
     int error = errno;
-    tsr_status status = error == ENOENT                     ? TSR_ERROR_NOT_FOUND
+    tsr_status status = error == ENOENT                      ? TSR_ERROR_NOT_FOUND
                         : error == ENOSPC || error == EDQUOT ? TSR_ERROR_NO_SPACE
                         : error == ENOMEM                    ? TSR_ERROR_MEMORY
                                                              : TSR_ERROR_IO;

@@ -22,7 +22,7 @@ typedef struct tsr_call {
     int in_count, out_count;
     tsr_weight *weight;   /* set when in[1] is a weight that may be used in packed form */
     union {               /* the op's own numbers; plain old data, replayed as they are */
-        int32_t i[24];
+        int32_t i[24]; /* the two overlay each other: number the fields once for both */
         float f[24];
     } p;
     /* Host table an op computed from shapes alone (resize weights); copied by tsr_run_emit and
@@ -76,6 +76,7 @@ extern const int tsr_op_count;
 
 /* True once anything in the run has failed; an op then returns tsr_run_failed's tensor at once. */
 bool tsr_run_is_failed(const tsr_run *r);
+tsr_tensor *tsr_run_failed(tsr_run *r);
 /* Records the failure (if it is the first) and returns the rank-0 tensor. */
 tsr_tensor *tsr_run_fail(tsr_run *r, tsr_status status, const char *format, ...) TSR_PRINTF(3, 4);
 /* A new tensor of the run: host memory on cpu, a number for the planner on vulkan. */

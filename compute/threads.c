@@ -17,8 +17,8 @@ struct tsr_threads {
     void *arg;
     int64_t tiles;
     atomic_llong next;
-    uint64_t job;   /* number of the posted job */
-    int busy;       /* helpers still inside it */
+    uint64_t job; /* number of the posted job */
+    int busy;     /* helpers still inside it */
     bool quit;
 };
 
@@ -46,7 +46,8 @@ static void *helper(void *start) {
     uint64_t seen = 0;
     pthread_mutex_lock(&t->lock);
     for (;;) {
-        while (!t->quit && t->job == seen) pthread_cond_wait(&t->posted, &t->lock);
+        while (!t->quit && t->job == seen)
+            pthread_cond_wait(&t->posted, &t->lock);
         if (t->quit) break;
         seen = t->job;
         pthread_mutex_unlock(&t->lock);
@@ -89,13 +90,15 @@ int tsr_thread_count(const tsr_context *ctx) {
 void tsr_parallel(tsr_context *ctx, int64_t tiles, tsr_tile_fn fn, void *arg) {
     if (inside >= 0 || tiles <= 1 || tsr_thread_count(ctx) == 1) {
         int worker = inside >= 0 ? inside : 0;
-        for (int64_t i = 0; i < tiles; ++i) fn(arg, i, worker);
+        for (int64_t i = 0; i < tiles; ++i)
+            fn(arg, i, worker);
         return;
     }
     if (!ctx->threads) ctx->threads = start(ctx->settings.threads - 1);
     tsr_threads *t = ctx->threads;
     if (!t || t->count == 0) {
-        for (int64_t i = 0; i < tiles; ++i) fn(arg, i, 0);
+        for (int64_t i = 0; i < tiles; ++i)
+            fn(arg, i, 0);
         return;
     }
     pthread_mutex_lock(&t->lock);
@@ -109,7 +112,8 @@ void tsr_parallel(tsr_context *ctx, int64_t tiles, tsr_tile_fn fn, void *arg) {
     pthread_mutex_unlock(&t->lock);
     work(t, 0);
     pthread_mutex_lock(&t->lock);
-    while (t->busy) pthread_cond_wait(&t->finished, &t->lock);
+    while (t->busy)
+        pthread_cond_wait(&t->finished, &t->lock);
     pthread_mutex_unlock(&t->lock);
 }
 
@@ -120,7 +124,8 @@ void tsr_threads_close(tsr_threads **threads) {
     t->quit = true;
     pthread_cond_broadcast(&t->posted);
     pthread_mutex_unlock(&t->lock);
-    for (int i = 0; i < t->count; ++i) pthread_join(t->ids[i], NULL);
+    for (int i = 0; i < t->count; ++i)
+        pthread_join(t->ids[i], NULL);
     pthread_mutex_destroy(&t->lock);
     pthread_cond_destroy(&t->posted);
     pthread_cond_destroy(&t->finished);

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/* device.c: choosing a device, opening it, and the checks every execute shares. */
+#include "run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TSR_OP(name) &tsr_op_##name,
+const tsr_op *const tsr_ops[] = {
+#include "ops.def"
+};
+#undef TSR_OP
+const int tsr_op_count = sizeof tsr_ops / sizeof *tsr_ops;
+
+tsr_device_settings tsr_device_settings_default(void) {
+    return (tsr_device_settings){.name = "auto"};
+}
+
+#ifndef TESSERA_WITH_VULKAN
+tsr_status tsr_vulkan_list(tsr_context *ctx, tsr_device_entry **list, int *count, bool quick) {
+    (void)ctx, (void)quick;
+    *list = NULL;
+    *count = 0;
+    return TSR_OK;
+}
+
+tsr_status tsr_vulkan_open(tsr_device *d) {
+    return tsr_fail(d->ctx, TSR_ERROR_UNSUPPORTED, "device %s: this build has no Vulkan", d->name);
+}
+#endif
+
+/* Loading every Vulkan driver costs tens of milliseconds and, for a software one, a compiler in
+ * memory. A real GPU shows itself in /dev, so "auto" asks Vulkan only when one may be there. */
+static bool hardware_possible(void) {
+    static const char *const nodes[] = {"/dev/dri",      "/dev/nvidiactl", "/dev/dxg",
+                                        "/dev/kgsl-3d0", "/dev/mali0",     "/dev/nvhost-gpu",
+                                        "/dev/nvgpu"};
+#ifdef __linux__
+    for (size_t i = 0; i < sizeof nodes / sizeof *nodes; ++i)
+        if (!access(nodes[i], F_OK)) return true;
+    return false;
+#else
+    (void)nodes;
+    return true;
+#endif
+}
+
+/* What "auto" takes among vulkan devices: the best usable hardware one, or -1 for the cpu. */
+static int choose(const tsr_device_entry *list, int count) {
+    int best = -1;
+    for (int i = 0; i < count; ++i)
+        if (list[i].info.usable && !list[i].info.software &&
+            (best < 0 || list[i].rank < list[best].rank))
+            best = i;
+    return best;
+}
+
+tsr_status tsr_device_list(tsr_context *ctx, tsr_device_info **list, int *count) {
+    if (!list || !count)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "device list: wanted a place, got NULL");
+    *list = NULL;
+    *count = 0;
+    tsr_device_entry *gpus = NULL;
+    int gpu_count = 0;
+    tsr_status status = tsr_vulkan_list(ctx, &gpus, &gpu_count, false);
+    if (status) return status;
+    tsr_device_info *all = tsr_alloc(ctx, (size_t)gpu_count + 1, sizeof *all, "device list");
+    if (!all) {
+        free(gpus);
+        return TSR_ERROR_MEMORY;
+    }
+    int chosen = choose(gpus, gpu_count);
+    tsr_cpu_describe(&all[0]);
+    all[0].chosen = chosen < 0;
+    snprintf(all[0].reason, sizeof all[0].reason, "%s",
+             chosen >= 0 ? "a GPU is there"
+             : gpu_count ? "no Vulkan device here is hardware that may be chosen by itself"
+                         : "no Vulkan device was found");
+    for (int i = 0; i < gpu_count; ++i) {
+        all[i + 1] = gpus[i].info;
+        all[i + 1].chosen = i == chosen;
+        if (!all[i + 1].reason[0])
+            snprintf(all[i + 1].reason, sizeof all[i + 1].reason, "%s",
+                     i == chosen ? "the best hardware device" : "another device is preferred");
+    }
+    free(gpus);
+    *list = all;
+    *count = gpu_count + 1;
+    return TSR_OK;
+}
+
+/* Turns settings.name into a kind and an index; *index -1 = the cpu. */
+static tsr_status resolve(tsr_context *ctx, const tsr_device_settings *s, int *index) {
+    const char *name = s->name ? s->name : "auto";
+    *index = -1;
+    if (!strcmp(name, "cpu")) return TSR_OK;
+    if (!strncmp(name, "vulkan:", 7)) {
+        char *end;
+        long n = strtol(name + 7, &end, 10);
+        if (name[7] < '0' || name[7] > '9' || *end || n > 255)
+            return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "device: wanted vulkan:N, got %s", name);
+        *index = (int)n;
+        return TSR_OK;
+    }
+    bool any = !strcmp(name, "vulkan");
+    if (!any && strcmp(name, "auto"))
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
+                        "device: wanted auto, cpu, vulkan or vulkan:N, got %s", name);
+    if (!any && !hardware_possible()) return TSR_OK;
+    tsr_device_entry *gpus = NULL;
+    int count = 0;
+    tsr_status status = tsr_vulkan_list(ctx, &gpus, &count, !s->allow_software);
+    if (status) return any ? status : TSR_OK;
+    int chosen = choose(gpus, count);
+    if (chosen < 0 && any && s->allow_software)
+        for (int i = count - 1; i >= 0; --i)
+            if (gpus[i].info.usable) chosen = i;
+    if (chosen >= 0)
+        *index = gpus[chosen].info.index;
+    else if (any)
+        status = tsr_fail(ctx, TSR_ERROR_NO_DEVICE,
+                          "device vulkan: wanted a hardware device, got %d software device%s "
+                          "(name one as vulkan:N to use it all the same)",
+                          count, count == 1 ? "" : "s");
+    free(gpus);
+    return status;
+}
+
+tsr_status tsr_device_open(tsr_context *ctx, tsr_device **device,
+                           const tsr_device_settings *settings) {
+    if (!device) return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "device open: wanted a place, got NULL");
+    *device = NULL;
+    if (!ctx) return TSR_ERROR_ARGUMENT;
+    tsr_device_settings s = settings ? *settings : tsr_device_settings_default();
+    int index = -1;
+    tsr_status status = resolve(ctx, &s, &index);
+    if (status) return status;
+    tsr_device *d = tsr_alloc(ctx, 1, sizeof *d, "device");
+    if (!d) return TSR_ERROR_MEMORY;
+    d->ctx = ctx;
+    d->settings = s;
+    if (index < 0)
+        snprintf(d->name, sizeof d->name, "cpu");
+    else
+        snprintf(d->name, sizeof d->name, "vulkan:%d", index);
+    d->settings.name = d->name;
+    d->settings.mask = NULL;
+    if (s.mask && *s.mask && !(d->settings.mask = d->mask = strdup(s.mask))) {
+        free(d);
+        return tsr_fail(ctx, TSR_ERROR_MEMORY, "device %s: no memory for the mask", s.name);
+    }
+    if (index < 0) {
+        tsr_cpu_describe(&d->info);
+        d->info.chosen = true;
+        status = tsr_cpu_open(d);
+    } else {
+        d->info = (tsr_device_info){.kind = TSR_DEVICE_VULKAN, .index = index};
+        status = tsr_vulkan_open(d);
+    }
+    *device = d;
+    if (status)
+        tsr_device_close(device);
+    else
+        tsr_log(ctx, TSR_LOG_INFO, "device %s: %s, %s", d->name, d->info.name, d->info.driver);
+    return status;
+}
+
+void tsr_device_close(tsr_device **device) {
+    if (!device || !*device) return;
+    tsr_device *d = *device;
+    if (d->backend) d->backend->close(d);
+    tsr_arena_free(&d->nodes);
+    tsr_arena_free(&d->data);
+    tsr_arena_free(&d->scratch);
+    free(d->mask);
+    free(d);
+    *device = NULL;
+}
+
+const tsr_device_info *tsr_device_get_info(const tsr_device *d) {
+    return &d->info;
+}
+
+tsr_context *tsr_device_context(const tsr_device *d) {
+    return d->ctx;
+}
+
+size_t tsr_device_peak_bytes(const tsr_device *d) {
+    return d->peak;
+}
+
+bool tsr_device_masked(const tsr_device *d, const char *name) {
+    size_t length = strlen(name);
+    for (const char *at = d->mask; at && *at;) {
+        size_t n = strcspn(at, ",");
+        if (n == length && !memcmp(at, name, n)) return true;
+        at += n + (at[n] == ',');
+    }
+    return false;
+}
+
+void tsr_device_forget(tsr_device *d, const void *model) {
+    if (d) d->backend->forget(d, model);
+}
+
+tsr_status tsr_check_output(tsr_device *d, const tsr_program *program, int index,
+                            const tsr_tensor *made, const tsr_tensor *wanted) {
+    if (made->dtype == wanted->dtype && tsr_elements(made) == tsr_elements(wanted)) return TSR_OK;
+    char want[96], got[96];
+    return tsr_fail(d->ctx, TSR_ERROR_ARGUMENT, "%s: output %d: wanted %s %s, got %s %s",
+                    program->name ? program->name : "program", index, tsr_dtype_name(wanted->dtype),
+                    tsr_shape_text(wanted, want, sizeof want), tsr_dtype_name(made->dtype),
+                    tsr_shape_text(made, got, sizeof got));
+}
+
+tsr_status tsr_execute(tsr_device *d, const tsr_program *program, const tsr_tensor *in,
+                       int in_count, tsr_tensor *out, int out_count) {
+    if (!d) return TSR_ERROR_ARGUMENT;
+    const char *name = program && program->name ? program->name : "program";
+    if (!program || !program->fn || in_count < 0 || in_count > TSR_MAX_IO || out_count < 0 ||
+        out_count > TSR_MAX_IO)
+        return tsr_fail(d->ctx, TSR_ERROR_ARGUMENT,
+                        "%s: wanted a function and at most %d inputs and outputs, got %d and %d",
+                        name, TSR_MAX_IO, in_count, out_count);
+    for (int i = 0; i < in_count + out_count; ++i) {
+        const tsr_tensor *t = i < in_count ? &in[i] : &out[i - in_count];
+        char text[96];
+        if (!t->data || t->rank < 1 || t->rank > TSR_MAX_RANK || tsr_elements(t) < 1)
+            return tsr_fail(d->ctx, TSR_ERROR_ARGUMENT, "%s: %s %d: wanted host data, got %s %s",
+                            name, i < in_count ? "input" : "output",
+                            i < in_count ? i : i - in_count, t->data ? "shape" : "NULL of shape",
+                            tsr_shape_text(t, text, sizeof text));
+    }
+    if (d->run)
+        return tsr_fail(d->ctx, TSR_ERROR_STATE,
+                        "%s: wanted an idle device, got a call from inside "
+                        "a model function",
+                        name);
+    if (d->lost) return tsr_fail(d->ctx, d->lost, "%s", d->lost_detail);
+    return d->backend->execute(d, program, in, in_count, out, out_count);
+}

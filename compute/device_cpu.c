@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/* device_cpu.c: the device that is always there. An op executes when the model calls it;
+ * activations come from an arena that is rewound at the end of the run and kept for the next one.
+ */
+#include "run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static tsr_status make(tsr_run *r, tsr_tensor *t) {
+    tsr_device *d = r->device;
+    size_t bytes = (size_t)tsr_elements(t) * tsr_dtype_bytes(t->dtype);
+    t->data = tsr_arena_take(d->ctx, &d->data, bytes);
+    if (!t->data) return TSR_ERROR_MEMORY;
+    size_t used = tsr_arena_used(&d->data);
+    if (used > d->peak) d->peak = used;
+    return TSR_OK;
+}
+
+static tsr_status weight(tsr_run *r, tsr_tensor *t, tsr_weight *w) {
+    (void)r;
+    t->data = (void *)w->f32;
+    return TSR_OK;
+}
+
+static tsr_status emit(tsr_run *r, const tsr_call *call) {
+    tsr_device *d = r->device;
+    tsr_status status = TSR_OK;
+    if (call->op->cpu && !d->settings.reference && !tsr_device_masked(d, "cpu"))
+        status = call->op->cpu(d, call);
+    else
+        call->op->reference(call);
+    tsr_arena_rewind(&d->scratch, (tsr_arena_mark){0});
+    return status;
+}
+
+static tsr_status execute(tsr_device *d, const tsr_program *program, const tsr_tensor *in,
+                          int in_count, tsr_tensor *out, int out_count) {
+    tsr_tensor copy[TSR_MAX_IO], *ins[TSR_MAX_IO] = {0}, *made[TSR_MAX_IO];
+    for (int i = 0; i < in_count; ++i) {
+        copy[i] = in[i];
+        ins[i] = &copy[i];
+    }
+    d->peak = 0;
+    tsr_run run = {.device = d};
+    tsr_status status = tsr_run_walk(&run, program, ins, made, out_count);
+    for (int i = 0; i < out_count && !status; ++i) {
+        status = tsr_check_output(d, program, i, made[i], &out[i]);
+        size_t bytes = (size_t)tsr_elements(made[i]) * tsr_dtype_bytes(made[i]->dtype);
+        if (!status) memcpy(out[i].data, made[i]->data, bytes);
+    }
+    tsr_arena_rewind(&d->data, (tsr_arena_mark){0});
+    tsr_arena_rewind(&d->nodes, (tsr_arena_mark){0});
+    return status;
+}
+
+static void forget(tsr_device *d, const void *model) {
+    (void)d, (void)model; /* packed panels live in the weights themselves */
+}
+
+static void close_cpu(tsr_device *d) {
+    (void)d;
+}
+
+static const tsr_backend backend = {.close = close_cpu,
+                                    .execute = execute,
+                                    .forget = forget,
+                                    .make = make,
+                                    .weight = weight,
+                                    .emit = emit};
+
+void *tsr_device_scratch(tsr_device *d, size_t bytes) {
+    void *p = tsr_arena_take(d->ctx, &d->scratch, bytes);
+    if (!p && d->run && !d->run->status) d->run->status = TSR_ERROR_MEMORY;
+    return p;
+}
+
+/* Vendor, model and the flags that matter, from the kernel's own list. */
+static void read_cpuinfo(tsr_device_info *info) {
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    if (!f) return;
+    char line[8192], *value;
+    while (fgets(line, sizeof line, f) && line[0] != '\n') {
+        line[strcspn(line, "\n")] = 0;
+        if (!(value = strchr(line, ':')) || !value[1]) continue;
+        value += 2;
+        if (!strncmp(line, "vendor_id", 9))
+            snprintf(info->vendor, sizeof info->vendor, "%.63s", value);
+        else if (!strncmp(line, "model name", 10))
+            snprintf(info->driver, sizeof info->driver, "%.255s", value);
+        else if (!strncmp(line, "flags", 5) || !strncmp(line, "Features", 8)) {
+            info->fp16 = strstr(value, " avx512_fp16") || strstr(value, " asimdhp");
+            info->bf16 = strstr(value, "_bf16") || strstr(value, " bf16");
+            info->int8 = strstr(value, "vnni") || strstr(value, " asimddp");
+            info->cooperative_matrix = strstr(value, " amx_tile") != NULL;
+        }
+    }
+    fclose(f);
+}
+
+void tsr_cpu_describe(tsr_device_info *info) {
+    *info = (tsr_device_info){.kind = TSR_DEVICE_CPU, .usable = true};
+    snprintf(info->name, sizeof info->name, "cpu");
+    snprintf(info->api, sizeof info->api, "C11");
+    read_cpuinfo(info);
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    if (pages > 0 && page > 0) info->memory_bytes = (uint64_t)pages * (uint64_t)page;
+    info->max_storage_range = info->max_allocation = info->memory_bytes;
+    info->subgroup_size = info->subgroup_min = info->subgroup_max = 1;
+}
+
+tsr_status tsr_cpu_open(tsr_device *d) {
+    d->backend = &backend;
+    return TSR_OK;
+}
