@@ -223,6 +223,8 @@ static tsr_status parse_dict(scanner *s, cJSON **json) {
         cJSON *item = NULL;
         if (!comma)
             status = wrong(s, "',' or '}'");
+        else if (++keys > MAX_KEYS)
+            status = wrong(s, "at most 4096 keys");
         else if (s->at < s->end && (*s->at == '\'' || *s->at == '"'))
             status = parse_string(s, &key);
         else if (!(status = parse_number(s, &ignored, number)) && !(key = strdup(number)))
