@@ -10,6 +10,9 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#if __has_include("tessera_commit.h")
+#include "tessera_commit.h"
+#endif
 #ifndef TESSERA_COMMIT
 #define TESSERA_COMMIT "unknown"
 #endif

@@ -1,3 +1,45 @@
 # SPDX-License-Identifier: MIT
-install(TARGETS tessera tessera_static LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(DIRECTORY include/tessera DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+# cmake --install: the program, libtessera shared and static, headers, tessera.pc and the CMake
+# package (tessera::tessera, tessera::tessera_static).
+include(CMakePackageConfigHelpers)
+set(tessera_package ${CMAKE_INSTALL_LIBDIR}/cmake/tessera)
+
+install(TARGETS tessera tessera_static EXPORT tessera_targets
+        RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR}
+        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+        ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+if(TARGET tessera_cli)
+  install(TARGETS tessera_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+install(DIRECTORY include/tessera DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+        FILES_MATCHING PATTERN "*.h")
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
+install(EXPORT tessera_targets NAMESPACE tessera:: FILE tessera-targets.cmake
+        DESTINATION ${tessera_package})
+configure_package_config_file(cmake/package.cmake.in ${CMAKE_BINARY_DIR}/generated/tessera-config.cmake
+                              INSTALL_DESTINATION ${tessera_package})
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/generated/tessera-config-version.cmake
+                                 COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_BINARY_DIR}/generated/tessera-config.cmake
+              ${CMAKE_BINARY_DIR}/generated/tessera-config-version.cmake
+        DESTINATION ${tessera_package})
+
+# tessera.pc: found from where it lies, so that a moved or staged tree works; what a static link
+# needs besides stands under .private.
+if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}" OR IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")
+  set(TESSERA_PC_PREFIX ${CMAKE_INSTALL_PREFIX})
+  set(TESSERA_PC_LIBDIR ${CMAKE_INSTALL_FULL_LIBDIR})
+  set(TESSERA_PC_INCLUDEDIR ${CMAKE_INSTALL_FULL_INCLUDEDIR})
+else()
+  file(RELATIVE_PATH up "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
+  string(REGEX REPLACE "/$" "" up "${up}")
+  set(TESSERA_PC_PREFIX "\${pcfiledir}/${up}")
+  set(TESSERA_PC_LIBDIR "\${prefix}/${CMAKE_INSTALL_LIBDIR}")
+  set(TESSERA_PC_INCLUDEDIR "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
+endif()
+list(JOIN tessera_modules ", " TESSERA_PC_MODULES)
+list(TRANSFORM tessera_plain_libraries PREPEND "-l" OUTPUT_VARIABLE plain)
+list(JOIN plain " " TESSERA_PC_LIBS)
+configure_file(cmake/tessera.pc.in ${CMAKE_BINARY_DIR}/generated/tessera.pc @ONLY)
+install(FILES ${CMAKE_BINARY_DIR}/generated/tessera.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -12,42 +12,68 @@ if(NOT TESSERA_MEDIA)
   list(FILTER tessera_sources EXCLUDE REGEX "formats/media\\.c$")
 endif()
 
+# Flags that everything in the tree is built with; they stand before the first target.
+if(TESSERA_WERROR)
+  add_compile_options(-Werror)
+endif()
+if(TESSERA_SANITIZE)
+  add_compile_options(-fsanitize=${TESSERA_SANITIZE} -fno-omit-frame-pointer
+                      -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${TESSERA_SANITIZE})
+endif()
+if(TESSERA_COVERAGE)
+  add_compile_options(--coverage -fprofile-update=atomic)
+  add_link_options(--coverage)
+endif()
+
 add_library(tessera_objects OBJECT ${tessera_sources})
-target_include_directories(tessera_objects PUBLIC ${CMAKE_SOURCE_DIR}/include)
+target_include_directories(tessera_objects PUBLIC ${CMAKE_SOURCE_DIR}/include
+                           PRIVATE ${CMAKE_BINARY_DIR}/generated)
 target_compile_options(tessera_objects PRIVATE -Wall -Wextra)
 target_compile_definitions(tessera_objects PRIVATE
   _GNU_SOURCE TESSERA_VERSION="${PROJECT_VERSION}" TESSERA_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
-if(TESSERA_WERROR)
-  add_compile_options(-Werror)
-  target_compile_options(tessera_objects PRIVATE -Werror)
-endif()
-if(TESSERA_SANITIZE)
-  add_compile_options(-fsanitize=${TESSERA_SANITIZE} -fno-omit-frame-pointer)
-  add_link_options(-fsanitize=${TESSERA_SANITIZE})
-  target_compile_options(tessera_objects PRIVATE -fsanitize=${TESSERA_SANITIZE} -fno-omit-frame-pointer)
-endif()
 
-set(tessera_requires libpng libzstd libcjson)
-pkg_check_modules(TESSERA_CORE REQUIRED IMPORTED_TARGET ${tessera_requires})
-target_link_libraries(tessera_objects PUBLIC PkgConfig::TESSERA_CORE Threads::Threads m)
+add_custom_target(tessera_commit
+  COMMAND ${CMAKE_COMMAND} -DSOURCE=${CMAKE_SOURCE_DIR}
+          -DOUTPUT=${CMAKE_BINARY_DIR}/generated/tessera_commit.h
+          -P ${CMAKE_SOURCE_DIR}/cmake/commit.cmake
+  BYPRODUCTS ${CMAKE_BINARY_DIR}/generated/tessera_commit.h)
+add_dependencies(tessera_objects tessera_commit)
+
+# What the library links, by pkg-config module; the static library's users need the same list.
+set(tessera_modules libpng libzstd libcjson)
 if(TESSERA_MEDIA)
-  set(tessera_media_requires libavformat libavcodec libavutil libswscale)
-  pkg_check_modules(TESSERA_AV REQUIRED IMPORTED_TARGET ${tessera_media_requires})
-  target_link_libraries(tessera_objects PUBLIC PkgConfig::TESSERA_AV)
+  list(APPEND tessera_modules libavformat libavcodec libavutil libswscale)
   target_compile_definitions(tessera_objects PUBLIC TESSERA_WITH_MEDIA=1)
 endif()
+pkg_check_modules(TESSERA_MODULES REQUIRED IMPORTED_TARGET ${tessera_modules})
+set(tessera_plain_libraries m) # without a pkg-config file: -l<name>
+target_link_libraries(tessera_objects PUBLIC PkgConfig::TESSERA_MODULES Threads::Threads m)
 if(TESSERA_ONEDNN)
   find_library(TESSERA_DNNL dnnl REQUIRED)
   target_link_libraries(tessera_objects PUBLIC ${TESSERA_DNNL})
   target_compile_definitions(tessera_objects PUBLIC TESSERA_WITH_ONEDNN=1)
+  list(APPEND tessera_plain_libraries dnnl)
 endif()
 if(TESSERA_VULKAN)
   include(cmake/shaders.cmake)
 endif()
 
-add_library(tessera SHARED)
-target_link_libraries(tessera PUBLIC tessera_objects)
-add_library(tessera_static STATIC)
-target_link_libraries(tessera_static PUBLIC tessera_objects)
-set_target_properties(tessera PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+include(cmake/exports.cmake)
+add_library(tessera SHARED $<TARGET_OBJECTS:tessera_objects>)
+add_library(tessera_static STATIC $<TARGET_OBJECTS:tessera_objects>)
+foreach(target tessera tessera_static)
+  # Inside this build, users of the library (tools, tests) see the same links and definitions as
+  # its objects; the installed package hands on its own list (cmake/package.cmake.in).
+  target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include>
+                             $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+endforeach()
+target_link_libraries(tessera PRIVATE $<TARGET_PROPERTY:tessera_objects,INTERFACE_LINK_LIBRARIES>)
+target_link_libraries(tessera_static PUBLIC
+  $<BUILD_INTERFACE:$<TARGET_PROPERTY:tessera_objects,INTERFACE_LINK_LIBRARIES>>)
+target_compile_definitions(tessera_static PUBLIC
+  $<BUILD_INTERFACE:$<TARGET_PROPERTY:tessera_objects,INTERFACE_COMPILE_DEFINITIONS>>)
+target_link_options(tessera PRIVATE -Wl,--version-script=${tessera_export_map} -Wl,--as-needed)
+set_target_properties(tessera PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
+                      LINK_DEPENDS ${tessera_export_map})
 set_target_properties(tessera_static PROPERTIES OUTPUT_NAME tessera)

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+# The commands people type; CMakeLists.txt and CMakePresets.json do the work.
+#   make demo [PICTURES="a.jpg b.png"]   installs what is missing, builds, shows pictures as tokens
+#   make check                           installs what is missing, builds, runs every test
+JOBS ?= $(shell nproc)
+CTEST = ctest --output-on-failure --no-tests=error
+# Tests that measure or look at the source tree alone gain nothing from a sanitizer.
+UNSANITIZED = ^(arrows|headers|install_consumers|exports)$$
+
+.PHONY: help demo check check-sanitize build format coverage fuzz bench install clean
+
+help:
+	@echo 'make demo [PICTURES="a.jpg b.png"]  install what is missing, build, encode and decode pictures'
+	@echo 'make check           install what is missing, build, run the whole test suite, then with sanitizers'
+	@echo 'make check-sanitize  the suite under AddressSanitizer and UndefinedBehaviorSanitizer alone'
+	@echo 'make build           the release build: build/release/tessera'
+	@echo 'make install         the release build under PREFIX (default /usr/local), DESTDIR honoured'
+	@echo 'make bench           benchmark rows of every device, as JSON lines'
+	@echo 'make coverage        line coverage of the library (needs gcovr)'
+	@echo 'make fuzz            every fuzz target for FUZZ_SECONDS (default 60) seconds (needs clang)'
+	@echo 'make format          clang-format over our C sources'
+	@echo 'make clean           remove build/'
+
+build:
+	cmake --preset release -DTESSERA_TESTS=OFF
+	cmake --build --preset release -j $(JOBS)
+
+demo:
+	@bash scripts/install-deps.sh demo
+	@$(MAKE) --no-print-directory build
+	@bash scripts/demo.sh $(PICTURES)
+
+check:
+	@bash scripts/install-deps.sh check
+	cmake --preset release -DTESSERA_TESTS=ON -DTESSERA_WERROR=ON
+	cmake --build --preset release -j $(JOBS)
+	cd build/release && $(CTEST) -j $(JOBS)
+	@$(MAKE) --no-print-directory check-sanitize
+
+check-sanitize:
+	cmake --preset sanitize
+	cmake --build --preset sanitize -j $(JOBS)
+	cd build/sanitize && \
+	ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
+	LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0 \
+	UBSAN_OPTIONS=print_stacktrace=1 $(CTEST) -j $(JOBS) -E '$(UNSANITIZED)'
+
+format:
+	git ls-files -z '*.c' '*.h' | xargs -0 clang-format-14 -i
+
+coverage:
+	bash scripts/coverage.sh
+
+fuzz:
+	bash scripts/fuzz.sh $(FUZZ_SECONDS)
+
+bench: build
+	build/release/tessera bench --json
+
+install: build
+	DESTDIR=$(DESTDIR) cmake --install build/release $(if $(PREFIX),--prefix $(PREFIX))
+
+clean:
+	rm -rf build

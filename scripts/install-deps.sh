@@ -1,0 +1,47 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Installs what building needs and the machine lacks, with apt-get (Debian 12 names).
+#   install-deps.sh demo    compiler, CMake and the libraries
+#   install-deps.sh check   the same, and what the tests use
+# Says what it is about to do; as root or through sudo; does nothing when everything is there.
+set -euo pipefail
+
+build=(gcc g++ libc6-dev cmake ninja-build pkg-config glslang-tools
+       libpng-dev libzstd-dev libcjson-dev libdnnl-dev libvulkan-dev libvulkan-volk-dev
+       libavformat-dev libavcodec-dev libavutil-dev libswscale-dev)
+tests=(check libsubunit-dev mesa-vulkan-drivers vulkan-validationlayers spirv-tools clang-format-14 python3)
+
+case "${1:-}" in
+demo) wanted=("${build[@]}") ;;
+check) wanted=("${build[@]}" "${tests[@]}") ;;
+*) echo "usage: $0 demo|check" >&2; exit 2 ;;
+esac
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+    echo "install-deps: no apt-get here; these Debian packages are needed: ${wanted[*]}" >&2
+    exit 0 # they may be there under other names; CMake will say what is missing
+fi
+
+missing=()
+for package in "${wanted[@]}"; do
+    state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+    [ "$state" = installed ] || missing+=("$package")
+done
+if [ ${#missing[@]} -eq 0 ]; then
+    echo "install-deps: everything is installed"
+    exit 0
+fi
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null; then
+        echo "install-deps: neither root nor sudo; as root run: apt-get install ${missing[*]}" >&2
+        exit 1
+    fi
+    as_root=(sudo)
+fi
+echo "install-deps: installing with ${as_root[*]:+sudo }apt-get: ${missing[*]}"
+quiet=(-q -y --no-install-recommends -o Dpkg::Use-Pty=0)
+export DEBIAN_FRONTEND=noninteractive
+"${as_root[@]}" apt-get -q update
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "${quiet[@]}" install "${missing[@]}"

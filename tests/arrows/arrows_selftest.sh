@@ -1,0 +1,71 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Each rule of arrows.sh is broken once in a small tree of its own; the rule must be named, and a
+# tree that breaks none must pass. So that the guard cannot fall asleep.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+tree=$(mktemp -d) || exit 1
+trap 'rm -rf "$tree"' EXIT
+failed=0
+licence='/* SPDX-License-Identifier: MIT */'
+
+clean() {
+    rm -rf "${tree:?}"/*
+    mkdir -p "$tree"/{compute/ops,formats,tools,quantizer,include/tessera,scripts}
+    cp "$here/../../.clang-format" "$tree/" 2>/dev/null
+    printf '%s\nint tsr_fine(void);\n' "$licence" >"$tree/compute/context.h"
+    printf '%s\nint tsr_op(void);\n' "$licence" >"$tree/compute/op.h"
+    printf '%s\n#include "../compute/context.h"\n' "$licence" >"$tree/formats/file.c"
+    printf '%s\n#include <tessera/tessera.h>\n' "$licence" >"$tree/tools/main.c"
+}
+# expect WHAT RULE-TEXT: the tree as it stands must be refused with that text
+expect() {
+    out=$(SOURCE=$tree bash "$here/arrows.sh" 2>&1)
+    if [ $? -eq 0 ] || ! grep -qF -- "$2" <<<"$out"; then
+        echo "FAILED: $1: wanted \"$2\", got:"
+        echo "$out"
+        failed=1
+    fi
+}
+
+clean
+if ! out=$(SOURCE=$tree bash "$here/arrows.sh" 2>&1); then
+    echo "FAILED: a clean tree is refused:"
+    echo "$out"
+    failed=1
+fi
+clean; printf '%s\n#include "../compute/context.h"\n' "$licence" >"$tree/tools/main.c"
+expect "tool sees inner header" "tools must not include compute/context.h"
+clean; printf '%s\n#include "../compute/op.h"\n' "$licence" >"$tree/formats/file.c"
+expect "formats sees the op table" "formats must not include compute/op.h"
+clean; printf '%s\n#include "../formats/image.h"\n' "$licence" >"$tree/compute/a.c"
+printf '%s\n' "$licence" >"$tree/formats/image.h"
+expect "compute sees formats" "compute must not include formats/image.h"
+clean; printf '%s\n#include "../compute/op.h"\n' "$licence" >"$tree/quantizer/vq.c"
+expect "op.h outside the ops" "op.h is for compute/ops and the devices"
+clean; printf '%s\n#include <formats/image.h>\n' "$licence" >"$tree/compute/a.c"
+expect "around the rules" "inner header in <>"
+clean; mkdir "$tree/attic"; printf '%s\n' "$licence" >"$tree/attic/a.c"
+expect "unknown folder" 'folder "attic" has no line'
+clean; printf '%s\n' "$licence" >"$tree/compute/ops/file.c"
+expect "name twice" "same file name as"
+clean; printf 'int x;\n' >"$tree/formats/file.c"
+expect "no licence" "no SPDX line"
+clean; { echo "$licence"; for i in {1..801}; do echo "int x$i;"; done; } >"$tree/formats/file.c"
+expect "too long" "lines: wanted at most 800"
+clean; printf '%s\nint\tx;\n' "$licence" >"$tree/formats/file.c"
+expect "tab" "formats/file.c:2: tab"
+clean; printf '%s\nint x; \n' "$licence" >"$tree/formats/file.c"
+expect "trailing blank" "formats/file.c:2: blanks"
+clean; printf '%s\nint x;' "$licence" >"$tree/formats/file.c"
+expect "no newline" "no newline at the end"
+clean; printf '%s\n/* T%sDO: later */\n' "$licence" O >"$tree/formats/file.c"
+expect "marker" "leftover marker"
+clean; printf '%s\n/* /ro%s/x */\n' "$licence" ot >"$tree/formats/file.c"
+expect "machine path" "path of a machine"
+if command -v clang-format-14 >/dev/null; then
+    clean; printf '%s\nint   x ;\n' "$licence" >"$tree/formats/file.c"
+    expect "layout" "not as clang-format-14 would write it"
+fi
+[ $failed -eq 0 ] && echo "arrows_selftest: every rule refuses what it should"
+exit $failed

@@ -1,0 +1,79 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Installs into an empty prefix and builds ten-line programs against it, in C and in C++, with
+# pkg-config (shared and static) and with find_package (shared and static), and runs them.
+set -euo pipefail
+source=${SOURCE:?} build=${BUILD:?}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+cmake --install "$build" --prefix "$work/prefix" >install.log || { cat install.log; exit 1; }
+for f in bin/tessera include/tessera/tessera.h include/tessera/tokens.h include/tessera/status.h; do
+    [ -e "prefix/$f" ] || { echo "not installed: $f"; exit 1; }
+done
+if grep -rl "$source" prefix --include='*.pc' --include='*.cmake' --include='*.h'; then
+    echo "an installed file names the source tree"
+    exit 1
+fi
+# Moved after it was installed: nothing may remember where it stood.
+mv prefix moved
+prefix=$work/moved
+pc=$(find "$prefix" -name tessera.pc)
+libdir=$(dirname "$(dirname "$pc")")
+export PKG_CONFIG_PATH=${pc%/*} LD_LIBRARY_PATH=$libdir
+
+cat >consumer.c <<'C'
+#include <stdio.h>
+#include <tessera/tessera.h>
+int main(void) {
+    tsr_context *ctx = NULL;
+    if (tsr_context_open(&ctx, NULL) != TSR_OK) return 1;
+    tsr_status s = tsr_decode_file(ctx, "missing.tess", "out.png", NULL);
+    printf("tessera %s: %s: %s\n", tsr_version(), tsr_status_name(s), tsr_detail(ctx));
+    tsr_context_close(&ctx);
+    return s != TSR_ERROR_NOT_FOUND;
+}
+C
+cp consumer.c consumer.cpp
+flags=()
+if nm -D "$libdir/libtessera.so" | grep -q __asan_init; then
+    flags=(-fsanitize=address,undefined)
+fi
+check() { # check NAME PROGRAM
+    out=$("$2") || { echo "$1: failed: $out"; exit 1; }
+    case "$out" in
+    "tessera "*TSR_ERROR_NOT_FOUND*missing.tess*) echo "$1: $out" ;;
+    *) echo "$1: wanted NOT_FOUND and the file's name, got: $out"; exit 1 ;;
+    esac
+}
+
+cc -std=c11 -Wall -Werror "${flags[@]}" consumer.c -o c_shared $(pkg-config --cflags --libs tessera)
+check "C, pkg-config, shared" ./c_shared
+c++ -std=c++11 -Wall -Werror "${flags[@]}" consumer.cpp -o cxx_shared $(pkg-config --cflags --libs tessera)
+check "C++, pkg-config, shared" ./cxx_shared
+mkdir only_static
+cp "$libdir/libtessera.a" only_static/
+cc -std=c11 "${flags[@]}" consumer.c -o c_static -Lonly_static \
+    $(pkg-config --static --cflags --libs tessera | sed "s|-L$libdir||")
+if ldd c_static | grep -q libtessera; then echo "c_static is not static"; exit 1; fi
+check "C, pkg-config, static" ./c_static
+
+cat >CMakeLists.txt <<'M'
+cmake_minimum_required(VERSION 3.21)
+project(consumer C CXX)
+find_package(tessera 0.1 REQUIRED)
+add_executable(cm_c consumer.c)
+target_link_libraries(cm_c tessera::tessera)
+add_executable(cm_cxx consumer.cpp)
+target_link_libraries(cm_cxx tessera::tessera)
+add_executable(cm_static consumer.c)
+target_link_libraries(cm_static tessera::tessera_static)
+M
+cmake -S . -B cm -G Ninja -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release \
+    -DCMAKE_C_FLAGS="${flags[*]:-}" -DCMAKE_CXX_FLAGS="${flags[*]:-}" >cm.log 2>&1 ||
+    { cat cm.log; exit 1; }
+cmake --build cm >>cm.log 2>&1 || { cat cm.log; exit 1; }
+check "C, find_package, shared" cm/cm_c
+check "C++, find_package, shared" cm/cm_cxx
+if ldd cm/cm_static | grep -q libtessera; then echo "cm_static is not static"; exit 1; fi
+check "C, find_package, static" cm/cm_static
