@@ -54,6 +54,8 @@ typedef struct tsr_device_settings {
     bool reference;      /* cpu: run every op's plain C reference */
     bool validation;     /* vulkan: load the validation layer; messages fail the run */
     bool allow_software; /* let "vulkan" (without :N) take a software device */
+    bool guard;          /* tests: every activation gets its own place, filled with 0xFF and fenced;
+                            a write beyond its end or before its start fails the run */
 } tsr_device_settings;
 
 tsr_device_settings tsr_device_settings_default(void);

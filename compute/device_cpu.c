@@ -9,11 +9,19 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { BAND = 256, BAND_BYTE = 0xA5 }; /* of a fenced activation, on both ends */
+
 static tsr_status make(tsr_run *r, tsr_tensor *t) {
     tsr_device *d = r->device;
     size_t bytes = (size_t)tsr_elements(t) * tsr_dtype_bytes(t->dtype);
-    t->data = tsr_arena_take(d->ctx, &d->data, bytes);
-    if (!t->data) return TSR_ERROR_MEMORY;
+    size_t band = d->settings.guard ? BAND : 0;
+    unsigned char *p = tsr_arena_take(d->ctx, &d->data, bytes + 2 * band);
+    if (!p) return TSR_ERROR_MEMORY;
+    t->data = p + band;
+    if (band) {
+        memset(p, BAND_BYTE, bytes + 2 * band);
+        memset(t->data, 0xFF, bytes);
+    }
     size_t used = tsr_arena_used(&d->data);
     if (used > d->peak) d->peak = used;
     return TSR_OK;
@@ -25,6 +33,25 @@ static tsr_status weight(tsr_run *r, tsr_tensor *t, tsr_weight *w) {
     return TSR_OK;
 }
 
+static bool band_is_whole(const unsigned char *p) {
+    for (int i = 0; i < BAND; ++i)
+        if (p[i] != BAND_BYTE) return false;
+    return true;
+}
+
+static tsr_status check_bands(tsr_device *d, const tsr_call *call) {
+    for (int i = 0; i < call->out_count; ++i) {
+        const tsr_tensor *t = call->out[i];
+        if (!t) continue;
+        const unsigned char *p = t->data;
+        size_t bytes = (size_t)tsr_elements(t) * tsr_dtype_bytes(t->dtype);
+        if (!band_is_whole(p - BAND) || !band_is_whole(p + bytes))
+            return tsr_fail(d->ctx, TSR_ERROR_DEVICE, "%s: output %d: wrote beyond its %zu bytes",
+                            call->op->name, i, bytes);
+    }
+    return TSR_OK;
+}
+
 static tsr_status emit(tsr_run *r, const tsr_call *call) {
     tsr_device *d = r->device;
     tsr_status status = TSR_OK;
@@ -33,6 +60,7 @@ static tsr_status emit(tsr_run *r, const tsr_call *call) {
     else
         call->op->reference(call);
     tsr_arena_rewind(&d->scratch, (tsr_arena_mark){0});
+    if (!status && d->settings.guard) status = check_bands(d, call);
     return status;
 }
 

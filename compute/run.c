@@ -109,6 +109,7 @@ tsr_scope tsr_scope_open(tsr_run *r) {
 
 tsr_tensor *tsr_scope_close(tsr_run *r, tsr_scope scope, tsr_tensor *keep) {
     if (r->status) return &r->failed;
+    if (r->device->settings.guard) return keep; /* fenced activations stay where they are */
     tsr_arena *arena = &r->device->data;
     tsr_arena_mark mark = {scope.block, scope.used};
     if (!keep || !keep->data || !tsr_arena_holds(arena, mark, keep->data)) {
