@@ -109,12 +109,16 @@ tsr_tensor *tsr_unpatchify(tsr_run *r, const tsr_tensor *x, int channels, int64_
 /* ---- quantizers ------------------------------------------------------------------------ */
 
 #define TSR_FSQ_MAX_LEVELS 16
-/* z [..., L] -> bounded [..., L] (tanh-bounded, before rounding, Mentzer et al. 2023), *ids I32
- * [...], *codes [..., L] (rounded, divided by level/2). Any output pointer may be NULL. */
+/* z [..., L] -> bounded [..., L] (tanh-bounded, before rounding, Mentzer et al. 2023), ids I32
+ * [...], codes [..., L] (rounded, divided by level/2). 1 to 16 levels of 2 to 1000; channel 0 is the
+ * lowest digit of an id. NaN gives digit 0. */
 typedef struct tsr_fsq_result {
     tsr_tensor *bounded, *codes, *ids;
 } tsr_fsq_result;
 tsr_fsq_result tsr_fsq_encode(tsr_run *r, const tsr_tensor *z, const int *levels, int level_count);
+/* The second half alone: values that are bounded already -> codes and ids (bounded is NULL). */
+tsr_fsq_result tsr_fsq_round(tsr_run *r, const tsr_tensor *bounded, const int *levels,
+                             int level_count);
 tsr_tensor *tsr_fsq_decode(tsr_run *r, const tsr_tensor *ids, const int *levels, int level_count);
 
 /* Segmented sums for k-means, deterministic: x [N, D], ids I32 [N] -> sums [K, D]; *counts I32 [K].

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/* layer_norm.c: y = (x - mean) / sqrt(variance + eps), over the last dimension, then gamma and
+ * beta, then the modulation of adaptive norms: y * (1 + scale) + shift. Mean first, variance from
+ * the differences in a second pass: a single pass with E[x^2] loses everything when the mean is
+ * large. */
+#include <math.h>
+
+#include "../simd.h"
+#include "rowwise.h"
+
+enum { IN_X, IN_GAMMA, IN_BETA, IN_SCALE, IN_SHIFT };
+enum { P_EPS, P_GROUP, P_SCALE_STEP, P_SHIFT_STEP }; /* P_EPS is a float */
+
+typedef struct operands {
+    const float *x, *gamma, *beta, *scale, *shift;
+    float *y;
+    int64_t rows, cols, group;      /* `group` rows share one row of scale and shift */
+    int64_t scale_step, shift_step; /* 0: one row for everybody */
+    float eps;
+} operands;
+
+static operands get_operands(const tsr_call *c) {
+    const void *data[5];
+    for (int i = 0; i < 5; ++i)
+        data[i] = c->in[i] ? c->in[i]->data : NULL;
+    return (operands){
+        data[IN_X],      data[IN_GAMMA],       data[IN_BETA],         data[IN_SCALE],
+        data[IN_SHIFT],  c->out[0]->data,      tsr_rows(c->in[IN_X]), tsr_cols(c->in[IN_X]),
+        c->p.i[P_GROUP], c->p.i[P_SCALE_STEP], c->p.i[P_SHIFT_STEP],  c->p.f[P_EPS]};
+}
+
+static void reference(const tsr_call *call) {
+    operands o = get_operands(call);
+    for (int64_t n = 0; n < o.rows; ++n) {
+        const float *x = o.x + n * o.cols;
+        double mean = 0, variance = 0;
+        for (int64_t i = 0; i < o.cols; ++i)
+            mean += x[i];
+        mean /= (double)o.cols;
+        for (int64_t i = 0; i < o.cols; ++i)
+            variance += (x[i] - mean) * (x[i] - mean);
+        variance /= (double)o.cols;
+        double factor = 1 / sqrt(variance + (double)o.eps);
+        for (int64_t i = 0; i < o.cols; ++i) {
+            double y = (x[i] - mean) * factor;
+            if (o.gamma) y *= o.gamma[i];
+            if (o.beta) y += o.beta[i];
+            if (o.scale) y *= 1.0 + o.scale[n / o.group * o.scale_step + i];
+            if (o.shift) y += o.shift[n / o.group * o.shift_step + i];
+            o.y[n * o.cols + i] = (float)y;
+        }
+    }
+}
+
+TSR_CLONES static void norm_row(const operands *o, int64_t n) {
+    const float *restrict x = o->x + n * o->cols;
+    float *restrict y = o->y + n * o->cols;
+    int64_t cols = o->cols, whole = cols / LANES * LANES;
+    float lane[LANES] = {0};
+    for (int64_t i = 0; i < whole; i += LANES)
+        for (int j = 0; j < LANES; ++j)
+            lane[j] += x[i + j];
+    for (int64_t i = whole; i < cols; ++i)
+        lane[i - whole] += x[i];
+    float mean = lanes_total(lane) / (float)cols;
+    memset(lane, 0, sizeof lane);
+    for (int64_t i = 0; i < whole; i += LANES)
+        for (int j = 0; j < LANES; ++j)
+            lane[j] += (x[i + j] - mean) * (x[i + j] - mean);
+    for (int64_t i = whole; i < cols; ++i)
+        lane[i - whole] += (x[i] - mean) * (x[i] - mean);
+    float factor = 1.0f / sqrtf(lanes_total(lane) / (float)cols + o->eps);
+    for (int64_t i = 0; i < cols; ++i)
+        y[i] = (x[i] - mean) * factor;
+    if (o->gamma)
+        for (int64_t i = 0; i < cols; ++i)
+            y[i] *= o->gamma[i];
+    if (o->beta)
+        for (int64_t i = 0; i < cols; ++i)
+            y[i] += o->beta[i];
+    if (o->scale) {
+        const float *restrict scale = o->scale + n / o->group * o->scale_step;
+        for (int64_t i = 0; i < cols; ++i)
+            y[i] *= 1.0f + scale[i];
+    }
+    if (o->shift) {
+        const float *restrict shift = o->shift + n / o->group * o->shift_step;
+        for (int64_t i = 0; i < cols; ++i)
+            y[i] += shift[i];
+    }
+}
+
+static void tile(void *arg, int64_t t, int worker) {
+    (void)worker;
+    const operands *o = arg;
+    int64_t step = rows_per_tile(o->cols), end = (t + 1) * step;
+    for (int64_t n = t * step; n < end && n < o->rows; ++n)
+        norm_row(o, n);
+}
+
+static tsr_status cpu(tsr_device *device, const tsr_call *call) {
+    operands o = get_operands(call);
+    tsr_parallel(tsr_device_context(device), tile_count(o.rows, rows_per_tile(o.cols)), tile, &o);
+    return TSR_OK;
+}
+
+static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
+    (void)caps;
+    int64_t rows = tsr_rows(call->in[IN_X]), cols = tsr_cols(call->in[IN_X]);
+    uint32_t threads = row_threads(cols);
+    if (cols / threads * 3 > LOOP_LIMIT) return 0;
+    d->variant = "layer_norm";
+    d->spec[d->spec_count++] = threads;
+    for (int i = IN_GAMMA; i <= IN_SHIFT; ++i)
+        d->spec[d->spec_count++] = call->in[i] != NULL;
+    struct {
+        uint32_t rows, cols, group, scale_step, shift_step;
+        float eps;
+    } push = {(uint32_t)rows,
+              (uint32_t)cols,
+              (uint32_t)call->p.i[P_GROUP],
+              (uint32_t)call->p.i[P_SCALE_STEP],
+              (uint32_t)call->p.i[P_SHIFT_STEP],
+              call->p.f[P_EPS]};
+    dispatch_push(d, &push, sizeof push);
+    for (int i = IN_X; i <= IN_SHIFT; ++i) /* an absent operand is bound to x and never read */
+        dispatch_bind(d, BIND_IN + (call->in[i] ? i : IN_X));
+    dispatch_bind(d, BIND_OUT);
+    grid_set(d, tile_count(rows, GROUP_THREADS / threads));
+    return 1;
+}
+
+const tsr_op tsr_op_layer_norm = {"layer_norm", reference, cpu, gpu};
+
+/* A row for everybody, [D], or one for each batch item, [B, D]. */
+static bool want_modulation(tsr_run *r, const char *what, const tsr_tensor *m, const tsr_tensor *x,
+                            int32_t *step) {
+    if (!m) return !tsr_run_is_failed(r);
+    if (!want_tensor(r, what, m, TSR_F32, 1)) return false;
+    int64_t cols = tsr_cols(x), rows = tsr_rows(m);
+    bool batch = m->rank == 2 && x->rank >= 2 && rows == x->dim[0];
+    if (tsr_cols(m) != cols || (rows != 1 && !batch)) {
+        char got[96];
+        tsr_run_fail(r, TSR_ERROR_ARGUMENT, "%s: wanted [%lld] or [%lld, %lld], got %s", what,
+                     (long long)cols, (long long)x->dim[0], (long long)cols,
+                     tsr_shape_text(m, got, sizeof got));
+        return false;
+    }
+    *step = rows > 1 ? (int32_t)cols : 0;
+    return true;
+}
+
+static const tsr_tensor *get_weight(tsr_run *r, const char *what, tsr_weight *w, int64_t cols) {
+    if (!w || tsr_run_is_failed(r)) return NULL;
+    tsr_tensor *t = tsr_from_weight(r, w);
+    if (!want_tensor(r, what, t, TSR_F32, 1)) return NULL;
+    if (tsr_elements(t) != cols) {
+        char got[96];
+        tsr_run_fail(r, TSR_ERROR_MODEL, "%s: %s: wanted [%lld], got %s", what,
+                     w->name ? w->name : "weight", (long long)cols,
+                     tsr_shape_text(t, got, sizeof got));
+        return NULL;
+    }
+    return t;
+}
+
+tsr_tensor *tsr_layer_norm(tsr_run *r, const tsr_tensor *x, const tsr_norm_spec *spec) {
+    static const tsr_norm_spec plain = {.eps = 1e-5f};
+    if (!spec) spec = &plain;
+    tsr_call call = {.op = &tsr_op_layer_norm, .in_count = 5, .out_count = 1};
+    if (!want_tensor(r, "layer_norm: x", x, TSR_F32, 1)) return tsr_run_failed(r);
+    if (!(spec->eps >= 0))
+        return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "layer_norm: eps: wanted at least 0, got %g",
+                            (double)spec->eps);
+    call.p.f[P_EPS] = spec->eps;
+    call.p.i[P_GROUP] = (int32_t)(x->rank >= 2 ? tsr_rows(x) / x->dim[0] : 1);
+    call.in[IN_X] = x;
+    call.in[IN_GAMMA] = get_weight(r, "layer_norm: gamma", spec->gamma, tsr_cols(x));
+    call.in[IN_BETA] = get_weight(r, "layer_norm: beta", spec->beta, tsr_cols(x));
+    call.in[IN_SCALE] = spec->scale;
+    call.in[IN_SHIFT] = spec->shift;
+    if (!want_modulation(r, "layer_norm: scale", spec->scale, x, &call.p.i[P_SCALE_STEP]) ||
+        !want_modulation(r, "layer_norm: shift", spec->shift, x, &call.p.i[P_SHIFT_STEP]))
+        return tsr_run_failed(r);
+    call.out[0] = tsr_run_new(r, TSR_F32, x->rank, x->dim);
+    tsr_run_emit(r, &call);
+    return call.out[0];
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* rowwise.h: what the ops that work row by row share: argument checks with one wording, f32 sums
+ * whose order depends on the length alone, and the shape of their GPU grids. */
+#ifndef COMPUTE_OPS_ROWWISE_H
+#define COMPUTE_OPS_ROWWISE_H
+
+#include <limits.h>
+#include <string.h>
+
+#include "../op.h"
+
+/* ---- argument checks: false once the run has failed; the first failure's text stands ----------
+ */
+
+static inline bool want_tensor(tsr_run *r, const char *what, const tsr_tensor *x, tsr_dtype dtype,
+                               int min_rank) {
+    if (tsr_run_is_failed(r)) return false;
+    if (!x || x->rank == 0) {
+        tsr_run_fail(r, TSR_ERROR_ARGUMENT, "%s: wanted a tensor, got none", what);
+        return false;
+    }
+    if (x->dtype != dtype) {
+        tsr_run_fail(r, TSR_ERROR_ARGUMENT, "%s: wanted dtype %s, got %s", what,
+                     tsr_dtype_name(dtype), tsr_dtype_name(x->dtype));
+        return false;
+    }
+    char text[96];
+    if (x->rank < min_rank) {
+        tsr_run_fail(r, TSR_ERROR_ARGUMENT, "%s: wanted at least %d dimensions, got %s", what,
+                     min_rank, tsr_shape_text(x, text, sizeof text));
+        return false;
+    }
+    /* The ops number elements with 32 bits, as the shaders do. */
+    int64_t n = 1;
+    for (int i = 0; i < x->rank; ++i) {
+        if (x->dim[i] <= 0) {
+            tsr_run_fail(r, TSR_ERROR_ARGUMENT, "%s: wanted dimensions of at least 1, got %s", what,
+                         tsr_shape_text(x, text, sizeof text));
+            return false;
+        }
+        if (x->dim[i] > INT32_MAX / n) {
+            tsr_run_fail(r, TSR_ERROR_TOO_LARGE, "%s: wanted at most %d elements, got %s", what,
+                         INT32_MAX, tsr_shape_text(x, text, sizeof text));
+            return false;
+        }
+        n *= x->dim[i];
+    }
+    return true;
+}
+
+/* As want_tensor, for the ops that move 4-byte elements without looking at them. */
+static inline bool want_words(tsr_run *r, const char *what, const tsr_tensor *x, int min_rank) {
+    bool integer = x && x->rank > 0 && x->dtype == TSR_I32;
+    return want_tensor(r, what, x, integer ? TSR_I32 : TSR_F32, min_rank);
+}
+
+/* Number of elements an output would have; false if it is beyond 32 bits. */
+static inline bool want_size(tsr_run *r, const char *op, int rank, const int64_t *dim) {
+    int64_t n = 1;
+    for (int i = 0; i < rank; ++i) {
+        if (dim[i] > INT32_MAX / n) {
+            tsr_run_fail(r, TSR_ERROR_TOO_LARGE, "%s: output: wanted at most %d elements, got more",
+                         op, INT32_MAX);
+            return false;
+        }
+        n *= dim[i];
+    }
+    return true;
+}
+
+static inline bool on_cpu(const tsr_run *r) {
+    return tsr_device_get_info(tsr_run_device(r))->kind == TSR_DEVICE_CPU;
+}
+
+/* Ids are known by value only where the op runs at once. */
+static inline bool want_ids(tsr_run *r, const char *op, const tsr_tensor *ids, int64_t least,
+                            int64_t end) {
+    if (!on_cpu(r) || !ids->data) return true;
+    const int32_t *id = ids->data;
+    for (int64_t i = 0; i < tsr_elements(ids); ++i)
+        if (id[i] < least || id[i] >= end) {
+            tsr_run_fail(r, TSR_ERROR_TOKENS, "%s: id %lld: wanted %lld..%lld, got %d", op,
+                         (long long)i, (long long)least, (long long)end - 1, id[i]);
+            return false;
+        }
+    return true;
+}
+
+/* ---- sums ------------------------------------------------------------------------------------ */
+
+/* 16 running sums, then a tree: the compiler makes vectors of it, and the order of additions is a
+ * function of n alone. */
+#define LANES 16
+
+static inline float lanes_total(const float *lane) {
+    float s[LANES];
+    for (int i = 0; i < LANES; ++i)
+        s[i] = lane[i];
+    for (int width = LANES / 2; width; width /= 2)
+        for (int i = 0; i < width; ++i)
+            s[i] += s[i + width];
+    return s[0];
+}
+
+/* ---- splitting rows over threads ----------------------------------------------------------- */
+
+/* Rows of a tile: about 16,384 elements, at least one row; depends on the shape alone. */
+static inline int64_t rows_per_tile(int64_t cols) {
+    int64_t rows = 16384 / (cols > 0 ? cols : 1);
+    return rows > 0 ? rows : 1;
+}
+static inline int64_t tile_count(int64_t items, int64_t per_tile) {
+    return (items + per_tile - 1) / per_tile;
+}
+
+/* ---- GPU grids --------------------------------------------------------------------------------
+ */
+
+#define GROUP_THREADS 256
+#define GROUP_LIMIT   65535
+/* Some software drivers stop a shader's loops after 65,535 rounds. */
+#define LOOP_LIMIT 60000
+
+static inline void grid_set(tsr_gpu_dispatch *d, int64_t groups) {
+    int64_t y = tile_count(groups, GROUP_LIMIT);
+    d->groups[0] = (uint32_t)tile_count(groups, y);
+    d->groups[1] = (uint32_t)y;
+    d->groups[2] = 1;
+}
+
+/* Threads that share a row: a power of two that depends on the row's length alone, so that results
+ * are the same for every number of rows. */
+static inline uint32_t row_threads(int64_t cols) {
+    uint32_t threads = 1;
+    while (threads < GROUP_THREADS && (int64_t)threads * 4 < cols)
+        threads *= 2;
+    return threads;
+}
+
+static inline void dispatch_push(tsr_gpu_dispatch *d, const void *bytes, size_t count) {
+    memcpy(d->push, bytes, count);
+    d->push_bytes = (uint32_t)count;
+}
+
+static inline void dispatch_bind(tsr_gpu_dispatch *d, int binding) {
+    d->bind[d->bind_count++] = (uint8_t)binding;
+}
+
+enum { BIND_IN = 0, BIND_OUT = 8, BIND_TABLE = 16 };
+
+#endif

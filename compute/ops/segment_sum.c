@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* segment_sum.c: sums and counts of the rows of each segment, for k-means. Float additions do not
+ * commute in their rounding, so the order is fixed: rows are cut into chunks of CHUNK; inside a
+ * chunk a segment's rows are added in ascending order, starting from 0; then the chunks' sums are
+ * added in ascending order. Every device does exactly this, and only additions happen, so results
+ * are the same bits everywhere. Chunks also keep the error small and the GPU's loops short. */
+#include "../simd.h"
+#include "rowwise.h"
+
+enum { CHUNK = 16384 }; /* the shader has the same number */
+enum { OUT_SUMS, OUT_COUNTS, OUT_PARTIAL };
+enum { P_K };
+
+static void reference(const tsr_call *call) {
+    const float *x = call->in[0]->data;
+    const int32_t *ids = call->in[1]->data;
+    float *sums = call->out[OUT_SUMS]->data, *partial = call->out[OUT_PARTIAL]->data;
+    int32_t *counts = call->out[OUT_COUNTS]->data;
+    int64_t rows = tsr_elements(call->in[1]), cols = tsr_cols(call->in[0]), k = call->p.i[P_K];
+    memset(sums, 0, (size_t)(k * cols) * sizeof *sums);
+    memset(counts, 0, (size_t)k * sizeof *counts);
+    for (int64_t first = 0; first < rows; first += CHUNK) {
+        memset(partial, 0, (size_t)(k * cols) * sizeof *partial);
+        for (int64_t n = first; n < rows && n < first + CHUNK; ++n) {
+            if (ids[n] < 0 || ids[n] >= k) continue;
+            counts[ids[n]]++;
+            for (int64_t i = 0; i < cols; ++i)
+                partial[ids[n] * cols + i] += x[n * cols + i];
+        }
+        for (int64_t i = 0; i < k * cols; ++i)
+            sums[i] += partial[i];
+    }
+}
+
+/* Rows sorted by segment, ascending inside each: then segments are independent of each other. */
+typedef struct sorted {
+    const float *x;
+    float *sums;
+    int64_t cols, k;
+    const int32_t *start; /* [k+1] into `row` */
+    const int32_t *row;
+} sorted;
+
+enum { COLUMNS = 128, TILE_SEGMENTS = 16 };
+
+TSR_CLONES static void add_rows(const sorted *s, int64_t segment, int64_t column, int64_t count) {
+    float total[COLUMNS] = {0}, partial[COLUMNS] = {0};
+    int64_t chunk = 0;
+    for (int32_t i = s->start[segment]; i < s->start[segment + 1]; ++i) {
+        if (s->row[i] / CHUNK != chunk) {
+            for (int64_t j = 0; j < count; ++j) {
+                total[j] += partial[j];
+                partial[j] = 0;
+            }
+            chunk = s->row[i] / CHUNK;
+        }
+        const float *x = s->x + (int64_t)s->row[i] * s->cols + column;
+        for (int64_t j = 0; j < count; ++j)
+            partial[j] += x[j];
+    }
+    for (int64_t j = 0; j < count; ++j)
+        s->sums[segment * s->cols + column + j] = total[j] + partial[j];
+}
+
+static void tile(void *arg, int64_t t, int worker) {
+    (void)worker;
+    const sorted *s = arg;
+    for (int64_t i = t * TILE_SEGMENTS; i < s->k && i < (t + 1) * TILE_SEGMENTS; ++i)
+        for (int64_t column = 0; column < s->cols; column += COLUMNS)
+            add_rows(s, i, column, s->cols - column < COLUMNS ? s->cols - column : COLUMNS);
+}
+
+static tsr_status cpu(tsr_device *device, const tsr_call *call) {
+    const int32_t *ids = call->in[1]->data;
+    int32_t *counts = call->out[OUT_COUNTS]->data;
+    int64_t rows = tsr_elements(call->in[1]), k = call->p.i[P_K];
+    int32_t *start = tsr_device_scratch(device, (size_t)(k + 1) * sizeof *start);
+    int32_t *row = tsr_device_scratch(device, (size_t)rows * sizeof *row);
+    if (!start || !row) return TSR_ERROR_MEMORY;
+    memset(counts, 0, (size_t)k * sizeof *counts);
+    for (int64_t n = 0; n < rows; ++n)
+        if (ids[n] >= 0 && ids[n] < k) counts[ids[n]]++;
+    start[0] = 0;
+    for (int64_t i = 0; i < k; ++i)
+        start[i + 1] = start[i] + counts[i];
+    for (int64_t n = 0; n < rows; ++n) /* start[i] moves to the segment's end, which is ... */
+        if (ids[n] >= 0 && ids[n] < k) row[start[ids[n]]++] = (int32_t)n;
+    memmove(start + 1, start, (size_t)k * sizeof *start); /* ... the next one's beginning */
+    start[0] = 0;
+    sorted s = {call->in[0]->data, call->out[OUT_SUMS]->data, tsr_cols(call->in[0]), k, start, row};
+    tsr_parallel(tsr_device_context(device), tile_count(k, TILE_SEGMENTS), tile, &s);
+    return TSR_OK;
+}
+
+static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
+    (void)caps;
+    int64_t rows = tsr_elements(call->in[1]), cols = tsr_cols(call->in[0]), k = call->p.i[P_K];
+    int64_t chunks = tile_count(rows, CHUNK);
+    if (chunks > GROUP_LIMIT || cols / GROUP_THREADS > LOOP_LIMIT) return 0;
+    uint32_t push[4] = {(uint32_t)rows, (uint32_t)cols, (uint32_t)k, (uint32_t)chunks};
+    for (int pass = 0; pass < 2; ++pass, ++d) {
+        /* first each chunk's sums and counts, then the chunks together */
+        *d =
+            (tsr_gpu_dispatch){.variant = "segment_sum", .spec = {(uint32_t)pass}, .spec_count = 1};
+        dispatch_push(d, push, sizeof push);
+        dispatch_bind(d, BIND_IN);
+        dispatch_bind(d, BIND_IN + 1);
+        dispatch_bind(d, BIND_OUT + OUT_SUMS);
+        dispatch_bind(d, BIND_OUT + OUT_COUNTS);
+        dispatch_bind(d, BIND_OUT + OUT_PARTIAL);
+        if (pass == 0) {
+            grid_set(d, k);
+            d->groups[2] = (uint32_t)chunks;
+        } else {
+            grid_set(d, tile_count(k * cols, GROUP_THREADS));
+        }
+    }
+    return 2;
+}
+
+const tsr_op tsr_op_segment_sum = {"segment_sum", reference, cpu, gpu};
+
+tsr_tensor *tsr_segment_sum(tsr_run *r, const tsr_tensor *x, const tsr_tensor *ids, int64_t k,
+                            tsr_tensor **counts) {
+    if (counts) *counts = NULL;
+    bool good = want_tensor(r, "segment_sum: x", x, TSR_F32, 2) &&
+                want_tensor(r, "segment_sum: ids", ids, TSR_I32, 1);
+    if (good && (x->rank != 2 || tsr_elements(ids) != x->dim[0])) {
+        char tx[96], ti[96];
+        tsr_run_fail(r, TSR_ERROR_ARGUMENT,
+                     "segment_sum: wanted x [N, D] and ids [N], got %s and %s",
+                     tsr_shape_text(x, tx, sizeof tx), tsr_shape_text(ids, ti, sizeof ti));
+    } else if (good && (k < 1 || k > INT32_MAX / 2 || k > INT32_MAX / tsr_cols(x))) {
+        tsr_run_fail(r, TSR_ERROR_ARGUMENT, "segment_sum: k: wanted 1 to %lld, got %lld",
+                     (long long)(INT32_MAX / tsr_cols(x)), (long long)k);
+    } else if (good && want_ids(r, "segment_sum", ids, -1, k)) {
+        /* The cpu device needs the sums of one chunk at a time, a GPU makes all at once. */
+        int64_t chunks = on_cpu(r) ? 1 : tile_count(x->dim[0], CHUNK);
+        int64_t partial[3] = {chunks, k, tsr_cols(x) + 1}; /* and the counts */
+        if (!want_size(r, "segment_sum", 3, partial)) return tsr_run_failed(r);
+        tsr_call call = {.op = &tsr_op_segment_sum, .in = {x, ids}, .in_count = 2, .out_count = 3};
+        call.p.i[P_K] = (int32_t)k;
+        call.out[OUT_SUMS] = tsr_run_new(r, TSR_F32, 2, (int64_t[]){k, tsr_cols(x)});
+        call.out[OUT_COUNTS] = tsr_run_new(r, TSR_I32, 1, &k);
+        call.out[OUT_PARTIAL] = tsr_run_new(r, TSR_F32, 3, partial);
+        tsr_run_emit(r, &call);
+        if (counts) *counts = call.out[OUT_COUNTS];
+        return call.out[OUT_SUMS];
+    }
+    if (counts) *counts = tsr_run_failed(r);
+    return tsr_run_failed(r);
+}
