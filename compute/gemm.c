@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* gemm.c: gemm_kernel.h compiled for each instruction set, and the choice between them. */
 #include "gemm.h"
+#include "op.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -46,18 +47,17 @@
 #include "gemm_kernel.h"
 #endif
 
-const tsr_gemm_kernels *tsr_gemm_select(bool (*masked)(const void *user, const char *name),
-                                        const void *user) {
+const tsr_gemm_kernels *tsr_gemm_select(const tsr_device *device) {
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("fma") && !(masked && masked(user, kernels_avx512.name)))
+        __builtin_cpu_supports("fma") &&
+        !(device && tsr_device_masked(device, kernels_avx512.name)))
         return &kernels_avx512;
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-        !(masked && masked(user, kernels_avx2.name)))
+        !(device && tsr_device_masked(device, kernels_avx2.name)))
         return &kernels_avx2;
 #endif
-    (void)masked;
-    (void)user;
+    (void)device;
     return &kernels_baseline;
 }

@@ -13,10 +13,11 @@
 
 #include "ops.h"
 
-/* B [k, n] cut into panels of `cols` columns, each panel k rows of `cols` floats, zeros past n. */
+/* B [depth, n] cut into panels of `cols` columns, each panel `depth` rows of `cols` floats, zeros
+ * past n. A product may use only the first k rows. */
 typedef struct tsr_gemm_panels {
-    const float *data; /* 64-byte aligned */
-    int64_t k, n;
+    const float *data;
+    int64_t k, n, depth;
 } tsr_gemm_panels;
 
 /* y = residual + gate * act(c + bias) on `rows` x `n` elements in place; NULL = absent. `gate` of
@@ -64,9 +65,8 @@ static inline size_t tsr_gemm_panel_floats(const tsr_gemm_kernels *g, int64_t k,
     return (size_t)((n + g->cols - 1) / g->cols * g->cols) * (size_t)k;
 }
 
-/* The kernels for this machine, the first of "avx512", "avx2" (x86-64), "baseline" that the
- * processor has and that `masked` (may be NULL) does not refuse; "baseline" is always there. */
-const tsr_gemm_kernels *tsr_gemm_select(bool (*masked)(const void *user, const char *name),
-                                        const void *user);
+/* The kernels for this machine: the first of "avx512", "avx2" (x86-64), "baseline" that the
+ * processor has and --mask does not name. device NULL = nothing masked. */
+const tsr_gemm_kernels *tsr_gemm_select(const tsr_device *device);
 
 #endif

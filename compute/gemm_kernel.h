@@ -204,7 +204,7 @@ TARGET static void NAME(product)(const float *a, int64_t lda, int64_t rows,
     for (int64_t k0 = 0; k0 < b->k; k0 += slice) {
         int64_t k = b->k - k0 < slice ? b->k - k0 : slice;
         for (int64_t n = n0; n < n1; n += NR) {
-            const float *panel = b->data + n * b->k + k0 * NR;
+            const float *panel = b->data + n * b->depth + k0 * NR;
             float *out = c + (n - n0);
             if (n1 - n >= NR) {
                 int64_t r = 0;
@@ -344,7 +344,7 @@ INLINE void NAME(search)(int rows, const float *x, int64_t ldx, const tsr_gemm_p
         id[r] = (VI){0};
     }
     for (int64_t n = n0; n < n1; n += NR) {
-        const float *panel = codes->data + n * codes->k;
+        const float *panel = codes->data + n * codes->depth;
         VF sum[MR][2];
         VF h0 = -LOAD(half + n), h1 = -LOAD(half + n + VW);
 #pragma GCC unroll 16

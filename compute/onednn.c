@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT */
+/* onednn.c: the shim over oneDNN's C API, 2.x and 3.x. */
+#include "onednn.h"
+
+#ifdef TESSERA_WITH_ONEDNN
+
+#include <dnnl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Debian's build runs on OpenMP. These two set and read the calling thread's own number. They are
+ * declared here because <omp.h> belongs to a compiler; weak, because oneDNN may be built without. */
+extern void omp_set_num_threads(int n) __attribute__((weak));
+extern int omp_get_max_threads(void) __attribute__((weak));
+
+struct tsr_onednn {
+    int64_t k, n;
+    dnnl_engine_t engine;
+    dnnl_stream_t stream;
+    dnnl_primitive_desc_t desc;
+    dnnl_primitive_t primitive;
+    dnnl_memory_t weights; /* in the primitive's own layout */
+    void *weights_data;
+    const_dnnl_memory_desc_t source, target, scratchpad; /* owned by desc */
+    size_t scratchpad_bytes;
+    atomic_int failed; /* a dnnl_status_t */
+};
+
+#if DNNL_VERSION_MAJOR < 3
+typedef dnnl_memory_desc_t plain_desc;
+#define DESC(d) (&(d))
+static dnnl_status_t plain_desc_make(plain_desc *d, int64_t rows, int64_t cols,
+                                     dnnl_format_tag_t tag) {
+    dnnl_dims_t dims = {rows, cols};
+    return dnnl_memory_desc_init_by_tag(d, 2, dims, dnnl_f32, tag);
+}
+static void plain_desc_free(plain_desc *d) {
+    (void)d;
+}
+static dnnl_status_t matmul_make(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                 const plain_desc *a, const plain_desc *b, const plain_desc *c,
+                                 const_dnnl_primitive_attr_t attr) {
+    dnnl_matmul_desc_t d;
+    dnnl_status_t s = dnnl_matmul_desc_init(&d, a, b, NULL, c);
+    return s ? s : dnnl_primitive_desc_create(pd, &d, attr, engine, NULL);
+}
+#else
+typedef dnnl_memory_desc_t plain_desc;
+#define DESC(d) (d)
+static dnnl_status_t plain_desc_make(plain_desc *d, int64_t rows, int64_t cols,
+                                     dnnl_format_tag_t tag) {
+    dnnl_dims_t dims = {rows, cols};
+    return dnnl_memory_desc_create_with_tag(d, 2, dims, dnnl_f32, tag);
+}
+static void plain_desc_free(plain_desc *d) {
+    if (*d) dnnl_memory_desc_destroy(*d);
+}
+static dnnl_status_t matmul_make(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                 const plain_desc *a, const plain_desc *b, const plain_desc *c,
+                                 const_dnnl_primitive_attr_t attr) {
+    return dnnl_matmul_primitive_desc_create(pd, engine, *a, *b, NULL, *c, attr);
+}
+#endif
+
+static bool processor_has_avx512(void) {
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
+#else
+    return false;
+#endif
+}
+
+static bool processor_has_avx2(void) {
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#else
+    return false;
+#endif
+}
+
+bool tsr_onednn_wanted(const tsr_device *device) {
+    if (tsr_device_masked(device, "onednn")) return false;
+    if (processor_has_avx512()) return true;
+    return processor_has_avx2() && tsr_device_masked(device, "avx2");
+}
+
+/* One thread for the calls between enter and leave; the caller's own setting comes back. */
+static int enter(void) {
+    int before = omp_get_max_threads ? omp_get_max_threads() : 1;
+    if (before != 1 && omp_set_num_threads) omp_set_num_threads(1);
+    return before;
+}
+static void leave(int before) {
+    if (before != 1 && omp_set_num_threads) omp_set_num_threads(before);
+}
+
+static dnnl_status_t run(dnnl_stream_t stream, dnnl_primitive_t primitive,
+                         const dnnl_exec_arg_t *args, int count) {
+    dnnl_status_t s = dnnl_primitive_execute(primitive, stream, count, args);
+    return s ? s : dnnl_stream_wait(stream);
+}
+
+/* Copies w into the layout the primitive chose. */
+static dnnl_status_t reorder(tsr_onednn *p, const float *w, const plain_desc *plain,
+                             const_dnnl_memory_desc_t wanted) {
+    dnnl_memory_t from = NULL;
+    dnnl_primitive_desc_t pd = NULL;
+    dnnl_primitive_t copy = NULL;
+    dnnl_status_t s = dnnl_memory_create(&from, DESC(*plain), p->engine, (void *)(uintptr_t)w);
+    if (!s) s = dnnl_memory_create(&p->weights, wanted, p->engine, p->weights_data);
+    if (!s)
+        s = dnnl_reorder_primitive_desc_create(&pd, DESC(*plain), p->engine, wanted, p->engine,
+                                               NULL);
+    if (!s) s = dnnl_primitive_create(&copy, pd);
+    dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, p->weights}};
+    if (!s) s = run(p->stream, copy, args, 2);
+    if (copy) dnnl_primitive_destroy(copy);
+    if (pd) dnnl_primitive_desc_destroy(pd);
+    if (from) dnnl_memory_destroy(from);
+    return s;
+}
+
+static dnnl_status_t make(tsr_onednn *p, const float *w) {
+    plain_desc a = {0}, b = {0}, any = {0}, c = {0};
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_status_t s = dnnl_engine_create(&p->engine, dnnl_cpu, 0);
+    if (!s) s = dnnl_stream_create(&p->stream, p->engine, dnnl_stream_default_flags);
+    if (!s) s = plain_desc_make(&a, TSR_ONEDNN_ROWS, p->k, dnnl_ab);
+    if (!s) s = plain_desc_make(&b, p->k, p->n, dnnl_ba); /* [n, k] row by row */
+    if (!s) s = plain_desc_make(&any, p->k, p->n, dnnl_format_tag_any);
+    if (!s) s = plain_desc_make(&c, TSR_ONEDNN_ROWS, p->n, dnnl_ab);
+    if (!s) s = dnnl_primitive_attr_create(&attr);
+    /* Scratch of the caller: one primitive then serves several threads at once. */
+    if (!s) s = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
+    if (!s) s = matmul_make(&p->desc, p->engine, &a, &any, &c, attr);
+    if (!s) s = dnnl_primitive_create(&p->primitive, p->desc);
+    if (!s) {
+        const_dnnl_memory_desc_t wanted =
+            dnnl_primitive_desc_query_md(p->desc, dnnl_query_weights_md, 0);
+        p->source = dnnl_primitive_desc_query_md(p->desc, dnnl_query_src_md, 0);
+        p->target = dnnl_primitive_desc_query_md(p->desc, dnnl_query_dst_md, 0);
+        p->scratchpad = dnnl_primitive_desc_query_md(p->desc, dnnl_query_scratchpad_md, 0);
+        p->scratchpad_bytes = p->scratchpad ? dnnl_memory_desc_get_size(p->scratchpad) : 0;
+        size_t bytes = (dnnl_memory_desc_get_size(wanted) + 63) / 64 * 64;
+        p->weights_data = aligned_alloc(64, bytes);
+        s = p->weights_data ? reorder(p, w, &b, wanted) : dnnl_out_of_memory;
+    }
+    if (attr) dnnl_primitive_attr_destroy(attr);
+    plain_desc_free(&a);
+    plain_desc_free(&b);
+    plain_desc_free(&any);
+    plain_desc_free(&c);
+    return s;
+}
+
+static tsr_status failure(tsr_context *ctx, dnnl_status_t s, const tsr_onednn *p) {
+    return tsr_fail(ctx, s == dnnl_out_of_memory ? TSR_ERROR_MEMORY : TSR_ERROR_DEVICE,
+                    "linear: oneDNN: [%d, %lld] x [%lld, %lld]: wanted success, got status %d",
+                    TSR_ONEDNN_ROWS, (long long)p->k, (long long)p->k, (long long)p->n, (int)s);
+}
+
+tsr_status tsr_onednn_open(tsr_context *ctx, tsr_onednn **product, const float *w, int64_t k,
+                           int64_t n) {
+    *product = NULL;
+    tsr_onednn *p = tsr_alloc(ctx, 1, sizeof *p, "oneDNN product");
+    if (!p) return TSR_ERROR_MEMORY;
+    p->k = k;
+    p->n = n;
+    int before = enter();
+    dnnl_status_t s = make(p, w);
+    leave(before);
+    tsr_status status = s ? failure(ctx, s, p) : TSR_OK;
+    if (status)
+        tsr_onednn_close(&p);
+    else
+        *product = p;
+    return status;
+}
+
+void tsr_onednn_close(tsr_onednn **product) {
+    tsr_onednn *p = product ? *product : NULL;
+    if (!p) return;
+    if (p->weights) dnnl_memory_destroy(p->weights);
+    if (p->primitive) dnnl_primitive_destroy(p->primitive);
+    if (p->desc) dnnl_primitive_desc_destroy(p->desc);
+    if (p->stream) dnnl_stream_destroy(p->stream);
+    if (p->engine) dnnl_engine_destroy(p->engine);
+    free(p->weights_data);
+    free(p);
+    *product = NULL;
+}
+
+static size_t rounded(size_t bytes) {
+    return (bytes + 63) / 64 * 64;
+}
+
+static size_t tile_bytes(int64_t cols) {
+    return rounded((size_t)TSR_ONEDNN_ROWS * (size_t)cols * sizeof(float));
+}
+
+size_t tsr_onednn_scratch_bytes(const tsr_onednn *p) {
+    return rounded(p->scratchpad_bytes) + tile_bytes(p->k) + tile_bytes(p->n);
+}
+
+void tsr_onednn_product(tsr_onednn *p, const float *x, int64_t rows, float *y, void *scratch) {
+    char *at = scratch;
+    void *scratchpad = at;
+    at += rounded(p->scratchpad_bytes);
+    float *padded_x = (float *)at, *padded_y = (float *)(at + tile_bytes(p->k));
+    bool padded = rows < TSR_ONEDNN_ROWS;
+    if (padded) {
+        size_t used = (size_t)(rows * p->k);
+        memcpy(padded_x, x, used * sizeof *x);
+        memset(padded_x + used, 0, tile_bytes(p->k) - used * sizeof *x);
+        x = padded_x;
+    }
+    dnnl_memory_t memory[3] = {NULL, NULL, NULL};
+    dnnl_stream_t stream = NULL; /* streams belong to one thread at a time */
+    int before = enter();
+    dnnl_status_t s = dnnl_stream_create(&stream, p->engine, dnnl_stream_default_flags);
+    if (!s) s = dnnl_memory_create(&memory[0], p->source, p->engine, (void *)(uintptr_t)x);
+    if (!s) s = dnnl_memory_create(&memory[1], p->target, p->engine, padded ? padded_y : y);
+    if (!s && p->scratchpad_bytes)
+        s = dnnl_memory_create(&memory[2], p->scratchpad, p->engine, scratchpad);
+    dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, memory[0]},
+                              {DNNL_ARG_WEIGHTS, p->weights},
+                              {DNNL_ARG_DST, memory[1]},
+                              {DNNL_ARG_SCRATCHPAD, memory[2]}};
+    if (!s) s = run(stream, p->primitive, args, memory[2] ? 4 : 3);
+    for (int i = 0; i < 3; ++i)
+        if (memory[i]) dnnl_memory_destroy(memory[i]);
+    if (stream) dnnl_stream_destroy(stream);
+    leave(before);
+    if (s)
+        atomic_store(&p->failed, (int)s);
+    else if (padded)
+        memcpy(y, padded_y, (size_t)(rows * p->n) * sizeof *y);
+}
+
+tsr_status tsr_onednn_status(tsr_context *ctx, tsr_onednn *p) {
+    int s = atomic_exchange(&p->failed, 0);
+    return s ? failure(ctx, (dnnl_status_t)s, p) : TSR_OK;
+}
+
+#else /* built without oneDNN */
+
+bool tsr_onednn_wanted(const tsr_device *device) {
+    (void)device;
+    return false;
+}
+tsr_status tsr_onednn_open(tsr_context *ctx, tsr_onednn **product, const float *w, int64_t k,
+                           int64_t n) {
+    (void)w;
+    *product = NULL;
+    return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
+                    "linear: oneDNN: wanted for [%lld, %lld], but this build is without it",
+                    (long long)n, (long long)k);
+}
+void tsr_onednn_close(tsr_onednn **product) {
+    (void)product;
+}
+size_t tsr_onednn_scratch_bytes(const tsr_onednn *product) {
+    (void)product;
+    return 0;
+}
+void tsr_onednn_product(tsr_onednn *product, const float *x, int64_t rows, float *y,
+                        void *scratch) {
+    (void)product, (void)x, (void)rows, (void)y, (void)scratch;
+}
+tsr_status tsr_onednn_status(tsr_context *ctx, tsr_onednn *product) {
+    (void)ctx, (void)product;
+    return TSR_OK;
+}
+
+#endif

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/* linear.c: y = residual + gate * act(x W^T + bias), the op most time is spent in.
+ *
+ * On the cpu the weight is packed once into panels (gemm.h) that stay with it. Work is cut into
+ * tiles of rows and columns; the epilogue runs while a tile's sums are still in the cache. */
+#include "../op.h"
+#include "../activation.h"
+#include "../gemm.h"
+#include "../onednn.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { X, WEIGHT, BIAS, GATE, RESIDUAL, OPERANDS };
+enum { ACT, GATE_ROWS, BATCHED_GATE }; /* p.i: the gate changes every GATE_ROWS rows */
+
+static void reference(const tsr_call *c) {
+    const float *x = c->in[X]->data, *w = c->in[WEIGHT]->data;
+    const float *bias = c->in[BIAS] ? c->in[BIAS]->data : NULL;
+    const float *gate = c->in[GATE] ? c->in[GATE]->data : NULL;
+    const float *residual = c->in[RESIDUAL] ? c->in[RESIDUAL]->data : NULL;
+    float *y = c->out[0]->data;
+    int64_t rows = tsr_rows(c->in[X]), k = tsr_cols(c->in[X]), n = tsr_cols(c->out[0]);
+    for (int64_t i = 0; i < rows; ++i)
+        for (int64_t j = 0; j < n; ++j) {
+            float sum = 0;
+            for (int64_t l = 0; l < k; ++l)
+                sum += x[i * k + l] * w[j * k + l];
+            sum = tsr_activate_exact(bias ? sum + bias[j] : sum, (tsr_activation)c->p.i[ACT]);
+            if (gate) sum *= gate[(c->p.i[BATCHED_GATE] ? i / c->p.i[GATE_ROWS] * n : 0) + j];
+            y[i * n + j] = residual ? residual[i * n + j] + sum : sum;
+        }
+}
+
+/* ---- packing ---------------------------------------------------------------------------- */
+
+/* What hangs at tsr_weight.packed: one form for each kind of kernel that has met the weight. */
+typedef struct packed {
+    struct packed *next;
+    const tsr_gemm_kernels *kernels; /* NULL: oneDNN's */
+    float *panels;
+    tsr_onednn *onednn;
+} packed;
+
+static void packed_free(void *list) {
+    for (packed *p = list, *next; p; p = next) {
+        next = p->next;
+        free(p->panels);
+        tsr_onednn_close(&p->onednn);
+        free(p);
+    }
+}
+
+typedef struct pack_job {
+    const tsr_gemm_kernels *g;
+    const float *w;
+    float *panels;
+    int64_t k, n, step;
+} pack_job;
+
+static void pack_tile(void *arg, int64_t index, int worker) {
+    (void)worker;
+    const pack_job *j = arg;
+    int64_t from = index * j->step, n = j->n - from < j->step ? j->n - from : j->step;
+    j->g->pack(j->panels + from * j->k, j->w + from * j->k, j->k, n, 1, j->k);
+}
+
+/* The weight in the form `g` (or oneDNN, when g is NULL) wants; made at first use. */
+static packed *packed_get(tsr_context *ctx, tsr_weight *w, const tsr_gemm_kernels *g, int64_t k,
+                          int64_t n) {
+    packed *p = w->packed;
+    while (p && p->kernels != g)
+        p = p->next;
+    if (p) return p;
+    if (!(p = tsr_alloc(ctx, 1, sizeof *p, "packed weight"))) return NULL;
+    p->kernels = g;
+    if (g) {
+        size_t bytes = (tsr_gemm_panel_floats(g, k, n) * sizeof(float) + 63) / 64 * 64;
+        if (!(p->panels = aligned_alloc(64, bytes))) {
+            tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: packed weight: wanted %zu bytes, got none",
+                     w->name ? w->name : "weight", bytes);
+            free(p);
+            return NULL;
+        }
+        pack_job job = {g, w->f32, p->panels, k, n, 2 * g->cols};
+        tsr_parallel(ctx, (n + job.step - 1) / job.step, pack_tile, &job);
+    } else if (tsr_onednn_open(ctx, &p->onednn, w->f32, k, n)) {
+        free(p);
+        return NULL;
+    }
+    p->next = w->packed;
+    w->packed = p;
+    w->packed_free = packed_free;
+    return p;
+}
+
+/* ---- cpu -------------------------------------------------------------------------------- */
+
+typedef struct job {
+    const tsr_gemm_kernels *g;
+    tsr_gemm_panels panels;
+    tsr_gemm_epilogue epilogue;
+    bool finish; /* there is an epilogue */
+    const float *x;
+    float *y;
+    int64_t rows, k, n;
+    int64_t tile_rows, tile_cols, tiles_across;
+    tsr_onednn *onednn;
+    char *scratch; /* oneDNN: one piece for each worker */
+    size_t scratch_bytes;
+} job;
+
+static void tile(void *arg, int64_t index, int worker) {
+    (void)worker;
+    const job *j = arg;
+    int64_t m0 = index / j->tiles_across * j->tile_rows;
+    int64_t n0 = index % j->tiles_across * j->tile_cols;
+    int64_t rows = j->rows - m0 < j->tile_rows ? j->rows - m0 : j->tile_rows;
+    int64_t n1 = j->n - n0 < j->tile_cols ? j->n : n0 + j->tile_cols;
+    float *y = j->y + m0 * j->n + n0;
+    j->g->product(j->x + m0 * j->k, j->k, rows, &j->panels, n0, n1, y, j->n);
+    if (j->finish) j->g->epilogue(&j->epilogue, y, j->n, m0, rows, n0, n1);
+}
+
+static void onednn_tile(void *arg, int64_t index, int worker) {
+    const job *j = arg;
+    int64_t m0 = index * j->tile_rows;
+    int64_t rows = j->rows - m0 < j->tile_rows ? j->rows - m0 : j->tile_rows;
+    float *y = j->y + m0 * j->n;
+    tsr_onednn_product(j->onednn, j->x + m0 * j->k, rows, y,
+                       j->scratch + (size_t)worker * j->scratch_bytes);
+    if (j->finish) j->g->epilogue(&j->epilogue, y, j->n, m0, rows, 0, j->n);
+}
+
+static tsr_status cpu(tsr_device *d, const tsr_call *c) {
+    tsr_context *ctx = tsr_device_context(d);
+    const float *gate = c->in[GATE] ? c->in[GATE]->data : NULL;
+    job j = {.g = tsr_gemm_select(d),
+             .x = c->in[X]->data,
+             .y = c->out[0]->data,
+             .rows = tsr_rows(c->in[X]),
+             .k = tsr_cols(c->in[X]),
+             .n = tsr_cols(c->out[0])};
+    j.epilogue = (tsr_gemm_epilogue){.bias = c->in[BIAS] ? c->in[BIAS]->data : NULL,
+                                     .act = (tsr_activation)c->p.i[ACT],
+                                     .gate = gate,
+                                     .gate_stride = c->p.i[BATCHED_GATE] ? j.n : 0,
+                                     .gate_rows = c->p.i[GATE_ROWS],
+                                     .residual = c->in[RESIDUAL] ? c->in[RESIDUAL]->data : NULL,
+                                     .residual_stride = j.n};
+    j.finish = c->in[BIAS] || c->in[GATE] || c->in[RESIDUAL] || c->p.i[ACT] != TSR_ACT_NONE;
+    bool onednn = tsr_onednn_wanted(d);
+    packed *p = packed_get(ctx, c->weight, onednn ? NULL : j.g, j.k, j.n);
+    if (!p) return TSR_ERROR_MEMORY;
+    if (onednn) {
+        j.onednn = p->onednn;
+        j.tile_rows = TSR_ONEDNN_ROWS;
+        j.scratch_bytes = tsr_onednn_scratch_bytes(p->onednn);
+        j.scratch = tsr_device_scratch(d, j.scratch_bytes * (size_t)tsr_thread_count(ctx));
+        if (!j.scratch) return TSR_ERROR_MEMORY;
+        tsr_parallel(ctx, (j.rows + j.tile_rows - 1) / j.tile_rows, onednn_tile, &j);
+        return tsr_onednn_status(ctx, p->onednn);
+    }
+    j.panels = (tsr_gemm_panels){p->panels, j.k, j.n, j.k};
+    /* A tile's rows of x fit the second-level cache; fewer columns where there are few rows, so
+     * that every core has work. */
+    j.tile_rows = 96 / j.g->rows * j.g->rows;
+    j.tile_cols = j.rows * j.n > 96 * 4096 ? 256 : j.rows > 96 ? 192 : 96;
+    j.tiles_across = (j.n + j.tile_cols - 1) / j.tile_cols;
+    tsr_parallel(ctx, (j.rows + j.tile_rows - 1) / j.tile_rows * j.tiles_across, tile, &j);
+    return TSR_OK;
+}
+
+const tsr_op tsr_op_linear = {.name = "linear", .reference = reference, .cpu = cpu};
+
+/* ---- the public function ---------------------------------------------------------------- */
+
+tsr_tensor *tsr_linear(tsr_run *r, const tsr_tensor *x, tsr_weight *w,
+                       const tsr_epilogue *epilogue) {
+    static const tsr_epilogue plain = {0};
+    const tsr_epilogue *e = epilogue ? epilogue : &plain;
+    if (tsr_run_is_failed(r)) return tsr_run_failed(r);
+    char want[96], got[96];
+    if (!w) return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "linear: weight: wanted one, got NULL");
+    const char *name = w->name ? w->name : "weight";
+    if (x->dtype != TSR_F32)
+        return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "linear: %s: x: wanted F32, got %s", name,
+                            tsr_dtype_name(x->dtype));
+    int64_t k = tsr_cols(x), rows = tsr_rows(x), n = w->tensor.dim[0];
+    if (w->tensor.rank < 2 || tsr_elements(&w->tensor) != n * k)
+        return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "linear: %s: wanted [N, %lld], got %s", name,
+                            (long long)k, tsr_shape_text(&w->tensor, got, sizeof got));
+    if (e->act < TSR_ACT_NONE || e->act > TSR_ACT_SIGMOID)
+        return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "linear: %s: activation: wanted 0 to %d, got %d",
+                            name, TSR_ACT_SIGMOID, (int)e->act);
+    if (e->bias && (e->bias->tensor.rank != 1 || e->bias->tensor.dim[0] != n))
+        return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "linear: %s: bias: wanted [%lld], got %s", name,
+                            (long long)n, tsr_shape_text(&e->bias->tensor, got, sizeof got));
+    tsr_tensor shape = tsr_host_tensor(TSR_F32, NULL, x->rank, x->dim);
+    shape.dim[x->rank - 1] = n;
+    const tsr_tensor *extra[2] = {e->gate, e->residual};
+    static const char *const extra_name[2] = {"gate", "residual"};
+    for (int i = 0; i < 2; ++i)
+        if (extra[i] && extra[i]->dtype != TSR_F32)
+            return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "linear: %s: %s: wanted F32, got %s", name,
+                                extra_name[i], tsr_dtype_name(extra[i]->dtype));
+    bool batched = false;
+    if (e->gate) {
+        int64_t gates = tsr_rows(e->gate);
+        batched = gates != 1;
+        if (tsr_cols(e->gate) != n || (batched && (x->rank < 2 || gates != x->dim[0])))
+            return tsr_run_fail(r, TSR_ERROR_ARGUMENT,
+                                "linear: %s: gate: wanted [%lld] or [%lld, %lld], got %s", name,
+                                (long long)n, (long long)x->dim[0], (long long)n,
+                                tsr_shape_text(e->gate, got, sizeof got));
+    }
+    if (e->residual &&
+        (tsr_cols(e->residual) != n || tsr_elements(e->residual) != tsr_elements(&shape)))
+        return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "linear: %s: residual: wanted %s, got %s", name,
+                            tsr_shape_text(&shape, want, sizeof want),
+                            tsr_shape_text(e->residual, got, sizeof got));
+    int64_t gate_rows = batched ? rows / x->dim[0] : rows;
+    if (gate_rows > INT32_MAX)
+        return tsr_run_fail(r, TSR_ERROR_TOO_LARGE, "linear: %s: wanted at most %d rows, got %lld",
+                            name, INT32_MAX, (long long)gate_rows);
+    tsr_tensor *y = tsr_run_new(r, TSR_F32, shape.rank, shape.dim);
+    tsr_call c = {.op = &tsr_op_linear,
+                  .in = {x, tsr_from_weight(r, w), e->bias ? tsr_from_weight(r, e->bias) : NULL,
+                         e->gate, e->residual},
+                  .out = {y},
+                  .in_count = OPERANDS,
+                  .out_count = 1,
+                  .weight = w};
+    c.p.i[ACT] = e->act;
+    c.p.i[GATE_ROWS] = (int32_t)gate_rows;
+    c.p.i[BATCHED_GATE] = batched;
+    tsr_run_emit(r, &c);
+    return y;
+}
