@@ -23,23 +23,23 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#define NAME(x)           x##_avx2
-#define KERNEL_NAME       "avx2"
-#define TARGET            __attribute__((target("avx2,fma")))
-#define VW                8
-#define MR                6
-#define KC                384
+#define NAME(x)            x##_avx2
+#define KERNEL_NAME        "avx2"
+#define TARGET             __attribute__((target("avx2,fma")))
+#define VW                 8
+#define MR                 6
+#define KC                 384
 #define SELECT(m, yes, no) (VF) _mm256_blendv_ps((__m256)(no), (__m256)(yes), (__m256)(m))
-#define MAX(a, b)         (VF) _mm256_max_ps((__m256)(a), (__m256)(b))
-#define MIN(a, b)         (VF) _mm256_min_ps((__m256)(a), (__m256)(b))
+#define MAX(a, b)          (VF) _mm256_max_ps((__m256)(a), (__m256)(b))
+#define MIN(a, b)          (VF) _mm256_min_ps((__m256)(a), (__m256)(b))
 #include "gemm_kernel.h"
 
-#define NAME(x)           x##_avx512
-#define KERNEL_NAME       "avx512"
-#define TARGET            __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,avx2,fma")))
-#define VW                16
-#define MR                12
-#define KC                256
+#define NAME(x)     x##_avx512
+#define KERNEL_NAME "avx512"
+#define TARGET      __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,avx2,fma")))
+#define VW          16
+#define MR          12
+#define KC          256
 #define SELECT(m, yes, no)                                                                         \
     (VF) _mm512_mask_blend_ps(_mm512_movepi32_mask((__m512i)(m)), (__m512)(no), (__m512)(yes))
 #define MAX(a, b) (VF) _mm512_max_ps((__m512)(a), (__m512)(b))

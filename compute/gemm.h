@@ -47,7 +47,8 @@ typedef struct tsr_gemm_kernels {
      * element (0, n0). */
     void (*product)(const float *a, int64_t lda, int64_t rows, const tsr_gemm_panels *b, int64_t n0,
                     int64_t n1, float *c, int64_t ldc);
-    /* Columns n0 .. n1; c is the address of element (row0, n0), the epilogue's pointers of (0, 0). */
+    /* Columns n0 .. n1; c is the address of element (row0, n0), the epilogue's pointers of (0, 0).
+     */
     void (*epilogue)(const tsr_gemm_epilogue *e, float *c, int64_t ldc, int64_t row0, int64_t rows,
                      int64_t n0, int64_t n1);
     /* y[i] = act(x[i]); y may be x. */

@@ -6,13 +6,13 @@
 typedef float NAME(vf) __attribute__((vector_size(VW * 4), may_alias));
 typedef int32_t NAME(vi) __attribute__((vector_size(VW * 4), may_alias));
 typedef float NAME(vu) __attribute__((vector_size(VW * 4), may_alias, aligned(4)));
-#define VF NAME(vf)
-#define VI NAME(vi)
-#define INLINE TARGET static inline __attribute__((always_inline))
-#define NR (2 * VW)
-#define LOAD(p) (*(const NAME(vu) *)(p))
+#define VF          NAME(vf)
+#define VI          NAME(vi)
+#define INLINE      TARGET static inline __attribute__((always_inline))
+#define NR          (2 * VW)
+#define LOAD(p)     (*(const NAME(vu) *)(p))
 #define STORE(p, v) (*(NAME(vu) *)(p) = (v))
-#define SPLAT(x) ((x) - (VF){0}) /* scalar - vector: the one broadcast both compilers know */
+#define SPLAT(x)    ((x) - (VF){0}) /* scalar - vector: the one broadcast both compilers know */
 
 /* ---- small vector mathematics ----------------------------------------------------------- */
 
@@ -137,11 +137,14 @@ TARGET static void NAME(pack)(float *panels, const float *b, int64_t k, int64_t 
             const float *from = b + i * stride_k + n0 * stride_n;
             float *to = panels + i * NR;
             if (stride_n == 1) {
-                for (int64_t j = 0; j < width; ++j) to[j] = from[j];
+                for (int64_t j = 0; j < width; ++j)
+                    to[j] = from[j];
             } else {
-                for (int64_t j = 0; j < width; ++j) to[j] = from[j * stride_n];
+                for (int64_t j = 0; j < width; ++j)
+                    to[j] = from[j * stride_n];
             }
-            for (int64_t j = width; j < NR; ++j) to[j] = 0;
+            for (int64_t j = width; j < NR; ++j)
+                to[j] = 0;
         }
     }
 }
@@ -198,7 +201,8 @@ TARGET static void NAME(product)(const float *a, int64_t lda, int64_t rows,
     /* A slice of a panel that stays in the first-level cache while all rows pass over it. */
     const int64_t slice = KC;
     if (b->k == 0) {
-        for (int64_t r = 0; r < rows; ++r) memset(c + r * ldc, 0, (size_t)(n1 - n0) * sizeof *c);
+        for (int64_t r = 0; r < rows; ++r)
+            memset(c + r * ldc, 0, (size_t)(n1 - n0) * sizeof *c);
         return;
     }
     for (int64_t k0 = 0; k0 < b->k; k0 += slice) {
@@ -212,8 +216,8 @@ TARGET static void NAME(product)(const float *a, int64_t lda, int64_t rows,
                     NAME(tile_full)(a + r * lda + k0, lda, panel, k, out + r * ldc, ldc, k0 == 0);
                 for (; r < rows; r += (rows - r) & 7 ? (rows - r) & 7 : 4) {
                     int64_t some = (rows - r) & 7 ? (rows - r) & 7 : 4;
-                    NAME(tile_rest)(some, a + r * lda + k0, lda, panel, k, out + r * ldc, ldc,
-                                    k0 == 0);
+                    NAME(tile_rest)
+                    (some, a + r * lda + k0, lda, panel, k, out + r * ldc, ldc, k0 == 0);
                 }
                 continue;
             }
@@ -303,10 +307,12 @@ TARGET static float NAME(softmax)(float *s, int64_t n, float scale, const float 
         high = NAME(max)(high, NAME(load_part)(s + j, n - j, -INFINITY));
     }
     float max = -INFINITY;
-    for (int i = 0; i < VW; ++i) max = high[i] > max ? high[i] : max;
+    for (int i = 0; i < VW; ++i)
+        max = high[i] > max ? high[i] : max;
     if (max == -INFINITY) { /* no key at all, unless one is NaN */
         bool nan = false;
-        for (int64_t i = 0; i < n; ++i) nan |= s[i] != s[i];
+        for (int64_t i = 0; i < n; ++i)
+            nan |= s[i] != s[i];
         if (!nan) {
             memset(s, 0, (size_t)n * sizeof *s);
             return 0;
@@ -320,11 +326,13 @@ TARGET static float NAME(softmax)(float *s, int64_t n, float scale, const float 
     if (j < n) {
         VF x = NAME(exp)(NAME(load_part)(s + j, n - j, -INFINITY) - max);
         memcpy(s + j, &x, (size_t)(n - j) * sizeof *s);
-        for (int64_t i = n - j; i < VW; ++i) x[i] = 0; /* exp(-inf - max), but max may be NaN */
+        for (int64_t i = n - j; i < VW; ++i)
+            x[i] = 0; /* exp(-inf - max), but max may be NaN */
         sum += x;
     }
     float total = 0;
-    for (int i = 0; i < VW; ++i) total += sum[i];
+    for (int i = 0; i < VW; ++i)
+        total += sum[i];
     return total;
 }
 
@@ -337,7 +345,8 @@ INLINE void NAME(search)(int rows, const float *x, int64_t ldx, const tsr_gemm_p
                          tsr_code_best *best) {
     VF top[MR], second[MR];
     VI id[MR], lane;
-    for (int i = 0; i < VW; ++i) lane[i] = i;
+    for (int i = 0; i < VW; ++i)
+        lane[i] = i;
     for (int r = 0; r < rows; ++r) {
         top[r] = SPLAT(-INFINITY);
         second[r] = SPLAT(-INFINITY);
@@ -433,12 +442,13 @@ TARGET static void NAME(nearest)(const float *x, int64_t ldx, int64_t rows,
         else
             NAME(search_full)(x + r * ldx, ldx, codes, half, n0, n1, best + r);
     }
-    for (; r < rows; ++r) NAME(search_one)(x + r * ldx, ldx, codes, half, n0, n1, best + r);
+    for (; r < rows; ++r)
+        NAME(search_one)(x + r * ldx, ldx, codes, half, n0, n1, best + r);
 }
 
 static const tsr_gemm_kernels NAME(kernels) = {
-    KERNEL_NAME,    MR,           NR,           NAME(pack),   NAME(product),
-    NAME(epilogue), NAME(activate), NAME(softmax), NAME(nearest),
+    KERNEL_NAME,   MR, NR, NAME(pack), NAME(product), NAME(epilogue), NAME(activate), NAME(softmax),
+    NAME(nearest),
 };
 
 #undef VF

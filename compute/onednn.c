@@ -10,9 +10,14 @@
 #include <string.h>
 
 /* Debian's build runs on OpenMP. These two set and read the calling thread's own number. They are
- * declared here because <omp.h> belongs to a compiler; weak, because oneDNN may be built without. */
+ * declared here because <omp.h> belongs to a compiler; weak, because oneDNN may be built without.
+ */
 extern void omp_set_num_threads(int n) __attribute__((weak));
 extern int omp_get_max_threads(void) __attribute__((weak));
+
+#if DNNL_VERSION_MAJOR < 3
+typedef const dnnl_memory_desc_t *const_dnnl_memory_desc_t;
+#endif
 
 struct tsr_onednn {
     int64_t k, n;
