@@ -52,6 +52,7 @@ typedef struct tsr_gpu_dispatch {
     /* Which tensors are bound, in binding order: 0..7 = in[i], 8..15 = out[i-8], 16 = table. */
     uint8_t bind[TSR_CALL_TENSORS];
     int bind_count;
+    bool full_subgroups; /* local_size_x is a multiple of the subgroup size, and that matters */
 } tsr_gpu_dispatch;
 
 #define TSR_MAX_DISPATCHES 8
