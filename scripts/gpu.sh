@@ -1,0 +1,22 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# One call for a machine with a GPU: builds, lists the devices, runs the suite and the benchmarks on
+# the hardware, and leaves everything in a folder.
+#   gpu.sh RESULT-FOLDER
+set -euo pipefail
+out=$(mkdir -p "${1:?usage: gpu.sh RESULT-FOLDER}" && cd "$1" && pwd)
+cd "$(dirname "$0")/.."
+bash scripts/install-deps.sh check
+cmake --preset release -DTESSERA_TESTS=ON >"$out/build.txt"
+cmake --build --preset release -j "$(nproc)" >>"$out/build.txt"
+{ git rev-parse HEAD; date -u +%FT%TZ; uname -a; nproc; command -v nvidia-smi >/dev/null && nvidia-smi; } \
+    >"$out/machine.txt" 2>&1 || true
+tessera=build/release/tessera
+"$tessera" devices | tee "$out/devices.txt"
+"$tessera" devices --json >"$out/devices.json"
+status=0
+(cd build/release && ctest --output-on-failure --no-tests=error) >"$out/tests.txt" 2>&1 || status=1
+grep -E 'tests passed|FAILED|Failed|Not Run|Skipped' "$out/tests.txt" || true
+"$tessera" bench --json >"$out/bench.jsonl" || status=1
+echo "rows: $(wc -l <"$out/bench.jsonl"), results in $out"
+exit $status

@@ -1,0 +1,38 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Runs the tests that use Vulkan on lavapipe with the Khronos validation layer forced on, core and
+# synchronisation checks: not one message may appear.
+#   validation.sh [BUILD-FOLDER [CTEST-REGEX]]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+build=$(cd "${1:-build/release}" && pwd)
+tests=${2:-^(op_|test_.*(vulkan|device|record|model|mosaic|quantizer|vq|fsq|kmeans|codec))}
+work=$PWD/build/validation
+mkdir -p "$work"
+
+icd=$(ls /usr/share/vulkan/icd.d/lvp_icd.*.json | head -1)
+cat >"$work/vk_layer_settings.txt" <<'S'
+khronos_validation.enables = VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT
+khronos_validation.report_flags = error,warn
+khronos_validation.debug_action = VK_DBG_LAYER_ACTION_LOG_MSG
+khronos_validation.log_filename = stdout
+khronos_validation.enable_message_limit = false
+S
+export VK_DRIVER_FILES=$icd VK_ICD_FILENAMES=$icd VK_LAYER_SETTINGS_PATH=$work
+export VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation
+
+# A silent layer that was never loaded proves nothing.
+VK_LOADER_DEBUG=layer "$build/tessera" devices >"$work/loader.txt" 2>&1 || true
+grep -q 'VK_LAYER_KHRONOS_validation' "$work/loader.txt" ||
+    { echo "validation: the layer was not loaded" >&2; exit 1; }
+
+(cd "$build" && ctest --no-tests=error -V -R "$tests") >"$work/log.txt" 2>&1 ||
+    { tail -40 "$work/log.txt"; echo "validation: tests failed" >&2; exit 1; }
+tail -4 "$work/log.txt"
+messages=$(grep -cE 'VUID-|SYNC-HAZARD|UNASSIGNED-|Validation (Error|Warning)' "$work/log.txt" || true)
+echo "validation: $messages messages (log: ${work#"$PWD"/}/log.txt)"
+if [ "$messages" -ne 0 ]; then
+    grep -oE 'VUID-[A-Za-z0-9-]+|SYNC-HAZARD-[A-Z-]+|UNASSIGNED-[A-Za-z-]+' "$work/log.txt" |
+        sort | uniq -c | sort -rn
+    exit 1
+fi
