@@ -194,24 +194,47 @@ tsr_codebook_settings tsr_codebook_settings_default(void);
 typedef struct tsr_codebook_stats {
     uint64_t rows;
     double mse;          /* mean over elements of (x - code)^2 */
-    double used;         /* share of codes with at least one row */
-    double perplexity;   /* exp of the entropy of code use */
+    double used;         /* share of codes with at least one row; over all stages */
+    double perplexity;   /* exp of the entropy of code use; mean over the stages */
     uint64_t revived;    /* dead codes replaced while training */
-    uint32_t iterations; /* done */
+    uint32_t iterations; /* done, all stages together */
+    uint64_t near_ties;  /* of assign: decisions another device may take otherwise */
 } tsr_codebook_stats;
-/* codes: [stages, K, dim], caller's memory. */
+/* codes: [stages, K, dim], caller's memory, undefined after a failure. stats may be NULL. With
+ * cosine, mse is of the normalised rows. The progress callback's texts are "k-means++" and "k-means"
+ * (in rows over all iterations; training may end earlier). Same seed, device and rows: same bytes.
+ * Errors: ARGUMENT (no rows; more codes than rows; a value that is not finite or beyond 1e15; cosine
+ * with several stages), MEMORY, INTERRUPTED, those of devices. */
 tsr_status tsr_codebook_train(tsr_context *ctx, const float *x, uint64_t n, uint32_t dim,
                               const tsr_codebook_settings *settings, float *codes,
                               tsr_codebook_stats *stats);
-/* ids: [n, stages], caller's memory. */
+/* ids: [n, stages], caller's memory. Takes stages, codes (K), cosine, device and progress from the
+ * settings; n may be 0. Errors: as train. */
 tsr_status tsr_codebook_assign(tsr_context *ctx, const float *x, uint64_t n, uint32_t dim,
                                const float *codes, const tsr_codebook_settings *settings,
                                uint32_t *ids, tsr_codebook_stats *stats);
-/* Feature arrays: .npy [n, dim] or a tensor of a .safetensors file; malloc'd f32, free(). */
+/* Feature arrays: a .npy file, or a tensor of a .safetensors file (told apart by their bytes; NULL =
+ * the only tensor there is). [n, dim], or more dimensions whose last one is dim; integers and halves
+ * become f32. *x is malloc'd, free(). Errors: reading errors; FORMAT (shape); ARGUMENT (which tensor);
+ * NOT_FOUND (no such tensor). */
 tsr_status tsr_features_read(tsr_context *ctx, const char *path, const char *tensor, float **x,
                              uint64_t *n, uint32_t *dim);
+/* Patches of pictures as features: patch x patch pixels become one row of patch*patch*3 values in
+ * [0,1], in the order (y, x, channel). Patches do not overlap, go row by row from the top left corner
+ * and leave out what does not fill a patch. per_picture > 0 takes at most so many of each picture,
+ * evenly spaced. *x is malloc'd, free(). Errors: reading errors; ARGUMENT (no picture is as large as
+ * a patch); TOO_LARGE (beyond the context's memory limit). */
+tsr_status tsr_features_from_pictures(tsr_context *ctx, const char *const *pictures, int count,
+                                      uint32_t patch, uint32_t per_picture, float **x, uint64_t *n,
+                                      uint32_t *dim);
+/* A codebook file is a .safetensors file with the tensor "codes" [stages, K, dim] F32 and the
+ * metadata format = "tessera-codebook", version = "1", metric = "euclid" or "cosine". */
 tsr_status tsr_codebook_write(tsr_context *ctx, const char *path, const float *codes,
                               uint32_t stages, uint32_t count, uint32_t dim, int cosine);
+/* Reads one; a .safetensors file without that metadata is taken as Euclidean, and "codes" may be
+ * [K, dim]. *codes is malloc'd, free(). Errors: reading errors, FORMAT, VERSION. */
+tsr_status tsr_codebook_read(tsr_context *ctx, const char *path, float **codes, uint32_t *stages,
+                             uint32_t *count, uint32_t *dim, int *cosine);
 
 #endif /* TESSERA_EXPERIMENTAL */
 
