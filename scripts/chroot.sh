@@ -8,8 +8,8 @@ set -euo pipefail
 place=${1:?usage: chroot.sh FOLDER}
 cd "$(dirname "$0")/.."
 source=$PWD
-mirror=${MIRROR:-$(sed -nE 's/^deb( \[[^]]*\])? (https?:[^ ]+).*/\2/p; s/^URIs: (https?:[^ ]+).*/\1/p' \
-    /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -1)}
+mirror=${MIRROR:-$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
+    grep -oE 'https?://[^ ]+/debian/?( |$)' | head -1 | tr -d ' ')}
 mirror=${mirror:-http://deb.debian.org/debian}
 
 if [ ! -e "$place/.tessera-chroot" ]; then
@@ -22,7 +22,9 @@ if [ ! -e "$place/.tessera-chroot" ]; then
 fi
 # What reaches the network here (proxies, certificates) must reach it there.
 cp -L /etc/resolv.conf "$place/etc/resolv.conf" 2>/dev/null || true
-cp -r /etc/apt/apt.conf.d/. "$place/etc/apt/apt.conf.d/" 2>/dev/null || true
+grep -lisE 'Acquire::https?::proxy' /etc/apt/apt.conf.d/* | while read -r f; do
+    cp "$f" "$place/etc/apt/apt.conf.d/"
+done
 mkdir -p "$place/etc/ssl/certs"
 cp -L /etc/ssl/certs/ca-certificates.crt "$place/etc/ssl/certs/" 2>/dev/null || true
 for point in proc sys dev; do

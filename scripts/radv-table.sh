@@ -1,0 +1,75 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Compiles every pipeline that ops and models ask for (and every shipped module they did not reach)
+# for eight AMD chips with Mesa's RADV on its null device, and writes docs/RADV.md: registers, local
+# memory and occupancy of each, so that a diff shows what a change to a shader costs. Fails when
+# anything spills registers or needs scratch memory.
+#   radv-table.sh [BUILD-FOLDER]      OUT=file writes the table elsewhere
+set -euo pipefail
+cd "$(dirname "$0")/.."
+build=$(cd "${1:-build/release}" && pwd)
+out=${OUT:-docs/RADV.md}
+chips=(polaris10 vega20 navi10 navi14 navi21 navi22 navi23 gfx1100)
+work=$PWD/build/radv
+mkdir -p "$work"
+
+icd=$(ls /usr/share/vulkan/icd.d/radeon_icd.*.json | head -1)
+cmake --build "$build" --target evidence -j "$(nproc)" >"$work/build.log" ||
+    { tail -30 "$work/build.log"; exit 1; }
+spv=$(dirname "$(find "$build" -name '*.spv' | head -1)")
+"$build/collect_dispatches" >"$work/pipelines.txt"
+# Modules that no op asked for here: with their default constants.
+reached=$(awk '{ print $1 }' "$work/pipelines.txt" | sort -u)
+for module in "$spv"/*.spv; do
+    name=$(basename "$module" .spv)
+    case "$name" in *coopmat*) continue ;; esac # needs an extension this Mesa does not have
+    grep -qxF "$name" <<<"$reached" || echo "$name 0 0" >>"$work/pipelines.txt"
+done
+grep -v coopmat "$work/pipelines.txt" | sort -u >"$work/all.txt"
+awk '$2 == 0' "$work/all.txt" >"$work/wave64.txt"
+
+for chip in "${chips[@]}"; do
+    # GCN has wave64 alone.
+    case "$chip" in polaris* | vega*) list=wave64 ;; *) list=all ;; esac
+    RADV_FORCE_FAMILY=$chip VK_ICD_FILENAMES=$icd VK_DRIVER_FILES=$icd MESA_SHADER_CACHE_DISABLE=true \
+        "$build/radv_compile" "$spv" <"$work/$list.txt" >"$work/$chip.tsv" 2>"$work/$chip.err" ||
+        { cat "$work/$chip.err"; echo "radv-table: $chip: failed" >&2; exit 1; }
+done
+
+version=$(dpkg-query -W -f '${Version}' mesa-vulkan-drivers 2>/dev/null || echo unknown)
+{
+    echo "# Our shaders on AMD chips, as compiled by RADV"
+    echo
+    echo "Written by \`scripts/radv-table.sh\` with Mesa $version on its null device; nothing here ran on"
+    echo "hardware. A cell is vector registers / waves on a SIMD (occupancy); a chip's column is empty"
+    echo "where it has no such subgroup size. Constants are the specialisation constants in order."
+    echo
+    printf '| module | constants | subgroup | LDS bytes |'; printf ' %s |' "${chips[@]}"; echo
+    printf '|---|---|---|---|'; printf -- '---|%.0s' "${chips[@]}"; echo
+    awk -F '\t' -v chips="${chips[*]}" '
+        BEGIN { n = split(chips, chip, " ") }
+        FNR == 1 { file++ }
+        /^#/ || $1 == "variant" { next }
+        {
+            key = $1 "\t" $2 "\t" $3
+            if (!(key in seen)) { seen[key] = 1; order[++count] = key }
+            cell[key, file] = $4 " / " $10
+            if ($9 + 0 > lds[key] + 0) lds[key] = $9
+            if ($6 + $7 + $8 > 0) cell[key, file] = "**spills** " $6 " v, " $7 " s, " $8 " B"
+        }
+        END {
+            for (i = 1; i <= count; i++) {
+                split(order[i], part, "\t")
+                row = "| " part[1] " | " (part[3] == "" ? "-" : part[3]) " | " \
+                      (part[2] == 0 ? "64" : part[2]) " | " lds[order[i]] + 0 " |"
+                for (f = 1; f <= n; f++) row = row " " cell[order[i], f] " |"
+                print row
+            }
+        }' $(printf "$work/%s.tsv " "${chips[@]}")
+    echo
+    pipelines=$(cat "$work"/*.tsv | grep -vcE '^#|^variant')
+    spilled=$(cat "$work"/*.tsv | awk -F '\t' '!/^#/ && $1 != "variant" && $6 + $7 + $8 > 0' | wc -l)
+    echo "$pipelines pipelines compiled on ${#chips[@]} chips, $spilled with spilled registers or scratch memory."
+} >"$out"
+tail -1 "$out"
+! grep -q '\*\*spills\*\*' "$out"
