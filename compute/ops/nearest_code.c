@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* nearest_code.c: which codebook entry is nearest, the argmax fused into the product.
+ *
+ * The nearest code has the greatest x.c - |c|^2/2. On the cpu the codebook is packed into panels
+ * with the halved norms beside it; slices of it that fit the first-level cache meet blocks of rows,
+ * and scores never leave the registers. Ties go to the lowest index; a row with NaN gets id 0 and
+ * margin NaN, a code with NaN is never chosen. */
+#include "../op.h"
+#include "../gemm.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { X, CODES, OPERANDS };
+enum { IDS, MARGIN };
+enum { METRIC };
+
+/* What a row or code is multiplied by under COSINE: 1/|v|, and 0 for a vector of zeros. */
+static float inverse_norm(const float *v, int64_t d) {
+    double sum = 0;
+    for (int64_t i = 0; i < d; ++i)
+        sum += (double)v[i] * v[i];
+    return sum == 0 ? 0 : (float)(1 / sqrt(sum));
+}
+
+static void reference(const tsr_call *c) {
+    int64_t n = tsr_rows(c->in[X]), d = tsr_cols(c->in[X]), k = tsr_rows(c->in[CODES]);
+    bool cosine = c->p.i[METRIC] == TSR_METRIC_COSINE;
+    int32_t *ids = c->out[IDS]->data;
+    float *margin = c->out_count > MARGIN ? c->out[MARGIN]->data : NULL;
+    for (int64_t i = 0; i < n; ++i) {
+        const float *x = (const float *)c->in[X]->data + i * d;
+        float xs = cosine ? inverse_norm(x, d) : 1;
+        float best = INFINITY, second = INFINITY;
+        ids[i] = 0;
+        for (int64_t j = 0; j < k; ++j) {
+            const float *code = (const float *)c->in[CODES]->data + j * d;
+            float cs = cosine ? inverse_norm(code, d) : 1;
+            double sum = 0; /* the judge of near ties: better than f32 */
+            for (int64_t l = 0; l < d; ++l) {
+                double diff = (double)(x[l] * xs) - (double)(code[l] * cs);
+                sum += diff * diff;
+            }
+            float distance = (float)sum;
+            if (distance < best) {
+                second = best;
+                best = distance;
+                ids[i] = (int32_t)j;
+            } else if (distance < second) {
+                second = distance;
+            }
+        }
+        if (margin) margin[i] = k == 1 ? 0 : best == INFINITY ? NAN : second - best;
+    }
+}
+
+/* ---- cpu -------------------------------------------------------------------------------- */
+
+typedef struct job {
+    const tsr_gemm_kernels *g;
+    const float *x, *codes;
+    float *panels, *half;
+    int32_t *ids;
+    float *margin;
+    bool cosine;
+    int64_t n, k, d;
+    int64_t rows, slice, pack_step;
+    char *scratch; /* for each worker: best of each row, then normalised rows or codes */
+    size_t scratch_bytes, best_bytes;
+} job;
+
+static const float *normalised(const job *j, const float *v, int64_t rows, int worker) {
+    if (!j->cosine) return v;
+    float *to = (float *)(j->scratch + (size_t)worker * j->scratch_bytes + j->best_bytes);
+    for (int64_t i = 0; i < rows; ++i) {
+        float s = inverse_norm(v + i * j->d, j->d);
+        for (int64_t l = 0; l < j->d; ++l)
+            to[i * j->d + l] = v[i * j->d + l] * s;
+    }
+    return to;
+}
+
+static void pack_tile(void *arg, int64_t index, int worker) {
+    const job *j = arg;
+    int64_t from = index * j->pack_step;
+    int64_t n = j->k - from < j->pack_step ? j->k - from : j->pack_step;
+    const float *codes = normalised(j, j->codes + from * j->d, n, worker);
+    j->g->pack(j->panels + from * j->d, codes, j->d, n, 1, j->d);
+    for (int64_t i = 0; i < n; ++i) {
+        double sum = 0;
+        for (int64_t l = 0; l < j->d; ++l)
+            sum += (double)codes[i * j->d + l] * codes[i * j->d + l];
+        j->half[from + i] = (float)(sum / 2);
+    }
+    for (int64_t i = from + n; i % j->g->cols; ++i)
+        j->half[i] = INFINITY; /* the columns past the last code never win */
+}
+
+static void search_tile(void *arg, int64_t index, int worker) {
+    const job *j = arg;
+    int64_t from = index * j->rows, rows = j->n - from < j->rows ? j->n - from : j->rows;
+    tsr_code_best *best = (void *)(j->scratch + (size_t)worker * j->scratch_bytes);
+    const float *x = normalised(j, j->x + from * j->d, rows, worker);
+    for (int64_t i = 0; i < rows; ++i)
+        best[i] = (tsr_code_best){-INFINITY, -INFINITY, 0};
+    tsr_gemm_panels panels = {j->panels, j->d, j->k, j->d};
+    for (int64_t k0 = 0; k0 < j->k; k0 += j->slice) {
+        int64_t k1 = j->k - k0 < j->slice ? j->k : k0 + j->slice;
+        j->g->nearest(x, j->d, rows, &panels, j->half, k0, k1, j->margin != NULL, best);
+    }
+    for (int64_t i = 0; i < rows; ++i) {
+        j->ids[from + i] = best[i].id;
+        /* -inf minus -inf, a row without any number, is the NaN that is wanted */
+        if (j->margin)
+            j->margin[from + i] = j->k == 1 ? 0 : 2 * (best[i].best - best[i].second);
+    }
+}
+
+static tsr_status cpu(tsr_device *device, const tsr_call *c) {
+    tsr_context *ctx = tsr_device_context(device);
+    job j = {.g = tsr_gemm_select(device),
+             .x = c->in[X]->data,
+             .codes = c->in[CODES]->data,
+             .ids = c->out[IDS]->data,
+             .margin = c->out_count > MARGIN ? c->out[MARGIN]->data : NULL,
+             .cosine = c->p.i[METRIC] == TSR_METRIC_COSINE,
+             .n = tsr_rows(c->in[X]),
+             .k = tsr_rows(c->in[CODES]),
+             .d = tsr_cols(c->in[X])};
+    int64_t cols = j.g->cols, wide = (j.k + cols - 1) / cols * cols;
+    /* A slice of 16 KiB, two panels at least, beside the rows in the first-level cache. */
+    j.slice = 4096 / j.d / cols * cols;
+    if (j.slice < cols) j.slice = cols;
+    j.rows = j.g->rows * (j.n >= 32 * 96 ? 16 : 4); /* few rows: smaller blocks, for every core */
+    j.pack_step = 4 * cols;
+    int64_t most = j.rows > j.pack_step ? j.rows : j.pack_step;
+    j.best_bytes = ((size_t)j.rows * sizeof(tsr_code_best) + 63) / 64 * 64;
+    j.scratch_bytes = j.best_bytes;
+    if (j.cosine) j.scratch_bytes += (size_t)(most * j.d) * sizeof(float);
+    j.scratch_bytes = (j.scratch_bytes + 63) / 64 * 64;
+    j.panels = tsr_device_scratch(device, (size_t)(wide * j.d) * sizeof(float));
+    j.half = tsr_device_scratch(device, (size_t)wide * sizeof(float));
+    j.scratch = tsr_device_scratch(device, (size_t)tsr_thread_count(ctx) * j.scratch_bytes);
+    if (!j.panels || !j.half || !j.scratch) return TSR_ERROR_MEMORY;
+    tsr_parallel(ctx, (j.k + j.pack_step - 1) / j.pack_step, pack_tile, &j);
+    tsr_parallel(ctx, (j.n + j.rows - 1) / j.rows, search_tile, &j);
+    return TSR_OK;
+}
+
+const tsr_op tsr_op_nearest_code = {.name = "nearest_code", .reference = reference, .cpu = cpu};
+
+/* ---- the public function ---------------------------------------------------------------- */
+
+tsr_tensor *tsr_nearest_code(tsr_run *r, const tsr_tensor *x, const tsr_tensor *codes,
+                             tsr_metric metric, tsr_tensor **margin) {
+    if (margin) *margin = NULL;
+    if (tsr_run_is_failed(r)) {
+        if (margin) *margin = tsr_run_failed(r);
+        return tsr_run_failed(r);
+    }
+    char got[96];
+    tsr_tensor *failed = NULL;
+    if (x->dtype != TSR_F32 || codes->dtype != TSR_F32)
+        failed = tsr_run_fail(r, TSR_ERROR_ARGUMENT, "nearest_code: wanted F32 and F32, got %s and %s",
+                              tsr_dtype_name(x->dtype), tsr_dtype_name(codes->dtype));
+    else if (codes->rank != 2 || tsr_cols(codes) != tsr_cols(x))
+        failed = tsr_run_fail(r, TSR_ERROR_ARGUMENT, "nearest_code: codes: wanted [K, %lld], got %s",
+                              (long long)tsr_cols(x), tsr_shape_text(codes, got, sizeof got));
+    else if (tsr_rows(codes) > INT32_MAX - 64)
+        failed = tsr_run_fail(r, TSR_ERROR_TOO_LARGE, "nearest_code: wanted at most %d codes, got %s",
+                              INT32_MAX - 64, tsr_shape_text(codes, got, sizeof got));
+    else if (metric != TSR_METRIC_EUCLID && metric != TSR_METRIC_COSINE)
+        failed = tsr_run_fail(r, TSR_ERROR_ARGUMENT, "nearest_code: metric: wanted 0 or 1, got %d",
+                              (int)metric);
+    if (failed) {
+        if (margin) *margin = failed;
+        return failed;
+    }
+    int64_t dim[TSR_MAX_RANK];
+    int rank = x->rank > 1 ? x->rank - 1 : 1;
+    for (int i = 0; i < rank; ++i)
+        dim[i] = x->rank > 1 ? x->dim[i] : 1;
+    tsr_tensor *ids = tsr_run_new(r, TSR_I32, rank, dim);
+    tsr_call c = {.op = &tsr_op_nearest_code,
+                  .in = {x, codes},
+                  .out = {ids},
+                  .in_count = OPERANDS,
+                  .out_count = margin ? 2 : 1};
+    if (margin) c.out[MARGIN] = *margin = tsr_run_new(r, TSR_F32, rank, dim);
+    c.p.i[METRIC] = metric;
+    tsr_run_emit(r, &c);
+    return ids;
+}

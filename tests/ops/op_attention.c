@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/* Attention with every mask against float64, on every device; a batch item must not see the
+ * others. */
+#include "compute/ops.h"
+#include "everywhere.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct shape {
+    int64_t batch, nq, nk;
+    int heads, width;
+    tsr_mask mask;
+    int64_t prefix;
+    bool key_bias;
+    float scale;
+} shape;
+
+static void model(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+    const shape *s = m;
+    tsr_attention_spec spec = {.heads = s->heads,
+                               .mask = s->mask,
+                               .prefix = s->prefix,
+                               .scale = s->scale,
+                               .key_bias = s->key_bias ? in[3] : NULL};
+    out[0] = tsr_attention(r, in[0], in[1], in[2], &spec);
+}
+
+static bool sees(const shape *s, int64_t i, int64_t j) {
+    if (s->mask == TSR_MASK_CAUSAL) return j <= i + s->nk - s->nq;
+    if (s->mask == TSR_MASK_CAUSAL_LAST) return i < s->prefix ? j < s->prefix : j <= i;
+    return true;
+}
+
+static void exact(const shape *s, const float *q, const float *k, const float *v, const float *bias,
+                  double *y) {
+    int64_t d = (int64_t)s->heads * s->width;
+    double *score = malloc((size_t)s->nk * sizeof *score);
+    ck_assert_ptr_nonnull(score);
+    double scale = s->scale != 0 ? s->scale : 1 / sqrt(s->width);
+    for (int64_t b = 0; b < s->batch; ++b)
+        for (int h = 0; h < s->heads; ++h)
+            for (int64_t i = 0; i < s->nq; ++i) {
+                const float *qi = q + (b * s->nq + i) * d + h * s->width;
+                double *yi = y + (b * s->nq + i) * d + h * s->width, max = -INFINITY, sum = 0;
+                for (int64_t j = 0; j < s->nk; ++j) {
+                    const float *kj = k + (b * s->nk + j) * d + h * s->width;
+                    double dot = 0;
+                    for (int l = 0; l < s->width; ++l)
+                        dot += (double)qi[l] * kj[l];
+                    score[j] = dot * scale + (s->key_bias ? bias[b * s->nk + j] : 0);
+                    if (!sees(s, i, j)) score[j] = -INFINITY;
+                    if (score[j] > max) max = score[j];
+                }
+                for (int l = 0; l < s->width; ++l)
+                    yi[l] = 0;
+                if (max == -INFINITY) continue;
+                for (int64_t j = 0; j < s->nk; ++j)
+                    sum += exp(score[j] - max);
+                for (int64_t j = 0; j < s->nk; ++j)
+                    for (int l = 0; l < s->width; ++l)
+                        yi[l] += exp(score[j] - max) / sum *
+                                 v[(b * s->nk + j) * d + h * s->width + l];
+            }
+    free(score);
+}
+
+static const char *const masks[] = {"avx512", "avx2,avx512", NULL};
+
+static void try_case(shape s) {
+    int64_t d = (int64_t)s.heads * s.width, nq = s.batch * s.nq * d, nk = s.batch * s.nk * d;
+    float *q = guarded((size_t)nq * 4), *k = guarded((size_t)nk * 4), *v = guarded((size_t)nk * 4);
+    float *bias = guarded((size_t)(s.batch * s.nk) * 4), *y = guarded((size_t)nq * 4);
+    double *want = malloc((size_t)nq * sizeof *want);
+    ck_assert_ptr_nonnull(want);
+    random_normals(q, nq);
+    random_normals(k, nk);
+    random_normals(v, nk);
+    random_normals(bias, s.batch * s.nk);
+    for (int64_t i = 0; i < s.batch * s.nk; ++i)
+        if (random_below(4) == 0) bias[i] = -INFINITY;
+    if (s.key_bias) /* the last batch item has no key at all */
+        for (int64_t i = (s.batch - 1) * s.nk; i < s.batch * s.nk; ++i)
+            bias[i] = -INFINITY;
+    exact(&s, q, k, v, bias, want);
+    tsr_tensor in[4] = {tsr_host_tensor(TSR_F32, q, 3, (int64_t[]){s.batch, s.nq, d}),
+                        tsr_host_tensor(TSR_F32, k, 3, (int64_t[]){s.batch, s.nk, d}),
+                        tsr_host_tensor(TSR_F32, v, 3, (int64_t[]){s.batch, s.nk, d}),
+                        tsr_host_tensor(TSR_F32, bias, 2, (int64_t[]){s.batch, s.nk})};
+    tsr_tensor out = tsr_host_tensor(TSR_F32, y, 3, (int64_t[]){s.batch, s.nq, d});
+    char name[96];
+    snprintf(name, sizeof name, "attention %lldx%lldx%lld heads %dx%d mask %d/%lld%s",
+             (long long)s.batch, (long long)s.nq, (long long)s.nk, s.heads, s.width, (int)s.mask,
+             (long long)s.prefix, s.key_bias ? " bias" : "");
+    everywhere(&(everywhere_case){.name = name,
+                                  .fn = model,
+                                  .model = &s,
+                                  .in = in,
+                                  .in_count = s.key_bias ? 4 : 3,
+                                  .out = &out,
+                                  .out_count = 1,
+                                  .tolerance = 5e-6,
+                                  .masks = masks});
+    expect_close(name, y, want, nq, 5e-6);
+    guarded_free(q);
+    guarded_free(k);
+    guarded_free(v);
+    guarded_free(bias);
+    guarded_free(y);
+    free(want);
+}
+
+START_TEST(sizes_around_the_tiles) {
+    static const shape shapes[] = {
+        {1, 1, 1, 1, 1, 0, 0, false, 0},     {1, 1, 9, 2, 3, 0, 0, false, 0},
+        {2, 5, 7, 3, 8, 0, 0, false, 0.5f},  {1, 47, 16, 1, 16, 0, 0, false, 0},
+        {1, 48, 17, 2, 32, 0, 0, false, 0},  {1, 49, 97, 1, 64, 0, 0, false, 0},
+        {2, 33, 130, 2, 33, 0, 0, false, 0}, {1, 100, 300, 1, 80, 0, 0, false, 0}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; ++i)
+        try_case(shapes[i]);
+}
+END_TEST
+
+START_TEST(masks_and_key_bias) {
+    for (int bias = 0; bias < 2; ++bias) {
+        try_case((shape){2, 19, 23, 2, 8, TSR_MASK_NONE, 0, bias, 0});
+        try_case((shape){2, 50, 50, 2, 8, TSR_MASK_CAUSAL, 0, bias, 0});
+        try_case((shape){1, 9, 14, 1, 5, TSR_MASK_CAUSAL, 0, bias, 0});
+        try_case((shape){1, 14, 9, 1, 5, TSR_MASK_CAUSAL, 0, bias, 0}); /* rows without keys */
+        try_case((shape){2, 70, 70, 2, 8, TSR_MASK_CAUSAL_LAST, 30, bias, 0});
+        try_case((shape){1, 20, 20, 1, 8, TSR_MASK_CAUSAL_LAST, 0, bias, 0});
+        try_case((shape){1, 20, 20, 1, 8, TSR_MASK_CAUSAL_LAST, 20, bias, 0});
+    }
+}
+END_TEST
+
+/* Bits of one item alone and among 16. */
+START_TEST(a_batch_item_does_not_see_the_others) {
+    shape s = {16, 60, 60, 3, 32, TSR_MASK_CAUSAL_LAST, 20, false, 0};
+    int64_t d = (int64_t)s.heads * s.width, item = s.nq * d;
+    float *x = guarded((size_t)(16 * item) * 4), *all = guarded((size_t)(16 * item) * 4);
+    float *one = guarded((size_t)item * 4);
+    random_normals(x, 16 * item);
+    tsr_device *dev = everywhere_device("cpu", NULL);
+    tsr_program p = {model, &s, 0, "batch"};
+    tsr_tensor in[3], out = tsr_host_tensor(TSR_F32, all, 3, (int64_t[]){16, s.nq, d});
+    for (int i = 0; i < 3; ++i)
+        in[i] = tsr_host_tensor(TSR_F32, x, 3, (int64_t[]){16, s.nq, d});
+    ck_assert_int_eq(tsr_execute(dev, &p, in, 3, &out, 1), TSR_OK);
+    for (int b = 0; b < 16; b += 5) {
+        for (int i = 0; i < 3; ++i)
+            in[i] = tsr_host_tensor(TSR_F32, x + b * item, 3, (int64_t[]){1, s.nq, d});
+        out = tsr_host_tensor(TSR_F32, one, 3, (int64_t[]){1, s.nq, d});
+        ck_assert_int_eq(tsr_execute(dev, &p, in, 3, &out, 1), TSR_OK);
+        ck_assert_msg(!memcmp(one, all + b * item, (size_t)item * 4), "item %d differs", b);
+    }
+    guarded_free(x);
+    guarded_free(all);
+    guarded_free(one);
+}
+END_TEST
+
+START_TEST(wrong_shapes_are_refused) {
+    float x[64] = {0}, y[64];
+    shape s = {1, 2, 3, 3, 2, 0, 0, false, 0};
+    tsr_device *d = everywhere_device("cpu", NULL);
+    tsr_program p = {model, &s, 0, "wrong"};
+    tsr_tensor in[3] = {tsr_host_tensor(TSR_F32, x, 3, (int64_t[]){1, 2, 8}),
+                        tsr_host_tensor(TSR_F32, x, 3, (int64_t[]){1, 3, 8}),
+                        tsr_host_tensor(TSR_F32, x, 3, (int64_t[]){1, 3, 8})};
+    tsr_tensor out = tsr_host_tensor(TSR_F32, y, 3, (int64_t[]){1, 2, 8});
+    ck_assert_int_eq(tsr_execute(d, &p, in, 3, &out, 1), TSR_ERROR_ARGUMENT);
+    ck_assert_str_eq(tsr_detail(tsr_device_context(d)),
+                     "attention: heads: wanted a divisor of 8 channels, got 3");
+    s.heads = 2;
+    in[2].dim[1] = 2;
+    ck_assert_int_eq(tsr_execute(d, &p, in, 3, &out, 1), TSR_ERROR_ARGUMENT);
+    ck_assert_str_eq(tsr_detail(tsr_device_context(d)),
+                     "attention: v: wanted [1, 3, 8], got [1, 2, 8]");
+}
+END_TEST
+
+TEST_MAIN("op_attention", sizes_around_the_tiles, masks_and_key_bias,
+          a_batch_item_does_not_see_the_others, wrong_shapes_are_refused)
