@@ -139,8 +139,8 @@ static tsr_status cpu(tsr_device *device, const tsr_call *c) {
     size_t pairs = (size_t)(items * j.heads);
     j.keys = tsr_device_scratch(device, pairs * j.keys_floats * sizeof(float));
     j.values = tsr_device_scratch(device, pairs * j.values_floats * sizeof(float));
-    j.score = tsr_device_scratch(device, (size_t)tsr_thread_count(ctx) * j.score_floats *
-                                             sizeof(float));
+    j.score =
+        tsr_device_scratch(device, (size_t)tsr_thread_count(ctx) * j.score_floats * sizeof(float));
     if (!j.keys || !j.values || !j.score) return TSR_ERROR_MEMORY;
     for (j.item = 0; j.item < batch; j.item += items) {
         int64_t now = batch - j.item < items ? batch - j.item : items;
@@ -186,7 +186,8 @@ tsr_tensor *tsr_attention(tsr_run *r, const tsr_tensor *q, const tsr_tensor *k, 
                             (long long)k->dim[1], (long long)spec->prefix);
     if (spec->key_bias &&
         (tsr_rows(spec->key_bias) != q->dim[0] || tsr_cols(spec->key_bias) != k->dim[1]))
-        return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "attention: key bias: wanted [%lld, %lld], got %s",
+        return tsr_run_fail(r, TSR_ERROR_ARGUMENT,
+                            "attention: key bias: wanted [%lld, %lld], got %s",
                             (long long)q->dim[0], (long long)k->dim[1],
                             tsr_shape_text(spec->key_bias, got, sizeof got));
     if (q->dim[1] > INT32_MAX || k->dim[1] > INT32_MAX)
@@ -200,8 +201,7 @@ tsr_tensor *tsr_attention(tsr_run *r, const tsr_tensor *q, const tsr_tensor *k, 
                   .in_count = OPERANDS,
                   .out_count = 1};
     c.p.i[HEADS] = spec->heads;
-    c.p.f[SCALE] =
-        spec->scale != 0 ? spec->scale : 1 / sqrtf((float)(q->dim[2] / spec->heads));
+    c.p.f[SCALE] = spec->scale != 0 ? spec->scale : 1 / sqrtf((float)(q->dim[2] / spec->heads));
     c.p.i[MASK] = spec->mask;
     c.p.i[PREFIX] = (int32_t)spec->prefix;
     tsr_run_emit(r, &c);

@@ -111,8 +111,7 @@ static void search_tile(void *arg, int64_t index, int worker) {
     for (int64_t i = 0; i < rows; ++i) {
         j->ids[from + i] = best[i].id;
         /* -inf minus -inf, a row without any number, is the NaN that is wanted */
-        if (j->margin)
-            j->margin[from + i] = j->k == 1 ? 0 : 2 * (best[i].best - best[i].second);
+        if (j->margin) j->margin[from + i] = j->k == 1 ? 0 : 2 * (best[i].best - best[i].second);
     }
 }
 
@@ -161,14 +160,17 @@ tsr_tensor *tsr_nearest_code(tsr_run *r, const tsr_tensor *x, const tsr_tensor *
     char got[96];
     tsr_tensor *failed = NULL;
     if (x->dtype != TSR_F32 || codes->dtype != TSR_F32)
-        failed = tsr_run_fail(r, TSR_ERROR_ARGUMENT, "nearest_code: wanted F32 and F32, got %s and %s",
-                              tsr_dtype_name(x->dtype), tsr_dtype_name(codes->dtype));
+        failed =
+            tsr_run_fail(r, TSR_ERROR_ARGUMENT, "nearest_code: wanted F32 and F32, got %s and %s",
+                         tsr_dtype_name(x->dtype), tsr_dtype_name(codes->dtype));
     else if (codes->rank != 2 || tsr_cols(codes) != tsr_cols(x))
-        failed = tsr_run_fail(r, TSR_ERROR_ARGUMENT, "nearest_code: codes: wanted [K, %lld], got %s",
-                              (long long)tsr_cols(x), tsr_shape_text(codes, got, sizeof got));
+        failed =
+            tsr_run_fail(r, TSR_ERROR_ARGUMENT, "nearest_code: codes: wanted [K, %lld], got %s",
+                         (long long)tsr_cols(x), tsr_shape_text(codes, got, sizeof got));
     else if (tsr_rows(codes) > INT32_MAX - 64)
-        failed = tsr_run_fail(r, TSR_ERROR_TOO_LARGE, "nearest_code: wanted at most %d codes, got %s",
-                              INT32_MAX - 64, tsr_shape_text(codes, got, sizeof got));
+        failed =
+            tsr_run_fail(r, TSR_ERROR_TOO_LARGE, "nearest_code: wanted at most %d codes, got %s",
+                         INT32_MAX - 64, tsr_shape_text(codes, got, sizeof got));
     else if (metric != TSR_METRIC_EUCLID && metric != TSR_METRIC_COSINE)
         failed = tsr_run_fail(r, TSR_ERROR_ARGUMENT, "nearest_code: metric: wanted 0 or 1, got %d",
                               (int)metric);

@@ -61,8 +61,8 @@ static void exact(const shape *s, const float *q, const float *k, const float *v
                     sum += exp(score[j] - max);
                 for (int64_t j = 0; j < s->nk; ++j)
                     for (int l = 0; l < s->width; ++l)
-                        yi[l] += exp(score[j] - max) / sum *
-                                 v[(b * s->nk + j) * d + h * s->width + l];
+                        yi[l] +=
+                            exp(score[j] - max) / sum * v[(b * s->nk + j) * d + h * s->width + l];
             }
     free(score);
 }

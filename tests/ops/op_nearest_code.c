@@ -143,8 +143,8 @@ static void try_random(int64_t n, int64_t k, int64_t d, tsr_metric metric, bool 
 }
 
 START_TEST(sizes_around_the_tiles) {
-    static const int64_t sizes[][3] = {{1, 1, 1},   {1, 2, 3},     {5, 15, 8},   {6, 16, 8},
-                                       {7, 17, 8},  {23, 511, 7},  {24, 512, 8}, {25, 513, 9},
+    static const int64_t sizes[][3] = {{1, 1, 1},    {1, 2, 3},      {5, 15, 8},   {6, 16, 8},
+                                       {7, 17, 8},   {23, 511, 7},   {24, 512, 8}, {25, 513, 9},
                                        {97, 65, 64}, {40, 1000, 16}, {3, 33, 300}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i)
         for (int form = 0; form < 4; ++form)
