@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* probe.h: what a picture file says about itself, read from its bytes without decoding anything. */
+#ifndef FORMATS_PROBE_H
+#define FORMATS_PROBE_H
+
+#include "image.h"
+
+typedef enum tsr_picture_format {
+    TSR_FORMAT_NONE = 0, TSR_FORMAT_PNG, TSR_FORMAT_JPEG, TSR_FORMAT_WEBP, TSR_FORMAT_GIF,
+    TSR_FORMAT_BMP, TSR_FORMAT_TIFF, TSR_FORMAT_PBM, TSR_FORMAT_PGM, TSR_FORMAT_PPM, TSR_FORMAT_PAM,
+    TSR_FORMAT_QOI, TSR_FORMAT_JPEG2000
+} tsr_picture_format;
+
+typedef struct tsr_probe {
+    tsr_picture_format format; /* NONE: not a picture this library knows */
+    tsr_image_source source;
+    uint32_t width, height;    /* as stored; 0, 0 when the header does not tell */
+    int orientation;           /* EXIF, 1..8; 1 when absent or nonsense */
+    int components;            /* JPEG: of its frame; else 0 */
+    bool adobe;                /* JPEG: has Adobe's marker, so CMYK is stored inverted */
+    bool animated;             /* WebP: frames instead of one picture */
+} tsr_probe;
+
+tsr_probe tsr_picture_probe(const void *bytes, size_t size);
+/* The orientation tag of an EXIF block (a TIFF file in small), 1 if there is none. */
+int tsr_exif_orientation(const void *tiff, size_t size);
+
+#endif
