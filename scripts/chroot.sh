@@ -9,7 +9,7 @@ place=${1:?usage: chroot.sh FOLDER}
 cd "$(dirname "$0")/.."
 source=$PWD
 mirror=${MIRROR:-$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
-    grep -oE 'https?://[^ ]+/debian/?( |$)' | head -1 | tr -d ' ')}
+    grep -oE 'https?://[^ ]+/debian/?( |$)' | head -1 | tr -d ' ' || true)}
 mirror=${mirror:-http://deb.debian.org/debian}
 
 if [ ! -e "$place/.tessera-chroot" ]; then
@@ -24,7 +24,7 @@ fi
 cp -L /etc/resolv.conf "$place/etc/resolv.conf" 2>/dev/null || true
 grep -lisE 'Acquire::https?::proxy' /etc/apt/apt.conf.d/* | while read -r f; do
     cp "$f" "$place/etc/apt/apt.conf.d/"
-done
+done || true # most machines have none
 mkdir -p "$place/etc/ssl/certs"
 cp -L /etc/ssl/certs/ca-certificates.crt "$place/etc/ssl/certs/" 2>/dev/null || true
 for point in proc sys dev; do

@@ -42,7 +42,7 @@ clean; printf '%s\n#include "../formats/image.h"\n' "$licence" >"$tree/compute/a
 printf '%s\n' "$licence" >"$tree/formats/image.h"
 expect "compute sees formats" "compute must not include formats/image.h"
 clean; printf '%s\n#include "../compute/op.h"\n' "$licence" >"$tree/quantizer/vq.c"
-expect "op.h outside the ops" "op.h is for compute/ops and the devices"
+expect "op.h outside the ops" "op.h is for the inside of compute"
 clean; printf '%s\n#include <formats/image.h>\n' "$licence" >"$tree/compute/a.c"
 expect "around the rules" "inner header in <>"
 clean; mkdir "$tree/attic"; printf '%s\n' "$licence" >"$tree/attic/a.c"
