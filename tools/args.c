@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: MIT */
+/* args.c: see args.h. One message for one mistake, always with what was wanted. */
+#include "args.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COMMON(field) offsetof(common_options, field)
+
+static const option general_options[] = {
+    {"json", 0, OPTION_FLAG, COMMON(json), NULL, NULL,
+     "print the result as one JSON document on stdout", NULL, 0, 0},
+    {"quiet", 'q', OPTION_COUNT, COMMON(quiet), NULL, NULL,
+     "no summary, no progress, errors only; -qq prints nothing at all on stderr", NULL, 0, 0},
+    {"verbose", 'v', OPTION_COUNT, COMMON(verbose), NULL, NULL,
+     "say what is done (device, plan, memory); -vv says more", NULL, 0, 0},
+    {"threads", 0, OPTION_UINT, COMMON(threads), "N", "one for each core",
+     "worker threads on the CPU; never changes a result", NULL, 1, 1024},
+    {"memory", 0, OPTION_BYTES, COMMON(memory), "SIZE", "three quarters of RAM",
+     "refuse work that would need more than this; 500M and 2G are understood", NULL, 1, 0},
+    {"help", 'h', OPTION_FLAG, COMMON(help), NULL, NULL, "print this text", NULL, 0, 0},
+};
+static const option device_options[DEVICE_ALL] = {
+    {"device", 0, OPTION_TEXT, COMMON(device), "NAME", "auto",
+     "where the arithmetic happens: auto, cpu, vulkan or vulkan:N ('tessera devices' lists them)",
+     NULL, 0, 0},
+    {"mask", 0, OPTION_TEXT, COMMON(mask), "LIST", "none",
+     "comma-separated op variants or capabilities that must not be used (subgroup, coopmat, onednn "
+     "...), to find out which one is at fault",
+     NULL, 0, 0},
+    {"precision", 0, OPTION_CHOICE, COMMON(precision), "P", "f32",
+     "f32, or fast: half precision where the device has it; a few ids may then differ", "f32|fast",
+     0, 0},
+};
+#define COUNT(a) ((int)(sizeof(a) / sizeof(*(a))))
+
+/* The verb's own options, then those of the device, then those everyone has. */
+static const option *option_at(const verb *v, int index) {
+    if (index < v->option_count) return &v->options[index];
+    index -= v->option_count;
+    if (index < v->device_options) return &device_options[index];
+    index -= v->device_options;
+    return index < COUNT(general_options) ? &general_options[index] : NULL;
+}
+
+int args_wrong(const verb *v, const char *format, ...) {
+    va_list list;
+    fprintf(stderr, "tessera%s%s: ", v ? " " : "", v ? v->name : "");
+    va_start(list, format);
+    vfprintf(stderr, format, list);
+    va_end(list);
+    fprintf(stderr, " (see 'tessera %s%s--help')\n", v ? v->name : "", v ? " " : "");
+    return EXIT_USAGE;
+}
+
+/* Edit distance with neighbours exchanged counting one: the common slips of typing. */
+static int distance(const char *a, const char *b) {
+    enum { MOST = 40 };
+    int table[MOST + 1][MOST + 1];
+    int n = (int)strlen(a), m = (int)strlen(b);
+    if (n > MOST || m > MOST) return MOST;
+    for (int i = 0; i <= n; ++i)
+        table[i][0] = i;
+    for (int j = 0; j <= m; ++j)
+        table[0][j] = j;
+    for (int i = 1; i <= n; ++i)
+        for (int j = 1; j <= m; ++j) {
+            int best = table[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+            if (table[i - 1][j] + 1 < best) best = table[i - 1][j] + 1;
+            if (table[i][j - 1] + 1 < best) best = table[i][j - 1] + 1;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                table[i - 2][j - 2] + 1 < best)
+                best = table[i - 2][j - 2] + 1;
+            table[i][j] = best;
+        }
+    return table[n][m];
+}
+
+const char *args_suggest(const char *typed, const char *const *names, int count) {
+    const char *best = NULL;
+    int least = (int)strlen(typed) <= 3 ? 2 : 3; /* must be below */
+    for (int i = 0; i < count; ++i) {
+        int d = distance(typed, names[i]);
+        if (strlen(typed) >= 3 && strncmp(typed, names[i], strlen(typed)) == 0) d = 1;
+        if (d < least) {
+            least = d;
+            best = names[i];
+        }
+    }
+    return best;
+}
+
+/* "auto|crop|pad" as "auto, crop or pad", or split at the bars. */
+static int split_choices(const char *choices, char *text, size_t bytes, const char **names,
+                         int most) {
+    snprintf(text, bytes, "%s", choices);
+    int count = 0;
+    for (char *p = text; p && count < most;) {
+        names[count++] = p;
+        p = strchr(p, '|');
+        if (p) *p++ = 0;
+    }
+    return count;
+}
+
+static int read_choice(const verb *v, const option *o, const char *value, int *target) {
+    char text[256], list[256] = "";
+    const char *names[16];
+    int count = split_choices(o->choices, text, sizeof text, names, 16);
+    for (int i = 0; i < count; ++i)
+        if (strcmp(value, names[i]) == 0) {
+            *target = i;
+            return -1;
+        }
+    for (int i = 0; i < count; ++i) {
+        size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, "%s%s",
+                 i == 0           ? ""
+                 : i == count - 1 ? " or "
+                                  : ", ",
+                 names[i]);
+    }
+    const char *near = args_suggest(value, names, count);
+    if (near)
+        return args_wrong(v, "--%s: wanted %s, got '%s'; did you mean '%s'?", o->name, list, value,
+                          near);
+    return args_wrong(v, "--%s: wanted %s, got '%s'", o->name, list, value);
+}
+
+/* A whole decimal number and nothing else; strtoull alone would take "-1" and " 7x". */
+static bool read_digits(const char *text, char **end, uint64_t *number) {
+    if (text[0] < '0' || text[0] > '9') return false;
+    errno = 0;
+    *number = strtoull(text, end, 10);
+    return errno == 0;
+}
+
+static int read_value(const verb *v, const option *o, const char *value, void *target) {
+    char *end = NULL;
+    uint64_t number = 0;
+    switch (o->kind) {
+    case OPTION_TEXT:
+        if (!*value) return args_wrong(v, "--%s: wanted %s, got an empty text", o->name, o->value);
+        *(const char **)target = value;
+        return -1;
+    case OPTION_UINT:
+        if (!read_digits(value, &end, &number) || *end || (double)number < o->least ||
+            (double)number > o->most)
+            return args_wrong(v, "--%s: wanted a whole number from %.0f to %.0f, got '%s'", o->name,
+                              o->least, o->most, value);
+        *(uint32_t *)target = (uint32_t)number;
+        return -1;
+    case OPTION_UINT64:
+        if (!read_digits(value, &end, &number) || *end)
+            return args_wrong(v, "--%s: wanted a whole number, got '%s'", o->name, value);
+        *(uint64_t *)target = number;
+        return -1;
+    case OPTION_BYTES: {
+        bool ok = read_digits(value, &end, &number);
+        int shift = 0;
+        if (ok && *end) {
+            shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
+            ok = shift && !end[1];
+        }
+        if (!ok || number == 0 || number > UINT64_MAX >> shift)
+            return args_wrong(v, "--%s: wanted a size such as 500M or 2G, got '%s'", o->name,
+                              value);
+        *(uint64_t *)target = number << shift;
+        return -1;
+    }
+    case OPTION_REAL: {
+        errno = 0;
+        double real = strtod(value, &end);
+        if (end == value || *end || errno || !isfinite(real) || real < o->least || real > o->most)
+            return args_wrong(v, "--%s: wanted a number from %g to %g, got '%s'", o->name, o->least,
+                              o->most, value);
+        *(double *)target = real;
+        return -1;
+    }
+    case OPTION_CHOICE:
+        return read_choice(v, o, value, target);
+    case OPTION_COLOUR: {
+        const char *digits = value[0] == '#' ? value + 1 : value;
+        if (strlen(digits) != 6 || strspn(digits, "0123456789abcdefABCDEF") != 6)
+            return args_wrong(v, "--%s: wanted six hexadecimal digits RRGGBB, got '%s'", o->name,
+                              value);
+        unsigned long rgb = strtoul(digits, NULL, 16);
+        uint8_t *colour = target;
+        for (int i = 0; i < 3; ++i)
+            colour[i] = (uint8_t)(rgb >> (16 - 8 * i));
+        return -1;
+    }
+    case OPTION_FLAG:
+    case OPTION_COUNT:
+        break;
+    }
+    return -1;
+}
+
+static int unknown_option(const verb *v, const char *typed) {
+    const char *names[64];
+    int count = 0;
+    for (const option *o; count < 64 && (o = option_at(v, count)); ++count)
+        names[count] = o->name;
+    const char *near = args_suggest(typed, names, count);
+    if (near) return args_wrong(v, "unknown option '--%s'; did you mean '--%s'?", typed, near);
+    return args_wrong(v, "unknown option '--%s'", typed);
+}
+
+/* Sets one option; *used says whether the next argument was its value. */
+static int set_option(const verb *v, const option *o, const char *attached, const char *next,
+                      void *target, bool *used) {
+    void *place = (char *)target + o->offset;
+    *used = false;
+    if (o->kind == OPTION_FLAG || o->kind == OPTION_COUNT) {
+        if (attached) return args_wrong(v, "--%s takes no value, got '%s'", o->name, attached);
+        *(int *)place = o->kind == OPTION_FLAG ? 1 : *(int *)place + 1;
+        return -1;
+    }
+    const char *value = attached ? attached : next;
+    if (!value) return args_wrong(v, "--%s: a value %s is missing", o->name, o->value);
+    *used = !attached;
+    return read_value(v, o, value, place);
+}
+
+static int parse_long(const verb *v, const char *text, const char *next, void *target, bool *used) {
+    const char *equals = strchr(text, '=');
+    size_t length = equals ? (size_t)(equals - text) : strlen(text);
+    const option *o;
+    for (int i = 0; (o = option_at(v, i)); ++i)
+        if (strlen(o->name) == length && strncmp(o->name, text, length) == 0)
+            return set_option(v, o, equals ? equals + 1 : NULL, next, target, used);
+    char typed[64];
+    snprintf(typed, sizeof typed, "%.*s", (int)(length < 63 ? length : 63), text);
+    return unknown_option(v, typed);
+}
+
+/* -k 32, -k32, -vv, -qv */
+static int parse_short(const verb *v, const char *text, const char *next, void *target,
+                       bool *used) {
+    for (; *text; ++text) {
+        const option *o;
+        int i = 0;
+        while ((o = option_at(v, i)) && o->letter != *text)
+            ++i;
+        if (!o) return args_wrong(v, "unknown option '-%c'", *text);
+        if (o->kind == OPTION_FLAG || o->kind == OPTION_COUNT) {
+            set_option(v, o, NULL, NULL, target, used);
+            continue;
+        }
+        return set_option(v, o, text[1] ? text + 1 : NULL, next, target, used);
+    }
+    return -1;
+}
+
+int args_parse(const verb *v, int argc, char **argv, void *target, int *operands) {
+    bool options = true;
+    int count = 0, code = -1;
+    for (int i = 0; i < argc && code < 0; ++i) {
+        char *a = argv[i];
+        const char *next = i + 1 < argc ? argv[i + 1] : NULL;
+        bool used = false;
+        if (options && strcmp(a, "--") == 0)
+            options = false;
+        else if (options && a[0] == '-' && a[1] == '-')
+            code = parse_long(v, a + 2, next, target, &used);
+        else if (options && a[0] == '-' && a[1])
+            code = parse_short(v, a + 1, next, target, &used);
+        else
+            argv[count++] = a;
+        i += used;
+        if (((common_options *)target)->help) {
+            args_print_help(v);
+            return EXIT_DONE;
+        }
+    }
+    if (code >= 0) return code;
+    if (count < v->least_operands) return args_wrong(v, "%s is missing", v->operands);
+    if (v->most_operands >= 0 && count > v->most_operands)
+        return args_wrong(v, "'%s' is one argument too many; wanted %s", argv[v->most_operands],
+                          v->operands ? v->operands : "none");
+    *operands = count;
+    return -1;
+}
+
+/* Prints `text` wrapped at 96 columns; the cursor stands at `column`. */
+static void print_wrapped(const char *text, int column, int indent) {
+    while (*text) {
+        int length = (int)strcspn(text, " \n");
+        if (column > indent && column + 1 + length > 96) {
+            printf("\n%*s", indent, "");
+            column = indent;
+        } else if (column > indent) {
+            putchar(' ');
+            column++;
+        }
+        fwrite(text, 1, (size_t)length, stdout);
+        column += length;
+        text += length;
+        if (*text == '\n') {
+            printf("\n%*s", indent, "");
+            column = indent;
+        }
+        if (*text) text++;
+    }
+    putchar('\n');
+}
+
+static void print_option(const option *o) {
+    char left[64], text[512];
+    if (o->letter)
+        snprintf(left, sizeof left, "  -%c, --%s%s%s", o->letter, o->name, o->value ? " " : "",
+                 o->value ? o->value : "");
+    else
+        snprintf(left, sizeof left, "      --%s%s%s", o->name, o->value ? " " : "",
+                 o->value ? o->value : "");
+    snprintf(text, sizeof text, "%s%s%s%s", o->help, o->fallback ? " (default: " : "",
+             o->fallback ? o->fallback : "", o->fallback ? ")" : "");
+    int column = printf("%s", left);
+    if (column >= 26) {
+        putchar('\n');
+        column = 0;
+    }
+    column += printf("%*s", 26 - column, "");
+    print_wrapped(text, column, 26);
+}
+
+/* Every line of `text` behind `indent` spaces. */
+static void print_block(const char *text, int indent) {
+    while (*text) {
+        int length = (int)strcspn(text, "\n");
+        printf("%*s%.*s\n", indent, "", length, text);
+        text += length;
+        if (*text) text++;
+    }
+}
+
+void args_print_help(const verb *v) {
+    printf("tessera %s: %s\n\nUsage:\n", v->name, v->summary);
+    print_block(v->usage, 2);
+    putchar('\n');
+    print_wrapped(v->about, 0, 0);
+    if (v->parts) {
+        printf("\nParts:\n");
+        for (const verb *const *p = v->parts; *p; ++p)
+            printf("  %-18s %s\n", (*p)->name, (*p)->summary);
+    }
+    if (v->option_count) printf("\nOptions:\n");
+    for (int i = 0; i < v->option_count; ++i)
+        print_option(&v->options[i]);
+    if (v->device_options) printf("\nDevice:\n");
+    for (int i = 0; i < v->device_options; ++i)
+        print_option(&device_options[i]);
+    printf("\nGeneral:\n");
+    for (int i = 0; i < COUNT(general_options); ++i)
+        print_option(&general_options[i]);
+    printf("\nExit codes:\n");
+    if (v->exits) print_block(v->exits, 2);
+    printf(
+        "  0 done   1 the answer is no   2 usage   3 files or memory   4 bad format   5 model or "
+        "device\n");
+    printf("\nExamples:\n");
+    print_block(v->examples, 2);
+}

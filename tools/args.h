@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* args.h: what a verb of the program is, and how its command line is read. A verb is a table: its
+ * options are declared once, and parsing, --help and the checks of docs/CLI.md all come from it. */
+#ifndef TOOLS_ARGS_H
+#define TOOLS_ARGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Exit codes of the program, as its --help documents them. */
+enum {
+    EXIT_DONE = 0,
+    EXIT_NEGATIVE = 1,     /* it worked, and the answer is no */
+    EXIT_USAGE = 2,        /* the command line was not understood */
+    EXIT_FILES = 3,        /* reading, writing or memory */
+    EXIT_FORMAT = 4,       /* the bytes are not what they should be */
+    EXIT_MODEL = 5,        /* model or device */
+    EXIT_INTERRUPTED = 130 /* Ctrl-C; nothing was left behind */
+};
+
+typedef enum option_kind {
+    OPTION_FLAG,   /* int, becomes 1 */
+    OPTION_COUNT,  /* int, one more each time */
+    OPTION_TEXT,   /* const char * */
+    OPTION_UINT,   /* uint32_t between least and most */
+    OPTION_UINT64, /* uint64_t */
+    OPTION_BYTES,  /* uint64_t, with K, M or G behind it */
+    OPTION_REAL,   /* double between least and most */
+    OPTION_CHOICE, /* int, the place in `choices` */
+    OPTION_COLOUR  /* uint8_t[3], RRGGBB */
+} option_kind;
+
+typedef struct option {
+    const char *name; /* without the dashes */
+    char letter;      /* 0 = none */
+    option_kind kind;
+    size_t offset;        /* of the target inside the verb's options */
+    const char *value;    /* how --help calls the value; NULL for flags */
+    const char *fallback; /* the default as --help prints it; NULL = says nothing */
+    const char *help;
+    const char *choices; /* "auto|crop|pad" */
+    double least, most;
+} option;
+
+/* First member of every verb's options. */
+typedef struct common_options {
+    int help, quiet, verbose, json;
+    uint32_t threads;
+    uint64_t memory;
+    const char *device, *mask;
+    int precision; /* 0 f32, 1 fast */
+} common_options;
+
+enum { DEVICE_NAME = 1, DEVICE_ALL = 3 /* with --mask and --precision */ };
+
+typedef struct verb {
+    const char *name, *summary;
+    const char *usage;    /* one line each, without "usage:" */
+    const char *about;    /* what it does, in sentences */
+    const char *exits;    /* what the exit code says here, beyond the general list; or NULL */
+    const char *examples; /* complete command lines with a comment above each */
+    const option *options;
+    int option_count;
+    int device_options;                /* 0 (none), DEVICE_NAME or DEVICE_ALL */
+    int least_operands, most_operands; /* most -1 = any number */
+    const char *operands;              /* how messages call them: "FILE.tess" */
+    int (*run)(const struct verb *verb, int argc, char **argv);
+    const struct verb *const *parts; /* verbs inside it ("codebook train"), NULL-terminated */
+} verb;
+
+/* Reads argv (behind the verb's name) into `target`, whose first member is common_options and which
+ * holds the defaults. Operands are moved to the front of argv, their number is *operands. Returns
+ * -1 to go on, or the exit code to leave with (help was printed, or the mistake was). */
+int args_parse(const verb *v, int argc, char **argv, void *target, int *operands);
+
+/* The nearest of `count` names to what was typed, or NULL when none is near. */
+const char *args_suggest(const char *typed, const char *const *names, int count);
+/* Prints one line on stderr: "tessera encode: ... (see 'tessera encode --help')". Returns 2. */
+int args_wrong(const verb *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void args_print_help(const verb *v);
+
+#endif

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* tool.c: see tool.h. */
+#include "tool.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t stop_asked;
+
+static void on_interrupt(int number) {
+    (void)number;
+    stop_asked = 1;
+}
+
+double tool_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static void on_log(void *user, tsr_log_level level, const char *text) {
+    tool *t = user;
+    static const char *const names[] = {"error: ", "warning: ", "", "debug: "};
+    tool_progress_clear(t);
+    fprintf(stderr, "tessera %s: %s%s\n", t->v->name, names[level], text);
+}
+
+int tool_open(tool *t, const verb *v, const common_options *o) {
+    memset(t, 0, sizeof *t);
+    t->v = v;
+    t->o = o;
+    t->started = tool_seconds();
+    t->bar = !o->quiet && isatty(STDERR_FILENO);
+    tsr_context_settings s = tsr_context_settings_default();
+    s.threads = (int)o->threads;
+    s.memory_limit = o->memory;
+    int level = TSR_LOG_WARNING + o->verbose - o->quiet;
+    s.log_level = level > TSR_LOG_DEBUG ? TSR_LOG_DEBUG : level < 0 ? 0 : (tsr_log_level)level;
+    s.log = o->quiet > 1 ? NULL : on_log;
+    s.log_user = t;
+    tsr_status status = tsr_context_open(&t->ctx, &s);
+    if (status) return tool_fail(t, status);
+    /* The second Ctrl-C ends the program the hard way. */
+    struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    return -1;
+}
+
+void tool_close(tool *t) {
+    tool_progress_clear(t);
+    tsr_context_close(&t->ctx);
+}
+
+int tool_exit_code(tsr_status status) {
+    switch ((int)status / 10) {
+    case 0:
+        return EXIT_DONE;
+    case TSR_ERROR_ARGUMENT / 10:
+        return EXIT_USAGE;
+    case TSR_ERROR_MEMORY / 10:
+    case TSR_ERROR_IO / 10:
+        return EXIT_FILES;
+    case TSR_ERROR_FORMAT / 10:
+    case TSR_ERROR_UNSUPPORTED / 10:
+        return EXIT_FORMAT;
+    case TSR_ERROR_MODEL / 10:
+    case TSR_ERROR_DEVICE / 10:
+        return EXIT_MODEL;
+    default:
+        return EXIT_INTERRUPTED;
+    }
+}
+
+int tool_fail_text(tool *t, tsr_status status, const char *format, ...) {
+    char text[1200], clean[1200];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(text, sizeof text, format, list);
+    va_end(list);
+    tool_progress_clear(t);
+    if (t->o->quiet < 2)
+        fprintf(stderr, "tessera %s: %s%s%s\n", t->v->name, tsr_status_text(status),
+                *text ? ": " : "", tool_clean(text, clean, sizeof clean));
+    if (t->o->json) {
+        json_out j;
+        tool_json(t, &j);
+        json_object(&j, "error");
+        json_int(&j, "status", status);
+        json_text(&j, "name", tsr_status_name(status));
+        json_text(&j, "text", tsr_status_text(status));
+        json_text(&j, "detail", text);
+        json_end(&j, '}');
+        json_close(&j);
+    }
+    return tool_exit_code(status);
+}
+
+int tool_fail(tool *t, tsr_status status) {
+    const char *detail = t->ctx ? tsr_detail(t->ctx) : "";
+    return tool_fail_text(t, status, "%s", detail);
+}
+
+void tool_say(tool *t, const char *format, ...) {
+    if (t->o->quiet) return;
+    tool_progress_clear(t);
+    va_list list;
+    va_start(list, format);
+    vfprintf(stderr, format, list);
+    va_end(list);
+    fputc('\n', stderr);
+}
+
+void tool_progress_clear(tool *t) {
+    if (!t->bar_drawn) return;
+    fputs("\r\033[K", stderr);
+    t->bar_drawn = false;
+}
+
+int tool_progress(void *user, const char *what, uint64_t done, uint64_t total) {
+    tool *t = user;
+    if (stop_asked) return 1;
+    if (!t->bar) return 0;
+    double now = tool_seconds();
+    if (strncmp(t->bar_what, what, sizeof t->bar_what - 1) != 0) {
+        snprintf(t->bar_what, sizeof t->bar_what, "%s", what);
+        t->bar_started = now;
+        t->bar_last = 0;
+    }
+    if (now - t->bar_last < 0.1 && done < total) return 0;
+    t->bar_last = now;
+    double spent = now - t->bar_started, rate = spent > 0 ? (double)done / spent : 0;
+    fprintf(stderr, "\r\033[K%s ", t->bar_what);
+    if (total) {
+        enum { WIDTH = 24 };
+        int full = (int)(WIDTH * (done < total ? (double)done / (double)total : 1));
+        fputc('[', stderr);
+        for (int i = 0; i < WIDTH; ++i)
+            fputc(i < full ? '#' : '.', stderr);
+        fprintf(stderr, "] %llu/%llu", (unsigned long long)done, (unsigned long long)total);
+    } else
+        fprintf(stderr, "%llu", (unsigned long long)done);
+    if (rate > 0) fprintf(stderr, "  %.3g/s", rate);
+    if (rate > 0 && total > done) {
+        double left = (double)(total - done) / rate;
+        if (left < 360000) fprintf(stderr, "  ETA %d:%02d", (int)left / 60, (int)left % 60);
+    }
+    fflush(stderr);
+    t->bar_drawn = true;
+    return 0;
+}
+
+void tool_json(tool *t, json_out *j) {
+    json_open(j, stdout);
+    json_text(j, "tessera", tsr_version());
+    json_text(j, "verb", t->v->name);
+}
+
+const char *tool_bytes(uint64_t bytes, char *text, size_t size) {
+    if (bytes < 10000)
+        snprintf(text, size, "%u bytes", (unsigned)bytes);
+    else if (bytes < 10000000)
+        snprintf(text, size, "%.1f kB", (double)bytes / 1e3);
+    else
+        snprintf(text, size, "%.1f MB", (double)bytes / 1e6);
+    return text;
+}
+
+const char *tool_clean(const char *text, char *clean, size_t size) {
+    size_t n = 0;
+    for (; *text && n + 1 < size; ++text) {
+        unsigned char c = (unsigned char)*text;
+        clean[n++] = c < 0x20 || c == 0x7F ? '?' : (char)c;
+    }
+    clean[n] = 0;
+    return clean;
+}
+
+void tool_stem(const char *path, char *stem, size_t size) {
+    const char *slash = strrchr(path, '/');
+    snprintf(stem, size, "%s", slash ? slash + 1 : path);
+    char *dot = strrchr(stem, '.');
+    if (dot && dot != stem) *dot = 0;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* tool.h: what every verb shares: a context whose log goes to stderr, a progress bar, one way to
+ * report a failure and to begin a JSON document. */
+#ifndef TOOLS_TOOL_H
+#define TOOLS_TOOL_H
+
+#include <tessera/tessera.h>
+#include "args.h"
+#include "json_out.h"
+
+typedef struct tool {
+    const verb *v;
+    const common_options *o;
+    tsr_context *ctx;
+    double started; /* of the verb, seconds */
+    bool bar;       /* stderr is a terminal and nobody asked for silence */
+    bool bar_drawn; /* a line without newline stands there */
+    double bar_started, bar_last;
+    char bar_what[64];
+} tool;
+
+/* -1 to go on, or the exit code. tool_close is harmless after a failure. */
+int tool_open(tool *t, const verb *v, const common_options *o);
+void tool_close(tool *t);
+
+/* Prints the failure of the last call on `ctx` in one line (and as JSON with --json); returns the
+ * exit code that belongs to the status. */
+int tool_fail(tool *t, tsr_status status);
+/* The same for a mistake the program found itself. */
+int tool_fail_text(tool *t, tsr_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+int tool_exit_code(tsr_status status);
+/* A line for people, on stderr; silent with -q. */
+void tool_say(tool *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* tsr_progress_fn with a tool as user: draws the bar, and asks to stop after Ctrl-C. */
+int tool_progress(void *user, const char *what, uint64_t done, uint64_t total);
+void tool_progress_clear(tool *t);
+/* Opens the document and writes "tessera" and "verb". */
+void tool_json(tool *t, json_out *j);
+double tool_seconds(void); /* a monotonic clock */
+/* "1234 bytes", "12.3 MB" */
+const char *tool_bytes(uint64_t bytes, char *text, size_t size);
+/* A copy of text without control characters, so that a hostile key cannot drive the terminal. */
+const char *tool_clean(const char *text, char *clean, size_t size);
+/* A file's name without folder and suffix, into `stem`. */
+void tool_stem(const char *path, char *stem, size_t size);
+
+#endif
