@@ -221,7 +221,7 @@ static tsr_status compare(tsr_verify *v, const cJSON *run, const char *output, c
             ++tied;
             continue;
         }
-        if (!(difference <= worst)) worst = difference; /* NaN stays */
+        if (!isnan(worst) && !(difference <= worst)) worst = difference; /* NaN stays */
         if (!(difference <= tolerance) && wrong++ == 0) first = at;
     }
     char near[64] = "";
