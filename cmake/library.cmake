@@ -47,7 +47,7 @@ if(TESSERA_MEDIA)
   target_compile_definitions(tessera_objects PUBLIC TESSERA_WITH_MEDIA=1)
 endif()
 pkg_check_modules(TESSERA_MODULES REQUIRED IMPORTED_TARGET ${tessera_modules})
-set(tessera_plain_libraries m) # without a pkg-config file: -l<name>
+set(tessera_plain_libraries m ${CMAKE_DL_LIBS}) # without a pkg-config file: -l<name>
 target_link_libraries(tessera_objects PUBLIC PkgConfig::TESSERA_MODULES Threads::Threads m)
 if(TESSERA_ONEDNN)
   find_library(TESSERA_DNNL dnnl REQUIRED)

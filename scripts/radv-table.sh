@@ -16,17 +16,12 @@ mkdir -p "$work"
 icd=$(ls /usr/share/vulkan/icd.d/radeon_icd.*.json | head -1)
 cmake --build "$build" --target evidence -j "$(nproc)" >"$work/build.log" ||
     { tail -30 "$work/build.log"; exit 1; }
-spv=$(dirname "$(find "$build" -name '*.spv' | head -1)")
-"$build/collect_dispatches" >"$work/pipelines.txt"
-# Modules that no op asked for here: with their default constants.
-reached=$(awk '{ print $1 }' "$work/pipelines.txt" | sort -u)
-for module in "$spv"/*.spv; do
-    name=$(basename "$module" .spv)
-    case "$name" in *coopmat*) continue ;; esac # needs an extension this Mesa does not have
-    grep -qxF "$name" <<<"$reached" || echo "$name 0 0" >>"$work/pipelines.txt"
-done
-grep -v coopmat "$work/pipelines.txt" | sort -u >"$work/all.txt"
-awk '$2 == 0' "$work/all.txt" >"$work/wave64.txt"
+spv=$work/spv
+rm -rf "$spv" && mkdir -p "$spv"
+"$build/collect_dispatches" "$spv" >"$work/pipelines.txt"
+# Cooperative matrices need an extension that Debian 12's Mesa does not have.
+grep -v coopmat "$work/pipelines.txt" >"$work/all.txt"
+awk '$2 == 64' "$work/all.txt" >"$work/wave64.txt"
 
 for chip in "${chips[@]}"; do
     # GCN has wave64 alone.
@@ -61,7 +56,7 @@ version=$(dpkg-query -W -f '${Version}' mesa-vulkan-drivers 2>/dev/null || echo 
             for (i = 1; i <= count; i++) {
                 split(order[i], part, "\t")
                 row = "| " part[1] " | " (part[3] == "" ? "-" : part[3]) " | " \
-                      (part[2] == 0 ? "64" : part[2]) " | " lds[order[i]] + 0 " |"
+                      part[2] " | " lds[order[i]] + 0 " |"
                 for (f = 1; f <= n; f++) row = row " " cell[order[i], f] " |"
                 print row
             }

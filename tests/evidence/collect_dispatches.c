@@ -3,9 +3,13 @@
  * case (each op, each bundled model) runs once on the cpu device; the linker puts the functions
  * below in place of the library's (--wrap), so that each op that is emitted is also asked how it
  * would be dispatched on a GPU. Prints one line for each different pipeline, as radv_compile
- * reads them: `variant subgroup count constants...`. */
+ * reads them: `variant subgroup count constants...`; modules that nothing asked for get a line with
+ * their default constants. The built-in SPIR-V goes to FOLDER/<variant>.spv.
+ *
+ *     collect_dispatches FOLDER > pipelines.txt */
 #include "bench/bench.h"
 #include "compute/op.h"
+#include "compute/vulkan_shaders.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,8 +51,8 @@ void __wrap_tsr_run_emit(tsr_run *r, const tsr_call *call) {
         int n = call->op->gpu(call, &caps, dispatches);
         for (int i = 0; i < n; ++i) {
             char text[512];
-            int at = snprintf(text, sizeof text, "%s %u %d", dispatches[i].variant,
-                              sizes[k / 2] == 64 ? 0 : sizes[k / 2], dispatches[i].spec_count);
+            int at = snprintf(text, sizeof text, "%s %u %d", dispatches[i].variant, sizes[k / 2],
+                              dispatches[i].spec_count);
             for (int c = 0; c < dispatches[i].spec_count; ++c)
                 at += snprintf(text + at, sizeof text - (size_t)at, " %u", dispatches[i].spec[c]);
             add(text);
@@ -89,13 +93,39 @@ static int by_text(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-int main(void) {
+/* Writes every module to the folder and lists those that no line names. */
+static void modules(const char *folder) {
+    for (int i = 0; i < tsr_shader_count; ++i) {
+        char path[4096], text[512];
+        const tsr_shader *shader = &tsr_shaders[i];
+        snprintf(path, sizeof path, "%s/%s.spv", folder, shader->name);
+        FILE *f = fopen(path, "wb");
+        if (!f || fwrite(shader->words, 4, shader->count, f) != shader->count || fclose(f)) {
+            perror(path);
+            exit(1);
+        }
+        int used = snprintf(text, sizeof text, "%s ", shader->name);
+        bool reached = false;
+        for (int k = 0; k < line_count && !reached; ++k)
+            reached = !strncmp(lines[k], text, (size_t)used);
+        if (reached) continue;
+        snprintf(text, sizeof text, "%s 64 0", shader->name);
+        add(text);
+    }
+}
+
+int main(int argc, char **argv) {
+    if (argc != 2) {
+        fprintf(stderr, "usage: collect_dispatches FOLDER > pipelines.txt\n");
+        return 2;
+    }
     tsr_context *ctx = NULL;
     tsr_bench_settings settings = {.device = "cpu"};
     if (tsr_context_open(&ctx, NULL)) return 1;
     tsr_status s = tsr_bench(ctx, &settings, no_row, NULL);
     if (s) fprintf(stderr, "collect_dispatches: %s: %s\n", tsr_status_text(s), tsr_detail(ctx));
     tsr_context_close(&ctx);
+    modules(argv[1]);
     if (lines) qsort(lines, (size_t)line_count, sizeof *lines, by_text);
     for (int i = 0; i < line_count; ++i)
         puts(lines[i]);
