@@ -2,9 +2,9 @@
 /* context.h: the inside of tsr_context, and how the library reports a failure.
  *
  * Every internal function that can fail takes the context first and ends with
- *     return tsr_fail(ctx, TSR_ERROR_FORMAT, "%s: header length: wanted at most %zu, got %zu", ...);
- * The text names the file, the field, wanted and got, in this order. The first failure stands:
- * a caller that fails because its callee failed returns the callee's status unchanged. */
+ *     return tsr_fail(ctx, TSR_ERROR_FORMAT, "%s: header length: wanted at most %zu, got %zu",
+ * ...); The text names the file, the field, wanted and got, in this order. The first failure
+ * stands: a caller that fails because its callee failed returns the callee's status unchanged. */
 #ifndef COMPUTE_CONTEXT_H
 #define COMPUTE_CONTEXT_H
 

@@ -16,8 +16,8 @@
  * The function therefore must not look at tensor values, only at shapes and at the model.
  *
  * Errors inside a model function are sticky: an op that fails records the first failure in the run,
- * returns a tensor of rank 0, and every later op does nothing. The function reads from top to bottom
- * without checks; tsr_execute returns the status. */
+ * returns a tensor of rank 0, and every later op does nothing. The function reads from top to
+ * bottom without checks; tsr_execute returns the status. */
 #ifndef COMPUTE_DEVICE_H
 #define COMPUTE_DEVICE_H
 
@@ -32,22 +32,22 @@ typedef enum tsr_precision { TSR_PRECISION_F32 = 0, TSR_PRECISION_FAST = 1 } tsr
 
 typedef struct tsr_device_info {
     tsr_device_kind kind;
-    int index;           /* N of vulkan:N; 0 for cpu */
-    char name[256];      /* "cpu", or the driver's device name */
+    int index;      /* N of vulkan:N; 0 for cpu */
+    char name[256]; /* "cpu", or the driver's device name */
     char vendor[64], driver[256], api[32];
-    bool software;       /* a CPU pretending to be a GPU: never chosen by itself */
-    bool usable;         /* false: `reason` says why it is refused (the canary, no queue, ...) */
-    bool chosen;         /* what "auto" takes; `reason` says why */
+    bool software; /* a CPU pretending to be a GPU: never chosen by itself */
+    bool usable;   /* false: `reason` says why it is refused (the canary, no queue, ...) */
+    bool chosen;   /* what "auto" takes; `reason` says why */
     char reason[256];
     uint32_t subgroup_size, subgroup_min, subgroup_max;
     bool fp16, bf16, int8, cooperative_matrix, subgroup_size_control;
-    uint64_t memory_bytes;          /* largest device-local heap; RAM for cpu */
+    uint64_t memory_bytes; /* largest device-local heap; RAM for cpu */
     uint64_t max_storage_range, max_allocation;
     uint32_t max_shared_bytes, max_workgroup, max_push_bytes;
 } tsr_device_info;
 
 typedef struct tsr_device_settings {
-    const char *name;    /* "auto" (default), "cpu", "vulkan", "vulkan:N" */
+    const char *name; /* "auto" (default), "cpu", "vulkan", "vulkan:N" */
     tsr_precision precision;
     const char *mask;    /* comma-separated variant names or capabilities that must not be used
                             ("subgroup", "coopmat", "onednn", "linear_sg"), NULL = none */
@@ -65,7 +65,8 @@ tsr_device_settings tsr_device_settings_default(void);
 tsr_status tsr_device_list(tsr_context *ctx, tsr_device_info **list, int *count);
 /* Opens a device. It uses ctx until it is closed and belongs to the same thread.
  * Errors: ARGUMENT (name not understood), NO_DEVICE, DEVICE, MEMORY. */
-tsr_status tsr_device_open(tsr_context *ctx, tsr_device **device, const tsr_device_settings *settings);
+tsr_status tsr_device_open(tsr_context *ctx, tsr_device **device,
+                           const tsr_device_settings *settings);
 void tsr_device_close(tsr_device **device);
 const tsr_device_info *tsr_device_get_info(const tsr_device *device);
 tsr_context *tsr_device_context(const tsr_device *device);

@@ -20,9 +20,9 @@ typedef struct tsr_call {
     const tsr_tensor *in[TSR_CALL_TENSORS]; /* NULL = absent operand */
     tsr_tensor *out[TSR_CALL_TENSORS];
     int in_count, out_count;
-    tsr_weight *weight;   /* set when in[1] is a weight that may be used in packed form */
-    union {               /* the op's own numbers; plain old data, replayed as they are */
-        int32_t i[24]; /* the two overlay each other: number the fields once for both */
+    tsr_weight *weight; /* set when in[1] is a weight that may be used in packed form */
+    union {             /* the op's own numbers; plain old data, replayed as they are */
+        int32_t i[24];  /* the two overlay each other: number the fields once for both */
         float f[24];
     } p;
     /* Host table an op computed from shapes alone (resize weights); copied by tsr_run_emit and
@@ -33,21 +33,21 @@ typedef struct tsr_call {
 
 /* What a GPU dispatch needs; filled by the op's `gpu` function from shapes and capabilities. */
 typedef struct tsr_gpu_caps {
-    uint32_t subgroup_size;      /* what the pipeline will really have */
-    bool subgroup_ops;           /* arithmetic, ballot, shuffle */
+    uint32_t subgroup_size; /* what the pipeline will really have */
+    bool subgroup_ops;      /* arithmetic, ballot, shuffle */
     bool cooperative_matrix, fp16;
     uint32_t max_shared_bytes, max_workgroup;
-    bool software;               /* CPU device: choose subgroup-broadcast bodies */
+    bool software; /* CPU device: choose subgroup-broadcast bodies */
     bool (*allowed)(const void *device, const char *variant); /* the --mask */
     const void *device;
 } tsr_gpu_caps;
 
 typedef struct tsr_gpu_dispatch {
-    const char *variant;     /* a line of vulkan_shaders/variants.txt */
-    uint32_t spec[16];       /* specialisation constants 0.. in order */
+    const char *variant; /* a line of vulkan_shaders/variants.txt */
+    uint32_t spec[16];   /* specialisation constants 0.. in order */
     int spec_count;
-    uint32_t groups[3];      /* each at most 65535 */
-    uint8_t push[128];       /* bytes of the shader's push-constant block, after the offsets */
+    uint32_t groups[3]; /* each at most 65535 */
+    uint8_t push[128];  /* bytes of the shader's push-constant block, after the offsets */
     uint32_t push_bytes;
     /* Which tensors are bound, in binding order: 0..7 = in[i], 8..15 = out[i-8], 16 = table. */
     uint8_t bind[TSR_CALL_TENSORS];

@@ -30,13 +30,15 @@ const char *tsr_dtype_name(tsr_dtype dtype); /* safetensors names: "F32", "BF16"
 
 static inline int64_t tsr_elements(const tsr_tensor *t) {
     int64_t n = t->rank > 0;
-    for (int i = 0; i < t->rank; ++i) n *= t->dim[i];
+    for (int i = 0; i < t->rank; ++i)
+        n *= t->dim[i];
     return n;
 }
 /* Product of all dimensions but the last: how many rows an op on rows sees. */
 static inline int64_t tsr_rows(const tsr_tensor *t) {
     int64_t n = t->rank > 0;
-    for (int i = 0; i + 1 < t->rank; ++i) n *= t->dim[i];
+    for (int i = 0; i + 1 < t->rank; ++i)
+        n *= t->dim[i];
     return n;
 }
 static inline int64_t tsr_cols(const tsr_tensor *t) {

@@ -9,12 +9,12 @@
 
 /* One weight as ops see it: any float dtype, read through its stored values converted to f32. */
 typedef struct tsr_weight {
-    tsr_tensor tensor;   /* host view into the file */
-    const char *name;    /* owned by the tsr_weights */
-    const float *f32;    /* host f32 values; the file's own memory when it is F32 */
-    void *packed;        /* cpu device: panels for the matrix product; owned by tsr_weights */
+    tsr_tensor tensor; /* host view into the file */
+    const char *name;  /* owned by the tsr_weights */
+    const float *f32;  /* host f32 values; the file's own memory when it is F32 */
+    void *packed;      /* cpu device: panels for the matrix product; owned by tsr_weights */
     void (*packed_free)(void *packed);
-    int id;              /* unique in the process's lifetime, key for device copies */
+    int id; /* unique in the process's lifetime, key for device copies */
 } tsr_weight;
 
 typedef struct tsr_weights tsr_weights;

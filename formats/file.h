@@ -21,8 +21,8 @@ tsr_status tsr_map_open(tsr_context *ctx, const char *path, tsr_map *map);
 void tsr_map_close(tsr_map *map);
 
 /* An output on its way. An existing file is replaced only if it could be written to, and its
- * permissions are kept; a link is followed. What is not a regular file (a device, a pipe) is written
- * directly. */
+ * permissions are kept; a link is followed. What is not a regular file (a device, a pipe) is
+ * written directly. */
 typedef struct tsr_out {
     int fd;
     uint64_t written;

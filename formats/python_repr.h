@@ -8,10 +8,10 @@
 #include "../compute/context.h"
 
 /* Strings (both quotes, all escapes but \N{...}), True, False, None, numbers, lists, tuples (both
- * become arrays) and dicts; a dict's key is a string, or a number whose text is taken. `inf` becomes
- * the number, `nan` null; integers beyond 2^53 lose digits, as in any JSON reader. Everything else
- * (bytes, sets, complex numbers, calls, names) is refused. At most 1 MiB of text, 64 levels, 4096
- * keys in a dict. `name` begins the messages. *json is freed with cJSON_Delete.
+ * become arrays) and dicts; a dict's key is a string, or a number whose text is taken. `inf`
+ * becomes the number, `nan` null; integers beyond 2^53 lose digits, as in any JSON reader.
+ * Everything else (bytes, sets, complex numbers, calls, names) is refused. At most 1 MiB of text,
+ * 64 levels, 4096 keys in a dict. `name` begins the messages. *json is freed with cJSON_Delete.
  * Errors: FORMAT, TOO_LARGE, MEMORY. */
 tsr_status tsr_python_repr_parse(tsr_context *ctx, const char *name, const char *text, size_t size,
                                  cJSON **json);

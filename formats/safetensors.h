@@ -6,8 +6,8 @@
  * with '{' and ends with spaces; UTF-8; no name twice; bytes of every tensor = elements x size;
  * tensors cover the rest of the file without holes, overlaps or a tail. Beyond the rules: names and
  * metadata hold no U+0000, and the header no more than 2^21 values. Element types other than F32,
- * F16, BF16, I32, I64 and U8 are refused by name (UNSUPPORTED). A tensor of shape [] is seen as [1].
- * Errors: NOT_FOUND, IO, TRUNCATED, FORMAT, UNSUPPORTED, MEMORY, each naming the tensor. */
+ * F16, BF16, I32, I64 and U8 are refused by name (UNSUPPORTED). A tensor of shape [] is seen as
+ * [1]. Errors: NOT_FOUND, IO, TRUNCATED, FORMAT, UNSUPPORTED, MEMORY, each naming the tensor. */
 #ifndef FORMATS_SAFETENSORS_H
 #define FORMATS_SAFETENSORS_H
 
@@ -22,7 +22,8 @@ tsr_status tsr_safetensors_parse(tsr_context *ctx, const char *name, const void 
                                  tsr_safetensors **file);
 void tsr_safetensors_close(tsr_safetensors **file);
 int tsr_safetensors_count(const tsr_safetensors *file);
-const char *tsr_safetensors_name(const tsr_safetensors *file, int index); /* file order of offsets */
+const char *tsr_safetensors_name(const tsr_safetensors *file,
+                                 int index); /* file order of offsets */
 /* A host view of tensor `index`; data points into the file and may be unaligned only if the file
  * is (then it was copied). Ranks beyond TSR_MAX_RANK are an UNSUPPORTED failure at open. */
 const tsr_tensor *tsr_safetensors_tensor(const tsr_safetensors *file, int index);

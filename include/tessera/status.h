@@ -20,21 +20,21 @@ extern "C" {
 /* Numbers are pinned in tens by kind and never reused; 0 is success. */
 typedef enum tsr_status {
     TSR_OK = 0,
-    TSR_ERROR_ARGUMENT = 10, /* a caller's value is out of range or missing */
-    TSR_ERROR_STATE = 11,    /* the call does not fit what was called before */
-    TSR_ERROR_MEMORY = 20,   /* an allocation failed */
+    TSR_ERROR_ARGUMENT = 10,  /* a caller's value is out of range or missing */
+    TSR_ERROR_STATE = 11,     /* the call does not fit what was called before */
+    TSR_ERROR_MEMORY = 20,    /* an allocation failed */
     TSR_ERROR_TOO_LARGE = 21, /* refused before allocating: input would need more than the limit */
-    TSR_ERROR_IO = 30,       /* open, read, write, rename failed; detail has errno's text */
+    TSR_ERROR_IO = 30,        /* open, read, write, rename failed; detail has errno's text */
     TSR_ERROR_NOT_FOUND = 31,
-    TSR_ERROR_NO_SPACE = 32, /* disk full */
-    TSR_ERROR_FORMAT = 40,   /* the bytes are not what the format says */
+    TSR_ERROR_NO_SPACE = 32,  /* disk full */
+    TSR_ERROR_FORMAT = 40,    /* the bytes are not what the format says */
     TSR_ERROR_TRUNCATED = 41, /* the bytes end too early */
     TSR_ERROR_CHECKSUM = 42,
-    TSR_ERROR_VERSION = 43,  /* a major version this build does not know */
-    TSR_ERROR_MODEL = 50,    /* weights or configuration do not make a model */
+    TSR_ERROR_VERSION = 43,        /* a major version this build does not know */
+    TSR_ERROR_MODEL = 50,          /* weights or configuration do not make a model */
     TSR_ERROR_MODEL_MISMATCH = 51, /* a good model, but not the one asked for */
-    TSR_ERROR_TOKENS = 52,   /* ids, counts or geometry do not fit the model */
-    TSR_ERROR_DEVICE = 60,   /* a device call failed */
+    TSR_ERROR_TOKENS = 52,         /* ids, counts or geometry do not fit the model */
+    TSR_ERROR_DEVICE = 60,         /* a device call failed */
     TSR_ERROR_NO_DEVICE = 61,
     TSR_ERROR_DEVICE_LOST = 62, /* sticky: the device answers nothing more */
     TSR_ERROR_UNSUPPORTED = 70, /* well-formed, but this build cannot do it */

@@ -74,8 +74,8 @@ tsr_status tsr_encode_files(tsr_context *ctx, const char *const *inputs, int inp
 typedef struct tsr_decode_settings {
     const char *model, *device, *mask; /* as in tsr_encode_settings */
     int fast;
-    uint32_t tokens;   /* use at most this many ids of each tile; 0 = all there are */
-    int force;         /* 1: decode with weights other than those the file names */
+    uint32_t tokens; /* use at most this many ids of each tile; 0 = all there are */
+    int force;       /* 1: decode with weights other than those the file names */
     uint32_t batch;
     tsr_progress_fn progress;
     void *progress_user;
@@ -111,8 +111,8 @@ typedef struct tsr_tokenizer_settings {
     const char *device; /* NULL = auto */
     const char *mask;
     int fast;
-    int reference;      /* cpu: plain C reference of every op */
-    int validation;     /* vulkan: validation layer on; any message fails the call */
+    int reference;  /* cpu: plain C reference of every op */
+    int validation; /* vulkan: validation layer on; any message fails the call */
 } tsr_tokenizer_settings;
 tsr_tokenizer_settings tsr_tokenizer_settings_default(void);
 
@@ -129,8 +129,8 @@ const char *tsr_tokenizer_device(const tsr_tokenizer *tokenizer);
 typedef struct tsr_picture {
     const uint8_t *rgb;
     int width, height;
-    const char *key;      /* NULL = "" */
-    int orientation;      /* 0 or 1 = as is */
+    const char *key; /* NULL = "" */
+    int orientation; /* 0 or 1 = as is */
 } tsr_picture;
 
 typedef struct tsr_item tsr_item; /* owns the memory a tsr_token_item points to */
@@ -180,12 +180,12 @@ tsr_status tsr_bench(tsr_context *ctx, const tsr_bench_settings *settings, tsr_b
 
 /* k-means codebooks. x is [n, dim] f32, row by row. */
 typedef struct tsr_codebook_settings {
-    uint32_t codes;       /* K */
-    uint32_t iterations;  /* at most; default 50 */
-    double tolerance;     /* stop when the mean squared error falls by less than this share; 1e-4 */
-    uint64_t seed;        /* of the counter-based RNG; default 1 */
-    int cosine;           /* 1: l2-normalise rows and codes */
-    uint32_t stages;      /* residual stages; default 1 */
+    uint32_t codes;      /* K */
+    uint32_t iterations; /* at most; default 50 */
+    double tolerance;    /* stop when the mean squared error falls by less than this share; 1e-4 */
+    uint64_t seed;       /* of the counter-based RNG; default 1 */
+    int cosine;          /* 1: l2-normalise rows and codes */
+    uint32_t stages;     /* residual stages; default 1 */
     const char *device;
     tsr_progress_fn progress;
     void *progress_user;
@@ -201,10 +201,10 @@ typedef struct tsr_codebook_stats {
     uint64_t near_ties;  /* of assign: decisions another device may take otherwise */
 } tsr_codebook_stats;
 /* codes: [stages, K, dim], caller's memory, undefined after a failure. stats may be NULL. With
- * cosine, mse is of the normalised rows. The progress callback's texts are "k-means++" and "k-means"
- * (in rows over all iterations; training may end earlier). Same seed, device and rows: same bytes.
- * Errors: ARGUMENT (no rows; more codes than rows; a value that is not finite or beyond 1e15; cosine
- * with several stages), MEMORY, INTERRUPTED, those of devices. */
+ * cosine, mse is of the normalised rows. The progress callback's texts are "k-means++" and
+ * "k-means" (in rows over all iterations; training may end earlier). Same seed, device and rows:
+ * same bytes. Errors: ARGUMENT (no rows; more codes than rows; a value that is not finite or beyond
+ * 1e15; cosine with several stages), MEMORY, INTERRUPTED, those of devices. */
 tsr_status tsr_codebook_train(tsr_context *ctx, const float *x, uint64_t n, uint32_t dim,
                               const tsr_codebook_settings *settings, float *codes,
                               tsr_codebook_stats *stats);
@@ -213,17 +213,17 @@ tsr_status tsr_codebook_train(tsr_context *ctx, const float *x, uint64_t n, uint
 tsr_status tsr_codebook_assign(tsr_context *ctx, const float *x, uint64_t n, uint32_t dim,
                                const float *codes, const tsr_codebook_settings *settings,
                                uint32_t *ids, tsr_codebook_stats *stats);
-/* Feature arrays: a .npy file, or a tensor of a .safetensors file (told apart by their bytes; NULL =
- * the only tensor there is). [n, dim], or more dimensions whose last one is dim; integers and halves
- * become f32. *x is malloc'd, free(). Errors: reading errors; FORMAT (shape); ARGUMENT (which tensor);
- * NOT_FOUND (no such tensor). */
+/* Feature arrays: a .npy file, or a tensor of a .safetensors file (told apart by their bytes; NULL
+ * = the only tensor there is). [n, dim], or more dimensions whose last one is dim; integers and
+ * halves become f32. *x is malloc'd, free(). Errors: reading errors; FORMAT (shape); ARGUMENT
+ * (which tensor); NOT_FOUND (no such tensor). */
 tsr_status tsr_features_read(tsr_context *ctx, const char *path, const char *tensor, float **x,
                              uint64_t *n, uint32_t *dim);
 /* Patches of pictures as features: patch x patch pixels become one row of patch*patch*3 values in
- * [0,1], in the order (y, x, channel). Patches do not overlap, go row by row from the top left corner
- * and leave out what does not fill a patch. per_picture > 0 takes at most so many of each picture,
- * evenly spaced. *x is malloc'd, free(). Errors: reading errors; ARGUMENT (no picture is as large as
- * a patch); TOO_LARGE (beyond the context's memory limit). */
+ * [0,1], in the order (y, x, channel). Patches do not overlap, go row by row from the top left
+ * corner and leave out what does not fill a patch. per_picture > 0 takes at most so many of each
+ * picture, evenly spaced. *x is malloc'd, free(). Errors: reading errors; ARGUMENT (no picture is
+ * as large as a patch); TOO_LARGE (beyond the context's memory limit). */
 tsr_status tsr_features_from_pictures(tsr_context *ctx, const char *const *pictures, int count,
                                       uint32_t patch, uint32_t per_picture, float **x, uint64_t *n,
                                       uint32_t *dim);
