@@ -12,44 +12,45 @@
 /* ---- matrix products ------------------------------------------------------------------- */
 
 typedef enum tsr_activation { /* numbers are shared with the shaders */
-    TSR_ACT_NONE = 0,
-    TSR_ACT_GELU,      /* exact, with erf */
-    TSR_ACT_GELU_TANH, /* 0.5x(1+tanh(sqrt(2/pi)(x+0.044715x^3))) */
-    TSR_ACT_SILU,
-    TSR_ACT_RELU,
-    TSR_ACT_TANH,
-    TSR_ACT_SIGMOID
+                              TSR_ACT_NONE = 0,
+                              TSR_ACT_GELU,      /* exact, with erf */
+                              TSR_ACT_GELU_TANH, /* 0.5x(1+tanh(sqrt(2/pi)(x+0.044715x^3))) */
+                              TSR_ACT_SILU,
+                              TSR_ACT_RELU,
+                              TSR_ACT_TANH,
+                              TSR_ACT_SIGMOID
 } tsr_activation;
 
 typedef struct tsr_epilogue { /* y = residual + gate * act(x W^T + bias) */
-    tsr_weight *bias;            /* [N] or NULL */
+    tsr_weight *bias;         /* [N] or NULL */
     tsr_activation act;
-    const tsr_tensor *gate;      /* [N] or [B, N] (one row for each batch item), or NULL */
-    const tsr_tensor *residual;  /* the output's shape, or NULL */
+    const tsr_tensor *gate;     /* [N] or [B, N] (one row for each batch item), or NULL */
+    const tsr_tensor *residual; /* the output's shape, or NULL */
 } tsr_epilogue;
 
 /* x [..., K], w [N, K] -> [..., N]. epilogue may be NULL. */
-tsr_tensor *tsr_linear(tsr_run *r, const tsr_tensor *x, tsr_weight *w, const tsr_epilogue *epilogue);
+tsr_tensor *tsr_linear(tsr_run *r, const tsr_tensor *x, tsr_weight *w,
+                       const tsr_epilogue *epilogue);
 
 typedef enum tsr_mask {
     TSR_MASK_NONE = 0,
-    TSR_MASK_CAUSAL,      /* row i sees columns <= i (+ Nk - Nq) */
-    TSR_MASK_CAUSAL_LAST  /* the first `prefix` rows see columns < prefix; row i >= prefix sees
-                             columns <= i: FlexTok's register mask */
+    TSR_MASK_CAUSAL,     /* row i sees columns <= i (+ Nk - Nq) */
+    TSR_MASK_CAUSAL_LAST /* the first `prefix` rows see columns < prefix; row i >= prefix sees
+                            columns <= i: FlexTok's register mask */
 } tsr_mask;
 
 typedef struct tsr_attention_spec {
-    int heads;                 /* head h uses channels [h*D/heads, (h+1)*D/heads) */
-    float scale;               /* 0 = 1/sqrt(head width) */
+    int heads;   /* head h uses channels [h*D/heads, (h+1)*D/heads) */
+    float scale; /* 0 = 1/sqrt(head width) */
     tsr_mask mask;
-    int64_t prefix;            /* for CAUSAL_LAST */
+    int64_t prefix;             /* for CAUSAL_LAST */
     const tsr_tensor *key_bias; /* [B, Nk] added to the logits of each key, or NULL; -INFINITY
                                    drops a key. A row without any key gives 0. */
 } tsr_attention_spec;
 
 /* q [B, Nq, D], k [B, Nk, D], v [B, Nk, D] -> [B, Nq, D]. */
-tsr_tensor *tsr_attention(tsr_run *r, const tsr_tensor *q, const tsr_tensor *k,
-                          const tsr_tensor *v, const tsr_attention_spec *spec);
+tsr_tensor *tsr_attention(tsr_run *r, const tsr_tensor *q, const tsr_tensor *k, const tsr_tensor *v,
+                          const tsr_attention_spec *spec);
 
 typedef enum tsr_metric { TSR_METRIC_EUCLID = 0, TSR_METRIC_COSINE } tsr_metric;
 
@@ -62,9 +63,9 @@ tsr_tensor *tsr_nearest_code(tsr_run *r, const tsr_tensor *x, const tsr_tensor *
 /* ---- rows ------------------------------------------------------------------------------ */
 
 typedef struct tsr_norm_spec {
-    tsr_weight *gamma, *beta;         /* [D] or NULL (1 and 0) */
+    tsr_weight *gamma, *beta; /* [D] or NULL (1 and 0) */
     float eps;
-    const tsr_tensor *scale, *shift;  /* [D] or [B, D]: y = norm * (1 + scale) + shift; or NULL */
+    const tsr_tensor *scale, *shift; /* [D] or [B, D]: y = norm * (1 + scale) + shift; or NULL */
 } tsr_norm_spec;
 tsr_tensor *tsr_layer_norm(tsr_run *r, const tsr_tensor *x, const tsr_norm_spec *spec);
 tsr_tensor *tsr_softmax(tsr_run *r, const tsr_tensor *x); /* over the last dimension */
@@ -76,7 +77,14 @@ tsr_tensor *tsr_reduce(tsr_run *r, const tsr_tensor *x, tsr_reduction kind);
 /* ---- pointwise ------------------------------------------------------------------------- */
 
 tsr_tensor *tsr_unary(tsr_run *r, const tsr_tensor *x, tsr_activation act);
-typedef enum tsr_binary_kind { TSR_ADD = 0, TSR_SUB, TSR_MUL, TSR_DIV, TSR_MIN, TSR_MAXIMUM } tsr_binary_kind;
+typedef enum tsr_binary_kind {
+    TSR_ADD = 0,
+    TSR_SUB,
+    TSR_MUL,
+    TSR_DIV,
+    TSR_MIN,
+    TSR_MAXIMUM
+} tsr_binary_kind;
 /* b has a's shape, or repeats over a's leading dimensions (b's elements divide a's, trailing
  * dimensions equal). */
 tsr_tensor *tsr_binary(tsr_run *r, const tsr_tensor *a, const tsr_tensor *b, tsr_binary_kind kind);
@@ -110,8 +118,8 @@ tsr_tensor *tsr_unpatchify(tsr_run *r, const tsr_tensor *x, int channels, int64_
 
 #define TSR_FSQ_MAX_LEVELS 16
 /* z [..., L] -> bounded [..., L] (tanh-bounded, before rounding, Mentzer et al. 2023), ids I32
- * [...], codes [..., L] (rounded, divided by level/2). 1 to 16 levels of 2 to 1000; channel 0 is the
- * lowest digit of an id. NaN gives digit 0. */
+ * [...], codes [..., L] (rounded, divided by level/2). 1 to 16 levels of 2 to 1000; channel 0 is
+ * the lowest digit of an id. NaN gives digit 0. */
 typedef struct tsr_fsq_result {
     tsr_tensor *bounded, *codes, *ids;
 } tsr_fsq_result;
@@ -128,9 +136,15 @@ tsr_tensor *tsr_segment_sum(tsr_run *r, const tsr_tensor *x, const tsr_tensor *i
 
 /* ---- pictures -------------------------------------------------------------------------- */
 
-typedef enum tsr_filter { TSR_FILTER_BILINEAR = 0, TSR_FILTER_BICUBIC, TSR_FILTER_LANCZOS } tsr_filter;
+typedef enum tsr_filter {
+    TSR_FILTER_BILINEAR = 0,
+    TSR_FILTER_BICUBIC,
+    TSR_FILTER_LANCZOS
+} tsr_filter;
 /* U8 [H, W, C] -> U8 [height, width, C], C 1..4: Pillow's antialiased resampling to the bit
- * (22-bit fixed-point weights, horizontal pass first, each pass rounded to 8 bits). */
+ * (22-bit fixed-point weights, horizontal pass first, each pass rounded to 8 bits). Pillow 13 turns
+ * the passes round when the height shrinks and the width grows or shrinks much less; up to 12, and
+ * here, horizontal is always first. */
 tsr_tensor *tsr_resize(tsr_run *r, const tsr_tensor *x, int64_t height, int64_t width,
                        tsr_filter filter);
 
