@@ -7,3 +7,10 @@ if(tessera_tool_sources)
   target_compile_definitions(tessera_cli PRIVATE _GNU_SOURCE TESSERA_EXPERIMENTAL)
   target_link_libraries(tessera_cli PRIVATE tessera_static)
 endif()
+
+# The sample pictures of `make demo` and of the tests are drawn, not kept.
+file(GLOB tessera_sample_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/samples/*.c)
+add_executable(make_samples ${tessera_sample_sources} ${CMAKE_SOURCE_DIR}/tools/stroke_font.c)
+target_compile_options(make_samples PRIVATE -Wall -Wextra)
+target_compile_definitions(make_samples PRIVATE _GNU_SOURCE)
+target_link_libraries(make_samples PRIVATE tessera_static)

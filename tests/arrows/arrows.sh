@@ -33,6 +33,7 @@ declare -A may=(
     [models]="models/ compute/"
     [bench]="bench/ codec/ quantizer/ reduce/ metrics/ formats/ compute/"
     [tools]="tools/"
+    [samples]="samples/ tools/stroke_font.h"
     [tests]="tests/ bench/ codec/ quantizer/ reduce/ metrics/ runner/ formats/ compute/ models/ tools/"
     [vulkan_shaders]="vulkan_shaders/"
     [scripts]="scripts/"

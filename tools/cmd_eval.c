@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT */
+/* cmd_eval.c: how far a reconstruction is from its original. */
+#include "tool.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+typedef struct eval_options {
+    common_options common;
+} eval_options;
+
+typedef struct pair {
+    char *stem, *original, *reconstruction; /* either path may be NULL: no counterpart */
+    tsr_status status;
+    char detail[512];
+    tsr_evaluation e;
+} pair;
+
+typedef struct pairs {
+    pair *list;
+    int count, room;
+} pairs;
+
+static const char *const protocols[][2] = {
+    {"psnr", "8-bit RGB, range 255, one mean over all channels; dB"},
+    {"ssim_gaussian",
+     "Wang et al. 2004: 11x11 gaussian, sigma 1.5, valid region, mean of channels"},
+    {"ssim_uniform", "7x7 uniform window, sample covariance (scikit-image's default)"},
+    {"l1", "mean absolute error on the 0..1 scale"},
+    {"mse", "mean squared error on the 0..255 scale"},
+};
+
+/* Only these are taken from a folder, so that a README beside the pictures does no harm. */
+static bool is_picture_name(const char *name) {
+    static const char *const suffixes[] = {".png",  ".jpg", ".jpeg", ".webp", ".bmp", ".tif",
+                                           ".tiff", ".gif", ".ppm",  ".pgm",  ".pnm"};
+    const char *dot = strrchr(name, '.');
+    for (size_t i = 0; dot && dot != name && i < sizeof suffixes / sizeof *suffixes; ++i)
+        if (strcasecmp(dot, suffixes[i]) == 0) return true;
+    return false;
+}
+
+static pair *pair_add(pairs *p) {
+    if (p->count == p->room) {
+        int room = p->room ? 2 * p->room : 64;
+        pair *list = realloc(p->list, (size_t)room * sizeof *list);
+        if (!list) return NULL;
+        p->list = list;
+        p->room = room;
+    }
+    pair *added = &p->list[p->count++];
+    memset(added, 0, sizeof *added);
+    return added;
+}
+
+static void pairs_free(pairs *p) {
+    for (int i = 0; i < p->count; ++i) {
+        free(p->list[i].stem);
+        free(p->list[i].original);
+        free(p->list[i].reconstruction);
+    }
+    free(p->list);
+}
+
+static int by_stem(const void *a, const void *b) {
+    return strcmp(((const pair *)a)->stem, ((const pair *)b)->stem);
+}
+
+/* The pictures of a folder, sorted by stem; each path in `original`. */
+static int list_folder(tool *t, const char *folder, pairs *p) {
+    DIR *dir = opendir(folder);
+    if (!dir) return tool_fail_text(t, TSR_ERROR_IO, "%s: %s", folder, strerror(errno));
+    struct dirent *entry;
+    bool memory = true;
+    while (memory && (entry = readdir(dir))) {
+        if (!is_picture_name(entry->d_name)) continue;
+        pair *added = pair_add(p);
+        size_t length = strlen(folder) + strlen(entry->d_name) + 2;
+        memory = added && (added->stem = malloc(length)) && (added->original = malloc(length));
+        if (!memory) break;
+        tool_stem(entry->d_name, added->stem, length);
+        snprintf(added->original, length, "%s%s%s", folder,
+                 folder[strlen(folder) - 1] == '/' ? "" : "/", entry->d_name);
+    }
+    closedir(dir);
+    if (!memory) return tool_fail_text(t, TSR_ERROR_MEMORY, "%s: list of pictures", folder);
+    if (p->count == 0)
+        return tool_fail_text(t, TSR_ERROR_NOT_FOUND, "%s: wanted pictures, got none", folder);
+    qsort(p->list, (size_t)p->count, sizeof *p->list, by_stem);
+    for (int i = 1; i < p->count; ++i)
+        if (strcmp(p->list[i].stem, p->list[i - 1].stem) == 0)
+            return tool_fail_text(t, TSR_ERROR_ARGUMENT,
+                                  "%s: wanted one picture called '%s', got two suffixes", folder,
+                                  p->list[i].stem);
+    return -1;
+}
+
+/* Both lists are sorted: one walk gives the pairs and those left over on either side. */
+static int match_folders(tool *t, const char *original, const char *reconstruction, pairs *out) {
+    pairs a = {0}, b = {0};
+    int code = list_folder(t, original, &a);
+    if (code < 0) code = list_folder(t, reconstruction, &b);
+    for (int i = 0, k = 0; code < 0 && (i < a.count || k < b.count);) {
+        int order = i == a.count ? 1 : k == b.count ? -1 : by_stem(&a.list[i], &b.list[k]);
+        pair *added = pair_add(out);
+        if (!added) {
+            code = tool_fail_text(t, TSR_ERROR_MEMORY, "list of pictures");
+            break;
+        }
+        if (order <= 0) { /* the pair takes the strings over */
+            added->stem = a.list[i].stem;
+            added->original = a.list[i].original;
+            a.list[i].stem = a.list[i].original = NULL;
+            i++;
+        }
+        if (order >= 0) {
+            if (order > 0)
+                added->stem = b.list[k].stem;
+            else
+                free(b.list[k].stem);
+            added->reconstruction = b.list[k].original;
+            b.list[k].stem = b.list[k].original = NULL;
+            k++;
+        }
+    }
+    pairs_free(&a);
+    pairs_free(&b);
+    return code;
+}
+
+static bool is_folder(const char *path) {
+    struct stat s;
+    return strcmp(path, "-") != 0 && stat(path, &s) == 0 && S_ISDIR(s.st_mode);
+}
+
+static int collect(tool *t, const char *original, const char *reconstruction, pairs *out) {
+    bool a = is_folder(original), b = is_folder(reconstruction);
+    if (a != b)
+        return tool_fail_text(t, TSR_ERROR_ARGUMENT,
+                              "wanted two files or two folders, got %s '%s' and "
+                              "%s '%s'",
+                              a ? "the folder" : "the file", original,
+                              b ? "the folder" : "the file", reconstruction);
+    if (a) return match_folders(t, original, reconstruction, out);
+    pair *added = pair_add(out);
+    size_t length = strlen(original) + 1;
+    if (!added || !(added->stem = malloc(length)) || !(added->original = strdup(original)) ||
+        !(added->reconstruction = strdup(reconstruction)))
+        return tool_fail_text(t, TSR_ERROR_MEMORY, "list of pictures");
+    tool_stem(original, added->stem, length);
+    return -1;
+}
+
+typedef struct sums {
+    int count, equal, failed, unmatched;
+    double psnr, ssim_gaussian, ssim_uniform, l1, mse;
+} sums;
+
+static void add(sums *s, const pair *p) {
+    if (!p->original || !p->reconstruction) {
+        s->unmatched++;
+        return;
+    }
+    if (p->status) {
+        s->failed++;
+        return;
+    }
+    s->count++;
+    s->equal += p->e.mse == 0;
+    s->psnr += p->e.psnr;
+    s->ssim_gaussian += p->e.ssim_gaussian;
+    s->ssim_uniform += p->e.ssim_uniform;
+    s->l1 += p->e.l1;
+    s->mse += p->e.mse;
+}
+
+static void json_values(json_out *j, double n, double psnr, double gaussian, double uniform,
+                        double l1, double mse) {
+    json_real(j, "psnr", psnr / n);
+    json_real(j, "ssim_gaussian", gaussian / n);
+    json_real(j, "ssim_uniform", uniform / n);
+    json_real(j, "l1", l1 / n);
+    json_real(j, "mse", mse / n);
+}
+
+static void print_json(tool *t, const pairs *p, const sums *s) {
+    json_out j;
+    tool_json(t, &j);
+    json_object(&j, "protocol");
+    for (size_t i = 0; i < sizeof protocols / sizeof *protocols; ++i)
+        json_text(&j, protocols[i][0], protocols[i][1]);
+    json_end(&j, '}');
+    json_array(&j, "pictures");
+    for (int i = 0; i < p->count; ++i) {
+        const pair *q = &p->list[i];
+        json_object(&j, NULL);
+        json_text(&j, "name", q->stem);
+        json_text(&j, "original", q->original);
+        json_text(&j, "reconstruction", q->reconstruction);
+        if (q->status) {
+            json_text(&j, "error", q->detail);
+        } else if (q->original && q->reconstruction) {
+            json_int(&j, "width", q->e.width);
+            json_int(&j, "height", q->e.height);
+            json_values(&j, 1, q->e.psnr, q->e.ssim_gaussian, q->e.ssim_uniform, q->e.l1, q->e.mse);
+            json_bool(&j, "equal", q->e.mse == 0);
+        }
+        json_end(&j, '}');
+    }
+    json_end(&j, ']');
+    json_object(&j, "mean");
+    json_int(&j, "count", s->count);
+    json_values(&j, s->count, s->psnr, s->ssim_gaussian, s->ssim_uniform, s->l1, s->mse);
+    json_end(&j, '}');
+    json_int(&j, "equal", s->equal);
+    json_int(&j, "failed", s->failed);
+    json_int(&j, "unmatched", s->unmatched);
+    json_close(&j);
+}
+
+static void print_row(const char *name, double n, double psnr, double gaussian, double uniform,
+                      double l1) {
+    char clean[64];
+    printf("%-24.60s %9.4f %9.6f %9.6f %9.6f\n", tool_clean(name, clean, sizeof clean), psnr / n,
+           gaussian / n, uniform / n, l1 / n);
+}
+
+static void print_table(const pairs *p, const sums *s) {
+    for (size_t i = 0; i < 4; ++i)
+        printf("# %-13s %s\n", protocols[i][0], protocols[i][1]);
+    printf("%-24s %9s %9s %9s %9s\n", "picture", "psnr", "ssim_gau", "ssim_uni", "l1");
+    for (int i = 0; i < p->count; ++i) {
+        const pair *q = &p->list[i];
+        char clean[700];
+        if (!q->original || !q->reconstruction)
+            printf("%-24s no %s\n", tool_clean(q->stem, clean, 64),
+                   q->original ? "reconstruction" : "original");
+        else if (q->status)
+            printf("%-24s %s\n", q->stem, tool_clean(q->detail, clean, sizeof clean));
+        else
+            print_row(q->stem, 1, q->e.psnr, q->e.ssim_gaussian, q->e.ssim_uniform, q->e.l1);
+    }
+    if (s->count > 1) {
+        char name[32];
+        snprintf(name, sizeof name, "mean of %d", s->count);
+        print_row(name, s->count, s->psnr, s->ssim_gaussian, s->ssim_uniform, s->l1);
+    }
+}
+
+static int run(const verb *v, int argc, char **argv) {
+    eval_options o = {0};
+    int operands;
+    int code = args_parse(v, argc, argv, &o, &operands);
+    if (code >= 0) return code;
+    tool t;
+    if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
+    pairs p = {0};
+    sums s = {0};
+    code = collect(&t, argv[0], argv[1], &p);
+    for (int i = 0; code < 0 && i < p.count; ++i) {
+        pair *q = &p.list[i];
+        if (tool_progress(&t, "comparing", (uint64_t)i, (uint64_t)p.count))
+            code = tool_fail_text(&t, TSR_ERROR_INTERRUPTED, "%s", "");
+        if (code >= 0 || !q->original || !q->reconstruction) {
+            add(&s, q);
+            continue;
+        }
+        q->status = tsr_evaluate_files(t.ctx, q->original, q->reconstruction, &q->e);
+        /* Sizes that differ are an answer about the pictures; what cannot be read is a failure. */
+        if (q->status && q->status != TSR_ERROR_ARGUMENT)
+            code = tool_fail(&t, q->status);
+        else if (q->status)
+            snprintf(q->detail, sizeof q->detail, "%s", tsr_detail(t.ctx));
+        add(&s, q);
+    }
+    if (code < 0) {
+        tool_progress_clear(&t);
+        if (o.common.json)
+            print_json(&t, &p, &s);
+        else
+            print_table(&p, &s);
+        if (s.failed + s.unmatched)
+            tool_say(&t, "tessera eval: %d pictures without counterpart, %d of different size",
+                     s.unmatched, s.failed);
+        code = s.failed + s.unmatched ? EXIT_NEGATIVE : EXIT_DONE;
+    }
+    pairs_free(&p);
+    tool_close(&t);
+    return code;
+}
+
+const verb verb_eval = {
+    .name = "eval",
+    .summary = "measure a reconstruction against its original: PSNR, SSIM, L1",
+    .usage = "tessera eval ORIGINAL RECON [--json]",
+    .about =
+        "ORIGINAL and RECON are two pictures, or two folders whose pictures are matched by name "
+        "without suffix. Every number stands beside the name of its protocol: PSNR over 8-bit "
+        "RGB with one mean of all channels; SSIM in two variants that papers mix up (Wang's 11x11 "
+        "gaussian, and the 7x7 uniform window that scikit-image takes by default); L1 on the 0..1 "
+        "scale. The mean row is the mean of the pictures' values. An SSIM is nan where a side is "
+        "below its window; PSNR of equal pictures is inf (null in JSON).",
+    .exits = "1 when pictures have no counterpart or another size",
+    .examples = "# one picture\n"
+                "tessera eval photo.png back.png\n"
+                "# a folder of originals against a folder of decoded pictures\n"
+                "tessera eval originals/ decoded/\n"
+                "# the mean alone\n"
+                "tessera eval originals/ decoded/ --json | jq .mean",
+    .options = NULL,
+    .option_count = 0,
+    .least_operands = 2,
+    .most_operands = 2,
+    .operands = "ORIGINAL RECON",
+    .run = run,
+};

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* cmd_verify.c: golden cases: known answers, computed again. */
+#include "tool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct verify_options {
+    common_options common;
+} verify_options;
+
+typedef struct verify_state {
+    tool *t;
+    json_out j;
+    bool json;
+} verify_state;
+
+static void on_line(void *user, const char *output, int passed, const char *text) {
+    verify_state *state = user;
+    if (state->json) {
+        json_object(&state->j, NULL);
+        json_text(&state->j, "output", output);
+        json_bool(&state->j, "passed", passed != 0);
+        json_text(&state->j, "text", text);
+        json_end(&state->j, '}');
+    } else {
+        printf("%-6s %-28s %s\n", passed ? "passed" : "FAILED", output, text);
+        fflush(stdout);
+    }
+}
+
+static int run(const verb *v, int argc, char **argv) {
+    verify_options o = {0};
+    int operands;
+    int code = args_parse(v, argc, argv, &o, &operands);
+    if (code >= 0) return code;
+    tool t;
+    if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
+    verify_state state = {.t = &t, .json = o.common.json != 0};
+    if (state.json) {
+        tool_json(&t, &state.j);
+        json_array(&state.j, "cases");
+    }
+    int passed = 0, failed = 0;
+    tsr_status failure = TSR_OK;
+    for (int i = 0; i < operands; ++i) {
+        int case_passed = 0, case_failed = 0;
+        char clean[256];
+        if (state.json) {
+            json_object(&state.j, NULL);
+            json_text(&state.j, "case", argv[i]);
+            json_array(&state.j, "outputs");
+        } else if (operands > 1)
+            printf("%s\n", tool_clean(argv[i], clean, sizeof clean));
+        tsr_status s = tsr_verify_case(t.ctx, argv[i], o.common.device, on_line, &state,
+                                       &case_passed, &case_failed);
+        if (state.json) {
+            json_end(&state.j, ']');
+            json_int(&state.j, "passed", case_passed);
+            json_int(&state.j, "failed", case_failed);
+            json_text(&state.j, "error", s ? tsr_detail(t.ctx) : NULL);
+            json_end(&state.j, '}');
+        }
+        if (s && o.common.quiet < 2)
+            fprintf(stderr, "tessera verify: %s: %s\n", tsr_status_text(s), tsr_detail(t.ctx));
+        if (s && !failure) failure = s;
+        passed += case_passed;
+        failed += case_failed;
+    }
+    if (state.json) {
+        json_end(&state.j, ']');
+        json_int(&state.j, "passed", passed);
+        json_int(&state.j, "failed", failed);
+        json_close(&state.j);
+    } else
+        printf("%d passed, %d failed\n", passed, failed);
+    tool_close(&t);
+    return failure ? tool_exit_code(failure) : failed ? EXIT_NEGATIVE : EXIT_DONE;
+}
+
+const verb verb_verify = {
+    .name = "verify",
+    .summary = "compute golden cases again and compare with the known answers",
+    .usage = "tessera verify CASE-FOLDER... [--device cpu|vulkan[:N]] [--json]",
+    .about =
+        "Reads a case folder (its manifest.json), makes its weights and inputs by the rule the "
+        "manifest names, runs it on the device, and compares every output within the case's "
+        "tolerance. One line for each output, then the counts.",
+    .exits = "0 only if nothing failed; 1 when an output is outside its tolerance",
+    .examples = "# one case\n"
+                "tessera verify golden/flextok/fsq\n"
+                "# several, on the first Vulkan device\n"
+                "tessera verify golden/flextok/* --device vulkan:0",
+    .options = NULL,
+    .option_count = 0,
+    .device_options = DEVICE_NAME,
+    .least_operands = 1,
+    .most_operands = -1,
+    .operands = "CASE-FOLDER",
+    .run = run,
+};
