@@ -32,6 +32,10 @@ lines=$(grep -c . example.c)
     -L"$build" -ltessera -Wl,-rpath,"$build"
 echo "example: $lines lines, compiles and links"
 
+# The README shows the same program.
+sed -n '/^```c$/,/^```$/p' "$source/README.md" | sed '/^```/d' >readme.c
+diff example.c readme.c || { echo "the example of README.md is not the one of tessera.h"; exit 1; }
+
 # A 40x30 picture without any tool: binary PPM.
 { printf 'P6\n40 30\n255\n'; head -c 3600 /dev/zero | tr '\0' '\200'; } >grey.ppm
 ./example grey.ppm
