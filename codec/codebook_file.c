@@ -4,6 +4,7 @@
 #include <tessera/tessera.h>
 
 #include "features.h"
+#include "../formats/npy.h"
 #include "../formats/safetensors.h"
 
 #include <stdlib.h>
@@ -43,6 +44,18 @@ static tsr_status check_metadata(tsr_context *ctx, const char *path, const tsr_s
                         metric ? metric : "none");
     *cosine = !strcmp(metric, "cosine");
     return TSR_OK;
+}
+
+tsr_status tsr_ids_write(tsr_context *ctx, const char *path, const uint32_t *ids, uint64_t rows,
+                         uint32_t stages) {
+    if (!ctx) return TSR_ERROR_ARGUMENT;
+    if (!path || (!ids && rows) || stages == 0 || rows > INT64_MAX / 4 / stages)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
+                        "%s: ids: wanted [rows, stages] with at least one stage, got [%llu, %u]",
+                        path ? path : "(no path)", (unsigned long long)rows, stages);
+    int64_t dim[2] = {(int64_t)rows, stages};
+    tsr_tensor tensor = tsr_host_tensor(TSR_I32, (void *)ids, 2, dim);
+    return tsr_npy_write(ctx, path, &tensor);
 }
 
 tsr_status tsr_codebook_read(tsr_context *ctx, const char *path, float **codes, uint32_t *stages,

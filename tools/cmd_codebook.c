@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_codebook.c: k-means codebooks on features or on patches of pictures. */
-#include "npy_out.h"
 #include "tool.h"
 
 #include <inttypes.h>
@@ -274,11 +273,9 @@ static int run_assign(const verb *v, int argc, char **argv) {
         tsr_status status =
             tsr_codebook_assign(t.ctx, f.x, f.rows, f.dim, c.codes, &s, ids, &stats);
         tool_progress_clear(&t);
-        int failed = !status && writes ? npy_write_ids(o.output, ids, f.rows, c.stages) : 0;
+        if (!status && writes) status = tsr_ids_write(t.ctx, o.output, ids, f.rows, c.stages);
         if (status)
             code = tool_fail(&t, status);
-        else if (failed)
-            code = tool_fail_text(&t, TSR_ERROR_IO, "%s: %s", o.output, strerror(failed));
         else if (!pipe)
             print_stats(&t, &c, &stats, false);
     }

@@ -231,6 +231,10 @@ tsr_status tsr_features_from_pictures(tsr_context *ctx, const char *const *pictu
  * metadata format = "tessera-codebook", version = "1", metric = "euclid" or "cosine". */
 tsr_status tsr_codebook_write(tsr_context *ctx, const char *path, const float *codes,
                               uint32_t stages, uint32_t count, uint32_t dim, int cosine);
+/* Writes ids as an .npy file, [rows, stages] of little-endian i4; path "-" is stdout.
+ * Errors: ARGUMENT (no stages), writing errors. */
+tsr_status tsr_ids_write(tsr_context *ctx, const char *path, const uint32_t *ids, uint64_t rows,
+                         uint32_t stages);
 /* Reads one; a .safetensors file without that metadata is taken as Euclidean, and "codes" may be
  * [K, dim]. *codes is malloc'd, free(). Errors: reading errors, FORMAT, VERSION. */
 tsr_status tsr_codebook_read(tsr_context *ctx, const char *path, float **codes, uint32_t *stages,
