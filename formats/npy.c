@@ -169,6 +169,7 @@ tsr_status tsr_npy_write(tsr_context *ctx, const char *path, const tsr_tensor *t
     int total = (n + 1 + 63) / 64 * 64;
     memset(header + n, ' ', (size_t)(total - n));
     header[total - 1] = '\n';
+    header[7] = 0; /* version 1.0 */
     header[8] = (char)((total - 10) & 0xFF);
     header[9] = (char)((total - 10) >> 8);
 
