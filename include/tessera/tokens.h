@@ -47,7 +47,8 @@ typedef struct tsr_token_header {
 
 /* One picture: tiles row by row, each with its own number of ids. */
 typedef struct tsr_token_item {
-    const char *key;                 /* where it came from (file name without folder); not NULL */
+    const char *key;                 /* where it came from: file name without folder, at most 1024
+                                        bytes, no control characters; not NULL */
     uint32_t source_width, source_height; /* as displayed */
     uint32_t orientation;            /* the EXIF tag that was honoured, 1..8 */
     uint32_t width, height;          /* of the picture the tiles cover: after resize, before pad */
@@ -83,8 +84,9 @@ tsr_token_writer_settings tsr_token_writer_settings_default(void);
 tsr_status tsr_token_writer_open(tsr_context *ctx, tsr_token_writer **writer, const char *path,
                                  const tsr_token_header *header,
                                  const tsr_token_writer_settings *settings);
-/* Appends an item; nothing of it is kept. Errors: TOKENS (an id beyond the codebook, counts beyond
- * the geometry, kept mask and counts disagree), IO, NO_SPACE. */
+/* Appends an item; nothing of it is kept. Errors: ARGUMENT (a field out of range; the writer can go
+ * on), TOKENS (an id beyond the codebook, counts beyond the geometry, kept mask and counts disagree;
+ * the writer can go on), IO, NO_SPACE, MEMORY (it stays failed). */
 tsr_status tsr_token_writer_add(tsr_token_writer *writer, const tsr_token_item *item);
 /* Writes index and footer, flushes, renames, frees; *writer becomes NULL whatever happens. */
 tsr_status tsr_token_writer_close(tsr_token_writer **writer);
@@ -111,13 +113,14 @@ void tsr_token_file_close(tsr_token_file **file);
 const tsr_token_header *tsr_token_file_header(const tsr_token_file *file);
 const tsr_token_file_info *tsr_token_file_get_info(const tsr_token_file *file);
 /* Decodes item `index` (0 .. items-1). *item points into memory owned by the file, valid until the
- * next tsr_token_file_item or close. max_layers -1 = all. Errors: ARGUMENT, CHECKSUM, FORMAT. */
+ * next tsr_token_file_item or close. Errors: ARGUMENT, CHECKSUM, FORMAT, UNSUPPORTED, MEMORY. */
 tsr_status tsr_token_file_item(tsr_token_file *file, uint64_t index, tsr_token_item *item);
-/* Bytes item `index` takes in the file, and the coding used ("raw", "zstd", "range"). */
+/* Bytes item `index` takes in the file, and the coding used: "raw", "zstd", "range", or "mixed" when
+ * its layers differ. Either may be NULL. */
 tsr_status tsr_token_file_item_storage(tsr_token_file *file, uint64_t index, uint64_t *bytes,
                                        const char **coding);
 
-/* Copies a file keeping at most `tokens` ids of each tile; needs no model.
+/* Copies a file keeping at most `tokens` (1 or more) ids of each tile; needs no model.
  * Errors: as open and write; UNSUPPORTED when the tokens are not nested. */
 tsr_status tsr_token_file_cut(tsr_context *ctx, const char *input, const char *output,
                               uint32_t tokens);

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* checksum.h: CRC-32C of bytes in memory. */
+#ifndef FORMATS_CHECKSUM_H
+#define FORMATS_CHECKSUM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+uint32_t tsr_crc32c(const void *bytes, size_t size);
+
+#endif

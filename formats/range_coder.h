@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* range_coder.h: ids through an adaptive binary range coder with neighbour contexts; SPEC.md,
+ * section 9. */
+#ifndef FORMATS_RANGE_CODER_H
+#define FORMATS_RANGE_CODER_H
+
+#include <tessera/tokens.h>
+
+enum { TSR_RANGE_MAX_DIGITS = 16, TSR_RANGE_SETS = 8 + 9 + 9 };
+
+typedef struct tsr_range_context {
+    uint16_t p; /* of a 1, in 1/65536 */
+    uint16_t n; /* bits seen, at most 62 */
+} tsr_range_context;
+
+/* How the ids of a layer lie: `tiles` runs, run t with `lengths[t]` ids whose first has the number
+ * `first` in its tile. */
+typedef struct tsr_range_layout {
+    const uint32_t *lengths;
+    uint32_t tiles, first;
+    uint32_t columns; /* of a grid; 0 = a sequence */
+} tsr_range_layout;
+
+typedef struct tsr_range_model {
+    uint32_t digits;
+    uint32_t radix[TSR_RANGE_MAX_DIGITS]; /* with levels */
+    uint32_t shift[TSR_RANGE_MAX_DIGITS]; /* without levels */
+    uint32_t width[TSR_RANGE_MAX_DIGITS];
+    uint32_t base[TSR_RANGE_MAX_DIGITS]; /* where a digit's contexts start */
+    int by_levels;
+    uint32_t codebook_size;
+    uint32_t context_count;
+} tsr_range_model;
+
+/* `header` must be valid. A codebook of one id gives a model of no digits. */
+tsr_range_model tsr_range_model_of(const tsr_token_header *header);
+/* Writes at most `room` bytes; returns how many, or SIZE_MAX when they are not enough. `contexts`
+ * is scratch for model->context_count. */
+size_t tsr_range_encode(const tsr_range_model *model, tsr_range_context *contexts,
+                        const tsr_range_layout *layout, const uint32_t *ids, uint8_t *bytes,
+                        size_t room);
+/* Fills ids; returns 0, or -1 when an id is not below the codebook's size. */
+int tsr_range_decode(const tsr_range_model *model, tsr_range_context *contexts,
+                     const tsr_range_layout *layout, const uint8_t *bytes, size_t size,
+                     uint32_t *ids);
+
+#endif
