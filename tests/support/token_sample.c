@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+#include "token_sample.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "formats/token_layout.h"
+
+typedef struct stream {
+    uint64_t state;
+} stream;
+
+static uint64_t bits(stream *s) { /* splitmix64 */
+    uint64_t z = s->state += 0x9E3779B97F4A7C15u;
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+    return z ^ z >> 31;
+}
+
+static uint32_t below(stream *s, uint64_t n) {
+    return (uint32_t)(bits(s) % n);
+}
+
+static void *need(size_t bytes) {
+    void *p = calloc(bytes ? bytes : 1, 1);
+    ck_assert_msg(p != NULL, "no memory for %zu bytes", bytes);
+    return p;
+}
+
+static void random_header(stream *s, token_sample *sample, bool small) {
+    tsr_token_header *h = &sample->header;
+    size_t name = 1 + below(s, small ? 8 : 63);
+    for (size_t i = 0; i < name; ++i)
+        h->tokenizer[i] = (char)(0x20 + below(s, 0x5f));
+    h->family = (uint32_t)bits(s);
+    h->weights_hash = bits(s);
+    switch (below(s, 4)) {
+    case 0: /* any width up to 32 bits */
+        h->codebook_size = (uint32_t)(bits(s) >> 32 >> below(s, 32));
+        if (h->codebook_size == 0) h->codebook_size = UINT32_MAX;
+        break;
+    case 1:
+        h->codebook_size = 1u << below(s, 21);
+        break;
+    default: {
+        uint64_t product = 1;
+        uint32_t wanted = 1 + below(s, TSR_MAX_LEVELS);
+        while (h->level_count < wanted) {
+            uint32_t level = below(s, 20) ? 2 + below(s, 7) : 2 + below(s, 65535);
+            if (product * level > UINT32_MAX) break;
+            product *= level;
+            h->levels[h->level_count++] = level;
+        }
+        h->codebook_size = (uint32_t)product;
+    }
+    }
+    h->geometry = below(s, 2) ? TSR_GEOMETRY_GRID : TSR_GEOMETRY_SEQUENCE;
+    uint32_t side = small ? 4 : 20;
+    h->rows = h->geometry == TSR_GEOMETRY_GRID ? 1 + below(s, side) : 1;
+    h->columns = 1 + below(s, h->geometry == TSR_GEOMETRY_GRID ? side : side * side);
+    h->nested = below(s, 2);
+    h->tile_width = 1 + below(s, 65536);
+    h->tile_height = 1 + below(s, 65536);
+    h->fit = (tsr_fit)(1 + below(s, 4));
+    h->filter = below(s, 3);
+    for (int i = 0; i < 3; ++i)
+        h->background[i] = (uint8_t)bits(s);
+    sample->settings = (tsr_token_writer_settings){.entropy = below(s, 3) != 0};
+    if (h->nested && below(s, 2)) sample->settings.layer_tokens = 1 + below(s, h->columns + 2);
+}
+
+static void random_item(stream *s, const tsr_token_header *h, tsr_token_item *item, bool small) {
+    uint32_t positions = h->rows * h->columns, mask = (positions + 7) / 8;
+    size_t key = below(s, small ? 6 : 40);
+    char *text = need(key + 1);
+    for (size_t i = 0; i < key; ++i) {
+        do
+            text[i] = (char)(0x20 + below(s, 0xe0));
+        while (text[i] == '/' || text[i] == 0x7f);
+    }
+    if (text[0] == '.') text[0] = ',';
+    item->key = text;
+    item->source_width = 1 + below(s, INT32_MAX);
+    item->source_height = 1 + below(s, 4000);
+    item->orientation = 1 + below(s, 8);
+    item->width = 1 + below(s, 4000);
+    item->height = 1 + below(s, INT32_MAX);
+    item->crop_x = (int32_t)bits(s);
+    item->crop_y = (int32_t)below(s, 200) - 100;
+    item->tile_columns = 1 + below(s, small ? 2 : 6);
+    item->tile_rows = 1 + below(s, small ? 2 : 6);
+    item->overlap = below(s, 65536);
+    if (below(s, 2)) item->time = (double)(int64_t)bits(s) * 1e-9;
+    if (below(s, 2)) item->quality = (float)(1 + below(s, 1000)) * 0.001f;
+    uint32_t tiles = item->tile_columns * item->tile_rows, style = below(s, 5);
+    uint32_t *counts = need(tiles * sizeof *counts);
+    uint64_t total = 0;
+    for (uint32_t t = 0; t < tiles; ++t) {
+        counts[t] = style == 0 ? 0 : style == 1 ? positions : below(s, positions + 1);
+        total += counts[t];
+    }
+    uint32_t *ids = need(total * sizeof *ids), predictable = below(s, 4);
+    for (uint64_t i = 0; i < total; ++i) {
+        bool again = predictable && i > 0 && below(s, 8) < 2 * predictable;
+        ids[i] = again ? ids[i - 1] : below(s, h->codebook_size);
+    }
+    item->counts = counts;
+    item->ids = ids;
+    if (below(s, 3)) return;
+    uint8_t *kept = need((size_t)tiles * mask);
+    for (uint32_t t = 0; t < tiles; ++t) {
+        uint32_t left = counts[t];
+        for (uint32_t p = 0; p < positions; ++p)
+            if (below(s, positions - p) < left) {
+                kept[t * mask + p / 8] |= (uint8_t)(1u << p % 8);
+                --left;
+            }
+    }
+    item->kept = kept;
+}
+
+token_sample *token_sample_random(uint64_t seed, bool small) {
+    stream s = {seed};
+    token_sample *sample = need(sizeof *sample);
+    random_header(&s, sample, small);
+    sample->items = small ? 2 : below(&s, TOKEN_SAMPLE_ITEMS + 1);
+    for (uint32_t i = 0; i < sample->items; ++i)
+        random_item(&s, &sample->header, &sample->item[i], small);
+    return sample;
+}
+
+void token_sample_free(token_sample *sample) {
+    for (uint32_t i = 0; sample && i < sample->items; ++i) {
+        free((void *)sample->item[i].key);
+        free((void *)sample->item[i].counts);
+        free((void *)sample->item[i].ids);
+        free((void *)sample->item[i].kept);
+    }
+    free(sample);
+}
+
+uint8_t *token_sample_bytes(tsr_context *ctx, const token_sample *sample, size_t *size) {
+    tsr_token_writer *writer;
+    uint8_t *bytes;
+    tsr_status s = tsr_token_writer_open_memory(ctx, &writer, &sample->header, &sample->settings);
+    ck_assert_msg(s == TSR_OK, "open: %s", tsr_detail(ctx));
+    for (uint32_t i = 0; i < sample->items; ++i) {
+        s = tsr_token_writer_add(writer, &sample->item[i]);
+        ck_assert_msg(s == TSR_OK, "add: %s", tsr_detail(ctx));
+    }
+    s = tsr_token_writer_close_memory(&writer, &bytes, size);
+    ck_assert_msg(s == TSR_OK, "close: %s", tsr_detail(ctx));
+    return bytes;
+}
+
+const char *token_header_difference(const tsr_token_header *a, const tsr_token_header *b) {
+    if (strcmp(a->tokenizer, b->tokenizer)) return "tokenizer";
+    if (a->family != b->family) return "family";
+    if (a->weights_hash != b->weights_hash) return "weights hash";
+    if (a->codebook_size != b->codebook_size) return "codebook size";
+    if (a->level_count != b->level_count) return "level count";
+    if (memcmp(a->levels, b->levels, a->level_count * sizeof *a->levels)) return "levels";
+    if (a->geometry != b->geometry || a->rows != b->rows || a->columns != b->columns)
+        return "geometry";
+    if (a->nested != b->nested) return "nested";
+    if (a->tile_width != b->tile_width || a->tile_height != b->tile_height) return "tile";
+    if (a->fit != b->fit || a->filter != b->filter) return "fit or filter";
+    if (memcmp(a->background, b->background, 3)) return "background";
+    return NULL;
+}
+
+/* Is position p of tile t kept, among the tile's first `most` ids? */
+static bool kept_at(const tsr_token_item *item, uint32_t t, uint32_t p, uint32_t positions,
+                    uint32_t most) {
+    if (!item->kept) return p < item->counts[t] && p < most;
+    const uint8_t *mask = item->kept + (size_t)t * ((positions + 7) / 8);
+    uint32_t before = 0;
+    for (uint32_t i = 0; i < p; ++i)
+        before += mask[i / 8] >> i % 8 & 1;
+    return (mask[p / 8] >> p % 8 & 1) && before < most;
+}
+
+const char *token_item_difference(const tsr_token_header *header, const tsr_token_item *got,
+                                  const tsr_token_item *want, uint32_t most) {
+    if (strcmp(got->key, want->key)) return "key";
+    if (got->source_width != want->source_width || got->source_height != want->source_height)
+        return "source size";
+    if (got->orientation != want->orientation) return "orientation";
+    if (got->width != want->width || got->height != want->height) return "size";
+    if (got->crop_x != want->crop_x || got->crop_y != want->crop_y) return "crop";
+    if (got->tile_columns != want->tile_columns || got->tile_rows != want->tile_rows)
+        return "tiles";
+    if (got->overlap != want->overlap) return "overlap";
+    if (got->time != want->time) return "time";
+    if (got->quality != want->quality) return "quality";
+    uint32_t tiles = got->tile_columns * got->tile_rows, positions = header->rows * header->columns;
+    const uint32_t *a = got->ids, *b = want->ids;
+    for (uint32_t t = 0; t < tiles; ++t) {
+        uint32_t n = want->counts[t] < most ? want->counts[t] : most;
+        if (got->counts[t] != n) return "counts";
+        if (n && memcmp(a, b, n * sizeof *a)) return "ids";
+        for (uint32_t p = 0; p < positions; ++p)
+            if (kept_at(got, t, p, positions, UINT32_MAX) != kept_at(want, t, p, positions, most))
+                return "kept mask";
+        a += n;
+        b += want->counts[t];
+    }
+    return NULL;
+}
