@@ -11,7 +11,7 @@ layout(local_size_x = 1) in;
 TENSOR_WRITE(0, uint, y);
 
 void main() {
-    uint x = y[OFFSET(0)];
+    uint x = 1u;
     for (uint i = 0; i < push.n; ++i) x = x * 1664525u + 1013904223u;
     y[OFFSET(0)] = x;
 }

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/* device_vulkan.c: a Vulkan device: open, execute by recording or replaying, forget, close. */
+#include "vulkan_internal.h"
+#include "vulkan_shaders.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void close_vulkan(tsr_device *d) {
+    vulkan_device *v = d->vulkan;
+    if (!v) return;
+    if (v->handle) {
+        v->vk.vkDeviceWaitIdle(v->handle);
+        vulkan_recordings_drop(v, NULL, true);
+        for (int i = 0; i < v->block_count; ++i)
+            vulkan_buffer_close(v, &v->blocks[i].buffer);
+        for (int i = 0; i < v->chunk_count; ++i)
+            vulkan_buffer_close(v, &v->chunks[i]);
+        vulkan_buffer_close(v, &v->staging);
+        for (int i = 0; i < v->pipeline_count; ++i)
+            v->vk.vkDestroyPipeline(v->handle, v->pipelines[i].handle, NULL);
+        for (int i = 0; v->modules && i < tsr_shader_count; ++i)
+            if (v->modules[i]) v->vk.vkDestroyShaderModule(v->handle, v->modules[i], NULL);
+        for (int i = 1; i <= TSR_CALL_TENSORS; ++i) {
+            if (v->layout[i]) v->vk.vkDestroyPipelineLayout(v->handle, v->layout[i], NULL);
+            if (v->set_layout[i])
+                v->vk.vkDestroyDescriptorSetLayout(v->handle, v->set_layout[i], NULL);
+        }
+        if (v->cache) v->vk.vkDestroyPipelineCache(v->handle, v->cache, NULL);
+        if (v->fence) v->vk.vkDestroyFence(v->handle, v->fence, NULL);
+        if (v->pool) v->vk.vkDestroyCommandPool(v->handle, v->pool, NULL);
+        v->vk.vkDestroyDevice(v->handle, NULL);
+    }
+    vulkan_instance_close(&v->instance);
+    free(v->modules);
+    free(v->pipelines);
+    free(v->weights);
+    free(v->blocks);
+    free(v);
+    d->vulkan = NULL;
+}
+
+static bool fits_recording(const vulkan_recording *r, const tsr_tensor *in) {
+    for (int i = 0; i < r->in_count; ++i)
+        if (r->in[i].dtype != in[i].dtype || r->in[i].rank != in[i].rank ||
+            memcmp(r->in[i].dim, in[i].dim, sizeof in[i].dim))
+            return false;
+    return true;
+}
+
+vulkan_recording *vulkan_recording_find(vulkan_device *v, const tsr_program *p,
+                                        const tsr_tensor *in, int in_count, int out_count) {
+    for (vulkan_recording **at = &v->recordings; *at; at = &(*at)->next) {
+        vulkan_recording *r = *at;
+        if (r->program.fn != p->fn || r->program.model != p->model ||
+            r->program.variant != p->variant || r->in_count != in_count ||
+            r->out_count != out_count || !fits_recording(r, in))
+            continue;
+        *at = r->next; /* to the front */
+        r->next = v->recordings;
+        v->recordings = r;
+        return r;
+    }
+    return NULL;
+}
+
+static size_t bytes_of(const tsr_tensor *t) {
+    return (size_t)tsr_elements(t) * tsr_dtype_bytes(t->dtype);
+}
+
+static tsr_status check_bands(vulkan_device *v, const vulkan_recording *r, const char *name) {
+    const unsigned char *p = (const unsigned char *)v->staging.mapped + r->bands_at;
+    for (int i = 0; i < r->band_count; ++i, p += VULKAN_BAND)
+        for (int k = 0; k < VULKAN_BAND; ++k)
+            if (p[k] != (VULKAN_BAND_WORD & 0xFF))
+                return tsr_fail(v->device->ctx, TSR_ERROR_DEVICE,
+                                "%s on %s: activation %d: wrote %s its memory", name,
+                                v->device->name, i / 2, i % 2 ? "behind" : "before");
+    return TSR_OK;
+}
+
+static tsr_status execute(tsr_device *d, const tsr_program *program, const tsr_tensor *in,
+                          int in_count, tsr_tensor *out, int out_count) {
+    vulkan_device *v = d->vulkan;
+    vulkan_recording *r = vulkan_recording_find(v, program, in, in_count, out_count);
+    tsr_status status = TSR_OK;
+    if (!r) status = vulkan_recording_make(v, program, in, in_count, out_count, &r);
+    for (int i = 0; i < out_count && !status; ++i)
+        status = tsr_check_output(d, program, i, &r->made[i], &out[i]);
+    if (status) return status;
+    d->peak = r->arena_bytes;
+    char *staging = v->staging.mapped;
+    for (int i = 0; i < in_count; ++i)
+        memcpy(staging + r->in_at[i], in[i].data, bytes_of(&in[i]));
+    status = vulkan_submit(v, r->commands);
+    if (!status) status = vulkan_check_messages(v);
+    if (!status && r->band_count)
+        status = check_bands(v, r, program->name ? program->name : "program");
+    for (int i = 0; i < out_count && !status; ++i)
+        memcpy(out[i].data, staging + r->out_at[i], bytes_of(&out[i]));
+    return status;
+}
+
+static void forget(tsr_device *d, const void *model) {
+    vulkan_device *v = d->vulkan;
+    vulkan_recordings_drop(v, model, false);
+    int kept = 0;
+    for (int i = 0; i < v->weight_count; ++i)
+        if (v->weights[i].model != model) v->weights[kept++] = v->weights[i];
+    v->weight_count = kept;
+    for (int i = 0; i < v->block_count; ++i) /* places stay: weights name blocks by number */
+        if (v->blocks[i].used && v->blocks[i].model == model) {
+            vulkan_buffer_close(v, &v->blocks[i].buffer);
+            v->blocks[i].used = false;
+        }
+}
+
+static const tsr_backend backend = {.close = close_vulkan,
+                                    .execute = execute,
+                                    .forget = forget,
+                                    .make = vulkan_run_make,
+                                    .weight = vulkan_run_weight,
+                                    .emit = vulkan_run_emit};
+
+static bool variant_allowed(const void *device, const char *variant) {
+    return !tsr_device_masked(device, variant);
+}
+
+static void fill_caps(vulkan_device *v) {
+    const tsr_device *d = v->device;
+    const tsr_device_info *info = &d->info;
+    v->caps = (tsr_gpu_caps){
+        .subgroup_size = info->subgroup_size,
+        .subgroup_ops = v->traits.subgroup_ops && !tsr_device_masked(d, "subgroup"),
+        .cooperative_matrix = info->cooperative_matrix && !tsr_device_masked(d, "coopmat"),
+        .fp16 = info->fp16 && v->traits.storage16 && !tsr_device_masked(d, "fp16"),
+        .max_shared_bytes = info->max_shared_bytes,
+        .max_workgroup = info->max_workgroup,
+        .software = info->software,
+        .allowed = variant_allowed,
+        .device = d};
+}
+
+static tsr_status create_device(vulkan_device *v) {
+    const tsr_device_info *info = &v->device->info;
+    const vulkan_traits *t = &v->traits;
+    const char *extensions[4];
+    uint32_t count = 0;
+    if (t->portability_subset) extensions[count++] = "VK_KHR_portability_subset";
+    if (t->extension_subgroup_control && info->subgroup_size_control)
+        extensions[count++] = "VK_EXT_subgroup_size_control";
+    if (info->cooperative_matrix) extensions[count++] = "VK_KHR_cooperative_matrix";
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR coopmat = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
+        .cooperativeMatrix = VK_TRUE};
+    VkPhysicalDeviceSubgroupSizeControlFeatures size = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
+        .pNext = info->cooperative_matrix ? &coopmat : NULL,
+        .subgroupSizeControl = VK_TRUE,
+        .computeFullSubgroups = t->full_subgroups};
+    VkPhysicalDeviceVulkan12Features f12 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+        .pNext = info->subgroup_size_control ? (void *)&size
+                 : info->cooperative_matrix  ? (void *)&coopmat
+                                             : NULL,
+        .shaderFloat16 = info->fp16,
+        .shaderInt8 = info->int8,
+        .vulkanMemoryModel = t->memory_model};
+    VkPhysicalDeviceVulkan11Features f11 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
+        .pNext = &f12,
+        .storageBuffer16BitAccess = t->storage16};
+    float priority = 1;
+    VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+                                     .queueFamilyIndex = t->queue_family,
+                                     .queueCount = 1,
+                                     .pQueuePriorities = &priority};
+    VkDeviceCreateInfo create = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+                                 .pNext = &f11,
+                                 .queueCreateInfoCount = 1,
+                                 .pQueueCreateInfos = &queue,
+                                 .enabledExtensionCount = count,
+                                 .ppEnabledExtensionNames = extensions};
+    VkResult result = v->instance->CreateDevice(v->physical, &create, NULL, &v->handle);
+    if (result) {
+        v->handle = VK_NULL_HANDLE;
+        return vulkan_fail(v, result, "vkCreateDevice");
+    }
+    vulkan_load_device_table(v->instance, v->handle, &v->vk);
+    v->vk.vkGetDeviceQueue(v->handle, t->queue_family, 0, &v->queue);
+    return TSR_OK;
+}
+
+static tsr_status create_objects(vulkan_device *v) {
+    VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+                                    .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+                                    .queueFamilyIndex = v->traits.queue_family};
+    VkResult result = v->vk.vkCreateCommandPool(v->handle, &pool, NULL, &v->pool);
+    if (result) return vulkan_fail(v, result, "command pool");
+    VkCommandBufferAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+                                            .commandPool = v->pool,
+                                            .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+                                            .commandBufferCount = 1};
+    result = v->vk.vkAllocateCommandBuffers(v->handle, &allocate, &v->once);
+    if (result) return vulkan_fail(v, result, "command buffer");
+    VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
+    result = v->vk.vkCreateFence(v->handle, &fence, NULL, &v->fence);
+    if (result) return vulkan_fail(v, result, "fence");
+    VkPipelineCacheCreateInfo cache = {.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
+    result = v->vk.vkCreatePipelineCache(v->handle, &cache, NULL, &v->cache);
+    if (result) return vulkan_fail(v, result, "pipeline cache");
+    return vulkan_layouts_open(v);
+}
+
+static tsr_status choose_physical(vulkan_device *v) {
+    tsr_device *d = v->device;
+    VkPhysicalDevice *list = NULL;
+    uint32_t count = 0;
+    int index = d->info.index, rank;
+    tsr_status status = TSR_OK;
+    if (v->instance) status = vulkan_physical_devices(d->ctx, v->instance, &list, &count);
+    if (!status && (uint32_t)index >= count)
+        status = tsr_fail(d->ctx, TSR_ERROR_NO_DEVICE,
+                          "device %s: wanted a number below %u, got %d", d->name, count, index);
+    if (!status) {
+        v->physical = list[index];
+        vulkan_describe(v->instance, v->physical, index, &d->info, &v->traits, &rank);
+        v->instance->GetPhysicalDeviceMemoryProperties(v->physical, &v->memory);
+        if (!v->traits.openable)
+            status = tsr_fail(d->ctx, TSR_ERROR_NO_DEVICE, "device %s (%.100s): %.200s", d->name,
+                              d->info.name, d->info.reason);
+    }
+    free(list);
+    return status;
+}
+
+tsr_status tsr_vulkan_open(tsr_device *d) {
+    vulkan_device *v = tsr_alloc(d->ctx, 1, sizeof *v, "device");
+    if (!v) return TSR_ERROR_MEMORY;
+    v->device = d;
+    d->vulkan = v;
+    d->backend = &backend; /* from here on close_vulkan cleans up */
+    tsr_status status = vulkan_instance_open(d->ctx, d->settings.validation, &v->instance);
+    if (!status) status = choose_physical(v);
+    if (!status) status = create_device(v);
+    if (!status) status = create_objects(v);
+    if (!status) fill_caps(v);
+    if (!status) status = vulkan_check_messages(v);
+    return status;
+}

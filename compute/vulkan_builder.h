@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* vulkan_builder.h: a recording while it is being made; shared by vulkan_record.c (what) and
+ * vulkan_commands.c (the command buffer). */
+#ifndef COMPUTE_VULKAN_BUILDER_H
+#define COMPUTE_VULKAN_BUILDER_H
+
+#include "vulkan_internal.h"
+
+enum { VULKAN_ALIGN = 256, VULKAN_BIND_TABLE = 16 };
+
+typedef struct vulkan_step { /* one op */
+    tsr_call call;           /* table points to our copy */
+    size_t table_at;
+    tsr_gpu_dispatch *dispatches;
+    int dispatch_count;
+} vulkan_step;
+
+typedef struct vulkan_range { /* bytes touched since the last barrier */
+    int chunk;
+    size_t start, end;
+    bool write;
+} vulkan_range;
+
+typedef struct vulkan_builder {
+    vulkan_device *v;
+    const tsr_program *program;
+    vulkan_node *nodes;
+    int node_count, node_capacity;
+    vulkan_step *steps;
+    int step_count, step_capacity;
+    int dispatch_count, binding_count, barrier_count, fenced;
+    size_t table_bytes, staging_bytes, arena_bytes, activation_sum;
+    size_t chunk_sizes[VULKAN_MAX_CHUNKS];
+    int chunk_count;
+    vulkan_range *ranges;
+    int range_count, range_capacity;
+} vulkan_builder;
+
+static inline size_t vulkan_round(size_t n, size_t unit) {
+    return (n + unit - 1) / unit * unit;
+}
+
+/* The tensor a binding code of tsr_gpu_dispatch names; NULL for the table or an absent operand. */
+static inline const tsr_tensor *vulkan_bound(const tsr_call *call, int code) {
+    return code < TSR_CALL_TENSORS       ? call->in[code]
+           : code < 2 * TSR_CALL_TENSORS ? call->out[code - TSR_CALL_TENSORS]
+                                         : NULL;
+}
+
+tsr_status vulkan_record_commands(vulkan_builder *b, vulkan_recording *r);
+
+#endif

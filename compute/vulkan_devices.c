@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT */
+/* vulkan_devices.c: what Vulkan devices there are and what they can do, and the canary: a software
+ * driver that cuts long loops gives wrong numbers without an error, so each software device has to
+ * loop once before it may be taken for work it was not named for. */
+#include "vulkan_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *vendor_name(uint32_t id) {
+    static const struct {
+        uint32_t id;
+        const char *name;
+    } names[] = {{0x1002, "AMD"},    {0x10DE, "NVIDIA"},   {0x8086, "Intel"},
+                 {0x13B5, "Arm"},    {0x5143, "Qualcomm"}, {0x106B, "Apple"},
+                 {0x1AE0, "Google"}, {0x14E4, "Broadcom"}, {0x1010, "Imagination"},
+                 {0x10005, "Mesa"},  {0x1414, "Microsoft"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; ++i)
+        if (names[i].id == id) return names[i].name;
+    return NULL;
+}
+
+typedef struct extension_list {
+    VkExtensionProperties *list;
+    uint32_t count;
+} extension_list;
+
+static bool has(const extension_list *e, const char *name) {
+    for (uint32_t i = 0; i < e->count; ++i)
+        if (!strcmp(e->list[i].extensionName, name)) return true;
+    return false;
+}
+
+static void read_extensions(const vulkan_instance *n, VkPhysicalDevice p, extension_list *e) {
+    *e = (extension_list){0};
+    if (n->EnumerateDeviceExtensionProperties(p, NULL, &e->count, NULL) != VK_SUCCESS) e->count = 0;
+    e->list = calloc(e->count + 1, sizeof *e->list);
+    if (!e->list || n->EnumerateDeviceExtensionProperties(p, NULL, &e->count, e->list) < VK_SUCCESS)
+        e->count = 0;
+}
+
+/* A queue that computes; one without graphics is taken where there is a choice. */
+static bool find_queue(const vulkan_instance *n, VkPhysicalDevice p, uint32_t *family) {
+    VkQueueFamilyProperties list[32];
+    uint32_t count = 32;
+    n->GetPhysicalDeviceQueueFamilyProperties(p, &count, list);
+    int best = -1;
+    for (uint32_t i = 0; i < count; ++i) {
+        if (!(list[i].queueFlags & VK_QUEUE_COMPUTE_BIT) || !list[i].queueCount) continue;
+        if (best < 0 || ((list[best].queueFlags & VK_QUEUE_GRAPHICS_BIT) &&
+                         !(list[i].queueFlags & VK_QUEUE_GRAPHICS_BIT)))
+            best = (int)i;
+    }
+    *family = best < 0 ? 0 : (uint32_t)best;
+    return best >= 0;
+}
+
+static void read_memory(const vulkan_instance *n, VkPhysicalDevice p, tsr_device_info *info) {
+    VkPhysicalDeviceMemoryProperties m;
+    n->GetPhysicalDeviceMemoryProperties(p, &m);
+    for (uint32_t i = 0; i < m.memoryHeapCount; ++i)
+        if ((m.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) &&
+            m.memoryHeaps[i].size > info->memory_bytes)
+            info->memory_bytes = m.memoryHeaps[i].size;
+}
+
+static int rank_of(VkPhysicalDeviceType type) {
+    switch (type) {
+    case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU:
+        return 0;
+    case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU:
+        return 1;
+    case VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU:
+        return 2;
+    case VK_PHYSICAL_DEVICE_TYPE_CPU:
+        return 4;
+    default:
+        return 3;
+    }
+}
+
+void vulkan_describe(const vulkan_instance *n, VkPhysicalDevice p, int index, tsr_device_info *info,
+                     vulkan_traits *traits, int *rank) {
+    *info = (tsr_device_info){.kind = TSR_DEVICE_VULKAN, .index = index};
+    *traits = (vulkan_traits){0};
+    VkPhysicalDeviceProperties basic;
+    n->GetPhysicalDeviceProperties(p, &basic);
+    uint32_t version = basic.apiVersion;
+    *rank = rank_of(basic.deviceType);
+    info->software = basic.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+    snprintf(info->name, sizeof info->name, "%s", basic.deviceName);
+    const char *vendor = vendor_name(basic.vendorID);
+    if (vendor)
+        snprintf(info->vendor, sizeof info->vendor, "%s", vendor);
+    else
+        snprintf(info->vendor, sizeof info->vendor, "0x%04x", basic.vendorID);
+    snprintf(info->api, sizeof info->api, "%u.%u.%u", VK_API_VERSION_MAJOR(version),
+             VK_API_VERSION_MINOR(version), VK_API_VERSION_PATCH(version));
+    const VkPhysicalDeviceLimits *l = &basic.limits;
+    info->max_storage_range = l->maxStorageBufferRange;
+    info->max_shared_bytes = l->maxComputeSharedMemorySize;
+    info->max_workgroup = l->maxComputeWorkGroupInvocations;
+    info->max_push_bytes = l->maxPushConstantsSize;
+    traits->storage_alignment = l->minStorageBufferOffsetAlignment;
+    traits->max_groups = l->maxComputeWorkGroupCount[0];
+    read_memory(n, p, info);
+    if (version < VK_API_VERSION_1_2) {
+        snprintf(info->driver, sizeof info->driver, "0x%x", basic.driverVersion);
+        snprintf(info->reason, sizeof info->reason, "wanted Vulkan 1.2, got %.16s", info->api);
+        return;
+    }
+
+    extension_list e;
+    read_extensions(n, p, &e);
+    bool core13 = version >= VK_API_VERSION_1_3;
+    bool size_control = core13 || has(&e, "VK_EXT_subgroup_size_control");
+    bool coopmat = has(&e, "VK_KHR_cooperative_matrix");
+    bool bfloat = has(&e, "VK_KHR_shader_bfloat16");
+    traits->extension_subgroup_control = size_control && has(&e, "VK_EXT_subgroup_size_control");
+    traits->portability_subset = has(&e, "VK_KHR_portability_subset");
+    free(e.list);
+
+    VkPhysicalDeviceSubgroupSizeControlProperties size = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
+    VkPhysicalDeviceVulkan12Properties p12 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES,
+        .pNext = size_control ? &size : NULL};
+    VkPhysicalDeviceVulkan11Properties p11 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES, .pNext = &p12};
+    VkPhysicalDeviceProperties2 p2 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+                                      .pNext = &p11};
+    n->GetPhysicalDeviceProperties2(p, &p2);
+
+    VkPhysicalDeviceSubgroupSizeControlFeatures size_features = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES};
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR coopmat_features = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR};
+    VkPhysicalDeviceShaderBfloat16FeaturesKHR bfloat_features = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_BFLOAT16_FEATURES_KHR};
+    VkPhysicalDeviceVulkan12Features f12 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
+    VkPhysicalDeviceVulkan11Features f11 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES, .pNext = &f12};
+    VkPhysicalDeviceFeatures2 f2 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+                                    .pNext = &f11};
+    void **tail = &f12.pNext;
+    if (size_control) *tail = &size_features, tail = &size_features.pNext;
+    if (coopmat) *tail = &coopmat_features, tail = &coopmat_features.pNext;
+    if (bfloat) *tail = &bfloat_features, tail = &bfloat_features.pNext;
+    n->GetPhysicalDeviceFeatures2(p, &f2);
+
+    snprintf(info->driver, sizeof info->driver, "%.120s %.120s", p12.driverName, p12.driverInfo);
+    info->max_allocation = p11.maxMemoryAllocationSize;
+    info->subgroup_size = info->subgroup_min = info->subgroup_max = p11.subgroupSize;
+    info->fp16 = f12.shaderFloat16;
+    info->int8 = f12.shaderInt8;
+    info->bf16 = bfloat && bfloat_features.shaderBFloat16Type;
+    info->cooperative_matrix = coopmat && coopmat_features.cooperativeMatrix;
+    info->subgroup_size_control = size_control && size_features.subgroupSizeControl &&
+                                  (size.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT);
+    if (info->subgroup_size_control) {
+        info->subgroup_min = size.minSubgroupSize;
+        info->subgroup_max = size.maxSubgroupSize;
+    }
+    VkSubgroupFeatureFlags wanted =
+        VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT |
+        VK_SUBGROUP_FEATURE_BALLOT_BIT | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
+    traits->subgroup_ops = (p11.subgroupSupportedOperations & wanted) == wanted &&
+                           (p11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT);
+    traits->full_subgroups = info->subgroup_size_control && size_features.computeFullSubgroups;
+    traits->storage16 = f11.storageBuffer16BitAccess;
+    traits->memory_model = f12.vulkanMemoryModel;
+
+    if (!find_queue(n, p, &traits->queue_family))
+        snprintf(info->reason, sizeof info->reason, "it has no queue that computes");
+    else if (l->maxPerStageDescriptorStorageBuffers < TSR_CALL_TENSORS ||
+             l->maxComputeWorkGroupInvocations < 128 || l->maxStorageBufferRange < 1u << 27)
+        snprintf(info->reason, sizeof info->reason,
+                 "wanted 8 storage buffers of 128 MiB and workgroups of 128, got less");
+    else
+        traits->openable = info->usable = true;
+}
+
+/* ---- the canary ---- */
+
+static void canary_model(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+    (void)model, (void)in;
+    out[0] = tsr_vulkan_canary(r);
+}
+
+enum { CANARY_LOOPS = 70000 };
+
+static void canary_reference(const tsr_call *c) {
+    uint32_t x = 1;
+    for (int i = 0; i < CANARY_LOOPS; ++i)
+        x = x * 1664525u + 1013904223u;
+    memcpy(c->out[0]->data, &x, sizeof x);
+}
+
+static int canary_gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
+    (void)c, (void)caps;
+    uint32_t loops = CANARY_LOOPS;
+    *d = (tsr_gpu_dispatch){.variant = "canary",
+                            .groups = {1, 1, 1},
+                            .push_bytes = sizeof loops,
+                            .bind = {8},
+                            .bind_count = 1};
+    memcpy(d->push, &loops, sizeof loops);
+    return 1;
+}
+
+static const tsr_op canary = {.name = "canary", .reference = canary_reference, .gpu = canary_gpu};
+
+tsr_tensor *tsr_vulkan_canary(tsr_run *r) {
+    tsr_tensor *y = tsr_run_new(r, TSR_I32, 1, (int64_t[]){1});
+    tsr_call c = {.op = &canary, .out = {y}, .out_count = 1};
+    tsr_run_emit(r, &c);
+    return y;
+}
+
+/* Runs the canary and writes into `info` what came of it. */
+static void try_canary(tsr_context *ctx, tsr_device_info *info) {
+    char name[32];
+    snprintf(name, sizeof name, "vulkan:%d", info->index);
+    tsr_device_settings s = tsr_device_settings_default();
+    s.name = name;
+    tsr_device *d = NULL;
+    uint32_t got = 0, want;
+    tsr_tensor out = tsr_host_tensor(TSR_I32, &got, 1, (int64_t[]){1});
+    tsr_program program = {.fn = canary_model, .name = "canary"};
+    tsr_status status = tsr_device_open(ctx, &d, &s);
+    if (!status) status = tsr_execute(d, &program, NULL, 0, &out, 1);
+    tsr_device_close(&d);
+    tsr_tensor expected = tsr_host_tensor(TSR_I32, &want, 1, (int64_t[]){1});
+    canary_reference(&(tsr_call){.out = {&expected}, .out_count = 1});
+    if (status) {
+        info->usable = false;
+        snprintf(info->reason, sizeof info->reason, "%.250s", tsr_detail(ctx));
+    } else if (got != want) {
+        info->usable = false;
+        snprintf(
+            info->reason, sizeof info->reason,
+            "its loops stop before %d turns, so it is not taken by itself; named as %s it works, "
+            "for our shaders stay below 60000 turns",
+            CANARY_LOOPS, name);
+    }
+}
+
+tsr_status tsr_vulkan_list(tsr_context *ctx, tsr_device_entry **list, int *count, bool quick) {
+    *list = NULL;
+    *count = 0;
+    vulkan_instance *instance = NULL;
+    VkPhysicalDevice *physical = NULL;
+    uint32_t n = 0;
+    tsr_status status = vulkan_instance_open(ctx, false, &instance);
+    if (!status && instance) status = vulkan_physical_devices(ctx, instance, &physical, &n);
+    if (!status && n && !(*list = tsr_alloc(ctx, n, sizeof **list, "vulkan devices")))
+        status = TSR_ERROR_MEMORY;
+    for (uint32_t i = 0; i < n && !status; ++i) {
+        vulkan_traits traits;
+        tsr_device_entry *e = &(*list)[i];
+        vulkan_describe(instance, physical[i], (int)i, &e->info, &traits, &e->rank);
+    }
+    free(physical);
+    vulkan_instance_close(&instance);
+    if (status) {
+        free(*list);
+        *list = NULL;
+        return status;
+    }
+    *count = (int)n;
+    for (uint32_t i = 0; i < n && !quick; ++i) {
+        tsr_device_info *info = &(*list)[i].info;
+        if (info->usable) try_canary(ctx, info);
+        if (info->usable && info->software)
+            snprintf(info->reason, sizeof info->reason,
+                     "it is software, far slower than the cpu device: taken only when named");
+    }
+    return TSR_OK;
+}

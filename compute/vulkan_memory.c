@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/* vulkan_memory.c: buffers, the staging buffer, uploads, and waiting for the device. */
+#include "vulkan_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+tsr_status vulkan_fail(vulkan_device *v, VkResult result, const char *what) {
+    tsr_device *d = v->device;
+    switch (result) {
+    case VK_ERROR_OUT_OF_HOST_MEMORY:
+    case VK_ERROR_OUT_OF_DEVICE_MEMORY:
+        return tsr_fail(d->ctx, TSR_ERROR_MEMORY, "device %s: %s: out of %s memory", d->name, what,
+                        result == VK_ERROR_OUT_OF_HOST_MEMORY ? "host" : "device");
+    case VK_ERROR_DEVICE_LOST:
+        d->lost = TSR_ERROR_DEVICE_LOST;
+        snprintf(d->lost_detail, sizeof d->lost_detail, "device %s: lost in %s; open it again",
+                 d->name, what);
+        return tsr_fail(d->ctx, TSR_ERROR_DEVICE_LOST, "%s", d->lost_detail);
+    default:
+        return tsr_fail(d->ctx, TSR_ERROR_DEVICE, "device %s: %s: VkResult %d", d->name, what,
+                        result);
+    }
+}
+
+tsr_status vulkan_check_messages(vulkan_device *v) {
+    vulkan_messages *m = &v->instance->messages;
+    if (!v->instance->messenger) return TSR_OK;
+    char text[sizeof m->first];
+    pthread_mutex_lock(&m->lock);
+    int count = m->count;
+    m->count = 0;
+    memcpy(text, m->first, sizeof text);
+    pthread_mutex_unlock(&m->lock);
+    if (!count) return TSR_OK;
+    for (char *c = text; *c; ++c)
+        if (*c == '\n') *c = ' ';
+    return tsr_fail(v->device->ctx, TSR_ERROR_DEVICE,
+                    "device %s: validation: wanted no message, got %d: %s", v->device->name, count,
+                    text);
+}
+
+/* The first type among `bits` with all of `wanted`; the order drivers list them in is by speed. */
+static int find_type(const vulkan_device *v, uint32_t bits, VkMemoryPropertyFlags wanted) {
+    for (uint32_t i = 0; i < v->memory.memoryTypeCount; ++i)
+        if ((bits >> i & 1) && (v->memory.memoryTypes[i].propertyFlags & wanted) == wanted)
+            return (int)i;
+    return -1;
+}
+
+tsr_status vulkan_buffer_open(vulkan_device *v, vulkan_buffer *b, VkDeviceSize size, bool host,
+                              const char *what) {
+    *b = (vulkan_buffer){.size = size};
+    VkBufferUsageFlags usage = VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+    if (!host) usage |= VK_BUFFER_USAGE_STORAGE_BUFFER_BIT;
+    VkBufferCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, .size = size, .usage = usage};
+    VkResult result = v->vk.vkCreateBuffer(v->handle, &info, NULL, &b->buffer);
+    if (result) {
+        b->buffer = VK_NULL_HANDLE;
+        return vulkan_fail(v, result, what);
+    }
+    VkMemoryRequirements needs;
+    v->vk.vkGetBufferMemoryRequirements(v->handle, b->buffer, &needs);
+    const VkMemoryPropertyFlags visible =
+        VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+    int type =
+        host ? find_type(v, needs.memoryTypeBits, visible | VK_MEMORY_PROPERTY_HOST_CACHED_BIT)
+             : find_type(v, needs.memoryTypeBits, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT);
+    if (type < 0) type = find_type(v, needs.memoryTypeBits, host ? visible : 0);
+    if (type < 0) {
+        vulkan_buffer_close(v, b);
+        return tsr_fail(v->device->ctx, TSR_ERROR_DEVICE, "device %s: %s: no memory type fits",
+                        v->device->name, what);
+    }
+    VkMemoryAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+                                     .allocationSize = needs.size,
+                                     .memoryTypeIndex = (uint32_t)type};
+    result = v->vk.vkAllocateMemory(v->handle, &allocate, NULL, &b->memory);
+    if (result) b->memory = VK_NULL_HANDLE;
+    if (!result) result = v->vk.vkBindBufferMemory(v->handle, b->buffer, b->memory, 0);
+    if (!result && host)
+        result = v->vk.vkMapMemory(v->handle, b->memory, 0, VK_WHOLE_SIZE, 0, &b->mapped);
+    if (!result) return TSR_OK;
+    vulkan_buffer_close(v, b);
+    if (result != VK_ERROR_OUT_OF_DEVICE_MEMORY && result != VK_ERROR_OUT_OF_HOST_MEMORY)
+        return vulkan_fail(v, result, what);
+    return tsr_fail(v->device->ctx, TSR_ERROR_MEMORY, "device %s: %s: no memory for %llu bytes",
+                    v->device->name, what, (unsigned long long)size);
+}
+
+void vulkan_buffer_close(vulkan_device *v, vulkan_buffer *b) {
+    if (b->buffer) v->vk.vkDestroyBuffer(v->handle, b->buffer, NULL);
+    if (b->memory) v->vk.vkFreeMemory(v->handle, b->memory, NULL); /* unmaps */
+    *b = (vulkan_buffer){0};
+}
+
+VkDeviceSize vulkan_allocated(const vulkan_device *v) {
+    VkDeviceSize n = v->staging.size;
+    for (int i = 0; i < v->chunk_count; ++i)
+        n += v->chunks[i].size;
+    for (int i = 0; i < v->block_count; ++i)
+        n += v->blocks[i].buffer.size;
+    return n;
+}
+
+tsr_status vulkan_staging_reserve(vulkan_device *v, VkDeviceSize size) {
+    enum { SMALLEST = 1 << 20 };
+    if (size < SMALLEST) size = SMALLEST;
+    if (v->staging.size >= size) return TSR_OK;
+    vulkan_recordings_drop(v, NULL, true);
+    vulkan_buffer_close(v, &v->staging);
+    return vulkan_buffer_open(v, &v->staging, size, true, "staging");
+}
+
+tsr_status vulkan_chunks_reserve(vulkan_device *v, const size_t *sizes, int count) {
+    bool enough = count <= v->chunk_count;
+    for (int i = 0; i < count && enough; ++i)
+        enough = sizes[i] <= v->chunks[i].size;
+    if (enough) return TSR_OK;
+    vulkan_recordings_drop(v, NULL, true);
+    for (int i = 0; i < count; ++i) {
+        if (sizes[i] <= v->chunks[i].size) continue;
+        vulkan_buffer_close(v, &v->chunks[i]);
+        tsr_status status = vulkan_buffer_open(v, &v->chunks[i], sizes[i], false, "activations");
+        if (i >= v->chunk_count) v->chunk_count = i + 1;
+        if (status) return status;
+    }
+    return TSR_OK;
+}
+
+tsr_status vulkan_submit(vulkan_device *v, VkCommandBuffer commands) {
+    VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+                           .commandBufferCount = 1,
+                           .pCommandBuffers = &commands};
+    VkResult result = v->vk.vkQueueSubmit(v->queue, 1, &submit, v->fence);
+    if (result) return vulkan_fail(v, result, "submit");
+    do
+        result = v->vk.vkWaitForFences(v->handle, 1, &v->fence, VK_TRUE, 1000000000ull);
+    while (result == VK_TIMEOUT);
+    if (result) return vulkan_fail(v, result, "wait");
+    result = v->vk.vkResetFences(v->handle, 1, &v->fence);
+    return result ? vulkan_fail(v, result, "fence") : TSR_OK;
+}
+
+static tsr_status copy_piece(vulkan_device *v, const vulkan_buffer *to, VkDeviceSize offset,
+                             VkDeviceSize size) {
+    VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+                                      .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
+    VkResult result = v->vk.vkBeginCommandBuffer(v->once, &begin);
+    if (result) return vulkan_fail(v, result, "upload");
+    VkBufferCopy region = {0, offset, size};
+    v->vk.vkCmdCopyBuffer(v->once, v->staging.buffer, to->buffer, 1, &region);
+    VkMemoryBarrier barrier = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                               .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
+                               .dstAccessMask = VK_ACCESS_SHADER_READ_BIT};
+    v->vk.vkCmdPipelineBarrier(v->once, VK_PIPELINE_STAGE_TRANSFER_BIT,
+                               VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &barrier, 0, NULL, 0,
+                               NULL);
+    result = v->vk.vkEndCommandBuffer(v->once);
+    return result ? vulkan_fail(v, result, "upload") : vulkan_submit(v, v->once);
+}
+
+tsr_status vulkan_upload(vulkan_device *v, const vulkan_buffer *to, VkDeviceSize offset,
+                         const void *bytes, size_t size) {
+    const VkDeviceSize most = (VkDeviceSize)8 << 20;
+    tsr_status status = vulkan_staging_reserve(v, size < most ? size : most);
+    for (size_t at = 0; at < size && !status;) {
+        size_t piece = size - at < v->staging.size ? size - at : (size_t)v->staging.size;
+        memcpy(v->staging.mapped, (const char *)bytes + at, piece);
+        status = copy_piece(v, to, offset + at, piece);
+        at += piece;
+    }
+    return status;
+}
