@@ -38,110 +38,114 @@ declare -A may=(
     [vulkan_shaders]="vulkan_shaders/"
     [scripts]="scripts/"
 )
-# "file prefix" exceptions to the table, each with its reason.
-allowed_includes() {
-    case "$1 $2" in
-    *) return 1 ;;
-    esac
-}
-# Files over 800 lines, each with its reason.
-allowed_length() {
-    case "$1" in
-    *) return 1 ;;
-    esac
-}
+# Lines of "file target": includes beyond the table, each with its reason.
+allowed_includes=""
+# Lines of "file": longer than 800 lines, each with its reason.
+allowed_long=""
 
-normal() { # a/b/../c -> a/c
-    local part out=()
-    local IFS=/
-    for part in $1; do
-        case "$part" in
-        . | '') ;;
-        ..) if [ ${#out[@]} -gt 0 ]; then unset 'out[-1]'; else out=(OUTSIDE); fi ;;
-        *) out+=("$part") ;;
-        esac
-    done
-    echo "${out[*]}"
-}
+# -- names: data that tests keep in case folders is named by its case
+while IFS= read -r line; do say "$line"; done < <(
+    printf '%s\n' "${files[@]}" |
+        grep -vE '^tests/(golden|corrupt)/|^tests/fuzz/.*/|(^|/)(README\.md|\.gitignore)$|^\.ci/' |
+        awk -F / '{ if ($NF in seen) print $0 ":1: same file name as " seen[$NF]; else seen[$NF] = $0 }')
 
-declare -A seen
-markers='T''ODO|F''IXME|X''XX|st''ub(s|bed)?'
-sources=()
+texts=()
 for f in "${files[@]}"; do
-    name=${f##*/}
-    folder=${f%%/*}
-    # -- names: data that tests keep in case folders is named by its case
-    case "$f" in
-    tests/golden/* | tests/corrupt/* | tests/fuzz/*/* | README.md | */README.md | .ci/* | .gitignore | */.gitignore) ;;
-    *)
-        if [ -n "${seen[$name]:-}" ]; then say "$f:1: same file name as ${seen[$name]}"; fi
-        seen[$name]=$f
+    case "$f" in tests/golden/* | tests/corrupt/* | tests/fuzz/*/*) continue ;; esac
+    case "${f##*/}" in
+    *.c | *.h | *.comp | *.glsl | *.def | *.sh | *.py | *.cmake | *.S | *.md | *.txt | Makefile | *.in | *.json | run)
+        texts+=("$f")
+        if [ -s "$f" ] && [ -n "$(tail -c 1 "$f")" ]; then say "$f:1: no newline at the end of the file"; fi
         ;;
     esac
-    case "$name" in
-    *.c | *.h | *.comp | *.glsl | *.def | *.sh | *.py | *.cmake | *.S | *.md | *.txt | Makefile | *.in | *.json | run) ;;
-    *) continue ;;
-    esac
-    case "$f" in
-    tests/golden/* | tests/corrupt/* | tests/fuzz/*/*) continue ;;
-    esac
-    # -- layout
-    if [ "$name" != Makefile ]; then
-        while IFS=: read -r line _; do say "$f:$line: tab"; done < <(grep -n $'\t' "$f")
-    fi
-    while IFS=: read -r line _; do say "$f:$line: blanks (or CR) at the end of the line"; done \
-        < <(grep -nE '[[:blank:]'$'\r'']$' "$f")
-    if [ -s "$f" ] && [ -n "$(tail -c 1 "$f")" ]; then say "$f:1: no newline at the end of the file"; fi
-    # -- leftovers
-    while IFS=: read -r line rest; do say "$f:$line: leftover marker: $rest"; done \
-        < <(grep -nowE "$markers" "$f")
-    while IFS=: read -r line rest; do say "$f:$line: path of a machine: $rest"; done \
-        < <(grep -noE '(^|[^[:alnum:]_./])/(work|root|home)/[[:alnum:]_]+' "$f")
-    # -- licence line and length
-    case "$name" in
-    *.md | *.txt | *.def | *.in | *.json) [ "$name" = CMakeLists.txt ] || continue ;;
-    esac
-    head -n 3 "$f" | grep -q 'SPDX-License-Identifier: MIT' || say "$f:1: no SPDX line in the first three"
-    lines=$(wc -l <"$f")
-    if [ "$lines" -gt 800 ] && ! allowed_length "$f"; then say "$f:800: $lines lines: wanted at most 800"; fi
-    # -- arrows
-    case "$name" in
-    *.c | *.h | *.comp | *.glsl) ;;
-    *) continue ;;
-    esac
-    case "$name" in *.c | *.h) sources+=("$f") ;; esac
-    if [ -z "${may[$folder]:-}" ]; then
-        say "$f:1: folder \"$folder\" has no line in the table of arrows"
-        continue
-    fi
-    while IFS=: read -r line rest; do
-        wanted=${rest#*\"}
-        wanted=${wanted%%\"*}
-        target=$(normal "${f%/*}/$wanted")
-        if [ ! -f "$target" ]; then
-            case "$folder" in # found by include path: the build folder's own, or the tests' support
-            tests) [ -f "$wanted" ] && target=$wanted || target=tests/ ;;
-            bench | compute | codec | formats) [[ "$wanted" == */* ]] || target=$folder/ ;;
-            esac
-        fi
-        ok=no
-        for prefix in ${may[$folder]}; do
-            case "$target" in "$prefix"*) ok=yes ;; esac
-        done
-        if [ $ok = no ] && allowed_includes "$f" "$target"; then ok=yes; fi
-        [ $ok = yes ] || say "$f:$line: $folder must not include $target"
-        if [ "$target" = compute/op.h ]; then
-            case "$f" in
-            compute/* | tests/* | bench/*) ;;
-            *) say "$f:$line: op.h is for the inside of compute" ;;
-            esac
-        fi
-    done < <(grep -nE '^[[:blank:]]*#[[:blank:]]*include[[:blank:]]*"' "$f")
-    # Inner headers are never reached around the rules with <>.
-    while IFS=: read -r line rest; do say "$f:$line: inner header in <>: $rest"; done \
-        < <(grep -nE '#[[:blank:]]*include[[:blank:]]*<(\.\.|compute|formats|quantizer|codec|metrics|bench|reduce|runner)/' "$f")
 done
 
+markers='T''ODO|F''IXME|X''XX|st''ub|st''ubs|st''ubbed'
+arrows=$(for folder in "${!may[@]}"; do echo "$folder=${may[$folder]}"; done)
+# One pass over every text; ENVIRON carries the tables, so that nothing is quoted twice.
+while IFS= read -r line; do say "$line"; done < <(
+    ARROWS=$arrows FILES=$(printf '%s\n' "${files[@]}") MARKERS=$markers LONG=$allowed_long \
+    AROUND=$allowed_includes awk '
+    function ends(text, tail) { return substr(text, length(text) - length(tail) + 1) == tail }
+    function normal(path,   n, part, i, out, depth) { # a/b/../c -> a/c
+        n = split(path, part, "/")
+        depth = 0
+        for (i = 1; i <= n; i++) {
+            if (part[i] == "" || part[i] == ".") continue
+            if (part[i] == ".." && depth == 0) return "outside the tree"
+            if (part[i] == "..") depth--
+            else out[++depth] = part[i]
+        }
+        path = out[1]
+        for (i = 2; i <= depth; i++) path = path "/" out[i]
+        return path
+    }
+    function finish() {
+        if (file == "") return
+        if (source && !licensed) print file ":1: no SPDX line in the first three"
+        if (source && last > 800 && !(file in long)) print file ":800: " last " lines: wanted at most 800"
+    }
+    BEGIN {
+        n = split(ENVIRON["ARROWS"], row, "\n")
+        for (i = 1; i <= n; i++) { at = index(row[i], "="); may[substr(row[i], 1, at - 1)] = substr(row[i], at + 1) }
+        n = split(ENVIRON["FILES"], row, "\n")
+        for (i = 1; i <= n; i++) exists[row[i]] = 1
+        n = split(ENVIRON["LONG"], row, "\n")
+        for (i = 1; i <= n; i++) { split(row[i], word, " "); long[word[1]] = 1 }
+        n = split(ENVIRON["AROUND"], row, "\n")
+        for (i = 1; i <= n; i++) { split(row[i], word, " "); around[word[1], word[2]] = 1 }
+        marker = "(^|[^A-Za-z0-9_])(" ENVIRON["MARKERS"] ")([^A-Za-z0-9_]|$)"
+        machine = "(^|[^A-Za-z0-9_./$}])/(work|root|home)/[A-Za-z0-9_]"
+    }
+    FNR == 1 {
+        finish()
+        file = FILENAME
+        folder = index(file, "/") ? substr(file, 1, index(file, "/") - 1) : ""
+        name = file
+        sub(/.*\//, "", name)
+        code = ends(name, ".c") || ends(name, ".h") || ends(name, ".comp") || ends(name, ".glsl")
+        source = name == "CMakeLists.txt" || !(name ~ /\.(md|txt|def|in|json)$/)
+        licensed = 0
+        if (code && !(folder in may)) {
+            print file ":1: folder \"" folder "\" has no line in the table of arrows"
+            code = 0
+        }
+    }
+    { last = FNR }
+    FNR <= 3 && /SPDX-License-Identifier: MIT/ { licensed = 1 }
+    /\t/ && name != "Makefile" { print file ":" FNR ": tab" }
+    /[ \t\r]$/ { print file ":" FNR ": blanks (or CR) at the end of the line" }
+    $0 ~ marker { print file ":" FNR ": leftover marker: " $0 }
+    $0 ~ machine { print file ":" FNR ": path of a machine: " $0 }
+    code && /^[ \t]*#[ \t]*include[ \t]*</ && /<(\.\.|compute|formats|quantizer|codec|metrics|bench|reduce|runner)\// {
+        print file ":" FNR ": inner header in <>: " $0
+    }
+    code && /^[ \t]*#[ \t]*include[ \t]*"/ {
+        wanted = $0
+        sub(/^[^"]*"/, "", wanted)
+        sub(/".*/, "", wanted)
+        dir = file
+        sub(/\/[^\/]*$/, "", dir)
+        target = normal(dir "/" wanted)
+        if (!(target in exists)) {
+            # Found by include path: the tests see the root of the tree and their own support;
+            # elsewhere a bare name is something the build has made.
+            if (folder == "tests" && (wanted in exists)) target = wanted
+            else if (!index(wanted, "/")) target = folder "/"
+        }
+        ok = (file, target) in around
+        n = split(may[folder], prefix, " ")
+        for (i = 1; i <= n; i++) if (index(target, prefix[i]) == 1) ok = 1
+        if (!ok) print file ":" FNR ": " folder " must not include " target
+        if (target == "compute/op.h" && folder != "compute" && folder != "tests" && folder != "bench")
+            print file ":" FNR ": op.h is for the inside of compute"
+    }
+    END { finish() }' "${texts[@]}")
+
+sources=()
+for f in "${texts[@]}"; do
+    case "$f" in *.c | *.h) sources+=("$f") ;; esac
+done
 if command -v clang-format-14 >/dev/null && [ ${#sources[@]} -gt 0 ]; then
     while IFS= read -r f; do say "$f: not as clang-format-14 would write it (make format)"; done < <(
         clang-format-14 --dry-run --ferror-limit=1 "${sources[@]}" 2>&1 |
