@@ -64,7 +64,7 @@ float tsr_levels_margin(int count, const float *bounded) {
     float margin = 0.5f;
     for (int i = 0; i < count; ++i) {
         float m = 0.5f - fabsf(bounded[i] - rintf(bounded[i]));
-        if (m < margin) margin = m;
+        if (!(m >= margin)) margin = m; /* NaN comes through */
     }
     return margin;
 }

@@ -126,13 +126,13 @@ static tsr_status train(trainer *t, float *codes, tsr_kmeans_report *report) {
         double error;
         tsr_status status = measure(t, codes, i, &error);
         if (status) return status;
-        tsr_log(t->ctx, TSR_LOG_INFO, "k-means: iteration %u, mean squared error %.9g", i,
-                error / ((double)t->n * (double)t->dim));
         if (i > 0 && error > best) {
             memcpy(codes, t->before, code_bytes);
             memcpy(t->uses, t->uses_before, use_bytes);
             break;
         }
+        tsr_log(t->ctx, TSR_LOG_INFO, "k-means: iteration %u, mean squared error %.9g", i,
+                error / ((double)t->n * (double)t->dim));
         bool settled = i > 0 && !revived && best - error < s->tolerance * best;
         best = error;
         report->iterations = i;
