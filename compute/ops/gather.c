@@ -62,7 +62,7 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     uint32_t push[4] = {(uint32_t)n, (uint32_t)tsr_cols(call->out[0]),
                         (uint32_t)(columns ? tsr_cols(call->in[0]) : tsr_rows(call->in[0])),
                         columns};
-    d->variant = "gather";
+    *d = (tsr_gpu_dispatch){.variant = "gather"};
     dispatch_push(d, push, sizeof push);
     dispatch_bind(d, BIND_IN);
     dispatch_bind(d, BIND_IN + 1);

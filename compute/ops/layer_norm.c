@@ -109,7 +109,7 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     int64_t rows = tsr_rows(call->in[IN_X]), cols = tsr_cols(call->in[IN_X]);
     uint32_t threads = row_threads(cols);
     if (cols / threads * 3 > LOOP_LIMIT) return 0;
-    d->variant = "layer_norm";
+    *d = (tsr_gpu_dispatch){.variant = "layer_norm"};
     d->spec[d->spec_count++] = threads;
     for (int i = IN_GAMMA; i <= IN_SHIFT; ++i)
         d->spec[d->spec_count++] = call->in[i] != NULL;

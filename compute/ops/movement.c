@@ -76,7 +76,7 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     (void)caps;
     for (int copy = 0; copy < call->in_count; ++copy, ++d) {
         box b = get_box(call, copy);
-        d->variant = "movement";
+        *d = (tsr_gpu_dispatch){.variant = "movement"};
         dispatch_push(d, &b, sizeof b);
         dispatch_bind(d, BIND_IN + copy);
         dispatch_bind(d, BIND_OUT);

@@ -70,7 +70,7 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
                         (uint32_t)call->p.i[P_WIDTH],
                         (uint32_t)call->p.i[P_PATCH],
                         (uint32_t)call->p.i[P_BACK]};
-    d->variant = "patchify";
+    *d = (tsr_gpu_dispatch){.variant = "patchify"};
     dispatch_push(d, push, sizeof push);
     dispatch_bind(d, BIND_IN);
     dispatch_bind(d, BIND_OUT);

@@ -97,7 +97,7 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     int64_t rows = tsr_rows(call->in[0]), cols = tsr_cols(call->in[0]);
     uint32_t threads = row_threads(cols), push[2] = {(uint32_t)rows, (uint32_t)cols};
     if (cols / threads > LOOP_LIMIT) return 0;
-    d->variant = "reduce";
+    *d = (tsr_gpu_dispatch){.variant = "reduce"};
     d->spec[d->spec_count++] = threads;
     d->spec[d->spec_count++] = (uint32_t)call->p.i[P_KIND];
     dispatch_push(d, push, sizeof push);

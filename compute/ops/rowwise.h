@@ -116,7 +116,7 @@ static inline int64_t tile_count(int64_t items, int64_t per_tile) {
 /* ---- GPU grids --------------------------------------------------------------------------------
  */
 
-#define GROUP_THREADS 256
+#define GROUP_THREADS 128 /* as in vulkan_shaders/grid.glsl */
 #define GROUP_LIMIT   65535
 /* Some software drivers stop a shader's loops after 65,535 rounds. */
 #define LOOP_LIMIT 60000

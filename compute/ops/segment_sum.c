@@ -8,7 +8,7 @@
 #include "rowwise.h"
 
 enum { CHUNK = 16384 }; /* the shader has the same number */
-enum { OUT_SUMS, OUT_COUNTS, OUT_PARTIAL };
+enum { OUT_SUMS, OUT_COUNTS, OUT_PARTIAL, OUT_STARTS, OUT_LIST };
 enum { P_K };
 
 static void reference(const tsr_call *call) {
@@ -92,30 +92,29 @@ static tsr_status cpu(tsr_device *device, const tsr_call *call) {
     return TSR_OK;
 }
 
+/* Counts and starts of each chunk's list, the list, its sums, the chunks together. */
+enum { COUNT, START, LIST, ADD, TOTAL, PASSES };
+
 static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
     (void)caps;
     int64_t rows = tsr_elements(call->in[1]), cols = tsr_cols(call->in[0]), k = call->p.i[P_K];
-    int64_t chunks = tile_count(rows, CHUNK);
-    if (chunks > GROUP_LIMIT || cols / GROUP_THREADS > LOOP_LIMIT) return 0;
+    int64_t chunks = tile_count(rows, CHUNK), segments = tile_count(k, GROUP_THREADS);
+    int64_t sums = tile_count(k * cols, GROUP_THREADS);
+    if (chunks > LOOP_LIMIT || 2 * segments + GROUP_THREADS > LOOP_LIMIT) return 0;
     uint32_t push[4] = {(uint32_t)rows, (uint32_t)cols, (uint32_t)k, (uint32_t)chunks};
-    for (int pass = 0; pass < 2; ++pass, ++d) {
-        /* first each chunk's sums and counts, then the chunks together */
+    const int64_t groups[PASSES] = {segments, chunks, segments, sums, sums};
+    for (int pass = 0; pass < PASSES; ++pass, ++d) {
         *d =
             (tsr_gpu_dispatch){.variant = "segment_sum", .spec = {(uint32_t)pass}, .spec_count = 1};
         dispatch_push(d, push, sizeof push);
         dispatch_bind(d, BIND_IN);
         dispatch_bind(d, BIND_IN + 1);
-        dispatch_bind(d, BIND_OUT + OUT_SUMS);
-        dispatch_bind(d, BIND_OUT + OUT_COUNTS);
-        dispatch_bind(d, BIND_OUT + OUT_PARTIAL);
-        if (pass == 0) {
-            grid_set(d, k);
-            d->groups[2] = (uint32_t)chunks;
-        } else {
-            grid_set(d, tile_count(k * cols, GROUP_THREADS));
-        }
+        for (int i = OUT_SUMS; i <= OUT_LIST; ++i)
+            dispatch_bind(d, BIND_OUT + i);
+        grid_set(d, groups[pass]);
+        if (pass != START && pass != TOTAL) d->groups[2] = (uint32_t)chunks;
     }
-    return 2;
+    return PASSES;
 }
 
 const tsr_op tsr_op_segment_sum = {"segment_sum", reference, cpu, gpu};
@@ -136,13 +135,19 @@ tsr_tensor *tsr_segment_sum(tsr_run *r, const tsr_tensor *x, const tsr_tensor *i
     } else if (good && want_ids(r, "segment_sum", ids, -1, k)) {
         /* The cpu device needs the sums of one chunk at a time, a GPU makes all at once. */
         int64_t chunks = on_cpu(r) ? 1 : tile_count(x->dim[0], CHUNK);
-        int64_t partial[3] = {chunks, k, tsr_cols(x) + 1}; /* and the counts */
-        if (!want_size(r, "segment_sum", 3, partial)) return tsr_run_failed(r);
+        int64_t partial[3] = {chunks, k, tsr_cols(x)}, starts[2] = {chunks, k + 1};
+        if (!want_size(r, "segment_sum", 3, partial) || !want_size(r, "segment_sum", 2, starts))
+            return tsr_run_failed(r);
         tsr_call call = {.op = &tsr_op_segment_sum, .in = {x, ids}, .in_count = 2, .out_count = 3};
         call.p.i[P_K] = (int32_t)k;
         call.out[OUT_SUMS] = tsr_run_new(r, TSR_F32, 2, (int64_t[]){k, tsr_cols(x)});
         call.out[OUT_COUNTS] = tsr_run_new(r, TSR_I32, 1, &k);
         call.out[OUT_PARTIAL] = tsr_run_new(r, TSR_F32, 3, partial);
+        if (!on_cpu(r)) {
+            call.out_count = 5;
+            call.out[OUT_STARTS] = tsr_run_new(r, TSR_I32, 2, starts);
+            call.out[OUT_LIST] = tsr_run_new(r, TSR_I32, 2, (int64_t[]){chunks, CHUNK});
+        }
         tsr_run_emit(r, &call);
         if (counts) *counts = call.out[OUT_COUNTS];
         return call.out[OUT_SUMS];

@@ -86,7 +86,7 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     int64_t rows = tsr_rows(call->in[0]), cols = tsr_cols(call->in[0]);
     uint32_t threads = row_threads(cols), push[2] = {(uint32_t)rows, (uint32_t)cols};
     if (cols / threads * 3 > LOOP_LIMIT) return 0;
-    d->variant = "softmax";
+    *d = (tsr_gpu_dispatch){.variant = "softmax"};
     d->spec[d->spec_count++] = threads;
     dispatch_push(d, push, sizeof push);
     dispatch_bind(d, BIND_IN);
