@@ -17,7 +17,7 @@ typedef struct tsr_image {
     uint8_t *rgb;             /* height*width*3, row by row, malloc'd; free with tsr_image_free */
     tsr_image_source source;
     int orientation;          /* the EXIF tag that was honoured, 1..8; 1 = as stored */
-    bool had_alpha;           /* it was composited on the background */
+    bool had_alpha;           /* a pixel was not opaque, and was composited on the background */
     int source_bits;          /* bits of each channel in the file */
 } tsr_image;
 

@@ -226,24 +226,30 @@ static int times(int a, int b) {
     return ((t >> 8) + t) >> 8;
 }
 
-/* The fourth plane is ink. Adobe's files hold 255 - ink everywhere: the first three planes gave
- * 255 - cmy already. Others hold ink. */
-static void ink_row(const converter *c, int row, bool adobe, uint8_t *to) {
+/* CMYK to RGB. The fourth plane is 255 - black, the first three are 255 - ink, or ink when they
+ * came through YCCK; files that do not say so (no Adobe marker) are read alike, as other programs
+ * do. */
+static void ink_row(const converter *c, int row, bool inverted, uint8_t *to) {
     const plane *black = &c->planes[3];
     const uint8_t *k = black->data + (ptrdiff_t)row * black->stride;
     for (int x = 0; x < c->frame->width; ++x, to += 3) {
-        int white = adobe ? k[x] : 255 - k[x];
+        int white = k[x];
         for (int i = 0; i < 3; ++i)
-            to[i] = (uint8_t)(white - times(adobe ? 255 - to[i] : to[i], white));
+            to[i] = (uint8_t)(white - times(inverted ? 255 - to[i] : to[i], white));
     }
 }
 
-static void alpha_row(const converter *c, int row, uint8_t *to) {
+/* Over the background; true if anything shone through. */
+static bool alpha_row(const converter *c, int row, uint8_t *to) {
     const plane *p = &c->planes[c->alpha];
     const uint8_t *a = p->data + (ptrdiff_t)row * p->stride;
-    for (int x = 0; x < c->frame->width; ++x, to += 3)
+    int all = 255;
+    for (int x = 0; x < c->frame->width; ++x, to += 3) {
+        all &= a[x];
         for (int i = 0; i < 3; ++i)
             to[i] = tsr_composite(to[i], a[x], c->settings->background[i]);
+    }
+    return all != 255;
 }
 
 /* ---- all of it --------------------------------------------------------------------------- */
@@ -265,8 +271,10 @@ static tsr_status convert(converter *c, const tsr_probe *probe, tsr_image *image
         for (int i = 0; i < c->plane_count && !status; ++i)
             status = take_plane(c, i, &c->planes[i]);
     }
-    const bool raw_ink = ink && !probe->adobe; /* libav calls such a file YCbCr; it is CMYK */
-    const bool yuv = !palette && !raw_ink && c->plane_count >= 3 && !(flags & AV_PIX_FMT_FLAG_RGB);
+    /* libav calls JPEG's four planes YCbCr and alpha whatever they are. */
+    const bool yuv = !palette && c->plane_count >= 3 && !(flags & AV_PIX_FMT_FLAG_RGB) &&
+                     (!ink || probe->adobe_transform == 2);
+    const bool alpha = c->alpha >= 0 && !ink && !probe->opaque && !c->settings->drop_alpha;
     if (!status && yuv) {
         c->matrix = choose_matrix(f, probe);
         c->cb = tsr_alloc(c->ctx, (size_t)f->width, 2, c->name);
@@ -276,11 +284,10 @@ static tsr_status convert(converter *c, const tsr_probe *probe, tsr_image *image
             c->cr = c->cb + f->width;
     }
     if (!status && ink &&
-        (c->plane_count != 4 || (raw_ink && c->planes[1].shift_x + c->planes[1].shift_y)))
+        (c->plane_count != 4 || (!yuv && c->planes[1].shift_x + c->planes[1].shift_y > 0)))
         status = tsr_fail(c->ctx, TSR_ERROR_UNSUPPORTED, "%s: wanted four planes of CMYK, got %s",
                           c->name, c->desc->name);
     if (status) return status;
-    image->had_alpha = c->alpha >= 0 && !ink && !c->settings->drop_alpha;
     image->source_bits = palette ? 8 : c->desc->comp[0].depth;
     for (int y = 0; y < f->height; ++y) {
         uint8_t *to = image->rgb + (size_t)y * (size_t)f->width * 3;
@@ -289,9 +296,9 @@ static tsr_status convert(converter *c, const tsr_probe *probe, tsr_image *image
         else
             plain_row(c, y, to);
         if (ink)
-            ink_row(c, y, probe->adobe, to);
-        else if (image->had_alpha)
-            alpha_row(c, y, to);
+            ink_row(c, y, !yuv, to);
+        else if (alpha)
+            image->had_alpha |= alpha_row(c, y, to);
     }
     return TSR_OK;
 }

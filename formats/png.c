@@ -73,6 +73,7 @@ static void convert_row(const reader *r, const uint8_t *from, uint8_t *to, int c
     }
     for (int x = 0; x < r->image->width; ++x, from += channels * step, to += 3) {
         unsigned a = alpha ? from[(channels - 1) * step] : 255;
+        r->image->had_alpha |= a != 255;
         for (int c = 0; c < 3; ++c) {
             const uint8_t *p = from + (colours == 3 ? c : 0) * step;
             /* Two bytes come only for 16-bit grey that is to be clipped. */
@@ -105,7 +106,6 @@ static void read_picture(reader *r) {
     png_read_update_info(png, info);
     int channels = png_get_channels(png, info);
     size_t row_bytes = png_get_rowbytes(png, info);
-    r->image->had_alpha = (channels & 1) == 0 && !r->settings->drop_alpha;
 
     r->status = tsr_image_allocate(r->ctx, r->name, width, height, r->settings, r->image);
     if (r->status) png_error(png, "size");

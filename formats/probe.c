@@ -87,7 +87,10 @@ static void probe_jpeg(bytes b, tsr_probe *probe) {
             exif = true;
             probe->orientation = tsr_exif_orientation(segment.p, segment.size);
         }
-        if (marker == 0xEE && starts(segment, 0, "Adobe", 5)) probe->adobe = true;
+        if (marker == 0xEE && starts(segment, 0, "Adobe", 5) && segment.size >= 12) {
+            probe->adobe_at = at + 2;
+            probe->adobe_transform = segment.p[11];
+        }
         bool frame =
             marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC;
         if (frame && !probe->components) {
@@ -141,6 +144,7 @@ static void probe_bmp(bytes b, tsr_probe *probe) {
         probe->height = little(b, 20, 2);
         return;
     }
+    probe->opaque = little(b, 14, 4) < 56; /* older headers have no mask for alpha */
     uint32_t height = little(b, 22, 4);
     probe->width = little(b, 18, 4);
     probe->height = height > 0x7FFFFFFF ? 0u - height : height; /* negative: top row first */

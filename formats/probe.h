@@ -17,7 +17,9 @@ typedef struct tsr_probe {
     uint32_t width, height;    /* as stored; 0, 0 when the header does not tell */
     int orientation;           /* EXIF, 1..8; 1 when absent or nonsense */
     int components;            /* JPEG: of its frame; else 0 */
-    bool adobe;                /* JPEG: has Adobe's marker, so CMYK is stored inverted */
+    size_t adobe_at;           /* JPEG: where Adobe's marker names itself; 0 = it is not there */
+    int adobe_transform;       /* what it says: 0 = CMYK or RGB as is, 1 = YCbCr, 2 = YCCK */
+    bool opaque;               /* BMP: the fourth byte of a pixel means nothing */
     bool animated;             /* WebP: frames instead of one picture */
 } tsr_probe;
 
