@@ -9,7 +9,7 @@ if(NOT TESSERA_VULKAN)
   list(FILTER tessera_sources EXCLUDE REGEX "compute/.*vulkan.*\\.c$")
 endif()
 if(NOT TESSERA_MEDIA)
-  list(FILTER tessera_sources EXCLUDE REGEX "formats/media\\.c$")
+  list(FILTER tessera_sources EXCLUDE REGEX "formats/media.*\\.c$")
 endif()
 
 # Flags that everything in the tree is built with; they stand before the first target.
@@ -43,7 +43,7 @@ add_dependencies(tessera_objects tessera_commit)
 # What the library links, by pkg-config module; the static library's users need the same list.
 set(tessera_modules libpng libzstd libcjson)
 if(TESSERA_MEDIA)
-  list(APPEND tessera_modules libavformat libavcodec libavutil libswscale)
+  list(APPEND tessera_modules libavcodec libavutil)
   target_compile_definitions(tessera_objects PUBLIC TESSERA_WITH_MEDIA=1)
 endif()
 pkg_check_modules(TESSERA_MODULES REQUIRED IMPORTED_TARGET ${tessera_modules})

@@ -54,6 +54,9 @@ tsr_status tsr_fail(tsr_context *ctx, tsr_status status, const char *format, ...
         va_start(args, format);
         vsnprintf(text, sizeof text, format, args);
         va_end(args);
+        /* Names come from files: none may break the line or speak to a terminal. */
+        for (char *p = text; *p; ++p)
+            if ((unsigned char)*p < 0x20 || *p == 0x7F) *p = '?';
         memcpy(ctx->detail, text, sizeof text);
     }
     return status;
