@@ -53,7 +53,7 @@ texts=()
 for f in "${files[@]}"; do
     case "$f" in tests/golden/* | tests/corrupt/* | tests/fuzz/*/*) continue ;; esac
     case "${f##*/}" in
-    *.c | *.h | *.comp | *.glsl | *.def | *.sh | *.py | *.cmake | *.S | *.md | *.txt | Makefile | *.in | *.json | run)
+    *.c | *.h | *.comp | *.glsl | *.def | *.sh | *.bash | *.py | *.cmake | *.S | *.md | *.txt | Makefile | *.in | *.json | run)
         texts+=("$f")
         if [ -s "$f" ] && [ -n "$(tail -c 1 "$f")" ]; then say "$f:1: no newline at the end of the file"; fi
         ;;
