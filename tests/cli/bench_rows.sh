@@ -1,0 +1,24 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# tessera bench: a row, its JSON, a filter that matches nothing, a device that is not there.
+. "$(dirname "$0")/../support/cli.bash"
+
+run bench --filter softmax --seconds 0.001 --device cpu
+code_is 0
+out_has '^row +by +device +min ms'
+out_has '^softmax .* tessera +cpu '
+run bench --filter softmax --seconds 0.001 --device cpu --json
+code_is 0
+json_ok
+is "keys of the document" "error rows tessera verb" "$(json '" ".join(sorted(d))')"
+is "a row" True "$(json 'any(r["by"] == "tessera" and r["median_ms"] >= r["min_ms"] > 0 for r in d["rows"])')"
+run bench --filter no-such-row
+code_is 0
+out_empty
+err_is "tessera bench: no row's name contains 'no-such-row'"
+fails 2 "'extra' is one argument too many; wanted none" bench extra
+fails 2 "--seconds: wanted a number from 0 to 3600, got 'x'" bench --seconds x
+fails 2 "--seconds: wanted a number from 0 to 3600, got 'nan'" bench --seconds nan
+run bench --filter softmax --device nonsense
+code_is 2
+finish

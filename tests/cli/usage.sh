@@ -1,0 +1,83 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# The command line itself: help, versions, unknown verbs, flags and values, and what docs/CLI.md says.
+. "$(dirname "$0")/../support/cli.bash"
+
+verbs=$("$TESSERA" --help | sed -n '/^Verbs:/,/^$/s/^  \([a-z]*\) .*/\1/p')
+[ -n "$verbs" ] || complain "no verbs in --help"
+
+run --version
+code_is 0
+out_is "tessera 0.1.0"
+err_empty
+run
+code_is 2
+out_has '^Usage:'
+run --help
+code_is 0
+out_has '^  130  interrupted'
+run help
+code_is 0
+fails 2 "^tessera: unknown verb 'evla'; did you mean 'eval'\? \(see 'tessera --help'\)$" evla
+fails 2 "^tessera: unknown verb 'qqqqqq' \(see 'tessera --help'\)$" qqqqqq
+fails 2 "^tessera: unknown verb '--verson'" --verson
+fails 2 "^tessera: unknown verb 'nope'" help nope
+
+for verb in $verbs; do
+    run "$verb" --help
+    code_is 0
+    err_empty
+    out_has "^tessera $verb: "
+    out_has '^Usage:'
+    out_has '^Exit codes:'
+    out_has '^Examples:'
+    out_has '^      --json '
+    cp out first
+    run help "$verb"
+    cmp -s out first || complain "help $verb and $verb --help differ"
+    awk -v v="$verb" 'length($0) > 100 { print "FAILED: " v " --help: line over 100: " $0; bad = 1 } END { exit bad }' out ||
+        failures=$((failures + 1))
+    [ "$verb" = codebook ] && continue
+    fails 2 "^tessera $verb: unknown option '--jsn'; did you mean '--json'\? \(see 'tessera $verb --help'\)$" "$verb" --jsn
+    fails 2 "^tessera $verb: unknown option '--xyzzy'" "$verb" --xyzzy
+    fails 2 "^tessera $verb: unknown option '-Z'" "$verb" -Z
+    fails 2 "^tessera $verb: --threads: wanted a whole number from 1 to 1024, got 'many'" "$verb" --threads many
+    fails 2 "^tessera $verb: --threads: wanted a whole number from 1 to 1024, got '0'" "$verb" --threads=0
+    fails 2 "^tessera $verb: --threads: wanted a whole number from 1 to 1024, got '-1'" "$verb" --threads -1
+    fails 2 "^tessera $verb: --threads: a value N is missing" "$verb" --threads
+    fails 2 "^tessera $verb: --memory: wanted a size such as 500M or 2G, got '2T'" "$verb" --memory 2T
+    fails 2 "^tessera $verb: --memory: wanted a size such as 500M or 2G, got '99999999999G'" "$verb" --memory 99999999999G
+    fails 2 "^tessera $verb: --json takes no value, got 'yes'" "$verb" --json=yes
+done
+
+# Results that do not arrive are a failure.
+"$TESSERA" --help >/dev/full 2>err
+code=$? last="tessera --help >/dev/full"
+code_is 3
+err_is "tessera: standard output: No space left on device"
+
+# docs/CLI.md names every verb and every flag of --help, and no others.
+manual=$SOURCE/docs/CLI.md
+if [ -f "$manual" ]; then
+    is "verbs in docs/CLI.md" "$(echo $verbs)" "$(echo $(sed -n 's/^## tessera \([a-z]*\)$/\1/p' "$manual"))"
+    flags_of_help() { grep -oE '^ +(-[a-zA-Z], )?--[a-z-]+' | grep -oE '\-\-[a-z-]+' | grep -vxE -- '--(json|quiet|verbose|threads|memory|help|device|mask|precision)' | sort -u; }
+    flags_of_manual() { # of one section
+        awk -v heading="$1" '$0 == heading { on = 1; next } /^##/ { on = 0 } on' "$manual" |
+            grep -E '^\| `' | grep -oE '`(-[a-zA-Z], )?--[a-z-]+' | grep -oE '\-\-[a-z-]+' | sort -u
+    }
+    for verb in $verbs; do
+        if [ "$verb" = codebook ]; then
+            for part in train assign stats; do
+                is "flags of codebook $part" "$("$TESSERA" codebook $part --help | flags_of_help)" \
+                    "$(flags_of_manual "### tessera codebook $part")"
+            done
+        else
+            is "flags of $verb" "$("$TESSERA" "$verb" --help | flags_of_help)" \
+                "$(flags_of_manual "## tessera $verb")"
+        fi
+    done
+    for flag in json quiet verbose threads memory help device mask precision; do
+        grep -qE "^\| \`(-[a-z], )?--$flag" "$manual" || complain "docs/CLI.md: --$flag is missing"
+    done
+fi
+finish

@@ -1,0 +1,47 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# tessera verify: golden cases pass, a changed answer fails, what is no case is said to be none.
+. "$(dirname "$0")/../support/cli.bash"
+
+fails 2 '^tessera verify: CASE-FOLDER is missing' verify
+run verify nowhere
+code_is 3
+out_is '0 passed, 0 failed'
+err_has 'nowhere'
+mkdir broken
+echo '{' >broken/manifest.json
+run verify broken
+code_is 4
+out_is '0 passed, 0 failed'
+run verify broken --json
+code_is 4
+json_ok
+is "failed" 0 "$(json 'd["failed"]')"
+is "an error is told" True "$(json 'd["cases"][0]["error"] is not None')"
+
+golden=${SHARED:-}/golden/flextok
+if [ ! -d "$golden/fsq" ]; then
+    echo "skipped: golden cases: no folder $golden/fsq"
+    finish
+fi
+run verify "$golden/fsq"
+code_is 0
+out_has '^[0-9]+ passed, 0 failed$'
+err_empty
+run verify "$golden/fsq" "$golden/preprocess" --json
+code_is 0
+json_ok
+is "failed" 0 "$(json 'd["failed"]')"
+is "sums" True "$(json 'd["passed"] == sum(c["passed"] for c in d["cases"]) > 100')"
+# one id changed
+cp -r "$golden/fsq" changed
+chmod -R u+w changed
+ids=$(ls changed/*.ids.npy | head -1)
+printf '\x01' | dd of="$ids" bs=1 seek=$(($(stat -c %s "$ids") - 4)) conv=notrunc status=none
+first=$(od -An -tu1 -j $(($(stat -c %s "$ids") - 4)) -N 1 "$golden/fsq/$(basename "$ids")" | tr -d ' ')
+[ "$first" != 1 ] || printf '\x02' | dd of="$ids" bs=1 seek=$(($(stat -c %s "$ids") - 4)) conv=notrunc status=none
+run verify changed
+code_is 1
+out_has '^FAILED '
+out_has 'passed, [1-9][0-9]* failed$'
+finish

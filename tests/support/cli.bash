@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: MIT
+# What the scripts of tests/cli share: run the program, look at exit code, stdout and stderr.
+#   . "$(dirname "$0")/../support/cli.bash"
+# leaves the shell in an empty folder of its own, removed at the end.
+set -u
+: "${TESSERA:?the program to test}"
+: "${BUILD:=$(dirname "$TESSERA")}"
+: "${SOURCE:?the source tree}"
+here=$(mktemp -d) || exit 1
+cd "$here" || exit 1
+trap 'rm -rf "$here"' EXIT
+failures=0
+checks=0
+
+complain() {
+    echo "FAILED: $*"
+    failures=$((failures + 1))
+}
+
+# run ARGS...: the program; leaves $code, and the files out and err.
+run() {
+    last="tessera $*"
+    "$TESSERA" "$@" >out 2>err </dev/null
+    code=$?
+}
+
+code_is() {
+    checks=$((checks + 1))
+    [ "$code" = "$1" ] || complain "$last: exit code: wanted $1, got $code; stderr: $(head -c 600 err)"
+}
+
+# The whole of stdout.
+out_is() {
+    checks=$((checks + 1))
+    printf '%s\n' "$1" | cmp -s - out || complain "$last: stdout: wanted
+$1
+got
+$(head -c 2000 out)"
+}
+
+out_empty() {
+    checks=$((checks + 1))
+    [ ! -s out ] || complain "$last: stdout: wanted nothing, got $(head -c 300 out)"
+}
+
+out_has() {
+    checks=$((checks + 1))
+    grep -qE -- "$1" out || complain "$last: stdout: wanted a line like '$1', got $(head -c 1200 out)"
+}
+
+# The whole of stderr, one line.
+err_is() {
+    checks=$((checks + 1))
+    [ "$(cat err)" = "$1" ] || complain "$last: stderr: wanted
+$1
+got
+$(head -c 2000 err)"
+}
+
+err_empty() {
+    checks=$((checks + 1))
+    [ ! -s err ] || complain "$last: stderr: wanted nothing, got $(head -c 600 err)"
+}
+
+# One line that matches, and no other line.
+err_has() {
+    checks=$((checks + 1))
+    if [ "$(wc -l <err)" != 1 ]; then
+        complain "$last: stderr: wanted one line, got $(head -c 1200 err)"
+    elif ! grep -qE -- "$1" err; then
+        complain "$last: stderr: wanted a line like '$1', got $(cat err)"
+    fi
+}
+
+# fails CODE PATTERN ARGS...: this exit code, one line on stderr, nothing on stdout.
+fails() {
+    local wanted=$1 pattern=$2
+    shift 2
+    run "$@"
+    code_is "$wanted"
+    err_has "$pattern"
+    out_empty
+}
+
+# No temporary file may be left in the folder.
+no_leftovers() {
+    checks=$((checks + 1))
+    local left
+    left=$(find "${1:-.}" -name '*tmp*' -o -name '*.part' | head -3)
+    [ -z "$left" ] || complain "$last: left behind: $left"
+}
+
+absent() {
+    checks=$((checks + 1))
+    [ ! -e "$1" ] || complain "$last: wanted no file $1"
+}
+
+json_ok() { # out is one JSON document
+    checks=$((checks + 1))
+    python3 -c 'import json,sys; json.load(open("out"))' 2>json_error ||
+        complain "$last: stdout is not JSON: $(tail -1 json_error); $(head -c 300 out)"
+}
+
+# json EXPRESSION: prints a value of the document d in `out`
+json() {
+    python3 -c 'import json,sys; d=json.load(open("out")); print(eval(sys.argv[1]))' "$1"
+}
+
+is() { # is WHAT WANTED GOT
+    checks=$((checks + 1))
+    [ "$2" = "$3" ] || complain "$1: wanted '$2', got '$3'"
+}
+
+# picture FILE WIDTH HEIGHT [SEED]: a smooth coloured picture with a few edges, as PPM.
+picture() {
+    python3 - "$@" <<'PY'
+import sys
+name, w, h = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+s = int(sys.argv[4]) if len(sys.argv) > 4 else 1
+rows = bytearray()
+for y in range(h):
+    for x in range(w):
+        edge = 60 if ((x >> 4) ^ (y >> 4)) & 1 else 0
+        rows += bytes(((x * (3 + s) // 2 + edge) & 255, (y * 2 + s * 40 + edge) & 255, (x + y + s * 7) & 255))
+open(name, "wb").write(b"P6\n%d %d\n255\n" % (w, h) + rows)
+PY
+}
+
+finish() {
+    echo "$checks checks, $failures failed"
+    [ "$failures" = 0 ] || exit 1
+    [ "$checks" -gt 0 ] || exit 1
+    exit 0
+}
