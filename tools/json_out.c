@@ -142,3 +142,11 @@ void json_raw(json_out *j, const char *key, const char *json) {
     member(j, key);
     fputs(json, j->file);
 }
+
+void json_numbers(json_out *j, const char *key, const uint32_t *values, uint64_t count) {
+    member(j, key);
+    fputc('[', j->file);
+    for (uint64_t i = 0; i < count; ++i)
+        fprintf(j->file, i ? ", %" PRIu32 : "%" PRIu32, values[i]);
+    fputc(']', j->file);
+}

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -159,6 +160,12 @@ void tool_json(tool *t, json_out *j) {
     json_open(j, stdout);
     json_text(j, "tessera", tsr_version());
     json_text(j, "verb", t->v->name);
+}
+
+bool tool_same_file(const char *a, const char *b) {
+    struct stat x, y;
+    if (strcmp(a, "-") == 0 || strcmp(b, "-") == 0) return false;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 const char *tool_bytes(uint64_t bytes, char *text, size_t size) {

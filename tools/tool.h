@@ -38,6 +38,8 @@ void tool_progress_clear(tool *t);
 /* Opens the document and writes "tessera" and "verb". */
 void tool_json(tool *t, json_out *j);
 double tool_seconds(void); /* a monotonic clock */
+/* True if both names lead to the same file (neither is "-"). */
+bool tool_same_file(const char *a, const char *b);
 /* "1234 bytes", "12.3 MB" */
 const char *tool_bytes(uint64_t bytes, char *text, size_t size);
 /* A copy of text without control characters, so that a hostile key cannot drive the terminal. */

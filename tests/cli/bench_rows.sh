@@ -20,5 +20,6 @@ fails 2 "'extra' is one argument too many; wanted none" bench extra
 fails 2 "--seconds: wanted a number from 0 to 3600, got 'x'" bench --seconds x
 fails 2 "--seconds: wanted a number from 0 to 3600, got 'nan'" bench --seconds nan
 run bench --filter softmax --device nonsense
-code_is 2
+code_is 5
+err_has 'nonsense'
 finish

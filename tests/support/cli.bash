@@ -126,6 +126,11 @@ open(name, "wb").write(b"P6\n%d %d\n255\n" % (w, h) + rows)
 PY
 }
 
+# tess FILE [name=value ...]: a token file that the library had no hand in, see make_tess.py.
+tess() {
+    python3 "$SOURCE/tests/support/make_tess.py" "$@"
+}
+
 finish() {
     echo "$checks checks, $failures failed"
     [ "$failures" = 0 ] || exit 1
