@@ -20,7 +20,7 @@ typedef const dnnl_memory_desc_t *const_dnnl_memory_desc_t;
 #endif
 
 struct tsr_onednn {
-    int64_t k, n;
+    tsr_onednn_shape shape;
     dnnl_engine_t engine;
     dnnl_stream_t stream;
     dnnl_primitive_desc_t desc;
@@ -90,14 +90,14 @@ bool tsr_onednn_wanted(const tsr_device *device) {
     return processor_has_avx2() && tsr_device_masked(device, "avx2");
 }
 
-/* One thread for the calls between enter and leave; the caller's own setting comes back. */
-static int enter(void) {
-    int before = omp_get_max_threads ? omp_get_max_threads() : 1;
-    if (before != 1 && omp_set_num_threads) omp_set_num_threads(1);
+/* `threads` for the calls between enter and leave; the caller's own setting comes back. */
+static int enter(int threads) {
+    int before = omp_get_max_threads ? omp_get_max_threads() : threads;
+    if (before != threads && omp_set_num_threads) omp_set_num_threads(threads);
     return before;
 }
-static void leave(int before) {
-    if (before != 1 && omp_set_num_threads) omp_set_num_threads(before);
+static void leave(int before, int threads) {
+    if (before != threads && omp_set_num_threads) omp_set_num_threads(before);
 }
 
 static dnnl_status_t run(dnnl_stream_t stream, dnnl_primitive_t primitive,
@@ -131,10 +131,12 @@ static dnnl_status_t make(tsr_onednn *p, const float *w) {
     dnnl_primitive_attr_t attr = NULL;
     dnnl_status_t s = dnnl_engine_create(&p->engine, dnnl_cpu, 0);
     if (!s) s = dnnl_stream_create(&p->stream, p->engine, dnnl_stream_default_flags);
-    if (!s) s = plain_desc_make(&a, TSR_ONEDNN_ROWS, p->k, dnnl_ab);
-    if (!s) s = plain_desc_make(&b, p->k, p->n, dnnl_ba); /* [n, k] row by row */
-    if (!s) s = plain_desc_make(&any, p->k, p->n, dnnl_format_tag_any);
-    if (!s) s = plain_desc_make(&c, TSR_ONEDNN_ROWS, p->n, dnnl_ab);
+    if (!s) s = plain_desc_make(&a, p->shape.rows, p->shape.k, dnnl_ab);
+    if (!s) s = plain_desc_make(&b, p->shape.k, p->shape.n, dnnl_ba); /* [n, k] row by row */
+    if (!s)
+        s = plain_desc_make(&any, p->shape.k, p->shape.n,
+                            p->shape.plain_weights ? dnnl_ba : dnnl_format_tag_any);
+    if (!s) s = plain_desc_make(&c, p->shape.rows, p->shape.n, dnnl_ab);
     if (!s) s = dnnl_primitive_attr_create(&attr);
     /* Scratch of the caller: one primitive then serves several threads at once. */
     if (!s) s = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
@@ -161,20 +163,20 @@ static dnnl_status_t make(tsr_onednn *p, const float *w) {
 
 static tsr_status failure(tsr_context *ctx, dnnl_status_t s, const tsr_onednn *p) {
     return tsr_fail(ctx, s == dnnl_out_of_memory ? TSR_ERROR_MEMORY : TSR_ERROR_DEVICE,
-                    "linear: oneDNN: [%d, %lld] x [%lld, %lld]: wanted success, got status %d",
-                    TSR_ONEDNN_ROWS, (long long)p->k, (long long)p->k, (long long)p->n, (int)s);
+                    "linear: oneDNN: [%lld, %lld] x [%lld, %lld]: wanted success, got status %d",
+                    (long long)p->shape.rows, (long long)p->shape.k, (long long)p->shape.k,
+                    (long long)p->shape.n, (int)s);
 }
 
-tsr_status tsr_onednn_open(tsr_context *ctx, tsr_onednn **product, const float *w, int64_t k,
-                           int64_t n) {
+tsr_status tsr_onednn_open(tsr_context *ctx, tsr_onednn **product, const float *w,
+                           tsr_onednn_shape shape) {
     *product = NULL;
     tsr_onednn *p = tsr_alloc(ctx, 1, sizeof *p, "oneDNN product");
     if (!p) return TSR_ERROR_MEMORY;
-    p->k = k;
-    p->n = n;
-    int before = enter();
+    p->shape = shape;
+    int before = enter(p->shape.threads);
     dnnl_status_t s = make(p, w);
-    leave(before);
+    leave(before, p->shape.threads);
     tsr_status status = s ? failure(ctx, s, p) : TSR_OK;
     if (status)
         tsr_onednn_close(&p);
@@ -200,29 +202,31 @@ static size_t rounded(size_t bytes) {
     return (bytes + 63) / 64 * 64;
 }
 
-static size_t tile_bytes(int64_t cols) {
-    return rounded((size_t)TSR_ONEDNN_ROWS * (size_t)cols * sizeof(float));
+static size_t tile_bytes(int64_t rows, int64_t cols) {
+    return rounded((size_t)rows * (size_t)cols * sizeof(float));
 }
 
 size_t tsr_onednn_scratch_bytes(const tsr_onednn *p) {
-    return rounded(p->scratchpad_bytes) + tile_bytes(p->k) + tile_bytes(p->n);
+    return rounded(p->scratchpad_bytes) + tile_bytes(p->shape.rows, p->shape.k) +
+           tile_bytes(p->shape.rows, p->shape.n);
 }
 
 void tsr_onednn_product(tsr_onednn *p, const float *x, int64_t rows, float *y, void *scratch) {
     char *at = scratch;
     void *scratchpad = at;
     at += rounded(p->scratchpad_bytes);
-    float *padded_x = (float *)at, *padded_y = (float *)(at + tile_bytes(p->k));
-    bool padded = rows < TSR_ONEDNN_ROWS;
+    float *padded_x = (float *)at,
+          *padded_y = (float *)(at + tile_bytes(p->shape.rows, p->shape.k));
+    bool padded = rows < p->shape.rows;
     if (padded) {
-        size_t used = (size_t)(rows * p->k);
+        size_t used = (size_t)(rows * p->shape.k);
         memcpy(padded_x, x, used * sizeof *x);
-        memset(padded_x + used, 0, tile_bytes(p->k) - used * sizeof *x);
+        memset(padded_x + used, 0, tile_bytes(p->shape.rows, p->shape.k) - used * sizeof *x);
         x = padded_x;
     }
     dnnl_memory_t memory[3] = {NULL, NULL, NULL};
     dnnl_stream_t stream = NULL; /* streams belong to one thread at a time */
-    int before = enter();
+    int before = enter(p->shape.threads);
     dnnl_status_t s = dnnl_stream_create(&stream, p->engine, dnnl_stream_default_flags);
     if (!s) s = dnnl_memory_create(&memory[0], p->source, p->engine, (void *)(uintptr_t)x);
     if (!s) s = dnnl_memory_create(&memory[1], p->target, p->engine, padded ? padded_y : y);
@@ -236,11 +240,11 @@ void tsr_onednn_product(tsr_onednn *p, const float *x, int64_t rows, float *y, v
     for (int i = 0; i < 3; ++i)
         if (memory[i]) dnnl_memory_destroy(memory[i]);
     if (stream) dnnl_stream_destroy(stream);
-    leave(before);
+    leave(before, p->shape.threads);
     if (s)
         atomic_store(&p->failed, (int)s);
     else if (padded)
-        memcpy(y, padded_y, (size_t)(rows * p->n) * sizeof *y);
+        memcpy(y, padded_y, (size_t)(rows * p->shape.n) * sizeof *y);
 }
 
 tsr_status tsr_onednn_status(tsr_context *ctx, tsr_onednn *p) {
@@ -254,13 +258,13 @@ bool tsr_onednn_wanted(const tsr_device *device) {
     (void)device;
     return false;
 }
-tsr_status tsr_onednn_open(tsr_context *ctx, tsr_onednn **product, const float *w, int64_t k,
-                           int64_t n) {
+tsr_status tsr_onednn_open(tsr_context *ctx, tsr_onednn **product, const float *w,
+                           tsr_onednn_shape shape) {
     (void)w;
     *product = NULL;
     return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
                     "linear: oneDNN: wanted for [%lld, %lld], but this build is without it",
-                    (long long)n, (long long)k);
+                    (long long)shape.n, (long long)shape.k);
 }
 void tsr_onednn_close(tsr_onednn **product) {
     (void)product;

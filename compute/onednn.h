@@ -16,13 +16,19 @@ typedef struct tsr_onednn tsr_onednn; /* one weight, reordered as oneDNN likes i
 /* True if products of this device go through oneDNN: the fastest form --mask leaves. The order is
  * onednn, avx512 where the processor has AVX-512; avx2, onednn where it has not; baseline last. */
 bool tsr_onednn_wanted(const tsr_device *device);
+typedef struct tsr_onednn_shape {
+    int64_t rows, k, n; /* rows: the most one call computes */
+    int threads;        /* its own threads inside a call; 1 when called from our tiles */
+    bool plain_weights; /* keep the weights as they are instead of letting oneDNN reorder them */
+} tsr_onednn_shape;
+
 /* w [n, k], row by row. Errors: MEMORY, DEVICE (oneDNN refuses the shape), UNSUPPORTED (not built
  * in). */
-tsr_status tsr_onednn_open(tsr_context *ctx, tsr_onednn **product, const float *w, int64_t k,
-                           int64_t n);
+tsr_status tsr_onednn_open(tsr_context *ctx, tsr_onednn **product, const float *w,
+                           tsr_onednn_shape shape);
 void tsr_onednn_close(tsr_onednn **product);
 size_t tsr_onednn_scratch_bytes(const tsr_onednn *product);
-/* y [rows, n] = x [rows, k] W^T, rows at most TSR_ONEDNN_ROWS. From any thread; scratch is the
+/* y [rows, n] = x [rows, k] W^T, rows at most the shape's. From any thread; scratch is the
  * caller's own (tsr_onednn_scratch_bytes, 64-byte aligned). A failure is kept for
  * tsr_onednn_status. */
 void tsr_onednn_product(tsr_onednn *product, const float *x, int64_t rows, float *y, void *scratch);

@@ -150,7 +150,48 @@ static tsr_status cpu(tsr_device *device, const tsr_call *c) {
     return TSR_OK;
 }
 
-const tsr_op tsr_op_attention = {.name = "attention", .reference = reference, .cpu = cpu};
+/* ---- vulkan ----------------------------------------------------------------------------- */
+
+static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
+    int64_t batch = c->in[Q]->dim[0], nq = c->in[Q]->dim[1], nk = c->in[K]->dim[1];
+    int64_t depth = tsr_cols(c->in[Q]), heads = c->p.i[HEADS], width = depth / heads;
+    int64_t words = (width + 3) / 4, s = caps->subgroup_size;
+    if (batch * nq * depth > INT32_MAX || batch * nk * depth > INT32_MAX) return 0;
+    bool sg = caps->subgroup_ops && caps->allowed(caps->device, "attention_sg");
+    if (!sg && !caps->allowed(caps->device, "attention_plain")) return 0;
+    /* Words of four channels in a lane, keys in a lane, query rows of a subgroup. */
+    int64_t tc = sg ? (words + s - 1) / s : 1, tk = s <= 8 ? 4 : 1, tm = tc > 2 ? 4 : 8;
+    int64_t blocks = (nq + tm - 1) / tm;
+    int64_t turns = sg ? nk / (s * tk) * words + nk + words : nk * (words + 1) + words;
+    if (turns > 50000 || tc > 16) return 0; /* the limit on loop iterations */
+    struct {
+        uint32_t batch, nq, nk, d, heads, prefix;
+        float scale;
+    } push = {(uint32_t)batch, (uint32_t)nq,    (uint32_t)nk,
+              (uint32_t)depth, (uint32_t)heads, (uint32_t)c->p.i[PREFIX],
+              c->p.f[SCALE]};
+    uint32_t waves = !sg || caps->software || 4 * s > caps->max_workgroup ? 1 : 4;
+    uint32_t local = sg ? (uint32_t)s * waves : 64;
+    uint32_t spec[] = {
+        local,          sg ? (uint32_t)s : 1, (uint32_t)tm,           (uint32_t)tk,
+        (uint32_t)tc,   width % 4 == 0,       (uint32_t)c->p.i[MASK], c->in[KEY_BIAS] != NULL,
+        (uint32_t)width};
+    int64_t groups = sg ? (batch * heads * blocks + waves - 1) / waves
+                        : (batch * heads * nq * ((width + 15) / 16) + 63) / 64;
+    *d = (tsr_gpu_dispatch){.variant = sg ? "attention_sg" : "attention_plain",
+                            .spec_count = (int)(sizeof spec / sizeof *spec),
+                            .groups = {groups > 65535 ? 65535 : (uint32_t)groups, 1, 1},
+                            .push_bytes = sizeof push,
+                            .bind = {Q, K, V, c->in[KEY_BIAS] ? KEY_BIAS : Q, 8},
+                            .bind_count = 5,
+                            .full_subgroups = sg};
+    memcpy(d->spec, spec, sizeof spec);
+    memcpy(d->push, &push, sizeof push);
+    return 1;
+}
+
+const tsr_op tsr_op_attention = {
+    .name = "attention", .reference = reference, .cpu = cpu, .gpu = gpu};
 
 /* ---- the public function ---------------------------------------------------------------- */
 

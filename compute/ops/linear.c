@@ -84,7 +84,8 @@ static packed *packed_get(tsr_context *ctx, tsr_weight *w, const tsr_gemm_kernel
         }
         pack_job job = {g, w->f32, p->panels, k, n, 2 * g->cols};
         tsr_parallel(ctx, (n + job.step - 1) / job.step, pack_tile, &job);
-    } else if (tsr_onednn_open(ctx, &p->onednn, w->f32, k, n)) {
+    } else if (tsr_onednn_open(ctx, &p->onednn, w->f32,
+                               (tsr_onednn_shape){TSR_ONEDNN_ROWS, k, n, 1, false})) {
         free(p);
         return NULL;
     }
@@ -171,7 +172,63 @@ static tsr_status cpu(tsr_device *d, const tsr_call *c) {
     return TSR_OK;
 }
 
-const tsr_op tsr_op_linear = {.name = "linear", .reference = reference, .cpu = cpu};
+/* ---- vulkan ----------------------------------------------------------------------------- */
+
+static uint32_t least(int64_t a, int64_t b) {
+    return (uint32_t)(a < b ? a : b);
+}
+
+/* The choice must not depend on the number of rows: both bodies add up in the same order, but a
+ * driver may round their steps differently, and a batch of any size has to give the same bits. */
+static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
+    int64_t m = tsr_rows(c->in[X]), k = tsr_cols(c->in[X]), n = tsr_cols(c->out[0]);
+    /* The shaders count in 32 bits and stay under 60,000 loop iterations. */
+    if (m * k > INT32_MAX || n * k > INT32_MAX || m * n > INT32_MAX || k > 40000) return 0;
+    enum { BM = 64, BN = 64, BK = 16, TILE_ROWS = 4, TILE_COLS = 4 };
+    enum { THREADS = BM / TILE_ROWS * (BN / TILE_COLS), SHARED = BK * (BM + BN + 2) * 4 };
+    bool sg = caps->subgroup_ops && caps->allowed(caps->device, "linear_sg");
+    bool sm = caps->max_shared_bytes >= SHARED && caps->max_workgroup >= THREADS &&
+              caps->allowed(caps->device, "linear_sm");
+    if (!sg && !sm) return 0;
+    if (sg && sm) sm = !caps->software; /* a software driver's shared memory is slow */
+    uint32_t s = caps->subgroup_size, parts = 0;
+    for (int i = BIAS; i <= RESIDUAL; ++i)
+        if (c->in[i]) parts |= 1u << (i - BIAS);
+    struct {
+        uint32_t m, n, k, gate_rows;
+    } push = {(uint32_t)m, (uint32_t)n, (uint32_t)k, (uint32_t)c->p.i[GATE_ROWS]};
+    *d = (tsr_gpu_dispatch){.variant = sm ? "linear_sm" : "linear_sg",
+                            .push_bytes = sizeof push,
+                            .bind = {0, 1, c->in[BIAS] ? BIAS : 0, c->in[GATE] ? GATE : 0,
+                                     c->in[RESIDUAL] ? RESIDUAL : 0, 8},
+                            .bind_count = 6};
+    memcpy(d->push, &push, sizeof push);
+    uint32_t wide = k % 4 == 0;
+    if (sm) {
+        uint32_t spec[] = {
+            THREADS,        1,  TILE_ROWS, TILE_COLS, wide, (uint32_t)c->p.i[ACT], parts,
+            caps->software, BM, BN,        BK};
+        memcpy(d->spec, spec, sizeof spec);
+        d->spec_count = (int)(sizeof spec / sizeof *spec);
+        d->groups[0] = least((n + BN - 1) / BN, 65535);
+        d->groups[1] = least((m + BM - 1) / BM, 65535);
+    } else {
+        /* 16 rows by 64 to 128 columns for a subgroup; a GPU runs four of them in a workgroup. */
+        uint32_t tm = 16, tn = caps->software ? 8 : s >= 128 ? 1 : s >= 64 ? 2 : 4;
+        uint32_t waves = caps->software || 4 * s > caps->max_workgroup ? 1 : 4;
+        uint32_t spec[] = {s * waves,     s, tm, tn, wide, (uint32_t)c->p.i[ACT], parts,
+                           caps->software};
+        memcpy(d->spec, spec, sizeof spec);
+        d->spec_count = (int)(sizeof spec / sizeof *spec);
+        d->full_subgroups = true;
+        d->groups[0] = least((n + s * tn - 1) / (s * tn), 65535);
+        d->groups[1] = least((m + tm * waves - 1) / (tm * waves), 65535);
+    }
+    d->groups[2] = 1;
+    return (n + 63) / 64 > 65535 ? 0 : 1; /* columns do not stride on */
+}
+
+const tsr_op tsr_op_linear = {.name = "linear", .reference = reference, .cpu = cpu, .gpu = gpu};
 
 /* ---- the public function ---------------------------------------------------------------- */
 

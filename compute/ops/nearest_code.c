@@ -12,7 +12,7 @@
 #include <string.h>
 
 enum { X, CODES, OPERANDS };
-enum { IDS, MARGIN };
+enum { IDS, MARGIN, STATE }; /* STATE: [N, 2] best and second best, between dispatches */
 enum { METRIC };
 
 /* What a row or code is multiplied by under COSINE: 1/|v|, and 0 for a vector of zeros. */
@@ -27,7 +27,7 @@ static void reference(const tsr_call *c) {
     int64_t n = tsr_rows(c->in[X]), d = tsr_cols(c->in[X]), k = tsr_rows(c->in[CODES]);
     bool cosine = c->p.i[METRIC] == TSR_METRIC_COSINE;
     int32_t *ids = c->out[IDS]->data;
-    float *margin = c->out_count > MARGIN ? c->out[MARGIN]->data : NULL;
+    float *margin = c->out[MARGIN] ? c->out[MARGIN]->data : NULL;
     for (int64_t i = 0; i < n; ++i) {
         const float *x = (const float *)c->in[X]->data + i * d;
         float xs = cosine ? inverse_norm(x, d) : 1;
@@ -121,7 +121,7 @@ static tsr_status cpu(tsr_device *device, const tsr_call *c) {
              .x = c->in[X]->data,
              .codes = c->in[CODES]->data,
              .ids = c->out[IDS]->data,
-             .margin = c->out_count > MARGIN ? c->out[MARGIN]->data : NULL,
+             .margin = c->out[MARGIN] ? c->out[MARGIN]->data : NULL,
              .cosine = c->p.i[METRIC] == TSR_METRIC_COSINE,
              .n = tsr_rows(c->in[X]),
              .k = tsr_rows(c->in[CODES]),
@@ -146,7 +146,50 @@ static tsr_status cpu(tsr_device *device, const tsr_call *c) {
     return TSR_OK;
 }
 
-const tsr_op tsr_op_nearest_code = {.name = "nearest_code", .reference = reference, .cpu = cpu};
+/* ---- vulkan ----------------------------------------------------------------------------- */
+
+/* Loop iterations one dispatch may make; a longer codebook is split, see STATE. */
+enum { TURNS = 50000 };
+
+static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
+    int64_t n = tsr_rows(c->in[X]), k = tsr_rows(c->in[CODES]), depth = tsr_cols(c->in[X]);
+    int64_t words = (depth + 3) / 4, s = caps->subgroup_size;
+    if (n * depth > INT32_MAX || k * depth > INT32_MAX) return 0;
+    bool sg = caps->subgroup_ops && caps->allowed(caps->device, "nearest_code_sg");
+    if (!sg && !caps->allowed(caps->device, "nearest_code_plain")) return 0;
+    int64_t tm = caps->software ? 16 : 8, tn = s >= 64 ? 2 : 4;
+    uint32_t waves = !sg || caps->software || 4 * s > caps->max_workgroup ? 1 : 4;
+    uint32_t local = sg ? (uint32_t)s * waves : 64;
+    int64_t rows = sg ? tm * waves : 64, groups = (n + rows - 1) / rows;
+    int64_t passes = (groups + 65534) / 65535; /* beyond that many groups each strides on */
+    int64_t turns = TURNS / (passes * (words + 1)), codes = sg ? turns * s * tn : turns;
+    int count = codes < 1 ? TSR_MAX_DISPATCHES + 1 : (int)((k + codes - 1) / codes);
+    if (count > TSR_MAX_DISPATCHES) return 0;
+    bool state = count > 1, margin = c->out[MARGIN] != NULL;
+    if (state && !c->out[STATE]) return 0;
+    for (int i = 0; i < count; ++i) {
+        struct {
+            uint32_t m, n, k, from, to;
+        } push = {(uint32_t)n, (uint32_t)k, (uint32_t)depth, (uint32_t)(i * codes),
+                  (uint32_t)(i + 1 < count ? (i + 1) * codes : k)};
+        uint32_t spec[] = {local,          sg ? (uint32_t)s : 1,     (uint32_t)tm, (uint32_t)tn,
+                           depth % 4 == 0, (uint32_t)c->p.i[METRIC], margin,       state};
+        d[i] = (tsr_gpu_dispatch){
+            .variant = sg ? "nearest_code_sg" : "nearest_code_plain",
+            .spec_count = (int)(sizeof spec / sizeof *spec),
+            .groups = {groups > 65535 ? 65535 : (uint32_t)groups, 1, 1},
+            .push_bytes = sizeof push,
+            .bind = {X, CODES, 8 + IDS, margin ? 8 + MARGIN : 8 + IDS, state ? 8 + STATE : 8 + IDS},
+            .bind_count = 5,
+            .full_subgroups = sg};
+        memcpy(d[i].spec, spec, sizeof spec);
+        memcpy(d[i].push, &push, sizeof push);
+    }
+    return count;
+}
+
+const tsr_op tsr_op_nearest_code = {
+    .name = "nearest_code", .reference = reference, .cpu = cpu, .gpu = gpu};
 
 /* ---- the public function ---------------------------------------------------------------- */
 
@@ -189,6 +232,14 @@ tsr_tensor *tsr_nearest_code(tsr_run *r, const tsr_tensor *x, const tsr_tensor *
                   .in_count = OPERANDS,
                   .out_count = margin ? 2 : 1};
     if (margin) c.out[MARGIN] = *margin = tsr_run_new(r, TSR_F32, rank, dim);
+    /* More codes than one dispatch may look at: the standings travel through a tensor. */
+    if (tsr_device_get_info(tsr_run_device(r))->kind == TSR_DEVICE_VULKAN &&
+        tsr_elements(codes) > TURNS) {
+        int64_t n = tsr_rows(x);
+        if (!margin) c.out[MARGIN] = tsr_run_new(r, TSR_F32, rank, dim); /* no holes in the list */
+        c.out[STATE] = tsr_run_new(r, TSR_F32, 2, (int64_t[]){n, 2});
+        c.out_count = 3;
+    }
     c.p.i[METRIC] = metric;
     tsr_run_emit(r, &c);
     return ids;

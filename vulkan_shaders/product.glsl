@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// product.glsl: rows of x times rows of w, both contiguous along k, the core that linear.comp and
+// nearest_code.comp share. The including shader binds x as tensor 0 and w as tensor 1 and defines
+// push members m, n, k and the specialisation constants SUBGROUP, TM, TN, WIDE.
+//
+// Subgroup broadcast: a subgroup owns TM rows and SUBGROUP * TN columns. Each lane keeps TM x TN
+// sums; its columns are lane, lane + SUBGROUP, ... so that stores of neighbours meet. Four k at a
+// time, lane l loads its columns' words and row l's word, which all others get by broadcast. No
+// shared memory, no barrier: right for software drivers and for GPUs where shared memory is slow.
+
+TENSOR_READ(0, float, x);
+TENSOR_READ(1, float, w);
+// The same memory as 16-byte words, used when k is a multiple of 4 (WIDE).
+layout(std430, set = 0, binding = 0) readonly buffer TensorWide0 { vec4 x4[]; };
+layout(std430, set = 0, binding = 1) readonly buffer TensorWide1 { vec4 w4[]; };
+
+vec4 load_x(uint row, uint k) {
+    uint at = OFFSET(0) + row * push.k + k;
+    if (WIDE != 0) return x4[at / 4];
+    vec4 v = vec4(x[at], 0.0, 0.0, 0.0);
+    if (k + 1 < push.k) v.y = x[at + 1];
+    if (k + 2 < push.k) v.z = x[at + 2];
+    if (k + 3 < push.k) v.w = x[at + 3];
+    return v;
+}
+
+vec4 load_w(uint row, uint k) {
+    uint at = OFFSET(1) + row * push.k + k;
+    if (WIDE != 0) return w4[at / 4];
+    vec4 v = vec4(w[at], 0.0, 0.0, 0.0);
+    if (k + 1 < push.k) v.y = w[at + 1];
+    if (k + 2 < push.k) v.z = w[at + 2];
+    if (k + 3 < push.k) v.w = w[at + 3];
+    return v;
+}
+
+float fma4(vec4 a, vec4 b, float sum) {
+    return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+#ifdef SUBGROUP_PRODUCT
+const uint XW = TM > SUBGROUP ? TM / SUBGROUP : 1; // words of x a lane loads for each four k
+
+// Adds rows row0 .. row0 + TM times columns col0 + lane + j * SUBGROUP to sum. Rows and columns past
+// the end repeat the last one; the caller drops them. Also sums the squares of the loaded rows and
+// columns when SQUARES is defined.
+void subgroup_product(uint row0, uint col0, inout float sum[TM][TN]
+#ifdef SQUARES
+                      , inout float xx[XW], inout float ww[TN]
+#endif
+) {
+    uint lane = gl_SubgroupInvocationID;
+    for (uint k = 0; k < push.k; k += 4) {
+        vec4 xv[XW], wv[TN];
+        [[unroll]] for (uint i = 0; i < XW; ++i)
+            xv[i] = load_x(min(row0 + min(i * SUBGROUP + lane, TM - 1), push.m - 1), k);
+        [[unroll]] for (uint j = 0; j < TN; ++j)
+            wv[j] = load_w(min(col0 + j * SUBGROUP + lane, push.n - 1), k);
+#ifdef SQUARES
+        [[unroll]] for (uint i = 0; i < XW; ++i) xx[i] = fma4(xv[i], xv[i], xx[i]);
+        [[unroll]] for (uint j = 0; j < TN; ++j) ww[j] = fma4(wv[j], wv[j], ww[j]);
+#endif
+        [[unroll]] for (uint r = 0; r < TM; ++r) {
+            vec4 row = subgroupBroadcast(xv[r / SUBGROUP], r % SUBGROUP);
+            [[unroll]] for (uint j = 0; j < TN; ++j) sum[r][j] = fma4(row, wv[j], sum[r][j]);
+        }
+    }
+}
+#endif
