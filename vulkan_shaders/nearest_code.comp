@@ -36,7 +36,8 @@ TENSOR_WRITE(4, float, state); // best, second
 const float LOWEST = -3.402823466e38; // below every score
 
 float score(float dot_product, float xs, float cc) {
-    if (COSINE != 0) return cc > 0.0 ? dot_product * xs / sqrt(cc) - 0.5 : 0.0;
+    // A code of zeros scores 0, a NaN on either side stays one.
+    if (COSINE != 0) return cc == 0.0 ? dot_product * xs : dot_product * xs / sqrt(cc) - 0.5;
     return dot_product - 0.5 * cc;
 }
 float inverse_norm(float squares) { return squares > 0.0 ? 1.0 / sqrt(squares) : squares; }

@@ -67,7 +67,18 @@ static void exact(const shape *s, const float *q, const float *k, const float *v
     free(score);
 }
 
-static const char *const masks[] = {"avx512", "avx2,avx512", NULL};
+/* Kernels of the cpu, and bodies of the shader, in turn switched off. */
+static const char *const cpu_masks[] = {"avx512", "avx2,avx512", NULL};
+static const char *const gpu_masks[] = {"attention_sg", NULL};
+
+static void on_all(everywhere_case c) {
+    c.masks = cpu_masks;
+    c.cpu_only = true;
+    everywhere(&c);
+    c.masks = gpu_masks;
+    c.cpu_only = false;
+    everywhere(&c);
+}
 
 static void try_case(shape s) {
     int64_t d = (int64_t)s.heads * s.width, nq = s.batch * s.nq * d, nk = s.batch * s.nk * d;
@@ -94,15 +105,14 @@ static void try_case(shape s) {
     snprintf(name, sizeof name, "attention %lldx%lldx%lld heads %dx%d mask %d/%lld%s",
              (long long)s.batch, (long long)s.nq, (long long)s.nk, s.heads, s.width, (int)s.mask,
              (long long)s.prefix, s.key_bias ? " bias" : "");
-    everywhere(&(everywhere_case){.name = name,
-                                  .fn = model,
-                                  .model = &s,
-                                  .in = in,
-                                  .in_count = s.key_bias ? 4 : 3,
-                                  .out = &out,
-                                  .out_count = 1,
-                                  .tolerance = 5e-6,
-                                  .masks = masks});
+    on_all((everywhere_case){.name = name,
+                             .fn = model,
+                             .model = &s,
+                             .in = in,
+                             .in_count = s.key_bias ? 4 : 3,
+                             .out = &out,
+                             .out_count = 1,
+                             .tolerance = 5e-6});
     expect_close(name, y, want, nq, 5e-6);
     guarded_free(q);
     guarded_free(k);

@@ -79,8 +79,18 @@ static double activate(tsr_activation act, double a) {
     }
 }
 
-static const char *const masks[] = {"onednn,avx512", "avx2,avx512", "onednn,avx512,avx2",
-                                    "linear_sg",     "linear_sm",   NULL};
+/* Kernels of the cpu, and bodies of the shader, in turn switched off. */
+static const char *const cpu_masks[] = {"onednn,avx512", "avx2,avx512", "onednn,avx512,avx2", NULL};
+static const char *const gpu_masks[] = {"linear_sg", "linear_sm", NULL};
+
+static void on_all(everywhere_case c) {
+    c.masks = cpu_masks;
+    c.cpu_only = true;
+    everywhere(&c);
+    c.masks = gpu_masks;
+    c.cpu_only = false;
+    everywhere(&c);
+}
 
 /* x [batch, rows, k]; `nan_row` gets a NaN, which must stay in its row (-1 = none). */
 static void try_case(int64_t batch, int64_t rows, int64_t k, int64_t n, tsr_activation act,
@@ -119,15 +129,14 @@ static void try_case(int64_t batch, int64_t rows, int64_t k, int64_t n, tsr_acti
              (long long)rows, (long long)k, (long long)n, (int)act, bias ? " bias" : "", gate,
              residual ? " residual" : "");
     double tolerance = 1e-6 * sqrt((double)k) + 2e-6;
-    everywhere(&(everywhere_case){.name = name,
-                                  .fn = model,
-                                  .model = l,
-                                  .in = in,
-                                  .in_count = count,
-                                  .out = &out,
-                                  .out_count = 1,
-                                  .tolerance = tolerance,
-                                  .masks = masks});
+    on_all((everywhere_case){.name = name,
+                             .fn = model,
+                             .model = l,
+                             .in = in,
+                             .in_count = count,
+                             .out = &out,
+                             .out_count = 1,
+                             .tolerance = tolerance});
     expect_close(name, y, want, m * n, tolerance);
     guarded_free(x);
     guarded_free(g);

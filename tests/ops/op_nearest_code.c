@@ -99,7 +99,18 @@ static void check(const char *where, const everywhere_case *c, const tsr_tensor 
                   (long long)ties, (long long)b->n);
 }
 
-static const char *const masks[] = {"avx512", "avx2,avx512", NULL};
+/* Kernels of the cpu, and bodies of the shader, in turn switched off. */
+static const char *const cpu_masks[] = {"avx512", "avx2,avx512", NULL};
+static const char *const gpu_masks[] = {"nearest_code_sg", NULL};
+
+static void on_all(everywhere_case c) {
+    c.masks = cpu_masks;
+    c.cpu_only = true;
+    everywhere(&c);
+    c.masks = gpu_masks;
+    c.cpu_only = false;
+    everywhere(&c);
+}
 
 static void try_book(book b, float *x, float *codes) {
     char name[96];
@@ -112,15 +123,14 @@ static void try_book(book b, float *x, float *codes) {
                         tsr_host_tensor(TSR_F32, codes, 2, (int64_t[]){b.k, b.d})};
     tsr_tensor out[2] = {tsr_host_tensor(TSR_I32, NULL, 1, &b.n),
                          tsr_host_tensor(TSR_F32, NULL, 1, &b.n)};
-    everywhere(&(everywhere_case){.name = name,
-                                  .fn = model,
-                                  .model = &b,
-                                  .in = in,
-                                  .in_count = 2,
-                                  .out = out,
-                                  .out_count = b.margin ? 2 : 1,
-                                  .masks = masks,
-                                  .compare = check});
+    on_all((everywhere_case){.name = name,
+                             .fn = model,
+                             .model = &b,
+                             .in = in,
+                             .in_count = 2,
+                             .out = out,
+                             .out_count = b.margin ? 2 : 1,
+                             .compare = check});
 }
 
 static void try_random(int64_t n, int64_t k, int64_t d, tsr_metric metric, bool margin, int extra) {
