@@ -25,8 +25,8 @@ install(FILES ${CMAKE_BINARY_DIR}/generated/tessera-config.cmake
               ${CMAKE_BINARY_DIR}/generated/tessera-config-version.cmake
         DESTINATION ${tessera_package})
 
-# tessera.pc: found from where it lies, so that a moved or staged tree works; what a static link
-# needs besides stands under .private.
+# pkg-config files find the tree from where they lie, so that a moved or staged one works. The static
+# library has a file of its own: `pkg-config --static` would ask for static FFmpeg libraries too.
 if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}" OR IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")
   set(TESSERA_PC_PREFIX ${CMAKE_INSTALL_PREFIX})
   set(TESSERA_PC_LIBDIR ${CMAKE_INSTALL_FULL_LIBDIR})
@@ -41,5 +41,8 @@ endif()
 list(JOIN tessera_modules ", " TESSERA_PC_MODULES)
 list(TRANSFORM tessera_plain_libraries PREPEND "-l" OUTPUT_VARIABLE plain)
 list(JOIN plain " " TESSERA_PC_LIBS)
-configure_file(cmake/tessera.pc.in ${CMAKE_BINARY_DIR}/generated/tessera.pc @ONLY)
-install(FILES ${CMAKE_BINARY_DIR}/generated/tessera.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+foreach(name tessera tessera-static)
+  configure_file(cmake/${name}.pc.in ${CMAKE_BINARY_DIR}/generated/${name}.pc @ONLY)
+  install(FILES ${CMAKE_BINARY_DIR}/generated/${name}.pc
+          DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endforeach()
