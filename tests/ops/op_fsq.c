@@ -182,6 +182,18 @@ START_TEST(every_id_comes_back) {
 }
 END_TEST
 
+START_TEST(batches_of_any_size_give_the_same_bits) {
+    recipe m = {5, {8, 5, 7, 2, 16}};
+    op_case c = {.run = {.name = "fsq batch", .fn = encode, .model = &m}};
+    random_normals(op_in(&c, TSR_F32, SHAPE(3, 300, 5)), 3 * 300 * 5);
+    op_out(&c, TSR_F32, SHAPE(3, 300, 5));
+    op_out(&c, TSR_F32, SHAPE(3, 300, 5));
+    op_out(&c, TSR_I32, SHAPE(3, 300));
+    op_same_in_batches(&c);
+    op_free(&c);
+}
+END_TEST
+
 START_TEST(refuses) {
     recipe m = {3, {8, 1, 5}};
     op_case c = {.run = {.name = "fsq", .fn = encode, .model = &m}};
@@ -351,5 +363,5 @@ START_TEST(golden_cases) {
 }
 END_TEST
 
-TEST_MAIN("op_fsq", encodes_as_float64_does, every_id_decodes_exactly, every_id_comes_back, refuses,
-          golden_cases)
+TEST_MAIN("op_fsq", encodes_as_float64_does, every_id_decodes_exactly, every_id_comes_back,
+          batches_of_any_size_give_the_same_bits, refuses, golden_cases)

@@ -71,6 +71,16 @@ START_TEST(many_rows_and_long_rows) {
 }
 END_TEST
 
+START_TEST(batches_of_any_size_give_the_same_bits) {
+    tsr_reduction kind = TSR_SUM;
+    op_case c = {.run = {.name = "reduce batch", .fn = model, .model = &kind}};
+    random_normals(op_in(&c, TSR_F32, SHAPE(4, 9, 777)), 4 * 9 * 777);
+    op_out(&c, TSR_F32, SHAPE(4, 9, 1));
+    op_same_in_batches(&c);
+    op_free(&c);
+}
+END_TEST
+
 START_TEST(refuses) {
     tsr_reduction kind = (tsr_reduction)5;
     op_case c = {.run = {.name = "reduce", .fn = model, .model = &kind}};
@@ -81,4 +91,5 @@ START_TEST(refuses) {
 }
 END_TEST
 
-TEST_MAIN("op_reduce", every_kind_and_size, many_rows_and_long_rows, refuses)
+TEST_MAIN("op_reduce", every_kind_and_size, many_rows_and_long_rows,
+          batches_of_any_size_give_the_same_bits, refuses)

@@ -70,6 +70,15 @@ START_TEST(large_logits) {
 }
 END_TEST
 
+START_TEST(batches_of_any_size_give_the_same_bits) {
+    op_case c = {.run = {.name = "softmax batch", .fn = model, .model = &c}};
+    random_normals(op_in(&c, TSR_F32, SHAPE(4, 9, 77)), 4 * 9 * 77);
+    op_out(&c, TSR_F32, SHAPE(4, 9, 77));
+    op_same_in_batches(&c);
+    op_free(&c);
+}
+END_TEST
+
 START_TEST(refuses) {
     op_case c = {.run = {.name = "softmax", .fn = model, .model = &c}};
     op_in(&c, TSR_I32, SHAPE(4, 3));
@@ -79,4 +88,5 @@ START_TEST(refuses) {
 }
 END_TEST
 
-TEST_MAIN("op_softmax", sizes_around_the_tiles, large_logits, refuses)
+TEST_MAIN("op_softmax", sizes_around_the_tiles, large_logits,
+          batches_of_any_size_give_the_same_bits, refuses)

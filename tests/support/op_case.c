@@ -45,6 +45,55 @@ void op_refused(op_case *c, tsr_status status, const char *text) {
                   text, tsr_status_name(got), tsr_detail(ctx));
 }
 
+static size_t bytes_of(const tsr_tensor *t) {
+    return (size_t)tsr_elements(t) * tsr_dtype_bytes(t->dtype);
+}
+
+static void run_on(tsr_device *d, op_case *c, const tsr_tensor *in, tsr_tensor *out) {
+    tsr_program program = {c->run.fn, c->run.model, c->run.variant, c->run.name};
+    ck_assert_msg(tsr_execute(d, &program, in, c->run.in_count, out, c->run.out_count) == TSR_OK,
+                  "%s: %s", c->run.name, tsr_detail(tsr_device_context(d)));
+}
+
+static void same_on(tsr_device *d, op_case *c, const char *where) {
+    int64_t batch = c->in[0].dim[0];
+    run_on(d, c, c->in, c->out);
+    for (int64_t b = 0; b < batch; ++b) {
+        tsr_tensor in[4], out[4];
+        for (int i = 0; i < c->run.in_count; ++i) {
+            in[i] = c->in[i];
+            if (in[i].dim[0] != batch) continue;
+            in[i].dim[0] = 1;
+            in[i].data = (char *)in[i].data + (size_t)b * bytes_of(&in[i]);
+        }
+        for (int i = 0; i < c->run.out_count; ++i) {
+            out[i] = c->out[i];
+            out[i].dim[0] = 1;
+            out[i].data = guarded(bytes_of(&out[i]));
+        }
+        run_on(d, c, in, out);
+        for (int i = 0; i < c->run.out_count; ++i) {
+            const char *whole = (const char *)c->out[i].data + (size_t)b * bytes_of(&out[i]);
+            ck_assert_msg(!memcmp(whole, out[i].data, bytes_of(&out[i])),
+                          "%s on %s: item %lld, output %d: other bits alone than in the batch",
+                          c->run.name, where, (long long)b, i);
+            guarded_free(out[i].data);
+        }
+    }
+    tsr_device_forget(d, c->run.model);
+}
+
+void op_same_in_batches(op_case *c) {
+    same_on(everywhere_device("cpu", NULL), c, "cpu");
+    for (int i = 0; i < everywhere_vulkan_count(); ++i) {
+        char name[32];
+        snprintf(name, sizeof name, "vulkan:%d", i);
+        tsr_device *d = everywhere_device(name, NULL);
+        ck_assert_msg(d != NULL, "%s could not be opened", name);
+        same_on(d, c, name);
+    }
+}
+
 void op_free(op_case *c) {
     for (int i = 0; i < c->run.in_count; ++i)
         guarded_free(c->in[i].data);

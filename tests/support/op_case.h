@@ -32,6 +32,9 @@ void op_run(op_case *c);
 /* Runs on the cpu device alone and expects the status, with `text` in the
  * detail. */
 void op_refused(op_case *c, tsr_status status, const char *text);
+/* Every operand whose first dimension is the first input's is a batch: on every device, each item
+ * alone gives the same bits as in the whole batch. */
+void op_same_in_batches(op_case *c);
 void op_free(op_case *c);
 
 /* Worst error of the fast cpu path and every device is bounded by the case's tolerance; this bounds
