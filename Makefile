@@ -52,7 +52,7 @@ coverage:
 	bash scripts/coverage.sh
 
 fuzz:
-	bash scripts/fuzz.sh $(FUZZ_SECONDS)
+	bash tests/fuzz/run.sh $(FUZZ_SECONDS)
 
 bench: build
 	build/release/tessera bench --json

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
-# tests/unit/test_<x>.c and tests/ops/op_<x>.c are one Check program each; tests/cli/*.sh one test
-# each (they get the built program's path in $TESSERA). Exit 77 means skipped, with the reason printed.
+# tests/unit/test_<x>.c, tests/ops/op_<x>.c and tests/corrupt/corrupt_<x>.c are one Check program
+# each; tests/cli/*.sh one test each (they get the built program's path in $TESSERA). Exit 77 means
+# skipped, with the reason printed.
 pkg_check_modules(CHECK REQUIRED IMPORTED_TARGET check)
 file(GLOB tessera_test_sources CONFIGURE_DEPENDS
-     ${CMAKE_SOURCE_DIR}/tests/unit/test_*.c ${CMAKE_SOURCE_DIR}/tests/ops/op_*.c)
+     ${CMAKE_SOURCE_DIR}/tests/unit/test_*.c ${CMAKE_SOURCE_DIR}/tests/ops/op_*.c
+     ${CMAKE_SOURCE_DIR}/tests/corrupt/corrupt_*.c)
 file(GLOB tessera_test_support CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/support/*.c)
 foreach(source ${tessera_test_sources})
   get_filename_component(name ${source} NAME_WE)

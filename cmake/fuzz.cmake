@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: MIT
+# tests/fuzz/fuzz_<target>.c each define LLVMFuzzerTestOneInput. With TESSERA_FUZZ (clang; preset
+# "fuzz") they become libFuzzer programs; in every other test build they are replayed over
+# tests/fuzz/corpus/<target>/ as an ordinary test. tests/fuzz/run.sh drives the former.
+file(GLOB tessera_fuzz_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/fuzz/fuzz_*.c)
+if(TESSERA_FUZZ)
+  if(NOT CMAKE_C_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "TESSERA_FUZZ: wanted clang, got ${CMAKE_C_COMPILER_ID}")
+  endif()
+  target_compile_options(tessera_objects PRIVATE -fsanitize=fuzzer-no-link)
+endif()
+foreach(source ${tessera_fuzz_sources})
+  get_filename_component(name ${source} NAME_WE)
+  string(REGEX REPLACE "^fuzz_" "" target ${name})
+  add_executable(${name} ${source} ${CMAKE_SOURCE_DIR}/tests/fuzz/alloc_fail.c)
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/tests/fuzz)
+  target_compile_options(${name} PRIVATE -Wall -Wextra)
+  target_compile_definitions(${name} PRIVATE _GNU_SOURCE TESSERA_EXPERIMENTAL)
+  target_link_libraries(${name} PRIVATE tessera_static)
+  target_link_options(${name} PRIVATE
+    -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=posix_memalign)
+  if(TESSERA_FUZZ)
+    target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  else()
+    target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/fuzz/replay_main.c)
+    add_test(NAME ${name} COMMAND ${name} ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${target})
+    set_tests_properties(${name} PROPERTIES TIMEOUT 600)
+  endif()
+endforeach()

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/* Any bytes as a token file: open, read every item, write again, cut. Bytes are given as they are
+ * and once more with repaired checksums, or nothing would get behind them. What was read must give
+ * the same bytes whenever it is written and read again. */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "alloc_fail.h"
+#include "formats/checksum.h"
+#include "formats/token_layout.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define MUST(condition)                                                                            \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fprintf(stderr, "broken promise: %s\n", #condition);                                   \
+            abort();                                                                               \
+        }                                                                                          \
+    } while (0)
+
+static bool rewrite(tsr_context *ctx, tsr_token_file *file, uint32_t tokens, uint8_t **bytes,
+                    size_t *size) {
+    tsr_token_writer *writer;
+    if (tsr_token_writer_open_memory(ctx, &writer, tsr_token_file_header(file),
+                                     tsr_token_file_settings(file)))
+        return false;
+    if (tsr_token_file_copy(ctx, file, writer, tokens)) {
+        tsr_token_writer_abandon(&writer);
+        return false;
+    }
+    return tsr_token_writer_close_memory(&writer, bytes, size) == TSR_OK;
+}
+
+static void look_at_items(tsr_token_file *file) {
+    const tsr_token_header *header = tsr_token_file_header(file);
+    const tsr_token_file_info *info = tsr_token_file_get_info(file);
+    MUST(info->header_bytes + info->payload_bytes + info->index_bytes <= info->bytes);
+    for (uint64_t i = 0; i < info->items && i < 64; ++i) {
+        tsr_token_item item;
+        uint64_t stored = 0;
+        const char *coding = NULL;
+        if (tsr_token_file_item(file, i, &item)) continue;
+        uint64_t total = tsr_token_item_total(&item);
+        MUST(strlen(item.key) <= TSR_TESS_MAX_KEY && !strchr(item.key, '/'));
+        for (uint64_t n = 0; n < total; ++n)
+            MUST(item.ids[n] < header->codebook_size);
+        MUST(tsr_token_file_item_storage(file, i, &stored, &coding) != TSR_OK ||
+             (coding && stored <= info->bytes));
+    }
+}
+
+static void exercise(tsr_context *ctx, const uint8_t *data, size_t size, uint32_t tokens,
+                     bool strict) {
+    tsr_token_file *file;
+    if (tsr_token_file_parse(ctx, &file, "fuzz", data, size)) {
+        MUST(file == NULL);
+        return;
+    }
+    look_at_items(file);
+    uint8_t *once = NULL, *twice = NULL;
+    size_t once_size, twice_size;
+    if (rewrite(ctx, file, UINT32_MAX, &once, &once_size)) {
+        tsr_token_file *again = NULL;
+        tsr_status s = tsr_token_file_parse(ctx, &again, "again", once, once_size);
+        MUST(!strict || s == TSR_OK || s == TSR_ERROR_MEMORY);
+        if (again) {
+            const tsr_token_file_info *info = tsr_token_file_get_info(again);
+            MUST(!strict || (!info->recovered && !info->damaged));
+            MUST(!strict || info->items == tsr_token_file_get_info(file)->items);
+            MUST(!strict || info->tokens == tsr_token_file_get_info(file)->tokens);
+            if (rewrite(ctx, again, UINT32_MAX, &twice, &twice_size))
+                MUST(twice_size == once_size && !memcmp(once, twice, once_size));
+            tsr_token_file_close(&again);
+        }
+    }
+    free(once);
+    free(twice);
+    once = NULL;
+    if (rewrite(ctx, file, tokens, &once, &once_size)) free(once);
+    tsr_token_file_close(&file);
+}
+
+static void repair(uint8_t *b, size_t size) {
+    if (size < TSR_TESS_START_BYTES) return;
+    memcpy(b, TSR_TESS_MAGIC, 8);
+    tsr_set_u32(b + 12, tsr_crc32c(b, 12));
+    for (size_t at = TSR_TESS_START_BYTES; size - at >= TSR_TESS_CHUNK_BYTES;) {
+        size_t left = size - at - TSR_TESS_CHUNK_BYTES;
+        uint64_t payload = tsr_get_u64(b + at + 8);
+        bool whole = payload <= left;
+        if (whole)
+            tsr_set_u32(b + at + 16, tsr_crc32c(b + at + TSR_TESS_CHUNK_BYTES, (size_t)payload));
+        tsr_set_u32(b + at + 20, tsr_crc32c(b + at, 20));
+        if (!whole) return;
+        at += TSR_TESS_CHUNK_BYTES + (size_t)payload;
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    tsr_context_settings settings = tsr_context_settings_default();
+    settings.threads = 1;
+    settings.memory_limit = 64 << 20;
+    tsr_context *ctx;
+    if (tsr_context_open(&ctx, &settings)) return 0;
+    uint32_t tokens = 1 + (size ? data[size - 1] % 16u : 0);
+    exercise(ctx, data, size, tokens, true);
+    uint8_t *repaired = malloc(size ? size : 1);
+    if (repaired) {
+        memcpy(repaired, data, size);
+        repair(repaired, size);
+        exercise(ctx, repaired, size, tokens, true);
+        alloc_fail_at(size > 1 ? data[size - 2] % 32 : 0);
+        exercise(ctx, repaired, size, tokens, false);
+        alloc_fail_at(-1);
+    }
+    free(repaired);
+    tsr_context_close(&ctx);
+    return 0;
+}
