@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* family.h: what a tokenizer family is to the rest of the library. A family is one file,
+ * codec/<name>.c, that defines `const tsr_family tsr_family_<name>`, and one line in registry.def.
+ * It sees tiles (8-bit RGB of the header's tile size) and ids, never files or whole pictures. */
+#ifndef CODEC_FAMILY_H
+#define CODEC_FAMILY_H
+
+#include <tessera/tokens.h>
+#include "../compute/device.h"
+#include "../formats/safetensors.h"
+
+typedef struct tsr_family {
+    const char *name;  /* as in registry.def and in the weights' metadata "tessera.family" */
+    const char *about; /* one line for people */
+    /* Loads a model. `weights` stays open until close. Fills the header but for fit, filter and
+     * background. Errors: MODEL, naming `path` and the tensor or key. */
+    tsr_status (*open)(tsr_device *device, const tsr_safetensors *weights, const char *path,
+                       void **model, tsr_token_header *header);
+    void (*close)(void **model); /* NULL is accepted */
+    /* Tiles u8 [count, height, width, 3] to ids [count, capacity] and counts [count], where capacity
+     * is rows*columns of the header. tokens: how many ids at most (0 = capacity); quality: tolerated
+     * mean absolute error that picks the count (0 = not used). *near_ties is added to. The ids of a
+     * tile do not depend on the others. */
+    tsr_status (*encode)(void *model, const uint8_t *tiles, int count, uint32_t tokens,
+                         float quality, uint32_t *ids, uint32_t *counts, uint64_t *near_ties);
+    /* The first counts[i] ids of each tile (stride capacity) to RGB f32 [count, height, width, 3] in
+     * 0..1, not clamped. Ids are below the codebook size. */
+    tsr_status (*decode)(void *model, const uint32_t *ids, const uint32_t *counts, int count,
+                         float *rgb);
+} tsr_family;
+
+typedef struct tsr_registry_row {
+    uint32_t id; /* written to token files, never reused */
+    const tsr_family *family;
+} tsr_registry_row;
+extern const tsr_registry_row tsr_registry[];
+extern const int tsr_registry_count;
+
+/* "mosaic, flextok" into text, for messages. Returns text. */
+const char *tsr_registry_names(char *text, size_t bytes);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* vit.c: pre-norm transformer block (Dosovitskiy et al. 2021): attention, then a GELU MLP four times
+ * as wide. LayerNorm eps 1e-6, GELU in its tanh form, biases everywhere. */
+#include "vit.h"
+
+#include <stdio.h>
+
+tsr_status tsr_vit_block_load(tsr_context *ctx, tsr_weights *weights, const char *prefix,
+                              int64_t width, tsr_vit_block *block) {
+    const int64_t d = width;
+    const struct {
+        const char *name;
+        int rank;
+        int64_t dim[2];
+        tsr_weight **where;
+    } wanted[] = {
+        {"norm1.weight", 1, {d}, &block->norm1_gamma}, {"norm1.bias", 1, {d}, &block->norm1_beta},
+        {"qkv.weight", 2, {3 * d, d}, &block->qkv},    {"qkv.bias", 1, {3 * d}, &block->qkv_bias},
+        {"proj.weight", 2, {d, d}, &block->proj},      {"proj.bias", 1, {d}, &block->proj_bias},
+        {"norm2.weight", 1, {d}, &block->norm2_gamma}, {"norm2.bias", 1, {d}, &block->norm2_beta},
+        {"fc1.weight", 2, {4 * d, d}, &block->fc1},    {"fc1.bias", 1, {4 * d}, &block->fc1_bias},
+        {"fc2.weight", 2, {d, 4 * d}, &block->fc2},    {"fc2.bias", 1, {d}, &block->fc2_bias},
+    };
+    for (unsigned i = 0; i < sizeof wanted / sizeof *wanted; ++i) {
+        char name[128];
+        snprintf(name, sizeof name, "%s%s", prefix, wanted[i].name);
+        tsr_status status =
+            tsr_weights_get(ctx, weights, name, wanted[i].rank, wanted[i].dim, wanted[i].where);
+        if (status) return status;
+    }
+    return TSR_OK;
+}
+
+tsr_tensor *tsr_vit_block_run(tsr_run *r, const tsr_vit_block *w, tsr_tensor *x,
+                              const tsr_attention_spec *attention) {
+    const int64_t d = tsr_cols(x);
+    const tsr_scope scope = tsr_scope_open(r);
+
+    tsr_norm_spec norm = {.gamma = w->norm1_gamma, .beta = w->norm1_beta, .eps = 1e-6f};
+    tsr_tensor *y = tsr_layer_norm(r, x, &norm);                        /* [B, N, D] */
+    y = tsr_linear(r, y, w->qkv, &(tsr_epilogue){.bias = w->qkv_bias}); /* [B, N, 3D] */
+    tsr_tensor *q = tsr_slice_cols(r, y, 0, d);
+    tsr_tensor *k = tsr_slice_cols(r, y, d, d);
+    tsr_tensor *v = tsr_slice_cols(r, y, 2 * d, d);
+    y = tsr_attention(r, q, k, v, attention);                           /* [B, N, D] */
+    x = tsr_linear(r, y, w->proj, &(tsr_epilogue){.bias = w->proj_bias, .residual = x});
+
+    norm = (tsr_norm_spec){.gamma = w->norm2_gamma, .beta = w->norm2_beta, .eps = 1e-6f};
+    y = tsr_layer_norm(r, x, &norm);
+    y = tsr_linear(r, y, w->fc1, &(tsr_epilogue){.bias = w->fc1_bias, .act = TSR_ACT_GELU_TANH});
+    x = tsr_linear(r, y, w->fc2, &(tsr_epilogue){.bias = w->fc2_bias, .residual = x});
+    return tsr_scope_close(r, scope, x);
+}

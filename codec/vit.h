@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* vit.h: the transformer block that ViT-like models share. */
+#ifndef CODEC_VIT_H
+#define CODEC_VIT_H
+
+#include "../compute/ops.h"
+
+typedef struct tsr_vit_block {
+    tsr_weight *norm1_gamma, *norm1_beta; /* [D] */
+    tsr_weight *qkv, *qkv_bias;           /* [3D, D], [3D] */
+    tsr_weight *proj, *proj_bias;         /* [D, D], [D] */
+    tsr_weight *norm2_gamma, *norm2_beta; /* [D] */
+    tsr_weight *fc1, *fc1_bias;           /* [4D, D], [4D] */
+    tsr_weight *fc2, *fc2_bias;           /* [D, 4D], [D] */
+} tsr_vit_block;
+
+/* Finds <prefix>norm1.weight, <prefix>qkv.weight, ... for width D. Errors: MODEL. */
+tsr_status tsr_vit_block_load(tsr_context *ctx, tsr_weights *weights, const char *prefix,
+                              int64_t width, tsr_vit_block *block);
+/* x [B, N, D] -> [B, N, D]. `attention` gives heads and mask. */
+tsr_tensor *tsr_vit_block_run(tsr_run *r, const tsr_vit_block *w, tsr_tensor *x,
+                              const tsr_attention_spec *attention);
+
+#endif
