@@ -17,14 +17,14 @@ typedef struct tsr_family {
     tsr_status (*open)(tsr_device *device, const tsr_safetensors *weights, const char *path,
                        void **model, tsr_token_header *header);
     void (*close)(void **model); /* NULL is accepted */
-    /* Tiles u8 [count, height, width, 3] to ids [count, capacity] and counts [count], where capacity
-     * is rows*columns of the header. tokens: how many ids at most (0 = capacity); quality: tolerated
-     * mean absolute error that picks the count (0 = not used). *near_ties is added to. The ids of a
-     * tile do not depend on the others. */
+    /* Tiles u8 [count, height, width, 3] to ids [count, capacity] and counts [count], where
+     * capacity is rows*columns of the header. tokens: how many ids at most (0 = capacity); quality:
+     * tolerated mean absolute error that picks the count (0 = not used). *near_ties is added to.
+     * The ids of a tile do not depend on the others. */
     tsr_status (*encode)(void *model, const uint8_t *tiles, int count, uint32_t tokens,
                          float quality, uint32_t *ids, uint32_t *counts, uint64_t *near_ties);
-    /* The first counts[i] ids of each tile (stride capacity) to RGB f32 [count, height, width, 3] in
-     * 0..1, not clamped. Ids are below the codebook size. */
+    /* The first counts[i] ids of each tile (stride capacity) to RGB f32 [count, height, width, 3]
+     * in 0..1, not clamped. Ids are below the codebook size. */
     tsr_status (*decode)(void *model, const uint32_t *ids, const uint32_t *counts, int count,
                          float *rgb);
 } tsr_family;

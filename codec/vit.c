@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* vit.c: pre-norm transformer block (Dosovitskiy et al. 2021): attention, then a GELU MLP four times
- * as wide. LayerNorm eps 1e-6, GELU in its tanh form, biases everywhere. */
+/* vit.c: pre-norm transformer block (Dosovitskiy et al. 2021): attention, then a GELU MLP four
+ * times as wide. LayerNorm eps 1e-6, GELU in its tanh form, biases everywhere. */
 #include "vit.h"
 
 #include <stdio.h>
@@ -42,7 +42,7 @@ tsr_tensor *tsr_vit_block_run(tsr_run *r, const tsr_vit_block *w, tsr_tensor *x,
     tsr_tensor *q = tsr_slice_cols(r, y, 0, d);
     tsr_tensor *k = tsr_slice_cols(r, y, d, d);
     tsr_tensor *v = tsr_slice_cols(r, y, 2 * d, d);
-    y = tsr_attention(r, q, k, v, attention);                           /* [B, N, D] */
+    y = tsr_attention(r, q, k, v, attention); /* [B, N, D] */
     x = tsr_linear(r, y, w->proj, &(tsr_epilogue){.bias = w->proj_bias, .residual = x});
 
     norm = (tsr_norm_spec){.gamma = w->norm2_gamma, .beta = w->norm2_beta, .eps = 1e-6f};

@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-/* residual_fsq.h: FSQ in which several slots share a coefficient, each rounding what the slots before
- * it left. Runs on the host in double, so that every device rounds the same way. */
+/* residual_fsq.h: FSQ in which several slots share a coefficient, each rounding what the slots
+ * before it left. Runs on the host in double, so that every device rounds the same way. */
 #ifndef QUANTIZER_RESIDUAL_FSQ_H
 #define QUANTIZER_RESIDUAL_FSQ_H
 
 #include <stdint.h>
 
 typedef struct tsr_residual_fsq {
-    int slots;             /* of one tile */
-    int level_count;       /* of one id */
-    const int *levels;     /* [level_count] */
-    const int32_t *source; /* [slots] which coefficient the slot rounds */
+    int slots;               /* of one tile */
+    int level_count;         /* of one id */
+    const int *levels;       /* [level_count] */
+    const int32_t *source;   /* [slots] which coefficient the slot rounds */
     const int32_t *previous; /* [slots] earlier slot of the same coefficient, or -1 */
-    const float *scale;    /* [slots] z = what is left * scale - shift */
-    const float *table;    /* [slots, table_width] what each digit decodes to */
+    const float *scale;      /* [slots] z = what is left * scale - shift */
+    const float *table;      /* [slots, table_width] what each digit decodes to */
     int table_width;
 } tsr_residual_fsq;
 
 /* Rounds the first `slots` slots of one tile. delta (may be NULL) [slots] is added to z.
- * z [slots] gets the value before tanh, digits [slots] 0 .. level-1; margin (may be NULL) [slots] the
- * distance of the bounded value to the nearest rounding boundary. */
+ * z [slots] gets the value before tanh, digits [slots] 0 .. level-1; margin (may be NULL) [slots]
+ * the distance of the bounded value to the nearest rounding boundary. */
 void tsr_residual_fsq_round(const tsr_residual_fsq *q, int slots, const float *coefficients,
                             const float *delta, float *z, uint8_t *digits, float *margin,
                             float *left);
