@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Trains mosaic, the bundled tokenizer, and exports it.
 
-    python3 train_mosaic.py --data PHOTOS --out RUN fit                 # the linear codec, minutes
-    python3 train_mosaic.py --data PHOTOS --out RUN train --steps 20000 # the transformers; resumes
+    python3 train_mosaic.py --data PHOTOS --out RUN fit                 # the linear codec
+    python3 train_mosaic.py --data PHOTOS --out RUN train --steps 20000 # the decoder; resumes
     python3 train_mosaic.py --data PHOTOS --out RUN calibrate           # the token-count predictor
     python3 train_mosaic.py --out RUN export mosaic.safetensors
     python3 train_mosaic.py --out RUN evaluate FOLDER...                # PSNR by number of ids
@@ -12,7 +12,6 @@ validation. CPU or CUDA; --seed fixes data order and initial weights; RUN/log.ts
 RUN/state.pt everything needed to go on after a stop. Needs torch, numpy and Pillow.
 """
 import argparse
-import heapq
 import json
 import math
 import os
@@ -23,11 +22,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from mosaic_model import LEVELS, LUMA, CHROMA, SIZE, SLOTS, TOKENS, Mosaic, fsq_constants, pixels_of, planes_of
+import fit_mosaic
+from mosaic_model import CORNER, COEFFICIENTS, LEVELS, SIZE, SLOTS, Mosaic, pixels_of, planes_of
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-DEFAULT = dict(enc_dim=192, enc_depth=2, enc_heads=3, dec_dim=192, dec_depth=6, dec_heads=3)
+DEFAULT = dict(classes=64, dec_dim=192, dec_depth=6, dec_heads=3)
+MEAN = fit_mosaic.MEAN
 
 
 # ---- data ---------------------------------------------------------------------------------------
@@ -48,7 +49,7 @@ def load_tile(path, rng=None):
     short = min(w, h)
     if short != side:
         im = im.resize((max(side, round(w * side / short)), max(side, round(h * side / short))),
-                       Image.BICUBIC if rng is None and short < side else Image.LANCZOS)
+                       Image.LANCZOS)
     w, h = im.size
     x, y = ((w - SIZE) // 2, (h - SIZE) // 2) if rng is None else (int(rng.integers(0, w - SIZE + 1)), int(rng.integers(0, h - SIZE + 1)))
     a = np.asarray(im.crop((x, y, x + SIZE, y + SIZE)))
@@ -76,62 +77,89 @@ def tile_cache(args, views):
 
 # ---- the linear codec ---------------------------------------------------------------------------
 
+def coefficients_of(model, tiles, batch=64):
+    """Tiles u8 -> (all coefficients [n, 12288], energy of the whole tile [n])."""
+    c, e = [], []
+    for i in range(0, len(tiles), batch):
+        planes = planes_of(torch.from_numpy(np.array(tiles[i:i + batch])))
+        c.append(model.coefficients(planes).numpy())
+        e.append(planes.square().sum((1, 2, 3)).numpy())
+    return np.concatenate(c), np.concatenate(e)
+
+
 def fit(args):
-    """Greedy successive refinement: the next slot goes to the coefficient with the most energy left."""
-    sets, _ = tile_cache(args, args.views)
+    sets, valid = tile_cache(args, args.views)
     model = Mosaic(args.config)
-    corner = torch.zeros(3, LUMA, LUMA, dtype=torch.bool)
-    corner[0] = True
-    corner[1:, :CHROMA, :CHROMA] = True
-    allowed = corner.flatten().nonzero()[:, 0]
-    rows = []
-    for tiles in sets:
-        for i in range(0, len(tiles), 64):
-            rows.append(model.coefficients(planes_of(torch.from_numpy(tiles[i:i + 64])))[:, allowed])
-    left = torch.cat(rows).T.contiguous()  # [coefficients, samples]
-    levels, half, offset, shift = fsq_constants()
-    heap = [(-float(e), i) for i, e in enumerate((left ** 2).mean(1))]
-    heapq.heapify(heap)
-    last, depth = {}, {}
-    for j in range(SLOTS):
-        _, i = heapq.heappop(heap)
-        x, n = left[i], int(levels[j])
-        best = None
-        for ratio in (0.35, 0.45, 0.55, 0.65, 0.8, 0.95, 1.1, 1.3):
-            scale = ratio / float(x.square().mean().sqrt())
-            d = (torch.tanh(x * scale) * half[j] - offset[j]).round().long() + n // 2
-            count = torch.bincount(d, minlength=n).clamp(min=1)
-            centre = torch.bincount(d, x, minlength=n) / count
-            error = float((x - centre[d]).square().mean())
-            if best is None or error < best[0]:
-                best = (error, scale, centre, d)
-        error, model.scale.data[j], centre, d = best
-        model.table.data[j, :n] = centre
-        model.source[j] = allowed[i]
-        model.previous[j] = last.get(i, -1)
-        model.stage[j] = depth.get(i, 0)
-        last[i], depth[i] = j, depth.get(i, 0) + 1
-        left[i] = x - centre[d]
-        heapq.heappush(heap, (-error, i))
+    allowed = fit_mosaic.allowed_coefficients()
+    rows = [coefficients_of(model, tiles) for tiles in sets]
+    x = np.concatenate([c[:, allowed] for c, _ in rows])
+    energy = np.concatenate([e for _, e in rows])
+    vc, ve = coefficients_of(model, valid.numpy())
+    coders = fit_mosaic.fit(x, energy, args.config["classes"], args.rounds, args.seed,
+                            os.cpu_count() or 1, lambda s: print(s, flush=True), [("validation", vc[:, allowed], ve)])
+    adopt(args, model, coders)
+
+
+def adopt(args, model, coders):
+    """Puts fitted coders into a fresh model and saves it as step 0."""
+    allowed = fit_mosaic.allowed_coefficients()
+    for c, (mean, source, scale, table) in enumerate(coders):
+        model.mean[c, torch.from_numpy(allowed)] = torch.from_numpy(mean)
+        model.source[c] = torch.from_numpy(np.where(source >= 0, allowed[source], -1))
+        model.scale[c] = torch.from_numpy(scale)
+        model.table[c] = torch.from_numpy(table).half().float()  # as the file will hold it
+    model.mean.copy_(model.mean.half().float())
     torch.save({"config": args.config, "model": model.state_dict(), "step": 0}, os.path.join(args.out, "state.pt"))
-    print(f"fit: {SLOTS} slots over {len(last)} coefficients, deepest chain {max(depth.values())}")
 
 
-# ---- the transformers ---------------------------------------------------------------------------
+def code(model, tiles):
+    """The encoder: tiles u8 -> (class [n], digits [n, 1536])."""
+    c, energy = coefficients_of(model, tiles)
+    mean, scale, table, source = (getattr(model, n).numpy() for n in ("mean", "scale", "table", "source"))
+    coders = [(mean[k], source[k], scale[k], table[k]) for k in range(len(mean))]
+    costs = np.stack([fit_mosaic.cost(fit_mosaic.errors(c, energy, coder)) for coder in coders], 1)
+    owner = costs.argmin(1)
+    digits = np.zeros((len(c), SLOTS), np.uint8)
+    for k in np.unique(owner):
+        mine = np.flatnonzero(owner == k)
+        left = np.ascontiguousarray((c[mine] - mean[k]).T)
+        for j in range(fit_mosaic.CLASS_DIGITS, SLOTS):
+            d = fit_mosaic.digits_of(left[source[k, j]], scale[k, j], j)
+            left[source[k, j]] -= table[k, j][d]
+            digits[mine, j] = d
+    digits[:, 0], digits[:, 1] = owner % LEVELS[0], owner // LEVELS[0]
+    return owner, digits
 
-def psnr_by_count(model, tiles, learned=True, counts=COUNTS, batch=16):
+
+def code_cache(args, model, tiles, name):
+    path = os.path.join(args.out, f"codes-{name}.npz")
+    if not os.path.exists(path):
+        owner, digits = code(model, tiles)
+        np.savez(path, owner=owner, digits=digits)
+    z = np.load(path)
+    return torch.from_numpy(z["owner"]), torch.from_numpy(z["digits"])
+
+
+# ---- the decoder --------------------------------------------------------------------------------
+
+def decode(model, owner, digits, k, learned=True):
+    base = model.linear(owner, digits, k)
+    return model(base, owner, k) if learned else base
+
+
+def psnr_by_count(model, tiles, coded, learned=True, counts=COUNTS, batch=16):
     """Mean PSNR of 8-bit results for each number of ids."""
     totals = {k: 0.0 for k in counts}
     with torch.no_grad():
         for i in range(0, len(tiles), batch):
             u8 = tiles[i:i + batch]
-            value, _ = model.encode(planes_of(u8), learned)
             for k in counts:
-                out = pixels_of(model.decode(value, torch.full((len(u8),), k, device=u8.device), learned))
+                out = pixels_of(decode(model, coded[0][i:i + batch], coded[1][i:i + batch],
+                                       torch.full((len(u8),), k, device=u8.device), learned))
                 out = (out.clamp(0, 1) * 255).round()
                 mse = (out - u8.float()).square().mean((1, 2, 3)).clamp(min=1e-9)
                 totals[k] += float((10 * torch.log10(255 ** 2 / mse)).sum())
-    return {k: t / len(tiles) for k, t in totals.items()}
+    return {k: round(t / len(tiles), 3) for k, t in totals.items()}
 
 
 def train(args):
@@ -141,90 +169,173 @@ def train(args):
     args.config = {**state["config"], **{k: v for k, v in args.config.items() if k in args.given}}
     torch.manual_seed(args.seed)
     model = Mosaic(args.config)
-    missing = model.load_state_dict(state["model"], strict=False)
-    print("starting at step", state["step"], "new:", len(missing.missing_keys), "dropped:", len(missing.unexpected_keys))
-    model = model.to(args.device)
-    valid = valid.to(args.device)
-    slow = [p for n, p in model.named_parameters() if n == "table"]
-    fast = [p for n, p in model.named_parameters() if n != "table" and p.requires_grad]
-    optimiser = torch.optim.AdamW([{"params": fast, "weight_decay": 0.02, "rate": 1.0},
-                                   {"params": slow, "weight_decay": 0.0, "rate": 0.02}], lr=args.lr, betas=(0.9, 0.95))
-    if "optimiser" in state and not missing.missing_keys and not missing.unexpected_keys:
+    linear = {k: v for k, v in state["model"].items() if k in ("mean", "source", "scale", "table")}
+    fresh = state["step"] == 0
+    model.load_state_dict(linear if fresh else state["model"], strict=not fresh)
+    codes = [code_cache(args, model, tiles, v) for v, tiles in enumerate(sets)]
+    valid = valid[:args.valid]
+    coded = tuple(t[:args.valid].to(args.device) for t in code_cache(args, model, valid.numpy(), "valid"))
+    model, valid = model.to(args.device), valid.to(args.device)
+    parameters = list(model.parameters())
+    optimiser = torch.optim.AdamW(parameters, lr=args.lr, betas=(0.9, 0.95), weight_decay=0.02)
+    average = [p.detach().clone() for p in parameters]
+    if not fresh:
         optimiser.load_state_dict(state["optimiser"])
-    average = {n: p.detach().clone() for n, p in model.named_parameters()}
-    if "average" in state:
-        for n in average:
-            if n in state["average"]:
-                average[n].copy_(state["average"][n])
+        average = [a.to(args.device) for a in state["average"]]
+    else:
+        print("0\t" + str(psnr_by_count(model, valid, coded, counts=(1, 4, 32, 256))), flush=True)
     log = open(os.path.join(args.out, "log.tsv"), "a", buffering=1)
     step, began, saved = state["step"], time.time(), time.time()
-    first, loss_mean = step, None
-    raw = {n: p.detach().clone() for n, p in model.named_parameters()}
-    while step < args.steps and (args.minutes == 0 or time.time() - began < 60 * args.minutes):
+    first, gain_mean = step, None
+    while True:
+        spent = (time.time() - began) / (60 * args.minutes) if args.minutes else step / args.steps
+        if spent >= 1 or step >= args.steps:
+            break
         rng = np.random.default_rng([args.seed, step])  # any step's data can be made again
-        pick = rng.integers(0, len(sets[0]), args.batch)
-        tiles = np.stack([sets[int(rng.integers(0, len(sets)))][i] for i in pick])
-        if rng.random() < 0.5:
-            tiles = tiles[:, :, ::-1].copy()
-        u8 = torch.from_numpy(tiles).to(args.device)
+        pick = [(int(rng.integers(len(sets))), int(rng.integers(len(sets[0])))) for _ in range(args.batch)]
+        u8 = torch.from_numpy(np.stack([sets[v][i] for v, i in pick])).to(args.device)
+        owner = torch.stack([codes[v][0][i] for v, i in pick]).to(args.device)
+        digits = torch.stack([codes[v][1][i] for v, i in pick]).to(args.device)
         # Nested dropout: half powers of two, half anything, so that each doubling is seen often.
-        k = np.where(rng.random(args.batch) < 0.5, 2 ** rng.integers(0, 9, args.batch),
-                     np.round(2 ** rng.uniform(0, 8, args.batch))).astype(np.int64)
-        done = (time.time() - began) / (60 * args.minutes) if args.minutes else (step - first) / max(1, args.steps - first)
-        rate = args.lr * min(1, (step - first + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1, done))))
+        k = torch.from_numpy(np.where(rng.random(args.batch) < 0.5, 2 ** rng.integers(0, 9, args.batch),
+                                      np.round(2 ** rng.uniform(0, 8, args.batch))).astype(np.int64)).to(args.device)
+        rate = args.lr * min(1, (step - first + 1) / 50) * (0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * spent)))
         for group in optimiser.param_groups:
-            group["lr"] = rate * group["rate"]
+            group["lr"] = rate
         planes = planes_of(u8)
-        value, _ = model.encode(planes, learned=args.learn_encoder)
-        out = model.decode(value, torch.from_numpy(k).to(args.device))
-        mse = (out - planes).square().mean((1, 2, 3))
-        loss = (mse + 1e-4).log().mean() + args.linear_weight * mse.mean()  # mean log error is mean PSNR
+        with torch.no_grad():
+            base = model.linear(owner, digits, k)
+        if rng.random() < 0.5:  # a mirrored picture has the mirrored linear reconstruction
+            planes, base = planes.flip(3), base.flip(3)
+        before = ((base - planes).square().mean((1, 2, 3)) + 1e-5).log()
+        after = ((model(base, owner, k) - planes).square().mean((1, 2, 3)) + 1e-5).log()
+        loss = (after - before).mean()  # mean log error is mean PSNR
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(fast, 1.0)
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         step += 1
-        decay = min(args.average, (step - first + 1) / (step - first + 10))
+        decay = min(args.average, (step + 1) / (step + 10))
         with torch.no_grad():
-            for n, p in model.named_parameters():
-                average[n].lerp_(p, 1 - decay)
-        loss_mean = float(loss) if loss_mean is None else 0.98 * loss_mean + 0.02 * float(loss)
-        last_step = step >= args.steps or (args.minutes and time.time() - began >= 60 * args.minutes)
-        if step % args.report == 0 or last_step:
-            for n, p in model.named_parameters():
-                raw[n].copy_(p.detach())
-                p.data.copy_(average[n])
-            scores = psnr_by_count(model, valid[:args.valid], counts=(1, 4, 32, 256))
-            for n, p in model.named_parameters():
-                p.data.copy_(raw[n])
-            line = f"{step}\t{loss_mean:.4f}\t{rate:.2e}\t{time.time() - began:.0f}\t" + "\t".join(f"{k}:{v:.2f}" for k, v in scores.items())
+            for a, p in zip(average, parameters):
+                a.lerp_(p, 1 - decay)
+        gain = -4.343 * loss.item()
+        gain_mean = gain if gain_mean is None else 0.98 * gain_mean + 0.02 * gain
+        if step % args.report == 0:
+            raw = [p.detach().clone() for p in parameters]
+            with torch.no_grad():
+                for p, a in zip(parameters, average):
+                    p.copy_(a)
+            scores = psnr_by_count(model, valid, coded, counts=(1, 4, 32, 256))
+            with torch.no_grad():
+                for p, r in zip(parameters, raw):
+                    p.copy_(r)
+            line = f"{step}\tgain {gain_mean:.3f} dB\trate {rate:.2e}\t{time.time() - began:.0f} s\t" + "\t".join(f"{n}:{v:.2f}" for n, v in scores.items())
             print(line, flush=True)
             log.write(line + "\n")
-        if time.time() - saved > 120 or last_step:
+        if time.time() - saved > 120:
             saved = time.time()
-            torch.save({"config": args.config, "model": model.state_dict(), "average": average,
-                        "optimiser": optimiser.state_dict(), "step": step, "predictor": state.get("predictor")}, path + ".part")
-            os.replace(path + ".part", path)
+            save(args, model, average, optimiser, step)
+    save(args, model, average, optimiser, step)
 
 
-def load(args, averaged=True):
+def save(args, model, average, optimiser, step):
+    path = os.path.join(args.out, "state.pt")
+    torch.save({"config": args.config, "model": model.state_dict(), "average": average,
+                "optimiser": optimiser.state_dict(), "step": step}, path + ".part")
+    os.replace(path + ".part", path)
+
+
+def load(args):
+    """The model with averaged weights, on the CPU."""
     state = torch.load(os.path.join(args.out, "state.pt"), weights_only=True, map_location="cpu")
     model = Mosaic(state["config"])
     model.load_state_dict(state["model"])
-    if averaged and "average" in state:
+    if "average" in state:
         with torch.no_grad():
-            for n, p in model.named_parameters():
-                p.copy_(state["average"][n])
+            for p, a in zip(model.parameters(), state["average"]):
+                p.copy_(a)
     return model.eval(), state
+
+
+# ---- the number of ids for a tolerated error ------------------------------------------------------
+
+def calibrate(args):
+    """For each power of two, a line from the log L1 error of the linear codec, which the encoder can
+    afford to compute, to that of the decoder. Saved in RUN/predictor.json."""
+    sets, valid = tile_cache(args, args.views)
+    model, _ = load(args)
+    tiles = np.concatenate([valid.numpy(), np.array(sets[0][::16])])
+    owner, digits = map(torch.from_numpy, code(model, tiles))
+    rows = []
+    with torch.no_grad():
+        for k in COUNTS:
+            x, y = [], []
+            for i in range(0, len(tiles), 16):
+                want = torch.from_numpy(tiles[i:i + 16]).float() / 255
+                count = torch.full((len(want),), k)
+                base = model.linear(owner[i:i + 16], digits[i:i + 16], count)
+                x += (pixels_of(base).clamp(0, 1) - want).abs().mean((1, 2, 3)).clamp(min=1e-6).log().tolist()
+                out = (pixels_of(model(base, owner[i:i + 16], count)).clamp(0, 1) * 255).round() / 255
+                y += (out - want).abs().mean((1, 2, 3)).clamp(min=1e-6).log().tolist()
+            x, y = np.array(x), np.array(y)
+            slope, offset = np.polyfit(x, y, 1)
+            spread = float(np.quantile(y - (slope * x + offset), args.confidence))
+            rows.append([offset + spread, slope])
+            print(f"{k}\tslope {slope:.4f}\toffset {offset:.4f}\tquantile {spread:+.4f}", flush=True)
+    with open(os.path.join(args.out, "predictor.json"), "w") as f:
+        json.dump(rows, f)
+
+
+# ---- the file -----------------------------------------------------------------------------------
+
+def export(args):
+    """model.safetensors as codec/mosaic.c reads it: float16, but for what decides ids."""
+    model, state = load(args)
+    path = os.path.join(args.out, "predictor.json")
+    predictor = json.load(open(path)) if os.path.exists(path) else [[0.0, 1.0]] * len(COUNTS)
+    k = torch.arange(257)
+    tensors = {
+        "slots.source": model.source.to(torch.int32),
+        "slots.scale": model.scale.float(),
+        "slots.table": model.table.half(),
+        "classes.mean": model.mean.reshape(-1, 3, CORNER, CORNER)[:, :, :MEAN, :MEAN].flatten(1).half(),
+        "count.predictor": torch.tensor(predictor, dtype=torch.float32),
+        "decoder.count": model.count(model.count_features(k)).detach().half(),
+        "decoder.class": model.class_embedding.detach().half(),
+        "decoder.pos": model.pos.detach().half(),
+    }
+    for name, p in model.named_parameters():
+        if name.split(".")[0] in ("patch", "blocks", "norm", "head"):
+            tensors["decoder." + name] = p.detach().half()
+    metadata = {"tessera.family": "mosaic", "tessera.name": f"mosaic-{state['config']['classes']}",
+                "tessera.config": json.dumps(state["config"], sort_keys=True), "tessera.steps": str(state["step"])}
+    names = {torch.float16: "F16", torch.float32: "F32", torch.int32: "I32"}
+    header, at = {"__metadata__": metadata}, 0
+    for name in sorted(tensors):
+        t = tensors[name] = tensors[name].contiguous()
+        size = t.numel() * t.element_size()
+        header[name] = {"dtype": names[t.dtype], "shape": list(t.shape), "data_offsets": [at, at + size]}
+        at += size
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    target = args.rest[0]
+    with open(target + ".part", "wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text)
+        for name in sorted(tensors):
+            f.write(tensors[name].numpy().tobytes())
+    os.replace(target + ".part", target)
+    print(f"{target}: {os.path.getsize(target)} bytes, step {state['step']}")
 
 
 def evaluate(args):
     model, state = load(args)
     print("step", state["step"])
     for folder in args.rest:
-        tiles = load_all(find_pictures(folder)) if os.path.isdir(folder) else torch.from_numpy(np.load(folder))
+        tiles = load_all(find_pictures(folder))
+        coded = tuple(map(torch.from_numpy, code(model, tiles.numpy())))
         for learned in (False, True):
-            scores = psnr_by_count(model, tiles, learned)
+            scores = psnr_by_count(model, tiles, coded, learned)
             print(f"{os.path.basename(os.path.normpath(folder))}\t{len(tiles)}\t{'learned' if learned else 'linear '}\t" +
                   "\t".join(f"{k}:{v:.2f}" for k, v in scores.items()), flush=True)
 
@@ -241,11 +352,11 @@ def main():
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--lr", type=float, default=6e-4)
     parser.add_argument("--average", type=float, default=0.998, help="decay of the weight average")
-    parser.add_argument("--linear-weight", type=float, default=0.0, help="weight of plain squared error")
+    parser.add_argument("--rounds", type=int, default=5, help="of fitting classes")
+    parser.add_argument("--confidence", type=float, default=0.6, help="share of pictures the count should satisfy")
     parser.add_argument("--report", type=int, default=200)
     parser.add_argument("--valid", type=int, default=64, help="validation pictures at each report")
     parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--learn-encoder", type=int, default=1)
     for name, value in DEFAULT.items():
         parser.add_argument("--" + name.replace("_", "-"), type=int, default=None, help=f"default {value}")
     parser.add_argument("verb", choices=("fit", "train", "calibrate", "export", "evaluate"))

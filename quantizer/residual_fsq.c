@@ -5,39 +5,26 @@
 
 #include <math.h>
 
-typedef struct bound {
-    double half, offset, shift;
-} bound;
-
-static bound bound_of(int levels) {
-    bound b;
-    b.half = (levels - 1) * (1 + 1e-3) / 2;
-    b.offset = levels % 2 == 0 ? 0.5 : 0.0;
-    b.shift = atanh(b.offset / b.half);
-    return b;
-}
-
 void tsr_residual_fsq_round(const tsr_residual_fsq *q, int slots, const float *coefficients,
-                            const float *delta, float *z, uint8_t *digits, float *margin,
-                            float *left) {
-    bound bounds[16];
-    for (int d = 0; d < q->level_count; ++d)
-        bounds[d] = bound_of(q->levels[d]);
+                            float *left, uint8_t *digits, float *margin) {
     for (int j = 0; j < slots; ++j) {
-        const int levels = q->levels[j % q->level_count];
-        const bound b = bounds[j % q->level_count];
-        const int p = q->previous[j];
+        if (j < q->first) {
+            left[j] = 0;
+            digits[j] = 0;
+            if (margin) margin[j] = 0.5f;
+            continue;
+        }
+        const int levels = q->levels[j % q->level_count], p = q->previous[j];
         left[j] =
             p < 0 ? coefficients[q->source[j]] : left[p] - q->table[p * q->table_width + digits[p]];
-        double value = (double)left[j] * q->scale[j] - b.shift;
-        if (delta) value += delta[j];
-        z[j] = (float)value;
-        const double bounded = tanh(value + b.shift) * b.half - b.offset;
+        /* FSQ bounds z with tanh(z + shift) * half - offset, where shift makes z = 0 the middle of
+         * an even number of levels; the scaled coefficient stands for z + shift. */
+        const double half = (levels - 1) * (1 + 1e-3) / 2, offset = levels % 2 == 0 ? 0.5 : 0.0;
+        const double bounded = tanh((double)left[j] * (double)q->scale[j]) * half - offset;
         const double rounded = nearbyint(bounded);
-        int digit = (int)rounded + levels / 2;
-        if (!(digit >= 0))
-            digit = 0; /* also NaN, whose conversion is not defined but is not kept */
-        if (digit >= levels) digit = levels - 1;
+        double digit = rounded + levels / 2;
+        if (!(digit >= 0)) digit = 0; /* NaN too */
+        if (digit > levels - 1) digit = levels - 1;
         digits[j] = (uint8_t)digit;
         if (margin) margin[j] = (float)(0.5 - fabs(bounded - rounded));
     }
@@ -45,7 +32,7 @@ void tsr_residual_fsq_round(const tsr_residual_fsq *q, int slots, const float *c
 
 void tsr_residual_fsq_restore(const tsr_residual_fsq *q, int slots, const uint8_t *digits,
                               float *coefficients) {
-    for (int j = 0; j < slots; ++j)
+    for (int j = q->first; j < slots; ++j)
         coefficients[q->source[j]] += q->table[j * q->table_width + digits[j]];
 }
 

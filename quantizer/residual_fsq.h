@@ -15,14 +15,14 @@ typedef struct tsr_residual_fsq {
     const float *scale;      /* [slots] z = what is left * scale - shift */
     const float *table;      /* [slots, table_width] what each digit decodes to */
     int table_width;
+    int first; /* slots before this one carry something else; left alone */
 } tsr_residual_fsq;
 
-/* Rounds the first `slots` slots of one tile. delta (may be NULL) [slots] is added to z.
- * z [slots] gets the value before tanh, digits [slots] 0 .. level-1; margin (may be NULL) [slots]
- * the distance of the bounded value to the nearest rounding boundary. */
+/* Rounds the first `slots` slots of one tile. left [slots] gets what each slot had to round, digits
+ * [slots] 0 .. level-1, margin (may be NULL) [slots] the distance of the bounded value to the
+ * nearest rounding boundary (0.5 for slots before `first`). */
 void tsr_residual_fsq_round(const tsr_residual_fsq *q, int slots, const float *coefficients,
-                            const float *delta, float *z, uint8_t *digits, float *margin,
-                            float *left);
+                            float *left, uint8_t *digits, float *margin);
 /* Adds what the digits decode to, to coefficients[source]. */
 void tsr_residual_fsq_restore(const tsr_residual_fsq *q, int slots, const uint8_t *digits,
                               float *coefficients);

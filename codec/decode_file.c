@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* decode_file.c: a token file to PNG files. */
+#include "../formats/image.h"
+#include "tokenizer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+tsr_decode_settings tsr_decode_settings_default(void) {
+    return (tsr_decode_settings){0};
+}
+
+/* "<folder>/<key without suffix>[-n].png"; n counts earlier items of the same name, which used
+ * holds. Keys come from files that may be hostile: a '/' or a leading '.' in them becomes '_'. */
+static char *item_path(const char *folder, const char *key, char **used, uint64_t index) {
+    char stem[200];
+    snprintf(stem, sizeof stem, "%s", *key ? key : "item");
+    char *dot = strrchr(stem, '.');
+    if (dot && dot != stem) *dot = 0;
+    for (char *c = stem; *c; ++c)
+        if (*c == '/' || (unsigned char)*c < 32) *c = '_';
+    if (stem[0] == '.') stem[0] = '_';
+    for (unsigned n = 1;; ++n) {
+        char numbered[220];
+        snprintf(numbered, sizeof numbered, n > 1 ? "%s-%u" : "%s", stem, n);
+        bool taken = false;
+        for (uint64_t i = 0; i < index && !taken; ++i)
+            taken = used[i] && !strcmp(used[i], numbered);
+        if (taken) continue;
+        used[index] = strdup(numbered);
+        const size_t slash = strlen(folder);
+        char *path = NULL;
+        if (!used[index] || asprintf(&path, "%s%s%s.png", folder,
+                                     slash && folder[slash - 1] == '/' ? "" : "/", numbered) < 0)
+            return NULL;
+        return path;
+    }
+}
+
+static bool is_folder(const char *path) {
+    struct stat st;
+    const size_t n = strlen(path);
+    return (n && path[n - 1] == '/') || (!stat(path, &st) && S_ISDIR(st.st_mode));
+}
+
+static tsr_status decode_item(tsr_tokenizer *t, const tsr_token_header *header,
+                              const tsr_token_item *item, uint32_t tokens, const char *path) {
+    int width, height;
+    tsr_item_size(header, item, &width, &height);
+    const uint64_t pixels = (uint64_t)(width > 0 ? width : 0) * (uint64_t)(height > 0 ? height : 0);
+    if (pixels == 0 || pixels > (uint64_t)1 << 28)
+        return tsr_fail(t->ctx, TSR_ERROR_TOO_LARGE, "%s: size: wanted 1 to %llu pixels, got %dx%d",
+                        item->key, 1ull << 28, width, height);
+    uint8_t *rgb = tsr_alloc(t->ctx, (size_t)pixels, 3, "decode: picture");
+    if (!rgb) return TSR_ERROR_MEMORY;
+    tsr_status status = tsr_tokenizer_decode(t, header, item, tokens, rgb);
+    if (!status) status = tsr_png_write(t->ctx, path, width, height, rgb);
+    free(rgb);
+    return status;
+}
+
+tsr_status tsr_decode_file(tsr_context *ctx, const char *input, const char *output,
+                           const tsr_decode_settings *settings) {
+    if (!ctx) return TSR_ERROR_ARGUMENT;
+    const tsr_decode_settings s = settings ? *settings : tsr_decode_settings_default();
+    if (!input || !output)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "%s: wanted a path, got NULL",
+                        input ? "output" : "input");
+    tsr_token_file *file = NULL;
+    tsr_status status = tsr_token_file_open(ctx, &file, input);
+    if (status) return status;
+    const tsr_token_header header = *tsr_token_file_header(file);
+    const uint64_t items = tsr_token_file_get_info(file)->items;
+    const bool folder = strcmp(output, "-") && (items != 1 || is_folder(output));
+    if (items > 1 && !strcmp(output, "-"))
+        status = tsr_fail(ctx, TSR_ERROR_ARGUMENT,
+                          "%s: output: wanted a folder for %llu items, got - (stdout)", input,
+                          (unsigned long long)items);
+    tsr_tokenizer *t = NULL;
+    if (!status)
+        status = tsr_tokenizer_open(
+            ctx, &t,
+            &(tsr_tokenizer_settings){
+                .model = s.model, .device = s.device, .mask = s.mask, .fast = s.fast});
+    if (!status) status = tsr_tokenizer_accepts(t, &header, s.force, input);
+    if (!status && s.tokens > header.rows * header.columns)
+        status = tsr_fail(ctx, TSR_ERROR_ARGUMENT, "tokens: wanted at most %u, got %u",
+                          header.rows * header.columns, s.tokens);
+    if (!status && folder && mkdir(output, 0777) && errno != EEXIST)
+        status = tsr_fail_errno(ctx, "%s: making the folder", output);
+    char **used = status ? NULL : tsr_alloc(ctx, items, sizeof *used, "decode: names");
+    if (!status && !used) status = TSR_ERROR_MEMORY;
+    for (uint64_t i = 0; i < items && !status; ++i) {
+        tsr_token_item item;
+        status = tsr_token_file_item(file, i, &item);
+        if (status) break;
+        char *path = folder ? item_path(output, item.key, used, i) : strdup(output);
+        if (!path) status = tsr_fail(ctx, TSR_ERROR_MEMORY, "decode: no memory for a name");
+        if (!status) status = decode_item(t, &header, &item, s.tokens, path);
+        free(path);
+        if (!status && s.progress && s.progress(s.progress_user, "decode", i + 1, items))
+            status = tsr_fail(ctx, TSR_ERROR_INTERRUPTED, "%s: stopped by the caller", input);
+    }
+    for (uint64_t i = 0; used && i < items; ++i)
+        free(used[i]);
+    free(used);
+    tsr_tokenizer_close(&t);
+    tsr_token_file_close(&file);
+    return status;
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/* encode_files.c: picture files to one token file. Pictures are read and encoded in groups, so that
+ * memory does not grow with their number and small ones share batches. */
+#include "../formats/image.h"
+#include "tokenizer.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+enum { GROUP_PICTURES = 64 };
+static const uint64_t group_pixels = (uint64_t)1 << 22;
+
+tsr_encode_settings tsr_encode_settings_default(void) {
+    return (tsr_encode_settings){.fit = TSR_FIT_AUTO, .background = {255, 255, 255}};
+}
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static const char *name_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    if (!strcmp(path, "-")) return "stdin";
+    return slash ? slash + 1 : path;
+}
+
+static tsr_status check_arguments(tsr_context *ctx, const char *const *inputs, int count,
+                                  const char *output, const tsr_encode_settings *s) {
+    if (!inputs || count < 1)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "inputs: wanted at least one picture, got none");
+    if (!output) return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "output: wanted a path, got NULL");
+    if (s->tokens && s->quality > 0)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
+                        "tokens and quality: wanted one of them, got %u and %g", s->tokens,
+                        s->quality);
+    struct stat out, in;
+    const bool exists = strcmp(output, "-") && !stat(output, &out);
+    int pipes = 0;
+    for (int i = 0; i < count; ++i) {
+        if (!inputs[i]) return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "inputs: %d is NULL", i);
+        if (!strcmp(inputs[i], "-") && pipes++)
+            return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "-: wanted once among the inputs, got twice");
+        if (exists && strcmp(inputs[i], "-") && !stat(inputs[i], &in) && in.st_dev == out.st_dev &&
+            in.st_ino == out.st_ino)
+            return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
+                            "%s: output: wanted a file that is not an input, got the same file",
+                            output);
+    }
+    return TSR_OK;
+}
+
+typedef struct group {
+    tsr_image images[GROUP_PICTURES];
+    tsr_picture pictures[GROUP_PICTURES];
+    tsr_item *items[GROUP_PICTURES];
+    int count;
+} group;
+
+static void group_clear(group *g) {
+    for (int i = 0; i < g->count; ++i) {
+        tsr_image_free(&g->images[i]);
+        tsr_item_close(&g->items[i]);
+    }
+    g->count = 0;
+}
+
+/* Decodes the item again and compares it with what went in; sizes may differ when fit resized. */
+static tsr_status check_item(tsr_tokenizer *t, const tsr_token_header *header,
+                             const tsr_token_item *item, const tsr_picture *picture,
+                             const tsr_encode_settings *s, tsr_encode_report *report) {
+    int width, height;
+    tsr_item_size(header, item, &width, &height);
+    if (width != picture->width || height != picture->height)
+        return tsr_fail(t->ctx, TSR_ERROR_UNSUPPORTED,
+                        "%s: check: wanted a fit that keeps the size (tile), got %dx%d from %dx%d",
+                        item->key, width, height, picture->width, picture->height);
+    const size_t values = (size_t)width * (size_t)height * 3;
+    uint8_t *rgb = tsr_alloc(t->ctx, values, 1, "check: picture");
+    if (!rgb) return TSR_ERROR_MEMORY;
+    tsr_status status = tsr_tokenizer_decode(t, header, item, 0, rgb);
+    if (!status) {
+        uint64_t sum = 0;
+        for (size_t i = 0; i < values; ++i)
+            sum += (uint64_t)abs((int)rgb[i] - (int)picture->rgb[i]);
+        const double error = (double)sum / (255.0 * (double)values);
+        report->error_sum += error;
+        report->within_quality += s->quality > 0 && error <= (double)s->quality;
+    }
+    free(rgb);
+    return status;
+}
+
+static tsr_status encode_group(tsr_tokenizer *t, group *g, const tsr_token_header *header,
+                               const tsr_encode_settings *s, tsr_token_writer *writer,
+                               tsr_encode_report *report) {
+    tsr_encode_settings inner = *s;
+    inner.progress = NULL;
+    const double began = now();
+    uint64_t near_ties = 0;
+    tsr_status status =
+        tsr_tokenizer_encode(t, g->pictures, g->count, &inner, g->items, &near_ties);
+    report->seconds += now() - began;
+    report->near_ties += near_ties;
+    for (int i = 0; i < g->count && !status; ++i) {
+        const tsr_token_item *item = tsr_item_tokens(g->items[i]);
+        report->pictures++;
+        report->tiles += (uint64_t)item->tile_columns * item->tile_rows;
+        report->tokens += tsr_token_item_total(item);
+        if (s->check) status = check_item(t, header, item, &g->pictures[i], s, report);
+        if (!status) status = tsr_token_writer_add(writer, item);
+    }
+    group_clear(g);
+    return status;
+}
+
+tsr_status tsr_encode_files(tsr_context *ctx, const char *const *inputs, int input_count,
+                            const char *output, const tsr_encode_settings *settings,
+                            tsr_encode_report *report) {
+    if (!ctx) return TSR_ERROR_ARGUMENT;
+    const tsr_encode_settings s = settings ? *settings : tsr_encode_settings_default();
+    tsr_encode_report own;
+    if (!report) report = &own;
+    *report = (tsr_encode_report){0};
+    tsr_status status = check_arguments(ctx, inputs, input_count, output, &s);
+    if (status) return status;
+
+    tsr_tokenizer *t = NULL;
+    tsr_token_writer *writer = NULL;
+    group *g = tsr_alloc(ctx, 1, sizeof *g, "encode: group");
+    if (!g) return TSR_ERROR_MEMORY;
+    status = tsr_tokenizer_open(
+        ctx, &t,
+        &(tsr_tokenizer_settings){
+            .model = s.model, .device = s.device, .mask = s.mask, .fast = s.fast});
+    tsr_token_header header = {0};
+    if (!status) {
+        header = *tsr_tokenizer_header(t);
+        header.fit = s.fit == TSR_FIT_AUTO ? TSR_FIT_TILE : s.fit;
+        memcpy(header.background, s.background, 3);
+        snprintf(report->device, sizeof report->device, "%s", tsr_tokenizer_device(t));
+        memcpy(report->tokenizer, header.tokenizer, sizeof report->tokenizer);
+        report->weights_hash = header.weights_hash;
+        tsr_token_writer_settings w = tsr_token_writer_settings_default();
+        w.layer_tokens = s.layer_tokens;
+        status = tsr_token_writer_open(ctx, &writer, output, &header, &w);
+    }
+    tsr_image_settings image_settings = tsr_image_settings_default();
+    memcpy(image_settings.background, s.background, 3);
+    uint64_t pixels = 0;
+    for (int i = 0; i < input_count && !status; ++i) {
+        tsr_image *image = &g->images[g->count];
+        status = tsr_image_read(ctx, inputs[i], &image_settings, image);
+        if (status) break;
+        g->pictures[g->count++] = (tsr_picture){.rgb = image->rgb,
+                                                .width = image->width,
+                                                .height = image->height,
+                                                .key = name_of(inputs[i]),
+                                                .orientation = image->orientation};
+        pixels += (uint64_t)image->width * (uint64_t)image->height;
+        if (g->count == GROUP_PICTURES || pixels >= group_pixels || i + 1 == input_count) {
+            status = encode_group(t, g, &header, &s, writer, report);
+            pixels = 0;
+        }
+        if (!status && s.progress &&
+            s.progress(s.progress_user, "encode", (uint64_t)i + 1, (uint64_t)input_count))
+            status = tsr_fail(ctx, TSR_ERROR_INTERRUPTED, "%s: stopped by the caller", output);
+    }
+    group_clear(g);
+    free(g);
+    if (status)
+        tsr_token_writer_abandon(&writer);
+    else
+        status = tsr_token_writer_close(&writer);
+    struct stat st;
+    if (!status && strcmp(output, "-") && !stat(output, &st)) report->bytes = (uint64_t)st.st_size;
+    tsr_tokenizer_close(&t);
+    return status;
+}

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+/* tokenizer.c: opening a model by what its file says it is, and pictures in memory to ids and back.
+ */
+#include "tokenizer.h"
+#include "fit.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *tsr_version(void) {
+    return TESSERA_VERSION;
+}
+
+tsr_tokenizer_settings tsr_tokenizer_settings_default(void) {
+    return (tsr_tokenizer_settings){0};
+}
+
+static tsr_status open_weights(tsr_tokenizer *t, const char *model, const char **path) {
+    *path = model ? model : "bundled model";
+    if (model) return tsr_safetensors_open(t->ctx, model, &t->weights);
+    return tsr_safetensors_parse(t->ctx, *path, tsr_bundled_model,
+                                 (size_t)(tsr_bundled_model_end - tsr_bundled_model), &t->weights);
+}
+
+static tsr_status find_family(tsr_tokenizer *t, const char *path) {
+    char names[256];
+    const char *name = tsr_safetensors_metadata(t->weights, "tessera.family");
+    if (!name)
+        return tsr_fail(t->ctx, TSR_ERROR_MODEL,
+                        "%s: __metadata__ tessera.family: wanted one of %s, got none", path,
+                        tsr_registry_names(names, sizeof names));
+    for (int i = 0; i < tsr_registry_count; ++i) {
+        if (strcmp(tsr_registry[i].family->name, name)) continue;
+        t->family = tsr_registry[i].family;
+        t->header.family = tsr_registry[i].id;
+        return TSR_OK;
+    }
+    return tsr_fail(t->ctx, TSR_ERROR_MODEL,
+                    "%s: __metadata__ tessera.family: wanted one of %s, got %.64s", path,
+                    tsr_registry_names(names, sizeof names), name);
+}
+
+static tsr_status open_devices(tsr_tokenizer *t, const tsr_tokenizer_settings *settings) {
+    tsr_device_settings d = tsr_device_settings_default();
+    if (settings->device) d.name = settings->device;
+    d.precision = settings->fast ? TSR_PRECISION_FAST : TSR_PRECISION_F32;
+    d.mask = settings->mask;
+    d.reference = settings->reference;
+    d.validation = settings->validation;
+    tsr_status status = tsr_device_open(t->ctx, &t->device, &d);
+    if (status) return status;
+    const tsr_device_info *info = tsr_device_get_info(t->device);
+    if (info->kind == TSR_DEVICE_CPU) {
+        t->host = t->device;
+        snprintf(t->device_text, sizeof t->device_text, "cpu");
+        return TSR_OK;
+    }
+    snprintf(t->device_text, sizeof t->device_text, "vulkan:%d (%s)", info->index, info->name);
+    d = tsr_device_settings_default();
+    d.name = "cpu";
+    return tsr_device_open(t->ctx, &t->host, &d);
+}
+
+tsr_status tsr_tokenizer_open(tsr_context *ctx, tsr_tokenizer **tokenizer,
+                              const tsr_tokenizer_settings *settings) {
+    if (!ctx) return TSR_ERROR_ARGUMENT;
+    if (!tokenizer)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "tokenizer: wanted a pointer, got NULL");
+    *tokenizer = NULL;
+    const tsr_tokenizer_settings s = settings ? *settings : tsr_tokenizer_settings_default();
+    tsr_tokenizer *t = tsr_alloc(ctx, 1, sizeof *t, "tokenizer");
+    if (!t) return TSR_ERROR_MEMORY;
+    t->ctx = ctx;
+    const char *path = NULL;
+    tsr_status status = open_weights(t, s.model, &path);
+    if (!status) status = find_family(t, path);
+    if (!status) status = open_devices(t, &s);
+    if (!status) status = t->family->open(t->device, t->weights, path, &t->model, &t->header);
+    if (status) {
+        tsr_tokenizer_close(&t);
+        return status;
+    }
+    t->header.weights_hash = tsr_safetensors_hash(t->weights);
+    t->header.fit = TSR_FIT_TILE;
+    t->header.filter = 2; /* Lanczos: pictures are mostly made smaller */
+    memset(t->header.background, 255, 3);
+    *tokenizer = t;
+    return TSR_OK;
+}
+
+void tsr_tokenizer_close(tsr_tokenizer **tokenizer) {
+    if (!tokenizer || !*tokenizer) return;
+    tsr_tokenizer *t = *tokenizer;
+    if (t->family && t->model) {
+        tsr_device_forget(t->device, t->model);
+        t->family->close(&t->model);
+    }
+    if (t->host != t->device) tsr_device_close(&t->host);
+    tsr_device_close(&t->device);
+    tsr_safetensors_close(&t->weights);
+    free(t);
+    *tokenizer = NULL;
+}
+
+const tsr_token_header *tsr_tokenizer_header(const tsr_tokenizer *tokenizer) {
+    return &tokenizer->header;
+}
+
+const char *tsr_tokenizer_device(const tsr_tokenizer *tokenizer) {
+    return tokenizer->device_text;
+}
+
+tsr_status tsr_tokenizer_accepts(tsr_tokenizer *t, const tsr_token_header *h, int force,
+                                 const char *name) {
+    const tsr_token_header *own = &t->header;
+    if (h->family != own->family)
+        return tsr_fail(t->ctx, TSR_ERROR_MODEL_MISMATCH,
+                        "%s: family: wanted %u (%s), got %u (%.63s)", name, own->family,
+                        own->tokenizer, h->family, h->tokenizer);
+    if (h->codebook_size != own->codebook_size || h->rows != own->rows ||
+        h->columns != own->columns || h->tile_width != own->tile_width ||
+        h->tile_height != own->tile_height || h->geometry != own->geometry)
+        return tsr_fail(t->ctx, TSR_ERROR_MODEL_MISMATCH,
+                        "%s: tokens: wanted %ux%u of %u codes for %ux%u pixels, got %ux%u of %u "
+                        "for %ux%u",
+                        name, own->rows, own->columns, own->codebook_size, own->tile_width,
+                        own->tile_height, h->rows, h->columns, h->codebook_size, h->tile_width,
+                        h->tile_height);
+    if (h->weights_hash && h->weights_hash != own->weights_hash && !force)
+        return tsr_fail(t->ctx, TSR_ERROR_MODEL_MISMATCH,
+                        "%s: weights hash: wanted %016" PRIx64 " (%s), got %016" PRIx64 " (%.63s)",
+                        name, own->weights_hash, own->tokenizer, h->weights_hash, h->tokenizer);
+    return TSR_OK;
+}
+
+/* ---- items ----------------------------------------------------------------------------------- */
+
+struct tsr_item {
+    tsr_token_item tokens;
+    char *key;
+    uint32_t *counts, *ids;
+    uint64_t used; /* ids so far, */
+    size_t tiles;  /* and tiles */
+};
+
+const tsr_token_item *tsr_item_tokens(const tsr_item *item) {
+    return &item->tokens;
+}
+
+void tsr_item_close(tsr_item **item) {
+    if (!item || !*item) return;
+    free((*item)->key);
+    free((*item)->counts);
+    free((*item)->ids);
+    free(*item);
+    *item = NULL;
+}
+
+static tsr_status item_open(tsr_context *ctx, const tsr_picture *picture, const tsr_canvas *canvas,
+                            uint32_t capacity, float quality, tsr_item **result) {
+    tsr_item *item = tsr_alloc(ctx, 1, sizeof *item, "item");
+    if (!item) return TSR_ERROR_MEMORY;
+    const size_t tiles = (size_t)canvas->columns * (size_t)canvas->rows;
+    item->key = strdup(picture->key ? picture->key : "");
+    item->counts = tsr_alloc(ctx, tiles, sizeof *item->counts, "item counts");
+    item->ids = tsr_alloc(ctx, tiles * capacity, sizeof *item->ids, "item ids");
+    if (!item->key || !item->counts || !item->ids) {
+        tsr_item_close(&item);
+        return tsr_fail(ctx, TSR_ERROR_MEMORY, "item: no memory for %zu tiles", tiles);
+    }
+    item->tokens =
+        (tsr_token_item){.key = item->key,
+                         .source_width = (uint32_t)picture->width,
+                         .source_height = (uint32_t)picture->height,
+                         .orientation = picture->orientation ? (uint32_t)picture->orientation : 1,
+                         .width = (uint32_t)canvas->width,
+                         .height = (uint32_t)canvas->height,
+                         .crop_x = canvas->crop_x,
+                         .crop_y = canvas->crop_y,
+                         .tile_columns = (uint32_t)canvas->columns,
+                         .tile_rows = (uint32_t)canvas->rows,
+                         .overlap = (uint32_t)canvas->overlap,
+                         .quality = quality,
+                         .counts = item->counts,
+                         .ids = item->ids};
+    *result = item;
+    return TSR_OK;
+}
+
+/* ---- encode ---------------------------------------------------------------------------------- */
+
+static uint32_t capacity_of(const tsr_token_header *h) {
+    return h->rows * h->columns;
+}
+
+/* Tiles in flight: enough to fill a device, few enough to stay small. */
+static int batch_of(uint32_t wanted) {
+    return wanted == 0 ? 16 : wanted > 1024 ? 1024 : (int)wanted;
+}
+
+tsr_status tsr_tokenizer_encode(tsr_tokenizer *t, const tsr_picture *pictures, int count,
+                                const tsr_encode_settings *settings, tsr_item **items,
+                                uint64_t *near_ties) {
+    const tsr_encode_settings s = settings ? *settings : tsr_encode_settings_default();
+    tsr_context *ctx = t->ctx;
+    const uint32_t capacity = capacity_of(&t->header);
+    if (count < 0 || (count && (!pictures || !items)))
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "pictures: wanted an array, got count %d", count);
+    if (s.tokens > capacity)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "tokens: wanted 1 to %u, got %u", capacity,
+                        s.tokens);
+    if (!(s.quality >= 0 && s.quality <= 1))
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "quality: wanted 0 to 1, got %g", s.quality);
+    if ((int)s.fit < TSR_FIT_AUTO || s.fit > TSR_FIT_TILE)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "fit: wanted 0 to 4, got %d", (int)s.fit);
+    tsr_token_header header = t->header;
+    header.fit = s.fit;
+    memcpy(header.background, s.background, 3);
+
+    const int batch = batch_of(s.batch);
+    const size_t tile_bytes = (size_t)header.tile_width * header.tile_height * 3;
+    uint8_t *tiles = tsr_alloc(ctx, (size_t)batch, tile_bytes, "encode: tiles");
+    uint32_t *ids = tsr_alloc(ctx, (size_t)batch * capacity, sizeof *ids, "encode: ids");
+    uint32_t *counts = tsr_alloc(ctx, (size_t)batch, sizeof *counts, "encode: counts");
+    tsr_item **owner = tsr_alloc(ctx, (size_t)batch, sizeof *owner, "encode: owners");
+    tsr_status status = tiles && ids && counts && owner ? TSR_OK : TSR_ERROR_MEMORY;
+    uint64_t ties = 0;
+    for (int i = 0; i < count; ++i)
+        items[i] = NULL;
+
+    /* Tiles of all pictures form one stream that is cut into batches; since a tile's ids do not
+     * depend on its neighbours in the batch, neither do the results. */
+    int held = 0;
+    for (int i = 0; i < count && !status; ++i) {
+        tsr_canvas canvas;
+        status = tsr_canvas_open(t->host, &pictures[i], &header, &canvas);
+        if (status) break;
+        status = item_open(ctx, &pictures[i], &canvas, capacity, s.quality, &items[i]);
+        const int total = canvas.columns * canvas.rows;
+        for (int tile = 0; tile < total && !status; ++tile) {
+            tsr_canvas_cut(&canvas, tile, tiles + (size_t)held * tile_bytes);
+            owner[held++] = items[i];
+            if (held < batch && !(i + 1 == count && tile + 1 == total)) continue;
+            status =
+                t->family->encode(t->model, tiles, held, s.tokens, s.quality, ids, counts, &ties);
+            for (int b = 0; b < held && !status; ++b) {
+                tsr_item *item = owner[b];
+                memcpy(item->ids + item->used, ids + (size_t)b * capacity, counts[b] * sizeof *ids);
+                item->used += counts[b];
+                item->counts[item->tiles++] = counts[b];
+            }
+            held = 0;
+            if (s.progress && !status &&
+                s.progress(s.progress_user, "encode", (uint64_t)tile + 1, (uint64_t)total))
+                status = tsr_fail(ctx, TSR_ERROR_INTERRUPTED, "encode: stopped by the caller");
+        }
+        tsr_canvas_free(&canvas);
+    }
+    free(tiles);
+    free(ids);
+    free(counts);
+    free(owner);
+    for (int i = 0; i < count && status; ++i)
+        tsr_item_close(&items[i]);
+    if (near_ties) *near_ties = ties;
+    return status;
+}
+
+/* ---- decode ---------------------------------------------------------------------------------- */
+
+tsr_status tsr_tokenizer_decode(tsr_tokenizer *t, const tsr_token_header *header,
+                                const tsr_token_item *item, uint32_t tokens, uint8_t *rgb) {
+    tsr_context *ctx = t->ctx;
+    const uint32_t capacity = capacity_of(&t->header);
+    tsr_status status = tsr_tokenizer_accepts(t, header, 1, item->key);
+    if (status) return status;
+    if (item->kept)
+        return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
+                        "%s: kept mask: wanted none for nested tokens, got one", item->key);
+    tsr_unfit unfit;
+    status = tsr_unfit_open(ctx, header, item, &unfit);
+    if (status) return status;
+
+    const int total = unfit.columns * unfit.rows, batch = total < 16 ? total : 16;
+    const size_t tile_values = (size_t)t->header.tile_width * t->header.tile_height * 3;
+    float *tiles = tsr_alloc(ctx, (size_t)batch * tile_values, sizeof *tiles, "decode: tiles");
+    uint32_t *ids = tsr_alloc(ctx, (size_t)batch * capacity, sizeof *ids, "decode: ids");
+    uint32_t *counts = tsr_alloc(ctx, (size_t)batch, sizeof *counts, "decode: counts");
+    if (!tiles || !ids || !counts) status = TSR_ERROR_MEMORY;
+    uint64_t position = 0;
+    for (int first = 0; first < total && !status; first += batch) {
+        const int n = total - first < batch ? total - first : batch;
+        for (int b = 0; b < n && !status; ++b) {
+            const uint32_t have = item->counts[first + b];
+            if (have > capacity) {
+                status =
+                    tsr_fail(ctx, TSR_ERROR_TOKENS, "%s: ids of tile %d: wanted at most %u, got %u",
+                             item->key, first + b, capacity, have);
+                break;
+            }
+            counts[b] = tokens && tokens < have ? tokens : have;
+            for (uint32_t i = 0; i < counts[b]; ++i) {
+                const uint32_t id = item->ids[position + i];
+                if (id >= t->header.codebook_size && !status)
+                    status = tsr_fail(ctx, TSR_ERROR_TOKENS, "%s: id: wanted below %u, got %u",
+                                      item->key, t->header.codebook_size, id);
+                ids[(size_t)b * capacity + i] = id;
+            }
+            position += have;
+        }
+        if (!status) status = t->family->decode(t->model, ids, counts, n, tiles);
+        for (int b = 0; b < n && !status; ++b)
+            tsr_unfit_add(&unfit, first + b, tiles + (size_t)b * tile_values);
+    }
+    if (!status) status = tsr_unfit_finish(t->host, &unfit, header, item, rgb);
+    tsr_unfit_close(&unfit);
+    free(tiles);
+    free(ids);
+    free(counts);
+    return status;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* tokenizer.h: the inside of tsr_tokenizer, for the files of this folder. */
+#ifndef CODEC_TOKENIZER_H
+#define CODEC_TOKENIZER_H
+
+#include <tessera/tessera.h>
+#include "family.h"
+
+struct tsr_tokenizer {
+    tsr_context *ctx;
+    tsr_device *device; /* where the model runs */
+    tsr_device *host;   /* a cpu device for resampling; the same as device when that is cpu */
+    tsr_safetensors *weights;
+    const tsr_family *family;
+    void *model;
+    tsr_token_header header;
+    char device_text[300];
+};
+
+/* The weights linked into the library (models/bundled.c). */
+extern const unsigned char tsr_bundled_model[];
+extern const unsigned char tsr_bundled_model_end[];
+
+/* Fails with MODEL_MISMATCH (naming both) unless ids under `header` belong to this tokenizer;
+ * `force` lets other weights of the same family and codebook pass. */
+tsr_status tsr_tokenizer_accepts(tsr_tokenizer *tokenizer, const tsr_token_header *header,
+                                 int force, const char *name);
+
+#endif
