@@ -33,6 +33,15 @@ target_compile_options(tessera_objects PRIVATE -Wall -Wextra)
 target_compile_definitions(tessera_objects PRIVATE
   _GNU_SOURCE TESSERA_VERSION="${PROJECT_VERSION}" TESSERA_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
 
+# The default tokenizer's weights are linked in as they are.
+set(tessera_bundled_model ${CMAKE_SOURCE_DIR}/models/mosaic-64.safetensors)
+set_source_files_properties(${CMAKE_SOURCE_DIR}/models/bundled.c PROPERTIES
+  COMPILE_DEFINITIONS "TESSERA_BUNDLED_MODEL=\"${tessera_bundled_model}\""
+  OBJECT_DEPENDS ${tessera_bundled_model})
+# What decides ids is rounded in the same places by every compiler.
+set_source_files_properties(${CMAKE_SOURCE_DIR}/codec/mosaic.c
+  ${CMAKE_SOURCE_DIR}/quantizer/residual_fsq.c PROPERTIES COMPILE_OPTIONS -ffp-contract=off)
+
 add_custom_target(tessera_commit
   COMMAND ${CMAKE_COMMAND} -DSOURCE=${CMAKE_SOURCE_DIR}
           -DOUTPUT=${CMAKE_BINARY_DIR}/generated/tessera_commit.h

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* bundled.c: the weights of the default tokenizer, linked into the library as they are in the file. */
-#define TEXT_OF(x) #x
-#define TEXT(x) TEXT_OF(x)
-
 __asm__(".section .rodata\n"
         ".global tsr_bundled_model\n"
         ".global tsr_bundled_model_end\n"
         ".balign 64\n"
         "tsr_bundled_model:\n"
-        ".incbin " TEXT(TESSERA_BUNDLED_MODEL) "\n"
+        ".incbin \"" TESSERA_BUNDLED_MODEL "\"\n"
         "tsr_bundled_model_end:\n"
         ".byte 0\n"
         ".previous\n");

@@ -70,14 +70,14 @@ def fit_class(x, borrowed, low):
     return mean.astype(np.float32), source, scale, table
 
 
-def errors(x, energy, coder):
-    """Mean squared pixel error of each picture after 1, 2, 4 .. 256 ids: [n, 9]."""
+def errors(x, energy, coder, ids=TOKENS):
+    """Mean squared pixel error of each picture after 1, 2, 4 .. ids ids: [n, 9]."""
     mean, source, scale, table = coder
     outside = energy - np.square(x).sum(1)
     left = np.ascontiguousarray((x - mean).T)
     error = np.square(left).sum(0)
     out = []
-    for j in range(CLASS_DIGITS, SLOTS):
+    for j in range(CLASS_DIGITS, 6 * ids):
         r = left[source[j]]
         rest = r - table[j][digits_of(r, scale[j], j)]
         error += np.square(rest) - np.square(r)
