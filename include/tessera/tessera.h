@@ -160,7 +160,11 @@ tsr_status tsr_picture_write_png(tsr_context *ctx, const char *path, int width, 
 /* ---- ring 3: experimental ---------------------------------------------------------------- */
 #ifdef TESSERA_EXPERIMENTAL
 
-/* Every device as JSON text (see `tessera devices --json`), malloc'd. */
+/* Every device as JSON text, malloc'd: {"devices": [{"device": "cpu", "name", "vendor", "driver",
+ * "api", "software", "usable", "chosen", "reason", "memory_bytes", "fp16", "bf16", "int8",
+ * "cooperative_matrix", and for Vulkan "subgroup": {"size", "min", "max", "can_be_set"},
+ * "limits": {"storage_range_bytes", "allocation_bytes", "shared_bytes", "workgroup",
+ * "push_bytes"}}, ...]}. "chosen" marks what "auto" takes, "reason" says why or why not. */
 tsr_status tsr_devices_json(tsr_context *ctx, char **json);
 
 /* Checks one golden case folder; `line` is called for each output compared. */
