@@ -9,7 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BAND = 256, BAND_BYTE = 0xA5 }; /* of a fenced activation, on both ends */
+enum { BAND = 256 };          /* bytes of a fence, on both ends of an activation */
+#define BAND_WORD 0xFFA5A5A5u /* a NaN, and a negative id */
 
 static tsr_status make(tsr_run *r, tsr_tensor *t) {
     tsr_device *d = r->device;
@@ -19,7 +20,11 @@ static tsr_status make(tsr_run *r, tsr_tensor *t) {
     if (!p) return TSR_ERROR_MEMORY;
     t->data = p + band;
     if (band) {
-        memset(p, BAND_BYTE, bytes + 2 * band);
+        const uint32_t word = BAND_WORD;
+        for (size_t i = 0; i < band; i += sizeof word) {
+            memcpy(p + i, &word, sizeof word);
+            memcpy(p + band + bytes + i, &word, sizeof word);
+        }
         memset(t->data, 0xFF, bytes);
     }
     size_t used = tsr_arena_used(&d->data);
@@ -34,8 +39,9 @@ static tsr_status weight(tsr_run *r, tsr_tensor *t, tsr_weight *w) {
 }
 
 static bool band_is_whole(const unsigned char *p) {
-    for (int i = 0; i < BAND; ++i)
-        if (p[i] != BAND_BYTE) return false;
+    const uint32_t word = BAND_WORD;
+    for (size_t i = 0; i < BAND; i += sizeof word)
+        if (memcmp(p + i, &word, sizeof word)) return false;
     return true;
 }
 

@@ -70,10 +70,11 @@ static size_t bytes_of(const tsr_tensor *t) {
 }
 
 static tsr_status check_bands(vulkan_device *v, const vulkan_recording *r, const char *name) {
-    const unsigned char *p = (const unsigned char *)v->staging.mapped + r->bands_at;
-    for (int i = 0; i < r->band_count; ++i, p += VULKAN_BAND)
-        for (int k = 0; k < VULKAN_BAND; ++k)
-            if (p[k] != (VULKAN_BAND_WORD & 0xFF))
+    enum { WORDS = VULKAN_BAND / 4 };
+    const uint32_t *p = (const uint32_t *)((const char *)v->staging.mapped + r->bands_at);
+    for (int i = 0; i < r->band_count; ++i, p += WORDS)
+        for (int k = 0; k < WORDS; ++k)
+            if (p[k] != VULKAN_BAND_WORD)
                 return tsr_fail(v->device->ctx, TSR_ERROR_DEVICE,
                                 "%s on %s: activation %d: wrote %s its memory", name,
                                 v->device->name, i / 2, i % 2 ? "behind" : "before");

@@ -90,13 +90,19 @@ static tsr_status bind(vulkan_builder *b, const vulkan_recording *r, const vulka
             locate(b, t, &buffer, &offset);
             bytes = (size_t)tsr_elements(t) * tsr_dtype_bytes(t->dtype);
         }
-        size_t start = offset / align * align, rest = offset - start;
+        size_t start = offset / align * align, rest = offset - start, more = 0;
+        if (b->fenced && t && b->nodes[t->node].kind != VULKAN_WEIGHT) {
+            /* Bind the fences too: drivers that check bounds would hide a write into them. */
+            start -= VULKAN_BAND;
+            rest += VULKAN_BAND;
+            more = VULKAN_BAND;
+        }
         if (rest % 16)
             return tsr_fail(v->device->ctx, TSR_ERROR_UNSUPPORTED,
                             "%s: binding %d: wanted a start at 16 bytes, got %zu", s->call.op->name,
                             i, offset);
         push[i] = (uint32_t)(rest / 4);
-        info[i] = (VkDescriptorBufferInfo){buffer, start, rest + vulkan_round(bytes, 16)};
+        info[i] = (VkDescriptorBufferInfo){buffer, start, rest + vulkan_round(bytes, 16) + more};
         write[i] = (VkWriteDescriptorSet){.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
                                           .dstSet = set,
                                           .dstBinding = (uint32_t)i,

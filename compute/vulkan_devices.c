@@ -150,7 +150,8 @@ void vulkan_describe(const vulkan_instance *n, VkPhysicalDevice p, int index, ts
     if (bfloat) *tail = &bfloat_features, tail = &bfloat_features.pNext;
     n->GetPhysicalDeviceFeatures2(p, &f2);
 
-    snprintf(info->driver, sizeof info->driver, "%.120s %.120s", p12.driverName, p12.driverInfo);
+    snprintf(info->driver, sizeof info->driver, "%.120s%s%.120s", p12.driverName,
+             p12.driverInfo[0] ? " " : "", p12.driverInfo);
     info->max_allocation = p11.maxMemoryAllocationSize;
     info->subgroup_size = info->subgroup_min = info->subgroup_max = p11.subgroupSize;
     info->fp16 = f12.shaderFloat16;

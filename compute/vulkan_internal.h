@@ -228,6 +228,6 @@ tsr_status vulkan_run_weight(tsr_run *run, tsr_tensor *tensor, tsr_weight *weigh
 tsr_status vulkan_run_emit(tsr_run *run, const tsr_call *call);
 
 enum { VULKAN_BAND = 256 };
-#define VULKAN_BAND_WORD 0xA5A5A5A5u
+#define VULKAN_BAND_WORD 0xFFA5A5A5u /* a NaN, and a negative id */
 
 #endif
