@@ -41,7 +41,8 @@ declare -A may=(
 # Lines of "file target": includes beyond the table, each with its reason.
 allowed_includes=""
 # Lines of "file": longer than 800 lines, each with its reason.
-allowed_long=""
+allowed_long="
+tests/corrupt/corrupt_token_file.c one table of faults with the code that makes each"
 
 # -- names: data that tests keep in case folders is named by its case
 while IFS= read -r line; do say "$line"; done < <(
@@ -51,7 +52,10 @@ while IFS= read -r line; do say "$line"; done < <(
 
 texts=()
 for f in "${files[@]}"; do
-    case "$f" in tests/golden/* | tests/corrupt/* | tests/fuzz/*/*) continue ;; esac
+    case "$f" in
+    *.c | *.h | *.sh) ;;
+    tests/golden/* | tests/corrupt/* | tests/fuzz/*/*) continue ;;
+    esac
     case "${f##*/}" in
     *.c | *.h | *.comp | *.glsl | *.def | *.sh | *.bash | *.py | *.cmake | *.S | *.md | *.txt | Makefile | *.in | *.json | run)
         texts+=("$f")
