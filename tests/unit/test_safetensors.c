@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT */
+/* test_safetensors.c: the rules of the format one by one, the canonical writer, the identity hash.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "formats/hash.h"
+#include "formats/safetensors.h"
+#include "testing.h"
+
+static tsr_context *ctx;
+
+static void open_context(void) {
+    ck_assert_int_eq(tsr_context_open(&ctx, NULL), TSR_OK);
+}
+
+/* Header text and zeros as data; malloc'd, exactly *size bytes. */
+static uint8_t *make(const char *header, size_t header_size, size_t data, size_t *size) {
+    *size = 8 + header_size + data;
+    uint8_t *file = calloc(*size + 1, 1);
+    for (int i = 0; i < 8; ++i)
+        file[i] = (uint8_t)((uint64_t)header_size >> 8 * i);
+    memcpy(file + 8, header, header_size);
+    return file;
+}
+
+static tsr_status parse_text(const char *header, size_t data) {
+    size_t size;
+    uint8_t *file = make(header, strlen(header), data, &size);
+    tsr_safetensors *st = NULL;
+    tsr_status status = tsr_safetensors_parse(ctx, "m", file, size, &st);
+    ck_assert_int_eq(status == TSR_OK, st != NULL);
+    tsr_safetensors_close(&st);
+    ck_assert_ptr_null(st);
+    free(file);
+    return status;
+}
+
+#define ONE(dtype, shape, offsets)                                                                 \
+    "{\"a\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":" offsets "}}"
+
+static const struct {
+    const char *header;
+    size_t data;
+    tsr_status status;
+    const char *word; /* in the message, when refused */
+} cases[] = {
+    {"{}", 0, TSR_OK, ""},
+    {"{}    ", 0, TSR_OK, ""},
+    {ONE("F32", "[2]", "[0,8]"), 8, TSR_OK, ""},
+    {ONE("F32", "[]", "[0,4]"), 4, TSR_OK, ""},
+    {ONE("F32", "[0,7]", "[0,0]"), 0, TSR_OK, ""},
+    {ONE("BF16", "[1,1,1,2]", "[0,4]"), 4, TSR_OK, ""},
+    {"{\"__metadata__\":{\"k\":\"v\"}}", 0, TSR_OK, ""},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]},"
+     "\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}",
+     2, TSR_OK, ""},
+
+    {"", 0, TSR_ERROR_FORMAT, "header"},
+    {" {}", 0, TSR_ERROR_FORMAT, "wanted '{' first"},
+    {"[]", 0, TSR_ERROR_FORMAT, "wanted '{' first"},
+    {"{", 0, TSR_ERROR_FORMAT, "wanted JSON"},
+    {"{}x", 0, TSR_ERROR_FORMAT, "spaces after it, got 0x78"},
+    {"{\"\xff\":1}", 0, TSR_ERROR_FORMAT, "UTF-8, got byte 0xff at 10"},
+    {"{\"a\\u0000b\":1}", 0, TSR_ERROR_FORMAT, "U+0000"},
+    {"{\"a\nb\":1}", 0, TSR_ERROR_FORMAT, "control byte 0x0a"},
+    {"{\"a\":[[[[[[[[[0]]]]]]]]]}", 0, TSR_ERROR_FORMAT, "nested"},
+    {"{\"a\":1}", 0, TSR_ERROR_FORMAT, "tensor a: wanted an object"},
+    {"{\"a\":{}}", 0, TSR_ERROR_FORMAT, "dtype: wanted one text"},
+    {ONE("F33", "[1]", "[0,4]"), 4, TSR_ERROR_FORMAT, "got F33"},
+    {ONE("F64", "[1]", "[0,8]"), 8, TSR_ERROR_UNSUPPORTED, "got F64"},
+    {ONE("I8", "[1]", "[0,1]"), 1, TSR_ERROR_UNSUPPORTED, "got I8"},
+    {ONE("F32", "3", "[0,4]"), 4, TSR_ERROR_FORMAT, "shape: wanted one list"},
+    {ONE("F32", "[1,1,1,1,1]", "[0,4]"), 4, TSR_ERROR_UNSUPPORTED, "at most 4 dimensions, got 5"},
+    {ONE("F32", "[-1]", "[0,4]"), 4, TSR_ERROR_FORMAT, "shape: wanted whole numbers"},
+    {ONE("F32", "[1.5]", "[0,6]"), 6, TSR_ERROR_FORMAT, "shape: wanted whole numbers"},
+    {ONE("F32", "[\"1\"]", "[0,4]"), 4, TSR_ERROR_FORMAT, "shape: wanted whole numbers"},
+    {ONE("F32", "[9007199254740992,9007199254740992]", "[0,4]"), 4, TSR_ERROR_FORMAT, "overflow"},
+    {ONE("F32", "[9007199254740992,9007199254740992,0]", "[0,0]"), 0, TSR_ERROR_FORMAT, "overflow"},
+    {ONE("F32", "[1e300]", "[0,4]"), 4, TSR_ERROR_FORMAT, "whole numbers"},
+    {ONE("F32", "[1]", "[0]"), 4, TSR_ERROR_FORMAT, "data_offsets: wanted two"},
+    {ONE("F32", "[1]", "[0,4,4]"), 4, TSR_ERROR_FORMAT, "data_offsets: wanted two"},
+    {ONE("F32", "[1]", "[4,0]"), 4, TSR_ERROR_FORMAT, "got 4..0"},
+    {ONE("F32", "[1]", "[0,4]"), 3, TSR_ERROR_TRUNCATED, "within 0..3, got 0..4"},
+    {ONE("F32", "[1]", "[0,8]"), 8, TSR_ERROR_FORMAT, "wanted 4 bytes, got 8"},
+    {ONE("F32", "[1]", "[1,5]"), 5, TSR_ERROR_FORMAT, "a hole"},
+    {ONE("F32", "[1]", "[0,4]"), 5, TSR_ERROR_FORMAT, "data: wanted 4 bytes, got 5"},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},"
+     "\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[1,3]}}",
+     3, TSR_ERROR_FORMAT, "an overlap"},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
+     "\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}",
+     2, TSR_ERROR_FORMAT, "tensor a: wanted once, got twice"},
+    {"{\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1,
+     TSR_ERROR_FORMAT, "dtype: wanted one text"},
+    {"{\"__metadata__\":[]}", 0, TSR_ERROR_FORMAT, "__metadata__: wanted one object"},
+    {"{\"__metadata__\":{},\"__metadata__\":{}}", 0, TSR_ERROR_FORMAT, "wanted one object"},
+    {"{\"__metadata__\":{\"k\":1}}", 0, TSR_ERROR_FORMAT, "k: wanted a text"},
+    {"{\"__metadata__\":{\"k\":\"a\",\"k\":\"b\"}}", 0, TSR_ERROR_FORMAT, "k: wanted once"},
+};
+
+START_TEST(rules) {
+    open_context();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        tsr_status status = parse_text(cases[i].header, cases[i].data);
+        ck_assert_msg(status == cases[i].status, "%s: %s: %s", cases[i].header,
+                      tsr_status_name(status), tsr_detail(ctx));
+        if (!status) continue;
+        ck_assert_msg(strncmp(tsr_detail(ctx), "m: ", 3) == 0, "%s", tsr_detail(ctx));
+        ck_assert_msg(strstr(tsr_detail(ctx), cases[i].word) != NULL, "%s", tsr_detail(ctx));
+    }
+    /* A name from the file cannot break the line. */
+    parse_text("{\"a\\nb\\u001b\":1}", 0);
+    ck_assert_str_eq(tsr_detail(ctx), "m: tensor a?b?: wanted an object");
+    tsr_context_close(&ctx);
+}
+END_TEST
+
+START_TEST(header_length) {
+    open_context();
+    tsr_safetensors *st;
+    uint8_t file[16] = {8, 0, 0, 0, 0, 0, 0, 0, '{', '}', ' ', ' ', ' ', ' ', ' ', ' '};
+    ck_assert_int_eq(tsr_safetensors_parse(ctx, "m", file, 16, &st), TSR_OK);
+    tsr_safetensors_close(&st);
+    for (size_t size = 0; size < 16; ++size)
+        ck_assert_int_eq(tsr_safetensors_parse(ctx, "m", file, size, &st), TSR_ERROR_TRUNCATED);
+    file[7] = 0x80;
+    ck_assert_int_eq(tsr_safetensors_parse(ctx, "m", file, 16, &st), TSR_ERROR_FORMAT);
+    ck_assert_ptr_nonnull(
+        strstr(tsr_detail(ctx), "at most 100000000 bytes, got 9223372036854775816"));
+    tsr_context_close(&ctx);
+}
+END_TEST
+
+/* Two bytes of text for each value would become gigabytes of parsed values. */
+START_TEST(many_values) {
+    open_context();
+    size_t n = 6 << 20, size;
+    char *header = malloc(n);
+    memcpy(header, "{\"a\":[", 6);
+    for (size_t i = 6; i < n; ++i)
+        header[i] = i & 1 ? ',' : '0';
+    uint8_t *file = make(header, n, 0, &size);
+    tsr_safetensors *st;
+    ck_assert_int_eq(tsr_safetensors_parse(ctx, "m", file, size, &st), TSR_ERROR_FORMAT);
+    ck_assert_ptr_nonnull(strstr(tsr_detail(ctx), "at most 2097152 values"));
+    free(file);
+    free(header);
+    tsr_context_close(&ctx);
+}
+END_TEST
+
+/* Data that begins at an odd address arrives aligned. */
+START_TEST(unaligned) {
+    open_context();
+    const char *header = "{\"u\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[0,3]},"
+                         "\"f\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[3,7]}}";
+    size_t size;
+    for (int shift = 0; shift < 4; ++shift) {
+        char padded[200];
+        snprintf(padded, sizeof padded, "%s%*s", header, shift, "");
+        uint8_t *file = make(padded, strlen(padded), 7, &size);
+        float value = 1.25f;
+        memcpy(file + size - 4, &value, 4);
+        tsr_safetensors *st;
+        ck_assert_int_eq(tsr_safetensors_parse(ctx, "m", file, size, &st), TSR_OK);
+        const tsr_tensor *t = tsr_safetensors_tensor(st, tsr_safetensors_find(st, "f"));
+        ck_assert_uint_eq((uintptr_t)t->data % 4, 0);
+        ck_assert(*(const float *)t->data == 1.25f);
+        tsr_safetensors_close(&st);
+        free(file);
+    }
+    tsr_context_close(&ctx);
+}
+END_TEST
+
+static char path[] = "/tmp/tessera-safetensors-XXXXXX";
+
+static size_t file_bytes(uint8_t **bytes) {
+    tsr_map map;
+    ck_assert_int_eq(tsr_map_open(ctx, path, &map), TSR_OK);
+    *bytes = malloc(map.size);
+    memcpy(*bytes, map.bytes, map.size);
+    size_t size = map.size;
+    tsr_map_close(&map);
+    return size;
+}
+
+START_TEST(writes_canonically) {
+    open_context();
+    close(mkstemp(path));
+    float f[6] = {1, 2, 3, 4, 5, 6};
+    uint16_t h[3] = {7, 8, 9};
+    uint8_t u[5] = {1, 2, 3, 4, 5};
+    int64_t l[1] = {-1};
+    tsr_tensor t[5] = {tsr_host_tensor(TSR_U8, u, 1, (int64_t[]){5}),
+                       tsr_host_tensor(TSR_F32, f, 2, (int64_t[]){2, 3}),
+                       tsr_host_tensor(TSR_BF16, h, 1, (int64_t[]){3}),
+                       tsr_host_tensor(TSR_I64, l, 1, (int64_t[]){1}),
+                       tsr_host_tensor(TSR_F32, NULL, 2, (int64_t[]){0, 4})};
+    const char *names[5] = {"z.u", "b\"\\\n\xc3\xa9", "h", "l", "a"};
+    tsr_metadata_pair pairs[2] = {{"levels", "[8, 'x']"}, {"format", "pt\t\x01"}};
+    ck_assert_int_eq(tsr_safetensors_write(ctx, path, names, t, 5, pairs, 2), TSR_OK);
+    uint8_t *once, *twice;
+    size_t once_size = file_bytes(&once);
+    ck_assert_uint_eq(once[0] % 8, 0);
+
+    tsr_safetensors *st;
+    ck_assert_int_eq(tsr_safetensors_open(ctx, path, &st), TSR_OK);
+    ck_assert_int_eq(tsr_safetensors_count(st), 5);
+    for (int i = 0; i < 5; ++i) {
+        int at = tsr_safetensors_find(st, names[i]);
+        ck_assert_int_ge(at, 0);
+        ck_assert_str_eq(tsr_safetensors_name(st, at), names[i]);
+        const tsr_tensor *got = tsr_safetensors_tensor(st, at);
+        ck_assert_int_eq(got->dtype, t[i].dtype);
+        ck_assert_int_eq(got->rank, t[i].rank);
+        ck_assert_mem_eq(got->dim, t[i].dim, sizeof got->dim);
+        size_t bytes = (size_t)tsr_elements(got) * tsr_dtype_bytes(got->dtype);
+        if (bytes) ck_assert_mem_eq(got->data, t[i].data, bytes);
+        if (bytes) ck_assert_uint_eq(((uintptr_t)got->data) % tsr_dtype_bytes(got->dtype), 0);
+    }
+    ck_assert_str_eq(tsr_safetensors_name(st, 0), "l"); /* largest elements first */
+    ck_assert_int_eq(tsr_safetensors_find(st, "zz"), -1);
+    ck_assert_ptr_null(tsr_safetensors_name(st, 5));
+    ck_assert_ptr_null(tsr_safetensors_tensor(st, -1));
+    ck_assert_str_eq(tsr_safetensors_metadata(st, "levels"), "[8, 'x']");
+    ck_assert_str_eq(tsr_safetensors_metadata(st, "format"), "pt\t\x01");
+    ck_assert_ptr_null(tsr_safetensors_metadata(st, "other"));
+    uint64_t hash = tsr_safetensors_hash(st);
+    tsr_safetensors_close(&st);
+
+    /* Another order gives the same bytes; another byte another identity. */
+    tsr_tensor back[5];
+    const char *back_names[5];
+    for (int i = 0; i < 5; ++i)
+        back[i] = t[4 - i], back_names[i] = names[4 - i];
+    tsr_metadata_pair back_pairs[2] = {pairs[1], pairs[0]};
+    ck_assert_int_eq(tsr_safetensors_write(ctx, path, back_names, back, 5, back_pairs, 2), TSR_OK);
+    ck_assert_uint_eq(file_bytes(&twice), once_size);
+    ck_assert_mem_eq(once, twice, once_size);
+    twice[once_size - 1] ^= 1;
+    ck_assert_int_eq(tsr_safetensors_parse(ctx, "m", twice, once_size, &st), TSR_OK);
+    ck_assert_uint_ne(tsr_safetensors_hash(st), hash);
+    tsr_safetensors_close(&st);
+    free(once);
+    free(twice);
+
+    tsr_tensor lost = t[1];
+    lost.data = NULL;
+    const char *same[2] = {"x", "x"}, *reserved[1] = {"__metadata__"}, *bad[1] = {"\xff"};
+    tsr_metadata_pair twins[2] = {{"k", "1"}, {"k", "2"}};
+    ck_assert_int_eq(tsr_safetensors_write(ctx, path, same, t, 2, NULL, 0), TSR_ERROR_ARGUMENT);
+    ck_assert_int_eq(tsr_safetensors_write(ctx, path, reserved, t, 1, NULL, 0), TSR_ERROR_ARGUMENT);
+    ck_assert_int_eq(tsr_safetensors_write(ctx, path, bad, t, 1, NULL, 0), TSR_ERROR_ARGUMENT);
+    ck_assert_int_eq(tsr_safetensors_write(ctx, path, names, &lost, 1, NULL, 0),
+                     TSR_ERROR_ARGUMENT);
+    ck_assert_int_eq(tsr_safetensors_write(ctx, path, names, t, 1, twins, 2), TSR_ERROR_ARGUMENT);
+    ck_assert_int_eq(tsr_safetensors_write(ctx, "/dev/full", names, t, 1, NULL, 0),
+                     TSR_ERROR_NO_SPACE);
+    ck_assert_int_eq(tsr_safetensors_open(ctx, path, &st), TSR_OK); /* the old one still stands */
+    tsr_safetensors_close(&st);
+    unlink(path);
+    tsr_context_close(&ctx);
+}
+END_TEST
+
+/* The hash is what the header file says, put together by hand here. */
+START_TEST(hash_as_documented) {
+    open_context();
+    size_t size;
+    const char *header = "{\"__metadata__\":{\"z\":\"1\",\"k\":\"v\"},"
+                         "\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},"
+                         "\"a\":{\"dtype\":\"F16\",\"shape\":[],\"data_offsets\":[2,4]}}";
+    uint8_t *file = make(header, strlen(header), 4, &size);
+    memcpy(file + size - 4, "WXYZ", 4);
+    static const char text[] = "a\0F16\0"
+                               "\1\0\0\0\0\0\0\0"
+                               "\1\0\0\0\0\0\0\0"
+                               "YZ"
+                               "b\0U8\0"
+                               "\1\0\0\0\0\0\0\0"
+                               "\2\0\0\0\0\0\0\0"
+                               "WX"
+                               "\0"
+                               "k\0v\0"
+                               "z\0"
+                               "1";
+    tsr_safetensors *st;
+    ck_assert_int_eq(tsr_safetensors_parse(ctx, "m", file, size, &st), TSR_OK);
+    ck_assert_uint_eq(tsr_safetensors_hash(st), tsr_hash64(text, sizeof text, 0));
+    tsr_safetensors_close(&st);
+    free(file);
+    tsr_context_close(&ctx);
+}
+END_TEST
+
+START_TEST(every_truncation) {
+    open_context();
+    const char *header = ONE("F32", "[2]", "[0,8]");
+    size_t size;
+    uint8_t *file = make(header, strlen(header), 8, &size);
+    for (size_t cut = 0; cut < size; ++cut) {
+        uint8_t *copy = malloc(cut + 1);
+        memcpy(copy, file, cut);
+        tsr_safetensors *st = NULL;
+        ck_assert_int_eq(tsr_safetensors_parse(ctx, "m", copy, cut, &st), TSR_ERROR_TRUNCATED);
+        free(copy);
+    }
+    free(file);
+    tsr_safetensors *st = NULL;
+    ck_assert_int_eq(tsr_safetensors_open(ctx, "/tmp", &st), TSR_ERROR_IO);
+    ck_assert_int_eq(tsr_safetensors_open(ctx, "/absent", &st), TSR_ERROR_NOT_FOUND);
+    tsr_safetensors_close(&st);
+    tsr_context_close(&ctx);
+}
+END_TEST
+
+TEST_MAIN("safetensors", rules, header_length, many_values, unaligned, writes_canonically,
+          hash_as_documented, every_truncation)
