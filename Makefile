@@ -3,9 +3,10 @@
 #   make demo [PICTURES="a.jpg b.png"]   installs what is missing, builds, shows pictures as tokens
 #   make check                           installs what is missing, builds, runs every test
 JOBS ?= $(shell nproc)
+FUZZ_SECONDS ?= 60
 CTEST = ctest --output-on-failure --no-tests=error
 # Tests that measure or look at the source tree alone gain nothing from a sanitizer.
-UNSANITIZED = ^(arrows|headers|install_consumers|exports)$$
+UNSANITIZED = ^(arrows|arrows_selftest|headers|exports|install_consumers|options_off|radv_spills)$$
 
 .PHONY: help demo check check-sanitize build format coverage fuzz bench install clean
 
