@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/* Token files of released versions, read for ever. tests/golden/tess/v1_*.tess were written by this
+ * program's writer with the ids below (run it with --write FOLDER); a later version may add files
+ * but must never write these again. */
+#include "testing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "formats/token_layout.h"
+#include "token_sample.h"
+
+/* The content: all of it follows from a small generator, so that it stands here and not in a file.
+ */
+static uint32_t state;
+static uint32_t next(uint32_t below) { /* minimal standard, Park and Miller 1988 */
+    state = (uint32_t)((uint64_t)state * 48271 % 2147483647);
+    return state % below;
+}
+
+typedef struct golden {
+    const char *file;
+    tsr_token_header header;
+    tsr_token_writer_settings settings;
+    const char *codings[2];
+} golden;
+
+static const golden all[] = {
+    {"v1_raw.tess",
+     {.tokenizer = "mosaic-256",
+      .family = 1,
+      .weights_hash = 0xfedcba9876543210u,
+      .codebook_size = 64000,
+      .level_count = 6,
+      .levels = {8, 8, 8, 5, 5, 5},
+      .geometry = TSR_GEOMETRY_SEQUENCE,
+      .rows = 1,
+      .columns = 64,
+      .nested = 1,
+      .tile_width = 256,
+      .tile_height = 256,
+      .fit = TSR_FIT_TILE,
+      .filter = 2,
+      .background = {255, 255, 255}},
+     {.layer_tokens = 0, .entropy = 0},
+     {"raw", "raw"}},
+    {"v1_layers.tess",
+     {.tokenizer = "mosaic-256",
+      .family = 1,
+      .weights_hash = 1,
+      .codebook_size = 64000,
+      .level_count = 6,
+      .levels = {8, 8, 8, 5, 5, 5},
+      .geometry = TSR_GEOMETRY_SEQUENCE,
+      .rows = 1,
+      .columns = 64,
+      .nested = 1,
+      .tile_width = 256,
+      .tile_height = 256,
+      .fit = TSR_FIT_CROP,
+      .filter = 1,
+      .background = {1, 2, 3}},
+     {.layer_tokens = 4, .entropy = 0},
+     {"raw", "raw"}},
+    {"v1_range.tess", /* a grid with levels; ids that stay near their neighbours */
+     {.tokenizer = "grid",
+      .family = 7,
+      .weights_hash = 2,
+      .codebook_size = 64,
+      .level_count = 2,
+      .levels = {8, 8},
+      .geometry = TSR_GEOMETRY_GRID,
+      .rows = 8,
+      .columns = 8,
+      .tile_width = 64,
+      .tile_height = 128,
+      .fit = TSR_FIT_STRETCH,
+      .filter = 0},
+     {.layer_tokens = 0, .entropy = 1},
+     {"range", "range"}},
+    {"v1_range_wide.tess", /* no levels: groups of bits; a sequence with two tiles */
+     {.tokenizer = "wide",
+      .family = 8,
+      .weights_hash = 3,
+      .codebook_size = 3000000001u,
+      .geometry = TSR_GEOMETRY_SEQUENCE,
+      .rows = 1,
+      .columns = 64,
+      .nested = 1,
+      .tile_width = 64,
+      .tile_height = 64,
+      .fit = TSR_FIT_PAD,
+      .filter = 0},
+     {.layer_tokens = 16, .entropy = 1},
+     {"range", "range"}},
+    {"v1_zstd.tess", /* a pattern that comes again after a while */
+     {.tokenizer = "repeat",
+      .family = 9,
+      .weights_hash = 4,
+      .codebook_size = 16384,
+      .geometry = TSR_GEOMETRY_GRID,
+      .rows = 8,
+      .columns = 8,
+      .tile_width = 64,
+      .tile_height = 64,
+      .fit = TSR_FIT_TILE,
+      .filter = 0},
+     {.layer_tokens = 0, .entropy = 1},
+     {"zstd", "zstd"}},
+};
+enum { FILES = sizeof all / sizeof *all };
+
+/* Two items: the first with even counts; the second with uneven ones, a time and a kept mask. */
+static void content(const golden *g, int number, tsr_token_item *item, uint32_t *counts,
+                    uint32_t *ids, uint8_t *kept) {
+    state = 1 + (uint32_t)(g - all) * 100 + (uint32_t)number;
+    uint32_t tiles = number ? 6 : 2, positions = g->header.rows * g->header.columns;
+    *item = (tsr_token_item){.key = number ? "zwei \xc3\xa4.jpg" : "one.png",
+                             .source_width = 640,
+                             .source_height = 480,
+                             .orientation = number ? 6 : 1,
+                             .width = 512,
+                             .height = 300,
+                             .crop_x = number ? -3 : 0,
+                             .crop_y = number ? 100 : 0,
+                             .tile_columns = number ? 3 : 2,
+                             .tile_rows = number ? 2 : 1,
+                             .overlap = 32,
+                             .time = number ? 0.04 : 0,
+                             .quality = number ? 0.05f : 0,
+                             .counts = counts,
+                             .ids = ids};
+    uint32_t n = 0, id = 0;
+    memset(kept, 0, 6 * 8);
+    for (uint32_t t = 0; t < tiles; ++t) {
+        counts[t] = number && t != 2 ? 64 - next(20) : positions;
+        for (uint32_t i = 0; i < counts[t]; ++i, ++n) {
+            if (!strcmp(g->file, "v1_zstd.tess"))
+                id = n < 40 ? next(16384) : ids[n - 40];
+            else if (!strcmp(g->file, "v1_range.tess"))
+                id = (id % 8 + next(3) + 7) % 8 + 8 * ((id / 8 + next(3) + 7) % 8);
+            else if (!strcmp(g->file, "v1_range_wide.tess"))
+                id = next(3) ? 2999999999u : next(256);
+            else
+                id = next(64000);
+            ids[n] = id;
+        }
+        for (uint32_t p = 0, left = counts[t]; p < positions; ++p)
+            if (next(positions - p) < left) kept[t * 8 + p / 8] |= (uint8_t)(1u << p % 8), --left;
+    }
+    if (number) item->kept = kept;
+}
+
+static uint8_t *written(tsr_context *ctx, const golden *g, size_t *size) {
+    static uint32_t counts[6], ids[6 * 64];
+    static uint8_t kept[6 * 8];
+    tsr_token_writer *writer;
+    uint8_t *bytes;
+    tsr_token_item item;
+    if (tsr_token_writer_open_memory(ctx, &writer, &g->header, &g->settings)) return NULL;
+    for (int i = 0; i < 2; ++i) {
+        content(g, i, &item, counts, ids, kept);
+        if (tsr_token_writer_add(writer, &item)) return NULL;
+    }
+    return tsr_token_writer_close_memory(&writer, &bytes, size) ? NULL : bytes;
+}
+
+START_TEST(golden_files_are_read_for_ever) {
+    const golden *g = &all[_i];
+    uint32_t counts[6], ids[6 * 64];
+    uint8_t kept[6 * 8];
+    char path[1024];
+    tsr_context *ctx;
+    tsr_token_file *file;
+    ck_assert_int_eq(tsr_context_open(&ctx, NULL), TSR_OK);
+    snprintf(path, sizeof path, "%s/golden/tess/%s", TESSERA_TESTS, g->file);
+    ck_assert_msg(tsr_token_file_open(ctx, &file, path) == TSR_OK, "%s", tsr_detail(ctx));
+    const tsr_token_file_info *info = tsr_token_file_get_info(file);
+    ck_assert_uint_eq(info->items, 2);
+    ck_assert_uint_eq(info->version_major, 1);
+    ck_assert(!info->recovered && !info->damaged);
+    const char *d = token_header_difference(tsr_token_file_header(file), &g->header);
+    ck_assert_msg(!d, "%s: header: %s", g->file, d);
+    for (int i = 0; i < 2; ++i) {
+        tsr_token_item item, want;
+        const char *coding;
+        content(g, i, &want, counts, ids, kept);
+        ck_assert_msg(!tsr_token_file_item(file, (uint64_t)i, &item), "%s", tsr_detail(ctx));
+        d = token_item_difference(&g->header, &item, &want, UINT32_MAX);
+        ck_assert_msg(!d, "%s: item %d: %s", g->file, i, d);
+        ck_assert_int_eq(tsr_token_file_item_storage(file, (uint64_t)i, NULL, &coding), TSR_OK);
+        ck_assert_str_eq(coding, g->codings[i]);
+    }
+    /* And this version still writes them so. zstd's own bytes may change with its library. */
+    if (strcmp(g->file, "v1_zstd.tess")) {
+        size_t size;
+        uint8_t *bytes = written(ctx, g, &size), *stored = malloc(info->bytes + 1);
+        FILE *f = fopen(path, "rb");
+        ck_assert(bytes && stored && f);
+        ck_assert_uint_eq(fread(stored, 1, info->bytes + 1, f), size);
+        ck_assert_msg(!memcmp(bytes, stored, size), "%s: written differently", g->file);
+        fclose(f);
+        free(bytes);
+        free(stored);
+    }
+    tsr_token_file_close(&file);
+    tsr_context_close(&ctx);
+}
+END_TEST
+
+static int write_all(const char *folder) {
+    tsr_context *ctx;
+    if (tsr_context_open(&ctx, NULL)) return 1;
+    for (int i = 0; i < FILES; ++i) {
+        char path[1024];
+        size_t size;
+        uint8_t *bytes = written(ctx, &all[i], &size);
+        snprintf(path, sizeof path, "%s/%s", folder, all[i].file);
+        FILE *f = bytes ? fopen(path, "wbx") : NULL; /* never over an existing one */
+        if (!f || fwrite(bytes, 1, size, f) != size || fclose(f)) {
+            fprintf(stderr, "%s: not written: %s\n", path, tsr_detail(ctx));
+            return 1;
+        }
+        free(bytes);
+    }
+    tsr_context_close(&ctx);
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    if (argc == 3 && !strcmp(argv[1], "--write")) return write_all(argv[2]);
+    Suite *suite = suite_create("golden token files");
+    TCase *tc = tcase_create("v1");
+    tcase_add_loop_test(tc, golden_files_are_read_for_ever, 0, FILES);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
