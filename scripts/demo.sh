@@ -1,0 +1,52 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Shows what the bundled tokenizer does: pictures to token files and back, a table, a contact sheet.
+#   demo.sh [PICTURE...]     without pictures: the samples, drawn by make_samples
+# Everything it makes lies under demo/ (OUT=folder: elsewhere). DEVICE=vulkan:0 chooses another device.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+build=${BUILD:-build/release}
+out=${OUT:-demo}
+tessera=$build/tessera
+device=${DEVICE:-auto}
+[ -x "$tessera" ] || { echo "demo: no $tessera: run make build first" >&2; exit 1; }
+
+mkdir -p "$out/tokens" "$out/pictures"
+if [ $# -eq 0 ]; then
+    echo "Drawing the sample pictures into $out/samples ..."
+    "$build/make_samples" "$out/samples"
+    set -- "$out"/samples/*.png
+fi
+
+# value KEY < JSON: the first number or text of that name, as the program prints one member a line
+value() { sed -n "s/^ *\"$1\": \"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}\$/\1/p" | head -n 1; }
+
+printf '\n%-20s %10s %7s %8s %8s %8s %9s %9s\n' picture size tokens bytes PSNR SSIM 'encode s' 'decode s'
+name_of_device=
+number=0
+for picture in "$@"; do
+    number=$((number + 1))
+    name=$(basename "$picture")
+    stem=$number-${name%.*}
+    encoded=$("$tessera" encode "$picture" -o "$out/tokens/$stem.tess" --device "$device" --json)
+    decoded=$("$tessera" decode "$out/tokens/$stem.tess" -o "$out/pictures/$stem.png" --device "$device" --json)
+    info=$("$tessera" info "$out/tokens/$stem.tess" --json)
+    size="$(value source_width <<<"$info")x$(value source_height <<<"$info")"
+    psnr=- ssim=-
+    # Pictures that fit a single tile are cut to it; then there is nothing of equal size to compare.
+    if measured=$("$tessera" eval "$picture" "$out/pictures/$stem.png" --json -q 2>/dev/null); then
+        psnr=$(printf '%.2f' "$(value psnr < <(sed -n '/"pictures"/,$p' <<<"$measured"))" 2>/dev/null) || psnr=inf
+        ssim=$(printf '%.4f' "$(value ssim_gaussian < <(sed -n '/"pictures"/,$p' <<<"$measured"))" 2>/dev/null) || ssim=-
+    fi
+    name_of_device=$(sed -n 's/^ *"device": "\(.*\)",$/\1/p' <<<"$encoded")
+    printf '%-20.20s %10s %7s %8s %8s %8s %9.2f %9.2f\n' "$name" "$size" \
+        "$(value tokens <<<"$encoded")" "$(value bytes <<<"$encoded")" "$psnr" "$ssim" \
+        "$(value total_seconds <<<"$encoded")" "$(value total_seconds <<<"$decoded")"
+done
+printf '\nDevice: %s\nSeconds are of the whole program, from its start to the closed file.\n' "$name_of_device"
+printf 'PSNR in dB over 8-bit RGB; SSIM with the 11x11 gaussian window of Wang et al. 2004.\n\n'
+
+"$tessera" sheet "$@" -o "$out/contact-sheet.png" -k 16,64,256 --device "$device" -q
+echo "Token files:    $out/tokens/"
+echo "Decoded again:  $out/pictures/"
+echo "Contact sheet:  $out/contact-sheet.png   (original, 16, 64 and 256 tokens a tile)"

@@ -1,0 +1,107 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Pictures to tokens and back on the command line: what encode, decode, info, cut, eval and sheet say of
+# the same pictures, and that ids do not depend on threads, batches or company.
+. "$(dirname "$0")/../support/cli.bash"
+
+picture a.ppm 300 280 1
+picture b.ppm 256 256 2
+picture c.ppm 100 60 3
+run encode a.ppm -o a.tess --device cpu
+code_is 0
+out_empty
+out=$(head -1 err)
+case "$out" in "a.tess: 1 picture, "*" tokens, "*" near ties, "*" s") ;; *) complain "summary: $out" ;; esac
+run encode a.ppm b.ppm c.ppm -o all.tess --device cpu --json
+code_is 0
+err_empty
+json_ok
+is "keys" "bytes device inputs near_ties output pictures precision seconds tessera tiles tokenizer tokens total_seconds verb weights_hash" "$(json '" ".join(sorted(d))')"
+is "pictures" 3 "$(json 'd["pictures"]')"
+is "bytes" "$(stat -c %s all.tess)" "$(json 'd["bytes"]')"
+tokens=$(json 'd["tokens"]')
+hash=$(json 'd["weights_hash"]')
+run info all.tess --json
+code_is 0
+is "info's tokens" "$tokens" "$(json 'd["tokens"]')"
+is "info's hash" "$hash" "$(json 'd["weights_hash"]')"
+is "keys in order" "a.ppm b.ppm c.ppm" "$(json '" ".join(i["key"] for i in d["items"])')"
+is "source size" "300x280" "$(json '"%dx%d" % (d["items"][0]["source_width"], d["items"][0]["source_height"])')"
+
+# threads, batches, company
+ids() { "$TESSERA" info --ids "$1" | cut -d' ' -f2- | md5sum; }
+for setting in "--threads 1" "--threads 2" "--batch 1" "--batch 16" "--threads 2 --batch 3"; do
+    run encode a.ppm -o again.tess --device cpu -q $setting
+    code_is 0
+    err_empty
+    cmp -s a.tess again.tess || complain "encode $setting gave other bytes"
+done
+run encode b.ppm a.ppm c.ppm b.ppm c.ppm b.ppm b.ppm c.ppm b.ppm b.ppm c.ppm b.ppm b.ppm c.ppm b.ppm c.ppm -o crowd.tess --device cpu -q
+code_is 0
+is "ids alone and among 16" "$(ids a.tess)" "$("$TESSERA" info --ids crowd.tess | sed -n 's/^1 //p' | md5sum)"
+
+# back
+run decode a.tess -o a.png --device cpu
+code_is 0
+out_empty
+run decode all.tess -o back --device cpu --json
+code_is 0
+json_ok
+is "files" "a.png b.png c.png" "$(ls back | tr '\n' ' ' | sed 's/ $//')"
+cmp -s a.png back/a.png || complain "the same item decodes to other bytes in another file"
+run decode crowd.tess -o crowd/ --device cpu -q -k 4
+code_is 0
+is "equal names are numbered" "a.png b-2.png b-3.png" "$(ls crowd | head -3 | tr '\n' ' ' | sed 's/ $//')"
+is "how many" 16 "$(ls crowd | wc -l)"
+mkdir there
+run decode a.tess -o there --device cpu -q
+code_is 0
+[ -s there/a.png ] || complain "decode into a folder that is there"
+run eval a.ppm back/a.png --json
+code_is 0
+is "a picture comes back" True "$(json 'd["mean"]["psnr"] > 10')"
+
+# pipes
+"$TESSERA" encode - -o - --device cpu -q <a.ppm 2>err | "$TESSERA" decode - -o - --device cpu 2>>err >piped.png
+cmp -s piped.png a.png || complain "through pipes: other picture: $(cat err)"
+"$TESSERA" cut a.tess -k 8 -o - | "$TESSERA" decode - -o cut.png --device cpu -q || complain "cut in a pipe"
+run decode a.tess -o eight.png -k 8 --device cpu -q
+code_is 0
+cmp -s cut.png eight.png || complain "cut -k 8 and decode -k 8 differ"
+
+# fewer tokens
+run encode b.ppm -o k.tess -k 16 --device cpu -q
+code_is 0
+run info k.tess --json
+is "most ids of a tile" True "$(json 'max(d["items"][0]["counts"]) <= 16')"
+run encode b.ppm -o q.tess --quality 0.2 --check --device cpu --json
+code_is 0
+json_ok
+is "check is reported" True "$(json '0 < d["mean_absolute_error"] < 1 and d["within_quality"] in (0, 1)')"
+run encode a.ppm -o l.tess --layers 4 --device cpu -q
+code_is 0
+run decode l.tess -o l.png --device cpu -q
+code_is 0
+cmp -s l.png a.png || complain "layers changed the picture"
+for fit in auto crop pad stretch tile; do
+    run encode a.ppm -o f.tess --fit $fit --device cpu -q
+    code_is 0
+    run decode f.tess -o f-$fit.png --device cpu -q
+    code_is 0
+done
+for fit in stretch tile; do
+    run eval a.ppm f-$fit.png
+    code_is 0
+done
+
+# sheet
+run sheet b.ppm c.ppm -o sheet.png -k 4,16 --device cpu --json
+code_is 0
+json_ok
+is "columns" "[4, 16]" "$(json '[c["tokens"] for c in d["columns"]]')"
+[ "$(head -c 4 sheet.png | od -An -tx1 | tr -d ' ')" = 89504e47 ] || complain "sheet.png is no PNG"
+fails 2 "--tokens: wanted up to 8 whole numbers" sheet b.ppm -o s.png -k 4,x
+fails 2 "--tokens: wanted up to 8 whole numbers" sheet b.ppm -o s.png -k 1,2,3,4,5,6,7,8,9
+fails 2 "-o SHEET.png is missing" sheet b.ppm
+no_leftovers
+finish

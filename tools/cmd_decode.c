@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* cmd_decode.c: a token file to PNG. */
+#include "tool.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+typedef struct decode_options {
+    common_options common;
+    const char *output, *model;
+    uint32_t tokens, batch;
+    int force;
+} decode_options;
+
+#define AT(field) offsetof(decode_options, field)
+static const option options[] = {
+    {"output", 'o', OPTION_TEXT, AT(output), "OUT", NULL,
+     "OUT.png for a file with one item, a folder for several (made if missing; a name that ends in "
+     "'/' is always a folder), '-' for PNG on stdout",
+     NULL, 0, 0},
+    {"model", 't', OPTION_TEXT, AT(model), "MODEL", "the bundled tokenizer",
+     "safetensors file of the tokenizer the tokens were made with", NULL, 0, 0},
+    {"tokens", 'k', OPTION_UINT, AT(tokens), "N", "all there are",
+     "use at most the first N ids of each tile", NULL, 1, 1u << 24},
+    {"force", 0, OPTION_FLAG, AT(force), NULL, NULL,
+     "decode with weights other than those the file names", NULL, 0, 0},
+    {"batch", 0, OPTION_UINT, AT(batch), "N", "chosen from memory", "tiles computed together", NULL,
+     1, 4096},
+};
+
+static int run(const verb *v, int argc, char **argv) {
+    decode_options o = {0};
+    int operands;
+    int code = args_parse(v, argc, argv, &o, &operands);
+    if (code >= 0) return code;
+    if (!o.output) return args_wrong(v, "-o OUT is missing");
+    if (o.common.json && strcmp(o.output, "-") == 0)
+        return args_wrong(v, "--json and -o - would both write to stdout");
+    if (tool_same_file(argv[0], o.output))
+        return args_wrong(v, "%s: wanted an output that is not the input", o.output);
+    tool t;
+    if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
+    tsr_decode_settings s = tsr_decode_settings_default();
+    s.model = o.model;
+    s.device = o.common.device;
+    s.mask = o.common.mask;
+    s.fast = o.common.precision;
+    s.tokens = o.tokens;
+    s.force = o.force;
+    s.batch = o.batch;
+    s.progress = tool_progress;
+    s.progress_user = &t;
+    tsr_status status = tsr_decode_file(t.ctx, argv[0], o.output, &s);
+    double seconds = tool_seconds() - t.started;
+    if (status) {
+        code = tool_fail(&t, status);
+    } else {
+        code = EXIT_DONE;
+        tool_progress_clear(&t);
+        if (o.common.json) {
+            json_out j;
+            tool_json(&t, &j);
+            json_text(&j, "input", argv[0]);
+            json_text(&j, "output", o.output);
+            json_real(&j, "total_seconds", seconds);
+            json_close(&j);
+        } else if (strcmp(o.output, "-") != 0)
+            tool_say(&t, "%s: %.2f s", o.output, seconds);
+    }
+    tool_close(&t);
+    return code;
+}
+
+const verb verb_decode = {
+    .name = "decode",
+    .summary = "a token file to PNG",
+    .usage = "tessera decode FILE.tess -o OUT.png|OUTDIR|- [-k N] [-t MODEL]\n"
+             "               [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]",
+    .about =
+        "Writes each item as a PNG named after the picture it came from; equal names get -2, -3 "
+        "and so on. A file made with other weights is refused unless forced.",
+    .exits = "5 when the file was made with another tokenizer or other weights",
+    .examples = "# one picture\n"
+                "tessera decode photo.tess -o back.png\n"
+                "# all pictures of a file\n"
+                "tessera decode album.tess -o pictures/\n"
+                "# how it looks with 16 ids a tile\n"
+                "tessera decode photo.tess -k 16 -o coarse.png\n"
+                "# in a pipe\n"
+                "tessera decode - -o - < photo.tess > back.png",
+    .options = options,
+    .option_count = sizeof options / sizeof *options,
+    .device_options = DEVICE_ALL,
+    .least_operands = 1,
+    .most_operands = 1,
+    .operands = "FILE.tess",
+    .run = run,
+};

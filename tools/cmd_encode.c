@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/* cmd_encode.c: pictures to a token file. */
+#include "tool.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+typedef struct encode_options {
+    common_options common;
+    const char *output, *model;
+    uint32_t tokens, layers, batch;
+    double quality;
+    int fit, check;
+    uint8_t background[3];
+} encode_options;
+
+#define AT(field) offsetof(encode_options, field)
+static const option options[] = {
+    {"output", 'o', OPTION_TEXT, AT(output), "OUT.tess", NULL,
+     "where to write; '-' is stdout. The file appears when it is complete", NULL, 0, 0},
+    {"model", 't', OPTION_TEXT, AT(model), "MODEL", "the bundled tokenizer",
+     "safetensors file of the tokenizer", NULL, 0, 0},
+    {"tokens", 'k', OPTION_UINT, AT(tokens), "N", "as many as the tokenizer has",
+     "ids a tile: fewer is coarser and smaller", NULL, 1, 1u << 24},
+    {"quality", 0, OPTION_REAL, AT(quality), "E", "not used",
+     "instead of -k: the tolerated mean absolute error on the 0..1 scale; each tile takes the ids "
+     "it "
+     "needs (0.03 is careful, 0.09 coarse)",
+     NULL, 1e-6, 1},
+    {"fit", 0, OPTION_CHOICE, AT(fit), "F", "auto",
+     "how a picture becomes tiles: crop (short side resized, centre cut out), pad (long side "
+     "resized, rest filled), stretch, tile (kept at its size, overlapping tiles), or auto (crop "
+     "when both sides are at most the tile, else tile)",
+     "auto|crop|pad|stretch|tile", 0, 0},
+    {"background", 0, OPTION_COLOUR, AT(background), "RRGGBB", "ffffff",
+     "the colour under transparent pixels and in padding", NULL, 0, 0},
+    {"layers", 0, OPTION_UINT, AT(layers), "N", "one payload",
+     "store ids in layers that end at N, 4N, 16N ... a tile: a prefix of the file then decodes to "
+     "coarser pictures",
+     NULL, 1, 1u << 24},
+    {"batch", 0, OPTION_UINT, AT(batch), "N", "chosen from memory",
+     "tiles computed together; never changes the ids", NULL, 1, 4096},
+    {"check", 0, OPTION_FLAG, AT(check), NULL, NULL,
+     "decode again and report the mean absolute error, and with --quality how many pictures kept "
+     "it",
+     NULL, 0, 0},
+};
+
+static void print_json(tool *t, const encode_options *o, int inputs, const tsr_encode_report *r) {
+    json_out j;
+    tool_json(t, &j);
+    json_text(&j, "output", o->output);
+    json_int(&j, "inputs", inputs);
+    json_uint(&j, "pictures", r->pictures);
+    json_uint(&j, "tiles", r->tiles);
+    json_uint(&j, "tokens", r->tokens);
+    json_uint(&j, "bytes", r->bytes);
+    json_uint(&j, "near_ties", r->near_ties);
+    json_real(&j, "seconds", r->seconds);
+    json_real(&j, "total_seconds", tool_seconds() - t->started);
+    json_text(&j, "device", r->device);
+    json_text(&j, "precision", o->common.precision ? "fast" : "f32");
+    json_text(&j, "tokenizer", r->tokenizer);
+    json_hash(&j, "weights_hash", r->weights_hash);
+    if (o->check) {
+        json_real(&j, "mean_absolute_error", r->error_sum / (double)r->pictures);
+        if (o->quality > 0)
+            json_uint(&j, "within_quality", r->within_quality);
+        else
+            json_null(&j, "within_quality");
+    }
+    json_close(&j);
+}
+
+static void say(tool *t, const encode_options *o, const tsr_encode_report *r) {
+    char bytes[32];
+    tool_say(t,
+             "%s: %" PRIu64 " %s, %" PRIu64 " tiles, %" PRIu64 " tokens, %s, %" PRIu64
+             " near ties, %.2f s",
+             o->output, r->pictures, r->pictures == 1 ? "picture" : "pictures", r->tiles, r->tokens,
+             tool_bytes(r->bytes, bytes, sizeof bytes), r->near_ties, r->seconds);
+    tool_say(t, "%s, weights %016" PRIx64 ", on %s%s", r->tokenizer, r->weights_hash, r->device,
+             o->common.precision ? ", fast precision" : "");
+    if (o->check) tool_say(t, "mean absolute error %.4f", r->error_sum / (double)r->pictures);
+    if (o->check && o->quality > 0)
+        tool_say(t, "%" PRIu64 " of %" PRIu64 " pictures within %g", r->within_quality, r->pictures,
+                 o->quality);
+}
+
+static int run(const verb *v, int argc, char **argv) {
+    encode_options o = {.background = {255, 255, 255}};
+    int operands;
+    int code = args_parse(v, argc, argv, &o, &operands);
+    if (code >= 0) return code;
+    if (!o.output) return args_wrong(v, "-o OUT.tess is missing");
+    if (o.tokens && o.quality > 0)
+        return args_wrong(v, "-k and --quality exclude each other: wanted one of them");
+    if (o.common.json && strcmp(o.output, "-") == 0)
+        return args_wrong(v, "--json and -o - would both write to stdout");
+    tool t;
+    if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
+    tsr_encode_settings s = tsr_encode_settings_default();
+    s.model = o.model;
+    s.device = o.common.device;
+    s.mask = o.common.mask;
+    s.fast = o.common.precision;
+    s.tokens = o.tokens;
+    s.quality = (float)o.quality;
+    s.fit = (tsr_fit)o.fit;
+    memcpy(s.background, o.background, 3);
+    s.layer_tokens = o.layers;
+    s.batch = o.batch;
+    s.check = o.check;
+    s.progress = tool_progress;
+    s.progress_user = &t;
+    tsr_encode_report report = {0};
+    tsr_status status =
+        tsr_encode_files(t.ctx, (const char *const *)argv, operands, o.output, &s, &report);
+    if (status)
+        code = tool_fail(&t, status);
+    else {
+        tool_progress_clear(&t);
+        if (o.common.json)
+            print_json(&t, &o, operands, &report);
+        else
+            say(&t, &o, &report);
+        code = EXIT_DONE;
+    }
+    tool_close(&t);
+    return code;
+}
+
+const verb verb_encode = {
+    .name = "encode",
+    .summary = "pictures to a token file",
+    .usage = "tessera encode IN... -o OUT.tess [-t MODEL] [-k N | --quality E] [--fit F]\n"
+             "               [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]",
+    .about =
+        "Reads PNG, JPEG, WebP, GIF (its first frame), BMP, TIFF and PNM by their content, honours "
+        "the EXIF orientation, and writes one token file with one item for each picture, in the "
+        "order given. IN may be '-' for stdin. The ids are the same for every --threads and "
+        "--batch. Near ties are ids whose decision was so close that another device might decide "
+        "otherwise.",
+    .exits = NULL,
+    .examples = "# one picture with the bundled tokenizer\n"
+                "tessera encode photo.jpg -o photo.tess\n"
+                "# 64 ids a tile\n"
+                "tessera encode photo.jpg -o photo.tess -k 64\n"
+                "# as many ids as each tile needs for an error of 0.05\n"
+                "tessera encode album/*.jpg -o album.tess --quality 0.05 --check\n"
+                "# in a pipe\n"
+                "curl -s https://example.org/a.webp | tessera encode - -o - | tessera info -",
+    .options = options,
+    .option_count = sizeof options / sizeof *options,
+    .device_options = DEVICE_ALL,
+    .least_operands = 1,
+    .most_operands = -1,
+    .operands = "IN",
+    .run = run,
+};

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/* cmd_sheet.c: a contact sheet: what a picture looks like at several numbers of tokens. */
+#include "sheet_layout.h"
+#include "tool.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_COUNTS = 8 };
+
+typedef struct sheet_options {
+    common_options common;
+    const char *output, *model, *counts;
+    uint32_t cell;
+    int fit;
+} sheet_options;
+
+#define AT(field) offsetof(sheet_options, field)
+static const option options[] = {
+    {"output", 'o', OPTION_TEXT, AT(output), "SHEET.png", NULL, "where to write; '-' is stdout",
+     NULL, 0, 0},
+    {"model", 't', OPTION_TEXT, AT(model), "MODEL", "the bundled tokenizer",
+     "safetensors file of the tokenizer", NULL, 0, 0},
+    {"tokens", 'k', OPTION_TEXT, AT(counts), "LIST", "16,64,256",
+     "numbers of ids a tile, one column each, at most 8", NULL, 0, 0},
+    {"fit", 0, OPTION_CHOICE, AT(fit), "F", "auto", "how a picture becomes tiles, see encode",
+     "auto|crop|pad|stretch|tile", 0, 0},
+    {"cell", 0, OPTION_UINT, AT(cell), "PIXELS", "384",
+     "longest side of a picture on the sheet; larger ones are shrunk, small ones stay", NULL, 32,
+     4096},
+};
+
+typedef struct sheet {
+    tool *t;
+    tsr_tokenizer *tokenizer;
+    uint32_t counts[MOST_COUNTS];
+    int columns; /* of reconstructions */
+    sheet_layout layout;
+    double psnr[MOST_COUNTS]; /* sums, for the JSON */
+} sheet;
+
+static int parse_counts(const verb *v, const char *text, sheet *s) {
+    for (const char *p = text; *p;) {
+        char *end;
+        unsigned long n = *p >= '0' && *p <= '9' ? strtoul(p, &end, 10) : 0;
+        if (n == 0 || n > 1u << 24 || (*end && *end != ',') || s->columns == MOST_COUNTS)
+            return args_wrong(v,
+                              "--tokens: wanted up to %d whole numbers such as 16,64,256, got '%s'",
+                              MOST_COUNTS, text);
+        s->counts[s->columns++] = (uint32_t)n;
+        p = *end ? end + 1 : end;
+    }
+    return s->columns ? -1 : args_wrong(v, "--tokens: wanted numbers, got none");
+}
+
+/* The part of the original that was encoded, at the size it decodes to. */
+static tsr_status seen_original(const tsr_token_item *item, const uint8_t *rgb, int width,
+                                int height, int out_width, int out_height, uint8_t *out) {
+    sheet_picture whole = {(uint8_t *)rgb, width, height};
+    sheet_picture resized = {NULL, (int)item->width, (int)item->height};
+    resized.rgb = malloc((size_t)resized.width * (size_t)resized.height * 3);
+    if (!resized.rgb) return TSR_ERROR_MEMORY;
+    sheet_resize(&whole, &resized);
+    int x0 = out_width < resized.width ? item->crop_x : 0;
+    int y0 = out_height < resized.height ? item->crop_y : 0;
+    sheet_picture place = {out, out_width, out_height};
+    memset(out, 255, (size_t)out_width * (size_t)out_height * 3);
+    sheet_paste(&place, &resized, -x0, -y0);
+    free(resized.rgb);
+    return TSR_OK;
+}
+
+static tsr_status add_columns(sheet *s, const tsr_token_item *item, const uint8_t *rgb, int width,
+                              int height, const char *name) {
+    const tsr_token_header *header = tsr_tokenizer_header(s->tokenizer);
+    int w = 0, h = 0;
+    tsr_item_size(header, item, &w, &h);
+    if (w < 1 || h < 1) return TSR_ERROR_TOKENS;
+    size_t bytes = (size_t)w * (size_t)h * 3;
+    uint8_t *original = malloc(bytes), *decoded = malloc(bytes);
+    tsr_status status = original && decoded ? TSR_OK : TSR_ERROR_MEMORY;
+    char label[128];
+    if (!status) status = seen_original(item, rgb, width, height, w, h, original);
+    if (!status) {
+        snprintf(label, sizeof label, "%.60s  %dx%d", name, width, height);
+        if (!sheet_add(&s->layout, original, w, h, label)) status = TSR_ERROR_MEMORY;
+    }
+    uint64_t tiles = (uint64_t)item->tile_columns * item->tile_rows;
+    for (int i = 0; i < s->columns && !status; ++i) {
+        status = tsr_tokenizer_decode(s->tokenizer, header, item, s->counts[i], decoded);
+        tsr_evaluation e = {0};
+        if (!status) status = tsr_evaluate(s->t->ctx, original, decoded, w, h, &e);
+        if (status) break;
+        uint64_t tokens = 0;
+        for (uint64_t tile = 0; tile < tiles; ++tile)
+            tokens += item->counts[tile] < s->counts[i] ? item->counts[tile] : s->counts[i];
+        s->psnr[i] += e.psnr;
+        snprintf(label, sizeof label, "k=%u  %" PRIu64 " tokens  %.1f dB", s->counts[i], tokens,
+                 e.psnr);
+        if (!sheet_add(&s->layout, decoded, w, h, label)) status = TSR_ERROR_MEMORY;
+    }
+    free(original);
+    free(decoded);
+    return status;
+}
+
+static tsr_status add_picture(sheet *s, const sheet_options *o, const char *path) {
+    static const uint8_t white[3] = {255, 255, 255};
+    uint8_t *rgb = NULL;
+    int width, height;
+    tsr_status status = tsr_picture_read(s->t->ctx, path, white, &rgb, &width, &height);
+    if (status) return status;
+    char name[256], clean[256];
+    tool_stem(path, name, sizeof name);
+    tsr_picture picture = {.rgb = rgb, .width = width, .height = height, .key = name};
+    tsr_encode_settings settings = tsr_encode_settings_default();
+    settings.fit = (tsr_fit)o->fit;
+    for (int i = 0; i < s->columns; ++i)
+        if (s->counts[i] > settings.tokens) settings.tokens = s->counts[i];
+    uint32_t most =
+        tsr_tokenizer_header(s->tokenizer)->rows * tsr_tokenizer_header(s->tokenizer)->columns;
+    if (settings.tokens > most) settings.tokens = most;
+    tsr_item *item = NULL;
+    status = tsr_tokenizer_encode(s->tokenizer, &picture, 1, &settings, &item, NULL);
+    if (!status)
+        status = add_columns(s, tsr_item_tokens(item), rgb, width, height,
+                             tool_clean(name, clean, sizeof clean));
+    tsr_item_close(&item);
+    free(rgb);
+    return status;
+}
+
+static void print_json(sheet *s, const sheet_options *o, int pictures) {
+    json_out j;
+    tool_json(s->t, &j);
+    json_text(&j, "output", o->output);
+    json_int(&j, "pictures", pictures);
+    json_text(&j, "device", tsr_tokenizer_device(s->tokenizer));
+    json_array(&j, "columns");
+    for (int i = 0; i < s->columns; ++i) {
+        json_object(&j, NULL);
+        json_uint(&j, "tokens", s->counts[i]);
+        json_real(&j, "psnr", s->psnr[i] / pictures);
+        json_end(&j, '}');
+    }
+    json_end(&j, ']');
+    json_real(&j, "total_seconds", tool_seconds() - s->t->started);
+    json_close(&j);
+}
+
+static tsr_status make_sheet(sheet *s, const sheet_options *o, char **paths, int count) {
+    tsr_tokenizer_settings settings = tsr_tokenizer_settings_default();
+    settings.model = o->model;
+    settings.device = o->common.device;
+    settings.mask = o->common.mask;
+    settings.fast = o->common.precision;
+    tsr_status status = tsr_tokenizer_open(s->t->ctx, &s->tokenizer, &settings);
+    for (int i = 0; i < count && !status; ++i) {
+        if (tool_progress(s->t, "drawing", (uint64_t)i, (uint64_t)count))
+            return TSR_ERROR_INTERRUPTED;
+        status = add_picture(s, o, paths[i]);
+    }
+    if (status) return status;
+    sheet_picture page = {0};
+    if (!sheet_draw(&s->layout, &page)) return TSR_ERROR_MEMORY;
+    status = tsr_picture_write_png(s->t->ctx, o->output, page.width, page.height, page.rgb);
+    free(page.rgb);
+    return status;
+}
+
+static int run(const verb *v, int argc, char **argv) {
+    sheet_options o = {.counts = "16,64,256", .cell = 384};
+    int operands;
+    int code = args_parse(v, argc, argv, &o, &operands);
+    if (code >= 0) return code;
+    if (!o.output) return args_wrong(v, "-o SHEET.png is missing");
+    bool pipe = strcmp(o.output, "-") == 0;
+    if (pipe && o.common.json) return args_wrong(v, "--json and -o - would both write to stdout");
+    tool t;
+    sheet s = {.t = &t};
+    if ((code = parse_counts(v, o.counts, &s)) >= 0) return code;
+    if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
+    s.layout.columns = s.columns + 1;
+    s.layout.cell = (int)o.cell;
+    tsr_status status = make_sheet(&s, &o, argv, operands);
+    if (status)
+        code = tool_fail(&t, status);
+    else {
+        code = EXIT_DONE;
+        tool_progress_clear(&t);
+        if (o.common.json)
+            print_json(&s, &o, operands);
+        else if (!pipe)
+            tool_say(&t, "%s: %d pictures, %.2f s", o.output, operands, tool_seconds() - t.started);
+    }
+    sheet_layout_free(&s.layout);
+    tsr_tokenizer_close(&s.tokenizer);
+    tool_close(&t);
+    return code;
+}
+
+const verb verb_sheet = {
+    .name = "sheet",
+    .summary = "a contact sheet: original beside reconstructions at several token counts",
+    .usage = "tessera sheet IN... -o SHEET.png [-k 16,64,256] [-t MODEL] [--fit F]\n"
+             "              [--device cpu|vulkan[:N]] [--json]",
+    .about =
+        "One row for each picture: the original as the tokenizer saw it, then what each number of "
+        "tokens a tile gives back, with all tokens of the picture and the PSNR below it. Every "
+        "picture is encoded once; the columns are prefixes of the same ids.",
+    .examples = "# what 16, 64 and 256 tokens a tile keep\n"
+                "tessera sheet photos/*.jpg -o sheet.png\n"
+                "# every doubling\n"
+                "tessera sheet photo.png -o sheet.png -k 1,4,16,64,256",
+    .options = options,
+    .option_count = sizeof options / sizeof *options,
+    .device_options = DEVICE_ALL,
+    .least_operands = 1,
+    .most_operands = -1,
+    .operands = "IN",
+    .run = run,
+};
