@@ -6,6 +6,7 @@
     python3 train_mosaic.py --data PHOTOS --out RUN calibrate           # the token-count predictor
     python3 train_mosaic.py --out RUN export mosaic.safetensors
     python3 train_mosaic.py --out RUN evaluate FOLDER...                # PSNR by number of ids
+    python3 train_mosaic.py --out RUN golden FILE.txt                   # what tests compare the C code with
 
 PHOTOS is any folder of pictures (searched recursively); every 32nd picture by name is held out for
 validation. CPU or CUDA; --seed fixes data order and initial weights; RUN/log.tsv gets the losses and
@@ -337,6 +338,40 @@ def export(args):
     print(f"{target}: {os.path.getsize(target)} bytes, step {state['step']}")
 
 
+def scene(kind):
+    """The picture tests/unit/test_mosaic.c draws, from integers alone."""
+    y, x, c = np.meshgrid(np.arange(SIZE), np.arange(SIZE), np.arange(3), indexing="ij")
+    disc = (x - 90 - 20 * kind) ** 2 + (y - 120) ** 2
+    v = 60 + (x * (c + 1) + y * (3 - c)) // 6 + 17 * kind
+    v = np.where(disc < 3600, 200 - 40 * c + disc // 90, v)
+    v = v + np.where(((((x >> 3) ^ (y >> (2 + kind % 3))) & 1) != 0) & (y > 170), 30, 0)
+    v = v + (x * 31 + y * 17 + c * 7 + ((x * y) >> 2)) % 13 - 6
+    return v.clip(0, 255).astype(np.uint8)
+
+
+def golden(args):
+    """Ids of two drawn pictures, and every 997th value of what 4, 32 and 256 of them decode to. The
+    weights are rounded to float16 first, as in the file."""
+    model, _ = load(args)
+    with torch.no_grad():
+        for p in model.parameters():
+            if p is not model.count.weight and p is not model.count.bias:
+                p.copy_(p.half().float())
+    basis = np.cumprod([1] + list(LEVELS[:-1]))
+    tiles = np.stack([scene(0), scene(3)])
+    owner, digits = map(torch.from_numpy, code(model, tiles))
+    with open(args.rest[0], "w") as f:
+        f.write("# Made by train_mosaic.py golden (PyTorch, float32) from the bundled weights.\n")
+        for i, kind in enumerate((0, 3)):
+            ids = (digits[i].numpy().astype(np.int64).reshape(-1, len(LEVELS)) * basis).sum(1)
+            f.write(f"scene {kind}\nids " + " ".join(map(str, ids)) + "\n")
+            for k in (4, 32, 256):
+                with torch.no_grad():
+                    out = pixels_of(decode(model, owner[i:i + 1], digits[i:i + 1], torch.tensor([k])))
+                values = (out.clamp(0, 1) * 255).flatten()[::997]
+                f.write(f"decode {k} " + " ".join(f"{v:.3f}" for v in values.tolist()) + "\n")
+
+
 def evaluate(args):
     model, state = load(args)
     print("step", state["step"])
@@ -368,7 +403,7 @@ def main():
     parser.add_argument("--threads", type=int, default=0)
     for name, value in DEFAULT.items():
         parser.add_argument("--" + name.replace("_", "-"), type=int, default=None, help=f"default {value}")
-    parser.add_argument("verb", choices=("fit", "train", "calibrate", "export", "evaluate"))
+    parser.add_argument("verb", choices=("fit", "train", "calibrate", "export", "evaluate", "golden"))
     parser.add_argument("rest", nargs="*")
     args = parser.parse_args()
     args.given = {k for k in DEFAULT if getattr(args, k) is not None}
