@@ -267,7 +267,9 @@ tsr_status tsr_bench(tsr_context *ctx, const tsr_bench_settings *settings, tsr_b
     tsr_status s = tsr_device_list(ctx, &list, &count);
     if (s) return s;
     for (int i = 0; i < count && b.device_count < TSR_BENCH_DEVICES; ++i) {
-        if (!list[i].usable || !asked_for(b.settings.device, &list[i])) continue;
+        /* A device named by its number is measured even if it is refused for work. */
+        bool named = b.settings.device && !strncmp(b.settings.device, "vulkan:", 7);
+        if ((!list[i].usable && !named) || !asked_for(b.settings.device, &list[i])) continue;
         b.devices[b.device_count++].info = list[i];
         if (list[i].kind == TSR_DEVICE_CPU && b.device_count < TSR_BENCH_DEVICES) {
             b.devices[b.device_count].info = list[i];

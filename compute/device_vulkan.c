@@ -136,6 +136,7 @@ static void fill_caps(vulkan_device *v) {
         .subgroup_ops = v->traits.subgroup_ops && !tsr_device_masked(d, "subgroup"),
         .cooperative_matrix = info->cooperative_matrix && !tsr_device_masked(d, "coopmat"),
         .fp16 = info->fp16 && v->traits.storage16 && !tsr_device_masked(d, "fp16"),
+        .int64 = v->traits.int64 && !tsr_device_masked(d, "int64"),
         .max_shared_bytes = info->max_shared_bytes,
         .max_workgroup = info->max_workgroup,
         .software = info->software,
@@ -177,12 +178,14 @@ static tsr_status create_device(vulkan_device *v) {
                                      .queueFamilyIndex = t->queue_family,
                                      .queueCount = 1,
                                      .pQueuePriorities = &priority};
+    VkPhysicalDeviceFeatures core = {.shaderInt64 = t->int64};
     VkDeviceCreateInfo create = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                                  .pNext = &f11,
                                  .queueCreateInfoCount = 1,
                                  .pQueueCreateInfos = &queue,
                                  .enabledExtensionCount = count,
-                                 .ppEnabledExtensionNames = extensions};
+                                 .ppEnabledExtensionNames = extensions,
+                                 .pEnabledFeatures = &core};
     VkResult result = v->instance->CreateDevice(v->physical, &create, NULL, &v->handle);
     if (result) {
         v->handle = VK_NULL_HANDLE;

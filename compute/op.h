@@ -36,6 +36,7 @@ typedef struct tsr_gpu_caps {
     uint32_t subgroup_size; /* what the pipeline will really have */
     bool subgroup_ops;      /* arithmetic, ballot, shuffle */
     bool cooperative_matrix, fp16;
+    bool int64; /* 64-bit integers in shaders */
     uint32_t max_shared_bytes, max_workgroup;
     bool software; /* CPU device: choose subgroup-broadcast bodies */
     bool (*allowed)(const void *device, const char *variant); /* the --mask */

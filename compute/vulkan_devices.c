@@ -155,6 +155,7 @@ void vulkan_describe(const vulkan_instance *n, VkPhysicalDevice p, int index, ts
     info->max_allocation = p11.maxMemoryAllocationSize;
     info->subgroup_size = info->subgroup_min = info->subgroup_max = p11.subgroupSize;
     info->fp16 = f12.shaderFloat16;
+    traits->int64 = f2.features.shaderInt64;
     info->int8 = f12.shaderInt8;
     info->bf16 = bfloat && bfloat_features.shaderBFloat16Type;
     info->cooperative_matrix = coopmat && coopmat_features.cooperativeMatrix;

@@ -88,7 +88,7 @@ tsr_status vulkan_physical_devices(tsr_context *ctx, const vulkan_instance *inst
 typedef struct vulkan_traits { /* beyond tsr_device_info */
     uint32_t queue_family;
     bool openable; /* false: reason says what is missing */
-    bool subgroup_ops, storage16, memory_model;
+    bool subgroup_ops, storage16, memory_model, int64;
     bool portability_subset, extension_subgroup_control, full_subgroups;
     VkDeviceSize storage_alignment;
     uint32_t max_groups;

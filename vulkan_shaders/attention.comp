@@ -10,6 +10,9 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
+#ifdef LONG_WORDS
+#extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
+#endif
 #ifndef PLAIN
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_ballot : require
@@ -19,6 +22,7 @@
 #define PUSH uint batch; uint nq; uint nk; uint d; uint heads; uint prefix; float scale;
 #include "common.glsl"
 #include "activation.glsl"
+#include "wide.glsl"
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint SUBGROUP = 32;
@@ -35,15 +39,15 @@ TENSOR_READ(1, float, k);
 TENSOR_READ(2, float, v);
 TENSOR_READ(3, float, key_bias);
 TENSOR_WRITE(4, float, y);
-layout(std430, set = 0, binding = 0) readonly buffer TensorWide0 { vec4 q4[]; };
-layout(std430, set = 0, binding = 1) readonly buffer TensorWide1 { vec4 k4[]; };
-layout(std430, set = 0, binding = 2) readonly buffer TensorWide2 { vec4 v4[]; };
+WIDE_READ(0, q4);
+WIDE_READ(1, k4);
+WIDE_READ(2, v4);
 
 const float LOWEST = -3.402823466e38;
 
 // Four channels from c on; `at` is the address of the head's channel 0 in that row.
 #define LOAD4(name, i, at, c)                                                                      \
-    (WIDE != 0 ? name##4[(OFFSET(i) + (at) + (c)) / 4]                                             \
+    (WIDE != 0 ? WIDE_LOAD(name##4, OFFSET(i) + (at) + (c))                                             \
                : vec4(name[OFFSET(i) + (at) + (c)],                                                \
                       (c) + 1 < WIDTH ? name[OFFSET(i) + (at) + min((c) + 1, WIDTH - 1)] : 0.0,    \
                       (c) + 2 < WIDTH ? name[OFFSET(i) + (at) + min((c) + 2, WIDTH - 1)] : 0.0,    \

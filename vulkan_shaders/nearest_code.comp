@@ -6,6 +6,9 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
+#ifdef LONG_WORDS
+#extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
+#endif
 #ifndef PLAIN
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_ballot : require

@@ -8,15 +8,17 @@
 // time, lane l loads its columns' words and row l's word, which all others get by broadcast. No
 // shared memory, no barrier: right for software drivers and for GPUs where shared memory is slow.
 
+#include "wide.glsl"
+
 TENSOR_READ(0, float, x);
 TENSOR_READ(1, float, w);
 // The same memory as 16-byte words, used when k is a multiple of 4 (WIDE).
-layout(std430, set = 0, binding = 0) readonly buffer TensorWide0 { vec4 x4[]; };
-layout(std430, set = 0, binding = 1) readonly buffer TensorWide1 { vec4 w4[]; };
+WIDE_READ(0, x4);
+WIDE_READ(1, w4);
 
 vec4 load_x(uint row, uint k) {
     uint at = OFFSET(0) + row * push.k + k;
-    if (WIDE != 0) return x4[at / 4];
+    if (WIDE != 0) return WIDE_LOAD(x4, at);
     vec4 v = vec4(x[at], 0.0, 0.0, 0.0);
     if (k + 1 < push.k) v.y = x[at + 1];
     if (k + 2 < push.k) v.z = x[at + 2];
@@ -26,7 +28,7 @@ vec4 load_x(uint row, uint k) {
 
 vec4 load_w(uint row, uint k) {
     uint at = OFFSET(1) + row * push.k + k;
-    if (WIDE != 0) return w4[at / 4];
+    if (WIDE != 0) return WIDE_LOAD(w4, at);
     vec4 v = vec4(w[at], 0.0, 0.0, 0.0);
     if (k + 1 < push.k) v.y = w[at + 1];
     if (k + 2 < push.k) v.z = w[at + 2];

@@ -161,6 +161,7 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
     if (!sg && !caps->allowed(caps->device, "attention_plain")) return 0;
     /* Words of four channels in a lane, keys in a lane, query rows of a subgroup. */
     int64_t tc = sg ? (words + s - 1) / s : 1, tk = s <= 8 ? 4 : 1, tm = tc > 2 ? 4 : 8;
+    bool longs = caps->software && caps->int64 && width % 4 == 0; /* wide.glsl */
     int64_t blocks = (nq + tm - 1) / tm;
     int64_t turns = sg ? nk / (s * tk) * words + nk + words : nk * (words + 1) + words;
     if (turns > 50000 || tc > 16) return 0; /* the limit on loop iterations */
@@ -178,7 +179,9 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
         (uint32_t)width};
     int64_t groups = sg ? (batch * heads * blocks + waves - 1) / waves
                         : (batch * heads * nq * ((width + 15) / 16) + 63) / 64;
-    *d = (tsr_gpu_dispatch){.variant = sg ? "attention_sg" : "attention_plain",
+    *d = (tsr_gpu_dispatch){.variant = !sg     ? "attention_plain"
+                                       : longs ? "attention_sg64"
+                                               : "attention_sg",
                             .spec_count = (int)(sizeof spec / sizeof *spec),
                             .groups = {groups > 65535 ? 65535 : (uint32_t)groups, 1, 1},
                             .push_bytes = sizeof push,

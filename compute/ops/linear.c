@@ -191,13 +191,17 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
               caps->allowed(caps->device, "linear_sm");
     if (!sg && !sm) return 0;
     if (sg && sm) sm = !caps->software; /* a software driver's shared memory is slow */
+    /* Mesa's software driver fetches component by component: fewer, longer ones (wide.glsl). */
+    bool longs = caps->software && caps->int64 && k % 4 == 0;
     uint32_t s = caps->subgroup_size, parts = 0;
     for (int i = BIAS; i <= RESIDUAL; ++i)
         if (c->in[i]) parts |= 1u << (i - BIAS);
     struct {
         uint32_t m, n, k, gate_rows;
     } push = {(uint32_t)m, (uint32_t)n, (uint32_t)k, (uint32_t)c->p.i[GATE_ROWS]};
-    *d = (tsr_gpu_dispatch){.variant = sm ? "linear_sm" : "linear_sg",
+    *d = (tsr_gpu_dispatch){.variant = sm      ? "linear_sm"
+                                       : longs ? "linear_sg64"
+                                               : "linear_sg",
                             .push_bytes = sizeof push,
                             .bind = {0, 1, c->in[BIAS] ? BIAS : 0, c->in[GATE] ? GATE : 0,
                                      c->in[RESIDUAL] ? RESIDUAL : 0, 8},

@@ -157,6 +157,7 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
     if (n * depth > INT32_MAX || k * depth > INT32_MAX) return 0;
     bool sg = caps->subgroup_ops && caps->allowed(caps->device, "nearest_code_sg");
     if (!sg && !caps->allowed(caps->device, "nearest_code_plain")) return 0;
+    bool longs = caps->software && caps->int64 && depth % 4 == 0; /* wide.glsl */
     int64_t tm = caps->software ? 16 : 8, tn = s >= 64 ? 2 : 4;
     uint32_t waves = !sg || caps->software || 4 * s > caps->max_workgroup ? 1 : 4;
     uint32_t local = sg ? (uint32_t)s * waves : 64;
@@ -175,7 +176,9 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
         uint32_t spec[] = {local,          sg ? (uint32_t)s : 1,     (uint32_t)tm, (uint32_t)tn,
                            depth % 4 == 0, (uint32_t)c->p.i[METRIC], margin,       state};
         d[i] = (tsr_gpu_dispatch){
-            .variant = sg ? "nearest_code_sg" : "nearest_code_plain",
+            .variant = !sg     ? "nearest_code_plain"
+                       : longs ? "nearest_code_sg64"
+                               : "nearest_code_sg",
             .spec_count = (int)(sizeof spec / sizeof *spec),
             .groups = {groups > 65535 ? 65535 : (uint32_t)groups, 1, 1},
             .push_bytes = sizeof push,

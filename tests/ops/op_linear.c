@@ -81,7 +81,7 @@ static double activate(tsr_activation act, double a) {
 
 /* Kernels of the cpu, and bodies of the shader, in turn switched off. */
 static const char *const cpu_masks[] = {"onednn,avx512", "avx2,avx512", "onednn,avx512,avx2", NULL};
-static const char *const gpu_masks[] = {"linear_sg", "linear_sm", NULL};
+static const char *const gpu_masks[] = {"linear_sg", "linear_sm", "int64", NULL};
 
 static void on_all(everywhere_case c) {
     c.masks = cpu_masks;
