@@ -36,6 +36,30 @@ static void reference(const tsr_call *call) {
     }
 }
 
+/* As find_max: the maximum in lanes first, then the first place that has it. */
+TSR_CLONES static int64_t find_max_fast(const float *x, int64_t cols) {
+    float lane[LANES];
+    int nan = 0;
+    for (int j = 0; j < LANES; ++j)
+        lane[j] = -INFINITY;
+    int64_t whole = cols / LANES * LANES;
+    for (int64_t i = 0; i < whole; i += LANES)
+        for (int j = 0; j < LANES; ++j) {
+            lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
+            nan |= x[i + j] != x[i + j];
+        }
+    for (int64_t i = whole; i < cols; ++i) {
+        lane[0] = x[i] > lane[0] ? x[i] : lane[0];
+        nan |= x[i] != x[i];
+    }
+    for (int j = 1; j < LANES; ++j)
+        lane[0] = lane[j] > lane[0] ? lane[j] : lane[0];
+    int64_t i = 0;
+    while (nan ? x[i] == x[i] : x[i] != lane[0])
+        ++i;
+    return i;
+}
+
 TSR_CLONES static float sum_row(const float *x, int64_t cols) {
     int64_t whole = cols / LANES * LANES;
     float lane[LANES] = {0};
@@ -77,10 +101,10 @@ static void tile(void *arg, int64_t t, int worker) {
             f[n] = sumsq_row(x, cols);
             break;
         case TSR_MAX:
-            f[n] = x[find_max(x, cols)];
+            f[n] = x[find_max_fast(x, cols)];
             break;
         case TSR_ARGMAX:
-            ids[n] = (int32_t)find_max(x, cols);
+            ids[n] = (int32_t)find_max_fast(x, cols);
             break;
         }
     }
