@@ -8,25 +8,32 @@
 #include <stdbool.h>
 
 typedef enum tsr_image_source { /* numbers are written to token files */
-    TSR_SOURCE_UNKNOWN = 0, TSR_SOURCE_PNG, TSR_SOURCE_JPEG, TSR_SOURCE_WEBP, TSR_SOURCE_GIF,
-    TSR_SOURCE_BMP, TSR_SOURCE_TIFF, TSR_SOURCE_PNM, TSR_SOURCE_OTHER
+                                TSR_SOURCE_UNKNOWN = 0,
+                                TSR_SOURCE_PNG,
+                                TSR_SOURCE_JPEG,
+                                TSR_SOURCE_WEBP,
+                                TSR_SOURCE_GIF,
+                                TSR_SOURCE_BMP,
+                                TSR_SOURCE_TIFF,
+                                TSR_SOURCE_PNM,
+                                TSR_SOURCE_OTHER
 } tsr_image_source;
 
 typedef struct tsr_image {
-    int width, height;        /* after orientation was applied */
-    uint8_t *rgb;             /* height*width*3, row by row, malloc'd; free with tsr_image_free */
+    int width, height; /* after orientation was applied */
+    uint8_t *rgb;      /* height*width*3, row by row, malloc'd; free with tsr_image_free */
     tsr_image_source source;
-    int orientation;          /* the EXIF tag that was honoured, 1..8; 1 = as stored */
-    bool had_alpha;           /* a pixel was not opaque, and was composited on the background */
-    int source_bits;          /* bits of each channel in the file */
+    int orientation; /* the EXIF tag that was honoured, 1..8; 1 = as stored */
+    bool had_alpha;  /* a pixel was not opaque, and was composited on the background */
+    int source_bits; /* bits of each channel in the file */
 } tsr_image;
 
 typedef struct tsr_image_settings {
-    uint8_t background[3];    /* for alpha; default white */
-    bool apply_orientation;   /* default true */
-    bool drop_alpha;          /* default false; true = ignore alpha as Pillow's convert("RGB") does */
-    bool pillow_grey16;       /* default false; true = clip 16-bit grey at 255 as Pillow does */
-    uint64_t max_pixels;      /* refuse beyond, before decoding; default 2^28 */
+    uint8_t background[3];  /* for alpha; default white */
+    bool apply_orientation; /* default true */
+    bool drop_alpha;        /* default false; true = ignore alpha as Pillow's convert("RGB") does */
+    bool pillow_grey16;     /* default false; true = clip 16-bit grey at 255 as Pillow does */
+    uint64_t max_pixels;    /* refuse beyond, before decoding; default 2^28 */
 } tsr_image_settings;
 
 tsr_image_settings tsr_image_settings_default(void);

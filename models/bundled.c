@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* bundled.c: the weights of the default tokenizer, linked into the library as they are in the file. */
+/* bundled.c: the weights of the default tokenizer, linked into the library as they are in the file.
+ */
 __asm__(".section .rodata\n"
         ".global tsr_bundled_model\n"
         ".global tsr_bundled_model_end\n"

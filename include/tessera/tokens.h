@@ -21,47 +21,47 @@ typedef enum tsr_geometry {
 
 /* How a picture becomes tiles. Numbers are written to files. */
 typedef enum tsr_fit {
-    TSR_FIT_AUTO = 0,    /* not stored: crop when both sides are at most the tile, else tile */
-    TSR_FIT_CROP = 1,    /* short side resized to the tile, centre cropped */
-    TSR_FIT_PAD = 2,     /* long side resized to the tile, the rest padded; cut off again on decode */
+    TSR_FIT_AUTO = 0, /* not stored: crop when both sides are at most the tile, else tile */
+    TSR_FIT_CROP = 1, /* short side resized to the tile, centre cropped */
+    TSR_FIT_PAD = 2,  /* long side resized to the tile, the rest padded; cut off again on decode */
     TSR_FIT_STRETCH = 3, /* both sides resized to the tile; resized back on decode */
     TSR_FIT_TILE = 4     /* kept at its size, covered by overlapping tiles, blended on decode */
 } tsr_fit;
 
 /* What made the ids; the same for every item of a file. */
 typedef struct tsr_token_header {
-    char tokenizer[64];       /* "mosaic-256" */
-    uint32_t family;          /* id in codec/registry.def */
-    uint64_t weights_hash;    /* tsr_safetensors_hash of the weights; 0 = unknown */
-    uint32_t codebook_size;   /* ids are below this */
-    uint32_t level_count;     /* of FSQ; 0 = a codebook without levels */
+    char tokenizer[64];     /* "mosaic-256" */
+    uint32_t family;        /* id in codec/registry.def */
+    uint64_t weights_hash;  /* tsr_safetensors_hash of the weights; 0 = unknown */
+    uint32_t codebook_size; /* ids are below this */
+    uint32_t level_count;   /* of FSQ; 0 = a codebook without levels */
     uint32_t levels[TSR_MAX_LEVELS];
     tsr_geometry geometry;
-    uint32_t rows, columns;   /* of the grid; a sequence has rows 1, columns = most tokens a tile */
-    uint32_t nested;          /* 1: any prefix of a tile's ids decodes */
+    uint32_t rows, columns; /* of the grid; a sequence has rows 1, columns = most tokens a tile */
+    uint32_t nested;        /* 1: any prefix of a tile's ids decodes */
     uint32_t tile_width, tile_height; /* pixels */
     tsr_fit fit;
-    uint32_t filter;          /* of resizing: 0 bilinear, 1 bicubic, 2 Lanczos */
-    uint8_t background[3];    /* under alpha, and the pad colour */
+    uint32_t filter;       /* of resizing: 0 bilinear, 1 bicubic, 2 Lanczos */
+    uint8_t background[3]; /* under alpha, and the pad colour */
 } tsr_token_header;
 
 /* One picture: tiles row by row, each with its own number of ids. */
 typedef struct tsr_token_item {
-    const char *key;                 /* where it came from: file name without folder, at most 1024
-                                        bytes, no control characters; not NULL */
+    const char *key; /* where it came from: file name without folder, at most 1024
+                        bytes, no control characters; not NULL */
     uint32_t source_width, source_height; /* as displayed */
-    uint32_t orientation;            /* the EXIF tag that was honoured, 1..8 */
-    uint32_t width, height;          /* of the picture the tiles cover: after resize, before pad */
-    int32_t crop_x, crop_y;          /* of the tile area inside that picture (negative: padding) */
+    uint32_t orientation;                 /* the EXIF tag that was honoured, 1..8 */
+    uint32_t width, height; /* of the picture the tiles cover: after resize, before pad */
+    int32_t crop_x, crop_y; /* of the tile area inside that picture (negative: padding) */
     uint32_t tile_columns, tile_rows;
-    uint32_t overlap;                /* pixels shared by neighbouring tiles */
-    double time;                     /* seconds from the start of a clip; 0 for a picture */
-    float quality;                   /* the tolerated error asked for, or 0 */
-    const uint32_t *counts;          /* [tile_rows*tile_columns] ids of each tile */
-    const uint32_t *ids;             /* the tiles' ids one after the other */
-    const uint8_t *kept;             /* one bit for each position of each tile, bit 0 of byte 0
-                                        first, every tile padded to a byte; NULL = the first
-                                        counts[t] positions */
+    uint32_t overlap;       /* pixels shared by neighbouring tiles */
+    double time;            /* seconds from the start of a clip; 0 for a picture */
+    float quality;          /* the tolerated error asked for, or 0 */
+    const uint32_t *counts; /* [tile_rows*tile_columns] ids of each tile */
+    const uint32_t *ids;    /* the tiles' ids one after the other */
+    const uint8_t *kept;    /* one bit for each position of each tile, bit 0 of byte 0
+                               first, every tile padded to a byte; NULL = the first
+                               counts[t] positions */
 } tsr_token_item;
 
 /* Sum of counts. */
@@ -73,10 +73,10 @@ uint32_t tsr_token_bits(const tsr_token_header *header);
 
 typedef struct tsr_token_writer tsr_token_writer;
 typedef struct tsr_token_writer_settings {
-    uint32_t layer_tokens;  /* 0 = one payload for each item; else ids are stored in layers that
-                               end at layer_tokens, 4 times that, ...: a prefix of the file then
-                               decodes to a coarser picture */
-    int entropy;            /* 1 (default): use a coder on an item where it is smaller */
+    uint32_t layer_tokens; /* 0 = one payload for each item; else ids are stored in layers that
+                              end at layer_tokens, 4 times that, ...: a prefix of the file then
+                              decodes to a coarser picture */
+    int entropy;           /* 1 (default): use a coder on an item where it is smaller */
 } tsr_token_writer_settings;
 tsr_token_writer_settings tsr_token_writer_settings_default(void);
 /* path "-" = stdout. The file appears under its name at close. settings may be NULL.
@@ -85,8 +85,8 @@ tsr_status tsr_token_writer_open(tsr_context *ctx, tsr_token_writer **writer, co
                                  const tsr_token_header *header,
                                  const tsr_token_writer_settings *settings);
 /* Appends an item; nothing of it is kept. Errors: ARGUMENT (a field out of range; the writer can go
- * on), TOKENS (an id beyond the codebook, counts beyond the geometry, kept mask and counts disagree;
- * the writer can go on), IO, NO_SPACE, MEMORY (it stays failed). */
+ * on), TOKENS (an id beyond the codebook, counts beyond the geometry, kept mask and counts
+ * disagree; the writer can go on), IO, NO_SPACE, MEMORY (it stays failed). */
 tsr_status tsr_token_writer_add(tsr_token_writer *writer, const tsr_token_item *item);
 /* Writes index and footer, flushes, renames, frees; *writer becomes NULL whatever happens. */
 tsr_status tsr_token_writer_close(tsr_token_writer **writer);
@@ -100,8 +100,8 @@ typedef struct tsr_token_file_info {
     uint64_t bytes, header_bytes, payload_bytes, index_bytes; /* of the file and its parts */
     uint64_t items, tokens;
     uint32_t version_major, version_minor;
-    int recovered;   /* 1: index or footer was missing or damaged; items were found by scanning */
-    int damaged;     /* chunks that failed their checksum and were left out */
+    int recovered; /* 1: index or footer was missing or damaged; items were found by scanning */
+    int damaged;   /* chunks that failed their checksum and were left out */
 } tsr_token_file_info;
 /* path "-" reads stdin. A cut or damaged file opens with `recovered` set as long as its header is
  * whole. Errors: NOT_FOUND, IO, FORMAT (not a token file, text-mode damage), VERSION, TRUNCATED,
@@ -115,8 +115,8 @@ const tsr_token_file_info *tsr_token_file_get_info(const tsr_token_file *file);
 /* Decodes item `index` (0 .. items-1). *item points into memory owned by the file, valid until the
  * next tsr_token_file_item or close. Errors: ARGUMENT, CHECKSUM, FORMAT, UNSUPPORTED, MEMORY. */
 tsr_status tsr_token_file_item(tsr_token_file *file, uint64_t index, tsr_token_item *item);
-/* Bytes item `index` takes in the file, and the coding used: "raw", "zstd", "range", or "mixed" when
- * its layers differ. Either may be NULL. */
+/* Bytes item `index` takes in the file, and the coding used: "raw", "zstd", "range", or "mixed"
+ * when its layers differ. Either may be NULL. */
 tsr_status tsr_token_file_item_storage(tsr_token_file *file, uint64_t index, uint64_t *bytes,
                                        const char **coding);
 
