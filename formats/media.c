@@ -139,10 +139,12 @@ static void hide_tags(uint8_t *b, size_t size) {
     size_t count = le ? AV_RL16(b + at) : AV_RB16(b + at), kept = 0;
     if (count > (size - at - 2) / 12) return; /* cut: the decoder will say so */
     uint8_t *entries = b + at + 2;
+    unsigned last = 0; /* tags ascend; of two equal ones the first was probed */
     for (size_t i = 0; i < count; ++i) {
         unsigned tag = le ? AV_RL16(entries + i * 12) : AV_RB16(entries + i * 12);
         for (size_t k = 0; k < sizeof needed / sizeof *needed; ++k) {
-            if (tag != needed[k]) continue;
+            if (tag != needed[k] || tag <= last) continue;
+            last = tag;
             memmove(entries + kept++ * 12, entries + i * 12, 12);
             break;
         }
@@ -176,6 +178,19 @@ tsr_status tsr_media_decode(tsr_context *ctx, const char *name, const void *byte
     if (probe->animated)
         return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
                         "%s: wanted a still picture, got an animated WebP", name);
+    /* libavcodec would refuse these as well, but in its own words on the standard error. */
+    const uint64_t w = probe->width, h = probe->height;
+    if (w == 0 || h == 0)
+        return tsr_fail(ctx, TSR_ERROR_FORMAT, "%s: size: wanted at least 1x1, got %llux%llu", name,
+                        (unsigned long long)w, (unsigned long long)h);
+    if ((w * 8 + 1024) * (h + 128) >= INT_MAX)
+        return tsr_fail(
+            ctx, TSR_ERROR_TOO_LARGE,
+            "%s: size: wanted what libavcodec can hold (about 2^28 pixels), got %llux%llu", name,
+            (unsigned long long)w, (unsigned long long)h);
+    if (probe->unfinished)
+        return tsr_fail(ctx, TSR_ERROR_TRUNCATED,
+                        "%s: wanted a whole picture, got one without end mark", name);
     decoder d = {.ctx = ctx, .name = name, .settings = settings};
     tsr_status status = open_codec(&d, probe->format);
     if (!status) status = decode(&d, bytes, size, probe);

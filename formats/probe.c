@@ -52,6 +52,7 @@ static uint32_t tiff_tag(bytes b, uint32_t tag) {
         if (entry + 12 > b.size) return 0;
         if (get(b, entry, 2) != tag) continue;
         uint32_t type = get(b, entry + 2, 2);
+        if (get(b, entry + 4, 4) != 1) return 0;
         return type == 3 ? get(b, entry + 8, 2) : type == 4 ? get(b, entry + 8, 4) : 0;
     }
     return 0;
@@ -79,7 +80,10 @@ static void probe_jpeg(bytes b, tsr_probe *probe) {
         }
         at += 2;
         if (marker == 0 || marker == 1 || (marker >= 0xD0 && marker <= 0xD8)) continue;
-        if (marker == 0xDA || marker == 0xD9) return; /* the scan, the end */
+        if (marker == 0xDA || marker == 0xD9) { /* the scan: no FF D9 inside; the end */
+            probe->unfinished = marker == 0xDA && !memmem(b.p + at, b.size - at, "\xff\xd9", 2);
+            return;
+        }
         uint32_t length = big(b, at, 2);
         if (length < 2) return;
         bytes segment = slice(b, at + 2, length - 2);
@@ -148,6 +152,17 @@ static void probe_bmp(bytes b, tsr_probe *probe) {
     uint32_t height = little(b, 22, 4);
     probe->width = little(b, 18, 4);
     probe->height = height > 0x7FFFFFFF ? 0u - height : height; /* negative: top row first */
+}
+
+/* The codestream's SIZ segment, which stands early also when boxes surround it. */
+static void probe_jpeg2000(bytes b, tsr_probe *probe) {
+    const uint8_t *siz = memmem(b.p, b.size, "\xff\x4f\xff\x51", 4);
+    if (!siz) return;
+    bytes s = slice(b, (size_t)(siz - b.p), 24);
+    uint32_t right = big(s, 8, 4), bottom = big(s, 12, 4), left = big(s, 16, 4),
+             top = big(s, 20, 4);
+    if (right > left) probe->width = right - left;
+    if (bottom > top) probe->height = bottom - top;
 }
 
 /* The next decimal number after blanks and comments. */
@@ -260,6 +275,10 @@ tsr_probe tsr_picture_probe(const void *data, size_t size) {
     case TSR_FORMAT_QOI:
         probe.width = big(b, 4, 4);
         probe.height = big(b, 8, 4);
+        probe.unfinished = size < 22 || !starts(b, size - 8, "\0\0\0\0\0\0\0\1", 8);
+        break;
+    case TSR_FORMAT_JPEG2000:
+        probe_jpeg2000(b, &probe);
         break;
     case TSR_FORMAT_PBM:
     case TSR_FORMAT_PGM:

@@ -6,21 +6,32 @@
 #include "image.h"
 
 typedef enum tsr_picture_format {
-    TSR_FORMAT_NONE = 0, TSR_FORMAT_PNG, TSR_FORMAT_JPEG, TSR_FORMAT_WEBP, TSR_FORMAT_GIF,
-    TSR_FORMAT_BMP, TSR_FORMAT_TIFF, TSR_FORMAT_PBM, TSR_FORMAT_PGM, TSR_FORMAT_PPM, TSR_FORMAT_PAM,
-    TSR_FORMAT_QOI, TSR_FORMAT_JPEG2000
+    TSR_FORMAT_NONE = 0,
+    TSR_FORMAT_PNG,
+    TSR_FORMAT_JPEG,
+    TSR_FORMAT_WEBP,
+    TSR_FORMAT_GIF,
+    TSR_FORMAT_BMP,
+    TSR_FORMAT_TIFF,
+    TSR_FORMAT_PBM,
+    TSR_FORMAT_PGM,
+    TSR_FORMAT_PPM,
+    TSR_FORMAT_PAM,
+    TSR_FORMAT_QOI,
+    TSR_FORMAT_JPEG2000
 } tsr_picture_format;
 
 typedef struct tsr_probe {
     tsr_picture_format format; /* NONE: not a picture this library knows */
     tsr_image_source source;
-    uint32_t width, height;    /* as stored; 0, 0 when the header does not tell */
-    int orientation;           /* EXIF, 1..8; 1 when absent or nonsense */
-    int components;            /* JPEG: of its frame; else 0 */
-    size_t adobe_at;           /* JPEG: where Adobe's marker names itself; 0 = it is not there */
-    int adobe_transform;       /* what it says: 0 = CMYK or RGB as is, 1 = YCbCr, 2 = YCCK */
-    bool opaque;               /* BMP: the fourth byte of a pixel means nothing */
-    bool animated;             /* WebP: frames instead of one picture */
+    uint32_t width, height; /* as stored; 0, 0 when the header does not tell */
+    int orientation;        /* EXIF, 1..8; 1 when absent or nonsense */
+    int components;         /* JPEG: of its frame; else 0 */
+    size_t adobe_at;        /* JPEG: where Adobe's marker names itself; 0 = it is not there */
+    bool unfinished;        /* JPEG, QOI: the end mark is missing */
+    int adobe_transform;    /* what it says: 0 = CMYK or RGB as is, 1 = YCbCr, 2 = YCCK */
+    bool opaque;            /* BMP: the fourth byte of a pixel means nothing */
+    bool animated;          /* WebP: frames instead of one picture */
 } tsr_probe;
 
 tsr_probe tsr_picture_probe(const void *bytes, size_t size);
