@@ -66,12 +66,12 @@ static void check_golden(const char *name, int lines) {
 }
 
 START_TEST(golden_fsq) {
-    check_golden("fsq", 21 * 4 + 2 * 3 + 2 * 3);
+    check_golden("fsq", 21 * 4 + 2 * 3 + 2 * 3 + 1);
 }
 END_TEST
 
 START_TEST(golden_preprocess) {
-    check_golden("preprocess", 12 * 5 + 1);
+    check_golden("preprocess", 12 * 5 + 1 + 1);
 }
 END_TEST
 
@@ -186,6 +186,33 @@ START_TEST(tampered) {
 }
 END_TEST
 
+START_TEST(checksums) {
+    setup();
+    static const char *const manifest =
+        "{\"format\": 1, \"runs\": [{\"op\": \"fsq_codes\", \"levels\": [2]}], \"sha256\": {\"a\": "
+        "\"%s\", \"%s\": "
+        "\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"}}";
+    static const char *const empty =
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    char text[512];
+    write_file("a", "");
+    write_file("b", "abc");
+    snprintf(text, sizeof text, manifest, empty, "b");
+    write_file("manifest.json", text);
+    expect_failed(0, "");
+    write_file("b", "abd");
+    expect_failed(1, "files/sha256: 1 files as written down, 1 not; the first: b: SHA-256: wanted "
+                     "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad, got ");
+    snprintf(text, sizeof text, manifest, empty, "c");
+    write_file("manifest.json", text);
+    expect_failed(1, "1 files as written down, 1 not; the first: ");
+    snprintf(text, sizeof text, manifest, empty, "../b");
+    write_file("manifest.json", text);
+    expect_failed(1, "wanted a name inside the folder, got \"../b\"");
+    teardown();
+}
+END_TEST
+
 START_TEST(damaged) {
     setup();
     char path[256];
@@ -235,6 +262,8 @@ START_TEST(damaged) {
     expect_status("{\"format\": 2, \"runs\": []}", TSR_ERROR_VERSION, "format: wanted 1, got 2");
     expect_status("{\"format\": 1}", TSR_ERROR_FORMAT, "runs: wanted a list");
     expect_status("{\"format\": 1, \"runs\": []}", TSR_ERROR_FORMAT, "wanted at least one output");
+    expect_status("{\"format\": 1, \"runs\": [], \"sha256\": {}}", TSR_ERROR_FORMAT,
+                  "wanted at least one output");
     seen s;
     ck_assert_int_eq(verify("/nonexistent", "cpu", &s), TSR_ERROR_NOT_FOUND);
     make_case();
@@ -243,4 +272,4 @@ START_TEST(damaged) {
 }
 END_TEST
 
-TEST_MAIN("verify", golden_fsq, golden_preprocess, tampered, damaged)
+TEST_MAIN("verify", golden_fsq, golden_preprocess, tampered, checksums, damaged)
