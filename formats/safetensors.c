@@ -130,7 +130,7 @@ static tsr_status read_entry(reader *r, const cJSON *item, entry *e) {
     if (!cJSON_IsObject(item))
         return tsr_fail(ctx, TSR_ERROR_FORMAT, "%s: tensor %.200s: wanted an object", r->name,
                         name);
-    tsr_dtype dtype;
+    tsr_dtype dtype = TSR_F32;
     tsr_status status = read_dtype(r, name, get_member(item, "dtype"), &dtype);
     if (status) return status;
 
