@@ -22,9 +22,10 @@ S
 export VK_DRIVER_FILES=$icd VK_ICD_FILENAMES=$icd VK_LAYER_SETTINGS_PATH=$work
 export VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation
 
-# The loader's own log stands between the tests' output: a silent layer that was never loaded would
+# test_recorder provokes a hazard on purpose, to see that the layer speaks; it is left out of the
+# count. The loader's own log stands between the tests' output: a silent layer that was never loaded would
 # prove nothing.
-(cd "$build" && VK_LOADER_DEBUG=layer ctest --no-tests=error -V -R "$tests") >"$work/log.txt" 2>&1 ||
+(cd "$build" && VK_LOADER_DEBUG=layer ctest --no-tests=error -V -R "$tests" -E '^test_recorder$') >"$work/log.txt" 2>&1 ||
     { tail -40 "$work/log.txt"; echo "validation: tests failed" >&2; exit 1; }
 grep -qi 'insert.*VK_LAYER_KHRONOS_validation' "$work/log.txt" ||
     { echo "validation: the layer was not loaded" >&2; exit 1; }

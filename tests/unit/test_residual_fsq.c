@@ -62,7 +62,7 @@ START_TEST(each_slot_of_a_chain_comes_closer) {
     }
     ck_assert_double_lt(sums[0], 0.5 * before);
     for (int i = 1; i < 4; ++i)
-        ck_assert_double_lt(sums[i], 0.6 * sums[i - 1]);
+        ck_assert_double_lt(sums[i], 0.8 * sums[i - 1]);
 }
 END_TEST
 
