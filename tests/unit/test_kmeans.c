@@ -343,6 +343,39 @@ START_TEST(refusals) {
 }
 END_TEST
 
+/* Every limit on memory from nothing to enough: refused or done, and what is done is the same. */
+START_TEST(memory_limits) {
+    enum { ROWS = 3000, K = 16, W = 4 };
+    static float x[ROWS * W], want[2 * K * W], codes[2 * K * W];
+    static uint32_t ids[2 * ROWS];
+    random_normals(x, ROWS * W);
+    tsr_codebook_settings s = settings_for(K);
+    s.stages = 2;
+    s.iterations = 2;
+    tsr_context *ctx = open_context(1, NULL);
+    ck_assert_int_eq(tsr_codebook_train(ctx, x, ROWS, W, &s, want, NULL), TSR_OK);
+    tsr_context_close(&ctx);
+    int trained = 0, assigned = 0, refusals = 0;
+    for (uint64_t limit = 1; limit < (uint64_t)1 << 32; limit += limit / 3 + 1) {
+        tsr_context_settings c = tsr_context_settings_default();
+        c.memory_limit = limit;
+        c.threads = 1;
+        ck_assert_int_eq(tsr_context_open(&ctx, &c), TSR_OK);
+        tsr_status a = tsr_codebook_train(ctx, x, ROWS, W, &s, codes, NULL);
+        ck_assert(a == TSR_OK || a == TSR_ERROR_MEMORY);
+        ck_assert(a == TSR_OK || *tsr_detail(ctx));
+        ck_assert(a != TSR_OK || !memcmp(codes, want, sizeof want));
+        tsr_status b = tsr_codebook_assign(ctx, x, ROWS, W, want, &s, ids, NULL);
+        ck_assert(b == TSR_OK || b == TSR_ERROR_MEMORY);
+        trained += a == TSR_OK;
+        assigned += b == TSR_OK;
+        refusals += a != TSR_OK;
+        tsr_context_close(&ctx);
+    }
+    ck_assert(trained > 1 && assigned > 1 && refusals > 10);
+}
+END_TEST
+
 START_TEST(draws) {
     enum { ROWS = 3000 };
     static float weight[ROWS];
@@ -369,4 +402,4 @@ START_TEST(draws) {
 END_TEST
 
 TEST_MAIN("kmeans", finds_clusters, one_step, same_bytes, few_different_rows, dead_codes_revive,
-          refusals, draws)
+          refusals, memory_limits, draws)

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "golden_pair.h"
 #include "metrics/metrics.h"
@@ -134,6 +135,14 @@ START_TEST(memory_is_bounded_by_the_width) {
     ck_assert_double_eq(v, 1);
     ck_assert_int_eq(tsr_ssim_uniform(ctx, a, a, 700, 4000, &v), TSR_OK);
     free(a);
+    tsr_context_close(&ctx);
+    /* With less than its rows need it says so. */
+    settings.memory_limit = 1000;
+    ck_assert_int_eq(tsr_context_open(&ctx, &settings), TSR_OK);
+    uint8_t small[64 * 64 * 3] = {0};
+    ck_assert_int_eq(tsr_ssim_gaussian(ctx, small, small, 64, 64, &v), TSR_ERROR_MEMORY);
+    ck_assert_int_eq(tsr_ssim_uniform(ctx, small, small, 64, 64, &v), TSR_ERROR_MEMORY);
+    ck_assert_ptr_nonnull(strstr(tsr_detail(ctx), "wanted at most 1000 bytes"));
     tsr_context_close(&ctx);
 }
 END_TEST
