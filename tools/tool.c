@@ -130,7 +130,7 @@ int tool_progress(void *user, const char *what, uint64_t done, uint64_t total) {
     double now = tool_seconds();
     if (strncmp(t->bar_what, what, sizeof t->bar_what - 1) != 0) {
         snprintf(t->bar_what, sizeof t->bar_what, "%s", what);
-        t->bar_started = now;
+        t->bar_started = t->bar_last > 0 ? now : t->started; /* the first work began with us */
         t->bar_last = 0;
     }
     if (now - t->bar_last < 0.1 && done < total) return 0;

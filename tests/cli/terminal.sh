@@ -4,7 +4,7 @@
 # how loud -v, -vv, -q and -qq are.
 . "$(dirname "$0")/../support/cli.bash"
 
-picture p.ppm 300 300 1
+picture p.ppm 600 600 1
 many=()
 for i in $(seq 24); do many+=(p.ppm); done
 on_terminal() { # the program's stderr is a terminal; what it showed comes to `shown`
@@ -25,7 +25,7 @@ while True:
 os.waitpid(pid, 0)
 sys.stdout.buffer.write(data)
 PY
-    last="on a terminal: tessera $*"
+    last="on a terminal: tessera ${*: -4}"
 }
 on_terminal encode "${many[@]}" -o many.tess --device cpu
 checks=$((checks + 1))
