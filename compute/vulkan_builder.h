@@ -24,6 +24,7 @@ typedef struct vulkan_range { /* bytes touched since the last barrier */
 typedef struct vulkan_builder {
     vulkan_device *v;
     const tsr_program *program;
+    tsr_tensor inputs[TSR_MAX_IO]; /* calls point to them until the commands are recorded */
     vulkan_node *nodes;
     int node_count, node_capacity;
     vulkan_step *steps;

@@ -364,7 +364,7 @@ static void drop_oldest(vulkan_device *v) {
 
 static tsr_status walk(vulkan_builder *b, vulkan_recording *r) {
     tsr_device *d = b->v->device;
-    tsr_tensor inputs[TSR_MAX_IO], *in[TSR_MAX_IO] = {0}, *made[TSR_MAX_IO];
+    tsr_tensor *inputs = b->inputs, *in[TSR_MAX_IO] = {0}, *made[TSR_MAX_IO];
     tsr_status status = TSR_OK;
     for (int i = 0; i < r->in_count && !status; ++i) {
         inputs[i] = r->in[i];
