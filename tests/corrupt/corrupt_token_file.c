@@ -113,7 +113,7 @@ static void splice(tsr_bytes *b, size_t at, const void *bytes, long size) {
     tsr_bytes_extend(b, (size_t)size);
     ck_assert(!b->failed);
     memmove(b->at + at + size, b->at + at, b->size - at - (size_t)size);
-    if (size) memcpy(b->at + at, bytes, (size_t)size);
+    if (bytes) memcpy(b->at + at, bytes, (size_t)size);
 }
 
 static tsr_bytes chunk_of(uint32_t type, uint32_t flags, const void *payload, size_t size) {

@@ -21,7 +21,7 @@ for t in $targets; do
     echo "== $t: $seconds seconds"
     $build/fuzz_$t -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=2048 \
         -print_final_stats=1 -verbosity=0 -artifact_prefix=$build/crashes/$t- "$found" "$corpus" 2>&1 |
-        grep -v '^INFO' | tail -40 || status=1
+        grep -v '^INFO\|^"\|^###' | tail -40 || status=1
     if [ "${MERGE:-0}" = 1 ]; then
         small=$build/merged/$t
         rm -rf "$small" && mkdir -p "$small"
@@ -32,8 +32,9 @@ for t in $targets; do
             total=$((total + $(stat -c %s "$small/$f")))
             [ $total -le 65536 ] || break
             cp "$small/$f" "$corpus/"
+            kept=$total
         done
-        echo "corpus: $(ls "$corpus" | wc -l) files, $(du -bs "$corpus" | cut -f1) bytes"
+        echo "corpus: $(ls "$corpus" | wc -l) files, ${kept:-0} bytes"
     fi
 done
 exit $status
