@@ -44,7 +44,7 @@ static inline float tsr_fast_exp(float x) {
     p = p * r + 0.5f;
     p = p * r + 1.0f;
     p = p * r + 1.0f;
-    int32_t e = (int32_t)n; /* NaN: the value does not matter, p is NaN */
+    int32_t e = (int32_t)(n == n ? n : 0.0f); /* NaN has no integer; p keeps it */
     uint32_t bits = (uint32_t)(e + 127) << 23;
     float scale;
     memcpy(&scale, &bits, sizeof scale);
