@@ -373,6 +373,17 @@ START_TEST(memory_limits) {
         tsr_context_close(&ctx);
     }
     ck_assert(trained > 1 && assigned > 1 && refusals > 10);
+    /* Seeding needs less than what training took before it: by itself, to see it refuse too. */
+    for (uint64_t limit = 1; limit < 1 << 20; limit *= 2) {
+        tsr_context_settings c = tsr_context_settings_default();
+        c.memory_limit = limit;
+        tsr_kmeans_settings k = {.codes = K, .seed = 1, .metric = TSR_METRIC_COSINE};
+        ck_assert_int_eq(tsr_context_open(&ctx, &c), TSR_OK);
+        /* the largest piece is the normalised sample */
+        ck_assert_int_eq(tsr_kmeans_seed(ctx, x, ROWS, W, &k, codes),
+                         limit < sizeof x ? TSR_ERROR_MEMORY : TSR_OK);
+        tsr_context_close(&ctx);
+    }
 }
 END_TEST
 
