@@ -7,6 +7,13 @@
 #include <stdbool.h>
 #include <string.h>
 
+/* Loops over the rows of a register tile: their sums are in registers only when unrolled. */
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
 /* Plain vectors of 16 bytes: SSE2 on x86-64, NEON on aarch64 (which has 32 registers). */
 #define NAME(x)     x##_baseline
 #define KERNEL_NAME "baseline"

@@ -153,21 +153,21 @@ TARGET static void NAME(pack)(float *panels, const float *b, int64_t k, int64_t 
 INLINE void NAME(tile)(int rows, const float *a, int64_t lda, const float *panel, int64_t k,
                        float *c, int64_t ldc, bool first) {
     VF sum[MR][2];
-#pragma GCC unroll 16
+    UNROLL
     for (int r = 0; r < rows; ++r) {
         sum[r][0] = first ? (VF){0} : LOAD(c + r * ldc);
         sum[r][1] = first ? (VF){0} : LOAD(c + r * ldc + VW);
     }
     for (int64_t i = 0; i < k; ++i, panel += NR) {
         VF b0 = LOAD(panel), b1 = LOAD(panel + VW);
-#pragma GCC unroll 16
+        UNROLL
         for (int r = 0; r < rows; ++r) {
             VF x = SPLAT(a[r * lda + i]);
             sum[r][0] += x * b0;
             sum[r][1] += x * b1;
         }
     }
-#pragma GCC unroll 16
+    UNROLL
     for (int r = 0; r < rows; ++r) {
         STORE(c + r * ldc, sum[r][0]);
         STORE(c + r * ldc + VW, sum[r][1]);
@@ -356,14 +356,14 @@ INLINE void NAME(search)(int rows, const float *x, int64_t ldx, const tsr_gemm_p
         const float *panel = codes->data + n * codes->depth;
         VF sum[MR][2];
         VF h0 = -LOAD(half + n), h1 = -LOAD(half + n + VW);
-#pragma GCC unroll 16
+        UNROLL
         for (int r = 0; r < rows; ++r) {
             sum[r][0] = h0;
             sum[r][1] = h1;
         }
         for (int64_t i = 0; i < codes->k; ++i, panel += NR) {
             VF b0 = LOAD(panel), b1 = LOAD(panel + VW);
-#pragma GCC unroll 16
+            UNROLL
             for (int r = 0; r < rows; ++r) {
                 VF v = SPLAT(x[r * ldx + i]);
                 sum[r][0] += v * b0;
@@ -371,7 +371,7 @@ INLINE void NAME(search)(int rows, const float *x, int64_t ldx, const tsr_gemm_p
             }
         }
         VI i0 = lane + (int32_t)n, i1 = i0 + VW;
-#pragma GCC unroll 16
+        UNROLL
         for (int r = 0; r < rows; ++r) {
             if (want_second) {
                 second[r] = NAME(max)(second[r], NAME(min)(sum[r][0], top[r]));
