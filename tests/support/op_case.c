@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void *add(tsr_tensor *list, int *count, tsr_dtype dtype, int rank, const int64_t *dim) {
@@ -84,10 +85,12 @@ static void same_on(tsr_device *d, op_case *c, const char *where) {
 }
 
 void op_same_in_batches(op_case *c) {
-    same_on(everywhere_device("cpu", NULL), c, "cpu");
+    const char *only = getenv("TESSERA_TEST_DEVICE"); /* as everywhere() */
+    if (!only || !strcmp(only, "cpu")) same_on(everywhere_device("cpu", NULL), c, "cpu");
     for (int i = 0; i < everywhere_vulkan_count(); ++i) {
         char name[32];
         snprintf(name, sizeof name, "vulkan:%d", i);
+        if (only && strcmp(only, name)) continue;
         tsr_device *d = everywhere_device(name, NULL);
         ck_assert_msg(d != NULL, "%s could not be opened", name);
         same_on(d, c, name);
