@@ -170,6 +170,23 @@ START_TEST(ties_zeros_and_nan) {
 }
 END_TEST
 
+/* Codes that repeat every `period`: equal ones meet in every lane, panel and slice. */
+START_TEST(the_lowest_of_equal_codes) {
+    enum { N = 13, K = 600, D = 8 };
+    for (int form = 0; form < 4; ++form)
+        for (int64_t period = 1; period <= 4; period *= 4) {
+            float *x = guarded((size_t)N * D * 4), *codes = guarded((size_t)K * D * 4);
+            random_normals(x, (int64_t)N * D);
+            random_normals(codes, period * D);
+            for (int64_t j = period; j < K; ++j)
+                memcpy(codes + j * D, codes + j % period * D, D * 4);
+            try_book((book){(tsr_metric)(form & 1), form & 2, N, K, D, NULL, NULL, NULL}, x, codes);
+            guarded_free(x);
+            guarded_free(codes);
+        }
+}
+END_TEST
+
 START_TEST(real_codebook_sizes) {
     try_random(200, 4096, 8, TSR_METRIC_EUCLID, true, 0);
     try_random(64, 4096, 64, TSR_METRIC_COSINE, false, 0);
@@ -192,5 +209,5 @@ START_TEST(wrong_shapes_are_refused) {
 }
 END_TEST
 
-TEST_MAIN("op_nearest_code", sizes_around_the_tiles, ties_zeros_and_nan, real_codebook_sizes,
-          wrong_shapes_are_refused)
+TEST_MAIN("op_nearest_code", sizes_around_the_tiles, ties_zeros_and_nan, the_lowest_of_equal_codes,
+          real_codebook_sizes, wrong_shapes_are_refused)
