@@ -33,7 +33,7 @@ for picture in "$@"; do
     info=$("$tessera" info "$out/tokens/$stem.tess" --json)
     size="$(value source_width <<<"$info")x$(value source_height <<<"$info")"
     psnr=- ssim=-
-    # Pictures that fit a single tile are cut to it; then there is nothing of equal size to compare.
+    # A picture that cannot be measured still has its row.
     if measured=$("$tessera" eval "$picture" "$out/pictures/$stem.png" --json -q 2>/dev/null); then
         psnr=$(printf '%.2f' "$(value psnr < <(sed -n '/"pictures"/,$p' <<<"$measured"))" 2>/dev/null) || psnr=inf
         ssim=$(printf '%.4f' "$(value ssim_gaussian < <(sed -n '/"pictures"/,$p' <<<"$measured"))" 2>/dev/null) || ssim=-

@@ -29,8 +29,8 @@ static const option options[] = {
      NULL, 1e-6, 1},
     {"fit", 0, OPTION_CHOICE, AT(fit), "F", "auto",
      "how a picture becomes tiles: crop (short side resized, centre cut out), pad (long side "
-     "resized, rest filled), stretch, tile (kept at its size, overlapping tiles), or auto (crop "
-     "when both sides are at most the tile, else tile)",
+     "resized, rest filled, cut off again on decode), stretch, tile (kept at its size, overlapping "
+     "tiles), or auto (what keeps the size: tile)",
      "auto|crop|pad|stretch|tile", 0, 0},
     {"background", 0, OPTION_COLOUR, AT(background), "RRGGBB", "ffffff",
      "the colour under transparent pixels and in padding", NULL, 0, 0},
@@ -73,12 +73,15 @@ static void print_json(tool *t, const encode_options *o, int inputs, const tsr_e
 }
 
 static void say(tool *t, const encode_options *o, const tsr_encode_report *r) {
-    char bytes[32];
+    char bytes[32] = "";
+    bool pipe = strcmp(o->output, "-") == 0; /* its bytes are not known here */
+    if (!pipe) tool_bytes(r->bytes, bytes, sizeof bytes);
     tool_say(t,
-             "%s: %" PRIu64 " %s, %" PRIu64 " tiles, %" PRIu64 " tokens, %s, %" PRIu64
+             "%s: %" PRIu64 " %s, %" PRIu64 " %s, %" PRIu64 " tokens%s%s, %" PRIu64
              " near ties, %.2f s",
-             o->output, r->pictures, r->pictures == 1 ? "picture" : "pictures", r->tiles, r->tokens,
-             tool_bytes(r->bytes, bytes, sizeof bytes), r->near_ties, r->seconds);
+             pipe ? "stdout" : o->output, r->pictures, r->pictures == 1 ? "picture" : "pictures",
+             r->tiles, r->tiles == 1 ? "tile" : "tiles", r->tokens, pipe ? "" : ", ", bytes,
+             r->near_ties, r->seconds);
     tool_say(t, "%s, weights %016" PRIx64 ", on %s%s", r->tokenizer, r->weights_hash, r->device,
              o->common.precision ? ", fast precision" : "");
     if (o->check) tool_say(t, "mean absolute error %.4f", r->error_sum / (double)r->pictures);

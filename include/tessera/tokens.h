@@ -21,7 +21,7 @@ typedef enum tsr_geometry {
 
 /* How a picture becomes tiles. Numbers are written to files. */
 typedef enum tsr_fit {
-    TSR_FIT_AUTO = 0, /* not stored: crop when both sides are at most the tile, else tile */
+    TSR_FIT_AUTO = 0, /* not stored: what keeps the picture's size, TSR_FIT_TILE */
     TSR_FIT_CROP = 1, /* short side resized to the tile, centre cropped */
     TSR_FIT_PAD = 2,  /* long side resized to the tile, the rest padded; cut off again on decode */
     TSR_FIT_STRETCH = 3, /* both sides resized to the tile; resized back on decode */

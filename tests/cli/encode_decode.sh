@@ -62,6 +62,9 @@ code_is 0
 is "a picture comes back" True "$(json 'd["mean"]["psnr"] > 10')"
 
 # pipes
+"$TESSERA" encode c.ppm -o - --device cpu 2>err >c.tess
+checks=$((checks + 1))
+grep -qE '^stdout: 1 picture, 1 tile, [0-9]+ tokens, [0-9]+ near ties, ' err || complain "summary of a pipe: $(cat err)"
 "$TESSERA" encode - -o - --device cpu -q <a.ppm 2>err | "$TESSERA" decode - -o - --device cpu 2>>err >piped.png
 cmp -s piped.png a.png || complain "through pipes: other picture: $(cat err)"
 "$TESSERA" cut a.tess -k 8 -o - | "$TESSERA" decode - -o cut.png --device cpu -q || complain "cut in a pipe"
