@@ -16,7 +16,7 @@ help:
 	@echo 'make check-sanitize  the suite under AddressSanitizer and UndefinedBehaviorSanitizer alone'
 	@echo 'make build           the release build: build/release/tessera'
 	@echo 'make install         the release build under PREFIX (default /usr/local), DESTDIR honoured'
-	@echo 'make bench           benchmark rows of every device, as JSON lines'
+	@echo 'make bench           benchmark rows of every device, as JSON'
 	@echo 'make coverage        line coverage of the library (needs gcovr)'
 	@echo 'make fuzz            every fuzz target for FUZZ_SECONDS (default 60) seconds (needs clang)'
 	@echo 'make format          clang-format over our C sources'

@@ -17,6 +17,7 @@ tessera=build/release/tessera
 status=0
 (cd build/release && ctest --output-on-failure --no-tests=error) >"$out/tests.txt" 2>&1 || status=1
 grep -E 'tests passed|FAILED|Failed|Not Run|Skipped' "$out/tests.txt" || true
-"$tessera" bench --json >"$out/bench.jsonl" || status=1
-echo "rows: $(wc -l <"$out/bench.jsonl"), results in $out"
+"$tessera" bench --json >"$out/bench.json" || status=1
+python3 scripts/speed-table.py <"$out/bench.json" >"$out/bench.md" || status=1
+echo "results in $out"
 exit $status

@@ -25,7 +25,8 @@ def rate(row):
 
 
 def main():
-    rows = [json.loads(line) for line in sys.stdin if line.strip().startswith("{")]
+    document = json.load(sys.stdin)
+    rows = next(v for v in document.values() if isinstance(v, list) and v and "by" in v[0])
     if not rows:
         sys.exit("speed-table: no rows on standard input")
     columns, names, cells = [], [], {}
