@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Measures and writes docs/SPEED.md: the program from outside, then every row of tessera bench. For a
+# Measures and writes docs/BENCH.md: the program from outside, then every row of tessera bench. For a
 # quiet machine; the load it finds is written into the file.
-#   speed.sh [BUILD-FOLDER [DEVICE]]       BENCH=file.json takes rows that were measured before
+#   bench-table.sh [BUILD-FOLDER [DEVICE]]       BENCH=file.json takes rows that were measured before
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build=${1:-build/release}
@@ -15,9 +15,9 @@ if [ -n "${BENCH:-}" ]; then cp "$BENCH" "$work/bench.json"; else
 fi
 python3 scripts/speed-cli.py "$build/tessera" "$device" >"$work/cli.md"
 {
-    echo "# Speed"
+    echo "# Benchmark rows"
     echo
-    echo "Written by \`scripts/speed.sh\` on $(nproc) cores of $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1)."
+    echo "Written by \`scripts/bench-table.sh\` on $(nproc) cores of $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1)."
     echo "Load average when it started (1 and 5 minutes): $load; figures taken beside other work are lower than"
     echo "what the machine can do, and only ratios within one row are worth comparing."
     echo
@@ -28,6 +28,6 @@ python3 scripts/speed-cli.py "$build/tessera" "$device" >"$work/cli.md"
     echo "## Ops and models"
     echo
     python3 scripts/speed-table.py <"$work/bench.json"
-} >"$work/SPEED.md"
-cp "$work/SPEED.md" docs/SPEED.md
-echo "docs/SPEED.md written"
+} >"$work/BENCH.md"
+cp "$work/BENCH.md" docs/BENCH.md
+echo "docs/BENCH.md written"
