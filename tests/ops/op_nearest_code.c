@@ -103,11 +103,14 @@ static void check(const char *where, const everywhere_case *c, const tsr_tensor 
 static const char *const cpu_masks[] = {"avx512", "avx2,avx512", NULL};
 static const char *const gpu_masks[] = {"nearest_code_sg", NULL};
 
+/* The plain body refuses codebooks that would take it too many loop iterations. */
+static bool one_body;
+
 static void on_all(everywhere_case c) {
     c.masks = cpu_masks;
     c.cpu_only = true;
     everywhere(&c);
-    c.masks = gpu_masks;
+    c.masks = one_body ? NULL : gpu_masks;
     c.cpu_only = false;
     everywhere(&c);
 }
@@ -194,6 +197,15 @@ START_TEST(real_codebook_sizes) {
 }
 END_TEST
 
+/* So many words of code that the subgroup body needs several dispatches too. */
+START_TEST(a_codebook_split_over_dispatches) {
+    one_body = true;
+    try_random(3, 26000, 256, TSR_METRIC_EUCLID, true, 1);
+    try_random(3, 26000, 256, TSR_METRIC_COSINE, false, 0);
+    one_body = false;
+}
+END_TEST
+
 START_TEST(wrong_shapes_are_refused) {
     float x[64] = {0};
     int32_t ids[8];
@@ -210,4 +222,4 @@ START_TEST(wrong_shapes_are_refused) {
 END_TEST
 
 TEST_MAIN("op_nearest_code", sizes_around_the_tiles, ties_zeros_and_nan, the_lowest_of_equal_codes,
-          real_codebook_sizes, wrong_shapes_are_refused)
+          real_codebook_sizes, a_codebook_split_over_dispatches, wrong_shapes_are_refused)
