@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "compute/op.h"
+#include "compute/run.h"
 #include "everywhere.h"
 
 static tsr_context *ctx;
@@ -362,6 +362,36 @@ START_TEST(a_tensor_beyond_one_binding_is_refused) {
 }
 END_TEST
 
+/* ---- loss ---- */
+
+static void lost_on(const char *name) {
+    tsr_device *d = open_named(name, TSR_OK);
+    float a[1] = {1}, y[1];
+    tsr_tensor in = tsr_host_tensor(TSR_F32, a, 1, (int64_t[]){1}), out = in;
+    out.data = y;
+    tsr_program p = {.fn = twice, .name = "twice"};
+    ck_assert_int_eq(tsr_execute(d, &p, &in, 1, &out, 1), TSR_OK);
+    d->lost =
+        TSR_ERROR_DEVICE_LOST; /* as vulkan_fail leaves it; no driver here can be made to do it */
+    snprintf(d->lost_detail, sizeof d->lost_detail, "device %s: lost in wait; open it again", name);
+    for (int i = 0; i < 2; ++i) {
+        ck_assert_int_eq(tsr_execute(d, &p, &in, 1, &out, 1), TSR_ERROR_DEVICE_LOST);
+        ck_assert_msg(strstr(tsr_detail(ctx), "open it again"), "%s", tsr_detail(ctx));
+    }
+    tsr_device_forget(d, NULL);
+    tsr_device_close(&d);
+    d = open_named(name, TSR_OK);
+    ck_assert_int_eq(tsr_execute(d, &p, &in, 1, &out, 1), TSR_OK);
+    tsr_device_close(&d);
+}
+
+START_TEST(a_lost_device_stays_lost) {
+    setup();
+    each_device(lost_on);
+    teardown();
+}
+END_TEST
+
 /* ---- masks ---- */
 
 START_TEST(a_masked_variant_is_not_used) {
@@ -396,5 +426,5 @@ END_TEST
 TEST_MAIN("devices", list_begins_with_cpu_and_chooses_one, json_says_the_same,
           names_that_mean_nothing, software_is_never_taken_by_itself,
           failures_are_sticky_and_told_once, weights_are_forgotten_with_their_model,
-          the_memory_limit_holds, a_tensor_beyond_one_binding_is_refused,
+          the_memory_limit_holds, a_tensor_beyond_one_binding_is_refused, a_lost_device_stays_lost,
           a_masked_variant_is_not_used)
