@@ -83,6 +83,9 @@ target_link_libraries(tessera_static PUBLIC
 target_compile_definitions(tessera_static PUBLIC
   $<BUILD_INTERFACE:$<TARGET_PROPERTY:tessera_objects,INTERFACE_COMPILE_DEFINITIONS>>)
 target_link_options(tessera PRIVATE -Wl,--version-script=${tessera_export_map} -Wl,--as-needed)
+if(NOT TESSERA_SANITIZE) # the sanitizers' own symbols are the program's to bring
+  target_link_options(tessera PRIVATE -Wl,--no-undefined)
+endif()
 set_target_properties(tessera PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
                       LINK_DEPENDS ${tessera_export_map})
 set_target_properties(tessera_static PROPERTIES OUTPUT_NAME tessera)
