@@ -7,14 +7,18 @@ file(GLOB tessera_test_sources CONFIGURE_DEPENDS
      ${CMAKE_SOURCE_DIR}/tests/unit/test_*.c ${CMAKE_SOURCE_DIR}/tests/ops/op_*.c
      ${CMAKE_SOURCE_DIR}/tests/corrupt/corrupt_*.c)
 file(GLOB tessera_test_support CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/support/*.c)
+# Compiled once, as objects: each test gets all of it.
+add_library(tessera_test_support OBJECT ${tessera_test_support})
+target_include_directories(tessera_test_support PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/tests/support)
+target_compile_options(tessera_test_support PRIVATE -Wall -Wextra)
+target_compile_definitions(tessera_test_support PUBLIC _GNU_SOURCE TESSERA_EXPERIMENTAL
+  TESSERA_SHARED="${CMAKE_SOURCE_DIR}/../shared" TESSERA_TESTS="${CMAKE_SOURCE_DIR}/tests")
+target_link_libraries(tessera_test_support PUBLIC tessera_static PkgConfig::CHECK)
 foreach(source ${tessera_test_sources})
   get_filename_component(name ${source} NAME_WE)
-  add_executable(${name} ${source} ${tessera_test_support})
-  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/tests/support)
+  add_executable(${name} ${source})
   target_compile_options(${name} PRIVATE -Wall -Wextra)
-  target_compile_definitions(${name} PRIVATE _GNU_SOURCE TESSERA_EXPERIMENTAL
-    TESSERA_SHARED="${CMAKE_SOURCE_DIR}/../shared" TESSERA_TESTS="${CMAKE_SOURCE_DIR}/tests")
-  target_link_libraries(${name} PRIVATE tessera_static PkgConfig::CHECK)
+  target_link_libraries(${name} PRIVATE tessera_test_support)
   add_test(NAME ${name} COMMAND ${name})
   # Check's own four seconds a test are too few under a sanitizer on a busy machine.
   set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600
