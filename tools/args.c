@@ -33,8 +33,7 @@ static const option device_options[DEVICE_ALL] = {
      "...), to find out which one is at fault",
      NULL, 0, 0},
     {"precision", 0, OPTION_CHOICE, COMMON(precision), "P", "f32",
-     "f32, or fast: half precision where the device has it; a few ids may then differ", "f32|fast",
-     0, 0},
+     "f32, or fast: half precision is allowed; no op has such a path yet", "f32|fast", 0, 0},
 };
 #define COUNT(a) ((int)(sizeof(a) / sizeof(*(a))))
 

@@ -42,7 +42,7 @@ typedef struct tsr_encode_settings {
     const char *model;     /* safetensors file; NULL = the bundled tokenizer */
     const char *device;    /* "auto", "cpu", "vulkan", "vulkan:N"; NULL = auto */
     const char *mask;      /* op variants to leave out, NULL = none */
-    int fast;              /* 0: f32 (default); 1: half precision where the device has it */
+    int fast;              /* 1: half precision may be used; no op has such a path yet */
     uint32_t tokens;       /* ids a tile; 0 = all, or what `quality` says */
     float quality;         /* tolerated mean absolute error, 0..1; 0 = not used */
     tsr_fit fit;           /* default TSR_FIT_AUTO */
