@@ -61,7 +61,13 @@ static tsr_status check_bands(tsr_device *d, const tsr_call *call) {
 static tsr_status emit(tsr_run *r, const tsr_call *call) {
     tsr_device *d = r->device;
     tsr_status status = TSR_OK;
-    if (call->op->cpu && !d->settings.reference && !tsr_device_masked(d, "cpu"))
+    bool fast = call->op->cpu && !d->settings.reference && !tsr_device_masked(d, "cpu");
+    if (!fast && call->weight) { /* the reference reads the weight as it is */
+        status = tsr_weight_pin(d->ctx, call->weight);
+        if (status) return status;
+        ((tsr_tensor *)call->in[1])->data = (void *)call->weight->f32;
+    }
+    if (fast)
         status = call->op->cpu(d, call);
     else
         call->op->reference(call);

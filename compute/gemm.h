@@ -21,12 +21,12 @@ typedef struct tsr_gemm_panels {
 } tsr_gemm_panels;
 
 /* y = residual + gate * act(c + bias) on `rows` x `n` elements in place; NULL = absent. `gate` of
- * row i is at gate + (row / gate_rows) * gate_stride where row = row0 + i. */
+ * row i is at gate + min(row / gate_rows, gate_last) * gate_stride where row = row0 + i. */
 typedef struct tsr_gemm_epilogue {
     const float *bias;
     tsr_activation act;
     const float *gate;
-    int64_t gate_stride, gate_rows;
+    int64_t gate_stride, gate_rows, gate_last;
     const float *residual;
     int64_t residual_stride;
 } tsr_gemm_epilogue;

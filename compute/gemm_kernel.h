@@ -243,8 +243,9 @@ INLINE void NAME(finish_rows)(const tsr_gemm_epilogue *e, tsr_activation act, fl
     int64_t n = n1 - n0;
     const float *bias = e->bias ? e->bias + n0 : NULL;
     for (int64_t i = 0; i < rows; ++i, c += ldc) {
-        const float *gate =
-            e->gate ? e->gate + (row0 + i) / e->gate_rows * e->gate_stride + n0 : NULL;
+        int64_t group = e->gate ? (row0 + i) / e->gate_rows : 0;
+        if (group > e->gate_last) group = e->gate_last;
+        const float *gate = e->gate ? e->gate + group * e->gate_stride + n0 : NULL;
         const float *residual =
             e->residual ? e->residual + (row0 + i) * e->residual_stride + n0 : NULL;
         int64_t j = 0;

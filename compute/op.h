@@ -85,6 +85,9 @@ tsr_tensor *tsr_run_fail(tsr_run *r, tsr_status status, const char *format, ...)
 tsr_tensor *tsr_run_new(tsr_run *r, tsr_dtype dtype, int rank, const int64_t *dim);
 /* Another view of x's memory. */
 tsr_tensor *tsr_run_view(tsr_run *r, const tsr_tensor *x, int rank, const int64_t *dim);
+/* The weight as an operand an op uses in packed form alone (tsr_call.weight): unlike
+ * tsr_from_weight it does not ask for the values to stay in memory. */
+tsr_tensor *tsr_run_weight(tsr_run *r, tsr_weight *w);
 /* Executes (cpu) or records (vulkan) the call. */
 void tsr_run_emit(tsr_run *r, const tsr_call *call);
 tsr_device *tsr_run_device(const tsr_run *r);

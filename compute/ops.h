@@ -25,6 +25,8 @@ typedef struct tsr_epilogue { /* y = residual + gate * act(x W^T + bias) */
     tsr_weight *bias;         /* [N] or NULL */
     tsr_activation act;
     const tsr_tensor *gate;     /* [N] or [B, N] (one row for each batch item), or NULL */
+    int64_t gate_rows;          /* not 0: gate is [G, N], each row for this many rows of x one after
+                                   the other, the last for all that remain */
     const tsr_tensor *residual; /* the output's shape, or NULL */
 } tsr_epilogue;
 
@@ -66,6 +68,8 @@ typedef struct tsr_norm_spec {
     tsr_weight *gamma, *beta; /* [D] or NULL (1 and 0) */
     float eps;
     const tsr_tensor *scale, *shift; /* [D] or [B, D]: y = norm * (1 + scale) + shift; or NULL */
+    int64_t group_rows; /* not 0: scale and shift are [G, D], each row for this many rows of x one
+                           after the other, the last for all that remain */
 } tsr_norm_spec;
 tsr_tensor *tsr_layer_norm(tsr_run *r, const tsr_tensor *x, const tsr_norm_spec *spec);
 tsr_tensor *tsr_softmax(tsr_run *r, const tsr_tensor *x); /* over the last dimension */

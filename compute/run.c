@@ -83,6 +83,15 @@ tsr_tensor *tsr_reshape(tsr_run *r, const tsr_tensor *x, int rank, const int64_t
 tsr_tensor *tsr_from_weight(tsr_run *r, tsr_weight *w) {
     if (r->status) return &r->failed;
     if (!w) return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "from_weight: wanted a weight, got NULL");
+    if (r->device->info.kind == TSR_DEVICE_CPU) { /* elsewhere the device has its own copy */
+        tsr_status status = tsr_weight_pin(r->device->ctx, w);
+        if (status) return fail_with(r, status);
+    }
+    return tsr_run_weight(r, w);
+}
+
+tsr_tensor *tsr_run_weight(tsr_run *r, tsr_weight *w) {
+    if (r->status) return &r->failed;
     tsr_tensor t = tsr_host_tensor(TSR_F32, NULL, w->tensor.rank, w->tensor.dim);
     tsr_status status = r->device->backend->weight(r, &t, w);
     return status ? fail_with(r, status) : new_node(r, t);

@@ -305,8 +305,10 @@ static tsr_status upload_weights(vulkan_builder *b, size_t bytes) {
             grown(v->device->ctx, v->weights, v->weight_count, &v->weight_capacity, sizeof *list);
         if (!list) return TSR_ERROR_MEMORY;
         v->weights = list;
-        tsr_status status =
-            vulkan_upload(v, &v->blocks[block].buffer, at, n->weight->f32, n->bytes);
+        const float *values = tsr_weight_borrow(v->device->ctx, n->weight);
+        if (!values) return TSR_ERROR_MEMORY;
+        tsr_status status = vulkan_upload(v, &v->blocks[block].buffer, at, values, n->bytes);
+        tsr_weight_return(n->weight, values);
         if (status) return status;
         n->resident = v->weight_count;
         v->weights[v->weight_count++] =

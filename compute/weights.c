@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 struct tsr_weights {
     tsr_weight **list; /* each on its own, so that pointers stay valid while the list grows */
@@ -25,7 +27,7 @@ tsr_status tsr_weights_open(tsr_context *ctx, tsr_weights **weights) {
 static void weight_free(tsr_weight *w) {
     if (!w) return;
     if (w->packed && w->packed_free) w->packed_free(w->packed);
-    if ((const void *)w->f32 != w->tensor.data) free((void *)w->f32);
+    if (w->f32 && (const void *)w->f32 != w->tensor.data) free((void *)w->f32);
     free((char *)w->name);
     free(w);
 }
@@ -78,15 +80,18 @@ static tsr_status grow(tsr_context *ctx, tsr_weights *s) {
     return TSR_OK;
 }
 
-static tsr_status widen(tsr_context *ctx, tsr_weight *w) {
+const float *tsr_weight_borrow(tsr_context *ctx, const tsr_weight *w) {
     const tsr_tensor *t = &w->tensor;
     int64_t n = tsr_elements(t);
-    if (t->dtype == TSR_F32 && (uintptr_t)t->data % sizeof(float) == 0) {
-        w->f32 = t->data;
-        return TSR_OK;
-    }
+    bool fill = w->source && w->source->fill;
+    if (w->f32) return w->f32;
+    if (!fill && t->dtype == TSR_F32 && (uintptr_t)t->data % sizeof(float) == 0) return t->data;
     float *f = tsr_alloc(ctx, (size_t)n, sizeof *f, w->name);
-    if (!f) return TSR_ERROR_MEMORY;
+    if (!f) return NULL;
+    if (fill) {
+        w->source->fill(w->source->user, w->name, 0, n, f);
+        return f;
+    }
     const unsigned char *bytes = t->data;
     for (int64_t i = 0; i < n; ++i) {
         uint16_t h;
@@ -97,15 +102,32 @@ static tsr_status widen(tsr_context *ctx, tsr_weight *w) {
         memcpy(&h, bytes + 2 * i, 2);
         f[i] = t->dtype == TSR_F16 ? tsr_f16_to_f32(h) : tsr_bf16_to_f32(h);
     }
-    w->f32 = f;
-    return TSR_OK;
+    return f;
 }
 
-tsr_status tsr_weights_add(tsr_context *ctx, tsr_weights *s, const char *name,
-                           const tsr_tensor *tensor) {
-    if (!tensor->data || tensor->rank < 1 || tensor->rank > TSR_MAX_RANK)
+void tsr_weight_return(const tsr_weight *w, const float *values) {
+    if (!values || values == w->f32) return;
+    if ((const void *)values != w->tensor.data) free((void *)values);
+    if (!w->source || !w->source->mapped || !w->tensor.data) return;
+    /* Whole pages inside the tensor: their neighbours may belong to a weight in use. */
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)w->tensor.data;
+    uintptr_t to = from + (size_t)tsr_elements(&w->tensor) * tsr_dtype_bytes(w->tensor.dtype);
+    from = (from + page - 1) / page * page;
+    to = to / page * page;
+    if (from < to) madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
+tsr_status tsr_weight_pin(tsr_context *ctx, tsr_weight *w) {
+    if (!w->f32) w->f32 = tsr_weight_borrow(ctx, w);
+    return w->f32 ? TSR_OK : TSR_ERROR_MEMORY;
+}
+
+static tsr_status add(tsr_context *ctx, tsr_weights *s, const char *name, const tsr_tensor *tensor,
+                      const tsr_weight_source *source) {
+    bool data = tensor->data || (source && source->fill);
+    if (!data || tensor->rank < 1 || tensor->rank > TSR_MAX_RANK)
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "weight %s: wanted data of rank 1 to %d, got %s",
-                        name, TSR_MAX_RANK, tensor->data ? "another rank" : "none");
+                        name, TSR_MAX_RANK, data ? "another rank" : "none");
     if (tensor->dtype != TSR_F32 && tensor->dtype != TSR_F16 && tensor->dtype != TSR_BF16)
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "weight %s: wanted F32, F16 or BF16, got %s", name,
                         tsr_dtype_name(tensor->dtype));
@@ -122,13 +144,24 @@ tsr_status tsr_weights_add(tsr_context *ctx, tsr_weights *s, const char *name,
         weight_free(w);
         return tsr_fail(ctx, TSR_ERROR_MEMORY, "weight %s: no memory for its name", name);
     }
-    if ((status = widen(ctx, w))) {
+    w->source = source;
+    if (!source && (status = tsr_weight_pin(ctx, w))) {
         weight_free(w);
         return status;
     }
     s->list[s->count] = w;
     s->slots[slot_of(s, name)] = ++s->count;
     return TSR_OK;
+}
+
+tsr_status tsr_weights_add(tsr_context *ctx, tsr_weights *s, const char *name,
+                           const tsr_tensor *tensor) {
+    return add(ctx, s, name, tensor, NULL);
+}
+
+tsr_status tsr_weights_add_lazy(tsr_context *ctx, tsr_weights *s, const char *name,
+                                const tsr_tensor *tensor, const tsr_weight_source *source) {
+    return add(ctx, s, name, tensor, source);
 }
 
 tsr_weight *tsr_weights_find(tsr_weights *s, const char *name) {

@@ -11,11 +11,22 @@
 typedef struct tsr_weight {
     tsr_tensor tensor; /* host view into the file */
     const char *name;  /* owned by the tsr_weights */
-    const float *f32;  /* host f32 values; the file's own memory when it is F32 */
-    void *packed;      /* cpu device: panels for the matrix product; owned by tsr_weights */
+    const float *f32;  /* host f32 values; the file's own memory when it is F32. NULL while a weight
+                          that came through tsr_weights_add_lazy is not pinned */
+    const struct tsr_weight_source *source; /* NULL: eager */
+    void *packed; /* cpu device: panels for the matrix product; owned by tsr_weights */
     void (*packed_free)(void *packed);
     int id; /* unique in the process's lifetime, key for device copies */
 } tsr_weight;
+
+/* Where the values of weights that are not kept in memory come from. */
+typedef struct tsr_weight_source {
+    /* Values first .. first + count - 1 to f32. NULL: from tensor.data. */
+    void (*fill)(const void *user, const char *name, int64_t first, int64_t count, float *f32);
+    const void *user;
+    bool mapped; /* tensor.data lies in a read-only mapping of a file: its pages are given back to
+                    the system after use and come again from the file */
+} tsr_weight_source;
 
 typedef struct tsr_weights tsr_weights;
 
@@ -25,6 +36,16 @@ void tsr_weights_close(tsr_weights **weights);
  * once, here. Errors: ARGUMENT (name twice, data NULL), MEMORY. */
 tsr_status tsr_weights_add(tsr_context *ctx, tsr_weights *weights, const char *name,
                            const tsr_tensor *tensor);
+/* The same for a model that is large: nothing is converted or touched now. A device that packs or
+ * uploads the weight borrows its values and gives them back, so that they are in memory once; the
+ * others (biases, norms, tables) are pinned at first use. `source` outlives the weights. */
+tsr_status tsr_weights_add_lazy(tsr_context *ctx, tsr_weights *weights, const char *name,
+                                const tsr_tensor *tensor, const tsr_weight_source *source);
+/* Sets weight->f32 for good. Errors: MEMORY. */
+tsr_status tsr_weight_pin(tsr_context *ctx, tsr_weight *weight);
+/* The values for a while; NULL after a MEMORY failure. tsr_weight_return takes what it gave. */
+const float *tsr_weight_borrow(tsr_context *ctx, const tsr_weight *weight);
+void tsr_weight_return(const tsr_weight *weight, const float *values);
 /* Finds a weight and checks its shape. dim entries of -1 match anything. Errors: MODEL, naming the
  * tensor and wanted and got shape. *weight stays valid until close. */
 tsr_status tsr_weights_get(tsr_context *ctx, tsr_weights *weights, const char *name, int rank,

@@ -3,7 +3,7 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #define BINDINGS 6
-#define PUSH uint rows; uint cols; uint group; uint scale_step; uint shift_step; float eps;
+#define PUSH uint rows; uint cols; uint group; uint last; uint scale_step; uint shift_step; float eps;
 #include "common.glsl"
 #include "rows.glsl"
 
@@ -31,8 +31,8 @@ void main() {
     }
     float factor = 1.0 / sqrt(row_sum(squares) / float(cols) + push.eps);
     if (row >= push.rows) return;
-    uint scale_row = OFFSET(3) + n / push.group * push.scale_step;
-    uint shift_row = OFFSET(4) + n / push.group * push.shift_step;
+    uint scale_row = OFFSET(3) + min(n / push.group, push.last) * push.scale_step;
+    uint shift_row = OFFSET(4) + min(n / push.group, push.last) * push.shift_step;
     for (uint i = row_lane(); i < cols; i += THREADS) {
         float v = (x[from + i] - mean) * factor;
         if (GAMMA) v *= gamma[OFFSET(1) + i];

@@ -13,7 +13,7 @@
 #extension GL_KHR_shader_subgroup_ballot : require
 #endif
 #define BINDINGS 6
-#define PUSH uint m; uint n; uint k; uint gate_rows;
+#define PUSH uint m; uint n; uint k; uint gate_rows; uint gate_last;
 #include "common.glsl"
 #include "activation.glsl"
 
@@ -43,7 +43,7 @@ TENSOR_WRITE(5, float, y);
 float finish(float sum, uint row, uint col) {
     if ((PARTS & 1) != 0) sum += bias[OFFSET(2) + col];
     sum = activate(sum, ACT);
-    if ((PARTS & 2) != 0) sum *= gate[OFFSET(3) + row / push.gate_rows * push.n + col];
+    if ((PARTS & 2) != 0) sum *= gate[OFFSET(3) + min(row / push.gate_rows, push.gate_last) * push.n + col];
     if ((PARTS & 4) != 0) sum += residual[OFFSET(4) + row * push.n + col];
     return sum;
 }

@@ -9,12 +9,13 @@
 #include "rowwise.h"
 
 enum { IN_X, IN_GAMMA, IN_BETA, IN_SCALE, IN_SHIFT };
-enum { P_EPS, P_GROUP, P_SCALE_STEP, P_SHIFT_STEP }; /* P_EPS is a float */
+enum { P_EPS, P_GROUP, P_LAST, P_SCALE_STEP, P_SHIFT_STEP }; /* P_EPS is a float */
 
 typedef struct operands {
     const float *x, *gamma, *beta, *scale, *shift;
     float *y;
-    int64_t rows, cols, group;      /* `group` rows share one row of scale and shift */
+    int64_t rows, cols, group,
+        last; /* `group` rows share one row of scale and shift, up to `last` */
     int64_t scale_step, shift_step; /* 0: one row for everybody */
     float eps;
 } operands;
@@ -23,10 +24,25 @@ static operands get_operands(const tsr_call *c) {
     const void *data[5];
     for (int i = 0; i < 5; ++i)
         data[i] = c->in[i] ? c->in[i]->data : NULL;
-    return (operands){
-        data[IN_X],      data[IN_GAMMA],       data[IN_BETA],         data[IN_SCALE],
-        data[IN_SHIFT],  c->out[0]->data,      tsr_rows(c->in[IN_X]), tsr_cols(c->in[IN_X]),
-        c->p.i[P_GROUP], c->p.i[P_SCALE_STEP], c->p.i[P_SHIFT_STEP],  c->p.f[P_EPS]};
+    return (operands){.x = data[IN_X],
+                      .gamma = data[IN_GAMMA],
+                      .beta = data[IN_BETA],
+                      .scale = data[IN_SCALE],
+                      .shift = data[IN_SHIFT],
+                      .y = c->out[0]->data,
+                      .rows = tsr_rows(c->in[IN_X]),
+                      .cols = tsr_cols(c->in[IN_X]),
+                      .group = c->p.i[P_GROUP],
+                      .last = c->p.i[P_LAST],
+                      .scale_step = c->p.i[P_SCALE_STEP],
+                      .shift_step = c->p.i[P_SHIFT_STEP],
+                      .eps = c->p.f[P_EPS]};
+}
+
+/* Which row of scale and shift row n has. */
+static int64_t group_of(const operands *o, int64_t n) {
+    int64_t group = n / o->group;
+    return group < o->last ? group : o->last;
 }
 
 static void reference(const tsr_call *call) {
@@ -45,8 +61,8 @@ static void reference(const tsr_call *call) {
             double y = (x[i] - mean) * factor;
             if (o.gamma) y *= o.gamma[i];
             if (o.beta) y += o.beta[i];
-            if (o.scale) y *= 1.0 + o.scale[n / o.group * o.scale_step + i];
-            if (o.shift) y += o.shift[n / o.group * o.shift_step + i];
+            if (o.scale) y *= 1.0 + o.scale[group_of(&o, n) * o.scale_step + i];
+            if (o.shift) y += o.shift[group_of(&o, n) * o.shift_step + i];
             o.y[n * o.cols + i] = (float)y;
         }
     }
@@ -79,12 +95,12 @@ TSR_CLONES static void norm_row(const operands *o, int64_t n) {
         for (int64_t i = 0; i < cols; ++i)
             y[i] += o->beta[i];
     if (o->scale) {
-        const float *restrict scale = o->scale + n / o->group * o->scale_step;
+        const float *restrict scale = o->scale + group_of(o, n) * o->scale_step;
         for (int64_t i = 0; i < cols; ++i)
             y[i] *= 1.0f + scale[i];
     }
     if (o->shift) {
-        const float *restrict shift = o->shift + n / o->group * o->shift_step;
+        const float *restrict shift = o->shift + group_of(o, n) * o->shift_step;
         for (int64_t i = 0; i < cols; ++i)
             y[i] += shift[i];
     }
@@ -114,11 +130,12 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     for (int i = IN_GAMMA; i <= IN_SHIFT; ++i)
         d->spec[d->spec_count++] = call->in[i] != NULL;
     struct {
-        uint32_t rows, cols, group, scale_step, shift_step;
+        uint32_t rows, cols, group, last, scale_step, shift_step;
         float eps;
     } push = {(uint32_t)rows,
               (uint32_t)cols,
               (uint32_t)call->p.i[P_GROUP],
+              (uint32_t)call->p.i[P_LAST],
               (uint32_t)call->p.i[P_SCALE_STEP],
               (uint32_t)call->p.i[P_SHIFT_STEP],
               call->p.f[P_EPS]};
@@ -132,13 +149,13 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
 
 const tsr_op tsr_op_layer_norm = {"layer_norm", reference, cpu, gpu};
 
-/* A row for everybody, [D], or one for each batch item, [B, D]. */
+/* A row for everybody, [D], one for each batch item, [B, D], or [G, D] for groups of rows. */
 static bool want_modulation(tsr_run *r, const char *what, const tsr_tensor *m, const tsr_tensor *x,
-                            int32_t *step) {
+                            int64_t group_rows, tsr_call *call, int step) {
     if (!m) return !tsr_run_is_failed(r);
     if (!want_tensor(r, what, m, TSR_F32, 1)) return false;
     int64_t cols = tsr_cols(x), rows = tsr_rows(m);
-    bool batch = m->rank == 2 && x->rank >= 2 && rows == x->dim[0];
+    bool batch = m->rank == 2 && (group_rows > 0 || (x->rank >= 2 && rows == x->dim[0]));
     if (tsr_cols(m) != cols || (rows != 1 && !batch)) {
         char got[96];
         tsr_run_fail(r, TSR_ERROR_ARGUMENT, "%s: wanted [%lld] or [%lld, %lld], got %s", what,
@@ -146,7 +163,8 @@ static bool want_modulation(tsr_run *r, const char *what, const tsr_tensor *m, c
                      tsr_shape_text(m, got, sizeof got));
         return false;
     }
-    *step = rows > 1 ? (int32_t)cols : 0;
+    call->p.i[step] = rows > 1 ? (int32_t)cols : 0;
+    if (rows > 1) call->p.i[P_LAST] = (int32_t)rows - 1;
     return true;
 }
 
@@ -173,14 +191,22 @@ tsr_tensor *tsr_layer_norm(tsr_run *r, const tsr_tensor *x, const tsr_norm_spec 
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "layer_norm: eps: wanted at least 0, got %g",
                             (double)spec->eps);
     call.p.f[P_EPS] = spec->eps;
-    call.p.i[P_GROUP] = (int32_t)(x->rank >= 2 ? tsr_rows(x) / x->dim[0] : 1);
+    if (spec->group_rows < 0 || spec->group_rows > INT32_MAX)
+        return tsr_run_fail(r, TSR_ERROR_ARGUMENT,
+                            "layer_norm: group rows: wanted 0 to %d, got %lld", INT32_MAX,
+                            (long long)spec->group_rows);
+    call.p.i[P_GROUP] = (int32_t)(spec->group_rows ? spec->group_rows
+                                  : x->rank >= 2   ? tsr_rows(x) / x->dim[0]
+                                                   : 1);
     call.in[IN_X] = x;
     call.in[IN_GAMMA] = get_weight(r, "layer_norm: gamma", spec->gamma, tsr_cols(x));
     call.in[IN_BETA] = get_weight(r, "layer_norm: beta", spec->beta, tsr_cols(x));
     call.in[IN_SCALE] = spec->scale;
     call.in[IN_SHIFT] = spec->shift;
-    if (!want_modulation(r, "layer_norm: scale", spec->scale, x, &call.p.i[P_SCALE_STEP]) ||
-        !want_modulation(r, "layer_norm: shift", spec->shift, x, &call.p.i[P_SHIFT_STEP]))
+    if (!want_modulation(r, "layer_norm: scale", spec->scale, x, spec->group_rows, &call,
+                         P_SCALE_STEP) ||
+        !want_modulation(r, "layer_norm: shift", spec->shift, x, spec->group_rows, &call,
+                         P_SHIFT_STEP))
         return tsr_run_failed(r);
     call.out[0] = tsr_run_new(r, TSR_F32, x->rank, x->dim);
     tsr_run_emit(r, &call);

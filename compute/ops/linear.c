@@ -12,7 +12,11 @@
 #include <string.h>
 
 enum { X, WEIGHT, BIAS, GATE, RESIDUAL, OPERANDS };
-enum { ACT, GATE_ROWS, BATCHED_GATE }; /* p.i: the gate changes every GATE_ROWS rows */
+enum { ACT, GATE_ROWS, GATE_LAST }; /* p.i: row i has gate min(i / GATE_ROWS, GATE_LAST) */
+
+static int64_t least(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
 
 static void reference(const tsr_call *c) {
     const float *x = c->in[X]->data, *w = c->in[WEIGHT]->data;
@@ -27,7 +31,7 @@ static void reference(const tsr_call *c) {
             for (int64_t l = 0; l < k; ++l)
                 sum += x[i * k + l] * w[j * k + l];
             sum = tsr_activate_exact(bias ? sum + bias[j] : sum, (tsr_activation)c->p.i[ACT]);
-            if (gate) sum *= gate[(c->p.i[BATCHED_GATE] ? i / c->p.i[GATE_ROWS] * n : 0) + j];
+            if (gate) sum *= gate[least(i / c->p.i[GATE_ROWS], c->p.i[GATE_LAST]) * n + j];
             y[i * n + j] = residual ? residual[i * n + j] + sum : sum;
         }
 }
@@ -72,23 +76,31 @@ static packed *packed_get(tsr_context *ctx, tsr_weight *w, const tsr_gemm_kernel
     while (p && p->kernels != g)
         p = p->next;
     if (p) return p;
-    if (!(p = tsr_alloc(ctx, 1, sizeof *p, "packed weight"))) return NULL;
+    const float *values = tsr_weight_borrow(ctx, w);
+    if (!values) return NULL;
+    if (!(p = tsr_alloc(ctx, 1, sizeof *p, "packed weight"))) {
+        tsr_weight_return(w, values);
+        return NULL;
+    }
     p->kernels = g;
     if (g) {
         size_t bytes = (tsr_gemm_panel_floats(g, k, n) * sizeof(float) + 63) / 64 * 64;
         if (!(p->panels = aligned_alloc(64, bytes))) {
             tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: packed weight: wanted %zu bytes, got none",
                      w->name ? w->name : "weight", bytes);
+            tsr_weight_return(w, values);
             free(p);
             return NULL;
         }
-        pack_job job = {g, w->f32, p->panels, k, n, 2 * g->cols};
+        pack_job job = {g, values, p->panels, k, n, 2 * g->cols};
         tsr_parallel(ctx, (n + job.step - 1) / job.step, pack_tile, &job);
-    } else if (tsr_onednn_open(ctx, &p->onednn, w->f32,
+    } else if (tsr_onednn_open(ctx, &p->onednn, values,
                                (tsr_onednn_shape){TSR_ONEDNN_ROWS, k, n, 1, false})) {
+        tsr_weight_return(w, values);
         free(p);
         return NULL;
     }
+    tsr_weight_return(w, values);
     p->next = w->packed;
     w->packed = p;
     w->packed_free = packed_free;
@@ -145,8 +157,9 @@ static tsr_status cpu(tsr_device *d, const tsr_call *c) {
     j.epilogue = (tsr_gemm_epilogue){.bias = c->in[BIAS] ? c->in[BIAS]->data : NULL,
                                      .act = (tsr_activation)c->p.i[ACT],
                                      .gate = gate,
-                                     .gate_stride = c->p.i[BATCHED_GATE] ? j.n : 0,
+                                     .gate_stride = j.n,
                                      .gate_rows = c->p.i[GATE_ROWS],
+                                     .gate_last = c->p.i[GATE_LAST],
                                      .residual = c->in[RESIDUAL] ? c->in[RESIDUAL]->data : NULL,
                                      .residual_stride = j.n};
     j.finish = c->in[BIAS] || c->in[GATE] || c->in[RESIDUAL] || c->p.i[ACT] != TSR_ACT_NONE;
@@ -174,10 +187,6 @@ static tsr_status cpu(tsr_device *d, const tsr_call *c) {
 
 /* ---- vulkan ----------------------------------------------------------------------------- */
 
-static uint32_t least(int64_t a, int64_t b) {
-    return (uint32_t)(a < b ? a : b);
-}
-
 /* The choice must not depend on the number of rows: both bodies add up in the same order, but a
  * driver may round their steps differently, and a batch of any size has to give the same bits. */
 static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
@@ -197,8 +206,9 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
     for (int i = BIAS; i <= RESIDUAL; ++i)
         if (c->in[i]) parts |= 1u << (i - BIAS);
     struct {
-        uint32_t m, n, k, gate_rows;
-    } push = {(uint32_t)m, (uint32_t)n, (uint32_t)k, (uint32_t)c->p.i[GATE_ROWS]};
+        uint32_t m, n, k, gate_rows, gate_last;
+    } push = {(uint32_t)m, (uint32_t)n, (uint32_t)k, (uint32_t)c->p.i[GATE_ROWS],
+              (uint32_t)c->p.i[GATE_LAST]};
     *d = (tsr_gpu_dispatch){.variant = sm      ? "linear_sm"
                                        : longs ? "linear_sg64"
                                                : "linear_sg",
@@ -214,8 +224,8 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
             caps->software, BM, BN,        BK};
         memcpy(d->spec, spec, sizeof spec);
         d->spec_count = (int)(sizeof spec / sizeof *spec);
-        d->groups[0] = least((n + BN - 1) / BN, 65535);
-        d->groups[1] = least((m + BM - 1) / BM, 65535);
+        d->groups[0] = (uint32_t)least((n + BN - 1) / BN, 65535);
+        d->groups[1] = (uint32_t)least((m + BM - 1) / BM, 65535);
     } else {
         /* 16 rows by 64 to 128 columns for a subgroup; a GPU runs four of them in a workgroup. */
         uint32_t tm = 16, tn = caps->software ? 8 : s >= 128 ? 1 : s >= 64 ? 2 : 4;
@@ -225,8 +235,8 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
         memcpy(d->spec, spec, sizeof spec);
         d->spec_count = (int)(sizeof spec / sizeof *spec);
         d->full_subgroups = true;
-        d->groups[0] = least((n + s * tn - 1) / (s * tn), 65535);
-        d->groups[1] = least((m + tm * waves - 1) / (tm * waves), 65535);
+        d->groups[0] = (uint32_t)least((n + s * tn - 1) / (s * tn), 65535);
+        d->groups[1] = (uint32_t)least((m + tm * waves - 1) / (tm * waves), 65535);
     }
     d->groups[2] = 1;
     return (n + 63) / 64 > 65535 ? 0 : 1; /* columns do not stride on */
@@ -265,11 +275,19 @@ tsr_tensor *tsr_linear(tsr_run *r, const tsr_tensor *x, tsr_weight *w,
         if (extra[i] && extra[i]->dtype != TSR_F32)
             return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "linear: %s: %s: wanted F32, got %s", name,
                                 extra_name[i], tsr_dtype_name(extra[i]->dtype));
-    bool batched = false;
+    /* One row for everybody, one for each batch item, or one for every e->gate_rows rows. */
+    int64_t gates = e->gate ? tsr_rows(e->gate) : 1, gate_rows = rows;
+    if (e->gate_rows < 0)
+        return tsr_run_fail(r, TSR_ERROR_ARGUMENT,
+                            "linear: %s: gate rows: wanted 0 or more, got %lld", name,
+                            (long long)e->gate_rows);
+    if (e->gate_rows)
+        gate_rows = e->gate_rows;
+    else if (gates != 1 && x->rank >= 2)
+        gate_rows = rows / x->dim[0];
     if (e->gate) {
-        int64_t gates = tsr_rows(e->gate);
-        batched = gates != 1;
-        if (tsr_cols(e->gate) != n || (batched && (x->rank < 2 || gates != x->dim[0])))
+        bool fits = gates == 1 || e->gate_rows || (x->rank >= 2 && gates == x->dim[0]);
+        if (tsr_cols(e->gate) != n || !fits || gates > INT32_MAX)
             return tsr_run_fail(r, TSR_ERROR_ARGUMENT,
                                 "linear: %s: gate: wanted [%lld] or [%lld, %lld], got %s", name,
                                 (long long)n, (long long)x->dim[0], (long long)n,
@@ -280,13 +298,12 @@ tsr_tensor *tsr_linear(tsr_run *r, const tsr_tensor *x, tsr_weight *w,
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "linear: %s: residual: wanted %s, got %s", name,
                             tsr_shape_text(&shape, want, sizeof want),
                             tsr_shape_text(e->residual, got, sizeof got));
-    int64_t gate_rows = batched ? rows / x->dim[0] : rows;
     if (gate_rows > INT32_MAX)
         return tsr_run_fail(r, TSR_ERROR_TOO_LARGE, "linear: %s: wanted at most %d rows, got %lld",
                             name, INT32_MAX, (long long)gate_rows);
     tsr_tensor *y = tsr_run_new(r, TSR_F32, shape.rank, shape.dim);
     tsr_call c = {.op = &tsr_op_linear,
-                  .in = {x, tsr_from_weight(r, w), e->bias ? tsr_from_weight(r, e->bias) : NULL,
+                  .in = {x, tsr_run_weight(r, w), e->bias ? tsr_from_weight(r, e->bias) : NULL,
                          e->gate, e->residual},
                   .out = {y},
                   .in_count = OPERANDS,
@@ -294,7 +311,7 @@ tsr_tensor *tsr_linear(tsr_run *r, const tsr_tensor *x, tsr_weight *w,
                   .weight = w};
     c.p.i[ACT] = e->act;
     c.p.i[GATE_ROWS] = (int32_t)gate_rows;
-    c.p.i[BATCHED_GATE] = batched;
+    c.p.i[GATE_LAST] = (int32_t)(gates - 1);
     tsr_run_emit(r, &c);
     return y;
 }

@@ -14,7 +14,8 @@ typedef struct layer {
     tsr_weights *weights;
     tsr_weight *w, *bias; /* bias NULL = none */
     tsr_activation act;
-    int gate, residual; /* gate: 0 none, 1 one row, 2 one row for each batch item */
+    int gate, residual; /* gate: 0 none, 1 one row, 2 one row for each batch item, 3 two
+                           rows, of which the first serves 4 rows of x */
     float *w_data, *bias_data;
     int64_t k, n;
 } layer;
@@ -24,6 +25,7 @@ static void model(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) 
     tsr_epilogue e = {.bias = l->bias, .act = l->act};
     int next = 1;
     if (l->gate) e.gate = in[next++];
+    if (l->gate == 3) e.gate_rows = 4;
     if (l->residual) e.residual = in[next++];
     out[0] = tsr_linear(r, in[0], l->w, &e);
 }
@@ -99,7 +101,7 @@ static void try_case(int64_t batch, int64_t rows, int64_t k, int64_t n, tsr_acti
     l->act = act;
     l->gate = gate;
     l->residual = residual;
-    int64_t m = batch * rows, gates = gate == 2 ? batch : 1;
+    int64_t m = batch * rows, gates = gate == 2 ? batch : gate == 3 ? 2 : 1;
     float *x = guarded((size_t)(m * k) * 4), *g = guarded((size_t)(gates * n) * 4);
     float *res = guarded((size_t)(m * n) * 4), *y = guarded((size_t)(m * n) * 4);
     double *want = malloc((size_t)(m * n) * sizeof *want);
@@ -116,7 +118,8 @@ static void try_case(int64_t batch, int64_t rows, int64_t k, int64_t n, tsr_acti
             for (int64_t c = 0; c < k; ++c)
                 sum += (double)x[i * k + c] * l->w_data[j * k + c];
             sum = activate(act, sum);
-            if (gate) sum *= g[(gate == 2 ? i / rows : 0) * n + j];
+            int64_t group = gate == 2 ? i / rows : gate == 3 && i >= 4 ? 1 : 0;
+            if (gate) sum *= g[group * n + j];
             want[i * n + j] = residual ? sum + res[i * n + j] : sum;
         }
     tsr_tensor in[3] = {tsr_host_tensor(TSR_F32, x, 3, (int64_t[]){batch, rows, k})};
@@ -160,7 +163,7 @@ END_TEST
 START_TEST(every_epilogue) {
     for (int act = TSR_ACT_NONE; act <= TSR_ACT_SIGMOID; ++act)
         try_case(2, 9, 37, 41, (tsr_activation)act, act % 2, act % 3, act % 2 == 0, -1);
-    for (int gate = 0; gate < 3; ++gate)
+    for (int gate = 0; gate < 4; ++gate)
         for (int residual = 0; residual < 2; ++residual)
             try_case(3, 5, 20, 36, TSR_ACT_NONE, true, gate, residual, -1);
 }

@@ -214,6 +214,44 @@ START_TEST(weights_are_widened) {
 }
 END_TEST
 
+static void count_up(const void *user, const char *name, int64_t first, int64_t count, float *f32) {
+    ck_assert_str_eq(name, "made");
+    ++*(int *)user;
+    for (int64_t i = 0; i < count; ++i)
+        f32[i] = (float)(first + i);
+}
+
+START_TEST(lazy_weights_are_borrowed) {
+    setup();
+    tsr_weights *w = NULL;
+    ck_assert_int_eq(tsr_weights_open(ctx, &w), TSR_OK);
+    int fills = 0;
+    tsr_weight_source made = {.fill = count_up, .user = &fills}, stored = {0};
+    uint16_t half[4] = {0x3C00, 0xC000, 0x0001, 0x7BFF};
+    tsr_tensor t = tsr_host_tensor(TSR_F32, NULL, 1, (int64_t[]){5});
+    ck_assert_int_eq(tsr_weights_add_lazy(ctx, w, "made", &t, &made), TSR_OK);
+    ck_assert_int_eq(tsr_weights_add_lazy(ctx, w, "none", &t, &stored), TSR_ERROR_ARGUMENT);
+    t = tsr_host_tensor(TSR_F16, half, 1, (int64_t[]){4});
+    ck_assert_int_eq(tsr_weights_add_lazy(ctx, w, "half", &t, &stored), TSR_OK);
+    tsr_weight *a = tsr_weights_find(w, "made"), *b = tsr_weights_find(w, "half");
+    ck_assert(!a->f32 && !b->f32 && fills == 0);
+    const float *f = tsr_weight_borrow(ctx, a);
+    ck_assert(fills == 1 && f[4] == 4);
+    tsr_weight_return(a, f);
+    ck_assert(!a->f32);
+    ck_assert_int_eq(tsr_weight_pin(ctx, a), TSR_OK);
+    ck_assert_int_eq(tsr_weight_pin(ctx, a), TSR_OK);
+    ck_assert(fills == 2 && a->f32[3] == 3);
+    ck_assert(tsr_weight_borrow(ctx, a) == a->f32); /* pinned: nothing to make, nothing to free */
+    tsr_weight_return(a, a->f32);
+    f = tsr_weight_borrow(ctx, b);
+    ck_assert_float_eq(f[1], -2);
+    tsr_weight_return(b, f);
+    tsr_weights_close(&w);
+    tsr_context_close(&ctx);
+}
+END_TEST
+
 START_TEST(allocation_limits) {
     tsr_context_settings s = tsr_context_settings_default();
     s.memory_limit = 1000;
@@ -250,4 +288,4 @@ END_TEST
 
 TEST_MAIN("compute", every_half, every_bfloat16, nan_payloads_stay_nan, shapes_as_text,
           arena_gives_and_takes_back, weights_by_name_and_shape, weights_are_widened,
-          allocation_limits, every_status_has_texts)
+          lazy_weights_are_borrowed, allocation_limits, every_status_has_texts)
