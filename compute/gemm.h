@@ -47,6 +47,10 @@ typedef struct tsr_gemm_kernels {
      * element (0, n0). */
     void (*product)(const float *a, int64_t lda, int64_t rows, const tsr_gemm_panels *b, int64_t n0,
                     int64_t n1, float *c, int64_t ldc);
+    /* c += the same: the chain of additions goes on where the last product stopped. Rows of a may
+     * overlap (lda < k): a convolution's do. */
+    void (*accumulate)(const float *a, int64_t lda, int64_t rows, const tsr_gemm_panels *b,
+                       int64_t n0, int64_t n1, float *c, int64_t ldc);
     /* Columns n0 .. n1; c is the address of element (row0, n0), the epilogue's pointers of (0, 0).
      */
     void (*epilogue)(const tsr_gemm_epilogue *e, float *c, int64_t ldc, int64_t row0, int64_t rows,

@@ -195,29 +195,29 @@ TARGET static void NAME(tile_rest)(int64_t rows, const float *a, int64_t lda, co
     if (rows & 1) NAME(tile)(1, a, lda, panel, k, c, ldc, first);
 }
 
-TARGET static void NAME(product)(const float *a, int64_t lda, int64_t rows,
-                                 const tsr_gemm_panels *b, int64_t n0, int64_t n1, float *c,
-                                 int64_t ldc) {
+INLINE void NAME(sweep)(const float *a, int64_t lda, int64_t rows, const tsr_gemm_panels *b,
+                        int64_t n0, int64_t n1, float *c, int64_t ldc, bool fresh) {
     /* A slice of a panel that stays in the first-level cache while all rows pass over it. */
     const int64_t slice = KC;
     if (b->k == 0) {
-        for (int64_t r = 0; r < rows; ++r)
+        for (int64_t r = 0; r < rows && fresh; ++r)
             memset(c + r * ldc, 0, (size_t)(n1 - n0) * sizeof *c);
         return;
     }
     for (int64_t k0 = 0; k0 < b->k; k0 += slice) {
         int64_t k = b->k - k0 < slice ? b->k - k0 : slice;
+        bool first = fresh && k0 == 0;
         for (int64_t n = n0; n < n1; n += NR) {
             const float *panel = b->data + n * b->depth + k0 * NR;
             float *out = c + (n - n0);
             if (n1 - n >= NR) {
                 int64_t r = 0;
                 for (; r + MR <= rows; r += MR)
-                    NAME(tile_full)(a + r * lda + k0, lda, panel, k, out + r * ldc, ldc, k0 == 0);
+                    NAME(tile_full)(a + r * lda + k0, lda, panel, k, out + r * ldc, ldc, first);
                 for (; r < rows; r += (rows - r) & 7 ? (rows - r) & 7 : 4) {
                     int64_t some = (rows - r) & 7 ? (rows - r) & 7 : 4;
                     NAME(tile_rest)
-                    (some, a + r * lda + k0, lda, panel, k, out + r * ldc, ldc, k0 == 0);
+                    (some, a + r * lda + k0, lda, panel, k, out + r * ldc, ldc, first);
                 }
                 continue;
             }
@@ -226,14 +226,26 @@ TARGET static void NAME(product)(const float *a, int64_t lda, int64_t rows,
             for (int64_t r = 0; r < rows; r += 4) {
                 float buffer[4 * NR];
                 int64_t some = rows - r < 4 ? rows - r : 4;
-                for (int64_t i = 0; i < some && k0; ++i)
+                for (int64_t i = 0; i < some && !first; ++i)
                     memcpy(buffer + i * NR, out + (r + i) * ldc, width);
-                NAME(tile_rest)(some, a + r * lda + k0, lda, panel, k, buffer, NR, k0 == 0);
+                NAME(tile_rest)(some, a + r * lda + k0, lda, panel, k, buffer, NR, first);
                 for (int64_t i = 0; i < some; ++i)
                     memcpy(out + (r + i) * ldc, buffer + i * NR, width);
             }
         }
     }
+}
+
+TARGET static void NAME(product)(const float *a, int64_t lda, int64_t rows,
+                                 const tsr_gemm_panels *b, int64_t n0, int64_t n1, float *c,
+                                 int64_t ldc) {
+    NAME(sweep)(a, lda, rows, b, n0, n1, c, ldc, true);
+}
+
+TARGET static void NAME(accumulate)(const float *a, int64_t lda, int64_t rows,
+                                    const tsr_gemm_panels *b, int64_t n0, int64_t n1, float *c,
+                                    int64_t ldc) {
+    NAME(sweep)(a, lda, rows, b, n0, n1, c, ldc, false);
 }
 
 /* ---- what follows a product ------------------------------------------------------------- */
@@ -448,7 +460,15 @@ TARGET static void NAME(nearest)(const float *x, int64_t ldx, int64_t rows,
 }
 
 static const tsr_gemm_kernels NAME(kernels) = {
-    KERNEL_NAME,   MR, NR, NAME(pack), NAME(product), NAME(epilogue), NAME(activate), NAME(softmax),
+    KERNEL_NAME,
+    MR,
+    NR,
+    NAME(pack),
+    NAME(product),
+    NAME(accumulate),
+    NAME(epilogue),
+    NAME(activate),
+    NAME(softmax),
     NAME(nearest),
 };
 

@@ -78,6 +78,42 @@ typedef enum tsr_reduction { TSR_SUM = 0, TSR_MEAN, TSR_MAX, TSR_ARGMAX, TSR_SUM
 /* Over the last dimension: [..., D] -> [..., 1]; ARGMAX gives I32. NaN counts as the greatest. */
 tsr_tensor *tsr_reduce(tsr_run *r, const tsr_tensor *x, tsr_reduction kind);
 
+/* ---- feature maps: [B, H, W, C], channels last ------------------------------------------- */
+
+/* A picture [B, C, H, W] becomes a feature map by tsr_transpose of its reshape [B, C, H*W]; a
+ * feature map is rows for the ops above, too: a reshape to [B, H*W, C] makes it attention's. */
+
+#define TSR_CONV_MAX_KERNEL 16
+typedef struct tsr_conv_spec {    /* y = residual + act(conv(x) + bias) */
+    tsr_weight *bias;             /* [N] or NULL */
+    int stride;                   /* 1 to 16, both ways; 0 = 1 */
+    int top, left, bottom, right; /* rows and columns of zeros around the input, below the kernel */
+    bool upsample;                /* the input is doubled both ways first (nearest), never stored */
+    tsr_activation act;
+    const tsr_tensor *residual; /* the output's shape, or NULL */
+} tsr_conv_spec;
+
+/* x [B, H, W, C], w [N, C, kh, kw] (as PyTorch stores it; kernels up to 16 x 16)
+ * -> [B, (H' - kh) / stride + 1, (W' - kw) / stride + 1, N], where H' = top + H + bottom (2H with
+ * upsample). spec NULL = no bias, no padding, stride 1. */
+tsr_tensor *tsr_conv2d(tsr_run *r, const tsr_tensor *x, tsr_weight *w, const tsr_conv_spec *spec);
+
+typedef struct tsr_group_norm_spec {
+    tsr_weight *gamma, *beta; /* [C] or NULL (1 and 0) */
+    int groups;               /* divides C; 0 = 32 */
+    float eps;
+    tsr_activation act; /* of the result */
+} tsr_group_norm_spec;
+
+/* x [B, ..., C]: mean and variance of each batch item over all positions and C / groups channels.
+ * Two passes: no loss of digits where the mean is large. */
+tsr_tensor *tsr_group_norm(tsr_run *r, const tsr_tensor *x, const tsr_group_norm_spec *spec);
+
+/* Every pixel four times: [B, H, W, C] -> [B, 2H, 2W, C]. Before a convolution let that do it. */
+tsr_tensor *tsr_double(tsr_run *r, const tsr_tensor *x);
+/* The mean of 2 x 2 pixels: -> [B, H / 2, W / 2, C]; an odd last row or column is left out. */
+tsr_tensor *tsr_halve(tsr_run *r, const tsr_tensor *x);
+
 /* ---- pointwise ------------------------------------------------------------------------- */
 
 tsr_tensor *tsr_unary(tsr_run *r, const tsr_tensor *x, tsr_activation act);

@@ -164,6 +164,10 @@ static tsr_status cpu(tsr_device *d, const tsr_call *c) {
                                      .residual_stride = j.n};
     j.finish = c->in[BIAS] || c->in[GATE] || c->in[RESIDUAL] || c->p.i[ACT] != TSR_ACT_NONE;
     bool onednn = tsr_onednn_wanted(d);
+    if (c->weight->packed && c->weight->packed_free != packed_free)
+        return tsr_fail(ctx, TSR_ERROR_STATE,
+                        "linear: %s: wanted a weight of linear layers alone, got one of conv2d",
+                        c->weight->name ? c->weight->name : "weight");
     packed *p = packed_get(ctx, c->weight, onednn ? NULL : j.g, j.k, j.n);
     if (!p) return TSR_ERROR_MEMORY;
     if (onednn) {

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+/* conv2d.c: convolution of channels-last feature maps, as matrix products without im2col.
+ *
+ * On the cpu a worker copies a band of input rows with its zeros around (and doubled, when the
+ * input is to be upsampled) into its own memory. There the kw * C inputs of one kernel row lie next
+ * to each other for each output pixel, so a kernel row is one product whose rows of x overlap; kh
+ * such products add up one after the other. Bands and column parts depend on the shape alone:
+ * results are the same to the bit for every batch size and thread count. */
+#include <stdlib.h>
+
+#include "../activation.h"
+#include "../gemm.h"
+#include "rowwise.h"
+
+enum { X, WEIGHT, BIAS, RESIDUAL, OPERANDS };
+enum { STRIDE, TOP, LEFT, UPSAMPLE, ACT }; /* p.i */
+
+typedef struct geometry {
+    int64_t batch, h, w, c; /* of x as it is stored */
+    int64_t n, kh, kw, oh, ow;
+    int64_t stride, top, left;
+    int up; /* log2 of the upsampling */
+} geometry;
+
+static geometry get_geometry(const tsr_call *call) {
+    const int64_t *x = call->in[X]->dim, *w = call->in[WEIGHT]->dim, *y = call->out[0]->dim;
+    return (geometry){x[0],
+                      x[1],
+                      x[2],
+                      x[3],
+                      w[0],
+                      w[2],
+                      w[3],
+                      y[1],
+                      y[2],
+                      call->p.i[STRIDE],
+                      call->p.i[TOP],
+                      call->p.i[LEFT],
+                      call->p.i[UPSAMPLE]};
+}
+
+static void reference(const tsr_call *call) {
+    geometry g = get_geometry(call);
+    const float *x = call->in[X]->data, *w = call->in[WEIGHT]->data;
+    const float *bias = call->in[BIAS] ? call->in[BIAS]->data : NULL;
+    const float *residual = call->in[RESIDUAL] ? call->in[RESIDUAL]->data : NULL;
+    float *y = call->out[0]->data;
+    for (int64_t at = 0; at < g.batch * g.oh * g.ow * g.n; ++at) {
+        int64_t o = at % g.n, ox = at / g.n % g.ow, oy = at / g.n / g.ow % g.oh;
+        const float *image = x + at / g.n / g.ow / g.oh * g.h * g.w * g.c;
+        float sum = 0;
+        for (int64_t ky = 0; ky < g.kh; ++ky)
+            for (int64_t kx = 0; kx < g.kw; ++kx) {
+                int64_t iy = oy * g.stride + ky - g.top, ix = ox * g.stride + kx - g.left;
+                if (iy < 0 || ix < 0 || iy >= g.h << g.up || ix >= g.w << g.up) continue;
+                const float *pixel = image + ((iy >> g.up) * g.w + (ix >> g.up)) * g.c;
+                for (int64_t c = 0; c < g.c; ++c)
+                    sum += pixel[c] * w[((o * g.c + c) * g.kh + ky) * g.kw + kx];
+            }
+        sum = tsr_activate_exact(bias ? sum + bias[o] : sum, (tsr_activation)call->p.i[ACT]);
+        y[at] = residual ? residual[at] + sum : sum;
+    }
+}
+
+/* ---- packing ---------------------------------------------------------------------------- */
+
+/* What hangs at tsr_weight.packed: one form for each kind of kernel that has met the weight. */
+typedef struct packed {
+    struct packed *next;
+    const tsr_gemm_kernels *kernels;
+    float *panels; /* depth kh * kw * C in the order (ky, kx, c) */
+} packed;
+
+static void packed_free(void *list) {
+    for (packed *p = list, *next; p; p = next) {
+        next = p->next;
+        free(p->panels);
+        free(p);
+    }
+}
+
+typedef struct pack_job {
+    const tsr_gemm_kernels *g;
+    const float *w;
+    float *panels, *rows; /* rows: one panel of reordered kernels for each worker */
+    int64_t n, c, taps;
+} pack_job;
+
+static void pack_tile(void *arg, int64_t index, int worker) {
+    const pack_job *j = arg;
+    int64_t depth = j->taps * j->c, n0 = index * j->g->cols;
+    int64_t n = j->n - n0 < j->g->cols ? j->n - n0 : j->g->cols;
+    float *rows = j->rows + worker * depth * j->g->cols;
+    for (int64_t o = 0; o < n; ++o) {
+        const float *from = j->w + (n0 + o) * depth;
+        float *to = rows + o * depth;
+        for (int64_t c = 0; c < j->c; ++c)
+            for (int64_t t = 0; t < j->taps; ++t)
+                to[t * j->c + c] = from[c * j->taps + t];
+    }
+    j->g->pack(j->panels + n0 * depth, rows, depth, n, 1, depth);
+}
+
+static tsr_status packed_get(tsr_device *device, tsr_weight *w, const tsr_gemm_kernels *g,
+                             const geometry *s, packed **found) {
+    tsr_context *ctx = tsr_device_context(device);
+    const char *name = w->name ? w->name : "weight";
+    if (w->packed && w->packed_free != packed_free)
+        return tsr_fail(ctx, TSR_ERROR_STATE,
+                        "conv2d: %s: wanted a weight of convolutions alone, got one of linear",
+                        name);
+    packed *p = w->packed;
+    while (p && p->kernels != g)
+        p = p->next;
+    *found = p;
+    if (p) return TSR_OK;
+    pack_job job = {.g = g, .w = w->f32, .n = s->n, .c = s->c, .taps = s->kh * s->kw};
+    size_t depth = (size_t)(job.taps * job.c);
+    size_t bytes = (tsr_gemm_panel_floats(g, (int64_t)depth, s->n) * sizeof(float) + 63) / 64 * 64;
+    job.rows = tsr_device_scratch(device, (size_t)tsr_thread_count(ctx) * depth * (size_t)g->cols *
+                                              sizeof(float));
+    if (!job.rows || !(p = tsr_alloc(ctx, 1, sizeof *p, "packed weight"))) return TSR_ERROR_MEMORY;
+    p->kernels = g;
+    if (!(p->panels = aligned_alloc(64, bytes))) {
+        free(p);
+        return tsr_fail(ctx, TSR_ERROR_MEMORY, "conv2d: %s: packed: wanted %zu bytes, got none",
+                        name, bytes);
+    }
+    job.panels = p->panels;
+    tsr_parallel(ctx, tile_count(s->n, g->cols), pack_tile, &job);
+    p->next = w->packed;
+    w->packed = *found = p;
+    w->packed_free = packed_free;
+    return TSR_OK;
+}
+
+/* ---- cpu -------------------------------------------------------------------------------- */
+
+typedef struct job {
+    geometry s;
+    const tsr_gemm_kernels *g;
+    const float *panels, *x;
+    float *y, *bands; /* bands: one for each worker */
+    tsr_gemm_epilogue epilogue;
+    bool finish;                   /* there is an epilogue */
+    int64_t band_rows, bands_down; /* output rows */
+    int64_t band_width;            /* input columns, with zeros */
+    size_t band_floats;
+    int64_t part, parts, block; /* output channels: of a tile, and at a time inside it */
+} job;
+
+/* One row of the input with its zeros, `row` counted in the upsampled input. */
+static void copy_row(const job *j, const float *image, int64_t row, float *to) {
+    const geometry *s = &j->s;
+    int64_t c = s->c, left = s->left, width = s->w << s->up;
+    if (row < 0 || row >= s->h << s->up) {
+        memset(to, 0, (size_t)(j->band_width * c) * sizeof *to);
+        return;
+    }
+    const float *from = image + (row >> s->up) * s->w * c;
+    if (left > j->band_width) left = j->band_width;
+    if (width > j->band_width - left) width = j->band_width - left;
+    memset(to, 0, (size_t)(left * c) * sizeof *to);
+    to += left * c;
+    if (s->up) {
+        for (int64_t i = 0; i < width; ++i)
+            memcpy(to + i * c, from + (i >> 1) * c, (size_t)c * sizeof *to);
+    } else {
+        memcpy(to, from, (size_t)(width * c) * sizeof *to);
+    }
+    memset(to + width * c, 0, (size_t)((j->band_width - left - width) * c) * sizeof *to);
+}
+
+static void copy_band(const job *j, int64_t b, int64_t oy, int64_t rows, float *band) {
+    const float *image = j->x + b * j->s.h * j->s.w * j->s.c;
+    int64_t count = (rows - 1) * j->s.stride + j->s.kh;
+    for (int64_t i = 0; i < count; ++i)
+        copy_row(j, image, oy * j->s.stride - j->s.top + i, band + i * j->band_width * j->s.c);
+}
+
+static void tile(void *arg, int64_t index, int worker) {
+    const job *j = arg;
+    const geometry *s = &j->s;
+    int64_t end = index % j->parts * j->part, b = index / j->parts / j->bands_down;
+    int64_t oy = index / j->parts % j->bands_down * j->band_rows;
+    int64_t rows = s->oh - oy < j->band_rows ? s->oh - oy : j->band_rows;
+    int64_t row0 = (b * s->oh + oy) * s->ow, k = s->kw * s->c;
+    float *band = j->bands + (size_t)worker * j->band_floats, *y = j->y + row0 * s->n;
+    int64_t from = end;
+    end = s->n - from < j->part ? s->n : from + j->part;
+    copy_band(j, b, oy, rows, band);
+    for (int64_t n0 = from; n0 < end; n0 += j->block) {
+        int64_t n1 = end - n0 < j->block ? end : n0 + j->block;
+        for (int64_t ky = 0; ky < s->kh; ++ky) {
+            tsr_gemm_panels panels = {j->panels + ky * k * j->g->cols, k, s->n, s->kh * k};
+            for (int64_t i = 0; i < rows; ++i)
+                (ky ? j->g->accumulate : j->g->product)(
+                    band + (i * s->stride + ky) * j->band_width * s->c, s->stride * s->c, s->ow,
+                    &panels, n0, n1, y + i * s->ow * s->n + n0, s->n);
+        }
+        if (j->finish) j->g->epilogue(&j->epilogue, y + n0, s->n, row0, rows * s->ow, n0, n1);
+    }
+}
+
+static tsr_status cpu(tsr_device *device, const tsr_call *call) {
+    tsr_context *ctx = tsr_device_context(device);
+    geometry s = get_geometry(call);
+    job j = {.s = s,
+             .g = tsr_gemm_select(device),
+             .x = call->in[X]->data,
+             .y = call->out[0]->data,
+             .band_width = (s.ow - 1) * s.stride + s.kw};
+    j.epilogue = (tsr_gemm_epilogue){
+        .bias = call->in[BIAS] ? call->in[BIAS]->data : NULL,
+        .act = (tsr_activation)call->p.i[ACT],
+        .residual = call->in[RESIDUAL] ? call->in[RESIDUAL]->data : NULL,
+        .residual_stride = s.n,
+    };
+    j.finish = call->in[BIAS] || call->in[RESIDUAL] || call->p.i[ACT] != TSR_ACT_NONE;
+    packed *p;
+    tsr_status status = packed_get(device, call->weight, j.g, &s, &p);
+    if (status) return status;
+    j.panels = p->panels;
+    /* Enough pixels in a band that the weights are not read too often. */
+    j.band_rows = s.ow >= 32 ? 4 : tile_count(128, s.ow);
+    if (j.band_rows > s.oh) j.band_rows = s.oh;
+    j.bands_down = tile_count(s.oh, j.band_rows);
+    j.band_floats =
+        (size_t)(((j.band_rows - 1) * s.stride + s.kh) * j.band_width * s.c + 15) / 16 * 16;
+    /* Parts give every core work; a block's kernel row stays in the second-level cache. */
+    j.part = tile_count(128, j.g->cols) * j.g->cols;
+    j.parts = tile_count(s.n, j.part);
+    j.block = (32 << 10) / (s.kw * s.c) / j.g->cols * j.g->cols;
+    if (j.block < j.g->cols) j.block = j.g->cols;
+    j.bands =
+        tsr_device_scratch(device, (size_t)tsr_thread_count(ctx) * j.band_floats * sizeof(float));
+    if (!j.bands) return TSR_ERROR_MEMORY;
+    tsr_parallel(ctx, s.batch * j.bands_down * j.parts, tile, &j);
+    return TSR_OK;
+}
+
+const tsr_op tsr_op_conv2d = {"conv2d", reference, cpu, NULL};
+
+/* ---- the public function ---------------------------------------------------------------- */
+
+static bool want_number(tsr_run *r, const char *name, const char *what, int64_t got, int64_t least,
+                        int64_t most) {
+    if (got >= least && got <= most) return true;
+    tsr_run_fail(r, TSR_ERROR_ARGUMENT, "conv2d: %s: %s: wanted %lld to %lld, got %lld", name, what,
+                 (long long)least, (long long)most, (long long)got);
+    return false;
+}
+
+tsr_tensor *tsr_conv2d(tsr_run *r, const tsr_tensor *x, tsr_weight *w, const tsr_conv_spec *spec) {
+    static const tsr_conv_spec plain = {0};
+    if (!spec) spec = &plain;
+    if (!want_tensor(r, "conv2d: x", x, TSR_F32, 4)) return tsr_run_failed(r);
+    if (!w) return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "conv2d: weight: wanted one, got NULL");
+    const char *name = w->name ? w->name : "weight";
+    const int64_t *k = w->tensor.dim;
+    char want[96], got[96];
+    if (w->tensor.rank != 4 || k[1] != x->dim[3])
+        return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "conv2d: %s: wanted [N, %lld, kh, kw], got %s",
+                            name, (long long)x->dim[3],
+                            tsr_shape_text(&w->tensor, got, sizeof got));
+    int64_t stride = spec->stride ? spec->stride : 1;
+    if (!want_number(r, name, "kernel height", k[2], 1, TSR_CONV_MAX_KERNEL) ||
+        !want_number(r, name, "kernel width", k[3], 1, TSR_CONV_MAX_KERNEL) ||
+        !want_number(r, name, "stride", stride, 1, TSR_CONV_MAX_KERNEL) ||
+        !want_number(r, name, "padding above", spec->top, 0, k[2] - 1) ||
+        !want_number(r, name, "padding below", spec->bottom, 0, k[2] - 1) ||
+        !want_number(r, name, "padding on the left", spec->left, 0, k[3] - 1) ||
+        !want_number(r, name, "padding on the right", spec->right, 0, k[3] - 1) ||
+        !want_number(r, name, "activation", spec->act, TSR_ACT_NONE, TSR_ACT_SIGMOID))
+        return tsr_run_failed(r);
+    int64_t h = (x->dim[1] << spec->upsample) + spec->top + spec->bottom;
+    int64_t width = (x->dim[2] << spec->upsample) + spec->left + spec->right;
+    if (h < k[2] || width < k[3])
+        return tsr_run_fail(r, TSR_ERROR_ARGUMENT,
+                            "conv2d: %s: x: wanted at least %lld x %lld pixels with padding, got "
+                            "%lld x %lld",
+                            name, (long long)k[2], (long long)k[3], (long long)h, (long long)width);
+    if (spec->bias && (spec->bias->tensor.rank != 1 || spec->bias->tensor.dim[0] != k[0]))
+        return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "conv2d: %s: bias: wanted [%lld], got %s", name,
+                            (long long)k[0], tsr_shape_text(&spec->bias->tensor, got, sizeof got));
+    tsr_tensor shape = tsr_host_tensor(
+        TSR_F32, NULL, 4,
+        (int64_t[]){x->dim[0], (h - k[2]) / stride + 1, (width - k[3]) / stride + 1, k[0]});
+    if (!want_size(r, "conv2d", 4, shape.dim)) return tsr_run_failed(r);
+    if (spec->residual) {
+        if (!want_tensor(r, "conv2d: residual", spec->residual, TSR_F32, 4))
+            return tsr_run_failed(r);
+        if (memcmp(spec->residual->dim, shape.dim, sizeof shape.dim))
+            return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "conv2d: %s: residual: wanted %s, got %s",
+                                name, tsr_shape_text(&shape, want, sizeof want),
+                                tsr_shape_text(spec->residual, got, sizeof got));
+    }
+    if (k[2] == 1 && k[3] == 1 && stride == 1 && !spec->upsample)
+        return tsr_linear(
+            r, x, w,
+            &(tsr_epilogue){.bias = spec->bias, .act = spec->act, .residual = spec->residual});
+    tsr_call call = {.op = &tsr_op_conv2d,
+                     .in = {x, tsr_from_weight(r, w),
+                            spec->bias ? tsr_from_weight(r, spec->bias) : NULL, spec->residual},
+                     .in_count = OPERANDS,
+                     .out_count = 1,
+                     .weight = w};
+    call.p.i[STRIDE] = (int32_t)stride;
+    call.p.i[TOP] = spec->top;
+    call.p.i[LEFT] = spec->left;
+    call.p.i[UPSAMPLE] = spec->upsample;
+    call.p.i[ACT] = spec->act;
+    call.out[0] = tsr_run_new(r, TSR_F32, 4, shape.dim);
+    tsr_run_emit(r, &call);
+    return call.out[0];
+}

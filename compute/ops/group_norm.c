@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/* group_norm.c: each batch item's channels in groups, mean and variance over a group's channels and
+ * all positions, then gamma, beta and an activation.
+ *
+ * The positions are cut into chunks. Each chunk gives its mean and its sum of squared differences
+ * from that mean (in two passes while it is in the cache); the chunks' numbers are then put
+ * together, again mean first. E[x^2] - mean^2 would lose everything where the mean is large. Chunks
+ * depend on the shape alone. */
+#include <math.h>
+
+#include "../activation.h"
+#include "../gemm.h"
+#include "../simd.h"
+#include "rowwise.h"
+
+enum { IN_X, IN_GAMMA, IN_BETA };
+enum { OUT_Y, OUT_PARTS, OUT_TOTALS }; /* [B, G, chunks, 2] and [B, G, 2]: mean, deviation */
+enum { P_EPS, P_GROUPS, P_ACT };       /* P_EPS is a float */
+enum { MAX_CHANNELS = 4096 };
+
+typedef struct job {
+    const tsr_gemm_kernels *g;
+    const float *x, *gamma, *beta;
+    float *y, *parts, *totals;
+    float *scratch;                                    /* 3 * channels for each worker */
+    int64_t batch, positions, channels, groups, width; /* width: channels of a group */
+    int64_t step, chunks;                              /* positions of a chunk */
+    tsr_activation act;
+    float eps;
+} job;
+
+static job get_job(const tsr_call *call) {
+    const tsr_tensor *x = call->in[IN_X];
+    const void *gamma = call->in[IN_GAMMA] ? call->in[IN_GAMMA]->data : NULL;
+    const void *beta = call->in[IN_BETA] ? call->in[IN_BETA]->data : NULL;
+    job j = {.x = x->data,
+             .gamma = gamma,
+             .beta = beta,
+             .y = call->out[OUT_Y]->data,
+             .parts = call->out[OUT_PARTS]->data,
+             .totals = call->out[OUT_TOTALS]->data,
+             .batch = x->dim[0],
+             .positions = tsr_rows(x) / x->dim[0],
+             .channels = tsr_cols(x),
+             .groups = call->p.i[P_GROUPS],
+             .act = (tsr_activation)call->p.i[P_ACT],
+             .eps = call->p.f[P_EPS]};
+    j.width = j.channels / j.groups;
+    j.step = rows_per_tile(j.channels);
+    j.chunks = tile_count(j.positions, j.step);
+    return j;
+}
+
+static void reference(const tsr_call *call) {
+    job j = get_job(call);
+    memset(j.parts, 0, (size_t)tsr_elements(call->out[OUT_PARTS]) * sizeof *j.parts);
+    for (int64_t at = 0; at < j.batch * j.groups; ++at) {
+        int64_t first = at / j.groups * j.positions * j.channels + at % j.groups * j.width;
+        double mean = 0, variance = 0, count = (double)(j.positions * j.width);
+        for (int64_t p = 0; p < j.positions; ++p)
+            for (int64_t c = 0; c < j.width; ++c)
+                mean += j.x[first + p * j.channels + c];
+        mean /= count;
+        for (int64_t p = 0; p < j.positions; ++p)
+            for (int64_t c = 0; c < j.width; ++c) {
+                double d = j.x[first + p * j.channels + c] - mean;
+                variance += d * d;
+            }
+        double factor = 1 / sqrt(variance / count + j.eps);
+        j.totals[2 * at] = (float)mean;
+        j.totals[2 * at + 1] = (float)factor;
+        for (int64_t p = 0; p < j.positions; ++p)
+            for (int64_t c = 0; c < j.width; ++c) {
+                int64_t i = first + p * j.channels + c, channel = at % j.groups * j.width + c;
+                double y = (j.x[i] - mean) * factor;
+                if (j.gamma) y *= j.gamma[channel];
+                if (j.beta) y += j.beta[channel];
+                j.y[i] = tsr_activate_exact((float)y, j.act);
+            }
+    }
+}
+
+/* ---- cpu -------------------------------------------------------------------------------- */
+
+TSR_CLONES static void add_rows(float *restrict sum, const float *restrict x, int64_t rows,
+                                int64_t cols) {
+    for (int64_t p = 0; p < rows; ++p, x += cols)
+        for (int64_t c = 0; c < cols; ++c)
+            sum[c] += x[c];
+}
+
+TSR_CLONES static void add_squares(float *restrict sum, const float *restrict mean,
+                                   const float *restrict x, int64_t rows, int64_t cols) {
+    for (int64_t p = 0; p < rows; ++p, x += cols)
+        for (int64_t c = 0; c < cols; ++c)
+            sum[c] += (x[c] - mean[c]) * (x[c] - mean[c]);
+}
+
+TSR_CLONES static void apply_rows(float *restrict y, const float *restrict x,
+                                  const float *restrict mean, const float *restrict factor,
+                                  const float *restrict shift, int64_t rows, int64_t cols) {
+    for (int64_t p = 0; p < rows; ++p, x += cols, y += cols)
+        for (int64_t c = 0; c < cols; ++c)
+            y[c] = (x[c] - mean[c]) * factor[c] + shift[c];
+}
+
+static int64_t chunk_rows(const job *j, int64_t chunk) {
+    int64_t left = j->positions - chunk * j->step;
+    return left < j->step ? left : j->step;
+}
+
+static float group_sum(const job *j, const float *lane, int64_t group) {
+    float sum = 0;
+    for (int64_t c = 0; c < j->width; ++c)
+        sum += lane[group * j->width + c];
+    return sum;
+}
+
+static void part_tile(void *arg, int64_t index, int worker) {
+    const job *j = arg;
+    int64_t b = index / j->chunks, chunk = index % j->chunks, rows = chunk_rows(j, chunk);
+    const float *x = j->x + (b * j->positions + chunk * j->step) * j->channels;
+    float *lane = j->scratch + worker * 3 * j->channels, *mean = lane + j->channels;
+    memset(lane, 0, (size_t)j->channels * sizeof *lane);
+    add_rows(lane, x, rows, j->channels);
+    for (int64_t g = 0; g < j->groups; ++g) {
+        float m = group_sum(j, lane, g) / (float)(rows * j->width);
+        for (int64_t c = 0; c < j->width; ++c)
+            mean[g * j->width + c] = m;
+    }
+    memset(lane, 0, (size_t)j->channels * sizeof *lane);
+    add_squares(lane, mean, x, rows, j->channels);
+    for (int64_t g = 0; g < j->groups; ++g) {
+        float *part = j->parts + ((b * j->groups + g) * j->chunks + chunk) * 2;
+        part[0] = mean[g * j->width];
+        part[1] = group_sum(j, lane, g);
+    }
+}
+
+static void merge_tile(void *arg, int64_t at, int worker) { /* a batch item's group */
+    (void)worker;
+    const job *j = arg;
+    const float *part = j->parts + at * j->chunks * 2;
+    double mean = 0, squares = 0, count = (double)(j->positions * j->width);
+    for (int64_t i = 0; i < j->chunks; ++i)
+        mean += (double)part[2 * i] * (double)chunk_rows(j, i);
+    mean /= (double)j->positions;
+    for (int64_t i = 0; i < j->chunks; ++i) {
+        double d = part[2 * i] - mean;
+        squares += part[2 * i + 1] + d * d * (double)(chunk_rows(j, i) * j->width);
+    }
+    j->totals[2 * at] = (float)mean;
+    j->totals[2 * at + 1] = (float)(1 / sqrt(squares / count + j->eps));
+}
+
+static void apply_tile(void *arg, int64_t index, int worker) {
+    const job *j = arg;
+    int64_t b = index / j->chunks, chunk = index % j->chunks, rows = chunk_rows(j, chunk);
+    int64_t at = (b * j->positions + chunk * j->step) * j->channels;
+    float *mean = j->scratch + worker * 3 * j->channels;
+    float *factor = mean + j->channels, *shift = factor + j->channels;
+    for (int64_t c = 0; c < j->channels; ++c) {
+        const float *total = j->totals + (b * j->groups + c / j->width) * 2;
+        mean[c] = total[0];
+        factor[c] = j->gamma ? total[1] * j->gamma[c] : total[1];
+        shift[c] = j->beta ? j->beta[c] : 0;
+    }
+    apply_rows(j->y + at, j->x + at, mean, factor, shift, rows, j->channels);
+    if (j->act != TSR_ACT_NONE) j->g->activate(j->act, j->y + at, j->y + at, rows * j->channels);
+}
+
+static tsr_status cpu(tsr_device *device, const tsr_call *call) {
+    tsr_context *ctx = tsr_device_context(device);
+    job j = get_job(call);
+    j.g = tsr_gemm_select(device);
+    j.scratch = tsr_device_scratch(device, (size_t)tsr_thread_count(ctx) * 3 * (size_t)j.channels *
+                                               sizeof(float));
+    if (!j.scratch) return TSR_ERROR_MEMORY;
+    tsr_parallel(ctx, j.batch * j.chunks, part_tile, &j);
+    tsr_parallel(ctx, j.batch * j.groups, merge_tile, &j);
+    tsr_parallel(ctx, j.batch * j.chunks, apply_tile, &j);
+    return TSR_OK;
+}
+
+const tsr_op tsr_op_group_norm = {"group_norm", reference, cpu, NULL};
+
+/* ---- the public function ---------------------------------------------------------------- */
+
+static const tsr_tensor *get_weight(tsr_run *r, const char *what, tsr_weight *w, int64_t channels) {
+    if (!w || tsr_run_is_failed(r)) return NULL;
+    char got[96];
+    if (w->tensor.rank != 1 || w->tensor.dim[0] != channels) {
+        tsr_run_fail(r, TSR_ERROR_MODEL, "%s: %s: wanted [%lld], got %s", what,
+                     w->name ? w->name : "weight", (long long)channels,
+                     tsr_shape_text(&w->tensor, got, sizeof got));
+        return NULL;
+    }
+    return tsr_from_weight(r, w);
+}
+
+tsr_tensor *tsr_group_norm(tsr_run *r, const tsr_tensor *x, const tsr_group_norm_spec *spec) {
+    static const tsr_group_norm_spec plain = {.eps = 1e-6f};
+    if (!spec) spec = &plain;
+    if (!want_tensor(r, "group_norm: x", x, TSR_F32, 2)) return tsr_run_failed(r);
+    int64_t channels = tsr_cols(x), groups = spec->groups ? spec->groups : 32;
+    if (channels > MAX_CHANNELS)
+        return tsr_run_fail(r, TSR_ERROR_TOO_LARGE,
+                            "group_norm: x: wanted at most %d channels, got %lld", MAX_CHANNELS,
+                            (long long)channels);
+    if (groups < 1 || channels % groups)
+        return tsr_run_fail(r, TSR_ERROR_ARGUMENT,
+                            "group_norm: groups: wanted a divisor of %lld channels, got %lld",
+                            (long long)channels, (long long)groups);
+    if (!(spec->eps >= 0))
+        return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "group_norm: eps: wanted at least 0, got %g",
+                            (double)spec->eps);
+    if (spec->act < TSR_ACT_NONE || spec->act > TSR_ACT_SIGMOID)
+        return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "group_norm: activation: wanted 0 to %d, got %d",
+                            TSR_ACT_SIGMOID, (int)spec->act);
+    tsr_call call = {.op = &tsr_op_group_norm, .in_count = 3, .out_count = 3};
+    call.in[IN_X] = x;
+    call.in[IN_GAMMA] = get_weight(r, "group_norm: gamma", spec->gamma, channels);
+    call.in[IN_BETA] = get_weight(r, "group_norm: beta", spec->beta, channels);
+    if (tsr_run_is_failed(r)) return tsr_run_failed(r);
+    call.p.f[P_EPS] = spec->eps;
+    call.p.i[P_GROUPS] = (int32_t)groups;
+    call.p.i[P_ACT] = spec->act;
+    int64_t chunks = tile_count(tsr_rows(x) / x->dim[0], rows_per_tile(channels));
+    call.out[OUT_Y] = tsr_run_new(r, TSR_F32, x->rank, x->dim);
+    call.out[OUT_PARTS] = tsr_run_new(r, TSR_F32, 4, (int64_t[]){x->dim[0], groups, chunks, 2});
+    call.out[OUT_TOTALS] = tsr_run_new(r, TSR_F32, 3, (int64_t[]){x->dim[0], groups, 2});
+    tsr_run_emit(r, &call);
+    return call.out[OUT_Y];
+}
