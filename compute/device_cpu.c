@@ -32,8 +32,8 @@ static tsr_status make(tsr_run *r, tsr_tensor *t) {
     return TSR_OK;
 }
 
-static tsr_status weight(tsr_run *r, tsr_tensor *t, tsr_weight *w) {
-    (void)r;
+static tsr_status weight(tsr_run *r, tsr_tensor *t, tsr_weight *w, bool kernel) {
+    (void)r, (void)kernel;
     t->data = (void *)w->f32;
     return TSR_OK;
 }

@@ -88,6 +88,9 @@ tsr_tensor *tsr_run_view(tsr_run *r, const tsr_tensor *x, int rank, const int64_
 /* The weight as an operand an op uses in packed form alone (tsr_call.weight): unlike
  * tsr_from_weight it does not ask for the values to stay in memory. */
 tsr_tensor *tsr_run_weight(tsr_run *r, tsr_weight *w);
+/* A convolution's weight [N, C, kh, kw] as an operand. cpu: as tsr_run_weight. vulkan: [kh, kw, C,
+ * N rounded up to 4], zeros past N, so that neighbouring invocations read neighbouring words. */
+tsr_tensor *tsr_run_kernel(tsr_run *r, tsr_weight *w);
 /* Executes (cpu) or records (vulkan) the call. */
 void tsr_run_emit(tsr_run *r, const tsr_call *call);
 tsr_device *tsr_run_device(const tsr_run *r);

@@ -93,7 +93,17 @@ tsr_tensor *tsr_from_weight(tsr_run *r, tsr_weight *w) {
 tsr_tensor *tsr_run_weight(tsr_run *r, tsr_weight *w) {
     if (r->status) return &r->failed;
     tsr_tensor t = tsr_host_tensor(TSR_F32, NULL, w->tensor.rank, w->tensor.dim);
-    tsr_status status = r->device->backend->weight(r, &t, w);
+    tsr_status status = r->device->backend->weight(r, &t, w, false);
+    return status ? fail_with(r, status) : new_node(r, t);
+}
+
+tsr_tensor *tsr_run_kernel(tsr_run *r, tsr_weight *w) {
+    if (r->status) return &r->failed;
+    if (r->device->info.kind == TSR_DEVICE_CPU) return tsr_run_weight(r, w);
+    const int64_t *d = w->tensor.dim;
+    int64_t dim[4] = {d[2], d[3], d[1], (d[0] + 3) / 4 * 4};
+    tsr_tensor t = tsr_host_tensor(TSR_F32, NULL, 4, dim);
+    tsr_status status = r->device->backend->weight(r, &t, w, true);
     return status ? fail_with(r, status) : new_node(r, t);
 }
 

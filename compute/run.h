@@ -16,7 +16,8 @@ typedef struct tsr_backend {
     void (*forget)(tsr_device *device, const void *model);
     /* Gives a new activation its memory (or number); false after tsr_fail with *status set. */
     tsr_status (*make)(tsr_run *run, tsr_tensor *tensor);
-    tsr_status (*weight)(tsr_run *run, tsr_tensor *tensor, tsr_weight *weight);
+    /* kernel: as tsr_run_kernel says; the tensor has that shape already. */
+    tsr_status (*weight)(tsr_run *run, tsr_tensor *tensor, tsr_weight *weight, bool kernel);
     tsr_status (*emit)(tsr_run *run, const tsr_call *call);
 } tsr_backend;
 

@@ -118,7 +118,8 @@ typedef struct vulkan_pipeline { /* key first */
 typedef struct vulkan_weight { /* one weight of one model, on the device */
     const void *model;
     int id;
-    int block; /* index into vulkan_device.blocks */
+    bool kernel; /* in the order of tsr_run_kernel */
+    int block;   /* index into vulkan_device.blocks */
     VkDeviceSize offset;
 } vulkan_weight;
 
@@ -194,6 +195,7 @@ typedef struct vulkan_node { /* a tensor's memory */
     size_t bytes;
     int first, last; /* steps between which it must be kept */
     tsr_weight *weight;
+    bool kernel;  /* the weight in the order of tsr_run_kernel */
     int resident; /* index into vulkan_device.weights */
     vulkan_place place;
 } vulkan_node;
@@ -224,7 +226,7 @@ void vulkan_recordings_drop(vulkan_device *v, const void *model, bool all); /* o
 
 /* the backend's functions */
 tsr_status vulkan_run_make(tsr_run *run, tsr_tensor *tensor);
-tsr_status vulkan_run_weight(tsr_run *run, tsr_tensor *tensor, tsr_weight *weight);
+tsr_status vulkan_run_weight(tsr_run *run, tsr_tensor *tensor, tsr_weight *weight, bool kernel);
 tsr_status vulkan_run_emit(tsr_run *run, const tsr_call *call);
 
 enum { VULKAN_BAND = 256 };

@@ -46,14 +46,16 @@ tsr_status vulkan_run_make(tsr_run *run, tsr_tensor *t) {
     return add_node(run->recording, node, t);
 }
 
-tsr_status vulkan_run_weight(tsr_run *run, tsr_tensor *t, tsr_weight *w) {
+tsr_status vulkan_run_weight(tsr_run *run, tsr_tensor *t, tsr_weight *w, bool kernel) {
     vulkan_builder *b = run->recording;
     for (int i = 0; i < b->node_count; ++i)
-        if (b->nodes[i].kind == VULKAN_WEIGHT && b->nodes[i].weight == w) {
+        if (b->nodes[i].kind == VULKAN_WEIGHT && b->nodes[i].weight == w &&
+            b->nodes[i].kernel == kernel) {
             t->node = i;
             return TSR_OK;
         }
-    vulkan_node node = {.kind = VULKAN_WEIGHT, .bytes = bytes_of(t), .weight = w, .resident = -1};
+    vulkan_node node = {
+        .kind = VULKAN_WEIGHT, .bytes = bytes_of(t), .weight = w, .kernel = kernel, .resident = -1};
     return add_node(b, node, t);
 }
 
@@ -212,7 +214,8 @@ static size_t weights_to_come(vulkan_builder *b) {
         if (n->kind != VULKAN_WEIGHT) continue;
         n->resident = -1;
         for (int k = 0; k < b->v->weight_count; ++k)
-            if (b->v->weights[k].id == n->weight->id && b->v->weights[k].model == b->program->model)
+            if (b->v->weights[k].id == n->weight->id && b->v->weights[k].kernel == n->kernel &&
+                b->v->weights[k].model == b->program->model)
                 n->resident = k;
         if (n->resident < 0) bytes += vulkan_round(n->bytes, VULKAN_ALIGN);
     }
@@ -286,6 +289,26 @@ static int new_block(vulkan_device *v, const void *model, size_t bytes) {
     return index;
 }
 
+/* A convolution's weight in the order of tsr_run_kernel. */
+static tsr_status upload_kernel(vulkan_device *v, const vulkan_buffer *to, size_t at,
+                                const vulkan_node *node, const float *values) {
+    enum {
+        BLOCK = 16
+    }; /* outputs at a time: their kernels and one line of the copy are in cache */
+    const int64_t *d = node->weight->tensor.dim;
+    int64_t n = d[0], c = d[1], taps = d[2] * d[3], wide = (n + 3) / 4 * 4;
+    float *copy = tsr_alloc(v->device->ctx, node->bytes / 4, sizeof *copy, "kernel");
+    if (!copy) return TSR_ERROR_MEMORY;
+    for (int64_t n0 = 0; n0 < n; n0 += BLOCK)
+        for (int64_t i = 0; i < c; ++i)
+            for (int64_t t = 0; t < taps; ++t)
+                for (int64_t o = n0; o < n && o < n0 + BLOCK; ++o)
+                    copy[(t * c + i) * wide + o] = values[(o * c + i) * taps + t];
+    tsr_status status = vulkan_upload(v, to, at, copy, node->bytes);
+    free(copy);
+    return status;
+}
+
 static tsr_status upload_weights(vulkan_builder *b, size_t bytes) {
     vulkan_device *v = b->v;
     size_t block_size = (size_t)256 << 20, left = 0, at = 0;
@@ -307,12 +330,14 @@ static tsr_status upload_weights(vulkan_builder *b, size_t bytes) {
         v->weights = list;
         const float *values = tsr_weight_borrow(v->device->ctx, n->weight);
         if (!values) return TSR_ERROR_MEMORY;
-        tsr_status status = vulkan_upload(v, &v->blocks[block].buffer, at, values, n->bytes);
+        const vulkan_buffer *to = &v->blocks[block].buffer;
+        tsr_status status = n->kernel ? upload_kernel(v, to, at, n, values)
+                                      : vulkan_upload(v, to, at, values, n->bytes);
         tsr_weight_return(n->weight, values);
         if (status) return status;
         n->resident = v->weight_count;
         v->weights[v->weight_count++] =
-            (vulkan_weight){b->program->model, n->weight->id, block, at};
+            (vulkan_weight){b->program->model, n->weight->id, n->kernel, block, at};
         at += size;
         left -= size;
         bytes -= size;

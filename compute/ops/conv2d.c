@@ -13,7 +13,7 @@
 #include "rowwise.h"
 
 enum { X, WEIGHT, BIAS, RESIDUAL, OPERANDS };
-enum { STRIDE, TOP, LEFT, UPSAMPLE, ACT }; /* p.i */
+enum { KH, KW, STRIDE, TOP, LEFT, UPSAMPLE, ACT }; /* p.i */
 
 typedef struct geometry {
     int64_t batch, h, w, c; /* of x as it is stored */
@@ -23,20 +23,21 @@ typedef struct geometry {
 } geometry;
 
 static geometry get_geometry(const tsr_call *call) {
-    const int64_t *x = call->in[X]->dim, *w = call->in[WEIGHT]->dim, *y = call->out[0]->dim;
-    return (geometry){x[0],
-                      x[1],
-                      x[2],
-                      x[3],
-                      w[0],
-                      w[2],
-                      w[3],
-                      y[1],
-                      y[2],
-                      call->p.i[STRIDE],
-                      call->p.i[TOP],
-                      call->p.i[LEFT],
-                      call->p.i[UPSAMPLE]};
+    const int64_t *x = call->in[X]->dim, *y = call->out[0]->dim;
+    const int32_t *p = call->p.i;
+    return (geometry){.batch = x[0],
+                      .h = x[1],
+                      .w = x[2],
+                      .c = x[3],
+                      .n = y[3],
+                      .kh = p[KH],
+                      .kw = p[KW],
+                      .oh = y[1],
+                      .ow = y[2],
+                      .stride = p[STRIDE],
+                      .top = p[TOP],
+                      .left = p[LEFT],
+                      .up = p[UPSAMPLE]};
 }
 
 static void reference(const tsr_call *call) {
@@ -114,7 +115,7 @@ static tsr_status packed_get(tsr_device *device, tsr_weight *w, const tsr_gemm_k
         p = p->next;
     *found = p;
     if (p) return TSR_OK;
-    pack_job job = {.g = g, .w = w->f32, .n = s->n, .c = s->c, .taps = s->kh * s->kw};
+    pack_job job = {.g = g, .n = s->n, .c = s->c, .taps = s->kh * s->kw};
     size_t depth = (size_t)(job.taps * job.c);
     size_t bytes = (tsr_gemm_panel_floats(g, (int64_t)depth, s->n) * sizeof(float) + 63) / 64 * 64;
     job.rows = tsr_device_scratch(device, (size_t)tsr_thread_count(ctx) * depth * (size_t)g->cols *
@@ -127,7 +128,12 @@ static tsr_status packed_get(tsr_device *device, tsr_weight *w, const tsr_gemm_k
                         name, bytes);
     }
     job.panels = p->panels;
+    if (!(job.w = tsr_weight_borrow(ctx, w))) {
+        packed_free(p);
+        return TSR_ERROR_MEMORY;
+    }
     tsr_parallel(ctx, tile_count(s->n, g->cols), pack_tile, &job);
+    tsr_weight_return(w, job.w);
     p->next = w->packed;
     w->packed = *found = p;
     w->packed_free = packed_free;
@@ -239,7 +245,74 @@ static tsr_status cpu(tsr_device *device, const tsr_call *call) {
     return TSR_OK;
 }
 
-const tsr_op tsr_op_conv2d = {"conv2d", reference, cpu, NULL};
+/* ---- vulkan ----------------------------------------------------------------------------- */
+
+typedef struct tiling { /* constants of the shader */
+    uint32_t tm, tn, bm, bn;
+} tiling;
+
+/* From one picture's shape: a batch of any size has to give the same bits. */
+static tiling choose_tiling(const geometry *s, const tsr_gpu_caps *caps, bool shared) {
+    if (!shared) return (tiling){16, caps->software ? 2 : 1, 0, 0};
+    if (caps->software) return (tiling){4, 1, 64, 64};
+    if (s->n <= 16) return (tiling){4, 1, 256, 16};
+    if (s->n >= 128 && s->oh * s->ow * s->n >= 64 * 128 * 128) return (tiling){8, 2, 128, 128};
+    return (tiling){4, 1, 64, 64};
+}
+
+static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
+    enum { BK = 16, THREADS = 256, SHARED = BK * (256 + 4 + 16) * 4 };
+    geometry s = get_geometry(call);
+    int64_t pixels = s.batch * s.oh * s.ow, columns = tile_count(s.n, 4) * 4;
+    if (s.kh * s.kw * tile_count(s.c, BK) * BK > 40000 || s.kh * s.kw * s.c * columns > INT32_MAX)
+        return 0;
+    bool sg = caps->subgroup_ops && caps->allowed(caps->device, "conv2d_sg");
+    bool sm = caps->max_shared_bytes >= SHARED && caps->max_workgroup >= THREADS &&
+              caps->allowed(caps->device, "conv2d_sm");
+    if (!sg && !sm) return 0;
+    if (sg && sm) sm = !caps->software; /* a software driver's shared memory is slow */
+    /* Mesa's software driver fetches component by component: fewer, longer ones (wide.glsl). */
+    bool longs = caps->software && caps->int64;
+    tiling t = choose_tiling(&s, caps, sm);
+    uint32_t size = caps->subgroup_size;
+    uint32_t waves = caps->software || 4 * size > caps->max_workgroup ? 1 : 4;
+    uint32_t parts = (call->in[BIAS] ? 1u : 0u) | (call->in[RESIDUAL] ? 2u : 0u);
+    *d = (tsr_gpu_dispatch){.variant = sm      ? "conv2d_sm"
+                                       : longs ? "conv2d_sg64"
+                                               : "conv2d_sg",
+                            .full_subgroups = !sm};
+    uint32_t spec[] = {sm ? THREADS : size * waves,
+                       sm ? 1 : size,
+                       t.tm,
+                       t.tn,
+                       s.c % 4 == 0,
+                       (uint32_t)call->p.i[ACT],
+                       parts,
+                       caps->software,
+                       t.bm,
+                       t.bn,
+                       BK};
+    d->spec_count = sm ? 11 : 8;
+    memcpy(d->spec, spec, (size_t)d->spec_count * sizeof *spec);
+    uint32_t push[] = {(uint32_t)pixels, (uint32_t)s.n,  (uint32_t)columns,  (uint32_t)s.c,
+                       (uint32_t)s.h,    (uint32_t)s.w,  (uint32_t)s.oh,     (uint32_t)s.ow,
+                       (uint32_t)s.kh,   (uint32_t)s.kw, (uint32_t)s.stride, (uint32_t)s.top,
+                       (uint32_t)s.left, (uint32_t)s.up};
+    dispatch_push(d, push, sizeof push);
+    dispatch_bind(d, BIND_IN + X);
+    dispatch_bind(d, BIND_IN + WEIGHT);
+    dispatch_bind(d, BIND_IN + (call->in[BIAS] ? BIAS : X)); /* an absent one is never read */
+    dispatch_bind(d, BIND_IN + (call->in[RESIDUAL] ? RESIDUAL : X));
+    dispatch_bind(d, BIND_OUT);
+    int64_t across = tile_count(s.n, sm ? t.bn : size * t.tn * 4);
+    int64_t down = tile_count(pixels, sm ? t.bm : t.tm * waves);
+    d->groups[0] = (uint32_t)across;
+    d->groups[1] = (uint32_t)(down < GROUP_LIMIT ? down : GROUP_LIMIT); /* pixels stride on */
+    d->groups[2] = 1;
+    return across > GROUP_LIMIT ? 0 : 1;
+}
+
+const tsr_op tsr_op_conv2d = {"conv2d", reference, cpu, gpu};
 
 /* ---- the public function ---------------------------------------------------------------- */
 
@@ -300,11 +373,13 @@ tsr_tensor *tsr_conv2d(tsr_run *r, const tsr_tensor *x, tsr_weight *w, const tsr
             r, x, w,
             &(tsr_epilogue){.bias = spec->bias, .act = spec->act, .residual = spec->residual});
     tsr_call call = {.op = &tsr_op_conv2d,
-                     .in = {x, tsr_from_weight(r, w),
+                     .in = {x, tsr_run_kernel(r, w),
                             spec->bias ? tsr_from_weight(r, spec->bias) : NULL, spec->residual},
                      .in_count = OPERANDS,
                      .out_count = 1,
                      .weight = w};
+    call.p.i[KH] = (int32_t)k[2];
+    call.p.i[KW] = (int32_t)k[3];
     call.p.i[STRIDE] = (int32_t)stride;
     call.p.i[TOP] = spec->top;
     call.p.i[LEFT] = spec->left;

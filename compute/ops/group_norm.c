@@ -82,11 +82,11 @@ static void reference(const tsr_call *call) {
 
 /* ---- cpu -------------------------------------------------------------------------------- */
 
-TSR_CLONES static void add_rows(float *restrict sum, const float *restrict x, int64_t rows,
-                                int64_t cols) {
+TSR_CLONES static void add_rows(float *restrict sum, const float *restrict near,
+                                const float *restrict x, int64_t rows, int64_t cols) {
     for (int64_t p = 0; p < rows; ++p, x += cols)
         for (int64_t c = 0; c < cols; ++c)
-            sum[c] += x[c];
+            sum[c] += x[c] - near[c];
 }
 
 TSR_CLONES static void add_squares(float *restrict sum, const float *restrict mean,
@@ -122,9 +122,12 @@ static void part_tile(void *arg, int64_t index, int worker) {
     const float *x = j->x + (b * j->positions + chunk * j->step) * j->channels;
     float *lane = j->scratch + worker * 3 * j->channels, *mean = lane + j->channels;
     memset(lane, 0, (size_t)j->channels * sizeof *lane);
-    add_rows(lane, x, rows, j->channels);
+    for (int64_t c = 0; c < j->channels;
+         ++c) /* sums of differences from one value keep more digits */
+        mean[c] = x[c / j->width * j->width];
+    add_rows(lane, mean, x, rows, j->channels);
     for (int64_t g = 0; g < j->groups; ++g) {
-        float m = group_sum(j, lane, g) / (float)(rows * j->width);
+        float m = mean[g * j->width] + group_sum(j, lane, g) / (float)(rows * j->width);
         for (int64_t c = 0; c < j->width; ++c)
             mean[g * j->width + c] = m;
     }
@@ -182,7 +185,46 @@ static tsr_status cpu(tsr_device *device, const tsr_call *call) {
     return TSR_OK;
 }
 
-const tsr_op tsr_op_group_norm = {"group_norm", reference, cpu, NULL};
+/* ---- vulkan ----------------------------------------------------------------------------- */
+
+static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
+    job j = get_job(call);
+    /* As many sums as a chunk's invocations can share: whole sets of channels. */
+    int64_t lanes = j.channels;
+    if (lanes < GROUP_THREADS) lanes = GROUP_THREADS / j.channels * j.channels;
+    uint32_t threads = row_threads(j.chunks);
+    if ((lanes + j.groups) * 4 > caps->max_shared_bytes || j.chunks / threads * 3 > LOOP_LIMIT)
+        return 0;
+    struct {
+        uint32_t items, positions, channels, groups, width, step, chunks;
+        float eps;
+    } push = {(uint32_t)j.batch, (uint32_t)j.positions, (uint32_t)j.channels, (uint32_t)j.groups,
+              (uint32_t)j.width, (uint32_t)j.step,      (uint32_t)j.chunks,   j.eps};
+    d[0] = (tsr_gpu_dispatch){.variant = "group_norm_part",
+                              .spec = {(uint32_t)lanes, (uint32_t)j.groups},
+                              .spec_count = 2};
+    dispatch_bind(&d[0], BIND_IN + IN_X);
+    dispatch_bind(&d[0], BIND_OUT + OUT_PARTS);
+    grid_set(&d[0], j.batch * j.chunks);
+    d[1] = (tsr_gpu_dispatch){.variant = "group_norm_merge", .spec = {threads}, .spec_count = 1};
+    dispatch_bind(&d[1], BIND_OUT + OUT_PARTS);
+    dispatch_bind(&d[1], BIND_OUT + OUT_TOTALS);
+    grid_set(&d[1], tile_count(j.batch * j.groups, GROUP_THREADS / threads));
+    d[2] = (tsr_gpu_dispatch){
+        .variant = "group_norm",
+        .spec = {(uint32_t)j.act, call->in[IN_GAMMA] != NULL, call->in[IN_BETA] != NULL},
+        .spec_count = 3};
+    for (int i = IN_X; i <= IN_BETA; ++i) /* an absent operand is bound to x and never read */
+        dispatch_bind(&d[2], BIND_IN + (call->in[i] ? i : IN_X));
+    dispatch_bind(&d[2], BIND_OUT + OUT_TOTALS);
+    dispatch_bind(&d[2], BIND_OUT + OUT_Y);
+    grid_set(&d[2], tile_count(j.batch * j.positions * j.channels, GROUP_THREADS));
+    for (int i = 0; i < 3; ++i)
+        dispatch_push(&d[i], &push, sizeof push);
+    return 3;
+}
+
+const tsr_op tsr_op_group_norm = {"group_norm", reference, cpu, gpu};
 
 /* ---- the public function ---------------------------------------------------------------- */
 

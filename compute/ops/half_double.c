@@ -51,7 +51,21 @@ static tsr_status cpu(tsr_device *device, const tsr_call *call) {
     return TSR_OK;
 }
 
-const tsr_op tsr_op_half_double = {"half_double", reference, cpu, NULL};
+static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
+    (void)caps;
+    view v = get_view(call);
+    int64_t n = tsr_elements(call->out[0]);
+    *d = (tsr_gpu_dispatch){.variant = "half_double"};
+    uint32_t push[] = {(uint32_t)n,    (uint32_t)v.h,  (uint32_t)v.w, (uint32_t)v.c,
+                       (uint32_t)v.oh, (uint32_t)v.ow, v.halve};
+    dispatch_push(d, push, sizeof push);
+    dispatch_bind(d, BIND_IN);
+    dispatch_bind(d, BIND_OUT);
+    grid_set(d, tile_count(n, GROUP_THREADS));
+    return 1;
+}
+
+const tsr_op tsr_op_half_double = {"half_double", reference, cpu, gpu};
 
 static tsr_tensor *emit(tsr_run *r, const char *what, const tsr_tensor *x, bool halve) {
     if (!want_tensor(r, what, x, TSR_F32, 4)) return tsr_run_failed(r);

@@ -3,8 +3,6 @@
 #include "compute/ops.h"
 #include "op_case.h"
 
-#include <stdlib.h>
-
 static void doubled(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
     (void)m;
     out[0] = tsr_double(r, in[0]);
@@ -19,7 +17,7 @@ START_TEST(doubles) {
     for (int i = 0; i < 8; ++i) {
         int64_t b = 1 + random_below(3), h = 1 + random_below(9), w = 1 + random_below(9);
         int64_t c = 1 + random_below(70);
-        op_case o = {.run = {.name = "double", .fn = doubled, .cpu_only = true}};
+        op_case o = {.run = {.name = "double", .fn = doubled}};
         float *x = op_in(&o, TSR_F32, SHAPE(b, h, w, c));
         float *y = op_out(&o, TSR_F32, SHAPE(b, 2 * h, 2 * w, c));
         random_normals(x, b * h * w * c);
@@ -37,7 +35,7 @@ START_TEST(halves) {
     for (int i = 0; i < 8; ++i) {
         int64_t b = 1 + random_below(3), h = 2 + random_below(9), w = 2 + random_below(9);
         int64_t c = 1 + random_below(70), oh = h / 2, ow = w / 2;
-        op_case o = {.run = {.name = "halve", .fn = halved, .tolerance = 1e-7, .cpu_only = true}};
+        op_case o = {.run = {.name = "halve", .fn = halved, .tolerance = 1e-7}};
         float *x = op_in(&o, TSR_F32, SHAPE(b, h, w, c));
         float *y = op_out(&o, TSR_F32, SHAPE(b, oh, ow, c));
         random_normals(x, b * h * w * c);
@@ -54,7 +52,6 @@ START_TEST(halves) {
 END_TEST
 
 START_TEST(batches_of_any_size_give_the_same_bits) {
-    setenv("TESSERA_TEST_DEVICE", "cpu", 0);
     op_case o = {.run = {.name = "halve batch", .fn = halved}};
     random_normals(op_in(&o, TSR_F32, SHAPE(3, 6, 7, 5)), 3 * 6 * 7 * 5);
     op_out(&o, TSR_F32, SHAPE(3, 3, 3, 5));

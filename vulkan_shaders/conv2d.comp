@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT
+// conv2d.comp: y = residual + act(conv(x) + bias) of channels-last feature maps, a matrix product
+// whose rows are output pixels and whose k runs over (kernel row, kernel column, channel). An
+// address generator finds a pixel's input for each place in the kernel (doubled, when the input is
+// upsampled; zeros outside); the kernel comes as [kh, kw, C, columns], columns a multiple of 4.
+//
+// Two bodies, as in linear.comp: a subgroup owns TM pixels and each lane TN words of 4 columns, the
+// pixels' words travel by broadcast; or (SHARED_TILE) BM pixels and BN columns in shared memory.
+// Each sum goes through k in order, so a pixel's result does not depend on how many there are.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#ifdef LONG_WORDS
+#extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
+#endif
+#ifndef SHARED_TILE
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_ballot : require
+#endif
+#define BINDINGS 5
+#define PUSH                                                                                       \
+    uint pixels; uint n; uint columns; uint c; uint h; uint w; uint oh; uint ow; uint kh; uint kw; \
+    uint stride; uint top; uint left; uint up;
+#include "common.glsl"
+#include "activation.glsl"
+#include "wide.glsl"
+
+layout(local_size_x_id = 0) in;
+layout(constant_id = 1) const uint SUBGROUP = 32;
+layout(constant_id = 2) const uint TM = 4; // sums of one invocation: pixels and words of 4 columns
+layout(constant_id = 3) const uint TN = 1;
+layout(constant_id = 4) const uint WIDE = 0; // c is a multiple of 4
+layout(constant_id = 5) const uint ACT = 0;
+layout(constant_id = 6) const uint PARTS = 0; // 1 bias, 2 residual
+// 1: sums go through y and a loop finishes them (linear.comp says why)
+layout(constant_id = 7) const uint ROLLED = 0;
+layout(constant_id = 8) const uint BM = 64; // shared tile: pixels, columns, depth
+layout(constant_id = 9) const uint BN = 64;
+layout(constant_id = 10) const uint BK = 16;
+
+TENSOR_READ(0, float, x);
+WIDE_READ(0, x4);
+WIDE_READ(1, w4);
+TENSOR_READ(2, float, bias);
+TENSOR_READ(3, float, residual);
+TENSOR_WRITE(4, float, y);
+
+struct Pixel { // of y: where its kernel's first row and column lie in the (doubled) input
+    uint image; // the address of its picture
+    int row, col;
+};
+
+Pixel find_pixel(uint at) {
+    at = min(at, push.pixels - 1);
+    Pixel p;
+    p.image = OFFSET(0) + at / (push.oh * push.ow) * (push.h * push.w * push.c);
+    p.row = int(at / push.ow % push.oh * push.stride) - int(push.top);
+    p.col = int(at % push.ow * push.stride) - int(push.left);
+    return p;
+}
+
+const uint OUTSIDE = 0xFFFFFFFFu;
+
+// The address of channel 0 under (ky, kx) of the kernel.
+uint find_input(Pixel p, uint ky, uint kx) {
+    uint row = uint(p.row + int(ky)), col = uint(p.col + int(kx)); // below 0 is far beyond the end
+    if (row >= push.h << push.up || col >= push.w << push.up) return OUTSIDE;
+    return p.image + ((row >> push.up) * push.w + (col >> push.up)) * push.c;
+}
+
+vec4 load_x(uint at, uint c) {
+    if (at == OUTSIDE || c >= push.c) return vec4(0.0);
+    if (WIDE != 0) return WIDE_LOAD(x4, at + c);
+    vec4 v = vec4(x[at + c], 0.0, 0.0, 0.0);
+    if (c + 1 < push.c) v.y = x[at + c + 1];
+    if (c + 2 < push.c) v.z = x[at + c + 2];
+    if (c + 3 < push.c) v.w = x[at + c + 3];
+    return v;
+}
+
+// Four columns of row k of the kernel; past the last word they repeat it, and are dropped later.
+vec4 load_w(uint k, uint col) {
+    return WIDE_LOAD(w4, OFFSET(1) + k * push.columns + min(col, push.columns - 4));
+}
+
+float finish(float sum, uint pixel, uint col) {
+    if ((PARTS & 1) != 0) sum += bias[OFFSET(2) + col];
+    sum = activate(sum, ACT);
+    if ((PARTS & 2) != 0) sum += residual[OFFSET(3) + pixel * push.n + col];
+    return sum;
+}
+
+void store(vec4 sum, uint pixel, uint col) {
+    if (pixel < push.pixels)
+        [[unroll]] for (uint i = 0; i < 4; ++i)
+            if (col + i < push.n)
+                y[OFFSET(4) + pixel * push.n + col + i] =
+                    ROLLED != 0 ? sum[i] : finish(sum[i], pixel, col + i);
+}
+
+void finish_later(uint pixel, uint col) {
+    for (uint i = 0; i < 4; ++i) {
+        uint at = OFFSET(4) + pixel * push.n + col + i;
+        if (pixel < push.pixels && col + i < push.n) y[at] = finish(y[at], pixel, col + i);
+    }
+}
+
+vec4 fma4(float a, vec4 b, vec4 sum) { return fma(vec4(a), b, sum); }
+
+#ifndef SHARED_TILE
+
+const uint XW = TM > SUBGROUP ? TM / SUBGROUP : 1; // words of x a lane loads for each four k
+
+void main() {
+    uint waves = gl_WorkGroupSize.x / SUBGROUP, lane = gl_SubgroupInvocationID;
+    uint col0 = (gl_WorkGroupID.x * SUBGROUP * TN + lane) * 4;
+    uint step = gl_NumWorkGroups.y * waves * TM;
+    for (uint pixel0 = (gl_WorkGroupID.y * waves + gl_SubgroupID) * TM; pixel0 < push.pixels;
+         pixel0 += step) {
+        vec4 sum[TM][TN];
+        Pixel pixel[XW];
+        [[unroll]] for (uint r = 0; r < TM; ++r)
+            [[unroll]] for (uint j = 0; j < TN; ++j) sum[r][j] = vec4(0.0);
+        [[unroll]] for (uint i = 0; i < XW; ++i)
+            pixel[i] = find_pixel(pixel0 + min(i * SUBGROUP + lane, TM - 1));
+        for (uint tap = 0; tap < push.kh * push.kw; ++tap) {
+            uint from[XW];
+            [[unroll]] for (uint i = 0; i < XW; ++i)
+                from[i] = find_input(pixel[i], tap / push.kw, tap % push.kw);
+            for (uint c = 0; c < push.c; c += 4) {
+                vec4 xv[XW], wv[4][TN];
+                [[unroll]] for (uint i = 0; i < XW; ++i) xv[i] = load_x(from[i], c);
+                [[unroll]] for (uint k = 0; k < 4; ++k)
+                    [[unroll]] for (uint j = 0; j < TN; ++j)
+                        wv[k][j] = load_w(tap * push.c + (WIDE != 0 ? c + k : min(c + k, push.c - 1)),
+                                          col0 + j * SUBGROUP * 4);
+                [[unroll]] for (uint r = 0; r < TM; ++r) {
+                    vec4 row = subgroupBroadcast(xv[r / SUBGROUP], r % SUBGROUP);
+                    [[unroll]] for (uint k = 0; k < 4; ++k)
+                        [[unroll]] for (uint j = 0; j < TN; ++j)
+                            sum[r][j] = fma4(row[k], wv[k][j], sum[r][j]);
+                }
+            }
+        }
+        [[unroll]] for (uint r = 0; r < TM; ++r)
+            [[unroll]] for (uint j = 0; j < TN; ++j)
+                store(sum[r][j], pixel0 + r, col0 + j * SUBGROUP * 4);
+        if (ROLLED != 0 && (ACT | PARTS) != 0)
+            for (uint i = 0; i < TM * TN; ++i)
+                finish_later(pixel0 + i / TN, col0 + i % TN * SUBGROUP * 4);
+    }
+}
+
+#else
+
+// Stored k-major. Four floats of padding keep words of four whole and neighbouring k in other banks.
+const uint XS = BM + 4;
+shared vec4 xs[BK * (BM + 4) / 4];
+shared vec4 ws[BK * BN / 4];
+const uint THREADS = BM / TM * (BN / (4 * TN));
+const uint XL = (BM * BK / 4 + THREADS - 1) / THREADS; // words of x an invocation loads for a tile
+
+void main() {
+    const uint across = BN / (4 * TN);
+    uint t = gl_LocalInvocationIndex, tx = t % across, ty = t / across;
+    uint col0 = gl_WorkGroupID.x * BN, step = gl_NumWorkGroups.y * BM;
+    for (uint pixel0 = gl_WorkGroupID.y * BM; pixel0 < push.pixels; pixel0 += step) {
+        vec4 sum[TM][TN];
+        Pixel pixel[XL];
+        [[unroll]] for (uint r = 0; r < TM; ++r)
+            [[unroll]] for (uint j = 0; j < TN; ++j) sum[r][j] = vec4(0.0);
+        [[unroll]] for (uint i = 0; i < XL; ++i)
+            pixel[i] = find_pixel(pixel0 + (t + i * THREADS) / (BK / 4));
+        for (uint tap = 0; tap < push.kh * push.kw; ++tap) {
+            uint from[XL];
+            [[unroll]] for (uint i = 0; i < XL; ++i)
+                from[i] = find_input(pixel[i], tap / push.kw, tap % push.kw);
+            for (uint c0 = 0; c0 < push.c; c0 += BK) {
+                [[unroll]] for (uint i = 0; i < XL; ++i) {
+                    uint at = t + i * THREADS, k = at % (BK / 4) * 4, row = at / (BK / 4);
+                    if (row >= BM) break;
+                    vec4 v = load_x(from[i], c0 + k);
+                    [[unroll]] for (uint e = 0; e < 4; ++e)
+                        xs[((k + e) * XS + row) / 4][row % 4] = v[e];
+                }
+                for (uint at = t; at < BK * BN / 4; at += THREADS) {
+                    uint k = at / (BN / 4);
+                    ws[at] = c0 + k < push.c
+                                 ? load_w(tap * push.c + c0 + k, col0 + at % (BN / 4) * 4)
+                                 : vec4(0.0);
+                }
+                barrier();
+                for (uint k = 0; k < BK; ++k) {
+                    vec4 b[TN];
+                    [[unroll]] for (uint j = 0; j < TN; ++j)
+                        b[j] = ws[k * (BN / 4) + tx + j * across];
+                    [[unroll]] for (uint r = 0; r < TM; r += 4) {
+                        vec4 a = xs[(k * XS + ty * TM + r) / 4];
+                        [[unroll]] for (uint e = 0; e < 4; ++e)
+                            [[unroll]] for (uint j = 0; j < TN; ++j)
+                                sum[r + e][j] = fma4(a[e], b[j], sum[r + e][j]);
+                    }
+                }
+                barrier();
+            }
+        }
+        [[unroll]] for (uint r = 0; r < TM; ++r)
+            [[unroll]] for (uint j = 0; j < TN; ++j)
+                store(sum[r][j], pixel0 + ty * TM + r, col0 + (tx + j * across) * 4);
+        if (ROLLED != 0 && (ACT | PARTS) != 0)
+            for (uint i = 0; i < TM * TN; ++i)
+                finish_later(pixel0 + ty * TM + i / TN, col0 + (tx + i % TN * across) * 4);
+    }
+}
+
+#endif
