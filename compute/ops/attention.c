@@ -160,11 +160,12 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
     bool sg = caps->subgroup_ops && caps->allowed(caps->device, "attention_sg");
     if (!sg && !caps->allowed(caps->device, "attention_plain")) return 0;
     /* Words of four channels in a lane, keys in a lane, query rows of a subgroup. */
-    int64_t tc = sg ? (words + s - 1) / s : 1, tk = s <= 8 ? 4 : 1, tm = tc > 2 ? 4 : 8;
+    int64_t tc = sg ? (words + s - 1) / s : 1, tk = s <= 8 ? 4 : 1;
+    int64_t tm = tc > 16 ? 2 : tc > 2 ? 4 : 8;
     bool longs = caps->software && caps->int64 && width % 4 == 0; /* wide.glsl */
     int64_t blocks = (nq + tm - 1) / tm;
     int64_t turns = sg ? nk / (s * tk) * words + nk + words : nk * (words + 1) + words;
-    if (turns > 50000 || tc > 16) return 0; /* the limit on loop iterations */
+    if (turns > 50000 || tc > 32) return 0; /* the limit on loop iterations */
     struct {
         uint32_t batch, nq, nk, d, heads, prefix;
         float scale;

@@ -133,6 +133,14 @@ START_TEST(sizes_around_the_tiles) {
 }
 END_TEST
 
+/* What autoencoders have in their middle: one head as wide as the feature map is deep. */
+START_TEST(one_head_of_all_channels) {
+    try_case((shape){2, 80, 80, 1, 512, 0, 0, false, 0});
+    try_case((shape){1, 256, 256, 1, 512, 0, 0, false, 0});
+    try_case((shape){1, 40, 40, 1, 256, 0, 0, false, 0});
+}
+END_TEST
+
 START_TEST(masks_and_key_bias) {
     for (int bias = 0; bias < 2; ++bias) {
         try_case((shape){2, 19, 23, 2, 8, TSR_MASK_NONE, 0, bias, 0});
@@ -192,5 +200,5 @@ START_TEST(wrong_shapes_are_refused) {
 }
 END_TEST
 
-TEST_MAIN("op_attention", sizes_around_the_tiles, masks_and_key_bias,
+TEST_MAIN("op_attention", sizes_around_the_tiles, one_head_of_all_channels, masks_and_key_bias,
           a_batch_item_does_not_see_the_others, wrong_shapes_are_refused)
