@@ -10,8 +10,10 @@
 #include "../formats/safetensors.h"
 
 typedef struct tsr_family {
-    const char *name;  /* as in registry.def and in the weights' metadata "tessera.family" */
-    const char *about; /* one line for people */
+    const char *name;     /* as in registry.def and in the weights' metadata "tessera.family" */
+    const char *about;    /* one line for people */
+    const char *needs;    /* for `tessera model list`: which files it takes, one line */
+    const char *verified; /* the same: what its results were compared with, one line */
     /* Loads a model. `weights` stays open until close. Fills the header but for fit, filter and
      * background. Errors: MODEL, naming `path` and the tensor or key. */
     tsr_status (*open)(tsr_device *device, const tsr_safetensors *weights, const char *path,

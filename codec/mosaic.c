@@ -553,6 +553,8 @@ static tsr_status mosaic_decode(void *model, const uint32_t *ids, const uint32_t
 const tsr_family tsr_family_mosaic = {
     .name = "mosaic",
     .about = "1 to 256 ordered ids for a 256x256 tile; classified DCT, residual FSQ, ViT decoder",
+    .needs = "nothing: its weights are built in; -t takes others of its kind (.safetensors)",
+    .verified = "recorded ids of drawn scenes; the same on cpu and Vulkan drivers",
     .open = mosaic_open,
     .close = mosaic_close,
     .encode = mosaic_encode,

@@ -365,3 +365,28 @@ void args_print_help(const verb *v) {
     printf("\nExamples:\n");
     print_block(v->examples, 2);
 }
+
+/* The name of a part without the verb's. */
+static const char *part_name(const verb *part) {
+    const char *blank = strrchr(part->name, ' ');
+    return blank ? blank + 1 : part->name;
+}
+
+int args_run_part(const verb *v, int argc, char **argv) {
+    const char *names[16];
+    int count = 0;
+    for (; count < COUNT(names) && v->parts[count]; ++count)
+        names[count] = part_name(v->parts[count]);
+    if (argc == 0) return args_wrong(v, "wanted %s, got nothing", v->operands);
+    if (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0) {
+        args_print_help(v);
+        return EXIT_DONE;
+    }
+    for (int i = 0; i < count; ++i)
+        if (strcmp(argv[0], names[i]) == 0)
+            return v->parts[i]->run(v->parts[i], argc - 1, argv + 1);
+    const char *near = args_suggest(argv[0], names, count);
+    if (near)
+        return args_wrong(v, "wanted %s, got '%s'; did you mean '%s'?", v->operands, argv[0], near);
+    return args_wrong(v, "wanted %s, got '%s'", v->operands, argv[0]);
+}

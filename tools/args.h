@@ -74,6 +74,9 @@ typedef struct verb {
  * -1 to go on, or the exit code to leave with (help was printed, or the mistake was). */
 int args_parse(const verb *v, int argc, char **argv, void *target, int *operands);
 
+/* Runs the part of `v` that argv names ("codebook train"), or prints v's own help. */
+int args_run_part(const verb *v, int argc, char **argv);
+
 /* The nearest of `count` names to what was typed, or NULL when none is near. */
 const char *args_suggest(const char *typed, const char *const *names, int count);
 /* Prints one line on stderr: "tessera encode: ... (see 'tessera encode --help')". Returns 2. */

@@ -346,24 +346,6 @@ static const verb verb_codebook_stats = {
 static const verb *const parts[] = {&verb_codebook_train, &verb_codebook_assign,
                                     &verb_codebook_stats, NULL};
 
-static int run(const verb *v, int argc, char **argv) {
-    static const char *const names[] = {"train", "assign", "stats"};
-    if (argc > 0) {
-        if (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0) {
-            args_print_help(v);
-            return EXIT_DONE;
-        }
-        for (int i = 0; i < 3; ++i)
-            if (strcmp(argv[0], names[i]) == 0) return parts[i]->run(parts[i], argc - 1, argv + 1);
-        const char *near = args_suggest(argv[0], names, 3);
-        if (near)
-            return args_wrong(v, "wanted train, assign or stats, got '%s'; did you mean '%s'?",
-                              argv[0], near);
-        return args_wrong(v, "wanted train, assign or stats, got '%s'", argv[0]);
-    }
-    return args_wrong(v, "wanted train, assign or stats, got nothing");
-}
-
 const verb verb_codebook = {
     .name = "codebook",
     .summary = "train and use k-means codebooks: train, assign, stats",
@@ -377,6 +359,6 @@ const verb verb_codebook = {
     .least_operands = 1,
     .most_operands = -1,
     .operands = "train, assign or stats",
-    .run = run,
+    .run = args_run_part,
     .parts = parts,
 };

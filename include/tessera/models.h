@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* models.h: files of weights and the tokenizer families that read them. No device is opened here.
+ *
+ * All of it is experimental (ring 3): define TESSERA_EXPERIMENTAL before including. */
+#ifndef TESSERA_MODELS_H
+#define TESSERA_MODELS_H
+
+#include <stddef.h>
+#include "tessera.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#ifdef TESSERA_EXPERIMENTAL
+
+/* ---- what a file of weights holds ---------------------------------------------------------- */
+
+#define TSR_MODEL_MAX_RANK 8
+
+typedef struct tsr_model_file tsr_model_file;
+
+typedef struct tsr_model_tensor {
+    const char *name;  /* owned by the file */
+    const char *dtype; /* "F32", "BF16", ... as safetensors calls them; static storage */
+    int rank;          /* 0 for a single value */
+    int64_t dim[TSR_MODEL_MAX_RANK];
+    uint64_t elements, bytes;
+} tsr_model_tensor;
+
+/* Opens a weight file, told apart by its first bytes: .safetensors.
+ * Nothing is copied and nothing of the file is run.
+ * Errors: reading errors, FORMAT, TRUNCATED, UNSUPPORTED, each naming the tensor or field. */
+tsr_status tsr_model_file_open(tsr_context *ctx, const char *path, tsr_model_file **file);
+void tsr_model_file_close(tsr_model_file **file);
+const char *tsr_model_file_format(const tsr_model_file *file); /* "safetensors" */
+uint64_t tsr_model_file_bytes(const tsr_model_file *file);     /* size of the file */
+/* In the order of the data in the file. */
+int tsr_model_file_count(const tsr_model_file *file);
+void tsr_model_file_tensor(const tsr_model_file *file, int index, tsr_model_tensor *tensor);
+/* The texts that stand beside the tensors, by key. Owned by the file. */
+int tsr_model_file_metadata_count(const tsr_model_file *file);
+void tsr_model_file_metadata(const tsr_model_file *file, int index, const char **key,
+                             const char **value);
+
+/* ---- tokenizer families -------------------------------------------------------------------- */
+
+typedef struct tsr_family_info { /* static storage */
+    uint32_t id;                 /* as in token files */
+    const char *name;            /* "mosaic" */
+    const char *about;           /* one line */
+    const char *needs;           /* which files it takes; NULL = not said */
+    const char *verified;        /* what it was compared with; NULL = not said */
+} tsr_family_info;
+
+int tsr_family_count(void);
+void tsr_family_at(int index, tsr_family_info *info);
+
+#endif /* TESSERA_EXPERIMENTAL */
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/* cmd_model.c: what a weight file holds, and which tokenizer families there are. */
+#include "tool.h"
+
+#include <tessera/models.h>
+
+#include <inttypes.h>
+#include <string.h>
+
+typedef struct model_options {
+    common_options common;
+} model_options;
+
+/* ---- model list ---------------------------------------------------------------------------- */
+
+static void list_json(tool *t) {
+    json_out j;
+    tool_json(t, &j);
+    json_array(&j, "families");
+    for (int i = 0; i < tsr_family_count(); ++i) {
+        tsr_family_info f;
+        tsr_family_at(i, &f);
+        json_object(&j, NULL);
+        json_text(&j, "name", f.name);
+        json_uint(&j, "id", f.id);
+        json_text(&j, "about", f.about);
+        json_text(&j, "needs", f.needs);
+        json_text(&j, "verified", f.verified);
+        json_end(&j, '}');
+    }
+    json_end(&j, ']');
+    json_close(&j);
+}
+
+static void list_text(void) {
+    for (int i = 0; i < tsr_family_count(); ++i) {
+        tsr_family_info f;
+        tsr_family_at(i, &f);
+        printf("%s%s (family %u)\n  %s\n", i ? "\n" : "", f.name, f.id, f.about);
+        if (f.needs) printf("  needs     %s\n", f.needs);
+        if (f.verified) printf("  verified  %s\n", f.verified);
+    }
+}
+
+static int run_list(const verb *v, int argc, char **argv) {
+    model_options o = {0};
+    int operands;
+    int code = args_parse(v, argc, argv, &o, &operands);
+    if (code >= 0) return code;
+    tool t;
+    if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
+    if (o.common.json)
+        list_json(&t);
+    else
+        list_text();
+    tool_close(&t);
+    return EXIT_DONE;
+}
+
+/* ---- model list-tensors -------------------------------------------------------------------- */
+
+static void shape_text(const tsr_model_tensor *m, char *text, size_t size) {
+    size_t used = (size_t)snprintf(text, size, "[");
+    for (int d = 0; d < m->rank && used < size; ++d)
+        used +=
+            (size_t)snprintf(text + used, size - used, d ? ", %" PRId64 : "%" PRId64, m->dim[d]);
+    if (used < size) snprintf(text + used, size - used, "]");
+}
+
+typedef struct totals {
+    uint64_t elements, bytes;
+} totals;
+
+static totals sum_tensors(const tsr_model_file *file) {
+    totals sum = {0};
+    for (int i = 0; i < tsr_model_file_count(file); ++i) {
+        tsr_model_tensor m;
+        tsr_model_file_tensor(file, i, &m);
+        sum.elements += m.elements;
+        sum.bytes += m.bytes;
+    }
+    return sum;
+}
+
+static void tensors_json(tool *t, const char *path, const tsr_model_file *file) {
+    totals sum = sum_tensors(file);
+    json_out j;
+    tool_json(t, &j);
+    json_text(&j, "file", path);
+    json_text(&j, "format", tsr_model_file_format(file));
+    json_uint(&j, "file_bytes", tsr_model_file_bytes(file));
+    json_uint(&j, "tensor_count", (uint64_t)tsr_model_file_count(file));
+    json_uint(&j, "elements", sum.elements);
+    json_uint(&j, "bytes", sum.bytes);
+    json_object(&j, "metadata");
+    for (int i = 0; i < tsr_model_file_metadata_count(file); ++i) {
+        const char *key, *value;
+        tsr_model_file_metadata(file, i, &key, &value);
+        json_text(&j, key, value);
+    }
+    json_end(&j, '}');
+    json_array(&j, "tensors");
+    for (int i = 0; i < tsr_model_file_count(file); ++i) {
+        tsr_model_tensor m;
+        tsr_model_file_tensor(file, i, &m);
+        json_object(&j, NULL);
+        json_text(&j, "name", m.name);
+        json_text(&j, "dtype", m.dtype);
+        json_array(&j, "shape");
+        for (int d = 0; d < m.rank; ++d)
+            json_int(&j, NULL, m.dim[d]);
+        json_end(&j, ']');
+        json_uint(&j, "elements", m.elements);
+        json_uint(&j, "bytes", m.bytes);
+        json_end(&j, '}');
+    }
+    json_end(&j, ']');
+    json_close(&j);
+}
+
+/* One tensor a line; the name comes last, so that a column tool can cut at the third blank. */
+static void tensors_text(const tsr_model_file *file) {
+    int wide = 8;
+    char shape[256];
+    tsr_model_tensor m;
+    for (int i = 0; i < tsr_model_file_count(file); ++i) {
+        tsr_model_file_tensor(file, i, &m);
+        shape_text(&m, shape, sizeof shape);
+        int width = (int)strlen(shape);
+        if (width > wide && width <= 40) wide = width;
+    }
+    for (int i = 0; i < tsr_model_file_count(file); ++i) {
+        char clean[1024];
+        tsr_model_file_tensor(file, i, &m);
+        shape_text(&m, shape, sizeof shape);
+        printf("%-5s %-*s %12" PRIu64 "  %s\n", m.dtype, wide, shape, m.bytes,
+               tool_clean(m.name, clean, sizeof clean));
+    }
+}
+
+static int run_tensors(const verb *v, int argc, char **argv) {
+    model_options o = {0};
+    int operands;
+    int code = args_parse(v, argc, argv, &o, &operands);
+    if (code >= 0) return code;
+    tool t;
+    if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
+    tsr_model_file *file = NULL;
+    tsr_status status = tsr_model_file_open(t.ctx, argv[0], &file);
+    if (status) {
+        code = tool_fail(&t, status);
+    } else if (o.common.json) {
+        tensors_json(&t, argv[0], file);
+        code = EXIT_DONE;
+    } else {
+        totals sum = sum_tensors(file);
+        char text[64];
+        tensors_text(file);
+        printf("total: %d tensors, %" PRIu64 " values, %" PRIu64 " bytes (%s)\n",
+               tsr_model_file_count(file), sum.elements, sum.bytes,
+               tool_bytes(sum.bytes, text, sizeof text));
+        code = EXIT_DONE;
+    }
+    tsr_model_file_close(&file);
+    tool_close(&t);
+    return code;
+}
+
+static const verb verb_model_list = {
+    .name = "model list",
+    .summary = "the tokenizer families, what they need, what was verified",
+    .usage = "tessera model list [--json]",
+    .about = "Prints every family this build can run: its name, its number in token files, which "
+             "files it takes as -t MODEL, and what its results were compared with.",
+    .examples = "# what -t may name\n"
+                "tessera model list",
+    .operands = "none",
+    .run = run_list,
+};
+static const verb verb_model_tensors = {
+    .name = "model list-tensors",
+    .summary = "name, type, shape and bytes of every tensor in a weight file",
+    .usage = "tessera model list-tensors FILE [--json]",
+    .about = "Reads the description of a .safetensors file, not its data: a file of ten gigabytes "
+             "answers at once. One line for each tensor in the order of the file (type, shape, "
+             "bytes, name), then the total. No family needs to know the file.",
+    .examples = "# what is in a checkpoint\n"
+                "tessera model list-tensors model.safetensors\n"
+                "# the ten largest tensors\n"
+                "tessera model list-tensors --json model.safetensors |\n"
+                "  jq -r '.tensors | sort_by(-.bytes) | .[:10][] | [.bytes, .name] | @tsv'",
+    .least_operands = 1,
+    .most_operands = 1,
+    .operands = "FILE",
+    .run = run_tensors,
+};
+static const verb *const parts[] = {&verb_model_list, &verb_model_tensors, NULL};
+
+const verb verb_model = {
+    .name = "model",
+    .summary = "look into weight files and list the tokenizer families",
+    .usage = "tessera model list\n"
+             "tessera model list-tensors FILE",
+    .about = "Weight files and the families that read them. Each part has its own --help.",
+    .examples = "tessera model list-tensors --help",
+    .least_operands = 1,
+    .most_operands = -1,
+    .operands = "list or list-tensors",
+    .run = args_run_part,
+    .parts = parts,
+};
