@@ -19,6 +19,10 @@ static const struct {
     {"fsq_round", tsr_verify_fsq_round},
     {"preprocess", tsr_verify_preprocess},
     {"normalise", tsr_verify_normalise},
+    {"encode", tsr_verify_encode},
+    {"decode", tsr_verify_decode},
+    {"vae_encode", tsr_verify_vae_encode},
+    {"vae_decode", tsr_verify_vae_decode},
 };
 
 /* ---- the manifest ---- */
@@ -263,6 +267,41 @@ tsr_status tsr_verify_i32(tsr_verify *v, const cJSON *run, const char *output, c
     return compare(v, run, output, &a, ties);
 }
 
+tsr_status tsr_verify_u8(tsr_verify *v, const cJSON *run, const char *output, const uint8_t *got,
+                         int rank, const int64_t *dim) {
+    const cJSON *entry = tsr_verify_entry(run, "outputs", output);
+    if (!entry) return TSR_OK;
+    const array a = {.rank = rank, .dim = dim, .count = count_of(rank, dim)};
+    const double step = number(entry, "stride", 1), tolerance = number(entry, "tol", 0);
+    const double fraction = number(entry, "max_fraction", 0);
+    if (!(step >= 1 && step <= 1e9) || step != floor(step))
+        return tsr_fail(v->ctx, TSR_ERROR_FORMAT,
+                        "%s/manifest.json: %s: %s: stride: wanted 1 or more, got %g", v->folder,
+                        tsr_verify_name(run), output, step);
+    const int64_t stride = (int64_t)step, stored = (a.count + stride - 1) / stride;
+    tsr_tensor want = {0};
+    tsr_status status = tsr_verify_array(v, run, entry, TSR_U8, &want);
+    if (status) return status;
+    if (!shape_agrees(entry, &a) || tsr_elements(&want) != stored) {
+        tsr_verify_line(v, run, output, false, "shape: wanted the manifest's, got another");
+    } else {
+        int64_t differ = 0;
+        int worst = 0;
+        for (int64_t i = 0; i < stored; ++i) {
+            const int d = abs((int)got[i * stride] - (int)((const uint8_t *)want.data)[i]);
+            differ += d > 0;
+            if (d > worst) worst = d;
+        }
+        const double share = (double)differ / (double)stored;
+        tsr_verify_line(v, run, output, worst <= tolerance && share <= fraction,
+                        "max difference %d of 255, tolerance %g; %.3g of the values differ, "
+                        "tolerance %.3g",
+                        worst, tolerance, share, fraction);
+    }
+    free(want.data);
+    return TSR_OK;
+}
+
 /* ---- a case ---- */
 
 static tsr_status read_manifest(tsr_context *ctx, const char *folder, cJSON **manifest) {
@@ -371,11 +410,13 @@ tsr_status tsr_verify_case(tsr_context *ctx, const char *folder, const char *dev
     v.model = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(manifest, "model"));
     if (!v.model) v.model = "an unnamed model";
     v.id_margin = number(manifest, "id_margin", 0);
+    v.manifest = manifest;
     tsr_device_settings settings = tsr_device_settings_default();
     if (device) settings.name = device;
     status = tsr_device_open(ctx, &v.device, &settings);
     if (!status) status = check_files(&v, manifest);
     if (!status) status = do_runs(&v, cJSON_GetObjectItemCaseSensitive(manifest, "runs"));
+    if (v.close_kept) v.close_kept(v.kept);
     tsr_device_close(&v.device);
     cJSON_Delete(manifest);
     *passed = v.passed;

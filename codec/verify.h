@@ -17,7 +17,11 @@ typedef struct tsr_verify {
     tsr_device *device;
     const char *folder;
     const char *model; /* of the manifest */
-    double id_margin;  /* ids must agree where the margin is at least this */
+    const cJSON *manifest;
+    double id_margin; /* ids must agree where the margin is at least this */
+    /* What a topic keeps from run to run (a model's weights), and how it is closed. */
+    void *kept;
+    void (*close_kept)(void *kept);
     tsr_verify_fn line;
     void *user;
     int passed, failed;
@@ -31,6 +35,10 @@ tsr_status tsr_verify_fsq_codes(tsr_verify *v, const cJSON *run);
 tsr_status tsr_verify_fsq_round(tsr_verify *v, const cJSON *run);
 tsr_status tsr_verify_preprocess(tsr_verify *v, const cJSON *run);
 tsr_status tsr_verify_normalise(tsr_verify *v, const cJSON *run);
+tsr_status tsr_verify_encode(tsr_verify *v, const cJSON *run);
+tsr_status tsr_verify_decode(tsr_verify *v, const cJSON *run);
+tsr_status tsr_verify_vae_encode(tsr_verify *v, const cJSON *run);
+tsr_status tsr_verify_vae_decode(tsr_verify *v, const cJSON *run);
 
 /* ---- reading the manifest: each fails with FORMAT naming run and field ---- */
 
@@ -70,6 +78,9 @@ tsr_status tsr_verify_f32(tsr_verify *v, const cJSON *run, const char *output, c
                           int rank, const int64_t *dim, tsr_verify_ties ties);
 tsr_status tsr_verify_i32(tsr_verify *v, const cJSON *run, const char *output, const int32_t *got,
                           int rank, const int64_t *dim, tsr_verify_ties ties);
+/* 8-bit pictures: at most `tol` in at most `max_fraction` of the values. */
+tsr_status tsr_verify_u8(tsr_verify *v, const cJSON *run, const char *output, const uint8_t *got,
+                         int rank, const int64_t *dim);
 
 /* FNV-1a, 64 bits. */
 uint64_t tsr_verify_fnv(const void *bytes, size_t size);

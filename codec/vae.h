@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* vae.h: the convolutional autoencoder of latent diffusion models (R. Rombach et al. 2022;
+ * diffusers' AutoencoderKL): pictures to latents 2^(blocks-1) times smaller and back. */
+#ifndef CODEC_VAE_H
+#define CODEC_VAE_H
+
+#include <cjson/cJSON.h>
+
+#include "../compute/device.h"
+#include "wanted.h"
+
+enum { TSR_VAE_BLOCKS = 8, TSR_VAE_RESNETS = 4 };
+
+typedef struct tsr_vae_config {
+    int64_t channels; /* of the latents */
+    double scaling_factor;
+    bool sample_posterior; /* the official code draws latents at random */
+    /* Not in FlexTok's configuration: read from the shapes of the tensors. */
+    int blocks;                    /* downsampling happens between them */
+    int64_t width[TSR_VAE_BLOCKS]; /* channels of each */
+    int resnets;                   /* of a block of the encoder; the decoder has one more */
+    int groups;                    /* of the norms */
+    bool old_names;                /* attention tensors are called query, key, value, proj_attn */
+    bool quant;                    /* quant_conv and post_quant_conv are there */
+} tsr_vae_config;
+
+typedef struct tsr_vae tsr_vae;
+
+/* Reads diffusers' config.json of an AutoencoderKL. `json` is an object. Errors: MODEL. */
+tsr_status tsr_vae_read_config(tsr_context *ctx, const char *path, const cJSON *json,
+                               tsr_vae_config *config);
+/* Fills what shapes tell. Errors: MODEL, naming the tensor. */
+tsr_status tsr_vae_read_shapes(tsr_context *ctx, tsr_weights *weights, const char *prefix,
+                               const char *path, tsr_vae_config *config);
+/* Names every tensor, each beginning with `prefix`. */
+tsr_status tsr_vae_want(const tsr_vae_config *config, const char *prefix, const tsr_wanted *wanted,
+                        tsr_vae *vae);
+/* `weights` stays the caller's and outlives the vae. */
+tsr_status tsr_vae_open(tsr_device *device, const tsr_vae_config *config, tsr_weights *weights,
+                        const char *prefix, const char *path, tsr_vae **vae);
+void tsr_vae_close(tsr_vae **vae);
+const tsr_vae_config *tsr_vae_get_config(const tsr_vae *vae);
+/* Pixels to one latent, each way. */
+int tsr_vae_factor(const tsr_vae_config *config);
+
+/* For verification: sees feature maps [B, H, W, C] by their names in the golden cases. */
+typedef struct tsr_vae_trace {
+    void (*see)(void *user, const char *name, const float *data, const int64_t *dim);
+    void *user;
+} tsr_vae_trace;
+
+/* Pictures RGB [B, H, W, 3] in -1 .. 1 to mean and logvar [B, C, h, w], not scaled; logvar is
+ * clamped to -30 .. 20 and may be NULL. H and W are multiples of the factor. */
+tsr_status tsr_vae_encode(tsr_vae *vae, const float *rgb, int64_t count, int64_t height,
+                          int64_t width, float *mean, float *logvar, const tsr_vae_trace *trace);
+/* Latents [B, C, h, w], not scaled, to RGB [B, H, W, 3], about -1 .. 1, not clamped. */
+tsr_status tsr_vae_decode(tsr_vae *vae, const float *latents, int64_t count, int64_t height,
+                          int64_t width, float *rgb, const tsr_vae_trace *trace);
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* wanted.c: names tensors, and finds them. */
+#include "wanted.h"
+
+#include <stdio.h>
+
+tsr_status tsr_want(const tsr_wanted *wanted, const char *prefix, const char *suffix, int rank,
+                    const int64_t *dim, tsr_weight **where) {
+    char name[512];
+    snprintf(name, sizeof name, "%s%s", prefix, suffix);
+    return wanted->fn(wanted->user, name, rank, dim, where);
+}
+
+tsr_status tsr_want_layer(const tsr_wanted *wanted, const char *prefix, const char *part, int rank,
+                          const int64_t *dim, bool bias, tsr_weight **weight,
+                          tsr_weight **bias_where) {
+    char name[512];
+    snprintf(name, sizeof name, "%s%s", prefix, part);
+    tsr_status status = tsr_want(wanted, name, ".weight", rank, dim, weight);
+    if (!status && bias) status = tsr_want(wanted, name, ".bias", 1, dim, bias_where);
+    return status;
+}
+
+tsr_status tsr_wanted_load(void *loader, const char *name, int rank, const int64_t *dim,
+                           tsr_weight **where) {
+    tsr_wanted_loader *l = loader;
+    tsr_weight *w = tsr_weights_find(l->weights, name);
+    const tsr_tensor want = tsr_host_tensor(TSR_F32, NULL, rank, dim);
+    char wanted[96], got[96];
+    tsr_shape_text(&want, wanted, sizeof wanted);
+    if (!w)
+        return tsr_fail(l->ctx, TSR_ERROR_MODEL, "%s: tensor %s: wanted %s, got none", l->path,
+                        name, wanted);
+    bool fits = w->tensor.rank == rank;
+    for (int i = 0; fits && i < rank; ++i)
+        fits = dim[i] == w->tensor.dim[i];
+    if (!fits)
+        return tsr_fail(l->ctx, TSR_ERROR_MODEL, "%s: tensor %s: wanted %s, got %s", l->path, name,
+                        wanted, tsr_shape_text(&w->tensor, got, sizeof got));
+    *where = w;
+    l->found++;
+    return TSR_OK;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* wanted.h: the tensors a model wants. A model names each of them once, in one function; loading
+ * and checking are what is done with the names. */
+#ifndef CODEC_WANTED_H
+#define CODEC_WANTED_H
+
+#include "../compute/weights.h"
+
+typedef struct tsr_wanted {
+    /* One tensor. `where` (never NULL) is where the model keeps it. */
+    tsr_status (*fn)(void *user, const char *name, int rank, const int64_t *dim,
+                     tsr_weight **where);
+    void *user;
+} tsr_wanted;
+
+/* Says that <prefix><suffix> is wanted. */
+tsr_status tsr_want(const tsr_wanted *wanted, const char *prefix, const char *suffix, int rank,
+                    const int64_t *dim, tsr_weight **where);
+/* The same twice: <prefix><part>.weight and, if `bias`, <prefix><part>.bias of [dim[0]]. */
+tsr_status tsr_want_layer(const tsr_wanted *wanted, const char *prefix, const char *part, int rank,
+                          const int64_t *dim, bool bias, tsr_weight **weight,
+                          tsr_weight **bias_where);
+
+/* Takes them out of a file's weights: user of tsr_wanted_load. */
+typedef struct tsr_wanted_loader {
+    tsr_context *ctx;
+    tsr_weights *weights;
+    const char *path; /* begins the messages */
+    int found;
+} tsr_wanted_loader;
+tsr_status tsr_wanted_load(void *loader, const char *name, int rank, const int64_t *dim,
+                           tsr_weight **where);
+
+#endif
