@@ -53,7 +53,7 @@ void main() {
         lanes[l] = sum;
     }
     barrier();
-    for (uint g = t; g < push.groups; g += GROUP) 
+    for (uint g = t; g < push.groups; g += GROUP)
         means[g] = x[from + g * push.width] + group_sum(g) / count;
     barrier();
     for (uint l = t; l < LANES; l += GROUP) {
