@@ -38,6 +38,9 @@ set(tessera_bundled_model ${CMAKE_SOURCE_DIR}/models/mosaic-64.safetensors)
 set_source_files_properties(${CMAKE_SOURCE_DIR}/models/bundled.c PROPERTIES
   COMPILE_DEFINITIONS "TESSERA_BUNDLED_MODEL=\"${tessera_bundled_model}\""
   OBJECT_DEPENDS ${tessera_bundled_model})
+set(tessera_catalog ${CMAKE_SOURCE_DIR}/models/catalog)
+set_source_files_properties(${CMAKE_SOURCE_DIR}/models/catalog_data.c PROPERTIES
+  COMPILE_DEFINITIONS "TESSERA_CATALOG=\"${tessera_catalog}\"" OBJECT_DEPENDS ${tessera_catalog})
 # What decides ids is rounded in the same places by every compiler.
 set_source_files_properties(${CMAKE_SOURCE_DIR}/codec/mosaic.c
   ${CMAKE_SOURCE_DIR}/quantizer/residual_fsq.c PROPERTIES COMPILE_OPTIONS -ffp-contract=off)

@@ -6,6 +6,17 @@ if(tessera_tool_sources)
   target_compile_options(tessera_cli PRIVATE -Wall -Wextra)
   target_compile_definitions(tessera_cli PRIVATE _GNU_SOURCE TESSERA_EXPERIMENTAL)
   target_link_libraries(tessera_cli PRIVATE tessera_static)
+  # Only the program talks to the network, so the library and its users never link libcurl.
+  if(TESSERA_FETCH)
+    pkg_check_modules(TESSERA_CURL IMPORTED_TARGET libcurl>=7.68)
+    if(TESSERA_CURL_FOUND)
+      target_link_libraries(tessera_cli PRIVATE PkgConfig::TESSERA_CURL)
+      target_compile_definitions(tessera_cli PRIVATE TESSERA_WITH_CURL=1)
+    else()
+      message(WARNING "libcurl was not found: `tessera fetch` will say what to download and where "
+                      "to put it, but not do it (libcurl4-openssl-dev; -DTESSERA_FETCH=OFF silences this)")
+    endif()
+  endif()
 endif()
 
 # The sample pictures of `make demo` and of the tests are drawn, not kept.

@@ -44,22 +44,47 @@ static void block(uint32_t h[8], const uint8_t *p) {
         h[i] += v[i];
 }
 
-void tsr_sha256(const void *bytes, size_t size, char hex[65]) {
-    uint32_t h[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                     0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+void tsr_sha256_start(tsr_sha256_state *state) {
+    static const uint32_t first[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                                      0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+    memcpy(state->h, first, sizeof first);
+    state->total = 0;
+}
+
+void tsr_sha256_add(tsr_sha256_state *state, const void *bytes, size_t size) {
     const uint8_t *p = bytes;
-    size_t rest = size;
-    for (; rest >= 64; rest -= 64, p += 64)
-        block(h, p);
+    size_t held = (size_t)(state->total % 64);
+    state->total += size;
+    if (held) {
+        size_t take = size < 64 - held ? size : 64 - held;
+        if (take) memcpy(state->held + held, p, take);
+        if (held + take < 64) return;
+        block(state->h, state->held);
+        p += take;
+        size -= take;
+    }
+    for (; size >= 64; size -= 64, p += 64)
+        block(state->h, p);
+    if (size) memcpy(state->held, p, size);
+}
+
+void tsr_sha256_finish(tsr_sha256_state *state, char hex[65]) {
     uint8_t tail[128] = {0};
-    if (rest) memcpy(tail, p, rest);
+    size_t rest = (size_t)(state->total % 64), end = rest < 56 ? 64 : 128;
+    memcpy(tail, state->held, rest);
     tail[rest] = 0x80;
-    size_t end = rest < 56 ? 64 : 128;
     for (int i = 0; i < 8; ++i)
-        tail[end - 1 - (size_t)i] = (uint8_t)((uint64_t)size * 8 >> (8 * i));
-    block(h, tail);
-    if (end == 128) block(h, tail + 64);
+        tail[end - 1 - (size_t)i] = (uint8_t)(state->total * 8 >> (8 * i));
+    block(state->h, tail);
+    if (end == 128) block(state->h, tail + 64);
     for (int i = 0; i < 64; ++i)
-        hex[i] = "0123456789abcdef"[h[i / 8] >> (28 - 4 * (i % 8)) & 15];
+        hex[i] = "0123456789abcdef"[state->h[i / 8] >> (28 - 4 * (i % 8)) & 15];
     hex[64] = 0;
+}
+
+void tsr_sha256(const void *bytes, size_t size, char hex[65]) {
+    tsr_sha256_state state;
+    tsr_sha256_start(&state);
+    tsr_sha256_add(&state, bytes, size);
+    tsr_sha256_finish(&state, hex);
 }

@@ -4,6 +4,17 @@
 #define FORMATS_SHA256_H
 
 #include <stddef.h>
+#include <stdint.h>
+
+/* In pieces; the pieces' borders do not matter. finish may be called once. */
+typedef struct tsr_sha256_state {
+    uint32_t h[8];
+    uint64_t total;
+    uint8_t held[64]; /* total % 64 bytes wait here */
+} tsr_sha256_state;
+void tsr_sha256_start(tsr_sha256_state *state);
+void tsr_sha256_add(tsr_sha256_state *state, const void *bytes, size_t size);
+void tsr_sha256_finish(tsr_sha256_state *state, char hex[65]);
 
 /* The digest of the bytes as 64 lower-case hexadecimal digits and a final 0. */
 void tsr_sha256(const void *bytes, size_t size, char hex[65]);

@@ -123,6 +123,14 @@ void tool_progress_clear(tool *t) {
     t->bar_drawn = false;
 }
 
+static void print_amount(const tool *t, double amount) {
+    char text[32];
+    if (t->bar_bytes)
+        fputs(tool_bytes((uint64_t)amount, text, sizeof text), stderr);
+    else
+        fprintf(stderr, "%.0f", amount);
+}
+
 int tool_progress(void *user, const char *what, uint64_t done, uint64_t total) {
     tool *t = user;
     if (stop_asked) return 1;
@@ -132,10 +140,13 @@ int tool_progress(void *user, const char *what, uint64_t done, uint64_t total) {
         snprintf(t->bar_what, sizeof t->bar_what, "%s", what);
         t->bar_started = t->bar_last > 0 ? now : t->started; /* the first work began with us */
         t->bar_last = 0;
+        t->bar_base = t->bar_bytes ? done : 0;
     }
     if (now - t->bar_last < 0.1 && done < total) return 0;
     t->bar_last = now;
-    double spent = now - t->bar_started, rate = spent > 0 ? (double)done / spent : 0;
+    if (done < t->bar_base) t->bar_base = 0; /* begun again */
+    double spent = now - t->bar_started,
+           rate = spent > 0 ? (double)(done - t->bar_base) / spent : 0;
     fprintf(stderr, "\r\033[K%s ", t->bar_what);
     if (total) {
         enum { WIDTH = 24 };
@@ -143,10 +154,21 @@ int tool_progress(void *user, const char *what, uint64_t done, uint64_t total) {
         fputc('[', stderr);
         for (int i = 0; i < WIDTH; ++i)
             fputc(i < full ? '#' : '.', stderr);
-        fprintf(stderr, "] %llu/%llu", (unsigned long long)done, (unsigned long long)total);
-    } else
-        fprintf(stderr, "%llu", (unsigned long long)done);
-    if (rate > 0) fprintf(stderr, "  %.3g/s", rate);
+        fputs("] ", stderr);
+    }
+    print_amount(t, (double)done);
+    if (total) {
+        fputc('/', stderr);
+        print_amount(t, (double)total);
+    }
+    if (rate > 0) {
+        fputs("  ", stderr);
+        if (t->bar_bytes)
+            print_amount(t, rate);
+        else
+            fprintf(stderr, "%.3g", rate);
+        fputs("/s", stderr);
+    }
     if (rate > 0 && total > done) {
         double left = (double)(total - done) / rate;
         if (left < 360000) fprintf(stderr, "  ETA %d:%02d", (int)left / 60, (int)left % 60);

@@ -16,6 +16,8 @@ typedef struct tool {
     bool bar;       /* stderr is a terminal and nobody asked for silence */
     bool bar_drawn; /* a line without newline stands there */
     double bar_started, bar_last;
+    uint64_t bar_base; /* what was done when the bar began: a resumed download */
+    bool bar_bytes;    /* numbers are bytes */
     char bar_what[64];
 } tool;
 

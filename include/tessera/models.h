@@ -55,6 +55,39 @@ typedef struct tsr_family_info { /* static storage */
 int tsr_family_count(void);
 void tsr_family_at(int index, tsr_family_info *info);
 
+/* ---- published models ---------------------------------------------------------------------- */
+
+/* SHA-256 of a file as 64 lower-case hexadecimal digits and a final 0. `progress` may be NULL.
+ * Errors: reading errors, INTERRUPTED. */
+tsr_status tsr_file_sha256(tsr_context *ctx, const char *path, char hex[65],
+                           tsr_progress_fn progress, void *user);
+
+/* The table of models that can be downloaded: models/catalog, which also says what its lines mean.
+ * The library itself never opens a network connection. */
+typedef struct tsr_catalog tsr_catalog;
+
+typedef struct tsr_catalog_model { /* texts are owned by the catalog */
+    const char *name, *family, *about, *page;
+    const char *note; /* NULL = none */
+    const char *licence, *licence_title, *notice;
+    int file_count; /* at least 1; file 0 is the weights */
+} tsr_catalog_model;
+
+typedef struct tsr_catalog_file {
+    const char *name, *url;
+    uint64_t size;      /* bytes; 0 = not known */
+    uint64_t about;     /* bytes as somebody said; 0 = not known */
+    const char *sha256; /* 64 digits, or NULL = not known */
+} tsr_catalog_file;
+
+/* path NULL = the table that is built in. Errors: reading errors; FORMAT naming the line. */
+tsr_status tsr_catalog_open(tsr_context *ctx, const char *path, tsr_catalog **catalog);
+void tsr_catalog_close(tsr_catalog **catalog);
+int tsr_catalog_count(const tsr_catalog *catalog);
+int tsr_catalog_find(const tsr_catalog *catalog, const char *name); /* -1 if absent */
+void tsr_catalog_at(const tsr_catalog *catalog, int index, tsr_catalog_model *model);
+void tsr_catalog_file_at(const tsr_catalog *catalog, int index, int file, tsr_catalog_file *entry);
+
 #endif /* TESSERA_EXPERIMENTAL */
 #ifdef __cplusplus
 }

@@ -1,25 +1,29 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# The library and the program build, link and start without Vulkan, oneDNN and FFmpeg.
+# The library and the program build, link and start without Vulkan, oneDNN, FFmpeg and libcurl.
 set -euo pipefail
 source=${SOURCE:?}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 # Headers that only those parts may ask for: here they are as good as absent.
 for header in dnnl.h oneapi/dnnl/dnnl.h volk.h vulkan/vulkan.h libavformat/avformat.h \
-    libavcodec/avcodec.h libavutil/avutil.h libavutil/frame.h libswscale/swscale.h; do
+    libavcodec/avcodec.h libavutil/avutil.h libavutil/frame.h libswscale/swscale.h curl/curl.h; do
     mkdir -p "$work/absent/$(dirname $header)"
     echo "#error $header is asked for" >"$work/absent/$header"
 done
 cmake -S "$source" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O0 -I$work/absent" \
-    -DTESSERA_VULKAN=OFF -DTESSERA_ONEDNN=OFF -DTESSERA_MEDIA=OFF -DTESSERA_TESTS=OFF \
+    -DTESSERA_VULKAN=OFF -DTESSERA_ONEDNN=OFF -DTESSERA_MEDIA=OFF -DTESSERA_FETCH=OFF -DTESSERA_TESTS=OFF \
     -DTESSERA_WERROR=ON >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 cmake --build "$work/build" >"$work/log" 2>&1 || { grep -E 'error|undefined|warning' "$work/log"; exit 1; }
 libraries=$(ldd "$work/build/tessera")
-for name in libav libsw dnnl libvulkan; do
+for name in libav libsw dnnl libvulkan libcurl; do
     if grep -q "$name" <<<"$libraries"; then
         echo "still linked: $(grep "$name" <<<"$libraries")"
         exit 1
     fi
 done
 "$work/build/tessera" --version
+# Without libcurl fetch still says what to get and where to put it.
+message=$("$work/build/tessera" fetch titok-s128 --to "$work/models" 2>&1) && { echo "fetch without libcurl must fail"; exit 1; }
+grep -q "no libcurl; get https://.*model.safetensors.*$work/models/model.safetensors" <<<"$message" ||
+    { echo "fetch without libcurl: got $message"; exit 1; }

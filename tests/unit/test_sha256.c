@@ -37,4 +37,27 @@ START_TEST(lengths) {
 }
 END_TEST
 
-TEST_MAIN("sha256", standard, lengths)
+/* However the bytes are cut, the digest is that of the whole. */
+START_TEST(pieces) {
+    unsigned char bytes[1000];
+    for (size_t i = 0; i < sizeof bytes; ++i)
+        bytes[i] = (unsigned char)random_bits();
+    for (int round = 0; round < 200; ++round) {
+        size_t size = (size_t)random_below(sizeof bytes + 1);
+        tsr_sha256_state state;
+        char hex[65], want[65];
+        tsr_sha256_start(&state);
+        for (size_t at = 0; at < size;) {
+            size_t take = (size_t)random_below(150);
+            if (take > size - at) take = size - at;
+            tsr_sha256_add(&state, bytes + at, take);
+            at += take;
+        }
+        tsr_sha256_finish(&state, hex);
+        tsr_sha256(bytes, size, want);
+        ck_assert_str_eq(hex, want);
+    }
+}
+END_TEST
+
+TEST_MAIN("sha256", standard, lengths, pieces)
