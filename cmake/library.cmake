@@ -43,7 +43,8 @@ set_source_files_properties(${CMAKE_SOURCE_DIR}/models/catalog_data.c PROPERTIES
   COMPILE_DEFINITIONS "TESSERA_CATALOG=\"${tessera_catalog}\"" OBJECT_DEPENDS ${tessera_catalog})
 # What decides ids is rounded in the same places by every compiler.
 set_source_files_properties(${CMAKE_SOURCE_DIR}/codec/mosaic.c
-  ${CMAKE_SOURCE_DIR}/quantizer/residual_fsq.c PROPERTIES COMPILE_OPTIONS -ffp-contract=off)
+  ${CMAKE_SOURCE_DIR}/quantizer/residual_fsq.c
+  ${CMAKE_SOURCE_DIR}/quantizer/rvq_search.c PROPERTIES COMPILE_OPTIONS -ffp-contract=off)
 
 add_custom_target(tessera_commit
   COMMAND ${CMAKE_COMMAND} -DSOURCE=${CMAKE_SOURCE_DIR}

@@ -3,21 +3,26 @@
  *
  * A 256x256 tile becomes up to 256 ordered ids of log2(64000) bits; every prefix is a picture.
  *
- *   tile ─► opponent planes ─► global DCT ─► class of picture ─► residual FSQ over 1536 slots ─►
- * ids ids ─► coefficients ─► inverse DCT ─► picture so far ─► ViT: 256 patches, told the number of
- * ids and the class ─► correction ─► tile
+ *   tile ─► opponent planes ─► global DCT ─► residual VQ: the leading ids
+ *                              what they left ─► class ─► residual FSQ: the other ids
+ *   ids ─► coefficients ─► inverse DCT ─► picture so far ─► ViT: 256 patches, told the number of
+ *          ids and the class ─► correction ─► tile
  *
- * Each id is an FSQ code of six digits (levels 8 8 8 5 5 5). The first two digits of the first id
- * name one of 64 classes of pictures; the class decides which coefficients the other 1534 digits
- * (the slots) round, in which order and how finely. Slots were dealt out greedily, each to the
- * coefficient with the most energy left, so the order is the best one for every prefix, and a
- * coefficient that matters has several slots, each rounding what those before it left.
+ * Each id has six digits (levels 8 8 8 5 5 5). In a leading id the first three number one of 512
+ * codewords and the others one of 125: two stages of residual VQ over the coefficients that matter
+ * most, since at a few bits a picture nothing is as good as whole pictures to choose from. After
+ * them an id is an FSQ code. The first two digits of the first one name one of 64 classes of
+ * pictures; the class decides which coefficients the digits after them (the slots) round, in which
+ * order and how finely. Slots were dealt out greedily, each to the coefficient with the most energy
+ * left, so the order is the best one for every prefix, and a coefficient that matters has several
+ * slots, each rounding what those before it left.
  *
  * Encoding is host arithmetic in a fixed order: the same ids on every device. The decoder is where
  * the learning is, and runs on the device. */
 #include "../compute/ops.h"
 #include "../compute/threads.h"
 #include "../quantizer/residual_fsq.h"
+#include "../quantizer/rvq_search.h"
 #include "family.h"
 #include "vit.h"
 
@@ -35,10 +40,14 @@ enum {
     TOKENS = 256,
     DIGITS = 6, /* of an id */
     SLOTS = TOKENS * DIGITS,
-    CLASS_DIGITS = 2, /* slots 0 and 1 name the class */
+    CLASS_DIGITS = 2, /* the first slots after the leading ids; they name the class */
     CORNER = 64,      /* side of the DCT's kept low corner */
     COEFFICIENTS = PLANES * CORNER * CORNER,
-    MEAN = 24,  /* side of the corner that has a class mean */
+    FIRST = 8 * 8 * 8, /* codewords that an id's first three digits number */
+    SECOND = 5 * 5 * 5,
+    CODES = FIRST + SECOND, /* of a leading id */
+    MOST_LEAD = TSR_RVQ_MOST_STAGES / 2,
+    BEAM = 16,
     TABLE = 8,  /* most levels of a digit */
     COUNTS = 9, /* powers of two 1 .. 256 */
     MAX_CLASSES = 64,
@@ -57,13 +66,19 @@ typedef struct mosaic {
     tsr_weights *weights;
     const char *path;
     int classes, width, depth, heads;
-    /* the linear codec, one row for each class */
-    const int32_t *source; /* [classes, SLOTS] index into [plane, v, u]; -1 for the class digits */
-    int32_t *previous;     /* [classes, SLOTS] */
-    tsr_weight *scale;     /* [classes, SLOTS] */
-    tsr_weight *table;     /* [classes, SLOTS, TABLE] */
-    tsr_weight *mean;      /* [classes, PLANES, MEAN, MEAN] */
-    tsr_weight *predictor; /* [COUNTS, 2]: log error = a + b * log error of the linear codec */
+    /* the leading ids */
+    int lead, lead_dim;
+    const int32_t *lead_source; /* [lead_dim] index into [plane, v, u] */
+    tsr_weight *lead_codes;     /* [lead, CODES, lead_dim] */
+    float *lead_norms;          /* [lead, CODES] */
+    tsr_rvq_stage lead_stage[TSR_RVQ_MOST_STAGES];
+    /* the other ids, one row for each class */
+    const int32_t
+        *source;       /* [classes, SLOTS] index into [plane, v, u]; -1 where there is no slot */
+    int32_t *previous; /* [classes, SLOTS] */
+    tsr_weight *scale; /* [classes, SLOTS] */
+    tsr_weight *table; /* [classes, SLOTS, TABLE] */
+    tsr_weight *predictor;   /* [COUNTS, 2]: log error = a + b * log error of the linear codec */
     float dct[SIZE][CORNER]; /* transposed: dct[x][u] */
     float *dct_rows;         /* [SIZE, CORNER] the same, for the device */
     /* the decoder */
@@ -104,6 +119,13 @@ static tsr_status read_config(mosaic *m, const tsr_safetensors *file) {
         return tsr_fail(m->ctx, TSR_ERROR_MODEL,
                         "%s: __metadata__ tessera.config: wanted JSON, got %.40s", m->path, text);
     tsr_status status = read_number(m, config, "classes", 1, MAX_CLASSES, &m->classes);
+    if (!status) status = read_number(m, config, "lead", 1, MOST_LEAD, &m->lead);
+    if (!status) status = read_number(m, config, "lead_dim", 8, COEFFICIENTS, &m->lead_dim);
+    if (!status && m->lead_dim % 8)
+        status =
+            tsr_fail(m->ctx, TSR_ERROR_MODEL,
+                     "%s: __metadata__ tessera.config lead_dim: wanted a multiple of 8, got %d",
+                     m->path, m->lead_dim);
     if (!status) status = read_number(m, config, "dec_dim", 8, 4096, &m->width);
     if (!status) status = read_number(m, config, "dec_depth", 0, MAX_DEPTH, &m->depth);
     if (!status) status = read_number(m, config, "dec_heads", 1, 64, &m->heads);
@@ -116,21 +138,48 @@ static tsr_status read_config(mosaic *m, const tsr_safetensors *file) {
     return status;
 }
 
+/* The first slot that rounds something. */
+static int first_slot(const mosaic *m) {
+    return m->lead * DIGITS + CLASS_DIGITS;
+}
+
 /* Checks sources and finds for each slot the one before it on the same coefficient. */
 static tsr_status link_slots(mosaic *m) {
     int32_t last[COEFFICIENTS];
+    const int first = first_slot(m);
     for (int c = 0; c < m->classes; ++c) {
         memset(last, -1, sizeof last);
         for (int j = 0; j < SLOTS; ++j) {
             const int32_t source = m->source[c * SLOTS + j];
-            const int32_t low = j < CLASS_DIGITS ? -1 : 0;
-            if (source < low || source >= COEFFICIENTS || (j < CLASS_DIGITS && source != -1))
+            if (j < first ? source != -1 : source < 0 || source >= COEFFICIENTS)
                 return tsr_fail(m->ctx, TSR_ERROR_MODEL,
                                 "%s: slots.source [%d, %d]: wanted %s, got %d", m->path, c, j,
-                                j < CLASS_DIGITS ? "-1" : "0 to 12287", source);
+                                j < first ? "-1" : "0 to 12287", source);
             m->previous[c * SLOTS + j] = source < 0 ? -1 : last[source];
             if (source >= 0) last[source] = j;
         }
+    }
+    return TSR_OK;
+}
+
+/* Checks the leading ids' sources and sets up their stages. */
+static tsr_status prepare_lead(mosaic *m) {
+    for (int i = 0; i < m->lead_dim; ++i)
+        if (m->lead_source[i] < 0 || m->lead_source[i] >= COEFFICIENTS)
+            return tsr_fail(m->ctx, TSR_ERROR_MODEL,
+                            "%s: lead.source [%d]: wanted 0 to 12287, got %d", m->path, i,
+                            m->lead_source[i]);
+    m->lead_norms =
+        tsr_alloc(m->ctx, (size_t)m->lead * CODES, sizeof *m->lead_norms, "mosaic: norms");
+    if (!m->lead_norms) return TSR_ERROR_MEMORY;
+    const float *codes = m->lead_codes->f32;
+    tsr_rvq_norms(codes, m->lead * CODES, m->lead_dim, m->lead_norms);
+    float *norms = m->lead_norms;
+    for (int s = 0; s < 2 * m->lead; ++s) {
+        const int size = s % 2 ? SECOND : FIRST;
+        m->lead_stage[s] = (tsr_rvq_stage){.codes = codes, .norms = norms, .size = size};
+        codes += (size_t)size * (size_t)m->lead_dim;
+        norms += size;
     }
     return TSR_OK;
 }
@@ -153,7 +202,7 @@ static tsr_status load_decoder(mosaic *m) {
     } wanted[] = {
         {"slots.scale", 2, {m->classes, SLOTS}, &m->scale},
         {"slots.table", 3, {m->classes, SLOTS, TABLE}, &m->table},
-        {"classes.mean", 2, {m->classes, PLANES * MEAN * MEAN}, &m->mean},
+        {"lead.codes", 3, {m->lead, CODES, m->lead_dim}, &m->lead_codes},
         {"count.predictor", 2, {COUNTS, 2}, &m->predictor},
         {"dct.inverse", 2, {SIZE, CORNER}, &m->inverse},
         {"decoder.patch.weight", 2, {d, pixels}, &m->patch},
@@ -183,9 +232,21 @@ static void mosaic_close(void **model) {
     mosaic *m = *model;
     tsr_weights_close(&m->weights);
     free(m->previous);
+    free(m->lead_norms);
     free(m->dct_rows);
     free(m);
     *model = NULL;
+}
+
+static tsr_status read_indices(mosaic *m, const tsr_safetensors *file, const char *name, int count,
+                               const int32_t **indices) {
+    const int at = tsr_safetensors_find(file, name);
+    const tsr_tensor *t = at < 0 ? NULL : tsr_safetensors_tensor(file, at);
+    if (!t || t->dtype != TSR_I32 || tsr_elements(t) != count)
+        return tsr_fail(m->ctx, TSR_ERROR_MODEL, "%s: %s: wanted %d numbers of I32, got %s",
+                        m->path, name, count, t ? "another shape or type" : "none");
+    *indices = t->data;
+    return TSR_OK;
 }
 
 static tsr_status mosaic_open(tsr_device *device, const tsr_safetensors *file, const char *path,
@@ -203,18 +264,13 @@ static tsr_status mosaic_open(tsr_device *device, const tsr_safetensors *file, c
         if (t->dtype == TSR_F32 || t->dtype == TSR_F16 || t->dtype == TSR_BF16)
             status = tsr_weights_add(ctx, m->weights, tsr_safetensors_name(file, i), t);
     }
-    const int at = status ? -1 : tsr_safetensors_find(file, "slots.source");
-    const tsr_tensor *source = at < 0 ? NULL : tsr_safetensors_tensor(file, at);
-    if (!status &&
-        (!source || source->dtype != TSR_I32 || tsr_elements(source) != m->classes * SLOTS))
-        status = tsr_fail(ctx, TSR_ERROR_MODEL, "%s: slots.source: wanted I32 [%d, %d], got %s",
-                          path, m->classes, SLOTS, source ? "another shape or type" : "none");
+    if (!status) status = read_indices(m, file, "slots.source", m->classes * SLOTS, &m->source);
+    if (!status) status = read_indices(m, file, "lead.source", m->lead_dim, &m->lead_source);
     m->dct_rows = tsr_alloc(ctx, SIZE * CORNER, sizeof *m->dct_rows, "mosaic: dct");
     m->previous =
         tsr_alloc(ctx, (size_t)m->classes * SLOTS + 1, sizeof *m->previous, "mosaic: slots");
     if (!status && (!m->dct_rows || !m->previous)) status = TSR_ERROR_MEMORY;
     if (!status) {
-        m->source = source->data;
         make_dct(m->dct);
         memcpy(m->dct_rows, m->dct, sizeof m->dct);
         const tsr_tensor inverse =
@@ -223,6 +279,7 @@ static tsr_status mosaic_open(tsr_device *device, const tsr_safetensors *file, c
     }
     if (!status) status = link_slots(m);
     if (!status) status = load_decoder(m);
+    if (!status) status = prepare_lead(m);
     if (status) {
         void *p = m;
         mosaic_close(&p);
@@ -257,18 +314,19 @@ static tsr_residual_fsq quantiser(const mosaic *m, int c) {
                               .scale = m->scale->f32 + c * SLOTS,
                               .table = m->table->f32 + (size_t)c * SLOTS * TABLE,
                               .table_width = TABLE,
-                              .first = CLASS_DIGITS};
+                              .first = first_slot(m)};
 }
 
 /* What one tile needs while it is encoded; one for each worker. */
 typedef struct workspace {
     float half[SIZE][CORNER];
-    float coefficients[COEFFICIENTS]; /* [plane, v, u] */
-    float centred[COEFFICIENTS];      /* minus the class mean */
+    float coefficients[COEFFICIENTS]; /* [plane, v, u]; from code_lead on, what that left */
+    double energy;                    /* of the whole tile, less what leading ids took */
     float left[SLOTS];
     float margin[SLOTS];
     uint8_t digits[SLOTS];
-    double energy; /* of the whole tile */
+    uint32_t lead_ids[MOST_LEAD];
+    bool lead_near_tie;
     /* for the token count */
     float target[PLANES][SIZE][SIZE];
     float kept[COEFFICIENTS];
@@ -309,27 +367,48 @@ static void transform(const mosaic *m, const uint8_t *tile, workspace *s) {
     }
 }
 
-/* Coefficients minus the mean of class c (or plus, with sign 1). */
-static void shift_by_mean(const mosaic *m, int c, float sign, const float *from, float *to) {
-    memcpy(to, from, sizeof(float) * COEFFICIENTS);
-    const float *mean = m->mean->f32 + (size_t)c * PLANES * MEAN * MEAN;
-    for (int p = 0; p < PLANES; ++p)
-        for (int v = 0; v < MEAN; ++v)
-            for (int u = 0; u < MEAN; ++u)
-                to[(p * CORNER + v) * CORNER + u] += sign * *mean++;
+static void lead_codewords(const mosaic *m, int id_index, uint32_t id, const float *code[2]) {
+    code[0] = m->lead_stage[2 * id_index].codes + (size_t)(id % FIRST) * (size_t)m->lead_dim;
+    code[1] = m->lead_stage[2 * id_index + 1].codes + (size_t)(id / FIRST) * (size_t)m->lead_dim;
+}
+
+static size_t lead_scratch(const mosaic *m) {
+    return tsr_rvq_search_scratch(m->lead_dim, BEAM) + 2 * (size_t)m->lead_dim;
+}
+
+/* Finds the leading ids and takes what they stand for away from the coefficients. scratch:
+ * lead_scratch floats. */
+static void code_lead(const mosaic *m, float *scratch, workspace *s) {
+    float *x = scratch, *rest = scratch + m->lead_dim;
+    for (int i = 0; i < m->lead_dim; ++i)
+        rest[i] = x[i] = s->coefficients[m->lead_source[i]];
+    int codes[TSR_RVQ_MOST_STAGES];
+    const float margin = tsr_rvq_search(m->lead_stage, 2 * m->lead, m->lead_dim, BEAM, x,
+                                        scratch + 2 * m->lead_dim, codes);
+    s->lead_near_tie = margin < 1e-6f * (float)s->energy;
+    for (int t = 0; t < m->lead; ++t) {
+        s->lead_ids[t] = (uint32_t)(codes[2 * t] + FIRST * codes[2 * t + 1]);
+        const float *code[2];
+        lead_codewords(m, t, s->lead_ids[t], code);
+        for (int i = 0; i < m->lead_dim; ++i)
+            rest[i] -= code[0][i] + code[1][i];
+    }
+    for (int i = 0; i < m->lead_dim; ++i) {
+        s->energy += (double)rest[i] * rest[i] - (double)x[i] * x[i];
+        s->coefficients[m->lead_source[i]] = rest[i];
+    }
 }
 
 /* Mean over the powers of two of the log of the squared error left by class c: what the class is
  * chosen by. It is the mean PSNR over prefixes, so the choice does not depend on the count. */
 static double class_cost(const mosaic *m, int c, workspace *s) {
     const tsr_residual_fsq q = quantiser(m, c);
-    shift_by_mean(m, c, -1, s->coefficients, s->centred);
-    tsr_residual_fsq_round(&q, SLOTS, s->centred, s->left, s->digits, NULL);
+    tsr_residual_fsq_round(&q, SLOTS, s->coefficients, s->left, s->digits, NULL);
     double error = s->energy, cost = 0;
-    for (int i = 0; i < COEFFICIENTS; ++i)
-        error +=
-            (double)s->centred[i] * s->centred[i] - (double)s->coefficients[i] * s->coefficients[i];
-    for (int j = CLASS_DIGITS, next = 1; j < SLOTS; ++j) {
+    int next = 1;
+    while (next <= m->lead)
+        next *= 2;
+    for (int j = q.first; j < SLOTS; ++j) {
         const double before = s->left[j], after = before - q.table[j * TABLE + s->digits[j]];
         error += after * after - before * before;
         if (j + 1 == next * DIGITS) {
@@ -340,17 +419,25 @@ static double class_cost(const mosaic *m, int c, workspace *s) {
     return cost;
 }
 
-/* The linear codec's coefficients for the first `count` ids of s->digits. */
-static void keep_prefix(const mosaic *m, int c, int count, const uint8_t *digits, float *kept) {
-    static const float zero[COEFFICIENTS];
+/* The linear codec's coefficients for the first `count` ids. digits: of the ids after the leading
+ * ones; c: their class, where there are any. */
+static void keep_prefix(const mosaic *m, int c, int count, const uint32_t *lead_ids,
+                        const uint8_t *digits, float *kept) {
+    memset(kept, 0, sizeof(float) * COEFFICIENTS);
+    for (int t = 0; t < m->lead && t < count; ++t) {
+        const float *code[2];
+        lead_codewords(m, t, lead_ids[t], code);
+        for (int i = 0; i < m->lead_dim; ++i)
+            kept[m->lead_source[i]] += code[0][i] + code[1][i];
+    }
+    if (count <= m->lead) return;
     const tsr_residual_fsq q = quantiser(m, c);
-    shift_by_mean(m, c, 1, zero, kept);
     tsr_residual_fsq_restore(&q, count * DIGITS, digits, kept);
 }
 
 /* Mean absolute error, 0..1, of the linear codec with `count` ids. */
 static double linear_error(const mosaic *m, int c, int count, workspace *s) {
-    keep_prefix(m, c, count, s->digits, s->kept);
+    keep_prefix(m, c, count, s->lead_ids, s->digits, s->kept);
     for (int p = 0; p < PLANES; ++p) {
         memset(s->half, 0, sizeof s->half);
         for (int y = 0; y < SIZE; ++y)
@@ -414,6 +501,7 @@ typedef struct encode_job {
     uint32_t *ids, *counts;
     uint64_t *ties; /* one for each worker */
     workspace *spaces;
+    float *scratch; /* for each worker, of code_lead */
 } encode_job;
 
 static void encode_tile(void *arg, int64_t tile, int worker) {
@@ -421,6 +509,7 @@ static void encode_tile(void *arg, int64_t tile, int worker) {
     const mosaic *m = job->m;
     workspace *s = &job->spaces[worker];
     transform(m, job->tiles + tile * SIZE * SIZE * 3, s);
+    code_lead(m, job->scratch + (size_t)worker * lead_scratch(m), s);
 
     int best = 0;
     double least = INFINITY, second = INFINITY;
@@ -432,20 +521,20 @@ static void encode_tile(void *arg, int64_t tile, int worker) {
             second = cost;
     }
     const tsr_residual_fsq q = quantiser(m, best);
-    shift_by_mean(m, best, -1, s->coefficients, s->centred);
-    tsr_residual_fsq_round(&q, SLOTS, s->centred, s->left, s->digits, s->margin);
-    s->digits[0] = (uint8_t)(best % levels[0]);
-    s->digits[1] = (uint8_t)(best / levels[0]);
+    tsr_residual_fsq_round(&q, SLOTS, s->coefficients, s->left, s->digits, s->margin);
+    s->digits[m->lead * DIGITS] = (uint8_t)(best % levels[0]);
+    s->digits[m->lead * DIGITS + 1] = (uint8_t)(best / levels[0]);
 
     const int most = job->tokens ? (int)job->tokens : TOKENS;
     const int count = job->quality > 0 ? count_for(m, best, most, job->quality, s) : most;
     uint32_t *ids = job->ids + tile * TOKENS;
     for (int i = 0; i < count; ++i)
-        ids[i] = tsr_residual_fsq_pack(&q, s->digits + i * DIGITS);
+        ids[i] = i < m->lead ? s->lead_ids[i] : tsr_residual_fsq_pack(&q, s->digits + i * DIGITS);
     job->counts[tile] = (uint32_t)count;
-    /* Ids whose digit, or whose class, another build's arithmetic might decide differently. */
-    if (second - least < 1e-6) job->ties[worker]++;
-    for (int i = 0; i < count; ++i) {
+    /* Ids whose chain, digit or class another build's arithmetic might decide differently. */
+    job->ties[worker] += s->lead_near_tie;
+    if (count > m->lead && second - least < 1e-6) job->ties[worker]++;
+    for (int i = m->lead; i < count; ++i) {
         bool near = false;
         for (int d = 0; d < DIGITS; ++d)
             near |= s->margin[i * DIGITS + d] < 1e-5f;
@@ -464,12 +553,15 @@ static tsr_status mosaic_encode(void *model, const uint8_t *tiles, int count, ui
     const size_t spaces = (size_t)(workers == count ? tsr_thread_count(m->ctx) : workers);
     job.spaces = tsr_alloc(m->ctx, spaces, sizeof *job.spaces, "mosaic: encode");
     job.ties = tsr_alloc(m->ctx, spaces, sizeof *job.ties, "mosaic: encode");
-    tsr_status status = job.spaces && job.ties ? TSR_OK : TSR_ERROR_MEMORY;
+    job.scratch =
+        tsr_alloc(m->ctx, spaces * lead_scratch(m), sizeof *job.scratch, "mosaic: encode");
+    tsr_status status = job.spaces && job.ties && job.scratch ? TSR_OK : TSR_ERROR_MEMORY;
     if (!status) tsr_parallel(m->ctx, count, encode_tile, &job);
     for (size_t i = 0; i < spaces && !status; ++i)
         *near_ties += job.ties[i];
     free(job.spaces);
     free(job.ties);
+    free(job.scratch);
     return status;
 }
 
@@ -506,25 +598,31 @@ static tsr_status mosaic_decode(void *model, const uint32_t *ids, const uint32_t
     float *places =
         tsr_alloc(m->ctx, (size_t)count * PATCHES * (size_t)d, sizeof(float), "mosaic: decode");
     float *planes = tsr_alloc(m->ctx, (size_t)count * tile, sizeof(float), "mosaic: decode");
-    tsr_status status = coefficients && places && planes ? TSR_OK : TSR_ERROR_MEMORY;
+    float *unknown_class = tsr_alloc(m->ctx, (size_t)d, sizeof(float), "mosaic: decode"); /* 0 */
+    tsr_status status =
+        coefficients && places && planes && unknown_class ? TSR_OK : TSR_ERROR_MEMORY;
     for (int i = 0; i < count && !status; ++i) {
         if (counts[i] == 0) continue; /* nothing is known: stays grey */
-        uint8_t digits[SLOTS];
+        const uint32_t *tile_ids = ids + (size_t)i * TOKENS;
+        const int known = (int)counts[i];
+        uint8_t digits[SLOTS] = {0};
         const tsr_residual_fsq any = quantiser(m, 0);
-        for (uint32_t t = 0; t < counts[i]; ++t)
-            tsr_residual_fsq_unpack(&any, ids[(size_t)i * TOKENS + t], digits + t * DIGITS);
-        const int c = digits[0] + levels[0] * digits[1];
+        for (int t = m->lead; t < known; ++t)
+            tsr_residual_fsq_unpack(&any, tile_ids[t], digits + t * DIGITS);
+        const int c = digits[m->lead * DIGITS] + levels[0] * digits[m->lead * DIGITS + 1];
         if (c >= m->classes) {
             status = tsr_fail(m->ctx, TSR_ERROR_TOKENS,
-                              "first id of a tile: wanted a class below %d, got %d", m->classes, c);
+                              "id %d of a tile: wanted a class below %d, got %d", m->lead,
+                              m->classes, c);
             break;
         }
-        keep_prefix(m, c, (int)counts[i], digits, coefficients + (size_t)i * COEFFICIENTS);
+        keep_prefix(m, c, known, tile_ids, digits, coefficients + (size_t)i * COEFFICIENTS);
+        const float *class_row = known > m->lead ? m->class_embedding->f32 + c * d : unknown_class;
         float *place = places + (size_t)i * PATCHES * (size_t)d;
         for (int64_t p = 0; p < PATCHES; ++p)
             for (int64_t k = 0; k < d; ++k)
-                *place++ = m->position->f32[p * d + k] + m->count->f32[counts[i] * d + k] +
-                           m->class_embedding->f32[c * d + k];
+                *place++ =
+                    m->position->f32[p * d + k] + m->count->f32[known * d + k] + class_row[k];
     }
     if (!status) {
         const tsr_program program = {.fn = decode_program, .model = m, .name = "mosaic decode"};
@@ -547,12 +645,13 @@ static tsr_status mosaic_decode(void *model, const uint32_t *ids, const uint32_t
     free(coefficients);
     free(places);
     free(planes);
+    free(unknown_class);
     return status;
 }
 
 const tsr_family tsr_family_mosaic = {
     .name = "mosaic",
-    .about = "1 to 256 ordered ids for a 256x256 tile; classified DCT, residual FSQ, ViT decoder",
+    .about = "1 to 256 ordered ids for a 256x256 tile; DCT, residual VQ, residual FSQ, ViT decoder",
     .needs = "nothing: its weights are built in; -t takes others of its kind (.safetensors)",
     .verified = "recorded ids of drawn scenes; the same on cpu and Vulkan drivers",
     .open = mosaic_open,

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """mosaic in PyTorch: what codec/mosaic.c computes, written for training.
 
-A 256x256 tile becomes 256 ordered ids. Each id is one FSQ code of six digits, so a tile has 1536
-*slots*. The first two digits name a class of pictures; every other slot rounds one coefficient of the
-tile's global DCT, and a coefficient that matters more has several slots, each rounding what the slots
+A 256x256 tile becomes 256 ordered ids. Each has six digits. In the `lead` leading ids they number two
+codewords, one of 512 and one of 125, and the codewords of all leading ids add up (residual VQ) to the
+coefficients of the tile's global DCT that matter most. An id after these is one FSQ code; its digits are
+*slots*. The first two slots name a class of pictures; every other slot rounds one coefficient of what
+the leading ids left, and a coefficient that matters more has several slots, each rounding what the slots
 before it left. Which coefficient, how finely and in which order depends on the class; the order is by
 how much error a slot removes, so every prefix of the ids is a picture. fit_mosaic.py makes these tables.
 
@@ -17,9 +19,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-SIZE, PATCH, TOKENS = 256, 16, 256
-LEVELS = (8, 8, 8, 5, 5, 5)
-SLOTS, CLASS_DIGITS = TOKENS * len(LEVELS), 2
+from fit_mosaic import CLASS_DIGITS, LEVELS, SLOTS, STAGES
+
+SIZE, PATCH = 256, 16
 CORNER = 64  # side of the DCT's kept low corner
 COEFFICIENTS = 3 * CORNER * CORNER
 
@@ -88,7 +90,8 @@ class Mosaic(nn.Module):
         self.register_buffer("source", torch.full((classes, SLOTS), -1, dtype=torch.long))
         self.register_buffer("scale", torch.ones(classes, SLOTS))
         self.register_buffer("table", torch.zeros(classes, SLOTS, max(LEVELS)))
-        self.register_buffer("mean", torch.zeros(classes, COEFFICIENTS))
+        self.register_buffer("lead_source", torch.zeros(config["lead_dim"], dtype=torch.long))
+        self.register_buffer("lead_codes", torch.zeros(config["lead"], sum(STAGES), config["lead_dim"]))
         self.patch = nn.Linear(3 * PATCH * PATCH, dim)
         self.pos = nn.Parameter(torch.randn(256, dim) * 0.02)
         self.count = nn.Linear(16, dim)
@@ -111,16 +114,25 @@ class Mosaic(nn.Module):
 
     def linear(self, owner, digits, k):
         """owner [B], digits [B, 1536], k [B] -> the linear codec's planes from the first k[b] ids."""
-        value = self.table[owner].gather(2, digits[..., None].long())[..., 0]      # [B, 1536]
+        d = digits.long()
+        c = torch.zeros(len(k), COEFFICIENTS, device=k.device)
+        for t in range(self.config["lead"]):
+            a = d[:, 6 * t:6 * t + 6]
+            first = a[:, 0] + 8 * a[:, 1] + 64 * a[:, 2]
+            second = STAGES[0] + a[:, 3] + 5 * a[:, 4] + 25 * a[:, 5]
+            value = self.lead_codes[t, first] + self.lead_codes[t, second]         # [B, lead_dim]
+            c = c.index_add(1, self.lead_source, value * (k > t)[:, None])
+        value = self.table[owner].gather(2, d[..., None])[..., 0]                  # [B, 1536]
         place = torch.arange(SLOTS, device=k.device)[None]
-        keep = (place < (k * len(LEVELS))[:, None]) & (place >= CLASS_DIGITS)
-        c = self.mean[owner].scatter_add(1, self.source[owner].clamp(min=0), value * keep)
+        keep = (place < (k * len(LEVELS))[:, None]) & (place >= self.config["lead"] * len(LEVELS) + CLASS_DIGITS)
+        c = c.scatter_add(1, self.source[owner].clamp(min=0), value * keep)
         return self.dct.T @ c.reshape(-1, 3, CORNER, CORNER) @ self.dct
 
     def forward(self, planes, owner, k):
         """The correction: planes [B, 3, 256, 256] of the linear codec -> planes."""
         x = self.patch(patchify(planes)) + self.pos
-        x = x + (self.count(self.count_features(k)) + self.class_embedding[owner])[:, None]
+        known = (k > self.config["lead"])[:, None]  # until then nothing says which class it is
+        x = x + (self.count(self.count_features(k)) + self.class_embedding[owner] * known)[:, None]
         for block in self.blocks:
             x = block(x)
         return planes + unpatchify(self.head(self.norm(x)))

@@ -7,6 +7,7 @@
     python3 train_mosaic.py --out RUN export mosaic.safetensors
     python3 train_mosaic.py --out RUN evaluate FOLDER...                # PSNR by number of ids
     python3 train_mosaic.py --out RUN golden FILE.txt                   # what tests compare the C code with
+    python3 train_mosaic.py --out CROPS crop FOLDER                     # centre crops as PNG, for scripts/prefix-table.py
 
 PHOTOS is any folder of pictures (searched recursively); every 32nd picture by name is held out for
 validation. CPU or CUDA; --seed fixes data order and initial weights; RUN/log.tsv gets the losses and
@@ -27,9 +28,10 @@ import fit_mosaic
 from mosaic_model import CORNER, COEFFICIENTS, LEVELS, SIZE, SLOTS, Mosaic, pixels_of, planes_of
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+LINEAR = ("lead_source", "lead_codes", "source", "scale", "table")
 COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-DEFAULT = dict(classes=64, dec_dim=128, dec_depth=5, dec_heads=2)
-MEAN = fit_mosaic.MEAN
+DEFAULT = dict(lead=4, lead_dim=160, classes=64, dec_dim=128, dec_depth=5, dec_heads=2)
+STAGES, DIGITS = fit_mosaic.STAGES, len(LEVELS)
 
 
 # ---- data ---------------------------------------------------------------------------------------
@@ -41,24 +43,36 @@ def find_pictures(folder):
     return sorted(found)
 
 
-def load_tile(path, rng=None):
-    """Centre crop at short side 256, or with rng a random scale, crop and flip."""
-    with Image.open(path) as im:
-        im = im.convert("RGB")
+def scaled(im, side):
+    """The picture with a short side of `side` pixels."""
     w, h = im.size
-    side = SIZE if rng is None else int(SIZE * math.exp(rng.uniform(0, 0.35)))
     short = min(w, h)
-    if short != side:
-        im = im.resize((max(side, round(w * side / short)), max(side, round(h * side / short))),
-                       Image.LANCZOS)
-    w, h = im.size
-    x, y = ((w - SIZE) // 2, (h - SIZE) // 2) if rng is None else (int(rng.integers(0, w - SIZE + 1)), int(rng.integers(0, h - SIZE + 1)))
-    a = np.asarray(im.crop((x, y, x + SIZE, y + SIZE)))
-    return a[:, ::-1] if rng is not None and rng.random() < 0.5 else a
+    return im if short == side else im.resize((max(side, round(w * side / short)), max(side, round(h * side / short))), Image.LANCZOS)
+
+
+def cut(im, x, y):
+    return np.asarray(im.crop((x, y, x + SIZE, y + SIZE)))
+
+
+def load(path):
+    with Image.open(path) as im:
+        return im.convert("RGB")
+
+
+def centre_tile(im):
+    im = scaled(im, SIZE)
+    return cut(im, (im.width - SIZE) // 2, (im.height - SIZE) // 2)
+
+
+def random_tiles(im, rng, count):
+    """Crops at one random scale, each mirrored or not."""
+    im = scaled(im, int(SIZE * math.exp(rng.uniform(0, 0.35))))
+    tiles = [cut(im, int(rng.integers(0, im.width - SIZE + 1)), int(rng.integers(0, im.height - SIZE + 1))) for _ in range(count)]
+    return [t[:, ::-1] if rng.random() < 0.5 else t for t in tiles]
 
 
 def load_all(paths, rng=None):
-    return torch.from_numpy(np.stack([load_tile(p, rng) for p in paths]))
+    return torch.from_numpy(np.stack([random_tiles(load(p), rng, 1)[0] if rng else centre_tile(load(p)) for p in paths]))
 
 
 def tile_cache(args, views):
@@ -88,56 +102,102 @@ def coefficients_of(model, tiles, batch=64):
     return np.concatenate(c), np.concatenate(e)
 
 
+def lead_part(model, c, energy):
+    """What the leading ids take: c [n, coefficients] and energy [n] are changed in place. Returns their
+    ids [n, lead]."""
+    source = model.lead_source.numpy()
+    before = np.ascontiguousarray(c[:, source])
+    ids, left = fit_mosaic.search_lead(before, model.lead_codes.numpy())
+    energy += np.square(left).sum(1) - np.square(before).sum(1)
+    c[:, source] = left
+    return ids
+
+
+def crops(args, model, source):
+    """Many crops of each training photo, the centre first: (allowed coefficients of the first `whole`
+    crops [whole, n, M], energy [crops, n] and the coefficients in source [crops, n, D] of all)."""
+    allowed = fit_mosaic.allowed_coefficients()
+    rng = np.random.default_rng([args.seed, 7])
+    whole, energy, part = [], [], []
+    paths = [p for i, p in enumerate(find_pictures(args.data)) if i % 32]
+    for i, path in enumerate(paths):
+        im = load(path)
+        tiles = [centre_tile(im)] + [t for _ in range(args.scales) for t in random_tiles(im, rng, 3)]
+        c, e = coefficients_of(model, np.stack(tiles))
+        whole.append(c[:args.whole, allowed])
+        part.append(c[:, source])
+        energy.append(e)
+        if i % 500 == 0:
+            print(f"crops of photo {i} of {len(paths)}", flush=True)
+    return np.stack(whole, 1), np.stack(energy, 1), np.stack(part, 1)
+
+
 def fit(args):
-    sets, valid = tile_cache(args, args.views)
+    allowed = fit_mosaic.allowed_coefficients()
     model = Mosaic(args.config)
-    allowed = fit_mosaic.allowed_coefficients()
-    rows = [coefficients_of(model, tiles) for tiles in sets]
-    x = np.concatenate([c[:, allowed] for c, _ in rows])
-    energy = np.concatenate([e for _, e in rows])
+    (tiles, *_), valid = tile_cache(args, 1)
+    c, e = coefficients_of(model, tiles)
+    weighted = (1 / e) @ np.square(c[:, allowed])
+    source = np.sort(allowed[np.argsort(-weighted)[:args.config["lead_dim"]]])
+    del c
+    whole, energy, part = crops(args, model, source)
+    whole = whole.reshape(-1, len(allowed))
+    mirror = np.where(source % 2, -1, 1).astype(np.float32)
+    flat = part.reshape(-1, part.shape[2])
+    codes = fit_mosaic.fit_lead(flat, energy.reshape(-1) - np.square(flat).sum(1), mirror, args.config["lead"], args.seed)
+    model.lead_source.copy_(torch.from_numpy(source))
+    model.lead_codes.copy_(torch.from_numpy(codes).half().float())  # as the file will hold it
+
+    place = {int(s): i for i, s in enumerate(allowed)}
+    inside = Mosaic(args.config)  # the same codes, in the numbering of `allowed`
+    inside.lead_source.copy_(torch.tensor([place[int(s)] for s in source]))
+    inside.lead_codes.copy_(model.lead_codes)
+    left = np.ascontiguousarray(energy[:args.whole].reshape(-1))
+    for b in fit_mosaic.blocks(len(whole)):
+        lead_part(inside, whole[b], left[b])
     vc, ve = coefficients_of(model, valid.numpy())
-    coders = fit_mosaic.fit(x, energy, args.config["classes"], args.rounds, args.seed,
-                            os.cpu_count() or 1, lambda s: print(s, flush=True), [("validation", vc[:, allowed], ve)])
-    adopt(args, model, coders)
-
-
-def adopt(args, model, coders):
-    """Puts fitted coders into a fresh model and saves it as step 0."""
-    allowed = fit_mosaic.allowed_coefficients()
-    for c, (mean, source, scale, table) in enumerate(coders):
-        model.mean[c, torch.from_numpy(allowed)] = torch.from_numpy(mean)
-        model.source[c] = torch.from_numpy(np.where(source >= 0, allowed[source], -1))
-        model.scale[c] = torch.from_numpy(scale)
-        model.table[c] = torch.from_numpy(table).half().float()  # as the file will hold it
-    model.mean.copy_(model.mean.half().float())
+    vc = np.ascontiguousarray(vc[:, allowed])
+    lead_part(inside, vc, ve)
+    print(f"leading ids: validation {-10 * np.log10(ve / fit_mosaic.PIXELS).mean():.2f} dB", flush=True)
+    coders = fit_mosaic.fit(whole, left, args.config["lead"], args.config["classes"], args.rounds, args.seed,
+                            len(os.sched_getaffinity(0)), lambda s: print(s, flush=True), [("validation", vc, ve)])
+    for k, (source, scale, table) in enumerate(coders):
+        model.source[k] = torch.from_numpy(np.where(source >= 0, allowed[source], -1))
+        model.scale[k] = torch.from_numpy(scale)
+        model.table[k] = torch.from_numpy(table).half().float()
     torch.save({"config": args.config, "model": model.state_dict(), "step": 0}, os.path.join(args.out, "state.pt"))
 
 
 def code(model, tiles, screen=0):
     """The encoder: tiles u8 -> (class [n], digits [n, 1536]). With screen, only that many classes,
-    the best ones after 8 ids, are tried to the end: faster, and nearly always the same."""
+    the best ones after 32 ids, are tried to the end: faster, and nearly always the same."""
     c, energy = coefficients_of(model, tiles)
-    mean, scale, table, source = (getattr(model, n).numpy() for n in ("mean", "scale", "table", "source"))
-    coders = [(mean[k], source[k], scale[k], table[k]) for k in range(len(mean))]
+    lead = model.config["lead"]
+    ids = lead_part(model, c, energy)
+    scale, table, source = (getattr(model, n).numpy() for n in ("scale", "table", "source"))
+    coders = [(source[k], scale[k], table[k]) for k in range(len(source))]
     rows = [np.arange(len(c))] * len(coders)
     if screen:
-        first = np.stack([fit_mosaic.cost(fit_mosaic.errors(c, energy, coder, 8)) for coder in coders], 1)
+        first = np.stack([fit_mosaic.cost(fit_mosaic.errors(c, energy, coder, lead, 32)) for coder in coders], 1)
         near = np.argsort(first, 1)[:, :screen]
         rows = [np.flatnonzero((near == k).any(1)) for k in range(len(coders))]
     costs = np.full((len(c), len(coders)), np.inf)
     for k, coder in enumerate(coders):
         if len(rows[k]):
-            costs[rows[k], k] = fit_mosaic.cost(fit_mosaic.errors(c[rows[k]], energy[rows[k]], coder))
+            costs[rows[k], k] = fit_mosaic.cost(fit_mosaic.errors(c[rows[k]], energy[rows[k]], coder, lead))
     owner = costs.argmin(1)
     digits = np.zeros((len(c), SLOTS), np.uint8)
+    basis = np.cumprod((1,) + LEVELS[:-1])
+    digits[:, :lead * DIGITS] = (ids[:, :, None] // basis % np.array(LEVELS)).reshape(len(c), -1)
+    start = lead * DIGITS
+    digits[:, start], digits[:, start + 1] = owner % LEVELS[0], owner // LEVELS[0]
     for k in np.unique(owner):
         mine = np.flatnonzero(owner == k)
-        left = np.ascontiguousarray((c[mine] - mean[k]).T)
-        for j in range(fit_mosaic.CLASS_DIGITS, SLOTS):
+        left = np.ascontiguousarray(c[mine].T)
+        for j in range(start + fit_mosaic.CLASS_DIGITS, SLOTS):
             d = fit_mosaic.digits_of(left[source[k, j]], scale[k, j], j)
             left[source[k, j]] -= table[k, j][d]
             digits[mine, j] = d
-    digits[:, 0], digits[:, 1] = owner % LEVELS[0], owner // LEVELS[0]
     return owner, digits
 
 
@@ -179,7 +239,7 @@ def train(args):
     args.config = {**state["config"], **{k: v for k, v in args.config.items() if k in args.given}}
     torch.manual_seed(args.seed)
     model = Mosaic(args.config)
-    linear = {k: v for k, v in state["model"].items() if k in ("mean", "source", "scale", "table")}
+    linear = {k: v for k, v in state["model"].items() if k in LINEAR}
     fresh = state["step"] == 0
     model.load_state_dict(linear if fresh else state["model"], strict=not fresh)
     codes = [code_cache(args, model, tiles, v) for v, tiles in enumerate(sets)]
@@ -256,7 +316,7 @@ def save(args, model, average, optimiser, step):
     os.replace(path + ".part", path)
 
 
-def load(args):
+def trained(args):
     """The model with averaged weights, on the CPU."""
     state = torch.load(os.path.join(args.out, "state.pt"), weights_only=True, map_location="cpu")
     model = Mosaic(state["config"])
@@ -274,7 +334,7 @@ def calibrate(args):
     """For each power of two, a line from the log L1 error of the linear codec, which the encoder can
     afford to compute, to that of the decoder. Saved in RUN/predictor.json."""
     sets, valid = tile_cache(args, args.views)
-    model, _ = load(args)
+    model, _ = trained(args)
     tiles = np.concatenate([valid.numpy(), np.array(sets[0][::16])])
     owner, digits = map(torch.from_numpy, code(model, tiles))
     rows = []
@@ -301,7 +361,7 @@ def calibrate(args):
 
 def export(args):
     """model.safetensors as codec/mosaic.c reads it: float16, but for what decides ids."""
-    model, state = load(args)
+    model, state = trained(args)
     path = os.path.join(args.out, "predictor.json")
     predictor = json.load(open(path)) if os.path.exists(path) else [[0.0, 1.0]] * len(COUNTS)
     k = torch.arange(257)
@@ -309,7 +369,8 @@ def export(args):
         "slots.source": model.source.to(torch.int32),
         "slots.scale": model.scale.float(),
         "slots.table": model.table.half(),
-        "classes.mean": model.mean.reshape(-1, 3, CORNER, CORNER)[:, :, :MEAN, :MEAN].flatten(1).half(),
+        "lead.source": model.lead_source.to(torch.int32),
+        "lead.codes": model.lead_codes.half(),
         "count.predictor": torch.tensor(predictor, dtype=torch.float32),
         "decoder.count": model.count(model.count_features(k)).detach().half(),
         "decoder.class": model.class_embedding.detach().half(),
@@ -352,7 +413,7 @@ def scene(kind):
 def golden(args):
     """Ids of two drawn pictures, and every 997th value of what 4, 32 and 256 of them decode to. The
     weights are rounded to float16 first, as in the file."""
-    model, _ = load(args)
+    model, _ = trained(args)
     with torch.no_grad():
         for p in model.parameters():
             if p is not model.count.weight and p is not model.count.bias:
@@ -373,7 +434,7 @@ def golden(args):
 
 
 def evaluate(args):
-    model, state = load(args)
+    model, state = trained(args)
     print("step", state["step"])
     for folder in args.rest:
         tiles = load_all(find_pictures(folder))
@@ -384,13 +445,21 @@ def evaluate(args):
                   "\t".join(f"{k}:{v:.2f}" for k, v in scores.items()), flush=True)
 
 
+def crop(args):
+    for path in find_pictures(args.rest[0]):
+        name = os.path.splitext(os.path.basename(path))[0] + ".png"
+        Image.fromarray(centre_tile(load(path))).save(os.path.join(args.out, name))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", help="folder of photos")
     parser.add_argument("--out", required=True, help="folder of the run")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--views", type=int, default=3, help="crops of each photo kept in RUN")
+    parser.add_argument("--views", type=int, default=3, help="crops of each photo the decoder is trained on; kept in RUN")
+    parser.add_argument("--scales", type=int, default=11, help="of each photo the linear codec is fitted to; three crops each")
+    parser.add_argument("--whole", type=int, default=11, help="of these crops the classes are fitted to")
     parser.add_argument("--steps", type=int, default=20000)
     parser.add_argument("--minutes", type=float, default=0, help="stop after so long, 0 = by steps")
     parser.add_argument("--batch", type=int, default=16)
@@ -403,7 +472,7 @@ def main():
     parser.add_argument("--threads", type=int, default=0)
     for name, value in DEFAULT.items():
         parser.add_argument("--" + name.replace("_", "-"), type=int, default=None, help=f"default {value}")
-    parser.add_argument("verb", choices=("fit", "train", "calibrate", "export", "evaluate", "golden"))
+    parser.add_argument("verb", choices=("fit", "train", "calibrate", "export", "evaluate", "golden", "crop"))
     parser.add_argument("rest", nargs="*")
     args = parser.parse_args()
     args.given = {k for k in DEFAULT if getattr(args, k) is not None}
