@@ -1,13 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* vae.c: the model, from top to bottom.
- *
- *   picture ─► conv ─► [resnets, half size] x blocks ─► resnet, attention, resnet ─► norm, conv
- *           ─► mean, logvar of the latents
- *   latents ─► conv ─► resnet, attention, resnet ─► [resnets, double size] x blocks ─► norm, conv
- *           ─► picture
- *
- * Feature maps are [B, H, W, C]. Group norms have eps 1e-6. Halving pads a row at the bottom and a
- * column at the right only; doubling repeats pixels, inside the convolution that follows it. */
+/* vae.c: names and configuration of diffusers' AutoencoderKL, and running it. The network itself is
+ * conv_ae.c's. Feature maps are [B, H, W, C]. */
 #include "vae.h"
 #include "../compute/ops.h"
 
@@ -16,30 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct layer {
-    tsr_weight *weight, *bias;
-} layer;
-typedef struct resnet {
-    layer norm1, conv1, norm2, conv2, shortcut; /* shortcut: where the channels change */
-} resnet;
-typedef struct block {
-    resnet resnet[TSR_VAE_RESNETS + 1];
-    layer resize; /* all blocks but the last */
-} block;
-typedef struct half { /* encoder or decoder */
-    layer conv_in, norm_out, conv_out;
-    block block[TSR_VAE_BLOCKS];
-    resnet mid[2];
-    layer norm, query, key, value, out; /* attention between them */
-} half;
-
 struct tsr_vae {
     tsr_device *device;
     tsr_context *ctx;
     char *path;
     tsr_vae_config config;
-    half encoder, decoder;
-    layer quant, post_quant;
+    tsr_conv_half encoder, decoder;
+    tsr_conv_layer quant, post_quant;
     bool traced; /* of the program being walked through */
 };
 
@@ -97,31 +73,46 @@ tsr_status tsr_vae_read_config(tsr_context *ctx, const char *path, const cJSON *
 
 /* ---- tensors ---- */
 
-static const tsr_weight *find(tsr_weights *weights, const char *prefix, const char *format, int i) {
-    char name[256], part[128];
-    snprintf(part, sizeof part, format, i);
-    snprintf(name, sizeof name, "%s%s", prefix, part);
-    return tsr_weights_find(weights, name);
-}
+static const tsr_conv_layout layouts[2] = {
+    {.down = "down_blocks.%d.resnets.%d",
+     .up = "up_blocks.%d.resnets.%d",
+     .halve = "down_blocks.%d.downsamplers.0.conv",
+     .twice = "up_blocks.%d.upsamplers.0.conv",
+     .mid = {"mid_block.resnets.0", "mid_block.attentions.0", "mid_block.resnets.1"},
+     .attention = {"group_norm", "to_q", "to_k", "to_v", "to_out.0"},
+     .shortcut = "conv_shortcut",
+     .norm_out = "conv_norm_out",
+     .attention_matrix = true,
+     .smallest_first = true,
+     .out_kernel = 3},
+    {.down = "down_blocks.%d.resnets.%d",
+     .up = "up_blocks.%d.resnets.%d",
+     .halve = "down_blocks.%d.downsamplers.0.conv",
+     .twice = "up_blocks.%d.upsamplers.0.conv",
+     .mid = {"mid_block.resnets.0", "mid_block.attentions.0", "mid_block.resnets.1"},
+     .attention = {"group_norm", "query", "key", "value", "proj_attn"}, /* old names */
+     .shortcut = "conv_shortcut",
+     .norm_out = "conv_norm_out",
+     .attention_matrix = true,
+     .smallest_first = true,
+     .out_kernel = 3}};
 
 tsr_status tsr_vae_read_shapes(tsr_context *ctx, tsr_weights *weights, const char *prefix,
                                const char *path, tsr_vae_config *c) {
-    const tsr_weight *w;
-    c->blocks = c->resnets = 0;
-    while (c->blocks < TSR_VAE_BLOCKS &&
-           (w = find(weights, prefix, "encoder.down_blocks.%d.resnets.0.conv1.weight", c->blocks)))
-        c->width[c->blocks++] = w->tensor.dim[0];
-    while (c->resnets < TSR_VAE_RESNETS &&
-           find(weights, prefix, "encoder.down_blocks.0.resnets.%d.conv1.weight", c->resnets))
-        c->resnets++;
-    if (!c->blocks)
-        return tsr_fail(ctx, TSR_ERROR_MODEL,
-                        "%s: tensor %sencoder.down_blocks.0.resnets.0.conv1.weight: wanted one, "
-                        "got none",
-                        path, prefix);
-    c->old_names = find(weights, prefix, "encoder.mid_block.attentions.%d.query.weight", 0) != NULL;
-    c->quant = find(weights, prefix, "quant_conv.weight", 0) != NULL;
-    w = find(weights, prefix, "decoder.conv_in.weight", 0);
+    char name[256];
+    tsr_conv_shape shape;
+    snprintf(name, sizeof name, "%sencoder.", prefix);
+    tsr_status status = tsr_conv_read_shape(ctx, weights, name, path, &layouts[0], false, &shape);
+    if (status) return status;
+    c->blocks = shape.levels;
+    c->resnets = shape.resnets;
+    memcpy(c->width, shape.width, sizeof c->width);
+    snprintf(name, sizeof name, "%sencoder.mid_block.attentions.0.query.weight", prefix);
+    c->old_names = tsr_weights_find(weights, name) != NULL;
+    snprintf(name, sizeof name, "%squant_conv.weight", prefix);
+    c->quant = tsr_weights_find(weights, name) != NULL;
+    snprintf(name, sizeof name, "%sdecoder.conv_in.weight", prefix);
+    const tsr_weight *w = tsr_weights_find(weights, name);
     if (w && w->tensor.rank == 4 && !c->channels) c->channels = w->tensor.dim[1];
     if (!c->groups) c->groups = 32;
     for (int i = 0; i < c->blocks; ++i)
@@ -137,88 +128,26 @@ tsr_status tsr_vae_read_shapes(tsr_context *ctx, tsr_weights *weights, const cha
     return TSR_OK;
 }
 
-typedef struct naming { /* a place among the names */
-    const tsr_wanted *wanted;
-    tsr_status status;
-    char name[256];
-} naming;
-
-static void want_layer(naming *n, layer *l, const char *part, int rank, const int64_t *dim) {
-    if (n->status) return;
-    n->status = tsr_want_layer(n->wanted, n->name, part, rank, dim, true, &l->weight, &l->bias);
-}
-
-static void want_conv(naming *n, layer *l, const char *part, int64_t out, int64_t in, int kernel) {
-    want_layer(n, l, part, 4, (int64_t[]){out, in, kernel, kernel});
-}
-
-static void want_resnet(naming *n, resnet *r, const char *where, int64_t in, int64_t out) {
-    const size_t length = strlen(n->name);
-    snprintf(n->name + length, sizeof n->name - length, "%s.", where);
-    want_layer(n, &r->norm1, "norm1", 1, &in);
-    want_conv(n, &r->conv1, "conv1", out, in, 3);
-    want_layer(n, &r->norm2, "norm2", 1, &out);
-    want_conv(n, &r->conv2, "conv2", out, out, 3);
-    if (in != out) want_conv(n, &r->shortcut, "conv_shortcut", out, in, 1);
-    n->name[length] = 0;
-}
-
-static void want_middle(naming *n, const tsr_vae_config *c, half *h, int64_t d) {
-    static const char *const names[2][4] = {{"to_q", "to_k", "to_v", "to_out.0"},
-                                            {"query", "key", "value", "proj_attn"}};
-    layer *const parts[4] = {&h->query, &h->key, &h->value, &h->out};
-    want_resnet(n, &h->mid[0], "mid_block.resnets.0", d, d);
-    want_layer(n, &h->norm, "mid_block.attentions.0.group_norm", 1, &d);
-    for (int i = 0; i < 4; ++i) {
-        char part[64];
-        snprintf(part, sizeof part, "mid_block.attentions.0.%s", names[c->old_names][i]);
-        want_layer(n, parts[i], part, 2, (int64_t[]){d, d});
-    }
-    want_resnet(n, &h->mid[1], "mid_block.resnets.1", d, d);
-}
-
 tsr_status tsr_vae_want(const tsr_vae_config *c, const char *prefix, const tsr_wanted *wanted,
                         tsr_vae *vae) {
-    const int64_t last = c->width[c->blocks - 1], z = c->channels;
-    naming n = {.wanted = wanted};
-    char where[64];
-    snprintf(n.name, sizeof n.name, "%sencoder.", prefix);
-    half *h = &vae->encoder;
-    want_conv(&n, &h->conv_in, "conv_in", c->width[0], 3, 3);
-    for (int i = 0; i < c->blocks; ++i) {
-        for (int k = 0; k < c->resnets; ++k) {
-            snprintf(where, sizeof where, "down_blocks.%d.resnets.%d", i, k);
-            want_resnet(&n, &h->block[i].resnet[k], where, c->width[k || !i ? i : i - 1],
-                        c->width[i]);
-        }
-        snprintf(where, sizeof where, "down_blocks.%d.downsamplers.0.conv", i);
-        if (i + 1 < c->blocks)
-            want_conv(&n, &h->block[i].resize, where, c->width[i], c->width[i], 3);
-    }
-    want_middle(&n, c, h, last);
-    want_layer(&n, &h->norm_out, "conv_norm_out", 1, &last);
-    want_conv(&n, &h->conv_out, "conv_out", 2 * z, last, 3);
-
-    snprintf(n.name, sizeof n.name, "%sdecoder.", prefix);
-    h = &vae->decoder;
-    want_conv(&n, &h->conv_in, "conv_in", last, z, 3);
-    want_middle(&n, c, h, last);
-    for (int i = 0; i < c->blocks; ++i) { /* the widths the other way round */
-        const int64_t out = c->width[c->blocks - 1 - i], in = i ? c->width[c->blocks - i] : out;
-        for (int k = 0; k <= c->resnets; ++k) {
-            snprintf(where, sizeof where, "up_blocks.%d.resnets.%d", i, k);
-            want_resnet(&n, &h->block[i].resnet[k], where, k ? out : in, out);
-        }
-        snprintf(where, sizeof where, "up_blocks.%d.upsamplers.0.conv", i);
-        if (i + 1 < c->blocks) want_conv(&n, &h->block[i].resize, where, out, out, 3);
-    }
-    want_layer(&n, &h->norm_out, "conv_norm_out", 1, &c->width[0]);
-    want_conv(&n, &h->conv_out, "conv_out", 3, c->width[0], 3);
-
-    snprintf(n.name, sizeof n.name, "%s", prefix);
-    if (c->quant) want_conv(&n, &vae->quant, "quant_conv", 2 * z, 2 * z, 1);
-    if (c->quant) want_conv(&n, &vae->post_quant, "post_quant_conv", z, z, 1);
-    return n.status;
+    const tsr_conv_layout *layout = &layouts[c->old_names];
+    const int64_t z = c->channels;
+    tsr_conv_shape shape = {.levels = c->blocks, .resnets = c->resnets, .in = 3, .out = 2 * z};
+    char name[256];
+    memcpy(shape.width, c->width, sizeof shape.width);
+    vae->encoder.groups = vae->decoder.groups = c->groups;
+    snprintf(name, sizeof name, "%sencoder.", prefix);
+    tsr_status status = tsr_conv_want(wanted, name, layout, false, &shape, &vae->encoder);
+    shape.resnets = c->resnets + 1;
+    shape.in = z;
+    shape.out = 3;
+    snprintf(name, sizeof name, "%sdecoder.", prefix);
+    if (!status) status = tsr_conv_want(wanted, name, layout, true, &shape, &vae->decoder);
+    if (!status && c->quant)
+        status = tsr_conv_want_one(wanted, prefix, "quant_conv", 2 * z, 2 * z, 1, &vae->quant);
+    if (!status && c->quant)
+        status = tsr_conv_want_one(wanted, prefix, "post_quant_conv", z, z, 1, &vae->post_quant);
+    return status;
 }
 
 tsr_status tsr_vae_open(tsr_device *device, const tsr_vae_config *config, tsr_weights *weights,
@@ -252,130 +181,22 @@ void tsr_vae_close(tsr_vae **vae) {
 
 /* ---- the model ---- */
 
-typedef struct walk {
-    tsr_run *r;
-    const tsr_vae *v;
-    tsr_tensor **out;
-    int made;
-    tsr_scope scope;
-} walk;
-
-/* Ends a part of the model: its other activations may go; if traced, it is an output too. */
-static tsr_tensor *part(walk *w, tsr_tensor *x) {
-    if (w->v->traced) return w->out[w->made++] = x;
-    x = tsr_scope_close(w->r, w->scope, x);
-    w->scope = tsr_scope_open(w->r);
-    return x;
-}
-
-static tsr_tensor *conv3(walk *w, const tsr_tensor *x, const layer *l, const tsr_tensor *residual) {
-    return tsr_conv2d(
-        w->r, x, l->weight,
-        &(tsr_conv_spec){
-            .bias = l->bias, .top = 1, .left = 1, .bottom = 1, .right = 1, .residual = residual});
-}
-
-static tsr_tensor *conv1(walk *w, const tsr_tensor *x, const layer *l) {
-    return tsr_conv2d(w->r, x, l->weight, &(tsr_conv_spec){.bias = l->bias});
-}
-
-static tsr_tensor *norm(walk *w, const tsr_tensor *x, const layer *l, tsr_activation act) {
-    return tsr_group_norm(w->r, x,
-                          &(tsr_group_norm_spec){.gamma = l->weight,
-                                                 .beta = l->bias,
-                                                 .groups = w->v->config.groups,
-                                                 .eps = 1e-6f,
-                                                 .act = act});
-}
-
-static tsr_tensor *run_resnet(walk *w, const resnet *n, tsr_tensor *x) {
-    const tsr_scope scope = tsr_scope_open(w->r);
-    tsr_tensor *y = norm(w, x, &n->norm1, TSR_ACT_SILU);
-    y = conv3(w, y, &n->conv1, NULL);
-    y = norm(w, y, &n->norm2, TSR_ACT_SILU);
-    if (n->shortcut.weight) x = conv1(w, x, &n->shortcut);
-    y = conv3(w, y, &n->conv2, x);
-    return w->v->traced ? y : tsr_scope_close(w->r, scope, y);
-}
-
-static tsr_tensor *project(walk *w, const tsr_tensor *x, const layer *l, const tsr_tensor *add) {
-    return tsr_linear(w->r, x, l->weight, &(tsr_epilogue){.bias = l->bias, .residual = add});
-}
-
-/* One head over all positions. x [B, H, W, C] */
-static tsr_tensor *run_attention(walk *w, const half *h, tsr_tensor *x) {
-    const int64_t flat[3] = {x->dim[0], x->dim[1] * x->dim[2], x->dim[3]};
-    const tsr_tensor whole = *x;
-    tsr_tensor *y = tsr_reshape(w->r, norm(w, x, &h->norm, TSR_ACT_NONE), 3, flat);
-    y = tsr_attention(w->r, project(w, y, &h->query, NULL), project(w, y, &h->key, NULL),
-                      project(w, y, &h->value, NULL), &(tsr_attention_spec){.heads = 1});
-    y = project(w, y, &h->out, tsr_reshape(w->r, x, 3, flat));
-    return tsr_reshape(w->r, y, whole.rank, whole.dim);
-}
-
-static tsr_tensor *run_middle(walk *w, const half *h, tsr_tensor *x) {
-    x = part(w, run_resnet(w, &h->mid[0], x));
-    x = part(w, run_attention(w, h, x));
-    return part(w, run_resnet(w, &h->mid[1], x));
-}
-
-static tsr_tensor *run_out(walk *w, const half *h, tsr_tensor *x) {
-    if (w->v->traced) { /* the norm is wanted before its activation */
-        x = part(w, norm(w, x, &h->norm_out, TSR_ACT_NONE));
-        x = tsr_unary(w->r, x, TSR_ACT_SILU);
-    } else
-        x = norm(w, x, &h->norm_out, TSR_ACT_SILU);
-    return conv3(w, x, &h->conv_out, NULL);
-}
-
 /* in: pictures [B, H, W, 3]. out: mean and logvar [B, h, w, 2C], then what is traced. */
 static void encoder_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const tsr_vae *v = model;
-    const tsr_vae_config *c = &v->config;
-    const half *h = &v->encoder;
-    walk w = {.r = r, .v = v, .out = out, .made = 1, .scope = tsr_scope_open(r)};
-    tsr_tensor *x = part(&w, conv3(&w, in[0], &h->conv_in, NULL)); /* [B, H, W, width 0] */
-    for (int i = 0; i < c->blocks; ++i) {
-        for (int k = 0; k < c->resnets; ++k)
-            x = run_resnet(&w, &h->block[i].resnet[k], x);
-        if (h->block[i].resize.weight)
-            x = tsr_conv2d(r, x, h->block[i].resize.weight,
-                           &(tsr_conv_spec){.bias = h->block[i].resize.bias,
-                                            .stride = 2,
-                                            .bottom = 1,
-                                            .right = 1}); /* [B, H/2, W/2, width i] */
-        x = part(&w, x);
-    }
-    x = run_middle(&w, h, x);
-    x = run_out(&w, h, x); /* [B, h, w, 2C] */
-    if (v->traced) part(&w, x);
-    out[0] = v->quant.weight ? conv1(&w, x, &v->quant) : x;
+    tsr_conv_parts parts = {.out = out, .made = 1};
+    tsr_tensor *x = tsr_conv_encode(r, &v->encoder, in[0], v->traced ? &parts : NULL);
+    out[0] = v->quant.weight ? tsr_conv_one(r, x, &v->quant) : x;
 }
 
 /* in: latents [B, h, w, C]. out: pictures [B, H, W, 3], then what is traced. */
 static void decoder_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const tsr_vae *v = model;
-    const tsr_vae_config *c = &v->config;
-    const half *h = &v->decoder;
-    walk w = {.r = r, .v = v, .out = out, .made = 1, .scope = tsr_scope_open(r)};
+    tsr_conv_parts parts = {.out = out, .made = 1};
     tsr_tensor *x = in[0];
-    if (v->post_quant.weight) x = part(&w, conv1(&w, x, &v->post_quant));
-    x = part(&w, conv3(&w, x, &h->conv_in, NULL)); /* [B, h, w, width of the last block] */
-    x = run_middle(&w, h, x);
-    for (int i = 0; i < c->blocks; ++i) {
-        for (int k = 0; k <= c->resnets; ++k)
-            x = run_resnet(&w, &h->block[i].resnet[k], x);
-        if (h->block[i].resize.weight)
-            x = tsr_conv2d(r, x, h->block[i].resize.weight,
-                           &(tsr_conv_spec){.bias = h->block[i].resize.bias,
-                                            .top = 1,
-                                            .left = 1,
-                                            .bottom = 1,
-                                            .right = 1,
-                                            .upsample = true}); /* [B, 2h, 2w, ...] */
-        x = part(&w, x);
-    }
-    out[0] = run_out(&w, h, x);
+    if (v->post_quant.weight) x = tsr_conv_one(r, x, &v->post_quant);
+    if (v->post_quant.weight && v->traced) out[parts.made++] = x;
+    out[0] = tsr_conv_decode(r, &v->decoder, x, v->traced ? &parts : NULL);
 }
 
 /* ---- running it ---- */

@@ -7,9 +7,9 @@
 #include <cjson/cJSON.h>
 
 #include "../compute/device.h"
-#include "wanted.h"
+#include "conv_ae.h"
 
-enum { TSR_VAE_BLOCKS = 8, TSR_VAE_RESNETS = 4 };
+enum { TSR_VAE_BLOCKS = TSR_CONV_LEVELS };
 
 typedef struct tsr_vae_config {
     int64_t channels; /* of the latents */
