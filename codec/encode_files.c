@@ -134,10 +134,13 @@ tsr_status tsr_encode_files(tsr_context *ctx, const char *const *inputs, int inp
     tsr_token_writer *writer = NULL;
     group *g = tsr_alloc(ctx, 1, sizeof *g, "encode: group");
     if (!g) return TSR_ERROR_MEMORY;
-    status = tsr_tokenizer_open(
-        ctx, &t,
-        &(tsr_tokenizer_settings){
-            .model = s.model, .device = s.device, .mask = s.mask, .fast = s.fast});
+    status = tsr_tokenizer_open(ctx, &t,
+                                &(tsr_tokenizer_settings){.model = s.model,
+                                                          .device = s.device,
+                                                          .mask = s.mask,
+                                                          .fast = s.fast,
+                                                          .tile_width = s.tile_width,
+                                                          .tile_height = s.tile_height});
     tsr_token_header header = {0};
     if (!status) {
         header = *tsr_tokenizer_header(t);

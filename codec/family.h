@@ -14,11 +14,17 @@ typedef struct tsr_family {
     const char *about;    /* one line for people */
     const char *needs;    /* for `tessera model list`: which files it takes, one line */
     const char *verified; /* the same: what its results were compared with, one line */
+    /* Whether a file that does not name its family in its metadata is one of this family's, by the
+     * names of its tensors and its metadata. NULL: never. At most one family takes a file. */
+    bool (*takes)(const tsr_safetensors *weights);
     /* Loads a model. `weights` stays open until close. Fills the header but for fit, filter and
      * background. Errors: MODEL, naming `path` and the tensor or key. */
     tsr_status (*open)(tsr_device *device, const tsr_safetensors *weights, const char *path,
                        void **model, tsr_token_header *header);
     void (*close)(void **model); /* NULL is accepted */
+    /* Tiles of another size from here on: fills the header's tile size, rows and columns. NULL: the
+     * model knows one size only. Errors: ARGUMENT (what sizes it can have), TOO_LARGE. */
+    tsr_status (*resize)(void *model, uint32_t width, uint32_t height, tsr_token_header *header);
     /* Tiles u8 [count, height, width, 3] to ids [count, capacity] and counts [count], where
      * capacity is rows*columns of the header. tokens: how many ids at most (0 = capacity); quality:
      * tolerated mean absolute error that picks the count (0 = not used). *near_ties is added to.

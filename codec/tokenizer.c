@@ -27,16 +27,19 @@ static tsr_status open_weights(tsr_tokenizer *t, const char *model, const char *
 static tsr_status find_family(tsr_tokenizer *t, const char *path) {
     char names[256];
     const char *name = tsr_safetensors_metadata(t->weights, "tessera.family");
-    if (!name)
-        return tsr_fail(t->ctx, TSR_ERROR_MODEL,
-                        "%s: __metadata__ tessera.family: wanted one of %s, got none", path,
-                        tsr_registry_names(names, sizeof names));
     for (int i = 0; i < tsr_registry_count; ++i) {
-        if (strcmp(tsr_registry[i].family->name, name)) continue;
+        const tsr_family *family = tsr_registry[i].family;
+        if (name ? strcmp(family->name, name) != 0 : !family->takes || !family->takes(t->weights))
+            continue;
         t->family = tsr_registry[i].family;
         t->header.family = tsr_registry[i].id;
         return TSR_OK;
     }
+    if (!name)
+        return tsr_fail(t->ctx, TSR_ERROR_MODEL,
+                        "%s: wanted tensors of a family this build knows, or one of %s as "
+                        "__metadata__ tessera.family, got none",
+                        path, tsr_registry_names(names, sizeof names));
     return tsr_fail(t->ctx, TSR_ERROR_MODEL,
                     "%s: __metadata__ tessera.family: wanted one of %s, got %.64s", path,
                     tsr_registry_names(names, sizeof names), name);
@@ -63,6 +66,32 @@ static tsr_status open_devices(tsr_tokenizer *t, const tsr_tokenizer_settings *s
     return tsr_device_open(t->ctx, &t->host, &d);
 }
 
+static tsr_status set_tile(tsr_tokenizer *t, uint32_t width, uint32_t height) {
+    tsr_token_header *h = &t->header;
+    if (width == h->tile_width && height == h->tile_height) return TSR_OK;
+    if (!t->family->resize)
+        return tsr_fail(t->ctx, TSR_ERROR_UNSUPPORTED,
+                        "%s: tile: wanted %ux%u, the only size it was trained for, got %ux%u",
+                        h->tokenizer, h->tile_width, h->tile_height, width, height);
+    return t->family->resize(t->model, width, height, h);
+}
+
+/* Nothing can be left out of ids that are not nested. */
+static tsr_status check_prefix(tsr_tokenizer *t, uint32_t tokens, float quality) {
+    const tsr_token_header *h = &t->header;
+    const uint32_t capacity = h->rows * h->columns;
+    if (h->nested || (quality <= 0 && (tokens == 0 || tokens >= capacity))) return TSR_OK;
+    const char *why = h->geometry == TSR_GEOMETRY_GRID ? "each id is a place of the picture"
+                                                       : "its ids are not in an order of weight";
+    if (quality > 0)
+        return tsr_fail(t->ctx, TSR_ERROR_UNSUPPORTED,
+                        "%s: quality: wanted none: a tile always has %u ids (%s), got %g",
+                        h->tokenizer, capacity, why, quality);
+    return tsr_fail(t->ctx, TSR_ERROR_UNSUPPORTED,
+                    "%s: tokens: wanted all %u of a tile: a prefix is no picture (%s), got %u",
+                    h->tokenizer, capacity, why, tokens);
+}
+
 tsr_status tsr_tokenizer_open(tsr_context *ctx, tsr_tokenizer **tokenizer,
                               const tsr_tokenizer_settings *settings) {
     if (!ctx) return TSR_ERROR_ARGUMENT;
@@ -78,6 +107,8 @@ tsr_status tsr_tokenizer_open(tsr_context *ctx, tsr_tokenizer **tokenizer,
     if (!status) status = find_family(t, path);
     if (!status) status = open_devices(t, &s);
     if (!status) status = t->family->open(t->device, t->weights, path, &t->model, &t->header);
+    if (!status && (s.tile_width || s.tile_height))
+        status = set_tile(t, s.tile_width, s.tile_height);
     if (status) {
         tsr_tokenizer_close(&t);
         return status;
@@ -115,6 +146,11 @@ const char *tsr_tokenizer_device(const tsr_tokenizer *tokenizer) {
 tsr_status tsr_tokenizer_accepts(tsr_tokenizer *t, const tsr_token_header *h, int force,
                                  const char *name) {
     const tsr_token_header *own = &t->header;
+    if (h->family == own->family && t->family->resize && h->codebook_size == own->codebook_size &&
+        (h->tile_width != own->tile_width || h->tile_height != own->tile_height)) {
+        tsr_status status = set_tile(t, h->tile_width, h->tile_height);
+        if (status) return status;
+    }
     if (h->family != own->family)
         return tsr_fail(t->ctx, TSR_ERROR_MODEL_MISMATCH,
                         "%s: family: wanted %u (%s), got %u (%.63s)", name, own->family,
@@ -215,6 +251,8 @@ tsr_status tsr_tokenizer_encode(tsr_tokenizer *t, const tsr_picture *pictures, i
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "quality: wanted 0 to 1, got %g", s.quality);
     if ((int)s.fit < TSR_FIT_AUTO || s.fit > TSR_FIT_TILE)
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "fit: wanted 0 to 4, got %d", (int)s.fit);
+    tsr_status status = check_prefix(t, s.tokens, s.quality);
+    if (status) return status;
     tsr_token_header header = t->header;
     header.fit = s.fit;
     memcpy(header.background, s.background, 3);
@@ -225,7 +263,7 @@ tsr_status tsr_tokenizer_encode(tsr_tokenizer *t, const tsr_picture *pictures, i
     uint32_t *ids = tsr_alloc(ctx, (size_t)batch * capacity, sizeof *ids, "encode: ids");
     uint32_t *counts = tsr_alloc(ctx, (size_t)batch, sizeof *counts, "encode: counts");
     tsr_item **owner = tsr_alloc(ctx, (size_t)batch, sizeof *owner, "encode: owners");
-    tsr_status status = tiles && ids && counts && owner ? TSR_OK : TSR_ERROR_MEMORY;
+    status = tiles && ids && counts && owner ? TSR_OK : TSR_ERROR_MEMORY;
     uint64_t ties = 0;
     for (int i = 0; i < count; ++i)
         items[i] = NULL;
@@ -273,9 +311,10 @@ tsr_status tsr_tokenizer_encode(tsr_tokenizer *t, const tsr_picture *pictures, i
 tsr_status tsr_tokenizer_decode(tsr_tokenizer *t, const tsr_token_header *header,
                                 const tsr_token_item *item, uint32_t tokens, uint8_t *rgb) {
     tsr_context *ctx = t->ctx;
-    const uint32_t capacity = capacity_of(&t->header);
     tsr_status status = tsr_tokenizer_accepts(t, header, 1, item->key);
+    if (!status) status = check_prefix(t, tokens, 0);
     if (status) return status;
+    const uint32_t capacity = capacity_of(&t->header);
     if (item->kept)
         return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
                         "%s: kept mask: wanted none for nested tokens, got one", item->key);

@@ -7,7 +7,7 @@
 
 typedef struct encode_options {
     common_options common;
-    const char *output, *model;
+    const char *output, *model, *tile;
     uint32_t tokens, layers, batch;
     double quality;
     int fit, check;
@@ -32,6 +32,11 @@ static const option options[] = {
      "resized, rest filled, cut off again on decode), stretch, tile (kept at its size, overlapping "
      "tiles), or auto (what keeps the size: tile)",
      "auto|crop|pad|stretch|tile", 0, 0},
+    {"tile", 0, OPTION_TEXT, AT(tile), "WxH", "the tokenizer's own",
+     "pixels of a tile. Grid tokenizers take any multiple of their step (16 or 8 pixels), the "
+     "others refuse: a tile as large as the picture has no seams and no doubled borders, but needs "
+     "memory",
+     NULL, 0, 0},
     {"background", 0, OPTION_COLOUR, AT(background), "RRGGBB", "ffffff",
      "the colour under transparent pixels and in padding", NULL, 0, 0},
     {"layers", 0, OPTION_UINT, AT(layers), "N", "one payload",
@@ -90,6 +95,18 @@ static void say(tool *t, const encode_options *o, const tsr_encode_report *r) {
                  o->quality);
 }
 
+/* "320x256"; false when it is anything else. */
+static bool parse_tile(const char *text, uint32_t *width, uint32_t *height) {
+    unsigned w = 0, h = 0;
+    int used = 0;
+    if (strlen(text) > 11 || strspn(text, "0123456789x") != strlen(text) ||
+        sscanf(text, "%5ux%5u%n", &w, &h, &used) != 2 || text[used] || w < 1 || h < 1)
+        return false;
+    *width = w;
+    *height = h;
+    return true;
+}
+
 static int run(const verb *v, int argc, char **argv) {
     encode_options o = {.background = {255, 255, 255}};
     int operands;
@@ -100,9 +117,11 @@ static int run(const verb *v, int argc, char **argv) {
         return args_wrong(v, "-k and --quality exclude each other: wanted one of them");
     if (o.common.json && strcmp(o.output, "-") == 0)
         return args_wrong(v, "--json and -o - would both write to stdout");
+    tsr_encode_settings s = tsr_encode_settings_default();
+    if (o.tile && !parse_tile(o.tile, &s.tile_width, &s.tile_height))
+        return args_wrong(v, "--tile: wanted WIDTHxHEIGHT, like 320x256, got %s", o.tile);
     tool t;
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
-    tsr_encode_settings s = tsr_encode_settings_default();
     s.model = o.model;
     s.device = o.common.device;
     s.mask = o.common.mask;
@@ -136,8 +155,9 @@ static int run(const verb *v, int argc, char **argv) {
 const verb verb_encode = {
     .name = "encode",
     .summary = "pictures to a token file",
-    .usage = "tessera encode IN... -o OUT.tess [-t MODEL] [-k N | --quality E] [--fit F]\n"
-             "               [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]",
+    .usage =
+        "tessera encode IN... -o OUT.tess [-t MODEL] [-k N | --quality E] [--fit F]\n"
+        "               [--tile WxH] [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]",
     .about =
         "Reads PNG, JPEG, WebP, GIF (its first frame), BMP, TIFF and PNM by their content, honours "
         "the EXIF orientation, and writes one token file with one item for each picture, in the "

@@ -49,7 +49,8 @@ typedef struct tsr_encode_settings {
     uint8_t background[3]; /* under alpha; default white */
     uint32_t layer_tokens; /* see tsr_token_writer_settings; 0 */
     uint32_t batch;        /* tiles in flight; 0 = chosen from memory. Never changes the ids. */
-    int check;             /* 1: decode again and report the achieved error */
+    uint32_t tile_width, tile_height; /* as in tsr_tokenizer_settings */
+    int check;                        /* 1: decode again and report the achieved error */
     tsr_progress_fn progress;
     void *progress_user;
 } tsr_encode_settings;
@@ -111,8 +112,10 @@ typedef struct tsr_tokenizer_settings {
     const char *device; /* NULL = auto */
     const char *mask;
     int fast;
-    int reference;  /* cpu: plain C reference of every op */
-    int validation; /* vulkan: validation layer on; any message fails the call */
+    int reference;                    /* cpu: plain C reference of every op */
+    int validation;                   /* vulkan: validation layer on; any message fails the call */
+    uint32_t tile_width, tile_height; /* pixels; 0 = the tokenizer's own. Some take any multiple of
+                                         a number, the others fail with UNSUPPORTED */
 } tsr_tokenizer_settings;
 tsr_tokenizer_settings tsr_tokenizer_settings_default(void);
 
