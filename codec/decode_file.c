@@ -47,7 +47,8 @@ static bool is_folder(const char *path) {
 }
 
 static tsr_status decode_item(tsr_tokenizer *t, const tsr_token_header *header,
-                              const tsr_token_item *item, uint32_t tokens, const char *path) {
+                              const tsr_token_item *item, const tsr_decode_settings *s,
+                              const char *path) {
     int width, height;
     tsr_item_size(header, item, &width, &height);
     const uint64_t pixels = (uint64_t)(width > 0 ? width : 0) * (uint64_t)(height > 0 ? height : 0);
@@ -56,10 +57,21 @@ static tsr_status decode_item(tsr_tokenizer *t, const tsr_token_header *header,
                         item->key, 1ull << 28, width, height);
     uint8_t *rgb = tsr_alloc(t->ctx, (size_t)pixels, 3, "decode: picture");
     if (!rgb) return TSR_ERROR_MEMORY;
-    tsr_status status = tsr_tokenizer_decode(t, header, item, tokens, rgb);
+    tsr_status status = tsr_tokenizer_decode_with(t, header, item, s, rgb);
     if (!status) status = tsr_png_write(t->ctx, path, width, height, rgb);
     free(rgb);
     return status;
+}
+
+/* Steps of one item as steps of the whole file. */
+typedef struct item_progress {
+    const tsr_decode_settings *s;
+    uint64_t index, items;
+} item_progress;
+
+static int show_steps(void *user, const char *what, uint64_t done, uint64_t total) {
+    const item_progress *p = user;
+    return p->s->progress(p->s->progress_user, what, p->index * total + done, p->items * total);
 }
 
 tsr_status tsr_decode_file(tsr_context *ctx, const char *input, const char *output,
@@ -97,11 +109,16 @@ tsr_status tsr_decode_file(tsr_context *ctx, const char *input, const char *outp
         tsr_token_item item;
         status = tsr_token_file_item(file, i, &item);
         if (status) break;
+        item_progress progress = {&s, i, items};
+        tsr_decode_settings inner = s;
+        inner.progress = s.progress ? show_steps : NULL;
+        inner.progress_user = &progress;
         char *path = folder ? item_path(output, item.key, used, i) : strdup(output);
         if (!path) status = tsr_fail(ctx, TSR_ERROR_MEMORY, "decode: no memory for a name");
-        if (!status) status = decode_item(t, &header, &item, s.tokens, path);
+        if (!status) status = decode_item(t, &header, &item, &inner, path);
         free(path);
-        if (!status && s.progress && s.progress(s.progress_user, "decode", i + 1, items))
+        const bool shown = tsr_tokenizer_header(t)->hints.present; /* step by step already */
+        if (!status && s.progress && !shown && s.progress(s.progress_user, "decode", i + 1, items))
             status = tsr_fail(ctx, TSR_ERROR_INTERRUPTED, "%s: stopped by the caller", input);
     }
     for (uint64_t i = 0; used && i < items; ++i)

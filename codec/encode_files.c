@@ -119,6 +119,22 @@ static tsr_status encode_group(tsr_tokenizer *t, group *g, const tsr_token_heade
     return status;
 }
 
+/* What the file shall say about decoding. */
+static tsr_status set_hints(tsr_context *ctx, tsr_token_header *header,
+                            const tsr_encode_settings *s) {
+    tsr_decode_hints *h = &header->hints;
+    if (!h->present && (s->steps || s->guidance != 0 || s->seed))
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
+                        "steps, guidance and seed: wanted none with %s, whose decoder does not "
+                        "sample",
+                        header->tokenizer);
+    if (s->steps) h->steps = s->steps;
+    if (s->guidance != 0) h->guidance = s->guidance;
+    if (s->seed) h->seed = s->seed;
+    if (h->present) h->fast = s->fast != 0;
+    return TSR_OK;
+}
+
 tsr_status tsr_encode_files(tsr_context *ctx, const char *const *inputs, int input_count,
                             const char *output, const tsr_encode_settings *settings,
                             tsr_encode_report *report) {
@@ -144,14 +160,15 @@ tsr_status tsr_encode_files(tsr_context *ctx, const char *const *inputs, int inp
     tsr_token_header header = {0};
     if (!status) {
         header = *tsr_tokenizer_header(t);
-        header.fit = s.fit == TSR_FIT_AUTO ? TSR_FIT_TILE : s.fit;
+        if (s.fit != TSR_FIT_AUTO) header.fit = s.fit;
+        status = set_hints(ctx, &header, &s);
         memcpy(header.background, s.background, 3);
         snprintf(report->device, sizeof report->device, "%s", tsr_tokenizer_device(t));
         memcpy(report->tokenizer, header.tokenizer, sizeof report->tokenizer);
         report->weights_hash = header.weights_hash;
         tsr_token_writer_settings w = tsr_token_writer_settings_default();
         w.layer_tokens = s.layer_tokens;
-        status = tsr_token_writer_open(ctx, &writer, output, &header, &w);
+        if (!status) status = tsr_token_writer_open(ctx, &writer, output, &header, &w);
     }
     tsr_image_settings image_settings = tsr_image_settings_default();
     memcpy(image_settings.background, s.background, 3);

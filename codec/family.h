@@ -5,9 +5,21 @@
 #ifndef CODEC_FAMILY_H
 #define CODEC_FAMILY_H
 
-#include <tessera/tokens.h>
+#include <tessera/tessera.h>
 #include "../compute/device.h"
 #include "../formats/safetensors.h"
+#include "wanted.h"
+
+/* How ids become a picture, for families that sample. */
+typedef struct tsr_sampling {
+    tsr_decode_hints hints;  /* complete: nothing is left to a default */
+    const tsr_tensor *noise; /* F32 [n, C, h, w] instead of hints.seed, or NULL */
+    uint64_t first_tile;     /* number of the first tile in its item: picks its noise */
+    /* Called once for each step and tile; done counts those before this call. */
+    tsr_progress_fn progress;
+    void *progress_user;
+    uint64_t progress_done, progress_total;
+} tsr_sampling;
 
 typedef struct tsr_family {
     const char *name;     /* as in registry.def and in the weights' metadata "tessera.family" */
@@ -17,8 +29,12 @@ typedef struct tsr_family {
     /* Whether a file that does not name its family in its metadata is one of this family's, by the
      * names of its tensors and its metadata. NULL: never. At most one family takes a file. */
     bool (*takes)(const tsr_safetensors *weights);
-    /* Loads a model. `weights` stays open until close. Fills the header but for fit, filter and
-     * background. Errors: MODEL, naming `path` and the tensor or key. */
+    /* Names every tensor a file of this family should have, from its configuration; may be NULL. */
+    tsr_status (*want)(tsr_context *ctx, const tsr_safetensors *weights, const char *path,
+                       const tsr_wanted *wanted);
+    /* Loads a model. `weights` stays open until close. Fills the header but for the background;
+     * fit and filter only if the family prefers some, hints only if it samples. Errors: MODEL,
+     * naming `path` and the tensor or key. */
     tsr_status (*open)(tsr_device *device, const tsr_safetensors *weights, const char *path,
                        void **model, tsr_token_header *header);
     void (*close)(void **model); /* NULL is accepted */
@@ -32,9 +48,10 @@ typedef struct tsr_family {
     tsr_status (*encode)(void *model, const uint8_t *tiles, int count, uint32_t tokens,
                          float quality, uint32_t *ids, uint32_t *counts, uint64_t *near_ties);
     /* The first counts[i] ids of each tile (stride capacity) to RGB f32 [count, height, width, 3]
-     * in 0..1, not clamped. Ids are below the codebook size. */
+     * in 0..1, not clamped. Ids are below the codebook size. A tile does not depend on the others.
+     */
     tsr_status (*decode)(void *model, const uint32_t *ids, const uint32_t *counts, int count,
-                         float *rgb);
+                         const tsr_sampling *sampling, float *rgb);
 } tsr_family;
 
 typedef struct tsr_registry_row {

@@ -129,6 +129,9 @@ typedef struct tsr_flextok {
 /* Names every tensor of FlexTok's own (the VAE's: tsr_vae_want, under "vae.vae."). */
 tsr_status tsr_flextok_want(const tsr_flextok_config *config, const tsr_wanted *wanted,
                             tsr_flextok *model);
+/* The same and the VAE's, whose shapes say which there are. Needs no device. */
+tsr_status tsr_flextok_want_all(tsr_context *ctx, tsr_flextok_config *config, tsr_weights *weights,
+                                const char *path, const tsr_wanted *wanted);
 /* Takes over `weights`, whatever happens. */
 tsr_status tsr_flextok_open(tsr_device *device, const tsr_flextok_config *config,
                             tsr_weights *weights, const char *path, tsr_flextok **model);

@@ -158,8 +158,8 @@ static tsr_status bad(reader *r, const char *key, const char *format, ...) {
     va_end(args);
     const bool inside = r->module && r->module->string && strcmp(r->module->string, r->part) != 0;
     return tsr_fail(r->ctx, TSR_ERROR_MODEL, "%s: configuration: %s%s%.64s%s%s: %s", r->path,
-                    r->part, inside ? "." : "", inside ? r->module->string : "", *key ? "." : "",
-                    key, text);
+                    r->part, inside ? "." : "", inside ? r->module->string : "",
+                    *key && (inside || *r->part) ? "." : "", key, text);
 }
 
 static const cJSON *value_of(reader *r, const char *key) {

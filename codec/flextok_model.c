@@ -118,6 +118,24 @@ tsr_status tsr_flextok_want(const tsr_flextok_config *c, const tsr_wanted *wante
     return status ? status : want_decoder(c, wanted, m);
 }
 
+static void warn_of_extra(const tsr_flextok *m, int wanted) {
+    const int there = tsr_weights_count(m->weights);
+    if (there > wanted)
+        tsr_log(m->ctx, TSR_LOG_WARNING, "%s: %d of %d tensors are not used", m->path,
+                there - wanted, there);
+}
+
+tsr_status tsr_flextok_want_all(tsr_context *ctx, tsr_flextok_config *config, tsr_weights *weights,
+                                const char *path, const tsr_wanted *wanted) {
+    tsr_flextok *m = tsr_alloc(ctx, 1, sizeof *m, "flextok"); /* a place for what is found */
+    if (!m) return TSR_ERROR_MEMORY;
+    tsr_status status = tsr_flextok_want(config, wanted, m);
+    free(m);
+    if (!status) status = tsr_vae_read_shapes(ctx, weights, TSR_FLEXTOK_VAE, path, &config->vae);
+    if (!status) status = tsr_vae_list(ctx, &config->vae, TSR_FLEXTOK_VAE, wanted);
+    return status;
+}
+
 tsr_status tsr_flextok_open(tsr_device *device, const tsr_flextok_config *config,
                             tsr_weights *weights, const char *path, tsr_flextok **model) {
     tsr_context *ctx = tsr_device_context(device);
@@ -140,6 +158,7 @@ tsr_status tsr_flextok_open(tsr_device *device, const tsr_flextok_config *config
     if (!status) status = tsr_vae_read_shapes(ctx, weights, TSR_FLEXTOK_VAE, path, &m->config.vae);
     if (!status)
         status = tsr_vae_open(device, &m->config.vae, weights, TSR_FLEXTOK_VAE, path, &m->vae);
+    if (!status) warn_of_extra(m, loader.found + tsr_vae_tensors(m->vae));
     if (status) {
         tsr_flextok_close(&m);
         return status;

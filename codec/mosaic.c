@@ -589,7 +589,8 @@ static void decode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_t
 }
 
 static tsr_status mosaic_decode(void *model, const uint32_t *ids, const uint32_t *counts, int count,
-                                float *rgb) {
+                                const tsr_sampling *sampling, float *rgb) {
+    (void)sampling;
     mosaic *m = model;
     const int64_t d = m->width;
     const size_t plane = SIZE * SIZE, tile = PLANES * plane;

@@ -3,11 +3,13 @@
  */
 #include "tokenizer.h"
 #include "fit.h"
+#include "../formats/npy.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 const char *tsr_version(void) {
     return TESSERA_VERSION;
@@ -19,6 +21,24 @@ tsr_tokenizer_settings tsr_tokenizer_settings_default(void) {
 
 static tsr_status open_weights(tsr_tokenizer *t, const char *model, const char **path) {
     *path = model ? model : "bundled model";
+    struct stat st;
+    if (model && !stat(model, &st) && S_ISDIR(st.st_mode)) {
+        static const char *const names[] = {"model.safetensors",
+                                            "diffusion_pytorch_model.safetensors"};
+        tsr_status status = TSR_OK;
+        for (int i = 0; i < 2; ++i) {
+            free(t->path);
+            if (asprintf(&t->path, "%s/%s", model, names[i]) < 0) {
+                t->path = NULL;
+                return tsr_fail(t->ctx, TSR_ERROR_MEMORY, "%s: no memory for a path", model);
+            }
+            *path = t->path;
+            status = tsr_safetensors_open(t->ctx, t->path, &t->weights);
+            if (status != TSR_ERROR_NOT_FOUND) return status;
+        }
+        return tsr_fail(t->ctx, TSR_ERROR_NOT_FOUND, "%s: wanted %s in the folder, got none", model,
+                        names[0]);
+    }
     if (model) return tsr_safetensors_open(t->ctx, model, &t->weights);
     return tsr_safetensors_parse(t->ctx, *path, tsr_bundled_model,
                                  (size_t)(tsr_bundled_model_end - tsr_bundled_model), &t->weights);
@@ -35,6 +55,12 @@ static tsr_status find_family(tsr_tokenizer *t, const char *path) {
         t->header.family = tsr_registry[i].id;
         return TSR_OK;
     }
+    if (!name && tsr_safetensors_find(t->weights, "decoder.conv_in.weight") >= 0 &&
+        tsr_safetensors_find(t->weights, "encoder.conv_in.weight") >= 0)
+        return tsr_fail(t->ctx, TSR_ERROR_UNSUPPORTED,
+                        "%s: wanted a tokenizer, got an autoencoder alone: its latents are not "
+                        "tokens",
+                        path);
     if (!name)
         return tsr_fail(t->ctx, TSR_ERROR_MODEL,
                         "%s: wanted tensors of a family this build knows, or one of %s as "
@@ -114,8 +140,10 @@ tsr_status tsr_tokenizer_open(tsr_context *ctx, tsr_tokenizer **tokenizer,
         return status;
     }
     t->header.weights_hash = tsr_safetensors_hash(t->weights);
-    t->header.fit = TSR_FIT_TILE;
-    t->header.filter = 2; /* Lanczos: pictures are mostly made smaller */
+    if (t->header.fit == TSR_FIT_AUTO) {
+        t->header.fit = TSR_FIT_TILE;
+        t->header.filter = 2; /* Lanczos: pictures are mostly made smaller */
+    }
     memset(t->header.background, 255, 3);
     *tokenizer = t;
     return TSR_OK;
@@ -131,6 +159,7 @@ void tsr_tokenizer_close(tsr_tokenizer **tokenizer) {
     if (t->host != t->device) tsr_device_close(&t->host);
     tsr_device_close(&t->device);
     tsr_safetensors_close(&t->weights);
+    free(t->path);
     free(t);
     *tokenizer = NULL;
 }
@@ -254,7 +283,7 @@ tsr_status tsr_tokenizer_encode(tsr_tokenizer *t, const tsr_picture *pictures, i
     tsr_status status = check_prefix(t, s.tokens, s.quality);
     if (status) return status;
     tsr_token_header header = t->header;
-    header.fit = s.fit;
+    if (s.fit != TSR_FIT_AUTO) header.fit = s.fit;
     memcpy(header.background, s.background, 3);
 
     const int batch = batch_of(s.batch);
@@ -308,8 +337,42 @@ tsr_status tsr_tokenizer_encode(tsr_tokenizer *t, const tsr_picture *pictures, i
 
 /* ---- decode ---------------------------------------------------------------------------------- */
 
+/* What the settings leave open the file's hints say, and what those leave open the model's. */
+static tsr_status choose_sampling(tsr_tokenizer *t, const tsr_token_header *header,
+                                  const tsr_decode_settings *s, tsr_sampling *sampling) {
+    tsr_decode_hints *h = &sampling->hints;
+    *h = header->hints.present ? header->hints : t->header.hints;
+    if (!h->steps) h->steps = t->header.hints.steps;
+    if (s->steps) h->steps = s->steps;
+    if (s->guidance != 0) h->guidance = s->guidance;
+    if (s->seed) h->seed = s->seed;
+    if (!t->header.hints.present &&
+        (s->steps || s->guidance != 0 || s->seed || s->noise)) /* nothing is sampled */
+        return tsr_fail(t->ctx, TSR_ERROR_ARGUMENT,
+                        "steps, guidance, seed and noise: wanted none with %s, whose decoder does "
+                        "not sample",
+                        t->header.tokenizer);
+    if (t->header.hints.present && (h->steps < 1 || h->steps > 10000))
+        return tsr_fail(t->ctx, TSR_ERROR_ARGUMENT, "steps: wanted 1 to 10000, got %u", h->steps);
+    if (!(h->guidance >= -1000 && h->guidance <= 1000))
+        return tsr_fail(t->ctx, TSR_ERROR_ARGUMENT, "guidance: wanted -1000 to 1000, got %g",
+                        (double)h->guidance);
+    return TSR_OK;
+}
+
 tsr_status tsr_tokenizer_decode(tsr_tokenizer *t, const tsr_token_header *header,
                                 const tsr_token_item *item, uint32_t tokens, uint8_t *rgb) {
+    return tsr_tokenizer_decode_with(t, header, item, &(tsr_decode_settings){.tokens = tokens},
+                                     rgb);
+}
+
+tsr_status tsr_tokenizer_decode_with(tsr_tokenizer *t, const tsr_token_header *header,
+                                     const tsr_token_item *item,
+                                     const tsr_decode_settings *settings, uint8_t *rgb) {
+    const tsr_decode_settings s = settings ? *settings : tsr_decode_settings_default();
+    const uint32_t tokens = s.tokens;
+    tsr_tensor noise = {0};
+    tsr_sampling sampling = {.progress = s.progress, .progress_user = s.progress_user};
     tsr_context *ctx = t->ctx;
     tsr_status status = tsr_tokenizer_accepts(t, header, 1, item->key);
     if (!status) status = check_prefix(t, tokens, 0);
@@ -319,8 +382,14 @@ tsr_status tsr_tokenizer_decode(tsr_tokenizer *t, const tsr_token_header *header
         return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
                         "%s: kept mask: wanted none for nested tokens, got one", item->key);
     tsr_unfit unfit;
-    status = tsr_unfit_open(ctx, header, item, &unfit);
-    if (status) return status;
+    status = choose_sampling(t, header, &s, &sampling);
+    if (!status && s.noise) status = tsr_npy_read(ctx, s.noise, &noise);
+    if (!status) status = tsr_unfit_open(ctx, header, item, &unfit);
+    if (status) {
+        free(noise.data);
+        return status;
+    }
+    if (s.noise) sampling.noise = &noise;
 
     const int total = unfit.columns * unfit.rows, batch = total < 16 ? total : 16;
     const size_t tile_values = (size_t)t->header.tile_width * t->header.tile_height * 3;
@@ -329,6 +398,7 @@ tsr_status tsr_tokenizer_decode(tsr_tokenizer *t, const tsr_token_header *header
     uint32_t *counts = tsr_alloc(ctx, (size_t)batch, sizeof *counts, "decode: counts");
     if (!tiles || !ids || !counts) status = TSR_ERROR_MEMORY;
     uint64_t position = 0;
+    sampling.progress_total = (uint64_t)total * sampling.hints.steps;
     for (int first = 0; first < total && !status; first += batch) {
         const int n = total - first < batch ? total - first : batch;
         for (int b = 0; b < n && !status; ++b) {
@@ -349,12 +419,15 @@ tsr_status tsr_tokenizer_decode(tsr_tokenizer *t, const tsr_token_header *header
             }
             position += have;
         }
-        if (!status) status = t->family->decode(t->model, ids, counts, n, tiles);
+        sampling.first_tile = (uint64_t)first;
+        sampling.progress_done = (uint64_t)first * sampling.hints.steps;
+        if (!status) status = t->family->decode(t->model, ids, counts, n, &sampling, tiles);
         for (int b = 0; b < n && !status; ++b)
             tsr_unfit_add(&unfit, first + b, tiles + (size_t)b * tile_values);
     }
     if (!status) status = tsr_unfit_finish(t->host, &unfit, header, item, rgb);
     tsr_unfit_close(&unfit);
+    free(noise.data);
     free(tiles);
     free(ids);
     free(counts);

@@ -14,6 +14,7 @@ struct tsr_tokenizer {
     const tsr_family *family;
     void *model;
     tsr_token_header header;
+    char *path; /* of the file inside a folder */
     char device_text[300];
 };
 

@@ -16,11 +16,16 @@ struct tsr_vae {
     tsr_vae_config config;
     tsr_conv_half encoder, decoder;
     tsr_conv_layer quant, post_quant;
+    int tensors;
     bool traced; /* of the program being walked through */
 };
 
 const tsr_vae_config *tsr_vae_get_config(const tsr_vae *vae) {
     return &vae->config;
+}
+
+int tsr_vae_tensors(const tsr_vae *vae) {
+    return vae->tensors;
 }
 
 int tsr_vae_factor(const tsr_vae_config *config) {
@@ -150,6 +155,15 @@ tsr_status tsr_vae_want(const tsr_vae_config *c, const char *prefix, const tsr_w
     return status;
 }
 
+tsr_status tsr_vae_list(tsr_context *ctx, const tsr_vae_config *config, const char *prefix,
+                        const tsr_wanted *wanted) {
+    tsr_vae *v = tsr_alloc(ctx, 1, sizeof *v, "vae"); /* a place for what is found */
+    if (!v) return TSR_ERROR_MEMORY;
+    tsr_status status = tsr_vae_want(config, prefix, wanted, v);
+    free(v);
+    return status;
+}
+
 tsr_status tsr_vae_open(tsr_device *device, const tsr_vae_config *config, tsr_weights *weights,
                         const char *prefix, const char *path, tsr_vae **vae) {
     tsr_context *ctx = tsr_device_context(device);
@@ -164,6 +178,7 @@ tsr_status tsr_vae_open(tsr_device *device, const tsr_vae_config *config, tsr_we
     const tsr_wanted wanted = {tsr_wanted_load, &loader};
     tsr_status status = v->path ? TSR_OK : tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory", path);
     if (!status) status = tsr_vae_want(config, prefix, &wanted, v);
+    v->tensors = loader.found;
     if (status)
         tsr_vae_close(&v);
     else

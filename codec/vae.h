@@ -35,11 +35,15 @@ tsr_status tsr_vae_read_shapes(tsr_context *ctx, tsr_weights *weights, const cha
 /* Names every tensor, each beginning with `prefix`. */
 tsr_status tsr_vae_want(const tsr_vae_config *config, const char *prefix, const tsr_wanted *wanted,
                         tsr_vae *vae);
+/* The same for a caller without a vae. */
+tsr_status tsr_vae_list(tsr_context *ctx, const tsr_vae_config *config, const char *prefix,
+                        const tsr_wanted *wanted);
 /* `weights` stays the caller's and outlives the vae. */
 tsr_status tsr_vae_open(tsr_device *device, const tsr_vae_config *config, tsr_weights *weights,
                         const char *prefix, const char *path, tsr_vae **vae);
 void tsr_vae_close(tsr_vae **vae);
 const tsr_vae_config *tsr_vae_get_config(const tsr_vae *vae);
+int tsr_vae_tensors(const tsr_vae *vae); /* how many it took */
 /* Pixels to one latent, each way. */
 int tsr_vae_factor(const tsr_vae_config *config);
 

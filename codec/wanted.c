@@ -21,6 +21,20 @@ tsr_status tsr_want_layer(const tsr_wanted *wanted, const char *prefix, const ch
     return status;
 }
 
+tsr_status tsr_file_weights(tsr_context *ctx, const tsr_safetensors *file, tsr_weights **weights) {
+    static const tsr_weight_source mapped = {.mapped = true}, memory = {0};
+    tsr_status status = tsr_weights_open(ctx, weights);
+    for (int i = 0; i < tsr_safetensors_count(file) && !status; ++i) {
+        const tsr_tensor *t = tsr_safetensors_tensor(file, i);
+        const bool in_file = tsr_safetensors_is_mapped(file, i);
+        if (t->dtype == TSR_F32 || t->dtype == TSR_F16 || t->dtype == TSR_BF16)
+            status = tsr_weights_add_lazy(ctx, *weights, tsr_safetensors_name(file, i), t,
+                                          in_file ? &mapped : &memory);
+    }
+    if (status) tsr_weights_close(weights);
+    return status;
+}
+
 tsr_status tsr_wanted_load(void *loader, const char *name, int rank, const int64_t *dim,
                            tsr_weight **where) {
     tsr_wanted_loader *l = loader;

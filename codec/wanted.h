@@ -5,6 +5,7 @@
 #define CODEC_WANTED_H
 
 #include "../compute/weights.h"
+#include "../formats/safetensors.h"
 
 typedef struct tsr_wanted {
     /* One tensor. `where` (never NULL) is where the model keeps it. */
@@ -20,6 +21,9 @@ tsr_status tsr_want(const tsr_wanted *wanted, const char *prefix, const char *su
 tsr_status tsr_want_layer(const tsr_wanted *wanted, const char *prefix, const char *part, int rank,
                           const int64_t *dim, bool bias, tsr_weight **weight,
                           tsr_weight **bias_where);
+
+/* All float tensors of a file, borrowed from it (tsr_weights_add_lazy); the file outlives them. */
+tsr_status tsr_file_weights(tsr_context *ctx, const tsr_safetensors *file, tsr_weights **weights);
 
 /* Takes them out of a file's weights: user of tsr_wanted_load. */
 typedef struct tsr_wanted_loader {

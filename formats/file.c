@@ -111,6 +111,12 @@ void tsr_map_close(tsr_map *map) {
     *map = (tsr_map){0};
 }
 
+void tsr_map_release(const void *bytes, size_t size) {
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)bytes;
+    const uintptr_t from = (at + page - 1) / page * page, to = (at + size) / page * page;
+    if (from < to) madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
 /* A name for the temporary file in the folder of `path`: ".NAME.tmp-XXXXXXXXXXXX". Hidden, so that
  * a pattern such as *.png never meets a half picture. The caller frees it. */
 static char *temporary_name(const char *path, unsigned attempt) {

@@ -19,6 +19,8 @@ typedef struct tsr_map { /* a file's bytes, mapped (or read, for pipes) read-onl
  * Errors: NOT_FOUND, IO (also "is a directory"), TOO_LARGE (a pipe beyond the memory limit). */
 tsr_status tsr_map_open(tsr_context *ctx, const char *path, tsr_map *map);
 void tsr_map_close(tsr_map *map);
+/* Bytes of a mapped file that are not needed for now: the whole pages among them leave memory. */
+void tsr_map_release(const void *bytes, size_t size);
 
 /* An output on its way. An existing file is replaced only if it could be written to, and its
  * permissions are kept; a link is followed. What is not a regular file (a device, a pipe) is

@@ -397,6 +397,16 @@ void tsr_safetensors_metadata_at(const tsr_safetensors *file, int index, const c
     if (value) *value = there ? file->metadata[index].value : NULL;
 }
 
+bool tsr_safetensors_is_mapped(const tsr_safetensors *file, int index) {
+    return index >= 0 && index < file->count && file->map.mapped && !file->entries[index].copy;
+}
+
+void tsr_safetensors_release(const tsr_safetensors *file, int index) {
+    if (!tsr_safetensors_is_mapped(file, index)) return;
+    const entry *e = &file->entries[index];
+    tsr_map_release(e->view.data, (size_t)(e->end - e->begin));
+}
+
 static void hash_number(tsr_hash *hash, uint64_t value) {
     uint8_t bytes[8];
     for (int i = 0; i < 8; ++i)
@@ -419,6 +429,7 @@ uint64_t tsr_safetensors_hash(const tsr_safetensors *file) {
         for (int d = 0; d < e->view.rank; ++d)
             hash_number(&hash, (uint64_t)e->view.dim[d]);
         tsr_hash_add(&hash, e->view.data, (size_t)(e->end - e->begin));
+        tsr_safetensors_release(file, file->by_name[i]); /* a large model is not needed at once */
     }
     tsr_hash_add(&hash, "", 1);
     for (int i = 0; i < file->metadata_count; ++i) {

@@ -21,6 +21,9 @@ tsr_status tsr_safetensors_open(tsr_context *ctx, const char *path, tsr_safetens
 tsr_status tsr_safetensors_parse(tsr_context *ctx, const char *name, const void *bytes, size_t size,
                                  tsr_safetensors **file);
 void tsr_safetensors_close(tsr_safetensors **file);
+/* True if tensor `index` lies in a mapping of the file, false if it was read or copied to memory.
+ */
+bool tsr_safetensors_is_mapped(const tsr_safetensors *file, int index);
 int tsr_safetensors_count(const tsr_safetensors *file);
 const char *tsr_safetensors_name(const tsr_safetensors *file,
                                  int index); /* file order of offsets */
@@ -33,6 +36,8 @@ const char *tsr_safetensors_metadata(const tsr_safetensors *file, const char *ke
 int tsr_safetensors_metadata_count(const tsr_safetensors *file);
 void tsr_safetensors_metadata_at(const tsr_safetensors *file, int index, const char **key,
                                  const char **value);
+/* Gives the memory of a mapped tensor back to the system; it comes again when it is touched. */
+void tsr_safetensors_release(const tsr_safetensors *file, int index);
 /* Hash of all tensors, independent of order, dtype of storage kept: 64 bits over (name, dtype,
  * shape, bytes) sorted by name, then over the metadata sorted by key. The model's identity.
  * In full: XXH64 with seed 0 of, for each tensor in the byte order of names: name, 0x00, the dtype

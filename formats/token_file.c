@@ -437,8 +437,20 @@ static tsr_status read_start(tsr_token_file *f) {
         return tsr_fail(f->ctx, TSR_ERROR_CHECKSUM, "%s: header: wanted checksum %08x, got another",
                         f->name, chunk.payload_crc);
     f->head_end = TSR_TESS_START_BYTES + TSR_TESS_CHUNK_BYTES + (size_t)chunk.size;
-    return tsr_token_header_get(f->ctx, f->name, at + TSR_TESS_CHUNK_BYTES, (size_t)chunk.size,
-                                &f->header, &f->settings);
+    tsr_status s = tsr_token_header_get(f->ctx, f->name, at + TSR_TESS_CHUNK_BYTES,
+                                        (size_t)chunk.size, &f->header, &f->settings);
+    f->info.header_bytes = f->head_end;
+    if (s) return s;
+    /* Hints come directly after; a damaged chunk is met, and counted, again when items are read. */
+    at = b + f->head_end;
+    left = f->size - f->head_end;
+    if (tsr_chunk_read(at, left, &chunk) && chunk.type == TSR_TESS_HINT && !chunk.flags &&
+        chunk.size == TSR_TESS_HINT_BYTES && left >= TSR_TESS_CHUNK_BYTES + TSR_TESS_HINT_BYTES &&
+        payload_good(at, &chunk)) {
+        tsr_token_hints_get(at + TSR_TESS_CHUNK_BYTES, &f->header);
+        f->info.header_bytes += TSR_TESS_CHUNK_BYTES + TSR_TESS_HINT_BYTES;
+    }
+    return TSR_OK;
 }
 
 static tsr_status read_all(tsr_token_file *f) {
@@ -446,7 +458,6 @@ static tsr_status read_all(tsr_token_file *f) {
     tsr_status s = read_start(f);
     if (!s) s = tsr_token_coder_open(f->ctx, &f->coder, &f->header);
     if (s) return s;
-    f->info.header_bytes = f->head_end;
     if (!read_index(f, &s) && !s) s = read_by_scan(f);
     return s;
 }

@@ -12,6 +12,7 @@
 #define TSR_TESS_TYPE(a, b, c, d)                                                                  \
     ((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16 | (uint32_t)(d) << 24)
 #define TSR_TESS_HEAD  TSR_TESS_TYPE('H', 'E', 'A', 'D')
+#define TSR_TESS_HINT  TSR_TESS_TYPE('H', 'I', 'N', 'T')
 #define TSR_TESS_ITEM  TSR_TESS_TYPE('I', 'T', 'E', 'M')
 #define TSR_TESS_LAYR  TSR_TESS_TYPE('L', 'A', 'Y', 'R')
 #define TSR_TESS_INDX  TSR_TESS_TYPE('I', 'N', 'D', 'X')
@@ -20,7 +21,8 @@
 
 enum {
     TSR_TESS_MAJOR = 1,
-    TSR_TESS_MINOR = 0,
+    TSR_TESS_MINOR_HINT = 1, /* of files with a HINT chunk; 0 without */
+    TSR_TESS_HINT_BYTES = 17,
     TSR_TESS_START_BYTES = 16,
     TSR_TESS_CHUNK_BYTES = 24,
     TSR_TESS_END_BYTES = 32,
@@ -114,6 +116,10 @@ void tsr_token_header_put(tsr_bytes *bytes, const tsr_token_header *header,
 tsr_status tsr_token_header_get(tsr_context *ctx, const char *name, const uint8_t *payload,
                                 size_t size, tsr_token_header *header,
                                 tsr_token_writer_settings *settings);
+
+/* The HINT chunk, if the header has hints. */
+void tsr_token_hints_put(tsr_bytes *bytes, const tsr_token_header *header);
+void tsr_token_hints_get(const uint8_t *payload, tsr_token_header *header);
 
 /* An item's fields without counts, mask and ids, checked. */
 tsr_status tsr_token_item_check(tsr_context *ctx, tsr_status status, const char *name,

@@ -17,6 +17,7 @@ struct tsr_token_writer {
     tsr_token_writer_settings settings;
     tsr_token_coder *coder;
     uint64_t written, items;
+    size_t hint_bytes; /* between HEAD and the first item */
     tsr_bytes index;   /* entries without their number */
     tsr_bytes scratch; /* the item being put together */
     uint32_t *lengths, *flat;
@@ -84,9 +85,12 @@ static tsr_status writer_open(tsr_context *ctx, tsr_token_writer **writer, const
     }
     tsr_bytes *start = &w->scratch;
     tsr_bytes_put(start, TSR_TESS_MAGIC, 8);
-    tsr_bytes_u32(start, TSR_TESS_MAJOR | TSR_TESS_MINOR << 16);
+    tsr_bytes_u32(start, TSR_TESS_MAJOR | (header->hints.present ? TSR_TESS_MINOR_HINT << 16 : 0));
     if (!start->failed) tsr_bytes_u32(start, tsr_crc32c(start->at, 12));
     tsr_token_header_put(start, header, &chosen);
+    w->hint_bytes = start->size;
+    tsr_token_hints_put(start, header);
+    w->hint_bytes = start->size - w->hint_bytes;
     if (start->failed) {
         s = tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for the header", name);
         writer_free(&w);
@@ -229,7 +233,7 @@ tsr_status tsr_token_writer_add(tsr_token_writer *w, const tsr_token_item *item)
         if ((s = put_layer(w, item, layer, layers, total, kept))) return s;
         tsr_bytes_chunk_finish(b, start, TSR_TESS_LAYR, TSR_TESS_CRITICAL);
     }
-    tsr_bytes_varint(&w->index, 0); /* no gap */
+    tsr_bytes_varint(&w->index, w->items ? 0 : w->hint_bytes); /* no other gaps */
     tsr_bytes_varint(&w->index, b->size);
     tsr_bytes_varint(&w->index, total);
     if (b->failed || w->index.failed)

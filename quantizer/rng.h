@@ -14,5 +14,10 @@
 void tsr_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
 /* Uniform in [0, 1) with 53 bits, from the first two words: (w1 * 2^32 + w0) >> 11, times 2^-53. */
 double tsr_random_unit(uint64_t seed, uint64_t stream, uint64_t index);
+/* Normal numbers 0 .. count - 1 of (seed, stream), mean 0 and variance 1 (Box and Muller 1958). The
+ * pair (2i, 2i + 1) is r cos a, r sin a, where the block (seed, stream, i) gives w0..w3,
+ * u = (w1 * 2^32 + w0 >> 11 + 1) * 2^-53 in (0, 1], r = sqrt(-2 ln u) and
+ * a = 2 pi (w3 * 2^32 + w2 >> 11) * 2^-53; all in float64, rounded to f32 at the end. */
+void tsr_random_normals(uint64_t seed, uint64_t stream, int64_t count, float *normals);
 
 #endif

@@ -8,7 +8,10 @@
 typedef struct decode_options {
     common_options common;
     const char *output, *model;
-    uint32_t tokens, batch;
+    const char *noise;
+    uint32_t tokens, batch, steps;
+    double guidance;
+    uint64_t seed;
     int force;
 } decode_options;
 
@@ -19,11 +22,20 @@ static const option options[] = {
      "'/' is always a folder), '-' for PNG on stdout",
      NULL, 0, 0},
     {"model", 't', OPTION_TEXT, AT(model), "MODEL", "the bundled tokenizer",
-     "safetensors file of the tokenizer the tokens were made with", NULL, 0, 0},
+     "safetensors file of the tokenizer the tokens were made with, or its folder", NULL, 0, 0},
     {"tokens", 'k', OPTION_UINT, AT(tokens), "N", "all there are",
      "use at most the first N ids of each tile", NULL, 1, 1u << 24},
     {"force", 0, OPTION_FLAG, AT(force), NULL, NULL,
      "decode with weights other than those the file names", NULL, 0, 0},
+    {"steps", 0, OPTION_UINT, AT(steps), "N", "as the file says",
+     "steps of a decoder that samples (flextok): fewer are faster and coarser", NULL, 1, 10000},
+    {"guidance", 0, OPTION_REAL, AT(guidance), "W", "as the file says",
+     "how closely the picture follows the ids; 1 is without guidance and half the work", NULL,
+     0.001, 1000},
+    {"seed", 0, OPTION_UINT64, AT(seed), "N", "as the file says",
+     "which noise it starts from; the same on every device", NULL, 0, 0},
+    {"noise", 0, OPTION_TEXT, AT(noise), "FILE.npy", "made from the seed",
+     "float32 noise [tiles, channels, height, width] to start from", NULL, 0, 0},
     {"batch", 0, OPTION_UINT, AT(batch), "N", "chosen from memory", "tiles computed together", NULL,
      1, 4096},
 };
@@ -48,6 +60,10 @@ static int run(const verb *v, int argc, char **argv) {
     s.tokens = o.tokens;
     s.force = o.force;
     s.batch = o.batch;
+    s.steps = o.steps;
+    s.guidance = (float)o.guidance;
+    s.seed = o.seed;
+    s.noise = o.noise;
     s.progress = tool_progress;
     s.progress_user = &t;
     tsr_status status = tsr_decode_file(t.ctx, argv[0], o.output, &s);
@@ -75,6 +91,7 @@ const verb verb_decode = {
     .name = "decode",
     .summary = "a token file to PNG",
     .usage = "tessera decode FILE.tess -o OUT.png|OUTDIR|- [-k N] [-t MODEL]\n"
+             "               [--steps N] [--guidance W] [--seed N | --noise FILE.npy]\n"
              "               [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]",
     .about =
         "Writes each item as a PNG named after the picture it came from; equal names get -2, -3 "

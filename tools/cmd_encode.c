@@ -8,8 +8,9 @@
 typedef struct encode_options {
     common_options common;
     const char *output, *model, *tile;
-    uint32_t tokens, layers, batch;
-    double quality;
+    uint32_t tokens, layers, batch, steps;
+    uint64_t seed;
+    double quality, guidance;
     int fit, check;
     uint8_t background[3];
 } encode_options;
@@ -19,7 +20,8 @@ static const option options[] = {
     {"output", 'o', OPTION_TEXT, AT(output), "OUT.tess", NULL,
      "where to write; '-' is stdout. The file appears when it is complete", NULL, 0, 0},
     {"model", 't', OPTION_TEXT, AT(model), "MODEL", "the bundled tokenizer",
-     "safetensors file of the tokenizer", NULL, 0, 0},
+     "safetensors file of the tokenizer, or a folder with model.safetensors and config.json", NULL,
+     0, 0},
     {"tokens", 'k', OPTION_UINT, AT(tokens), "N", "as many as the tokenizer has",
      "ids a tile: fewer is coarser and smaller", NULL, 1, 1u << 24},
     {"quality", 0, OPTION_REAL, AT(quality), "E", "not used",
@@ -30,7 +32,7 @@ static const option options[] = {
     {"fit", 0, OPTION_CHOICE, AT(fit), "F", "auto",
      "how a picture becomes tiles: crop (short side resized, centre cut out), pad (long side "
      "resized, rest filled, cut off again on decode), stretch, tile (kept at its size, overlapping "
-     "tiles), or auto (what keeps the size: tile)",
+     "tiles), or auto (what the tokenizer prefers: tile for mosaic, crop for flextok)",
      "auto|crop|pad|stretch|tile", 0, 0},
     {"tile", 0, OPTION_TEXT, AT(tile), "WxH", "the tokenizer's own",
      "pixels of a tile. Grid tokenizers take any multiple of their step (16 or 8 pixels), the "
@@ -45,6 +47,14 @@ static const option options[] = {
      NULL, 1, 1u << 24},
     {"batch", 0, OPTION_UINT, AT(batch), "N", "chosen from memory",
      "tiles computed together; never changes the ids", NULL, 1, 4096},
+    {"steps", 0, OPTION_UINT, AT(steps), "N", "the tokenizer's",
+     "a hint for decoding that the file will carry: steps of a decoder that samples", NULL, 1,
+     10000},
+    {"guidance", 0, OPTION_REAL, AT(guidance), "W", "the tokenizer's",
+     "a hint for decoding: how closely pictures follow the ids; 1 is without guidance", NULL, 0.001,
+     1000},
+    {"seed", 0, OPTION_UINT64, AT(seed), "N", "0",
+     "a hint for decoding: which noise it starts from", NULL, 0, 0},
     {"check", 0, OPTION_FLAG, AT(check), NULL, NULL,
      "decode again and report the mean absolute error, and with --quality how many pictures kept "
      "it",
@@ -133,6 +143,9 @@ static int run(const verb *v, int argc, char **argv) {
     s.layer_tokens = o.layers;
     s.batch = o.batch;
     s.check = o.check;
+    s.steps = o.steps;
+    s.guidance = (float)o.guidance;
+    s.seed = o.seed;
     s.progress = tool_progress;
     s.progress_user = &t;
     tsr_encode_report report = {0};
@@ -155,9 +168,9 @@ static int run(const verb *v, int argc, char **argv) {
 const verb verb_encode = {
     .name = "encode",
     .summary = "pictures to a token file",
-    .usage =
-        "tessera encode IN... -o OUT.tess [-t MODEL] [-k N | --quality E] [--fit F]\n"
-        "               [--tile WxH] [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]",
+    .usage = "tessera encode IN... -o OUT.tess [-t MODEL] [-k N | --quality E] [--fit F]\n"
+             "               [--tile WxH] [--steps N] [--guidance W] [--seed N]\n"
+             "               [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]",
     .about =
         "Reads PNG, JPEG, WebP, GIF (its first frame), BMP, TIFF and PNM by their content, honours "
         "the EXIF orientation, and writes one token file with one item for each picture, in the "

@@ -56,6 +56,9 @@ static void print_header(const char *path, tsr_token_file *file) {
     printf("tile        %ux%u, fit %s, %s filter, background %02x%02x%02x\n", h->tile_width,
            h->tile_height, fit_name(h->fit), filter_name(h->filter), h->background[0],
            h->background[1], h->background[2]);
+    if (h->hints.present)
+        printf("decoding    %u steps, guidance %g, seed %" PRIu64 "%s\n", h->hints.steps,
+               (double)h->hints.guidance, h->hints.seed, h->hints.fast ? ", fast precision" : "");
 }
 
 static void print_bytes(tsr_token_file *file) {
@@ -159,6 +162,14 @@ static void json_header(json_out *j, const char *path, tsr_token_file *file) {
     json_text(j, "fit", fit_name(h->fit));
     json_text(j, "filter", filter_name(h->filter));
     json_text(j, "background", background);
+    if (h->hints.present) {
+        json_object(j, "decoding");
+        json_uint(j, "steps", h->hints.steps);
+        json_real(j, "guidance", (double)h->hints.guidance);
+        json_uint(j, "seed", h->hints.seed);
+        json_text(j, "precision", h->hints.fast ? "fast" : "f32");
+        json_end(j, '}');
+    }
     json_uint(j, "item_count", f->items);
     json_uint(j, "tokens", f->tokens);
     json_uint(j, "bits", f->tokens * tsr_token_bits(h));

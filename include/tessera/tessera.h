@@ -39,18 +39,23 @@ const char *tsr_version(void);
 typedef int (*tsr_progress_fn)(void *user, const char *what, uint64_t done, uint64_t total);
 
 typedef struct tsr_encode_settings {
-    const char *model;     /* safetensors file; NULL = the bundled tokenizer */
+    const char *model;     /* safetensors file or a folder with one; NULL = the bundled tokenizer */
     const char *device;    /* "auto", "cpu", "vulkan", "vulkan:N"; NULL = auto */
     const char *mask;      /* op variants to leave out, NULL = none */
     int fast;              /* 1: half precision may be used; no op has such a path yet */
     uint32_t tokens;       /* ids a tile; 0 = all, or what `quality` says */
     float quality;         /* tolerated mean absolute error, 0..1; 0 = not used */
-    tsr_fit fit;           /* default TSR_FIT_AUTO */
+    tsr_fit fit;           /* default TSR_FIT_AUTO: what the tokenizer prefers */
     uint8_t background[3]; /* under alpha; default white */
     uint32_t layer_tokens; /* see tsr_token_writer_settings; 0 */
     uint32_t batch;        /* tiles in flight; 0 = chosen from memory. Never changes the ids. */
     uint32_t tile_width, tile_height; /* as in tsr_tokenizer_settings */
     int check;                        /* 1: decode again and report the achieved error */
+    /* Hints for decoding that the file shall carry, for tokenizers that sample (0 = the model's).
+     */
+    uint32_t steps;
+    float guidance;
+    uint64_t seed;
     tsr_progress_fn progress;
     void *progress_user;
 } tsr_encode_settings;
@@ -78,6 +83,11 @@ typedef struct tsr_decode_settings {
     uint32_t tokens; /* use at most this many ids of each tile; 0 = all there are */
     int force;       /* 1: decode with weights other than those the file names */
     uint32_t batch;
+    /* For tokenizers that sample; 0 = as the file says, or else the model. */
+    uint32_t steps;
+    float guidance;    /* 1 = without guidance, half the work */
+    uint64_t seed;     /* the same seed gives the same noise on every device */
+    const char *noise; /* NumPy file f32 [tiles, C, h, w] instead of a seed; NULL = none */
     tsr_progress_fn progress;
     void *progress_user;
 } tsr_decode_settings;
@@ -153,6 +163,11 @@ void tsr_item_size(const tsr_token_header *header, const tsr_token_item *item, i
  * and must name this tokenizer. tokens 0 = all. */
 tsr_status tsr_tokenizer_decode(tsr_tokenizer *tokenizer, const tsr_token_header *header,
                                 const tsr_token_item *item, uint32_t tokens, uint8_t *rgb);
+
+/* The same with everything the settings say (model, device, mask and force are not looked at). */
+tsr_status tsr_tokenizer_decode_with(tsr_tokenizer *tokenizer, const tsr_token_header *header,
+                                     const tsr_token_item *item,
+                                     const tsr_decode_settings *settings, uint8_t *rgb);
 
 /* Reads any picture file the library knows (see tsr_encode_files) into malloc'd RGB; free(). */
 tsr_status tsr_picture_read(tsr_context *ctx, const char *path, const uint8_t background[3],

@@ -28,6 +28,16 @@ typedef enum tsr_fit {
     TSR_FIT_TILE = 4     /* kept at its size, covered by overlapping tiles, blended on decode */
 } tsr_fit;
 
+/* How a tokenizer whose decoder samples should make the pictures. Only hints: ids are the same for
+ * all of them, and decoding may choose otherwise. */
+typedef struct tsr_decode_hints {
+    int present;    /* 0: the others say nothing */
+    uint32_t steps; /* of the sampler */
+    float guidance; /* 1 = none */
+    uint64_t seed;  /* of the noise */
+    int fast;       /* 1: half precision was asked for */
+} tsr_decode_hints;
+
 /* What made the ids; the same for every item of a file. */
 typedef struct tsr_token_header {
     char tokenizer[64];     /* "mosaic-256" */
@@ -43,6 +53,7 @@ typedef struct tsr_token_header {
     tsr_fit fit;
     uint32_t filter;       /* of resizing: 0 bilinear, 1 bicubic, 2 Lanczos */
     uint8_t background[3]; /* under alpha, and the pad colour */
+    tsr_decode_hints hints;
 } tsr_token_header;
 
 /* One picture: tiles row by row, each with its own number of ids. */

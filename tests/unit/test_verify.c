@@ -229,7 +229,7 @@ START_TEST(damaged) {
     static const struct {
         const char *run, *text;
     } bad[] = {
-        {"{\"name\": \"a\", \"op\": \"encode\"}", "a: not supported by this build: encode of m"},
+        {"{\"name\": \"a\", \"op\": \"dream\"}", "a: not supported by this build: dream of m"},
         {"{\"name\": \"a\"}", "a: op: wanted a text"},
         {"3", "(unnamed): op: wanted a text"},
         {"{\"name\": \"a\", \"op\": \"fsq\", \"levels\": [8, 2.5]}", "levels: element 1"},
