@@ -135,8 +135,7 @@ END_TEST
 
 /* What autoencoders have in their middle: one head as wide as the feature map is deep. */
 START_TEST(one_head_of_all_channels) {
-    try_case((shape){2, 80, 80, 1, 512, 0, 0, false, 0});
-    try_case((shape){1, 256, 256, 1, 512, 0, 0, false, 0});
+    try_case((shape){2, 21, 70, 1, 512, 0, 0, false, 0});
     try_case((shape){1, 40, 40, 1, 256, 0, 0, false, 0});
 }
 END_TEST
