@@ -4,20 +4,11 @@
 
 #ifdef TESSERA_WITH_ONEDNN
 
-#include <dnnl.h>
+#include "onednn_api.h"
+
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Debian's build runs on OpenMP. These two set and read the calling thread's own number. They are
- * declared here because <omp.h> belongs to a compiler; weak, because oneDNN may be built without.
- */
-extern void omp_set_num_threads(int n) __attribute__((weak));
-extern int omp_get_max_threads(void) __attribute__((weak));
-
-#if DNNL_VERSION_MAJOR < 3
-typedef const dnnl_memory_desc_t *const_dnnl_memory_desc_t;
-#endif
 
 struct tsr_onednn {
     tsr_onednn_shape shape;
@@ -32,41 +23,22 @@ struct tsr_onednn {
     atomic_int failed; /* a dnnl_status_t */
 };
 
-#if DNNL_VERSION_MAJOR < 3
-typedef dnnl_memory_desc_t plain_desc;
-#define DESC(d) (&(d))
 static dnnl_status_t plain_desc_make(plain_desc *d, int64_t rows, int64_t cols,
                                      dnnl_format_tag_t tag) {
-    dnnl_dims_t dims = {rows, cols};
-    return dnnl_memory_desc_init_by_tag(d, 2, dims, dnnl_f32, tag);
+    return desc_make(d, 2, (dnnl_dims_t){rows, cols}, tag);
 }
-static void plain_desc_free(plain_desc *d) {
-    (void)d;
-}
+
 static dnnl_status_t matmul_make(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
                                  const plain_desc *a, const plain_desc *b, const plain_desc *c,
                                  const_dnnl_primitive_attr_t attr) {
+#if DNNL_VERSION_MAJOR < 3
     dnnl_matmul_desc_t d;
     dnnl_status_t s = dnnl_matmul_desc_init(&d, a, b, NULL, c);
     return s ? s : dnnl_primitive_desc_create(pd, &d, attr, engine, NULL);
-}
 #else
-typedef dnnl_memory_desc_t plain_desc;
-#define DESC(d) (d)
-static dnnl_status_t plain_desc_make(plain_desc *d, int64_t rows, int64_t cols,
-                                     dnnl_format_tag_t tag) {
-    dnnl_dims_t dims = {rows, cols};
-    return dnnl_memory_desc_create_with_tag(d, 2, dims, dnnl_f32, tag);
-}
-static void plain_desc_free(plain_desc *d) {
-    if (*d) dnnl_memory_desc_destroy(*d);
-}
-static dnnl_status_t matmul_make(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
-                                 const plain_desc *a, const plain_desc *b, const plain_desc *c,
-                                 const_dnnl_primitive_attr_t attr) {
     return dnnl_matmul_primitive_desc_create(pd, engine, *a, *b, NULL, *c, attr);
-}
 #endif
+}
 
 static bool processor_has_avx512(void) {
 #if defined(__x86_64__)
@@ -88,42 +60,6 @@ bool tsr_onednn_wanted(const tsr_device *device) {
     if (tsr_device_masked(device, "onednn")) return false;
     if (processor_has_avx512()) return true;
     return processor_has_avx2() && tsr_device_masked(device, "avx2");
-}
-
-/* `threads` for the calls between enter and leave; the caller's own setting comes back. */
-static int enter(int threads) {
-    int before = omp_get_max_threads ? omp_get_max_threads() : threads;
-    if (before != threads && omp_set_num_threads) omp_set_num_threads(threads);
-    return before;
-}
-static void leave(int before, int threads) {
-    if (before != threads && omp_set_num_threads) omp_set_num_threads(before);
-}
-
-static dnnl_status_t run(dnnl_stream_t stream, dnnl_primitive_t primitive,
-                         const dnnl_exec_arg_t *args, int count) {
-    dnnl_status_t s = dnnl_primitive_execute(primitive, stream, count, args);
-    return s ? s : dnnl_stream_wait(stream);
-}
-
-/* Copies w into the layout the primitive chose. */
-static dnnl_status_t reorder(tsr_onednn *p, const float *w, const plain_desc *plain,
-                             const_dnnl_memory_desc_t wanted) {
-    dnnl_memory_t from = NULL;
-    dnnl_primitive_desc_t pd = NULL;
-    dnnl_primitive_t copy = NULL;
-    dnnl_status_t s = dnnl_memory_create(&from, DESC(*plain), p->engine, (void *)(uintptr_t)w);
-    if (!s) s = dnnl_memory_create(&p->weights, wanted, p->engine, p->weights_data);
-    if (!s)
-        s = dnnl_reorder_primitive_desc_create(&pd, DESC(*plain), p->engine, wanted, p->engine,
-                                               NULL);
-    if (!s) s = dnnl_primitive_create(&copy, pd);
-    dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, p->weights}};
-    if (!s) s = run(p->stream, copy, args, 2);
-    if (copy) dnnl_primitive_destroy(copy);
-    if (pd) dnnl_primitive_desc_destroy(pd);
-    if (from) dnnl_memory_destroy(from);
-    return s;
 }
 
 static dnnl_status_t make(tsr_onednn *p, const float *w) {
@@ -151,7 +87,9 @@ static dnnl_status_t make(tsr_onednn *p, const float *w) {
         p->scratchpad_bytes = p->scratchpad ? dnnl_memory_desc_get_size(p->scratchpad) : 0;
         size_t bytes = (dnnl_memory_desc_get_size(wanted) + 63) / 64 * 64;
         p->weights_data = aligned_alloc(64, bytes);
-        s = p->weights_data ? reorder(p, w, &b, wanted) : dnnl_out_of_memory;
+        s = p->weights_data
+                ? reorder(p->engine, p->stream, w, &b, wanted, p->weights_data, &p->weights)
+                : dnnl_out_of_memory;
     }
     if (attr) dnnl_primitive_attr_destroy(attr);
     plain_desc_free(&a);

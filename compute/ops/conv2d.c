@@ -10,6 +10,8 @@
 
 #include "../activation.h"
 #include "../gemm.h"
+#include "../onednn.h"
+#include "../onednn_conv.h"
 #include "rowwise.h"
 
 enum { X, WEIGHT, BIAS, RESIDUAL, OPERANDS };
@@ -68,14 +70,16 @@ static void reference(const tsr_call *call) {
 /* What hangs at tsr_weight.packed: one form for each kind of kernel that has met the weight. */
 typedef struct packed {
     struct packed *next;
-    const tsr_gemm_kernels *kernels;
-    float *panels; /* depth kh * kw * C in the order (ky, kx, c) */
+    const tsr_gemm_kernels *kernels; /* NULL: oneDNN's, one for each size of map */
+    float *panels;                   /* depth kh * kw * C in the order (ky, kx, c) */
+    tsr_onednn_conv *onednn;
 } packed;
 
 static void packed_free(void *list) {
     for (packed *p = list, *next; p; p = next) {
         next = p->next;
         free(p->panels);
+        tsr_onednn_conv_close(&p->onednn);
         free(p);
     }
 }
@@ -102,38 +106,49 @@ static void pack_tile(void *arg, int64_t index, int worker) {
     j->g->pack(j->panels + n0 * depth, rows, depth, n, 1, depth);
 }
 
-static tsr_status packed_get(tsr_device *device, tsr_weight *w, const tsr_gemm_kernels *g,
-                             const geometry *s, packed **found) {
+static tsr_status pack(tsr_device *device, packed *p, const geometry *s, const float *values) {
     tsr_context *ctx = tsr_device_context(device);
-    const char *name = w->name ? w->name : "weight";
+    pack_job job = {.g = p->kernels, .w = values, .n = s->n, .c = s->c, .taps = s->kh * s->kw};
+    size_t depth = (size_t)(job.taps * job.c), cols = (size_t)p->kernels->cols;
+    size_t bytes = tsr_gemm_panel_floats(job.g, (int64_t)depth, s->n) * sizeof(float);
+    job.rows =
+        tsr_device_scratch(device, (size_t)tsr_thread_count(ctx) * depth * cols * sizeof(float));
+    if (!job.rows) return TSR_ERROR_MEMORY;
+    p->panels = job.panels = aligned_alloc(64, (bytes + 63) / 64 * 64);
+    if (!p->panels)
+        return tsr_fail(ctx, TSR_ERROR_MEMORY, "conv2d: packed weight: wanted %zu bytes, got none",
+                        bytes);
+    tsr_parallel(ctx, tile_count(s->n, job.g->cols), pack_tile, &job);
+    return TSR_OK;
+}
+
+/* The weight in the form `g` wants, or, when g is NULL, oneDNN for bands of this shape; made at
+ * first use. */
+static tsr_status packed_get(tsr_device *device, tsr_weight *w, const tsr_gemm_kernels *g,
+                             const geometry *s, const tsr_onednn_conv_shape *band, packed **found) {
+    tsr_context *ctx = tsr_device_context(device);
     if (w->packed && w->packed_free != packed_free)
         return tsr_fail(ctx, TSR_ERROR_STATE,
                         "conv2d: %s: wanted a weight of convolutions alone, got one of linear",
-                        name);
-    packed *p = w->packed;
-    while (p && p->kernels != g)
-        p = p->next;
-    *found = p;
-    if (p) return TSR_OK;
-    pack_job job = {.g = g, .n = s->n, .c = s->c, .taps = s->kh * s->kw};
-    size_t depth = (size_t)(job.taps * job.c);
-    size_t bytes = (tsr_gemm_panel_floats(g, (int64_t)depth, s->n) * sizeof(float) + 63) / 64 * 64;
-    job.rows = tsr_device_scratch(device, (size_t)tsr_thread_count(ctx) * depth * (size_t)g->cols *
-                                              sizeof(float));
-    if (!job.rows || !(p = tsr_alloc(ctx, 1, sizeof *p, "packed weight"))) return TSR_ERROR_MEMORY;
-    p->kernels = g;
-    if (!(p->panels = aligned_alloc(64, bytes))) {
-        free(p);
-        return tsr_fail(ctx, TSR_ERROR_MEMORY, "conv2d: %s: packed: wanted %zu bytes, got none",
-                        name, bytes);
+                        w->name ? w->name : "weight");
+    tsr_onednn_conv *other = NULL; /* of another band: its packed weights may fit */
+    for (packed *p = w->packed; p; p = p->next) {
+        if (p->kernels != g) continue;
+        *found = p;
+        if (g || tsr_onednn_conv_same(p->onednn, band)) return TSR_OK;
+        other = p->onednn;
     }
-    job.panels = p->panels;
-    if (!(job.w = tsr_weight_borrow(ctx, w))) {
+    const float *values = tsr_weight_borrow(ctx, w);
+    packed *p = values ? tsr_alloc(ctx, 1, sizeof *p, "packed weight") : NULL;
+    tsr_status status = p ? TSR_OK : TSR_ERROR_MEMORY;
+    if (p) p->kernels = g;
+    if (p && g) status = pack(device, p, s, values);
+    if (p && !g) status = tsr_onednn_conv_open(ctx, &p->onednn, values, band, other);
+    if (values) tsr_weight_return(w, values);
+    if (status) {
         packed_free(p);
-        return TSR_ERROR_MEMORY;
+        return status;
     }
-    tsr_parallel(ctx, tile_count(s->n, g->cols), pack_tile, &job);
-    tsr_weight_return(w, job.w);
     p->next = w->packed;
     w->packed = *found = p;
     w->packed_free = packed_free;
@@ -153,6 +168,9 @@ typedef struct job {
     int64_t band_width;            /* input columns, with zeros */
     size_t band_floats;
     int64_t part, parts, block; /* output channels: of a tile, and at a time inside it */
+    tsr_onednn_conv *onednn;
+    char *scratch; /* oneDNN: one piece for each worker, a band of y first */
+    size_t scratch_bytes, last_bytes;
 } job;
 
 /* One row of the input with its zeros, `row` counted in the upsampled input. */
@@ -208,6 +226,22 @@ static void tile(void *arg, int64_t index, int worker) {
     }
 }
 
+/* oneDNN computes a whole band always, and of the last one what lies inside y is kept. */
+static void onednn_tile(void *arg, int64_t index, int worker) {
+    const job *j = arg;
+    const geometry *s = &j->s;
+    int64_t b = index / j->bands_down, oy = index % j->bands_down * j->band_rows;
+    int64_t rows = s->oh - oy < j->band_rows ? s->oh - oy : j->band_rows;
+    int64_t row0 = (b * s->oh + oy) * s->ow;
+    float *band = j->bands + (size_t)worker * j->band_floats, *y = j->y + row0 * s->n;
+    char *scratch = j->scratch + (size_t)worker * j->scratch_bytes;
+    float *out = rows < j->band_rows ? (float *)scratch : y;
+    copy_band(j, b, oy, j->band_rows, band);
+    tsr_onednn_conv_run(j->onednn, band, out, scratch + j->last_bytes);
+    if (out != y) memcpy(y, out, (size_t)(rows * s->ow * s->n) * sizeof *y);
+    if (j->finish) j->g->epilogue(&j->epilogue, y, s->n, row0, rows * s->ow, 0, s->n);
+}
+
 static tsr_status cpu(tsr_device *device, const tsr_call *call) {
     tsr_context *ctx = tsr_device_context(device);
     geometry s = get_geometry(call);
@@ -223,24 +257,44 @@ static tsr_status cpu(tsr_device *device, const tsr_call *call) {
         .residual_stride = s.n,
     };
     j.finish = call->in[BIAS] || call->in[RESIDUAL] || call->p.i[ACT] != TSR_ACT_NONE;
-    packed *p;
-    tsr_status status = packed_get(device, call->weight, j.g, &s, &p);
-    if (status) return status;
-    j.panels = p->panels;
     /* Enough pixels in a band that the weights are not read too often. */
     j.band_rows = s.ow >= 32 ? 4 : tile_count(128, s.ow);
     if (j.band_rows > s.oh) j.band_rows = s.oh;
     j.bands_down = tile_count(s.oh, j.band_rows);
     j.band_floats =
         (size_t)(((j.band_rows - 1) * s.stride + s.kh) * j.band_width * s.c + 15) / 16 * 16;
+    j.bands =
+        tsr_device_scratch(device, (size_t)tsr_thread_count(ctx) * j.band_floats * sizeof(float));
+    if (!j.bands) return TSR_ERROR_MEMORY;
+    bool onednn = tsr_onednn_wanted(device);
+    tsr_onednn_conv_shape band = {.h = (j.band_rows - 1) * s.stride + s.kh,
+                                  .w = j.band_width,
+                                  .c = s.c,
+                                  .n = s.n,
+                                  .kh = s.kh,
+                                  .kw = s.kw,
+                                  .stride = s.stride,
+                                  .oh = j.band_rows,
+                                  .ow = s.ow,
+                                  .threads = 1};
+    packed *p = NULL;
+    tsr_status status = packed_get(device, call->weight, onednn ? NULL : j.g, &s, &band, &p);
+    if (status) return status;
+    if (onednn) {
+        j.onednn = p->onednn;
+        j.last_bytes = (size_t)(j.band_rows * s.ow * s.n + 15) / 16 * 16 * sizeof(float);
+        j.scratch_bytes = j.last_bytes + tsr_onednn_conv_scratch_bytes(p->onednn);
+        j.scratch = tsr_device_scratch(device, (size_t)tsr_thread_count(ctx) * j.scratch_bytes);
+        if (!j.scratch) return TSR_ERROR_MEMORY;
+        tsr_parallel(ctx, s.batch * j.bands_down, onednn_tile, &j);
+        return tsr_onednn_conv_status(ctx, p->onednn);
+    }
+    j.panels = p->panels;
     /* Parts give every core work; a block's kernel row stays in the second-level cache. */
     j.part = tile_count(128, j.g->cols) * j.g->cols;
     j.parts = tile_count(s.n, j.part);
     j.block = (32 << 10) / (s.kw * s.c) / j.g->cols * j.g->cols;
     if (j.block < j.g->cols) j.block = j.g->cols;
-    j.bands =
-        tsr_device_scratch(device, (size_t)tsr_thread_count(ctx) * j.band_floats * sizeof(float));
-    if (!j.bands) return TSR_ERROR_MEMORY;
     tsr_parallel(ctx, s.batch * j.bands_down * j.parts, tile, &j);
     return TSR_OK;
 }

@@ -221,6 +221,8 @@ START_TEST(batches_of_any_size_give_the_same_bits) {
             random_normals(op_in(&c, TSR_F32, SHAPE(3, out, out, l.n)), 3 * out * out * l.n);
             op_out(&c, TSR_F32, SHAPE(3, out, out, l.n));
             op_same_in_batches(&c);
+            for (const char *const *mask = cpu_masks; *mask; ++mask)
+                op_same_in_batches_without(&c, *mask);
             op_free(&c);
             layer_close(&l);
         }

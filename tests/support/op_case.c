@@ -84,6 +84,12 @@ static void same_on(tsr_device *d, op_case *c, const char *where) {
     tsr_device_forget(d, c->run.model);
 }
 
+void op_same_in_batches_without(op_case *c, const char *mask) {
+    char where[96];
+    snprintf(where, sizeof where, "cpu without %s", mask);
+    same_on(everywhere_device("cpu", mask), c, where);
+}
+
 void op_same_in_batches(op_case *c) {
     const char *only = getenv("TESSERA_TEST_DEVICE"); /* as everywhere() */
     if (!only || !strcmp(only, "cpu")) same_on(everywhere_device("cpu", NULL), c, "cpu");

@@ -35,6 +35,8 @@ void op_refused(op_case *c, tsr_status status, const char *text);
 /* Every operand whose first dimension is the first input's is a batch: on every device, each item
  * alone gives the same bits as in the whole batch. */
 void op_same_in_batches(op_case *c);
+/* The same on the cpu device with some of its forms switched off. */
+void op_same_in_batches_without(op_case *c, const char *mask);
 void op_free(op_case *c);
 
 /* Worst error of the fast cpu path and every device is bounded by the case's tolerance; this bounds
