@@ -39,6 +39,7 @@ tsr_status tsr_verify_encode(tsr_verify *v, const cJSON *run);
 tsr_status tsr_verify_decode(tsr_verify *v, const cJSON *run);
 tsr_status tsr_verify_vae_encode(tsr_verify *v, const cJSON *run);
 tsr_status tsr_verify_vae_decode(tsr_verify *v, const cJSON *run);
+tsr_status tsr_verify_grid(tsr_verify *v, const cJSON *run);
 
 /* ---- reading the manifest: each fails with FORMAT naming run and field ---- */
 
@@ -50,7 +51,8 @@ tsr_status tsr_verify_integers(tsr_verify *v, const cJSON *run, const cJSON *obj
                                const char *field, int *values, int most, int *count);
 tsr_status tsr_verify_hash(tsr_verify *v, const cJSON *run, const cJSON *object, const char *field,
                            uint64_t *hash); /* "0x..." */
-/* Path of a file of the case; names that leave the folder are refused. */
+/* Path of a file of the case, or of "../inputs", which cases share; names that lead elsewhere are
+ * refused. */
 tsr_status tsr_verify_path(tsr_verify *v, const cJSON *run, const char *file, char *path,
                            size_t bytes);
 /* The entry of "inputs" or "outputs" called `name`; NULL when there is none. */

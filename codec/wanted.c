@@ -3,6 +3,8 @@
 #include "wanted.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 tsr_status tsr_want(const tsr_wanted *wanted, const char *prefix, const char *suffix, int rank,
                     const int64_t *dim, tsr_weight **where) {
@@ -52,6 +54,47 @@ tsr_status tsr_wanted_load(void *loader, const char *name, int rank, const int64
         return tsr_fail(l->ctx, TSR_ERROR_MODEL, "%s: tensor %s: wanted %s, got %s", l->path, name,
                         wanted, tsr_shape_text(&w->tensor, got, sizeof got));
     *where = w;
+    if (l->taken && l->found < tsr_weights_count(l->weights)) l->taken[l->found] = w;
     l->found++;
     return TSR_OK;
+}
+
+static int by_address(const void *a, const void *b) {
+    const tsr_weight *x = *(const tsr_weight *const *)a, *y = *(const tsr_weight *const *)b;
+    return (x > y) - (x < y);
+}
+
+static bool is_ignored(const char *name, const char *const *ignored) {
+    for (; ignored && *ignored; ++ignored)
+        if (!strncmp(name, *ignored, strlen(*ignored))) return true;
+    return false;
+}
+
+tsr_status tsr_wanted_load_all(tsr_context *ctx, tsr_weights *weights, const char *path,
+                               const char *const *ignored,
+                               tsr_status (*name_all)(void *user, const tsr_wanted *wanted),
+                               void *user) {
+    const int count = tsr_weights_count(weights);
+    tsr_wanted_loader loader = {.ctx = ctx, .weights = weights, .path = path};
+    loader.taken = tsr_alloc(ctx, (size_t)count + 1, sizeof *loader.taken, "tensors");
+    if (!loader.taken) return TSR_ERROR_MEMORY;
+    tsr_status status = name_all(user, &(tsr_wanted){tsr_wanted_load, &loader});
+    const size_t found = (size_t)(loader.found < count ? loader.found : count);
+    qsort(loader.taken, found, sizeof *loader.taken, by_address);
+    int extra = 0;
+    const char *first = "";
+    for (int i = 0; i < count && !status; ++i) {
+        const tsr_weight *w = tsr_weights_at(weights, i);
+        if (is_ignored(w->name, ignored) ||
+            bsearch(&w, loader.taken, found, sizeof *loader.taken, by_address))
+            continue;
+        if (extra++ == 0) first = w->name;
+    }
+    free(loader.taken);
+    if (extra)
+        return tsr_fail(ctx, TSR_ERROR_MODEL,
+                        "%s: tensor %s: wanted none of this name, got one (%d that belong to "
+                        "nothing)",
+                        path, first, extra);
+    return status;
 }

@@ -31,8 +31,17 @@ typedef struct tsr_wanted_loader {
     tsr_weights *weights;
     const char *path; /* begins the messages */
     int found;
+    const tsr_weight **taken; /* the found ones, when not NULL: room for all there are */
 } tsr_wanted_loader;
 tsr_status tsr_wanted_load(void *loader, const char *name, int rank, const int64_t *dim,
                            tsr_weight **where);
+
+/* Loads by `name_all`, which names every tensor, and sees that the weights hold nothing else but
+ * names with one of the beginnings in `ignored` (ended by NULL; NULL = none): a tensor that belongs
+ * to nothing means that the model is not what it is taken for. Errors: MODEL, naming it. */
+tsr_status tsr_wanted_load_all(tsr_context *ctx, tsr_weights *weights, const char *path,
+                               const char *const *ignored,
+                               tsr_status (*name_all)(void *user, const tsr_wanted *wanted),
+                               void *user);
 
 #endif

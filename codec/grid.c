@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: MIT */
+/* grid.c: the model, its loading, and what the families of it have in common.
+ *
+ *   tile ─► encoder ─► (1x1 convolution) ─► nearest code of each place ─► ids
+ *   ids ─► codes ─► (1x1 convolution) ─► decoder ─► tile
+ *
+ * Tiles go through one by one: one is work enough for a device, and a tile's result cannot depend
+ * on the others. */
+#include "grid.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Devices may take another code where the margin is below this share of (|x| + |code|)^2: some 50
+ * times what float32 arithmetic was seen to move a margin by. */
+static const double tie_share = 1e-5;
+enum { MOST_PIXELS = 1 << 14 }; /* of a side */
+
+/* ---- names ---- */
+
+/* Tensors of a file, or of weights. */
+typedef struct names {
+    const tsr_safetensors *file;
+    tsr_weights *weights;
+} names;
+
+static bool has(const names *n, const char *prefix, const char *name) {
+    char whole[256];
+    snprintf(whole, sizeof whole, "%s%s", prefix, name);
+    return n->file ? tsr_safetensors_find(n->file, whole) >= 0
+                   : tsr_weights_find(n->weights, whole) != NULL;
+}
+
+/* The kind's prefix and naming that these tensors have; -1 when they have none. */
+static int find_naming(const tsr_grid_kind *kind, const names *n, const char **prefix) {
+    if (kind->foreign && has(n, "", kind->foreign)) return -1;
+    for (const char *const *p = kind->prefixes; *p; ++p)
+        for (int i = 0; i < 2; ++i) {
+            if (!kind->names[i].layout || !has(n, *p, kind->names[i].mark)) continue;
+            if (!has(n, *p, "quantize.embedding.weight") ||
+                has(n, *p, "encoder.conv_in.bias") == kind->names[i].layout->bare ||
+                has(n, *p, "quant_conv.weight") != kind->quant)
+                continue;
+            *prefix = *p;
+            return i;
+        }
+    return -1;
+}
+
+bool tsr_grid_takes(const tsr_grid_kind *kind, const tsr_safetensors *file) {
+    const char *prefix;
+    return find_naming(kind, &(names){.file = file}, &prefix) >= 0;
+}
+
+/* ---- codebook ---- */
+
+static tsr_status want_codes(tsr_grid *g, const tsr_wanted *wanted, tsr_weights *weights,
+                             const char *prefix, const char *name, const char *path) {
+    char whole[256];
+    snprintf(whole, sizeof whole, "%s%s", prefix, name);
+    const tsr_weight *w = tsr_weights_find(weights, whole);
+    if (!w || w->tensor.rank != 2 || w->tensor.dim[0] < 1 || w->tensor.dim[0] > 1 << 24)
+        return tsr_fail(g->ctx, TSR_ERROR_MODEL, "%s: tensor %s: wanted [K, D], got %s", path,
+                        whole, w ? "another shape" : "none");
+    return wanted->fn(wanted->user, whole, 2, w->tensor.dim, &g->codes);
+}
+
+/* A table of the model's own among its weights. */
+static tsr_status add_table(tsr_grid *g, tsr_weights *weights, const char *name, float *data,
+                            int64_t rows, int64_t columns, tsr_weight **where) {
+    const tsr_tensor t = tsr_host_tensor(TSR_F32, data, 2, (int64_t[]){rows, columns});
+    tsr_status status = tsr_weights_add(g->ctx, weights, name, &t);
+    return status ? status : tsr_weights_get(g->ctx, weights, name, 2, t.dim, where);
+}
+
+/* The rows as the decoder takes them, the longest of them, and for soft decoding their transpose.
+ */
+static tsr_status prepare_codes(tsr_grid *g, tsr_weights *weights, bool normalised, bool soft) {
+    const int64_t k = g->codes->tensor.dim[0], d = g->codes->tensor.dim[1];
+    tsr_status status = tsr_weight_pin(g->ctx, g->codes);
+    if (status) return status;
+    g->rows = g->codes;
+    for (int i = 0; i < 2; ++i)
+        if (i ? soft : normalised) {
+            g->own[i] = tsr_alloc(g->ctx, (size_t)(k * d), sizeof(float), "codebook");
+            if (!g->own[i]) return TSR_ERROR_MEMORY;
+        }
+    for (int64_t row = 0; row < k; ++row) {
+        const float *code = g->codes->f32 + row * d;
+        double length = 0;
+        for (int64_t i = 0; i < d; ++i)
+            length += (double)code[i] * (double)code[i];
+        length = sqrt(length);
+        if (!normalised && length > g->longest) g->longest = length;
+        for (int64_t i = 0; i < d && normalised; ++i)
+            g->own[0][row * d + i] = (float)(code[i] / fmax(length, 1e-12));
+        for (int64_t i = 0; i < d && soft; ++i)
+            g->own[1][i * k + row] = code[i];
+    }
+    if (normalised) g->longest = 1;
+    if (normalised)
+        status = add_table(g, weights, "(codes, normalised)", g->own[0], k, d, &g->rows);
+    if (!status && soft)
+        status = add_table(g, weights, "(codes, transposed)", g->own[1], d, k, &g->mix);
+    return status;
+}
+
+/* ---- opening ---- */
+
+static tsr_status want_all(tsr_grid *g, const tsr_wanted *wanted, tsr_weights *weights,
+                           const char *prefix, const tsr_conv_layout *layout) {
+    char name[2][256];
+    tsr_conv_shape shape[2];
+    tsr_status status = TSR_OK;
+    for (int i = 0; i < 2 && !status; ++i) {
+        snprintf(name[i], sizeof name[i], "%s%s.", prefix, i ? "decoder" : "encoder");
+        status = tsr_conv_read_shape(g->ctx, weights, name[i], g->path, layout, i, &shape[i]);
+    }
+    if (!status && shape[0].levels != shape[1].levels)
+        status =
+            tsr_fail(g->ctx, TSR_ERROR_MODEL, "%s: %s: wanted %d levels as the encoder has, got %d",
+                     g->path, name[1], shape[0].levels, shape[1].levels);
+    if (!status)
+        status = want_codes(g, wanted, weights, prefix, "quantize.embedding.weight", g->path);
+    if (status) return status;
+    /* Without the convolutions between them features, codes and the decoder's input are one. */
+    const int64_t d = g->codes->tensor.dim[1];
+    shape[0].in = 3;
+    shape[1].out = 3;
+    if (!g->kind->quant) shape[0].out = shape[1].in = d;
+    status = tsr_conv_want(wanted, name[0], layout, false, &shape[0], &g->encoder);
+    if (!status) status = tsr_conv_want(wanted, name[1], layout, true, &shape[1], &g->decoder);
+    if (!status && g->kind->quant)
+        status = tsr_conv_want_one(wanted, prefix, "quant_conv", d, shape[0].out, 1, &g->quant);
+    if (!status && g->kind->quant)
+        status =
+            tsr_conv_want_one(wanted, prefix, "post_quant_conv", shape[1].in, d, 1, &g->post_quant);
+    for (int i = 0; i < shape[0].levels && !status; ++i)
+        for (int k = 0; k < 2 && !status; ++k)
+            if (shape[k].width[i] % 32)
+                status = tsr_fail(g->ctx, TSR_ERROR_MODEL,
+                                  "%s: %s: level %d: wanted a multiple of 32 channels, got %lld",
+                                  g->path, name[k], i, (long long)shape[k].width[i]);
+    g->step = (int64_t)1 << (shape[0].levels - 1);
+    return status;
+}
+
+typedef struct finder {
+    tsr_grid *g;
+    tsr_weights *weights;
+} finder;
+
+static tsr_status find_all(void *user, const tsr_wanted *wanted) {
+    tsr_grid *g = ((finder *)user)->g;
+    tsr_weights *weights = ((finder *)user)->weights;
+    const char *prefix = "";
+    const int naming = find_naming(g->kind, &(names){.weights = weights}, &prefix);
+    if (naming < 0)
+        return tsr_fail(g->ctx, TSR_ERROR_MODEL,
+                        "%s: wanted tensors of %s (%s, quantize.embedding.weight, %s, %s), got "
+                        "another set",
+                        g->path, g->kind->name, g->kind->names[0].mark,
+                        g->kind->quant ? "quant_conv.weight" : "no quant_conv.weight",
+                        g->kind->names[0].layout->bare ? "no encoder.conv_in.bias"
+                                                       : "encoder.conv_in.bias");
+    return want_all(g, wanted, weights, prefix, g->kind->names[naming].layout);
+}
+
+tsr_status tsr_grid_open(tsr_device *device, const tsr_grid_kind *kind, tsr_weights *weights,
+                         const char *path, tsr_grid **grid) {
+    tsr_context *ctx = tsr_device_context(device);
+    tsr_grid *g = tsr_alloc(ctx, 1, sizeof *g, kind->name);
+    *grid = NULL;
+    if (!g) {
+        tsr_weights_close(&weights);
+        return TSR_ERROR_MEMORY;
+    }
+    g->device = device;
+    g->ctx = ctx;
+    g->weights = weights;
+    g->kind = kind;
+    finder f = {g, weights};
+    tsr_status status = TSR_OK;
+    if (!(g->path = strdup(path)))
+        status = tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for its name", path);
+    if (!status) status = tsr_wanted_load_all(ctx, weights, path, kind->ignored, find_all, &f);
+    if (!status) status = prepare_codes(g, weights, kind->normalised, !kind->quant);
+    if (status)
+        tsr_grid_close(&g);
+    else
+        *grid = g;
+    return status;
+}
+
+tsr_status tsr_grid_load_decoder(tsr_grid *g, tsr_context *ctx, const tsr_wanted *wanted,
+                                 tsr_weights *weights, const tsr_conv_layout *layout,
+                                 const char *decoder, const char *codes, const char *path) {
+    tsr_conv_shape shape;
+    g->ctx = ctx;
+    tsr_status status = tsr_conv_read_shape(ctx, weights, decoder, path, layout, true, &shape);
+    if (!status) status = want_codes(g, wanted, weights, "", codes, path);
+    if (status) return status;
+    shape.in = g->codes->tensor.dim[1];
+    shape.out = 3;
+    status = tsr_conv_want(wanted, decoder, layout, true, &shape, &g->decoder);
+    g->step = (int64_t)1 << (shape.levels - 1);
+    return status ? status : prepare_codes(g, weights, false, true);
+}
+
+void tsr_grid_drop(tsr_grid *g) {
+    free(g->own[0]);
+    free(g->own[1]);
+    g->own[0] = g->own[1] = NULL;
+}
+
+void tsr_grid_close(tsr_grid **grid) {
+    if (!grid || !*grid) return;
+    tsr_grid *g = *grid;
+    tsr_device_forget(g->device, g);
+    tsr_weights_close(&g->weights);
+    tsr_grid_drop(g);
+    free(g->path);
+    free(g);
+    *grid = NULL;
+}
+
+/* ---- the model ---- */
+
+/* in: picture [1, H, W, 3]. out: ids [h*w], margin [h*w], squared length of the features [h*w, 1];
+ * traced: features and the encoder's output [1, h, w, C]. */
+static void encode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+    const tsr_grid *g = model;
+    tsr_tensor *x = tsr_conv_encode(r, &g->encoder, in[0], NULL);
+    if (g->traced) out[4] = x;
+    if (g->quant.weight) x = tsr_conv_one(r, x, &g->quant);
+    if (g->traced) out[3] = x;
+    const int64_t flat[2] = {x->dim[1] * x->dim[2], x->dim[3]};
+    x = tsr_reshape(r, x, 2, flat);
+    out[0] = tsr_nearest_code(r, x, tsr_from_weight(r, g->codes),
+                              g->kind->normalised ? TSR_METRIC_COSINE : TSR_METRIC_EUCLID, &out[1]);
+    out[2] = tsr_reduce(r, x, TSR_SUMSQ);
+}
+
+static tsr_tensor *decode_codes(tsr_run *r, const tsr_grid *g, tsr_tensor *x) {
+    if (g->post_quant.weight) x = tsr_conv_one(r, x, &g->post_quant);
+    return tsr_conv_decode(r, &g->decoder, x, NULL);
+}
+
+/* in: ids [h, w]. out: picture [1, H, W, 3]. */
+static void decode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+    const tsr_grid *g = model;
+    tsr_tensor *x = tsr_gather_rows(r, tsr_from_weight(r, g->rows), in[0]);
+    x = tsr_reshape(r, x, 4, (int64_t[]){1, in[0]->dim[0], in[0]->dim[1], tsr_cols(x)});
+    out[0] = decode_codes(r, g, x);
+}
+
+tsr_tensor *tsr_grid_mix(tsr_run *r, const tsr_grid *g, tsr_tensor *logits, int64_t height,
+                         int64_t width) {
+    tsr_tensor *x = tsr_linear(r, tsr_softmax(r, logits), g->mix, NULL); /* [B, h*w, D] */
+    return tsr_reshape(r, x, 4, (int64_t[]){logits->dim[0], height, width, tsr_cols(x)});
+}
+
+/* in: logits [1, h, w, K]. out: picture [1, H, W, 3], mixed codes [1, h, w, D]. */
+static void soft_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+    const tsr_grid *g = model;
+    out[1] = tsr_grid_mix(r, g, in[0], in[0]->dim[1], in[0]->dim[2]);
+    out[0] = decode_codes(r, g, out[1]);
+}
+
+/* ---- running it ---- */
+
+static tsr_status check_size(const tsr_grid *g, tsr_status status, int64_t height, int64_t width) {
+    const int64_t step = g->step;
+    if (height >= step && width >= step && height % step == 0 && width % step == 0 &&
+        height <= MOST_PIXELS && width <= MOST_PIXELS)
+        return TSR_OK;
+    return tsr_fail(g->ctx, status, "%s: tile: wanted multiples of %lld up to %d, got %lldx%lld",
+                    g->path, (long long)step, MOST_PIXELS, (long long)width, (long long)height);
+}
+
+tsr_status tsr_grid_encode(tsr_grid *g, const uint8_t *rgb, int64_t height, int64_t width,
+                           const tsr_grid_result *result) {
+    tsr_status status = check_size(g, TSR_ERROR_ARGUMENT, height, width);
+    if (status) return status;
+    const int64_t h = height / g->step, w = width / g->step, n = h * w, values = height * width * 3;
+    const int64_t d = g->codes->tensor.dim[1];
+    float *x = tsr_alloc(g->ctx, (size_t)values, sizeof *x, "grid: picture");
+    float *rows = tsr_alloc(g->ctx, (size_t)n, 2 * sizeof *rows, "grid: rows");
+    if (!x || !rows) status = TSR_ERROR_MEMORY;
+    for (int64_t i = 0; i < values && !status; ++i)
+        x[i] = g->kind->centred ? (float)rgb[i] / 255.0f * 2.0f - 1.0f : (float)rgb[i] / 255.0f;
+    if (!status) {
+        const tsr_tensor in = tsr_host_tensor(TSR_F32, x, 4, (int64_t[]){1, height, width, 3});
+        tsr_tensor out[] = {
+            tsr_host_tensor(TSR_I32, result->ids, 1, (int64_t[]){n}),
+            tsr_host_tensor(TSR_F32, rows, 1, (int64_t[]){n}),
+            tsr_host_tensor(TSR_F32, rows + n, 2, (int64_t[]){n, 1}),
+            tsr_host_tensor(TSR_F32, result->features, 4, (int64_t[]){1, h, w, d}),
+            tsr_host_tensor(TSR_F32, result->encoder_out, 4,
+                            (int64_t[]){1, h, w, g->encoder.shape.out}),
+        };
+        g->traced = result->features && result->encoder_out;
+        const tsr_program program = {
+            .fn = encode_program, .model = g, .variant = g->traced, .name = "grid encoder"};
+        status = tsr_execute(g->device, &program, &in, 1, out, g->traced ? 5 : 3);
+    }
+    for (int64_t i = 0; i < n && !status; ++i) {
+        const double length = g->kind->normalised ? 1 : sqrt((double)rows[n + i]);
+        const double bound = tie_share * (length + g->longest) * (length + g->longest);
+        if (result->margin) result->margin[i] = rows[i];
+        if (result->near_ties) *result->near_ties += !((double)rows[i] >= bound);
+    }
+    free(x);
+    free(rows);
+    return status;
+}
+
+tsr_status tsr_grid_decode(tsr_grid *g, const int32_t *ids, const float *logits, int64_t h,
+                           int64_t w, float *rgb, float *mixed) {
+    const int64_t d = g->codes->tensor.dim[1], k = g->codes->tensor.dim[0];
+    tsr_status status = check_size(g, TSR_ERROR_ARGUMENT, h * g->step, w * g->step);
+    for (int64_t i = 0; i < h * w && ids && !status; ++i)
+        if (ids[i] < 0 || ids[i] >= k)
+            status = tsr_fail(g->ctx, TSR_ERROR_TOKENS, "%s: id: wanted below %lld, got %d",
+                              g->path, (long long)k, ids[i]);
+    if (status) return status;
+    const tsr_tensor in =
+        ids ? tsr_host_tensor(TSR_I32, (int32_t *)ids, 2, (int64_t[]){h, w})
+            : tsr_host_tensor(TSR_F32, (float *)logits, 4, (int64_t[]){1, h, w, k});
+    tsr_tensor out[] = {
+        tsr_host_tensor(TSR_F32, rgb, 4, (int64_t[]){1, h * g->step, w * g->step, 3}),
+        tsr_host_tensor(TSR_F32, mixed, 4, (int64_t[]){1, h, w, d})};
+    const tsr_program program = {.fn = ids ? decode_program : soft_program,
+                                 .model = g,
+                                 .name = ids ? "grid decoder" : "grid soft decoder"};
+    return tsr_execute(g->device, &program, &in, 1, out, ids ? 1 : 2);
+}
+
+/* ---- what the families share ---- */
+
+static void fill_header(tsr_grid *g, tsr_token_header *h) {
+    h->geometry = TSR_GEOMETRY_GRID;
+    h->rows = (uint32_t)(g->height / g->step);
+    h->columns = (uint32_t)(g->width / g->step);
+    h->tile_height = (uint32_t)g->height;
+    h->tile_width = (uint32_t)g->width;
+}
+
+tsr_status tsr_grid_family_want(const tsr_grid_kind *kind, tsr_context *ctx,
+                                const tsr_safetensors *file, const char *path,
+                                const tsr_wanted *wanted) {
+    tsr_grid g = {.ctx = ctx, .kind = kind, .path = (char *)path};
+    tsr_weights *weights = NULL;
+    tsr_status status = tsr_file_weights(ctx, file, &weights);
+    finder f = {&g, weights};
+    if (!status) status = find_all(&f, wanted);
+    tsr_weights_close(&weights);
+    return status;
+}
+
+tsr_status tsr_grid_family_open(const tsr_grid_kind *kind, tsr_device *device,
+                                const tsr_safetensors *file, const char *path, void **model,
+                                tsr_token_header *header) {
+    tsr_weights *weights = NULL;
+    tsr_grid *g = NULL;
+    tsr_status status = tsr_file_weights(tsr_device_context(device), file, &weights);
+    if (!status) status = tsr_grid_open(device, kind, weights, path, &g);
+    if (status) return status;
+    const char *name = tsr_safetensors_metadata(file, "tessera.name");
+    const uint32_t codes = (uint32_t)g->codes->tensor.dim[0];
+    if (name)
+        snprintf(header->tokenizer, sizeof header->tokenizer, "%s", name);
+    else
+        snprintf(header->tokenizer, sizeof header->tokenizer, "%s-f%d-%u", kind->name, (int)g->step,
+                 codes);
+    header->codebook_size = codes;
+    g->height = g->width = g->step < 256 ? 256 : g->step; /* what these models were trained with */
+    fill_header(g, header);
+    *model = g;
+    return TSR_OK;
+}
+
+void tsr_grid_family_close(void **model) {
+    if (!model || !*model) return;
+    tsr_grid *g = *model;
+    tsr_grid_close(&g);
+    *model = NULL;
+}
+
+tsr_status tsr_grid_family_resize(void *model, uint32_t width, uint32_t height,
+                                  tsr_token_header *header) {
+    tsr_grid *g = model;
+    tsr_status status = check_size(g, TSR_ERROR_ARGUMENT, height, width);
+    if (status) return status;
+    /* Four feature maps of the widest level at the picture's size are alive at once. */
+    const uint64_t channels = (uint64_t)g->decoder.shape.width[0];
+    const uint64_t bytes = (uint64_t)width * height * channels * sizeof(float) * 4;
+    if (bytes > g->ctx->settings.memory_limit)
+        return tsr_fail(g->ctx, TSR_ERROR_TOO_LARGE,
+                        "%s: tile: wanted one that needs at most %llu MB, got %ux%u, which needs "
+                        "%llu MB: a smaller tile covers a picture of any size",
+                        g->path, (unsigned long long)(g->ctx->settings.memory_limit / 1000000),
+                        width, height, (unsigned long long)(bytes / 1000000));
+    g->width = width;
+    g->height = height;
+    fill_header(g, header);
+    return TSR_OK;
+}
+
+tsr_status tsr_grid_family_encode(void *model, const uint8_t *tiles, int count, uint32_t tokens,
+                                  float quality, uint32_t *ids, uint32_t *counts,
+                                  uint64_t *near_ties) {
+    (void)tokens; /* all or none: the caller has seen to it */
+    (void)quality;
+    tsr_grid *g = model;
+    const int64_t n = g->height / g->step * (g->width / g->step), pixels = g->height * g->width;
+    tsr_status status = TSR_OK;
+    for (int i = 0; i < count && !status; ++i) {
+        const tsr_grid_result result = {.ids = (int32_t *)ids + i * n, .near_ties = near_ties};
+        status = tsr_grid_encode(g, tiles + i * pixels * 3, g->height, g->width, &result);
+        counts[i] = (uint32_t)n;
+    }
+    return status;
+}
+
+tsr_status tsr_grid_family_decode(void *model, const uint32_t *ids, const uint32_t *counts,
+                                  int count, const tsr_sampling *sampling, float *rgb) {
+    (void)sampling;
+    tsr_grid *g = model;
+    const int64_t h = g->height / g->step, w = g->width / g->step;
+    const int64_t values = g->height * g->width * 3;
+    tsr_status status = TSR_OK;
+    for (int i = 0; i < count && !status; ++i) {
+        if (counts[i] != h * w)
+            return tsr_fail(g->ctx, TSR_ERROR_TOKENS, "%s: ids of a tile: wanted %lld, got %u",
+                            g->path, (long long)(h * w), counts[i]);
+        float *to = rgb + i * values;
+        status = tsr_grid_decode(g, (const int32_t *)ids + i * h * w, NULL, h, w, to, NULL);
+        for (int64_t v = 0; v < values && g->kind->centred && !status; ++v)
+            to[v] = to[v] * 0.5f + 0.5f;
+    }
+    return status;
+}

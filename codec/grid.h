@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/* grid.h: tokenizers that turn a picture into a grid of ids, one for each square of `step` pixels:
+ * a convolutional encoder, the nearest code of a codebook for each place, a convolutional decoder.
+ * A family says with a tsr_grid_kind how its files are named and what its habits are. */
+#ifndef CODEC_GRID_H
+#define CODEC_GRID_H
+
+#include "conv_ae.h"
+#include "family.h"
+
+typedef struct tsr_grid_kind {
+    const char *name; /* of the family */
+    /* Names of its files, and the tensor by which each is known. */
+    struct {
+        const tsr_conv_layout *layout;
+        const char *mark;
+    } names[2];
+    const char *const *prefixes; /* what all names may begin with; ended by NULL */
+    const char *const *ignored;  /* beginnings of names that are for training; ended by NULL */
+    const char *foreign;         /* a tensor that says the file is another family's */
+    bool quant;                  /* 1x1 convolutions before and after the codebook */
+    bool normalised;             /* both sides of the search, and the decoder's rows */
+    bool centred;                /* pictures are -1 .. 1, not 0 .. 1 */
+} tsr_grid_kind;
+
+typedef struct tsr_grid {
+    tsr_device *device;
+    tsr_context *ctx;
+    tsr_weights *weights; /* NULL: the caller's */
+    char *path;
+    const tsr_grid_kind *kind;
+    tsr_conv_half encoder, decoder;
+    tsr_conv_layer quant, post_quant;
+    tsr_weight *codes;     /* [K, D] */
+    tsr_weight *rows;      /* [K, D] as the decoder takes them */
+    tsr_weight *mix;       /* [D, K] for soft decoding, or NULL */
+    float *own[2];         /* memory of rows and mix */
+    double longest;        /* code */
+    int64_t step;          /* pixels of a place's side */
+    int64_t height, width; /* of a tile */
+    bool traced;           /* of the program being walked through */
+} tsr_grid;
+
+/* Whether names and shapes are this kind's; *prefix says what they begin with. */
+bool tsr_grid_takes(const tsr_grid_kind *kind, const tsr_safetensors *file);
+/* A whole model. Takes over `weights`, whatever happens. Errors: MODEL, naming the tensor that is
+ * missing, has another shape or belongs to nothing. */
+tsr_status tsr_grid_open(tsr_device *device, const tsr_grid_kind *kind, tsr_weights *weights,
+                         const char *path, tsr_grid **grid);
+void tsr_grid_close(tsr_grid **grid);
+
+/* The decoder and its codebook inside another model: fills decoder, codes and mix. The names are
+ * <decoder>... and <codes>. Free with tsr_grid_drop. */
+tsr_status tsr_grid_load_decoder(tsr_grid *grid, tsr_context *ctx, const tsr_wanted *wanted,
+                                 tsr_weights *weights, const tsr_conv_layout *layout,
+                                 const char *decoder, const char *codes, const char *path);
+void tsr_grid_drop(tsr_grid *grid);
+/* Logits [B, h*w, K] -> the mean of the codes they weigh [B, h, w, D]. */
+tsr_tensor *tsr_grid_mix(tsr_run *r, const tsr_grid *grid, tsr_tensor *logits, int64_t height,
+                         int64_t width);
+
+/* One picture u8 [H, W, 3] to ids [h*w]; sides are multiples of the step. The others may be NULL:
+ * margin [h*w] (second smallest minus smallest squared distance), near_ties (added to), features
+ * and encoder_out [h, w, C]. */
+typedef struct tsr_grid_result {
+    int32_t *ids;
+    float *margin, *features, *encoder_out;
+    uint64_t *near_ties;
+} tsr_grid_result;
+tsr_status tsr_grid_encode(tsr_grid *grid, const uint8_t *rgb, int64_t height, int64_t width,
+                           const tsr_grid_result *result);
+/* Ids [h*w], or logits [h*w, K] when ids is NULL, to RGB f32 [H, W, 3] as the model gives it (0..1,
+ * or -1..1 when centred). mixed [h*w, D] may be NULL. */
+tsr_status tsr_grid_decode(tsr_grid *grid, const int32_t *ids, const float *logits, int64_t height,
+                           int64_t width, float *rgb, float *mixed);
+
+/* The family's functions, all but `takes`, `want` and `open`. */
+tsr_status tsr_grid_family_open(const tsr_grid_kind *kind, tsr_device *device,
+                                const tsr_safetensors *file, const char *path, void **model,
+                                tsr_token_header *header);
+tsr_status tsr_grid_family_want(const tsr_grid_kind *kind, tsr_context *ctx,
+                                const tsr_safetensors *file, const char *path,
+                                const tsr_wanted *wanted);
+void tsr_grid_family_close(void **model);
+tsr_status tsr_grid_family_resize(void *model, uint32_t width, uint32_t height,
+                                  tsr_token_header *header);
+tsr_status tsr_grid_family_encode(void *model, const uint8_t *tiles, int count, uint32_t tokens,
+                                  float quality, uint32_t *ids, uint32_t *counts,
+                                  uint64_t *near_ties);
+tsr_status tsr_grid_family_decode(void *model, const uint32_t *ids, const uint32_t *counts,
+                                  int count, const tsr_sampling *sampling, float *rgb);
+
+/* Kinds, for verification. */
+extern const tsr_grid_kind tsr_grid_maskgit, tsr_grid_taming, tsr_grid_llamagen;
+extern const tsr_conv_layout tsr_maskgit_layout[2]; /* KARL's and MAGE's names, 1d-tokenizer's */
+
+#endif
