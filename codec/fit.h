@@ -12,7 +12,7 @@
 #include <tessera/tessera.h>
 #include "../compute/device.h"
 
-enum { TSR_TILE_OVERLAP = 32 };
+enum { TSR_TILE_OVERLAP = 32 }; /* pixels, at most a quarter of a tile */
 
 /* A picture after resizing, ready to be cut. */
 typedef struct tsr_canvas {

@@ -86,14 +86,16 @@ tsr_status tsr_model_config_file(tsr_context *ctx, const char *path, cJSON **jso
 tsr_status tsr_flextok_find_config(tsr_context *ctx, const tsr_safetensors *file, const char *path,
                                    cJSON **json);
 
-/* Exact savings over the plain way, switched off one by one by tests and benchmarks. */
+/* Exact savings over the plain way. --mask switches them off one by one, under the names
+ * flextok_collapse, flextok_table, flextok_one_pass, flextok_last_rows and flextok_first_k. */
 enum {
     TSR_FLEXTOK_COLLAPSE = 1,  /* identical tokens once, ln(count) on their logit */
     TSR_FLEXTOK_TABLE = 2,     /* modulation of all time steps at once, ahead of them */
     TSR_FLEXTOK_ONE_PASS = 4,  /* both guidance passes, and all pictures, in one batch */
     TSR_FLEXTOK_LAST_ROWS = 8, /* last blocks for the rows that are used */
     TSR_FLEXTOK_FIRST_K = 16,  /* only the registers that k needs */
-    TSR_FLEXTOK_SAVE_ALL = 31
+    TSR_FLEXTOK_SAVE_ALL = 31,
+    TSR_FLEXTOK_SAVINGS = 5 /* how many */
 };
 
 typedef struct tsr_flextok {

@@ -551,8 +551,9 @@ static tsr_status read_token_module(reader *r, const char *class) {
     const bool dropout = !strcmp(class, "MaskedNestedDropout");
     status = add_token_step(r, dropout ? TSR_FLEXTOK_DROPOUT : TSR_FLEXTOK_NULL, "read_write_key",
                             REGISTERS, &step);
+    if (status) return status;
     step->learned = dropout || !strcmp(class, "LearnedNullCond");
-    if (!status && step->learned) status = read_dim(r, "dim", &c->decoder.trunk.dim);
+    if (step->learned) status = read_dim(r, "dim", &c->decoder.trunk.dim);
     if (!status && !dropout)
         status = get_bool(r, "replace_with_single_token", false, &step->single);
     const char *const ignored[] = {

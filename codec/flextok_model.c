@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* flextok_model.c: the tensors of a FlexTok model. */
 #include "flextok.h"
+#include "../compute/op.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,6 +137,11 @@ tsr_status tsr_flextok_want_all(tsr_context *ctx, tsr_flextok_config *config, ts
     return status;
 }
 
+/* What --mask calls them, in the order of their bits. */
+static const char *const saving_names[TSR_FLEXTOK_SAVINGS] = {
+    "flextok_collapse", "flextok_table", "flextok_one_pass", "flextok_last_rows",
+    "flextok_first_k"};
+
 tsr_status tsr_flextok_open(tsr_device *device, const tsr_flextok_config *config,
                             tsr_weights *weights, const char *path, tsr_flextok **model) {
     tsr_context *ctx = tsr_device_context(device);
@@ -150,6 +156,8 @@ tsr_status tsr_flextok_open(tsr_device *device, const tsr_flextok_config *config
     m->weights = weights;
     m->config = *config;
     m->savings = TSR_FLEXTOK_SAVE_ALL;
+    for (int i = 0; i < TSR_FLEXTOK_SAVINGS; ++i)
+        if (tsr_device_masked(device, saving_names[i])) m->savings &= ~(1u << i);
     m->path = strdup(path);
     tsr_wanted_loader loader = {.ctx = ctx, .weights = weights, .path = path};
     const tsr_wanted wanted = {tsr_wanted_load, &loader};

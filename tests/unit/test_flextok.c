@@ -1,0 +1,588 @@
+/* SPDX-License-Identifier: MIT */
+/* FlexTok on a model made here: prefixes, the exact savings against the plain way, threads, batches
+ * and devices, seeds and noise, the forms of a file, and files that are wrong. */
+#include <tessera/tessera.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "codec/flextok.h"
+#include "everywhere.h"
+#include "flextok_sample.h"
+#include "formats/npy.h"
+#include "open_device.h"
+#include "quantizer/rng.h"
+
+enum { SIDE = FLEXTOK_SIDE, K = FLEXTOK_REGISTERS, C = 4, H = SIDE / 2, LATENTS = C * H * H };
+
+static char folder[] = "/tmp/tessera-flextok-XXXXXX", file[64];
+
+static bool make_folder(void) {
+    if (!mkdtemp(folder)) return false;
+    snprintf(file, sizeof file, "%s/model.safetensors", folder);
+    return true;
+}
+
+static void remove_folder(void) {
+    char path[96];
+    const char *const names[] = {"model.safetensors", "config.json", "noise.npy"};
+    for (int i = 0; i < 3; ++i) {
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        unlink(path);
+    }
+    if (rmdir(folder)) perror(folder);
+}
+
+/* ---- the model inside ---- */
+
+typedef struct inside {
+    tsr_safetensors *file;
+    tsr_flextok *m;
+} inside;
+
+static inside open_inside(const char *path, tsr_device *device) {
+    tsr_context *ctx = tsr_device_context(device);
+    inside i = {0};
+    cJSON *json = NULL;
+    tsr_flextok_config config;
+    tsr_weights *weights = NULL;
+    tsr_status s = tsr_safetensors_open(ctx, path, &i.file);
+    if (!s) s = tsr_flextok_find_config(ctx, i.file, path, &json);
+    if (!s) s = tsr_flextok_read_config(ctx, path, json, &config);
+    if (!s) s = tsr_file_weights(ctx, i.file, &weights);
+    if (!s) s = tsr_flextok_open(device, &config, weights, path, &i.m);
+    ck_assert_msg(!s, "%s", tsr_detail(ctx));
+    cJSON_Delete(json);
+    return i;
+}
+
+static void close_inside(inside *i) {
+    tsr_flextok_close(&i->m);
+    tsr_safetensors_close(&i->file);
+}
+
+enum { PICTURES = 5 };
+static const uint32_t counts[PICTURES] = {0, K, 3, K - 1, 3};
+
+static void make_ids(uint32_t *ids) {
+    for (int i = 0; i < PICTURES * K; ++i)
+        ids[i] = (uint32_t)random_below(FLEXTOK_CODES);
+}
+
+static void decode(tsr_flextok *m, const uint32_t *ids, const float *noise, int first, int count,
+                   float guidance, int steps, float *x) {
+    const tsr_flextok_decode_settings s = {
+        .flow = {.steps = steps, .guidance = guidance, .normalized = true}};
+    memcpy(x, noise + first * LATENTS, (size_t)(count * LATENTS) * sizeof *x);
+    const tsr_status status =
+        tsr_flextok_decode(m, ids + first * K, counts + first, count, H, H, &s, x);
+    ck_assert_msg(!status, "%s", tsr_detail(m->ctx));
+}
+
+static double worst(const float *a, const float *b, int64_t n) {
+    double most = 0;
+    for (int64_t i = 0; i < n; ++i) {
+        const double d = fabs((double)a[i] - (double)b[i]);
+        if (!(d <= most)) most = d;
+    }
+    return most;
+}
+
+START_TEST(savings_change_nothing_in_the_decoder) {
+    flextok_sample *sample = flextok_sample_make();
+    flextok_sample_write(sample, file, FLEXTOK_JSON, TSR_F32);
+    inside i = open_inside(file, everywhere_device("cpu", NULL));
+    uint32_t ids[PICTURES * K];
+    float noise[PICTURES * LATENTS], plain[PICTURES * LATENTS], x[PICTURES * LATENTS];
+    make_ids(ids);
+    random_normals(noise, PICTURES * LATENTS);
+    const float guidance[] = {1.0f, 7.5f};
+    for (int g = 0; g < 2; ++g) {
+        i.m->savings = 0;
+        decode(i.m, ids, noise, 0, PICTURES, guidance[g], 3, plain);
+        ck_assert(worst(plain, noise, PICTURES * LATENTS) > 0.05); /* it did something */
+        for (unsigned bits = 1; bits <= TSR_FLEXTOK_SAVE_ALL; bits = bits == 16 ? 31 : bits * 2) {
+            i.m->savings = bits;
+            decode(i.m, ids, noise, 0, PICTURES, guidance[g], 3, x);
+            const double d = worst(plain, x, PICTURES * LATENTS);
+            printf("  guidance %g, savings %2u: at most %.2g from the plain way\n",
+                   (double)guidance[g], bits, d);
+            ck_assert_msg(d <= 2e-4, "savings %u: %g", bits, d);
+            /* what does not touch the order of sums gives the same bits */
+            if (bits == TSR_FLEXTOK_TABLE || bits == TSR_FLEXTOK_ONE_PASS ||
+                bits == TSR_FLEXTOK_LAST_ROWS)
+                ck_assert_msg(d == 0, "savings %u: %g", bits, d);
+        }
+    }
+    close_inside(&i);
+    flextok_sample_free(sample);
+}
+END_TEST
+
+START_TEST(savings_change_nothing_in_the_encoder) {
+    flextok_sample *sample = flextok_sample_make();
+    flextok_sample_write(sample, file, FLEXTOK_JSON, TSR_F32);
+    inside i = open_inside(file, everywhere_device("cpu", NULL));
+    float latents[PICTURES * LATENTS], plain[PICTURES * K * 3], z[PICTURES * K * 3];
+    random_normals(latents, PICTURES * LATENTS);
+    i.m->savings = 0;
+    ck_assert(!tsr_flextok_encode(i.m, latents, PICTURES, H, H, K, plain, NULL));
+    for (int k = 1; k <= K; k += 5)
+        for (unsigned bits = 0; bits < 2; ++bits) {
+            i.m->savings = bits ? TSR_FLEXTOK_SAVE_ALL : 0;
+            ck_assert(!tsr_flextok_encode(i.m, latents, PICTURES, H, H, k, z, NULL));
+            for (int b = 0; b < PICTURES; ++b)
+                ck_assert(worst(plain + b * K * 3, z + b * k * 3, k * 3) == 0);
+        }
+    ck_assert_int_eq(tsr_flextok_encode(i.m, latents, 1, H, H, K + 1, z, NULL), TSR_ERROR_ARGUMENT);
+    ck_assert_int_eq(tsr_flextok_encode(i.m, latents, 1, H + 2, H, 1, z, NULL), TSR_ERROR_ARGUMENT);
+    close_inside(&i);
+    flextok_sample_free(sample);
+}
+END_TEST
+
+START_TEST(collapse_looks_at_the_rows) {
+    /* Dropped before positions are added: the tokens differ and none may be left out. */
+    flextok_sample *sample = flextok_sample_make();
+    flextok_sample_move(sample, "decoder", "d_drop", 1);
+    flextok_sample_write(sample, file, FLEXTOK_JSON, TSR_F32);
+    inside i = open_inside(file, everywhere_device("cpu", NULL));
+    ck_assert_int_eq(i.m->config.decoder.step[1].kind, TSR_FLEXTOK_DROPOUT);
+    uint32_t ids[PICTURES * K];
+    float noise[PICTURES * LATENTS], plain[PICTURES * LATENTS], x[PICTURES * LATENTS];
+    make_ids(ids);
+    random_normals(noise, PICTURES * LATENTS);
+    i.m->savings = 0;
+    decode(i.m, ids, noise, 0, PICTURES, 3, 2, plain);
+    i.m->savings = TSR_FLEXTOK_SAVE_ALL;
+    decode(i.m, ids, noise, 0, PICTURES, 3, 2, x);
+    ck_assert(worst(plain, x, PICTURES * LATENTS) <= 2e-4);
+    close_inside(&i);
+    flextok_sample_free(sample);
+}
+END_TEST
+
+START_TEST(same_bits_for_threads_and_batches) {
+    flextok_sample *sample = flextok_sample_make();
+    flextok_sample_write(sample, file, FLEXTOK_JSON, TSR_F32);
+    uint32_t ids[PICTURES * K];
+    float noise[PICTURES * LATENTS], first[PICTURES * LATENTS], x[PICTURES * LATENTS];
+    make_ids(ids);
+    random_normals(noise, PICTURES * LATENTS);
+    for (int threads = 1; threads <= 2; ++threads) {
+        own_device d = open_own_device("cpu", threads);
+        inside i = open_inside(file, d.device);
+        decode(i.m, ids, noise, 0, PICTURES, 7.5f, 4, threads == 1 ? first : x);
+        if (threads == 2) ck_assert_mem_eq(first, x, sizeof x);
+        for (int b = 0; b < PICTURES; ++b)
+            decode(i.m, ids, noise, b, 1, 7.5f, 4, x + b * LATENTS);
+        ck_assert_mem_eq(first, x, sizeof x);
+        close_inside(&i);
+        close_own_device(&d);
+    }
+    flextok_sample_free(sample);
+}
+END_TEST
+
+START_TEST(devices_agree) {
+    flextok_sample *sample = flextok_sample_make();
+    flextok_sample_write(sample, file, FLEXTOK_JSON, TSR_F32);
+    uint32_t ids[PICTURES * K];
+    float noise[PICTURES * LATENTS], want[PICTURES * LATENTS], x[PICTURES * LATENTS];
+    float z[PICTURES * K * 3], got[PICTURES * K * 3];
+    make_ids(ids);
+    random_normals(noise, PICTURES * LATENTS);
+    inside i = open_inside(file, everywhere_device("cpu", NULL));
+    decode(i.m, ids, noise, 0, PICTURES, 3, 2, want);
+    ck_assert(!tsr_flextok_encode(i.m, noise, PICTURES, H, H, 7, z, NULL));
+    close_inside(&i);
+    if (everywhere_vulkan_count() == 0) printf("  skipped on vulkan: no device\n");
+    for (int n = 0; n < everywhere_vulkan_count(); ++n) {
+        char name[32];
+        snprintf(name, sizeof name, "vulkan:%d", n);
+        tsr_device *device = everywhere_device(name, NULL);
+        if (!device) continue;
+        i = open_inside(file, device);
+        for (int again = 0; again < 2; ++again) { /* recorded, then replayed */
+            decode(i.m, ids, noise, 0, PICTURES, 3, 2, x);
+            ck_assert(!tsr_flextok_encode(i.m, noise, PICTURES, H, H, 7, got, NULL));
+            const double d = worst(want, x, PICTURES * LATENTS),
+                         e = worst(z, got, PICTURES * 7 * 3);
+            printf("  %s: latents at most %.2g, z %.2g from the cpu's\n", name, d, e);
+            ck_assert(d <= 1e-3 && e <= 1e-4);
+        }
+        close_inside(&i);
+    }
+    flextok_sample_free(sample);
+}
+END_TEST
+
+/* ---- through the API ---- */
+
+static tsr_status open_tokenizer(tsr_context *ctx, const char *path, tsr_tokenizer **t) {
+    return tsr_tokenizer_open(ctx, t, &(tsr_tokenizer_settings){.model = path, .device = "cpu"});
+}
+
+static void make_picture(uint8_t *rgb, int pixels) {
+    for (int i = 0; i < pixels * 3; ++i)
+        rgb[i] = (uint8_t)((i * 37 + i / 50 * 11) % 256);
+}
+
+START_TEST(tiles_to_ids_and_back) {
+    flextok_sample *sample = flextok_sample_make();
+    flextok_sample_write(sample, file, FLEXTOK_JSON, TSR_F32);
+    tsr_context *ctx = everywhere_context();
+    tsr_tokenizer *t = NULL;
+    ck_assert_msg(!open_tokenizer(ctx, file, &t), "%s", tsr_detail(ctx));
+    const tsr_token_header *h = tsr_tokenizer_header(t);
+    ck_assert_str_eq(h->tokenizer, "flextok-d2-d3");
+    ck_assert(h->codebook_size == FLEXTOK_CODES && h->columns == K && h->tile_width == SIDE);
+    ck_assert(h->fit == TSR_FIT_CROP && h->filter == 0 && h->nested);
+    ck_assert(h->hints.present && h->hints.steps == 25 && h->hints.guidance == 15);
+
+    enum { WIDTH = 40, HEIGHT = 24 };
+    uint8_t rgb[WIDTH * HEIGHT * 3], out[4][WIDTH * HEIGHT * 3];
+    make_picture(rgb, WIDTH * HEIGHT);
+    const tsr_picture picture = {.rgb = rgb, .width = WIDTH, .height = HEIGHT, .key = "p"};
+    tsr_encode_settings e = tsr_encode_settings_default();
+    e.fit = TSR_FIT_TILE;
+    tsr_item *all = NULL, *few = NULL;
+    uint64_t ties = 0;
+    ck_assert_msg(!tsr_tokenizer_encode(t, &picture, 1, &e, &all, &ties), "%s", tsr_detail(ctx));
+    e.tokens = 5;
+    e.batch = 2;
+    ck_assert(!tsr_tokenizer_encode(t, &picture, 1, &e, &few, NULL));
+    const tsr_token_item *a = tsr_item_tokens(all), *b = tsr_item_tokens(few);
+    const uint32_t tiles = a->tile_columns * a->tile_rows;
+    ck_assert_uint_ge(tiles, 4);
+    for (uint32_t i = 0; i < tiles; ++i) {
+        ck_assert(a->counts[i] == K && b->counts[i] == 5);
+        ck_assert_mem_eq(a->ids + i * K, b->ids + i * 5, 5 * sizeof *a->ids);
+    }
+    e.quality = 0.1f;
+    tsr_item *none = NULL;
+    ck_assert_int_eq(tsr_tokenizer_encode(t, &picture, 1, &e, &none, NULL), TSR_ERROR_UNSUPPORTED);
+
+    tsr_token_header header = *h;
+    header.fit = TSR_FIT_TILE;
+    tsr_decode_settings d = {.steps = 2, .guidance = 2, .seed = 1};
+    ck_assert_msg(!tsr_tokenizer_decode_with(t, &header, a, &d, out[0]), "%s", tsr_detail(ctx));
+    header.hints = (tsr_decode_hints){.present = 1, .steps = 2, .guidance = 2, .seed = 1};
+    ck_assert(!tsr_tokenizer_decode_with(t, &header, a, NULL, out[1])); /* the file's hints */
+    ck_assert_mem_eq(out[0], out[1], sizeof out[0]);
+    d.seed = 2;
+    ck_assert(!tsr_tokenizer_decode_with(t, &header, a, &d, out[2]));
+    ck_assert(memcmp(out[0], out[2], sizeof out[0]) != 0);
+    d.tokens = 5; /* the same prefix from either item */
+    ck_assert(!tsr_tokenizer_decode_with(t, &header, a, &d, out[2]));
+    ck_assert(!tsr_tokenizer_decode_with(t, &header, b, &d, out[3]));
+    ck_assert_mem_eq(out[2], out[3], sizeof out[2]);
+    d.steps = 20000;
+    ck_assert_int_eq(tsr_tokenizer_decode_with(t, &header, a, &d, out[2]), TSR_ERROR_ARGUMENT);
+    tsr_item_close(&all);
+    tsr_item_close(&few);
+    tsr_tokenizer_close(&t);
+    flextok_sample_free(sample);
+}
+END_TEST
+
+START_TEST(noise_from_a_file) {
+    flextok_sample *sample = flextok_sample_make();
+    flextok_sample_write(sample, file, FLEXTOK_JSON, TSR_F32);
+    tsr_context *ctx = everywhere_context();
+    tsr_tokenizer *t = NULL;
+    ck_assert_msg(!open_tokenizer(ctx, file, &t), "%s", tsr_detail(ctx));
+    const uint32_t count = 3, ids[3] = {1, 2, 239};
+    const tsr_token_item item = {.key = "n",
+                                 .source_width = SIDE,
+                                 .source_height = SIDE,
+                                 .orientation = 1,
+                                 .width = SIDE,
+                                 .height = SIDE,
+                                 .tile_columns = 1,
+                                 .tile_rows = 1,
+                                 .counts = &count,
+                                 .ids = ids};
+    char path[96];
+    snprintf(path, sizeof path, "%s/noise.npy", folder);
+    float noise[LATENTS + 1];
+    tsr_random_normals(9, 0, LATENTS, noise);
+    tsr_tensor n = tsr_host_tensor(TSR_F32, noise, 4, (int64_t[]){1, C, H, H});
+    ck_assert(!tsr_npy_write(ctx, path, &n));
+    uint8_t a[SIDE * SIDE * 3], b[SIDE * SIDE * 3];
+    tsr_decode_settings d = {.steps = 2, .guidance = 1, .seed = 9};
+    ck_assert_msg(!tsr_tokenizer_decode_with(t, tsr_tokenizer_header(t), &item, &d, a), "%s",
+                  tsr_detail(ctx));
+    d.seed = 0;
+    d.noise = path;
+    ck_assert_msg(!tsr_tokenizer_decode_with(t, tsr_tokenizer_header(t), &item, &d, b), "%s",
+                  tsr_detail(ctx));
+    ck_assert_mem_eq(a, b, sizeof a);
+    n = tsr_host_tensor(TSR_F32, noise, 3, (int64_t[]){C, H, H + 1 - 1});
+    n.dim[0] = C / 2;
+    ck_assert(!tsr_npy_write(ctx, path, &n));
+    ck_assert_int_eq(tsr_tokenizer_decode_with(t, tsr_tokenizer_header(t), &item, &d, b),
+                     TSR_ERROR_ARGUMENT);
+    ck_assert_str_eq(tsr_detail(ctx), "noise: wanted F32 [tiles, 4, 8, 8], got F32 [2, 8, 8]");
+    const uint32_t bad[3] = {1, 240, 2};
+    tsr_token_item wrong = item;
+    wrong.ids = bad;
+    ck_assert_int_eq(tsr_tokenizer_decode(t, tsr_tokenizer_header(t), &wrong, 0, b),
+                     TSR_ERROR_TOKENS);
+    tsr_tokenizer_close(&t);
+    flextok_sample_free(sample);
+}
+END_TEST
+
+START_TEST(forms_of_a_file) {
+    flextok_sample *sample = flextok_sample_make();
+    tsr_context *ctx = everywhere_context();
+    uint8_t rgb[SIDE * SIDE * 3];
+    make_picture(rgb, SIDE * SIDE);
+    const tsr_picture picture = {.rgb = rgb, .width = SIDE, .height = SIDE};
+    uint32_t first[K];
+    const struct {
+        flextok_form form;
+        tsr_dtype dtype;
+        bool folder, same;
+    } forms[] = {{FLEXTOK_JSON, TSR_F32, false, true},
+                 {FLEXTOK_PYTHON, TSR_F32, false, true},
+                 {FLEXTOK_BESIDE, TSR_F32, true, true},
+                 {FLEXTOK_PYTHON, TSR_BF16, false, false},
+                 {FLEXTOK_JSON, TSR_F16, true, false}};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; ++i) {
+        flextok_sample_write(sample, file, forms[i].form, forms[i].dtype);
+        tsr_tokenizer *t = NULL;
+        tsr_item *item = NULL;
+        ck_assert_msg(!open_tokenizer(ctx, forms[i].folder ? folder : file, &t), "%zu: %s", i,
+                      tsr_detail(ctx));
+        ck_assert(!tsr_tokenizer_encode(t, &picture, 1, NULL, &item, NULL));
+        const uint32_t *ids = tsr_item_tokens(item)->ids;
+        if (i == 0) memcpy(first, ids, sizeof first);
+        if (forms[i].same) ck_assert_mem_eq(first, ids, sizeof first);
+        tsr_item_close(&item);
+        tsr_tokenizer_close(&t);
+    }
+    flextok_sample_free(sample);
+}
+END_TEST
+
+/* ---- files that are wrong ---- */
+
+typedef void (*change)(flextok_sample *s);
+
+static void set_text(flextok_sample *s, const char *part, const char *module, const char *key,
+                     const char *value) {
+    cJSON *m = flextok_sample_module(s, part, module);
+    cJSON_DeleteItemFromObjectCaseSensitive(m, key);
+    cJSON_AddStringToObject(m, key, value);
+}
+static void set_number(flextok_sample *s, const char *part, const char *module, const char *key,
+                       double value) {
+    cJSON *m = flextok_sample_module(s, part, module);
+    cJSON_DeleteItemFromObjectCaseSensitive(m, key);
+    cJSON_AddNumberToObject(m, key, value);
+}
+static cJSON *modules(flextok_sample *s, const char *part) {
+    return cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(s->config, part),
+                                            "module_dict");
+}
+
+static void other_class(flextok_sample *s) {
+    set_text(s, "decoder", "d_trunk", "_target_", "x.GridTransformer");
+}
+static void other_vae(flextok_sample *s) {
+    cJSON *v = cJSON_GetObjectItemCaseSensitive(s->config, "vae");
+    cJSON_ReplaceItemInObjectCaseSensitive(v, "_target_", cJSON_CreateString("x.VQVAE"));
+}
+static void no_decoder(flextok_sample *s) {
+    cJSON_DeleteItemFromObjectCaseSensitive(s->config, "decoder");
+}
+static void too_many_codes(flextok_sample *s) {
+    cJSON *r = cJSON_GetObjectItemCaseSensitive(s->config, "regularizer");
+    cJSON_ReplaceItemInObjectCaseSensitive(
+        r, "levels", cJSON_CreateIntArray((int[]){1000, 1000, 1000, 1000}, 4));
+}
+static void levels_and_head(flextok_sample *s) {
+    cJSON *r = cJSON_GetObjectItemCaseSensitive(s->config, "regularizer");
+    cJSON_ReplaceItemInObjectCaseSensitive(r, "levels", cJSON_CreateIntArray((int[]){8, 6}, 2));
+}
+static void full_encoder(flextok_sample *s) {
+    set_text(s, "encoder", "e_pack", "mask_mode", "full");
+}
+static void other_positions(flextok_sample *s) {
+    set_text(s, "encoder", "e_pos", "posemb_type", "rope");
+}
+static void other_key(flextok_sample *s) {
+    set_text(s, "decoder", "d_trunk", "input_seq_read_key", "nowhere");
+}
+static void odd_head(flextok_sample *s) {
+    set_number(s, "decoder", "d_trunk", "head_dim", 7);
+}
+static void absurd_depth(flextok_sample *s) {
+    set_number(s, "encoder", "e_trunk", "depth", 1e9);
+}
+static void text_depth(flextok_sample *s) {
+    set_text(s, "encoder", "e_trunk", "depth", "two");
+}
+static void other_width(flextok_sample *s) {
+    set_number(s, "decoder", "d_head", "dim", 64);
+}
+static void null_first(flextok_sample *s) {
+    flextok_sample_move(s, "decoder", "d_null", 1);
+}
+static void twice(flextok_sample *s) {
+    cJSON_AddItemToObject(modules(s, "decoder"), "again",
+                          cJSON_Duplicate(flextok_sample_module(s, "decoder", "d_time"), 1));
+}
+static void no_drop(flextok_sample *s) {
+    cJSON_DeleteItemFromObjectCaseSensitive(modules(s, "decoder"), "d_drop");
+}
+static void few_positions(flextok_sample *s) {
+    cJSON *m = flextok_sample_module(s, "decoder", "d_tpos");
+    cJSON_ReplaceItemInObjectCaseSensitive(m, "max_sizes", cJSON_CreateIntArray((int[]){4}, 1));
+}
+static void lost_tensor(flextok_sample *s) {
+    for (int i = 0; i < s->count; ++i)
+        if (!strcmp(s->names[i], "decoder.module_dict.d_null.nullcond"))
+            strcpy(s->names[i], "decoder.module_dict.d_null.nullcon_");
+}
+static void bent_tensor(flextok_sample *s) {
+    tsr_tensor *t = flextok_sample_tensor(
+        s, "encoder.module_dict.e_trunk.blocks.1.mlp.fc2.weight"); /* [32, 85] */
+    const int64_t d = t->dim[0];
+    t->dim[0] = t->dim[1];
+    t->dim[1] = d;
+}
+static void lost_conv(flextok_sample *s) {
+    for (int i = 0; i < s->count; ++i)
+        if (!strcmp(s->names[i], "vae.vae.decoder.conv_out.bias"))
+            strcpy(s->names[i], "vae.vae.decoder.conv_out.b___");
+}
+
+static const struct {
+    change change;
+    const char *part; /* of the detail */
+} wrong[] = {
+    {other_class,
+     "decoder.d_trunk._target_: wanted a class this build knows, got x.GridTransformer"},
+    {other_vae, "vae._target_: wanted StableDiffusionVAE, got x.VQVAE"},
+    {no_decoder, "__metadata__ decoder: wanted a configuration, got none"},
+    {too_many_codes, "levels: wanted a product below 2^31, got [1000,1000,1000,1000]"},
+    {levels_and_head, "encoder.e_head.dim_out: wanted 2 as in the modules before, got 3"},
+    {full_encoder, "encoder.e_pack.mask_mode: wanted causal_last, got \"full\""},
+    {other_positions, "encoder.e_pos.posemb_type: wanted sincos or learnable_sum, got rope"},
+    {other_key, "decoder.d_trunk.input_seq_read_key: wanted the key of a sequence, got nowhere"},
+    {odd_head, "decoder.d_trunk.head_dim: wanted a divisor of 48, got 7"},
+    {absurd_depth, "encoder.e_trunk.depth: wanted an integer of 1 to 64, got 1000000000"},
+    {text_depth, "encoder.e_trunk.depth: wanted an integer of 1 to 64, got \"two\""},
+    {other_width, "decoder.d_head.dim: wanted 48 as in the modules before, got 64"},
+    {null_first, "the null condition last among the modules on tokens, got another order"},
+    {twice, "decoder.again: wanted one module of this kind, got a second"},
+    {no_drop, "wanted a linear layer, a nested dropout and a null condition, got fewer"},
+    {few_positions, "wanted positions for 12 tokens, got 4"},
+    {lost_tensor, "tensor decoder.module_dict.d_null.nullcond: wanted [48], got none"},
+    {bent_tensor,
+     "tensor encoder.module_dict.e_trunk.blocks.1.mlp.fc2.weight: wanted [32, 85], got [85, 32]"},
+    {lost_conv, "tensor vae.vae.decoder.conv_out.bias: wanted [3], got none"},
+};
+
+START_TEST(wrong_files_are_refused_by_name) {
+    tsr_context *ctx = everywhere_context();
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; ++i) {
+        flextok_sample *sample = flextok_sample_make();
+        wrong[i].change(sample);
+        flextok_sample_write(sample, file, i % 2 ? FLEXTOK_PYTHON : FLEXTOK_JSON, TSR_F32);
+        tsr_tokenizer *t = NULL;
+        const tsr_status status = open_tokenizer(ctx, file, &t);
+        ck_assert_msg(status == TSR_ERROR_MODEL && !t, "%zu: %s: %s", i, tsr_status_name(status),
+                      tsr_detail(ctx));
+        ck_assert_msg(strstr(tsr_detail(ctx), wrong[i].part) != NULL, "%zu: wanted \"%s\" in: %s",
+                      i, wrong[i].part, tsr_detail(ctx));
+        ck_assert_ptr_nonnull(strstr(tsr_detail(ctx), file)); /* the file is named */
+        flextok_sample_free(sample);
+    }
+}
+END_TEST
+
+START_TEST(no_configuration_at_all) {
+    flextok_sample *sample = flextok_sample_make();
+    flextok_sample_write(sample, file, FLEXTOK_BESIDE, TSR_F32);
+    char path[96];
+    snprintf(path, sizeof path, "%s/config.json", folder);
+    ck_assert_int_eq(unlink(path), 0);
+    tsr_context *ctx = everywhere_context();
+    tsr_tokenizer *t = NULL;
+    ck_assert_int_eq(open_tokenizer(ctx, folder, &t), TSR_ERROR_MODEL);
+    ck_assert_msg(strstr(tsr_detail(ctx), "wanted it in __metadata__ or in config.json") != NULL,
+                  "%s", tsr_detail(ctx));
+    ck_assert_int_eq(unlink(file), 0);
+    ck_assert_int_eq(open_tokenizer(ctx, folder, &t), TSR_ERROR_NOT_FOUND);
+    flextok_sample_free(sample);
+}
+END_TEST
+
+START_TEST(another_model_must_be_forced) {
+    flextok_sample *one = flextok_sample_make(), *two = flextok_sample_make();
+    tsr_context *ctx = everywhere_context();
+    uint8_t rgb[SIDE * SIDE * 3];
+    char picture[96], tokens[96], back[96];
+    snprintf(picture, sizeof picture, "%s/p.png", folder);
+    snprintf(tokens, sizeof tokens, "%s/p.tess", folder);
+    snprintf(back, sizeof back, "%s/b.png", folder);
+    make_picture(rgb, SIDE * SIDE);
+    ck_assert(!tsr_picture_write_png(ctx, picture, SIDE, SIDE, rgb));
+    flextok_sample_write(one, file, FLEXTOK_JSON, TSR_F32);
+    tsr_encode_settings e = tsr_encode_settings_default();
+    e.model = file;
+    e.device = "cpu";
+    e.steps = 3;
+    e.guidance = 2.5f;
+    e.seed = 77;
+    const char *inputs[] = {picture};
+    ck_assert_msg(!tsr_encode_files(ctx, inputs, 1, tokens, &e, NULL), "%s", tsr_detail(ctx));
+    tsr_token_file *read = NULL;
+    ck_assert(!tsr_token_file_open(ctx, &read, tokens));
+    const tsr_decode_hints h = tsr_token_file_header(read)->hints;
+    ck_assert(h.present && h.steps == 3 && h.guidance == 2.5f && h.seed == 77 && !h.fast);
+    ck_assert_uint_eq(tsr_token_file_get_info(read)->version_minor, 1);
+    ck_assert_int_eq(tsr_token_file_get_info(read)->recovered, 0);
+    tsr_token_file_close(&read);
+    flextok_sample_write(two, file, FLEXTOK_JSON, TSR_F32);
+    tsr_decode_settings d = {.model = file, .device = "cpu"};
+    ck_assert_int_eq(tsr_decode_file(ctx, tokens, back, &d), TSR_ERROR_MODEL_MISMATCH);
+    d.force = 1;
+    ck_assert_msg(!tsr_decode_file(ctx, tokens, back, &d), "%s", tsr_detail(ctx));
+    e.model = NULL; /* the bundled tokenizer samples nothing */
+    ck_assert_int_eq(tsr_encode_files(ctx, inputs, 1, tokens, &e, NULL), TSR_ERROR_ARGUMENT);
+    unlink(picture);
+    unlink(tokens);
+    unlink(back);
+    flextok_sample_free(one);
+    flextok_sample_free(two);
+}
+END_TEST
+
+int main(void) {
+    const TTest *const list[] = {savings_change_nothing_in_the_decoder,
+                                 savings_change_nothing_in_the_encoder,
+                                 collapse_looks_at_the_rows,
+                                 same_bits_for_threads_and_batches,
+                                 devices_agree,
+                                 tiles_to_ids_and_back,
+                                 noise_from_a_file,
+                                 forms_of_a_file,
+                                 wrong_files_are_refused_by_name,
+                                 no_configuration_at_all,
+                                 another_model_must_be_forced};
+    if (!make_folder()) {
+        perror(folder);
+        return 1;
+    }
+    const int code = run_tests("flextok", list, (int)(sizeof list / sizeof *list));
+    remove_folder();
+    return code;
+}
