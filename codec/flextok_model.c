@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* flextok_model.c: the tensors of a FlexTok model. */
 #include "flextok.h"
-#include "../compute/op.h"
 
 #include <stdio.h>
 #include <stdlib.h>

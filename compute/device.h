@@ -70,6 +70,8 @@ tsr_status tsr_device_open(tsr_context *ctx, tsr_device **device,
 void tsr_device_close(tsr_device **device);
 const tsr_device_info *tsr_device_get_info(const tsr_device *device);
 tsr_context *tsr_device_context(const tsr_device *device);
+/* True if `name` was switched off with --mask. */
+bool tsr_device_masked(const tsr_device *device, const char *name);
 
 typedef void (*tsr_model_fn)(tsr_run *run, void *model, tsr_tensor *const *in, tsr_tensor **out);
 

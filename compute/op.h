@@ -97,7 +97,5 @@ tsr_device *tsr_run_device(const tsr_run *r);
 tsr_context *tsr_run_context(const tsr_run *r);
 /* Scratch on the cpu device, freed after the op; 64-byte aligned. NULL fails the run. */
 void *tsr_device_scratch(tsr_device *device, size_t bytes);
-/* True if `name` was switched off with --mask. */
-bool tsr_device_masked(const tsr_device *device, const char *name);
 
 #endif
