@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* decode_file.c: a token file to PNG files. */
 #include "../formats/image.h"
+#include "item_names.h"
 #include "tokenizer.h"
 
 #include <errno.h>
@@ -11,33 +12,6 @@
 
 tsr_decode_settings tsr_decode_settings_default(void) {
     return (tsr_decode_settings){0};
-}
-
-/* "<folder>/<key without suffix>[-n].png"; n counts earlier items of the same name, which used
- * holds. Keys come from files that may be hostile: a '/' or a leading '.' in them becomes '_'. */
-static char *item_path(const char *folder, const char *key, char **used, uint64_t index) {
-    char stem[200];
-    snprintf(stem, sizeof stem, "%s", *key ? key : "item");
-    char *dot = strrchr(stem, '.');
-    if (dot && dot != stem) *dot = 0;
-    for (char *c = stem; *c; ++c)
-        if (*c == '/' || (unsigned char)*c < 32) *c = '_';
-    if (stem[0] == '.') stem[0] = '_';
-    for (unsigned n = 1;; ++n) {
-        char numbered[220];
-        snprintf(numbered, sizeof numbered, n > 1 ? "%s-%u" : "%s", stem, n);
-        bool taken = false;
-        for (uint64_t i = 0; i < index && !taken; ++i)
-            taken = used[i] && !strcmp(used[i], numbered);
-        if (taken) continue;
-        used[index] = strdup(numbered);
-        const size_t slash = strlen(folder);
-        char *path = NULL;
-        if (!used[index] || asprintf(&path, "%s%s%s.png", folder,
-                                     slash && folder[slash - 1] == '/' ? "" : "/", numbered) < 0)
-            return NULL;
-        return path;
-    }
 }
 
 static bool is_folder(const char *path) {
@@ -103,8 +77,7 @@ tsr_status tsr_decode_file(tsr_context *ctx, const char *input, const char *outp
                           header.rows * header.columns, s.tokens);
     if (!status && folder && mkdir(output, 0777) && errno != EEXIST)
         status = tsr_fail_errno(ctx, "%s: making the folder", output);
-    char **used = status ? NULL : tsr_alloc(ctx, items, sizeof *used, "decode: names");
-    if (!status && !used) status = TSR_ERROR_MEMORY;
+    tsr_item_names names = {0};
     for (uint64_t i = 0; i < items && !status; ++i) {
         tsr_token_item item;
         status = tsr_token_file_item(file, i, &item);
@@ -113,7 +86,7 @@ tsr_status tsr_decode_file(tsr_context *ctx, const char *input, const char *outp
         tsr_decode_settings inner = s;
         inner.progress = s.progress ? show_steps : NULL;
         inner.progress_user = &progress;
-        char *path = folder ? item_path(output, item.key, used, i) : strdup(output);
+        char *path = folder ? tsr_item_names_path(&names, output, item.key) : strdup(output);
         if (!path) status = tsr_fail(ctx, TSR_ERROR_MEMORY, "decode: no memory for a name");
         if (!status) status = decode_item(t, &header, &item, &inner, path);
         free(path);
@@ -121,9 +94,7 @@ tsr_status tsr_decode_file(tsr_context *ctx, const char *input, const char *outp
         if (!status && s.progress && !shown && s.progress(s.progress_user, "decode", i + 1, items))
             status = tsr_fail(ctx, TSR_ERROR_INTERRUPTED, "%s: stopped by the caller", input);
     }
-    for (uint64_t i = 0; used && i < items; ++i)
-        free(used[i]);
-    free(used);
+    tsr_item_names_free(&names);
     tsr_tokenizer_close(&t);
     tsr_token_file_close(&file);
     return status;

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* Names for the items of a token file: numbered when they repeat, harmless whatever the key, and
+ * quick for many items of one name (the old search compared each with all). */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "codec/item_names.h"
+#include "testing.h"
+
+static void expect(tsr_item_names *names, const char *folder, const char *key, const char *want) {
+    char *got = tsr_item_names_path(names, folder, key);
+    ck_assert_ptr_nonnull(got);
+    ck_assert_str_eq(got, want);
+    free(got);
+}
+
+START_TEST(repeated_names_are_numbered) {
+    tsr_item_names n = {0};
+    expect(&n, "out", "a.jpg", "out/a.png");
+    expect(&n, "out/", "a.png", "out/a-2.png");
+    expect(&n, "out", "a-3.png", "out/a-3.png"); /* takes the next number away */
+    expect(&n, "out", "a", "out/a-4.png");
+    expect(&n, "out", "a-2", "out/a-2-2.png");
+    expect(&n, "out", "", "out/item.png");
+    expect(&n, "", "b.c.d", "/b.c.png");
+    tsr_item_names_free(&n);
+    expect(&n, "out", "a.jpg", "out/a.png");
+    tsr_item_names_free(&n);
+}
+END_TEST
+
+START_TEST(hostile_keys_stay_inside) {
+    tsr_item_names n = {0};
+    expect(&n, "out", "../../etc/passwd", "out/_._..png");
+    expect(&n, "out", "a/../b\n.png", "out/a_.._b_.png");
+    expect(&n, "out", ".hidden", "out/_hidden.png");
+    char key[1000];
+    memset(key, 'k', sizeof key - 1);
+    key[sizeof key - 1] = 0;
+    for (int i = 0; i < 3; ++i) { /* cut to one length, so they repeat */
+        char *path = tsr_item_names_path(&n, "out", key);
+        ck_assert_ptr_nonnull(path);
+        ck_assert_uint_lt(strlen(path), 250);
+        ck_assert_int_eq(path[strlen(path) - 5] == 'k', i == 0);
+        free(path);
+    }
+    tsr_item_names_free(&n);
+}
+END_TEST
+
+START_TEST(many_items_take_no_time) {
+    enum { ITEMS = 20000 };
+    tsr_item_names n = {0};
+    struct timespec from, to;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+    for (int i = 0; i < 2 * ITEMS; ++i) { /* half of one name, half of names of their own */
+        char key[32], want[64];
+        snprintf(key, sizeof key, i % 2 ? "%d.png" : "same.png", i);
+        if (i % 2)
+            snprintf(want, sizeof want, "out/%d.png", i);
+        else if (i)
+            snprintf(want, sizeof want, "out/same-%d.png", i / 2 + 1);
+        else
+            snprintf(want, sizeof want, "out/same.png");
+        expect(&n, "out", key, want);
+    }
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
+    tsr_item_names_free(&n);
+    double seconds = (double)(to.tv_sec - from.tv_sec) + 1e-9 * (double)(to.tv_nsec - from.tv_nsec);
+    printf("%d names in %.3f s\n", 2 * ITEMS, seconds);
+    ck_assert_msg(seconds < 2, "%d names took %.1f s", 2 * ITEMS, seconds); /* squares: minutes */
+}
+END_TEST
+
+TEST_MAIN("item names", repeated_names_are_numbered, hostile_keys_stay_inside,
+          many_items_take_no_time)
