@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* device.c: choosing a device, opening it, and the checks every execute shares. */
 #include "run.h"
+#ifdef TESSERA_WITH_VULKAN
+#include "vulkan_shaders.h"
+#endif
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,6 +131,47 @@ static tsr_status resolve(tsr_context *ctx, const tsr_device_settings *s, int *i
     return status;
 }
 
+/* ---- masks ---- */
+
+/* What a mask may name beside the shaders: instruction sets, libraries and capabilities. */
+static const char *const maskable[] = {"cpu",      "onednn",  "avx512", "avx2",
+                                       "subgroup", "coopmat", "fp16",   "int64"};
+enum { MASKABLE = sizeof maskable / sizeof *maskable };
+
+/* The i-th name a mask may hold, or NULL. */
+static const char *mask_name(int i) {
+    if (i < MASKABLE) return maskable[i];
+#ifdef TESSERA_WITH_VULKAN
+    if (i - MASKABLE < tsr_shader_count) return tsr_shaders[i - MASKABLE].name;
+#endif
+    return NULL;
+}
+
+static bool names_equal(const char *name, const char *text, size_t length) {
+    return strlen(name) == length && !memcmp(name, text, length);
+}
+
+/* A name that nothing answers to would silently switch nothing off. */
+static tsr_status check_mask(tsr_context *ctx, const char *mask) {
+    for (const char *at = mask;; ++at) {
+        const size_t length = strcspn(at, ",");
+        int i = 0;
+        while (mask_name(i) && !names_equal(mask_name(i), at, length))
+            ++i;
+        if (!mask_name(i)) {
+            char known[700] = "";
+            size_t used = 0;
+            for (int k = 0; mask_name(k) && used < sizeof known; ++k)
+                used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", k ? ", " : "",
+                                         mask_name(k));
+            return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "mask: wanted names among %s; got \"%.*s\"",
+                            known, length < 60 ? (int)length : 60, at);
+        }
+        at += length;
+        if (!*at) return TSR_OK;
+    }
+}
+
 tsr_status tsr_device_open(tsr_context *ctx, tsr_device **device,
                            const tsr_device_settings *settings) {
     if (!device) return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "device open: wanted a place, got NULL");
@@ -135,7 +179,8 @@ tsr_status tsr_device_open(tsr_context *ctx, tsr_device **device,
     if (!ctx) return TSR_ERROR_ARGUMENT;
     tsr_device_settings s = settings ? *settings : tsr_device_settings_default();
     int index = -1;
-    tsr_status status = resolve(ctx, &s, &index);
+    tsr_status status = s.mask && *s.mask ? check_mask(ctx, s.mask) : TSR_OK;
+    if (!status) status = resolve(ctx, &s, &index);
     if (status) return status;
     tsr_device *d = tsr_alloc(ctx, 1, sizeof *d, "device");
     if (!d) return TSR_ERROR_MEMORY;
@@ -192,10 +237,9 @@ size_t tsr_device_peak_bytes(const tsr_device *d) {
 }
 
 bool tsr_device_masked(const tsr_device *d, const char *name) {
-    size_t length = strlen(name);
     for (const char *at = d->mask; at && *at;) {
         size_t n = strcspn(at, ",");
-        if (n == length && !memcmp(at, name, n)) return true;
+        if (names_equal(name, at, n)) return true;
         at += n + (at[n] == ',');
     }
     return false;

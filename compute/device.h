@@ -50,7 +50,8 @@ typedef struct tsr_device_settings {
     const char *name; /* "auto" (default), "cpu", "vulkan", "vulkan:N" */
     tsr_precision precision;
     const char *mask;    /* comma-separated variant names or capabilities that must not be used
-                            ("subgroup", "coopmat", "onednn", "linear_sg"), NULL = none */
+                            ("subgroup", "coopmat", "onednn", "linear_sg"), NULL = none; an
+                            unknown name is an ARGUMENT error that lists the known ones */
     bool reference;      /* cpu: run every op's plain C reference */
     bool validation;     /* vulkan: load the validation layer; messages fail the run */
     bool allow_software; /* let "vulkan" (without :N) take a software device */

@@ -28,6 +28,14 @@ png good.png 40 30
 run encode good.png -o good.tess --device cpu -q
 code_is 0
 
+# names that mean nothing
+fails 2 'mask: wanted names among .*onednn.*got "linear_gs"' encode good.png -o x.tess --device cpu --mask onednn,linear_gs
+absent x.tess
+fails 2 'mask: wanted names among .*got "nothing"' decode good.tess -o x.png --device cpu --mask nothing
+absent x.png
+run encode good.png -o masked.tess --device cpu --mask onednn,avx512 -q
+code_is 0
+
 # pictures
 : >empty.png
 refused 4 'empty.png' empty.png

@@ -423,8 +423,33 @@ START_TEST(a_masked_variant_is_not_used) {
 }
 END_TEST
 
+START_TEST(an_unknown_mask_is_refused) {
+    setup();
+    static const char *const bad[][2] = {{"linear_gs", "\"linear_gs\""},
+                                         {"onednn,avx3", "\"avx3\""},
+                                         {"avx2,", "\"\""},
+                                         {"avx2, onednn", "\" onednn\""},
+                                         {"AVX2", "\"AVX2\""}};
+    tsr_device_settings s = tsr_device_settings_default();
+    s.name = "cpu";
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; ++i) {
+        tsr_device *d = NULL;
+        s.mask = bad[i][0];
+        ck_assert_int_eq(tsr_device_open(ctx, &d, &s), TSR_ERROR_ARGUMENT);
+        ck_assert_ptr_null(d);
+        ck_assert_msg(strstr(tsr_detail(ctx), bad[i][1]) && strstr(tsr_detail(ctx), "onednn, "),
+                      "%s: %s", bad[i][0], tsr_detail(ctx));
+    }
+    tsr_device *d = NULL;
+    s.mask = "cpu,onednn,avx512,avx2,subgroup,coopmat,fp16,int64";
+    ck_assert_int_eq(tsr_device_open(ctx, &d, &s), TSR_OK);
+    tsr_device_close(&d);
+    teardown();
+}
+END_TEST
+
 TEST_MAIN("devices", list_begins_with_cpu_and_chooses_one, json_says_the_same,
           names_that_mean_nothing, software_is_never_taken_by_itself,
           failures_are_sticky_and_told_once, weights_are_forgotten_with_their_model,
           the_memory_limit_holds, a_tensor_beyond_one_binding_is_refused, a_lost_device_stays_lost,
-          a_masked_variant_is_not_used)
+          a_masked_variant_is_not_used, an_unknown_mask_is_refused)
