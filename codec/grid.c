@@ -40,8 +40,7 @@ static int find_naming(const tsr_grid_kind *kind, const names *n, const char **p
         for (int i = 0; i < 2; ++i) {
             if (!kind->names[i].layout || !has(n, *p, kind->names[i].mark)) continue;
             if (!has(n, *p, "quantize.embedding.weight") ||
-                has(n, *p, "encoder.conv_in.bias") == kind->names[i].layout->bare ||
-                has(n, *p, "quant_conv.weight") != kind->quant)
+                has(n, *p, "encoder.conv_in.bias") == kind->names[i].layout->bare)
                 continue;
             *prefix = *p;
             return i;
@@ -159,10 +158,9 @@ static tsr_status find_all(void *user, const tsr_wanted *wanted) {
     const int naming = find_naming(g->kind, &(names){.weights = weights}, &prefix);
     if (naming < 0)
         return tsr_fail(g->ctx, TSR_ERROR_MODEL,
-                        "%s: wanted tensors of %s (%s, quantize.embedding.weight, %s, %s), got "
+                        "%s: wanted tensors of %s (%s, quantize.embedding.weight, %s), got "
                         "another set",
                         g->path, g->kind->name, g->kind->names[0].mark,
-                        g->kind->quant ? "quant_conv.weight" : "no quant_conv.weight",
                         g->kind->names[0].layout->bare ? "no encoder.conv_in.bias"
                                                        : "encoder.conv_in.bias");
     return want_all(g, wanted, weights, prefix, g->kind->names[naming].layout);
