@@ -5,24 +5,19 @@
  * input is to be upsampled) into its own memory. There the kw * C inputs of one kernel row lie next
  * to each other for each output pixel, so a kernel row is one product whose rows of x overlap; kh
  * such products add up one after the other. Bands and column parts depend on the shape alone:
- * results are the same to the bit for every batch size and thread count. */
+ * results are the same to the bit for every batch size and thread count. oneDNN does the same bands
+ * where products go through it, and large maps under 3 x 3 kernels go through conv2d_winograd.c. */
 #include <stdlib.h>
 
 #include "../activation.h"
-#include "../gemm.h"
 #include "../onednn.h"
 #include "../onednn_conv.h"
-#include "rowwise.h"
+#include "conv2d.h"
 
 enum { X, WEIGHT, BIAS, RESIDUAL, OPERANDS };
 enum { KH, KW, STRIDE, TOP, LEFT, UPSAMPLE, ACT }; /* p.i */
 
-typedef struct geometry {
-    int64_t batch, h, w, c; /* of x as it is stored */
-    int64_t n, kh, kw, oh, ow;
-    int64_t stride, top, left;
-    int up; /* log2 of the upsampling */
-} geometry;
+typedef tsr_conv_geometry geometry;
 
 static geometry get_geometry(const tsr_call *call) {
     const int64_t *x = call->in[X]->dim, *y = call->out[0]->dim;
@@ -72,6 +67,7 @@ typedef struct packed {
     struct packed *next;
     const tsr_gemm_kernels *kernels; /* NULL: oneDNN's, one for each size of map */
     float *panels;                   /* depth kh * kw * C in the order (ky, kx, c) */
+    bool winograd;                   /* panels are conv2d_winograd.c's */
     tsr_onednn_conv *onednn;
 } packed;
 
@@ -122,10 +118,11 @@ static tsr_status pack(tsr_device *device, packed *p, const geometry *s, const f
     return TSR_OK;
 }
 
-/* The weight in the form `g` wants, or, when g is NULL, oneDNN for bands of this shape; made at
- * first use. */
+/* The weight in the form `g` wants (transformed or not), or, when g is NULL, oneDNN for bands of
+ * this shape; made at first use. */
 static tsr_status packed_get(tsr_device *device, tsr_weight *w, const tsr_gemm_kernels *g,
-                             const geometry *s, const tsr_onednn_conv_shape *band, packed **found) {
+                             bool winograd, const geometry *s, const tsr_onednn_conv_shape *band,
+                             packed **found) {
     tsr_context *ctx = tsr_device_context(device);
     if (w->packed && w->packed_free != packed_free)
         return tsr_fail(ctx, TSR_ERROR_STATE,
@@ -133,7 +130,7 @@ static tsr_status packed_get(tsr_device *device, tsr_weight *w, const tsr_gemm_k
                         w->name ? w->name : "weight");
     tsr_onednn_conv *other = NULL; /* of another band: its packed weights may fit */
     for (packed *p = w->packed; p; p = p->next) {
-        if (p->kernels != g) continue;
+        if (p->kernels != g || p->winograd != winograd) continue;
         *found = p;
         if (g || tsr_onednn_conv_same(p->onednn, band)) return TSR_OK;
         other = p->onednn;
@@ -141,8 +138,11 @@ static tsr_status packed_get(tsr_device *device, tsr_weight *w, const tsr_gemm_k
     const float *values = tsr_weight_borrow(ctx, w);
     packed *p = values ? tsr_alloc(ctx, 1, sizeof *p, "packed weight") : NULL;
     tsr_status status = p ? TSR_OK : TSR_ERROR_MEMORY;
-    if (p) p->kernels = g;
-    if (p && g) status = pack(device, p, s, values);
+    if (p) p->kernels = g, p->winograd = winograd;
+    if (p && winograd)
+        status = tsr_winograd_pack(device, g, s, values, &p->panels);
+    else if (p && g)
+        status = pack(device, p, s, values);
     if (p && !g) status = tsr_onednn_conv_open(ctx, &p->onednn, values, band, other);
     if (values) tsr_weight_return(w, values);
     if (status) {
@@ -173,33 +173,12 @@ typedef struct job {
     size_t scratch_bytes, last_bytes;
 } job;
 
-/* One row of the input with its zeros, `row` counted in the upsampled input. */
-static void copy_row(const job *j, const float *image, int64_t row, float *to) {
-    const geometry *s = &j->s;
-    int64_t c = s->c, left = s->left, width = s->w << s->up;
-    if (row < 0 || row >= s->h << s->up) {
-        memset(to, 0, (size_t)(j->band_width * c) * sizeof *to);
-        return;
-    }
-    const float *from = image + (row >> s->up) * s->w * c;
-    if (left > j->band_width) left = j->band_width;
-    if (width > j->band_width - left) width = j->band_width - left;
-    memset(to, 0, (size_t)(left * c) * sizeof *to);
-    to += left * c;
-    if (s->up) {
-        for (int64_t i = 0; i < width; ++i)
-            memcpy(to + i * c, from + (i >> 1) * c, (size_t)c * sizeof *to);
-    } else {
-        memcpy(to, from, (size_t)(width * c) * sizeof *to);
-    }
-    memset(to + width * c, 0, (size_t)((j->band_width - left - width) * c) * sizeof *to);
-}
-
 static void copy_band(const job *j, int64_t b, int64_t oy, int64_t rows, float *band) {
     const float *image = j->x + b * j->s.h * j->s.w * j->s.c;
     int64_t count = (rows - 1) * j->s.stride + j->s.kh;
     for (int64_t i = 0; i < count; ++i)
-        copy_row(j, image, oy * j->s.stride - j->s.top + i, band + i * j->band_width * j->s.c);
+        copy_row(&j->s, image, oy * j->s.stride - j->s.top + i, -j->s.left, j->band_width,
+                 band + i * j->band_width * j->s.c);
 }
 
 static void tile(void *arg, int64_t index, int worker) {
@@ -257,6 +236,13 @@ static tsr_status cpu(tsr_device *device, const tsr_call *call) {
         .residual_stride = s.n,
     };
     j.finish = call->in[BIAS] || call->in[RESIDUAL] || call->p.i[ACT] != TSR_ACT_NONE;
+    packed *p = NULL;
+    if (tsr_winograd_fits(&s) && !tsr_device_masked(device, "winograd")) {
+        tsr_status status = packed_get(device, call->weight, j.g, true, &s, NULL, &p);
+        return status ? status
+                      : tsr_winograd_run(device, j.g, &s, p->panels, j.x, j.y,
+                                         j.finish ? &j.epilogue : NULL);
+    }
     /* Enough pixels in a band that the weights are not read too often. */
     j.band_rows = s.ow >= 32 ? 4 : tile_count(128, s.ow);
     if (j.band_rows > s.oh) j.band_rows = s.oh;
@@ -277,8 +263,7 @@ static tsr_status cpu(tsr_device *device, const tsr_call *call) {
                                   .oh = j.band_rows,
                                   .ow = s.ow,
                                   .threads = 1};
-    packed *p = NULL;
-    tsr_status status = packed_get(device, call->weight, onednn ? NULL : j.g, &s, &band, &p);
+    tsr_status status = packed_get(device, call->weight, onednn ? NULL : j.g, false, &s, &band, &p);
     if (status) return status;
     if (onednn) {
         j.onednn = p->onednn;

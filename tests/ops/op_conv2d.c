@@ -81,8 +81,9 @@ static double exact(const layer *l, const float *x, int64_t h, int64_t w, int64_
 }
 
 /* Kernels of the cpu, in turn switched off. */
-static const char *const cpu_masks[] = {"onednn", "onednn,avx512", "avx2,avx512",
-                                        "onednn,avx512,avx2", NULL};
+static const char *const cpu_masks[] = {
+    "winograd",    "winograd,avx2,avx512", "onednn", "onednn,avx512",
+    "avx2,avx512", "onednn,avx512,avx2",   NULL};
 
 /* Bodies of the shader, in turn switched off. */
 static const char *const gpu_masks[] = {"conv2d_sg", "conv2d_sm", "int64", NULL};
