@@ -9,210 +9,29 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "formats/checksum.h"
-#include "formats/token_layout.h"
 #include "token_sample.h"
+#include "token_surgery.h"
 
 static tsr_context *ctx;
-static const tsr_token_header header = {.tokenizer = "mosaic-256",
-                                        .family = 3,
-                                        .weights_hash = 0x0123456789abcdefu,
-                                        .codebook_size = 1000,
-                                        .level_count = 3,
-                                        .levels = {10, 10, 10},
-                                        .rows = 1,
-                                        .columns = 20,
-                                        .nested = 1,
-                                        .tile_width = 256,
-                                        .tile_height = 256,
-                                        .fit = TSR_FIT_TILE,
-                                        .filter = 2,
-                                        .background = {255, 255, 255}};
-static uint32_t counts[2] = {20, 7}, ids[27];
-static tsr_token_item items[3];
 
 static void setup(void) {
     ck_assert_int_eq(tsr_context_open(&ctx, NULL), TSR_OK);
-    for (uint32_t i = 0; i < 27; ++i)
-        ids[i] = (i * 7919 + 13) % 1000;
-    for (uint32_t i = 0; i < 3; ++i)
-        items[i] = (tsr_token_item){.key = i == 0   ? "one.png"
-                                           : i == 1 ? "two.png"
-                                                    : "three.png",
-                                    .source_width = 300 + i,
-                                    .source_height = 200,
-                                    .orientation = 1,
-                                    .width = 300,
-                                    .height = 200,
-                                    .tile_columns = 2,
-                                    .tile_rows = 1,
-                                    .overlap = 32,
-                                    .quality = 0.05f,
-                                    .counts = counts,
-                                    .ids = ids};
+    surgery_open(ctx);
 }
 
 static void teardown(void) {
     tsr_context_close(&ctx);
 }
 
-/* ---- taking a file apart and putting it together ----------------------------------------- */
-
-/* The good file: three items. With layers each has an ITEM and two LAYR chunks (ends 4, 16, 64). */
-static tsr_bytes good_file(bool layers) {
-    tsr_token_writer *writer;
-    tsr_token_writer_settings settings = {.layer_tokens = layers ? 4 : 0, .entropy = 0};
-    tsr_bytes b = {0};
-    ck_assert_int_eq(tsr_token_writer_open_memory(ctx, &writer, &header, &settings), TSR_OK);
-    for (int i = 0; i < 3; ++i)
-        ck_assert_int_eq(tsr_token_writer_add(writer, &items[i]), TSR_OK);
-    ck_assert_int_eq(tsr_token_writer_close_memory(&writer, &b.at, &b.size), TSR_OK);
-    b.room = b.size;
-    return b;
-}
-
-/* Where the n-th chunk of a type begins. */
-static size_t chunk_at(const tsr_bytes *b, uint32_t type, int n) {
-    for (size_t at = TSR_TESS_START_BYTES; at < b->size;) {
-        tsr_chunk c;
-        ck_assert(tsr_chunk_read(b->at + at, b->size - at, &c));
-        if (c.type == type && n-- == 0) return at;
-        at += TSR_TESS_CHUNK_BYTES + (size_t)c.size;
-    }
-    ck_abort_msg("no such chunk");
-    return 0;
-}
-
-static size_t payload_at(const tsr_bytes *b, uint32_t type, int n) {
-    return chunk_at(b, type, n) + TSR_TESS_CHUNK_BYTES;
-}
-
-static size_t chunk_end(const tsr_bytes *b, size_t at) {
-    return at + TSR_TESS_CHUNK_BYTES + (size_t)tsr_get_u64(b->at + at + 8);
-}
-
-/* New checksums for the chunk at `at`, as someone who knows the format would make them. */
-static void sign(tsr_bytes *b, size_t at) {
-    uint64_t size = tsr_get_u64(b->at + at + 8);
-    if (size <= b->size - at - TSR_TESS_CHUNK_BYTES)
-        tsr_set_u32(b->at + at + 16, tsr_crc32c(b->at + at + TSR_TESS_CHUNK_BYTES, (size_t)size));
-    tsr_set_u32(b->at + at + 20, tsr_crc32c(b->at + at, 20));
-}
-
-static void sign_start(tsr_bytes *b) {
-    tsr_set_u32(b->at + 12, tsr_crc32c(b->at, 12));
-}
-
-/* Puts bytes in, or takes some out when `size` is negative. */
-static void splice(tsr_bytes *b, size_t at, const void *bytes, long size) {
-    if (size < 0) {
-        memmove(b->at + at, b->at + at + -size, b->size - at - (size_t)-size);
-        b->size -= (size_t)-size;
-        return;
-    }
-    tsr_bytes_extend(b, (size_t)size);
-    ck_assert(!b->failed);
-    memmove(b->at + at + size, b->at + at, b->size - at - (size_t)size);
-    if (bytes) memcpy(b->at + at, bytes, (size_t)size);
-}
-
-static tsr_bytes chunk_of(uint32_t type, uint32_t flags, const void *payload, size_t size) {
-    tsr_bytes b = {0};
-    size_t start = tsr_bytes_chunk_start(&b);
-    tsr_bytes_put(&b, payload, size);
-    tsr_bytes_chunk_finish(&b, start, type, flags);
-    ck_assert(!b.failed);
-    return b;
-}
-
-/* Puts a chunk in; the end still points to the old place of the index. */
-static void insert_chunk(tsr_bytes *b, size_t at, uint32_t type, uint32_t flags) {
-    tsr_bytes c = chunk_of(type, flags, "hello", 5);
-    splice(b, at, c.at, (long)c.size);
-    tsr_bytes_free(&c);
-}
-
-/* Replaces index and end by those of `entries`: gap, size, ids of each. */
-static void new_index(tsr_bytes *b, size_t index_at, uint64_t count, const uint64_t *entries,
-                      size_t numbers) {
-    b->size = index_at;
-    size_t start = tsr_bytes_chunk_start(b);
-    tsr_bytes_varint(b, count);
-    for (size_t i = 0; i < numbers; ++i)
-        tsr_bytes_varint(b, entries[i]);
-    tsr_bytes_chunk_finish(b, start, TSR_TESS_INDX, 0);
-    start = tsr_bytes_chunk_start(b);
-    tsr_bytes_u64(b, index_at);
-    tsr_bytes_chunk_finish(b, start, TSR_TESS_TEND, 0);
-    ck_assert(!b->failed);
-}
-
-static void item_entries(const tsr_bytes *b, bool layers, uint64_t *entries) {
-    for (int i = 0; i < 3; ++i) {
-        size_t at = chunk_at(b, TSR_TESS_ITEM, i);
-        size_t end =
-            layers ? chunk_end(b, chunk_at(b, TSR_TESS_LAYR, 2 * i + 1)) : chunk_end(b, at);
-        entries[3 * i] = 0;
-        entries[3 * i + 1] = end - at;
-        entries[3 * i + 2] = 27;
-    }
-}
-
-/* A file of the header and one hand-made ITEM payload, with index. */
-static tsr_bytes file_of(const tsr_bytes *payload, uint64_t tokens) {
-    tsr_bytes b = good_file(false);
-    b.size = chunk_at(&b, TSR_TESS_ITEM, 0);
-    tsr_bytes c = chunk_of(TSR_TESS_ITEM, TSR_TESS_CRITICAL, payload->at, payload->size);
-    tsr_bytes_put(&b, c.at, c.size);
-    uint64_t entry[3] = {0, c.size, tokens};
-    tsr_bytes_free(&c);
-    new_index(&b, b.size, 1, entry, 3);
-    return b;
-}
-
-typedef struct fields { /* of a hand-made item */
-    uint64_t number;
-    uint32_t flags;
-    const char *key;
-    size_t key_bytes;
-    uint64_t width, tile_columns, tile_rows, count;
-    uint32_t coding;
-    const void *data;
-    size_t data_bytes;
-} fields;
-static const fields plain = {.flags = 2,
-                             .key = "k",
-                             .key_bytes = 1,
-                             .width = 5,
-                             .tile_columns = 1,
-                             .tile_rows = 1,
-                             .count = 2,
-                             .data = "\x01\x08\x00",
-                             .data_bytes = 3};
-
-static tsr_bytes item_of(fields f, uint64_t tokens) {
-    tsr_bytes b = {0};
-    tsr_bytes_varint(&b, f.number);
-    tsr_bytes_u8(&b, f.flags);
-    tsr_bytes_varint(&b, f.key_bytes);
-    tsr_bytes_put(&b, f.key, f.key_bytes);
-    tsr_bytes_varint(&b, f.width);
-    tsr_bytes_varint(&b, 5);
-    tsr_bytes_u8(&b, 1);
-    tsr_bytes_varint(&b, 5);
-    tsr_bytes_varint(&b, 5);
-    tsr_bytes_varint(&b, 0);
-    tsr_bytes_varint(&b, 0);
-    tsr_bytes_varint(&b, f.tile_columns);
-    tsr_bytes_varint(&b, f.tile_rows);
-    tsr_bytes_varint(&b, 0);
-    tsr_bytes_varint(&b, f.count);
-    tsr_bytes_u8(&b, f.coding);
-    tsr_bytes_put(&b, f.data, f.data_bytes);
-    tsr_bytes file = file_of(&b, tokens);
-    tsr_bytes_free(&b);
-    return file;
-}
+static const item_fields plain = {.flags = 2,
+                                  .key = "k",
+                                  .key_bytes = 1,
+                                  .width = 5,
+                                  .tile_columns = 1,
+                                  .tile_rows = 1,
+                                  .count = 2,
+                                  .data = "\x01\x08\x00",
+                                  .data_bytes = 3};
 
 /* ---- cases ------------------------------------------------------------------------------ */
 
@@ -252,18 +71,18 @@ MAKE(start_other_format) {
     memcpy(b->at, "\x89PNG", 4);
 }
 MAKE(start_cr_removed) {
-    splice(b, 4, NULL, -1);
+    splice_bytes(b, 4, NULL, -1);
 }
 MAKE(start_lf_to_crlf) {
     for (size_t i = 0; i < b->size; ++i)
-        if (b->at[i] == '\n') splice(b, i++, "\r", 1);
+        if (b->at[i] == '\n') splice_bytes(b, i++, "\r", 1);
 }
 MAKE(start_eighth_bit_stripped) {
     for (size_t i = 0; i < b->size; ++i)
         b->at[i] &= 127;
 }
 MAKE(start_latin1_to_utf8) {
-    splice(b, 0, "\xc2", 1);
+    splice_bytes(b, 0, "\xc2", 1);
 }
 MAKE(start_checksum) {
     b->at[12] ^= 1;
@@ -281,7 +100,7 @@ MAKE(start_future_minor) {
     sign_start(b);
 }
 MAKE(head_missing) {
-    splice(b, 16, NULL, -(long)(chunk_end(b, 16) - 16));
+    splice_bytes(b, 16, NULL, -(long)(chunk_end(b, 16) - 16));
 }
 MAKE(head_cut) {
     b->size = 60;
@@ -294,15 +113,15 @@ MAKE(head_chunk_checksum) {
 }
 MAKE(head_huge) {
     tsr_set_u64(b->at + 24, UINT64_MAX);
-    sign(b, 16);
+    sign_chunk(b, 16);
 }
 MAKE(head_size_above_limit) {
     tsr_set_u64(b->at + 24, 257);
-    sign(b, 16);
+    sign_chunk(b, 16);
 }
 static void head_byte(tsr_bytes *b, size_t offset, uint8_t value) {
     b->at[40 + offset] = value;
-    sign(b, 16);
+    sign_chunk(b, 16);
 }
 MAKE(head_codebook_zero) {
     head_byte(b, 12, 0);
@@ -347,15 +166,15 @@ MAKE(head_name_with_zero) {
 }
 MAKE(head_trailing_byte) {
     size_t end = chunk_end(b, 16);
-    splice(b, end, "", 1);
+    splice_bytes(b, end, "", 1);
     tsr_set_u64(b->at + 24, tsr_get_u64(b->at + 24) + 1);
-    sign(b, 16);
+    sign_chunk(b, 16);
 }
 MAKE(head_twice_after_damage) {
     size_t at = chunk_at(b, TSR_TESS_ITEM, 2), end = chunk_end(b, 16);
     tsr_bytes copy = {0};
     tsr_bytes_put(&copy, b->at + 16, end - 16);
-    splice(b, at, copy.at, (long)copy.size);
+    splice_bytes(b, at, copy.at, (long)copy.size);
     tsr_bytes_free(&copy);
 }
 MAKE(item_payload_checksum) {
@@ -376,25 +195,25 @@ MAKE(item_payload_checksum_without_index) {
 }
 MAKE(item_number_wrong) {
     b->at[payload_at(b, TSR_TESS_ITEM, 1)] = 5;
-    sign(b, chunk_at(b, TSR_TESS_ITEM, 1));
+    sign_chunk(b, chunk_at(b, TSR_TESS_ITEM, 1));
 }
 MAKE(item_number_repeated_without_index) {
     b->at[payload_at(b, TSR_TESS_ITEM, 1)] = 0;
-    sign(b, chunk_at(b, TSR_TESS_ITEM, 1));
+    sign_chunk(b, chunk_at(b, TSR_TESS_ITEM, 1));
     b->size = chunk_at(b, TSR_TESS_INDX, 0);
 }
 MAKE(item_id_beyond_codebook) {
     size_t end = chunk_end(b, chunk_at(b, TSR_TESS_ITEM, 1));
     b->at[end - 2] = b->at[end - 3] = 0xff;
-    sign(b, chunk_at(b, TSR_TESS_ITEM, 1));
+    sign_chunk(b, chunk_at(b, TSR_TESS_ITEM, 1));
 }
 MAKE(item_bits_after_last_id) {
     b->at[chunk_end(b, chunk_at(b, TSR_TESS_ITEM, 1)) - 1] |= 0x80;
-    sign(b, chunk_at(b, TSR_TESS_ITEM, 1));
+    sign_chunk(b, chunk_at(b, TSR_TESS_ITEM, 1));
 }
 #define ITEM(name, tokens, ...)                                                                    \
     MAKE(name) {                                                                                   \
-        fields f = plain;                                                                          \
+        item_fields f = plain;                                                                     \
         __VA_ARGS__;                                                                               \
         REPLACE(b, item_of(f, tokens));                                                            \
     }
@@ -455,7 +274,7 @@ MAKE(layer_missing) {
     size_t at = chunk_at(b, TSR_TESS_LAYR, 3), size = chunk_end(b, at) - at;
     item_entries(b, true, e);
     e[4] -= size;
-    splice(b, at, NULL, -(long)size);
+    splice_bytes(b, at, NULL, -(long)size);
     new_index(b, chunk_at(b, TSR_TESS_INDX, 0), 3, e, 9);
 }
 MAKE(layer_twice) {
@@ -465,24 +284,24 @@ MAKE(layer_twice) {
     e[4] += size;
     tsr_bytes copy = {0};
     tsr_bytes_put(&copy, b->at + at, size);
-    splice(b, at, copy.at, (long)size);
+    splice_bytes(b, at, copy.at, (long)size);
     tsr_bytes_free(&copy);
     new_index(b, chunk_at(b, TSR_TESS_INDX, 0), 3, e, 9);
 }
 MAKE(layer_of_other_item) {
     b->at[payload_at(b, TSR_TESS_LAYR, 2)] = 0;
-    sign(b, chunk_at(b, TSR_TESS_LAYR, 2));
+    sign_chunk(b, chunk_at(b, TSR_TESS_LAYR, 2));
 }
 MAKE(layer_number_huge) {
     b->at[payload_at(b, TSR_TESS_LAYR, 2) + 1] = 63;
-    sign(b, chunk_at(b, TSR_TESS_LAYR, 2));
+    sign_chunk(b, chunk_at(b, TSR_TESS_LAYR, 2));
 }
 MAKE(index_checksum) {
     b->at[payload_at(b, TSR_TESS_INDX, 0)] ^= 1;
 }
 MAKE(index_missing) {
     size_t at = chunk_at(b, TSR_TESS_INDX, 0);
-    splice(b, at, NULL, -(long)(chunk_end(b, at) - at));
+    splice_bytes(b, at, NULL, -(long)(chunk_end(b, at) - at));
 }
 MAKE(index_huge_count) {
     new_index(b, chunk_at(b, TSR_TESS_INDX, 0), UINT64_MAX, (uint64_t[]){0, 24, 1}, 3);
@@ -526,11 +345,11 @@ MAKE(end_cut) {
 }
 MAKE(end_offset_beyond_file) {
     tsr_set_u64(b->at + b->size - 8, UINT64_MAX - 3);
-    sign(b, b->size - TSR_TESS_END_BYTES);
+    sign_chunk(b, b->size - TSR_TESS_END_BYTES);
 }
 MAKE(end_offset_into_head) {
     tsr_set_u64(b->at + b->size - 8, 16);
-    sign(b, b->size - TSR_TESS_END_BYTES);
+    sign_chunk(b, b->size - TSR_TESS_END_BYTES);
 }
 MAKE(end_trailing_bytes) {
     tsr_bytes_put(b, "garbage", 7);
@@ -567,7 +386,7 @@ MAKE(chunk_size_huge_without_index) {
     size_t at = chunk_at(b, TSR_TESS_ITEM, 1);
     b->size = chunk_at(b, TSR_TESS_INDX, 0);
     tsr_set_u64(b->at + at + 8, UINT64_MAX - 8);
-    sign(b, at);
+    sign_chunk(b, at);
 }
 MAKE(middle_zeroed) { /* from inside item 0 into item 1 */
     size_t at = payload_at(b, TSR_TESS_ITEM, 0), end = payload_at(b, TSR_TESS_ITEM, 1);
@@ -696,7 +515,7 @@ static const corrupt_case cases[] = {
 
 static int which_item(const tsr_token_item *item) {
     for (int i = 0; i < 3; ++i)
-        if (strcmp(item->key, items[i].key) == 0) return i;
+        if (strcmp(item->key, surgery_items[i].key) == 0) return i;
     return -1;
 }
 
@@ -708,7 +527,7 @@ static bool true_item(const tsr_token_item *item, bool *less) {
     for (uint32_t t = 0; t < item->tile_columns * item->tile_rows; ++t)
         if (item->counts[t] > most) most = item->counts[t];
     *less = most < 20;
-    return !token_item_difference(&header, item, &items[i], most);
+    return !token_item_difference(&surgery_header, item, &surgery_items[i], most);
 }
 
 static void run_case(const corrupt_case *c) {
@@ -772,7 +591,7 @@ static int read_damaged(const uint8_t *bytes, size_t size, bool *reported) {
     if (tsr_token_file_parse(ctx, &file, "flipped", bytes, size)) return 0;
     const tsr_token_file_info *info = tsr_token_file_get_info(file);
     *reported = info->recovered || info->damaged;
-    if (token_header_difference(tsr_token_file_header(file), &header)) return -1;
+    if (token_header_difference(tsr_token_file_header(file), &surgery_header)) return -1;
     int good = 0;
     for (uint64_t i = 0; i < info->items; ++i) {
         tsr_token_item item;
