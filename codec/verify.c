@@ -381,6 +381,7 @@ static tsr_status check_files(tsr_verify *v, const cJSON *manifest) {
 }
 
 static tsr_status do_run(tsr_verify *v, const cJSON *run) {
+    if (!strcmp(v->family, "pickle")) return tsr_verify_pickle(v, run);
     const char *op = NULL;
     const char *family =
         cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(v->manifest, "family"));
@@ -427,6 +428,8 @@ tsr_status tsr_verify_case(tsr_context *ctx, const char *folder, const char *dev
     tsr_verify v = {.ctx = ctx, .folder = folder, .line = line, .user = user};
     v.model = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(manifest, "model"));
     if (!v.model) v.model = "an unnamed model";
+    v.family = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(manifest, "family"));
+    if (!v.family) v.family = "";
     v.id_margin = number(manifest, "id_margin", 0);
     v.manifest = manifest;
     tsr_device_settings settings = tsr_device_settings_default();

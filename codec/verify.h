@@ -16,7 +16,7 @@ typedef struct tsr_verify {
     tsr_context *ctx;
     tsr_device *device;
     const char *folder;
-    const char *model; /* of the manifest */
+    const char *model, *family; /* of the manifest */
     const cJSON *manifest;
     double id_margin; /* ids must agree where the margin is at least this */
     /* What a topic keeps from run to run (a model's weights), and how it is closed. */
@@ -35,6 +35,7 @@ tsr_status tsr_verify_fsq_codes(tsr_verify *v, const cJSON *run);
 tsr_status tsr_verify_fsq_round(tsr_verify *v, const cJSON *run);
 tsr_status tsr_verify_preprocess(tsr_verify *v, const cJSON *run);
 tsr_status tsr_verify_normalise(tsr_verify *v, const cJSON *run);
+tsr_status tsr_verify_pickle(tsr_verify *v, const cJSON *run);
 tsr_status tsr_verify_encode(tsr_verify *v, const cJSON *run);
 tsr_status tsr_verify_decode(tsr_verify *v, const cJSON *run);
 tsr_status tsr_verify_vae_encode(tsr_verify *v, const cJSON *run);

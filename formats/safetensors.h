@@ -56,4 +56,12 @@ tsr_status tsr_safetensors_write(tsr_context *ctx, const char *path, const char 
                                  const tsr_tensor *tensors, int count,
                                  const tsr_metadata_pair *metadata, int metadata_count);
 
+/* The same when tensors are made while they are written, one at a time: those whose data is NULL
+ * are asked for with `fill`, which writes the bytes of tensor `index` (as in `tensors`). */
+typedef tsr_status (*tsr_tensor_fill_fn)(void *user, int index, void *bytes);
+tsr_status tsr_safetensors_write_made(tsr_context *ctx, const char *path, const char *const *names,
+                                      const tsr_tensor *tensors, int count,
+                                      const tsr_metadata_pair *metadata, int metadata_count,
+                                      tsr_tensor_fill_fn fill, void *user);
+
 #endif

@@ -11,7 +11,13 @@ typedef struct source {
     const char *name;
     const tsr_tensor *tensor;
     uint64_t bytes;
+    int index; /* as the caller counts */
 } source;
+
+typedef struct maker {
+    tsr_tensor_fill_fn fill; /* NULL: every tensor has its data */
+    void *user;
+} maker;
 
 static int compare_names(const void *a, const void *b) {
     return strcmp(((const source *)a)->name, ((const source *)b)->name);
@@ -82,7 +88,7 @@ static tsr_status check_text(tsr_context *ctx, const char *path, const char *wha
 /* Fills `sources` in canonical order, `pairs` sorted; checks everything the caller said. */
 static tsr_status arrange(tsr_context *ctx, const char *path, const char *const *names,
                           const tsr_tensor *tensors, int count, source *sources,
-                          tsr_metadata_pair *pairs, int pair_count) {
+                          tsr_metadata_pair *pairs, int pair_count, bool made) {
     for (int i = 0; i < count; ++i) {
         const tsr_tensor *t = &tensors[i];
         tsr_status status = check_text(ctx, path, "tensor name", names[i]);
@@ -92,10 +98,11 @@ static tsr_status arrange(tsr_context *ctx, const char *path, const char *const 
                             "%s: tensor name: wanted a name of its own, got \"%s\"", path,
                             names[i]);
         int64_t elements = tsr_elements(t);
-        if (t->rank < 1 || t->rank > TSR_MAX_RANK || elements < 0 || (elements && !t->data))
+        if (t->rank < 1 || t->rank > TSR_MAX_RANK || elements < 0 ||
+            (elements && !t->data && !made))
             return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "%s: tensor %.200s: wanted a host tensor",
                             path, names[i]);
-        sources[i] = (source){names[i], t, (uint64_t)elements * tsr_dtype_bytes(t->dtype)};
+        sources[i] = (source){names[i], t, (uint64_t)elements * tsr_dtype_bytes(t->dtype), i};
     }
     qsort(sources, (size_t)count, sizeof *sources, compare_names);
     for (int i = 1; i < count; ++i)
@@ -116,8 +123,18 @@ static tsr_status arrange(tsr_context *ctx, const char *path, const char *const 
     return TSR_OK;
 }
 
+static tsr_status write_tensor(tsr_context *ctx, tsr_out *out, const source *s, maker make) {
+    if (s->tensor->data || !s->bytes)
+        return tsr_out_write(ctx, out, s->tensor->data, (size_t)s->bytes);
+    void *bytes = tsr_alloc(ctx, (size_t)s->bytes, 1, s->name);
+    tsr_status status = bytes ? make.fill(make.user, s->index, bytes) : TSR_ERROR_MEMORY;
+    if (!status) status = tsr_out_write(ctx, out, bytes, (size_t)s->bytes);
+    free(bytes);
+    return status;
+}
+
 static tsr_status write_file(tsr_context *ctx, const char *path, char *header, size_t header_size,
-                             const source *sources, int count) {
+                             const source *sources, int count, maker make) {
     uint8_t length[8];
     for (int i = 0; i < 8; ++i)
         length[i] = (uint8_t)((uint64_t)header_size >> 8 * i);
@@ -126,7 +143,7 @@ static tsr_status write_file(tsr_context *ctx, const char *path, char *header, s
     if (!status) status = tsr_out_write(ctx, &out, length, sizeof length);
     if (!status) status = tsr_out_write(ctx, &out, header, header_size);
     for (int i = 0; i < count && !status; ++i)
-        status = tsr_out_write(ctx, &out, sources[i].tensor->data, (size_t)sources[i].bytes);
+        status = write_tensor(ctx, &out, &sources[i], make);
     if (!status) status = tsr_out_commit(ctx, &out);
     tsr_out_abandon(&out);
     return status;
@@ -135,6 +152,14 @@ static tsr_status write_file(tsr_context *ctx, const char *path, char *header, s
 tsr_status tsr_safetensors_write(tsr_context *ctx, const char *path, const char *const *names,
                                  const tsr_tensor *tensors, int count,
                                  const tsr_metadata_pair *metadata, int metadata_count) {
+    return tsr_safetensors_write_made(ctx, path, names, tensors, count, metadata, metadata_count,
+                                      NULL, NULL);
+}
+
+tsr_status tsr_safetensors_write_made(tsr_context *ctx, const char *path, const char *const *names,
+                                      const tsr_tensor *tensors, int count,
+                                      const tsr_metadata_pair *metadata, int metadata_count,
+                                      tsr_tensor_fill_fn fill, void *user) {
     if (count < 0 || metadata_count < 0)
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "%s: wanted counts from 0, got %d and %d", path,
                         count, metadata_count);
@@ -145,7 +170,8 @@ tsr_status tsr_safetensors_write(tsr_context *ctx, const char *path, const char 
     tsr_status status = sources && pairs ? TSR_OK : TSR_ERROR_MEMORY;
     if (!status) {
         if (metadata_count) memcpy(pairs, metadata, (size_t)metadata_count * sizeof *pairs);
-        status = arrange(ctx, path, names, tensors, count, sources, pairs, metadata_count);
+        status =
+            arrange(ctx, path, names, tensors, count, sources, pairs, metadata_count, fill != NULL);
     }
     if (!status) {
         FILE *to = open_memstream(&header, &size);
@@ -160,7 +186,7 @@ tsr_status tsr_safetensors_write(tsr_context *ctx, const char *path, const char 
         }
         if (lost) status = tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for the header", path);
     }
-    if (!status) status = write_file(ctx, path, header, size, sources, count);
+    if (!status) status = write_file(ctx, path, header, size, sources, count, (maker){fill, user});
     free(header);
     free(pairs);
     free(sources);

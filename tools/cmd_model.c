@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_model.c: what a weight file holds, and which tokenizer families there are. */
+/* cmd_model.c: what a weight file holds, its conversion, and which tokenizer families there are. */
 #include "tool.h"
 
 #include <tessera/models.h>
@@ -10,6 +10,26 @@
 typedef struct model_options {
     common_options common;
 } model_options;
+
+typedef struct convert_options {
+    common_options common;
+    const char *key, *licence;
+    int dtype, all;
+} convert_options;
+
+#define AT(field) offsetof(convert_options, field)
+static const char *const dtypes[] = {NULL, "f32", "f16", "bf16"};
+static const option convert_list[] = {
+    {"dtype", 0, OPTION_CHOICE, AT(dtype), "TYPE", "keep",
+     "type of every float: keep (f64 becomes f32), f32, f16 or bf16", "keep|f32|f16|bf16", 0, 0},
+    {"key", 0, OPTION_TEXT, AT(key), "KEY", "ema, model_ema, state_dict, model, module or the top",
+     "the container of a checkpoint whose tensors are wanted", NULL, 0, 0},
+    {"licence", 0, OPTION_TEXT, AT(licence), "TEXT",
+     "what `tessera fetch` noted beside IN, or IN's own metadata",
+     "noted in OUT: under which licence the weights are", NULL, 0, 0},
+    {"all", 0, OPTION_FLAG, AT(all), NULL, NULL,
+     "keep also what only training needs: losses, discriminators, counters", NULL, 0, 0},
+};
 
 /* ---- model list ---------------------------------------------------------------------------- */
 
@@ -92,6 +112,7 @@ static void tensors_json(tool *t, const char *path, const tsr_model_file *file) 
     json_uint(&j, "tensor_count", (uint64_t)tsr_model_file_count(file));
     json_uint(&j, "elements", sum.elements);
     json_uint(&j, "bytes", sum.bytes);
+    json_text(&j, "weights_under", tsr_model_file_weights_under(file));
     json_object(&j, "metadata");
     for (int i = 0; i < tsr_model_file_metadata_count(file); ++i) {
         const char *key, *value;
@@ -166,6 +187,53 @@ static int run_tensors(const verb *v, int argc, char **argv) {
     return code;
 }
 
+/* ---- model convert ------------------------------------------------------------------------- */
+
+static int run_convert(const verb *v, int argc, char **argv) {
+    convert_options o = {0};
+    int operands;
+    int code = args_parse(v, argc, argv, &o, &operands);
+    if (code >= 0) return code;
+    tool t;
+    if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
+    t.bar_bytes = true;
+    tsr_convert_settings s = tsr_convert_settings_default();
+    tsr_convert_report r;
+    s.dtype = dtypes[o.dtype];
+    s.key = o.key;
+    s.licence = o.licence;
+    s.all = o.all;
+    s.progress = tool_progress;
+    s.progress_user = &t;
+    tsr_status status = tsr_model_convert(t.ctx, argv[0], argv[1], &s, &r);
+    tool_progress_clear(&t);
+    if (status) {
+        code = tool_fail(&t, status);
+        tool_close(&t);
+        return code;
+    }
+    char text[64];
+    tool_say(&t, "%s: %" PRIu64 " tensors (%s)%s%s, %" PRIu64 " left out; licence: %s", argv[1],
+             r.kept, tool_bytes(r.bytes, text, sizeof text), *r.key ? " of " : "", r.key, r.dropped,
+             r.licence);
+    if (o.common.json) {
+        json_out j;
+        tool_json(&t, &j);
+        json_text(&j, "input", argv[0]);
+        json_text(&j, "output", argv[1]);
+        json_text(&j, "key", r.key);
+        json_uint(&j, "kept", r.kept);
+        json_uint(&j, "dropped", r.dropped);
+        json_uint(&j, "bytes", r.bytes);
+        json_text(&j, "source_sha256", r.sha256);
+        json_text(&j, "licence", r.licence);
+        json_real(&j, "total_seconds", tool_seconds() - t.started);
+        json_close(&j);
+    }
+    tool_close(&t);
+    return EXIT_DONE;
+}
+
 static const verb verb_model_list = {
     .name = "model list",
     .summary = "the tokenizer families, what they need, what was verified",
@@ -181,11 +249,15 @@ static const verb verb_model_tensors = {
     .name = "model list-tensors",
     .summary = "name, type, shape and bytes of every tensor in a weight file",
     .usage = "tessera model list-tensors FILE [--json]",
-    .about = "Reads the description of a .safetensors file, not its data: a file of ten gigabytes "
-             "answers at once. One line for each tensor in the order of the file (type, shape, "
-             "bytes, name), then the total. No family needs to know the file.",
+    .about =
+        "Reads the description of a .safetensors file or of a checkpoint of torch.save (.pth, "
+        ".pt, .ckpt, .bin), not its data: a file of ten gigabytes answers at once. One line for "
+        "each tensor in the order of the file (type, shape, bytes, name), then the total. No "
+        "family needs to know the file, nothing of it is run, and what is more than tensors and "
+        "plain containers is refused by name.",
     .examples = "# what is in a checkpoint\n"
                 "tessera model list-tensors model.safetensors\n"
+                "tessera model list-tensors last.ckpt\n"
                 "# the ten largest tensors\n"
                 "tessera model list-tensors --json model.safetensors |\n"
                 "  jq -r '.tensors | sort_by(-.bytes) | .[:10][] | [.bytes, .name] | @tsv'",
@@ -194,18 +266,44 @@ static const verb verb_model_tensors = {
     .operands = "FILE",
     .run = run_tensors,
 };
-static const verb *const parts[] = {&verb_model_list, &verb_model_tensors, NULL};
+static const verb verb_model_convert = {
+    .name = "model convert",
+    .summary = "a torch checkpoint's inference tensors as .safetensors",
+    .usage = "tessera model convert IN OUT.safetensors [--dtype f32|f16|bf16] [--key KEY]\n"
+             "                      [--licence TEXT] [--all] [--json]",
+    .about =
+        "Takes the weights out of a .pth, .pt, .ckpt or .bin (or another .safetensors) without "
+        "Python: the tensors of one container (the moving average where there is one), without "
+        "optimizers, losses, discriminators and counters. Nothing of the checkpoint is run; one "
+        "that asks for more than tensors and plain containers is refused by name. The output's "
+        "metadata note the source's name and SHA-256, the container and the licence. Memory: the "
+        "largest tensor.",
+    .examples = "# KARL's checkpoint\n"
+                "tessera model convert karl_small_vqgan_quantized_latents.pth karl.safetensors\n"
+                "# half the size; what is in it\n"
+                "tessera model convert last.ckpt vqgan.safetensors --dtype bf16\n"
+                "tessera model list-tensors vqgan.safetensors",
+    .options = convert_list,
+    .option_count = (int)(sizeof convert_list / sizeof *convert_list),
+    .least_operands = 2,
+    .most_operands = 2,
+    .operands = "IN and OUT.safetensors",
+    .run = run_convert,
+};
+static const verb *const parts[] = {&verb_model_list, &verb_model_tensors, &verb_model_convert,
+                                    NULL};
 
 const verb verb_model = {
     .name = "model",
-    .summary = "look into weight files and list the tokenizer families",
+    .summary = "look into weight files, convert them, list the tokenizer families",
     .usage = "tessera model list\n"
-             "tessera model list-tensors FILE",
+             "tessera model list-tensors FILE\n"
+             "tessera model convert IN OUT.safetensors [--dtype f32|f16|bf16]",
     .about = "Weight files and the families that read them. Each part has its own --help.",
     .examples = "tessera model list-tensors --help",
     .least_operands = 1,
     .most_operands = -1,
-    .operands = "list or list-tensors",
+    .operands = "list, list-tensors or convert",
     .run = args_run_part,
     .parts = parts,
 };

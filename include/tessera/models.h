@@ -27,12 +27,13 @@ typedef struct tsr_model_tensor {
     uint64_t elements, bytes;
 } tsr_model_tensor;
 
-/* Opens a weight file, told apart by its first bytes: .safetensors.
+/* Opens a weight file, told apart by its first bytes: .safetensors, or a checkpoint of torch.save
+ * (.pth, .pt, .ckpt, .bin), whose tensors are named by their paths ("ema/encoder.weight").
  * Nothing is copied and nothing of the file is run.
  * Errors: reading errors, FORMAT, TRUNCATED, UNSUPPORTED, each naming the tensor or field. */
 tsr_status tsr_model_file_open(tsr_context *ctx, const char *path, tsr_model_file **file);
 void tsr_model_file_close(tsr_model_file **file);
-const char *tsr_model_file_format(const tsr_model_file *file); /* "safetensors" */
+const char *tsr_model_file_format(const tsr_model_file *file); /* or "torch zip", ... */
 uint64_t tsr_model_file_bytes(const tsr_model_file *file);     /* size of the file */
 /* In the order of the data in the file. */
 int tsr_model_file_count(const tsr_model_file *file);
@@ -41,6 +42,36 @@ void tsr_model_file_tensor(const tsr_model_file *file, int index, tsr_model_tens
 int tsr_model_file_metadata_count(const tsr_model_file *file);
 void tsr_model_file_metadata(const tsr_model_file *file, int index, const char **key,
                              const char **value);
+
+/* Where in a checkpoint the weights stand: "ema", "state_dict", ...; "" = at the top. */
+const char *tsr_model_file_weights_under(const tsr_model_file *file);
+
+typedef struct tsr_convert_settings {
+    const char *dtype;   /* "f32", "f16", "bf16" for every float; NULL = as it is, f64 to f32 */
+    const char *key;     /* the container to take; NULL = tsr_model_file_weights_under */
+    const char *licence; /* noted in the output; NULL = what the input's notice or metadata says */
+    int all;             /* 1: also tensors that only training needs */
+    tsr_progress_fn progress;
+    void *progress_user;
+} tsr_convert_settings;
+tsr_convert_settings tsr_convert_settings_default(void);
+
+typedef struct tsr_convert_report {
+    uint64_t kept, dropped;                 /* tensors */
+    uint64_t bytes;                         /* of the kept ones */
+    char key[64], sha256[65], licence[512]; /* as noted in the output */
+} tsr_convert_report;
+
+/* Writes the tensors that inference needs as .safetensors: those of one container, without what
+ * belongs to losses and counters (a name with the part loss, gan_losses, perceptual_loss, lpips,
+ * discriminator, discriminators or num_batches_tracked), and without a "module." or "_orig_mod."
+ * that all names begin with. Metadata of the input is kept; added are "tessera.source" (file name),
+ * "tessera.source_sha256", "tessera.source_key" and "tessera.licence". A tensor without dimensions
+ * becomes [1]. Memory: the largest tensor. Errors: as open and write; NOT_FOUND (no such key);
+ * UNSUPPORTED (complex numbers, more than four dimensions); FORMAT (a value that f16 cannot hold).
+ */
+tsr_status tsr_model_convert(tsr_context *ctx, const char *input, const char *output,
+                             const tsr_convert_settings *settings, tsr_convert_report *report);
 
 /* ---- tokenizer families -------------------------------------------------------------------- */
 

@@ -58,6 +58,110 @@ weights lap.safetensors '{"a":{"dtype":"U8","shape":[16],"data_offsets":[0,16]},
 fails 4 'lap.safetensors: tensor b: data_offsets: wanted a start at 16, got 8 \(an overlap\)$' model list-tensors lap.safetensors
 weights huge.safetensors '{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,24]}}'
 fails 4 'huge.safetensors: tensor a: shape: its bytes overflow$' model list-tensors huge.safetensors
+# A checkpoint as torch.save writes it, made here byte by byte: weights, an average, counters.
+checkpoint() { # FILE [COMPRESSION]
+    python3 - "$@" <<'PY'
+import collections, io, pickle, struct, sys, types, zipfile
+torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
+class Storage:
+    def __init__(self, key, kind, data): self.key, self.kind, self.data = key, kind, data
+def named(module, name):
+    c = type(name, (), {})
+    c.__module__ = module.__name__
+    setattr(module, name, c)
+    return c
+kinds = {k: named(torch, k + "Storage") for k in ("Float", "Long", "Double", "Half")}
+def _rebuild_tensor_v2(*a): raise AssertionError
+_rebuild_tensor_v2.__module__ = "torch._utils"
+utils._rebuild_tensor_v2 = _rebuild_tensor_v2
+sys.modules.update({"torch": torch, "torch._utils": utils})
+class Tensor:
+    def __init__(self, storage, offset, shape, stride): self.a = (storage, offset, shape, stride, False, collections.OrderedDict())
+    def __reduce__(self): return _rebuild_tensor_v2, self.a
+class Pickler(pickle.Pickler):
+    def persistent_id(self, o):
+        if isinstance(o, Storage):
+            return ("storage", kinds[o.kind], o.key, "cpu", len(o.data) // {"Float": 4, "Long": 8, "Double": 8, "Half": 2}[o.kind])
+f = Storage("0", "Float", struct.pack("<6f", 1, 2, 3, 4, 5, 70000))
+d = Storage("1", "Double", struct.pack("<2d", 0.5, -2))
+n = Storage("2", "Long", struct.pack("<q", 12))
+def weights(prefix):
+    return collections.OrderedDict([(prefix + "a.weight", Tensor(f, 0, (2, 3), (3, 1))), (prefix + "a.t", Tensor(f, 0, (3, 2), (1, 3))),
+        (prefix + "b", Tensor(d, 0, (2,), (1,))), (prefix + "loss.x", Tensor(f, 0, (2,), (1,))), (prefix + "bn.num_batches_tracked", Tensor(n, 0, (), ()))])
+top = {"model": weights(""), "ema": weights("module."), "epoch": 3}
+buffer = io.BytesIO()
+Pickler(buffer, 2).dump(top)
+with zipfile.ZipFile(sys.argv[1], "w", zipfile.ZIP_DEFLATED if len(sys.argv) > 2 else zipfile.ZIP_STORED) as z:
+    z.writestr("archive/data.pkl", buffer.getvalue())
+    for s in (f, d, n): z.writestr("archive/data/" + s.key, s.data)
+PY
+}
+checkpoint c.pth
+run model list-tensors c.pth
+code_is 0
+out_has '^F32   \[3, 2\] +24  ema/module.a.t$'
+out_has '^I64   \[\] +8  model/bn.num_batches_tracked$'
+run model list-tensors c.pth --json
+json_ok
+is "layout" "torch zip ema 10" "$(json '"%s %s %d" % (d["format"], d["weights_under"], d["tensor_count"])')"
+mkdir fetched
+cp c.pth fetched
+printf 'licence   Test licence\nnotice    For tests.\nfile      c.pth\n' >fetched/NOTICE-c.txt
+run model convert fetched/c.pth c.safetensors
+code_is 0
+out_empty
+err_has '^c.safetensors: 3 tensors \(56 bytes\) of ema, 7 left out; licence: Test licence. For tests.$'
+values() { # of c.safetensors, as python sees it
+    python3 - "$1" <<'PY'
+import json, struct, sys
+b = open(sys.argv[1], "rb").read()
+n = struct.unpack("<Q", b[:8])[0]
+h = json.loads(b[8:8 + n])
+m = h.pop("__metadata__")
+for k in sorted(h):
+    lo, hi = h[k]["data_offsets"]
+    kind = {"F32": "f", "F16": "e", "I64": "q"}.get(h[k]["dtype"])
+    v = struct.unpack("<%d%s" % ((hi - lo) // struct.calcsize(kind), kind), b[8 + n + lo:8 + n + hi]) if kind else h[k]["dtype"]
+    print(k, h[k]["shape"], v)
+print(m["tessera.source"], m["tessera.source_key"], m["tessera.licence"], m["tessera.source_sha256"])
+PY
+}
+is "converted" "a.t [3, 2] (1.0, 4.0, 2.0, 5.0, 3.0, 70000.0)
+a.weight [2, 3] (1.0, 2.0, 3.0, 4.0, 5.0, 70000.0)
+b [2] (0.5, -2.0)
+c.pth ema Test licence. For tests. $(sha256sum <c.pth | cut -d' ' -f1)" "$(values c.safetensors)"
+run model convert c.pth all.safetensors --all --key model --licence MIT --json
+code_is 0
+json_ok
+is "report" "5 5 model MIT" "$(json '"%d %d %s %s" % (d["kept"], d["dropped"], d["key"], d["licence"])')"
+values all.safetensors | grep -qF 'bn.num_batches_tracked [1] (12,)' || complain "--all: no counter: $(values all.safetensors)"
+# Once more from .safetensors: metadata stays, the licence too; bf16.
+run model convert c.safetensors half.safetensors --dtype bf16 -q
+code_is 0
+err_empty
+values half.safetensors | grep -qF 'a.weight [2, 3] BF16' || complain "bf16: $(values half.safetensors)"
+values half.safetensors | grep -q ' Test licence. For tests. ' || complain "the licence was lost: $(values half.safetensors)"
+# Refused: nothing stands under the output's name.
+fails 4 'tensor (a.t|ema/module.a.t|ema/module.a.weight): wanted values that F16 can hold' model convert c.pth no.safetensors --dtype f16 -q
+absent no.safetensors
+no_leftovers
+fails 3 'wanted tensors under "nothing", got none' model convert c.pth no.safetensors --key nothing
+fails 2 'the output is the input$' model convert c.pth c.pth
+fails 2 "wanted keep, f32, f16 or bf16, got 'f8'" model convert c.pth no.safetensors --dtype f8
+fails 2 'IN and OUT.safetensors is missing' model convert c.pth
+python3 -c 'b = bytearray(open("c.pth", "rb").read()); i = b.index(b"\0\0\x80\x3f"); b[i] ^= 1; open("bit.pth", "wb").write(b)'
+fails 4 'zip entry archive/data/0: CRC-32: wanted [0-9a-f]{8}, got [0-9a-f]{8}$' model convert bit.pth no.safetensors
+absent no.safetensors
+checkpoint bomb.pth deflated
+fails 4 'zip entry archive/data.pkl: wanted it stored, got it compressed' model list-tensors bomb.pth
+python3 -c 'import pickle, os, zipfile
+class E:
+    def __reduce__(self): return os.system, ("touch owned",)
+z = zipfile.ZipFile("evil.pth", "w"); z.writestr("a/data.pkl", pickle.dumps({"w": E()}, 2)); z.close()'
+fails 4 'wanted tensors and plain containers, got posix.system: code is not run' model convert evil.pth no.safetensors
+absent owned
+absent no.safetensors
+
 fails 2 "^tessera model: wanted .*, got 'lst'; did you mean 'list'\?" model lst
 fails 2 "^tessera model: wanted .*, got nothing" model
 fails 2 "FILE is missing" model list-tensors
