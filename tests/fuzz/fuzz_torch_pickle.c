@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Any bytes as a checkpoint, and any bytes as the pickle of an otherwise sound zip checkpoint (or its
- * checksum would keep the fuzzer out). Every tensor that is listed must be copyable. */
+/* Any bytes as a checkpoint, and any bytes as the pickle of an otherwise sound zip checkpoint (or
+ * its checksum would keep the fuzzer out). Every tensor that is listed must be copyable. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
