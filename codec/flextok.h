@@ -87,7 +87,7 @@ tsr_status tsr_flextok_find_config(tsr_context *ctx, const tsr_safetensors *file
                                    cJSON **json);
 
 /* Exact savings over the plain way. --mask switches them off one by one, under the names
- * flextok_collapse, flextok_table, flextok_one_pass, flextok_last_rows and flextok_first_k. */
+ * collapse, time_table, one_pass, last_rows and first_k. */
 enum {
     TSR_FLEXTOK_COLLAPSE = 1,  /* identical tokens once, ln(count) on their logit */
     TSR_FLEXTOK_TABLE = 2,     /* modulation of all time steps at once, ahead of them */

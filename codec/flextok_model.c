@@ -137,9 +137,8 @@ tsr_status tsr_flextok_want_all(tsr_context *ctx, tsr_flextok_config *config, ts
 }
 
 /* What --mask calls them, in the order of their bits. */
-static const char *const saving_names[TSR_FLEXTOK_SAVINGS] = {
-    "flextok_collapse", "flextok_table", "flextok_one_pass", "flextok_last_rows",
-    "flextok_first_k"};
+static const char *const saving_names[TSR_FLEXTOK_SAVINGS] = {"collapse", "time_table", "one_pass",
+                                                              "last_rows", "first_k"};
 
 tsr_status tsr_flextok_open(tsr_device *device, const tsr_flextok_config *config,
                             tsr_weights *weights, const char *path, tsr_flextok **model) {
