@@ -135,9 +135,9 @@ static tsr_status resolve(tsr_context *ctx, const tsr_device_settings *s, int *i
 
 /* What a mask may name beside the shaders: instruction sets, libraries and capabilities; and work
  * that models save without changing a result. */
-static const char *const maskable[] = {"cpu",      "onednn",    "avx512", "avx2",     "subgroup",
-                                       "coopmat",  "fp16",      "int64",  "collapse", "time_table",
-                                       "one_pass", "last_rows", "first_k"};
+static const char *const maskable[] = {"cpu",        "onednn",   "avx512",    "avx2",   "winograd",
+                                       "subgroup",   "coopmat",  "fp16",      "int64",  "collapse",
+                                       "time_table", "one_pass", "last_rows", "first_k"};
 enum { MASKABLE = sizeof maskable / sizeof *maskable };
 
 /* The i-th name a mask may hold, or NULL. */

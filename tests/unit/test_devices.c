@@ -441,7 +441,7 @@ START_TEST(an_unknown_mask_is_refused) {
                       "%s: %s", bad[i][0], tsr_detail(ctx));
     }
     tsr_device *d = NULL;
-    s.mask = "cpu,onednn,avx512,avx2,subgroup,coopmat,fp16,int64";
+    s.mask = "cpu,onednn,avx512,avx2,winograd,subgroup,coopmat,fp16,int64";
     ck_assert_int_eq(tsr_device_open(ctx, &d, &s), TSR_OK);
     tsr_device_close(&d);
     teardown();
