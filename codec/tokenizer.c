@@ -4,6 +4,7 @@
 #include "tokenizer.h"
 #include "fit.h"
 #include "../formats/npy.h"
+#include "../formats/torch_pickle.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -39,6 +40,16 @@ static tsr_status open_weights(tsr_tokenizer *t, const char *model, const char *
         return tsr_fail(t->ctx, TSR_ERROR_NOT_FOUND, "%s: wanted %s in the folder, got none", model,
                         names[0]);
     }
+    tsr_map map;
+    if (model && strcmp(model, "-") && !tsr_map_open(t->ctx, model, &map)) {
+        bool torch = tsr_torch_recognised(map.bytes, map.size);
+        tsr_map_close(&map);
+        if (torch)
+            return tsr_fail(t->ctx, TSR_ERROR_UNSUPPORTED,
+                            "%s: wanted .safetensors, got a checkpoint of torch.save: `tessera "
+                            "model convert` makes one of it",
+                            model);
+    }
     if (model) return tsr_safetensors_open(t->ctx, model, &t->weights);
     return tsr_safetensors_parse(t->ctx, *path, tsr_bundled_model,
                                  (size_t)(tsr_bundled_model_end - tsr_bundled_model), &t->weights);
@@ -69,6 +80,11 @@ static tsr_status find_family(tsr_tokenizer *t, const char *path) {
     return tsr_fail(t->ctx, TSR_ERROR_MODEL,
                     "%s: __metadata__ tessera.family: wanted one of %s, got %.64s", path,
                     tsr_registry_names(names, sizeof names), name);
+}
+
+tsr_status tsr_tokenizer_find(tsr_tokenizer *t, const char *model, const char **path) {
+    tsr_status status = open_weights(t, model, path);
+    return status ? status : find_family(t, *path);
 }
 
 static tsr_status open_devices(tsr_tokenizer *t, const tsr_tokenizer_settings *settings) {
@@ -129,8 +145,7 @@ tsr_status tsr_tokenizer_open(tsr_context *ctx, tsr_tokenizer **tokenizer,
     if (!t) return TSR_ERROR_MEMORY;
     t->ctx = ctx;
     const char *path = NULL;
-    tsr_status status = open_weights(t, s.model, &path);
-    if (!status) status = find_family(t, path);
+    tsr_status status = tsr_tokenizer_find(t, s.model, &path);
     if (!status) status = open_devices(t, &s);
     if (!status) status = t->family->open(t->device, t->weights, path, &t->model, &t->header);
     if (!status && (s.tile_width || s.tile_height))

@@ -22,6 +22,10 @@ struct tsr_tokenizer {
 extern const unsigned char tsr_bundled_model[];
 extern const unsigned char tsr_bundled_model_end[];
 
+/* Opens the weights (a file, a folder, NULL = bundled) and finds their family; *path is the file's,
+ * owned by the tokenizer or the caller. */
+tsr_status tsr_tokenizer_find(tsr_tokenizer *tokenizer, const char *model, const char **path);
+
 /* Fails with MODEL_MISMATCH (naming both) unless ids under `header` belong to this tokenizer;
  * `force` lets other weights of the same family and codebook pass. */
 tsr_status tsr_tokenizer_accepts(tsr_tokenizer *tokenizer, const tsr_token_header *header,

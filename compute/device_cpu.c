@@ -27,6 +27,7 @@ static tsr_status make(tsr_run *r, tsr_tensor *t) {
         }
         memset(t->data, 0xFF, bytes);
     }
+    if (d->settings.plan) memset(t->data, 0, bytes);
     size_t used = tsr_arena_used(&d->data);
     if (used > d->peak) d->peak = used;
     return TSR_OK;
@@ -61,6 +62,7 @@ static tsr_status check_bands(tsr_device *d, const tsr_call *call) {
 static tsr_status emit(tsr_run *r, const tsr_call *call) {
     tsr_device *d = r->device;
     tsr_status status = TSR_OK;
+    if (d->settings.plan) return TSR_OK;
     bool fast = call->op->cpu && !d->settings.reference && !tsr_device_masked(d, "cpu");
     if (!fast && call->weight) { /* the reference reads the weight as it is */
         status = tsr_weight_pin(d->ctx, call->weight);
@@ -83,7 +85,7 @@ static tsr_status execute(tsr_device *d, const tsr_program *program, const tsr_t
         copy[i] = in[i];
         ins[i] = &copy[i];
     }
-    d->peak = 0;
+    if (!d->settings.plan) d->peak = 0;
     tsr_run run = {.device = d};
     tsr_status status = tsr_run_walk(&run, program, ins, made, out_count);
     for (int i = 0; i < out_count && !status; ++i) {

@@ -5,6 +5,7 @@
 #include <tessera/models.h>
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct model_options {
@@ -234,6 +235,156 @@ static int run_convert(const verb *v, int argc, char **argv) {
     return EXIT_DONE;
 }
 
+/* ---- model check --------------------------------------------------------------------------- */
+
+typedef struct check_state {
+    tool *t;
+    json_out *j; /* NULL: text */
+} check_state;
+
+static const char *const problems[] = {"missing", "shape", "extra", "model"};
+
+static void on_problem(void *user, tsr_check_kind kind, const char *name, const char *text) {
+    check_state *c = user;
+    char clean[1024], clean_text[1100];
+    if (!c->j) {
+        printf("%-8s %s%s%s\n", problems[kind], tool_clean(name, clean, sizeof clean),
+               *name ? ": " : "", tool_clean(text, clean_text, sizeof clean_text));
+        return;
+    }
+    json_object(c->j, NULL);
+    json_text(c->j, "problem", problems[kind]);
+    json_text(c->j, "tensor", name);
+    json_text(c->j, "text", text);
+    json_end(c->j, '}');
+}
+
+static void check_summary(const tsr_model_check_report *r, const char *path) {
+    char a[64], b[64], d[64], clean[600];
+    uint64_t wrong = r->missing + r->misshapen + r->extra + r->other;
+    printf("%s: family %s: ", tool_clean(path, clean, sizeof clean), r->family);
+    if (wrong) {
+        printf("%" PRIu64 " missing, %" PRIu64 " of another shape, %" PRIu64 " extra, %" PRIu64
+               " other; it makes no model\n",
+               r->missing, r->misshapen, r->extra, r->other);
+        return;
+    }
+    if (r->wanted)
+        printf("all %" PRIu64 " tensors are there\n", r->wanted);
+    else
+        printf("it opens\n");
+    printf("memory for one tile: weights %s, and to encode %s, to decode %s of activations\n",
+           tool_bytes(r->weight_bytes, a, sizeof a), tool_bytes(r->encode_bytes, b, sizeof b),
+           tool_bytes(r->decode_bytes, d, sizeof d));
+}
+
+/* The value behind the next "key": in a JSON text whose form we know, or NULL. */
+static const char *member_of(const char *json, const char *key) {
+    size_t n = strlen(key);
+    for (const char *at = json; (at = strchr(at, '"')); ++at)
+        if (strncmp(at + 1, key, n) == 0 && at[n + 1] == '"' && at[n + 2] == ':')
+            return at + n + 3 + strspn(at + n + 3, " \t\n");
+    return NULL;
+}
+
+/* Which devices have that much. */
+static void check_devices(const tsr_model_check_report *r, tool *t, json_out *j) {
+    uint64_t most = r->encode_bytes > r->decode_bytes ? r->encode_bytes : r->decode_bytes;
+    char *text = NULL;
+    if (tsr_devices_json(t->ctx, &text)) return;
+    for (const char *at = text; (at = member_of(at, "device"));) {
+        char name[64], line[64];
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(at + 1, "\""), at + 1);
+        const char *bytes = member_of(at, "memory_bytes");
+        uint64_t memory = bytes ? strtoull(bytes, NULL, 10) : 0;
+        bool fits = r->weight_bytes + most <= memory;
+        if (j) {
+            json_object(j, NULL);
+            json_text(j, "device", name);
+            json_uint(j, "memory_bytes", memory);
+            json_bool(j, "fits", fits);
+            json_end(j, '}');
+        } else {
+            printf("%-10s %s of memory: %s\n", name, tool_bytes(memory, line, sizeof line),
+                   fits ? "it fits" : "too little");
+        }
+    }
+    free(text);
+}
+
+static int run_check(const verb *v, int argc, char **argv) {
+    model_options o = {0};
+    int operands;
+    int code = args_parse(v, argc, argv, &o, &operands);
+    if (code >= 0) return code;
+    tool t;
+    if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
+    /* The report's head stands before the list, so the problems wait in memory. */
+    char *list = NULL;
+    size_t size = 0;
+    FILE *memory = o.common.json ? open_memstream(&list, &size) : NULL;
+    json_out problem_list = {.file = memory, .depth = 1}, j;
+    check_state c = {&t, memory ? &problem_list : NULL};
+    tsr_model_check_report r;
+    tsr_status status = tsr_model_check(t.ctx, argv[0], on_problem, &c, &r);
+    if (memory) fclose(memory);
+    bool good = !(r.missing + r.misshapen + r.extra + r.other);
+    if (status) {
+        code = tool_fail(&t, status);
+    } else if (o.common.json) {
+        tool_json(&t, &j);
+        json_text(&j, "file", r.path);
+        json_text(&j, "family", r.family);
+        json_bool(&j, "good", good);
+        json_uint(&j, "wanted", r.wanted);
+        json_uint(&j, "missing", r.missing);
+        json_uint(&j, "misshapen", r.misshapen);
+        json_uint(&j, "extra", r.extra);
+        json_uint(&j, "other", r.other);
+        json_uint(&j, "weight_bytes", r.weight_bytes);
+        json_uint(&j, "encode_bytes", r.encode_bytes);
+        json_uint(&j, "decode_bytes", r.decode_bytes);
+        json_array(&j, "problems");
+        if (size) {
+            fputs(list, stdout);
+            j.filled[j.depth] = true;
+        }
+        json_end(&j, ']');
+        json_array(&j, "devices");
+        if (good) check_devices(&r, &t, &j);
+        json_end(&j, ']');
+        json_close(&j);
+    } else {
+        check_summary(&r, r.path);
+        if (good) check_devices(&r, &t, NULL);
+    }
+    if (!status) code = good ? EXIT_DONE : EXIT_NEGATIVE;
+    free(list);
+    tool_close(&t);
+    return code;
+}
+
+static const verb verb_model_check = {
+    .name = "model check",
+    .summary = "every missing, extra or misshapen tensor of a model, and the memory it needs",
+    .usage = "tessera model check FILE|FOLDER [--json]",
+    .about =
+        "Finds the family of a .safetensors file (or of the folder it lies in) and compares every "
+        "tensor with what the family wants from the file's own configuration; `-t` would stop at "
+        "the first one. When all is there: the bytes of the weights as f32, of the activations at "
+        "their peak for one tile, and which devices have as much. Nothing is computed; what single "
+        "ops take for themselves comes on top.",
+    .exits = "1 when a tensor is missing, extra or of another shape",
+    .examples = "# will this file work?\n"
+                "tessera model check model.safetensors\n"
+                "# the names alone\n"
+                "tessera model check --json model.safetensors | jq -r '.problems[].tensor'",
+    .least_operands = 1,
+    .most_operands = 1,
+    .operands = "FILE",
+    .run = run_check,
+};
+
 static const verb verb_model_list = {
     .name = "model list",
     .summary = "the tokenizer families, what they need, what was verified",
@@ -290,20 +441,21 @@ static const verb verb_model_convert = {
     .operands = "IN and OUT.safetensors",
     .run = run_convert,
 };
-static const verb *const parts[] = {&verb_model_list, &verb_model_tensors, &verb_model_convert,
-                                    NULL};
+static const verb *const parts[] = {&verb_model_list, &verb_model_tensors, &verb_model_check,
+                                    &verb_model_convert, NULL};
 
 const verb verb_model = {
     .name = "model",
     .summary = "look into weight files, convert them, list the tokenizer families",
     .usage = "tessera model list\n"
              "tessera model list-tensors FILE\n"
+             "tessera model check FILE\n"
              "tessera model convert IN OUT.safetensors [--dtype f32|f16|bf16]",
     .about = "Weight files and the families that read them. Each part has its own --help.",
     .examples = "tessera model list-tensors --help",
     .least_operands = 1,
     .most_operands = -1,
-    .operands = "list, list-tensors or convert",
+    .operands = "list, list-tensors, check or convert",
     .run = args_run_part,
     .parts = parts,
 };

@@ -86,6 +86,31 @@ typedef struct tsr_family_info { /* static storage */
 int tsr_family_count(void);
 void tsr_family_at(int index, tsr_family_info *info);
 
+typedef enum tsr_check_kind {
+    TSR_CHECK_MISSING = 0, /* the family wants it, the file lacks it */
+    TSR_CHECK_SHAPE = 1,   /* it has another shape, or is not of floats */
+    TSR_CHECK_EXTRA = 2,   /* it belongs to nothing */
+    TSR_CHECK_OTHER = 3    /* anything else that keeps the model from being opened; name is "" */
+} tsr_check_kind;
+/* Called for each tensor that is not as it should be; texts are valid during the call. */
+typedef void (*tsr_check_fn)(void *user, tsr_check_kind kind, const char *name, const char *text);
+
+typedef struct tsr_model_check_report {
+    char family[32], path[512]; /* the file inside a folder */
+    uint64_t wanted; /* tensors; 0 when the family opens files without naming them first */
+    uint64_t missing, misshapen, extra, other;
+    /* 0 unless the model opened: what a run needs beside the program, for one tile in flight. */
+    uint64_t weight_bytes;               /* every weight once, as f32 */
+    uint64_t encode_bytes, decode_bytes; /* activations at their peak */
+} tsr_model_check_report;
+
+/* Sees whether a file or folder would make a model: what `tsr_tokenizer_open` would say about the
+ * first tensor is said about all of them. Nothing is computed. Memory is the cpu device's plan; a
+ * Vulkan device needs no more than about the same. TSR_OK also when tensors are wrong: look at the
+ * report. Errors: reading errors; MODEL (no family takes it, or its configuration is not one). */
+tsr_status tsr_model_check(tsr_context *ctx, const char *path, tsr_check_fn line, void *user,
+                           tsr_model_check_report *report);
+
 /* ---- published models ---------------------------------------------------------------------- */
 
 /* SHA-256 of a file as 64 lower-case hexadecimal digits and a final 0. `progress` may be NULL.

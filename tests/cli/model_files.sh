@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# tessera model: list, and list-tensors on files that the library had no hand in.
+# tessera model: list, list-tensors, convert and check on files that the library had no hand in.
 . "$(dirname "$0")/../support/cli.bash"
 
 # weights FILE [HEADER]: a safetensors file of two tensors, or of this header and 24 bytes
@@ -161,6 +161,62 @@ z = zipfile.ZipFile("evil.pth", "w"); z.writestr("a/data.pkl", pickle.dumps({"w"
 fails 4 'wanted tensors and plain containers, got posix.system: code is not run' model convert evil.pth no.safetensors
 absent owned
 absent no.safetensors
+
+# check: the bundled weights are good; a file of nobody; a checkpoint that must be converted first.
+run model check "$SOURCE/models/mosaic-64.safetensors"
+code_is 0
+out_has '^memory for one tile: weights [0-9.]+ MB, and to encode .*, to decode [0-9.]+ (kB|MB) of activations$'
+out_has '^cpu +[0-9.]+ MB of memory: it fits$'
+run model check "$SOURCE/models/mosaic-64.safetensors" --json
+code_is 0
+json_ok
+is "good" "True mosaic cpu True" "$(json '"%s %s %s %s" % (d["good"], d["family"], d["devices"][0]["device"], d["devices"][0]["fits"])')"
+fails 5 'wanted tensors of a family this build knows' model check two.safetensors
+fails 4 'wanted .safetensors, got a checkpoint of torch.save: .tessera model convert. makes one of it$' model check c.pth
+fails 3 'none.safetensors' model check none.safetensors
+python3 - "$SOURCE/models/mosaic-64.safetensors" <<'PY'
+import json, struct, sys
+b = open(sys.argv[1], "rb").read()
+n = struct.unpack("<Q", b[:8])[0]
+h = json.loads(b[8:8 + n])
+h["stranger"] = h.pop("slots.scale")
+j = json.dumps(h).encode()
+open("odd.safetensors", "wb").write(struct.pack("<Q", len(j)) + j + b[8 + n:])
+PY
+run model check odd.safetensors
+code_is 1
+out_has '^model +.*tensor slots.scale: wanted'
+# A family that names its tensors: a small FlexTok, as the golden rule makes it.
+case=$SHARED/golden/flextok/tiny-a
+if [ -f "$case/manifest.json" ] && python3 -c 'import numpy' 2>/dev/null; then
+    python3 "$SHARED/golden/synth.py" make "$case/manifest.json" tiny.safetensors >/dev/null
+    run model check tiny.safetensors
+    code_is 0
+    out_has '^tiny.safetensors: family flextok: all 311 tensors are there$'
+    python3 - <<'PY'
+import json, struct
+b = open("tiny.safetensors", "rb").read()
+n = struct.unpack("<Q", b[:8])[0]
+h = json.loads(b[8:8 + n])
+h["stranger.weight"] = h.pop("decoder.module_dict.dec_noise_patch_emb.patch_proj.weight")
+t = h["decoder.module_dict.dec_from_latents.proj.weight"]
+t["shape"].reverse()
+j = json.dumps(h).encode()
+open("bad.safetensors", "wb").write(struct.pack("<Q", len(j)) + j + b[8 + n:])
+PY
+    run model check bad.safetensors
+    code_is 1
+    out_is 'shape    decoder.module_dict.dec_from_latents.proj.weight: wanted [192, 6] of F32, F16 or BF16, got [6, 192] of F32
+missing  decoder.module_dict.dec_noise_patch_emb.patch_proj.weight: wanted [192, 16], got none
+extra    stranger.weight: wanted none of this name, got [192, 16]
+bad.safetensors: family flextok: 1 missing, 1 of another shape, 1 extra, 0 other; it makes no model'
+    run model check bad.safetensors --json
+    code_is 1
+    json_ok
+    is "problems" "shape missing extra" "$(json '" ".join(p["problem"] for p in d["problems"])')"
+else
+    echo "check of a FlexTok file: skipped: no $case or no numpy"
+fi
 
 fails 2 "^tessera model: wanted .*, got 'lst'; did you mean 'list'\?" model lst
 fails 2 "^tessera model: wanted .*, got nothing" model
