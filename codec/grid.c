@@ -8,14 +8,10 @@
  * on the others. */
 #include "grid.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Devices may take another code where the margin is below this share of (|x| + |code|)^2: some 50
- * times what float32 arithmetic was seen to move a margin by. */
-static const double tie_share = 1e-5;
 enum { MOST_PIXELS = 1 << 14 }; /* of a side */
 
 /* ---- names ---- */
@@ -53,64 +49,11 @@ bool tsr_grid_takes(const tsr_grid_kind *kind, const tsr_safetensors *file) {
     return find_naming(kind, &(names){.file = file}, &prefix) >= 0;
 }
 
-/* ---- codebook ---- */
-
-static tsr_status want_codes(tsr_grid *g, const tsr_wanted *wanted, tsr_weights *weights,
-                             const char *prefix, const char *name, const char *path) {
-    char whole[256];
-    snprintf(whole, sizeof whole, "%s%s", prefix, name);
-    const tsr_weight *w = tsr_weights_find(weights, whole);
-    if (!w || w->tensor.rank != 2 || w->tensor.dim[0] < 1 || w->tensor.dim[0] > 1 << 24)
-        return tsr_fail(g->ctx, TSR_ERROR_MODEL, "%s: tensor %s: wanted [K, D], got %s", path,
-                        whole, w ? "another shape" : "none");
-    return wanted->fn(wanted->user, whole, 2, w->tensor.dim, &g->codes);
-}
-
-/* A table of the model's own among its weights. */
-static tsr_status add_table(tsr_grid *g, tsr_weights *weights, const char *name, float *data,
-                            int64_t rows, int64_t columns, tsr_weight **where) {
-    const tsr_tensor t = tsr_host_tensor(TSR_F32, data, 2, (int64_t[]){rows, columns});
-    tsr_status status = tsr_weights_add(g->ctx, weights, name, &t);
-    return status ? status : tsr_weights_get(g->ctx, weights, name, 2, t.dim, where);
-}
-
-/* The rows as the decoder takes them, the longest of them, and for soft decoding their transpose.
- */
-static tsr_status prepare_codes(tsr_grid *g, tsr_weights *weights, bool normalised, bool soft) {
-    const int64_t k = g->codes->tensor.dim[0], d = g->codes->tensor.dim[1];
-    tsr_status status = tsr_weight_pin(g->ctx, g->codes);
-    if (status) return status;
-    g->rows = g->codes;
-    for (int i = 0; i < 2; ++i)
-        if (i ? soft : normalised) {
-            g->own[i] = tsr_alloc(g->ctx, (size_t)(k * d), sizeof(float), "codebook");
-            if (!g->own[i]) return TSR_ERROR_MEMORY;
-        }
-    for (int64_t row = 0; row < k; ++row) {
-        const float *code = g->codes->f32 + row * d;
-        double length = 0;
-        for (int64_t i = 0; i < d; ++i)
-            length += (double)code[i] * (double)code[i];
-        length = sqrt(length);
-        if (!normalised && length > g->longest) g->longest = length;
-        for (int64_t i = 0; i < d && normalised; ++i)
-            g->own[0][row * d + i] = (float)(code[i] / fmax(length, 1e-12));
-        for (int64_t i = 0; i < d && soft; ++i)
-            g->own[1][i * k + row] = code[i];
-    }
-    if (normalised) g->longest = 1;
-    if (normalised)
-        status = add_table(g, weights, "(codes, normalised)", g->own[0], k, d, &g->rows);
-    if (!status && soft)
-        status = add_table(g, weights, "(codes, transposed)", g->own[1], d, k, &g->mix);
-    return status;
-}
-
 /* ---- opening ---- */
 
 static tsr_status want_all(tsr_grid *g, const tsr_wanted *wanted, tsr_weights *weights,
                            const char *prefix, const tsr_conv_layout *layout) {
-    char name[2][256];
+    char name[2][256], codes[300];
     tsr_conv_shape shape[2];
     tsr_status status = TSR_OK;
     for (int i = 0; i < 2 && !status; ++i) {
@@ -121,11 +64,11 @@ static tsr_status want_all(tsr_grid *g, const tsr_wanted *wanted, tsr_weights *w
         status =
             tsr_fail(g->ctx, TSR_ERROR_MODEL, "%s: %s: wanted %d levels as the encoder has, got %d",
                      g->path, name[1], shape[0].levels, shape[1].levels);
-    if (!status)
-        status = want_codes(g, wanted, weights, prefix, "quantize.embedding.weight", g->path);
+    snprintf(codes, sizeof codes, "%squantize.embedding.weight", prefix);
+    if (!status) status = tsr_code_table_want(g->ctx, wanted, weights, codes, g->path, &g->codes);
     if (status) return status;
     /* Without the convolutions between them features, codes and the decoder's input are one. */
-    const int64_t d = g->codes->tensor.dim[1];
+    const int64_t d = g->codes.codes->tensor.dim[1];
     shape[0].in = 3;
     shape[1].out = 3;
     if (!g->kind->quant) shape[0].out = shape[1].in = d;
@@ -184,7 +127,8 @@ tsr_status tsr_grid_open(tsr_device *device, const tsr_grid_kind *kind, tsr_weig
     if (!(g->path = strdup(path)))
         status = tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for its name", path);
     if (!status) status = tsr_wanted_load_all(ctx, weights, path, kind->ignored, find_all, &f);
-    if (!status) status = prepare_codes(g, weights, kind->normalised, !kind->quant);
+    if (!status)
+        status = tsr_code_table_prepare(ctx, weights, kind->normalised, !kind->quant, &g->codes);
     if (status)
         tsr_grid_close(&g);
     else
@@ -192,33 +136,12 @@ tsr_status tsr_grid_open(tsr_device *device, const tsr_grid_kind *kind, tsr_weig
     return status;
 }
 
-tsr_status tsr_grid_load_decoder(tsr_grid *g, tsr_context *ctx, const tsr_wanted *wanted,
-                                 tsr_weights *weights, const tsr_conv_layout *layout,
-                                 const char *decoder, const char *codes, const char *path) {
-    tsr_conv_shape shape;
-    g->ctx = ctx;
-    tsr_status status = tsr_conv_read_shape(ctx, weights, decoder, path, layout, true, &shape);
-    if (!status) status = want_codes(g, wanted, weights, "", codes, path);
-    if (status) return status;
-    shape.in = g->codes->tensor.dim[1];
-    shape.out = 3;
-    status = tsr_conv_want(wanted, decoder, layout, true, &shape, &g->decoder);
-    g->step = (int64_t)1 << (shape.levels - 1);
-    return status ? status : prepare_codes(g, weights, false, true);
-}
-
-void tsr_grid_drop(tsr_grid *g) {
-    free(g->own[0]);
-    free(g->own[1]);
-    g->own[0] = g->own[1] = NULL;
-}
-
 void tsr_grid_close(tsr_grid **grid) {
     if (!grid || !*grid) return;
     tsr_grid *g = *grid;
     tsr_device_forget(g->device, g);
     tsr_weights_close(&g->weights);
-    tsr_grid_drop(g);
+    tsr_code_table_drop(&g->codes);
     free(g->path);
     free(g);
     *grid = NULL;
@@ -235,10 +158,7 @@ static void encode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_t
     if (g->quant.weight) x = tsr_conv_one(r, x, &g->quant);
     if (g->traced) out[3] = x;
     const int64_t flat[2] = {x->dim[1] * x->dim[2], x->dim[3]};
-    x = tsr_reshape(r, x, 2, flat);
-    out[0] = tsr_nearest_code(r, x, tsr_from_weight(r, g->codes),
-                              g->kind->normalised ? TSR_METRIC_COSINE : TSR_METRIC_EUCLID, &out[1]);
-    out[2] = tsr_reduce(r, x, TSR_SUMSQ);
+    tsr_code_table_search(r, &g->codes, tsr_reshape(r, x, 2, flat), &out[0], &out[1], &out[2]);
 }
 
 static tsr_tensor *decode_codes(tsr_run *r, const tsr_grid *g, tsr_tensor *x) {
@@ -249,21 +169,15 @@ static tsr_tensor *decode_codes(tsr_run *r, const tsr_grid *g, tsr_tensor *x) {
 /* in: ids [h, w]. out: picture [1, H, W, 3]. */
 static void decode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const tsr_grid *g = model;
-    tsr_tensor *x = tsr_gather_rows(r, tsr_from_weight(r, g->rows), in[0]);
+    tsr_tensor *x = tsr_code_table_rows(r, &g->codes, in[0]);
     x = tsr_reshape(r, x, 4, (int64_t[]){1, in[0]->dim[0], in[0]->dim[1], tsr_cols(x)});
     out[0] = decode_codes(r, g, x);
-}
-
-tsr_tensor *tsr_grid_mix(tsr_run *r, const tsr_grid *g, tsr_tensor *logits, int64_t height,
-                         int64_t width) {
-    tsr_tensor *x = tsr_linear(r, tsr_softmax(r, logits), g->mix, NULL); /* [B, h*w, D] */
-    return tsr_reshape(r, x, 4, (int64_t[]){logits->dim[0], height, width, tsr_cols(x)});
 }
 
 /* in: logits [1, h, w, K]. out: picture [1, H, W, 3], mixed codes [1, h, w, D]. */
 static void soft_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const tsr_grid *g = model;
-    out[1] = tsr_grid_mix(r, g, in[0], in[0]->dim[1], in[0]->dim[2]);
+    out[1] = tsr_code_table_mix(r, &g->codes, in[0]);
     out[0] = decode_codes(r, g, out[1]);
 }
 
@@ -283,7 +197,7 @@ tsr_status tsr_grid_encode(tsr_grid *g, const uint8_t *rgb, int64_t height, int6
     tsr_status status = check_size(g, TSR_ERROR_ARGUMENT, height, width);
     if (status) return status;
     const int64_t h = height / g->step, w = width / g->step, n = h * w, values = height * width * 3;
-    const int64_t d = g->codes->tensor.dim[1];
+    const int64_t d = g->codes.codes->tensor.dim[1];
     float *x = tsr_alloc(g->ctx, (size_t)values, sizeof *x, "grid: picture");
     float *rows = tsr_alloc(g->ctx, (size_t)n, 2 * sizeof *rows, "grid: rows");
     if (!x || !rows) status = TSR_ERROR_MEMORY;
@@ -304,12 +218,9 @@ tsr_status tsr_grid_encode(tsr_grid *g, const uint8_t *rgb, int64_t height, int6
             .fn = encode_program, .model = g, .variant = g->traced, .name = "grid encoder"};
         status = tsr_execute(g->device, &program, &in, 1, out, g->traced ? 5 : 3);
     }
-    for (int64_t i = 0; i < n && !status; ++i) {
-        const double length = g->kind->normalised ? 1 : sqrt((double)rows[n + i]);
-        const double bound = tie_share * (length + g->longest) * (length + g->longest);
-        if (result->margin) result->margin[i] = rows[i];
-        if (result->near_ties) *result->near_ties += !((double)rows[i] >= bound);
-    }
+    if (!status && result->margin) memcpy(result->margin, rows, (size_t)n * sizeof *rows);
+    if (!status && result->near_ties)
+        *result->near_ties += tsr_code_table_near_ties(&g->codes, rows, rows + n, n);
     free(x);
     free(rows);
     return status;
@@ -317,7 +228,7 @@ tsr_status tsr_grid_encode(tsr_grid *g, const uint8_t *rgb, int64_t height, int6
 
 tsr_status tsr_grid_decode(tsr_grid *g, const int32_t *ids, const float *logits, int64_t h,
                            int64_t w, float *rgb, float *mixed) {
-    const int64_t d = g->codes->tensor.dim[1], k = g->codes->tensor.dim[0];
+    const int64_t d = g->codes.codes->tensor.dim[1], k = g->codes.codes->tensor.dim[0];
     tsr_status status = check_size(g, TSR_ERROR_ARGUMENT, h * g->step, w * g->step);
     for (int64_t i = 0; i < h * w && ids && !status; ++i)
         if (ids[i] < 0 || ids[i] >= k)
@@ -367,7 +278,7 @@ tsr_status tsr_grid_family_open(const tsr_grid_kind *kind, tsr_device *device,
     if (!status) status = tsr_grid_open(device, kind, weights, path, &g);
     if (status) return status;
     const char *name = tsr_safetensors_metadata(file, "tessera.name");
-    const uint32_t codes = (uint32_t)g->codes->tensor.dim[0];
+    const uint32_t codes = (uint32_t)g->codes.codes->tensor.dim[0];
     if (name)
         snprintf(header->tokenizer, sizeof header->tokenizer, "%s", name);
     else

@@ -5,6 +5,7 @@
 #ifndef CODEC_GRID_H
 #define CODEC_GRID_H
 
+#include "code_table.h"
 #include "conv_ae.h"
 #include "family.h"
 
@@ -31,11 +32,7 @@ typedef struct tsr_grid {
     const tsr_grid_kind *kind;
     tsr_conv_half encoder, decoder;
     tsr_conv_layer quant, post_quant;
-    tsr_weight *codes;     /* [K, D] */
-    tsr_weight *rows;      /* [K, D] as the decoder takes them */
-    tsr_weight *mix;       /* [D, K] for soft decoding, or NULL */
-    float *own[2];         /* memory of rows and mix */
-    double longest;        /* code */
+    tsr_code_table codes;
     int64_t step;          /* pixels of a place's side */
     int64_t height, width; /* of a tile */
     bool traced;           /* of the program being walked through */
@@ -48,16 +45,6 @@ bool tsr_grid_takes(const tsr_grid_kind *kind, const tsr_safetensors *file);
 tsr_status tsr_grid_open(tsr_device *device, const tsr_grid_kind *kind, tsr_weights *weights,
                          const char *path, tsr_grid **grid);
 void tsr_grid_close(tsr_grid **grid);
-
-/* The decoder and its codebook inside another model: fills decoder, codes and mix. The names are
- * <decoder>... and <codes>. Free with tsr_grid_drop. */
-tsr_status tsr_grid_load_decoder(tsr_grid *grid, tsr_context *ctx, const tsr_wanted *wanted,
-                                 tsr_weights *weights, const tsr_conv_layout *layout,
-                                 const char *decoder, const char *codes, const char *path);
-void tsr_grid_drop(tsr_grid *grid);
-/* Logits [B, h*w, K] -> the mean of the codes they weigh [B, h, w, D]. */
-tsr_tensor *tsr_grid_mix(tsr_run *r, const tsr_grid *grid, tsr_tensor *logits, int64_t height,
-                         int64_t width);
 
 /* One picture u8 [H, W, 3] to ids [h*w]; sides are multiples of the step. The others may be NULL:
  * margin [h*w] (second smallest minus smallest squared distance), near_ties (added to), features

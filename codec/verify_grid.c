@@ -52,7 +52,7 @@ static tsr_status open_grid(tsr_verify *v, const cJSON *run, tsr_grid **grid) {
 static tsr_status verify_encode(tsr_verify *v, const cJSON *run, tsr_grid *g, const uint8_t *rgb,
                                 int height, int width) {
     const int64_t h = height / g->step, w = width / g->step, n = h * w;
-    const int64_t d = g->codes->tensor.dim[1], before = g->encoder.shape.out;
+    const int64_t d = g->codes.codes->tensor.dim[1], before = g->encoder.shape.out;
     const int64_t grid[2] = {h, w};
     float *features = tsr_alloc(v->ctx, (size_t)(n * d), sizeof *features, "features");
     float *encoder = tsr_alloc(v->ctx, (size_t)(n * before), sizeof *encoder, "features");
@@ -100,7 +100,7 @@ static tsr_status verify_decode(tsr_verify *v, const cJSON *run, tsr_grid *g) {
 /* Logits of a square grid of places. */
 static tsr_status verify_soft(tsr_verify *v, const cJSON *run, tsr_grid *g, const char *input) {
     tsr_tensor logits = {0};
-    const int64_t k = g->codes->tensor.dim[0], d = g->codes->tensor.dim[1];
+    const int64_t k = g->codes.codes->tensor.dim[0], d = g->codes.codes->tensor.dim[1];
     int64_t side = 1;
     tsr_status status = tsr_synthetic_input(v, run, input, &logits);
     while (side * side < logits.dim[0])

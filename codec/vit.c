@@ -28,7 +28,51 @@ tsr_status tsr_vit_block_load(tsr_context *ctx, tsr_weights *weights, const char
             tsr_weights_get(ctx, weights, name, wanted[i].rank, wanted[i].dim, wanted[i].where);
         if (status) return status;
     }
+    block->eps = 1e-6f;
+    block->act = TSR_ACT_GELU_TANH;
     return TSR_OK;
+}
+
+tsr_status tsr_vit_block_want(const tsr_wanted *wanted, const char *prefix, int64_t width,
+                              tsr_vit_block *block) {
+    const int64_t d = width;
+    const struct {
+        const char *name;
+        int rank;
+        int64_t dim[2];
+        tsr_weight **where;
+    } list[] = {
+        {"ln_1.weight", 1, {d}, &block->norm1_gamma},
+        {"ln_1.bias", 1, {d}, &block->norm1_beta},
+        {"attn.in_proj_weight", 2, {3 * d, d}, &block->qkv},
+        {"attn.in_proj_bias", 1, {3 * d}, &block->qkv_bias},
+        {"attn.out_proj.weight", 2, {d, d}, &block->proj},
+        {"attn.out_proj.bias", 1, {d}, &block->proj_bias},
+        {"ln_2.weight", 1, {d}, &block->norm2_gamma},
+        {"ln_2.bias", 1, {d}, &block->norm2_beta},
+        {"mlp.c_fc.weight", 2, {4 * d, d}, &block->fc1},
+        {"mlp.c_fc.bias", 1, {4 * d}, &block->fc1_bias},
+        {"mlp.c_proj.weight", 2, {d, 4 * d}, &block->fc2},
+        {"mlp.c_proj.bias", 1, {d}, &block->fc2_bias},
+    };
+    block->eps = 1e-5f;
+    block->act = TSR_ACT_GELU;
+    tsr_status status = TSR_OK;
+    for (unsigned i = 0; i < sizeof list / sizeof *list && !status; ++i)
+        status = tsr_want(wanted, prefix, list[i].name, list[i].rank, list[i].dim, list[i].where);
+    return status;
+}
+
+tsr_status tsr_vit_count(tsr_context *ctx, tsr_weights *weights, const char *prefix,
+                         const char *path, int most, int *depth) {
+    char name[256];
+    for (*depth = 0; *depth <= most; ++*depth) {
+        snprintf(name, sizeof name, "%s%d.ln_1.weight", prefix, *depth);
+        if (!tsr_weights_find(weights, name)) break;
+    }
+    if (*depth >= 1 && *depth <= most) return TSR_OK;
+    return tsr_fail(ctx, TSR_ERROR_MODEL, "%s: tensors %sN.ln_1.weight: wanted 1 to %d, got %s",
+                    path, prefix, most, *depth ? "more" : "none");
 }
 
 tsr_tensor *tsr_vit_block_run(tsr_run *r, const tsr_vit_block *w, tsr_tensor *x,
@@ -36,7 +80,7 @@ tsr_tensor *tsr_vit_block_run(tsr_run *r, const tsr_vit_block *w, tsr_tensor *x,
     const int64_t d = tsr_cols(x);
     const tsr_scope scope = tsr_scope_open(r);
 
-    tsr_norm_spec norm = {.gamma = w->norm1_gamma, .beta = w->norm1_beta, .eps = 1e-6f};
+    tsr_norm_spec norm = {.gamma = w->norm1_gamma, .beta = w->norm1_beta, .eps = w->eps};
     tsr_tensor *y = tsr_layer_norm(r, x, &norm);                        /* [B, N, D] */
     y = tsr_linear(r, y, w->qkv, &(tsr_epilogue){.bias = w->qkv_bias}); /* [B, N, 3D] */
     tsr_tensor *q = tsr_slice_cols(r, y, 0, d);
@@ -45,9 +89,9 @@ tsr_tensor *tsr_vit_block_run(tsr_run *r, const tsr_vit_block *w, tsr_tensor *x,
     y = tsr_attention(r, q, k, v, attention); /* [B, N, D] */
     x = tsr_linear(r, y, w->proj, &(tsr_epilogue){.bias = w->proj_bias, .residual = x});
 
-    norm = (tsr_norm_spec){.gamma = w->norm2_gamma, .beta = w->norm2_beta, .eps = 1e-6f};
+    norm = (tsr_norm_spec){.gamma = w->norm2_gamma, .beta = w->norm2_beta, .eps = w->eps};
     y = tsr_layer_norm(r, x, &norm);
-    y = tsr_linear(r, y, w->fc1, &(tsr_epilogue){.bias = w->fc1_bias, .act = TSR_ACT_GELU_TANH});
+    y = tsr_linear(r, y, w->fc1, &(tsr_epilogue){.bias = w->fc1_bias, .act = w->act});
     x = tsr_linear(r, y, w->fc2, &(tsr_epilogue){.bias = w->fc2_bias, .residual = x});
     return tsr_scope_close(r, scope, x);
 }

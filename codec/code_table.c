@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* code_table.c: see code_table.h. */
+#include "code_table.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Devices may take another code where the margin is below this share of (|x| + |code|)^2: some 50
+ * times what float32 arithmetic was seen to move a margin by. */
+static const double tie_share = 1e-5;
+
+tsr_status tsr_code_table_want(tsr_context *ctx, const tsr_wanted *wanted, tsr_weights *weights,
+                               const char *name, const char *path, tsr_code_table *t) {
+    const tsr_weight *w = tsr_weights_find(weights, name);
+    char got[96];
+    if (!w || w->tensor.rank != 2 || w->tensor.dim[0] > 1 << 24)
+        return tsr_fail(ctx, TSR_ERROR_MODEL, "%s: tensor %s: wanted [codes, numbers], got %s",
+                        path, name, w ? tsr_shape_text(&w->tensor, got, sizeof got) : "none");
+    return wanted->fn(wanted->user, name, 2, w->tensor.dim, &t->codes);
+}
+
+/* A table of the model's own among its weights. */
+static tsr_status add_table(tsr_context *ctx, tsr_weights *weights, const tsr_weight *codes,
+                            const char *what, float *data, int64_t rows, int64_t columns,
+                            tsr_weight **where) {
+    char name[300];
+    const tsr_tensor t = tsr_host_tensor(TSR_F32, data, 2, (int64_t[]){rows, columns});
+    snprintf(name, sizeof name, "(%s of %.200s)", what, codes->name);
+    tsr_status status = tsr_weights_add(ctx, weights, name, &t);
+    return status ? status : tsr_weights_get(ctx, weights, name, 2, t.dim, where);
+}
+
+tsr_status tsr_code_table_prepare(tsr_context *ctx, tsr_weights *weights, bool normalised,
+                                  bool soft, tsr_code_table *t) {
+    const int64_t k = t->codes->tensor.dim[0], d = t->codes->tensor.dim[1];
+    tsr_status status = tsr_weight_pin(ctx, t->codes);
+    if (status) return status;
+    t->rows = t->codes;
+    t->normalised = normalised;
+    for (int i = 0; i < 2; ++i) {
+        if (!(i ? soft : normalised)) continue;
+        t->own[i] = tsr_alloc(ctx, (size_t)(k * d), sizeof(float), "codebook");
+        if (!t->own[i]) return TSR_ERROR_MEMORY;
+    }
+    for (int64_t row = 0; row < k; ++row) {
+        const float *code = t->codes->f32 + row * d;
+        double length = 0;
+        for (int64_t i = 0; i < d; ++i)
+            length += (double)code[i] * (double)code[i];
+        length = sqrt(length);
+        if (length > t->longest) t->longest = length;
+        for (int64_t i = 0; i < d && normalised; ++i)
+            t->own[0][row * d + i] = (float)(code[i] / fmax(length, 1e-12));
+        for (int64_t i = 0; i < d && soft; ++i)
+            t->own[1][i * k + row] = code[i];
+    }
+    if (normalised) {
+        t->longest = 1;
+        status = add_table(ctx, weights, t->codes, "rows", t->own[0], k, d, &t->rows);
+    }
+    if (!status && soft)
+        status = add_table(ctx, weights, t->codes, "transpose", t->own[1], d, k, &t->mix);
+    return status;
+}
+
+void tsr_code_table_drop(tsr_code_table *t) {
+    free(t->own[0]);
+    free(t->own[1]);
+    *t = (tsr_code_table){0};
+}
+
+void tsr_code_table_search(tsr_run *r, const tsr_code_table *t, tsr_tensor *x, tsr_tensor **ids,
+                           tsr_tensor **margin, tsr_tensor **square) {
+    *ids = tsr_nearest_code(r, x, tsr_from_weight(r, t->codes),
+                            t->normalised ? TSR_METRIC_COSINE : TSR_METRIC_EUCLID, margin);
+    *square = tsr_reduce(r, x, TSR_SUMSQ);
+}
+
+uint64_t tsr_code_table_near_ties(const tsr_code_table *t, const float *margin, const float *square,
+                                  int64_t n) {
+    uint64_t near = 0;
+    for (int64_t i = 0; i < n; ++i) {
+        const double length = (t->normalised ? 1 : sqrt((double)square[i])) + t->longest;
+        near += !((double)margin[i] >= tie_share * length * length); /* NaN is near, too */
+    }
+    return near;
+}
+
+tsr_tensor *tsr_code_table_rows(tsr_run *r, const tsr_code_table *t, const tsr_tensor *ids) {
+    return tsr_gather_rows(r, tsr_from_weight(r, t->rows), ids);
+}
+
+tsr_tensor *tsr_code_table_mix(tsr_run *r, const tsr_code_table *t, const tsr_tensor *logits) {
+    return tsr_linear(r, tsr_softmax(r, logits), t->mix, NULL);
+}
