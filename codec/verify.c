@@ -31,6 +31,7 @@ static const struct {
 } families[] = {
     {"maskgit-vqgan", tsr_verify_grid},
     {"taming-vqgan", tsr_verify_grid},
+    {"titok", tsr_verify_titok},
 };
 
 /* ---- the manifest ---- */
