@@ -70,6 +70,17 @@ static void random_header(stream *s, token_sample *sample, bool small) {
     if (h->nested && below(s, 2)) sample->settings.layer_tokens = 1 + below(s, h->columns + 2);
 }
 
+/* Half of the files have hints, from a stream of their own. */
+static void random_hints(uint64_t seed, tsr_token_header *h) {
+    stream s = {seed ^ 0x544E4948};
+    if (below(&s, 2)) return;
+    h->hints = (tsr_decode_hints){.present = 1,
+                                  .steps = (uint32_t)bits(&s),
+                                  .guidance = (float)below(&s, 2000) * 0.01f - 5,
+                                  .seed = bits(&s),
+                                  .fast = (int)below(&s, 2)};
+}
+
 static void random_item(stream *s, const tsr_token_header *h, tsr_token_item *item, bool small) {
     uint32_t positions = h->rows * h->columns, mask = (positions + 7) / 8;
     size_t key = below(s, small ? 6 : 40);
@@ -124,6 +135,7 @@ token_sample *token_sample_random(uint64_t seed, bool small) {
     stream s = {seed};
     token_sample *sample = need(sizeof *sample);
     random_header(&s, sample, small);
+    random_hints(seed, &sample->header);
     sample->items = small ? 2 : below(&s, TOKEN_SAMPLE_ITEMS + 1);
     for (uint32_t i = 0; i < sample->items; ++i)
         random_item(&s, &sample->header, &sample->item[i], small);
@@ -167,6 +179,10 @@ const char *token_header_difference(const tsr_token_header *a, const tsr_token_h
     if (a->tile_width != b->tile_width || a->tile_height != b->tile_height) return "tile";
     if (a->fit != b->fit || a->filter != b->filter) return "fit or filter";
     if (memcmp(a->background, b->background, 3)) return "background";
+    const tsr_decode_hints *x = &a->hints, *y = &b->hints;
+    if (x->present != y->present || x->steps != y->steps || x->guidance != y->guidance ||
+        x->seed != y->seed || x->fast != y->fast)
+        return "hints";
     return NULL;
 }
 

@@ -177,6 +177,33 @@ START_TEST(a_prefix_is_a_coarser_picture) {
 }
 END_TEST
 
+START_TEST(damaged_hints_are_left_out) {
+    enum { CHUNK = 24, HINT = CHUNK + 17 };
+    int without = 0, damaged = 0;
+    for (int i = 0; i < 40; ++i) {
+        token_sample *sample = token_sample_random(random_bits(), true);
+        sample->header.hints = (tsr_decode_hints){1, 20, 7.5f, 1234567890123u, 1};
+        size_t size;
+        uint8_t *bytes = token_sample_bytes(ctx, sample, &size);
+        tsr_token_file *file;
+        OK(tsr_token_file_parse(ctx, &file, "hints", bytes, size));
+        const uint64_t start = tsr_token_file_get_info(file)->header_bytes - HINT;
+        ck_assert_uint_eq(tsr_token_file_get_info(file)->version_minor, 1);
+        tsr_token_file_close(&file);
+        bytes[start + (size_t)random_below(HINT)] ^= (uint8_t)(1 + random_below(255));
+        OK(tsr_token_file_parse(ctx, &file, "hints", bytes, size));
+        without += !tsr_token_file_header(file)->hints.present;
+        damaged += tsr_token_file_get_info(file)->recovered;
+        ck_assert_uint_eq(tsr_token_file_get_info(file)->items, sample->items);
+        tsr_token_file_close(&file);
+        free(bytes);
+        token_sample_free(sample);
+    }
+    ck_assert_int_eq(without, 40);
+    ck_assert_int_gt(damaged, 5); /* a chunk header that is gone sends the reader scanning */
+}
+END_TEST
+
 START_TEST(cut_equals_writing_less) {
     char in[256], out[256], want_path[256];
     in_folder(in, "in.tess"), in_folder(out, "out.tess"), in_folder(want_path, "want.tess");
@@ -526,6 +553,7 @@ int main(void) {
     test_seed();
     const TTest *const tests[] = {random_files_round_trip,
                                   a_prefix_is_a_coarser_picture,
+                                  damaged_hints_are_left_out,
                                   cut_equals_writing_less,
                                   cut_refusals,
                                   bad_headers_are_refused,
