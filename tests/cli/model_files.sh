@@ -160,6 +160,28 @@ class E:
 z = zipfile.ZipFile("evil.pth", "w"); z.writestr("a/data.pkl", pickle.dumps({"w": E()}, 2)); z.close()'
 fails 4 'wanted tensors and plain containers, got posix.system: code is not run' model convert evil.pth no.safetensors
 absent owned
+# Containers that share themselves, and a value that is spread over 2^40 places.
+python3 - <<'PY'
+import pickle, struct, zipfile
+def write(name, pkl):
+    with zipfile.ZipFile(name, "w") as z:
+        z.writestr("a/data.pkl", pkl)
+        z.writestr("a/data/0", struct.pack("<f", 1))
+laugh = []
+for _ in range(40):
+    laugh = [laugh, laugh]
+write("laugh.pth", pickle.dumps({"x": laugh}, 2))
+me = []
+me.append(me)
+write("me.pth", pickle.dumps(me, 2))
+text = lambda s: b"X" + struct.pack("<I", len(s)) + s
+write("spread.pth", b"\x80\2}" + text(b"w") + b"ctorch._utils\n_rebuild_tensor_v2\n((" + text(b"storage") +
+      b"ctorch\nFloatStorage\n" + text(b"0") + text(b"cpu") + b"K\1tQK\0\x8a\6" + (2**40).to_bytes(6, "little") +
+      b"\x85K\0\x85\x89}tRs.")
+PY
+fails 3 'laugh.pth: its containers share themselves too often$' model list-tensors laugh.pth
+fails 4 'me.pth: wanted containers nested 64 deep, got more$' model list-tensors me.pth
+fails 3 'spread.pth: tensor w: the tensors together are far more than the file$' model list-tensors spread.pth
 absent no.safetensors
 
 # check: the bundled weights are good; a file of nobody; a checkpoint that must be converted first.

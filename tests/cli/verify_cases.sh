@@ -40,6 +40,21 @@ for case in tiny-a tiny-b tiny-c vae-c4 vae-c8 vae-c16; do
     out_has '^[1-9][0-9] passed, 0 failed$'
 done
 # the ids of one case changed
+pickle=$SHARED/golden/pickle
+if [ -d "$pickle" ]; then # torch checkpoints: the good ones tensor by tensor, the hostile ones refused
+    run verify "$pickle/valid" "$pickle/refuse"
+    code_is 0
+    out_has '^passed dtypes.pth/tensors +wanted 19, got 19; 0 differ'
+    out_has '^passed os-system.pth/refused .* got os.system: code is not run'
+    out_has '^28 passed, 0 failed$'
+    cp -r "$pickle/valid" checkpoints # a hostile list of answers: another hash, another value
+    chmod -R u+w checkpoints
+    sed -i '0,/"sha256": "a8/s//"sha256": "a9/; s/"epoch": 199/"epoch": 198/' checkpoints/manifest.json
+    run verify checkpoints
+    code_is 1
+    out_has '^FAILED karl-like.pth/model/encoder.conv_in.weight +sha256 differs'
+    out_has '^FAILED karl-like.pth/epoch +another value'
+fi
 cp -r "$golden/fsq" changed
 chmod -R u+w changed
 python3 - <<'PY'

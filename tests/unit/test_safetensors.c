@@ -176,6 +176,57 @@ START_TEST(unaligned) {
 }
 END_TEST
 
+/* Tensors that share unaligned bytes are refused before any of them is copied: a thousand of them
+ * over one megabyte must not become a gigabyte. Under this limit a copy could not even be made. */
+START_TEST(overlap_before_copies) {
+    tsr_context_settings settings = tsr_context_settings_default();
+    settings.memory_limit = 64 << 10;
+    ck_assert_int_eq(tsr_context_open(&ctx, &settings), TSR_OK);
+    const char *header = "{\"u\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
+                         "\"a\":{\"dtype\":\"F32\",\"shape\":[65536],\"data_offsets\":[1,262145]},"
+                         "\"b\":{\"dtype\":\"F32\",\"shape\":[65536],\"data_offsets\":[1,262145]}}";
+    for (int shift = 0; shift < 4; ++shift) {
+        char padded[400];
+        snprintf(padded, sizeof padded, "%s%*s", header, shift, "");
+        ck_assert_int_eq(parse_text(padded, 262145), TSR_ERROR_FORMAT);
+        ck_assert_msg(strstr(tsr_detail(ctx), "an overlap") != NULL, "%s", tsr_detail(ctx));
+    }
+    tsr_context_close(&ctx);
+}
+END_TEST
+
+/* Any one bit of a file wrong: refused with a line, or other names, shapes and values, which
+ * nothing but a hash could tell; never something that lies outside the file. */
+START_TEST(every_bit) {
+    open_context();
+    const char *header = "{\"__metadata__\":{\"k\":\"v\"},"
+                         "\"a\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]},"
+                         "\"b\":{\"dtype\":\"U8\",\"shape\":[5],\"data_offsets\":[24,29]}}";
+    size_t size;
+    uint8_t *file = make(header, strlen(header), 29, &size);
+    int refused = 0;
+    for (size_t bit = 0; bit < size * 8; ++bit) {
+        uint8_t *flipped = malloc(size);
+        memcpy(flipped, file, size);
+        flipped[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        tsr_safetensors *st = NULL;
+        tsr_status status = tsr_safetensors_parse(ctx, "m", flipped, size, &st);
+        refused += status != TSR_OK;
+        if (status) ck_assert(tsr_detail(ctx)[0] != 0);
+        for (int i = 0; st && i < tsr_safetensors_count(st); ++i) {
+            const tsr_tensor *t = tsr_safetensors_tensor(st, i);
+            ck_assert((size_t)tsr_elements(t) * tsr_dtype_bytes(t->dtype) <= 29);
+        }
+        if (st) tsr_safetensors_hash(st); /* reads every byte */
+        tsr_safetensors_close(&st);
+        free(flipped);
+    }
+    ck_assert_int_gt(refused, (int)(8 + strlen(header)) * 4); /* most bits of the header matter */
+    free(file);
+    tsr_context_close(&ctx);
+}
+END_TEST
+
 static char path[] = "/tmp/tessera-safetensors-XXXXXX";
 
 static size_t file_bytes(uint8_t **bytes) {
@@ -318,5 +369,5 @@ START_TEST(every_truncation) {
 }
 END_TEST
 
-TEST_MAIN("safetensors", rules, header_length, many_values, unaligned, writes_canonically,
-          hash_as_documented, every_truncation)
+TEST_MAIN("safetensors", rules, header_length, many_values, unaligned, overlap_before_copies,
+          every_bit, writes_canonically, hash_as_documented, every_truncation)
