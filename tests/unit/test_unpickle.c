@@ -121,6 +121,8 @@ static const struct {
     {BYTES("Vhi"), TSR_ERROR_TRUNCATED, "beyond"},
     {BYTES("\x80\6N."), TSR_ERROR_VERSION, "protocol above 5"},
     {BYTES("cos\nsystem\n."), TSR_ERROR_UNSUPPORTED, "got os.system"},
+    {BYTES("cevil\nOrderedDict\n."), TSR_ERROR_UNSUPPORTED, "got evil.OrderedDict"},
+    {BYTES("ccollections\nevil\n."), TSR_ERROR_UNSUPPORTED, "got collections.evil"},
     {BYTES("\x8c\2os\x8c\6system\x93."), TSR_ERROR_UNSUPPORTED, "got os.system"},
     {BYTES("c\x1b[31m\nx\n."), TSR_ERROR_UNSUPPORTED, "got ?[31m.x"},
     {BYTES("ctorch\nFloatStorageX\n."), TSR_ERROR_UNSUPPORTED, "torch.FloatStorageX"},
