@@ -5,6 +5,7 @@
 #include "model_file.h"
 
 #include <dirent.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,34 +119,54 @@ static uint16_t load16(const uint8_t *p) {
     return v;
 }
 
-static double load_real(const char *dtype, const uint8_t *p, uint64_t i) {
-    float f;
-    double d;
-    if (!strcmp(dtype, "F16")) return tsr_f16_to_f32(load16(p + 2 * i));
-    if (!strcmp(dtype, "BF16")) return tsr_bf16_to_f32(load16(p + 2 * i));
-    if (!strcmp(dtype, "F64")) {
-        memcpy(&d, p + 8 * i, sizeof d);
-        return d;
+/* Values of a float type as f32; false when a finite one became infinite. */
+static bool load_reals(const char *from, const uint8_t *in, uint64_t n, float *out) {
+    bool fits = true;
+    if (!strcmp(from, "F16")) {
+        for (uint64_t i = 0; i < n; ++i)
+            out[i] = tsr_f16_to_f32(load16(in + 2 * i));
+    } else if (!strcmp(from, "BF16")) {
+        for (uint64_t i = 0; i < n; ++i)
+            out[i] = tsr_bf16_to_f32(load16(in + 2 * i));
+    } else if (!strcmp(from, "F64")) {
+        for (uint64_t i = 0; i < n; ++i) {
+            double d;
+            memcpy(&d, in + 8 * i, sizeof d);
+            out[i] = (float)d;
+            fits = fits && (isfinite(out[i]) || !isfinite(d));
+        }
+    } else {
+        memcpy(out, in, (size_t)n * 4);
     }
-    memcpy(&f, p + 4 * i, sizeof f);
-    return f;
+    return fits;
 }
 
-/* Every value of a float type to another one; false when a finite one became infinite. */
-static bool convert_reals(const char *from, const uint8_t *in, tsr_dtype to, uint8_t *out,
-                          uint64_t n) {
+static bool store_reals(const float *in, uint64_t n, tsr_dtype to, uint8_t *out) {
     bool fits = true;
+    if (to == TSR_F32) {
+        memcpy(out, in, (size_t)n * 4);
+        return true;
+    }
     for (uint64_t i = 0; i < n; ++i) {
-        float f = (float)load_real(from, in, i), back = f;
-        uint16_t half;
-        if (to == TSR_F32) {
-            memcpy(out + 4 * i, &f, sizeof f);
-        } else {
-            half = to == TSR_F16 ? tsr_f32_to_f16(f) : tsr_f32_to_bf16(f);
-            back = to == TSR_F16 ? tsr_f16_to_f32(half) : tsr_bf16_to_f32(half);
-            memcpy(out + 2 * i, &half, sizeof half);
-        }
-        if (back - back != 0 && load_real(from, in, i) - load_real(from, in, i) == 0) fits = false;
+        uint16_t half = to == TSR_F16 ? tsr_f32_to_f16(in[i]) : tsr_f32_to_bf16(in[i]);
+        float back = to == TSR_F16 ? tsr_f16_to_f32(half) : tsr_bf16_to_f32(half);
+        fits = fits && (isfinite(back) || !isfinite(in[i]));
+        memcpy(out + 2 * i, &half, sizeof half);
+    }
+    return fits;
+}
+
+/* Every value of a float type to another one, a piece at a time. */
+static bool convert_reals(const char *from, size_t from_bytes, const uint8_t *in, tsr_dtype to,
+                          uint8_t *out, uint64_t n) {
+    enum { PIECE = 4096 };
+    float piece[PIECE];
+    bool fits = true;
+    for (uint64_t at = 0; at < n; at += PIECE) {
+        uint64_t count = n - at < PIECE ? n - at : PIECE;
+        bool read = load_reals(from, in + at * from_bytes, count, piece);
+        bool written = store_reals(piece, count, to, out + at * tsr_dtype_bytes(to));
+        fits = fits && read && written;
     }
     return fits;
 }
@@ -169,7 +190,8 @@ static tsr_status fill(void *user, int index, void *bytes) {
     if (!own) return TSR_ERROR_MEMORY;
     status = tsr_model_file_read(j->ctx, j->file, c->index, own);
     if (!status && !same && is_float(c->from.dtype)) {
-        if (!convert_reals(c->from.dtype, own, to, bytes, c->from.elements))
+        size_t width = c->from.elements ? (size_t)(c->from.bytes / c->from.elements) : 4;
+        if (!convert_reals(c->from.dtype, width, own, to, bytes, c->from.elements))
             status = tsr_fail(j->ctx, TSR_ERROR_FORMAT,
                               "%s: tensor %.200s: wanted values that %s can hold, got larger ones",
                               j->input, c->from.name, tsr_dtype_name(to));
