@@ -32,6 +32,7 @@ static const struct {
     {"maskgit-vqgan", tsr_verify_grid},
     {"taming-vqgan", tsr_verify_grid},
     {"titok", tsr_verify_titok},
+    {"karl", tsr_verify_karl},
 };
 
 /* ---- the manifest ---- */

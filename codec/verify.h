@@ -42,6 +42,7 @@ tsr_status tsr_verify_vae_encode(tsr_verify *v, const cJSON *run);
 tsr_status tsr_verify_vae_decode(tsr_verify *v, const cJSON *run);
 tsr_status tsr_verify_grid(tsr_verify *v, const cJSON *run);
 tsr_status tsr_verify_titok(tsr_verify *v, const cJSON *run);
+tsr_status tsr_verify_karl(tsr_verify *v, const cJSON *run);
 
 /* ---- reading the manifest: each fails with FORMAT naming run and field ---- */
 
