@@ -39,6 +39,12 @@ static tsr_status check_arguments(tsr_context *ctx, const char *const *inputs, i
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
                         "tokens and quality: wanted one of them, got %u and %g", s->tokens,
                         s->quality);
+    if (s->target.metric && s->quality > 0)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
+                        "quality and target: wanted one of them, got %g and %s", s->quality,
+                        tsr_target_name(s->target.metric));
+    tsr_status status = tsr_target_check(ctx, &s->target);
+    if (status) return status;
     struct stat out, in;
     const bool exists = strcmp(output, "-") && !stat(output, &out);
     int pipes = 0;
@@ -96,6 +102,10 @@ static tsr_status check_item(tsr_tokenizer *t, const tsr_token_header *header,
     return status;
 }
 
+static bool reaches(const tsr_target *t) {
+    return t->metric == TSR_TARGET_L1 ? t->reached <= t->wanted : t->reached >= t->wanted;
+}
+
 static tsr_status encode_group(tsr_tokenizer *t, group *g, const tsr_token_header *header,
                                const tsr_encode_settings *s, tsr_token_writer *writer,
                                tsr_encode_report *report) {
@@ -109,6 +119,14 @@ static tsr_status encode_group(tsr_tokenizer *t, group *g, const tsr_token_heade
     report->near_ties += near_ties;
     for (int i = 0; i < g->count && !status; ++i) {
         const tsr_token_item *item = tsr_item_tokens(g->items[i]);
+        if (s->target.metric) {
+            uint32_t decodes = 0;
+            status =
+                tsr_tokenizer_search(t, header, &g->pictures[i], &s->target, g->items[i], &decodes);
+            if (status) break;
+            report->target_decodes += decodes;
+            report->target_reached += reaches(&item->target);
+        }
         report->pictures++;
         report->tiles += (uint64_t)item->tile_columns * item->tile_rows;
         report->tokens += tsr_token_item_total(item);

@@ -229,6 +229,10 @@ const tsr_token_item *tsr_item_tokens(const tsr_item *item) {
     return &item->tokens;
 }
 
+tsr_token_item *tsr_item_edit(tsr_item *item) {
+    return &item->tokens;
+}
+
 void tsr_item_close(tsr_item **item) {
     if (!item || !*item) return;
     free((*item)->key);

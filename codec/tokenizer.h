@@ -26,6 +26,11 @@ extern const unsigned char tsr_bundled_model_end[];
  * owned by the tokenizer or the caller. */
 tsr_status tsr_tokenizer_find(tsr_tokenizer *tokenizer, const char *model, const char **path);
 
+/* The tokens of an item, to be changed. */
+tsr_token_item *tsr_item_edit(tsr_item *item);
+/* ARGUMENT unless the metric is known and the value in its range. */
+tsr_status tsr_target_check(tsr_context *ctx, const tsr_target *target);
+
 /* Fails with MODEL_MISMATCH (naming both) unless ids under `header` belong to this tokenizer;
  * `force` lets other weights of the same family and codebook pass. */
 tsr_status tsr_tokenizer_accepts(tsr_tokenizer *tokenizer, const tsr_token_header *header,

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 enum { HEAD_FIXED = 45 };
-enum { HAS_MASK = 1, EQUAL_COUNTS = 2, HAS_TIME = 4, HAS_QUALITY = 8 };
+enum { HAS_MASK = 1, EQUAL_COUNTS = 2, HAS_TIME = 4, HAS_QUALITY = 8, HAS_TARGET = 16 };
 enum { NESTED = 1, ENTROPY = 2 };
 
 uint64_t tsr_token_item_total(const tsr_token_item *item) {
@@ -219,6 +219,12 @@ tsr_status tsr_token_item_check(tsr_context *ctx, tsr_status status, const char 
     if (!isfinite(item->time)) BAD("time", "a finite number", item->time);
     if (!isfinite(item->quality) || item->quality < 0)
         BAD("quality", "a finite number, 0 or more", (double)item->quality);
+    if ((unsigned)item->target.metric > TSR_TARGET_L1)
+        BAD("target metric", "0..3", (double)item->target.metric);
+    if (!isfinite(item->target.wanted))
+        BAD("target", "a finite number", (double)item->target.wanted);
+    if (isnan(item->target.reached))
+        BAD("target reached", "a number", (double)item->target.reached);
     return TSR_OK;
 #undef BAD
 }
@@ -241,7 +247,8 @@ void tsr_token_item_put(tsr_bytes *bytes, const tsr_token_header *header, uint64
     tsr_bytes_varint(bytes, number);
     tsr_bytes_u8(bytes, (kept ? HAS_MASK : 0) | (equal ? EQUAL_COUNTS : 0) |
                             (item->time != 0 ? HAS_TIME : 0) |
-                            (item->quality != 0 ? HAS_QUALITY : 0));
+                            (item->quality != 0 ? HAS_QUALITY : 0) |
+                            (item->target.metric ? HAS_TARGET : 0));
     tsr_bytes_varint(bytes, key);
     tsr_bytes_put(bytes, item->key, key);
     tsr_bytes_varint(bytes, item->source_width);
@@ -263,6 +270,14 @@ void tsr_token_item_put(tsr_bytes *bytes, const tsr_token_header *header, uint64
         uint32_t bits;
         memcpy(&bits, &item->quality, 4);
         tsr_bytes_u32(bytes, bits);
+    }
+    if (item->target.metric) {
+        uint32_t bits[2];
+        memcpy(&bits[0], &item->target.wanted, 4);
+        memcpy(&bits[1], &item->target.reached, 4);
+        tsr_bytes_u8(bytes, (uint8_t)item->target.metric);
+        tsr_bytes_u32(bytes, bits[0]);
+        tsr_bytes_u32(bytes, bits[1]);
     }
     for (uint32_t t = 0; t < (equal ? 1 : tiles); ++t)
         tsr_bytes_varint(bytes, item->counts[t]);
@@ -307,7 +322,7 @@ tsr_status tsr_token_item_get(tsr_context *ctx, const char *name, const uint8_t 
 #define BAD(field, wanted, got)                                                                    \
     return bad_item(ctx, TSR_ERROR_FORMAT, name, number, field, wanted, got)
     uint32_t flags = tsr_cursor_u8(&c);
-    if (!c.bad && flags > 15) BAD("flags", "0..15", flags);
+    if (!c.bad && flags > 31) BAD("flags", "0..31", flags);
     size_t key = (size_t)tsr_cursor_varint(&c, TSR_TESS_MAX_KEY);
     const uint8_t *key_bytes = tsr_cursor_take(&c, key);
     item->source_width = (uint32_t)tsr_cursor_varint(&c, INT32_MAX);
@@ -331,6 +346,14 @@ tsr_status tsr_token_item_get(tsr_context *ctx, const char *name, const uint8_t 
         uint32_t bits = b ? tsr_get_u32(b) : 0;
         memcpy(&item->quality, &bits, 4);
         if (b && item->quality == 0) BAD("quality", "a number above 0", (double)item->quality);
+    }
+    if (flags & HAS_TARGET) {
+        item->target.metric = (tsr_target_metric)tsr_cursor_u8(&c);
+        const uint8_t *b = tsr_cursor_take(&c, 8);
+        const uint32_t bits[2] = {b ? tsr_get_u32(b) : 0, b ? tsr_get_u32(b + 4) : 0};
+        memcpy(&item->target.wanted, &bits[0], 4);
+        memcpy(&item->target.reached, &bits[1], 4);
+        if (b && item->target.metric == TSR_TARGET_NONE) BAD("target metric", "1..3", 0.0);
     }
     if (c.bad) BAD("fields before the counts", "numbers in range", (double)(c.at - payload));
 

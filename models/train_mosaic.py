@@ -466,7 +466,7 @@ def main():
     parser.add_argument("--lr", type=float, default=6e-4)
     parser.add_argument("--average", type=float, default=0.998, help="decay of the weight average")
     parser.add_argument("--rounds", type=int, default=5, help="of fitting classes")
-    parser.add_argument("--confidence", type=float, default=0.6, help="share of pictures the count should satisfy")
+    parser.add_argument("--confidence", type=float, default=0.85, help="share of pictures the count should satisfy")
     parser.add_argument("--report", type=int, default=200)
     parser.add_argument("--valid", type=int, default=64, help="validation pictures at each report")
     parser.add_argument("--threads", type=int, default=0)

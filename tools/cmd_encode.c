@@ -3,11 +3,13 @@
 #include "tool.h"
 
 #include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct encode_options {
     common_options common;
-    const char *output, *model, *tile;
+    const char *output, *model, *tile, *target;
     uint32_t tokens, layers, batch, steps;
     uint64_t seed;
     double quality, guidance;
@@ -29,6 +31,11 @@ static const option options[] = {
      "it "
      "needs (0.03 is careful, 0.09 coarse)",
      NULL, 1e-6, 1},
+    {"target", 0, OPTION_TEXT, AT(target), "METRIC=VALUE", "not used",
+     "instead of --quality: the fewest ids a tile, at most those of -k, with which the picture "
+     "reaches psnr=DB, ssim=S (at least) or l1=E (at most); found by decoding a few prefixes and "
+     "recorded in the file. A picture out of reach keeps all",
+     NULL, 0, 0},
     {"fit", 0, OPTION_CHOICE, AT(fit), "F", "auto",
      "how a picture becomes tiles: crop (short side resized, centre cut out), pad (long side "
      "resized, rest filled, cut off again on decode), stretch, tile (kept at its size, overlapping "
@@ -77,6 +84,11 @@ static void print_json(tool *t, const encode_options *o, int inputs, const tsr_e
     json_text(&j, "precision", o->common.precision ? "fast" : "f32");
     json_text(&j, "tokenizer", r->tokenizer);
     json_hash(&j, "weights_hash", r->weights_hash);
+    if (o->target) {
+        json_text(&j, "target", o->target);
+        json_uint(&j, "target_reached", r->target_reached);
+        json_uint(&j, "target_decodes", r->target_decodes);
+    }
     if (o->check) {
         json_real(&j, "mean_absolute_error", r->error_sum / (double)r->pictures);
         if (o->quality > 0)
@@ -99,6 +111,9 @@ static void say(tool *t, const encode_options *o, const tsr_encode_report *r) {
              r->near_ties, r->seconds);
     tool_say(t, "%s, weights %016" PRIx64 ", on %s%s", r->tokenizer, r->weights_hash, r->device,
              o->common.precision ? ", fast precision" : "");
+    if (o->target)
+        tool_say(t, "%" PRIu64 " of %" PRIu64 " pictures reach %s, found by %" PRIu64 " decodes",
+                 r->target_reached, r->pictures, o->target, r->target_decodes);
     if (o->check) tool_say(t, "mean absolute error %.4f", r->error_sum / (double)r->pictures);
     if (o->check && o->quality > 0)
         tool_say(t, "%" PRIu64 " of %" PRIu64 " pictures within %g", r->within_quality, r->pictures,
@@ -117,6 +132,20 @@ static bool parse_tile(const char *text, uint32_t *width, uint32_t *height) {
     return true;
 }
 
+/* "psnr=24"; false when it is anything else. */
+static bool parse_target(const char *text, tsr_target *target) {
+    for (int m = TSR_TARGET_PSNR; m <= TSR_TARGET_L1; ++m) {
+        const char *name = tsr_target_name((tsr_target_metric)m);
+        const size_t n = strlen(name);
+        if (strncmp(text, name, n) || text[n] != '=') continue;
+        char *end;
+        target->metric = (tsr_target_metric)m;
+        target->wanted = strtof(text + n + 1, &end);
+        return end != text + n + 1 && !*end && isfinite(target->wanted);
+    }
+    return false;
+}
+
 static int run(const verb *v, int argc, char **argv) {
     encode_options o = {.background = {255, 255, 255}};
     int operands;
@@ -125,6 +154,12 @@ static int run(const verb *v, int argc, char **argv) {
     if (!o.output) return args_wrong(v, "-o OUT.tess is missing");
     if (o.tokens && o.quality > 0)
         return args_wrong(v, "-k and --quality exclude each other: wanted one of them");
+    if (o.target && o.quality > 0)
+        return args_wrong(v, "--quality and --target exclude each other: wanted one of them");
+    tsr_target target = {0};
+    if (o.target && !parse_target(o.target, &target))
+        return args_wrong(v, "--target: wanted psnr=DB, ssim=S or l1=E, like psnr=24, got %s",
+                          o.target);
     if (o.common.json && strcmp(o.output, "-") == 0)
         return args_wrong(v, "--json and -o - would both write to stdout");
     tsr_encode_settings s = tsr_encode_settings_default();
@@ -138,6 +173,7 @@ static int run(const verb *v, int argc, char **argv) {
     s.fast = o.common.precision;
     s.tokens = o.tokens;
     s.quality = (float)o.quality;
+    s.target = target;
     s.fit = (tsr_fit)o.fit;
     memcpy(s.background, o.background, 3);
     s.layer_tokens = o.layers;
@@ -168,9 +204,10 @@ static int run(const verb *v, int argc, char **argv) {
 const verb verb_encode = {
     .name = "encode",
     .summary = "pictures to a token file",
-    .usage = "tessera encode IN... -o OUT.tess [-t MODEL] [-k N | --quality E] [--fit F]\n"
-             "               [--tile WxH] [--steps N] [--guidance W] [--seed N]\n"
-             "               [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]",
+    .usage =
+        "tessera encode IN... -o OUT.tess [-t MODEL] [-k N | --quality E | --target METRIC=VALUE]\n"
+        "               [--fit F] [--tile WxH] [--steps N] [--guidance W] [--seed N]\n"
+        "               [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]",
     .about =
         "Reads PNG, JPEG, WebP, GIF (its first frame), BMP, TIFF and PNM by their content, honours "
         "the EXIF orientation, and writes one token file with one item for each picture, in the "
@@ -184,6 +221,8 @@ const verb verb_encode = {
                 "tessera encode photo.jpg -o photo.tess -k 64\n"
                 "# as many ids as each tile needs for an error of 0.05\n"
                 "tessera encode album/*.jpg -o album.tess --quality 0.05 --check\n"
+                "# the fewest ids a tile that reach 24 dB, found by decoding\n"
+                "tessera encode album/*.jpg -o album.tess --target psnr=24\n"
                 "# in a pipe\n"
                 "curl -s https://example.org/a.webp | tessera encode - -o - | tessera info -",
     .options = options,

@@ -126,6 +126,15 @@ static void json_item(json_out *j, tsr_token_file *file, uint64_t index, const t
     json_uint(j, "overlap", item->overlap);
     json_real(j, "time", item->time);
     json_real(j, "quality", item->quality);
+    if (item->target.metric) {
+        json_object(j, "target");
+        json_text(j, "metric", tsr_target_name(item->target.metric));
+        json_real(j, "wanted", item->target.wanted);
+        json_real(j, "reached", item->target.reached);
+        json_end(j, '}');
+    } else {
+        json_null(j, "target");
+    }
     json_uint(j, "tokens", total);
     json_uint(j, "bits", total * tsr_token_bits(tsr_token_file_header(file)));
     json_uint(j, "bytes", bytes);

@@ -45,6 +45,8 @@ typedef struct tsr_encode_settings {
     int fast;              /* 1: half precision may be used; no op has such a path yet */
     uint32_t tokens;       /* ids a tile; 0 = all, or what `quality` says */
     float quality;         /* tolerated mean absolute error, 0..1; 0 = not used */
+    tsr_target target;     /* instead of quality: the fewest ids, of at most `tokens`, that reach
+                              it; found by decoding, see tsr_tokenizer_search */
     tsr_fit fit;           /* default TSR_FIT_AUTO: what the tokenizer prefers */
     uint8_t background[3]; /* under alpha; default white */
     uint32_t layer_tokens; /* see tsr_token_writer_settings; 0 */
@@ -66,6 +68,8 @@ typedef struct tsr_encode_report { /* totals of one call */
     double seconds;          /* encode without opening the model */
     double error_sum;        /* with check: sum over pictures of the mean absolute error */
     uint64_t within_quality; /* with check: pictures within `quality` */
+    uint64_t target_reached; /* with a target: pictures that reach it, */
+    uint64_t target_decodes; /* and how many decodes it took to find their counts */
     char device[256], tokenizer[64];
     uint64_t weights_hash;
 } tsr_encode_report;
@@ -159,6 +163,17 @@ tsr_status tsr_tokenizer_encode(tsr_tokenizer *tokenizer, const tsr_picture *pic
 /* Size of the picture an item decodes to. */
 void tsr_item_size(const tsr_token_header *header, const tsr_token_item *item, int *width,
                    int *height);
+/* Shortens the ids of every tile to the smallest common count that reaches the target, and records
+ * target and result in the item. Compared is what decoding gives back with what it would give back
+ * of a tokenizer without loss. The quality is taken to rise with the count: where it does not, the
+ * count found reaches the target and one less does not. Out of reach: all ids are kept. `header` as
+ * for decoding; *decodes (may be NULL): how many it took. Errors: ARGUMENT (target),
+ * UNSUPPORTED (ids that are not nested), and what decoding says. */
+tsr_status tsr_tokenizer_search(tsr_tokenizer *tokenizer, const tsr_token_header *header,
+                                const tsr_picture *picture, const tsr_target *target,
+                                tsr_item *item, uint32_t *decodes);
+/* "psnr", "ssim", "l1", "none". */
+const char *tsr_target_name(tsr_target_metric metric);
 /* Decodes one item into rgb (width*height*3 bytes of tsr_item_size). `header` says how it was fit
  * and must name this tokenizer. tokens 0 = all. */
 tsr_status tsr_tokenizer_decode(tsr_tokenizer *tokenizer, const tsr_token_header *header,

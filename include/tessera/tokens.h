@@ -56,6 +56,19 @@ typedef struct tsr_token_header {
     tsr_decode_hints hints;
 } tsr_token_header;
 
+/* A quality that a picture's ids were chosen to reach, when they were. */
+typedef enum tsr_target_metric {
+    TSR_TARGET_NONE,
+    TSR_TARGET_PSNR, /* dB over 8-bit RGB, at least */
+    TSR_TARGET_SSIM, /* Wang's 11x11 gaussian, at least */
+    TSR_TARGET_L1    /* mean absolute error on the 0..1 scale, at most */
+} tsr_target_metric;
+typedef struct tsr_target {
+    tsr_target_metric metric;
+    float wanted;
+    float reached; /* short of `wanted` when all ids were not enough */
+} tsr_target;
+
 /* One picture: tiles row by row, each with its own number of ids. */
 typedef struct tsr_token_item {
     const char *key; /* where it came from: file name without folder, at most 1024
@@ -68,6 +81,7 @@ typedef struct tsr_token_item {
     uint32_t overlap;       /* pixels shared by neighbouring tiles */
     double time;            /* seconds from the start of a clip; 0 for a picture */
     float quality;          /* the tolerated error asked for, or 0 */
+    tsr_target target;      /* of a search for the count; metric NONE when there was none */
     const uint32_t *counts; /* [tile_rows*tile_columns] ids of each tile */
     const uint32_t *ids;    /* the tiles' ids one after the other */
     const uint8_t *kept;    /* one bit for each position of each tile, bit 0 of byte 0

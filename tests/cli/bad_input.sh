@@ -96,6 +96,11 @@ fails 2 "exclude each other" encode good.png -o x.tess -k 4 --quality 0.1
 fails 2 "would both write to stdout" encode good.png -o - --json
 fails 2 "--quality: wanted a number from 1e-06 to 1, got '2'" encode good.png -o x.tess --quality 2
 fails 2 "--quality: .*got 'nan'" encode good.png -o x.tess --quality nan
+fails 2 "--target: wanted psnr=DB, ssim=S or l1=E, like psnr=24, got psnr" encode good.png -o x.tess --target psnr
+fails 2 "--target: .*got mse=3" encode good.png -o x.tess --target mse=3
+fails 2 "--target: .*got l1=0.1x" encode good.png -o x.tess --target l1=0.1x
+fails 2 "target ssim: wanted -1 to 1, got 3" encode good.png -o x.tess --target ssim=3
+fails 2 "exclude each other" encode good.png -o x.tess --target l1=0.1 --quality 0.1
 fails 2 "--fit: wanted auto, crop, pad, stretch or tile, got 'cropp'; did you mean 'crop'" encode good.png -o x.tess --fit cropp
 fails 2 "--precision: wanted f32 or fast, got 'f16'" encode good.png -o x.tess --precision f16
 fails 2 "--background: wanted six hexadecimal digits RRGGBB, got 'red'" encode good.png -o x.tess --background red

@@ -218,7 +218,7 @@ MAKE(item_bits_after_last_id) {
         REPLACE(b, item_of(f, tokens));                                                            \
     }
 ITEM(item_plain, 2, (void)f)
-ITEM(item_flag_unknown, 2, f.flags = 18)
+ITEM(item_flag_unknown, 2, f.flags = 34)
 ITEM(item_key_with_folder, 2, f.key = "../x", f.key_bytes = 4)
 ITEM(item_key_with_zero, 2, f.key = "a\0b", f.key_bytes = 3)
 ITEM(item_key_longer_than_chunk, 2, f.key_bytes = 1000, f.key = (const char[1000]){"x"})

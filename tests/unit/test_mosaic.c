@@ -180,6 +180,63 @@ START_TEST(a_lower_tolerance_takes_more_ids) {
 }
 END_TEST
 
+/* One id less would not do, and what is recorded is what decoding gives. */
+START_TEST(a_target_takes_the_fewest_ids_that_reach_it) {
+    session s = open_on("cpu", 2);
+    uint8_t *rgb = scene(300, 256, 1), *back = malloc(300 * 256 * 3);
+    const tsr_picture picture = {.rgb = rgb, .width = 300, .height = 256, .key = "scene"};
+    const tsr_token_header header = header_of(&s);
+    const tsr_target targets[] = {{TSR_TARGET_PSNR, 26, 0},
+                                  {TSR_TARGET_PSNR, 5, 0},
+                                  {TSR_TARGET_SSIM, 0.6f, 0},
+                                  {TSR_TARGET_L1, 0.03f, 0},
+                                  {TSR_TARGET_PSNR, 60, 0}};
+    for (unsigned i = 0; i < sizeof targets / sizeof *targets; ++i) {
+        tsr_item *item = encode(&s, rgb, 300, 256, NULL);
+        uint32_t decodes = 0;
+        ck_assert_int_eq(
+            tsr_tokenizer_search(s.tokenizer, &header, &picture, &targets[i], item, &decodes),
+            TSR_OK);
+        const tsr_token_item *tokens = tsr_item_tokens(item);
+        const uint32_t k = tokens->counts[0];
+        double value[2]; /* with all ids left, and with one less */
+        for (uint32_t less = 0; less < 2 && less < k; ++less) {
+            ck_assert_int_eq(tsr_tokenizer_decode(s.tokenizer, &header, tokens, k - less, back),
+                             TSR_OK);
+            tsr_evaluation e;
+            ck_assert_int_eq(tsr_evaluate(s.ctx, rgb, back, 300, 256, &e), TSR_OK);
+            value[less] = targets[i].metric == TSR_TARGET_PSNR   ? e.psnr
+                          : targets[i].metric == TSR_TARGET_SSIM ? e.ssim_gaussian
+                                                                 : e.l1;
+        }
+        const double sign = targets[i].metric == TSR_TARGET_L1 ? -1 : 1;
+        const double wanted = sign * (double)targets[i].wanted;
+        printf("  %s %g: %u ids, %.4f, %u decodes\n", tsr_target_name(targets[i].metric),
+               (double)targets[i].wanted, k, (double)tokens->target.reached, decodes);
+        ck_assert_double_eq_tol((double)tokens->target.reached, value[0], 1e-5);
+        ck_assert_uint_le(decodes, 12);
+        if (i == 4) {
+            ck_assert_uint_eq(k, 256); /* out of reach */
+            ck_assert_double_lt(sign * value[0], wanted);
+        } else {
+            ck_assert_double_ge(sign * value[0], wanted);
+            if (k > 1) ck_assert_double_lt(sign * value[1], wanted);
+        }
+        if (i == 1) ck_assert_uint_eq(k, 1);
+        ck_assert_uint_eq(tokens->counts[1], k);
+        tsr_item_close(&item);
+    }
+    tsr_item *item = encode(&s, rgb, 300, 256, NULL);
+    ck_assert_int_eq(tsr_tokenizer_search(s.tokenizer, &header, &picture,
+                                          &(tsr_target){TSR_TARGET_SSIM, 2, 0}, item, NULL),
+                     TSR_ERROR_ARGUMENT);
+    tsr_item_close(&item);
+    free(rgb);
+    free(back);
+    close_session(&s);
+}
+END_TEST
+
 START_TEST(every_device_gives_the_same_ids_and_nearly_the_same_picture) {
     session cpu = open_on("cpu", 2);
     uint8_t *rgb = scene(256, 256, 3), *want = malloc(256 * 256 * 3), *got = malloc(256 * 256 * 3);
@@ -321,5 +378,6 @@ END_TEST
 
 TEST_MAIN("mosaic", a_short_encoding_is_a_prefix_of_the_long_one, more_ids_give_a_better_picture,
           ids_do_not_depend_on_batch_or_threads, a_lower_tolerance_takes_more_ids,
+          a_target_takes_the_fewest_ids_that_reach_it,
           every_device_gives_the_same_ids_and_nearly_the_same_picture, the_recipe_agrees,
           foreign_ids_are_refused)
