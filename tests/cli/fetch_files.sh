@@ -265,6 +265,18 @@ err_has "Couldn't connect to server; get http.*put it at out_dir/w.pth"
 is "offline as JSON" TSR_ERROR_IO "$(json 'd["error"]["name"]')"
 no_part
 
+# On a terminal: a bar in bytes with rate and time left.
+if command -v script >/dev/null; then
+    fresh
+    catalog slow
+    script -qc "$TESSERA fetch m --catalog table --to out_dir" shown >/dev/null </dev/null
+    last="fetch on a terminal"
+    checks=$((checks + 1))
+    grep -qaE 'w.pth \[[#.]{24}\] [0-9.]+ (bytes|kB)/300.0 kB  [0-9.]+ (bytes|kB|MB)/s  ETA [0-9]+:[0-9]{2}' shown ||
+        complain "$last: no bar: $(tr '\r' '\n' <shown | head -c 400)"
+    same
+fi
+
 # Ctrl-C keeps what came; two at a time are told apart.
 fresh
 catalog slow
