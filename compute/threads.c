@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* threads.c: workers sleep until a job is posted, then race for tiles with one atomic counter. */
+/* threads.c: workers sleep until a job is posted, then race for tiles with one atomic counter.
+ * Before they sleep they look out for the next job for some microseconds: a model is a chain of
+ * short jobs, and waking a thread takes as long as a small one of them. */
 #include "threads.h"
 
 #include <pthread.h>
@@ -17,12 +19,22 @@ struct tsr_threads {
     void *arg;
     int64_t tiles;
     atomic_llong next;
-    uint64_t job; /* number of the posted job */
-    int busy;     /* helpers still inside it */
+    atomic_ullong job; /* number of the posted job */
+    atomic_int busy;   /* helpers still inside it */
     bool quit;
 };
 
 static _Thread_local int inside = -1; /* this thread's worker number while it does a tile */
+
+enum { LOOKS = 1500 }; /* some 30 microseconds */
+
+static void breathe(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
 
 static void work(tsr_threads *t, int worker) {
     inside = worker;
@@ -43,20 +55,24 @@ static void *helper(void *start) {
     helper_start s = *(helper_start *)start;
     free(start);
     tsr_threads *t = s.threads;
-    uint64_t seen = 0;
-    pthread_mutex_lock(&t->lock);
+    unsigned long long seen = 0;
     for (;;) {
-        while (!t->quit && t->job == seen)
-            pthread_cond_wait(&t->posted, &t->lock);
-        if (t->quit) break;
-        seen = t->job;
-        pthread_mutex_unlock(&t->lock);
-        work(t, s.worker);
+        for (int i = 0; i < LOOKS && atomic_load(&t->job) == seen; ++i)
+            breathe();
         pthread_mutex_lock(&t->lock);
-        if (--t->busy == 0) pthread_cond_signal(&t->finished);
+        while (!t->quit && atomic_load(&t->job) == seen)
+            pthread_cond_wait(&t->posted, &t->lock);
+        const bool quit = t->quit;
+        seen = atomic_load(&t->job);
+        pthread_mutex_unlock(&t->lock);
+        if (quit) return NULL;
+        work(t, s.worker);
+        if (atomic_fetch_sub(&t->busy, 1) == 1) {
+            pthread_mutex_lock(&t->lock); /* the caller checks under the lock before it sleeps */
+            pthread_cond_signal(&t->finished);
+            pthread_mutex_unlock(&t->lock);
+        }
     }
-    pthread_mutex_unlock(&t->lock);
-    return NULL;
 }
 
 static tsr_threads *start(int helpers) {
@@ -106,13 +122,15 @@ void tsr_parallel(tsr_context *ctx, int64_t tiles, tsr_tile_fn fn, void *arg) {
     t->arg = arg;
     t->tiles = tiles;
     atomic_store_explicit(&t->next, 0, memory_order_relaxed);
-    t->busy = t->count;
-    t->job++;
+    atomic_store(&t->busy, t->count);
+    atomic_fetch_add(&t->job, 1);
     pthread_cond_broadcast(&t->posted);
     pthread_mutex_unlock(&t->lock);
     work(t, 0);
+    for (int i = 0; i < LOOKS && atomic_load(&t->busy); ++i)
+        breathe();
     pthread_mutex_lock(&t->lock);
-    while (t->busy)
+    while (atomic_load(&t->busy))
         pthread_cond_wait(&t->finished, &t->lock);
     pthread_mutex_unlock(&t->lock);
 }

@@ -182,9 +182,15 @@ static tsr_status cpu(tsr_device *d, const tsr_call *c) {
     j.panels = (tsr_gemm_panels){p->panels, j.k, j.n, j.k};
     /* A tile's rows of x fit the second-level cache; fewer columns where there are few rows, so
      * that every core has work. */
-    j.tile_rows = 96 / j.g->rows * j.g->rows;
     j.tile_cols = j.rows * j.n > 96 * 4096 ? 256 : j.rows > 96 ? 192 : 96;
     j.tiles_across = (j.n + j.tile_cols - 1) / j.tile_cols;
+    /* A few more, lower tiles where that gives every thread the same number of them. */
+    int64_t down = (j.rows + 95) / 96;
+    const int64_t least = down, threads = tsr_thread_count(ctx);
+    while (down * j.tiles_across % threads && down < 2 * least)
+        ++down;
+    if (down * j.tiles_across % threads) down = least;
+    j.tile_rows = ((j.rows + down - 1) / down + j.g->rows - 1) / j.g->rows * j.g->rows;
     tsr_parallel(ctx, (j.rows + j.tile_rows - 1) / j.tile_rows * j.tiles_across, tile, &j);
     return TSR_OK;
 }
