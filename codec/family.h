@@ -19,7 +19,15 @@ typedef struct tsr_sampling {
     tsr_progress_fn progress;
     void *progress_user;
     uint64_t progress_done, progress_total;
+    const uint8_t *kept; /* of the tiles of this call, as tsr_token_item has it; or NULL */
 } tsr_sampling;
+
+/* How a family that chooses tokens itself should choose. */
+typedef struct tsr_selection {
+    uint32_t budget; /* most tokens a tile; 0 = the model's own */
+    float quality;   /* tolerated mean absolute error; 0 = the model's own */
+    bool keep_all;   /* the whole budget, whatever the model says */
+} tsr_selection;
 
 typedef struct tsr_family {
     const char *name;     /* as in registry.def and in the weights' metadata "tessera.family" */
@@ -47,6 +55,11 @@ typedef struct tsr_family {
      * The ids of a tile do not depend on the others. */
     tsr_status (*encode)(void *model, const uint8_t *tiles, int count, uint32_t tokens,
                          float quality, uint32_t *ids, uint32_t *counts, uint64_t *near_ties);
+    /* Instead of encode, for families that say themselves which tokens a tile needs: ids are those
+     * of the kept positions, kept [count, (capacity + 7) / 8] has their bits. */
+    tsr_status (*select)(void *model, const uint8_t *tiles, int count,
+                         const tsr_selection *selection, uint32_t *ids, uint32_t *counts,
+                         uint8_t *kept, uint64_t *near_ties);
     /* The first counts[i] ids of each tile (stride capacity) to RGB f32 [count, height, width, 3]
      * in 0..1, not clamped. Ids are below the codebook size. A tile does not depend on the others.
      */

@@ -221,6 +221,7 @@ struct tsr_item {
     tsr_token_item tokens;
     char *key;
     uint32_t *counts, *ids;
+    uint8_t *kept; /* of families that choose; else NULL */
     uint64_t used; /* ids so far, */
     size_t tiles;  /* and tiles */
 };
@@ -238,19 +239,25 @@ void tsr_item_close(tsr_item **item) {
     free((*item)->key);
     free((*item)->counts);
     free((*item)->ids);
+    free((*item)->kept);
     free(*item);
     *item = NULL;
 }
 
+static size_t mask_bytes(uint32_t capacity) {
+    return (capacity + 7) / 8;
+}
+
 static tsr_status item_open(tsr_context *ctx, const tsr_picture *picture, const tsr_canvas *canvas,
-                            uint32_t capacity, float quality, tsr_item **result) {
+                            uint32_t capacity, float quality, bool masked, tsr_item **result) {
     tsr_item *item = tsr_alloc(ctx, 1, sizeof *item, "item");
     if (!item) return TSR_ERROR_MEMORY;
     const size_t tiles = (size_t)canvas->columns * (size_t)canvas->rows;
     item->key = strdup(picture->key ? picture->key : "");
     item->counts = tsr_alloc(ctx, tiles, sizeof *item->counts, "item counts");
     item->ids = tsr_alloc(ctx, tiles * capacity, sizeof *item->ids, "item ids");
-    if (!item->key || !item->counts || !item->ids) {
+    if (masked) item->kept = tsr_alloc(ctx, tiles, mask_bytes(capacity), "item mask");
+    if (!item->key || !item->counts || !item->ids || (masked && !item->kept)) {
         tsr_item_close(&item);
         return tsr_fail(ctx, TSR_ERROR_MEMORY, "item: no memory for %zu tiles", tiles);
     }
@@ -268,7 +275,8 @@ static tsr_status item_open(tsr_context *ctx, const tsr_picture *picture, const 
                          .overlap = (uint32_t)canvas->overlap,
                          .quality = quality,
                          .counts = item->counts,
-                         .ids = item->ids};
+                         .ids = item->ids,
+                         .kept = item->kept};
     *result = item;
     return TSR_OK;
 }
@@ -299,8 +307,15 @@ tsr_status tsr_tokenizer_encode(tsr_tokenizer *t, const tsr_picture *pictures, i
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "quality: wanted 0 to 1, got %g", s.quality);
     if ((int)s.fit < TSR_FIT_AUTO || s.fit > TSR_FIT_TILE)
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "fit: wanted 0 to 4, got %d", (int)s.fit);
-    tsr_status status = check_prefix(t, s.tokens, s.quality);
+    const bool selects = t->family->select != NULL;
+    if (!selects && (s.budget || s.no_halt))
+        return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
+                        "%s: budget and no-halt: wanted none: it does not choose tokens itself",
+                        t->header.tokenizer);
+    tsr_status status = check_prefix(t, s.tokens, selects ? 0 : s.quality);
     if (status) return status;
+    const tsr_selection selection = {
+        .budget = s.budget, .quality = s.quality, .keep_all = s.no_halt != 0};
     tsr_token_header header = t->header;
     if (s.fit != TSR_FIT_AUTO) header.fit = s.fit;
     memcpy(header.background, s.background, 3);
@@ -311,7 +326,8 @@ tsr_status tsr_tokenizer_encode(tsr_tokenizer *t, const tsr_picture *pictures, i
     uint32_t *ids = tsr_alloc(ctx, (size_t)batch * capacity, sizeof *ids, "encode: ids");
     uint32_t *counts = tsr_alloc(ctx, (size_t)batch, sizeof *counts, "encode: counts");
     tsr_item **owner = tsr_alloc(ctx, (size_t)batch, sizeof *owner, "encode: owners");
-    status = tiles && ids && counts && owner ? TSR_OK : TSR_ERROR_MEMORY;
+    uint8_t *kept = tsr_alloc(ctx, (size_t)batch, mask_bytes(capacity), "encode: masks");
+    status = tiles && ids && counts && owner && kept ? TSR_OK : TSR_ERROR_MEMORY;
     uint64_t ties = 0;
     for (int i = 0; i < count; ++i)
         items[i] = NULL;
@@ -323,18 +339,23 @@ tsr_status tsr_tokenizer_encode(tsr_tokenizer *t, const tsr_picture *pictures, i
         tsr_canvas canvas;
         status = tsr_canvas_open(t->host, &pictures[i], &header, &canvas);
         if (status) break;
-        status = item_open(ctx, &pictures[i], &canvas, capacity, s.quality, &items[i]);
+        status = item_open(ctx, &pictures[i], &canvas, capacity, s.quality, selects, &items[i]);
         const int total = canvas.columns * canvas.rows;
         for (int tile = 0; tile < total && !status; ++tile) {
             tsr_canvas_cut(&canvas, tile, tiles + (size_t)held * tile_bytes);
             owner[held++] = items[i];
             if (held < batch && !(i + 1 == count && tile + 1 == total)) continue;
-            status =
-                t->family->encode(t->model, tiles, held, s.tokens, s.quality, ids, counts, &ties);
+            status = selects ? t->family->select(t->model, tiles, held, &selection, ids, counts,
+                                                 kept, &ties)
+                             : t->family->encode(t->model, tiles, held, s.tokens, s.quality, ids,
+                                                 counts, &ties);
             for (int b = 0; b < held && !status; ++b) {
                 tsr_item *item = owner[b];
                 memcpy(item->ids + item->used, ids + (size_t)b * capacity, counts[b] * sizeof *ids);
                 item->used += counts[b];
+                if (selects)
+                    memcpy(item->kept + item->tiles * mask_bytes(capacity),
+                           kept + (size_t)b * mask_bytes(capacity), mask_bytes(capacity));
                 item->counts[item->tiles++] = counts[b];
             }
             held = 0;
@@ -348,6 +369,7 @@ tsr_status tsr_tokenizer_encode(tsr_tokenizer *t, const tsr_picture *pictures, i
     free(ids);
     free(counts);
     free(owner);
+    free(kept);
     for (int i = 0; i < count && status; ++i)
         tsr_item_close(&items[i]);
     if (near_ties) *near_ties = ties;
@@ -397,7 +419,7 @@ tsr_status tsr_tokenizer_decode_with(tsr_tokenizer *t, const tsr_token_header *h
     if (!status) status = check_prefix(t, tokens, 0);
     if (status) return status;
     const uint32_t capacity = capacity_of(&t->header);
-    if (item->kept)
+    if (item->kept && !t->family->select)
         return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
                         "%s: kept mask: wanted none for nested tokens, got one", item->key);
     tsr_unfit unfit;
@@ -439,6 +461,7 @@ tsr_status tsr_tokenizer_decode_with(tsr_tokenizer *t, const tsr_token_header *h
             position += have;
         }
         sampling.first_tile = (uint64_t)first;
+        sampling.kept = item->kept ? item->kept + (size_t)first * mask_bytes(capacity) : NULL;
         sampling.progress_done = (uint64_t)first * sampling.hints.steps;
         if (!status) status = t->family->decode(t->model, ids, counts, n, &sampling, tiles);
         for (int b = 0; b < n && !status; ++b)

@@ -10,6 +10,8 @@
 typedef struct encode_options {
     common_options common;
     const char *output, *model, *tile, *target;
+    uint32_t budget;
+    int no_halt;
     uint32_t tokens, layers, batch, steps;
     uint64_t seed;
     double quality, guidance;
@@ -41,6 +43,10 @@ static const option options[] = {
      "resized, rest filled, cut off again on decode), stretch, tile (kept at its size, overlapping "
      "tiles), or auto (what the tokenizer prefers: tile for mosaic, crop for flextok)",
      "auto|crop|pad|stretch|tile", 0, 0},
+    {"budget", 0, OPTION_UINT, AT(budget), "T", "256",
+     "with KARL: the most ids a tile; it drops those it does not need for --quality", NULL, 1,
+     1u << 24},
+    {"no-halt", 0, OPTION_FLAG, AT(no_halt), NULL, NULL, "with KARL: drop none", NULL, 0, 0},
     {"tile", 0, OPTION_TEXT, AT(tile), "WxH", "the tokenizer's own",
      "pixels of a tile. Grid tokenizers take any multiple of their step (16 or 8 pixels), the "
      "others refuse: a tile as large as the picture has no seams and no doubled borders, but needs "
@@ -178,6 +184,8 @@ static int run(const verb *v, int argc, char **argv) {
     memcpy(s.background, o.background, 3);
     s.layer_tokens = o.layers;
     s.batch = o.batch;
+    s.budget = o.budget;
+    s.no_halt = o.no_halt;
     s.check = o.check;
     s.steps = o.steps;
     s.guidance = (float)o.guidance;

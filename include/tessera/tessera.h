@@ -52,7 +52,10 @@ typedef struct tsr_encode_settings {
     uint32_t layer_tokens; /* see tsr_token_writer_settings; 0 */
     uint32_t batch;        /* tiles in flight; 0 = chosen from memory. Never changes the ids. */
     uint32_t tile_width, tile_height; /* as in tsr_tokenizer_settings */
-    int check;                        /* 1: decode again and report the achieved error */
+    /* For tokenizers that choose tokens by `quality` themselves (KARL); UNSUPPORTED with others. */
+    uint32_t budget; /* most ids a tile; 0 = what it was trained with */
+    int no_halt;     /* 1: keep the whole budget */
+    int check;       /* 1: decode again and report the achieved error */
     /* Hints for decoding that the file shall carry, for tokenizers that sample (0 = the model's).
      */
     uint32_t steps;

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/* karl.c: KARL as a family of tokenizers. It says itself which of its tokens a tile needs for the
+ * tolerated error: a tile's ids are those of the kept positions, and the mask goes with them. */
+#include "karl.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BUDGET = 256 }; /* what it was trained with */
+static const float default_quality = 0.05f;
+/* Devices may decide otherwise where a halting logit is this close to the threshold: some 30 times
+ * what float32 arithmetic was seen to move it by. */
+static const float halt_near = 1e-3f;
+
+static bool takes(const tsr_safetensors *file) {
+    return tsr_safetensors_find(file, "rec_loss_embeddings") >= 0 ||
+           tsr_safetensors_find(file, "ema.rec_loss_embeddings") >= 0;
+}
+
+static tsr_status open_model(tsr_device *device, const tsr_safetensors *file, const char *path,
+                             void **model, tsr_token_header *h) {
+    tsr_context *ctx = tsr_device_context(device);
+    const char *text = tsr_safetensors_metadata(file, "tessera.config");
+    const char *name = tsr_safetensors_metadata(file, "tessera.name");
+    cJSON *config = text ? cJSON_Parse(text) : NULL;
+    tsr_weights *weights = NULL;
+    tsr_karl *m = NULL;
+    tsr_status status = TSR_OK;
+    if (text && !config)
+        status = tsr_fail(ctx, TSR_ERROR_MODEL,
+                          "%s: __metadata__ tessera.config: wanted JSON, got %.40s", path, text);
+    if (!status) status = tsr_file_weights(ctx, file, &weights);
+    if (!status) status = tsr_karl_open(device, config, weights, path, &m);
+    cJSON_Delete(config);
+    if (!status && m->continuous)
+        status = tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
+                          "%s: wanted a model with a codebook, got one whose tokens are vectors of "
+                          "%lld numbers: token files hold ids",
+                          path, (long long)m->size);
+    if (status) {
+        tsr_karl_close(&m);
+        return status;
+    }
+    if (name)
+        snprintf(h->tokenizer, sizeof h->tokenizer, "%s", name);
+    else
+        snprintf(h->tokenizer, sizeof h->tokenizer, "karl-%d-%s", (int)m->encoder.width,
+                 m->vae ? "vae" : "vqgan");
+    h->codebook_size = (uint32_t)m->codes.codes->tensor.dim[0];
+    h->geometry = TSR_GEOMETRY_SEQUENCE;
+    h->rows = 1;
+    h->columns = (uint32_t)m->latents;
+    h->tile_width = h->tile_height = TSR_KARL_SIDE;
+    h->fit = TSR_FIT_CROP; /* as the authors do: short side to 256, bicubic, centre */
+    h->filter = 1;
+    if (m->vae)
+        tsr_log(ctx, TSR_LOG_INFO,
+                "%s: the official code draws latents at random; their mean is used here", path);
+    *model = m;
+    return TSR_OK;
+}
+
+static void close_model(void **model) {
+    if (!model || !*model) return;
+    tsr_karl *m = *model;
+    tsr_karl_close(&m);
+    *model = NULL;
+}
+
+static tsr_status select_tile(tsr_karl *m, const uint8_t *rgb, int bin, int64_t budget, bool all,
+                              float *features, float *rows, int32_t *made, uint32_t *ids,
+                              uint32_t *count, uint8_t *kept, uint64_t *near_ties) {
+    const tsr_karl_result result = {
+        .halt = rows, .factors = rows + budget, .ids = made, .near_ties = near_ties};
+    tsr_status status = tsr_karl_features(m, rgb, features);
+    if (status) return status;
+    tsr_karl_draw(m, features, NULL);
+    status = tsr_karl_encode(m, rgb, features, bin, budget, &result);
+    *count = 0;
+    memset(kept, 0, (size_t)(m->latents + 7) / 8);
+    for (int64_t i = 0; i < budget && !status; ++i) {
+        *near_ties += !all && !(fabsf(rows[i] - tsr_karl_halt_above) >= halt_near);
+        if (!all && rows[i] > tsr_karl_halt_above) continue;
+        kept[i / 8] |= (uint8_t)(1 << i % 8);
+        ids[(*count)++] = (uint32_t)made[i];
+    }
+    return status;
+}
+
+static tsr_status choose(void *model, const uint8_t *tiles, int count,
+                         const tsr_selection *selection, uint32_t *ids, uint32_t *counts,
+                         uint8_t *kept, uint64_t *near_ties) {
+    tsr_karl *m = model;
+    const float quality = selection->quality > 0 ? selection->quality : default_quality;
+    const int bin = tsr_karl_bin(quality);
+    int64_t budget = selection->budget ? (int64_t)selection->budget : BUDGET;
+    if (budget > m->latents && !selection->budget) budget = m->latents;
+    if (budget > m->latents)
+        return tsr_fail(m->ctx, TSR_ERROR_ARGUMENT, "%s: budget: wanted 1 to %lld, got %lld",
+                        m->path, (long long)m->latents, (long long)budget);
+    tsr_log(m->ctx, TSR_LOG_INFO, "%s: tolerated error %g: the row for %g, budget %lld%s", m->path,
+            (double)quality, (double)tsr_karl_bins[bin], (long long)budget,
+            budget > BUDGET ? ", more than it was trained with" : "");
+    float *features = tsr_alloc(m->ctx, (size_t)(TSR_KARL_PLACES * 2 * m->base), sizeof *features,
+                                "karl: features");
+    float *rows =
+        tsr_alloc(m->ctx, (size_t)(budget * (1 + m->size)), sizeof *rows, "karl: factors");
+    int32_t *made = tsr_alloc(m->ctx, (size_t)budget, sizeof *made, "karl: ids");
+    tsr_status status = features && rows && made ? TSR_OK : TSR_ERROR_MEMORY;
+    for (int i = 0; i < count && !status; ++i)
+        status = select_tile(m, tiles + (size_t)i * TSR_KARL_SIDE * TSR_KARL_SIDE * 3, bin, budget,
+                             selection->keep_all, features, rows, made, ids + i * m->latents,
+                             &counts[i], kept + i * ((m->latents + 7) / 8), near_ties);
+    free(features);
+    free(rows);
+    free(made);
+    return status;
+}
+
+static tsr_status decode(void *model, const uint32_t *ids, const uint32_t *counts, int count,
+                         const tsr_sampling *sampling, float *rgb) {
+    tsr_karl *m = model;
+    const int64_t bytes = (m->latents + 7) / 8;
+    int32_t *positions = tsr_alloc(m->ctx, (size_t)m->latents, sizeof *positions, "karl: places");
+    tsr_status status = positions ? TSR_OK : TSR_ERROR_MEMORY;
+    for (int i = 0; i < count && !status; ++i) {
+        const uint8_t *mask = sampling->kept ? sampling->kept + i * bytes : NULL;
+        int64_t n = 0;
+        for (int64_t p = 0; p < m->latents; ++p)
+            if (mask ? mask[p / 8] >> p % 8 & 1 : p < counts[i]) positions[n++] = (int32_t)p;
+        if (n != counts[i])
+            status = tsr_fail(m->ctx, TSR_ERROR_TOKENS,
+                              "%s: kept mask of a tile: wanted %u bits as it has ids, got %lld",
+                              m->path, counts[i], (long long)n);
+        else
+            status = tsr_karl_decode(m, (const int32_t *)ids + i * m->latents, NULL, positions, n,
+                                     rgb + (size_t)i * TSR_KARL_SIDE * TSR_KARL_SIDE * 3, NULL);
+    }
+    free(positions);
+    return status;
+}
+
+const tsr_family tsr_family_karl = {
+    .name = "karl",
+    .about = "as many of 256 ids as a 256x256 tile needs for the tolerated error, in one pass",
+    .needs = "a karl_small_*_quantized_latents.pth as .safetensors (the tensors under \"ema\")",
+    .verified = "golden cases of the official classes with synthetic weights, VQGAN and VAE",
+    .takes = takes,
+    .open = open_model,
+    .close = close_model,
+    .select = choose,
+    .decode = decode,
+};
