@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* model_check.c: every tensor of a weight file against what its family wants, and the memory a run
  * would need. */
-#define TESSERA_EXPERIMENTAL
-#include <tessera/models.h>
-
+#include "model_file.h"
 #include "tokenizer.h"
 #include "wanted.h"
-#include "../formats/torch_pickle.h"
+#include "../compute/arena.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +16,8 @@ typedef struct checker {
     tsr_check_fn line;
     void *user;
     tsr_model_check_report *report;
-    bool *known; /* for each tensor of the file: it is wanted */
+    bool *known;     /* for each tensor of the file: it is wanted */
+    tsr_arena arena; /* weights without values, for families that look at a shape they asked for */
 } checker;
 
 static void say(checker *c, tsr_check_kind kind, const char *name, const char *text) {
@@ -28,11 +27,14 @@ static void say(checker *c, tsr_check_kind kind, const char *name, const char *t
     if (c->line) c->line(c->user, kind, name, text);
 }
 
-/* tsr_wanted: nothing is loaded, so the place of the weight stays empty. */
+/* tsr_wanted: nothing is loaded; the family gets a weight of the shape it asked for. */
 static tsr_status on_wanted(void *user, const char *name, int rank, const int64_t *dim,
                             tsr_weight **where) {
     checker *c = user;
-    (void)where;
+    tsr_weight *w = tsr_arena_take(c->ctx, &c->arena, sizeof *w);
+    if (!w) return TSR_ERROR_MEMORY;
+    *w = (tsr_weight){.tensor = tsr_host_tensor(TSR_F32, NULL, rank, dim), .name = ""};
+    *where = w;
     char text[256], wanted[96], got[96];
     const tsr_tensor want = tsr_host_tensor(TSR_F32, NULL, rank, dim);
     int index = tsr_safetensors_find(c->t->weights, name);
@@ -56,16 +58,17 @@ static tsr_status on_wanted(void *user, const char *name, int rank, const int64_
     return TSR_OK;
 }
 
-/* What belongs to nothing is only wrong when the family says so: it may know names of training. */
+/* What belongs to nothing; counters and what only training needs are nobody's weights. */
 static void find_extra(checker *c) {
     for (int i = 0; i < tsr_safetensors_count(c->t->weights); ++i) {
         const tsr_tensor *t = tsr_safetensors_tensor(c->t->weights, i);
         char text[160], got[96];
         bool floats = t->dtype == TSR_F32 || t->dtype == TSR_F16 || t->dtype == TSR_BF16;
-        if (c->known[i] || !floats) continue; /* counters are nobody's weights */
+        const char *name = tsr_safetensors_name(c->t->weights, i);
+        if (c->known[i] || !floats || tsr_model_only_training(name)) continue;
         snprintf(text, sizeof text, "wanted none of this name, got %s",
                  tsr_shape_text(t, got, sizeof got));
-        say(c, TSR_CHECK_EXTRA, tsr_safetensors_name(c->t->weights, i), text);
+        say(c, TSR_CHECK_EXTRA, name, text);
     }
 }
 
@@ -155,6 +158,7 @@ tsr_status tsr_model_check(tsr_context *ctx, const char *path, tsr_check_fn line
     c.t->ctx = ctx;
     tsr_status status = check(&c, path);
     free(c.known);
+    tsr_arena_free(&c.arena);
     tsr_tokenizer_close(&c.t);
     return status;
 }

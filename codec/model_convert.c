@@ -37,8 +37,7 @@ static const char *const training[] = {
     "loss",          "gan_losses",     "perceptual_loss",    "lpips",
     "discriminator", "discriminators", "num_batches_tracked"};
 
-/* Is one of the name's parts between dots a thing of training? */
-static bool only_training(const char *name) {
+bool tsr_model_only_training(const char *name) {
     while (*name) {
         size_t n = strcspn(name, ".");
         for (size_t i = 0; i < sizeof training / sizeof *training; ++i)
@@ -67,7 +66,7 @@ static tsr_status choose(job *j) {
         tsr_model_file_tensor(j->file, i, &m);
         bool inside = !n || (strncmp(m.name, j->key, n) == 0 && m.name[n] == '/');
         const char *name = inside && n ? m.name + n + 1 : m.name;
-        if (inside && (j->s->all || !only_training(name)))
+        if (inside && (j->s->all || !tsr_model_only_training(name)))
             j->kept[j->count++] = (chosen){i, name, m};
         else
             j->dropped++;

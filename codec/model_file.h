@@ -20,4 +20,7 @@ struct tsr_model_file {
 tsr_status tsr_model_file_read(tsr_context *ctx, const tsr_model_file *file, int index,
                                void *bytes);
 
+/* Is one of the name's parts between dots a thing of training ("loss", "discriminator" ...)? */
+bool tsr_model_only_training(const char *name);
+
 #endif
