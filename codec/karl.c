@@ -10,9 +10,9 @@
 
 enum { BUDGET = 256 }; /* what it was trained with */
 static const float default_quality = 0.05f;
-/* Devices may decide otherwise where a halting logit is this close to the threshold: some 30 times
+/* Devices may decide otherwise where a halting logit is this close to the threshold: some 15 times
  * what float32 arithmetic was seen to move it by. */
-static const float halt_near = 1e-3f;
+static const float halt_near = 2e-3f;
 
 static bool takes(const tsr_safetensors *file) {
     return tsr_safetensors_find(file, "rec_loss_embeddings") >= 0 ||
