@@ -19,18 +19,35 @@ static bool takes(const tsr_safetensors *file) {
            tsr_safetensors_find(file, "ema.rec_loss_embeddings") >= 0;
 }
 
+static tsr_status read_config(tsr_context *ctx, const tsr_safetensors *file, const char *path,
+                              cJSON **config) {
+    const char *text = tsr_safetensors_metadata(file, "tessera.config");
+    *config = text ? cJSON_Parse(text) : NULL;
+    if (!text || *config) return TSR_OK;
+    return tsr_fail(ctx, TSR_ERROR_MODEL, "%s: __metadata__ tessera.config: wanted JSON, got %.40s",
+                    path, text);
+}
+
+static tsr_status want(tsr_context *ctx, const tsr_safetensors *file, const char *path,
+                       const tsr_wanted *wanted) {
+    cJSON *config = NULL;
+    tsr_weights *weights = NULL;
+    tsr_status status = read_config(ctx, file, path, &config);
+    if (!status) status = tsr_file_weights(ctx, file, &weights);
+    if (!status) status = tsr_karl_want(ctx, config, weights, path, wanted);
+    tsr_weights_close(&weights);
+    cJSON_Delete(config);
+    return status;
+}
+
 static tsr_status open_model(tsr_device *device, const tsr_safetensors *file, const char *path,
                              void **model, tsr_token_header *h) {
     tsr_context *ctx = tsr_device_context(device);
-    const char *text = tsr_safetensors_metadata(file, "tessera.config");
     const char *name = tsr_safetensors_metadata(file, "tessera.name");
-    cJSON *config = text ? cJSON_Parse(text) : NULL;
+    cJSON *config = NULL;
     tsr_weights *weights = NULL;
     tsr_karl *m = NULL;
-    tsr_status status = TSR_OK;
-    if (text && !config)
-        status = tsr_fail(ctx, TSR_ERROR_MODEL,
-                          "%s: __metadata__ tessera.config: wanted JSON, got %.40s", path, text);
+    tsr_status status = read_config(ctx, file, path, &config);
     if (!status) status = tsr_file_weights(ctx, file, &weights);
     if (!status) status = tsr_karl_open(device, config, weights, path, &m);
     cJSON_Delete(config);
@@ -148,6 +165,7 @@ const tsr_family tsr_family_karl = {
     .needs = "a karl_small_*_quantized_latents.pth as .safetensors (the tensors under \"ema\")",
     .verified = "golden cases of the official classes with synthetic weights, VQGAN and VAE",
     .takes = takes,
+    .want = want,
     .open = open_model,
     .close = close_model,
     .select = choose,

@@ -236,6 +236,19 @@ static tsr_status take_positions(tsr_karl *m, tsr_weight *table, const char *nam
     return status ? status : tsr_weights_get(m->ctx, m->weights, name, 2, t.dim, where);
 }
 
+tsr_status tsr_karl_want(tsr_context *ctx, const cJSON *config, tsr_weights *weights,
+                         const char *path, const tsr_wanted *wanted) {
+    tsr_karl *m = tsr_alloc(ctx, 1, sizeof *m, "karl");
+    if (!m) return TSR_ERROR_MEMORY;
+    m->ctx = ctx;
+    m->path = (char *)path;
+    naming n = {.m = m, .weights = weights};
+    tsr_status status = read_shapes(m, weights, config);
+    if (!status) status = name_all(&n, wanted);
+    free(m);
+    return status;
+}
+
 tsr_status tsr_karl_open(tsr_device *device, const cJSON *config, tsr_weights *weights,
                          const char *path, tsr_karl **model) {
     static const char *const ignored[] = {"gan_losses.", "ema.gan_losses.", NULL};

@@ -84,8 +84,12 @@ static tsr_status plan(checker *c, tsr_device *device) {
     uint64_t ties = 0;
     tsr_sampling sampling = {.hints = h->hints};
     if (sampling.hints.steps > 1) sampling.hints.steps = 1; /* each step needs the same */
-    tsr_status status = tile && rgb && ids ? TSR_OK : TSR_ERROR_MEMORY;
-    if (!status) status = t->family->encode(t->model, tile, 1, 0, 0, ids, &count, &ties);
+    uint8_t *kept = tsr_alloc(c->ctx, capacity / 8 + 1, 1, "mask");
+    tsr_status status = tile && rgb && ids && kept ? TSR_OK : TSR_ERROR_MEMORY;
+    if (!status)
+        status = t->family->select ? t->family->select(t->model, tile, 1, &(tsr_selection){0}, ids,
+                                                       &count, kept, &ties)
+                                   : t->family->encode(t->model, tile, 1, 0, 0, ids, &count, &ties);
     if (!status) c->report->encode_bytes = tsr_device_peak_bytes(device);
     count = (uint32_t)capacity;
     if (!status) memset(ids, 0, capacity * sizeof *ids);
@@ -94,6 +98,7 @@ static tsr_status plan(checker *c, tsr_device *device) {
     free(tile);
     free(rgb);
     free(ids);
+    free(kept);
     return status;
 }
 

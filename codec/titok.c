@@ -449,6 +449,26 @@ static bool takes(const tsr_safetensors *file) {
            tsr_safetensors_find(file, "encoder.latent_token_positional_embedding") >= 0;
 }
 
+static tsr_status want_all(tsr_context *ctx, const tsr_safetensors *file, const char *path,
+                           const tsr_wanted *wanted) {
+    tsr_titok *m = tsr_alloc(ctx, 1, sizeof *m, "titok");
+    if (!m) return TSR_ERROR_MEMORY;
+    m->ctx = ctx;
+    m->path = (char *)path;
+    cJSON *config = NULL;
+    naming n = {.m = m};
+    tsr_status status = tsr_model_config_file(ctx, path, &config);
+    if (status == TSR_ERROR_NOT_FOUND) status = TSR_OK;
+    if (!status) status = tsr_file_weights(ctx, file, &n.weights);
+    if (!status) status = read_shapes(m, n.weights);
+    if (!status) status = read_habits(m, n.weights, config);
+    if (!status) status = name_all(&n, wanted);
+    cJSON_Delete(config);
+    tsr_weights_close(&n.weights);
+    free(m);
+    return status;
+}
+
 static tsr_status open_model(tsr_device *device, const tsr_safetensors *file, const char *path,
                              void **model, tsr_token_header *h) {
     tsr_context *ctx = tsr_device_context(device);
@@ -540,6 +560,7 @@ const tsr_family tsr_family_titok = {
     .verified = "golden cases of the official classes with synthetic weights: S-128, B-64, BL-64, "
                 "One-D-Piece S-256",
     .takes = takes,
+    .want = want_all,
     .open = open_model,
     .close = close_model,
     .encode = encode,
