@@ -102,8 +102,9 @@ tsr_status tsr_canvas_open(tsr_device *host, const tsr_picture *picture,
         canvas->height = th;
         break;
     case TSR_FIT_TILE:
-        const int smaller = tw < th ? tw : th; /* small tiles overlap less, or nothing is left */
-        canvas->overlap = smaller / 4 < TSR_TILE_OVERLAP ? smaller / 4 : TSR_TILE_OVERLAP;
+        /* Small tiles overlap less, or nothing is left. */
+        canvas->overlap = (tw < th ? tw : th) / 4;
+        if (canvas->overlap > TSR_TILE_OVERLAP) canvas->overlap = TSR_TILE_OVERLAP;
         canvas->columns = tiles_along(w, tw, canvas->overlap);
         canvas->rows = tiles_along(h, th, canvas->overlap);
         break;
