@@ -213,10 +213,14 @@ START_TEST(selection) {
     s.budget = LATENTS + 1;
     ck_assert_int_eq(tsr_tokenizer_encode(t, &picture, 1, &s, &few, NULL), TSR_ERROR_ARGUMENT);
     s.budget = 0;
-    s.quality = 0.3f;
-    few = encode(t, &picture, s);
-    ck_assert_mem_ne(tsr_item_tokens(few)->ids, c->ids, 2 * LATENTS * sizeof *c->ids);
-    tsr_item_close(&few);
+    bool differ = false; /* random weights need not hear of every tolerance */
+    for (int q = 1; q <= 10; ++q) {
+        s.quality = 0.1f * (float)q;
+        few = encode(t, &picture, s);
+        differ |= memcmp(tsr_item_tokens(few)->ids, c->ids, 2 * LATENTS * sizeof *c->ids) != 0;
+        tsr_item_close(&few);
+    }
+    ck_assert(differ);
     s.quality = 0;
     s.tokens = 3;
     ck_assert_int_eq(tsr_tokenizer_encode(t, &picture, 1, &s, &few, NULL), TSR_ERROR_UNSUPPORTED);
