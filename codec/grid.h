@@ -77,6 +77,31 @@ tsr_status tsr_grid_family_encode(void *model, const uint8_t *tiles, int count, 
 tsr_status tsr_grid_family_decode(void *model, const uint32_t *ids, const uint32_t *counts,
                                   int count, const tsr_sampling *sampling, float *rgb);
 
+/* The family `symbol` of the kind tsr_grid_<symbol>; the texts are tsr_family's. */
+#define TSR_GRID_FAMILY(symbol, title, about_text, needs_text, verified_text)                      \
+    static bool takes(const tsr_safetensors *file) {                                               \
+        return tsr_grid_takes(&tsr_grid_##symbol, file);                                           \
+    }                                                                                              \
+    static tsr_status want(tsr_context *ctx, const tsr_safetensors *file, const char *path,        \
+                           const tsr_wanted *wanted) {                                             \
+        return tsr_grid_family_want(&tsr_grid_##symbol, ctx, file, path, wanted);                  \
+    }                                                                                              \
+    static tsr_status open_model(tsr_device *device, const tsr_safetensors *file,                  \
+                                 const char *path, void **model, tsr_token_header *header) {       \
+        return tsr_grid_family_open(&tsr_grid_##symbol, device, file, path, model, header);        \
+    }                                                                                              \
+    const tsr_family tsr_family_##symbol = {.name = (title),                                       \
+                                            .about = (about_text),                                 \
+                                            .needs = (needs_text),                                 \
+                                            .verified = (verified_text),                           \
+                                            .takes = takes,                                        \
+                                            .want = want,                                          \
+                                            .open = open_model,                                    \
+                                            .close = tsr_grid_family_close,                        \
+                                            .resize = tsr_grid_family_resize,                      \
+                                            .encode = tsr_grid_family_encode,                      \
+                                            .decode = tsr_grid_family_decode}
+
 /* Kinds, for verification. */
 extern const tsr_grid_kind tsr_grid_maskgit, tsr_grid_taming, tsr_grid_llamagen;
 extern const tsr_conv_layout tsr_maskgit_layout[2]; /* KARL's and MAGE's names, 1d-tokenizer's */

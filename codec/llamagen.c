@@ -30,30 +30,7 @@ const tsr_grid_kind tsr_grid_llamagen = {
     .centred = true,
 };
 
-static bool takes(const tsr_safetensors *file) {
-    return tsr_grid_takes(&tsr_grid_llamagen, file);
-}
-
-static tsr_status want(tsr_context *ctx, const tsr_safetensors *file, const char *path,
-                       const tsr_wanted *wanted) {
-    return tsr_grid_family_want(&tsr_grid_llamagen, ctx, file, path, wanted);
-}
-
-static tsr_status open_model(tsr_device *device, const tsr_safetensors *file, const char *path,
-                             void **model, tsr_token_header *header) {
-    return tsr_grid_family_open(&tsr_grid_llamagen, device, file, path, model, header);
-}
-
-const tsr_family tsr_family_llamagen = {
-    .name = "llamagen",
-    .about = "one id of 16384 for each 16x16 or 8x8 pixels; LlamaGen's VQ-16 and VQ-8",
-    .needs = "vq_ds16_c2i.pt, vq_ds16_t2i.pt or vq_ds8_c2i.pt as .safetensors",
-    .verified = "golden cases of the official classes with synthetic weights (VQ-16)",
-    .takes = takes,
-    .want = want,
-    .open = open_model,
-    .close = tsr_grid_family_close,
-    .resize = tsr_grid_family_resize,
-    .encode = tsr_grid_family_encode,
-    .decode = tsr_grid_family_decode,
-};
+TSR_GRID_FAMILY(llamagen, "llamagen",
+                "one id of 16384 for each 16x16 or 8x8 pixels; LlamaGen's VQ-16 and VQ-8",
+                "vq_ds16_c2i.pt, vq_ds16_t2i.pt or vq_ds8_c2i.pt as .safetensors",
+                "golden cases of the official classes with synthetic weights (VQ-16)");

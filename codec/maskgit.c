@@ -23,31 +23,9 @@ const tsr_grid_kind tsr_grid_maskgit = {
     .foreign = "latent_tokens", /* KARL's file has one of these inside */
 };
 
-static bool takes(const tsr_safetensors *file) {
-    return tsr_grid_takes(&tsr_grid_maskgit, file);
-}
-
-static tsr_status want(tsr_context *ctx, const tsr_safetensors *file, const char *path,
-                       const tsr_wanted *wanted) {
-    return tsr_grid_family_want(&tsr_grid_maskgit, ctx, file, path, wanted);
-}
-
-static tsr_status open_model(tsr_device *device, const tsr_safetensors *file, const char *path,
-                             void **model, tsr_token_header *header) {
-    return tsr_grid_family_open(&tsr_grid_maskgit, device, file, path, model, header);
-}
-
-const tsr_family tsr_family_maskgit = {
-    .name = "maskgit-vqgan",
-    .about = "one id of 1024 for each 16x16 pixels; MaskGIT's VQGAN in MAGE's weights",
-    .needs = "MAGE's vqgan_jax_strongaug.ckpt or 1d-tokenizer's maskgit-vqgan-imagenet-f16-256.bin "
-             "as .safetensors",
-    .verified = "golden cases of the official classes with synthetic weights, both namings",
-    .takes = takes,
-    .want = want,
-    .open = open_model,
-    .close = tsr_grid_family_close,
-    .resize = tsr_grid_family_resize,
-    .encode = tsr_grid_family_encode,
-    .decode = tsr_grid_family_decode,
-};
+TSR_GRID_FAMILY(
+    maskgit, "maskgit-vqgan",
+    "one id of 1024 for each 16x16 pixels; MaskGIT's VQGAN in MAGE's weights",
+    "MAGE's vqgan_jax_strongaug.ckpt or 1d-tokenizer's maskgit-vqgan-imagenet-f16-256.bin "
+    "as .safetensors",
+    "golden cases of the official classes with synthetic weights, both namings");

@@ -17,8 +17,8 @@
  * left, so the order is the best one for every prefix, and a coefficient that matters has several
  * slots, each rounding what those before it left.
  *
- * Encoding is host arithmetic in a fixed order: the same ids on every device. The decoder is where
- * the learning is, and runs on the device. */
+ * Encoding is host arithmetic in a fixed order: the same ids on every device. The ViT runs on
+ * the device. */
 #include "../compute/ops.h"
 #include "../compute/threads.h"
 #include "../quantizer/residual_fsq.h"

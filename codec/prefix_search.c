@@ -109,18 +109,6 @@ static tsr_status smallest(search *s, double wanted, uint32_t high, double at_hi
     return TSR_OK;
 }
 
-/* Keeps the first `count` ids of each tile. */
-static void shorten(tsr_token_item *item, uint32_t *counts, uint32_t *ids, uint32_t count) {
-    uint64_t from = 0, to = 0;
-    for (uint32_t tile = 0; tile < item->tile_columns * item->tile_rows; ++tile) {
-        const uint32_t have = counts[tile], keep = have < count ? have : count;
-        memmove(ids + to, ids + from, keep * sizeof *ids);
-        from += have;
-        to += keep;
-        counts[tile] = keep;
-    }
-}
-
 tsr_status tsr_target_check(tsr_context *ctx, const tsr_target *target) {
     const tsr_target_metric m = target->metric;
     if ((int)m < TSR_TARGET_NONE || m > TSR_TARGET_L1)
@@ -156,8 +144,7 @@ tsr_status tsr_tokenizer_search(tsr_tokenizer *t, const tsr_token_header *header
     if (!status) status = score(&s, most, &reached);
     if (!status && reached >= wanted) {
         status = smallest(&s, wanted, most, reached, &count, &reached);
-        /* The counts and ids are the item's own. */
-        if (!status) shorten(tokens, (uint32_t *)tokens->counts, (uint32_t *)tokens->ids, count);
+        if (!status) tsr_item_shorten(item, count);
     }
     if (!status) {
         tokens->target = *target;

@@ -27,30 +27,7 @@ const tsr_grid_kind tsr_grid_taming = {
     .centred = true,
 };
 
-static bool takes(const tsr_safetensors *file) {
-    return tsr_grid_takes(&tsr_grid_taming, file);
-}
-
-static tsr_status want(tsr_context *ctx, const tsr_safetensors *file, const char *path,
-                       const tsr_wanted *wanted) {
-    return tsr_grid_family_want(&tsr_grid_taming, ctx, file, path, wanted);
-}
-
-static tsr_status open_model(tsr_device *device, const tsr_safetensors *file, const char *path,
-                             void **model, tsr_token_header *header) {
-    return tsr_grid_family_open(&tsr_grid_taming, device, file, path, model, header);
-}
-
-const tsr_family tsr_family_taming = {
-    .name = "taming-vqgan",
-    .about = "one id of 1024 or 16384 for each 16x16 pixels; VQGAN of Taming Transformers",
-    .needs = "the last.ckpt of vqgan_imagenet_f16_1024 or _16384 as .safetensors",
-    .verified = "golden cases of the official classes with synthetic weights",
-    .takes = takes,
-    .want = want,
-    .open = open_model,
-    .close = tsr_grid_family_close,
-    .resize = tsr_grid_family_resize,
-    .encode = tsr_grid_family_encode,
-    .decode = tsr_grid_family_decode,
-};
+TSR_GRID_FAMILY(taming, "taming-vqgan",
+                "one id of 1024 or 16384 for each 16x16 pixels; VQGAN of Taming Transformers",
+                "the last.ckpt of vqgan_imagenet_f16_1024 or _16384 as .safetensors",
+                "golden cases of the official classes with synthetic weights");

@@ -234,6 +234,18 @@ tsr_token_item *tsr_item_edit(tsr_item *item) {
     return &item->tokens;
 }
 
+void tsr_item_shorten(tsr_item *item, uint32_t count) {
+    uint64_t from = 0, to = 0;
+    for (size_t tile = 0; tile < item->tiles; ++tile) {
+        const uint32_t have = item->counts[tile], keep = have < count ? have : count;
+        memmove(item->ids + to, item->ids + from, keep * sizeof *item->ids);
+        from += have;
+        to += keep;
+        item->counts[tile] = keep;
+    }
+    item->used = to;
+}
+
 void tsr_item_close(tsr_item **item) {
     if (!item || !*item) return;
     free((*item)->key);

@@ -28,6 +28,8 @@ tsr_status tsr_tokenizer_find(tsr_tokenizer *tokenizer, const char *model, const
 
 /* The tokens of an item, to be changed. */
 tsr_token_item *tsr_item_edit(tsr_item *item);
+/* Keeps the first `count` ids of each tile; for items without a kept mask. */
+void tsr_item_shorten(tsr_item *item, uint32_t count);
 /* ARGUMENT unless the metric is known and the value in its range. */
 tsr_status tsr_target_check(tsr_context *ctx, const tsr_target *target);
 

@@ -4,6 +4,7 @@
 
 #include <tessera/models.h>
 
+#include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -278,37 +279,32 @@ static void check_summary(const tsr_model_check_report *r, const char *path) {
            tool_bytes(r->decode_bytes, d, sizeof d));
 }
 
-/* The value behind the next "key": in a JSON text whose form we know, or NULL. */
-static const char *member_of(const char *json, const char *key) {
-    size_t n = strlen(key);
-    for (const char *at = json; (at = strchr(at, '"')); ++at)
-        if (strncmp(at + 1, key, n) == 0 && at[n + 1] == '"' && at[n + 2] == ':')
-            return at + n + 3 + strspn(at + n + 3, " \t\n");
-    return NULL;
-}
-
 /* Which devices have that much. */
 static void check_devices(const tsr_model_check_report *r, tool *t, json_out *j) {
     uint64_t most = r->encode_bytes > r->decode_bytes ? r->encode_bytes : r->decode_bytes;
     char *text = NULL;
     if (tsr_devices_json(t->ctx, &text)) return;
-    for (const char *at = text; (at = member_of(at, "device"));) {
-        char name[64], line[64];
-        snprintf(name, sizeof name, "%.*s", (int)strcspn(at + 1, "\""), at + 1);
-        const char *bytes = member_of(at, "memory_bytes");
-        uint64_t memory = bytes ? strtoull(bytes, NULL, 10) : 0;
-        bool fits = r->weight_bytes + most <= memory;
+    cJSON *document = cJSON_Parse(text);
+    const cJSON *device;
+    cJSON_ArrayForEach(device, cJSON_GetObjectItemCaseSensitive(document, "devices")) {
+        const cJSON *name = cJSON_GetObjectItemCaseSensitive(device, "device");
+        const cJSON *bytes = cJSON_GetObjectItemCaseSensitive(device, "memory_bytes");
+        if (!cJSON_IsString(name) || !cJSON_IsNumber(bytes)) continue;
+        const uint64_t memory = (uint64_t)bytes->valuedouble;
+        const bool fits = r->weight_bytes + most <= memory;
+        char line[64];
         if (j) {
             json_object(j, NULL);
-            json_text(j, "device", name);
+            json_text(j, "device", name->valuestring);
             json_uint(j, "memory_bytes", memory);
             json_bool(j, "fits", fits);
             json_end(j, '}');
         } else {
-            printf("%-10s %s of memory: %s\n", name, tool_bytes(memory, line, sizeof line),
-                   fits ? "it fits" : "too little");
+            printf("%-10s %s of memory: %s\n", name->valuestring,
+                   tool_bytes(memory, line, sizeof line), fits ? "it fits" : "too little");
         }
     }
+    cJSON_Delete(document);
     free(text);
 }
 
