@@ -2,7 +2,7 @@
 /* encode_files.c: picture files to one token file. Pictures are read and encoded in groups, so that
  * memory does not grow with their number and small ones share batches. */
 #include "../formats/image.h"
-#include "tokenizer.h"
+#include "compare.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -76,30 +76,20 @@ static void group_clear(group *g) {
     g->count = 0;
 }
 
-/* Decodes the item again and compares it with what went in; sizes may differ when fit resized. */
+/* Decodes the item again and compares it with what the model was given. */
 static tsr_status check_item(tsr_tokenizer *t, const tsr_token_header *header,
                              const tsr_token_item *item, const tsr_picture *picture,
                              const tsr_encode_settings *s, tsr_encode_report *report) {
-    int width, height;
-    tsr_item_size(header, item, &width, &height);
-    if (width != picture->width || height != picture->height)
-        return tsr_fail(t->ctx, TSR_ERROR_UNSUPPORTED,
-                        "%s: check: wanted a fit that keeps the size (tile), got %dx%d from %dx%d",
-                        item->key, width, height, picture->width, picture->height);
-    const size_t values = (size_t)width * (size_t)height * 3;
-    uint8_t *rgb = tsr_alloc(t->ctx, values, 1, "check: picture");
-    if (!rgb) return TSR_ERROR_MEMORY;
-    tsr_status status = tsr_tokenizer_decode(t, header, item, 0, rgb);
-    if (!status) {
-        uint64_t sum = 0;
-        for (size_t i = 0; i < values; ++i)
-            sum += (uint64_t)abs((int)rgb[i] - (int)picture->rgb[i]);
-        const double error = (double)sum / (255.0 * (double)values);
-        report->error_sum += error;
-        report->within_quality += s->quality > 0 && error <= (double)s->quality;
-    }
-    free(rgb);
-    return status;
+    tsr_compare compare;
+    double error;
+    tsr_status status = tsr_compare_open(t, header, picture, &compare);
+    if (status) return status;
+    status = tsr_compare_measure(&compare, item, 0, TSR_TARGET_L1, &error);
+    tsr_compare_close(&compare);
+    if (status) return status;
+    report->error_sum += error;
+    report->within_quality += s->quality > 0 && error <= (double)s->quality;
+    return TSR_OK;
 }
 
 static bool reaches(const tsr_target *t) {

@@ -2,12 +2,9 @@
 /* prefix_search.c: the fewest ids of a picture that reach a quality, found by decoding prefixes.
  * Quality rises about evenly with the logarithm of the count, so the next count to try is read off
  * the straight line between the counts that are known to fall short and to suffice. */
-#include "fit.h"
-#include "tokenizer.h"
+#include "compare.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 static const struct {
     const char *name;
@@ -23,57 +20,18 @@ const char *tsr_target_name(tsr_target_metric metric) {
 }
 
 typedef struct search {
-    tsr_tokenizer *t;
-    const tsr_token_header *header;
-    tsr_token_item *item;
+    tsr_compare compare;
+    const tsr_token_item *item;
     tsr_target_metric metric;
-    int width, height;
-    uint8_t *want, *got; /* [height, width, 3] */
     uint32_t decodes;
 } search;
 
-/* What a tokenizer without loss would give back: the fitted picture, put together again. */
-static tsr_status draw_wanted(search *s, const tsr_picture *picture) {
-    tsr_tokenizer *t = s->t;
-    tsr_canvas canvas;
-    tsr_unfit unfit;
-    tsr_status status = tsr_canvas_open(t->host, picture, s->header, &canvas);
-    if (status) return status;
-    const size_t values = (size_t)canvas.tile_width * (size_t)canvas.tile_height * 3;
-    uint8_t *bytes = tsr_alloc(t->ctx, values, 1, "target: tile");
-    float *tile = tsr_alloc(t->ctx, values, sizeof *tile, "target: tile");
-    if (!bytes || !tile) status = TSR_ERROR_MEMORY;
-    if (!status) status = tsr_unfit_open(t->ctx, s->header, s->item, &unfit);
-    if (!status) {
-        for (int i = 0; i < canvas.columns * canvas.rows; ++i) {
-            tsr_canvas_cut(&canvas, i, bytes);
-            for (size_t v = 0; v < values; ++v)
-                tile[v] = (float)bytes[v] / 255.0f;
-            tsr_unfit_add(&unfit, i, tile);
-        }
-        status = tsr_unfit_finish(t->host, &unfit, s->header, s->item, s->want);
-        tsr_unfit_close(&unfit);
-    }
-    free(bytes);
-    free(tile);
-    tsr_canvas_free(&canvas);
-    return status;
-}
-
 /* The metric of the first `count` ids of each tile, times its sign: more is better. */
 static tsr_status score(search *s, uint32_t count, double *value) {
-    tsr_status status = tsr_tokenizer_decode(s->t, s->header, s->item, count, s->got);
-    tsr_evaluation e;
-    if (!status) status = tsr_evaluate(s->t->ctx, s->want, s->got, s->width, s->height, &e);
+    tsr_status status = tsr_compare_measure(&s->compare, s->item, count, s->metric, value);
     if (status) return status;
+    *value *= metrics[s->metric].sign;
     s->decodes++;
-    *value = s->metric == TSR_TARGET_PSNR   ? e.psnr
-             : s->metric == TSR_TARGET_SSIM ? e.ssim_gaussian
-                                            : -e.l1;
-    if (isnan(*value))
-        return tsr_fail(s->t->ctx, TSR_ERROR_ARGUMENT,
-                        "%s: target: wanted at least 11x11 pixels for ssim, got %dx%d",
-                        s->item->key, s->width, s->height);
     return TSR_OK;
 }
 
@@ -130,18 +88,15 @@ tsr_status tsr_tokenizer_search(tsr_tokenizer *t, const tsr_token_header *header
                         "%s: target: wanted a tokenizer whose prefixes are pictures, got one "
                         "whose ids are all needed",
                         t->header.tokenizer);
-    search s = {.t = t, .header = header, .item = tokens, .metric = target->metric, .decodes = 0};
-    tsr_item_size(header, tokens, &s.width, &s.height);
-    const size_t bytes = (size_t)s.width * (size_t)s.height * 3;
-    s.want = tsr_alloc(t->ctx, bytes, 1, "target: picture");
-    s.got = tsr_alloc(t->ctx, bytes, 1, "target: picture");
-    status = s.want && s.got ? draw_wanted(&s, picture) : TSR_ERROR_MEMORY;
+    search s = {.item = tokens, .metric = target->metric};
+    status = tsr_compare_open(t, header, picture, &s.compare);
+    if (status) return status;
     uint32_t most = 0, count;
     for (uint32_t tile = 0; tile < tokens->tile_columns * tokens->tile_rows; ++tile)
         if (tokens->counts[tile] > most) most = tokens->counts[tile];
     const double sign = metrics[target->metric].sign, wanted = sign * (double)target->wanted;
-    double reached = 0;
-    if (!status) status = score(&s, most, &reached);
+    double reached;
+    status = score(&s, most, &reached);
     if (!status && reached >= wanted) {
         status = smallest(&s, wanted, most, reached, &count, &reached);
         if (!status) tsr_item_shorten(item, count);
@@ -150,8 +105,7 @@ tsr_status tsr_tokenizer_search(tsr_tokenizer *t, const tsr_token_header *header
         tokens->target = *target;
         tokens->target.reached = (float)(sign * reached);
     }
-    free(s.want);
-    free(s.got);
+    tsr_compare_close(&s.compare);
     if (decodes) *decodes = s.decodes;
     return status;
 }

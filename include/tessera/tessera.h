@@ -69,7 +69,8 @@ tsr_encode_settings tsr_encode_settings_default(void);
 typedef struct tsr_encode_report { /* totals of one call */
     uint64_t pictures, tiles, tokens, near_ties, bytes;
     double seconds;          /* encode without opening the model */
-    double error_sum;        /* with check: sum over pictures of the mean absolute error */
+    double error_sum;        /* with check: sum over pictures of the mean absolute error between
+                                what decoding gives back and the picture as it was fitted */
     uint64_t within_quality; /* with check: pictures within `quality` */
     uint64_t target_reached; /* with a target: pictures that reach it, */
     uint64_t target_decodes; /* and how many decodes it took to find their counts */
@@ -167,8 +168,8 @@ tsr_status tsr_tokenizer_encode(tsr_tokenizer *tokenizer, const tsr_picture *pic
 void tsr_item_size(const tsr_token_header *header, const tsr_token_item *item, int *width,
                    int *height);
 /* Shortens the ids of every tile to the smallest common count that reaches the target, and records
- * target and result in the item. Compared is what decoding gives back with what it would give back
- * of a tokenizer without loss. The quality is taken to rise with the count: where it does not, the
+ * target and result in the item. Compared is what decoding gives back with what the model was
+ * given: the picture as it was fitted. The quality is taken to rise with the count: where it does not, the
  * count found reaches the target and one less does not. Out of reach: all ids are kept. `header` as
  * for decoding; *decodes (may be NULL): how many it took. Errors: ARGUMENT (target),
  * UNSUPPORTED (ids that are not nested), and what decoding says. */

@@ -102,6 +102,20 @@ for fit in auto crop pad stretch tile; do
     run decode f.tess -o f-$fit.png --device cpu -q
     code_is 0
 done
+for fit in crop pad stretch tile; do # b.ppm is a tile: nothing is fitted away
+    run encode b.ppm -o f.tess --fit $fit --device cpu --check --json
+    code_is 0
+    errors="${errors:-} $(json '"%.9f" % d["mean_absolute_error"]')"
+done
+run decode f.tess -o f.png --device cpu -q
+run eval b.ppm f.png --json
+l1=$(json '"%.9f" % d["mean"]["l1"]')
+is "check with each fit" " $l1 $l1 $l1 $l1" "$errors"
+for fit in crop pad stretch; do # now something is; a large error would mean another part of it
+    run encode a.ppm -o f.tess --fit $fit --device cpu --check --json
+    code_is 0
+    is "check after $fit" True "$(json 'd["mean_absolute_error"] < 0.2')"
+done
 for fit in stretch tile; do
     run eval a.ppm f-$fit.png
     code_is 0

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* compare.h: how much of a picture its ids give back, measured against what the model was given:
+ * the picture itself with fit tile, the cut-out with crop, the picture resized to the tile with
+ * stretch, and without its padding with pad. */
+#ifndef CODEC_COMPARE_H
+#define CODEC_COMPARE_H
+
+#include "tokenizer.h"
+
+typedef struct tsr_compare {
+    tsr_tokenizer *tokenizer;
+    const tsr_token_header *header;
+    int width, height;
+    uint8_t *wanted, *got; /* [height, width, 3] */
+} tsr_compare;
+
+/* Prepares comparisons of `picture` with items made of it. On success tsr_compare_close. */
+tsr_status tsr_compare_open(tsr_tokenizer *tokenizer, const tsr_token_header *header,
+                            const tsr_picture *picture, tsr_compare *compare);
+void tsr_compare_close(tsr_compare *compare);
+/* Decodes the first `count` ids of each tile (0: all) and measures. *value: dB, SSIM, or mean
+ * absolute error on the 0..1 scale. Errors: ARGUMENT (too small for SSIM), those of decoding. */
+tsr_status tsr_compare_measure(tsr_compare *compare, const tsr_token_item *item, uint32_t count,
+                               tsr_target_metric metric, double *value);
+
+#endif
