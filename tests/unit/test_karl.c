@@ -213,13 +213,21 @@ START_TEST(selection) {
     s.budget = LATENTS + 1;
     ck_assert_int_eq(tsr_tokenizer_encode(t, &picture, 1, &s, &few, NULL), TSR_ERROR_ARGUMENT);
     s.budget = 0;
-    bool differ = false; /* random weights need not hear of every tolerance */
-    for (int q = 1; q <= 10; ++q) {
-        s.quality = 0.1f * (float)q;
-        few = encode(t, &picture, s);
-        differ |= memcmp(tsr_item_tokens(few)->ids, c->ids, 2 * LATENTS * sizeof *c->ids) != 0;
-        tsr_item_close(&few);
-    }
+    /* Random weights need not hear of one tolerance more than of another, so all are tried, for the
+     * ids and for the choice. */
+    bool differ = false;
+    for (int q = 1; q <= TSR_KARL_BINS && !differ; ++q)
+        for (s.no_halt = 0; s.no_halt <= 1; ++s.no_halt) {
+            const tsr_token_item *wanted = s.no_halt ? c : a;
+            s.quality = 0.02f * (float)q;
+            few = encode(t, &picture, s);
+            const tsr_token_item *got = tsr_item_tokens(few);
+            differ |=
+                tsr_token_item_total(got) != tsr_token_item_total(wanted) ||
+                memcmp(got->ids, wanted->ids, tsr_token_item_total(wanted) * sizeof *got->ids) != 0;
+            tsr_item_close(&few);
+        }
+    s.no_halt = 1;
     ck_assert(differ);
     s.quality = 0;
     s.tokens = 3;
