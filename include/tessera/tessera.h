@@ -169,9 +169,9 @@ void tsr_item_size(const tsr_token_header *header, const tsr_token_item *item, i
                    int *height);
 /* Shortens the ids of every tile to the smallest common count that reaches the target, and records
  * target and result in the item. Compared is what decoding gives back with what the model was
- * given: the picture as it was fitted. The quality is taken to rise with the count: where it does not, the
- * count found reaches the target and one less does not. Out of reach: all ids are kept. `header` as
- * for decoding; *decodes (may be NULL): how many it took. Errors: ARGUMENT (target),
+ * given: the picture as it was fitted. The quality is taken to rise with the count: where it does
+ * not, the count found reaches the target and one less does not. Out of reach: all ids are kept.
+ * `header` as for decoding; *decodes (may be NULL): how many it took. Errors: ARGUMENT (target),
  * UNSUPPORTED (ids that are not nested), and what decoding says. */
 tsr_status tsr_tokenizer_search(tsr_tokenizer *tokenizer, const tsr_token_header *header,
                                 const tsr_picture *picture, const tsr_target *target,
