@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { HEAD_FIXED = 45 };
+enum { HEAD_FIXED = 45, HEAD_VECTORS = 5 };
 enum { HAS_MASK = 1, EQUAL_COUNTS = 2, HAS_TIME = 4, HAS_QUALITY = 8, HAS_TARGET = 16 };
 enum { NESTED = 1, ENTROPY = 2 };
 
@@ -18,6 +18,7 @@ uint64_t tsr_token_item_total(const tsr_token_item *item) {
 }
 
 uint32_t tsr_token_bits(const tsr_token_header *header) {
+    if (header->channels) return header->channels * (header->latent_type ? 16 : 32);
     uint32_t bits = 0;
     while (((uint64_t)1 << bits) < header->codebook_size)
         ++bits;
@@ -63,8 +64,19 @@ tsr_status tsr_token_header_check(tsr_context *ctx, tsr_status status, const cha
         if (*p < 0x20 || *p > 0x7e)
             return bad_header(ctx, status, name, "tokenizer's name", "printable ASCII",
                               (unsigned char)*p);
-    if (h->codebook_size == 0)
-        return bad_header(ctx, status, name, "codebook size", "1 or more", 0);
+    if (h->channels > TSR_TESS_MAX_CHANNELS)
+        return bad_header(ctx, status, name, "channels", "at most 4096", h->channels);
+    if (h->channels && h->codebook_size)
+        return bad_header(ctx, status, name, "codebook size of vectors", "0", h->codebook_size);
+    if (h->channels && h->nested)
+        return bad_header(ctx, status, name, "nested, of vectors", "0", h->nested);
+    if (h->latent_type != TSR_LATENT_F32 && h->latent_type != TSR_LATENT_F16)
+        return bad_header(ctx, status, name, "type of numbers", "0 or 1", h->latent_type);
+    if (!h->channels && h->latent_type)
+        return bad_header(ctx, status, name, "type of numbers, with a codebook", "0",
+                          h->latent_type);
+    if (h->codebook_size == 0 && !h->channels)
+        return bad_header(ctx, status, name, "codebook size or channels", "1 or more", 0);
     if (h->level_count > TSR_MAX_LEVELS)
         return bad_header(ctx, status, name, "number of levels", "0..16", h->level_count);
     uint64_t product = 1;
@@ -74,7 +86,7 @@ tsr_status tsr_token_header_check(tsr_context *ctx, tsr_status status, const cha
         product *= h->levels[i];
         if (product > UINT32_MAX) break;
     }
-    if (h->level_count && product != h->codebook_size)
+    if (h->level_count && product != h->codebook_size) /* so vectors have no levels */
         return bad_header(ctx, status, name, "product of the levels", "the codebook size", product);
     if (h->geometry != TSR_GEOMETRY_SEQUENCE && h->geometry != TSR_GEOMETRY_GRID)
         return bad_header(ctx, status, name, "geometry", "0 or 1", (uint64_t)h->geometry);
@@ -122,6 +134,10 @@ void tsr_token_header_put(tsr_bytes *bytes, const tsr_token_header *h,
     tsr_bytes_put(bytes, h->tokenizer, name);
     for (uint32_t i = 0; i < h->level_count; ++i)
         tsr_bytes_u32(bytes, h->levels[i]);
+    if (h->channels) {
+        tsr_bytes_u32(bytes, h->channels);
+        tsr_bytes_u8(bytes, h->latent_type);
+    }
     tsr_bytes_chunk_finish(bytes, start, TSR_TESS_HEAD, TSR_TESS_CRITICAL);
 }
 
@@ -176,13 +192,23 @@ tsr_status tsr_token_header_get(tsr_context *ctx, const char *name, const uint8_
                           name_bytes);
     if (h->level_count > TSR_MAX_LEVELS)
         return bad_header(ctx, TSR_ERROR_FORMAT, name, "number of levels", "0..16", h->level_count);
-    if (size != HEAD_FIXED + name_bytes + 4 * (size_t)h->level_count)
-        return bad_header(ctx, TSR_ERROR_FORMAT, name, "bytes", "45 + name + 4 x levels", size);
+    const size_t levels = HEAD_FIXED + name_bytes, vectors = levels + 4 * (size_t)h->level_count;
+    const bool continuous = h->codebook_size == 0;
+    if (size != vectors + (continuous ? HEAD_VECTORS : 0))
+        return bad_header(ctx, TSR_ERROR_FORMAT, name, "bytes",
+                          continuous ? "50 + name" : "45 + name + 4 x levels", size);
     memcpy(h->tokenizer, p + HEAD_FIXED, name_bytes);
     if (strlen(h->tokenizer) != name_bytes)
         return bad_header(ctx, TSR_ERROR_FORMAT, name, "tokenizer's name", "printable ASCII", 0);
     for (uint32_t i = 0; i < h->level_count; ++i)
-        h->levels[i] = tsr_get_u32(p + HEAD_FIXED + name_bytes + 4 * (size_t)i);
+        h->levels[i] = tsr_get_u32(p + levels + 4 * (size_t)i);
+    if (continuous) {
+        h->channels = tsr_get_u32(p + vectors);
+        if (p[vectors + 4] > 1)
+            return bad_header(ctx, TSR_ERROR_FORMAT, name, "type of numbers", "0 or 1",
+                              p[vectors + 4]);
+        h->latent_type = (tsr_latent_type)p[vectors + 4];
+    }
     return tsr_token_header_check(ctx, TSR_ERROR_FORMAT, name, h, settings);
 }
 
@@ -308,6 +334,7 @@ void tsr_item_memory_free(tsr_item_memory *m) {
     free(m->lengths);
     free(m->ids);
     free(m->flat);
+    free(m->latents);
     free(m->kept);
     *m = (tsr_item_memory){0};
 }
@@ -382,7 +409,10 @@ tsr_status tsr_token_item_get(tsr_context *ctx, const char *name, const uint8_t 
     }
     if (equal != !!(flags & EQUAL_COUNTS))
         BAD("flag of equal counts", "what the counts say", flags);
-    if (fields->total > TSR_TESS_MAX_IDS) BAD("ids", "at most 67108864", (double)fields->total);
+    if (fields->total > TSR_TESS_MAX_IDS / (header->channels ? header->channels : 1))
+        BAD(header->channels ? "vectors" : "ids",
+            header->channels ? "at most 67108864 numbers" : "at most 67108864",
+            (double)fields->total);
     item->counts = memory->counts;
 
     if (flags & HAS_MASK) {

@@ -151,6 +151,9 @@ static tsr_status read_layer(tsr_token_file *f, uint64_t index, const located *l
     tsr_id_run run = {.lengths = m->counts, .tiles = tiles, .sequence = item->kept != NULL};
     run.total = layer_ids(f, item, layer, &first, &end);
     run.first = first;
+    if (f->header.channels)
+        return tsr_token_coder_get_latents(f->coder, label(f, index, layer), run.total,
+                                           l->layers[layer], m->latents);
     if (l->layer_count == 1 && end >= l->fields.most)
         return tsr_token_coder_get(f->coder, label(f, index, layer), &run, l->layers[layer],
                                    m->ids);
@@ -192,12 +195,20 @@ tsr_status tsr_token_file_item(tsr_token_file *f, uint64_t index, tsr_token_item
                                   &coding);
     }
     size_t total = s ? 0 : (size_t)l.fields.total;
-    if (!s) s = tsr_grow(f->ctx, &f->memory.ids, &f->memory.ids_room, total ? total : 1, 4, "ids");
+    const uint32_t channels = f->header.channels;
+    if (!s && channels)
+        s = tsr_grow(f->ctx, &f->memory.latents, &f->memory.latents_room,
+                     total ? total * channels : 1, sizeof(float), "vectors");
+    else if (!s)
+        s = tsr_grow(f->ctx, &f->memory.ids, &f->memory.ids_room, total ? total : 1, 4, "ids");
     for (uint32_t layer = 0; !s && layer < l.layer_count; ++layer)
         s = read_layer(f, index, &l, layer);
     if (s) return s;
     *item = l.fields.item;
-    item->ids = f->memory.ids;
+    if (channels)
+        item->latents = f->memory.latents;
+    else
+        item->ids = f->memory.ids;
     return TSR_OK;
 }
 

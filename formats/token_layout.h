@@ -33,6 +33,7 @@ enum {
     TSR_TESS_MAX_POSITIONS = 1 << 20,
     TSR_TESS_MAX_IDS = 1 << 26,
     TSR_TESS_MAX_TILE_SIDE = 65536,
+    TSR_TESS_MAX_CHANNELS = 4096,
     TSR_TESS_MAX_LAYERS = 12, /* 4^11 > positions */
     TSR_TESS_RATIO = 256,     /* raw size over coded size */
 };
@@ -132,13 +133,14 @@ void tsr_token_item_put(tsr_bytes *bytes, const tsr_token_header *header, uint64
 typedef struct tsr_item_memory {
     char *key;
     uint32_t *counts, *lengths, *ids, *flat;
+    float *latents;
     uint8_t *kept;
-    size_t key_room, counts_room, lengths_room, ids_room, flat_room, kept_room;
+    size_t key_room, counts_room, lengths_room, ids_room, flat_room, latents_room, kept_room;
 } tsr_item_memory;
 void tsr_item_memory_free(tsr_item_memory *memory);
 
 typedef struct tsr_item_fields { /* of a parsed ITEM payload */
-    tsr_token_item item;         /* key, counts and kept point into the memory; ids NULL */
+    tsr_token_item item;         /* key, counts and kept point into the memory */
     uint64_t number, total;
     uint32_t most;   /* the greatest count */
     tsr_cursor data; /* from the coding byte on */
@@ -170,11 +172,16 @@ void tsr_token_coder_close(tsr_token_coder **coder);
 /* Appends coding byte and data. */
 tsr_status tsr_token_coder_put(tsr_token_coder *coder, const tsr_id_run *run, const uint32_t *ids,
                                bool entropy, tsr_bytes *bytes);
-/* Is it possible that `data` holds `total` ids? Checked before memory for them is taken. */
+/* The same of `total` vectors. Errors: TOKENS (a number that cannot be stored), MEMORY. */
+tsr_status tsr_token_coder_put_latents(tsr_token_coder *coder, const char *name, uint64_t total,
+                                       const float *latents, bool entropy, tsr_bytes *bytes);
+/* Is it possible that `data` holds `total` ids (or vectors)? Checked before memory is taken. */
 tsr_status tsr_token_coder_check(tsr_token_coder *coder, const char *name, tsr_cursor data,
                                  uint64_t total, tsr_tess_coding *coding);
 tsr_status tsr_token_coder_get(tsr_token_coder *coder, const char *name, const tsr_id_run *run,
                                tsr_cursor data, uint32_t *ids);
+tsr_status tsr_token_coder_get_latents(tsr_token_coder *coder, const char *name, uint64_t total,
+                                       tsr_cursor data, float *latents);
 
 /* ---- writer and reader, inside ------------------------------------------------------------ */
 

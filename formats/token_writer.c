@@ -5,6 +5,7 @@
 #include "checksum.h"
 #include "file.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 struct tsr_token_writer {
@@ -142,14 +143,17 @@ static tsr_status check_tokens(tsr_token_writer *w, const tsr_token_item *item, 
         if (n > *most) *most = n;
         sum += n;
     }
-    if (sum > TSR_TESS_MAX_IDS)
-        return tsr_fail(w->ctx, TSR_ERROR_TOKENS, "%s: item %llu: ids: wanted at most %d, got %llu",
-                        w->name, (unsigned long long)number, TSR_TESS_MAX_IDS,
-                        (unsigned long long)sum);
-    if (sum && !item->ids)
-        return tsr_fail(w->ctx, TSR_ERROR_ARGUMENT, "%s: item %llu: ids: wanted %llu, got NULL",
-                        w->name, (unsigned long long)number, (unsigned long long)sum);
-    for (uint64_t i = 0; i < sum; ++i)
+    const uint32_t channels = w->header.channels;
+    const char *what = channels ? "vectors" : "ids";
+    const uint64_t limit = TSR_TESS_MAX_IDS / (channels ? channels : 1);
+    if (sum > limit)
+        return tsr_fail(
+            w->ctx, TSR_ERROR_TOKENS, "%s: item %llu: %s: wanted at most %llu, got %llu", w->name,
+            (unsigned long long)number, what, (unsigned long long)limit, (unsigned long long)sum);
+    if (sum && !(channels ? (const void *)item->latents : item->ids))
+        return tsr_fail(w->ctx, TSR_ERROR_ARGUMENT, "%s: item %llu: %s: wanted %llu, got NULL",
+                        w->name, (unsigned long long)number, what, (unsigned long long)sum);
+    for (uint64_t i = 0; i < sum && !channels; ++i)
         if (item->ids[i] >= w->header.codebook_size)
             return tsr_fail(w->ctx, TSR_ERROR_TOKENS,
                             "%s: item %llu: id %llu: wanted below %u, got %u", w->name,
@@ -185,9 +189,16 @@ static tsr_status put_layer(tsr_token_writer *w, const tsr_token_item *item, uin
     tsr_id_run run = {
         .lengths = item->counts, .tiles = tiles, .first = first, .total = total, .sequence = kept};
     const uint32_t *ids = item->ids;
+    tsr_status s = TSR_OK;
+    if (w->header.channels) { /* they have one layer */
+        char name[512];
+        snprintf(name, sizeof name, "%s: item %llu", w->name, (unsigned long long)w->items);
+        s = tsr_token_coder_put_latents(w->coder, name, total, item->latents,
+                                        w->settings.entropy != 0, &w->scratch);
+        return w->scratch.failed ? w->failed = s : s;
+    }
     if (layers > 1) {
-        tsr_status s =
-            tsr_grow(w->ctx, &w->lengths, &w->lengths_room, tiles, sizeof *w->lengths, "layer");
+        s = tsr_grow(w->ctx, &w->lengths, &w->lengths_room, tiles, sizeof *w->lengths, "layer");
         if (!s) s = tsr_grow(w->ctx, &w->flat, &w->flat_room, total, sizeof *w->flat, "layer");
         if (s) return s;
         run.lengths = w->lengths;
@@ -201,7 +212,7 @@ static tsr_status put_layer(tsr_token_writer *w, const tsr_token_item *item, uin
         }
         ids = w->flat;
     }
-    tsr_status s = tsr_token_coder_put(w->coder, &run, ids, w->settings.entropy != 0, &w->scratch);
+    s = tsr_token_coder_put(w->coder, &run, ids, w->settings.entropy != 0, &w->scratch);
     return w->scratch.failed ? w->failed = s : s; /* half an item must not be written later */
 }
 

@@ -7,13 +7,17 @@
 
 typedef struct info_options {
     common_options common;
-    int ids;
+    int ids, latents;
 } info_options;
 
 static const option options[] = {
     {"ids", 0, OPTION_FLAG, offsetof(info_options, ids), NULL, NULL,
      "print the ids: a line for each tile with item, tile and its ids, separated by blanks; with "
      "--json an array in each item",
+     NULL, 0, 0},
+    {"latents", 0, OPTION_FLAG, offsetof(info_options, latents), NULL, NULL,
+     "the same of a continuous model's vectors: a line for each vector with item, tile, position "
+     "and its numbers; with --json one array in each item",
      NULL, 0, 0},
 };
 
@@ -32,6 +36,10 @@ static const char *filter_name(uint32_t filter) {
     return filter < 3 ? filters[filter] : "unknown";
 }
 
+static const char *latent_name(const tsr_token_header *h) {
+    return h->latent_type == TSR_LATENT_F16 ? "f16" : "f32";
+}
+
 static void print_header(const char *path, tsr_token_file *file) {
     const tsr_token_header *h = tsr_token_file_header(file);
     const tsr_token_file_info *f = tsr_token_file_get_info(file);
@@ -40,18 +48,24 @@ static void print_header(const char *path, tsr_token_file *file) {
     printf("format      tess %u.%u\n", f->version_major, f->version_minor);
     printf("tokenizer   %s (family %u), weights %016" PRIx64 "\n",
            tool_clean(h->tokenizer, clean, sizeof clean), h->family, h->weights_hash);
-    printf("codebook    %u codes", h->codebook_size);
-    if (h->level_count) {
-        printf(" (FSQ");
-        for (uint32_t i = 0; i < h->level_count; ++i)
-            printf(" %u", h->levels[i]);
-        printf(")");
+    if (h->channels) {
+        printf("codebook    none: continuous, %u channels, %s, %u bits a vector\n", h->channels,
+               latent_name(h), tsr_token_bits(h));
+    } else {
+        printf("codebook    %u codes", h->codebook_size);
+        if (h->level_count) {
+            printf(" (FSQ");
+            for (uint32_t i = 0; i < h->level_count; ++i)
+                printf(" %u", h->levels[i]);
+            printf(")");
+        }
+        printf(", %u bits an id\n", tsr_token_bits(h));
     }
-    printf(", %u bits an id\n", tsr_token_bits(h));
     if (h->geometry == TSR_GEOMETRY_GRID)
         printf("geometry    grid of %u rows and %u columns a tile", h->rows, h->columns);
     else
-        printf("geometry    sequence of up to %u ids a tile", h->columns);
+        printf("geometry    sequence of up to %u %s a tile", h->columns,
+               h->channels ? "vectors" : "ids");
     printf("%s\n", h->nested ? ", any prefix decodes" : "");
     printf("tile        %ux%u, fit %s, %s filter, background %02x%02x%02x\n", h->tile_width,
            h->tile_height, fit_name(h->fit), filter_name(h->filter), h->background[0],
@@ -84,29 +98,36 @@ static void print_item(tsr_token_file *file, uint64_t index, const tsr_token_ite
            tool_clean(item->key, clean, sizeof clean));
 }
 
-/* A kept mask puts ids at positions of their own: those are written "position=id". */
-static void print_ids(uint64_t index, const tsr_token_header *h, const tsr_token_item *item) {
+/* A line for each tile. A kept mask puts ids at positions of their own: those are written
+ * "position=id". Vectors have a line each. */
+static void print_values(uint64_t index, const tsr_token_header *h, const tsr_token_item *item) {
     const uint32_t *id = item->ids;
+    const float *vector = item->latents;
     uint64_t tiles = (uint64_t)item->tile_columns * item->tile_rows;
     uint32_t positions = h->rows * h->columns, stride = (positions + 7) / 8;
     for (uint64_t tile = 0; tile < tiles; ++tile) {
-        printf("%" PRIu64 " %" PRIu64, index, tile);
+        if (!vector) printf("%" PRIu64 " %" PRIu64, index, tile);
         uint32_t position = 0;
         const uint8_t *kept = item->kept ? item->kept + tile * stride : NULL;
         for (uint32_t i = 0; i < item->counts[tile]; ++i, ++position) {
             while (kept && position < positions && !(kept[position / 8] >> position % 8 & 1))
                 position++;
-            if (kept)
+            if (vector) {
+                printf("%" PRIu64 " %" PRIu64 " %u", index, tile, position);
+                for (uint32_t c = 0; c < h->channels; ++c)
+                    printf(" %.9g", (double)*vector++);
+                putchar('\n');
+            } else if (kept)
                 printf(" %u=%u", position, *id++);
             else
                 printf(" %u", *id++);
         }
-        putchar('\n');
+        if (!vector) putchar('\n');
     }
 }
 
 static void json_item(json_out *j, tsr_token_file *file, uint64_t index, const tsr_token_item *item,
-                      bool ids) {
+                      bool values) {
     uint64_t bytes = 0, total = tsr_token_item_total(item);
     uint64_t tiles = (uint64_t)item->tile_columns * item->tile_rows;
     const char *coding = NULL;
@@ -143,7 +164,10 @@ static void json_item(json_out *j, tsr_token_file *file, uint64_t index, const t
     for (uint64_t tile = 0; tile < tiles; ++tile)
         json_uint(j, NULL, item->counts[tile]);
     json_end(j, ']');
-    if (ids) json_numbers(j, "ids", item->ids, total);
+    if (values && item->latents)
+        json_floats(j, "latents", item->latents, total * tsr_token_file_header(file)->channels);
+    else if (values)
+        json_numbers(j, "ids", item->ids, total);
     json_end(j, '}');
 }
 
@@ -160,6 +184,8 @@ static void json_header(json_out *j, const char *path, tsr_token_file *file) {
     json_uint(j, "family", h->family);
     json_hash(j, "weights_hash", h->weights_hash);
     json_uint(j, "codebook_size", h->codebook_size);
+    json_uint(j, "channels", h->channels);
+    json_text(j, "latent_type", h->channels ? latent_name(h) : NULL);
     json_numbers(j, "levels", h->levels, h->level_count);
     json_uint(j, "bits_per_token", tsr_token_bits(h));
     json_text(j, "geometry", h->geometry == TSR_GEOMETRY_GRID ? "grid" : "sequence");
@@ -188,9 +214,9 @@ static void json_header(json_out *j, const char *path, tsr_token_file *file) {
     json_uint(j, "index_bytes", f->index_bytes);
 }
 
-static void walk(tool *t, tsr_token_file *file, bool ids, json_out *j, totals *sum) {
+static void walk(tool *t, tsr_token_file *file, bool values, json_out *j, totals *sum) {
     const tsr_token_file_info *f = tsr_token_file_get_info(file);
-    if (!j && !ids && f->items)
+    if (!j && !values && f->items)
         printf("\n%6s  %-11s %-11s %-7s %8s %9s %9s  %-6s %s\n", "item", "source", "covered",
                "tiles", "tokens", "bits", "bytes", "coding", "key");
     for (uint64_t i = 0; i < f->items; ++i) {
@@ -204,9 +230,9 @@ static void walk(tool *t, tsr_token_file *file, bool ids, json_out *j, totals *s
         }
         sum->tokens += tsr_token_item_total(&item);
         if (j)
-            json_item(j, file, i, &item, ids);
-        else if (ids)
-            print_ids(i, tsr_token_file_header(file), &item);
+            json_item(j, file, i, &item, values);
+        else if (values)
+            print_values(i, tsr_token_file_header(file), &item);
         else
             print_item(file, i, &item);
     }
@@ -227,20 +253,35 @@ static int run(const verb *v, int argc, char **argv) {
         return code;
     }
     const tsr_token_file_info *f = tsr_token_file_get_info(file);
+    const uint32_t channels = tsr_token_file_header(file)->channels;
+    const bool values = o.ids || o.latents;
+    if (channels ? o.ids : o.latents) {
+        code = channels ? tool_fail_text(&t, TSR_ERROR_UNSUPPORTED,
+                                         "%s: wanted ids, got vectors of %u numbers: --latents "
+                                         "prints them",
+                                         argv[0], channels)
+                        : tool_fail_text(&t, TSR_ERROR_UNSUPPORTED,
+                                         "%s: wanted a continuous model's vectors, got ids: --ids "
+                                         "prints them",
+                                         argv[0]);
+        tsr_token_file_close(&file);
+        tool_close(&t);
+        return code;
+    }
     totals sum = {0};
     if (o.common.json) {
         json_out j;
         tool_json(&t, &j);
         json_header(&j, argv[0], file);
         json_array(&j, "items");
-        walk(&t, file, o.ids, &j, &sum);
+        walk(&t, file, values, &j, &sum);
         json_end(&j, ']');
         json_bool(&j, "recovered", f->recovered);
         json_int(&j, "damaged", f->damaged);
         json_uint(&j, "unreadable_items", sum.unreadable);
         json_bool(&j, "whole", !f->recovered && !f->damaged && !sum.unreadable);
         json_close(&j);
-    } else if (o.ids) {
+    } else if (values) {
         walk(&t, file, true, NULL, &sum);
     } else {
         print_header(argv[0], file);
@@ -261,7 +302,7 @@ static int run(const verb *v, int argc, char **argv) {
 const verb verb_info = {
     .name = "info",
     .summary = "say what a token file holds, and whether it is whole",
-    .usage = "tessera info FILE.tess [--ids] [--json]",
+    .usage = "tessera info FILE.tess [--ids | --latents] [--json]",
     .about =
         "Prints the tokenizer and the hash of its weights, codebook, geometry, preprocessing, the "
         "bytes of each part, and a line for each item: size of the source, size of the picture "
@@ -275,7 +316,7 @@ const verb verb_info = {
                 "# tokens of each item\n"
                 "tessera info --json album.tess | jq '.items[] | [.key, .tokens]'",
     .options = options,
-    .option_count = 1,
+    .option_count = sizeof options / sizeof *options,
     .least_operands = 1,
     .most_operands = 1,
     .operands = "FILE.tess",

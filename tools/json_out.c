@@ -150,3 +150,11 @@ void json_numbers(json_out *j, const char *key, const uint32_t *values, uint64_t
         fprintf(j->file, i ? ", %" PRIu32 : "%" PRIu32, values[i]);
     fputc(']', j->file);
 }
+
+void json_floats(json_out *j, const char *key, const float *values, uint64_t count) {
+    member(j, key);
+    fputc('[', j->file);
+    for (uint64_t i = 0; i < count; ++i)
+        fprintf(j->file, i ? ", %.9g" : "%.9g", (double)values[i]);
+    fputc(']', j->file);
+}

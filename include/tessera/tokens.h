@@ -38,13 +38,21 @@ typedef struct tsr_decode_hints {
     int fast;       /* 1: half precision was asked for */
 } tsr_decode_hints;
 
+/* How the numbers of vectors are stored. Numbers are written to files. */
+typedef enum tsr_latent_type {
+    TSR_LATENT_F32 = 0, /* exact */
+    TSR_LATENT_F16 = 1  /* half the bytes: rounded to 11 bits, magnitudes below 65520 */
+} tsr_latent_type;
+
 /* What made the ids; the same for every item of a file. */
 typedef struct tsr_token_header {
-    char tokenizer[64];     /* "mosaic-256" */
-    uint32_t family;        /* id in codec/registry.def */
-    uint64_t weights_hash;  /* tsr_safetensors_hash of the weights; 0 = unknown */
-    uint32_t codebook_size; /* ids are below this */
-    uint32_t level_count;   /* of FSQ; 0 = a codebook without levels */
+    char tokenizer[64];          /* "mosaic-256" */
+    uint32_t family;             /* id in codec/registry.def */
+    uint64_t weights_hash;       /* tsr_safetensors_hash of the weights; 0 = unknown */
+    uint32_t codebook_size;      /* ids are below this; 0: there are none, tokens are vectors */
+    uint32_t channels;           /* numbers of a vector, 1..4096; 0 with a codebook */
+    tsr_latent_type latent_type; /* F32 (0) with a codebook */
+    uint32_t level_count;        /* of FSQ; 0 = a codebook without levels */
     uint32_t levels[TSR_MAX_LEVELS];
     tsr_geometry geometry;
     uint32_t rows, columns; /* of the grid; a sequence has rows 1, columns = most tokens a tile */
@@ -83,7 +91,9 @@ typedef struct tsr_token_item {
     float quality;          /* the tolerated error asked for, or 0 */
     tsr_target target;      /* of a search for the count; metric NONE when there was none */
     const uint32_t *counts; /* [tile_rows*tile_columns] ids of each tile */
-    const uint32_t *ids;    /* the tiles' ids one after the other */
+    const uint32_t *ids;    /* the tiles' ids one after the other; NULL with vectors */
+    const float *latents;   /* with vectors: the header's channels of each, in the same order, all
+                               finite; else NULL. What is said of ids elsewhere holds of them */
     const uint8_t *kept;    /* one bit for each position of each tile, bit 0 of byte 0
                                first, every tile padded to a byte; NULL = the first
                                counts[t] positions */
@@ -91,7 +101,8 @@ typedef struct tsr_token_item {
 
 /* Sum of counts. */
 uint64_t tsr_token_item_total(const tsr_token_item *item);
-/* Bits of one id: the smallest b with 2^b >= codebook_size. */
+/* Bits of one id: the smallest b with 2^b >= codebook_size; of a vector, all its numbers as stored.
+ */
 uint32_t tsr_token_bits(const tsr_token_header *header);
 
 /* ---- writing: one pass, items in order ---- */
@@ -110,8 +121,9 @@ tsr_status tsr_token_writer_open(tsr_context *ctx, tsr_token_writer **writer, co
                                  const tsr_token_header *header,
                                  const tsr_token_writer_settings *settings);
 /* Appends an item; nothing of it is kept. Errors: ARGUMENT (a field out of range; the writer can go
- * on), TOKENS (an id beyond the codebook, counts beyond the geometry, kept mask and counts
- * disagree; the writer can go on), IO, NO_SPACE, MEMORY (it stays failed). */
+ * on), TOKENS (an id beyond the codebook, a vector's number that is not finite or too large for its
+ * type, counts beyond the geometry, kept mask and counts disagree; the writer can go on), IO,
+ * NO_SPACE, MEMORY (it stays failed). */
 tsr_status tsr_token_writer_add(tsr_token_writer *writer, const tsr_token_item *item);
 /* Writes index and footer, flushes, renames, frees; *writer becomes NULL whatever happens. */
 tsr_status tsr_token_writer_close(tsr_token_writer **writer);

@@ -32,12 +32,37 @@ run info --ids a.tess --json
 code_is 0
 json_ok
 is "ids" "[0, 40729, 17458, 58187, 34916, 11645, 52374, 29103, 5832, 46561]" "$(json 'd["items"][0]["ids"]')"
-is "keys" "background bits bits_per_token bytes codebook_size columns damaged family file filter fit geometry header_bytes index_bytes item_count items levels nested payload_bytes recovered rows tessera tile_height tile_width tokenizer tokens unreadable_items verb version_major version_minor weights_hash whole" "$(json '" ".join(sorted(d))')"
+is "keys" "background bits bits_per_token bytes channels codebook_size columns damaged family file filter fit geometry header_bytes index_bytes item_count items latent_type levels nested payload_bytes recovered rows tessera tile_height tile_width tokenizer tokens unreadable_items verb version_major version_minor weights_hash whole" "$(json '" ".join(sorted(d))')"
 is "keys of an item" "bits bytes coding counts crop_x crop_y height ids index key orientation overlap quality source_height source_width target tile_columns tile_rows time tokens width" "$(json '" ".join(sorted(d["items"][0]))')"
 "$TESSERA" info - <a.tess >out 2>err
 code=$? last="info - < a.tess"
 code_is 0
 out_has '^file        -$'
+
+# vectors of a continuous model
+tess v.tess channels=3 count=2 items=1 half=1
+run info v.tess
+code_is 0
+out_has '^codebook    none: continuous, 3 channels, f16, 48 bits a vector$'
+out_has '^geometry    sequence of up to 256 vectors a tile$'
+out_has '^tokens      4, 192 bits$'
+run info --latents v.tess
+code_is 0
+out_is '0 0 0 -3 -2.875 -2.75
+0 0 1 -2.625 -2.5 -2.375
+0 1 0 -2.25 -2.125 -2
+0 1 1 -1.875 -1.75 -1.625'
+run info --latents --json v.tess
+json_ok
+is "latents" "[-3, -2.875, -2.75, -2.625]" "$(json 'd["items"][0]["latents"][:4]')"
+is "type" "f16 3 0" "$(json '"%s %d %d" % (d["latent_type"], d["channels"], d["codebook_size"])')"
+fails 4 "v.tess: wanted ids, got vectors of 3 numbers: --latents prints them$" info --ids v.tess
+fails 4 "a.tess: wanted a continuous model's vectors, got ids: --ids prints them$" info --latents a.tess
+run info --ids --json v.tess
+code_is 4
+json_ok
+is "error" 70 "$(json 'd["error"]["status"]')"
+fails 4 "v.tess: wanted nested tokens, got vectors, which decode together or not at all$" cut v.tess -o x.tess -k 1
 
 # cut: needs no model, gives what writing fewer ids gives
 run cut a.tess -o b.tess -k 3

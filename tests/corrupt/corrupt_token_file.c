@@ -251,6 +251,48 @@ ITEM(item_range_digit_beyond_level, 20, f.count = 20, f.coding = 2, f.data = "\0
 ITEM(item_coded_ratio_above_limit, 20 << 15, f.tile_columns = 1 << 15, f.count = 20, f.coding = 2,
      f.data = "\x01\x02", f.data_bytes = 2)
 ITEM(item_ids_not_as_in_index, 3, (void)f)
+/* Two vectors of three numbers. */
+static const float numbers[6] = {1, 2, 3, 4, 5, -6};
+#define NOT_FINITE(name, value) static const float name[6] = {1, 2, 3, 4, (float)(value), -6}
+NOT_FINITE(with_nan, 0.0 / 0.0);
+NOT_FINITE(with_infinity, -1.0 / 0.0);
+#define VECTORS(name, channels, type, ...)                                                         \
+    MAKE(name) {                                                                                   \
+        item_fields f = plain;                                                                     \
+        f.data = numbers, f.data_bytes = sizeof numbers;                                           \
+        __VA_ARGS__;                                                                               \
+        REPLACE(b, item_of(f, f.tile_columns *f.count));                                           \
+        make_vectors(b, channels, type);                                                           \
+    }
+VECTORS(vectors_plain, 3, 0, (void)f)
+VECTORS(vectors_nan, 3, 0, f.data = with_nan)
+VECTORS(vectors_infinity, 3, 0, f.data = with_infinity)
+VECTORS(vectors_f16_infinity, 3, 1, f.data = "\0\0\0\x3c\0\xfc\0\0\0\0\0\0", f.data_bytes = 12)
+VECTORS(vectors_other_width, 3, 1, (void)f)
+VECTORS(vectors_other_channels, 4, 0, (void)f)
+VECTORS(vectors_too_short, 3, 0, f.data_bytes = 23)
+VECTORS(vectors_range_coded, 3, 0, f.coding = 2, f.data_bytes = 20)
+VECTORS(vectors_zstd_not_smaller, 3, 0, f.coding = 1)
+VECTORS(vectors_zstd_garbage, 3, 0, f.coding = 1, f.data = "\x28\xb5\x2f\xfdxyz", f.data_bytes = 7)
+VECTORS(vectors_zstd_other_size, 3, 0, f.coding = 1,
+        f.data = "\x28\xb5\x2f\xfd\x00\x48\x19\x00\x00\x61\x61\x61", f.data_bytes = 12)
+VECTORS(vectors_ratio_above_limit, 4096, 0, f.coding = 1, f.count = 20)
+VECTORS(vectors_above_limit, 4096, 0, f.tile_columns = 1024, f.count = 17)
+VECTORS(head_vectors_none, 0, 0, (void)f)
+VECTORS(head_vectors_huge, 4097, 0, (void)f)
+VECTORS(head_vectors_type_unknown, 3, 2, (void)f)
+MAKE(head_vectors_nested) {
+    make_vectors(b, 3, 0);
+    head_byte(b, 39, 1);
+}
+MAKE(head_vectors_with_layers) {
+    make_vectors(b, 3, 0);
+    head_byte(b, 32, 4);
+}
+MAKE(head_vectors_with_codebook) {
+    make_vectors(b, 3, 0);
+    head_byte(b, 12, 2);
+}
 MAKE(item_long_varint) {
     tsr_bytes p = {0};
     tsr_bytes_put(&p, "\x80\x00\x02", 3);
@@ -478,6 +520,25 @@ static const corrupt_case cases[] = {
     CRAFTED(item_range_digit_beyond_level),
     CRAFTED(item_coded_ratio_above_limit),
     CRAFTED(item_ids_not_as_in_index),
+    {"vectors_plain", false, vectors_plain, {.items = 1, .bad_item = -1}},
+    CRAFTED(vectors_nan),
+    CRAFTED(vectors_infinity),
+    CRAFTED(vectors_f16_infinity),
+    CRAFTED(vectors_other_width),
+    CRAFTED(vectors_other_channels),
+    CRAFTED(vectors_too_short),
+    CRAFTED(vectors_range_coded),
+    CRAFTED(vectors_zstd_not_smaller),
+    CRAFTED(vectors_zstd_garbage),
+    CRAFTED(vectors_zstd_other_size),
+    CRAFTED(vectors_ratio_above_limit),
+    CRAFTED(vectors_above_limit),
+    CASE(head_vectors_none, false, REFUSED(TSR_ERROR_FORMAT)),
+    CASE(head_vectors_huge, false, REFUSED(TSR_ERROR_FORMAT)),
+    CASE(head_vectors_type_unknown, false, REFUSED(TSR_ERROR_FORMAT)),
+    CASE(head_vectors_nested, false, REFUSED(TSR_ERROR_FORMAT)),
+    CASE(head_vectors_with_layers, false, REFUSED(TSR_ERROR_FORMAT)),
+    CASE(head_vectors_with_codebook, false, REFUSED(TSR_ERROR_FORMAT)),
     CRAFTED(item_long_varint),
     CRAFTED(item_empty),
     CASE(layer_checksum, true, ONE_BAD(3, 1, TSR_ERROR_CHECKSUM)),
@@ -562,6 +623,9 @@ static void run_case(const corrupt_case *c) {
                               (int)i, tsr_status_name(c->want.item), tsr_status_name(got),
                               tsr_detail(ctx));
                 bad_seen = true;
+            } else if (c->make == vectors_plain) {
+                ck_assert_msg(!got && !memcmp(item.latents, numbers, sizeof numbers), "%s",
+                              tsr_detail(ctx));
             } else if (c->make == item_plain) {
                 ck_assert_msg(!got && item.ids[0] == 1 && item.ids[1] == 2, "%s", tsr_detail(ctx));
             } else if (got) {

@@ -2,6 +2,7 @@
 /* Any bytes as a token file: open, read every item, write again, cut. Bytes are given as they are
  * and once more with repaired checksums, or nothing would get behind them. What was read must give
  * the same bytes whenever it is written and read again. */
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +45,9 @@ static void look_at_items(tsr_token_file *file) {
         if (tsr_token_file_item(file, i, &item)) continue;
         uint64_t total = tsr_token_item_total(&item);
         MUST(strlen(item.key) <= TSR_TESS_MAX_KEY && !strchr(item.key, '/'));
-        for (uint64_t n = 0; n < total; ++n)
+        for (uint64_t n = 0; n < total * header->channels; ++n)
+            MUST(isfinite(item.latents[n]));
+        for (uint64_t n = 0; n < total && !header->channels; ++n)
             MUST(item.ids[n] < header->codebook_size);
         MUST(tsr_token_file_item_storage(file, i, &stored, &coding) != TSR_OK ||
              (coding && stored <= info->bytes));

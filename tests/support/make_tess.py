@@ -36,15 +36,18 @@ def pack(ids, bits):
 
 
 def make(items=2, tiles=2, count=5, nested=1, name="mosaic-256", family=1, weights=0x0123456789ABCDEF,
-         major=1, columns=256, keys=None):
-    levels = [8, 8, 8, 5, 5, 5]
-    size = 64000
+         major=1, columns=256, keys=None, channels=0, half=0):
+    levels = [] if channels else [8, 8, 8, 5, 5, 5]
+    size = 0 if channels else 64000
+    nested = 0 if channels else nested
     out = b"\x89TSR\r\n\x1a\n" + struct.pack("<HH", major, 0)
     out += struct.pack("<I", crc32c(out))
     text = name.encode()
     head = struct.pack("<QIIIIIII", weights, family, size, 1, columns, 256, 256, 0)
     head += bytes([0, 4, 1, nested, 255, 255, 255, len(levels), len(text)]) + text
     head += b"".join(struct.pack("<I", n) for n in levels)
+    if channels:  # vectors of so many numbers in place of ids
+        head += struct.pack("<IB", channels, half)
     out += chunk(b"HEAD", head, 1)
     index = varint(items)
     for item in range(items):
@@ -54,8 +57,12 @@ def make(items=2, tiles=2, count=5, nested=1, name="mosaic-256", family=1, weigh
         body += varint(width) + varint(256) + bytes([1]) + varint(width) + varint(256)
         body += varint(0) + varint(0) + varint(tiles) + varint(1) + varint(32 if tiles > 1 else 0)
         body += varint(count)
-        ids = [(item * 7919 + (tile * 5 + i) * 104729) % size for tile in range(tiles) for i in range(count)]
-        body += bytes([0]) + pack(ids, 16)
+        if channels:
+            numbers = [(item * 100 + i) / 8 - 3 for i in range(tiles * count * channels)]
+            body += bytes([0]) + b"".join(struct.pack("<e" if half else "<f", n) for n in numbers)
+        else:
+            ids = [(item * 7919 + (tile * 5 + i) * 104729) % size for tile in range(tiles) for i in range(count)]
+            body += bytes([0]) + pack(ids, 16)
         whole = chunk(b"ITEM", body, 1)
         index += varint(0) + varint(len(whole)) + varint(tiles * count)
         out += whole

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "compute/tensor.h"
 #include "formats/token_layout.h"
 
 typedef struct stream {
@@ -35,7 +36,11 @@ static void random_header(stream *s, token_sample *sample, bool small) {
         h->tokenizer[i] = (char)(0x20 + below(s, 0x5f));
     h->family = (uint32_t)bits(s);
     h->weights_hash = bits(s);
-    switch (below(s, 4)) {
+    switch (below(s, 5)) {
+    case 4: /* vectors */
+        h->channels = below(s, 6) ? 1 + below(s, 20) : 1 + below(s, small ? 60 : 4096);
+        h->latent_type = below(s, 2) ? TSR_LATENT_F16 : TSR_LATENT_F32;
+        break;
     case 0: /* any width up to 32 bits */
         h->codebook_size = (uint32_t)(bits(s) >> 32 >> below(s, 32));
         if (h->codebook_size == 0) h->codebook_size = UINT32_MAX;
@@ -56,10 +61,10 @@ static void random_header(stream *s, token_sample *sample, bool small) {
     }
     }
     h->geometry = below(s, 2) ? TSR_GEOMETRY_GRID : TSR_GEOMETRY_SEQUENCE;
-    uint32_t side = small ? 4 : 20;
+    uint32_t side = small ? 4 : h->channels > 20 ? 3 : 20;
     h->rows = h->geometry == TSR_GEOMETRY_GRID ? 1 + below(s, side) : 1;
     h->columns = 1 + below(s, h->geometry == TSR_GEOMETRY_GRID ? side : side * side);
-    h->nested = below(s, 2);
+    h->nested = h->channels ? 0 : below(s, 2);
     h->tile_width = 1 + below(s, 65536);
     h->tile_height = 1 + below(s, 65536);
     h->fit = (tsr_fit)(1 + below(s, 4));
@@ -79,6 +84,27 @@ static void random_hints(uint64_t seed, tsr_token_header *h) {
                                   .guidance = (float)below(&s, 2000) * 0.01f - 5,
                                   .seed = bits(&s),
                                   .fast = (int)below(&s, 2)};
+}
+
+/* Finite numbers that their type can hold, some again and again, some subnormal. */
+static float *random_latents(stream *s, const tsr_token_header *h, uint64_t total) {
+    const uint64_t n = total * h->channels;
+    const bool half = h->latent_type == TSR_LATENT_F16;
+    const uint32_t style = below(s, 3);
+    float *x = need(n * sizeof *x);
+    for (uint64_t i = 0; i < n; ++i) {
+        uint32_t b = (uint32_t)bits(s);
+        if (style == 0) { /* any */
+            if (half ? (b & 0x7c00) == 0x7c00 : (b & 0x7f800000) == 0x7f800000) b = 0;
+        } else { /* few values */
+            b = half ? 0x3c00 + b % 7 : 0x3f800000 + b % (style == 1 ? 5 : 1000);
+        }
+        if (half)
+            x[i] = tsr_f16_to_f32((uint16_t)b);
+        else
+            memcpy(&x[i], &b, 4);
+    }
+    return x;
 }
 
 static void random_item(stream *s, const tsr_token_header *h, tsr_token_item *item, bool small) {
@@ -115,8 +141,9 @@ static void random_item(stream *s, const tsr_token_header *h, tsr_token_item *it
         counts[t] = style == 0 ? 0 : style == 1 ? positions : below(s, positions + 1);
         total += counts[t];
     }
-    uint32_t *ids = need(total * sizeof *ids), predictable = below(s, 4);
-    for (uint64_t i = 0; i < total; ++i) {
+    uint32_t *ids = h->channels ? NULL : need(total * sizeof *ids), predictable = below(s, 4);
+    if (h->channels) item->latents = random_latents(s, h, total);
+    for (uint64_t i = 0; i < total && ids; ++i) {
         bool again = predictable && i > 0 && below(s, 8) < 2 * predictable;
         ids[i] = again ? ids[i - 1] : below(s, h->codebook_size);
     }
@@ -151,6 +178,7 @@ void token_sample_free(token_sample *sample) {
         free((void *)sample->item[i].key);
         free((void *)sample->item[i].counts);
         free((void *)sample->item[i].ids);
+        free((void *)sample->item[i].latents);
         free((void *)sample->item[i].kept);
     }
     free(sample);
@@ -175,6 +203,8 @@ const char *token_header_difference(const tsr_token_header *a, const tsr_token_h
     if (a->family != b->family) return "family";
     if (a->weights_hash != b->weights_hash) return "weights hash";
     if (a->codebook_size != b->codebook_size) return "codebook size";
+    if (a->channels != b->channels) return "channels";
+    if (a->latent_type != b->latent_type) return "type of numbers";
     if (a->level_count != b->level_count) return "level count";
     if (memcmp(a->levels, b->levels, a->level_count * sizeof *a->levels)) return "levels";
     if (a->geometry != b->geometry || a->rows != b->rows || a->columns != b->columns)
@@ -218,16 +248,21 @@ const char *token_item_difference(const tsr_token_header *header, const tsr_toke
         got->target.reached != want->target.reached)
         return "target";
     uint32_t tiles = got->tile_columns * got->tile_rows, positions = header->rows * header->columns;
-    const uint32_t *a = got->ids, *b = want->ids;
+    /* Ids and numbers are of four bytes; bits are compared, so the sign of zero counts. */
+    const uint32_t width = header->channels ? header->channels : 1;
+    const void *first = header->channels ? (const void *)got->latents : got->ids;
+    const void *second = header->channels ? (const void *)want->latents : want->ids;
+    const uint8_t *a = first, *b = second;
+    if ((header->channels ? (const void *)got->ids : got->latents)) return "kind of values";
     for (uint32_t t = 0; t < tiles; ++t) {
         uint32_t n = want->counts[t] < most ? want->counts[t] : most;
         if (got->counts[t] != n) return "counts";
-        if (n && memcmp(a, b, n * sizeof *a)) return "ids";
+        if (n && memcmp(a, b, (size_t)n * width * 4)) return header->channels ? "vectors" : "ids";
         for (uint32_t p = 0; p < positions; ++p)
             if (kept_at(got, t, p, positions, UINT32_MAX) != kept_at(want, t, p, positions, most))
                 return "kept mask";
-        a += n;
-        b += want->counts[t];
+        a += (size_t)n * width * 4;
+        b += (size_t)want->counts[t] * width * 4;
     }
     return NULL;
 }

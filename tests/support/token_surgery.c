@@ -158,6 +158,22 @@ tsr_bytes file_of(const tsr_bytes *payload, uint64_t tokens) {
     return b;
 }
 
+void make_vectors(tsr_bytes *b, uint32_t channels, uint8_t type) {
+    enum { LEVELS = 3 * 4, TAIL = 5 };
+    uint8_t tail[TAIL] = {0, 0, 0, 0, type}, *head = b->at + payload_at(b, TSR_TESS_HEAD, 0);
+    tsr_set_u32(tail, channels);
+    tsr_set_u32(head + 12, 0); /* codebook */
+    head[39] = 0;              /* nested */
+    head[43] = 0;              /* levels */
+    splice_bytes(b, chunk_end(b, TSR_TESS_START_BYTES) - LEVELS, NULL, -LEVELS);
+    tsr_set_u64(b->at + 24, tsr_get_u64(b->at + 24) - LEVELS);
+    splice_bytes(b, chunk_end(b, TSR_TESS_START_BYTES), tail, TAIL);
+    tsr_set_u64(b->at + 24, tsr_get_u64(b->at + 24) + TAIL);
+    sign_chunk(b, TSR_TESS_START_BYTES);
+    tsr_set_u64(b->at + b->size - 8, chunk_at(b, TSR_TESS_INDX, 0));
+    sign_chunk(b, b->size - TSR_TESS_END_BYTES);
+}
+
 tsr_bytes item_of(item_fields f, uint64_t tokens) {
     tsr_bytes b = {0};
     tsr_bytes_varint(&b, f.number);

@@ -35,6 +35,9 @@ void item_entries(const tsr_bytes *b, bool layers, uint64_t *entries);
 /* A file of the header and one hand-made ITEM payload, with index. */
 tsr_bytes file_of(const tsr_bytes *payload, uint64_t tokens);
 
+/* The file's header changed to vectors of so many numbers. */
+void make_vectors(tsr_bytes *b, uint32_t channels, uint8_t type);
+
 typedef struct item_fields { /* of a hand-made item */
     uint64_t number;
     uint32_t flags;

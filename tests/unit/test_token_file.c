@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "compute/tensor.h"
 #include "formats/token_layout.h"
 
 static tsr_context *ctx;
@@ -73,7 +74,7 @@ static void compare(tsr_token_file *file, const token_sample *sample, uint32_t m
 }
 
 START_TEST(random_files_round_trip) {
-    int used[4] = {0};
+    int used[4] = {0}, vectors[4] = {0};
     for (int i = 0; i < 1500; ++i) {
         uint64_t seed = random_bits();
         token_sample *sample = token_sample_random(seed, i % 3 == 0);
@@ -100,6 +101,7 @@ START_TEST(random_files_round_trip) {
                                                    : 3;
             ck_assert(sample->settings.entropy || which == 0);
             ++used[which];
+            vectors[which] += sample->header.channels > 0;
         }
         /* Reading and writing again gives the same bytes. */
         tsr_token_writer *writer;
@@ -119,15 +121,27 @@ START_TEST(random_files_round_trip) {
     printf("codings: %d raw, %d zstd, %d range, %d mixed\n", used[0], used[1], used[2], used[3]);
     for (int i = 0; i < 4; ++i)
         ck_assert_int_gt(used[i], 0);
+    ck_assert(vectors[0] > 0 && vectors[1] > 0);
+    ck_assert(vectors[2] == 0 && vectors[3] == 0);
 }
 END_TEST
+
+/* One of ids. */
+static token_sample *nested_sample(bool small) {
+    token_sample *sample = token_sample_random(random_bits(), small);
+    while (sample->header.channels) {
+        token_sample_free(sample);
+        sample = token_sample_random(random_bits(), small);
+    }
+    sample->header.nested = 1;
+    return sample;
+}
 
 START_TEST(a_prefix_is_a_coarser_picture) {
     int coarser = 0;
     for (int i = 0; i < 150; ++i) {
-        token_sample *sample = token_sample_random(random_bits(), true);
+        token_sample *sample = nested_sample(true);
         size_t size;
-        sample->header.nested = 1;
         sample->settings.layer_tokens = 1 + (uint32_t)random_below(3);
         uint8_t *bytes = token_sample_bytes(ctx, sample, &size), *copy = malloc(size);
         ck_assert_ptr_nonnull(copy);
@@ -208,8 +222,7 @@ START_TEST(cut_equals_writing_less) {
     char in[256], out[256], want_path[256];
     in_folder(in, "in.tess"), in_folder(out, "out.tess"), in_folder(want_path, "want.tess");
     for (int i = 0; i < 60; ++i) {
-        token_sample *sample = token_sample_random(random_bits(), false);
-        sample->header.nested = 1;
+        token_sample *sample = nested_sample(false);
         uint32_t tokens =
             1 + (uint32_t)random_below(sample->header.rows * sample->header.columns + 3);
         tsr_token_writer *writer;
@@ -308,6 +321,18 @@ START_TEST(bad_headers_are_refused) {
     WITH(h.fit = TSR_FIT_AUTO);
     WITH(h.fit = (tsr_fit)5);
     WITH(h.filter = 3);
+    WITH(h.latent_type = TSR_LATENT_F16);
+    WITH(h.channels = 4);
+    good.codebook_size = good.level_count = good.nested = 0;
+    good.channels = 4096;
+    good.latent_type = TSR_LATENT_F16;
+    ck_assert_int_eq(try_header(&good, 0), TSR_OK);
+    WITH(h.channels = 4097);
+    WITH(h.codebook_size = 2);
+    WITH(h.level_count = 1);
+    WITH(h.nested = 1);
+    WITH(h.latent_type = (tsr_latent_type)2);
+    WITH(layers = 4);
 #undef WITH
 }
 END_TEST
@@ -391,6 +416,94 @@ START_TEST(bad_items_are_refused_and_the_writer_goes_on) {
     NOT(TSR_ERROR_ARGUMENT, tsr_token_file_item_storage(file, 2, NULL, NULL));
     tsr_token_file_close(&file);
     free(bytes);
+}
+END_TEST
+
+START_TEST(vectors) {
+    enum { C = 3, N = 5 };
+    tsr_token_header header = {.tokenizer = "t",
+                               .channels = C,
+                               .rows = 1,
+                               .columns = 12,
+                               .tile_width = 16,
+                               .tile_height = 16,
+                               .fit = TSR_FIT_TILE};
+    const float good[N * C] = {0, -0.0f, 1.0f / 3, -1e-40f, 65519, -65519, 6e-8f, 1,
+                               2, 0.1f,  5,        6,       7,     8,      9};
+    uint32_t counts[2] = {3, 2};
+    uint8_t kept[4] = {0x15, 0, 0, 0x0c};
+    float x[N * C];
+    tsr_token_item item = {.key = "a.png",
+                           .source_width = 5,
+                           .source_height = 6,
+                           .orientation = 1,
+                           .width = 5,
+                           .height = 6,
+                           .tile_columns = 2,
+                           .tile_rows = 1,
+                           .counts = counts,
+                           .latents = x,
+                           .kept = kept};
+    char in[256], out[256];
+    in_folder(in, "in.tess"), in_folder(out, "out.tess");
+    /* more numbers than an item may have: refused before one is looked at */
+    tsr_token_header wide = header;
+    wide.channels = 4096;
+    tsr_token_item many = item;
+    uint32_t *twelve = malloc(2048 * sizeof *twelve);
+    tsr_token_writer *refusing;
+    ck_assert_ptr_nonnull(twelve);
+    for (int i = 0; i < 2048; ++i)
+        twelve[i] = 12;
+    many.tile_columns = 2048, many.counts = twelve, many.kept = NULL;
+    OK(tsr_token_writer_open_memory(ctx, &refusing, &wide, NULL));
+    NOT(TSR_ERROR_TOKENS, tsr_token_writer_add(refusing, &many));
+    tsr_token_writer_abandon(&refusing);
+    free(twelve);
+    for (int type = 0; type < 2; ++type) {
+        tsr_token_writer *writer;
+        tsr_token_file *file;
+        tsr_token_item got;
+        header.latent_type = (tsr_latent_type)type;
+        ck_assert_uint_eq(tsr_token_bits(&header), type ? 48 : 96);
+        OK(tsr_token_writer_open(ctx, &writer, in, &header, NULL));
+        memcpy(x, good, sizeof x);
+        OK(tsr_token_writer_add(writer, &item));
+#define WITH(status, change)                                                                       \
+    do {                                                                                           \
+        memcpy(x, good, sizeof x);                                                                 \
+        tsr_token_item same = item;                                                                \
+        change;                                                                                    \
+        NOT(status, tsr_token_writer_add(writer, &item));                                          \
+        item = same;                                                                               \
+    } while (0)
+        WITH(TSR_ERROR_TOKENS, x[14] = 0.0f / 0.0f);
+        WITH(TSR_ERROR_TOKENS, x[0] = 1.0f / 0.0f);
+        WITH(TSR_ERROR_TOKENS, x[0] = -1.0f / 0.0f);
+        WITH(TSR_ERROR_ARGUMENT, item.latents = NULL);
+        if (type) {
+            WITH(TSR_ERROR_TOKENS, x[5] = 65520);
+            ck_assert_ptr_nonnull(strstr(tsr_detail(ctx), "item 1: vector 1: number 2"));
+        }
+#undef WITH
+        memcpy(x, good, sizeof x);
+        OK(tsr_token_writer_add(writer, &item));
+        OK(tsr_token_writer_close(&writer));
+        OK(tsr_token_file_open(ctx, &file, in));
+        ck_assert_uint_eq(tsr_token_file_get_info(file)->tokens, 2 * N);
+        OK(tsr_token_file_item(file, 1, &got));
+        ck_assert_ptr_null(got.ids);
+        ck_assert_mem_eq(got.kept, kept, sizeof kept);
+        for (int i = 0; i < N * C; ++i) {
+            const float want = type ? tsr_f16_to_f32(tsr_f32_to_f16(good[i])) : good[i];
+            ck_assert_msg(!memcmp(&got.latents[i], &want, 4), "number %d: wanted %a, got %a", i,
+                          (double)want, (double)got.latents[i]);
+        }
+        tsr_token_file_close(&file);
+        /* cutting is refused, with the reason */
+        NOT(TSR_ERROR_UNSUPPORTED, tsr_token_file_cut(ctx, in, out, 3));
+        ck_assert_ptr_nonnull(strstr(tsr_detail(ctx), "decode together"));
+    }
 }
 END_TEST
 
@@ -562,6 +675,7 @@ int main(void) {
                                   bad_headers_are_refused,
                                   bad_items_are_refused_and_the_writer_goes_on,
                                   bits_of_an_id,
+                                  vectors,
                                   a_million_ids_with_many_tiles,
                                   killed_while_writing_leaves_no_file,
                                   abandoned_and_failed_writing_leave_nothing,
