@@ -135,7 +135,7 @@ static void fill_caps(vulkan_device *v) {
         .subgroup_size = info->subgroup_size,
         .subgroup_ops = v->traits.subgroup_ops && !tsr_device_masked(d, "subgroup"),
         .cooperative_matrix = info->cooperative_matrix && !tsr_device_masked(d, "coopmat"),
-        .fp16 = info->fp16 && v->traits.storage16 && !tsr_device_masked(d, "fp16"),
+        .fp16 = d->settings.precision == TSR_PRECISION_FAST && !tsr_device_masked(d, "fp16"),
         .int64 = v->traits.int64 && !tsr_device_masked(d, "int64"),
         .max_shared_bytes = info->max_shared_bytes,
         .max_workgroup = info->max_workgroup,

@@ -35,7 +35,10 @@ typedef struct tsr_call {
 typedef struct tsr_gpu_caps {
     uint32_t subgroup_size; /* what the pipeline will really have */
     bool subgroup_ops;      /* arithmetic, ballot, shuffle */
-    bool cooperative_matrix, fp16;
+    /* --precision fast: products may take weights as pairs of f16 in words (unpackHalf2x16, which
+     * needs no feature of the device), x rounded to f16, sums in f32. */
+    bool fp16;
+    bool cooperative_matrix;
     bool int64; /* 64-bit integers in shaders */
     uint32_t max_shared_bytes, max_workgroup;
     bool software; /* CPU device: choose subgroup-broadcast bodies */
@@ -50,11 +53,17 @@ typedef struct tsr_gpu_dispatch {
     uint32_t groups[3]; /* each at most 65535 */
     uint8_t push[128];  /* bytes of the shader's push-constant block, after the offsets */
     uint32_t push_bytes;
-    /* Which tensors are bound, in binding order: 0..7 = in[i], 8..15 = out[i-8], 16 = table. */
+    /* Which tensors are bound, in binding order: 0..7 = in[i], 8..15 = out[i-8], 16 = table, 17 =
+     * the weight in[1] as pairs of f16 (TSR_BIND_HALF). */
     uint8_t bind[TSR_CALL_TENSORS];
     int bind_count;
     bool full_subgroups; /* local_size_x is a multiple of the subgroup size, and that matters */
 } tsr_gpu_dispatch;
+
+/* A weight as f16, two in a word, rounded to nearest, at most 65504 in magnitude; made when it is
+ * uploaded, once. in[1] came from tsr_run_weight: [N, K rounded up to 8], zeros past K. From
+ * tsr_run_kernel: words [kh, kw, C rounded up to 4 / 2, N rounded up to 4] of two channels each. */
+enum { TSR_BIND_HALF = 17 };
 
 #define TSR_MAX_DISPATCHES 8
 

@@ -43,10 +43,23 @@ static inline size_t vulkan_round(size_t n, size_t unit) {
 
 /* The tensor a binding code of tsr_gpu_dispatch names; NULL for the table or an absent operand. */
 static inline const tsr_tensor *vulkan_bound(const tsr_call *call, int code) {
+    if (code == TSR_BIND_HALF) return call->in[1];
     return code < TSR_CALL_TENSORS       ? call->in[code]
            : code < 2 * TSR_CALL_TENSORS ? call->out[code - TSR_CALL_TENSORS]
                                          : NULL;
 }
+
+/* Room for one more entry of `size` bytes in a list of `count`; NULL when there is none. */
+void *vulkan_grown(tsr_context *ctx, void *list, int count, int *capacity, size_t size);
+
+/* ---- vulkan_weights.c ---- */
+
+/* Bytes of one of a node's forms on the device. */
+size_t vulkan_form_bytes(const vulkan_node *node, bool half);
+
+/* Finds what is on the device already; returns the bytes of the rest. */
+size_t vulkan_weights_to_come(vulkan_builder *b);
+tsr_status vulkan_weights_upload(vulkan_builder *b, size_t bytes);
 
 tsr_status vulkan_record_commands(vulkan_builder *b, vulkan_recording *r);
 

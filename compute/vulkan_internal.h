@@ -7,6 +7,7 @@
  *   vulkan_pipeline.c  modules, layouts, pipelines
  *   vulkan_plan.c      where activations lie (no Vulkan in it)
  *   vulkan_record.c    a model function becomes steps with places
+ *   vulkan_weights.c   weights in the forms that shaders want
  *   vulkan_commands.c  the steps become a command buffer
  *   device_vulkan.c    open, close, execute, forget */
 #ifndef COMPUTE_VULKAN_INTERNAL_H
@@ -119,6 +120,7 @@ typedef struct vulkan_weight { /* one weight of one model, on the device */
     const void *model;
     int id;
     bool kernel; /* in the order of tsr_run_kernel */
+    bool half;   /* in the form of TSR_BIND_HALF */
     int block;   /* index into vulkan_device.blocks */
     VkDeviceSize offset;
 } vulkan_weight;
@@ -195,8 +197,11 @@ typedef struct vulkan_node { /* a tensor's memory */
     size_t bytes;
     int first, last; /* steps between which it must be kept */
     tsr_weight *weight;
-    bool kernel;  /* the weight in the order of tsr_run_kernel */
-    int resident; /* index into vulkan_device.weights */
+    bool kernel; /* the weight in the order of tsr_run_kernel */
+    struct {     /* the weight as f32, and as TSR_BIND_HALF */
+        bool wanted;
+        int resident; /* index into vulkan_device.weights */
+    } form[2];
     vulkan_place place;
 } vulkan_node;
 

@@ -15,7 +15,7 @@
 
 /* ---- 1. walk ---- */
 
-static void *grown(tsr_context *ctx, void *list, int count, int *capacity, size_t size) {
+void *vulkan_grown(tsr_context *ctx, void *list, int count, int *capacity, size_t size) {
     if (count < *capacity) return list;
     int more = *capacity ? *capacity * 2 : 64;
     void *p = realloc(list, (size_t)more * size);
@@ -28,8 +28,8 @@ static void *grown(tsr_context *ctx, void *list, int count, int *capacity, size_
 }
 
 static tsr_status add_node(vulkan_builder *b, vulkan_node node, tsr_tensor *t) {
-    void *list =
-        grown(b->v->device->ctx, b->nodes, b->node_count, &b->node_capacity, sizeof *b->nodes);
+    void *list = vulkan_grown(b->v->device->ctx, b->nodes, b->node_count, &b->node_capacity,
+                              sizeof *b->nodes);
     if (!list) return TSR_ERROR_MEMORY;
     b->nodes = list;
     t->node = b->node_count;
@@ -54,8 +54,7 @@ tsr_status vulkan_run_weight(tsr_run *run, tsr_tensor *t, tsr_weight *w, bool ke
             t->node = i;
             return TSR_OK;
         }
-    vulkan_node node = {
-        .kind = VULKAN_WEIGHT, .bytes = bytes_of(t), .weight = w, .kernel = kernel, .resident = -1};
+    vulkan_node node = {.kind = VULKAN_WEIGHT, .bytes = bytes_of(t), .weight = w, .kernel = kernel};
     return add_node(b, node, t);
 }
 
@@ -75,7 +74,7 @@ tsr_status vulkan_run_emit(tsr_run *run, const tsr_call *call) {
             return tsr_fail(ctx, TSR_ERROR_STATE, "%s: operand %d: wanted a tensor of this run",
                             call->op->name, i);
     }
-    void *list = grown(ctx, b->steps, b->step_count, &b->step_capacity, sizeof *b->steps);
+    void *list = vulkan_grown(ctx, b->steps, b->step_count, &b->step_capacity, sizeof *b->steps);
     if (!list) return TSR_ERROR_MEMORY;
     b->steps = list;
     vulkan_step *s = &b->steps[b->step_count];
@@ -136,7 +135,16 @@ static tsr_status check_dispatch(vulkan_builder *b, const vulkan_step *s,
         if (!t && !(d->bind[i] == VULKAN_BIND_TABLE && s->call.table_bytes))
             return tsr_fail(ctx, TSR_ERROR_DEVICE, "%s: %s: binding %d: wanted a tensor, got none",
                             op, d->variant, i);
-        size_t bytes = t ? b->nodes[t->node].bytes : s->call.table_bytes;
+        size_t bytes = s->call.table_bytes;
+        if (t) {
+            vulkan_node *n = &b->nodes[t->node];
+            bool half = d->bind[i] == TSR_BIND_HALF;
+            if (half && n->kind != VULKAN_WEIGHT)
+                return tsr_fail(ctx, TSR_ERROR_DEVICE, "%s: %s: binding %d: wanted a weight", op,
+                                d->variant, i);
+            n->form[half].wanted = true;
+            bytes = vulkan_form_bytes(n, half);
+        }
         if (vulkan_round(bytes, 16) > b->v->device->info.max_storage_range)
             return tsr_fail(
                 ctx, TSR_ERROR_TOO_LARGE,
@@ -207,21 +215,6 @@ static tsr_status place_nodes(vulkan_builder *b) {
     return status;
 }
 
-static size_t weights_to_come(vulkan_builder *b) {
-    size_t bytes = 0;
-    for (int i = 0; i < b->node_count; ++i) {
-        vulkan_node *n = &b->nodes[i];
-        if (n->kind != VULKAN_WEIGHT) continue;
-        n->resident = -1;
-        for (int k = 0; k < b->v->weight_count; ++k)
-            if (b->v->weights[k].id == n->weight->id && b->v->weights[k].kernel == n->kernel &&
-                b->v->weights[k].model == b->program->model)
-                n->resident = k;
-        if (n->resident < 0) bytes += vulkan_round(n->bytes, VULKAN_ALIGN);
-    }
-    return bytes;
-}
-
 static tsr_status check_budget(vulkan_builder *b, size_t new_weights) {
     vulkan_device *v = b->v;
     tsr_device *d = v->device;
@@ -268,82 +261,7 @@ static void lay_out_staging(vulkan_builder *b, vulkan_recording *r) {
     b->staging_bytes = at + (size_t)r->band_count * VULKAN_BAND;
 }
 
-/* ---- 4. weights and tables ---- */
-
-static int new_block(vulkan_device *v, const void *model, size_t bytes) {
-    int index = 0;
-    while (index < v->block_count && v->blocks[index].used)
-        ++index;
-    if (index == v->block_count) {
-        vulkan_block *list =
-            grown(v->device->ctx, v->blocks, v->block_count, &v->block_capacity, sizeof *list);
-        if (!list) return -1;
-        v->blocks = list;
-        ++v->block_count;
-    }
-    v->blocks[index] = (vulkan_block){.model = model, .used = true};
-    if (vulkan_buffer_open(v, &v->blocks[index].buffer, bytes, false, "weights")) {
-        v->blocks[index].used = false;
-        return -1;
-    }
-    return index;
-}
-
-/* A convolution's weight in the order of tsr_run_kernel. */
-static tsr_status upload_kernel(vulkan_device *v, const vulkan_buffer *to, size_t at,
-                                const vulkan_node *node, const float *values) {
-    enum {
-        BLOCK = 16
-    }; /* outputs at a time: their kernels and one line of the copy are in cache */
-    const int64_t *d = node->weight->tensor.dim;
-    int64_t n = d[0], c = d[1], taps = d[2] * d[3], wide = (n + 3) / 4 * 4;
-    float *copy = tsr_alloc(v->device->ctx, node->bytes / 4, sizeof *copy, "kernel");
-    if (!copy) return TSR_ERROR_MEMORY;
-    for (int64_t n0 = 0; n0 < n; n0 += BLOCK)
-        for (int64_t i = 0; i < c; ++i)
-            for (int64_t t = 0; t < taps; ++t)
-                for (int64_t o = n0; o < n && o < n0 + BLOCK; ++o)
-                    copy[(t * c + i) * wide + o] = values[(o * c + i) * taps + t];
-    tsr_status status = vulkan_upload(v, to, at, copy, node->bytes);
-    free(copy);
-    return status;
-}
-
-static tsr_status upload_weights(vulkan_builder *b, size_t bytes) {
-    vulkan_device *v = b->v;
-    size_t block_size = (size_t)256 << 20, left = 0, at = 0;
-    int block = -1;
-    for (int i = 0; i < b->node_count; ++i) {
-        vulkan_node *n = &b->nodes[i];
-        if (n->kind != VULKAN_WEIGHT || n->resident >= 0) continue;
-        size_t size = vulkan_round(n->bytes, VULKAN_ALIGN);
-        if (size > left) {
-            size_t take = bytes < block_size ? bytes : block_size;
-            if (take < size) take = size;
-            if ((block = new_block(v, b->program->model, take)) < 0) return TSR_ERROR_MEMORY;
-            left = take;
-            at = 0;
-        }
-        vulkan_weight *list =
-            grown(v->device->ctx, v->weights, v->weight_count, &v->weight_capacity, sizeof *list);
-        if (!list) return TSR_ERROR_MEMORY;
-        v->weights = list;
-        const float *values = tsr_weight_borrow(v->device->ctx, n->weight);
-        if (!values) return TSR_ERROR_MEMORY;
-        const vulkan_buffer *to = &v->blocks[block].buffer;
-        tsr_status status = n->kernel ? upload_kernel(v, to, at, n, values)
-                                      : vulkan_upload(v, to, at, values, n->bytes);
-        tsr_weight_return(n->weight, values);
-        if (status) return status;
-        n->resident = v->weight_count;
-        v->weights[v->weight_count++] =
-            (vulkan_weight){b->program->model, n->weight->id, n->kernel, block, at};
-        at += size;
-        left -= size;
-        bytes -= size;
-    }
-    return TSR_OK;
-}
+/* ---- 4. tables ---- */
 
 static tsr_status upload_tables(vulkan_builder *b, vulkan_recording *r) {
     if (!b->table_bytes) return TSR_OK;
@@ -407,6 +325,7 @@ static tsr_status walk(vulkan_builder *b, vulkan_recording *r) {
         if (made[i]->node < 0 || made[i]->node >= b->node_count)
             return tsr_fail(d->ctx, TSR_ERROR_STATE, "output %d: wanted a tensor of this run", i);
         vulkan_node *n = &b->nodes[made[i]->node];
+        n->form[0].wanted = true;
         if (n->first < 0) n->first = 0;
         n->last = INT_MAX;
     }
@@ -433,9 +352,9 @@ tsr_status vulkan_recording_make(vulkan_device *v, const tsr_program *program, c
     tsr_status status = walk(&b, r);
     if (!status) status = place_nodes(&b);
     if (!status) lay_out_staging(&b, r);
-    size_t new_weights = status ? 0 : weights_to_come(&b);
+    size_t new_weights = status ? 0 : vulkan_weights_to_come(&b);
     if (!status) status = check_budget(&b, new_weights);
-    if (!status) status = upload_weights(&b, new_weights);
+    if (!status) status = vulkan_weights_upload(&b, new_weights);
     if (!status) status = upload_tables(&b, r);
     if (!status) status = vulkan_staging_reserve(v, b.staging_bytes);
     if (!status) status = vulkan_chunks_reserve(v, b.chunk_sizes, b.chunk_count);

@@ -6,6 +6,8 @@
 //
 // Two bodies, as in linear.comp: a subgroup owns TM pixels and each lane TN words of 4 columns, the
 // pixels' words travel by broadcast; or (SHARED_TILE) BM pixels and BN columns in shared memory.
+// With HALF the kernel is f16, two channels of a column in a word, [kh, kw, C / 2, columns] with C a
+// multiple of 4, and x is rounded to f16 (half.glsl).
 // Each sum goes through k in order, so a pixel's result does not depend on how many there are.
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -40,7 +42,12 @@ layout(constant_id = 10) const uint BK = 16;
 
 TENSOR_READ(0, float, x);
 WIDE_READ(0, x4);
+#ifdef HALF
+#include "half.glsl"
+HALF_READ4(1, wh);
+#else
 WIDE_READ(1, w4);
+#endif
 TENSOR_READ(2, float, bias);
 TENSOR_READ(3, float, residual);
 TENSOR_WRITE(4, float, y);
@@ -68,7 +75,7 @@ uint find_input(Pixel p, uint ky, uint kx) {
     return p.image + ((row >> push.up) * push.w + (col >> push.up)) * push.c;
 }
 
-vec4 load_x(uint at, uint c) {
+vec4 load_x_exact(uint at, uint c) {
     if (at == OUTSIDE || c >= push.c) return vec4(0.0);
     if (WIDE != 0) return WIDE_LOAD(x4, at + c);
     vec4 v = vec4(x[at + c], 0.0, 0.0, 0.0);
@@ -78,10 +85,21 @@ vec4 load_x(uint at, uint c) {
     return v;
 }
 
+#ifdef HALF
+vec4 load_x(uint at, uint c) { return half_round(load_x_exact(at, c)); }
+// Four columns of channels c and c + 1 at one place of the kernel; past the last word of columns
+// they repeat it, and are dropped later.
+uvec4 load_w_words(uint tap, uint c, uint col) {
+    uint row = tap * ((push.c + 3) / 4 * 2) + c / 2;
+    return HALF_LOAD4(wh, OFFSET(1) + row * push.columns + min(col, push.columns - 4));
+}
+#else
+vec4 load_x(uint at, uint c) { return load_x_exact(at, c); }
 // Four columns of row k of the kernel; past the last word they repeat it, and are dropped later.
 vec4 load_w(uint k, uint col) {
     return WIDE_LOAD(w4, OFFSET(1) + k * push.columns + min(col, push.columns - 4));
 }
+#endif
 
 float finish(float sum, uint pixel, uint col) {
     if ((PARTS & 1) != 0) sum += bias[OFFSET(2) + col];
@@ -130,10 +148,22 @@ void main() {
             for (uint c = 0; c < push.c; c += 4) {
                 vec4 xv[XW], wv[4][TN];
                 [[unroll]] for (uint i = 0; i < XW; ++i) xv[i] = load_x(from[i], c);
+#ifdef HALF
+                [[unroll]] for (uint k = 0; k < 4; k += 2)
+                    [[unroll]] for (uint j = 0; j < TN; ++j) {
+                        uvec4 words = load_w_words(tap, c + k, col0 + j * SUBGROUP * 4);
+                        [[unroll]] for (uint i = 0; i < 4; ++i) {
+                            vec2 pair = unpackHalf2x16(words[i]);
+                            wv[k][j][i] = pair.x;
+                            wv[k + 1][j][i] = pair.y;
+                        }
+                    }
+#else
                 [[unroll]] for (uint k = 0; k < 4; ++k)
                     [[unroll]] for (uint j = 0; j < TN; ++j)
                         wv[k][j] = load_w(tap * push.c + (WIDE != 0 ? c + k : min(c + k, push.c - 1)),
                                           col0 + j * SUBGROUP * 4);
+#endif
                 [[unroll]] for (uint r = 0; r < TM; ++r) {
                     vec4 row = subgroupBroadcast(xv[r / SUBGROUP], r % SUBGROUP);
                     [[unroll]] for (uint k = 0; k < 4; ++k)
@@ -153,10 +183,19 @@ void main() {
 
 #else
 
-// Stored k-major. Four floats of padding keep words of four whole and neighbouring k in other banks.
+// A shared value holds EACH channels of four pixels or columns.
+#ifdef HALF
+#define WORDS uvec4
+const uint EACH = 2;
+#else
+#define WORDS vec4
+const uint EACH = 1;
+#endif
+
+// Stored k-major. Four words of padding keep words of four whole and neighbouring k in other banks.
 const uint XS = BM + 4;
-shared vec4 xs[BK * (BM + 4) / 4];
-shared vec4 ws[BK * BN / 4];
+shared WORDS xs[BK / EACH * (BM + 4) / 4];
+shared WORDS ws[BK / EACH * BN / 4];
 const uint THREADS = BM / TM * (BN / (4 * TN));
 const uint XL = (BM * BK / 4 + THREADS - 1) / THREADS; // words of x an invocation loads for a tile
 
@@ -179,17 +218,44 @@ void main() {
                 [[unroll]] for (uint i = 0; i < XL; ++i) {
                     uint at = t + i * THREADS, k = at % (BK / 4) * 4, row = at / (BK / 4);
                     if (row >= BM) break;
+#ifdef HALF
+                    uvec2 v = half_pack(load_x_exact(from[i], c0 + k));
+#else
                     vec4 v = load_x(from[i], c0 + k);
-                    [[unroll]] for (uint e = 0; e < 4; ++e)
-                        xs[((k + e) * XS + row) / 4][row % 4] = v[e];
+#endif
+                    [[unroll]] for (uint e = 0; e < 4 / EACH; ++e)
+                        xs[((k / EACH + e) * XS + row) / 4][row % 4] = v[e];
                 }
-                for (uint at = t; at < BK * BN / 4; at += THREADS) {
-                    uint k = at / (BN / 4);
-                    ws[at] = c0 + k < push.c
-                                 ? load_w(tap * push.c + c0 + k, col0 + at % (BN / 4) * 4)
-                                 : vec4(0.0);
+                for (uint at = t; at < BK / EACH * BN / 4; at += THREADS) {
+                    uint k = at / (BN / 4) * EACH, col = col0 + at % (BN / 4) * 4;
+#ifdef HALF
+                    ws[at] = c0 + k < push.c ? load_w_words(tap, c0 + k, col) : uvec4(0);
+#else
+                    ws[at] = c0 + k < push.c ? load_w(tap * push.c + c0 + k, col) : vec4(0.0);
+#endif
                 }
                 barrier();
+#ifdef HALF
+                for (uint k = 0; k < BK / 2; ++k) {
+                    vec4 even[TN], odd[TN];
+                    [[unroll]] for (uint j = 0; j < TN; ++j) {
+                        uvec4 words = ws[k * (BN / 4) + tx + j * across];
+                        [[unroll]] for (uint i = 0; i < 4; ++i) {
+                            vec2 pair = unpackHalf2x16(words[i]);
+                            even[j][i] = pair.x;
+                            odd[j][i] = pair.y;
+                        }
+                    }
+                    [[unroll]] for (uint r = 0; r < TM; r += 4) {
+                        uvec4 words = xs[(k * XS + ty * TM + r) / 4];
+                        [[unroll]] for (uint e = 0; e < 4; ++e) {
+                            vec2 a = unpackHalf2x16(words[e]);
+                            [[unroll]] for (uint j = 0; j < TN; ++j)
+                                sum[r + e][j] = fma4(a.y, odd[j], fma4(a.x, even[j], sum[r + e][j]));
+                        }
+                    }
+                }
+#else
                 for (uint k = 0; k < BK; ++k) {
                     vec4 b[TN];
                     [[unroll]] for (uint j = 0; j < TN; ++j)
@@ -201,6 +267,7 @@ void main() {
                                 sum[r + e][j] = fma4(a[e], b[j], sum[r + e][j]);
                     }
                 }
+#endif
                 barrier();
             }
         }

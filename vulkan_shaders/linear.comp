@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // linear.comp: y = residual + gate * act(x w^T + bias). Two bodies: subgroup broadcast
 // (product.glsl), and with SHARED_TILE a tile of x and of w in shared memory, which any GPU can run.
+// With HALF the weight is f16 and x is rounded to it; what is shared is then pairs of f16.
 // Each sum goes through k in order, so a row's result does not depend on how many rows there are.
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -77,9 +78,30 @@ void main() {
 
 #else
 
-// Stored k-major, so that neighbours read neighbours; one float of padding against bank conflicts.
-shared float xs[BK * (BM + 1)];
-shared float ws[BK * (BN + 1)];
+// A shared word holds EACH values along k.
+#ifdef HALF
+#define WORD uint
+#define VALUE vec2
+#define OPEN(word) unpackHalf2x16(word)
+const uint EACH = 2;
+uvec2 words_x(uint row, uint k) { return half_pack(load_x_exact(row, k)); }
+uvec2 words_w(uint row, uint k) { return load_w_words(row, k); }
+float add_product(vec2 a, vec2 b, float sum) { return fma(a.y, b.y, fma(a.x, b.x, sum)); }
+#define WORDS uvec2
+#else
+#define WORD float
+#define VALUE float
+#define OPEN(word) word
+const uint EACH = 1;
+vec4 words_x(uint row, uint k) { return load_x(row, k); }
+vec4 words_w(uint row, uint k) { return load_w(row, k); }
+float add_product(float a, float b, float sum) { return fma(a, b, sum); }
+#define WORDS vec4
+#endif
+
+// Stored k-major, so that neighbours read neighbours; one word of padding against bank conflicts.
+shared WORD xs[BK / EACH * (BM + 1)];
+shared WORD ws[BK / EACH * (BN + 1)];
 
 void main() {
     const uint across = BN / TN, down = BM / TM;
@@ -92,23 +114,27 @@ void main() {
         for (uint k0 = 0; k0 < push.k; k0 += BK) {
             for (uint i = t; i < BM * BK / 4; i += across * down) {
                 uint k = i % (BK / 4) * 4, row = i / (BK / 4);
-                vec4 v = vec4(0.0);
-                if (k0 + k < push.k) v = load_x(min(row0 + row, push.m - 1), k0 + k);
-                [[unroll]] for (uint c = 0; c < 4; ++c) xs[(k + c) * (BM + 1) + row] = v[c];
+                WORDS v = WORDS(0);
+                if (k0 + k < push.k) v = words_x(min(row0 + row, push.m - 1), k0 + k);
+                [[unroll]] for (uint c = 0; c < 4 / EACH; ++c)
+                    xs[(k / EACH + c) * (BM + 1) + row] = v[c];
             }
             for (uint i = t; i < BN * BK / 4; i += across * down) {
                 uint k = i % (BK / 4) * 4, row = i / (BK / 4);
-                vec4 v = vec4(0.0);
-                if (k0 + k < push.k) v = load_w(min(col0 + row, push.n - 1), k0 + k);
-                [[unroll]] for (uint c = 0; c < 4; ++c) ws[(k + c) * (BN + 1) + row] = v[c];
+                WORDS v = WORDS(0);
+                if (k0 + k < push.k) v = words_w(min(col0 + row, push.n - 1), k0 + k);
+                [[unroll]] for (uint c = 0; c < 4 / EACH; ++c)
+                    ws[(k / EACH + c) * (BN + 1) + row] = v[c];
             }
             barrier();
-            for (uint k = 0; k < BK; ++k) {
-                float b[TN];
-                [[unroll]] for (uint j = 0; j < TN; ++j) b[j] = ws[k * (BN + 1) + tx + j * across];
+            for (uint k = 0; k < BK / EACH; ++k) {
+                VALUE b[TN];
+                [[unroll]] for (uint j = 0; j < TN; ++j)
+                    b[j] = OPEN(ws[k * (BN + 1) + tx + j * across]);
                 [[unroll]] for (uint r = 0; r < TM; ++r) {
-                    float a = xs[k * (BM + 1) + ty + r * down];
-                    [[unroll]] for (uint j = 0; j < TN; ++j) sum[r][j] = fma(a, b[j], sum[r][j]);
+                    VALUE a = OPEN(xs[k * (BM + 1) + ty + r * down]);
+                    [[unroll]] for (uint j = 0; j < TN; ++j)
+                        sum[r][j] = add_product(a, b[j], sum[r][j]);
                 }
             }
             barrier();

@@ -7,16 +7,24 @@
 // sums; its columns are lane, lane + SUBGROUP, ... so that stores of neighbours meet. Four k at a
 // time, lane l loads its columns' words and row l's word, which all others get by broadcast. No
 // shared memory, no barrier: right for software drivers and for GPUs where shared memory is slow.
+//
+// With HALF the rows of w are pairs of f16 (half.glsl), padded to a multiple of 8, and x is rounded
+// to f16; the sums stay f32.
 
 #include "wide.glsl"
 
 TENSOR_READ(0, float, x);
-TENSOR_READ(1, float, w);
 // The same memory as 16-byte words, used when k is a multiple of 4 (WIDE).
 WIDE_READ(0, x4);
+#ifdef HALF
+#include "half.glsl"
+HALF_READ2(1, wh);
+#else
+TENSOR_READ(1, float, w);
 WIDE_READ(1, w4);
+#endif
 
-vec4 load_x(uint row, uint k) {
+vec4 load_x_exact(uint row, uint k) {
     uint at = OFFSET(0) + row * push.k + k;
     if (WIDE != 0) return WIDE_LOAD(x4, at);
     vec4 v = vec4(x[at], 0.0, 0.0, 0.0);
@@ -26,6 +34,14 @@ vec4 load_x(uint row, uint k) {
     return v;
 }
 
+#ifdef HALF
+vec4 load_x(uint row, uint k) { return half_round(load_x_exact(row, k)); }
+uvec2 load_w_words(uint row, uint k) {
+    return HALF_LOAD2(wh, OFFSET(1) + row * ((push.k + 7) / 8 * 4) + k / 2);
+}
+vec4 load_w(uint row, uint k) { return half_unpack(load_w_words(row, k)); }
+#else
+vec4 load_x(uint row, uint k) { return load_x_exact(row, k); }
 vec4 load_w(uint row, uint k) {
     uint at = OFFSET(1) + row * push.k + k;
     if (WIDE != 0) return WIDE_LOAD(w4, at);
@@ -35,6 +51,7 @@ vec4 load_w(uint row, uint k) {
     if (k + 3 < push.k) v.w = w[at + 3];
     return v;
 }
+#endif
 
 float fma4(vec4 a, vec4 b, float sum) {
     return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));

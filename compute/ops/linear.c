@@ -205,13 +205,21 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
     if (m * k > INT32_MAX || n * k > INT32_MAX || m * n > INT32_MAX || k > 40000) return 0;
     enum { BM = 64, BN = 64, BK = 16, TILE_ROWS = 4, TILE_COLS = 4 };
     enum { THREADS = BM / TILE_ROWS * (BN / TILE_COLS), SHARED = BK * (BM + BN + 2) * 4 };
-    bool sg = caps->subgroup_ops && caps->allowed(caps->device, "linear_sg");
-    bool sm = caps->max_shared_bytes >= SHARED && caps->max_workgroup >= THREADS &&
-              caps->allowed(caps->device, "linear_sm");
-    if (!sg && !sm) return 0;
+    bool sg = false, sm = false, half = caps->fp16;
+    for (;; half = false) { /* f16 weights where they may be and one of their bodies can run */
+        sg = caps->subgroup_ops &&
+             caps->allowed(caps->device, half ? "linear_half_sg" : "linear_sg");
+        sm = caps->max_shared_bytes >= SHARED && caps->max_workgroup >= THREADS &&
+             caps->allowed(caps->device, half ? "linear_half_sm" : "linear_sm");
+        if (sg || sm) break;
+        if (!half) return 0;
+    }
     if (sg && sm) sm = !caps->software; /* a software driver's shared memory is slow */
     /* Mesa's software driver fetches component by component: fewer, longer ones (wide.glsl). */
     bool longs = caps->software && caps->int64 && k % 4 == 0;
+    static const char *const variants[2][3] = {
+        {"linear_sg", "linear_sg64", "linear_sm"},
+        {"linear_half_sg", "linear_half_sg64", "linear_half_sm"}};
     uint32_t s = caps->subgroup_size, parts = 0;
     for (int i = BIAS; i <= RESIDUAL; ++i)
         if (c->in[i]) parts |= 1u << (i - BIAS);
@@ -219,19 +227,17 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
         uint32_t m, n, k, gate_rows, gate_last;
     } push = {(uint32_t)m, (uint32_t)n, (uint32_t)k, (uint32_t)c->p.i[GATE_ROWS],
               (uint32_t)c->p.i[GATE_LAST]};
-    *d = (tsr_gpu_dispatch){.variant = sm      ? "linear_sm"
-                                       : longs ? "linear_sg64"
-                                               : "linear_sg",
+    *d = (tsr_gpu_dispatch){.variant = variants[half][sm ? 2 : longs],
                             .push_bytes = sizeof push,
-                            .bind = {0, 1, c->in[BIAS] ? BIAS : 0, c->in[GATE] ? GATE : 0,
-                                     c->in[RESIDUAL] ? RESIDUAL : 0, 8},
+                            .bind = {0, half ? TSR_BIND_HALF : 1, c->in[BIAS] ? BIAS : 0,
+                                     c->in[GATE] ? GATE : 0, c->in[RESIDUAL] ? RESIDUAL : 0, 8},
                             .bind_count = 6};
     memcpy(d->push, &push, sizeof push);
     uint32_t wide = k % 4 == 0;
     if (sm) {
         uint32_t spec[] = {
-            THREADS,        1,  TILE_ROWS, TILE_COLS, wide, (uint32_t)c->p.i[ACT], parts,
-            caps->software, BM, BN,        BK};
+            THREADS,        1,  TILE_ROWS, TILE_COLS,         wide, (uint32_t)c->p.i[ACT], parts,
+            caps->software, BM, BN,        half ? 2 * BK : BK}; /* the same bytes */
         memcpy(d->spec, spec, sizeof spec);
         d->spec_count = (int)(sizeof spec / sizeof *spec);
         d->groups[0] = (uint32_t)least((n + BN - 1) / BN, 65535);

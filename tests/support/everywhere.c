@@ -31,9 +31,10 @@ static tsr_context *new_context(int threads) {
     return ctx;
 }
 
-static tsr_device *open_cached(const char *name, const char *mask, int threads, bool reference) {
+static tsr_device *open_cached(const char *name, const char *mask, int threads, bool reference,
+                               bool fast) {
     char key[256];
-    snprintf(key, sizeof key, "%s|%s|%d|%d", name, mask ? mask : "", threads, reference);
+    snprintf(key, sizeof key, "%s|%s|%d|%d|%d", name, mask ? mask : "", threads, reference, fast);
     for (int i = 0; i < cached; ++i)
         if (!strcmp(cache[i].key, key)) return cache[i].device;
     ck_assert_int_lt(cached, 64);
@@ -45,6 +46,7 @@ static tsr_device *open_cached(const char *name, const char *mask, int threads, 
     s.mask = mask;
     s.reference = reference;
     s.guard = true;
+    s.precision = fast ? TSR_PRECISION_FAST : TSR_PRECISION_F32;
     s.validation = getenv("TESSERA_VALIDATION") != NULL;
     tsr_status status = tsr_device_open(o->ctx, &o->device, &s);
     if (status) printf("%s: not opened: %s\n", name, tsr_detail(o->ctx));
@@ -52,7 +54,11 @@ static tsr_device *open_cached(const char *name, const char *mask, int threads, 
 }
 
 tsr_device *everywhere_device(const char *name, const char *mask) {
-    return open_cached(name, mask, 2, false);
+    return open_cached(name, mask, 2, false, false);
+}
+
+tsr_device *everywhere_fast_device(const char *name, const char *mask) {
+    return open_cached(name, mask, 2, false, true);
 }
 
 tsr_context *everywhere_context(void) {
@@ -140,17 +146,17 @@ static void on_vulkan(const everywhere_case *c, const char *name, const char *ma
 void everywhere(const everywhere_case *c) {
     const char *only = getenv("TESSERA_TEST_DEVICE");
     tsr_tensor want[TSR_MAX_IO], one[TSR_MAX_IO], three[TSR_MAX_IO];
-    run_once(open_cached("cpu", NULL, 1, true), c, "cpu reference", want);
+    run_once(open_cached("cpu", NULL, 1, true, false), c, "cpu reference", want);
     if (!only || !strcmp(only, "cpu")) {
-        run_once(open_cached("cpu", NULL, 1, false), c, "cpu", one);
-        run_once(open_cached("cpu", NULL, 3, false), c, "cpu", three);
+        run_once(open_cached("cpu", NULL, 1, false, false), c, "cpu", one);
+        run_once(open_cached("cpu", NULL, 3, false, false), c, "cpu", three);
         compare("cpu", c, one, want);
         expect_same_bits("cpu with 1 and 3 threads", c, one, three);
         for (const char *const *m = c->masks; m && *m; ++m) {
             tsr_tensor masked[TSR_MAX_IO];
             char where[128];
             snprintf(where, sizeof where, "cpu without %s", *m);
-            run_once(open_cached("cpu", *m, 3, false), c, where, masked);
+            run_once(open_cached("cpu", *m, 3, false, false), c, where, masked);
             compare(where, c, masked, want);
             free_all(c, masked);
         }

@@ -35,6 +35,8 @@ void everywhere(const everywhere_case *c);
 /* An opened device for tests of their own, shared by this process: "cpu", "vulkan:0", ... NULL when
  * it is not there. Do not close. */
 tsr_device *everywhere_device(const char *name, const char *mask);
+/* The same with half precision allowed. */
+tsr_device *everywhere_fast_device(const char *name, const char *mask);
 int everywhere_vulkan_count(void);
 tsr_context *everywhere_context(void);
 

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// half.glsl: products whose operands are f16 and whose sums are f32. Weights come as pairs of f16 in
+// words (TSR_BIND_HALF), x is rounded here. Only packHalf2x16 and unpackHalf2x16 are used, which
+// every device has; include wide.glsl first.
+
+// Rounded to f16, to nearest and ties to even: the built-in packing may cut instead. Beyond 65504 it
+// becomes 65504, so that one large activation does not make infinities; infinity and NaN stay. Below
+// 2^-14, where f16 has fewer bits, packing may still cut: at most 2^-24.
+vec4 half_round(vec4 v) {
+    uvec4 u = floatBitsToUint(v);
+    uvec4 magnitude = u & 0x7FFFFFFFu;
+    uvec4 rounded = min((magnitude + 0xFFFu + (magnitude >> 13 & 1u)) & 0xFFFFE000u, uvec4(0x477FE000u));
+    rounded = mix(rounded, min(magnitude, uvec4(0x7FC00000u)),
+                  greaterThanEqual(magnitude, uvec4(0x7F800000u)));
+    return uintBitsToFloat(rounded | u & 0x80000000u);
+}
+
+uvec2 half_pack(vec4 v) {
+    v = half_round(v);
+    return uvec2(packHalf2x16(v.xy), packHalf2x16(v.zw));
+}
+
+vec4 half_unpack(uvec2 v) { return vec4(unpackHalf2x16(v.x), unpackHalf2x16(v.y)); }
+
+// 4 or 8 f16 at a time; `at` is in words.
+#ifdef LONG_WORDS
+#define HALF_READ2(i, name) \
+    layout(std430, set = 0, binding = i) readonly buffer TensorHalf##i { uint64_t name[]; }
+#define HALF_LOAD2(name, at) unpack32(name[(at) / 2])
+#define HALF_READ4(i, name) \
+    layout(std430, set = 0, binding = i) readonly buffer TensorHalf##i { u64vec2 name[]; }
+uvec4 half_from_long(u64vec2 v) { return uvec4(unpack32(v.x), unpack32(v.y)); }
+#define HALF_LOAD4(name, at) half_from_long(name[(at) / 4])
+#else
+#define HALF_READ2(i, name) \
+    layout(std430, set = 0, binding = i) readonly buffer TensorHalf##i { uvec2 name[]; }
+#define HALF_LOAD2(name, at) name[(at) / 2]
+#define HALF_READ4(i, name) \
+    layout(std430, set = 0, binding = i) readonly buffer TensorHalf##i { uvec4 name[]; }
+#define HALF_LOAD4(name, at) name[(at) / 4]
+#endif
