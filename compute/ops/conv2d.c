@@ -67,7 +67,7 @@ typedef struct packed {
     struct packed *next;
     const tsr_gemm_kernels *kernels; /* NULL: oneDNN's, one for each size of map */
     float *panels;                   /* depth kh * kw * C in the order (ky, kx, c) */
-    bool winograd;                   /* panels are conv2d_winograd.c's */
+    int winograd;                    /* panels are conv2d_winograd.c's, for tiles of this edge */
     tsr_onednn_conv *onednn;
 } packed;
 
@@ -121,7 +121,7 @@ static tsr_status pack(tsr_device *device, packed *p, const geometry *s, const f
 /* The weight in the form `g` wants (transformed or not), or, when g is NULL, oneDNN for bands of
  * this shape; made at first use. */
 static tsr_status packed_get(tsr_device *device, tsr_weight *w, const tsr_gemm_kernels *g,
-                             bool winograd, const geometry *s, const tsr_onednn_conv_shape *band,
+                             int winograd, const geometry *s, const tsr_onednn_conv_shape *band,
                              packed **found) {
     tsr_context *ctx = tsr_device_context(device);
     if (w->packed && w->packed_free != packed_free)
@@ -140,7 +140,7 @@ static tsr_status packed_get(tsr_device *device, tsr_weight *w, const tsr_gemm_k
     tsr_status status = p ? TSR_OK : TSR_ERROR_MEMORY;
     if (p) p->kernels = g, p->winograd = winograd;
     if (p && winograd)
-        status = tsr_winograd_pack(device, g, s, values, &p->panels);
+        status = tsr_winograd_pack(device, g, winograd, s, values, &p->panels);
     else if (p && g)
         status = pack(device, p, s, values);
     if (p && !g) status = tsr_onednn_conv_open(ctx, &p->onednn, values, band, other);
@@ -237,10 +237,11 @@ static tsr_status cpu(tsr_device *device, const tsr_call *call) {
     };
     j.finish = call->in[BIAS] || call->in[RESIDUAL] || call->p.i[ACT] != TSR_ACT_NONE;
     packed *p = NULL;
-    if (tsr_winograd_fits(&s) && !tsr_device_masked(device, "winograd")) {
-        tsr_status status = packed_get(device, call->weight, j.g, true, &s, NULL, &p);
+    int edge = tsr_device_masked(device, "winograd") ? 0 : tsr_winograd_fits(&s);
+    if (edge) {
+        tsr_status status = packed_get(device, call->weight, j.g, edge, &s, NULL, &p);
         return status ? status
-                      : tsr_winograd_run(device, j.g, &s, p->panels, j.x, j.y,
+                      : tsr_winograd_run(device, j.g, edge, &s, p->panels, j.x, j.y,
                                          j.finish ? &j.epilogue : NULL);
     }
     /* Enough pixels in a band that the weights are not read too often. */
@@ -263,7 +264,7 @@ static tsr_status cpu(tsr_device *device, const tsr_call *call) {
                                   .oh = j.band_rows,
                                   .ow = s.ow,
                                   .threads = 1};
-    tsr_status status = packed_get(device, call->weight, onednn ? NULL : j.g, false, &s, &band, &p);
+    tsr_status status = packed_get(device, call->weight, onednn ? NULL : j.g, 0, &s, &band, &p);
     if (status) return status;
     if (onednn) {
         j.onednn = p->onednn;

@@ -37,13 +37,14 @@ static inline void copy_row(const tsr_conv_geometry *s, const float *image, int6
 
 /* ---- conv2d_winograd.c ---- */
 
-/* True for 3 x 3 kernels with stride 1 on maps large enough to be worth it. */
-bool tsr_winograd_fits(const tsr_conv_geometry *s);
+/* For 3 x 3 kernels with stride 1 on maps large enough to be worth it, the outputs each way of the
+ * tiles that suit the map: 2 or 4. Otherwise 0. */
+int tsr_winograd_fits(const tsr_conv_geometry *s);
 /* kernel [N, C, 3, 3] in the form tsr_winograd_run wants; *panels is malloc'd. */
-tsr_status tsr_winograd_pack(tsr_device *device, const tsr_gemm_kernels *g,
+tsr_status tsr_winograd_pack(tsr_device *device, const tsr_gemm_kernels *g, int edge,
                              const tsr_conv_geometry *s, const float *kernel, float **panels);
 /* epilogue may be NULL. */
-tsr_status tsr_winograd_run(tsr_device *device, const tsr_gemm_kernels *g,
+tsr_status tsr_winograd_run(tsr_device *device, const tsr_gemm_kernels *g, int edge,
                             const tsr_conv_geometry *s, const float *panels, const float *x,
                             float *y, const tsr_gemm_epilogue *epilogue);
 

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* conv2d_winograd.c: 3 x 3 convolutions with 16 instead of 36 multiplications for each 2 x 2
- * outputs (Lavin and Gray 2016, F(2x2, 3x3)). A tile of 4 x 4 inputs becomes 16 values for each
- * channel, 16 matrix products over the channels follow, and their results become 2 x 2 outputs.
- * Both transformations only add, subtract and halve, so that errors stay near those of the direct
- * sum.
+/* conv2d_winograd.c: 3 x 3 convolutions with fewer multiplications (Lavin and Gray 2016). A tile of
+ * inputs becomes as many values for each channel, one matrix product over the channels for each of
+ * them follows, and the results become the tile's outputs.
+ *
+ *   F(2x2, 3x3): 16 multiplications for 4 outputs instead of 36. Its transformations only add,
+ *   subtract and halve: errors stay near those of the direct sum. For small maps.
+ *   F(4x4, 3x3): 36 for 16 outputs instead of 144. The usual points 0, 1, -1, 2, -2 cost five times
+ *   the error of F(2x2); 0 and the four roots +-sqrt(1/2), +-sqrt(2) cost two and a half times, and
+ *   as their squares are 1/2 and 2 nearly all factors stay exact.
  *
  * A worker takes a window of tiles of one picture and a part of the output channels; windows and
  * parts depend on the shape alone. */
@@ -13,17 +17,30 @@
 #include "conv2d.h"
 
 enum {
-    PLACES = 16, /* values of a transformed tile */
-    TILES = 64,  /* at least in a window, where the picture has as many: rows of the products */
+    SIDE = 6,            /* inputs of the largest tile, each way */
+    PLACES = SIDE * SIDE /* values of a transformed tile, at most */
+};
+enum {
+    TILES = 64, /* at least in a window, where the picture has as many: rows of the products */
     ACROSS = 128,
     PART = 256, /* output channels: of a window's work, and at a time inside it */
     BLOCK = 64,
-    PAD = 80 /* floats between places: they must not fall into the same sets of the cache */
+    CHANNELS = 64, /* transformed at a time: both passes then stay in the first-level cache */
+    PAD = 80       /* floats between places: they must not fall into the same sets of the cache */
 };
 
-bool tsr_winograd_fits(const tsr_conv_geometry *s) {
-    return s->kh == 3 && s->kw == 3 && s->stride == 1 && s->c >= 32 && s->n >= 32 &&
-           s->oh * s->ow >= 4 * TILES;
+#define ROOT_HALF 0.70710678118654752440
+#define ROOT_TWO  1.41421356237309504880
+
+/* The outputs of a tile each way, or 0 when the shape is not for this file. */
+int tsr_winograd_fits(const tsr_conv_geometry *s) {
+    if (s->kh != 3 || s->kw != 3 || s->stride != 1 || s->c < 32 || s->n < 32) return 0;
+    if (s->oh >= 32 && s->ow >= 32) return 4;
+    return s->oh * s->ow >= 4 * TILES ? 2 : 0;
+}
+
+static int64_t least(int64_t a, int64_t b) {
+    return a < b ? a : b;
 }
 
 /* ---- packing ---------------------------------------------------------------------------- */
@@ -33,48 +50,56 @@ typedef struct pack_job {
     const float *kernel;
     float *panels, *rows; /* rows: one panel's outputs, place by place, for each worker */
     int64_t n, c;
+    int edge, places;
     size_t place_floats;
 } pack_job;
 
-/* u = G k G^T, G = [1 0 0; 1/2 1/2 1/2; 1/2 -1/2 1/2; 0 0 1]; u[place] lies `step` floats apart. */
-static void transform_kernel(const float *k, float *u, int64_t step) {
-    double t[4][3];
-    for (int x = 0; x < 3; ++x) {
-        double a = k[x], b = k[3 + x], c = k[6 + x];
-        t[0][x] = a;
-        t[1][x] = 0.5 * (a + b + c);
-        t[2][x] = 0.5 * (a - b + c);
-        t[3][x] = c;
-    }
-    for (int y = 0; y < 4; ++y) {
-        double a = t[y][0], b = t[y][1], c = t[y][2];
-        u[(4 * y) * step] = (float)a;
-        u[(4 * y + 1) * step] = (float)(0.5 * (a + b + c));
-        u[(4 * y + 2) * step] = (float)(0.5 * (a - b + c));
-        u[(4 * y + 3) * step] = (float)c;
-    }
+static const double kernel_matrix_2[4][3] = {{1, 0, 0}, {.5, .5, .5}, {.5, -.5, .5}, {0, 0, 1}};
+static const double kernel_matrix_4[6][3] = {
+    {1, 0, 0},
+    {-2.0 / 3, -2.0 / 3 * ROOT_HALF, -1.0 / 3},
+    {-2.0 / 3, 2.0 / 3 * ROOT_HALF, -1.0 / 3},
+    {1.0 / 6, 1.0 / 6 * ROOT_TWO, 1.0 / 3},
+    {1.0 / 6, -1.0 / 6 * ROOT_TWO, 1.0 / 3},
+    {0, 0, 1},
+};
+
+/* u = G k G^T; u[place] lies `step` floats apart. */
+static void transform_kernel(int edge, const float *k, float *u, int64_t step) {
+    const double(*g)[3] = edge == 4 ? kernel_matrix_4 : kernel_matrix_2;
+    const int side = edge + 2;
+    double t[SIDE][3];
+    for (int y = 0; y < side; ++y)
+        for (int x = 0; x < 3; ++x)
+            t[y][x] = g[y][0] * k[x] + g[y][1] * k[3 + x] + g[y][2] * k[6 + x];
+    for (int y = 0; y < side; ++y)
+        for (int x = 0; x < side; ++x)
+            u[(side * y + x) * step] =
+                (float)(t[y][0] * g[x][0] + t[y][1] * g[x][1] + t[y][2] * g[x][2]);
 }
 
 static void pack_tile(void *arg, int64_t index, int worker) {
     const pack_job *j = arg;
-    int64_t n0 = index * j->g->cols, n = j->n - n0 < j->g->cols ? j->n - n0 : j->g->cols;
+    int64_t n0 = index * j->g->cols, n = least(j->n - n0, j->g->cols);
     int64_t step = j->c * j->g->cols;
-    float *rows = j->rows + worker * PLACES * step;
+    float *rows = j->rows + worker * j->places * step;
     for (int64_t o = 0; o < n; ++o)
         for (int64_t c = 0; c < j->c; ++c)
-            transform_kernel(j->kernel + ((n0 + o) * j->c + c) * 9, rows + o * j->c + c, step);
-    for (int p = 0; p < PLACES; ++p)
+            transform_kernel(j->edge, j->kernel + ((n0 + o) * j->c + c) * 9, rows + o * j->c + c,
+                             step);
+    for (int p = 0; p < j->places; ++p)
         j->g->pack(j->panels + (size_t)p * j->place_floats + n0 * j->c, rows + p * step, j->c, n, 1,
                    j->c);
 }
 
-tsr_status tsr_winograd_pack(tsr_device *device, const tsr_gemm_kernels *g,
+tsr_status tsr_winograd_pack(tsr_device *device, const tsr_gemm_kernels *g, int edge,
                              const tsr_conv_geometry *s, const float *kernel, float **panels) {
     tsr_context *ctx = tsr_device_context(device);
-    pack_job j = {.g = g, .kernel = kernel, .n = s->n, .c = s->c};
+    pack_job j = {.g = g, .kernel = kernel, .n = s->n, .c = s->c, .edge = edge};
+    j.places = (edge + 2) * (edge + 2);
     j.place_floats = tsr_gemm_panel_floats(g, s->c, s->n);
-    size_t bytes = PLACES * j.place_floats * sizeof(float);
-    size_t row_bytes = PLACES * (size_t)(s->c * g->cols) * sizeof(float);
+    size_t bytes = (size_t)j.places * j.place_floats * sizeof(float);
+    size_t row_bytes = (size_t)(j.places * s->c * g->cols) * sizeof(float);
     j.rows = tsr_device_scratch(device, (size_t)tsr_thread_count(ctx) * row_bytes);
     if (!j.rows) return TSR_ERROR_MEMORY;
     *panels = j.panels = aligned_alloc(64, (bytes + 63) / 64 * 64);
@@ -85,61 +110,133 @@ tsr_status tsr_winograd_pack(tsr_device *device, const tsr_gemm_kernels *g,
     return TSR_OK;
 }
 
+/* ---- transformations -------------------------------------------------------------------- */
+
+/* v = B^T d along one line of a tile, for `count` channels; v[place] lies `step` apart. */
+
+/* B^T = [1 0 -1 0; 0 1 1 0; 0 -1 1 0; 0 1 0 -1] */
+static inline __attribute__((always_inline)) void
+input_line_2(const float *const *d, float *restrict v, int64_t step, int64_t count) {
+    const float *d0 = d[0], *d1 = d[1], *d2 = d[2], *d3 = d[3];
+    float *restrict v1 = v + step, *restrict v2 = v1 + step, *restrict v3 = v2 + step;
+    for (int64_t i = 0; i < count; ++i) {
+        v[i] = d0[i] - d2[i];
+        v1[i] = d1[i] + d2[i];
+        v2[i] = d2[i] - d1[i];
+        v3[i] = d1[i] - d3[i];
+    }
+}
+
+/* Each row holds the coefficients of the product of x - p over all points p but its own; the last
+ * row leaves none out. */
+static inline __attribute__((always_inline)) void
+input_line_4(const float *const *d, float *restrict v, int64_t step, int64_t count) {
+    const float *d0 = d[0], *d1 = d[1], *d2 = d[2], *d3 = d[3], *d4 = d[4], *d5 = d[5];
+    float *restrict v1 = v + step, *restrict v2 = v1 + step, *restrict v3 = v2 + step;
+    float *restrict v4 = v3 + step, *restrict v5 = v4 + step;
+    for (int64_t i = 0; i < count; ++i) {
+        float even = d4[i] - 2 * d2[i], odd = (d3[i] - 2 * d1[i]) * (float)ROOT_HALF;
+        float even2 = d4[i] - 0.5f * d2[i], odd2 = (d3[i] - 0.5f * d1[i]) * (float)ROOT_TWO;
+        v[i] = d0[i] + (d4[i] - 2.5f * d2[i]);
+        v1[i] = even + odd;
+        v2[i] = even - odd;
+        v3[i] = even2 + odd2;
+        v4[i] = even2 - odd2;
+        v5[i] = d1[i] + (d5[i] - 2.5f * d3[i]);
+    }
+}
+
+/* All of a tile: pixel[y * side + x] are its inputs, columns first and then rows. */
+TSR_CLONES static void transform_input(int edge, const float *const *pixel, float *v, int64_t step,
+                                       int64_t count) {
+    float between[PLACES * CHANNELS];
+    const int side = edge + 2;
+    for (int64_t c = 0; c < count; c += CHANNELS) {
+        const int64_t n = count - c < CHANNELS ? count - c : CHANNELS;
+        const float *line[SIDE];
+        for (int x = 0; x < side; ++x) {
+            for (int y = 0; y < side; ++y)
+                line[y] = pixel[y * side + x] + c;
+            if (edge == 4)
+                input_line_4(line, between + x * CHANNELS, SIDE * CHANNELS, n);
+            else
+                input_line_2(line, between + x * CHANNELS, SIDE * CHANNELS, n);
+        }
+        for (int y = 0; y < side; ++y) {
+            for (int x = 0; x < side; ++x)
+                line[x] = between + (y * SIDE + x) * CHANNELS;
+            if (edge == 4)
+                input_line_4(line, v + y * side * step + c, step, n);
+            else
+                input_line_2(line, v + y * side * step + c, step, n);
+        }
+    }
+}
+
+/* y = A^T m along one line, m[place] `step` apart; each output has its own address. */
+
+/* A^T = [1 1 1 0; 0 1 -1 -1] */
+static inline __attribute__((always_inline)) void output_line_2(const float *m, int64_t step,
+                                                                float *const *y, int64_t count) {
+    const float *m1 = m + step, *m2 = m1 + step, *m3 = m2 + step;
+    float *restrict y0 = y[0], *restrict y1 = y[1];
+    for (int64_t i = 0; i < count; ++i) {
+        y0[i] = m[i] + m1[i] + m2[i];
+        y1[i] = m1[i] - m2[i] - m3[i];
+    }
+}
+
+/* Row k of A^T holds the points to the power of k. */
+static inline __attribute__((always_inline)) void output_line_4(const float *m, int64_t step,
+                                                                float *const *y, int64_t count) {
+    const float *m1 = m + step, *m2 = m1 + step, *m3 = m2 + step, *m4 = m3 + step, *m5 = m4 + step;
+    float *restrict y0 = y[0], *restrict y1 = y[1], *restrict y2 = y[2], *restrict y3 = y[3];
+    for (int64_t i = 0; i < count; ++i) {
+        float even = m1[i] + m2[i], odd = (m1[i] - m2[i]) * (float)ROOT_HALF;
+        float even2 = m3[i] + m4[i], odd2 = (m3[i] - m4[i]) * (float)ROOT_TWO;
+        y0[i] = m[i] + (even + even2);
+        y1[i] = odd + odd2;
+        y2[i] = 0.5f * even + 2 * even2;
+        y3[i] = m5[i] + (0.5f * odd + 2 * odd2);
+    }
+}
+
+/* All of a tile, pixel[y * edge + x] are its outputs; `count` is at most BLOCK. */
+TSR_CLONES static void transform_output(int edge, const float *m, int64_t step, float *const *pixel,
+                                        int64_t count) {
+    float between[4 * SIDE * BLOCK];
+    const int side = edge + 2;
+    for (int x = 0; x < side; ++x) {
+        float *line[4];
+        for (int y = 0; y < edge; ++y)
+            line[y] = between + (y * SIDE + x) * BLOCK;
+        if (edge == 4)
+            output_line_4(m + x * step, side * step, line, count);
+        else
+            output_line_2(m + x * step, side * step, line, count);
+    }
+    for (int y = 0; y < edge; ++y) {
+        if (edge == 4)
+            output_line_4(between + y * SIDE * BLOCK, BLOCK, pixel + y * edge, count);
+        else
+            output_line_2(between + y * SIDE * BLOCK, BLOCK, pixel + y * edge, count);
+    }
+}
+
 /* ---- running ---------------------------------------------------------------------------- */
 
 typedef struct job {
     tsr_conv_geometry s;
     const tsr_gemm_kernels *g;
     const tsr_gemm_epilogue *epilogue;
-    const float *panels, *x;
-    float *y, *scratch; /* scratch: one piece for each worker */
+    const float *panels, *x, *zeros; /* zeros: a pixel outside the picture */
+    float *y, *scratch;              /* scratch: one piece for each worker */
     size_t place_floats;
-    int64_t tile_rows, tile_cols;                /* of a window */
+    int edge, places;
+    int64_t across, down, tile_rows, tile_cols;  /* tiles: of a picture, and of a window */
     int64_t windows_down, windows_across, parts; /* of a picture */
-    size_t window_floats, value_floats, sum_floats, scratch_floats;
+    size_t value_floats, sum_floats, scratch_floats;
 } job;
-
-/* v = B^T d B for `count` channels of one tile, B^T = [1 0 -1 0; 0 1 1 0; 0 -1 1 0; 0 1 0 -1].
- * `row` is the distance of the window's rows, `step` of the places. */
-TSR_CLONES static void transform_input(const float *restrict d, int64_t row, float *restrict v,
-                                       int64_t step, int64_t count) {
-    const float *d1 = d + row, *d2 = d1 + row, *d3 = d2 + row;
-    for (int64_t i = 0; i < count; ++i) {
-        float t[4][4];
-        for (int x = 0; x < 4; ++x) {
-            int64_t at = x * count + i;
-            t[0][x] = d[at] - d2[at];
-            t[1][x] = d1[at] + d2[at];
-            t[2][x] = d2[at] - d1[at];
-            t[3][x] = d1[at] - d3[at];
-        }
-        for (int y = 0; y < 4; ++y) {
-            v[(4 * y) * step + i] = t[y][0] - t[y][2];
-            v[(4 * y + 1) * step + i] = t[y][1] + t[y][2];
-            v[(4 * y + 2) * step + i] = t[y][2] - t[y][1];
-            v[(4 * y + 3) * step + i] = t[y][1] - t[y][3];
-        }
-    }
-}
-
-/* y = A^T m A for `count` output channels of one tile, A^T = [1 1 1 0; 0 1 -1 -1]. The four outputs
- * lie at y, right, below and corner. */
-TSR_CLONES static void transform_output(const float *restrict m, int64_t step, float *restrict y,
-                                        float *restrict right, float *restrict below,
-                                        float *restrict corner, int64_t count) {
-    for (int64_t i = 0; i < count; ++i) {
-        float t[2][4];
-        for (int x = 0; x < 4; ++x) {
-            float a = m[x * step + i], b = m[(4 + x) * step + i], c = m[(8 + x) * step + i];
-            t[0][x] = a + b + c;
-            t[1][x] = b - c - m[(12 + x) * step + i];
-        }
-        y[i] = t[0][0] + t[0][1] + t[0][2];
-        right[i] = t[0][1] - t[0][2] - t[0][3];
-        below[i] = t[1][0] + t[1][1] + t[1][2];
-        corner[i] = t[1][1] - t[1][2] - t[1][3];
-    }
-}
 
 typedef struct window { /* of one picture, in tiles, and the worker's memory */
     int64_t b, row, col, rows, cols, tiles;
@@ -147,40 +244,41 @@ typedef struct window { /* of one picture, in tiles, and the worker's memory */
     int64_t value_step, sum_step;
 } window;
 
-static int64_t least(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
-static void fill_values(const job *j, const window *w, float *band) {
+static void fill_values(const job *j, const window *w) {
     const tsr_conv_geometry *s = &j->s;
-    int64_t width = 2 * w->cols + 2, rows = 2 * w->rows + 2;
+    const int side = j->edge + 2;
+    const int64_t high = s->h << s->up, wide = s->w << s->up;
     const float *image = j->x + w->b * s->h * s->w * s->c;
-    for (int64_t i = 0; i < rows; ++i)
-        copy_row(s, image, 2 * w->row - s->top + i, 2 * w->col - s->left, width,
-                 band + i * width * s->c);
-    for (int64_t t = 0; t < w->tiles; ++t)
-        transform_input(band + (t / w->cols * 2 * width + t % w->cols * 2) * s->c, width * s->c,
-                        w->values + t * s->c, w->value_step, s->c);
+    for (int64_t t = 0; t < w->tiles; ++t) {
+        const int64_t y0 = (w->row + t / w->cols) * j->edge - s->top;
+        const int64_t x0 = (w->col + t % w->cols) * j->edge - s->left;
+        const float *pixel[PLACES];
+        for (int i = 0; i < j->places; ++i) {
+            const int64_t y = y0 + i / side, x = x0 + i % side;
+            const bool inside = y >= 0 && x >= 0 && y < high && x < wide;
+            pixel[i] = inside ? image + ((y >> s->up) * s->w + (x >> s->up)) * s->c : j->zeros;
+        }
+        transform_input(j->edge, pixel, w->values + t * s->c, w->value_step, s->c);
+    }
 }
 
 /* Output channels n0 .. n1 of a window. */
 static void finish_block(const job *j, const window *w, int64_t n0, int64_t n1) {
     const tsr_conv_geometry *s = &j->s;
-    int64_t count = n1 - n0;
+    const int edge = j->edge;
     for (int64_t t = 0; t < w->tiles; ++t) {
-        int64_t oy = 2 * (w->row + t / w->cols), ox = 2 * (w->col + t % w->cols);
-        float *y = j->y + ((w->b * s->oh + oy) * s->ow + ox) * s->n + n0;
-        bool wide = ox + 1 < s->ow, high = oy + 1 < s->oh;
-        transform_output(w->sums + t * count, w->sum_step, y, wide ? y + s->n : w->outside,
-                         high ? y + s->ow * s->n : w->outside + BLOCK,
-                         wide && high ? y + (s->ow + 1) * s->n : w->outside + 2 * BLOCK, count);
-    }
-    if (!j->epilogue) return;
-    int64_t x0 = 2 * w->col, cols = least(2 * w->cols, s->ow - x0);
-    int64_t y0 = 2 * w->row, y1 = y0 + least(2 * w->rows, s->oh - y0);
-    for (int64_t oy = y0; oy < y1; ++oy) {
-        int64_t row0 = (w->b * s->oh + oy) * s->ow + x0;
-        j->g->epilogue(j->epilogue, j->y + row0 * s->n + n0, s->n, row0, cols, n0, n1);
+        const int64_t y0 = (w->row + t / w->cols) * edge, x0 = (w->col + t % w->cols) * edge;
+        const int64_t row0 = (w->b * s->oh + y0) * s->ow + x0;
+        float *y = j->y + row0 * s->n + n0, *pixel[16];
+        for (int i = 0; i < edge * edge; ++i) {
+            const bool inside = y0 + i / edge < s->oh && x0 + i % edge < s->ow;
+            pixel[i] = inside ? y + (i / edge * s->ow + i % edge) * s->n : w->outside + i * BLOCK;
+        }
+        transform_output(edge, w->sums + t * (n1 - n0), w->sum_step, pixel, n1 - n0);
+        if (!j->epilogue) continue;
+        const int64_t rows = least(edge, s->oh - y0), cols = least(edge, s->ow - x0);
+        for (int64_t i = 0; i < rows; ++i)
+            j->g->epilogue(j->epilogue, y + i * s->ow * s->n, s->n, row0 + i * s->ow, cols, n0, n1);
     }
 }
 
@@ -193,19 +291,18 @@ static void tile(void *arg, int64_t index, int worker) {
     index /= j->windows_across;
     w.row = index % j->windows_down * j->tile_rows;
     w.b = index / j->windows_down;
-    w.rows = least(j->tile_rows, (s->oh + 1) / 2 - w.row);
-    w.cols = least(j->tile_cols, (s->ow + 1) / 2 - w.col);
+    w.rows = least(j->tile_rows, j->down - w.row);
+    w.cols = least(j->tile_cols, j->across - w.col);
     w.tiles = w.rows * w.cols;
-    float *band = j->scratch + (size_t)worker * j->scratch_floats;
-    w.values = band + j->window_floats;
+    w.values = j->scratch + (size_t)worker * j->scratch_floats;
     w.sums = w.values + j->value_floats;
     w.outside = w.sums + j->sum_floats;
     w.value_step = w.tiles * s->c + PAD;
-    fill_values(j, &w, band);
+    fill_values(j, &w);
     for (int64_t n0 = from; n0 < end; n0 += BLOCK) {
         int64_t n1 = least(n0 + BLOCK, end);
         w.sum_step = w.tiles * (n1 - n0) + PAD;
-        for (int p = 0; p < PLACES; ++p) {
+        for (int p = 0; p < j->places; ++p) {
             tsr_gemm_panels panels = {j->panels + (size_t)p * j->place_floats, s->c, s->n, s->c};
             j->g->product(w.values + p * w.value_step, s->c, w.tiles, &panels, n0, n1,
                           w.sums + p * w.sum_step, n1 - n0);
@@ -218,26 +315,30 @@ static size_t rounded(int64_t floats) {
     return (size_t)(floats + 15) / 16 * 16;
 }
 
-tsr_status tsr_winograd_run(tsr_device *device, const tsr_gemm_kernels *g,
+tsr_status tsr_winograd_run(tsr_device *device, const tsr_gemm_kernels *g, int edge,
                             const tsr_conv_geometry *s, const float *panels, const float *x,
                             float *y, const tsr_gemm_epilogue *epilogue) {
     tsr_context *ctx = tsr_device_context(device);
-    job j = {.s = *s, .g = g, .epilogue = epilogue, .panels = panels, .x = x, .y = y};
+    job j = {.s = *s, .g = g, .epilogue = epilogue, .panels = panels, .x = x, .y = y, .edge = edge};
+    j.places = (edge + 2) * (edge + 2);
     j.place_floats = tsr_gemm_panel_floats(g, s->c, s->n);
-    int64_t across = (s->ow + 1) / 2, down = (s->oh + 1) / 2;
-    j.tile_cols = tile_count(across, tile_count(across, ACROSS));
-    j.tile_rows = least(tile_count(TILES, j.tile_cols), down);
-    j.windows_across = tile_count(across, j.tile_cols);
-    j.windows_down = tile_count(down, j.tile_rows);
+    j.across = tile_count(s->ow, edge);
+    j.down = tile_count(s->oh, edge);
+    j.tile_cols = tile_count(j.across, tile_count(j.across, ACROSS));
+    j.tile_rows = least(tile_count(TILES, j.tile_cols), j.down);
+    j.windows_across = tile_count(j.across, j.tile_cols);
+    j.windows_down = tile_count(j.down, j.tile_rows);
     j.parts = tile_count(s->n, PART);
     int64_t tiles = j.tile_rows * j.tile_cols;
-    j.window_floats = rounded((2 * j.tile_rows + 2) * (2 * j.tile_cols + 2) * s->c);
-    j.value_floats = rounded(PLACES * (tiles * s->c + PAD));
-    j.sum_floats = rounded(PLACES * (tiles * BLOCK + PAD));
-    j.scratch_floats = j.window_floats + j.value_floats + j.sum_floats + 3 * BLOCK;
+    j.value_floats = rounded(j.places * (tiles * s->c + PAD));
+    j.sum_floats = rounded(j.places * (tiles * BLOCK + PAD));
+    j.scratch_floats = j.value_floats + j.sum_floats + (size_t)edge * edge * BLOCK;
+    float *zeros = tsr_device_scratch(device, (size_t)s->c * sizeof(float));
     j.scratch = tsr_device_scratch(device, (size_t)tsr_thread_count(ctx) * j.scratch_floats *
                                                sizeof(float));
-    if (!j.scratch) return TSR_ERROR_MEMORY;
+    if (!zeros || !j.scratch) return TSR_ERROR_MEMORY;
+    memset(zeros, 0, (size_t)s->c * sizeof(float));
+    j.zeros = zeros;
     tsr_parallel(ctx, s->batch * j.windows_down * j.windows_across * j.parts, tile, &j);
     return TSR_OK;
 }
