@@ -22,4 +22,13 @@
 #define TSR_CLONES
 #endif
 
+/* Before a loop whose steps do not look at each other's results, whatever its pointers are. */
+#if defined(__clang__)
+#define TSR_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__)
+#define TSR_INDEPENDENT _Pragma("GCC ivdep")
+#else
+#define TSR_INDEPENDENT
+#endif
+
 #endif

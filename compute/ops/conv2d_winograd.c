@@ -119,6 +119,7 @@ static inline __attribute__((always_inline)) void
 input_line_2(const float *const *d, float *restrict v, int64_t step, int64_t count) {
     const float *d0 = d[0], *d1 = d[1], *d2 = d[2], *d3 = d[3];
     float *restrict v1 = v + step, *restrict v2 = v1 + step, *restrict v3 = v2 + step;
+    TSR_INDEPENDENT
     for (int64_t i = 0; i < count; ++i) {
         v[i] = d0[i] - d2[i];
         v1[i] = d1[i] + d2[i];
@@ -134,6 +135,7 @@ input_line_4(const float *const *d, float *restrict v, int64_t step, int64_t cou
     const float *d0 = d[0], *d1 = d[1], *d2 = d[2], *d3 = d[3], *d4 = d[4], *d5 = d[5];
     float *restrict v1 = v + step, *restrict v2 = v1 + step, *restrict v3 = v2 + step;
     float *restrict v4 = v3 + step, *restrict v5 = v4 + step;
+    TSR_INDEPENDENT
     for (int64_t i = 0; i < count; ++i) {
         float even = d4[i] - 2 * d2[i], odd = (d3[i] - 2 * d1[i]) * (float)ROOT_HALF;
         float even2 = d4[i] - 0.5f * d2[i], odd2 = (d3[i] - 0.5f * d1[i]) * (float)ROOT_TWO;
@@ -180,6 +182,7 @@ static inline __attribute__((always_inline)) void output_line_2(const float *m, 
                                                                 float *const *y, int64_t count) {
     const float *m1 = m + step, *m2 = m1 + step, *m3 = m2 + step;
     float *restrict y0 = y[0], *restrict y1 = y[1];
+    TSR_INDEPENDENT
     for (int64_t i = 0; i < count; ++i) {
         y0[i] = m[i] + m1[i] + m2[i];
         y1[i] = m1[i] - m2[i] - m3[i];
@@ -191,6 +194,7 @@ static inline __attribute__((always_inline)) void output_line_4(const float *m, 
                                                                 float *const *y, int64_t count) {
     const float *m1 = m + step, *m2 = m1 + step, *m3 = m2 + step, *m4 = m3 + step, *m5 = m4 + step;
     float *restrict y0 = y[0], *restrict y1 = y[1], *restrict y2 = y[2], *restrict y3 = y[3];
+    TSR_INDEPENDENT
     for (int64_t i = 0; i < count; ++i) {
         float even = m1[i] + m2[i], odd = (m1[i] - m2[i]) * (float)ROOT_HALF;
         float even2 = m3[i] + m4[i], odd2 = (m3[i] - m4[i]) * (float)ROOT_TWO;
