@@ -20,6 +20,7 @@ if [ ! -e "$icd" ]; then
             ./usr/lib/chromium/vk_swiftshader_icd.json
 fi
 export VK_DRIVER_FILES=$icd VK_ICD_FILENAMES=$icd
+export CK_TIMEOUT_MULTIPLIER=3 # its compiler and its arithmetic are slow
 "$build/tessera" devices | tee "$place/devices.txt"
 grep -q SwiftShader "$place/devices.txt" || { echo "swiftshader: the driver is not seen" >&2; exit 1; }
 cd "$build" && ctest --output-on-failure --no-tests=error -R "$tests"
