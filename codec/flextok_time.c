@@ -38,7 +38,7 @@ static void product_tile(void *arg, int64_t tile, int worker) {
     const int64_t first = tile * j->width, n = j->n - first < j->width ? j->n - first : j->width;
     float *panel = j->panels + (size_t)worker * j->panel_floats;
     j->g->pack(panel, j->w + first * j->k, j->k, n, 1, j->k);
-    const tsr_gemm_panels panels = {panel, j->k, n, j->k};
+    const tsr_gemm_panels panels = {panel, j->k, n, j->k, false};
     j->g->product(j->x, j->k, j->rows, &panels, 0, n, j->y + first, j->n);
 }
 

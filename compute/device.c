@@ -135,9 +135,9 @@ static tsr_status resolve(tsr_context *ctx, const tsr_device_settings *s, int *i
 
 /* What a mask may name beside the shaders: instruction sets, libraries and capabilities; and work
  * that models save without changing a result. */
-static const char *const maskable[] = {"cpu",        "onednn",   "avx512",    "avx2",   "winograd",
-                                       "subgroup",   "coopmat",  "fp16",      "int64",  "collapse",
-                                       "time_table", "one_pass", "last_rows", "first_k"};
+static const char *const maskable[] = {
+    "cpu",     "onednn", "avx512", "avx2",     "winograd",   "bf16",     "bf16_weights", "subgroup",
+    "coopmat", "fp16",   "int64",  "collapse", "time_table", "one_pass", "last_rows",    "first_k"};
 enum { MASKABLE = sizeof maskable / sizeof *maskable };
 
 /* The i-th name a mask may hold, or NULL. */
@@ -228,6 +228,14 @@ void tsr_device_close(tsr_device **device) {
 
 const tsr_device_info *tsr_device_get_info(const tsr_device *d) {
     return &d->info;
+}
+
+const char *tsr_device_fast_path(const tsr_device *d) {
+    return d->fast_path;
+}
+
+tsr_cpu_products tsr_device_products(const tsr_device *d) {
+    return d->cpu_products;
 }
 
 tsr_context *tsr_device_context(const tsr_device *d) {

@@ -28,6 +28,8 @@ typedef struct tsr_device tsr_device;
 typedef struct tsr_run tsr_run;
 
 typedef enum tsr_device_kind { TSR_DEVICE_CPU = 0, TSR_DEVICE_VULKAN = 1 } tsr_device_kind;
+/* FAST lets a device round operands of the products in linear and conv2d to 16 bits; sums stay f32,
+ * and so does everything else. */
 typedef enum tsr_precision { TSR_PRECISION_F32 = 0, TSR_PRECISION_FAST = 1 } tsr_precision;
 
 typedef struct tsr_device_info {
@@ -74,6 +76,9 @@ tsr_status tsr_device_open(tsr_context *ctx, tsr_device **device,
 void tsr_device_close(tsr_device **device);
 const tsr_device_info *tsr_device_get_info(const tsr_device *device);
 tsr_context *tsr_device_context(const tsr_device *device);
+/* What the device makes of TSR_PRECISION_FAST, for people to read: "weights in bf16, products in
+ * f32". Empty when it was opened for f32, or computes in f32 all the same. */
+const char *tsr_device_fast_path(const tsr_device *device);
 /* True if `name` was switched off with --mask. */
 bool tsr_device_masked(const tsr_device *device, const char *name);
 

@@ -2,6 +2,7 @@
 /* device_cpu.c: the device that is always there. An op executes when the model calls it;
  * activations come from an arena that is rewound at the end of the run and kept for the next one.
  */
+#include "onednn.h"
 #include "run.h"
 
 #include <stdio.h>
@@ -153,7 +154,30 @@ void tsr_cpu_describe(tsr_device_info *info) {
     info->subgroup_size = info->subgroup_min = info->subgroup_max = 1;
 }
 
+static void choose_products(tsr_device *d) {
+    if (d->settings.precision != TSR_PRECISION_FAST) return;
+    const char *does = "";
+    if (d->settings.reference || tsr_device_masked(d, "cpu")) {
+        does = "";
+    } else if (tsr_onednn_bf16_works(d)) {
+        d->cpu_products = TSR_PRODUCTS_BF16;
+        does = "products in bf16, sums in f32";
+    } else if (!tsr_onednn_wanted(d) && !tsr_device_masked(d, "bf16_weights")) {
+        /* oneDNN's f32 kernels beat ours with bf16 weights where it is wanted. */
+        d->cpu_products = TSR_PRODUCTS_BF16_WEIGHTS;
+        does = "weights in bf16, products in f32";
+    }
+    snprintf(d->fast_path, sizeof d->fast_path, "%s", does);
+    if (d->cpu_products != TSR_PRODUCTS_BF16)
+        tsr_log(d->ctx, TSR_LOG_INFO,
+                "precision fast: no bf16 products of this processor are in use; %s",
+                *does ? does : "computing in f32");
+    else
+        tsr_log(d->ctx, TSR_LOG_INFO, "precision fast: %s", does);
+}
+
 tsr_status tsr_cpu_open(tsr_device *d) {
     d->backend = &backend;
+    choose_products(d);
     return TSR_OK;
 }

@@ -14,10 +14,12 @@
 #include "ops.h"
 
 /* B [depth, n] cut into panels of `cols` columns, each panel `depth` rows of `cols` floats, zeros
- * past n. A product may use only the first k rows. */
+ * past n. A product may use only the first k rows. With `half` an element is a bf16: half the
+ * memory, and the same sums as over floats of these values. */
 typedef struct tsr_gemm_panels {
     const float *data;
     int64_t k, n, depth;
+    bool half;
 } tsr_gemm_panels;
 
 /* y = residual + gate * act(c + bias) on `rows` x `n` elements in place; NULL = absent. `gate` of
@@ -43,6 +45,9 @@ typedef struct tsr_gemm_kernels {
     /* Packs B: element (k, n) is b[k * stride_k + n * stride_n]. panels: tsr_gemm_panel_floats. */
     void (*pack)(float *panels, const float *b, int64_t k, int64_t n, int64_t stride_k,
                  int64_t stride_n);
+    /* The same, elements rounded to bf16 (nearest, ties to even); half as many floats. */
+    void (*pack_half)(float *panels, const float *b, int64_t k, int64_t n, int64_t stride_k,
+                      int64_t stride_n);
     /* c [rows, n1-n0] = a [rows, k] B[:, n0..n1). n0 is a multiple of cols. c is the address of
      * element (0, n0). */
     void (*product)(const float *a, int64_t lda, int64_t rows, const tsr_gemm_panels *b, int64_t n0,

@@ -6,6 +6,7 @@
 typedef float NAME(vf) __attribute__((vector_size(VW * 4), may_alias));
 typedef int32_t NAME(vi) __attribute__((vector_size(VW * 4), may_alias));
 typedef float NAME(vu) __attribute__((vector_size(VW * 4), may_alias, aligned(4)));
+typedef uint32_t NAME(vw) __attribute__((vector_size(VW * 4), may_alias, aligned(4)));
 #define VF          NAME(vf)
 #define VI          NAME(vi)
 #define INLINE      TARGET static inline __attribute__((always_inline))
@@ -149,17 +150,40 @@ TARGET static void NAME(pack)(float *panels, const float *b, int64_t k, int64_t 
     }
 }
 
-/* `rows` is a constant wherever this is inlined, so that the sums live in registers. */
-INLINE void NAME(tile)(int rows, const float *a, int64_t lda, const float *panel, int64_t k,
-                       float *c, int64_t ldc, bool first) {
+/* A word holds columns j and VW + j of the panel as bf16: a shift and a mask make both f32. */
+TARGET static void NAME(pack_half)(float *panels, const float *b, int64_t k, int64_t n,
+                                   int64_t stride_k, int64_t stride_n) {
+    uint32_t *to = (uint32_t *)panels;
+    for (int64_t n0 = 0; n0 < n; n0 += NR)
+        for (int64_t i = 0; i < k; ++i, to += VW) {
+            const float *from = b + i * stride_k + n0 * stride_n;
+            for (int64_t j = 0; j < VW; ++j) {
+                uint32_t low = n0 + j < n ? tsr_f32_to_bf16(from[j * stride_n]) : 0;
+                uint32_t high = n0 + VW + j < n ? tsr_f32_to_bf16(from[(VW + j) * stride_n]) : 0;
+                to[j] = high << 16 | low;
+            }
+        }
+}
+
+/* `rows` and `half` are constants wherever this is inlined, so that the sums live in registers. */
+INLINE void NAME(tile)(int rows, bool half, const float *a, int64_t lda, const float *panel,
+                       int64_t k, float *c, int64_t ldc, bool first) {
     VF sum[MR][2];
     UNROLL
     for (int r = 0; r < rows; ++r) {
         sum[r][0] = first ? (VF){0} : LOAD(c + r * ldc);
         sum[r][1] = first ? (VF){0} : LOAD(c + r * ldc + VW);
     }
-    for (int64_t i = 0; i < k; ++i, panel += NR) {
-        VF b0 = LOAD(panel), b1 = LOAD(panel + VW);
+    for (int64_t i = 0; i < k; ++i, panel += half ? VW : NR) {
+        VF b0, b1;
+        if (half) {
+            NAME(vw) both = *(const NAME(vw) *)panel;
+            b0 = (VF)(both << 16);
+            b1 = (VF)(both & 0xffff0000u);
+        } else {
+            b0 = LOAD(panel);
+            b1 = LOAD(panel + VW);
+        }
         UNROLL
         for (int r = 0; r < rows; ++r) {
             VF x = SPLAT(a[r * lda + i]);
@@ -176,29 +200,43 @@ INLINE void NAME(tile)(int rows, const float *a, int64_t lda, const float *panel
 
 TARGET static void NAME(tile_full)(const float *a, int64_t lda, const float *panel, int64_t k,
                                    float *c, int64_t ldc, bool first) {
-    NAME(tile)(MR, a, lda, panel, k, c, ldc, first);
+    NAME(tile)(MR, false, a, lda, panel, k, c, ldc, first);
+}
+
+TARGET static void NAME(tile_half)(const float *a, int64_t lda, const float *panel, int64_t k,
+                                   float *c, int64_t ldc, bool first) {
+    NAME(tile)(MR, true, a, lda, panel, k, c, ldc, first);
 }
 
 /* The last rows of a block. Two at a time: an odd count must not cost a kernel of its own. */
-TARGET static void NAME(tile_rest)(int64_t rows, const float *a, int64_t lda, const float *panel,
-                                   int64_t k, float *c, int64_t ldc, bool first) {
+INLINE void NAME(rest)(int64_t rows, bool half, const float *a, int64_t lda, const float *panel,
+                       int64_t k, float *c, int64_t ldc, bool first) {
     if (rows & 4) {
-        NAME(tile)(4, a, lda, panel, k, c, ldc, first);
+        NAME(tile)(4, half, a, lda, panel, k, c, ldc, first);
         a += 4 * lda;
         c += 4 * ldc;
     }
     if (rows & 2) {
-        NAME(tile)(2, a, lda, panel, k, c, ldc, first);
+        NAME(tile)(2, half, a, lda, panel, k, c, ldc, first);
         a += 2 * lda;
         c += 2 * ldc;
     }
-    if (rows & 1) NAME(tile)(1, a, lda, panel, k, c, ldc, first);
+    if (rows & 1) NAME(tile)(1, half, a, lda, panel, k, c, ldc, first);
+}
+
+TARGET static void NAME(tile_rest)(int64_t rows, bool half, const float *a, int64_t lda,
+                                   const float *panel, int64_t k, float *c, int64_t ldc,
+                                   bool first) {
+    if (half)
+        NAME(rest)(rows, true, a, lda, panel, k, c, ldc, first);
+    else
+        NAME(rest)(rows, false, a, lda, panel, k, c, ldc, first);
 }
 
 INLINE void NAME(sweep)(const float *a, int64_t lda, int64_t rows, const tsr_gemm_panels *b,
                         int64_t n0, int64_t n1, float *c, int64_t ldc, bool fresh) {
     /* A slice of a panel that stays in the first-level cache while all rows pass over it. */
-    const int64_t slice = KC;
+    const int64_t slice = b->half ? 2 * KC : KC;
     if (b->k == 0) {
         for (int64_t r = 0; r < rows && fresh; ++r)
             memset(c + r * ldc, 0, (size_t)(n1 - n0) * sizeof *c);
@@ -208,16 +246,17 @@ INLINE void NAME(sweep)(const float *a, int64_t lda, int64_t rows, const tsr_gem
         int64_t k = b->k - k0 < slice ? b->k - k0 : slice;
         bool first = fresh && k0 == 0;
         for (int64_t n = n0; n < n1; n += NR) {
-            const float *panel = b->data + n * b->depth + k0 * NR;
+            const float *panel = b->data + (n * b->depth + k0 * NR) / (b->half ? 2 : 1);
             float *out = c + (n - n0);
             if (n1 - n >= NR) {
                 int64_t r = 0;
                 for (; r + MR <= rows; r += MR)
-                    NAME(tile_full)(a + r * lda + k0, lda, panel, k, out + r * ldc, ldc, first);
+                    (b->half ? NAME(tile_half) : NAME(tile_full))(a + r * lda + k0, lda, panel, k,
+                                                                  out + r * ldc, ldc, first);
                 for (; r < rows; r += (rows - r) & 7 ? (rows - r) & 7 : 4) {
                     int64_t some = (rows - r) & 7 ? (rows - r) & 7 : 4;
                     NAME(tile_rest)
-                    (some, a + r * lda + k0, lda, panel, k, out + r * ldc, ldc, first);
+                    (some, b->half, a + r * lda + k0, lda, panel, k, out + r * ldc, ldc, first);
                 }
                 continue;
             }
@@ -228,7 +267,8 @@ INLINE void NAME(sweep)(const float *a, int64_t lda, int64_t rows, const tsr_gem
                 int64_t some = rows - r < 4 ? rows - r : 4;
                 for (int64_t i = 0; i < some && !first; ++i)
                     memcpy(buffer + i * NR, out + (r + i) * ldc, width);
-                NAME(tile_rest)(some, a + r * lda + k0, lda, panel, k, buffer, NR, first);
+                NAME(tile_rest)
+                (some, b->half, a + r * lda + k0, lda, panel, k, buffer, NR, first);
                 for (int64_t i = 0; i < some; ++i)
                     memcpy(out + (r + i) * ldc, buffer + i * NR, width);
             }
@@ -464,6 +504,7 @@ static const tsr_gemm_kernels NAME(kernels) = {
     MR,
     NR,
     NAME(pack),
+    NAME(pack_half),
     NAME(product),
     NAME(accumulate),
     NAME(epilogue),

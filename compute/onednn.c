@@ -5,6 +5,7 @@
 #ifdef TESSERA_WITH_ONEDNN
 
 #include "onednn_api.h"
+#include "onednn_conv.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -23,9 +24,9 @@ struct tsr_onednn {
     atomic_int failed; /* a dnnl_status_t */
 };
 
-static dnnl_status_t plain_desc_make(plain_desc *d, int64_t rows, int64_t cols,
+static dnnl_status_t plain_desc_make(plain_desc *d, int64_t rows, int64_t cols, bool bf16,
                                      dnnl_format_tag_t tag) {
-    return desc_make(d, 2, (dnnl_dims_t){rows, cols}, tag);
+    return desc_make(d, 2, (dnnl_dims_t){rows, cols}, type_of(bf16), tag);
 }
 
 static dnnl_status_t matmul_make(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
@@ -62,17 +63,82 @@ bool tsr_onednn_wanted(const tsr_device *device) {
     return processor_has_avx2() && tsr_device_masked(device, "avx2");
 }
 
+/* Not every build and machine that says it has them computes right: small products whose sums are
+ * exact show it. */
+static bool bf16_product_is_right(tsr_context *ctx) {
+    enum { ROWS = 16, K = 64, N = 48 };
+    float x[ROWS * K], w[N * K], y[ROWS * N];
+    for (int i = 0; i < ROWS * K; ++i)
+        x[i] = (float)(i * 7 % 17 - 8);
+    for (int i = 0; i < N * K; ++i)
+        w[i] = (float)(i * 5 % 13 - 6);
+    tsr_onednn *p = NULL;
+    tsr_onednn_shape shape = {.rows = ROWS, .k = K, .n = N, .threads = 1, .bf16 = true};
+    if (tsr_onednn_open(ctx, &p, w, shape)) return false;
+    void *scratch = aligned_alloc(64, tsr_onednn_scratch_bytes(p));
+    if (scratch) tsr_onednn_product(p, x, ROWS - 1, y, scratch);
+    bool right = scratch && !atomic_load(&p->failed);
+    for (int i = 0; i < (ROWS - 1) * N && right; ++i) {
+        float sum = 0;
+        for (int k = 0; k < K; ++k)
+            sum += x[i / N * K + k] * w[i % N * K + k];
+        right = y[i] == sum;
+    }
+    free(scratch);
+    tsr_onednn_close(&p);
+    return right;
+}
+
+static bool convolution_is_right(tsr_context *ctx) {
+    enum { H = 4, W = 10, C = 32, N = 16, OH = 2, OW = 8 };
+    float x[H * W * C], w[N * C * 9], y[OH * OW * N];
+    for (int i = 0; i < H * W * C; ++i)
+        x[i] = (float)(i * 7 % 17 - 8);
+    for (int i = 0; i < N * C * 9; ++i)
+        w[i] = (float)(i * 5 % 13 - 6);
+    tsr_onednn_conv *p = NULL;
+    tsr_onednn_conv_shape shape = {H, W, C, N, 3, 3, 1, OH, OW, 0, 0, 1, true};
+    if (tsr_onednn_conv_open(ctx, &p, w, &shape, NULL)) return false;
+    void *scratch = aligned_alloc(64, tsr_onednn_conv_scratch_bytes(p));
+    if (scratch) tsr_onednn_conv_run(p, x, y, scratch);
+    bool right = scratch && !tsr_onednn_conv_status(ctx, p);
+    for (int i = 0; i < OH * OW * N && right; ++i) {
+        const int n = i % N, ox = i / N % OW, oy = i / N / OW;
+        float sum = 0;
+        for (int c = 0; c < C; ++c)
+            for (int t = 0; t < 9; ++t)
+                sum += x[((oy + t / 3) * W + ox + t % 3) * C + c] * w[(n * C + c) * 9 + t];
+        right = y[i] == sum;
+    }
+    free(scratch);
+    tsr_onednn_conv_close(&p);
+    return right;
+}
+
+bool tsr_onednn_bf16_works(const tsr_device *device) {
+    if (tsr_device_masked(device, "onednn") || tsr_device_masked(device, "bf16")) return false;
+    /* Emulated on AVX-512 without it: right, but slower than f32. */
+    const int bf16 = dnnl_cpu_isa_avx512_core_bf16;
+    if (((int)dnnl_get_effective_cpu_isa() & bf16) != bf16) return false;
+    tsr_context *ctx = tsr_device_context(device);
+    if (bf16_product_is_right(ctx) && convolution_is_right(ctx)) return true;
+    tsr_log(ctx, TSR_LOG_WARNING, "oneDNN's bf16 products are not right on this machine: not used");
+    return false;
+}
+
 static dnnl_status_t make(tsr_onednn *p, const float *w) {
     plain_desc a = {0}, b = {0}, any = {0}, c = {0};
+    const bool half = p->shape.bf16;
+    uint16_t *copy = NULL;
     dnnl_primitive_attr_t attr = NULL;
     dnnl_status_t s = dnnl_engine_create(&p->engine, dnnl_cpu, 0);
     if (!s) s = dnnl_stream_create(&p->stream, p->engine, dnnl_stream_default_flags);
-    if (!s) s = plain_desc_make(&a, p->shape.rows, p->shape.k, dnnl_ab);
-    if (!s) s = plain_desc_make(&b, p->shape.k, p->shape.n, dnnl_ba); /* [n, k] row by row */
+    if (!s) s = plain_desc_make(&a, p->shape.rows, p->shape.k, half, dnnl_ab);
+    if (!s) s = plain_desc_make(&b, p->shape.k, p->shape.n, half, dnnl_ba); /* [n, k] row by row */
     if (!s)
-        s = plain_desc_make(&any, p->shape.k, p->shape.n,
+        s = plain_desc_make(&any, p->shape.k, p->shape.n, half,
                             p->shape.plain_weights ? dnnl_ba : dnnl_format_tag_any);
-    if (!s) s = plain_desc_make(&c, p->shape.rows, p->shape.n, dnnl_ab);
+    if (!s) s = plain_desc_make(&c, p->shape.rows, p->shape.n, false, dnnl_ab);
     if (!s) s = dnnl_primitive_attr_create(&attr);
     /* Scratch of the caller: one primitive then serves several threads at once. */
     if (!s) s = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
@@ -87,9 +153,11 @@ static dnnl_status_t make(tsr_onednn *p, const float *w) {
         p->scratchpad_bytes = p->scratchpad ? dnnl_memory_desc_get_size(p->scratchpad) : 0;
         size_t bytes = (dnnl_memory_desc_get_size(wanted) + 63) / 64 * 64;
         p->weights_data = aligned_alloc(64, bytes);
-        s = p->weights_data
-                ? reorder(p->engine, p->stream, w, &b, wanted, p->weights_data, &p->weights)
+        const void *values = weights_as(half, w, p->shape.k * p->shape.n, &copy);
+        s = p->weights_data && values
+                ? reorder(p->engine, p->stream, values, &b, wanted, p->weights_data, &p->weights)
                 : dnnl_out_of_memory;
+        free(copy);
     }
     if (attr) dnnl_primitive_attr_destroy(attr);
     plain_desc_free(&a);
@@ -156,17 +224,24 @@ void tsr_onednn_product(tsr_onednn *p, const float *x, int64_t rows, float *y, v
     float *padded_x = (float *)at,
           *padded_y = (float *)(at + tile_bytes(p->shape.rows, p->shape.k));
     bool padded = rows < p->shape.rows;
-    if (padded) {
+    const void *source = x;
+    if (p->shape.bf16) {
+        uint16_t *half = (uint16_t *)padded_x;
+        int64_t used = rows * p->shape.k;
+        tsr_floats_to_bf16(half, x, used);
+        memset(half + used, 0, (size_t)(p->shape.rows * p->shape.k - used) * sizeof *half);
+        source = half;
+    } else if (padded) {
         size_t used = (size_t)(rows * p->shape.k);
         memcpy(padded_x, x, used * sizeof *x);
         memset(padded_x + used, 0, tile_bytes(p->shape.rows, p->shape.k) - used * sizeof *x);
-        x = padded_x;
+        source = padded_x;
     }
     dnnl_memory_t memory[3] = {NULL, NULL, NULL};
     dnnl_stream_t stream = NULL; /* streams belong to one thread at a time */
     int before = enter(p->shape.threads);
     dnnl_status_t s = dnnl_stream_create(&stream, p->engine, dnnl_stream_default_flags);
-    if (!s) s = dnnl_memory_create(&memory[0], p->source, p->engine, (void *)(uintptr_t)x);
+    if (!s) s = dnnl_memory_create(&memory[0], p->source, p->engine, (void *)(uintptr_t)source);
     if (!s) s = dnnl_memory_create(&memory[1], p->target, p->engine, padded ? padded_y : y);
     if (!s && p->scratchpad_bytes)
         s = dnnl_memory_create(&memory[2], p->scratchpad, p->engine, scratchpad);
@@ -193,6 +268,10 @@ tsr_status tsr_onednn_status(tsr_context *ctx, tsr_onednn *p) {
 #else /* built without oneDNN */
 
 bool tsr_onednn_wanted(const tsr_device *device) {
+    (void)device;
+    return false;
+}
+bool tsr_onednn_bf16_works(const tsr_device *device) {
     (void)device;
     return false;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* onednn.h: f32 products from oneDNN, where it is built in (TESSERA_WITH_ONEDNN) and the better
- * choice: its AVX-512 kernels beat ours, its AVX2 ones do not (docs/SPEED.md). It runs
+/* onednn.h: f32 and bf16 products from oneDNN, where it is built in (TESSERA_WITH_ONEDNN) and the
+ * better choice: its AVX-512 kernels beat ours, its AVX2 ones do not (docs/SPEED.md). It runs
  * single-threaded inside our own tiles; every call computes a tile of the same size (the last one
  * padded with zeros), so that results do not depend on the number of rows. The only file that knows
  * its API, 2.x and 3.x. */
@@ -16,10 +16,14 @@ typedef struct tsr_onednn tsr_onednn; /* one weight, reordered as oneDNN likes i
 /* True if products of this device go through oneDNN: the fastest form --mask leaves. The order is
  * onednn, avx512 where the processor has AVX-512; avx2, onednn where it has not; baseline last. */
 bool tsr_onednn_wanted(const tsr_device *device);
+/* True if oneDNN has bf16 products that this processor computes itself, --mask leaves them, and a
+ * small product and a small convolution come out right. */
+bool tsr_onednn_bf16_works(const tsr_device *device);
 typedef struct tsr_onednn_shape {
     int64_t rows, k, n; /* rows: the most one call computes */
     int threads;        /* its own threads inside a call; 1 when called from our tiles */
     bool plain_weights; /* keep the weights as they are instead of letting oneDNN reorder them */
+    bool bf16;          /* x and weights rounded to bf16 (nearest, ties to even), sums in f32 */
 } tsr_onednn_shape;
 
 /* w [n, k], row by row. Errors: MEMORY, DEVICE (oneDNN refuses the shape), UNSUPPORTED (not built

@@ -5,8 +5,11 @@
 #ifndef COMPUTE_ONEDNN_API_H
 #define COMPUTE_ONEDNN_API_H
 
+#include "tensor.h"
+
 #include <dnnl.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 /* Debian's build runs on OpenMP. These two set and read the calling thread's own number. They are
  * declared here because <omp.h> belongs to a compiler; weak, because oneDNN may be built without.
@@ -19,8 +22,8 @@ typedef dnnl_memory_desc_t plain_desc;
 typedef const dnnl_memory_desc_t *const_dnnl_memory_desc_t;
 #define DESC(d) (&(d))
 static inline dnnl_status_t desc_make(plain_desc *d, int rank, const dnnl_dims_t dims,
-                                      dnnl_format_tag_t tag) {
-    return dnnl_memory_desc_init_by_tag(d, rank, dims, dnnl_f32, tag);
+                                      dnnl_data_type_t type, dnnl_format_tag_t tag) {
+    return dnnl_memory_desc_init_by_tag(d, rank, dims, type, tag);
 }
 static inline void plain_desc_free(plain_desc *d) {
     (void)d;
@@ -28,8 +31,8 @@ static inline void plain_desc_free(plain_desc *d) {
 #else
 #define DESC(d) (d)
 static inline dnnl_status_t desc_make(plain_desc *d, int rank, const dnnl_dims_t dims,
-                                      dnnl_format_tag_t tag) {
-    return dnnl_memory_desc_create_with_tag(d, rank, dims, dnnl_f32, tag);
+                                      dnnl_data_type_t type, dnnl_format_tag_t tag) {
+    return dnnl_memory_desc_create_with_tag(d, rank, dims, type, tag);
 }
 static inline void plain_desc_free(plain_desc *d) {
     if (*d) dnnl_memory_desc_destroy(*d);
@@ -52,8 +55,19 @@ static inline dnnl_status_t run(dnnl_stream_t stream, dnnl_primitive_t primitive
     return s ? s : dnnl_stream_wait(stream);
 }
 
+static inline dnnl_data_type_t type_of(bool bf16) {
+    return bf16 ? dnnl_bf16 : dnnl_f32;
+}
+
+/* n weights as the primitive's type; free(*copy) in either case. NULL: no memory. */
+static inline const void *weights_as(bool bf16, const float *w, int64_t n, uint16_t **copy) {
+    *copy = bf16 ? malloc((size_t)n * sizeof **copy) : NULL;
+    if (*copy) tsr_floats_to_bf16(*copy, w, n);
+    return bf16 ? (const void *)*copy : w;
+}
+
 /* Copies w into `data`, in the layout the primitive chose; *weights becomes its memory object. */
-static inline dnnl_status_t reorder(dnnl_engine_t engine, dnnl_stream_t stream, const float *w,
+static inline dnnl_status_t reorder(dnnl_engine_t engine, dnnl_stream_t stream, const void *w,
                                     const plain_desc *plain, const_dnnl_memory_desc_t wanted,
                                     void *data, dnnl_memory_t *weights) {
     dnnl_memory_t from = NULL;

@@ -28,7 +28,7 @@ bool tsr_onednn_conv_same(const tsr_onednn_conv *p, const tsr_onednn_conv_shape 
     const tsr_onednn_conv_shape *a = &p->shape;
     return a->h == s->h && a->w == s->w && a->c == s->c && a->n == s->n && a->kh == s->kh &&
            a->kw == s->kw && a->stride == s->stride && a->oh == s->oh && a->ow == s->ow &&
-           a->top == s->top && a->left == s->left && a->threads == s->threads;
+           a->top == s->top && a->left == s->left && a->threads == s->threads && a->bf16 == s->bf16;
 }
 
 static dnnl_status_t conv_make(dnnl_primitive_desc_t *pd, const tsr_onednn_conv *p,
@@ -58,10 +58,10 @@ static dnnl_status_t make(tsr_onednn_conv *p, const float *w, const tsr_onednn_c
     dnnl_primitive_attr_t attr = NULL;
     dnnl_status_t s = dnnl_engine_create(&p->engine, dnnl_cpu, 0);
     if (!s) s = dnnl_stream_create(&p->stream, p->engine, dnnl_stream_default_flags);
-    if (!s) s = desc_make(&x, 4, xd, dnnl_nhwc);
-    if (!s) s = desc_make(&given, 4, wd, dnnl_oihw);
-    if (!s) s = desc_make(&any, 4, wd, dnnl_format_tag_any);
-    if (!s) s = desc_make(&y, 4, yd, dnnl_nhwc);
+    if (!s) s = desc_make(&x, 4, xd, type_of(f->bf16), dnnl_nhwc);
+    if (!s) s = desc_make(&given, 4, wd, type_of(f->bf16), dnnl_oihw);
+    if (!s) s = desc_make(&any, 4, wd, type_of(f->bf16), dnnl_format_tag_any);
+    if (!s) s = desc_make(&y, 4, yd, dnnl_f32, dnnl_nhwc);
     if (!s) s = dnnl_primitive_attr_create(&attr);
     /* Scratch of the caller: one primitive then serves several threads at once. */
     if (!s) s = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
@@ -83,9 +83,12 @@ static dnnl_status_t make(tsr_onednn_conv *p, const float *w, const tsr_onednn_c
         } else {
             size_t bytes = (dnnl_memory_desc_get_size(wanted) + 63) / 64 * 64;
             p->weights_data = aligned_alloc(64, bytes);
-            s = p->weights_data
-                    ? reorder(p->engine, p->stream, w, &given, wanted, p->weights_data, &p->weights)
-                    : dnnl_out_of_memory;
+            uint16_t *copy = NULL;
+            const void *values = weights_as(f->bf16, w, f->n * f->c * f->kh * f->kw, &copy);
+            s = p->weights_data && values ? reorder(p->engine, p->stream, values, &given, wanted,
+                                                    p->weights_data, &p->weights)
+                                          : dnnl_out_of_memory;
+            free(copy);
         }
     }
     if (attr) dnnl_primitive_attr_destroy(attr);
@@ -135,16 +138,27 @@ void tsr_onednn_conv_close(tsr_onednn_conv **conv) {
     *conv = NULL;
 }
 
+static int64_t source_values(const tsr_onednn_conv *p) {
+    return p->shape.h * p->shape.w * p->shape.c;
+}
+
 size_t tsr_onednn_conv_scratch_bytes(const tsr_onednn_conv *p) {
-    return (p->scratchpad_bytes + 63) / 64 * 64;
+    size_t copy = p->shape.bf16 ? (size_t)source_values(p) * sizeof(uint16_t) : 0;
+    return (p->scratchpad_bytes + 63) / 64 * 64 + (copy + 63) / 64 * 64;
 }
 
 void tsr_onednn_conv_run(tsr_onednn_conv *p, const float *x, float *y, void *scratch) {
     dnnl_memory_t memory[3] = {NULL, NULL, NULL};
     dnnl_stream_t stream = NULL; /* streams belong to one thread at a time */
+    const void *source = x;
+    if (p->shape.bf16) {
+        uint16_t *half = (uint16_t *)((char *)scratch + (p->scratchpad_bytes + 63) / 64 * 64);
+        tsr_floats_to_bf16(half, x, source_values(p));
+        source = half;
+    }
     int before = enter(p->shape.threads);
     dnnl_status_t s = dnnl_stream_create(&stream, p->engine, dnnl_stream_default_flags);
-    if (!s) s = dnnl_memory_create(&memory[0], p->source, p->engine, (void *)(uintptr_t)x);
+    if (!s) s = dnnl_memory_create(&memory[0], p->source, p->engine, (void *)(uintptr_t)source);
     if (!s) s = dnnl_memory_create(&memory[1], p->target, p->engine, y);
     if (!s && p->scratchpad_bytes)
         s = dnnl_memory_create(&memory[2], p->scratchpad, p->engine, scratch);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* onednn_conv.h: f32 convolutions of channels-last maps from oneDNN, where it is built in and the
- * better choice (tsr_onednn_wanted). As with products, one call computes one piece of fixed shape
- * on one thread inside our own tiles, so that results do not depend on the batch or on the threads.
+/* onednn_conv.h: f32 and bf16 convolutions of channels-last maps from oneDNN, where it is built in
+ * and the better choice (tsr_onednn_wanted). As with products, one call computes one piece of fixed
+ * shape on one thread inside our own tiles, so that results do not depend on the batch or on the
+ * threads.
  */
 #ifndef COMPUTE_ONEDNN_CONV_H
 #define COMPUTE_ONEDNN_CONV_H
@@ -16,6 +17,7 @@ typedef struct tsr_onednn_conv_shape {
     int64_t stride, oh, ow; /* y [oh, ow, n] */
     int64_t top, left;      /* zeros before x; behind it as many as oh and ow need */
     int threads;            /* its own inside a call; 1 when called from our tiles */
+    bool bf16;              /* x and kernel rounded to bf16, sums in f32 */
 } tsr_onednn_conv_shape;
 
 bool tsr_onednn_conv_same(const tsr_onednn_conv *conv, const tsr_onednn_conv_shape *shape);

@@ -78,6 +78,16 @@ struct tsr_op {
     int (*gpu)(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch *dispatch);
 };
 
+/* How the cpu device computes linear and conv2d. FAST chooses, when the device is opened, the first
+ * of the others that the processor is good at; else it is f32 as well. */
+typedef enum tsr_cpu_products {
+    TSR_PRODUCTS_F32,
+    TSR_PRODUCTS_BF16,        /* both operands rounded to bf16, by oneDNN (avx512_bf16, AMX) */
+    TSR_PRODUCTS_BF16_WEIGHTS /* weights rounded to bf16 and kept so, our own kernels; not in
+                                 conv2d_winograd.c */
+} tsr_cpu_products;
+tsr_cpu_products tsr_device_products(const tsr_device *device);
+
 #define TSR_OP(name) extern const tsr_op tsr_op_##name;
 #include "ops.def"
 #undef TSR_OP

@@ -28,10 +28,12 @@ struct tsr_device {
     tsr_device_settings settings; /* name and mask point to the copies below */
     char name[64];
     char *mask;
-    tsr_run *run;      /* while a model function is being walked */
-    tsr_arena nodes;   /* tensor structs of the run, kept until it ends */
-    tsr_arena data;    /* cpu: activations */
-    tsr_arena scratch; /* cpu: of one op */
+    char fast_path[96];            /* tsr_device_fast_path; set when the device is opened */
+    tsr_cpu_products cpu_products; /* cpu */
+    tsr_run *run;                  /* while a model function is being walked */
+    tsr_arena nodes;               /* tensor structs of the run, kept until it ends */
+    tsr_arena data;                /* cpu: activations */
+    tsr_arena scratch;             /* cpu: of one op */
     size_t peak;
     tsr_status lost; /* sticky */
     char lost_detail[256];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* tensor.c: shapes as text, sizes of dtypes, and the two 16-bit float formats. */
 #include "tensor.h"
+#include "simd.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -109,4 +110,13 @@ uint16_t tsr_f32_to_bf16(float f) {
     uint32_t u = float_bits(f);
     if ((u & 0x7fffffffu) > 0x7f800000u) return (uint16_t)(u >> 16 | 0x40);
     return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+
+TSR_CLONES void tsr_floats_to_bf16(uint16_t *restrict to, const float *restrict from, int64_t n) {
+    for (int64_t i = 0; i < n; ++i) { /* without branches, for vectors */
+        uint32_t u;
+        memcpy(&u, from + i, sizeof u);
+        uint32_t nan = u >> 16 | 0x40, near = (u + 0x7fff + (u >> 16 & 1)) >> 16;
+        to[i] = (uint16_t)((u & 0x7fffffffu) > 0x7f800000u ? nan : near);
+    }
 }

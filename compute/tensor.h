@@ -54,5 +54,7 @@ float tsr_f16_to_f32(uint16_t h);
 uint16_t tsr_f32_to_f16(float f);
 float tsr_bf16_to_f32(uint16_t h);
 uint16_t tsr_f32_to_bf16(float f);
+/* n of them. */
+void tsr_floats_to_bf16(uint16_t *to, const float *from, int64_t n);
 
 #endif

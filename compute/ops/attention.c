@@ -99,7 +99,8 @@ static void block_tile(void *arg, int64_t index, int worker) {
     int64_t last = visible(c, i0 + rows - 1, j->nq, j->nk);
     int64_t keys = first > last ? first : last;
     int64_t whole = (keys + j->g->cols - 1) / j->g->cols * j->g->cols;
-    tsr_gemm_panels panels = {j->keys + (size_t)pair * j->keys_floats, j->width, j->nk, j->width};
+    tsr_gemm_panels panels = {j->keys + (size_t)pair * j->keys_floats, j->width, j->nk, j->width,
+                              false};
     j->g->product(q, j->d, rows, &panels, 0, whole, score, j->score_stride);
     float weight[128];
     for (int64_t r = 0; r < rows; ++r) {
@@ -109,7 +110,8 @@ static void block_tile(void *arg, int64_t index, int worker) {
         memset(s + n, 0, (size_t)(keys - n) * sizeof *s);
         weight[r] = sum == 0 ? 0 : 1 / sum;
     }
-    panels = (tsr_gemm_panels){j->values + (size_t)pair * j->values_floats, keys, j->width, j->nk};
+    panels = (tsr_gemm_panels){j->values + (size_t)pair * j->values_floats, keys, j->width, j->nk,
+                               false};
     j->g->product(score, j->score_stride, rows, &panels, 0, j->width, y, j->d);
     for (int64_t r = 0; r < rows; ++r)
         for (int64_t l = 0; l < j->width; ++l)

@@ -66,6 +66,7 @@ static void reference(const tsr_call *call) {
 typedef struct packed {
     struct packed *next;
     const tsr_gemm_kernels *kernels; /* NULL: oneDNN's, one for each size of map */
+    bool half;                       /* in bf16 */
     float *panels;                   /* depth kh * kw * C in the order (ky, kx, c) */
     int winograd;                    /* panels are conv2d_winograd.c's, for tiles of this edge */
     tsr_onednn_conv *onednn;
@@ -83,6 +84,7 @@ static void packed_free(void *list) {
 typedef struct pack_job {
     const tsr_gemm_kernels *g;
     const float *w;
+    bool half;
     float *panels, *rows; /* rows: one panel of reordered kernels for each worker */
     int64_t n, c, taps;
 } pack_job;
@@ -99,14 +101,16 @@ static void pack_tile(void *arg, int64_t index, int worker) {
             for (int64_t t = 0; t < j->taps; ++t)
                 to[t * j->c + c] = from[c * j->taps + t];
     }
-    j->g->pack(j->panels + n0 * depth, rows, depth, n, 1, depth);
+    (j->half ? j->g->pack_half : j->g->pack)(j->panels + n0 * depth / (j->half ? 2 : 1), rows,
+                                             depth, n, 1, depth);
 }
 
 static tsr_status pack(tsr_device *device, packed *p, const geometry *s, const float *values) {
     tsr_context *ctx = tsr_device_context(device);
-    pack_job job = {.g = p->kernels, .w = values, .n = s->n, .c = s->c, .taps = s->kh * s->kw};
+    pack_job job = {.g = p->kernels, .w = values, .half = p->half};
+    job.n = s->n, job.c = s->c, job.taps = s->kh * s->kw;
     size_t depth = (size_t)(job.taps * job.c), cols = (size_t)p->kernels->cols;
-    size_t bytes = tsr_gemm_panel_floats(job.g, (int64_t)depth, s->n) * sizeof(float);
+    size_t bytes = tsr_gemm_panel_floats(job.g, (int64_t)depth, s->n) * (p->half ? 2 : 4);
     job.rows =
         tsr_device_scratch(device, (size_t)tsr_thread_count(ctx) * depth * cols * sizeof(float));
     if (!job.rows) return TSR_ERROR_MEMORY;
@@ -121,8 +125,8 @@ static tsr_status pack(tsr_device *device, packed *p, const geometry *s, const f
 /* The weight in the form `g` wants (transformed or not), or, when g is NULL, oneDNN for bands of
  * this shape; made at first use. */
 static tsr_status packed_get(tsr_device *device, tsr_weight *w, const tsr_gemm_kernels *g,
-                             int winograd, const geometry *s, const tsr_onednn_conv_shape *band,
-                             packed **found) {
+                             bool half, int winograd, const geometry *s,
+                             const tsr_onednn_conv_shape *band, packed **found) {
     tsr_context *ctx = tsr_device_context(device);
     if (w->packed && w->packed_free != packed_free)
         return tsr_fail(ctx, TSR_ERROR_STATE,
@@ -130,7 +134,7 @@ static tsr_status packed_get(tsr_device *device, tsr_weight *w, const tsr_gemm_k
                         w->name ? w->name : "weight");
     tsr_onednn_conv *other = NULL; /* of another band: its packed weights may fit */
     for (packed *p = w->packed; p; p = p->next) {
-        if (p->kernels != g || p->winograd != winograd) continue;
+        if (p->kernels != g || p->half != half || p->winograd != winograd) continue;
         *found = p;
         if (g || tsr_onednn_conv_same(p->onednn, band)) return TSR_OK;
         other = p->onednn;
@@ -138,7 +142,7 @@ static tsr_status packed_get(tsr_device *device, tsr_weight *w, const tsr_gemm_k
     const float *values = tsr_weight_borrow(ctx, w);
     packed *p = values ? tsr_alloc(ctx, 1, sizeof *p, "packed weight") : NULL;
     tsr_status status = p ? TSR_OK : TSR_ERROR_MEMORY;
-    if (p) p->kernels = g, p->winograd = winograd;
+    if (p) p->kernels = g, p->half = half, p->winograd = winograd;
     if (p && winograd)
         status = tsr_winograd_pack(device, g, winograd, s, values, &p->panels);
     else if (p && g)
@@ -163,6 +167,7 @@ typedef struct job {
     const float *panels, *x;
     float *y, *bands; /* bands: one for each worker */
     tsr_gemm_epilogue epilogue;
+    bool half;                     /* panels in bf16 */
     bool finish;                   /* there is an epilogue */
     int64_t band_rows, bands_down; /* output rows */
     int64_t band_width;            /* input columns, with zeros */
@@ -195,7 +200,8 @@ static void tile(void *arg, int64_t index, int worker) {
     for (int64_t n0 = from; n0 < end; n0 += j->block) {
         int64_t n1 = end - n0 < j->block ? end : n0 + j->block;
         for (int64_t ky = 0; ky < s->kh; ++ky) {
-            tsr_gemm_panels panels = {j->panels + ky * k * j->g->cols, k, s->n, s->kh * k};
+            tsr_gemm_panels panels = {j->panels + ky * k * j->g->cols / (j->half ? 2 : 1), k, s->n,
+                                      s->kh * k, j->half};
             for (int64_t i = 0; i < rows; ++i)
                 (ky ? j->g->accumulate : j->g->product)(
                     band + (i * s->stride + ky) * j->band_width * s->c, s->stride * s->c, s->ow,
@@ -237,9 +243,12 @@ static tsr_status cpu(tsr_device *device, const tsr_call *call) {
     };
     j.finish = call->in[BIAS] || call->in[RESIDUAL] || call->p.i[ACT] != TSR_ACT_NONE;
     packed *p = NULL;
-    int edge = tsr_device_masked(device, "winograd") ? 0 : tsr_winograd_fits(&s);
+    const tsr_cpu_products products = tsr_device_products(device);
+    j.half = products != TSR_PRODUCTS_F32;
+    bool allowed = products != TSR_PRODUCTS_BF16 && !tsr_device_masked(device, "winograd");
+    int edge = allowed ? tsr_winograd_fits(&s) : 0; /* its transformed weights stay f32 */
     if (edge) {
-        tsr_status status = packed_get(device, call->weight, j.g, edge, &s, NULL, &p);
+        tsr_status status = packed_get(device, call->weight, j.g, false, edge, &s, NULL, &p);
         return status ? status
                       : tsr_winograd_run(device, j.g, edge, &s, p->panels, j.x, j.y,
                                          j.finish ? &j.epilogue : NULL);
@@ -253,7 +262,7 @@ static tsr_status cpu(tsr_device *device, const tsr_call *call) {
     j.bands =
         tsr_device_scratch(device, (size_t)tsr_thread_count(ctx) * j.band_floats * sizeof(float));
     if (!j.bands) return TSR_ERROR_MEMORY;
-    bool onednn = tsr_onednn_wanted(device);
+    bool onednn = j.half ? products == TSR_PRODUCTS_BF16 : tsr_onednn_wanted(device);
     tsr_onednn_conv_shape band = {.h = (j.band_rows - 1) * s.stride + s.kh,
                                   .w = j.band_width,
                                   .c = s.c,
@@ -263,8 +272,10 @@ static tsr_status cpu(tsr_device *device, const tsr_call *call) {
                                   .stride = s.stride,
                                   .oh = j.band_rows,
                                   .ow = s.ow,
-                                  .threads = 1};
-    tsr_status status = packed_get(device, call->weight, onednn ? NULL : j.g, 0, &s, &band, &p);
+                                  .threads = 1,
+                                  .bf16 = j.half};
+    tsr_status status =
+        packed_get(device, call->weight, onednn ? NULL : j.g, j.half, 0, &s, &band, &p);
     if (status) return status;
     if (onednn) {
         j.onednn = p->onednn;

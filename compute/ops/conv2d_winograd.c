@@ -307,7 +307,8 @@ static void tile(void *arg, int64_t index, int worker) {
         int64_t n1 = least(n0 + BLOCK, end);
         w.sum_step = w.tiles * (n1 - n0) + PAD;
         for (int p = 0; p < j->places; ++p) {
-            tsr_gemm_panels panels = {j->panels + (size_t)p * j->place_floats, s->c, s->n, s->c};
+            tsr_gemm_panels panels = {j->panels + (size_t)p * j->place_floats, s->c, s->n, s->c,
+                                      false};
             j->g->product(w.values + p * w.value_step, s->c, w.tiles, &panels, n0, n1,
                           w.sums + p * w.sum_step, n1 - n0);
         }

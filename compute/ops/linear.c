@@ -42,6 +42,7 @@ static void reference(const tsr_call *c) {
 typedef struct packed {
     struct packed *next;
     const tsr_gemm_kernels *kernels; /* NULL: oneDNN's */
+    bool half;                       /* in bf16 */
     float *panels;
     tsr_onednn *onednn;
 } packed;
@@ -59,6 +60,7 @@ typedef struct pack_job {
     const tsr_gemm_kernels *g;
     const float *w;
     float *panels;
+    bool half;
     int64_t k, n, step;
 } pack_job;
 
@@ -66,14 +68,15 @@ static void pack_tile(void *arg, int64_t index, int worker) {
     (void)worker;
     const pack_job *j = arg;
     int64_t from = index * j->step, n = j->n - from < j->step ? j->n - from : j->step;
-    j->g->pack(j->panels + from * j->k, j->w + from * j->k, j->k, n, 1, j->k);
+    (j->half ? j->g->pack_half : j->g->pack)(j->panels + from * j->k / (j->half ? 2 : 1),
+                                             j->w + from * j->k, j->k, n, 1, j->k);
 }
 
 /* The weight in the form `g` (or oneDNN, when g is NULL) wants; made at first use. */
-static packed *packed_get(tsr_context *ctx, tsr_weight *w, const tsr_gemm_kernels *g, int64_t k,
-                          int64_t n) {
+static packed *packed_get(tsr_context *ctx, tsr_weight *w, const tsr_gemm_kernels *g, bool half,
+                          int64_t k, int64_t n) {
     packed *p = w->packed;
-    while (p && p->kernels != g)
+    while (p && (p->kernels != g || p->half != half))
         p = p->next;
     if (p) return p;
     const float *values = tsr_weight_borrow(ctx, w);
@@ -83,8 +86,9 @@ static packed *packed_get(tsr_context *ctx, tsr_weight *w, const tsr_gemm_kernel
         return NULL;
     }
     p->kernels = g;
+    p->half = half;
     if (g) {
-        size_t bytes = (tsr_gemm_panel_floats(g, k, n) * sizeof(float) + 63) / 64 * 64;
+        size_t bytes = (tsr_gemm_panel_floats(g, k, n) * (half ? 2 : 4) + 63) / 64 * 64;
         if (!(p->panels = aligned_alloc(64, bytes))) {
             tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: packed weight: wanted %zu bytes, got none",
                      w->name ? w->name : "weight", bytes);
@@ -92,10 +96,10 @@ static packed *packed_get(tsr_context *ctx, tsr_weight *w, const tsr_gemm_kernel
             free(p);
             return NULL;
         }
-        pack_job job = {g, values, p->panels, k, n, 2 * g->cols};
+        pack_job job = {g, values, p->panels, half, k, n, 2 * g->cols};
         tsr_parallel(ctx, (n + job.step - 1) / job.step, pack_tile, &job);
     } else if (tsr_onednn_open(ctx, &p->onednn, values,
-                               (tsr_onednn_shape){TSR_ONEDNN_ROWS, k, n, 1, false})) {
+                               (tsr_onednn_shape){TSR_ONEDNN_ROWS, k, n, 1, false, half})) {
         tsr_weight_return(w, values);
         free(p);
         return NULL;
@@ -163,12 +167,14 @@ static tsr_status cpu(tsr_device *d, const tsr_call *c) {
                                      .residual = c->in[RESIDUAL] ? c->in[RESIDUAL]->data : NULL,
                                      .residual_stride = j.n};
     j.finish = c->in[BIAS] || c->in[GATE] || c->in[RESIDUAL] || c->p.i[ACT] != TSR_ACT_NONE;
-    bool onednn = tsr_onednn_wanted(d);
+    const tsr_cpu_products products = tsr_device_products(d);
+    bool half = products != TSR_PRODUCTS_F32;
+    bool onednn = half ? products == TSR_PRODUCTS_BF16 : tsr_onednn_wanted(d);
     if (c->weight->packed && c->weight->packed_free != packed_free)
         return tsr_fail(ctx, TSR_ERROR_STATE,
                         "linear: %s: wanted a weight of linear layers alone, got one of conv2d",
                         c->weight->name ? c->weight->name : "weight");
-    packed *p = packed_get(ctx, c->weight, onednn ? NULL : j.g, j.k, j.n);
+    packed *p = packed_get(ctx, c->weight, onednn ? NULL : j.g, half, j.k, j.n);
     if (!p) return TSR_ERROR_MEMORY;
     if (onednn) {
         j.onednn = p->onednn;
@@ -179,7 +185,7 @@ static tsr_status cpu(tsr_device *d, const tsr_call *c) {
         tsr_parallel(ctx, (j.rows + j.tile_rows - 1) / j.tile_rows, onednn_tile, &j);
         return tsr_onednn_status(ctx, p->onednn);
     }
-    j.panels = (tsr_gemm_panels){p->panels, j.k, j.n, j.k};
+    j.panels = (tsr_gemm_panels){p->panels, j.k, j.n, j.k, p->half};
     /* A tile's rows of x fit the second-level cache; fewer columns where there are few rows, so
      * that every core has work. */
     j.tile_cols = j.rows * j.n > 96 * 4096 ? 256 : j.rows > 96 ? 192 : 96;

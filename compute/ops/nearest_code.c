@@ -103,7 +103,7 @@ static void search_tile(void *arg, int64_t index, int worker) {
     const float *x = normalised(j, j->x + from * j->d, rows, worker);
     for (int64_t i = 0; i < rows; ++i)
         best[i] = (tsr_code_best){-INFINITY, -INFINITY, 0};
-    tsr_gemm_panels panels = {j->panels, j->d, j->k, j->d};
+    tsr_gemm_panels panels = {j->panels, j->d, j->k, j->d, false};
     for (int64_t k0 = 0; k0 < j->k; k0 += j->slice) {
         int64_t k1 = j->k - k0 < j->slice ? j->k : k0 + j->slice;
         j->g->nearest(x, j->d, rows, &panels, j->half, k0, k1, j->margin != NULL, best);
