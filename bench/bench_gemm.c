@@ -55,7 +55,7 @@ static void rival_close(rival *r) {
 }
 
 static tsr_status rival_open(tsr_bencher *b, rival *r, const shape *s, const float *w, bool plain) {
-    tsr_onednn_shape form = {s->m, s->k, s->n, tsr_thread_count(b->ctx), plain};
+    tsr_onednn_shape form = {s->m, s->k, s->n, tsr_thread_count(b->ctx), plain, false};
     tsr_status status = tsr_onednn_open(b->ctx, &r->product, w, form);
     if (status) return status;
     size_t bytes = (tsr_onednn_scratch_bytes(r->product) + 64) / 64 * 64;
