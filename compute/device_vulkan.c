@@ -250,8 +250,7 @@ tsr_status tsr_vulkan_open(tsr_device *d) {
     if (!status) status = create_device(v);
     if (!status) status = create_objects(v);
     if (!status) fill_caps(v);
-    if (v->caps.fp16)
-        snprintf(d->fast_path, sizeof d->fast_path, "products in f16, sums in f32");
+    if (v->caps.fp16) snprintf(d->fast_path, sizeof d->fast_path, "products in f16, sums in f32");
     if (!status) status = vulkan_check_messages(v);
     return status;
 }

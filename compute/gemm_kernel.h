@@ -150,19 +150,29 @@ TARGET static void NAME(pack)(float *panels, const float *b, int64_t k, int64_t 
     }
 }
 
+/* tsr_f32_to_bf16 without branches, so that it becomes vectors. */
+INLINE uint32_t NAME(bf16)(float f) {
+    uint32_t u;
+    memcpy(&u, &f, sizeof u);
+    uint32_t near = (u + 0x7fff + (u >> 16 & 1)) >> 16, nan = u >> 16 | 0x40;
+    return (u & 0x7fffffffu) > 0x7f800000u ? nan : near;
+}
+
 /* A word holds columns j and VW + j of the panel as bf16: a shift and a mask make both f32. */
 TARGET static void NAME(pack_half)(float *panels, const float *b, int64_t k, int64_t n,
                                    int64_t stride_k, int64_t stride_n) {
     uint32_t *to = (uint32_t *)panels;
-    for (int64_t n0 = 0; n0 < n; n0 += NR)
-        for (int64_t i = 0; i < k; ++i, to += VW) {
+    for (int64_t n0 = 0; n0 < n; n0 += NR, to += k * VW) {
+        int64_t width = n - n0 < NR ? n - n0 : NR;
+        for (int64_t i = 0; i < k; ++i) {
             const float *from = b + i * stride_k + n0 * stride_n;
-            for (int64_t j = 0; j < VW; ++j) {
-                uint32_t low = n0 + j < n ? tsr_f32_to_bf16(from[j * stride_n]) : 0;
-                uint32_t high = n0 + VW + j < n ? tsr_f32_to_bf16(from[(VW + j) * stride_n]) : 0;
-                to[j] = high << 16 | low;
-            }
+            float row[NR] = {0};
+            for (int64_t j = 0; j < width; ++j)
+                row[j] = from[j * stride_n];
+            for (int64_t j = 0; j < VW; ++j)
+                to[i * VW + j] = NAME(bf16)(row[VW + j]) << 16 | NAME(bf16)(row[j]);
         }
+    }
 }
 
 /* `rows` and `half` are constants wherever this is inlined, so that the sums live in registers. */
