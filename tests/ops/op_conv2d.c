@@ -198,6 +198,28 @@ START_TEST(random_shapes) {
 }
 END_TEST
 
+START_TEST(large_maps) {
+    static const int64_t sizes[][4] = {/* h, w, c, n: both forms of the cpu's tiles, and cut ones */
+                                       {32, 32, 32, 70},
+                                       {35, 41, 40, 36},
+                                       {33, 130, 68, 33},
+                                       {17, 21, 65, 32},
+                                       {31, 64, 32, 48}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i)
+        for (int up = 0; up < 2; ++up) {
+            if (up && sizes[i][1] > 64) continue;
+            layer l = {.spec = {.upsample = up, .act = i % 2 ? TSR_ACT_SILU : TSR_ACT_NONE},
+                       .residual = i % 2 == 0};
+            layer_open(&l, sizes[i][3], sizes[i][2], 3, 3, true);
+            if (i == 3)
+                pad(&l, 2, 0, 1, 2);
+            else
+                pad(&l, 1, 1, 1, 1);
+            try(&l, 1 + (int64_t)(i == 0), sizes[i][0], sizes[i][1]);
+        }
+}
+END_TEST
+
 START_TEST(many_inputs_for_each_sum) {
     layer l = {.residual = true};
     layer_open(&l, 36, 513, 3, 3, true);
@@ -210,7 +232,8 @@ START_TEST(batches_of_any_size_give_the_same_bits) {
     static const int64_t sizes[][3] = {/* pixels each way, c, n */
                                        {5, 24, 33},
                                        {16, 16, 20},
-                                       {37, 8, 16}};
+                                       {37, 8, 16},
+                                       {34, 32, 40}};
     for (int up = 0; up < 2; ++up)
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i) {
             layer l = {.spec = {.upsample = up}, .residual = true};
@@ -287,6 +310,6 @@ START_TEST(refuses) {
 }
 END_TEST
 
-TEST_MAIN("op_conv2d", what_the_models_use, patches_and_even_kernels, random_shapes,
+TEST_MAIN("op_conv2d", what_the_models_use, patches_and_even_kernels, random_shapes, large_maps,
           many_inputs_for_each_sum, batches_of_any_size_give_the_same_bits,
           one_weight_for_several_sizes, refuses)
