@@ -310,14 +310,6 @@ static tsr_tensor *linear(tsr_run *r, const tsr_tensor *x, tsr_weight *w, tsr_we
     return tsr_linear(r, x, w, &(tsr_epilogue){.bias = bias, .act = act});
 }
 
-static tsr_tensor *run_blocks(tsr_run *r, const tsr_vit_block *block, int depth, int heads,
-                              tsr_tensor *x) {
-    const tsr_attention_spec attention = {.heads = heads};
-    for (int i = 0; i < depth; ++i)
-        x = tsr_vit_block_run(r, &block[i], x, &attention);
-    return x;
-}
-
 static tsr_tensor *as_batch(tsr_run *r, tsr_tensor *rows) { /* [N, W] -> [1, N, W] */
     return tsr_reshape(r, rows, 3, (int64_t[]){1, rows->dim[0], rows->dim[1]});
 }
@@ -345,8 +337,8 @@ static void encode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_t
     x = tsr_concat_rows(r, x, tsr_slice_rows(r, latents, 0, t));
     x = tsr_concat_rows(r, x, tsr_gather_rows(r, tsr_from_weight(r, m->qualities), in[2]));
     x = norm(r, x, &m->encoder.pre); /* [1, 257 + T, W] */
-    x = run_blocks(r, m->encoder.block, m->encoder.depth, m->encoder.heads, x);
-    x = tsr_slice_rows(r, x, TSR_KARL_PLACES, t);
+    x = tsr_vit_blocks_run(r, m->encoder.block, m->encoder.depth, m->encoder.heads, x,
+                           TSR_KARL_PLACES, t);
     tsr_tensor *halt =
         linear(r, norm(r, x, &m->halt_norm), m->halt[0], m->halt_bias[0], TSR_ACT_TANH);
     out[0] = linear(r, halt, m->halt[1], m->halt_bias[1], TSR_ACT_NONE);
@@ -373,9 +365,10 @@ static void decode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_t
         x = tsr_concat_rows(r, codes, x); /* [1, n + 256, W'] */
     } else
         x = as_batch(r, x);
-    x = run_blocks(r, m->decoder.block, m->decoder.depth, m->decoder.heads,
-                   norm(r, x, &m->decoder.pre));
-    x = norm(r, tsr_slice_rows(r, x, n, TSR_KARL_PLACES), &m->decoder.post);
+    x = norm(r, x, &m->decoder.pre);
+    x = tsr_vit_blocks_run(r, m->decoder.block, m->decoder.depth, m->decoder.heads, x, n,
+                           TSR_KARL_PLACES);
+    x = norm(r, x, &m->decoder.post);
     x = linear(r, x, m->head[0], m->head_bias[0], TSR_ACT_TANH);
     out[1] = x = linear(r, x, m->head[1], m->head_bias[1], TSR_ACT_NONE);
     if (!m->vae) x = tsr_code_table_mix(r, &m->base_codes, x);

@@ -260,12 +260,12 @@ static tsr_tensor *norm(tsr_run *r, const tsr_tensor *x, tsr_weight *gamma, tsr_
     return tsr_layer_norm(r, x, &(tsr_norm_spec){.gamma = gamma, .beta = beta, .eps = 1e-5f});
 }
 
-static tsr_tensor *run_tower(tsr_run *r, const tsr_titok_tower *t, tsr_tensor *x) {
-    const tsr_attention_spec attention = {.heads = (int)(t->width / 64)};
+/* Rows first .. first + count - 1 of what leaves the tower. */
+static tsr_tensor *run_tower(tsr_run *r, const tsr_titok_tower *t, tsr_tensor *x, int64_t first,
+                             int64_t count) {
     x = norm(r, x, t->pre_gamma, t->pre_beta);
-    for (int i = 0; i < t->depth; ++i)
-        x = tsr_vit_block_run(r, &t->block[i], x, &attention);
-    return x;
+    x = tsr_vit_blocks_run(r, t->block, t->depth, (int)(t->width / 64), x, first, count);
+    return norm(r, x, t->post_gamma, t->post_beta);
 }
 
 static tsr_tensor *as_batch(tsr_run *r, tsr_tensor *rows) { /* [N, W] -> [1, N, W] */
@@ -292,8 +292,7 @@ static void encode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_t
     tsr_tensor *rest = tsr_binary(r, tsr_from_weight(r, m->latent_rows),
                                   tsr_from_weight(r, t->latent_positions), TSR_ADD);
     x = tsr_concat_rows(r, x, with_class(r, t, rest)); /* [B, P + K + 1, W] */
-    x = run_tower(r, t, x);
-    x = norm(r, tsr_slice_rows(r, x, patches, k), t->post_gamma, t->post_beta);
+    x = run_tower(r, t, x, patches, k);
     tsr_tensor **next = m->continuous ? out : out + 3;
     if (m->traced) *next++ = x;
     if (m->legacy) /* as it was trained: the same numbers read as [W, K] */
@@ -326,8 +325,7 @@ static void decode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_t
         x = tsr_concat_rows(r, x, rest);
     } else
         x = as_batch(r, rest);
-    x = run_tower(r, t, x);
-    x = norm(r, tsr_slice_rows(r, x, n, patches), t->post_gamma, t->post_beta); /* [1, P, W'] */
+    x = run_tower(r, t, x, n, patches); /* [1, P, W'] */
     x = tsr_linear(r, x, m->head[0],
                    &(tsr_epilogue){.bias = m->head_bias[0],
                                    .act = m->two_stage ? TSR_ACT_TANH : TSR_ACT_NONE});

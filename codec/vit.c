@@ -75,8 +75,9 @@ tsr_status tsr_vit_count(tsr_context *ctx, tsr_weights *weights, const char *pre
                     path, prefix, most, *depth ? "more" : "none");
 }
 
-tsr_tensor *tsr_vit_block_run(tsr_run *r, const tsr_vit_block *w, tsr_tensor *x,
-                              const tsr_attention_spec *attention) {
+/* The block for rows first .. first + count - 1 of x, which see all of it. */
+static tsr_tensor *run_rows(tsr_run *r, const tsr_vit_block *w, tsr_tensor *x,
+                            const tsr_attention_spec *attention, int64_t first, int64_t count) {
     const int64_t d = tsr_cols(x);
     const tsr_scope scope = tsr_scope_open(r);
 
@@ -86,7 +87,11 @@ tsr_tensor *tsr_vit_block_run(tsr_run *r, const tsr_vit_block *w, tsr_tensor *x,
     tsr_tensor *q = tsr_slice_cols(r, y, 0, d);
     tsr_tensor *k = tsr_slice_cols(r, y, d, d);
     tsr_tensor *v = tsr_slice_cols(r, y, 2 * d, d);
-    y = tsr_attention(r, q, k, v, attention); /* [B, N, D] */
+    if (count != x->dim[1]) {
+        q = tsr_slice_rows(r, q, first, count);
+        x = tsr_slice_rows(r, x, first, count);
+    }
+    y = tsr_attention(r, q, k, v, attention); /* [B, count, D] */
     x = tsr_linear(r, y, w->proj, &(tsr_epilogue){.bias = w->proj_bias, .residual = x});
 
     norm = (tsr_norm_spec){.gamma = w->norm2_gamma, .beta = w->norm2_beta, .eps = w->eps};
@@ -94,4 +99,17 @@ tsr_tensor *tsr_vit_block_run(tsr_run *r, const tsr_vit_block *w, tsr_tensor *x,
     y = tsr_linear(r, y, w->fc1, &(tsr_epilogue){.bias = w->fc1_bias, .act = w->act});
     x = tsr_linear(r, y, w->fc2, &(tsr_epilogue){.bias = w->fc2_bias, .residual = x});
     return tsr_scope_close(r, scope, x);
+}
+
+tsr_tensor *tsr_vit_block_run(tsr_run *r, const tsr_vit_block *w, tsr_tensor *x,
+                              const tsr_attention_spec *attention) {
+    return run_rows(r, w, x, attention, 0, x->dim[1]);
+}
+
+tsr_tensor *tsr_vit_blocks_run(tsr_run *r, const tsr_vit_block *w, int depth, int heads,
+                               tsr_tensor *x, int64_t first, int64_t count) {
+    const tsr_attention_spec attention = {.heads = heads};
+    for (int i = 0; i + 1 < depth; ++i)
+        x = tsr_vit_block_run(r, &w[i], x, &attention);
+    return run_rows(r, &w[depth - 1], x, &attention, first, count);
 }

@@ -31,5 +31,9 @@ tsr_status tsr_vit_count(tsr_context *ctx, tsr_weights *weights, const char *pre
 /* x [B, N, D] -> [B, N, D]. `attention` gives heads and mask. */
 tsr_tensor *tsr_vit_block_run(tsr_run *r, const tsr_vit_block *w, tsr_tensor *x,
                               const tsr_attention_spec *attention);
+/* `depth` blocks in a row without a mask, and of their result rows first .. first + count - 1
+ * [B, count, D]: the last block makes no others, which changes nothing in these. */
+tsr_tensor *tsr_vit_blocks_run(tsr_run *r, const tsr_vit_block *w, int depth, int heads,
+                               tsr_tensor *x, int64_t first, int64_t count);
 
 #endif
