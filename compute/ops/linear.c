@@ -121,7 +121,7 @@ typedef struct job {
     const float *x;
     float *y;
     int64_t rows, k, n;
-    int64_t tile_rows, tile_cols, tiles_across;
+    int64_t tile_rows, tile_cols, tiles_down;
     tsr_onednn *onednn;
     char *scratch; /* oneDNN: one piece for each worker */
     size_t scratch_bytes;
@@ -130,8 +130,10 @@ typedef struct job {
 static void tile(void *arg, int64_t index, int worker) {
     (void)worker;
     const job *j = arg;
-    int64_t m0 = index / j->tiles_across * j->tile_rows;
-    int64_t n0 = index % j->tiles_across * j->tile_cols;
+    /* Down first: all rows pass over the same columns of the weight, which is the larger part where
+     * time is spent, and is so read from memory once. */
+    int64_t m0 = index % j->tiles_down * j->tile_rows;
+    int64_t n0 = index / j->tiles_down * j->tile_cols;
     int64_t rows = j->rows - m0 < j->tile_rows ? j->rows - m0 : j->tile_rows;
     int64_t n1 = j->n - n0 < j->tile_cols ? j->n : n0 + j->tile_cols;
     float *y = j->y + m0 * j->n + n0;
@@ -189,15 +191,16 @@ static tsr_status cpu(tsr_device *d, const tsr_call *c) {
     /* A tile's rows of x fit the second-level cache; fewer columns where there are few rows, so
      * that every core has work. */
     j.tile_cols = j.rows * j.n > 96 * 4096 ? 256 : j.rows > 96 ? 192 : 96;
-    j.tiles_across = (j.n + j.tile_cols - 1) / j.tile_cols;
+    const int64_t across = (j.n + j.tile_cols - 1) / j.tile_cols;
     /* A few more, lower tiles where that gives every thread the same number of them. */
     int64_t down = (j.rows + 95) / 96;
     const int64_t least = down, threads = tsr_thread_count(ctx);
-    while (down * j.tiles_across % threads && down < 2 * least)
+    while (down * across % threads && down < 2 * least)
         ++down;
-    if (down * j.tiles_across % threads) down = least;
+    if (down * across % threads) down = least;
     j.tile_rows = ((j.rows + down - 1) / down + j.g->rows - 1) / j.g->rows * j.g->rows;
-    tsr_parallel(ctx, (j.rows + j.tile_rows - 1) / j.tile_rows * j.tiles_across, tile, &j);
+    j.tiles_down = (j.rows + j.tile_rows - 1) / j.tile_rows;
+    tsr_parallel(ctx, j.tiles_down * across, tile, &j);
     return TSR_OK;
 }
 
