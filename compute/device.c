@@ -234,6 +234,10 @@ const char *tsr_device_fast_path(const tsr_device *d) {
     return d->fast_path;
 }
 
+bool tsr_device_fast_used(const tsr_device *d) {
+    return d->fast_used;
+}
+
 tsr_cpu_products tsr_device_products(const tsr_device *d) {
     return d->cpu_products;
 }

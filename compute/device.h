@@ -79,6 +79,8 @@ tsr_context *tsr_device_context(const tsr_device *device);
 /* What the device makes of TSR_PRECISION_FAST, for people to read: "weights in bf16, products in
  * f32". Empty when it was opened for f32, or computes in f32 all the same. */
 const char *tsr_device_fast_path(const tsr_device *device);
+/* True once a product has gone that way. */
+bool tsr_device_fast_used(const tsr_device *device);
 /* True if `name` was switched off with --mask. */
 bool tsr_device_masked(const tsr_device *device, const char *name);
 

@@ -28,7 +28,8 @@ struct tsr_device {
     tsr_device_settings settings; /* name and mask point to the copies below */
     char name[64];
     char *mask;
-    char fast_path[96];            /* tsr_device_fast_path; set when the device is opened */
+    char fast_path[96]; /* tsr_device_fast_path; set when the device is opened */
+    bool fast_used;
     tsr_cpu_products cpu_products; /* cpu */
     tsr_run *run;                  /* while a model function is being walked */
     tsr_arena nodes;               /* tensor structs of the run, kept until it ends */

@@ -143,6 +143,7 @@ static tsr_status check_dispatch(vulkan_builder *b, const vulkan_step *s,
                 return tsr_fail(ctx, TSR_ERROR_DEVICE, "%s: %s: binding %d: wanted a weight", op,
                                 d->variant, i);
             n->form[half].wanted = true;
+            if (half) b->v->device->fast_used = true;
             bytes = vulkan_form_bytes(n, half);
         }
         if (vulkan_round(bytes, 16) > b->v->device->info.max_storage_range)

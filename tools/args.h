@@ -52,7 +52,7 @@ typedef struct common_options {
     int precision; /* 0 f32, 1 fast */
 } common_options;
 
-enum { DEVICE_NAME = 1, DEVICE_ALL = 3 /* with --mask and --precision */ };
+enum { DEVICE_NAME = 1, DEVICE_MASK = 2 /* with --mask */, DEVICE_ALL = 3 /* and --precision */ };
 
 typedef struct verb {
     const char *name, *summary;
@@ -62,7 +62,7 @@ typedef struct verb {
     const char *examples; /* complete command lines with a comment above each */
     const option *options;
     int option_count;
-    int device_options;                /* 0 (none), DEVICE_NAME or DEVICE_ALL */
+    int device_options;                /* 0 (none), or one of DEVICE_... */
     int least_operands, most_operands; /* most -1 = any number */
     const char *operands;              /* how messages call them: "FILE.tess" */
     int (*run)(const struct verb *verb, int argc, char **argv);

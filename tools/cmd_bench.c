@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_bench.c: how fast it is here, beside the plain C reference and beside rivals. */
+/* cmd_bench.c: how fast it is here, beside the plain C reference and beside rivals; and how many
+ * ids
+ * --precision fast changes. */
 #include "tool.h"
 
 #include <cjson/cJSON.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct bench_options {
     common_options common;
-    const char *filter;
+    const char *filter, *model;
     double seconds;
+    int agreement;
 } bench_options;
 
 #define AT(field) offsetof(bench_options, field)
@@ -18,6 +22,10 @@ static const option options[] = {
      "only rows whose name contains TEXT", NULL, 0, 0},
     {"seconds", 0, OPTION_REAL, AT(seconds), "S", "0.5", "least time spent on a row", NULL, 0,
      3600},
+    {"agreement", 0, OPTION_FLAG, AT(agreement), NULL, NULL,
+     "instead: encode PICTURES in f32 and in fast precision and count equal ids", NULL, 0, 0},
+    {"model", 't', OPTION_TEXT, AT(model), "MODEL", "the bundled tokenizer",
+     "with --agreement: whose ids", NULL, 0, 0},
 };
 
 typedef struct bench_state {
@@ -75,11 +83,84 @@ static void on_row(void *user, const char *json) {
         print_row(json);
 }
 
+static void agreement_json(tool *t, const tsr_agreement *a) {
+    json_out j;
+    tool_json(t, &j);
+    json_text(&j, "tokenizer", a->tokenizer);
+    json_text(&j, "device", a->device);
+    json_text(&j, "fast_path", *a->fast_path ? a->fast_path : NULL);
+    json_bool(&j, "fast_used", a->fast_used != 0);
+    json_uint(&j, "pictures", a->pictures);
+    json_uint(&j, "tiles", a->tiles);
+    json_uint(&j, "ids", a->ids);
+    json_uint(&j, "equal", a->equal);
+    json_real(&j, "agreement", a->ids ? (double)a->equal / (double)a->ids : 1);
+    json_real(&j, "tile_min", a->tile_min);
+    json_real(&j, "tile_median", a->tile_median);
+    json_uint(&j, "near_ties", a->near_ties);
+    json_real(&j, "seconds_f32", a->seconds_f32);
+    json_real(&j, "seconds_fast", a->seconds_fast);
+    json_real(&j, "cpu_seconds_f32", a->cpu_seconds_f32);
+    json_real(&j, "cpu_seconds_fast", a->cpu_seconds_fast);
+    json_close(&j);
+}
+
+static void agreement_text(const tsr_agreement *a, bool painted) {
+    printf("%s on %s\n", a->tokenizer, a->device);
+    if (!*a->fast_path)
+        printf("fast precision  this device has none: both runs are f32\n");
+    else
+        printf("fast precision  %s%s\n", a->fast_path,
+               a->fast_used ? "" : "; this encoder has no such product");
+    printf("sample          %" PRIu64 " pictures%s, %" PRIu64 " tiles\n", a->pictures,
+           painted ? " painted in memory" : "", a->tiles);
+    printf("equal ids       %" PRIu64 " of %" PRIu64 ", %.2f %%; of a tile at least %.2f %%, "
+           "median %.2f %%\n",
+           a->equal, a->ids, a->ids ? 100 * (double)a->equal / (double)a->ids : 100.0,
+           100 * a->tile_min, 100 * a->tile_median);
+    printf("near ties       %" PRIu64 " in f32\n", a->near_ties);
+    printf("seconds         %.3f in f32, %.3f in fast\n", a->seconds_f32, a->seconds_fast);
+    printf("processor time  %.3f in f32, %.3f in fast\n", a->cpu_seconds_f32, a->cpu_seconds_fast);
+}
+
+static int run_agreement(const verb *v, const bench_options *o, char **pictures, int count) {
+    tool t;
+    int code = tool_open(&t, v, &o->common);
+    if (code >= 0) return code;
+    tsr_tokenizer_settings s = tsr_tokenizer_settings_default();
+    s.model = o->model;
+    s.device = o->common.device;
+    s.mask = o->common.mask;
+    tsr_agreement a;
+    tsr_status status = tsr_measure_agreement(t.ctx, (const char *const *)pictures, count, &s,
+                                              tool_progress, &t, &a);
+    tool_progress_clear(&t);
+    if (status)
+        code = tool_fail(&t, status);
+    else {
+        code = EXIT_DONE;
+        if (o->common.json)
+            agreement_json(&t, &a);
+        else
+            agreement_text(&a, count == 0);
+    }
+    tool_close(&t);
+    return code;
+}
+
 static int run(const verb *v, int argc, char **argv) {
     bench_options o = {.seconds = 0.5};
     int operands;
     int code = args_parse(v, argc, argv, &o, &operands);
     if (code >= 0) return code;
+    if (o.agreement && o.filter)
+        return args_wrong(v, "--filter and --agreement exclude each other: wanted one of them");
+    if (o.agreement) return run_agreement(v, &o, argv, operands);
+    if (operands)
+        return args_wrong(v, "'%s' is one argument too many; wanted none without --agreement",
+                          argv[0]);
+    if (o.model || o.common.mask)
+        return args_wrong(v, "%s: wanted with --agreement alone", o.model ? "-t" : "--mask");
     tool t;
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
     bench_state state = {.json = o.common.json != 0};
@@ -108,24 +189,33 @@ static int run(const verb *v, int argc, char **argv) {
 const verb verb_bench = {
     .name = "bench",
     .summary = "time every op and model, beside the C reference and oneDNN",
-    .usage = "tessera bench [--filter TEXT] [--device cpu|vulkan[:N]] [--seconds S] [--json]",
+    .usage =
+        "tessera bench [--filter TEXT] [--device cpu|vulkan[:N]] [--seconds S] [--json]\n"
+        "tessera bench --agreement [-t MODEL] [PICTURES...] [--device cpu|vulkan[:N]] [--json]",
     .about =
         "One row for each measurement: least, median and 95th percentile in milliseconds, GFLOP/s "
         "or GB/s of the median, and the share of this machine's measured peak. The same work done "
         "by the plain C reference and, where there is one, by a rival library stands beside ours. "
-        "Close other programs first; --threads says how many cores to use.",
+        "Close other programs first; --threads says how many cores to use.\n"
+        "With --agreement pictures (four painted in memory when none are named) are encoded in f32 "
+        "and "
+        "in fast precision on one device, and the ids compared position by position: how many are "
+        "equal, in all and in the worst and the median tile, what the device rounds, and how long "
+        "both took after a first encode that is not timed.",
     .exits = NULL,
     .examples = "# everything (minutes)\n"
                 "tessera bench\n"
                 "# matrix products on the cpu\n"
                 "tessera bench --filter linear --device cpu\n"
                 "# for a record\n"
-                "tessera bench --json > bench.json",
+                "tessera bench --json > bench.json\n"
+                "# what --precision fast does to the ids of a model\n"
+                "tessera bench --agreement -t flextok/ album/*.jpg",
     .options = options,
     .option_count = sizeof options / sizeof *options,
-    .device_options = DEVICE_NAME,
+    .device_options = DEVICE_MASK,
     .least_operands = 0,
-    .most_operands = 0,
-    .operands = NULL,
+    .most_operands = -1,
+    .operands = "PICTURES",
     .run = run,
 };

@@ -117,6 +117,8 @@ static void say(tool *t, const encode_options *o, const tsr_encode_report *r) {
              r->near_ties, r->seconds);
     tool_say(t, "%s, weights %016" PRIx64 ", on %s%s", r->tokenizer, r->weights_hash, r->device,
              o->common.precision ? ", fast precision" : "");
+    if (o->common.precision)
+        tool_say(t, "'tessera bench --agreement' measures how many ids are those of f32");
     if (o->target)
         tool_say(t, "%" PRIu64 " of %" PRIu64 " pictures reach %s, found by %" PRIu64 " decodes",
                  r->target_reached, r->pictures, o->target, r->target_decodes);

@@ -42,7 +42,8 @@ typedef struct tsr_encode_settings {
     const char *model;     /* safetensors file or a folder with one; NULL = the bundled tokenizer */
     const char *device;    /* "auto", "cpu", "vulkan", "vulkan:N"; NULL = auto */
     const char *mask;      /* op variants to leave out, NULL = none */
-    int fast;              /* 1: half precision may be used; no op has such a path yet */
+    int fast;              /* 1: operands of products may be rounded to 16 bits where the device
+                              is good at it (tsr_measure_agreement); sums stay f32 */
     uint32_t tokens;       /* ids a tile; 0 = all, or what `quality` says */
     float quality;         /* tolerated mean absolute error, 0..1; 0 = not used */
     tsr_target target;     /* instead of quality: the fewest ids, of at most `tokens`, that reach
@@ -218,6 +219,26 @@ typedef struct tsr_bench_settings {
 typedef void (*tsr_bench_fn)(void *user, const char *json_row);
 tsr_status tsr_bench(tsr_context *ctx, const tsr_bench_settings *settings, tsr_bench_fn row,
                      void *user);
+
+/* What fast does to a tokenizer's ids on a device: pictures are encoded in f32 and in fast, after a
+ * first encode of each that is not timed, and compared position by position. */
+typedef struct tsr_agreement {
+    uint64_t pictures, tiles;
+    uint64_t ids, equal;          /* of all tiles; equal in both */
+    double tile_min, tile_median; /* the share of equal ids in a tile */
+    uint64_t near_ties;           /* of the f32 run: ids decided by less than the bound within which
+                                     devices may differ */
+    double seconds_f32, seconds_fast;
+    double cpu_seconds_f32, cpu_seconds_fast; /* of all threads: what other programs disturb less */
+    char tokenizer[64], device[256];
+    char fast_path[96]; /* what the device rounds; "" = nothing, both runs are f32 */
+    int fast_used;      /* 0: no product of this encoder went that way */
+} tsr_agreement;
+/* count 0: four pictures of a tile's size painted in memory. settings->fast is not looked at.
+ * Errors: those of opening a tokenizer, of reading and encoding pictures; ARGUMENT, INTERRUPTED. */
+tsr_status tsr_measure_agreement(tsr_context *ctx, const char *const *pictures, int count,
+                                 const tsr_tokenizer_settings *settings, tsr_progress_fn progress,
+                                 void *progress_user, tsr_agreement *agreement);
 
 /* k-means codebooks. x is [n, dim] f32, row by row. */
 typedef struct tsr_codebook_settings {

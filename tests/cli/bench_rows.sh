@@ -16,7 +16,7 @@ run bench --filter no-such-row
 code_is 0
 out_empty
 err_is "tessera bench: no row's name contains 'no-such-row'"
-fails 2 "'extra' is one argument too many; wanted none" bench extra
+fails 2 "'extra' is one argument too many; wanted none without --agreement" bench extra
 fails 2 "--seconds: wanted a number from 0 to 3600, got 'x'" bench --seconds x
 fails 2 "--seconds: wanted a number from 0 to 3600, got 'nan'" bench --seconds nan
 run bench --filter softmax --device nonsense

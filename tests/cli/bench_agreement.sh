@@ -1,0 +1,42 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# tessera bench --agreement: the lines and the JSON, a device without fast precision, what is refused;
+# and that encode says where agreement is measured.
+. "$(dirname "$0")/../support/cli.bash"
+
+printf 'P6\n20 20\n255\n' >a.ppm
+head -c 1200 /dev/urandom >>a.ppm
+run bench --agreement --device cpu -q
+code_is 0
+err_empty
+out_has '^mosaic-[0-9]+ on cpu$'
+out_has '^fast precision  .*; this encoder has no such product$'
+out_has '^sample          4 pictures painted in memory, 4 tiles$'
+out_has '^equal ids       1024 of 1024, 100.00 %; of a tile at least 100.00 %, median 100.00 %$'
+run bench --agreement a.ppm a.ppm --device cpu --mask bf16,bf16_weights
+code_is 0
+out_has '^fast precision  this device has none: both runs are f32$'
+out_has '^sample          2 pictures, 2 tiles$'
+run bench --agreement a.ppm --device cpu --mask bf16,bf16_weights --json
+code_is 0
+json_ok
+is "keys" "agreement cpu_seconds_f32 cpu_seconds_fast device equal fast_path fast_used ids near_ties pictures seconds_f32 seconds_fast tessera tile_median tile_min tiles tokenizer verb" "$(json '" ".join(sorted(d))')"
+is "no fast path" "None False" "$(json 'str(d["fast_path"]) + " " + str(d["fast_used"])')"
+is "shares" "1 1 1 True" "$(json 'str(d["agreement"]) + " " + str(d["tile_min"]) + " " + str(d["tile_median"]) + " " + str(d["ids"] == d["equal"] == 256)')"
+fails 2 "'a.ppm' is one argument too many; wanted none without --agreement" bench a.ppm
+fails 2 '^tessera bench: -t: wanted with --agreement alone' bench -t x
+fails 2 '^tessera bench: --mask: wanted with --agreement alone' bench --mask onednn
+fails 2 'exclude each other' bench --agreement --filter x
+fails 3 'nothere.png' bench --agreement nothere.png --device cpu
+fails 3 'nothere.safetensors' bench --agreement -t nothere.safetensors --device cpu
+
+run encode a.ppm -o a.tess --device cpu --precision fast
+code_is 0
+grep -q "'tessera bench --agreement' measures" err || complain "encode does not say where agreement is measured"
+run encode a.ppm -o a.tess --device cpu
+grep -q "agreement" err && complain "encode in f32 speaks of agreement"
+run encode a.ppm -o a.tess --device cpu --precision fast -q
+err_empty
+run encode a.ppm -o a.tess --device cpu --precision fast --mask bf16,bf16_weights -v
+grep -q 'precision fast: no bf16 products of this processor are in use; computing in f32$' err || complain "-v does not say that fast is f32: $(cat err)"
+finish
