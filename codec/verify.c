@@ -33,6 +33,7 @@ static const struct {
     {"taming-vqgan", tsr_verify_grid},
     {"titok", tsr_verify_titok},
     {"karl", tsr_verify_karl},
+    {"vqtoken", tsr_verify_vqtoken},
 };
 
 /* ---- the manifest ---- */

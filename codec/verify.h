@@ -43,6 +43,7 @@ tsr_status tsr_verify_vae_decode(tsr_verify *v, const cJSON *run);
 tsr_status tsr_verify_grid(tsr_verify *v, const cJSON *run);
 tsr_status tsr_verify_titok(tsr_verify *v, const cJSON *run);
 tsr_status tsr_verify_karl(tsr_verify *v, const cJSON *run);
+tsr_status tsr_verify_vqtoken(tsr_verify *v, const cJSON *run);
 
 /* ---- reading the manifest: each fails with FORMAT naming run and field ---- */
 

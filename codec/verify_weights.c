@@ -205,3 +205,11 @@ tsr_status tsr_synthetic_input(tsr_verify *v, const cJSON *run, const char *name
     fill(&s, e.name, 0, tsr_elements(tensor), tensor->data);
     return TSR_OK;
 }
+
+tsr_status tsr_synthetic_units(tsr_verify *v, const char *name, int64_t count, float *units) {
+    entry e = {.name = name, .scale = 0.5, .offset = 0.5}; /* (2u - 1) / 2 + 1/2, exactly */
+    tsr_synthetic s = {.ctx = v->ctx, .round = TSR_F32, .list = &e, .count = 1};
+    tsr_status status = read_seed(v, &s.seed);
+    if (!status) fill(&s, name, 0, count, units);
+    return status;
+}

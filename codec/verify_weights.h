@@ -17,5 +17,7 @@ void tsr_synthetic_close(tsr_synthetic **synthetic);
 /* A pseudo-tensor of the manifest's or the run's inputs ("input.noise.0"); malloc'd. */
 tsr_status tsr_synthetic_input(tsr_verify *v, const cJSON *run, const char *name,
                                tsr_tensor *tensor);
+/* The stream's numbers themselves, in [0, 1). */
+tsr_status tsr_synthetic_units(tsr_verify *v, const char *name, int64_t count, float *units);
 
 #endif

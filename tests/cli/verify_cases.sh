@@ -39,6 +39,17 @@ for case in tiny-a tiny-b tiny-c vae-c4 vae-c8 vae-c16; do
     code_is 0
     out_has '^[1-9][0-9] passed, 0 failed$'
 done
+# VQToken's mathematics: number of outputs, all of them right
+vqtoken=$SHARED/golden/vqtoken
+if [ -d "$vqtoken" ]; then
+    for case in attention:5 clustering:32 ties:3 elbow:23; do
+        run verify --device cpu "$vqtoken/${case%:*}"
+        code_is 0
+        out_has "^${case#*:} passed, 0 failed\$"
+    done
+else
+    echo "skipped: golden cases: no folder $vqtoken"
+fi
 # the ids of one case changed
 pickle=$SHARED/golden/pickle
 if [ -d "$pickle" ]; then # torch checkpoints: the good ones tensor by tensor, the hostile ones refused

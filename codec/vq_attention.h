@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* vq_attention.h: VQToken's attention layer: an index map and a codebook in, tokens out. */
+#ifndef CODEC_VQ_ATTENTION_H
+#define CODEC_VQ_ATTENTION_H
+
+#include "../compute/ops.h"
+
+enum { TSR_VQ_CELLS = 729, TSR_VQ_WIDTH = 896 };
+
+typedef struct tsr_vq_attention tsr_vq_attention;
+
+/* Finds model.cross_attention.* among `weights`, which it borrows; `path` begins the messages.
+ * Errors: MODEL, naming the tensor that is missing or has another shape. */
+tsr_status tsr_vq_attention_open(tsr_device *device, tsr_weights *weights, const char *path,
+                                 tsr_vq_attention **attention);
+void tsr_vq_attention_close(tsr_vq_attention **attention);
+/* labels [frames, 729], 0 .. clusters - 1; codebook [clusters, 896] -> tokens [max(frames,
+ * clusters), 896]. The shorter of the two is repeated whole and cut, as the release does. Errors:
+ * ARGUMENT (sizes outside 1 .. 65536, a label outside the codebook), MEMORY, the device's. */
+tsr_status tsr_vq_attention_run(tsr_vq_attention *attention, const int32_t *labels, int64_t frames,
+                                const float *codebook, int64_t clusters, float *tokens);
+
+#endif
