@@ -29,10 +29,8 @@ static const struct {
     const char *family;
     tsr_verify_run_fn fn;
 } families[] = {
-    {"maskgit-vqgan", tsr_verify_grid},
-    {"taming-vqgan", tsr_verify_grid},
-    {"titok", tsr_verify_titok},
-    {"karl", tsr_verify_karl},
+    {"maskgit-vqgan", tsr_verify_grid}, {"taming-vqgan", tsr_verify_grid},
+    {"titok", tsr_verify_titok},        {"karl", tsr_verify_karl},
     {"vqtoken", tsr_verify_vqtoken},
 };
 
