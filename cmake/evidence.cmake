@@ -10,6 +10,7 @@ target_compile_definitions(collect_dispatches PRIVATE _GNU_SOURCE TESSERA_EXPERI
 target_link_libraries(collect_dispatches PRIVATE tessera_static)
 target_link_options(collect_dispatches PRIVATE -Wl,--wrap=tsr_run_emit -Wl,--wrap=tsr_bench_time
                     -Wl,--wrap=tsr_bench_program)
+add_test(NAME coopmat_sources COMMAND bash ${CMAKE_SOURCE_DIR}/scripts/coopmat.sh check)
 pkg_check_modules(VULKAN_LOADER IMPORTED_TARGET vulkan)
 if(VULKAN_LOADER_FOUND)
   add_executable(radv_compile tests/evidence/radv_compile.c)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-# Compiles vulkan_shaders/variants.txt to C arrays and a table {name, words, count} of them.
+# Compiles vulkan_shaders/variants.txt to C arrays and a table {name, words, count} of them. Modules
+# with -DCOOPMAT need a newer compiler than Debian 12's: scripts/coopmat.sh has made theirs, and the
+# test coopmat_sources sees to it that they are those of the sources.
 find_program(TESSERA_GLSLANG glslangValidator REQUIRED)
 find_path(TESSERA_VOLK_INCLUDE volk.h REQUIRED)
 set(shader_dir ${CMAKE_SOURCE_DIR}/vulkan_shaders)
@@ -15,6 +17,14 @@ set(shader_arrays "")
 foreach(line ${shader_lines})
   separate_arguments(words UNIX_COMMAND "${line}")
   list(POP_FRONT words name source)
+  list(FIND words -DCOOPMAT=1 coopmat)
+  if(coopmat GREATER -1)
+    list(APPEND shader_arrays ${shader_dir}/coopmat/${name}.inc)
+    string(APPEND shader_includes "#include \"${name}.inc\"\n")
+    string(APPEND shader_rows
+           "    {\"${name}\", tsr_spirv_${name}, sizeof tsr_spirv_${name} / 4},\n")
+    continue()
+  endif()
   set(array ${shader_out}/${name}.spv.h)
   add_custom_command(OUTPUT ${array}
     COMMAND ${TESSERA_GLSLANG} --quiet --target-env vulkan1.2 ${words} --vn tsr_spirv_${name}
@@ -37,7 +47,7 @@ const tsr_shader tsr_shaders[] = {
 const int tsr_shader_count = sizeof tsr_shaders / sizeof *tsr_shaders;
 ")
 set_source_files_properties(${shader_table} PROPERTIES OBJECT_DEPENDS "${shader_arrays}"
-  COMPILE_OPTIONS "-I${CMAKE_SOURCE_DIR};-I${shader_out};-fvisibility=hidden")
+  COMPILE_OPTIONS "-I${CMAKE_SOURCE_DIR};-I${shader_out};-I${shader_dir}/coopmat;-fvisibility=hidden")
 target_sources(tessera_objects PRIVATE ${shader_table})
 target_include_directories(tessera_objects PRIVATE ${TESSERA_VOLK_INCLUDE})
 target_compile_definitions(tessera_objects PRIVATE TESSERA_WITH_VULKAN=1)

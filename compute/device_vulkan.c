@@ -134,7 +134,6 @@ static void fill_caps(vulkan_device *v) {
     v->caps = (tsr_gpu_caps){
         .subgroup_size = info->subgroup_size,
         .subgroup_ops = v->traits.subgroup_ops && !tsr_device_masked(d, "subgroup"),
-        .cooperative_matrix = info->cooperative_matrix && !tsr_device_masked(d, "coopmat"),
         .fp16 = d->settings.precision == TSR_PRECISION_FAST && !tsr_device_masked(d, "fp16"),
         .int64 = v->traits.int64 && !tsr_device_masked(d, "int64"),
         .max_shared_bytes = info->max_shared_bytes,
@@ -142,6 +141,8 @@ static void fill_caps(vulkan_device *v) {
         .software = info->software,
         .allowed = variant_allowed,
         .device = d};
+    if (v->caps.fp16 && !tsr_device_masked(d, "coopmat"))
+        memcpy(v->caps.matrix, v->traits.matrix, sizeof v->caps.matrix);
 }
 
 static tsr_status create_device(vulkan_device *v) {

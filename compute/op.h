@@ -38,8 +38,8 @@ typedef struct tsr_gpu_caps {
     /* --precision fast: products may take weights as pairs of f16 in words (unpackHalf2x16, which
      * needs no feature of the device), x rounded to f16, sums in f32. */
     bool fp16;
-    bool cooperative_matrix;
-    bool int64; /* 64-bit integers in shaders */
+    uint32_t matrix[3]; /* --precision fast: M, N, K of cooperative matrices f16 x f16 -> f32 */
+    bool int64;         /* 64-bit integers in shaders */
     uint32_t max_shared_bytes, max_workgroup;
     bool software; /* CPU device: choose subgroup-broadcast bodies */
     bool (*allowed)(const void *device, const char *variant); /* the --mask */

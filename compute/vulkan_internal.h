@@ -24,7 +24,7 @@
 #include <volk.h>
 #pragma GCC visibility pop
 
-/* Debian 12's headers do not know these two; only queried and enabled, so the layout is enough. */
+/* Debian 12's headers do not know these; only queried and enabled, so the layout is enough. */
 #ifndef VK_KHR_cooperative_matrix
 #define VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR                          \
     ((VkStructureType)1000506000)
@@ -33,6 +33,22 @@ typedef struct VkPhysicalDeviceCooperativeMatrixFeaturesKHR {
     void *pNext;
     VkBool32 cooperativeMatrix, cooperativeMatrixRobustBufferAccess;
 } VkPhysicalDeviceCooperativeMatrixFeaturesKHR;
+#define VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR ((VkStructureType)1000506001)
+typedef enum VkComponentTypeKHR {
+    VK_COMPONENT_TYPE_FLOAT16_KHR = 0,
+    VK_COMPONENT_TYPE_FLOAT32_KHR = 1
+} VkComponentTypeKHR;
+typedef enum VkScopeKHR { VK_SCOPE_SUBGROUP_KHR = 3 } VkScopeKHR;
+typedef struct VkCooperativeMatrixPropertiesKHR {
+    VkStructureType sType;
+    void *pNext;
+    uint32_t MSize, NSize, KSize;
+    VkComponentTypeKHR AType, BType, CType, ResultType;
+    VkBool32 saturatingAccumulation;
+    VkScopeKHR scope;
+} VkCooperativeMatrixPropertiesKHR;
+typedef VkResult(VKAPI_PTR *PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)(
+    VkPhysicalDevice, uint32_t *, VkCooperativeMatrixPropertiesKHR *);
 #endif
 #ifndef VK_KHR_shader_bfloat16
 #define VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_BFLOAT16_FEATURES_KHR ((VkStructureType)1000141000)
@@ -70,6 +86,8 @@ typedef struct vulkan_instance { /* a table of its own: volk's global one is lef
 #define X(name) PFN_vk##name name;
     VULKAN_INSTANCE_FUNCTIONS(X)
 #undef X
+    PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR
+        GetPhysicalDeviceCooperativeMatrixPropertiesKHR; /* may be NULL */
     PFN_vkDestroyDebugUtilsMessengerEXT DestroyDebugUtilsMessengerEXT;
     VkDebugUtilsMessengerEXT messenger;
     vulkan_messages messages;
@@ -93,6 +111,7 @@ typedef struct vulkan_traits { /* beyond tsr_device_info */
     bool portability_subset, extension_subgroup_control, full_subgroups;
     VkDeviceSize storage_alignment;
     uint32_t max_groups;
+    uint32_t matrix[3]; /* M, N, K of cooperative matrices f16 x f16 -> f32; 0 = none of use */
 } vulkan_traits;
 void vulkan_describe(const vulkan_instance *instance, VkPhysicalDevice physical, int index,
                      tsr_device_info *info, vulkan_traits *traits, int *rank);

@@ -148,6 +148,9 @@ tsr_status vulkan_instance_open(tsr_context *ctx, bool validation, vulkan_instan
     whole &= n->name != NULL;
     VULKAN_INSTANCE_FUNCTIONS(X)
 #undef X
+    n->GetPhysicalDeviceCooperativeMatrixPropertiesKHR =
+        (PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)(void (*)(void))
+            vkGetInstanceProcAddr(n->handle, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
     tsr_status status = TSR_OK;
     if (!whole)
         status = tsr_fail(ctx, TSR_ERROR_DEVICE, "vulkan: the loader lacks functions of 1.1");

@@ -4,8 +4,9 @@
 // address generator finds a pixel's input for each place in the kernel (doubled, when the input is
 // upsampled; zeros outside); the kernel comes as [kh, kw, C, columns], columns a multiple of 4.
 //
-// Two bodies, as in linear.comp: a subgroup owns TM pixels and each lane TN words of 4 columns, the
-// pixels' words travel by broadcast; or (SHARED_TILE) BM pixels and BN columns in shared memory.
+// Three bodies, as in linear.comp: a subgroup owns TM pixels and each lane TN words of 4 columns, the
+// pixels' words travel by broadcast; or (SHARED_TILE) BM pixels and BN columns in shared memory; or
+// (COOPMAT, with HALF) such a tile on matrix units.
 // With HALF the kernel is f16, two channels of a column in a word, [kh, kw, C / 2, columns] with C a
 // multiple of 4, and x is rounded to f16 (half.glsl).
 // Each sum goes through k in order, so a pixel's result does not depend on how many there are.
@@ -15,7 +16,7 @@
 #ifdef LONG_WORDS
 #extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
 #endif
-#ifndef SHARED_TILE
+#if !defined(SHARED_TILE) || defined(COOPMAT)
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_ballot : require
 #endif
@@ -125,7 +126,53 @@ void finish_later(uint pixel, uint col) {
 
 vec4 fma4(float a, vec4 b, vec4 sum) { return fma(vec4(a), b, sum); }
 
-#ifndef SHARED_TILE
+#ifdef COOPMAT
+
+uint tile_pixel, tile_col;
+void stage(uint step);
+#include "coopmat.glsl"
+
+const uint THREADS = 4 * SUBGROUP;
+const uint XL = (BM * BK / 4 + THREADS - 1) / THREADS; // words of x an invocation loads for a tile
+Pixel staged[XL];
+
+void stage(uint step) {
+    uint depth = (push.c + BK - 1) / BK, tap = step / depth, c0 = step % depth * BK;
+    [[unroll]] for (uint n = 0; n < XL; ++n) {
+        uint i = gl_LocalInvocationIndex + n * THREADS, k = i % (BK / 4) * 4, row = i / (BK / 4);
+        if (row >= BM) break;
+        uint from = find_input(staged[n], tap / push.kw, tap % push.kw);
+        stage_x(row * PITCH + k, load_x(from, c0 + k));
+    }
+    for (uint i = gl_LocalInvocationIndex; i < BN * BK / 8; i += THREADS) {
+        uint k = i / (BN / 4) * 2, col = i % (BN / 4) * 4;
+        uvec4 words = uvec4(0);
+        if (c0 + k < push.c) words = load_w_words(tap, c0 + k, tile_col + col);
+        [[unroll]] for (uint e = 0; e < 4; ++e) {
+            vec2 pair = unpackHalf2x16(words[e]);
+            ws[(col + e) * PITCH + k] = float16_t(pair.x);
+            ws[(col + e) * PITCH + k + 1] = float16_t(pair.y);
+        }
+    }
+}
+
+void main() {
+    tile_col = gl_WorkGroupID.x * BN;
+    uint taps = push.kh * push.kw, next = gl_NumWorkGroups.y * BM;
+    for (tile_pixel = gl_WorkGroupID.y * BM; tile_pixel < push.pixels; tile_pixel += next) {
+        [[unroll]] for (uint n = 0; n < XL; ++n)
+            staged[n] = find_pixel(tile_pixel + (gl_LocalInvocationIndex + n * THREADS) / (BK / 4));
+        coopmat_tile(taps * ((push.c + BK - 1) / BK));
+        for (uint i = gl_LocalInvocationIndex; i < BM * BN; i += THREADS) {
+            uint pixel = tile_pixel + i / BN, col = tile_col + i % BN;
+            if (pixel < push.pixels && col < push.n)
+                y[OFFSET(4) + pixel * push.n + col] = finish(done[i], pixel, col);
+        }
+        barrier();
+    }
+}
+
+#elif !defined(SHARED_TILE)
 
 const uint XW = TM > SUBGROUP ? TM / SUBGROUP : 1; // words of x a lane loads for each four k
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// linear.comp: y = residual + gate * act(x w^T + bias). Two bodies: subgroup broadcast
-// (product.glsl), and with SHARED_TILE a tile of x and of w in shared memory, which any GPU can run.
+// linear.comp: y = residual + gate * act(x w^T + bias). Three bodies: subgroup broadcast
+// (product.glsl); with SHARED_TILE a tile of x and of w in shared memory, which any GPU can run; with
+// COOPMAT (and HALF) such a tile on matrix units (coopmat.glsl).
 // With HALF the weight is f16 and x is rounded to it; what is shared is then pairs of f16.
 // Each sum goes through k in order, so a row's result does not depend on how many rows there are.
 #version 450
@@ -9,7 +10,7 @@
 #ifdef LONG_WORDS
 #extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
 #endif
-#ifndef SHARED_TILE
+#if !defined(SHARED_TILE) || defined(COOPMAT)
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_ballot : require
 #endif
@@ -32,7 +33,7 @@ layout(constant_id = 8) const uint BM = 64; // shared tile: rows, columns, depth
 layout(constant_id = 9) const uint BN = 64;
 layout(constant_id = 10) const uint BK = 16;
 
-#ifndef SHARED_TILE
+#if !defined(SHARED_TILE) && !defined(COOPMAT)
 #define SUBGROUP_PRODUCT
 #endif
 #include "product.glsl"
@@ -49,7 +50,42 @@ float finish(float sum, uint row, uint col) {
     return sum;
 }
 
-#ifndef SHARED_TILE
+#ifdef COOPMAT
+
+uint tile_row, tile_col;
+void stage(uint step);
+#include "coopmat.glsl"
+
+void stage(uint step) {
+    uint k0 = step * BK;
+    for (uint i = gl_LocalInvocationIndex; i < BM * BK / 4; i += gl_WorkGroupSize.x) {
+        uint k = i % (BK / 4) * 4, row = i / (BK / 4);
+        vec4 v = vec4(0.0);
+        if (k0 + k < push.k) v = load_x(min(tile_row + row, push.m - 1), k0 + k);
+        stage_x(row * PITCH + k, v);
+    }
+    for (uint i = gl_LocalInvocationIndex; i < BN * BK / 4; i += gl_WorkGroupSize.x) {
+        uint k = i % (BK / 4) * 4, col = i / (BK / 4);
+        vec4 v = vec4(0.0);
+        if (k0 + k < push.k) v = load_w(min(tile_col + col, push.n - 1), k0 + k);
+        [[unroll]] for (uint e = 0; e < 4; ++e) ws[col * PITCH + k + e] = float16_t(v[e]);
+    }
+}
+
+void main() {
+    tile_col = gl_WorkGroupID.x * BN;
+    for (tile_row = gl_WorkGroupID.y * BM; tile_row < push.m; tile_row += gl_NumWorkGroups.y * BM) {
+        coopmat_tile((push.k + BK - 1) / BK);
+        for (uint i = gl_LocalInvocationIndex; i < BM * BN; i += gl_WorkGroupSize.x) {
+            uint row = tile_row + i / BN, col = tile_col + i % BN;
+            if (row < push.m && col < push.n)
+                y[OFFSET(5) + row * push.n + col] = finish(done[i], row, col);
+        }
+        barrier();
+    }
+}
+
+#elif !defined(SHARED_TILE)
 
 void main() {
     uint waves = gl_WorkGroupSize.x / SUBGROUP, lane = gl_SubgroupInvocationID;

@@ -323,20 +323,23 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
              caps->allowed(caps->device, half ? "conv2d_half_sg" : "conv2d_sg");
         sm = caps->max_shared_bytes >= SHARED && caps->max_workgroup >= THREADS &&
              caps->allowed(caps->device, half ? "conv2d_half_sm" : "conv2d_sm");
-        if (sg || sm) break;
+        if (sg || sm || (half && coopmat_fits(caps, "conv2d_coopmat", false))) break;
         if (!half) return 0;
     }
+    bool coopmat = half && coopmat_fits(caps, "conv2d_coopmat", sg);
     if (sg && sm) sm = !caps->software; /* a software driver's shared memory is slow */
     /* Mesa's software driver fetches component by component: fewer, longer ones (wide.glsl). */
     bool longs = caps->software && caps->int64;
     tiling t = choose_tiling(&s, caps, sm);
     uint32_t size = caps->subgroup_size;
-    uint32_t waves = caps->software || 4 * size > caps->max_workgroup ? 1 : 4;
+    if (coopmat) sm = false;
+    uint32_t waves = coopmat ? 4 : caps->software || 4 * size > caps->max_workgroup ? 1 : 4;
     uint32_t parts = (call->in[BIAS] ? 1u : 0u) | (call->in[RESIDUAL] ? 2u : 0u);
     static const char *const variants[2][3] = {
         {"conv2d_sg", "conv2d_sg64", "conv2d_sm"},
         {"conv2d_half_sg", "conv2d_half_sg64", "conv2d_half_sm"}};
-    *d = (tsr_gpu_dispatch){.variant = variants[half][sm ? 2 : longs], .full_subgroups = !sm};
+    *d = (tsr_gpu_dispatch){.variant = coopmat ? "conv2d_coopmat" : variants[half][sm ? 2 : longs],
+                            .full_subgroups = !sm};
     uint32_t spec[] = {sm ? THREADS : size * waves,
                        sm ? 1 : size,
                        t.tm,
@@ -350,6 +353,11 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
                        BK};
     d->spec_count = sm ? 11 : 8;
     memcpy(d->spec, spec, (size_t)d->spec_count * sizeof *spec);
+    if (coopmat) {
+        coopmat_spec(caps, d->spec);
+        d->spec_count = COOPMAT_SPECS;
+        t.bm = t.bn = coopmat_tile(caps);
+    }
     uint32_t push[] = {(uint32_t)pixels, (uint32_t)s.n,  (uint32_t)columns,  (uint32_t)s.c,
                        (uint32_t)s.h,    (uint32_t)s.w,  (uint32_t)s.oh,     (uint32_t)s.ow,
                        (uint32_t)s.kh,   (uint32_t)s.kw, (uint32_t)s.stride, (uint32_t)s.top,
@@ -360,8 +368,8 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     dispatch_bind(d, BIND_IN + (call->in[BIAS] ? BIAS : X)); /* an absent one is never read */
     dispatch_bind(d, BIND_IN + (call->in[RESIDUAL] ? RESIDUAL : X));
     dispatch_bind(d, BIND_OUT);
-    int64_t across = tile_count(s.n, sm ? t.bn : size * t.tn * 4);
-    int64_t down = tile_count(pixels, sm ? t.bm : t.tm * waves);
+    int64_t across = tile_count(s.n, sm || coopmat ? t.bn : size * t.tn * 4);
+    int64_t down = tile_count(pixels, sm || coopmat ? t.bm : t.tm * waves);
     d->groups[0] = (uint32_t)across;
     d->groups[1] = (uint32_t)(down < GROUP_LIMIT ? down : GROUP_LIMIT); /* pixels stride on */
     d->groups[2] = 1;

@@ -7,6 +7,7 @@
 #include "../activation.h"
 #include "../gemm.h"
 #include "../onednn.h"
+#include "rowwise.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -220,9 +221,10 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
              caps->allowed(caps->device, half ? "linear_half_sg" : "linear_sg");
         sm = caps->max_shared_bytes >= SHARED && caps->max_workgroup >= THREADS &&
              caps->allowed(caps->device, half ? "linear_half_sm" : "linear_sm");
-        if (sg || sm) break;
+        if (sg || sm || (half && coopmat_fits(caps, "linear_coopmat", false))) break;
         if (!half) return 0;
     }
+    bool coopmat = half && coopmat_fits(caps, "linear_coopmat", sg);
     if (sg && sm) sm = !caps->software; /* a software driver's shared memory is slow */
     /* Mesa's software driver fetches component by component: fewer, longer ones (wide.glsl). */
     bool longs = caps->software && caps->int64 && k % 4 == 0;
@@ -236,14 +238,23 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
         uint32_t m, n, k, gate_rows, gate_last;
     } push = {(uint32_t)m, (uint32_t)n, (uint32_t)k, (uint32_t)c->p.i[GATE_ROWS],
               (uint32_t)c->p.i[GATE_LAST]};
-    *d = (tsr_gpu_dispatch){.variant = variants[half][sm ? 2 : longs],
+    *d = (tsr_gpu_dispatch){.variant = coopmat ? "linear_coopmat" : variants[half][sm ? 2 : longs],
                             .push_bytes = sizeof push,
                             .bind = {0, half ? TSR_BIND_HALF : 1, c->in[BIAS] ? BIAS : 0,
                                      c->in[GATE] ? GATE : 0, c->in[RESIDUAL] ? RESIDUAL : 0, 8},
                             .bind_count = 6};
     memcpy(d->push, &push, sizeof push);
     uint32_t wide = k % 4 == 0;
-    if (sm) {
+    if (coopmat) {
+        uint32_t tile = coopmat_tile(caps);
+        uint32_t spec[COOPMAT_SPECS] = {4 * s, s, 1, 1, wide, (uint32_t)c->p.i[ACT], parts};
+        coopmat_spec(caps, spec);
+        memcpy(d->spec, spec, sizeof spec);
+        d->spec_count = COOPMAT_SPECS;
+        d->full_subgroups = true;
+        d->groups[0] = (uint32_t)least((n + tile - 1) / tile, 65535);
+        d->groups[1] = (uint32_t)least((m + tile - 1) / tile, 65535);
+    } else if (sm) {
         uint32_t spec[] = {
             THREADS,        1,  TILE_ROWS, TILE_COLS,         wide, (uint32_t)c->p.i[ACT], parts,
             caps->software, BM, BN,        half ? 2 * BK : BK}; /* the same bytes */
@@ -264,7 +275,7 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
         d->groups[1] = (uint32_t)least((m + tm * waves - 1) / (tm * waves), 65535);
     }
     d->groups[2] = 1;
-    return (n + 63) / 64 > 65535 ? 0 : 1; /* columns do not stride on */
+    return (n + 31) / 32 > 65535 ? 0 : 1; /* columns do not stride on */
 }
 
 const tsr_op tsr_op_linear = {.name = "linear", .reference = reference, .cpu = cpu, .gpu = gpu};

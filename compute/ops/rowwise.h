@@ -137,6 +137,29 @@ static inline uint32_t row_threads(int64_t cols) {
     return threads;
 }
 
+/* Constants 8..13 of a shader with coopmat.glsl: tile and matrices. */
+enum { COOPMAT_DEPTH = 32, COOPMAT_SPECS = 14 };
+static inline uint32_t coopmat_tile(const tsr_gpu_caps *caps) {
+    return caps->software ? 32 : 64; /* a software driver compiles each matrix for itself */
+}
+
+/* Whether the matrix units serve: the device has them, its memory is enough for a tile, and it is
+ * no software unless nothing better is left. */
+static inline bool coopmat_fits(const tsr_gpu_caps *caps, const char *variant, bool rival) {
+    uint32_t tile = coopmat_tile(caps), bytes = tile * tile * 4 + tile * (COOPMAT_DEPTH + 8) * 4;
+    return caps->fp16 && caps->matrix[0] && caps->matrix[0] * 2 <= tile &&
+           caps->matrix[1] * 2 <= tile && caps->max_shared_bytes >= bytes &&
+           caps->max_workgroup >= 4 * caps->subgroup_size && !(caps->software && rival) &&
+           caps->allowed(caps->device, variant);
+}
+
+static inline void coopmat_spec(const tsr_gpu_caps *caps, uint32_t *spec) {
+    uint32_t tile = coopmat_tile(caps);
+    spec[8] = spec[9] = tile;
+    spec[10] = COOPMAT_DEPTH;
+    memcpy(spec + 11, caps->matrix, sizeof caps->matrix);
+}
+
 static inline void dispatch_push(tsr_gpu_dispatch *d, const void *bytes, size_t count) {
     memcpy(d->push, bytes, count);
     d->push_bytes = (uint32_t)count;

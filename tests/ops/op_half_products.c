@@ -20,6 +20,7 @@ typedef struct layer {
     tsr_activation act;
     bool gate, residual;
     bool also_f32; /* the weight is an output too */
+    bool coopmat;  /* only on matrix units */
     bool bodies;   /* software drivers compile each body for a second: all of them only here */
     tsr_conv_spec conv;
 } layer;
@@ -140,17 +141,22 @@ static void reference(const layer *l, const tsr_tensor *in, int in_count, bool m
     guarded_free(x);
 }
 
-static const char *const linear_masks[] = {NULL, "linear_half_sg", "linear_half_sm", "int64",
-                                           "coopmat"};
-static const char *const conv_masks[] = {NULL, "conv2d_half_sg", "conv2d_half_sm", "int64",
-                                         "coopmat"};
-enum { MASKS = 5 };
+/* Bodies in turn switched off; where matrix units serve, first with them, then the others. */
+static const char *const linear_masks[] = {
+    NULL, "linear_half_sg", "int64", "coopmat", "linear_half_sg,coopmat", "linear_half_sm,coopmat"};
+static const char *const conv_masks[] = {
+    NULL, "conv2d_half_sg", "int64", "coopmat", "conv2d_half_sg,coopmat", "conv2d_half_sm,coopmat"};
+/* Only matrix units are left. */
+static const char *const linear_coopmat = "linear_half_sg,linear_half_sm,linear_sg,linear_sm";
+static const char *const conv_coopmat = "conv2d_half_sg,conv2d_half_sm,conv2d_sg,conv2d_sm";
+enum { MASKS = 6, WITHOUT_COOPMAT = 3 };
+
+static bool has_coopmat(const char *device) {
+    return tsr_device_get_info(everywhere_fast_device(device, NULL))->cooperative_matrix;
+}
 
 static int count_masks(const layer *l, const char *device) {
-    if (!l->bodies) return 1;
-    return tsr_device_get_info(everywhere_fast_device(device, NULL))->cooperative_matrix
-               ? MASKS
-               : MASKS - 1;
+    return !l->bodies ? 1 : has_coopmat(device) ? MASKS : WITHOUT_COOPMAT;
 }
 
 /* Every Vulkan device: the rounded reference's numbers, the same bits twice; with fp16 masked, the
@@ -168,11 +174,15 @@ static void try(layer *l, const tsr_tensor *in, int in_count, int64_t outputs, c
         snprintf(name, sizeof name, "vulkan:%d", v);
         for (int i = 0; i < count_masks(l, name); ++i) {
             const char *mask = (l->rank == 2 ? linear_masks : conv_masks)[i];
+            if (l->coopmat) mask = l->rank == 2 ? linear_coopmat : conv_coopmat;
+            if (l->coopmat && !has_coopmat(name)) break;
             tsr_device *d = everywhere_fast_device(name, mask);
             snprintf(where, sizeof where, "rank %d to %lld on %s without %s", l->rank,
                      (long long)l->dim[0], name, mask ? mask : "nothing");
             run(d, l, in, in_count, &g);
-            expect_close_f32(where, got, want, outputs, tolerance);
+            /* Matrix units may cut where they align the terms of a sum. */
+            expect_close_f32(where, got, want, outputs,
+                             has_coopmat(name) ? 4 * tolerance : tolerance);
             run(d, l, in, in_count, &a);
             ck_assert_msg(!memcmp(got, again, (size_t)outputs * 4), "%s: other bits", where);
             tsr_device_forget(d, l);
@@ -405,6 +415,37 @@ START_TEST(weights_are_uploaded_in_one_form) {
 }
 END_TEST
 
+START_TEST(matrix_units) {
+    int found = 0;
+    for (int v = 0; v < everywhere_vulkan_count(); ++v) {
+        char name[32];
+        snprintf(name, sizeof name, "vulkan:%d", v);
+        found += has_coopmat(name);
+    }
+    if (!found) {
+        printf("skipped: no device with cooperative matrices\n");
+        return;
+    }
+    static const int64_t sizes[][3] = {/* rows, k, n */
+                                       {1, 1, 1},
+                                       {33, 70, 65},
+                                       {64, 32, 64},
+                                       {129, 200, 130}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i) {
+        int64_t rows = sizes[i][0], k = sizes[i][1], n = sizes[i][2];
+        layer *l = layer_open((layer){.dim = {n, k}, .rank = 2, .coopmat = true}, true);
+        float *x = guarded((size_t)(rows * k) * 4);
+        random_normals(x, rows * k);
+        tsr_tensor in = tsr_host_tensor(TSR_F32, x, 2, (int64_t[]){rows, k});
+        try(l, &in, 1, rows * n, (int64_t[]){rows, n}, 1e-6 * sqrt((double)k) + 2e-6);
+        guarded_free(x);
+    }
+    tsr_conv_spec same = {.top = 1, .left = 1, .bottom = 1, .right = 1};
+    try_conv((layer){.dim = {70, 20, 3, 3}, .rank = 4, .conv = same, .coopmat = true}, 1, 11, 13);
+    try_conv((layer){.dim = {3, 33, 3, 3}, .rank = 4, .conv = same, .coopmat = true}, 2, 9, 8);
+}
+END_TEST
+
 TEST_MAIN("op_half_products", linear_with_f16_operands, convolutions_with_f16_operands,
           values_that_f16_does_not_have, it_differs_from_f32_by_a_bounded_amount,
-          a_row_does_not_see_the_others, weights_are_uploaded_in_one_form)
+          a_row_does_not_see_the_others, matrix_units, weights_are_uploaded_in_one_form)

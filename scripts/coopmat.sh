@@ -1,0 +1,126 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# SPIR-V of the shaders that use cooperative matrices. Debian 12's compiler does not know the
+# extension, so the modules are built in a newer Debian and checked in (vulkan_shaders/coopmat), each
+# with the hash of what it was made from.
+#   coopmat.sh check            compares the hashes; no compiler needed. Exit 1: build again
+#   coopmat.sh build FOLDER     builds and validates them in a Debian sid that debootstrap puts into
+#                               FOLDER (or that an earlier run has put there). Needs root
+#   coopmat.sh run FOLDER PROGRAM...
+#                               runs programs of a build in there, with its newer lavapipe, which
+#                               has cooperative matrices of 8 x 8 x 8
+set -euo pipefail
+cd "$(dirname "$0")/.."
+shaders=vulkan_shaders
+made=$shaders/coopmat
+
+# A shader and what it includes, each once.
+sources() {
+    local todo=("$1") file include
+    local -A seen=()
+    while [ ${#todo[@]} -gt 0 ]; do
+        file=${todo[0]}
+        todo=("${todo[@]:1}")
+        [ -z "${seen[$file]:-}" ] || continue
+        seen[$file]=1
+        echo "$file"
+        while read -r include; do todo+=("$include"); done < <(
+            sed -n 's/^ *#include "\(.*\)"/\1/p' "$shaders/$file")
+    done | LC_ALL=C sort
+}
+hash_of() { # NAME SOURCE OPTION...
+    { echo "$*"; for f in $(sources "$2"); do cat "$shaders/$f"; done; } | sha256sum | cut -d ' ' -f 1
+}
+each() { # FUNCTION: called with the words of each line that has -DCOOPMAT
+    local line
+    while read -r line; do
+        # shellcheck disable=SC2086
+        "$1" $line
+    done < <(grep -E '^[^#].*-DCOOPMAT=1' $shaders/variants.txt)
+}
+
+differ=0
+check_one() {
+    local want got
+    want=$(hash_of "$@")
+    got=$(sed -n '1s|^// made from ||p' "$made/$1.inc" 2>/dev/null || true)
+    [ "$want" = "$got" ] && return
+    echo "coopmat: $made/$1.inc was made from other sources: run scripts/coopmat.sh build FOLDER"
+    differ=1
+}
+
+# Options before the program are variables.
+inside() { chroot "$place" /usr/bin/env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 HOME=/root \
+    PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
+
+prepare() {
+    place=${1:?coopmat.sh: wanted a folder}
+    local mirror=${MIRROR:-http://deb.debian.org/debian} name packages
+    if [ ! -e "$place/.tessera-coopmat" ]; then
+        [ ! -e "$place" ] || { echo "coopmat: $place exists and is not ours" >&2; exit 1; }
+        debootstrap --variant=minbase sid "$place" "$mirror" >"$place.log" 2>&1 ||
+            { tail "$place.log"; exit 1; }
+        touch "$place/.tessera-coopmat"
+    fi
+    cp -L /etc/resolv.conf "$place/etc/resolv.conf" 2>/dev/null || true
+    { grep -lisE 'Acquire::https?::proxy' /etc/apt/apt.conf.d/* || true; } | while read -r name; do
+        cp "$name" "$place/etc/apt/apt.conf.d/"
+    done
+    packages=(glslang-tools spirv-tools mesa-vulkan-drivers libvulkan1)
+    if ! inside dpkg -s "${packages[@]}" >/dev/null 2>&1; then
+        # A mirror's copy of sid may be older than it promises to become.
+        inside apt-get -q -o Acquire::Check-Valid-Until=false update >>"$place.log" 2>&1 ||
+            { tail "$place.log"; exit 1; }
+        inside apt-get -q -y --no-install-recommends install "${packages[@]}" >>"$place.log" 2>&1 ||
+            { tail "$place.log"; exit 1; }
+    fi
+}
+
+build_one() {
+    local name=$1 source=$2 hash
+    hash=$(hash_of "$@")
+    shift 2
+    inside glslangValidator --quiet -g0 --target-env vulkan1.2 "$@" -o "/srv/$name.spv" "/srv/shaders/$source"
+    inside spirv-val --target-env vulkan1.2 "/srv/$name.spv"
+    inside glslangValidator --quiet -g0 --target-env vulkan1.2 "$@" --vn "tsr_spirv_$name" \
+        -o "/srv/$name.inc" "/srv/shaders/$source"
+    { echo "// made from $hash"; cat "$place/srv/$name.inc"; } >"$made/$name.inc"
+    echo "coopmat: $made/$name.inc: $(stat -c %s "$place/srv/$name.spv") bytes of valid SPIR-V"
+}
+
+# A program of this machine with the libraries that the newer Debian lacks.
+run_one() {
+    local lib
+    rm -rf "$place/srv/run"
+    mkdir -p "$place/srv/run"
+    cp "$1" "$place/srv/run/"
+    while read -r lib; do
+        [ -e "$place/usr/lib/x86_64-linux-gnu/${lib##*/}" ] || cp -L "$lib" "$place/srv/run/"
+    done < <(ldd "$1" | sed -n 's/.* => \(\/[^ ]*\) .*/\1/p')
+    echo "coopmat: ${1##*/}:"
+    inside LD_LIBRARY_PATH=/srv/run ${TESSERA_SEED:+TESSERA_SEED=$TESSERA_SEED} \
+        "/srv/run/${1##*/}"
+}
+
+case "${1:-}" in
+check)
+    each check_one
+    [ $differ = 0 ] || exit 1
+    ;;
+build)
+    prepare "${2:-}"
+    rm -rf "$place/srv/shaders"
+    cp -r $shaders "$place/srv/shaders"
+    mkdir -p $made
+    each build_one
+    ;;
+run)
+    prepare "${2:-}"
+    shift 2
+    for program in "$@"; do run_one "$program"; done
+    ;;
+*)
+    sed -n '4,12s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+    ;;
+esac
