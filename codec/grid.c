@@ -5,8 +5,9 @@
  *   ids ─► codes ─► (1x1 convolution) ─► decoder ─► tile
  *
  * Tiles go through one by one: one is work enough for a device, and a tile's result cannot depend
- * on the others. */
+ * on the others. A tile that memory does not hold at once goes window by window. */
 #include "grid.h"
+#include "conv_window.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -161,6 +162,19 @@ static void encode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_t
     tsr_code_table_search(r, &g->codes, tsr_reshape(r, x, 2, flat), &out[0], &out[1], &out[2]);
 }
 
+/* A window's: in: picture [1, H, W, 3]. out: features [1, h, w, D]. */
+static void features_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+    const tsr_grid *g = model;
+    tsr_tensor *x = tsr_conv_encode(r, &g->encoder, in[0], NULL);
+    out[0] = g->quant.weight ? tsr_conv_one(r, x, &g->quant) : x;
+}
+
+/* in: features [h*w, D], put together from windows. out: as encode_program's first three. */
+static void search_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+    const tsr_grid *g = model;
+    tsr_code_table_search(r, &g->codes, in[0], &out[0], &out[1], &out[2]);
+}
+
 static tsr_tensor *decode_codes(tsr_run *r, const tsr_grid *g, tsr_tensor *x) {
     if (g->post_quant.weight) x = tsr_conv_one(r, x, &g->post_quant);
     return tsr_conv_decode(r, &g->decoder, x, NULL);
@@ -192,69 +206,169 @@ static tsr_status check_size(const tsr_grid *g, tsr_status status, int64_t heigh
                     g->path, (long long)step, MOST_PIXELS, (long long)width, (long long)height);
 }
 
+/* Eight bits to the model's range, `count` values. */
+static void spread(const tsr_grid *g, const uint8_t *rgb, int64_t count, float *x) {
+    for (int64_t i = 0; i < count; ++i)
+        x[i] = g->kind->centred ? (float)rgb[i] / 255.0f * 2.0f - 1.0f : (float)rgb[i] / 255.0f;
+}
+
+/* What a window is cut from. */
+typedef struct source {
+    tsr_grid *g;
+    const tsr_window_plan *plan;
+    const uint8_t *rgb; /* to encode */
+    const int32_t *ids; /* to decode */
+    void *cut;          /* room for a window of it */
+} source;
+
+static tsr_status encode_window(void *user, int64_t y, int64_t x, float *made) {
+    const source *s = user;
+    tsr_grid *g = s->g;
+    const int64_t h = s->plan->side_y, w = s->plan->side_x, step = g->step;
+    const int64_t row = w * step * 3, whole = s->plan->width * step * 3;
+    for (int64_t i = 0; i < h * step; ++i)
+        spread(g, s->rgb + (y * step + i) * whole + x * step * 3, row, (float *)s->cut + i * row);
+    const tsr_tensor in =
+        tsr_host_tensor(TSR_F32, s->cut, 4, (int64_t[]){1, h * step, w * step, 3});
+    tsr_tensor out =
+        tsr_host_tensor(TSR_F32, made, 4, (int64_t[]){1, h, w, g->codes.codes->tensor.dim[1]});
+    const tsr_program program = {.fn = features_program, .model = g, .name = "grid window"};
+    return tsr_execute(g->device, &program, &in, 1, &out, 1);
+}
+
+/* Features by windows, then the codes of all of them. out: as encode_program's first three. */
+static tsr_status encode_cut(tsr_grid *g, const uint8_t *rgb, const tsr_window_plan *plan,
+                             tsr_tensor *out) {
+    const int64_t n = plan->height * plan->width, d = g->codes.codes->tensor.dim[1];
+    source s = {.g = g, .plan = plan, .rgb = rgb};
+    float *features = tsr_alloc(g->ctx, (size_t)(n * d), sizeof *features, "grid: features");
+    s.cut = tsr_alloc(g->ctx, (size_t)(plan->side_y * plan->side_x * g->step * g->step),
+                      3 * sizeof(float), "grid: window");
+    tsr_status status = features && s.cut ? TSR_OK : TSR_ERROR_MEMORY;
+    if (!status) status = tsr_window_run(g->ctx, plan, 1, d, features, encode_window, &s);
+    const tsr_tensor in = tsr_host_tensor(TSR_F32, features, 2, (int64_t[]){n, d});
+    const tsr_program program = {.fn = search_program, .model = g, .name = "grid codes"};
+    if (!status) status = tsr_execute(g->device, &program, &in, 1, out, 3);
+    free(features);
+    free(s.cut);
+    return status;
+}
+
+/* out: as encode_program's. */
+static tsr_status encode_whole(tsr_grid *g, const uint8_t *rgb, int64_t height, int64_t width,
+                               tsr_tensor *out) {
+    const int64_t values = height * width * 3;
+    float *x = tsr_alloc(g->ctx, (size_t)values, sizeof *x, "grid: picture");
+    if (!x) return TSR_ERROR_MEMORY;
+    spread(g, rgb, values, x);
+    const tsr_tensor in = tsr_host_tensor(TSR_F32, x, 4, (int64_t[]){1, height, width, 3});
+    const tsr_program program = {
+        .fn = encode_program, .model = g, .variant = g->traced, .name = "grid encoder"};
+    const tsr_status status = tsr_execute(g->device, &program, &in, 1, out, g->traced ? 5 : 3);
+    free(x);
+    return status;
+}
+
 tsr_status tsr_grid_encode(tsr_grid *g, const uint8_t *rgb, int64_t height, int64_t width,
                            const tsr_grid_result *result) {
-    tsr_status status = check_size(g, TSR_ERROR_ARGUMENT, height, width);
-    if (status) return status;
-    const int64_t h = height / g->step, w = width / g->step, n = h * w, values = height * width * 3;
+    tsr_window_plan plan;
+    const int64_t h = height / g->step, w = width / g->step, n = h * w;
     const int64_t d = g->codes.codes->tensor.dim[1];
-    float *x = tsr_alloc(g->ctx, (size_t)values, sizeof *x, "grid: picture");
+    tsr_status status = check_size(g, TSR_ERROR_ARGUMENT, height, width);
+    if (!status) status = tsr_window_plan_make(g->device, &g->encoder, false, g->path, h, w, &plan);
+    if (status) return status;
     float *rows = tsr_alloc(g->ctx, (size_t)n, 2 * sizeof *rows, "grid: rows");
-    if (!x || !rows) status = TSR_ERROR_MEMORY;
-    for (int64_t i = 0; i < values && !status; ++i)
-        x[i] = g->kind->centred ? (float)rgb[i] / 255.0f * 2.0f - 1.0f : (float)rgb[i] / 255.0f;
-    if (!status) {
-        const tsr_tensor in = tsr_host_tensor(TSR_F32, x, 4, (int64_t[]){1, height, width, 3});
-        tsr_tensor out[] = {
-            tsr_host_tensor(TSR_I32, result->ids, 1, (int64_t[]){n}),
-            tsr_host_tensor(TSR_F32, rows, 1, (int64_t[]){n}),
-            tsr_host_tensor(TSR_F32, rows + n, 2, (int64_t[]){n, 1}),
-            tsr_host_tensor(TSR_F32, result->features, 4, (int64_t[]){1, h, w, d}),
-            tsr_host_tensor(TSR_F32, result->encoder_out, 4,
-                            (int64_t[]){1, h, w, g->encoder.shape.out}),
-        };
-        g->traced = result->features && result->encoder_out;
-        const tsr_program program = {
-            .fn = encode_program, .model = g, .variant = g->traced, .name = "grid encoder"};
-        status = tsr_execute(g->device, &program, &in, 1, out, g->traced ? 5 : 3);
-    }
+    if (!rows) return TSR_ERROR_MEMORY;
+    tsr_tensor out[] = {
+        tsr_host_tensor(TSR_I32, result->ids, 1, (int64_t[]){n}),
+        tsr_host_tensor(TSR_F32, rows, 1, (int64_t[]){n}),
+        tsr_host_tensor(TSR_F32, rows + n, 2, (int64_t[]){n, 1}),
+        tsr_host_tensor(TSR_F32, result->features, 4, (int64_t[]){1, h, w, d}),
+        tsr_host_tensor(TSR_F32, result->encoder_out, 4,
+                        (int64_t[]){1, h, w, g->encoder.shape.out}),
+    };
+    g->traced = result->features && result->encoder_out;
+    status = tsr_window_plan_cuts(&plan) && !g->traced ? encode_cut(g, rgb, &plan, out)
+                                                       : encode_whole(g, rgb, height, width, out);
     if (!status && result->margin) memcpy(result->margin, rows, (size_t)n * sizeof *rows);
     if (!status && result->near_ties)
         *result->near_ties += tsr_code_table_near_ties(&g->codes, rows, rows + n, n);
-    free(x);
     free(rows);
+    return status;
+}
+
+static tsr_status decode_ids(tsr_grid *g, const int32_t *ids, int64_t h, int64_t w, float *rgb) {
+    const tsr_tensor in = tsr_host_tensor(TSR_I32, (int32_t *)ids, 2, (int64_t[]){h, w});
+    tsr_tensor out = tsr_host_tensor(TSR_F32, rgb, 4, (int64_t[]){1, h * g->step, w * g->step, 3});
+    const tsr_program program = {.fn = decode_program, .model = g, .name = "grid decoder"};
+    return tsr_execute(g->device, &program, &in, 1, &out, 1);
+}
+
+static tsr_status decode_window(void *user, int64_t y, int64_t x, float *made) {
+    const source *s = user;
+    const int64_t h = s->plan->side_y, w = s->plan->side_x;
+    for (int64_t i = 0; i < h; ++i)
+        memcpy((int32_t *)s->cut + i * w, s->ids + (y + i) * s->plan->width + x,
+               (size_t)w * sizeof *s->ids);
+    return decode_ids(s->g, s->cut, h, w, made);
+}
+
+static tsr_status decode_cut(tsr_grid *g, const int32_t *ids, const tsr_window_plan *plan,
+                             float *rgb) {
+    source s = {.g = g, .plan = plan, .ids = ids};
+    s.cut = tsr_alloc(g->ctx, (size_t)(plan->side_y * plan->side_x), sizeof *ids, "grid: window");
+    const tsr_status status =
+        s.cut ? tsr_window_run(g->ctx, plan, g->step, 3, rgb, decode_window, &s) : TSR_ERROR_MEMORY;
+    free(s.cut);
     return status;
 }
 
 tsr_status tsr_grid_decode(tsr_grid *g, const int32_t *ids, const float *logits, int64_t h,
                            int64_t w, float *rgb, float *mixed) {
     const int64_t d = g->codes.codes->tensor.dim[1], k = g->codes.codes->tensor.dim[0];
+    tsr_window_plan plan;
     tsr_status status = check_size(g, TSR_ERROR_ARGUMENT, h * g->step, w * g->step);
     for (int64_t i = 0; i < h * w && ids && !status; ++i)
         if (ids[i] < 0 || ids[i] >= k)
             status = tsr_fail(g->ctx, TSR_ERROR_TOKENS, "%s: id: wanted below %lld, got %d",
                               g->path, (long long)k, ids[i]);
+    if (!status && ids) {
+        status = tsr_window_plan_make(g->device, &g->decoder, true, g->path, h, w, &plan);
+        if (status) return status;
+        return tsr_window_plan_cuts(&plan) ? decode_cut(g, ids, &plan, rgb)
+                                           : decode_ids(g, ids, h, w, rgb);
+    }
     if (status) return status;
-    const tsr_tensor in =
-        ids ? tsr_host_tensor(TSR_I32, (int32_t *)ids, 2, (int64_t[]){h, w})
-            : tsr_host_tensor(TSR_F32, (float *)logits, 4, (int64_t[]){1, h, w, k});
+    const tsr_tensor in = tsr_host_tensor(TSR_F32, (float *)logits, 4, (int64_t[]){1, h, w, k});
     tsr_tensor out[] = {
         tsr_host_tensor(TSR_F32, rgb, 4, (int64_t[]){1, h * g->step, w * g->step, 3}),
         tsr_host_tensor(TSR_F32, mixed, 4, (int64_t[]){1, h, w, d})};
-    const tsr_program program = {.fn = ids ? decode_program : soft_program,
-                                 .model = g,
-                                 .name = ids ? "grid decoder" : "grid soft decoder"};
-    return tsr_execute(g->device, &program, &in, 1, out, ids ? 1 : 2);
+    const tsr_program program = {.fn = soft_program, .model = g, .name = "grid soft decoder"};
+    return tsr_execute(g->device, &program, &in, 1, out, 2);
 }
 
 /* ---- what the families share ---- */
 
-static void fill_header(tsr_grid *g, tsr_token_header *h) {
-    h->geometry = TSR_GEOMETRY_GRID;
+/* Plans both halves for the tile's size, so that what cannot run is refused before it begins, and
+ * says in the name how tiles are encoded when not at once. */
+static tsr_status fill_header(tsr_grid *g, tsr_token_header *h) {
+    tsr_window_plan plan;
     h->rows = (uint32_t)(g->height / g->step);
     h->columns = (uint32_t)(g->width / g->step);
+    tsr_status status =
+        tsr_window_plan_make(g->device, &g->decoder, true, g->path, h->rows, h->columns, &plan);
+    if (!status)
+        status = tsr_window_plan_make(g->device, &g->encoder, false, g->path, h->rows, h->columns,
+                                      &plan);
+    if (status) return status;
+    h->geometry = TSR_GEOMETRY_GRID;
     h->tile_height = (uint32_t)g->height;
     h->tile_width = (uint32_t)g->width;
+    snprintf(h->tokenizer, sizeof h->tokenizer, "%s", g->name);
+    if (tsr_window_plan_cuts(&plan))
+        snprintf(h->tokenizer, sizeof h->tokenizer, "%.40s/window-%lldx%lld", g->name,
+                 (long long)(plan.side_x * g->step), (long long)(plan.side_y * g->step));
+    return TSR_OK;
 }
 
 tsr_status tsr_grid_family_want(const tsr_grid_kind *kind, tsr_context *ctx,
@@ -280,15 +394,17 @@ tsr_status tsr_grid_family_open(const tsr_grid_kind *kind, tsr_device *device,
     const char *name = tsr_safetensors_metadata(file, "tessera.name");
     const uint32_t codes = (uint32_t)g->codes.codes->tensor.dim[0];
     if (name)
-        snprintf(header->tokenizer, sizeof header->tokenizer, "%s", name);
+        snprintf(g->name, sizeof g->name, "%s", name);
     else
-        snprintf(header->tokenizer, sizeof header->tokenizer, "%s-f%d-%u", kind->name, (int)g->step,
-                 codes);
+        snprintf(g->name, sizeof g->name, "%s-f%d-%u", kind->name, (int)g->step, codes);
     header->codebook_size = codes;
     g->height = g->width = g->step < 256 ? 256 : g->step; /* what these models were trained with */
-    fill_header(g, header);
-    *model = g;
-    return TSR_OK;
+    status = fill_header(g, header);
+    if (status)
+        tsr_grid_close(&g);
+    else
+        *model = g;
+    return status;
 }
 
 void tsr_grid_family_close(void **model) {
@@ -303,19 +419,12 @@ tsr_status tsr_grid_family_resize(void *model, uint32_t width, uint32_t height,
     tsr_grid *g = model;
     tsr_status status = check_size(g, TSR_ERROR_ARGUMENT, height, width);
     if (status) return status;
-    /* Four feature maps of the widest level at the picture's size are alive at once. */
-    const uint64_t channels = (uint64_t)g->decoder.shape.width[0];
-    const uint64_t bytes = (uint64_t)width * height * channels * sizeof(float) * 4;
-    if (bytes > g->ctx->settings.memory_limit)
-        return tsr_fail(g->ctx, TSR_ERROR_TOO_LARGE,
-                        "%s: tile: wanted one that needs at most %llu MB, got %ux%u, which needs "
-                        "%llu MB: a smaller tile covers a picture of any size",
-                        g->path, (unsigned long long)(g->ctx->settings.memory_limit / 1000000),
-                        width, height, (unsigned long long)(bytes / 1000000));
+    const int64_t before[2] = {g->height, g->width};
     g->width = width;
     g->height = height;
-    fill_header(g, header);
-    return TSR_OK;
+    status = fill_header(g, header);
+    if (status) g->height = before[0], g->width = before[1];
+    return status;
 }
 
 tsr_status tsr_grid_family_encode(void *model, const uint8_t *tiles, int count, uint32_t tokens,

@@ -28,7 +28,7 @@ typedef struct tsr_grid {
     tsr_device *device;
     tsr_context *ctx;
     tsr_weights *weights; /* NULL: the caller's */
-    char *path;
+    char *path, name[64];
     const tsr_grid_kind *kind;
     tsr_conv_half encoder, decoder;
     tsr_conv_layer quant, post_quant;
@@ -46,7 +46,8 @@ tsr_status tsr_grid_open(tsr_device *device, const tsr_grid_kind *kind, tsr_weig
                          const char *path, tsr_grid **grid);
 void tsr_grid_close(tsr_grid **grid);
 
-/* One picture u8 [H, W, 3] to ids [h*w]; sides are multiples of the step. The others may be NULL:
+/* One picture u8 [H, W, 3] to ids [h*w]; sides are multiples of the step; computed in windows
+ * (conv_window.h) when memory asks for it, but for the last two. The others may be NULL:
  * margin [h*w] (second smallest minus smallest squared distance), near_ties (added to), features
  * and encoder_out [h, w, C]. */
 typedef struct tsr_grid_result {

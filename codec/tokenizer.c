@@ -299,9 +299,13 @@ static uint32_t capacity_of(const tsr_token_header *h) {
     return h->rows * h->columns;
 }
 
-/* Tiles in flight: enough to fill a device, few enough to stay small. */
-static int batch_of(uint32_t wanted) {
-    return wanted == 0 ? 16 : wanted > 1024 ? 1024 : (int)wanted;
+/* Tiles in flight: enough to fill a device, few enough to stay small: all of them, as f32, take an
+ * eighth of the memory limit. */
+static int batch_of(const tsr_tokenizer *t, uint32_t wanted) {
+    const uint64_t tile = (uint64_t)t->header.tile_width * t->header.tile_height * 12;
+    const uint64_t fit = t->ctx->settings.memory_limit / 8 / tile;
+    const uint64_t most = wanted == 0 ? 16 : wanted > 1024 ? 1024 : wanted;
+    return fit < 1 ? 1 : (int)(fit < most ? fit : most);
 }
 
 tsr_status tsr_tokenizer_encode(tsr_tokenizer *t, const tsr_picture *pictures, int count,
@@ -332,7 +336,7 @@ tsr_status tsr_tokenizer_encode(tsr_tokenizer *t, const tsr_picture *pictures, i
     if (s.fit != TSR_FIT_AUTO) header.fit = s.fit;
     memcpy(header.background, s.background, 3);
 
-    const int batch = batch_of(s.batch);
+    const int batch = batch_of(t, s.batch);
     const size_t tile_bytes = (size_t)header.tile_width * header.tile_height * 3;
     uint8_t *tiles = tsr_alloc(ctx, (size_t)batch, tile_bytes, "encode: tiles");
     uint32_t *ids = tsr_alloc(ctx, (size_t)batch * capacity, sizeof *ids, "encode: ids");
@@ -444,7 +448,8 @@ tsr_status tsr_tokenizer_decode_with(tsr_tokenizer *t, const tsr_token_header *h
     }
     if (s.noise) sampling.noise = &noise;
 
-    const int total = unfit.columns * unfit.rows, batch = total < 16 ? total : 16;
+    const int total = unfit.columns * unfit.rows,
+              batch = batch_of(t, 0) < total ? batch_of(t, 0) : total;
     const size_t tile_values = (size_t)t->header.tile_width * t->header.tile_height * 3;
     float *tiles = tsr_alloc(ctx, (size_t)batch * tile_values, sizeof *tiles, "decode: tiles");
     uint32_t *ids = tsr_alloc(ctx, (size_t)batch * capacity, sizeof *ids, "decode: ids");

@@ -2,6 +2,7 @@
 /* vae.c: names and configuration of diffusers' AutoencoderKL, and running it. The network itself is
  * conv_ae.c's. Feature maps are [B, H, W, C]. */
 #include "vae.h"
+#include "conv_window.h"
 #include "../compute/ops.h"
 
 #include <math.h>
@@ -302,11 +303,50 @@ static tsr_status trace_decoder(traced *t, tsr_vae *v, tsr_tensor *out, int64_t 
     return status;
 }
 
+/* What a window is cut from: pictures [H, W, 3] or latents [h, w, C]. */
+typedef struct source {
+    tsr_vae *v;
+    const tsr_window_plan *plan;
+    tsr_model_fn fn;
+    const float *from;
+    int64_t in_scale, in_channels, out_scale, out_channels; /* scale: rows to a place */
+    float *cut;
+} source;
+
+static tsr_status run_window(void *user, int64_t y, int64_t x, float *made) {
+    const source *s = user;
+    const int64_t h = s->plan->side_y, w = s->plan->side_x, in = s->in_scale, out = s->out_scale;
+    const int64_t row = w * in * s->in_channels, whole = s->plan->width * in * s->in_channels;
+    for (int64_t i = 0; i < h * in; ++i)
+        memcpy(s->cut + i * row, s->from + (y * in + i) * whole + x * in * s->in_channels,
+               (size_t)row * sizeof *s->cut);
+    const tsr_tensor from =
+        tsr_host_tensor(TSR_F32, s->cut, 4, (int64_t[]){1, h * in, w * in, s->in_channels});
+    tsr_tensor to =
+        tsr_host_tensor(TSR_F32, made, 4, (int64_t[]){1, h * out, w * out, s->out_channels});
+    const tsr_program program = {.fn = s->fn, .model = s->v, .name = "vae window"};
+    s->v->traced = false;
+    return tsr_execute(s->v->device, &program, &from, 1, &to, 1);
+}
+
+/* One picture or its latents window by window. */
+static tsr_status run_cut(source *s, float *made) {
+    const int64_t places = s->plan->side_y * s->plan->side_x * s->in_scale * s->in_scale;
+    s->cut = tsr_alloc(s->v->ctx, (size_t)(places * s->in_channels), sizeof *s->cut, "vae: window");
+    if (!s->cut) return TSR_ERROR_MEMORY;
+    const tsr_status status =
+        tsr_window_run(s->v->ctx, s->plan, s->out_scale, s->out_channels, made, run_window, s);
+    free(s->cut);
+    return status;
+}
+
 tsr_status tsr_vae_encode(tsr_vae *v, const float *rgb, int64_t count, int64_t height,
                           int64_t width, float *mean, float *logvar, const tsr_vae_trace *trace) {
     const int64_t factor = tsr_vae_factor(&v->config), channels = v->config.channels;
     const int64_t h = height / factor, w = width / factor, plane = h * w;
+    tsr_window_plan plan;
     tsr_status status = check_size(v, "picture", height, width, factor);
+    if (!status) status = tsr_window_plan_make(v->device, &v->encoder, false, v->path, h, w, &plan);
     if (status) return status;
     /* One by one: a picture is work enough for a device, and memory does not grow. */
     const int64_t batch = trace ? count : 1;
@@ -322,7 +362,18 @@ tsr_status tsr_vae_encode(tsr_vae *v, const float *rgb, int64_t count, int64_t h
         v->traced = trace != NULL;
         const tsr_program program = {
             .fn = encoder_program, .model = v, .variant = v->traced, .name = "vae encoder"};
-        if (!status) status = tsr_execute(v->device, &program, &in, 1, out, 1 + t.count);
+        source cut = {.v = v,
+                      .plan = &plan,
+                      .fn = encoder_program,
+                      .from = in.data,
+                      .in_scale = factor,
+                      .in_channels = 3,
+                      .out_scale = 1,
+                      .out_channels = 2 * channels};
+        if (!status)
+            status = tsr_window_plan_cuts(&plan) && !trace
+                         ? run_cut(&cut, made)
+                         : tsr_execute(v->device, &program, &in, 1, out, 1 + t.count);
         end_trace(&t, out, trace, !status);
         for (int64_t i = 0; i < batch * plane && !status; ++i)
             for (int64_t c = 0; c < channels; ++c) {
@@ -340,7 +391,10 @@ tsr_status tsr_vae_decode(tsr_vae *v, const float *latents, int64_t count, int64
                           int64_t width, float *rgb, const tsr_vae_trace *trace) {
     const int64_t factor = tsr_vae_factor(&v->config), channels = v->config.channels;
     const int64_t plane = height * width, pixels = plane * factor * factor;
+    tsr_window_plan plan;
     tsr_status status = check_size(v, "latents", height, width, 1);
+    if (!status)
+        status = tsr_window_plan_make(v->device, &v->decoder, true, v->path, height, width, &plan);
     if (status) return status;
     const int64_t batch = trace ? count : 1;
     float *turned = tsr_alloc(v->ctx, (size_t)(batch * plane * channels), 4, "vae: latents");
@@ -360,7 +414,18 @@ tsr_status tsr_vae_decode(tsr_vae *v, const float *latents, int64_t count, int64
         v->traced = trace != NULL;
         const tsr_program program = {
             .fn = decoder_program, .model = v, .variant = v->traced, .name = "vae decoder"};
-        if (!status) status = tsr_execute(v->device, &program, &in, 1, out, 1 + t.count);
+        source cut = {.v = v,
+                      .plan = &plan,
+                      .fn = decoder_program,
+                      .from = turned,
+                      .in_scale = 1,
+                      .in_channels = channels,
+                      .out_scale = factor,
+                      .out_channels = 3};
+        if (!status)
+            status = tsr_window_plan_cuts(&plan) && !trace
+                         ? run_cut(&cut, out[0].data)
+                         : tsr_execute(v->device, &program, &in, 1, out, 1 + t.count);
         end_trace(&t, out, trace, !status);
     }
     free(turned);

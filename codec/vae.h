@@ -54,7 +54,8 @@ typedef struct tsr_vae_trace {
 } tsr_vae_trace;
 
 /* Pictures RGB [B, H, W, 3] in -1 .. 1 to mean and logvar [B, C, h, w], not scaled; logvar is
- * clamped to -30 .. 20 and may be NULL. H and W are multiples of the factor. */
+ * clamped to -30 .. 20 and may be NULL. H and W are multiples of the factor. Without a trace both
+ * go by windows (conv_window.h) when memory asks for it. */
 tsr_status tsr_vae_encode(tsr_vae *vae, const float *rgb, int64_t count, int64_t height,
                           int64_t width, float *mean, float *logvar, const tsr_vae_trace *trace);
 /* Latents [B, C, h, w], not scaled, to RGB [B, H, W, 3], about -1 .. 1, not clamped. */

@@ -212,17 +212,70 @@ START_TEST(sizes) {
     ck_assert_int_eq(open_model(ctx, NULL, 128, 128, &t), TSR_ERROR_UNSUPPORTED);
     ck_assert_ptr_nonnull(strstr(tsr_detail(ctx), "256x256"));
 
-    /* a tile beyond the memory limit is refused before anything is made */
+    /* a limit that holds not even the smallest window is refused before anything is made */
     tsr_context *small = NULL;
     tsr_context_settings settings = tsr_context_settings_default();
-    settings.memory_limit = 64 << 20;
+    settings.memory_limit = 4 << 20;
     ck_assert_int_eq(tsr_context_open(&small, &settings), TSR_OK);
     make_model(&m, TAMING);
     path = tiny_model_write(&m, NULL, NULL);
     ck_assert_int_eq(open_model(small, path, 4096, 4096, &t), TSR_ERROR_TOO_LARGE);
-    ck_assert_ptr_nonnull(strstr(tsr_detail(small), "a smaller tile"));
+    ck_assert_ptr_nonnull(strstr(tsr_detail(small), "wanted memory for windows of 32x32 places"));
     tsr_context_close(&small);
     tiny_model_free(&m);
+}
+END_TEST
+
+/* A tile beyond the memory limit goes by windows, and the header's name says so; nearly all ids are
+ * those of the whole run, those of one limit always the same, and any tokenizer decodes them. */
+START_TEST(windows) {
+    enum { W = 150, H = 130, N = W * H / STEP / STEP };
+    static uint8_t rgb[W * H * 3], once[W * H * 3], cut[W * H * 3];
+    static uint32_t ids[N];
+    make_picture(rgb, W, H);
+    const tsr_picture picture = {.rgb = rgb, .width = W, .height = H, .key = "made up"};
+    for (kind k = MASKGIT; k < KINDS; k = k == MASKGIT ? TAMING : KINDS) {
+        tiny_model m;
+        make_model(&m, k);
+        const char *path = tiny_model_write(&m, NULL, NULL);
+        for (int run = 0; run < 3; ++run) { /* whole; windows on one and on two threads */
+            tsr_context *ctx = NULL;
+            tsr_tokenizer *t = NULL;
+            tsr_item *item = NULL;
+            tsr_context_settings settings = tsr_context_settings_default();
+            settings.memory_limit = run ? 20 << 20 : 1 << 30;
+            settings.threads = run;
+            ck_assert_int_eq(tsr_context_open(&ctx, &settings), TSR_OK);
+            tsr_status status = open_model(ctx, path, W, H, &t);
+            if (!status) status = tsr_tokenizer_encode(t, &picture, 1, NULL, &item, NULL);
+            ck_assert_msg(status == TSR_OK, "%s", tsr_detail(ctx));
+            const tsr_token_header h = *tsr_tokenizer_header(t);
+            ck_assert_int_eq(strstr(h.tokenizer, "/window-") != NULL, run > 0);
+            ck_assert_uint_eq(h.columns, W / STEP);
+            tsr_token_item tokens = *tsr_item_tokens(item);
+            ck_assert_uint_eq(tsr_token_item_total(&tokens), N);
+            int same = 0, far = 0;
+            for (int i = 0; i < N; ++i)
+                same += run && tokens.ids[i] == ids[i];
+            if (run == 2) ck_assert_int_eq(same, N);
+            if (run == 1) {
+                printf("%s: %d of %d ids as in the whole run\n", h.tokenizer, same, N);
+                ck_assert_int_gt(same, N / 2);
+                ck_assert_int_lt(same, N); /* else nothing was cut */
+            }
+            if (run < 2) memcpy(ids, tokens.ids, sizeof ids);
+            /* the same ids decoded by windows */
+            status = tsr_tokenizer_decode(t, &h, &tokens, 0, run == 1 ? cut : once);
+            ck_assert_msg(status == TSR_OK, "%s", tsr_detail(ctx));
+            for (int i = 0; i < W * H * 3 && run == 2; ++i)
+                far += once[i] != cut[i];
+            ck_assert_int_eq(far, 0);
+            tsr_item_close(&item);
+            tsr_tokenizer_close(&t);
+            tsr_context_close(&ctx);
+        }
+        tiny_model_free(&m);
+    }
 }
 END_TEST
 
@@ -276,4 +329,4 @@ START_TEST(damaged) {
 }
 END_TEST
 
-TEST_MAIN("grid", golden_cpu, golden_vulkan, families, sizes, damaged)
+TEST_MAIN("grid", golden_cpu, golden_vulkan, families, sizes, windows, damaged)
