@@ -79,21 +79,13 @@ static void group_clear(group *g) {
 /* Decodes the item again and compares it with what the model was given. */
 static tsr_status check_item(tsr_tokenizer *t, const tsr_token_header *header,
                              const tsr_token_item *item, const tsr_picture *picture,
-                             const tsr_encode_settings *s, tsr_encode_report *report) {
+                             double *error) {
     tsr_compare compare;
-    double error;
     tsr_status status = tsr_compare_open(t, header, picture, &compare);
     if (status) return status;
-    status = tsr_compare_measure(&compare, item, 0, TSR_TARGET_L1, &error);
+    status = tsr_compare_measure(&compare, item, 0, TSR_TARGET_L1, error);
     tsr_compare_close(&compare);
-    if (status) return status;
-    report->error_sum += error;
-    report->within_quality += s->quality > 0 && error <= (double)s->quality;
-    return TSR_OK;
-}
-
-static bool reaches(const tsr_target *t) {
-    return t->metric == TSR_TARGET_L1 ? t->reached <= t->wanted : t->reached >= t->wanted;
+    return status;
 }
 
 static tsr_status encode_group(tsr_tokenizer *t, group *g, const tsr_token_header *header,
@@ -101,6 +93,7 @@ static tsr_status encode_group(tsr_tokenizer *t, group *g, const tsr_token_heade
                                tsr_encode_report *report) {
     tsr_encode_settings inner = *s;
     inner.progress = NULL;
+    if (s->target.metric && t->family->select) inner.quality = tsr_target_tolerance(&s->target);
     const double began = now();
     uint64_t near_ties = 0;
     tsr_status status =
@@ -109,19 +102,27 @@ static tsr_status encode_group(tsr_tokenizer *t, group *g, const tsr_token_heade
     report->near_ties += near_ties;
     for (int i = 0; i < g->count && !status; ++i) {
         const tsr_token_item *item = tsr_item_tokens(g->items[i]);
+        tsr_encoded told = {
+            .item = item, .details = tsr_item_get_details(g->items[i]), .error = NAN};
         if (s->target.metric) {
-            uint32_t decodes = 0;
             status =
-                tsr_tokenizer_search(t, header, &g->pictures[i], &s->target, g->items[i], &decodes);
+                tsr_tokenizer_search(t, header, &g->pictures[i], s, g->items[i], &told.decodes);
             if (status) break;
-            report->target_decodes += decodes;
-            report->target_reached += reaches(&item->target);
+            told.reached = tsr_target_met(&s->target, (double)item->target.reached);
+            report->target_decodes += told.decodes;
+            report->target_reached += (uint64_t)told.reached;
         }
         report->pictures++;
         report->tiles += (uint64_t)item->tile_columns * item->tile_rows;
         report->tokens += tsr_token_item_total(item);
-        if (s->check) status = check_item(t, header, item, &g->pictures[i], s, report);
-        if (!status) status = tsr_token_writer_add(writer, item);
+        if (s->check) {
+            status = check_item(t, header, item, &g->pictures[i], &told.error);
+            if (status) break;
+            report->error_sum += told.error;
+            report->within_quality += s->quality > 0 && told.error <= (double)s->quality;
+        }
+        status = tsr_token_writer_add(writer, item);
+        if (!status && s->encoded) s->encoded(s->encoded_user, &told);
     }
     group_clear(g);
     return status;
@@ -141,6 +142,17 @@ static tsr_status set_hints(tsr_context *ctx, tsr_token_header *header,
     if (s->seed) h->seed = s->seed;
     if (h->present) h->fast = s->fast != 0;
     return TSR_OK;
+}
+
+static void report_tolerance(const tsr_tokenizer *t, const tsr_encode_settings *s,
+                             tsr_encode_report *report) {
+    const tsr_tolerances *tolerances = t->family->tolerances;
+    report->chooses = t->family->select != NULL;
+    report->quality_bin = -1;
+    if (!tolerances || s->target.metric) return;
+    report->quality_bin = tsr_tolerance_index(tolerances, s->quality);
+    report->quality_bins = tolerances->count;
+    report->quality_taken = tolerances->value[report->quality_bin];
 }
 
 tsr_status tsr_encode_files(tsr_context *ctx, const char *const *inputs, int input_count,
@@ -174,6 +186,8 @@ tsr_status tsr_encode_files(tsr_context *ctx, const char *const *inputs, int inp
         snprintf(report->device, sizeof report->device, "%s", tsr_tokenizer_device(t));
         memcpy(report->tokenizer, header.tokenizer, sizeof report->tokenizer);
         report->weights_hash = header.weights_hash;
+        report->fit = header.fit;
+        report_tolerance(t, &s, report);
         tsr_token_writer_settings w = tsr_token_writer_settings_default();
         w.layer_tokens = s.layer_tokens;
         if (!status) status = tsr_token_writer_open(ctx, &writer, output, &header, &w);

@@ -22,12 +22,29 @@ typedef struct tsr_sampling {
     const uint8_t *kept; /* of the tiles of this call, as tsr_token_item has it; or NULL */
 } tsr_sampling;
 
+/* What a family that chooses tokens itself saw of them. */
+typedef struct tsr_judgement {
+    uint32_t positions; /* that were judged in each tile; what follows stands `capacity` apart */
+    float *halting;     /* [count, capacity] probability that the tile does without the position */
+    float *margin;      /* [count, capacity] of the ids, in their order: squared distance of the
+                           second nearest code less that of the nearest */
+} tsr_judgement;
+
 /* How a family that chooses tokens itself should choose. */
 typedef struct tsr_selection {
-    uint32_t budget; /* most tokens a tile; 0 = the model's own */
-    float quality;   /* tolerated mean absolute error; 0 = the model's own */
-    bool keep_all;   /* the whole budget, whatever the model says */
+    tsr_judgement *judgement; /* filled unless NULL */
+    uint32_t budget;          /* most tokens a tile; 0 = the model's own */
+    float quality;            /* tolerated mean absolute error; 0 = the model's own */
+    bool keep_all;            /* the whole budget, whatever the model says */
 } tsr_selection;
+
+/* The tolerated errors a family that chooses tokens tells apart; one that is asked for is rounded
+ * up to the next, or down to the last. */
+typedef struct tsr_tolerances {
+    const float *value; /* [count], rising */
+    int count;
+    float usual; /* what stands for none that is asked for */
+} tsr_tolerances;
 
 typedef struct tsr_family {
     const char *name;     /* as in registry.def and in the weights' metadata "tessera.family" */
@@ -60,6 +77,7 @@ typedef struct tsr_family {
     tsr_status (*select)(void *model, const uint8_t *tiles, int count,
                          const tsr_selection *selection, uint32_t *ids, uint32_t *counts,
                          uint8_t *kept, uint64_t *near_ties);
+    const tsr_tolerances *tolerances; /* with select */
     /* The first counts[i] ids of each tile (stride capacity) to RGB f32 [count, height, width, 3]
      * in 0..1, not clamped. Ids are below the codebook size. A tile does not depend on the others.
      */

@@ -9,7 +9,8 @@
 #include <string.h>
 
 enum { BUDGET = 256 }; /* what it was trained with */
-static const float default_quality = 0.05f;
+static const tsr_tolerances tolerances = {
+    .value = tsr_karl_bins, .count = TSR_KARL_BINS, .usual = 0.05f};
 /* Devices may decide otherwise where a halting logit is this close to the threshold: some 15 times
  * what float32 arithmetic was seen to move it by. */
 static const float halt_near = 2e-3f;
@@ -86,11 +87,16 @@ static void close_model(void **model) {
     *model = NULL;
 }
 
+/* judged: where this tile's part of a judgement begins. */
 static tsr_status select_tile(tsr_karl *m, const uint8_t *rgb, int bin, int64_t budget, bool all,
                               float *features, float *rows, int32_t *made, uint32_t *ids,
-                              uint32_t *count, uint8_t *kept, uint64_t *near_ties) {
-    const tsr_karl_result result = {
-        .halt = rows, .factors = rows + budget, .ids = made, .near_ties = near_ties};
+                              uint32_t *count, uint8_t *kept, const tsr_judgement *judged,
+                              uint64_t *near_ties) {
+    const tsr_karl_result result = {.halt = rows,
+                                    .factors = rows + budget * 2,
+                                    .ids = made,
+                                    .margin = rows + budget,
+                                    .near_ties = near_ties};
     tsr_status status = tsr_karl_features(m, rgb, features);
     if (status) return status;
     tsr_karl_draw(m, features, NULL);
@@ -99,8 +105,10 @@ static tsr_status select_tile(tsr_karl *m, const uint8_t *rgb, int bin, int64_t 
     memset(kept, 0, (size_t)(m->latents + 7) / 8);
     for (int64_t i = 0; i < budget && !status; ++i) {
         *near_ties += !all && !(fabsf(rows[i] - tsr_karl_halt_above) >= halt_near);
+        if (judged) judged->halting[i] = 1 / (1 + expf(-rows[i]));
         if (!all && rows[i] > tsr_karl_halt_above) continue;
         kept[i / 8] |= (uint8_t)(1 << i % 8);
+        if (judged) judged->margin[*count] = rows[budget + i];
         ids[(*count)++] = (uint32_t)made[i];
     }
     return status;
@@ -110,7 +118,7 @@ static tsr_status choose(void *model, const uint8_t *tiles, int count,
                          const tsr_selection *selection, uint32_t *ids, uint32_t *counts,
                          uint8_t *kept, uint64_t *near_ties) {
     tsr_karl *m = model;
-    const float quality = selection->quality > 0 ? selection->quality : default_quality;
+    const float quality = selection->quality > 0 ? selection->quality : tolerances.usual;
     const int bin = tsr_karl_bin(quality);
     int64_t budget = selection->budget ? (int64_t)selection->budget : BUDGET;
     if (budget > m->latents && !selection->budget) budget = m->latents;
@@ -123,13 +131,20 @@ static tsr_status choose(void *model, const uint8_t *tiles, int count,
     float *features = tsr_alloc(m->ctx, (size_t)(TSR_KARL_PLACES * 2 * m->base), sizeof *features,
                                 "karl: features");
     float *rows =
-        tsr_alloc(m->ctx, (size_t)(budget * (1 + m->size)), sizeof *rows, "karl: factors");
+        tsr_alloc(m->ctx, (size_t)(budget * (2 + m->size)), sizeof *rows, "karl: factors");
     int32_t *made = tsr_alloc(m->ctx, (size_t)budget, sizeof *made, "karl: ids");
     tsr_status status = features && rows && made ? TSR_OK : TSR_ERROR_MEMORY;
-    for (int i = 0; i < count && !status; ++i)
-        status = select_tile(m, tiles + (size_t)i * TSR_KARL_SIDE * TSR_KARL_SIDE * 3, bin, budget,
-                             selection->keep_all, features, rows, made, ids + i * m->latents,
-                             &counts[i], kept + i * ((m->latents + 7) / 8), near_ties);
+    tsr_judgement *whole = selection->judgement, part;
+    if (whole) whole->positions = (uint32_t)budget;
+    for (int i = 0; i < count && !status; ++i) {
+        if (whole)
+            part = (tsr_judgement){.halting = whole->halting + i * m->latents,
+                                   .margin = whole->margin + i * m->latents};
+        status =
+            select_tile(m, tiles + (size_t)i * TSR_KARL_SIDE * TSR_KARL_SIDE * 3, bin, budget,
+                        selection->keep_all, features, rows, made, ids + i * m->latents, &counts[i],
+                        kept + i * ((m->latents + 7) / 8), whole ? &part : NULL, near_ties);
+    }
     free(features);
     free(rows);
     free(made);
@@ -169,5 +184,6 @@ const tsr_family tsr_family_karl = {
     .open = open_model,
     .close = close_model,
     .select = choose,
+    .tolerances = &tolerances,
     .decode = decode,
 };

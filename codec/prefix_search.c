@@ -19,6 +19,11 @@ const char *tsr_target_name(tsr_target_metric metric) {
     return metric > TSR_TARGET_NONE && metric <= TSR_TARGET_L1 ? metrics[metric].name : "none";
 }
 
+bool tsr_target_met(const tsr_target *target, double value) {
+    return target->metric == TSR_TARGET_L1 ? value <= (double)target->wanted
+                                           : value >= (double)target->wanted;
+}
+
 typedef struct search {
     tsr_compare compare;
     const tsr_token_item *item;
@@ -78,10 +83,16 @@ tsr_status tsr_target_check(tsr_context *ctx, const tsr_target *target) {
 }
 
 tsr_status tsr_tokenizer_search(tsr_tokenizer *t, const tsr_token_header *header,
-                                const tsr_picture *picture, const tsr_target *target,
+                                const tsr_picture *picture, const tsr_encode_settings *settings,
                                 tsr_item *item, uint32_t *decodes) {
+    const tsr_target *target = &settings->target;
     tsr_status status = tsr_target_check(t->ctx, target);
+    if (!status && !target->metric)
+        status = tsr_fail(t->ctx, TSR_ERROR_ARGUMENT, "target: wanted psnr, ssim or l1, got none");
     if (status) return status;
+    uint32_t own;
+    if (!decodes) decodes = &own;
+    if (t->family->select) return tsr_tolerance_search(t, header, picture, settings, item, decodes);
     tsr_token_item *tokens = tsr_item_edit(item);
     if (!t->header.nested)
         return tsr_fail(t->ctx, TSR_ERROR_UNSUPPORTED,
@@ -106,6 +117,6 @@ tsr_status tsr_tokenizer_search(tsr_tokenizer *t, const tsr_token_header *header
         tokens->target.reached = (float)(sign * reached);
     }
     tsr_compare_close(&s.compare);
-    if (decodes) *decodes = s.decodes;
+    *decodes = s.decodes;
     return status;
 }

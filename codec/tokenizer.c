@@ -221,7 +221,9 @@ struct tsr_item {
     tsr_token_item tokens;
     char *key;
     uint32_t *counts, *ids;
-    uint8_t *kept; /* of families that choose; else NULL */
+    uint8_t *kept; /* of families that choose; else NULL, as what they saw of the positions */
+    float *halting, *margin;
+    tsr_item_details details;
     uint64_t used; /* ids so far, */
     size_t tiles;  /* and tiles */
 };
@@ -232,6 +234,24 @@ const tsr_token_item *tsr_item_tokens(const tsr_item *item) {
 
 tsr_token_item *tsr_item_edit(tsr_item *item) {
     return &item->tokens;
+}
+
+void tsr_item_swap(tsr_item *a, tsr_item *b) {
+    const tsr_item c = *a;
+    *a = *b;
+    *b = c;
+}
+
+int tsr_tolerance_index(const tsr_tolerances *t, float quality) {
+    const float wanted = quality > 0 ? quality : t->usual;
+    int i = 0;
+    while (i < t->count - 1 && t->value[i] < wanted)
+        i++;
+    return i;
+}
+
+const tsr_item_details *tsr_item_get_details(const tsr_item *item) {
+    return item->kept ? &item->details : NULL;
 }
 
 void tsr_item_shorten(tsr_item *item, uint32_t count) {
@@ -252,6 +272,8 @@ void tsr_item_close(tsr_item **item) {
     free((*item)->counts);
     free((*item)->ids);
     free((*item)->kept);
+    free((*item)->halting);
+    free((*item)->margin);
     free(*item);
     *item = NULL;
 }
@@ -268,8 +290,14 @@ static tsr_status item_open(tsr_context *ctx, const tsr_picture *picture, const 
     item->key = strdup(picture->key ? picture->key : "");
     item->counts = tsr_alloc(ctx, tiles, sizeof *item->counts, "item counts");
     item->ids = tsr_alloc(ctx, tiles * capacity, sizeof *item->ids, "item ids");
-    if (masked) item->kept = tsr_alloc(ctx, tiles, mask_bytes(capacity), "item mask");
-    if (!item->key || !item->counts || !item->ids || (masked && !item->kept)) {
+    if (masked) {
+        item->kept = tsr_alloc(ctx, tiles, mask_bytes(capacity), "item mask");
+        item->halting = tsr_alloc(ctx, tiles * capacity, sizeof(float), "item halting");
+        item->margin = tsr_alloc(ctx, tiles * capacity, sizeof(float), "item margins");
+    }
+    item->details = (tsr_item_details){.halting = item->halting, .margin = item->margin};
+    if (!item->key || !item->counts || !item->ids ||
+        (masked && !(item->kept && item->halting && item->margin))) {
         tsr_item_close(&item);
         return tsr_fail(ctx, TSR_ERROR_MEMORY, "item: no memory for %zu tiles", tiles);
     }
@@ -291,6 +319,22 @@ static tsr_status item_open(tsr_context *ctx, const tsr_picture *picture, const 
                          .kept = item->kept};
     *result = item;
     return TSR_OK;
+}
+
+/* Tile b of a batch goes to the end of an item; kept and seen are NULL but for families that
+ * choose. */
+static void item_add(tsr_item *item, size_t b, uint32_t capacity, const uint32_t *ids,
+                     uint32_t count, const uint8_t *kept, const tsr_judgement *seen) {
+    memcpy(item->ids + item->used, ids + b * capacity, count * sizeof *ids);
+    if (kept) {
+        const size_t bytes = mask_bytes(capacity), n = seen->positions;
+        memcpy(item->kept + item->tiles * bytes, kept + b * bytes, bytes);
+        memcpy(item->halting + item->tiles * n, seen->halting + b * capacity, n * sizeof(float));
+        memcpy(item->margin + item->used, seen->margin + b * capacity, count * sizeof(float));
+        item->details.positions = seen->positions;
+    }
+    item->used += count;
+    item->counts[item->tiles++] = count;
 }
 
 /* ---- encode ---------------------------------------------------------------------------------- */
@@ -330,8 +374,9 @@ tsr_status tsr_tokenizer_encode(tsr_tokenizer *t, const tsr_picture *pictures, i
                         t->header.tokenizer);
     tsr_status status = check_prefix(t, s.tokens, selects ? 0 : s.quality);
     if (status) return status;
+    tsr_judgement seen = {0};
     const tsr_selection selection = {
-        .budget = s.budget, .quality = s.quality, .keep_all = s.no_halt != 0};
+        .judgement = &seen, .budget = s.budget, .quality = s.quality, .keep_all = s.no_halt != 0};
     tsr_token_header header = t->header;
     if (s.fit != TSR_FIT_AUTO) header.fit = s.fit;
     memcpy(header.background, s.background, 3);
@@ -344,6 +389,11 @@ tsr_status tsr_tokenizer_encode(tsr_tokenizer *t, const tsr_picture *pictures, i
     tsr_item **owner = tsr_alloc(ctx, (size_t)batch, sizeof *owner, "encode: owners");
     uint8_t *kept = tsr_alloc(ctx, (size_t)batch, mask_bytes(capacity), "encode: masks");
     status = tiles && ids && counts && owner && kept ? TSR_OK : TSR_ERROR_MEMORY;
+    if (selects && !status) {
+        seen.halting = tsr_alloc(ctx, (size_t)batch * capacity, sizeof(float), "encode: halting");
+        seen.margin = tsr_alloc(ctx, (size_t)batch * capacity, sizeof(float), "encode: margins");
+        if (!seen.halting || !seen.margin) status = TSR_ERROR_MEMORY;
+    }
     uint64_t ties = 0;
     for (int i = 0; i < count; ++i)
         items[i] = NULL;
@@ -365,15 +415,9 @@ tsr_status tsr_tokenizer_encode(tsr_tokenizer *t, const tsr_picture *pictures, i
                                                  kept, &ties)
                              : t->family->encode(t->model, tiles, held, s.tokens, s.quality, ids,
                                                  counts, &ties);
-            for (int b = 0; b < held && !status; ++b) {
-                tsr_item *item = owner[b];
-                memcpy(item->ids + item->used, ids + (size_t)b * capacity, counts[b] * sizeof *ids);
-                item->used += counts[b];
-                if (selects)
-                    memcpy(item->kept + item->tiles * mask_bytes(capacity),
-                           kept + (size_t)b * mask_bytes(capacity), mask_bytes(capacity));
-                item->counts[item->tiles++] = counts[b];
-            }
+            for (int b = 0; b < held && !status; ++b)
+                item_add(owner[b], (size_t)b, capacity, ids, counts[b], selects ? kept : NULL,
+                         &seen);
             held = 0;
             if (s.progress && !status &&
                 s.progress(s.progress_user, "encode", (uint64_t)tile + 1, (uint64_t)total))
@@ -386,6 +430,8 @@ tsr_status tsr_tokenizer_encode(tsr_tokenizer *t, const tsr_picture *pictures, i
     free(counts);
     free(owner);
     free(kept);
+    free(seen.halting);
+    free(seen.margin);
     for (int i = 0; i < count && status; ++i)
         tsr_item_close(&items[i]);
     if (near_ties) *near_ties = ties;

@@ -30,8 +30,20 @@ tsr_status tsr_tokenizer_find(tsr_tokenizer *tokenizer, const char *model, const
 tsr_token_item *tsr_item_edit(tsr_item *item);
 /* Keeps the first `count` ids of each tile; for items without a kept mask. */
 void tsr_item_shorten(tsr_item *item, uint32_t count);
+/* Gives *a's tokens to *b and the other way round. */
+void tsr_item_swap(tsr_item *a, tsr_item *b);
+/* Index of the tolerated error that stands for `quality` (0: none is asked for). */
+int tsr_tolerance_index(const tsr_tolerances *tolerances, float quality);
 /* ARGUMENT unless the metric is known and the value in its range. */
 tsr_status tsr_target_check(tsr_context *ctx, const tsr_target *target);
+/* Whether the value does. */
+bool tsr_target_met(const tsr_target *target, double value);
+/* About which tolerated error reaches it; 0: cannot be said. */
+float tsr_target_tolerance(const tsr_target *target);
+/* tsr_tokenizer_search for a family that chooses its tokens. */
+tsr_status tsr_tolerance_search(tsr_tokenizer *tokenizer, const tsr_token_header *header,
+                                const tsr_picture *picture, const tsr_encode_settings *settings,
+                                tsr_item *item, uint32_t *decodes);
 
 /* Fails with MODEL_MISMATCH (naming both) unless ids under `header` belong to this tokenizer;
  * `force` lets other weights of the same family and codebook pass. */

@@ -38,6 +38,25 @@ const char *tsr_version(void);
  * ends with INTERRUPTED and leaves no output. */
 typedef int (*tsr_progress_fn)(void *user, const char *what, uint64_t done, uint64_t total);
 
+/* What the tokens of an item rest on, where the tokenizer chose them itself (KARL). */
+typedef struct tsr_item_details {
+    uint32_t positions;   /* judged in each tile: the budget */
+    const float *halting; /* [tiles, positions] probability that the tile does without the position:
+                             it is kept up to 0.75, or whatever it is with no_halt */
+    const float *margin;  /* of each id, in the item's order: squared distance of the second nearest
+                             code less that of the nearest */
+} tsr_item_details;
+
+/* One picture of tsr_encode_files, told when it is done. Everything is valid during the call. */
+typedef struct tsr_encoded {
+    const tsr_token_item *item;
+    const tsr_item_details *details; /* NULL: the tokenizer does not choose its tokens */
+    double error;     /* with check: mean absolute error on the 0..1 scale; else NaN */
+    int reached;      /* with a target: 1 if the picture reaches it */
+    uint32_t decodes; /* with a target: how many the search took */
+} tsr_encoded;
+typedef void (*tsr_encoded_fn)(void *user, const tsr_encoded *picture);
+
 typedef struct tsr_encode_settings {
     const char *model;     /* safetensors file or a folder with one; NULL = the bundled tokenizer */
     const char *device;    /* "auto", "cpu", "vulkan", "vulkan:N"; NULL = auto */
@@ -62,6 +81,8 @@ typedef struct tsr_encode_settings {
     uint32_t steps;
     float guidance;
     uint64_t seed;
+    tsr_encoded_fn encoded; /* of tsr_encode_files: called for each picture, in order; or NULL */
+    void *encoded_user;
     tsr_progress_fn progress;
     void *progress_user;
 } tsr_encode_settings;
@@ -77,6 +98,11 @@ typedef struct tsr_encode_report { /* totals of one call */
     uint64_t target_decodes; /* and how many decodes it took to find their counts */
     char device[256], tokenizer[64];
     uint64_t weights_hash;
+    tsr_fit fit; /* that was used */
+    /* Where the tokenizer chooses tokens itself `chooses` is 1; it tells some tolerated errors
+     * apart and took this one for `quality` (quality_bin -1: there was a target). */
+    int chooses, quality_bin, quality_bins;
+    float quality_taken;
 } tsr_encode_report;
 
 /* Encodes pictures into one token file, one item each, in order; "-" is stdin / stdout. The item's
@@ -157,6 +183,8 @@ typedef struct tsr_picture {
 
 typedef struct tsr_item tsr_item; /* owns the memory a tsr_token_item points to */
 const tsr_token_item *tsr_item_tokens(const tsr_item *item);
+/* NULL: the tokenizer does not choose its tokens. Owned by the item. */
+const tsr_item_details *tsr_item_get_details(const tsr_item *item);
 void tsr_item_close(tsr_item **item);
 
 /* Encodes `count` pictures; items[i] is opened for each (all or none). Uses settings' tokens,
@@ -168,14 +196,18 @@ tsr_status tsr_tokenizer_encode(tsr_tokenizer *tokenizer, const tsr_picture *pic
 /* Size of the picture an item decodes to. */
 void tsr_item_size(const tsr_token_header *header, const tsr_token_item *item, int *width,
                    int *height);
-/* Shortens the ids of every tile to the smallest common count that reaches the target, and records
- * target and result in the item. Compared is what decoding gives back with what the model was
- * given: the picture as it was fitted. The quality is taken to rise with the count: where it does
- * not, the count found reaches the target and one less does not. Out of reach: all ids are kept.
- * `header` as for decoding; *decodes (may be NULL): how many it took. Errors: ARGUMENT (target),
- * UNSUPPORTED (ids that are not nested), and what decoding says. */
+/* Leaves of an item as few ids as reach settings' target, and records target and result in it.
+ * Nested ids: the smallest common count of every tile's first ids. Where the tokenizer chooses its
+ * tokens (KARL): what it chooses for the largest tolerated error that will do, or all of the
+ * budget; it is asked again with settings' budget and batch, the item as it is being the first try,
+ * and the tolerated error is noted as the item's quality. Compared is what decoding gives back with
+ * what the model was given: the picture as it was fitted. Quality is taken to rise with the ids:
+ * where it does not, the count (tolerated error) found reaches the target and the next one does
+ * not. Out of reach: all ids are kept. `header` as for decoding; *decodes (may be NULL): how many
+ * it took. Errors: ARGUMENT (target, or no_halt with it), UNSUPPORTED (ids that are all needed),
+ * and what encoding and decoding say. */
 tsr_status tsr_tokenizer_search(tsr_tokenizer *tokenizer, const tsr_token_header *header,
-                                const tsr_picture *picture, const tsr_target *target,
+                                const tsr_picture *picture, const tsr_encode_settings *settings,
                                 tsr_item *item, uint32_t *decodes);
 /* "psnr", "ssim", "l1", "none". */
 const char *tsr_target_name(tsr_target_metric metric);

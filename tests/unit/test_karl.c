@@ -35,6 +35,7 @@ END_TEST
 /* ---- a made-up model: one block each, 96 wide of which the base gives 32, 24 latents ---- */
 
 enum { WIDTH = 96, BASE = 32, LATENTS = 24, CODES = 70, SIZE = 12, PIXELS = 256 };
+enum { W = 300, H = 256 }; /* the picture: two tiles */
 
 static void add_block(tiny_model *m, const char *half) {
     tiny_model_norm(m, WIDTH, "%s.transformer.0.ln_1", half);
@@ -126,7 +127,6 @@ static int bits(const uint8_t *mask, int bytes) {
 
 START_TEST(selection) {
     tsr_context *ctx = everywhere_context();
-    enum { W = 300, H = 256 };
     static uint8_t rgb[W * H * 3], full[W * H * 3], again[W * H * 3], part[W * H * 3];
     tiny_model m;
     tsr_tokenizer *t;
@@ -249,6 +249,144 @@ START_TEST(selection) {
 }
 END_TEST
 
+/* ---- the fewest tokens for a target ---- */
+
+enum { ROWS = TSR_KARL_BINS + 1 }; /* row 0 keeps everything */
+
+typedef struct row {
+    uint64_t tokens;
+    tsr_evaluation e;
+} row;
+
+static double measured(const tsr_evaluation *e, tsr_target_metric metric) { /* more is better */
+    return metric == TSR_TARGET_PSNR ? e->psnr
+           : metric == TSR_TARGET_L1 ? -e->l1
+                                     : e->ssim_gaussian;
+}
+
+static void evaluate(tsr_tokenizer *t, const tsr_token_header *h, const uint8_t *rgb,
+                     const tsr_token_item *item, tsr_evaluation *e) {
+    static uint8_t back[W * H * 3];
+    ck_assert_int_eq(tsr_tokenizer_decode(t, h, item, 0, back), TSR_OK);
+    ck_assert_int_eq(tsr_evaluate(everywhere_context(), rgb, back, W, H, e), TSR_OK);
+}
+
+static void search_and_compare(tsr_tokenizer *t, const tsr_token_header *h,
+                               const tsr_picture *picture, tsr_target target,
+                               const row rows[ROWS]) {
+    const double sign = target.metric == TSR_TARGET_L1 ? -1 : 1;
+    const double wanted = sign * (double)target.wanted;
+    tsr_encode_settings s = tsr_encode_settings_default();
+    s.fit = TSR_FIT_TILE;
+    tsr_item *item = encode(t, picture, s);
+    s.target = target;
+    uint32_t decodes = 0;
+    const tsr_status status = tsr_tokenizer_search(t, h, picture, &s, item, &decodes);
+    ck_assert_msg(status == TSR_OK, "%s", tsr_detail(everywhere_context()));
+    const tsr_token_item *found = tsr_item_tokens(item);
+    const uint64_t tokens = tsr_token_item_total(found);
+    tsr_evaluation e;
+    evaluate(t, h, picture->rgb, found, &e);
+    printf("%s %g: %llu tokens at %g, %g, %u decodes\n", tsr_target_name(target.metric),
+           (double)target.wanted, (unsigned long long)tokens, (double)found->quality,
+           (double)found->target.reached, decodes);
+    ck_assert_uint_ge(decodes, 1);
+    ck_assert_uint_le(decodes, 10);
+    ck_assert_int_eq(found->target.metric, target.metric);
+    ck_assert_double_eq_tol(sign * (double)found->target.reached, measured(&e, target.metric),
+                            1e-4);
+    if (measured(&e, target.metric) >= wanted) {
+        /* some row of no fewer tokens reaches the target and the next one does not */
+        bool border = false;
+        for (int i = 0; i < ROWS; ++i)
+            border |= rows[i].tokens >= tokens && measured(&rows[i].e, target.metric) >= wanted &&
+                      (i + 1 == ROWS || measured(&rows[i + 1].e, target.metric) < wanted);
+        ck_assert(border);
+        s.quality = found->quality; /* and the noted tolerance makes the same tokens */
+        s.no_halt = tokens == rows[0].tokens;
+        tsr_item *again = encode(t, picture, s);
+        ck_assert_mem_eq(tsr_item_tokens(again)->kept, found->kept, 2 * LATENTS / 8);
+        ck_assert_mem_eq(tsr_item_tokens(again)->ids, found->ids, tokens * sizeof *found->ids);
+        tsr_item_close(&again);
+    } else {
+        ck_assert_uint_eq(tokens, rows[0].tokens);
+        ck_assert_double_lt(measured(&rows[0].e, target.metric), wanted);
+    }
+    ck_assert_uint_eq(tsr_item_get_details(item)->positions, LATENTS);
+    tsr_item_close(&item);
+}
+
+START_TEST(target) {
+    static uint8_t rgb[W * H * 3];
+    tiny_model m;
+    tsr_tokenizer *t;
+    make_model(&m);
+    float *of_qualities = tiny_model_find(&m, "rec_loss_embeddings")->data;
+    for (int i = 0; i < TSR_KARL_BINS * WIDTH; ++i)
+        of_qualities[i] *= 8; /* so that the tolerance is heard */
+    for (size_t i = 0; i < sizeof rgb; ++i)
+        rgb[i] = (uint8_t)random_below(256);
+    ck_assert_int_eq(open_model(tiny_model_write(&m, NULL, NULL), &t), TSR_OK);
+    tsr_token_header h = *tsr_tokenizer_header(t);
+    h.fit = TSR_FIT_TILE;
+    const tsr_picture picture = {.rgb = rgb, .width = W, .height = H, .key = "made up"};
+    tsr_encode_settings s = tsr_encode_settings_default();
+    s.fit = TSR_FIT_TILE;
+    row rows[ROWS];
+    double low = 1000, high = 0;
+    for (int i = 0; i < ROWS; ++i) {
+        s.no_halt = i == 0;
+        s.quality = tsr_karl_bins[i ? i - 1 : 0];
+        tsr_item *item = encode(t, &picture, s);
+        const tsr_item_details *d = tsr_item_get_details(item);
+        rows[i].tokens = tsr_token_item_total(tsr_item_tokens(item));
+        evaluate(t, &h, rgb, tsr_item_tokens(item), &rows[i].e);
+        low = fmin(low, rows[i].e.psnr);
+        high = fmax(high, rows[i].e.psnr);
+        /* what is told of the positions is what was decided */
+        uint64_t kept = 0;
+        ck_assert_uint_eq(d->positions, LATENTS);
+        for (int p = 0; p < 2 * LATENTS; ++p) {
+            ck_assert(d->halting[p] > 0 && d->halting[p] < 1);
+            kept += d->halting[p] <= 0.75f;
+            const int bit = tsr_item_tokens(item)->kept[p / 8] >> p % 8 & 1;
+            ck_assert_int_eq(bit, s.no_halt || d->halting[p] <= 0.75f);
+        }
+        if (i) ck_assert_uint_eq(kept, rows[i].tokens);
+        for (uint64_t k = 0; k < rows[i].tokens; ++k)
+            ck_assert(d->margin[k] >= 0 && d->margin[k] <= 4);
+        tsr_item_close(&item);
+    }
+    printf("psnr of the rows: %.4f to %.4f\n", low, high);
+    ck_assert_uint_eq(rows[0].tokens, 2 * LATENTS);
+    const float middle = (float)(0.5 * (low + high));
+    search_and_compare(t, &h, &picture, (tsr_target){TSR_TARGET_PSNR, middle, 0}, rows);
+    search_and_compare(t, &h, &picture, (tsr_target){TSR_TARGET_PSNR, 0, 0}, rows);
+    search_and_compare(t, &h, &picture, (tsr_target){TSR_TARGET_PSNR, 90, 0}, rows);
+    search_and_compare(t, &h, &picture, (tsr_target){TSR_TARGET_L1, 0.001f, 0}, rows);
+    search_and_compare(t, &h, &picture, (tsr_target){TSR_TARGET_L1, 1, 0}, rows);
+    search_and_compare(t, &h, &picture, (tsr_target){TSR_TARGET_SSIM, -1, 0}, rows);
+    for (int i = 0; i < ROWS; i += 6)
+        search_and_compare(t, &h, &picture,
+                           (tsr_target){TSR_TARGET_L1, (float)rows[i].e.l1 + 1e-6f, 0}, rows);
+
+    s = tsr_encode_settings_default();
+    s.target = (tsr_target){TSR_TARGET_PSNR, 20, 0};
+    s.no_halt = 1;
+    s.fit = TSR_FIT_TILE;
+    tsr_item *item = encode(t, &picture, s);
+    ck_assert_int_eq(tsr_tokenizer_search(t, &h, &picture, &s, item, NULL), TSR_ERROR_ARGUMENT);
+    tsr_picture other = picture;
+    other.width = 200;
+    s.no_halt = 0;
+    ck_assert_int_eq(tsr_tokenizer_search(t, &h, &other, &s, item, NULL), TSR_ERROR_ARGUMENT);
+    ck_assert_uint_eq(tsr_token_item_total(tsr_item_tokens(item)), 2 * LATENTS); /* as it was */
+    tsr_item_close(&item);
+    tsr_tokenizer_close(&t);
+    tiny_model_free(&m);
+}
+END_TEST
+
 static void refused(tiny_model *m, const char *config, tsr_status wanted, const char *text) {
     tsr_tokenizer *t;
     const tsr_status status =
@@ -292,4 +430,4 @@ START_TEST(damaged) {
 }
 END_TEST
 
-TEST_MAIN("karl", golden, bins, selection, damaged)
+TEST_MAIN("karl", golden, bins, selection, target, damaged)

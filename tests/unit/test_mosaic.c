@@ -194,9 +194,10 @@ START_TEST(a_target_takes_the_fewest_ids_that_reach_it) {
     for (unsigned i = 0; i < sizeof targets / sizeof *targets; ++i) {
         tsr_item *item = encode(&s, rgb, 300, 256, NULL);
         uint32_t decodes = 0;
-        ck_assert_int_eq(
-            tsr_tokenizer_search(s.tokenizer, &header, &picture, &targets[i], item, &decodes),
-            TSR_OK);
+        ck_assert_int_eq(tsr_tokenizer_search(s.tokenizer, &header, &picture,
+                                              &(tsr_encode_settings){.target = targets[i]}, item,
+                                              &decodes),
+                         TSR_OK);
         const tsr_token_item *tokens = tsr_item_tokens(item);
         const uint32_t k = tokens->counts[0];
         double value[2]; /* with all ids left, and with one less */
@@ -228,8 +229,12 @@ START_TEST(a_target_takes_the_fewest_ids_that_reach_it) {
     }
     tsr_item *item = encode(&s, rgb, 300, 256, NULL);
     ck_assert_int_eq(tsr_tokenizer_search(s.tokenizer, &header, &picture,
-                                          &(tsr_target){TSR_TARGET_SSIM, 2, 0}, item, NULL),
+                                          &(tsr_encode_settings){.target = {TSR_TARGET_SSIM, 2, 0}},
+                                          item, NULL),
                      TSR_ERROR_ARGUMENT);
+    ck_assert_int_eq(
+        tsr_tokenizer_search(s.tokenizer, &header, &picture, &(tsr_encode_settings){0}, item, NULL),
+        TSR_ERROR_ARGUMENT);
     tsr_item_close(&item);
     free(rgb);
     free(back);

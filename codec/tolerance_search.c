@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/* tolerance_search.c: the fewest ids that reach a quality, from a tokenizer that chooses its tokens
+ * by a tolerated error. It tells a few of those apart, and may be asked to keep everything: these
+ * are the rows here, row 0 keeping everything, larger ones tolerating more. Fewer tokens and a
+ * worse picture are taken to go with larger rows. The search walks away from the row it begins
+ * with in growing steps, which is short when the tokenizer's own estimate is about right, and
+ * halves between a row that reaches the target and one that does not. */
+#include "compare.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct search {
+    tsr_tokenizer *t;
+    const tsr_picture *picture;
+    tsr_encode_settings settings;
+    tsr_compare compare;
+    tsr_target_metric metric;
+    uint32_t decodes;
+    size_t mask;          /* bytes of a tile's */
+    const tsr_item *kept; /* the caller's */
+} search;
+
+typedef struct trial {
+    tsr_item *item; /* NULL: none yet */
+    double value;
+} trial;
+
+float tsr_target_tolerance(const tsr_target *target) {
+    const double wanted = (double)target->wanted;
+    if (target->metric == TSR_TARGET_L1) return (float)fmax(wanted, 1e-6);
+    /* Errors of pictures are about as Laplace distributed: mean absolute error = RMSE / sqrt 2. */
+    if (target->metric == TSR_TARGET_PSNR) return (float)fmax(0.7 * pow(10, -wanted / 20), 1e-6);
+    return 0;
+}
+
+static bool equal(const search *s, const trial *a, const trial *b) {
+    if (!a->item || !b->item) return false;
+    const tsr_token_item *x = tsr_item_tokens(a->item), *y = tsr_item_tokens(b->item);
+    const size_t tiles = (size_t)x->tile_columns * x->tile_rows;
+    return !memcmp(x->counts, y->counts, tiles * sizeof *x->counts) &&
+           !memcmp(x->kept, y->kept, tiles * s->mask) &&
+           !memcmp(x->ids, y->ids, (size_t)tsr_token_item_total(x) * sizeof *x->ids);
+}
+
+/* Encodes with the row, unless there is an item already, and measures, unless its tokens are those
+ * of one of the known trials. */
+static tsr_status try_row(search *s, int row, const trial *known, trial *made) {
+    tsr_status status = TSR_OK;
+    if (!made->item) {
+        const tsr_tolerances *rows = s->t->family->tolerances;
+        s->settings.quality = rows->value[row ? row - 1 : 0];
+        s->settings.no_halt = row == 0;
+        status = tsr_tokenizer_encode(s->t, s->picture, 1, &s->settings, &made->item, NULL);
+    }
+    for (int i = 0; i < 2 && !status; ++i)
+        if (equal(s, &known[i], made)) {
+            made->value = known[i].value;
+            return TSR_OK;
+        }
+    if (!status)
+        status = tsr_compare_measure(&s->compare, tsr_item_tokens(made->item), 0, s->metric,
+                                     &made->value);
+    s->decodes += !status;
+    return status;
+}
+
+static void drop(const search *s, trial *t) {
+    if (t->item != s->kept) tsr_item_close(&t->item);
+    *t = (trial){0};
+}
+
+/* Fills best[1], the fewest tokens that reach the target; and best[0] otherwise. */
+static tsr_status find(search *s, int row, const tsr_target *target, trial *made, trial best[2]) {
+    const int last = s->t->family->tolerances->count;
+    int good = -1, bad = last + 1, step = 1; /* rows known to reach it and not to */
+    while (bad - good > 1) {
+        tsr_status status = try_row(s, row, best, made);
+        if (status) return status;
+        const bool reaches = tsr_target_met(target, made->value);
+        if (reaches)
+            good = row;
+        else
+            bad = row;
+        trial *of = &best[reaches];
+        if (reaches && of->item &&
+            tsr_token_item_total(tsr_item_tokens(made->item)) >
+                tsr_token_item_total(tsr_item_tokens(of->item))) {
+            drop(s, made); /* a larger row need not have fewer */
+        } else {
+            drop(s, of);
+            *of = *made;
+            *made = (trial){0};
+        }
+        if (good >= 0 && bad <= last)
+            row = (good + bad) / 2;
+        else if (reaches)
+            row = good + step < last ? good + step : last;
+        else
+            row = bad > step ? bad - step : 0;
+        step *= 2;
+    }
+    return TSR_OK;
+}
+
+tsr_status tsr_tolerance_search(tsr_tokenizer *t, const tsr_token_header *header,
+                                const tsr_picture *picture, const tsr_encode_settings *settings,
+                                tsr_item *item, uint32_t *decodes) {
+    if (settings->no_halt)
+        return tsr_fail(t->ctx, TSR_ERROR_ARGUMENT,
+                        "no-halt and target: wanted one of them, got both");
+    search s = {.t = t,
+                .picture = picture,
+                .settings = *settings,
+                .metric = settings->target.metric,
+                .mask = (t->header.rows * t->header.columns + 7) / 8,
+                .kept = item};
+    s.settings.fit = header->fit;
+    memcpy(s.settings.background, header->background, 3);
+    s.settings.progress = NULL;
+    tsr_status status = tsr_compare_open(t, header, picture, &s.compare);
+    if (status) return status;
+    tsr_token_item *tokens = tsr_item_edit(item);
+    const tsr_tolerances *rows = t->family->tolerances;
+    const int row = 1 + tsr_tolerance_index(rows, tokens->quality);
+    trial made = {.item = item}, best[2] = {{0}, {0}};
+    status = find(&s, row, &settings->target, &made, best);
+    if (!status) {
+        const trial found = best[1].item ? best[1] : best[0];
+        if (found.item == item)
+            tokens->quality = rows->value[row - 1];
+        else
+            tsr_item_swap(item, found.item);
+        tokens->target = settings->target;
+        tokens->target.reached = (float)found.value;
+    }
+    drop(&s, &made);
+    drop(&s, &best[0]);
+    drop(&s, &best[1]);
+    tsr_compare_close(&s.compare);
+    *decodes = s.decodes;
+    return status;
+}
