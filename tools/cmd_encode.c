@@ -36,7 +36,8 @@ static const option options[] = {
     {"target", 0, OPTION_TEXT, AT(target), "METRIC=VALUE", "not used",
      "instead of --quality: the fewest ids a tile, at most those of -k, with which the picture "
      "reaches psnr=DB, ssim=S (at least) or l1=E (at most); found by decoding a few prefixes and "
-     "recorded in the file. A picture out of reach keeps all",
+     "recorded in the file. A picture out of reach keeps all and is named. With KARL: the largest "
+     "tolerated error that will do",
      NULL, 0, 0},
     {"fit", 0, OPTION_CHOICE, AT(fit), "F", "auto",
      "how a picture becomes tiles: crop (short side resized, centre cut out), pad (long side "
@@ -74,7 +75,80 @@ static const option options[] = {
      NULL, 0, 0},
 };
 
-static void print_json(tool *t, const encode_options *o, int inputs, const tsr_encode_report *r) {
+typedef struct listing {
+    tool *t;
+    const encode_options *o;
+    json_out j; /* the items, as one document; file NULL without --json */
+    char *text;
+    size_t size;
+} listing;
+
+/* Four digits each: they are for looking at, not for computing with. */
+static void write_reals(listing *l, const char *key, const float *values, uint64_t n) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+    if (!f) return;
+    fputc('[', f);
+    for (uint64_t i = 0; i < n; ++i) {
+        if (i) fputs(", ", f);
+        if (isfinite(values[i]))
+            fprintf(f, "%.4g", (double)values[i]);
+        else
+            fputs("null", f);
+    }
+    fputc(']', f);
+    if (!fclose(f)) json_raw(&l->j, key, text);
+    free(text);
+}
+
+static void list_tiles(listing *l, const tsr_encoded *e) {
+    const tsr_item_details *d = e->details;
+    uint64_t at = 0;
+    json_array(&l->j, "tiles_judged");
+    for (uint32_t i = 0; i < e->item->tile_columns * e->item->tile_rows; ++i) {
+        json_object(&l->j, NULL);
+        json_uint(&l->j, "tokens", e->item->counts[i]);
+        write_reals(l, "halting", d->halting + (uint64_t)i * d->positions, d->positions);
+        write_reals(l, "margin", d->margin + at, e->item->counts[i]);
+        json_end(&l->j, '}');
+        at += e->item->counts[i];
+    }
+    json_end(&l->j, ']');
+}
+
+/* tsr_encoded_fn */
+static void done_one(void *user, const tsr_encoded *e) {
+    listing *l = user;
+    const tsr_target *target = &e->item->target;
+    const uint64_t tokens = tsr_token_item_total(e->item);
+    if (target->metric && !e->reached) {
+        char clean[256];
+        tool_progress_clear(l->t);
+        tool_say(l->t, "%s: out of reach: %s %.4g with all %" PRIu64 " tokens",
+                 tool_clean(e->item->key, clean, sizeof clean), tsr_target_name(target->metric),
+                 (double)target->reached, tokens);
+    }
+    if (!l->j.file) return;
+    json_object(&l->j, NULL);
+    json_text(&l->j, "key", e->item->key);
+    json_uint(&l->j, "tokens", tokens);
+    if (l->o->check) json_real(&l->j, "mean_absolute_error", e->error);
+    if (target->metric) {
+        json_real(&l->j, "reached", (double)target->reached);
+        json_bool(&l->j, "target_reached", e->reached != 0);
+        json_uint(&l->j, "decodes", e->decodes);
+    }
+    if (e->details) {
+        json_real(&l->j, "quality", (double)e->item->quality);
+        json_uint(&l->j, "complexity", tokens);
+        list_tiles(l, e);
+    }
+    json_end(&l->j, '}');
+}
+
+static void print_json(tool *t, const encode_options *o, int inputs, const tsr_encode_report *r,
+                       const char *items) {
     json_out j;
     tool_json(t, &j);
     json_text(&j, "output", o->output);
@@ -101,7 +175,20 @@ static void print_json(tool *t, const encode_options *o, int inputs, const tsr_e
             json_uint(&j, "within_quality", r->within_quality);
         else
             json_null(&j, "within_quality");
+        json_text(&j, "compared_with",
+                  r->fit == TSR_FIT_TILE ? "the picture" : "the picture as fitted");
     }
+    if (r->chooses) {
+        json_uint(&j, "complexity", r->tokens);
+        if (r->quality_bin >= 0) {
+            json_object(&j, "quality_bin");
+            json_int(&j, "index", r->quality_bin);
+            json_real(&j, "value", (double)r->quality_taken);
+            json_end(&j, '}');
+        } else
+            json_null(&j, "quality_bin");
+    }
+    if (items) json_raw(&j, "items", items);
     json_close(&j);
 }
 
@@ -122,7 +209,15 @@ static void say(tool *t, const encode_options *o, const tsr_encode_report *r) {
     if (o->target)
         tool_say(t, "%" PRIu64 " of %" PRIu64 " pictures reach %s, found by %" PRIu64 " decodes",
                  r->target_reached, r->pictures, o->target, r->target_decodes);
-    if (o->check) tool_say(t, "mean absolute error %.4f", r->error_sum / (double)r->pictures);
+    if (r->quality_bin >= 0)
+        tool_say(t, "tolerated error %.3g: number %d of the 0 to %d this tokenizer tells apart",
+                 (double)r->quality_taken, r->quality_bin, r->quality_bins - 1);
+    if (r->chooses)
+        tool_say(t, "complexity (KC) %.1f tokens a picture",
+                 (double)r->tokens / (double)(r->pictures ? r->pictures : 1));
+    if (o->check)
+        tool_say(t, "mean absolute error %.4f%s", r->error_sum / (double)r->pictures,
+                 r->fit == TSR_FIT_TILE ? "" : ", of the picture as it was fitted");
     if (o->check && o->quality > 0)
         tool_say(t, "%" PRIu64 " of %" PRIu64 " pictures within %g", r->within_quality, r->pictures,
                  o->quality);
@@ -192,21 +287,39 @@ static int run(const verb *v, int argc, char **argv) {
     s.steps = o.steps;
     s.guidance = (float)o.guidance;
     s.seed = o.seed;
+    listing l = {.t = &t, .o = &o};
+    if (o.common.json) {
+        FILE *f = open_memstream(&l.text, &l.size);
+        if (f) {
+            l.j = (json_out){.file = f};
+            fputc('[', f);
+        }
+    }
+    s.encoded = done_one;
+    s.encoded_user = &l;
     s.progress = tool_progress;
     s.progress_user = &t;
     tsr_encode_report report = {0};
     tsr_status status =
         tsr_encode_files(t.ctx, (const char *const *)argv, operands, o.output, &s, &report);
+    if (l.j.file) {
+        fputs(l.j.filled[0] ? "\n  ]" : "]", l.j.file);
+        if (fclose(l.j.file)) {
+            free(l.text);
+            l.text = NULL;
+        }
+    }
     if (status)
         code = tool_fail(&t, status);
     else {
         tool_progress_clear(&t);
         if (o.common.json)
-            print_json(&t, &o, operands, &report);
+            print_json(&t, &o, operands, &report, l.text);
         else
             say(&t, &o, &report);
         code = EXIT_DONE;
     }
+    free(l.text);
     tool_close(&t);
     return code;
 }

@@ -23,6 +23,7 @@ static const option options[] = {
 
 typedef struct totals {
     uint64_t tokens, unreadable;
+    uint64_t chosen, chosen_items; /* tokens of items whose tokenizer chose them */
 } totals;
 
 static const char *const fits[] = {"auto", "crop", "pad", "stretch", "tile"};
@@ -157,6 +158,10 @@ static void json_item(json_out *j, tsr_token_file *file, uint64_t index, const t
         json_null(j, "target");
     }
     json_uint(j, "tokens", total);
+    if (item->kept)
+        json_uint(j, "complexity", total);
+    else
+        json_null(j, "complexity");
     json_uint(j, "bits", total * tsr_token_bits(tsr_token_file_header(file)));
     json_uint(j, "bytes", bytes);
     json_text(j, "coding", coding);
@@ -229,6 +234,10 @@ static void walk(tool *t, tsr_token_file *file, bool values, json_out *j, totals
             continue;
         }
         sum->tokens += tsr_token_item_total(&item);
+        if (item.kept) {
+            sum->chosen += tsr_token_item_total(&item);
+            sum->chosen_items++;
+        }
         if (j)
             json_item(j, file, i, &item, values);
         else if (values)
@@ -292,6 +301,9 @@ static int run(const verb *v, int argc, char **argv) {
             printf("integrity   not whole:%s %d damaged chunks left out\n",
                    f->recovered ? " index missing, items found by scanning," : "", f->damaged);
         walk(&t, file, false, NULL, &sum);
+        if (sum.chosen_items)
+            printf("\ncomplexity  %.1f tokens an item (KC: what the tokenizer found it needs)\n",
+                   (double)sum.chosen / (double)sum.chosen_items);
     }
     bool whole = !f->recovered && !f->damaged && !sum.unreadable;
     tsr_token_file_close(&file);

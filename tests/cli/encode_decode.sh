@@ -16,7 +16,7 @@ run encode a.ppm b.ppm c.ppm -o all.tess --device cpu --json
 code_is 0
 err_empty
 json_ok
-is "keys" "bytes device inputs near_ties output pictures precision seconds tessera tiles tokenizer tokens total_seconds verb weights_hash" "$(json '" ".join(sorted(d))')"
+is "keys" "bytes device inputs items near_ties output pictures precision seconds tessera tiles tokenizer tokens total_seconds verb weights_hash" "$(json '" ".join(sorted(d))')"
 is "pictures" 3 "$(json 'd["pictures"]')"
 is "bytes" "$(stat -c %s all.tess)" "$(json 'd["bytes"]')"
 tokens=$(json 'd["tokens"]')
@@ -81,6 +81,11 @@ run encode a.ppm b.ppm -o target.tess --target psnr=11 --device cpu --json
 code_is 0
 is "target is reached" "psnr=11 2" "$(json '"%s %d" % (d["target"], d["target_reached"])')"
 fewer=$(json 'd["tokens"]')
+is "and so says each item" "$fewer" "$(json 'sum(i["tokens"] for i in d["items"] if i["target_reached"])')"
+run encode b.ppm a.ppm -o far.tess --target psnr=90 --device cpu
+code_is 0
+is "who is out of reach" "a.ppm b.ppm" "$(sed -n 's/: out of reach: psnr .* with all [0-9]* tokens$//p' err | sort | tr '\n' ' ' | sed 's/ $//')"
+run encode a.ppm b.ppm -o target.tess --target psnr=11 --device cpu --json
 run decode target.tess -o target/ --device cpu -q
 code_is 0
 run eval a.ppm target/a.png --json

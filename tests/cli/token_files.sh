@@ -33,7 +33,7 @@ code_is 0
 json_ok
 is "ids" "[0, 40729, 17458, 58187, 34916, 11645, 52374, 29103, 5832, 46561]" "$(json 'd["items"][0]["ids"]')"
 is "keys" "background bits bits_per_token bytes channels codebook_size columns damaged family file filter fit geometry header_bytes index_bytes item_count items latent_type levels nested payload_bytes recovered rows tessera tile_height tile_width tokenizer tokens unreadable_items verb version_major version_minor weights_hash whole" "$(json '" ".join(sorted(d))')"
-is "keys of an item" "bits bytes coding counts crop_x crop_y height ids index key orientation overlap quality source_height source_width target tile_columns tile_rows time tokens width" "$(json '" ".join(sorted(d["items"][0]))')"
+is "keys of an item" "bits bytes coding complexity counts crop_x crop_y height ids index key orientation overlap quality source_height source_width target tile_columns tile_rows time tokens width" "$(json '" ".join(sorted(d["items"][0]))')"
 "$TESSERA" info - <a.tess >out 2>err
 code=$? last="info - < a.tess"
 code_is 0
