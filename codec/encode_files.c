@@ -182,6 +182,7 @@ tsr_status tsr_encode_files(tsr_context *ctx, const char *const *inputs, int inp
         header = *tsr_tokenizer_header(t);
         if (s.fit != TSR_FIT_AUTO) header.fit = s.fit;
         status = set_hints(ctx, &header, &s);
+        if (!status) status = tsr_tokenizer_set_latents(t, &header, &s);
         memcpy(header.background, s.background, 3);
         snprintf(report->device, sizeof report->device, "%s", tsr_tokenizer_device(t));
         memcpy(report->tokenizer, header.tokenizer, sizeof report->tokenizer);

@@ -83,6 +83,14 @@ typedef struct tsr_family {
      */
     tsr_status (*decode)(void *model, const uint32_t *ids, const uint32_t *counts, int count,
                          const tsr_sampling *sampling, float *rgb);
+    /* Instead of encode or select, and of decode, of a model for which open gave channels: vectors
+     * of so many numbers [count, capacity, channels] in place of ids. kept is NULL, and selection
+     * asks for nothing, unless the family has select, too; margins are not filled. */
+    tsr_status (*encode_latents)(void *model, const uint8_t *tiles, int count,
+                                 const tsr_selection *selection, float *latents, uint32_t *counts,
+                                 uint8_t *kept, uint64_t *near_ties);
+    tsr_status (*decode_latents)(void *model, const float *latents, const uint32_t *counts,
+                                 int count, const tsr_sampling *sampling, float *rgb);
 } tsr_family;
 
 typedef struct tsr_registry_row {

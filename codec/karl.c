@@ -52,11 +52,6 @@ static tsr_status open_model(tsr_device *device, const tsr_safetensors *file, co
     if (!status) status = tsr_file_weights(ctx, file, &weights);
     if (!status) status = tsr_karl_open(device, config, weights, path, &m);
     cJSON_Delete(config);
-    if (!status && m->continuous)
-        status = tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
-                          "%s: wanted a model with a codebook, got one whose tokens are vectors of "
-                          "%lld numbers: token files hold ids",
-                          path, (long long)m->size);
     if (status) {
         tsr_karl_close(&m);
         return status;
@@ -64,9 +59,12 @@ static tsr_status open_model(tsr_device *device, const tsr_safetensors *file, co
     if (name)
         snprintf(h->tokenizer, sizeof h->tokenizer, "%s", name);
     else
-        snprintf(h->tokenizer, sizeof h->tokenizer, "karl-%d-%s", (int)m->encoder.width,
-                 m->vae ? "vae" : "vqgan");
-    h->codebook_size = (uint32_t)m->codes.codes->tensor.dim[0];
+        snprintf(h->tokenizer, sizeof h->tokenizer, "karl-%d-%s%s", (int)m->encoder.width,
+                 m->vae ? "vae" : "vqgan", m->continuous ? "-continuous" : "");
+    if (m->continuous)
+        h->channels = (uint32_t)m->size;
+    else
+        h->codebook_size = (uint32_t)m->codes.codes->tensor.dim[0];
     h->geometry = TSR_GEOMETRY_SEQUENCE;
     h->rows = 1;
     h->columns = (uint32_t)m->latents;
@@ -87,9 +85,14 @@ static void close_model(void **model) {
     *model = NULL;
 }
 
+/* Ids or vectors of the kept tokens, one after the other: bytes of each. */
+static size_t value_bytes(const tsr_karl *m) {
+    return (m->continuous ? (size_t)m->size : 1) * sizeof(uint32_t);
+}
+
 /* judged: where this tile's part of a judgement begins. */
 static tsr_status select_tile(tsr_karl *m, const uint8_t *rgb, int bin, int64_t budget, bool all,
-                              float *features, float *rows, int32_t *made, uint32_t *ids,
+                              float *features, float *rows, int32_t *made, void *values,
                               uint32_t *count, uint8_t *kept, const tsr_judgement *judged,
                               uint64_t *near_ties) {
     const tsr_karl_result result = {.halt = rows,
@@ -109,15 +112,15 @@ static tsr_status select_tile(tsr_karl *m, const uint8_t *rgb, int bin, int64_t 
         if (!all && rows[i] > tsr_karl_halt_above) continue;
         kept[i / 8] |= (uint8_t)(1 << i % 8);
         if (judged) judged->margin[*count] = rows[budget + i];
-        ids[(*count)++] = (uint32_t)made[i];
+        const void *from = m->continuous ? (const void *)(result.factors + i * m->size) : made + i;
+        memcpy((char *)values + (*count)++ * value_bytes(m), from, value_bytes(m));
     }
     return status;
 }
 
-static tsr_status choose(void *model, const uint8_t *tiles, int count,
-                         const tsr_selection *selection, uint32_t *ids, uint32_t *counts,
-                         uint8_t *kept, uint64_t *near_ties) {
-    tsr_karl *m = model;
+static tsr_status choose_any(tsr_karl *m, const uint8_t *tiles, int count,
+                             const tsr_selection *selection, void *values, uint32_t *counts,
+                             uint8_t *kept, uint64_t *near_ties) {
     const float quality = selection->quality > 0 ? selection->quality : tolerances.usual;
     const int bin = tsr_karl_bin(quality);
     int64_t budget = selection->budget ? (int64_t)selection->budget : BUDGET;
@@ -140,10 +143,10 @@ static tsr_status choose(void *model, const uint8_t *tiles, int count,
         if (whole)
             part = (tsr_judgement){.halting = whole->halting + i * m->latents,
                                    .margin = whole->margin + i * m->latents};
-        status =
-            select_tile(m, tiles + (size_t)i * TSR_KARL_SIDE * TSR_KARL_SIDE * 3, bin, budget,
-                        selection->keep_all, features, rows, made, ids + i * m->latents, &counts[i],
-                        kept + i * ((m->latents + 7) / 8), whole ? &part : NULL, near_ties);
+        status = select_tile(m, tiles + (size_t)i * TSR_KARL_SIDE * TSR_KARL_SIDE * 3, bin, budget,
+                             selection->keep_all, features, rows, made,
+                             (char *)values + (size_t)(i * m->latents) * value_bytes(m), &counts[i],
+                             kept + i * ((m->latents + 7) / 8), whole ? &part : NULL, near_ties);
     }
     free(features);
     free(rows);
@@ -151,9 +154,22 @@ static tsr_status choose(void *model, const uint8_t *tiles, int count,
     return status;
 }
 
-static tsr_status decode(void *model, const uint32_t *ids, const uint32_t *counts, int count,
-                         const tsr_sampling *sampling, float *rgb) {
-    tsr_karl *m = model;
+static tsr_status choose(void *model, const uint8_t *tiles, int count,
+                         const tsr_selection *selection, uint32_t *ids, uint32_t *counts,
+                         uint8_t *kept, uint64_t *near_ties) {
+    return choose_any(model, tiles, count, selection, ids, counts, kept, near_ties);
+}
+
+static tsr_status encode_latents(void *model, const uint8_t *tiles, int count,
+                                 const tsr_selection *selection, float *latents, uint32_t *counts,
+                                 uint8_t *kept, uint64_t *near_ties) {
+    return choose_any(model, tiles, count, selection, latents, counts, kept, near_ties);
+}
+
+/* One of ids and latents is NULL. */
+static tsr_status decode_any(tsr_karl *m, const uint32_t *ids, const float *latents,
+                             const uint32_t *counts, int count, const tsr_sampling *sampling,
+                             float *rgb) {
     const int64_t bytes = (m->latents + 7) / 8;
     int32_t *positions = tsr_alloc(m->ctx, (size_t)m->latents, sizeof *positions, "karl: places");
     tsr_status status = positions ? TSR_OK : TSR_ERROR_MEMORY;
@@ -164,21 +180,35 @@ static tsr_status decode(void *model, const uint32_t *ids, const uint32_t *count
             if (mask ? mask[p / 8] >> p % 8 & 1 : p < counts[i]) positions[n++] = (int32_t)p;
         if (n != counts[i])
             status = tsr_fail(m->ctx, TSR_ERROR_TOKENS,
-                              "%s: kept mask of a tile: wanted %u bits as it has ids, got %lld",
+                              "%s: kept mask of a tile: wanted %u bits as it has tokens, got %lld",
                               m->path, counts[i], (long long)n);
         else
-            status = tsr_karl_decode(m, (const int32_t *)ids + i * m->latents, NULL, positions, n,
-                                     rgb + (size_t)i * TSR_KARL_SIDE * TSR_KARL_SIDE * 3, NULL);
+            status = tsr_karl_decode(m, ids ? (const int32_t *)ids + i * m->latents : NULL,
+                                     latents ? latents + i * m->latents * m->size : NULL, positions,
+                                     n, rgb + (size_t)i * TSR_KARL_SIDE * TSR_KARL_SIDE * 3, NULL);
     }
     free(positions);
     return status;
 }
 
+static tsr_status decode(void *model, const uint32_t *ids, const uint32_t *counts, int count,
+                         const tsr_sampling *sampling, float *rgb) {
+    return decode_any(model, ids, NULL, counts, count, sampling, rgb);
+}
+
+static tsr_status decode_latents(void *model, const float *latents, const uint32_t *counts,
+                                 int count, const tsr_sampling *sampling, float *rgb) {
+    return decode_any(model, NULL, latents, counts, count, sampling, rgb);
+}
+
 const tsr_family tsr_family_karl = {
     .name = "karl",
     .about = "as many of 256 ids as a 256x256 tile needs for the tolerated error, in one pass",
-    .needs = "a karl_small_*_quantized_latents.pth as .safetensors (the tensors under \"ema\")",
-    .verified = "golden cases of the official classes with synthetic weights, VQGAN and VAE",
+    .needs =
+        "a karl_small_*_latents.pth, quantized or continuous, as .safetensors (the tensors under "
+        "\"ema\")",
+    .verified = "golden cases of the official classes with synthetic weights: VQGAN and VAE, "
+                "quantised and continuous",
     .takes = takes,
     .want = want,
     .open = open_model,
@@ -186,4 +216,6 @@ const tsr_family tsr_family_karl = {
     .select = choose,
     .tolerances = &tolerances,
     .decode = decode,
+    .encode_latents = encode_latents,
+    .decode_latents = decode_latents,
 };

@@ -80,24 +80,24 @@ static tsr_status plan(checker *c, tsr_device *device) {
     const size_t pixels = (size_t)h->tile_width * h->tile_height * 3;
     uint8_t *tile = tsr_alloc(c->ctx, pixels, 1, "tile");
     float *rgb = tsr_alloc(c->ctx, pixels, sizeof *rgb, "tile");
-    uint32_t *ids = tsr_alloc(c->ctx, capacity, sizeof *ids, "ids"), count = (uint32_t)capacity;
+    void *values = tsr_alloc(c->ctx, capacity, tsr_value_bytes(h), "tokens");
+    uint32_t count = (uint32_t)capacity;
     uint64_t ties = 0;
     tsr_sampling sampling = {.hints = h->hints};
     if (sampling.hints.steps > 1) sampling.hints.steps = 1; /* each step needs the same */
     uint8_t *kept = tsr_alloc(c->ctx, capacity / 8 + 1, 1, "mask");
-    tsr_status status = tile && rgb && ids && kept ? TSR_OK : TSR_ERROR_MEMORY;
+    tsr_status status = tile && rgb && values && kept ? TSR_OK : TSR_ERROR_MEMORY;
     if (!status)
-        status = t->family->select ? t->family->select(t->model, tile, 1, &(tsr_selection){0}, ids,
-                                                       &count, kept, &ties)
-                                   : t->family->encode(t->model, tile, 1, 0, 0, ids, &count, &ties);
+        status = tsr_tokenizer_encode_tiles(t, tile, 1, 0, &(tsr_selection){0}, values, &count,
+                                            kept, &ties);
     if (!status) c->report->encode_bytes = tsr_device_peak_bytes(device);
     count = (uint32_t)capacity;
-    if (!status) memset(ids, 0, capacity * sizeof *ids);
-    if (!status) status = t->family->decode(t->model, ids, &count, 1, &sampling, rgb);
+    if (!status) memset(values, 0, capacity * tsr_value_bytes(h));
+    if (!status) status = tsr_tokenizer_decode_tiles(t, values, &count, 1, &sampling, rgb);
     if (!status) c->report->decode_bytes = tsr_device_peak_bytes(device);
     free(tile);
     free(rgb);
-    free(ids);
+    free(values);
     free(kept);
     return status;
 }

@@ -481,11 +481,6 @@ static tsr_status open_model(tsr_device *device, const tsr_safetensors *file, co
     if (!status) status = tsr_file_weights(ctx, file, &weights);
     if (!status) status = tsr_titok_open(device, config, weights, path, &m);
     cJSON_Delete(config);
-    if (!status && m->continuous)
-        status = tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
-                          "%s: wanted a model with a codebook, got one whose tokens are vectors of "
-                          "%lld numbers: token files hold ids",
-                          path, (long long)m->size);
     if (status) {
         tsr_titok_close(&m);
         return status;
@@ -496,16 +491,20 @@ static tsr_status open_model(tsr_device *device, const tsr_safetensors *file, co
     if (name)
         snprintf(h->tokenizer, sizeof h->tokenizer, "%s", name);
     else
-        snprintf(h->tokenizer, sizeof h->tokenizer, "%s-%s-%d", m->nested ? "one-d-piece" : "titok",
+        snprintf(h->tokenizer, sizeof h->tokenizer, "%s-%s-%d%s",
+                 m->nested ? "one-d-piece" : "titok",
                  sizes[width <= 512   ? 0
                        : width <= 768 ? 1
                                       : 2],
-                 (int)m->latents);
-    h->codebook_size = (uint32_t)m->codes.codes->tensor.dim[0];
+                 (int)m->latents, m->continuous ? "-vae" : "");
+    if (m->continuous)
+        h->channels = (uint32_t)m->size;
+    else
+        h->codebook_size = (uint32_t)m->codes.codes->tensor.dim[0];
     h->geometry = TSR_GEOMETRY_SEQUENCE;
     h->rows = 1;
     h->columns = (uint32_t)m->latents;
-    h->nested = m->nested;
+    h->nested = m->nested && !m->continuous;
     h->tile_width = h->tile_height = (uint32_t)(m->side * TSR_TITOK_PATCH);
     h->fit = TSR_FIT_CROP; /* as the authors do: short side to the tile's, bicubic, centre */
     h->filter = 1;
@@ -550,17 +549,58 @@ static tsr_status decode(void *model, const uint32_t *ids, const uint32_t *count
     return status;
 }
 
+/* Of means and log variances the means; the official code draws from them. */
+static tsr_status encode_latents(void *model, const uint8_t *tiles, int count,
+                                 const tsr_selection *selection, float *latents, uint32_t *counts,
+                                 uint8_t *kept, uint64_t *near_ties) {
+    (void)selection;
+    (void)kept;
+    (void)near_ties; /* nothing is decided */
+    tsr_titok *m = model;
+    const size_t k = (size_t)m->latents, e = (size_t)m->size;
+    float *both = tsr_alloc(m->ctx, (size_t)count * k, 2 * e * sizeof *both, "titok: factors");
+    if (!both) return TSR_ERROR_MEMORY;
+    const tsr_titok_result result = {.factors = both};
+    tsr_status status = tsr_titok_encode(m, tiles, count, &result);
+    for (size_t i = 0; i < (size_t)count * k && !status; ++i)
+        memcpy(latents + i * e, both + i * 2 * e, e * sizeof *latents);
+    for (int i = 0; i < count && !status; ++i)
+        counts[i] = (uint32_t)k;
+    free(both);
+    return status;
+}
+
+static tsr_status decode_latents(void *model, const float *latents, const uint32_t *counts,
+                                 int count, const tsr_sampling *sampling, float *rgb) {
+    (void)sampling;
+    tsr_titok *m = model;
+    const int64_t side = m->side * TSR_TITOK_PATCH;
+    tsr_status status = TSR_OK;
+    for (int i = 0; i < count && !status; ++i)
+        status =
+            counts[i] != m->latents
+                ? tsr_fail(m->ctx, TSR_ERROR_TOKENS, "%s: vectors of a tile: wanted %lld, got %u",
+                           m->path, (long long)m->latents, counts[i])
+                : tsr_titok_decode(m, NULL, latents + i * m->latents * m->size, counts[i],
+                                   rgb + i * side * side * 3, NULL);
+    return status;
+}
+
 const tsr_family tsr_family_titok = {
     .name = "titok",
     .about = "32 to 256 ids for a 256x256 tile; TiTok, and One-D-Piece, whose ids may be cut short",
-    .needs =
-        "the model.safetensors of a TiTok (VQ) or One-D-Piece hub folder, config.json beside it",
-    .verified = "golden cases of the official classes with synthetic weights: S-128, B-64, BL-64, "
-                "One-D-Piece S-256",
+    .needs = "the model.safetensors of a TiTok (VQ or VAE) or One-D-Piece hub folder, config.json "
+             "beside "
+             "it",
+    .verified =
+        "golden cases of the official classes with synthetic weights: S-128, B-64, BL-64 VQ "
+        "and VAE, One-D-Piece S-256",
     .takes = takes,
     .want = want_all,
     .open = open_model,
     .close = close_model,
     .encode = encode,
     .decode = decode,
+    .encode_latents = encode_latents,
+    .decode_latents = decode_latents,
 };

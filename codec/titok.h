@@ -32,7 +32,7 @@ typedef struct tsr_titok {
     bool two_stage;              /* the decoder gives logits of MaskGIT's codes, not pixels */
     bool nested;                 /* One-D-Piece: any prefix decodes */
     bool normalised;             /* codes and factors */
-    bool continuous;             /* latents are drawn, there is no codebook */
+    bool continuous;             /* there is no codebook */
     bool traced;                 /* of the program being walked through */
     tsr_titok_tower encoder, decoder;
     tsr_weight *patch, *patch_bias;     /* [W, 3, 16, 16], [W] */

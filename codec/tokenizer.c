@@ -3,10 +3,12 @@
  */
 #include "tokenizer.h"
 #include "fit.h"
+#include "../compute/tensor.h"
 #include "../formats/npy.h"
 #include "../formats/torch_pickle.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,8 +71,8 @@ static tsr_status find_family(tsr_tokenizer *t, const char *path) {
     if (!name && tsr_safetensors_find(t->weights, "decoder.conv_in.weight") >= 0 &&
         tsr_safetensors_find(t->weights, "encoder.conv_in.weight") >= 0)
         return tsr_fail(t->ctx, TSR_ERROR_UNSUPPORTED,
-                        "%s: wanted a tokenizer, got an autoencoder alone: its latents are not "
-                        "tokens",
+                        "%s: wanted a tokenizer, got an autoencoder whose tensors have neither "
+                        "diffusers' names nor a codebook",
                         path);
     if (!name)
         return tsr_fail(t->ctx, TSR_ERROR_MODEL,
@@ -191,6 +193,7 @@ tsr_status tsr_tokenizer_accepts(tsr_tokenizer *t, const tsr_token_header *h, in
                                  const char *name) {
     const tsr_token_header *own = &t->header;
     if (h->family == own->family && t->family->resize && h->codebook_size == own->codebook_size &&
+        h->channels == own->channels &&
         (h->tile_width != own->tile_width || h->tile_height != own->tile_height)) {
         tsr_status status = set_tile(t, h->tile_width, h->tile_height);
         if (status) return status;
@@ -199,6 +202,11 @@ tsr_status tsr_tokenizer_accepts(tsr_tokenizer *t, const tsr_token_header *h, in
         return tsr_fail(t->ctx, TSR_ERROR_MODEL_MISMATCH,
                         "%s: family: wanted %u (%s), got %u (%.63s)", name, own->family,
                         own->tokenizer, h->family, h->tokenizer);
+    if (h->channels != own->channels)
+        return tsr_fail(
+            t->ctx, TSR_ERROR_MODEL_MISMATCH, "%s: tokens: wanted %s of %u, got %s of %u", name,
+            own->channels ? "vectors" : "ids", own->channels ? own->channels : own->codebook_size,
+            h->channels ? "vectors" : "ids", h->channels ? h->channels : h->codebook_size);
     if (h->codebook_size != own->codebook_size || h->rows != own->rows ||
         h->columns != own->columns || h->tile_width != own->tile_width ||
         h->tile_height != own->tile_height || h->geometry != own->geometry)
@@ -220,7 +228,10 @@ tsr_status tsr_tokenizer_accepts(tsr_tokenizer *t, const tsr_token_header *h, in
 struct tsr_item {
     tsr_token_item tokens;
     char *key;
-    uint32_t *counts, *ids;
+    uint32_t *counts;
+    void *values;  /* ids, or vectors, */
+    size_t width;  /* bytes of each */
+    bool half;     /* vectors are rounded to f16 */
     uint8_t *kept; /* of families that choose; else NULL, as what they saw of the positions */
     float *halting, *margin;
     tsr_item_details details;
@@ -258,7 +269,8 @@ void tsr_item_shorten(tsr_item *item, uint32_t count) {
     uint64_t from = 0, to = 0;
     for (size_t tile = 0; tile < item->tiles; ++tile) {
         const uint32_t have = item->counts[tile], keep = have < count ? have : count;
-        memmove(item->ids + to, item->ids + from, keep * sizeof *item->ids);
+        char *values = item->values;
+        memmove(values + to * item->width, values + from * item->width, keep * item->width);
         from += have;
         to += keep;
         item->counts[tile] = keep;
@@ -270,7 +282,7 @@ void tsr_item_close(tsr_item **item) {
     if (!item || !*item) return;
     free((*item)->key);
     free((*item)->counts);
-    free((*item)->ids);
+    free((*item)->values);
     free((*item)->kept);
     free((*item)->halting);
     free((*item)->margin);
@@ -283,20 +295,25 @@ static size_t mask_bytes(uint32_t capacity) {
 }
 
 static tsr_status item_open(tsr_context *ctx, const tsr_picture *picture, const tsr_canvas *canvas,
-                            uint32_t capacity, float quality, bool masked, tsr_item **result) {
+                            const tsr_token_header *header, float quality, bool masked,
+                            tsr_item **result) {
+    const uint32_t capacity = header->rows * header->columns;
     tsr_item *item = tsr_alloc(ctx, 1, sizeof *item, "item");
     if (!item) return TSR_ERROR_MEMORY;
     const size_t tiles = (size_t)canvas->columns * (size_t)canvas->rows;
     item->key = strdup(picture->key ? picture->key : "");
     item->counts = tsr_alloc(ctx, tiles, sizeof *item->counts, "item counts");
-    item->ids = tsr_alloc(ctx, tiles * capacity, sizeof *item->ids, "item ids");
+    item->width = tsr_value_bytes(header);
+    item->half = header->latent_type == TSR_LATENT_F16;
+    item->values = tsr_alloc(ctx, tiles * capacity, item->width, "item tokens");
     if (masked) {
         item->kept = tsr_alloc(ctx, tiles, mask_bytes(capacity), "item mask");
         item->halting = tsr_alloc(ctx, tiles * capacity, sizeof(float), "item halting");
         item->margin = tsr_alloc(ctx, tiles * capacity, sizeof(float), "item margins");
     }
     item->details = (tsr_item_details){.halting = item->halting, .margin = item->margin};
-    if (!item->key || !item->counts || !item->ids ||
+    if (header->channels) item->details.margin = NULL; /* nothing is nearest */
+    if (!item->key || !item->counts || !item->values ||
         (masked && !(item->kept && item->halting && item->margin))) {
         tsr_item_close(&item);
         return tsr_fail(ctx, TSR_ERROR_MEMORY, "item: no memory for %zu tiles", tiles);
@@ -315,7 +332,8 @@ static tsr_status item_open(tsr_context *ctx, const tsr_picture *picture, const 
                          .overlap = (uint32_t)canvas->overlap,
                          .quality = quality,
                          .counts = item->counts,
-                         .ids = item->ids,
+                         .ids = header->channels ? NULL : item->values,
+                         .latents = header->channels ? item->values : NULL,
                          .kept = item->kept};
     *result = item;
     return TSR_OK;
@@ -323,18 +341,63 @@ static tsr_status item_open(tsr_context *ctx, const tsr_picture *picture, const 
 
 /* Tile b of a batch goes to the end of an item; kept and seen are NULL but for families that
  * choose. */
-static void item_add(tsr_item *item, size_t b, uint32_t capacity, const uint32_t *ids,
+static void item_add(tsr_item *item, size_t b, uint32_t capacity, const void *values,
                      uint32_t count, const uint8_t *kept, const tsr_judgement *seen) {
-    memcpy(item->ids + item->used, ids + b * capacity, count * sizeof *ids);
+    void *to = (char *)item->values + item->used * item->width;
+    memcpy(to, (const char *)values + b * capacity * item->width, count * item->width);
+    if (item->half) {
+        float *x = to;
+        for (size_t i = 0; i < count * item->width / sizeof *x; ++i) {
+            const float rounded = tsr_f16_to_f32(tsr_f32_to_f16(x[i]));
+            if (isfinite(rounded)) x[i] = rounded; /* others are refused by the writer */
+        }
+    }
     if (kept) {
         const size_t bytes = mask_bytes(capacity), n = seen->positions;
         memcpy(item->kept + item->tiles * bytes, kept + b * bytes, bytes);
         memcpy(item->halting + item->tiles * n, seen->halting + b * capacity, n * sizeof(float));
-        memcpy(item->margin + item->used, seen->margin + b * capacity, count * sizeof(float));
+        if (item->details.margin)
+            memcpy(item->margin + item->used, seen->margin + b * capacity, count * sizeof(float));
         item->details.positions = seen->positions;
     }
     item->used += count;
     item->counts[item->tiles++] = count;
+}
+
+/* ---- tiles ----------------------------------------------------------------------------------- */
+
+size_t tsr_value_bytes(const tsr_token_header *header) {
+    return (header->channels ? header->channels : 1) * sizeof(uint32_t);
+}
+
+tsr_status tsr_tokenizer_encode_tiles(tsr_tokenizer *t, const uint8_t *tiles, int count,
+                                      uint32_t tokens, const tsr_selection *selection, void *values,
+                                      uint32_t *counts, uint8_t *kept, uint64_t *near_ties) {
+    const tsr_family *f = t->family;
+    if (t->header.channels)
+        return f->encode_latents(t->model, tiles, count, selection, values, counts,
+                                 f->select ? kept : NULL, near_ties);
+    if (f->select)
+        return f->select(t->model, tiles, count, selection, values, counts, kept, near_ties);
+    return f->encode(t->model, tiles, count, tokens, selection->quality, values, counts, near_ties);
+}
+
+tsr_status tsr_tokenizer_decode_tiles(tsr_tokenizer *t, const void *values, const uint32_t *counts,
+                                      int count, const tsr_sampling *sampling, float *rgb) {
+    return t->header.channels
+               ? t->family->decode_latents(t->model, values, counts, count, sampling, rgb)
+               : t->family->decode(t->model, values, counts, count, sampling, rgb);
+}
+
+tsr_status tsr_tokenizer_set_latents(tsr_tokenizer *t, tsr_token_header *header,
+                                     const tsr_encode_settings *s) {
+    if (header->channels)
+        header->latent_type = s->f32_latents ? TSR_LATENT_F32 : TSR_LATENT_F16;
+    else if (s->f32_latents)
+        return tsr_fail(t->ctx, TSR_ERROR_UNSUPPORTED,
+                        "%s: latents: wanted a continuous model, got one whose tokens are ids",
+                        header->tokenizer);
+    return TSR_OK;
 }
 
 /* ---- encode ---------------------------------------------------------------------------------- */
@@ -380,15 +443,18 @@ tsr_status tsr_tokenizer_encode(tsr_tokenizer *t, const tsr_picture *pictures, i
     tsr_token_header header = t->header;
     if (s.fit != TSR_FIT_AUTO) header.fit = s.fit;
     memcpy(header.background, s.background, 3);
+    status = tsr_tokenizer_set_latents(t, &header, &s);
+    if (status) return status;
 
     const int batch = batch_of(t, s.batch);
     const size_t tile_bytes = (size_t)header.tile_width * header.tile_height * 3;
     uint8_t *tiles = tsr_alloc(ctx, (size_t)batch, tile_bytes, "encode: tiles");
-    uint32_t *ids = tsr_alloc(ctx, (size_t)batch * capacity, sizeof *ids, "encode: ids");
+    void *values =
+        tsr_alloc(ctx, (size_t)batch * capacity, tsr_value_bytes(&header), "encode: tokens");
     uint32_t *counts = tsr_alloc(ctx, (size_t)batch, sizeof *counts, "encode: counts");
     tsr_item **owner = tsr_alloc(ctx, (size_t)batch, sizeof *owner, "encode: owners");
     uint8_t *kept = tsr_alloc(ctx, (size_t)batch, mask_bytes(capacity), "encode: masks");
-    status = tiles && ids && counts && owner && kept ? TSR_OK : TSR_ERROR_MEMORY;
+    status = tiles && values && counts && owner && kept ? TSR_OK : TSR_ERROR_MEMORY;
     if (selects && !status) {
         seen.halting = tsr_alloc(ctx, (size_t)batch * capacity, sizeof(float), "encode: halting");
         seen.margin = tsr_alloc(ctx, (size_t)batch * capacity, sizeof(float), "encode: margins");
@@ -405,18 +471,16 @@ tsr_status tsr_tokenizer_encode(tsr_tokenizer *t, const tsr_picture *pictures, i
         tsr_canvas canvas;
         status = tsr_canvas_open(t->host, &pictures[i], &header, &canvas);
         if (status) break;
-        status = item_open(ctx, &pictures[i], &canvas, capacity, s.quality, selects, &items[i]);
+        status = item_open(ctx, &pictures[i], &canvas, &header, s.quality, selects, &items[i]);
         const int total = canvas.columns * canvas.rows;
         for (int tile = 0; tile < total && !status; ++tile) {
             tsr_canvas_cut(&canvas, tile, tiles + (size_t)held * tile_bytes);
             owner[held++] = items[i];
             if (held < batch && !(i + 1 == count && tile + 1 == total)) continue;
-            status = selects ? t->family->select(t->model, tiles, held, &selection, ids, counts,
-                                                 kept, &ties)
-                             : t->family->encode(t->model, tiles, held, s.tokens, s.quality, ids,
-                                                 counts, &ties);
+            status = tsr_tokenizer_encode_tiles(t, tiles, held, s.tokens, &selection, values,
+                                                counts, kept, &ties);
             for (int b = 0; b < held && !status; ++b)
-                item_add(owner[b], (size_t)b, capacity, ids, counts[b], selects ? kept : NULL,
+                item_add(owner[b], (size_t)b, capacity, values, counts[b], selects ? kept : NULL,
                          &seen);
             held = 0;
             if (s.progress && !status &&
@@ -426,7 +490,7 @@ tsr_status tsr_tokenizer_encode(tsr_tokenizer *t, const tsr_picture *pictures, i
         tsr_canvas_free(&canvas);
     }
     free(tiles);
-    free(ids);
+    free(values);
     free(counts);
     free(owner);
     free(kept);
@@ -463,6 +527,21 @@ static tsr_status choose_sampling(tsr_tokenizer *t, const tsr_token_header *head
     return TSR_OK;
 }
 
+/* `count` ids or vectors of an item, from this one on. */
+static tsr_status check_values(tsr_tokenizer *t, const tsr_token_item *item, uint64_t first,
+                               uint32_t count) {
+    const uint32_t channels = t->header.channels;
+    for (uint64_t i = first; i < first + count && !channels; ++i)
+        if (item->ids[i] >= t->header.codebook_size)
+            return tsr_fail(t->ctx, TSR_ERROR_TOKENS, "%s: id: wanted below %u, got %u", item->key,
+                            t->header.codebook_size, item->ids[i]);
+    for (uint64_t i = first * channels; i < (first + count) * channels; ++i)
+        if (!isfinite(item->latents[i]))
+            return tsr_fail(t->ctx, TSR_ERROR_TOKENS, "%s: vector: wanted finite numbers, got %g",
+                            item->key, (double)item->latents[i]);
+    return TSR_OK;
+}
+
 tsr_status tsr_tokenizer_decode(tsr_tokenizer *t, const tsr_token_header *header,
                                 const tsr_token_item *item, uint32_t tokens, uint8_t *rgb) {
     return tsr_tokenizer_decode_with(t, header, item, &(tsr_decode_settings){.tokens = tokens},
@@ -484,6 +563,10 @@ tsr_status tsr_tokenizer_decode_with(tsr_tokenizer *t, const tsr_token_header *h
     if (item->kept && !t->family->select)
         return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
                         "%s: kept mask: wanted none for nested tokens, got one", item->key);
+    if (!(t->header.channels ? (const void *)item->latents : item->ids) &&
+        tsr_token_item_total(item))
+        return tsr_fail(ctx, TSR_ERROR_TOKENS, "%s: tokens: wanted %s, got NULL", item->key,
+                        t->header.channels ? "vectors" : "ids");
     tsr_unfit unfit;
     status = choose_sampling(t, header, &s, &sampling);
     if (!status && s.noise) status = tsr_npy_read(ctx, s.noise, &noise);
@@ -498,9 +581,11 @@ tsr_status tsr_tokenizer_decode_with(tsr_tokenizer *t, const tsr_token_header *h
               batch = batch_of(t, 0) < total ? batch_of(t, 0) : total;
     const size_t tile_values = (size_t)t->header.tile_width * t->header.tile_height * 3;
     float *tiles = tsr_alloc(ctx, (size_t)batch * tile_values, sizeof *tiles, "decode: tiles");
-    uint32_t *ids = tsr_alloc(ctx, (size_t)batch * capacity, sizeof *ids, "decode: ids");
+    const size_t width = tsr_value_bytes(&t->header);
+    const char *from = t->header.channels ? (const char *)item->latents : (const char *)item->ids;
+    char *values = tsr_alloc(ctx, (size_t)batch * capacity, width, "decode: tokens");
     uint32_t *counts = tsr_alloc(ctx, (size_t)batch, sizeof *counts, "decode: counts");
-    if (!tiles || !ids || !counts) status = TSR_ERROR_MEMORY;
+    if (!tiles || !values || !counts) status = TSR_ERROR_MEMORY;
     uint64_t position = 0;
     sampling.progress_total = (uint64_t)total * sampling.hints.steps;
     for (int first = 0; first < total && !status; first += batch) {
@@ -514,19 +599,16 @@ tsr_status tsr_tokenizer_decode_with(tsr_tokenizer *t, const tsr_token_header *h
                 break;
             }
             counts[b] = tokens && tokens < have ? tokens : have;
-            for (uint32_t i = 0; i < counts[b]; ++i) {
-                const uint32_t id = item->ids[position + i];
-                if (id >= t->header.codebook_size && !status)
-                    status = tsr_fail(ctx, TSR_ERROR_TOKENS, "%s: id: wanted below %u, got %u",
-                                      item->key, t->header.codebook_size, id);
-                ids[(size_t)b * capacity + i] = id;
-            }
+            if (counts[b])
+                memcpy(values + (size_t)b * capacity * width, from + position * width,
+                       counts[b] * width);
+            status = check_values(t, item, position, counts[b]);
             position += have;
         }
         sampling.first_tile = (uint64_t)first;
         sampling.kept = item->kept ? item->kept + (size_t)first * mask_bytes(capacity) : NULL;
         sampling.progress_done = (uint64_t)first * sampling.hints.steps;
-        if (!status) status = t->family->decode(t->model, ids, counts, n, &sampling, tiles);
+        if (!status) status = tsr_tokenizer_decode_tiles(t, values, counts, n, &sampling, tiles);
         for (int b = 0; b < n && !status; ++b)
             tsr_unfit_add(&unfit, first + b, tiles + (size_t)b * tile_values);
     }
@@ -534,7 +616,7 @@ tsr_status tsr_tokenizer_decode_with(tsr_tokenizer *t, const tsr_token_header *h
     tsr_unfit_close(&unfit);
     free(noise.data);
     free(tiles);
-    free(ids);
+    free(values);
     free(counts);
     return status;
 }

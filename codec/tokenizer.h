@@ -26,6 +26,17 @@ extern const unsigned char tsr_bundled_model_end[];
  * owned by the tokenizer or the caller. */
 tsr_status tsr_tokenizer_find(tsr_tokenizer *tokenizer, const char *model, const char **path);
 
+/* Tiles to what the family makes of them, and back. values: ids [count, capacity], or vectors
+ * [count, capacity, channels] of f32, as the header says; both are of tsr_value_bytes. kept [count,
+ * (capacity + 7) / 8] is filled by families that choose. */
+size_t tsr_value_bytes(const tsr_token_header *header);
+tsr_status tsr_tokenizer_encode_tiles(tsr_tokenizer *tokenizer, const uint8_t *tiles, int count,
+                                      uint32_t tokens, const tsr_selection *selection, void *values,
+                                      uint32_t *counts, uint8_t *kept, uint64_t *near_ties);
+tsr_status tsr_tokenizer_decode_tiles(tsr_tokenizer *tokenizer, const void *values,
+                                      const uint32_t *counts, int count,
+                                      const tsr_sampling *sampling, float *rgb);
+
 /* The tokens of an item, to be changed. */
 tsr_token_item *tsr_item_edit(tsr_item *item);
 /* Keeps the first `count` ids of each tile; for items without a kept mask. */
@@ -44,6 +55,10 @@ float tsr_target_tolerance(const tsr_target *target);
 tsr_status tsr_tolerance_search(tsr_tokenizer *tokenizer, const tsr_token_header *header,
                                 const tsr_picture *picture, const tsr_encode_settings *settings,
                                 tsr_item *item, uint32_t *decodes);
+
+/* How vectors are to be stored; UNSUPPORTED when there are none. */
+tsr_status tsr_tokenizer_set_latents(tsr_tokenizer *tokenizer, tsr_token_header *header,
+                                     const tsr_encode_settings *settings);
 
 /* Fails with MODEL_MISMATCH (naming both) unless ids under `header` belong to this tokenizer;
  * `force` lets other weights of the same family and codebook pass. */

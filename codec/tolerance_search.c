@@ -38,9 +38,11 @@ static bool equal(const search *s, const trial *a, const trial *b) {
     if (!a->item || !b->item) return false;
     const tsr_token_item *x = tsr_item_tokens(a->item), *y = tsr_item_tokens(b->item);
     const size_t tiles = (size_t)x->tile_columns * x->tile_rows;
+    const void *from = x->latents ? (const void *)x->latents : x->ids;
+    const void *to = y->latents ? (const void *)y->latents : y->ids;
     return !memcmp(x->counts, y->counts, tiles * sizeof *x->counts) &&
            !memcmp(x->kept, y->kept, tiles * s->mask) &&
-           !memcmp(x->ids, y->ids, (size_t)tsr_token_item_total(x) * sizeof *x->ids);
+           !memcmp(from, to, (size_t)tsr_token_item_total(x) * tsr_value_bytes(&s->t->header));
 }
 
 /* Encodes with the row, unless there is an item already, and measures, unless its tokens are those

@@ -15,7 +15,7 @@ typedef struct encode_options {
     uint32_t tokens, layers, batch, steps;
     uint64_t seed;
     double quality, guidance;
-    int fit, check;
+    int fit, check, latents;
     uint8_t background[3];
 } encode_options;
 
@@ -49,10 +49,15 @@ static const option options[] = {
      1u << 24},
     {"no-halt", 0, OPTION_FLAG, AT(no_halt), NULL, NULL, "with KARL: drop none", NULL, 0, 0},
     {"tile", 0, OPTION_TEXT, AT(tile), "WxH", "the tokenizer's own",
-     "pixels of a tile. Grid tokenizers take any multiple of their step (16 or 8 pixels), the "
+     "pixels of a tile. Grid tokenizers and vae take any multiple of their step (16 or 8 pixels), "
+     "the "
      "others refuse: a tile as large as the picture has no seams and no doubled borders, but needs "
      "memory",
      NULL, 0, 0},
+    {"latents", 0, OPTION_CHOICE, AT(latents), "T", "f16",
+     "how the numbers of a continuous model's vectors are stored: f16 rounds them, f32 keeps them "
+     "and takes twice the bytes",
+     "f16|f32", 0, 0},
     {"background", 0, OPTION_COLOUR, AT(background), "RRGGBB", "ffffff",
      "the colour under transparent pixels and in padding", NULL, 0, 0},
     {"layers", 0, OPTION_UINT, AT(layers), "N", "one payload",
@@ -284,6 +289,7 @@ static int run(const verb *v, int argc, char **argv) {
     s.budget = o.budget;
     s.no_halt = o.no_halt;
     s.check = o.check;
+    s.f32_latents = o.latents;
     s.steps = o.steps;
     s.guidance = (float)o.guidance;
     s.seed = o.seed;

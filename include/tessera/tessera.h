@@ -44,7 +44,7 @@ typedef struct tsr_item_details {
     const float *halting; /* [tiles, positions] probability that the tile does without the position:
                              it is kept up to 0.75, or whatever it is with no_halt */
     const float *margin;  /* of each id, in the item's order: squared distance of the second nearest
-                             code less that of the nearest */
+                             code less that of the nearest; NULL with vectors */
 } tsr_item_details;
 
 /* One picture of tsr_encode_files, told when it is done. Everything is valid during the call. */
@@ -75,6 +75,8 @@ typedef struct tsr_encode_settings {
     /* For tokenizers that choose tokens by `quality` themselves (KARL); UNSUPPORTED with others. */
     uint32_t budget; /* most ids a tile; 0 = what it was trained with */
     int no_halt;     /* 1: keep the whole budget */
+    int f32_latents; /* of continuous models: 1 = numbers as they are; 0 = rounded to f16, in files
+                        of half the size. UNSUPPORTED with tokenizers of ids */
     int check;       /* 1: decode again and report the achieved error */
     /* Hints for decoding that the file shall carry, for tokenizers that sample (0 = the model's).
      */

@@ -200,6 +200,67 @@ START_TEST(families) {
 }
 END_TEST
 
+/* A model without a codebook: its vectors through a file give the picture they give in memory. */
+START_TEST(vectors) {
+    enum { W = 60, H = 40, SIZE = 16 };
+    static uint8_t rgb[W * H * 3], memory[W * H * 3], again[W * H * 3];
+    tsr_context *ctx = everywhere_context();
+    tiny_model m;
+    tsr_tokenizer *t;
+    tsr_item *one = NULL, *many = NULL, *none = NULL;
+    make_model(&m, CONTINUOUS);
+    write_model(&m, "{\"model\": {\"vq_model\": {\"is_legacy\": false}}}");
+    for (size_t p = 0; p < sizeof rgb; ++p)
+        rgb[p] = (uint8_t)random_below(256);
+    const tsr_status status = open_model(&t);
+    ck_assert_msg(status == TSR_OK, "%s", tsr_detail(ctx));
+    tsr_token_header h = *tsr_tokenizer_header(t);
+    ck_assert_str_eq(h.tokenizer, "titok-s-8-vae");
+    ck_assert_uint_eq(h.channels, SIZE);
+    ck_assert_uint_eq(h.codebook_size, 0);
+    ck_assert_uint_eq(h.columns, LATENTS);
+    const tsr_picture picture = {.rgb = rgb, .width = W, .height = H, .key = "made up"};
+    tsr_encode_settings s = tsr_encode_settings_default();
+    h.fit = s.fit = TSR_FIT_TILE;
+    s.f32_latents = 1;
+    s.batch = 1;
+    ck_assert_int_eq(tsr_tokenizer_encode(t, &picture, 1, &s, &one, NULL), TSR_OK);
+    s.batch = 5;
+    ck_assert_int_eq(tsr_tokenizer_encode(t, &picture, 1, &s, &many, NULL), TSR_OK);
+    const tsr_token_item *a = tsr_item_tokens(one), *b = tsr_item_tokens(many);
+    const uint64_t total = tsr_token_item_total(a);
+    ck_assert_uint_gt(total, 5 * LATENTS);
+    ck_assert_uint_eq(total, tsr_token_item_total(b));
+    ck_assert_mem_eq(a->latents, b->latents, total * SIZE * sizeof *a->latents);
+    ck_assert_mem_ne(a->latents, a->latents + SIZE, SIZE * sizeof *a->latents);
+    ck_assert_int_eq(tsr_tokenizer_decode(t, &h, a, 0, memory), TSR_OK);
+
+    char file[] = "/tmp/tessera-titok-XXXXXX";
+    tsr_token_writer *writer = NULL;
+    tsr_token_file *back = NULL;
+    tsr_token_item item;
+    ck_assert_int_ge(mkstemp(file), 0);
+    ck_assert_int_eq(tsr_token_writer_open(ctx, &writer, file, &h, NULL), TSR_OK);
+    ck_assert_int_eq(tsr_token_writer_add(writer, a), TSR_OK);
+    ck_assert_int_eq(tsr_token_writer_close(&writer), TSR_OK);
+    ck_assert_int_eq(tsr_token_file_open(ctx, &back, file), TSR_OK);
+    ck_assert_int_eq(tsr_token_file_item(back, 0, &item), TSR_OK);
+    ck_assert_mem_eq(item.latents, a->latents, total * SIZE * sizeof *a->latents);
+    ck_assert_int_eq(tsr_tokenizer_decode(t, tsr_token_file_header(back), &item, 0, again), TSR_OK);
+    ck_assert_mem_eq(memory, again, sizeof memory);
+    tsr_token_file_close(&back);
+    unlink(file);
+
+    s.tokens = 3;
+    ck_assert_int_eq(tsr_tokenizer_encode(t, &picture, 1, &s, &none, NULL), TSR_ERROR_UNSUPPORTED);
+    ck_assert_int_eq(tsr_tokenizer_decode(t, &h, a, 3, again), TSR_ERROR_UNSUPPORTED);
+    tsr_item_close(&one);
+    tsr_item_close(&many);
+    tsr_tokenizer_close(&t);
+    remove_model(&m);
+}
+END_TEST
+
 static void refused(tiny_model *m, const char *config, tsr_status wanted, const char *text) {
     tsr_tokenizer *t;
     write_model(m, config);
@@ -235,8 +296,6 @@ START_TEST(damaged) {
             "finetune_decoder");
     make_model(&m, SINGLE);
     refused(&m, "[]", TSR_ERROR_MODEL, "config.json");
-    make_model(&m, CONTINUOUS);
-    refused(&m, NULL, TSR_ERROR_UNSUPPORTED, "vectors of 16 numbers");
     make_model(&m, SINGLE);
     tiny_model_add(&m, 1, 0, 2, (int64_t[]){77, WIDTH},
                    "decoder.text_guidance_positional_embedding");
@@ -244,4 +303,4 @@ START_TEST(damaged) {
 }
 END_TEST
 
-TEST_MAIN("titok", golden, families, damaged)
+TEST_MAIN("titok", golden, families, vectors, damaged)
