@@ -115,7 +115,10 @@ static void list_tiles(listing *l, const tsr_encoded *e) {
         json_object(&l->j, NULL);
         json_uint(&l->j, "tokens", e->item->counts[i]);
         write_reals(l, "halting", d->halting + (uint64_t)i * d->positions, d->positions);
-        write_reals(l, "margin", d->margin + at, e->item->counts[i]);
+        if (d->margin)
+            write_reals(l, "margin", d->margin + at, e->item->counts[i]);
+        else
+            json_null(&l->j, "margin"); /* vectors: nothing is nearest */
         json_end(&l->j, '}');
         at += e->item->counts[i];
     }
