@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#define TESSERA_EXPERIMENTAL
 #include <tessera/models.h>
 #include "alloc_fail.h"
 
