@@ -3,6 +3,7 @@
 #include "conv_window.h"
 #include "../compute/context.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -157,6 +158,16 @@ static void add(const tsr_window_plan *w, int64_t scale, int64_t channels, int64
                 to[c] += f * from[c];
         }
     }
+}
+
+void tsr_window_name(const tsr_window_plan *plan, int64_t scale, const char *base, char text[64]) {
+    char name[41];
+    snprintf(name, sizeof name, "%s", base);
+    if (tsr_window_plan_cuts(plan))
+        snprintf(text, 64, "%s/window-%lldx%lld", name, (long long)(plan->side_x * scale),
+                 (long long)(plan->side_y * scale));
+    else
+        memmove(text, base, strnlen(base, 63) + 1);
 }
 
 tsr_status tsr_window_run(tsr_context *ctx, const tsr_window_plan *w, int64_t scale,

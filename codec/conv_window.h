@@ -37,6 +37,9 @@ tsr_status tsr_window_plan_make(tsr_device *device, const tsr_conv_half *half, b
 static inline bool tsr_window_plan_cuts(const tsr_window_plan *plan) {
     return plan->rows * plan->columns > 1;
 }
+/* The name of a tokenizer that encodes by this plan: "base", or "base/window-WxH" in pixels,
+ * `scale` of them to a place, when tiles are cut. text may be base. */
+void tsr_window_name(const tsr_window_plan *plan, int64_t scale, const char *base, char text[64]);
 /* Bytes of activations at their peak for each place. */
 uint64_t tsr_window_bytes(const tsr_conv_half *half, bool decoder);
 

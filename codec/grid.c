@@ -364,10 +364,7 @@ static tsr_status fill_header(tsr_grid *g, tsr_token_header *h) {
     h->geometry = TSR_GEOMETRY_GRID;
     h->tile_height = (uint32_t)g->height;
     h->tile_width = (uint32_t)g->width;
-    snprintf(h->tokenizer, sizeof h->tokenizer, "%s", g->name);
-    if (tsr_window_plan_cuts(&plan))
-        snprintf(h->tokenizer, sizeof h->tokenizer, "%.40s/window-%lldx%lld", g->name,
-                 (long long)(plan.side_x * g->step), (long long)(plan.side_y * g->step));
+    tsr_window_name(&plan, g->step, g->name, h->tokenizer);
     return TSR_OK;
 }
 

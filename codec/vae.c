@@ -340,6 +340,14 @@ static tsr_status run_cut(source *s, float *made) {
     return status;
 }
 
+tsr_status tsr_vae_plan(tsr_vae *v, int64_t height, int64_t width, tsr_window_plan *plan) {
+    const int64_t factor = tsr_vae_factor(&v->config), h = height / factor, w = width / factor;
+    tsr_status status = check_size(v, "picture", height, width, factor);
+    if (!status) status = tsr_window_plan_make(v->device, &v->decoder, true, v->path, h, w, plan);
+    if (!status) status = tsr_window_plan_make(v->device, &v->encoder, false, v->path, h, w, plan);
+    return status;
+}
+
 tsr_status tsr_vae_encode(tsr_vae *v, const float *rgb, int64_t count, int64_t height,
                           int64_t width, float *mean, float *logvar, const tsr_vae_trace *trace) {
     const int64_t factor = tsr_vae_factor(&v->config), channels = v->config.channels;

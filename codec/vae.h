@@ -47,6 +47,11 @@ int tsr_vae_tensors(const tsr_vae *vae); /* how many it took */
 /* Pixels to one latent, each way. */
 int tsr_vae_factor(const tsr_vae_config *config);
 
+struct tsr_window_plan;
+/* How pictures of this size will be encoded. Fails with TOO_LARGE when memory holds not even the
+ * windows of one of the halves, with ARGUMENT on a size that is no multiple of the factor. */
+tsr_status tsr_vae_plan(tsr_vae *vae, int64_t height, int64_t width, struct tsr_window_plan *plan);
+
 /* For verification: sees feature maps [B, H, W, C] by their names in the golden cases. */
 typedef struct tsr_vae_trace {
     void (*see)(void *user, const char *name, const float *data, const int64_t *dim);

@@ -2,6 +2,7 @@
 /* vae_alone.c: the autoencoder of latent diffusion models as a family of its own, without a model
  * that makes tokens of its latents: a place of the latents is a token, a vector of its channels.
  * Stored are means of the posterior, not scaled: what the decoder takes. */
+#include "conv_window.h"
 #include "family.h"
 #include "flextok.h"
 #include "vae.h"
@@ -17,6 +18,7 @@ typedef struct alone {
     tsr_weights *weights;
     tsr_vae *vae;
     char *path;
+    char name[64];          /* without what windows add */
     uint32_t width, height; /* of a tile */
 } alone;
 
@@ -61,13 +63,18 @@ static tsr_status want(tsr_context *ctx, const tsr_safetensors *file, const char
     return status;
 }
 
-static void fill_header(const alone *a, tsr_token_header *h) {
+static tsr_status fill_header(const alone *a, tsr_token_header *h) {
     const uint32_t factor = (uint32_t)tsr_vae_factor(tsr_vae_get_config(a->vae));
+    tsr_window_plan plan;
+    const tsr_status status = tsr_vae_plan(a->vae, a->height, a->width, &plan);
+    if (status) return status;
+    tsr_window_name(&plan, factor, a->name, h->tokenizer);
     h->geometry = TSR_GEOMETRY_GRID;
     h->rows = a->height / factor;
     h->columns = a->width / factor;
     h->tile_width = a->width;
     h->tile_height = a->height;
+    return TSR_OK;
 }
 
 static void close_model(void **model) {
@@ -98,19 +105,21 @@ static tsr_status open_model(tsr_device *device, const tsr_safetensors *file, co
         status =
             tsr_fail(ctx, TSR_ERROR_MODEL, "%s: latents: wanted at most 4096 channels, got %lld",
                      path, (long long)config.channels);
+    if (!status) {
+        const int factor = tsr_vae_factor(&config);
+        const char *name = tsr_safetensors_metadata(file, "tessera.name");
+        if (name)
+            snprintf(a->name, sizeof a->name, "%s", name);
+        else
+            snprintf(a->name, sizeof a->name, "vae-f%d-c%d", factor, (int)config.channels);
+        h->channels = (uint32_t)config.channels;
+        a->width = a->height = SIDE; /* the factor is a power of two, at most 128 */
+        status = fill_header(a, h);
+    }
     if (status) {
         close_model((void **)&a);
         return status;
     }
-    const int factor = tsr_vae_factor(&config);
-    const char *name = tsr_safetensors_metadata(file, "tessera.name");
-    if (name)
-        snprintf(h->tokenizer, sizeof h->tokenizer, "%s", name);
-    else
-        snprintf(h->tokenizer, sizeof h->tokenizer, "vae-f%d-c%d", factor, (int)config.channels);
-    h->channels = (uint32_t)config.channels;
-    a->width = a->height = SIDE; /* the factor is a power of two, at most 128 */
-    fill_header(a, h);
     *model = a;
     return TSR_OK;
 }
@@ -124,18 +133,15 @@ static tsr_status resize(void *model, uint32_t width, uint32_t height, tsr_token
         return tsr_fail(a->ctx, TSR_ERROR_ARGUMENT,
                         "%s: tile: wanted multiples of %u up to %u, got %ux%u", a->path, factor,
                         most, width, height);
-    /* Four feature maps of the widest level at the picture's size are alive at once. */
-    const uint64_t bytes = (uint64_t)width * height * (uint64_t)c->width[0] * sizeof(float) * 4;
-    if (bytes > a->ctx->settings.memory_limit)
-        return tsr_fail(a->ctx, TSR_ERROR_TOO_LARGE,
-                        "%s: tile: wanted one that needs at most %llu MB, got %ux%u, which needs "
-                        "%llu MB: a smaller tile covers a picture of any size",
-                        a->path, (unsigned long long)(a->ctx->settings.memory_limit / 1000000),
-                        width, height, (unsigned long long)(bytes / 1000000));
+    const uint32_t was[] = {a->width, a->height};
     a->width = width;
     a->height = height;
-    fill_header(a, header);
-    return TSR_OK;
+    const tsr_status status = fill_header(a, header);
+    if (status) {
+        a->width = was[0];
+        a->height = was[1];
+    }
+    return status;
 }
 
 /* Latents of a tile are [C, h, w] to the network and [h, w, C] in a file. */

@@ -359,4 +359,43 @@ START_TEST(damaged) {
 }
 END_TEST
 
-TEST_MAIN("vae", the_network_to_the_bit, tiles_and_batches, damaged)
+/* A tile beyond the memory limit goes by windows, which its name says; without a limit the same
+ * model does it at once; no room for one window is a refusal. */
+START_TEST(windows) {
+    enum { SIDE = 160 };
+    static uint8_t rgb[SIDE * SIDE * 3];
+    make_picture(rgb, SIDE, SIDE);
+    const tsr_picture picture = {.rgb = rgb, .width = SIDE, .height = SIDE, .key = "made up"};
+    tiny_model m;
+    make_model(&m, false);
+    const char *path = tiny_model_write(&m, NULL, NULL);
+    for (int run = 0; run < 3; ++run) {
+        tsr_context *ctx = NULL;
+        tsr_tokenizer *t = NULL;
+        tsr_item *item = NULL;
+        tsr_context_settings settings = tsr_context_settings_default();
+        settings.memory_limit = (uint64_t[]){1 << 30, 24 << 20, 1 << 20}[run];
+        ck_assert_int_eq(tsr_context_open(&ctx, &settings), TSR_OK);
+        const tsr_status status = open_model(ctx, path, SIDE, SIDE, &t);
+        if (run == 2) {
+            ck_assert_int_eq(status, TSR_ERROR_TOO_LARGE);
+            ck_assert_ptr_nonnull(strstr(tsr_detail(ctx), "wanted memory for windows"));
+        } else {
+            ck_assert_msg(status == TSR_OK, "%s", tsr_detail(ctx));
+            const char *name = tsr_tokenizer_header(t)->tokenizer;
+            printf("%s\n", name);
+            ck_assert_int_eq(strncmp(name, "vae-f2-c5/window-", 17) == 0, run == 1);
+            ck_assert_int_eq(tsr_tokenizer_encode(t, &picture, 1, NULL, &item, NULL), TSR_OK);
+            ck_assert_int_eq(
+                tsr_tokenizer_decode(t, tsr_tokenizer_header(t), tsr_item_tokens(item), 0, rgb),
+                TSR_OK);
+        }
+        tsr_item_close(&item);
+        tsr_tokenizer_close(&t);
+        tsr_context_close(&ctx);
+    }
+    tiny_model_free(&m);
+}
+END_TEST
+
+TEST_MAIN("vae", the_network_to_the_bit, tiles_and_batches, windows, damaged)
