@@ -89,15 +89,15 @@ static tsr_status check_item(tsr_tokenizer *t, const tsr_token_header *header,
 }
 
 static tsr_status encode_group(tsr_tokenizer *t, group *g, const tsr_token_header *header,
-                               const tsr_encode_settings *s, tsr_token_writer *writer,
-                               tsr_encode_report *report) {
+                               const tsr_encode_settings *s, tsr_encode_noise *noise,
+                               tsr_token_writer *writer, tsr_encode_report *report) {
     tsr_encode_settings inner = *s;
     inner.progress = NULL;
     if (s->target.metric && t->family->select) inner.quality = tsr_target_tolerance(&s->target);
     const double began = now();
     uint64_t near_ties = 0;
     tsr_status status =
-        tsr_tokenizer_encode(t, g->pictures, g->count, &inner, g->items, &near_ties);
+        tsr_tokenizer_encode_drawn(t, g->pictures, g->count, &inner, noise, g->items, &near_ties);
     report->seconds += now() - began;
     report->near_ties += near_ties;
     for (int i = 0; i < g->count && !status; ++i) {
@@ -132,11 +132,16 @@ static tsr_status encode_group(tsr_tokenizer *t, group *g, const tsr_token_heade
 static tsr_status set_hints(tsr_context *ctx, tsr_token_header *header,
                             const tsr_encode_settings *s) {
     tsr_decode_hints *h = &header->hints;
-    if (!h->present && (s->steps || s->guidance != 0 || s->seed))
-        return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
-                        "steps, guidance and seed: wanted none with %s, whose decoder does not "
-                        "sample",
-                        header->tokenizer);
+    if (!h->present && (s->steps || s->guidance != 0 || s->guidance_mode || s->seed))
+        return tsr_fail(
+            ctx, TSR_ERROR_ARGUMENT,
+            "steps, guidance, its mode and seed: wanted none with %s, whose decoder does not "
+            "sample",
+            header->tokenizer);
+    if ((int)s->guidance_mode < TSR_GUIDANCE_AUTO || s->guidance_mode > TSR_GUIDANCE_CFG)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "guidance mode: wanted 0 to 2, got %d",
+                        (int)s->guidance_mode);
+    if (s->guidance_mode) h->plain = s->guidance_mode == TSR_GUIDANCE_CFG;
     if (s->steps) h->steps = s->steps;
     if (s->guidance != 0) h->guidance = s->guidance;
     if (s->seed) h->seed = s->seed;
@@ -178,6 +183,8 @@ tsr_status tsr_encode_files(tsr_context *ctx, const char *const *inputs, int inp
                                                           .tile_width = s.tile_width,
                                                           .tile_height = s.tile_height});
     tsr_token_header header = {0};
+    tsr_encode_noise noise = {0};
+    if (!status) status = tsr_encode_noise_open(t, &s, &noise);
     if (!status) {
         header = *tsr_tokenizer_header(t);
         if (s.fit != TSR_FIT_AUTO) header.fit = s.fit;
@@ -207,15 +214,17 @@ tsr_status tsr_encode_files(tsr_context *ctx, const char *const *inputs, int inp
                                                 .orientation = image->orientation};
         pixels += (uint64_t)image->width * (uint64_t)image->height;
         if (g->count == GROUP_PICTURES || pixels >= group_pixels || i + 1 == input_count) {
-            status = encode_group(t, g, &header, &s, writer, report);
+            status = encode_group(t, g, &header, &s, &noise, writer, report);
             pixels = 0;
         }
         if (!status && s.progress &&
             s.progress(s.progress_user, "encode", (uint64_t)i + 1, (uint64_t)input_count))
             status = tsr_fail(ctx, TSR_ERROR_INTERRUPTED, "%s: stopped by the caller", output);
     }
+    if (!status) status = tsr_encode_noise_finish(ctx, &noise);
     group_clear(g);
     free(g);
+    free(noise.tensor.data);
     if (status)
         tsr_token_writer_abandon(&writer);
     else

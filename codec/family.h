@@ -30,12 +30,15 @@ typedef struct tsr_judgement {
                            second nearest code less that of the nearest */
 } tsr_judgement;
 
-/* How a family that chooses tokens itself should choose. */
+/* What is asked of encoding; the first ones of families that choose tokens themselves. */
 typedef struct tsr_selection {
     tsr_judgement *judgement; /* filled unless NULL */
     uint32_t budget;          /* most tokens a tile; 0 = the model's own */
     float quality;            /* tolerated mean absolute error; 0 = the model's own */
     bool keep_all;            /* the whole budget, whatever the model says */
+    /* Of families that draw: tsr_tile_noise of first_tile and those behind it; NULL = the mean. */
+    const tsr_tensor *noise;
+    uint64_t first_tile;
 } tsr_selection;
 
 /* The tolerated errors a family that chooses tokens tells apart; one that is asked for is rounded
@@ -67,11 +70,13 @@ typedef struct tsr_family {
      * model knows one size only. Errors: ARGUMENT (what sizes it can have), TOO_LARGE. */
     tsr_status (*resize)(void *model, uint32_t width, uint32_t height, tsr_token_header *header);
     /* Tiles u8 [count, height, width, 3] to ids [count, capacity] and counts [count], where
-     * capacity is rows*columns of the header. tokens: how many ids at most (0 = capacity); quality:
-     * tolerated mean absolute error that picks the count (0 = not used). *near_ties is added to.
-     * The ids of a tile do not depend on the others. */
+     * capacity is rows*columns of the header. tokens: how many ids at most (0 = capacity);
+     * selection's quality: tolerated mean absolute error that picks the count (0 = not used).
+     * *near_ties is added to. The ids of a tile do not depend on the others. */
     tsr_status (*encode)(void *model, const uint8_t *tiles, int count, uint32_t tokens,
-                         float quality, uint32_t *ids, uint32_t *counts, uint64_t *near_ties);
+                         const tsr_selection *selection, uint32_t *ids, uint32_t *counts,
+                         uint64_t *near_ties);
+    bool draws; /* it takes selection's noise */
     /* Instead of encode, for families that say themselves which tokens a tile needs: ids are those
      * of the kept positions, kept [count, (capacity + 7) / 8] has their bits. */
     tsr_status (*select)(void *model, const uint8_t *tiles, int count,

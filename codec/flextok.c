@@ -2,11 +2,12 @@
 /* flextok.c: FlexTok as a family of tokenizers: files of the published form in, tiles to ids, ids
  * to tiles. The model itself is in flextok_encoder.c and flextok_decoder.c.
  *
- *   tile ─► VAE's mean ─► encoder ─► FSQ ─► ids
+ *   tile ─► VAE's mean, or a draw ─► encoder ─► FSQ ─► ids
  *   ids, noise ─► rectified flow, guided ─► latents ─► VAE ─► tile */
 #include "flextok.h"
 #include "../quantizer/quantizer.h"
 #include "../quantizer/rng.h"
+#include "tile_noise.h"
 #include "../compute/threads.h"
 
 #include <math.h>
@@ -114,8 +115,11 @@ static tsr_status open_model(tsr_device *device, const tsr_safetensors *file, co
         return status;
     }
     if (m->config.vae.sample_posterior)
-        tsr_log(ctx, TSR_LOG_INFO,
-                "%s: the official code draws latents at random; their mean is used here", path);
+        tsr_log(
+            ctx, TSR_LOG_INFO,
+            "%s: the official code draws latents at random; their mean is used here, unless noise "
+            "is supplied",
+            path);
     fill_header(m, file, header);
     *model = m;
     return TSR_OK;
@@ -137,7 +141,8 @@ static tsr_status quantize(tsr_flextok *m, const float *z, int64_t rows, int32_t
 }
 
 static tsr_status encode(void *model, const uint8_t *tiles, int count, uint32_t tokens,
-                         float quality, uint32_t *ids, uint32_t *counts, uint64_t *near_ties) {
+                         const tsr_selection *selection, uint32_t *ids, uint32_t *counts,
+                         uint64_t *near_ties) {
     tsr_flextok *m = model;
     const tsr_flextok_config *c = &m->config;
     const int64_t factor = tsr_vae_factor(&c->vae), unit = c->patch * factor;
@@ -145,21 +150,32 @@ static tsr_status encode(void *model, const uint8_t *tiles, int count, uint32_t 
     const int64_t width = c->encoder.positions.max[1] * unit;
     const int64_t values = height * width * 3, h = height / factor, w = width / factor;
     const int64_t latents = c->channels * h * w, k = tokens ? (int64_t)tokens : c->registers;
-    if (quality > 0)
+    if (selection->quality > 0)
         return tsr_fail(m->ctx, TSR_ERROR_UNSUPPORTED,
                         "%s: quality: wanted a number of tokens, got %g (its decoder draws "
                         "pictures; their error says little)",
-                        m->path, (double)quality);
+                        m->path, (double)selection->quality);
     float *rgb = tsr_alloc(m->ctx, (size_t)(TOGETHER * values), sizeof *rgb, "flextok: tiles");
     float *x = tsr_alloc(m->ctx, (size_t)(TOGETHER * latents), sizeof *x, "flextok: latents");
     float *z = tsr_alloc(m->ctx, (size_t)(TOGETHER * k * c->level_count), sizeof *z, "flextok: z");
+    float *logvar = NULL, *noise = NULL;
     int32_t *made = tsr_alloc(m->ctx, (size_t)(TOGETHER * k), sizeof *made, "flextok: ids");
     tsr_status status = rgb && x && z && made ? TSR_OK : TSR_ERROR_MEMORY;
+    if (selection->noise && !status) {
+        logvar = tsr_alloc(m->ctx, (size_t)(TOGETHER * latents), sizeof *logvar, "flextok: logvar");
+        noise = tsr_alloc(m->ctx, (size_t)(TOGETHER * latents), sizeof *noise, "flextok: noise");
+        if (!logvar || !noise) status = TSR_ERROR_MEMORY;
+    }
     for (int first = 0; first < count && !status; first += TOGETHER) {
         const int n = count - first < TOGETHER ? count - first : TOGETHER;
         for (int64_t i = 0; i < n * values; ++i)
             rgb[i] = ((float)tiles[first * values + i] / 255.0f - 0.5f) / 0.5f;
-        status = tsr_vae_encode(m->vae, rgb, n, height, width, x, NULL, NULL);
+        for (int i = 0; i < n && noise && !status; ++i)
+            status = tsr_tile_noise(m->ctx, selection->noise,
+                                    selection->first_tile + (uint64_t)(first + i), c->channels, h,
+                                    w, noise + i * latents);
+        if (!status) status = tsr_vae_encode(m->vae, rgb, n, height, width, x, logvar, NULL);
+        if (!status && noise) tsr_vae_draw(n * latents, x, logvar, noise);
         for (int64_t i = 0; i < n * latents && !status; ++i)
             x[i] *= (float)c->vae.scaling_factor;
         if (!status) status = tsr_flextok_encode(m, x, n, h, w, k, z, NULL);
@@ -173,6 +189,8 @@ static tsr_status encode(void *model, const uint8_t *tiles, int count, uint32_t 
     free(rgb);
     free(x);
     free(z);
+    free(logvar);
+    free(noise);
     free(made);
     return status;
 }
@@ -182,28 +200,11 @@ static tsr_status encode(void *model, const uint8_t *tiles, int count, uint32_t 
 /* Noise of tile `tile` of an item: from the tensor, or from the seed, with the tile as stream. */
 static tsr_status make_noise(tsr_flextok *m, const tsr_sampling *s, uint64_t tile, int64_t h,
                              int64_t w, float *x) {
-    const int64_t n = m->config.channels * h * w;
     if (!s->noise) {
-        tsr_random_normals(s->hints.seed, tile, n, x);
+        tsr_random_normals(s->hints.seed, tile, m->config.channels * h * w, x);
         return TSR_OK;
     }
-    const tsr_tensor *t = s->noise;
-    const int lead = t->rank - 3;
-    const int64_t count = lead == 1 ? t->dim[0] : 1;
-    char got[96];
-    if ((lead != 0 && lead != 1) || t->dim[lead] != m->config.channels || t->dim[lead + 1] != h ||
-        t->dim[lead + 2] != w || t->dtype != TSR_F32)
-        return tsr_fail(m->ctx, TSR_ERROR_ARGUMENT,
-                        "noise: wanted F32 [tiles, %lld, %lld, %lld], got %s %s",
-                        (long long)m->config.channels, (long long)h, (long long)w,
-                        tsr_dtype_name(t->dtype), tsr_shape_text(t, got, sizeof got));
-    if (count > 1 && tile >= (uint64_t)count)
-        return tsr_fail(m->ctx, TSR_ERROR_ARGUMENT,
-                        "noise: wanted it for every tile, or for one, got %lld for tile %llu",
-                        (long long)count, (unsigned long long)tile);
-    const float *from = (const float *)t->data + (count > 1 ? (int64_t)tile * n : 0);
-    memcpy(x, from, (size_t)n * sizeof *x);
-    return TSR_OK;
+    return tsr_tile_noise(m->ctx, s->noise, tile, m->config.channels, h, w, x);
 }
 
 static tsr_status decode(void *model, const uint32_t *ids, const uint32_t *counts, int count,
@@ -218,7 +219,7 @@ static tsr_status decode(void *model, const uint32_t *ids, const uint32_t *count
     tsr_status status = x ? TSR_OK : TSR_ERROR_MEMORY;
     tsr_flextok_decode_settings settings = {.flow = {.steps = (int)s->hints.steps,
                                                      .guidance = s->hints.guidance,
-                                                     .normalized = true,
+                                                     .normalized = !s->hints.plain,
                                                      .progress = s->progress,
                                                      .progress_user = s->progress_user,
                                                      .progress_done = s->progress_done,
@@ -256,5 +257,6 @@ const tsr_family tsr_family_flextok = {
     .open = open_model,
     .close = close_model,
     .encode = encode,
+    .draws = true,
     .decode = decode,
 };

@@ -425,10 +425,10 @@ tsr_status tsr_grid_family_resize(void *model, uint32_t width, uint32_t height,
 }
 
 tsr_status tsr_grid_family_encode(void *model, const uint8_t *tiles, int count, uint32_t tokens,
-                                  float quality, uint32_t *ids, uint32_t *counts,
+                                  const tsr_selection *selection, uint32_t *ids, uint32_t *counts,
                                   uint64_t *near_ties) {
     (void)tokens; /* all or none: the caller has seen to it */
-    (void)quality;
+    (void)selection;
     tsr_grid *g = model;
     const int64_t n = g->height / g->step * (g->width / g->step), pixels = g->height * g->width;
     tsr_status status = TSR_OK;

@@ -73,7 +73,7 @@ void tsr_grid_family_close(void **model);
 tsr_status tsr_grid_family_resize(void *model, uint32_t width, uint32_t height,
                                   tsr_token_header *header);
 tsr_status tsr_grid_family_encode(void *model, const uint8_t *tiles, int count, uint32_t tokens,
-                                  float quality, uint32_t *ids, uint32_t *counts,
+                                  const tsr_selection *selection, uint32_t *ids, uint32_t *counts,
                                   uint64_t *near_ties);
 tsr_status tsr_grid_family_decode(void *model, const uint32_t *ids, const uint32_t *counts,
                                   int count, const tsr_sampling *sampling, float *rgb);

@@ -543,12 +543,16 @@ static void encode_tile(void *arg, int64_t tile, int worker) {
 }
 
 static tsr_status mosaic_encode(void *model, const uint8_t *tiles, int count, uint32_t tokens,
-                                float quality, uint32_t *ids, uint32_t *counts,
+                                const tsr_selection *selection, uint32_t *ids, uint32_t *counts,
                                 uint64_t *near_ties) {
     const mosaic *m = model;
     const int workers = tsr_thread_count(m->ctx) < count ? tsr_thread_count(m->ctx) : count;
-    encode_job job = {
-        .m = m, .tiles = tiles, .tokens = tokens, .quality = quality, .ids = ids, .counts = counts};
+    encode_job job = {.m = m,
+                      .tiles = tiles,
+                      .tokens = tokens,
+                      .quality = selection->quality,
+                      .ids = ids,
+                      .counts = counts};
     /* Worker numbers go up to the thread count even when there are fewer tiles. */
     const size_t spaces = (size_t)(workers == count ? tsr_thread_count(m->ctx) : workers);
     job.spaces = tsr_alloc(m->ctx, spaces, sizeof *job.spaces, "mosaic: encode");

@@ -520,13 +520,14 @@ static void close_model(void **model) {
 }
 
 static tsr_status encode(void *model, const uint8_t *tiles, int count, uint32_t tokens,
-                         float quality, uint32_t *ids, uint32_t *counts, uint64_t *near_ties) {
+                         const tsr_selection *selection, uint32_t *ids, uint32_t *counts,
+                         uint64_t *near_ties) {
     tsr_titok *m = model;
-    if (quality > 0)
+    if (selection->quality > 0)
         return tsr_fail(m->ctx, TSR_ERROR_UNSUPPORTED,
                         "%s: quality: wanted a number of tokens, got %g (it does not tell how many "
                         "a picture needs)",
-                        m->path, (double)quality);
+                        m->path, (double)selection->quality);
     const tsr_titok_result result = {.ids = (int32_t *)ids, .near_ties = near_ties};
     tsr_status status = tsr_titok_encode(m, tiles, count, &result);
     for (int i = 0; i < count && !status; ++i)

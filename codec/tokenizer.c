@@ -379,7 +379,7 @@ tsr_status tsr_tokenizer_encode_tiles(tsr_tokenizer *t, const uint8_t *tiles, in
                                  f->select ? kept : NULL, near_ties);
     if (f->select)
         return f->select(t->model, tiles, count, selection, values, counts, kept, near_ties);
-    return f->encode(t->model, tiles, count, tokens, selection->quality, values, counts, near_ties);
+    return f->encode(t->model, tiles, count, tokens, selection, values, counts, near_ties);
 }
 
 tsr_status tsr_tokenizer_decode_tiles(tsr_tokenizer *t, const void *values, const uint32_t *counts,
@@ -415,10 +415,52 @@ static int batch_of(const tsr_tokenizer *t, uint32_t wanted) {
     return fit < 1 ? 1 : (int)(fit < most ? fit : most);
 }
 
+/* How many tiles there is noise for; 0: a shape the family refuses. */
+static uint64_t noise_tiles(const tsr_encode_noise *noise) {
+    const tsr_tensor *n = &noise->tensor;
+    return n->rank == 4 ? (uint64_t)n->dim[0] : n->rank == 3;
+}
+
+tsr_status tsr_encode_noise_open(tsr_tokenizer *t, const tsr_encode_settings *s,
+                                 tsr_encode_noise *noise) {
+    *noise = (tsr_encode_noise){0};
+    if (!s->noise) return TSR_OK;
+    if (!t->family->draws)
+        return tsr_fail(t->ctx, TSR_ERROR_UNSUPPORTED,
+                        "%s: noise: wanted none: it draws no latents when it encodes, got %s",
+                        t->header.tokenizer, s->noise);
+    noise->given = true;
+    return tsr_npy_read(t->ctx, s->noise, &noise->tensor);
+}
+
+tsr_status tsr_encode_noise_finish(tsr_context *ctx, const tsr_encode_noise *noise) {
+    if (!noise->given || noise->used == noise_tiles(noise)) return TSR_OK;
+    return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
+                    "noise: wanted it for %" PRIu64 " tiles, got it for %" PRIu64, noise->used,
+                    noise_tiles(noise));
+}
+
 tsr_status tsr_tokenizer_encode(tsr_tokenizer *t, const tsr_picture *pictures, int count,
                                 const tsr_encode_settings *settings, tsr_item **items,
                                 uint64_t *near_ties) {
     const tsr_encode_settings s = settings ? *settings : tsr_encode_settings_default();
+    tsr_encode_noise noise;
+    tsr_status status = tsr_encode_noise_open(t, &s, &noise);
+    if (!status)
+        status = tsr_tokenizer_encode_drawn(t, pictures, count, &s, &noise, items, near_ties);
+    if (!status) {
+        status = tsr_encode_noise_finish(t->ctx, &noise);
+        for (int i = 0; i < count && status; ++i)
+            tsr_item_close(&items[i]);
+    }
+    free(noise.tensor.data);
+    return status;
+}
+
+tsr_status tsr_tokenizer_encode_drawn(tsr_tokenizer *t, const tsr_picture *pictures, int count,
+                                      const tsr_encode_settings *settings, tsr_encode_noise *noise,
+                                      tsr_item **items, uint64_t *near_ties) {
+    const tsr_encode_settings s = *settings;
     tsr_context *ctx = t->ctx;
     const uint32_t capacity = capacity_of(&t->header);
     if (count < 0 || (count && (!pictures || !items)))
@@ -438,8 +480,11 @@ tsr_status tsr_tokenizer_encode(tsr_tokenizer *t, const tsr_picture *pictures, i
     tsr_status status = check_prefix(t, s.tokens, selects ? 0 : s.quality);
     if (status) return status;
     tsr_judgement seen = {0};
-    const tsr_selection selection = {
-        .judgement = &seen, .budget = s.budget, .quality = s.quality, .keep_all = s.no_halt != 0};
+    tsr_selection selection = {.judgement = &seen,
+                               .budget = s.budget,
+                               .quality = s.quality,
+                               .keep_all = s.no_halt != 0,
+                               .noise = noise->given ? &noise->tensor : NULL};
     tsr_token_header header = t->header;
     if (s.fit != TSR_FIT_AUTO) header.fit = s.fit;
     memcpy(header.background, s.background, 3);
@@ -477,8 +522,16 @@ tsr_status tsr_tokenizer_encode(tsr_tokenizer *t, const tsr_picture *pictures, i
             tsr_canvas_cut(&canvas, tile, tiles + (size_t)held * tile_bytes);
             owner[held++] = items[i];
             if (held < batch && !(i + 1 == count && tile + 1 == total)) continue;
-            status = tsr_tokenizer_encode_tiles(t, tiles, held, s.tokens, &selection, values,
-                                                counts, kept, &ties);
+            selection.first_tile = noise->used;
+            noise->used += (uint64_t)held;
+            if (selection.noise && noise_tiles(noise) && noise->used > noise_tiles(noise))
+                status =
+                    tsr_fail(ctx, TSR_ERROR_ARGUMENT,
+                             "noise: wanted it for at least %" PRIu64 " tiles, got it for %" PRIu64,
+                             noise->used, noise_tiles(noise));
+            if (!status)
+                status = tsr_tokenizer_encode_tiles(t, tiles, held, s.tokens, &selection, values,
+                                                    counts, kept, &ties);
             for (int b = 0; b < held && !status; ++b)
                 item_add(owner[b], (size_t)b, capacity, values, counts[b], selects ? kept : NULL,
                          &seen);
@@ -512,13 +565,18 @@ static tsr_status choose_sampling(tsr_tokenizer *t, const tsr_token_header *head
     if (!h->steps) h->steps = t->header.hints.steps;
     if (s->steps) h->steps = s->steps;
     if (s->guidance != 0) h->guidance = s->guidance;
+    if (s->guidance_mode) h->plain = s->guidance_mode == TSR_GUIDANCE_CFG;
     if (s->seed) h->seed = s->seed;
-    if (!t->header.hints.present &&
-        (s->steps || s->guidance != 0 || s->seed || s->noise)) /* nothing is sampled */
-        return tsr_fail(t->ctx, TSR_ERROR_ARGUMENT,
-                        "steps, guidance, seed and noise: wanted none with %s, whose decoder does "
-                        "not sample",
-                        t->header.tokenizer);
+    if (!t->header.hints.present && (s->steps || s->guidance != 0 || s->guidance_mode || s->seed ||
+                                     s->noise)) /* nothing is sampled */
+        return tsr_fail(
+            t->ctx, TSR_ERROR_ARGUMENT,
+            "steps, guidance, its mode, seed and noise: wanted none with %s, whose decoder does "
+            "not sample",
+            t->header.tokenizer);
+    if ((int)s->guidance_mode < TSR_GUIDANCE_AUTO || s->guidance_mode > TSR_GUIDANCE_CFG)
+        return tsr_fail(t->ctx, TSR_ERROR_ARGUMENT, "guidance mode: wanted 0 to 2, got %d",
+                        (int)s->guidance_mode);
     if (t->header.hints.present && (h->steps < 1 || h->steps > 10000))
         return tsr_fail(t->ctx, TSR_ERROR_ARGUMENT, "steps: wanted 1 to 10000, got %u", h->steps);
     if (!(h->guidance >= -1000 && h->guidance <= 1000))

@@ -37,6 +37,23 @@ tsr_status tsr_tokenizer_decode_tiles(tsr_tokenizer *tokenizer, const void *valu
                                       const uint32_t *counts, int count,
                                       const tsr_sampling *sampling, float *rgb);
 
+/* Noise that draws latents, and how many tiles have had theirs. */
+typedef struct tsr_encode_noise {
+    bool given; /* else there is none */
+    tsr_tensor tensor;
+    uint64_t used;
+} tsr_encode_noise;
+/* Reads settings' noise, if there is any. UNSUPPORTED where nothing is drawn. Free tensor.data. */
+tsr_status tsr_encode_noise_open(tsr_tokenizer *tokenizer, const tsr_encode_settings *settings,
+                                 tsr_encode_noise *noise);
+/* ARGUMENT unless there was one for each tile and none over. */
+tsr_status tsr_encode_noise_finish(tsr_context *ctx, const tsr_encode_noise *noise);
+/* tsr_tokenizer_encode whose tiles take the next of `noise`; settings' own is not looked at. */
+tsr_status tsr_tokenizer_encode_drawn(tsr_tokenizer *tokenizer, const tsr_picture *pictures,
+                                      int count, const tsr_encode_settings *settings,
+                                      tsr_encode_noise *noise, tsr_item **items,
+                                      uint64_t *near_ties);
+
 /* The tokens of an item, to be changed. */
 tsr_token_item *tsr_item_edit(tsr_item *item);
 /* Keeps the first `count` ids of each tile; for items without a kept mask. */

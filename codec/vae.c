@@ -395,6 +395,11 @@ tsr_status tsr_vae_encode(tsr_vae *v, const float *rgb, int64_t count, int64_t h
     return status;
 }
 
+void tsr_vae_draw(int64_t count, float *mean, const float *logvar, const float *noise) {
+    for (int64_t i = 0; i < count; ++i)
+        mean[i] += expf(logvar[i] / 2) * noise[i];
+}
+
 tsr_status tsr_vae_decode(tsr_vae *v, const float *latents, int64_t count, int64_t height,
                           int64_t width, float *rgb, const tsr_vae_trace *trace) {
     const int64_t factor = tsr_vae_factor(&v->config), channels = v->config.channels;

@@ -63,6 +63,8 @@ typedef struct tsr_vae_trace {
  * go by windows (conv_window.h) when memory asks for it. */
 tsr_status tsr_vae_encode(tsr_vae *vae, const float *rgb, int64_t count, int64_t height,
                           int64_t width, float *mean, float *logvar, const tsr_vae_trace *trace);
+/* Draws from the posterior: mean[i] becomes mean[i] + exp(logvar[i] / 2) * noise[i]. */
+void tsr_vae_draw(int64_t count, float *mean, const float *logvar, const float *noise);
 /* Latents [B, C, h, w], not scaled, to RGB [B, H, W, 3], about -1 .. 1, not clamped. */
 tsr_status tsr_vae_decode(tsr_vae *vae, const float *latents, int64_t count, int64_t height,
                           int64_t width, float *rgb, const tsr_vae_trace *trace);

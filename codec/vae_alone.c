@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* vae_alone.c: the autoencoder of latent diffusion models as a family of its own, without a model
  * that makes tokens of its latents: a place of the latents is a token, a vector of its channels.
- * Stored are means of the posterior, not scaled: what the decoder takes. */
+ * Stored are means of the posterior, or draws with supplied noise, not scaled: what the decoder
+ * takes. */
 #include "conv_window.h"
 #include "family.h"
 #include "flextok.h"
+#include "tile_noise.h"
 #include "vae.h"
 
 #include <stdio.h>
@@ -154,20 +156,26 @@ static void turn(const float *from, float *to, int64_t rows, int64_t columns) {
 static tsr_status encode_latents(void *model, const uint8_t *tiles, int count,
                                  const tsr_selection *selection, float *latents, uint32_t *counts,
                                  uint8_t *kept, uint64_t *near_ties) {
-    (void)selection;
     (void)kept;
     (void)near_ties; /* nothing is decided */
     alone *a = model;
     const tsr_vae_config *c = tsr_vae_get_config(a->vae);
     const int64_t factor = tsr_vae_factor(c), places = a->height / factor * (a->width / factor);
     const int64_t values = (int64_t)a->height * a->width * 3, n = places * c->channels;
-    float *x = tsr_alloc(a->ctx, (size_t)(values + n), sizeof *x, "vae: tile");
+    const bool drawn = selection->noise != NULL;
+    float *x = tsr_alloc(a->ctx, (size_t)(values + (drawn ? 3 : 1) * n), sizeof *x, "vae: tile");
     tsr_status status = x ? TSR_OK : TSR_ERROR_MEMORY;
     for (int i = 0; i < count && !status; ++i) {
         for (int64_t v = 0; v < values; ++v)
             x[v] = ((float)tiles[i * values + v] / 255.0f - 0.5f) / 0.5f;
-        status = tsr_vae_encode(a->vae, x, 1, a->height, a->width, x + values, NULL, NULL);
-        if (!status) turn(x + values, latents + i * n, c->channels, places);
+        float *mean = x + values, *logvar = drawn ? mean + n : NULL;
+        if (drawn)
+            status =
+                tsr_tile_noise(a->ctx, selection->noise, selection->first_tile + (uint64_t)i,
+                               c->channels, a->height / factor, a->width / factor, mean + 2 * n);
+        if (!status) status = tsr_vae_encode(a->vae, x, 1, a->height, a->width, mean, logvar, NULL);
+        if (!status && drawn) tsr_vae_draw(n, mean, logvar, mean + 2 * n);
+        if (!status) turn(mean, latents + i * n, c->channels, places);
         counts[i] = (uint32_t)places;
     }
     free(x);
@@ -214,5 +222,6 @@ const tsr_family tsr_family_vae = {
     .close = close_model,
     .resize = resize,
     .encode_latents = encode_latents,
+    .draws = true,
     .decode_latents = decode_latents,
 };

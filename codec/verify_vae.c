@@ -235,8 +235,7 @@ tsr_status tsr_verify_vae_encode(tsr_verify *v, const cJSON *run) {
                               "another",
                               v->folder, name);
         float *x = mean.data;
-        for (int64_t i = 0; i < tsr_elements(&mean) && !status; ++i)
-            x[i] += expf(logvar[i] / 2) * ((const float *)noise.data)[i];
+        if (!status) tsr_vae_draw(tsr_elements(&mean), x, logvar, noise.data);
         if (!status)
             status = tsr_verify_f32(v, run, "sample", x, 4, mean.dim, (tsr_verify_ties){0});
         free(noise.data);

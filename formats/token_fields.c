@@ -9,6 +9,7 @@
 enum { HEAD_FIXED = 45, HEAD_VECTORS = 5 };
 enum { HAS_MASK = 1, EQUAL_COUNTS = 2, HAS_TIME = 4, HAS_QUALITY = 8, HAS_TARGET = 16 };
 enum { NESTED = 1, ENTROPY = 2 };
+enum { FAST = 1, PLAIN = 2 }; /* of the hints' last byte */
 
 uint64_t tsr_token_item_total(const tsr_token_item *item) {
     uint64_t total = 0, tiles = (uint64_t)item->tile_columns * item->tile_rows;
@@ -103,10 +104,11 @@ tsr_status tsr_token_header_check(tsr_context *ctx, tsr_status status, const cha
     if (h->fit < TSR_FIT_CROP || h->fit > TSR_FIT_TILE)
         return bad_header(ctx, status, name, "fit", "1..4", (uint64_t)h->fit);
     if (h->filter > 2) return bad_header(ctx, status, name, "filter", "0..2", h->filter);
-    if (h->hints.present &&
-        (!isfinite(h->hints.guidance) || h->hints.fast < 0 || h->hints.fast > 1))
-        return bad_header(ctx, status, name, "hints", "a finite guidance, and fast 0 or 1",
-                          (uint64_t)h->hints.fast);
+    if (h->hints.present && (!isfinite(h->hints.guidance) || h->hints.fast < 0 ||
+                             h->hints.fast > 1 || h->hints.plain < 0 || h->hints.plain > 1))
+        return bad_header(ctx, status, name, "hints",
+                          "a finite guidance, and fast and plain 0 or 1",
+                          (uint64_t)h->hints.fast | (uint64_t)h->hints.plain);
     if (settings->layer_tokens && !h->nested)
         return bad_header(ctx, status, name, "layer_tokens", "0 for tokens that are not nested",
                           settings->layer_tokens);
@@ -149,17 +151,20 @@ void tsr_token_hints_put(tsr_bytes *bytes, const tsr_token_header *h) {
     tsr_bytes_u32(bytes, h->hints.steps);
     tsr_bytes_u32(bytes, guidance);
     tsr_bytes_u64(bytes, h->hints.seed);
-    tsr_bytes_u8(bytes, h->hints.fast ? 1 : 0);
+    tsr_bytes_u8(bytes, (h->hints.fast ? FAST : 0) | (h->hints.plain ? PLAIN : 0));
     tsr_bytes_chunk_finish(bytes, start, TSR_TESS_HINT, 0);
 }
 
 void tsr_token_hints_get(const uint8_t *p, tsr_token_header *h) {
     uint32_t guidance = tsr_get_u32(p + 4);
-    tsr_decode_hints hints = {
-        .present = 1, .steps = tsr_get_u32(p), .seed = tsr_get_u64(p + 8), .fast = p[16]};
+    tsr_decode_hints hints = {.present = 1,
+                              .steps = tsr_get_u32(p),
+                              .seed = tsr_get_u64(p + 8),
+                              .fast = (p[16] & FAST) != 0,
+                              .plain = (p[16] & PLAIN) != 0};
     memcpy(&hints.guidance, &guidance, sizeof guidance);
     /* They only advise: what makes no sense is left out, not an error. */
-    if (isfinite(hints.guidance) && hints.fast <= 1) h->hints = hints;
+    if (isfinite(hints.guidance) && p[16] <= (FAST | PLAIN)) h->hints = hints;
 }
 
 tsr_status tsr_token_header_get(tsr_context *ctx, const char *name, const uint8_t *p, size_t size,

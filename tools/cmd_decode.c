@@ -9,6 +9,7 @@ typedef struct decode_options {
     common_options common;
     const char *output, *model;
     const char *noise;
+    int guidance_mode;
     uint32_t tokens, batch, steps;
     double guidance;
     uint64_t seed;
@@ -32,6 +33,10 @@ static const option options[] = {
     {"guidance", 0, OPTION_REAL, AT(guidance), "W", "as the file says",
      "how closely the picture follows the ids; 1 is without guidance and half the work", NULL,
      0.001, 1000},
+    {"guidance-mode", 0, OPTION_CHOICE, AT(guidance_mode), "M", "auto",
+     "apg (normalised guidance) or cfg (plain, as it was published first); auto is as the file "
+     "says",
+     "auto|apg|cfg", 0, 0},
     {"seed", 0, OPTION_UINT64, AT(seed), "N", "as the file says",
      "which noise it starts from; the same on every device", NULL, 0, 0},
     {"noise", 0, OPTION_TEXT, AT(noise), "FILE.npy", "made from the seed",
@@ -62,6 +67,7 @@ static int run(const verb *v, int argc, char **argv) {
     s.batch = o.batch;
     s.steps = o.steps;
     s.guidance = (float)o.guidance;
+    s.guidance_mode = (tsr_guidance_mode)o.guidance_mode;
     s.seed = o.seed;
     s.noise = o.noise;
     s.progress = tool_progress;
@@ -91,7 +97,8 @@ const verb verb_decode = {
     .name = "decode",
     .summary = "a token file to PNG",
     .usage = "tessera decode FILE.tess -o OUT.png|OUTDIR|- [-k N] [-t MODEL]\n"
-             "               [--steps N] [--guidance W] [--seed N | --noise FILE.npy]\n"
+             "               [--steps N] [--guidance W] [--guidance-mode apg|cfg] [--seed N | "
+             "--noise FILE.npy]\n"
              "               [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]",
     .about =
         "Writes each item as a PNG named after the picture it came from; equal names get -2, -3 "

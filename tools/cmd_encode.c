@@ -9,13 +9,13 @@
 
 typedef struct encode_options {
     common_options common;
-    const char *output, *model, *tile, *target;
+    const char *output, *model, *tile, *target, *noise;
     uint32_t budget;
     int no_halt;
     uint32_t tokens, layers, batch, steps;
     uint64_t seed;
     double quality, guidance;
-    int fit, check, latents;
+    int fit, check, latents, guidance_mode;
     uint8_t background[3];
 } encode_options;
 
@@ -72,8 +72,15 @@ static const option options[] = {
     {"guidance", 0, OPTION_REAL, AT(guidance), "W", "the tokenizer's",
      "a hint for decoding: how closely pictures follow the ids; 1 is without guidance", NULL, 0.001,
      1000},
+    {"guidance-mode", 0, OPTION_CHOICE, AT(guidance_mode), "M", "auto",
+     "a hint for decoding: apg (normalised guidance) or cfg (plain); auto is apg", "auto|apg|cfg",
+     0, 0},
     {"seed", 0, OPTION_UINT64, AT(seed), "N", "0",
      "a hint for decoding: which noise it starts from", NULL, 0, 0},
+    {"noise", 0, OPTION_TEXT, AT(noise), "FILE.npy", "the mean",
+     "with flextok and vae: float32 noise [tiles, channels, height, width], for every tile of all "
+     "pictures in order, to draw the autoencoder's latents with, instead of taking their mean",
+     NULL, 0, 0},
     {"check", 0, OPTION_FLAG, AT(check), NULL, NULL,
      "decode again and report the mean absolute error, and with --quality how many pictures kept "
      "it",
@@ -295,6 +302,8 @@ static int run(const verb *v, int argc, char **argv) {
     s.f32_latents = o.latents;
     s.steps = o.steps;
     s.guidance = (float)o.guidance;
+    s.guidance_mode = (tsr_guidance_mode)o.guidance_mode;
+    s.noise = o.noise;
     s.seed = o.seed;
     listing l = {.t = &t, .o = &o};
     if (o.common.json) {
@@ -338,7 +347,8 @@ const verb verb_encode = {
     .summary = "pictures to a token file",
     .usage =
         "tessera encode IN... -o OUT.tess [-t MODEL] [-k N | --quality E | --target METRIC=VALUE]\n"
-        "               [--fit F] [--tile WxH] [--steps N] [--guidance W] [--seed N]\n"
+        "               [--fit F] [--tile WxH] [--noise FILE.npy]\n"
+        "               [--steps N] [--guidance W] [--guidance-mode apg|cfg] [--seed N]\n"
         "               [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]",
     .about =
         "Reads PNG, JPEG, WebP, GIF (its first frame), BMP, TIFF and PNM by their content, honours "

@@ -72,8 +72,9 @@ static void print_header(const char *path, tsr_token_file *file) {
            h->tile_height, fit_name(h->fit), filter_name(h->filter), h->background[0],
            h->background[1], h->background[2]);
     if (h->hints.present)
-        printf("decoding    %u steps, guidance %g, seed %" PRIu64 "%s\n", h->hints.steps,
-               (double)h->hints.guidance, h->hints.seed, h->hints.fast ? ", fast precision" : "");
+        printf("decoding    %u steps, guidance %g (%s), seed %" PRIu64 "%s\n", h->hints.steps,
+               (double)h->hints.guidance, h->hints.plain ? "cfg" : "apg", h->hints.seed,
+               h->hints.fast ? ", fast precision" : "");
 }
 
 static void print_bytes(tsr_token_file *file) {
@@ -206,6 +207,7 @@ static void json_header(json_out *j, const char *path, tsr_token_file *file) {
         json_object(j, "decoding");
         json_uint(j, "steps", h->hints.steps);
         json_real(j, "guidance", (double)h->hints.guidance);
+        json_text(j, "guidance_mode", h->hints.plain ? "cfg" : "apg");
         json_uint(j, "seed", h->hints.seed);
         json_text(j, "precision", h->hints.fast ? "fast" : "f32");
         json_end(j, '}');

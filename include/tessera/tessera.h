@@ -82,7 +82,13 @@ typedef struct tsr_encode_settings {
      */
     uint32_t steps;
     float guidance;
+    tsr_guidance_mode guidance_mode;
     uint64_t seed;
+    /* NumPy file f32 [tiles, C, h, w], or [C, h, w] of one tile: latents are drawn from the
+     * autoencoder's posterior with it, mean + exp(logvar / 2) * noise. One for each tile of all
+     * pictures, in order. NULL: their mean is encoded. For FlexTok and its autoencoders alone;
+     * UNSUPPORTED with others. ARGUMENT: another type, shape or number, or not finite. */
+    const char *noise;
     tsr_encoded_fn encoded; /* of tsr_encode_files: called for each picture, in order; or NULL */
     void *encoded_user;
     tsr_progress_fn progress;
@@ -122,7 +128,8 @@ typedef struct tsr_decode_settings {
     uint32_t batch;
     /* For tokenizers that sample; 0 = as the file says, or else the model. */
     uint32_t steps;
-    float guidance;    /* 1 = without guidance, half the work */
+    float guidance; /* 1 = without guidance, half the work */
+    tsr_guidance_mode guidance_mode;
     uint64_t seed;     /* the same seed gives the same noise on every device */
     const char *noise; /* NumPy file f32 [tiles, C, h, w] instead of a seed; NULL = none */
     tsr_progress_fn progress;

@@ -28,6 +28,13 @@ typedef enum tsr_fit {
     TSR_FIT_TILE = 4     /* kept at its size, covered by overlapping tiles, blended on decode */
 } tsr_fit;
 
+/* What guidance does with the difference of the passes with and without the ids. */
+typedef enum tsr_guidance_mode {
+    TSR_GUIDANCE_AUTO = 0, /* as the file says, or else APG */
+    TSR_GUIDANCE_APG = 1,  /* normalised: bounded, smoothed, and across the guided velocity only */
+    TSR_GUIDANCE_CFG = 2   /* plain: the difference as it is */
+} tsr_guidance_mode;
+
 /* How a tokenizer whose decoder samples should make the pictures. Only hints: ids are the same for
  * all of them, and decoding may choose otherwise. */
 typedef struct tsr_decode_hints {
@@ -36,6 +43,7 @@ typedef struct tsr_decode_hints {
     float guidance; /* 1 = none */
     uint64_t seed;  /* of the noise */
     int fast;       /* 1: half precision was asked for */
+    int plain;      /* 1: TSR_GUIDANCE_CFG was asked for */
 } tsr_decode_hints;
 
 /* How the numbers of vectors are stored. Numbers are written to files. */

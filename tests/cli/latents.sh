@@ -103,6 +103,59 @@ code_is 0
 run info tiles.tess
 out_has '70x50 +70x50 +2x2 +1360 '
 
+# noise draws from the posterior: zeros are the mean, and one number of the noise moves one of the vectors
+noise() { # FILE.npy SHAPE [INDEX=VALUE ...]
+    python3 - "$@" <<'PY'
+import struct, sys
+shape = [int(x) for x in sys.argv[2].split(",")]
+count = 1
+for x in shape: count *= x
+values = [0.0] * count
+for part in sys.argv[3:]:
+    at, value = part.split("=")
+    values[int(at)] = float(value)
+head = "{'descr': '<f4', 'fortran_order': False, 'shape': (%s,), }" % ", ".join(map(str, shape))
+head += " " * (-(11 + len(head)) % 64) + "\n"
+open(sys.argv[1], "wb").write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + struct.pack("<%df" % count, *values))
+PY
+}
+drawn() { # NAME FILE.npy
+    run encode p.ppm -o "$1.tess" -t vae --tile 70x50 --latents f32 --noise "$2" --device cpu
+    code_is 0
+    "$TESSERA" info --latents "$1.tess" >"$1.txt"
+}
+noise zero.npy 1,3,25,35
+drawn zero zero.npy
+cmp -s zero.tess f32.tess || complain "noise of zeros is not the mean"
+noise one.npy 3,25,35 "$((1 * 875 + 2 * 35 + 3))=1"
+noise two.npy 1,3,25,35 "$((1 * 875 + 2 * 35 + 3))=2"
+drawn one one.npy
+drawn two two.npy
+is "one number" "[(73, 1)] True" "$(python3 - <<'PY'
+rows = [[[float(x) for x in line.split()[3:]] for line in open(n + ".txt")] for n in ("f32", "one", "two")]
+moved = [(i, j) for i, v in enumerate(rows[0]) for j in range(3) if v[j] != rows[2][i][j]]
+m, a, b = (r[73][1] for r in rows)
+print(moved, a > m and abs((b - m) / (a - m) - 2) < 1e-3)
+PY
+)"
+noise four.npy 4,3,17,20
+run encode p.ppm -o x.tess -t vae --tile 40x34 --noise four.npy --device cpu
+code_is 0
+cmp -s x.tess tiles.tess || complain "noise of zeros for four tiles is not the mean"
+rm -f x.tess
+noise turned.npy 1,3,35,25
+noise five.npy 5,3,17,20
+noise nan.npy 1,3,25,35 7=nan
+fails 2 'noise: wanted F32 .tiles, 3, 25, 35., got F32 .1, 3, 35, 25.' encode p.ppm -o x.tess -t vae --tile 70x50 --noise turned.npy --device cpu
+fails 2 'noise: wanted it for 4 tiles, got it for 5' encode p.ppm -o x.tess -t vae --tile 40x34 --noise five.npy --device cpu
+fails 2 'noise: wanted it for at least 4 tiles, got it for 1' encode p.ppm -o x.tess -t vae --tile 40x34 --noise one.npy --device cpu
+fails 2 'noise: wanted finite numbers, got -*nan for tile 0' encode p.ppm -o x.tess -t vae --tile 70x50 --noise nan.npy --device cpu
+fails 4 'mosaic.*noise: wanted none: it draws no latents' encode p.ppm -o x.tess --noise one.npy --device cpu
+fails 3 'absent.npy' encode p.ppm -o x.tess -t vae --noise absent.npy --device cpu
+fails 2 'guidance, its mode' encode p.ppm -o x.tess --guidance-mode cfg --device cpu
+fails 2 'guidance, its mode' decode f16.tess -o x.png -t vae --guidance-mode cfg --device cpu
+fails 2 'guidance-mode' decode f16.tess -o x.png -t vae --guidance-mode other
+
 # refusals, each with its reason
 fails 4 "a prefix is no picture" encode p.ppm -o x.tess -t vae --tile 70x50 -k 5 --device cpu
 fails 4 "quality: wanted none" encode p.ppm -o x.tess -t vae --tile 70x50 --quality 0.1 --device cpu

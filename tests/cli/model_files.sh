@@ -215,6 +215,27 @@ if [ -f "$case/manifest.json" ] && python3 -c 'import numpy' 2>/dev/null; then
     run model check tiny.safetensors
     code_is 0
     out_has '^tiny.safetensors: family flextok: all 311 tensors are there$'
+    # how guidance works: a hint of the file, and what decoding says otherwise
+    picture t.ppm 96 80
+    run encode t.ppm -o plain.tess -t tiny.safetensors --steps 2 --guidance 6 --guidance-mode cfg --device cpu
+    code_is 0
+    run info plain.tess
+    out_has '^decoding    2 steps, guidance 6 .cfg., seed 0$'
+    run info plain.tess --json
+    is "mode" "cfg" "$(json 'd["decoding"]["guidance_mode"]')"
+    run encode t.ppm -o usual.tess -t tiny.safetensors --steps 2 --guidance 6 --device cpu
+    run info usual.tess
+    out_has '^decoding    2 steps, guidance 6 .apg., seed 0$'
+    for name in plain usual; do
+        for mode in auto apg cfg; do
+            run decode $name.tess -o $name-$mode.png -t tiny.safetensors --guidance-mode $mode --device cpu
+            code_is 0
+        done
+    done
+    cmp -s plain-auto.png plain-cfg.png || complain "the file's cfg is not used"
+    cmp -s usual-auto.png usual-apg.png || complain "apg is not the default"
+    cmp -s plain-apg.png usual-apg.png || complain "decoding does not choose apg"
+    cmp -s plain-cfg.png plain-apg.png && complain "cfg and apg are the same"
     python3 - <<'PY'
 import json, struct
 b = open("tiny.safetensors", "rb").read()

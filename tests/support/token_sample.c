@@ -83,7 +83,8 @@ static void random_hints(uint64_t seed, tsr_token_header *h) {
                                   .steps = (uint32_t)bits(&s),
                                   .guidance = (float)below(&s, 2000) * 0.01f - 5,
                                   .seed = bits(&s),
-                                  .fast = (int)below(&s, 2)};
+                                  .fast = (int)below(&s, 2),
+                                  .plain = (int)below(&s, 2)};
 }
 
 /* Finite numbers that their type can hold, some again and again, some subnormal. */
@@ -215,7 +216,7 @@ const char *token_header_difference(const tsr_token_header *a, const tsr_token_h
     if (memcmp(a->background, b->background, 3)) return "background";
     const tsr_decode_hints *x = &a->hints, *y = &b->hints;
     if (x->present != y->present || x->steps != y->steps || x->guidance != y->guidance ||
-        x->seed != y->seed || x->fast != y->fast)
+        x->seed != y->seed || x->fast != y->fast || x->plain != y->plain)
         return "hints";
     return NULL;
 }

@@ -14,6 +14,7 @@
 #include "flextok_sample.h"
 #include "formats/npy.h"
 #include "open_device.h"
+#include "quantizer/quantizer.h"
 #include "quantizer/rng.h"
 
 enum { SIDE = FLEXTOK_SIDE, K = FLEXTOK_REGISTERS, C = 4, H = SIDE / 2, LATENTS = C * H * H };
@@ -337,6 +338,144 @@ START_TEST(noise_from_a_file) {
 }
 END_TEST
 
+/* The posterior's draw: zeros give the mean's ids, other noise those of mean + exp(logvar/2)*noise
+ * by hand, whatever the batch; what does not fit is refused. */
+START_TEST(latents_drawn_with_noise) {
+    enum { WIDTH = 40, HEIGHT = 24, MOST = 16 };
+    flextok_sample *sample = flextok_sample_make();
+    flextok_sample_write(sample, file, FLEXTOK_JSON, TSR_F32);
+    tsr_context *ctx = everywhere_context();
+    tsr_tokenizer *t = NULL;
+    ck_assert_msg(!open_tokenizer(ctx, file, &t), "%s", tsr_detail(ctx));
+    static uint8_t rgb[WIDTH * HEIGHT * 3];
+    static float noise[(MOST + 1) * LATENTS];
+    make_picture(rgb, WIDTH * HEIGHT);
+    const tsr_picture pictures[2] = {{.rgb = rgb, .width = WIDTH, .height = HEIGHT, .key = "p"},
+                                     {.rgb = rgb, .width = SIDE, .height = SIDE, .key = "q"}};
+    tsr_encode_settings e = tsr_encode_settings_default();
+    e.fit = TSR_FIT_TILE;
+    tsr_item *mean[2], *drawn[2], *again[2];
+    ck_assert(!tsr_tokenizer_encode(t, pictures, 2, &e, mean, NULL));
+    const tsr_token_item *a = tsr_item_tokens(mean[0]);
+    const uint32_t first = a->tile_columns * a->tile_rows, tiles = first + 1;
+    ck_assert(first >= 4 && tiles <= MOST);
+
+    char path[96];
+    snprintf(path, sizeof path, "%s/noise.npy", folder);
+    e.noise = path;
+    tsr_tensor n = tsr_host_tensor(TSR_F32, noise, 4, (int64_t[]){tiles, C, H, H});
+    ck_assert(!tsr_npy_write(ctx, path, &n)); /* zeros */
+    ck_assert_msg(!tsr_tokenizer_encode(t, pictures, 2, &e, again, NULL), "%s", tsr_detail(ctx));
+    for (int i = 0; i < 2; ++i) {
+        const tsr_token_item *x = tsr_item_tokens(mean[i]), *y = tsr_item_tokens(again[i]);
+        ck_assert_mem_eq(x->ids, y->ids, tsr_token_item_total(x) * sizeof *x->ids);
+        tsr_item_close(&again[i]);
+    }
+    tsr_random_normals(11, 0, tiles * LATENTS, noise);
+    ck_assert(!tsr_npy_write(ctx, path, &n));
+    ck_assert_msg(!tsr_tokenizer_encode(t, pictures, 2, &e, drawn, NULL), "%s", tsr_detail(ctx));
+    e.batch = 3;
+    ck_assert(!tsr_tokenizer_encode(t, pictures, 2, &e, again, NULL));
+    for (int i = 0; i < 2; ++i) {
+        const tsr_token_item *x = tsr_item_tokens(drawn[i]), *y = tsr_item_tokens(again[i]);
+        ck_assert_mem_eq(x->ids, y->ids, tsr_token_item_total(x) * sizeof *x->ids);
+        ck_assert(memcmp(x->ids, tsr_item_tokens(mean[i])->ids,
+                         tsr_token_item_total(x) * sizeof *x->ids) != 0);
+    }
+
+    /* the second picture is one tile, with the last noise; by hand */
+    inside i = open_inside(file, everywhere_device("cpu", NULL));
+    float x[SIDE * SIDE * 3], z[LATENTS], logvar[LATENTS], out[K * 3];
+    int32_t ids[K];
+    for (int p = 0; p < SIDE * SIDE * 3; ++p)
+        x[p] = ((float)rgb[p] / 255.0f - 0.5f) / 0.5f;
+    ck_assert(!tsr_vae_encode(i.m->vae, x, 1, SIDE, SIDE, z, logvar, NULL));
+    for (int p = 0; p < LATENTS; ++p)
+        z[p] = (z[p] + expf(logvar[p] / 2) * noise[first * LATENTS + (uint32_t)p]) *
+               (float)i.m->config.vae.scaling_factor;
+    ck_assert(!tsr_flextok_encode(i.m, z, 1, H, H, K, out, NULL));
+    ck_assert(!tsr_fsq_quantize(i.m->device, out, K, i.m->config.levels, 3, NULL, NULL, ids));
+    ck_assert_mem_eq(ids, tsr_item_tokens(drawn[1])->ids, sizeof ids);
+    close_inside(&i);
+
+    /* refusals: number, shape, type, numbers that are none */
+    tsr_item *none[2];
+    const struct {
+        int rank;
+        int64_t dim[4];
+        tsr_dtype type;
+        const char *why;
+    } bad[] = {{4, {tiles + 1, C, H, H}, TSR_F32, "noise: wanted it for"},
+               {4, {tiles - 1, C, H, H}, TSR_F32, "noise: wanted it for at least"},
+               {3, {C, H, H}, TSR_F32, "noise: wanted it for at least"},
+               {4, {tiles, C, H, H / 2}, TSR_F32, "noise: wanted F32 [tiles, 4, 8, 8], got F32 ["},
+               {2, {C, H}, TSR_F32, "got F32 [4, 8]"},
+               {4, {tiles, C, H, H}, TSR_I32, "got I32 ["}};
+    for (size_t b = 0; b < sizeof bad / sizeof *bad; ++b) {
+        n = tsr_host_tensor(bad[b].type, noise, bad[b].rank, bad[b].dim);
+        ck_assert(!tsr_npy_write(ctx, path, &n));
+        ck_assert_int_eq(tsr_tokenizer_encode(t, pictures, 2, &e, none, NULL), TSR_ERROR_ARGUMENT);
+        ck_assert_msg(strstr(tsr_detail(ctx), bad[b].why) != NULL, "%s", tsr_detail(ctx));
+        ck_assert(!none[0] && !none[1]);
+    }
+    noise[2 * LATENTS + 5] = INFINITY;
+    n = tsr_host_tensor(TSR_F32, noise, 4, (int64_t[]){tiles, C, H, H});
+    ck_assert(!tsr_npy_write(ctx, path, &n));
+    ck_assert_int_eq(tsr_tokenizer_encode(t, pictures, 2, &e, none, NULL), TSR_ERROR_ARGUMENT);
+    ck_assert_str_eq(tsr_detail(ctx), "noise: wanted finite numbers, got inf for tile 2");
+    for (int p = 0; p < 2; ++p) {
+        tsr_item_close(&mean[p]);
+        tsr_item_close(&drawn[p]);
+        tsr_item_close(&again[p]);
+    }
+    tsr_tokenizer_close(&t);
+    flextok_sample_free(sample);
+}
+END_TEST
+
+/* Plain guidance: what the flow makes of it, from the settings and from the file's hints. */
+START_TEST(guidance_modes) {
+    flextok_sample *sample = flextok_sample_make();
+    flextok_sample_write(sample, file, FLEXTOK_JSON, TSR_F32);
+    tsr_context *ctx = everywhere_context();
+    tsr_tokenizer *t = NULL;
+    ck_assert_msg(!open_tokenizer(ctx, file, &t), "%s", tsr_detail(ctx));
+    uint32_t count = K, ids[PICTURES * K];
+    make_ids(ids);
+    const tsr_token_item item = {.key = "n",
+                                 .source_width = SIDE,
+                                 .source_height = SIDE,
+                                 .orientation = 1,
+                                 .width = SIDE,
+                                 .height = SIDE,
+                                 .tile_columns = 1,
+                                 .tile_rows = 1,
+                                 .counts = &count,
+                                 .ids = ids};
+    static uint8_t out[5][SIDE * SIDE * 3];
+    tsr_token_header header = *tsr_tokenizer_header(t);
+    header.hints = (tsr_decode_hints){.present = 1, .steps = 2, .guidance = 6, .seed = 4};
+    tsr_decode_settings d = tsr_decode_settings_default();
+    ck_assert(!tsr_tokenizer_decode_with(t, &header, &item, &d, out[0]));
+    d.guidance_mode = TSR_GUIDANCE_APG;
+    ck_assert(!tsr_tokenizer_decode_with(t, &header, &item, &d, out[1]));
+    d.guidance_mode = TSR_GUIDANCE_CFG;
+    ck_assert(!tsr_tokenizer_decode_with(t, &header, &item, &d, out[2]));
+    header.hints.plain = 1;
+    ck_assert(!tsr_tokenizer_decode_with(t, &header, &item, NULL, out[3]));
+    d.guidance_mode = TSR_GUIDANCE_APG;
+    ck_assert(!tsr_tokenizer_decode_with(t, &header, &item, &d, out[4]));
+    ck_assert_mem_eq(out[0], out[1], sizeof out[0]);
+    ck_assert_mem_eq(out[2], out[3], sizeof out[0]);
+    ck_assert_mem_eq(out[0], out[4], sizeof out[0]);
+    ck_assert(memcmp(out[0], out[2], sizeof out[0]) != 0);
+    d.guidance_mode = (tsr_guidance_mode)3;
+    ck_assert_int_eq(tsr_tokenizer_decode_with(t, &header, &item, &d, out[4]), TSR_ERROR_ARGUMENT);
+    tsr_tokenizer_close(&t);
+    flextok_sample_free(sample);
+}
+END_TEST
+
 START_TEST(forms_of_a_file) {
     flextok_sample *sample = flextok_sample_make();
     tsr_context *ctx = everywhere_context();
@@ -542,12 +681,14 @@ START_TEST(another_model_must_be_forced) {
     e.steps = 3;
     e.guidance = 2.5f;
     e.seed = 77;
+    e.guidance_mode = TSR_GUIDANCE_CFG;
     const char *inputs[] = {picture};
     ck_assert_msg(!tsr_encode_files(ctx, inputs, 1, tokens, &e, NULL), "%s", tsr_detail(ctx));
     tsr_token_file *read = NULL;
     ck_assert(!tsr_token_file_open(ctx, &read, tokens));
     const tsr_decode_hints h = tsr_token_file_header(read)->hints;
-    ck_assert(h.present && h.steps == 3 && h.guidance == 2.5f && h.seed == 77 && !h.fast);
+    ck_assert(h.present && h.steps == 3 && h.guidance == 2.5f && h.seed == 77 && !h.fast &&
+              h.plain);
     ck_assert_uint_eq(tsr_token_file_get_info(read)->version_minor, 1);
     ck_assert_int_eq(tsr_token_file_get_info(read)->recovered, 0);
     tsr_token_file_close(&read);
@@ -574,6 +715,8 @@ int main(void) {
                                  devices_agree,
                                  tiles_to_ids_and_back,
                                  noise_from_a_file,
+                                 latents_drawn_with_noise,
+                                 guidance_modes,
                                  forms_of_a_file,
                                  wrong_files_are_refused_by_name,
                                  no_configuration_at_all,

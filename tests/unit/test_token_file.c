@@ -196,7 +196,7 @@ START_TEST(damaged_hints_are_left_out) {
     int without = 0, damaged = 0;
     for (int i = 0; i < 40; ++i) {
         token_sample *sample = token_sample_random(random_bits(), true);
-        sample->header.hints = (tsr_decode_hints){1, 20, 7.5f, 1234567890123u, 1};
+        sample->header.hints = (tsr_decode_hints){1, 20, 7.5f, 1234567890123u, 1, 1};
         size_t size;
         uint8_t *bytes = token_sample_bytes(ctx, sample, &size);
         tsr_token_file *file;
