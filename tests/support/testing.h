@@ -9,7 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The seed of this process: $TESSERA_SEED, or from the clock; printed at first use. */
+/* The seed of this process: $TESSERA_SEED, a number, or "clock" for a new one; else always the
+ * same, so that a test which passed passes again (scripts/seeds.sh tries others). Printed at first
+ * use. */
 uint64_t test_seed(void);
 /* One stream for each test process, started from the seed. */
 uint64_t random_bits(void);
