@@ -89,6 +89,13 @@ static tsr_status encode_sample(sample *s, const tsr_tokenizer_settings *setting
     own.fast = fast;
     tsr_status status = tsr_tokenizer_open(s->ctx, &t, &own);
     if (status) return status;
+    if (t->header.channels) {
+        status = tsr_fail(s->ctx, TSR_ERROR_UNSUPPORTED,
+                          "%s: agreement: wanted a tokenizer of ids, got one of vectors",
+                          t->header.tokenizer);
+        tsr_tokenizer_close(&t);
+        return status;
+    }
     tsr_encode_settings e = tsr_encode_settings_default();
     e.no_halt = t->family->select != NULL; /* else ids would stand for different positions */
     for (int i = -1; i < s->count && !status; ++i) {

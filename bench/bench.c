@@ -174,6 +174,7 @@ tsr_device *tsr_bench_open(tsr_bencher *b, int index, const char *name) {
             snprintf(spec, sizeof spec, "vulkan:%d", d->info.index);
         tsr_device_settings settings = tsr_device_settings_default();
         settings.name = spec;
+        settings.mask = b->settings.mask;
         settings.reference = d->reference;
         d->tried = true;
         d->opened = tsr_device_open(b->ctx, &d->device, &settings);

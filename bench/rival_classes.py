@@ -29,7 +29,7 @@ from safetensors.torch import load_file
 
 tessera, family, checkout, folder, picture = sys.argv[1:6]
 rounds = int(sys.argv[6]) if len(sys.argv) > 6 else 5
-tessera, folder, picture = (os.path.abspath(p) for p in (tessera, folder, picture))
+tessera, checkout, folder, picture = (os.path.abspath(p) for p in (tessera, checkout, folder, picture))
 threads = int(os.environ.get("TESSERA_THREADS", os.cpu_count()))
 torch.set_num_threads(threads)
 sys.path.insert(0, checkout)

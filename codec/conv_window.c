@@ -84,12 +84,8 @@ tsr_status tsr_window_plan_make(tsr_device *device, const tsr_conv_half *half, b
                            .side_y = height,
                            .side_x = width,
                            .rows = 1,
-                           .columns = 1,
-                           .whole_bytes = each * (uint64_t)(height * width),
-                           .most_bytes = most};
-    p->at_once = (int64_t)(places / (uint64_t)(height * width));
-    if (p->at_once) return TSR_OK;
-    p->at_once = 1;
+                           .columns = 1};
+    if (places >= (uint64_t)(height * width)) return TSR_OK;
     if (height <= TSR_WINDOW_LEAST && width <= TSR_WINDOW_LEAST) return TSR_OK; /* let it try */
     /* As square as the picture lets it be. */
     int64_t side = 1;

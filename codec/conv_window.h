@@ -21,11 +21,9 @@ enum {
 };
 
 typedef struct tsr_window_plan {
-    int64_t height, width;            /* of the whole, in places */
-    int64_t side_y, side_x;           /* of a window */
-    int64_t rows, columns;            /* of windows; 1 x 1: the whole at once */
-    int64_t at_once;                  /* wholes of this size that fit into memory together */
-    uint64_t whole_bytes, most_bytes; /* activations of the whole, and what they may take */
+    int64_t height, width;  /* of the whole, in places */
+    int64_t side_y, side_x; /* of a window */
+    int64_t rows, columns;  /* of windows; 1 x 1: the whole at once */
 } tsr_window_plan;
 
 /* Activations may take half of the context's memory limit and, on a device with memory of its own,

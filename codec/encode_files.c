@@ -138,15 +138,12 @@ static tsr_status set_hints(tsr_context *ctx, tsr_token_header *header,
             "steps, guidance, its mode and seed: wanted none with %s, whose decoder does not "
             "sample",
             header->tokenizer);
-    if ((int)s->guidance_mode < TSR_GUIDANCE_AUTO || s->guidance_mode > TSR_GUIDANCE_CFG)
-        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "guidance mode: wanted 0 to 2, got %d",
-                        (int)s->guidance_mode);
     if (s->guidance_mode) h->plain = s->guidance_mode == TSR_GUIDANCE_CFG;
     if (s->steps) h->steps = s->steps;
     if (s->guidance != 0) h->guidance = s->guidance;
     if (s->seed) h->seed = s->seed;
     if (h->present) h->fast = s->fast != 0;
-    return TSR_OK;
+    return tsr_sampling_check(ctx, h, s->guidance_mode);
 }
 
 static void report_tolerance(const tsr_tokenizer *t, const tsr_encode_settings *s,

@@ -7,6 +7,7 @@
 #include "flextok.h"
 #include "../quantizer/quantizer.h"
 #include "../quantizer/rng.h"
+#include "conv_window.h"
 #include "tile_noise.h"
 #include "../compute/threads.h"
 
@@ -51,7 +52,8 @@ static tsr_status want(tsr_context *ctx, const tsr_safetensors *file, const char
     return status;
 }
 
-static void fill_header(const tsr_flextok *m, const tsr_safetensors *file, tsr_token_header *h) {
+static tsr_status fill_header(const tsr_flextok *m, const tsr_safetensors *file,
+                              tsr_token_header *h) {
     const tsr_flextok_config *c = &m->config;
     const char *name = tsr_safetensors_metadata(file, "tessera.name");
     const int64_t unit = c->patch * tsr_vae_factor(&c->vae);
@@ -75,6 +77,10 @@ static void fill_header(const tsr_flextok *m, const tsr_safetensors *file, tsr_t
     /* What the authors recommend: 25 steps, and more guidance for the smallest model. */
     h->hints = (tsr_decode_hints){
         .present = 1, .steps = 25, .guidance = c->decoder.trunk.depth <= 12 ? 15.0f : 7.5f};
+    tsr_window_plan plan; /* of the autoencoder, where memory asks for windows */
+    const tsr_status status = tsr_vae_plan(m->vae, h->tile_height, h->tile_width, &plan);
+    if (!status) tsr_window_name(&plan, tsr_vae_factor(&c->vae), h->tokenizer, h->tokenizer);
+    return status;
 }
 
 /* Tiles are as large as the encoder's positions allow; the decoder must have them too. */
@@ -110,6 +116,7 @@ static tsr_status open_model(tsr_device *device, const tsr_safetensors *file, co
     if (!status) status = tsr_file_weights(ctx, file, &weights);
     if (!status) status = tsr_flextok_open(device, &config, weights, path, &m);
     if (!status) status = check_tile(m);
+    if (!status) status = fill_header(m, file, header);
     if (status) {
         tsr_flextok_close(&m);
         return status;
@@ -120,7 +127,6 @@ static tsr_status open_model(tsr_device *device, const tsr_safetensors *file, co
             "%s: the official code draws latents at random; their mean is used here, unless noise "
             "is supplied",
             path);
-    fill_header(m, file, header);
     *model = m;
     return TSR_OK;
 }

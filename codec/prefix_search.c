@@ -85,6 +85,8 @@ tsr_status tsr_target_check(tsr_context *ctx, const tsr_target *target) {
 tsr_status tsr_tokenizer_search(tsr_tokenizer *t, const tsr_token_header *header,
                                 const tsr_picture *picture, const tsr_encode_settings *settings,
                                 tsr_item *item, uint32_t *decodes) {
+    const tsr_encode_settings usual = tsr_encode_settings_default();
+    if (!settings) settings = &usual;
     const tsr_target *target = &settings->target;
     tsr_status status = tsr_target_check(t->ctx, target);
     if (!status && !target->metric)

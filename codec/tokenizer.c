@@ -162,6 +162,7 @@ tsr_status tsr_tokenizer_open(tsr_context *ctx, tsr_tokenizer **tokenizer,
         t->header.filter = 2; /* Lanczos: pictures are mostly made smaller */
     }
     memset(t->header.background, 255, 3);
+    if (t->header.channels) t->header.latent_type = TSR_LATENT_F16; /* unless asked */
     *tokenizer = t;
     return TSR_OK;
 }
@@ -189,15 +190,9 @@ const char *tsr_tokenizer_device(const tsr_tokenizer *tokenizer) {
     return tokenizer->device_text;
 }
 
-tsr_status tsr_tokenizer_accepts(tsr_tokenizer *t, const tsr_token_header *h, int force,
+static tsr_status compare_header(tsr_tokenizer *t, const tsr_token_header *h, int force,
                                  const char *name) {
     const tsr_token_header *own = &t->header;
-    if (h->family == own->family && t->family->resize && h->codebook_size == own->codebook_size &&
-        h->channels == own->channels &&
-        (h->tile_width != own->tile_width || h->tile_height != own->tile_height)) {
-        tsr_status status = set_tile(t, h->tile_width, h->tile_height);
-        if (status) return status;
-    }
     if (h->family != own->family)
         return tsr_fail(t->ctx, TSR_ERROR_MODEL_MISMATCH,
                         "%s: family: wanted %u (%s), got %u (%.63s)", name, own->family,
@@ -221,6 +216,22 @@ tsr_status tsr_tokenizer_accepts(tsr_tokenizer *t, const tsr_token_header *h, in
                         "%s: weights hash: wanted %016" PRIx64 " (%s), got %016" PRIx64 " (%.63s)",
                         name, own->weights_hash, own->tokenizer, h->weights_hash, h->tokenizer);
     return TSR_OK;
+}
+
+tsr_status tsr_tokenizer_accepts(tsr_tokenizer *t, const tsr_token_header *h, int force,
+                                 const char *name) {
+    const tsr_token_header *own = &t->header;
+    if (h->family == own->family && t->family->resize && h->codebook_size == own->codebook_size &&
+        h->channels == own->channels &&
+        (h->tile_width != own->tile_width || h->tile_height != own->tile_height)) {
+        const uint32_t was[] = {own->tile_width, own->tile_height};
+        tsr_status status = set_tile(t, h->tile_width, h->tile_height);
+        if (!status) status = compare_header(t, h, force, name);
+        if (status)
+            (void)set_tile(t, was[0], was[1]); /* had before, so nothing speaks against it */
+        return status;
+    }
+    return compare_header(t, h, force, name);
 }
 
 /* ---- items ----------------------------------------------------------------------------------- */
@@ -444,6 +455,9 @@ tsr_status tsr_tokenizer_encode(tsr_tokenizer *t, const tsr_picture *pictures, i
                                 const tsr_encode_settings *settings, tsr_item **items,
                                 uint64_t *near_ties) {
     const tsr_encode_settings s = settings ? *settings : tsr_encode_settings_default();
+    for (int i = 0; items && i < count; ++i)
+        items[i] = NULL;
+    if (near_ties) *near_ties = 0;
     tsr_encode_noise noise;
     tsr_status status = tsr_encode_noise_open(t, &s, &noise);
     if (!status)
@@ -557,12 +571,30 @@ tsr_status tsr_tokenizer_encode_drawn(tsr_tokenizer *t, const tsr_picture *pictu
 
 /* ---- decode ---------------------------------------------------------------------------------- */
 
+tsr_status tsr_sampling_check(tsr_context *ctx, const tsr_decode_hints *h, tsr_guidance_mode mode) {
+    if ((int)mode < TSR_GUIDANCE_AUTO || mode > TSR_GUIDANCE_CFG)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "guidance mode: wanted 0 to 2, got %d", (int)mode);
+    if (h->present && (h->steps < 1 || h->steps > TSR_STEPS_MOST))
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "steps: wanted 1 to %d, got %u", TSR_STEPS_MOST,
+                        h->steps);
+    if (h->present && !(fabsf(h->guidance) <= TSR_GUIDANCE_MOST))
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "guidance: wanted -%d to %d, got %g",
+                        TSR_GUIDANCE_MOST, TSR_GUIDANCE_MOST, (double)h->guidance);
+    return TSR_OK;
+}
+
 /* What the settings leave open the file's hints say, and what those leave open the model's. */
 static tsr_status choose_sampling(tsr_tokenizer *t, const tsr_token_header *header,
                                   const tsr_decode_settings *s, tsr_sampling *sampling) {
+    const tsr_decode_hints *file = &header->hints;
     tsr_decode_hints *h = &sampling->hints;
-    *h = header->hints.present ? header->hints : t->header.hints;
-    if (!h->steps) h->steps = t->header.hints.steps;
+    *h = t->header.hints;
+    if (h->present && file->present) { /* which advises: what makes no sense is not followed */
+        h->plain = file->plain;
+        h->seed = file->seed;
+        if (file->steps && file->steps <= TSR_STEPS_MOST) h->steps = file->steps;
+        if (fabsf(file->guidance) <= TSR_GUIDANCE_MOST) h->guidance = file->guidance;
+    }
     if (s->steps) h->steps = s->steps;
     if (s->guidance != 0) h->guidance = s->guidance;
     if (s->guidance_mode) h->plain = s->guidance_mode == TSR_GUIDANCE_CFG;
@@ -574,15 +606,7 @@ static tsr_status choose_sampling(tsr_tokenizer *t, const tsr_token_header *head
             "steps, guidance, its mode, seed and noise: wanted none with %s, whose decoder does "
             "not sample",
             t->header.tokenizer);
-    if ((int)s->guidance_mode < TSR_GUIDANCE_AUTO || s->guidance_mode > TSR_GUIDANCE_CFG)
-        return tsr_fail(t->ctx, TSR_ERROR_ARGUMENT, "guidance mode: wanted 0 to 2, got %d",
-                        (int)s->guidance_mode);
-    if (t->header.hints.present && (h->steps < 1 || h->steps > 10000))
-        return tsr_fail(t->ctx, TSR_ERROR_ARGUMENT, "steps: wanted 1 to 10000, got %u", h->steps);
-    if (!(h->guidance >= -1000 && h->guidance <= 1000))
-        return tsr_fail(t->ctx, TSR_ERROR_ARGUMENT, "guidance: wanted -1000 to 1000, got %g",
-                        (double)h->guidance);
-    return TSR_OK;
+    return tsr_sampling_check(t->ctx, h, s->guidance_mode);
 }
 
 /* `count` ids or vectors of an item, from this one on. */
@@ -635,8 +659,8 @@ tsr_status tsr_tokenizer_decode_with(tsr_tokenizer *t, const tsr_token_header *h
     }
     if (s.noise) sampling.noise = &noise;
 
-    const int total = unfit.columns * unfit.rows,
-              batch = batch_of(t, 0) < total ? batch_of(t, 0) : total;
+    const int total = unfit.columns * unfit.rows, together = batch_of(t, s.batch),
+              batch = together < total ? together : total;
     const size_t tile_values = (size_t)t->header.tile_width * t->header.tile_height * 3;
     float *tiles = tsr_alloc(ctx, (size_t)batch * tile_values, sizeof *tiles, "decode: tiles");
     const size_t width = tsr_value_bytes(&t->header);

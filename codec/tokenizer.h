@@ -37,6 +37,11 @@ tsr_status tsr_tokenizer_decode_tiles(tsr_tokenizer *tokenizer, const void *valu
                                       const uint32_t *counts, int count,
                                       const tsr_sampling *sampling, float *rgb);
 
+enum { TSR_STEPS_MOST = 10000, TSR_GUIDANCE_MOST = 1000 };
+/* ARGUMENT unless a decoder that samples can do it. */
+tsr_status tsr_sampling_check(tsr_context *ctx, const tsr_decode_hints *hints,
+                              tsr_guidance_mode mode);
+
 /* Noise that draws latents, and how many tiles have had theirs. */
 typedef struct tsr_encode_noise {
     bool given; /* else there is none */

@@ -87,7 +87,7 @@ static tsr_status verify_attention(tsr_verify *v, const cJSON *run) {
 static tsr_status formula(tsr_verify *v, const cJSON *run, const cJSON *entry, tsr_tensor *t) {
     const char *stream = NULL;
     uint64_t want = 0, sum = 0;
-    int dim[3], rank = 3;
+    int dim[3] = {0}, rank = 3;
     tsr_tensor centres = {0}, noise = {0}, gain = {0};
     tsr_status status = tsr_verify_integers(v, run, entry, "shape", dim, 3, &rank);
     if (!status) status = tsr_verify_text(v, run, entry, "assign_stream", &stream);

@@ -53,6 +53,10 @@ tsr_status tsr_wanted_load(void *loader, const char *name, int rank, const int64
     if (!fits)
         return tsr_fail(l->ctx, TSR_ERROR_MODEL, "%s: tensor %s: wanted %s, got %s", l->path, name,
                         wanted, tsr_shape_text(&w->tensor, got, sizeof got));
+    for (int i = 0; i < rank; ++i) /* sizes are the file's own, where no configuration has them */
+        if (dim[i] < 1)
+            return tsr_fail(l->ctx, TSR_ERROR_MODEL, "%s: tensor %s: wanted no size of 0, got %s",
+                            l->path, name, wanted);
     *where = w;
     if (l->taken && l->found < tsr_weights_count(l->weights)) l->taken[l->found] = w;
     l->found++;

@@ -207,10 +207,11 @@ tsr_status tsr_token_coder_check(tsr_token_coder *c, const char *name, tsr_curso
         /* fall through */
     case TSR_TESS_ZSTD:
         if (size >= raw || size < (raw + TSR_TESS_RATIO - 1) / TSR_TESS_RATIO)
-            return tsr_fail(c->ctx, TSR_ERROR_FORMAT,
-                            "%s: coded ids: wanted less than %llu bytes and at least 1/256 of it, "
-                            "got %llu",
-                            name, (unsigned long long)raw, (unsigned long long)size);
+            return tsr_fail(
+                c->ctx, TSR_ERROR_FORMAT,
+                "%s: coded tokens: wanted less than %llu bytes and at least 1/256 of it, "
+                "got %llu",
+                name, (unsigned long long)raw, (unsigned long long)size);
         return TSR_OK;
     default:
         return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "%s: coding: wanted 0..2, got %u", name, number);

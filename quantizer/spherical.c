@@ -18,19 +18,24 @@ static double dot(const float *a, const float *b, int64_t n) {
 }
 
 /* Looks at every centroid; parallel and scaled ones tie exactly, since nothing is rounded to f32.
- */
+ * *margin: by how much the cosine is above the next. */
 static int32_t decide(const float *x, const float *centroids, const double *length, int64_t k,
-                      int64_t dim) {
-    double best = -INFINITY;
+                      int64_t dim, float *margin) {
+    const double own = sqrt(dot(x, x, dim));
+    double best = -INFINITY, second = -INFINITY;
     int32_t label = 0;
     for (int64_t c = 0; c < k; ++c) {
         const double cosine =
             length[c] > 0 ? dot(x, centroids + c * dim, dim) / length[c] : 0; /* times |x| */
         if (cosine > best) {
+            second = best;
             best = cosine;
             label = (int32_t)c;
+        } else if (cosine > second) {
+            second = cosine;
         }
     }
+    *margin = own > 0 ? (float)((best - second) / own) : 0;
     return label;
 }
 
@@ -43,8 +48,12 @@ tsr_status tsr_spherical_assign(tsr_device *device, const float *x, int64_t n, i
     double *length = tsr_alloc(tsr_device_context(device), (size_t)k, sizeof *length,
                                "cosine clusters: lengths");
     if (!length) status = TSR_ERROR_MEMORY;
-    for (int64_t c = 0; c < k && !status; ++c)
+    bool zero = false; /* the device takes what has no direction for the origin, nearer than a right
+                          angle */
+    for (int64_t c = 0; c < k && !status; ++c) {
         length[c] = sqrt(dot(centroids + c * dim, centroids + c * dim, dim));
+        zero |= !(length[c] > 0);
+    }
     if (!status) tsr_vq_pass_set_codes(&pass, centroids);
     const double near = tsr_vq_tie_bound(dim, 1, 1);
     for (int64_t first = 0; first < n && !status; first += pass.rows) {
@@ -52,11 +61,13 @@ tsr_status tsr_spherical_assign(tsr_device *device, const float *x, int64_t n, i
         status = tsr_vq_pass_run(&pass, x + first * dim, count);
         for (int64_t i = 0; i < count && !status; ++i) {
             const float *row = x + (first + i) * dim;
-            const bool again = k > 1 && !(pass.margin[i] >= near);
-            const int32_t label = again ? decide(row, centroids, length, k, dim) : pass.ids[i];
-            labels[first + i] = label;
+            int32_t label = pass.ids[i];
             /* on the unit sphere a squared distance is twice the cosine's */
-            if (margins) margins[first + i] = k > 1 ? fmaxf(pass.margin[i], 0) / 2 : 2;
+            float margin = k > 1 ? pass.margin[i] / 2 : 2;
+            if (k > 1 && (zero || !(pass.margin[i] >= near)))
+                label = decide(row, centroids, length, k, dim, &margin);
+            labels[first + i] = label;
+            if (margins) margins[first + i] = margin;
             if (!distances) continue;
             const double lengths = sqrt(dot(row, row, dim)) * length[label];
             distances[first + i] =

@@ -149,22 +149,23 @@ static int run_agreement(const verb *v, const bench_options *o, char **pictures,
 }
 
 static int run(const verb *v, int argc, char **argv) {
-    bench_options o = {.seconds = 0.5};
+    bench_options o = {0};
     int operands;
     int code = args_parse(v, argc, argv, &o, &operands);
     if (code >= 0) return code;
-    if (o.agreement && o.filter)
-        return args_wrong(v, "--filter and --agreement exclude each other: wanted one of them");
+    if (o.agreement && (o.filter || o.seconds > 0))
+        return args_wrong(v, "%s and --agreement exclude each other: wanted one of them",
+                          o.filter ? "--filter" : "--seconds");
     if (o.agreement) return run_agreement(v, &o, argv, operands);
     if (operands)
         return args_wrong(v, "'%s' is one argument too many; wanted none without --agreement",
                           argv[0]);
-    if (o.model || o.common.mask)
-        return args_wrong(v, "%s: wanted with --agreement alone", o.model ? "-t" : "--mask");
+    if (o.model) return args_wrong(v, "-t: wanted with --agreement alone");
     tool t;
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
     bench_state state = {.json = o.common.json != 0};
-    tsr_bench_settings s = {.device = o.common.device, .filter = o.filter, .seconds = o.seconds};
+    tsr_bench_settings s = {
+        .device = o.common.device, .filter = o.filter, .mask = o.common.mask, .seconds = o.seconds};
     if (state.json) {
         tool_json(&t, &state.j);
         json_array(&state.j, "rows");

@@ -97,8 +97,10 @@ typedef struct tsr_encode_settings {
 tsr_encode_settings tsr_encode_settings_default(void);
 
 typedef struct tsr_encode_report { /* totals of one call */
-    uint64_t pictures, tiles, tokens, near_ties, bytes;
-    double seconds;          /* encode without opening the model */
+    uint64_t pictures, tiles, tokens, bytes;
+    uint64_t near_ties;      /* as in tsr_tokenizer_encode; of the first try where a target made a
+                                tokenizer choose again */
+    double seconds;          /* encode without opening the model, nor looking for a target */
     double error_sum;        /* with check: sum over pictures of the mean absolute error between
                                 what decoding gives back and the picture as it was fitted */
     uint64_t within_quality; /* with check: pictures within `quality` */
@@ -177,7 +179,8 @@ tsr_tokenizer_settings tsr_tokenizer_settings_default(void);
 tsr_status tsr_tokenizer_open(tsr_context *ctx, tsr_tokenizer **tokenizer,
                               const tsr_tokenizer_settings *settings);
 void tsr_tokenizer_close(tsr_tokenizer **tokenizer);
-/* Header as encode would write it (fit and background excepted). Owned by the tokenizer. */
+/* Header as encode would write it (fit, background, f32_latents and hints excepted). Owned by the
+ * tokenizer. */
 const tsr_token_header *tsr_tokenizer_header(const tsr_tokenizer *tokenizer);
 /* "cpu", "vulkan:0 (llvmpipe ...)". Owned by the tokenizer. */
 const char *tsr_tokenizer_device(const tsr_tokenizer *tokenizer);
@@ -196,9 +199,10 @@ const tsr_token_item *tsr_item_tokens(const tsr_item *item);
 const tsr_item_details *tsr_item_get_details(const tsr_item *item);
 void tsr_item_close(tsr_item **item);
 
-/* Encodes `count` pictures; items[i] is opened for each (all or none). Uses settings' tokens,
- * quality, fit, background, batch; near_ties may be NULL: ids whose decision margin was below the
- * bound within which devices may differ. */
+/* Encodes `count` pictures; items[i] is opened for each (all or none: then they are NULL). Not used
+ * of the settings: model, device, mask, fast and tile size, which are the tokenizer's; layers,
+ * steps, guidance, its mode and seed, which are written to files; target and check. near_ties may
+ * be NULL: ids whose decision margin was below the bound within which devices may differ. */
 tsr_status tsr_tokenizer_encode(tsr_tokenizer *tokenizer, const tsr_picture *pictures, int count,
                                 const tsr_encode_settings *settings, tsr_item **items,
                                 uint64_t *near_ties);
@@ -221,7 +225,8 @@ tsr_status tsr_tokenizer_search(tsr_tokenizer *tokenizer, const tsr_token_header
 /* "psnr", "ssim", "l1", "none". */
 const char *tsr_target_name(tsr_target_metric metric);
 /* Decodes one item into rgb (width*height*3 bytes of tsr_item_size). `header` says how it was fit
- * and must name this tokenizer. tokens 0 = all. */
+ * and must name this tokenizer; one that takes tiles of any size goes over to the header's. tokens
+ * 0 = all. */
 tsr_status tsr_tokenizer_decode(tsr_tokenizer *tokenizer, const tsr_token_header *header,
                                 const tsr_token_item *item, uint32_t tokens, uint8_t *rgb);
 
@@ -255,6 +260,7 @@ tsr_status tsr_verify_case(tsr_context *ctx, const char *folder, const char *dev
 typedef struct tsr_bench_settings {
     const char *device; /* NULL = every usable device */
     const char *filter; /* substring of the row's name, NULL = all */
+    const char *mask;   /* capabilities not used, as of tsr_tokenizer_settings */
     double seconds;     /* least time spent on a row, default 0.5 */
 } tsr_bench_settings;
 typedef void (*tsr_bench_fn)(void *user, const char *json_row);
@@ -262,7 +268,8 @@ tsr_status tsr_bench(tsr_context *ctx, const tsr_bench_settings *settings, tsr_b
                      void *user);
 
 /* What fast does to a tokenizer's ids on a device: pictures are encoded in f32 and in fast, after a
- * first encode of each that is not timed, and compared position by position. */
+ * first encode of each that is not timed, and compared position by position. UNSUPPORTED:
+ * tokenizers of vectors, which are never equal. */
 typedef struct tsr_agreement {
     uint64_t pictures, tiles;
     uint64_t ids, equal;          /* of all tiles; equal in both */

@@ -19,6 +19,11 @@ err_is "tessera bench: no row's name contains 'no-such-row'"
 fails 2 "'extra' is one argument too many; wanted none without --agreement" bench extra
 fails 2 "--seconds: wanted a number from 0 to 3600, got 'x'" bench --seconds x
 fails 2 "--seconds: wanted a number from 0 to 3600, got 'nan'" bench --seconds nan
+run bench --filter softmax --seconds 0.001 --device cpu --mask onednn
+code_is 0
+run bench --filter softmax --device cpu --mask nonsense
+code_is 2
+out_has 'softmax .* failed: mask: wanted names among cpu, onednn'
 run bench --filter softmax --device nonsense
 code_is 5
 err_has 'nonsense'

@@ -162,6 +162,7 @@ fails 4 "quality: wanted none" encode p.ppm -o x.tess -t vae --tile 70x50 --qual
 fails 2 "multiples of 2" encode p.ppm -o x.tess -t vae --tile 71x50 --device cpu
 fails 4 "whose tokens are ids" encode p.ppm -o x.tess --latents f32 --device cpu
 fails 2 "--latents" encode p.ppm -o x.tess -t vae --latents f64
+fails 4 "agreement: wanted a tokenizer of ids" bench --agreement -t vae --device cpu
 fails 4 "decode together" cut f16.tess -o x.tess -k 1
 fails 5 "family" decode f16.tess -o x.png --device cpu
 tess ids.tess family=8

@@ -283,6 +283,24 @@ START_TEST(tiles_to_ids_and_back) {
     ck_assert_mem_eq(out[2], out[3], sizeof out[2]);
     d.steps = 20000;
     ck_assert_int_eq(tsr_tokenizer_decode_with(t, &header, a, &d, out[2]), TSR_ERROR_ARGUMENT);
+    /* a file only advises: what cannot be done is done as without it; to write such is an error */
+    d = (tsr_decode_settings){.steps = 2, .guidance = 15};
+    header.hints.guidance = NAN;
+    ck_assert(!tsr_tokenizer_decode_with(t, &header, a, NULL, out[2]));
+    header.hints.guidance = 2;
+    ck_assert(!tsr_tokenizer_decode_with(t, &header, a, &d, out[3]));
+    ck_assert_mem_eq(out[2], out[3], sizeof out[2]);
+    header.hints.steps = 2000000;
+    d = (tsr_decode_settings){.steps = 1};
+    ck_assert(!tsr_tokenizer_decode_with(t, &header, a, &d, out[3]));
+    e = tsr_encode_settings_default();
+    e.model = file;
+    e.device = "cpu";
+    e.steps = 20000;
+    ck_assert_int_eq(tsr_encode_files(ctx, (const char *const[]){"none.png"}, 1, "none.tess", &e,
+                                      &(tsr_encode_report){0}),
+                     TSR_ERROR_ARGUMENT);
+    ck_assert_str_eq(tsr_detail(ctx), "steps: wanted 1 to 10000, got 20000");
     tsr_item_close(&all);
     tsr_item_close(&few);
     tsr_tokenizer_close(&t);

@@ -182,8 +182,15 @@ START_TEST(families) {
         ck_assert_uint_eq(a->tile_columns * a->tile_rows, 4);
         ck_assert_uint_eq(tsr_token_item_total(a), tsr_token_item_total(b));
         ck_assert_mem_eq(a->ids, b->ids, tsr_token_item_total(a) * sizeof *a->ids);
+        /* but keeps its own where it refuses the header */
+        tsr_token_header odd = wide;
+        odd.rows++;
+        ck_assert_int_eq(tsr_tokenizer_decode(t, &odd, item, 0, again), TSR_ERROR_MODEL_MISMATCH);
+        ck_assert_uint_eq(tsr_tokenizer_header(t)->tile_width, 40);
         ck_assert_int_eq(tsr_tokenizer_decode(t, &wide, item, 0, again), TSR_OK);
         ck_assert_mem_eq(once, again, sizeof once);
+        ck_assert_int_eq(tsr_tokenizer_search(t, &wide, &picture, NULL, whole, NULL),
+                         TSR_ERROR_ARGUMENT); /* no target */
         tsr_item_close(&one);
         tsr_item_close(&tiled);
         tsr_item_close(&whole);
@@ -312,6 +319,12 @@ START_TEST(damaged) {
     make_model(&m, LLAMAGEN);
     tiny_model_remove(&m, "quant_conv.weight");
     refused(&m, NULL, "tensor quant_conv.weight: wanted [8, 64, 1, 1], got none");
+    make_model(&m, LLAMAGEN); /* widths are the file's own, but none is nothing */
+    tiny_model_find(&m, "quant_conv.weight")->dim[0] = 0;
+    tiny_model_find(&m, "quant_conv.bias")->dim[0] = 0;
+    tiny_model_find(&m, "quantize.embedding.weight")->dim[1] = 0;
+    tiny_model_find(&m, "post_quant_conv.weight")->dim[1] = 0;
+    refused(&m, NULL, "wanted no size of 0");
     make_model(&m, LLAMAGEN);
     refused(&m, "taming-vqgan", "wanted tensors of taming-vqgan");
     make_model(&m, MASKGIT);

@@ -401,6 +401,7 @@ START_TEST(vectors) {
     const tsr_status opened = open_model(tiny_model_write(&m, NULL, NULL), &t);
     ck_assert_msg(opened == TSR_OK, "%s", tsr_detail(ctx));
     tsr_token_header h = *tsr_tokenizer_header(t);
+    h.latent_type = TSR_LATENT_F32;
     ck_assert_str_eq(h.tokenizer, "karl-96-vqgan-continuous");
     ck_assert_uint_eq(h.channels, SIZE);
     ck_assert_uint_eq(h.codebook_size, 0);

@@ -140,6 +140,27 @@ START_TEST(sizes_are_checked) {
 }
 END_TEST
 
+/* Cosine 0 with everything, although a vector of zeros is nearer to a unit vector than one at more
+ * than 60 degrees is. */
+START_TEST(what_has_no_direction) {
+    enum { ROWS = 3 };
+    const float centroids[] = {0, 0, 1, 0, 0, 0}, rows[ROWS * 2] = {0.3f, 1, -1, 0.5f, 0, 0};
+    const int32_t wanted[ROWS] = {1, 0, 0};
+    const float apart[ROWS] = {0.28734788f, 0, 0};
+    float margins[ROWS], distances[ROWS];
+    own_device d = open_own_device("cpu", 1);
+    ck_assert_int_eq(
+        tsr_spherical_assign(d.device, rows, ROWS, 2, centroids, 3, a.labels, margins, distances),
+        TSR_OK);
+    expect_equal_i32("labels", a.labels, wanted, ROWS);
+    for (int i = 0; i < ROWS; ++i) {
+        ck_assert_float_eq_tol(margins[i], apart[i], 1e-6f);
+        ck_assert_float_eq_tol(distances[i], 1 - apart[i], 1e-6f);
+    }
+    close_own_device(&d);
+}
+END_TEST
+
 START_TEST(the_elbow) {
     /* falls by 10 down to 15 clusters, by 1 from there */
     const float curve[] = {100, 90, 80, 70, 69, 68, 67};
@@ -152,4 +173,4 @@ END_TEST
 
 TEST_MAIN("spherical", the_order_of_first_centroids_vanishes, threads_change_nothing,
           labels_and_codebook_are_what_they_are_said_to_be, as_many_clusters_as_rows_are_the_rows,
-          sizes_are_checked, the_elbow)
+          sizes_are_checked, what_has_no_direction, the_elbow)
