@@ -21,7 +21,9 @@ static const option general_options[] = {
     {"threads", 0, OPTION_UINT, COMMON(threads), "N", "one for each core",
      "worker threads on the CPU; never changes a result", NULL, 1, 1024},
     {"memory", 0, OPTION_BYTES, COMMON(memory), "SIZE", "three quarters of RAM",
-     "refuse work that would need more than this; 500M and 2G are understood", NULL, 1, 0},
+     "refuse work that would need more than this, but for large tiles of grid tokenizers and "
+     "autoencoders, which go by windows; 500M and 2G are understood",
+     NULL, 1, 0},
     {"help", 'h', OPTION_FLAG, COMMON(help), NULL, NULL, "print this text", NULL, 0, 0},
 };
 static const option device_options[DEVICE_ALL] = {

@@ -24,7 +24,7 @@ static const option options[] = {
     {"output", 'o', OPTION_TEXT, AT(output), "OUT.tess", NULL,
      "where to write; '-' is stdout. The file appears when it is complete", NULL, 0, 0},
     {"model", 't', OPTION_TEXT, AT(model), "MODEL", "the bundled tokenizer",
-     "safetensors file of the tokenizer, or a folder with model.safetensors and config.json", NULL,
+     "safetensors file of the tokenizer, or the published folder with it and its config.json", NULL,
      0, 0},
     {"tokens", 'k', OPTION_UINT, AT(tokens), "N", "as many as the tokenizer has",
      "ids a tile: fewer is coarser and smaller", NULL, 1, 1u << 24},

@@ -473,15 +473,14 @@ const verb verb_fetch = {
              "tessera fetch --list",
     .about =
         "No weights come with Tessera but its own tokenizer's. This brings somebody else's: it "
-        "says "
-        "under which licence they are, downloads them into the cache "
-        "($XDG_CACHE_HOME/tessera/NAME, "
-        "or ~/.cache/tessera/NAME) and prints the path of the weights, which is what -t takes. A "
-        "cut connection is taken up again, in this run and in the next one; a file gets its name "
-        "only when it is complete and its size and hash are the ones that are known (from the "
-        "table of names, else as the server states them). NOTICE-NAME.txt beside the files keeps "
-        "licence, source, size and sha256. Without a network: --dry-run says which file to bring "
-        "from where, and where to put it; run again, it is then checked and recorded.",
+        "says under which licence they are, downloads them into the cache "
+        "($XDG_CACHE_HOME/tessera/NAME, or ~/.cache/tessera/NAME) and prints the path of the "
+        "weights, which is what -t takes (a torch file goes through 'tessera model convert' "
+        "first). A cut connection is taken up again, in this run and in the next one; a file gets "
+        "its name only when it is complete and its size and hash are the ones that are known (from "
+        "the table of names, else as the server states them). NOTICE-NAME.txt beside the files "
+        "keeps licence, source, size and sha256. Without a network: --dry-run says which file to "
+        "bring from where, and where to put it; run again, it is then checked and recorded.",
     .exits = "3 when the server or the network fails, 4 when the bytes are not the ones meant;\n"
              "what came so far is kept in a hidden .part file for the next run",
     .examples = "# what there is\n"
