@@ -168,12 +168,7 @@ static tsr_status create_device(vulkan_device *v) {
                  : info->cooperative_matrix  ? (void *)&coopmat
                                              : NULL,
         .shaderFloat16 = info->fp16,
-        .shaderInt8 = info->int8,
         .vulkanMemoryModel = t->memory_model};
-    VkPhysicalDeviceVulkan11Features f11 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
-        .pNext = &f12,
-        .storageBuffer16BitAccess = t->storage16};
     float priority = 1;
     VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
                                      .queueFamilyIndex = t->queue_family,
@@ -181,7 +176,7 @@ static tsr_status create_device(vulkan_device *v) {
                                      .pQueuePriorities = &priority};
     VkPhysicalDeviceFeatures core = {.shaderInt64 = t->int64};
     VkDeviceCreateInfo create = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-                                 .pNext = &f11,
+                                 .pNext = &f12,
                                  .queueCreateInfoCount = 1,
                                  .pQueueCreateInfos = &queue,
                                  .enabledExtensionCount = count,

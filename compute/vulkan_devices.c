@@ -130,7 +130,6 @@ void vulkan_describe(const vulkan_instance *n, VkPhysicalDevice p, int index, ts
     info->max_workgroup = l->maxComputeWorkGroupInvocations;
     info->max_push_bytes = l->maxPushConstantsSize;
     traits->storage_alignment = l->minStorageBufferOffsetAlignment;
-    traits->max_groups = l->maxComputeWorkGroupCount[0];
     read_memory(n, p, info);
     if (version < VK_API_VERSION_1_2) {
         snprintf(info->driver, sizeof info->driver, "0x%x", basic.driverVersion);
@@ -167,10 +166,8 @@ void vulkan_describe(const vulkan_instance *n, VkPhysicalDevice p, int index, ts
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_BFLOAT16_FEATURES_KHR};
     VkPhysicalDeviceVulkan12Features f12 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
-    VkPhysicalDeviceVulkan11Features f11 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES, .pNext = &f12};
     VkPhysicalDeviceFeatures2 f2 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
-                                    .pNext = &f11};
+                                    .pNext = &f12};
     void **tail = &f12.pNext;
     if (size_control) *tail = &size_features, tail = &size_features.pNext;
     if (coopmat) *tail = &coopmat_features, tail = &coopmat_features.pNext;
@@ -198,7 +195,6 @@ void vulkan_describe(const vulkan_instance *n, VkPhysicalDevice p, int index, ts
     traits->subgroup_ops = (p11.subgroupSupportedOperations & wanted) == wanted &&
                            (p11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT);
     traits->full_subgroups = info->subgroup_size_control && size_features.computeFullSubgroups;
-    traits->storage16 = f11.storageBuffer16BitAccess;
     traits->memory_model = f12.vulkanMemoryModel;
     if (info->cooperative_matrix && info->fp16 && traits->full_subgroups && traits->subgroup_ops)
         read_matrices(n, p, traits->matrix);

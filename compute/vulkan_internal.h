@@ -107,10 +107,9 @@ tsr_status vulkan_physical_devices(tsr_context *ctx, const vulkan_instance *inst
 typedef struct vulkan_traits { /* beyond tsr_device_info */
     uint32_t queue_family;
     bool openable; /* false: reason says what is missing */
-    bool subgroup_ops, storage16, memory_model, int64;
+    bool subgroup_ops, memory_model, int64;
     bool portability_subset, extension_subgroup_control, full_subgroups;
     VkDeviceSize storage_alignment;
-    uint32_t max_groups;
     uint32_t matrix[3]; /* M, N, K of cooperative matrices f16 x f16 -> f32; 0 = none of use */
 } vulkan_traits;
 void vulkan_describe(const vulkan_instance *instance, VkPhysicalDevice physical, int index,
