@@ -42,7 +42,7 @@ typedef struct tsr_device_info {
     bool chosen;   /* what "auto" takes; `reason` says why */
     char reason[256];
     uint32_t subgroup_size, subgroup_min, subgroup_max;
-    bool fp16, bf16, int8, cooperative_matrix, subgroup_size_control;
+    bool fp16, bf16, int8, cooperative_matrix, subgroup_size_control; /* as the driver says */
     uint64_t memory_bytes; /* largest device-local heap; RAM for cpu */
     uint64_t max_storage_range, max_allocation;
     uint32_t max_shared_bytes, max_workgroup, max_push_bytes;

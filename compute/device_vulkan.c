@@ -141,8 +141,7 @@ static void fill_caps(vulkan_device *v) {
         .software = info->software,
         .allowed = variant_allowed,
         .device = d};
-    if (v->caps.fp16 && !tsr_device_masked(d, "coopmat"))
-        memcpy(v->caps.matrix, v->traits.matrix, sizeof v->caps.matrix);
+    memcpy(v->caps.matrix, v->traits.matrix, sizeof v->caps.matrix);
 }
 
 static tsr_status create_device(vulkan_device *v) {
@@ -153,22 +152,20 @@ static tsr_status create_device(vulkan_device *v) {
     if (t->portability_subset) extensions[count++] = "VK_KHR_portability_subset";
     if (t->extension_subgroup_control && info->subgroup_size_control)
         extensions[count++] = "VK_EXT_subgroup_size_control";
-    if (info->cooperative_matrix) extensions[count++] = "VK_KHR_cooperative_matrix";
+    if (t->matrix[0]) extensions[count++] = "VK_KHR_cooperative_matrix";
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR coopmat = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
         .cooperativeMatrix = VK_TRUE};
     VkPhysicalDeviceSubgroupSizeControlFeatures size = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
-        .pNext = info->cooperative_matrix ? &coopmat : NULL,
+        .pNext = t->matrix[0] ? &coopmat : NULL,
         .subgroupSizeControl = VK_TRUE,
         .computeFullSubgroups = t->full_subgroups};
     VkPhysicalDeviceVulkan12Features f12 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-        .pNext = info->subgroup_size_control ? (void *)&size
-                 : info->cooperative_matrix  ? (void *)&coopmat
-                                             : NULL,
-        .shaderFloat16 = info->fp16,
-        .vulkanMemoryModel = t->memory_model};
+        .pNext = info->subgroup_size_control ? &size : NULL, /* matrices come with it */
+        .shaderFloat16 = t->matrix[0] > 0,
+        .vulkanMemoryModel = t->matrix[0] > 0};
     float priority = 1;
     VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
                                      .queueFamilyIndex = t->queue_family,
@@ -243,10 +240,12 @@ tsr_status tsr_vulkan_open(tsr_device *d) {
     d->backend = &backend; /* from here on close_vulkan cleans up */
     tsr_status status = vulkan_instance_open(d->ctx, d->settings.validation, &v->instance);
     if (!status) status = choose_physical(v);
+    if (!status) vulkan_matrices_find(v);
     if (!status) status = create_device(v);
     if (!status) status = create_objects(v);
     if (!status) fill_caps(v);
     if (v->caps.fp16) snprintf(d->fast_path, sizeof d->fast_path, "products in f16, sums in f32");
     if (!status) status = vulkan_check_messages(v);
+    if (!status) status = vulkan_matrices_try(v);
     return status;
 }

@@ -65,33 +65,6 @@ static void read_memory(const vulkan_instance *n, VkPhysicalDevice p, tsr_device
             info->memory_bytes = m.memoryHeaps[i].size;
 }
 
-/* The shape of matrices f16 x f16 -> f32 that a subgroup multiplies; 16 x 16 x 16 where there is a
- * choice. The shaders' tiles are 64 x 64 x 32: the shape has to divide a subgroup's share of that.
- */
-static void read_matrices(const vulkan_instance *n, VkPhysicalDevice p, uint32_t *shape) {
-    enum { MOST = 64 };
-    VkCooperativeMatrixPropertiesKHR list[MOST];
-    uint32_t count = MOST;
-    for (int i = 0; i < MOST; ++i)
-        list[i] = (VkCooperativeMatrixPropertiesKHR){
-            .sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR};
-    if (!n->GetPhysicalDeviceCooperativeMatrixPropertiesKHR ||
-        n->GetPhysicalDeviceCooperativeMatrixPropertiesKHR(p, &count, list) < VK_SUCCESS)
-        return;
-    for (uint32_t i = 0; i < count; ++i) {
-        const VkCooperativeMatrixPropertiesKHR *m = &list[i];
-        if (m->AType != VK_COMPONENT_TYPE_FLOAT16_KHR || m->BType != m->AType ||
-            m->CType != VK_COMPONENT_TYPE_FLOAT32_KHR || m->ResultType != m->CType ||
-            m->scope != VK_SCOPE_SUBGROUP_KHR || m->saturatingAccumulation || !m->MSize ||
-            !m->NSize || !m->KSize || 32 % m->MSize || 32 % m->NSize || 32 % m->KSize)
-            continue;
-        bool best = m->MSize == 16 && m->NSize == 16 && m->KSize == 16;
-        if (shape[0] && !best) continue;
-        shape[0] = m->MSize, shape[1] = m->NSize, shape[2] = m->KSize;
-        if (best) return;
-    }
-}
-
 static int rank_of(VkPhysicalDeviceType type) {
     switch (type) {
     case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU:
@@ -196,9 +169,6 @@ void vulkan_describe(const vulkan_instance *n, VkPhysicalDevice p, int index, ts
                            (p11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT);
     traits->full_subgroups = info->subgroup_size_control && size_features.computeFullSubgroups;
     traits->memory_model = f12.vulkanMemoryModel;
-    if (info->cooperative_matrix && info->fp16 && traits->full_subgroups && traits->subgroup_ops)
-        read_matrices(n, p, traits->matrix);
-    info->cooperative_matrix = traits->matrix[0] > 0; /* of a kind we use */
 
     if (!find_queue(n, p, &traits->queue_family))
         snprintf(info->reason, sizeof info->reason, "it has no queue that computes");

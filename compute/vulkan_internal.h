@@ -3,6 +3,7 @@
  *
  *   vulkan_loader.c    the loader, instances, validation messages
  *   vulkan_devices.c   listing and describing devices, the canary
+ *   vulkan_matrices.c  cooperative matrices: the shape, and whether they compute right
  *   vulkan_memory.c    buffers, staging, uploads, submit and wait
  *   vulkan_pipeline.c  modules, layouts, pipelines
  *   vulkan_plan.c      where activations lie (no Vulkan in it)
@@ -33,6 +34,13 @@ typedef struct VkPhysicalDeviceCooperativeMatrixFeaturesKHR {
     void *pNext;
     VkBool32 cooperativeMatrix, cooperativeMatrixRobustBufferAccess;
 } VkPhysicalDeviceCooperativeMatrixFeaturesKHR;
+#define VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_PROPERTIES_KHR                        \
+    ((VkStructureType)1000506002)
+typedef struct VkPhysicalDeviceCooperativeMatrixPropertiesKHR {
+    VkStructureType sType;
+    void *pNext;
+    VkShaderStageFlags cooperativeMatrixSupportedStages;
+} VkPhysicalDeviceCooperativeMatrixPropertiesKHR;
 #define VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR ((VkStructureType)1000506001)
 typedef enum VkComponentTypeKHR {
     VK_COMPONENT_TYPE_FLOAT16_KHR = 0,
@@ -110,7 +118,9 @@ typedef struct vulkan_traits { /* beyond tsr_device_info */
     bool subgroup_ops, memory_model, int64;
     bool portability_subset, extension_subgroup_control, full_subgroups;
     VkDeviceSize storage_alignment;
-    uint32_t matrix[3]; /* M, N, K of cooperative matrices f16 x f16 -> f32; 0 = none of use */
+    /* M, N, K of cooperative matrices f16 x f16 -> f32: vulkan_matrices_find. 0: none, or not
+     * wanted. */
+    uint32_t matrix[3];
 } vulkan_traits;
 void vulkan_describe(const vulkan_instance *instance, VkPhysicalDevice physical, int index,
                      tsr_device_info *info, vulkan_traits *traits, int *rank);
@@ -181,6 +191,14 @@ typedef struct vulkan_device {
     vulkan_recording *recordings; /* most recent first */
     tsr_gpu_caps caps;
 } vulkan_device;
+
+/* ---- vulkan_matrices.c ---- */
+
+/* Fills traits.matrix of a device that is described but not made, if products are to go there. */
+void vulkan_matrices_find(vulkan_device *v);
+/* Switches them off (caps.matrix) on an open device that does not compute right on them. Fails when
+ * the device is lost in trying, and when the validation layer has something to say. */
+tsr_status vulkan_matrices_try(vulkan_device *v);
 
 /* ---- vulkan_memory.c ---- */
 

@@ -248,7 +248,9 @@ tsr_status tsr_picture_write_png(tsr_context *ctx, const char *path, int width, 
  * "api", "software", "usable", "chosen", "reason", "memory_bytes", "fp16", "bf16", "int8",
  * "cooperative_matrix", and for Vulkan "subgroup": {"size", "min", "max", "can_be_set"},
  * "limits": {"storage_range_bytes", "allocation_bytes", "shared_bytes", "workgroup",
- * "push_bytes"}}, ...]}. "chosen" marks what "auto" takes, "reason" says why or why not. */
+ * "push_bytes"}}, ...]}. "chosen" marks what "auto" takes, "reason" says why or why not. Number
+ * formats and cooperative matrices are what the driver advertises, whether they are of use here or
+ * not. */
 tsr_status tsr_devices_json(tsr_context *ctx, char **json);
 
 /* Checks one golden case folder; `line` is called for each output compared. */
