@@ -317,29 +317,20 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     int64_t pixels = s.batch * s.oh * s.ow, columns = tile_count(s.n, 4) * 4;
     if (s.kh * s.kw * tile_count(s.c, BK) * BK > 40000 || s.kh * s.kw * s.c * columns > INT32_MAX)
         return 0;
-    bool sg = false, sm = false, half = caps->fp16;
-    for (;; half = false) { /* f16 weights where they may be and one of their bodies can run */
-        sg = caps->subgroup_ops &&
-             caps->allowed(caps->device, half ? "conv2d_half_sg" : "conv2d_sg");
-        sm = caps->max_shared_bytes >= SHARED && caps->max_workgroup >= THREADS &&
-             caps->allowed(caps->device, half ? "conv2d_half_sm" : "conv2d_sm");
-        if (sg || sm || (half && coopmat_fits(caps, "conv2d_coopmat", false))) break;
-        if (!half) return 0;
-    }
-    bool coopmat = half && coopmat_fits(caps, "conv2d_coopmat", sg);
-    if (sg && sm) sm = !caps->software; /* a software driver's shared memory is slow */
-    /* Mesa's software driver fetches component by component: fewer, longer ones (wide.glsl). */
-    bool longs = caps->software && caps->int64;
+    static const product_variants variants = {.sg = {"conv2d_sg", "conv2d_half_sg"},
+                                              .sg64 = {"conv2d_sg64", "conv2d_half_sg64"},
+                                              .sm = {"conv2d_sm", "conv2d_half_sm"},
+                                              .coopmat = "conv2d_coopmat",
+                                              .threads = THREADS,
+                                              .shared_bytes = SHARED};
+    const product_body body = product_choose(caps, &variants, s.n, true);
+    if (!body.variant) return 0;
+    const bool sm = body.sm, coopmat = body.coopmat;
     tiling t = choose_tiling(&s, caps, sm);
     uint32_t size = caps->subgroup_size;
-    if (coopmat) sm = false;
     uint32_t waves = coopmat ? 4 : caps->software || 4 * size > caps->max_workgroup ? 1 : 4;
     uint32_t parts = (call->in[BIAS] ? 1u : 0u) | (call->in[RESIDUAL] ? 2u : 0u);
-    static const char *const variants[2][3] = {
-        {"conv2d_sg", "conv2d_sg64", "conv2d_sm"},
-        {"conv2d_half_sg", "conv2d_half_sg64", "conv2d_half_sm"}};
-    *d = (tsr_gpu_dispatch){.variant = coopmat ? "conv2d_coopmat" : variants[half][sm ? 2 : longs],
-                            .full_subgroups = !sm};
+    *d = (tsr_gpu_dispatch){.variant = body.variant, .full_subgroups = !sm};
     uint32_t spec[] = {sm ? THREADS : size * waves,
                        sm ? 1 : size,
                        t.tm,
@@ -364,7 +355,7 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
                        (uint32_t)s.left, (uint32_t)s.up};
     dispatch_push(d, push, sizeof push);
     dispatch_bind(d, BIND_IN + X);
-    dispatch_bind(d, half ? TSR_BIND_HALF : BIND_IN + WEIGHT);
+    dispatch_bind(d, body.half ? TSR_BIND_HALF : BIND_IN + WEIGHT);
     dispatch_bind(d, BIND_IN + (call->in[BIAS] ? BIAS : X)); /* an absent one is never read */
     dispatch_bind(d, BIND_IN + (call->in[RESIDUAL] ? RESIDUAL : X));
     dispatch_bind(d, BIND_OUT);

@@ -207,30 +207,20 @@ static tsr_status cpu(tsr_device *d, const tsr_call *c) {
 
 /* ---- vulkan ----------------------------------------------------------------------------- */
 
-/* The choice must not depend on the number of rows: both bodies add up in the same order, but a
- * driver may round their steps differently, and a batch of any size has to give the same bits. */
 static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
     int64_t m = tsr_rows(c->in[X]), k = tsr_cols(c->in[X]), n = tsr_cols(c->out[0]);
     /* The shaders count in 32 bits and stay under 60,000 loop iterations. */
     if (m * k > INT32_MAX || n * k > INT32_MAX || m * n > INT32_MAX || k > 40000) return 0;
     enum { BM = 64, BN = 64, BK = 16, TILE_ROWS = 4, TILE_COLS = 4 };
     enum { THREADS = BM / TILE_ROWS * (BN / TILE_COLS), SHARED = BK * (BM + BN + 2) * 4 };
-    bool sg = false, sm = false, half = caps->fp16;
-    for (;; half = false) { /* f16 weights where they may be and one of their bodies can run */
-        sg = caps->subgroup_ops &&
-             caps->allowed(caps->device, half ? "linear_half_sg" : "linear_sg");
-        sm = caps->max_shared_bytes >= SHARED && caps->max_workgroup >= THREADS &&
-             caps->allowed(caps->device, half ? "linear_half_sm" : "linear_sm");
-        if (sg || sm || (half && coopmat_fits(caps, "linear_coopmat", false))) break;
-        if (!half) return 0;
-    }
-    bool coopmat = half && coopmat_fits(caps, "linear_coopmat", sg);
-    if (sg && sm) sm = !caps->software; /* a software driver's shared memory is slow */
-    /* Mesa's software driver fetches component by component: fewer, longer ones (wide.glsl). */
-    bool longs = caps->software && caps->int64 && k % 4 == 0;
-    static const char *const variants[2][3] = {
-        {"linear_sg", "linear_sg64", "linear_sm"},
-        {"linear_half_sg", "linear_half_sg64", "linear_half_sm"}};
+    static const product_variants variants = {.sg = {"linear_sg", "linear_half_sg"},
+                                              .sg64 = {"linear_sg64", "linear_half_sg64"},
+                                              .sm = {"linear_sm", "linear_half_sm"},
+                                              .coopmat = "linear_coopmat",
+                                              .threads = THREADS,
+                                              .shared_bytes = SHARED};
+    const product_body body = product_choose(caps, &variants, n, k % 4 == 0);
+    if (!body.variant) return 0;
     uint32_t s = caps->subgroup_size, parts = 0;
     for (int i = BIAS; i <= RESIDUAL; ++i)
         if (c->in[i]) parts |= 1u << (i - BIAS);
@@ -238,14 +228,14 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
         uint32_t m, n, k, gate_rows, gate_last;
     } push = {(uint32_t)m, (uint32_t)n, (uint32_t)k, (uint32_t)c->p.i[GATE_ROWS],
               (uint32_t)c->p.i[GATE_LAST]};
-    *d = (tsr_gpu_dispatch){.variant = coopmat ? "linear_coopmat" : variants[half][sm ? 2 : longs],
+    *d = (tsr_gpu_dispatch){.variant = body.variant,
                             .push_bytes = sizeof push,
-                            .bind = {0, half ? TSR_BIND_HALF : 1, c->in[BIAS] ? BIAS : 0,
+                            .bind = {0, body.half ? TSR_BIND_HALF : 1, c->in[BIAS] ? BIAS : 0,
                                      c->in[GATE] ? GATE : 0, c->in[RESIDUAL] ? RESIDUAL : 0, 8},
                             .bind_count = 6};
     memcpy(d->push, &push, sizeof push);
     uint32_t wide = k % 4 == 0;
-    if (coopmat) {
+    if (body.coopmat) {
         uint32_t tile = coopmat_tile(caps);
         uint32_t spec[COOPMAT_SPECS] = {4 * s, s, 1, 1, wide, (uint32_t)c->p.i[ACT], parts};
         coopmat_spec(caps, spec);
@@ -254,10 +244,11 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
         d->full_subgroups = true;
         d->groups[0] = (uint32_t)least((n + tile - 1) / tile, 65535);
         d->groups[1] = (uint32_t)least((m + tile - 1) / tile, 65535);
-    } else if (sm) {
+    } else if (body.sm) {
+        uint32_t depth = body.half ? 2 * BK : BK; /* the same bytes */
         uint32_t spec[] = {
-            THREADS,        1,  TILE_ROWS, TILE_COLS,         wide, (uint32_t)c->p.i[ACT], parts,
-            caps->software, BM, BN,        half ? 2 * BK : BK}; /* the same bytes */
+            THREADS,        1,  TILE_ROWS, TILE_COLS, wide, (uint32_t)c->p.i[ACT], parts,
+            caps->software, BM, BN,        depth};
         memcpy(d->spec, spec, sizeof spec);
         d->spec_count = (int)(sizeof spec / sizeof *spec);
         d->groups[0] = (uint32_t)least((n + BN - 1) / BN, 65535);

@@ -143,13 +143,14 @@ static inline uint32_t coopmat_tile(const tsr_gpu_caps *caps) {
     return caps->software ? 32 : 64; /* a software driver compiles each matrix for itself */
 }
 
-/* Whether the matrix units serve: the device has them, its memory is enough for a tile, and it is
- * no software unless nothing better is left. */
-static inline bool coopmat_fits(const tsr_gpu_caps *caps, const char *variant, bool rival) {
+/* Whether the matrix units serve n columns: the device has them and memory enough for a tile, most
+ * of which would not stay empty, and it is no software unless nothing better is left. */
+static inline bool coopmat_fits(const tsr_gpu_caps *caps, const char *variant, int64_t n,
+                                bool rival) {
     uint32_t tile = coopmat_tile(caps), bytes = tile * tile * 4 + tile * (COOPMAT_DEPTH + 8) * 4;
-    return caps->fp16 && caps->matrix[0] && caps->matrix[0] * 2 <= tile &&
+    return caps->subgroup_ops && caps->matrix[0] && caps->matrix[0] * 2 <= tile &&
            caps->matrix[1] * 2 <= tile && caps->max_shared_bytes >= bytes &&
-           caps->max_workgroup >= 4 * caps->subgroup_size && !(caps->software && rival) &&
+           caps->max_workgroup >= 4 * caps->subgroup_size && n > 16 && !(caps->software && rival) &&
            caps->allowed(caps->device, variant);
 }
 
@@ -158,6 +159,37 @@ static inline void coopmat_spec(const tsr_gpu_caps *caps, uint32_t *spec) {
     spec[8] = spec[9] = tile;
     spec[10] = COOPMAT_DEPTH;
     memcpy(spec + 11, caps->matrix, sizeof caps->matrix);
+}
+
+/* The bodies of linear and conv2d: by subgroup broadcast, the same with longs (wide.glsl), in
+ * shared memory; each in f32 and with f16 weights. */
+typedef struct product_variants {
+    const char *sg[2], *sg64[2], *sm[2], *coopmat;
+    uint32_t threads, shared_bytes; /* of sm */
+} product_variants;
+
+typedef struct product_body {
+    const char *variant; /* NULL: none can run */
+    bool half, sm, coopmat;
+} product_body;
+
+/* f16 weights where they may be and one of their bodies can run. The number of rows has no say: a
+ * batch of any size has to give the same bits. */
+static inline product_body product_choose(const tsr_gpu_caps *caps, const product_variants *v,
+                                          int64_t n, bool longs) {
+    /* Mesa's software driver fetches component by component: fewer, longer ones. */
+    longs = longs && caps->software && caps->int64;
+    for (int half = caps->fp16; half >= 0; --half) {
+        bool sg = caps->subgroup_ops && caps->allowed(caps->device, v->sg[half]);
+        bool sm = caps->max_shared_bytes >= v->shared_bytes && caps->max_workgroup >= v->threads &&
+                  caps->allowed(caps->device, v->sm[half]);
+        if (half && coopmat_fits(caps, v->coopmat, n, sg))
+            return (product_body){v->coopmat, .half = true, .coopmat = true};
+        if (sm && !(sg && caps->software)) /* a software driver's shared memory is slow */
+            return (product_body){v->sm[half], .half = half, .sm = true};
+        if (sg) return (product_body){longs ? v->sg64[half] : v->sg[half], .half = half};
+    }
+    return (product_body){0};
 }
 
 static inline void dispatch_push(tsr_gpu_dispatch *d, const void *bytes, size_t count) {
