@@ -238,6 +238,10 @@ bool tsr_device_fast_used(const tsr_device *d) {
     return d->fast_used;
 }
 
+void tsr_device_use_fast(tsr_device *d) {
+    d->fast_used = true;
+}
+
 tsr_cpu_products tsr_device_products(const tsr_device *d) {
     return d->cpu_products;
 }

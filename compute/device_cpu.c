@@ -70,9 +70,6 @@ static tsr_status emit(tsr_run *r, const tsr_call *call) {
         if (status) return status;
         ((tsr_tensor *)call->in[1])->data = (void *)call->weight->f32;
     }
-    if (fast && d->cpu_products != TSR_PRODUCTS_F32 &&
-        (call->op == &tsr_op_linear || call->op == &tsr_op_conv2d))
-        d->fast_used = true;
     if (fast)
         status = call->op->cpu(d, call);
     else

@@ -87,6 +87,8 @@ typedef enum tsr_cpu_products {
                                  conv2d_winograd.c */
 } tsr_cpu_products;
 tsr_cpu_products tsr_device_products(const tsr_device *device);
+/* The op has taken another form than f32: tsr_device_fast_used. */
+void tsr_device_use_fast(tsr_device *device);
 
 #define TSR_OP(name) extern const tsr_op tsr_op_##name;
 #include "ops.def"

@@ -277,6 +277,7 @@ static tsr_status cpu(tsr_device *device, const tsr_call *call) {
     tsr_status status =
         packed_get(device, call->weight, onednn ? NULL : j.g, j.half, 0, &s, &band, &p);
     if (status) return status;
+    if (j.half) tsr_device_use_fast(device);
     if (onednn) {
         j.onednn = p->onednn;
         j.last_bytes = (size_t)(j.band_rows * s.ow * s.n + 15) / 16 * 16 * sizeof(float);

@@ -179,6 +179,7 @@ static tsr_status cpu(tsr_device *d, const tsr_call *c) {
                         c->weight->name ? c->weight->name : "weight");
     packed *p = packed_get(ctx, c->weight, onednn ? NULL : j.g, half, j.k, j.n);
     if (!p) return TSR_ERROR_MEMORY;
+    if (half) tsr_device_use_fast(d);
     if (onednn) {
         j.onednn = p->onednn;
         j.tile_rows = TSR_ONEDNN_ROWS;

@@ -205,6 +205,8 @@ static void try_layer(layer l, bool f32) {
         expected(&l, round_x, round_w, want);
         layer_run(&l, &o, 0, l.batch, got);
         expect_close_f32(what, got, want, out_values(&l), tolerance_of(&l));
+        ck_assert_msg(tsr_device_fast_used(o.device) == round_w, "%s: used: wanted %d", what,
+                      round_w);
         layer_run(&l, &t, 0, l.batch, three);
         ck_assert_msg(!memcmp(got, three, (size_t)out_values(&l) * 4),
                       "%s: 1 and 3 threads: not the same bits", what);
