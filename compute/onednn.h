@@ -2,8 +2,8 @@
 /* onednn.h: f32 and bf16 products from oneDNN, where it is built in (TESSERA_WITH_ONEDNN) and the
  * better choice: its AVX-512 kernels beat ours, its AVX2 ones do not (docs/SPEED.md). It runs
  * single-threaded inside our own tiles; every call computes a tile of the same size (the last one
- * padded with zeros), so that results do not depend on the number of rows. The only file that knows
- * its API, 2.x and 3.x. */
+ * padded with zeros), so that results do not depend on the number of rows. onednn_api.h hides the
+ * differences between 2.x and 3.x. */
 #ifndef COMPUTE_ONEDNN_H
 #define COMPUTE_ONEDNN_H
 
