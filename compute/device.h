@@ -59,9 +59,13 @@ typedef struct tsr_device_settings {
     bool allow_software; /* let "vulkan" (without :N) take a software device */
     bool guard;          /* tests: every activation gets its own place, filled with 0xFF and fenced;
                             a write beyond its end or before its start fails the run */
-    bool plan;           /* cpu: no op is computed, every activation is zeros: what a model needs is
-                            then known soon (tsr_device_peak_bytes: the most of all runs, without
-                            what single ops take for themselves) */
+    /* vulkan: most multiply-adds of a submission, 0 = 2^34. A program goes to the device in pieces
+     * of about so many: a slow one is then never busy so long that its driver gives it up. An op is
+     * not divided. */
+    double submission;
+    bool plan; /* cpu: no op is computed, every activation is zeros: what a model needs is
+                  then known soon (tsr_device_peak_bytes: the most of all runs, without
+                  what single ops take for themselves) */
 } tsr_device_settings;
 
 tsr_device_settings tsr_device_settings_default(void);

@@ -94,7 +94,7 @@ static tsr_status execute(tsr_device *d, const tsr_program *program, const tsr_t
     char *staging = v->staging.mapped;
     for (int i = 0; i < in_count; ++i)
         memcpy(staging + r->in_at[i], in[i].data, bytes_of(&in[i]));
-    status = vulkan_submit(v, r->commands);
+    status = vulkan_submit(v, r->commands, r->command_count);
     if (!status) status = vulkan_check_messages(v);
     if (!status && r->band_count)
         status = check_bands(v, r, program->name ? program->name : "program");

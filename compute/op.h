@@ -76,6 +76,8 @@ struct tsr_op {
     /* Describes up to TSR_MAX_DISPATCHES dispatches run in order with a barrier between, returns
      * how many; 0 = this op has no GPU form for these shapes (the run fails with UNSUPPORTED). */
     int (*gpu)(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch *dispatch);
+    /* Of a product: how many multiply-adds it takes. NULL: as many as it makes numbers. */
+    double (*work)(const tsr_call *call);
 };
 
 /* How the cpu device computes linear and conv2d. FAST chooses, when the device is opened, the first

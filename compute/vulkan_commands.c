@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* vulkan_commands.c: the command buffer of a recording: inputs in, dispatches, outputs out.
+/* vulkan_commands.c: the command buffers of a recording: inputs in, dispatches, outputs out. A new
+ * one begins when the work in the last is enough for a submission; barriers reach across, as a
+ * queue's submissions are ordered like commands.
  *
  * Barriers: the bytes each dispatch reads and writes are remembered; when the next one reads what
  * was written, or writes what was touched, a barrier goes between and the memory starts anew. It
@@ -189,8 +191,44 @@ static void fetch_fences(vulkan_builder *b, const vulkan_recording *r, VkCommand
     }
 }
 
-static tsr_status record_all(vulkan_builder *b, vulkan_recording *r, VkCommandBuffer c) {
+/* Ends the command buffer that is being recorded, if any. */
+static tsr_status end_buffer(vulkan_device *v, const vulkan_recording *r) {
+    const VkResult result =
+        r->command_count ? v->vk.vkEndCommandBuffer(r->commands[r->command_count - 1]) : VK_SUCCESS;
+    return result ? vulkan_fail(v, result, "command buffer") : TSR_OK;
+}
+
+static tsr_status next_buffer(vulkan_device *v, vulkan_recording *r, VkCommandBuffer *c) {
+    tsr_status status = end_buffer(v, r);
+    if (status) return status;
+    VkCommandBuffer *list = vulkan_grown(v->device->ctx, r->commands, r->command_count,
+                                         &r->command_capacity, sizeof *list);
+    if (!list) return TSR_ERROR_MEMORY;
+    r->commands = list;
+    VkCommandBufferAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+                                            .commandPool = v->pool,
+                                            .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+                                            .commandBufferCount = 1};
+    VkResult result = v->vk.vkAllocateCommandBuffers(v->handle, &allocate, c);
+    if (result) return vulkan_fail(v, result, "command buffer");
+    r->commands[r->command_count++] = *c;
+    VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+    result = v->vk.vkBeginCommandBuffer(*c, &begin);
+    return result ? vulkan_fail(v, result, "command buffer") : TSR_OK;
+}
+
+static double work_of(const tsr_call *call) {
+    return call->op->work ? call->op->work(call) : (double)tsr_elements(call->out[0]);
+}
+
+static tsr_status record_all(vulkan_builder *b, vulkan_recording *r) {
     vulkan_device *v = b->v;
+    const double most = v->device->settings.submission > 0 ? v->device->settings.submission
+                                                           : (double)((uint64_t)1 << 34);
+    double done = 0;
+    VkCommandBuffer c = VK_NULL_HANDLE;
+    tsr_status status = next_buffer(v, r, &c);
+    if (status) return status;
     VkBuffer buffer;
     size_t offset;
     if (b->fenced) record_fences(b, c);
@@ -204,8 +242,14 @@ static tsr_status record_all(vulkan_builder *b, vulkan_recording *r, VkCommandBu
                 VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
                 VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
     for (int i = 0; i < b->step_count; ++i) {
-        tsr_status status = record_step(b, r, &b->steps[i], c);
+        const double work = work_of(&b->steps[i].call);
+        if (done > 0 && done + work > most) {
+            status = next_buffer(v, r, &c);
+            done = 0;
+        }
+        if (!status) status = record_step(b, r, &b->steps[i], c);
         if (status) return status;
+        done += work;
     }
     barrier(b, c, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
             VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
@@ -219,7 +263,7 @@ static tsr_status record_all(vulkan_builder *b, vulkan_recording *r, VkCommandBu
     if (b->fenced) fetch_fences(b, r, c);
     barrier(b, c, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
             VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
-    return TSR_OK;
+    return end_buffer(v, r);
 }
 
 tsr_status vulkan_record_commands(vulkan_builder *b, vulkan_recording *r) {
@@ -234,20 +278,5 @@ tsr_status vulkan_record_commands(vulkan_builder *b, vulkan_recording *r) {
         result = v->vk.vkCreateDescriptorPool(v->handle, &pool, NULL, &r->descriptors);
         if (result) return vulkan_fail(v, result, "descriptor pool");
     }
-    VkCommandBufferAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
-                                            .commandPool = v->pool,
-                                            .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
-                                            .commandBufferCount = 1};
-    result = v->vk.vkAllocateCommandBuffers(v->handle, &allocate, &r->commands);
-    if (result) {
-        r->commands = VK_NULL_HANDLE;
-        return vulkan_fail(v, result, "command buffer");
-    }
-    VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
-    result = v->vk.vkBeginCommandBuffer(r->commands, &begin);
-    if (result) return vulkan_fail(v, result, "command buffer");
-    tsr_status status = record_all(b, r, r->commands);
-    result = v->vk.vkEndCommandBuffer(r->commands);
-    if (!status && result) return vulkan_fail(v, result, "command buffer");
-    return status;
+    return record_all(b, r);
 }

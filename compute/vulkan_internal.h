@@ -217,7 +217,8 @@ tsr_status vulkan_chunks_reserve(vulkan_device *v, const size_t *sizes, int coun
 /* Copies host bytes into a buffer, piece by piece through staging. */
 tsr_status vulkan_upload(vulkan_device *v, const vulkan_buffer *to, VkDeviceSize offset,
                          const void *bytes, size_t size);
-tsr_status vulkan_submit(vulkan_device *v, VkCommandBuffer commands);
+/* Runs command buffers, each a submission of its own, and waits for the last. */
+tsr_status vulkan_submit(vulkan_device *v, const VkCommandBuffer *commands, int count);
 
 /* ---- vulkan_pipeline.c ---- */
 
@@ -248,7 +249,8 @@ struct vulkan_recording {
     tsr_tensor in[TSR_MAX_IO];
     int in_count, out_count;
     /* what replay needs */
-    VkCommandBuffer commands;
+    VkCommandBuffer *commands; /* submitted one after the other */
+    int command_count, command_capacity;
     VkDescriptorPool descriptors;
     vulkan_buffer tables;
     tsr_tensor made[TSR_MAX_IO];

@@ -130,12 +130,19 @@ tsr_status vulkan_chunks_reserve(vulkan_device *v, const size_t *sizes, int coun
     return TSR_OK;
 }
 
-tsr_status vulkan_submit(vulkan_device *v, VkCommandBuffer commands) {
-    VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
-                           .commandBufferCount = 1,
-                           .pCommandBuffers = &commands};
-    VkResult result = v->vk.vkQueueSubmit(v->queue, 1, &submit, v->fence);
-    if (result) return vulkan_fail(v, result, "submit");
+tsr_status vulkan_submit(vulkan_device *v, const VkCommandBuffer *commands, int count) {
+    VkResult result = VK_SUCCESS;
+    for (int i = 0; i < count && !result; ++i) { /* one call for each: drivers join those of one */
+        VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+                               .commandBufferCount = 1,
+                               .pCommandBuffers = &commands[i]};
+        result =
+            v->vk.vkQueueSubmit(v->queue, 1, &submit, i + 1 < count ? VK_NULL_HANDLE : v->fence);
+    }
+    if (result) {
+        v->vk.vkQueueWaitIdle(v->queue); /* what did go out uses buffers that may be freed now */
+        return vulkan_fail(v, result, "submit");
+    }
     do
         result = v->vk.vkWaitForFences(v->handle, 1, &v->fence, VK_TRUE, 1000000000ull);
     while (result == VK_TIMEOUT);
@@ -159,7 +166,7 @@ static tsr_status copy_piece(vulkan_device *v, const vulkan_buffer *to, VkDevice
                                VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &barrier, 0, NULL, 0,
                                NULL);
     result = v->vk.vkEndCommandBuffer(v->once);
-    return result ? vulkan_fail(v, result, "upload") : vulkan_submit(v, v->once);
+    return result ? vulkan_fail(v, result, "upload") : vulkan_submit(v, &v->once, 1);
 }
 
 tsr_status vulkan_upload(vulkan_device *v, const vulkan_buffer *to, VkDeviceSize offset,

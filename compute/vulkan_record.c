@@ -278,7 +278,9 @@ static tsr_status upload_tables(vulkan_builder *b, vulkan_recording *r) {
 
 void vulkan_recording_close(vulkan_device *v, vulkan_recording *r) {
     if (!r) return;
-    if (r->commands) v->vk.vkFreeCommandBuffers(v->handle, v->pool, 1, &r->commands);
+    if (r->command_count)
+        v->vk.vkFreeCommandBuffers(v->handle, v->pool, (uint32_t)r->command_count, r->commands);
+    free(r->commands);
     if (r->descriptors) v->vk.vkDestroyDescriptorPool(v->handle, r->descriptors, NULL);
     vulkan_buffer_close(v, &r->tables);
     free(r);
@@ -362,9 +364,9 @@ tsr_status vulkan_recording_make(vulkan_device *v, const tsr_program *program, c
     if (!status) status = vulkan_record_commands(&b, r);
     if (!status) status = vulkan_check_messages(v);
     if (!status)
-        tsr_log(d->ctx, TSR_LOG_DEBUG, "%s on %s: %d barriers for %d dispatches",
+        tsr_log(d->ctx, TSR_LOG_DEBUG, "%s on %s: %d barriers for %d dispatches, %d submissions",
                 program->name ? program->name : "program", d->name, b.barrier_count,
-                b.dispatch_count);
+                b.dispatch_count, r->command_count);
     r->arena_bytes = b.arena_bytes;
     builder_free(&b);
     tsr_arena_rewind(&d->nodes, (tsr_arena_mark){0});

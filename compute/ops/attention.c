@@ -196,8 +196,12 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
     return 1;
 }
 
+static double work(const tsr_call *c) { /* scores, and their sums of values */
+    return 2.0 * (double)tsr_elements(c->in[Q]) * (double)c->in[K]->dim[1];
+}
+
 const tsr_op tsr_op_attention = {
-    .name = "attention", .reference = reference, .cpu = cpu, .gpu = gpu};
+    .name = "attention", .reference = reference, .cpu = cpu, .gpu = gpu, .work = work};
 
 /* ---- the public function ---------------------------------------------------------------- */
 

@@ -368,7 +368,13 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     return across > GROUP_LIMIT ? 0 : 1;
 }
 
-const tsr_op tsr_op_conv2d = {"conv2d", reference, cpu, gpu};
+static double work(const tsr_call *call) {
+    const geometry s = get_geometry(call);
+    return (double)tsr_elements(call->out[0]) * (double)(s.kh * s.kw * s.c);
+}
+
+const tsr_op tsr_op_conv2d = {
+    .name = "conv2d", .reference = reference, .cpu = cpu, .gpu = gpu, .work = work};
 
 /* ---- the public function ---------------------------------------------------------------- */
 

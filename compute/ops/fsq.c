@@ -101,7 +101,7 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     return 1;
 }
 
-const tsr_op tsr_op_fsq = {"fsq", reference, cpu, gpu};
+const tsr_op tsr_op_fsq = {.name = "fsq", .reference = reference, .cpu = cpu, .gpu = gpu};
 
 /* The table in malloc'd memory, or NULL with the run failed. */
 static void *make_table(tsr_run *r, const int *levels, int count, tsr_call *call) {

@@ -71,7 +71,7 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     return 1;
 }
 
-const tsr_op tsr_op_gather = {"gather", reference, cpu, gpu};
+const tsr_op tsr_op_gather = {.name = "gather", .reference = reference, .cpu = cpu, .gpu = gpu};
 
 static tsr_tensor *emit(tsr_run *r, const tsr_tensor *x, const tsr_tensor *ids, bool columns,
                         int rank, const int64_t *dim) {

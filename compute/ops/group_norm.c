@@ -224,7 +224,8 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     return 3;
 }
 
-const tsr_op tsr_op_group_norm = {"group_norm", reference, cpu, gpu};
+const tsr_op tsr_op_group_norm = {
+    .name = "group_norm", .reference = reference, .cpu = cpu, .gpu = gpu};
 
 /* ---- the public function ---------------------------------------------------------------- */
 

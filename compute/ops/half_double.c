@@ -65,7 +65,8 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     return 1;
 }
 
-const tsr_op tsr_op_half_double = {"half_double", reference, cpu, gpu};
+const tsr_op tsr_op_half_double = {
+    .name = "half_double", .reference = reference, .cpu = cpu, .gpu = gpu};
 
 static tsr_tensor *emit(tsr_run *r, const char *what, const tsr_tensor *x, bool halve) {
     if (!want_tensor(r, what, x, TSR_F32, 4)) return tsr_run_failed(r);

@@ -147,7 +147,8 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     return 1;
 }
 
-const tsr_op tsr_op_layer_norm = {"layer_norm", reference, cpu, gpu};
+const tsr_op tsr_op_layer_norm = {
+    .name = "layer_norm", .reference = reference, .cpu = cpu, .gpu = gpu};
 
 /* A row for everybody, [D], one for each batch item, [B, D], or [G, D] for groups of rows. */
 static bool want_modulation(tsr_run *r, const char *what, const tsr_tensor *m, const tsr_tensor *x,

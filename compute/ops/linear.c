@@ -270,7 +270,12 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
     return (n + 31) / 32 > 65535 ? 0 : 1; /* columns do not stride on */
 }
 
-const tsr_op tsr_op_linear = {.name = "linear", .reference = reference, .cpu = cpu, .gpu = gpu};
+static double work(const tsr_call *c) {
+    return (double)tsr_elements(c->out[0]) * (double)tsr_cols(c->in[0]);
+}
+
+const tsr_op tsr_op_linear = {
+    .name = "linear", .reference = reference, .cpu = cpu, .gpu = gpu, .work = work};
 
 /* ---- the public function ---------------------------------------------------------------- */
 

@@ -85,7 +85,7 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     return call->in_count;
 }
 
-const tsr_op tsr_op_movement = {"movement", reference, cpu, gpu};
+const tsr_op tsr_op_movement = {.name = "movement", .reference = reference, .cpu = cpu, .gpu = gpu};
 
 static tsr_tensor *emit(tsr_run *r, tsr_call *call, const box *boxes, int rank,
                         const int64_t *dim) {

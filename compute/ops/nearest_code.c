@@ -191,8 +191,12 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
     return count;
 }
 
+static double work(const tsr_call *c) {
+    return (double)tsr_elements(c->in[X]) * (double)tsr_rows(c->in[CODES]);
+}
+
 const tsr_op tsr_op_nearest_code = {
-    .name = "nearest_code", .reference = reference, .cpu = cpu, .gpu = gpu};
+    .name = "nearest_code", .reference = reference, .cpu = cpu, .gpu = gpu, .work = work};
 
 /* ---- the public function ---------------------------------------------------------------- */
 

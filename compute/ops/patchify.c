@@ -78,7 +78,7 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     return 1;
 }
 
-const tsr_op tsr_op_patchify = {"patchify", reference, cpu, gpu};
+const tsr_op tsr_op_patchify = {.name = "patchify", .reference = reference, .cpu = cpu, .gpu = gpu};
 
 static bool want_patch(tsr_run *r, const char *op, int64_t height, int64_t width, int patch) {
     if (patch >= 1 && height >= 1 && width >= 1 && height <= INT32_MAX && width <= INT32_MAX &&

@@ -131,7 +131,7 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     return 1;
 }
 
-const tsr_op tsr_op_reduce = {"reduce", reference, cpu, gpu};
+const tsr_op tsr_op_reduce = {.name = "reduce", .reference = reference, .cpu = cpu, .gpu = gpu};
 
 tsr_tensor *tsr_reduce(tsr_run *r, const tsr_tensor *x, tsr_reduction kind) {
     if (!want_tensor(r, "reduce: x", x, TSR_F32, 1)) return tsr_run_failed(r);

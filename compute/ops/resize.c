@@ -221,7 +221,7 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     return count;
 }
 
-const tsr_op tsr_op_resize = {"resize", reference, cpu, gpu};
+const tsr_op tsr_op_resize = {.name = "resize", .reference = reference, .cpu = cpu, .gpu = gpu};
 
 tsr_tensor *tsr_resize(tsr_run *r, const tsr_tensor *x, int64_t height, int64_t width,
                        tsr_filter filter) {

@@ -108,7 +108,8 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     return PASSES;
 }
 
-const tsr_op tsr_op_segment_sum = {"segment_sum", reference, cpu, gpu};
+const tsr_op tsr_op_segment_sum = {
+    .name = "segment_sum", .reference = reference, .cpu = cpu, .gpu = gpu};
 
 tsr_tensor *tsr_segment_sum(tsr_run *r, const tsr_tensor *x, const tsr_tensor *ids, int64_t k,
                             tsr_tensor **counts) {

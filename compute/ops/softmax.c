@@ -95,7 +95,7 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     return 1;
 }
 
-const tsr_op tsr_op_softmax = {"softmax", reference, cpu, gpu};
+const tsr_op tsr_op_softmax = {.name = "softmax", .reference = reference, .cpu = cpu, .gpu = gpu};
 
 tsr_tensor *tsr_softmax(tsr_run *r, const tsr_tensor *x) {
     if (!want_tensor(r, "softmax: x", x, TSR_F32, 1)) return tsr_run_failed(r);
