@@ -2,6 +2,7 @@
 /* conv_window.c: how large windows may be, and putting together what they give. */
 #include "conv_window.h"
 #include "../compute/context.h"
+#include "together.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,6 +111,14 @@ tsr_status tsr_window_plan_make(tsr_device *device, const tsr_conv_half *half, b
     p->rows = windows_of(height, p->side_y);
     p->columns = windows_of(width, p->side_x);
     return TSR_OK;
+}
+
+int64_t tsr_window_together(tsr_device *device, const tsr_conv_half *half, bool decoder,
+                            const tsr_window_plan *plan, int64_t count) {
+    const uint64_t places = (uint64_t)(plan->height * plan->width);
+    if (tsr_window_plan_cuts(plan)) return 1;
+    return tsr_together(device, places * tsr_window_bytes(half, decoder),
+                        places * map_bytes(half, decoder), count);
 }
 
 /* ---- running ---- */

@@ -41,6 +41,11 @@ void tsr_window_name(const tsr_window_plan *plan, int64_t scale, const char *bas
 /* Bytes of activations at their peak for each place. */
 uint64_t tsr_window_bytes(const tsr_conv_half *half, bool decoder);
 
+/* How many pictures of this plan, of `count`, go through the half in one run: tsr_together, or 1
+ * when they are cut. */
+int64_t tsr_window_together(tsr_device *device, const tsr_conv_half *half, bool decoder,
+                            const tsr_window_plan *plan, int64_t count);
+
 /* Computes the window that starts at place (y, x): `made` is [side_y*scale, side_x*scale, C]. */
 typedef tsr_status (*tsr_window_fn)(void *user, int64_t y, int64_t x, float *made);
 /* Puts out [height*scale, width*scale, channels] together. scale: rows of `out` to a place. */

@@ -9,6 +9,7 @@
 #include "../quantizer/rng.h"
 #include "conv_window.h"
 #include "tile_noise.h"
+#include "together.h"
 #include "../compute/threads.h"
 
 #include <math.h>
@@ -16,8 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Tiles that go through a transformer together: bounds memory, never changes a result. */
-enum { TOGETHER = 4 };
 /* Devices may differ where a bounded value is this close to a rounding boundary. */
 static const float tie_margin = 1e-3f;
 
@@ -161,19 +160,21 @@ static tsr_status encode(void *model, const uint8_t *tiles, int count, uint32_t 
                         "%s: quality: wanted a number of tokens, got %g (its decoder draws "
                         "pictures; their error says little)",
                         m->path, (double)selection->quality);
-    float *rgb = tsr_alloc(m->ctx, (size_t)(TOGETHER * values), sizeof *rgb, "flextok: tiles");
-    float *x = tsr_alloc(m->ctx, (size_t)(TOGETHER * latents), sizeof *x, "flextok: latents");
-    float *z = tsr_alloc(m->ctx, (size_t)(TOGETHER * k * c->level_count), sizeof *z, "flextok: z");
+    const int64_t rows = c->encoder.positions.max[0] * c->encoder.positions.max[1] + k;
+    const int most = (int)tsr_together_rows(m->device, rows, c->encoder.trunk.dim, count);
+    float *rgb = tsr_alloc(m->ctx, (size_t)(most * values), sizeof *rgb, "flextok: tiles");
+    float *x = tsr_alloc(m->ctx, (size_t)(most * latents), sizeof *x, "flextok: latents");
+    float *z = tsr_alloc(m->ctx, (size_t)(most * k * c->level_count), sizeof *z, "flextok: z");
     float *logvar = NULL, *noise = NULL;
-    int32_t *made = tsr_alloc(m->ctx, (size_t)(TOGETHER * k), sizeof *made, "flextok: ids");
+    int32_t *made = tsr_alloc(m->ctx, (size_t)(most * k), sizeof *made, "flextok: ids");
     tsr_status status = rgb && x && z && made ? TSR_OK : TSR_ERROR_MEMORY;
     if (selection->noise && !status) {
-        logvar = tsr_alloc(m->ctx, (size_t)(TOGETHER * latents), sizeof *logvar, "flextok: logvar");
-        noise = tsr_alloc(m->ctx, (size_t)(TOGETHER * latents), sizeof *noise, "flextok: noise");
+        logvar = tsr_alloc(m->ctx, (size_t)(most * latents), sizeof *logvar, "flextok: logvar");
+        noise = tsr_alloc(m->ctx, (size_t)(most * latents), sizeof *noise, "flextok: noise");
         if (!logvar || !noise) status = TSR_ERROR_MEMORY;
     }
-    for (int first = 0; first < count && !status; first += TOGETHER) {
-        const int n = count - first < TOGETHER ? count - first : TOGETHER;
+    for (int first = 0; first < count && !status; first += most) {
+        const int n = count - first < most ? count - first : most;
         for (int64_t i = 0; i < n * values; ++i)
             rgb[i] = ((float)tiles[first * values + i] / 255.0f - 0.5f) / 0.5f;
         for (int i = 0; i < n && noise && !status; ++i)
@@ -221,7 +222,9 @@ static tsr_status decode(void *model, const uint32_t *ids, const uint32_t *count
     const int64_t h = c->encoder.positions.max[0] * c->patch;
     const int64_t w = c->encoder.positions.max[1] * c->patch;
     const int64_t latents = c->channels * h * w, values = h * w * factor * factor * 3;
-    float *x = tsr_alloc(m->ctx, (size_t)(TOGETHER * latents), sizeof *x, "flextok: latents");
+    const int64_t rows = c->encoder.positions.max[0] * c->encoder.positions.max[1] + c->registers;
+    const int most = (int)tsr_together_rows(m->device, rows, c->decoder.trunk.dim, count);
+    float *x = tsr_alloc(m->ctx, (size_t)(most * latents), sizeof *x, "flextok: latents");
     tsr_status status = x ? TSR_OK : TSR_ERROR_MEMORY;
     tsr_flextok_decode_settings settings = {.flow = {.steps = (int)s->hints.steps,
                                                      .guidance = s->hints.guidance,
@@ -230,8 +233,8 @@ static tsr_status decode(void *model, const uint32_t *ids, const uint32_t *count
                                                      .progress_user = s->progress_user,
                                                      .progress_done = s->progress_done,
                                                      .progress_total = s->progress_total}};
-    for (int first = 0; first < count && !status; first += TOGETHER) {
-        const int n = count - first < TOGETHER ? count - first : TOGETHER;
+    for (int first = 0; first < count && !status; first += most) {
+        const int n = count - first < most ? count - first : most;
         for (int i = 0; i < n && !status; ++i)
             status = make_noise(m, s, s->first_tile + (uint64_t)(first + i), h, w, x + i * latents);
         if (!status)

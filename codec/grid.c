@@ -4,8 +4,8 @@
  *   tile ─► encoder ─► (1x1 convolution) ─► nearest code of each place ─► ids
  *   ids ─► codes ─► (1x1 convolution) ─► decoder ─► tile
  *
- * Tiles go through one by one: one is work enough for a device, and a tile's result cannot depend
- * on the others. A tile that memory does not hold at once goes window by window. */
+ * As many tiles go through at once as are good for the device (together.h); one that memory does
+ * not hold at once goes window by window. */
 #include "grid.h"
 #include "conv_window.h"
 
@@ -150,15 +150,15 @@ void tsr_grid_close(tsr_grid **grid) {
 
 /* ---- the model ---- */
 
-/* in: picture [1, H, W, 3]. out: ids [h*w], margin [h*w], squared length of the features [h*w, 1];
- * traced: features and the encoder's output [1, h, w, C]. */
+/* in: pictures [B, H, W, 3]. out: ids [B*h*w], margin [B*h*w], squared length of the features
+ * [B*h*w, 1]; traced: features and the encoder's output [B, h, w, C]. */
 static void encode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const tsr_grid *g = model;
     tsr_tensor *x = tsr_conv_encode(r, &g->encoder, in[0], NULL);
     if (g->traced) out[4] = x;
     if (g->quant.weight) x = tsr_conv_one(r, x, &g->quant);
     if (g->traced) out[3] = x;
-    const int64_t flat[2] = {x->dim[1] * x->dim[2], x->dim[3]};
+    const int64_t flat[2] = {x->dim[0] * x->dim[1] * x->dim[2], x->dim[3]};
     tsr_code_table_search(r, &g->codes, tsr_reshape(r, x, 2, flat), &out[0], &out[1], &out[2]);
 }
 
@@ -180,12 +180,10 @@ static tsr_tensor *decode_codes(tsr_run *r, const tsr_grid *g, tsr_tensor *x) {
     return tsr_conv_decode(r, &g->decoder, x, NULL);
 }
 
-/* in: ids [h, w]. out: picture [1, H, W, 3]. */
+/* in: ids [B, h, w]. out: pictures [B, H, W, 3]. */
 static void decode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const tsr_grid *g = model;
-    tsr_tensor *x = tsr_code_table_rows(r, &g->codes, in[0]);
-    x = tsr_reshape(r, x, 4, (int64_t[]){1, in[0]->dim[0], in[0]->dim[1], tsr_cols(x)});
-    out[0] = decode_codes(r, g, x);
+    out[0] = decode_codes(r, g, tsr_code_table_rows(r, &g->codes, in[0]));
 }
 
 /* in: logits [1, h, w, K]. out: picture [1, H, W, 3], mixed codes [1, h, w, D]. */
@@ -255,13 +253,13 @@ static tsr_status encode_cut(tsr_grid *g, const uint8_t *rgb, const tsr_window_p
 }
 
 /* out: as encode_program's. */
-static tsr_status encode_whole(tsr_grid *g, const uint8_t *rgb, int64_t height, int64_t width,
-                               tsr_tensor *out) {
-    const int64_t values = height * width * 3;
-    float *x = tsr_alloc(g->ctx, (size_t)values, sizeof *x, "grid: picture");
+static tsr_status encode_whole(tsr_grid *g, const uint8_t *rgb, int64_t count, int64_t height,
+                               int64_t width, tsr_tensor *out) {
+    const int64_t values = count * height * width * 3;
+    float *x = tsr_alloc(g->ctx, (size_t)values, sizeof *x, "grid: pictures");
     if (!x) return TSR_ERROR_MEMORY;
     spread(g, rgb, values, x);
-    const tsr_tensor in = tsr_host_tensor(TSR_F32, x, 4, (int64_t[]){1, height, width, 3});
+    const tsr_tensor in = tsr_host_tensor(TSR_F32, x, 4, (int64_t[]){count, height, width, 3});
     const tsr_program program = {
         .fn = encode_program, .model = g, .variant = g->traced, .name = "grid encoder"};
     const tsr_status status = tsr_execute(g->device, &program, &in, 1, out, g->traced ? 5 : 3);
@@ -269,37 +267,59 @@ static tsr_status encode_whole(tsr_grid *g, const uint8_t *rgb, int64_t height, 
     return status;
 }
 
-tsr_status tsr_grid_encode(tsr_grid *g, const uint8_t *rgb, int64_t height, int64_t width,
-                           const tsr_grid_result *result) {
-    tsr_window_plan plan;
-    const int64_t h = height / g->step, w = width / g->step, n = h * w;
+/* `count` pictures at once, or one by windows. rows: room for [count, h*w, 2]. */
+static tsr_status encode_some(tsr_grid *g, const uint8_t *rgb, int64_t count, int64_t height,
+                              int64_t width, const tsr_window_plan *plan,
+                              const tsr_grid_result *result, float *rows) {
+    const int64_t h = plan->height, w = plan->width, n = count * h * w;
     const int64_t d = g->codes.codes->tensor.dim[1];
-    tsr_status status = check_size(g, TSR_ERROR_ARGUMENT, height, width);
-    if (!status) status = tsr_window_plan_make(g->device, &g->encoder, false, g->path, h, w, &plan);
-    if (status) return status;
-    float *rows = tsr_alloc(g->ctx, (size_t)n, 2 * sizeof *rows, "grid: rows");
-    if (!rows) return TSR_ERROR_MEMORY;
     tsr_tensor out[] = {
         tsr_host_tensor(TSR_I32, result->ids, 1, (int64_t[]){n}),
         tsr_host_tensor(TSR_F32, rows, 1, (int64_t[]){n}),
         tsr_host_tensor(TSR_F32, rows + n, 2, (int64_t[]){n, 1}),
-        tsr_host_tensor(TSR_F32, result->features, 4, (int64_t[]){1, h, w, d}),
+        tsr_host_tensor(TSR_F32, result->features, 4, (int64_t[]){count, h, w, d}),
         tsr_host_tensor(TSR_F32, result->encoder_out, 4,
-                        (int64_t[]){1, h, w, g->encoder.shape.out}),
+                        (int64_t[]){count, h, w, g->encoder.shape.out}),
     };
     g->traced = result->features && result->encoder_out;
-    status = tsr_window_plan_cuts(&plan) && !g->traced ? encode_cut(g, rgb, &plan, out)
-                                                       : encode_whole(g, rgb, height, width, out);
-    if (!status && result->margin) memcpy(result->margin, rows, (size_t)n * sizeof *rows);
-    if (!status && result->near_ties)
+    const tsr_status status = tsr_window_plan_cuts(plan) && !g->traced
+                                  ? encode_cut(g, rgb, plan, out)
+                                  : encode_whole(g, rgb, count, height, width, out);
+    if (status) return status;
+    if (result->margin) memcpy(result->margin, rows, (size_t)n * sizeof *rows);
+    if (result->near_ties)
         *result->near_ties += tsr_code_table_near_ties(&g->codes, rows, rows + n, n);
+    return TSR_OK;
+}
+
+tsr_status tsr_grid_encode(tsr_grid *g, const uint8_t *rgb, int64_t count, int64_t height,
+                           int64_t width, const tsr_grid_result *result) {
+    tsr_window_plan plan;
+    const int64_t h = height / g->step, w = width / g->step, n = h * w;
+    tsr_status status = check_size(g, TSR_ERROR_ARGUMENT, height, width);
+    if (!status) status = tsr_window_plan_make(g->device, &g->encoder, false, g->path, h, w, &plan);
+    if (status) return status;
+    const int64_t most =
+        result->features ? count : tsr_window_together(g->device, &g->encoder, false, &plan, count);
+    float *rows = tsr_alloc(g->ctx, (size_t)(most * n), 2 * sizeof *rows, "grid: rows");
+    if (!rows) return TSR_ERROR_MEMORY;
+    for (int64_t first = 0; first < count && !status; first += most) {
+        tsr_grid_result some = *result;
+        some.ids += first * n;
+        if (some.margin) some.margin += first * n;
+        status = encode_some(g, rgb + first * height * width * 3,
+                             count - first < most ? count - first : most, height, width, &plan,
+                             &some, rows);
+    }
     free(rows);
     return status;
 }
 
-static tsr_status decode_ids(tsr_grid *g, const int32_t *ids, int64_t h, int64_t w, float *rgb) {
-    const tsr_tensor in = tsr_host_tensor(TSR_I32, (int32_t *)ids, 2, (int64_t[]){h, w});
-    tsr_tensor out = tsr_host_tensor(TSR_F32, rgb, 4, (int64_t[]){1, h * g->step, w * g->step, 3});
+static tsr_status decode_ids(tsr_grid *g, const int32_t *ids, int64_t count, int64_t h, int64_t w,
+                             float *rgb) {
+    const tsr_tensor in = tsr_host_tensor(TSR_I32, (int32_t *)ids, 3, (int64_t[]){count, h, w});
+    tsr_tensor out =
+        tsr_host_tensor(TSR_F32, rgb, 4, (int64_t[]){count, h * g->step, w * g->step, 3});
     const tsr_program program = {.fn = decode_program, .model = g, .name = "grid decoder"};
     return tsr_execute(g->device, &program, &in, 1, &out, 1);
 }
@@ -310,7 +330,7 @@ static tsr_status decode_window(void *user, int64_t y, int64_t x, float *made) {
     for (int64_t i = 0; i < h; ++i)
         memcpy((int32_t *)s->cut + i * w, s->ids + (y + i) * s->plan->width + x,
                (size_t)w * sizeof *s->ids);
-    return decode_ids(s->g, s->cut, h, w, made);
+    return decode_ids(s->g, s->cut, 1, h, w, made);
 }
 
 static tsr_status decode_cut(tsr_grid *g, const int32_t *ids, const tsr_window_plan *plan,
@@ -323,21 +343,31 @@ static tsr_status decode_cut(tsr_grid *g, const int32_t *ids, const tsr_window_p
     return status;
 }
 
-tsr_status tsr_grid_decode(tsr_grid *g, const int32_t *ids, const float *logits, int64_t h,
-                           int64_t w, float *rgb, float *mixed) {
-    const int64_t d = g->codes.codes->tensor.dim[1], k = g->codes.codes->tensor.dim[0];
+tsr_status tsr_grid_decode(tsr_grid *g, const int32_t *ids, int64_t count, int64_t h, int64_t w,
+                           float *rgb) {
+    const int64_t k = g->codes.codes->tensor.dim[0], n = h * w, pixels = n * g->step * g->step;
     tsr_window_plan plan;
     tsr_status status = check_size(g, TSR_ERROR_ARGUMENT, h * g->step, w * g->step);
-    for (int64_t i = 0; i < h * w && ids && !status; ++i)
+    for (int64_t i = 0; i < count * n && !status; ++i)
         if (ids[i] < 0 || ids[i] >= k)
             status = tsr_fail(g->ctx, TSR_ERROR_TOKENS, "%s: id: wanted below %lld, got %d",
                               g->path, (long long)k, ids[i]);
-    if (!status && ids) {
-        status = tsr_window_plan_make(g->device, &g->decoder, true, g->path, h, w, &plan);
-        if (status) return status;
-        return tsr_window_plan_cuts(&plan) ? decode_cut(g, ids, &plan, rgb)
-                                           : decode_ids(g, ids, h, w, rgb);
+    if (!status) status = tsr_window_plan_make(g->device, &g->decoder, true, g->path, h, w, &plan);
+    if (status) return status;
+    const int64_t most = tsr_window_together(g->device, &g->decoder, true, &plan, count);
+    for (int64_t first = 0; first < count && !status; first += most) {
+        const int64_t some = count - first < most ? count - first : most;
+        float *to = rgb + first * pixels * 3;
+        status = tsr_window_plan_cuts(&plan) ? decode_cut(g, ids + first * n, &plan, to)
+                                             : decode_ids(g, ids + first * n, some, h, w, to);
     }
+    return status;
+}
+
+tsr_status tsr_grid_decode_soft(tsr_grid *g, const float *logits, int64_t h, int64_t w, float *rgb,
+                                float *mixed) {
+    const int64_t d = g->codes.codes->tensor.dim[1], k = g->codes.codes->tensor.dim[0];
+    tsr_status status = check_size(g, TSR_ERROR_ARGUMENT, h * g->step, w * g->step);
     if (status) return status;
     const tsr_tensor in = tsr_host_tensor(TSR_F32, (float *)logits, 4, (int64_t[]){1, h, w, k});
     tsr_tensor out[] = {
@@ -430,14 +460,11 @@ tsr_status tsr_grid_family_encode(void *model, const uint8_t *tiles, int count, 
     (void)tokens; /* all or none: the caller has seen to it */
     (void)selection;
     tsr_grid *g = model;
-    const int64_t n = g->height / g->step * (g->width / g->step), pixels = g->height * g->width;
-    tsr_status status = TSR_OK;
-    for (int i = 0; i < count && !status; ++i) {
-        const tsr_grid_result result = {.ids = (int32_t *)ids + i * n, .near_ties = near_ties};
-        status = tsr_grid_encode(g, tiles + i * pixels * 3, g->height, g->width, &result);
+    const int64_t n = g->height / g->step * (g->width / g->step);
+    const tsr_grid_result result = {.ids = (int32_t *)ids, .near_ties = near_ties};
+    for (int i = 0; i < count; ++i)
         counts[i] = (uint32_t)n;
-    }
-    return status;
+    return tsr_grid_encode(g, tiles, count, g->height, g->width, &result);
 }
 
 tsr_status tsr_grid_family_decode(void *model, const uint32_t *ids, const uint32_t *counts,
@@ -445,16 +472,13 @@ tsr_status tsr_grid_family_decode(void *model, const uint32_t *ids, const uint32
     (void)sampling;
     tsr_grid *g = model;
     const int64_t h = g->height / g->step, w = g->width / g->step;
-    const int64_t values = g->height * g->width * 3;
-    tsr_status status = TSR_OK;
-    for (int i = 0; i < count && !status; ++i) {
+    const int64_t values = count * g->height * g->width * 3;
+    for (int i = 0; i < count; ++i)
         if (counts[i] != h * w)
             return tsr_fail(g->ctx, TSR_ERROR_TOKENS, "%s: ids of a tile: wanted %lld, got %u",
                             g->path, (long long)(h * w), counts[i]);
-        float *to = rgb + i * values;
-        status = tsr_grid_decode(g, (const int32_t *)ids + i * h * w, NULL, h, w, to, NULL);
-        for (int64_t v = 0; v < values && g->kind->centred && !status; ++v)
-            to[v] = to[v] * 0.5f + 0.5f;
-    }
+    const tsr_status status = tsr_grid_decode(g, (const int32_t *)ids, count, h, w, rgb);
+    for (int64_t v = 0; v < values && g->kind->centred && !status; ++v)
+        rgb[v] = rgb[v] * 0.5f + 0.5f;
     return status;
 }

@@ -46,21 +46,23 @@ tsr_status tsr_grid_open(tsr_device *device, const tsr_grid_kind *kind, tsr_weig
                          const char *path, tsr_grid **grid);
 void tsr_grid_close(tsr_grid **grid);
 
-/* One picture u8 [H, W, 3] to ids [h*w]; sides are multiples of the step; computed in windows
+/* Pictures u8 [B, H, W, 3] to ids [B, h*w]; sides are multiples of the step; computed in windows
  * (conv_window.h) when memory asks for it, but for the last two. The others may be NULL:
- * margin [h*w] (second smallest minus smallest squared distance), near_ties (added to), features
- * and encoder_out [h, w, C]. */
+ * margin [B, h*w] (second smallest minus smallest squared distance), near_ties (added to), features
+ * and encoder_out [B, h, w, C], both or neither. */
 typedef struct tsr_grid_result {
     int32_t *ids;
     float *margin, *features, *encoder_out;
     uint64_t *near_ties;
 } tsr_grid_result;
-tsr_status tsr_grid_encode(tsr_grid *grid, const uint8_t *rgb, int64_t height, int64_t width,
-                           const tsr_grid_result *result);
-/* Ids [h*w], or logits [h*w, K] when ids is NULL, to RGB f32 [H, W, 3] as the model gives it (0..1,
- * or -1..1 when centred). mixed [h*w, D] may be NULL. */
-tsr_status tsr_grid_decode(tsr_grid *grid, const int32_t *ids, const float *logits, int64_t height,
-                           int64_t width, float *rgb, float *mixed);
+tsr_status tsr_grid_encode(tsr_grid *grid, const uint8_t *rgb, int64_t count, int64_t height,
+                           int64_t width, const tsr_grid_result *result);
+/* Ids [B, h*w] to RGB f32 [B, H, W, 3] as the model gives it (0..1, or -1..1 when centred). */
+tsr_status tsr_grid_decode(tsr_grid *grid, const int32_t *ids, int64_t count, int64_t height,
+                           int64_t width, float *rgb);
+/* Logits [h*w, K] to one such picture and the mean of the codes they stand for, mixed [h*w, D]. */
+tsr_status tsr_grid_decode_soft(tsr_grid *grid, const float *logits, int64_t height, int64_t width,
+                                float *rgb, float *mixed);
 
 /* The family's functions, all but `takes`, `want` and `open`. */
 tsr_status tsr_grid_family_open(const tsr_grid_kind *kind, tsr_device *device,

@@ -90,32 +90,25 @@ static size_t value_bytes(const tsr_karl *m) {
     return (m->continuous ? (size_t)m->size : 1) * sizeof(uint32_t);
 }
 
-/* judged: where this tile's part of a judgement begins. */
-static tsr_status select_tile(tsr_karl *m, const uint8_t *rgb, int bin, int64_t budget, bool all,
-                              float *features, float *rows, int32_t *made, void *values,
-                              uint32_t *count, uint8_t *kept, const tsr_judgement *judged,
-                              uint64_t *near_ties) {
-    const tsr_karl_result result = {.halt = rows,
-                                    .factors = rows + budget * 2,
-                                    .ids = made,
-                                    .margin = rows + budget,
-                                    .near_ties = near_ties};
-    tsr_status status = tsr_karl_features(m, rgb, features);
-    if (status) return status;
-    tsr_karl_draw(m, features, NULL);
-    status = tsr_karl_encode(m, rgb, features, bin, budget, &result);
+/* A tile's tokens out of what the model said of all of them. judged: where the tile's part of a
+ * judgement begins, or NULL. */
+static void keep(const tsr_karl *m, const tsr_karl_result *said, int64_t tile, int64_t budget,
+                 bool all, void *values, uint32_t *count, uint8_t *kept,
+                 const tsr_judgement *judged, uint64_t *near_ties) {
+    const int64_t first = tile * budget;
     *count = 0;
     memset(kept, 0, (size_t)(m->latents + 7) / 8);
-    for (int64_t i = 0; i < budget && !status; ++i) {
-        *near_ties += !all && !(fabsf(rows[i] - tsr_karl_halt_above) >= halt_near);
-        if (judged) judged->halting[i] = 1 / (1 + expf(-rows[i]));
-        if (!all && rows[i] > tsr_karl_halt_above) continue;
+    for (int64_t i = 0; i < budget; ++i) {
+        const float halt = said->halt[first + i];
+        *near_ties += !all && !(fabsf(halt - tsr_karl_halt_above) >= halt_near);
+        if (judged) judged->halting[i] = 1 / (1 + expf(-halt));
+        if (!all && halt > tsr_karl_halt_above) continue;
         kept[i / 8] |= (uint8_t)(1 << i % 8);
-        if (judged) judged->margin[*count] = rows[budget + i];
-        const void *from = m->continuous ? (const void *)(result.factors + i * m->size) : made + i;
+        if (judged) judged->margin[*count] = said->margin[first + i];
+        const void *from = m->continuous ? (const void *)(said->factors + (first + i) * m->size)
+                                         : said->ids + first + i;
         memcpy((char *)values + (*count)++ * value_bytes(m), from, value_bytes(m));
     }
-    return status;
 }
 
 static tsr_status choose_any(tsr_karl *m, const uint8_t *tiles, int count,
@@ -131,25 +124,37 @@ static tsr_status choose_any(tsr_karl *m, const uint8_t *tiles, int count,
     tsr_log(m->ctx, TSR_LOG_INFO, "%s: tolerated error %g: the row for %g, budget %lld%s", m->path,
             (double)quality, (double)tsr_karl_bins[bin], (long long)budget,
             budget > BUDGET ? ", more than it was trained with" : "");
-    float *features = tsr_alloc(m->ctx, (size_t)(TSR_KARL_PLACES * 2 * m->base), sizeof *features,
-                                "karl: features");
-    float *rows =
-        tsr_alloc(m->ctx, (size_t)(budget * (2 + m->size)), sizeof *rows, "karl: factors");
-    int32_t *made = tsr_alloc(m->ctx, (size_t)budget, sizeof *made, "karl: ids");
-    tsr_status status = features && rows && made ? TSR_OK : TSR_ERROR_MEMORY;
+    const int64_t most = tsr_karl_together(m, budget, count), rows = most * budget;
+    float *features = tsr_alloc(m->ctx, (size_t)(most * TSR_KARL_PLACES * 2 * m->base),
+                                sizeof *features, "karl: features");
+    float *said = tsr_alloc(m->ctx, (size_t)(rows * (2 + m->size)), sizeof *said, "karl: rows");
+    int32_t *made = tsr_alloc(m->ctx, (size_t)rows, sizeof *made, "karl: ids");
+    tsr_status status = features && said && made ? TSR_OK : TSR_ERROR_MEMORY;
     tsr_judgement *whole = selection->judgement, part;
     if (whole) whole->positions = (uint32_t)budget;
-    for (int i = 0; i < count && !status; ++i) {
-        if (whole)
-            part = (tsr_judgement){.halting = whole->halting + i * m->latents,
-                                   .margin = whole->margin + i * m->latents};
-        status = select_tile(m, tiles + (size_t)i * TSR_KARL_SIDE * TSR_KARL_SIDE * 3, bin, budget,
-                             selection->keep_all, features, rows, made,
-                             (char *)values + (size_t)(i * m->latents) * value_bytes(m), &counts[i],
-                             kept + i * ((m->latents + 7) / 8), whole ? &part : NULL, near_ties);
+    const tsr_karl_result result = {.halt = said,
+                                    .margin = said + rows,
+                                    .factors = said + 2 * rows,
+                                    .ids = made,
+                                    .near_ties = near_ties};
+    for (int64_t first = 0; first < count && !status; first += most) {
+        const int64_t n = count - first < most ? count - first : most;
+        const uint8_t *rgb = tiles + first * TSR_KARL_SIDE * TSR_KARL_SIDE * 3;
+        status = tsr_karl_features(m, rgb, n, features);
+        if (status) break;
+        tsr_karl_draw(m, n, features, NULL);
+        status = tsr_karl_encode(m, rgb, features, n, bin, budget, &result);
+        for (int64_t i = first; i < first + n && !status; ++i) {
+            if (whole)
+                part = (tsr_judgement){.halting = whole->halting + i * m->latents,
+                                       .margin = whole->margin + i * m->latents};
+            keep(m, &result, i - first, budget, selection->keep_all,
+                 (char *)values + (size_t)(i * m->latents) * value_bytes(m), &counts[i],
+                 kept + i * ((m->latents + 7) / 8), whole ? &part : NULL, near_ties);
+        }
     }
     free(features);
-    free(rows);
+    free(said);
     free(made);
     return status;
 }

@@ -70,23 +70,25 @@ extern const float tsr_karl_bins[TSR_KARL_BINS];
 /* Tokens with a larger logit are dropped: ln 3, a probability of 0.75. */
 extern const float tsr_karl_halt_above;
 
-/* One picture u8 [256, 256, 3] to what the base gives [16, 16, base] (autoencoder: [16, 16, 2 base]
- * means and log variances). */
-tsr_status tsr_karl_features(tsr_karl *model, const uint8_t *rgb, float *features);
-/* Means, or with noise [base, 16, 16] a draw, scaled, in place of what tsr_karl_features gave:
- * features [16, 16, base] for tsr_karl_encode. A no-op with a VQGAN. */
-void tsr_karl_draw(const tsr_karl *model, float *features, const float *noise);
+/* How many of `count` pictures should go through the next three together. */
+int64_t tsr_karl_together(tsr_karl *model, int64_t budget, int64_t count);
+/* Pictures u8 [B, 256, 256, 3] to what the base gives [B, 16, 16, base] (autoencoder: [B, 16, 16, 2
+ * base] means and log variances). */
+tsr_status tsr_karl_features(tsr_karl *model, const uint8_t *rgb, int64_t count, float *features);
+/* Means, or with noise [B, base, 16, 16] draws, scaled, in place of what tsr_karl_features gave:
+ * features [B, 16, 16, base] for tsr_karl_encode. A no-op with a VQGAN. */
+void tsr_karl_draw(const tsr_karl *model, int64_t count, float *features, const float *noise);
 
 typedef struct tsr_karl_result { /* each may be NULL but halt and factors */
-    float *halt;                 /* [T] logits */
-    float *factors;              /* [T, 12] before the codes */
-    int32_t *ids;                /* [T], of a quantised model */
-    float *margin;               /* [T] */
-    float *tokens;               /* [256, W] what enters the encoder, without positions */
+    float *halt;                 /* [B, T] logits */
+    float *factors;              /* [B, T, 12] before the codes */
+    int32_t *ids;                /* [B, T], of a quantised model */
+    float *margin;               /* [B, T] */
+    float *tokens;               /* [B, 256, W] what enters the encoder, without positions */
     uint64_t *near_ties;         /* added to */
 } tsr_karl_result;
-tsr_status tsr_karl_encode(tsr_karl *model, const uint8_t *rgb, const float *features, int bin,
-                           int64_t budget, const tsr_karl_result *result);
+tsr_status tsr_karl_encode(tsr_karl *model, const uint8_t *rgb, const float *features,
+                           int64_t count, int bin, int64_t budget, const tsr_karl_result *result);
 /* `count` ids, or vectors [count, 12] when ids is NULL, that stood at these positions, to RGB f32
  * [256, 256, 3], about 0..1. head (may be NULL): [256, base codes], or [256, base]. */
 tsr_status tsr_karl_decode(tsr_karl *model, const int32_t *ids, const float *vectors,

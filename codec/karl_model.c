@@ -9,8 +9,10 @@
  *
  * A halted token is neither read nor reads: leaving it out is exact. Every row carries what tells
  * it from the others, so their order in a sequence means nothing. */
+#include "conv_window.h"
 #include "grid.h"
 #include "karl.h"
+#include "together.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -314,29 +316,29 @@ static tsr_tensor *as_batch(tsr_run *r, tsr_tensor *rows) { /* [N, W] -> [1, N, 
     return tsr_reshape(r, rows, 3, (int64_t[]){1, rows->dim[0], rows->dim[1]});
 }
 
-/* in: picture [1, 256, 256, 3]. out: [1, 16, 16, base], autoencoder: [1, 16, 16, 2 base]. */
+/* in: pictures [B, 256, 256, 3]. out: [B, 16, 16, base], autoencoder: [B, 16, 16, 2 base]. */
 static void base_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const tsr_karl *m = model;
     tsr_tensor *x = tsr_conv_encode(r, &m->base_encoder, in[0], NULL);
     out[0] = m->vae ? tsr_conv_one(r, x, &m->quant) : x;
 }
 
-/* in: picture [1, 256, 256, 3], base features [1, 256, base], the quality's row I32 [1, 1].
- * out: halting logits [1, T, 1], factors [1, T, 12], rows that enter [1, 256, W]; quantised: ids,
- * margins, squared lengths [T]. */
+/* in: pictures [B, 256, 256, 3], base features [B, 256, base], the quality's row I32 [1, 1].
+ * out: halting logits [B, T, 1], factors [B, T, 12], rows that enter [B, 256, W]; quantised: ids,
+ * margins, squared lengths [B*T]. */
 static void encode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const tsr_karl *m = model;
-    const int64_t t = m->budget, w = m->encoder.width;
+    const int64_t b = in[0]->dim[0], t = m->budget, w = m->encoder.width;
     tsr_tensor *x =
         tsr_conv2d(r, in[0], m->patch, &(tsr_conv_spec){.bias = m->patch_bias, .stride = 16});
-    x = tsr_reshape(r, x, 3, (int64_t[]){1, TSR_KARL_PLACES, w - m->base});
-    x = tsr_concat_rows(r, tsr_transpose(r, x), tsr_transpose(r, in[1])); /* [1, W, 256] */
-    out[2] = x = tsr_transpose(r, x);                                     /* [1, 256, W] */
+    x = tsr_reshape(r, x, 3, (int64_t[]){b, TSR_KARL_PLACES, w - m->base});
+    x = tsr_concat_rows(r, tsr_transpose(r, x), tsr_transpose(r, in[1])); /* [B, W, 256] */
+    out[2] = x = tsr_transpose(r, x);                                     /* [B, 256, W] */
     x = tsr_binary(r, x, tsr_from_weight(r, m->encoder.positions), TSR_ADD);
     tsr_tensor *latents = as_batch(r, tsr_from_weight(r, m->latent_rows));
     x = tsr_concat_rows(r, x, tsr_slice_rows(r, latents, 0, t));
     x = tsr_concat_rows(r, x, tsr_gather_rows(r, tsr_from_weight(r, m->qualities), in[2]));
-    x = norm(r, x, &m->encoder.pre); /* [1, 257 + T, W] */
+    x = norm(r, x, &m->encoder.pre); /* [B, 257 + T, W] */
     x = tsr_vit_blocks_run(r, m->encoder.block, m->encoder.depth, m->encoder.heads, x,
                            TSR_KARL_PLACES, t);
     tsr_tensor *halt =
@@ -344,7 +346,7 @@ static void encode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_t
     out[0] = linear(r, halt, m->halt[1], m->halt_bias[1], TSR_ACT_NONE);
     out[1] = x = linear(r, norm(r, x, &m->encoder.post), m->factors, m->factors_bias, TSR_ACT_NONE);
     if (m->continuous) return;
-    x = tsr_reshape(r, x, 2, (int64_t[]){t, m->size});
+    x = tsr_reshape(r, x, 2, (int64_t[]){b * t, m->size});
     tsr_code_table_search(r, &m->codes, x, &out[3], &out[4], &out[5]);
 }
 
@@ -379,71 +381,79 @@ static void decode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_t
 
 /* ---- running it ---- */
 
-static const int64_t picture_dim[4] = {1, TSR_KARL_SIDE, TSR_KARL_SIDE, 3};
-
-static float *scaled(tsr_context *ctx, const uint8_t *rgb) {
-    const int64_t n = TSR_KARL_SIDE * TSR_KARL_SIDE * 3;
-    float *x = tsr_alloc(ctx, (size_t)n, sizeof *x, "karl: picture");
+static float *scaled(tsr_context *ctx, const uint8_t *rgb, int64_t count) {
+    const int64_t n = count * TSR_KARL_SIDE * TSR_KARL_SIDE * 3;
+    float *x = tsr_alloc(ctx, (size_t)n, sizeof *x, "karl: pictures");
     for (int64_t i = 0; i < n && x; ++i)
         x[i] = (float)rgb[i] / 255.0f;
     return x;
 }
 
-tsr_status tsr_karl_features(tsr_karl *m, const uint8_t *rgb, float *features) {
-    float *x = scaled(m->ctx, rgb);
+int64_t tsr_karl_together(tsr_karl *m, int64_t budget, int64_t count) {
+    tsr_window_plan plan;
+    const int64_t rows = TSR_KARL_PLACES + budget + 1, g = TSR_KARL_GRID;
+    if (tsr_window_plan_make(m->device, &m->base_encoder, false, m->path, g, g, &plan)) return 1;
+    return tsr_window_together(m->device, &m->base_encoder, false, &plan,
+                               tsr_together_rows(m->device, rows, m->encoder.width, count));
+}
+
+tsr_status tsr_karl_features(tsr_karl *m, const uint8_t *rgb, int64_t count, float *features) {
+    float *x = scaled(m->ctx, rgb, count);
     if (!x) return TSR_ERROR_MEMORY;
-    const tsr_tensor in = tsr_host_tensor(TSR_F32, x, 4, picture_dim);
+    const tsr_tensor in =
+        tsr_host_tensor(TSR_F32, x, 4, (int64_t[]){count, TSR_KARL_SIDE, TSR_KARL_SIDE, 3});
     tsr_tensor out = tsr_host_tensor(
         TSR_F32, features, 4,
-        (int64_t[]){1, TSR_KARL_GRID, TSR_KARL_GRID, m->vae ? 2 * m->base : m->base});
+        (int64_t[]){count, TSR_KARL_GRID, TSR_KARL_GRID, m->vae ? 2 * m->base : m->base});
     const tsr_program program = {.fn = base_program, .model = m, .name = "karl base encoder"};
     tsr_status status = tsr_execute(m->device, &program, &in, 1, &out, 1);
     free(x);
     return status;
 }
 
-void tsr_karl_draw(const tsr_karl *m, float *features, const float *noise) {
-    const int64_t e = m->base;
-    for (int64_t i = 0; i < TSR_KARL_PLACES && m->vae; ++i)
+void tsr_karl_draw(const tsr_karl *m, int64_t count, float *features, const float *noise) {
+    const int64_t e = m->base, places = TSR_KARL_PLACES;
+    for (int64_t i = 0; i < count * places && m->vae; ++i)
         for (int64_t c = 0; c < e; ++c) { /* rows move down, never over what is still needed */
             const float logvar = fminf(fmaxf(features[(2 * i + 1) * e + c], -30.0f), 20.0f);
             float z = features[2 * i * e + c];
-            if (noise) z += expf(0.5f * logvar) * noise[c * TSR_KARL_PLACES + i];
+            if (noise) z += expf(0.5f * logvar) * noise[(i / places * e + c) * places + i % places];
             features[i * e + c] = z * vae_scale;
         }
 }
 
-tsr_status tsr_karl_encode(tsr_karl *m, const uint8_t *rgb, const float *features, int bin,
-                           int64_t budget, const tsr_karl_result *result) {
+tsr_status tsr_karl_encode(tsr_karl *m, const uint8_t *rgb, const float *features, int64_t count,
+                           int bin, int64_t budget, const tsr_karl_result *result) {
     if (budget < 1 || budget > m->latents || bin < 0 || bin >= TSR_KARL_BINS)
         return tsr_fail(m->ctx, TSR_ERROR_ARGUMENT, "%s: budget: wanted 1 to %lld, got %lld",
                         m->path, (long long)m->latents, (long long)budget);
-    const int64_t entering = TSR_KARL_PLACES * m->encoder.width;
-    float *x = scaled(m->ctx, rgb);
-    float *own = tsr_alloc(m->ctx, (size_t)(entering + 2 * budget), sizeof *own, "karl: rows");
+    const int64_t entering = count * TSR_KARL_PLACES * m->encoder.width, n = count * budget;
+    float *x = scaled(m->ctx, rgb, count);
+    float *own = tsr_alloc(m->ctx, (size_t)(entering + 2 * n), sizeof *own, "karl: rows");
     tsr_status status = x && own ? TSR_OK : TSR_ERROR_MEMORY;
     int32_t row = bin;
     float *margin = result->margin ? result->margin : own + entering;
-    float *square = own + entering + budget;
+    float *square = own + entering + n;
     const tsr_tensor in[] = {
-        tsr_host_tensor(TSR_F32, x, 4, picture_dim),
-        tsr_host_tensor(TSR_F32, (float *)features, 3, (int64_t[]){1, TSR_KARL_PLACES, m->base}),
+        tsr_host_tensor(TSR_F32, x, 4, (int64_t[]){count, TSR_KARL_SIDE, TSR_KARL_SIDE, 3}),
+        tsr_host_tensor(TSR_F32, (float *)features, 3,
+                        (int64_t[]){count, TSR_KARL_PLACES, m->base}),
         tsr_host_tensor(TSR_I32, &row, 2, (int64_t[]){1, 1})};
     tsr_tensor out[] = {
-        tsr_host_tensor(TSR_F32, result->halt, 3, (int64_t[]){1, budget, 1}),
-        tsr_host_tensor(TSR_F32, result->factors, 3, (int64_t[]){1, budget, m->size}),
+        tsr_host_tensor(TSR_F32, result->halt, 3, (int64_t[]){count, budget, 1}),
+        tsr_host_tensor(TSR_F32, result->factors, 3, (int64_t[]){count, budget, m->size}),
         tsr_host_tensor(TSR_F32, result->tokens ? result->tokens : own, 3,
-                        (int64_t[]){1, TSR_KARL_PLACES, m->encoder.width}),
-        tsr_host_tensor(TSR_I32, result->ids, 1, (int64_t[]){budget}),
-        tsr_host_tensor(TSR_F32, margin, 1, (int64_t[]){budget}),
-        tsr_host_tensor(TSR_F32, square, 2, (int64_t[]){budget, 1}),
+                        (int64_t[]){count, TSR_KARL_PLACES, m->encoder.width}),
+        tsr_host_tensor(TSR_I32, result->ids, 1, (int64_t[]){n}),
+        tsr_host_tensor(TSR_F32, margin, 1, (int64_t[]){n}),
+        tsr_host_tensor(TSR_F32, square, 2, (int64_t[]){n, 1}),
     };
     m->budget = budget;
     const tsr_program program = {
         .fn = encode_program, .model = m, .variant = budget, .name = "karl encoder"};
     if (!status) status = tsr_execute(m->device, &program, in, 3, out, m->continuous ? 3 : 6);
     if (!status && !m->continuous && result->near_ties)
-        *result->near_ties += tsr_code_table_near_ties(&m->codes, margin, square, budget);
+        *result->near_ties += tsr_code_table_near_ties(&m->codes, margin, square, n);
     free(x);
     free(own);
     return status;
@@ -475,7 +485,7 @@ tsr_status tsr_karl_decode(tsr_karl *m, const int32_t *ids, const float *vectors
     } else
         rgb[0] = 0;
     tsr_tensor out[2] = {
-        tsr_host_tensor(TSR_F32, rgb, 4, picture_dim),
+        tsr_host_tensor(TSR_F32, rgb, 4, (int64_t[]){1, TSR_KARL_SIDE, TSR_KARL_SIDE, 3}),
         tsr_host_tensor(TSR_F32, head ? head : own, 3, (int64_t[]){1, TSR_KARL_PLACES, depth})};
     const tsr_program program = {
         .fn = decode_program, .model = m, .variant = count > 0, .name = "karl decoder"};

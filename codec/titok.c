@@ -11,15 +11,14 @@
  * stand last. The first models ("legacy") read the [K, W] rows again as [W, K] before the codes:
  * that is how they were trained. */
 #include "titok.h"
+#include "conv_window.h"
 #include "flextok.h"
 #include "grid.h"
+#include "together.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Tiles that go through the encoder together: bounds memory, never changes a result. */
-enum { TOGETHER = 4 };
 
 /* ---- opening ---- */
 
@@ -304,8 +303,8 @@ static void encode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_t
     tsr_code_table_search(r, &m->codes, x, &out[0], &out[1], &out[2]);
 }
 
-/* in: ids I32 [1, n] or vectors [1, n, E]; nothing when n is 0; single stage: the order of rows
- * last. out: picture [1, S, S, 3]; logits [1, P, codes] or pixels [1, S, S, 3]. */
+/* in: ids I32 [B, n] or vectors [B, n, E]; nothing when n is 0 (then B is 1); single stage: the
+ * order of rows last. out: pictures [B, S, S, 3]; logits [B, P, codes] or pixels [B, S, S, 3]. */
 static void decode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const tsr_titok *m = model;
     const tsr_titok_tower *t = &m->decoder;
@@ -320,25 +319,26 @@ static void decode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_t
     if (given) {
         x = in[0]->dtype == TSR_I32 ? tsr_code_table_rows(r, &m->codes, in[0]) : in[0];
         n = x->dim[1];
-        x = tsr_linear(r, x, m->embed, &(tsr_epilogue){.bias = m->embed_bias}); /* [1, n, W'] */
+        x = tsr_linear(r, x, m->embed, &(tsr_epilogue){.bias = m->embed_bias}); /* [B, n, W'] */
         x = tsr_binary(r, x, rows_of(r, tsr_from_weight(r, t->latent_positions), 0, n), TSR_ADD);
         x = tsr_concat_rows(r, x, rest);
     } else
         x = as_batch(r, rest);
-    x = run_tower(r, t, x, n, patches); /* [1, P, W'] */
+    x = run_tower(r, t, x, n, patches); /* [B, P, W'] */
+    const int64_t b = x->dim[0];
     x = tsr_linear(r, x, m->head[0],
                    &(tsr_epilogue){.bias = m->head_bias[0],
                                    .act = m->two_stage ? TSR_ACT_TANH : TSR_ACT_NONE});
     if (m->two_stage) {
         out[1] = x = tsr_linear(r, x, m->head[1], &(tsr_epilogue){.bias = m->head_bias[1]});
-        x = tsr_code_table_mix(r, &m->base_codes, x); /* [1, P, 256] */
-        x = tsr_reshape(r, x, 4, (int64_t[]){1, m->side, m->side, tsr_cols(x)});
+        x = tsr_code_table_mix(r, &m->base_codes, x); /* [B, P, 256] */
+        x = tsr_reshape(r, x, 4, (int64_t[]){b, m->side, m->side, tsr_cols(x)});
         out[0] = tsr_conv_decode(r, &m->pixels, x, NULL);
         return;
     }
-    x = tsr_reshape(r, x, 2, (int64_t[]){patches * TSR_TITOK_PATCH, 3 * TSR_TITOK_PATCH});
+    x = tsr_reshape(r, x, 2, (int64_t[]){b * patches * TSR_TITOK_PATCH, 3 * TSR_TITOK_PATCH});
     x = tsr_gather_rows(r, x, in[given]); /* rows of 16 pixels, as the picture has them */
-    out[1] = x = tsr_reshape(r, x, 4, (int64_t[]){1, pixels, pixels, 3});
+    out[1] = x = tsr_reshape(r, x, 4, (int64_t[]){b, pixels, pixels, 3});
     out[0] = tsr_conv2d(
         r, x, m->conv_out.weight,
         &(tsr_conv_spec){.bias = m->conv_out.bias, .top = 1, .left = 1, .bottom = 1, .right = 1});
@@ -382,13 +382,13 @@ tsr_status tsr_titok_encode(tsr_titok *m, const uint8_t *rgb, int64_t count,
                             const tsr_titok_result *all) {
     const int64_t side = m->side * TSR_TITOK_PATCH, values = side * side * 3, k = m->latents;
     const int64_t size = m->continuous ? 2 * m->size : m->size;
-    const int64_t most = count < TOGETHER ? count : TOGETHER;
-    if (count < 1) return TSR_OK;
+    const int64_t rows_each = m->side * m->side + k + 1;
+    const int64_t most = tsr_together_rows(m->device, rows_each, m->encoder.width, count);
     float *x = tsr_alloc(m->ctx, (size_t)(most * values), sizeof *x, "titok: pictures");
     float *rows = tsr_alloc(m->ctx, (size_t)(most * k), 2 * sizeof *rows, "titok: rows");
     tsr_status status = x && rows ? TSR_OK : TSR_ERROR_MEMORY;
-    for (int64_t first = 0; first < count && !status; first += TOGETHER) {
-        const int64_t n = count - first < TOGETHER ? count - first : TOGETHER, at = first * k;
+    for (int64_t first = 0; first < count && !status; first += most) {
+        const int64_t n = count - first < most ? count - first : most, at = first * k;
         const tsr_titok_result some = {
             .ids = all->ids ? all->ids + at : NULL,
             .margin = all->margin ? all->margin + at : NULL,
@@ -402,8 +402,17 @@ tsr_status tsr_titok_encode(tsr_titok *m, const uint8_t *rgb, int64_t count,
     return status;
 }
 
-tsr_status tsr_titok_decode(tsr_titok *m, const int32_t *ids, const float *vectors, int64_t count,
-                            float *rgb, float *head) {
+/* The order of rows for b pictures, or NULL. */
+static int32_t *order_of(const tsr_titok *m, int64_t b) {
+    const int64_t rows = m->side * m->side * TSR_TITOK_PATCH;
+    int32_t *order = tsr_alloc(m->ctx, (size_t)(b * rows), sizeof *order, "titok: order");
+    for (int64_t i = 0; i < b * rows && order; ++i)
+        order[i] = (int32_t)(i / rows * rows) + m->order[i % rows];
+    return order;
+}
+
+tsr_status tsr_titok_decode(tsr_titok *m, const int32_t *ids, const float *vectors, int64_t b,
+                            int64_t count, float *rgb, float *head) {
     const int64_t side = m->side * TSR_TITOK_PATCH, patches = m->side * m->side;
     const int64_t codes = ids ? m->codes.codes->tensor.dim[0] : 0;
     tsr_tensor in[2], out[2];
@@ -411,32 +420,37 @@ tsr_status tsr_titok_decode(tsr_titok *m, const int32_t *ids, const float *vecto
     if (count < 0 || count > m->latents)
         return tsr_fail(m->ctx, TSR_ERROR_TOKENS, "%s: ids: wanted 0 to %lld, got %lld", m->path,
                         (long long)m->latents, (long long)count);
-    for (int64_t i = 0; i < count && ids; ++i)
+    if (!count && b != 1)
+        return tsr_fail(m->ctx, TSR_ERROR_ARGUMENT, "%s: pictures of no ids: wanted 1, got %lld",
+                        m->path, (long long)b);
+    for (int64_t i = 0; i < b * count && ids; ++i)
         if (ids[i] < 0 || ids[i] >= codes)
             return tsr_fail(m->ctx, TSR_ERROR_TOKENS, "%s: id: wanted below %lld, got %d", m->path,
                             (long long)codes, ids[i]);
-    if (count)
-        in[inputs++] =
-            ids ? tsr_host_tensor(TSR_I32, (int32_t *)ids, 2, (int64_t[]){1, count})
-                : tsr_host_tensor(TSR_F32, (float *)vectors, 3, (int64_t[]){1, count, m->size});
-    if (!m->two_stage || !inputs) /* a program has an input, even when it looks at none */
-        in[inputs++] = m->two_stage ? tsr_host_tensor(TSR_F32, rgb, 1, (int64_t[]){1})
-                                    : tsr_host_tensor(TSR_I32, m->order, 1,
-                                                      (int64_t[]){patches * TSR_TITOK_PATCH});
     const int64_t values =
         m->two_stage ? patches * m->base_codes.codes->tensor.dim[0] : side * side * 3;
-    float *own = head ? NULL : tsr_alloc(m->ctx, (size_t)values, sizeof *own, "titok: head");
-    if (!head && !own) return TSR_ERROR_MEMORY;
-    out[0] = tsr_host_tensor(TSR_F32, rgb, 4, (int64_t[]){1, side, side, 3});
+    float *own = head ? NULL : tsr_alloc(m->ctx, (size_t)(b * values), sizeof *own, "titok: head");
+    int32_t *order = m->two_stage ? NULL : order_of(m, b);
+    tsr_status status = (head || own) && (m->two_stage || order) ? TSR_OK : TSR_ERROR_MEMORY;
+    if (count)
+        in[inputs++] =
+            ids ? tsr_host_tensor(TSR_I32, (int32_t *)ids, 2, (int64_t[]){b, count})
+                : tsr_host_tensor(TSR_F32, (float *)vectors, 3, (int64_t[]){b, count, m->size});
+    if (!m->two_stage || !inputs) /* a program has an input, even when it looks at none */
+        in[inputs++] = m->two_stage ? tsr_host_tensor(TSR_F32, rgb, 1, (int64_t[]){1})
+                                    : tsr_host_tensor(TSR_I32, order, 1,
+                                                      (int64_t[]){b * patches * TSR_TITOK_PATCH});
+    out[0] = tsr_host_tensor(TSR_F32, rgb, 4, (int64_t[]){b, side, side, 3});
     out[1] = m->two_stage
                  ? tsr_host_tensor(TSR_F32, head ? head : own, 3,
-                                   (int64_t[]){1, patches, m->base_codes.codes->tensor.dim[0]})
-                 : tsr_host_tensor(TSR_F32, head ? head : own, 4, (int64_t[]){1, side, side, 3});
+                                   (int64_t[]){b, patches, m->base_codes.codes->tensor.dim[0]})
+                 : tsr_host_tensor(TSR_F32, head ? head : own, 4, (int64_t[]){b, side, side, 3});
     const tsr_program program = {
         .fn = decode_program, .model = m, .variant = count > 0, .name = "titok decoder"};
     rgb[0] = 0;
-    tsr_status status = tsr_execute(m->device, &program, in, inputs, out, 2);
+    if (!status) status = tsr_execute(m->device, &program, in, inputs, out, 2);
     free(own);
+    free(order);
     return status;
 }
 
@@ -535,19 +549,50 @@ static tsr_status encode(void *model, const uint8_t *tiles, int count, uint32_t 
     return status;
 }
 
+/* One of ids and vectors is NULL. Neighbours with as many tokens go together. */
+static tsr_status decode_any(tsr_titok *m, const uint32_t *ids, const float *vectors,
+                             const uint32_t *counts, int count, float *rgb) {
+    const int64_t side = m->side, pixels = side * side * TSR_TITOK_PATCH * TSR_TITOK_PATCH;
+    const size_t bytes = ids ? sizeof *ids : (size_t)m->size * sizeof *vectors;
+    const char *from = ids ? (const char *)ids : (const char *)vectors;
+    int64_t most =
+        tsr_together_rows(m->device, side * side + m->latents + 1, m->decoder.width, count);
+    tsr_window_plan plan;
+    tsr_status status = TSR_OK;
+    if (m->two_stage)
+        status = tsr_window_plan_make(m->device, &m->pixels, true, m->path, side, side, &plan);
+    if (m->two_stage && !status)
+        most = tsr_window_together(m->device, &m->pixels, true, &plan, most);
+    char *packed = tsr_alloc(m->ctx, (size_t)(most * m->latents), bytes, "titok: tokens");
+    if (!packed && !status) status = TSR_ERROR_MEMORY;
+    for (int64_t i = 0, n; i < count && !status; i += n) {
+        const uint32_t each = counts[i];
+        if ((!m->nested || vectors || each > m->latents) && each != m->latents) {
+            status = tsr_fail(m->ctx, TSR_ERROR_TOKENS, "%s: %s of a tile: wanted %lld, got %u",
+                              m->path, ids ? "ids" : "vectors", (long long)m->latents, each);
+            break;
+        }
+        for (n = 0; n < (each ? most : 1) && i + n < count && counts[i + n] == each; ++n)
+            memcpy(packed + (size_t)n * each * bytes, from + (size_t)((i + n) * m->latents) * bytes,
+                   each * bytes);
+        status = tsr_titok_decode(m, ids ? (const int32_t *)(const void *)packed : NULL,
+                                  ids ? NULL : (const float *)(const void *)packed, n, each,
+                                  rgb + i * pixels * 3, NULL);
+    }
+    free(packed);
+    return status;
+}
+
 static tsr_status decode(void *model, const uint32_t *ids, const uint32_t *counts, int count,
                          const tsr_sampling *sampling, float *rgb) {
     (void)sampling;
-    tsr_titok *m = model;
-    const int64_t side = m->side * TSR_TITOK_PATCH;
-    tsr_status status = TSR_OK;
-    for (int i = 0; i < count && !status; ++i)
-        status = !m->nested && counts[i] != m->latents
-                     ? tsr_fail(m->ctx, TSR_ERROR_TOKENS, "%s: ids of a tile: wanted %lld, got %u",
-                                m->path, (long long)m->latents, counts[i])
-                     : tsr_titok_decode(m, (const int32_t *)ids + i * m->latents, NULL, counts[i],
-                                        rgb + i * side * side * 3, NULL);
-    return status;
+    return decode_any(model, ids, NULL, counts, count, rgb);
+}
+
+static tsr_status decode_latents(void *model, const float *latents, const uint32_t *counts,
+                                 int count, const tsr_sampling *sampling, float *rgb) {
+    (void)sampling;
+    return decode_any(model, NULL, latents, counts, count, rgb);
 }
 
 /* Of means and log variances the means; the official code draws from them. */
@@ -568,22 +613,6 @@ static tsr_status encode_latents(void *model, const uint8_t *tiles, int count,
     for (int i = 0; i < count && !status; ++i)
         counts[i] = (uint32_t)k;
     free(both);
-    return status;
-}
-
-static tsr_status decode_latents(void *model, const float *latents, const uint32_t *counts,
-                                 int count, const tsr_sampling *sampling, float *rgb) {
-    (void)sampling;
-    tsr_titok *m = model;
-    const int64_t side = m->side * TSR_TITOK_PATCH;
-    tsr_status status = TSR_OK;
-    for (int i = 0; i < count && !status; ++i)
-        status =
-            counts[i] != m->latents
-                ? tsr_fail(m->ctx, TSR_ERROR_TOKENS, "%s: vectors of a tile: wanted %lld, got %u",
-                           m->path, (long long)m->latents, counts[i])
-                : tsr_titok_decode(m, NULL, latents + i * m->latents * m->size, counts[i],
-                                   rgb + i * side * side * 3, NULL);
     return status;
 }
 

@@ -64,9 +64,10 @@ typedef struct tsr_titok_result {
 /* Pictures u8 [B, S, S, 3]. latents and factors are given both or not at all. */
 tsr_status tsr_titok_encode(tsr_titok *model, const uint8_t *rgb, int64_t count,
                             const tsr_titok_result *result);
-/* The first `count` ids, or vectors [count, E] when ids is NULL, to RGB f32 [S, S, 3], about 0..1.
- * head (may be NULL): logits [P, codes], or pixels [S, S, 3] before the last convolution. */
+/* The first `count` ids [B, count] of `pictures`, or vectors [B, count, E] when ids is NULL, to RGB
+ * f32 [B, S, S, 3], about 0..1. No ids at all: one picture. head (may be NULL): logits [B, P,
+ * codes], or pixels [B, S, S, 3] before the last convolution. */
 tsr_status tsr_titok_decode(tsr_titok *model, const int32_t *ids, const float *vectors,
-                            int64_t count, float *rgb, float *head);
+                            int64_t pictures, int64_t count, float *rgb, float *head);
 
 #endif

@@ -356,11 +356,12 @@ tsr_status tsr_vae_encode(tsr_vae *v, const float *rgb, int64_t count, int64_t h
     tsr_status status = check_size(v, "picture", height, width, factor);
     if (!status) status = tsr_window_plan_make(v->device, &v->encoder, false, v->path, h, w, &plan);
     if (status) return status;
-    /* One by one: a picture is work enough for a device, and memory does not grow. */
-    const int64_t batch = trace ? count : 1;
-    float *made = tsr_alloc(v->ctx, (size_t)(batch * plane * 2 * channels), 4, "vae: latents");
+    const int64_t most =
+        trace ? count : tsr_window_together(v->device, &v->encoder, false, &plan, count);
+    float *made = tsr_alloc(v->ctx, (size_t)(most * plane * 2 * channels), 4, "vae: latents");
     if (!made) return TSR_ERROR_MEMORY;
-    for (int64_t first = 0; first < count && !status; first += batch) {
+    for (int64_t first = 0; first < count && !status; first += most) {
+        const int64_t batch = count - first < most ? count - first : most;
         const tsr_tensor in = tsr_host_tensor(TSR_F32, (float *)rgb + first * height * width * 3, 4,
                                               (int64_t[]){batch, height, width, 3});
         tsr_tensor out[TSR_MAX_IO] = {
@@ -409,10 +410,12 @@ tsr_status tsr_vae_decode(tsr_vae *v, const float *latents, int64_t count, int64
     if (!status)
         status = tsr_window_plan_make(v->device, &v->decoder, true, v->path, height, width, &plan);
     if (status) return status;
-    const int64_t batch = trace ? count : 1;
-    float *turned = tsr_alloc(v->ctx, (size_t)(batch * plane * channels), 4, "vae: latents");
+    const int64_t most =
+        trace ? count : tsr_window_together(v->device, &v->decoder, true, &plan, count);
+    float *turned = tsr_alloc(v->ctx, (size_t)(most * plane * channels), 4, "vae: latents");
     if (!turned) return TSR_ERROR_MEMORY;
-    for (int64_t first = 0; first < count && !status; first += batch) {
+    for (int64_t first = 0; first < count && !status; first += most) {
+        const int64_t batch = count - first < most ? count - first : most;
         for (int64_t i = 0; i < batch * plane; ++i)
             for (int64_t c = 0; c < channels; ++c)
                 turned[i * channels + c] =

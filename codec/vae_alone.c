@@ -163,19 +163,21 @@ static tsr_status encode_latents(void *model, const uint8_t *tiles, int count,
     const int64_t factor = tsr_vae_factor(c), places = a->height / factor * (a->width / factor);
     const int64_t values = (int64_t)a->height * a->width * 3, n = places * c->channels;
     const bool drawn = selection->noise != NULL;
-    float *x = tsr_alloc(a->ctx, (size_t)(values + (drawn ? 3 : 1) * n), sizeof *x, "vae: tile");
-    tsr_status status = x ? TSR_OK : TSR_ERROR_MEMORY;
+    float *x = tsr_alloc(a->ctx, (size_t)count, (size_t)(values + (drawn ? 3 : 1) * n) * sizeof *x,
+                         "vae: tiles");
+    if (!x) return TSR_ERROR_MEMORY;
+    float *mean = x + count * values, *logvar = drawn ? mean + count * n : NULL;
+    float *noise = drawn ? logvar + count * n : NULL;
+    for (int64_t v = 0; v < count * values; ++v)
+        x[v] = ((float)tiles[v] / 255.0f - 0.5f) / 0.5f;
+    tsr_status status = TSR_OK;
+    for (int i = 0; i < count && drawn && !status; ++i)
+        status = tsr_tile_noise(a->ctx, selection->noise, selection->first_tile + (uint64_t)i,
+                                c->channels, a->height / factor, a->width / factor, noise + i * n);
+    if (!status) status = tsr_vae_encode(a->vae, x, count, a->height, a->width, mean, logvar, NULL);
+    if (!status && drawn) tsr_vae_draw(count * n, mean, logvar, noise);
     for (int i = 0; i < count && !status; ++i) {
-        for (int64_t v = 0; v < values; ++v)
-            x[v] = ((float)tiles[i * values + v] / 255.0f - 0.5f) / 0.5f;
-        float *mean = x + values, *logvar = drawn ? mean + n : NULL;
-        if (drawn)
-            status =
-                tsr_tile_noise(a->ctx, selection->noise, selection->first_tile + (uint64_t)i,
-                               c->channels, a->height / factor, a->width / factor, mean + 2 * n);
-        if (!status) status = tsr_vae_encode(a->vae, x, 1, a->height, a->width, mean, logvar, NULL);
-        if (!status && drawn) tsr_vae_draw(n, mean, logvar, mean + 2 * n);
-        if (!status) turn(mean, latents + i * n, c->channels, places);
+        turn(mean + i * n, latents + i * n, c->channels, places);
         counts[i] = (uint32_t)places;
     }
     free(x);
@@ -189,21 +191,17 @@ static tsr_status decode_latents(void *model, const float *latents, const uint32
     const tsr_vae_config *c = tsr_vae_get_config(a->vae);
     const int64_t factor = tsr_vae_factor(c), h = a->height / factor, w = a->width / factor;
     const int64_t values = (int64_t)a->height * a->width * 3, n = h * w * c->channels;
-    float *x = tsr_alloc(a->ctx, (size_t)n, sizeof *x, "vae: latents");
-    tsr_status status = x ? TSR_OK : TSR_ERROR_MEMORY;
-    for (int i = 0; i < count && !status; ++i) {
-        float *to = rgb + i * values;
-        if (counts[i] != h * w) {
-            status =
-                tsr_fail(a->ctx, TSR_ERROR_TOKENS, "%s: vectors of a tile: wanted %lld, got %u",
-                         a->path, (long long)(h * w), counts[i]);
-            break;
-        }
-        turn(latents + i * n, x, h * w, c->channels);
-        status = tsr_vae_decode(a->vae, x, 1, h, w, to, NULL);
-        for (int64_t v = 0; v < values && !status; ++v)
-            to[v] = to[v] * 0.5f + 0.5f;
-    }
+    for (int i = 0; i < count; ++i)
+        if (counts[i] != h * w)
+            return tsr_fail(a->ctx, TSR_ERROR_TOKENS, "%s: vectors of a tile: wanted %lld, got %u",
+                            a->path, (long long)(h * w), counts[i]);
+    float *x = tsr_alloc(a->ctx, (size_t)count * (size_t)n, sizeof *x, "vae: latents");
+    if (!x) return TSR_ERROR_MEMORY;
+    for (int i = 0; i < count; ++i)
+        turn(latents + i * n, x + i * n, h * w, c->channels);
+    const tsr_status status = tsr_vae_decode(a->vae, x, count, h, w, rgb, NULL);
+    for (int64_t v = 0; v < count * values && !status; ++v)
+        rgb[v] = rgb[v] * 0.5f + 0.5f;
     free(x);
     return status;
 }

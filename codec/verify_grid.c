@@ -61,13 +61,13 @@ static tsr_status verify_encode(tsr_verify *v, const cJSON *run, tsr_grid *g, co
     int32_t *again = tsr_alloc(v->ctx, (size_t)n, sizeof *again, "ids");
     tsr_status status = features && encoder && margin && ids && again ? TSR_OK : TSR_ERROR_MEMORY;
     tsr_grid_result result = {ids, margin, features, encoder, NULL};
-    if (!status) status = tsr_grid_encode(g, rgb, height, width, &result);
+    if (!status) status = tsr_grid_encode(g, rgb, 1, height, width, &result);
     if (!status) status = tsr_verify_planar(v, run, "encoder_out", encoder, 1, h, w, before, false);
     if (!status) status = tsr_verify_planar(v, run, "features", features, 1, h, w, d, false);
     if (!status) status = tsr_verify_ids(v, run, ids, margin, 2, grid);
     /* The plain way gives the same ids as the traced one. */
     result = (tsr_grid_result){.ids = again};
-    if (!status) status = tsr_grid_encode(g, rgb, height, width, &result);
+    if (!status) status = tsr_grid_encode(g, rgb, 1, height, width, &result);
     if (!status && memcmp(ids, again, (size_t)n * sizeof *ids) != 0)
         tsr_verify_line(v, run, "ids", false, "another way of running gives other ids");
     free(features);
@@ -90,7 +90,7 @@ static tsr_status verify_decode(tsr_verify *v, const cJSON *run, tsr_grid *g) {
     float *rgb = NULL;
     if (!status && !(rgb = tsr_alloc(v->ctx, (size_t)(height * width * 3), sizeof *rgb, "picture")))
         status = TSR_ERROR_MEMORY;
-    if (!status) status = tsr_grid_decode(g, ids.data, NULL, ids.dim[0], ids.dim[1], rgb, NULL);
+    if (!status) status = tsr_grid_decode(g, ids.data, 1, ids.dim[0], ids.dim[1], rgb);
     if (!status) status = tsr_verify_planar(v, run, "hard_image", rgb, 1, height, width, 3, false);
     free(rgb);
     free(ids.data);
@@ -116,7 +116,7 @@ static tsr_status verify_soft(tsr_verify *v, const cJSON *run, tsr_grid *g, cons
         mixed = tsr_alloc(v->ctx, (size_t)(side * side * d), sizeof *mixed, "codes");
         if (!rgb || !mixed) status = TSR_ERROR_MEMORY;
     }
-    if (!status) status = tsr_grid_decode(g, NULL, logits.data, side, side, rgb, mixed);
+    if (!status) status = tsr_grid_decode_soft(g, logits.data, side, side, rgb, mixed);
     if (!status) status = tsr_verify_planar(v, run, "soft_code", mixed, 1, side, side, d, false);
     if (!status) status = tsr_verify_planar(v, run, "soft_image", rgb, 1, pixels, pixels, 3, false);
     free(rgb);

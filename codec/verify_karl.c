@@ -59,7 +59,7 @@ static tsr_status make_features(tsr_verify *v, const cJSON *run, kept *k, const 
         tsr_verify_entry(run, "outputs", "features") || tsr_verify_entry(run, "outputs", "moments");
     if (!asked && !noisy && !k->drawn && !strcmp(k->input, input)) return TSR_OK;
     tsr_tensor noise = {0};
-    tsr_status status = tsr_karl_features(m, rgb, k->features);
+    tsr_status status = tsr_karl_features(m, rgb, 1, k->features);
     if (!status)
         status =
             tsr_verify_planar(v, run, m->vae ? "moments" : "features", k->features, 1,
@@ -69,7 +69,7 @@ static tsr_status make_features(tsr_verify *v, const cJSON *run, kept *k, const 
         status =
             tsr_fail(v->ctx, TSR_ERROR_FORMAT, "%s: %s: wanted %lld values, got %lld", v->folder,
                      name, (long long)(TSR_KARL_PLACES * m->base), (long long)tsr_elements(&noise));
-    if (!status) tsr_karl_draw(m, k->features, noise.data);
+    if (!status) tsr_karl_draw(m, 1, k->features, noise.data);
     free(noise.data);
     snprintf(k->input, sizeof k->input, "%s", status ? "" : input);
     k->drawn = noisy;
@@ -156,7 +156,7 @@ static tsr_status verify_run(tsr_verify *v, const cJSON *run, kept *k, const uin
                                     .ids = ids,
                                     .margin = halt ? halt + budget : NULL,
                                     .tokens = tokens};
-    if (!status) status = tsr_karl_encode(m, rgb, k->features, bin, budget, &result);
+    if (!status) status = tsr_karl_encode(m, rgb, k->features, 1, bin, budget, &result);
     const tsr_verify_ties none = {0};
     if (!status)
         status = tsr_verify_f32(v, run, "tokens", tokens, 2,

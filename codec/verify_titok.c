@@ -137,7 +137,8 @@ static tsr_status verify_decode(tsr_verify *v, const cJSON *run, kept *k, const 
     }
     if (!status && m->continuous) status = draw(v, run, m, factors, vectors);
     if (!status)
-        status = tsr_titok_decode(m, m->continuous ? NULL : k->ids.data, vectors, count, rgb, head);
+        status =
+            tsr_titok_decode(m, m->continuous ? NULL : k->ids.data, vectors, 1, count, rgb, head);
     if (!status)
         status = tsr_verify_planar(v, run, "decoder_out", head, 1, rows, rows, depth, false);
     if (!status) status = tsr_verify_planar(v, run, "image", rgb, 1, side, side, 3, false);

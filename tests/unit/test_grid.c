@@ -3,6 +3,7 @@
  * tiles of any size, batches, what they refuse, damaged model files. */
 #include <tessera/tessera.h>
 
+#include "batch_case.h"
 #include "everywhere.h"
 #include "golden_case.h"
 #include "tiny_model.h"
@@ -121,7 +122,7 @@ START_TEST(families) {
     tsr_context *ctx = everywhere_context();
     for (kind k = 0; k < KINDS; ++k) {
         enum { W = 44, H = 36 };
-        static uint8_t rgb[W * H * 3], once[W * H * 3], again[W * H * 3];
+        static uint8_t rgb[W * H * 3], once[W * H * 3], again[W * H * 3], alone[W * H * 3];
         tiny_model m;
         tsr_tokenizer *t = NULL;
         tsr_item *whole = NULL, *tiled = NULL, *one = NULL;
@@ -182,6 +183,14 @@ START_TEST(families) {
         ck_assert_uint_eq(a->tile_columns * a->tile_rows, 4);
         ck_assert_uint_eq(tsr_token_item_total(a), tsr_token_item_total(b));
         ck_assert_mem_eq(a->ids, b->ids, tsr_token_item_total(a) * sizeof *a->ids);
+        const tsr_token_header tiles = *tsr_tokenizer_header(t);
+        for (uint32_t batch = 1; batch <= 3; batch += 2) {
+            tsr_decode_settings d = tsr_decode_settings_default();
+            d.batch = batch;
+            ck_assert_int_eq(
+                tsr_tokenizer_decode_with(t, &tiles, a, &d, batch == 1 ? alone : again), TSR_OK);
+        }
+        ck_assert_mem_eq(alone, again, sizeof alone);
         /* but keeps its own where it refuses the header */
         tsr_token_header odd = wide;
         odd.rows++;
@@ -195,6 +204,16 @@ START_TEST(families) {
         tsr_item_close(&tiled);
         tsr_item_close(&whole);
         tsr_tokenizer_close(&t);
+        tiny_model_free(&m);
+    }
+}
+END_TEST
+
+START_TEST(together) {
+    for (kind k = 0; k < KINDS; ++k) {
+        tiny_model m;
+        make_model(&m, k);
+        batch_case(tiny_model_write(&m, NULL, NULL), "vulkan:0", 36, 3);
         tiny_model_free(&m);
     }
 }
@@ -342,4 +361,4 @@ START_TEST(damaged) {
 }
 END_TEST
 
-TEST_MAIN("grid", golden_cpu, golden_vulkan, families, sizes, windows, damaged)
+TEST_MAIN("grid", golden_cpu, golden_vulkan, families, together, sizes, windows, damaged)

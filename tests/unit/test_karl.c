@@ -4,6 +4,7 @@
 #include <tessera/tessera.h>
 
 #include "codec/karl.h"
+#include "batch_case.h"
 #include "everywhere.h"
 #include "golden_case.h"
 #include "tiny_model.h"
@@ -246,6 +247,16 @@ START_TEST(selection) {
     ck_assert_int_eq(open_model(NULL, &t), TSR_OK);
     ck_assert_int_eq(tsr_tokenizer_encode(t, &picture, 1, &s, &few, NULL), TSR_ERROR_UNSUPPORTED);
     tsr_tokenizer_close(&t);
+}
+END_TEST
+
+START_TEST(together) {
+    tiny_model m;
+    make_model(&m);
+    const char *path = tiny_model_write(&m, NULL, NULL);
+    batch_case(path, "cpu", 256, 2);
+    batch_case(path, "vulkan:0", 256, 2);
+    tiny_model_free(&m);
 }
 END_TEST
 
@@ -492,4 +503,4 @@ START_TEST(damaged) {
 }
 END_TEST
 
-TEST_MAIN("karl", golden, bins, selection, target, vectors, damaged)
+TEST_MAIN("karl", golden, bins, selection, together, target, vectors, damaged)

@@ -3,6 +3,7 @@
  * batches, what they refuse, damaged model files. */
 #include <tessera/tessera.h>
 
+#include "batch_case.h"
 #include "everywhere.h"
 #include "golden_case.h"
 #include "tiny_model.h"
@@ -161,6 +162,10 @@ START_TEST(families) {
         ck_assert_mem_eq(a->ids, b->ids, total * sizeof *a->ids);
         status = tsr_tokenizer_decode(t, &h, a, 0, full);
         ck_assert_msg(status == TSR_OK, "%s", tsr_detail(ctx));
+        tsr_decode_settings d = tsr_decode_settings_default();
+        d.batch = 1;
+        ck_assert_int_eq(tsr_tokenizer_decode_with(t, &h, a, &d, again), TSR_OK);
+        ck_assert_mem_eq(full, again, sizeof full);
 
         s.tokens = 3;
         status = tsr_tokenizer_encode(t, &picture, 1, &s, &cut, NULL);
@@ -185,6 +190,12 @@ START_TEST(families) {
             none.counts = counts;
             ck_assert_int_eq(tsr_tokenizer_decode(t, &h, &none, 0, again), TSR_OK);
             ck_assert_mem_ne(part, again, sizeof part);
+            /* as many as each tile likes: neighbours with as many go together, nobody sees it */
+            for (uint32_t tile = 0; tile < a->tile_columns * a->tile_rows; ++tile)
+                counts[tile] = tile < 2 ? 0 : tile < 5 ? 3 : tile % 3;
+            ck_assert_int_eq(tsr_tokenizer_decode_with(t, &h, &none, &d, part), TSR_OK);
+            ck_assert_int_eq(tsr_tokenizer_decode(t, &h, &none, 0, again), TSR_OK);
+            ck_assert_mem_eq(part, again, sizeof part);
             free(counts);
         } else {
             ck_assert_int_eq(status, TSR_ERROR_UNSUPPORTED);
@@ -195,6 +206,18 @@ START_TEST(families) {
         tsr_item_close(&one);
         tsr_item_close(&many);
         tsr_tokenizer_close(&t);
+        remove_model(&m);
+    }
+}
+END_TEST
+
+START_TEST(together) {
+    static const kind kinds[] = {LEGACY, SINGLE, CONTINUOUS};
+    for (unsigned i = 0; i < sizeof kinds / sizeof *kinds; ++i) {
+        tiny_model m;
+        make_model(&m, kinds[i]);
+        write_model(&m, NULL);
+        batch_case(path, "vulkan:0", SIDE, 3);
         remove_model(&m);
     }
 }
@@ -305,4 +328,4 @@ START_TEST(damaged) {
 }
 END_TEST
 
-TEST_MAIN("titok", golden, families, vectors, damaged)
+TEST_MAIN("titok", golden, families, together, vectors, damaged)

@@ -5,6 +5,7 @@
 
 #include "codec/vae.h"
 #include "compute/tensor.h"
+#include "batch_case.h"
 #include "everywhere.h"
 #include "tiny_model.h"
 
@@ -211,6 +212,14 @@ START_TEST(the_network_to_the_bit) {
 }
 END_TEST
 
+START_TEST(together) {
+    tiny_model m;
+    make_model(&m, false);
+    batch_case(tiny_model_write(&m, NULL, NULL), "vulkan:0", 36, 3);
+    tiny_model_free(&m);
+}
+END_TEST
+
 START_TEST(tiles_and_batches) {
     enum { W = 70, H = 50 };
     static uint8_t rgb[W * H * 3], once[W * H * 3], again[W * H * 3];
@@ -235,7 +244,12 @@ START_TEST(tiles_and_batches) {
     ck_assert_uint_eq(tsr_token_item_total(a), 4 * 20 * 17);
     ck_assert_mem_eq(a->latents, b->latents,
                      tsr_token_item_total(a) * CHANNELS * sizeof *a->latents);
-    ck_assert_int_eq(tsr_tokenizer_decode(t, &h, a, 0, once), TSR_OK);
+    tsr_decode_settings d = tsr_decode_settings_default();
+    d.batch = 1;
+    ck_assert_int_eq(tsr_tokenizer_decode_with(t, &h, a, &d, once), TSR_OK);
+    d.batch = 3;
+    ck_assert_int_eq(tsr_tokenizer_decode_with(t, &h, a, &d, again), TSR_OK);
+    ck_assert_mem_eq(once, again, sizeof once);
     /* a tokenizer opened with other tiles decodes them as well */
     ck_assert_int_eq(open_model(ctx, path, 0, 0, &other), TSR_OK);
     ck_assert_uint_eq(tsr_tokenizer_header(other)->tile_width, 256);
@@ -398,4 +412,4 @@ START_TEST(windows) {
 }
 END_TEST
 
-TEST_MAIN("vae", the_network_to_the_bit, tiles_and_batches, windows, damaged)
+TEST_MAIN("vae", the_network_to_the_bit, together, tiles_and_batches, windows, damaged)

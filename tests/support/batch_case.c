@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* batch_case.c: see batch_case.h. */
+#include "batch_case.h"
+
+#include <tessera/tessera.h>
+
+#include "everywhere.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void batch_case(const char *model, const char *device, int side, int tiles) {
+    if (!everywhere_device(device, NULL)) {
+        printf("skipped: no device %s\n", device);
+        return;
+    }
+    const int width = side * tiles, height = side - 1; /* tiles overlap, so there are some more */
+    const size_t bytes = (size_t)width * (size_t)height * 3;
+    uint8_t *rgb = malloc(bytes), *out[2] = {malloc(bytes), malloc(bytes)};
+    ck_assert(rgb && out[0] && out[1]);
+    for (size_t i = 0; i < bytes; ++i)
+        rgb[i] = (uint8_t)random_below(256);
+    const tsr_picture picture = {.rgb = rgb, .width = width, .height = height, .key = "made up"};
+    tsr_context *ctx = everywhere_context();
+    tsr_tokenizer *t = NULL;
+    tsr_status status =
+        tsr_tokenizer_open(ctx, &t, &(tsr_tokenizer_settings){.model = model, .device = device});
+    if (!status && tsr_tokenizer_header(t)->tile_width != (uint32_t)side) {
+        tsr_tokenizer_close(&t);
+        status = tsr_tokenizer_open(ctx, &t,
+                                    &(tsr_tokenizer_settings){.model = model,
+                                                              .device = device,
+                                                              .tile_width = (uint32_t)side,
+                                                              .tile_height = (uint32_t)side});
+    }
+    ck_assert_msg(status == TSR_OK, "%s", tsr_detail(ctx));
+    tsr_token_header header = *tsr_tokenizer_header(t);
+    header.fit = TSR_FIT_TILE;
+    const uint32_t batch[2] = {1, (uint32_t)tiles};
+    tsr_item *item[2] = {NULL, NULL};
+    for (int i = 0; i < 2; ++i) {
+        tsr_encode_settings e = tsr_encode_settings_default();
+        tsr_decode_settings d = tsr_decode_settings_default();
+        e.fit = TSR_FIT_TILE;
+        e.f32_latents = header.channels > 0;
+        if (e.f32_latents) header.latent_type = TSR_LATENT_F32;
+        e.batch = d.batch = batch[i];
+        status = tsr_tokenizer_encode(t, &picture, 1, &e, &item[i], NULL);
+        if (!status)
+            status = tsr_tokenizer_decode_with(t, &header, tsr_item_tokens(item[i]), &d, out[i]);
+        ck_assert_msg(status == TSR_OK, "%s: %s", device, tsr_detail(ctx));
+    }
+    const tsr_token_item *a = tsr_item_tokens(item[0]), *b = tsr_item_tokens(item[1]);
+    const uint32_t count = a->tile_columns * a->tile_rows;
+    const uint64_t total = tsr_token_item_total(a);
+    ck_assert_uint_ge(count, (uint32_t)tiles);
+    ck_assert_uint_gt(total, 0);
+    ck_assert_mem_eq(a->counts, b->counts, count * sizeof *a->counts);
+    if (a->kept) ck_assert_mem_eq(a->kept, b->kept, count * ((header.columns + 7) / 8));
+    if (header.channels)
+        ck_assert_mem_eq(a->latents, b->latents, total * header.channels * sizeof *a->latents);
+    else
+        ck_assert_mem_eq(a->ids, b->ids, total * sizeof *a->ids);
+    ck_assert_msg(memcmp(out[0], out[1], bytes) == 0, "%s: pixels differ", device);
+    printf("%s: %u tiles, %llu tokens alike\n", device, count, (unsigned long long)total);
+    for (int i = 0; i < 2; ++i) {
+        tsr_item_close(&item[i]);
+        free(out[i]);
+    }
+    tsr_tokenizer_close(&t);
+    free(rgb);
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* batch_case.h: a tile's tokens and picture do not depend on what goes through the model with it.
+ */
+#ifndef TESTS_BATCH_CASE_H
+#define TESTS_BATCH_CASE_H
+
+/* A made-up picture of at least `tiles` tiles of `side` pixels, encoded and decoded one by one and
+ * together, gives the same tokens and pixels to the bit. Prints why it was skipped when there is no
+ * such device. */
+void batch_case(const char *model, const char *device, int side, int tiles);
+
+#endif

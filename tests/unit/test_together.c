@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* How many tiles go through a model in one run: what memory allows, never none, never more than
+ * there are. */
+#include "codec/together.h"
+#include "compute/run.h"
+#include "testing.h"
+
+enum { MB = 1 << 20 };
+
+START_TEST(processor) {
+    const tsr_device cpu = {.info = {.kind = TSR_DEVICE_CPU, .memory_bytes = (uint64_t)1 << 40}};
+    const tsr_device software = {.info = {.kind = TSR_DEVICE_VULKAN,
+                                          .software = true,
+                                          .memory_bytes = (uint64_t)1 << 40,
+                                          .max_storage_range = UINT32_MAX}};
+    const tsr_device *both[] = {&cpu, &software};
+    for (int i = 0; i < 2; ++i) {
+        tsr_device d = *both[i];
+        ck_assert_int_eq(tsr_together(&d, 1000, 100, 100), 4);
+        ck_assert_int_eq(tsr_together(&d, 1000, 100, 3), 3);
+        ck_assert_int_eq(tsr_together(&d, 60 * MB, 10 * MB, 100), 2);
+        ck_assert_int_eq(tsr_together(&d, (uint64_t)5000 * MB, MB, 100), 1);
+        ck_assert_int_eq(tsr_together(&d, 1000, 100, 0), 1);
+    }
+}
+END_TEST
+
+START_TEST(gpu) {
+    tsr_device d = {.info = {.kind = TSR_DEVICE_VULKAN,
+                             .memory_bytes = (uint64_t)8192 * MB,
+                             .max_storage_range = UINT32_MAX}};
+    ck_assert_int_eq(tsr_together(&d, 1000, 100, 700), 700);
+    ck_assert_int_eq(tsr_together(&d, 100 * MB, 10 * MB, 700), 20); /* of 2048 MB */
+    ck_assert_int_eq(tsr_together(&d, 60 * MB, 40 * MB, 700), 6);   /* of 256 MB */
+    ck_assert_int_eq(tsr_together(&d, 300 * MB, 300 * MB, 700), 1);
+    ck_assert_int_eq(tsr_together(&d, (uint64_t)9000 * MB, MB, 700), 1);
+    d.info.max_storage_range = 128 * MB; /* what Vulkan promises */
+    ck_assert_int_eq(tsr_together(&d, 100 * MB, 40 * MB, 700), 3);
+    ck_assert_int_eq(tsr_together(&d, 100 * MB, 200 * MB, 700), 1);
+    d.info.max_allocation = 80 * MB;
+    ck_assert_int_eq(tsr_together(&d, 100 * MB, 40 * MB, 700), 2);
+    /* 512 rows of 768: 12 MB of activations, of which the MLP's middle is half */
+    d.info.max_allocation = 0;
+    ck_assert_int_eq(tsr_together_rows(&d, 512, 768, 700), 21);
+    ck_assert_int_eq(tsr_together_rows(&d, 512, 768, 7), 7);
+}
+END_TEST
+
+TEST_MAIN("together", processor, gpu)
