@@ -21,7 +21,7 @@ int64_t tsr_together(tsr_device *device, uint64_t tile_bytes, uint64_t tensor_by
     if (info->max_allocation) piece = least(piece, info->max_allocation);
     uint64_t most = info->kind == TSR_DEVICE_CPU || info->software
                         ? least(FEW, few_bytes / tile_bytes)
-                        : least(info->memory_bytes / 4 / tile_bytes, piece / tensor_bytes);
+                        : least(info->memory_bytes / 8 / tile_bytes, piece / tensor_bytes);
     most = least(most, count > 0 ? (uint64_t)count : 1);
     return most ? (int64_t)most : 1;
 }

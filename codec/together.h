@@ -7,7 +7,7 @@
 #include "../compute/device.h"
 
 /* 1 to `count` tiles, each with so many bytes of activations at their peak, the largest tensor of
- * which has `tensor_bytes`. A GPU gets more of them, as long as a quarter of its memory holds
+ * which has `tensor_bytes`. A GPU gets more of them, as long as an eighth of its memory holds
  * them: the more rows, the busier it is. A processor gets a few small ones: it is busy with one
  * large tile. */
 int64_t tsr_together(tsr_device *device, uint64_t tile_bytes, uint64_t tensor_bytes, int64_t count);
