@@ -248,6 +248,7 @@ static bool asked_for(const char *spec, const tsr_device_info *info) {
 
 static tsr_status run_suites(tsr_bencher *b) {
     tsr_status s = TSR_OK;
+    if (b->settings.model) return tsr_bench_suite_tokenizer(b);
 #define TSR_BENCH_SUITE(name)                                                                      \
     if (!s) s = tsr_bench_suite_##name(b);
 #include "suites.def"

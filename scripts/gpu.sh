@@ -1,10 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # One call for a machine with a GPU: builds, lists the devices, runs the suite and the benchmarks on
-# the hardware, and leaves everything in a folder.
-#   gpu.sh RESULT-FOLDER
+# the hardware, those of the models that are named, too, and leaves everything in a folder.
+#   gpu.sh RESULT-FOLDER [MODEL...]
 set -euo pipefail
-out=$(mkdir -p "${1:?usage: gpu.sh RESULT-FOLDER}" && cd "$1" && pwd)
+out=$(mkdir -p "${1:?usage: gpu.sh RESULT-FOLDER [MODEL...]}" && cd "$1" && pwd)
+models=()
+for model in "${@:2}"; do models+=("$(realpath "$model")"); done
 cd "$(dirname "$0")/.."
 bash scripts/install-deps.sh check
 cmake --preset release -DTESSERA_TESTS=ON >"$out/build.txt"
@@ -19,5 +21,10 @@ status=0
 grep -E 'tests passed|FAILED|Failed|Not Run|Skipped' "$out/tests.txt" || true
 "$tessera" bench --json >"$out/bench.json" || status=1
 python3 scripts/speed-table.py <"$out/bench.json" >"$out/bench.md" || status=1
+for model in "${models[@]}"; do
+    name=bench-$(basename "$model")
+    "$tessera" bench -t "$model" --json >"$out/$name.json" || status=1
+    python3 scripts/speed-table.py <"$out/$name.json" >"$out/$name.md" || status=1
+done
 echo "results in $out"
 exit $status

@@ -258,8 +258,11 @@ typedef void (*tsr_verify_fn)(void *user, const char *output, int passed, const 
 tsr_status tsr_verify_case(tsr_context *ctx, const char *folder, const char *device,
                            tsr_verify_fn line, void *user, int *passed, int *failed);
 
-/* Benchmarks ops and the bundled model; a row of JSON for each measurement. */
+/* Benchmarks ops and the bundled tokenizer, or a model alone; a row of JSON for each measurement.
+ */
 typedef struct tsr_bench_settings {
+    const char *model;  /* as of tsr_tokenizer_settings: its tiles to tokens and back, nothing else;
+                           NULL = ops, parts of models and the bundled tokenizer */
     const char *device; /* NULL = every usable device */
     const char *filter; /* substring of the row's name, NULL = all */
     const char *mask;   /* capabilities not used, as of tsr_tokenizer_settings */

@@ -24,7 +24,6 @@ is "keys" "agreement cpu_seconds_f32 cpu_seconds_fast device equal fast_path fas
 is "no fast path" "None False" "$(json 'str(d["fast_path"]) + " " + str(d["fast_used"])')"
 is "shares" "1 1 1 True" "$(json 'str(d["agreement"]) + " " + str(d["tile_min"]) + " " + str(d["tile_median"]) + " " + str(d["ids"] == d["equal"] == 256)')"
 fails 2 "'a.ppm' is one argument too many; wanted none without --agreement" bench a.ppm
-fails 2 '^tessera bench: -t: wanted with --agreement alone' bench -t x
 fails 2 'exclude each other' bench --agreement --filter x
 fails 2 'exclude each other' bench --agreement --seconds 1
 fails 3 'nothere.png' bench --agreement nothere.png --device cpu

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/* bench_tokenizer.c: a tokenizer's tiles to tokens and back, one and several in a run: the bundled
+ * one, or the model that was asked for; in f32, and in fast where a device has that. */
+#include "bench.h"
+#include "../codec/tokenizer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { MOST = 16 };
+static const double long_run = 100; /* seconds a row of several tiles may take */
+
+typedef struct tokenizer_bench {
+    tsr_tokenizer *tokenizer;
+    int count;      /* tiles a call */
+    double seconds; /* of the last call */
+    uint8_t *tiles;
+    void *values;
+    uint32_t counts[MOST];
+    uint8_t *kept;
+    float *rgb;
+} tokenizer_bench;
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static tsr_status encode_body(void *arg) {
+    tokenizer_bench *m = arg;
+    uint64_t ties = 0;
+    const double start = now();
+    const tsr_status status =
+        tsr_tokenizer_encode_tiles(m->tokenizer, m->tiles, m->count, 0, &(tsr_selection){0},
+                                   m->values, m->counts, m->kept, &ties);
+    m->seconds = now() - start;
+    return status;
+}
+
+/* What encoding left. */
+static tsr_status decode_body(void *arg) {
+    tokenizer_bench *m = arg;
+    const tsr_tokenizer *t = m->tokenizer;
+    const tsr_sampling sampling = {.hints = t->header.hints,
+                                   .kept = t->family->select ? m->kept : NULL};
+    const double start = now();
+    const tsr_status status =
+        tsr_tokenizer_decode_tiles(m->tokenizer, m->values, m->counts, m->count, &sampling, m->rgb);
+    m->seconds = now() - start;
+    return status;
+}
+
+static tsr_status too_long(void *arg) {
+    const tokenizer_bench *m = arg;
+    return tsr_fail(m->tokenizer->ctx, TSR_ERROR_UNSUPPORTED, "one takes %.1f s", m->seconds);
+}
+
+/* Pixels with the spectrum of a photograph, roughly: noise summed at several scales. */
+static void paint(uint8_t *rgb, int tile, int width, int height) {
+    for (int y = 0; y < height; ++y)
+        for (int x = 0; x < width; ++x)
+            for (int c = 0; c < 3; ++c) {
+                uint32_t v = 0;
+                for (int s = 1; s < 7; ++s) {
+                    uint32_t h = (uint32_t)((x >> s) * 73856093 ^ (y >> s) * 19349663 ^
+                                            (c + 3 * tile) * 83492791);
+                    v += ((h * 2654435761u) >> 24) << s;
+                }
+                rgb[(y * width + x) * 3 + c] = (uint8_t)(v >> 7);
+            }
+}
+
+/* alone: what one tile took, 0 = not known. */
+static tsr_status time_row(tsr_bencher *b, tokenizer_bench *m, const tsr_device_info *info,
+                           const char *title, const char *what, bool fast, tsr_bench_body body,
+                           double *alone) {
+    char name[128];
+    snprintf(name, sizeof name, "%s %s %d%s", title, what, m->count, fast ? " fast" : "");
+    if (!tsr_bench_wants(b, name)) return TSR_OK;
+    const tsr_bench_row row = {.name = name,
+                               .by = "tessera",
+                               .dtype = fast ? "fast" : NULL,
+                               .device = info,
+                               .items = m->count};
+    m->seconds = *alone;
+    if (m->count > 1 && *alone * 5 * m->count > long_run)
+        return tsr_bench_time(b, &row, too_long, m);
+    const tsr_status status = tsr_bench_time(b, &row, body, m);
+    *alone = m->seconds / m->count;
+    return status;
+}
+
+static tsr_status time_all(tsr_bencher *b, tokenizer_bench *m, const tsr_device_info *info,
+                           const char *title, bool fast) {
+    /* mosaic encodes on the host, whatever the device: once is enough. */
+    const bool host = !strcmp(m->tokenizer->family->name, "mosaic");
+    double encode = 0, decode = 0;
+    tsr_status status = TSR_OK;
+    for (m->count = 1; m->count <= MOST && !status; m->count *= MOST) {
+        if (!host || (!fast && info->kind == TSR_DEVICE_CPU))
+            status = time_row(b, m, info, title, "encode", fast, encode_body, &encode);
+        if (!status && decode * m->count < long_run) status = encode_body(m);
+        if (!status) status = time_row(b, m, info, title, "decode", fast, decode_body, &decode);
+    }
+    return status;
+}
+
+static tsr_status make_room(tsr_context *ctx, tokenizer_bench *m) {
+    const tsr_token_header *h = &m->tokenizer->header;
+    const size_t capacity = (size_t)h->rows * h->columns;
+    const size_t values = (size_t)h->tile_width * h->tile_height * 3;
+    m->tiles = tsr_alloc(ctx, MOST, values, "bench: tiles");
+    m->rgb = tsr_alloc(ctx, MOST * values, sizeof *m->rgb, "bench: tiles");
+    m->values = tsr_alloc(ctx, MOST * capacity, tsr_value_bytes(h), "bench: tokens");
+    m->kept = tsr_alloc(ctx, MOST, (capacity + 7) / 8, "bench: masks");
+    if (!m->tiles || !m->rgb || !m->values || !m->kept) return TSR_ERROR_MEMORY;
+    for (int i = 0; i < MOST; ++i)
+        paint(m->tiles + (size_t)i * values, i, (int)h->tile_width, (int)h->tile_height);
+    return TSR_OK;
+}
+
+static tsr_status bench_device(tsr_bencher *b, const tsr_bench_device *d, bool fast) {
+    tokenizer_bench m = {0};
+    char device[32] = "cpu";
+    if (d->info.kind != TSR_DEVICE_CPU) snprintf(device, sizeof device, "vulkan:%d", d->info.index);
+    tsr_tokenizer_settings s = tsr_tokenizer_settings_default();
+    s.model = b->settings.model;
+    s.device = device;
+    s.mask = b->settings.mask;
+    s.fast = fast;
+    tsr_status status = tsr_tokenizer_open(b->ctx, &m.tokenizer, &s);
+    if (status) return status;
+    const char *title = s.model ? m.tokenizer->header.tokenizer : "mosaic";
+    if (!fast || *tsr_device_fast_path(m.tokenizer->device)) {
+        status = make_room(b->ctx, &m);
+        if (!status) status = time_all(b, &m, &d->info, title, fast);
+    }
+    tsr_tokenizer_close(&m.tokenizer);
+    free(m.tiles);
+    free(m.rgb);
+    free(m.values);
+    free(m.kept);
+    return status;
+}
+
+/* Whether any row of the bundled tokenizer is asked for, before it is opened. */
+static bool wanted(const tsr_bencher *b) {
+    static const char *const rows[] = {"mosaic encode 1", "mosaic decode 1", "mosaic encode 16",
+                                       "mosaic decode 16 fast", "mosaic decode 1 fast"};
+    bool any = b->settings.model != NULL;
+    for (unsigned i = 0; i < sizeof rows / sizeof *rows; ++i)
+        any |= tsr_bench_wants(b, rows[i]);
+    return any;
+}
+
+tsr_status tsr_bench_suite_tokenizer(tsr_bencher *b) {
+    tsr_status status = TSR_OK;
+    for (int i = 0; i < b->device_count && wanted(b) && !status; ++i) {
+        const tsr_bench_device *d = &b->devices[i];
+        if (d->reference || (!d->info.usable && !b->settings.device)) continue;
+        status = bench_device(b, d, false);
+        if (!status) status = bench_device(b, d, true);
+    }
+    return status;
+}
