@@ -124,7 +124,7 @@ static tsr_status choose_any(tsr_karl *m, const uint8_t *tiles, int count,
     tsr_log(m->ctx, TSR_LOG_INFO, "%s: tolerated error %g: the row for %g, budget %lld%s", m->path,
             (double)quality, (double)tsr_karl_bins[bin], (long long)budget,
             budget > BUDGET ? ", more than it was trained with" : "");
-    const int64_t most = tsr_karl_together(m, budget, count), rows = most * budget;
+    const int64_t most = tsr_karl_together(m, false, budget, count), rows = most * budget;
     float *features = tsr_alloc(m->ctx, (size_t)(most * TSR_KARL_PLACES * 2 * m->base),
                                 sizeof *features, "karl: features");
     float *said = tsr_alloc(m->ctx, (size_t)(rows * (2 + m->size)), sizeof *said, "karl: rows");
@@ -171,28 +171,52 @@ static tsr_status encode_latents(void *model, const uint8_t *tiles, int count,
     return choose_any(model, tiles, count, selection, latents, counts, kept, near_ties);
 }
 
-/* One of ids and latents is NULL. */
+/* The positions of a tile's `count` tokens: what the mask keeps, or the first ones. TOKENS unless
+ * they are as many. */
+static tsr_status find_positions(const tsr_karl *m, const uint8_t *mask, uint32_t count,
+                                 int32_t *positions) {
+    int64_t n = 0;
+    for (int64_t p = 0; p < m->latents; ++p)
+        if (mask ? mask[p / 8] >> p % 8 & 1 : p < count) {
+            if (n < count) positions[n] = (int32_t)p;
+            ++n;
+        }
+    if (n == count) return TSR_OK;
+    return tsr_fail(m->ctx, TSR_ERROR_TOKENS,
+                    "%s: kept mask of a tile: wanted %u bits as it has tokens, got %lld", m->path,
+                    count, (long long)n);
+}
+
+/* One of ids and latents is NULL. Neighbours with as many tokens go together. */
 static tsr_status decode_any(tsr_karl *m, const uint32_t *ids, const float *latents,
                              const uint32_t *counts, int count, const tsr_sampling *sampling,
                              float *rgb) {
-    const int64_t bytes = (m->latents + 7) / 8;
-    int32_t *positions = tsr_alloc(m->ctx, (size_t)m->latents, sizeof *positions, "karl: places");
-    tsr_status status = positions ? TSR_OK : TSR_ERROR_MEMORY;
-    for (int i = 0; i < count && !status; ++i) {
-        const uint8_t *mask = sampling->kept ? sampling->kept + i * bytes : NULL;
-        int64_t n = 0;
-        for (int64_t p = 0; p < m->latents; ++p)
-            if (mask ? mask[p / 8] >> p % 8 & 1 : p < counts[i]) positions[n++] = (int32_t)p;
-        if (n != counts[i])
-            status = tsr_fail(m->ctx, TSR_ERROR_TOKENS,
-                              "%s: kept mask of a tile: wanted %u bits as it has tokens, got %lld",
-                              m->path, counts[i], (long long)n);
-        else
-            status = tsr_karl_decode(m, ids ? (const int32_t *)ids + i * m->latents : NULL,
-                                     latents ? latents + i * m->latents * m->size : NULL, positions,
-                                     n, rgb + (size_t)i * TSR_KARL_SIDE * TSR_KARL_SIDE * 3, NULL);
+    const int64_t mask_bytes = (m->latents + 7) / 8,
+                  most = tsr_karl_together(m, true, BUDGET, count);
+    const size_t bytes = value_bytes(m);
+    const char *from = ids ? (const char *)ids : (const char *)latents;
+    int32_t *positions =
+        tsr_alloc(m->ctx, (size_t)(most * m->latents), sizeof *positions, "karl: places");
+    char *packed = tsr_alloc(m->ctx, (size_t)(most * m->latents), bytes, "karl: tokens");
+    tsr_status status = positions && packed ? TSR_OK : TSR_ERROR_MEMORY;
+    for (int64_t i = 0, n; i < count && !status; i += n) {
+        const uint32_t each = counts[i];
+        for (n = 0; n < (each ? most : 1) && i + n < count && counts[i + n] == each && !status;
+             ++n) {
+            status =
+                find_positions(m, sampling->kept ? sampling->kept + (i + n) * mask_bytes : NULL,
+                               each, positions + n * each);
+            if (!status)
+                memcpy(packed + (size_t)(n * each) * bytes,
+                       from + (size_t)((i + n) * m->latents) * bytes, each * bytes);
+        }
+        if (!status)
+            status = tsr_karl_decode(m, ids ? (const int32_t *)(const void *)packed : NULL,
+                                     ids ? NULL : (const float *)(const void *)packed, positions, n,
+                                     each, rgb + i * TSR_KARL_SIDE * TSR_KARL_SIDE * 3, NULL);
     }
     free(positions);
+    free(packed);
     return status;
 }
 

@@ -70,8 +70,8 @@ extern const float tsr_karl_bins[TSR_KARL_BINS];
 /* Tokens with a larger logit are dropped: ln 3, a probability of 0.75. */
 extern const float tsr_karl_halt_above;
 
-/* How many of `count` pictures should go through the next three together. */
-int64_t tsr_karl_together(tsr_karl *model, int64_t budget, int64_t count);
+/* How many of `count` pictures with so many tokens should go through a half together. */
+int64_t tsr_karl_together(tsr_karl *model, bool decoder, int64_t tokens, int64_t count);
 /* Pictures u8 [B, 256, 256, 3] to what the base gives [B, 16, 16, base] (autoencoder: [B, 16, 16, 2
  * base] means and log variances). */
 tsr_status tsr_karl_features(tsr_karl *model, const uint8_t *rgb, int64_t count, float *features);
@@ -89,9 +89,11 @@ typedef struct tsr_karl_result { /* each may be NULL but halt and factors */
 } tsr_karl_result;
 tsr_status tsr_karl_encode(tsr_karl *model, const uint8_t *rgb, const float *features,
                            int64_t count, int bin, int64_t budget, const tsr_karl_result *result);
-/* `count` ids, or vectors [count, 12] when ids is NULL, that stood at these positions, to RGB f32
- * [256, 256, 3], about 0..1. head (may be NULL): [256, base codes], or [256, base]. */
+/* `count` ids of each picture [B, count], or vectors [B, count, 12] when ids is NULL, that stood at
+ * these positions [B, count], to RGB f32 [B, 256, 256, 3], about 0..1. No ids at all: one picture.
+ * head (may be NULL): [B, 256, base codes], or [B, 256, base]. */
 tsr_status tsr_karl_decode(tsr_karl *model, const int32_t *ids, const float *vectors,
-                           const int32_t *positions, int64_t count, float *rgb, float *head);
+                           const int32_t *positions, int64_t pictures, int64_t count, float *rgb,
+                           float *head);
 
 #endif

@@ -350,11 +350,11 @@ static void encode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_t
     tsr_code_table_search(r, &m->codes, x, &out[3], &out[4], &out[5]);
 }
 
-/* in: ids I32 [1, n] or vectors [1, n, 12], positions I32 [1, n]; with n = 0 one number that is not
- * looked at. out: picture [1, 256, 256, 3], head [1, 256, ...]. */
+/* in: ids I32 [B, n] or vectors [B, n, 12], positions I32 [B, n]; with n = 0 one number that is not
+ * looked at, and B is 1. out: pictures [B, 256, 256, 3], head [B, 256, ...]. */
 static void decode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const tsr_karl *m = model;
-    const int64_t n = in[0]->rank > 1 ? in[0]->dim[1] : 0;
+    const int64_t n = in[0]->rank > 1 ? in[0]->dim[1] : 0, b = n ? in[0]->dim[0] : 1;
     tsr_tensor *mask =
         tsr_reshape(r, tsr_from_weight(r, m->mask), 2, (int64_t[]){1, m->decoder.width});
     tsr_tensor *x = tsr_binary(r, tsr_from_weight(r, m->decoder.positions), mask, TSR_ADD);
@@ -364,7 +364,7 @@ static void decode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_t
         codes = linear(r, codes, m->embed, m->embed_bias, TSR_ACT_NONE);
         codes =
             tsr_binary(r, codes, tsr_gather_rows(r, tsr_from_weight(r, m->places), in[1]), TSR_ADD);
-        x = tsr_concat_rows(r, codes, x); /* [1, n + 256, W'] */
+        x = tsr_concat_rows(r, codes, x); /* [B, n + 256, W'] */
     } else
         x = as_batch(r, x);
     x = norm(r, x, &m->decoder.pre);
@@ -374,7 +374,7 @@ static void decode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_t
     x = linear(r, x, m->head[0], m->head_bias[0], TSR_ACT_TANH);
     out[1] = x = linear(r, x, m->head[1], m->head_bias[1], TSR_ACT_NONE);
     if (!m->vae) x = tsr_code_table_mix(r, &m->base_codes, x);
-    x = tsr_reshape(r, x, 4, (int64_t[]){1, TSR_KARL_GRID, TSR_KARL_GRID, m->base});
+    x = tsr_reshape(r, x, 4, (int64_t[]){b, TSR_KARL_GRID, TSR_KARL_GRID, m->base});
     if (m->vae) x = tsr_conv_one(r, x, &m->post_quant);
     out[0] = tsr_conv_decode(r, &m->base_decoder, x, NULL);
 }
@@ -389,12 +389,14 @@ static float *scaled(tsr_context *ctx, const uint8_t *rgb, int64_t count) {
     return x;
 }
 
-int64_t tsr_karl_together(tsr_karl *m, int64_t budget, int64_t count) {
+int64_t tsr_karl_together(tsr_karl *m, bool decoder, int64_t tokens, int64_t count) {
     tsr_window_plan plan;
-    const int64_t rows = TSR_KARL_PLACES + budget + 1, g = TSR_KARL_GRID;
-    if (tsr_window_plan_make(m->device, &m->base_encoder, false, m->path, g, g, &plan)) return 1;
-    return tsr_window_together(m->device, &m->base_encoder, false, &plan,
-                               tsr_together_rows(m->device, rows, m->encoder.width, count));
+    const tsr_conv_half *base = decoder ? &m->base_decoder : &m->base_encoder;
+    const int64_t rows = TSR_KARL_PLACES + tokens + 1, g = TSR_KARL_GRID;
+    if (tsr_window_plan_make(m->device, base, decoder, m->path, g, g, &plan)) return 1;
+    return tsr_window_together(
+        m->device, base, decoder, &plan,
+        tsr_together_rows(m->device, rows, decoder ? m->decoder.width : m->encoder.width, count));
 }
 
 tsr_status tsr_karl_features(tsr_karl *m, const uint8_t *rgb, int64_t count, float *features) {
@@ -460,13 +462,17 @@ tsr_status tsr_karl_encode(tsr_karl *m, const uint8_t *rgb, const float *feature
 }
 
 tsr_status tsr_karl_decode(tsr_karl *m, const int32_t *ids, const float *vectors,
-                           const int32_t *positions, int64_t count, float *rgb, float *head) {
+                           const int32_t *positions, int64_t b, int64_t count, float *rgb,
+                           float *head) {
     const int64_t codes = ids ? m->codes.codes->tensor.dim[0] : 0;
     const int64_t depth = m->head[1]->tensor.dim[0];
     if (count < 0 || count > m->latents)
         return tsr_fail(m->ctx, TSR_ERROR_TOKENS, "%s: ids: wanted 0 to %lld, got %lld", m->path,
                         (long long)m->latents, (long long)count);
-    for (int64_t i = 0; i < count; ++i)
+    if (!count && b != 1)
+        return tsr_fail(m->ctx, TSR_ERROR_ARGUMENT, "%s: pictures of no ids: wanted 1, got %lld",
+                        m->path, (long long)b);
+    for (int64_t i = 0; i < b * count; ++i)
         if ((ids && (ids[i] < 0 || ids[i] >= codes)) || positions[i] < 0 ||
             positions[i] >= m->latents)
             return tsr_fail(m->ctx, TSR_ERROR_TOKENS,
@@ -475,18 +481,18 @@ tsr_status tsr_karl_decode(tsr_karl *m, const int32_t *ids, const float *vectors
                             positions[i]);
     float *own =
         head ? NULL
-             : tsr_alloc(m->ctx, (size_t)(TSR_KARL_PLACES * depth), sizeof *own, "karl: head");
+             : tsr_alloc(m->ctx, (size_t)(b * TSR_KARL_PLACES * depth), sizeof *own, "karl: head");
     if (!head && !own) return TSR_ERROR_MEMORY;
     tsr_tensor in[2] = {tsr_host_tensor(TSR_F32, rgb, 1, (int64_t[]){1})};
     if (count) {
-        in[0] = ids ? tsr_host_tensor(TSR_I32, (int32_t *)ids, 2, (int64_t[]){1, count})
-                    : tsr_host_tensor(TSR_F32, (float *)vectors, 3, (int64_t[]){1, count, m->size});
-        in[1] = tsr_host_tensor(TSR_I32, (int32_t *)positions, 2, (int64_t[]){1, count});
+        in[0] = ids ? tsr_host_tensor(TSR_I32, (int32_t *)ids, 2, (int64_t[]){b, count})
+                    : tsr_host_tensor(TSR_F32, (float *)vectors, 3, (int64_t[]){b, count, m->size});
+        in[1] = tsr_host_tensor(TSR_I32, (int32_t *)positions, 2, (int64_t[]){b, count});
     } else
         rgb[0] = 0;
     tsr_tensor out[2] = {
-        tsr_host_tensor(TSR_F32, rgb, 4, (int64_t[]){1, TSR_KARL_SIDE, TSR_KARL_SIDE, 3}),
-        tsr_host_tensor(TSR_F32, head ? head : own, 3, (int64_t[]){1, TSR_KARL_PLACES, depth})};
+        tsr_host_tensor(TSR_F32, rgb, 4, (int64_t[]){b, TSR_KARL_SIDE, TSR_KARL_SIDE, 3}),
+        tsr_host_tensor(TSR_F32, head ? head : own, 3, (int64_t[]){b, TSR_KARL_PLACES, depth})};
     const tsr_program program = {
         .fn = decode_program, .model = m, .variant = count > 0, .name = "karl decoder"};
     tsr_status status = tsr_execute(m->device, &program, in, count ? 2 : 1, out, 2);

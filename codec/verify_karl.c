@@ -130,7 +130,8 @@ static tsr_status verify_decode(tsr_verify *v, const cJSON *run, tsr_karl *m, in
         ++n;
     }
     if (!status)
-        status = tsr_karl_decode(m, m->continuous ? NULL : ids, vectors, positions, n, rgb, head);
+        status =
+            tsr_karl_decode(m, m->continuous ? NULL : ids, vectors, positions, 1, n, rgb, head);
     if (!status)
         status = tsr_verify_f32(v, run, "decoder_out", head, 2, (int64_t[]){TSR_KARL_PLACES, depth},
                                 (tsr_verify_ties){0});

@@ -168,6 +168,11 @@ START_TEST(selection) {
     tsr_item *all = encode(t, &picture, s);
     const tsr_token_item *c = tsr_item_tokens(all);
     ck_assert_uint_eq(tsr_token_item_total(c), 2 * LATENTS);
+    tsr_decode_settings d = tsr_decode_settings_default();
+    d.batch = 1; /* as many tokens in each: decoded alone and together */
+    ck_assert_int_eq(tsr_tokenizer_decode_with(t, &h, c, &d, again), TSR_OK);
+    ck_assert_int_eq(tsr_tokenizer_decode(t, &h, c, 0, full), TSR_OK);
+    ck_assert_mem_eq(full, again, sizeof full);
     uint64_t at = 0;
     for (int i = 0; i < 2; ++i)
         for (int p = 0; p < LATENTS; ++p)
