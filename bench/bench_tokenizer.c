@@ -65,8 +65,9 @@ static void paint(uint8_t *rgb, int tile, int width, int height) {
             for (int c = 0; c < 3; ++c) {
                 uint32_t v = 0;
                 for (int s = 1; s < 7; ++s) {
-                    uint32_t h = (uint32_t)((x >> s) * 73856093 ^ (y >> s) * 19349663 ^
-                                            (c + 3 * tile) * 83492791);
+                    const uint32_t h = (uint32_t)(x >> s) * 73856093u ^
+                                       (uint32_t)(y >> s) * 19349663u ^
+                                       (uint32_t)(c + 3 * tile) * 83492791u;
                     v += ((h * 2654435761u) >> 24) << s;
                 }
                 rgb[(y * width + x) * 3 + c] = (uint8_t)(v >> 7);
