@@ -19,10 +19,13 @@ int64_t tsr_together(tsr_device *device, uint64_t tile_bytes, uint64_t tensor_by
     /* It lies in one binding of one allocation, too. */
     uint64_t piece = least(info->max_storage_range, busy_bytes);
     if (info->max_allocation) piece = least(piece, info->max_allocation);
-    uint64_t most = info->kind == TSR_DEVICE_CPU || info->software
-                        ? least(FEW, few_bytes / tile_bytes)
-                        : least(info->memory_bytes / 8 / tile_bytes, piece / tensor_bytes);
-    most = least(most, count > 0 ? (uint64_t)count : 1);
+    const uint64_t room = tsr_device_context(device)->settings.memory_limit / 2;
+    uint64_t most = count > 0 ? (uint64_t)count : 1;
+    if (info->kind == TSR_DEVICE_CPU || info->software)
+        most = least(most, least(FEW, least(few_bytes, room) / tile_bytes));
+    else
+        most = least(most,
+                     least(least(info->memory_bytes / 8, room) / tile_bytes, piece / tensor_bytes));
     return most ? (int64_t)most : 1;
 }
 

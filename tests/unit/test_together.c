@@ -7,7 +7,16 @@
 
 enum { MB = 1 << 20 };
 
+static tsr_context *open_context(uint64_t limit) {
+    tsr_context_settings s = tsr_context_settings_default();
+    tsr_context *ctx = NULL;
+    s.memory_limit = limit;
+    ck_assert_int_eq(tsr_context_open(&ctx, &s), TSR_OK);
+    return ctx;
+}
+
 START_TEST(processor) {
+    tsr_context *wide = open_context((uint64_t)1 << 40), *narrow = open_context(100 * MB);
     const tsr_device cpu = {.info = {.kind = TSR_DEVICE_CPU, .memory_bytes = (uint64_t)1 << 40}};
     const tsr_device software = {.info = {.kind = TSR_DEVICE_VULKAN,
                                           .software = true,
@@ -16,17 +25,25 @@ START_TEST(processor) {
     const tsr_device *both[] = {&cpu, &software};
     for (int i = 0; i < 2; ++i) {
         tsr_device d = *both[i];
+        d.ctx = wide;
         ck_assert_int_eq(tsr_together(&d, 1000, 100, 100), 4);
         ck_assert_int_eq(tsr_together(&d, 1000, 100, 3), 3);
         ck_assert_int_eq(tsr_together(&d, 60 * MB, 10 * MB, 100), 2);
         ck_assert_int_eq(tsr_together(&d, (uint64_t)5000 * MB, MB, 100), 1);
         ck_assert_int_eq(tsr_together(&d, 1000, 100, 0), 1);
+        d.ctx = narrow;
+        ck_assert_int_eq(tsr_together(&d, 20 * MB, 10 * MB, 100), 2);
+        ck_assert_int_eq(tsr_together(&d, 60 * MB, 10 * MB, 100), 1);
     }
+    tsr_context_close(&wide);
+    tsr_context_close(&narrow);
 }
 END_TEST
 
 START_TEST(gpu) {
-    tsr_device d = {.info = {.kind = TSR_DEVICE_VULKAN,
+    tsr_context *wide = open_context((uint64_t)1 << 40), *narrow = open_context(600 * MB);
+    tsr_device d = {.ctx = wide,
+                    .info = {.kind = TSR_DEVICE_VULKAN,
                              .memory_bytes = (uint64_t)8192 * MB,
                              .max_storage_range = UINT32_MAX}};
     ck_assert_int_eq(tsr_together(&d, 1000, 100, 700), 700);
@@ -44,6 +61,10 @@ START_TEST(gpu) {
     d.info.max_storage_range = UINT32_MAX;
     ck_assert_int_eq(tsr_together_rows(&d, 512, 768, 700), 42);
     ck_assert_int_eq(tsr_together_rows(&d, 512, 768, 7), 7);
+    d.ctx = narrow;
+    ck_assert_int_eq(tsr_together(&d, 100 * MB, 10 * MB, 700), 3);
+    tsr_context_close(&wide);
+    tsr_context_close(&narrow);
 }
 END_TEST
 
