@@ -21,14 +21,17 @@ foreach(source ${tessera_test_sources})
   target_link_libraries(${name} PRIVATE tessera_test_support)
   add_test(NAME ${name} COMMAND ${name})
   # Check's own four seconds a test are too few under a sanitizer on a busy machine.
-  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600
+  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1200
                        ENVIRONMENT "CK_DEFAULT_TIMEOUT=300")
 endforeach()
+# The longest begin first, so that no core waits for one of them at the end.
+set_tests_properties(test_karl test_grid PROPERTIES COST 100)
 file(GLOB tessera_script_tests CONFIGURE_DEPENDS
      ${CMAKE_SOURCE_DIR}/tests/cli/*.sh ${CMAKE_SOURCE_DIR}/tests/arrows/*.sh)
 foreach(script ${tessera_script_tests})
   get_filename_component(name ${script} NAME_WE)
   add_test(NAME ${name} COMMAND bash ${script})
-  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600 ENVIRONMENT
+  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1200 ENVIRONMENT
     "TESSERA=${CMAKE_BINARY_DIR}/tessera;CC=${CMAKE_C_COMPILER};CXX=${CMAKE_CXX_COMPILER};SOURCE=${CMAKE_SOURCE_DIR};BUILD=${CMAKE_BINARY_DIR};SHARED=${CMAKE_SOURCE_DIR}/../shared")
 endforeach()
+set_tests_properties(verify_cases encode_decode PROPERTIES COST 50)
