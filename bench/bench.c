@@ -138,6 +138,7 @@ tsr_status tsr_bench_time(tsr_bencher *b, const tsr_bench_row *row, tsr_bench_bo
     double median = (times[(n - 1) / 2] + times[n / 2]) * 0.5 * scale;
     double p95 = times[(int)ceil(0.95 * n) - 1] * scale;
     free(times);
+    if (row->median) *row->median = median;
 
     cJSON *j = row_start(b, row);
     cJSON_AddNumberToObject(j, "n", n);

@@ -56,6 +56,7 @@ typedef struct tsr_bench_row {
     int items;           /* how many items one call of the body does; 0 = 1 */
     size_t activation_bytes;
     double setup_seconds; /* packing, recording, shader compilation: the call before warm-up */
+    double *median;       /* gets the seconds of one item; NULL = not asked for */
 } tsr_bench_row;
 
 typedef tsr_status (*tsr_bench_body)(void *arg);

@@ -2,6 +2,7 @@
 /* karl.c: KARL as a family of tokenizers. It says itself which of its tokens a tile needs for the
  * tolerated error: a tile's ids are those of the kept positions, and the mask goes with them. */
 #include "karl.h"
+#include "together.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -201,19 +202,17 @@ static tsr_status decode_any(tsr_karl *m, const uint32_t *ids, const float *late
     tsr_status status = positions && packed ? TSR_OK : TSR_ERROR_MEMORY;
     for (int64_t i = 0, n; i < count && !status; i += n) {
         const uint32_t each = counts[i];
-        for (n = 0; n < (each ? most : 1) && i + n < count && counts[i + n] == each && !status;
-             ++n) {
+        n = tsr_together_alike(counts + i, count - i, most);
+        for (int64_t k = 0; k < n && !status; ++k)
             status =
-                find_positions(m, sampling->kept ? sampling->kept + (i + n) * mask_bytes : NULL,
-                               each, positions + n * each);
-            if (!status)
-                memcpy(packed + (size_t)(n * each) * bytes,
-                       from + (size_t)((i + n) * m->latents) * bytes, each * bytes);
-        }
-        if (!status)
-            status = tsr_karl_decode(m, ids ? (const int32_t *)(const void *)packed : NULL,
-                                     ids ? NULL : (const float *)(const void *)packed, positions, n,
-                                     each, rgb + i * TSR_KARL_SIDE * TSR_KARL_SIDE * 3, NULL);
+                find_positions(m, sampling->kept ? sampling->kept + (i + k) * mask_bytes : NULL,
+                               each, positions + k * each);
+        if (status) break;
+        tsr_together_pack(from + (size_t)(i * m->latents) * bytes, n, each, m->latents, bytes,
+                          packed);
+        status = tsr_karl_decode(m, ids ? (const int32_t *)(const void *)packed : NULL,
+                                 ids ? NULL : (const float *)(const void *)packed, positions, n,
+                                 each, rgb + i * TSR_KARL_SIDE * TSR_KARL_SIDE * 3, NULL);
     }
     free(positions);
     free(packed);

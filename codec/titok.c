@@ -181,20 +181,6 @@ static tsr_status read_habits(tsr_titok *m, tsr_weights *weights, const cJSON *c
     return TSR_OK;
 }
 
-/* Pixel rows of 16 come patch by patch: (patch row, patch column, y); a picture has them as (patch
- * row, y, patch column). */
-static tsr_status make_order(tsr_titok *m) {
-    const int64_t s = m->side, p = TSR_TITOK_PATCH;
-    m->order = tsr_alloc(m->ctx, (size_t)(s * s * p), sizeof *m->order, "titok: order");
-    if (!m->order) return TSR_ERROR_MEMORY;
-    int32_t *to = m->order;
-    for (int64_t row = 0; row < s; ++row)
-        for (int64_t y = 0; y < p; ++y)
-            for (int64_t column = 0; column < s; ++column)
-                *to++ = (int32_t)((row * s + column) * p + y);
-    return TSR_OK;
-}
-
 tsr_status tsr_titok_open(tsr_device *device, const cJSON *config, tsr_weights *weights,
                           const char *path, tsr_titok **model) {
     static const char *const ignored[] = {"decoder.text_guidance", NULL};
@@ -225,7 +211,6 @@ tsr_status tsr_titok_open(tsr_device *device, const cJSON *config, tsr_weights *
         status = tsr_code_table_prepare(ctx, weights, m->normalised, false, &m->codes);
     if (!status && m->two_stage)
         status = tsr_code_table_prepare(ctx, weights, false, true, &m->base_codes);
-    if (!status && !m->two_stage) status = make_order(m);
     if (status)
         tsr_titok_close(&m);
     else
@@ -240,7 +225,6 @@ void tsr_titok_close(tsr_titok **model) {
     tsr_weights_close(&m->weights);
     tsr_code_table_drop(&m->codes);
     tsr_code_table_drop(&m->base_codes);
-    free(m->order);
     free(m->path);
     free(m);
     *model = NULL;
@@ -402,12 +386,16 @@ tsr_status tsr_titok_encode(tsr_titok *m, const uint8_t *rgb, int64_t count,
     return status;
 }
 
-/* The order of rows for b pictures, or NULL. */
+/* Pixel rows of 16 come patch by patch: (picture, patch row, patch column, y); pictures have them
+ * as (picture, patch row, y, patch column). For b pictures, or NULL. */
 static int32_t *order_of(const tsr_titok *m, int64_t b) {
-    const int64_t rows = m->side * m->side * TSR_TITOK_PATCH;
-    int32_t *order = tsr_alloc(m->ctx, (size_t)(b * rows), sizeof *order, "titok: order");
-    for (int64_t i = 0; i < b * rows && order; ++i)
-        order[i] = (int32_t)(i / rows * rows) + m->order[i % rows];
+    const int64_t s = m->side, p = TSR_TITOK_PATCH;
+    int32_t *order = tsr_alloc(m->ctx, (size_t)(b * s * s * p), sizeof *order, "titok: order");
+    int32_t *to = order;
+    for (int64_t row = 0; row < b * s && order; ++row) /* of all pictures */
+        for (int64_t y = 0; y < p; ++y)
+            for (int64_t column = 0; column < s; ++column)
+                *to++ = (int32_t)((row * s + column) * p + y);
     return order;
 }
 
@@ -572,9 +560,9 @@ static tsr_status decode_any(tsr_titok *m, const uint32_t *ids, const float *vec
                               m->path, ids ? "ids" : "vectors", (long long)m->latents, each);
             break;
         }
-        for (n = 0; n < (each ? most : 1) && i + n < count && counts[i + n] == each; ++n)
-            memcpy(packed + (size_t)n * each * bytes, from + (size_t)((i + n) * m->latents) * bytes,
-                   each * bytes);
+        n = tsr_together_alike(counts + i, count - i, most);
+        tsr_together_pack(from + (size_t)(i * m->latents) * bytes, n, each, m->latents, bytes,
+                          packed);
         status = tsr_titok_decode(m, ids ? (const int32_t *)(const void *)packed : NULL,
                                   ids ? NULL : (const float *)(const void *)packed, n, each,
                                   rgb + i * pixels * 3, NULL);

@@ -44,7 +44,6 @@ typedef struct tsr_titok {
     tsr_code_table codes, base_codes;
     tsr_conv_half pixels;    /* two-stage */
     tsr_conv_layer conv_out; /* single stage */
-    int32_t *order;          /* single stage: rows of pixels from patch order to picture order */
 } tsr_titok;
 
 /* `config` is {"model": {"vq_model": {...}}} as hub folders have it, or NULL: then the shapes

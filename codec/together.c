@@ -2,11 +2,13 @@
 /* together.c: tiles in one run, from the memory they need. */
 #include "together.h"
 
+#include <string.h>
+
 /* What a processor takes: beyond some rows its products gain nothing, and caches are small. */
 enum { FEW = 4 };
 static const uint64_t few_bytes = (uint64_t)128 << 20;
-/* A GPU's largest tensor: 64 million numbers keep any of them busy, and a small one must not need
- * seconds for an op: drivers take that for a fault. */
+/* A GPU's largest tensor: 64 million numbers should keep a large one busy, and a small one must not
+ * need seconds for an op: drivers take that for a fault. */
 static const uint64_t busy_bytes = (uint64_t)256 << 20;
 
 static uint64_t least(uint64_t a, uint64_t b) {
@@ -34,4 +36,18 @@ int64_t tsr_together_rows(tsr_device *device, int64_t rows, int64_t width, int64
      * wide middle of the MLP with two more. */
     const uint64_t row = (uint64_t)rows * (uint64_t)width * sizeof(float);
     return tsr_together(device, 8 * row, 4 * row, count);
+}
+
+int64_t tsr_together_alike(const uint32_t *counts, int64_t count, int64_t most) {
+    int64_t n = 1;
+    while (counts[0] && n < most && n < count && counts[n] == counts[0])
+        ++n;
+    return n;
+}
+
+void tsr_together_pack(const void *values, int64_t tiles, int64_t each, int64_t capacity,
+                       size_t bytes, void *packed) {
+    const size_t take = (size_t)each * bytes, apart = (size_t)capacity * bytes;
+    for (size_t i = 0; i < (size_t)tiles; ++i)
+        memcpy((char *)packed + i * take, (const char *)values + i * apart, take);
 }

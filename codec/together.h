@@ -14,4 +14,11 @@ int64_t tsr_together(tsr_device *device, uint64_t tile_bytes, uint64_t tensor_by
 /* The same for transformers: `rows` of `width` numbers a tile. */
 int64_t tsr_together_rows(tsr_device *device, int64_t rows, int64_t width, int64_t count);
 
+/* For decoders whose tiles share a run when they have as many tokens: how many from the first of
+ * `counts` on do, at most `most`; 1 where the first has none. */
+int64_t tsr_together_alike(const uint32_t *counts, int64_t count, int64_t most);
+/* Their tokens without the gaps: `each` of every tile, of `bytes`, which stood `capacity` apart. */
+void tsr_together_pack(const void *values, int64_t tiles, int64_t each, int64_t capacity,
+                       size_t bytes, void *packed);
+
 #endif
