@@ -3,7 +3,7 @@
  * every device, and convolutions on the cpu beside oneDNN called directly on the whole picture with
  * all threads and its own padding. */
 #include "bench.h"
-#include "../compute/onednn_conv.h"
+#include "../compute/cpu/onednn_conv.h"
 #include "../compute/threads.h"
 #include "../compute/weights.h"
 #include <stdlib.h>

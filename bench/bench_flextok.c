@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../codec/flextok.h"
+#include "../codec/tokenizers/flextok/flextok_model.h"
 
 enum { WIDTH = 768, HIDDEN = 2048, BLOCKS = 3, REGISTERS = 256, GRID = 16, SIDE = 2 * GRID };
 enum { CHANNELS = 16, LATENTS = CHANNELS * SIDE * SIDE, KEPT = 64, STEPS = 2 };

@@ -3,7 +3,7 @@
  * beside oneDNN called directly on the whole shape with all threads: the better of its own weight
  * layout and ours, found by trying both. Ours includes copying the result out of the run. */
 #include "bench.h"
-#include "../compute/onednn.h"
+#include "../compute/cpu/onednn.h"
 #include "../compute/threads.h"
 #include "../compute/weights.h"
 #include <stdio.h>

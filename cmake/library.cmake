@@ -1,15 +1,24 @@
 # SPDX-License-Identifier: MIT
-# libtessera: every .c of the library's folders, once as objects, then shared and static.
-file(GLOB tessera_sources CONFIGURE_DEPENDS
-     ${CMAKE_SOURCE_DIR}/compute/*.c ${CMAKE_SOURCE_DIR}/compute/ops/*.c
-     ${CMAKE_SOURCE_DIR}/formats/*.c ${CMAKE_SOURCE_DIR}/quantizer/*.c
-     ${CMAKE_SOURCE_DIR}/codec/*.c ${CMAKE_SOURCE_DIR}/metrics/*.c
-     ${CMAKE_SOURCE_DIR}/bench/*.c ${CMAKE_SOURCE_DIR}/models/*.c)
+# libtessera: every .c of the library's rooms, once as objects, then shared and static.
+set(tessera_sources "")
+foreach(room compute formats quantizer reduce nn models towers metrics codec verify bench)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${room}/*.c)
+  list(APPEND tessera_sources ${sources})
+endforeach()
+# A pattern or a path that no longer fits any file would change a build without a word.
+function(tessera_leave_out pattern)
+  set(before ${tessera_sources})
+  list(FILTER tessera_sources EXCLUDE REGEX "^${CMAKE_SOURCE_DIR}/${pattern}$")
+  if(before STREQUAL "${tessera_sources}")
+    message(FATAL_ERROR "cmake/library.cmake: ${pattern}: wanted a source to leave out, got none")
+  endif()
+  set(tessera_sources ${tessera_sources} PARENT_SCOPE)
+endfunction()
 if(NOT TESSERA_VULKAN)
-  list(FILTER tessera_sources EXCLUDE REGEX "compute/.*vulkan.*\\.c$")
+  tessera_leave_out("compute/vulkan/.*\\.c")
 endif()
-if(NOT TESSERA_MEDIA)
-  list(FILTER tessera_sources EXCLUDE REGEX "formats/media.*\\.c$")
+if(NOT TESSERA_MEDIA) # FFmpeg's part; PNG stays
+  tessera_leave_out("formats/media/media[^/]*\\.c")
 endif()
 
 # Flags that everything in the tree is built with; they stand before the first target.
@@ -42,9 +51,13 @@ set(tessera_catalog ${CMAKE_SOURCE_DIR}/models/catalog)
 set_source_files_properties(${CMAKE_SOURCE_DIR}/models/catalog_data.c PROPERTIES
   COMPILE_DEFINITIONS "TESSERA_CATALOG=\"${tessera_catalog}\"" OBJECT_DEPENDS ${tessera_catalog})
 # What decides ids is rounded in the same places by every compiler.
-set_source_files_properties(${CMAKE_SOURCE_DIR}/codec/mosaic.c
-  ${CMAKE_SOURCE_DIR}/quantizer/residual_fsq.c
-  ${CMAKE_SOURCE_DIR}/quantizer/rvq_search.c PROPERTIES COMPILE_OPTIONS -ffp-contract=off)
+foreach(source codec/tokenizers/mosaic.c quantizer/residual_fsq.c quantizer/rvq_search.c)
+  if(NOT ${CMAKE_SOURCE_DIR}/${source} IN_LIST tessera_sources)
+    message(FATAL_ERROR "cmake/library.cmake: ${source}: wanted a source of the library, got none")
+  endif()
+  set_source_files_properties(${CMAKE_SOURCE_DIR}/${source} PROPERTIES
+                              COMPILE_OPTIONS -ffp-contract=off)
+endforeach()
 
 add_custom_target(tessera_commit
   COMMAND ${CMAKE_COMMAND} -DSOURCE=${CMAKE_SOURCE_DIR}

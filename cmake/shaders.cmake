@@ -40,7 +40,7 @@ endforeach()
 set(shader_table ${shader_out}/shader_table.c)
 file(CONFIGURE OUTPUT ${shader_table} @ONLY CONTENT
 "/* Made by cmake/shaders.cmake from vulkan_shaders/variants.txt. */
-#include \"compute/vulkan_shaders.h\"
+#include \"compute/vulkan/vulkan_shaders.h\"
 @shader_includes@
 const tsr_shader tsr_shaders[] = {
 @shader_rows@};

@@ -20,7 +20,7 @@ if(tessera_tool_sources)
 endif()
 
 # The sample pictures of `make demo` and of the tests are drawn, not kept.
-file(GLOB tessera_sample_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/samples/*.c)
+file(GLOB tessera_sample_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tools/samples/*.c)
 add_executable(make_samples ${tessera_sample_sources} ${CMAKE_SOURCE_DIR}/tools/stroke_font.c)
 target_compile_options(make_samples PRIVATE -Wall -Wextra)
 target_compile_definitions(make_samples PRIVATE _GNU_SOURCE)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* decode_file.c: a token file to PNG files. */
-#include "../formats/image.h"
+#include "../formats/media/image.h"
 #include "item_names.h"
 #include "tokenizer.h"
 

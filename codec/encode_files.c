@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* encode_files.c: picture files to one token file. Pictures are read and encoded in groups, so that
  * memory does not grow with their number and small ones share batches. */
-#include "../formats/image.h"
+#include "../formats/media/image.h"
 #include "compare.h"
 
 #include <math.h>

@@ -4,8 +4,8 @@
 #include "tokenizer.h"
 #include "fit.h"
 #include "../compute/tensor.h"
-#include "../formats/npy.h"
-#include "../formats/torch_pickle.h"
+#include "../formats/arrays/npy.h"
+#include "../formats/weights/torch_pickle.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -4,7 +4,7 @@
 #define CODEC_TOKENIZER_H
 
 #include <tessera/tessera.h>
-#include "family.h"
+#include "../nn/family.h"
 
 struct tsr_tokenizer {
     tsr_context *ctx;

@@ -2,7 +2,7 @@
 /* device.c: choosing a device, opening it, and the checks every execute shares. */
 #include "run.h"
 #ifdef TESSERA_WITH_VULKAN
-#include "vulkan_shaders.h"
+#include "vulkan/vulkan_shaders.h"
 #endif
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* tensor.c: shapes as text, sizes of dtypes, and the two 16-bit float formats. */
 #include "tensor.h"
-#include "simd.h"
+#include "cpu/simd.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * code, most of it skipped, with nothing for a GPU to gain at the sizes it is limited to. */
 #include "quantizer.h"
 #include "rng.h"
-#include "../compute/simd.h"
+#include "../compute/cpu/simd.h"
 #include "../compute/threads.h"
 
 #include <float.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* vq.c: nearest code of each row, chunk by chunk. */
 #include "quantizer.h"
-#include "../compute/simd.h"
+#include "../compute/cpu/simd.h"
 #include "../compute/threads.h"
 
 #include <math.h>

@@ -6,7 +6,7 @@
  * scores stay in the second-level cache. Keys behind the mask are not computed; inside a block they
  * weigh exactly 0 (their values must be finite all the same: 0 times infinity is NaN). */
 #include "../op.h"
-#include "../gemm.h"
+#include "../cpu/gemm.h"
 
 #include <math.h>
 #include <string.h>

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 
 #include "../activation.h"
-#include "../onednn.h"
-#include "../onednn_conv.h"
+#include "../cpu/onednn.h"
+#include "../cpu/onednn_conv.h"
 #include "conv2d.h"
 
 enum { X, WEIGHT, BIAS, RESIDUAL, OPERANDS };

@@ -4,7 +4,7 @@
 #ifndef COMPUTE_OPS_CONV2D_H
 #define COMPUTE_OPS_CONV2D_H
 
-#include "../gemm.h"
+#include "../cpu/gemm.h"
 #include "rowwise.h"
 
 typedef struct tsr_conv_geometry {

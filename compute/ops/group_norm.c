@@ -9,8 +9,8 @@
 #include <math.h>
 
 #include "../activation.h"
-#include "../gemm.h"
-#include "../simd.h"
+#include "../cpu/gemm.h"
+#include "../cpu/simd.h"
 #include "rowwise.h"
 
 enum { IN_X, IN_GAMMA, IN_BETA };

@@ -5,7 +5,7 @@
  * large. */
 #include <math.h>
 
-#include "../simd.h"
+#include "../cpu/simd.h"
 #include "rowwise.h"
 
 enum { IN_X, IN_GAMMA, IN_BETA, IN_SCALE, IN_SHIFT };

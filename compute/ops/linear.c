@@ -5,8 +5,8 @@
  * tiles of rows and columns; the epilogue runs while a tile's sums are still in the cache. */
 #include "../op.h"
 #include "../activation.h"
-#include "../gemm.h"
-#include "../onednn.h"
+#include "../cpu/gemm.h"
+#include "../cpu/onednn.h"
 #include "rowwise.h"
 
 #include <stdlib.h>

@@ -6,7 +6,7 @@
  * and scores never leave the registers. Ties go to the lowest index; a row with NaN gets id 0 and
  * margin NaN, a code with NaN is never chosen. */
 #include "../op.h"
-#include "../gemm.h"
+#include "../cpu/gemm.h"
 
 #include <math.h>
 #include <string.h>

@@ -5,7 +5,7 @@
  * the tsr_op, and last the public functions that check shapes and emit. */
 #include "../op.h"
 #include "../activation.h"
-#include "../simd.h"
+#include "../cpu/simd.h"
 
 /* p.i[0] form, p.i[1] activation or binary kind, p.f[2] multiply, p.f[3] add */
 enum { FORM, KIND, MULTIPLY, ADD };

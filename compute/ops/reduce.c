@@ -3,7 +3,7 @@
  * as the greatest value; of equal maxima the first one wins. */
 #include <math.h>
 
-#include "../simd.h"
+#include "../cpu/simd.h"
 #include "rowwise.h"
 
 enum { P_KIND };

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "../simd.h"
+#include "../cpu/simd.h"
 #include "rowwise.h"
 
 enum { PRECISION = 22 };

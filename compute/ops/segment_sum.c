@@ -4,7 +4,7 @@
  * chunk a segment's rows are added in ascending order, starting from 0; then the chunks' sums are
  * added in ascending order. Every device does exactly this, and only additions happen, so results
  * are the same bits everywhere. Chunks also keep the error small and the GPU's loops short. */
-#include "../simd.h"
+#include "../cpu/simd.h"
 #include "rowwise.h"
 
 enum { CHUNK = 16384 }; /* the shader has the same number */

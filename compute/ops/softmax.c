@@ -5,7 +5,7 @@
 
 #include "rowwise.h"
 #include "../activation.h"
-#include "../simd.h"
+#include "../cpu/simd.h"
 
 /* Every element is -infinity or NaN. (Not `if (isnan(x[i])) fill = NAN` in the loop: gcc 12 at -O3
  * makes a maximum of it, which loses the NaN.) */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* tokens.h: token sets and the token file (.tess). No GPU, no model: a program that only moves
- * tokens links libtessera and needs nothing else of it. The byte layout is formats/SPEC.md. */
+ * tokens links libtessera and needs nothing else of it. The byte layout is formats/tokens/SPEC.md.
+ */
 #ifndef TESSERA_TOKENS_H
 #define TESSERA_TOKENS_H
 
@@ -55,7 +56,7 @@ typedef enum tsr_latent_type {
 /* What made the ids; the same for every item of a file. */
 typedef struct tsr_token_header {
     char tokenizer[64];          /* "mosaic-256" */
-    uint32_t family;             /* id in codec/registry.def */
+    uint32_t family;             /* id in models/registry.def */
     uint64_t weights_hash;       /* tsr_safetensors_hash of the weights; 0 = unknown */
     uint32_t codebook_size;      /* ids are below this; 0: there are none, tokens are vectors */
     uint32_t channels;           /* numbers of a vector, 1..4096; 0 with a codebook */

@@ -41,6 +41,46 @@ expect "formats sees the op table" "formats must not include compute/op.h"
 clean; printf '%s\n#include "../formats/image.h"\n' "$licence" >"$tree/compute/a.c"
 printf '%s\n' "$licence" >"$tree/formats/image.h"
 expect "compute sees formats" "compute must not include formats/image.h"
+# Every row of the table: what it must not include. FOLDER TARGET [ROW], from the root of the tree;
+# ROW: where the folder has none of its own.
+while read -r folder target row; do
+    clean
+    mkdir -p "$tree/$folder" "$tree/${target%/*}"
+    [ -e "$tree/$target" ] || printf '%s\n' "$licence" >"$tree/$target"
+    up=$(sed 's|[^/]*|..|g' <<<"$folder")
+    printf '%s\n#include "%s/%s"\n' "$licence" "$up" "$target" >"$tree/$folder/row.c"
+    expect "row $folder" "$folder/row.c:2: ${row:-$folder} must not include $target"
+done <<'ROWS'
+include compute/context.h
+compute formats/image.h
+compute/cpu compute/vulkan/plan.h
+compute/vulkan compute/cpu/simd.h
+formats compute/device.h
+formats/media metrics/metrics.h formats
+quantizer nn/vit.h
+reduce quantizer/quantizer.h
+nn models/model.h
+nn formats/media/image.h
+models codec/tokenizer.h
+towers models/model.h
+towers codec/fit.h
+metrics codec/fit.h
+metrics/judges codec/fit.h metrics
+codec/tokenizers codec/fit.h
+codec/tokenizers models/model.h
+codec/tokenizers formats/media/image.h
+codec codec/tokenizers/titok.h
+codec verify/verify.h
+codec metrics/judges/lpips.h
+runner compute/device.h
+verify bench/bench.h
+bench verify/verify.h
+tools compute/context.h
+tools tools/samples/canvas.h
+tools/samples tools/tool.h
+vulkan_shaders compute/context.h
+scripts compute/context.h
+ROWS
 clean; printf '%s\n#include "../compute/op.h"\n' "$licence" >"$tree/quantizer/vq.c"
 expect "op.h outside the ops" "op.h is for the inside of compute"
 clean; mkdir -p "$tree"/{codec,metrics}

@@ -9,7 +9,7 @@
  *     collect_dispatches FOLDER > pipelines.txt */
 #include "bench/bench.h"
 #include "compute/op.h"
-#include "compute/vulkan_shaders.h"
+#include "compute/vulkan/vulkan_shaders.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "alloc_fail.h"
-#include "codec/flextok.h"
+#include "codec/tokenizers/flextok/flextok_model.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -2,7 +2,7 @@
 /* Any bytes as a NumPy array: what opens has a shape that fits its memory. */
 #include <stdlib.h>
 #include "alloc_fail.h"
-#include "formats/npy.h"
+#include "formats/arrays/npy.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

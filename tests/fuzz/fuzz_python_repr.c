@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "alloc_fail.h"
-#include "formats/python_repr.h"
+#include "formats/weights/python_repr.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

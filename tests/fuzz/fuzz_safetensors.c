@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "alloc_fail.h"
-#include "formats/safetensors.h"
+#include "formats/weights/safetensors.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -9,7 +9,7 @@
 #include <string.h>
 #include "alloc_fail.h"
 #include "formats/checksum.h"
-#include "formats/token_layout.h"
+#include "formats/tokens/token_layout.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

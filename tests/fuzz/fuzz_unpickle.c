@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "alloc_fail.h"
-#include "formats/unpickle.h"
+#include "formats/weights/unpickle.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

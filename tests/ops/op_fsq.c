@@ -3,7 +3,7 @@
  * on every device: codes exact, ids equal except where a bounded value lies at a rounding border.
  */
 #include "compute/ops.h"
-#include "formats/npy.h"
+#include "formats/arrays/npy.h"
 #include "op_case.h"
 
 #include <cjson/cJSON.h>

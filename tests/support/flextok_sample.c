@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec/flextok.h"
+#include "codec/tokenizers/flextok/flextok_model.h"
 #include "everywhere.h"
-#include "formats/safetensors.h"
+#include "formats/weights/safetensors.h"
 
 /* Widths differ everywhere, and the hidden sizes are no multiples of 4. */
 static const char text[] =

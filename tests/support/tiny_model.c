@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "everywhere.h"
-#include "formats/safetensors.h"
+#include "formats/weights/safetensors.h"
 
 static void add(tiny_model *m, float scale, float offset, int rank, const int64_t *dim,
                 const char *name, const char *end) {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "compute/tensor.h"
-#include "formats/token_layout.h"
+#include "formats/tokens/token_layout.h"
 
 typedef struct stream {
     uint64_t state;

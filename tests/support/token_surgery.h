@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 #include <tessera/tokens.h>
-#include "formats/token_layout.h"
+#include "formats/tokens/token_layout.h"
 
 /* What the good file holds. */
 extern const tsr_token_header surgery_header;

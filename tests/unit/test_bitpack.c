@@ -6,9 +6,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "formats/bitpack.h"
+#include "formats/tokens/bitpack.h"
 #include "formats/checksum.h"
-#include "formats/range_coder.h"
+#include "formats/tokens/range_coder.h"
 
 START_TEST(crc_published_values) {
     uint8_t b[32];

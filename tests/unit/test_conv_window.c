@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Autoencoders in windows: what is planned for a memory limit, how windows are put together, and
  * how far the result is from the whole run. */
-#include "codec/conv_window.h"
-#include "codec/vae.h"
+#include "nn/conv_window.h"
+#include "nn/autoencoder_kl.h"
 #include "compute/context.h"
 #include "everywhere.h"
 #include "tiny_model.h"

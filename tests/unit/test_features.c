@@ -9,8 +9,8 @@
 
 #include <tessera/tessera.h>
 
-#include "formats/npy.h"
-#include "formats/safetensors.h"
+#include "formats/arrays/npy.h"
+#include "formats/weights/safetensors.h"
 #include "testing.h"
 
 static char folder[] = "/tmp/tessera-features-XXXXXX";

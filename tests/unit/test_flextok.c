@@ -9,10 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "codec/flextok.h"
+#include "codec/tokenizers/flextok/flextok_model.h"
 #include "everywhere.h"
 #include "flextok_sample.h"
-#include "formats/npy.h"
+#include "formats/arrays/npy.h"
 #include "open_device.h"
 #include "quantizer/quantizer.h"
 #include "quantizer/rng.h"

@@ -6,7 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "formats/image.h"
+#include "formats/media/image.h"
 #include "picture_bytes.h"
 #include "testing.h"
 

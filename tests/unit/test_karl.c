@@ -3,7 +3,7 @@
  * batches, what they refuse, damaged model files. */
 #include <tessera/tessera.h>
 
-#include "codec/karl.h"
+#include "codec/tokenizers/karl.h"
 #include "batch_case.h"
 #include "everywhere.h"
 #include "golden_case.h"

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "formats/npy.h"
+#include "formats/arrays/npy.h"
 #include "testing.h"
 
 static tsr_context *ctx;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "formats/python_repr.h"
+#include "formats/weights/python_repr.h"
 #include "testing.h"
 
 static const struct {

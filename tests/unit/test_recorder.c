@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "compute/op.h"
-#include "compute/vulkan_plan.h"
+#include "compute/vulkan/vulkan_plan.h"
 #include "everywhere.h"
 
 /* ---- the planner alone ---- */

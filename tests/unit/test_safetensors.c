@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "formats/hash.h"
-#include "formats/safetensors.h"
+#include "formats/weights/safetensors.h"
 #include "testing.h"
 
 static tsr_context *ctx;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* How many tiles go through a model in one run: what memory allows, never none, never more than
  * there are. */
-#include "codec/together.h"
+#include "nn/batching.h"
 #include "compute/run.h"
 #include "testing.h"
 

@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "compute/tensor.h"
-#include "formats/token_layout.h"
+#include "formats/tokens/token_layout.h"
 
 static tsr_context *ctx;
 static char folder[] = "/tmp/tessera-token-file-XXXXXX";

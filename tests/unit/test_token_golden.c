@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "formats/token_layout.h"
+#include "formats/tokens/token_layout.h"
 #include "token_sample.h"
 
 /* The content: all of it follows from a small generator, so that it stands here and not in a file.

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "formats/unpickle.h"
+#include "formats/weights/unpickle.h"
 #include "testing.h"
 
 static tsr_context *ctx;

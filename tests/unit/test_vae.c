@@ -3,7 +3,7 @@
  * to the bit, tiles of any size, batches, half precision, what it refuses, damaged model files. */
 #include <tessera/tessera.h>
 
-#include "codec/vae.h"
+#include "nn/autoencoder_kl.h"
 #include "compute/tensor.h"
 #include "batch_case.h"
 #include "everywhere.h"

@@ -11,7 +11,7 @@
 #include <tessera/tessera.h>
 
 #include "everywhere.h"
-#include "formats/npy.h"
+#include "formats/arrays/npy.h"
 
 #define GOLDEN TESSERA_SHARED "/golden/flextok/"
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "formats/zip_reader.h"
+#include "formats/weights/zip_reader.h"
 #include "testing.h"
 #include "zip_bytes.h"
 

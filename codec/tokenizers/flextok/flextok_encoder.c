@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/* flextok_encoder.c: latents to registers.
+ *
+ *   latents [C, h, w] ─► patches ─► + positions ─┐
+ *                                    registers ──┴─► transformer ─► registers' norm, linear ─► z
+ *
+ * Patches see patches alone, register i sees all patches and registers 0 .. i. So the first k
+ * registers do not depend on the others, and k registers are enough for k ids. */
+#include "flextok_model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- latents and patches ---- */
+
+/* Copies between latents [C, h, w] and patches [h/p * w/p, (y, x, channel)], one way or the other.
+ */
+static void move_patches(const tsr_flextok_config *c, int64_t count, int64_t height, int64_t width,
+                         float *latents, float *patches, bool to_patches) {
+    const int64_t p = c->patch, channels = c->channels;
+    for (int64_t b = 0; b < count; ++b)
+        for (int64_t row = 0; row < height; row += p)
+            for (int64_t col = 0; col < width; col += p)
+                for (int64_t y = row; y < row + p; ++y)
+                    for (int64_t x = col; x < col + p; ++x)
+                        for (int64_t i = 0; i < channels; ++i, ++patches) {
+                            float *at = latents + ((b * channels + i) * height + y) * width + x;
+                            if (to_patches)
+                                *patches = *at;
+                            else
+                                *at = *patches;
+                        }
+}
+
+void tsr_flextok_patchify(const tsr_flextok_config *config, const float *latents, int64_t count,
+                          int64_t height, int64_t width, float *patches) {
+    move_patches(config, count, height, width, (float *)latents, patches, true);
+}
+
+void tsr_flextok_unpatchify(const tsr_flextok_config *config, const float *patches, int64_t count,
+                            int64_t height, int64_t width, float *latents) {
+    move_patches(config, count, height, width, latents, (float *)patches, false);
+}
+
+void tsr_flextok_position_rows(const tsr_flextok_positions *p, const float *table, int64_t dim,
+                               int64_t rows, int64_t cols, float *out) {
+    /* A grid uses the table's top left corner; a sum has a table for rows and one for columns. */
+    const int64_t high = p->max[0], wide = p->max[1];
+    for (int64_t y = 0; y < rows; ++y)
+        for (int64_t x = 0; x < cols; ++x)
+            for (int64_t i = 0; i < dim; ++i)
+                *out++ = !p->sum        ? table[(i * high + y) * wide + x]
+                         : p->axes == 1 ? table[i * high + y]
+                                        : table[i * high + y] + table[(dim + i) * high + x];
+}
+
+tsr_status tsr_flextok_check_grid(const tsr_flextok *m, const tsr_flextok_positions *positions,
+                                  int64_t height, int64_t width) {
+    const int64_t p = m->config.patch;
+    if (height >= p && width >= p && height % p == 0 && width % p == 0 &&
+        height / p <= positions->max[0] && width / p <= positions->max[1])
+        return TSR_OK;
+    return tsr_fail(m->ctx, TSR_ERROR_ARGUMENT,
+                    "%s: latents: wanted multiples of %lld up to %lldx%lld, got %lldx%lld", m->path,
+                    (long long)p, (long long)(positions->max[0] * p),
+                    (long long)(positions->max[1] * p), (long long)height, (long long)width);
+}
+
+/* ---- the model ---- */
+
+typedef struct encoder_call { /* what one walk through the model is for */
+    int64_t patches, k;
+    bool last_rows; /* the last block makes registers only */
+    int blocks[8];  /* whose output is wanted too; and of block 0 q and k; -1 ends the list */
+    int traced;
+} encoder_call;
+
+typedef struct encoder_run {
+    const tsr_flextok *m;
+    encoder_call call;
+} encoder_run;
+
+static tsr_tensor *attend(tsr_run *r, const tsr_flex_call *call, const tsr_tensor *q,
+                          const tsr_tensor *k, const tsr_tensor *v) {
+    const encoder_run *e = call->user;
+    const int heads = e->m->config.encoder.trunk.heads;
+    tsr_attention_spec spec = {.heads = heads,
+                               .scale = 8.0f / (float)(tsr_cols(q) / heads),
+                               .mask = TSR_MASK_CAUSAL_LAST,
+                               .prefix = e->call.patches};
+    /* Registers alone: each sees everything before it, and itself. */
+    if (q->dim[1] != k->dim[1]) spec.mask = TSR_MASK_CAUSAL;
+    return tsr_attention(r, q, k, v, &spec);
+}
+
+/* in: patches [B, P, p*p*C], positions [P, D]. out: z [B, k, L], then what is traced. */
+static void encoder_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+    const tsr_flextok *m = model;
+    const tsr_flex_spec *trunk = &m->config.encoder.trunk;
+    const encoder_call *c = m->now;
+    const encoder_run e = {m, *c};
+    int made = 1;
+
+    tsr_tensor *x = tsr_linear(r, in[0], m->encoder.patch,
+                               &(tsr_epilogue){.bias = m->encoder.patch_bias}); /* [B, P, D] */
+    if (c->traced) out[made++] = x;
+    x = tsr_binary(r, x, in[1], TSR_ADD);
+    if (c->traced) out[made++] = x;
+    tsr_tensor *registers =
+        tsr_slice_rows(r, tsr_from_weight(r, m->encoder.registers), 0, c->k); /* [k, D] */
+    x = tsr_concat_rows(r, x, registers);                                     /* [B, P+k, D] */
+    for (int i = 0; i < trunk->depth; ++i) {
+        const tsr_scope scope = tsr_scope_open(r);
+        const bool last = i + 1 == trunk->depth && c->last_rows;
+        tsr_flex_call call = {
+            .attend = attend, .user = &e, .start = last ? c->patches : 0, .count = last ? c->k : 0};
+        x = tsr_flex_block_run(r, &m->encoder.block[i], trunk, x, &call);
+        if (!c->traced) x = tsr_scope_close(r, scope, x);
+        if (c->traced && i == 0) {
+            out[made++] = call.q;
+            out[made++] = call.k;
+        }
+        for (int j = 0; c->traced && c->blocks[j] >= 0; ++j)
+            if (c->blocks[j] == i) out[made++] = x;
+    }
+    if (!c->last_rows) x = tsr_slice_rows(r, x, c->patches, c->k);
+    x = tsr_layer_norm(r, x, &(tsr_norm_spec){.eps = 1e-5f}); /* [B, k, D] */
+    out[0] = tsr_linear(r, x, m->encoder.head, &(tsr_epilogue){.bias = m->encoder.head_bias});
+}
+
+/* ---- running it ---- */
+
+enum { MAX_TRACED = 12 };
+
+typedef struct traced {
+    char name[MAX_TRACED][32];
+    float *data[MAX_TRACED];
+    int64_t rows;
+    int count;
+} traced;
+
+static tsr_status make_room(tsr_flextok *m, traced *t, const char *name, int64_t count,
+                            int64_t rows, tsr_tensor *out) {
+    const int64_t d = m->config.encoder.trunk.dim;
+    float *data = tsr_alloc(m->ctx, (size_t)(count * rows * d), sizeof *data, "trace");
+    if (!data) return TSR_ERROR_MEMORY;
+    snprintf(t->name[t->count], sizeof t->name[0], "%s", name);
+    t->data[t->count] = data;
+    *out = tsr_host_tensor(TSR_F32, data, 3, (int64_t[]){count, rows, d});
+    t->count++;
+    return TSR_OK;
+}
+
+tsr_status tsr_flextok_encode(tsr_flextok *m, const float *latents, int64_t count, int64_t height,
+                              int64_t width, int64_t k, float *z, const tsr_flextok_trace *trace) {
+    const tsr_flextok_config *c = &m->config;
+    const int64_t d = c->encoder.trunk.dim, p = c->patch, channels = p * p * c->channels;
+    tsr_status status = tsr_flextok_check_grid(m, &c->encoder.positions, height, width);
+    if (status) return status;
+    if (k < 1 || k > c->registers)
+        return tsr_fail(m->ctx, TSR_ERROR_ARGUMENT, "%s: tokens: wanted 1 to %lld, got %lld",
+                        m->path, (long long)c->registers, (long long)k);
+    const int64_t rows = height / p, cols = width / p, patches = rows * cols;
+    /* Without the saving all registers are computed and the first k kept. */
+    const bool whole = !(m->savings & TSR_FLEXTOK_FIRST_K) || trace;
+    const int64_t computed = whole ? c->registers : k;
+    encoder_call call = {.patches = patches,
+                         .k = computed,
+                         .last_rows = (m->savings & TSR_FLEXTOK_LAST_ROWS) && !trace,
+                         .blocks = {-1},
+                         .traced = trace != NULL};
+    int64_t variant = computed | (int64_t)call.last_rows << 20 | (int64_t)call.traced << 21;
+    const size_t values = (size_t)(count * computed) * (size_t)c->level_count;
+    float *patched = tsr_alloc(m->ctx, (size_t)(count * patches * channels), 4, "encoder: patches");
+    float *positions = tsr_alloc(m->ctx, (size_t)(patches * d), 4, "encoder: positions");
+    float *made = tsr_alloc(m->ctx, values, sizeof *made, "encoder: z");
+    status = patched && positions && made ? tsr_weight_pin(m->ctx, m->encoder.positions)
+                                          : TSR_ERROR_MEMORY;
+    tsr_tensor out[TSR_MAX_IO];
+    traced t = {0};
+    out[0] = tsr_host_tensor(TSR_F32, made, 3, (int64_t[]){count, computed, c->level_count});
+    if (trace) {
+        const char *const first[] = {"enc.patch", "enc.pos", "enc.block.0.q", "enc.block.0.k"};
+        for (int i = 0; i < 4 && !status; ++i)
+            status = make_room(m, &t, first[i], count, i < 2 ? patches : patches + computed,
+                               &out[1 + t.count]);
+        for (int i = 0, n = 0; i < c->encoder.trunk.depth && !status && n < 7; ++i) {
+            char name[32];
+            snprintf(name, sizeof name, "enc.block.%d", i);
+            if (!tsr_flextok_sees(trace, name)) continue;
+            call.blocks[n++] = i;
+            call.blocks[n] = -1;
+            variant |= (int64_t)1 << (22 + i % 40);
+            status = make_room(m, &t, name, count, patches + computed, &out[1 + t.count]);
+        }
+    }
+    if (!status) {
+        tsr_flextok_patchify(c, latents, count, height, width, patched);
+        tsr_flextok_position_rows(&c->encoder.positions, m->encoder.positions->f32, d, rows, cols,
+                                  positions);
+        const tsr_program program = {
+            .fn = encoder_program, .model = m, .variant = variant, .name = "flextok encoder"};
+        m->now = &call;
+        const tsr_tensor in[] = {
+            tsr_host_tensor(TSR_F32, patched, 3, (int64_t[]){count, patches, channels}),
+            tsr_host_tensor(TSR_F32, positions, 2, (int64_t[]){patches, d})};
+        status = tsr_execute(m->device, &program, in, 2, out, 1 + t.count);
+    }
+    for (int i = 0; i < t.count; ++i) {
+        if (!status) trace->see(trace->user, t.name[i], t.data[i], 3, out[1 + i].dim);
+        free(t.data[i]);
+    }
+    const size_t row = (size_t)k * (size_t)c->level_count;
+    for (int64_t b = 0; b < count && !status; ++b)
+        memcpy(z + (size_t)b * row, made + (size_t)(b * computed) * (size_t)c->level_count,
+               row * sizeof *z);
+    free(patched);
+    free(positions);
+    free(made);
+    return status;
+}

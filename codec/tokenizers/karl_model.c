@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: MIT */
+/* karl_model.c: KARL's network.
+ *
+ *   picture ─► base encoder, 16x16 patches ─► one row a place ─┐
+ *                                           T latents, quality ┴► transformer ─► for each latent: a
+ *                                             halting logit, 12 numbers ─► nearest of 4096 codes
+ *   kept codes + what stands for their positions, mask rows ─► transformer ─► for each place:
+ * logits of the base's codes, their mean ─► base decoder
+ *
+ * A halted token is neither read nor reads: leaving it out is exact. Every row carries what tells
+ * it from the others, so their order in a sequence means nothing. */
+#include "../../nn/conv_window.h"
+#include "vqgan.h"
+#include "karl.h"
+#include "../../nn/batching.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const float tsr_karl_bins[TSR_KARL_BINS] = {0.005f, 0.01f, 0.02f, 0.03f, 0.04f, 0.05f, 0.06f,
+                                            0.07f,  0.09f, 0.1f,  0.12f, 0.14f, 0.16f, 0.18f,
+                                            0.2f,   0.24f, 0.28f, 0.32f, 0.38f};
+const float tsr_karl_halt_above = 1.0986123f;
+/* What the autoencoder's latents are multiplied by on their way in (and not divided by on their way
+ * out: that is how it was trained). */
+static const float vae_scale = 0.2325f;
+
+static const tsr_conv_layout vae_layout = {
+    .down = "down.%d.block.%d",
+    .up = "up.%d.block.%d",
+    .down_attention = "down.%d.attn.%d",
+    .halve = "down.%d.downsample.conv",
+    .twice = "up.%d.upsample.conv",
+    .mid = {"mid.block_1", "mid.attn_1", "mid.block_2"},
+    .attention = {"norm", "q", "k", "v", "proj_out"},
+    .shortcut = "nin_shortcut",
+    .norm_out = "norm_out",
+    .out_kernel = 3,
+};
+
+int tsr_karl_bin(float epsilon) {
+    int i = 0;
+    while (i + 1 < TSR_KARL_BINS && tsr_karl_bins[i] < epsilon)
+        ++i;
+    return i;
+}
+
+/* ---- opening ---- */
+
+typedef struct naming {
+    tsr_karl *m;
+    tsr_weights *weights;
+    const tsr_wanted *wanted;
+    tsr_status status;
+} naming;
+
+static void want(naming *n, const char *name, int rank, const int64_t *dim, tsr_weight **where) {
+    if (!n->status) n->status = tsr_want(n->wanted, n->m->prefix, name, rank, dim, where);
+}
+
+static void want_pair(naming *n, const char *part, int rank, const int64_t *dim,
+                      tsr_weight **weight, tsr_weight **bias) {
+    if (!n->status)
+        n->status = tsr_want_layer(n->wanted, n->m->prefix, part, rank, dim, true, weight, bias);
+}
+
+static void want_linear(naming *n, const char *part, int64_t out, int64_t in, tsr_weight **weight,
+                        tsr_weight **bias) {
+    want_pair(n, part, 2, (int64_t[]){out, in}, weight, bias);
+}
+
+static void want_norm(naming *n, const char *part, int64_t width, tsr_karl_norm *norm) {
+    want_pair(n, part, 1, &width, &norm->gamma, &norm->beta);
+}
+
+static void want_blocks(naming *n, const char *half, int depth, int64_t width,
+                        tsr_vit_block *block) {
+    char name[128];
+    for (int i = 0; i < depth && !n->status; ++i) {
+        snprintf(name, sizeof name, "%s%s.transformer.%d.", n->m->prefix, half, i);
+        n->status = tsr_vit_block_want(n->wanted, name, width, &block[i]);
+    }
+}
+
+static void want_base(naming *n) {
+    tsr_karl *m = n->m;
+    const tsr_conv_layout *layout = m->vae ? &vae_layout : &tsr_maskgit_layout[0];
+    char base[128], name[192];
+    tsr_conv_shape shape[2];
+    snprintf(base, sizeof base, "%sbase_tokenizer.%s.", m->prefix, m->vae ? "vae" : "vqgan");
+    for (int i = 0; i < 2 && !n->status; ++i) {
+        snprintf(name, sizeof name, "%s%s.", base, i ? "decoder" : "encoder");
+        n->status = tsr_conv_read_shape(m->ctx, n->weights, name, m->path, layout, i, &shape[i]);
+        if (!n->status && shape[i].levels != 5)
+            n->status = tsr_fail(m->ctx, TSR_ERROR_MODEL,
+                                 "%s: %s: wanted 5 levels (16 pixels a place), got %d", m->path,
+                                 name, shape[i].levels);
+        shape[i].in = i ? m->base : 3;
+        shape[i].out = i ? 3 : m->vae ? 2 * m->base : m->base;
+        if (!n->status)
+            n->status = tsr_conv_want(n->wanted, name, layout, i, &shape[i],
+                                      i ? &m->base_decoder : &m->base_encoder);
+    }
+    if (n->status) return;
+    if (m->vae) {
+        n->status = tsr_conv_want_one(n->wanted, base, "quant_conv", 2 * m->base, 2 * m->base, 1,
+                                      &m->quant);
+        if (!n->status)
+            n->status = tsr_conv_want_one(n->wanted, base, "post_quant_conv", m->base, m->base, 1,
+                                          &m->post_quant);
+        return;
+    }
+    snprintf(name, sizeof name, "%squantize.embedding.weight", base);
+    n->status = tsr_code_table_want(m->ctx, n->wanted, n->weights, name, m->path, &m->base_codes);
+}
+
+static tsr_status name_all(void *user, const tsr_wanted *wanted) {
+    naming *n = user;
+    tsr_karl *m = n->m;
+    const int64_t w = m->encoder.width, d = m->decoder.width,
+                  side = m->encoder.table->tensor.dim[1];
+    n->wanted = wanted;
+    want_base(n);
+    want(n, "encoder_positional_embedding", 3, (int64_t[]){w, side, side}, &m->encoder.table);
+    want(n, "decoder_positional_embedding", 3, (int64_t[]){d, side, side}, &m->decoder.table);
+    want(n, "latent_tokens", 2, (int64_t[]){m->latents, w}, &m->latent_rows);
+    want(n, "rec_loss_embeddings", 2, (int64_t[]){TSR_KARL_BINS, w}, &m->qualities);
+    want_pair(n, "patch_embed", 4, (int64_t[]){w - m->base, 3, 16, 16}, &m->patch, &m->patch_bias);
+    want_norm(n, "encoder_ln_pre", w, &m->encoder.pre);
+    want_blocks(n, "encoder", m->encoder.depth, w, m->encoder.block);
+    want_norm(n, "encoder_ln_post", w, &m->encoder.post);
+    want_norm(n, "encoder_ln_post_halt", w, &m->halt_norm);
+    const int64_t hidden = m->halt[0]->tensor.dim[0];
+    want_linear(n, "halting_mlp.0", hidden, w, &m->halt[0], &m->halt_bias[0]);
+    want_linear(n, "halting_mlp.2", 1, hidden, &m->halt[1], &m->halt_bias[1]);
+    want_linear(n, "pre_quantizer_mlp", m->size, w, &m->factors, &m->factors_bias);
+    char name[128];
+    snprintf(name, sizeof name, "%squantize.embedding.weight", m->prefix);
+    if (!n->status && !m->continuous)
+        n->status = tsr_code_table_want(m->ctx, wanted, n->weights, name, m->path, &m->codes);
+    if (!n->status && !m->continuous && m->codes.codes->tensor.dim[1] != m->size)
+        n->status = tsr_fail(m->ctx, TSR_ERROR_MODEL,
+                             "%s: tensor %s: wanted codes of %lld numbers, got %lld", m->path, name,
+                             (long long)m->size, (long long)m->codes.codes->tensor.dim[1]);
+    want_linear(n, "decoder_embed", d, m->size, &m->embed, &m->embed_bias);
+    want(n, "decoder_latent_tokens_timestep_embed", 2, (int64_t[]){m->latents, d}, &m->places);
+    want(n, "decoder_mask_token", 3, (int64_t[]){1, 1, d}, &m->mask);
+    want_norm(n, "decoder.ln_pre", d, &m->decoder.pre);
+    want_blocks(n, "decoder", m->decoder.depth, d, m->decoder.block);
+    want_norm(n, "decoder.ln_post", d, &m->decoder.post);
+    want_linear(n, "decoder.ffn.0", 2 * d, d, &m->head[0], &m->head_bias[0]);
+    if (!n->status)
+        want_linear(n, "decoder.ffn.2", m->vae ? m->base : m->base_codes.codes->tensor.dim[0],
+                    2 * d, &m->head[1], &m->head_bias[1]);
+    return n->status;
+}
+
+static tsr_status find(tsr_karl *m, tsr_weights *weights, const char *part, int rank,
+                       tsr_weight **where) {
+    char name[128], got[96];
+    snprintf(name, sizeof name, "%s%s", m->prefix, part);
+    *where = tsr_weights_find(weights, name);
+    if (*where && (*where)->tensor.rank == rank) return TSR_OK;
+    return tsr_fail(m->ctx, TSR_ERROR_MODEL, "%s: tensor %s: wanted one of rank %d, got %s",
+                    m->path, name, rank,
+                    *where ? tsr_shape_text(&(*where)->tensor, got, sizeof got) : "none");
+}
+
+/* Heads are not in the shapes: in the sizes the authors name there are as many as blocks. */
+static tsr_status read_heads(tsr_karl *m, const cJSON *config, const char *key, int64_t width,
+                             int depth, int *heads) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(config, key);
+    *heads = cJSON_IsNumber(item) ? item->valueint : depth;
+    if (*heads >= 1 && width % *heads == 0 && width / *heads <= 256) return TSR_OK;
+    return tsr_fail(m->ctx, TSR_ERROR_MODEL,
+                    "%s: %s: wanted a divisor of %lld that leaves at most 256 channels, got %d "
+                    "(say it in __metadata__ tessera.config)",
+                    m->path, key, (long long)width, *heads);
+}
+
+static tsr_status read_shapes(tsr_karl *m, tsr_weights *weights, const cJSON *config) {
+    char name[128];
+    tsr_weight *patch, *embed;
+    m->prefix = tsr_weights_find(weights, "ema.latent_tokens") ? "ema." : "";
+    snprintf(name, sizeof name, "%sbase_tokenizer.vae.quant_conv.weight", m->prefix);
+    m->vae = tsr_weights_find(weights, name) != NULL;
+    snprintf(name, sizeof name, "%squantize.embedding.weight", m->prefix);
+    m->continuous = tsr_weights_find(weights, name) == NULL;
+    tsr_status status = find(m, weights, "encoder_positional_embedding", 3, &m->encoder.table);
+    if (!status) status = find(m, weights, "latent_tokens", 2, &m->latent_rows);
+    if (!status) status = find(m, weights, "patch_embed.weight", 4, &patch);
+    if (!status) status = find(m, weights, "halting_mlp.0.weight", 2, &m->halt[0]);
+    if (!status) status = find(m, weights, "decoder_embed.weight", 2, &embed);
+    if (status) return status;
+    m->latents = m->latent_rows->tensor.dim[0];
+    m->encoder.width = m->latent_rows->tensor.dim[1];
+    m->decoder.width = embed->tensor.dim[0];
+    m->size = embed->tensor.dim[1];
+    m->base = m->encoder.width - patch->tensor.dim[0];
+    const int64_t side = m->encoder.table->tensor.dim[1];
+    if (side < TSR_KARL_GRID || side % TSR_KARL_GRID || m->base < 1)
+        return tsr_fail(m->ctx, TSR_ERROR_MODEL,
+                        "%s: tensors %sencoder_positional_embedding and patch_embed.weight: wanted "
+                        "a table of a multiple of 16 and fewer channels than %lld, got %lld and "
+                        "%lld",
+                        m->path, m->prefix, (long long)m->encoder.width, (long long)side,
+                        (long long)patch->tensor.dim[0]);
+    snprintf(name, sizeof name, "%sencoder.transformer.", m->prefix);
+    status = tsr_vit_count(m->ctx, weights, name, m->path, TSR_KARL_DEPTH, &m->encoder.depth);
+    snprintf(name, sizeof name, "%sdecoder.transformer.", m->prefix);
+    if (!status)
+        status = tsr_vit_count(m->ctx, weights, name, m->path, TSR_KARL_DEPTH, &m->decoder.depth);
+    if (!status)
+        status = read_heads(m, config, "encoder_heads", m->encoder.width, m->encoder.depth,
+                            &m->encoder.heads);
+    return status ? status
+                  : read_heads(m, config, "decoder_heads", m->decoder.width, m->decoder.depth,
+                               &m->decoder.heads);
+}
+
+/* Every (n/16)-th entry of a table [W, n, n] as rows [256, W]. */
+static tsr_status take_positions(tsr_karl *m, tsr_weight *table, const char *name, float **own,
+                                 tsr_weight **where) {
+    const int64_t w = table->tensor.dim[0], side = table->tensor.dim[1];
+    const int64_t step = side / TSR_KARL_GRID;
+    tsr_status status = tsr_weight_pin(m->ctx, table);
+    if (status) return status;
+    *own = tsr_alloc(m->ctx, (size_t)(TSR_KARL_PLACES * w), sizeof **own, "karl: positions");
+    if (!*own) return TSR_ERROR_MEMORY;
+    for (int64_t i = 0; i < TSR_KARL_PLACES; ++i)
+        for (int64_t c = 0; c < w; ++c)
+            (*own)[i * w + c] =
+                table->f32[(c * side + i / TSR_KARL_GRID * step) * side + i % TSR_KARL_GRID * step];
+    const tsr_tensor t = tsr_host_tensor(TSR_F32, *own, 2, (int64_t[]){TSR_KARL_PLACES, w});
+    status = tsr_weights_add(m->ctx, m->weights, name, &t);
+    return status ? status : tsr_weights_get(m->ctx, m->weights, name, 2, t.dim, where);
+}
+
+tsr_status tsr_karl_want(tsr_context *ctx, const cJSON *config, tsr_weights *weights,
+                         const char *path, const tsr_wanted *wanted) {
+    tsr_karl *m = tsr_alloc(ctx, 1, sizeof *m, "karl");
+    if (!m) return TSR_ERROR_MEMORY;
+    m->ctx = ctx;
+    m->path = (char *)path;
+    naming n = {.m = m, .weights = weights};
+    tsr_status status = read_shapes(m, weights, config);
+    if (!status) status = name_all(&n, wanted);
+    free(m);
+    return status;
+}
+
+tsr_status tsr_karl_open(tsr_device *device, const cJSON *config, tsr_weights *weights,
+                         const char *path, tsr_karl **model) {
+    static const char *const ignored[] = {"gan_losses.", "ema.gan_losses.", NULL};
+    tsr_context *ctx = tsr_device_context(device);
+    tsr_karl *m = tsr_alloc(ctx, 1, sizeof *m, "karl");
+    *model = NULL;
+    if (!m) {
+        tsr_weights_close(&weights);
+        return TSR_ERROR_MEMORY;
+    }
+    m->device = device;
+    m->ctx = ctx;
+    m->weights = weights;
+    tsr_status status = TSR_OK;
+    if (!(m->path = strdup(path)))
+        status = tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for its name", path);
+    if (!status) status = read_shapes(m, weights, config);
+    naming n = {.m = m, .weights = weights};
+    if (!status) status = tsr_wanted_load_all(ctx, weights, path, ignored, name_all, &n);
+    if (!status && !m->continuous)
+        status = tsr_code_table_prepare(ctx, weights, true, false, &m->codes);
+    if (!status && !m->vae)
+        status = tsr_code_table_prepare(ctx, weights, false, true, &m->base_codes);
+    if (!status)
+        status = take_positions(m, m->encoder.table, "(encoder positions)", &m->encoder.own,
+                                &m->encoder.positions);
+    if (!status)
+        status = take_positions(m, m->decoder.table, "(decoder positions)", &m->decoder.own,
+                                &m->decoder.positions);
+    if (status)
+        tsr_karl_close(&m);
+    else
+        *model = m;
+    return status;
+}
+
+void tsr_karl_close(tsr_karl **model) {
+    if (!model || !*model) return;
+    tsr_karl *m = *model;
+    tsr_device_forget(m->device, m);
+    tsr_weights_close(&m->weights);
+    tsr_code_table_drop(&m->codes);
+    tsr_code_table_drop(&m->base_codes);
+    free(m->encoder.own);
+    free(m->decoder.own);
+    free(m->path);
+    free(m);
+    *model = NULL;
+}
+
+/* ---- the model ---- */
+
+static tsr_tensor *norm(tsr_run *r, const tsr_tensor *x, const tsr_karl_norm *n) {
+    return tsr_layer_norm(r, x, &(tsr_norm_spec){.gamma = n->gamma, .beta = n->beta, .eps = 1e-5f});
+}
+
+static tsr_tensor *linear(tsr_run *r, const tsr_tensor *x, tsr_weight *w, tsr_weight *bias,
+                          tsr_activation act) {
+    return tsr_linear(r, x, w, &(tsr_epilogue){.bias = bias, .act = act});
+}
+
+static tsr_tensor *as_batch(tsr_run *r, tsr_tensor *rows) { /* [N, W] -> [1, N, W] */
+    return tsr_reshape(r, rows, 3, (int64_t[]){1, rows->dim[0], rows->dim[1]});
+}
+
+/* in: pictures [B, 256, 256, 3]. out: [B, 16, 16, base], autoencoder: [B, 16, 16, 2 base]. */
+static void base_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+    const tsr_karl *m = model;
+    tsr_tensor *x = tsr_conv_encode(r, &m->base_encoder, in[0], NULL);
+    out[0] = m->vae ? tsr_conv_one(r, x, &m->quant) : x;
+}
+
+/* in: pictures [B, 256, 256, 3], base features [B, 256, base], the quality's row I32 [1, 1].
+ * out: halting logits [B, T, 1], factors [B, T, 12], rows that enter [B, 256, W]; quantised: ids,
+ * margins, squared lengths [B*T]. */
+static void encode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+    const tsr_karl *m = model;
+    const int64_t b = in[0]->dim[0], t = m->budget, w = m->encoder.width;
+    tsr_tensor *x =
+        tsr_conv2d(r, in[0], m->patch, &(tsr_conv_spec){.bias = m->patch_bias, .stride = 16});
+    x = tsr_reshape(r, x, 3, (int64_t[]){b, TSR_KARL_PLACES, w - m->base});
+    x = tsr_concat_rows(r, tsr_transpose(r, x), tsr_transpose(r, in[1])); /* [B, W, 256] */
+    out[2] = x = tsr_transpose(r, x);                                     /* [B, 256, W] */
+    x = tsr_binary(r, x, tsr_from_weight(r, m->encoder.positions), TSR_ADD);
+    tsr_tensor *latents = as_batch(r, tsr_from_weight(r, m->latent_rows));
+    x = tsr_concat_rows(r, x, tsr_slice_rows(r, latents, 0, t));
+    x = tsr_concat_rows(r, x, tsr_gather_rows(r, tsr_from_weight(r, m->qualities), in[2]));
+    x = norm(r, x, &m->encoder.pre); /* [B, 257 + T, W] */
+    x = tsr_vit_blocks_run(r, m->encoder.block, m->encoder.depth, m->encoder.heads, x,
+                           TSR_KARL_PLACES, t);
+    tsr_tensor *halt =
+        linear(r, norm(r, x, &m->halt_norm), m->halt[0], m->halt_bias[0], TSR_ACT_TANH);
+    out[0] = linear(r, halt, m->halt[1], m->halt_bias[1], TSR_ACT_NONE);
+    out[1] = x = linear(r, norm(r, x, &m->encoder.post), m->factors, m->factors_bias, TSR_ACT_NONE);
+    if (m->continuous) return;
+    x = tsr_reshape(r, x, 2, (int64_t[]){b * t, m->size});
+    tsr_code_table_search(r, &m->codes, x, &out[3], &out[4], &out[5]);
+}
+
+/* in: ids I32 [B, n] or vectors [B, n, 12], positions I32 [B, n]; with n = 0 one number that is not
+ * looked at, and B is 1. out: pictures [B, 256, 256, 3], head [B, 256, ...]. */
+static void decode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+    const tsr_karl *m = model;
+    const int64_t n = in[0]->rank > 1 ? in[0]->dim[1] : 0, b = n ? in[0]->dim[0] : 1;
+    tsr_tensor *mask =
+        tsr_reshape(r, tsr_from_weight(r, m->mask), 2, (int64_t[]){1, m->decoder.width});
+    tsr_tensor *x = tsr_binary(r, tsr_from_weight(r, m->decoder.positions), mask, TSR_ADD);
+    if (n) {
+        tsr_tensor *codes =
+            in[0]->dtype == TSR_I32 ? tsr_code_table_rows(r, &m->codes, in[0]) : in[0];
+        codes = linear(r, codes, m->embed, m->embed_bias, TSR_ACT_NONE);
+        codes =
+            tsr_binary(r, codes, tsr_gather_rows(r, tsr_from_weight(r, m->places), in[1]), TSR_ADD);
+        x = tsr_concat_rows(r, codes, x); /* [B, n + 256, W'] */
+    } else
+        x = as_batch(r, x);
+    x = norm(r, x, &m->decoder.pre);
+    x = tsr_vit_blocks_run(r, m->decoder.block, m->decoder.depth, m->decoder.heads, x, n,
+                           TSR_KARL_PLACES);
+    x = norm(r, x, &m->decoder.post);
+    x = linear(r, x, m->head[0], m->head_bias[0], TSR_ACT_TANH);
+    out[1] = x = linear(r, x, m->head[1], m->head_bias[1], TSR_ACT_NONE);
+    if (!m->vae) x = tsr_code_table_mix(r, &m->base_codes, x);
+    x = tsr_reshape(r, x, 4, (int64_t[]){b, TSR_KARL_GRID, TSR_KARL_GRID, m->base});
+    if (m->vae) x = tsr_conv_one(r, x, &m->post_quant);
+    out[0] = tsr_conv_decode(r, &m->base_decoder, x, NULL);
+}
+
+/* ---- running it ---- */
+
+static float *scaled(tsr_context *ctx, const uint8_t *rgb, int64_t count) {
+    const int64_t n = count * TSR_KARL_SIDE * TSR_KARL_SIDE * 3;
+    float *x = tsr_alloc(ctx, (size_t)n, sizeof *x, "karl: pictures");
+    for (int64_t i = 0; i < n && x; ++i)
+        x[i] = (float)rgb[i] / 255.0f;
+    return x;
+}
+
+int64_t tsr_karl_together(tsr_karl *m, bool decoder, int64_t tokens, int64_t count) {
+    tsr_window_plan plan;
+    const tsr_conv_half *base = decoder ? &m->base_decoder : &m->base_encoder;
+    const int64_t rows = TSR_KARL_PLACES + tokens + 1, g = TSR_KARL_GRID;
+    if (tsr_window_plan_make(m->device, base, decoder, m->path, g, g, &plan)) return 1;
+    return tsr_window_together(
+        m->device, base, decoder, &plan,
+        tsr_together_rows(m->device, rows, decoder ? m->decoder.width : m->encoder.width, count));
+}
+
+tsr_status tsr_karl_features(tsr_karl *m, const uint8_t *rgb, int64_t count, float *features) {
+    float *x = scaled(m->ctx, rgb, count);
+    if (!x) return TSR_ERROR_MEMORY;
+    const tsr_tensor in =
+        tsr_host_tensor(TSR_F32, x, 4, (int64_t[]){count, TSR_KARL_SIDE, TSR_KARL_SIDE, 3});
+    tsr_tensor out = tsr_host_tensor(
+        TSR_F32, features, 4,
+        (int64_t[]){count, TSR_KARL_GRID, TSR_KARL_GRID, m->vae ? 2 * m->base : m->base});
+    const tsr_program program = {.fn = base_program, .model = m, .name = "karl base encoder"};
+    tsr_status status = tsr_execute(m->device, &program, &in, 1, &out, 1);
+    free(x);
+    return status;
+}
+
+void tsr_karl_draw(const tsr_karl *m, int64_t count, float *features, const float *noise) {
+    const int64_t e = m->base, places = TSR_KARL_PLACES;
+    for (int64_t i = 0; i < count * places && m->vae; ++i)
+        for (int64_t c = 0; c < e; ++c) { /* rows move down, never over what is still needed */
+            const float logvar = fminf(fmaxf(features[(2 * i + 1) * e + c], -30.0f), 20.0f);
+            float z = features[2 * i * e + c];
+            if (noise) z += expf(0.5f * logvar) * noise[(i / places * e + c) * places + i % places];
+            features[i * e + c] = z * vae_scale;
+        }
+}
+
+tsr_status tsr_karl_encode(tsr_karl *m, const uint8_t *rgb, const float *features, int64_t count,
+                           int bin, int64_t budget, const tsr_karl_result *result) {
+    if (budget < 1 || budget > m->latents || bin < 0 || bin >= TSR_KARL_BINS)
+        return tsr_fail(m->ctx, TSR_ERROR_ARGUMENT, "%s: budget: wanted 1 to %lld, got %lld",
+                        m->path, (long long)m->latents, (long long)budget);
+    const int64_t entering = count * TSR_KARL_PLACES * m->encoder.width, n = count * budget;
+    float *x = scaled(m->ctx, rgb, count);
+    float *own = tsr_alloc(m->ctx, (size_t)(entering + 2 * n), sizeof *own, "karl: rows");
+    tsr_status status = x && own ? TSR_OK : TSR_ERROR_MEMORY;
+    int32_t row = bin;
+    float *margin = result->margin ? result->margin : own + entering;
+    float *square = own + entering + n;
+    const tsr_tensor in[] = {
+        tsr_host_tensor(TSR_F32, x, 4, (int64_t[]){count, TSR_KARL_SIDE, TSR_KARL_SIDE, 3}),
+        tsr_host_tensor(TSR_F32, (float *)features, 3,
+                        (int64_t[]){count, TSR_KARL_PLACES, m->base}),
+        tsr_host_tensor(TSR_I32, &row, 2, (int64_t[]){1, 1})};
+    tsr_tensor out[] = {
+        tsr_host_tensor(TSR_F32, result->halt, 3, (int64_t[]){count, budget, 1}),
+        tsr_host_tensor(TSR_F32, result->factors, 3, (int64_t[]){count, budget, m->size}),
+        tsr_host_tensor(TSR_F32, result->tokens ? result->tokens : own, 3,
+                        (int64_t[]){count, TSR_KARL_PLACES, m->encoder.width}),
+        tsr_host_tensor(TSR_I32, result->ids, 1, (int64_t[]){n}),
+        tsr_host_tensor(TSR_F32, margin, 1, (int64_t[]){n}),
+        tsr_host_tensor(TSR_F32, square, 2, (int64_t[]){n, 1}),
+    };
+    m->budget = budget;
+    const tsr_program program = {
+        .fn = encode_program, .model = m, .variant = budget, .name = "karl encoder"};
+    if (!status) status = tsr_execute(m->device, &program, in, 3, out, m->continuous ? 3 : 6);
+    if (!status && !m->continuous && result->near_ties)
+        *result->near_ties += tsr_code_table_near_ties(&m->codes, margin, square, n);
+    free(x);
+    free(own);
+    return status;
+}
+
+tsr_status tsr_karl_decode(tsr_karl *m, const int32_t *ids, const float *vectors,
+                           const int32_t *positions, int64_t b, int64_t count, float *rgb,
+                           float *head) {
+    const int64_t codes = ids ? m->codes.codes->tensor.dim[0] : 0;
+    const int64_t depth = m->head[1]->tensor.dim[0];
+    if (count < 0 || count > m->latents)
+        return tsr_fail(m->ctx, TSR_ERROR_TOKENS, "%s: ids: wanted 0 to %lld, got %lld", m->path,
+                        (long long)m->latents, (long long)count);
+    if (!count && b != 1)
+        return tsr_fail(m->ctx, TSR_ERROR_ARGUMENT, "%s: pictures of no ids: wanted 1, got %lld",
+                        m->path, (long long)b);
+    for (int64_t i = 0; i < b * count; ++i)
+        if ((ids && (ids[i] < 0 || ids[i] >= codes)) || positions[i] < 0 ||
+            positions[i] >= m->latents)
+            return tsr_fail(m->ctx, TSR_ERROR_TOKENS,
+                            "%s: id and position: wanted below %lld and %lld, got %d and %d",
+                            m->path, (long long)codes, (long long)m->latents, ids ? ids[i] : 0,
+                            positions[i]);
+    float *own =
+        head ? NULL
+             : tsr_alloc(m->ctx, (size_t)(b * TSR_KARL_PLACES * depth), sizeof *own, "karl: head");
+    if (!head && !own) return TSR_ERROR_MEMORY;
+    tsr_tensor in[2] = {tsr_host_tensor(TSR_F32, rgb, 1, (int64_t[]){1})};
+    if (count) {
+        in[0] = ids ? tsr_host_tensor(TSR_I32, (int32_t *)ids, 2, (int64_t[]){b, count})
+                    : tsr_host_tensor(TSR_F32, (float *)vectors, 3, (int64_t[]){b, count, m->size});
+        in[1] = tsr_host_tensor(TSR_I32, (int32_t *)positions, 2, (int64_t[]){b, count});
+    } else
+        rgb[0] = 0;
+    tsr_tensor out[2] = {
+        tsr_host_tensor(TSR_F32, rgb, 4, (int64_t[]){b, TSR_KARL_SIDE, TSR_KARL_SIDE, 3}),
+        tsr_host_tensor(TSR_F32, head ? head : own, 3, (int64_t[]){b, TSR_KARL_PLACES, depth})};
+    const tsr_program program = {
+        .fn = decode_program, .model = m, .variant = count > 0, .name = "karl decoder"};
+    tsr_status status = tsr_execute(m->device, &program, in, count ? 2 : 1, out, 2);
+    free(own);
+    return status;
+}

@@ -1,0 +1,666 @@
+/* SPDX-License-Identifier: MIT */
+/* mosaic.c: Tessera's own tokenizer. models/mosaic_model.py is the same model in PyTorch.
+ *
+ * A 256x256 tile becomes up to 256 ordered ids of log2(64000) bits; every prefix is a picture.
+ *
+ *   tile ─► opponent planes ─► global DCT ─► residual VQ: the leading ids
+ *                              what they left ─► class ─► residual FSQ: the other ids
+ *   ids ─► coefficients ─► inverse DCT ─► picture so far ─► ViT: 256 patches, told the number of
+ *          ids and the class ─► correction ─► tile
+ *
+ * Each id has six digits (levels 8 8 8 5 5 5). In a leading id the first three number one of 512
+ * codewords and the others one of 125: two stages of residual VQ over the coefficients that matter
+ * most, since at a few bits a picture nothing is as good as whole pictures to choose from. After
+ * them an id is an FSQ code. The first two digits of the first one name one of 64 classes of
+ * pictures; the class decides which coefficients the digits after them (the slots) round, in which
+ * order and how finely. Slots were dealt out greedily, each to the coefficient with the most energy
+ * left, so the order is the best one for every prefix, and a coefficient that matters has several
+ * slots, each rounding what those before it left.
+ *
+ * Encoding is host arithmetic in a fixed order: the same ids on every device. The ViT runs on
+ * the device. */
+#include "../../compute/ops.h"
+#include "../../compute/threads.h"
+#include "../../quantizer/residual_fsq.h"
+#include "../../quantizer/rvq_search.h"
+#include "../../nn/family.h"
+#include "../../nn/vit.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SIZE = 256, /* pixels of a tile's side */
+    PLANES = 3, /* brightness, red-blue, green-magenta */
+    PATCH = 16,
+    PATCHES = (SIZE / PATCH) * (SIZE / PATCH),
+    TOKENS = 256,
+    DIGITS = 6, /* of an id */
+    SLOTS = TOKENS * DIGITS,
+    CLASS_DIGITS = 2, /* the first slots after the leading ids; they name the class */
+    CORNER = 64,      /* side of the DCT's kept low corner */
+    COEFFICIENTS = PLANES * CORNER * CORNER,
+    FIRST = 8 * 8 * 8, /* codewords that an id's first three digits number */
+    SECOND = 5 * 5 * 5,
+    CODES = FIRST + SECOND, /* of a leading id */
+    MOST_LEAD = TSR_RVQ_MOST_STAGES / 2,
+    BEAM = 16,
+    TABLE = 8,  /* most levels of a digit */
+    COUNTS = 9, /* powers of two 1 .. 256 */
+    MAX_CLASSES = 64,
+    MAX_DEPTH = 64
+};
+static const int levels[DIGITS] = {8, 8, 8, 5, 5, 5};
+
+/* Rows are orthonormal, so errors in planes are errors in pixels. */
+static const float colour[PLANES][3] = {{0.57735026919f, 0.57735026919f, 0.57735026919f},
+                                        {0.70710678119f, 0.0f, -0.70710678119f},
+                                        {-0.40824829046f, 0.81649658093f, -0.40824829046f}};
+
+typedef struct mosaic {
+    tsr_device *device;
+    tsr_context *ctx;
+    tsr_weights *weights;
+    const char *path;
+    int classes, width, depth, heads;
+    /* the leading ids */
+    int lead, lead_dim;
+    const int32_t *lead_source; /* [lead_dim] index into [plane, v, u] */
+    tsr_weight *lead_codes;     /* [lead, CODES, lead_dim] */
+    float *lead_norms;          /* [lead, CODES] */
+    tsr_rvq_stage lead_stage[TSR_RVQ_MOST_STAGES];
+    /* the other ids, one row for each class */
+    const int32_t
+        *source;       /* [classes, SLOTS] index into [plane, v, u]; -1 where there is no slot */
+    int32_t *previous; /* [classes, SLOTS] */
+    tsr_weight *scale; /* [classes, SLOTS] */
+    tsr_weight *table; /* [classes, SLOTS, TABLE] */
+    tsr_weight *predictor;   /* [COUNTS, 2]: log error = a + b * log error of the linear codec */
+    float dct[SIZE][CORNER]; /* transposed: dct[x][u] */
+    float *dct_rows;         /* [SIZE, CORNER] the same, for the device */
+    /* the decoder */
+    tsr_weight *inverse;            /* [SIZE, CORNER] */
+    tsr_weight *patch, *patch_bias; /* [D, 768], [D] */
+    tsr_weight *position;           /* [PATCHES, D] */
+    tsr_weight *count;              /* [TOKENS + 1, D] what a number of ids adds */
+    tsr_weight *class_embedding;    /* [classes, D] */
+    tsr_vit_block block[MAX_DEPTH];
+    tsr_weight *norm_gamma, *norm_beta; /* [D] */
+    tsr_weight *head, *head_bias;       /* [768, D], [768] */
+} mosaic;
+
+/* ---- load ------------------------------------------------------------------------------------ */
+
+static tsr_status read_number(mosaic *m, const cJSON *config, const char *key, int low, int high,
+                              int *value) {
+    const cJSON *number = cJSON_GetObjectItemCaseSensitive(config, key);
+    if (!cJSON_IsNumber(number) || number->valuedouble < low || number->valuedouble > high ||
+        number->valuedouble != (double)number->valueint)
+        return tsr_fail(m->ctx, TSR_ERROR_MODEL,
+                        "%s: __metadata__ tessera.config %s: wanted an integer of %d to %d, got %s",
+                        m->path, key, low, high,
+                        !number                  ? "none"
+                        : cJSON_IsNumber(number) ? "another number"
+                                                 : "another type");
+    *value = number->valueint;
+    return TSR_OK;
+}
+
+static tsr_status read_config(mosaic *m, const tsr_safetensors *file) {
+    const char *text = tsr_safetensors_metadata(file, "tessera.config");
+    if (!text)
+        return tsr_fail(m->ctx, TSR_ERROR_MODEL,
+                        "%s: __metadata__ tessera.config: wanted JSON, got none", m->path);
+    cJSON *config = cJSON_Parse(text);
+    if (!config)
+        return tsr_fail(m->ctx, TSR_ERROR_MODEL,
+                        "%s: __metadata__ tessera.config: wanted JSON, got %.40s", m->path, text);
+    tsr_status status = read_number(m, config, "classes", 1, MAX_CLASSES, &m->classes);
+    if (!status) status = read_number(m, config, "lead", 1, MOST_LEAD, &m->lead);
+    if (!status) status = read_number(m, config, "lead_dim", 8, COEFFICIENTS, &m->lead_dim);
+    if (!status && m->lead_dim % 8)
+        status =
+            tsr_fail(m->ctx, TSR_ERROR_MODEL,
+                     "%s: __metadata__ tessera.config lead_dim: wanted a multiple of 8, got %d",
+                     m->path, m->lead_dim);
+    if (!status) status = read_number(m, config, "dec_dim", 8, 4096, &m->width);
+    if (!status) status = read_number(m, config, "dec_depth", 0, MAX_DEPTH, &m->depth);
+    if (!status) status = read_number(m, config, "dec_heads", 1, 64, &m->heads);
+    if (!status && m->width % m->heads)
+        status = tsr_fail(m->ctx, TSR_ERROR_MODEL,
+                          "%s: __metadata__ tessera.config dec_dim: wanted a multiple of dec_heads "
+                          "%d, got %d",
+                          m->path, m->heads, m->width);
+    cJSON_Delete(config);
+    return status;
+}
+
+/* The first slot that rounds something. */
+static int first_slot(const mosaic *m) {
+    return m->lead * DIGITS + CLASS_DIGITS;
+}
+
+/* Checks sources and finds for each slot the one before it on the same coefficient. */
+static tsr_status link_slots(mosaic *m) {
+    int32_t last[COEFFICIENTS];
+    const int first = first_slot(m);
+    for (int c = 0; c < m->classes; ++c) {
+        memset(last, -1, sizeof last);
+        for (int j = 0; j < SLOTS; ++j) {
+            const int32_t source = m->source[c * SLOTS + j];
+            if (j < first ? source != -1 : source < 0 || source >= COEFFICIENTS)
+                return tsr_fail(m->ctx, TSR_ERROR_MODEL,
+                                "%s: slots.source [%d, %d]: wanted %s, got %d", m->path, c, j,
+                                j < first ? "-1" : "0 to 12287", source);
+            m->previous[c * SLOTS + j] = source < 0 ? -1 : last[source];
+            if (source >= 0) last[source] = j;
+        }
+    }
+    return TSR_OK;
+}
+
+/* Checks the leading ids' sources and sets up their stages. */
+static tsr_status prepare_lead(mosaic *m) {
+    for (int i = 0; i < m->lead_dim; ++i)
+        if (m->lead_source[i] < 0 || m->lead_source[i] >= COEFFICIENTS)
+            return tsr_fail(m->ctx, TSR_ERROR_MODEL,
+                            "%s: lead.source [%d]: wanted 0 to 12287, got %d", m->path, i,
+                            m->lead_source[i]);
+    m->lead_norms =
+        tsr_alloc(m->ctx, (size_t)m->lead * CODES, sizeof *m->lead_norms, "mosaic: norms");
+    if (!m->lead_norms) return TSR_ERROR_MEMORY;
+    const float *codes = m->lead_codes->f32;
+    tsr_rvq_norms(codes, m->lead * CODES, m->lead_dim, m->lead_norms);
+    float *norms = m->lead_norms;
+    for (int s = 0; s < 2 * m->lead; ++s) {
+        const int size = s % 2 ? SECOND : FIRST;
+        m->lead_stage[s] = (tsr_rvq_stage){.codes = codes, .norms = norms, .size = size};
+        codes += (size_t)size * (size_t)m->lead_dim;
+        norms += size;
+    }
+    return TSR_OK;
+}
+
+/* The first CORNER rows of the orthonormal DCT-II, transposed. */
+static void make_dct(float dct[SIZE][CORNER]) {
+    for (int x = 0; x < SIZE; ++x)
+        for (int u = 0; u < CORNER; ++u)
+            dct[x][u] =
+                (float)(cos(M_PI * (2 * x + 1) * u / (2.0 * SIZE)) * sqrt((u ? 2.0 : 1.0) / SIZE));
+}
+
+static tsr_status load_decoder(mosaic *m) {
+    const int64_t d = m->width, pixels = PLANES * PATCH * PATCH;
+    const struct {
+        const char *name;
+        int rank;
+        int64_t dim[3];
+        tsr_weight **where;
+    } wanted[] = {
+        {"slots.scale", 2, {m->classes, SLOTS}, &m->scale},
+        {"slots.table", 3, {m->classes, SLOTS, TABLE}, &m->table},
+        {"lead.codes", 3, {m->lead, CODES, m->lead_dim}, &m->lead_codes},
+        {"count.predictor", 2, {COUNTS, 2}, &m->predictor},
+        {"dct.inverse", 2, {SIZE, CORNER}, &m->inverse},
+        {"decoder.patch.weight", 2, {d, pixels}, &m->patch},
+        {"decoder.patch.bias", 1, {d}, &m->patch_bias},
+        {"decoder.pos", 2, {PATCHES, d}, &m->position},
+        {"decoder.count", 2, {TOKENS + 1, d}, &m->count},
+        {"decoder.class", 2, {m->classes, d}, &m->class_embedding},
+        {"decoder.norm.weight", 1, {d}, &m->norm_gamma},
+        {"decoder.norm.bias", 1, {d}, &m->norm_beta},
+        {"decoder.head.weight", 2, {pixels, d}, &m->head},
+        {"decoder.head.bias", 1, {pixels}, &m->head_bias},
+    };
+    tsr_status status = TSR_OK;
+    for (unsigned i = 0; i < sizeof wanted / sizeof *wanted && !status; ++i)
+        status = tsr_weights_get(m->ctx, m->weights, wanted[i].name, wanted[i].rank, wanted[i].dim,
+                                 wanted[i].where);
+    for (int i = 0; i < m->depth && !status; ++i) {
+        char prefix[64];
+        snprintf(prefix, sizeof prefix, "decoder.blocks.%d.", i);
+        status = tsr_vit_block_load(m->ctx, m->weights, prefix, d, &m->block[i]);
+    }
+    return status;
+}
+
+static void mosaic_close(void **model) {
+    if (!model || !*model) return;
+    mosaic *m = *model;
+    tsr_weights_close(&m->weights);
+    free(m->previous);
+    free(m->lead_norms);
+    free(m->dct_rows);
+    free(m);
+    *model = NULL;
+}
+
+static tsr_status read_indices(mosaic *m, const tsr_safetensors *file, const char *name, int count,
+                               const int32_t **indices) {
+    const int at = tsr_safetensors_find(file, name);
+    const tsr_tensor *t = at < 0 ? NULL : tsr_safetensors_tensor(file, at);
+    if (!t || t->dtype != TSR_I32 || tsr_elements(t) != count)
+        return tsr_fail(m->ctx, TSR_ERROR_MODEL, "%s: %s: wanted %d numbers of I32, got %s",
+                        m->path, name, count, t ? "another shape or type" : "none");
+    *indices = t->data;
+    return TSR_OK;
+}
+
+static tsr_status mosaic_open(tsr_device *device, const tsr_safetensors *file, const char *path,
+                              void **model, tsr_token_header *header) {
+    tsr_context *ctx = tsr_device_context(device);
+    mosaic *m = tsr_alloc(ctx, 1, sizeof *m, "mosaic");
+    if (!m) return TSR_ERROR_MEMORY;
+    m->device = device;
+    m->ctx = ctx;
+    m->path = path;
+    tsr_status status = read_config(m, file);
+    if (!status) status = tsr_weights_open(ctx, &m->weights);
+    for (int i = 0; i < tsr_safetensors_count(file) && !status; ++i) {
+        const tsr_tensor *t = tsr_safetensors_tensor(file, i);
+        if (t->dtype == TSR_F32 || t->dtype == TSR_F16 || t->dtype == TSR_BF16)
+            status = tsr_weights_add(ctx, m->weights, tsr_safetensors_name(file, i), t);
+    }
+    if (!status) status = read_indices(m, file, "slots.source", m->classes * SLOTS, &m->source);
+    if (!status) status = read_indices(m, file, "lead.source", m->lead_dim, &m->lead_source);
+    m->dct_rows = tsr_alloc(ctx, SIZE * CORNER, sizeof *m->dct_rows, "mosaic: dct");
+    m->previous =
+        tsr_alloc(ctx, (size_t)m->classes * SLOTS + 1, sizeof *m->previous, "mosaic: slots");
+    if (!status && (!m->dct_rows || !m->previous)) status = TSR_ERROR_MEMORY;
+    if (!status) {
+        make_dct(m->dct);
+        memcpy(m->dct_rows, m->dct, sizeof m->dct);
+        const tsr_tensor inverse =
+            tsr_host_tensor(TSR_F32, m->dct_rows, 2, (int64_t[]){SIZE, CORNER});
+        status = tsr_weights_add(ctx, m->weights, "dct.inverse", &inverse);
+    }
+    if (!status) status = link_slots(m);
+    if (!status) status = load_decoder(m);
+    if (!status) status = prepare_lead(m);
+    if (status) {
+        void *p = m;
+        mosaic_close(&p);
+        return status;
+    }
+    const char *name = tsr_safetensors_metadata(file, "tessera.name");
+    snprintf(header->tokenizer, sizeof header->tokenizer, "%s", name ? name : "mosaic");
+    header->codebook_size = 1;
+    header->level_count = DIGITS;
+    for (int i = 0; i < DIGITS; ++i) {
+        header->levels[i] = (uint32_t)levels[i];
+        header->codebook_size *= (uint32_t)levels[i];
+    }
+    header->geometry = TSR_GEOMETRY_SEQUENCE;
+    header->rows = 1;
+    header->columns = TOKENS;
+    header->nested = 1;
+    header->tile_width = header->tile_height = SIZE;
+    *model = m;
+    return TSR_OK;
+}
+
+/* ---- encode ---------------------------------------------------------------------------------- */
+
+/* The quantiser of class c. */
+static tsr_residual_fsq quantiser(const mosaic *m, int c) {
+    return (tsr_residual_fsq){.slots = SLOTS,
+                              .level_count = DIGITS,
+                              .levels = levels,
+                              .source = m->source + c * SLOTS,
+                              .previous = m->previous + c * SLOTS,
+                              .scale = m->scale->f32 + c * SLOTS,
+                              .table = m->table->f32 + (size_t)c * SLOTS * TABLE,
+                              .table_width = TABLE,
+                              .first = first_slot(m)};
+}
+
+/* What one tile needs while it is encoded; one for each worker. */
+typedef struct workspace {
+    float half[SIZE][CORNER];
+    float coefficients[COEFFICIENTS]; /* [plane, v, u]; from code_lead on, what that left */
+    double energy;                    /* of the whole tile, less what leading ids took */
+    float left[SLOTS];
+    float margin[SLOTS];
+    uint8_t digits[SLOTS];
+    uint32_t lead_ids[MOST_LEAD];
+    bool lead_near_tie;
+    /* for the token count */
+    float target[PLANES][SIZE][SIZE];
+    float kept[COEFFICIENTS];
+    float guess[PLANES][SIZE][SIZE];
+} workspace;
+
+/* u8 [256, 256, 3] -> coefficients [plane, v, u] and the tile's energy. */
+static void transform(const mosaic *m, const uint8_t *tile, workspace *s) {
+    s->energy = 0;
+    for (int p = 0; p < PLANES; ++p) {
+        for (int y = 0; y < SIZE; ++y) {
+            double energy = 0;
+            for (int x = 0; x < SIZE; ++x) {
+                const uint8_t *rgb = tile + (y * SIZE + x) * 3;
+                float v = 0;
+                for (int c = 0; c < 3; ++c)
+                    v += colour[p][c] * (((float)rgb[c] - 127.5f) / 255.0f);
+                s->target[p][y][x] = v;
+                energy += (double)v * v;
+            }
+            s->energy += energy;
+        }
+        memset(s->half, 0, sizeof s->half);
+        for (int y = 0; y < SIZE; ++y)
+            for (int x = 0; x < SIZE; ++x) {
+                const float v = s->target[p][y][x];
+                for (int u = 0; u < CORNER; ++u)
+                    s->half[y][u] += v * m->dct[x][u];
+            }
+        float *out = s->coefficients + p * CORNER * CORNER;
+        memset(out, 0, sizeof(float) * CORNER * CORNER);
+        for (int y = 0; y < SIZE; ++y)
+            for (int v = 0; v < CORNER; ++v) {
+                const float w = m->dct[y][v];
+                for (int u = 0; u < CORNER; ++u)
+                    out[v * CORNER + u] += w * s->half[y][u];
+            }
+    }
+}
+
+static void lead_codewords(const mosaic *m, int id_index, uint32_t id, const float *code[2]) {
+    code[0] = m->lead_stage[2 * id_index].codes + (size_t)(id % FIRST) * (size_t)m->lead_dim;
+    code[1] = m->lead_stage[2 * id_index + 1].codes + (size_t)(id / FIRST) * (size_t)m->lead_dim;
+}
+
+static size_t lead_scratch(const mosaic *m) {
+    return tsr_rvq_search_scratch(m->lead_dim, BEAM) + 2 * (size_t)m->lead_dim;
+}
+
+/* Finds the leading ids and takes what they stand for away from the coefficients. scratch:
+ * lead_scratch floats. */
+static void code_lead(const mosaic *m, float *scratch, workspace *s) {
+    float *x = scratch, *rest = scratch + m->lead_dim;
+    for (int i = 0; i < m->lead_dim; ++i)
+        rest[i] = x[i] = s->coefficients[m->lead_source[i]];
+    int codes[TSR_RVQ_MOST_STAGES];
+    const float margin = tsr_rvq_search(m->lead_stage, 2 * m->lead, m->lead_dim, BEAM, x,
+                                        scratch + 2 * m->lead_dim, codes);
+    s->lead_near_tie = margin < 1e-6f * (float)s->energy;
+    for (int t = 0; t < m->lead; ++t) {
+        s->lead_ids[t] = (uint32_t)(codes[2 * t] + FIRST * codes[2 * t + 1]);
+        const float *code[2];
+        lead_codewords(m, t, s->lead_ids[t], code);
+        for (int i = 0; i < m->lead_dim; ++i)
+            rest[i] -= code[0][i] + code[1][i];
+    }
+    for (int i = 0; i < m->lead_dim; ++i) {
+        s->energy += (double)rest[i] * rest[i] - (double)x[i] * x[i];
+        s->coefficients[m->lead_source[i]] = rest[i];
+    }
+}
+
+/* Mean over the powers of two of the log of the squared error left by class c: what the class is
+ * chosen by. It is the mean PSNR over prefixes, so the choice does not depend on the count. */
+static double class_cost(const mosaic *m, int c, workspace *s) {
+    const tsr_residual_fsq q = quantiser(m, c);
+    tsr_residual_fsq_round(&q, SLOTS, s->coefficients, s->left, s->digits, NULL);
+    double error = s->energy, cost = 0;
+    int next = 1;
+    while (next <= m->lead)
+        next *= 2;
+    for (int j = q.first; j < SLOTS; ++j) {
+        const double before = s->left[j], after = before - q.table[j * TABLE + s->digits[j]];
+        error += after * after - before * before;
+        if (j + 1 == next * DIGITS) {
+            cost += log(fmax(error, 0) / (PLANES * SIZE * SIZE) + 1e-6);
+            next *= 2;
+        }
+    }
+    return cost;
+}
+
+/* The linear codec's coefficients for the first `count` ids. digits: of the ids after the leading
+ * ones; c: their class, where there are any. */
+static void keep_prefix(const mosaic *m, int c, int count, const uint32_t *lead_ids,
+                        const uint8_t *digits, float *kept) {
+    memset(kept, 0, sizeof(float) * COEFFICIENTS);
+    for (int t = 0; t < m->lead && t < count; ++t) {
+        const float *code[2];
+        lead_codewords(m, t, lead_ids[t], code);
+        for (int i = 0; i < m->lead_dim; ++i)
+            kept[m->lead_source[i]] += code[0][i] + code[1][i];
+    }
+    if (count <= m->lead) return;
+    const tsr_residual_fsq q = quantiser(m, c);
+    tsr_residual_fsq_restore(&q, count * DIGITS, digits, kept);
+}
+
+/* Mean absolute error, 0..1, of the linear codec with `count` ids. */
+static double linear_error(const mosaic *m, int c, int count, workspace *s) {
+    keep_prefix(m, c, count, s->lead_ids, s->digits, s->kept);
+    for (int p = 0; p < PLANES; ++p) {
+        memset(s->half, 0, sizeof s->half);
+        for (int y = 0; y < SIZE; ++y)
+            for (int v = 0; v < CORNER; ++v) {
+                const float w = m->dct[y][v], *row = s->kept + (p * CORNER + v) * CORNER;
+                for (int u = 0; u < CORNER; ++u)
+                    s->half[y][u] += w * row[u];
+            }
+        for (int y = 0; y < SIZE; ++y)
+            for (int x = 0; x < SIZE; ++x) {
+                float sum[8] = {0};
+                for (int u = 0; u < CORNER; u += 8)
+                    for (int i = 0; i < 8; ++i)
+                        sum[i] += s->half[y][u + i] * m->dct[x][u + i];
+                s->guess[p][y][x] = ((sum[0] + sum[4]) + (sum[1] + sum[5])) +
+                                    ((sum[2] + sum[6]) + (sum[3] + sum[7]));
+            }
+    }
+    double total = 0;
+    for (int y = 0; y < SIZE; ++y)
+        for (int x = 0; x < SIZE; ++x)
+            for (int c3 = 0; c3 < 3; ++c3) {
+                float want = 0, got = 0; /* colour is orthonormal: its transpose goes back */
+                for (int p = 0; p < PLANES; ++p) {
+                    want += colour[p][c3] * s->target[p][y][x];
+                    got += colour[p][c3] * s->guess[p][y][x];
+                }
+                got = got < -0.5f ? -0.5f : got > 0.5f ? 0.5f : got;
+                total += fabsf(want - got);
+            }
+    return total / (3.0 * SIZE * SIZE);
+}
+
+/* What the decoder will make of it: learned for the powers of two, a line between them. */
+static double predicted_error(const mosaic *m, int count, double linear) {
+    const double at = log2(count), x = log(fmax(linear, 1e-6));
+    const int low = at >= COUNTS - 1 ? COUNTS - 2 : (int)at;
+    const float *row = m->predictor->f32 + 2 * low;
+    const double first = row[0] + row[1] * x, second = row[2] + row[3] * x;
+    return exp(first + (second - first) * (at - low));
+}
+
+/* The fewest ids whose predicted error is within `quality`, or all. */
+static int count_for(const mosaic *m, int c, int most, float quality, workspace *s) {
+    int low = 1, high = most;
+    while (low < high) {
+        const int middle = (low + high) / 2;
+        if (predicted_error(m, middle, linear_error(m, c, middle, s)) <= (double)quality)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+typedef struct encode_job {
+    const mosaic *m;
+    const uint8_t *tiles;
+    uint32_t tokens;
+    float quality;
+    uint32_t *ids, *counts;
+    uint64_t *ties; /* one for each worker */
+    workspace *spaces;
+    float *scratch; /* for each worker, of code_lead */
+} encode_job;
+
+static void encode_tile(void *arg, int64_t tile, int worker) {
+    const encode_job *job = arg;
+    const mosaic *m = job->m;
+    workspace *s = &job->spaces[worker];
+    transform(m, job->tiles + tile * SIZE * SIZE * 3, s);
+    code_lead(m, job->scratch + (size_t)worker * lead_scratch(m), s);
+
+    int best = 0;
+    double least = INFINITY, second = INFINITY;
+    for (int c = 0; c < m->classes; ++c) {
+        const double cost = class_cost(m, c, s);
+        if (cost < least)
+            second = least, least = cost, best = c;
+        else if (cost < second)
+            second = cost;
+    }
+    const tsr_residual_fsq q = quantiser(m, best);
+    tsr_residual_fsq_round(&q, SLOTS, s->coefficients, s->left, s->digits, s->margin);
+    s->digits[m->lead * DIGITS] = (uint8_t)(best % levels[0]);
+    s->digits[m->lead * DIGITS + 1] = (uint8_t)(best / levels[0]);
+
+    const int most = job->tokens ? (int)job->tokens : TOKENS;
+    const int count = job->quality > 0 ? count_for(m, best, most, job->quality, s) : most;
+    uint32_t *ids = job->ids + tile * TOKENS;
+    for (int i = 0; i < count; ++i)
+        ids[i] = i < m->lead ? s->lead_ids[i] : tsr_residual_fsq_pack(&q, s->digits + i * DIGITS);
+    job->counts[tile] = (uint32_t)count;
+    /* Ids whose chain, digit or class another build's arithmetic might decide differently. */
+    job->ties[worker] += s->lead_near_tie;
+    if (count > m->lead && second - least < 1e-6) job->ties[worker]++;
+    for (int i = m->lead; i < count; ++i) {
+        bool near = false;
+        for (int d = 0; d < DIGITS; ++d)
+            near |= s->margin[i * DIGITS + d] < 1e-5f;
+        job->ties[worker] += near;
+    }
+}
+
+static tsr_status mosaic_encode(void *model, const uint8_t *tiles, int count, uint32_t tokens,
+                                const tsr_selection *selection, uint32_t *ids, uint32_t *counts,
+                                uint64_t *near_ties) {
+    const mosaic *m = model;
+    const int workers = tsr_thread_count(m->ctx) < count ? tsr_thread_count(m->ctx) : count;
+    encode_job job = {.m = m,
+                      .tiles = tiles,
+                      .tokens = tokens,
+                      .quality = selection->quality,
+                      .ids = ids,
+                      .counts = counts};
+    /* Worker numbers go up to the thread count even when there are fewer tiles. */
+    const size_t spaces = (size_t)(workers == count ? tsr_thread_count(m->ctx) : workers);
+    job.spaces = tsr_alloc(m->ctx, spaces, sizeof *job.spaces, "mosaic: encode");
+    job.ties = tsr_alloc(m->ctx, spaces, sizeof *job.ties, "mosaic: encode");
+    job.scratch =
+        tsr_alloc(m->ctx, spaces * lead_scratch(m), sizeof *job.scratch, "mosaic: encode");
+    tsr_status status = job.spaces && job.ties && job.scratch ? TSR_OK : TSR_ERROR_MEMORY;
+    if (!status) tsr_parallel(m->ctx, count, encode_tile, &job);
+    for (size_t i = 0; i < spaces && !status; ++i)
+        *near_ties += job.ties[i];
+    free(job.spaces);
+    free(job.ties);
+    free(job.scratch);
+    return status;
+}
+
+/* ---- decode ---------------------------------------------------------------------------------- */
+
+/* in: coefficients [B, 3, 64, 64], places [B, 256, D] (position + count + class).
+ * out: planes [B, 3, 256, 256]. */
+static void decode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+    const mosaic *m = model;
+    tsr_tensor *x = tsr_linear(r, in[0], m->inverse, NULL);   /* [B, 3, v, x] */
+    x = tsr_linear(r, tsr_transpose(r, x), m->inverse, NULL); /* [B, 3, x, y] */
+    tsr_tensor *planes = tsr_transpose(r, x);                 /* [B, 3, y, x] */
+
+    x = tsr_patchify(r, planes, PATCH); /* [B, 256, 768] */
+    x = tsr_linear(r, x, m->patch,
+                   &(tsr_epilogue){.bias = m->patch_bias, .residual = in[1]}); /* [B, 256, D] */
+    const tsr_attention_spec attention = {.heads = m->heads};
+    for (int i = 0; i < m->depth; ++i)
+        x = tsr_vit_block_run(r, &m->block[i], x, &attention);
+    x = tsr_layer_norm(
+        r, x, &(tsr_norm_spec){.gamma = m->norm_gamma, .beta = m->norm_beta, .eps = 1e-6f});
+    x = tsr_linear(r, x, m->head, &(tsr_epilogue){.bias = m->head_bias}); /* [B, 256, 768] */
+    x = tsr_unpatchify(r, x, PLANES, SIZE, SIZE, PATCH);
+    out[0] = tsr_binary(r, planes, x, TSR_ADD);
+}
+
+static tsr_status mosaic_decode(void *model, const uint32_t *ids, const uint32_t *counts, int count,
+                                const tsr_sampling *sampling, float *rgb) {
+    (void)sampling;
+    mosaic *m = model;
+    const int64_t d = m->width;
+    const size_t plane = SIZE * SIZE, tile = PLANES * plane;
+    float *coefficients =
+        tsr_alloc(m->ctx, (size_t)count * COEFFICIENTS, sizeof(float), "mosaic: decode");
+    float *places =
+        tsr_alloc(m->ctx, (size_t)count * PATCHES * (size_t)d, sizeof(float), "mosaic: decode");
+    float *planes = tsr_alloc(m->ctx, (size_t)count * tile, sizeof(float), "mosaic: decode");
+    float *unknown_class = tsr_alloc(m->ctx, (size_t)d, sizeof(float), "mosaic: decode"); /* 0 */
+    tsr_status status =
+        coefficients && places && planes && unknown_class ? TSR_OK : TSR_ERROR_MEMORY;
+    for (int i = 0; i < count && !status; ++i) {
+        if (counts[i] == 0) continue; /* nothing is known: stays grey */
+        const uint32_t *tile_ids = ids + (size_t)i * TOKENS;
+        const int known = (int)counts[i];
+        uint8_t digits[SLOTS] = {0};
+        const tsr_residual_fsq any = quantiser(m, 0);
+        for (int t = m->lead; t < known; ++t)
+            tsr_residual_fsq_unpack(&any, tile_ids[t], digits + t * DIGITS);
+        const int c = digits[m->lead * DIGITS] + levels[0] * digits[m->lead * DIGITS + 1];
+        if (c >= m->classes) {
+            status = tsr_fail(m->ctx, TSR_ERROR_TOKENS,
+                              "id %d of a tile: wanted a class below %d, got %d", m->lead,
+                              m->classes, c);
+            break;
+        }
+        keep_prefix(m, c, known, tile_ids, digits, coefficients + (size_t)i * COEFFICIENTS);
+        const float *class_row = known > m->lead ? m->class_embedding->f32 + c * d : unknown_class;
+        float *place = places + (size_t)i * PATCHES * (size_t)d;
+        for (int64_t p = 0; p < PATCHES; ++p)
+            for (int64_t k = 0; k < d; ++k)
+                *place++ =
+                    m->position->f32[p * d + k] + m->count->f32[known * d + k] + class_row[k];
+    }
+    if (!status) {
+        const tsr_program program = {.fn = decode_program, .model = m, .name = "mosaic decode"};
+        const tsr_tensor in[] = {
+            tsr_host_tensor(TSR_F32, coefficients, 4, (int64_t[]){count, PLANES, CORNER, CORNER}),
+            tsr_host_tensor(TSR_F32, places, 3, (int64_t[]){count, PATCHES, d})};
+        tsr_tensor out =
+            tsr_host_tensor(TSR_F32, planes, 4, (int64_t[]){count, PLANES, SIZE, SIZE});
+        status = tsr_execute(m->device, &program, in, 2, &out, 1);
+    }
+    for (int i = 0; i < count && !status; ++i) {
+        const float *from = planes + (size_t)i * tile;
+        float *to = rgb + (size_t)i * tile;
+        for (size_t at = 0; at < plane; ++at, to += 3)
+            for (int c = 0; c < 3; ++c)
+                to[c] = counts[i] == 0 ? 0.5f
+                                       : colour[0][c] * from[at] + colour[1][c] * from[plane + at] +
+                                             colour[2][c] * from[2 * plane + at] + 0.5f;
+    }
+    free(coefficients);
+    free(places);
+    free(planes);
+    free(unknown_class);
+    return status;
+}
+
+const tsr_family tsr_family_mosaic = {
+    .name = "mosaic",
+    .about = "1 to 256 ordered ids for a 256x256 tile; DCT, residual VQ, residual FSQ, ViT decoder",
+    .needs = "nothing: its weights are built in; -t takes others of its kind (.safetensors)",
+    .verified = "recorded ids of drawn scenes; the same on cpu and Vulkan drivers",
+    .open = mosaic_open,
+    .close = mosaic_close,
+    .encode = mosaic_encode,
+    .decode = mosaic_decode,
+};

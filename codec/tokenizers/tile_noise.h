@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* tile_noise.h: noise that the caller supplies, one tensor for the tiles of a call. */
+#ifndef CODEC_TILE_NOISE_H
+#define CODEC_TILE_NOISE_H
+
+#include "../../compute/context.h"
+#include "../../compute/tensor.h"
+
+/* Noise of tile `tile`, [C, h, w], into x. `noise` is F32 [n, C, h, w], or [C, h, w]; one stands
+ * for all tiles. Errors: ARGUMENT (type, shape, number, not finite), with wanted and got. */
+tsr_status tsr_tile_noise(tsr_context *ctx, const tsr_tensor *noise, uint64_t tile,
+                          int64_t channels, int64_t height, int64_t width, float *x);
+
+#endif

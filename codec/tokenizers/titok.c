@@ -1,0 +1,624 @@
+/* SPDX-License-Identifier: MIT */
+/* titok.c: TiTok and One-D-Piece.
+ *
+ *   tile ─► 16x16 patches + class ─┬─► transformer ─► the latents' rows ─► 1x1 ─► nearest codes
+ *                      K latents ──┘
+ *   codes ─► linear ─┬─► transformer ─► the patches' rows ─► two-stage: logits of 1024 codes, their
+ *   P mask rows, class ┘                                     mean, MaskGIT's decoder
+ *                                                            single stage: pixels, 3x3 convolution
+ *
+ * Every row carries its position, so their order among each other means nothing; here constant rows
+ * stand last. The first models ("legacy") read the [K, W] rows again as [W, K] before the codes:
+ * that is how they were trained. */
+#include "titok.h"
+#include "../../nn/conv_window.h"
+#include "flextok/flextok_model.h"
+#include "vqgan.h"
+#include "../../nn/batching.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- opening ---- */
+
+/* Whether config.model.vq_model.<key> is true; `otherwise` where it is not said. */
+static bool config_says(const cJSON *config, const char *key, bool otherwise) {
+    const cJSON *model = cJSON_GetObjectItemCaseSensitive(config, "model");
+    const cJSON *vq = cJSON_GetObjectItemCaseSensitive(model, "vq_model");
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(vq, key);
+    return cJSON_IsBool(item) ? cJSON_IsTrue(item) : otherwise;
+}
+
+/* Where the parts of the model are named: user of name_all. */
+typedef struct naming {
+    tsr_titok *m;
+    tsr_weights *weights;
+    const tsr_wanted *wanted;
+    tsr_status status;
+} naming;
+
+static void want(naming *n, const char *name, int rank, const int64_t *dim, tsr_weight **where) {
+    if (!n->status) n->status = tsr_want(n->wanted, "", name, rank, dim, where);
+}
+
+static void want_pair(naming *n, const char *part, int rank, const int64_t *dim,
+                      tsr_weight **weight, tsr_weight **bias) {
+    if (!n->status) n->status = tsr_want_layer(n->wanted, "", part, rank, dim, true, weight, bias);
+}
+
+static void want_tower(naming *n, const char *half, tsr_titok_tower *t) {
+    const int64_t w = t->width, patches = n->m->side * n->m->side;
+    const int64_t one[2] = {1, w}, all[2] = {1 + patches, w}, k[2] = {n->m->latents, w};
+    char name[128];
+    snprintf(name, sizeof name, "%s.class_embedding", half);
+    want(n, name, 2, one, &t->class_row);
+    snprintf(name, sizeof name, "%s.positional_embedding", half);
+    want(n, name, 2, all, &t->positions);
+    snprintf(name, sizeof name, "%s.latent_token_positional_embedding", half);
+    want(n, name, 2, k, &t->latent_positions);
+    snprintf(name, sizeof name, "%s.ln_pre", half);
+    want_pair(n, name, 1, &w, &t->pre_gamma, &t->pre_beta);
+    for (int i = 0; i < t->depth && !n->status; ++i) {
+        snprintf(name, sizeof name, "%s.transformer.%d.", half, i);
+        n->status = tsr_vit_block_want(n->wanted, name, w, &t->block[i]);
+    }
+    snprintf(name, sizeof name, "%s.ln_post", half);
+    want_pair(n, name, 1, &w, &t->post_gamma, &t->post_beta);
+}
+
+static void want_pixels(naming *n) {
+    tsr_titok *m = n->m;
+    tsr_conv_shape shape;
+    if (!n->status)
+        n->status = tsr_conv_read_shape(m->ctx, n->weights, "pixel_decoder.", m->path,
+                                        &tsr_maskgit_layout[1], true, &shape);
+    if (!n->status)
+        n->status = tsr_code_table_want(m->ctx, n->wanted, n->weights,
+                                        "pixel_quantize.embedding.weight", m->path, &m->base_codes);
+    if (!n->status && shape.levels != 5)
+        n->status = tsr_fail(m->ctx, TSR_ERROR_MODEL,
+                             "%s: pixel_decoder: wanted 5 levels (16 pixels a place), got %d",
+                             m->path, shape.levels);
+    if (n->status) return;
+    shape.in = m->base_codes.codes->tensor.dim[1];
+    shape.out = 3;
+    n->status = tsr_conv_want(n->wanted, "pixel_decoder.", &tsr_maskgit_layout[1], true, &shape,
+                              &m->pixels);
+}
+
+static tsr_status name_all(void *user, const tsr_wanted *wanted) {
+    naming *n = user;
+    tsr_titok *m = n->m;
+    const int64_t w = m->encoder.width, d = m->decoder.width, p = TSR_TITOK_PATCH;
+    const int64_t given = m->continuous ? 2 * m->size : m->size;
+    n->wanted = wanted;
+    want(n, "latent_tokens", 2, (int64_t[]){m->latents, w}, &m->latent_rows);
+    want_pair(n, "encoder.patch_embed", 4, (int64_t[]){w, 3, p, p}, &m->patch, &m->patch_bias);
+    want_tower(n, "encoder", &m->encoder);
+    want_pair(n, "encoder.conv_out", 4, (int64_t[]){given, w, 1, 1}, &m->factors, &m->factors_bias);
+    if (!m->continuous && !n->status)
+        n->status = tsr_code_table_want(m->ctx, wanted, n->weights, "quantize.embedding.weight",
+                                        m->path, &m->codes);
+    if (!n->status && !m->continuous && m->codes.codes->tensor.dim[1] != m->size)
+        n->status = tsr_fail(m->ctx, TSR_ERROR_MODEL,
+                             "%s: tensor quantize.embedding.weight: wanted codes of %lld numbers, "
+                             "got %lld",
+                             m->path, (long long)m->size, (long long)m->codes.codes->tensor.dim[1]);
+    want_pair(n, "decoder.decoder_embed", 2, (int64_t[]){d, m->size}, &m->embed, &m->embed_bias);
+    want(n, "decoder.mask_token", 3, (int64_t[]){1, 1, d}, &m->mask);
+    want_tower(n, "decoder", &m->decoder);
+    if (!m->two_stage) {
+        want_pair(n, "decoder.ffn.0", 4, (int64_t[]){3 * p * p, d, 1, 1}, &m->head[0],
+                  &m->head_bias[0]);
+        if (!n->status)
+            n->status = tsr_conv_want_one(wanted, "decoder.", "conv_out", 3, 3, 3, &m->conv_out);
+        return n->status;
+    }
+    want_pixels(n);
+    want_pair(n, "decoder.ffn.0", 4, (int64_t[]){2 * d, d, 1, 1}, &m->head[0], &m->head_bias[0]);
+    if (!n->status)
+        want_pair(n, "decoder.ffn.2", 4,
+                  (int64_t[]){m->base_codes.codes->tensor.dim[0], 2 * d, 1, 1}, &m->head[1],
+                  &m->head_bias[1]);
+    return n->status;
+}
+
+/* Two dimensions of a tensor that the others hang on. */
+static tsr_status read_table(tsr_titok *m, tsr_weights *weights, const char *name, int64_t *rows,
+                             int64_t *columns) {
+    const tsr_weight *w = tsr_weights_find(weights, name);
+    char got[96];
+    if (!w || w->tensor.rank < 2)
+        return tsr_fail(m->ctx, TSR_ERROR_MODEL, "%s: tensor %s: wanted a table, got %s", m->path,
+                        name, w ? tsr_shape_text(&w->tensor, got, sizeof got) : "none");
+    *rows = w->tensor.dim[0];
+    *columns = w->tensor.dim[1];
+    return TSR_OK;
+}
+
+static tsr_status read_shapes(tsr_titok *m, tsr_weights *weights) {
+    int64_t rows = 0, columns = 0;
+    tsr_status status = read_table(m, weights, "latent_tokens", &m->latents, &m->encoder.width);
+    if (!status)
+        status =
+            read_table(m, weights, "decoder.decoder_embed.weight", &m->decoder.width, &m->size);
+    if (!status) status = read_table(m, weights, "encoder.positional_embedding", &rows, &columns);
+    if (status) return status;
+    for (m->side = 1; m->side < 256 && m->side * m->side < rows - 1;)
+        m->side++;
+    if (m->side * m->side != rows - 1)
+        return tsr_fail(m->ctx, TSR_ERROR_MODEL,
+                        "%s: tensor encoder.positional_embedding: wanted 1 row and a square of "
+                        "patches, got %lld rows",
+                        m->path, (long long)rows);
+    /* Published models have heads of 64 channels; shapes do not tell. */
+    if (m->encoder.width % 64 || m->decoder.width % 64)
+        return tsr_fail(m->ctx, TSR_ERROR_MODEL,
+                        "%s: widths: wanted multiples of 64, got %lld and %lld", m->path,
+                        (long long)m->encoder.width, (long long)m->decoder.width);
+    status = tsr_vit_count(m->ctx, weights, "encoder.transformer.", m->path, TSR_TITOK_DEPTH,
+                           &m->encoder.depth);
+    return status ? status
+                  : tsr_vit_count(m->ctx, weights, "decoder.transformer.", m->path, TSR_TITOK_DEPTH,
+                                  &m->decoder.depth);
+}
+
+static tsr_status read_habits(tsr_titok *m, tsr_weights *weights, const cJSON *config) {
+    m->two_stage = tsr_weights_find(weights, "pixel_quantize.embedding.weight") != NULL;
+    m->continuous = tsr_weights_find(weights, "quantize.embedding.weight") == NULL;
+    m->legacy = config_says(config, "is_legacy", m->two_stage);
+    m->normalised = config_says(config, "use_l2_norm", m->two_stage) && !m->continuous;
+    /* One-D-Piece allows fewer tokens than it has; without a word, its 256 are told from TiTok's
+     * first models, which have at most 128. */
+    m->nested = !config_says(config, "strict_length_assertion",
+                             !(!config && m->two_stage && m->latents == 256));
+    if (m->two_stage != config_says(config, "finetune_decoder", m->two_stage))
+        return tsr_fail(m->ctx, TSR_ERROR_MODEL,
+                        "%s: config.json: finetune_decoder: wanted %s as the tensors have it, got "
+                        "the other",
+                        m->path, m->two_stage ? "true" : "false");
+    return TSR_OK;
+}
+
+tsr_status tsr_titok_open(tsr_device *device, const cJSON *config, tsr_weights *weights,
+                          const char *path, tsr_titok **model) {
+    static const char *const ignored[] = {"decoder.text_guidance", NULL};
+    tsr_context *ctx = tsr_device_context(device);
+    tsr_titok *m = tsr_alloc(ctx, 1, sizeof *m, "titok");
+    *model = NULL;
+    if (!m) {
+        tsr_weights_close(&weights);
+        return TSR_ERROR_MEMORY;
+    }
+    m->device = device;
+    m->ctx = ctx;
+    m->weights = weights;
+    tsr_status status = TSR_OK;
+    if (!(m->path = strdup(path)))
+        status = tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for its name", path);
+    if (!status && tsr_weights_find(weights, "decoder.text_guidance_positional_embedding"))
+        status =
+            tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
+                     "%s: wanted a model that decodes from ids alone, got TA-TiTok, which needs "
+                     "a caption's text features as well",
+                     path);
+    if (!status) status = read_shapes(m, weights);
+    if (!status) status = read_habits(m, weights, config);
+    naming n = {.m = m, .weights = weights};
+    if (!status) status = tsr_wanted_load_all(ctx, weights, path, ignored, name_all, &n);
+    if (!status && !m->continuous)
+        status = tsr_code_table_prepare(ctx, weights, m->normalised, false, &m->codes);
+    if (!status && m->two_stage)
+        status = tsr_code_table_prepare(ctx, weights, false, true, &m->base_codes);
+    if (status)
+        tsr_titok_close(&m);
+    else
+        *model = m;
+    return status;
+}
+
+void tsr_titok_close(tsr_titok **model) {
+    if (!model || !*model) return;
+    tsr_titok *m = *model;
+    tsr_device_forget(m->device, m);
+    tsr_weights_close(&m->weights);
+    tsr_code_table_drop(&m->codes);
+    tsr_code_table_drop(&m->base_codes);
+    free(m->path);
+    free(m);
+    *model = NULL;
+}
+
+/* ---- the model ---- */
+
+/* Rows first .. first + count - 1 of a table, as [count, W]. */
+static tsr_tensor *rows_of(tsr_run *r, tsr_tensor *table, int64_t first, int64_t count) {
+    const int64_t width = tsr_cols(table);
+    table = tsr_reshape(r, table, 3, (int64_t[]){1, tsr_rows(table), width});
+    return tsr_reshape(r, tsr_slice_rows(r, table, first, count), 2, (int64_t[]){count, width});
+}
+
+static tsr_tensor *norm(tsr_run *r, const tsr_tensor *x, tsr_weight *gamma, tsr_weight *beta) {
+    return tsr_layer_norm(r, x, &(tsr_norm_spec){.gamma = gamma, .beta = beta, .eps = 1e-5f});
+}
+
+/* Rows first .. first + count - 1 of what leaves the tower. */
+static tsr_tensor *run_tower(tsr_run *r, const tsr_titok_tower *t, tsr_tensor *x, int64_t first,
+                             int64_t count) {
+    x = norm(r, x, t->pre_gamma, t->pre_beta);
+    x = tsr_vit_blocks_run(r, t->block, t->depth, (int)(t->width / 64), x, first, count);
+    return norm(r, x, t->post_gamma, t->post_beta);
+}
+
+static tsr_tensor *as_batch(tsr_run *r, tsr_tensor *rows) { /* [N, W] -> [1, N, W] */
+    return tsr_reshape(r, rows, 3, (int64_t[]){1, rows->dim[0], rows->dim[1]});
+}
+
+/* The class row with its position, after `rows` [N, W]: [N + 1, W]. */
+static tsr_tensor *with_class(tsr_run *r, const tsr_titok_tower *t, tsr_tensor *rows) {
+    tsr_tensor *first = rows_of(r, tsr_from_weight(r, t->positions), 0, 1);
+    first = tsr_binary(r, tsr_from_weight(r, t->class_row), first, TSR_ADD);
+    tsr_tensor *both = tsr_concat_rows(r, as_batch(r, rows), first);
+    return tsr_reshape(r, both, 2, (int64_t[]){both->dim[1], both->dim[2]});
+}
+
+/* in: pictures [B, 3, S, S]. out: ids, margins, squared lengths [B*K]; a continuous model gives
+ * factors alone; traced: latents [B, K, W] and factors [B, K, E] after the others. */
+static void encode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+    const tsr_titok *m = model;
+    const tsr_titok_tower *t = &m->encoder;
+    const int64_t patches = m->side * m->side, k = m->latents;
+    tsr_tensor *x = tsr_patchify(r, in[0], TSR_TITOK_PATCH); /* [B, P, 768] */
+    x = tsr_linear(r, x, m->patch, &(tsr_epilogue){.bias = m->patch_bias});
+    x = tsr_binary(r, x, rows_of(r, tsr_from_weight(r, t->positions), 1, patches), TSR_ADD);
+    tsr_tensor *rest = tsr_binary(r, tsr_from_weight(r, m->latent_rows),
+                                  tsr_from_weight(r, t->latent_positions), TSR_ADD);
+    x = tsr_concat_rows(r, x, with_class(r, t, rest)); /* [B, P + K + 1, W] */
+    x = run_tower(r, t, x, patches, k);
+    tsr_tensor **next = m->continuous ? out : out + 3;
+    if (m->traced) *next++ = x;
+    if (m->legacy) /* as it was trained: the same numbers read as [W, K] */
+        x = tsr_transpose(r, tsr_reshape(r, x, 3, (int64_t[]){x->dim[0], t->width, k}));
+    x = tsr_linear(r, x, m->factors, &(tsr_epilogue){.bias = m->factors_bias}); /* [B, K, E] */
+    if (m->traced || m->continuous) *next = x;
+    if (m->continuous) return;
+    x = tsr_reshape(r, x, 2, (int64_t[]){x->dim[0] * k, m->size});
+    tsr_code_table_search(r, &m->codes, x, &out[0], &out[1], &out[2]);
+}
+
+/* in: ids I32 [B, n] or vectors [B, n, E]; nothing when n is 0 (then B is 1); single stage: the
+ * order of rows last. out: pictures [B, S, S, 3]; logits [B, P, codes] or pixels [B, S, S, 3]. */
+static void decode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+    const tsr_titok *m = model;
+    const tsr_titok_tower *t = &m->decoder;
+    const int64_t patches = m->side * m->side, pixels = m->side * TSR_TITOK_PATCH;
+    const bool given = in[0] && in[0]->rank > 1;
+    tsr_tensor *x = NULL;
+    int64_t n = 0;
+    tsr_tensor *mask = tsr_reshape(r, tsr_from_weight(r, m->mask), 2, (int64_t[]){1, t->width});
+    tsr_tensor *rest =
+        tsr_binary(r, rows_of(r, tsr_from_weight(r, t->positions), 1, patches), mask, TSR_ADD);
+    rest = with_class(r, t, rest); /* [P + 1, W'] */
+    if (given) {
+        x = in[0]->dtype == TSR_I32 ? tsr_code_table_rows(r, &m->codes, in[0]) : in[0];
+        n = x->dim[1];
+        x = tsr_linear(r, x, m->embed, &(tsr_epilogue){.bias = m->embed_bias}); /* [B, n, W'] */
+        x = tsr_binary(r, x, rows_of(r, tsr_from_weight(r, t->latent_positions), 0, n), TSR_ADD);
+        x = tsr_concat_rows(r, x, rest);
+    } else
+        x = as_batch(r, rest);
+    x = run_tower(r, t, x, n, patches); /* [B, P, W'] */
+    const int64_t b = x->dim[0];
+    x = tsr_linear(r, x, m->head[0],
+                   &(tsr_epilogue){.bias = m->head_bias[0],
+                                   .act = m->two_stage ? TSR_ACT_TANH : TSR_ACT_NONE});
+    if (m->two_stage) {
+        out[1] = x = tsr_linear(r, x, m->head[1], &(tsr_epilogue){.bias = m->head_bias[1]});
+        x = tsr_code_table_mix(r, &m->base_codes, x); /* [B, P, 256] */
+        x = tsr_reshape(r, x, 4, (int64_t[]){b, m->side, m->side, tsr_cols(x)});
+        out[0] = tsr_conv_decode(r, &m->pixels, x, NULL);
+        return;
+    }
+    x = tsr_reshape(r, x, 2, (int64_t[]){b * patches * TSR_TITOK_PATCH, 3 * TSR_TITOK_PATCH});
+    x = tsr_gather_rows(r, x, in[given]); /* rows of 16 pixels, as the picture has them */
+    out[1] = x = tsr_reshape(r, x, 4, (int64_t[]){b, pixels, pixels, 3});
+    out[0] = tsr_conv2d(
+        r, x, m->conv_out.weight,
+        &(tsr_conv_spec){.bias = m->conv_out.bias, .top = 1, .left = 1, .bottom = 1, .right = 1});
+}
+
+/* ---- running it ---- */
+
+static tsr_status encode_some(tsr_titok *m, const uint8_t *rgb, int64_t n,
+                              const tsr_titok_result *result, float *x, float *rows) {
+    const int64_t side = m->side * TSR_TITOK_PATCH, plane = side * side, k = m->latents;
+    for (int64_t b = 0; b < n; ++b)
+        for (int64_t i = 0; i < plane; ++i)
+            for (int c = 0; c < 3; ++c)
+                x[(b * 3 + c) * plane + i] = (float)rgb[(b * plane + i) * 3 + c] / 255.0f;
+    const tsr_tensor in = tsr_host_tensor(TSR_F32, x, 4, (int64_t[]){n, 3, side, side});
+    tsr_tensor out[5];
+    int outputs = 0;
+    if (!m->continuous) {
+        out[outputs++] = tsr_host_tensor(TSR_I32, result->ids, 1, (int64_t[]){n * k});
+        out[outputs++] = tsr_host_tensor(TSR_F32, rows, 1, (int64_t[]){n * k});
+        out[outputs++] = tsr_host_tensor(TSR_F32, rows + n * k, 2, (int64_t[]){n * k, 1});
+    }
+    m->traced = result->latents != NULL;
+    if (m->traced)
+        out[outputs++] =
+            tsr_host_tensor(TSR_F32, result->latents, 3, (int64_t[]){n, k, m->encoder.width});
+    if (m->traced || m->continuous)
+        out[outputs++] = tsr_host_tensor(TSR_F32, result->factors, 3,
+                                         (int64_t[]){n, k, m->continuous ? 2 * m->size : m->size});
+    const tsr_program program = {
+        .fn = encode_program, .model = m, .variant = m->traced, .name = "titok encoder"};
+    tsr_status status = tsr_execute(m->device, &program, &in, 1, out, outputs);
+    if (status || m->continuous) return status;
+    if (result->margin) memcpy(result->margin, rows, (size_t)(n * k) * sizeof *rows);
+    if (result->near_ties)
+        *result->near_ties += tsr_code_table_near_ties(&m->codes, rows, rows + n * k, n * k);
+    return TSR_OK;
+}
+
+tsr_status tsr_titok_encode(tsr_titok *m, const uint8_t *rgb, int64_t count,
+                            const tsr_titok_result *all) {
+    const int64_t side = m->side * TSR_TITOK_PATCH, values = side * side * 3, k = m->latents;
+    const int64_t size = m->continuous ? 2 * m->size : m->size;
+    const int64_t rows_each = m->side * m->side + k + 1;
+    const int64_t most = tsr_together_rows(m->device, rows_each, m->encoder.width, count);
+    float *x = tsr_alloc(m->ctx, (size_t)(most * values), sizeof *x, "titok: pictures");
+    float *rows = tsr_alloc(m->ctx, (size_t)(most * k), 2 * sizeof *rows, "titok: rows");
+    tsr_status status = x && rows ? TSR_OK : TSR_ERROR_MEMORY;
+    for (int64_t first = 0; first < count && !status; first += most) {
+        const int64_t n = count - first < most ? count - first : most, at = first * k;
+        const tsr_titok_result some = {
+            .ids = all->ids ? all->ids + at : NULL,
+            .margin = all->margin ? all->margin + at : NULL,
+            .latents = all->latents ? all->latents + at * m->encoder.width : NULL,
+            .factors = all->factors ? all->factors + at * size : NULL,
+            .near_ties = all->near_ties};
+        status = encode_some(m, rgb + first * values, n, &some, x, rows);
+    }
+    free(x);
+    free(rows);
+    return status;
+}
+
+/* Pixel rows of 16 come patch by patch: (picture, patch row, patch column, y); pictures have them
+ * as (picture, patch row, y, patch column). For b pictures, or NULL. */
+static int32_t *order_of(const tsr_titok *m, int64_t b) {
+    const int64_t s = m->side, p = TSR_TITOK_PATCH;
+    int32_t *order = tsr_alloc(m->ctx, (size_t)(b * s * s * p), sizeof *order, "titok: order");
+    int32_t *to = order;
+    for (int64_t row = 0; row < b * s && order; ++row) /* of all pictures */
+        for (int64_t y = 0; y < p; ++y)
+            for (int64_t column = 0; column < s; ++column)
+                *to++ = (int32_t)((row * s + column) * p + y);
+    return order;
+}
+
+tsr_status tsr_titok_decode(tsr_titok *m, const int32_t *ids, const float *vectors, int64_t b,
+                            int64_t count, float *rgb, float *head) {
+    const int64_t side = m->side * TSR_TITOK_PATCH, patches = m->side * m->side;
+    const int64_t codes = ids ? m->codes.codes->tensor.dim[0] : 0;
+    tsr_tensor in[2], out[2];
+    int inputs = 0;
+    if (count < 0 || count > m->latents)
+        return tsr_fail(m->ctx, TSR_ERROR_TOKENS, "%s: ids: wanted 0 to %lld, got %lld", m->path,
+                        (long long)m->latents, (long long)count);
+    if (!count && b != 1)
+        return tsr_fail(m->ctx, TSR_ERROR_ARGUMENT, "%s: pictures of no ids: wanted 1, got %lld",
+                        m->path, (long long)b);
+    for (int64_t i = 0; i < b * count && ids; ++i)
+        if (ids[i] < 0 || ids[i] >= codes)
+            return tsr_fail(m->ctx, TSR_ERROR_TOKENS, "%s: id: wanted below %lld, got %d", m->path,
+                            (long long)codes, ids[i]);
+    const int64_t values =
+        m->two_stage ? patches * m->base_codes.codes->tensor.dim[0] : side * side * 3;
+    float *own = head ? NULL : tsr_alloc(m->ctx, (size_t)(b * values), sizeof *own, "titok: head");
+    int32_t *order = m->two_stage ? NULL : order_of(m, b);
+    tsr_status status = (head || own) && (m->two_stage || order) ? TSR_OK : TSR_ERROR_MEMORY;
+    if (count)
+        in[inputs++] =
+            ids ? tsr_host_tensor(TSR_I32, (int32_t *)ids, 2, (int64_t[]){b, count})
+                : tsr_host_tensor(TSR_F32, (float *)vectors, 3, (int64_t[]){b, count, m->size});
+    if (!m->two_stage || !inputs) /* a program has an input, even when it looks at none */
+        in[inputs++] = m->two_stage ? tsr_host_tensor(TSR_F32, rgb, 1, (int64_t[]){1})
+                                    : tsr_host_tensor(TSR_I32, order, 1,
+                                                      (int64_t[]){b * patches * TSR_TITOK_PATCH});
+    out[0] = tsr_host_tensor(TSR_F32, rgb, 4, (int64_t[]){b, side, side, 3});
+    out[1] = m->two_stage
+                 ? tsr_host_tensor(TSR_F32, head ? head : own, 3,
+                                   (int64_t[]){b, patches, m->base_codes.codes->tensor.dim[0]})
+                 : tsr_host_tensor(TSR_F32, head ? head : own, 4, (int64_t[]){b, side, side, 3});
+    const tsr_program program = {
+        .fn = decode_program, .model = m, .variant = count > 0, .name = "titok decoder"};
+    rgb[0] = 0;
+    if (!status) status = tsr_execute(m->device, &program, in, inputs, out, 2);
+    free(own);
+    free(order);
+    return status;
+}
+
+/* ---- the family ---- */
+
+static bool takes(const tsr_safetensors *file) {
+    return tsr_safetensors_find(file, "latent_tokens") >= 0 &&
+           tsr_safetensors_find(file, "encoder.latent_token_positional_embedding") >= 0;
+}
+
+static tsr_status want_all(tsr_context *ctx, const tsr_safetensors *file, const char *path,
+                           const tsr_wanted *wanted) {
+    tsr_titok *m = tsr_alloc(ctx, 1, sizeof *m, "titok");
+    if (!m) return TSR_ERROR_MEMORY;
+    m->ctx = ctx;
+    m->path = (char *)path;
+    cJSON *config = NULL;
+    naming n = {.m = m};
+    tsr_status status = tsr_model_config_file(ctx, path, &config);
+    if (status == TSR_ERROR_NOT_FOUND) status = TSR_OK;
+    if (!status) status = tsr_file_weights(ctx, file, &n.weights);
+    if (!status) status = read_shapes(m, n.weights);
+    if (!status) status = read_habits(m, n.weights, config);
+    if (!status) status = name_all(&n, wanted);
+    cJSON_Delete(config);
+    tsr_weights_close(&n.weights);
+    free(m);
+    return status;
+}
+
+static tsr_status open_model(tsr_device *device, const tsr_safetensors *file, const char *path,
+                             void **model, tsr_token_header *h) {
+    tsr_context *ctx = tsr_device_context(device);
+    cJSON *config = NULL;
+    tsr_weights *weights = NULL;
+    tsr_titok *m = NULL;
+    tsr_status status = tsr_model_config_file(ctx, path, &config);
+    if (status == TSR_ERROR_NOT_FOUND) {
+        tsr_log(ctx, TSR_LOG_INFO, "%s: no config.json beside it: the shapes decide", path);
+        status = TSR_OK;
+    }
+    if (!status) status = tsr_file_weights(ctx, file, &weights);
+    if (!status) status = tsr_titok_open(device, config, weights, path, &m);
+    cJSON_Delete(config);
+    if (status) {
+        tsr_titok_close(&m);
+        return status;
+    }
+    static const char *const sizes[] = {"s", "b", "l"};
+    const char *name = tsr_safetensors_metadata(file, "tessera.name");
+    const int64_t width = m->encoder.width;
+    if (name)
+        snprintf(h->tokenizer, sizeof h->tokenizer, "%s", name);
+    else
+        snprintf(h->tokenizer, sizeof h->tokenizer, "%s-%s-%d%s",
+                 m->nested ? "one-d-piece" : "titok",
+                 sizes[width <= 512   ? 0
+                       : width <= 768 ? 1
+                                      : 2],
+                 (int)m->latents, m->continuous ? "-vae" : "");
+    if (m->continuous)
+        h->channels = (uint32_t)m->size;
+    else
+        h->codebook_size = (uint32_t)m->codes.codes->tensor.dim[0];
+    h->geometry = TSR_GEOMETRY_SEQUENCE;
+    h->rows = 1;
+    h->columns = (uint32_t)m->latents;
+    h->nested = m->nested && !m->continuous;
+    h->tile_width = h->tile_height = (uint32_t)(m->side * TSR_TITOK_PATCH);
+    h->fit = TSR_FIT_CROP; /* as the authors do: short side to the tile's, bicubic, centre */
+    h->filter = 1;
+    *model = m;
+    return TSR_OK;
+}
+
+static void close_model(void **model) {
+    if (!model || !*model) return;
+    tsr_titok *m = *model;
+    tsr_titok_close(&m);
+    *model = NULL;
+}
+
+static tsr_status encode(void *model, const uint8_t *tiles, int count, uint32_t tokens,
+                         const tsr_selection *selection, uint32_t *ids, uint32_t *counts,
+                         uint64_t *near_ties) {
+    tsr_titok *m = model;
+    if (selection->quality > 0)
+        return tsr_fail(m->ctx, TSR_ERROR_UNSUPPORTED,
+                        "%s: quality: wanted a number of tokens, got %g (it does not tell how many "
+                        "a picture needs)",
+                        m->path, (double)selection->quality);
+    const tsr_titok_result result = {.ids = (int32_t *)ids, .near_ties = near_ties};
+    tsr_status status = tsr_titok_encode(m, tiles, count, &result);
+    for (int i = 0; i < count && !status; ++i)
+        counts[i] = tokens && tokens < m->latents ? tokens : (uint32_t)m->latents;
+    return status;
+}
+
+/* One of ids and vectors is NULL. Neighbours with as many tokens go together. */
+static tsr_status decode_any(tsr_titok *m, const uint32_t *ids, const float *vectors,
+                             const uint32_t *counts, int count, float *rgb) {
+    const int64_t side = m->side, pixels = side * side * TSR_TITOK_PATCH * TSR_TITOK_PATCH;
+    const size_t bytes = ids ? sizeof *ids : (size_t)m->size * sizeof *vectors;
+    const char *from = ids ? (const char *)ids : (const char *)vectors;
+    int64_t most =
+        tsr_together_rows(m->device, side * side + m->latents + 1, m->decoder.width, count);
+    tsr_window_plan plan;
+    tsr_status status = TSR_OK;
+    if (m->two_stage)
+        status = tsr_window_plan_make(m->device, &m->pixels, true, m->path, side, side, &plan);
+    if (m->two_stage && !status)
+        most = tsr_window_together(m->device, &m->pixels, true, &plan, most);
+    char *packed = tsr_alloc(m->ctx, (size_t)(most * m->latents), bytes, "titok: tokens");
+    if (!packed && !status) status = TSR_ERROR_MEMORY;
+    for (int64_t i = 0, n; i < count && !status; i += n) {
+        const uint32_t each = counts[i];
+        if ((!m->nested || vectors || each > m->latents) && each != m->latents) {
+            status = tsr_fail(m->ctx, TSR_ERROR_TOKENS, "%s: %s of a tile: wanted %lld, got %u",
+                              m->path, ids ? "ids" : "vectors", (long long)m->latents, each);
+            break;
+        }
+        n = tsr_together_alike(counts + i, count - i, most);
+        tsr_together_pack(from + (size_t)(i * m->latents) * bytes, n, each, m->latents, bytes,
+                          packed);
+        status = tsr_titok_decode(m, ids ? (const int32_t *)(const void *)packed : NULL,
+                                  ids ? NULL : (const float *)(const void *)packed, n, each,
+                                  rgb + i * pixels * 3, NULL);
+    }
+    free(packed);
+    return status;
+}
+
+static tsr_status decode(void *model, const uint32_t *ids, const uint32_t *counts, int count,
+                         const tsr_sampling *sampling, float *rgb) {
+    (void)sampling;
+    return decode_any(model, ids, NULL, counts, count, rgb);
+}
+
+static tsr_status decode_latents(void *model, const float *latents, const uint32_t *counts,
+                                 int count, const tsr_sampling *sampling, float *rgb) {
+    (void)sampling;
+    return decode_any(model, NULL, latents, counts, count, rgb);
+}
+
+/* Of means and log variances the means; the official code draws from them. */
+static tsr_status encode_latents(void *model, const uint8_t *tiles, int count,
+                                 const tsr_selection *selection, float *latents, uint32_t *counts,
+                                 uint8_t *kept, uint64_t *near_ties) {
+    (void)selection;
+    (void)kept;
+    (void)near_ties; /* nothing is decided */
+    tsr_titok *m = model;
+    const size_t k = (size_t)m->latents, e = (size_t)m->size;
+    float *both = tsr_alloc(m->ctx, (size_t)count * k, 2 * e * sizeof *both, "titok: factors");
+    if (!both) return TSR_ERROR_MEMORY;
+    const tsr_titok_result result = {.factors = both};
+    tsr_status status = tsr_titok_encode(m, tiles, count, &result);
+    for (size_t i = 0; i < (size_t)count * k && !status; ++i)
+        memcpy(latents + i * e, both + i * 2 * e, e * sizeof *latents);
+    for (int i = 0; i < count && !status; ++i)
+        counts[i] = (uint32_t)k;
+    free(both);
+    return status;
+}
+
+const tsr_family tsr_family_titok = {
+    .name = "titok",
+    .about = "32 to 256 ids for a 256x256 tile; TiTok, and One-D-Piece, whose ids may be cut short",
+    .needs = "the model.safetensors of a TiTok (VQ or VAE) or One-D-Piece hub folder, config.json "
+             "beside "
+             "it",
+    .verified =
+        "golden cases of the official classes with synthetic weights: S-128, B-64, BL-64 VQ "
+        "and VAE, One-D-Piece S-256",
+    .takes = takes,
+    .want = want_all,
+    .open = open_model,
+    .close = close_model,
+    .encode = encode,
+    .decode = decode,
+    .encode_latents = encode_latents,
+    .decode_latents = decode_latents,
+};

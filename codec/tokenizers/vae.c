@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/* vae_alone.c: the autoencoder of latent diffusion models as a family of its own, without a model
+ * that makes tokens of its latents: a place of the latents is a token, a vector of its channels.
+ * Stored are means of the posterior, or draws with supplied noise, not scaled: what the decoder
+ * takes. */
+#include "../../nn/conv_window.h"
+#include "../../nn/family.h"
+#include "flextok/flextok_model.h"
+#include "tile_noise.h"
+#include "../../nn/autoencoder_kl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SIDE = 256 }; /* pixels of a tile, unless another size is asked for */
+
+typedef struct alone {
+    tsr_context *ctx;
+    tsr_weights *weights;
+    tsr_vae *vae;
+    char *path;
+    char name[64];          /* without what windows add */
+    uint32_t width, height; /* of a tile */
+} alone;
+
+static bool takes(const tsr_safetensors *file) {
+    return tsr_safetensors_find(file, "encoder.down_blocks.0.resnets.0.conv1.weight") >= 0 &&
+           tsr_safetensors_find(file, "decoder.up_blocks.0.resnets.0.conv1.weight") >= 0;
+}
+
+/* What config.json beside the file says, and the shapes. */
+static tsr_status read_config(tsr_context *ctx, tsr_weights *weights, const char *path,
+                              tsr_vae_config *config) {
+    cJSON *json = NULL;
+    tsr_status status = tsr_model_config_file(ctx, path, &json);
+    *config = (tsr_vae_config){.groups = 32};
+    if (status == TSR_ERROR_NOT_FOUND) {
+        tsr_log(ctx, TSR_LOG_INFO, "%s: no config.json beside it: the shapes decide", path);
+        status = TSR_OK;
+    } else if (!status)
+        status = tsr_vae_read_config(ctx, path, json, config);
+    cJSON_Delete(json);
+    return status ? status : tsr_vae_read_shapes(ctx, weights, "", path, config);
+}
+
+typedef struct naming {
+    tsr_context *ctx;
+    const tsr_vae_config *config;
+} naming;
+
+static tsr_status name_all(void *user, const tsr_wanted *wanted) {
+    const naming *n = user;
+    return tsr_vae_list(n->ctx, n->config, "", wanted);
+}
+
+static tsr_status want(tsr_context *ctx, const tsr_safetensors *file, const char *path,
+                       const tsr_wanted *wanted) {
+    tsr_vae_config config;
+    tsr_weights *weights = NULL;
+    tsr_status status = tsr_file_weights(ctx, file, &weights);
+    if (!status) status = read_config(ctx, weights, path, &config);
+    if (!status) status = tsr_vae_list(ctx, &config, "", wanted);
+    tsr_weights_close(&weights);
+    return status;
+}
+
+static tsr_status fill_header(const alone *a, tsr_token_header *h) {
+    const uint32_t factor = (uint32_t)tsr_vae_factor(tsr_vae_get_config(a->vae));
+    tsr_window_plan plan;
+    const tsr_status status = tsr_vae_plan(a->vae, a->height, a->width, &plan);
+    if (status) return status;
+    tsr_window_name(&plan, factor, a->name, h->tokenizer);
+    h->geometry = TSR_GEOMETRY_GRID;
+    h->rows = a->height / factor;
+    h->columns = a->width / factor;
+    h->tile_width = a->width;
+    h->tile_height = a->height;
+    return TSR_OK;
+}
+
+static void close_model(void **model) {
+    if (!model || !*model) return;
+    alone *a = *model;
+    tsr_vae_close(&a->vae);
+    tsr_weights_close(&a->weights);
+    free(a->path);
+    free(a);
+    *model = NULL;
+}
+
+static tsr_status open_model(tsr_device *device, const tsr_safetensors *file, const char *path,
+                             void **model, tsr_token_header *h) {
+    tsr_context *ctx = tsr_device_context(device);
+    tsr_vae_config config = {0};
+    alone *a = tsr_alloc(ctx, 1, sizeof *a, "vae");
+    if (!a) return TSR_ERROR_MEMORY;
+    a->ctx = ctx;
+    a->path = strdup(path);
+    tsr_status status = a->path ? TSR_OK : tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory", path);
+    if (!status) status = tsr_file_weights(ctx, file, &a->weights);
+    if (!status) status = read_config(ctx, a->weights, path, &config);
+    naming n = {ctx, &config};
+    if (!status) status = tsr_wanted_load_all(ctx, a->weights, path, NULL, name_all, &n);
+    if (!status) status = tsr_vae_open(device, &config, a->weights, "", path, &a->vae);
+    if (!status && config.channels > 4096)
+        status =
+            tsr_fail(ctx, TSR_ERROR_MODEL, "%s: latents: wanted at most 4096 channels, got %lld",
+                     path, (long long)config.channels);
+    if (!status) {
+        const int factor = tsr_vae_factor(&config);
+        const char *name = tsr_safetensors_metadata(file, "tessera.name");
+        if (name)
+            snprintf(a->name, sizeof a->name, "%s", name);
+        else
+            snprintf(a->name, sizeof a->name, "vae-f%d-c%d", factor, (int)config.channels);
+        h->channels = (uint32_t)config.channels;
+        a->width = a->height = SIDE; /* the factor is a power of two, at most 128 */
+        status = fill_header(a, h);
+    }
+    if (status) {
+        close_model((void **)&a);
+        return status;
+    }
+    *model = a;
+    return TSR_OK;
+}
+
+static tsr_status resize(void *model, uint32_t width, uint32_t height, tsr_token_header *header) {
+    alone *a = model;
+    const tsr_vae_config *c = tsr_vae_get_config(a->vae);
+    const uint32_t factor = (uint32_t)tsr_vae_factor(c), most = 1 << 13;
+    if (width < factor || height < factor || width % factor || height % factor || width > most ||
+        height > most)
+        return tsr_fail(a->ctx, TSR_ERROR_ARGUMENT,
+                        "%s: tile: wanted multiples of %u up to %u, got %ux%u", a->path, factor,
+                        most, width, height);
+    const uint32_t was[] = {a->width, a->height};
+    a->width = width;
+    a->height = height;
+    const tsr_status status = fill_header(a, header);
+    if (status) {
+        a->width = was[0];
+        a->height = was[1];
+    }
+    return status;
+}
+
+/* Latents of a tile are [C, h, w] to the network and [h, w, C] in a file. */
+static void turn(const float *from, float *to, int64_t rows, int64_t columns) {
+    for (int64_t i = 0; i < rows; ++i)
+        for (int64_t j = 0; j < columns; ++j)
+            to[j * rows + i] = from[i * columns + j];
+}
+
+static tsr_status encode_latents(void *model, const uint8_t *tiles, int count,
+                                 const tsr_selection *selection, float *latents, uint32_t *counts,
+                                 uint8_t *kept, uint64_t *near_ties) {
+    (void)kept;
+    (void)near_ties; /* nothing is decided */
+    alone *a = model;
+    const tsr_vae_config *c = tsr_vae_get_config(a->vae);
+    const int64_t factor = tsr_vae_factor(c), places = a->height / factor * (a->width / factor);
+    const int64_t values = (int64_t)a->height * a->width * 3, n = places * c->channels;
+    const bool drawn = selection->noise != NULL;
+    float *x = tsr_alloc(a->ctx, (size_t)count, (size_t)(values + (drawn ? 3 : 1) * n) * sizeof *x,
+                         "vae: tiles");
+    if (!x) return TSR_ERROR_MEMORY;
+    float *mean = x + count * values, *logvar = drawn ? mean + count * n : NULL;
+    float *noise = drawn ? logvar + count * n : NULL;
+    for (int64_t v = 0; v < count * values; ++v)
+        x[v] = ((float)tiles[v] / 255.0f - 0.5f) / 0.5f;
+    tsr_status status = TSR_OK;
+    for (int i = 0; i < count && drawn && !status; ++i)
+        status = tsr_tile_noise(a->ctx, selection->noise, selection->first_tile + (uint64_t)i,
+                                c->channels, a->height / factor, a->width / factor, noise + i * n);
+    if (!status) status = tsr_vae_encode(a->vae, x, count, a->height, a->width, mean, logvar, NULL);
+    if (!status && drawn) tsr_vae_draw(count * n, mean, logvar, noise);
+    for (int i = 0; i < count && !status; ++i) {
+        turn(mean + i * n, latents + i * n, c->channels, places);
+        counts[i] = (uint32_t)places;
+    }
+    free(x);
+    return status;
+}
+
+static tsr_status decode_latents(void *model, const float *latents, const uint32_t *counts,
+                                 int count, const tsr_sampling *sampling, float *rgb) {
+    (void)sampling;
+    alone *a = model;
+    const tsr_vae_config *c = tsr_vae_get_config(a->vae);
+    const int64_t factor = tsr_vae_factor(c), h = a->height / factor, w = a->width / factor;
+    const int64_t values = (int64_t)a->height * a->width * 3, n = h * w * c->channels;
+    for (int i = 0; i < count; ++i)
+        if (counts[i] != h * w)
+            return tsr_fail(a->ctx, TSR_ERROR_TOKENS, "%s: vectors of a tile: wanted %lld, got %u",
+                            a->path, (long long)(h * w), counts[i]);
+    float *x = tsr_alloc(a->ctx, (size_t)count * (size_t)n, sizeof *x, "vae: latents");
+    if (!x) return TSR_ERROR_MEMORY;
+    for (int i = 0; i < count; ++i)
+        turn(latents + i * n, x + i * n, h * w, c->channels);
+    const tsr_status status = tsr_vae_decode(a->vae, x, count, h, w, rgb, NULL);
+    for (int64_t v = 0; v < count * values && !status; ++v)
+        rgb[v] = rgb[v] * 0.5f + 0.5f;
+    free(x);
+    return status;
+}
+
+const tsr_family tsr_family_vae = {
+    .name = "vae",
+    .about =
+        "an autoencoder alone: continuous latents of 4 to 16 channels for each 8x8 pixels, tiles "
+        "of any size",
+    .needs = "the folder of a FlexTok VAE, c4, c8 or c16: diffusion_pytorch_model.safetensors and "
+             "config.json (diffusers' AutoencoderKL)",
+    .verified = "golden cases of diffusers' class with synthetic weights: c4, c8, c16",
+    .takes = takes,
+    .want = want,
+    .open = open_model,
+    .close = close_model,
+    .resize = resize,
+    .encode_latents = encode_latents,
+    .draws = true,
+    .decode_latents = decode_latents,
+};

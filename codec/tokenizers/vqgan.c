@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: MIT */
+/* grid.c: the model, its loading, and what the families of it have in common.
+ *
+ *   tile ─► encoder ─► (1x1 convolution) ─► nearest code of each place ─► ids
+ *   ids ─► codes ─► (1x1 convolution) ─► decoder ─► tile
+ *
+ * As many tiles go through at once as are good for the device (together.h); one that memory does
+ * not hold at once goes window by window. */
+#include "vqgan.h"
+#include "../../nn/conv_window.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_PIXELS = 1 << 14 }; /* of a side */
+
+/* ---- names ---- */
+
+/* Tensors of a file, or of weights. */
+typedef struct names {
+    const tsr_safetensors *file;
+    tsr_weights *weights;
+} names;
+
+static bool has(const names *n, const char *prefix, const char *name) {
+    char whole[256];
+    snprintf(whole, sizeof whole, "%s%s", prefix, name);
+    return n->file ? tsr_safetensors_find(n->file, whole) >= 0
+                   : tsr_weights_find(n->weights, whole) != NULL;
+}
+
+/* The kind's prefix and naming that these tensors have; -1 when they have none. */
+static int find_naming(const tsr_grid_kind *kind, const names *n, const char **prefix) {
+    if (kind->foreign && has(n, "", kind->foreign)) return -1;
+    for (const char *const *p = kind->prefixes; *p; ++p)
+        for (int i = 0; i < 2; ++i) {
+            if (!kind->names[i].layout || !has(n, *p, kind->names[i].mark)) continue;
+            if (!has(n, *p, "quantize.embedding.weight") ||
+                has(n, *p, "encoder.conv_in.bias") == kind->names[i].layout->bare)
+                continue;
+            *prefix = *p;
+            return i;
+        }
+    return -1;
+}
+
+bool tsr_grid_takes(const tsr_grid_kind *kind, const tsr_safetensors *file) {
+    const char *prefix;
+    return find_naming(kind, &(names){.file = file}, &prefix) >= 0;
+}
+
+/* ---- opening ---- */
+
+static tsr_status want_all(tsr_grid *g, const tsr_wanted *wanted, tsr_weights *weights,
+                           const char *prefix, const tsr_conv_layout *layout) {
+    char name[2][256], codes[300];
+    tsr_conv_shape shape[2];
+    tsr_status status = TSR_OK;
+    for (int i = 0; i < 2 && !status; ++i) {
+        snprintf(name[i], sizeof name[i], "%s%s.", prefix, i ? "decoder" : "encoder");
+        status = tsr_conv_read_shape(g->ctx, weights, name[i], g->path, layout, i, &shape[i]);
+    }
+    if (!status && shape[0].levels != shape[1].levels)
+        status =
+            tsr_fail(g->ctx, TSR_ERROR_MODEL, "%s: %s: wanted %d levels as the encoder has, got %d",
+                     g->path, name[1], shape[0].levels, shape[1].levels);
+    snprintf(codes, sizeof codes, "%squantize.embedding.weight", prefix);
+    if (!status) status = tsr_code_table_want(g->ctx, wanted, weights, codes, g->path, &g->codes);
+    if (status) return status;
+    /* Without the convolutions between them features, codes and the decoder's input are one. */
+    const int64_t d = g->codes.codes->tensor.dim[1];
+    shape[0].in = 3;
+    shape[1].out = 3;
+    if (!g->kind->quant) shape[0].out = shape[1].in = d;
+    status = tsr_conv_want(wanted, name[0], layout, false, &shape[0], &g->encoder);
+    if (!status) status = tsr_conv_want(wanted, name[1], layout, true, &shape[1], &g->decoder);
+    if (!status && g->kind->quant)
+        status = tsr_conv_want_one(wanted, prefix, "quant_conv", d, shape[0].out, 1, &g->quant);
+    if (!status && g->kind->quant)
+        status =
+            tsr_conv_want_one(wanted, prefix, "post_quant_conv", shape[1].in, d, 1, &g->post_quant);
+    for (int i = 0; i < shape[0].levels && !status; ++i)
+        for (int k = 0; k < 2 && !status; ++k)
+            if (shape[k].width[i] % 32)
+                status = tsr_fail(g->ctx, TSR_ERROR_MODEL,
+                                  "%s: %s: level %d: wanted a multiple of 32 channels, got %lld",
+                                  g->path, name[k], i, (long long)shape[k].width[i]);
+    g->step = (int64_t)1 << (shape[0].levels - 1);
+    return status;
+}
+
+typedef struct finder {
+    tsr_grid *g;
+    tsr_weights *weights;
+} finder;
+
+static tsr_status find_all(void *user, const tsr_wanted *wanted) {
+    tsr_grid *g = ((finder *)user)->g;
+    tsr_weights *weights = ((finder *)user)->weights;
+    const char *prefix = "";
+    const int naming = find_naming(g->kind, &(names){.weights = weights}, &prefix);
+    if (naming < 0)
+        return tsr_fail(g->ctx, TSR_ERROR_MODEL,
+                        "%s: wanted tensors of %s (%s, quantize.embedding.weight, %s), got "
+                        "another set",
+                        g->path, g->kind->name, g->kind->names[0].mark,
+                        g->kind->names[0].layout->bare ? "no encoder.conv_in.bias"
+                                                       : "encoder.conv_in.bias");
+    return want_all(g, wanted, weights, prefix, g->kind->names[naming].layout);
+}
+
+tsr_status tsr_grid_open(tsr_device *device, const tsr_grid_kind *kind, tsr_weights *weights,
+                         const char *path, tsr_grid **grid) {
+    tsr_context *ctx = tsr_device_context(device);
+    tsr_grid *g = tsr_alloc(ctx, 1, sizeof *g, kind->name);
+    *grid = NULL;
+    if (!g) {
+        tsr_weights_close(&weights);
+        return TSR_ERROR_MEMORY;
+    }
+    g->device = device;
+    g->ctx = ctx;
+    g->weights = weights;
+    g->kind = kind;
+    finder f = {g, weights};
+    tsr_status status = TSR_OK;
+    if (!(g->path = strdup(path)))
+        status = tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for its name", path);
+    if (!status) status = tsr_wanted_load_all(ctx, weights, path, kind->ignored, find_all, &f);
+    if (!status)
+        status = tsr_code_table_prepare(ctx, weights, kind->normalised, !kind->quant, &g->codes);
+    if (status)
+        tsr_grid_close(&g);
+    else
+        *grid = g;
+    return status;
+}
+
+void tsr_grid_close(tsr_grid **grid) {
+    if (!grid || !*grid) return;
+    tsr_grid *g = *grid;
+    tsr_device_forget(g->device, g);
+    tsr_weights_close(&g->weights);
+    tsr_code_table_drop(&g->codes);
+    free(g->path);
+    free(g);
+    *grid = NULL;
+}
+
+/* ---- the model ---- */
+
+/* in: pictures [B, H, W, 3]. out: ids [B*h*w], margin [B*h*w], squared length of the features
+ * [B*h*w, 1]; traced: features and the encoder's output [B, h, w, C]. */
+static void encode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+    const tsr_grid *g = model;
+    tsr_tensor *x = tsr_conv_encode(r, &g->encoder, in[0], NULL);
+    if (g->traced) out[4] = x;
+    if (g->quant.weight) x = tsr_conv_one(r, x, &g->quant);
+    if (g->traced) out[3] = x;
+    const int64_t flat[2] = {x->dim[0] * x->dim[1] * x->dim[2], x->dim[3]};
+    tsr_code_table_search(r, &g->codes, tsr_reshape(r, x, 2, flat), &out[0], &out[1], &out[2]);
+}
+
+/* A window's: in: picture [1, H, W, 3]. out: features [1, h, w, D]. */
+static void features_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+    const tsr_grid *g = model;
+    tsr_tensor *x = tsr_conv_encode(r, &g->encoder, in[0], NULL);
+    out[0] = g->quant.weight ? tsr_conv_one(r, x, &g->quant) : x;
+}
+
+/* in: features [h*w, D], put together from windows. out: as encode_program's first three. */
+static void search_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+    const tsr_grid *g = model;
+    tsr_code_table_search(r, &g->codes, in[0], &out[0], &out[1], &out[2]);
+}
+
+static tsr_tensor *decode_codes(tsr_run *r, const tsr_grid *g, tsr_tensor *x) {
+    if (g->post_quant.weight) x = tsr_conv_one(r, x, &g->post_quant);
+    return tsr_conv_decode(r, &g->decoder, x, NULL);
+}
+
+/* in: ids [B, h, w]. out: pictures [B, H, W, 3]. */
+static void decode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+    const tsr_grid *g = model;
+    out[0] = decode_codes(r, g, tsr_code_table_rows(r, &g->codes, in[0]));
+}
+
+/* in: logits [1, h, w, K]. out: picture [1, H, W, 3], mixed codes [1, h, w, D]. */
+static void soft_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+    const tsr_grid *g = model;
+    out[1] = tsr_code_table_mix(r, &g->codes, in[0]);
+    out[0] = decode_codes(r, g, out[1]);
+}
+
+/* ---- running it ---- */
+
+static tsr_status check_size(const tsr_grid *g, tsr_status status, int64_t height, int64_t width) {
+    const int64_t step = g->step;
+    if (height >= step && width >= step && height % step == 0 && width % step == 0 &&
+        height <= MOST_PIXELS && width <= MOST_PIXELS)
+        return TSR_OK;
+    return tsr_fail(g->ctx, status, "%s: tile: wanted multiples of %lld up to %d, got %lldx%lld",
+                    g->path, (long long)step, MOST_PIXELS, (long long)width, (long long)height);
+}
+
+/* Eight bits to the model's range, `count` values. */
+static void spread(const tsr_grid *g, const uint8_t *rgb, int64_t count, float *x) {
+    for (int64_t i = 0; i < count; ++i)
+        x[i] = g->kind->centred ? (float)rgb[i] / 255.0f * 2.0f - 1.0f : (float)rgb[i] / 255.0f;
+}
+
+/* What a window is cut from. */
+typedef struct source {
+    tsr_grid *g;
+    const tsr_window_plan *plan;
+    const uint8_t *rgb; /* to encode */
+    const int32_t *ids; /* to decode */
+    void *cut;          /* room for a window of it */
+} source;
+
+static tsr_status encode_window(void *user, int64_t y, int64_t x, float *made) {
+    const source *s = user;
+    tsr_grid *g = s->g;
+    const int64_t h = s->plan->side_y, w = s->plan->side_x, step = g->step;
+    const int64_t row = w * step * 3, whole = s->plan->width * step * 3;
+    for (int64_t i = 0; i < h * step; ++i)
+        spread(g, s->rgb + (y * step + i) * whole + x * step * 3, row, (float *)s->cut + i * row);
+    const tsr_tensor in =
+        tsr_host_tensor(TSR_F32, s->cut, 4, (int64_t[]){1, h * step, w * step, 3});
+    tsr_tensor out =
+        tsr_host_tensor(TSR_F32, made, 4, (int64_t[]){1, h, w, g->codes.codes->tensor.dim[1]});
+    const tsr_program program = {.fn = features_program, .model = g, .name = "grid window"};
+    return tsr_execute(g->device, &program, &in, 1, &out, 1);
+}
+
+/* Features by windows, then the codes of all of them. out: as encode_program's first three. */
+static tsr_status encode_cut(tsr_grid *g, const uint8_t *rgb, const tsr_window_plan *plan,
+                             tsr_tensor *out) {
+    const int64_t n = plan->height * plan->width, d = g->codes.codes->tensor.dim[1];
+    source s = {.g = g, .plan = plan, .rgb = rgb};
+    float *features = tsr_alloc(g->ctx, (size_t)(n * d), sizeof *features, "grid: features");
+    s.cut = tsr_alloc(g->ctx, (size_t)(plan->side_y * plan->side_x * g->step * g->step),
+                      3 * sizeof(float), "grid: window");
+    tsr_status status = features && s.cut ? TSR_OK : TSR_ERROR_MEMORY;
+    if (!status) status = tsr_window_run(g->ctx, plan, 1, d, features, encode_window, &s);
+    const tsr_tensor in = tsr_host_tensor(TSR_F32, features, 2, (int64_t[]){n, d});
+    const tsr_program program = {.fn = search_program, .model = g, .name = "grid codes"};
+    if (!status) status = tsr_execute(g->device, &program, &in, 1, out, 3);
+    free(features);
+    free(s.cut);
+    return status;
+}
+
+/* out: as encode_program's. */
+static tsr_status encode_whole(tsr_grid *g, const uint8_t *rgb, int64_t count, int64_t height,
+                               int64_t width, tsr_tensor *out) {
+    const int64_t values = count * height * width * 3;
+    float *x = tsr_alloc(g->ctx, (size_t)values, sizeof *x, "grid: pictures");
+    if (!x) return TSR_ERROR_MEMORY;
+    spread(g, rgb, values, x);
+    const tsr_tensor in = tsr_host_tensor(TSR_F32, x, 4, (int64_t[]){count, height, width, 3});
+    const tsr_program program = {
+        .fn = encode_program, .model = g, .variant = g->traced, .name = "grid encoder"};
+    const tsr_status status = tsr_execute(g->device, &program, &in, 1, out, g->traced ? 5 : 3);
+    free(x);
+    return status;
+}
+
+/* `count` pictures at once, or one by windows. rows: room for [count, h*w, 2]. */
+static tsr_status encode_some(tsr_grid *g, const uint8_t *rgb, int64_t count, int64_t height,
+                              int64_t width, const tsr_window_plan *plan,
+                              const tsr_grid_result *result, float *rows) {
+    const int64_t h = plan->height, w = plan->width, n = count * h * w;
+    const int64_t d = g->codes.codes->tensor.dim[1];
+    tsr_tensor out[] = {
+        tsr_host_tensor(TSR_I32, result->ids, 1, (int64_t[]){n}),
+        tsr_host_tensor(TSR_F32, rows, 1, (int64_t[]){n}),
+        tsr_host_tensor(TSR_F32, rows + n, 2, (int64_t[]){n, 1}),
+        tsr_host_tensor(TSR_F32, result->features, 4, (int64_t[]){count, h, w, d}),
+        tsr_host_tensor(TSR_F32, result->encoder_out, 4,
+                        (int64_t[]){count, h, w, g->encoder.shape.out}),
+    };
+    g->traced = result->features && result->encoder_out;
+    const tsr_status status = tsr_window_plan_cuts(plan) && !g->traced
+                                  ? encode_cut(g, rgb, plan, out)
+                                  : encode_whole(g, rgb, count, height, width, out);
+    if (status) return status;
+    if (result->margin) memcpy(result->margin, rows, (size_t)n * sizeof *rows);
+    if (result->near_ties)
+        *result->near_ties += tsr_code_table_near_ties(&g->codes, rows, rows + n, n);
+    return TSR_OK;
+}
+
+tsr_status tsr_grid_encode(tsr_grid *g, const uint8_t *rgb, int64_t count, int64_t height,
+                           int64_t width, const tsr_grid_result *result) {
+    tsr_window_plan plan;
+    const int64_t h = height / g->step, w = width / g->step, n = h * w;
+    tsr_status status = check_size(g, TSR_ERROR_ARGUMENT, height, width);
+    if (!status) status = tsr_window_plan_make(g->device, &g->encoder, false, g->path, h, w, &plan);
+    if (status) return status;
+    const int64_t most =
+        result->features ? count : tsr_window_together(g->device, &g->encoder, false, &plan, count);
+    float *rows = tsr_alloc(g->ctx, (size_t)(most * n), 2 * sizeof *rows, "grid: rows");
+    if (!rows) return TSR_ERROR_MEMORY;
+    for (int64_t first = 0; first < count && !status; first += most) {
+        tsr_grid_result some = *result;
+        some.ids += first * n;
+        if (some.margin) some.margin += first * n;
+        status = encode_some(g, rgb + first * height * width * 3,
+                             count - first < most ? count - first : most, height, width, &plan,
+                             &some, rows);
+    }
+    free(rows);
+    return status;
+}
+
+static tsr_status decode_ids(tsr_grid *g, const int32_t *ids, int64_t count, int64_t h, int64_t w,
+                             float *rgb) {
+    const tsr_tensor in = tsr_host_tensor(TSR_I32, (int32_t *)ids, 3, (int64_t[]){count, h, w});
+    tsr_tensor out =
+        tsr_host_tensor(TSR_F32, rgb, 4, (int64_t[]){count, h * g->step, w * g->step, 3});
+    const tsr_program program = {.fn = decode_program, .model = g, .name = "grid decoder"};
+    return tsr_execute(g->device, &program, &in, 1, &out, 1);
+}
+
+static tsr_status decode_window(void *user, int64_t y, int64_t x, float *made) {
+    const source *s = user;
+    const int64_t h = s->plan->side_y, w = s->plan->side_x;
+    for (int64_t i = 0; i < h; ++i)
+        memcpy((int32_t *)s->cut + i * w, s->ids + (y + i) * s->plan->width + x,
+               (size_t)w * sizeof *s->ids);
+    return decode_ids(s->g, s->cut, 1, h, w, made);
+}
+
+static tsr_status decode_cut(tsr_grid *g, const int32_t *ids, const tsr_window_plan *plan,
+                             float *rgb) {
+    source s = {.g = g, .plan = plan, .ids = ids};
+    s.cut = tsr_alloc(g->ctx, (size_t)(plan->side_y * plan->side_x), sizeof *ids, "grid: window");
+    const tsr_status status =
+        s.cut ? tsr_window_run(g->ctx, plan, g->step, 3, rgb, decode_window, &s) : TSR_ERROR_MEMORY;
+    free(s.cut);
+    return status;
+}
+
+tsr_status tsr_grid_decode(tsr_grid *g, const int32_t *ids, int64_t count, int64_t h, int64_t w,
+                           float *rgb) {
+    const int64_t k = g->codes.codes->tensor.dim[0], n = h * w, pixels = n * g->step * g->step;
+    tsr_window_plan plan;
+    tsr_status status = check_size(g, TSR_ERROR_ARGUMENT, h * g->step, w * g->step);
+    for (int64_t i = 0; i < count * n && !status; ++i)
+        if (ids[i] < 0 || ids[i] >= k)
+            status = tsr_fail(g->ctx, TSR_ERROR_TOKENS, "%s: id: wanted below %lld, got %d",
+                              g->path, (long long)k, ids[i]);
+    if (!status) status = tsr_window_plan_make(g->device, &g->decoder, true, g->path, h, w, &plan);
+    if (status) return status;
+    const int64_t most = tsr_window_together(g->device, &g->decoder, true, &plan, count);
+    for (int64_t first = 0; first < count && !status; first += most) {
+        const int64_t some = count - first < most ? count - first : most;
+        float *to = rgb + first * pixels * 3;
+        status = tsr_window_plan_cuts(&plan) ? decode_cut(g, ids + first * n, &plan, to)
+                                             : decode_ids(g, ids + first * n, some, h, w, to);
+    }
+    return status;
+}
+
+tsr_status tsr_grid_decode_soft(tsr_grid *g, const float *logits, int64_t h, int64_t w, float *rgb,
+                                float *mixed) {
+    const int64_t d = g->codes.codes->tensor.dim[1], k = g->codes.codes->tensor.dim[0];
+    tsr_status status = check_size(g, TSR_ERROR_ARGUMENT, h * g->step, w * g->step);
+    if (status) return status;
+    const tsr_tensor in = tsr_host_tensor(TSR_F32, (float *)logits, 4, (int64_t[]){1, h, w, k});
+    tsr_tensor out[] = {
+        tsr_host_tensor(TSR_F32, rgb, 4, (int64_t[]){1, h * g->step, w * g->step, 3}),
+        tsr_host_tensor(TSR_F32, mixed, 4, (int64_t[]){1, h, w, d})};
+    const tsr_program program = {.fn = soft_program, .model = g, .name = "grid soft decoder"};
+    return tsr_execute(g->device, &program, &in, 1, out, 2);
+}
+
+/* ---- what the families share ---- */
+
+/* Plans both halves for the tile's size, so that what cannot run is refused before it begins, and
+ * says in the name how tiles are encoded when not at once. */
+static tsr_status fill_header(tsr_grid *g, tsr_token_header *h) {
+    tsr_window_plan plan;
+    h->rows = (uint32_t)(g->height / g->step);
+    h->columns = (uint32_t)(g->width / g->step);
+    tsr_status status =
+        tsr_window_plan_make(g->device, &g->decoder, true, g->path, h->rows, h->columns, &plan);
+    if (!status)
+        status = tsr_window_plan_make(g->device, &g->encoder, false, g->path, h->rows, h->columns,
+                                      &plan);
+    if (status) return status;
+    h->geometry = TSR_GEOMETRY_GRID;
+    h->tile_height = (uint32_t)g->height;
+    h->tile_width = (uint32_t)g->width;
+    tsr_window_name(&plan, g->step, g->name, h->tokenizer);
+    return TSR_OK;
+}
+
+tsr_status tsr_grid_family_want(const tsr_grid_kind *kind, tsr_context *ctx,
+                                const tsr_safetensors *file, const char *path,
+                                const tsr_wanted *wanted) {
+    tsr_grid g = {.ctx = ctx, .kind = kind, .path = (char *)path};
+    tsr_weights *weights = NULL;
+    tsr_status status = tsr_file_weights(ctx, file, &weights);
+    finder f = {&g, weights};
+    if (!status) status = find_all(&f, wanted);
+    tsr_weights_close(&weights);
+    return status;
+}
+
+tsr_status tsr_grid_family_open(const tsr_grid_kind *kind, tsr_device *device,
+                                const tsr_safetensors *file, const char *path, void **model,
+                                tsr_token_header *header) {
+    tsr_weights *weights = NULL;
+    tsr_grid *g = NULL;
+    tsr_status status = tsr_file_weights(tsr_device_context(device), file, &weights);
+    if (!status) status = tsr_grid_open(device, kind, weights, path, &g);
+    if (status) return status;
+    const char *name = tsr_safetensors_metadata(file, "tessera.name");
+    const uint32_t codes = (uint32_t)g->codes.codes->tensor.dim[0];
+    if (name)
+        snprintf(g->name, sizeof g->name, "%s", name);
+    else
+        snprintf(g->name, sizeof g->name, "%s-f%d-%u", kind->name, (int)g->step, codes);
+    header->codebook_size = codes;
+    g->height = g->width = g->step < 256 ? 256 : g->step; /* what these models were trained with */
+    status = fill_header(g, header);
+    if (status)
+        tsr_grid_close(&g);
+    else
+        *model = g;
+    return status;
+}
+
+void tsr_grid_family_close(void **model) {
+    if (!model || !*model) return;
+    tsr_grid *g = *model;
+    tsr_grid_close(&g);
+    *model = NULL;
+}
+
+tsr_status tsr_grid_family_resize(void *model, uint32_t width, uint32_t height,
+                                  tsr_token_header *header) {
+    tsr_grid *g = model;
+    tsr_status status = check_size(g, TSR_ERROR_ARGUMENT, height, width);
+    if (status) return status;
+    const int64_t before[2] = {g->height, g->width};
+    g->width = width;
+    g->height = height;
+    status = fill_header(g, header);
+    if (status) g->height = before[0], g->width = before[1];
+    return status;
+}
+
+tsr_status tsr_grid_family_encode(void *model, const uint8_t *tiles, int count, uint32_t tokens,
+                                  const tsr_selection *selection, uint32_t *ids, uint32_t *counts,
+                                  uint64_t *near_ties) {
+    (void)tokens; /* all or none: the caller has seen to it */
+    (void)selection;
+    tsr_grid *g = model;
+    const int64_t n = g->height / g->step * (g->width / g->step);
+    const tsr_grid_result result = {.ids = (int32_t *)ids, .near_ties = near_ties};
+    for (int i = 0; i < count; ++i)
+        counts[i] = (uint32_t)n;
+    return tsr_grid_encode(g, tiles, count, g->height, g->width, &result);
+}
+
+tsr_status tsr_grid_family_decode(void *model, const uint32_t *ids, const uint32_t *counts,
+                                  int count, const tsr_sampling *sampling, float *rgb) {
+    (void)sampling;
+    tsr_grid *g = model;
+    const int64_t h = g->height / g->step, w = g->width / g->step;
+    const int64_t values = count * g->height * g->width * 3;
+    for (int i = 0; i < count; ++i)
+        if (counts[i] != h * w)
+            return tsr_fail(g->ctx, TSR_ERROR_TOKENS, "%s: ids of a tile: wanted %lld, got %u",
+                            g->path, (long long)(h * w), counts[i]);
+    const tsr_status status = tsr_grid_decode(g, (const int32_t *)ids, count, h, w, rgb);
+    for (int64_t v = 0; v < values && g->kind->centred && !status; ++v)
+        rgb[v] = rgb[v] * 0.5f + 0.5f;
+    return status;
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/* vulkan_internal.h: what the vulkan*.c files share. Nothing outside them includes it.
+ *
+ *   vulkan_loader.c    the loader, instances, validation messages
+ *   vulkan_devices.c   listing and describing devices, the canary
+ *   vulkan_matrices.c  cooperative matrices: the shape, and whether they compute right
+ *   vulkan_memory.c    buffers, staging, uploads, submit and wait
+ *   vulkan_pipeline.c  modules, layouts, pipelines
+ *   vulkan_plan.c      where activations lie (no Vulkan in it)
+ *   vulkan_record.c    a model function becomes steps with places
+ *   vulkan_weights.c   weights in the forms that shaders want
+ *   vulkan_commands.c  the steps become a command buffer
+ *   device_vulkan.c    open, close, execute, forget */
+#ifndef COMPUTE_VULKAN_INTERNAL_H
+#define COMPUTE_VULKAN_INTERNAL_H
+
+#include <pthread.h>
+
+#include "../run.h"
+#include "vulkan_plan.h"
+
+/* volk's function pointers carry the names of libvulkan's functions: keep them out of our library's
+ * exported names, so that a program may link both. */
+#pragma GCC visibility push(hidden)
+#include <volk.h>
+#pragma GCC visibility pop
+
+/* Debian 12's headers do not know these; only queried and enabled, so the layout is enough. */
+#ifndef VK_KHR_cooperative_matrix
+#define VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR                          \
+    ((VkStructureType)1000506000)
+typedef struct VkPhysicalDeviceCooperativeMatrixFeaturesKHR {
+    VkStructureType sType;
+    void *pNext;
+    VkBool32 cooperativeMatrix, cooperativeMatrixRobustBufferAccess;
+} VkPhysicalDeviceCooperativeMatrixFeaturesKHR;
+#define VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_PROPERTIES_KHR                        \
+    ((VkStructureType)1000506002)
+typedef struct VkPhysicalDeviceCooperativeMatrixPropertiesKHR {
+    VkStructureType sType;
+    void *pNext;
+    VkShaderStageFlags cooperativeMatrixSupportedStages;
+} VkPhysicalDeviceCooperativeMatrixPropertiesKHR;
+#define VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR ((VkStructureType)1000506001)
+typedef enum VkComponentTypeKHR {
+    VK_COMPONENT_TYPE_FLOAT16_KHR = 0,
+    VK_COMPONENT_TYPE_FLOAT32_KHR = 1
+} VkComponentTypeKHR;
+typedef enum VkScopeKHR { VK_SCOPE_SUBGROUP_KHR = 3 } VkScopeKHR;
+typedef struct VkCooperativeMatrixPropertiesKHR {
+    VkStructureType sType;
+    void *pNext;
+    uint32_t MSize, NSize, KSize;
+    VkComponentTypeKHR AType, BType, CType, ResultType;
+    VkBool32 saturatingAccumulation;
+    VkScopeKHR scope;
+} VkCooperativeMatrixPropertiesKHR;
+typedef VkResult(VKAPI_PTR *PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)(
+    VkPhysicalDevice, uint32_t *, VkCooperativeMatrixPropertiesKHR *);
+#endif
+#ifndef VK_KHR_shader_bfloat16
+#define VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_BFLOAT16_FEATURES_KHR ((VkStructureType)1000141000)
+typedef struct VkPhysicalDeviceShaderBfloat16FeaturesKHR {
+    VkStructureType sType;
+    void *pNext;
+    VkBool32 shaderBFloat16Type, shaderBFloat16DotProduct, shaderBFloat16CooperativeMatrix;
+} VkPhysicalDeviceShaderBfloat16FeaturesKHR;
+#endif
+
+/* ---- vulkan_loader.c ---- */
+
+#define VULKAN_INSTANCE_FUNCTIONS(X)                                                               \
+    X(DestroyInstance)                                                                             \
+    X(EnumeratePhysicalDevices)                                                                    \
+    X(EnumerateDeviceExtensionProperties)                                                          \
+    X(GetPhysicalDeviceProperties)                                                                 \
+    X(GetPhysicalDeviceProperties2)                                                                \
+    X(GetPhysicalDeviceFeatures2)                                                                  \
+    X(GetPhysicalDeviceMemoryProperties)                                                           \
+    X(GetPhysicalDeviceQueueFamilyProperties)                                                      \
+    X(CreateDevice)                                                                                \
+    X(GetDeviceProcAddr)
+
+/* The first message of the validation layer since the last look; drivers may call from any thread.
+ */
+typedef struct vulkan_messages {
+    pthread_mutex_t lock;
+    int count;
+    char first[900];
+} vulkan_messages;
+
+typedef struct vulkan_instance { /* a table of its own: volk's global one is left alone */
+    VkInstance handle;
+#define X(name) PFN_vk##name name;
+    VULKAN_INSTANCE_FUNCTIONS(X)
+#undef X
+    PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR
+        GetPhysicalDeviceCooperativeMatrixPropertiesKHR; /* may be NULL */
+    PFN_vkDestroyDebugUtilsMessengerEXT DestroyDebugUtilsMessengerEXT;
+    VkDebugUtilsMessengerEXT messenger;
+    vulkan_messages messages;
+} vulkan_instance;
+
+/* *instance NULL with TSR_OK: no loader or no driver. */
+tsr_status vulkan_instance_open(tsr_context *ctx, bool validation, vulkan_instance **instance);
+void vulkan_instance_close(vulkan_instance **instance);
+void vulkan_load_device_table(const vulkan_instance *instance, VkDevice device,
+                              struct VolkDeviceTable *table);
+/* malloc'd list of physical devices. */
+tsr_status vulkan_physical_devices(tsr_context *ctx, const vulkan_instance *instance,
+                                   VkPhysicalDevice **list, uint32_t *count);
+
+/* ---- vulkan_devices.c ---- */
+
+typedef struct vulkan_traits { /* beyond tsr_device_info */
+    uint32_t queue_family;
+    bool openable; /* false: reason says what is missing */
+    bool subgroup_ops, memory_model, int64;
+    bool portability_subset, extension_subgroup_control, full_subgroups;
+    VkDeviceSize storage_alignment;
+    /* M, N, K of cooperative matrices f16 x f16 -> f32: vulkan_matrices_find. 0: none, or not
+     * wanted. */
+    uint32_t matrix[3];
+} vulkan_traits;
+void vulkan_describe(const vulkan_instance *instance, VkPhysicalDevice physical, int index,
+                     tsr_device_info *info, vulkan_traits *traits, int *rank);
+
+tsr_tensor *tsr_vulkan_canary(tsr_run *run);
+
+/* ---- the device ---- */
+
+typedef struct vulkan_buffer {
+    VkBuffer buffer;
+    VkDeviceMemory memory;
+    VkDeviceSize size;
+    void *mapped; /* staging only */
+} vulkan_buffer;
+
+typedef struct vulkan_pipeline { /* key first */
+    int shader;
+    uint32_t spec[16];
+    int spec_count, bind_count;
+    bool full_subgroups;
+    VkPipeline handle;
+} vulkan_pipeline;
+
+typedef struct vulkan_weight { /* one weight of one model, on the device */
+    const void *model;
+    int id;
+    bool kernel; /* in the order of tsr_run_kernel */
+    bool half;   /* in the form of TSR_BIND_HALF */
+    int block;   /* index into vulkan_device.blocks */
+    VkDeviceSize offset;
+} vulkan_weight;
+
+typedef struct vulkan_block { /* memory of several weights; freed with its model */
+    const void *model;
+    vulkan_buffer buffer;
+    bool used;
+} vulkan_block;
+
+typedef struct vulkan_recording vulkan_recording;
+
+enum { VULKAN_MAX_CHUNKS = 64, VULKAN_MAX_RECORDINGS = 64 };
+
+typedef struct vulkan_device {
+    tsr_device *device;
+    vulkan_instance *instance;
+    VkPhysicalDevice physical;
+    vulkan_traits traits;
+    VkPhysicalDeviceMemoryProperties memory;
+    VkDevice handle;
+    struct VolkDeviceTable vk;
+    VkQueue queue;
+    VkCommandPool pool;
+    VkCommandBuffer once; /* for uploads */
+    VkFence fence;
+    VkPipelineCache cache;
+    VkDescriptorSetLayout set_layout[TSR_CALL_TENSORS + 1]; /* by number of bindings */
+    VkPipelineLayout layout[TSR_CALL_TENSORS + 1];
+    VkShaderModule *modules; /* one for each built-in shader, made when first used */
+    vulkan_pipeline *pipelines;
+    int pipeline_count, pipeline_capacity;
+    vulkan_weight *weights;
+    int weight_count, weight_capacity;
+    vulkan_block *blocks;
+    int block_count, block_capacity;
+    vulkan_buffer chunks[VULKAN_MAX_CHUNKS]; /* the activation arena, shared by all recordings */
+    int chunk_count;
+    vulkan_buffer staging;        /* host-visible, inputs then outputs; shared too */
+    vulkan_recording *recordings; /* most recent first */
+    tsr_gpu_caps caps;
+} vulkan_device;
+
+/* ---- vulkan_matrices.c ---- */
+
+/* Fills traits.matrix of a device that is described but not made, if products are to go there. */
+void vulkan_matrices_find(vulkan_device *v);
+/* Switches them off (caps.matrix) on an open device that does not compute right on them. Fails when
+ * the device is lost in trying, and when the validation layer has something to say. */
+tsr_status vulkan_matrices_try(vulkan_device *v);
+
+/* ---- vulkan_memory.c ---- */
+
+/* Turns a failed call into a status; a lost device is remembered. */
+tsr_status vulkan_fail(vulkan_device *v, VkResult result, const char *what);
+/* Fails the call when the validation layer said something since the last look. */
+tsr_status vulkan_check_messages(vulkan_device *v);
+tsr_status vulkan_buffer_open(vulkan_device *v, vulkan_buffer *buffer, VkDeviceSize size, bool host,
+                              const char *what);
+void vulkan_buffer_close(vulkan_device *v, vulkan_buffer *buffer);
+/* Bytes all buffers of the device take now. */
+VkDeviceSize vulkan_allocated(const vulkan_device *v);
+/* Makes staging at least `size`; growing drops the recordings, which point to it. */
+tsr_status vulkan_staging_reserve(vulkan_device *v, VkDeviceSize size);
+tsr_status vulkan_chunks_reserve(vulkan_device *v, const size_t *sizes, int count);
+/* Copies host bytes into a buffer, piece by piece through staging. */
+tsr_status vulkan_upload(vulkan_device *v, const vulkan_buffer *to, VkDeviceSize offset,
+                         const void *bytes, size_t size);
+/* Runs command buffers, each a submission of its own, and waits for the last. */
+tsr_status vulkan_submit(vulkan_device *v, const VkCommandBuffer *commands, int count);
+
+/* ---- vulkan_pipeline.c ---- */
+
+tsr_status vulkan_layouts_open(vulkan_device *v);
+tsr_status vulkan_pipeline_get(vulkan_device *v, const tsr_gpu_dispatch *dispatch,
+                               VkPipeline *pipeline);
+int vulkan_shader_find(const char *name); /* -1 if it is not built in */
+
+/* ---- vulkan_record.c ---- */
+
+typedef struct vulkan_node { /* a tensor's memory */
+    enum { VULKAN_INPUT, VULKAN_MADE, VULKAN_WEIGHT } kind;
+    size_t bytes;
+    int first, last; /* steps between which it must be kept */
+    tsr_weight *weight;
+    bool kernel; /* the weight in the order of tsr_run_kernel */
+    struct {     /* the weight as f32, and as TSR_BIND_HALF */
+        bool wanted;
+        int resident; /* index into vulkan_device.weights */
+    } form[2];
+    vulkan_place place;
+} vulkan_node;
+
+struct vulkan_recording {
+    vulkan_recording *next;
+    /* the key */
+    tsr_program program;
+    tsr_tensor in[TSR_MAX_IO];
+    int in_count, out_count;
+    /* what replay needs */
+    VkCommandBuffer *commands; /* submitted one after the other */
+    int command_count, command_capacity;
+    VkDescriptorPool descriptors;
+    vulkan_buffer tables;
+    tsr_tensor made[TSR_MAX_IO];
+    size_t in_at[TSR_MAX_IO], out_at[TSR_MAX_IO]; /* in staging */
+    size_t arena_bytes;
+    size_t bands_at; /* guard: where the fences land in staging */
+    int band_count;
+};
+
+vulkan_recording *vulkan_recording_find(vulkan_device *v, const tsr_program *program,
+                                        const tsr_tensor *in, int in_count, int out_count);
+tsr_status vulkan_recording_make(vulkan_device *v, const tsr_program *program, const tsr_tensor *in,
+                                 int in_count, int out_count, vulkan_recording **recording);
+void vulkan_recording_close(vulkan_device *v, vulkan_recording *recording);
+void vulkan_recordings_drop(vulkan_device *v, const void *model, bool all); /* of one, or all */
+
+/* the backend's functions */
+tsr_status vulkan_run_make(tsr_run *run, tsr_tensor *tensor);
+tsr_status vulkan_run_weight(tsr_run *run, tsr_tensor *tensor, tsr_weight *weight, bool kernel);
+tsr_status vulkan_run_emit(tsr_run *run, const tsr_call *call);
+
+enum { VULKAN_BAND = 256 };
+#define VULKAN_BAND_WORD 0xFFA5A5A5u /* a NaN, and a negative id */
+
+#endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/* features.c: rows of numbers to quantise, from array files and from pictures. */
+#define TESSERA_EXPERIMENTAL
+#include <tessera/tessera.h>
+
+#include "features.h"
+#include "../media/image.h"
+#include "npy.h"
+#include "../weights/safetensors.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+tsr_status tsr_tensor_to_f32(tsr_context *ctx, const char *name, const tsr_tensor *t, float **x) {
+    size_t n = (size_t)tsr_elements(t);
+    float *to = tsr_alloc(ctx, n, sizeof *to, name);
+    if (!to) return TSR_ERROR_MEMORY;
+    for (size_t i = 0; i < n; ++i)
+        switch (t->dtype) {
+        case TSR_F32:
+            to[i] = ((const float *)t->data)[i];
+            break;
+        case TSR_F16:
+            to[i] = tsr_f16_to_f32(((const uint16_t *)t->data)[i]);
+            break;
+        case TSR_BF16:
+            to[i] = tsr_bf16_to_f32(((const uint16_t *)t->data)[i]);
+            break;
+        case TSR_I32:
+            to[i] = (float)((const int32_t *)t->data)[i];
+            break;
+        case TSR_I64:
+            to[i] = (float)((const int64_t *)t->data)[i];
+            break;
+        case TSR_U8:
+            to[i] = ((const uint8_t *)t->data)[i];
+            break;
+        }
+    *x = to;
+    return TSR_OK;
+}
+
+static tsr_status rows_of(tsr_context *ctx, const char *path, const tsr_tensor *t, float **x,
+                          uint64_t *n, uint32_t *dim) {
+    char shape[64];
+    if (t->rank < 2 || tsr_cols(t) < 1 || tsr_cols(t) > INT32_MAX)
+        return tsr_fail(ctx, TSR_ERROR_FORMAT, "%s: shape: wanted [rows, width], got %s", path,
+                        tsr_shape_text(t, shape, sizeof shape));
+    tsr_status status = tsr_tensor_to_f32(ctx, path, t, x);
+    if (status) return status;
+    *n = (uint64_t)tsr_rows(t);
+    *dim = (uint32_t)tsr_cols(t);
+    return TSR_OK;
+}
+
+static tsr_status pick(tsr_context *ctx, const char *path, const tsr_safetensors *file,
+                       const char *tensor, const tsr_tensor **found) {
+    int index = tensor ? tsr_safetensors_find(file, tensor) : 0;
+    if (index < 0)
+        return tsr_fail(ctx, TSR_ERROR_NOT_FOUND, "%s: tensor: wanted \"%s\", got %d others", path,
+                        tensor, tsr_safetensors_count(file));
+    if (!tensor && tsr_safetensors_count(file) != 1)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
+                        "%s: tensor: wanted a name (or a file with one tensor), got %d tensors%s%s",
+                        path, tsr_safetensors_count(file),
+                        tsr_safetensors_count(file) ? ", the first is " : "",
+                        tsr_safetensors_count(file) ? tsr_safetensors_name(file, 0) : "");
+    *found = tsr_safetensors_tensor(file, index);
+    return TSR_OK;
+}
+
+tsr_status tsr_features_read(tsr_context *ctx, const char *path, const char *tensor, float **x,
+                             uint64_t *n, uint32_t *dim) {
+    if (!ctx) return TSR_ERROR_ARGUMENT;
+    if (!path || !x || !n || !dim)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "features: %s: wanted an address, got NULL",
+                        path ? "result" : "path");
+    *x = NULL;
+    tsr_map map = {0};
+    tsr_status status = tsr_map_open(ctx, path, &map);
+    if (status) return status;
+    if (map.size >= 6 && !memcmp(map.bytes, "\x93NUMPY", 6)) {
+        tsr_tensor t = {0};
+        if (tensor)
+            status =
+                tsr_fail(ctx, TSR_ERROR_ARGUMENT,
+                         "%s: tensor: wanted no name for a .npy file, got \"%s\"", path, tensor);
+        else
+            status = tsr_npy_parse(ctx, path, map.bytes, map.size, &t);
+        if (!status) status = rows_of(ctx, path, &t, x, n, dim);
+        free(t.data);
+    } else {
+        tsr_safetensors *file = NULL;
+        const tsr_tensor *t = NULL;
+        status = tsr_safetensors_parse(ctx, path, map.bytes, map.size, &file);
+        if (!status) status = pick(ctx, path, file, tensor, &t);
+        if (!status) status = rows_of(ctx, path, t, x, n, dim);
+        tsr_safetensors_close(&file);
+    }
+    tsr_map_close(&map);
+    return status;
+}
+
+/* ---- pictures ---- */
+
+typedef struct rows {
+    float *x;
+    uint64_t count, room; /* in rows */
+    size_t width;         /* values of a row */
+} rows;
+
+static tsr_status grow(tsr_context *ctx, const char *path, rows *r, uint64_t more) {
+    if (more <= r->room - r->count) return TSR_OK;
+    uint64_t limit = ctx->settings.memory_limit / (r->width * sizeof *r->x);
+    uint64_t room = r->room * 2 > r->count + more ? r->room * 2 : r->count + more;
+    if (room > limit) room = limit;
+    if (more > limit || r->count > limit - more)
+        return tsr_fail(ctx, TSR_ERROR_TOO_LARGE,
+                        "%s: patches: wanted at most %llu rows in all (the memory limit), got %llu",
+                        path, (unsigned long long)limit, (unsigned long long)(r->count + more));
+    float *x = realloc(r->x, (size_t)room * r->width * sizeof *x);
+    if (!x)
+        return tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: patches: no memory for %llu rows", path,
+                        (unsigned long long)room);
+    r->x = x;
+    r->room = room;
+    return TSR_OK;
+}
+
+static tsr_status add_picture(tsr_context *ctx, const char *path, uint32_t patch,
+                              uint32_t per_picture, rows *r) {
+    tsr_image image = {0};
+    tsr_image_settings settings = tsr_image_settings_default();
+    tsr_status status = tsr_image_read(ctx, path, &settings, &image);
+    if (status) return status;
+    uint64_t columns = (uint32_t)image.width / patch, lines = (uint32_t)image.height / patch;
+    uint64_t all = columns * lines, take = all;
+    if (per_picture && take > per_picture) take = per_picture;
+    if (!all)
+        tsr_log(ctx, TSR_LOG_WARNING, "%s: smaller than one patch of %u pixels: left out", path,
+                patch);
+    if (all) status = grow(ctx, path, r, take);
+    for (uint64_t i = 0; i < take && !status; ++i) {
+        uint64_t at = (2 * i + 1) * all / (2 * take); /* the middle of each of `take` stretches */
+        const uint8_t *from =
+            image.rgb +
+            ((at / columns) * patch * (uint64_t)image.width + (at % columns) * patch) * 3;
+        float *to = r->x + r->count++ * r->width;
+        for (uint32_t y = 0; y < patch; ++y, from += (size_t)image.width * 3)
+            for (uint32_t v = 0; v < patch * 3; ++v)
+                *to++ = (float)from[v] / 255.0f;
+    }
+    tsr_image_free(&image);
+    return status;
+}
+
+tsr_status tsr_features_from_pictures(tsr_context *ctx, const char *const *pictures, int count,
+                                      uint32_t patch, uint32_t per_picture, float **x, uint64_t *n,
+                                      uint32_t *dim) {
+    if (!ctx) return TSR_ERROR_ARGUMENT;
+    if (!x || !n || !dim || (count > 0 && !pictures))
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "features: %s: wanted an address, got NULL",
+                        count > 0 && !pictures ? "pictures" : "result");
+    *x = NULL;
+    if (patch < 1 || patch > 1024)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "features: patch: wanted 1 to 1024 pixels, got %u",
+                        patch);
+    if (count < 1)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "features: pictures: wanted at least 1, got %d",
+                        count);
+    rows r = {.width = (size_t)patch * patch * 3};
+    tsr_status status = TSR_OK;
+    for (int i = 0; i < count && !status; ++i)
+        status = add_picture(ctx, pictures[i], patch, per_picture, &r);
+    if (!status && !r.count)
+        status = tsr_fail(ctx, TSR_ERROR_ARGUMENT,
+                          "features: pictures: wanted one of at least %ux%u pixels, got %d smaller",
+                          patch, patch, count);
+    if (status) {
+        free(r.x);
+        return status;
+    }
+    float *fit = realloc(r.x, (size_t)r.count * r.width * sizeof *fit);
+    *x = fit ? fit : r.x;
+    *n = r.count;
+    *dim = (uint32_t)r.width;
+    return TSR_OK;
+}

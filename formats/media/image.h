@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* image.h: a decoded picture, and the readers and writers of picture files. The reader is chosen by
+ * the file's first bytes, never by its name: PNG through libpng, everything else through libav. */
+#ifndef FORMATS_IMAGE_H
+#define FORMATS_IMAGE_H
+
+#include "../../compute/context.h"
+#include <stdbool.h>
+
+typedef enum tsr_image_source { /* numbers are written to token files */
+                                TSR_SOURCE_UNKNOWN = 0,
+                                TSR_SOURCE_PNG,
+                                TSR_SOURCE_JPEG,
+                                TSR_SOURCE_WEBP,
+                                TSR_SOURCE_GIF,
+                                TSR_SOURCE_BMP,
+                                TSR_SOURCE_TIFF,
+                                TSR_SOURCE_PNM,
+                                TSR_SOURCE_OTHER
+} tsr_image_source;
+
+typedef struct tsr_image {
+    int width, height; /* after orientation was applied */
+    uint8_t *rgb;      /* height*width*3, row by row, malloc'd; free with tsr_image_free */
+    tsr_image_source source;
+    int orientation; /* the EXIF tag that was honoured, 1..8; 1 = as stored */
+    bool had_alpha;  /* a pixel was not opaque, and was composited on the background */
+    int source_bits; /* bits of each channel in the file */
+} tsr_image;
+
+typedef struct tsr_image_settings {
+    uint8_t background[3];  /* for alpha; default white */
+    bool apply_orientation; /* default true */
+    bool drop_alpha;        /* default false; true = ignore alpha as Pillow's convert("RGB") does */
+    bool pillow_grey16;     /* default false; true = clip 16-bit grey at 255 as Pillow does */
+    uint64_t max_pixels;    /* refuse beyond, before decoding; default 2^28 */
+} tsr_image_settings;
+
+tsr_image_settings tsr_image_settings_default(void);
+/* path "-" reads stdin to the end. `name` in messages is the path. */
+tsr_status tsr_image_read(tsr_context *ctx, const char *path, const tsr_image_settings *settings,
+                          tsr_image *image);
+tsr_status tsr_image_decode(tsr_context *ctx, const char *name, const void *bytes, size_t size,
+                            const tsr_image_settings *settings, tsr_image *image);
+void tsr_image_free(tsr_image *image);
+/* Writes an 8-bit RGB PNG, complete or not at all (temporary name beside it, renamed at the end);
+ * path "-" writes to stdout. The bytes depend on the pixels alone. */
+tsr_status tsr_png_write(tsr_context *ctx, const char *path, int width, int height,
+                         const uint8_t *rgb);
+
+#endif

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/* token_coding.c: one layer's ids to bytes and back: packed, zstd on byte planes, range coder; and
+ * vectors: raw, zstd on byte planes. SPEC.md, section 8. */
+#include "token_layout.h"
+#include "bitpack.h"
+#include "range_coder.h"
+#include "../../compute/tensor.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <zstd.h>
+
+enum { ZSTD_LEVEL = 12 };
+
+struct tsr_token_coder {
+    tsr_context *ctx;
+    uint32_t bits, columns, codebook_size;
+    uint32_t channels, width; /* of vectors: numbers, bytes of each; else 0 */
+    tsr_range_model model;
+    tsr_range_context *contexts; /* these four are made at first use */
+    ZSTD_CCtx *compress;
+    ZSTD_DCtx *decompress;
+    uint8_t *planes, *coded;
+    size_t planes_room, coded_room;
+};
+
+tsr_status tsr_token_coder_open(tsr_context *ctx, tsr_token_coder **coder,
+                                const tsr_token_header *header) {
+    tsr_token_coder *c = *coder = tsr_alloc(ctx, 1, sizeof *c, "token coder");
+    if (!c) return TSR_ERROR_MEMORY;
+    c->ctx = ctx;
+    c->bits = tsr_token_bits(header);
+    c->columns = header->geometry == TSR_GEOMETRY_GRID ? header->columns : 0;
+    c->codebook_size = header->codebook_size;
+    c->channels = header->channels;
+    c->width = header->latent_type == TSR_LATENT_F16 ? 2 : 4;
+    if (!c->channels) c->model = tsr_range_model_of(header);
+    return TSR_OK;
+}
+
+void tsr_token_coder_close(tsr_token_coder **coder) {
+    tsr_token_coder *c = *coder;
+    if (!c) return;
+    ZSTD_freeCCtx(c->compress);
+    ZSTD_freeDCtx(c->decompress);
+    free(c->contexts);
+    free(c->planes);
+    free(c->coded);
+    free(c);
+    *coder = NULL;
+}
+
+static tsr_status need_contexts(tsr_token_coder *c) {
+    if (!c->contexts)
+        c->contexts = tsr_alloc(c->ctx, c->model.context_count, sizeof *c->contexts, "range coder");
+    return c->contexts ? TSR_OK : TSR_ERROR_MEMORY;
+}
+
+static tsr_range_layout layout_of(const tsr_token_coder *c, const tsr_id_run *run) {
+    return (tsr_range_layout){.lengths = run->lengths,
+                              .tiles = run->tiles,
+                              .first = run->first,
+                              .columns = run->sequence ? 0 : c->columns};
+}
+
+static uint64_t raw_bytes(const tsr_token_coder *c, uint64_t total) {
+    if (c->channels) return total * c->channels * c->width; /* at most 2^28 */
+    return tsr_bitpack_bytes(total, c->bits);
+}
+
+/* ---- encoding --------------------------------------------------------------------------- */
+
+static tsr_status try_range(tsr_token_coder *c, const tsr_id_run *run, const uint32_t *ids,
+                            size_t room, size_t *size) {
+    tsr_status s = need_contexts(c);
+    if (s) return s;
+    tsr_range_layout layout = layout_of(c, run);
+    *size = tsr_range_encode(&c->model, c->contexts, &layout, ids, c->coded, room);
+    return TSR_OK;
+}
+
+/* The first `bytes` of c->planes; *size is SIZE_MAX when it does not fit. */
+static tsr_status try_zstd(tsr_token_coder *c, size_t bytes, uint8_t *out, size_t room,
+                           size_t *size) {
+    if (!c->compress) c->compress = ZSTD_createCCtx();
+    if (!c->compress) return tsr_fail(c->ctx, TSR_ERROR_MEMORY, "zstd: no memory for its state");
+    ZSTD_CCtx_reset(c->compress, ZSTD_reset_session_and_parameters);
+    ZSTD_CCtx_setParameter(c->compress, ZSTD_c_compressionLevel, ZSTD_LEVEL);
+    ZSTD_CCtx_setParameter(c->compress, ZSTD_c_contentSizeFlag, 0);
+    size_t got = ZSTD_compress2(c->compress, out, room, c->planes, bytes);
+    *size = ZSTD_isError(got) ? SIZE_MAX : got; /* mostly: it does not fit */
+    return TSR_OK;
+}
+
+static tsr_status id_planes(tsr_token_coder *c, const tsr_id_run *run, const uint32_t *ids) {
+    size_t n = run->total, planes = (c->bits + 7) / 8;
+    tsr_status s = tsr_grow(c->ctx, &c->planes, &c->planes_room, n * planes, 1, "id planes");
+    for (size_t p = 0; p < planes && !s; ++p)
+        for (size_t i = 0; i < n; ++i)
+            c->planes[p * n + i] = (uint8_t)(ids[i] >> 8 * p);
+    return s;
+}
+
+tsr_status tsr_token_coder_put(tsr_token_coder *c, const tsr_id_run *run, const uint32_t *ids,
+                               bool entropy, tsr_bytes *bytes) {
+    size_t raw = (size_t)raw_bytes(c, run->total), best = raw,
+           least = (raw + TSR_TESS_RATIO - 1) / TSR_TESS_RATIO;
+    tsr_tess_coding coding = TSR_TESS_RAW;
+    uint8_t *range = NULL, *zstd = NULL;
+    if (entropy && raw > 1) {
+        tsr_status s = tsr_grow(c->ctx, &c->coded, &c->coded_room, 2 * raw, 1, "coded ids");
+        if (s) return s;
+        range = c->coded;
+        zstd = c->coded + raw;
+        size_t size = SIZE_MAX;
+        if ((s = id_planes(c, run, ids))) return s;
+        size_t planes = run->total * ((c->bits + 7) / 8);
+        if ((s = try_zstd(c, planes, zstd, best - 1, &size))) return s;
+        if (size < best && size >= least) coding = TSR_TESS_ZSTD, best = size;
+        if ((s = try_range(c, run, ids, best - 1, &size))) return s;
+        if (size < best && size >= least) coding = TSR_TESS_RANGE, best = size;
+    }
+    tsr_bytes_u8(bytes, coding);
+    uint8_t *out = tsr_bytes_extend(bytes, best);
+    if (!out) return tsr_fail(c->ctx, TSR_ERROR_MEMORY, "coded ids: no memory for %zu bytes", best);
+    if (coding == TSR_TESS_RAW) {
+        if (best) out[best - 1] = 0;
+        tsr_bitpack(ids, run->total, c->bits, out);
+    } else {
+        memcpy(out, coding == TSR_TESS_ZSTD ? zstd : range, best);
+    }
+    return TSR_OK;
+}
+
+/* A number as stored; false when it cannot be. */
+static bool stored_form(const tsr_token_coder *c, float value, uint32_t *bits) {
+    if (c->width == 2) {
+        *bits = tsr_f32_to_f16(value);
+        return (*bits & 0x7c00) != 0x7c00;
+    }
+    memcpy(bits, &value, 4);
+    return isfinite(value);
+}
+
+tsr_status tsr_token_coder_put_latents(tsr_token_coder *c, const char *name, uint64_t total,
+                                       const float *latents, bool entropy, tsr_bytes *bytes) {
+    const size_t n = (size_t)total * c->channels, raw = n * c->width;
+    const size_t least = (raw + TSR_TESS_RATIO - 1) / TSR_TESS_RATIO;
+    size_t size = SIZE_MAX;
+    tsr_status s =
+        tsr_grow(c->ctx, &c->planes, &c->planes_room, raw ? raw : 1, 1, "vectors' planes");
+    if (s) return s;
+    for (size_t i = 0; i < n; ++i) {
+        uint32_t stored = 0;
+        if (!stored_form(c, latents[i], &stored))
+            return tsr_fail(c->ctx, TSR_ERROR_TOKENS,
+                            "%s: vector %zu: number %zu: wanted a finite one%s, got %g", name,
+                            i / c->channels, i % c->channels,
+                            c->width == 2 ? " that f16 can hold" : "", (double)latents[i]);
+        for (uint32_t p = 0; p < c->width; ++p)
+            c->planes[p * n + i] = (uint8_t)(stored >> 8 * p);
+    }
+    if (entropy && raw > 1) {
+        s = tsr_grow(c->ctx, &c->coded, &c->coded_room, raw, 1, "coded vectors");
+        if (!s) s = try_zstd(c, raw, c->coded, raw - 1, &size);
+        if (s) return s;
+    }
+    const bool wins = size < raw && size >= least;
+    if (!wins) size = raw;
+    tsr_bytes_u8(bytes, wins ? TSR_TESS_ZSTD : TSR_TESS_RAW);
+    uint8_t *out = tsr_bytes_extend(bytes, size);
+    if (!out)
+        return tsr_fail(c->ctx, TSR_ERROR_MEMORY, "coded vectors: no memory for %zu bytes", size);
+    if (wins) {
+        memcpy(out, c->coded, size);
+        return TSR_OK;
+    }
+    for (size_t i = 0; i < n; ++i)
+        for (uint32_t p = 0; p < c->width; ++p)
+            *out++ = c->planes[p * n + i];
+    return TSR_OK;
+}
+
+/* ---- decoding --------------------------------------------------------------------------- */
+
+tsr_status tsr_token_coder_check(tsr_token_coder *c, const char *name, tsr_cursor data,
+                                 uint64_t total, tsr_tess_coding *coding) {
+    uint32_t number = tsr_cursor_u8(&data);
+    uint64_t raw = raw_bytes(c, total), size = tsr_cursor_left(&data);
+    if (data.bad)
+        return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "%s: coding: wanted a byte, got the end", name);
+    *coding = (tsr_tess_coding)number;
+    switch (number) {
+    case TSR_TESS_RAW:
+        if (size != raw)
+            return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "%s: raw %s: wanted %llu bytes, got %llu",
+                            name, c->channels ? "vectors" : "ids", (unsigned long long)raw,
+                            (unsigned long long)size);
+        return TSR_OK;
+    case TSR_TESS_RANGE:
+        if (c->channels)
+            return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "%s: coding of vectors: wanted 0 or 1, got 2",
+                            name);
+        if (size && data.end[-1] == 0)
+            return tsr_fail(c->ctx, TSR_ERROR_FORMAT,
+                            "%s: range-coded ids: wanted a last byte other than 0, got 0", name);
+        /* fall through */
+    case TSR_TESS_ZSTD:
+        if (size >= raw || size < (raw + TSR_TESS_RATIO - 1) / TSR_TESS_RATIO)
+            return tsr_fail(
+                c->ctx, TSR_ERROR_FORMAT,
+                "%s: coded tokens: wanted less than %llu bytes and at least 1/256 of it, "
+                "got %llu",
+                name, (unsigned long long)raw, (unsigned long long)size);
+        return TSR_OK;
+    default:
+        return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "%s: coding: wanted 0..2, got %u", name, number);
+    }
+}
+
+/* What was compressed into c->planes: wanted are exactly so many bytes. */
+static tsr_status get_zstd(tsr_token_coder *c, const char *name, size_t bytes,
+                           const tsr_cursor *data) {
+    tsr_status s = tsr_grow(c->ctx, &c->planes, &c->planes_room, bytes, 1, "planes");
+    if (s) return s;
+    if (!c->decompress) c->decompress = ZSTD_createDCtx();
+    if (!c->decompress) return tsr_fail(c->ctx, TSR_ERROR_MEMORY, "zstd: no memory for its state");
+    size_t got =
+        ZSTD_decompressDCtx(c->decompress, c->planes, bytes, data->at, tsr_cursor_left(data));
+    if (ZSTD_isError(got))
+        return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "%s: zstd: %s", name, ZSTD_getErrorName(got));
+    if (got != bytes)
+        return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "%s: zstd: wanted %zu bytes of planes, got %zu",
+                        name, bytes, got);
+    return TSR_OK;
+}
+
+tsr_status tsr_token_coder_get(tsr_token_coder *c, const char *name, const tsr_id_run *run,
+                               tsr_cursor data, uint32_t *ids) {
+    tsr_tess_coding coding;
+    tsr_status s = tsr_token_coder_check(c, name, data, run->total, &coding);
+    if (s) return s;
+    ++data.at;
+    if (coding == TSR_TESS_RAW) {
+        if (!tsr_bitunpack(data.at, run->total, c->bits, ids))
+            return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "%s: bits after the last id: wanted 0", name);
+    } else if (coding == TSR_TESS_ZSTD) {
+        const size_t n = (size_t)run->total, planes = (c->bits + 7) / 8;
+        if ((s = get_zstd(c, name, n * planes, &data))) return s;
+        memset(ids, 0, n * sizeof *ids);
+        for (size_t p = 0; p < planes; ++p)
+            for (size_t i = 0; i < n; ++i)
+                ids[i] |= (uint32_t)c->planes[p * n + i] << 8 * p;
+    } else {
+        if ((s = need_contexts(c))) return s;
+        tsr_range_layout layout = layout_of(c, run);
+        if (tsr_range_decode(&c->model, c->contexts, &layout, data.at, tsr_cursor_left(&data), ids))
+            return tsr_fail(c->ctx, TSR_ERROR_FORMAT,
+                            "%s: range-coded ids: wanted ids below %u, got another", name,
+                            c->codebook_size);
+    }
+    for (uint64_t i = 0; i < run->total; ++i)
+        if (ids[i] >= c->codebook_size)
+            return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "%s: id %llu: wanted below %u, got %u", name,
+                            (unsigned long long)i, c->codebook_size, ids[i]);
+    return TSR_OK;
+}
+
+tsr_status tsr_token_coder_get_latents(tsr_token_coder *c, const char *name, uint64_t total,
+                                       tsr_cursor data, float *latents) {
+    const size_t n = (size_t)total * c->channels;
+    tsr_tess_coding coding;
+    tsr_status s = tsr_token_coder_check(c, name, data, total, &coding);
+    if (s) return s;
+    ++data.at;
+    const uint8_t *from = data.at;
+    size_t plane = 1, step = c->width; /* from byte to byte of a number, from number to number */
+    if (coding == TSR_TESS_ZSTD) {
+        if ((s = get_zstd(c, name, n * c->width, &data))) return s;
+        from = c->planes;
+        plane = n;
+        step = 1;
+    }
+    for (size_t i = 0; i < n; ++i) {
+        uint32_t stored = 0;
+        for (uint32_t p = 0; p < c->width; ++p)
+            stored |= (uint32_t)from[i * step + p * plane] << 8 * p;
+        if (c->width == 2)
+            latents[i] = tsr_f16_to_f32((uint16_t)stored);
+        else
+            memcpy(&latents[i], &stored, 4);
+        if (!isfinite(latents[i]))
+            return tsr_fail(c->ctx, TSR_ERROR_FORMAT,
+                            "%s: vector %zu: number %zu: wanted a finite one, got %g", name,
+                            i / c->channels, i % c->channels, (double)latents[i]);
+    }
+    return TSR_OK;
+}

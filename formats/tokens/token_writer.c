@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+/* token_writer.c: a token file in one pass. An item is put together in memory, checked, and written
+ * at once; only its few index bytes stay. After a failed write the writer stays failed. */
+#include "token_layout.h"
+#include "../checksum.h"
+#include "../file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct tsr_token_writer {
+    tsr_context *ctx;
+    tsr_out out;
+    bool to_memory;
+    tsr_bytes memory; /* the file, if it goes to memory */
+    char *name;       /* for messages */
+    tsr_token_header header;
+    tsr_token_writer_settings settings;
+    tsr_token_coder *coder;
+    uint64_t written, items;
+    size_t hint_bytes; /* between HEAD and the first item */
+    tsr_bytes index;   /* entries without their number */
+    tsr_bytes scratch; /* the item being put together */
+    uint32_t *lengths, *flat;
+    size_t lengths_room, flat_room;
+    tsr_status failed;
+};
+
+tsr_token_writer_settings tsr_token_writer_settings_default(void) {
+    return (tsr_token_writer_settings){.layer_tokens = 0, .entropy = 1};
+}
+
+static void writer_free(tsr_token_writer **writer) {
+    tsr_token_writer *w = *writer;
+    tsr_token_coder_close(&w->coder);
+    tsr_bytes_free(&w->memory);
+    tsr_bytes_free(&w->index);
+    tsr_bytes_free(&w->scratch);
+    free(w->lengths);
+    free(w->flat);
+    free(w->name);
+    free(w);
+    *writer = NULL;
+}
+
+static tsr_status emit(tsr_token_writer *w, const void *bytes, size_t size) {
+    if (w->failed) return w->failed;
+    if (w->to_memory) {
+        tsr_bytes_put(&w->memory, bytes, size);
+        if (w->memory.failed)
+            w->failed = tsr_fail(w->ctx, TSR_ERROR_MEMORY, "%s: no memory for %zu more bytes",
+                                 w->name, size);
+    } else {
+        w->failed = tsr_out_write(w->ctx, &w->out, bytes, size);
+    }
+    if (!w->failed) w->written += size;
+    return w->failed;
+}
+
+static tsr_status writer_open(tsr_context *ctx, tsr_token_writer **writer, const char *path,
+                              const tsr_token_header *header,
+                              const tsr_token_writer_settings *settings) {
+    if (!writer)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
+                        "token writer: writer: wanted an address, got NULL");
+    *writer = NULL;
+    if (!header)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "token writer: header: wanted one, got NULL");
+    const char *name = path ? path : "token file in memory";
+    tsr_token_writer_settings chosen = settings ? *settings : tsr_token_writer_settings_default();
+    tsr_status s = tsr_token_header_check(ctx, TSR_ERROR_ARGUMENT, name, header, &chosen);
+    if (s) return s;
+    tsr_token_writer *w = tsr_alloc(ctx, 1, sizeof *w, "token writer");
+    if (!w) return TSR_ERROR_MEMORY;
+    w->ctx = ctx;
+    w->header = *header;
+    w->settings = chosen;
+    w->to_memory = path == NULL;
+    w->out.fd = -1;
+    w->name = strdup(name);
+    if (!w->name) s = tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for its name", name);
+    if (!s) s = tsr_token_coder_open(ctx, &w->coder, &w->header);
+    if (s) {
+        writer_free(&w);
+        return s;
+    }
+    tsr_bytes *start = &w->scratch;
+    tsr_bytes_put(start, TSR_TESS_MAGIC, 8);
+    tsr_bytes_u32(start, TSR_TESS_MAJOR | (header->hints.present ? TSR_TESS_MINOR_HINT << 16 : 0));
+    if (!start->failed) tsr_bytes_u32(start, tsr_crc32c(start->at, 12));
+    tsr_token_header_put(start, header, &chosen);
+    w->hint_bytes = start->size;
+    tsr_token_hints_put(start, header);
+    w->hint_bytes = start->size - w->hint_bytes;
+    if (start->failed) {
+        s = tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for the header", name);
+        writer_free(&w);
+        return s;
+    }
+    /* Last, so that nothing above leaves a temporary file behind. */
+    if (path && (s = tsr_out_open(ctx, path, &w->out))) {
+        writer_free(&w);
+        return s;
+    }
+    if ((s = emit(w, start->at, start->size))) {
+        tsr_token_writer_abandon(&w);
+        return s;
+    }
+    *writer = w;
+    return TSR_OK;
+}
+
+tsr_status tsr_token_writer_open(tsr_context *ctx, tsr_token_writer **writer, const char *path,
+                                 const tsr_token_header *header,
+                                 const tsr_token_writer_settings *settings) {
+    if (!path) {
+        if (writer) *writer = NULL;
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "token writer: path: wanted a name, got NULL");
+    }
+    return writer_open(ctx, writer, path, header, settings);
+}
+
+tsr_status tsr_token_writer_open_memory(tsr_context *ctx, tsr_token_writer **writer,
+                                        const tsr_token_header *header,
+                                        const tsr_token_writer_settings *settings) {
+    return writer_open(ctx, writer, NULL, header, settings);
+}
+
+/* ---- items ------------------------------------------------------------------------------ */
+
+static tsr_status check_tokens(tsr_token_writer *w, const tsr_token_item *item, uint64_t *total,
+                               uint32_t *most, bool *kept) {
+    uint64_t number = w->items, sum = 0;
+    uint32_t tiles = item->tile_columns * item->tile_rows;
+    uint32_t positions = tsr_token_positions(&w->header);
+    *most = 0;
+    for (uint32_t t = 0; t < tiles; ++t) {
+        uint32_t n = item->counts[t];
+        if (n > positions)
+            return tsr_fail(w->ctx, TSR_ERROR_TOKENS,
+                            "%s: item %llu: count of tile %u: wanted at most %u, got %u", w->name,
+                            (unsigned long long)number, t, positions, n);
+        if (n > *most) *most = n;
+        sum += n;
+    }
+    const uint32_t channels = w->header.channels;
+    const char *what = channels ? "vectors" : "ids";
+    const uint64_t limit = TSR_TESS_MAX_IDS / (channels ? channels : 1);
+    if (sum > limit)
+        return tsr_fail(
+            w->ctx, TSR_ERROR_TOKENS, "%s: item %llu: %s: wanted at most %llu, got %llu", w->name,
+            (unsigned long long)number, what, (unsigned long long)limit, (unsigned long long)sum);
+    if (sum && !(channels ? (const void *)item->latents : item->ids))
+        return tsr_fail(w->ctx, TSR_ERROR_ARGUMENT, "%s: item %llu: %s: wanted %llu, got NULL",
+                        w->name, (unsigned long long)number, what, (unsigned long long)sum);
+    for (uint64_t i = 0; i < sum && !channels; ++i)
+        if (item->ids[i] >= w->header.codebook_size)
+            return tsr_fail(w->ctx, TSR_ERROR_TOKENS,
+                            "%s: item %llu: id %llu: wanted below %u, got %u", w->name,
+                            (unsigned long long)number, (unsigned long long)i,
+                            w->header.codebook_size, item->ids[i]);
+    *total = sum;
+    *kept = false;
+    if (!item->kept) return TSR_OK;
+    uint32_t bytes = (positions + 7) / 8;
+    for (uint32_t t = 0; t < tiles; ++t) {
+        const uint8_t *mask = item->kept + (size_t)t * bytes;
+        uint32_t set = tsr_mask_count(mask, positions), n = item->counts[t];
+        bool beyond = positions % 8 && mask[bytes - 1] >> positions % 8;
+        if (set != n || beyond)
+            return tsr_fail(
+                w->ctx, TSR_ERROR_TOKENS,
+                "%s: item %llu: kept mask of tile %u: wanted %u bits below %u, got %u%s", w->name,
+                (unsigned long long)number, t, n, positions, set, beyond ? ", some beyond" : "");
+        /* A mask that says what is true without it is not written. */
+        for (uint32_t i = 0; i < n / 8 && !*kept; ++i)
+            *kept = mask[i] != 255;
+        if (n % 8 && mask[n / 8] != (1u << n % 8) - 1) *kept = true;
+    }
+    return TSR_OK;
+}
+
+static tsr_status put_layer(tsr_token_writer *w, const tsr_token_item *item, uint32_t layer,
+                            uint32_t layers, uint64_t total, bool kept) {
+    uint32_t tiles = item->tile_columns * item->tile_rows;
+    uint32_t positions = tsr_token_positions(&w->header), step = w->settings.layer_tokens;
+    uint32_t first = layer ? tsr_layer_end(step, layer - 1, positions) : 0;
+    uint32_t end = tsr_layer_end(step, layer, positions);
+    tsr_id_run run = {
+        .lengths = item->counts, .tiles = tiles, .first = first, .total = total, .sequence = kept};
+    const uint32_t *ids = item->ids;
+    tsr_status s = TSR_OK;
+    if (w->header.channels) { /* they have one layer */
+        char name[512];
+        snprintf(name, sizeof name, "%s: item %llu", w->name, (unsigned long long)w->items);
+        s = tsr_token_coder_put_latents(w->coder, name, total, item->latents,
+                                        w->settings.entropy != 0, &w->scratch);
+        return w->scratch.failed ? w->failed = s : s;
+    }
+    if (layers > 1) {
+        s = tsr_grow(w->ctx, &w->lengths, &w->lengths_room, tiles, sizeof *w->lengths, "layer");
+        if (!s) s = tsr_grow(w->ctx, &w->flat, &w->flat_room, total, sizeof *w->flat, "layer");
+        if (s) return s;
+        run.lengths = w->lengths;
+        run.total = 0;
+        for (uint32_t t = 0; t < tiles; ids += item->counts[t++]) {
+            uint32_t last = item->counts[t] < end ? item->counts[t] : end;
+            w->lengths[t] = last > first ? last - first : 0;
+            if (w->lengths[t])
+                memcpy(w->flat + run.total, ids + first, w->lengths[t] * sizeof *ids);
+            run.total += w->lengths[t];
+        }
+        ids = w->flat;
+    }
+    s = tsr_token_coder_put(w->coder, &run, ids, w->settings.entropy != 0, &w->scratch);
+    return w->scratch.failed ? w->failed = s : s; /* half an item must not be written later */
+}
+
+tsr_status tsr_token_writer_add(tsr_token_writer *w, const tsr_token_item *item) {
+    if (!w) return TSR_ERROR_ARGUMENT;
+    if (w->failed) return tsr_fail(w->ctx, w->failed, "%s: an earlier write failed", w->name);
+    if (!item || !item->key || !item->counts)
+        return tsr_fail(w->ctx, TSR_ERROR_ARGUMENT,
+                        "%s: item %llu: wanted key and counts, got NULL", w->name,
+                        (unsigned long long)w->items);
+    tsr_status s = tsr_token_item_check(w->ctx, TSR_ERROR_ARGUMENT, w->name, w->items, item);
+    uint64_t total = 0;
+    uint32_t most = 0;
+    bool kept = false;
+    if (!s) s = check_tokens(w, item, &total, &most, &kept);
+    if (s) return s;
+
+    tsr_bytes *b = &w->scratch;
+    b->size = 0;
+    size_t start = tsr_bytes_chunk_start(b);
+    tsr_token_item_put(b, &w->header, w->items, item, kept);
+    uint32_t layers = tsr_layer_count(w->settings.layer_tokens, most);
+    if ((s = put_layer(w, item, 0, layers, total, kept))) return s;
+    tsr_bytes_chunk_finish(b, start, TSR_TESS_ITEM, TSR_TESS_CRITICAL);
+    for (uint32_t layer = 1; layer < layers; ++layer) {
+        start = tsr_bytes_chunk_start(b);
+        tsr_bytes_varint(b, w->items);
+        tsr_bytes_varint(b, layer);
+        if ((s = put_layer(w, item, layer, layers, total, kept))) return s;
+        tsr_bytes_chunk_finish(b, start, TSR_TESS_LAYR, TSR_TESS_CRITICAL);
+    }
+    tsr_bytes_varint(&w->index, w->items ? 0 : w->hint_bytes); /* no other gaps */
+    tsr_bytes_varint(&w->index, b->size);
+    tsr_bytes_varint(&w->index, total);
+    if (b->failed || w->index.failed)
+        return w->failed = tsr_fail(w->ctx, TSR_ERROR_MEMORY, "%s: item %llu: no memory", w->name,
+                                    (unsigned long long)w->items);
+    ++w->items;
+    return emit(w, b->at, b->size);
+}
+
+/* ---- the end ---------------------------------------------------------------------------- */
+
+static tsr_status put_end(tsr_token_writer *w) {
+    tsr_bytes *b = &w->scratch;
+    b->size = 0;
+    uint64_t at = w->written;
+    size_t start = tsr_bytes_chunk_start(b);
+    tsr_bytes_varint(b, w->items);
+    tsr_bytes_put(b, w->index.at, w->index.size);
+    tsr_bytes_chunk_finish(b, start, TSR_TESS_INDX, 0);
+    start = tsr_bytes_chunk_start(b);
+    tsr_bytes_u64(b, at);
+    tsr_bytes_chunk_finish(b, start, TSR_TESS_TEND, 0);
+    if (b->failed)
+        return tsr_fail(w->ctx, TSR_ERROR_MEMORY, "%s: no memory for the index", w->name);
+    return emit(w, b->at, b->size);
+}
+
+tsr_status tsr_token_writer_close(tsr_token_writer **writer) {
+    if (!writer || !*writer) return TSR_ERROR_ARGUMENT;
+    tsr_token_writer *w = *writer;
+    tsr_status s = w->failed;
+    if (!s) s = put_end(w);
+    if (!s && !w->to_memory) s = tsr_out_commit(w->ctx, &w->out);
+    if (!s)
+        writer_free(writer);
+    else
+        tsr_token_writer_abandon(writer);
+    return s;
+}
+
+tsr_status tsr_token_writer_close_memory(tsr_token_writer **writer, uint8_t **bytes, size_t *size) {
+    *bytes = NULL;
+    *size = 0;
+    tsr_token_writer *w = *writer;
+    tsr_status s = w->failed ? w->failed : put_end(w);
+    if (!s) {
+        *bytes = w->memory.at;
+        *size = w->memory.size;
+        w->memory = (tsr_bytes){0};
+    }
+    writer_free(writer);
+    return s;
+}
+
+void tsr_token_writer_abandon(tsr_token_writer **writer) {
+    if (!writer || !*writer) return;
+    if (!(*writer)->to_memory) tsr_out_abandon(&(*writer)->out);
+    writer_free(writer);
+}

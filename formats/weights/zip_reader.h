@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* zip_reader.h: the entries of a zip archive whose entries are stored, not compressed, as PyTorch
+ * writes its checkpoints. Nothing is copied: an entry's bytes lie in the archive's.
+ *
+ * Believed is only what agrees with itself: the end record closes the file, the directory holds as
+ * many entries as it says, each entry's local header repeats name, method and sizes, and no two
+ * entries share a byte (so that a small file cannot pretend to be a large one). Refused by name:
+ * compressed or encrypted entries, archives in several parts, names that are absolute, climb with
+ * "..", hold a backslash or a control byte, are not UTF-8, or come twice. Zip64 is read.
+ * Errors: FORMAT, TRUNCATED, UNSUPPORTED, CHECKSUM, MEMORY. */
+#ifndef FORMATS_ZIP_READER_H
+#define FORMATS_ZIP_READER_H
+
+#include <stdbool.h>
+#include "../../compute/context.h"
+
+typedef struct tsr_zip tsr_zip;
+
+typedef struct tsr_zip_entry {
+    const char *name; /* owned by the tsr_zip */
+    const uint8_t *bytes;
+    uint64_t size;
+    uint32_t crc;
+} tsr_zip_entry;
+
+/* Do the bytes begin as a zip archive does? */
+bool tsr_zip_recognised(const void *bytes, size_t size);
+/* `name` is the file's, for messages. `bytes` must stay valid until close. */
+tsr_status tsr_zip_parse(tsr_context *ctx, const char *name, const void *bytes, size_t size,
+                         tsr_zip **zip);
+void tsr_zip_close(tsr_zip **zip);
+int tsr_zip_count(const tsr_zip *zip);
+const tsr_zip_entry *tsr_zip_at(const tsr_zip *zip, int index); /* in the byte order of names */
+const tsr_zip_entry *tsr_zip_find(const tsr_zip *zip, const char *name); /* NULL if absent */
+/* Compares the entry's bytes with its CRC-32. `name` as in parse. */
+tsr_status tsr_zip_check(tsr_context *ctx, const char *name, const tsr_zip_entry *entry);
+
+#endif

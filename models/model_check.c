@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/* model_check.c: every tensor of a weight file against what its family wants, and the memory a run
+ * would need. */
+#include "model_file.h"
+#include "../codec/tokenizer.h"
+#include "../nn/load_weights.h"
+#include "../compute/arena.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct checker {
+    tsr_context *ctx;
+    tsr_tokenizer *t; /* open as far as weights and family */
+    tsr_check_fn line;
+    void *user;
+    tsr_model_check_report *report;
+    bool *known;     /* for each tensor of the file: it is wanted */
+    tsr_arena arena; /* weights without values, for families that look at a shape they asked for */
+} checker;
+
+static void say(checker *c, tsr_check_kind kind, const char *name, const char *text) {
+    uint64_t *const counts[] = {&c->report->missing, &c->report->misshapen, &c->report->extra,
+                                &c->report->other};
+    ++*counts[kind];
+    if (c->line) c->line(c->user, kind, name, text);
+}
+
+/* tsr_wanted: nothing is loaded; the family gets a weight of the shape it asked for. */
+static tsr_status on_wanted(void *user, const char *name, int rank, const int64_t *dim,
+                            tsr_weight **where) {
+    checker *c = user;
+    tsr_weight *w = tsr_arena_take(c->ctx, &c->arena, sizeof *w);
+    if (!w) return TSR_ERROR_MEMORY;
+    *w = (tsr_weight){.tensor = tsr_host_tensor(TSR_F32, NULL, rank, dim), .name = ""};
+    *where = w;
+    char text[256], wanted[96], got[96];
+    const tsr_tensor want = tsr_host_tensor(TSR_F32, NULL, rank, dim);
+    int index = tsr_safetensors_find(c->t->weights, name);
+    c->report->wanted++;
+    tsr_shape_text(&want, wanted, sizeof wanted);
+    if (index < 0) {
+        snprintf(text, sizeof text, "wanted %s, got none", wanted);
+        say(c, TSR_CHECK_MISSING, name, text);
+        return TSR_OK;
+    }
+    c->known[index] = true;
+    const tsr_tensor *t = tsr_safetensors_tensor(c->t->weights, index);
+    bool fits = t->rank == rank;
+    for (int i = 0; fits && i < rank; ++i)
+        fits = dim[i] == t->dim[i];
+    bool floats = t->dtype == TSR_F32 || t->dtype == TSR_F16 || t->dtype == TSR_BF16;
+    if (fits && floats) return TSR_OK;
+    snprintf(text, sizeof text, "wanted %s of F32, F16 or BF16, got %s of %s", wanted,
+             tsr_shape_text(t, got, sizeof got), tsr_dtype_name(t->dtype));
+    say(c, TSR_CHECK_SHAPE, name, text);
+    return TSR_OK;
+}
+
+/* What belongs to nothing; counters and what only training needs are nobody's weights. */
+static void find_extra(checker *c) {
+    for (int i = 0; i < tsr_safetensors_count(c->t->weights); ++i) {
+        const tsr_tensor *t = tsr_safetensors_tensor(c->t->weights, i);
+        char text[160], got[96];
+        bool floats = t->dtype == TSR_F32 || t->dtype == TSR_F16 || t->dtype == TSR_BF16;
+        const char *name = tsr_safetensors_name(c->t->weights, i);
+        if (c->known[i] || !floats || tsr_model_only_training(name)) continue;
+        snprintf(text, sizeof text, "wanted none of this name, got %s",
+                 tsr_shape_text(t, got, sizeof got));
+        say(c, TSR_CHECK_EXTRA, name, text);
+    }
+}
+
+/* One tile through a device that computes nothing. */
+static tsr_status plan(checker *c, tsr_device *device) {
+    tsr_tokenizer *t = c->t;
+    const tsr_token_header *h = &t->header;
+    const size_t capacity = (size_t)h->rows * h->columns;
+    const size_t pixels = (size_t)h->tile_width * h->tile_height * 3;
+    uint8_t *tile = tsr_alloc(c->ctx, pixels, 1, "tile");
+    float *rgb = tsr_alloc(c->ctx, pixels, sizeof *rgb, "tile");
+    void *values = tsr_alloc(c->ctx, capacity, tsr_value_bytes(h), "tokens");
+    uint32_t count = (uint32_t)capacity;
+    uint64_t ties = 0;
+    tsr_sampling sampling = {.hints = h->hints};
+    if (sampling.hints.steps > 1) sampling.hints.steps = 1; /* each step needs the same */
+    uint8_t *kept = tsr_alloc(c->ctx, capacity / 8 + 1, 1, "mask");
+    tsr_status status = tile && rgb && values && kept ? TSR_OK : TSR_ERROR_MEMORY;
+    if (!status)
+        status = tsr_tokenizer_encode_tiles(t, tile, 1, 0, &(tsr_selection){0}, values, &count,
+                                            kept, &ties);
+    if (!status) c->report->encode_bytes = tsr_device_peak_bytes(device);
+    count = (uint32_t)capacity;
+    if (!status) memset(values, 0, capacity * tsr_value_bytes(h));
+    if (!status) status = tsr_tokenizer_decode_tiles(t, values, &count, 1, &sampling, rgb);
+    if (!status) c->report->decode_bytes = tsr_device_peak_bytes(device);
+    free(tile);
+    free(rgb);
+    free(values);
+    free(kept);
+    return status;
+}
+
+static tsr_status plan_model(checker *c) {
+    tsr_tokenizer *t = c->t;
+    tsr_device_settings s = tsr_device_settings_default();
+    s.name = "cpu";
+    s.plan = true;
+    tsr_status status = tsr_device_open(c->ctx, &t->device, &s);
+    if (status) return status;
+    t->host = t->device;
+    status = t->family->open(t->device, t->weights, c->report->path, &t->model, &t->header);
+    if (status == TSR_ERROR_MODEL) { /* the families' own word goes beyond tensors */
+        say(c, TSR_CHECK_OTHER, "", tsr_detail(c->ctx));
+        return TSR_OK;
+    }
+    if (!status) status = plan(c, t->device);
+    for (int i = 0; i < tsr_safetensors_count(t->weights) && !status; ++i)
+        if (!c->report->wanted || c->known[i])
+            c->report->weight_bytes +=
+                (uint64_t)tsr_elements(tsr_safetensors_tensor(t->weights, i)) * 4;
+    return status;
+}
+
+static tsr_status check(checker *c, const char *path) {
+    const char *inside = NULL;
+    tsr_status status = tsr_tokenizer_find(c->t, path, &inside);
+    if (status) return status;
+    snprintf(c->report->path, sizeof c->report->path, "%s", inside);
+    snprintf(c->report->family, sizeof c->report->family, "%s", c->t->family->name);
+    c->known = tsr_alloc(c->ctx, (size_t)tsr_safetensors_count(c->t->weights) + 1, sizeof *c->known,
+                         "tensors");
+    if (!c->known) return TSR_ERROR_MEMORY;
+    if (c->t->family->want) {
+        status = c->t->family->want(c->ctx, c->t->weights, inside, &(tsr_wanted){on_wanted, c});
+        if (status) return status;
+        if (!c->report->missing && !c->report->misshapen) {
+            /* All there: the family decides whether something is too much. */
+            status = plan_model(c);
+            if (!status && c->report->other) {
+                uint64_t before = c->report->extra;
+                find_extra(c);
+                if (c->report->extra > before) c->report->other = 0;
+            }
+            return status;
+        }
+        find_extra(c);
+        return TSR_OK;
+    }
+    return plan_model(c);
+}
+
+tsr_status tsr_model_check(tsr_context *ctx, const char *path, tsr_check_fn line, void *user,
+                           tsr_model_check_report *report) {
+    if (!ctx) return TSR_ERROR_ARGUMENT;
+    tsr_model_check_report unused;
+    if (!report) report = &unused;
+    *report = (tsr_model_check_report){0};
+    checker c = {.ctx = ctx, .line = line, .user = user, .report = report};
+    c.t = tsr_alloc(ctx, 1, sizeof *c.t, "tokenizer");
+    if (!c.t) return TSR_ERROR_MEMORY;
+    c.t->ctx = ctx;
+    tsr_status status = check(&c, path);
+    free(c.known);
+    tsr_arena_free(&c.arena);
+    tsr_tokenizer_close(&c.t);
+    return status;
+}

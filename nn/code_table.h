@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* code_table.h: a codebook inside a model: the nearest code of a vector, codes for the decoder, the
+ * mean of codes under weights. */
+#ifndef CODEC_CODE_TABLE_H
+#define CODEC_CODE_TABLE_H
+
+#include "../compute/ops.h"
+#include "load_weights.h"
+
+typedef struct tsr_code_table {
+    tsr_weight *codes; /* [K, D] */
+    tsr_weight *rows;  /* [K, D] as the decoder takes them: normalised, or the codes */
+    tsr_weight *mix;   /* [D, K] for tsr_code_table_mix, or NULL */
+    float *own[2];     /* memory of rows and mix */
+    double longest;    /* code; 1 when normalised */
+    bool normalised;   /* both sides of the search, and the rows */
+} tsr_code_table;
+
+/* Names the tensor `name` [K, D], whatever K and D are. Errors: MODEL. */
+tsr_status tsr_code_table_want(tsr_context *ctx, const tsr_wanted *wanted, tsr_weights *weights,
+                               const char *name, const char *path, tsr_code_table *table);
+/* After that and after all tensors are found: makes rows, `soft`: mix, among the weights. Free with
+ * tsr_code_table_drop, after the weights. */
+tsr_status tsr_code_table_prepare(tsr_context *ctx, tsr_weights *weights, bool normalised,
+                                  bool soft, tsr_code_table *table);
+void tsr_code_table_drop(tsr_code_table *table);
+
+/* x [N, D] -> ids I32 [N], margins [N] (second smallest minus smallest squared distance), squared
+ * lengths of x [N, 1]. */
+void tsr_code_table_search(tsr_run *r, const tsr_code_table *table, tsr_tensor *x, tsr_tensor **ids,
+                           tsr_tensor **margin, tsr_tensor **square);
+/* How many of the n decisions another device may take otherwise. */
+uint64_t tsr_code_table_near_ties(const tsr_code_table *table, const float *margin,
+                                  const float *square, int64_t n);
+/* ids [...] -> rows [..., D]. Ids are below K. */
+tsr_tensor *tsr_code_table_rows(tsr_run *r, const tsr_code_table *table, const tsr_tensor *ids);
+/* Logits [..., K] -> the mean of the codes under their softmax [..., D]. */
+tsr_tensor *tsr_code_table_mix(tsr_run *r, const tsr_code_table *table, const tsr_tensor *logits);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* make_samples.c: draws the sample pictures: make_samples FOLDER writes five PNG files. They are
+ * made rather than kept: the repository stays small, and nobody's rights are touched. */
+#include <tessera/tessera.h>
+#include "../stroke_font.h"
+#include "canvas.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Paper with a printed field on it; the letters come on top. */
+colour scene_paper(double x, double y, int width, int height) {
+    double fibre = fractal2(x * 0.05, y * 0.6, 3, 1), cloud = fractal2(x * 0.011, y * 0.011, 3, 2);
+    colour paper =
+        colour_mix(colour_hex(0xf4ecdb), colour_hex(0xe7dbc3), 0.5 * fibre + 0.6 * cloud);
+    double wear = 0.93 + 0.07 * smooth(0.25, 0.5, fractal2(x * 0.5, y * 0.5, 3, 4));
+    if (y > height * 0.055 && y < height * 0.43 && x > width * 0.045 && x < width * 0.955)
+        return colour_mix(paper, colour_hex(0xb3311f), wear);
+    return paper;
+}
+
+static void centred(const stroke_picture *p, double baseline, double size, double pen,
+                    uint32_t paint, const char *text) {
+    const uint8_t colour[3] = {(uint8_t)(paint >> 16), (uint8_t)(paint >> 8), (uint8_t)paint};
+    stroke_text(p, (p->width - stroke_text_width(text, size)) / 2, baseline, size, pen, colour,
+                text);
+}
+
+static void letter(const stroke_picture *p) {
+    const uint32_t ink = 0x1d1b1a, cream = 0xf6efdf;
+    centred(p, 146, 84, 13, cream, "TESSERA");
+    centred(p, 178, 14, 2.2, cream, "PICTURES TO TOKENS AND BACK");
+    centred(p, 248, 28, 4.2, ink, "Sphinx of black quartz,");
+    centred(p, 292, 28, 4.2, ink, "judge my vow.");
+    centred(p, 340, 20, 2.6, 0x1f4a77, "0123456789  (a+b)=c  50% & more?");
+    centred(p, 372, 14, 1.8, ink, "The small print tells how much of a picture was kept:");
+    centred(p, 396, 10, 1.4, ink,
+            "what a reader still reads was not lost. Vowels, commas; 1/2 and 3/4.");
+    centred(p, 416, 7.5, 1.1, ink,
+            "pack my box with five dozen liquor jugs / how quickly daft jumping zebras vex");
+    centred(p, 432, 5.5, 0.9, ink,
+            "THE FIVE BOXING WIZARDS JUMP QUICKLY AT DAWN, AND NOBODY SEES THEM LAND AGAIN");
+}
+
+typedef struct sample {
+    const char *name;
+    scene_fn scene;
+    int width, height, grid;
+    void (*finish)(const stroke_picture *);
+} sample;
+
+static const sample samples[] = {
+    {"hills", scene_hills, 768, 512, 2, NULL},       {"spheres", scene_spheres, 640, 448, 2, NULL},
+    {"weave", scene_weave, 512, 384, 2, NULL},       {"mosaic", scene_mosaic, 512, 512, 2, NULL},
+    {"lettering", scene_paper, 640, 448, 1, letter},
+};
+
+static tsr_status make(tsr_context *ctx, const char *folder, const sample *s) {
+    char path[4096];
+    uint8_t *rgb = malloc((size_t)s->width * (size_t)s->height * 3);
+    if (!rgb) return TSR_ERROR_MEMORY;
+    canvas_render(s->scene, s->width, s->height, s->grid, rgb);
+    if (s->finish) s->finish(&(stroke_picture){rgb, s->width, s->height});
+    snprintf(path, sizeof path, "%s/%s.png", folder, s->name);
+    tsr_status status = tsr_picture_write_png(ctx, path, s->width, s->height, rgb);
+    free(rgb);
+    return status;
+}
+
+int main(int argc, char **argv) {
+    if (argc != 2) {
+        fprintf(stderr, "usage: make_samples FOLDER\n");
+        return 2;
+    }
+    if (mkdir(argv[1], 0777) != 0 && errno != EEXIST) {
+        fprintf(stderr, "make_samples: %s: %s\n", argv[1], strerror(errno));
+        return 3;
+    }
+    tsr_context *ctx = NULL;
+    tsr_status status = tsr_context_open(&ctx, NULL);
+    for (size_t i = 0; !status && i < sizeof samples / sizeof *samples; ++i)
+        status = make(ctx, argv[1], &samples[i]);
+    if (status)
+        fprintf(stderr, "make_samples: %s: %s\n", tsr_status_text(status),
+                ctx ? tsr_detail(ctx) : "");
+    tsr_context_close(&ctx);
+    return status ? 3 : 0;
+}
