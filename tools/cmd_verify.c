@@ -7,6 +7,7 @@
 
 typedef struct verify_options {
     common_options common;
+    const char *write;
 } verify_options;
 
 typedef struct verify_state {
@@ -34,6 +35,8 @@ static int run(const verb *v, int argc, char **argv) {
     int operands;
     int code = args_parse(v, argc, argv, &o, &operands);
     if (code >= 0) return code;
+    if (o.write && operands > 1)
+        return args_wrong(v, "--write: wanted one CASE-FOLDER with it, got %d", operands);
     tool t;
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
     verify_state state = {.t = &t, .json = o.common.json != 0};
@@ -52,8 +55,11 @@ static int run(const verb *v, int argc, char **argv) {
             json_array(&state.j, "outputs");
         } else if (operands > 1)
             printf("%s\n", tool_clean(argv[i], clean, sizeof clean));
-        tsr_status s = tsr_verify_case(t.ctx, argv[i], o.common.device, on_line, &state,
-                                       &case_passed, &case_failed);
+        tsr_status s = tsr_verify_case(
+            t.ctx, argv[i],
+            &(tsr_verify_settings){
+                .device = o.common.device, .write = o.write, .line = on_line, .user = &state},
+            &case_passed, &case_failed);
         if (state.json) {
             json_end(&state.j, ']');
             json_int(&state.j, "passed", case_passed);
@@ -78,10 +84,18 @@ static int run(const verb *v, int argc, char **argv) {
     return failure ? tool_exit_code(failure) : failed ? EXIT_NEGATIVE : EXIT_DONE;
 }
 
+static const option options[] = {
+    {.name = "write",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(verify_options, write),
+     .value = "FOLDER",
+     .help = "keep every array that is compared, as it was made, as FOLDER/<run>.<output>.npy"},
+};
+
 const verb verb_verify = {
     .name = "verify",
     .summary = "compute golden cases again and compare with the known answers",
-    .usage = "tessera verify CASE-FOLDER... [--device cpu|vulkan[:N]] [--json]",
+    .usage = "tessera verify CASE-FOLDER... [--write FOLDER] [--device cpu|vulkan[:N]] [--json]",
     .about =
         "Reads a case folder (its manifest.json), makes its weights and inputs by the rule the "
         "manifest names, runs it on the device, and compares every output within the case's "
@@ -91,8 +105,8 @@ const verb verb_verify = {
                 "tessera verify golden/flextok/fsq\n"
                 "# several, on the first Vulkan device\n"
                 "tessera verify golden/flextok/* --device vulkan:0",
-    .options = NULL,
-    .option_count = 0,
+    .options = options,
+    .option_count = sizeof options / sizeof *options,
     .device_options = DEVICE_NAME,
     .least_operands = 1,
     .most_operands = -1,

@@ -4,11 +4,13 @@
 #include "../formats/arrays/npy.h"
 #include "../formats/sha256.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const struct {
     const char *op;
@@ -145,7 +147,7 @@ void tsr_verify_line(tsr_verify *v, const cJSON *run, const char *output, bool p
         v->passed++;
     else
         v->failed++;
-    if (v->line) v->line(v->user, name, passed, text);
+    if (v->settings.line) v->settings.line(v->settings.user, name, passed, text);
 }
 
 uint64_t tsr_verify_fnv(const void *bytes, size_t size) {
@@ -197,6 +199,21 @@ static bool sums_agree(const cJSON *entry, const array *a, double tolerance) {
     double room = tolerance * (double)a->count + 1e-9;
     return fabs(sum - number(entry, "sum", NAN)) <= room &&
            fabs(squares - number(entry, "sumsq", NAN)) <= room * (2 * largest + tolerance);
+}
+
+/* Keeps what was made, before anything is said about it. */
+static tsr_status write_array(tsr_verify *v, const cJSON *run, const char *output, tsr_dtype dtype,
+                              const void *data, int rank, const int64_t *dim) {
+    char path[4096], name[256];
+    if (!v->settings.write) return TSR_OK;
+    snprintf(name, sizeof name, "%s.%s", tsr_verify_name(run), output);
+    for (char *c = name; *c; ++c)
+        if (*c == '/') *c = '-';
+    if ((size_t)snprintf(path, sizeof path, "%s/%s.npy", v->settings.write, name) >= sizeof path)
+        return tsr_fail(v->ctx, TSR_ERROR_ARGUMENT, "%s: wanted a path below %zu bytes, got longer",
+                        v->settings.write, sizeof path);
+    const tsr_tensor t = tsr_host_tensor(dtype, (void *)(uintptr_t)data, rank, dim);
+    return tsr_npy_write(v->ctx, path, &t);
 }
 
 static tsr_status compare(tsr_verify *v, const cJSON *run, const char *output, const array *a,
@@ -269,19 +286,22 @@ static int64_t count_of(int rank, const int64_t *dim) {
 tsr_status tsr_verify_f32(tsr_verify *v, const cJSON *run, const char *output, const float *got,
                           int rank, const int64_t *dim, tsr_verify_ties ties) {
     array a = {.f32 = got, .rank = rank, .dim = dim, .count = count_of(rank, dim)};
-    return compare(v, run, output, &a, ties);
+    tsr_status status = write_array(v, run, output, TSR_F32, got, rank, dim);
+    return status ? status : compare(v, run, output, &a, ties);
 }
 
 tsr_status tsr_verify_i32(tsr_verify *v, const cJSON *run, const char *output, const int32_t *got,
                           int rank, const int64_t *dim, tsr_verify_ties ties) {
     array a = {.i32 = got, .rank = rank, .dim = dim, .count = count_of(rank, dim)};
-    return compare(v, run, output, &a, ties);
+    tsr_status status = write_array(v, run, output, TSR_I32, got, rank, dim);
+    return status ? status : compare(v, run, output, &a, ties);
 }
 
 tsr_status tsr_verify_u8(tsr_verify *v, const cJSON *run, const char *output, const uint8_t *got,
                          int rank, const int64_t *dim) {
     const cJSON *entry = tsr_verify_entry(run, "outputs", output);
-    if (!entry) return TSR_OK;
+    tsr_status status = write_array(v, run, output, TSR_U8, got, rank, dim);
+    if (status || !entry) return status;
     const array a = {.rank = rank, .dim = dim, .count = count_of(rank, dim)};
     const double step = number(entry, "stride", 1), tolerance = number(entry, "tol", 0);
     const double fraction = number(entry, "max_fraction", 0);
@@ -291,7 +311,7 @@ tsr_status tsr_verify_u8(tsr_verify *v, const cJSON *run, const char *output, co
                         tsr_verify_name(run), output, step);
     const int64_t stride = (int64_t)step, stored = (a.count + stride - 1) / stride;
     tsr_tensor want = {0};
-    tsr_status status = tsr_verify_array(v, run, entry, TSR_U8, &want);
+    status = tsr_verify_array(v, run, entry, TSR_U8, &want);
     if (status) return status;
     if (!shape_agrees(entry, &a) || tsr_elements(&want) != stored) {
         tsr_verify_line(v, run, output, false, "shape: wanted the manifest's, got another");
@@ -416,8 +436,8 @@ static tsr_status do_runs(tsr_verify *v, const cJSON *runs) {
     return TSR_OK;
 }
 
-tsr_status tsr_verify_case(tsr_context *ctx, const char *folder, const char *device,
-                           tsr_verify_fn line, void *user, int *passed, int *failed) {
+tsr_status tsr_verify_case(tsr_context *ctx, const char *folder,
+                           const tsr_verify_settings *settings, int *passed, int *failed) {
     if (!ctx) return TSR_ERROR_ARGUMENT;
     if (!folder || !passed || !failed)
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "verify: %s: wanted an address, got NULL",
@@ -426,16 +446,19 @@ tsr_status tsr_verify_case(tsr_context *ctx, const char *folder, const char *dev
     cJSON *manifest = NULL;
     tsr_status status = read_manifest(ctx, folder, &manifest);
     if (status) return status;
-    tsr_verify v = {.ctx = ctx, .folder = folder, .line = line, .user = user};
+    tsr_verify v = {.ctx = ctx, .folder = folder};
+    if (settings) v.settings = *settings;
     v.model = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(manifest, "model"));
     if (!v.model) v.model = "an unnamed model";
     v.family = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(manifest, "family"));
     if (!v.family) v.family = "";
     v.id_margin = number(manifest, "id_margin", 0);
     v.manifest = manifest;
-    tsr_device_settings settings = tsr_device_settings_default();
-    if (device) settings.name = device;
-    status = tsr_device_open(ctx, &v.device, &settings);
+    tsr_device_settings d = tsr_device_settings_default();
+    if (v.settings.device) d.name = v.settings.device;
+    if (v.settings.write && mkdir(v.settings.write, 0777) && errno != EEXIST)
+        status = tsr_fail_errno(ctx, "%s: making the folder", v.settings.write);
+    if (!status) status = tsr_device_open(ctx, &v.device, &d);
     if (!status) status = check_files(&v, manifest);
     if (!status) status = do_runs(&v, cJSON_GetObjectItemCaseSensitive(manifest, "runs"));
     if (v.close_kept) v.close_kept(v.kept);

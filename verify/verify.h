@@ -22,8 +22,7 @@ typedef struct tsr_verify {
     /* What a topic keeps from run to run (a model's weights), and how it is closed. */
     void *kept;
     void (*close_kept)(void *kept);
-    tsr_verify_fn line;
-    void *user;
+    tsr_verify_settings settings;
     int passed, failed;
 } tsr_verify;
 

@@ -253,10 +253,19 @@ tsr_status tsr_picture_write_png(tsr_context *ctx, const char *path, int width, 
  * not. */
 tsr_status tsr_devices_json(tsr_context *ctx, char **json);
 
-/* Checks one golden case folder; `line` is called for each output compared. */
+/* Called for each output compared: its name as "run/output", and what was found. Both texts are
+ * valid during the call. */
 typedef void (*tsr_verify_fn)(void *user, const char *output, int passed, const char *text);
-tsr_status tsr_verify_case(tsr_context *ctx, const char *folder, const char *device,
-                           tsr_verify_fn line, void *user, int *passed, int *failed);
+typedef struct tsr_verify_settings {
+    const char *device; /* "auto", "cpu", "vulkan", "vulkan:N"; default NULL = auto */
+    const char *write;  /* folder for every array that is compared, as it was made, in files
+                           <run>.<output>.npy; it is made if missing; default NULL = none */
+    tsr_verify_fn line; /* default NULL = not called */
+    void *user;
+} tsr_verify_settings;
+/* Computes one golden case folder and compares. settings may be NULL. */
+tsr_status tsr_verify_case(tsr_context *ctx, const char *folder,
+                           const tsr_verify_settings *settings, int *passed, int *failed);
 
 /* Benchmarks ops and the bundled tokenizer, or a model alone; a row of JSON for each measurement.
  */

@@ -28,7 +28,8 @@ void golden_case(const char *folder, const char *device, int lines) {
     snprintf(path, sizeof path, TESSERA_SHARED "/golden/%s", folder);
     tsr_context *ctx = NULL;
     ck_assert_int_eq(tsr_context_open(&ctx, NULL), TSR_OK);
-    const tsr_status status = tsr_verify_case(ctx, path, device, note, failure, &passed, &failed);
+    const tsr_verify_settings settings = {.device = device, .line = note, .user = failure};
+    const tsr_status status = tsr_verify_case(ctx, path, &settings, &passed, &failed);
     ck_assert_msg(status == TSR_OK, "%s: %s", folder, tsr_detail(ctx));
     ck_assert_msg(failed == 0, "%s on %s: %d failed, the last: %s", folder, device, failed,
                   failure);

@@ -41,7 +41,8 @@ static tsr_status verify(const char *folder, const char *device, seen *s) {
     int passed = -1, failed = -1;
     *s = (seen){0};
     ck_assert_int_eq(tsr_context_open(&ctx, NULL), TSR_OK);
-    tsr_status status = tsr_verify_case(ctx, folder, device, note, s, &passed, &failed);
+    const tsr_verify_settings settings = {.device = device, .line = note, .user = s};
+    tsr_status status = tsr_verify_case(ctx, folder, &settings, &passed, &failed);
     if (status) snprintf(s->first, sizeof s->first, "%s", tsr_detail(ctx));
     ck_assert_int_eq(failed, s->failed);
     ck_assert_int_eq(passed + failed, s->lines);
