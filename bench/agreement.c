@@ -97,7 +97,7 @@ static tsr_status encode_sample(sample *s, const tsr_tokenizer_settings *setting
         return status;
     }
     tsr_encode_settings e = tsr_encode_settings_default();
-    e.no_halt = t->family->select != NULL; /* else ids would stand for different positions */
+    e.no_halt = t->model.family->select != NULL; /* else ids would stand for different positions */
     for (int i = -1; i < s->count && !status; ++i) {
         uint8_t *rgb = NULL;
         tsr_picture p = {0};
@@ -124,8 +124,8 @@ static tsr_status encode_sample(sample *s, const tsr_tokenizer_settings *setting
             status = tsr_fail(s->ctx, TSR_ERROR_INTERRUPTED, "agreement: stopped by the caller");
     }
     if (fast) {
-        snprintf(a->fast_path, sizeof a->fast_path, "%s", tsr_device_fast_path(t->device));
-        a->fast_used = tsr_device_fast_used(t->device);
+        snprintf(a->fast_path, sizeof a->fast_path, "%s", tsr_device_fast_path(t->model.device));
+        a->fast_used = tsr_device_fast_used(t->model.device);
     } else {
         snprintf(a->tokenizer, sizeof a->tokenizer, "%s", t->header.tokenizer);
         snprintf(a->device, sizeof a->device, "%.255s", tsr_tokenizer_device(t));

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../codec/tokenizers/flextok/flextok_model.h"
+#include "../codec/tokenizers/flextok/flextok_decoder.h"
+#include "../codec/tokenizers/flextok/flextok_encoder.h"
 
 enum { WIDTH = 768, HIDDEN = 2048, BLOCKS = 3, REGISTERS = 256, GRID = 16, SIDE = 2 * GRID };
 enum { CHANNELS = 16, LATENTS = CHANNELS * SIDE * SIDE, KEPT = 64, STEPS = 2 };

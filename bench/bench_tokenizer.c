@@ -25,8 +25,8 @@ typedef struct tokenizer_bench {
 static tsr_status encode_body(void *arg) {
     tokenizer_bench *m = arg;
     uint64_t ties = 0;
-    return tsr_tokenizer_encode_tiles(m->tokenizer, m->tiles, m->count, 0, &(tsr_selection){0},
-                                      m->values, m->counts, m->kept, &ties);
+    return tsr_model_encode_tiles(&m->tokenizer->model, &m->tokenizer->header, m->tiles, m->count,
+                                  0, &(tsr_selection){0}, m->values, m->counts, m->kept, &ties);
 }
 
 /* What encoding left. */
@@ -34,14 +34,14 @@ static tsr_status decode_body(void *arg) {
     tokenizer_bench *m = arg;
     const tsr_tokenizer *t = m->tokenizer;
     const tsr_sampling sampling = {.hints = t->header.hints,
-                                   .kept = t->family->select ? m->kept : NULL};
-    return tsr_tokenizer_decode_tiles(m->tokenizer, m->values, m->counts, m->count, &sampling,
-                                      m->rgb);
+                                   .kept = t->model.family->select ? m->kept : NULL};
+    return tsr_model_decode_tiles(&m->tokenizer->model, &m->tokenizer->header, m->values, m->counts,
+                                  m->count, &sampling, m->rgb);
 }
 
 static tsr_status too_long(void *arg) {
     const tokenizer_bench *m = arg;
-    return tsr_fail(m->tokenizer->ctx, TSR_ERROR_UNSUPPORTED, "one takes %.1f s", m->alone);
+    return tsr_fail(m->tokenizer->model.ctx, TSR_ERROR_UNSUPPORTED, "one takes %.1f s", m->alone);
 }
 
 /* Pixels with the spectrum of a photograph, roughly: noise summed at several scales. */
@@ -80,7 +80,7 @@ static tsr_status time_row(tsr_bencher *b, tokenizer_bench *m, const tsr_bench_d
 static tsr_status time_all(tsr_bencher *b, tokenizer_bench *m, const tsr_bench_device *d,
                            const char *title, bool fast) {
     /* mosaic encodes on the host, whatever the device: once is enough. */
-    const bool host = !strcmp(m->tokenizer->family->name, "mosaic");
+    const bool host = !strcmp(m->tokenizer->model.family->name, "mosaic");
     const bool plain = d->info.kind == TSR_DEVICE_CPU && !d->reference && !fast;
     double encode = 0, decode = 0;
     tsr_status status = TSR_OK;
@@ -119,7 +119,7 @@ static tsr_status bench_device(tsr_bencher *b, const tsr_bench_device *d, bool f
     tsr_status status = tsr_tokenizer_open(b->ctx, &m.tokenizer, &s);
     if (status) return status;
     const char *title = s.model ? m.tokenizer->header.tokenizer : "mosaic";
-    if (!fast || *tsr_device_fast_path(m.tokenizer->device)) {
+    if (!fast || *tsr_device_fast_path(m.tokenizer->model.device)) {
         status = make_room(b->ctx, &m);
         if (!status) status = time_all(b, &m, d, title, fast);
     }

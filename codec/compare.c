@@ -12,14 +12,14 @@ tsr_status tsr_compare_open(tsr_tokenizer *t, const tsr_token_header *header,
                             const tsr_picture *picture, tsr_compare *c) {
     *c = (tsr_compare){.tokenizer = t, .header = header};
     tsr_canvas canvas;
-    tsr_status status = tsr_canvas_open(t->host, picture, header, &canvas);
+    tsr_status status = tsr_canvas_open(t->model.host, picture, header, &canvas);
     if (status) return status;
     const bool crop = canvas.fit == TSR_FIT_CROP;
     c->width = crop ? canvas.tile_width : canvas.width;
     c->height = crop ? canvas.tile_height : canvas.height;
     const size_t bytes = (size_t)c->width * (size_t)c->height * 3;
-    c->wanted = tsr_alloc(t->ctx, bytes, 1, "compare: picture");
-    c->got = tsr_alloc(t->ctx, bytes, 1, "compare: picture");
+    c->wanted = tsr_alloc(t->model.ctx, bytes, 1, "compare: picture");
+    c->got = tsr_alloc(t->model.ctx, bytes, 1, "compare: picture");
     if (!c->wanted || !c->got)
         status = TSR_ERROR_MEMORY;
     else if (crop)
@@ -39,7 +39,7 @@ void tsr_compare_close(tsr_compare *c) {
 
 tsr_status tsr_compare_measure(tsr_compare *c, const tsr_token_item *item, uint32_t count,
                                tsr_target_metric metric, double *value) {
-    tsr_context *ctx = c->tokenizer->ctx;
+    tsr_context *ctx = c->tokenizer->model.ctx;
     tsr_token_item as_fitted = *item; /* stretch: not resized back */
     if (c->header->fit == TSR_FIT_STRETCH) {
         as_fitted.source_width = (uint32_t)c->width;

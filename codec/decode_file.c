@@ -10,10 +10,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-tsr_decode_settings tsr_decode_settings_default(void) {
-    return (tsr_decode_settings){0};
-}
-
 static bool is_folder(const char *path) {
     struct stat st;
     const size_t n = strlen(path);
@@ -27,12 +23,13 @@ static tsr_status decode_item(tsr_tokenizer *t, const tsr_token_header *header,
     tsr_item_size(header, item, &width, &height);
     const uint64_t pixels = (uint64_t)(width > 0 ? width : 0) * (uint64_t)(height > 0 ? height : 0);
     if (pixels == 0 || pixels > (uint64_t)1 << 28)
-        return tsr_fail(t->ctx, TSR_ERROR_TOO_LARGE, "%s: size: wanted 1 to %llu pixels, got %dx%d",
-                        item->key, 1ull << 28, width, height);
-    uint8_t *rgb = tsr_alloc(t->ctx, (size_t)pixels, 3, "decode: picture");
+        return tsr_fail(t->model.ctx, TSR_ERROR_TOO_LARGE,
+                        "%s: size: wanted 1 to %llu pixels, got %dx%d", item->key, 1ull << 28,
+                        width, height);
+    uint8_t *rgb = tsr_alloc(t->model.ctx, (size_t)pixels, 3, "decode: picture");
     if (!rgb) return TSR_ERROR_MEMORY;
     tsr_status status = tsr_tokenizer_decode_with(t, header, item, s, rgb);
-    if (!status) status = tsr_png_write(t->ctx, path, width, height, rgb);
+    if (!status) status = tsr_png_write(t->model.ctx, path, width, height, rgb);
     free(rgb);
     return status;
 }

@@ -3,6 +3,9 @@
  * memory does not grow with their number and small ones share batches. */
 #include "../formats/media/image.h"
 #include "compare.h"
+#include "decode_item.h"
+#include "encode_pictures.h"
+#include "target.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -13,10 +16,6 @@
 
 enum { GROUP_PICTURES = 64 };
 static const uint64_t group_pixels = (uint64_t)1 << 22;
-
-tsr_encode_settings tsr_encode_settings_default(void) {
-    return (tsr_encode_settings){.fit = TSR_FIT_AUTO, .background = {255, 255, 255}};
-}
 
 static double now(void) {
     struct timespec t;
@@ -93,7 +92,8 @@ static tsr_status encode_group(tsr_tokenizer *t, group *g, const tsr_token_heade
                                tsr_token_writer *writer, tsr_encode_report *report) {
     tsr_encode_settings inner = *s;
     inner.progress = NULL;
-    if (s->target.metric && t->family->select) inner.quality = tsr_target_tolerance(&s->target);
+    if (s->target.metric && t->model.family->select)
+        inner.quality = tsr_target_tolerance(&s->target);
     const double began = now();
     uint64_t near_ties = 0;
     tsr_status status =
@@ -148,8 +148,8 @@ static tsr_status set_hints(tsr_context *ctx, tsr_token_header *header,
 
 static void report_tolerance(const tsr_tokenizer *t, const tsr_encode_settings *s,
                              tsr_encode_report *report) {
-    const tsr_tolerances *tolerances = t->family->tolerances;
-    report->chooses = t->family->select != NULL;
+    const tsr_tolerances *tolerances = t->model.family->tolerances;
+    report->chooses = t->model.family->select != NULL;
     report->quality_bin = -1;
     if (!tolerances || s->target.metric) return;
     report->quality_bin = tsr_tolerance_index(tolerances, s->quality);

@@ -3,26 +3,11 @@
  * Quality rises about evenly with the logarithm of the count, so the next count to try is read off
  * the straight line between the counts that are known to fall short and to suffice. */
 #include "compare.h"
+#include "item.h"
+#include "target.h"
+#include "tolerance_search.h"
 
 #include <math.h>
-
-static const struct {
-    const char *name;
-    double sign, least, most; /* sign -1: less is better */
-} metrics[] = {
-    [TSR_TARGET_PSNR] = {"psnr", 1, 0, 200},
-    [TSR_TARGET_SSIM] = {"ssim", 1, -1, 1},
-    [TSR_TARGET_L1] = {"l1", -1, 0, 1},
-};
-
-const char *tsr_target_name(tsr_target_metric metric) {
-    return metric > TSR_TARGET_NONE && metric <= TSR_TARGET_L1 ? metrics[metric].name : "none";
-}
-
-bool tsr_target_met(const tsr_target *target, double value) {
-    return target->metric == TSR_TARGET_L1 ? value <= (double)target->wanted
-                                           : value >= (double)target->wanted;
-}
 
 typedef struct search {
     tsr_compare compare;
@@ -35,7 +20,7 @@ typedef struct search {
 static tsr_status score(search *s, uint32_t count, double *value) {
     tsr_status status = tsr_compare_measure(&s->compare, s->item, count, s->metric, value);
     if (status) return status;
-    *value *= metrics[s->metric].sign;
+    *value *= tsr_target_sign(s->metric);
     s->decodes++;
     return TSR_OK;
 }
@@ -72,32 +57,24 @@ static tsr_status smallest(search *s, double wanted, uint32_t high, double at_hi
     return TSR_OK;
 }
 
-tsr_status tsr_target_check(tsr_context *ctx, const tsr_target *target) {
-    const tsr_target_metric m = target->metric;
-    if ((int)m < TSR_TARGET_NONE || m > TSR_TARGET_L1)
-        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "target: wanted metric 0 to 3, got %d", (int)m);
-    if (m && !(target->wanted >= metrics[m].least && target->wanted <= metrics[m].most))
-        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "target %s: wanted %g to %g, got %g",
-                        metrics[m].name, metrics[m].least, metrics[m].most, (double)target->wanted);
-    return TSR_OK;
-}
-
 tsr_status tsr_tokenizer_search(tsr_tokenizer *t, const tsr_token_header *header,
                                 const tsr_picture *picture, const tsr_encode_settings *settings,
                                 tsr_item *item, uint32_t *decodes) {
     const tsr_encode_settings usual = tsr_encode_settings_default();
     if (!settings) settings = &usual;
     const tsr_target *target = &settings->target;
-    tsr_status status = tsr_target_check(t->ctx, target);
+    tsr_status status = tsr_target_check(t->model.ctx, target);
     if (!status && !target->metric)
-        status = tsr_fail(t->ctx, TSR_ERROR_ARGUMENT, "target: wanted psnr, ssim or l1, got none");
+        status =
+            tsr_fail(t->model.ctx, TSR_ERROR_ARGUMENT, "target: wanted psnr, ssim or l1, got none");
     if (status) return status;
     uint32_t own;
     if (!decodes) decodes = &own;
-    if (t->family->select) return tsr_tolerance_search(t, header, picture, settings, item, decodes);
+    if (t->model.family->select)
+        return tsr_tolerance_search(t, header, picture, settings, item, decodes);
     tsr_token_item *tokens = tsr_item_edit(item);
     if (!t->header.nested)
-        return tsr_fail(t->ctx, TSR_ERROR_UNSUPPORTED,
+        return tsr_fail(t->model.ctx, TSR_ERROR_UNSUPPORTED,
                         "%s: target: wanted a tokenizer whose prefixes are pictures, got one "
                         "whose ids are all needed",
                         t->header.tokenizer);
@@ -107,7 +84,7 @@ tsr_status tsr_tokenizer_search(tsr_tokenizer *t, const tsr_token_header *header
     uint32_t most = 0, count;
     for (uint32_t tile = 0; tile < tokens->tile_columns * tokens->tile_rows; ++tile)
         if (tokens->counts[tile] > most) most = tokens->counts[tile];
-    const double sign = metrics[target->metric].sign, wanted = sign * (double)target->wanted;
+    const double sign = tsr_target_sign(target->metric), wanted = sign * (double)target->wanted;
     double reached;
     status = score(&s, most, &reached);
     if (!status && reached >= wanted) {

@@ -5,9 +5,11 @@
  * worse picture are taken to go with larger rows. The search walks away from the row it begins
  * with in growing steps, which is short when the tokenizer's own estimate is about right, and
  * halves between a row that reaches the target and one that does not. */
+#include "tolerance_search.h"
 #include "compare.h"
+#include "item.h"
+#include "target.h"
 
-#include <math.h>
 #include <string.h>
 
 typedef struct search {
@@ -26,14 +28,6 @@ typedef struct trial {
     double value;
 } trial;
 
-float tsr_target_tolerance(const tsr_target *target) {
-    const double wanted = (double)target->wanted;
-    if (target->metric == TSR_TARGET_L1) return (float)fmax(wanted, 1e-6);
-    /* Errors of pictures are about as Laplace distributed: mean absolute error = RMSE / sqrt 2. */
-    if (target->metric == TSR_TARGET_PSNR) return (float)fmax(0.7 * pow(10, -wanted / 20), 1e-6);
-    return 0;
-}
-
 static bool equal(const search *s, const trial *a, const trial *b) {
     if (!a->item || !b->item) return false;
     const tsr_token_item *x = tsr_item_tokens(a->item), *y = tsr_item_tokens(b->item);
@@ -50,7 +44,7 @@ static bool equal(const search *s, const trial *a, const trial *b) {
 static tsr_status try_row(search *s, int row, const trial *known, trial *made) {
     tsr_status status = TSR_OK;
     if (!made->item) {
-        const tsr_tolerances *rows = s->t->family->tolerances;
+        const tsr_tolerances *rows = s->t->model.family->tolerances;
         s->settings.quality = rows->value[row ? row - 1 : 0];
         s->settings.no_halt = row == 0;
         status = tsr_tokenizer_encode(s->t, s->picture, 1, &s->settings, &made->item, NULL);
@@ -74,7 +68,7 @@ static void drop(const search *s, trial *t) {
 
 /* Fills best[1], the fewest tokens that reach the target; and best[0] otherwise. */
 static tsr_status find(search *s, int row, const tsr_target *target, trial *made, trial best[2]) {
-    const int last = s->t->family->tolerances->count;
+    const int last = s->t->model.family->tolerances->count;
     int good = -1, bad = last + 1, step = 1; /* rows known to reach it and not to */
     while (bad - good > 1) {
         tsr_status status = try_row(s, row, best, made);
@@ -109,7 +103,7 @@ tsr_status tsr_tolerance_search(tsr_tokenizer *t, const tsr_token_header *header
                                 const tsr_picture *picture, const tsr_encode_settings *settings,
                                 tsr_item *item, uint32_t *decodes) {
     if (settings->no_halt)
-        return tsr_fail(t->ctx, TSR_ERROR_ARGUMENT,
+        return tsr_fail(t->model.ctx, TSR_ERROR_ARGUMENT,
                         "no-halt and target: wanted one of them, got both");
     search s = {.t = t,
                 .picture = picture,
@@ -123,7 +117,7 @@ tsr_status tsr_tolerance_search(tsr_tokenizer *t, const tsr_token_header *header
     tsr_status status = tsr_compare_open(t, header, picture, &s.compare);
     if (status) return status;
     tsr_token_item *tokens = tsr_item_edit(item);
-    const tsr_tolerances *rows = t->family->tolerances;
+    const tsr_tolerances *rows = t->model.family->tolerances;
     const int row = 1 + tsr_tolerance_index(rows, tokens->quality);
     trial made = {.item = item}, best[2] = {{0}, {0}};
     status = find(&s, row, &settings->target, &made, best);

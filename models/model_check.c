@@ -2,7 +2,7 @@
 /* model_check.c: every tensor of a weight file against what its family wants, and the memory a run
  * would need. */
 #include "model_file.h"
-#include "../codec/tokenizer.h"
+#include "model.h"
 #include "../nn/load_weights.h"
 #include "../compute/arena.h"
 
@@ -12,7 +12,8 @@
 
 typedef struct checker {
     tsr_context *ctx;
-    tsr_tokenizer *t; /* open as far as weights and family */
+    tsr_model *m; /* open as far as weights and family */
+    tsr_token_header header;
     tsr_check_fn line;
     void *user;
     tsr_model_check_report *report;
@@ -37,7 +38,7 @@ static tsr_status on_wanted(void *user, const char *name, int rank, const int64_
     *where = w;
     char text[256], wanted[96], got[96];
     const tsr_tensor want = tsr_host_tensor(TSR_F32, NULL, rank, dim);
-    int index = tsr_safetensors_find(c->t->weights, name);
+    int index = tsr_safetensors_find(c->m->weights, name);
     c->report->wanted++;
     tsr_shape_text(&want, wanted, sizeof wanted);
     if (index < 0) {
@@ -46,7 +47,7 @@ static tsr_status on_wanted(void *user, const char *name, int rank, const int64_
         return TSR_OK;
     }
     c->known[index] = true;
-    const tsr_tensor *t = tsr_safetensors_tensor(c->t->weights, index);
+    const tsr_tensor *t = tsr_safetensors_tensor(c->m->weights, index);
     bool fits = t->rank == rank;
     for (int i = 0; fits && i < rank; ++i)
         fits = dim[i] == t->dim[i];
@@ -60,11 +61,11 @@ static tsr_status on_wanted(void *user, const char *name, int rank, const int64_
 
 /* What belongs to nothing; counters and what only training needs are nobody's weights. */
 static void find_extra(checker *c) {
-    for (int i = 0; i < tsr_safetensors_count(c->t->weights); ++i) {
-        const tsr_tensor *t = tsr_safetensors_tensor(c->t->weights, i);
+    for (int i = 0; i < tsr_safetensors_count(c->m->weights); ++i) {
+        const tsr_tensor *t = tsr_safetensors_tensor(c->m->weights, i);
         char text[160], got[96];
         bool floats = t->dtype == TSR_F32 || t->dtype == TSR_F16 || t->dtype == TSR_BF16;
-        const char *name = tsr_safetensors_name(c->t->weights, i);
+        const char *name = tsr_safetensors_name(c->m->weights, i);
         if (c->known[i] || !floats || tsr_model_only_training(name)) continue;
         snprintf(text, sizeof text, "wanted none of this name, got %s",
                  tsr_shape_text(t, got, sizeof got));
@@ -74,8 +75,7 @@ static void find_extra(checker *c) {
 
 /* One tile through a device that computes nothing. */
 static tsr_status plan(checker *c, tsr_device *device) {
-    tsr_tokenizer *t = c->t;
-    const tsr_token_header *h = &t->header;
+    const tsr_token_header *h = &c->header;
     const size_t capacity = (size_t)h->rows * h->columns;
     const size_t pixels = (size_t)h->tile_width * h->tile_height * 3;
     uint8_t *tile = tsr_alloc(c->ctx, pixels, 1, "tile");
@@ -88,12 +88,12 @@ static tsr_status plan(checker *c, tsr_device *device) {
     uint8_t *kept = tsr_alloc(c->ctx, capacity / 8 + 1, 1, "mask");
     tsr_status status = tile && rgb && values && kept ? TSR_OK : TSR_ERROR_MEMORY;
     if (!status)
-        status = tsr_tokenizer_encode_tiles(t, tile, 1, 0, &(tsr_selection){0}, values, &count,
-                                            kept, &ties);
+        status = tsr_model_encode_tiles(c->m, h, tile, 1, 0, &(tsr_selection){0}, values, &count,
+                                        kept, &ties);
     if (!status) c->report->encode_bytes = tsr_device_peak_bytes(device);
     count = (uint32_t)capacity;
     if (!status) memset(values, 0, capacity * tsr_value_bytes(h));
-    if (!status) status = tsr_tokenizer_decode_tiles(t, values, &count, 1, &sampling, rgb);
+    if (!status) status = tsr_model_decode_tiles(c->m, h, values, &count, 1, &sampling, rgb);
     if (!status) c->report->decode_bytes = tsr_device_peak_bytes(device);
     free(tile);
     free(rgb);
@@ -103,37 +103,37 @@ static tsr_status plan(checker *c, tsr_device *device) {
 }
 
 static tsr_status plan_model(checker *c) {
-    tsr_tokenizer *t = c->t;
+    tsr_model *m = c->m;
     tsr_device_settings s = tsr_device_settings_default();
     s.name = "cpu";
     s.plan = true;
-    tsr_status status = tsr_device_open(c->ctx, &t->device, &s);
+    tsr_status status = tsr_device_open(c->ctx, &m->device, &s);
     if (status) return status;
-    t->host = t->device;
-    status = t->family->open(t->device, t->weights, c->report->path, &t->model, &t->header);
+    m->host = m->device;
+    status = m->family->open(m->device, m->weights, c->report->path, &m->state, &c->header);
     if (status == TSR_ERROR_MODEL) { /* the families' own word goes beyond tensors */
         say(c, TSR_CHECK_OTHER, "", tsr_detail(c->ctx));
         return TSR_OK;
     }
-    if (!status) status = plan(c, t->device);
-    for (int i = 0; i < tsr_safetensors_count(t->weights) && !status; ++i)
+    if (!status) status = plan(c, m->device);
+    for (int i = 0; i < tsr_safetensors_count(m->weights) && !status; ++i)
         if (!c->report->wanted || c->known[i])
             c->report->weight_bytes +=
-                (uint64_t)tsr_elements(tsr_safetensors_tensor(t->weights, i)) * 4;
+                (uint64_t)tsr_elements(tsr_safetensors_tensor(m->weights, i)) * 4;
     return status;
 }
 
 static tsr_status check(checker *c, const char *path) {
     const char *inside = NULL;
-    tsr_status status = tsr_tokenizer_find(c->t, path, &inside);
+    tsr_status status = tsr_model_find(c->m, path, &inside);
     if (status) return status;
     snprintf(c->report->path, sizeof c->report->path, "%s", inside);
-    snprintf(c->report->family, sizeof c->report->family, "%s", c->t->family->name);
-    c->known = tsr_alloc(c->ctx, (size_t)tsr_safetensors_count(c->t->weights) + 1, sizeof *c->known,
+    snprintf(c->report->family, sizeof c->report->family, "%s", c->m->family->name);
+    c->known = tsr_alloc(c->ctx, (size_t)tsr_safetensors_count(c->m->weights) + 1, sizeof *c->known,
                          "tensors");
     if (!c->known) return TSR_ERROR_MEMORY;
-    if (c->t->family->want) {
-        status = c->t->family->want(c->ctx, c->t->weights, inside, &(tsr_wanted){on_wanted, c});
+    if (c->m->family->want) {
+        status = c->m->family->want(c->ctx, c->m->weights, inside, &(tsr_wanted){on_wanted, c});
         if (status) return status;
         if (!c->report->missing && !c->report->misshapen) {
             /* All there: the family decides whether something is too much. */
@@ -157,13 +157,11 @@ tsr_status tsr_model_check(tsr_context *ctx, const char *path, tsr_check_fn line
     tsr_model_check_report unused;
     if (!report) report = &unused;
     *report = (tsr_model_check_report){0};
-    checker c = {.ctx = ctx, .line = line, .user = user, .report = report};
-    c.t = tsr_alloc(ctx, 1, sizeof *c.t, "tokenizer");
-    if (!c.t) return TSR_ERROR_MEMORY;
-    c.t->ctx = ctx;
+    tsr_model model = {.ctx = ctx};
+    checker c = {.ctx = ctx, .m = &model, .line = line, .user = user, .report = report};
     tsr_status status = check(&c, path);
     free(c.known);
     tsr_arena_free(&c.arena);
-    tsr_tokenizer_close(&c.t);
+    tsr_model_close(&model);
     return status;
 }

@@ -2,6 +2,7 @@
 /* vae.c: names and configuration of diffusers' AutoencoderKL, and running it. The network itself is
  * conv_ae.c's. Feature maps are [B, H, W, C]. */
 #include "autoencoder_kl.h"
+#include "conv_layouts.h"
 #include "conv_window.h"
 #include "../compute/ops.h"
 
@@ -79,36 +80,13 @@ tsr_status tsr_vae_read_config(tsr_context *ctx, const char *path, const cJSON *
 
 /* ---- tensors ---- */
 
-static const tsr_conv_layout layouts[2] = {
-    {.down = "down_blocks.%d.resnets.%d",
-     .up = "up_blocks.%d.resnets.%d",
-     .halve = "down_blocks.%d.downsamplers.0.conv",
-     .twice = "up_blocks.%d.upsamplers.0.conv",
-     .mid = {"mid_block.resnets.0", "mid_block.attentions.0", "mid_block.resnets.1"},
-     .attention = {"group_norm", "to_q", "to_k", "to_v", "to_out.0"},
-     .shortcut = "conv_shortcut",
-     .norm_out = "conv_norm_out",
-     .attention_matrix = true,
-     .smallest_first = true,
-     .out_kernel = 3},
-    {.down = "down_blocks.%d.resnets.%d",
-     .up = "up_blocks.%d.resnets.%d",
-     .halve = "down_blocks.%d.downsamplers.0.conv",
-     .twice = "up_blocks.%d.upsamplers.0.conv",
-     .mid = {"mid_block.resnets.0", "mid_block.attentions.0", "mid_block.resnets.1"},
-     .attention = {"group_norm", "query", "key", "value", "proj_attn"}, /* old names */
-     .shortcut = "conv_shortcut",
-     .norm_out = "conv_norm_out",
-     .attention_matrix = true,
-     .smallest_first = true,
-     .out_kernel = 3}};
-
 tsr_status tsr_vae_read_shapes(tsr_context *ctx, tsr_weights *weights, const char *prefix,
                                const char *path, tsr_vae_config *c) {
     char name[256];
     tsr_conv_shape shape;
     snprintf(name, sizeof name, "%sencoder.", prefix);
-    tsr_status status = tsr_conv_read_shape(ctx, weights, name, path, &layouts[0], false, &shape);
+    tsr_status status =
+        tsr_conv_read_shape(ctx, weights, name, path, &tsr_layout_diffusers[0], false, &shape);
     if (status) return status;
     c->blocks = shape.levels;
     c->resnets = shape.resnets;
@@ -136,7 +114,7 @@ tsr_status tsr_vae_read_shapes(tsr_context *ctx, tsr_weights *weights, const cha
 
 tsr_status tsr_vae_want(const tsr_vae_config *c, const char *prefix, const tsr_wanted *wanted,
                         tsr_vae *vae) {
-    const tsr_conv_layout *layout = &layouts[c->old_names];
+    const tsr_conv_layout *layout = &tsr_layout_diffusers[c->old_names];
     const int64_t z = c->channels;
     tsr_conv_shape shape = {.levels = c->blocks, .resnets = c->resnets, .in = 3, .out = 2 * z};
     char name[256];

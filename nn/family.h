@@ -105,7 +105,4 @@ typedef struct tsr_registry_row {
 extern const tsr_registry_row tsr_registry[];
 extern const int tsr_registry_count;
 
-/* "mosaic, flextok" into text, for messages. Returns text. */
-const char *tsr_registry_names(char *text, size_t bytes);
-
 #endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* verify.c: reads a golden case's manifest, runs what this build knows, compares and counts. */
+/* verify.c: what every topic reads of a manifest, and how it compares and reports. */
 #include "verify.h"
 #include "../formats/arrays/npy.h"
-#include "../formats/sha256.h"
 
 #include <errno.h>
 #include <math.h>
@@ -11,30 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-static const struct {
-    const char *op;
-    tsr_verify_run_fn fn;
-} known[] = {
-    {"fsq", tsr_verify_fsq},
-    {"fsq_codes", tsr_verify_fsq_codes},
-    {"fsq_round", tsr_verify_fsq_round},
-    {"preprocess", tsr_verify_preprocess},
-    {"normalise", tsr_verify_normalise},
-    {"encode", tsr_verify_encode},
-    {"decode", tsr_verify_decode},
-    {"vae_encode", tsr_verify_vae_encode},
-    {"vae_decode", tsr_verify_vae_decode},
-};
-/* Families whose runs all do the same. */
-static const struct {
-    const char *family;
-    tsr_verify_run_fn fn;
-} families[] = {
-    {"maskgit-vqgan", tsr_verify_grid}, {"taming-vqgan", tsr_verify_grid},
-    {"titok", tsr_verify_titok},        {"karl", tsr_verify_karl},
-    {"vqtoken", tsr_verify_vqtoken},
-};
 
 /* ---- the manifest ---- */
 
@@ -159,7 +134,7 @@ uint64_t tsr_verify_fnv(const void *bytes, size_t size) {
 
 /* ---- comparison ---- */
 
-static double number(const cJSON *entry, const char *field, double otherwise) {
+double tsr_verify_number(const cJSON *entry, const char *field, double otherwise) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(entry, field);
     return cJSON_IsNumber(item) ? item->valuedouble : otherwise;
 }
@@ -190,15 +165,17 @@ static bool shape_agrees(const cJSON *entry, const array *a) {
 
 /* A strided file shows a part of the values only; the sums speak for the rest. */
 static bool sums_agree(const cJSON *entry, const array *a, double tolerance) {
-    double sum = 0, squares = 0, largest = number(entry, "max", number(entry, "max_abs", 0));
+    double sum = 0, squares = 0,
+           largest = tsr_verify_number(entry, "max", tsr_verify_number(entry, "max_abs", 0));
     for (int64_t i = 0; i < a->count; ++i) {
         double d = value_at(a, i);
         sum += d;
         squares += d * d;
     }
     double room = tolerance * (double)a->count + 1e-9;
-    return fabs(sum - number(entry, "sum", NAN)) <= room &&
-           fabs(squares - number(entry, "sumsq", NAN)) <= room * (2 * largest + tolerance);
+    return fabs(sum - tsr_verify_number(entry, "sum", NAN)) <= room &&
+           fabs(squares - tsr_verify_number(entry, "sumsq", NAN)) <=
+               room * (2 * largest + tolerance);
 }
 
 /* Keeps what was made, before anything is said about it. */
@@ -220,7 +197,8 @@ static tsr_status compare(tsr_verify *v, const cJSON *run, const char *output, c
                           tsr_verify_ties ties) {
     const cJSON *entry = tsr_verify_entry(run, "outputs", output);
     if (!entry) return TSR_OK;
-    double step = number(entry, "stride", 1), tolerance = number(entry, "tol", 0);
+    double step = tsr_verify_number(entry, "stride", 1),
+           tolerance = tsr_verify_number(entry, "tol", 0);
     if (!shape_agrees(entry, a)) {
         tsr_tensor t = tsr_host_tensor(TSR_F32, NULL, a->rank, a->dim);
         char shape[64];
@@ -303,8 +281,9 @@ tsr_status tsr_verify_u8(tsr_verify *v, const cJSON *run, const char *output, co
     tsr_status status = write_array(v, run, output, TSR_U8, got, rank, dim);
     if (status || !entry) return status;
     const array a = {.rank = rank, .dim = dim, .count = count_of(rank, dim)};
-    const double step = number(entry, "stride", 1), tolerance = number(entry, "tol", 0);
-    const double fraction = number(entry, "max_fraction", 0);
+    const double step = tsr_verify_number(entry, "stride", 1),
+                 tolerance = tsr_verify_number(entry, "tol", 0);
+    const double fraction = tsr_verify_number(entry, "max_fraction", 0);
     if (!(step >= 1 && step <= 1e9) || step != floor(step))
         return tsr_fail(v->ctx, TSR_ERROR_FORMAT,
                         "%s/manifest.json: %s: %s: stride: wanted 1 or more, got %g", v->folder,
@@ -331,140 +310,4 @@ tsr_status tsr_verify_u8(tsr_verify *v, const cJSON *run, const char *output, co
     }
     free(want.data);
     return TSR_OK;
-}
-
-/* ---- a case ---- */
-
-static tsr_status read_manifest(tsr_context *ctx, const char *folder, cJSON **manifest) {
-    char path[4096];
-    tsr_map map = {0};
-    *manifest = NULL;
-    if ((size_t)snprintf(path, sizeof path, "%s/manifest.json", folder) >= sizeof path)
-        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "%s: wanted a path below %zu bytes, got longer",
-                        folder, sizeof path);
-    tsr_status status = tsr_map_open(ctx, path, &map);
-    if (status) return status;
-    if (map.size > 64u << 20)
-        status = tsr_fail(ctx, TSR_ERROR_TOO_LARGE,
-                          "%s: size: wanted at most 64 MiB, got %zu bytes", path, map.size);
-    else
-        *manifest = cJSON_ParseWithLength((const char *)map.bytes, map.size);
-    if (!status && !cJSON_IsObject(*manifest))
-        status =
-            tsr_fail(ctx, TSR_ERROR_FORMAT, "%s: wanted a JSON object, got something else", path);
-    tsr_map_close(&map);
-    if (!status) {
-        double format = number(*manifest, "format", 0);
-        if (format != 1)
-            status = tsr_fail(ctx, TSR_ERROR_VERSION, "%s: format: wanted 1, got %g", path, format);
-        else if (!cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(*manifest, "runs")))
-            status = tsr_fail(ctx, TSR_ERROR_FORMAT, "%s: runs: wanted a list, got none", path);
-    }
-    if (status) {
-        cJSON_Delete(*manifest);
-        *manifest = NULL;
-    }
-    return status;
-}
-
-/* A case that came damaged says nothing about this build: one line for all its files. */
-static tsr_status check_files(tsr_verify *v, const cJSON *manifest) {
-    const cJSON *files = cJSON_GetObjectItemCaseSensitive(manifest, "sha256"), *item;
-    cJSON *run = NULL;
-    int good = 0, bad = 0;
-    char first[512] = "", path[4096], hex[65];
-    if (!files) return TSR_OK;
-    run = cJSON_CreateObject();
-    if (!run || !cJSON_AddStringToObject(run, "name", "files")) {
-        cJSON_Delete(run);
-        return tsr_fail(v->ctx, TSR_ERROR_MEMORY, "%s/manifest.json: no memory", v->folder);
-    }
-    cJSON_ArrayForEach(item, files) {
-        const char *want = cJSON_GetStringValue(item);
-        tsr_map map = {0};
-        tsr_status status = tsr_verify_path(v, run, item->string, path, sizeof path);
-        if (!status) status = tsr_map_open(v->ctx, path, &map);
-        if (!status) {
-            tsr_sha256(map.bytes, map.size, hex);
-            if (!want || strcmp(want, hex))
-                status = tsr_fail(v->ctx, TSR_ERROR_CHECKSUM, "%s: SHA-256: wanted %s, got %s",
-                                  item->string, want ? want : "none", hex);
-            tsr_map_close(&map);
-        }
-        good += !status;
-        if (status && bad++ == 0)
-            snprintf(first, sizeof first, "; the first: %.480s", tsr_detail(v->ctx));
-    }
-    tsr_verify_line(v, run, "sha256", bad == 0, "%d files as written down, %d not%s", good, bad,
-                    first);
-    cJSON_Delete(run);
-    return TSR_OK;
-}
-
-static tsr_status do_run(tsr_verify *v, const cJSON *run) {
-    if (!strcmp(v->family, "pickle")) return tsr_verify_pickle(v, run);
-    const char *op = NULL;
-    const char *family =
-        cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(v->manifest, "family"));
-    if (family && !cJSON_HasObjectItem(run, "op")) {
-        for (size_t i = 0; i < sizeof families / sizeof *families; ++i)
-            if (!strcmp(family, families[i].family)) return families[i].fn(v, run);
-        return tsr_fail(v->ctx, TSR_ERROR_UNSUPPORTED, "not supported by this build: family %s",
-                        family);
-    }
-    tsr_status status = tsr_verify_text(v, run, run, "op", &op);
-    for (size_t i = 0; !status && i < sizeof known / sizeof *known; ++i)
-        if (!strcmp(op, known[i].op)) return known[i].fn(v, run);
-    if (!status)
-        status = tsr_fail(v->ctx, TSR_ERROR_UNSUPPORTED, "not supported by this build: %s of %s",
-                          op, v->model);
-    return status;
-}
-
-static tsr_status do_runs(tsr_verify *v, const cJSON *runs) {
-    const cJSON *run;
-    int lines = v->passed + v->failed;
-    cJSON_ArrayForEach(run, runs) {
-        tsr_status status = do_run(v, run);
-        if (status == TSR_ERROR_MEMORY || status == TSR_ERROR_DEVICE_LOST) return status;
-        if (status) tsr_verify_line(v, run, "", false, "%s", tsr_detail(v->ctx));
-    }
-    /* A case that compares nothing must not look like a success. */
-    if (v->passed + v->failed == lines)
-        return tsr_fail(v->ctx, TSR_ERROR_FORMAT,
-                        "%s/manifest.json: runs: wanted at least one output, got none", v->folder);
-    return TSR_OK;
-}
-
-tsr_status tsr_verify_case(tsr_context *ctx, const char *folder,
-                           const tsr_verify_settings *settings, int *passed, int *failed) {
-    if (!ctx) return TSR_ERROR_ARGUMENT;
-    if (!folder || !passed || !failed)
-        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "verify: %s: wanted an address, got NULL",
-                        folder ? "result" : "folder");
-    *passed = *failed = 0;
-    cJSON *manifest = NULL;
-    tsr_status status = read_manifest(ctx, folder, &manifest);
-    if (status) return status;
-    tsr_verify v = {.ctx = ctx, .folder = folder};
-    if (settings) v.settings = *settings;
-    v.model = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(manifest, "model"));
-    if (!v.model) v.model = "an unnamed model";
-    v.family = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(manifest, "family"));
-    if (!v.family) v.family = "";
-    v.id_margin = number(manifest, "id_margin", 0);
-    v.manifest = manifest;
-    tsr_device_settings d = tsr_device_settings_default();
-    if (v.settings.device) d.name = v.settings.device;
-    if (v.settings.write && mkdir(v.settings.write, 0777) && errno != EEXIST)
-        status = tsr_fail_errno(ctx, "%s: making the folder", v.settings.write);
-    if (!status) status = tsr_device_open(ctx, &v.device, &d);
-    if (!status) status = check_files(&v, manifest);
-    if (!status) status = do_runs(&v, cJSON_GetObjectItemCaseSensitive(manifest, "runs"));
-    if (v.close_kept) v.close_kept(v.kept);
-    tsr_device_close(&v.device);
-    cJSON_Delete(manifest);
-    *passed = v.passed;
-    *failed = v.failed;
-    return status;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* verify.h: checking this build against a golden case: a folder with manifest.json, inputs and
- * known answers. verify.c reads the manifest and compares; each verify_<topic>.c knows how to make
- * the outputs of some ops of the manifest and registers them in verify.c's table. */
+ * known answers. verify_case.c reads the manifest; each verify_<topic>.c knows how to make
+ * the outputs of some runs, has a line in cases.def, and compares by what stands here. */
 #ifndef CODEC_VERIFY_H
 #define CODEC_VERIFY_H
 
@@ -29,26 +29,19 @@ typedef struct tsr_verify {
 /* Makes and compares the outputs of one run. A failure becomes a failed line of its own; the rest
  * of the case goes on unless memory or the device is gone. */
 typedef tsr_status (*tsr_verify_run_fn)(tsr_verify *v, const cJSON *run);
-tsr_status tsr_verify_fsq(tsr_verify *v, const cJSON *run);
-tsr_status tsr_verify_fsq_codes(tsr_verify *v, const cJSON *run);
-tsr_status tsr_verify_fsq_round(tsr_verify *v, const cJSON *run);
-tsr_status tsr_verify_preprocess(tsr_verify *v, const cJSON *run);
-tsr_status tsr_verify_normalise(tsr_verify *v, const cJSON *run);
-tsr_status tsr_verify_pickle(tsr_verify *v, const cJSON *run);
-tsr_status tsr_verify_encode(tsr_verify *v, const cJSON *run);
-tsr_status tsr_verify_decode(tsr_verify *v, const cJSON *run);
-tsr_status tsr_verify_vae_encode(tsr_verify *v, const cJSON *run);
-tsr_status tsr_verify_vae_decode(tsr_verify *v, const cJSON *run);
-tsr_status tsr_verify_grid(tsr_verify *v, const cJSON *run);
-tsr_status tsr_verify_titok(tsr_verify *v, const cJSON *run);
-tsr_status tsr_verify_karl(tsr_verify *v, const cJSON *run);
-tsr_status tsr_verify_vqtoken(tsr_verify *v, const cJSON *run);
+#define TSR_VERIFY_OP(name, topic) tsr_status tsr_verify_##topic(tsr_verify *v, const cJSON *run);
+#define TSR_VERIFY_FAMILY          TSR_VERIFY_OP
+#include "cases.def"
+#undef TSR_VERIFY_OP
+#undef TSR_VERIFY_FAMILY
 
 /* ---- reading the manifest: each fails with FORMAT naming run and field ---- */
 
 const char *tsr_verify_name(const cJSON *run); /* the run's name, never NULL */
 tsr_status tsr_verify_text(tsr_verify *v, const cJSON *run, const cJSON *object, const char *field,
                            const char **text);
+/* A number, or `otherwise` where there is none. */
+double tsr_verify_number(const cJSON *object, const char *field, double otherwise);
 /* Array of exactly `count` integers, or of 1 .. most when *count is 0. */
 tsr_status tsr_verify_integers(tsr_verify *v, const cJSON *run, const cJSON *object,
                                const char *field, int *values, int most, int *count);

@@ -4,7 +4,8 @@
 #include "verify.h"
 
 #include "../quantizer/quantizer.h"
-#include "../codec/tokenizers/flextok/flextok_model.h"
+#include "../codec/tokenizers/flextok/flextok_decoder.h"
+#include "../codec/tokenizers/flextok/flextok_encoder.h"
 #include "verify_vae.h"
 #include "verify_weights.h"
 

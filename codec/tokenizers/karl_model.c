@@ -10,7 +10,7 @@
  * A halted token is neither read nor reads: leaving it out is exact. Every row carries what tells
  * it from the others, so their order in a sequence means nothing. */
 #include "../../nn/conv_window.h"
-#include "vqgan.h"
+#include "../../nn/conv_layouts.h"
 #include "karl.h"
 #include "../../nn/batching.h"
 
@@ -26,19 +26,6 @@ const float tsr_karl_halt_above = 1.0986123f;
 /* What the autoencoder's latents are multiplied by on their way in (and not divided by on their way
  * out: that is how it was trained). */
 static const float vae_scale = 0.2325f;
-
-static const tsr_conv_layout vae_layout = {
-    .down = "down.%d.block.%d",
-    .up = "up.%d.block.%d",
-    .down_attention = "down.%d.attn.%d",
-    .halve = "down.%d.downsample.conv",
-    .twice = "up.%d.upsample.conv",
-    .mid = {"mid.block_1", "mid.attn_1", "mid.block_2"},
-    .attention = {"norm", "q", "k", "v", "proj_out"},
-    .shortcut = "nin_shortcut",
-    .norm_out = "norm_out",
-    .out_kernel = 3,
-};
 
 int tsr_karl_bin(float epsilon) {
     int i = 0;
@@ -86,7 +73,7 @@ static void want_blocks(naming *n, const char *half, int depth, int64_t width,
 
 static void want_base(naming *n) {
     tsr_karl *m = n->m;
-    const tsr_conv_layout *layout = m->vae ? &vae_layout : &tsr_maskgit_layout[0];
+    const tsr_conv_layout *layout = m->vae ? &tsr_layout_karl_vae : &tsr_layout_maskgit[0];
     char base[128], name[192];
     tsr_conv_shape shape[2];
     snprintf(base, sizeof base, "%sbase_tokenizer.%s.", m->prefix, m->vae ? "vae" : "vqgan");

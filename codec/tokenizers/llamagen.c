@@ -2,26 +2,12 @@
 /* llamagen.c: LlamaGen's VQ-16 and VQ-8 (P. Sun et al. 2024): VQGAN's network under other names
  * with 16384 codes of 8 numbers, both sides of the search normalised. The decoder's levels are
  * counted from the smallest map. */
+#include "../../nn/conv_layouts.h"
 #include "vqgan.h"
-
-static const tsr_conv_layout layout = {
-    .down = "conv_blocks.%d.res.%d",
-    .up = "conv_blocks.%d.res.%d",
-    .down_attention = "conv_blocks.%d.attn.%d",
-    .up_attention = "conv_blocks.%d.attn.%d",
-    .halve = "conv_blocks.%d.downsample.conv",
-    .twice = "conv_blocks.%d.upsample.conv",
-    .mid = {"mid.0", "mid.1", "mid.2"},
-    .attention = {"norm", "q", "k", "v", "proj_out"},
-    .shortcut = "nin_shortcut",
-    .norm_out = "norm_out",
-    .smallest_first = true,
-    .out_kernel = 3,
-};
 
 const tsr_grid_kind tsr_grid_llamagen = {
     .name = "llamagen",
-    .names = {{&layout, "encoder.conv_blocks.0.res.0.conv1.weight"}},
+    .names = {{&tsr_layout_llamagen, "encoder.conv_blocks.0.res.0.conv1.weight"}},
     .prefixes = (const char *const[]){"", "model.", "ema.", NULL},
     .ignored = (const char *const[]){"quantize.codebook_used", "model.quantize.codebook_used",
                                      "ema.quantize.codebook_used", NULL},

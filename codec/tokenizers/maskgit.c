@@ -3,21 +3,13 @@
  * 1024 codes. KARL's base, and what TiTok and One-D-Piece paint pixels with. Its habits: no
  * attention, no biases in residual blocks, halving by the mean, and a shortcut that acts on the
  * branch, so that where the width changes the block's input is lost. */
+#include "../../nn/conv_layouts.h"
 #include "vqgan.h"
-
-#define MASKGIT_NAMES                                                                              \
-    .down = "down.%d.block.%d", .up = "up.%d.block.%d", .shortcut = "nin_shortcut",                \
-    .norm_out = "norm_out", .bare = true, .shortcut_after = true, .out_kernel = 1
-
-const tsr_conv_layout tsr_maskgit_layout[2] = {
-    {MASKGIT_NAMES, .twice = "up.%d.upsample.conv", .mid = {"mid.block_1", NULL, "mid.block_2"}},
-    {MASKGIT_NAMES, .twice = "up.%d.upsample_conv", .mid = {"mid.0", NULL, "mid.1"}},
-};
 
 const tsr_grid_kind tsr_grid_maskgit = {
     .name = "maskgit-vqgan",
-    .names = {{&tsr_maskgit_layout[0], "encoder.mid.block_1.conv1.weight"},
-              {&tsr_maskgit_layout[1], "encoder.mid.0.conv1.weight"}},
+    .names = {{&tsr_layout_maskgit[0], "encoder.mid.block_1.conv1.weight"},
+              {&tsr_layout_maskgit[1], "encoder.mid.0.conv1.weight"}},
     .prefixes = (const char *const[]){"", "state_dict.", "base_tokenizer.vqgan.", NULL},
     .ignored = (const char *const[]){"loss.", "state_dict.loss.", NULL},
     .foreign = "latent_tokens", /* KARL's file has one of these inside */

@@ -2,25 +2,12 @@
 /* taming.c: VQGAN (P. Esser et al. 2021, "Taming Transformers"): f16 with 1024 or 16384 codes, and
  * whatever else its shapes say. Its habits: attention at the smallest level, halving by a strided
  * convolution, 1x1 convolutions around the codebook, pictures of -1 .. 1. */
+#include "../../nn/conv_layouts.h"
 #include "vqgan.h"
-
-static const tsr_conv_layout layout = {
-    .down = "down.%d.block.%d",
-    .up = "up.%d.block.%d",
-    .down_attention = "down.%d.attn.%d",
-    .up_attention = "up.%d.attn.%d",
-    .halve = "down.%d.downsample.conv",
-    .twice = "up.%d.upsample.conv",
-    .mid = {"mid.block_1", "mid.attn_1", "mid.block_2"},
-    .attention = {"norm", "q", "k", "v", "proj_out"},
-    .shortcut = "nin_shortcut",
-    .norm_out = "norm_out",
-    .out_kernel = 3,
-};
 
 const tsr_grid_kind tsr_grid_taming = {
     .name = "taming-vqgan",
-    .names = {{&layout, "encoder.mid.block_1.conv1.weight"}},
+    .names = {{&tsr_layout_taming, "encoder.mid.block_1.conv1.weight"}},
     .prefixes = (const char *const[]){"", "state_dict.", NULL},
     .ignored = (const char *const[]){"loss.", "state_dict.loss.", NULL},
     .quant = true,

@@ -13,7 +13,7 @@
 #include "titok.h"
 #include "../../nn/conv_window.h"
 #include "flextok/flextok_model.h"
-#include "vqgan.h"
+#include "../../nn/conv_layouts.h"
 #include "../../nn/batching.h"
 
 #include <stdio.h>
@@ -72,7 +72,7 @@ static void want_pixels(naming *n) {
     tsr_conv_shape shape;
     if (!n->status)
         n->status = tsr_conv_read_shape(m->ctx, n->weights, "pixel_decoder.", m->path,
-                                        &tsr_maskgit_layout[1], true, &shape);
+                                        &tsr_layout_maskgit[1], true, &shape);
     if (!n->status)
         n->status = tsr_code_table_want(m->ctx, n->wanted, n->weights,
                                         "pixel_quantize.embedding.weight", m->path, &m->base_codes);
@@ -83,7 +83,7 @@ static void want_pixels(naming *n) {
     if (n->status) return;
     shape.in = m->base_codes.codes->tensor.dim[1];
     shape.out = 3;
-    n->status = tsr_conv_want(n->wanted, "pixel_decoder.", &tsr_maskgit_layout[1], true, &shape,
+    n->status = tsr_conv_want(n->wanted, "pixel_decoder.", &tsr_layout_maskgit[1], true, &shape,
                               &m->pixels);
 }
 

@@ -107,6 +107,5 @@ tsr_status tsr_grid_family_decode(void *model, const uint32_t *ids, const uint32
 
 /* Kinds, for verification. */
 extern const tsr_grid_kind tsr_grid_maskgit, tsr_grid_taming, tsr_grid_llamagen;
-extern const tsr_conv_layout tsr_maskgit_layout[2]; /* KARL's and MAGE's names, 1d-tokenizer's */
 
 #endif

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "alloc_fail.h"
-#include "codec/tokenizers/flextok/flextok_model.h"
+#include "codec/tokenizers/flextok/flextok_decoder.h"
+#include "codec/tokenizers/flextok/flextok_encoder.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

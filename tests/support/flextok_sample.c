@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec/tokenizers/flextok/flextok_model.h"
+#include "codec/tokenizers/flextok/flextok_decoder.h"
+#include "codec/tokenizers/flextok/flextok_encoder.h"
 #include "everywhere.h"
 #include "formats/weights/safetensors.h"
 

@@ -9,7 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "codec/tokenizers/flextok/flextok_model.h"
+#include "codec/tokenizers/flextok/flextok_decoder.h"
+#include "codec/tokenizers/flextok/flextok_encoder.h"
 #include "everywhere.h"
 #include "flextok_sample.h"
 #include "formats/arrays/npy.h"

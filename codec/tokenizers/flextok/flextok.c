@@ -4,7 +4,9 @@
  *
  *   tile ─► VAE's mean, or a draw ─► encoder ─► FSQ ─► ids
  *   ids, noise ─► rectified flow, guided ─► latents ─► VAE ─► tile */
-#include "flextok_model.h"
+#include "../../../nn/family.h"
+#include "flextok_decoder.h"
+#include "flextok_encoder.h"
 #include "../../../quantizer/quantizer.h"
 #include "../../../quantizer/rng.h"
 #include "../../../nn/conv_window.h"

@@ -9,7 +9,7 @@
 #include "../../../formats/file.h"
 #include "../../../formats/weights/python_repr.h"
 #include "../../../quantizer/quantizer.h"
-#include "flextok_model.h"
+#include "flextok_config.h"
 
 #include <math.h>
 #include <stdarg.h>

@@ -13,6 +13,9 @@
  * is read once for both passes of all pictures. Attention wants a pass of a picture together:
  * tables of row numbers bring them there and back. */
 #include "flextok_decoder.h"
+#include "flextok_grid.h"
+#include "flextok_time.h"
+#include "flextok_tokens.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -9,7 +9,7 @@
  * host, the same for every device. */
 #include "../../../compute/cpu/gemm.h"
 #include "../../../compute/threads.h"
-#include "flextok_decoder.h"
+#include "flextok_time.h"
 
 #include <math.h>
 #include <stdlib.h>

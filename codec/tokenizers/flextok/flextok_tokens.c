@@ -7,7 +7,8 @@
  * softmax's sum, and n times that to the weighted values. Whether rows are equal is looked at here,
  * after the steps in the order of the file, not assumed. */
 #include "../../../quantizer/quantizer.h"
-#include "flextok_decoder.h"
+#include "flextok_grid.h"
+#include "flextok_tokens.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* flextok_trace.c: intermediate arrays of a decoder step, for verification. */
-#include "flextok_decoder.h"
+#include "flextok_trace.h"
 
 #include <stdio.h>
 #include <stdlib.h>

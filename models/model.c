@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/* model.c: opening a file of weights by what it says it is, and the device it runs on. */
+#include "model.h"
+#include "../formats/weights/torch_pickle.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+const char *tsr_registry_names(char *text, size_t bytes) {
+    size_t used = 0;
+    text[0] = 0;
+    for (int i = 0; i < tsr_registry_count && used < bytes; ++i)
+        used += (size_t)snprintf(text + used, bytes - used, "%s%s", i ? ", " : "",
+                                 tsr_registry[i].family->name);
+    return text;
+}
+
+static tsr_status open_weights(tsr_model *m, const char *model, const char **path) {
+    *path = model ? model : "bundled model";
+    struct stat st;
+    if (model && !stat(model, &st) && S_ISDIR(st.st_mode)) {
+        static const char *const names[] = {"model.safetensors",
+                                            "diffusion_pytorch_model.safetensors"};
+        tsr_status status = TSR_OK;
+        for (int i = 0; i < 2; ++i) {
+            free(m->path);
+            if (asprintf(&m->path, "%s/%s", model, names[i]) < 0) {
+                m->path = NULL;
+                return tsr_fail(m->ctx, TSR_ERROR_MEMORY, "%s: no memory for a path", model);
+            }
+            *path = m->path;
+            status = tsr_safetensors_open(m->ctx, m->path, &m->weights);
+            if (status != TSR_ERROR_NOT_FOUND) return status;
+        }
+        return tsr_fail(m->ctx, TSR_ERROR_NOT_FOUND, "%s: wanted %s in the folder, got none", model,
+                        names[0]);
+    }
+    tsr_map map;
+    if (model && strcmp(model, "-") && !tsr_map_open(m->ctx, model, &map)) {
+        bool torch = tsr_torch_recognised(map.bytes, map.size);
+        tsr_map_close(&map);
+        if (torch)
+            return tsr_fail(m->ctx, TSR_ERROR_UNSUPPORTED,
+                            "%s: wanted .safetensors, got a checkpoint of torch.save: `tessera "
+                            "model convert` makes one of it",
+                            model);
+    }
+    if (model) return tsr_safetensors_open(m->ctx, model, &m->weights);
+    return tsr_safetensors_parse(m->ctx, *path, tsr_bundled_model,
+                                 (size_t)(tsr_bundled_model_end - tsr_bundled_model), &m->weights);
+}
+
+static tsr_status find_family(tsr_model *m, const char *path) {
+    char names[256];
+    const char *name = tsr_safetensors_metadata(m->weights, "tessera.family");
+    for (int i = 0; i < tsr_registry_count; ++i) {
+        const tsr_family *family = tsr_registry[i].family;
+        if (name ? strcmp(family->name, name) != 0 : !family->takes || !family->takes(m->weights))
+            continue;
+        m->family = tsr_registry[i].family;
+        m->family_id = tsr_registry[i].id;
+        return TSR_OK;
+    }
+    if (!name && tsr_safetensors_find(m->weights, "decoder.conv_in.weight") >= 0 &&
+        tsr_safetensors_find(m->weights, "encoder.conv_in.weight") >= 0)
+        return tsr_fail(m->ctx, TSR_ERROR_UNSUPPORTED,
+                        "%s: wanted a tokenizer, got an autoencoder whose tensors have neither "
+                        "diffusers' names nor a codebook",
+                        path);
+    if (!name)
+        return tsr_fail(m->ctx, TSR_ERROR_MODEL,
+                        "%s: wanted tensors of a family this build knows, or one of %s as "
+                        "__metadata__ tessera.family, got none",
+                        path, tsr_registry_names(names, sizeof names));
+    return tsr_fail(m->ctx, TSR_ERROR_MODEL,
+                    "%s: __metadata__ tessera.family: wanted one of %s, got %.64s", path,
+                    tsr_registry_names(names, sizeof names), name);
+}
+
+tsr_status tsr_model_find(tsr_model *m, const char *model, const char **path) {
+    tsr_status status = open_weights(m, model, path);
+    return status ? status : find_family(m, *path);
+}
+
+tsr_status tsr_model_open_devices(tsr_model *m, const tsr_tokenizer_settings *settings) {
+    tsr_device_settings d = tsr_device_settings_default();
+    if (settings->device) d.name = settings->device;
+    d.precision = settings->fast ? TSR_PRECISION_FAST : TSR_PRECISION_F32;
+    d.mask = settings->mask;
+    d.reference = settings->reference;
+    d.validation = settings->validation;
+    tsr_status status = tsr_device_open(m->ctx, &m->device, &d);
+    if (status) return status;
+    const tsr_device_info *info = tsr_device_get_info(m->device);
+    if (info->kind == TSR_DEVICE_CPU) {
+        m->host = m->device;
+        snprintf(m->device_text, sizeof m->device_text, "cpu");
+        return TSR_OK;
+    }
+    snprintf(m->device_text, sizeof m->device_text, "vulkan:%d (%s)", info->index, info->name);
+    d = tsr_device_settings_default();
+    d.name = "cpu";
+    return tsr_device_open(m->ctx, &m->host, &d);
+}
+
+size_t tsr_value_bytes(const tsr_token_header *header) {
+    return (header->channels ? header->channels : 1) * sizeof(uint32_t);
+}
+
+tsr_status tsr_model_encode_tiles(const tsr_model *m, const tsr_token_header *header,
+                                  const uint8_t *tiles, int count, uint32_t tokens,
+                                  const tsr_selection *selection, void *values, uint32_t *counts,
+                                  uint8_t *kept, uint64_t *near_ties) {
+    const tsr_family *f = m->family;
+    if (header->channels)
+        return f->encode_latents(m->state, tiles, count, selection, values, counts,
+                                 f->select ? kept : NULL, near_ties);
+    if (f->select)
+        return f->select(m->state, tiles, count, selection, values, counts, kept, near_ties);
+    return f->encode(m->state, tiles, count, tokens, selection, values, counts, near_ties);
+}
+
+tsr_status tsr_model_decode_tiles(const tsr_model *m, const tsr_token_header *header,
+                                  const void *values, const uint32_t *counts, int count,
+                                  const tsr_sampling *sampling, float *rgb) {
+    return header->channels
+               ? m->family->decode_latents(m->state, values, counts, count, sampling, rgb)
+               : m->family->decode(m->state, values, counts, count, sampling, rgb);
+}
+
+void tsr_model_close(tsr_model *m) {
+    if (m->family && m->state) {
+        tsr_device_forget(m->device, m->state);
+        m->family->close(&m->state);
+    }
+    if (m->host != m->device) tsr_device_close(&m->host);
+    tsr_device_close(&m->device);
+    tsr_safetensors_close(&m->weights);
+    free(m->path);
+    *m = (tsr_model){0};
+}
