@@ -201,7 +201,7 @@ static tsr_status execute(void *arg) {
 
 /* The function of a case, recorded several times over; only the last one's outputs are read back.
  */
-static void repeat(tsr_run *run, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void repeat(tsr_run *run, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const tsr_bench_case *c = model;
     for (int i = 0; i < REPEAT_GPU; ++i)
         c->fn(run, c->model, in, out);

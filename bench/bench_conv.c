@@ -34,7 +34,7 @@ typedef struct layer {
     tsr_conv_spec spec;
 } layer;
 
-static void fn_conv(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void fn_conv(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     const layer *l = m;
     out[0] = tsr_conv2d(r, in[0], l->w, &l->spec);
 }
@@ -139,17 +139,17 @@ static tsr_status bench_shape(tsr_bencher *b, const shape *s) {
 
 /* ---- what stands between convolutions ---- */
 
-static void fn_norm(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void fn_norm(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     (void)m;
     out[0] = tsr_group_norm(r, in[0], &(tsr_group_norm_spec){.eps = 1e-6f, .act = TSR_ACT_SILU});
 }
 
-static void fn_halve(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void fn_halve(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     (void)m;
     out[0] = tsr_halve(r, in[0]);
 }
 
-static void fn_attention(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void fn_attention(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     (void)m;
     out[0] = tsr_attention(r, in[0], in[0], in[0], &(tsr_attention_spec){.heads = 1});
 }

@@ -34,7 +34,7 @@ typedef struct layer {
     tsr_activation act;
 } layer;
 
-static void fn_linear(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void fn_linear(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     const layer *l = m;
     out[0] = tsr_linear(r, in[0], l->w, &(tsr_epilogue){.act = l->act});
 }

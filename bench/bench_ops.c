@@ -71,76 +71,76 @@ static tsr_status finish(operands *o, tsr_bench_case *c) {
     return s;
 }
 
-static void fn_attention(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void fn_attention(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     out[0] = tsr_attention(r, in[0], in[1], in[2], m);
 }
-static void fn_nearest(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void fn_nearest(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     (void)m;
     out[0] = tsr_nearest_code(r, in[0], in[1], TSR_METRIC_EUCLID, NULL);
 }
-static void fn_norm(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void fn_norm(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     out[0] = tsr_layer_norm(r, in[0], m);
 }
-static void fn_norm_modulate(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void fn_norm_modulate(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     tsr_norm_spec spec = *(const tsr_norm_spec *)m;
     spec.scale = in[1];
     spec.shift = in[2];
     out[0] = tsr_layer_norm(r, in[0], &spec);
 }
-static void fn_softmax(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void fn_softmax(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     (void)m;
     out[0] = tsr_softmax(r, in[0]);
 }
-static void fn_mean(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void fn_mean(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     (void)m;
     out[0] = tsr_reduce(r, in[0], TSR_MEAN);
 }
-static void fn_argmax(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void fn_argmax(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     (void)m;
     out[0] = tsr_reduce(r, in[0], TSR_ARGMAX);
 }
-static void fn_gelu(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void fn_gelu(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     (void)m;
     out[0] = tsr_unary(r, in[0], TSR_ACT_GELU);
 }
-static void fn_add(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void fn_add(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     (void)m;
     out[0] = tsr_binary(r, in[0], in[1], TSR_ADD);
 }
-static void fn_transpose(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void fn_transpose(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     (void)m;
     out[0] = tsr_transpose(r, in[0]);
 }
-static void fn_concat(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void fn_concat(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     (void)m;
     out[0] = tsr_concat_rows(r, in[0], in[1]);
 }
-static void fn_patchify(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void fn_patchify(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     (void)m;
     out[0] = tsr_patchify(r, in[0], 16);
 }
-static void fn_unpatchify(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void fn_unpatchify(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     (void)m;
     out[0] = tsr_unpatchify(r, in[0], 3, 256, 256, 16);
 }
-static void fn_gather(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void fn_gather(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     (void)m;
     out[0] = tsr_gather_rows(r, in[0], in[1]);
 }
 static const int fsq_levels[6] = {8, 8, 8, 5, 5, 5}; /* 64,000 codes */
-static void fn_fsq_encode(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void fn_fsq_encode(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     (void)m;
     out[0] = tsr_fsq_encode(r, in[0], fsq_levels, 6).ids;
 }
-static void fn_fsq_decode(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void fn_fsq_decode(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     (void)m;
     out[0] = tsr_fsq_decode(r, in[0], fsq_levels, 6);
 }
-static void fn_segment_sum(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void fn_segment_sum(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     (void)m;
     out[0] = tsr_segment_sum(r, in[0], in[1], 4096, &out[1]);
 }
-static void fn_resize(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void fn_resize(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     out[0] = tsr_resize(r, in[0], 256, 384, *(const tsr_filter *)m);
 }
 

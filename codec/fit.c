@@ -26,15 +26,19 @@ typedef struct resize_target {
     tsr_filter filter;
 } resize_target;
 
-static void resize_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
-    const resize_target *t = model;
+static void resize_program(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
+    (void)model;
+    const resize_target *t = tsr_run_args(r);
     out[0] = tsr_resize(r, in[0], t->height, t->width, t->filter);
 }
 
 static tsr_status resize(tsr_device *host, const uint8_t *rgb, int width, int height,
                          uint32_t filter, int new_width, int new_height, uint8_t *result) {
-    resize_target target = {new_width, new_height, (tsr_filter)filter};
-    const tsr_program program = {.fn = resize_program, .model = &target, .name = "fit"};
+    const resize_target target = {new_width, new_height, (tsr_filter)filter};
+    const tsr_program program = {.fn = resize_program,
+                                 .args = &target,
+                                 .variant = ((int64_t)new_width << 32 | new_height) * 4 + filter,
+                                 .name = "fit"};
     const tsr_tensor in = tsr_host_tensor(TSR_U8, (void *)rgb, 3, (int64_t[]){height, width, 3});
     tsr_tensor out = tsr_host_tensor(TSR_U8, result, 3, (int64_t[]){new_height, new_width, 3});
     return tsr_execute(host, &program, &in, 1, &out, 1);

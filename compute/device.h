@@ -3,7 +3,7 @@
  *
  * A model is one C function that calls ops (ops.h) on a run:
  *
- *     static void encode(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+ *     static void encode(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
  *         const mosaic *m = model;
  *         tsr_tensor *x = tsr_linear(r, in[0], &m->patch, NULL);      // [B, 256, D]
  *         ...
@@ -88,16 +88,24 @@ bool tsr_device_fast_used(const tsr_device *device);
 /* True if `name` was switched off with --mask. */
 bool tsr_device_masked(const tsr_device *device, const char *name);
 
-typedef void (*tsr_model_fn)(tsr_run *run, void *model, tsr_tensor *const *in, tsr_tensor **out);
+typedef void (*tsr_model_fn)(tsr_run *run, const void *model, tsr_tensor *const *in,
+                             tsr_tensor **out);
 
 #define TSR_MAX_IO 16
 
 typedef struct tsr_program {
     tsr_model_fn fn;
-    void *model;      /* identity of the weights; must outlive the device or be forgotten first */
-    int64_t variant;  /* any number that changes the function's structure (token count, ...) */
-    const char *name; /* for logs and benchmarks */
+    const void *model; /* identity of the weights; must outlive the device or be forgotten first */
+    const void *args;  /* what tsr_run_args hands the function; NULL = nothing. Read during the walk
+                          alone, so it may lie on the caller's stack. A recording is found by fn,
+                          model, variant and shapes: whatever in args changes the structure of the
+                          function must change the variant, too */
+    int64_t variant;   /* default 0 */
+    const char *name;  /* for logs and benchmarks */
 } tsr_program;
+
+/* The program's `args`, for its function. */
+const void *tsr_run_args(const tsr_run *run);
 
 /* Runs a model function. in: host tensors, read only. out: host tensors whose dtype and element
  * count must equal what the function makes; data is filled in. Returns the first failure of any op.

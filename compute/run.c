@@ -117,6 +117,10 @@ tsr_device *tsr_run_device(const tsr_run *r) {
     return r->device;
 }
 
+const void *tsr_run_args(const tsr_run *r) {
+    return r->args;
+}
+
 tsr_context *tsr_run_context(const tsr_run *r) {
     return r->device->ctx;
 }
@@ -151,7 +155,9 @@ tsr_status tsr_run_walk(tsr_run *run, const tsr_program *program, tsr_tensor *co
     for (int i = 0; i < TSR_MAX_IO; ++i)
         made[i] = NULL;
     run->device->run = run;
+    run->args = program->args;
     program->fn(run, program->model, in, made);
+    run->args = NULL;
     run->device->run = NULL;
     const char *name = program->name ? program->name : "program";
     for (int i = 0; i < out_count && !run->status; ++i)

@@ -45,6 +45,7 @@ struct tsr_run {
     tsr_device *device;
     tsr_status status; /* the first failure */
     tsr_tensor failed; /* the rank-0 tensor */
+    const void *args;  /* of the program being walked through */
     void *recording;   /* device_vulkan.c's own */
 };
 

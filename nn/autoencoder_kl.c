@@ -19,7 +19,6 @@ struct tsr_vae {
     tsr_conv_half encoder, decoder;
     tsr_conv_layer quant, post_quant;
     int tensors;
-    bool traced; /* of the program being walked through */
 };
 
 const tsr_vae_config *tsr_vae_get_config(const tsr_vae *vae) {
@@ -176,21 +175,25 @@ void tsr_vae_close(tsr_vae **vae) {
 /* ---- the model ---- */
 
 /* in: pictures [B, H, W, 3]. out: mean and logvar [B, h, w, 2C], then what is traced. */
-static void encoder_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void encoder_program(tsr_run *r, const void *model, tsr_tensor *const *in,
+                            tsr_tensor **out) {
     const tsr_vae *v = model;
+    const bool *traced = tsr_run_args(r);
     tsr_conv_parts parts = {.out = out, .made = 1};
-    tsr_tensor *x = tsr_conv_encode(r, &v->encoder, in[0], v->traced ? &parts : NULL);
+    tsr_tensor *x = tsr_conv_encode(r, &v->encoder, in[0], *traced ? &parts : NULL);
     out[0] = v->quant.weight ? tsr_conv_one(r, x, &v->quant) : x;
 }
 
 /* in: latents [B, h, w, C]. out: pictures [B, H, W, 3], then what is traced. */
-static void decoder_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void decoder_program(tsr_run *r, const void *model, tsr_tensor *const *in,
+                            tsr_tensor **out) {
     const tsr_vae *v = model;
+    const bool *traced = tsr_run_args(r);
     tsr_conv_parts parts = {.out = out, .made = 1};
     tsr_tensor *x = in[0];
     if (v->post_quant.weight) x = tsr_conv_one(r, x, &v->post_quant);
-    if (v->post_quant.weight && v->traced) out[parts.made++] = x;
-    out[0] = tsr_conv_decode(r, &v->decoder, x, v->traced ? &parts : NULL);
+    if (v->post_quant.weight && *traced) out[parts.made++] = x;
+    out[0] = tsr_conv_decode(r, &v->decoder, x, *traced ? &parts : NULL);
 }
 
 /* ---- running it ---- */
@@ -213,8 +216,9 @@ typedef struct traced {
     int count;
 } traced;
 
-static void add_trace(traced *t, tsr_vae *v, tsr_status *status, tsr_tensor *out, const char *name,
-                      int number, int64_t count, int64_t height, int64_t width, int64_t channels) {
+static void add_trace(traced *t, const tsr_vae *v, tsr_status *status, tsr_tensor *out,
+                      const char *name, int number, int64_t count, int64_t height, int64_t width,
+                      int64_t channels) {
     if (*status) return;
     if (t->count + 1 == TSR_MAX_IO) {
         *status = tsr_fail(v->ctx, TSR_ERROR_UNSUPPORTED, "%s: trace: too many parts", v->path);
@@ -238,7 +242,7 @@ static void end_trace(traced *t, const tsr_tensor *out, const tsr_vae_trace *tra
     }
 }
 
-static tsr_status trace_middle(traced *t, tsr_vae *v, tsr_tensor *out, const char *half_name,
+static tsr_status trace_middle(traced *t, const tsr_vae *v, tsr_tensor *out, const char *half_name,
                                int64_t count, int64_t height, int64_t width) {
     static const char *const names[] = {"res0", "attn", "res1"};
     tsr_status status = TSR_OK;
@@ -251,8 +255,8 @@ static tsr_status trace_middle(traced *t, tsr_vae *v, tsr_tensor *out, const cha
     return status;
 }
 
-static tsr_status trace_encoder(traced *t, tsr_vae *v, tsr_tensor *out, int64_t count, int64_t h,
-                                int64_t w) {
+static tsr_status trace_encoder(traced *t, const tsr_vae *v, tsr_tensor *out, int64_t count,
+                                int64_t h, int64_t w) {
     const tsr_vae_config *c = &v->config;
     tsr_status status = TSR_OK;
     add_trace(t, v, &status, out, "enc.conv_in", 0, count, h, w, c->width[0]);
@@ -266,8 +270,8 @@ static tsr_status trace_encoder(traced *t, tsr_vae *v, tsr_tensor *out, int64_t 
     return status;
 }
 
-static tsr_status trace_decoder(traced *t, tsr_vae *v, tsr_tensor *out, int64_t count, int64_t h,
-                                int64_t w) {
+static tsr_status trace_decoder(traced *t, const tsr_vae *v, tsr_tensor *out, int64_t count,
+                                int64_t h, int64_t w) {
     const tsr_vae_config *c = &v->config;
     tsr_status status = TSR_OK;
     if (c->quant) add_trace(t, v, &status, out, "dec.post_quant", 0, count, h, w, c->channels);
@@ -283,7 +287,7 @@ static tsr_status trace_decoder(traced *t, tsr_vae *v, tsr_tensor *out, int64_t 
 
 /* What a window is cut from: pictures [H, W, 3] or latents [h, w, C]. */
 typedef struct source {
-    tsr_vae *v;
+    const tsr_vae *v;
     const tsr_window_plan *plan;
     tsr_model_fn fn;
     const float *from;
@@ -302,8 +306,8 @@ static tsr_status run_window(void *user, int64_t y, int64_t x, float *made) {
         tsr_host_tensor(TSR_F32, s->cut, 4, (int64_t[]){1, h * in, w * in, s->in_channels});
     tsr_tensor to =
         tsr_host_tensor(TSR_F32, made, 4, (int64_t[]){1, h * out, w * out, s->out_channels});
-    const tsr_program program = {.fn = s->fn, .model = s->v, .name = "vae window"};
-    s->v->traced = false;
+    const bool traced = false;
+    const tsr_program program = {.fn = s->fn, .model = s->v, .args = &traced, .name = "vae window"};
     return tsr_execute(s->v->device, &program, &from, 1, &to, 1);
 }
 
@@ -318,7 +322,7 @@ static tsr_status run_cut(source *s, float *made) {
     return status;
 }
 
-tsr_status tsr_vae_plan(tsr_vae *v, int64_t height, int64_t width, tsr_window_plan *plan) {
+tsr_status tsr_vae_plan(const tsr_vae *v, int64_t height, int64_t width, tsr_window_plan *plan) {
     const int64_t factor = tsr_vae_factor(&v->config), h = height / factor, w = width / factor;
     tsr_status status = check_size(v, "picture", height, width, factor);
     if (!status) status = tsr_window_plan_make(v->device, &v->decoder, true, v->path, h, w, plan);
@@ -326,7 +330,7 @@ tsr_status tsr_vae_plan(tsr_vae *v, int64_t height, int64_t width, tsr_window_pl
     return status;
 }
 
-tsr_status tsr_vae_encode(tsr_vae *v, const float *rgb, int64_t count, int64_t height,
+tsr_status tsr_vae_encode(const tsr_vae *v, const float *rgb, int64_t count, int64_t height,
                           int64_t width, float *mean, float *logvar, const tsr_vae_trace *trace) {
     const int64_t factor = tsr_vae_factor(&v->config), channels = v->config.channels;
     const int64_t h = height / factor, w = width / factor, plane = h * w;
@@ -346,9 +350,12 @@ tsr_status tsr_vae_encode(tsr_vae *v, const float *rgb, int64_t count, int64_t h
             tsr_host_tensor(TSR_F32, made, 4, (int64_t[]){batch, h, w, 2 * channels})};
         traced t = {0};
         if (trace) status = trace_encoder(&t, v, out, batch, height, width);
-        v->traced = trace != NULL;
-        const tsr_program program = {
-            .fn = encoder_program, .model = v, .variant = v->traced, .name = "vae encoder"};
+        const bool traced = trace != NULL;
+        const tsr_program program = {.fn = encoder_program,
+                                     .model = v,
+                                     .args = &traced,
+                                     .variant = traced,
+                                     .name = "vae encoder"};
         source cut = {.v = v,
                       .plan = &plan,
                       .fn = encoder_program,
@@ -379,7 +386,7 @@ void tsr_vae_draw(int64_t count, float *mean, const float *logvar, const float *
         mean[i] += expf(logvar[i] / 2) * noise[i];
 }
 
-tsr_status tsr_vae_decode(tsr_vae *v, const float *latents, int64_t count, int64_t height,
+tsr_status tsr_vae_decode(const tsr_vae *v, const float *latents, int64_t count, int64_t height,
                           int64_t width, float *rgb, const tsr_vae_trace *trace) {
     const int64_t factor = tsr_vae_factor(&v->config), channels = v->config.channels;
     const int64_t plane = height * width, pixels = plane * factor * factor;
@@ -405,9 +412,12 @@ tsr_status tsr_vae_decode(tsr_vae *v, const float *latents, int64_t count, int64
                             (int64_t[]){batch, height * factor, width * factor, 3})};
         traced t = {0};
         if (trace) status = trace_decoder(&t, v, out, batch, height, width);
-        v->traced = trace != NULL;
-        const tsr_program program = {
-            .fn = decoder_program, .model = v, .variant = v->traced, .name = "vae decoder"};
+        const bool traced = trace != NULL;
+        const tsr_program program = {.fn = decoder_program,
+                                     .model = v,
+                                     .args = &traced,
+                                     .variant = traced,
+                                     .name = "vae decoder"};
         source cut = {.v = v,
                       .plan = &plan,
                       .fn = decoder_program,

@@ -50,7 +50,8 @@ int tsr_vae_factor(const tsr_vae_config *config);
 struct tsr_window_plan;
 /* How pictures of this size will be encoded. Fails with TOO_LARGE when memory holds not even the
  * windows of one of the halves, with ARGUMENT on a size that is no multiple of the factor. */
-tsr_status tsr_vae_plan(tsr_vae *vae, int64_t height, int64_t width, struct tsr_window_plan *plan);
+tsr_status tsr_vae_plan(const tsr_vae *vae, int64_t height, int64_t width,
+                        struct tsr_window_plan *plan);
 
 /* For verification: sees feature maps [B, H, W, C] by their names in the golden cases. */
 typedef struct tsr_vae_trace {
@@ -61,12 +62,12 @@ typedef struct tsr_vae_trace {
 /* Pictures RGB [B, H, W, 3] in -1 .. 1 to mean and logvar [B, C, h, w], not scaled; logvar is
  * clamped to -30 .. 20 and may be NULL. H and W are multiples of the factor. Without a trace both
  * go by windows (conv_window.h) when memory asks for it. */
-tsr_status tsr_vae_encode(tsr_vae *vae, const float *rgb, int64_t count, int64_t height,
+tsr_status tsr_vae_encode(const tsr_vae *vae, const float *rgb, int64_t count, int64_t height,
                           int64_t width, float *mean, float *logvar, const tsr_vae_trace *trace);
 /* Draws from the posterior: mean[i] becomes mean[i] + exp(logvar[i] / 2) * noise[i]. */
 void tsr_vae_draw(int64_t count, float *mean, const float *logvar, const float *noise);
 /* Latents [B, C, h, w], not scaled, to RGB [B, H, W, 3], about -1 .. 1, not clamped. */
-tsr_status tsr_vae_decode(tsr_vae *vae, const float *latents, int64_t count, int64_t height,
+tsr_status tsr_vae_decode(const tsr_vae *vae, const float *latents, int64_t count, int64_t height,
                           int64_t width, float *rgb, const tsr_vae_trace *trace);
 
 #endif

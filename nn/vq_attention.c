@@ -92,7 +92,7 @@ static tsr_tensor *norm(tsr_run *r, const tsr_vq_attention *a, int i, tsr_tensor
 }
 
 /* in: index rows [1, R, 729], codebook rows [1, R, 896]. out: [1, R, 896]. */
-static void program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void program(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const tsr_vq_attention *a = model;
     tsr_tensor *x = tsr_linear(r, in[0], a->query, &(tsr_epilogue){.bias = a->query_bias});
     x = norm(r, a, 0, attend(r, &a->self, x, x));

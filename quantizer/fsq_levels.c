@@ -84,7 +84,7 @@ typedef struct fsq {
     int levels[TSR_FSQ_MAX_LEVELS], count;
 } fsq;
 
-static void encode(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void encode(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const fsq *m = model;
     tsr_fsq_result y = tsr_fsq_encode(r, in[0], m->levels, m->count);
     out[0] = y.codes;
@@ -92,12 +92,12 @@ static void encode(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **
     out[2] = y.bounded;
 }
 
-static void decode(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void decode(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const fsq *m = model;
     out[0] = tsr_fsq_decode(r, in[0], m->levels, m->count);
 }
 
-static void round_only(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void round_only(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const fsq *m = model;
     tsr_fsq_result y = tsr_fsq_round(r, in[0], m->levels, m->count);
     out[0] = y.codes;

@@ -16,7 +16,7 @@ typedef struct resize_job {
     tsr_filter filter;
 } resize_job;
 
-static void resize(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void resize(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const resize_job *job = model;
     out[0] = tsr_resize(r, in[0], job->height, job->width, job->filter);
 }

@@ -112,7 +112,7 @@ static void keep(const tsr_karl *m, const tsr_karl_result *said, int64_t tile, i
     }
 }
 
-static tsr_status choose_any(tsr_karl *m, const uint8_t *tiles, int count,
+static tsr_status choose_any(const tsr_karl *m, const uint8_t *tiles, int count,
                              const tsr_selection *selection, void *values, uint32_t *counts,
                              uint8_t *kept, uint64_t *near_ties) {
     const float quality = selection->quality > 0 ? selection->quality : tolerances.usual;
@@ -189,7 +189,7 @@ static tsr_status find_positions(const tsr_karl *m, const uint8_t *mask, uint32_
 }
 
 /* One of ids and latents is NULL. Neighbours with as many tokens go together. */
-static tsr_status decode_any(tsr_karl *m, const uint32_t *ids, const float *latents,
+static tsr_status decode_any(const tsr_karl *m, const uint32_t *ids, const float *latents,
                              const uint32_t *counts, int count, const tsr_sampling *sampling,
                              float *rgb) {
     const int64_t mask_bytes = (m->latents + 7) / 8,

@@ -52,7 +52,6 @@ typedef struct tsr_karl {
     tsr_code_table codes, base_codes;
     tsr_conv_half base_encoder, base_decoder;
     tsr_conv_layer quant, post_quant; /* of the autoencoder */
-    int64_t budget;                   /* of the program being walked through */
 } tsr_karl;
 
 /* `config` may give encoder_heads and decoder_heads, which shapes do not tell; NULL: those of the
@@ -71,10 +70,11 @@ extern const float tsr_karl_bins[TSR_KARL_BINS];
 extern const float tsr_karl_halt_above;
 
 /* How many of `count` pictures with so many tokens should go through a half together. */
-int64_t tsr_karl_together(tsr_karl *model, bool decoder, int64_t tokens, int64_t count);
+int64_t tsr_karl_together(const tsr_karl *model, bool decoder, int64_t tokens, int64_t count);
 /* Pictures u8 [B, 256, 256, 3] to what the base gives [B, 16, 16, base] (autoencoder: [B, 16, 16, 2
  * base] means and log variances). */
-tsr_status tsr_karl_features(tsr_karl *model, const uint8_t *rgb, int64_t count, float *features);
+tsr_status tsr_karl_features(const tsr_karl *model, const uint8_t *rgb, int64_t count,
+                             float *features);
 /* Means, or with noise [B, base, 16, 16] draws, scaled, in place of what tsr_karl_features gave:
  * features [B, 16, 16, base] for tsr_karl_encode. A no-op with a VQGAN. */
 void tsr_karl_draw(const tsr_karl *model, int64_t count, float *features, const float *noise);
@@ -87,12 +87,12 @@ typedef struct tsr_karl_result { /* each may be NULL but halt and factors */
     float *tokens;               /* [B, 256, W] what enters the encoder, without positions */
     uint64_t *near_ties;         /* added to */
 } tsr_karl_result;
-tsr_status tsr_karl_encode(tsr_karl *model, const uint8_t *rgb, const float *features,
+tsr_status tsr_karl_encode(const tsr_karl *model, const uint8_t *rgb, const float *features,
                            int64_t count, int bin, int64_t budget, const tsr_karl_result *result);
 /* `count` ids of each picture [B, count], or vectors [B, count, 12] when ids is NULL, that stood at
  * these positions [B, count], to RGB f32 [B, 256, 256, 3], about 0..1. No ids at all: one picture.
  * head (may be NULL): [B, 256, base codes], or [B, 256, base]. */
-tsr_status tsr_karl_decode(tsr_karl *model, const int32_t *ids, const float *vectors,
+tsr_status tsr_karl_decode(const tsr_karl *model, const int32_t *ids, const float *vectors,
                            const int32_t *positions, int64_t pictures, int64_t count, float *rgb,
                            float *head);
 

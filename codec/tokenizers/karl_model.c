@@ -304,7 +304,7 @@ static tsr_tensor *as_batch(tsr_run *r, tsr_tensor *rows) { /* [N, W] -> [1, N, 
 }
 
 /* in: pictures [B, 256, 256, 3]. out: [B, 16, 16, base], autoencoder: [B, 16, 16, 2 base]. */
-static void base_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void base_program(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const tsr_karl *m = model;
     tsr_tensor *x = tsr_conv_encode(r, &m->base_encoder, in[0], NULL);
     out[0] = m->vae ? tsr_conv_one(r, x, &m->quant) : x;
@@ -313,9 +313,10 @@ static void base_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_ten
 /* in: pictures [B, 256, 256, 3], base features [B, 256, base], the quality's row I32 [1, 1].
  * out: halting logits [B, T, 1], factors [B, T, 12], rows that enter [B, 256, W]; quantised: ids,
  * margins, squared lengths [B*T]. */
-static void encode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void encode_program(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const tsr_karl *m = model;
-    const int64_t b = in[0]->dim[0], t = m->budget, w = m->encoder.width;
+    const int64_t *budget = tsr_run_args(r);
+    const int64_t b = in[0]->dim[0], t = *budget, w = m->encoder.width;
     tsr_tensor *x =
         tsr_conv2d(r, in[0], m->patch, &(tsr_conv_spec){.bias = m->patch_bias, .stride = 16});
     x = tsr_reshape(r, x, 3, (int64_t[]){b, TSR_KARL_PLACES, w - m->base});
@@ -339,7 +340,7 @@ static void encode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_t
 
 /* in: ids I32 [B, n] or vectors [B, n, 12], positions I32 [B, n]; with n = 0 one number that is not
  * looked at, and B is 1. out: pictures [B, 256, 256, 3], head [B, 256, ...]. */
-static void decode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void decode_program(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const tsr_karl *m = model;
     const int64_t n = in[0]->rank > 1 ? in[0]->dim[1] : 0, b = n ? in[0]->dim[0] : 1;
     tsr_tensor *mask =
@@ -376,7 +377,7 @@ static float *scaled(tsr_context *ctx, const uint8_t *rgb, int64_t count) {
     return x;
 }
 
-int64_t tsr_karl_together(tsr_karl *m, bool decoder, int64_t tokens, int64_t count) {
+int64_t tsr_karl_together(const tsr_karl *m, bool decoder, int64_t tokens, int64_t count) {
     tsr_window_plan plan;
     const tsr_conv_half *base = decoder ? &m->base_decoder : &m->base_encoder;
     const int64_t rows = TSR_KARL_PLACES + tokens + 1, g = TSR_KARL_GRID;
@@ -386,7 +387,8 @@ int64_t tsr_karl_together(tsr_karl *m, bool decoder, int64_t tokens, int64_t cou
         tsr_together_rows(m->device, rows, decoder ? m->decoder.width : m->encoder.width, count));
 }
 
-tsr_status tsr_karl_features(tsr_karl *m, const uint8_t *rgb, int64_t count, float *features) {
+tsr_status tsr_karl_features(const tsr_karl *m, const uint8_t *rgb, int64_t count,
+                             float *features) {
     float *x = scaled(m->ctx, rgb, count);
     if (!x) return TSR_ERROR_MEMORY;
     const tsr_tensor in =
@@ -411,8 +413,8 @@ void tsr_karl_draw(const tsr_karl *m, int64_t count, float *features, const floa
         }
 }
 
-tsr_status tsr_karl_encode(tsr_karl *m, const uint8_t *rgb, const float *features, int64_t count,
-                           int bin, int64_t budget, const tsr_karl_result *result) {
+tsr_status tsr_karl_encode(const tsr_karl *m, const uint8_t *rgb, const float *features,
+                           int64_t count, int bin, int64_t budget, const tsr_karl_result *result) {
     if (budget < 1 || budget > m->latents || bin < 0 || bin >= TSR_KARL_BINS)
         return tsr_fail(m->ctx, TSR_ERROR_ARGUMENT, "%s: budget: wanted 1 to %lld, got %lld",
                         m->path, (long long)m->latents, (long long)budget);
@@ -437,9 +439,11 @@ tsr_status tsr_karl_encode(tsr_karl *m, const uint8_t *rgb, const float *feature
         tsr_host_tensor(TSR_F32, margin, 1, (int64_t[]){n}),
         tsr_host_tensor(TSR_F32, square, 2, (int64_t[]){n, 1}),
     };
-    m->budget = budget;
-    const tsr_program program = {
-        .fn = encode_program, .model = m, .variant = budget, .name = "karl encoder"};
+    const tsr_program program = {.fn = encode_program,
+                                 .model = m,
+                                 .args = &budget,
+                                 .variant = budget,
+                                 .name = "karl encoder"};
     if (!status) status = tsr_execute(m->device, &program, in, 3, out, m->continuous ? 3 : 6);
     if (!status && !m->continuous && result->near_ties)
         *result->near_ties += tsr_code_table_near_ties(&m->codes, margin, square, n);
@@ -448,7 +452,7 @@ tsr_status tsr_karl_encode(tsr_karl *m, const uint8_t *rgb, const float *feature
     return status;
 }
 
-tsr_status tsr_karl_decode(tsr_karl *m, const int32_t *ids, const float *vectors,
+tsr_status tsr_karl_decode(const tsr_karl *m, const int32_t *ids, const float *vectors,
                            const int32_t *positions, int64_t b, int64_t count, float *rgb,
                            float *head) {
     const int64_t codes = ids ? m->codes.codes->tensor.dim[0] : 0;

@@ -573,7 +573,7 @@ static tsr_status mosaic_encode(void *model, const uint8_t *tiles, int count, ui
 
 /* in: coefficients [B, 3, 64, 64], places [B, 256, D] (position + count + class).
  * out: planes [B, 3, 256, 256]. */
-static void decode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void decode_program(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const mosaic *m = model;
     tsr_tensor *x = tsr_linear(r, in[0], m->inverse, NULL);   /* [B, 3, v, x] */
     x = tsr_linear(r, tsr_transpose(r, x), m->inverse, NULL); /* [B, 3, x, y] */

@@ -265,9 +265,10 @@ static tsr_tensor *with_class(tsr_run *r, const tsr_titok_tower *t, tsr_tensor *
 
 /* in: pictures [B, 3, S, S]. out: ids, margins, squared lengths [B*K]; a continuous model gives
  * factors alone; traced: latents [B, K, W] and factors [B, K, E] after the others. */
-static void encode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void encode_program(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const tsr_titok *m = model;
     const tsr_titok_tower *t = &m->encoder;
+    const bool *traced = tsr_run_args(r);
     const int64_t patches = m->side * m->side, k = m->latents;
     tsr_tensor *x = tsr_patchify(r, in[0], TSR_TITOK_PATCH); /* [B, P, 768] */
     x = tsr_linear(r, x, m->patch, &(tsr_epilogue){.bias = m->patch_bias});
@@ -277,11 +278,11 @@ static void encode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_t
     x = tsr_concat_rows(r, x, with_class(r, t, rest)); /* [B, P + K + 1, W] */
     x = run_tower(r, t, x, patches, k);
     tsr_tensor **next = m->continuous ? out : out + 3;
-    if (m->traced) *next++ = x;
+    if (*traced) *next++ = x;
     if (m->legacy) /* as it was trained: the same numbers read as [W, K] */
         x = tsr_transpose(r, tsr_reshape(r, x, 3, (int64_t[]){x->dim[0], t->width, k}));
     x = tsr_linear(r, x, m->factors, &(tsr_epilogue){.bias = m->factors_bias}); /* [B, K, E] */
-    if (m->traced || m->continuous) *next = x;
+    if (*traced || m->continuous) *next = x;
     if (m->continuous) return;
     x = tsr_reshape(r, x, 2, (int64_t[]){x->dim[0] * k, m->size});
     tsr_code_table_search(r, &m->codes, x, &out[0], &out[1], &out[2]);
@@ -289,7 +290,7 @@ static void encode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_t
 
 /* in: ids I32 [B, n] or vectors [B, n, E]; nothing when n is 0 (then B is 1); single stage: the
  * order of rows last. out: pictures [B, S, S, 3]; logits [B, P, codes] or pixels [B, S, S, 3]. */
-static void decode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void decode_program(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const tsr_titok *m = model;
     const tsr_titok_tower *t = &m->decoder;
     const int64_t patches = m->side * m->side, pixels = m->side * TSR_TITOK_PATCH;
@@ -330,7 +331,7 @@ static void decode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_t
 
 /* ---- running it ---- */
 
-static tsr_status encode_some(tsr_titok *m, const uint8_t *rgb, int64_t n,
+static tsr_status encode_some(const tsr_titok *m, const uint8_t *rgb, int64_t n,
                               const tsr_titok_result *result, float *x, float *rows) {
     const int64_t side = m->side * TSR_TITOK_PATCH, plane = side * side, k = m->latents;
     for (int64_t b = 0; b < n; ++b)
@@ -345,15 +346,18 @@ static tsr_status encode_some(tsr_titok *m, const uint8_t *rgb, int64_t n,
         out[outputs++] = tsr_host_tensor(TSR_F32, rows, 1, (int64_t[]){n * k});
         out[outputs++] = tsr_host_tensor(TSR_F32, rows + n * k, 2, (int64_t[]){n * k, 1});
     }
-    m->traced = result->latents != NULL;
-    if (m->traced)
+    const bool traced = result->latents != NULL;
+    if (traced)
         out[outputs++] =
             tsr_host_tensor(TSR_F32, result->latents, 3, (int64_t[]){n, k, m->encoder.width});
-    if (m->traced || m->continuous)
+    if (traced || m->continuous)
         out[outputs++] = tsr_host_tensor(TSR_F32, result->factors, 3,
                                          (int64_t[]){n, k, m->continuous ? 2 * m->size : m->size});
-    const tsr_program program = {
-        .fn = encode_program, .model = m, .variant = m->traced, .name = "titok encoder"};
+    const tsr_program program = {.fn = encode_program,
+                                 .model = m,
+                                 .args = &traced,
+                                 .variant = traced,
+                                 .name = "titok encoder"};
     tsr_status status = tsr_execute(m->device, &program, &in, 1, out, outputs);
     if (status || m->continuous) return status;
     if (result->margin) memcpy(result->margin, rows, (size_t)(n * k) * sizeof *rows);
@@ -362,7 +366,7 @@ static tsr_status encode_some(tsr_titok *m, const uint8_t *rgb, int64_t n,
     return TSR_OK;
 }
 
-tsr_status tsr_titok_encode(tsr_titok *m, const uint8_t *rgb, int64_t count,
+tsr_status tsr_titok_encode(const tsr_titok *m, const uint8_t *rgb, int64_t count,
                             const tsr_titok_result *all) {
     const int64_t side = m->side * TSR_TITOK_PATCH, values = side * side * 3, k = m->latents;
     const int64_t size = m->continuous ? 2 * m->size : m->size;
@@ -399,7 +403,7 @@ static int32_t *order_of(const tsr_titok *m, int64_t b) {
     return order;
 }
 
-tsr_status tsr_titok_decode(tsr_titok *m, const int32_t *ids, const float *vectors, int64_t b,
+tsr_status tsr_titok_decode(const tsr_titok *m, const int32_t *ids, const float *vectors, int64_t b,
                             int64_t count, float *rgb, float *head) {
     const int64_t side = m->side * TSR_TITOK_PATCH, patches = m->side * m->side;
     const int64_t codes = ids ? m->codes.codes->tensor.dim[0] : 0;
@@ -538,7 +542,7 @@ static tsr_status encode(void *model, const uint8_t *tiles, int count, uint32_t 
 }
 
 /* One of ids and vectors is NULL. Neighbours with as many tokens go together. */
-static tsr_status decode_any(tsr_titok *m, const uint32_t *ids, const float *vectors,
+static tsr_status decode_any(const tsr_titok *m, const uint32_t *ids, const float *vectors,
                              const uint32_t *counts, int count, float *rgb) {
     const int64_t side = m->side, pixels = side * side * TSR_TITOK_PATCH * TSR_TITOK_PATCH;
     const size_t bytes = ids ? sizeof *ids : (size_t)m->size * sizeof *vectors;

@@ -33,7 +33,6 @@ typedef struct tsr_titok {
     bool nested;                 /* One-D-Piece: any prefix decodes */
     bool normalised;             /* codes and factors */
     bool continuous;             /* there is no codebook */
-    bool traced;                 /* of the program being walked through */
     tsr_titok_tower encoder, decoder;
     tsr_weight *patch, *patch_bias;     /* [W, 3, 16, 16], [W] */
     tsr_weight *latent_rows;            /* [K, W] */
@@ -61,12 +60,12 @@ typedef struct tsr_titok_result {
     uint64_t *near_ties; /* added to */
 } tsr_titok_result;
 /* Pictures u8 [B, S, S, 3]. latents and factors are given both or not at all. */
-tsr_status tsr_titok_encode(tsr_titok *model, const uint8_t *rgb, int64_t count,
+tsr_status tsr_titok_encode(const tsr_titok *model, const uint8_t *rgb, int64_t count,
                             const tsr_titok_result *result);
 /* The first `count` ids [B, count] of `pictures`, or vectors [B, count, E] when ids is NULL, to RGB
  * f32 [B, S, S, 3], about 0..1. No ids at all: one picture. head (may be NULL): logits [B, P,
  * codes], or pixels [B, S, S, 3] before the last convolution. */
-tsr_status tsr_titok_decode(tsr_titok *model, const int32_t *ids, const float *vectors,
+tsr_status tsr_titok_decode(const tsr_titok *model, const int32_t *ids, const float *vectors,
                             int64_t pictures, int64_t count, float *rgb, float *head);
 
 #endif

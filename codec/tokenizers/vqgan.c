@@ -152,25 +152,27 @@ void tsr_grid_close(tsr_grid **grid) {
 
 /* in: pictures [B, H, W, 3]. out: ids [B*h*w], margin [B*h*w], squared length of the features
  * [B*h*w, 1]; traced: features and the encoder's output [B, h, w, C]. */
-static void encode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void encode_program(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const tsr_grid *g = model;
+    const bool *traced = tsr_run_args(r);
     tsr_tensor *x = tsr_conv_encode(r, &g->encoder, in[0], NULL);
-    if (g->traced) out[4] = x;
+    if (*traced) out[4] = x;
     if (g->quant.weight) x = tsr_conv_one(r, x, &g->quant);
-    if (g->traced) out[3] = x;
+    if (*traced) out[3] = x;
     const int64_t flat[2] = {x->dim[0] * x->dim[1] * x->dim[2], x->dim[3]};
     tsr_code_table_search(r, &g->codes, tsr_reshape(r, x, 2, flat), &out[0], &out[1], &out[2]);
 }
 
 /* A window's: in: picture [1, H, W, 3]. out: features [1, h, w, D]. */
-static void features_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void features_program(tsr_run *r, const void *model, tsr_tensor *const *in,
+                             tsr_tensor **out) {
     const tsr_grid *g = model;
     tsr_tensor *x = tsr_conv_encode(r, &g->encoder, in[0], NULL);
     out[0] = g->quant.weight ? tsr_conv_one(r, x, &g->quant) : x;
 }
 
 /* in: features [h*w, D], put together from windows. out: as encode_program's first three. */
-static void search_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void search_program(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const tsr_grid *g = model;
     tsr_code_table_search(r, &g->codes, in[0], &out[0], &out[1], &out[2]);
 }
@@ -181,13 +183,13 @@ static tsr_tensor *decode_codes(tsr_run *r, const tsr_grid *g, tsr_tensor *x) {
 }
 
 /* in: ids [B, h, w]. out: pictures [B, H, W, 3]. */
-static void decode_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void decode_program(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const tsr_grid *g = model;
     out[0] = decode_codes(r, g, tsr_code_table_rows(r, &g->codes, in[0]));
 }
 
 /* in: logits [1, h, w, K]. out: picture [1, H, W, 3], mixed codes [1, h, w, D]. */
-static void soft_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void soft_program(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const tsr_grid *g = model;
     out[1] = tsr_code_table_mix(r, &g->codes, in[0]);
     out[0] = decode_codes(r, g, out[1]);
@@ -212,7 +214,7 @@ static void spread(const tsr_grid *g, const uint8_t *rgb, int64_t count, float *
 
 /* What a window is cut from. */
 typedef struct source {
-    tsr_grid *g;
+    const tsr_grid *g;
     const tsr_window_plan *plan;
     const uint8_t *rgb; /* to encode */
     const int32_t *ids; /* to decode */
@@ -221,7 +223,7 @@ typedef struct source {
 
 static tsr_status encode_window(void *user, int64_t y, int64_t x, float *made) {
     const source *s = user;
-    tsr_grid *g = s->g;
+    const tsr_grid *g = s->g;
     const int64_t h = s->plan->side_y, w = s->plan->side_x, step = g->step;
     const int64_t row = w * step * 3, whole = s->plan->width * step * 3;
     for (int64_t i = 0; i < h * step; ++i)
@@ -235,7 +237,7 @@ static tsr_status encode_window(void *user, int64_t y, int64_t x, float *made) {
 }
 
 /* Features by windows, then the codes of all of them. out: as encode_program's first three. */
-static tsr_status encode_cut(tsr_grid *g, const uint8_t *rgb, const tsr_window_plan *plan,
+static tsr_status encode_cut(const tsr_grid *g, const uint8_t *rgb, const tsr_window_plan *plan,
                              tsr_tensor *out) {
     const int64_t n = plan->height * plan->width, d = g->codes.codes->tensor.dim[1];
     source s = {.g = g, .plan = plan, .rgb = rgb};
@@ -253,22 +255,25 @@ static tsr_status encode_cut(tsr_grid *g, const uint8_t *rgb, const tsr_window_p
 }
 
 /* out: as encode_program's. */
-static tsr_status encode_whole(tsr_grid *g, const uint8_t *rgb, int64_t count, int64_t height,
-                               int64_t width, tsr_tensor *out) {
+static tsr_status encode_whole(const tsr_grid *g, const uint8_t *rgb, int64_t count, int64_t height,
+                               int64_t width, bool traced, tsr_tensor *out) {
     const int64_t values = count * height * width * 3;
     float *x = tsr_alloc(g->ctx, (size_t)values, sizeof *x, "grid: pictures");
     if (!x) return TSR_ERROR_MEMORY;
     spread(g, rgb, values, x);
     const tsr_tensor in = tsr_host_tensor(TSR_F32, x, 4, (int64_t[]){count, height, width, 3});
-    const tsr_program program = {
-        .fn = encode_program, .model = g, .variant = g->traced, .name = "grid encoder"};
-    const tsr_status status = tsr_execute(g->device, &program, &in, 1, out, g->traced ? 5 : 3);
+    const tsr_program program = {.fn = encode_program,
+                                 .model = g,
+                                 .args = &traced,
+                                 .variant = traced,
+                                 .name = "grid encoder"};
+    const tsr_status status = tsr_execute(g->device, &program, &in, 1, out, traced ? 5 : 3);
     free(x);
     return status;
 }
 
 /* `count` pictures at once, or one by windows. rows: room for [count, h*w, 2]. */
-static tsr_status encode_some(tsr_grid *g, const uint8_t *rgb, int64_t count, int64_t height,
+static tsr_status encode_some(const tsr_grid *g, const uint8_t *rgb, int64_t count, int64_t height,
                               int64_t width, const tsr_window_plan *plan,
                               const tsr_grid_result *result, float *rows) {
     const int64_t h = plan->height, w = plan->width, n = count * h * w;
@@ -281,10 +286,10 @@ static tsr_status encode_some(tsr_grid *g, const uint8_t *rgb, int64_t count, in
         tsr_host_tensor(TSR_F32, result->encoder_out, 4,
                         (int64_t[]){count, h, w, g->encoder.shape.out}),
     };
-    g->traced = result->features && result->encoder_out;
-    const tsr_status status = tsr_window_plan_cuts(plan) && !g->traced
+    const bool traced = result->features && result->encoder_out;
+    const tsr_status status = tsr_window_plan_cuts(plan) && !traced
                                   ? encode_cut(g, rgb, plan, out)
-                                  : encode_whole(g, rgb, count, height, width, out);
+                                  : encode_whole(g, rgb, count, height, width, traced, out);
     if (status) return status;
     if (result->margin) memcpy(result->margin, rows, (size_t)n * sizeof *rows);
     if (result->near_ties)
@@ -292,7 +297,7 @@ static tsr_status encode_some(tsr_grid *g, const uint8_t *rgb, int64_t count, in
     return TSR_OK;
 }
 
-tsr_status tsr_grid_encode(tsr_grid *g, const uint8_t *rgb, int64_t count, int64_t height,
+tsr_status tsr_grid_encode(const tsr_grid *g, const uint8_t *rgb, int64_t count, int64_t height,
                            int64_t width, const tsr_grid_result *result) {
     tsr_window_plan plan;
     const int64_t h = height / g->step, w = width / g->step, n = h * w;
@@ -315,8 +320,8 @@ tsr_status tsr_grid_encode(tsr_grid *g, const uint8_t *rgb, int64_t count, int64
     return status;
 }
 
-static tsr_status decode_ids(tsr_grid *g, const int32_t *ids, int64_t count, int64_t h, int64_t w,
-                             float *rgb) {
+static tsr_status decode_ids(const tsr_grid *g, const int32_t *ids, int64_t count, int64_t h,
+                             int64_t w, float *rgb) {
     const tsr_tensor in = tsr_host_tensor(TSR_I32, (int32_t *)ids, 3, (int64_t[]){count, h, w});
     tsr_tensor out =
         tsr_host_tensor(TSR_F32, rgb, 4, (int64_t[]){count, h * g->step, w * g->step, 3});
@@ -333,7 +338,7 @@ static tsr_status decode_window(void *user, int64_t y, int64_t x, float *made) {
     return decode_ids(s->g, s->cut, 1, h, w, made);
 }
 
-static tsr_status decode_cut(tsr_grid *g, const int32_t *ids, const tsr_window_plan *plan,
+static tsr_status decode_cut(const tsr_grid *g, const int32_t *ids, const tsr_window_plan *plan,
                              float *rgb) {
     source s = {.g = g, .plan = plan, .ids = ids};
     s.cut = tsr_alloc(g->ctx, (size_t)(plan->side_y * plan->side_x), sizeof *ids, "grid: window");
@@ -343,8 +348,8 @@ static tsr_status decode_cut(tsr_grid *g, const int32_t *ids, const tsr_window_p
     return status;
 }
 
-tsr_status tsr_grid_decode(tsr_grid *g, const int32_t *ids, int64_t count, int64_t h, int64_t w,
-                           float *rgb) {
+tsr_status tsr_grid_decode(const tsr_grid *g, const int32_t *ids, int64_t count, int64_t h,
+                           int64_t w, float *rgb) {
     const int64_t k = g->codes.codes->tensor.dim[0], n = h * w, pixels = n * g->step * g->step;
     tsr_window_plan plan;
     tsr_status status = check_size(g, TSR_ERROR_ARGUMENT, h * g->step, w * g->step);
@@ -364,8 +369,8 @@ tsr_status tsr_grid_decode(tsr_grid *g, const int32_t *ids, int64_t count, int64
     return status;
 }
 
-tsr_status tsr_grid_decode_soft(tsr_grid *g, const float *logits, int64_t h, int64_t w, float *rgb,
-                                float *mixed) {
+tsr_status tsr_grid_decode_soft(const tsr_grid *g, const float *logits, int64_t h, int64_t w,
+                                float *rgb, float *mixed) {
     const int64_t d = g->codes.codes->tensor.dim[1], k = g->codes.codes->tensor.dim[0];
     tsr_status status = check_size(g, TSR_ERROR_ARGUMENT, h * g->step, w * g->step);
     if (status) return status;

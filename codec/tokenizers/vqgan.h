@@ -35,7 +35,6 @@ typedef struct tsr_grid {
     tsr_code_table codes;
     int64_t step;          /* pixels of a place's side */
     int64_t height, width; /* of a tile */
-    bool traced;           /* of the program being walked through */
 } tsr_grid;
 
 /* Whether names and shapes are this kind's; *prefix says what they begin with. */
@@ -55,14 +54,14 @@ typedef struct tsr_grid_result {
     float *margin, *features, *encoder_out;
     uint64_t *near_ties;
 } tsr_grid_result;
-tsr_status tsr_grid_encode(tsr_grid *grid, const uint8_t *rgb, int64_t count, int64_t height,
+tsr_status tsr_grid_encode(const tsr_grid *grid, const uint8_t *rgb, int64_t count, int64_t height,
                            int64_t width, const tsr_grid_result *result);
 /* Ids [B, h*w] to RGB f32 [B, H, W, 3] as the model gives it (0..1, or -1..1 when centred). */
-tsr_status tsr_grid_decode(tsr_grid *grid, const int32_t *ids, int64_t count, int64_t height,
+tsr_status tsr_grid_decode(const tsr_grid *grid, const int32_t *ids, int64_t count, int64_t height,
                            int64_t width, float *rgb);
 /* Logits [h*w, K] to one such picture and the mean of the codes they stand for, mixed [h*w, D]. */
-tsr_status tsr_grid_decode_soft(tsr_grid *grid, const float *logits, int64_t height, int64_t width,
-                                float *rgb, float *mixed);
+tsr_status tsr_grid_decode_soft(const tsr_grid *grid, const float *logits, int64_t height,
+                                int64_t width, float *rgb, float *mixed);
 
 /* The family's functions, all but `takes`, `want` and `open`. */
 tsr_status tsr_grid_family_open(const tsr_grid_kind *kind, tsr_device *device,

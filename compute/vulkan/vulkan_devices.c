@@ -182,7 +182,7 @@ void vulkan_describe(const vulkan_instance *n, VkPhysicalDevice p, int index, ts
 
 /* ---- the canary ---- */
 
-static void canary_model(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void canary_model(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     (void)model, (void)in;
     out[0] = tsr_vulkan_canary(r);
 }

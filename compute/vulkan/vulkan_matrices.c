@@ -62,14 +62,14 @@ enum { LINEAR, CONVOLUTION, KINDS };
 static const char *const kinds[KINDS] = {"linear_coopmat", "conv2d_coopmat"};
 
 typedef struct product {
-    tsr_weight weight; /* [N, C, 1, TAPS]; a linear layer's of K as well */
+    tsr_weight *weight; /* [N, C, 1, TAPS]; a linear layer's of K as well */
     int kind;
 } product;
 
-static void product_model(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
-    product *p = model;
-    out[0] = p->kind == LINEAR ? tsr_linear(r, in[0], &p->weight, NULL)
-                               : tsr_conv2d(r, in[0], &p->weight, NULL);
+static void product_model(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
+    const product *p = model;
+    out[0] = p->kind == LINEAR ? tsr_linear(r, in[0], p->weight, NULL)
+                               : tsr_conv2d(r, in[0], p->weight, NULL);
 }
 
 /* Small products whose sums are exact, in whatever order. */
@@ -82,12 +82,14 @@ static tsr_status try_products(tsr_device *d) {
     const tsr_tensor in[KINDS] = {tsr_host_tensor(TSR_F32, x, 2, (int64_t[]){ROWS, K}),
                                   tsr_host_tensor(TSR_F32, x, 4, (int64_t[]){1, ROWS, TAPS, C})};
     tsr_tensor out = tsr_host_tensor(TSR_F32, y, 2, (int64_t[]){ROWS, N});
-    product p = {
-        .weight = {.tensor = tsr_host_tensor(TSR_F32, w, 4, (int64_t[]){N, C, 1, TAPS}), .f32 = w}};
+    tsr_weight weight = {.tensor = tsr_host_tensor(TSR_F32, w, 4, (int64_t[]){N, C, 1, TAPS}),
+                         .f32 = w};
+    product p = {.weight = &weight};
     tsr_status status = TSR_OK;
     for (p.kind = 0; p.kind < KINDS && !status; ++p.kind) {
         if (tsr_device_masked(d, kinds[p.kind])) continue;
-        tsr_program program = {product_model, &p, p.kind, kinds[p.kind]};
+        tsr_program program = {
+            .fn = product_model, .model = &p, .variant = p.kind, .name = kinds[p.kind]};
         status = tsr_execute(d, &program, &in[p.kind], 1, &out, 1);
         for (int i = 0; i < ROWS * N && !status; ++i) {
             float sum = 0;

@@ -18,7 +18,7 @@ typedef struct shape {
     float scale;
 } shape;
 
-static void model(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void model(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     const shape *s = m;
     tsr_attention_spec spec = {.heads = s->heads,
                                .mask = s->mask,
@@ -161,7 +161,7 @@ START_TEST(a_batch_item_does_not_see_the_others) {
     float *one = guarded((size_t)item * 4);
     random_normals(x, 16 * item);
     tsr_device *dev = everywhere_device("cpu", NULL);
-    tsr_program p = {model, &s, 0, "batch"};
+    tsr_program p = {.fn = model, .model = &s, .variant = 0, .name = "batch"};
     tsr_tensor in[3], out = tsr_host_tensor(TSR_F32, all, 3, (int64_t[]){16, s.nq, d});
     for (int i = 0; i < 3; ++i)
         in[i] = tsr_host_tensor(TSR_F32, x, 3, (int64_t[]){16, s.nq, d});
@@ -183,7 +183,7 @@ START_TEST(wrong_shapes_are_refused) {
     float x[64] = {0}, y[64];
     shape s = {1, 2, 3, 3, 2, 0, 0, false, 0};
     tsr_device *d = everywhere_device("cpu", NULL);
-    tsr_program p = {model, &s, 0, "wrong"};
+    tsr_program p = {.fn = model, .model = &s, .variant = 0, .name = "wrong"};
     tsr_tensor in[3] = {tsr_host_tensor(TSR_F32, x, 3, (int64_t[]){1, 2, 8}),
                         tsr_host_tensor(TSR_F32, x, 3, (int64_t[]){1, 3, 8}),
                         tsr_host_tensor(TSR_F32, x, 3, (int64_t[]){1, 3, 8})};

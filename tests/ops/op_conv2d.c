@@ -17,7 +17,7 @@ typedef struct layer {
     int64_t n, c, kh, kw;
 } layer;
 
-static void model(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void model(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     const layer *l = m;
     tsr_conv_spec spec = l->spec;
     if (l->residual) spec.residual = in[1];
@@ -268,7 +268,7 @@ START_TEST(one_weight_for_several_sizes) {
 }
 END_TEST
 
-static void linear_too(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void linear_too(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     const layer *l = m;
     out[0] = tsr_conv2d(r, in[0], l->w, &l->spec);
     out[1] = tsr_linear(r, in[1], l->w, NULL);

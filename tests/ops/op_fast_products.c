@@ -72,7 +72,7 @@ typedef struct layer {
     float *x, *w_data, *bias_data;
 } layer;
 
-static void model(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void model(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     const layer *l = m;
     if (!l->kernel) {
         out[0] = tsr_linear(r, in[0], l->w, &(tsr_epilogue){.bias = l->bias});
@@ -140,7 +140,7 @@ static void layer_run(layer *l, opened *o, int64_t first, int64_t count, float *
         tsr_host_tensor(TSR_F32, l->x + first * item, 4, (int64_t[]){count, l->h, l->width, l->c});
     tsr_tensor out = tsr_host_tensor(
         TSR_F32, y, 4, (int64_t[]){count, out_side(l, l->h), out_side(l, l->width), l->n});
-    tsr_program p = {model, l, 0, "fast products"};
+    tsr_program p = {.fn = model, .model = l, .variant = 0, .name = "fast products"};
     ck_assert_msg(!tsr_execute(o->device, &p, &in, 1, &out, 1), "%s", tsr_detail(o->ctx));
     tsr_weights_close(&l->weights);
 }

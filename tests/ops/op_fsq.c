@@ -18,7 +18,7 @@ typedef struct recipe {
     int count, levels[TSR_FSQ_MAX_LEVELS + 1];
 } recipe;
 
-static void encode(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void encode(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     const recipe *x = m;
     tsr_fsq_result y = tsr_fsq_encode(r, in[0], x->levels, x->count);
     out[0] = y.bounded;
@@ -26,19 +26,19 @@ static void encode(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out)
     out[2] = y.ids;
 }
 
-static void round_only(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void round_only(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     const recipe *x = m;
     tsr_fsq_result y = tsr_fsq_round(r, in[0], x->levels, x->count);
     out[0] = y.codes;
     out[1] = y.ids;
 }
 
-static void decode(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void decode(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     const recipe *x = m;
     out[0] = tsr_fsq_decode(r, in[0], x->levels, x->count);
 }
 
-static void decode_and_back(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void decode_and_back(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     const recipe *x = m;
     out[0] = tsr_fsq_decode(r, in[0], x->levels, x->count);
     /* A code is q / (L div 2): with one such factor for all channels, rounding takes it back. */

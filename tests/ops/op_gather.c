@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-static void model(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void model(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     out[0] = *(bool *)m ? tsr_gather_cols(r, in[0], in[1]) : tsr_gather_rows(r, in[0], in[1]);
 }
 

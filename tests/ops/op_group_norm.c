@@ -12,7 +12,7 @@ typedef struct recipe {
     tsr_group_norm_spec spec;
 } recipe;
 
-static void model(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void model(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     const recipe *x = m;
     out[0] = tsr_group_norm(r, in[0], &x->spec);
 }

@@ -3,12 +3,12 @@
 #include "compute/ops.h"
 #include "op_case.h"
 
-static void doubled(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void doubled(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     (void)m;
     out[0] = tsr_double(r, in[0]);
 }
 
-static void halved(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void halved(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     (void)m;
     out[0] = tsr_halve(r, in[0]);
 }

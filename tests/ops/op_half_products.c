@@ -26,7 +26,7 @@ typedef struct layer {
     tsr_conv_spec conv;
 } layer;
 
-static void model(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void model(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     const layer *l = m;
     int next = 1;
     if (l->rank == 2) {
@@ -115,7 +115,7 @@ static tsr_device *reference_device(void) {
 }
 
 static void run(tsr_device *d, layer *l, const tsr_tensor *in, int in_count, tsr_tensor *out) {
-    tsr_program p = {model, l, 0, "half"};
+    tsr_program p = {.fn = model, .model = l, .variant = 0, .name = "half"};
     ck_assert_msg(!tsr_execute(d, &p, in, in_count, out, l->also_f32 ? 2 : 1), "%s: %s",
                   tsr_device_get_info(d)->name, tsr_detail(tsr_device_context(d)));
     guarded_check(out[0].data);
@@ -164,7 +164,7 @@ static bool coopmat_takes(const char *device, int64_t n) {
     float x[K] = {1}, y[MOST];
     tsr_tensor in = tsr_host_tensor(TSR_F32, x, 2, (int64_t[]){1, K});
     tsr_tensor out = tsr_host_tensor(TSR_F32, y, 2, (int64_t[]){1, n});
-    tsr_program p = {model, l, 0, "probe"};
+    tsr_program p = {.fn = model, .model = l, .variant = 0, .name = "probe"};
     tsr_status status = tsr_execute(d, &p, &in, 1, &out, 1);
     ck_assert_msg(!status || status == TSR_ERROR_UNSUPPORTED, "%s: %s", device,
                   tsr_detail(everywhere_context()));
@@ -433,7 +433,7 @@ START_TEST(weights_are_uploaded_in_one_form) {
     layer *l = layer_open((layer){.dim = {N, K}, .rank = 2}, false);
     float x[4 * K], y[4 * N], *w = guarded(N * K * 4);
     random_normals(x, 4 * K);
-    tsr_program p = {model, l, 0, "forms"};
+    tsr_program p = {.fn = model, .model = l, .variant = 0, .name = "forms"};
     tsr_tensor in = tsr_host_tensor(TSR_F32, x, 2, (int64_t[]){ROWS, K});
     tsr_tensor out[2] = {tsr_host_tensor(TSR_F32, y, 2, (int64_t[]){ROWS, N}),
                          tsr_host_tensor(TSR_F32, w, 2, (int64_t[]){N, K})};

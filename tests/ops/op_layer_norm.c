@@ -14,7 +14,7 @@ typedef struct recipe {
     int with;
 } recipe;
 
-static void model(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void model(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     const recipe *x = m;
     tsr_norm_spec spec = x->spec;
     if (x->with & SCALE) spec.scale = in[1];

@@ -20,7 +20,7 @@ typedef struct layer {
     int64_t k, n;
 } layer;
 
-static void model(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void model(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     const layer *l = m;
     tsr_epilogue e = {.bias = l->bias, .act = l->act};
     int next = 1;
@@ -176,7 +176,7 @@ START_TEST(a_nan_stays_in_its_row) {
 END_TEST
 
 static void run(tsr_device *d, layer *l, const float *x, int64_t rows, float *y) {
-    tsr_program p = {model, l, 0, "rows"};
+    tsr_program p = {.fn = model, .model = l, .variant = 0, .name = "rows"};
     tsr_tensor in = tsr_host_tensor(TSR_F32, (void *)x, 2, (int64_t[]){rows, l->k});
     tsr_tensor out = tsr_host_tensor(TSR_F32, y, 2, (int64_t[]){rows, l->n});
     ck_assert_msg(!tsr_execute(d, &p, &in, 1, &out, 1), "%s", tsr_detail(tsr_device_context(d)));
@@ -218,7 +218,7 @@ START_TEST(wrong_shapes_are_refused) {
     layer *l = layer_open(8, 4, true);
     float x[30] = {0}, y[30];
     tsr_device *d = everywhere_device("cpu", NULL);
-    tsr_program p = {model, l, 0, "wrong"};
+    tsr_program p = {.fn = model, .model = l, .variant = 0, .name = "wrong"};
     tsr_tensor in[2] = {tsr_host_tensor(TSR_F32, x, 2, (int64_t[]){3, 7}),
                         tsr_host_tensor(TSR_F32, x, 2, (int64_t[]){2, 4})};
     tsr_tensor out = tsr_host_tensor(TSR_F32, y, 2, (int64_t[]){3, 4});

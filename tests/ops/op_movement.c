@@ -12,7 +12,7 @@ typedef struct recipe {
     int64_t start, count;
 } recipe;
 
-static void model(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void model(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     const recipe *x = m;
     if (x->kind == SLICE_ROWS) out[0] = tsr_slice_rows(r, in[0], x->start, x->count);
     if (x->kind == SLICE_COLS) out[0] = tsr_slice_cols(r, in[0], x->start, x->count);

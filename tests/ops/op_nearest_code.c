@@ -17,7 +17,7 @@ typedef struct book {
     const char *name;
 } book;
 
-static void model(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void model(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     const book *b = m;
     out[0] = tsr_nearest_code(r, in[0], in[1], b->metric, b->margin ? &out[1] : NULL);
 }
@@ -211,7 +211,7 @@ START_TEST(wrong_shapes_are_refused) {
     int32_t ids[8];
     book b = {TSR_METRIC_EUCLID, false, 4, 4, 8, NULL, NULL, NULL};
     tsr_device *d = everywhere_device("cpu", NULL);
-    tsr_program p = {model, &b, 0, "wrong"};
+    tsr_program p = {.fn = model, .model = &b, .variant = 0, .name = "wrong"};
     tsr_tensor in[2] = {tsr_host_tensor(TSR_F32, x, 2, (int64_t[]){4, 8}),
                         tsr_host_tensor(TSR_F32, x, 2, (int64_t[]){4, 7})};
     tsr_tensor out = tsr_host_tensor(TSR_I32, ids, 1, (int64_t[]){4});

@@ -10,7 +10,7 @@ typedef struct recipe {
     bool back;
 } recipe;
 
-static void model(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void model(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     const recipe *x = m;
     if (x->back)
         out[0] = tsr_unpatchify(r, in[0], (int)x->channels, x->height, x->width, (int)x->patch);

@@ -12,7 +12,7 @@ typedef struct recipe {
     float multiply, add;
 } recipe;
 
-static void model(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void model(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     const recipe *x = m;
     if (x->form == 0) out[0] = tsr_unary(r, in[0], (tsr_activation)x->kind);
     if (x->form == 1) out[0] = tsr_binary(r, in[0], in[1], (tsr_binary_kind)x->kind);

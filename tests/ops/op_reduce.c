@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void model(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void model(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     out[0] = tsr_reduce(r, in[0], *(tsr_reduction *)m);
 }
 

@@ -17,7 +17,7 @@ typedef struct recipe {
     tsr_filter filter;
 } recipe;
 
-static void model(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void model(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     const recipe *x = m;
     out[0] = tsr_resize(r, in[0], x->height, x->width, x->filter);
 }

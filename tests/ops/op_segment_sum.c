@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void model(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void model(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     out[0] = tsr_segment_sum(r, in[0], in[1], *(int64_t *)m, &out[1]);
 }
 

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-static void model(tsr_run *r, void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void model(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     (void)m;
     out[0] = tsr_softmax(r, in[0]);
 }

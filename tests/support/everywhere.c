@@ -79,7 +79,7 @@ int everywhere_vulkan_count(void) {
 }
 
 static void run_once(tsr_device *d, const everywhere_case *c, const char *where, tsr_tensor *got) {
-    tsr_program program = {c->fn, c->model, c->variant, c->name};
+    tsr_program program = {.fn = c->fn, .model = c->model, .variant = c->variant, .name = c->name};
     for (int i = 0; i < c->out_count; ++i) {
         got[i] = c->out[i];
         got[i].data = guarded((size_t)tsr_elements(&got[i]) * tsr_dtype_bytes(got[i].dtype));

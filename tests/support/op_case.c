@@ -37,7 +37,8 @@ void op_run(op_case *c) {
 }
 
 void op_refused(op_case *c, tsr_status status, const char *text) {
-    tsr_program program = {c->run.fn, c->run.model, c->run.variant, c->run.name};
+    tsr_program program = {
+        .fn = c->run.fn, .model = c->run.model, .variant = c->run.variant, .name = c->run.name};
     tsr_device *d = everywhere_device("cpu", NULL);
     tsr_context *ctx = tsr_device_context(d);
     tsr_status got = tsr_execute(d, &program, c->in, c->run.in_count, c->out, c->run.out_count);
@@ -51,7 +52,8 @@ static size_t bytes_of(const tsr_tensor *t) {
 }
 
 static void run_on(tsr_device *d, op_case *c, const tsr_tensor *in, tsr_tensor *out) {
-    tsr_program program = {c->run.fn, c->run.model, c->run.variant, c->run.name};
+    tsr_program program = {
+        .fn = c->run.fn, .model = c->run.model, .variant = c->run.variant, .name = c->run.name};
     ck_assert_msg(tsr_execute(d, &program, in, c->run.in_count, out, c->run.out_count) == TSR_OK,
                   "%s: %s", c->run.name, tsr_detail(tsr_device_context(d)));
 }

@@ -129,7 +129,7 @@ END_TEST
 
 /* ---- execution ---- */
 
-static void two_in(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void two_in(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     (void)model;
     tsr_tensor *bad = tsr_binary(r, in[0], in[1], TSR_ADD);
     bad = tsr_scale(r, bad, 2, 0); /* after a failure these do nothing */
@@ -139,22 +139,22 @@ static void two_in(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **
     out[0] = bad;
 }
 
-static void no_output(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void no_output(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     (void)r, (void)model, (void)in, (void)out;
 }
 
-static void wrong_reshape(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void wrong_reshape(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     (void)model;
     out[0] = tsr_reshape(r, in[0], 2, (int64_t[]){2, 5});
 }
 
-static void wrong_new(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void wrong_new(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     (void)in;
     const int64_t *dim = model;
     out[0] = tsr_run_new(r, TSR_F32, 3, dim);
 }
 
-static void twice(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void twice(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     (void)model;
     out[0] = tsr_scale(r, in[0], 2, 0);
 }
@@ -234,8 +234,8 @@ typedef struct small_model {
     float values[6];
 } small_model;
 
-static void add_weight(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
-    small_model *m = model;
+static void add_weight(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
+    const small_model *m = model;
     out[0] = tsr_binary(r, in[0], tsr_from_weight(r, m->w), TSR_ADD);
     if (!tsr_run_is_failed(r)) out[1] = tsr_from_weight(r, m->w); /* a weight as an output */
     out[2] = in[0];                                               /* and an input */
@@ -257,7 +257,7 @@ static void run_small(tsr_device *d, small_model *m) {
     out[0].data = y;
     out[1].data = w;
     out[2].data = x;
-    tsr_program p = {add_weight, m, 0, "add_weight"};
+    tsr_program p = {.fn = add_weight, .model = m, .variant = 0, .name = "add_weight"};
     ck_assert_msg(tsr_execute(d, &p, &in, 1, out, 3) == TSR_OK, "%s", tsr_detail(ctx));
     for (int i = 0; i < 6; ++i) {
         ck_assert_float_eq(y[i], a[i] + m->values[i]);
@@ -292,7 +292,7 @@ END_TEST
 
 /* ---- limits ---- */
 
-static void four_copies(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void four_copies(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     (void)model;
     tsr_tensor *a = tsr_scale(r, in[0], 1, 1), *b = tsr_scale(r, in[0], 1, 2),
                *c = tsr_scale(r, in[0], 1, 3), *e = tsr_scale(r, in[0], 1, 4);

@@ -27,7 +27,7 @@ static int liar_gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatc
 
 static const tsr_op liar = {.name = "liar", .reference = liar_reference, .gpu = liar_gpu};
 
-static void lying(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void lying(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     (void)model;
     tsr_tensor *a = tsr_scale(r, in[0], 1, 0), *b = tsr_scale(r, in[0], 1, 0);
     tsr_tensor *y = tsr_run_new(r, TSR_F32, 1, a->dim);
@@ -56,7 +56,7 @@ START_TEST(validation_speaks_when_an_op_lies) {
         float x[64] = {0}, y[64];
         tsr_tensor in = tsr_host_tensor(TSR_F32, x, 1, (int64_t[]){64}), out = in;
         out.data = y;
-        tsr_program p = {lying, NULL, 0, "lying"};
+        tsr_program p = {.fn = lying, .model = NULL, .variant = 0, .name = "lying"};
         ck_assert_int_eq(tsr_execute(d, &p, &in, 1, &out, 1), TSR_ERROR_DEVICE);
         ck_assert_msg(strstr(tsr_detail(ctx), "SYNC-HAZARD"), "%s", tsr_detail(ctx));
         tsr_device_close(&d);

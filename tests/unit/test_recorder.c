@@ -125,7 +125,7 @@ static void make_graph(graph *g, int64_t scale) {
     g->out[2] = g->out[0];
 }
 
-static void walk_graph(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void walk_graph(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const graph *g = model;
     tsr_tensor *t[INPUTS + NODES];
     for (int i = 0; i < INPUTS; ++i)
@@ -188,7 +188,7 @@ static void run_graph(tsr_device *d, graph *g, float *const *x, float *const *y)
         memset(y[i], 0xFF, (size_t)g->size[g->out[i]] * 4);
         out[i] = tsr_host_tensor(TSR_F32, y[i], 1, &g->size[g->out[i]]);
     }
-    tsr_program p = {walk_graph, g, 0, "graph"};
+    tsr_program p = {.fn = walk_graph, .model = g, .variant = 0, .name = "graph"};
     tsr_status status = tsr_execute(d, &p, in, INPUTS, out, OUTPUTS);
     ck_assert_msg(status == TSR_OK, "%s", tsr_detail(tsr_device_context(d)));
 }
@@ -257,7 +257,7 @@ START_TEST(random_graphs_equal_the_cpu) {
 }
 END_TEST
 
-static void chain(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void chain(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     (void)model;
     tsr_tensor *x = in[0];
     for (int i = 0; i < 50; ++i) {
@@ -280,7 +280,7 @@ START_TEST(a_chain_lives_in_few_tensors) {
         tsr_device *d = open_device(ctx, name, false, 0);
         tsr_tensor in = tsr_host_tensor(TSR_F32, x, 1, &size), out = in;
         out.data = y;
-        tsr_program p = {chain, NULL, 0, "chain"};
+        tsr_program p = {.fn = chain, .model = NULL, .variant = 0, .name = "chain"};
         ck_assert_int_eq(tsr_execute(d, &p, &in, 1, &out, 1), TSR_OK);
         ck_assert_float_eq(y[size - 1], 50);
         /* the cpu keeps what each scope returned, as it lies below the next scope's mark */
@@ -320,7 +320,7 @@ static void long_reference(const tsr_call *c) {
 
 static const tsr_op too_long = {.name = "too_long", .reference = long_reference, .gpu = long_gpu};
 
-static void overlong(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void overlong(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     (void)model;
     tsr_tensor *y = tsr_run_new(r, TSR_F32, 1, in[0]->dim);
     tsr_call c = {.op = &too_long, .in = {in[0]}, .out = {y}, .in_count = 1, .out_count = 1};
@@ -332,7 +332,7 @@ START_TEST(fences_see_a_write_beyond_the_end) {
     float x[64] = {0}, y[64];
     tsr_tensor in = tsr_host_tensor(TSR_F32, x, 1, (int64_t[]){64}), out = in;
     out.data = y;
-    tsr_program p = {overlong, NULL, 0, "overlong"};
+    tsr_program p = {.fn = overlong, .model = NULL, .variant = 0, .name = "overlong"};
     int n = everywhere_vulkan_count();
     for (int i = -1; i < n; ++i) {
         char name[32] = "cpu";

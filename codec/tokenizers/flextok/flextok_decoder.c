@@ -82,9 +82,9 @@ enum { IN_PATCHES, IN_POSITIONS, IN_TOKENS, IN_MODULATION, IN_BIAS, IN_ROWS = 6,
 
 /* in: patches [1, B*P, p*p*C], positions [P, D'], tokens [1, .., D'], modulation [.., D'], for both
  * passes key bias and rows, rows back. out: velocities [1, passes*B*P, p*p*C], then traced ones. */
-static void step_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void step_program(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const tsr_flextok *m = model;
-    const step_call *c = m->now;
+    const step_call *c = tsr_run_args(r);
     const tsr_flex_spec *trunk = &m->config.decoder.trunk;
     const step_run s = {m, c, in + IN_BIAS, in + IN_ROWS, in[IN_BACK]};
     const int64_t all = c->passes * c->count * c->patches;
@@ -130,7 +130,7 @@ static void step_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_ten
 
 /* A batch: pictures whose tokens collapsed to the same number of rows. */
 typedef struct batch {
-    tsr_flextok *m;
+    const tsr_flextok *m;
     const tsr_flextok_trace *trace;
     int64_t count, height, width, patches;
     int steps;
@@ -199,7 +199,7 @@ static tsr_status batch_rows(batch *b) {
 /* Runs the program for passes `first` .. `first + passes - 1`. */
 static tsr_status run_passes(batch *b, int first, int passes, const float *modulation,
                              tsr_flextok_traced *traced) {
-    tsr_flextok *m = b->m;
+    const tsr_flextok *m = b->m;
     const tsr_flextok_config *c = &m->config;
     const int64_t d = c->decoder.trunk.dim, channels = c->patch * c->patch * c->channels;
     step_call call = {.count = b->count,
@@ -240,9 +240,11 @@ static tsr_status run_passes(batch *b, int first, int passes, const float *modul
                                          first == 1, call.blocks, out + 1);
     for (int i = 0; traced && call.blocks[i] >= 0; ++i)
         variant |= (int64_t)1 << (4 + call.blocks[i] % 48);
-    const tsr_program program = {
-        .fn = step_program, .model = m, .variant = variant, .name = "flextok decoder"};
-    m->now = &call;
+    const tsr_program program = {.fn = step_program,
+                                 .model = m,
+                                 .args = &call,
+                                 .variant = variant,
+                                 .name = "flextok decoder"};
     if (!status)
         status = tsr_execute(m->device, &program, in, INS, out, 1 + (traced ? traced->count : 0));
     return status;
@@ -302,9 +304,9 @@ static tsr_status batch_tokens(batch *b, const tsr_flextok_tokens *own, const in
     return TSR_OK;
 }
 
-static tsr_status decode_batch(tsr_flextok *m, const tsr_flextok_tokens *own, const int64_t *member,
-                               int64_t count, const tsr_flextok_tokens *null, int64_t height,
-                               int64_t width, const tsr_flextok_decode_settings *s,
+static tsr_status decode_batch(const tsr_flextok *m, const tsr_flextok_tokens *own,
+                               const int64_t *member, int64_t count, const tsr_flextok_tokens *null,
+                               int64_t height, int64_t width, const tsr_flextok_decode_settings *s,
                                tsr_flow_settings *flow, float *x) {
     const tsr_flextok_config *c = &m->config;
     const int64_t d = c->decoder.trunk.dim, p = c->patch, channels = p * p * c->channels;
@@ -341,7 +343,7 @@ static tsr_status decode_batch(tsr_flextok *m, const tsr_flextok_tokens *own, co
     return status;
 }
 
-tsr_status tsr_flextok_decode(tsr_flextok *m, const uint32_t *ids, const uint32_t *counts,
+tsr_status tsr_flextok_decode(const tsr_flextok *m, const uint32_t *ids, const uint32_t *counts,
                               int64_t count, int64_t height, int64_t width,
                               const tsr_flextok_decode_settings *s, float *x) {
     tsr_flow_settings flow = s->flow;

@@ -41,10 +41,11 @@ static tsr_tensor *attend(tsr_run *r, const tsr_flex_call *call, const tsr_tenso
 }
 
 /* in: patches [B, P, p*p*C], positions [P, D]. out: z [B, k, L], then what is traced. */
-static void encoder_program(tsr_run *r, void *model, tsr_tensor *const *in, tsr_tensor **out) {
+static void encoder_program(tsr_run *r, const void *model, tsr_tensor *const *in,
+                            tsr_tensor **out) {
     const tsr_flextok *m = model;
     const tsr_flex_spec *trunk = &m->config.encoder.trunk;
-    const encoder_call *c = m->now;
+    const encoder_call *c = tsr_run_args(r);
     const encoder_run e = {m, *c};
     int made = 1;
 
@@ -86,7 +87,7 @@ typedef struct traced {
     int count;
 } traced;
 
-static tsr_status make_room(tsr_flextok *m, traced *t, const char *name, int64_t count,
+static tsr_status make_room(const tsr_flextok *m, traced *t, const char *name, int64_t count,
                             int64_t rows, tsr_tensor *out) {
     const int64_t d = m->config.encoder.trunk.dim;
     float *data = tsr_alloc(m->ctx, (size_t)(count * rows * d), sizeof *data, "trace");
@@ -98,8 +99,9 @@ static tsr_status make_room(tsr_flextok *m, traced *t, const char *name, int64_t
     return TSR_OK;
 }
 
-tsr_status tsr_flextok_encode(tsr_flextok *m, const float *latents, int64_t count, int64_t height,
-                              int64_t width, int64_t k, float *z, const tsr_flextok_trace *trace) {
+tsr_status tsr_flextok_encode(const tsr_flextok *m, const float *latents, int64_t count,
+                              int64_t height, int64_t width, int64_t k, float *z,
+                              const tsr_flextok_trace *trace) {
     const tsr_flextok_config *c = &m->config;
     const int64_t d = c->encoder.trunk.dim, p = c->patch, channels = p * p * c->channels;
     tsr_status status = tsr_flextok_check_grid(m, &c->encoder.positions, height, width);
@@ -145,9 +147,11 @@ tsr_status tsr_flextok_encode(tsr_flextok *m, const float *latents, int64_t coun
         tsr_flextok_patchify(c, latents, count, height, width, patched);
         tsr_flextok_position_rows(&c->encoder.positions, m->encoder.positions->f32, d, rows, cols,
                                   positions);
-        const tsr_program program = {
-            .fn = encoder_program, .model = m, .variant = variant, .name = "flextok encoder"};
-        m->now = &call;
+        const tsr_program program = {.fn = encoder_program,
+                                     .model = m,
+                                     .args = &call,
+                                     .variant = variant,
+                                     .name = "flextok encoder"};
         const tsr_tensor in[] = {
             tsr_host_tensor(TSR_F32, patched, 3, (int64_t[]){count, patches, channels}),
             tsr_host_tensor(TSR_F32, positions, 2, (int64_t[]){patches, d})};

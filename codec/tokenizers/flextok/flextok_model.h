@@ -40,7 +40,6 @@ typedef struct tsr_flextok {
     tsr_flextok_config config;
     unsigned savings;
     tsr_vae *vae;
-    const void *now; /* what the program being walked through is for */
 
     struct {
         tsr_weight *patch, *patch_bias; /* [D, p*p*C], [D] */

@@ -42,7 +42,7 @@ static void product_tile(void *arg, int64_t tile, int worker) {
     j->g->product(j->x, j->k, j->rows, &panels, 0, n, j->y + first, j->n);
 }
 
-static tsr_status product(tsr_flextok *m, const float *x, int64_t rows, const tsr_weight *w,
+static tsr_status product(const tsr_flextok *m, const float *x, int64_t rows, const tsr_weight *w,
                           const tsr_weight *bias, float *y) {
     product_job j = {.g = tsr_gemm_select(m->device),
                      .x = x,
@@ -94,7 +94,7 @@ static void deal(const float *vector, int groups, int64_t d, float *rows) {
             memcpy(rows, vector + (g * TSR_MODULATIONS + part) * d, (size_t)d * sizeof *rows);
 }
 
-static tsr_status fill(tsr_flextok_times *times, tsr_flextok *m, int steps) {
+static tsr_status fill(tsr_flextok_times *times, const tsr_flextok *m, int steps) {
     const tsr_flextok_config *c = &m->config;
     const tsr_flex_spec *trunk = &c->decoder.trunk;
     const int64_t d = trunk->dim, f = c->decoder.frequencies, n = times->count;
@@ -136,8 +136,8 @@ static tsr_status fill(tsr_flextok_times *times, tsr_flextok *m, int steps) {
     return status;
 }
 
-tsr_status tsr_flextok_times_get(tsr_flextok_times *times, tsr_flextok *m, int step, int steps,
-                                 const float **rows) {
+tsr_status tsr_flextok_times_get(tsr_flextok_times *times, const tsr_flextok *m, int step,
+                                 int steps, const float **rows) {
     const tsr_flextok_config *c = &m->config;
     const int64_t d = c->decoder.trunk.dim, values = tsr_flextok_time_rows(c) * d;
     const int stretch = m->savings & TSR_FLEXTOK_TABLE ? STRETCH : 1;

@@ -15,8 +15,8 @@ typedef struct tsr_flextok_times {
  * shift and scale of the head if it has them. */
 int64_t tsr_flextok_time_rows(const tsr_flextok_config *config);
 /* Those of time step / steps; valid until the next call. */
-tsr_status tsr_flextok_times_get(tsr_flextok_times *times, tsr_flextok *m, int step, int steps,
-                                 const float **rows);
+tsr_status tsr_flextok_times_get(tsr_flextok_times *times, const tsr_flextok *m, int step,
+                                 int steps, const float **rows);
 void tsr_flextok_times_show(const tsr_flextok_times *times, const tsr_flextok *m,
                             const tsr_flextok_trace *trace);
 void tsr_flextok_times_close(tsr_flextok_times *times);

@@ -14,7 +14,8 @@
 #include <string.h>
 
 /* codes [K, L] -> values [K, D']; ids from n on count as id 0. */
-static tsr_status linear(tsr_flextok *m, int at, const uint32_t *ids, uint32_t n, float *values) {
+static tsr_status linear(const tsr_flextok *m, int at, const uint32_t *ids, uint32_t n,
+                         float *values) {
     const tsr_flextok_config *c = &m->config;
     const int64_t d = c->decoder.trunk.dim;
     tsr_weight *w = m->decoder.step[at], *bias = m->decoder.step_bias[at];
@@ -36,7 +37,7 @@ static tsr_status linear(tsr_flextok *m, int at, const uint32_t *ids, uint32_t n
     return status;
 }
 
-static tsr_status add_positions(tsr_flextok *m, int at, float *values) {
+static tsr_status add_positions(const tsr_flextok *m, int at, float *values) {
     const tsr_flextok_config *c = &m->config;
     const int64_t d = c->decoder.trunk.dim, count = c->encoder.table;
     float *rows = tsr_alloc(m->ctx, (size_t)(count * d), sizeof *rows, "decoder: positions");
@@ -52,7 +53,8 @@ static tsr_status add_positions(tsr_flextok *m, int at, float *values) {
 }
 
 /* Rows first .. last - 1 become the learned token, or zeros without one. */
-static tsr_status replace(tsr_flextok *m, int at, int64_t first, int64_t last, float *values) {
+static tsr_status replace(const tsr_flextok *m, int at, int64_t first, int64_t last,
+                          float *values) {
     const int64_t d = m->config.decoder.trunk.dim;
     tsr_weight *w = m->decoder.step[at];
     tsr_status status = w ? tsr_weight_pin(m->ctx, w) : TSR_OK;
@@ -65,8 +67,8 @@ static tsr_status replace(tsr_flextok *m, int at, int64_t first, int64_t last, f
 }
 
 /* One step; *rows shrinks to 1 where a single token replaces all. */
-static tsr_status take_step(tsr_flextok *m, int at, const uint32_t *ids, uint32_t n, bool null,
-                            float *values, int64_t *rows) {
+static tsr_status take_step(const tsr_flextok *m, int at, const uint32_t *ids, uint32_t n,
+                            bool null, float *values, int64_t *rows) {
     const tsr_flextok_token_step *step = &m->config.decoder.step[at];
     switch (step->kind) {
     case TSR_FLEXTOK_LINEAR:
@@ -82,7 +84,7 @@ static tsr_status take_step(tsr_flextok *m, int at, const uint32_t *ids, uint32_
     return TSR_OK;
 }
 
-tsr_status tsr_flextok_tokens_make(tsr_flextok *m, const uint32_t *ids, uint32_t n, bool null,
+tsr_status tsr_flextok_tokens_make(const tsr_flextok *m, const uint32_t *ids, uint32_t n, bool null,
                                    bool collapse, tsr_flextok_tokens *t) {
     const tsr_flextok_config *c = &m->config;
     const int64_t d = c->decoder.trunk.dim;
@@ -107,8 +109,9 @@ tsr_status tsr_flextok_tokens_make(tsr_flextok *m, const uint32_t *ids, uint32_t
     return status;
 }
 
-tsr_status tsr_flextok_tokens_show(tsr_flextok *m, const uint32_t *ids, const uint32_t *counts,
-                                   int64_t count, const tsr_flextok_trace *trace) {
+tsr_status tsr_flextok_tokens_show(const tsr_flextok *m, const uint32_t *ids,
+                                   const uint32_t *counts, int64_t count,
+                                   const tsr_flextok_trace *trace) {
     static const char *const names[] = {"dec.linear", "dec.pos", "dec.keep", "dec.null"};
     const tsr_flextok_config *c = &m->config;
     const int64_t d = c->decoder.trunk.dim, k = c->encoder.table;

@@ -14,10 +14,11 @@ typedef struct tsr_flextok_tokens {
 } tsr_flextok_tokens;
 /* ids [n], or none of them for the unconditional pass (`null`). collapse: equal rows at the end are
  * kept once. Without it, and always for a last row that differs, last_count is 1. */
-tsr_status tsr_flextok_tokens_make(tsr_flextok *m, const uint32_t *ids, uint32_t n, bool null,
+tsr_status tsr_flextok_tokens_make(const tsr_flextok *m, const uint32_t *ids, uint32_t n, bool null,
                                    bool collapse, tsr_flextok_tokens *tokens);
 /* Shows dec.linear, dec.pos, dec.keep and dec.null. */
-tsr_status tsr_flextok_tokens_show(tsr_flextok *m, const uint32_t *ids, const uint32_t *counts,
-                                   int64_t count, const tsr_flextok_trace *trace);
+tsr_status tsr_flextok_tokens_show(const tsr_flextok *m, const uint32_t *ids,
+                                   const uint32_t *counts, int64_t count,
+                                   const tsr_flextok_trace *trace);
 
 #endif

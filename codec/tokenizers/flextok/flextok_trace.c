@@ -16,7 +16,7 @@ static tsr_status add(tsr_flextok_traced *t, tsr_context *ctx, const char *name,
     return TSR_OK;
 }
 
-tsr_status tsr_flextok_traced_open(tsr_flextok_traced *t, tsr_flextok *m, int64_t pictures,
+tsr_status tsr_flextok_traced_open(tsr_flextok_traced *t, const tsr_flextok *m, int64_t pictures,
                                    int64_t patches, int64_t tokens, bool null, int *blocks,
                                    tsr_tensor *out) {
     t->pictures = pictures;

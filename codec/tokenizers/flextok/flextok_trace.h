@@ -26,9 +26,9 @@ typedef struct tsr_flextok_traced {
     int64_t pictures, patches, tokens, dim;
 } tsr_flextok_traced;
 /* Makes room for what the trace wants: fills `blocks` (up to 7, then -1) and `out`. */
-tsr_status tsr_flextok_traced_open(tsr_flextok_traced *traced, tsr_flextok *m, int64_t pictures,
-                                   int64_t patches, int64_t tokens, bool null, int *blocks,
-                                   tsr_tensor *out);
+tsr_status tsr_flextok_traced_open(tsr_flextok_traced *traced, const tsr_flextok *m,
+                                   int64_t pictures, int64_t patches, int64_t tokens, bool null,
+                                   int *blocks, tsr_tensor *out);
 void tsr_flextok_traced_close(tsr_flextok_traced *traced, bool show);
 
 #endif
