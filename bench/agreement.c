@@ -97,7 +97,8 @@ static tsr_status encode_sample(sample *s, const tsr_tokenizer_settings *setting
         return status;
     }
     tsr_encode_settings e = tsr_encode_settings_default();
-    e.no_halt = t->model.family->select != NULL; /* else ids would stand for different positions */
+    e.no_halt = t->model.family->tokenizer->tolerances !=
+                NULL; /* else ids would stand for different positions */
     for (int i = -1; i < s->count && !status; ++i) {
         uint8_t *rgb = NULL;
         tsr_picture p = {0};

@@ -3,6 +3,7 @@
  * one, or the model that was asked for; in f32, and in fast where a device has that. */
 #include "bench.h"
 #include "../codec/tokenizer.h"
+#include "../models/tiles.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,27 +17,26 @@ typedef struct tokenizer_bench {
     int count;    /* tiles a call */
     double alone; /* seconds of one tile, for too_long */
     uint8_t *tiles;
-    void *values;
-    uint32_t counts[MOST];
-    uint8_t *kept;
+    tsr_token_batch batch;
     float *rgb;
 } tokenizer_bench;
 
 static tsr_status encode_body(void *arg) {
     tokenizer_bench *m = arg;
-    uint64_t ties = 0;
-    return tsr_model_encode_tiles(&m->tokenizer->model, &m->tokenizer->header, m->tiles, m->count,
-                                  0, &(tsr_selection){0}, m->values, m->counts, m->kept, &ties);
+    const tsr_token_header *h = &m->tokenizer->header;
+    const tsr_pixels pixels = {m->tiles, m->count, {1, h->tile_height, h->tile_width}};
+    m->batch.count = m->count;
+    return tsr_encode_tiles(&m->tokenizer->model, &pixels, &(tsr_encode_request){0}, &m->batch);
 }
 
 /* What encoding left. */
 static tsr_status decode_body(void *arg) {
     tokenizer_bench *m = arg;
-    const tsr_tokenizer *t = m->tokenizer;
-    const tsr_sampling sampling = {.hints = t->header.hints,
-                                   .kept = t->model.family->select ? m->kept : NULL};
-    return tsr_model_decode_tiles(&m->tokenizer->model, &m->tokenizer->header, m->values, m->counts,
-                                  m->count, &sampling, m->rgb);
+    const tsr_token_header *h = &m->tokenizer->header;
+    const tsr_sampling sampling = {.hints = h->hints};
+    m->batch.count = m->count;
+    return tsr_decode_tiles(&m->tokenizer->model, &m->batch, &sampling,
+                            (size_t)h->tile_width * h->tile_height * 3, m->rgb);
 }
 
 static tsr_status too_long(void *arg) {
@@ -94,13 +94,14 @@ static tsr_status time_all(tsr_bencher *b, tokenizer_bench *m, const tsr_bench_d
 
 static tsr_status make_room(tsr_context *ctx, tokenizer_bench *m) {
     const tsr_token_header *h = &m->tokenizer->header;
-    const size_t capacity = (size_t)h->rows * h->columns;
     const size_t values = (size_t)h->tile_width * h->tile_height * 3;
     m->tiles = tsr_alloc(ctx, MOST, values, "bench: tiles");
     m->rgb = tsr_alloc(ctx, MOST * values, sizeof *m->rgb, "bench: tiles");
-    m->values = tsr_alloc(ctx, MOST * capacity, tsr_value_bytes(h), "bench: tokens");
-    m->kept = tsr_alloc(ctx, MOST, (capacity + 7) / 8, "bench: masks");
-    if (!m->tiles || !m->rgb || !m->values || !m->kept) return TSR_ERROR_MEMORY;
+    if (!m->tiles || !m->rgb) return TSR_ERROR_MEMORY;
+    const unsigned abilities = m->tokenizer->model.family->tokenizer->abilities;
+    tsr_status status =
+        tsr_token_batch_alloc(ctx, h, MOST, abilities & TSR_TOKENIZER_SELECTS, &m->batch);
+    if (status) return status;
     for (int i = 0; i < MOST; ++i)
         paint(m->tiles + (size_t)i * values, i, (int)h->tile_width, (int)h->tile_height);
     return TSR_OK;
@@ -126,8 +127,7 @@ static tsr_status bench_device(tsr_bencher *b, const tsr_bench_device *d, bool f
     tsr_tokenizer_close(&m.tokenizer);
     free(m.tiles);
     free(m.rgb);
-    free(m.values);
-    free(m.kept);
+    tsr_token_batch_free(&m.batch);
     return status;
 }
 

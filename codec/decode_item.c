@@ -2,8 +2,8 @@
 /* decode_item.c: the tokens of an item back to its picture. */
 #include "decode_item.h"
 #include "../formats/arrays/npy.h"
+#include "../models/tiles.h"
 #include "fit.h"
-#include "item.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -69,77 +69,90 @@ tsr_status tsr_tokenizer_decode(tsr_tokenizer *t, const tsr_token_header *header
                                      rgb);
 }
 
+/* The tokens of an item from tile `first` on into a batch of batch->count tiles, at most `tokens`
+ * of each (0: all). *position: of the first of them among the item's; becomes that behind the last.
+ */
+static tsr_status fill_batch(tsr_tokenizer *t, const tsr_token_item *item, int first,
+                             uint32_t tokens, uint64_t *position, tsr_token_batch *batch) {
+    const size_t width = tsr_token_batch_value_bytes(batch);
+    const char *from = batch->channels ? (const char *)item->latents : (const char *)item->ids;
+    for (int b = 0; b < batch->count; ++b) {
+        const uint32_t have = item->counts[first + b];
+        if (have > batch->capacity)
+            return tsr_fail(t->model.ctx, TSR_ERROR_TOKENS,
+                            "%s: ids of tile %d: wanted at most %u, got %u", item->key, first + b,
+                            batch->capacity, have);
+        const uint32_t count = tokens && tokens < have ? tokens : have;
+        batch->counts[b] = count;
+        if (count) memcpy(tsr_token_batch_tile(batch, b), from + *position * width, count * width);
+        tsr_status status = check_values(t, item, *position, count);
+        if (status) return status;
+        *position += have;
+    }
+    return TSR_OK;
+}
+
+/* What speaks against decoding the item by these settings, before anything is allocated. */
+static tsr_status check_item(tsr_tokenizer *t, const tsr_token_header *header,
+                             const tsr_token_item *item, uint32_t tokens) {
+    const uint32_t channels = t->header.channels;
+    tsr_status status = tsr_tokenizer_accepts(t, header, 1, item->key);
+    if (!status) status = tsr_tokenizer_check_prefix(t, tokens, 0);
+    if (status) return status;
+    if (item->kept && !(t->model.family->tokenizer->abilities & TSR_TOKENIZER_SELECTS))
+        return tsr_fail(t->model.ctx, TSR_ERROR_UNSUPPORTED,
+                        "%s: kept mask: wanted none for nested tokens, got one", item->key);
+    if (!(channels ? (const void *)item->latents : item->ids) && tsr_token_item_total(item))
+        return tsr_fail(t->model.ctx, TSR_ERROR_TOKENS, "%s: tokens: wanted %s, got NULL",
+                        item->key, channels ? "vectors" : "ids");
+    return TSR_OK;
+}
+
+/* Decodes every tile of the item and blends them into the canvas. */
+static tsr_status decode_tiles(tsr_tokenizer *t, const tsr_token_item *item,
+                               const tsr_decode_settings *s, tsr_sampling *sampling,
+                               tsr_unfit *unfit) {
+    const int total = unfit->columns * unfit->rows, most = tsr_tokenizer_batch(t, s->batch);
+    const int step = most < total ? most : total;
+    const size_t values = (size_t)t->header.tile_width * t->header.tile_height * 3;
+    const size_t mask = tsr_token_mask_bytes(tsr_token_positions(&t->header));
+    tsr_token_batch batch = {0};
+    float *tiles = tsr_alloc(t->model.ctx, (size_t)step * values, sizeof *tiles, "decode: tiles");
+    tsr_status status = tiles ? tsr_token_batch_alloc(t->model.ctx, &t->header, step, false, &batch)
+                              : TSR_ERROR_MEMORY;
+    uint64_t position = 0;
+    sampling->progress_total = (uint64_t)total * sampling->hints.steps;
+    for (int first = 0; first < total && !status; first += step) {
+        batch.count = total - first < step ? total - first : step;
+        batch.kept = item->kept ? (uint8_t *)item->kept + (size_t)first * mask : NULL;
+        sampling->first_tile = (uint64_t)first;
+        sampling->progress_done = (uint64_t)first * sampling->hints.steps;
+        status = fill_batch(t, item, first, s->tokens, &position, &batch);
+        if (!status) status = tsr_decode_tiles(&t->model, &batch, sampling, values, tiles);
+        for (int b = 0; b < batch.count && !status; ++b)
+            tsr_unfit_add(unfit, first + b, tiles + (size_t)b * values);
+    }
+    batch.kept = NULL; /* the item's */
+    tsr_token_batch_free(&batch);
+    free(tiles);
+    return status;
+}
+
 tsr_status tsr_tokenizer_decode_with(tsr_tokenizer *t, const tsr_token_header *header,
                                      const tsr_token_item *item,
                                      const tsr_decode_settings *settings, uint8_t *rgb) {
     const tsr_decode_settings s = settings ? *settings : tsr_decode_settings_default();
-    const uint32_t tokens = s.tokens;
     tsr_tensor noise = {0};
     tsr_sampling sampling = {.progress = s.progress, .progress_user = s.progress_user};
-    tsr_context *ctx = t->model.ctx;
-    tsr_status status = tsr_tokenizer_accepts(t, header, 1, item->key);
-    if (!status) status = tsr_tokenizer_check_prefix(t, tokens, 0);
-    if (status) return status;
-    const uint32_t capacity = tsr_header_capacity(&t->header);
-    if (item->kept && !t->model.family->select)
-        return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
-                        "%s: kept mask: wanted none for nested tokens, got one", item->key);
-    if (!(t->header.channels ? (const void *)item->latents : item->ids) &&
-        tsr_token_item_total(item))
-        return tsr_fail(ctx, TSR_ERROR_TOKENS, "%s: tokens: wanted %s, got NULL", item->key,
-                        t->header.channels ? "vectors" : "ids");
-    tsr_unfit unfit;
-    status = choose_sampling(t, header, &s, &sampling);
-    if (!status && s.noise) status = tsr_npy_read(ctx, s.noise, &noise);
-    if (!status) status = tsr_unfit_open(ctx, header, item, &unfit);
-    if (status) {
-        free(noise.data);
-        return status;
-    }
+    tsr_unfit unfit = {0};
+    tsr_status status = check_item(t, header, item, s.tokens);
+    if (!status) status = choose_sampling(t, header, &s, &sampling);
+    if (!status && s.noise) status = tsr_npy_read(t->model.ctx, s.noise, &noise);
     if (s.noise) sampling.noise = &noise;
-
-    const int total = unfit.columns * unfit.rows, together = tsr_tokenizer_batch(t, s.batch),
-              batch = together < total ? together : total;
-    const size_t tile_values = (size_t)t->header.tile_width * t->header.tile_height * 3;
-    float *tiles = tsr_alloc(ctx, (size_t)batch * tile_values, sizeof *tiles, "decode: tiles");
-    const size_t width = tsr_value_bytes(&t->header);
-    const char *from = t->header.channels ? (const char *)item->latents : (const char *)item->ids;
-    char *values = tsr_alloc(ctx, (size_t)batch * capacity, width, "decode: tokens");
-    uint32_t *counts = tsr_alloc(ctx, (size_t)batch, sizeof *counts, "decode: counts");
-    if (!tiles || !values || !counts) status = TSR_ERROR_MEMORY;
-    uint64_t position = 0;
-    sampling.progress_total = (uint64_t)total * sampling.hints.steps;
-    for (int first = 0; first < total && !status; first += batch) {
-        const int n = total - first < batch ? total - first : batch;
-        for (int b = 0; b < n && !status; ++b) {
-            const uint32_t have = item->counts[first + b];
-            if (have > capacity) {
-                status =
-                    tsr_fail(ctx, TSR_ERROR_TOKENS, "%s: ids of tile %d: wanted at most %u, got %u",
-                             item->key, first + b, capacity, have);
-                break;
-            }
-            counts[b] = tokens && tokens < have ? tokens : have;
-            if (counts[b])
-                memcpy(values + (size_t)b * capacity * width, from + position * width,
-                       counts[b] * width);
-            status = check_values(t, item, position, counts[b]);
-            position += have;
-        }
-        sampling.first_tile = (uint64_t)first;
-        sampling.kept = item->kept ? item->kept + (size_t)first * tsr_mask_bytes(capacity) : NULL;
-        sampling.progress_done = (uint64_t)first * sampling.hints.steps;
-        if (!status)
-            status =
-                tsr_model_decode_tiles(&t->model, &t->header, values, counts, n, &sampling, tiles);
-        for (int b = 0; b < n && !status; ++b)
-            tsr_unfit_add(&unfit, first + b, tiles + (size_t)b * tile_values);
-    }
+    if (!status) status = tsr_unfit_open(t->model.ctx, header, item, &unfit);
+    if (!status) status = decode_tiles(t, item, &s, &sampling, &unfit);
     if (!status) status = tsr_unfit_finish(t->model.host, &unfit, header, item, rgb);
     tsr_unfit_close(&unfit);
     free(noise.data);
-    free(tiles);
-    free(values);
-    free(counts);
     return status;
 }

@@ -92,7 +92,7 @@ static tsr_status encode_group(tsr_tokenizer *t, group *g, const tsr_token_heade
                                tsr_token_writer *writer, tsr_encode_report *report) {
     tsr_encode_settings inner = *s;
     inner.progress = NULL;
-    if (s->target.metric && t->model.family->select)
+    if (s->target.metric && (t->model.family->tokenizer->abilities & TSR_TOKENIZER_SELECTS))
         inner.quality = tsr_target_tolerance(&s->target);
     const double began = now();
     uint64_t near_ties = 0;
@@ -148,8 +148,8 @@ static tsr_status set_hints(tsr_context *ctx, tsr_token_header *header,
 
 static void report_tolerance(const tsr_tokenizer *t, const tsr_encode_settings *s,
                              tsr_encode_report *report) {
-    const tsr_tolerances *tolerances = t->model.family->tolerances;
-    report->chooses = t->model.family->select != NULL;
+    const tsr_tolerances *tolerances = t->model.family->tokenizer->tolerances;
+    report->chooses = tolerances != NULL;
     report->quality_bin = -1;
     if (!tolerances || s->target.metric) return;
     report->quality_bin = tsr_tolerance_index(tolerances, s->quality);

@@ -65,24 +65,20 @@ void tsr_item_close(tsr_item **item) {
     *item = NULL;
 }
 
-size_t tsr_mask_bytes(uint32_t capacity) {
-    return (capacity + 7) / 8;
-}
-
 tsr_status tsr_item_open(tsr_context *ctx, const tsr_picture *picture, const tsr_canvas *canvas,
                          const tsr_token_header *header, float quality, bool masked,
                          tsr_item **result) {
-    const uint32_t capacity = header->rows * header->columns;
+    const uint32_t capacity = tsr_token_positions(header);
     tsr_item *item = tsr_alloc(ctx, 1, sizeof *item, "item");
     if (!item) return TSR_ERROR_MEMORY;
     const size_t tiles = (size_t)canvas->columns * (size_t)canvas->rows;
     item->key = strdup(picture->key ? picture->key : "");
     item->counts = tsr_alloc(ctx, tiles, sizeof *item->counts, "item counts");
-    item->width = tsr_value_bytes(header);
+    item->width = tsr_token_value_bytes(header);
     item->half = header->latent_type == TSR_LATENT_F16;
     item->values = tsr_alloc(ctx, tiles * capacity, item->width, "item tokens");
     if (masked) {
-        item->kept = tsr_alloc(ctx, tiles, tsr_mask_bytes(capacity), "item mask");
+        item->kept = tsr_alloc(ctx, tiles, tsr_token_mask_bytes(capacity), "item mask");
         item->halting = tsr_alloc(ctx, tiles * capacity, sizeof(float), "item halting");
         item->margin = tsr_alloc(ctx, tiles * capacity, sizeof(float), "item margins");
     }
@@ -114,12 +110,10 @@ tsr_status tsr_item_open(tsr_context *ctx, const tsr_picture *picture, const tsr
     return TSR_OK;
 }
 
-/* Tile b of a batch goes to the end of an item; kept and seen are NULL but for families that
- * choose. */
-void tsr_item_add(tsr_item *item, size_t b, uint32_t capacity, const void *values, uint32_t count,
-                  const uint8_t *kept, const tsr_judgement *seen) {
+void tsr_item_add(tsr_item *item, const tsr_token_batch *batch, int tile) {
+    const uint32_t count = batch->counts[tile];
     void *to = (char *)item->values + item->used * item->width;
-    memcpy(to, (const char *)values + b * capacity * item->width, count * item->width);
+    memcpy(to, tsr_token_batch_tile(batch, tile), count * item->width);
     if (item->half) {
         float *x = to;
         for (size_t i = 0; i < count * item->width / sizeof *x; ++i) {
@@ -127,13 +121,14 @@ void tsr_item_add(tsr_item *item, size_t b, uint32_t capacity, const void *value
             if (isfinite(rounded)) x[i] = rounded; /* others are refused by the writer */
         }
     }
-    if (kept) {
-        const size_t bytes = tsr_mask_bytes(capacity), n = seen->positions;
-        memcpy(item->kept + item->tiles * bytes, kept + b * bytes, bytes);
-        memcpy(item->halting + item->tiles * n, seen->halting + b * capacity, n * sizeof(float));
+    if (batch->kept) {
+        const size_t bytes = tsr_token_mask_bytes(batch->capacity), n = batch->judged;
+        const size_t at = (size_t)tile * batch->capacity;
+        memcpy(item->kept + item->tiles * bytes, batch->kept + (size_t)tile * bytes, bytes);
+        memcpy(item->halting + item->tiles * n, batch->halting + at, n * sizeof(float));
         if (item->details.margin)
-            memcpy(item->margin + item->used, seen->margin + b * capacity, count * sizeof(float));
-        item->details.positions = seen->positions;
+            memcpy(item->margin + item->used, batch->margin + at, count * sizeof(float));
+        item->details.positions = batch->judged;
     }
     item->used += count;
     item->counts[item->tiles++] = count;

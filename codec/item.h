@@ -10,17 +10,13 @@
 tsr_status tsr_item_open(tsr_context *ctx, const tsr_picture *picture, const tsr_canvas *canvas,
                          const tsr_token_header *header, float quality, bool masked,
                          tsr_item **item);
-/* Tile b of a batch goes to the end of an item; kept and seen are NULL but for families that
- * choose. */
-void tsr_item_add(tsr_item *item, size_t b, uint32_t capacity, const void *values, uint32_t count,
-                  const uint8_t *kept, const tsr_judgement *seen);
+/* Puts tile `tile` of a batch at the end of an item. */
+void tsr_item_add(tsr_item *item, const tsr_token_batch *batch, int tile);
 /* The tokens of an item, to be changed. */
 tsr_token_item *tsr_item_edit(tsr_item *item);
 /* Keeps the first `count` ids of each tile; for items without a kept mask. */
 void tsr_item_shorten(tsr_item *item, uint32_t count);
 /* Gives *a's tokens to *b and the other way round. */
 void tsr_item_swap(tsr_item *a, tsr_item *b);
-/* Bytes of a tile's kept mask. */
-size_t tsr_mask_bytes(uint32_t capacity);
 
 #endif

@@ -70,7 +70,7 @@ tsr_status tsr_tokenizer_search(tsr_tokenizer *t, const tsr_token_header *header
     if (status) return status;
     uint32_t own;
     if (!decodes) decodes = &own;
-    if (t->model.family->select)
+    if (t->model.family->tokenizer->abilities & TSR_TOKENIZER_SELECTS)
         return tsr_tolerance_search(t, header, picture, settings, item, decodes);
     tsr_token_item *tokens = tsr_item_edit(item);
     if (!t->header.nested)

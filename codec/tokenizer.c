@@ -14,11 +14,12 @@ const char *tsr_version(void) {
 static tsr_status set_tile(tsr_tokenizer *t, uint32_t width, uint32_t height) {
     tsr_token_header *h = &t->header;
     if (width == h->tile_width && height == h->tile_height) return TSR_OK;
-    if (!t->model.family->resize)
+    if (!t->model.family->tokenizer->resize)
         return tsr_fail(t->model.ctx, TSR_ERROR_UNSUPPORTED,
                         "%s: tile: wanted %ux%u, the only size it was trained for, got %ux%u",
                         h->tokenizer, h->tile_width, h->tile_height, width, height);
-    return t->model.family->resize(t->model.state, width, height, h);
+    return t->model.family->tokenizer->resize(
+        t->model.state, (tsr_tile_size){.frames = 1, .height = height, .width = width}, h);
 }
 
 /* Nothing can be left out of ids that are not nested. */
@@ -37,6 +38,14 @@ tsr_status tsr_tokenizer_check_prefix(tsr_tokenizer *t, uint32_t tokens, float q
                     h->tokenizer, capacity, why, tokens);
 }
 
+/* Weights of a tower or a judge are good weights, but make no tokens. */
+static tsr_status check_trade(tsr_tokenizer *t) {
+    if (t->model.family->tokenizer) return TSR_OK;
+    return tsr_fail(t->model.ctx, TSR_ERROR_UNSUPPORTED,
+                    "%s: wanted a tokenizer, got the weights of %s, which makes no tokens",
+                    t->model.file, t->model.family->name);
+}
+
 tsr_status tsr_tokenizer_open(tsr_context *ctx, tsr_tokenizer **tokenizer,
                               const tsr_tokenizer_settings *settings) {
     if (!ctx) return TSR_ERROR_ARGUMENT;
@@ -47,13 +56,12 @@ tsr_status tsr_tokenizer_open(tsr_context *ctx, tsr_tokenizer **tokenizer,
     tsr_tokenizer *t = tsr_alloc(ctx, 1, sizeof *t, "tokenizer");
     if (!t) return TSR_ERROR_MEMORY;
     t->model.ctx = ctx;
-    const char *path = NULL;
-    tsr_status status = tsr_model_find(&t->model, s.model, &path);
+    tsr_status status = tsr_model_find(&t->model, s.model);
     t->header.family = t->model.family_id;
     if (!status) status = tsr_model_open_devices(&t->model, &s);
-    if (!status)
-        status = t->model.family->open(t->model.device, t->model.weights, path, &t->model.state,
-                                       &t->header);
+    if (!status) status = check_trade(t);
+    if (!status) status = tsr_model_open_state(&t->model);
+    if (!status) status = t->model.family->tokenizer->describe(t->model.state, &t->header);
     if (!status && (s.tile_width || s.tile_height))
         status = set_tile(t, s.tile_width, s.tile_height);
     if (status) {
@@ -119,7 +127,7 @@ static tsr_status compare_header(tsr_tokenizer *t, const tsr_token_header *h, in
 tsr_status tsr_tokenizer_accepts(tsr_tokenizer *t, const tsr_token_header *h, int force,
                                  const char *name) {
     const tsr_token_header *own = &t->header;
-    if (h->family == own->family && t->model.family->resize &&
+    if (h->family == own->family && t->model.family->tokenizer->resize &&
         h->codebook_size == own->codebook_size && h->channels == own->channels &&
         (h->tile_width != own->tile_width || h->tile_height != own->tile_height)) {
         const uint32_t was[] = {own->tile_width, own->tile_height};

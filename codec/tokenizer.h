@@ -10,10 +10,6 @@ struct tsr_tokenizer {
     tsr_token_header header;
 };
 
-/* Positions of a tile. */
-static inline uint32_t tsr_header_capacity(const tsr_token_header *header) {
-    return header->rows * header->columns;
-}
 /* Tiles in flight: enough to fill a device, few enough to stay small. wanted 0: not said. */
 int tsr_tokenizer_batch(const tsr_tokenizer *tokenizer, uint32_t wanted);
 /* Nothing can be left out of ids that are not nested. */

@@ -36,7 +36,8 @@ static bool equal(const search *s, const trial *a, const trial *b) {
     const void *to = y->latents ? (const void *)y->latents : y->ids;
     return !memcmp(x->counts, y->counts, tiles * sizeof *x->counts) &&
            !memcmp(x->kept, y->kept, tiles * s->mask) &&
-           !memcmp(from, to, (size_t)tsr_token_item_total(x) * tsr_value_bytes(&s->t->header));
+           !memcmp(from, to,
+                   (size_t)tsr_token_item_total(x) * tsr_token_value_bytes(&s->t->header));
 }
 
 /* Encodes with the row, unless there is an item already, and measures, unless its tokens are those
@@ -44,7 +45,7 @@ static bool equal(const search *s, const trial *a, const trial *b) {
 static tsr_status try_row(search *s, int row, const trial *known, trial *made) {
     tsr_status status = TSR_OK;
     if (!made->item) {
-        const tsr_tolerances *rows = s->t->model.family->tolerances;
+        const tsr_tolerances *rows = s->t->model.family->tokenizer->tolerances;
         s->settings.quality = rows->value[row ? row - 1 : 0];
         s->settings.no_halt = row == 0;
         status = tsr_tokenizer_encode(s->t, s->picture, 1, &s->settings, &made->item, NULL);
@@ -68,7 +69,7 @@ static void drop(const search *s, trial *t) {
 
 /* Fills best[1], the fewest tokens that reach the target; and best[0] otherwise. */
 static tsr_status find(search *s, int row, const tsr_target *target, trial *made, trial best[2]) {
-    const int last = s->t->model.family->tolerances->count;
+    const int last = s->t->model.family->tokenizer->tolerances->count;
     int good = -1, bad = last + 1, step = 1; /* rows known to reach it and not to */
     while (bad - good > 1) {
         tsr_status status = try_row(s, row, best, made);
@@ -109,7 +110,7 @@ tsr_status tsr_tolerance_search(tsr_tokenizer *t, const tsr_token_header *header
                 .picture = picture,
                 .settings = *settings,
                 .metric = settings->target.metric,
-                .mask = (t->header.rows * t->header.columns + 7) / 8,
+                .mask = tsr_token_mask_bytes(tsr_token_positions(&t->header)),
                 .kept = item};
     s.settings.fit = header->fit;
     memcpy(s.settings.background, header->background, 3);
@@ -117,7 +118,7 @@ tsr_status tsr_tolerance_search(tsr_tokenizer *t, const tsr_token_header *header
     tsr_status status = tsr_compare_open(t, header, picture, &s.compare);
     if (status) return status;
     tsr_token_item *tokens = tsr_item_edit(item);
-    const tsr_tolerances *rows = t->model.family->tolerances;
+    const tsr_tolerances *rows = t->model.family->tokenizer->tolerances;
     const int row = 1 + tsr_tolerance_index(rows, tokens->quality);
     trial made = {.item = item}, best[2] = {{0}, {0}};
     status = find(&s, row, &settings->target, &made, best);

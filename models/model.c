@@ -57,7 +57,8 @@ static tsr_status find_family(tsr_model *m, const char *path) {
     const char *name = tsr_safetensors_metadata(m->weights, "tessera.family");
     for (int i = 0; i < tsr_registry_count; ++i) {
         const tsr_family *family = tsr_registry[i].family;
-        if (name ? strcmp(family->name, name) != 0 : !family->takes || !family->takes(m->weights))
+        if (name ? strcmp(family->name, name) != 0
+                 : !family->recognise || !family->recognise(m->weights))
             continue;
         m->family = tsr_registry[i].family;
         m->family_id = tsr_registry[i].id;
@@ -79,9 +80,9 @@ static tsr_status find_family(tsr_model *m, const char *path) {
                     tsr_registry_names(names, sizeof names), name);
 }
 
-tsr_status tsr_model_find(tsr_model *m, const char *model, const char **path) {
-    tsr_status status = open_weights(m, model, path);
-    return status ? status : find_family(m, *path);
+tsr_status tsr_model_find(tsr_model *m, const char *name) {
+    tsr_status status = open_weights(m, name, &m->file);
+    return status ? status : find_family(m, m->file);
 }
 
 tsr_status tsr_model_open_devices(tsr_model *m, const tsr_tokenizer_settings *settings) {
@@ -105,29 +106,9 @@ tsr_status tsr_model_open_devices(tsr_model *m, const tsr_tokenizer_settings *se
     return tsr_device_open(m->ctx, &m->host, &d);
 }
 
-size_t tsr_value_bytes(const tsr_token_header *header) {
-    return (header->channels ? header->channels : 1) * sizeof(uint32_t);
-}
-
-tsr_status tsr_model_encode_tiles(const tsr_model *m, const tsr_token_header *header,
-                                  const uint8_t *tiles, int count, uint32_t tokens,
-                                  const tsr_selection *selection, void *values, uint32_t *counts,
-                                  uint8_t *kept, uint64_t *near_ties) {
-    const tsr_family *f = m->family;
-    if (header->channels)
-        return f->encode_latents(m->state, tiles, count, selection, values, counts,
-                                 f->select ? kept : NULL, near_ties);
-    if (f->select)
-        return f->select(m->state, tiles, count, selection, values, counts, kept, near_ties);
-    return f->encode(m->state, tiles, count, tokens, selection, values, counts, near_ties);
-}
-
-tsr_status tsr_model_decode_tiles(const tsr_model *m, const tsr_token_header *header,
-                                  const void *values, const uint32_t *counts, int count,
-                                  const tsr_sampling *sampling, float *rgb) {
-    return header->channels
-               ? m->family->decode_latents(m->state, values, counts, count, sampling, rgb)
-               : m->family->decode(m->state, values, counts, count, sampling, rgb);
+tsr_status tsr_model_open_state(tsr_model *m) {
+    const tsr_model_source source = {.ctx = m->ctx, .weights = m->weights, .path = m->file};
+    return m->family->open(m->device, &source, &m->state);
 }
 
 void tsr_model_close(tsr_model *m) {

@@ -2,7 +2,7 @@
 /* model_check.c: every tensor of a weight file against what its family wants, and the memory a run
  * would need. */
 #include "model_file.h"
-#include "model.h"
+#include "tiles.h"
 #include "../nn/load_weights.h"
 #include "../compute/arena.h"
 
@@ -76,29 +76,29 @@ static void find_extra(checker *c) {
 /* One tile through a device that computes nothing. */
 static tsr_status plan(checker *c, tsr_device *device) {
     const tsr_token_header *h = &c->header;
-    const size_t capacity = (size_t)h->rows * h->columns;
     const size_t pixels = (size_t)h->tile_width * h->tile_height * 3;
-    uint8_t *tile = tsr_alloc(c->ctx, pixels, 1, "tile");
-    float *rgb = tsr_alloc(c->ctx, pixels, sizeof *rgb, "tile");
-    void *values = tsr_alloc(c->ctx, capacity, tsr_value_bytes(h), "tokens");
-    uint32_t count = (uint32_t)capacity;
-    uint64_t ties = 0;
+    const bool selects = c->m->family->tokenizer->abilities & TSR_TOKENIZER_SELECTS;
     tsr_sampling sampling = {.hints = h->hints};
     if (sampling.hints.steps > 1) sampling.hints.steps = 1; /* each step needs the same */
-    uint8_t *kept = tsr_alloc(c->ctx, capacity / 8 + 1, 1, "mask");
-    tsr_status status = tile && rgb && values && kept ? TSR_OK : TSR_ERROR_MEMORY;
-    if (!status)
-        status = tsr_model_encode_tiles(c->m, h, tile, 1, 0, &(tsr_selection){0}, values, &count,
-                                        kept, &ties);
-    if (!status) c->report->encode_bytes = tsr_device_peak_bytes(device);
-    count = (uint32_t)capacity;
-    if (!status) memset(values, 0, capacity * tsr_value_bytes(h));
-    if (!status) status = tsr_model_decode_tiles(c->m, h, values, &count, 1, &sampling, rgb);
+    tsr_token_batch batch = {0};
+    uint8_t *tile = tsr_alloc(c->ctx, pixels, 1, "tile");
+    float *rgb = tsr_alloc(c->ctx, pixels, sizeof *rgb, "tile");
+    tsr_status status =
+        tile && rgb ? tsr_token_batch_alloc(c->ctx, h, 1, selects, &batch) : TSR_ERROR_MEMORY;
+    const tsr_pixels in = {tile, 1, {1, h->tile_height, h->tile_width}};
+    if (!status) status = tsr_encode_tiles(c->m, &in, &(tsr_encode_request){0}, &batch);
+    if (!status) {
+        c->report->encode_bytes = tsr_device_peak_bytes(device);
+        memset(batch.values, 0, batch.capacity * tsr_token_batch_value_bytes(&batch));
+        batch.counts[0] = batch.capacity;
+        tsr_token_batch all = batch;
+        all.kept = NULL; /* every position has a token */
+        status = tsr_decode_tiles(c->m, &all, &sampling, pixels, rgb);
+    }
     if (!status) c->report->decode_bytes = tsr_device_peak_bytes(device);
+    tsr_token_batch_free(&batch);
     free(tile);
     free(rgb);
-    free(values);
-    free(kept);
     return status;
 }
 
@@ -110,12 +110,14 @@ static tsr_status plan_model(checker *c) {
     tsr_status status = tsr_device_open(c->ctx, &m->device, &s);
     if (status) return status;
     m->host = m->device;
-    status = m->family->open(m->device, m->weights, c->report->path, &m->state, &c->header);
+    status = tsr_model_open_state(m);
+    if (!status && m->family->tokenizer)
+        status = m->family->tokenizer->describe(m->state, &c->header);
     if (status == TSR_ERROR_MODEL) { /* the families' own word goes beyond tensors */
         say(c, TSR_CHECK_OTHER, "", tsr_detail(c->ctx));
         return TSR_OK;
     }
-    if (!status) status = plan(c, m->device);
+    if (!status && m->family->tokenizer) status = plan(c, m->device);
     for (int i = 0; i < tsr_safetensors_count(m->weights) && !status; ++i)
         if (!c->report->wanted || c->known[i])
             c->report->weight_bytes +=
@@ -124,16 +126,16 @@ static tsr_status plan_model(checker *c) {
 }
 
 static tsr_status check(checker *c, const char *path) {
-    const char *inside = NULL;
-    tsr_status status = tsr_model_find(c->m, path, &inside);
+    tsr_status status = tsr_model_find(c->m, path);
     if (status) return status;
-    snprintf(c->report->path, sizeof c->report->path, "%s", inside);
+    snprintf(c->report->path, sizeof c->report->path, "%s", c->m->file);
     snprintf(c->report->family, sizeof c->report->family, "%s", c->m->family->name);
     c->known = tsr_alloc(c->ctx, (size_t)tsr_safetensors_count(c->m->weights) + 1, sizeof *c->known,
                          "tensors");
     if (!c->known) return TSR_ERROR_MEMORY;
-    if (c->m->family->want) {
-        status = c->m->family->want(c->ctx, c->m->weights, inside, &(tsr_wanted){on_wanted, c});
+    if (c->m->family->list_tensors) {
+        const tsr_model_source source = {c->ctx, c->m->weights, c->m->file};
+        status = c->m->family->list_tensors(&source, &(tsr_wanted){on_wanted, c});
         if (status) return status;
         if (!c->report->missing && !c->report->misshapen) {
             /* All there: the family decides whether something is too much. */

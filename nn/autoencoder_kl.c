@@ -330,6 +330,16 @@ tsr_status tsr_vae_plan(const tsr_vae *v, int64_t height, int64_t width, tsr_win
     return status;
 }
 
+tsr_tile_cost tsr_vae_cost(const tsr_vae *v, bool decoder, int64_t height, int64_t width) {
+    const int64_t factor = tsr_vae_factor(&v->config);
+    const tsr_conv_half *half = decoder ? &v->decoder : &v->encoder;
+    tsr_window_plan plan;
+    if (tsr_window_plan_make(v->device, half, decoder, v->path, height / factor, width / factor,
+                             &plan))
+        return (tsr_tile_cost){.alone = true}; /* the run will say why */
+    return tsr_window_cost(half, decoder, &plan);
+}
+
 tsr_status tsr_vae_encode(const tsr_vae *v, const float *rgb, int64_t count, int64_t height,
                           int64_t width, float *mean, float *logvar, const tsr_vae_trace *trace) {
     const int64_t factor = tsr_vae_factor(&v->config), channels = v->config.channels;
@@ -338,8 +348,8 @@ tsr_status tsr_vae_encode(const tsr_vae *v, const float *rgb, int64_t count, int
     tsr_status status = check_size(v, "picture", height, width, factor);
     if (!status) status = tsr_window_plan_make(v->device, &v->encoder, false, v->path, h, w, &plan);
     if (status) return status;
-    const int64_t most =
-        trace ? count : tsr_window_together(v->device, &v->encoder, false, &plan, count);
+    const tsr_tile_cost cost = tsr_window_cost(&v->encoder, false, &plan);
+    const int64_t most = trace ? count : tsr_tiles_in_run(v->device, &cost, count);
     float *made = tsr_alloc(v->ctx, (size_t)(most * plane * 2 * channels), 4, "vae: latents");
     if (!made) return TSR_ERROR_MEMORY;
     for (int64_t first = 0; first < count && !status; first += most) {
@@ -395,8 +405,8 @@ tsr_status tsr_vae_decode(const tsr_vae *v, const float *latents, int64_t count,
     if (!status)
         status = tsr_window_plan_make(v->device, &v->decoder, true, v->path, height, width, &plan);
     if (status) return status;
-    const int64_t most =
-        trace ? count : tsr_window_together(v->device, &v->decoder, true, &plan, count);
+    const tsr_tile_cost cost = tsr_window_cost(&v->decoder, true, &plan);
+    const int64_t most = trace ? count : tsr_tiles_in_run(v->device, &cost, count);
     float *turned = tsr_alloc(v->ctx, (size_t)(most * plane * channels), 4, "vae: latents");
     if (!turned) return TSR_ERROR_MEMORY;
     for (int64_t first = 0; first < count && !status; first += most) {

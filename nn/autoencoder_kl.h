@@ -7,6 +7,7 @@
 #include <cjson/cJSON.h>
 
 #include "../compute/device.h"
+#include "batching.h"
 #include "conv_ae.h"
 
 enum { TSR_VAE_BLOCKS = TSR_CONV_LEVELS };
@@ -52,6 +53,9 @@ struct tsr_window_plan;
  * windows of one of the halves, with ARGUMENT on a size that is no multiple of the factor. */
 tsr_status tsr_vae_plan(const tsr_vae *vae, int64_t height, int64_t width,
                         struct tsr_window_plan *plan);
+
+/* Cost of a picture of this size, encoded or decoded. */
+tsr_tile_cost tsr_vae_cost(const tsr_vae *vae, bool decoder, int64_t height, int64_t width);
 
 /* For verification: sees feature maps [B, H, W, C] by their names in the golden cases. */
 typedef struct tsr_vae_trace {

@@ -2,7 +2,6 @@
 /* conv_window.c: how large windows may be, and putting together what they give. */
 #include "conv_window.h"
 #include "../compute/context.h"
-#include "batching.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,12 +112,12 @@ tsr_status tsr_window_plan_make(tsr_device *device, const tsr_conv_half *half, b
     return TSR_OK;
 }
 
-int64_t tsr_window_together(tsr_device *device, const tsr_conv_half *half, bool decoder,
-                            const tsr_window_plan *plan, int64_t count) {
+tsr_tile_cost tsr_window_cost(const tsr_conv_half *half, bool decoder,
+                              const tsr_window_plan *plan) {
     const uint64_t places = (uint64_t)(plan->height * plan->width);
-    if (tsr_window_plan_cuts(plan)) return 1;
-    return tsr_together(device, places * tsr_window_bytes(half, decoder),
-                        places * map_bytes(half, decoder), count);
+    return (tsr_tile_cost){.bytes = places * tsr_window_bytes(half, decoder),
+                           .tensor_bytes = places * map_bytes(half, decoder),
+                           .alone = tsr_window_plan_cuts(plan)};
 }
 
 /* ---- running ---- */

@@ -9,6 +9,7 @@
 #ifndef CODEC_CONV_WINDOW_H
 #define CODEC_CONV_WINDOW_H
 
+#include "batching.h"
 #include "conv_ae.h"
 
 /* In places, the positions of the smallest map. */
@@ -41,10 +42,8 @@ void tsr_window_name(const tsr_window_plan *plan, int64_t scale, const char *bas
 /* Bytes of activations at their peak for each place. */
 uint64_t tsr_window_bytes(const tsr_conv_half *half, bool decoder);
 
-/* How many pictures of this plan, of `count`, go through the half in one run: tsr_together, or 1
- * when they are cut. */
-int64_t tsr_window_together(tsr_device *device, const tsr_conv_half *half, bool decoder,
-                            const tsr_window_plan *plan, int64_t count);
+/* Cost of a picture of this plan in the half; alone when it is cut. */
+tsr_tile_cost tsr_window_cost(const tsr_conv_half *half, bool decoder, const tsr_window_plan *plan);
 
 /* Computes the window that starts at place (y, x): `made` is [side_y*scale, side_x*scale, C]. */
 typedef tsr_status (*tsr_window_fn)(void *user, int64_t y, int64_t x, float *made);

@@ -106,7 +106,8 @@ static void print_values(uint64_t index, const tsr_token_header *h, const tsr_to
     const uint32_t *id = item->ids;
     const float *vector = item->latents;
     uint64_t tiles = (uint64_t)item->tile_columns * item->tile_rows;
-    uint32_t positions = h->rows * h->columns, stride = (positions + 7) / 8;
+    const uint32_t positions = tsr_token_positions(h);
+    const size_t stride = tsr_token_mask_bytes(positions);
     for (uint64_t tile = 0; tile < tiles; ++tile) {
         if (!vector) printf("%" PRIu64 " %" PRIu64, index, tile);
         uint32_t position = 0;

@@ -2,7 +2,6 @@
 /* karl.c: KARL as a family of tokenizers. It says itself which of its tokens a tile needs for the
  * tolerated error: a tile's ids are those of the kept positions, and the mask goes with them. */
 #include "karl.h"
-#include "../../nn/batching.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -16,52 +15,63 @@ static const tsr_tolerances tolerances = {
  * what float32 arithmetic was seen to move it by. */
 static const float halt_near = 2e-3f;
 
-static bool takes(const tsr_safetensors *file) {
+static bool recognise(const tsr_safetensors *file) {
     return tsr_safetensors_find(file, "rec_loss_embeddings") >= 0 ||
            tsr_safetensors_find(file, "ema.rec_loss_embeddings") >= 0;
 }
 
-static tsr_status read_config(tsr_context *ctx, const tsr_safetensors *file, const char *path,
-                              cJSON **config) {
-    const char *text = tsr_safetensors_metadata(file, "tessera.config");
+static tsr_status read_config(const tsr_model_source *source, cJSON **config) {
+    const char *text = tsr_safetensors_metadata(source->weights, "tessera.config");
     *config = text ? cJSON_Parse(text) : NULL;
     if (!text || *config) return TSR_OK;
-    return tsr_fail(ctx, TSR_ERROR_MODEL, "%s: __metadata__ tessera.config: wanted JSON, got %.40s",
-                    path, text);
+    return tsr_fail(source->ctx, TSR_ERROR_MODEL,
+                    "%s: __metadata__ tessera.config: wanted JSON, got %.40s", source->path, text);
 }
 
-static tsr_status want(tsr_context *ctx, const tsr_safetensors *file, const char *path,
-                       const tsr_wanted *wanted) {
+static tsr_status list_tensors(const tsr_model_source *source, const tsr_wanted *wanted) {
     cJSON *config = NULL;
     tsr_weights *weights = NULL;
-    tsr_status status = read_config(ctx, file, path, &config);
-    if (!status) status = tsr_file_weights(ctx, file, &weights);
-    if (!status) status = tsr_karl_want(ctx, config, weights, path, wanted);
+    tsr_status status = read_config(source, &config);
+    if (!status) status = tsr_file_weights(source->ctx, source->weights, &weights);
+    if (!status) status = tsr_karl_want(source->ctx, config, weights, source->path, wanted);
     tsr_weights_close(&weights);
     cJSON_Delete(config);
     return status;
 }
 
-static tsr_status open_model(tsr_device *device, const tsr_safetensors *file, const char *path,
-                             void **model, tsr_token_header *h) {
-    tsr_context *ctx = tsr_device_context(device);
-    const char *name = tsr_safetensors_metadata(file, "tessera.name");
+static void close_model(void **model) {
+    if (!model || !*model) return;
+    tsr_karl *m = *model;
+    tsr_karl_close(&m);
+    *model = NULL;
+}
+
+static tsr_status open_model(tsr_device *device, const tsr_model_source *source, void **model) {
     cJSON *config = NULL;
     tsr_weights *weights = NULL;
     tsr_karl *m = NULL;
-    tsr_status status = read_config(ctx, file, path, &config);
-    if (!status) status = tsr_file_weights(ctx, file, &weights);
-    if (!status) status = tsr_karl_open(device, config, weights, path, &m);
+    tsr_status status = read_config(source, &config);
+    if (!status) status = tsr_file_weights(source->ctx, source->weights, &weights);
+    if (!status) status = tsr_karl_open(device, config, weights, source->path, &m);
     cJSON_Delete(config);
-    if (status) {
-        tsr_karl_close(&m);
-        return status;
-    }
+    if (status) return status;
+    const char *name = tsr_safetensors_metadata(source->weights, "tessera.name");
     if (name)
-        snprintf(h->tokenizer, sizeof h->tokenizer, "%s", name);
+        snprintf(m->name, sizeof m->name, "%s", name);
     else
-        snprintf(h->tokenizer, sizeof h->tokenizer, "karl-%d-%s%s", (int)m->encoder.width,
+        snprintf(m->name, sizeof m->name, "karl-%d-%s%s", (int)m->encoder.width,
                  m->vae ? "vae" : "vqgan", m->continuous ? "-continuous" : "");
+    if (m->vae)
+        tsr_log(source->ctx, TSR_LOG_INFO,
+                "%s: the official code draws latents at random; their mean is used here",
+                source->path);
+    *model = m;
+    return TSR_OK;
+}
+
+static tsr_status describe(const void *model, tsr_token_header *h) {
+    const tsr_karl *m = model;
+    memcpy(h->tokenizer, m->name, sizeof m->name);
     if (m->continuous)
         h->channels = (uint32_t)m->size;
     else
@@ -72,105 +82,87 @@ static tsr_status open_model(tsr_device *device, const tsr_safetensors *file, co
     h->tile_width = h->tile_height = TSR_KARL_SIDE;
     h->fit = TSR_FIT_CROP; /* as the authors do: short side to 256, bicubic, centre */
     h->filter = 1;
-    if (m->vae)
-        tsr_log(ctx, TSR_LOG_INFO,
-                "%s: the official code draws latents at random; their mean is used here", path);
-    *model = m;
     return TSR_OK;
 }
 
-static void close_model(void **model) {
-    if (!model || !*model) return;
-    tsr_karl *m = *model;
-    tsr_karl_close(&m);
-    *model = NULL;
+/* The most tokens of a tile: what is asked for, or what the model was trained with. */
+static int64_t budget_of(const tsr_karl *m, const tsr_encode_request *request) {
+    if (request->budget) return request->budget;
+    return m->latents < BUDGET ? m->latents : BUDGET;
 }
 
-/* Ids or vectors of the kept tokens, one after the other: bytes of each. */
-static size_t value_bytes(const tsr_karl *m) {
-    return (m->continuous ? (size_t)m->size : 1) * sizeof(uint32_t);
+static tsr_tile_cost cost(const void *model, const tsr_encode_request *request) {
+    const tsr_karl *m = model;
+    tsr_tile_cost c = tsr_karl_cost(m, !request, request ? budget_of(m, request) : BUDGET);
+    c.equal_counts = !request;
+    return c;
 }
 
-/* A tile's tokens out of what the model said of all of them. judged: where the tile's part of a
- * judgement begins, or NULL. */
-static void keep(const tsr_karl *m, const tsr_karl_result *said, int64_t tile, int64_t budget,
-                 bool all, void *values, uint32_t *count, uint8_t *kept,
-                 const tsr_judgement *judged, uint64_t *near_ties) {
-    const int64_t first = tile * budget;
-    *count = 0;
-    memset(kept, 0, (size_t)(m->latents + 7) / 8);
-    for (int64_t i = 0; i < budget; ++i) {
-        const float halt = said->halt[first + i];
-        *near_ties += !all && !(fabsf(halt - tsr_karl_halt_above) >= halt_near);
-        if (judged) judged->halting[i] = 1 / (1 + expf(-halt));
+/* ---- tiles to tokens ---- */
+
+/* The tokens of tile i out of what the model said of all its positions. */
+static void keep_tokens(const tsr_karl *m, const tsr_karl_result *said, int i, int64_t budget,
+                        bool all, tsr_token_batch *batch) {
+    const size_t bytes = tsr_token_batch_value_bytes(batch);
+    const int64_t first = i * budget;
+    uint8_t *kept = batch->kept + (size_t)i * tsr_token_mask_bytes(batch->capacity);
+    float *halting = batch->halting ? batch->halting + (size_t)i * batch->capacity : NULL;
+    float *margin = batch->margin ? batch->margin + (size_t)i * batch->capacity : NULL;
+    char *to = tsr_token_batch_tile(batch, i);
+    uint32_t count = 0;
+    memset(kept, 0, tsr_token_mask_bytes(batch->capacity));
+    for (int64_t p = 0; p < budget; ++p) {
+        const float halt = said->halt[first + p];
+        batch->near_ties += !all && !(fabsf(halt - tsr_karl_halt_above) >= halt_near);
+        if (halting) halting[p] = 1 / (1 + expf(-halt));
         if (!all && halt > tsr_karl_halt_above) continue;
-        kept[i / 8] |= (uint8_t)(1 << i % 8);
-        if (judged) judged->margin[*count] = said->margin[first + i];
-        const void *from = m->continuous ? (const void *)(said->factors + (first + i) * m->size)
-                                         : said->ids + first + i;
-        memcpy((char *)values + (*count)++ * value_bytes(m), from, value_bytes(m));
+        kept[p / 8] |= (uint8_t)(1 << p % 8);
+        if (margin) margin[count] = said->margin[first + p];
+        const void *from = m->continuous ? (const void *)(said->factors + (first + p) * m->size)
+                                         : said->ids + first + p;
+        memcpy(to + count++ * bytes, from, bytes);
     }
+    batch->counts[i] = count;
 }
 
-static tsr_status choose_any(const tsr_karl *m, const uint8_t *tiles, int count,
-                             const tsr_selection *selection, void *values, uint32_t *counts,
-                             uint8_t *kept, uint64_t *near_ties) {
-    const float quality = selection->quality > 0 ? selection->quality : tolerances.usual;
+static tsr_status encode(const void *model, const tsr_pixels *pixels,
+                         const tsr_encode_request *request, tsr_token_batch *batch) {
+    const tsr_karl *m = model;
+    const int count = pixels->count;
+    const float quality = request->quality > 0 ? request->quality : tolerances.usual;
     const int bin = tsr_karl_bin(quality);
-    int64_t budget = selection->budget ? (int64_t)selection->budget : BUDGET;
-    if (budget > m->latents && !selection->budget) budget = m->latents;
+    const int64_t budget = budget_of(m, request), rows = count * budget;
     if (budget > m->latents)
         return tsr_fail(m->ctx, TSR_ERROR_ARGUMENT, "%s: budget: wanted 1 to %lld, got %lld",
                         m->path, (long long)m->latents, (long long)budget);
     tsr_log(m->ctx, TSR_LOG_INFO, "%s: tolerated error %g: the row for %g, budget %lld%s", m->path,
             (double)quality, (double)tsr_karl_bins[bin], (long long)budget,
             budget > BUDGET ? ", more than it was trained with" : "");
-    const int64_t most = tsr_karl_together(m, false, budget, count), rows = most * budget;
-    float *features = tsr_alloc(m->ctx, (size_t)(most * TSR_KARL_PLACES * 2 * m->base),
+    float *features = tsr_alloc(m->ctx, (size_t)(count * TSR_KARL_PLACES * 2 * m->base),
                                 sizeof *features, "karl: features");
     float *said = tsr_alloc(m->ctx, (size_t)(rows * (2 + m->size)), sizeof *said, "karl: rows");
-    int32_t *made = tsr_alloc(m->ctx, (size_t)rows, sizeof *made, "karl: ids");
-    tsr_status status = features && said && made ? TSR_OK : TSR_ERROR_MEMORY;
-    tsr_judgement *whole = selection->judgement, part;
-    if (whole) whole->positions = (uint32_t)budget;
+    int32_t *ids = tsr_alloc(m->ctx, (size_t)rows, sizeof *ids, "karl: ids");
+    tsr_status status = features && said && ids ? TSR_OK : TSR_ERROR_MEMORY;
     const tsr_karl_result result = {.halt = said,
                                     .margin = said + rows,
                                     .factors = said + 2 * rows,
-                                    .ids = made,
-                                    .near_ties = near_ties};
-    for (int64_t first = 0; first < count && !status; first += most) {
-        const int64_t n = count - first < most ? count - first : most;
-        const uint8_t *rgb = tiles + first * TSR_KARL_SIDE * TSR_KARL_SIDE * 3;
-        status = tsr_karl_features(m, rgb, n, features);
-        if (status) break;
-        tsr_karl_draw(m, n, features, NULL);
-        status = tsr_karl_encode(m, rgb, features, n, bin, budget, &result);
-        for (int64_t i = first; i < first + n && !status; ++i) {
-            if (whole)
-                part = (tsr_judgement){.halting = whole->halting + i * m->latents,
-                                       .margin = whole->margin + i * m->latents};
-            keep(m, &result, i - first, budget, selection->keep_all,
-                 (char *)values + (size_t)(i * m->latents) * value_bytes(m), &counts[i],
-                 kept + i * ((m->latents + 7) / 8), whole ? &part : NULL, near_ties);
-        }
+                                    .ids = ids,
+                                    .near_ties = &batch->near_ties};
+    if (!status) status = tsr_karl_features(m, pixels->rgb, count, features);
+    if (!status) {
+        tsr_karl_draw(m, count, features, NULL);
+        status = tsr_karl_encode(m, pixels->rgb, features, count, bin, budget, &result);
     }
+    for (int i = 0; i < count && !status; ++i)
+        keep_tokens(m, &result, i, budget, request->keep_all, batch);
+    batch->judged = (uint32_t)budget;
     free(features);
     free(said);
-    free(made);
+    free(ids);
     return status;
 }
 
-static tsr_status choose(void *model, const uint8_t *tiles, int count,
-                         const tsr_selection *selection, uint32_t *ids, uint32_t *counts,
-                         uint8_t *kept, uint64_t *near_ties) {
-    return choose_any(model, tiles, count, selection, ids, counts, kept, near_ties);
-}
-
-static tsr_status encode_latents(void *model, const uint8_t *tiles, int count,
-                                 const tsr_selection *selection, float *latents, uint32_t *counts,
-                                 uint8_t *kept, uint64_t *near_ties) {
-    return choose_any(model, tiles, count, selection, latents, counts, kept, near_ties);
-}
+/* ---- tokens to tiles ---- */
 
 /* The positions of a tile's `count` tokens: what the mask keeps, or the first ones. TOKENS unless
  * they are as many. */
@@ -188,45 +180,24 @@ static tsr_status find_positions(const tsr_karl *m, const uint8_t *mask, uint32_
                     count, (long long)n);
 }
 
-/* One of ids and latents is NULL. Neighbours with as many tokens go together. */
-static tsr_status decode_any(const tsr_karl *m, const uint32_t *ids, const float *latents,
-                             const uint32_t *counts, int count, const tsr_sampling *sampling,
-                             float *rgb) {
-    const int64_t mask_bytes = (m->latents + 7) / 8,
-                  most = tsr_karl_together(m, true, BUDGET, count);
-    const size_t bytes = value_bytes(m);
-    const char *from = ids ? (const char *)ids : (const char *)latents;
-    int32_t *positions =
-        tsr_alloc(m->ctx, (size_t)(most * m->latents), sizeof *positions, "karl: places");
-    char *packed = tsr_alloc(m->ctx, (size_t)(most * m->latents), bytes, "karl: tokens");
-    tsr_status status = positions && packed ? TSR_OK : TSR_ERROR_MEMORY;
-    for (int64_t i = 0, n; i < count && !status; i += n) {
-        const uint32_t each = counts[i];
-        n = tsr_together_alike(counts + i, count - i, most);
-        for (int64_t k = 0; k < n && !status; ++k)
-            status =
-                find_positions(m, sampling->kept ? sampling->kept + (i + k) * mask_bytes : NULL,
-                               each, positions + k * each);
-        if (status) break;
-        tsr_together_pack(from + (size_t)(i * m->latents) * bytes, n, each, m->latents, bytes,
-                          packed);
-        status = tsr_karl_decode(m, ids ? (const int32_t *)(const void *)packed : NULL,
-                                 ids ? NULL : (const float *)(const void *)packed, positions, n,
-                                 each, rgb + i * TSR_KARL_SIDE * TSR_KARL_SIDE * 3, NULL);
-    }
-    free(positions);
-    free(packed);
-    return status;
-}
-
-static tsr_status decode(void *model, const uint32_t *ids, const uint32_t *counts, int count,
+static tsr_status decode(const void *model, const tsr_token_batch *batch,
                          const tsr_sampling *sampling, float *rgb) {
-    return decode_any(model, ids, NULL, counts, count, sampling, rgb);
-}
-
-static tsr_status decode_latents(void *model, const float *latents, const uint32_t *counts,
-                                 int count, const tsr_sampling *sampling, float *rgb) {
-    return decode_any(model, NULL, latents, counts, count, sampling, rgb);
+    (void)sampling;
+    const tsr_karl *m = model;
+    const uint32_t each = batch->counts[0];
+    const size_t mask = tsr_token_mask_bytes(batch->capacity);
+    int32_t *positions = tsr_alloc(m->ctx, (size_t)batch->count * batch->capacity,
+                                   sizeof *positions, "karl: places");
+    tsr_status status = positions ? TSR_OK : TSR_ERROR_MEMORY;
+    for (int i = 0; i < batch->count && !status; ++i)
+        status = find_positions(m, batch->kept ? batch->kept + (size_t)i * mask : NULL, each,
+                                positions + (size_t)i * each);
+    if (!status)
+        status = tsr_karl_decode(m, m->continuous ? NULL : batch->values,
+                                 m->continuous ? batch->values : NULL, positions, batch->count,
+                                 each, rgb, NULL);
+    free(positions);
+    return status;
 }
 
 const tsr_family tsr_family_karl = {
@@ -237,13 +208,14 @@ const tsr_family tsr_family_karl = {
         "\"ema\")",
     .verified = "golden cases of the official classes with synthetic weights: VQGAN and VAE, "
                 "quantised and continuous",
-    .takes = takes,
-    .want = want,
+    .recognise = recognise,
+    .list_tensors = list_tensors,
     .open = open_model,
     .close = close_model,
-    .select = choose,
-    .tolerances = &tolerances,
-    .decode = decode,
-    .encode_latents = encode_latents,
-    .decode_latents = decode_latents,
+    .tokenizer = &(const tsr_tokenizer_ops){.abilities = TSR_TOKENIZER_SELECTS,
+                                            .tolerances = &tolerances,
+                                            .describe = describe,
+                                            .cost = cost,
+                                            .encode = encode,
+                                            .decode = decode},
 };

@@ -27,7 +27,7 @@ typedef struct tsr_karl {
     tsr_device *device;
     tsr_context *ctx;
     tsr_weights *weights;
-    char *path;
+    char *path, name[64];
     const char *prefix; /* of all names */
     bool vae;           /* the base is an autoencoder, not a VQGAN */
     bool continuous;    /* no codebook: tokens are vectors */
@@ -69,8 +69,8 @@ extern const float tsr_karl_bins[TSR_KARL_BINS];
 /* Tokens with a larger logit are dropped: ln 3, a probability of 0.75. */
 extern const float tsr_karl_halt_above;
 
-/* How many of `count` pictures with so many tokens should go through a half together. */
-int64_t tsr_karl_together(const tsr_karl *model, bool decoder, int64_t tokens, int64_t count);
+/* Cost of a picture with so many tokens in the encoder or the decoder. */
+tsr_tile_cost tsr_karl_cost(const tsr_karl *model, bool decoder, int64_t tokens);
 /* Pictures u8 [B, 256, 256, 3] to what the base gives [B, 16, 16, base] (autoencoder: [B, 16, 16, 2
  * base] means and log variances). */
 tsr_status tsr_karl_features(const tsr_karl *model, const uint8_t *rgb, int64_t count,

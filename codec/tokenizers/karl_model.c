@@ -12,7 +12,6 @@
 #include "../../nn/conv_window.h"
 #include "../../nn/conv_layouts.h"
 #include "karl.h"
-#include "../../nn/batching.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -377,14 +376,15 @@ static float *scaled(tsr_context *ctx, const uint8_t *rgb, int64_t count) {
     return x;
 }
 
-int64_t tsr_karl_together(const tsr_karl *m, bool decoder, int64_t tokens, int64_t count) {
+tsr_tile_cost tsr_karl_cost(const tsr_karl *m, bool decoder, int64_t tokens) {
     tsr_window_plan plan;
     const tsr_conv_half *base = decoder ? &m->base_decoder : &m->base_encoder;
     const int64_t rows = TSR_KARL_PLACES + tokens + 1, g = TSR_KARL_GRID;
-    if (tsr_window_plan_make(m->device, base, decoder, m->path, g, g, &plan)) return 1;
-    return tsr_window_together(
-        m->device, base, decoder, &plan,
-        tsr_together_rows(m->device, rows, decoder ? m->decoder.width : m->encoder.width, count));
+    if (tsr_window_plan_make(m->device, base, decoder, m->path, g, g, &plan))
+        return (tsr_tile_cost){.alone = true}; /* the run will fail for want of memory */
+    return tsr_tile_cost_larger(
+        tsr_window_cost(base, decoder, &plan),
+        tsr_tile_cost_rows(rows, decoder ? m->decoder.width : m->encoder.width));
 }
 
 tsr_status tsr_karl_features(const tsr_karl *m, const uint8_t *rgb, int64_t count,

@@ -65,6 +65,7 @@ typedef struct mosaic {
     tsr_context *ctx;
     tsr_weights *weights;
     const char *path;
+    char name[64];
     int classes, width, depth, heads;
     /* the leading ids */
     int lead, lead_dim;
@@ -249,14 +250,14 @@ static tsr_status read_indices(mosaic *m, const tsr_safetensors *file, const cha
     return TSR_OK;
 }
 
-static tsr_status mosaic_open(tsr_device *device, const tsr_safetensors *file, const char *path,
-                              void **model, tsr_token_header *header) {
-    tsr_context *ctx = tsr_device_context(device);
+static tsr_status mosaic_open(tsr_device *device, const tsr_model_source *source, void **model) {
+    tsr_context *ctx = source->ctx;
+    const tsr_safetensors *file = source->weights;
     mosaic *m = tsr_alloc(ctx, 1, sizeof *m, "mosaic");
     if (!m) return TSR_ERROR_MEMORY;
     m->device = device;
     m->ctx = ctx;
-    m->path = path;
+    m->path = source->path;
     tsr_status status = read_config(m, file);
     if (!status) status = tsr_weights_open(ctx, &m->weights);
     for (int i = 0; i < tsr_safetensors_count(file) && !status; ++i) {
@@ -286,7 +287,14 @@ static tsr_status mosaic_open(tsr_device *device, const tsr_safetensors *file, c
         return status;
     }
     const char *name = tsr_safetensors_metadata(file, "tessera.name");
-    snprintf(header->tokenizer, sizeof header->tokenizer, "%s", name ? name : "mosaic");
+    snprintf(m->name, sizeof m->name, "%s", name ? name : "mosaic");
+    *model = m;
+    return TSR_OK;
+}
+
+static tsr_status mosaic_describe(const void *model, tsr_token_header *header) {
+    const mosaic *m = model;
+    memcpy(header->tokenizer, m->name, sizeof m->name);
     header->codebook_size = 1;
     header->level_count = DIGITS;
     for (int i = 0; i < DIGITS; ++i) {
@@ -298,7 +306,6 @@ static tsr_status mosaic_open(tsr_device *device, const tsr_safetensors *file, c
     header->columns = TOKENS;
     header->nested = 1;
     header->tile_width = header->tile_height = SIZE;
-    *model = m;
     return TSR_OK;
 }
 
@@ -542,17 +549,17 @@ static void encode_tile(void *arg, int64_t tile, int worker) {
     }
 }
 
-static tsr_status mosaic_encode(void *model, const uint8_t *tiles, int count, uint32_t tokens,
-                                const tsr_selection *selection, uint32_t *ids, uint32_t *counts,
-                                uint64_t *near_ties) {
+static tsr_status mosaic_encode(const void *model, const tsr_pixels *pixels,
+                                const tsr_encode_request *request, tsr_token_batch *batch) {
     const mosaic *m = model;
+    const int count = pixels->count;
     const int workers = tsr_thread_count(m->ctx) < count ? tsr_thread_count(m->ctx) : count;
     encode_job job = {.m = m,
-                      .tiles = tiles,
-                      .tokens = tokens,
-                      .quality = selection->quality,
-                      .ids = ids,
-                      .counts = counts};
+                      .tiles = pixels->rgb,
+                      .tokens = request->tokens,
+                      .quality = request->quality,
+                      .ids = batch->values,
+                      .counts = batch->counts};
     /* Worker numbers go up to the thread count even when there are fewer tiles. */
     const size_t spaces = (size_t)(workers == count ? tsr_thread_count(m->ctx) : workers);
     job.spaces = tsr_alloc(m->ctx, spaces, sizeof *job.spaces, "mosaic: encode");
@@ -562,7 +569,7 @@ static tsr_status mosaic_encode(void *model, const uint8_t *tiles, int count, ui
     tsr_status status = job.spaces && job.ties && job.scratch ? TSR_OK : TSR_ERROR_MEMORY;
     if (!status) tsr_parallel(m->ctx, count, encode_tile, &job);
     for (size_t i = 0; i < spaces && !status; ++i)
-        *near_ties += job.ties[i];
+        batch->near_ties += job.ties[i];
     free(job.spaces);
     free(job.ties);
     free(job.scratch);
@@ -592,10 +599,12 @@ static void decode_program(tsr_run *r, const void *model, tsr_tensor *const *in,
     out[0] = tsr_binary(r, planes, x, TSR_ADD);
 }
 
-static tsr_status mosaic_decode(void *model, const uint32_t *ids, const uint32_t *counts, int count,
+static tsr_status mosaic_decode(const void *model, const tsr_token_batch *batch,
                                 const tsr_sampling *sampling, float *rgb) {
     (void)sampling;
-    mosaic *m = model;
+    const mosaic *m = model;
+    const int count = batch->count;
+    const uint32_t *counts = batch->counts;
     const int64_t d = m->width;
     const size_t plane = SIZE * SIZE, tile = PLANES * plane;
     float *coefficients =
@@ -608,7 +617,7 @@ static tsr_status mosaic_decode(void *model, const uint32_t *ids, const uint32_t
         coefficients && places && planes && unknown_class ? TSR_OK : TSR_ERROR_MEMORY;
     for (int i = 0; i < count && !status; ++i) {
         if (counts[i] == 0) continue; /* nothing is known: stays grey */
-        const uint32_t *tile_ids = ids + (size_t)i * TOKENS;
+        const uint32_t *tile_ids = tsr_token_batch_tile(batch, i);
         const int known = (int)counts[i];
         uint8_t digits[SLOTS] = {0};
         const tsr_residual_fsq any = quantiser(m, 0);
@@ -661,6 +670,8 @@ const tsr_family tsr_family_mosaic = {
     .verified = "recorded ids of drawn scenes; the same on cpu and Vulkan drivers",
     .open = mosaic_open,
     .close = mosaic_close,
-    .encode = mosaic_encode,
-    .decode = mosaic_decode,
+    .tokenizer = &(const tsr_tokenizer_ops){.abilities = TSR_TOKENIZER_QUALITY,
+                                            .describe = mosaic_describe,
+                                            .encode = mosaic_encode,
+                                            .decode = mosaic_decode},
 };

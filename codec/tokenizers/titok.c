@@ -14,7 +14,6 @@
 #include "../../nn/conv_window.h"
 #include "flextok/flextok_model.h"
 #include "../../nn/conv_layouts.h"
-#include "../../nn/batching.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -331,9 +330,16 @@ static void decode_program(tsr_run *r, const void *model, tsr_tensor *const *in,
 
 /* ---- running it ---- */
 
-static tsr_status encode_some(const tsr_titok *m, const uint8_t *rgb, int64_t n,
-                              const tsr_titok_result *result, float *x, float *rows) {
+tsr_status tsr_titok_encode(const tsr_titok *m, const uint8_t *rgb, int64_t n,
+                            const tsr_titok_result *result) {
     const int64_t side = m->side * TSR_TITOK_PATCH, plane = side * side, k = m->latents;
+    float *x = tsr_alloc(m->ctx, (size_t)(n * plane * 3), sizeof *x, "titok: pictures");
+    float *rows = tsr_alloc(m->ctx, (size_t)(n * k), 2 * sizeof *rows, "titok: rows");
+    if (!x || !rows) {
+        free(x);
+        free(rows);
+        return TSR_ERROR_MEMORY;
+    }
     for (int64_t b = 0; b < n; ++b)
         for (int64_t i = 0; i < plane; ++i)
             for (int c = 0; c < 3; ++c)
@@ -358,33 +364,11 @@ static tsr_status encode_some(const tsr_titok *m, const uint8_t *rgb, int64_t n,
                                  .args = &traced,
                                  .variant = traced,
                                  .name = "titok encoder"};
-    tsr_status status = tsr_execute(m->device, &program, &in, 1, out, outputs);
-    if (status || m->continuous) return status;
-    if (result->margin) memcpy(result->margin, rows, (size_t)(n * k) * sizeof *rows);
-    if (result->near_ties)
+    const tsr_status status = tsr_execute(m->device, &program, &in, 1, out, outputs);
+    if (!status && !m->continuous && result->margin)
+        memcpy(result->margin, rows, (size_t)(n * k) * sizeof *rows);
+    if (!status && !m->continuous && result->near_ties)
         *result->near_ties += tsr_code_table_near_ties(&m->codes, rows, rows + n * k, n * k);
-    return TSR_OK;
-}
-
-tsr_status tsr_titok_encode(const tsr_titok *m, const uint8_t *rgb, int64_t count,
-                            const tsr_titok_result *all) {
-    const int64_t side = m->side * TSR_TITOK_PATCH, values = side * side * 3, k = m->latents;
-    const int64_t size = m->continuous ? 2 * m->size : m->size;
-    const int64_t rows_each = m->side * m->side + k + 1;
-    const int64_t most = tsr_together_rows(m->device, rows_each, m->encoder.width, count);
-    float *x = tsr_alloc(m->ctx, (size_t)(most * values), sizeof *x, "titok: pictures");
-    float *rows = tsr_alloc(m->ctx, (size_t)(most * k), 2 * sizeof *rows, "titok: rows");
-    tsr_status status = x && rows ? TSR_OK : TSR_ERROR_MEMORY;
-    for (int64_t first = 0; first < count && !status; first += most) {
-        const int64_t n = count - first < most ? count - first : most, at = first * k;
-        const tsr_titok_result some = {
-            .ids = all->ids ? all->ids + at : NULL,
-            .margin = all->margin ? all->margin + at : NULL,
-            .latents = all->latents ? all->latents + at * m->encoder.width : NULL,
-            .factors = all->factors ? all->factors + at * size : NULL,
-            .near_ties = all->near_ties};
-        status = encode_some(m, rgb + first * values, n, &some, x, rows);
-    }
     free(x);
     free(rows);
     return status;
@@ -448,22 +432,21 @@ tsr_status tsr_titok_decode(const tsr_titok *m, const int32_t *ids, const float 
 
 /* ---- the family ---- */
 
-static bool takes(const tsr_safetensors *file) {
+static bool recognise(const tsr_safetensors *file) {
     return tsr_safetensors_find(file, "latent_tokens") >= 0 &&
            tsr_safetensors_find(file, "encoder.latent_token_positional_embedding") >= 0;
 }
 
-static tsr_status want_all(tsr_context *ctx, const tsr_safetensors *file, const char *path,
-                           const tsr_wanted *wanted) {
-    tsr_titok *m = tsr_alloc(ctx, 1, sizeof *m, "titok");
+static tsr_status list_tensors(const tsr_model_source *source, const tsr_wanted *wanted) {
+    tsr_titok *m = tsr_alloc(source->ctx, 1, sizeof *m, "titok");
     if (!m) return TSR_ERROR_MEMORY;
-    m->ctx = ctx;
-    m->path = (char *)path;
+    m->ctx = source->ctx;
+    m->path = (char *)source->path;
     cJSON *config = NULL;
     naming n = {.m = m};
-    tsr_status status = tsr_model_config_file(ctx, path, &config);
+    tsr_status status = tsr_model_config_file(m->ctx, m->path, &config);
     if (status == TSR_ERROR_NOT_FOUND) status = TSR_OK;
-    if (!status) status = tsr_file_weights(ctx, file, &n.weights);
+    if (!status) status = tsr_file_weights(m->ctx, source->weights, &n.weights);
     if (!status) status = read_shapes(m, n.weights);
     if (!status) status = read_habits(m, n.weights, config);
     if (!status) status = name_all(&n, wanted);
@@ -473,36 +456,44 @@ static tsr_status want_all(tsr_context *ctx, const tsr_safetensors *file, const 
     return status;
 }
 
-static tsr_status open_model(tsr_device *device, const tsr_safetensors *file, const char *path,
-                             void **model, tsr_token_header *h) {
-    tsr_context *ctx = tsr_device_context(device);
+static void close_model(void **model) {
+    if (!model || !*model) return;
+    tsr_titok *m = *model;
+    tsr_titok_close(&m);
+    *model = NULL;
+}
+
+static tsr_status open_model(tsr_device *device, const tsr_model_source *source, void **model) {
+    tsr_context *ctx = source->ctx;
     cJSON *config = NULL;
     tsr_weights *weights = NULL;
     tsr_titok *m = NULL;
-    tsr_status status = tsr_model_config_file(ctx, path, &config);
+    tsr_status status = tsr_model_config_file(ctx, source->path, &config);
     if (status == TSR_ERROR_NOT_FOUND) {
-        tsr_log(ctx, TSR_LOG_INFO, "%s: no config.json beside it: the shapes decide", path);
+        tsr_log(ctx, TSR_LOG_INFO, "%s: no config.json beside it: the shapes decide", source->path);
         status = TSR_OK;
     }
-    if (!status) status = tsr_file_weights(ctx, file, &weights);
-    if (!status) status = tsr_titok_open(device, config, weights, path, &m);
+    if (!status) status = tsr_file_weights(ctx, source->weights, &weights);
+    if (!status) status = tsr_titok_open(device, config, weights, source->path, &m);
     cJSON_Delete(config);
-    if (status) {
-        tsr_titok_close(&m);
-        return status;
-    }
-    static const char *const sizes[] = {"s", "b", "l"};
-    const char *name = tsr_safetensors_metadata(file, "tessera.name");
+    if (status) return status;
+    const char *name = tsr_safetensors_metadata(source->weights, "tessera.name");
     const int64_t width = m->encoder.width;
     if (name)
-        snprintf(h->tokenizer, sizeof h->tokenizer, "%s", name);
+        snprintf(m->name, sizeof m->name, "%s", name);
     else
-        snprintf(h->tokenizer, sizeof h->tokenizer, "%s-%s-%d%s",
-                 m->nested ? "one-d-piece" : "titok",
-                 sizes[width <= 512   ? 0
-                       : width <= 768 ? 1
-                                      : 2],
+        snprintf(m->name, sizeof m->name, "%s-%s-%d%s", m->nested ? "one-d-piece" : "titok",
+                 width <= 512   ? "s"
+                 : width <= 768 ? "b"
+                                : "l",
                  (int)m->latents, m->continuous ? "-vae" : "");
+    *model = m;
+    return TSR_OK;
+}
+
+static tsr_status describe(const void *model, tsr_token_header *h) {
+    const tsr_titok *m = model;
+    memcpy(h->tokenizer, m->name, sizeof m->name);
     if (m->continuous)
         h->channels = (uint32_t)m->size;
     else
@@ -514,98 +505,58 @@ static tsr_status open_model(tsr_device *device, const tsr_safetensors *file, co
     h->tile_width = h->tile_height = (uint32_t)(m->side * TSR_TITOK_PATCH);
     h->fit = TSR_FIT_CROP; /* as the authors do: short side to the tile's, bicubic, centre */
     h->filter = 1;
-    *model = m;
     return TSR_OK;
 }
 
-static void close_model(void **model) {
-    if (!model || !*model) return;
-    tsr_titok *m = *model;
-    tsr_titok_close(&m);
-    *model = NULL;
-}
-
-static tsr_status encode(void *model, const uint8_t *tiles, int count, uint32_t tokens,
-                         const tsr_selection *selection, uint32_t *ids, uint32_t *counts,
-                         uint64_t *near_ties) {
-    tsr_titok *m = model;
-    if (selection->quality > 0)
-        return tsr_fail(m->ctx, TSR_ERROR_UNSUPPORTED,
-                        "%s: quality: wanted a number of tokens, got %g (it does not tell how many "
-                        "a picture needs)",
-                        m->path, (double)selection->quality);
-    const tsr_titok_result result = {.ids = (int32_t *)ids, .near_ties = near_ties};
-    tsr_status status = tsr_titok_encode(m, tiles, count, &result);
-    for (int i = 0; i < count && !status; ++i)
-        counts[i] = tokens && tokens < m->latents ? tokens : (uint32_t)m->latents;
-    return status;
-}
-
-/* One of ids and vectors is NULL. Neighbours with as many tokens go together. */
-static tsr_status decode_any(const tsr_titok *m, const uint32_t *ids, const float *vectors,
-                             const uint32_t *counts, int count, float *rgb) {
-    const int64_t side = m->side, pixels = side * side * TSR_TITOK_PATCH * TSR_TITOK_PATCH;
-    const size_t bytes = ids ? sizeof *ids : (size_t)m->size * sizeof *vectors;
-    const char *from = ids ? (const char *)ids : (const char *)vectors;
-    int64_t most =
-        tsr_together_rows(m->device, side * side + m->latents + 1, m->decoder.width, count);
+static tsr_tile_cost cost(const void *model, const tsr_encode_request *request) {
+    const tsr_titok *m = model;
+    const int64_t rows = m->side * m->side + m->latents + 1;
+    if (request) return tsr_tile_cost_rows(rows, m->encoder.width);
+    tsr_tile_cost c = tsr_tile_cost_rows(rows, m->decoder.width);
     tsr_window_plan plan;
-    tsr_status status = TSR_OK;
-    if (m->two_stage)
-        status = tsr_window_plan_make(m->device, &m->pixels, true, m->path, side, side, &plan);
-    if (m->two_stage && !status)
-        most = tsr_window_together(m->device, &m->pixels, true, &plan, most);
-    char *packed = tsr_alloc(m->ctx, (size_t)(most * m->latents), bytes, "titok: tokens");
-    if (!packed && !status) status = TSR_ERROR_MEMORY;
-    for (int64_t i = 0, n; i < count && !status; i += n) {
-        const uint32_t each = counts[i];
-        if ((!m->nested || vectors || each > m->latents) && each != m->latents) {
-            status = tsr_fail(m->ctx, TSR_ERROR_TOKENS, "%s: %s of a tile: wanted %lld, got %u",
-                              m->path, ids ? "ids" : "vectors", (long long)m->latents, each);
-            break;
-        }
-        n = tsr_together_alike(counts + i, count - i, most);
-        tsr_together_pack(from + (size_t)(i * m->latents) * bytes, n, each, m->latents, bytes,
-                          packed);
-        status = tsr_titok_decode(m, ids ? (const int32_t *)(const void *)packed : NULL,
-                                  ids ? NULL : (const float *)(const void *)packed, n, each,
-                                  rgb + i * pixels * 3, NULL);
-    }
-    free(packed);
-    return status;
-}
-
-static tsr_status decode(void *model, const uint32_t *ids, const uint32_t *counts, int count,
-                         const tsr_sampling *sampling, float *rgb) {
-    (void)sampling;
-    return decode_any(model, ids, NULL, counts, count, rgb);
-}
-
-static tsr_status decode_latents(void *model, const float *latents, const uint32_t *counts,
-                                 int count, const tsr_sampling *sampling, float *rgb) {
-    (void)sampling;
-    return decode_any(model, NULL, latents, counts, count, rgb);
+    if (m->two_stage &&
+        tsr_window_plan_make(m->device, &m->pixels, true, m->path, m->side, m->side, &plan))
+        c.alone = true; /* the run will fail for want of memory */
+    else if (m->two_stage)
+        c = tsr_tile_cost_larger(c, tsr_window_cost(&m->pixels, true, &plan));
+    c.equal_counts = true;
+    return c;
 }
 
 /* Of means and log variances the means; the official code draws from them. */
-static tsr_status encode_latents(void *model, const uint8_t *tiles, int count,
-                                 const tsr_selection *selection, float *latents, uint32_t *counts,
-                                 uint8_t *kept, uint64_t *near_ties) {
-    (void)selection;
-    (void)kept;
-    (void)near_ties; /* nothing is decided */
-    tsr_titok *m = model;
-    const size_t k = (size_t)m->latents, e = (size_t)m->size;
-    float *both = tsr_alloc(m->ctx, (size_t)count * k, 2 * e * sizeof *both, "titok: factors");
+static tsr_status encode_vectors(const tsr_titok *m, const tsr_pixels *pixels, float *vectors) {
+    const size_t n = (size_t)pixels->count * (size_t)m->latents, e = (size_t)m->size;
+    float *both = tsr_alloc(m->ctx, n, 2 * e * sizeof *both, "titok: factors");
     if (!both) return TSR_ERROR_MEMORY;
     const tsr_titok_result result = {.factors = both};
-    tsr_status status = tsr_titok_encode(m, tiles, count, &result);
-    for (size_t i = 0; i < (size_t)count * k && !status; ++i)
-        memcpy(latents + i * e, both + i * 2 * e, e * sizeof *latents);
-    for (int i = 0; i < count && !status; ++i)
-        counts[i] = (uint32_t)k;
+    const tsr_status status = tsr_titok_encode(m, pixels->rgb, pixels->count, &result);
+    for (size_t i = 0; i < n && !status; ++i)
+        memcpy(vectors + i * e, both + i * 2 * e, e * sizeof *vectors);
     free(both);
     return status;
+}
+
+static tsr_status encode(const void *model, const tsr_pixels *pixels,
+                         const tsr_encode_request *request, tsr_token_batch *batch) {
+    const tsr_titok *m = model;
+    const uint32_t tokens = request->tokens;
+    for (int i = 0; i < batch->count; ++i)
+        batch->counts[i] = tokens && tokens < batch->capacity ? tokens : batch->capacity;
+    if (m->continuous) return encode_vectors(m, pixels, batch->values);
+    const tsr_titok_result result = {.ids = batch->values, .near_ties = &batch->near_ties};
+    return tsr_titok_encode(m, pixels->rgb, pixels->count, &result);
+}
+
+static tsr_status decode(const void *model, const tsr_token_batch *batch,
+                         const tsr_sampling *sampling, float *rgb) {
+    (void)sampling;
+    const tsr_titok *m = model;
+    const uint32_t each = batch->counts[0];
+    if ((!m->nested || m->continuous || each > m->latents) && each != m->latents)
+        return tsr_fail(m->ctx, TSR_ERROR_TOKENS, "%s: %s of a tile: wanted %lld, got %u", m->path,
+                        m->continuous ? "vectors" : "ids", (long long)m->latents, each);
+    return tsr_titok_decode(m, m->continuous ? NULL : batch->values,
+                            m->continuous ? batch->values : NULL, batch->count, each, rgb, NULL);
 }
 
 const tsr_family tsr_family_titok = {
@@ -617,12 +568,16 @@ const tsr_family tsr_family_titok = {
     .verified =
         "golden cases of the official classes with synthetic weights: S-128, B-64, BL-64 VQ "
         "and VAE, One-D-Piece S-256",
-    .takes = takes,
-    .want = want_all,
+    .recognise = recognise,
+    .list_tensors = list_tensors,
     .open = open_model,
     .close = close_model,
-    .encode = encode,
-    .decode = decode,
-    .encode_latents = encode_latents,
-    .decode_latents = decode_latents,
+    .tokenizer =
+        &(const tsr_tokenizer_ops){
+            .no_quality = "it does not tell how many a picture needs",
+            .describe = describe,
+            .cost = cost,
+            .encode = encode,
+            .decode = decode,
+        },
 };

@@ -26,7 +26,7 @@ typedef struct tsr_titok {
     tsr_device *device;
     tsr_context *ctx;
     tsr_weights *weights;
-    char *path;
+    char *path, name[64];
     int64_t latents, size, side; /* K, numbers of a code, patches along a side of the tile */
     bool legacy;                 /* rows and columns of the latents are mixed up before the codes */
     bool two_stage;              /* the decoder gives logits of MaskGIT's codes, not pixels */

@@ -24,7 +24,7 @@ typedef struct alone {
     uint32_t width, height; /* of a tile */
 } alone;
 
-static bool takes(const tsr_safetensors *file) {
+static bool recognise(const tsr_safetensors *file) {
     return tsr_safetensors_find(file, "encoder.down_blocks.0.resnets.0.conv1.weight") >= 0 &&
            tsr_safetensors_find(file, "decoder.up_blocks.0.resnets.0.conv1.weight") >= 0;
 }
@@ -54,23 +54,26 @@ static tsr_status name_all(void *user, const tsr_wanted *wanted) {
     return tsr_vae_list(n->ctx, n->config, "", wanted);
 }
 
-static tsr_status want(tsr_context *ctx, const tsr_safetensors *file, const char *path,
-                       const tsr_wanted *wanted) {
+static tsr_status list_tensors(const tsr_model_source *source, const tsr_wanted *wanted) {
+    tsr_context *ctx = source->ctx;
     tsr_vae_config config;
     tsr_weights *weights = NULL;
-    tsr_status status = tsr_file_weights(ctx, file, &weights);
-    if (!status) status = read_config(ctx, weights, path, &config);
+    tsr_status status = tsr_file_weights(ctx, source->weights, &weights);
+    if (!status) status = read_config(ctx, weights, source->path, &config);
     if (!status) status = tsr_vae_list(ctx, &config, "", wanted);
     tsr_weights_close(&weights);
     return status;
 }
 
-static tsr_status fill_header(const alone *a, tsr_token_header *h) {
-    const uint32_t factor = (uint32_t)tsr_vae_factor(tsr_vae_get_config(a->vae));
+static tsr_status describe(const void *model, tsr_token_header *h) {
+    const alone *a = model;
+    const tsr_vae_config *c = tsr_vae_get_config(a->vae);
+    const uint32_t factor = (uint32_t)tsr_vae_factor(c);
     tsr_window_plan plan;
     const tsr_status status = tsr_vae_plan(a->vae, a->height, a->width, &plan);
     if (status) return status;
     tsr_window_name(&plan, factor, a->name, h->tokenizer);
+    h->channels = (uint32_t)c->channels;
     h->geometry = TSR_GEOMETRY_GRID;
     h->rows = a->height / factor;
     h->columns = a->width / factor;
@@ -89,16 +92,16 @@ static void close_model(void **model) {
     *model = NULL;
 }
 
-static tsr_status open_model(tsr_device *device, const tsr_safetensors *file, const char *path,
-                             void **model, tsr_token_header *h) {
-    tsr_context *ctx = tsr_device_context(device);
+static tsr_status open_model(tsr_device *device, const tsr_model_source *source, void **model) {
+    tsr_context *ctx = source->ctx;
+    const char *path = source->path;
     tsr_vae_config config = {0};
     alone *a = tsr_alloc(ctx, 1, sizeof *a, "vae");
     if (!a) return TSR_ERROR_MEMORY;
     a->ctx = ctx;
     a->path = strdup(path);
     tsr_status status = a->path ? TSR_OK : tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory", path);
-    if (!status) status = tsr_file_weights(ctx, file, &a->weights);
+    if (!status) status = tsr_file_weights(ctx, source->weights, &a->weights);
     if (!status) status = read_config(ctx, a->weights, path, &config);
     naming n = {ctx, &config};
     if (!status) status = tsr_wanted_load_all(ctx, a->weights, path, NULL, name_all, &n);
@@ -109,14 +112,12 @@ static tsr_status open_model(tsr_device *device, const tsr_safetensors *file, co
                      path, (long long)config.channels);
     if (!status) {
         const int factor = tsr_vae_factor(&config);
-        const char *name = tsr_safetensors_metadata(file, "tessera.name");
+        const char *name = tsr_safetensors_metadata(source->weights, "tessera.name");
         if (name)
             snprintf(a->name, sizeof a->name, "%s", name);
         else
             snprintf(a->name, sizeof a->name, "vae-f%d-c%d", factor, (int)config.channels);
-        h->channels = (uint32_t)config.channels;
         a->width = a->height = SIDE; /* the factor is a power of two, at most 128 */
-        status = fill_header(a, h);
     }
     if (status) {
         close_model((void **)&a);
@@ -126,8 +127,9 @@ static tsr_status open_model(tsr_device *device, const tsr_safetensors *file, co
     return TSR_OK;
 }
 
-static tsr_status resize(void *model, uint32_t width, uint32_t height, tsr_token_header *header) {
+static tsr_status resize(void *model, tsr_tile_size size, tsr_token_header *header) {
     alone *a = model;
+    const uint32_t width = size.width, height = size.height;
     const tsr_vae_config *c = tsr_vae_get_config(a->vae);
     const uint32_t factor = (uint32_t)tsr_vae_factor(c), most = 1 << 13;
     if (width < factor || height < factor || width % factor || height % factor || width > most ||
@@ -138,7 +140,7 @@ static tsr_status resize(void *model, uint32_t width, uint32_t height, tsr_token
     const uint32_t was[] = {a->width, a->height};
     a->width = width;
     a->height = height;
-    const tsr_status status = fill_header(a, header);
+    const tsr_status status = describe(a, header);
     if (status) {
         a->width = was[0];
         a->height = was[1];
@@ -153,48 +155,54 @@ static void turn(const float *from, float *to, int64_t rows, int64_t columns) {
             to[j * rows + i] = from[i * columns + j];
 }
 
-static tsr_status encode_latents(void *model, const uint8_t *tiles, int count,
-                                 const tsr_selection *selection, float *latents, uint32_t *counts,
-                                 uint8_t *kept, uint64_t *near_ties) {
-    (void)kept;
-    (void)near_ties; /* nothing is decided */
-    alone *a = model;
+static tsr_tile_cost cost(const void *model, const tsr_encode_request *request) {
+    const alone *a = model;
+    return tsr_vae_cost(a->vae, !request, a->height, a->width);
+}
+
+static tsr_status encode(const void *model, const tsr_pixels *pixels,
+                         const tsr_encode_request *request, tsr_token_batch *batch) {
+    const alone *a = model;
+    const int count = pixels->count;
+    float *latents = batch->values;
     const tsr_vae_config *c = tsr_vae_get_config(a->vae);
     const int64_t factor = tsr_vae_factor(c), places = a->height / factor * (a->width / factor);
     const int64_t values = (int64_t)a->height * a->width * 3, n = places * c->channels;
-    const bool drawn = selection->noise != NULL;
+    const bool drawn = request->noise != NULL;
     float *x = tsr_alloc(a->ctx, (size_t)count, (size_t)(values + (drawn ? 3 : 1) * n) * sizeof *x,
                          "vae: tiles");
     if (!x) return TSR_ERROR_MEMORY;
     float *mean = x + count * values, *logvar = drawn ? mean + count * n : NULL;
     float *noise = drawn ? logvar + count * n : NULL;
     for (int64_t v = 0; v < count * values; ++v)
-        x[v] = ((float)tiles[v] / 255.0f - 0.5f) / 0.5f;
+        x[v] = ((float)pixels->rgb[v] / 255.0f - 0.5f) / 0.5f;
     tsr_status status = TSR_OK;
     for (int i = 0; i < count && drawn && !status; ++i)
-        status = tsr_tile_noise(a->ctx, selection->noise, selection->first_tile + (uint64_t)i,
+        status = tsr_tile_noise(a->ctx, request->noise, request->first_tile + (uint64_t)i,
                                 c->channels, a->height / factor, a->width / factor, noise + i * n);
     if (!status) status = tsr_vae_encode(a->vae, x, count, a->height, a->width, mean, logvar, NULL);
     if (!status && drawn) tsr_vae_draw(count * n, mean, logvar, noise);
     for (int i = 0; i < count && !status; ++i) {
         turn(mean + i * n, latents + i * n, c->channels, places);
-        counts[i] = (uint32_t)places;
+        batch->counts[i] = (uint32_t)places;
     }
     free(x);
     return status;
 }
 
-static tsr_status decode_latents(void *model, const float *latents, const uint32_t *counts,
-                                 int count, const tsr_sampling *sampling, float *rgb) {
+static tsr_status decode(const void *model, const tsr_token_batch *batch,
+                         const tsr_sampling *sampling, float *rgb) {
     (void)sampling;
-    alone *a = model;
+    const alone *a = model;
+    const int count = batch->count;
+    const float *latents = batch->values;
     const tsr_vae_config *c = tsr_vae_get_config(a->vae);
     const int64_t factor = tsr_vae_factor(c), h = a->height / factor, w = a->width / factor;
     const int64_t values = (int64_t)a->height * a->width * 3, n = h * w * c->channels;
     for (int i = 0; i < count; ++i)
-        if (counts[i] != h * w)
+        if (batch->counts[i] != h * w)
             return tsr_fail(a->ctx, TSR_ERROR_TOKENS, "%s: vectors of a tile: wanted %lld, got %u",
-                            a->path, (long long)(h * w), counts[i]);
+                            a->path, (long long)(h * w), batch->counts[i]);
     float *x = tsr_alloc(a->ctx, (size_t)count * (size_t)n, sizeof *x, "vae: latents");
     if (!x) return TSR_ERROR_MEMORY;
     for (int i = 0; i < count; ++i)
@@ -214,12 +222,14 @@ const tsr_family tsr_family_vae = {
     .needs = "the folder of a FlexTok VAE, c4, c8 or c16: diffusion_pytorch_model.safetensors and "
              "config.json (diffusers' AutoencoderKL)",
     .verified = "golden cases of diffusers' class with synthetic weights: c4, c8, c16",
-    .takes = takes,
-    .want = want,
+    .recognise = recognise,
+    .list_tensors = list_tensors,
     .open = open_model,
     .close = close_model,
-    .resize = resize,
-    .encode_latents = encode_latents,
-    .draws = true,
-    .decode_latents = decode_latents,
+    .tokenizer = &(const tsr_tokenizer_ops){.abilities = TSR_TOKENIZER_DRAWS,
+                                            .describe = describe,
+                                            .resize = resize,
+                                            .cost = cost,
+                                            .encode = encode,
+                                            .decode = decode},
 };

@@ -4,8 +4,7 @@
  *   tile ─► encoder ─► (1x1 convolution) ─► nearest code of each place ─► ids
  *   ids ─► codes ─► (1x1 convolution) ─► decoder ─► tile
  *
- * As many tiles go through at once as are good for the device (together.h); one that memory does
- * not hold at once goes window by window. */
+ * A tile that memory does not hold at once goes window by window. */
 #include "vqgan.h"
 #include "../../nn/conv_window.h"
 
@@ -272,50 +271,37 @@ static tsr_status encode_whole(const tsr_grid *g, const uint8_t *rgb, int64_t co
     return status;
 }
 
-/* `count` pictures at once, or one by windows. rows: room for [count, h*w, 2]. */
-static tsr_status encode_some(const tsr_grid *g, const uint8_t *rgb, int64_t count, int64_t height,
-                              int64_t width, const tsr_window_plan *plan,
-                              const tsr_grid_result *result, float *rows) {
-    const int64_t h = plan->height, w = plan->width, n = count * h * w;
-    const int64_t d = g->codes.codes->tensor.dim[1];
-    tsr_tensor out[] = {
-        tsr_host_tensor(TSR_I32, result->ids, 1, (int64_t[]){n}),
-        tsr_host_tensor(TSR_F32, rows, 1, (int64_t[]){n}),
-        tsr_host_tensor(TSR_F32, rows + n, 2, (int64_t[]){n, 1}),
-        tsr_host_tensor(TSR_F32, result->features, 4, (int64_t[]){count, h, w, d}),
-        tsr_host_tensor(TSR_F32, result->encoder_out, 4,
-                        (int64_t[]){count, h, w, g->encoder.shape.out}),
-    };
-    const bool traced = result->features && result->encoder_out;
-    const tsr_status status = tsr_window_plan_cuts(plan) && !traced
-                                  ? encode_cut(g, rgb, plan, out)
-                                  : encode_whole(g, rgb, count, height, width, traced, out);
-    if (status) return status;
-    if (result->margin) memcpy(result->margin, rows, (size_t)n * sizeof *rows);
-    if (result->near_ties)
-        *result->near_ties += tsr_code_table_near_ties(&g->codes, rows, rows + n, n);
-    return TSR_OK;
-}
-
 tsr_status tsr_grid_encode(const tsr_grid *g, const uint8_t *rgb, int64_t count, int64_t height,
                            int64_t width, const tsr_grid_result *result) {
+    const int64_t h = height / g->step, w = width / g->step, each = h * w, n = count * each;
+    const int64_t d = g->codes.codes->tensor.dim[1];
+    const bool traced = result->features && result->encoder_out;
     tsr_window_plan plan;
-    const int64_t h = height / g->step, w = width / g->step, n = h * w;
     tsr_status status = check_size(g, TSR_ERROR_ARGUMENT, height, width);
     if (!status) status = tsr_window_plan_make(g->device, &g->encoder, false, g->path, h, w, &plan);
     if (status) return status;
-    const int64_t most =
-        result->features ? count : tsr_window_together(g->device, &g->encoder, false, &plan, count);
-    float *rows = tsr_alloc(g->ctx, (size_t)(most * n), 2 * sizeof *rows, "grid: rows");
+    float *rows = tsr_alloc(g->ctx, (size_t)n, 2 * sizeof *rows, "grid: rows");
     if (!rows) return TSR_ERROR_MEMORY;
-    for (int64_t first = 0; first < count && !status; first += most) {
-        tsr_grid_result some = *result;
-        some.ids += first * n;
-        if (some.margin) some.margin += first * n;
-        status = encode_some(g, rgb + first * height * width * 3,
-                             count - first < most ? count - first : most, height, width, &plan,
-                             &some, rows);
+    /* A cut picture goes alone. */
+    const bool cut = tsr_window_plan_cuts(&plan) && !traced;
+    const int64_t step = cut ? 1 : count;
+    for (int64_t first = 0; first < count && !status; first += step) {
+        const int64_t at = first * each, places = step * each;
+        tsr_tensor out[] = {
+            tsr_host_tensor(TSR_I32, result->ids + at, 1, &places),
+            tsr_host_tensor(TSR_F32, rows + at, 1, &places),
+            tsr_host_tensor(TSR_F32, rows + n + at, 2, (int64_t[]){places, 1}),
+            tsr_host_tensor(TSR_F32, result->features, 4, (int64_t[]){step, h, w, d}),
+            tsr_host_tensor(TSR_F32, result->encoder_out, 4,
+                            (int64_t[]){step, h, w, g->encoder.shape.out}),
+        };
+        const uint8_t *from = rgb + first * height * width * 3;
+        status = cut ? encode_cut(g, from, &plan, out)
+                     : encode_whole(g, from, step, height, width, traced, out);
     }
+    if (!status && result->margin) memcpy(result->margin, rows, (size_t)n * sizeof *rows);
+    if (!status && result->near_ties)
+        *result->near_ties += tsr_code_table_near_ties(&g->codes, rows, rows + n, n);
     free(rows);
     return status;
 }
@@ -358,14 +344,9 @@ tsr_status tsr_grid_decode(const tsr_grid *g, const int32_t *ids, int64_t count,
             status = tsr_fail(g->ctx, TSR_ERROR_TOKENS, "%s: id: wanted below %lld, got %d",
                               g->path, (long long)k, ids[i]);
     if (!status) status = tsr_window_plan_make(g->device, &g->decoder, true, g->path, h, w, &plan);
-    if (status) return status;
-    const int64_t most = tsr_window_together(g->device, &g->decoder, true, &plan, count);
-    for (int64_t first = 0; first < count && !status; first += most) {
-        const int64_t some = count - first < most ? count - first : most;
-        float *to = rgb + first * pixels * 3;
-        status = tsr_window_plan_cuts(&plan) ? decode_cut(g, ids + first * n, &plan, to)
-                                             : decode_ids(g, ids + first * n, some, h, w, to);
-    }
+    if (!status && !tsr_window_plan_cuts(&plan)) return decode_ids(g, ids, count, h, w, rgb);
+    for (int64_t i = 0; i < count && !status; ++i)
+        status = decode_cut(g, ids + i * n, &plan, rgb + i * pixels * 3);
     return status;
 }
 
@@ -384,31 +365,11 @@ tsr_status tsr_grid_decode_soft(const tsr_grid *g, const float *logits, int64_t 
 
 /* ---- what the families share ---- */
 
-/* Plans both halves for the tile's size, so that what cannot run is refused before it begins, and
- * says in the name how tiles are encoded when not at once. */
-static tsr_status fill_header(tsr_grid *g, tsr_token_header *h) {
-    tsr_window_plan plan;
-    h->rows = (uint32_t)(g->height / g->step);
-    h->columns = (uint32_t)(g->width / g->step);
-    tsr_status status =
-        tsr_window_plan_make(g->device, &g->decoder, true, g->path, h->rows, h->columns, &plan);
-    if (!status)
-        status = tsr_window_plan_make(g->device, &g->encoder, false, g->path, h->rows, h->columns,
-                                      &plan);
-    if (status) return status;
-    h->geometry = TSR_GEOMETRY_GRID;
-    h->tile_height = (uint32_t)g->height;
-    h->tile_width = (uint32_t)g->width;
-    tsr_window_name(&plan, g->step, g->name, h->tokenizer);
-    return TSR_OK;
-}
-
-tsr_status tsr_grid_family_want(const tsr_grid_kind *kind, tsr_context *ctx,
-                                const tsr_safetensors *file, const char *path,
+tsr_status tsr_grid_family_list(const tsr_grid_kind *kind, const tsr_model_source *source,
                                 const tsr_wanted *wanted) {
-    tsr_grid g = {.ctx = ctx, .kind = kind, .path = (char *)path};
+    tsr_grid g = {.ctx = source->ctx, .kind = kind, .path = (char *)source->path};
     tsr_weights *weights = NULL;
-    tsr_status status = tsr_file_weights(ctx, file, &weights);
+    tsr_status status = tsr_file_weights(source->ctx, source->weights, &weights);
     finder f = {&g, weights};
     if (!status) status = find_all(&f, wanted);
     tsr_weights_close(&weights);
@@ -416,27 +377,21 @@ tsr_status tsr_grid_family_want(const tsr_grid_kind *kind, tsr_context *ctx,
 }
 
 tsr_status tsr_grid_family_open(const tsr_grid_kind *kind, tsr_device *device,
-                                const tsr_safetensors *file, const char *path, void **model,
-                                tsr_token_header *header) {
+                                const tsr_model_source *source, void **model) {
     tsr_weights *weights = NULL;
     tsr_grid *g = NULL;
-    tsr_status status = tsr_file_weights(tsr_device_context(device), file, &weights);
-    if (!status) status = tsr_grid_open(device, kind, weights, path, &g);
+    tsr_status status = tsr_file_weights(source->ctx, source->weights, &weights);
+    if (!status) status = tsr_grid_open(device, kind, weights, source->path, &g);
     if (status) return status;
-    const char *name = tsr_safetensors_metadata(file, "tessera.name");
-    const uint32_t codes = (uint32_t)g->codes.codes->tensor.dim[0];
+    const char *name = tsr_safetensors_metadata(source->weights, "tessera.name");
     if (name)
         snprintf(g->name, sizeof g->name, "%s", name);
     else
-        snprintf(g->name, sizeof g->name, "%s-f%d-%u", kind->name, (int)g->step, codes);
-    header->codebook_size = codes;
+        snprintf(g->name, sizeof g->name, "%s-f%d-%u", kind->name, (int)g->step,
+                 (unsigned)g->codes.codes->tensor.dim[0]);
     g->height = g->width = g->step < 256 ? 256 : g->step; /* what these models were trained with */
-    status = fill_header(g, header);
-    if (status)
-        tsr_grid_close(&g);
-    else
-        *model = g;
-    return status;
+    *model = g;
+    return TSR_OK;
 }
 
 void tsr_grid_family_close(void **model) {
@@ -446,44 +401,75 @@ void tsr_grid_family_close(void **model) {
     *model = NULL;
 }
 
-tsr_status tsr_grid_family_resize(void *model, uint32_t width, uint32_t height,
-                                  tsr_token_header *header) {
+/* Plans both halves for the tile's size, so that what cannot run is refused before it begins, and
+ * says in the name how tiles are encoded when not at once. */
+static tsr_status describe(const void *model, tsr_token_header *h) {
+    const tsr_grid *g = model;
+    tsr_window_plan plan;
+    const int64_t rows = g->height / g->step, columns = g->width / g->step;
+    tsr_status status =
+        tsr_window_plan_make(g->device, &g->decoder, true, g->path, rows, columns, &plan);
+    if (!status)
+        status = tsr_window_plan_make(g->device, &g->encoder, false, g->path, rows, columns, &plan);
+    if (status) return status;
+    h->codebook_size = (uint32_t)g->codes.codes->tensor.dim[0];
+    h->geometry = TSR_GEOMETRY_GRID;
+    h->rows = (uint32_t)rows;
+    h->columns = (uint32_t)columns;
+    h->tile_height = (uint32_t)g->height;
+    h->tile_width = (uint32_t)g->width;
+    tsr_window_name(&plan, g->step, g->name, h->tokenizer);
+    return TSR_OK;
+}
+
+static tsr_status resize(void *model, tsr_tile_size size, tsr_token_header *header) {
     tsr_grid *g = model;
-    tsr_status status = check_size(g, TSR_ERROR_ARGUMENT, height, width);
+    tsr_status status = check_size(g, TSR_ERROR_ARGUMENT, size.height, size.width);
     if (status) return status;
     const int64_t before[2] = {g->height, g->width};
-    g->width = width;
-    g->height = height;
-    status = fill_header(g, header);
+    g->width = size.width;
+    g->height = size.height;
+    status = describe(g, header);
     if (status) g->height = before[0], g->width = before[1];
     return status;
 }
 
-tsr_status tsr_grid_family_encode(void *model, const uint8_t *tiles, int count, uint32_t tokens,
-                                  const tsr_selection *selection, uint32_t *ids, uint32_t *counts,
-                                  uint64_t *near_ties) {
-    (void)tokens; /* all or none: the caller has seen to it */
-    (void)selection;
-    tsr_grid *g = model;
-    const int64_t n = g->height / g->step * (g->width / g->step);
-    const tsr_grid_result result = {.ids = (int32_t *)ids, .near_ties = near_ties};
-    for (int i = 0; i < count; ++i)
-        counts[i] = (uint32_t)n;
-    return tsr_grid_encode(g, tiles, count, g->height, g->width, &result);
+static tsr_tile_cost cost(const void *model, const tsr_encode_request *request) {
+    const tsr_grid *g = model;
+    const bool decoder = !request;
+    const tsr_conv_half *half = decoder ? &g->decoder : &g->encoder;
+    tsr_window_plan plan;
+    if (tsr_window_plan_make(g->device, half, decoder, g->path, g->height / g->step,
+                             g->width / g->step, &plan))
+        return (tsr_tile_cost){.alone = true}; /* the run will say why */
+    return tsr_window_cost(half, decoder, &plan);
 }
 
-tsr_status tsr_grid_family_decode(void *model, const uint32_t *ids, const uint32_t *counts,
-                                  int count, const tsr_sampling *sampling, float *rgb) {
+static tsr_status encode(const void *model, const tsr_pixels *pixels,
+                         const tsr_encode_request *request, tsr_token_batch *batch) {
+    (void)request; /* all ids or none: the plan has seen to it */
+    const tsr_grid *g = model;
+    const tsr_grid_result result = {.ids = batch->values, .near_ties = &batch->near_ties};
+    for (int i = 0; i < batch->count; ++i)
+        batch->counts[i] = batch->capacity;
+    return tsr_grid_encode(g, pixels->rgb, pixels->count, g->height, g->width, &result);
+}
+
+static tsr_status decode(const void *model, const tsr_token_batch *batch,
+                         const tsr_sampling *sampling, float *rgb) {
     (void)sampling;
-    tsr_grid *g = model;
+    const tsr_grid *g = model;
     const int64_t h = g->height / g->step, w = g->width / g->step;
-    const int64_t values = count * g->height * g->width * 3;
-    for (int i = 0; i < count; ++i)
-        if (counts[i] != h * w)
+    const int64_t values = batch->count * g->height * g->width * 3;
+    for (int i = 0; i < batch->count; ++i)
+        if (batch->counts[i] != h * w)
             return tsr_fail(g->ctx, TSR_ERROR_TOKENS, "%s: ids of a tile: wanted %lld, got %u",
-                            g->path, (long long)(h * w), counts[i]);
-    const tsr_status status = tsr_grid_decode(g, (const int32_t *)ids, count, h, w, rgb);
+                            g->path, (long long)(h * w), batch->counts[i]);
+    const tsr_status status = tsr_grid_decode(g, batch->values, batch->count, h, w, rgb);
     for (int64_t v = 0; v < values && g->kind->centred && !status; ++v)
         rgb[v] = rgb[v] * 0.5f + 0.5f;
     return status;
 }
+
+const tsr_tokenizer_ops tsr_grid_ops = {
+    .describe = describe, .resize = resize, .cost = cost, .encode = encode, .decode = decode};

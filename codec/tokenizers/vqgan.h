@@ -63,46 +63,36 @@ tsr_status tsr_grid_decode(const tsr_grid *grid, const int32_t *ids, int64_t cou
 tsr_status tsr_grid_decode_soft(const tsr_grid *grid, const float *logits, int64_t height,
                                 int64_t width, float *rgb, float *mixed);
 
-/* The family's functions, all but `takes`, `want` and `open`. */
-tsr_status tsr_grid_family_open(const tsr_grid_kind *kind, tsr_device *device,
-                                const tsr_safetensors *file, const char *path, void **model,
-                                tsr_token_header *header);
-tsr_status tsr_grid_family_want(const tsr_grid_kind *kind, tsr_context *ctx,
-                                const tsr_safetensors *file, const char *path,
+/* What families of such tokenizers share: the functions of theirs that need the kind, and those
+ * that do not. */
+tsr_status tsr_grid_family_list(const tsr_grid_kind *kind, const tsr_model_source *source,
                                 const tsr_wanted *wanted);
+tsr_status tsr_grid_family_open(const tsr_grid_kind *kind, tsr_device *device,
+                                const tsr_model_source *source, void **model);
 void tsr_grid_family_close(void **model);
-tsr_status tsr_grid_family_resize(void *model, uint32_t width, uint32_t height,
-                                  tsr_token_header *header);
-tsr_status tsr_grid_family_encode(void *model, const uint8_t *tiles, int count, uint32_t tokens,
-                                  const tsr_selection *selection, uint32_t *ids, uint32_t *counts,
-                                  uint64_t *near_ties);
-tsr_status tsr_grid_family_decode(void *model, const uint32_t *ids, const uint32_t *counts,
-                                  int count, const tsr_sampling *sampling, float *rgb);
+extern const tsr_tokenizer_ops tsr_grid_ops;
 
 /* The family `symbol` of the kind tsr_grid_<symbol>; the texts are tsr_family's. */
 #define TSR_GRID_FAMILY(symbol, title, about_text, needs_text, verified_text)                      \
-    static bool takes(const tsr_safetensors *file) {                                               \
+    static bool recognise(const tsr_safetensors *file) {                                           \
         return tsr_grid_takes(&tsr_grid_##symbol, file);                                           \
     }                                                                                              \
-    static tsr_status want(tsr_context *ctx, const tsr_safetensors *file, const char *path,        \
-                           const tsr_wanted *wanted) {                                             \
-        return tsr_grid_family_want(&tsr_grid_##symbol, ctx, file, path, wanted);                  \
+    static tsr_status list_tensors(const tsr_model_source *source, const tsr_wanted *wanted) {     \
+        return tsr_grid_family_list(&tsr_grid_##symbol, source, wanted);                           \
     }                                                                                              \
-    static tsr_status open_model(tsr_device *device, const tsr_safetensors *file,                  \
-                                 const char *path, void **model, tsr_token_header *header) {       \
-        return tsr_grid_family_open(&tsr_grid_##symbol, device, file, path, model, header);        \
+    static tsr_status open_model(tsr_device *device, const tsr_model_source *source,               \
+                                 void **model) {                                                   \
+        return tsr_grid_family_open(&tsr_grid_##symbol, device, source, model);                    \
     }                                                                                              \
     const tsr_family tsr_family_##symbol = {.name = (title),                                       \
                                             .about = (about_text),                                 \
                                             .needs = (needs_text),                                 \
                                             .verified = (verified_text),                           \
-                                            .takes = takes,                                        \
-                                            .want = want,                                          \
+                                            .recognise = recognise,                                \
+                                            .list_tensors = list_tensors,                          \
                                             .open = open_model,                                    \
                                             .close = tsr_grid_family_close,                        \
-                                            .resize = tsr_grid_family_resize,                      \
-                                            .encode = tsr_grid_family_encode,                      \
-                                            .decode = tsr_grid_family_decode}
+                                            .tokenizer = &tsr_grid_ops}
 
 /* Kinds, for verification. */
 extern const tsr_grid_kind tsr_grid_maskgit, tsr_grid_taming, tsr_grid_llamagen;

@@ -17,7 +17,7 @@ static tsr_status cut_item(tsr_context *ctx, cutter *c, const tsr_token_header *
                            tsr_token_item *item, uint32_t tokens) {
     uint32_t tiles = item->tile_columns * item->tile_rows;
     uint32_t positions = tsr_token_positions(header);
-    size_t mask = (positions + 7) / 8, total = (size_t)tsr_token_item_total(item);
+    size_t mask = tsr_token_mask_bytes(positions), total = (size_t)tsr_token_item_total(item);
     tsr_status s = tsr_grow(ctx, &c->counts, &c->counts_room, tiles, sizeof *c->counts, "counts");
     const size_t channels = header->channels;
     if (!s && channels)

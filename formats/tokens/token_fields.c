@@ -26,6 +26,14 @@ uint32_t tsr_token_bits(const tsr_token_header *header) {
     return bits;
 }
 
+size_t tsr_token_value_bytes(const tsr_token_header *header) {
+    return (header->channels ? header->channels : 1) * sizeof(uint32_t);
+}
+
+size_t tsr_token_mask_bytes(uint32_t positions) {
+    return ((size_t)positions + 7) / 8;
+}
+
 uint32_t tsr_token_positions(const tsr_token_header *header) {
     return header->rows * header->columns; /* at most 2^20 in a checked header */
 }
@@ -313,12 +321,13 @@ void tsr_token_item_put(tsr_bytes *bytes, const tsr_token_header *header, uint64
     for (uint32_t t = 0; t < (equal ? 1 : tiles); ++t)
         tsr_bytes_varint(bytes, item->counts[t]);
     if (kept)
-        tsr_bytes_put(bytes, item->kept, (size_t)tiles * ((tsr_token_positions(header) + 7) / 8));
+        tsr_bytes_put(bytes, item->kept,
+                      (size_t)tiles * tsr_token_mask_bytes(tsr_token_positions(header)));
 }
 
 uint32_t tsr_mask_count(const uint8_t *mask, uint32_t positions) {
     uint32_t n = 0;
-    for (uint32_t i = 0; i < (positions + 7) / 8; ++i)
+    for (uint32_t i = 0; i < tsr_token_mask_bytes(positions); ++i)
         n += (uint32_t)__builtin_popcount(mask[i]);
     return n;
 }
@@ -421,7 +430,7 @@ tsr_status tsr_token_item_get(tsr_context *ctx, const char *name, const uint8_t 
     item->counts = memory->counts;
 
     if (flags & HAS_MASK) {
-        size_t bytes = (positions + 7) / 8;
+        size_t bytes = tsr_token_mask_bytes(positions);
         const uint8_t *mask = tsr_cursor_take(&c, tiles * bytes);
         if (!mask)
             BAD("kept mask", "one bit for each position of each tile", (double)tsr_cursor_left(&c));
@@ -452,7 +461,8 @@ void tsr_item_fields_limit(tsr_item_fields *fields, tsr_item_memory *memory,
         if (memory->counts[t] > most) {
             memory->counts[t] = most;
             if (fields->item.kept)
-                tsr_mask_limit(memory->kept + (size_t)t * ((positions + 7) / 8), positions, most);
+                tsr_mask_limit(memory->kept + (size_t)t * tsr_token_mask_bytes(positions),
+                               positions, most);
         }
         fields->total += memory->counts[t];
     }

@@ -106,7 +106,6 @@ bool tsr_chunk_known(const tsr_chunk *chunk);
 /* Where layer `layer` ends, at most `positions`; layer_tokens 0 = one layer. */
 uint32_t tsr_layer_end(uint32_t layer_tokens, uint32_t layer, uint32_t positions);
 uint32_t tsr_layer_count(uint32_t layer_tokens, uint32_t most_ids);
-uint32_t tsr_token_positions(const tsr_token_header *header);
 
 /* `name` goes in front of the detail text; `status` is what a bad field gives. */
 tsr_status tsr_token_header_check(tsr_context *ctx, tsr_status status, const char *name,

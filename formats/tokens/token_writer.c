@@ -162,9 +162,9 @@ static tsr_status check_tokens(tsr_token_writer *w, const tsr_token_item *item, 
     *total = sum;
     *kept = false;
     if (!item->kept) return TSR_OK;
-    uint32_t bytes = (positions + 7) / 8;
+    size_t bytes = tsr_token_mask_bytes(positions);
     for (uint32_t t = 0; t < tiles; ++t) {
-        const uint8_t *mask = item->kept + (size_t)t * bytes;
+        const uint8_t *mask = item->kept + t * bytes;
         uint32_t set = tsr_mask_count(mask, positions), n = item->counts[t];
         bool beyond = positions % 8 && mask[bytes - 1] >> positions % 8;
         if (set != n || beyond)

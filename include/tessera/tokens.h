@@ -113,6 +113,12 @@ uint64_t tsr_token_item_total(const tsr_token_item *item);
 /* Bits of one id: the smallest b with 2^b >= codebook_size; of a vector, all its numbers as stored.
  */
 uint32_t tsr_token_bits(const tsr_token_header *header);
+/* Bytes of one token in memory: 4 of an id, 4 for each channel of a vector. */
+size_t tsr_token_value_bytes(const tsr_token_header *header);
+/* Positions of a tile: rows * columns. */
+uint32_t tsr_token_positions(const tsr_token_header *header);
+/* Bytes of a tile's kept mask that has a bit for each of `positions`. */
+size_t tsr_token_mask_bytes(uint32_t positions);
 
 /* ---- writing: one pass, items in order ---- */
 

@@ -11,7 +11,6 @@
 #include "../../../quantizer/rng.h"
 #include "../../../nn/conv_window.h"
 #include "../tile_noise.h"
-#include "../../../nn/batching.h"
 #include "../../../compute/threads.h"
 
 #include <math.h>
@@ -24,7 +23,7 @@ static const float tie_margin = 1e-3f;
 
 /* ---- files ---- */
 
-static bool takes(const tsr_safetensors *file) {
+static bool recognise(const tsr_safetensors *file) {
     const char *target = tsr_safetensors_metadata(file, "_target_");
     if (target && strstr(target, "FlexTok")) return true;
     static const char prefix[] = "encoder.module_dict.";
@@ -33,54 +32,21 @@ static bool takes(const tsr_safetensors *file) {
     return false;
 }
 
-static tsr_status read_config(tsr_context *ctx, const tsr_safetensors *file, const char *path,
-                              tsr_flextok_config *config) {
+static tsr_status read_config(const tsr_model_source *source, tsr_flextok_config *config) {
     cJSON *json = NULL;
-    tsr_status status = tsr_flextok_find_config(ctx, file, path, &json);
-    if (!status) status = tsr_flextok_read_config(ctx, path, json, config);
+    tsr_status status = tsr_flextok_find_config(source->ctx, source->weights, source->path, &json);
+    if (!status) status = tsr_flextok_read_config(source->ctx, source->path, json, config);
     cJSON_Delete(json);
     return status;
 }
 
-static tsr_status want(tsr_context *ctx, const tsr_safetensors *file, const char *path,
-                       const tsr_wanted *wanted) {
+static tsr_status list_tensors(const tsr_model_source *source, const tsr_wanted *wanted) {
     tsr_flextok_config config;
     tsr_weights *weights = NULL;
-    tsr_status status = read_config(ctx, file, path, &config);
-    if (!status) status = tsr_file_weights(ctx, file, &weights);
-    if (!status) status = tsr_flextok_want_all(ctx, &config, weights, path, wanted);
+    tsr_status status = read_config(source, &config);
+    if (!status) status = tsr_file_weights(source->ctx, source->weights, &weights);
+    if (!status) status = tsr_flextok_want_all(source->ctx, &config, weights, source->path, wanted);
     tsr_weights_close(&weights);
-    return status;
-}
-
-static tsr_status fill_header(const tsr_flextok *m, const tsr_safetensors *file,
-                              tsr_token_header *h) {
-    const tsr_flextok_config *c = &m->config;
-    const char *name = tsr_safetensors_metadata(file, "tessera.name");
-    const int64_t unit = c->patch * tsr_vae_factor(&c->vae);
-    if (name)
-        snprintf(h->tokenizer, sizeof h->tokenizer, "%s", name);
-    else
-        snprintf(h->tokenizer, sizeof h->tokenizer, "flextok-d%d-d%d", c->encoder.trunk.depth,
-                 c->decoder.trunk.depth);
-    h->codebook_size = (uint32_t)c->codebook;
-    h->level_count = (uint32_t)c->level_count;
-    for (int i = 0; i < c->level_count; ++i)
-        h->levels[i] = (uint32_t)c->levels[i];
-    h->geometry = TSR_GEOMETRY_SEQUENCE;
-    h->rows = 1;
-    h->columns = (uint32_t)c->registers;
-    h->nested = 1;
-    h->tile_height = (uint32_t)(c->encoder.positions.max[0] * unit);
-    h->tile_width = (uint32_t)(c->encoder.positions.max[1] * unit);
-    h->fit = TSR_FIT_CROP; /* as the authors do: short side to the tile's, bilinear, centre */
-    h->filter = 0;
-    /* What the authors recommend: 25 steps, and more guidance for the smallest model. */
-    h->hints = (tsr_decode_hints){
-        .present = 1, .steps = 25, .guidance = c->decoder.trunk.depth <= 12 ? 15.0f : 7.5f};
-    tsr_window_plan plan; /* of the autoencoder, where memory asks for windows */
-    const tsr_status status = tsr_vae_plan(m->vae, h->tile_height, h->tile_width, &plan);
-    if (!status) tsr_window_name(&plan, tsr_vae_factor(&c->vae), h->tokenizer, h->tokenizer);
     return status;
 }
 
@@ -107,34 +73,72 @@ static void close_model(void **model) {
     *model = NULL;
 }
 
-static tsr_status open_model(tsr_device *device, const tsr_safetensors *file, const char *path,
-                             void **model, tsr_token_header *header) {
-    tsr_context *ctx = tsr_device_context(device);
+static tsr_status open_model(tsr_device *device, const tsr_model_source *source, void **model) {
     tsr_flextok_config config;
     tsr_weights *weights = NULL;
     tsr_flextok *m = NULL;
-    tsr_status status = read_config(ctx, file, path, &config);
-    if (!status) status = tsr_file_weights(ctx, file, &weights);
-    if (!status) status = tsr_flextok_open(device, &config, weights, path, &m);
+    tsr_status status = read_config(source, &config);
+    if (!status) status = tsr_file_weights(source->ctx, source->weights, &weights);
+    if (!status) status = tsr_flextok_open(device, &config, weights, source->path, &m);
     if (!status) status = check_tile(m);
-    if (!status) status = fill_header(m, file, header);
     if (status) {
         tsr_flextok_close(&m);
         return status;
     }
+    const char *name = tsr_safetensors_metadata(source->weights, "tessera.name");
+    if (name)
+        snprintf(m->name, sizeof m->name, "%s", name);
+    else
+        snprintf(m->name, sizeof m->name, "flextok-d%d-d%d", m->config.encoder.trunk.depth,
+                 m->config.decoder.trunk.depth);
     if (m->config.vae.sample_posterior)
         tsr_log(
-            ctx, TSR_LOG_INFO,
+            source->ctx, TSR_LOG_INFO,
             "%s: the official code draws latents at random; their mean is used here, unless noise "
             "is supplied",
-            path);
+            source->path);
     *model = m;
     return TSR_OK;
 }
 
+static tsr_status describe(const void *model, tsr_token_header *h) {
+    const tsr_flextok *m = model;
+    const tsr_flextok_config *c = &m->config;
+    const int64_t unit = c->patch * tsr_vae_factor(&c->vae);
+    h->codebook_size = (uint32_t)c->codebook;
+    h->level_count = (uint32_t)c->level_count;
+    for (int i = 0; i < c->level_count; ++i)
+        h->levels[i] = (uint32_t)c->levels[i];
+    h->geometry = TSR_GEOMETRY_SEQUENCE;
+    h->rows = 1;
+    h->columns = (uint32_t)c->registers;
+    h->nested = 1;
+    h->tile_height = (uint32_t)(c->encoder.positions.max[0] * unit);
+    h->tile_width = (uint32_t)(c->encoder.positions.max[1] * unit);
+    h->fit = TSR_FIT_CROP; /* as the authors do: short side to the tile's, bilinear, centre */
+    h->filter = 0;
+    /* What the authors recommend: 25 steps, and more guidance for the smallest model. */
+    h->hints = (tsr_decode_hints){
+        .present = 1, .steps = 25, .guidance = c->decoder.trunk.depth <= 12 ? 15.0f : 7.5f};
+    tsr_window_plan plan; /* of the autoencoder, where memory asks for windows */
+    const tsr_status status = tsr_vae_plan(m->vae, h->tile_height, h->tile_width, &plan);
+    if (!status) tsr_window_name(&plan, tsr_vae_factor(&c->vae), m->name, h->tokenizer);
+    return status;
+}
+
+/* Of the transformer: the autoencoder cuts its own batches, which are smaller. */
+static tsr_tile_cost cost(const void *model, const tsr_encode_request *request) {
+    const tsr_flextok *m = model;
+    const tsr_flextok_config *c = &m->config;
+    const int64_t patches = c->encoder.positions.max[0] * c->encoder.positions.max[1];
+    if (!request) return tsr_tile_cost_rows(patches + c->registers, c->decoder.trunk.dim);
+    const int64_t k = request->tokens ? (int64_t)request->tokens : c->registers;
+    return tsr_tile_cost_rows(patches + k, c->encoder.trunk.dim);
+}
+
 /* ---- tiles to ids ---- */
 
-static tsr_status quantize(tsr_flextok *m, const float *z, int64_t rows, int32_t *ids,
+static tsr_status quantize(const tsr_flextok *m, const float *z, int64_t rows, int32_t *ids,
                            uint64_t *near_ties) {
     const tsr_flextok_config *c = &m->config;
     const int levels = c->level_count;
@@ -147,67 +151,64 @@ static tsr_status quantize(tsr_flextok *m, const float *z, int64_t rows, int32_t
     return status;
 }
 
-static tsr_status encode(void *model, const uint8_t *tiles, int count, uint32_t tokens,
-                         const tsr_selection *selection, uint32_t *ids, uint32_t *counts,
-                         uint64_t *near_ties) {
-    tsr_flextok *m = model;
+/* Latents of the tiles, scaled: means, or draws with the request's noise. */
+static tsr_status encode_latents(const tsr_flextok *m, const tsr_pixels *pixels,
+                                 const tsr_encode_request *request, int64_t height, int64_t width,
+                                 float *x) {
     const tsr_flextok_config *c = &m->config;
-    const int64_t factor = tsr_vae_factor(&c->vae), unit = c->patch * factor;
-    const int64_t height = c->encoder.positions.max[0] * unit;
-    const int64_t width = c->encoder.positions.max[1] * unit;
-    const int64_t values = height * width * 3, h = height / factor, w = width / factor;
-    const int64_t latents = c->channels * h * w, k = tokens ? (int64_t)tokens : c->registers;
-    if (selection->quality > 0)
-        return tsr_fail(m->ctx, TSR_ERROR_UNSUPPORTED,
-                        "%s: quality: wanted a number of tokens, got %g (its decoder draws "
-                        "pictures; their error says little)",
-                        m->path, (double)selection->quality);
-    const int64_t rows = c->encoder.positions.max[0] * c->encoder.positions.max[1] + k;
-    const int most = (int)tsr_together_rows(m->device, rows, c->encoder.trunk.dim, count);
-    float *rgb = tsr_alloc(m->ctx, (size_t)(most * values), sizeof *rgb, "flextok: tiles");
-    float *x = tsr_alloc(m->ctx, (size_t)(most * latents), sizeof *x, "flextok: latents");
-    float *z = tsr_alloc(m->ctx, (size_t)(most * k * c->level_count), sizeof *z, "flextok: z");
-    float *logvar = NULL, *noise = NULL;
-    int32_t *made = tsr_alloc(m->ctx, (size_t)(most * k), sizeof *made, "flextok: ids");
-    tsr_status status = rgb && x && z && made ? TSR_OK : TSR_ERROR_MEMORY;
-    if (selection->noise && !status) {
-        logvar = tsr_alloc(m->ctx, (size_t)(most * latents), sizeof *logvar, "flextok: logvar");
-        noise = tsr_alloc(m->ctx, (size_t)(most * latents), sizeof *noise, "flextok: noise");
-        if (!logvar || !noise) status = TSR_ERROR_MEMORY;
-    }
-    for (int first = 0; first < count && !status; first += most) {
-        const int n = count - first < most ? count - first : most;
-        for (int64_t i = 0; i < n * values; ++i)
-            rgb[i] = ((float)tiles[first * values + i] / 255.0f - 0.5f) / 0.5f;
-        for (int i = 0; i < n && noise && !status; ++i)
-            status = tsr_tile_noise(m->ctx, selection->noise,
-                                    selection->first_tile + (uint64_t)(first + i), c->channels, h,
-                                    w, noise + i * latents);
-        if (!status) status = tsr_vae_encode(m->vae, rgb, n, height, width, x, logvar, NULL);
-        if (!status && noise) tsr_vae_draw(n * latents, x, logvar, noise);
-        for (int64_t i = 0; i < n * latents && !status; ++i)
-            x[i] *= (float)c->vae.scaling_factor;
-        if (!status) status = tsr_flextok_encode(m, x, n, h, w, k, z, NULL);
-        if (!status) status = quantize(m, z, n * k, made, near_ties);
-        for (int i = 0; i < n && !status; ++i) {
-            counts[first + i] = (uint32_t)k;
-            for (int64_t t = 0; t < k; ++t)
-                ids[(first + i) * c->registers + t] = (uint32_t)made[i * k + t];
-        }
-    }
+    const int64_t factor = tsr_vae_factor(&c->vae), h = height / factor, w = width / factor;
+    const int64_t each = c->channels * h * w, count = pixels->count, n = count * each;
+    const int64_t values = count * height * width * 3;
+    float *rgb = tsr_alloc(m->ctx, (size_t)values, sizeof *rgb, "flextok: tiles");
+    float *draw = NULL; /* log variances, then noise */
+    tsr_status status = rgb ? TSR_OK : TSR_ERROR_MEMORY;
+    if (!status && request->noise &&
+        !(draw = tsr_alloc(m->ctx, (size_t)n, 2 * sizeof *draw, "flextok: noise")))
+        status = TSR_ERROR_MEMORY;
+    for (int64_t i = 0; i < values && !status; ++i)
+        rgb[i] = ((float)pixels->rgb[i] / 255.0f - 0.5f) / 0.5f;
+    for (int64_t i = 0; i < count && draw && !status; ++i)
+        status = tsr_tile_noise(m->ctx, request->noise, request->first_tile + (uint64_t)i,
+                                c->channels, h, w, draw + n + i * each);
+    if (!status) status = tsr_vae_encode(m->vae, rgb, count, height, width, x, draw, NULL);
+    if (!status && draw) tsr_vae_draw(n, x, draw, draw + n);
+    for (int64_t i = 0; i < n && !status; ++i)
+        x[i] *= (float)c->vae.scaling_factor;
     free(rgb);
+    free(draw);
+    return status;
+}
+
+static tsr_status encode(const void *model, const tsr_pixels *pixels,
+                         const tsr_encode_request *request, tsr_token_batch *batch) {
+    const tsr_flextok *m = model;
+    const tsr_flextok_config *c = &m->config;
+    const int64_t factor = tsr_vae_factor(&c->vae), count = pixels->count;
+    const int64_t h = c->encoder.positions.max[0] * c->patch;
+    const int64_t w = c->encoder.positions.max[1] * c->patch;
+    const int64_t k = request->tokens ? (int64_t)request->tokens : c->registers;
+    float *x =
+        tsr_alloc(m->ctx, (size_t)(count * c->channels * h * w), sizeof *x, "flextok: latents");
+    float *z = tsr_alloc(m->ctx, (size_t)(count * k * c->level_count), sizeof *z, "flextok: z");
+    int32_t *ids = tsr_alloc(m->ctx, (size_t)(count * k), sizeof *ids, "flextok: ids");
+    tsr_status status = x && z && ids ? TSR_OK : TSR_ERROR_MEMORY;
+    if (!status) status = encode_latents(m, pixels, request, h * factor, w * factor, x);
+    if (!status) status = tsr_flextok_encode(m, x, count, h, w, k, z, NULL);
+    if (!status) status = quantize(m, z, count * k, ids, &batch->near_ties);
+    for (int i = 0; i < count && !status; ++i) {
+        batch->counts[i] = (uint32_t)k;
+        memcpy(tsr_token_batch_tile(batch, i), ids + i * k, (size_t)k * sizeof *ids);
+    }
     free(x);
     free(z);
-    free(logvar);
-    free(noise);
-    free(made);
+    free(ids);
     return status;
 }
 
 /* ---- ids to tiles ---- */
 
 /* Noise of tile `tile` of an item: from the tensor, or from the seed, with the tile as stream. */
-static tsr_status make_noise(tsr_flextok *m, const tsr_sampling *s, uint64_t tile, int64_t h,
+static tsr_status make_noise(const tsr_flextok *m, const tsr_sampling *s, uint64_t tile, int64_t h,
                              int64_t w, float *x) {
     if (!s->noise) {
         tsr_random_normals(s->hints.seed, tile, m->config.channels * h * w, x);
@@ -216,41 +217,33 @@ static tsr_status make_noise(tsr_flextok *m, const tsr_sampling *s, uint64_t til
     return tsr_tile_noise(m->ctx, s->noise, tile, m->config.channels, h, w, x);
 }
 
-static tsr_status decode(void *model, const uint32_t *ids, const uint32_t *counts, int count,
-                         const tsr_sampling *s, float *rgb) {
-    tsr_flextok *m = model;
+static tsr_status decode(const void *model, const tsr_token_batch *batch, const tsr_sampling *s,
+                         float *rgb) {
+    const tsr_flextok *m = model;
     const tsr_flextok_config *c = &m->config;
-    const int64_t factor = tsr_vae_factor(&c->vae);
+    const int64_t factor = tsr_vae_factor(&c->vae), count = batch->count;
     const int64_t h = c->encoder.positions.max[0] * c->patch;
     const int64_t w = c->encoder.positions.max[1] * c->patch;
-    const int64_t latents = c->channels * h * w, values = h * w * factor * factor * 3;
-    const int64_t rows = c->encoder.positions.max[0] * c->encoder.positions.max[1] + c->registers;
-    const int most = (int)tsr_together_rows(m->device, rows, c->decoder.trunk.dim, count);
-    float *x = tsr_alloc(m->ctx, (size_t)(most * latents), sizeof *x, "flextok: latents");
+    const int64_t each = c->channels * h * w, values = count * h * w * factor * factor * 3;
+    const tsr_flextok_decode_settings settings = {.flow = {.steps = (int)s->hints.steps,
+                                                           .guidance = s->hints.guidance,
+                                                           .normalized = !s->hints.plain,
+                                                           .progress = s->progress,
+                                                           .progress_user = s->progress_user,
+                                                           .progress_done = s->progress_done,
+                                                           .progress_total = s->progress_total}};
+    float *x = tsr_alloc(m->ctx, (size_t)(count * each), sizeof *x, "flextok: latents");
     tsr_status status = x ? TSR_OK : TSR_ERROR_MEMORY;
-    tsr_flextok_decode_settings settings = {.flow = {.steps = (int)s->hints.steps,
-                                                     .guidance = s->hints.guidance,
-                                                     .normalized = !s->hints.plain,
-                                                     .progress = s->progress,
-                                                     .progress_user = s->progress_user,
-                                                     .progress_done = s->progress_done,
-                                                     .progress_total = s->progress_total}};
-    for (int first = 0; first < count && !status; first += most) {
-        const int n = count - first < most ? count - first : most;
-        for (int i = 0; i < n && !status; ++i)
-            status = make_noise(m, s, s->first_tile + (uint64_t)(first + i), h, w, x + i * latents);
-        if (!status)
-            status = tsr_flextok_decode(m, ids + first * c->registers, counts + first, n, h, w,
-                                        &settings, x);
-        settings.flow.progress_done += s->hints.steps * (uint64_t)n;
-        for (int64_t i = 0; i < n * latents && !status; ++i)
-            x[i] /= (float)c->vae.scaling_factor;
-        float *out = rgb + first * values;
-        if (!status) status = tsr_vae_decode(m->vae, x, n, h, w, out, NULL);
-        /* The authors cut off where others round: half a level less before rounding is the same. */
-        for (int64_t i = 0; i < n * values && !status; ++i)
-            out[i] = (out[i] + 1.0f) / 2.0f - 0.5f / 255.0f;
-    }
+    for (int64_t i = 0; i < count && !status; ++i)
+        status = make_noise(m, s, s->first_tile + (uint64_t)i, h, w, x + i * each);
+    if (!status)
+        status = tsr_flextok_decode(m, batch->values, batch->counts, count, h, w, &settings, x);
+    for (int64_t i = 0; i < count * each && !status; ++i)
+        x[i] /= (float)c->vae.scaling_factor;
+    if (!status) status = tsr_vae_decode(m->vae, x, count, h, w, rgb, NULL);
+    /* The authors cut off where others round: half a level less before rounding is the same. */
+    for (int64_t i = 0; i < values && !status; ++i)
+        rgb[i] = (rgb[i] + 1.0f) / 2.0f - 0.5f / 255.0f;
     free(x);
     return status;
 }
@@ -263,11 +256,18 @@ const tsr_family tsr_family_flextok = {
              "bundled: their licence allows research only",
     .verified =
         "the official classes with synthetic weights: every size's ids, latents and pictures",
-    .takes = takes,
-    .want = want,
+    .switches = tsr_flextok_switches,
+    .recognise = recognise,
+    .list_tensors = list_tensors,
     .open = open_model,
     .close = close_model,
-    .encode = encode,
-    .draws = true,
-    .decode = decode,
+    .tokenizer =
+        &(const tsr_tokenizer_ops){
+            .abilities = TSR_TOKENIZER_DRAWS | TSR_TOKENIZER_SAMPLES,
+            .no_quality = "its decoder draws pictures; their error says little",
+            .describe = describe,
+            .cost = cost,
+            .encode = encode,
+            .decode = decode,
+        },
 };

@@ -136,9 +136,8 @@ tsr_status tsr_flextok_want_all(tsr_context *ctx, tsr_flextok_config *config, ts
     return status;
 }
 
-/* What --mask calls them, in the order of their bits. */
-static const char *const saving_names[TSR_FLEXTOK_SAVINGS] = {"collapse", "time_table", "one_pass",
-                                                              "last_rows", "first_k"};
+const char *const tsr_flextok_switches[TSR_FLEXTOK_SAVINGS + 1] = {
+    "collapse", "time_table", "one_pass", "last_rows", "first_k", NULL};
 
 tsr_status tsr_flextok_open(tsr_device *device, const tsr_flextok_config *config,
                             tsr_weights *weights, const char *path, tsr_flextok **model) {
@@ -155,7 +154,7 @@ tsr_status tsr_flextok_open(tsr_device *device, const tsr_flextok_config *config
     m->config = *config;
     m->savings = TSR_FLEXTOK_SAVE_ALL;
     for (int i = 0; i < TSR_FLEXTOK_SAVINGS; ++i)
-        if (tsr_device_masked(device, saving_names[i])) m->savings &= ~(1u << i);
+        if (tsr_device_masked(device, tsr_flextok_switches[i])) m->savings &= ~(1u << i);
     m->path = strdup(path);
     tsr_wanted_loader loader = {.ctx = ctx, .weights = weights, .path = path};
     const tsr_wanted wanted = {tsr_wanted_load, &loader};

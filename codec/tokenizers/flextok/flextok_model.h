@@ -31,12 +31,14 @@ enum {
     TSR_FLEXTOK_SAVE_ALL = 31,
     TSR_FLEXTOK_SAVINGS = 5 /* how many */
 };
+/* Their names, in the order of their bits; ended by NULL. */
+extern const char *const tsr_flextok_switches[TSR_FLEXTOK_SAVINGS + 1];
 
 typedef struct tsr_flextok {
     tsr_device *device;
     tsr_context *ctx;
     tsr_weights *weights;
-    char *path;
+    char *path, name[64];
     tsr_flextok_config config;
     unsigned savings;
     tsr_vae *vae;

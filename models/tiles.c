@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* tiles.c: see tiles.h. No result depends on how a batch is cut. */
+#include "tiles.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+tsr_status tsr_token_batch_alloc(tsr_context *ctx, const tsr_token_header *h, int count,
+                                 bool selects, tsr_token_batch *b) {
+    const uint32_t capacity = tsr_token_positions(h);
+    const size_t n = (size_t)count, all = n * capacity;
+    *b = (tsr_token_batch){
+        .count = count, .capacity = capacity, .stride = capacity, .channels = h->channels};
+    b->values = tsr_alloc(ctx, all, tsr_token_value_bytes(h), "tokens");
+    b->counts = tsr_alloc(ctx, n, sizeof *b->counts, "tokens: counts");
+    bool there = b->values && b->counts;
+    if (there && selects) {
+        b->kept = tsr_alloc(ctx, n, tsr_token_mask_bytes(capacity), "tokens: masks");
+        b->halting = tsr_alloc(ctx, all, sizeof *b->halting, "tokens: halting");
+        b->margin = tsr_alloc(ctx, all, sizeof *b->margin, "tokens: margins");
+        there = b->kept && b->halting && b->margin;
+    }
+    if (!there) tsr_token_batch_free(b);
+    return there ? TSR_OK : TSR_ERROR_MEMORY;
+}
+
+void tsr_token_batch_free(tsr_token_batch *b) {
+    free(b->values);
+    free(b->counts);
+    free(b->kept);
+    free(b->halting);
+    free(b->margin);
+    *b = (tsr_token_batch){0};
+}
+
+/* Tiles first .. first + count - 1 of a batch, in the same memory. */
+static tsr_token_batch part_of(const tsr_token_batch *whole, int first, int count) {
+    tsr_token_batch b = *whole;
+    const size_t at = (size_t)first * whole->capacity;
+    b.count = count;
+    b.values = tsr_token_batch_tile(whole, first);
+    b.counts += first;
+    if (b.kept) b.kept += (size_t)first * tsr_token_mask_bytes(whole->capacity);
+    if (b.halting) b.halting += at;
+    if (b.margin) b.margin += at;
+    return b;
+}
+
+tsr_status tsr_encode_tiles(const tsr_model *m, const tsr_pixels *pixels,
+                            const tsr_encode_request *request, tsr_token_batch *batch) {
+    const tsr_tokenizer_ops *ops = m->family->tokenizer;
+    tsr_tile_cost cost = {0};
+    if (ops->cost) cost = ops->cost(m->state, request);
+    const int most = (int)tsr_tiles_in_run(m->device, &cost, pixels->count);
+    const size_t tile = (size_t)pixels->tile.frames * pixels->tile.height * pixels->tile.width * 3;
+    tsr_status status = TSR_OK;
+    for (int first = 0; first < pixels->count && !status; first += most) {
+        const int n = pixels->count - first < most ? pixels->count - first : most;
+        const tsr_pixels some = {pixels->rgb + (size_t)first * tile, n, pixels->tile};
+        tsr_encode_request r = *request;
+        r.first_tile += (uint64_t)first;
+        tsr_token_batch part = part_of(batch, first, n);
+        status = ops->encode(m->state, &some, &r, &part);
+        batch->near_ties = part.near_ties;
+        batch->judged = part.judged;
+    }
+    return status;
+}
+
+/* How many tiles from `first` on, at most `most`, have as many tokens as that one. */
+static int equal_from(const tsr_token_batch *b, int first, int most) {
+    int n = 1;
+    while (b->counts[first] && n < most && first + n < b->count &&
+           b->counts[first + n] == b->counts[first])
+        ++n;
+    return n;
+}
+
+/* The values of a part without the gaps between its tiles, which have equally many. */
+static void close_gaps(tsr_token_batch *part, char *packed) {
+    const size_t bytes = part->counts[0] * tsr_token_batch_value_bytes(part);
+    for (int i = 0; i < part->count && bytes; ++i)
+        memcpy(packed + (size_t)i * bytes, tsr_token_batch_tile(part, i), bytes);
+    part->values = packed;
+    part->stride = part->counts[0];
+}
+
+tsr_status tsr_decode_tiles(const tsr_model *m, const tsr_token_batch *batch,
+                            const tsr_sampling *sampling, size_t values, float *rgb) {
+    const tsr_tokenizer_ops *ops = m->family->tokenizer;
+    tsr_tile_cost cost = {0};
+    if (ops->cost) cost = ops->cost(m->state, NULL);
+    const int most = (int)tsr_tiles_in_run(m->device, &cost, batch->count);
+    char *packed = NULL;
+    if (cost.equal_counts) {
+        packed = tsr_alloc(m->ctx, (size_t)most * batch->capacity,
+                           tsr_token_batch_value_bytes(batch), "tokens: without gaps");
+        if (!packed) return TSR_ERROR_MEMORY;
+    }
+    tsr_status status = TSR_OK;
+    for (int first = 0, n; first < batch->count && !status; first += n) {
+        n = batch->count - first < most ? batch->count - first : most;
+        if (packed) n = equal_from(batch, first, n);
+        tsr_token_batch part = part_of(batch, first, n);
+        if (packed) close_gaps(&part, packed);
+        tsr_sampling s = *sampling;
+        s.first_tile += (uint64_t)first;
+        s.progress_done += (uint64_t)first * s.hints.steps;
+        status = ops->decode(m->state, &part, &s, rgb + (size_t)first * values);
+    }
+    free(packed);
+    return status;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* tiles.h: tiles through a tokenizer, as many in one run as are good for the device. */
+#ifndef MODELS_TILES_H
+#define MODELS_TILES_H
+
+#include "model.h"
+
+/* Memory for the tokens of `count` tiles under a header; `selects`: kept, halting and margin, too.
+ * Free with tsr_token_batch_free. Errors: MEMORY. */
+tsr_status tsr_token_batch_alloc(tsr_context *ctx, const tsr_token_header *header, int count,
+                                 bool selects, tsr_token_batch *batch);
+void tsr_token_batch_free(tsr_token_batch *batch);
+
+/* Tiles to tokens, in runs of as many tiles as the model's cost allows. batch has room for
+ * pixels->count tiles. Errors: those of the family. */
+tsr_status tsr_encode_tiles(const tsr_model *model, const tsr_pixels *pixels,
+                            const tsr_encode_request *request, tsr_token_batch *batch);
+/* Tokens to RGB f32 [count, height, width, 3] in 0..1, in runs as above; `values` is the number of
+ * floats of a tile. Errors: those of the family, MEMORY. */
+tsr_status tsr_decode_tiles(const tsr_model *model, const tsr_token_batch *batch,
+                            const tsr_sampling *sampling, size_t values, float *rgb);
+
+#endif
