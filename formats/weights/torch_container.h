@@ -1,24 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* torch_internal.h: what torch_pickle.c and torch_container.c share. */
-#ifndef FORMATS_TORCH_INTERNAL_H
-#define FORMATS_TORCH_INTERNAL_H
+/* torch_container.h: the two layouts in which torch.save keeps a pickle and the storages it names.
+ * First the pickle is found and parsed; its reader lists the storages; then each gets its bytes. */
+#ifndef FORMATS_TORCH_CONTAINER_H
+#define FORMATS_TORCH_CONTAINER_H
 
-#include "torch_pickle.h"
+#include "unpickle.h"
 #include "zip_reader.h"
-#include "../../compute/arena.h"
-
-/* 0x1950a86a20f9469cfc6c, which opens files of the old layout. */
-#define TSR_TORCH_MAGIC "\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
-
-struct tsr_torch {
-    char *name;   /* of the file */
-    tsr_zip *zip; /* NULL in the old layout */
-    tsr_pickle *tree;
-    tsr_arena arena; /* paths */
-    tsr_torch_tensor *tensors;
-    int count;
-    const char *weights_under; /* static */
-};
 
 typedef struct torch_storage { /* one persistent id */
     tsr_pickle_ref ref;
@@ -31,27 +18,25 @@ typedef struct torch_storage { /* one persistent id */
     int record; /* zip entry, or -1 */
 } torch_storage;
 
-typedef struct torch_reader {
+typedef struct torch_container {
     tsr_context *ctx;
-    const char *name;
+    const char *name; /* of the file, for messages */
     const uint8_t *bytes;
     size_t size;
-    tsr_torch *file;
-    torch_storage *storages; /* by ref */
+    tsr_zip *zip;     /* NULL in the old layout; the caller closes it, also after a failure */
+    tsr_pickle *tree; /* as zip */
+    torch_storage *storages; /* by ref; the caller's */
     size_t storage_count;
     const char *prefix; /* zip: the archive's folder, with its slash */
     size_t prefix_size;
     size_t records_at; /* old layout: where the list of keys begins */
-    uint64_t bytes_left, names_left, steps_left;
-    int room; /* of tensors */
-    char path[1024];
-} torch_reader;
+} torch_container;
 
-/* Fill file->tree, and whatever the second step needs. */
-tsr_status tsr_torch_open_zip(torch_reader *r);
-tsr_status tsr_torch_open_legacy(torch_reader *r);
+/* Fill tree, and whatever the second step needs. */
+tsr_status tsr_torch_open_zip(torch_container *c);
+tsr_status tsr_torch_open_legacy(torch_container *c);
 /* Fill bytes, record_bytes and record of every storage that has one. */
-tsr_status tsr_torch_place_zip(torch_reader *r);
-tsr_status tsr_torch_place_legacy(torch_reader *r);
+tsr_status tsr_torch_place_zip(torch_container *c);
+tsr_status tsr_torch_place_legacy(torch_container *c);
 
 #endif
