@@ -11,8 +11,8 @@
  * stand last. The first models ("legacy") read the [K, W] rows again as [W, K] before the codes:
  * that is how they were trained. */
 #include "titok.h"
+#include "../../formats/weights/config_file.h"
 #include "../../nn/conv_window.h"
-#include "flextok/flextok_model.h"
 #include "../../nn/conv_layouts.h"
 #include "../../nn/batching.h"
 
@@ -461,7 +461,7 @@ static tsr_status want_all(tsr_context *ctx, const tsr_safetensors *file, const 
     m->path = (char *)path;
     cJSON *config = NULL;
     naming n = {.m = m};
-    tsr_status status = tsr_model_config_file(ctx, path, &config);
+    tsr_status status = tsr_config_file_read(ctx, path, &config);
     if (status == TSR_ERROR_NOT_FOUND) status = TSR_OK;
     if (!status) status = tsr_file_weights(ctx, file, &n.weights);
     if (!status) status = read_shapes(m, n.weights);
@@ -479,7 +479,7 @@ static tsr_status open_model(tsr_device *device, const tsr_safetensors *file, co
     cJSON *config = NULL;
     tsr_weights *weights = NULL;
     tsr_titok *m = NULL;
-    tsr_status status = tsr_model_config_file(ctx, path, &config);
+    tsr_status status = tsr_config_file_read(ctx, path, &config);
     if (status == TSR_ERROR_NOT_FOUND) {
         tsr_log(ctx, TSR_LOG_INFO, "%s: no config.json beside it: the shapes decide", path);
         status = TSR_OK;
