@@ -34,7 +34,7 @@ static float noise_at(uint32_t seed, int x, int y) {
 }
 
 /* Noise between the corners of a grid with `step` pixels. */
-static float smooth(uint32_t seed, int x, int y, int step) {
+static float smooth_noise(uint32_t seed, int x, int y, int step) {
     const int gx = x / step, gy = y / step;
     float u = (float)(x % step) / (float)step, v = (float)(y % step) / (float)step;
     u = u * u * (3 - 2 * u), v = v * v * (3 - 2 * v);
@@ -52,11 +52,11 @@ static void paint(uint8_t *rgb, int width, int height, int picture) {
         for (int x = 0; x < width; ++x)
             for (int c = 0; c < 3; ++c) {
                 const uint32_t seed = (uint32_t)(picture * 16 + c + 1) * 2654435761u;
-                float value = smooth(seed, x, y, 97), share = texture[picture];
+                float value = smooth_noise(seed, x, y, 97), share = texture[picture];
                 for (int step = 48; step >= 3; step /= 2, share *= 0.7f)
-                    value += share * (smooth(seed + (uint32_t)step, x, y, step) - 0.5f);
+                    value += share * (smooth_noise(seed + (uint32_t)step, x, y, step) - 0.5f);
                 /* Patches with hard borders, the same for all channels but for their shade. */
-                const float patch = smooth((uint32_t)picture + 7, x, y, 61);
+                const float patch = smooth_noise((uint32_t)picture + 7, x, y, 61);
                 value += edges[picture] * ((int)(patch * 6) % 2 ? 0.5f : -0.5f) *
                          noise_at(seed, (int)(patch * 6), 0);
                 value = value < 0 ? 0 : value > 1 ? 1 : value;

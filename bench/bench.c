@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* bench.c: tsr_bench: devices, timing, statistics and the JSON of a row. */
+/* bench.c: how a row is made: devices, timing, statistics and its JSON. */
 #include "bench.h"
+#include "../models/registry.h"
 #include "../compute/threads.h"
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -153,10 +154,9 @@ tsr_status tsr_bench_time(tsr_bencher *b, const tsr_bench_row *row, tsr_bench_bo
      * software GPU runs on the same cores and is held to the same peaks. */
     if (!row->device || row->device->kind == TSR_DEVICE_CPU || row->device->software) {
         double compute = 0, memory = 0;
-        if (row->flops > 0 && tsr_bench_peak_gflops(b) > 0)
-            compute = row->flops / median * 1e-9 / b->peak_gflops;
-        if (row->bytes > 0 && tsr_bench_peak_gbs(b) > 0)
-            memory = row->bytes / median * 1e-9 / b->peak_gbs;
+        if (row->flops > 0 && b->peaks.gflops > 0)
+            compute = row->flops / median * 1e-9 / b->peaks.gflops;
+        if (row->bytes > 0 && b->peaks.gbs > 0) memory = row->bytes / median * 1e-9 / b->peaks.gbs;
         if (compute > 0 || memory > 0) {
             cJSON_AddNumberToObject(j, "peak_share", compute > memory ? compute : memory);
             cJSON_AddStringToObject(j, "bound", compute > memory ? "arithmetic" : "memory");
@@ -175,7 +175,10 @@ tsr_device *tsr_bench_open(tsr_bencher *b, int index, const char *name) {
             snprintf(spec, sizeof spec, "vulkan:%d", d->info.index);
         tsr_device_settings settings = tsr_device_settings_default();
         settings.name = spec;
+        const char *switches[TSR_SWITCHES_MOST + 1];
+        tsr_registry_switches(switches);
         settings.mask = b->settings.mask;
+        settings.switches = switches;
         settings.reference = d->reference;
         d->tried = true;
         d->opened = tsr_device_open(b->ctx, &d->device, &settings);
@@ -235,58 +238,5 @@ tsr_status tsr_bench_program(tsr_bencher *b, const tsr_bench_case *c) {
         s = s ? row_failed(b, &row, s) : tsr_bench_time(b, &row, execute, &e);
         tsr_device_forget(device, e.program.model);
     }
-    return s;
-}
-
-/* "cpu", "vulkan" (all), "vulkan:N", or NULL / "all" / "auto" for everything usable. */
-static bool asked_for(const char *spec, const tsr_device_info *info) {
-    char name[32];
-    if (!spec || !strcmp(spec, "all") || !strcmp(spec, "auto")) return true;
-    if (info->kind == TSR_DEVICE_CPU) return !strcmp(spec, "cpu");
-    snprintf(name, sizeof name, "vulkan:%d", info->index);
-    return !strcmp(spec, "vulkan") || !strcmp(spec, name);
-}
-
-static tsr_status run_suites(tsr_bencher *b) {
-    tsr_status s = TSR_OK;
-    if (b->settings.model) return tsr_bench_suite_tokenizer(b);
-#define TSR_BENCH_SUITE(name)                                                                      \
-    if (!s) s = tsr_bench_suite_##name(b);
-#include "suites.def"
-#undef TSR_BENCH_SUITE
-    return s;
-}
-
-tsr_status tsr_bench(tsr_context *ctx, const tsr_bench_settings *settings, tsr_bench_fn row,
-                     void *user) {
-    if (!ctx) return TSR_ERROR_ARGUMENT;
-    if (!row)
-        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "tsr_bench: row: wanted a function, got NULL");
-    tsr_bencher b = {.ctx = ctx, .row = row, .user = user};
-    if (settings) b.settings = *settings;
-    if (!(b.settings.seconds > 0)) b.settings.seconds = 0.5;
-    tsr_device_info *list = NULL;
-    int count = 0;
-    tsr_status s = tsr_device_list(ctx, &list, &count);
-    if (s) return s;
-    for (int i = 0; i < count && b.device_count < TSR_BENCH_DEVICES; ++i) {
-        /* A device named by its number is measured even if it is refused for work. */
-        bool named = b.settings.device && !strncmp(b.settings.device, "vulkan:", 7);
-        if ((!list[i].usable && !named) || !asked_for(b.settings.device, &list[i])) continue;
-        b.devices[b.device_count++].info = list[i];
-        if (list[i].kind == TSR_DEVICE_CPU && b.device_count < TSR_BENCH_DEVICES) {
-            b.devices[b.device_count].info = list[i];
-            b.devices[b.device_count++].reference = true;
-        }
-    }
-    free(list);
-    if (!b.device_count)
-        return tsr_fail(ctx, TSR_ERROR_NO_DEVICE,
-                        "tsr_bench: device: wanted a usable one, got \"%s\"",
-                        b.settings.device ? b.settings.device : "");
-    s = run_suites(&b);
-    for (int i = 0; i < b.device_count; ++i)
-        tsr_device_close(&b.devices[i].device);
-    if (!s && b.first_failure) s = tsr_fail(ctx, b.first_failure, "%s", b.first_detail);
     return s;
 }

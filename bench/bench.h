@@ -34,6 +34,11 @@ typedef struct tsr_bench_device {
     bool reference; /* cpu, plain C reference of every op */
 } tsr_bench_device;
 
+/* What the cpu reaches at best with all threads together; 0 = not known. */
+typedef struct tsr_bench_peaks {
+    double gflops, gbs; /* fused multiply-adds in registers; bytes read and written in a copy */
+} tsr_bench_peaks;
+
 typedef struct tsr_bencher {
     tsr_context *ctx;
     tsr_bench_settings settings;
@@ -41,7 +46,7 @@ typedef struct tsr_bencher {
     void *user;
     tsr_bench_device devices[TSR_BENCH_DEVICES]; /* cpu, cpu reference, then vulkan:N */
     int device_count;
-    double peak_gflops, peak_gbs; /* of the cpu, measured once; 0 = not known */
+    tsr_bench_peaks peaks;
     tsr_status first_failure;
     char first_detail[1024];
 } tsr_bencher;
@@ -95,9 +100,8 @@ tsr_device *tsr_bench_open(tsr_bencher *b, int index, const char *name);
 /* n floats from a fixed counter-based generator, uniform in -1..1; malloc'd, NULL + MEMORY. */
 float *tsr_bench_floats(tsr_context *ctx, size_t n, uint32_t seed);
 
-/* Measured once and kept: all threads together. */
-double tsr_bench_peak_gflops(tsr_bencher *b);
-double tsr_bench_peak_gbs(tsr_bencher *b);
+/* Takes some tenths of a second. gbs stays 0 when there is no memory for the copy. */
+tsr_bench_peaks tsr_bench_measure_peaks(tsr_context *ctx);
 
 #define TSR_BENCH_SUITE(name) tsr_status tsr_bench_suite_##name(tsr_bencher *b);
 #include "suites.def"

@@ -149,23 +149,15 @@ static tsr_status copy_open(tsr_context *ctx, probe *p) {
     return TSR_ERROR_MEMORY;
 }
 
-double tsr_bench_peak_gflops(tsr_bencher *b) {
-    if (b->peak_gflops == 0) {
-        probe p = {.ctx = b->ctx};
-        choose(&p);
-        b->peak_gflops = fma_flops(&p) / best_seconds(fma_run, &p) * 1e-9;
-    }
-    return b->peak_gflops;
-}
-
-double tsr_bench_peak_gbs(tsr_bencher *b) {
-    probe p = {.ctx = b->ctx};
-    if (b->peak_gbs == 0 && copy_open(b->ctx, &p) == TSR_OK) {
-        b->peak_gbs = 2.0 * (double)COPY_BYTES / best_seconds(copy_run, &p) * 1e-9;
-        free(p.from);
-        free(p.to);
-    }
-    return b->peak_gbs;
+tsr_bench_peaks tsr_bench_measure_peaks(tsr_context *ctx) {
+    probe p = {.ctx = ctx};
+    choose(&p);
+    tsr_bench_peaks peaks = {.gflops = fma_flops(&p) / best_seconds(fma_run, &p) * 1e-9};
+    if (copy_open(ctx, &p) == TSR_OK)
+        peaks.gbs = 2.0 * (double)COPY_BYTES / best_seconds(copy_run, &p) * 1e-9;
+    free(p.from);
+    free(p.to);
+    return peaks;
 }
 
 tsr_status tsr_bench_suite_peak(tsr_bencher *b) {

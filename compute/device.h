@@ -51,14 +51,17 @@ typedef struct tsr_device_info {
 typedef struct tsr_device_settings {
     const char *name; /* "auto" (default), "cpu", "vulkan", "vulkan:N" */
     tsr_precision precision;
-    const char *mask;    /* comma-separated variant names or capabilities that must not be used
-                            ("subgroup", "coopmat", "onednn", "linear_sg"), NULL = none; an
-                            unknown name is an ARGUMENT error that lists the known ones */
-    bool reference;      /* cpu: run every op's plain C reference */
-    bool validation;     /* vulkan: load the validation layer; messages fail the run */
-    bool allow_software; /* let "vulkan" (without :N) take a software device */
-    bool guard;          /* tests: every activation gets its own place, filled with 0xFF and fenced;
-                            a write beyond its end or before its start fails the run */
+    const char *mask; /* comma-separated variant names or capabilities that must not be used
+                         ("subgroup", "coopmat", "onednn", "linear_sg"), NULL = none; an
+                         unknown name is an ARGUMENT error that lists the known ones */
+    const char *const *switches; /* further names a mask may hold, which models ask for with
+                                    tsr_device_masked; ended by NULL; read while the device is
+                                    opened; default NULL = none */
+    bool reference;              /* cpu: run every op's plain C reference */
+    bool validation;             /* vulkan: load the validation layer; messages fail the run */
+    bool allow_software;         /* let "vulkan" (without :N) take a software device */
+    bool guard; /* tests: every activation gets its own place, filled with 0xFF and fenced;
+                   a write beyond its end or before its start fails the run */
     /* vulkan: most multiply-adds of a submission, 0 = 2^34. A program goes to the device in pieces
      * of about so many: a slow one is then never busy so long that its driver gives it up. An op is
      * not divided. */

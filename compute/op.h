@@ -3,7 +3,7 @@
  *
  * An op file defines `const tsr_op tsr_op_<name>` and its public function, which checks shapes,
  * makes the outputs with tsr_run_new and hands a tsr_call to tsr_run_emit. ops.def lists the name
- * once; the table, the tests and the benchmarks are made from it. */
+ * once. */
 #ifndef COMPUTE_OP_H
 #define COMPUTE_OP_H
 
@@ -89,15 +89,14 @@ typedef enum tsr_cpu_products {
                                  conv2d_winograd.c */
 } tsr_cpu_products;
 tsr_cpu_products tsr_device_products(const tsr_device *device);
+/* True if f32 products of a cpu device go through oneDNN: the fastest form --mask leaves. */
+bool tsr_device_uses_onednn(const tsr_device *device);
 /* The op has taken another form than f32: tsr_device_fast_used. */
 void tsr_device_use_fast(tsr_device *device);
 
 #define TSR_OP(name) extern const tsr_op tsr_op_##name;
 #include "ops.def"
 #undef TSR_OP
-
-extern const tsr_op *const tsr_ops[];
-extern const int tsr_op_count;
 
 /* True once anything in the run has failed; an op then returns tsr_run_failed's tensor at once. */
 bool tsr_run_is_failed(const tsr_run *r);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* run.h: what device.c, run.c and the two devices share. Ops and models never include it.
+/* run.h: what device.c, device_open.c, run.c and the two devices share. Ops and models never
+ * include it.
  *
  * A device is a table of functions (tsr_backend). A run is one walk through a model function: on
  * the cpu device its ops execute, on vulkan they are written down. */
@@ -31,6 +32,7 @@ struct tsr_device {
     char fast_path[96]; /* tsr_device_fast_path; set when the device is opened */
     bool fast_used;
     tsr_cpu_products cpu_products; /* cpu */
+    bool onednn;                   /* cpu: tsr_device_uses_onednn; set when it is opened */
     tsr_run *run;                  /* while a model function is being walked */
     tsr_arena nodes;               /* tensor structs of the run, kept until it ends */
     tsr_arena data;                /* cpu: activations */
@@ -49,8 +51,9 @@ struct tsr_run {
     void *recording;   /* device_vulkan.c's own */
 };
 
-/* device_cpu.c */
+/* device_cpu.c: fills *info for the cpu of this machine. */
 void tsr_cpu_describe(tsr_device_info *info);
+/* Makes *device a cpu device; its settings and mask are set already. */
 tsr_status tsr_cpu_open(tsr_device *device);
 
 /* device_vulkan.c; absent when built without Vulkan. */

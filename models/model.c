@@ -1,21 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* model.c: opening a file of weights by what it says it is, and the device it runs on. */
 #include "model.h"
+#include "registry.h"
 #include "../formats/weights/torch_pickle.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-const char *tsr_registry_names(char *text, size_t bytes) {
-    size_t used = 0;
-    text[0] = 0;
-    for (int i = 0; i < tsr_registry_count && used < bytes; ++i)
-        used += (size_t)snprintf(text + used, bytes - used, "%s%s", i ? ", " : "",
-                                 tsr_registry[i].family->name);
-    return text;
-}
 
 static tsr_status open_weights(tsr_model *m, const char *model, const char **path) {
     *path = model ? model : "bundled model";
@@ -89,7 +81,10 @@ tsr_status tsr_model_open_devices(tsr_model *m, const tsr_tokenizer_settings *se
     tsr_device_settings d = tsr_device_settings_default();
     if (settings->device) d.name = settings->device;
     d.precision = settings->fast ? TSR_PRECISION_FAST : TSR_PRECISION_F32;
+    const char *switches[TSR_SWITCHES_MOST + 1];
+    tsr_registry_switches(switches);
     d.mask = settings->mask;
+    d.switches = switches;
     d.reference = settings->reference;
     d.validation = settings->validation;
     tsr_status status = tsr_device_open(m->ctx, &m->device, &d);

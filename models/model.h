@@ -32,7 +32,4 @@ tsr_status tsr_model_open_state(tsr_model *model);
 /* Closes what is open; a zeroed model is accepted. */
 void tsr_model_close(tsr_model *model);
 
-/* "mosaic, flextok" into text, for messages. Returns text. */
-const char *tsr_registry_names(char *text, size_t bytes);
-
 #endif

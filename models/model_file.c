@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* model_file.c: what a file of weights holds, whatever its format, and the list of families. */
 #include "model_file.h"
+#include "registry.h"
 #include "../nn/family.h"
 
 #include <stdlib.h>

@@ -185,11 +185,4 @@ typedef struct tsr_family {
     const tsr_judge_ops *judge;
 } tsr_family;
 
-typedef struct tsr_registry_row {
-    uint32_t id; /* of a tokenizer: written to token files, never reused; 0 of towers and judges */
-    const tsr_family *family;
-} tsr_registry_row;
-extern const tsr_registry_row tsr_registry[];
-extern const int tsr_registry_count;
-
 #endif

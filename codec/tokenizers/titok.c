@@ -11,8 +11,8 @@
  * stand last. The first models ("legacy") read the [K, W] rows again as [W, K] before the codes:
  * that is how they were trained. */
 #include "titok.h"
+#include "../../formats/weights/config_file.h"
 #include "../../nn/conv_window.h"
-#include "flextok/flextok_model.h"
 #include "../../nn/conv_layouts.h"
 
 #include <stdio.h>
@@ -444,7 +444,7 @@ static tsr_status list_tensors(const tsr_model_source *source, const tsr_wanted 
     m->path = (char *)source->path;
     cJSON *config = NULL;
     naming n = {.m = m};
-    tsr_status status = tsr_model_config_file(m->ctx, m->path, &config);
+    tsr_status status = tsr_config_file_read(m->ctx, m->path, &config);
     if (status == TSR_ERROR_NOT_FOUND) status = TSR_OK;
     if (!status) status = tsr_file_weights(m->ctx, source->weights, &n.weights);
     if (!status) status = read_shapes(m, n.weights);
@@ -468,7 +468,7 @@ static tsr_status open_model(tsr_device *device, const tsr_model_source *source,
     cJSON *config = NULL;
     tsr_weights *weights = NULL;
     tsr_titok *m = NULL;
-    tsr_status status = tsr_model_config_file(ctx, source->path, &config);
+    tsr_status status = tsr_config_file_read(ctx, source->path, &config);
     if (status == TSR_ERROR_NOT_FOUND) {
         tsr_log(ctx, TSR_LOG_INFO, "%s: no config.json beside it: the shapes decide", source->path);
         status = TSR_OK;

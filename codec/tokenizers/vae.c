@@ -3,9 +3,9 @@
  * that makes tokens of its latents: a place of the latents is a token, a vector of its channels.
  * Stored are means of the posterior, or draws with supplied noise, not scaled: what the decoder
  * takes. */
+#include "../../formats/weights/config_file.h"
 #include "../../nn/conv_window.h"
 #include "../../nn/family.h"
-#include "flextok/flextok_model.h"
 #include "tile_noise.h"
 #include "../../nn/autoencoder_kl.h"
 
@@ -33,7 +33,7 @@ static bool recognise(const tsr_safetensors *file) {
 static tsr_status read_config(tsr_context *ctx, tsr_weights *weights, const char *path,
                               tsr_vae_config *config) {
     cJSON *json = NULL;
-    tsr_status status = tsr_model_config_file(ctx, path, &json);
+    tsr_status status = tsr_config_file_read(ctx, path, &json);
     *config = (tsr_vae_config){.groups = 32};
     if (status == TSR_ERROR_NOT_FOUND) {
         tsr_log(ctx, TSR_LOG_INFO, "%s: no config.json beside it: the shapes decide", path);

@@ -159,11 +159,12 @@ static void choose_products(tsr_device *d) {
     const char *does = "";
     if (d->settings.reference || tsr_device_masked(d, "cpu")) {
         does = "";
-    } else if (tsr_onednn_bf16_works(d)) {
+    } else if (!tsr_device_masked(d, "onednn") && !tsr_device_masked(d, "bf16") &&
+               tsr_onednn_bf16_works(d->ctx)) {
         d->cpu_products = TSR_PRODUCTS_BF16;
         does = "products in bf16, sums in f32";
-    } else if (!tsr_onednn_wanted(d) && !tsr_device_masked(d, "bf16_weights")) {
-        /* oneDNN's f32 kernels beat ours with bf16 weights where it is wanted. */
+    } else if (!d->onednn && !tsr_device_masked(d, "bf16_weights")) {
+        /* Where oneDNN is used, its f32 kernels beat ours with bf16 weights. */
         d->cpu_products = TSR_PRODUCTS_BF16_WEIGHTS;
         does = "weights in bf16, products in f32";
     }
@@ -178,6 +179,8 @@ static void choose_products(tsr_device *d) {
 
 tsr_status tsr_cpu_open(tsr_device *d) {
     d->backend = &backend;
+    d->onednn =
+        !tsr_device_masked(d, "onednn") && tsr_onednn_is_fastest(!tsr_device_masked(d, "avx2"));
     choose_products(d);
     return TSR_OK;
 }

@@ -57,10 +57,8 @@ static bool processor_has_avx2(void) {
 #endif
 }
 
-bool tsr_onednn_wanted(const tsr_device *device) {
-    if (tsr_device_masked(device, "onednn")) return false;
-    if (processor_has_avx512()) return true;
-    return processor_has_avx2() && tsr_device_masked(device, "avx2");
+bool tsr_onednn_is_fastest(bool use_avx2) {
+    return processor_has_avx512() || (processor_has_avx2() && !use_avx2);
 }
 
 /* Not every build and machine that says it has them computes right: small products whose sums are
@@ -115,12 +113,10 @@ static bool convolution_is_right(tsr_context *ctx) {
     return right;
 }
 
-bool tsr_onednn_bf16_works(const tsr_device *device) {
-    if (tsr_device_masked(device, "onednn") || tsr_device_masked(device, "bf16")) return false;
+bool tsr_onednn_bf16_works(tsr_context *ctx) {
     /* Emulated on AVX-512 without it: right, but slower than f32. */
     const int bf16 = dnnl_cpu_isa_avx512_core_bf16;
     if (((int)dnnl_get_effective_cpu_isa() & bf16) != bf16) return false;
-    tsr_context *ctx = tsr_device_context(device);
     if (bf16_product_is_right(ctx) && convolution_is_right(ctx)) return true;
     tsr_log(ctx, TSR_LOG_WARNING, "oneDNN's bf16 products are not right on this machine: not used");
     return false;
@@ -267,12 +263,12 @@ tsr_status tsr_onednn_status(tsr_context *ctx, tsr_onednn *p) {
 
 #else /* built without oneDNN */
 
-bool tsr_onednn_wanted(const tsr_device *device) {
-    (void)device;
+bool tsr_onednn_is_fastest(bool use_avx2) {
+    (void)use_avx2;
     return false;
 }
-bool tsr_onednn_bf16_works(const tsr_device *device) {
-    (void)device;
+bool tsr_onednn_bf16_works(tsr_context *ctx) {
+    (void)ctx;
     return false;
 }
 tsr_status tsr_onednn_open(tsr_context *ctx, tsr_onednn **product, const float *w,

@@ -7,18 +7,20 @@
 #ifndef COMPUTE_ONEDNN_H
 #define COMPUTE_ONEDNN_H
 
-#include "../op.h"
+#include <stdbool.h>
+#include "../context.h"
 
 #define TSR_ONEDNN_ROWS 64
 
 typedef struct tsr_onednn tsr_onednn; /* one weight, reordered as oneDNN likes it */
 
-/* True if products of this device go through oneDNN: the fastest form --mask leaves. The order is
- * onednn, avx512 where the processor has AVX-512; avx2, onednn where it has not; baseline last. */
-bool tsr_onednn_wanted(const tsr_device *device);
-/* True if oneDNN has bf16 products that this processor computes itself, --mask leaves them, and a
- * small product and a small convolution come out right. */
-bool tsr_onednn_bf16_works(const tsr_device *device);
+/* True if oneDNN is built in and its f32 products are the fastest form on this processor. The order
+ * is onednn, avx512 where the processor has AVX-512; avx2, onednn where it has not; baseline last.
+ * use_avx2: our AVX2 kernels may be used (--mask leaves them). */
+bool tsr_onednn_is_fastest(bool use_avx2);
+/* True if oneDNN has bf16 products that this processor computes itself, and a small product and a
+ * small convolution come out right. A wrong one is a warning in the log. */
+bool tsr_onednn_bf16_works(tsr_context *ctx);
 typedef struct tsr_onednn_shape {
     int64_t rows, k, n; /* rows: the most one call computes */
     int threads;        /* its own threads inside a call; 1 when called from our tiles */

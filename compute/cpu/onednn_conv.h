@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* onednn_conv.h: f32 and bf16 convolutions of channels-last maps from oneDNN, where it is built in
- * and the better choice (tsr_onednn_wanted). As with products, one call computes one piece of fixed
- * shape on one thread inside our own tiles, so that results do not depend on the batch or on the
- * threads.
+ * and the better choice (tsr_onednn_is_fastest). As with products, one call computes one piece of
+ * fixed shape on one thread inside our own tiles, so that results do not depend on the batch or on
+ * the threads.
  */
 #ifndef COMPUTE_ONEDNN_CONV_H
 #define COMPUTE_ONEDNN_CONV_H
 
-#include "../op.h"
+#include <stdbool.h>
+#include "../context.h"
 
 typedef struct tsr_onednn_conv tsr_onednn_conv;
 

@@ -49,9 +49,6 @@ static inline const tsr_tensor *vulkan_bound(const tsr_call *call, int code) {
                                          : NULL;
 }
 
-/* Room for one more entry of `size` bytes in a list of `count`; NULL when there is none. */
-void *vulkan_grown(tsr_context *ctx, void *list, int count, int *capacity, size_t size);
-
 /* ---- vulkan_weights.c ---- */
 
 /* Bytes of one of a node's forms on the device. */

@@ -202,6 +202,10 @@ tsr_status vulkan_matrices_try(vulkan_device *v);
 
 /* ---- vulkan_memory.c ---- */
 
+/* Room for one more entry of `size` bytes in a list of `count`: the list, moved when it had to
+ * grow; NULL after a MEMORY failure, and the old list is then as before. */
+void *vulkan_grown(tsr_context *ctx, void *list, int count, int *capacity, size_t size);
+
 /* Turns a failed call into a status; a lost device is remembered. */
 tsr_status vulkan_fail(vulkan_device *v, VkResult result, const char *what);
 /* Fails the call when the validation layer said something since the last look. */
@@ -211,10 +215,14 @@ tsr_status vulkan_buffer_open(vulkan_device *v, vulkan_buffer *buffer, VkDeviceS
 void vulkan_buffer_close(vulkan_device *v, vulkan_buffer *buffer);
 /* Bytes all buffers of the device take now. */
 VkDeviceSize vulkan_allocated(const vulkan_device *v);
-/* Makes staging at least `size`; growing drops the recordings, which point to it. */
+/* True if the staging buffer has `size` bytes already, or the chunks have `sizes`. */
+bool vulkan_staging_fits(const vulkan_device *v, VkDeviceSize size);
+bool vulkan_chunks_fit(const vulkan_device *v, const size_t *sizes, int count);
+/* Replace what is too small. Recordings point to both: drop them first (vulkan_recordings_drop)
+ * unless everything fits. */
 tsr_status vulkan_staging_reserve(vulkan_device *v, VkDeviceSize size);
 tsr_status vulkan_chunks_reserve(vulkan_device *v, const size_t *sizes, int count);
-/* Copies host bytes into a buffer, piece by piece through staging. */
+/* Copies host bytes into a buffer, piece by piece through staging, which has been reserved. */
 tsr_status vulkan_upload(vulkan_device *v, const vulkan_buffer *to, VkDeviceSize offset,
                          const void *bytes, size_t size);
 /* Runs command buffers, each a submission of its own, and waits for the last. */

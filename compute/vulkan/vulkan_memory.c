@@ -6,6 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+void *vulkan_grown(tsr_context *ctx, void *list, int count, int *capacity, size_t size) {
+    if (count < *capacity) return list;
+    int more = *capacity ? *capacity * 2 : 64;
+    void *p = realloc(list, (size_t)more * size);
+    if (!p) {
+        tsr_fail(ctx, TSR_ERROR_MEMORY, "recording: no memory for %d entries", more);
+        return NULL;
+    }
+    *capacity = more;
+    return p;
+}
+
 tsr_status vulkan_fail(vulkan_device *v, VkResult result, const char *what) {
     tsr_device *d = v->device;
     switch (result) {
@@ -58,7 +70,7 @@ tsr_status vulkan_buffer_open(vulkan_device *v, vulkan_buffer *b, VkDeviceSize s
         .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, .size = size, .usage = usage};
     VkResult result = v->vk.vkCreateBuffer(v->handle, &info, NULL, &b->buffer);
     if (result) {
-        b->buffer = VK_NULL_HANDLE;
+        *b = (vulkan_buffer){0};
         return vulkan_fail(v, result, what);
     }
     VkMemoryRequirements needs;
@@ -105,21 +117,25 @@ VkDeviceSize vulkan_allocated(const vulkan_device *v) {
     return n;
 }
 
-tsr_status vulkan_staging_reserve(vulkan_device *v, VkDeviceSize size) {
-    enum { SMALLEST = 1 << 20 };
-    if (size < SMALLEST) size = SMALLEST;
-    if (v->staging.size >= size) return TSR_OK;
-    vulkan_recordings_drop(v, NULL, true);
-    vulkan_buffer_close(v, &v->staging);
-    return vulkan_buffer_open(v, &v->staging, size, true, "staging");
+bool vulkan_staging_fits(const vulkan_device *v, VkDeviceSize size) {
+    return v->staging.size >= size && v->staging.size > 0;
 }
 
-tsr_status vulkan_chunks_reserve(vulkan_device *v, const size_t *sizes, int count) {
+tsr_status vulkan_staging_reserve(vulkan_device *v, VkDeviceSize size) {
+    enum { SMALLEST = 1 << 20 };
+    if (vulkan_staging_fits(v, size)) return TSR_OK;
+    vulkan_buffer_close(v, &v->staging);
+    return vulkan_buffer_open(v, &v->staging, size < SMALLEST ? SMALLEST : size, true, "staging");
+}
+
+bool vulkan_chunks_fit(const vulkan_device *v, const size_t *sizes, int count) {
     bool enough = count <= v->chunk_count;
     for (int i = 0; i < count && enough; ++i)
         enough = sizes[i] <= v->chunks[i].size;
-    if (enough) return TSR_OK;
-    vulkan_recordings_drop(v, NULL, true);
+    return enough;
+}
+
+tsr_status vulkan_chunks_reserve(vulkan_device *v, const size_t *sizes, int count) {
     for (int i = 0; i < count; ++i) {
         if (sizes[i] <= v->chunks[i].size) continue;
         vulkan_buffer_close(v, &v->chunks[i]);
@@ -171,8 +187,7 @@ static tsr_status copy_piece(vulkan_device *v, const vulkan_buffer *to, VkDevice
 
 tsr_status vulkan_upload(vulkan_device *v, const vulkan_buffer *to, VkDeviceSize offset,
                          const void *bytes, size_t size) {
-    const VkDeviceSize most = (VkDeviceSize)8 << 20;
-    tsr_status status = vulkan_staging_reserve(v, size < most ? size : most);
+    tsr_status status = TSR_OK;
     for (size_t at = 0; at < size && !status;) {
         size_t piece = size - at < v->staging.size ? size - at : (size_t)v->staging.size;
         memcpy(v->staging.mapped, (const char *)bytes + at, piece);

@@ -15,18 +15,6 @@
 
 /* ---- 1. walk ---- */
 
-void *vulkan_grown(tsr_context *ctx, void *list, int count, int *capacity, size_t size) {
-    if (count < *capacity) return list;
-    int more = *capacity ? *capacity * 2 : 64;
-    void *p = realloc(list, (size_t)more * size);
-    if (!p) {
-        tsr_fail(ctx, TSR_ERROR_MEMORY, "recording: no memory for %d entries", more);
-        return NULL;
-    }
-    *capacity = more;
-    return p;
-}
-
 static tsr_status add_node(vulkan_builder *b, vulkan_node node, tsr_tensor *t) {
     void *list = vulkan_grown(b->v->device->ctx, b->nodes, b->node_count, &b->node_capacity,
                               sizeof *b->nodes);
@@ -262,6 +250,12 @@ static void lay_out_staging(vulkan_builder *b, vulkan_recording *r) {
     b->staging_bytes = at + (size_t)r->band_count * VULKAN_BAND;
 }
 
+/* Inputs and outputs fit, and uploads go through in few pieces. */
+static VkDeviceSize staging_needed(const vulkan_builder *b, size_t uploads) {
+    const size_t piece = (size_t)8 << 20, wanted = uploads < piece ? uploads : piece;
+    return b->staging_bytes > wanted ? b->staging_bytes : wanted;
+}
+
 /* ---- 4. tables ---- */
 
 static tsr_status upload_tables(vulkan_builder *b, vulkan_recording *r) {
@@ -308,6 +302,19 @@ static void drop_oldest(vulkan_device *v) {
         *at = r->next;
         vulkan_recording_close(v, r);
     }
+}
+
+/* Recordings point to the staging buffer and to the chunks: before either moves, all of them go. */
+static tsr_status reserve_staging(vulkan_device *v, VkDeviceSize size) {
+    if (vulkan_staging_fits(v, size)) return TSR_OK;
+    vulkan_recordings_drop(v, NULL, true);
+    return vulkan_staging_reserve(v, size);
+}
+
+static tsr_status reserve_chunks(vulkan_device *v, const size_t *sizes, int count) {
+    if (vulkan_chunks_fit(v, sizes, count)) return TSR_OK;
+    vulkan_recordings_drop(v, NULL, true);
+    return vulkan_chunks_reserve(v, sizes, count);
 }
 
 static tsr_status walk(vulkan_builder *b, vulkan_recording *r) {
@@ -357,10 +364,10 @@ tsr_status vulkan_recording_make(vulkan_device *v, const tsr_program *program, c
     if (!status) lay_out_staging(&b, r);
     size_t new_weights = status ? 0 : vulkan_weights_to_come(&b);
     if (!status) status = check_budget(&b, new_weights);
+    if (!status) status = reserve_staging(v, staging_needed(&b, new_weights + b.table_bytes));
     if (!status) status = vulkan_weights_upload(&b, new_weights);
     if (!status) status = upload_tables(&b, r);
-    if (!status) status = vulkan_staging_reserve(v, b.staging_bytes);
-    if (!status) status = vulkan_chunks_reserve(v, b.chunk_sizes, b.chunk_count);
+    if (!status) status = reserve_chunks(v, b.chunk_sizes, b.chunk_count);
     if (!status) status = vulkan_record_commands(&b, r);
     if (!status) status = vulkan_check_messages(v);
     if (!status)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* decoders.h: what image.c asks of the decoders. Both fill width, height, rgb, had_alpha and
- * source_bits of *image, as stored (image.c turns it), with alpha composited; on failure rgb is
- * NULL. The size was checked against the settings where the header told it. */
+/* decoders.h: what image_read.c asks of the decoders. Both fill width, height, rgb, had_alpha and
+ * source_bits of *image, as stored (image_read.c turns it), with alpha composited; on failure rgb
+ * is NULL. The size was checked against the settings where the header told it. */
 #ifndef FORMATS_DECODERS_H
 #define FORMATS_DECODERS_H
 
@@ -17,9 +17,5 @@ tsr_status tsr_media_decode(tsr_context *ctx, const char *name, const void *byte
 static inline uint8_t tsr_composite(unsigned value, unsigned alpha, unsigned background) {
     return (uint8_t)((value * alpha + background * (255 - alpha) + 127) / 255);
 }
-
-/* Allocates image->rgb for width x height, refusing more than settings allow. */
-tsr_status tsr_image_allocate(tsr_context *ctx, const char *name, uint64_t width, uint64_t height,
-                              const tsr_image_settings *settings, tsr_image *image);
 
 #endif

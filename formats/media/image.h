@@ -42,6 +42,14 @@ tsr_status tsr_image_read(tsr_context *ctx, const char *path, const tsr_image_se
                           tsr_image *image);
 tsr_status tsr_image_decode(tsr_context *ctx, const char *name, const void *bytes, size_t size,
                             const tsr_image_settings *settings, tsr_image *image);
+/* For the decoders. TOO_LARGE when width x height is more than settings allow. `name` begins the
+ * messages. */
+tsr_status tsr_image_check_size(tsr_context *ctx, const char *name, uint64_t width, uint64_t height,
+                                const tsr_image_settings *settings);
+/* For the decoders. Sets width, height and rgb [height, width, 3] of *image, all zeros. Errors:
+ * FORMAT (an empty picture), TOO_LARGE, MEMORY. */
+tsr_status tsr_image_allocate(tsr_context *ctx, const char *name, uint64_t width, uint64_t height,
+                              const tsr_image_settings *settings, tsr_image *image);
 void tsr_image_free(tsr_image *image);
 /* Writes an 8-bit RGB PNG, complete or not at all (temporary name beside it, renamed at the end);
  * path "-" writes to stdout. The bytes depend on the pixels alone. */

@@ -5,109 +5,105 @@
  * newer files <folder>/byteorder. Old layout: five pickles one after the other (magic number,
  * protocol 1001, facts about the machine, the object, the list of keys), then for each key a u64
  * number of elements and the raw bytes. */
-#include "torch_internal.h"
+#include "torch_container.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static tsr_status refuse(torch_reader *r, tsr_status status, const char *what) {
-    return tsr_fail(r->ctx, status, "%s: %s", r->name, what);
+static tsr_status refuse(torch_container *c, tsr_status status, const char *what) {
+    return tsr_fail(c->ctx, status, "%s: %s", c->name, what);
 }
 
-static const tsr_zip_entry *find_in_folder(const torch_reader *r, const char *rest, size_t size) {
+static const tsr_zip_entry *find_in_folder(const torch_container *c, const char *rest,
+                                           size_t size) {
     char name[512];
-    if (r->prefix_size + size >= sizeof name) return NULL;
-    memcpy(name, r->prefix, r->prefix_size);
-    memcpy(name + r->prefix_size, rest, size);
-    name[r->prefix_size + size] = 0;
-    return tsr_zip_find(r->file->zip, name);
+    if (c->prefix_size + size >= sizeof name) return NULL;
+    memcpy(name, c->prefix, c->prefix_size);
+    memcpy(name + c->prefix_size, rest, size);
+    name[c->prefix_size + size] = 0;
+    return tsr_zip_find(c->zip, name);
 }
 
-tsr_status tsr_torch_open_zip(torch_reader *r) {
-    tsr_torch *f = r->file;
-    f->name = strdup(r->name);
-    if (!f->name) return refuse(r, TSR_ERROR_MEMORY, "no memory for its name");
-    tsr_status status = tsr_zip_parse(r->ctx, r->name, r->bytes, r->size, &f->zip);
+tsr_status tsr_torch_open_zip(torch_container *c) {
+    tsr_status status = tsr_zip_parse(c->ctx, c->name, c->bytes, c->size, &c->zip);
     if (status) return status;
     const tsr_zip_entry *pickle = NULL;
-    for (int i = 0; i < tsr_zip_count(f->zip); ++i) {
-        const tsr_zip_entry *e = tsr_zip_at(f->zip, i);
+    for (int i = 0; i < tsr_zip_count(c->zip); ++i) {
+        const tsr_zip_entry *e = tsr_zip_at(c->zip, i);
         const char *slash = strchr(e->name, '/');
         if (!slash || strcmp(slash, "/data.pkl") != 0) continue;
-        if (pickle) return refuse(r, TSR_ERROR_FORMAT, "zip: wanted one data.pkl, got two");
+        if (pickle) return refuse(c, TSR_ERROR_FORMAT, "zip: wanted one data.pkl, got two");
         pickle = e;
-        r->prefix = e->name;
-        r->prefix_size = (size_t)(slash - e->name) + 1;
+        c->prefix = e->name;
+        c->prefix_size = (size_t)(slash - e->name) + 1;
     }
     if (!pickle)
-        return refuse(r, TSR_ERROR_FORMAT,
+        return refuse(c, TSR_ERROR_FORMAT,
                       "zip: wanted a checkpoint of torch.save with FOLDER/data.pkl, got none");
-    if (find_in_folder(r, "constants.pkl", 13))
-        return refuse(r, TSR_ERROR_UNSUPPORTED,
+    if (find_in_folder(c, "constants.pkl", 13))
+        return refuse(c, TSR_ERROR_UNSUPPORTED,
                       "a TorchScript archive: it holds code; save its state_dict instead");
-    const tsr_zip_entry *order = find_in_folder(r, "byteorder", 9);
+    const tsr_zip_entry *order = find_in_folder(c, "byteorder", 9);
     if (order && (order->size != 6 || memcmp(order->bytes, "little", 6) != 0))
-        return refuse(r, TSR_ERROR_UNSUPPORTED, "byteorder: wanted little, got another one");
-    status = tsr_zip_check(r->ctx, r->name, pickle);
+        return refuse(c, TSR_ERROR_UNSUPPORTED, "byteorder: wanted little, got another one");
+    status = tsr_zip_check(c->ctx, c->name, pickle);
     size_t used = 0;
     if (!status)
         status =
-            tsr_pickle_parse(r->ctx, r->name, pickle->bytes, (size_t)pickle->size, &f->tree, &used);
+            tsr_pickle_parse(c->ctx, c->name, pickle->bytes, (size_t)pickle->size, &c->tree, &used);
     return status;
 }
 
-tsr_status tsr_torch_place_zip(torch_reader *r) {
-    for (size_t i = 0; i < r->storage_count; ++i) {
-        torch_storage *s = &r->storages[i];
+tsr_status tsr_torch_place_zip(torch_container *c) {
+    for (size_t i = 0; i < c->storage_count; ++i) {
+        torch_storage *s = &c->storages[i];
         char name[256] = "data/";
         memcpy(name + 5, s->key, s->key_size); /* below 200 bytes, without slashes */
-        const tsr_zip_entry *e = find_in_folder(r, name, 5 + s->key_size);
+        const tsr_zip_entry *e = find_in_folder(c, name, 5 + s->key_size);
         s->record = -1;
         if (!e) continue;
         s->bytes = e->bytes;
         s->record_bytes = e->size;
-        s->record = (int)(e - tsr_zip_at(r->file->zip, 0));
+        s->record = (int)(e - tsr_zip_at(c->zip, 0));
     }
     return TSR_OK;
 }
 
 /* One of the small pickles before the object. */
-static tsr_status next_pickle(torch_reader *r, size_t *at, tsr_pickle **pickle) {
+static tsr_status next_pickle(torch_container *c, size_t *at, tsr_pickle **pickle) {
     size_t used = 0;
     tsr_status status =
-        tsr_pickle_parse(r->ctx, r->name, r->bytes + *at, r->size - *at, pickle, &used);
+        tsr_pickle_parse(c->ctx, c->name, c->bytes + *at, c->size - *at, pickle, &used);
     *at += used;
     return status;
 }
 
-static tsr_status check_machine(torch_reader *r, const tsr_pickle *p) {
+static tsr_status check_machine(torch_container *c, const tsr_pickle *p) {
     tsr_pickle_ref key, value, root = tsr_pickle_root(p);
     bool little = false;
     if (tsr_pickle_look(p, root).kind != TSR_PICKLE_DICT)
-        return refuse(r, TSR_ERROR_FORMAT, "facts about the machine: wanted a dictionary");
+        return refuse(c, TSR_ERROR_FORMAT, "facts about the machine: wanted a dictionary");
     for (uint32_t place = 0; tsr_pickle_next(p, root, &place, &key, &value);)
         if (tsr_pickle_is(p, key, "little_endian")) little = tsr_pickle_look(p, value).integer == 1;
-    if (!little) return refuse(r, TSR_ERROR_UNSUPPORTED, "little_endian: wanted True");
+    if (!little) return refuse(c, TSR_ERROR_UNSUPPORTED, "little_endian: wanted True");
     return TSR_OK;
 }
 
-tsr_status tsr_torch_open_legacy(torch_reader *r) {
+tsr_status tsr_torch_open_legacy(torch_container *c) {
     tsr_pickle *p = NULL;
     size_t at = 0;
-    r->file->name = strdup(r->name);
-    if (!r->file->name) return refuse(r, TSR_ERROR_MEMORY, "no memory for its name");
-    tsr_status status = next_pickle(r, &at, &p); /* the magic number was seen already */
+    tsr_status status = next_pickle(c, &at, &p); /* the magic number was seen already */
     tsr_pickle_close(&p);
-    if (!status) status = next_pickle(r, &at, &p);
+    if (!status) status = next_pickle(c, &at, &p);
     if (!status && tsr_pickle_look(p, tsr_pickle_root(p)).integer != 1001)
-        status = refuse(r, TSR_ERROR_VERSION, "protocol: wanted 1001, got another one");
+        status = refuse(c, TSR_ERROR_VERSION, "protocol: wanted 1001, got another one");
     tsr_pickle_close(&p);
-    if (!status) status = next_pickle(r, &at, &p);
-    if (!status) status = check_machine(r, p);
+    if (!status) status = next_pickle(c, &at, &p);
+    if (!status) status = check_machine(c, p);
     tsr_pickle_close(&p);
-    if (!status) status = next_pickle(r, &at, &r->file->tree);
-    r->records_at = at;
+    if (!status) status = next_pickle(c, &at, &c->tree);
+    c->records_at = at;
     return status;
 }
 
@@ -119,57 +115,57 @@ static int compare_keys(const void *a, const void *b) {
 }
 
 /* Reads the record of `key` at *at and gives it to every storage of that key. */
-static tsr_status place_record(torch_reader *r, torch_storage **sorted, size_t *at,
+static tsr_status place_record(torch_container *c, torch_storage **sorted, size_t *at,
                                tsr_pickle_view key) {
     torch_storage wanted = {.key = key.text, .key_size = key.text_size}, *pointer = &wanted;
     torch_storage **found = NULL;
-    if (key.kind == TSR_PICKLE_TEXT && r->storage_count)
-        found = bsearch(&pointer, sorted, r->storage_count, sizeof *sorted, compare_keys);
-    if (!found) return refuse(r, TSR_ERROR_FORMAT, "list of keys: a key that no tensor names");
+    if (key.kind == TSR_PICKLE_TEXT && c->storage_count)
+        found = bsearch(&pointer, sorted, c->storage_count, sizeof *sorted, compare_keys);
+    if (!found) return refuse(c, TSR_ERROR_FORMAT, "list of keys: a key that no tensor names");
     while (found > sorted && compare_keys(found - 1, &pointer) == 0)
         --found;
     torch_storage *s = *found;
-    if (s->bytes) return refuse(r, TSR_ERROR_FORMAT, "list of keys: a key that comes twice");
+    if (s->bytes) return refuse(c, TSR_ERROR_FORMAT, "list of keys: a key that comes twice");
     uint64_t elements = 0;
-    for (int i = 7; r->size - *at >= 8 && i >= 0; --i)
-        elements = elements << 8 | r->bytes[*at + (size_t)i];
-    if (r->size - *at < 8 || s->elements > (r->size - *at - 8) / s->element_bytes)
-        return tsr_fail(r->ctx, TSR_ERROR_TRUNCATED, "%s: storage %.*s: wanted %llu bytes, got %zu",
-                        r->name, (int)s->key_size, s->key,
-                        (unsigned long long)(s->elements * s->element_bytes + 8), r->size - *at);
+    for (int i = 7; c->size - *at >= 8 && i >= 0; --i)
+        elements = elements << 8 | c->bytes[*at + (size_t)i];
+    if (c->size - *at < 8 || s->elements > (c->size - *at - 8) / s->element_bytes)
+        return tsr_fail(c->ctx, TSR_ERROR_TRUNCATED, "%s: storage %.*s: wanted %llu bytes, got %zu",
+                        c->name, (int)s->key_size, s->key,
+                        (unsigned long long)(s->elements * s->element_bytes + 8), c->size - *at);
     if (elements != s->elements)
-        return tsr_fail(r->ctx, TSR_ERROR_FORMAT,
-                        "%s: storage %.*s: wanted %llu elements, got %llu", r->name,
+        return tsr_fail(c->ctx, TSR_ERROR_FORMAT,
+                        "%s: storage %.*s: wanted %llu elements, got %llu", c->name,
                         (int)s->key_size, s->key, (unsigned long long)s->elements,
                         (unsigned long long)elements);
     uint64_t bytes = s->elements * s->element_bytes;
-    for (; found < sorted + r->storage_count && compare_keys(found, &pointer) == 0; ++found) {
+    for (; found < sorted + c->storage_count && compare_keys(found, &pointer) == 0; ++found) {
         if ((*found)->elements != s->elements || (*found)->element_bytes != s->element_bytes)
-            return refuse(r, TSR_ERROR_FORMAT, "a storage that is described in two ways");
-        (*found)->bytes = r->bytes + *at + 8;
+            return refuse(c, TSR_ERROR_FORMAT, "a storage that is described in two ways");
+        (*found)->bytes = c->bytes + *at + 8;
         (*found)->record_bytes = bytes;
     }
     *at += 8 + (size_t)bytes;
     return TSR_OK;
 }
 
-tsr_status tsr_torch_place_legacy(torch_reader *r) {
+tsr_status tsr_torch_place_legacy(torch_container *c) {
     tsr_pickle *keys = NULL;
-    size_t at = r->records_at;
-    torch_storage **sorted = tsr_alloc(r->ctx, r->storage_count, sizeof *sorted, r->name);
+    size_t at = c->records_at;
+    torch_storage **sorted = tsr_alloc(c->ctx, c->storage_count, sizeof *sorted, c->name);
     if (!sorted) return TSR_ERROR_MEMORY;
-    for (size_t i = 0; i < r->storage_count; ++i) {
-        sorted[i] = &r->storages[i];
+    for (size_t i = 0; i < c->storage_count; ++i) {
+        sorted[i] = &c->storages[i];
         sorted[i]->record = -1;
     }
-    qsort(sorted, r->storage_count, sizeof *sorted, compare_keys);
-    tsr_status status = next_pickle(r, &at, &keys);
+    qsort(sorted, c->storage_count, sizeof *sorted, compare_keys);
+    tsr_status status = next_pickle(c, &at, &keys);
     if (!status && tsr_pickle_look(keys, tsr_pickle_root(keys)).kind != TSR_PICKLE_LIST)
-        status = refuse(r, TSR_ERROR_FORMAT, "list of keys: wanted a list");
+        status = refuse(c, TSR_ERROR_FORMAT, "list of keys: wanted a list");
     tsr_pickle_ref none, key;
     for (uint32_t place = 0;
          !status && tsr_pickle_next(keys, tsr_pickle_root(keys), &place, &none, &key);)
-        status = place_record(r, sorted, &at, tsr_pickle_look(keys, key));
+        status = place_record(c, sorted, &at, tsr_pickle_look(keys, key));
     tsr_pickle_close(&keys);
     free(sorted);
     return status;

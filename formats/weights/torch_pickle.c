@@ -2,7 +2,7 @@
 /* torch_pickle.c: see torch_pickle.h. First the container says where the pickle and the records
  * lie, then the pickle becomes a tree, then the tree's tensors are measured against the records. */
 #include "torch_pickle.h"
-#include "torch_internal.h"
+#include "torch_container.h"
 #include "../../compute/arena.h"
 
 #include <stdio.h>
@@ -19,8 +19,26 @@ static const struct {
               {"Short", "I16", 2},  {"Char", "I8", 1},          {"Byte", "U8", 1},
               {"Bool", "BOOL", 1},  {"ComplexFloat", "C64", 8}, {"ComplexDouble", "C128", 16}};
 
+struct tsr_torch {
+    char *name;   /* of the file */
+    tsr_zip *zip; /* NULL in the old layout */
+    tsr_pickle *tree;
+    tsr_arena arena; /* paths */
+    tsr_torch_tensor *tensors;
+    int count;
+    const char *weights_under; /* static */
+};
+
+typedef struct torch_reader {
+    torch_container in; /* its zip and tree are the file's from the moment they are there */
+    tsr_torch *file;
+    uint64_t bytes_left, names_left, steps_left;
+    int room; /* of tensors */
+    char path[MAX_PATH];
+} torch_reader;
+
 static tsr_status refuse(torch_reader *r, const char *field, const char *what) {
-    return tsr_fail(r->ctx, TSR_ERROR_FORMAT, "%s: %s: %s", r->name, field, what);
+    return tsr_fail(r->in.ctx, TSR_ERROR_FORMAT, "%s: %s: %s", r->in.name, field, what);
 }
 
 /* ---- storages: the persistent ids ---- */
@@ -45,7 +63,7 @@ static bool get_size(const tsr_pickle *p, tsr_pickle_ref ref, uint64_t *value) {
 
 /* ('storage', torch.FloatStorage, key, device, elements[, view]) */
 static tsr_status read_storage(torch_reader *r, tsr_pickle_ref ref, torch_storage *s) {
-    const tsr_pickle *p = r->file->tree;
+    const tsr_pickle *p = r->in.tree;
     tsr_pickle_ref item[6], view[3];
     uint32_t count, view_count;
     *s = (torch_storage){.ref = ref};
@@ -81,15 +99,15 @@ static tsr_status read_storage(torch_reader *r, tsr_pickle_ref ref, torch_storag
 }
 
 static tsr_status read_storages(torch_reader *r) {
-    const tsr_pickle *p = r->file->tree;
+    const tsr_pickle *p = r->in.tree;
     uint32_t nodes = tsr_pickle_count(p), count = 0;
     for (tsr_pickle_ref ref = 0; ref < nodes; ++ref)
         count += tsr_pickle_look(p, ref).kind == TSR_PICKLE_PERSISTENT;
-    r->storages = tsr_alloc(r->ctx, count, sizeof *r->storages, r->name);
-    if (!r->storages) return TSR_ERROR_MEMORY;
+    r->in.storages = tsr_alloc(r->in.ctx, count, sizeof *r->in.storages, r->in.name);
+    if (!r->in.storages) return TSR_ERROR_MEMORY;
     for (tsr_pickle_ref ref = 0; ref < nodes; ++ref) {
         if (tsr_pickle_look(p, ref).kind != TSR_PICKLE_PERSISTENT) continue;
-        tsr_status status = read_storage(r, ref, &r->storages[r->storage_count++]);
+        tsr_status status = read_storage(r, ref, &r->in.storages[r->in.storage_count++]);
         if (status) return status;
     }
     return TSR_OK;
@@ -102,27 +120,28 @@ static int compare_refs(const void *a, const void *b) {
 
 static const torch_storage *storage_of(const torch_reader *r, tsr_pickle_ref ref) {
     const torch_storage key = {.ref = ref};
-    if (!r->storage_count) return NULL;
-    return bsearch(&key, r->storages, r->storage_count, sizeof key, compare_refs);
+    if (!r->in.storage_count) return NULL;
+    return bsearch(&key, r->in.storages, r->in.storage_count, sizeof key, compare_refs);
 }
 
 /* ---- tensors ---- */
 
 static tsr_status bad_tensor(torch_reader *r, const char *what) {
-    return tsr_fail(r->ctx, TSR_ERROR_FORMAT, "%s: tensor %.200s: %s", r->name, r->path, what);
+    return tsr_fail(r->in.ctx, TSR_ERROR_FORMAT, "%s: tensor %.200s: %s", r->in.name, r->path,
+                    what);
 }
 
 static tsr_status read_shape(torch_reader *r, tsr_pickle_ref sizes, tsr_pickle_ref strides,
                              tsr_torch_tensor *t) {
-    const tsr_pickle *p = r->file->tree;
+    const tsr_pickle *p = r->in.tree;
     tsr_pickle_ref size[TSR_TORCH_MAX_RANK], step[TSR_TORCH_MAX_RANK];
     uint32_t rank, steps;
     if (tsr_pickle_look(p, sizes).kind != TSR_PICKLE_TUPLE ||
         tsr_pickle_look(p, strides).kind != TSR_PICKLE_TUPLE)
         return bad_tensor(r, "wanted shape and strides, got something else");
     if (!items_of(p, sizes, size, TSR_TORCH_MAX_RANK, &rank))
-        return tsr_fail(r->ctx, TSR_ERROR_UNSUPPORTED,
-                        "%s: tensor %.200s: wanted at most %d dimensions, got more", r->name,
+        return tsr_fail(r->in.ctx, TSR_ERROR_UNSUPPORTED,
+                        "%s: tensor %.200s: wanted at most %d dimensions, got more", r->in.name,
                         r->path, TSR_TORCH_MAX_RANK);
     if (!items_of(p, strides, step, TSR_TORCH_MAX_RANK, &steps) || steps != rank)
         return bad_tensor(r, "wanted as many strides as dimensions");
@@ -149,9 +168,9 @@ static tsr_status read_shape(torch_reader *r, tsr_pickle_ref sizes, tsr_pickle_r
     if (empty)
         t->elements = 0;
     else if (last >= t->storage_elements)
-        return tsr_fail(r->ctx, TSR_ERROR_FORMAT,
+        return tsr_fail(r->in.ctx, TSR_ERROR_FORMAT,
                         "%s: tensor %.200s: wanted a storage of at least %llu elements, got %llu",
-                        r->name, r->path, (unsigned long long)last + 1,
+                        r->in.name, r->path, (unsigned long long)last + 1,
                         (unsigned long long)t->storage_elements);
     return TSR_OK;
 }
@@ -162,19 +181,20 @@ static tsr_status keep_tensor(torch_reader *r, tsr_torch_tensor *t) {
     size_t length = strlen(r->path) + 1;
     /* Views cost nothing here, but whoever wants them row by row must pay for them. */
     if (bytes > r->bytes_left || length > r->names_left)
-        return tsr_fail(r->ctx, TSR_ERROR_TOO_LARGE,
+        return tsr_fail(r->in.ctx, TSR_ERROR_TOO_LARGE,
                         "%s: tensor %.200s: the tensors together are far more than the file",
-                        r->name, r->path);
+                        r->in.name, r->path);
     r->bytes_left -= bytes;
     r->names_left -= length;
     if (f->count == r->room) {
         int room = r->room ? r->room * 2 : 64;
         tsr_torch_tensor *more = realloc(f->tensors, (size_t)room * sizeof *more);
-        if (!more) return tsr_fail(r->ctx, TSR_ERROR_MEMORY, "%s: no memory for tensors", r->name);
+        if (!more)
+            return tsr_fail(r->in.ctx, TSR_ERROR_MEMORY, "%s: no memory for tensors", r->in.name);
         f->tensors = more;
         r->room = room;
     }
-    char *path = tsr_arena_take(r->ctx, &f->arena, length);
+    char *path = tsr_arena_take(r->in.ctx, &f->arena, length);
     if (!path) return TSR_ERROR_MEMORY;
     t->path = memcpy(path, r->path, length);
     f->tensors[f->count++] = *t;
@@ -183,7 +203,7 @@ static tsr_status keep_tensor(torch_reader *r, tsr_torch_tensor *t) {
 
 /* _rebuild_tensor_v2(storage, offset, size, stride, ...) */
 static tsr_status read_tensor(torch_reader *r, tsr_pickle_ref call) {
-    const tsr_pickle *p = r->file->tree;
+    const tsr_pickle *p = r->in.tree;
     tsr_pickle_ref item[8];
     uint32_t count;
     if (!items_of(p, call, item, 8, &count) || count < 4)
@@ -198,12 +218,12 @@ static tsr_status read_tensor(torch_reader *r, tsr_pickle_ref call) {
     tsr_status status = read_shape(r, item[2], item[3], &t);
     if (status) return status;
     if (!s->bytes && s->elements)
-        return tsr_fail(r->ctx, TSR_ERROR_FORMAT,
-                        "%s: tensor %.200s: storage %.*s: wanted a record of it, got none", r->name,
-                        r->path, (int)s->key_size, s->key);
+        return tsr_fail(r->in.ctx, TSR_ERROR_FORMAT,
+                        "%s: tensor %.200s: storage %.*s: wanted a record of it, got none",
+                        r->in.name, r->path, (int)s->key_size, s->key);
     if (s->elements > s->record_bytes / s->element_bytes)
-        return tsr_fail(r->ctx, TSR_ERROR_TRUNCATED,
-                        "%s: tensor %.200s: storage %.*s: wanted %llu bytes, got %llu", r->name,
+        return tsr_fail(r->in.ctx, TSR_ERROR_TRUNCATED,
+                        "%s: tensor %.200s: storage %.*s: wanted %llu bytes, got %llu", r->in.name,
                         r->path, (int)s->key_size, s->key,
                         (unsigned long long)(s->elements * s->element_bytes),
                         (unsigned long long)s->record_bytes);
@@ -224,7 +244,7 @@ static void append(torch_reader *r, size_t *at, const char *text, size_t size) {
 static tsr_status append_key(torch_reader *r, size_t *at, tsr_pickle_ref key, uint32_t index,
                              bool keyed) {
     char number[24];
-    tsr_pickle_view v = tsr_pickle_look(r->file->tree, key);
+    tsr_pickle_view v = tsr_pickle_look(r->in.tree, key);
     if (*at) append(r, at, "/", 1);
     if (!keyed)
         append(r, at, number, (size_t)snprintf(number, sizeof number, "%u", index));
@@ -236,14 +256,14 @@ static tsr_status append_key(torch_reader *r, size_t *at, tsr_pickle_ref key, ui
     else
         append(r, at, "?", 1);
     if (*at + 1 >= sizeof r->path)
-        return tsr_fail(r->ctx, TSR_ERROR_FORMAT, "%s: a path of more than %d bytes: %.200s...",
-                        r->name, MAX_PATH, r->path);
+        return tsr_fail(r->in.ctx, TSR_ERROR_FORMAT, "%s: a path of more than %d bytes: %.200s...",
+                        r->in.name, MAX_PATH, r->path);
     return TSR_OK;
 }
 
 /* Containers may be shared and may even hold themselves, so depth and steps have limits. */
 static tsr_status walk(torch_reader *r, tsr_pickle_ref ref, size_t at, int depth) {
-    const tsr_pickle *p = r->file->tree;
+    const tsr_pickle *p = r->in.tree;
     tsr_pickle_view v = tsr_pickle_look(p, ref);
     if (v.kind == TSR_PICKLE_CALL && v.name == TSR_PICKLE_REBUILD_PARAMETER) {
         tsr_pickle_ref none, data = 0;
@@ -257,14 +277,14 @@ static tsr_status walk(torch_reader *r, tsr_pickle_ref ref, size_t at, int depth
         v.kind != TSR_PICKLE_SET)
         return TSR_OK;
     if (depth > MAX_DEPTH)
-        return tsr_fail(r->ctx, TSR_ERROR_FORMAT, "%s: wanted containers nested %d deep, got more",
-                        r->name, MAX_DEPTH);
+        return tsr_fail(r->in.ctx, TSR_ERROR_FORMAT,
+                        "%s: wanted containers nested %d deep, got more", r->in.name, MAX_DEPTH);
     tsr_pickle_ref key, value;
     uint32_t index = 0;
     for (uint32_t place = 0; tsr_pickle_next(p, ref, &place, &key, &value); ++index) {
         if (r->steps_left-- == 0)
-            return tsr_fail(r->ctx, TSR_ERROR_TOO_LARGE,
-                            "%s: its containers share themselves too often", r->name);
+            return tsr_fail(r->in.ctx, TSR_ERROR_TOO_LARGE,
+                            "%s: its containers share themselves too often", r->in.name);
         tsr_pickle_kind kind = tsr_pickle_look(p, value).kind;
         if (kind < TSR_PICKLE_LIST || kind == TSR_PICKLE_GLOBAL) continue; /* plain values */
         size_t end = at;
@@ -283,7 +303,7 @@ static int compare_paths(const void *a, const void *b, void *tensors) {
 
 static tsr_status check_paths(torch_reader *r) {
     tsr_torch *f = r->file;
-    int *order = tsr_alloc(r->ctx, (size_t)f->count, sizeof *order, r->name);
+    int *order = tsr_alloc(r->in.ctx, (size_t)f->count, sizeof *order, r->in.name);
     if (!order) return TSR_ERROR_MEMORY;
     for (int i = 0; i < f->count; ++i)
         order[i] = i;
@@ -294,8 +314,8 @@ static tsr_status check_paths(torch_reader *r) {
             twice = f->tensors[order[i]].path;
     free(order);
     if (!twice) return TSR_OK;
-    return tsr_fail(r->ctx, TSR_ERROR_FORMAT, "%s: tensor %.200s: wanted once, got twice", r->name,
-                    twice);
+    return tsr_fail(r->in.ctx, TSR_ERROR_FORMAT, "%s: tensor %.200s: wanted once, got twice",
+                    r->in.name, twice);
 }
 
 static const char *find_weights(const tsr_torch *f) {
@@ -315,26 +335,34 @@ static const char *find_weights(const tsr_torch *f) {
 /* ---- the file ---- */
 
 static tsr_status read_all(torch_reader *r) {
-    bool zip = tsr_zip_recognised(r->bytes, r->size);
-    r->bytes_left = r->size > UINT64_MAX / 128 ? UINT64_MAX : (uint64_t)r->size * 64 + (1 << 20);
-    r->names_left = (uint64_t)r->size * 16 + (1 << 20);
-    tsr_status status = zip ? tsr_torch_open_zip(r) : tsr_torch_open_legacy(r);
+    bool zip = tsr_zip_recognised(r->in.bytes, r->in.size);
+    r->bytes_left =
+        r->in.size > UINT64_MAX / 128 ? UINT64_MAX : (uint64_t)r->in.size * 64 + (1 << 20);
+    r->names_left = (uint64_t)r->in.size * 16 + (1 << 20);
+    if (!(r->file->name = strdup(r->in.name)))
+        return tsr_fail(r->in.ctx, TSR_ERROR_MEMORY, "%s: no memory for its name", r->in.name);
+    tsr_status status = zip ? tsr_torch_open_zip(&r->in) : tsr_torch_open_legacy(&r->in);
+    r->file->zip = r->in.zip;
+    r->file->tree = r->in.tree;
     if (!status) status = read_storages(r);
-    if (!status) status = zip ? tsr_torch_place_zip(r) : tsr_torch_place_legacy(r);
+    if (!status) status = zip ? tsr_torch_place_zip(&r->in) : tsr_torch_place_legacy(&r->in);
     if (status) return status;
-    r->steps_left = (uint64_t)tsr_pickle_count(r->file->tree) * 8 + 1024;
-    status = walk(r, tsr_pickle_root(r->file->tree), 0, 0);
+    r->steps_left = (uint64_t)tsr_pickle_count(r->in.tree) * 8 + 1024;
+    status = walk(r, tsr_pickle_root(r->in.tree), 0, 0);
     if (!status) status = check_paths(r);
     r->file->weights_under = find_weights(r->file);
     return status;
 }
+
+/* 0x1950a86a20f9469cfc6c, which opens files of the old layout. */
+static const char legacy_magic[] = "\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
 
 bool tsr_torch_recognised(const void *bytes, size_t size) {
     const uint8_t *p = bytes;
     if (tsr_zip_recognised(bytes, size)) return true;
     if (size > 262 && memcmp(p + 257, "ustar", 5) == 0) return true; /* to be refused by name */
     return size >= 14 && p[0] == 0x80 && p[1] >= 1 && p[1] <= 5 && p[2] == 0x8A && p[3] == 10 &&
-           memcmp(p + 4, TSR_TORCH_MAGIC, 10) == 0;
+           memcmp(p + 4, legacy_magic, 10) == 0;
 }
 
 tsr_status tsr_torch_parse(tsr_context *ctx, const char *name, const void *bytes, size_t size,
@@ -348,12 +376,12 @@ tsr_status tsr_torch_parse(tsr_context *ctx, const char *name, const void *bytes
                         "%s: a checkpoint in the tar layout of before PyTorch 0.1.10", name);
     torch_reader *r = tsr_alloc(ctx, 1, sizeof *r, name);
     if (!r) return TSR_ERROR_MEMORY;
-    *r = (torch_reader){.ctx = ctx, .name = name, .bytes = bytes, .size = size};
+    r->in = (torch_container){.ctx = ctx, .name = name, .bytes = bytes, .size = size};
     r->file = tsr_alloc(ctx, 1, sizeof *r->file, name);
     tsr_status status = r->file ? read_all(r) : TSR_ERROR_MEMORY;
     if (status) tsr_torch_close(&r->file);
     *file = r->file;
-    free(r->storages);
+    free(r->in.storages);
     free(r);
     return status;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* unpickle.c: see unpickle.h. Opcodes are those of Python's pickletools, which describes them. */
-#include "unpickle_tree.h"
+#include "unpickle.h"
+#include "unpickle_nodes.h"
 #include "../utf8.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* unpickle_names.c: the names of Python objects a checkpoint may hold. What is not here is refused;
  * adding a name means that its meaning as data was understood, never that something is run. */
-#include "unpickle_tree.h"
+#include "unpickle_names.h"
 
 #include <string.h>
 

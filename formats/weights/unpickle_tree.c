@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* unpickle_tree.c: looking at what a pickle became. */
 #include "unpickle_tree.h"
+#include "unpickle_nodes.h"
 
 #include <stdlib.h>
 #include <string.h>

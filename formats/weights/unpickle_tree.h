@@ -1,39 +1,52 @@
 /* SPDX-License-Identifier: MIT */
-/* unpickle_tree.h: what a pickle becomes: nodes and items in two arrays, for unpickle*.c alone. */
+/* unpickle_tree.h: what a pickle becomes, to be looked at. The tree may share nodes and may even
+ * hold itself: walk it with a limit on depth and on steps. */
 #ifndef FORMATS_UNPICKLE_TREE_H
 #define FORMATS_UNPICKLE_TREE_H
 
-#include "unpickle.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "unpickle_names.h"
 
-typedef struct node {
-    uint8_t kind;
-    uint8_t name;   /* tsr_pickle_name of a GLOBAL or CALL */
-    uint32_t count; /* of items; of bytes for texts */
-    union {
-        int64_t integer;
-        double real;
-        uint64_t at; /* of a text's first byte */
-        struct {
-            uint32_t first, last; /* items + 1; 0 = none */
-        } items;
-    } u;
-} node;
+typedef enum tsr_pickle_kind {
+    TSR_PICKLE_NONE,
+    TSR_PICKLE_BOOL, /* integer 0 or 1 */
+    TSR_PICKLE_INT,  /* integer */
+    TSR_PICKLE_LONG, /* beyond 64 bits: text = the two's complement bytes, little-endian */
+    TSR_PICKLE_FLOAT,
+    TSR_PICKLE_TEXT, /* UTF-8, may hold U+0000 */
+    TSR_PICKLE_BYTES,
+    TSR_PICKLE_LIST,      /* items */
+    TSR_PICKLE_TUPLE,     /* items */
+    TSR_PICKLE_SET,       /* items */
+    TSR_PICKLE_DICT,      /* items with keys; also OrderedDict, and Namespace with its members */
+    TSR_PICKLE_GLOBAL,    /* name */
+    TSR_PICKLE_CALL,      /* name called with the items */
+    TSR_PICKLE_PERSISTENT /* items: the tuple that names something outside the pickle */
+} tsr_pickle_kind;
 
-typedef struct item {
-    tsr_pickle_ref key, value;
-    uint32_t next; /* items + 1; 0 = none */
-} item;
+typedef struct tsr_pickle tsr_pickle;
+typedef uint32_t tsr_pickle_ref; /* a node; 0 is None */
 
-struct tsr_pickle {
-    const uint8_t *bytes;
-    node *nodes;
-    item *items;
-    uint32_t node_count, node_room, item_count, item_room;
-    tsr_pickle_ref root;
-};
+typedef struct tsr_pickle_view { /* of one node */
+    tsr_pickle_kind kind;
+    int64_t integer;
+    double real;
+    tsr_pickle_name name;
+    const char *text; /* inside the pickle's bytes, not terminated; of a GLOBAL its last part */
+    size_t text_size;
+    uint32_t count; /* of items */
+} tsr_pickle_view;
 
-/* *stem: how much of the name matters ("Float" of "FloatStorage"). */
-bool tsr_pickle_known(const char *module, size_t module_size, const char *name, size_t size,
-                      tsr_pickle_name *kind, size_t *stem);
+void tsr_pickle_close(tsr_pickle **pickle);
+tsr_pickle_ref tsr_pickle_root(const tsr_pickle *pickle);
+uint32_t tsr_pickle_count(const tsr_pickle *pickle); /* of nodes: refs are below it */
+tsr_pickle_view tsr_pickle_look(const tsr_pickle *pickle, tsr_pickle_ref ref);
+/* Items in order: start with *place = 0; false at the end. key is None where there is none. */
+bool tsr_pickle_next(const tsr_pickle *pickle, tsr_pickle_ref ref, uint32_t *place,
+                     tsr_pickle_ref *key, tsr_pickle_ref *value);
+/* True if the node is this text. */
+bool tsr_pickle_is(const tsr_pickle *pickle, tsr_pickle_ref ref, const char *text);
 
 #endif

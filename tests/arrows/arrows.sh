@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# The rules of the house that a compiler does not hold: which folder may include which, no file name
-# twice, no file that outgrew a reader, no leftovers, one licence line and one layout everywhere.
+# The rules of the house that a compiler does not hold: which folder may include which, no circles of
+# files, no file name twice, no file that outgrew a reader, no leftovers, one licence line and one
+# layout everywhere.
 # SOURCE = the tree to look at. Prints "file:line: rule" for each break; exit 1 when there is one.
 set -u
 cd "${SOURCE:-$(dirname "$0")/../..}" || exit 1
@@ -46,9 +47,11 @@ declare -A may=(
     [scripts]="scripts/"
 )
 # Lines of "file target": includes beyond the table, each with its reason.
-allowed_includes="
-codec/tokenizers/flextok/flextok_config.c formats/file.h reading config.json goes to formats/weights next
-models/model_check.c codec/tokenizer.h opening a model goes to models next"
+allowed_includes=""
+# Lines of "units: reason". A unit is a stem: x.c with x.h. A circle is allowed when one line has all
+# of its units.
+allowed_circles="
+compute/device compute/op compute/ops compute/run: device.h is the face of compute; device.c, behind it, sees the inside (run.h), which is made of what the face declares"
 # Lines of "file": longer than 800 lines, each with its reason.
 allowed_long="
 tests/corrupt/corrupt_token_file.c one table of faults with the code that makes each"
@@ -74,12 +77,7 @@ for f in "${files[@]}"; do
 done
 
 markers='T''ODO|F''IXME|X''XX|st''ub|st''ubs|st''ubbed'
-arrows=$(for folder in "${!may[@]}"; do echo "$folder=${may[$folder]}"; done)
-# One pass over every text; ENVIRON carries the tables, so that nothing is quoted twice.
-while IFS= read -r line; do say "$line"; done < <(
-    ARROWS=$arrows FILES=$(printf '%s\n' "${files[@]}") MARKERS=$markers LONG=$allowed_long \
-    AROUND=$allowed_includes awk '
-    function ends(text, tail) { return substr(text, length(text) - length(tail) + 1) == tail }
+normal='
     function normal(path,   n, part, i, out, depth) { # a/b/../c -> a/c
         n = split(path, part, "/")
         depth = 0
@@ -92,7 +90,13 @@ while IFS= read -r line; do say "$line"; done < <(
         path = out[1]
         for (i = 2; i <= depth; i++) path = path "/" out[i]
         return path
-    }
+    }'
+arrows=$(for folder in "${!may[@]}"; do echo "$folder=${may[$folder]}"; done)
+# One pass over every text; ENVIRON carries the tables, so that nothing is quoted twice.
+while IFS= read -r line; do say "$line"; done < <(
+    ARROWS=$arrows FILES=$(printf '%s\n' "${files[@]}") MARKERS=$markers LONG=$allowed_long \
+    AROUND=$allowed_includes awk "$normal"'
+    function ends(text, tail) { return substr(text, length(text) - length(tail) + 1) == tail }
     function finish() {
         if (file == "") return
         if (source && !licensed) print file ":1: no SPDX line in the first three"
@@ -160,6 +164,72 @@ while IFS= read -r line; do say "$line"; done < <(
             print file ":" FNR ": op.h is for the inside of compute"
     }
     END { finish() }' "${texts[@]}")
+
+# -- circles: includes between units, tests left out
+units=()
+for f in "${texts[@]}"; do
+    case "$f" in
+    tests/*) ;;
+    *.c | *.h | *.comp | *.glsl) units+=("$f") ;;
+    esac
+done
+while IFS= read -r line; do say "$line"; done < <(
+    FILES=$(printf '%s\n' "${units[@]}") CIRCLES=$allowed_circles awk "$normal"'
+    function stem(path) { sub(/\.[a-z]*$/, "", path); return path }
+    function visit(from, unit,   i) { # every unit that `unit` leads to can be reached from `from`
+        for (i = 1; i <= count[unit]; i++)
+            if (!((from, target[unit, i]) in reached)) {
+                reached[from, target[unit, i]] = 1
+                visit(from, target[unit, i])
+            }
+    }
+    function is_allowed(circle,   n, i, k, all, unit) {
+        n = split(circle, unit, " ")
+        for (i = 1; i <= rows; i++) {
+            all = 1
+            for (k = 1; k <= n; k++) all = all && index(" " allowed[i] " ", " " unit[k] " ")
+            if (all) return 1
+        }
+        return 0
+    }
+    BEGIN {
+        rows = split(ENVIRON["CIRCLES"], allowed, "\n")
+        for (i = 1; i <= rows; i++) sub(/:.*/, "", allowed[i])
+        n = split(ENVIRON["FILES"], row, "\n")
+        for (i = 1; i <= n; i++) exists[row[i]] = 1
+    }
+    /^[ \t]*#[ \t]*include[ \t]*["<]/ {
+        wanted = $0
+        sub(/^[^"<]*["<]/, "", wanted)
+        sub(/[">].*/, "", wanted)
+        dir = FILENAME
+        if (!sub(/\/[^\/]*$/, "", dir)) dir = "."
+        to = index(wanted, "tessera/") == 1 ? "include/" wanted : normal(dir "/" wanted)
+        from = stem(FILENAME)
+        if (!(to in exists) || stem(to) == from || (from, stem(to)) in tie) next
+        if (!(from in count)) name[++names] = from
+        target[from, ++count[from]] = stem(to)
+        tie[from, stem(to)] = FILENAME ":" FNR ": include of " to
+    }
+    END {
+        for (u = 1; u <= names; u++) visit(name[u], name[u])
+        for (u = 1; u <= names; u++) {
+            a = name[u]
+            if (!((a, a) in reached) || a in shown) continue
+            circle = ""
+            for (v = 1; v <= names; v++)
+                if ((a, name[v]) in reached && (name[v], a) in reached) {
+                    shown[name[v]] = 1
+                    circle = circle " " name[v]
+                }
+            if (is_allowed(circle)) continue
+            n = split(circle, unit, " ")
+            for (i = 1; i <= n; i++)
+                for (k = 1; k <= n; k++)
+                    if ((unit[i], unit[k]) in tie)
+                        print tie[unit[i], unit[k]] " is part of a circle of files:" circle
+        }
+    }' "${units[@]}" </dev/null)
 
 sources=()
 for f in "${texts[@]}"; do

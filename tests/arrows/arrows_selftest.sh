@@ -92,6 +92,15 @@ printf '%s\n#include "../metrics/metrics.h"\n' "$licence" >"$tree/formats/a.c"
 expect "formats sees metrics" "formats must not include metrics/metrics.h"
 clean; printf '%s\n#include <formats/image.h>\n' "$licence" >"$tree/compute/a.c"
 expect "around the rules" "inner header in <>"
+clean; printf '%s\n#include "tensor.h"\n' "$licence" >"$tree/compute/context.h" # x.h, y.c, y.h, x.h
+printf '%s\n#include "arena.h"\n' "$licence" >"$tree/compute/tensor.c"
+printf '%s\n' "$licence" >"$tree/compute/tensor.h"
+printf '%s\n#include "context.h"\n' "$licence" >"$tree/compute/arena.h"
+expect "circle of three" "compute/tensor.c:2: include of compute/arena.h is part of a circle of files: compute/arena compute/context compute/tensor"
+clean; printf '%s\n#include "ops.h"\n' "$licence" >"$tree/compute/device.h" # an allowed circle, grown
+printf '%s\n#include "device.h"\n#include "tensor.h"\n' "$licence" >"$tree/compute/ops.h"
+printf '%s\n#include "ops.h"\n' "$licence" >"$tree/compute/tensor.h"
+expect "circle that grew" "compute/tensor.h:2: include of compute/ops.h is part of a circle of files: compute/"
 clean; mkdir "$tree/attic"; printf '%s\n' "$licence" >"$tree/attic/a.c"
 expect "unknown folder" 'folder "attic" has no line'
 clean; printf '%s\n' "$licence" >"$tree/compute/ops/file.c"

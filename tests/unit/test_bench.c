@@ -125,8 +125,7 @@ START_TEST(timing_of_a_known_sleep) {
                      .row = collect,
                      .user = &r,
                      .settings = {.seconds = 1e-3},
-                     .peak_gflops = 10,
-                     .peak_gbs = 1};
+                     .peaks = {.gflops = 10, .gbs = 1}};
     counted c = {.ctx = ctx, .nanoseconds = 2000000};
     tsr_bench_row row = {.name = "sleep", .by = "test", .flops = 4e6, .bytes = 1e6, .items = 2};
     ck_assert_int_eq(tsr_bench_time(&b, &row, counted_body, &c), TSR_OK);

@@ -6,7 +6,7 @@
  * any names, and an order that means something else is refused. Keys whose meaning is not known are
  * named in a warning. What the published classes assume when a key is absent is assumed here too.
  */
-#include "../../../formats/file.h"
+#include "../../../formats/weights/config_file.h"
 #include "../../../formats/weights/python_repr.h"
 #include "../../../quantizer/quantizer.h"
 #include "flextok_config.h"
@@ -50,29 +50,6 @@ static tsr_status read_metadata(tsr_context *ctx, const tsr_safetensors *file, c
     return TSR_OK;
 }
 
-tsr_status tsr_model_config_file(tsr_context *ctx, const char *path, cJSON **json) {
-    const char *slash = strrchr(path, '/');
-    char *beside = NULL;
-    *json = NULL;
-    if (asprintf(&beside, "%.*sconfig.json", slash ? (int)(slash - path + 1) : 0, path) < 0)
-        return tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory", path);
-    tsr_map map = {0};
-    tsr_status status = tsr_map_open(ctx, beside, &map);
-    if (!status && map.size > (8u << 20))
-        status = tsr_fail(ctx, TSR_ERROR_TOO_LARGE, "%s: wanted at most 8 MiB, got %zu bytes",
-                          beside, map.size);
-    if (!status) *json = cJSON_ParseWithLength((const char *)map.bytes, map.size);
-    tsr_map_close(&map);
-    if (!status && !cJSON_IsObject(*json)) {
-        status =
-            tsr_fail(ctx, TSR_ERROR_MODEL, "%s: wanted a JSON object, got something else", beside);
-        cJSON_Delete(*json);
-        *json = NULL;
-    }
-    free(beside);
-    return status;
-}
-
 tsr_status tsr_flextok_find_config(tsr_context *ctx, const tsr_safetensors *file, const char *path,
                                    cJSON **json) {
     *json = NULL;
@@ -80,7 +57,7 @@ tsr_status tsr_flextok_find_config(tsr_context *ctx, const tsr_safetensors *file
     for (int i = 0; i < PARTS; ++i)
         inside |= tsr_safetensors_metadata(file, parts[i]) != NULL;
     if (!inside) {
-        tsr_status status = tsr_model_config_file(ctx, path, json);
+        tsr_status status = tsr_config_file_read(ctx, path, json);
         if (status == TSR_ERROR_NOT_FOUND)
             return tsr_fail(ctx, TSR_ERROR_MODEL,
                             "%s: configuration: wanted it in __metadata__ or in config.json beside "

@@ -68,8 +68,6 @@ typedef struct tsr_flextok_config {
  * module, key, wanted and got. */
 tsr_status tsr_flextok_read_config(tsr_context *ctx, const char *path, const cJSON *json,
                                    tsr_flextok_config *config);
-/* config.json in the folder of `path`, an object. NOT_FOUND when there is none. */
-tsr_status tsr_model_config_file(tsr_context *ctx, const char *path, cJSON **json);
 /* The configuration of a file: its metadata, or config.json beside it. MODEL when there is none.
  * Free with cJSON_Delete. */
 tsr_status tsr_flextok_find_config(tsr_context *ctx, const tsr_safetensors *file, const char *path,

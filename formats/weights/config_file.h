@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* config_file.h: the config.json that many publishers put beside a weights file. */
+#ifndef FORMATS_CONFIG_FILE_H
+#define FORMATS_CONFIG_FILE_H
+
+#include <cjson/cJSON.h>
+#include "../../compute/context.h"
+
+/* Reads config.json in the folder of the weights file `path`: an object of at most 8 MiB. *json is
+ * freed with cJSON_Delete; NULL after a failure. Errors: NOT_FOUND (there is none), IO, TOO_LARGE,
+ * MODEL (not a JSON object), MEMORY. */
+tsr_status tsr_config_file_read(tsr_context *ctx, const char *path, cJSON **json);
+
+#endif

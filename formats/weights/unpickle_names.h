@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* unpickle_names.h: the names of Python objects a checkpoint may hold. */
+#ifndef FORMATS_UNPICKLE_NAMES_H
+#define FORMATS_UNPICKLE_NAMES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef enum tsr_pickle_name {
+    TSR_PICKLE_INERT, /* a class or constant that may stand somewhere but not be called */
+    TSR_PICKLE_ORDERED_DICT,
+    TSR_PICKLE_DEFAULT_DICT,
+    TSR_PICKLE_SET_TYPE,
+    TSR_PICKLE_NAMESPACE,
+    TSR_PICKLE_SIZE, /* torch.Size */
+    TSR_PICKLE_REBUILD_TENSOR,
+    TSR_PICKLE_REBUILD_TENSOR_V2,
+    TSR_PICKLE_REBUILD_PARAMETER,
+    TSR_PICKLE_STORAGE /* torch.FloatStorage ...: text = "Float" */
+} tsr_pickle_name;
+
+/* True if module.name is one of them; *kind says which. *stem: how many bytes of the name matter (5
+ * of "FloatStorage"). */
+bool tsr_pickle_known(const char *module, size_t module_size, const char *name, size_t size,
+                      tsr_pickle_name *kind, size_t *stem);
+
+#endif
