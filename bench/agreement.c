@@ -82,11 +82,11 @@ static double now(clockid_t clock) {
 }
 
 /* One precision after the other, so that one model is in memory at a time. */
-static tsr_status encode_sample(sample *s, const tsr_tokenizer_settings *settings, bool fast,
+static tsr_status encode_sample(sample *s, const tsr_model_settings *settings, bool fast,
                                 tsr_agreement *a) {
     tsr_tokenizer *t = NULL;
-    tsr_tokenizer_settings own = *settings;
-    own.fast = fast;
+    tsr_model_settings own = *settings;
+    own.precision = fast ? TSR_PRECISION_FAST : TSR_PRECISION_F32;
     tsr_status status = tsr_tokenizer_open(s->ctx, &t, &own);
     if (status) return status;
     if (t->header.channels) {
@@ -97,8 +97,8 @@ static tsr_status encode_sample(sample *s, const tsr_tokenizer_settings *setting
         return status;
     }
     tsr_encode_settings e = tsr_encode_settings_default();
-    e.no_halt = t->model.family->tokenizer->tolerances !=
-                NULL; /* else ids would stand for different positions */
+    e.choice.keep_all = t->model.family->tokenizer->tolerances !=
+                        NULL; /* else ids would stand for different positions */
     for (int i = -1; i < s->count && !status; ++i) {
         uint8_t *rgb = NULL;
         tsr_picture p = {0};
@@ -172,7 +172,7 @@ static tsr_status compare(const sample *s, tsr_agreement *a) {
 }
 
 tsr_status tsr_measure_agreement(tsr_context *ctx, const char *const *pictures, int count,
-                                 const tsr_tokenizer_settings *settings, tsr_progress_fn progress,
+                                 const tsr_model_settings *settings, tsr_progress_fn progress,
                                  void *progress_user, tsr_agreement *agreement) {
     if (!ctx) return TSR_ERROR_ARGUMENT;
     if (!agreement || count < 0 || (count && !pictures))
@@ -180,7 +180,7 @@ tsr_status tsr_measure_agreement(tsr_context *ctx, const char *const *pictures, 
                         "agreement: wanted pictures and a place, got count %d and %s", count,
                         agreement ? "a place" : "NULL");
     *agreement = (tsr_agreement){0};
-    const tsr_tokenizer_settings none = tsr_tokenizer_settings_default();
+    const tsr_model_settings none = tsr_model_settings_default();
     sample s = {.ctx = ctx,
                 .paths = count ? pictures : NULL,
                 .count = count ? count : PAINTED,

@@ -111,12 +111,12 @@ static tsr_status bench_device(tsr_bencher *b, const tsr_bench_device *d, bool f
     tokenizer_bench m = {0};
     char device[32] = "cpu";
     if (d->info.kind != TSR_DEVICE_CPU) snprintf(device, sizeof device, "vulkan:%d", d->info.index);
-    tsr_tokenizer_settings s = tsr_tokenizer_settings_default();
+    tsr_model_settings s = tsr_model_settings_default();
     s.model = b->settings.model;
     s.device = device;
     s.mask = b->settings.mask;
     s.reference = d->reference;
-    s.fast = fast;
+    s.precision = fast ? TSR_PRECISION_FAST : TSR_PRECISION_F32;
     tsr_status status = tsr_tokenizer_open(b->ctx, &m.tokenizer, &s);
     if (status) return status;
     const char *title = s.model ? m.tokenizer->header.tokenizer : "mosaic";

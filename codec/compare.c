@@ -2,38 +2,24 @@
 /* compare.c: see compare.h. */
 #include "compare.h"
 #include "../metrics/metrics.h"
-#include "fit.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
-tsr_status tsr_compare_open(tsr_tokenizer *t, const tsr_token_header *header,
-                            const tsr_picture *picture, tsr_compare *c) {
-    *c = (tsr_compare){.tokenizer = t, .header = header};
-    tsr_canvas canvas;
-    tsr_status status = tsr_canvas_open(t->model.host, picture, header, &canvas);
-    if (status) return status;
-    const bool crop = canvas.fit == TSR_FIT_CROP;
-    c->width = crop ? canvas.tile_width : canvas.width;
-    c->height = crop ? canvas.tile_height : canvas.height;
-    const size_t bytes = (size_t)c->width * (size_t)c->height * 3;
-    c->wanted = tsr_alloc(t->model.ctx, bytes, 1, "compare: picture");
-    c->got = tsr_alloc(t->model.ctx, bytes, 1, "compare: picture");
-    if (!c->wanted || !c->got)
-        status = TSR_ERROR_MEMORY;
-    else if (crop)
-        tsr_canvas_cut(&canvas, 0, c->wanted);
-    else
-        memcpy(c->wanted, canvas.rgb, bytes);
-    tsr_canvas_free(&canvas);
-    if (status) tsr_compare_close(c);
-    return status;
+tsr_status tsr_compare_open(tsr_tokenizer *t, const tsr_item *item, tsr_compare *c) {
+    *c = (tsr_compare){.tokenizer = t, .header = tsr_item_header(item)};
+    c->fitted = tsr_item_fitted(item, &c->width, &c->height);
+    if (!c->fitted)
+        return tsr_fail(t->model.ctx, TSR_ERROR_ARGUMENT,
+                        "%s: fitted picture: wanted an item encoded with keep_fitted, got none",
+                        tsr_item_tokens(item)->key);
+    c->decoded =
+        tsr_alloc(t->model.ctx, (size_t)c->width * (size_t)c->height, 3, "compare: picture");
+    return c->decoded ? TSR_OK : TSR_ERROR_MEMORY;
 }
 
 void tsr_compare_close(tsr_compare *c) {
-    free(c->wanted);
-    free(c->got);
+    free(c->decoded);
     *c = (tsr_compare){0};
 }
 
@@ -50,12 +36,13 @@ tsr_status tsr_compare_measure(tsr_compare *c, const tsr_token_item *item, uint3
     if (width != c->width || height != c->height)
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "%s: size: wanted %dx%d as the picture, got %dx%d",
                         item->key, c->width, c->height, width, height);
-    tsr_status status = tsr_tokenizer_decode(c->tokenizer, c->header, &as_fitted, count, c->got);
+    tsr_status status =
+        tsr_tokenizer_decode(c->tokenizer, c->header, &as_fitted, count, c->decoded);
     if (status) return status;
     tsr_pixel_error error;
     if (metric == TSR_TARGET_SSIM)
-        status = tsr_ssim_gaussian(ctx, c->wanted, c->got, c->width, c->height, value);
-    else if (!(status = tsr_psnr(ctx, c->wanted, c->got, c->width, c->height, &error)))
+        status = tsr_ssim_gaussian(ctx, c->fitted, c->decoded, c->width, c->height, value);
+    else if (!(status = tsr_psnr(ctx, c->fitted, c->decoded, c->width, c->height, &error)))
         *value = metric == TSR_TARGET_PSNR ? error.psnr : error.l1;
     if (!status && isnan(*value))
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT,

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* compare.h: how much of a picture its ids give back, measured against what the model was given:
- * the picture itself with fit tile, the cut-out with crop, the picture resized to the tile with
- * stretch, and without its padding with pad. */
+/* compare.h: how much of a picture its ids give back, measured against what the model saw
+ * (tsr_item_fitted). */
 #ifndef CODEC_COMPARE_H
 #define CODEC_COMPARE_H
 
@@ -11,12 +10,13 @@ typedef struct tsr_compare {
     tsr_tokenizer *tokenizer;
     const tsr_token_header *header;
     int width, height;
-    uint8_t *wanted, *got; /* [height, width, 3] */
+    const uint8_t *fitted; /* [height, width, 3], the item's */
+    uint8_t *decoded;      /* [height, width, 3] */
 } tsr_compare;
 
-/* Prepares comparisons of `picture` with items made of it. On success tsr_compare_close. */
-tsr_status tsr_compare_open(tsr_tokenizer *tokenizer, const tsr_token_header *header,
-                            const tsr_picture *picture, tsr_compare *compare);
+/* Prepares comparisons with what `item` keeps fitted; the item outlives them. Errors: ARGUMENT (it
+ * keeps none), MEMORY. On success tsr_compare_close. */
+tsr_status tsr_compare_open(tsr_tokenizer *tokenizer, const tsr_item *item, tsr_compare *compare);
 void tsr_compare_close(tsr_compare *compare);
 /* Decodes the first `count` ids of each tile (0: all) and measures. *value: dB, SSIM, or mean
  * absolute error on the 0..1 scale. Errors: ARGUMENT (too small for SSIM), those of decoding. */

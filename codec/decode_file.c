@@ -46,9 +46,10 @@ static int show_steps(void *user, const char *what, uint64_t done, uint64_t tota
 }
 
 tsr_status tsr_decode_file(tsr_context *ctx, const char *input, const char *output,
-                           const tsr_decode_settings *settings) {
+                           const tsr_decode_file_settings *settings) {
     if (!ctx) return TSR_ERROR_ARGUMENT;
-    const tsr_decode_settings s = settings ? *settings : tsr_decode_settings_default();
+    const tsr_decode_file_settings all = settings ? *settings : tsr_decode_file_settings_default();
+    const tsr_decode_settings s = all.decode;
     if (!input || !output)
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "%s: wanted a path, got NULL",
                         input ? "output" : "input");
@@ -63,12 +64,12 @@ tsr_status tsr_decode_file(tsr_context *ctx, const char *input, const char *outp
                           "%s: output: wanted a folder for %llu items, got - (stdout)", input,
                           (unsigned long long)items);
     tsr_tokenizer *t = NULL;
-    if (!status)
-        status = tsr_tokenizer_open(
-            ctx, &t,
-            &(tsr_tokenizer_settings){
-                .model = s.model, .device = s.device, .mask = s.mask, .fast = s.fast});
-    if (!status) status = tsr_tokenizer_accepts(t, &header, s.force, input);
+    if (!status && (all.model.tile_width || all.model.tile_height))
+        status =
+            tsr_fail(ctx, TSR_ERROR_ARGUMENT, "tile: wanted 0x0, as the file has it, got %ux%u",
+                     all.model.tile_width, all.model.tile_height);
+    if (!status) status = tsr_tokenizer_open(ctx, &t, &all.model);
+    if (!status) status = tsr_tokenizer_accepts(t, &header, all.force, input);
     if (!status && s.tokens > header.rows * header.columns)
         status = tsr_fail(ctx, TSR_ERROR_ARGUMENT, "tokens: wanted at most %u, got %u",
                           header.rows * header.columns, s.tokens);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* decode_item.c: the tokens of an item back to its picture. */
-#include "decode_item.h"
+#include "sampling.h"
 #include "../formats/arrays/npy.h"
 #include "../models/tiles.h"
 #include "fit.h"
@@ -8,44 +8,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-tsr_status tsr_sampling_check(tsr_context *ctx, const tsr_decode_hints *h, tsr_guidance_mode mode) {
-    if ((int)mode < TSR_GUIDANCE_AUTO || mode > TSR_GUIDANCE_CFG)
-        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "guidance mode: wanted 0 to 2, got %d", (int)mode);
-    if (h->present && (h->steps < 1 || h->steps > TSR_STEPS_MOST))
-        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "steps: wanted 1 to %d, got %u", TSR_STEPS_MOST,
-                        h->steps);
-    if (h->present && !(fabsf(h->guidance) <= TSR_GUIDANCE_MOST))
-        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "guidance: wanted -%d to %d, got %g",
-                        TSR_GUIDANCE_MOST, TSR_GUIDANCE_MOST, (double)h->guidance);
-    return TSR_OK;
-}
-
-/* What the settings leave open the file's hints say, and what those leave open the model's. */
-static tsr_status choose_sampling(tsr_tokenizer *t, const tsr_token_header *header,
-                                  const tsr_decode_settings *s, tsr_sampling *sampling) {
-    const tsr_decode_hints *file = &header->hints;
-    tsr_decode_hints *h = &sampling->hints;
-    *h = t->header.hints;
-    if (h->present && file->present) { /* which advises: what makes no sense is not followed */
-        h->plain = file->plain;
-        h->seed = file->seed;
-        if (file->steps && file->steps <= TSR_STEPS_MOST) h->steps = file->steps;
-        if (fabsf(file->guidance) <= TSR_GUIDANCE_MOST) h->guidance = file->guidance;
-    }
-    if (s->steps) h->steps = s->steps;
-    if (s->guidance != 0) h->guidance = s->guidance;
-    if (s->guidance_mode) h->plain = s->guidance_mode == TSR_GUIDANCE_CFG;
-    if (s->seed) h->seed = s->seed;
-    if (!t->header.hints.present && (s->steps || s->guidance != 0 || s->guidance_mode || s->seed ||
-                                     s->noise)) /* nothing is sampled */
-        return tsr_fail(
-            t->model.ctx, TSR_ERROR_ARGUMENT,
-            "steps, guidance, its mode, seed and noise: wanted none with %s, whose decoder does "
-            "not sample",
-            t->header.tokenizer);
-    return tsr_sampling_check(t->model.ctx, h, s->guidance_mode);
-}
 
 /* `count` ids or vectors of an item, from this one on. */
 static tsr_status check_values(tsr_tokenizer *t, const tsr_token_item *item, uint64_t first,
@@ -112,14 +74,17 @@ static tsr_status check_item(tsr_tokenizer *t, const tsr_token_header *header,
 static tsr_status decode_tiles(tsr_tokenizer *t, const tsr_token_item *item,
                                const tsr_decode_settings *s, tsr_sampling *sampling,
                                tsr_unfit *unfit) {
-    const int total = unfit->columns * unfit->rows, most = tsr_tokenizer_batch(t, s->batch);
-    const int step = most < total ? most : total;
+    const int total = unfit->columns * unfit->rows;
+    int step = 0;
     const size_t values = (size_t)t->header.tile_width * t->header.tile_height * 3;
     const size_t mask = tsr_token_mask_bytes(tsr_token_positions(&t->header));
     tsr_token_batch batch = {0};
+    tsr_status status = tsr_tokenizer_batch(t, s->batch, &step);
+    if (status) return status;
+    if (step > total) step = total;
     float *tiles = tsr_alloc(t->model.ctx, (size_t)step * values, sizeof *tiles, "decode: tiles");
-    tsr_status status = tiles ? tsr_token_batch_alloc(t->model.ctx, &t->header, step, false, &batch)
-                              : TSR_ERROR_MEMORY;
+    status = tiles ? tsr_token_batch_alloc(t->model.ctx, &t->header, step, false, &batch)
+                   : TSR_ERROR_MEMORY;
     uint64_t position = 0;
     sampling->progress_total = (uint64_t)total * sampling->hints.steps;
     for (int first = 0; first < total && !status; first += step) {
@@ -146,7 +111,7 @@ tsr_status tsr_tokenizer_decode_with(tsr_tokenizer *t, const tsr_token_header *h
     tsr_sampling sampling = {.progress = s.progress, .progress_user = s.progress_user};
     tsr_unfit unfit = {0};
     tsr_status status = check_item(t, header, item, s.tokens);
-    if (!status) status = choose_sampling(t, header, &s, &sampling);
+    if (!status) status = tsr_sampling_choose(t, &header->hints, &s, &sampling.hints);
     if (!status && s.noise) status = tsr_npy_read(t->model.ctx, s.noise, &noise);
     if (s.noise) sampling.noise = &noise;
     if (!status) status = tsr_unfit_open(t->model.ctx, header, item, &unfit);

@@ -2,10 +2,10 @@
 /* prefix_search.c: the fewest ids of a picture that reach a quality, found by decoding prefixes.
  * Quality rises about evenly with the logarithm of the count, so the next count to try is read off
  * the straight line between the counts that are known to fall short and to suffice. */
+#include "prefix_search.h"
 #include "compare.h"
 #include "item.h"
 #include "target.h"
-#include "tolerance_search.h"
 
 #include <math.h>
 
@@ -57,29 +57,12 @@ static tsr_status smallest(search *s, double wanted, uint32_t high, double at_hi
     return TSR_OK;
 }
 
-tsr_status tsr_tokenizer_search(tsr_tokenizer *t, const tsr_token_header *header,
-                                const tsr_picture *picture, const tsr_encode_settings *settings,
-                                tsr_item *item, uint32_t *decodes) {
-    const tsr_encode_settings usual = tsr_encode_settings_default();
-    if (!settings) settings = &usual;
-    const tsr_target *target = &settings->target;
-    tsr_status status = tsr_target_check(t->model.ctx, target);
-    if (!status && !target->metric)
-        status =
-            tsr_fail(t->model.ctx, TSR_ERROR_ARGUMENT, "target: wanted psnr, ssim or l1, got none");
-    if (status) return status;
-    uint32_t own;
-    if (!decodes) decodes = &own;
-    if (t->model.family->tokenizer->abilities & TSR_TOKENIZER_SELECTS)
-        return tsr_tolerance_search(t, header, picture, settings, item, decodes);
+tsr_status tsr_prefix_search(tsr_tokenizer *t, const tsr_encode_plan *plan, tsr_item *item,
+                             uint32_t *decodes) {
+    const tsr_target *target = &plan->target;
     tsr_token_item *tokens = tsr_item_edit(item);
-    if (!t->header.nested)
-        return tsr_fail(t->model.ctx, TSR_ERROR_UNSUPPORTED,
-                        "%s: target: wanted a tokenizer whose prefixes are pictures, got one "
-                        "whose ids are all needed",
-                        t->header.tokenizer);
     search s = {.item = tokens, .metric = target->metric};
-    status = tsr_compare_open(t, header, picture, &s.compare);
+    tsr_status status = tsr_compare_open(t, item, &s.compare);
     if (status) return status;
     uint32_t most = 0, count;
     for (uint32_t tile = 0; tile < tokens->tile_columns * tokens->tile_rows; ++tile)

@@ -47,12 +47,12 @@ static tsr_status check_trade(tsr_tokenizer *t) {
 }
 
 tsr_status tsr_tokenizer_open(tsr_context *ctx, tsr_tokenizer **tokenizer,
-                              const tsr_tokenizer_settings *settings) {
+                              const tsr_model_settings *settings) {
     if (!ctx) return TSR_ERROR_ARGUMENT;
     if (!tokenizer)
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "tokenizer: wanted a pointer, got NULL");
     *tokenizer = NULL;
-    const tsr_tokenizer_settings s = settings ? *settings : tsr_tokenizer_settings_default();
+    const tsr_model_settings s = settings ? *settings : tsr_model_settings_default();
     tsr_tokenizer *t = tsr_alloc(ctx, 1, sizeof *t, "tokenizer");
     if (!t) return TSR_ERROR_MEMORY;
     t->model.ctx = ctx;
@@ -140,22 +140,14 @@ tsr_status tsr_tokenizer_accepts(tsr_tokenizer *t, const tsr_token_header *h, in
     return compare_header(t, h, force, name);
 }
 
-tsr_status tsr_tokenizer_set_latents(tsr_tokenizer *t, tsr_token_header *header,
-                                     const tsr_encode_settings *s) {
-    if (header->channels)
-        header->latent_type = s->f32_latents ? TSR_LATENT_F32 : TSR_LATENT_F16;
-    else if (s->f32_latents)
-        return tsr_fail(t->model.ctx, TSR_ERROR_UNSUPPORTED,
-                        "%s: latents: wanted a continuous model, got one whose tokens are ids",
-                        header->tokenizer);
-    return TSR_OK;
-}
-
-/* Tiles in flight: enough to fill a device, few enough to stay small: all of them, as f32, take an
- * eighth of the memory limit. */
-int tsr_tokenizer_batch(const tsr_tokenizer *t, uint32_t wanted) {
+/* All tiles in flight, as f32, take an eighth of the memory limit. */
+tsr_status tsr_tokenizer_batch(const tsr_tokenizer *t, uint32_t wanted, int *batch) {
     const uint64_t tile = (uint64_t)t->header.tile_width * t->header.tile_height * 12;
     const uint64_t fit = t->model.ctx->settings.memory_limit / 8 / tile;
-    const uint64_t most = wanted == 0 ? 16 : wanted > 1024 ? 1024 : wanted;
-    return fit < 1 ? 1 : (int)(fit < most ? fit : most);
+    const uint64_t most = wanted == 0 ? 16 : wanted;
+    if (wanted > TSR_MAX_BATCH)
+        return tsr_fail(t->model.ctx, TSR_ERROR_ARGUMENT, "batch: wanted 1 to %d, got %u",
+                        TSR_MAX_BATCH, wanted);
+    *batch = fit < 1 ? 1 : (int)(fit < most ? fit : most);
+    return TSR_OK;
 }

@@ -10,13 +10,11 @@ struct tsr_tokenizer {
     tsr_token_header header;
 };
 
-/* Tiles in flight: enough to fill a device, few enough to stay small. wanted 0: not said. */
-int tsr_tokenizer_batch(const tsr_tokenizer *tokenizer, uint32_t wanted);
-/* Nothing can be left out of ids that are not nested. */
+/* Tiles in flight: enough to fill a device, few enough to stay small. wanted 0: not said.
+ * Errors: ARGUMENT (beyond TSR_MAX_BATCH). */
+tsr_status tsr_tokenizer_batch(const tsr_tokenizer *tokenizer, uint32_t wanted, int *batch);
+/* UNSUPPORTED when ids that are not nested would be left out. quality 0: not asked for. */
 tsr_status tsr_tokenizer_check_prefix(tsr_tokenizer *tokenizer, uint32_t tokens, float quality);
-/* How vectors are to be stored; UNSUPPORTED when there are none. */
-tsr_status tsr_tokenizer_set_latents(tsr_tokenizer *tokenizer, tsr_token_header *header,
-                                     const tsr_encode_settings *settings);
 /* Fails with MODEL_MISMATCH (naming both) unless ids under `header` belong to this tokenizer;
  * `force` lets other weights of the same family and codebook pass. */
 tsr_status tsr_tokenizer_accepts(tsr_tokenizer *tokenizer, const tsr_token_header *header,

@@ -7,6 +7,7 @@
  * halves between a row that reaches the target and one that does not. */
 #include "tolerance_search.h"
 #include "compare.h"
+#include "encode_pictures.h"
 #include "item.h"
 #include "target.h"
 
@@ -14,8 +15,7 @@
 
 typedef struct search {
     tsr_tokenizer *t;
-    const tsr_picture *picture;
-    tsr_encode_settings settings;
+    tsr_encode_plan plan; /* the caller's, with the row's quality */
     tsr_compare compare;
     tsr_target_metric metric;
     uint32_t decodes;
@@ -46,9 +46,9 @@ static tsr_status try_row(search *s, int row, const trial *known, trial *made) {
     tsr_status status = TSR_OK;
     if (!made->item) {
         const tsr_tolerances *rows = s->t->model.family->tokenizer->tolerances;
-        s->settings.quality = rows->value[row ? row - 1 : 0];
-        s->settings.no_halt = row == 0;
-        status = tsr_tokenizer_encode(s->t, s->picture, 1, &s->settings, &made->item, NULL);
+        s->plan.request.quality = rows->value[row ? row - 1 : 0];
+        s->plan.request.keep_all = row == 0;
+        status = tsr_encode_again(s->t, &s->plan, s->kept, &made->item);
     }
     for (int i = 0; i < 2 && !status; ++i)
         if (equal(s, &known[i], made)) {
@@ -100,35 +100,27 @@ static tsr_status find(search *s, int row, const tsr_target *target, trial *made
     return TSR_OK;
 }
 
-tsr_status tsr_tolerance_search(tsr_tokenizer *t, const tsr_token_header *header,
-                                const tsr_picture *picture, const tsr_encode_settings *settings,
-                                tsr_item *item, uint32_t *decodes) {
-    if (settings->no_halt)
-        return tsr_fail(t->model.ctx, TSR_ERROR_ARGUMENT,
-                        "no-halt and target: wanted one of them, got both");
+tsr_status tsr_tolerance_search(tsr_tokenizer *t, const tsr_encode_plan *plan, tsr_item *item,
+                                uint32_t *decodes) {
     search s = {.t = t,
-                .picture = picture,
-                .settings = *settings,
-                .metric = settings->target.metric,
-                .mask = tsr_token_mask_bytes(tsr_token_positions(&t->header)),
+                .plan = *plan,
+                .metric = plan->target.metric,
+                .mask = tsr_token_mask_bytes(tsr_token_positions(&plan->header)),
                 .kept = item};
-    s.settings.fit = header->fit;
-    memcpy(s.settings.background, header->background, 3);
-    s.settings.progress = NULL;
-    tsr_status status = tsr_compare_open(t, header, picture, &s.compare);
+    tsr_status status = tsr_compare_open(t, item, &s.compare);
     if (status) return status;
     tsr_token_item *tokens = tsr_item_edit(item);
     const tsr_tolerances *rows = t->model.family->tokenizer->tolerances;
     const int row = 1 + tsr_tolerance_index(rows, tokens->quality);
     trial made = {.item = item}, best[2] = {{0}, {0}};
-    status = find(&s, row, &settings->target, &made, best);
+    status = find(&s, row, &plan->target, &made, best);
     if (!status) {
         const trial found = best[1].item ? best[1] : best[0];
         if (found.item == item)
             tokens->quality = rows->value[row - 1];
         else
-            tsr_item_swap(item, found.item);
-        tokens->target = settings->target;
+            tsr_item_swap_tokens(item, found.item);
+        tokens->target = plan->target;
         tokens->target.reached = (float)found.value;
     }
     drop(&s, &made);

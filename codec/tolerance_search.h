@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* tolerance_search.h: searching with a family that chooses its tokens. */
+/* tolerance_search.h: searching with a tokenizer that chooses its tokens. */
 #ifndef CODEC_TOLERANCE_SEARCH_H
 #define CODEC_TOLERANCE_SEARCH_H
 
-#include "tokenizer.h"
+#include "encode_plan.h"
 
-/* tsr_tokenizer_search for a family that chooses its tokens. */
-tsr_status tsr_tolerance_search(tsr_tokenizer *tokenizer, const tsr_token_header *header,
-                                const tsr_picture *picture, const tsr_encode_settings *settings,
+/* tsr_search for a tokenizer that chooses its tokens: what it chooses for the largest tolerated
+ * error that will do, or all of the budget. */
+tsr_status tsr_tolerance_search(tsr_tokenizer *tokenizer, const tsr_encode_plan *plan,
                                 tsr_item *item, uint32_t *decodes);
 
 #endif

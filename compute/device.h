@@ -21,6 +21,8 @@
 #ifndef COMPUTE_DEVICE_H
 #define COMPUTE_DEVICE_H
 
+#include <tessera/tessera.h>
+
 #include "context.h"
 #include "tensor.h"
 
@@ -28,9 +30,6 @@ typedef struct tsr_device tsr_device;
 typedef struct tsr_run tsr_run;
 
 typedef enum tsr_device_kind { TSR_DEVICE_CPU = 0, TSR_DEVICE_VULKAN = 1 } tsr_device_kind;
-/* FAST lets a device round operands of the products in linear and conv2d to 16 bits; sums stay f32,
- * and so does everything else. */
-typedef enum tsr_precision { TSR_PRECISION_F32 = 0, TSR_PRECISION_FAST = 1 } tsr_precision;
 
 typedef struct tsr_device_info {
     tsr_device_kind kind;

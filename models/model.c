@@ -77,10 +77,10 @@ tsr_status tsr_model_find(tsr_model *m, const char *name) {
     return status ? status : find_family(m, m->file);
 }
 
-tsr_status tsr_model_open_devices(tsr_model *m, const tsr_tokenizer_settings *settings) {
+tsr_status tsr_model_open_devices(tsr_model *m, const tsr_model_settings *settings) {
     tsr_device_settings d = tsr_device_settings_default();
     if (settings->device) d.name = settings->device;
-    d.precision = settings->fast ? TSR_PRECISION_FAST : TSR_PRECISION_F32;
+    d.precision = settings->precision;
     const char *switches[TSR_SWITCHES_MOST + 1];
     tsr_registry_switches(switches);
     d.mask = settings->mask;

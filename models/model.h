@@ -26,7 +26,7 @@ extern const unsigned char tsr_bundled_model_end[];
 /* Opens the weights (a file, a folder, NULL = bundled) and finds their family. `name` outlives the
  * model. */
 tsr_status tsr_model_find(tsr_model *model, const char *name);
-tsr_status tsr_model_open_devices(tsr_model *model, const tsr_tokenizer_settings *settings);
+tsr_status tsr_model_open_devices(tsr_model *model, const tsr_model_settings *settings);
 /* Opens the family's state on the devices. */
 tsr_status tsr_model_open_state(tsr_model *model);
 /* Closes what is open; a zeroed model is accepted. */

@@ -128,7 +128,7 @@ static int run_agreement(const verb *v, const bench_options *o, char **pictures,
     tool t;
     int code = tool_open(&t, v, &o->common);
     if (code >= 0) return code;
-    tsr_tokenizer_settings s = tsr_tokenizer_settings_default();
+    tsr_model_settings s = tsr_model_settings_default();
     s.model = o->model;
     s.device = o->common.device;
     s.mask = o->common.mask;

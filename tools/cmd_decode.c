@@ -29,10 +29,11 @@ static const option options[] = {
     {"force", 0, OPTION_FLAG, AT(force), NULL, NULL,
      "decode with weights other than those the file names", NULL, 0, 0},
     {"steps", 0, OPTION_UINT, AT(steps), "N", "as the file says",
-     "steps of a decoder that samples (flextok): fewer are faster and coarser", NULL, 1, 10000},
+     "steps of a decoder that samples (flextok): fewer are faster and coarser", NULL, 1,
+     TSR_MAX_STEPS},
     {"guidance", 0, OPTION_REAL, AT(guidance), "W", "as the file says",
      "how closely the picture follows the ids; 1 is without guidance and half the work", NULL,
-     0.001, 1000},
+     TSR_MIN_GUIDANCE, TSR_MAX_GUIDANCE},
     {"guidance-mode", 0, OPTION_CHOICE, AT(guidance_mode), "M", "auto",
      "apg (normalised guidance) or cfg (plain, as it was published first); auto is as the file "
      "says",
@@ -42,7 +43,7 @@ static const option options[] = {
     {"noise", 0, OPTION_TEXT, AT(noise), "FILE.npy", "made from the seed",
      "float32 noise [tiles, channels, height, width] to start from", NULL, 0, 0},
     {"batch", 0, OPTION_UINT, AT(batch), "N", "chosen from memory", "tiles computed together", NULL,
-     1, 4096},
+     1, TSR_MAX_BATCH},
 };
 
 static int run(const verb *v, int argc, char **argv) {
@@ -57,21 +58,21 @@ static int run(const verb *v, int argc, char **argv) {
         return args_wrong(v, "%s: wanted an output that is not the input", o.output);
     tool t;
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
-    tsr_decode_settings s = tsr_decode_settings_default();
-    s.model = o.model;
-    s.device = o.common.device;
-    s.mask = o.common.mask;
-    s.fast = o.common.precision;
-    s.tokens = o.tokens;
+    tsr_decode_file_settings s = tsr_decode_file_settings_default();
+    s.model.model = o.model;
+    s.model.device = o.common.device;
+    s.model.mask = o.common.mask;
+    s.model.precision = (tsr_precision)o.common.precision;
     s.force = o.force;
-    s.batch = o.batch;
-    s.steps = o.steps;
-    s.guidance = (float)o.guidance;
-    s.guidance_mode = (tsr_guidance_mode)o.guidance_mode;
-    s.seed = o.seed;
-    s.noise = o.noise;
-    s.progress = tool_progress;
-    s.progress_user = &t;
+    s.decode.tokens = o.tokens;
+    s.decode.batch = o.batch;
+    s.decode.sampling = (tsr_sampling_settings){.steps = o.steps,
+                                                .guidance = (float)o.guidance,
+                                                .mode = (tsr_guidance_mode)o.guidance_mode,
+                                                .seed = o.seed};
+    s.decode.noise = o.noise;
+    s.decode.progress = tool_progress;
+    s.decode.progress_user = &t;
     tsr_status status = tsr_decode_file(t.ctx, argv[0], o.output, &s);
     double seconds = tool_seconds() - t.started;
     if (status) {

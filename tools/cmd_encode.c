@@ -15,7 +15,7 @@ typedef struct encode_options {
     uint32_t tokens, layers, batch, steps;
     uint64_t seed;
     double quality, guidance;
-    int fit, check, latents, guidance_mode;
+    int fit, resampling, check, latents, guidance_mode;
     uint8_t background[3];
 } encode_options;
 
@@ -44,6 +44,9 @@ static const option options[] = {
      "resized, rest filled, cut off again on decode), stretch, tile (kept at its size, overlapping "
      "tiles), or auto (what the tokenizer prefers: tile for mosaic, crop for flextok)",
      "auto|crop|pad|stretch|tile", 0, 0},
+    {"resample", 0, OPTION_CHOICE, AT(resampling), "R", "auto",
+     "how crop, pad and stretch resize; auto is as the tokenizer was trained",
+     "auto|bilinear|bicubic|lanczos", 0, 0},
     {"budget", 0, OPTION_UINT, AT(budget), "T", "256",
      "with KARL: the most ids a tile; it drops those it does not need for --quality", NULL, 1,
      1u << 24},
@@ -65,13 +68,13 @@ static const option options[] = {
      "coarser pictures",
      NULL, 1, 1u << 24},
     {"batch", 0, OPTION_UINT, AT(batch), "N", "chosen from memory",
-     "tiles computed together; never changes the ids", NULL, 1, 4096},
+     "tiles computed together; never changes the ids", NULL, 1, TSR_MAX_BATCH},
     {"steps", 0, OPTION_UINT, AT(steps), "N", "the tokenizer's",
      "a hint for decoding that the file will carry: steps of a decoder that samples", NULL, 1,
-     10000},
+     TSR_MAX_STEPS},
     {"guidance", 0, OPTION_REAL, AT(guidance), "W", "the tokenizer's",
-     "a hint for decoding: how closely pictures follow the ids; 1 is without guidance", NULL, 0.001,
-     1000},
+     "a hint for decoding: how closely pictures follow the ids; 1 is without guidance", NULL,
+     TSR_MIN_GUIDANCE, TSR_MAX_GUIDANCE},
     {"guidance-mode", 0, OPTION_CHOICE, AT(guidance_mode), "M", "auto",
      "a hint for decoding: apg (normalised guidance) or cfg (plain); auto is apg", "auto|apg|cfg",
      0, 0},
@@ -280,31 +283,33 @@ static int run(const verb *v, int argc, char **argv) {
                           o.target);
     if (o.common.json && strcmp(o.output, "-") == 0)
         return args_wrong(v, "--json and -o - would both write to stdout");
-    tsr_encode_settings s = tsr_encode_settings_default();
-    if (o.tile && !parse_tile(o.tile, &s.tile_width, &s.tile_height))
+    tsr_encode_files_settings s = tsr_encode_files_settings_default();
+    tsr_model_settings *m = &s.model;
+    if (o.tile && !parse_tile(o.tile, &m->tile_width, &m->tile_height))
         return args_wrong(v, "--tile: wanted WIDTHxHEIGHT, like 320x256, got %s", o.tile);
     tool t;
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
-    s.model = o.model;
-    s.device = o.common.device;
-    s.mask = o.common.mask;
-    s.fast = o.common.precision;
-    s.tokens = o.tokens;
-    s.quality = (float)o.quality;
-    s.target = target;
-    s.fit = (tsr_fit)o.fit;
-    memcpy(s.background, o.background, 3);
-    s.layer_tokens = o.layers;
-    s.batch = o.batch;
-    s.budget = o.budget;
-    s.no_halt = o.no_halt;
+    m->model = o.model;
+    m->device = o.common.device;
+    m->mask = o.common.mask;
+    m->precision = (tsr_precision)o.common.precision;
+    s.encode.fit.fit = (tsr_fit)o.fit;
+    s.encode.fit.resampling = (tsr_resampling)o.resampling;
+    memcpy(s.encode.fit.background, o.background, 3);
+    s.encode.choice = (tsr_token_choice){.tokens = o.tokens,
+                                         .quality = (float)o.quality,
+                                         .target = target,
+                                         .budget = o.budget,
+                                         .keep_all = o.no_halt};
+    s.encode.f32_latents = o.latents;
+    s.encode.noise = o.noise;
+    s.encode.batch = o.batch;
+    s.hints = (tsr_sampling_settings){.steps = o.steps,
+                                      .guidance = (float)o.guidance,
+                                      .mode = (tsr_guidance_mode)o.guidance_mode,
+                                      .seed = o.seed};
+    s.file.layer_tokens = o.layers;
     s.check = o.check;
-    s.f32_latents = o.latents;
-    s.steps = o.steps;
-    s.guidance = (float)o.guidance;
-    s.guidance_mode = (tsr_guidance_mode)o.guidance_mode;
-    s.noise = o.noise;
-    s.seed = o.seed;
     listing l = {.t = &t, .o = &o};
     if (o.common.json) {
         FILE *f = open_memstream(&l.text, &l.size);
@@ -315,8 +320,8 @@ static int run(const verb *v, int argc, char **argv) {
     }
     s.encoded = done_one;
     s.encoded_user = &l;
-    s.progress = tool_progress;
-    s.progress_user = &t;
+    s.encode.progress = tool_progress;
+    s.encode.progress_user = &t;
     tsr_encode_report report = {0};
     tsr_status status =
         tsr_encode_files(t.ctx, (const char *const *)argv, operands, o.output, &s, &report);
@@ -347,7 +352,7 @@ const verb verb_encode = {
     .summary = "pictures to a token file",
     .usage =
         "tessera encode IN... -o OUT.tess [-t MODEL] [-k N | --quality E | --target METRIC=VALUE]\n"
-        "               [--fit F] [--tile WxH] [--noise FILE.npy]\n"
+        "               [--fit F] [--resample R] [--tile WxH] [--noise FILE.npy]\n"
         "               [--steps N] [--guidance W] [--guidance-mode apg|cfg] [--seed N]\n"
         "               [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]",
     .about =

@@ -55,53 +55,35 @@ static int parse_counts(const verb *v, const char *text, sheet *s) {
     return s->columns ? -1 : args_wrong(v, "--tokens: wanted numbers, got none");
 }
 
-/* The part of the original that was encoded, at the size it decodes to. */
-static tsr_status seen_original(const tsr_token_item *item, const uint8_t *rgb, int width,
-                                int height, int out_width, int out_height, uint8_t *out) {
-    sheet_picture whole = {(uint8_t *)rgb, width, height};
-    sheet_picture resized = {NULL, (int)item->width, (int)item->height};
-    resized.rgb = malloc((size_t)resized.width * (size_t)resized.height * 3);
-    if (!resized.rgb) return TSR_ERROR_MEMORY;
-    sheet_resize(&whole, &resized);
-    int x0 = out_width < resized.width ? item->crop_x : 0;
-    int y0 = out_height < resized.height ? item->crop_y : 0;
-    sheet_picture place = {out, out_width, out_height};
-    memset(out, 255, (size_t)out_width * (size_t)out_height * 3);
-    sheet_paste(&place, &resized, -x0, -y0);
-    free(resized.rgb);
-    return TSR_OK;
-}
-
-static tsr_status add_columns(sheet *s, const tsr_token_item *item, const uint8_t *rgb, int width,
-                              int height, const char *name) {
-    const tsr_token_header *header = tsr_tokenizer_header(s->tokenizer);
+static tsr_status add_columns(sheet *s, const tsr_item *item, const tsr_picture *picture,
+                              const char *name) {
+    const tsr_token_header *header = tsr_item_header(item);
+    tsr_token_item tokens = *tsr_item_tokens(item);
     int w = 0, h = 0;
-    tsr_item_size(header, item, &w, &h);
-    if (w < 1 || h < 1) return TSR_ERROR_TOKENS;
-    size_t bytes = (size_t)w * (size_t)h * 3;
-    uint8_t *original = malloc(bytes), *decoded = malloc(bytes);
-    tsr_status status = original && decoded ? TSR_OK : TSR_ERROR_MEMORY;
-    char label[128];
-    if (!status) status = seen_original(item, rgb, width, height, w, h, original);
-    if (!status) {
-        snprintf(label, sizeof label, "%.60s  %dx%d", name, width, height);
-        if (!sheet_add(&s->layout, original, w, h, label)) status = TSR_ERROR_MEMORY;
+    const uint8_t *original = tsr_item_fitted(item, &w, &h);
+    if (header->fit == TSR_FIT_STRETCH) { /* as the tokenizer saw it, not resized back */
+        tokens.source_width = (uint32_t)w;
+        tokens.source_height = (uint32_t)h;
     }
-    uint64_t tiles = (uint64_t)item->tile_columns * item->tile_rows;
+    uint8_t *decoded = malloc((size_t)w * (size_t)h * 3);
+    tsr_status status = decoded ? TSR_OK : TSR_ERROR_MEMORY;
+    char label[128];
+    snprintf(label, sizeof label, "%.60s  %dx%d", name, picture->width, picture->height);
+    if (!status && !sheet_add(&s->layout, original, w, h, label)) status = TSR_ERROR_MEMORY;
+    const uint64_t tiles = (uint64_t)tokens.tile_columns * tokens.tile_rows;
     for (int i = 0; i < s->columns && !status; ++i) {
-        status = tsr_tokenizer_decode(s->tokenizer, header, item, s->counts[i], decoded);
+        status = tsr_tokenizer_decode(s->tokenizer, header, &tokens, s->counts[i], decoded);
         tsr_evaluation e = {0};
         if (!status) status = tsr_evaluate(s->t->ctx, original, decoded, w, h, &e);
         if (status) break;
-        uint64_t tokens = 0;
+        uint64_t total = 0;
         for (uint64_t tile = 0; tile < tiles; ++tile)
-            tokens += item->counts[tile] < s->counts[i] ? item->counts[tile] : s->counts[i];
+            total += tokens.counts[tile] < s->counts[i] ? tokens.counts[tile] : s->counts[i];
         s->psnr[i] += e.psnr;
-        snprintf(label, sizeof label, "k=%u  %" PRIu64 " tokens  %.1f dB", s->counts[i], tokens,
+        snprintf(label, sizeof label, "k=%u  %" PRIu64 " tokens  %.1f dB", s->counts[i], total,
                  e.psnr);
         if (!sheet_add(&s->layout, decoded, w, h, label)) status = TSR_ERROR_MEMORY;
     }
-    free(original);
     free(decoded);
     return status;
 }
@@ -114,19 +96,17 @@ static tsr_status add_picture(sheet *s, const sheet_options *o, const char *path
     if (status) return status;
     char name[256], clean[256];
     tool_stem(path, name, sizeof name);
-    tsr_picture picture = {.rgb = rgb, .width = width, .height = height, .key = name};
+    const tsr_picture picture = {.rgb = rgb, .width = width, .height = height, .key = name};
     tsr_encode_settings settings = tsr_encode_settings_default();
-    settings.fit = (tsr_fit)o->fit;
+    settings.fit.fit = (tsr_fit)o->fit;
+    settings.keep_fitted = 1;
+    uint32_t *tokens = &settings.choice.tokens;
+    const uint32_t most = tsr_token_positions(tsr_tokenizer_header(s->tokenizer));
     for (int i = 0; i < s->columns; ++i)
-        if (s->counts[i] > settings.tokens) settings.tokens = s->counts[i];
-    uint32_t most =
-        tsr_tokenizer_header(s->tokenizer)->rows * tsr_tokenizer_header(s->tokenizer)->columns;
-    if (settings.tokens > most) settings.tokens = most;
+        if (s->counts[i] > *tokens) *tokens = s->counts[i] < most ? s->counts[i] : most;
     tsr_item *item = NULL;
     status = tsr_tokenizer_encode(s->tokenizer, &picture, 1, &settings, &item, NULL);
-    if (!status)
-        status = add_columns(s, tsr_item_tokens(item), rgb, width, height,
-                             tool_clean(name, clean, sizeof clean));
+    if (!status) status = add_columns(s, item, &picture, tool_clean(name, clean, sizeof clean));
     tsr_item_close(&item);
     free(rgb);
     return status;
@@ -151,11 +131,11 @@ static void print_json(sheet *s, const sheet_options *o, int pictures) {
 }
 
 static tsr_status make_sheet(sheet *s, const sheet_options *o, char **paths, int count) {
-    tsr_tokenizer_settings settings = tsr_tokenizer_settings_default();
+    tsr_model_settings settings = tsr_model_settings_default();
     settings.model = o->model;
     settings.device = o->common.device;
     settings.mask = o->common.mask;
-    settings.fast = o->common.precision;
+    settings.precision = (tsr_precision)o->common.precision;
     tsr_status status = tsr_tokenizer_open(s->t->ctx, &s->tokenizer, &settings);
     for (int i = 0; i < count && !status; ++i) {
         if (tool_progress(s->t, "drawing", (uint64_t)i, (uint64_t)count))

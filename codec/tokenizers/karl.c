@@ -132,9 +132,6 @@ static tsr_status encode(const void *model, const tsr_pixels *pixels,
     const float quality = request->quality > 0 ? request->quality : tolerances.usual;
     const int bin = tsr_karl_bin(quality);
     const int64_t budget = budget_of(m, request), rows = count * budget;
-    if (budget > m->latents)
-        return tsr_fail(m->ctx, TSR_ERROR_ARGUMENT, "%s: budget: wanted 1 to %lld, got %lld",
-                        m->path, (long long)m->latents, (long long)budget);
     tsr_log(m->ctx, TSR_LOG_INFO, "%s: tolerated error %g: the row for %g, budget %lld%s", m->path,
             (double)quality, (double)tsr_karl_bins[bin], (long long)budget,
             budget > BUDGET ? ", more than it was trained with" : "");

@@ -136,4 +136,16 @@ fails 2 "--tokens: wanted up to 8 whole numbers" sheet b.ppm -o s.png -k 4,x
 fails 2 "--tokens: wanted up to 8 whole numbers" sheet b.ppm -o s.png -k 1,2,3,4,5,6,7,8,9
 fails 2 "-o SHEET.png is missing" sheet b.ppm
 no_leftovers
+# how a picture is resized is a choice of its own; auto is as mosaic was trained
+for how in auto lanczos bicubic bilinear; do
+    run encode a.ppm -o "$how.tess" --fit stretch --resample "$how" --device cpu -q
+    code_is 0
+done
+is "auto" "$(md5sum <auto.tess)" "$(md5sum <lanczos.tess)"
+is "three ways" 3 "$(md5sum lanczos.tess bicubic.tess bilinear.tess | cut -d' ' -f1 | sort -u | wc -l)"
+run decode bicubic.tess -o bicubic.png --device cpu -q
+code_is 0
+# what cannot be is said before any picture is read
+fails 2 'no-halt' encode nowhere.png -o x.tess --no-halt --target psnr=20
+fails 2 'tokens: wanted 1 to 256, got 257' encode nowhere.png -o x.tess -k 257
 finish

@@ -25,14 +25,14 @@ void batch_case(const char *model, const char *device, int side, int tiles) {
     tsr_context *ctx = everywhere_context();
     tsr_tokenizer *t = NULL;
     tsr_status status =
-        tsr_tokenizer_open(ctx, &t, &(tsr_tokenizer_settings){.model = model, .device = device});
+        tsr_tokenizer_open(ctx, &t, &(tsr_model_settings){.model = model, .device = device});
     if (!status && tsr_tokenizer_header(t)->tile_width != (uint32_t)side) {
         tsr_tokenizer_close(&t);
         status = tsr_tokenizer_open(ctx, &t,
-                                    &(tsr_tokenizer_settings){.model = model,
-                                                              .device = device,
-                                                              .tile_width = (uint32_t)side,
-                                                              .tile_height = (uint32_t)side});
+                                    &(tsr_model_settings){.model = model,
+                                                          .device = device,
+                                                          .tile_width = (uint32_t)side,
+                                                          .tile_height = (uint32_t)side});
     }
     ck_assert_msg(status == TSR_OK, "%s", tsr_detail(ctx));
     tsr_token_header header = *tsr_tokenizer_header(t);
@@ -42,7 +42,7 @@ void batch_case(const char *model, const char *device, int side, int tiles) {
     for (int i = 0; i < 2; ++i) {
         tsr_encode_settings e = tsr_encode_settings_default();
         tsr_decode_settings d = tsr_decode_settings_default();
-        e.fit = TSR_FIT_TILE;
+        e.fit.fit = TSR_FIT_TILE;
         e.f32_latents = header.channels > 0;
         if (e.f32_latents) header.latent_type = TSR_LATENT_F32;
         e.batch = d.batch = batch[i];

@@ -59,8 +59,8 @@ static tsr_context *start(void) {
 
 static void encode(tsr_context *ctx, int fast, uint32_t ids[PICTURES][IDS]) {
     tsr_tokenizer *t = NULL;
-    const tsr_tokenizer_settings s = {
-        .model = model, .device = "cpu", .mask = WEIGHTS_ALONE, .fast = fast};
+    const tsr_model_settings s = {
+        .model = model, .device = "cpu", .mask = WEIGHTS_ALONE, .precision = fast};
     ck_assert_msg(!tsr_tokenizer_open(ctx, &t, &s), "%s", tsr_detail(ctx));
     for (int i = 0; i < PICTURES; ++i) {
         uint8_t *rgb = NULL;
@@ -79,7 +79,7 @@ static void encode(tsr_context *ctx, int fast, uint32_t ids[PICTURES][IDS]) {
 
 static tsr_agreement measure(tsr_context *ctx, const char *mask, int count) {
     tsr_agreement a;
-    const tsr_tokenizer_settings s = {.model = model, .device = "cpu", .mask = mask};
+    const tsr_model_settings s = {.model = model, .device = "cpu", .mask = mask};
     ck_assert_msg(!tsr_measure_agreement(ctx, count ? paths : NULL, count, &s, NULL, NULL, &a),
                   "%s", tsr_detail(ctx));
     ck_assert(a.seconds_f32 > 0 && a.seconds_fast > 0 && a.cpu_seconds_f32 > 0);
@@ -141,7 +141,7 @@ START_TEST(without_a_fast_path) {
     ck_assert(!a.fast_used && a.equal == a.ids && a.tile_min == 1 && a.tile_median == 1);
     tsr_agreement b;
     const char *missing = "/nowhere/at/all.png";
-    const tsr_tokenizer_settings s = {.model = model, .device = "cpu"};
+    const tsr_model_settings s = {.model = model, .device = "cpu"};
     ck_assert_int_eq(tsr_measure_agreement(ctx, &missing, 1, &s, NULL, NULL, &b),
                      TSR_ERROR_NOT_FOUND);
     ck_assert_int_eq(tsr_measure_agreement(ctx, NULL, 1, &s, NULL, NULL, &b), TSR_ERROR_ARGUMENT);

@@ -225,7 +225,7 @@ END_TEST
 /* ---- through the API ---- */
 
 static tsr_status open_tokenizer(tsr_context *ctx, const char *path, tsr_tokenizer **t) {
-    return tsr_tokenizer_open(ctx, t, &(tsr_tokenizer_settings){.model = path, .device = "cpu"});
+    return tsr_tokenizer_open(ctx, t, &(tsr_model_settings){.model = path, .device = "cpu"});
 }
 
 static void make_picture(uint8_t *rgb, int pixels) {
@@ -250,11 +250,11 @@ START_TEST(tiles_to_ids_and_back) {
     make_picture(rgb, WIDTH * HEIGHT);
     const tsr_picture picture = {.rgb = rgb, .width = WIDTH, .height = HEIGHT, .key = "p"};
     tsr_encode_settings e = tsr_encode_settings_default();
-    e.fit = TSR_FIT_TILE;
+    e.fit.fit = TSR_FIT_TILE;
     tsr_item *all = NULL, *few = NULL;
     uint64_t ties = 0;
     ck_assert_msg(!tsr_tokenizer_encode(t, &picture, 1, &e, &all, &ties), "%s", tsr_detail(ctx));
-    e.tokens = 5;
+    e.choice.tokens = 5;
     e.batch = 2;
     ck_assert(!tsr_tokenizer_encode(t, &picture, 1, &e, &few, NULL));
     const tsr_token_item *a = tsr_item_tokens(all), *b = tsr_item_tokens(few);
@@ -264,43 +264,62 @@ START_TEST(tiles_to_ids_and_back) {
         ck_assert(a->counts[i] == K && b->counts[i] == 5);
         ck_assert_mem_eq(a->ids + i * K, b->ids + i * 5, 5 * sizeof *a->ids);
     }
-    e.quality = 0.1f;
+    e.choice = (tsr_token_choice){.quality = 0.1f};
     tsr_item *none = NULL;
     ck_assert_int_eq(tsr_tokenizer_encode(t, &picture, 1, &e, &none, NULL), TSR_ERROR_UNSUPPORTED);
 
     tsr_token_header header = *h;
     header.fit = TSR_FIT_TILE;
-    tsr_decode_settings d = {.steps = 2, .guidance = 2, .seed = 1};
+    tsr_decode_settings d = {.sampling = {.steps = 2, .guidance = 2, .seed = 1}};
     ck_assert_msg(!tsr_tokenizer_decode_with(t, &header, a, &d, out[0]), "%s", tsr_detail(ctx));
     header.hints = (tsr_decode_hints){.present = 1, .steps = 2, .guidance = 2, .seed = 1};
     ck_assert(!tsr_tokenizer_decode_with(t, &header, a, NULL, out[1])); /* the file's hints */
     ck_assert_mem_eq(out[0], out[1], sizeof out[0]);
-    d.seed = 2;
+    d.sampling.seed = 2;
     ck_assert(!tsr_tokenizer_decode_with(t, &header, a, &d, out[2]));
     ck_assert(memcmp(out[0], out[2], sizeof out[0]) != 0);
     d.tokens = 5; /* the same prefix from either item */
     ck_assert(!tsr_tokenizer_decode_with(t, &header, a, &d, out[2]));
     ck_assert(!tsr_tokenizer_decode_with(t, &header, b, &d, out[3]));
     ck_assert_mem_eq(out[2], out[3], sizeof out[2]);
-    d.steps = 20000;
+    d.sampling.steps = 20000;
     ck_assert_int_eq(tsr_tokenizer_decode_with(t, &header, a, &d, out[2]), TSR_ERROR_ARGUMENT);
     /* a file only advises: what cannot be done is done as without it; to write such is an error */
-    d = (tsr_decode_settings){.steps = 2, .guidance = 15};
+    d = (tsr_decode_settings){.sampling = {.steps = 2, .guidance = 15}};
     header.hints.guidance = NAN;
     ck_assert(!tsr_tokenizer_decode_with(t, &header, a, NULL, out[2]));
     header.hints.guidance = 2;
     ck_assert(!tsr_tokenizer_decode_with(t, &header, a, &d, out[3]));
     ck_assert_mem_eq(out[2], out[3], sizeof out[2]);
     header.hints.steps = 2000000;
-    d = (tsr_decode_settings){.steps = 1};
+    d = (tsr_decode_settings){.sampling = {.steps = 1}};
     ck_assert(!tsr_tokenizer_decode_with(t, &header, a, &d, out[3]));
-    e = tsr_encode_settings_default();
-    e.model = file;
-    e.device = "cpu";
-    e.steps = 20000;
-    ck_assert_int_eq(tsr_encode_files(ctx, (const char *const[]){"none.png"}, 1, "none.tess", &e,
+    tsr_encode_files_settings f = tsr_encode_files_settings_default();
+    f.model.model = file;
+    f.model.device = "cpu";
+    f.hints.steps = 20000;
+    ck_assert_int_eq(tsr_encode_files(ctx, (const char *const[]){"none.png"}, 1, "none.tess", &f,
                                       &(tsr_encode_report){0}),
                      TSR_ERROR_ARGUMENT);
+    /* one request, validated before any picture is read: none.png is never missed */
+    const float beyond[] = {-2, 0.0005f, 1001};
+    for (int i = 0; i < 3; ++i) {
+        f.hints = (tsr_sampling_settings){.guidance = beyond[i]};
+        ck_assert_int_eq(
+            tsr_encode_files(ctx, (const char *const[]){"none.png"}, 1, "none.tess", &f, NULL),
+            TSR_ERROR_ARGUMENT);
+        d = (tsr_decode_settings){.sampling = f.hints};
+        ck_assert_int_eq(tsr_tokenizer_decode_with(t, &header, a, &d, out[3]), TSR_ERROR_ARGUMENT);
+    }
+    f.hints = (tsr_sampling_settings){0};
+    f.encode.choice.quality = 0.1f;
+    ck_assert_int_eq(
+        tsr_encode_files(ctx, (const char *const[]){"none.png"}, 1, "none.tess", &f, NULL),
+        TSR_ERROR_UNSUPPORTED);
+    f.encode.choice.quality = 0;
+    ck_assert_int_eq(
+        tsr_encode_files(ctx, (const char *const[]){"none.png"}, 1, "none.tess", &f, NULL),
+        TSR_ERROR_NOT_FOUND);
     ck_assert_str_eq(tsr_detail(ctx), "steps: wanted 1 to 10000, got 20000");
     tsr_item_close(&all);
     tsr_item_close(&few);
@@ -333,10 +352,10 @@ START_TEST(noise_from_a_file) {
     tsr_tensor n = tsr_host_tensor(TSR_F32, noise, 4, (int64_t[]){1, C, H, H});
     ck_assert(!tsr_npy_write(ctx, path, &n));
     uint8_t a[SIDE * SIDE * 3], b[SIDE * SIDE * 3];
-    tsr_decode_settings d = {.steps = 2, .guidance = 1, .seed = 9};
+    tsr_decode_settings d = {.sampling = {.steps = 2, .guidance = 1, .seed = 9}};
     ck_assert_msg(!tsr_tokenizer_decode_with(t, tsr_tokenizer_header(t), &item, &d, a), "%s",
                   tsr_detail(ctx));
-    d.seed = 0;
+    d.sampling.seed = 0;
     d.noise = path;
     ck_assert_msg(!tsr_tokenizer_decode_with(t, tsr_tokenizer_header(t), &item, &d, b), "%s",
                   tsr_detail(ctx));
@@ -372,7 +391,7 @@ START_TEST(latents_drawn_with_noise) {
     const tsr_picture pictures[2] = {{.rgb = rgb, .width = WIDTH, .height = HEIGHT, .key = "p"},
                                      {.rgb = rgb, .width = SIDE, .height = SIDE, .key = "q"}};
     tsr_encode_settings e = tsr_encode_settings_default();
-    e.fit = TSR_FIT_TILE;
+    e.fit.fit = TSR_FIT_TILE;
     tsr_item *mean[2], *drawn[2], *again[2];
     ck_assert(!tsr_tokenizer_encode(t, pictures, 2, &e, mean, NULL));
     const tsr_token_item *a = tsr_item_tokens(mean[0]);
@@ -476,19 +495,19 @@ START_TEST(guidance_modes) {
     header.hints = (tsr_decode_hints){.present = 1, .steps = 2, .guidance = 6, .seed = 4};
     tsr_decode_settings d = tsr_decode_settings_default();
     ck_assert(!tsr_tokenizer_decode_with(t, &header, &item, &d, out[0]));
-    d.guidance_mode = TSR_GUIDANCE_APG;
+    d.sampling.mode = TSR_GUIDANCE_APG;
     ck_assert(!tsr_tokenizer_decode_with(t, &header, &item, &d, out[1]));
-    d.guidance_mode = TSR_GUIDANCE_CFG;
+    d.sampling.mode = TSR_GUIDANCE_CFG;
     ck_assert(!tsr_tokenizer_decode_with(t, &header, &item, &d, out[2]));
     header.hints.plain = 1;
     ck_assert(!tsr_tokenizer_decode_with(t, &header, &item, NULL, out[3]));
-    d.guidance_mode = TSR_GUIDANCE_APG;
+    d.sampling.mode = TSR_GUIDANCE_APG;
     ck_assert(!tsr_tokenizer_decode_with(t, &header, &item, &d, out[4]));
     ck_assert_mem_eq(out[0], out[1], sizeof out[0]);
     ck_assert_mem_eq(out[2], out[3], sizeof out[0]);
     ck_assert_mem_eq(out[0], out[4], sizeof out[0]);
     ck_assert(memcmp(out[0], out[2], sizeof out[0]) != 0);
-    d.guidance_mode = (tsr_guidance_mode)3;
+    d.sampling.mode = (tsr_guidance_mode)3;
     ck_assert_int_eq(tsr_tokenizer_decode_with(t, &header, &item, &d, out[4]), TSR_ERROR_ARGUMENT);
     tsr_tokenizer_close(&t);
     flextok_sample_free(sample);
@@ -694,13 +713,11 @@ START_TEST(another_model_must_be_forced) {
     make_picture(rgb, SIDE * SIDE);
     ck_assert(!tsr_picture_write_png(ctx, picture, SIDE, SIDE, rgb));
     flextok_sample_write(one, file, FLEXTOK_JSON, TSR_F32);
-    tsr_encode_settings e = tsr_encode_settings_default();
-    e.model = file;
-    e.device = "cpu";
-    e.steps = 3;
-    e.guidance = 2.5f;
-    e.seed = 77;
-    e.guidance_mode = TSR_GUIDANCE_CFG;
+    tsr_encode_files_settings e = tsr_encode_files_settings_default();
+    e.model.model = file;
+    e.model.device = "cpu";
+    e.hints =
+        (tsr_sampling_settings){.steps = 3, .guidance = 2.5f, .seed = 77, .mode = TSR_GUIDANCE_CFG};
     const char *inputs[] = {picture};
     ck_assert_msg(!tsr_encode_files(ctx, inputs, 1, tokens, &e, NULL), "%s", tsr_detail(ctx));
     tsr_token_file *read = NULL;
@@ -712,11 +729,11 @@ START_TEST(another_model_must_be_forced) {
     ck_assert_int_eq(tsr_token_file_get_info(read)->recovered, 0);
     tsr_token_file_close(&read);
     flextok_sample_write(two, file, FLEXTOK_JSON, TSR_F32);
-    tsr_decode_settings d = {.model = file, .device = "cpu"};
+    tsr_decode_file_settings d = {.model = {.model = file, .device = "cpu"}};
     ck_assert_int_eq(tsr_decode_file(ctx, tokens, back, &d), TSR_ERROR_MODEL_MISMATCH);
     d.force = 1;
     ck_assert_msg(!tsr_decode_file(ctx, tokens, back, &d), "%s", tsr_detail(ctx));
-    e.model = NULL; /* the bundled tokenizer samples nothing */
+    e.model.model = NULL; /* the bundled tokenizer samples nothing */
     ck_assert_int_eq(tsr_encode_files(ctx, inputs, 1, tokens, &e, NULL), TSR_ERROR_ARGUMENT);
     unlink(picture);
     unlink(tokens);

@@ -112,10 +112,10 @@ static void make_picture(uint8_t *rgb, int width, int height) {
 static tsr_status open_model(tsr_context *ctx, const char *path, int width, int height,
                              tsr_tokenizer **t) {
     return tsr_tokenizer_open(ctx, t,
-                              &(tsr_tokenizer_settings){.model = path,
-                                                        .device = "cpu",
-                                                        .tile_width = (uint32_t)width,
-                                                        .tile_height = (uint32_t)height});
+                              &(tsr_model_settings){.model = path,
+                                                    .device = "cpu",
+                                                    .tile_width = (uint32_t)width,
+                                                    .tile_height = (uint32_t)height});
 }
 
 START_TEST(families) {
@@ -159,12 +159,12 @@ START_TEST(families) {
 
         /* prefixes and tolerances are refused, with the reason */
         tsr_encode_settings s = tsr_encode_settings_default();
-        s.tokens = 5;
+        s.choice.tokens = 5;
         ck_assert_int_eq(tsr_tokenizer_encode(t, &picture, 1, &s, &one, NULL),
                          TSR_ERROR_UNSUPPORTED);
         ck_assert_ptr_nonnull(strstr(tsr_detail(ctx), "a prefix is no picture"));
-        s.tokens = 0;
-        s.quality = 0.05f;
+        s.choice.tokens = 0;
+        s.choice.quality = 0.05f;
         ck_assert_int_eq(tsr_tokenizer_encode(t, &picture, 1, &s, &one, NULL),
                          TSR_ERROR_UNSUPPORTED);
         ck_assert_int_eq(tsr_tokenizer_decode(t, &wide, item, 7, once), TSR_ERROR_UNSUPPORTED);
@@ -198,7 +198,7 @@ START_TEST(families) {
         ck_assert_uint_eq(tsr_tokenizer_header(t)->tile_width, 40);
         ck_assert_int_eq(tsr_tokenizer_decode(t, &wide, item, 0, again), TSR_OK);
         ck_assert_mem_eq(once, again, sizeof once);
-        ck_assert_int_eq(tsr_tokenizer_search(t, &wide, &picture, NULL, whole, NULL),
+        ck_assert_int_eq(tsr_tokenizer_search(t, NULL, whole, NULL),
                          TSR_ERROR_ARGUMENT); /* no target */
         tsr_item_close(&one);
         tsr_item_close(&tiled);

@@ -109,7 +109,7 @@ static void make_model(tiny_model *m) {
 static tsr_status open_model(const char *path, tsr_tokenizer **t) {
     *t = NULL;
     return tsr_tokenizer_open(everywhere_context(), t,
-                              &(tsr_tokenizer_settings){.model = path, .device = "cpu"});
+                              &(tsr_model_settings){.model = path, .device = "cpu"});
 }
 
 static tsr_item *encode(tsr_tokenizer *t, const tsr_picture *picture, tsr_encode_settings s) {
@@ -144,7 +144,7 @@ START_TEST(selection) {
     h.fit = TSR_FIT_TILE;
     const tsr_picture picture = {.rgb = rgb, .width = W, .height = H, .key = "made up"};
     tsr_encode_settings s = tsr_encode_settings_default();
-    s.fit = TSR_FIT_TILE; /* two tiles */
+    s.fit.fit = TSR_FIT_TILE; /* two tiles */
 
     /* what is chosen does not depend on the batch, and is some of all */
     s.batch = 1;
@@ -164,7 +164,7 @@ START_TEST(selection) {
     ck_assert_uint_gt(tsr_token_item_total(a), 0);
 
     /* all are kept when asked, and the chosen ones are among them */
-    s.no_halt = 1;
+    s.choice.keep_all = 1;
     tsr_item *all = encode(t, &picture, s);
     const tsr_token_item *c = tsr_item_tokens(all);
     ck_assert_uint_eq(tsr_token_item_total(c), 2 * LATENTS);
@@ -212,20 +212,20 @@ START_TEST(selection) {
     ck_assert_int_eq(tsr_tokenizer_decode(t, &h, &moved, 0, part), TSR_OK);
 
     /* the budget and the tolerated error matter */
-    s.budget = 5;
+    s.choice.budget = 5;
     tsr_item *few = encode(t, &picture, s);
     ck_assert_uint_eq(tsr_token_item_total(tsr_item_tokens(few)), 10);
     tsr_item_close(&few);
-    s.budget = LATENTS + 1;
+    s.choice.budget = LATENTS + 1;
     ck_assert_int_eq(tsr_tokenizer_encode(t, &picture, 1, &s, &few, NULL), TSR_ERROR_ARGUMENT);
-    s.budget = 0;
+    s.choice.budget = 0;
     /* Random weights need not hear of one tolerance more than of another, so all are tried, for the
      * ids and for the choice. */
     bool differ = false;
     for (int q = 1; q <= TSR_KARL_BINS && !differ; ++q)
-        for (s.no_halt = 0; s.no_halt <= 1; ++s.no_halt) {
-            const tsr_token_item *wanted = s.no_halt ? c : a;
-            s.quality = 0.02f * (float)q;
+        for (s.choice.keep_all = 0; s.choice.keep_all <= 1; ++s.choice.keep_all) {
+            const tsr_token_item *wanted = s.choice.keep_all ? c : a;
+            s.choice.quality = 0.02f * (float)q;
             few = encode(t, &picture, s);
             const tsr_token_item *got = tsr_item_tokens(few);
             differ |=
@@ -233,10 +233,10 @@ START_TEST(selection) {
                 memcmp(got->ids, wanted->ids, tsr_token_item_total(wanted) * sizeof *got->ids) != 0;
             tsr_item_close(&few);
         }
-    s.no_halt = 1;
+    s.choice.keep_all = 1;
     ck_assert(differ);
-    s.quality = 0;
-    s.tokens = 3;
+    s.choice.quality = 0;
+    s.choice.tokens = 3;
     ck_assert_int_eq(tsr_tokenizer_encode(t, &picture, 1, &s, &few, NULL), TSR_ERROR_UNSUPPORTED);
     ck_assert_ptr_nonnull(strstr(tsr_detail(ctx), "a prefix is no picture"));
     ck_assert_int_eq(tsr_tokenizer_decode(t, &h, a, 3, part), TSR_ERROR_UNSUPPORTED);
@@ -248,7 +248,7 @@ START_TEST(selection) {
 
     /* others have no budget */
     s = tsr_encode_settings_default();
-    s.budget = 3;
+    s.choice.budget = 3;
     ck_assert_int_eq(open_model(NULL, &t), TSR_OK);
     ck_assert_int_eq(tsr_tokenizer_encode(t, &picture, 1, &s, &few, NULL), TSR_ERROR_UNSUPPORTED);
     tsr_tokenizer_close(&t);
@@ -295,11 +295,12 @@ static void search_and_compare(tsr_tokenizer *t, const tsr_token_header *h,
     const double sign = target.metric == TSR_TARGET_L1 ? -1 : 1;
     const double wanted = sign * (double)target.wanted;
     tsr_encode_settings s = tsr_encode_settings_default();
-    s.fit = TSR_FIT_TILE;
+    s.fit.fit = TSR_FIT_TILE;
+    s.keep_fitted = 1;
     tsr_item *item = encode(t, picture, s);
-    s.target = target;
     uint32_t decodes = 0;
-    const tsr_status status = tsr_tokenizer_search(t, h, picture, &s, item, &decodes);
+    const tsr_token_choice choice = {.target = target};
+    const tsr_status status = tsr_tokenizer_search(t, &choice, item, &decodes);
     ck_assert_msg(status == TSR_OK, "%s", tsr_detail(everywhere_context()));
     const tsr_token_item *found = tsr_item_tokens(item);
     const uint64_t tokens = tsr_token_item_total(found);
@@ -320,8 +321,8 @@ static void search_and_compare(tsr_tokenizer *t, const tsr_token_header *h,
             border |= rows[i].tokens >= tokens && measured(&rows[i].e, target.metric) >= wanted &&
                       (i + 1 == ROWS || measured(&rows[i + 1].e, target.metric) < wanted);
         ck_assert(border);
-        s.quality = found->quality; /* and the noted tolerance makes the same tokens */
-        s.no_halt = tokens == rows[0].tokens;
+        s.choice.quality = found->quality; /* and the noted tolerance makes the same tokens */
+        s.choice.keep_all = tokens == rows[0].tokens;
         tsr_item *again = encode(t, picture, s);
         ck_assert_mem_eq(tsr_item_tokens(again)->kept, found->kept, LATENTS / 8);
         ck_assert_mem_eq(tsr_item_tokens(again)->ids, found->ids, tokens * sizeof *found->ids);
@@ -349,12 +350,12 @@ START_TEST(target) {
     h.fit = TSR_FIT_TILE;
     const tsr_picture picture = {.rgb = rgb, .width = PIXELS, .height = PIXELS, .key = "made up"};
     tsr_encode_settings s = tsr_encode_settings_default();
-    s.fit = TSR_FIT_TILE;
+    s.fit.fit = TSR_FIT_TILE;
     row rows[ROWS];
     double low = 1000, high = 0;
     for (int i = 0; i < ROWS; ++i) {
-        s.no_halt = i == 0;
-        s.quality = tsr_karl_bins[i ? i - 1 : 0];
+        s.choice.keep_all = i == 0;
+        s.choice.quality = tsr_karl_bins[i ? i - 1 : 0];
         tsr_item *item = encode(t, &picture, s);
         const tsr_item_details *d = tsr_item_get_details(item);
         rows[i].tokens = tsr_token_item_total(tsr_item_tokens(item));
@@ -368,7 +369,7 @@ START_TEST(target) {
             ck_assert(d->halting[p] > 0 && d->halting[p] < 1);
             kept += d->halting[p] <= 0.75f;
             const int bit = tsr_item_tokens(item)->kept[p / 8] >> p % 8 & 1;
-            ck_assert_int_eq(bit, s.no_halt || d->halting[p] <= 0.75f);
+            ck_assert_int_eq(bit, s.choice.keep_all || d->halting[p] <= 0.75f);
         }
         if (i) ck_assert_uint_eq(kept, rows[i].tokens);
         for (uint64_t k = 0; k < rows[i].tokens; ++k)
@@ -388,16 +389,29 @@ START_TEST(target) {
         search_and_compare(t, &h, &picture,
                            (tsr_target){TSR_TARGET_L1, (float)rows[i].e.l1 + 1e-6f, 0}, rows);
 
+    /* encoding looks for a target itself, and finds the same */
+    const tsr_token_choice wanted = {.target = {TSR_TARGET_PSNR, middle, 0}};
     s = tsr_encode_settings_default();
-    s.target = (tsr_target){TSR_TARGET_PSNR, 20, 0};
-    s.no_halt = 1;
-    s.fit = TSR_FIT_TILE;
-    tsr_item *item = encode(t, &picture, s);
-    ck_assert_int_eq(tsr_tokenizer_search(t, &h, &picture, &s, item, NULL), TSR_ERROR_ARGUMENT);
-    tsr_picture other = picture;
-    other.width = 200;
-    s.no_halt = 0;
-    ck_assert_int_eq(tsr_tokenizer_search(t, &h, &other, &s, item, NULL), TSR_ERROR_ARGUMENT);
+    s.fit.fit = TSR_FIT_TILE;
+    s.keep_fitted = 1;
+    tsr_item *searched = encode(t, &picture, s), *item;
+    ck_assert_int_eq(tsr_tokenizer_search(t, &wanted, searched, NULL), TSR_OK);
+    s.choice = wanted;
+    item = encode(t, &picture, s);
+    const tsr_token_item *a = tsr_item_tokens(searched), *b = tsr_item_tokens(item);
+    ck_assert_mem_eq(a->kept, b->kept, LATENTS / 8);
+    ck_assert(a->target.metric == b->target.metric && a->target.reached == b->target.reached);
+    tsr_item_close(&searched);
+    tsr_item_close(&item);
+
+    s.choice = (tsr_token_choice){.keep_all = 1};
+    s.keep_fitted = 0;
+    item = encode(t, &picture, s);
+    tsr_token_choice both = wanted;
+    both.keep_all = 1;
+    ck_assert_int_eq(tsr_tokenizer_search(t, &both, item, NULL), TSR_ERROR_ARGUMENT);
+    ck_assert_int_eq(tsr_tokenizer_search(t, &wanted, item, NULL), TSR_ERROR_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(tsr_detail(everywhere_context()), "keep_fitted"));
     ck_assert_uint_eq(tsr_token_item_total(tsr_item_tokens(item)), LATENTS); /* as it was */
     tsr_item_close(&item);
     tsr_tokenizer_close(&t);
@@ -425,10 +439,10 @@ START_TEST(vectors) {
     ck_assert_uint_eq(h.codebook_size, 0);
     const tsr_picture picture = {.rgb = rgb, .width = W, .height = H, .key = "made up"};
     tsr_encode_settings s = tsr_encode_settings_default();
-    h.fit = s.fit = TSR_FIT_TILE; /* two tiles */
+    h.fit = s.fit.fit = TSR_FIT_TILE; /* two tiles */
     s.f32_latents = 1;
     tsr_item *chosen = encode(t, &picture, s);
-    s.no_halt = 1;
+    s.choice.keep_all = 1;
     tsr_item *all = encode(t, &picture, s);
     const tsr_token_item *a = tsr_item_tokens(chosen), *c = tsr_item_tokens(all);
     ck_assert_ptr_null(a->ids);

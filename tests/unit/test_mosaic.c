@@ -40,7 +40,7 @@ static session open_on(const char *device, int threads) {
     settings.threads = threads;
     ck_assert_int_eq(tsr_context_open(&s.ctx, &settings), TSR_OK);
     const tsr_status status =
-        tsr_tokenizer_open(s.ctx, &s.tokenizer, &(tsr_tokenizer_settings){.device = device});
+        tsr_tokenizer_open(s.ctx, &s.tokenizer, &(tsr_model_settings){.device = device});
     ck_assert_msg(status == TSR_OK, "%s", tsr_detail(s.ctx));
     return s;
 }
@@ -79,7 +79,7 @@ START_TEST(a_short_encoding_is_a_prefix_of_the_long_one) {
     tsr_item *all = encode(&s, rgb, 256, 256, &settings);
     ck_assert_uint_eq(tsr_token_item_total(tsr_item_tokens(all)), 256);
     for (uint32_t k = 1; k < 256; k = k * 3 + 1) {
-        settings.tokens = k;
+        settings.choice.tokens = k;
         tsr_item *some = encode(&s, rgb, 256, 256, &settings);
         ck_assert_uint_eq(tsr_item_tokens(some)->counts[0], k);
         ck_assert_mem_eq(tsr_item_tokens(some)->ids, tsr_item_tokens(all)->ids,
@@ -166,7 +166,7 @@ START_TEST(a_lower_tolerance_takes_more_ids) {
     const float errors[] = {0.2f, 0.09f, 0.05f, 0.03f, 0.001f};
     for (unsigned i = 0; i < sizeof errors / sizeof *errors; ++i) {
         tsr_encode_settings settings = tsr_encode_settings_default();
-        settings.quality = errors[i];
+        settings.choice.quality = errors[i];
         tsr_item *item = encode(&s, rgb, 256, 256, &settings);
         const uint32_t count = tsr_item_tokens(item)->counts[0];
         printf("  tolerated %.3f: %u ids\n", (double)errors[i], count);
@@ -184,7 +184,6 @@ END_TEST
 START_TEST(a_target_takes_the_fewest_ids_that_reach_it) {
     session s = open_on("cpu", 2);
     uint8_t *rgb = scene(300, 256, 1), *back = malloc(300 * 256 * 3);
-    const tsr_picture picture = {.rgb = rgb, .width = 300, .height = 256, .key = "scene"};
     const tsr_token_header header = header_of(&s);
     const tsr_target targets[] = {{TSR_TARGET_PSNR, 26, 0},
                                   {TSR_TARGET_PSNR, 5, 0},
@@ -192,10 +191,12 @@ START_TEST(a_target_takes_the_fewest_ids_that_reach_it) {
                                   {TSR_TARGET_L1, 0.03f, 0},
                                   {TSR_TARGET_PSNR, 60, 0}};
     for (unsigned i = 0; i < sizeof targets / sizeof *targets; ++i) {
-        tsr_item *item = encode(&s, rgb, 300, 256, NULL);
+        tsr_encode_settings keep = tsr_encode_settings_default();
+        keep.keep_fitted = 1;
+        tsr_item *item = encode(&s, rgb, 300, 256, &keep);
         uint32_t decodes = 0;
-        ck_assert_int_eq(tsr_tokenizer_search(s.tokenizer, &header, &picture,
-                                              &(tsr_encode_settings){.target = targets[i]}, item,
+        ck_assert_int_eq(tsr_tokenizer_search(s.tokenizer,
+                                              &(tsr_token_choice){.target = targets[i]}, item,
                                               &decodes),
                          TSR_OK);
         const tsr_token_item *tokens = tsr_item_tokens(item);
@@ -228,13 +229,12 @@ START_TEST(a_target_takes_the_fewest_ids_that_reach_it) {
         tsr_item_close(&item);
     }
     tsr_item *item = encode(&s, rgb, 300, 256, NULL);
-    ck_assert_int_eq(tsr_tokenizer_search(s.tokenizer, &header, &picture,
-                                          &(tsr_encode_settings){.target = {TSR_TARGET_SSIM, 2, 0}},
+    ck_assert_int_eq(tsr_tokenizer_search(s.tokenizer,
+                                          &(tsr_token_choice){.target = {TSR_TARGET_SSIM, 2, 0}},
                                           item, NULL),
                      TSR_ERROR_ARGUMENT);
-    ck_assert_int_eq(
-        tsr_tokenizer_search(s.tokenizer, &header, &picture, &(tsr_encode_settings){0}, item, NULL),
-        TSR_ERROR_ARGUMENT);
+    ck_assert_int_eq(tsr_tokenizer_search(s.tokenizer, &(tsr_token_choice){0}, item, NULL),
+                     TSR_ERROR_ARGUMENT);
     tsr_item_close(&item);
     free(rgb);
     free(back);
@@ -369,10 +369,10 @@ START_TEST(foreign_ids_are_refused) {
     tsr_encode_settings settings = tsr_encode_settings_default();
     const tsr_picture picture = {.rgb = rgb, .width = 256, .height = 256};
     tsr_item *none = NULL;
-    settings.tokens = 257;
+    settings.choice.tokens = 257;
     ck_assert_int_eq(tsr_tokenizer_encode(s.tokenizer, &picture, 1, &settings, &none, NULL),
                      TSR_ERROR_ARGUMENT);
-    settings.tokens = 0, settings.quality = NAN;
+    settings.choice.tokens = 0, settings.choice.quality = NAN;
     ck_assert_int_eq(tsr_tokenizer_encode(s.tokenizer, &picture, 1, &settings, &none, NULL),
                      TSR_ERROR_ARGUMENT);
     ck_assert_ptr_null(none);

@@ -111,7 +111,7 @@ static void remove_model(tiny_model *m) {
 static tsr_status open_model(tsr_tokenizer **t) {
     *t = NULL;
     return tsr_tokenizer_open(everywhere_context(), t,
-                              &(tsr_tokenizer_settings){.model = path, .device = "cpu"});
+                              &(tsr_model_settings){.model = path, .device = "cpu"});
 }
 
 #define PREFIXES "{\"model\": {\"vq_model\": {\"strict_length_assertion\": false}}}"
@@ -150,7 +150,7 @@ START_TEST(families) {
 
         const tsr_picture picture = {.rgb = rgb, .width = W, .height = H, .key = "made up"};
         tsr_encode_settings s = tsr_encode_settings_default();
-        h.fit = s.fit = TSR_FIT_TILE;
+        h.fit = s.fit.fit = TSR_FIT_TILE;
         s.batch = 1;
         ck_assert_int_eq(tsr_tokenizer_encode(t, &picture, 1, &s, &one, NULL), TSR_OK);
         s.batch = 7; /* 4 and 3 at once inside */
@@ -167,7 +167,7 @@ START_TEST(families) {
         ck_assert_int_eq(tsr_tokenizer_decode_with(t, &h, a, &d, again), TSR_OK);
         ck_assert_mem_eq(full, again, sizeof full);
 
-        s.tokens = 3;
+        s.choice.tokens = 3;
         status = tsr_tokenizer_encode(t, &picture, 1, &s, &cut, NULL);
         if (cases[i].nested) { /* a prefix is the same ids cut off, and another picture */
             ck_assert_msg(status == TSR_OK, "%s", tsr_detail(ctx));
@@ -180,7 +180,7 @@ START_TEST(families) {
             ck_assert_int_eq(tsr_tokenizer_decode(t, &h, a, 3, again), TSR_OK);
             ck_assert_mem_eq(part, again, sizeof part);
             ck_assert_mem_ne(part, full, sizeof part);
-            s.quality = 0.1f;
+            s.choice = (tsr_token_choice){.quality = 0.1f};
             tsr_item_close(&cut);
             ck_assert_int_eq(tsr_tokenizer_encode(t, &picture, 1, &s, &cut, NULL),
                              TSR_ERROR_UNSUPPORTED);
@@ -246,7 +246,7 @@ START_TEST(vectors) {
     ck_assert_uint_eq(h.columns, LATENTS);
     const tsr_picture picture = {.rgb = rgb, .width = W, .height = H, .key = "made up"};
     tsr_encode_settings s = tsr_encode_settings_default();
-    h.fit = s.fit = TSR_FIT_TILE;
+    h.fit = s.fit.fit = TSR_FIT_TILE;
     s.f32_latents = 1;
     s.batch = 1;
     ck_assert_int_eq(tsr_tokenizer_encode(t, &picture, 1, &s, &one, NULL), TSR_OK);
@@ -276,7 +276,7 @@ START_TEST(vectors) {
     tsr_token_file_close(&back);
     unlink(file);
 
-    s.tokens = 3;
+    s.choice.tokens = 3;
     ck_assert_int_eq(tsr_tokenizer_encode(t, &picture, 1, &s, &none, NULL), TSR_ERROR_UNSUPPORTED);
     ck_assert_int_eq(tsr_tokenizer_decode(t, &h, a, 3, again), TSR_ERROR_UNSUPPORTED);
     tsr_item_close(&one);

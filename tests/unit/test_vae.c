@@ -72,7 +72,7 @@ static tsr_status open_model(tsr_context *ctx, const char *path, uint32_t width,
     *t = NULL;
     return tsr_tokenizer_open(
         ctx, t,
-        &(tsr_tokenizer_settings){
+        &(tsr_model_settings){
             .model = path, .device = "cpu", .tile_width = width, .tile_height = height});
 }
 
@@ -265,16 +265,16 @@ START_TEST(tiles_and_batches) {
 
     /* what makes no sense of vectors is refused, with the reason */
     tsr_item *none = NULL;
-    s.tokens = 5;
+    s.choice.tokens = 5;
     ck_assert_int_eq(tsr_tokenizer_encode(t, &picture, 1, &s, &none, NULL), TSR_ERROR_UNSUPPORTED);
     ck_assert_ptr_nonnull(strstr(tsr_detail(ctx), "a prefix is no picture"));
-    s.tokens = 0;
-    s.quality = 0.1f;
+    s.choice.tokens = 0;
+    s.choice.quality = 0.1f;
     ck_assert_int_eq(tsr_tokenizer_encode(t, &picture, 1, &s, &none, NULL), TSR_ERROR_UNSUPPORTED);
-    s.quality = 0;
-    s.budget = 5;
+    s.choice.quality = 0;
+    s.choice.budget = 5;
     ck_assert_int_eq(tsr_tokenizer_encode(t, &picture, 1, &s, &none, NULL), TSR_ERROR_UNSUPPORTED);
-    s.budget = 0;
+    s.choice.budget = 0;
     ck_assert_int_eq(tsr_tokenizer_decode(t, &h, a, 7, again), TSR_ERROR_UNSUPPORTED);
 
     /* items that are not what they should be */
