@@ -44,7 +44,7 @@ for folder in "$@"; do
         if (state != "notrun" && sub(/^ *left out: /, "", line)) add("left out", line)
     }
     END {
-        printf "%s: %d tests ran, %d skipped, %d failed\n", suite, ran, skipped, failed
+        printf("%s: %d %s ran, %d skipped, %d failed\n", suite, ran, ran == 1 ? "test" : "tests", skipped, failed)
         for (pass = 1; pass <= 2; pass++)
             for (i = 1; i <= reasons; i++) {
                 split(order[i], part, SUBSEP)

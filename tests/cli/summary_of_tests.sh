@@ -33,7 +33,7 @@ suite two "$(testcase g notrun 'nothing said\n')" "$(testcase h run '')"
 summary one two
 code_is 1
 out_has '^one: 3 tests ran, 3 skipped, 1 failed$'
-out_has '^two: 1 tests ran, 1 skipped, 0 failed$'
+out_has '^two: 1 test ran, 1 skipped, 0 failed$'
 out_has '^  skipped without a reason: g$'
 summary three
 code_is 1
