@@ -4,15 +4,19 @@
 #   make check                           installs what is missing, builds, runs every test
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
-CTEST = ctest --output-on-failure --no-tests=error
+# tests.xml is what scripts/test-summary.sh reads.
+CTEST = ctest --output-on-failure --no-tests=error --output-junit tests.xml --test-output-size-passed 1000000
 # Tests that measure or look at the source tree alone gain nothing from a sanitizer.
-UNSANITIZED = ^(arrows|arrows_selftest|headers|exports|install_consumers|options_off|radv_spills)$$
+UNSANITIZED = ^(arrows|arrows_selftest|golden_sources|headers|exports|install_consumers|options_off|radv_spills)$$
+# Build folders whose suites have run; what ran and what was skipped in each is said at the end.
+SUITES ?= build/sanitize
 
 .PHONY: help demo check check-sanitize build format coverage fuzz bench install clean
 
 help:
 	@echo 'make demo [PICTURES="a.jpg b.png"]  install what is missing, build, encode and decode pictures'
-	@echo 'make check           install what is missing, build, run the whole test suite, then with sanitizers'
+	@echo 'make check           install what is missing, build, run the whole test suite, then with sanitizers;'
+	@echo '                     says at the end how many tests ran, how many were skipped and why'
 	@echo 'make check-sanitize  the suite under AddressSanitizer and UndefinedBehaviorSanitizer alone'
 	@echo 'make build           the release build: build/release/tessera'
 	@echo 'make install         the release build under PREFIX (default /usr/local), DESTDIR honoured'
@@ -35,16 +39,18 @@ check:
 	@bash scripts/install-deps.sh check
 	cmake --preset release -DTESSERA_TESTS=ON -DTESSERA_WERROR=ON
 	cmake --build --preset release -j $(JOBS)
-	cd build/release && $(CTEST) -j $(JOBS)
-	@$(MAKE) --no-print-directory check-sanitize
+	@cd build/release && { $(CTEST) -j $(JOBS); status=$$?; \
+	bash $(CURDIR)/scripts/test-summary.sh $(CURDIR)/build/release && exit $$status; }
+	@$(MAKE) --no-print-directory check-sanitize SUITES="build/release build/sanitize"
 
 check-sanitize:
 	cmake --preset sanitize
 	cmake --build --preset sanitize -j $(JOBS)
-	cd build/sanitize && \
+	@cd build/sanitize && { \
 	ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
 	LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0 \
-	UBSAN_OPTIONS=print_stacktrace=1 $(CTEST) -j $(JOBS) -E '$(UNSANITIZED)'
+	UBSAN_OPTIONS=print_stacktrace=1 $(CTEST) -j $(JOBS) -E '$(UNSANITIZED)'; \
+	status=$$?; cd $(CURDIR) && bash scripts/test-summary.sh $(SUITES) && exit $$status; }
 
 format:
 	git ls-files -z '*.c' '*.h' | xargs -0 clang-format-14 -i

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 # tests/unit/test_<x>.c, tests/ops/op_<x>.c and tests/corrupt/corrupt_<x>.c are one Check program
-# each; tests/cli/*.sh one test each (they get the built program's path in $TESSERA). Exit 77 means
-# skipped, with the reason printed.
+# each, and one test each or, where the program has TEST_PARTS, one test for each PART;
+# tests/cli/*.sh are one test each (they get the built program's path in $TESSERA); each line of
+# tests/golden/cases.txt is one test for each of its devices. Exit 77 means skipped, with the reason
+# printed as "skipped: why": scripts/test-summary.sh counts them.
 pkg_check_modules(CHECK REQUIRED IMPORTED_TARGET check)
 file(GLOB tessera_test_sources CONFIGURE_DEPENDS
      ${CMAKE_SOURCE_DIR}/tests/unit/test_*.c ${CMAKE_SOURCE_DIR}/tests/ops/op_*.c
@@ -14,24 +16,79 @@ target_compile_options(tessera_test_support PRIVATE -Wall -Wextra)
 target_compile_definitions(tessera_test_support PUBLIC _GNU_SOURCE TESSERA_EXPERIMENTAL
   TESSERA_SHARED="${CMAKE_SOURCE_DIR}/../shared" TESSERA_TESTS="${CMAKE_SOURCE_DIR}/tests")
 target_link_libraries(tessera_test_support PUBLIC tessera_static PkgConfig::CHECK)
+# Parts and cases are read when CMake runs.
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
+             ${tessera_test_sources} ${CMAKE_SOURCE_DIR}/tests/golden/cases.txt)
 foreach(source ${tessera_test_sources})
   get_filename_component(name ${source} NAME_WE)
   add_executable(${name} ${source})
   target_compile_options(${name} PRIVATE -Wall -Wextra)
   target_link_libraries(${name} PRIVATE tessera_test_support)
-  add_test(NAME ${name} COMMAND ${name})
-  # Check's own four seconds a test are too few under a sanitizer on a busy machine.
-  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1200
-                       ENVIRONMENT "CK_DEFAULT_TIMEOUT=300")
+  file(READ ${source} text)
+  string(REGEX MATCHALL "[( ]PART\\([a-z0-9_]+," parts "${text}")
+  if(parts)
+    list(TRANSFORM parts REPLACE "[( ]PART\\(([a-z0-9_]+)," "\\1")
+  else()
+    set(parts all)
+  endif()
+  foreach(part ${parts})
+    set(test ${name})
+    if(part STREQUAL "all")
+      add_test(NAME ${test} COMMAND ${name})
+    else()
+      if(NOT part STREQUAL "own")
+        set(test ${name}_${part})
+      endif()
+      add_test(NAME ${test} COMMAND ${name} ${part})
+    endif()
+    # Check's own four seconds a test are too few under a sanitizer on a busy machine.
+    set_tests_properties(${test} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1200
+                         ENVIRONMENT "CK_DEFAULT_TIMEOUT=300")
+  endforeach()
 endforeach()
+add_executable(make_weights tests/golden/make_weights.c)
+target_compile_options(make_weights PRIVATE -Wall -Wextra)
+target_compile_definitions(make_weights PRIVATE _GNU_SOURCE)
+target_link_libraries(make_weights PRIVATE tessera_static)
 # The longest begin first, so that no core waits for one of them at the end.
-set_tests_properties(test_karl test_grid PROPERTIES COST 100)
+set_tests_properties(test_karl test_karl_batches test_grid PROPERTIES COST 100)
+set(tessera_script_environment
+    "TESSERA=${CMAKE_BINARY_DIR}/tessera" "CC=${CMAKE_C_COMPILER}" "CXX=${CMAKE_CXX_COMPILER}"
+    "SOURCE=${CMAKE_SOURCE_DIR}" "BUILD=${CMAKE_BINARY_DIR}" "SHARED=${CMAKE_SOURCE_DIR}/../shared")
 file(GLOB tessera_script_tests CONFIGURE_DEPENDS
      ${CMAKE_SOURCE_DIR}/tests/cli/*.sh ${CMAKE_SOURCE_DIR}/tests/arrows/*.sh)
 foreach(script ${tessera_script_tests})
   get_filename_component(name ${script} NAME_WE)
   add_test(NAME ${name} COMMAND bash ${script})
-  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1200 ENVIRONMENT
-    "TESSERA=${CMAKE_BINARY_DIR}/tessera;CC=${CMAKE_C_COMPILER};CXX=${CMAKE_CXX_COMPILER};SOURCE=${CMAKE_SOURCE_DIR};BUILD=${CMAKE_BINARY_DIR};SHARED=${CMAKE_SOURCE_DIR}/../shared")
+  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1200
+                       ENVIRONMENT "${tessera_script_environment}")
 endforeach()
-set_tests_properties(verify_cases encode_decode PROPERTIES COST 50)
+set_tests_properties(encode_decode PROPERTIES COST 50)
+file(STRINGS ${CMAKE_SOURCE_DIR}/tests/golden/cases.txt tessera_golden_cases REGEX "^(tree|shared) ")
+foreach(line ${tessera_golden_cases})
+  string(REGEX MATCH "^([a-z]+) +([a-z0-9/-]+) +([0-9]+) +([a-z ]+)$" matched "${line}")
+  if(NOT matched)
+    message(FATAL_ERROR "tests/golden/cases.txt: wanted place, case, lines and devices, got \"${line}\"")
+  endif()
+  set(place ${CMAKE_MATCH_1})
+  set(case ${CMAKE_MATCH_2})
+  set(lines ${CMAKE_MATCH_3})
+  string(REPLACE " " ";" devices "${CMAKE_MATCH_4}")
+  string(REPLACE "/" "_" name "golden_${case}")
+  if(place STREQUAL "shared")
+    string(REPLACE "golden_" "golden_shared_" name "${name}")
+  endif()
+  foreach(device ${devices})
+    set(test ${name})
+    if(device STREQUAL "vulkan")
+      set(test ${name}_vulkan)
+    endif()
+    add_test(NAME ${test} COMMAND bash ${CMAKE_SOURCE_DIR}/tests/support/golden_case.sh
+                                  ${place} ${case} ${lines} ${device})
+    set_tests_properties(${test} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1200
+                         ENVIRONMENT "${tessera_script_environment}")
+  endforeach()
+endforeach()
+set_tests_properties(golden_shared_karl_vae-tiny golden_shared_titok_s128-crop64
+                     golden_shared_flextok_tiny-b golden_taming-vqgan_llamagen-narrow_vulkan
+                     PROPERTIES COST 50)

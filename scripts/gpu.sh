@@ -17,8 +17,10 @@ tessera=build/release/tessera
 "$tessera" devices | tee "$out/devices.txt"
 "$tessera" devices --json >"$out/devices.json"
 status=0
-(cd build/release && ctest --output-on-failure --no-tests=error) >"$out/tests.txt" 2>&1 || status=1
-grep -E 'tests passed|FAILED|Failed|Not Run|Skipped' "$out/tests.txt" || true
+(cd build/release && ctest --output-on-failure --no-tests=error --output-junit tests.xml \
+    --test-output-size-passed 1000000) >"$out/tests.txt" 2>&1 || status=1
+grep -E 'tests passed|FAILED|Failed|Not Run' "$out/tests.txt" || true
+bash scripts/test-summary.sh build/release | tee "$out/skipped.txt"
 "$tessera" bench --json >"$out/bench.json" || status=1
 python3 scripts/speed-table.py <"$out/bench.json" >"$out/bench.md" || status=1
 for model in "${models[@]}"; do

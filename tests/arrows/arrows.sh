@@ -240,7 +240,7 @@ if command -v clang-format-14 >/dev/null && [ ${#sources[@]} -gt 0 ]; then
         clang-format-14 --dry-run --ferror-limit=1 "${sources[@]}" 2>&1 |
             sed -n 's/^\([^:]*\):[0-9]*:[0-9]*: .*\[-Wclang-format-violations\]$/\1/p' | sort -u)
 else
-    echo "arrows: no clang-format-14 here: layout of C not compared"
+    echo "left out: no clang-format-14: the layout of C is not looked at"
 fi
 
 echo "arrows: ${#files[@]} files, $broken broken rules"

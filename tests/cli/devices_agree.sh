@@ -4,10 +4,7 @@
 # the pictures that come back are equal to the eye of any metric.
 . "$(dirname "$0")/../support/cli.bash"
 
-if ! "$TESSERA" devices --json | grep -q '"vulkan:0"'; then
-    echo "skipped: no Vulkan device here"
-    exit 77
-fi
+"$TESSERA" devices --json | grep -q '"vulkan:0"' || skip "no Vulkan device"
 picture p.ppm 300 200 1
 for device in cpu vulkan:0; do
     run encode p.ppm -o "${device%:0}.tess" --device $device --json

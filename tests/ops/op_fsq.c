@@ -4,6 +4,7 @@
  */
 #include "compute/ops.h"
 #include "formats/arrays/npy.h"
+#include "needs.h"
 #include "op_case.h"
 
 #include <cjson/cJSON.h>
@@ -12,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GOLDEN TESSERA_SHARED "/golden/flextok/fsq"
+#define FSQ_CASE "/golden/flextok/fsq"
 
 typedef struct recipe {
     int count, levels[TSR_FSQ_MAX_LEVELS + 1];
@@ -225,12 +226,15 @@ END_TEST
 
 /* ---- golden cases ---- */
 
+static const char *golden; /* folder of the case being run */
+
 static void *read_array(const cJSON *list, const char *name, int64_t *n) {
     const cJSON *item;
     cJSON_ArrayForEach(item, list) {
         if (strcmp(cJSON_GetObjectItem(item, "name")->valuestring, name)) continue;
-        char path[512];
-        snprintf(path, sizeof path, GOLDEN "/%s", cJSON_GetObjectItem(item, "file")->valuestring);
+        char path[4096];
+        snprintf(path, sizeof path, "%s/%s", golden,
+                 cJSON_GetObjectItem(item, "file")->valuestring);
         tsr_tensor t;
         tsr_context *ctx = everywhere_context();
         ck_assert_msg(tsr_npy_read(ctx, path, &t) == TSR_OK, "%s", tsr_detail(ctx));
@@ -326,12 +330,13 @@ static void golden_codes(const char *name, recipe *m, const cJSON *outputs, int6
     op_free(&c);
 }
 
-START_TEST(golden_cases) {
-    FILE *f = fopen(GOLDEN "/manifest.json", "rb");
-    if (!f) {
-        printf("skipped: golden fsq cases are not at " GOLDEN "\n");
-        return;
-    }
+/* Every run of the case in the folder, of which there are `runs`. */
+static void golden_case(const char *folder, int runs) {
+    char path[4096];
+    golden = folder;
+    snprintf(path, sizeof path, "%s/manifest.json", folder);
+    FILE *f = fopen(path, "rb");
+    ck_assert_msg(f != NULL, "%s is not there", path);
     char *text = calloc(1, 1 << 20);
     ck_assert_ptr_nonnull(text);
     ck_assert_uint_gt(fread(text, 1, (1 << 20) - 1, f), 0);
@@ -358,10 +363,21 @@ START_TEST(golden_cases) {
             ck_abort_msg("unknown op %s", op);
         ++done;
     }
-    ck_assert_int_eq(done, 25);
+    ck_assert_int_eq(done, runs);
     cJSON_Delete(manifest);
+}
+
+START_TEST(golden_cases) {
+    golden_case(TESSERA_TESTS FSQ_CASE, 6);
 }
 END_TEST
 
-TEST_MAIN("op_fsq", encodes_as_float64_does, every_id_decodes_exactly, every_id_comes_back,
-          batches_of_any_size_give_the_same_bits, refuses, golden_cases)
+START_TEST(every_golden_case) {
+    golden_case(TESSERA_SHARED FSQ_CASE, 25);
+}
+END_TEST
+
+TEST_PARTS("op_fsq",
+           PART(own, NULL, encodes_as_float64_does, every_id_decodes_exactly, every_id_comes_back,
+                batches_of_any_size_give_the_same_bits, refuses, golden_cases),
+           PART(golden, need_shared_golden, every_golden_case))

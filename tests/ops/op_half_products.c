@@ -6,6 +6,7 @@
 #include "compute/ops.h"
 #include "compute/weights.h"
 #include "everywhere.h"
+#include "needs.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -415,7 +416,6 @@ static void keep_plan(void *user, tsr_log_level level, const char *text) {
 
 /* The f16 form goes to the device once and alone; f32 only where an op asks for the values. */
 START_TEST(weights_are_uploaded_in_one_form) {
-    if (!everywhere_vulkan_count()) return;
     enum { ROWS = 3, K = 70, N = 50, HALF = (N * 72 * 2 + 255) / 256 * 256 };
     enum { WHOLE = (N * K * 4 + 255) / 256 * 256 };
     unsigned long long bytes[2];
@@ -456,17 +456,11 @@ START_TEST(weights_are_uploaded_in_one_form) {
 END_TEST
 
 START_TEST(matrix_units) {
-    int found = 0;
     for (int v = 0; v < everywhere_vulkan_count(); ++v) {
         char name[32];
         snprintf(name, sizeof name, "vulkan:%d", v);
         if (!has_coopmat(name)) continue;
-        ++found;
         ck_assert_msg(!coopmat_takes(name, 16), "%s: narrow products have better bodies", name);
-    }
-    if (!found) {
-        printf("skipped: no device whose cooperative matrices are used\n");
-        return;
     }
     static const int64_t sizes[][3] = {/* rows, k, n */
                                        {1, 1, 17},
@@ -488,7 +482,19 @@ START_TEST(matrix_units) {
 }
 END_TEST
 
-TEST_MAIN("op_half_products", linear_with_f16_operands, convolutions_with_f16_operands,
-          values_that_f16_does_not_have, values_that_f16_hardly_has,
-          it_differs_from_f32_by_a_bounded_amount, a_row_does_not_see_the_others, matrix_units,
-          weights_are_uploaded_in_one_form)
+static const char *need_coopmat(void) {
+    const int count = everywhere_has_vulkan() ? everywhere_vulkan_count() : 0;
+    for (int v = 0; v < count; ++v) {
+        char name[32];
+        snprintf(name, sizeof name, "vulkan:%d", v);
+        if (has_coopmat(name)) return NULL;
+    }
+    return "no device whose cooperative matrices are used";
+}
+
+TEST_PARTS("op_half_products",
+           PART(own, need_vulkan, linear_with_f16_operands, convolutions_with_f16_operands,
+                values_that_f16_does_not_have, values_that_f16_hardly_has,
+                it_differs_from_f32_by_a_bounded_amount, a_row_does_not_see_the_others,
+                weights_are_uploaded_in_one_form),
+           PART(coopmat, need_coopmat, matrix_units))

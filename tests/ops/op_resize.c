@@ -2,6 +2,7 @@
 /* Resizing equals Pillow's to the byte: hashes of Pillow 12.0's answers on made pictures, the
  * golden preprocessing cases (Pillow 9.4), and every device against the reference. */
 #include "compute/ops.h"
+#include "needs.h"
 #include "op_case.h"
 
 #include <cjson/cJSON.h>
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GOLDEN TESSERA_SHARED "/golden/flextok/preprocess"
+#define PREPROCESS_CASE "/golden/flextok/preprocess"
 
 typedef struct recipe {
     int64_t height, width;
@@ -191,12 +192,12 @@ static void try_golden(const cJSON *run, const uint8_t *rgb, int64_t width, int6
     }
 }
 
-START_TEST(golden_cases) {
-    FILE *f = fopen(GOLDEN "/manifest.json", "rb");
-    if (!f) {
-        printf("skipped: golden preprocessing cases are not at " GOLDEN "\n");
-        return;
-    }
+/* The pictures of the case in the folder, of which there are `pictures`. */
+static void golden_case(const char *folder, int pictures) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/manifest.json", folder);
+    FILE *f = fopen(path, "rb");
+    ck_assert_msg(f != NULL, "%s is not there", path);
     char *text = calloc(1, 1 << 20);
     ck_assert_ptr_nonnull(text);
     ck_assert_uint_gt(fread(text, 1, (1 << 20) - 1, f), 0);
@@ -211,8 +212,7 @@ START_TEST(golden_cases) {
         if (!image) continue; /* the table of normalised bytes */
         /* Pillow clips 16-bit grey at 255, which is the picture reader's matter. */
         if (!strcmp(cJSON_GetObjectItem(run, "kind")->valuestring, "grey16")) continue;
-        char path[512];
-        snprintf(path, sizeof path, GOLDEN "/%s", image->valuestring);
+        snprintf(path, sizeof path, "%s/%s", folder, image->valuestring);
         int64_t width = at(run, "size", 0), height = at(run, "size", 1);
         uint8_t *rgb = read_png(path, width, height);
         uint64_t want = strtoull(cJSON_GetObjectItem(run, "rgb_fnv1a64")->valuestring, NULL, 0);
@@ -222,10 +222,21 @@ START_TEST(golden_cases) {
         free(rgb);
         ++done;
     }
-    ck_assert_int_eq(done, 11);
+    ck_assert_int_eq(done, pictures);
     cJSON_Delete(manifest);
+}
+
+START_TEST(golden_cases) {
+    golden_case(TESSERA_TESTS PREPROCESS_CASE, 4);
 }
 END_TEST
 
-TEST_MAIN("op_resize", equals_pillow, random_sizes_on_every_device, flat_pictures_stay_flat,
-          refuses, golden_cases)
+START_TEST(every_golden_case) {
+    golden_case(TESSERA_SHARED PREPROCESS_CASE, 11);
+}
+END_TEST
+
+TEST_PARTS("op_resize",
+           PART(own, NULL, equals_pillow, random_sizes_on_every_device, flat_pictures_stay_flat,
+                refuses, golden_cases),
+           PART(golden, need_shared_golden, every_golden_case))

@@ -11,10 +11,7 @@
 #include <string.h>
 
 void batch_case(const char *model, const char *device, int side, int tiles) {
-    if (!everywhere_device(device, NULL)) {
-        printf("skipped: no device %s\n", device);
-        return;
-    }
+    ck_assert_msg(everywhere_device(device, NULL) != NULL, "no device %s", device);
     const int width = side * tiles - side / 2, height = side - 1; /* tiles overlap */
     const size_t bytes = (size_t)width * (size_t)height * 3;
     uint8_t *rgb = malloc(bytes), *out[2] = {malloc(bytes), malloc(bytes)};

@@ -5,8 +5,8 @@
 #define TESTS_BATCH_CASE_H
 
 /* A made-up picture of at least `tiles` tiles of `side` pixels, encoded and decoded one by one and
- * together, gives the same tokens and pixels to the bit. Prints why it was skipped when there is no
- * such device. */
+ * together, gives the same tokens and pixels to the bit. The
+ * device must be there. */
 void batch_case(const char *model, const char *device, int side, int tiles);
 
 #endif

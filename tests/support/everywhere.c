@@ -65,8 +65,8 @@ tsr_context *everywhere_context(void) {
     return tsr_device_context(everywhere_device("cpu", NULL));
 }
 
-int everywhere_vulkan_count(void) {
-    if (vulkan_count >= 0) return vulkan_count;
+bool everywhere_has_vulkan(void) {
+    if (vulkan_count >= 0) return vulkan_count > 0;
     tsr_device_info *list = NULL;
     int count = 0;
     tsr_context *ctx = everywhere_context();
@@ -74,7 +74,13 @@ int everywhere_vulkan_count(void) {
                   tsr_detail(ctx));
     free(list);
     vulkan_count = count - 1;
-    if (!vulkan_count) printf("skipped on vulkan: no device\n");
+    return vulkan_count > 0;
+}
+
+int everywhere_vulkan_count(void) {
+    static bool said;
+    if (!everywhere_has_vulkan() && !said) leave_out("%s", EVERYWHERE_NO_VULKAN);
+    said = true;
     return vulkan_count;
 }
 

@@ -27,7 +27,7 @@ typedef struct everywhere_case {
 /* Runs the case as the cpu's reference, the cpu's fast path (one and three threads: equal to the
  * bit), each with fenced activations, and on every Vulkan device the loader shows
  * (VK_DRIVER_FILES / VK_ICD_FILENAMES add more), first as it is and then once for each mask; twice,
- * so that the replay is seen too. Prints one line when there is no Vulkan device.
+ * so that the replay is seen too. Where there is no Vulkan device, that part is left out.
  * With TESSERA_VALIDATION=1 the Vulkan devices run under the validation layer;
  * TESSERA_TEST_DEVICE=cpu|vulkan:N keeps to one device. */
 void everywhere(const everywhere_case *c);
@@ -37,7 +37,12 @@ void everywhere(const everywhere_case *c);
 tsr_device *everywhere_device(const char *name, const char *mask);
 /* The same with half precision allowed. */
 tsr_device *everywhere_fast_device(const char *name, const char *mask);
+/* How many Vulkan devices there are, for a loop over them. Says what is left out where it is none.
+ */
 int everywhere_vulkan_count(void);
+/* Whether there are any; says nothing. */
+bool everywhere_has_vulkan(void);
+#define EVERYWHERE_NO_VULKAN "no Vulkan device"
 tsr_context *everywhere_context(void);
 
 #endif

@@ -2,12 +2,14 @@
 #include "testing.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static uint64_t seed, state;
 
@@ -139,6 +141,16 @@ void skip_all(const char *format, ...) {
     exit(77);
 }
 
+void leave_out(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    printf("left out: ");
+    vprintf(format, args);
+    printf("\n");
+    va_end(args);
+    fflush(stdout); /* Check ends a test's process without */
+}
+
 /* The Vulkan loader unloads drivers; what they leaked has then no name that tests/lsan.supp could
  * list. Kept in memory, they can be told apart from us. */
 static void keep_drivers_loaded(void) {
@@ -166,4 +178,63 @@ int run_tests(const char *name, const TTest *const *tests, int count) {
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static const test_part *asked; /* whose need is looked for */
+static int answer[2];          /* pipe: a byte for "cannot run" */
+
+START_TEST(look_for) {
+    const char *why = asked->need();
+    if (!why) return;
+    printf("skipped: %s\n", why);
+    fflush(stdout);
+    ck_assert_int_eq(write(answer[1], "n", 1), 1);
+}
+END_TEST
+
+/* Whether the part can run; says why not. A need is looked for as a test of its own, so that it may
+ * use what tests use. */
+static bool need_met(const test_part *part) {
+    char no;
+    if (!part->need) return true;
+    Suite *suite = suite_create("needs");
+    TCase *tcase = tcase_create(part->name);
+    tcase_set_timeout(tcase, 300);
+    tcase_add_test(tcase, look_for);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    asked = part;
+    if (pipe2(answer, O_NONBLOCK)) exit(EXIT_FAILURE);
+    fflush(stdout);
+    srunner_run_all(runner, CK_SILENT);
+    if (srunner_ntests_failed(runner)) {
+        srunner_print(runner, CK_NORMAL);
+        exit(EXIT_FAILURE);
+    }
+    const bool met = read(answer[0], &no, 1) != 1;
+    close(answer[0]);
+    close(answer[1]);
+    srunner_free(runner);
+    return met;
+}
+
+int run_parts(const char *name, const test_part *parts, int count, int argc, char **argv) {
+    int code = EXIT_SUCCESS, named = 0, ran = 0;
+    test_seed();
+    keep_drivers_loaded();
+    for (int i = 0; i < count; ++i) {
+        if (argc > 1 && strcmp(argv[1], parts[i].name) != 0) continue;
+        ++named;
+        if (!need_met(&parts[i])) continue;
+        int tests = 0;
+        while (parts[i].tests[tests])
+            ++tests;
+        ++ran;
+        if (run_tests(name, parts[i].tests, tests)) code = EXIT_FAILURE;
+    }
+    if (!named) {
+        fprintf(stderr, "%s has no part %s\n", name, argv[1]);
+        return EXIT_FAILURE;
+    }
+    return ran ? code : 77;
 }

@@ -35,7 +35,11 @@ double expect_close_f32(const char *what, const float *got, const float *want, i
 void expect_equal_i32(const char *what, const int32_t *got, const int32_t *want, int64_t n);
 
 /* Prints "skipped: why" and ends the process with 77. Only from main, before tests run. */
-void skip_all(const char *format, ...);
+void skip_all(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+/* Prints "left out: why" from within a test: an element of a loop (a device, a codec) is not there,
+ * while others are tested. scripts/test-summary.sh counts these lines. A test that is nothing
+ * without the missing thing belongs into a PART that needs it. */
+void leave_out(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Runs the tests; the program's exit status. */
 int run_tests(const char *name, const TTest *const *tests, int count);
@@ -43,6 +47,32 @@ int run_tests(const char *name, const TTest *const *tests, int count);
     int main(void) {                                                                               \
         const TTest *const tests[] = {__VA_ARGS__};                                                \
         return run_tests(name, tests, (int)(sizeof tests / sizeof *tests));                        \
+    }
+
+/* Tests of one program that need the same thing. CMake reads the PARTs of a program and makes a
+ * test of each: PROGRAM for the part called `own`, PROGRAM_PART for others. */
+typedef struct test_part {
+    const char *name;
+    /* NULL: the part needs nothing. Otherwise returns NULL where the needed thing is there, or why
+     * the part cannot run. Called as a test of its own, so that it may open devices. */
+    const char *(*need)(void);
+    const TTest *const *tests; /* ended by NULL */
+} test_part;
+#define PART(part, need, ...)                                                                      \
+    {                                                                                              \
+#part, need, (const TTest *const[]) {                                                      \
+            __VA_ARGS__, NULL                                                                      \
+        }                                                                                          \
+    }
+
+/* With an argument: runs the part of that name; 77 and "skipped: why" where its need is not met.
+ * Without one: runs every part whose need is met; 77 where that is none. Returns the exit status.
+ */
+int run_parts(const char *name, const test_part *parts, int count, int argc, char **argv);
+#define TEST_PARTS(name, ...)                                                                      \
+    int main(int argc, char **argv) {                                                              \
+        const test_part parts[] = {__VA_ARGS__};                                                   \
+        return run_parts(name, parts, (int)(sizeof parts / sizeof *parts), argc, argv);            \
     }
 
 #endif

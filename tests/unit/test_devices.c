@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Devices: the list, choosing by name, what a refusal says, sticky errors, wrong shapes,
- * forgetting. Everything that needs Vulkan prints that it is skipped when there is no device. */
+ * forgetting. */
 #include <tessera/tessera.h>
 
 #include <cjson/cJSON.h>
@@ -9,6 +9,7 @@
 #include <string.h>
 #include "compute/run.h"
 #include "everywhere.h"
+#include "needs.h"
 
 static tsr_context *ctx;
 
@@ -312,7 +313,7 @@ static void limited_on(const char *name) {
                out = tsr_host_tensor(TSR_F32, y, 1, &big);
     tsr_program p = {.fn = four_copies, .name = "four_copies"};
     if (!tsr_device_get_info(d)->software && tsr_device_get_info(d)->kind == TSR_DEVICE_VULKAN) {
-        printf("skipped on %s: its memory is not limited by the context\n", name);
+        leave_out("a device whose memory the context does not limit");
     } else {
         tsr_status status = tsr_execute(d, &p, &in, 1, &out, 1);
         ck_assert_msg(status == TSR_ERROR_MEMORY || status == TSR_ERROR_TOO_LARGE, "%s: %s", name,
@@ -354,8 +355,7 @@ START_TEST(a_tensor_beyond_one_binding_is_refused) {
             ck_assert_msg(strstr(tsr_detail(ctx), "pointwise"), "%s", tsr_detail(ctx));
             free(x);
         } else
-            printf("skipped on %s: one binding holds %llu bytes\n", name,
-                   (unsigned long long)range);
+            leave_out("a device of which one binding holds more than 256 MiB");
         tsr_device_close(&d);
     }
     teardown();
@@ -448,8 +448,10 @@ START_TEST(an_unknown_mask_is_refused) {
 }
 END_TEST
 
-TEST_MAIN("devices", list_begins_with_cpu_and_chooses_one, json_says_the_same,
-          names_that_mean_nothing, software_is_never_taken_by_itself,
-          failures_are_sticky_and_told_once, weights_are_forgotten_with_their_model,
-          the_memory_limit_holds, a_tensor_beyond_one_binding_is_refused, a_lost_device_stays_lost,
-          a_masked_variant_is_not_used, an_unknown_mask_is_refused)
+TEST_PARTS("devices",
+           PART(own, NULL, list_begins_with_cpu_and_chooses_one, json_says_the_same,
+                names_that_mean_nothing, software_is_never_taken_by_itself,
+                failures_are_sticky_and_told_once, weights_are_forgotten_with_their_model,
+                the_memory_limit_holds, a_lost_device_stays_lost, a_masked_variant_is_not_used,
+                an_unknown_mask_is_refused),
+           PART(vulkan, need_vulkan, a_tensor_beyond_one_binding_is_refused))

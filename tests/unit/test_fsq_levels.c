@@ -100,7 +100,8 @@ START_TEST(on_devices) {
     for (int v = 0; v <= everywhere_vulkan_count(); ++v) {
         if (v > 0) snprintf(name, sizeof name, "vulkan:%d", v - 1);
         tsr_device *device = everywhere_device(name, NULL);
-        for (int s = 0; device && s < 2; ++s) {
+        ck_assert_msg(device != NULL, "%s could not be opened", name);
+        for (int s = 0; s < 2; ++s) {
             const int *levels = sets[s];
             ck_assert_int_eq(tsr_fsq_quantize(device, z, N, levels, 3, bounded, codes, ids),
                              TSR_OK);

@@ -1,31 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* The grid tokenizers: golden cases, and made-up models of each family: what they are taken for,
+/* The grid tokenizers, made-up models of each family: what they are taken for,
  * tiles of any size, batches, what they refuse, damaged model files. */
 #include <tessera/tessera.h>
 
 #include "batch_case.h"
 #include "everywhere.h"
-#include "golden_case.h"
+#include "needs.h"
 #include "tiny_model.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- golden cases ---- */
-
-START_TEST(golden_cpu) {
-    golden_case("maskgit-vqgan/narrow-karl", "cpu", 15);
-    golden_case("maskgit-vqgan/narrow-1d", "cpu", 7);
-    golden_case("taming-vqgan/taming-narrow", "cpu", 11);
-    golden_case("taming-vqgan/llamagen-narrow", "cpu", 11);
-}
-END_TEST
-
-START_TEST(golden_vulkan) {
-    golden_case("taming-vqgan/llamagen-narrow", "vulkan:0", 11);
-}
-END_TEST
 
 /* ---- made-up models ---- */
 
@@ -361,4 +346,5 @@ START_TEST(damaged) {
 }
 END_TEST
 
-TEST_MAIN("grid", golden_cpu, golden_vulkan, families, together, sizes, windows, damaged)
+TEST_PARTS("grid", PART(own, NULL, families, sizes, windows, damaged),
+           PART(batches, need_vulkan, together))

@@ -315,7 +315,10 @@ END_TEST
 static picture_bytes encode(const char *encoder, enum AVPixelFormat format, int w, int h) {
     picture_bytes b = {0};
     const AVCodec *codec = avcodec_find_encoder_by_name(encoder);
-    if (!codec) return b;
+    if (!codec) {
+        leave_out("this libavcodec has no %s encoder", encoder);
+        return b;
+    }
     AVCodecContext *c = avcodec_alloc_context3(codec);
     c->width = w, c->height = h, c->pix_fmt = format, c->time_base = (AVRational){1, 1};
     c->color_range = AVCOL_RANGE_JPEG;
@@ -372,10 +375,7 @@ START_TEST(smooth_pictures) {
     const int w = 61, h = 43;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
         picture_bytes b = encode(cases[i].encoder, cases[i].format, w, h);
-        if (!b.p) {
-            printf("skipped: this libavcodec has no %s encoder\n", cases[i].encoder);
-            continue;
-        }
+        if (!b.p) continue;
         tsr_image image = decode_good(cases[i].encoder, b, NULL);
         ck_assert_int_eq(image.source, cases[i].source);
         ck_assert_int_eq(image.width, w);

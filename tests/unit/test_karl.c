@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* KARL: golden cases, and made-up models: which tokens are kept, masks through the token file,
+/* KARL, made-up models: which tokens are kept, masks through the token file,
  * batches, what they refuse, damaged model files. */
 #include <tessera/tessera.h>
 
 #include "codec/tokenizers/karl.h"
 #include "batch_case.h"
 #include "everywhere.h"
-#include "golden_case.h"
+#include "needs.h"
 #include "tiny_model.h"
 
 #include <math.h>
@@ -14,14 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-START_TEST(golden) {
-    golden_case("karl/preprocess", "cpu", 21);
-    golden_case("karl/vqgan-tiny-continuous", "cpu", 22);
-    golden_case("karl/vae-tiny-continuous", "cpu", 22);
-    golden_case("karl/vae-tiny", "cpu", 116);
-}
-END_TEST
 
 START_TEST(bins) {
     static const struct {
@@ -256,10 +248,6 @@ START_TEST(selection) {
 END_TEST
 
 START_TEST(together) {
-#ifdef __SANITIZE_ADDRESS__
-    printf("skipped: a minute on a software driver; `selection` walks through the same code\n");
-    return;
-#endif
     tiny_model m;
     make_model(&m);
     batch_case(tiny_model_write(&m, NULL, NULL), "vulkan:0", 256, 2);
@@ -524,4 +512,5 @@ START_TEST(damaged) {
 }
 END_TEST
 
-TEST_MAIN("karl", golden, bins, selection, together, target, vectors, damaged)
+TEST_PARTS("karl", PART(own, NULL, bins, selection, target, vectors, damaged),
+           PART(batches, need_vulkan_at_full_speed, together))

@@ -12,10 +12,11 @@
 
 #include "formats/file.h"
 #include "formats/media/image.h"
+#include "needs.h"
 #include "picture_bytes.h"
 #include "testing.h"
 
-#define GOLDEN TESSERA_SHARED "/golden/flextok/preprocess/"
+#define PREPROCESS_CASE "/golden/flextok/preprocess"
 
 static tsr_context *ctx;
 
@@ -152,15 +153,13 @@ END_TEST
 
 /* ---- golden ---- */
 
-START_TEST(golden) {
+/* The pictures of the case in the folder, of which there are `pictures`. */
+static void golden_case(const char *folder, int pictures) {
     open_context();
     tsr_map map;
-    if (access(GOLDEN "manifest.json", R_OK) != 0) {
-        printf("skipped: " GOLDEN "manifest.json is not there\n");
-        tsr_context_close(&ctx);
-        return;
-    }
-    ck_assert_int_eq(tsr_map_open(ctx, GOLDEN "manifest.json", &map), TSR_OK);
+    char path[4096];
+    snprintf(path, sizeof path, "%s/manifest.json", folder);
+    ck_assert_msg(tsr_map_open(ctx, path, &map) == TSR_OK, "%s", tsr_detail(ctx));
     cJSON *manifest = cJSON_ParseWithLength((const char *)map.bytes, map.size);
     ck_assert_ptr_nonnull(manifest);
     int seen = 0;
@@ -169,8 +168,7 @@ START_TEST(golden) {
         const cJSON *file = cJSON_GetObjectItem(run, "image");
         const cJSON *hash = cJSON_GetObjectItem(run, "rgb_fnv1a64");
         if (!file || !hash) continue;
-        char path[1024];
-        snprintf(path, sizeof path, GOLDEN "%s", file->valuestring);
+        snprintf(path, sizeof path, "%s/%s", folder, file->valuestring);
         tsr_image_settings s = tsr_image_settings_default();
         s.drop_alpha = s.pillow_grey16 = true;
         s.apply_orientation = false;
@@ -184,10 +182,19 @@ START_TEST(golden) {
         tsr_image_free(&image);
         ++seen;
     }
-    ck_assert_int_eq(seen, 12);
+    ck_assert_int_eq(seen, pictures);
     cJSON_Delete(manifest);
     tsr_map_close(&map);
     tsr_context_close(&ctx);
+}
+
+START_TEST(golden_cases) {
+    golden_case(TESSERA_TESTS PREPROCESS_CASE, 5);
+}
+END_TEST
+
+START_TEST(every_golden_case) {
+    golden_case(TESSERA_SHARED PREPROCESS_CASE, 12);
 }
 END_TEST
 
@@ -318,5 +325,7 @@ START_TEST(huge_header) {
 }
 END_TEST
 
-TEST_MAIN("png", every_kind, golden, writes, every_truncation, every_flipped_byte, corrupt_zlib,
-          huge_header)
+TEST_PARTS("png",
+           PART(own, NULL, every_kind, golden_cases, writes, every_truncation, every_flipped_byte,
+                corrupt_zlib, huge_header),
+           PART(golden, need_shared_golden, every_golden_case))

@@ -33,7 +33,7 @@ START_TEST(against_float64) {
     for (int v = 0; v <= everywhere_vulkan_count(); ++v) {
         if (v > 0) snprintf(name, sizeof name, "vulkan:%d", v - 1);
         tsr_device *device = everywhere_device(name, NULL);
-        if (!device) continue;
+        ck_assert_msg(device != NULL, "%s could not be opened", name);
         uint64_t uses[STAGES * K] = {0}, ties = 0, used = 0;
         tsr_rvq_report report;
         ck_assert_int_eq(tsr_rvq_assign(device, d->x, N, DIM, d->codes, K, STAGES,

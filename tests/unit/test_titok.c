@@ -1,24 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* TiTok and One-D-Piece: golden cases, and made-up models: what they are taken for, prefixes,
+/* TiTok and One-D-Piece: made-up models: what they are taken for, prefixes,
  * batches, what they refuse, damaged model files. */
 #include <tessera/tessera.h>
 
 #include "batch_case.h"
 #include "everywhere.h"
-#include "golden_case.h"
+#include "needs.h"
 #include "tiny_model.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-START_TEST(golden) {
-    golden_case("titok/s128-crop64", "cpu", 7);
-    golden_case("titok/ss32-vq8k-crop64", "cpu", 7);
-    golden_case("titok/ss32-vae-crop64", "cpu", 9);
-}
-END_TEST
 
 /* ---- made-up models: one block each, 64 wide, 2x2 patches, 8 latents ---- */
 
@@ -328,4 +321,5 @@ START_TEST(damaged) {
 }
 END_TEST
 
-TEST_MAIN("titok", golden, families, together, vectors, damaged)
+TEST_PARTS("titok", PART(own, NULL, families, vectors, damaged),
+           PART(batches, need_vulkan, together))

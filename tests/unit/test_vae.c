@@ -7,6 +7,7 @@
 #include "compute/tensor.h"
 #include "batch_case.h"
 #include "everywhere.h"
+#include "needs.h"
 #include "tiny_model.h"
 
 #include <stdio.h>
@@ -412,4 +413,5 @@ START_TEST(windows) {
 }
 END_TEST
 
-TEST_MAIN("vae", the_network_to_the_bit, together, tiles_and_batches, windows, damaged)
+TEST_PARTS("vae", PART(own, NULL, the_network_to_the_bit, tiles_and_batches, windows, damaged),
+           PART(batches, need_vulkan, together))

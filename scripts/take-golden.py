@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Chooses the golden cases that are part of this repository from the whole set.
+
+  take-golden.py GOLDEN           writes tests/golden/FAMILY/CASE anew
+  take-golden.py GOLDEN --check   says which files differ from what would be written; exit 1 if any
+
+A case is chosen by runs and outputs (CASES below). Files are copied byte by byte. The manifest loses
+the runs, outputs and inputs that were not chosen, and what no program compares with (DROPPED); its
+list of SHA-256 is that of the files that are left. tests/golden/SOURCES.md says where they come from.
+"""
+import json, os, sys
+
+HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "golden")
+DROPPED = ("trace", "cross_check", "made_with")
+ALL = None
+
+# Case -> run -> outputs, or ALL of either.
+CASES = {
+    "flextok/fsq": {
+        "l8-8-8-5-5-5": ALL,
+        "l2-3-4-5-6-7": ALL,
+        "l33-31": ALL,
+        "all-7-6-5-4-3-2": ALL,
+        "ties-8-8-8-5-5-5": ALL,
+        "ties-7-6-5-4-3-2": ALL,
+    },
+    "flextok/preprocess": {run: ALL for run in ("strip", "grey", "grey16", "pal4", "bit", "normalise")},
+    "flextok/tiny-a": {
+        "encode": ["vae.mean", "enc.block.1", "z", "codes", "ids", "margin"],
+        "decode_apg_n4_k64_10": ["dec.null.block.2", "step.1.v", "step.4.m", "latent", "image_u8"],
+        "decode_cfg_n1_k1_0": ALL,
+    },
+    "flextok/vae-c16": {
+        "encode_64x64": ["enc.conv_in", "enc.mid.attn", "vae.mean", "vae.logvar", "sample"],
+        "decode_64x64": ["dec.conv_in", "dec.mid.attn", "image", "image_u8"],
+    },
+    "karl/preprocess": {run: ALL for run in ("land331x200", "port199x331", "tiny40x31")},
+    "karl/vqgan-tiny": {
+        "t1": ["features", "halt_logits", "kept", "factors", "ids", "margin"],
+        "t16": ALL,
+        "drop-middle": ["kept", "factors", "ids", "margin", "decoder_out"],
+    },
+    "titok/ss32-vq8k-crop64": {"scene64": ["factors", "ids", "margin", "decoder_out", "image"]},
+    "maskgit-vqgan/narrow-1d": {
+        "enc-sceneB": ["ids", "margin", "hard_image"],
+        "soft": ["soft_image"],
+    },
+    "taming-vqgan/taming-narrow": {"enc-wide": ALL},
+    "taming-vqgan/llamagen-narrow": ALL,
+    "vqtoken/attention": {"t8-k12": ALL},
+    "vqtoken/clustering": {run: ALL for run in ("small", "small-empty", "hard", "k1")},
+    "vqtoken/elbow": ALL,
+    "vqtoken/ties": ALL,
+    "pickle/valid": ALL,
+    "pickle/refuse": ALL,
+}
+# Pictures that a hash in the manifest stands for.
+HASHED = {"flextok/preprocess"}
+
+
+def words(value):
+    """Every text inside a value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for v in value:
+            yield from words(v)
+
+
+def choose(case, manifest):
+    runs, chosen = [], CASES[case]
+    for run in manifest["runs"]:
+        if chosen is not ALL and run["name"] not in chosen:
+            continue
+        run = {k: v for k, v in run.items() if k not in DROPPED}
+        names = ALL if chosen is ALL else chosen[run["name"]]
+        if names is not ALL:
+            have = [o["name"] for o in run["outputs"]]
+            assert set(names) <= set(have), (case, run["name"], set(names) - set(have))
+            run["outputs"] = [o for o in run["outputs"] if o["name"] in names]
+        if case in HASHED:
+            run["outputs"] = [{k: v for k, v in o.items() if k != "file" or "fnv1a64" not in o}
+                              for o in run["outputs"]]
+        runs.append(run)
+    assert chosen is ALL or len(runs) == len(chosen), case
+    out = {k: v for k, v in manifest.items() if k not in DROPPED}
+    out["runs"] = runs
+    used = set(words(runs))
+    if "inputs" in out:
+        out["inputs"] = [i for i in out["inputs"] if i["name"] in used]
+    used |= set(words(out.get("inputs", [])))
+    out["sha256"] = {name: sha for name, sha in manifest["sha256"].items() if name in used}
+    files = sorted(out["sha256"]) + sorted(w for w in used if w.startswith("../inputs/"))
+    return out, files
+
+
+def text_of(manifest):
+    """JSON with a line for each field, and for each element of the long lists."""
+    lines = []
+    for key, value in manifest.items():
+        name = json.dumps(key)
+        if key in ("tensors", "runs", "inputs") and value:
+            rows = ",\n".join("  " + json.dumps(v, ensure_ascii=False) for v in value)
+            lines.append(" %s: [\n%s\n ]" % (name, rows))
+        elif key == "sha256":
+            rows = ",\n".join("  %s: %s" % (json.dumps(k), json.dumps(v)) for k, v in value.items())
+            lines.append(" %s: {\n%s\n }" % (name, rows))
+        else:
+            lines.append(" %s: %s" % (name, json.dumps(value, ensure_ascii=False)))
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def wanted(golden):
+    """Path below tests/golden -> bytes."""
+    files = {}
+    for case in CASES:
+        folder = os.path.join(golden, case)
+        with open(os.path.join(folder, "manifest.json"), encoding="utf-8") as f:
+            manifest, names = choose(case, json.load(f))
+        files[case + "/manifest.json"] = text_of(manifest).encode()
+        for name in names:
+            with open(os.path.join(folder, name), "rb") as f:
+                files[os.path.normpath(case + "/" + name)] = f.read()
+    return files
+
+
+def present():
+    families = {case.split("/")[0] for case in CASES}
+    for family in families:
+        for folder, _, names in os.walk(os.path.join(HERE, family)):
+            for name in names:
+                yield os.path.relpath(os.path.join(folder, name), HERE)
+
+
+def main():
+    if len(sys.argv) < 2 or sys.argv[2:] not in ([], ["--check"]):
+        sys.exit(__doc__)
+    files, bad = wanted(sys.argv[1]), 0
+    if sys.argv[2:]:
+        for name in sorted(set(files) | set(present())):
+            path = os.path.join(HERE, name)
+            there = open(path, "rb").read() if os.path.exists(path) else None
+            if there != files.get(name):
+                print("tests/golden/%s: %s" % (name, "is not in the tree" if there is None else
+                                               "is not chosen" if name not in files else "differs"))
+                bad += 1
+    else:
+        for name in set(present()) - set(files):
+            os.remove(os.path.join(HERE, name))
+        for name, data in files.items():
+            path = os.path.join(HERE, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as f:
+                f.write(data)
+    print("%d cases, %d files, %d bytes%s" % (len(CASES), len(files), sum(map(len, files.values())),
+                                            ", %d differ" % bad if sys.argv[2:] else ""))
+    sys.exit(1 if bad else 0)
+
+
+main()
