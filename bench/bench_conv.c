@@ -105,10 +105,11 @@ static tsr_status bench_shape(tsr_bencher *b, const shape *s) {
     float *w = tsr_bench_floats(b->ctx, (size_t)wn, 2);
     float *y = tsr_alloc(b->ctx, (size_t)yn, sizeof *y, "benchmark result");
     tsr_status status = x && w && y ? tsr_weights_open(b->ctx, &weights) : TSR_ERROR_MEMORY;
-    tsr_tensor in = tsr_host_tensor(TSR_F32, x, 4, (const int64_t[]){1, s->size, s->size, s->c});
-    tsr_tensor out = tsr_host_tensor(TSR_F32, y, 4, (const int64_t[]){1, size, size, s->n});
+    tsr_tensor in =
+        tsr_host_tensor(TSR_DTYPE_F32, x, 4, (const int64_t[]){1, s->size, s->size, s->c});
+    tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, y, 4, (const int64_t[]){1, size, size, s->n});
     tsr_tensor wt =
-        tsr_host_tensor(TSR_F32, w, 4, (const int64_t[]){s->n, s->c, s->kernel, s->kernel});
+        tsr_host_tensor(TSR_DTYPE_F32, w, 4, (const int64_t[]){s->n, s->c, s->kernel, s->kernel});
     if (!status) status = tsr_weights_add(b->ctx, weights, "w", &wt);
     if (!status) status = tsr_weights_get(b->ctx, weights, "w", 4, wt.dim, &l.w);
     double flops = 2.0 * (double)(yn * s->c * taps), bytes = 4.0 * (double)(xn + wn + yn);
@@ -175,8 +176,8 @@ static const plain plains[] = {
 
 static tsr_status bench_plain(tsr_bencher *b, const plain *p) {
     int rank = p->in[3] ? 4 : 3;
-    tsr_tensor in = tsr_host_tensor(TSR_F32, NULL, rank, p->in);
-    tsr_tensor out = tsr_host_tensor(TSR_F32, NULL, rank, p->out);
+    tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, NULL, rank, p->in);
+    tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, NULL, rank, p->out);
     size_t xn = (size_t)tsr_elements(&in), yn = (size_t)tsr_elements(&out);
     in.data = tsr_bench_floats(b->ctx, xn, 3);
     out.data = tsr_alloc(b->ctx, yn, sizeof(float), "benchmark result");

@@ -32,17 +32,17 @@ static tsr_status add_weight(void *user, const char *name, int rank, const int64
                              tsr_weight **where) {
     (void)where;
     tsr_wanted_loader *l = user;
-    const tsr_tensor t = tsr_host_tensor(TSR_F32, NULL, rank, dim);
+    const tsr_tensor t = tsr_host_tensor(TSR_DTYPE_F32, NULL, rank, dim);
     return tsr_weights_add_lazy(l->ctx, l->weights, name, &t, &source);
 }
 
 static tsr_flextok_config make_config(void) {
-    const tsr_flex_spec trunk = {.dim = WIDTH,
-                                 .hidden = HIDDEN,
-                                 .depth = BLOCKS,
-                                 .heads = WIDTH / 64,
-                                 .gated_mlp = true,
-                                 .qk_norm = true};
+    const tsr_flextok_block_spec trunk = {.dim = WIDTH,
+                                          .hidden = HIDDEN,
+                                          .depth = BLOCKS,
+                                          .heads = WIDTH / 64,
+                                          .gated_mlp = true,
+                                          .qk_norm = true};
     const tsr_flextok_positions grid = {.module = "pos", .axes = 2, .max = {GRID, GRID}};
     tsr_flextok_config c = {.channels = CHANNELS,
                             .patch = 2,
@@ -61,11 +61,12 @@ static tsr_flextok_config make_config(void) {
     c.decoder.frequencies = 256;
     c.decoder.max_timestep = 1;
     c.decoder.step_count = 4;
-    c.decoder.step[0] = (tsr_flextok_token_step){TSR_FLEXTOK_LINEAR, "in", true, false, false};
+    c.decoder.step[0] = (tsr_flextok_token_step){TSR_FLEXTOK_STEP_LINEAR, "in", true, false, false};
     c.decoder.step[1] =
-        (tsr_flextok_token_step){TSR_FLEXTOK_POSITIONS, "tpos", false, false, false};
-    c.decoder.step[2] = (tsr_flextok_token_step){TSR_FLEXTOK_DROPOUT, "drop", false, true, false};
-    c.decoder.step[3] = (tsr_flextok_token_step){TSR_FLEXTOK_NULL, "null", false, true, false};
+        (tsr_flextok_token_step){TSR_FLEXTOK_STEP_POSITIONS, "tpos", false, false, false};
+    c.decoder.step[2] =
+        (tsr_flextok_token_step){TSR_FLEXTOK_STEP_DROPOUT, "drop", false, true, false};
+    c.decoder.step[3] = (tsr_flextok_token_step){TSR_FLEXTOK_STEP_NULL, "null", false, true, false};
     c.decoder.token_positions =
         (tsr_flextok_positions){.module = "tpos", .axes = 1, .max = {REGISTERS, 1}, .sum = true};
     const struct {

@@ -115,9 +115,9 @@ static tsr_status bench_shape(tsr_bencher *b, const shape *s) {
     float *w = tsr_bench_floats(b->ctx, (size_t)(s->k * s->n), 2);
     float *y = tsr_alloc(b->ctx, (size_t)(s->m * s->n), sizeof *y, "benchmark result");
     tsr_status status = x && w && y ? tsr_weights_open(b->ctx, &weights) : TSR_ERROR_MEMORY;
-    tsr_tensor in = tsr_host_tensor(TSR_F32, x, 2, (const int64_t[]){s->m, s->k});
-    tsr_tensor out = tsr_host_tensor(TSR_F32, y, 2, (const int64_t[]){s->m, s->n});
-    tsr_tensor wt = tsr_host_tensor(TSR_F32, w, 2, (const int64_t[]){s->n, s->k});
+    tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, x, 2, (const int64_t[]){s->m, s->k});
+    tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, y, 2, (const int64_t[]){s->m, s->n});
+    tsr_tensor wt = tsr_host_tensor(TSR_DTYPE_F32, w, 2, (const int64_t[]){s->n, s->k});
     if (!status) status = tsr_weights_add(b->ctx, weights, "w", &wt);
     if (!status) status = tsr_weights_get(b->ctx, weights, "w", 2, wt.dim, &l.w);
     if (!status) {

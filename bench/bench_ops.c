@@ -20,20 +20,20 @@ typedef struct operands {
 } operands;
 
 static size_t dtype_bytes(tsr_dtype dtype) {
-    return dtype == TSR_U8 ? 1 : 4;
+    return dtype == TSR_DTYPE_U8 ? 1 : 4;
 }
 
 static void give(operands *o, tsr_dtype dtype, int rank, const int64_t *dim, int64_t below) {
     tsr_tensor t = tsr_host_tensor(dtype, NULL, rank, dim);
     size_t n = (size_t)tsr_elements(&t);
     if (o->status) return;
-    if (dtype == TSR_F32) {
+    if (dtype == TSR_DTYPE_F32) {
         t.data = tsr_bench_floats(o->b->ctx, n, (uint32_t)o->in_count + 1);
     } else {
         t.data = tsr_alloc(o->b->ctx, n, dtype_bytes(dtype), "benchmark operand");
         for (size_t i = 0; t.data && i < n; ++i) {
             uint32_t v = (uint32_t)((i * 2654435761u) >> 7) % (uint32_t)below;
-            if (dtype == TSR_U8)
+            if (dtype == TSR_DTYPE_U8)
                 ((uint8_t *)t.data)[i] = (uint8_t)v;
             else
                 ((int32_t *)t.data)[i] = (int32_t)v;
@@ -93,11 +93,11 @@ static void fn_softmax(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_ten
 }
 static void fn_mean(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     (void)m;
-    out[0] = tsr_reduce(r, in[0], TSR_MEAN);
+    out[0] = tsr_reduce(r, in[0], TSR_REDUCE_MEAN);
 }
 static void fn_argmax(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     (void)m;
-    out[0] = tsr_reduce(r, in[0], TSR_ARGMAX);
+    out[0] = tsr_reduce(r, in[0], TSR_REDUCE_ARGMAX);
 }
 static void fn_gelu(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     (void)m;
@@ -105,7 +105,7 @@ static void fn_gelu(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor
 }
 static void fn_add(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     (void)m;
-    out[0] = tsr_binary(r, in[0], in[1], TSR_ADD);
+    out[0] = tsr_binary(r, in[0], in[1], TSR_BINARY_ADD);
 }
 static void fn_transpose(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     (void)m;
@@ -156,8 +156,8 @@ static tsr_status bench_attention(tsr_bencher *b) {
         operands o = {.b = b};
         tsr_attention_spec spec = {.heads = HEADS, .mask = forms[f].mask};
         for (int i = 0; i < 3; ++i)
-            give(&o, TSR_F32, 3, DIMS(4, 256, WIDTH), 0);
-        take(&o, TSR_F32, 3, DIMS(4, 256, WIDTH));
+            give(&o, TSR_DTYPE_F32, 3, DIMS(4, 256, WIDTH), 0);
+        take(&o, TSR_DTYPE_F32, 3, DIMS(4, 256, WIDTH));
         double flops = 4.0 * 4 * 256 * 256 * WIDTH; /* QK and PV; of a causal one, half */
         tsr_bench_case c = {.name = forms[f].name,
                             .fn = fn_attention,
@@ -179,9 +179,9 @@ static tsr_status bench_nearest(tsr_bencher *b) {
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes && !s; ++i) {
         if (!tsr_bench_wants(b, sizes[i].name)) continue;
         operands o = {.b = b};
-        give(&o, TSR_F32, 2, DIMS(sizes[i].n, sizes[i].d), 0);
-        give(&o, TSR_F32, 2, DIMS(sizes[i].k, sizes[i].d), 0);
-        take(&o, TSR_I32, 1, DIMS(sizes[i].n));
+        give(&o, TSR_DTYPE_F32, 2, DIMS(sizes[i].n, sizes[i].d), 0);
+        give(&o, TSR_DTYPE_F32, 2, DIMS(sizes[i].k, sizes[i].d), 0);
+        take(&o, TSR_DTYPE_I32, 1, DIMS(sizes[i].n));
         tsr_bench_case c = {.name = sizes[i].name,
                             .fn = fn_nearest,
                             .flops = 2.0 * (double)(sizes[i].n * sizes[i].k * sizes[i].d)};
@@ -203,11 +203,11 @@ typedef struct plain_case {
 
 static tsr_status bench_plain(tsr_bencher *b) {
     static const plain_case cases[] = {
-        {"softmax 1024x768", fn_softmax, 1, 0, TSR_F32, 4},
-        {"reduce mean 1024x768", fn_mean, 1, 1, TSR_F32, 1},
-        {"reduce argmax 1024x768", fn_argmax, 1, 1, TSR_I32, 1},
-        {"pointwise gelu 1024x768", fn_gelu, 1, 0, TSR_F32, 5},
-        {"pointwise add 1024x768", fn_add, 2, 0, TSR_F32, 1},
+        {"softmax 1024x768", fn_softmax, 1, 0, TSR_DTYPE_F32, 4},
+        {"reduce mean 1024x768", fn_mean, 1, 1, TSR_DTYPE_F32, 1},
+        {"reduce argmax 1024x768", fn_argmax, 1, 1, TSR_DTYPE_I32, 1},
+        {"pointwise gelu 1024x768", fn_gelu, 1, 0, TSR_DTYPE_F32, 5},
+        {"pointwise add 1024x768", fn_add, 2, 0, TSR_DTYPE_F32, 1},
     };
     tsr_status s = TSR_OK;
     for (size_t i = 0; i < sizeof cases / sizeof *cases && !s; ++i) {
@@ -215,7 +215,7 @@ static tsr_status bench_plain(tsr_bencher *b) {
         if (!tsr_bench_wants(b, p->name)) continue;
         operands o = {.b = b};
         for (int k = 0; k < p->inputs; ++k)
-            give(&o, TSR_F32, 2, DIMS(ROWS, WIDTH), 0);
+            give(&o, TSR_DTYPE_F32, 2, DIMS(ROWS, WIDTH), 0);
         take(&o, p->dtype, 2, DIMS(ROWS, p->columns ? p->columns : WIDTH));
         tsr_bench_case c = {.name = p->name, .fn = p->fn, .flops = p->flops * ROWS * WIDTH};
         s = finish(&o, &c);
@@ -228,8 +228,8 @@ static tsr_status bench_norm(tsr_bencher *b) {
     tsr_status s = TSR_OK;
     if (tsr_bench_wants(b, "layer_norm 1024x768")) {
         operands o = {.b = b};
-        give(&o, TSR_F32, 2, DIMS(ROWS, WIDTH), 0);
-        take(&o, TSR_F32, 2, DIMS(ROWS, WIDTH));
+        give(&o, TSR_DTYPE_F32, 2, DIMS(ROWS, WIDTH), 0);
+        take(&o, TSR_DTYPE_F32, 2, DIMS(ROWS, WIDTH));
         tsr_bench_case c = {.name = "layer_norm 1024x768",
                             .fn = fn_norm,
                             .model = &spec,
@@ -238,10 +238,10 @@ static tsr_status bench_norm(tsr_bencher *b) {
     }
     if (!s && tsr_bench_wants(b, "layer_norm modulate 4x256x768")) {
         operands o = {.b = b};
-        give(&o, TSR_F32, 3, DIMS(4, 256, WIDTH), 0);
-        give(&o, TSR_F32, 2, DIMS(4, WIDTH), 0);
-        give(&o, TSR_F32, 2, DIMS(4, WIDTH), 0);
-        take(&o, TSR_F32, 3, DIMS(4, 256, WIDTH));
+        give(&o, TSR_DTYPE_F32, 3, DIMS(4, 256, WIDTH), 0);
+        give(&o, TSR_DTYPE_F32, 2, DIMS(4, WIDTH), 0);
+        give(&o, TSR_DTYPE_F32, 2, DIMS(4, WIDTH), 0);
+        take(&o, TSR_DTYPE_F32, 3, DIMS(4, 256, WIDTH));
         tsr_bench_case c = {.name = "layer_norm modulate 4x256x768",
                             .fn = fn_norm_modulate,
                             .model = &spec,
@@ -255,36 +255,36 @@ static tsr_status bench_movement(tsr_bencher *b) {
     tsr_status s = TSR_OK;
     if (tsr_bench_wants(b, "movement transpose 1024x768")) {
         operands o = {.b = b};
-        give(&o, TSR_F32, 2, DIMS(ROWS, WIDTH), 0);
-        take(&o, TSR_F32, 2, DIMS(WIDTH, ROWS));
+        give(&o, TSR_DTYPE_F32, 2, DIMS(ROWS, WIDTH), 0);
+        take(&o, TSR_DTYPE_F32, 2, DIMS(WIDTH, ROWS));
         s = finish(&o,
                    &(tsr_bench_case){.name = "movement transpose 1024x768", .fn = fn_transpose});
     }
     if (!s && tsr_bench_wants(b, "movement concat 4x256+256x768")) {
         operands o = {.b = b};
-        give(&o, TSR_F32, 3, DIMS(4, 256, WIDTH), 0);
-        give(&o, TSR_F32, 2, DIMS(256, WIDTH), 0);
-        take(&o, TSR_F32, 3, DIMS(4, 512, WIDTH));
+        give(&o, TSR_DTYPE_F32, 3, DIMS(4, 256, WIDTH), 0);
+        give(&o, TSR_DTYPE_F32, 2, DIMS(256, WIDTH), 0);
+        take(&o, TSR_DTYPE_F32, 3, DIMS(4, 512, WIDTH));
         s = finish(&o, &(tsr_bench_case){.name = "movement concat 4x256+256x768", .fn = fn_concat});
     }
     if (!s && tsr_bench_wants(b, "patchify 4x3x256x256 p16")) {
         operands o = {.b = b};
-        give(&o, TSR_F32, 4, DIMS(4, 3, 256, 256), 0);
-        take(&o, TSR_F32, 3, DIMS(4, 256, 768));
+        give(&o, TSR_DTYPE_F32, 4, DIMS(4, 3, 256, 256), 0);
+        take(&o, TSR_DTYPE_F32, 3, DIMS(4, 256, 768));
         s = finish(&o, &(tsr_bench_case){.name = "patchify 4x3x256x256 p16", .fn = fn_patchify});
     }
     if (!s && tsr_bench_wants(b, "unpatchify 4x3x256x256 p16")) {
         operands o = {.b = b};
-        give(&o, TSR_F32, 3, DIMS(4, 256, 768), 0);
-        take(&o, TSR_F32, 4, DIMS(4, 3, 256, 256));
+        give(&o, TSR_DTYPE_F32, 3, DIMS(4, 256, 768), 0);
+        take(&o, TSR_DTYPE_F32, 4, DIMS(4, 3, 256, 256));
         s = finish(&o,
                    &(tsr_bench_case){.name = "unpatchify 4x3x256x256 p16", .fn = fn_unpatchify});
     }
     if (!s && tsr_bench_wants(b, "gather rows 1024 of 16384x64")) {
         operands o = {.b = b};
-        give(&o, TSR_F32, 2, DIMS(16384, 64), 0);
-        give(&o, TSR_I32, 1, DIMS(ROWS), 16384);
-        take(&o, TSR_F32, 2, DIMS(ROWS, 64));
+        give(&o, TSR_DTYPE_F32, 2, DIMS(16384, 64), 0);
+        give(&o, TSR_DTYPE_I32, 1, DIMS(ROWS), 16384);
+        take(&o, TSR_DTYPE_F32, 2, DIMS(ROWS, 64));
         s = finish(&o, &(tsr_bench_case){.name = "gather rows 1024 of 16384x64",
                                          .fn = fn_gather,
                                          .bytes = 2.0 * ROWS * 64 * 4 + ROWS * 4});
@@ -296,22 +296,22 @@ static tsr_status bench_quantizers(tsr_bencher *b) {
     tsr_status s = TSR_OK;
     if (tsr_bench_wants(b, "fsq encode 65536x6")) {
         operands o = {.b = b};
-        give(&o, TSR_F32, 2, DIMS(65536, 6), 0);
-        take(&o, TSR_I32, 1, DIMS(65536));
+        give(&o, TSR_DTYPE_F32, 2, DIMS(65536, 6), 0);
+        take(&o, TSR_DTYPE_I32, 1, DIMS(65536));
         s = finish(&o, &(tsr_bench_case){.name = "fsq encode 65536x6", .fn = fn_fsq_encode});
     }
     if (!s && tsr_bench_wants(b, "fsq decode 65536x6")) {
         operands o = {.b = b};
-        give(&o, TSR_I32, 1, DIMS(65536), 64000);
-        take(&o, TSR_F32, 2, DIMS(65536, 6));
+        give(&o, TSR_DTYPE_I32, 1, DIMS(65536), 64000);
+        take(&o, TSR_DTYPE_F32, 2, DIMS(65536, 6));
         s = finish(&o, &(tsr_bench_case){.name = "fsq decode 65536x6", .fn = fn_fsq_decode});
     }
     if (!s && tsr_bench_wants(b, "segment_sum n65536 k4096 d64")) {
         operands o = {.b = b};
-        give(&o, TSR_F32, 2, DIMS(65536, 64), 0);
-        give(&o, TSR_I32, 1, DIMS(65536), 4096);
-        take(&o, TSR_F32, 2, DIMS(4096, 64));
-        take(&o, TSR_I32, 1, DIMS(4096));
+        give(&o, TSR_DTYPE_F32, 2, DIMS(65536, 64), 0);
+        give(&o, TSR_DTYPE_I32, 1, DIMS(65536), 4096);
+        take(&o, TSR_DTYPE_F32, 2, DIMS(4096, 64));
+        take(&o, TSR_DTYPE_I32, 1, DIMS(4096));
         s = finish(&o, &(tsr_bench_case){.name = "segment_sum n65536 k4096 d64",
                                          .fn = fn_segment_sum,
                                          .flops = 65536.0 * 64});
@@ -331,8 +331,8 @@ static tsr_status bench_resize(tsr_bencher *b) {
         if (!tsr_bench_wants(b, forms[f].name)) continue;
         tsr_filter filter = forms[f].filter;
         operands o = {.b = b};
-        give(&o, TSR_U8, 3, DIMS(512, 768, 3), 256);
-        take(&o, TSR_U8, 3, DIMS(256, 384, 3));
+        give(&o, TSR_DTYPE_U8, 3, DIMS(512, 768, 3), 256);
+        take(&o, TSR_DTYPE_U8, 3, DIMS(256, 384, 3));
         s = finish(&o, &(tsr_bench_case){.name = forms[f].name,
                                          .fn = fn_resize,
                                          .model = &filter,

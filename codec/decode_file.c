@@ -57,7 +57,7 @@ tsr_status tsr_decode_file(tsr_context *ctx, const char *input, const char *outp
     tsr_status status = tsr_token_file_open(ctx, &file, input);
     if (status) return status;
     const tsr_token_header header = *tsr_token_file_header(file);
-    const uint64_t items = tsr_token_file_get_info(file)->items;
+    const uint64_t items = tsr_token_file_properties(file)->items;
     const bool folder = strcmp(output, "-") && (items != 1 || is_folder(output));
     if (items > 1 && !strcmp(output, "-"))
         status = tsr_fail(ctx, TSR_ERROR_ARGUMENT,

@@ -91,12 +91,12 @@ static tsr_status finish_item(job *j, tsr_item *item) {
     const tsr_token_item *tokens = tsr_item_tokens(item);
     const float quality = j->s->encode.choice.quality;
     tsr_encode_report *r = j->report;
-    tsr_encoded done = {.item = tokens, .details = tsr_item_get_details(item), .error = NAN};
+    tsr_encoded done = {.item = tokens, .details = tsr_item_selection(item), .error = NAN};
     tsr_status status = TSR_OK;
     if (j->plan.target.metric) {
         status = tsr_search(j->t, &j->plan, item, &done.decodes);
         if (status) return status;
-        done.details = tsr_item_get_details(item);
+        done.details = tsr_item_selection(item);
         done.reached = tsr_target_met(&j->plan.target, (double)tokens->target.reached);
         r->target_decodes += done.decodes;
         r->target_reached += (uint64_t)done.reached;

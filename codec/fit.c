@@ -39,8 +39,10 @@ static tsr_status resize(tsr_device *host, const uint8_t *rgb, int width, int he
                                  .args = &target,
                                  .variant = ((int64_t)new_width << 32 | new_height) * 4 + filter,
                                  .name = "fit"};
-    const tsr_tensor in = tsr_host_tensor(TSR_U8, (void *)rgb, 3, (int64_t[]){height, width, 3});
-    tsr_tensor out = tsr_host_tensor(TSR_U8, result, 3, (int64_t[]){new_height, new_width, 3});
+    const tsr_tensor in =
+        tsr_host_tensor(TSR_DTYPE_U8, (void *)rgb, 3, (int64_t[]){height, width, 3});
+    tsr_tensor out =
+        tsr_host_tensor(TSR_DTYPE_U8, result, 3, (int64_t[]){new_height, new_width, 3});
     return tsr_execute(host, &program, &in, 1, &out, 1);
 }
 

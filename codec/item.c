@@ -15,7 +15,7 @@ struct tsr_item {
     void *values;  /* ids, or vectors */
     uint8_t *kept; /* of tokenizers that choose; else NULL, as halting and margin */
     float *halting, *margin;
-    tsr_item_details details;
+    tsr_selection_details details;
     uint64_t used; /* values so far */
     size_t tiles;  /* tiles so far */
     tsr_canvas canvas;
@@ -35,7 +35,7 @@ tsr_token_item *tsr_item_edit(tsr_item *item) {
     return &item->tokens;
 }
 
-const tsr_item_details *tsr_item_get_details(const tsr_item *item) {
+const tsr_selection_details *tsr_item_selection(const tsr_item *item) {
     return item->kept ? &item->details : NULL;
 }
 
@@ -122,7 +122,7 @@ static tsr_status make_room(tsr_context *ctx, bool masked, tsr_item *item) {
     if (!item->key || !item->counts || !item->values ||
         (masked && !(item->kept && item->halting && item->margin)))
         return tsr_fail(ctx, TSR_ERROR_MEMORY, "item: no memory for %zu tiles", tiles);
-    item->details = (tsr_item_details){.halting = item->halting, .margin = item->margin};
+    item->details = (tsr_selection_details){.halting = item->halting, .margin = item->margin};
     if (h->channels) item->details.margin = NULL; /* nothing is nearest */
     t->key = item->key;
     t->counts = item->counts;

@@ -58,7 +58,7 @@ void *tsr_arena_take(tsr_context *ctx, tsr_arena *arena, size_t bytes) {
     return p;
 }
 
-tsr_arena_mark tsr_arena_get_mark(const tsr_arena *arena) {
+tsr_arena_mark tsr_arena_position(const tsr_arena *arena) {
     return (tsr_arena_mark){arena->current, arena->used};
 }
 

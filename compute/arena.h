@@ -21,7 +21,7 @@ typedef struct tsr_arena_mark {
 /* Zeroed or not: `tsr_arena_take` leaves the bytes as they are. NULL + MEMORY when there is none.
  */
 void *tsr_arena_take(tsr_context *ctx, tsr_arena *arena, size_t bytes);
-tsr_arena_mark tsr_arena_get_mark(const tsr_arena *arena);
+tsr_arena_mark tsr_arena_position(const tsr_arena *arena);
 void tsr_arena_rewind(tsr_arena *arena, tsr_arena_mark mark); /* a zeroed mark rewinds all */
 size_t tsr_arena_used(const tsr_arena *arena); /* bytes below the end of what was taken */
 /* True if p was taken after `mark`. */

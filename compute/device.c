@@ -21,7 +21,7 @@ void tsr_device_close(tsr_device **device) {
     *device = NULL;
 }
 
-const tsr_device_info *tsr_device_get_info(const tsr_device *d) {
+const tsr_device_info *tsr_device_properties(const tsr_device *d) {
     return &d->info;
 }
 

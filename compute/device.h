@@ -80,7 +80,7 @@ tsr_status tsr_device_list(tsr_context *ctx, tsr_device_info **list, int *count)
 tsr_status tsr_device_open(tsr_context *ctx, tsr_device **device,
                            const tsr_device_settings *settings);
 void tsr_device_close(tsr_device **device);
-const tsr_device_info *tsr_device_get_info(const tsr_device *device);
+const tsr_device_info *tsr_device_properties(const tsr_device *device);
 tsr_context *tsr_device_context(const tsr_device *device);
 /* What the device makes of TSR_PRECISION_FAST, for people to read: "weights in bf16, products in
  * f32". Empty when it was opened for f32, or computes in f32 all the same. */

@@ -74,7 +74,13 @@ typedef struct tsr_norm_spec {
 tsr_tensor *tsr_layer_norm(tsr_run *r, const tsr_tensor *x, const tsr_norm_spec *spec);
 tsr_tensor *tsr_softmax(tsr_run *r, const tsr_tensor *x); /* over the last dimension */
 
-typedef enum tsr_reduction { TSR_SUM = 0, TSR_MEAN, TSR_MAX, TSR_ARGMAX, TSR_SUMSQ } tsr_reduction;
+typedef enum tsr_reduction {
+    TSR_REDUCE_SUM = 0,
+    TSR_REDUCE_MEAN,
+    TSR_REDUCE_MAX,
+    TSR_REDUCE_ARGMAX,
+    TSR_REDUCE_SUMSQ
+} tsr_reduction;
 /* Over the last dimension: [..., D] -> [..., 1]; ARGMAX gives I32. NaN counts as the greatest. */
 tsr_tensor *tsr_reduce(tsr_run *r, const tsr_tensor *x, tsr_reduction kind);
 
@@ -118,12 +124,12 @@ tsr_tensor *tsr_halve(tsr_run *r, const tsr_tensor *x);
 
 tsr_tensor *tsr_unary(tsr_run *r, const tsr_tensor *x, tsr_activation act);
 typedef enum tsr_binary_kind {
-    TSR_ADD = 0,
-    TSR_SUB,
-    TSR_MUL,
-    TSR_DIV,
-    TSR_MIN,
-    TSR_MAXIMUM
+    TSR_BINARY_ADD = 0,
+    TSR_BINARY_SUB,
+    TSR_BINARY_MUL,
+    TSR_BINARY_DIV,
+    TSR_BINARY_MIN,
+    TSR_BINARY_MAX
 } tsr_binary_kind;
 /* b has a's shape, or repeats over a's leading dimensions (b's elements divide a's, trailing
  * dimensions equal). */

@@ -92,7 +92,7 @@ tsr_tensor *tsr_from_weight(tsr_run *r, tsr_weight *w) {
 
 tsr_tensor *tsr_run_weight(tsr_run *r, tsr_weight *w) {
     if (r->status) return &r->failed;
-    tsr_tensor t = tsr_host_tensor(TSR_F32, NULL, w->tensor.rank, w->tensor.dim);
+    tsr_tensor t = tsr_host_tensor(TSR_DTYPE_F32, NULL, w->tensor.rank, w->tensor.dim);
     tsr_status status = r->device->backend->weight(r, &t, w, false);
     return status ? fail_with(r, status) : new_node(r, t);
 }
@@ -102,7 +102,7 @@ tsr_tensor *tsr_run_kernel(tsr_run *r, tsr_weight *w) {
     if (r->device->info.kind == TSR_DEVICE_CPU) return tsr_run_weight(r, w);
     const int64_t *d = w->tensor.dim;
     int64_t dim[4] = {d[2], d[3], d[1], (d[0] + 3) / 4 * 4};
-    tsr_tensor t = tsr_host_tensor(TSR_F32, NULL, 4, dim);
+    tsr_tensor t = tsr_host_tensor(TSR_DTYPE_F32, NULL, 4, dim);
     tsr_status status = r->device->backend->weight(r, &t, w, true);
     return status ? fail_with(r, status) : new_node(r, t);
 }
@@ -126,7 +126,7 @@ tsr_context *tsr_run_context(const tsr_run *r) {
 }
 
 tsr_scope tsr_scope_open(tsr_run *r) {
-    tsr_arena_mark mark = tsr_arena_get_mark(&r->device->data);
+    tsr_arena_mark mark = tsr_arena_position(&r->device->data);
     return (tsr_scope){mark.block, mark.used};
 }
 
@@ -151,7 +151,7 @@ tsr_tensor *tsr_scope_close(tsr_run *r, tsr_scope scope, tsr_tensor *keep) {
 
 tsr_status tsr_run_walk(tsr_run *run, const tsr_program *program, tsr_tensor *const *in,
                         tsr_tensor **made, int out_count) {
-    run->failed = tsr_host_tensor(TSR_F32, NULL, 0, NULL);
+    run->failed = tsr_host_tensor(TSR_DTYPE_F32, NULL, 0, NULL);
     for (int i = 0; i < TSR_MAX_IO; ++i)
         made[i] = NULL;
     run->device->run = run;

@@ -8,15 +8,15 @@
 
 size_t tsr_dtype_bytes(tsr_dtype dtype) {
     switch (dtype) {
-    case TSR_F32:
-    case TSR_I32:
+    case TSR_DTYPE_F32:
+    case TSR_DTYPE_I32:
         return 4;
-    case TSR_F16:
-    case TSR_BF16:
+    case TSR_DTYPE_F16:
+    case TSR_DTYPE_BF16:
         return 2;
-    case TSR_U8:
+    case TSR_DTYPE_U8:
         return 1;
-    case TSR_I64:
+    case TSR_DTYPE_I64:
         return 8;
     }
     return 0;
@@ -24,17 +24,17 @@ size_t tsr_dtype_bytes(tsr_dtype dtype) {
 
 const char *tsr_dtype_name(tsr_dtype dtype) {
     switch (dtype) {
-    case TSR_F32:
+    case TSR_DTYPE_F32:
         return "F32";
-    case TSR_F16:
+    case TSR_DTYPE_F16:
         return "F16";
-    case TSR_BF16:
+    case TSR_DTYPE_BF16:
         return "BF16";
-    case TSR_I32:
+    case TSR_DTYPE_I32:
         return "I32";
-    case TSR_U8:
+    case TSR_DTYPE_U8:
         return "U8";
-    case TSR_I64:
+    case TSR_DTYPE_I64:
         return "I64";
     }
     return "unknown dtype";

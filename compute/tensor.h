@@ -11,7 +11,14 @@
 
 #define TSR_MAX_RANK 4
 
-typedef enum tsr_dtype { TSR_F32 = 0, TSR_F16, TSR_BF16, TSR_I32, TSR_U8, TSR_I64 } tsr_dtype;
+typedef enum tsr_dtype {
+    TSR_DTYPE_F32 = 0,
+    TSR_DTYPE_F16,
+    TSR_DTYPE_BF16,
+    TSR_DTYPE_I32,
+    TSR_DTYPE_U8,
+    TSR_DTYPE_I64
+} tsr_dtype;
 
 typedef struct tsr_buffer tsr_buffer; /* device memory; only device_*.c looks inside */
 

@@ -85,7 +85,8 @@ const float *tsr_weight_borrow(tsr_context *ctx, const tsr_weight *w) {
     int64_t n = tsr_elements(t);
     bool fill = w->source && w->source->fill;
     if (w->f32) return w->f32;
-    if (!fill && t->dtype == TSR_F32 && (uintptr_t)t->data % sizeof(float) == 0) return t->data;
+    if (!fill && t->dtype == TSR_DTYPE_F32 && (uintptr_t)t->data % sizeof(float) == 0)
+        return t->data;
     float *f = tsr_alloc(ctx, (size_t)n, sizeof *f, w->name);
     if (!f) return NULL;
     if (fill) {
@@ -95,12 +96,12 @@ const float *tsr_weight_borrow(tsr_context *ctx, const tsr_weight *w) {
     const unsigned char *bytes = t->data;
     for (int64_t i = 0; i < n; ++i) {
         uint16_t h;
-        if (t->dtype == TSR_F32) {
+        if (t->dtype == TSR_DTYPE_F32) {
             memcpy(&f[i], bytes + 4 * i, 4);
             continue;
         }
         memcpy(&h, bytes + 2 * i, 2);
-        f[i] = t->dtype == TSR_F16 ? tsr_f16_to_f32(h) : tsr_bf16_to_f32(h);
+        f[i] = t->dtype == TSR_DTYPE_F16 ? tsr_f16_to_f32(h) : tsr_bf16_to_f32(h);
     }
     return f;
 }
@@ -128,7 +129,8 @@ static tsr_status add(tsr_context *ctx, tsr_weights *s, const char *name, const 
     if (!data || tensor->rank < 1 || tensor->rank > TSR_MAX_RANK)
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "weight %s: wanted data of rank 1 to %d, got %s",
                         name, TSR_MAX_RANK, data ? "another rank" : "none");
-    if (tensor->dtype != TSR_F32 && tensor->dtype != TSR_F16 && tensor->dtype != TSR_BF16)
+    if (tensor->dtype != TSR_DTYPE_F32 && tensor->dtype != TSR_DTYPE_F16 &&
+        tensor->dtype != TSR_DTYPE_BF16)
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "weight %s: wanted F32, F16 or BF16, got %s", name,
                         tsr_dtype_name(tensor->dtype));
     if (tsr_weights_find(s, name))
@@ -174,7 +176,7 @@ tsr_status tsr_weights_get(tsr_context *ctx, tsr_weights *s, const char *name, i
                            const int64_t *dim, tsr_weight **weight) {
     *weight = NULL;
     tsr_weight *w = tsr_weights_find(s, name);
-    tsr_tensor wanted = tsr_host_tensor(TSR_F32, NULL, rank, dim);
+    tsr_tensor wanted = tsr_host_tensor(TSR_DTYPE_F32, NULL, rank, dim);
     char want[64], got[64];
     tsr_shape_text(&wanted, want, sizeof want);
     if (!w)

@@ -89,7 +89,7 @@ tsr_status tsr_model_open_devices(tsr_model *m, const tsr_model_settings *settin
     d.validation = settings->validation;
     tsr_status status = tsr_device_open(m->ctx, &m->device, &d);
     if (status) return status;
-    const tsr_device_info *info = tsr_device_get_info(m->device);
+    const tsr_device_info *info = tsr_device_properties(m->device);
     if (info->kind == TSR_DEVICE_CPU) {
         m->host = m->device;
         snprintf(m->device_text, sizeof m->device_text, "cpu");

@@ -34,10 +34,10 @@ static tsr_status on_wanted(void *user, const char *name, int rank, const int64_
     checker *c = user;
     tsr_weight *w = tsr_arena_take(c->ctx, &c->arena, sizeof *w);
     if (!w) return TSR_ERROR_MEMORY;
-    *w = (tsr_weight){.tensor = tsr_host_tensor(TSR_F32, NULL, rank, dim), .name = ""};
+    *w = (tsr_weight){.tensor = tsr_host_tensor(TSR_DTYPE_F32, NULL, rank, dim), .name = ""};
     *where = w;
     char text[256], wanted[96], got[96];
-    const tsr_tensor want = tsr_host_tensor(TSR_F32, NULL, rank, dim);
+    const tsr_tensor want = tsr_host_tensor(TSR_DTYPE_F32, NULL, rank, dim);
     int index = tsr_safetensors_find(c->m->weights, name);
     c->report->wanted++;
     tsr_shape_text(&want, wanted, sizeof wanted);
@@ -51,7 +51,8 @@ static tsr_status on_wanted(void *user, const char *name, int rank, const int64_
     bool fits = t->rank == rank;
     for (int i = 0; fits && i < rank; ++i)
         fits = dim[i] == t->dim[i];
-    bool floats = t->dtype == TSR_F32 || t->dtype == TSR_F16 || t->dtype == TSR_BF16;
+    bool floats =
+        t->dtype == TSR_DTYPE_F32 || t->dtype == TSR_DTYPE_F16 || t->dtype == TSR_DTYPE_BF16;
     if (fits && floats) return TSR_OK;
     snprintf(text, sizeof text, "wanted %s of F32, F16 or BF16, got %s of %s", wanted,
              tsr_shape_text(t, got, sizeof got), tsr_dtype_name(t->dtype));
@@ -64,7 +65,8 @@ static void find_extra(checker *c) {
     for (int i = 0; i < tsr_safetensors_count(c->m->weights); ++i) {
         const tsr_tensor *t = tsr_safetensors_tensor(c->m->weights, i);
         char text[160], got[96];
-        bool floats = t->dtype == TSR_F32 || t->dtype == TSR_F16 || t->dtype == TSR_BF16;
+        bool floats =
+            t->dtype == TSR_DTYPE_F32 || t->dtype == TSR_DTYPE_F16 || t->dtype == TSR_DTYPE_BF16;
         const char *name = tsr_safetensors_name(c->m->weights, i);
         if (c->known[i] || !floats || tsr_model_only_training(name)) continue;
         snprintf(text, sizeof text, "wanted none of this name, got %s",

@@ -92,14 +92,15 @@ static tsr_status output_type(job *j, const chosen *c, tsr_dtype *dtype) {
     static const struct {
         const char *from;
         tsr_dtype to;
-    } kept[] = {{"F32", TSR_F32}, {"F16", TSR_F16}, {"BF16", TSR_BF16}, {"F64", TSR_F32},
-                {"I64", TSR_I64}, {"I32", TSR_I32}, {"U8", TSR_U8},     {"BOOL", TSR_U8},
-                {"I16", TSR_I32}, {"I8", TSR_I32}};
+    } kept[] = {{"F32", TSR_DTYPE_F32}, {"F16", TSR_DTYPE_F16}, {"BF16", TSR_DTYPE_BF16},
+                {"F64", TSR_DTYPE_F32}, {"I64", TSR_DTYPE_I64}, {"I32", TSR_DTYPE_I32},
+                {"U8", TSR_DTYPE_U8},   {"BOOL", TSR_DTYPE_U8}, {"I16", TSR_DTYPE_I32},
+                {"I8", TSR_DTYPE_I32}};
     const char *want = j->s->dtype;
     if (want && is_float(c->from.dtype)) {
-        *dtype = !strcasecmp(want, "f16")    ? TSR_F16
-                 : !strcasecmp(want, "bf16") ? TSR_BF16
-                                             : TSR_F32;
+        *dtype = !strcasecmp(want, "f16")    ? TSR_DTYPE_F16
+                 : !strcasecmp(want, "bf16") ? TSR_DTYPE_BF16
+                                             : TSR_DTYPE_F32;
         return TSR_OK;
     }
     for (size_t i = 0; i < sizeof kept / sizeof *kept; ++i)
@@ -142,13 +143,13 @@ static bool load_reals(const char *from, const uint8_t *in, uint64_t n, float *o
 
 static bool store_reals(const float *in, uint64_t n, tsr_dtype to, uint8_t *out) {
     bool fits = true;
-    if (to == TSR_F32) {
+    if (to == TSR_DTYPE_F32) {
         memcpy(out, in, (size_t)n * 4);
         return true;
     }
     for (uint64_t i = 0; i < n; ++i) {
-        uint16_t half = to == TSR_F16 ? tsr_f32_to_f16(in[i]) : tsr_f32_to_bf16(in[i]);
-        float back = to == TSR_F16 ? tsr_f16_to_f32(half) : tsr_bf16_to_f32(half);
+        uint16_t half = to == TSR_DTYPE_F16 ? tsr_f32_to_f16(in[i]) : tsr_f32_to_bf16(in[i]);
+        float back = to == TSR_DTYPE_F16 ? tsr_f16_to_f32(half) : tsr_bf16_to_f32(half);
         fits = fits && (isfinite(back) || !isfinite(in[i]));
         memcpy(out + 2 * i, &half, sizeof half);
     }
@@ -289,7 +290,7 @@ static tsr_status write_all(job *j, const char *output, tsr_convert_report *repo
     tsr_status status = names && tensors && pairs ? TSR_OK : TSR_ERROR_MEMORY;
     for (int i = 0; i < j->count && !status; ++i) {
         const chosen *c = &j->kept[i];
-        tsr_dtype dtype = TSR_F32;
+        tsr_dtype dtype = TSR_DTYPE_F32;
         const int64_t one = 1;
         status = output_type(j, c, &dtype);
         if (!status && c->from.rank > TSR_MAX_RANK)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* model_file.h: the inside of tsr_model_file: one of two readers behind one face. */
-#ifndef CODEC_MODEL_FILE_H
-#define CODEC_MODEL_FILE_H
+#ifndef MODELS_MODEL_FILE_H
+#define MODELS_MODEL_FILE_H
 
 #define TESSERA_EXPERIMENTAL
 #include <tessera/models.h>

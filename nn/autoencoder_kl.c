@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* vae.c: names and configuration of diffusers' AutoencoderKL, and running it. The network itself is
- * conv_ae.c's. Feature maps are [B, H, W, C]. */
+/* autoencoder_kl.c: names and configuration of diffusers' AutoencoderKL, and running it. The
+ * network itself is conv_ae.c's. Feature maps are [B, H, W, C]. */
 #include "autoencoder_kl.h"
 #include "conv_layouts.h"
 #include "conv_window.h"
@@ -21,7 +21,7 @@ struct tsr_vae {
     int tensors;
 };
 
-const tsr_vae_config *tsr_vae_get_config(const tsr_vae *vae) {
+const tsr_vae_config *tsr_vae_configuration(const tsr_vae *vae) {
     return &vae->config;
 }
 
@@ -232,7 +232,7 @@ static void add_trace(traced *t, const tsr_vae *v, tsr_status *status, tsr_tenso
     }
     snprintf(t->name[t->count], sizeof t->name[0], name, number);
     t->data[t->count++] = data;
-    out[t->count] = tsr_host_tensor(TSR_F32, data, 4, dim);
+    out[t->count] = tsr_host_tensor(TSR_DTYPE_F32, data, 4, dim);
 }
 
 static void end_trace(traced *t, const tsr_tensor *out, const tsr_vae_trace *trace, bool show) {
@@ -303,9 +303,9 @@ static tsr_status run_window(void *user, int64_t y, int64_t x, float *made) {
         memcpy(s->cut + i * row, s->from + (y * in + i) * whole + x * in * s->in_channels,
                (size_t)row * sizeof *s->cut);
     const tsr_tensor from =
-        tsr_host_tensor(TSR_F32, s->cut, 4, (int64_t[]){1, h * in, w * in, s->in_channels});
+        tsr_host_tensor(TSR_DTYPE_F32, s->cut, 4, (int64_t[]){1, h * in, w * in, s->in_channels});
     tsr_tensor to =
-        tsr_host_tensor(TSR_F32, made, 4, (int64_t[]){1, h * out, w * out, s->out_channels});
+        tsr_host_tensor(TSR_DTYPE_F32, made, 4, (int64_t[]){1, h * out, w * out, s->out_channels});
     const bool traced = false;
     const tsr_program program = {.fn = s->fn, .model = s->v, .args = &traced, .name = "vae window"};
     return tsr_execute(s->v->device, &program, &from, 1, &to, 1);
@@ -354,10 +354,11 @@ tsr_status tsr_vae_encode(const tsr_vae *v, const float *rgb, int64_t count, int
     if (!made) return TSR_ERROR_MEMORY;
     for (int64_t first = 0; first < count && !status; first += most) {
         const int64_t batch = count - first < most ? count - first : most;
-        const tsr_tensor in = tsr_host_tensor(TSR_F32, (float *)rgb + first * height * width * 3, 4,
-                                              (int64_t[]){batch, height, width, 3});
+        const tsr_tensor in =
+            tsr_host_tensor(TSR_DTYPE_F32, (float *)rgb + first * height * width * 3, 4,
+                            (int64_t[]){batch, height, width, 3});
         tsr_tensor out[TSR_MAX_IO] = {
-            tsr_host_tensor(TSR_F32, made, 4, (int64_t[]){batch, h, w, 2 * channels})};
+            tsr_host_tensor(TSR_DTYPE_F32, made, 4, (int64_t[]){batch, h, w, 2 * channels})};
         traced t = {0};
         if (trace) status = trace_encoder(&t, v, out, batch, height, width);
         const bool traced = trace != NULL;
@@ -416,9 +417,9 @@ tsr_status tsr_vae_decode(const tsr_vae *v, const float *latents, int64_t count,
                 turned[i * channels + c] =
                     latents[((first + i / plane) * channels + c) * plane + i % plane];
         const tsr_tensor in =
-            tsr_host_tensor(TSR_F32, turned, 4, (int64_t[]){batch, height, width, channels});
+            tsr_host_tensor(TSR_DTYPE_F32, turned, 4, (int64_t[]){batch, height, width, channels});
         tsr_tensor out[TSR_MAX_IO] = {
-            tsr_host_tensor(TSR_F32, rgb + first * pixels * 3, 4,
+            tsr_host_tensor(TSR_DTYPE_F32, rgb + first * pixels * 3, 4,
                             (int64_t[]){batch, height * factor, width * factor, 3})};
         traced t = {0};
         if (trace) status = trace_decoder(&t, v, out, batch, height, width);

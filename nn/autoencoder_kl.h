@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* vae.h: the convolutional autoencoder of latent diffusion models (R. Rombach et al. 2022;
- * diffusers' AutoencoderKL): pictures to latents 2^(blocks-1) times smaller and back. */
-#ifndef CODEC_VAE_H
-#define CODEC_VAE_H
+/* autoencoder_kl.h: the convolutional autoencoder of latent diffusion models (R. Rombach et al.
+ * 2022; diffusers' AutoencoderKL): pictures to latents 2^(blocks-1) times smaller and back. */
+#ifndef NN_AUTOENCODER_KL_H
+#define NN_AUTOENCODER_KL_H
 
 #include <cjson/cJSON.h>
 
@@ -43,7 +43,7 @@ tsr_status tsr_vae_list(tsr_context *ctx, const tsr_vae_config *config, const ch
 tsr_status tsr_vae_open(tsr_device *device, const tsr_vae_config *config, tsr_weights *weights,
                         const char *prefix, const char *path, tsr_vae **vae);
 void tsr_vae_close(tsr_vae **vae);
-const tsr_vae_config *tsr_vae_get_config(const tsr_vae *vae);
+const tsr_vae_config *tsr_vae_configuration(const tsr_vae *vae);
 int tsr_vae_tensors(const tsr_vae *vae); /* how many it took */
 /* Pixels to one latent, each way. */
 int tsr_vae_factor(const tsr_vae_config *config);

@@ -14,7 +14,7 @@ static uint64_t least(uint64_t a, uint64_t b) {
 }
 
 int64_t tsr_tiles_in_run(tsr_device *device, const tsr_tile_cost *cost, int64_t count) {
-    const tsr_device_info *info = tsr_device_get_info(device);
+    const tsr_device_info *info = tsr_device_properties(device);
     uint64_t most = count > 0 ? (uint64_t)count : 1;
     if (cost->alone) return 1;
     if (!cost->bytes) return (int64_t)most;

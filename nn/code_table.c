@@ -25,7 +25,7 @@ static tsr_status add_table(tsr_context *ctx, tsr_weights *weights, const tsr_we
                             const char *what, float *data, int64_t rows, int64_t columns,
                             tsr_weight **where) {
     char name[300];
-    const tsr_tensor t = tsr_host_tensor(TSR_F32, data, 2, (int64_t[]){rows, columns});
+    const tsr_tensor t = tsr_host_tensor(TSR_DTYPE_F32, data, 2, (int64_t[]){rows, columns});
     snprintf(name, sizeof name, "(%s of %.200s)", what, codes->name);
     tsr_status status = tsr_weights_add(ctx, weights, name, &t);
     return status ? status : tsr_weights_get(ctx, weights, name, 2, t.dim, where);
@@ -74,7 +74,7 @@ void tsr_code_table_search(tsr_run *r, const tsr_code_table *t, tsr_tensor *x, t
                            tsr_tensor **margin, tsr_tensor **square) {
     *ids = tsr_nearest_code(r, x, tsr_from_weight(r, t->codes),
                             t->normalised ? TSR_METRIC_COSINE : TSR_METRIC_EUCLID, margin);
-    *square = tsr_reduce(r, x, TSR_SUMSQ);
+    *square = tsr_reduce(r, x, TSR_REDUCE_SUMSQ);
 }
 
 uint64_t tsr_code_table_near_ties(const tsr_code_table *t, const float *margin, const float *square,

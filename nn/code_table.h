@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* code_table.h: a codebook inside a model: the nearest code of a vector, codes for the decoder, the
  * mean of codes under weights. */
-#ifndef CODEC_CODE_TABLE_H
-#define CODEC_CODE_TABLE_H
+#ifndef NN_CODE_TABLE_H
+#define NN_CODE_TABLE_H
 
 #include "../compute/ops.h"
 #include "load_weights.h"

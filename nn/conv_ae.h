@@ -3,8 +3,8 @@
  * latent diffusion (R. Rombach et al. 2022) have them: residual blocks with group norms, halving or
  * doubling between levels, attention at the smallest one. The published models differ in names and
  * in a few habits; a tsr_conv_layout says which. */
-#ifndef CODEC_CONV_AE_H
-#define CODEC_CONV_AE_H
+#ifndef NN_CONV_AE_H
+#define NN_CONV_AE_H
 
 #include "../compute/ops.h"
 #include "load_weights.h"

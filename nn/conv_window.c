@@ -71,7 +71,7 @@ tsr_status tsr_window_plan_make(tsr_device *device, const tsr_conv_half *half, b
                                 const char *path, int64_t height, int64_t width,
                                 tsr_window_plan *p) {
     tsr_context *ctx = tsr_device_context(device);
-    const tsr_device_info *info = tsr_device_get_info(device);
+    const tsr_device_info *info = tsr_device_properties(device);
     const uint64_t each = tsr_window_bytes(half, decoder), map = map_bytes(half, decoder);
     uint64_t most = ctx->settings.memory_limit / 2;
     if (info->kind != TSR_DEVICE_CPU && info->memory_bytes / 2 < most)

@@ -6,8 +6,8 @@
  * (its zeros stand where the picture goes on), then it fades into its neighbour. This is not the
  * whole run to the bit, and no cutting could be: group norms take their statistics, and attention
  * its keys, from the whole map, now from the whole window. */
-#ifndef CODEC_CONV_WINDOW_H
-#define CODEC_CONV_WINDOW_H
+#ifndef NN_CONV_WINDOW_H
+#define NN_CONV_WINDOW_H
 
 #include "batching.h"
 #include "conv_ae.h"

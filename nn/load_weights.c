@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* wanted.c: names tensors, and finds them. */
+/* load_weights.c: names tensors, and finds them. */
 #include "load_weights.h"
 
 #include <stdio.h>
@@ -29,7 +29,7 @@ tsr_status tsr_file_weights(tsr_context *ctx, const tsr_safetensors *file, tsr_w
     for (int i = 0; i < tsr_safetensors_count(file) && !status; ++i) {
         const tsr_tensor *t = tsr_safetensors_tensor(file, i);
         const bool in_file = tsr_safetensors_is_mapped(file, i);
-        if (t->dtype == TSR_F32 || t->dtype == TSR_F16 || t->dtype == TSR_BF16)
+        if (t->dtype == TSR_DTYPE_F32 || t->dtype == TSR_DTYPE_F16 || t->dtype == TSR_DTYPE_BF16)
             status = tsr_weights_add_lazy(ctx, *weights, tsr_safetensors_name(file, i), t,
                                           in_file ? &mapped : &memory);
     }
@@ -41,7 +41,7 @@ tsr_status tsr_wanted_load(void *loader, const char *name, int rank, const int64
                            tsr_weight **where) {
     tsr_wanted_loader *l = loader;
     tsr_weight *w = tsr_weights_find(l->weights, name);
-    const tsr_tensor want = tsr_host_tensor(TSR_F32, NULL, rank, dim);
+    const tsr_tensor want = tsr_host_tensor(TSR_DTYPE_F32, NULL, rank, dim);
     char wanted[96], got[96];
     tsr_shape_text(&want, wanted, sizeof wanted);
     if (!w)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* wanted.h: the tensors a model wants. A model names each of them once, in one function; loading
- * and checking are what is done with the names. */
-#ifndef CODEC_WANTED_H
-#define CODEC_WANTED_H
+/* load_weights.h: the tensors a model wants. A model names each of them once, in one function;
+ * loading and checking are what is done with the names. */
+#ifndef NN_LOAD_WEIGHTS_H
+#define NN_LOAD_WEIGHTS_H
 
 #include "../compute/weights.h"
 #include "../formats/weights/safetensors.h"

@@ -2,8 +2,8 @@
 /* rectified_flow.h: sampling x from noise along straight lines (X. Liu et al. 2022) with Euler
  * steps, and guidance: classifier-free (J. Ho, T. Salimans 2022), or normalised and projected (APG,
  * S. Sadat et al. 2024). Knows no model: velocities come from a callback. */
-#ifndef CODEC_RECTIFIED_FLOW_H
-#define CODEC_RECTIFIED_FLOW_H
+#ifndef NN_RECTIFIED_FLOW_H
+#define NN_RECTIFIED_FLOW_H
 
 #include <stdbool.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* vit.h: the transformer block that ViT-like models share. */
-#ifndef CODEC_VIT_H
-#define CODEC_VIT_H
+#ifndef NN_VIT_H
+#define NN_VIT_H
 
 #include "../compute/ops.h"
 #include "load_weights.h"

@@ -126,10 +126,10 @@ tsr_status tsr_vq_attention_run(tsr_vq_attention *attention, const int32_t *labe
                sizeof *memory * TSR_VQ_WIDTH);
     }
     const tsr_tensor in[2] = {
-        tsr_host_tensor(TSR_F32, query, 3, (int64_t[]){1, rows, TSR_VQ_CELLS}),
-        tsr_host_tensor(TSR_F32, memory, 3, (int64_t[]){1, rows, TSR_VQ_WIDTH}),
+        tsr_host_tensor(TSR_DTYPE_F32, query, 3, (int64_t[]){1, rows, TSR_VQ_CELLS}),
+        tsr_host_tensor(TSR_DTYPE_F32, memory, 3, (int64_t[]){1, rows, TSR_VQ_WIDTH}),
     };
-    tsr_tensor out = tsr_host_tensor(TSR_F32, tokens, 3, (int64_t[]){1, rows, TSR_VQ_WIDTH});
+    tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, tokens, 3, (int64_t[]){1, rows, TSR_VQ_WIDTH});
     const tsr_program run = {.fn = program, .model = attention, .name = "VQ-attention"};
     if (!status) status = tsr_execute(attention->device, &run, in, 2, &out, 1);
     free(query);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* vq_attention.h: VQToken's attention layer: an index map and a codebook in, tokens out. */
-#ifndef CODEC_VQ_ATTENTION_H
-#define CODEC_VQ_ATTENTION_H
+#ifndef NN_VQ_ATTENTION_H
+#define NN_VQ_ATTENTION_H
 
 #include "../compute/ops.h"
 

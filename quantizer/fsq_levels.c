@@ -124,10 +124,11 @@ static tsr_status quantize(tsr_device *device, tsr_model_fn fn, const float *x, 
         float *b = bounded ? bounded + first * count : scratch;
         float *c = codes ? codes + first * count : scratch + values;
         int32_t *i = ids ? ids + first : (int32_t *)(void *)(scratch + values * 2);
-        tsr_tensor in = tsr_host_tensor(TSR_F32, (void *)(uintptr_t)(x + first * count), 2, shape);
-        tsr_tensor out[3] = {tsr_host_tensor(TSR_F32, c, 2, shape),
-                             tsr_host_tensor(TSR_I32, i, 1, shape),
-                             tsr_host_tensor(TSR_F32, b, 2, shape)};
+        tsr_tensor in =
+            tsr_host_tensor(TSR_DTYPE_F32, (void *)(uintptr_t)(x + first * count), 2, shape);
+        tsr_tensor out[3] = {tsr_host_tensor(TSR_DTYPE_F32, c, 2, shape),
+                             tsr_host_tensor(TSR_DTYPE_I32, i, 1, shape),
+                             tsr_host_tensor(TSR_DTYPE_F32, b, 2, shape)};
         tsr_program program = {.fn = fn, .model = &m, .name = "fsq"};
         status = tsr_execute(device, &program, &in, 1, out, fn == encode ? 3 : 2);
     }
@@ -160,9 +161,9 @@ tsr_status tsr_fsq_dequantize(tsr_device *device, const int32_t *ids, int64_t n,
     memcpy(m.levels, levels, sizeof *levels * (size_t)count);
     for (int64_t first = 0; first < n && !status; first += CHUNK) {
         int64_t part = n - first < CHUNK ? n - first : CHUNK;
-        tsr_tensor in = tsr_host_tensor(TSR_I32, (void *)(uintptr_t)(ids + first), 1, &part);
+        tsr_tensor in = tsr_host_tensor(TSR_DTYPE_I32, (void *)(uintptr_t)(ids + first), 1, &part);
         tsr_tensor out =
-            tsr_host_tensor(TSR_F32, codes + first * count, 2, (int64_t[]){part, count});
+            tsr_host_tensor(TSR_DTYPE_F32, codes + first * count, 2, (int64_t[]){part, count});
         tsr_program program = {.fn = decode, .model = &m, .name = "fsq decode"};
         status = tsr_execute(device, &program, &in, 1, &out, 1);
     }

@@ -188,14 +188,14 @@ tsr_status tsr_vq_pass_run(tsr_vq_pass *p, const float *x, int64_t n) {
     }
     tsr_parallel(ctx, tiles, row_tile, &(row_work){p, x, n});
     tsr_tensor in[2] = {
-        tsr_host_tensor(TSR_F32, p->x, 2, (int64_t[]){n, p->dim}),
-        tsr_host_tensor(TSR_F32, p->codes, 2, (int64_t[]){p->k, p->dim}),
+        tsr_host_tensor(TSR_DTYPE_F32, p->x, 2, (int64_t[]){n, p->dim}),
+        tsr_host_tensor(TSR_DTYPE_F32, p->codes, 2, (int64_t[]){p->k, p->dim}),
     };
     tsr_tensor out[4] = {
-        tsr_host_tensor(TSR_I32, p->ids, 1, &n),
-        tsr_host_tensor(TSR_F32, p->margin, 1, &n),
-        tsr_host_tensor(TSR_F32, p->sums, 2, (int64_t[]){p->k, p->dim}),
-        tsr_host_tensor(TSR_I32, p->counts, 1, &p->k),
+        tsr_host_tensor(TSR_DTYPE_I32, p->ids, 1, &n),
+        tsr_host_tensor(TSR_DTYPE_F32, p->margin, 1, &n),
+        tsr_host_tensor(TSR_DTYPE_F32, p->sums, 2, (int64_t[]){p->k, p->dim}),
+        tsr_host_tensor(TSR_DTYPE_I32, p->counts, 1, &p->k),
     };
     tsr_program program = {.fn = p->sums ? nearest_and_sum : nearest,
                            .model = p,

@@ -23,7 +23,7 @@ static tsr_status measure(tool *t, const char *path, tsr_token_file_info *info) 
     tsr_token_file *file = NULL;
     tsr_status s = tsr_token_file_open(t->ctx, &file, path);
     if (s) return s;
-    *info = *tsr_token_file_get_info(file);
+    *info = *tsr_token_file_properties(file);
     tsr_token_file_close(&file);
     return TSR_OK;
 }

@@ -118,7 +118,7 @@ static void write_reals(listing *l, const char *key, const float *values, uint64
 }
 
 static void list_tiles(listing *l, const tsr_encoded *e) {
-    const tsr_item_details *d = e->details;
+    const tsr_selection_details *d = e->details;
     uint64_t at = 0;
     json_array(&l->j, "tiles_judged");
     for (uint32_t i = 0; i < e->item->tile_columns * e->item->tile_rows; ++i) {

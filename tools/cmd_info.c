@@ -43,7 +43,7 @@ static const char *latent_name(const tsr_token_header *h) {
 
 static void print_header(const char *path, tsr_token_file *file) {
     const tsr_token_header *h = tsr_token_file_header(file);
-    const tsr_token_file_info *f = tsr_token_file_get_info(file);
+    const tsr_token_file_info *f = tsr_token_file_properties(file);
     char clean[256];
     printf("file        %s\n", tool_clean(path, clean, sizeof clean));
     printf("format      tess %u.%u\n", f->version_major, f->version_minor);
@@ -78,7 +78,7 @@ static void print_header(const char *path, tsr_token_file *file) {
 }
 
 static void print_bytes(tsr_token_file *file) {
-    const tsr_token_file_info *f = tsr_token_file_get_info(file);
+    const tsr_token_file_info *f = tsr_token_file_properties(file);
     uint64_t bits = f->tokens * tsr_token_bits(tsr_token_file_header(file));
     printf("items       %" PRIu64 "\n", f->items);
     printf("tokens      %" PRIu64 ", %" PRIu64 " bits\n", f->tokens, bits);
@@ -180,7 +180,7 @@ static void json_item(json_out *j, tsr_token_file *file, uint64_t index, const t
 
 static void json_header(json_out *j, const char *path, tsr_token_file *file) {
     const tsr_token_header *h = tsr_token_file_header(file);
-    const tsr_token_file_info *f = tsr_token_file_get_info(file);
+    const tsr_token_file_info *f = tsr_token_file_properties(file);
     char background[16];
     snprintf(background, sizeof background, "%02x%02x%02x", h->background[0], h->background[1],
              h->background[2]);
@@ -223,7 +223,7 @@ static void json_header(json_out *j, const char *path, tsr_token_file *file) {
 }
 
 static void walk(tool *t, tsr_token_file *file, bool values, json_out *j, totals *sum) {
-    const tsr_token_file_info *f = tsr_token_file_get_info(file);
+    const tsr_token_file_info *f = tsr_token_file_properties(file);
     if (!j && !values && f->items)
         printf("\n%6s  %-11s %-11s %-7s %8s %9s %9s  %-6s %s\n", "item", "source", "covered",
                "tiles", "tokens", "bits", "bytes", "coding", "key");
@@ -264,7 +264,7 @@ static int run(const verb *v, int argc, char **argv) {
         tool_close(&t);
         return code;
     }
-    const tsr_token_file_info *f = tsr_token_file_get_info(file);
+    const tsr_token_file_info *f = tsr_token_file_properties(file);
     const uint32_t channels = tsr_token_file_header(file)->channels;
     const bool values = o.ids || o.latents;
     if (channels ? o.ids : o.latents) {

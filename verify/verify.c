@@ -200,7 +200,7 @@ static tsr_status compare(tsr_verify *v, const cJSON *run, const char *output, c
     double step = tsr_verify_number(entry, "stride", 1),
            tolerance = tsr_verify_number(entry, "tol", 0);
     if (!shape_agrees(entry, a)) {
-        tsr_tensor t = tsr_host_tensor(TSR_F32, NULL, a->rank, a->dim);
+        tsr_tensor t = tsr_host_tensor(TSR_DTYPE_F32, NULL, a->rank, a->dim);
         char shape[64];
         tsr_verify_line(v, run, output, false, "shape: wanted the manifest's, got %s",
                         tsr_shape_text(&t, shape, sizeof shape));
@@ -213,7 +213,8 @@ static tsr_status compare(tsr_verify *v, const cJSON *run, const char *output, c
                         v->folder, tsr_verify_name(run), output, step, tolerance);
     int64_t stride = (int64_t)step, stored = (a->count + stride - 1) / stride;
     tsr_tensor want = {0};
-    tsr_status status = tsr_verify_array(v, run, entry, a->f32 ? TSR_F32 : TSR_I32, &want);
+    tsr_status status =
+        tsr_verify_array(v, run, entry, a->f32 ? TSR_DTYPE_F32 : TSR_DTYPE_I32, &want);
     if (status) return status;
     if (tsr_elements(&want) != stored) {
         status = tsr_fail(
@@ -264,21 +265,21 @@ static int64_t count_of(int rank, const int64_t *dim) {
 tsr_status tsr_verify_f32(tsr_verify *v, const cJSON *run, const char *output, const float *got,
                           int rank, const int64_t *dim, tsr_verify_ties ties) {
     array a = {.f32 = got, .rank = rank, .dim = dim, .count = count_of(rank, dim)};
-    tsr_status status = write_array(v, run, output, TSR_F32, got, rank, dim);
+    tsr_status status = write_array(v, run, output, TSR_DTYPE_F32, got, rank, dim);
     return status ? status : compare(v, run, output, &a, ties);
 }
 
 tsr_status tsr_verify_i32(tsr_verify *v, const cJSON *run, const char *output, const int32_t *got,
                           int rank, const int64_t *dim, tsr_verify_ties ties) {
     array a = {.i32 = got, .rank = rank, .dim = dim, .count = count_of(rank, dim)};
-    tsr_status status = write_array(v, run, output, TSR_I32, got, rank, dim);
+    tsr_status status = write_array(v, run, output, TSR_DTYPE_I32, got, rank, dim);
     return status ? status : compare(v, run, output, &a, ties);
 }
 
 tsr_status tsr_verify_u8(tsr_verify *v, const cJSON *run, const char *output, const uint8_t *got,
                          int rank, const int64_t *dim) {
     const cJSON *entry = tsr_verify_entry(run, "outputs", output);
-    tsr_status status = write_array(v, run, output, TSR_U8, got, rank, dim);
+    tsr_status status = write_array(v, run, output, TSR_DTYPE_U8, got, rank, dim);
     if (status || !entry) return status;
     const array a = {.rank = rank, .dim = dim, .count = count_of(rank, dim)};
     const double step = tsr_verify_number(entry, "stride", 1),
@@ -290,7 +291,7 @@ tsr_status tsr_verify_u8(tsr_verify *v, const cJSON *run, const char *output, co
                         tsr_verify_name(run), output, step);
     const int64_t stride = (int64_t)step, stored = (a.count + stride - 1) / stride;
     tsr_tensor want = {0};
-    status = tsr_verify_array(v, run, entry, TSR_U8, &want);
+    status = tsr_verify_array(v, run, entry, TSR_DTYPE_U8, &want);
     if (status) return status;
     if (!shape_agrees(entry, &a) || tsr_elements(&want) != stored) {
         tsr_verify_line(v, run, output, false, "shape: wanted the manifest's, got another");

@@ -2,8 +2,8 @@
 /* verify.h: checking this build against a golden case: a folder with manifest.json, inputs and
  * known answers. verify_case.c reads the manifest; each verify_<topic>.c knows how to make
  * the outputs of some runs, has a line in cases.def, and compares by what stands here. */
-#ifndef CODEC_VERIFY_H
-#define CODEC_VERIFY_H
+#ifndef VERIFY_VERIFY_H
+#define VERIFY_VERIFY_H
 
 #define TESSERA_EXPERIMENTAL
 #include <tessera/tessera.h>

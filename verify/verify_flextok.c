@@ -29,11 +29,11 @@ static void close_kept(void *user) {
 
 static tsr_status open_model(tsr_verify *v, const cJSON *run, tsr_flextok **model) {
     const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(run, "weights"));
-    const tsr_dtype round = !type                   ? TSR_F32
-                            : !strcmp(type, "BF16") ? TSR_BF16
-                            : !strcmp(type, "F16")  ? TSR_F16
-                                                    : TSR_U8;
-    if (round == TSR_U8)
+    const tsr_dtype round = !type                   ? TSR_DTYPE_F32
+                            : !strcmp(type, "BF16") ? TSR_DTYPE_BF16
+                            : !strcmp(type, "F16")  ? TSR_DTYPE_F16
+                                                    : TSR_DTYPE_U8;
+    if (round == TSR_DTYPE_U8)
         return tsr_fail(v->ctx, TSR_ERROR_FORMAT,
                         "%s/manifest.json: %s: weights: wanted BF16 or F16, got %s", v->folder,
                         tsr_verify_name(run), type);
@@ -154,7 +154,7 @@ static tsr_status check_ids(tsr_verify *v, const cJSON *run, const tsr_flextok *
     tsr_status status = bounded && codes && margin && ids && tie ? TSR_OK : TSR_ERROR_MEMORY;
     if (!status) status = tsr_fsq_quantize(v->device, z, n, c->levels, levels, bounded, codes, ids);
     const cJSON *entry = tsr_verify_entry(run, "outputs", "margin");
-    if (!status && entry) status = tsr_verify_array(v, run, entry, TSR_F32, &known);
+    if (!status && entry) status = tsr_verify_array(v, run, entry, TSR_DTYPE_F32, &known);
     if (!status && known.data && tsr_elements(&known) != n)
         status = tsr_fail(v->ctx, TSR_ERROR_FORMAT, "%s: %s: margin: wanted %lld values, got %lld",
                           v->folder, tsr_verify_name(run), (long long)n,
@@ -226,7 +226,7 @@ static tsr_status read_inputs(tsr_verify *v, const cJSON *run, const tsr_flextok
         cJSON *entry = cJSON_CreateObject();
         if (!entry || !cJSON_AddStringToObject(entry, "file", file))
             status = tsr_fail(v->ctx, TSR_ERROR_MEMORY, "%s: no memory", path);
-        if (!status) status = tsr_verify_array(v, run, entry, TSR_I32, &tokens);
+        if (!status) status = tsr_verify_array(v, run, entry, TSR_DTYPE_I32, &tokens);
         cJSON_Delete(entry);
     }
     const int64_t most = m->config.registers;

@@ -37,7 +37,7 @@ static tsr_status open_run(tsr_verify *v, const cJSON *run, const char *input, f
             return tsr_fail(v->ctx, TSR_ERROR_FORMAT,
                             "%s/manifest.json: %s: inputs: wanted \"%s\", got none", v->folder,
                             tsr_verify_name(run), input);
-        status = tsr_verify_array(v, run, entry, TSR_F32, &r->input);
+        status = tsr_verify_array(v, run, entry, TSR_DTYPE_F32, &r->input);
         if (!status && (r->input.rank != 2 || r->input.dim[1] != r->count)) {
             char shape[64];
             status = tsr_fail(v->ctx, TSR_ERROR_FORMAT, "%s: %s: %s: wanted [rows, %d], got %s",
@@ -67,7 +67,7 @@ tsr_status tsr_verify_fsq(tsr_verify *v, const cJSON *run) {
                                   r.codes, r.ids);
     tsr_tensor known = {0}; /* margins of the known answer decide which rows are near ties */
     const cJSON *entry = tsr_verify_entry(run, "outputs", "margin");
-    if (!status && entry) status = tsr_verify_array(v, run, entry, TSR_F32, &known);
+    if (!status && entry) status = tsr_verify_array(v, run, entry, TSR_DTYPE_F32, &known);
     if (!status && known.data && tsr_elements(&known) != r.n)
         status = tsr_fail(v->ctx, TSR_ERROR_FORMAT, "%s: %s: margin: wanted %lld values, got %lld",
                           v->folder, tsr_verify_name(run), (long long)r.n,

@@ -40,7 +40,7 @@ static tsr_status open_grid(tsr_verify *v, const cJSON *run, tsr_grid **grid) {
             status = tsr_fail(v->ctx, TSR_ERROR_UNSUPPORTED,
                               "%s/manifest.json: config.kind: wanted a grid tokenizer, got %s",
                               v->folder, kind);
-        if (!status) status = tsr_synthetic_open(v, TSR_F32, &k->synthetic, &weights);
+        if (!status) status = tsr_synthetic_open(v, TSR_DTYPE_F32, &k->synthetic, &weights);
         if (!status) status = tsr_grid_open(v->device, found, weights, v->folder, &k->grid);
         if (status) return status;
     }
@@ -82,7 +82,7 @@ static tsr_status verify_decode(tsr_verify *v, const cJSON *run, tsr_grid *g) {
     const cJSON *entry = tsr_verify_entry(run, "outputs", "ids");
     tsr_tensor ids = {0};
     if (!entry || !tsr_verify_entry(run, "outputs", "hard_image")) return TSR_OK;
-    tsr_status status = tsr_verify_array(v, run, entry, TSR_I32, &ids);
+    tsr_status status = tsr_verify_array(v, run, entry, TSR_DTYPE_I32, &ids);
     if (!status && ids.rank != 2)
         status = tsr_fail(v->ctx, TSR_ERROR_FORMAT, "%s: %s: ids: wanted [rows, columns]",
                           v->folder, tsr_verify_name(run));

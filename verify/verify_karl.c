@@ -34,7 +34,7 @@ static tsr_status open_karl(tsr_verify *v, kept **result) {
         if (!(k = tsr_alloc(v->ctx, 1, sizeof *k, "golden model"))) return TSR_ERROR_MEMORY;
         v->kept = k;
         v->close_kept = close_kept;
-        tsr_status status = tsr_synthetic_open(v, TSR_F32, &k->synthetic, &weights);
+        tsr_status status = tsr_synthetic_open(v, TSR_DTYPE_F32, &k->synthetic, &weights);
         if (!status) status = tsr_karl_open(v->device, config, weights, v->folder, &k->model);
         if (!status) {
             k->features = tsr_alloc(v->ctx, (size_t)(TSR_KARL_PLACES * 2 * k->model->base),
@@ -100,7 +100,7 @@ static tsr_status stored_i32(tsr_verify *v, const cJSON *run, const char *output
     const cJSON *entry = tsr_verify_entry(run, "outputs", output);
     tsr_tensor t = {0};
     if (!entry) return TSR_OK;
-    tsr_status status = tsr_verify_array(v, run, entry, TSR_I32, &t);
+    tsr_status status = tsr_verify_array(v, run, entry, TSR_DTYPE_I32, &t);
     if (!status && tsr_elements(&t) == count)
         memcpy(values, t.data, (size_t)count * sizeof *values);
     if (!status && tsr_elements(&t) != count)

@@ -46,7 +46,7 @@ tsr_status tsr_verify_ids(tsr_verify *v, const cJSON *run, const int32_t *ids, c
     tsr_status status = TSR_OK;
     uint8_t *tie = tsr_alloc(v->ctx, (size_t)n, 1, "near ties");
     if (!tie) return TSR_ERROR_MEMORY;
-    if (entry) status = tsr_verify_array(v, run, entry, TSR_F32, &known);
+    if (entry) status = tsr_verify_array(v, run, entry, TSR_DTYPE_F32, &known);
     if (!status && known.data && tsr_elements(&known) != n)
         status = tsr_fail(v->ctx, TSR_ERROR_FORMAT, "%s: %s: margin: wanted %lld values, got %lld",
                           v->folder, tsr_verify_name(run), (long long)n,

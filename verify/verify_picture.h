@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* verify_picture.h: what golden cases with pictures, grids and nearest codes have in common. */
-#ifndef CODEC_VERIFY_PICTURE_H
-#define CODEC_VERIFY_PICTURE_H
+#ifndef VERIFY_VERIFY_PICTURE_H
+#define VERIFY_VERIFY_PICTURE_H
 
 #include "verify.h"
 #include "verify_weights.h"

@@ -36,9 +36,10 @@ static tsr_status prepare(tsr_verify *v, const tsr_image *image, const int *resi
         made = tsr_alloc(v->ctx, (size_t)resized[0] * (size_t)resized[1], 3, "resized picture");
         if (!made) return TSR_ERROR_MEMORY;
         resize_job job = {resized[0], resized[1], filter};
-        tsr_tensor in =
-            tsr_host_tensor(TSR_U8, image->rgb, 3, (int64_t[]){image->height, image->width, 3});
-        tsr_tensor out = tsr_host_tensor(TSR_U8, made, 3, (int64_t[]){resized[1], resized[0], 3});
+        tsr_tensor in = tsr_host_tensor(TSR_DTYPE_U8, image->rgb, 3,
+                                        (int64_t[]){image->height, image->width, 3});
+        tsr_tensor out =
+            tsr_host_tensor(TSR_DTYPE_U8, made, 3, (int64_t[]){resized[1], resized[0], 3});
         tsr_program program = {.fn = resize, .model = &job, .name = "resize"};
         status = tsr_execute(v->device, &program, &in, 1, &out, 1);
         tsr_device_forget(v->device, &job);

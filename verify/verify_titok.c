@@ -32,7 +32,7 @@ static tsr_status open_titok(tsr_verify *v, kept **result) {
         v->kept = k;
         v->close_kept = close_kept;
         config = cJSON_GetObjectItemCaseSensitive(config, "upstream_config");
-        tsr_status status = tsr_synthetic_open(v, TSR_F32, &k->synthetic, &weights);
+        tsr_status status = tsr_synthetic_open(v, TSR_DTYPE_F32, &k->synthetic, &weights);
         if (!status) status = tsr_titok_open(v->device, config, weights, v->folder, &k->model);
         if (status) return status;
     }
@@ -123,7 +123,7 @@ static tsr_status verify_decode(tsr_verify *v, const cJSON *run, kept *k, const 
     if (entry && !m->continuous) {
         free(k->ids.data);
         k->ids.data = NULL;
-        status = tsr_verify_array(v, run, entry, TSR_I32, &k->ids);
+        status = tsr_verify_array(v, run, entry, TSR_DTYPE_I32, &k->ids);
     }
     if (!status && !m->continuous && (!k->ids.data || tsr_elements(&k->ids) != m->latents))
         status = tsr_fail(v->ctx, TSR_ERROR_FORMAT, "%s: %s: ids: wanted %lld, got others",

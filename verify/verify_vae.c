@@ -26,13 +26,13 @@ static tsr_status read_pictures(tsr_verify *v, const cJSON *run, tsr_tensor *rgb
         const cJSON *entry = tsr_verify_entry(v->manifest, "inputs", name ? name : "");
         tsr_tensor t = {0};
         tsr_status status = entry
-                                ? tsr_verify_array(v, run, entry, TSR_U8, &t)
+                                ? tsr_verify_array(v, run, entry, TSR_DTYPE_U8, &t)
                                 : tsr_fail(v->ctx, TSR_ERROR_FORMAT,
                                            "%s/manifest.json: %s: inputs: wanted \"%s\", got none",
                                            v->folder, tsr_verify_name(run), name ? name : "");
         if (!status && at == 0) {
-            *rgb =
-                tsr_host_tensor(TSR_F32, NULL, 4, (int64_t[]){count, t.dim[0], t.dim[1], t.dim[2]});
+            *rgb = tsr_host_tensor(TSR_DTYPE_F32, NULL, 4,
+                                   (int64_t[]){count, t.dim[0], t.dim[1], t.dim[2]});
             rgb->data = values =
                 tsr_alloc(v->ctx, (size_t)tsr_elements(rgb), sizeof *values, "pictures");
             if (!values) status = TSR_ERROR_MEMORY;
@@ -92,7 +92,7 @@ static bool has_parts(const cJSON *run) {
 /* Pictures of a run to mean and logvar; compares what the run lists. */
 static tsr_status encode(tsr_verify *v, const cJSON *run, tsr_vae *vae, tsr_tensor *mean,
                          float **logvar) {
-    const tsr_vae_config *c = tsr_vae_get_config(vae);
+    const tsr_vae_config *c = tsr_vae_configuration(vae);
     const int64_t factor = tsr_vae_factor(c);
     tsr_tensor rgb;
     *mean = (tsr_tensor){0};
@@ -100,7 +100,7 @@ static tsr_status encode(tsr_verify *v, const cJSON *run, tsr_vae *vae, tsr_tens
     tsr_status status = read_pictures(v, run, &rgb);
     if (status) return status;
     const int64_t dim[4] = {rgb.dim[0], c->channels, rgb.dim[1] / factor, rgb.dim[2] / factor};
-    *mean = tsr_host_tensor(TSR_F32, NULL, 4, dim);
+    *mean = tsr_host_tensor(TSR_DTYPE_F32, NULL, 4, dim);
     const size_t n = (size_t)tsr_elements(mean);
     mean->data = tsr_alloc(v->ctx, n, sizeof(float), "latents");
     *logvar = tsr_alloc(v->ctx, n, sizeof(float), "latents");
@@ -124,7 +124,7 @@ static tsr_status encode(tsr_verify *v, const cJSON *run, tsr_vae *vae, tsr_tens
 /* Unscaled latents to pictures; compares image and image_u8. */
 static tsr_status decode(tsr_verify *v, const cJSON *run, tsr_vae *vae, const float *latents,
                          const int64_t *dim) {
-    const int64_t factor = tsr_vae_factor(tsr_vae_get_config(vae));
+    const int64_t factor = tsr_vae_factor(tsr_vae_configuration(vae));
     const int64_t last[4] = {dim[0], dim[2] * factor, dim[3] * factor, 3};
     const int64_t first[4] = {last[0], 3, last[1], last[2]};
     const size_t n = (size_t)(last[0] * last[1] * last[2] * 3);
@@ -208,7 +208,7 @@ static tsr_status open_vae(tsr_verify *v, tsr_vae **vae) {
         tsr_vae_config config;
         tsr_status status = tsr_vae_read_config(
             v->ctx, v->folder, cJSON_GetObjectItemCaseSensitive(v->manifest, "config"), &config);
-        if (!status) status = tsr_synthetic_open(v, TSR_F32, &k->synthetic, &k->weights);
+        if (!status) status = tsr_synthetic_open(v, TSR_DTYPE_F32, &k->synthetic, &k->weights);
         if (!status) status = tsr_vae_read_shapes(v->ctx, k->weights, "", v->folder, &config);
         if (!status) status = tsr_vae_open(v->device, &config, k->weights, "", v->folder, &k->vae);
         if (status) return status;
@@ -252,9 +252,9 @@ tsr_status tsr_verify_vae_decode(tsr_verify *v, const cJSON *run) {
     tsr_status status = open_vae(v, &vae);
     if (!status) status = tsr_verify_text(v, run, run, "latent", &name);
     if (!status) status = tsr_synthetic_input(v, run, name, &latents);
-    if (!status && (latents.rank != 4 || latents.dim[1] != tsr_vae_get_config(vae)->channels))
+    if (!status && (latents.rank != 4 || latents.dim[1] != tsr_vae_configuration(vae)->channels))
         status = tsr_fail(v->ctx, TSR_ERROR_FORMAT, "%s: %s: wanted [B, %lld, h, w], got another",
-                          v->folder, name, (long long)tsr_vae_get_config(vae)->channels);
+                          v->folder, name, (long long)tsr_vae_configuration(vae)->channels);
     if (!status) status = decode(v, run, vae, latents.data, latents.dim);
     free(latents.data);
     return status;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* verify_vae.h: the autoencoder's part of FlexTok's golden cases. */
-#ifndef CODEC_VERIFY_VAE_H
-#define CODEC_VERIFY_VAE_H
+#ifndef VERIFY_VERIFY_VAE_H
+#define VERIFY_VERIFY_VAE_H
 
 #include "verify.h"
 

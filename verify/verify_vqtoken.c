@@ -52,7 +52,7 @@ static tsr_status verify_attention(tsr_verify *v, const cJSON *run) {
         if (!(k = tsr_alloc(v->ctx, 1, sizeof *k, "golden model"))) return TSR_ERROR_MEMORY;
         v->kept = k;
         v->close_kept = close_kept;
-        tsr_status status = tsr_synthetic_open(v, TSR_F32, &k->synthetic, &k->weights);
+        tsr_status status = tsr_synthetic_open(v, TSR_DTYPE_F32, &k->synthetic, &k->weights);
         if (!status)
             status = tsr_vq_attention_open(v->device, k->weights, v->folder, &k->attention);
         if (status) return status;
@@ -60,8 +60,8 @@ static tsr_status verify_attention(tsr_verify *v, const cJSON *run) {
     if (!k->attention)
         return tsr_fail(v->ctx, TSR_ERROR_MODEL, "%s: wanted a model, got none", v->folder);
     tsr_tensor labels = {0}, codebook = {0};
-    tsr_status status = input(v, run, "labels", TSR_I32, 2, &labels);
-    if (!status) status = input(v, run, "codebook", TSR_F32, 2, &codebook);
+    tsr_status status = input(v, run, "labels", TSR_DTYPE_I32, 2, &labels);
+    if (!status) status = input(v, run, "codebook", TSR_DTYPE_F32, 2, &codebook);
     if (!status && (labels.dim[1] != TSR_VQ_CELLS || codebook.dim[1] != TSR_VQ_WIDTH))
         status = refuse(v, run, "labels and codebook", "rows of 729 and 896");
     float *tokens = NULL;
@@ -92,9 +92,9 @@ static tsr_status formula(tsr_verify *v, const cJSON *run, const cJSON *entry, t
     tsr_status status = tsr_verify_integers(v, run, entry, "shape", dim, 3, &rank);
     if (!status) status = tsr_verify_text(v, run, entry, "assign_stream", &stream);
     if (!status) status = tsr_verify_hash(v, run, entry, "check", &want);
-    if (!status) status = input(v, entry, "centres", TSR_F32, 2, &centres);
-    if (!status) status = input(v, entry, "noise", TSR_F32, 2, &noise);
-    if (!status) status = input(v, entry, "gain", TSR_F32, 1, &gain);
+    if (!status) status = input(v, entry, "centres", TSR_DTYPE_F32, 2, &centres);
+    if (!status) status = input(v, entry, "noise", TSR_DTYPE_F32, 2, &noise);
+    if (!status) status = input(v, entry, "gain", TSR_DTYPE_F32, 1, &gain);
     const int64_t n = status ? 0 : gain.dim[0], width = status ? 0 : noise.dim[1];
     if (!status && (noise.dim[0] != n || centres.dim[1] != width || dim[0] < 1 || dim[1] < 1 ||
                     (int64_t)dim[0] * dim[1] != n || dim[2] != width))
@@ -122,7 +122,7 @@ static tsr_status formula(tsr_verify *v, const cJSON *run, const cJSON *entry, t
     free(centres.data);
     free(noise.data);
     free(gain.data);
-    *t = tsr_host_tensor(TSR_F32, x, 3, (int64_t[]){dim[0], dim[1], dim[2]});
+    *t = tsr_host_tensor(TSR_DTYPE_F32, x, 3, (int64_t[]){dim[0], dim[1], dim[2]});
     return status;
 }
 
@@ -131,7 +131,7 @@ static tsr_status first_centroids(tsr_verify *v, const cJSON *run, const float *
                                   int64_t dim, int64_t k, float *first) {
     tsr_tensor given = {0};
     if (cJSON_HasObjectItem(run, "first_centroids")) {
-        tsr_status status = input(v, run, "first_centroids", TSR_F32, 2, &given);
+        tsr_status status = input(v, run, "first_centroids", TSR_DTYPE_F32, 2, &given);
         if (!status && (given.dim[0] != k || given.dim[1] != dim))
             status = refuse(v, run, "first_centroids", "a row for each cluster");
         if (!status) memcpy(first, given.data, sizeof *first * (size_t)(k * dim));
@@ -191,8 +191,9 @@ static tsr_status verify_clustering(tsr_verify *v, const cJSON *run) {
         clusters->valueint > MOST_CLUSTERS)
         return refuse(v, run, "clusters and passes", "numbers of a size that can be");
     const cJSON *entry = tsr_verify_entry(v->manifest, "inputs", name);
-    status = cJSON_HasObjectItem(entry, "formula") ? formula(v, run, entry, &x)
-                                                   : input(v, run, "features", TSR_F32, 3, &x);
+    status = cJSON_HasObjectItem(entry, "formula")
+                 ? formula(v, run, entry, &x)
+                 : input(v, run, "features", TSR_DTYPE_F32, 3, &x);
     if (!status) status = tsr_vq_check(v->ctx, name, x.data, x.dim[0] * x.dim[1], x.dim[2]);
     if (!status) status = verify_clusters(v, run, &x, clusters->valueint, passes->valueint);
     free(x.data);
@@ -203,8 +204,8 @@ static tsr_status verify_clustering(tsr_verify *v, const cJSON *run) {
 
 static tsr_status verify_ties(tsr_verify *v, const cJSON *run) {
     tsr_tensor x = {0}, c = {0};
-    tsr_status status = input(v, run, "x", TSR_F32, 2, &x);
-    if (!status) status = input(v, run, "centroids", TSR_F32, 2, &c);
+    tsr_status status = input(v, run, "x", TSR_DTYPE_F32, 2, &x);
+    if (!status) status = input(v, run, "centroids", TSR_DTYPE_F32, 2, &c);
     if (!status && (x.dim[1] != c.dim[1] || x.dim[0] < 1 || c.dim[0] < 1))
         status = refuse(v, run, "x and centroids", "rows of one width");
     if (!status) {

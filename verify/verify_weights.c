@@ -53,8 +53,8 @@ static void fill_piece(void *arg, int64_t piece, int worker) {
     int64_t end = (piece + 1) * PIECE < j->count ? (piece + 1) * PIECE : j->count;
     for (int64_t i = piece * PIECE; i < end; ++i) {
         float v = value_at(j->s, (uint64_t)(j->first + i), j->e->scale, j->e->offset);
-        if (j->round == TSR_BF16) v = tsr_bf16_to_f32(tsr_f32_to_bf16(v));
-        if (j->round == TSR_F16) v = tsr_f16_to_f32(tsr_f32_to_f16(v));
+        if (j->round == TSR_DTYPE_BF16) v = tsr_bf16_to_f32(tsr_f32_to_bf16(v));
+        if (j->round == TSR_DTYPE_F16) v = tsr_f16_to_f32(tsr_f32_to_f16(v));
         j->f32[i] = v;
     }
 }
@@ -104,7 +104,7 @@ static tsr_status read_entry(tsr_verify *v, const cJSON *run, const cJSON *item,
     if (status) return status;
     e->scale = scale->valuedouble;
     e->offset = offset->valuedouble;
-    *shape = tsr_host_tensor(TSR_F32, NULL, rank, wide);
+    *shape = tsr_host_tensor(TSR_DTYPE_F32, NULL, rank, wide);
     return TSR_OK;
 }
 
@@ -123,7 +123,7 @@ static tsr_status read_seed(tsr_verify *v, uint64_t *seed) {
 static tsr_status check(tsr_verify *v, const tsr_synthetic *s, const cJSON *item,
                         const tsr_weight *w) {
     uint64_t want = 0, sum = 0;
-    if (s->round != TSR_F32 || tsr_elements(&w->tensor) > 1 << 20 ||
+    if (s->round != TSR_DTYPE_F32 || tsr_elements(&w->tensor) > 1 << 20 ||
         !cJSON_HasObjectItem(item, "check"))
         return TSR_OK;
     tsr_status status = tsr_verify_hash(v, item, item, "check", &want);
@@ -188,7 +188,7 @@ tsr_status tsr_synthetic_open(tsr_verify *v, tsr_dtype round, tsr_synthetic **sy
 tsr_status tsr_synthetic_input(tsr_verify *v, const cJSON *run, const char *name,
                                tsr_tensor *tensor) {
     const cJSON *item = tsr_verify_entry(v->manifest, "inputs", name);
-    tsr_synthetic s = {.ctx = v->ctx, .round = TSR_F32};
+    tsr_synthetic s = {.ctx = v->ctx, .round = TSR_DTYPE_F32};
     entry e;
     *tensor = (tsr_tensor){0};
     if (!item)
@@ -208,7 +208,7 @@ tsr_status tsr_synthetic_input(tsr_verify *v, const cJSON *run, const char *name
 
 tsr_status tsr_synthetic_units(tsr_verify *v, const char *name, int64_t count, float *units) {
     entry e = {.name = name, .scale = 0.5, .offset = 0.5}; /* (2u - 1) / 2 + 1/2, exactly */
-    tsr_synthetic s = {.ctx = v->ctx, .round = TSR_F32, .list = &e, .count = 1};
+    tsr_synthetic s = {.ctx = v->ctx, .round = TSR_DTYPE_F32, .list = &e, .count = 1};
     tsr_status status = read_seed(v, &s.seed);
     if (!status) fill(&s, name, 0, count, units);
     return status;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* verify_weights.h: weights of golden cases, made by rule instead of stored. */
-#ifndef CODEC_VERIFY_WEIGHTS_H
-#define CODEC_VERIFY_WEIGHTS_H
+#ifndef VERIFY_VERIFY_WEIGHTS_H
+#define VERIFY_VERIFY_WEIGHTS_H
 
 #include "verify.h"
 

@@ -219,7 +219,7 @@ static tsr_status take_positions(tsr_karl *m, tsr_weight *table, const char *nam
         for (int64_t c = 0; c < w; ++c)
             (*own)[i * w + c] =
                 table->f32[(c * side + i / TSR_KARL_GRID * step) * side + i % TSR_KARL_GRID * step];
-    const tsr_tensor t = tsr_host_tensor(TSR_F32, *own, 2, (int64_t[]){TSR_KARL_PLACES, w});
+    const tsr_tensor t = tsr_host_tensor(TSR_DTYPE_F32, *own, 2, (int64_t[]){TSR_KARL_PLACES, w});
     status = tsr_weights_add(m->ctx, m->weights, name, &t);
     return status ? status : tsr_weights_get(m->ctx, m->weights, name, 2, t.dim, where);
 }
@@ -321,7 +321,7 @@ static void encode_program(tsr_run *r, const void *model, tsr_tensor *const *in,
     x = tsr_reshape(r, x, 3, (int64_t[]){b, TSR_KARL_PLACES, w - m->base});
     x = tsr_concat_rows(r, tsr_transpose(r, x), tsr_transpose(r, in[1])); /* [B, W, 256] */
     out[2] = x = tsr_transpose(r, x);                                     /* [B, 256, W] */
-    x = tsr_binary(r, x, tsr_from_weight(r, m->encoder.positions), TSR_ADD);
+    x = tsr_binary(r, x, tsr_from_weight(r, m->encoder.positions), TSR_BINARY_ADD);
     tsr_tensor *latents = as_batch(r, tsr_from_weight(r, m->latent_rows));
     x = tsr_concat_rows(r, x, tsr_slice_rows(r, latents, 0, t));
     x = tsr_concat_rows(r, x, tsr_gather_rows(r, tsr_from_weight(r, m->qualities), in[2]));
@@ -344,13 +344,13 @@ static void decode_program(tsr_run *r, const void *model, tsr_tensor *const *in,
     const int64_t n = in[0]->rank > 1 ? in[0]->dim[1] : 0, b = n ? in[0]->dim[0] : 1;
     tsr_tensor *mask =
         tsr_reshape(r, tsr_from_weight(r, m->mask), 2, (int64_t[]){1, m->decoder.width});
-    tsr_tensor *x = tsr_binary(r, tsr_from_weight(r, m->decoder.positions), mask, TSR_ADD);
+    tsr_tensor *x = tsr_binary(r, tsr_from_weight(r, m->decoder.positions), mask, TSR_BINARY_ADD);
     if (n) {
         tsr_tensor *codes =
-            in[0]->dtype == TSR_I32 ? tsr_code_table_rows(r, &m->codes, in[0]) : in[0];
+            in[0]->dtype == TSR_DTYPE_I32 ? tsr_code_table_rows(r, &m->codes, in[0]) : in[0];
         codes = linear(r, codes, m->embed, m->embed_bias, TSR_ACT_NONE);
-        codes =
-            tsr_binary(r, codes, tsr_gather_rows(r, tsr_from_weight(r, m->places), in[1]), TSR_ADD);
+        codes = tsr_binary(r, codes, tsr_gather_rows(r, tsr_from_weight(r, m->places), in[1]),
+                           TSR_BINARY_ADD);
         x = tsr_concat_rows(r, codes, x); /* [B, n + 256, W'] */
     } else
         x = as_batch(r, x);
@@ -392,9 +392,9 @@ tsr_status tsr_karl_features(const tsr_karl *m, const uint8_t *rgb, int64_t coun
     float *x = scaled(m->ctx, rgb, count);
     if (!x) return TSR_ERROR_MEMORY;
     const tsr_tensor in =
-        tsr_host_tensor(TSR_F32, x, 4, (int64_t[]){count, TSR_KARL_SIDE, TSR_KARL_SIDE, 3});
+        tsr_host_tensor(TSR_DTYPE_F32, x, 4, (int64_t[]){count, TSR_KARL_SIDE, TSR_KARL_SIDE, 3});
     tsr_tensor out = tsr_host_tensor(
-        TSR_F32, features, 4,
+        TSR_DTYPE_F32, features, 4,
         (int64_t[]){count, TSR_KARL_GRID, TSR_KARL_GRID, m->vae ? 2 * m->base : m->base});
     const tsr_program program = {.fn = base_program, .model = m, .name = "karl base encoder"};
     tsr_status status = tsr_execute(m->device, &program, &in, 1, &out, 1);
@@ -426,18 +426,18 @@ tsr_status tsr_karl_encode(const tsr_karl *m, const uint8_t *rgb, const float *f
     float *margin = result->margin ? result->margin : own + entering;
     float *square = own + entering + n;
     const tsr_tensor in[] = {
-        tsr_host_tensor(TSR_F32, x, 4, (int64_t[]){count, TSR_KARL_SIDE, TSR_KARL_SIDE, 3}),
-        tsr_host_tensor(TSR_F32, (float *)features, 3,
+        tsr_host_tensor(TSR_DTYPE_F32, x, 4, (int64_t[]){count, TSR_KARL_SIDE, TSR_KARL_SIDE, 3}),
+        tsr_host_tensor(TSR_DTYPE_F32, (float *)features, 3,
                         (int64_t[]){count, TSR_KARL_PLACES, m->base}),
-        tsr_host_tensor(TSR_I32, &row, 2, (int64_t[]){1, 1})};
+        tsr_host_tensor(TSR_DTYPE_I32, &row, 2, (int64_t[]){1, 1})};
     tsr_tensor out[] = {
-        tsr_host_tensor(TSR_F32, result->halt, 3, (int64_t[]){count, budget, 1}),
-        tsr_host_tensor(TSR_F32, result->factors, 3, (int64_t[]){count, budget, m->size}),
-        tsr_host_tensor(TSR_F32, result->tokens ? result->tokens : own, 3,
+        tsr_host_tensor(TSR_DTYPE_F32, result->halt, 3, (int64_t[]){count, budget, 1}),
+        tsr_host_tensor(TSR_DTYPE_F32, result->factors, 3, (int64_t[]){count, budget, m->size}),
+        tsr_host_tensor(TSR_DTYPE_F32, result->tokens ? result->tokens : own, 3,
                         (int64_t[]){count, TSR_KARL_PLACES, m->encoder.width}),
-        tsr_host_tensor(TSR_I32, result->ids, 1, (int64_t[]){n}),
-        tsr_host_tensor(TSR_F32, margin, 1, (int64_t[]){n}),
-        tsr_host_tensor(TSR_F32, square, 2, (int64_t[]){n, 1}),
+        tsr_host_tensor(TSR_DTYPE_I32, result->ids, 1, (int64_t[]){n}),
+        tsr_host_tensor(TSR_DTYPE_F32, margin, 1, (int64_t[]){n}),
+        tsr_host_tensor(TSR_DTYPE_F32, square, 2, (int64_t[]){n, 1}),
     };
     const tsr_program program = {.fn = encode_program,
                                  .model = m,
@@ -474,16 +474,18 @@ tsr_status tsr_karl_decode(const tsr_karl *m, const int32_t *ids, const float *v
         head ? NULL
              : tsr_alloc(m->ctx, (size_t)(b * TSR_KARL_PLACES * depth), sizeof *own, "karl: head");
     if (!head && !own) return TSR_ERROR_MEMORY;
-    tsr_tensor in[2] = {tsr_host_tensor(TSR_F32, rgb, 1, (int64_t[]){1})};
+    tsr_tensor in[2] = {tsr_host_tensor(TSR_DTYPE_F32, rgb, 1, (int64_t[]){1})};
     if (count) {
-        in[0] = ids ? tsr_host_tensor(TSR_I32, (int32_t *)ids, 2, (int64_t[]){b, count})
-                    : tsr_host_tensor(TSR_F32, (float *)vectors, 3, (int64_t[]){b, count, m->size});
-        in[1] = tsr_host_tensor(TSR_I32, (int32_t *)positions, 2, (int64_t[]){b, count});
+        in[0] = ids ? tsr_host_tensor(TSR_DTYPE_I32, (int32_t *)ids, 2, (int64_t[]){b, count})
+                    : tsr_host_tensor(TSR_DTYPE_F32, (float *)vectors, 3,
+                                      (int64_t[]){b, count, m->size});
+        in[1] = tsr_host_tensor(TSR_DTYPE_I32, (int32_t *)positions, 2, (int64_t[]){b, count});
     } else
         rgb[0] = 0;
     tsr_tensor out[2] = {
-        tsr_host_tensor(TSR_F32, rgb, 4, (int64_t[]){b, TSR_KARL_SIDE, TSR_KARL_SIDE, 3}),
-        tsr_host_tensor(TSR_F32, head ? head : own, 3, (int64_t[]){b, TSR_KARL_PLACES, depth})};
+        tsr_host_tensor(TSR_DTYPE_F32, rgb, 4, (int64_t[]){b, TSR_KARL_SIDE, TSR_KARL_SIDE, 3}),
+        tsr_host_tensor(TSR_DTYPE_F32, head ? head : own, 3,
+                        (int64_t[]){b, TSR_KARL_PLACES, depth})};
     const tsr_program program = {
         .fn = decode_program, .model = m, .variant = count > 0, .name = "karl decoder"};
     tsr_status status = tsr_execute(m->device, &program, in, count ? 2 : 1, out, 2);

@@ -243,7 +243,7 @@ static tsr_status read_indices(mosaic *m, const tsr_safetensors *file, const cha
                                const int32_t **indices) {
     const int at = tsr_safetensors_find(file, name);
     const tsr_tensor *t = at < 0 ? NULL : tsr_safetensors_tensor(file, at);
-    if (!t || t->dtype != TSR_I32 || tsr_elements(t) != count)
+    if (!t || t->dtype != TSR_DTYPE_I32 || tsr_elements(t) != count)
         return tsr_fail(m->ctx, TSR_ERROR_MODEL, "%s: %s: wanted %d numbers of I32, got %s",
                         m->path, name, count, t ? "another shape or type" : "none");
     *indices = t->data;
@@ -262,7 +262,7 @@ static tsr_status mosaic_open(tsr_device *device, const tsr_model_source *source
     if (!status) status = tsr_weights_open(ctx, &m->weights);
     for (int i = 0; i < tsr_safetensors_count(file) && !status; ++i) {
         const tsr_tensor *t = tsr_safetensors_tensor(file, i);
-        if (t->dtype == TSR_F32 || t->dtype == TSR_F16 || t->dtype == TSR_BF16)
+        if (t->dtype == TSR_DTYPE_F32 || t->dtype == TSR_DTYPE_F16 || t->dtype == TSR_DTYPE_BF16)
             status = tsr_weights_add(ctx, m->weights, tsr_safetensors_name(file, i), t);
     }
     if (!status) status = read_indices(m, file, "slots.source", m->classes * SLOTS, &m->source);
@@ -275,7 +275,7 @@ static tsr_status mosaic_open(tsr_device *device, const tsr_model_source *source
         make_dct(m->dct);
         memcpy(m->dct_rows, m->dct, sizeof m->dct);
         const tsr_tensor inverse =
-            tsr_host_tensor(TSR_F32, m->dct_rows, 2, (int64_t[]){SIZE, CORNER});
+            tsr_host_tensor(TSR_DTYPE_F32, m->dct_rows, 2, (int64_t[]){SIZE, CORNER});
         status = tsr_weights_add(ctx, m->weights, "dct.inverse", &inverse);
     }
     if (!status) status = link_slots(m);
@@ -596,7 +596,7 @@ static void decode_program(tsr_run *r, const void *model, tsr_tensor *const *in,
         r, x, &(tsr_norm_spec){.gamma = m->norm_gamma, .beta = m->norm_beta, .eps = 1e-6f});
     x = tsr_linear(r, x, m->head, &(tsr_epilogue){.bias = m->head_bias}); /* [B, 256, 768] */
     x = tsr_unpatchify(r, x, PLANES, SIZE, SIZE, PATCH);
-    out[0] = tsr_binary(r, planes, x, TSR_ADD);
+    out[0] = tsr_binary(r, planes, x, TSR_BINARY_ADD);
 }
 
 static tsr_status mosaic_decode(const void *model, const tsr_token_batch *batch,
@@ -641,10 +641,11 @@ static tsr_status mosaic_decode(const void *model, const tsr_token_batch *batch,
     if (!status) {
         const tsr_program program = {.fn = decode_program, .model = m, .name = "mosaic decode"};
         const tsr_tensor in[] = {
-            tsr_host_tensor(TSR_F32, coefficients, 4, (int64_t[]){count, PLANES, CORNER, CORNER}),
-            tsr_host_tensor(TSR_F32, places, 3, (int64_t[]){count, PATCHES, d})};
+            tsr_host_tensor(TSR_DTYPE_F32, coefficients, 4,
+                            (int64_t[]){count, PLANES, CORNER, CORNER}),
+            tsr_host_tensor(TSR_DTYPE_F32, places, 3, (int64_t[]){count, PATCHES, d})};
         tsr_tensor out =
-            tsr_host_tensor(TSR_F32, planes, 4, (int64_t[]){count, PLANES, SIZE, SIZE});
+            tsr_host_tensor(TSR_DTYPE_F32, planes, 4, (int64_t[]){count, PLANES, SIZE, SIZE});
         status = tsr_execute(m->device, &program, in, 2, &out, 1);
     }
     for (int i = 0; i < count && !status; ++i) {

@@ -11,7 +11,7 @@ tsr_status tsr_tile_noise(tsr_context *ctx, const tsr_tensor *t, uint64_t tile, 
     const int64_t count = lead == 1 ? t->dim[0] : 1, n = channels * height * width;
     char got[96];
     if ((lead != 0 && lead != 1) || t->dim[lead] != channels || t->dim[lead + 1] != height ||
-        t->dim[lead + 2] != width || t->dtype != TSR_F32)
+        t->dim[lead + 2] != width || t->dtype != TSR_DTYPE_F32)
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
                         "noise: wanted F32 [tiles, %lld, %lld, %lld], got %s %s",
                         (long long)channels, (long long)height, (long long)width,

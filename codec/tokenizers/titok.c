@@ -257,7 +257,7 @@ static tsr_tensor *as_batch(tsr_run *r, tsr_tensor *rows) { /* [N, W] -> [1, N, 
 /* The class row with its position, after `rows` [N, W]: [N + 1, W]. */
 static tsr_tensor *with_class(tsr_run *r, const tsr_titok_tower *t, tsr_tensor *rows) {
     tsr_tensor *first = rows_of(r, tsr_from_weight(r, t->positions), 0, 1);
-    first = tsr_binary(r, tsr_from_weight(r, t->class_row), first, TSR_ADD);
+    first = tsr_binary(r, tsr_from_weight(r, t->class_row), first, TSR_BINARY_ADD);
     tsr_tensor *both = tsr_concat_rows(r, as_batch(r, rows), first);
     return tsr_reshape(r, both, 2, (int64_t[]){both->dim[1], both->dim[2]});
 }
@@ -271,9 +271,9 @@ static void encode_program(tsr_run *r, const void *model, tsr_tensor *const *in,
     const int64_t patches = m->side * m->side, k = m->latents;
     tsr_tensor *x = tsr_patchify(r, in[0], TSR_TITOK_PATCH); /* [B, P, 768] */
     x = tsr_linear(r, x, m->patch, &(tsr_epilogue){.bias = m->patch_bias});
-    x = tsr_binary(r, x, rows_of(r, tsr_from_weight(r, t->positions), 1, patches), TSR_ADD);
+    x = tsr_binary(r, x, rows_of(r, tsr_from_weight(r, t->positions), 1, patches), TSR_BINARY_ADD);
     tsr_tensor *rest = tsr_binary(r, tsr_from_weight(r, m->latent_rows),
-                                  tsr_from_weight(r, t->latent_positions), TSR_ADD);
+                                  tsr_from_weight(r, t->latent_positions), TSR_BINARY_ADD);
     x = tsr_concat_rows(r, x, with_class(r, t, rest)); /* [B, P + K + 1, W] */
     x = run_tower(r, t, x, patches, k);
     tsr_tensor **next = m->continuous ? out : out + 3;
@@ -297,14 +297,15 @@ static void decode_program(tsr_run *r, const void *model, tsr_tensor *const *in,
     tsr_tensor *x = NULL;
     int64_t n = 0;
     tsr_tensor *mask = tsr_reshape(r, tsr_from_weight(r, m->mask), 2, (int64_t[]){1, t->width});
-    tsr_tensor *rest =
-        tsr_binary(r, rows_of(r, tsr_from_weight(r, t->positions), 1, patches), mask, TSR_ADD);
+    tsr_tensor *rest = tsr_binary(r, rows_of(r, tsr_from_weight(r, t->positions), 1, patches), mask,
+                                  TSR_BINARY_ADD);
     rest = with_class(r, t, rest); /* [P + 1, W'] */
     if (given) {
-        x = in[0]->dtype == TSR_I32 ? tsr_code_table_rows(r, &m->codes, in[0]) : in[0];
+        x = in[0]->dtype == TSR_DTYPE_I32 ? tsr_code_table_rows(r, &m->codes, in[0]) : in[0];
         n = x->dim[1];
         x = tsr_linear(r, x, m->embed, &(tsr_epilogue){.bias = m->embed_bias}); /* [B, n, W'] */
-        x = tsr_binary(r, x, rows_of(r, tsr_from_weight(r, t->latent_positions), 0, n), TSR_ADD);
+        x = tsr_binary(r, x, rows_of(r, tsr_from_weight(r, t->latent_positions), 0, n),
+                       TSR_BINARY_ADD);
         x = tsr_concat_rows(r, x, rest);
     } else
         x = as_batch(r, rest);
@@ -344,20 +345,20 @@ tsr_status tsr_titok_encode(const tsr_titok *m, const uint8_t *rgb, int64_t n,
         for (int64_t i = 0; i < plane; ++i)
             for (int c = 0; c < 3; ++c)
                 x[(b * 3 + c) * plane + i] = (float)rgb[(b * plane + i) * 3 + c] / 255.0f;
-    const tsr_tensor in = tsr_host_tensor(TSR_F32, x, 4, (int64_t[]){n, 3, side, side});
+    const tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, x, 4, (int64_t[]){n, 3, side, side});
     tsr_tensor out[5];
     int outputs = 0;
     if (!m->continuous) {
-        out[outputs++] = tsr_host_tensor(TSR_I32, result->ids, 1, (int64_t[]){n * k});
-        out[outputs++] = tsr_host_tensor(TSR_F32, rows, 1, (int64_t[]){n * k});
-        out[outputs++] = tsr_host_tensor(TSR_F32, rows + n * k, 2, (int64_t[]){n * k, 1});
+        out[outputs++] = tsr_host_tensor(TSR_DTYPE_I32, result->ids, 1, (int64_t[]){n * k});
+        out[outputs++] = tsr_host_tensor(TSR_DTYPE_F32, rows, 1, (int64_t[]){n * k});
+        out[outputs++] = tsr_host_tensor(TSR_DTYPE_F32, rows + n * k, 2, (int64_t[]){n * k, 1});
     }
     const bool traced = result->latents != NULL;
     if (traced)
         out[outputs++] =
-            tsr_host_tensor(TSR_F32, result->latents, 3, (int64_t[]){n, k, m->encoder.width});
+            tsr_host_tensor(TSR_DTYPE_F32, result->latents, 3, (int64_t[]){n, k, m->encoder.width});
     if (traced || m->continuous)
-        out[outputs++] = tsr_host_tensor(TSR_F32, result->factors, 3,
+        out[outputs++] = tsr_host_tensor(TSR_DTYPE_F32, result->factors, 3,
                                          (int64_t[]){n, k, m->continuous ? 2 * m->size : m->size});
     const tsr_program program = {.fn = encode_program,
                                  .model = m,
@@ -410,17 +411,19 @@ tsr_status tsr_titok_decode(const tsr_titok *m, const int32_t *ids, const float 
     tsr_status status = (head || own) && (m->two_stage || order) ? TSR_OK : TSR_ERROR_MEMORY;
     if (count)
         in[inputs++] =
-            ids ? tsr_host_tensor(TSR_I32, (int32_t *)ids, 2, (int64_t[]){b, count})
-                : tsr_host_tensor(TSR_F32, (float *)vectors, 3, (int64_t[]){b, count, m->size});
+            ids ? tsr_host_tensor(TSR_DTYPE_I32, (int32_t *)ids, 2, (int64_t[]){b, count})
+                : tsr_host_tensor(TSR_DTYPE_F32, (float *)vectors, 3,
+                                  (int64_t[]){b, count, m->size});
     if (!m->two_stage || !inputs) /* a program has an input, even when it looks at none */
-        in[inputs++] = m->two_stage ? tsr_host_tensor(TSR_F32, rgb, 1, (int64_t[]){1})
-                                    : tsr_host_tensor(TSR_I32, order, 1,
+        in[inputs++] = m->two_stage ? tsr_host_tensor(TSR_DTYPE_F32, rgb, 1, (int64_t[]){1})
+                                    : tsr_host_tensor(TSR_DTYPE_I32, order, 1,
                                                       (int64_t[]){b * patches * TSR_TITOK_PATCH});
-    out[0] = tsr_host_tensor(TSR_F32, rgb, 4, (int64_t[]){b, side, side, 3});
-    out[1] = m->two_stage
-                 ? tsr_host_tensor(TSR_F32, head ? head : own, 3,
-                                   (int64_t[]){b, patches, m->base_codes.codes->tensor.dim[0]})
-                 : tsr_host_tensor(TSR_F32, head ? head : own, 4, (int64_t[]){b, side, side, 3});
+    out[0] = tsr_host_tensor(TSR_DTYPE_F32, rgb, 4, (int64_t[]){b, side, side, 3});
+    out[1] =
+        m->two_stage
+            ? tsr_host_tensor(TSR_DTYPE_F32, head ? head : own, 3,
+                              (int64_t[]){b, patches, m->base_codes.codes->tensor.dim[0]})
+            : tsr_host_tensor(TSR_DTYPE_F32, head ? head : own, 4, (int64_t[]){b, side, side, 3});
     const tsr_program program = {
         .fn = decode_program, .model = m, .variant = count > 0, .name = "titok decoder"};
     rgb[0] = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* vae_alone.c: the autoencoder of latent diffusion models as a family of its own, without a model
+/* vae.c: the autoencoder of latent diffusion models as a family of its own, without a model
  * that makes tokens of its latents: a place of the latents is a token, a vector of its channels.
  * Stored are means of the posterior, or draws with supplied noise, not scaled: what the decoder
  * takes. */
@@ -67,7 +67,7 @@ static tsr_status list_tensors(const tsr_model_source *source, const tsr_wanted 
 
 static tsr_status describe(const void *model, tsr_token_header *h) {
     const alone *a = model;
-    const tsr_vae_config *c = tsr_vae_get_config(a->vae);
+    const tsr_vae_config *c = tsr_vae_configuration(a->vae);
     const uint32_t factor = (uint32_t)tsr_vae_factor(c);
     tsr_window_plan plan;
     const tsr_status status = tsr_vae_plan(a->vae, a->height, a->width, &plan);
@@ -130,7 +130,7 @@ static tsr_status open_model(tsr_device *device, const tsr_model_source *source,
 static tsr_status resize(void *model, tsr_tile_size size, tsr_token_header *header) {
     alone *a = model;
     const uint32_t width = size.width, height = size.height;
-    const tsr_vae_config *c = tsr_vae_get_config(a->vae);
+    const tsr_vae_config *c = tsr_vae_configuration(a->vae);
     const uint32_t factor = (uint32_t)tsr_vae_factor(c), most = 1 << 13;
     if (width < factor || height < factor || width % factor || height % factor || width > most ||
         height > most)
@@ -165,7 +165,7 @@ static tsr_status encode(const void *model, const tsr_pixels *pixels,
     const alone *a = model;
     const int count = pixels->count;
     float *latents = batch->values;
-    const tsr_vae_config *c = tsr_vae_get_config(a->vae);
+    const tsr_vae_config *c = tsr_vae_configuration(a->vae);
     const int64_t factor = tsr_vae_factor(c), places = a->height / factor * (a->width / factor);
     const int64_t values = (int64_t)a->height * a->width * 3, n = places * c->channels;
     const bool drawn = request->noise != NULL;
@@ -196,7 +196,7 @@ static tsr_status decode(const void *model, const tsr_token_batch *batch,
     const alone *a = model;
     const int count = batch->count;
     const float *latents = batch->values;
-    const tsr_vae_config *c = tsr_vae_get_config(a->vae);
+    const tsr_vae_config *c = tsr_vae_configuration(a->vae);
     const int64_t factor = tsr_vae_factor(c), h = a->height / factor, w = a->width / factor;
     const int64_t values = (int64_t)a->height * a->width * 3, n = h * w * c->channels;
     for (int i = 0; i < count; ++i)

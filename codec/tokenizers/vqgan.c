@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* grid.c: the model, its loading, and what the families of it have in common.
+/* vqgan.c: the model, its loading, and what the families of it have in common.
  *
  *   tile ─► encoder ─► (1x1 convolution) ─► nearest code of each place ─► ids
  *   ids ─► codes ─► (1x1 convolution) ─► decoder ─► tile
@@ -44,7 +44,7 @@ static int find_naming(const tsr_grid_kind *kind, const names *n, const char **p
     return -1;
 }
 
-bool tsr_grid_takes(const tsr_grid_kind *kind, const tsr_safetensors *file) {
+bool tsr_grid_recognise(const tsr_grid_kind *kind, const tsr_safetensors *file) {
     const char *prefix;
     return find_naming(kind, &(names){.file = file}, &prefix) >= 0;
 }
@@ -228,9 +228,9 @@ static tsr_status encode_window(void *user, int64_t y, int64_t x, float *made) {
     for (int64_t i = 0; i < h * step; ++i)
         spread(g, s->rgb + (y * step + i) * whole + x * step * 3, row, (float *)s->cut + i * row);
     const tsr_tensor in =
-        tsr_host_tensor(TSR_F32, s->cut, 4, (int64_t[]){1, h * step, w * step, 3});
-    tsr_tensor out =
-        tsr_host_tensor(TSR_F32, made, 4, (int64_t[]){1, h, w, g->codes.codes->tensor.dim[1]});
+        tsr_host_tensor(TSR_DTYPE_F32, s->cut, 4, (int64_t[]){1, h * step, w * step, 3});
+    tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, made, 4,
+                                     (int64_t[]){1, h, w, g->codes.codes->tensor.dim[1]});
     const tsr_program program = {.fn = features_program, .model = g, .name = "grid window"};
     return tsr_execute(g->device, &program, &in, 1, &out, 1);
 }
@@ -245,7 +245,7 @@ static tsr_status encode_cut(const tsr_grid *g, const uint8_t *rgb, const tsr_wi
                       3 * sizeof(float), "grid: window");
     tsr_status status = features && s.cut ? TSR_OK : TSR_ERROR_MEMORY;
     if (!status) status = tsr_window_run(g->ctx, plan, 1, d, features, encode_window, &s);
-    const tsr_tensor in = tsr_host_tensor(TSR_F32, features, 2, (int64_t[]){n, d});
+    const tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, features, 2, (int64_t[]){n, d});
     const tsr_program program = {.fn = search_program, .model = g, .name = "grid codes"};
     if (!status) status = tsr_execute(g->device, &program, &in, 1, out, 3);
     free(features);
@@ -260,7 +260,8 @@ static tsr_status encode_whole(const tsr_grid *g, const uint8_t *rgb, int64_t co
     float *x = tsr_alloc(g->ctx, (size_t)values, sizeof *x, "grid: pictures");
     if (!x) return TSR_ERROR_MEMORY;
     spread(g, rgb, values, x);
-    const tsr_tensor in = tsr_host_tensor(TSR_F32, x, 4, (int64_t[]){count, height, width, 3});
+    const tsr_tensor in =
+        tsr_host_tensor(TSR_DTYPE_F32, x, 4, (int64_t[]){count, height, width, 3});
     const tsr_program program = {.fn = encode_program,
                                  .model = g,
                                  .args = &traced,
@@ -288,11 +289,11 @@ tsr_status tsr_grid_encode(const tsr_grid *g, const uint8_t *rgb, int64_t count,
     for (int64_t first = 0; first < count && !status; first += step) {
         const int64_t at = first * each, places = step * each;
         tsr_tensor out[] = {
-            tsr_host_tensor(TSR_I32, result->ids + at, 1, &places),
-            tsr_host_tensor(TSR_F32, rows + at, 1, &places),
-            tsr_host_tensor(TSR_F32, rows + n + at, 2, (int64_t[]){places, 1}),
-            tsr_host_tensor(TSR_F32, result->features, 4, (int64_t[]){step, h, w, d}),
-            tsr_host_tensor(TSR_F32, result->encoder_out, 4,
+            tsr_host_tensor(TSR_DTYPE_I32, result->ids + at, 1, &places),
+            tsr_host_tensor(TSR_DTYPE_F32, rows + at, 1, &places),
+            tsr_host_tensor(TSR_DTYPE_F32, rows + n + at, 2, (int64_t[]){places, 1}),
+            tsr_host_tensor(TSR_DTYPE_F32, result->features, 4, (int64_t[]){step, h, w, d}),
+            tsr_host_tensor(TSR_DTYPE_F32, result->encoder_out, 4,
                             (int64_t[]){step, h, w, g->encoder.shape.out}),
         };
         const uint8_t *from = rgb + first * height * width * 3;
@@ -308,9 +309,10 @@ tsr_status tsr_grid_encode(const tsr_grid *g, const uint8_t *rgb, int64_t count,
 
 static tsr_status decode_ids(const tsr_grid *g, const int32_t *ids, int64_t count, int64_t h,
                              int64_t w, float *rgb) {
-    const tsr_tensor in = tsr_host_tensor(TSR_I32, (int32_t *)ids, 3, (int64_t[]){count, h, w});
+    const tsr_tensor in =
+        tsr_host_tensor(TSR_DTYPE_I32, (int32_t *)ids, 3, (int64_t[]){count, h, w});
     tsr_tensor out =
-        tsr_host_tensor(TSR_F32, rgb, 4, (int64_t[]){count, h * g->step, w * g->step, 3});
+        tsr_host_tensor(TSR_DTYPE_F32, rgb, 4, (int64_t[]){count, h * g->step, w * g->step, 3});
     const tsr_program program = {.fn = decode_program, .model = g, .name = "grid decoder"};
     return tsr_execute(g->device, &program, &in, 1, &out, 1);
 }
@@ -355,10 +357,11 @@ tsr_status tsr_grid_decode_soft(const tsr_grid *g, const float *logits, int64_t 
     const int64_t d = g->codes.codes->tensor.dim[1], k = g->codes.codes->tensor.dim[0];
     tsr_status status = check_size(g, TSR_ERROR_ARGUMENT, h * g->step, w * g->step);
     if (status) return status;
-    const tsr_tensor in = tsr_host_tensor(TSR_F32, (float *)logits, 4, (int64_t[]){1, h, w, k});
+    const tsr_tensor in =
+        tsr_host_tensor(TSR_DTYPE_F32, (float *)logits, 4, (int64_t[]){1, h, w, k});
     tsr_tensor out[] = {
-        tsr_host_tensor(TSR_F32, rgb, 4, (int64_t[]){1, h * g->step, w * g->step, 3}),
-        tsr_host_tensor(TSR_F32, mixed, 4, (int64_t[]){1, h, w, d})};
+        tsr_host_tensor(TSR_DTYPE_F32, rgb, 4, (int64_t[]){1, h * g->step, w * g->step, 3}),
+        tsr_host_tensor(TSR_DTYPE_F32, mixed, 4, (int64_t[]){1, h, w, d})};
     const tsr_program program = {.fn = soft_program, .model = g, .name = "grid soft decoder"};
     return tsr_execute(g->device, &program, &in, 1, out, 2);
 }

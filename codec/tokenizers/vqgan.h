@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* grid.h: tokenizers that turn a picture into a grid of ids, one for each square of `step` pixels:
+/* vqgan.h: tokenizers that turn a picture into a grid of ids, one for each square of `step` pixels:
  * a convolutional encoder, the nearest code of a codebook for each place, a convolutional decoder.
  * A family says with a tsr_grid_kind how its files are named and what its habits are. */
-#ifndef CODEC_GRID_H
-#define CODEC_GRID_H
+#ifndef CODEC_VQGAN_H
+#define CODEC_VQGAN_H
 
 #include "../../nn/code_table.h"
 #include "../../nn/conv_ae.h"
@@ -38,7 +38,7 @@ typedef struct tsr_grid {
 } tsr_grid;
 
 /* Whether names and shapes are this kind's; *prefix says what they begin with. */
-bool tsr_grid_takes(const tsr_grid_kind *kind, const tsr_safetensors *file);
+bool tsr_grid_recognise(const tsr_grid_kind *kind, const tsr_safetensors *file);
 /* A whole model. Takes over `weights`, whatever happens. Errors: MODEL, naming the tensor that is
  * missing, has another shape or belongs to nothing. */
 tsr_status tsr_grid_open(tsr_device *device, const tsr_grid_kind *kind, tsr_weights *weights,
@@ -75,7 +75,7 @@ extern const tsr_tokenizer_ops tsr_grid_ops;
 /* The family `symbol` of the kind tsr_grid_<symbol>; the texts are tsr_family's. */
 #define TSR_GRID_FAMILY(symbol, title, about_text, needs_text, verified_text)                      \
     static bool recognise(const tsr_safetensors *file) {                                           \
-        return tsr_grid_takes(&tsr_grid_##symbol, file);                                           \
+        return tsr_grid_recognise(&tsr_grid_##symbol, file);                                       \
     }                                                                                              \
     static tsr_status list_tensors(const tsr_model_source *source, const tsr_wanted *wanted) {     \
         return tsr_grid_family_list(&tsr_grid_##symbol, source, wanted);                           \

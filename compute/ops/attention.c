@@ -212,7 +212,7 @@ tsr_tensor *tsr_attention(tsr_run *r, const tsr_tensor *q, const tsr_tensor *k, 
     static const char *const names[OPERANDS] = {"q", "k", "v", "key bias"};
     char got[96];
     for (int i = 0; i < OPERANDS; ++i)
-        if (all[i] && all[i]->dtype != TSR_F32)
+        if (all[i] && all[i]->dtype != TSR_DTYPE_F32)
             return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "attention: %s: wanted F32, got %s",
                                 names[i], tsr_dtype_name(all[i]->dtype));
     if (q->rank != 3)
@@ -245,7 +245,7 @@ tsr_tensor *tsr_attention(tsr_run *r, const tsr_tensor *q, const tsr_tensor *k, 
         return tsr_run_fail(r, TSR_ERROR_TOO_LARGE,
                             "attention: wanted at most %d rows, got %lld and %lld", INT32_MAX,
                             (long long)q->dim[1], (long long)k->dim[1]);
-    tsr_tensor *y = tsr_run_new(r, TSR_F32, 3, q->dim);
+    tsr_tensor *y = tsr_run_new(r, TSR_DTYPE_F32, 3, q->dim);
     tsr_call c = {.op = &tsr_op_attention,
                   .in = {q, k, v, spec->key_bias},
                   .out = {y},

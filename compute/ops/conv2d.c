@@ -389,7 +389,7 @@ static bool want_number(tsr_run *r, const char *name, const char *what, int64_t 
 tsr_tensor *tsr_conv2d(tsr_run *r, const tsr_tensor *x, tsr_weight *w, const tsr_conv_spec *spec) {
     static const tsr_conv_spec plain = {0};
     if (!spec) spec = &plain;
-    if (!want_tensor(r, "conv2d: x", x, TSR_F32, 4)) return tsr_run_failed(r);
+    if (!want_tensor(r, "conv2d: x", x, TSR_DTYPE_F32, 4)) return tsr_run_failed(r);
     if (!w) return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "conv2d: weight: wanted one, got NULL");
     const char *name = w->name ? w->name : "weight";
     const int64_t *k = w->tensor.dim;
@@ -419,11 +419,11 @@ tsr_tensor *tsr_conv2d(tsr_run *r, const tsr_tensor *x, tsr_weight *w, const tsr
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "conv2d: %s: bias: wanted [%lld], got %s", name,
                             (long long)k[0], tsr_shape_text(&spec->bias->tensor, got, sizeof got));
     tsr_tensor shape = tsr_host_tensor(
-        TSR_F32, NULL, 4,
+        TSR_DTYPE_F32, NULL, 4,
         (int64_t[]){x->dim[0], (h - k[2]) / stride + 1, (width - k[3]) / stride + 1, k[0]});
     if (!want_size(r, "conv2d", 4, shape.dim)) return tsr_run_failed(r);
     if (spec->residual) {
-        if (!want_tensor(r, "conv2d: residual", spec->residual, TSR_F32, 4))
+        if (!want_tensor(r, "conv2d: residual", spec->residual, TSR_DTYPE_F32, 4))
             return tsr_run_failed(r);
         if (memcmp(spec->residual->dim, shape.dim, sizeof shape.dim))
             return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "conv2d: %s: residual: wanted %s, got %s",
@@ -447,7 +447,7 @@ tsr_tensor *tsr_conv2d(tsr_run *r, const tsr_tensor *x, tsr_weight *w, const tsr
     call.p.i[LEFT] = spec->left;
     call.p.i[UPSAMPLE] = spec->upsample;
     call.p.i[ACT] = spec->act;
-    call.out[0] = tsr_run_new(r, TSR_F32, 4, shape.dim);
+    call.out[0] = tsr_run_new(r, TSR_DTYPE_F32, 4, shape.dim);
     tsr_run_emit(r, &call);
     return call.out[0];
 }

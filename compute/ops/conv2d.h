@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* conv2d.h: what the forms of the cpu's convolution share: the numbers of a call and the window of
  * the input a worker copies. */
-#ifndef COMPUTE_OPS_CONV2D_H
-#define COMPUTE_OPS_CONV2D_H
+#ifndef COMPUTE_CONV2D_H
+#define COMPUTE_CONV2D_H
 
 #include "../cpu/gemm.h"
 #include "rowwise.h"

@@ -153,8 +153,8 @@ static tsr_fsq_result encode(tsr_run *r, const char *what, const tsr_tensor *x, 
                              int count, int mode) {
     tsr_call call = {0};
     void *table = NULL;
-    if (want_tensor(r, what, x, TSR_F32, 1) && (table = make_table(r, levels, count, &call)) &&
-        tsr_cols(x) != count) {
+    if (want_tensor(r, what, x, TSR_DTYPE_F32, 1) &&
+        (table = make_table(r, levels, count, &call)) && tsr_cols(x) != count) {
         char got[96];
         tsr_run_fail(r, TSR_ERROR_ARGUMENT, "%s: wanted [..., %d], got %s", what, count,
                      tsr_shape_text(x, got, sizeof got));
@@ -167,10 +167,10 @@ static tsr_fsq_result encode(tsr_run *r, const char *what, const tsr_tensor *x, 
     call.in[0] = x;
     call.out_count = mode == ENCODE ? 3 : 2;
     int64_t one = 1;
-    call.out[0] = tsr_run_new(r, TSR_F32, x->rank, x->dim);
+    call.out[0] = tsr_run_new(r, TSR_DTYPE_F32, x->rank, x->dim);
     call.out[1] =
-        tsr_run_new(r, TSR_I32, x->rank > 1 ? x->rank - 1 : 1, x->rank > 1 ? x->dim : &one);
-    if (mode == ENCODE) call.out[2] = tsr_run_new(r, TSR_F32, x->rank, x->dim);
+        tsr_run_new(r, TSR_DTYPE_I32, x->rank > 1 ? x->rank - 1 : 1, x->rank > 1 ? x->dim : &one);
+    if (mode == ENCODE) call.out[2] = tsr_run_new(r, TSR_DTYPE_F32, x->rank, x->dim);
     tsr_run_emit(r, &call);
     free(table);
     return (tsr_fsq_result){.bounded = call.out[2], .codes = call.out[0], .ids = call.out[1]};
@@ -189,7 +189,7 @@ tsr_fsq_result tsr_fsq_round(tsr_run *r, const tsr_tensor *bounded, const int *l
 
 tsr_tensor *tsr_fsq_decode(tsr_run *r, const tsr_tensor *ids, const int *levels, int level_count) {
     tsr_call call = {0};
-    if (!want_tensor(r, "fsq_decode: ids", ids, TSR_I32, 1)) return tsr_run_failed(r);
+    if (!want_tensor(r, "fsq_decode: ids", ids, TSR_DTYPE_I32, 1)) return tsr_run_failed(r);
     if (ids->rank >= TSR_MAX_RANK)
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT,
                             "fsq_decode: ids: wanted at most %d dimensions, got %d",
@@ -204,7 +204,7 @@ tsr_tensor *tsr_fsq_decode(tsr_run *r, const tsr_tensor *ids, const int *levels,
         call.p.i[P_MODE] = DECODE;
         call.in[0] = ids;
         call.out_count = 1;
-        call.out[0] = tsr_run_new(r, TSR_F32, ids->rank + 1, dim);
+        call.out[0] = tsr_run_new(r, TSR_DTYPE_F32, ids->rank + 1, dim);
         tsr_run_emit(r, &call);
     }
     free(table);

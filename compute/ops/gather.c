@@ -84,7 +84,7 @@ static tsr_tensor *emit(tsr_run *r, const tsr_tensor *x, const tsr_tensor *ids, 
 
 tsr_tensor *tsr_gather_rows(tsr_run *r, const tsr_tensor *table, const tsr_tensor *ids) {
     if (!want_words(r, "gather_rows: table", table, 2) ||
-        !want_tensor(r, "gather_rows: ids", ids, TSR_I32, 1))
+        !want_tensor(r, "gather_rows: ids", ids, TSR_DTYPE_I32, 1))
         return tsr_run_failed(r);
     if (ids->rank >= TSR_MAX_RANK)
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT,
@@ -101,7 +101,7 @@ tsr_tensor *tsr_gather_rows(tsr_run *r, const tsr_tensor *table, const tsr_tenso
 
 tsr_tensor *tsr_gather_cols(tsr_run *r, const tsr_tensor *x, const tsr_tensor *ids) {
     if (!want_words(r, "gather_cols: x", x, 1) ||
-        !want_tensor(r, "gather_cols: ids", ids, TSR_I32, 1))
+        !want_tensor(r, "gather_cols: ids", ids, TSR_DTYPE_I32, 1))
         return tsr_run_failed(r);
     if (ids->rank != 1)
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "gather_cols: ids: wanted 1 dimension, got %d",

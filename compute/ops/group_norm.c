@@ -244,7 +244,7 @@ static const tsr_tensor *get_weight(tsr_run *r, const char *what, tsr_weight *w,
 tsr_tensor *tsr_group_norm(tsr_run *r, const tsr_tensor *x, const tsr_group_norm_spec *spec) {
     static const tsr_group_norm_spec plain = {.eps = 1e-6f};
     if (!spec) spec = &plain;
-    if (!want_tensor(r, "group_norm: x", x, TSR_F32, 2)) return tsr_run_failed(r);
+    if (!want_tensor(r, "group_norm: x", x, TSR_DTYPE_F32, 2)) return tsr_run_failed(r);
     int64_t channels = tsr_cols(x), groups = spec->groups ? spec->groups : 32;
     if (channels > MAX_CHANNELS)
         return tsr_run_fail(r, TSR_ERROR_TOO_LARGE,
@@ -269,9 +269,10 @@ tsr_tensor *tsr_group_norm(tsr_run *r, const tsr_tensor *x, const tsr_group_norm
     call.p.i[P_GROUPS] = (int32_t)groups;
     call.p.i[P_ACT] = spec->act;
     int64_t chunks = tile_count(tsr_rows(x) / x->dim[0], rows_per_tile(channels));
-    call.out[OUT_Y] = tsr_run_new(r, TSR_F32, x->rank, x->dim);
-    call.out[OUT_PARTS] = tsr_run_new(r, TSR_F32, 4, (int64_t[]){x->dim[0], groups, chunks, 2});
-    call.out[OUT_TOTALS] = tsr_run_new(r, TSR_F32, 3, (int64_t[]){x->dim[0], groups, 2});
+    call.out[OUT_Y] = tsr_run_new(r, TSR_DTYPE_F32, x->rank, x->dim);
+    call.out[OUT_PARTS] =
+        tsr_run_new(r, TSR_DTYPE_F32, 4, (int64_t[]){x->dim[0], groups, chunks, 2});
+    call.out[OUT_TOTALS] = tsr_run_new(r, TSR_DTYPE_F32, 3, (int64_t[]){x->dim[0], groups, 2});
     tsr_run_emit(r, &call);
     return call.out[OUT_Y];
 }

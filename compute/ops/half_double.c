@@ -69,7 +69,7 @@ const tsr_op tsr_op_half_double = {
     .name = "half_double", .reference = reference, .cpu = cpu, .gpu = gpu};
 
 static tsr_tensor *emit(tsr_run *r, const char *what, const tsr_tensor *x, bool halve) {
-    if (!want_tensor(r, what, x, TSR_F32, 4)) return tsr_run_failed(r);
+    if (!want_tensor(r, what, x, TSR_DTYPE_F32, 4)) return tsr_run_failed(r);
     int64_t dim[4] = {x->dim[0], x->dim[1] * 2, x->dim[2] * 2, x->dim[3]};
     if (halve) {
         char got[96];
@@ -82,7 +82,7 @@ static tsr_tensor *emit(tsr_run *r, const char *what, const tsr_tensor *x, bool 
     if (!want_size(r, what, 4, dim)) return tsr_run_failed(r);
     tsr_call call = {.op = &tsr_op_half_double, .in = {x}, .in_count = 1, .out_count = 1};
     call.p.i[HALVE] = halve;
-    call.out[0] = tsr_run_new(r, TSR_F32, 4, dim);
+    call.out[0] = tsr_run_new(r, TSR_DTYPE_F32, 4, dim);
     tsr_run_emit(r, &call);
     return call.out[0];
 }

@@ -154,7 +154,7 @@ const tsr_op tsr_op_layer_norm = {
 static bool want_modulation(tsr_run *r, const char *what, const tsr_tensor *m, const tsr_tensor *x,
                             int64_t group_rows, tsr_call *call, int step) {
     if (!m) return !tsr_run_is_failed(r);
-    if (!want_tensor(r, what, m, TSR_F32, 1)) return false;
+    if (!want_tensor(r, what, m, TSR_DTYPE_F32, 1)) return false;
     int64_t cols = tsr_cols(x), rows = tsr_rows(m);
     bool batch = m->rank == 2 && (group_rows > 0 || (x->rank >= 2 && rows == x->dim[0]));
     if (tsr_cols(m) != cols || (rows != 1 && !batch)) {
@@ -172,7 +172,7 @@ static bool want_modulation(tsr_run *r, const char *what, const tsr_tensor *m, c
 static const tsr_tensor *get_weight(tsr_run *r, const char *what, tsr_weight *w, int64_t cols) {
     if (!w || tsr_run_is_failed(r)) return NULL;
     tsr_tensor *t = tsr_from_weight(r, w);
-    if (!want_tensor(r, what, t, TSR_F32, 1)) return NULL;
+    if (!want_tensor(r, what, t, TSR_DTYPE_F32, 1)) return NULL;
     if (tsr_elements(t) != cols) {
         char got[96];
         tsr_run_fail(r, TSR_ERROR_MODEL, "%s: %s: wanted [%lld], got %s", what,
@@ -187,7 +187,7 @@ tsr_tensor *tsr_layer_norm(tsr_run *r, const tsr_tensor *x, const tsr_norm_spec 
     static const tsr_norm_spec plain = {.eps = 1e-5f};
     if (!spec) spec = &plain;
     tsr_call call = {.op = &tsr_op_layer_norm, .in_count = 5, .out_count = 1};
-    if (!want_tensor(r, "layer_norm: x", x, TSR_F32, 1)) return tsr_run_failed(r);
+    if (!want_tensor(r, "layer_norm: x", x, TSR_DTYPE_F32, 1)) return tsr_run_failed(r);
     if (!(spec->eps >= 0))
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "layer_norm: eps: wanted at least 0, got %g",
                             (double)spec->eps);
@@ -209,7 +209,7 @@ tsr_tensor *tsr_layer_norm(tsr_run *r, const tsr_tensor *x, const tsr_norm_spec 
         !want_modulation(r, "layer_norm: shift", spec->shift, x, spec->group_rows, &call,
                          P_SHIFT_STEP))
         return tsr_run_failed(r);
-    call.out[0] = tsr_run_new(r, TSR_F32, x->rank, x->dim);
+    call.out[0] = tsr_run_new(r, TSR_DTYPE_F32, x->rank, x->dim);
     tsr_run_emit(r, &call);
     return call.out[0];
 }

@@ -287,7 +287,7 @@ tsr_tensor *tsr_linear(tsr_run *r, const tsr_tensor *x, tsr_weight *w,
     char want[96], got[96];
     if (!w) return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "linear: weight: wanted one, got NULL");
     const char *name = w->name ? w->name : "weight";
-    if (x->dtype != TSR_F32)
+    if (x->dtype != TSR_DTYPE_F32)
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "linear: %s: x: wanted F32, got %s", name,
                             tsr_dtype_name(x->dtype));
     int64_t k = tsr_cols(x), rows = tsr_rows(x), n = w->tensor.dim[0];
@@ -300,12 +300,12 @@ tsr_tensor *tsr_linear(tsr_run *r, const tsr_tensor *x, tsr_weight *w,
     if (e->bias && (e->bias->tensor.rank != 1 || e->bias->tensor.dim[0] != n))
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "linear: %s: bias: wanted [%lld], got %s", name,
                             (long long)n, tsr_shape_text(&e->bias->tensor, got, sizeof got));
-    tsr_tensor shape = tsr_host_tensor(TSR_F32, NULL, x->rank, x->dim);
+    tsr_tensor shape = tsr_host_tensor(TSR_DTYPE_F32, NULL, x->rank, x->dim);
     shape.dim[x->rank - 1] = n;
     const tsr_tensor *extra[2] = {e->gate, e->residual};
     static const char *const extra_name[2] = {"gate", "residual"};
     for (int i = 0; i < 2; ++i)
-        if (extra[i] && extra[i]->dtype != TSR_F32)
+        if (extra[i] && extra[i]->dtype != TSR_DTYPE_F32)
             return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "linear: %s: %s: wanted F32, got %s", name,
                                 extra_name[i], tsr_dtype_name(extra[i]->dtype));
     /* One row for everybody, one for each batch item, or one for every e->gate_rows rows. */
@@ -334,7 +334,7 @@ tsr_tensor *tsr_linear(tsr_run *r, const tsr_tensor *x, tsr_weight *w,
     if (gate_rows > INT32_MAX)
         return tsr_run_fail(r, TSR_ERROR_TOO_LARGE, "linear: %s: wanted at most %d rows, got %lld",
                             name, INT32_MAX, (long long)gate_rows);
-    tsr_tensor *y = tsr_run_new(r, TSR_F32, shape.rank, shape.dim);
+    tsr_tensor *y = tsr_run_new(r, TSR_DTYPE_F32, shape.rank, shape.dim);
     tsr_call c = {.op = &tsr_op_linear,
                   .in = {x, tsr_run_weight(r, w), e->bias ? tsr_from_weight(r, e->bias) : NULL,
                          e->gate, e->residual},

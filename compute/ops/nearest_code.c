@@ -209,7 +209,7 @@ tsr_tensor *tsr_nearest_code(tsr_run *r, const tsr_tensor *x, const tsr_tensor *
     }
     char got[96];
     tsr_tensor *failed = NULL;
-    if (x->dtype != TSR_F32 || codes->dtype != TSR_F32)
+    if (x->dtype != TSR_DTYPE_F32 || codes->dtype != TSR_DTYPE_F32)
         failed =
             tsr_run_fail(r, TSR_ERROR_ARGUMENT, "nearest_code: wanted F32 and F32, got %s and %s",
                          tsr_dtype_name(x->dtype), tsr_dtype_name(codes->dtype));
@@ -232,19 +232,20 @@ tsr_tensor *tsr_nearest_code(tsr_run *r, const tsr_tensor *x, const tsr_tensor *
     int rank = x->rank > 1 ? x->rank - 1 : 1;
     for (int i = 0; i < rank; ++i)
         dim[i] = x->rank > 1 ? x->dim[i] : 1;
-    tsr_tensor *ids = tsr_run_new(r, TSR_I32, rank, dim);
+    tsr_tensor *ids = tsr_run_new(r, TSR_DTYPE_I32, rank, dim);
     tsr_call c = {.op = &tsr_op_nearest_code,
                   .in = {x, codes},
                   .out = {ids},
                   .in_count = OPERANDS,
                   .out_count = margin ? 2 : 1};
-    if (margin) c.out[MARGIN] = *margin = tsr_run_new(r, TSR_F32, rank, dim);
+    if (margin) c.out[MARGIN] = *margin = tsr_run_new(r, TSR_DTYPE_F32, rank, dim);
     /* More codes than one dispatch may look at: the standings travel through a tensor. */
-    if (tsr_device_get_info(tsr_run_device(r))->kind == TSR_DEVICE_VULKAN &&
+    if (tsr_device_properties(tsr_run_device(r))->kind == TSR_DEVICE_VULKAN &&
         tsr_elements(codes) > TURNS) {
         int64_t n = tsr_rows(x);
-        if (!margin) c.out[MARGIN] = tsr_run_new(r, TSR_F32, rank, dim); /* no holes in the list */
-        c.out[STATE] = tsr_run_new(r, TSR_F32, 2, (int64_t[]){n, 2});
+        if (!margin)
+            c.out[MARGIN] = tsr_run_new(r, TSR_DTYPE_F32, rank, dim); /* no holes in the list */
+        c.out[STATE] = tsr_run_new(r, TSR_DTYPE_F32, 2, (int64_t[]){n, 2});
         c.out_count = 3;
     }
     c.p.i[METRIC] = metric;

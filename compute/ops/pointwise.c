@@ -16,17 +16,17 @@ enum {
 
 static inline float combine(float a, float b, tsr_binary_kind kind) {
     switch (kind) {
-    case TSR_ADD:
+    case TSR_BINARY_ADD:
         return a + b;
-    case TSR_SUB:
+    case TSR_BINARY_SUB:
         return a - b;
-    case TSR_MUL:
+    case TSR_BINARY_MUL:
         return a * b;
-    case TSR_DIV:
+    case TSR_BINARY_DIV:
         return a / b;
-    case TSR_MIN:
+    case TSR_BINARY_MIN:
         return b < a || b != b ? b : a; /* a NaN on either side wins */
-    case TSR_MAXIMUM:
+    case TSR_BINARY_MAX:
         return b > a || b != b ? b : a;
     }
     return a;
@@ -67,12 +67,12 @@ TSR_CLONES static void binary_run(float *y, const float *a, const float *b, int6
             y[i] = combine(a[i], b[i], name);                                                      \
         break;
     switch (kind) {
-        LOOP(TSR_ADD)
-        LOOP(TSR_SUB)
-        LOOP(TSR_MUL)
-        LOOP(TSR_DIV)
-        LOOP(TSR_MIN)
-        LOOP(TSR_MAXIMUM)
+        LOOP(TSR_BINARY_ADD)
+        LOOP(TSR_BINARY_SUB)
+        LOOP(TSR_BINARY_MUL)
+        LOOP(TSR_BINARY_DIV)
+        LOOP(TSR_BINARY_MIN)
+        LOOP(TSR_BINARY_MAX)
     }
 #undef LOOP
 }
@@ -132,7 +132,7 @@ const tsr_op tsr_op_pointwise = {
 
 static tsr_tensor *emit(tsr_run *r, const tsr_tensor *a, const tsr_tensor *b, int form, int kind,
                         float multiply, float add) {
-    tsr_tensor *y = tsr_run_new(r, TSR_F32, a->rank, a->dim);
+    tsr_tensor *y = tsr_run_new(r, TSR_DTYPE_F32, a->rank, a->dim);
     tsr_call c = {
         .op = &tsr_op_pointwise, .in = {a, b}, .out = {y}, .in_count = b ? 2 : 1, .out_count = 1};
     c.p.i[FORM] = form;
@@ -145,7 +145,7 @@ static tsr_tensor *emit(tsr_run *r, const tsr_tensor *a, const tsr_tensor *b, in
 
 tsr_tensor *tsr_unary(tsr_run *r, const tsr_tensor *x, tsr_activation act) {
     if (tsr_run_is_failed(r)) return tsr_run_failed(r);
-    if (x->dtype != TSR_F32)
+    if (x->dtype != TSR_DTYPE_F32)
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "unary: wanted F32, got %s",
                             tsr_dtype_name(x->dtype));
     if (act < TSR_ACT_NONE || act > TSR_ACT_SIGMOID)
@@ -156,7 +156,7 @@ tsr_tensor *tsr_unary(tsr_run *r, const tsr_tensor *x, tsr_activation act) {
 
 tsr_tensor *tsr_scale(tsr_run *r, const tsr_tensor *x, float multiply, float add) {
     if (tsr_run_is_failed(r)) return tsr_run_failed(r);
-    if (x->dtype != TSR_F32)
+    if (x->dtype != TSR_DTYPE_F32)
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "scale: wanted F32, got %s",
                             tsr_dtype_name(x->dtype));
     return emit(r, x, NULL, SCALE, 0, multiply, add);
@@ -177,12 +177,12 @@ static bool repeats(const tsr_tensor *a, const tsr_tensor *b) {
 
 tsr_tensor *tsr_binary(tsr_run *r, const tsr_tensor *a, const tsr_tensor *b, tsr_binary_kind kind) {
     if (tsr_run_is_failed(r)) return tsr_run_failed(r);
-    if (a->dtype != TSR_F32 || b->dtype != TSR_F32)
+    if (a->dtype != TSR_DTYPE_F32 || b->dtype != TSR_DTYPE_F32)
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "binary: wanted F32 and F32, got %s and %s",
                             tsr_dtype_name(a->dtype), tsr_dtype_name(b->dtype));
-    if (kind < TSR_ADD || kind > TSR_MAXIMUM)
+    if (kind < TSR_BINARY_ADD || kind > TSR_BINARY_MAX)
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "binary: kind: wanted 0 to %d, got %d",
-                            TSR_MAXIMUM, (int)kind);
+                            TSR_BINARY_MAX, (int)kind);
     char want[96], got[96];
     if (!repeats(a, b))
         return tsr_run_fail(

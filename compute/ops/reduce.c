@@ -24,15 +24,16 @@ static void reference(const tsr_call *call) {
     int64_t rows = tsr_rows(call->in[0]), cols = tsr_cols(call->in[0]);
     tsr_reduction kind = (tsr_reduction)call->p.i[P_KIND];
     for (int64_t n = 0; n < rows; ++n, x += cols) {
-        if (kind == TSR_ARGMAX) {
+        if (kind == TSR_REDUCE_ARGMAX) {
             ((int32_t *)call->out[0]->data)[n] = (int32_t)find_max(x, cols);
             continue;
         }
         double sum = 0;
         for (int64_t i = 0; i < cols; ++i)
-            sum += kind == TSR_SUMSQ ? (double)x[i] * x[i] : x[i];
-        if (kind == TSR_MEAN) sum /= (double)cols;
-        ((float *)call->out[0]->data)[n] = kind == TSR_MAX ? x[find_max(x, cols)] : (float)sum;
+            sum += kind == TSR_REDUCE_SUMSQ ? (double)x[i] * x[i] : x[i];
+        if (kind == TSR_REDUCE_MEAN) sum /= (double)cols;
+        ((float *)call->out[0]->data)[n] =
+            kind == TSR_REDUCE_MAX ? x[find_max(x, cols)] : (float)sum;
     }
 }
 
@@ -91,19 +92,19 @@ static void tile(void *arg, int64_t t, int worker) {
     for (int64_t n = t * step; n < rows && n < (t + 1) * step; ++n) {
         const float *x = (const float *)c->in[0]->data + n * cols;
         switch ((tsr_reduction)c->p.i[P_KIND]) {
-        case TSR_SUM:
+        case TSR_REDUCE_SUM:
             f[n] = sum_row(x, cols);
             break;
-        case TSR_MEAN:
+        case TSR_REDUCE_MEAN:
             f[n] = sum_row(x, cols) / (float)cols;
             break;
-        case TSR_SUMSQ:
+        case TSR_REDUCE_SUMSQ:
             f[n] = sumsq_row(x, cols);
             break;
-        case TSR_MAX:
+        case TSR_REDUCE_MAX:
             f[n] = x[find_max_fast(x, cols)];
             break;
-        case TSR_ARGMAX:
+        case TSR_REDUCE_ARGMAX:
             ids[n] = (int32_t)find_max_fast(x, cols);
             break;
         }
@@ -134,16 +135,17 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
 const tsr_op tsr_op_reduce = {.name = "reduce", .reference = reference, .cpu = cpu, .gpu = gpu};
 
 tsr_tensor *tsr_reduce(tsr_run *r, const tsr_tensor *x, tsr_reduction kind) {
-    if (!want_tensor(r, "reduce: x", x, TSR_F32, 1)) return tsr_run_failed(r);
-    if ((int)kind < TSR_SUM || kind > TSR_SUMSQ)
-        return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "reduce: kind: wanted 0..%d, got %d", TSR_SUMSQ,
-                            (int)kind);
+    if (!want_tensor(r, "reduce: x", x, TSR_DTYPE_F32, 1)) return tsr_run_failed(r);
+    if ((int)kind < TSR_REDUCE_SUM || kind > TSR_REDUCE_SUMSQ)
+        return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "reduce: kind: wanted 0..%d, got %d",
+                            TSR_REDUCE_SUMSQ, (int)kind);
     tsr_call call = {.op = &tsr_op_reduce, .in = {x}, .in_count = 1, .out_count = 1};
     call.p.i[P_KIND] = (int32_t)kind;
     int64_t dim[TSR_MAX_RANK];
     memcpy(dim, x->dim, sizeof dim);
     dim[x->rank - 1] = 1;
-    call.out[0] = tsr_run_new(r, kind == TSR_ARGMAX ? TSR_I32 : TSR_F32, x->rank, dim);
+    call.out[0] =
+        tsr_run_new(r, kind == TSR_REDUCE_ARGMAX ? TSR_DTYPE_I32 : TSR_DTYPE_F32, x->rank, dim);
     tsr_run_emit(r, &call);
     return call.out[0];
 }

@@ -226,7 +226,7 @@ const tsr_op tsr_op_resize = {.name = "resize", .reference = reference, .cpu = c
 tsr_tensor *tsr_resize(tsr_run *r, const tsr_tensor *x, int64_t height, int64_t width,
                        tsr_filter filter) {
     char got[96];
-    if (!want_tensor(r, "resize: x", x, TSR_U8, 3)) return tsr_run_failed(r);
+    if (!want_tensor(r, "resize: x", x, TSR_DTYPE_U8, 3)) return tsr_run_failed(r);
     if (x->rank != 3 || x->dim[2] > 4)
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "resize: x: wanted [H, W, 1..4], got %s",
                             tsr_shape_text(x, got, sizeof got));
@@ -270,8 +270,9 @@ tsr_tensor *tsr_resize(tsr_run *r, const tsr_tensor *x, int64_t height, int64_t 
     call.p.i[P_TAPS + 1] = (int32_t)taps[1];
     call.table = table;
     call.table_bytes = (size_t)(words[0] + words[1]) * 4;
-    call.out[OUT_PICTURE] = tsr_run_new(r, TSR_U8, 3, dim);
-    if (horizontal && vertical) call.out[call.out_count++] = tsr_run_new(r, TSR_U8, 3, between);
+    call.out[OUT_PICTURE] = tsr_run_new(r, TSR_DTYPE_U8, 3, dim);
+    if (horizontal && vertical)
+        call.out[call.out_count++] = tsr_run_new(r, TSR_DTYPE_U8, 3, between);
     tsr_run_emit(r, &call);
     free(table);
     free(row);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* rowwise.h: what the ops that work row by row share: argument checks with one wording, f32 sums
  * whose order depends on the length alone, and the shape of their GPU grids. */
-#ifndef COMPUTE_OPS_ROWWISE_H
-#define COMPUTE_OPS_ROWWISE_H
+#ifndef COMPUTE_ROWWISE_H
+#define COMPUTE_ROWWISE_H
 
 #include <limits.h>
 #include <string.h>
@@ -50,8 +50,8 @@ static inline bool want_tensor(tsr_run *r, const char *what, const tsr_tensor *x
 
 /* As want_tensor, for the ops that move 4-byte elements without looking at them. */
 static inline bool want_words(tsr_run *r, const char *what, const tsr_tensor *x, int min_rank) {
-    bool integer = x && x->rank > 0 && x->dtype == TSR_I32;
-    return want_tensor(r, what, x, integer ? TSR_I32 : TSR_F32, min_rank);
+    bool integer = x && x->rank > 0 && x->dtype == TSR_DTYPE_I32;
+    return want_tensor(r, what, x, integer ? TSR_DTYPE_I32 : TSR_DTYPE_F32, min_rank);
 }
 
 /* Number of elements an output would have; false if it is beyond 32 bits. */
@@ -69,7 +69,7 @@ static inline bool want_size(tsr_run *r, const char *op, int rank, const int64_t
 }
 
 static inline bool on_cpu(const tsr_run *r) {
-    return tsr_device_get_info(tsr_run_device(r))->kind == TSR_DEVICE_CPU;
+    return tsr_device_properties(tsr_run_device(r))->kind == TSR_DEVICE_CPU;
 }
 
 /* Ids are known by value only where the op runs at once. */

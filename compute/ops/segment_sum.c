@@ -114,8 +114,8 @@ const tsr_op tsr_op_segment_sum = {
 tsr_tensor *tsr_segment_sum(tsr_run *r, const tsr_tensor *x, const tsr_tensor *ids, int64_t k,
                             tsr_tensor **counts) {
     if (counts) *counts = NULL;
-    bool good = want_tensor(r, "segment_sum: x", x, TSR_F32, 2) &&
-                want_tensor(r, "segment_sum: ids", ids, TSR_I32, 1);
+    bool good = want_tensor(r, "segment_sum: x", x, TSR_DTYPE_F32, 2) &&
+                want_tensor(r, "segment_sum: ids", ids, TSR_DTYPE_I32, 1);
     if (good && (x->rank != 2 || tsr_elements(ids) != x->dim[0])) {
         char tx[96], ti[96];
         tsr_run_fail(r, TSR_ERROR_ARGUMENT,
@@ -132,13 +132,13 @@ tsr_tensor *tsr_segment_sum(tsr_run *r, const tsr_tensor *x, const tsr_tensor *i
             return tsr_run_failed(r);
         tsr_call call = {.op = &tsr_op_segment_sum, .in = {x, ids}, .in_count = 2, .out_count = 3};
         call.p.i[P_K] = (int32_t)k;
-        call.out[OUT_SUMS] = tsr_run_new(r, TSR_F32, 2, (int64_t[]){k, tsr_cols(x)});
-        call.out[OUT_COUNTS] = tsr_run_new(r, TSR_I32, 1, &k);
-        call.out[OUT_PARTIAL] = tsr_run_new(r, TSR_F32, 3, partial);
+        call.out[OUT_SUMS] = tsr_run_new(r, TSR_DTYPE_F32, 2, (int64_t[]){k, tsr_cols(x)});
+        call.out[OUT_COUNTS] = tsr_run_new(r, TSR_DTYPE_I32, 1, &k);
+        call.out[OUT_PARTIAL] = tsr_run_new(r, TSR_DTYPE_F32, 3, partial);
         if (!on_cpu(r)) {
             call.out_count = 5;
-            call.out[OUT_STARTS] = tsr_run_new(r, TSR_I32, 2, starts);
-            call.out[OUT_LIST] = tsr_run_new(r, TSR_I32, 2, (int64_t[]){chunks, CHUNK});
+            call.out[OUT_STARTS] = tsr_run_new(r, TSR_DTYPE_I32, 2, starts);
+            call.out[OUT_LIST] = tsr_run_new(r, TSR_DTYPE_I32, 2, (int64_t[]){chunks, CHUNK});
         }
         tsr_run_emit(r, &call);
         if (counts) *counts = call.out[OUT_COUNTS];

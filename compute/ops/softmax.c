@@ -98,9 +98,9 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
 const tsr_op tsr_op_softmax = {.name = "softmax", .reference = reference, .cpu = cpu, .gpu = gpu};
 
 tsr_tensor *tsr_softmax(tsr_run *r, const tsr_tensor *x) {
-    if (!want_tensor(r, "softmax: x", x, TSR_F32, 1)) return tsr_run_failed(r);
+    if (!want_tensor(r, "softmax: x", x, TSR_DTYPE_F32, 1)) return tsr_run_failed(r);
     tsr_call call = {.op = &tsr_op_softmax, .in = {x}, .in_count = 1, .out_count = 1};
-    call.out[0] = tsr_run_new(r, TSR_F32, x->rank, x->dim);
+    call.out[0] = tsr_run_new(r, TSR_DTYPE_F32, x->rank, x->dim);
     tsr_run_emit(r, &call);
     return call.out[0];
 }

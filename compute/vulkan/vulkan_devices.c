@@ -211,7 +211,7 @@ static int canary_gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispa
 static const tsr_op canary = {.name = "canary", .reference = canary_reference, .gpu = canary_gpu};
 
 tsr_tensor *tsr_vulkan_canary(tsr_run *r) {
-    tsr_tensor *y = tsr_run_new(r, TSR_I32, 1, (int64_t[]){1});
+    tsr_tensor *y = tsr_run_new(r, TSR_DTYPE_I32, 1, (int64_t[]){1});
     tsr_call c = {.op = &canary, .out = {y}, .out_count = 1};
     tsr_run_emit(r, &c);
     return y;
@@ -225,12 +225,12 @@ static void try_canary(tsr_context *ctx, tsr_device_info *info) {
     s.name = name;
     tsr_device *d = NULL;
     uint32_t got = 0, want;
-    tsr_tensor out = tsr_host_tensor(TSR_I32, &got, 1, (int64_t[]){1});
+    tsr_tensor out = tsr_host_tensor(TSR_DTYPE_I32, &got, 1, (int64_t[]){1});
     tsr_program program = {.fn = canary_model, .name = "canary"};
     tsr_status status = tsr_device_open(ctx, &d, &s);
     if (!status) status = tsr_execute(d, &program, NULL, 0, &out, 1);
     tsr_device_close(&d);
-    tsr_tensor expected = tsr_host_tensor(TSR_I32, &want, 1, (int64_t[]){1});
+    tsr_tensor expected = tsr_host_tensor(TSR_DTYPE_I32, &want, 1, (int64_t[]){1});
     canary_reference(&(tsr_call){.out = {&expected}, .out_count = 1});
     if (status) {
         info->usable = false;

@@ -79,10 +79,11 @@ static tsr_status try_products(tsr_device *d) {
         x[i] = (float)(i * 7 % 17 - 8);
     for (int i = 0; i < N * K; ++i)
         w[i] = (float)(i * 5 % 13 - 6);
-    const tsr_tensor in[KINDS] = {tsr_host_tensor(TSR_F32, x, 2, (int64_t[]){ROWS, K}),
-                                  tsr_host_tensor(TSR_F32, x, 4, (int64_t[]){1, ROWS, TAPS, C})};
-    tsr_tensor out = tsr_host_tensor(TSR_F32, y, 2, (int64_t[]){ROWS, N});
-    tsr_weight weight = {.tensor = tsr_host_tensor(TSR_F32, w, 4, (int64_t[]){N, C, 1, TAPS}),
+    const tsr_tensor in[KINDS] = {
+        tsr_host_tensor(TSR_DTYPE_F32, x, 2, (int64_t[]){ROWS, K}),
+        tsr_host_tensor(TSR_DTYPE_F32, x, 4, (int64_t[]){1, ROWS, TAPS, C})};
+    tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, y, 2, (int64_t[]){ROWS, N});
+    tsr_weight weight = {.tensor = tsr_host_tensor(TSR_DTYPE_F32, w, 4, (int64_t[]){N, C, 1, TAPS}),
                          .f32 = w};
     product p = {.weight = &weight};
     tsr_status status = TSR_OK;

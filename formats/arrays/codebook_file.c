@@ -21,8 +21,8 @@ tsr_status tsr_codebook_write(tsr_context *ctx, const char *path, const float *c
                         "%s: shape: wanted [stages, codes, width] above 0, got [%u, %u, %u]", path,
                         stages, count, dim);
     const char *name = "codes";
-    tsr_tensor t =
-        tsr_host_tensor(TSR_F32, (void *)(uintptr_t)codes, 3, (int64_t[]){stages, count, dim});
+    tsr_tensor t = tsr_host_tensor(TSR_DTYPE_F32, (void *)(uintptr_t)codes, 3,
+                                   (int64_t[]){stages, count, dim});
     const tsr_metadata_pair metadata[] = {
         {"format", "tessera-codebook"}, {"metric", cosine ? "cosine" : "euclid"}, {"version", "1"}};
     return tsr_safetensors_write(ctx, path, &name, &t, 1, metadata, 3);
@@ -54,7 +54,7 @@ tsr_status tsr_ids_write(tsr_context *ctx, const char *path, const uint32_t *ids
                         "%s: ids: wanted [rows, stages] with at least one stage, got [%llu, %u]",
                         path ? path : "(no path)", (unsigned long long)rows, stages);
     int64_t dim[2] = {(int64_t)rows, stages};
-    tsr_tensor tensor = tsr_host_tensor(TSR_I32, (void *)ids, 2, dim);
+    tsr_tensor tensor = tsr_host_tensor(TSR_DTYPE_I32, (void *)ids, 2, dim);
     return tsr_npy_write(ctx, path, &tensor);
 }
 

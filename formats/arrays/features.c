@@ -17,22 +17,22 @@ tsr_status tsr_tensor_to_f32(tsr_context *ctx, const char *name, const tsr_tenso
     if (!to) return TSR_ERROR_MEMORY;
     for (size_t i = 0; i < n; ++i)
         switch (t->dtype) {
-        case TSR_F32:
+        case TSR_DTYPE_F32:
             to[i] = ((const float *)t->data)[i];
             break;
-        case TSR_F16:
+        case TSR_DTYPE_F16:
             to[i] = tsr_f16_to_f32(((const uint16_t *)t->data)[i]);
             break;
-        case TSR_BF16:
+        case TSR_DTYPE_BF16:
             to[i] = tsr_bf16_to_f32(((const uint16_t *)t->data)[i]);
             break;
-        case TSR_I32:
+        case TSR_DTYPE_I32:
             to[i] = (float)((const int32_t *)t->data)[i];
             break;
-        case TSR_I64:
+        case TSR_DTYPE_I64:
             to[i] = (float)((const int64_t *)t->data)[i];
             break;
-        case TSR_U8:
+        case TSR_DTYPE_U8:
             to[i] = ((const uint8_t *)t->data)[i];
             break;
         }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* features.h: what the readers of feature and codebook files share. */
-#ifndef CODEC_FEATURES_H
-#define CODEC_FEATURES_H
+#ifndef FORMATS_FEATURES_H
+#define FORMATS_FEATURES_H
 
 #include "../../compute/context.h"
 #include "../../compute/tensor.h"

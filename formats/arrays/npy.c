@@ -14,9 +14,10 @@ typedef struct element { /* an element type of the file, and what it becomes */
     size_t bytes;
     tsr_dtype dtype;
 } element;
-static const element elements[] = {{"<f4", 4, TSR_F32}, {"<f8", 8, TSR_F32}, {"<f2", 2, TSR_F16},
-                                   {"<i4", 4, TSR_I32}, {"<i8", 8, TSR_I64}, {"|u1", 1, TSR_U8},
-                                   {"<u1", 1, TSR_U8},  {"<u2", 2, TSR_I32}};
+static const element elements[] = {{"<f4", 4, TSR_DTYPE_F32}, {"<f8", 8, TSR_DTYPE_F32},
+                                   {"<f2", 2, TSR_DTYPE_F16}, {"<i4", 4, TSR_DTYPE_I32},
+                                   {"<i8", 8, TSR_DTYPE_I64}, {"|u1", 1, TSR_DTYPE_U8},
+                                   {"<u1", 1, TSR_DTYPE_U8},  {"<u2", 2, TSR_DTYPE_I32}};
 
 /* Header fields into e, rank and dim. */
 static tsr_status read_fields(tsr_context *ctx, const char *name, const cJSON *dict,
@@ -146,8 +147,11 @@ tsr_status tsr_npy_write(tsr_context *ctx, const char *path, const tsr_tensor *t
     static const struct {
         tsr_dtype dtype;
         const char *descr;
-    } written[] = {
-        {TSR_F32, "<f4"}, {TSR_F16, "<f2"}, {TSR_I32, "<i4"}, {TSR_I64, "<i8"}, {TSR_U8, "|u1"}};
+    } written[] = {{TSR_DTYPE_F32, "<f4"},
+                   {TSR_DTYPE_F16, "<f2"},
+                   {TSR_DTYPE_I32, "<i4"},
+                   {TSR_DTYPE_I64, "<i8"},
+                   {TSR_DTYPE_U8, "|u1"}};
     const char *descr = NULL;
     for (size_t i = 0; i < sizeof written / sizeof *written; ++i)
         if (written[i].dtype == tensor->dtype) descr = written[i].descr;

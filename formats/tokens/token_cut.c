@@ -52,7 +52,7 @@ tsr_status tsr_token_file_copy(tsr_context *ctx, tsr_token_file *file, tsr_token
                                uint32_t tokens) {
     cutter c = {0};
     tsr_status s = TSR_OK;
-    uint64_t items = tsr_token_file_get_info(file)->items;
+    uint64_t items = tsr_token_file_properties(file)->items;
     for (uint64_t i = 0; !s && i < items; ++i) {
         tsr_token_item item;
         s = tsr_token_file_item(file, i, &item);

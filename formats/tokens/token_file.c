@@ -537,7 +537,7 @@ const tsr_token_header *tsr_token_file_header(const tsr_token_file *f) {
     return &f->header;
 }
 
-const tsr_token_file_info *tsr_token_file_get_info(const tsr_token_file *f) {
+const tsr_token_file_info *tsr_token_file_properties(const tsr_token_file *f) {
     return &f->info;
 }
 

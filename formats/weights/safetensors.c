@@ -110,7 +110,8 @@ static tsr_status read_dtype(reader *r, const char *name, const cJSON *item, tsr
     if (!cJSON_IsString(item))
         return tsr_fail(r->ctx, TSR_ERROR_FORMAT, "%s: tensor %.200s: dtype: wanted one text",
                         r->name, name);
-    static const tsr_dtype ours[] = {TSR_F32, TSR_F16, TSR_BF16, TSR_I32, TSR_I64, TSR_U8};
+    static const tsr_dtype ours[] = {TSR_DTYPE_F32, TSR_DTYPE_F16, TSR_DTYPE_BF16,
+                                     TSR_DTYPE_I32, TSR_DTYPE_I64, TSR_DTYPE_U8};
     for (size_t i = 0; i < sizeof ours / sizeof *ours; ++i) {
         *dtype = ours[i];
         if (strcmp(item->valuestring, tsr_dtype_name(ours[i])) == 0) return TSR_OK;
@@ -130,7 +131,7 @@ static tsr_status read_entry(reader *r, const cJSON *item, entry *e) {
     if (!cJSON_IsObject(item))
         return tsr_fail(ctx, TSR_ERROR_FORMAT, "%s: tensor %.200s: wanted an object", r->name,
                         name);
-    tsr_dtype dtype = TSR_F32;
+    tsr_dtype dtype = TSR_DTYPE_F32;
     tsr_status status = read_dtype(r, name, get_member(item, "dtype"), &dtype);
     if (status) return status;
 

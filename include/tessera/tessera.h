@@ -148,18 +148,18 @@ tsr_decode_settings tsr_decode_settings_default(void);
 /* ---- ring 1: files ---------------------------------------------------------------------- */
 
 /* What the tokens of an item rest on, where the tokenizer chose them itself (KARL). */
-typedef struct tsr_item_details {
+typedef struct tsr_selection_details {
     uint32_t positions;   /* positions of a tile that were judged: the budget */
     const float *halting; /* [tiles, positions] probability that this token can be dropped. Tokens
                              above 0.75 are dropped unless keep_all is set */
     const float *margin;  /* [tokens of the item, in order] squared distance of the second nearest
                              code less that of the nearest; NULL with vectors */
-} tsr_item_details;
+} tsr_selection_details;
 
 /* One picture of tsr_encode_files when it is done. Everything is valid during the call. */
 typedef struct tsr_encoded {
     const tsr_token_item *item;
-    const tsr_item_details *details; /* NULL: the tokenizer does not choose its tokens */
+    const tsr_selection_details *details; /* NULL: the tokenizer does not choose its tokens */
     double error;     /* with check: mean absolute error on the 0..1 scale; else NaN */
     int reached;      /* with a target: 1 if the picture reaches the target */
     uint32_t decodes; /* with a target: decodes that the search took */
@@ -269,7 +269,7 @@ const tsr_token_item *tsr_item_tokens(const tsr_item *item);
 const tsr_token_header *tsr_item_header(const tsr_item *item);
 /* What the choice of tokens rests on; NULL: the tokenizer does not choose its tokens. Owned by the
  * item. */
-const tsr_item_details *tsr_item_get_details(const tsr_item *item);
+const tsr_selection_details *tsr_item_selection(const tsr_item *item);
 /* The picture as the model saw it, RGB [*height, *width, 3]: the picture itself with fit tile, the
  * cut-out with crop, resized to the tile with stretch, without its padding with pad. NULL without
  * keep_fitted. Owned by the item; with fit tile it is the caller's picture. */

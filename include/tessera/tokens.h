@@ -163,7 +163,7 @@ tsr_status tsr_token_file_parse(tsr_context *ctx, tsr_token_file **file, const c
                                 const void *bytes, size_t size); /* bytes must outlive it */
 void tsr_token_file_close(tsr_token_file **file);
 const tsr_token_header *tsr_token_file_header(const tsr_token_file *file);
-const tsr_token_file_info *tsr_token_file_get_info(const tsr_token_file *file);
+const tsr_token_file_info *tsr_token_file_properties(const tsr_token_file *file);
 /* Decodes item `index` (0 .. items-1). *item points into memory owned by the file, valid until the
  * next tsr_token_file_item or close. Errors: ARGUMENT, CHECKSUM, FORMAT, UNSUPPORTED, MEMORY. */
 tsr_status tsr_token_file_item(tsr_token_file *file, uint64_t index, tsr_token_item *item);

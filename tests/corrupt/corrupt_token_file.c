@@ -607,7 +607,7 @@ static void run_case(const corrupt_case *c) {
                           !strchr(tsr_detail(ctx), '\n'),
                       "%s: detail \"%s\"", c->name, tsr_detail(ctx));
     } else {
-        const tsr_token_file_info *info = tsr_token_file_get_info(file);
+        const tsr_token_file_info *info = tsr_token_file_properties(file);
         ck_assert_msg(info->recovered == c->want.recovered && info->damaged == c->want.damaged &&
                           info->items == c->want.items,
                       "%s: recovered %d, damaged %d, items %d", c->name, info->recovered,
@@ -653,7 +653,7 @@ static int read_damaged(const uint8_t *bytes, size_t size, bool *reported) {
     tsr_token_file *file;
     *reported = true;
     if (tsr_token_file_parse(ctx, &file, "flipped", bytes, size)) return 0;
-    const tsr_token_file_info *info = tsr_token_file_get_info(file);
+    const tsr_token_file_info *info = tsr_token_file_properties(file);
     *reported = info->recovered || info->damaged;
     if (token_header_difference(tsr_token_file_header(file), &surgery_header)) return -1;
     int good = 0;

@@ -36,7 +36,7 @@ static bool rewrite(tsr_context *ctx, tsr_token_file *file, uint32_t tokens, uin
 
 static void look_at_items(tsr_token_file *file) {
     const tsr_token_header *header = tsr_token_file_header(file);
-    const tsr_token_file_info *info = tsr_token_file_get_info(file);
+    const tsr_token_file_info *info = tsr_token_file_properties(file);
     MUST(info->header_bytes + info->payload_bytes + info->index_bytes <= info->bytes);
     for (uint64_t i = 0; i < info->items && i < 64; ++i) {
         tsr_token_item item;
@@ -69,10 +69,10 @@ static void exercise(tsr_context *ctx, const uint8_t *data, size_t size, uint32_
         tsr_status s = tsr_token_file_parse(ctx, &again, "again", once, once_size);
         MUST(!strict || s == TSR_OK || s == TSR_ERROR_MEMORY);
         if (again) {
-            const tsr_token_file_info *info = tsr_token_file_get_info(again);
+            const tsr_token_file_info *info = tsr_token_file_properties(again);
             MUST(!strict || (!info->recovered && !info->damaged));
-            MUST(!strict || info->items == tsr_token_file_get_info(file)->items);
-            MUST(!strict || info->tokens == tsr_token_file_get_info(file)->tokens);
+            MUST(!strict || info->items == tsr_token_file_properties(file)->items);
+            MUST(!strict || info->tokens == tsr_token_file_properties(file)->tokens);
             if (rewrite(ctx, again, UINT32_MAX, &twice, &twice_size))
                 MUST(twice_size == once_size && !memcmp(once, twice, once_size));
             tsr_token_file_close(&again);

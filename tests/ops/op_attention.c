@@ -96,11 +96,11 @@ static void try_case(shape s) {
         for (int64_t i = (s.batch - 1) * s.nk; i < s.batch * s.nk; ++i)
             bias[i] = -INFINITY;
     exact(&s, q, k, v, bias, want);
-    tsr_tensor in[4] = {tsr_host_tensor(TSR_F32, q, 3, (int64_t[]){s.batch, s.nq, d}),
-                        tsr_host_tensor(TSR_F32, k, 3, (int64_t[]){s.batch, s.nk, d}),
-                        tsr_host_tensor(TSR_F32, v, 3, (int64_t[]){s.batch, s.nk, d}),
-                        tsr_host_tensor(TSR_F32, bias, 2, (int64_t[]){s.batch, s.nk})};
-    tsr_tensor out = tsr_host_tensor(TSR_F32, y, 3, (int64_t[]){s.batch, s.nq, d});
+    tsr_tensor in[4] = {tsr_host_tensor(TSR_DTYPE_F32, q, 3, (int64_t[]){s.batch, s.nq, d}),
+                        tsr_host_tensor(TSR_DTYPE_F32, k, 3, (int64_t[]){s.batch, s.nk, d}),
+                        tsr_host_tensor(TSR_DTYPE_F32, v, 3, (int64_t[]){s.batch, s.nk, d}),
+                        tsr_host_tensor(TSR_DTYPE_F32, bias, 2, (int64_t[]){s.batch, s.nk})};
+    tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, y, 3, (int64_t[]){s.batch, s.nq, d});
     char name[96];
     snprintf(name, sizeof name, "attention %lldx%lldx%lld heads %dx%d mask %d/%lld%s",
              (long long)s.batch, (long long)s.nq, (long long)s.nk, s.heads, s.width, (int)s.mask,
@@ -162,14 +162,14 @@ START_TEST(a_batch_item_does_not_see_the_others) {
     random_normals(x, 16 * item);
     tsr_device *dev = everywhere_device("cpu", NULL);
     tsr_program p = {.fn = model, .model = &s, .variant = 0, .name = "batch"};
-    tsr_tensor in[3], out = tsr_host_tensor(TSR_F32, all, 3, (int64_t[]){16, s.nq, d});
+    tsr_tensor in[3], out = tsr_host_tensor(TSR_DTYPE_F32, all, 3, (int64_t[]){16, s.nq, d});
     for (int i = 0; i < 3; ++i)
-        in[i] = tsr_host_tensor(TSR_F32, x, 3, (int64_t[]){16, s.nq, d});
+        in[i] = tsr_host_tensor(TSR_DTYPE_F32, x, 3, (int64_t[]){16, s.nq, d});
     ck_assert_int_eq(tsr_execute(dev, &p, in, 3, &out, 1), TSR_OK);
     for (int b = 0; b < 16; b += 5) {
         for (int i = 0; i < 3; ++i)
-            in[i] = tsr_host_tensor(TSR_F32, x + b * item, 3, (int64_t[]){1, s.nq, d});
-        out = tsr_host_tensor(TSR_F32, one, 3, (int64_t[]){1, s.nq, d});
+            in[i] = tsr_host_tensor(TSR_DTYPE_F32, x + b * item, 3, (int64_t[]){1, s.nq, d});
+        out = tsr_host_tensor(TSR_DTYPE_F32, one, 3, (int64_t[]){1, s.nq, d});
         ck_assert_int_eq(tsr_execute(dev, &p, in, 3, &out, 1), TSR_OK);
         ck_assert_msg(!memcmp(one, all + b * item, (size_t)item * 4), "item %d differs", b);
     }
@@ -184,10 +184,10 @@ START_TEST(wrong_shapes_are_refused) {
     shape s = {1, 2, 3, 3, 2, 0, 0, false, 0};
     tsr_device *d = everywhere_device("cpu", NULL);
     tsr_program p = {.fn = model, .model = &s, .variant = 0, .name = "wrong"};
-    tsr_tensor in[3] = {tsr_host_tensor(TSR_F32, x, 3, (int64_t[]){1, 2, 8}),
-                        tsr_host_tensor(TSR_F32, x, 3, (int64_t[]){1, 3, 8}),
-                        tsr_host_tensor(TSR_F32, x, 3, (int64_t[]){1, 3, 8})};
-    tsr_tensor out = tsr_host_tensor(TSR_F32, y, 3, (int64_t[]){1, 2, 8});
+    tsr_tensor in[3] = {tsr_host_tensor(TSR_DTYPE_F32, x, 3, (int64_t[]){1, 2, 8}),
+                        tsr_host_tensor(TSR_DTYPE_F32, x, 3, (int64_t[]){1, 3, 8}),
+                        tsr_host_tensor(TSR_DTYPE_F32, x, 3, (int64_t[]){1, 3, 8})};
+    tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, y, 3, (int64_t[]){1, 2, 8});
     ck_assert_int_eq(tsr_execute(d, &p, in, 3, &out, 1), TSR_ERROR_ARGUMENT);
     ck_assert_str_eq(tsr_detail(tsr_device_context(d)),
                      "attention: heads: wanted a divisor of 8 channels, got 3");

@@ -25,7 +25,7 @@ static void model(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor *
 }
 
 static tsr_weight *add(layer *l, const char *name, float *data, int rank, const int64_t *dim) {
-    tsr_tensor t = tsr_host_tensor(TSR_F32, data, rank, dim);
+    tsr_tensor t = tsr_host_tensor(TSR_DTYPE_F32, data, rank, dim);
     tsr_context *ctx = everywhere_context();
     ck_assert_msg(!tsr_weights_add(ctx, l->weights, name, &t), "%s", tsr_detail(ctx));
     return tsr_weights_find(l->weights, name);
@@ -110,14 +110,14 @@ static void try(layer *l, int64_t batch, int64_t h, int64_t w) {
             (long long)l->kh, (long long)l->kw, l->spec.stride, l->spec.top, l->spec.left,
             l->spec.bottom, l->spec.right, l->spec.upsample ? " up" : "", l->bias ? " bias" : "",
             l->residual ? " residual" : "", (int)l->spec.act);
-    float *x = op_in(&c, TSR_F32, SHAPE(batch, h, w, l->c)), *residual = NULL;
+    float *x = op_in(&c, TSR_DTYPE_F32, SHAPE(batch, h, w, l->c)), *residual = NULL;
     random_normals(x, batch * h * w * l->c);
     int64_t count = batch * oh * ow * l->n;
     if (l->residual) {
-        residual = op_in(&c, TSR_F32, SHAPE(batch, oh, ow, l->n));
+        residual = op_in(&c, TSR_DTYPE_F32, SHAPE(batch, oh, ow, l->n));
         random_normals(residual, count);
     }
-    op_out(&c, TSR_F32, SHAPE(batch, oh, ow, l->n));
+    op_out(&c, TSR_DTYPE_F32, SHAPE(batch, oh, ow, l->n));
     c.run.tolerance = 6e-7 * sqrt((double)(l->kh * l->kw * l->c)) + 2e-6; /* Winograd F(4x4) */
     on_all(&c, l);
     double *want = malloc((size_t)count * sizeof *want);
@@ -241,9 +241,10 @@ START_TEST(batches_of_any_size_give_the_same_bits) {
             layer_open(&l, sizes[i][2], sizes[i][1], 3, 3, true);
             pad(&l, 1, 1, 1, 1);
             op_case c = {.run = {.name = "conv2d batch", .fn = model, .model = &l}};
-            random_normals(op_in(&c, TSR_F32, SHAPE(3, size, size, l.c)), 3 * size * size * l.c);
-            random_normals(op_in(&c, TSR_F32, SHAPE(3, out, out, l.n)), 3 * out * out * l.n);
-            op_out(&c, TSR_F32, SHAPE(3, out, out, l.n));
+            random_normals(op_in(&c, TSR_DTYPE_F32, SHAPE(3, size, size, l.c)),
+                           3 * size * size * l.c);
+            random_normals(op_in(&c, TSR_DTYPE_F32, SHAPE(3, out, out, l.n)), 3 * out * out * l.n);
+            op_out(&c, TSR_DTYPE_F32, SHAPE(3, out, out, l.n));
             op_same_in_batches(&c);
             for (const char *const *mask = cpu_masks; *mask; ++mask)
                 op_same_in_batches_without(&c, *mask);
@@ -259,8 +260,9 @@ START_TEST(one_weight_for_several_sizes) {
     pad(&l, 1, 1, 1, 1);
     for (int64_t size = 3; size < 60; size += 14) {
         op_case c = {.run = {.name = "conv2d sizes", .fn = model, .model = &l, .tolerance = 6e-6}};
-        random_normals(op_in(&c, TSR_F32, SHAPE(1, size, size + 1, l.c)), size * (size + 1) * l.c);
-        op_out(&c, TSR_F32, SHAPE(1, size, size + 1, l.n));
+        random_normals(op_in(&c, TSR_DTYPE_F32, SHAPE(1, size, size + 1, l.c)),
+                       size * (size + 1) * l.c);
+        op_out(&c, TSR_DTYPE_F32, SHAPE(1, size, size + 1, l.n));
         op_run(&c);
         op_free(&c);
     }
@@ -278,9 +280,9 @@ START_TEST(refuses) {
     layer l = {.spec = {.top = 1}};
     layer_open(&l, 4, 8, 3, 3, true);
     op_case c = {.run = {.name = "conv2d", .fn = model, .model = &l}};
-    op_in(&c, TSR_F32, SHAPE(1, 5, 6, 7));
-    op_in(&c, TSR_F32, SHAPE(1, 4, 4, 3));
-    op_out(&c, TSR_F32, SHAPE(1, 4, 4, 4));
+    op_in(&c, TSR_DTYPE_F32, SHAPE(1, 5, 6, 7));
+    op_in(&c, TSR_DTYPE_F32, SHAPE(1, 4, 4, 3));
+    op_out(&c, TSR_DTYPE_F32, SHAPE(1, 4, 4, 4));
     op_refused(&c, TSR_ERROR_ARGUMENT, "conv2d: w: wanted [N, 7, kh, kw], got [4, 8, 3, 3]");
     c.in[0].dim[3] = 8;
     c.in[0].dim[1] = 1;
@@ -294,14 +296,14 @@ START_TEST(refuses) {
     l.spec.stride = 0;
     l.residual = true;
     op_refused(&c, TSR_ERROR_ARGUMENT, "residual: wanted [1, 4, 4, 4], got [1, 4, 4, 3]");
-    c.in[0].dtype = TSR_I32;
+    c.in[0].dtype = TSR_DTYPE_I32;
     op_refused(&c, TSR_ERROR_ARGUMENT, "conv2d: x: wanted dtype F32, got I32");
     op_free(&c);
     op_case both = {.run = {.name = "conv2d", .fn = linear_too, .model = &l}};
-    op_in(&both, TSR_F32, SHAPE(1, 5, 6, 8));
-    op_in(&both, TSR_F32, SHAPE(1, 72));
-    op_out(&both, TSR_F32, SHAPE(1, 4, 4, 4));
-    op_out(&both, TSR_F32, SHAPE(1, 4));
+    op_in(&both, TSR_DTYPE_F32, SHAPE(1, 5, 6, 8));
+    op_in(&both, TSR_DTYPE_F32, SHAPE(1, 72));
+    op_out(&both, TSR_DTYPE_F32, SHAPE(1, 4, 4, 4));
+    op_out(&both, TSR_DTYPE_F32, SHAPE(1, 4));
     memset(both.in[0].data, 0, 5 * 6 * 8 * 4);
     memset(both.in[1].data, 0, 72 * 4);
     op_refused(&both, TSR_ERROR_STATE, "wanted a weight of linear layers alone");

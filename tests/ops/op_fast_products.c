@@ -102,7 +102,7 @@ static int64_t depth_of(const layer *l) {
 
 static tsr_weight *add(tsr_context *ctx, layer *l, const char *name, float *data, int rank,
                        const int64_t *dim) {
-    tsr_tensor t = tsr_host_tensor(TSR_F32, data, rank, dim);
+    tsr_tensor t = tsr_host_tensor(TSR_DTYPE_F32, data, rank, dim);
     ck_assert_msg(!tsr_weights_add(ctx, l->weights, name, &t), "%s", tsr_detail(ctx));
     return tsr_weights_find(l->weights, name);
 }
@@ -136,10 +136,10 @@ static void layer_run(layer *l, opened *o, int64_t first, int64_t count, float *
                : add(o->ctx, l, "w", l->w_data, 2, (int64_t[]){l->n, l->c});
     l->bias = add(o->ctx, l, "b", l->bias_data, 1, &l->n);
     const int64_t item = l->h * l->width * l->c;
-    tsr_tensor in =
-        tsr_host_tensor(TSR_F32, l->x + first * item, 4, (int64_t[]){count, l->h, l->width, l->c});
+    tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, l->x + first * item, 4,
+                                    (int64_t[]){count, l->h, l->width, l->c});
     tsr_tensor out = tsr_host_tensor(
-        TSR_F32, y, 4, (int64_t[]){count, out_side(l, l->h), out_side(l, l->width), l->n});
+        TSR_DTYPE_F32, y, 4, (int64_t[]){count, out_side(l, l->h), out_side(l, l->width), l->n});
     tsr_program p = {.fn = model, .model = l, .variant = 0, .name = "fast products"};
     ck_assert_msg(!tsr_execute(o->device, &p, &in, 1, &out, 1), "%s", tsr_detail(o->ctx));
     tsr_weights_close(&l->weights);

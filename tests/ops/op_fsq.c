@@ -90,10 +90,10 @@ static void try_encode(recipe m, int64_t b, int64_t rows) {
     op_case c = {.run = {.fn = encode, .model = &m, .compare = near}};
     op_name(&c, "fsq_encode %d levels from %d, %lldx%lld", m.count, m.levels[0], (long long)b,
             (long long)rows);
-    float *z = op_in(&c, TSR_F32, SHAPE(b, rows, m.count));
-    float *bounded = op_out(&c, TSR_F32, SHAPE(b, rows, m.count));
-    float *codes = op_out(&c, TSR_F32, SHAPE(b, rows, m.count));
-    int32_t *ids = op_out(&c, TSR_I32, SHAPE(b, rows));
+    float *z = op_in(&c, TSR_DTYPE_F32, SHAPE(b, rows, m.count));
+    float *bounded = op_out(&c, TSR_DTYPE_F32, SHAPE(b, rows, m.count));
+    float *codes = op_out(&c, TSR_DTYPE_F32, SHAPE(b, rows, m.count));
+    int32_t *ids = op_out(&c, TSR_DTYPE_I32, SHAPE(b, rows));
     int64_t n = b * rows;
     for (int64_t i = 0; i < n * m.count; ++i)
         z[i] = 1.5f * random_normal();
@@ -150,9 +150,9 @@ static void try_decode(recipe m, bool back) {
         codebook *= m.levels[i];
     op_case c = {.run = {.fn = back ? decode_and_back : decode, .model = &m, .tolerance = 0}};
     op_name(&c, "fsq_decode %lld ids", (long long)codebook);
-    int32_t *ids = op_in(&c, TSR_I32, SHAPE(codebook));
-    float *codes = op_out(&c, TSR_F32, SHAPE(codebook, m.count));
-    int32_t *again = back ? op_out(&c, TSR_I32, SHAPE(codebook)) : NULL;
+    int32_t *ids = op_in(&c, TSR_DTYPE_I32, SHAPE(codebook));
+    float *codes = op_out(&c, TSR_DTYPE_F32, SHAPE(codebook, m.count));
+    int32_t *again = back ? op_out(&c, TSR_DTYPE_I32, SHAPE(codebook)) : NULL;
     for (int64_t i = 0; i < codebook; ++i)
         ids[i] = (int32_t)i;
     op_run(&c);
@@ -186,10 +186,10 @@ END_TEST
 START_TEST(batches_of_any_size_give_the_same_bits) {
     recipe m = {5, {8, 5, 7, 2, 16}};
     op_case c = {.run = {.name = "fsq batch", .fn = encode, .model = &m}};
-    random_normals(op_in(&c, TSR_F32, SHAPE(3, 300, 5)), 3 * 300 * 5);
-    op_out(&c, TSR_F32, SHAPE(3, 300, 5));
-    op_out(&c, TSR_F32, SHAPE(3, 300, 5));
-    op_out(&c, TSR_I32, SHAPE(3, 300));
+    random_normals(op_in(&c, TSR_DTYPE_F32, SHAPE(3, 300, 5)), 3 * 300 * 5);
+    op_out(&c, TSR_DTYPE_F32, SHAPE(3, 300, 5));
+    op_out(&c, TSR_DTYPE_F32, SHAPE(3, 300, 5));
+    op_out(&c, TSR_DTYPE_I32, SHAPE(3, 300));
     op_same_in_batches(&c);
     op_free(&c);
 }
@@ -198,10 +198,10 @@ END_TEST
 START_TEST(refuses) {
     recipe m = {3, {8, 1, 5}};
     op_case c = {.run = {.name = "fsq", .fn = encode, .model = &m}};
-    memset(op_in(&c, TSR_F32, SHAPE(2, 3)), 0, 24);
-    op_out(&c, TSR_F32, SHAPE(2, 3));
-    op_out(&c, TSR_F32, SHAPE(2, 3));
-    op_out(&c, TSR_I32, SHAPE(2));
+    memset(op_in(&c, TSR_DTYPE_F32, SHAPE(2, 3)), 0, 24);
+    op_out(&c, TSR_DTYPE_F32, SHAPE(2, 3));
+    op_out(&c, TSR_DTYPE_F32, SHAPE(2, 3));
+    op_out(&c, TSR_DTYPE_I32, SHAPE(2));
     op_refused(&c, TSR_ERROR_ARGUMENT, "fsq: level 1: wanted 2 to 1000, got 1");
     m.levels[1] = 1001;
     op_refused(&c, TSR_ERROR_ARGUMENT, "fsq: level 1: wanted 2 to 1000, got 1001");
@@ -213,8 +213,8 @@ START_TEST(refuses) {
     op_refused(&c, TSR_ERROR_ARGUMENT, "fsq_encode: z: wanted [..., 2], got [2, 3]");
     op_free(&c);
     op_case d = {.run = {.name = "fsq", .fn = decode, .model = &m}};
-    int32_t *ids = op_in(&d, TSR_I32, SHAPE(2));
-    op_out(&d, TSR_F32, SHAPE(2, 2));
+    int32_t *ids = op_in(&d, TSR_DTYPE_I32, SHAPE(2));
+    op_out(&d, TSR_DTYPE_F32, SHAPE(2, 2));
     ids[0] = 63;
     ids[1] = 64;
     op_refused(&d, TSR_ERROR_TOKENS, "fsq_decode: id 1: wanted 0..63, got 64");
@@ -282,10 +282,10 @@ static void golden_encode(const char *name, recipe *m, const cJSON *run, const c
     ck_assert_int_eq(rows, count);
     op_case c = {.run = {.fn = encode, .model = m, .compare = near}};
     op_name(&c, "golden %s", name);
-    memcpy(op_in(&c, TSR_F32, SHAPE(rows, m->count)), z, (size_t)n * 4);
-    float *bounded = op_out(&c, TSR_F32, SHAPE(rows, m->count));
-    float *codes = op_out(&c, TSR_F32, SHAPE(rows, m->count));
-    int32_t *ids = op_out(&c, TSR_I32, SHAPE(rows));
+    memcpy(op_in(&c, TSR_DTYPE_F32, SHAPE(rows, m->count)), z, (size_t)n * 4);
+    float *bounded = op_out(&c, TSR_DTYPE_F32, SHAPE(rows, m->count));
+    float *codes = op_out(&c, TSR_DTYPE_F32, SHAPE(rows, m->count));
+    int32_t *ids = op_out(&c, TSR_DTYPE_I32, SHAPE(rows));
     op_run(&c);
     double tolerance = number(outputs, "bounded", "tol");
     for (int64_t i = 0; i < n; ++i)
@@ -304,9 +304,9 @@ static void golden_round(const char *name, recipe *m, const cJSON *run, const cJ
     float *bounded = read_array(cJSON_GetObjectItem(run, "inputs"), "bounded", &n);
     op_case c = {.run = {.fn = round_only, .model = m, .tolerance = 0}};
     op_name(&c, "golden %s", name);
-    memcpy(op_in(&c, TSR_F32, SHAPE(n / m->count, m->count)), bounded, (size_t)n * 4);
-    float *codes = op_out(&c, TSR_F32, SHAPE(n / m->count, m->count));
-    int32_t *ids = op_out(&c, TSR_I32, SHAPE(n / m->count));
+    memcpy(op_in(&c, TSR_DTYPE_F32, SHAPE(n / m->count, m->count)), bounded, (size_t)n * 4);
+    float *codes = op_out(&c, TSR_DTYPE_F32, SHAPE(n / m->count, m->count));
+    int32_t *ids = op_out(&c, TSR_DTYPE_I32, SHAPE(n / m->count));
     op_run(&c);
     compare_golden(name, m, codes, ids, outputs, NULL);
     op_free(&c);
@@ -316,8 +316,8 @@ static void golden_round(const char *name, recipe *m, const cJSON *run, const cJ
 static void golden_codes(const char *name, recipe *m, const cJSON *outputs, int64_t codebook) {
     op_case c = {.run = {.fn = decode, .model = m, .tolerance = 0}};
     op_name(&c, "golden %s", name);
-    int32_t *ids = op_in(&c, TSR_I32, SHAPE(codebook));
-    uint8_t *codes = op_out(&c, TSR_F32, SHAPE(codebook, m->count));
+    int32_t *ids = op_in(&c, TSR_DTYPE_I32, SHAPE(codebook));
+    uint8_t *codes = op_out(&c, TSR_DTYPE_F32, SHAPE(codebook, m->count));
     for (int64_t i = 0; i < codebook; ++i)
         ids[i] = (int32_t)i;
     op_run(&c);

@@ -21,7 +21,7 @@ static void try_rows(int64_t rows, int64_t cols, int64_t b, int64_t n, tsr_dtype
     op_name(&c, "gather_rows %lldx%lld ids %lldx%lld", (long long)rows, (long long)cols,
             (long long)b, (long long)n);
     uint32_t *table = op_in(&c, dtype, SHAPE(rows, cols));
-    int32_t *ids = op_in(&c, TSR_I32, SHAPE(b, n));
+    int32_t *ids = op_in(&c, TSR_DTYPE_I32, SHAPE(b, n));
     uint32_t *y = op_out(&c, dtype, SHAPE(b, n, cols));
     for (int64_t i = 0; i < rows * cols; ++i)
         table[i] = (uint32_t)random_bits();
@@ -39,7 +39,7 @@ static void try_cols(int64_t b, int64_t rows, int64_t cols, int64_t n, tsr_dtype
     op_name(&c, "gather_cols %lldx%lldx%lld ids %lld", (long long)b, (long long)rows,
             (long long)cols, (long long)n);
     uint32_t *x = op_in(&c, dtype, SHAPE(b, rows, cols));
-    int32_t *ids = op_in(&c, TSR_I32, SHAPE(n));
+    int32_t *ids = op_in(&c, TSR_DTYPE_I32, SHAPE(n));
     uint32_t *y = op_out(&c, dtype, SHAPE(b, rows, n));
     for (int64_t i = 0; i < b * rows * cols; ++i)
         x[i] = (uint32_t)random_bits();
@@ -53,31 +53,31 @@ static void try_cols(int64_t b, int64_t rows, int64_t cols, int64_t n, tsr_dtype
 }
 
 START_TEST(rows) {
-    try_rows(1, 1, 1, 1, TSR_F32);
-    try_rows(3, 5, 2, 7, TSR_I32);
-    try_rows(4096, 8, 3, 257, TSR_F32);
-    try_rows(100, 200, 1, 511, TSR_F32);
+    try_rows(1, 1, 1, 1, TSR_DTYPE_F32);
+    try_rows(3, 5, 2, 7, TSR_DTYPE_I32);
+    try_rows(4096, 8, 3, 257, TSR_DTYPE_F32);
+    try_rows(100, 200, 1, 511, TSR_DTYPE_F32);
     try_rows(1 + random_below(99), 1 + random_below(99), 1 + random_below(4), 1 + random_below(99),
-             TSR_I32);
+             TSR_DTYPE_I32);
 }
 END_TEST
 
 START_TEST(columns) {
-    try_cols(1, 1, 1, 1, TSR_F32);
-    try_cols(2, 3, 5, 7, TSR_I32);
-    try_cols(1, 257, 33, 12, TSR_F32);
-    try_cols(2, 20, 600, 900, TSR_F32);
+    try_cols(1, 1, 1, 1, TSR_DTYPE_F32);
+    try_cols(2, 3, 5, 7, TSR_DTYPE_I32);
+    try_cols(1, 257, 33, 12, TSR_DTYPE_F32);
+    try_cols(2, 20, 600, 900, TSR_DTYPE_F32);
     try_cols(1 + random_below(4), 1 + random_below(99), 1 + random_below(99), 1 + random_below(99),
-             TSR_I32);
+             TSR_DTYPE_I32);
 }
 END_TEST
 
 START_TEST(refuses) {
     bool columns = false;
     op_case c = {.run = {.name = "gather", .fn = model, .model = &columns}};
-    memset(op_in(&c, TSR_F32, SHAPE(4, 3)), 0, 48);
-    int32_t *ids = op_in(&c, TSR_I32, SHAPE(3));
-    op_out(&c, TSR_F32, SHAPE(3, 3));
+    memset(op_in(&c, TSR_DTYPE_F32, SHAPE(4, 3)), 0, 48);
+    int32_t *ids = op_in(&c, TSR_DTYPE_I32, SHAPE(3));
+    op_out(&c, TSR_DTYPE_F32, SHAPE(3, 3));
     memcpy(ids, (int32_t[]){0, 3, 4}, 12);
     op_refused(&c, TSR_ERROR_TOKENS, "gather_rows: id 2: wanted 0..3, got 4");
     ids[2] = -1;
@@ -86,7 +86,7 @@ START_TEST(refuses) {
     op_refused(&c, TSR_ERROR_TOKENS, "gather_cols: id 1: wanted -1..2, got 3");
     ids[1] = INT32_MIN;
     op_refused(&c, TSR_ERROR_TOKENS, "gather_cols: id 1: wanted -1..2, got -2147483648");
-    c.in[1].dtype = TSR_F32;
+    c.in[1].dtype = TSR_DTYPE_F32;
     op_refused(&c, TSR_ERROR_ARGUMENT, "gather_cols: ids: wanted dtype I32, got F32");
     op_free(&c);
 }

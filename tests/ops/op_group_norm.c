@@ -25,8 +25,8 @@ static void try(int64_t batch, int64_t h, int64_t w, int64_t channels, int group
     op_name(&c, "group_norm %lldx%lldx%lldx%lld in %d%s act %d", (long long)batch, (long long)h,
             (long long)w, (long long)channels, groups, affine ? " affine" : "", (int)act);
     int64_t count = batch * h * w * channels, positions = h * w;
-    float *x = op_in(&c, TSR_F32, SHAPE(batch, h, w, channels));
-    op_out(&c, TSR_F32, SHAPE(batch, h, w, channels));
+    float *x = op_in(&c, TSR_DTYPE_F32, SHAPE(batch, h, w, channels));
+    op_out(&c, TSR_DTYPE_F32, SHAPE(batch, h, w, channels));
     for (int64_t i = 0; i < count; ++i)
         x[i] = centre + spread * ((float)(i % channels % 5) + random_normal());
     float *numbers = guarded((size_t)channels * 8);
@@ -35,7 +35,7 @@ static void try(int64_t batch, int64_t h, int64_t w, int64_t channels, int group
     tsr_context *ctx = everywhere_context();
     ck_assert_int_eq(tsr_weights_open(ctx, &weights), TSR_OK);
     for (int i = 0; i < 2; ++i) {
-        tsr_tensor t = tsr_host_tensor(TSR_F32, numbers + i * channels, 1, &channels);
+        tsr_tensor t = tsr_host_tensor(TSR_DTYPE_F32, numbers + i * channels, 1, &channels);
         ck_assert_int_eq(tsr_weights_add(ctx, weights, i ? "beta" : "gamma", &t), TSR_OK);
     }
     if (affine) {
@@ -106,8 +106,8 @@ END_TEST
 START_TEST(one_colour_gives_beta) {
     recipe m = {.spec = {.eps = 1e-6f}};
     op_case c = {.run = {.name = "group_norm flat", .fn = model, .model = &m, .tolerance = 1e-6}};
-    float *x = op_in(&c, TSR_F32, SHAPE(1, 20, 20, 64));
-    float *y = op_out(&c, TSR_F32, SHAPE(1, 20, 20, 64));
+    float *x = op_in(&c, TSR_DTYPE_F32, SHAPE(1, 20, 20, 64));
+    float *y = op_out(&c, TSR_DTYPE_F32, SHAPE(1, 20, 20, 64));
     for (int i = 0; i < 25600; ++i)
         x[i] = 2.5f;
     op_run(&c);
@@ -121,8 +121,8 @@ START_TEST(batches_of_any_size_give_the_same_bits) {
     recipe m = {.spec = {.eps = 1e-6f, .act = TSR_ACT_SILU}};
     op_case c = {.run = {.name = "group_norm batch", .fn = model, .model = &m}};
     const int64_t n = 4 * 23 * 17 * 96;
-    random_normals(op_in(&c, TSR_F32, SHAPE(4, 23, 17, 96)), n);
-    op_out(&c, TSR_F32, SHAPE(4, 23, 17, 96));
+    random_normals(op_in(&c, TSR_DTYPE_F32, SHAPE(4, 23, 17, 96)), n);
+    op_out(&c, TSR_DTYPE_F32, SHAPE(4, 23, 17, 96));
     op_same_in_batches(&c);
     op_free(&c);
 }
@@ -131,13 +131,13 @@ END_TEST
 START_TEST(refuses) {
     recipe m = {.spec = {.eps = 1e-6f}};
     op_case c = {.run = {.name = "group_norm", .fn = model, .model = &m}};
-    op_in(&c, TSR_F32, SHAPE(1, 2, 2, 48));
-    op_out(&c, TSR_F32, SHAPE(1, 2, 2, 48));
+    op_in(&c, TSR_DTYPE_F32, SHAPE(1, 2, 2, 48));
+    op_out(&c, TSR_DTYPE_F32, SHAPE(1, 2, 2, 48));
     op_refused(&c, TSR_ERROR_ARGUMENT, "groups: wanted a divisor of 48 channels, got 32");
     m.spec.groups = 48;
     m.spec.eps = -1;
     op_refused(&c, TSR_ERROR_ARGUMENT, "eps: wanted at least 0");
-    c.in[0].dtype = TSR_I32;
+    c.in[0].dtype = TSR_DTYPE_I32;
     op_refused(&c, TSR_ERROR_ARGUMENT, "wanted dtype F32, got I32");
     op_free(&c);
 }

@@ -18,8 +18,8 @@ START_TEST(doubles) {
         int64_t b = 1 + random_below(3), h = 1 + random_below(9), w = 1 + random_below(9);
         int64_t c = 1 + random_below(70);
         op_case o = {.run = {.name = "double", .fn = doubled}};
-        float *x = op_in(&o, TSR_F32, SHAPE(b, h, w, c));
-        float *y = op_out(&o, TSR_F32, SHAPE(b, 2 * h, 2 * w, c));
+        float *x = op_in(&o, TSR_DTYPE_F32, SHAPE(b, h, w, c));
+        float *y = op_out(&o, TSR_DTYPE_F32, SHAPE(b, 2 * h, 2 * w, c));
         random_normals(x, b * h * w * c);
         op_run(&o);
         for (int64_t at = 0; at < b * 4 * h * w * c; ++at) {
@@ -36,8 +36,8 @@ START_TEST(halves) {
         int64_t b = 1 + random_below(3), h = 2 + random_below(9), w = 2 + random_below(9);
         int64_t c = 1 + random_below(70), oh = h / 2, ow = w / 2;
         op_case o = {.run = {.name = "halve", .fn = halved, .tolerance = 1e-7}};
-        float *x = op_in(&o, TSR_F32, SHAPE(b, h, w, c));
-        float *y = op_out(&o, TSR_F32, SHAPE(b, oh, ow, c));
+        float *x = op_in(&o, TSR_DTYPE_F32, SHAPE(b, h, w, c));
+        float *y = op_out(&o, TSR_DTYPE_F32, SHAPE(b, oh, ow, c));
         random_normals(x, b * h * w * c);
         op_run(&o);
         for (int64_t at = 0; at < b * oh * ow * c; ++at) {
@@ -53,8 +53,8 @@ END_TEST
 
 START_TEST(batches_of_any_size_give_the_same_bits) {
     op_case o = {.run = {.name = "halve batch", .fn = halved}};
-    random_normals(op_in(&o, TSR_F32, SHAPE(3, 6, 7, 5)), 3 * 6 * 7 * 5);
-    op_out(&o, TSR_F32, SHAPE(3, 3, 3, 5));
+    random_normals(op_in(&o, TSR_DTYPE_F32, SHAPE(3, 6, 7, 5)), 3 * 6 * 7 * 5);
+    op_out(&o, TSR_DTYPE_F32, SHAPE(3, 3, 3, 5));
     op_same_in_batches(&o);
     op_free(&o);
 }
@@ -62,10 +62,10 @@ END_TEST
 
 START_TEST(refuses) {
     op_case o = {.run = {.name = "halve", .fn = halved}};
-    op_in(&o, TSR_F32, SHAPE(1, 1, 6, 4));
-    op_out(&o, TSR_F32, SHAPE(1, 1, 3, 4));
+    op_in(&o, TSR_DTYPE_F32, SHAPE(1, 1, 6, 4));
+    op_out(&o, TSR_DTYPE_F32, SHAPE(1, 1, 3, 4));
     op_refused(&o, TSR_ERROR_ARGUMENT, "at least 2 x 2 pixels, got [1, 1, 6, 4]");
-    o.in[0].dtype = TSR_I32;
+    o.in[0].dtype = TSR_DTYPE_I32;
     op_refused(&o, TSR_ERROR_ARGUMENT, "wanted dtype F32, got I32");
     op_free(&o);
 }

@@ -66,11 +66,11 @@ static int64_t elements(const layer *l) {
 static void add_weights(layer *l) {
     tsr_context *ctx = everywhere_context();
     ck_assert_int_eq(tsr_weights_open(ctx, &l->weights), TSR_OK);
-    tsr_tensor w = tsr_host_tensor(TSR_F32, l->w_data, l->rank, l->dim);
+    tsr_tensor w = tsr_host_tensor(TSR_DTYPE_F32, l->w_data, l->rank, l->dim);
     ck_assert_int_eq(tsr_weights_add(ctx, l->weights, "w", &w), TSR_OK);
     l->w = tsr_weights_find(l->weights, "w");
     if (!l->bias_data) return;
-    tsr_tensor b = tsr_host_tensor(TSR_F32, l->bias_data, 1, l->dim);
+    tsr_tensor b = tsr_host_tensor(TSR_DTYPE_F32, l->bias_data, 1, l->dim);
     ck_assert_int_eq(tsr_weights_add(ctx, l->weights, "b", &b), TSR_OK);
     l->bias = tsr_weights_find(l->weights, "b");
 }
@@ -118,7 +118,7 @@ static tsr_device *reference_device(void) {
 static void run(tsr_device *d, layer *l, const tsr_tensor *in, int in_count, tsr_tensor *out) {
     tsr_program p = {.fn = model, .model = l, .variant = 0, .name = "half"};
     ck_assert_msg(!tsr_execute(d, &p, in, in_count, out, l->also_f32 ? 2 : 1), "%s: %s",
-                  tsr_device_get_info(d)->name, tsr_detail(tsr_device_context(d)));
+                  tsr_device_properties(d)->name, tsr_detail(tsr_device_context(d)));
     guarded_check(out[0].data);
 }
 
@@ -163,8 +163,8 @@ static bool coopmat_takes(const char *device, int64_t n) {
     tsr_device *d = everywhere_fast_device(device, linear_coopmat);
     layer *l = layer_open((layer){.dim = {n, K}, .rank = 2}, false);
     float x[K] = {1}, y[MOST];
-    tsr_tensor in = tsr_host_tensor(TSR_F32, x, 2, (int64_t[]){1, K});
-    tsr_tensor out = tsr_host_tensor(TSR_F32, y, 2, (int64_t[]){1, n});
+    tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, x, 2, (int64_t[]){1, K});
+    tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, y, 2, (int64_t[]){1, n});
     tsr_program p = {.fn = model, .model = l, .variant = 0, .name = "probe"};
     tsr_status status = tsr_execute(d, &p, &in, 1, &out, 1);
     ck_assert_msg(!status || status == TSR_ERROR_UNSUPPORTED, "%s: %s", device,
@@ -189,7 +189,7 @@ static void try(layer *l, const tsr_tensor *in, int in_count, int64_t outputs, c
                 double tolerance) {
     float *want = guarded((size_t)outputs * 4), *got = guarded((size_t)outputs * 4);
     float *again = guarded((size_t)outputs * 4);
-    tsr_tensor w = tsr_host_tensor(TSR_F32, want, in[0].rank, dim);
+    tsr_tensor w = tsr_host_tensor(TSR_DTYPE_F32, want, in[0].rank, dim);
     tsr_tensor g = w, a = w;
     g.data = got, a.data = again;
     reference(l, in, in_count, false, &w);
@@ -238,9 +238,9 @@ static void try_linear(int64_t rows, int64_t k, int64_t n, tsr_activation act, b
     random_operands(x, rows * k, 1);
     random_normals(gate, n);
     random_normals(residual, rows * n);
-    tsr_tensor in[3] = {tsr_host_tensor(TSR_F32, x, 2, (int64_t[]){rows, k}),
-                        tsr_host_tensor(TSR_F32, gate, 1, &n),
-                        tsr_host_tensor(TSR_F32, residual, 2, (int64_t[]){rows, n})};
+    tsr_tensor in[3] = {tsr_host_tensor(TSR_DTYPE_F32, x, 2, (int64_t[]){rows, k}),
+                        tsr_host_tensor(TSR_DTYPE_F32, gate, 1, &n),
+                        tsr_host_tensor(TSR_DTYPE_F32, residual, 2, (int64_t[]){rows, n})};
     try(l, in, parts ? 3 : 1, rows * n, (int64_t[]){rows, n}, 1e-6 * sqrt((double)k) + 2e-6);
     guarded_free(x);
     guarded_free(gate);
@@ -268,8 +268,8 @@ static void try_conv(layer shape, int64_t batch, int64_t h, int64_t w) {
     float *x = guarded((size_t)inputs * 4), *residual = guarded((size_t)outputs * 4);
     random_operands(x, inputs, 1);
     random_normals(residual, outputs);
-    tsr_tensor in[2] = {tsr_host_tensor(TSR_F32, x, 4, (int64_t[]){batch, h, w, c}),
-                        tsr_host_tensor(TSR_F32, residual, 4, (int64_t[]){batch, oh, ow, n})};
+    tsr_tensor in[2] = {tsr_host_tensor(TSR_DTYPE_F32, x, 4, (int64_t[]){batch, h, w, c}),
+                        tsr_host_tensor(TSR_DTYPE_F32, residual, 4, (int64_t[]){batch, oh, ow, n})};
     try(l, in, l->residual ? 2 : 1, outputs, in[1].dim,
         1e-6 * sqrt((double)(c * l->dim[2] * l->dim[3])) + 2e-6);
     guarded_free(x);
@@ -311,7 +311,7 @@ START_TEST(values_that_f16_does_not_have) {
             l->w_data[4] = 7e4f;
             l->w_data[K] = -1e30f;
         }
-        tsr_tensor in = tsr_host_tensor(TSR_F32, x, 2, (int64_t[]){ROWS, K});
+        tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, x, 2, (int64_t[]){ROWS, K});
         try(l, &in, 1, ROWS * N, (int64_t[]){ROWS, N}, 2e-6);
         guarded_free(x);
     }
@@ -329,7 +329,7 @@ START_TEST(values_that_f16_hardly_has) {
         x[i * K + i] = tiny[i];
     for (int i = 0; i < N * K; ++i)
         most = fmaxf(most, fabsf(l->w_data[i]));
-    tsr_tensor in = tsr_host_tensor(TSR_F32, x, 2, (int64_t[]){ROWS, K});
+    tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, x, 2, (int64_t[]){ROWS, K});
     try(l, &in, 1, ROWS * N, (int64_t[]){ROWS, N}, 0x1p-14 * most);
     guarded_free(x);
 }
@@ -342,8 +342,8 @@ START_TEST(it_differs_from_f32_by_a_bounded_amount) {
     float *x = guarded(ROWS * K * 4), *half = guarded(ROWS * N * 4), *f32 = guarded(ROWS * N * 4);
     float *sum = guarded(ROWS * N * 4);
     random_operands(x, ROWS * K, 1);
-    tsr_tensor in = tsr_host_tensor(TSR_F32, x, 2, (int64_t[]){ROWS, K});
-    tsr_tensor h = tsr_host_tensor(TSR_F32, half, 2, (int64_t[]){ROWS, N}), f = h, s = h;
+    tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, x, 2, (int64_t[]){ROWS, K});
+    tsr_tensor h = tsr_host_tensor(TSR_DTYPE_F32, half, 2, (int64_t[]){ROWS, N}), f = h, s = h;
     f.data = f32, s.data = sum;
     reference(l, &in, 1, true, &s);
     for (int v = 0; v < everywhere_vulkan_count(); ++v) {
@@ -385,13 +385,13 @@ START_TEST(a_row_does_not_see_the_others) {
                 float *x = guarded((size_t)(ROWS * k) * 4), *some = guarded((size_t)(16 * n) * 4);
                 float *all = guarded((size_t)(ROWS * n) * 4);
                 random_normals(x, ROWS * k);
-                tsr_tensor in = tsr_host_tensor(TSR_F32, x, 2, (int64_t[]){ROWS, k});
-                tsr_tensor out = tsr_host_tensor(TSR_F32, all, 2, (int64_t[]){ROWS, n});
+                tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, x, 2, (int64_t[]){ROWS, k});
+                tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, all, 2, (int64_t[]){ROWS, n});
                 run(d, l, &in, 1, &out);
                 for (int64_t row = 0; row + 16 <= ROWS; row += 67)
                     for (int64_t count = 1; count <= 16; count += 15) {
-                        in = tsr_host_tensor(TSR_F32, x + row * k, 2, (int64_t[]){count, k});
-                        out = tsr_host_tensor(TSR_F32, some, 2, (int64_t[]){count, n});
+                        in = tsr_host_tensor(TSR_DTYPE_F32, x + row * k, 2, (int64_t[]){count, k});
+                        out = tsr_host_tensor(TSR_DTYPE_F32, some, 2, (int64_t[]){count, n});
                         run(d, l, &in, 1, &out);
                         ck_assert_msg(!memcmp(some, all + row * n, (size_t)(count * n) * 4),
                                       "%s without %s: %lld rows from %lld differ", name,
@@ -434,9 +434,9 @@ START_TEST(weights_are_uploaded_in_one_form) {
     float x[4 * K], y[4 * N], *w = guarded(N * K * 4);
     random_normals(x, 4 * K);
     tsr_program p = {.fn = model, .model = l, .variant = 0, .name = "forms"};
-    tsr_tensor in = tsr_host_tensor(TSR_F32, x, 2, (int64_t[]){ROWS, K});
-    tsr_tensor out[2] = {tsr_host_tensor(TSR_F32, y, 2, (int64_t[]){ROWS, N}),
-                         tsr_host_tensor(TSR_F32, w, 2, (int64_t[]){N, K})};
+    tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, x, 2, (int64_t[]){ROWS, K});
+    tsr_tensor out[2] = {tsr_host_tensor(TSR_DTYPE_F32, y, 2, (int64_t[]){ROWS, N}),
+                         tsr_host_tensor(TSR_DTYPE_F32, w, 2, (int64_t[]){N, K})};
     ck_assert_msg(!tsr_execute(d, &p, &in, 1, out, 1), "%s", tsr_detail(ctx));
     ck_assert_uint_eq(bytes[1], HALF);
     in.dim[0] = out[0].dim[0] = 4; /* another recording finds it there */
@@ -472,7 +472,7 @@ START_TEST(matrix_units) {
         layer *l = layer_open((layer){.dim = {n, k}, .rank = 2, .coopmat = true}, true);
         float *x = guarded((size_t)(rows * k) * 4);
         random_operands(x, rows * k, 1);
-        tsr_tensor in = tsr_host_tensor(TSR_F32, x, 2, (int64_t[]){rows, k});
+        tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, x, 2, (int64_t[]){rows, k});
         try(l, &in, 1, rows * n, (int64_t[]){rows, n}, 1e-6 * sqrt((double)k) + 2e-6);
         guarded_free(x);
     }

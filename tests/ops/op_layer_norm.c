@@ -47,11 +47,11 @@ static void try(int64_t batch, int64_t rows, int64_t cols, int with, float centr
     op_case c = {.run = {.fn = model, .model = &m, .variant = with, .tolerance = tolerance}};
     op_name(&c, "layer_norm %lldx%lldx%lld with %d", (long long)batch, (long long)rows,
             (long long)cols, with);
-    float *x = op_in(&c, TSR_F32, SHAPE(batch, rows, cols));
+    float *x = op_in(&c, TSR_DTYPE_F32, SHAPE(batch, rows, cols));
     int64_t modulations = with & BATCH ? batch : with & GROUP ? 2 : 1;
-    float *scale = op_in(&c, TSR_F32, SHAPE(modulations, cols));
-    float *shift = op_in(&c, TSR_F32, SHAPE(modulations, cols));
-    op_out(&c, TSR_F32, SHAPE(batch, rows, cols));
+    float *scale = op_in(&c, TSR_DTYPE_F32, SHAPE(modulations, cols));
+    float *shift = op_in(&c, TSR_DTYPE_F32, SHAPE(modulations, cols));
+    op_out(&c, TSR_DTYPE_F32, SHAPE(batch, rows, cols));
     float *affine = guarded((size_t)cols * 8), *gamma = affine, *beta = affine + cols;
     for (int64_t i = 0; i < batch * rows * cols; ++i)
         x[i] = centre + spread * random_normal();
@@ -64,7 +64,7 @@ static void try(int64_t batch, int64_t rows, int64_t cols, int with, float centr
     ck_assert_int_eq(tsr_weights_open(ctx, &weights), TSR_OK);
     for (int i = 0; i < 2; ++i) {
         const char *name = i ? "beta" : "gamma";
-        tsr_tensor t = tsr_host_tensor(TSR_F32, i ? beta : gamma, 1, &cols);
+        tsr_tensor t = tsr_host_tensor(TSR_DTYPE_F32, i ? beta : gamma, 1, &cols);
         ck_assert_int_eq(tsr_weights_add(ctx, weights, name, &t), TSR_OK);
         if (with & (i ? BETA : GAMMA))
             *(i ? &m.spec.beta : &m.spec.gamma) = tsr_weights_find(weights, name);
@@ -120,7 +120,7 @@ END_TEST
 START_TEST(equal_values_give_zero) {
     recipe m = {.spec = {.eps = 1e-5f}};
     op_case c = {.run = {.name = "layer_norm flat", .fn = model, .model = &m, .tolerance = 1e-6}};
-    float *x = op_in(&c, TSR_F32, SHAPE(2, 48)), *y = op_out(&c, TSR_F32, SHAPE(2, 48));
+    float *x = op_in(&c, TSR_DTYPE_F32, SHAPE(2, 48)), *y = op_out(&c, TSR_DTYPE_F32, SHAPE(2, 48));
     for (int i = 0; i < 96; ++i)
         x[i] = i < 48 ? 0.0f : 2.5f;
     op_run(&c);
@@ -134,10 +134,10 @@ START_TEST(batches_of_any_size_give_the_same_bits) {
     recipe m = {.spec = {.eps = 1e-5f}, .with = SCALE + SHIFT};
     op_case c = {.run = {.name = "layer_norm batch", .fn = model, .model = &m}};
     const int64_t cols = 193;
-    random_normals(op_in(&c, TSR_F32, SHAPE(5, 7, cols)), 5 * 7 * cols);
-    random_normals(op_in(&c, TSR_F32, SHAPE(5, cols)), 5 * cols);
-    random_normals(op_in(&c, TSR_F32, SHAPE(5, cols)), 5 * cols);
-    op_out(&c, TSR_F32, SHAPE(5, 7, cols));
+    random_normals(op_in(&c, TSR_DTYPE_F32, SHAPE(5, 7, cols)), 5 * 7 * cols);
+    random_normals(op_in(&c, TSR_DTYPE_F32, SHAPE(5, cols)), 5 * cols);
+    random_normals(op_in(&c, TSR_DTYPE_F32, SHAPE(5, cols)), 5 * cols);
+    op_out(&c, TSR_DTYPE_F32, SHAPE(5, 7, cols));
     op_same_in_batches(&c);
     op_free(&c);
 }
@@ -146,15 +146,15 @@ END_TEST
 START_TEST(refuses) {
     recipe m = {.spec = {.eps = 1e-5f}, .with = SCALE};
     op_case c = {.run = {.name = "layer_norm", .fn = model, .model = &m}};
-    op_in(&c, TSR_F32, SHAPE(2, 3, 8));
-    op_in(&c, TSR_F32, SHAPE(3, 8));
-    op_out(&c, TSR_F32, SHAPE(2, 3, 8));
+    op_in(&c, TSR_DTYPE_F32, SHAPE(2, 3, 8));
+    op_in(&c, TSR_DTYPE_F32, SHAPE(3, 8));
+    op_out(&c, TSR_DTYPE_F32, SHAPE(2, 3, 8));
     op_refused(&c, TSR_ERROR_ARGUMENT, "scale: wanted [8] or [2, 8], got [3, 8]");
     m.with = 0;
     m.spec.eps = -1;
     op_refused(&c, TSR_ERROR_ARGUMENT, "eps: wanted at least 0");
     m.spec.eps = 0;
-    c.in[0].dtype = TSR_I32;
+    c.in[0].dtype = TSR_DTYPE_I32;
     op_refused(&c, TSR_ERROR_ARGUMENT, "wanted dtype F32, got I32");
     op_free(&c);
 }

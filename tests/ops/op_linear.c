@@ -33,7 +33,7 @@ static void model(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor *
 static void add(layer *l, const char *name, float *data, int rank, const int64_t *dim,
                 tsr_weight **w) {
     tsr_context *ctx = everywhere_context();
-    tsr_tensor t = tsr_host_tensor(TSR_F32, data, rank, dim);
+    tsr_tensor t = tsr_host_tensor(TSR_DTYPE_F32, data, rank, dim);
     ck_assert_msg(!tsr_weights_add(ctx, l->weights, name, &t), "%s", tsr_detail(ctx));
     ck_assert_msg(!tsr_weights_get(ctx, l->weights, name, rank, dim, w), "%s", tsr_detail(ctx));
 }
@@ -122,11 +122,11 @@ static void try_case(int64_t batch, int64_t rows, int64_t k, int64_t n, tsr_acti
             if (gate) sum *= g[group * n + j];
             want[i * n + j] = residual ? sum + res[i * n + j] : sum;
         }
-    tsr_tensor in[3] = {tsr_host_tensor(TSR_F32, x, 3, (int64_t[]){batch, rows, k})};
+    tsr_tensor in[3] = {tsr_host_tensor(TSR_DTYPE_F32, x, 3, (int64_t[]){batch, rows, k})};
     int count = 1;
-    if (gate) in[count++] = tsr_host_tensor(TSR_F32, g, 2, (int64_t[]){gates, n});
-    if (residual) in[count++] = tsr_host_tensor(TSR_F32, res, 3, (int64_t[]){batch, rows, n});
-    tsr_tensor out = tsr_host_tensor(TSR_F32, y, 3, (int64_t[]){batch, rows, n});
+    if (gate) in[count++] = tsr_host_tensor(TSR_DTYPE_F32, g, 2, (int64_t[]){gates, n});
+    if (residual) in[count++] = tsr_host_tensor(TSR_DTYPE_F32, res, 3, (int64_t[]){batch, rows, n});
+    tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, y, 3, (int64_t[]){batch, rows, n});
     char name[96];
     snprintf(name, sizeof name, "linear %lldx%lldx%lldx%lld act %d%s gate %d%s", (long long)batch,
              (long long)rows, (long long)k, (long long)n, (int)act, bias ? " bias" : "", gate,
@@ -177,8 +177,8 @@ END_TEST
 
 static void run(tsr_device *d, layer *l, const float *x, int64_t rows, float *y) {
     tsr_program p = {.fn = model, .model = l, .variant = 0, .name = "rows"};
-    tsr_tensor in = tsr_host_tensor(TSR_F32, (void *)x, 2, (int64_t[]){rows, l->k});
-    tsr_tensor out = tsr_host_tensor(TSR_F32, y, 2, (int64_t[]){rows, l->n});
+    tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, (void *)x, 2, (int64_t[]){rows, l->k});
+    tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, y, 2, (int64_t[]){rows, l->n});
     ck_assert_msg(!tsr_execute(d, &p, &in, 1, &out, 1), "%s", tsr_detail(tsr_device_context(d)));
 }
 
@@ -219,12 +219,12 @@ START_TEST(wrong_shapes_are_refused) {
     float x[30] = {0}, y[30];
     tsr_device *d = everywhere_device("cpu", NULL);
     tsr_program p = {.fn = model, .model = l, .variant = 0, .name = "wrong"};
-    tsr_tensor in[2] = {tsr_host_tensor(TSR_F32, x, 2, (int64_t[]){3, 7}),
-                        tsr_host_tensor(TSR_F32, x, 2, (int64_t[]){2, 4})};
-    tsr_tensor out = tsr_host_tensor(TSR_F32, y, 2, (int64_t[]){3, 4});
+    tsr_tensor in[2] = {tsr_host_tensor(TSR_DTYPE_F32, x, 2, (int64_t[]){3, 7}),
+                        tsr_host_tensor(TSR_DTYPE_F32, x, 2, (int64_t[]){2, 4})};
+    tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, y, 2, (int64_t[]){3, 4});
     ck_assert_int_eq(tsr_execute(d, &p, in, 1, &out, 1), TSR_ERROR_ARGUMENT);
     ck_assert_str_eq(tsr_detail(tsr_device_context(d)), "linear: w: wanted [N, 7], got [4, 8]");
-    in[0] = tsr_host_tensor(TSR_F32, x, 2, (int64_t[]){3, 8});
+    in[0] = tsr_host_tensor(TSR_DTYPE_F32, x, 2, (int64_t[]){3, 8});
     l->gate = 1;
     ck_assert_int_eq(tsr_execute(d, &p, in, 2, &out, 1), TSR_ERROR_ARGUMENT);
     ck_assert_str_eq(tsr_detail(tsr_device_context(d)),

@@ -33,7 +33,7 @@ static void fill(uint32_t *x, int64_t n) {
 }
 
 static tsr_dtype any_dtype(void) {
-    return random_below(2) ? TSR_F32 : TSR_I32;
+    return random_below(2) ? TSR_DTYPE_F32 : TSR_DTYPE_I32;
 }
 
 static op_case start(recipe *m) {
@@ -129,8 +129,8 @@ START_TEST(concatenation_without_a_batch) {
     recipe m = {.kind = CONCAT};
     op_case c = start(&m);
     op_name(&c, "concat_rows 2+3");
-    uint32_t *x = op_in(&c, TSR_I32, SHAPE(2, 4)), *z = op_in(&c, TSR_I32, SHAPE(3, 4));
-    uint32_t *y = op_out(&c, TSR_I32, SHAPE(5, 4));
+    uint32_t *x = op_in(&c, TSR_DTYPE_I32, SHAPE(2, 4)), *z = op_in(&c, TSR_DTYPE_I32, SHAPE(3, 4));
+    uint32_t *y = op_out(&c, TSR_DTYPE_I32, SHAPE(5, 4));
     fill(x, 8);
     fill(z, 12);
     op_run(&c);
@@ -151,9 +151,9 @@ START_TEST(refuses) {
     recipe m = {SLICE_ROWS, 3, 2};
     op_case c = start(&m);
     op_name(&c, "movement");
-    fill(op_in(&c, TSR_F32, SHAPE(2, 4, 8)), 64);
-    fill(op_in(&c, TSR_F32, SHAPE(3, 4, 8)), 96);
-    op_out(&c, TSR_F32, SHAPE(2, 2, 8));
+    fill(op_in(&c, TSR_DTYPE_F32, SHAPE(2, 4, 8)), 64);
+    fill(op_in(&c, TSR_DTYPE_F32, SHAPE(3, 4, 8)), 96);
+    op_out(&c, TSR_DTYPE_F32, SHAPE(2, 2, 8));
     op_refused(&c, TSR_ERROR_ARGUMENT, "slice_rows: range: wanted at least one and inside 0..4");
     m = (recipe){SLICE_ROWS, -1, 2};
     op_refused(&c, TSR_ERROR_ARGUMENT, "got start -1 count 2");

@@ -122,10 +122,10 @@ static void try_book(book b, float *x, float *codes) {
     b.x = x;
     b.codes = codes;
     b.name = name;
-    tsr_tensor in[2] = {tsr_host_tensor(TSR_F32, x, 2, (int64_t[]){b.n, b.d}),
-                        tsr_host_tensor(TSR_F32, codes, 2, (int64_t[]){b.k, b.d})};
-    tsr_tensor out[2] = {tsr_host_tensor(TSR_I32, NULL, 1, &b.n),
-                         tsr_host_tensor(TSR_F32, NULL, 1, &b.n)};
+    tsr_tensor in[2] = {tsr_host_tensor(TSR_DTYPE_F32, x, 2, (int64_t[]){b.n, b.d}),
+                        tsr_host_tensor(TSR_DTYPE_F32, codes, 2, (int64_t[]){b.k, b.d})};
+    tsr_tensor out[2] = {tsr_host_tensor(TSR_DTYPE_I32, NULL, 1, &b.n),
+                         tsr_host_tensor(TSR_DTYPE_F32, NULL, 1, &b.n)};
     on_all((everywhere_case){.name = name,
                              .fn = model,
                              .model = &b,
@@ -212,9 +212,9 @@ START_TEST(wrong_shapes_are_refused) {
     book b = {TSR_METRIC_EUCLID, false, 4, 4, 8, NULL, NULL, NULL};
     tsr_device *d = everywhere_device("cpu", NULL);
     tsr_program p = {.fn = model, .model = &b, .variant = 0, .name = "wrong"};
-    tsr_tensor in[2] = {tsr_host_tensor(TSR_F32, x, 2, (int64_t[]){4, 8}),
-                        tsr_host_tensor(TSR_F32, x, 2, (int64_t[]){4, 7})};
-    tsr_tensor out = tsr_host_tensor(TSR_I32, ids, 1, (int64_t[]){4});
+    tsr_tensor in[2] = {tsr_host_tensor(TSR_DTYPE_F32, x, 2, (int64_t[]){4, 8}),
+                        tsr_host_tensor(TSR_DTYPE_F32, x, 2, (int64_t[]){4, 7})};
+    tsr_tensor out = tsr_host_tensor(TSR_DTYPE_I32, ids, 1, (int64_t[]){4});
     ck_assert_int_eq(tsr_execute(d, &p, in, 2, &out, 1), TSR_ERROR_ARGUMENT);
     ck_assert_str_eq(tsr_detail(tsr_device_context(d)),
                      "nearest_code: codes: wanted [K, 8], got [4, 7]");

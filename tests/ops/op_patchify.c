@@ -26,11 +26,11 @@ static void try(int64_t b, int64_t channels, int64_t down, int64_t across, int64
     int64_t n = b * channels * m.height * m.width, inside = channels * p * p;
     int32_t *picture, *patches;
     if (back) {
-        patches = op_in(&c, TSR_I32, SHAPE(b, down * across, inside));
-        picture = op_out(&c, TSR_I32, SHAPE(b, channels, m.height, m.width));
+        patches = op_in(&c, TSR_DTYPE_I32, SHAPE(b, down * across, inside));
+        picture = op_out(&c, TSR_DTYPE_I32, SHAPE(b, channels, m.height, m.width));
     } else {
-        picture = op_in(&c, TSR_I32, SHAPE(b, channels, m.height, m.width));
-        patches = op_out(&c, TSR_I32, SHAPE(b, down * across, inside));
+        picture = op_in(&c, TSR_DTYPE_I32, SHAPE(b, channels, m.height, m.width));
+        patches = op_out(&c, TSR_DTYPE_I32, SHAPE(b, down * across, inside));
     }
     for (int64_t i = 0; i < n; ++i)
         (back ? patches : picture)[i] = (int32_t)i;
@@ -66,8 +66,8 @@ END_TEST
 START_TEST(refuses) {
     recipe m = {3, 8, 8, 3, false};
     op_case c = {.run = {.name = "patchify", .fn = model, .model = &m}};
-    op_in(&c, TSR_F32, SHAPE(1, 3, 8, 8));
-    op_out(&c, TSR_F32, SHAPE(1, 4, 48));
+    op_in(&c, TSR_DTYPE_F32, SHAPE(1, 3, 8, 8));
+    op_out(&c, TSR_DTYPE_F32, SHAPE(1, 4, 48));
     op_refused(&c, TSR_ERROR_ARGUMENT, "patchify: size: wanted multiples of the patch 3, got");
     m.patch = 0;
     op_refused(&c, TSR_ERROR_ARGUMENT, "wanted multiples of the patch 0");

@@ -35,17 +35,17 @@ static double exact(const recipe *r, double a, double b) {
         return tanh(a);
     case TSR_ACT_SIGMOID:
         return 1 / (1 + exp(-a));
-    case 10 + TSR_ADD:
+    case 10 + TSR_BINARY_ADD:
         return a + b;
-    case 10 + TSR_SUB:
+    case 10 + TSR_BINARY_SUB:
         return a - b;
-    case 10 + TSR_MUL:
+    case 10 + TSR_BINARY_MUL:
         return a * b;
-    case 10 + TSR_DIV:
+    case 10 + TSR_BINARY_DIV:
         return a / b;
-    case 10 + TSR_MIN:
+    case 10 + TSR_BINARY_MIN:
         return isnan(a) || isnan(b) ? NAN : a < b ? a : b;
-    case 10 + TSR_MAXIMUM:
+    case 10 + TSR_BINARY_MAX:
         return isnan(a) || isnan(b) ? NAN : a > b ? a : b;
     default:
         return a * (double)r->multiply + (double)r->add;
@@ -53,8 +53,8 @@ static double exact(const recipe *r, double a, double b) {
 }
 
 static void try_shape(recipe r, int rank, const int64_t *dim, int b_rank, const int64_t *b_dim) {
-    tsr_tensor in[2] = {tsr_host_tensor(TSR_F32, NULL, rank, dim),
-                        tsr_host_tensor(TSR_F32, NULL, b_rank, b_dim)};
+    tsr_tensor in[2] = {tsr_host_tensor(TSR_DTYPE_F32, NULL, rank, dim),
+                        tsr_host_tensor(TSR_DTYPE_F32, NULL, b_rank, b_dim)};
     int64_t n = tsr_elements(&in[0]), bn = tsr_elements(&in[1]);
     float *a = guarded((size_t)n * 4), *b = guarded((size_t)bn * 4), *y = guarded((size_t)n * 4);
     double *want = calloc((size_t)n, sizeof *want);
@@ -69,7 +69,7 @@ static void try_shape(recipe r, int rank, const int64_t *dim, int b_rank, const 
         want[i] = exact(&r, a[i], b[i % bn]);
     in[0].data = a;
     in[1].data = b;
-    tsr_tensor out = tsr_host_tensor(TSR_F32, y, rank, dim);
+    tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, y, rank, dim);
     char name[64];
     snprintf(name, sizeof name, "pointwise %d.%d n %lld", r.form, r.kind, (long long)n);
     everywhere(&(everywhere_case){.name = name,
@@ -101,7 +101,7 @@ START_TEST(unary_of_every_kind) {
 END_TEST
 
 START_TEST(binary_repeats_the_second_operand) {
-    for (int kind = TSR_ADD; kind <= TSR_MAXIMUM; ++kind)
+    for (int kind = TSR_BINARY_ADD; kind <= TSR_BINARY_MAX; ++kind)
         for (int s = 0; s < SHAPES; s += 2) {
             try_shape((recipe){1, kind, 0, 0}, 3, shapes[s], 3, shapes[s]);
             try_shape((recipe){1, kind, 0, 0}, 3, shapes[s], 2, shapes[s] + 1);

@@ -26,8 +26,9 @@ static void try(tsr_reduction kind, int64_t b, int64_t rows, int64_t cols, bool 
     op_case c = {.run = {.fn = model, .model = &kind, .variant = kind}};
     op_name(&c, "reduce %d %lldx%lldx%lld%s", kind, (long long)b, (long long)rows, (long long)cols,
             integers ? " integers" : "");
-    float *x = op_in(&c, TSR_F32, SHAPE(b, rows, cols));
-    void *y = op_out(&c, kind == TSR_ARGMAX ? TSR_I32 : TSR_F32, SHAPE(b, rows, 1));
+    float *x = op_in(&c, TSR_DTYPE_F32, SHAPE(b, rows, cols));
+    void *y =
+        op_out(&c, kind == TSR_REDUCE_ARGMAX ? TSR_DTYPE_I32 : TSR_DTYPE_F32, SHAPE(b, rows, 1));
     for (int64_t i = 0; i < b * rows * cols; ++i)
         x[i] = integers ? (float)random_below(5) - 2 : random_normal();
     if (rows > 1) x[cols + cols / 2] = NAN;
@@ -35,47 +36,47 @@ static void try(tsr_reduction kind, int64_t b, int64_t rows, int64_t cols, bool 
     for (int64_t i = 0; i < cols && rows > 2; ++i)
         x[2 * cols + i] = -INFINITY;
     /* Relative to the sum of magnitudes, which a sum of both signs may be far below. */
-    c.run.tolerance = integers ? 0 : 1e-6 * (kind == TSR_SUM ? sqrt((double)cols) : 1);
+    c.run.tolerance = integers ? 0 : 1e-6 * (kind == TSR_REDUCE_SUM ? sqrt((double)cols) : 1);
     op_run(&c);
     double *want = calloc((size_t)(b * rows), sizeof *want);
     ck_assert_ptr_nonnull(want);
     for (int64_t n = 0; n < b * rows; ++n) {
         const float *row = x + n * cols;
-        if (kind == TSR_ARGMAX) {
+        if (kind == TSR_REDUCE_ARGMAX) {
             ck_assert_int_eq(((int32_t *)y)[n], first_max(row, cols));
             continue;
         }
         for (int64_t i = 0; i < cols; ++i)
-            want[n] += kind == TSR_SUMSQ ? (double)row[i] * row[i] : row[i];
-        if (kind == TSR_MEAN) want[n] /= (double)cols;
-        if (kind == TSR_MAX) want[n] = row[first_max(row, cols)];
+            want[n] += kind == TSR_REDUCE_SUMSQ ? (double)row[i] * row[i] : row[i];
+        if (kind == TSR_REDUCE_MEAN) want[n] /= (double)cols;
+        if (kind == TSR_REDUCE_MAX) want[n] = row[first_max(row, cols)];
     }
-    if (kind != TSR_ARGMAX) op_expect(&c, 0, want, 1e-7);
+    if (kind != TSR_REDUCE_ARGMAX) op_expect(&c, 0, want, 1e-7);
     free(want);
     op_free(&c);
 }
 
 START_TEST(every_kind_and_size) {
     const int64_t cols[] = {1, 2, 3, 5, 15, 16, 17, 64, 65, 256, 257, 1025, 4099};
-    for (tsr_reduction kind = TSR_SUM; kind <= TSR_SUMSQ; ++kind)
+    for (tsr_reduction kind = TSR_REDUCE_SUM; kind <= TSR_REDUCE_SUMSQ; ++kind)
         for (unsigned i = kind % 2; i < sizeof cols / sizeof *cols; i += 2)
             try(kind, 1 + random_below(2), 1 + random_below(9), cols[i], random_below(2));
 }
 END_TEST
 
 START_TEST(many_rows_and_long_rows) {
-    for (tsr_reduction kind = TSR_SUM; kind <= TSR_SUMSQ; ++kind) {
+    for (tsr_reduction kind = TSR_REDUCE_SUM; kind <= TSR_REDUCE_SUMSQ; ++kind) {
         try(kind, 1, 3001, 5, true);
-        try(kind, 1, 1, 50001, kind == TSR_ARGMAX || kind == TSR_MAX);
+        try(kind, 1, 1, 50001, kind == TSR_REDUCE_ARGMAX || kind == TSR_REDUCE_MAX);
     }
 }
 END_TEST
 
 START_TEST(batches_of_any_size_give_the_same_bits) {
-    tsr_reduction kind = TSR_SUM;
+    tsr_reduction kind = TSR_REDUCE_SUM;
     op_case c = {.run = {.name = "reduce batch", .fn = model, .model = &kind}};
-    random_normals(op_in(&c, TSR_F32, SHAPE(4, 9, 777)), 4 * 9 * 777);
-    op_out(&c, TSR_F32, SHAPE(4, 9, 1));
+    random_normals(op_in(&c, TSR_DTYPE_F32, SHAPE(4, 9, 777)), 4 * 9 * 777);
+    op_out(&c, TSR_DTYPE_F32, SHAPE(4, 9, 1));
     op_same_in_batches(&c);
     op_free(&c);
 }
@@ -84,8 +85,8 @@ END_TEST
 START_TEST(refuses) {
     tsr_reduction kind = (tsr_reduction)5;
     op_case c = {.run = {.name = "reduce", .fn = model, .model = &kind}};
-    op_in(&c, TSR_F32, SHAPE(4, 3));
-    op_out(&c, TSR_F32, SHAPE(4, 1));
+    op_in(&c, TSR_DTYPE_F32, SHAPE(4, 3));
+    op_out(&c, TSR_DTYPE_F32, SHAPE(4, 1));
     op_refused(&c, TSR_ERROR_ARGUMENT, "reduce: kind: wanted 0..4, got 5");
     op_free(&c);
 }

@@ -69,8 +69,8 @@ START_TEST(equals_pillow) {
             op_case c = {.run = {.fn = model, .model = &m, .variant = filter}};
             op_name(&c, "resize case %u filter %d", i, filter);
             int64_t channels = cases[i].channels;
-            uint8_t *x = op_in(&c, TSR_U8, SHAPE(cases[i].height, cases[i].width, channels));
-            uint8_t *y = op_out(&c, TSR_U8, SHAPE(m.height, m.width, channels));
+            uint8_t *x = op_in(&c, TSR_DTYPE_U8, SHAPE(cases[i].height, cases[i].width, channels));
+            uint8_t *y = op_out(&c, TSR_DTYPE_U8, SHAPE(m.height, m.width, channels));
             make_picture(cases[i].seed, x, cases[i].height * cases[i].width * channels);
             op_run(&c);
             uint64_t hash = fnv1a(fnv1a_start, y, m.height * m.width * channels);
@@ -91,8 +91,8 @@ START_TEST(random_sizes_on_every_device) {
         op_case c = {.run = {.fn = model, .model = &m, .variant = i}};
         op_name(&c, "resize %lldx%lldx%lld to %lldx%lld filter %d", (long long)h, (long long)w,
                 (long long)channels, (long long)m.height, (long long)m.width, (int)m.filter);
-        uint8_t *x = op_in(&c, TSR_U8, SHAPE(h, w, channels));
-        uint8_t *y = op_out(&c, TSR_U8, SHAPE(m.height, m.width, channels));
+        uint8_t *x = op_in(&c, TSR_DTYPE_U8, SHAPE(h, w, channels));
+        uint8_t *y = op_out(&c, TSR_DTYPE_U8, SHAPE(m.height, m.width, channels));
         make_picture(random_bits(), x, h * w * channels);
         op_run(&c);
         if (i == 2) ck_assert(!memcmp(x, y, (size_t)(h * w * channels)));
@@ -105,8 +105,8 @@ START_TEST(flat_pictures_stay_flat) {
     for (int filter = 0; filter < 3; ++filter) {
         recipe m = {31, 203, (tsr_filter)filter};
         op_case c = {.run = {.name = "resize flat", .fn = model, .model = &m}};
-        memset(op_in(&c, TSR_U8, SHAPE(77, 50, 3)), 201, 77 * 50 * 3);
-        uint8_t *y = op_out(&c, TSR_U8, SHAPE(31, 203, 3));
+        memset(op_in(&c, TSR_DTYPE_U8, SHAPE(77, 50, 3)), 201, 77 * 50 * 3);
+        uint8_t *y = op_out(&c, TSR_DTYPE_U8, SHAPE(31, 203, 3));
         op_run(&c);
         for (int i = 0; i < 31 * 203 * 3; ++i)
             ck_assert_int_eq(y[i], 201);
@@ -118,8 +118,8 @@ END_TEST
 START_TEST(refuses) {
     recipe m = {0, 5, TSR_FILTER_BILINEAR};
     op_case c = {.run = {.name = "resize", .fn = model, .model = &m}};
-    op_in(&c, TSR_U8, SHAPE(4, 4, 3));
-    op_out(&c, TSR_U8, SHAPE(5, 5, 3));
+    op_in(&c, TSR_DTYPE_U8, SHAPE(4, 4, 3));
+    op_out(&c, TSR_DTYPE_U8, SHAPE(5, 5, 3));
     op_refused(&c, TSR_ERROR_ARGUMENT, "resize: size: wanted at least 1x1, got height 0 width 5");
     m = (recipe){5, 5, (tsr_filter)3};
     op_refused(&c, TSR_ERROR_ARGUMENT, "resize: filter: wanted 0..2, got 3");
@@ -130,7 +130,7 @@ START_TEST(refuses) {
     c.in[0].dim[2] = 5;
     m = (recipe){5, 5, TSR_FILTER_BILINEAR};
     op_refused(&c, TSR_ERROR_ARGUMENT, "resize: x: wanted [H, W, 1..4], got [4, 4, 5]");
-    c.in[0].dtype = TSR_F32;
+    c.in[0].dtype = TSR_DTYPE_F32;
     op_refused(&c, TSR_ERROR_ARGUMENT, "resize: x: wanted dtype U8, got F32");
     op_free(&c);
 }
@@ -179,8 +179,8 @@ static void try_golden(const cJSON *run, const uint8_t *rgb, int64_t width, int6
         op_case c = {.run = {.fn = model, .model = &m, .variant = m.filter}};
         op_name(&c, "golden %s %s", name, filter);
         c.run.cpu_only = m.filter != TSR_FILTER_BILINEAR; /* for time; equals_pillow has them all */
-        memcpy(op_in(&c, TSR_U8, SHAPE(height, width, 3)), rgb, (size_t)(height * width * 3));
-        uint8_t *y = op_out(&c, TSR_U8, SHAPE(m.height, m.width, 3));
+        memcpy(op_in(&c, TSR_DTYPE_U8, SHAPE(height, width, 3)), rgb, (size_t)(height * width * 3));
+        uint8_t *y = op_out(&c, TSR_DTYPE_U8, SHAPE(m.height, m.width, 3));
         op_run(&c);
         uint64_t hash = fnv1a_start;
         int64_t left = at(run, "crop_at", 0), top = at(run, "crop_at", 1);

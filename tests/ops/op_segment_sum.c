@@ -24,10 +24,10 @@ static void try(int64_t n, int64_t d, int64_t k, bool skew) {
     op_case c = {.run = {.fn = model, .model = &k, .variant = k, .compare = equal_bits}};
     op_name(&c, "segment_sum %lldx%lld into %lld%s", (long long)n, (long long)d, (long long)k,
             skew ? " skewed" : "");
-    float *x = op_in(&c, TSR_F32, SHAPE(n, d));
-    int32_t *ids = op_in(&c, TSR_I32, SHAPE(n));
-    op_out(&c, TSR_F32, SHAPE(k, d));
-    int32_t *counts = op_out(&c, TSR_I32, SHAPE(k));
+    float *x = op_in(&c, TSR_DTYPE_F32, SHAPE(n, d));
+    int32_t *ids = op_in(&c, TSR_DTYPE_I32, SHAPE(n));
+    op_out(&c, TSR_DTYPE_F32, SHAPE(k, d));
+    int32_t *counts = op_out(&c, TSR_DTYPE_I32, SHAPE(k));
     random_normals(x, n * d);
     for (int64_t i = 0; i < n; ++i)
         ids[i] = (int32_t)(skew && random_below(10) ? 0 : random_below(k + 1) - 1);
@@ -68,10 +68,10 @@ END_TEST
 START_TEST(refuses) {
     int64_t k = 3;
     op_case c = {.run = {.name = "segment_sum", .fn = model, .model = &k}};
-    memset(op_in(&c, TSR_F32, SHAPE(4, 2)), 0, 32);
-    int32_t *ids = op_in(&c, TSR_I32, SHAPE(4));
-    op_out(&c, TSR_F32, SHAPE(3, 2));
-    op_out(&c, TSR_I32, SHAPE(3));
+    memset(op_in(&c, TSR_DTYPE_F32, SHAPE(4, 2)), 0, 32);
+    int32_t *ids = op_in(&c, TSR_DTYPE_I32, SHAPE(4));
+    op_out(&c, TSR_DTYPE_F32, SHAPE(3, 2));
+    op_out(&c, TSR_DTYPE_I32, SHAPE(3));
     memcpy(ids, (int32_t[]){0, 1, -1, 3}, 16);
     op_refused(&c, TSR_ERROR_TOKENS, "segment_sum: id 3: wanted -1..2, got 3");
     k = 0;

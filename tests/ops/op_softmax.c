@@ -31,8 +31,8 @@ static void try(int64_t b, int64_t rows, int64_t cols, float spread) {
     op_case c = {.run = {.fn = model, .model = &c, .tolerance = 1e-6}};
     op_name(&c, "softmax %lldx%lldx%lld spread %g", (long long)b, (long long)rows, (long long)cols,
             (double)spread);
-    float *x = op_in(&c, TSR_F32, SHAPE(b, rows, cols));
-    float *y = op_out(&c, TSR_F32, SHAPE(b, rows, cols));
+    float *x = op_in(&c, TSR_DTYPE_F32, SHAPE(b, rows, cols));
+    float *y = op_out(&c, TSR_DTYPE_F32, SHAPE(b, rows, cols));
     for (int64_t i = 0; i < b * rows * cols; ++i)
         x[i] = spread * random_normal();
     for (int64_t i = 0; i < cols; ++i) {
@@ -72,8 +72,8 @@ END_TEST
 
 START_TEST(batches_of_any_size_give_the_same_bits) {
     op_case c = {.run = {.name = "softmax batch", .fn = model, .model = &c}};
-    random_normals(op_in(&c, TSR_F32, SHAPE(4, 9, 77)), 4 * 9 * 77);
-    op_out(&c, TSR_F32, SHAPE(4, 9, 77));
+    random_normals(op_in(&c, TSR_DTYPE_F32, SHAPE(4, 9, 77)), 4 * 9 * 77);
+    op_out(&c, TSR_DTYPE_F32, SHAPE(4, 9, 77));
     op_same_in_batches(&c);
     op_free(&c);
 }
@@ -81,8 +81,8 @@ END_TEST
 
 START_TEST(refuses) {
     op_case c = {.run = {.name = "softmax", .fn = model, .model = &c}};
-    op_in(&c, TSR_I32, SHAPE(4, 3));
-    op_out(&c, TSR_F32, SHAPE(4, 3));
+    op_in(&c, TSR_DTYPE_I32, SHAPE(4, 3));
+    op_out(&c, TSR_DTYPE_F32, SHAPE(4, 3));
     op_refused(&c, TSR_ERROR_ARGUMENT, "softmax: x: wanted dtype F32, got I32");
     op_free(&c);
 }

@@ -115,9 +115,9 @@ static void compare(const char *where, const everywhere_case *c, const tsr_tenso
     for (int i = 0; i < c->out_count; ++i) {
         char what[256];
         snprintf(what, sizeof what, "%s on %s, output %d", c->name, where, i);
-        if (got[i].dtype == TSR_F32)
+        if (got[i].dtype == TSR_DTYPE_F32)
             expect_close_f32(what, got[i].data, want[i].data, tsr_elements(&got[i]), c->tolerance);
-        else if (got[i].dtype == TSR_I32)
+        else if (got[i].dtype == TSR_DTYPE_I32)
             expect_equal_i32(what, got[i].data, want[i].data, tsr_elements(&got[i]));
         else
             ck_assert_msg(!memcmp(got[i].data, want[i].data, bytes_of(&got[i])), "%s differs",
@@ -137,7 +137,7 @@ static void on_vulkan(const everywhere_case *c, const char *name, const char *ma
     tsr_device *d = everywhere_device(name, mask);
     if (!d) ck_abort_msg("%s could not be opened", name);
     char where[512];
-    snprintf(where, sizeof where, "%s (%s)%s%s", name, tsr_device_get_info(d)->name,
+    snprintf(where, sizeof where, "%s (%s)%s%s", name, tsr_device_properties(d)->name,
              mask ? " without " : "", mask ? mask : "");
     tsr_tensor first[TSR_MAX_IO], replay[TSR_MAX_IO];
     run_once(d, c, where, first);

@@ -70,7 +70,7 @@ static tsr_status make_tensor(void *user, const char *name, int rank, const int6
     s->names = realloc(s->names, (size_t)(s->count + 1) * sizeof *s->names);
     s->tensors = realloc(s->tensors, (size_t)(s->count + 1) * sizeof *s->tensors);
     ck_assert(s->names && s->tensors);
-    tsr_tensor t = tsr_host_tensor(TSR_F32, NULL, rank, dim);
+    tsr_tensor t = tsr_host_tensor(TSR_DTYPE_F32, NULL, rank, dim);
     const int64_t n = tsr_elements(&t);
     float *f = t.data = malloc((size_t)n * sizeof *f);
     ck_assert_ptr_nonnull(f);
@@ -189,13 +189,13 @@ void flextok_sample_write(const flextok_sample *s, const char *path, flextok_for
     ck_assert_ptr_nonnull(list);
     for (int i = 0; i < s->count; ++i) {
         list[i] = s->tensors[i];
-        if (dtype == TSR_F32) continue;
+        if (dtype == TSR_DTYPE_F32) continue;
         const int64_t n = tsr_elements(&list[i]);
         uint16_t *half = malloc((size_t)n * sizeof *half);
         ck_assert_ptr_nonnull(half);
         for (int64_t k = 0; k < n; ++k) {
             const float f = ((const float *)s->tensors[i].data)[k];
-            half[k] = dtype == TSR_F16 ? tsr_f32_to_f16(f) : tsr_f32_to_bf16(f);
+            half[k] = dtype == TSR_DTYPE_F16 ? tsr_f32_to_f16(f) : tsr_f32_to_bf16(f);
         }
         list[i].dtype = dtype;
         list[i].data = half;
@@ -225,7 +225,7 @@ void flextok_sample_write(const flextok_sample *s, const char *path, flextok_for
     ck_assert_msg(!status, "%s", tsr_detail(ctx));
     for (int i = 0; i < count; ++i)
         free((char *)pairs[i].value);
-    for (int i = 0; i < s->count && dtype != TSR_F32; ++i)
+    for (int i = 0; i < s->count && dtype != TSR_DTYPE_F32; ++i)
         free(list[i].data);
     free(list);
 }

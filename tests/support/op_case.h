@@ -3,7 +3,8 @@
  * refused.
  *
  *     op_case c = {.run = {.name = "softmax", .fn = model, .tolerance = 1e-6}};
- *     float *x = op_in(&c, TSR_F32, SHAPE(3, 5)), *y = op_out(&c, TSR_F32, SHAPE(3, 5));
+ *     float *x = op_in(&c, TSR_DTYPE_F32, SHAPE(3, 5)), *y = op_out(&c, TSR_DTYPE_F32, SHAPE(3,
+ * 5));
  *     ... fill x ...
  *     op_run(&c);            // every device; y holds the reference's answer
  *     ... compare y ...

@@ -16,7 +16,7 @@ static void add(tiny_model *m, float scale, float offset, int rank, const int64_
                 const char *name, const char *end) {
     ck_assert_int_lt(m->count, TINY_MODEL_TENSORS);
     tsr_tensor *t = &m->tensor[m->count];
-    *t = tsr_host_tensor(TSR_F32, NULL, rank, dim);
+    *t = tsr_host_tensor(TSR_DTYPE_F32, NULL, rank, dim);
     const int64_t n = tsr_elements(t);
     float *data = malloc((size_t)n * sizeof *data);
     ck_assert_ptr_nonnull(data);

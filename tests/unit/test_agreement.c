@@ -94,7 +94,7 @@ static int by_number(const void *a, const void *b) {
 START_TEST(numbers_are_those_of_two_encodes) {
     static uint32_t f32[PICTURES][IDS], fast[PICTURES][IDS];
     tsr_context *ctx = start();
-    write_model(TSR_F32);
+    write_model(TSR_DTYPE_F32);
     encode(ctx, 0, f32);
     encode(ctx, 1, fast);
     int equal[PICTURES] = {0}, all = 0;
@@ -124,7 +124,7 @@ END_TEST
 
 START_TEST(weights_stored_in_bf16_agree_wholly) {
     tsr_context *ctx = start();
-    write_model(TSR_BF16);
+    write_model(TSR_DTYPE_BF16);
     const tsr_agreement a = measure(ctx, WEIGHTS_ALONE, PICTURES);
     ck_assert_uint_eq(a.equal, a.ids);
     ck_assert_int_eq(a.fast_used, 1);
@@ -135,7 +135,7 @@ END_TEST
 
 START_TEST(without_a_fast_path) {
     tsr_context *ctx = start();
-    write_model(TSR_F32);
+    write_model(TSR_DTYPE_F32);
     const tsr_agreement a = measure(ctx, "bf16,bf16_weights", 2);
     ck_assert_str_eq(a.fast_path, "");
     ck_assert(!a.fast_used && a.equal == a.ids && a.tile_min == 1 && a.tile_median == 1);

@@ -81,7 +81,7 @@ END_TEST
 
 START_TEST(shapes_as_text) {
     char text[64];
-    tsr_tensor t = tsr_host_tensor(TSR_F32, NULL, 3, (int64_t[]){2, 256, 192});
+    tsr_tensor t = tsr_host_tensor(TSR_DTYPE_F32, NULL, 3, (int64_t[]){2, 256, 192});
     ck_assert_str_eq(tsr_shape_text(&t, text, sizeof text), "[2, 256, 192]");
     ck_assert_int_eq(tsr_elements(&t), 2 * 256 * 192);
     ck_assert_int_eq(tsr_rows(&t), 512);
@@ -90,7 +90,8 @@ START_TEST(shapes_as_text) {
     t.rank = 0;
     ck_assert_str_eq(tsr_shape_text(&t, text, sizeof text), "[]");
     ck_assert_int_eq(tsr_elements(&t), 0);
-    t = tsr_host_tensor(TSR_F32, NULL, 4, (int64_t[]){INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX});
+    t = tsr_host_tensor(TSR_DTYPE_F32, NULL, 4,
+                        (int64_t[]){INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX});
     for (size_t n = 0; n < sizeof text; ++n) {
         memset(text, '#', sizeof text);
         tsr_shape_text(&t, text, n);
@@ -103,12 +104,12 @@ END_TEST
 START_TEST(arena_gives_and_takes_back) {
     setup();
     tsr_arena a = {0};
-    tsr_arena_mark empty = tsr_arena_get_mark(&a), marks[64];
+    tsr_arena_mark empty = tsr_arena_position(&a), marks[64];
     unsigned char *p[64];
     size_t size[64];
     for (int round = 0; round < 50; ++round) {
         for (int i = 0; i < 64; ++i) {
-            marks[i] = tsr_arena_get_mark(&a);
+            marks[i] = tsr_arena_position(&a);
             size[i] = (size_t)random_below(round % 7 ? 5000 : 200000);
             p[i] = tsr_arena_take(ctx, &a, size[i]);
             ck_assert_ptr_nonnull(p[i]);
@@ -154,7 +155,7 @@ START_TEST(weights_by_name_and_shape) {
     for (int i = 0; i < 1000; ++i) {
         char name[32];
         snprintf(name, sizeof name, "block.%d.weight", i);
-        tsr_tensor t = tsr_host_tensor(TSR_F32, values + i, 2, (int64_t[]){1, 1 + i % 3});
+        tsr_tensor t = tsr_host_tensor(TSR_DTYPE_F32, values + i, 2, (int64_t[]){1, 1 + i % 3});
         ck_assert_int_eq(tsr_weights_add(ctx, w, name, &t), TSR_OK);
         ck_assert_int_eq(tsr_weights_add(ctx, w, name, &t), TSR_ERROR_ARGUMENT);
         tsr_weight *got = tsr_weights_find(w, name);
@@ -194,20 +195,20 @@ START_TEST(weights_are_widened) {
     memcpy(bytes + 1, half, 8);
     memcpy(bytes + 9, brain, 8);
     memcpy(bytes + 17, full, 8);
-    tsr_tensor t = tsr_host_tensor(TSR_F16, bytes + 1, 1, (int64_t[]){4});
+    tsr_tensor t = tsr_host_tensor(TSR_DTYPE_F16, bytes + 1, 1, (int64_t[]){4});
     ck_assert_int_eq(tsr_weights_add(ctx, w, "half", &t), TSR_OK);
-    t = tsr_host_tensor(TSR_BF16, bytes + 9, 1, (int64_t[]){4});
+    t = tsr_host_tensor(TSR_DTYPE_BF16, bytes + 9, 1, (int64_t[]){4});
     ck_assert_int_eq(tsr_weights_add(ctx, w, "brain", &t), TSR_OK);
-    t = tsr_host_tensor(TSR_F32, bytes + 17, 1, (int64_t[]){2});
+    t = tsr_host_tensor(TSR_DTYPE_F32, bytes + 17, 1, (int64_t[]){2});
     ck_assert_int_eq(tsr_weights_add(ctx, w, "full", &t), TSR_OK);
     for (int i = 0; i < 4; ++i) {
         ck_assert_float_eq(tsr_weights_find(w, "half")->f32[i], tsr_f16_to_f32(half[i]));
         ck_assert_float_eq(tsr_weights_find(w, "brain")->f32[i], tsr_bf16_to_f32(brain[i]));
     }
     ck_assert_float_eq(tsr_weights_find(w, "full")->f32[1], -2.25f);
-    t = tsr_host_tensor(TSR_I32, full, 1, (int64_t[]){2});
+    t = tsr_host_tensor(TSR_DTYPE_I32, full, 1, (int64_t[]){2});
     ck_assert_int_eq(tsr_weights_add(ctx, w, "ids", &t), TSR_ERROR_ARGUMENT);
-    t = tsr_host_tensor(TSR_F32, NULL, 1, (int64_t[]){2});
+    t = tsr_host_tensor(TSR_DTYPE_F32, NULL, 1, (int64_t[]){2});
     ck_assert_int_eq(tsr_weights_add(ctx, w, "null", &t), TSR_ERROR_ARGUMENT);
     tsr_weights_close(&w);
     tsr_context_close(&ctx);
@@ -228,10 +229,10 @@ START_TEST(lazy_weights_are_borrowed) {
     int fills = 0;
     tsr_weight_source made = {.fill = count_up, .user = &fills}, stored = {0};
     uint16_t half[4] = {0x3C00, 0xC000, 0x0001, 0x7BFF};
-    tsr_tensor t = tsr_host_tensor(TSR_F32, NULL, 1, (int64_t[]){5});
+    tsr_tensor t = tsr_host_tensor(TSR_DTYPE_F32, NULL, 1, (int64_t[]){5});
     ck_assert_int_eq(tsr_weights_add_lazy(ctx, w, "made", &t, &made), TSR_OK);
     ck_assert_int_eq(tsr_weights_add_lazy(ctx, w, "none", &t, &stored), TSR_ERROR_ARGUMENT);
-    t = tsr_host_tensor(TSR_F16, half, 1, (int64_t[]){4});
+    t = tsr_host_tensor(TSR_DTYPE_F16, half, 1, (int64_t[]){4});
     ck_assert_int_eq(tsr_weights_add_lazy(ctx, w, "half", &t, &stored), TSR_OK);
     tsr_weight *a = tsr_weights_find(w, "made"), *b = tsr_weights_find(w, "half");
     ck_assert(!a->f32 && !b->f32 && fills == 0);

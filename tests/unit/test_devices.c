@@ -112,8 +112,8 @@ START_TEST(software_is_never_taken_by_itself) {
     for (int i = 1; i < count; ++i)
         hardware |= list[i].usable && !list[i].software;
     tsr_device *d = open_named("auto", TSR_OK);
-    ck_assert(!tsr_device_get_info(d)->software);
-    ck_assert_int_eq(tsr_device_get_info(d)->kind, hardware ? TSR_DEVICE_VULKAN : TSR_DEVICE_CPU);
+    ck_assert(!tsr_device_properties(d)->software);
+    ck_assert_int_eq(tsr_device_properties(d)->kind, hardware ? TSR_DEVICE_VULKAN : TSR_DEVICE_CPU);
     tsr_device_close(&d);
     d = open_named("vulkan", hardware ? TSR_OK : TSR_ERROR_NO_DEVICE);
     tsr_device_close(&d);
@@ -132,7 +132,7 @@ END_TEST
 
 static void two_in(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     (void)model;
-    tsr_tensor *bad = tsr_binary(r, in[0], in[1], TSR_ADD);
+    tsr_tensor *bad = tsr_binary(r, in[0], in[1], TSR_BINARY_ADD);
     bad = tsr_scale(r, bad, 2, 0); /* after a failure these do nothing */
     bad = tsr_unary(r, bad, TSR_ACT_GELU);
     tsr_scope s = tsr_scope_open(r);
@@ -152,7 +152,7 @@ static void wrong_reshape(tsr_run *r, const void *model, tsr_tensor *const *in, 
 static void wrong_new(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     (void)in;
     const int64_t *dim = model;
-    out[0] = tsr_run_new(r, TSR_F32, 3, dim);
+    out[0] = tsr_run_new(r, TSR_DTYPE_F32, 3, dim);
 }
 
 static void twice(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
@@ -163,9 +163,9 @@ static void twice(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tens
 static void failures_on(const char *name) {
     tsr_device *d = open_named(name, TSR_OK);
     float a[12] = {1, 2, 3}, b[12] = {0}, y[12];
-    tsr_tensor in[2] = {tsr_host_tensor(TSR_F32, a, 2, (int64_t[]){3, 4}),
-                        tsr_host_tensor(TSR_F32, b, 1, (int64_t[]){3})};
-    tsr_tensor out = tsr_host_tensor(TSR_F32, y, 2, (int64_t[]){3, 4});
+    tsr_tensor in[2] = {tsr_host_tensor(TSR_DTYPE_F32, a, 2, (int64_t[]){3, 4}),
+                        tsr_host_tensor(TSR_DTYPE_F32, b, 1, (int64_t[]){3})};
+    tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, y, 2, (int64_t[]){3, 4});
     /* the first failure is the one that is told */
     tsr_program p = {.fn = two_in, .name = "two_in"};
     for (int i = 0; i < 2; ++i) {
@@ -188,21 +188,21 @@ static void failures_on(const char *name) {
     }
     /* outputs of another size or type, on the first run and on the replay */
     p = (tsr_program){.fn = twice, .name = "twice"};
-    tsr_tensor small = tsr_host_tensor(TSR_F32, y, 1, (int64_t[]){11});
-    tsr_tensor ids = tsr_host_tensor(TSR_I32, y, 1, (int64_t[]){12});
+    tsr_tensor small = tsr_host_tensor(TSR_DTYPE_F32, y, 1, (int64_t[]){11});
+    tsr_tensor ids = tsr_host_tensor(TSR_DTYPE_I32, y, 1, (int64_t[]){12});
     for (int i = 0; i < 2; ++i) {
         ck_assert_int_eq(tsr_execute(d, &p, in, 1, &small, 1), TSR_ERROR_ARGUMENT);
         ck_assert_str_eq(tsr_detail(ctx), "twice: output 0: wanted F32 [11], got F32 [3, 4]");
         ck_assert_int_eq(tsr_execute(d, &p, in, 1, &ids, 1), TSR_ERROR_ARGUMENT);
     }
-    tsr_tensor nothing = tsr_host_tensor(TSR_F32, NULL, 1, (int64_t[]){12});
+    tsr_tensor nothing = tsr_host_tensor(TSR_DTYPE_F32, NULL, 1, (int64_t[]){12});
     ck_assert_int_eq(tsr_execute(d, &p, &nothing, 1, &out, 1), TSR_ERROR_ARGUMENT);
     ck_assert_int_eq(tsr_execute(d, &p, in, TSR_MAX_IO + 1, &out, 1), TSR_ERROR_ARGUMENT);
     ck_assert_int_eq(tsr_execute(d, NULL, in, 1, &out, 1), TSR_ERROR_ARGUMENT);
     /* after all that the device still works, and the next shape of the same program too */
     ck_assert_int_eq(tsr_execute(d, &p, in, 1, &out, 1), TSR_OK);
     ck_assert(y[0] == 2 && y[1] == 4 && y[2] == 6 && y[3] == 0);
-    tsr_tensor in3 = tsr_host_tensor(TSR_F32, a, 1, (int64_t[]){3}), out3 = in3;
+    tsr_tensor in3 = tsr_host_tensor(TSR_DTYPE_F32, a, 1, (int64_t[]){3}), out3 = in3;
     out3.data = y;
     ck_assert_int_eq(tsr_execute(d, &p, &in3, 1, &out3, 1), TSR_OK);
     tsr_device_close(&d);
@@ -237,7 +237,7 @@ typedef struct small_model {
 
 static void add_weight(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const small_model *m = model;
-    out[0] = tsr_binary(r, in[0], tsr_from_weight(r, m->w), TSR_ADD);
+    out[0] = tsr_binary(r, in[0], tsr_from_weight(r, m->w), TSR_BINARY_ADD);
     if (!tsr_run_is_failed(r)) out[1] = tsr_from_weight(r, m->w); /* a weight as an output */
     out[2] = in[0];                                               /* and an input */
 }
@@ -245,7 +245,7 @@ static void add_weight(tsr_run *r, const void *model, tsr_tensor *const *in, tsr
 static void load(small_model *m, float first) {
     for (int i = 0; i < 6; ++i)
         m->values[i] = first + (float)i;
-    tsr_tensor t = tsr_host_tensor(TSR_F32, m->values, 2, (int64_t[]){2, 3});
+    tsr_tensor t = tsr_host_tensor(TSR_DTYPE_F32, m->values, 2, (int64_t[]){2, 3});
     ck_assert_int_eq(tsr_weights_open(ctx, &m->weights), TSR_OK);
     ck_assert_int_eq(tsr_weights_add(ctx, m->weights, "w", &t), TSR_OK);
     ck_assert_int_eq(tsr_weights_get(ctx, m->weights, "w", 2, (int64_t[]){2, -1}, &m->w), TSR_OK);
@@ -253,7 +253,7 @@ static void load(small_model *m, float first) {
 
 static void run_small(tsr_device *d, small_model *m) {
     float a[6] = {10, 20, 30, 40, 50, 60}, y[6], w[6], x[6];
-    tsr_tensor in = tsr_host_tensor(TSR_F32, a, 2, (int64_t[]){2, 3});
+    tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, a, 2, (int64_t[]){2, 3});
     tsr_tensor out[3] = {in, in, in};
     out[0].data = y;
     out[1].data = w;
@@ -297,7 +297,8 @@ static void four_copies(tsr_run *r, const void *model, tsr_tensor *const *in, ts
     (void)model;
     tsr_tensor *a = tsr_scale(r, in[0], 1, 1), *b = tsr_scale(r, in[0], 1, 2),
                *c = tsr_scale(r, in[0], 1, 3), *e = tsr_scale(r, in[0], 1, 4);
-    out[0] = tsr_binary(r, tsr_binary(r, a, b, TSR_ADD), tsr_binary(r, c, e, TSR_ADD), TSR_ADD);
+    out[0] = tsr_binary(r, tsr_binary(r, a, b, TSR_BINARY_ADD), tsr_binary(r, c, e, TSR_BINARY_ADD),
+                        TSR_BINARY_ADD);
 }
 
 static void limited_on(const char *name) {
@@ -309,10 +310,11 @@ static void limited_on(const char *name) {
     const int64_t big = 2 << 20, fits = 1 << 18; /* 8 MiB and 1 MiB */
     float *x = calloc((size_t)big, 4), *y = calloc((size_t)big, 4);
     ck_assert(x && y);
-    tsr_tensor in = tsr_host_tensor(TSR_F32, x, 1, &big),
-               out = tsr_host_tensor(TSR_F32, y, 1, &big);
+    tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, x, 1, &big),
+               out = tsr_host_tensor(TSR_DTYPE_F32, y, 1, &big);
     tsr_program p = {.fn = four_copies, .name = "four_copies"};
-    if (!tsr_device_get_info(d)->software && tsr_device_get_info(d)->kind == TSR_DEVICE_VULKAN) {
+    if (!tsr_device_properties(d)->software &&
+        tsr_device_properties(d)->kind == TSR_DEVICE_VULKAN) {
         leave_out("a device whose memory the context does not limit");
     } else {
         tsr_status status = tsr_execute(d, &p, &in, 1, &out, 1);
@@ -344,12 +346,12 @@ START_TEST(a_tensor_beyond_one_binding_is_refused) {
         char name[32];
         snprintf(name, sizeof name, "vulkan:%d", i);
         tsr_device *d = open_named(name, TSR_OK);
-        uint64_t range = tsr_device_get_info(d)->max_storage_range;
+        uint64_t range = tsr_device_properties(d)->max_storage_range;
         if (range <= (uint64_t)256 << 20) {
             int64_t elements = (int64_t)(range / 4 + 1);
             float *x = calloc((size_t)elements, 4); /* never touched: costs no memory */
             ck_assert_ptr_nonnull(x);
-            tsr_tensor in = tsr_host_tensor(TSR_F32, x, 1, &elements), out = in;
+            tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, x, 1, &elements), out = in;
             tsr_program p = {.fn = twice, .name = "twice"};
             ck_assert_int_eq(tsr_execute(d, &p, &in, 1, &out, 1), TSR_ERROR_TOO_LARGE);
             ck_assert_msg(strstr(tsr_detail(ctx), "pointwise"), "%s", tsr_detail(ctx));
@@ -367,7 +369,7 @@ END_TEST
 static void lost_on(const char *name) {
     tsr_device *d = open_named(name, TSR_OK);
     float a[1] = {1}, y[1];
-    tsr_tensor in = tsr_host_tensor(TSR_F32, a, 1, (int64_t[]){1}), out = in;
+    tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, a, 1, (int64_t[]){1}), out = in;
     out.data = y;
     tsr_program p = {.fn = twice, .name = "twice"};
     ck_assert_int_eq(tsr_execute(d, &p, &in, 1, &out, 1), TSR_OK);
@@ -412,7 +414,7 @@ START_TEST(a_masked_variant_is_not_used) {
         s.name = name;
         ck_assert_int_eq(tsr_device_open(ctx, &d, &s), TSR_OK);
         float a[1] = {1}, y[1];
-        tsr_tensor in = tsr_host_tensor(TSR_F32, a, 1, (int64_t[]){1}), out = in;
+        tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, a, 1, (int64_t[]){1}), out = in;
         out.data = y;
         tsr_program p = {.fn = twice, .name = "twice"};
         ck_assert_int_eq(tsr_execute(d, &p, &in, 1, &out, 1), TSR_ERROR_UNSUPPORTED);

@@ -57,7 +57,7 @@ START_TEST(arrays) {
         halves[i] = tsr_f32_to_bf16(values[i]);
         wide[i] = i - 5;
     }
-    tsr_tensor t = tsr_host_tensor(TSR_F32, values, 2, (int64_t[]){4, 3});
+    tsr_tensor t = tsr_host_tensor(TSR_DTYPE_F32, values, 2, (int64_t[]){4, 3});
     ck_assert_int_eq(tsr_npy_write(ctx, in_folder("a.npy"), &t), TSR_OK);
     ck_assert_int_eq(tsr_features_read(ctx, in_folder("a.npy"), NULL, &x, &n, &dim), TSR_OK);
     ck_assert(n == 4 && dim == 3 && !memcmp(x, values, sizeof values));
@@ -69,14 +69,14 @@ START_TEST(arrays) {
     free(x);
     expect_fail(tsr_features_read(ctx, in_folder("a.safetensors"), "q", &x, &n, &dim),
                 TSR_ERROR_ARGUMENT, "wanted no name for a .npy file, got \"q\"");
-    t = tsr_host_tensor(TSR_F32, values, 1, (int64_t[]){12});
+    t = tsr_host_tensor(TSR_DTYPE_F32, values, 1, (int64_t[]){12});
     ck_assert_int_eq(tsr_npy_write(ctx, in_folder("flat.npy"), &t), TSR_OK);
     expect_fail(tsr_features_read(ctx, in_folder("flat.npy"), NULL, &x, &n, &dim), TSR_ERROR_FORMAT,
                 "shape: wanted [rows, width], got [12]");
     ck_assert_ptr_null(x);
     const char *names[] = {"half", "wide"};
-    tsr_tensor two[] = {tsr_host_tensor(TSR_BF16, halves, 3, (int64_t[]){2, 3, 2}),
-                        tsr_host_tensor(TSR_I64, wide, 2, (int64_t[]){2, 6})};
+    tsr_tensor two[] = {tsr_host_tensor(TSR_DTYPE_BF16, halves, 3, (int64_t[]){2, 3, 2}),
+                        tsr_host_tensor(TSR_DTYPE_I64, wide, 2, (int64_t[]){2, 6})};
     ck_assert_int_eq(
         tsr_safetensors_write(ctx, in_folder("two.safetensors"), names, two, 2, NULL, 0), TSR_OK);
     ck_assert_int_eq(tsr_features_read(ctx, in_folder("two.safetensors"), "half", &x, &n, &dim),
@@ -175,7 +175,7 @@ START_TEST(codebook_files) {
                 "wanted [stages, codes, width] above 0, got [0, 4, 3]");
     ck_assert(access(in_folder("d"), F_OK) != 0);
     const char *name = "codes", *other = "weights";
-    tsr_tensor t = tsr_host_tensor(TSR_F32, codes, 2, (int64_t[]){8, 3});
+    tsr_tensor t = tsr_host_tensor(TSR_DTYPE_F32, codes, 2, (int64_t[]){8, 3});
     tsr_metadata_pair meta[] = {
         {"format", "tessera-codebook"}, {"version", "1"}, {"metric", "manhattan"}};
     const char *path = in_folder("e");
@@ -195,7 +195,7 @@ START_TEST(codebook_files) {
     ck_assert_int_eq(tsr_safetensors_write(ctx, kept, &other, &t, 1, NULL, 0), TSR_OK);
     expect_fail(tsr_codebook_read(ctx, kept, &back, &stages, &count, &dim, &cosine),
                 TSR_ERROR_FORMAT, "tensor: wanted \"codes\", got none");
-    t = tsr_host_tensor(TSR_F32, codes, 1, (int64_t[]){8});
+    t = tsr_host_tensor(TSR_DTYPE_F32, codes, 1, (int64_t[]){8});
     ck_assert_int_eq(tsr_safetensors_write(ctx, kept, &name, &t, 1, NULL, 0), TSR_OK);
     expect_fail(tsr_codebook_read(ctx, kept, &back, &stages, &count, &dim, &cosine),
                 TSR_ERROR_FORMAT, "codes: wanted [stages, codes, width], got [8]");

@@ -95,7 +95,7 @@ static double worst(const float *a, const float *b, int64_t n) {
 
 START_TEST(savings_change_nothing_in_the_decoder) {
     flextok_sample *sample = flextok_sample_make();
-    flextok_sample_write(sample, file, FLEXTOK_JSON, TSR_F32);
+    flextok_sample_write(sample, file, FLEXTOK_JSON, TSR_DTYPE_F32);
     inside i = open_inside(file, everywhere_device("cpu", NULL));
     uint32_t ids[PICTURES * K];
     float noise[PICTURES * LATENTS], plain[PICTURES * LATENTS], x[PICTURES * LATENTS];
@@ -126,7 +126,7 @@ END_TEST
 
 START_TEST(savings_change_nothing_in_the_encoder) {
     flextok_sample *sample = flextok_sample_make();
-    flextok_sample_write(sample, file, FLEXTOK_JSON, TSR_F32);
+    flextok_sample_write(sample, file, FLEXTOK_JSON, TSR_DTYPE_F32);
     inside i = open_inside(file, everywhere_device("cpu", NULL));
     float latents[PICTURES * LATENTS], plain[PICTURES * K * 3], z[PICTURES * K * 3];
     random_normals(latents, PICTURES * LATENTS);
@@ -150,9 +150,9 @@ START_TEST(collapse_looks_at_the_rows) {
     /* Dropped before positions are added: the tokens differ and none may be left out. */
     flextok_sample *sample = flextok_sample_make();
     flextok_sample_move(sample, "decoder", "d_drop", 1);
-    flextok_sample_write(sample, file, FLEXTOK_JSON, TSR_F32);
+    flextok_sample_write(sample, file, FLEXTOK_JSON, TSR_DTYPE_F32);
     inside i = open_inside(file, everywhere_device("cpu", NULL));
-    ck_assert_int_eq(i.m->config.decoder.step[1].kind, TSR_FLEXTOK_DROPOUT);
+    ck_assert_int_eq(i.m->config.decoder.step[1].kind, TSR_FLEXTOK_STEP_DROPOUT);
     uint32_t ids[PICTURES * K];
     float noise[PICTURES * LATENTS], plain[PICTURES * LATENTS], x[PICTURES * LATENTS];
     make_ids(ids);
@@ -169,7 +169,7 @@ END_TEST
 
 START_TEST(same_bits_for_threads_and_batches) {
     flextok_sample *sample = flextok_sample_make();
-    flextok_sample_write(sample, file, FLEXTOK_JSON, TSR_F32);
+    flextok_sample_write(sample, file, FLEXTOK_JSON, TSR_DTYPE_F32);
     uint32_t ids[PICTURES * K];
     float noise[PICTURES * LATENTS], first[PICTURES * LATENTS], x[PICTURES * LATENTS];
     make_ids(ids);
@@ -191,7 +191,7 @@ END_TEST
 
 START_TEST(devices_agree) {
     flextok_sample *sample = flextok_sample_make();
-    flextok_sample_write(sample, file, FLEXTOK_JSON, TSR_F32);
+    flextok_sample_write(sample, file, FLEXTOK_JSON, TSR_DTYPE_F32);
     uint32_t ids[PICTURES * K];
     float noise[PICTURES * LATENTS], want[PICTURES * LATENTS], x[PICTURES * LATENTS];
     float z[PICTURES * K * 3], got[PICTURES * K * 3];
@@ -234,7 +234,7 @@ static void make_picture(uint8_t *rgb, int pixels) {
 
 START_TEST(tiles_to_ids_and_back) {
     flextok_sample *sample = flextok_sample_make();
-    flextok_sample_write(sample, file, FLEXTOK_JSON, TSR_F32);
+    flextok_sample_write(sample, file, FLEXTOK_JSON, TSR_DTYPE_F32);
     tsr_context *ctx = everywhere_context();
     tsr_tokenizer *t = NULL;
     ck_assert_msg(!open_tokenizer(ctx, file, &t), "%s", tsr_detail(ctx));
@@ -329,7 +329,7 @@ END_TEST
 
 START_TEST(noise_from_a_file) {
     flextok_sample *sample = flextok_sample_make();
-    flextok_sample_write(sample, file, FLEXTOK_JSON, TSR_F32);
+    flextok_sample_write(sample, file, FLEXTOK_JSON, TSR_DTYPE_F32);
     tsr_context *ctx = everywhere_context();
     tsr_tokenizer *t = NULL;
     ck_assert_msg(!open_tokenizer(ctx, file, &t), "%s", tsr_detail(ctx));
@@ -348,7 +348,7 @@ START_TEST(noise_from_a_file) {
     snprintf(path, sizeof path, "%s/noise.npy", folder);
     float noise[LATENTS + 1];
     tsr_random_normals(9, 0, LATENTS, noise);
-    tsr_tensor n = tsr_host_tensor(TSR_F32, noise, 4, (int64_t[]){1, C, H, H});
+    tsr_tensor n = tsr_host_tensor(TSR_DTYPE_F32, noise, 4, (int64_t[]){1, C, H, H});
     ck_assert(!tsr_npy_write(ctx, path, &n));
     uint8_t a[SIDE * SIDE * 3], b[SIDE * SIDE * 3];
     tsr_decode_settings d = {.sampling = {.steps = 2, .guidance = 1, .seed = 9}};
@@ -359,7 +359,7 @@ START_TEST(noise_from_a_file) {
     ck_assert_msg(!tsr_tokenizer_decode_with(t, tsr_tokenizer_header(t), &item, &d, b), "%s",
                   tsr_detail(ctx));
     ck_assert_mem_eq(a, b, sizeof a);
-    n = tsr_host_tensor(TSR_F32, noise, 3, (int64_t[]){C, H, H + 1 - 1});
+    n = tsr_host_tensor(TSR_DTYPE_F32, noise, 3, (int64_t[]){C, H, H + 1 - 1});
     n.dim[0] = C / 2;
     ck_assert(!tsr_npy_write(ctx, path, &n));
     ck_assert_int_eq(tsr_tokenizer_decode_with(t, tsr_tokenizer_header(t), &item, &d, b),
@@ -380,7 +380,7 @@ END_TEST
 START_TEST(latents_drawn_with_noise) {
     enum { WIDTH = 40, HEIGHT = 24, MOST = 16 };
     flextok_sample *sample = flextok_sample_make();
-    flextok_sample_write(sample, file, FLEXTOK_JSON, TSR_F32);
+    flextok_sample_write(sample, file, FLEXTOK_JSON, TSR_DTYPE_F32);
     tsr_context *ctx = everywhere_context();
     tsr_tokenizer *t = NULL;
     ck_assert_msg(!open_tokenizer(ctx, file, &t), "%s", tsr_detail(ctx));
@@ -400,7 +400,7 @@ START_TEST(latents_drawn_with_noise) {
     char path[96];
     snprintf(path, sizeof path, "%s/noise.npy", folder);
     e.noise = path;
-    tsr_tensor n = tsr_host_tensor(TSR_F32, noise, 4, (int64_t[]){tiles, C, H, H});
+    tsr_tensor n = tsr_host_tensor(TSR_DTYPE_F32, noise, 4, (int64_t[]){tiles, C, H, H});
     ck_assert(!tsr_npy_write(ctx, path, &n)); /* zeros */
     ck_assert_msg(!tsr_tokenizer_encode(t, pictures, 2, &e, again, NULL), "%s", tsr_detail(ctx));
     for (int i = 0; i < 2; ++i) {
@@ -442,12 +442,13 @@ START_TEST(latents_drawn_with_noise) {
         int64_t dim[4];
         tsr_dtype type;
         const char *why;
-    } bad[] = {{4, {tiles + 1, C, H, H}, TSR_F32, "noise: wanted it for"},
-               {4, {tiles - 1, C, H, H}, TSR_F32, "noise: wanted it for at least"},
-               {3, {C, H, H}, TSR_F32, "noise: wanted it for at least"},
-               {4, {tiles, C, H, H / 2}, TSR_F32, "noise: wanted F32 [tiles, 4, 8, 8], got F32 ["},
-               {2, {C, H}, TSR_F32, "got F32 [4, 8]"},
-               {4, {tiles, C, H, H}, TSR_I32, "got I32 ["}};
+    } bad[] = {
+        {4, {tiles + 1, C, H, H}, TSR_DTYPE_F32, "noise: wanted it for"},
+        {4, {tiles - 1, C, H, H}, TSR_DTYPE_F32, "noise: wanted it for at least"},
+        {3, {C, H, H}, TSR_DTYPE_F32, "noise: wanted it for at least"},
+        {4, {tiles, C, H, H / 2}, TSR_DTYPE_F32, "noise: wanted F32 [tiles, 4, 8, 8], got F32 ["},
+        {2, {C, H}, TSR_DTYPE_F32, "got F32 [4, 8]"},
+        {4, {tiles, C, H, H}, TSR_DTYPE_I32, "got I32 ["}};
     for (size_t b = 0; b < sizeof bad / sizeof *bad; ++b) {
         n = tsr_host_tensor(bad[b].type, noise, bad[b].rank, bad[b].dim);
         ck_assert(!tsr_npy_write(ctx, path, &n));
@@ -456,7 +457,7 @@ START_TEST(latents_drawn_with_noise) {
         ck_assert(!none[0] && !none[1]);
     }
     noise[2 * LATENTS + 5] = INFINITY;
-    n = tsr_host_tensor(TSR_F32, noise, 4, (int64_t[]){tiles, C, H, H});
+    n = tsr_host_tensor(TSR_DTYPE_F32, noise, 4, (int64_t[]){tiles, C, H, H});
     ck_assert(!tsr_npy_write(ctx, path, &n));
     ck_assert_int_eq(tsr_tokenizer_encode(t, pictures, 2, &e, none, NULL), TSR_ERROR_ARGUMENT);
     ck_assert_str_eq(tsr_detail(ctx), "noise: wanted finite numbers, got inf for tile 2");
@@ -473,7 +474,7 @@ END_TEST
 /* Plain guidance: what the flow makes of it, from the settings and from the file's hints. */
 START_TEST(guidance_modes) {
     flextok_sample *sample = flextok_sample_make();
-    flextok_sample_write(sample, file, FLEXTOK_JSON, TSR_F32);
+    flextok_sample_write(sample, file, FLEXTOK_JSON, TSR_DTYPE_F32);
     tsr_context *ctx = everywhere_context();
     tsr_tokenizer *t = NULL;
     ck_assert_msg(!open_tokenizer(ctx, file, &t), "%s", tsr_detail(ctx));
@@ -524,11 +525,11 @@ START_TEST(forms_of_a_file) {
         flextok_form form;
         tsr_dtype dtype;
         bool folder, same;
-    } forms[] = {{FLEXTOK_JSON, TSR_F32, false, true},
-                 {FLEXTOK_PYTHON, TSR_F32, false, true},
-                 {FLEXTOK_BESIDE, TSR_F32, true, true},
-                 {FLEXTOK_PYTHON, TSR_BF16, false, false},
-                 {FLEXTOK_JSON, TSR_F16, true, false}};
+    } forms[] = {{FLEXTOK_JSON, TSR_DTYPE_F32, false, true},
+                 {FLEXTOK_PYTHON, TSR_DTYPE_F32, false, true},
+                 {FLEXTOK_BESIDE, TSR_DTYPE_F32, true, true},
+                 {FLEXTOK_PYTHON, TSR_DTYPE_BF16, false, false},
+                 {FLEXTOK_JSON, TSR_DTYPE_F16, true, false}};
     for (size_t i = 0; i < sizeof forms / sizeof *forms; ++i) {
         flextok_sample_write(sample, file, forms[i].form, forms[i].dtype);
         tsr_tokenizer *t = NULL;
@@ -671,7 +672,7 @@ START_TEST(wrong_files_are_refused_by_name) {
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; ++i) {
         flextok_sample *sample = flextok_sample_make();
         wrong[i].change(sample);
-        flextok_sample_write(sample, file, i % 2 ? FLEXTOK_PYTHON : FLEXTOK_JSON, TSR_F32);
+        flextok_sample_write(sample, file, i % 2 ? FLEXTOK_PYTHON : FLEXTOK_JSON, TSR_DTYPE_F32);
         tsr_tokenizer *t = NULL;
         const tsr_status status = open_tokenizer(ctx, file, &t);
         ck_assert_msg(status == TSR_ERROR_MODEL && !t, "%zu: %s: %s", i, tsr_status_name(status),
@@ -686,7 +687,7 @@ END_TEST
 
 START_TEST(no_configuration_at_all) {
     flextok_sample *sample = flextok_sample_make();
-    flextok_sample_write(sample, file, FLEXTOK_BESIDE, TSR_F32);
+    flextok_sample_write(sample, file, FLEXTOK_BESIDE, TSR_DTYPE_F32);
     char path[96];
     snprintf(path, sizeof path, "%s/config.json", folder);
     ck_assert_int_eq(unlink(path), 0);
@@ -711,7 +712,7 @@ START_TEST(another_model_must_be_forced) {
     snprintf(back, sizeof back, "%s/b.png", folder);
     make_picture(rgb, SIDE * SIDE);
     ck_assert(!tsr_picture_write_png(ctx, picture, SIDE, SIDE, rgb));
-    flextok_sample_write(one, file, FLEXTOK_JSON, TSR_F32);
+    flextok_sample_write(one, file, FLEXTOK_JSON, TSR_DTYPE_F32);
     tsr_encode_files_settings e = tsr_encode_files_settings_default();
     e.model.model = file;
     e.model.device = "cpu";
@@ -724,10 +725,10 @@ START_TEST(another_model_must_be_forced) {
     const tsr_decode_hints h = tsr_token_file_header(read)->hints;
     ck_assert(h.present && h.steps == 3 && h.guidance == 2.5f && h.seed == 77 && !h.fast &&
               h.plain);
-    ck_assert_uint_eq(tsr_token_file_get_info(read)->version_minor, 1);
-    ck_assert_int_eq(tsr_token_file_get_info(read)->recovered, 0);
+    ck_assert_uint_eq(tsr_token_file_properties(read)->version_minor, 1);
+    ck_assert_int_eq(tsr_token_file_properties(read)->recovered, 0);
     tsr_token_file_close(&read);
-    flextok_sample_write(two, file, FLEXTOK_JSON, TSR_F32);
+    flextok_sample_write(two, file, FLEXTOK_JSON, TSR_DTYPE_F32);
     tsr_decode_file_settings d = {.model = {.model = file, .device = "cpu"}};
     ck_assert_int_eq(tsr_decode_file(ctx, tokens, back, &d), TSR_ERROR_MODEL_MISMATCH);
     d.force = 1;

@@ -319,7 +319,7 @@ static void search_and_compare(tsr_tokenizer *t, const tsr_token_header *h,
         ck_assert_uint_eq(tokens, rows[0].tokens);
         ck_assert_double_lt(measured(&rows[0].e, target.metric), wanted);
     }
-    ck_assert_uint_eq(tsr_item_get_details(item)->positions, LATENTS);
+    ck_assert_uint_eq(tsr_item_selection(item)->positions, LATENTS);
     tsr_item_close(&item);
 }
 
@@ -345,7 +345,7 @@ START_TEST(target) {
         s.choice.keep_all = i == 0;
         s.choice.quality = tsr_karl_bins[i ? i - 1 : 0];
         tsr_item *item = encode(t, &picture, s);
-        const tsr_item_details *d = tsr_item_get_details(item);
+        const tsr_selection_details *d = tsr_item_selection(item);
         rows[i].tokens = tsr_token_item_total(tsr_item_tokens(item));
         evaluate(t, &h, rgb, tsr_item_tokens(item), &rows[i].e);
         low = fmin(low, rows[i].e.psnr);
@@ -437,8 +437,8 @@ START_TEST(vectors) {
     ck_assert_uint_eq(tsr_token_item_total(c), 2 * LATENTS);
     ck_assert_uint_gt(tsr_token_item_total(a), 0);
     ck_assert_uint_lt(tsr_token_item_total(a), 2 * LATENTS);
-    ck_assert_ptr_nonnull(tsr_item_get_details(chosen)->halting);
-    ck_assert_ptr_null(tsr_item_get_details(chosen)->margin);
+    ck_assert_ptr_nonnull(tsr_item_selection(chosen)->halting);
+    ck_assert_ptr_null(tsr_item_selection(chosen)->margin);
     uint64_t at = 0; /* the chosen ones are among all, as the mask says */
     for (int i = 0; i < 2; ++i)
         for (int p = 0; p < LATENTS; ++p)

@@ -39,7 +39,8 @@ START_TEST(round_trips) {
     open_context();
     char path[] = "/tmp/tessera-npy-XXXXXX";
     close(mkstemp(path));
-    static const tsr_dtype dtypes[] = {TSR_F32, TSR_F16, TSR_I32, TSR_I64, TSR_U8};
+    static const tsr_dtype dtypes[] = {TSR_DTYPE_F32, TSR_DTYPE_F16, TSR_DTYPE_I32, TSR_DTYPE_I64,
+                                       TSR_DTYPE_U8};
     int64_t shapes[][4] = {{5}, {2, 3}, {1, 2, 3}, {2, 1, 2, 2}, {0}, {3, 0}};
     int ranks[] = {1, 2, 3, 4, 1, 2};
     uint8_t bytes[64];
@@ -58,7 +59,7 @@ START_TEST(round_trips) {
             free(out.data);
         }
     }
-    tsr_tensor bf16 = tsr_host_tensor(TSR_BF16, bytes, 1, shapes[0]);
+    tsr_tensor bf16 = tsr_host_tensor(TSR_DTYPE_BF16, bytes, 1, shapes[0]);
     ck_assert_int_eq(tsr_npy_write(ctx, path, &bf16), TSR_ERROR_UNSUPPORTED);
     unlink(path);
     tsr_context_close(&ctx);
@@ -71,13 +72,13 @@ START_TEST(converts) {
     double d[2] = {0.1, -3};
     ck_assert_int_eq(parse("{'descr': '<f8', 'fortran_order': False, 'shape': (2,), }", d, 16, &t),
                      TSR_OK);
-    ck_assert_int_eq(t.dtype, TSR_F32);
+    ck_assert_int_eq(t.dtype, TSR_DTYPE_F32);
     ck_assert(((float *)t.data)[0] == 0.1f && ((float *)t.data)[1] == -3.0f);
     free(t.data);
     uint16_t u[2] = {65535, 1};
     ck_assert_int_eq(parse("{'descr': '<u2', 'fortran_order': False, 'shape': (1, 2)}", u, 4, &t),
                      TSR_OK);
-    ck_assert_int_eq(t.dtype, TSR_I32);
+    ck_assert_int_eq(t.dtype, TSR_DTYPE_I32);
     ck_assert(((int32_t *)t.data)[0] == 65535 && ((int32_t *)t.data)[1] == 1);
     free(t.data);
     ck_assert_int_eq(parse("{'descr': '|u1', 'fortran_order': True, 'shape': ()}", u, 1, &t),

@@ -31,10 +31,10 @@ static const tsr_op liar = {.name = "liar", .reference = liar_reference, .gpu = 
 static void lying(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     (void)model;
     tsr_tensor *a = tsr_scale(r, in[0], 1, 0), *b = tsr_scale(r, in[0], 1, 0);
-    tsr_tensor *y = tsr_run_new(r, TSR_F32, 1, a->dim);
+    tsr_tensor *y = tsr_run_new(r, TSR_DTYPE_F32, 1, a->dim);
     tsr_call c = {.op = &liar, .in = {a, b}, .out = {y}, .in_count = 2, .out_count = 1};
     tsr_run_emit(r, &c);
-    out[0] = tsr_binary(r, b, b, TSR_ADD); /* reads what the liar wrote, without a barrier */
+    out[0] = tsr_binary(r, b, b, TSR_BINARY_ADD); /* reads what the liar wrote, without a barrier */
 }
 
 START_TEST(validation_speaks_when_an_op_lies) {
@@ -51,7 +51,7 @@ START_TEST(validation_speaks_when_an_op_lies) {
         tsr_status status = tsr_device_open(ctx, &d, &s);
         ck_assert_msg(status == TSR_OK, "%s: %s", name, tsr_detail(ctx));
         float x[64] = {0}, y[64];
-        tsr_tensor in = tsr_host_tensor(TSR_F32, x, 1, (int64_t[]){64}), out = in;
+        tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, x, 1, (int64_t[]){64}), out = in;
         out.data = y;
         tsr_program p = {.fn = lying, .model = NULL, .variant = 0, .name = "lying"};
         ck_assert_int_eq(tsr_execute(d, &p, &in, 1, &out, 1), TSR_ERROR_DEVICE);

@@ -135,7 +135,7 @@ static void walk_graph(tsr_run *r, const void *model, tsr_tensor *const *in, tsr
         tsr_scope s = tsr_scope_open(r);
         if (g->node[i].scoped) { /* something to throw away */
             tsr_tensor *waste = tsr_scale(r, a, 0.5f, 0.1f);
-            a = tsr_scale(r, tsr_binary(r, waste, waste, TSR_ADD), 1, -0.2f);
+            a = tsr_scale(r, tsr_binary(r, waste, waste, TSR_BINARY_ADD), 1, -0.2f);
         }
         switch (g->node[i].form) {
         case 0:
@@ -148,7 +148,7 @@ static void walk_graph(tsr_run *r, const void *model, tsr_tensor *const *in, tsr
             y = tsr_scale(r, a, 0.7f, 0.3f);
             break;
         case 3:
-            y = tsr_reshape(r, tsr_unary(r, tsr_binary(r, a, b, TSR_ADD), TSR_ACT_TANH), 2,
+            y = tsr_reshape(r, tsr_unary(r, tsr_binary(r, a, b, TSR_BINARY_ADD), TSR_ACT_TANH), 2,
                             (int64_t[]){1, tsr_elements(a)});
             break;
         }
@@ -183,10 +183,10 @@ static tsr_device *open_device(tsr_context *ctx, const char *name, bool referenc
 static void run_graph(tsr_device *d, graph *g, float *const *x, float *const *y) {
     tsr_tensor in[INPUTS], out[OUTPUTS];
     for (int i = 0; i < INPUTS; ++i)
-        in[i] = tsr_host_tensor(TSR_F32, x[i], 1, &g->size[i]);
+        in[i] = tsr_host_tensor(TSR_DTYPE_F32, x[i], 1, &g->size[i]);
     for (int i = 0; i < OUTPUTS; ++i) {
         memset(y[i], 0xFF, (size_t)g->size[g->out[i]] * 4);
-        out[i] = tsr_host_tensor(TSR_F32, y[i], 1, &g->size[g->out[i]]);
+        out[i] = tsr_host_tensor(TSR_DTYPE_F32, y[i], 1, &g->size[g->out[i]]);
     }
     tsr_program p = {.fn = walk_graph, .model = g, .variant = 0, .name = "graph"};
     tsr_status status = tsr_execute(d, &p, in, INPUTS, out, OUTPUTS);
@@ -278,7 +278,7 @@ START_TEST(a_chain_lives_in_few_tensors) {
         char name[32] = "cpu";
         if (i >= 0) snprintf(name, sizeof name, "vulkan:%d", i);
         tsr_device *d = open_device(ctx, name, false, 0);
-        tsr_tensor in = tsr_host_tensor(TSR_F32, x, 1, &size), out = in;
+        tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, x, 1, &size), out = in;
         out.data = y;
         tsr_program p = {.fn = chain, .model = NULL, .variant = 0, .name = "chain"};
         ck_assert_int_eq(tsr_execute(d, &p, &in, 1, &out, 1), TSR_OK);
@@ -322,7 +322,7 @@ static const tsr_op too_long = {.name = "too_long", .reference = long_reference,
 
 static void overlong(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     (void)model;
-    tsr_tensor *y = tsr_run_new(r, TSR_F32, 1, in[0]->dim);
+    tsr_tensor *y = tsr_run_new(r, TSR_DTYPE_F32, 1, in[0]->dim);
     tsr_call c = {.op = &too_long, .in = {in[0]}, .out = {y}, .in_count = 1, .out_count = 1};
     tsr_run_emit(r, &c);
     out[0] = y;
@@ -330,7 +330,7 @@ static void overlong(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_t
 
 START_TEST(fences_see_a_write_beyond_the_end) {
     float x[64] = {0}, y[64];
-    tsr_tensor in = tsr_host_tensor(TSR_F32, x, 1, (int64_t[]){64}), out = in;
+    tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, x, 1, (int64_t[]){64}), out = in;
     out.data = y;
     tsr_program p = {.fn = overlong, .model = NULL, .variant = 0, .name = "overlong"};
     int n = everywhere_vulkan_count();

@@ -246,11 +246,11 @@ START_TEST(writes_canonically) {
     uint16_t h[3] = {7, 8, 9};
     uint8_t u[5] = {1, 2, 3, 4, 5};
     int64_t l[1] = {-1};
-    tsr_tensor t[5] = {tsr_host_tensor(TSR_U8, u, 1, (int64_t[]){5}),
-                       tsr_host_tensor(TSR_F32, f, 2, (int64_t[]){2, 3}),
-                       tsr_host_tensor(TSR_BF16, h, 1, (int64_t[]){3}),
-                       tsr_host_tensor(TSR_I64, l, 1, (int64_t[]){1}),
-                       tsr_host_tensor(TSR_F32, NULL, 2, (int64_t[]){0, 4})};
+    tsr_tensor t[5] = {tsr_host_tensor(TSR_DTYPE_U8, u, 1, (int64_t[]){5}),
+                       tsr_host_tensor(TSR_DTYPE_F32, f, 2, (int64_t[]){2, 3}),
+                       tsr_host_tensor(TSR_DTYPE_BF16, h, 1, (int64_t[]){3}),
+                       tsr_host_tensor(TSR_DTYPE_I64, l, 1, (int64_t[]){1}),
+                       tsr_host_tensor(TSR_DTYPE_F32, NULL, 2, (int64_t[]){0, 4})};
     const char *names[5] = {"z.u", "b\"\\\n\xc3\xa9", "h", "l", "a"};
     tsr_metadata_pair pairs[2] = {{"levels", "[8, 'x']"}, {"format", "pt\t\x01"}};
     ck_assert_int_eq(tsr_safetensors_write(ctx, path, names, t, 5, pairs, 2), TSR_OK);

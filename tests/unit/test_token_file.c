@@ -60,7 +60,7 @@ static int files_in_folder(void) {
 static void compare(tsr_token_file *file, const token_sample *sample, uint32_t most) {
     const char *d = token_header_difference(tsr_token_file_header(file), &sample->header);
     ck_assert_msg(!d, "header differs: %s", d);
-    const tsr_token_file_info *info = tsr_token_file_get_info(file);
+    const tsr_token_file_info *info = tsr_token_file_properties(file);
     ck_assert_uint_eq(info->items, sample->items);
     uint64_t tokens = 0;
     for (uint32_t i = sample->items; i-- > 0;) { /* backwards: each must stand alone */
@@ -85,7 +85,7 @@ START_TEST(random_files_round_trip) {
                       (unsigned long long)seed);
         tsr_token_file *file;
         OK(tsr_token_file_parse(ctx, &file, "sample", bytes, size));
-        const tsr_token_file_info *info = tsr_token_file_get_info(file);
+        const tsr_token_file_info *info = tsr_token_file_properties(file);
         ck_assert_int_eq(info->recovered, 0);
         ck_assert_int_eq(info->damaged, 0);
         ck_assert_uint_eq(info->bytes, size);
@@ -158,7 +158,7 @@ START_TEST(a_prefix_is_a_coarser_picture) {
                 free(exact);
                 continue;
             }
-            const tsr_token_file_info *info = tsr_token_file_get_info(file);
+            const tsr_token_file_info *info = tsr_token_file_properties(file);
             ck_assert_int_eq(info->recovered, n < size);
             ck_assert_int_eq(info->damaged, 0);
             ck_assert_uint_ge(info->items, items_before);
@@ -201,14 +201,14 @@ START_TEST(damaged_hints_are_left_out) {
         uint8_t *bytes = token_sample_bytes(ctx, sample, &size);
         tsr_token_file *file;
         OK(tsr_token_file_parse(ctx, &file, "hints", bytes, size));
-        const uint64_t start = tsr_token_file_get_info(file)->header_bytes - HINT;
-        ck_assert_uint_eq(tsr_token_file_get_info(file)->version_minor, 1);
+        const uint64_t start = tsr_token_file_properties(file)->header_bytes - HINT;
+        ck_assert_uint_eq(tsr_token_file_properties(file)->version_minor, 1);
         tsr_token_file_close(&file);
         bytes[start + (size_t)random_below(HINT)] ^= (uint8_t)(1 + random_below(255));
         OK(tsr_token_file_parse(ctx, &file, "hints", bytes, size));
         without += !tsr_token_file_header(file)->hints.present;
-        damaged += tsr_token_file_get_info(file)->recovered;
-        ck_assert_uint_eq(tsr_token_file_get_info(file)->items, sample->items);
+        damaged += tsr_token_file_properties(file)->recovered;
+        ck_assert_uint_eq(tsr_token_file_properties(file)->items, sample->items);
         tsr_token_file_close(&file);
         free(bytes);
         token_sample_free(sample);
@@ -234,7 +234,7 @@ START_TEST(cut_equals_writing_less) {
         tsr_token_file *file;
         OK(tsr_token_file_open(ctx, &file, out));
         compare(file, sample, tokens);
-        ck_assert_int_eq(tsr_token_file_get_info(file)->recovered, 0);
+        ck_assert_int_eq(tsr_token_file_properties(file)->recovered, 0);
         tsr_token_file_close(&file);
         /* Cutting to what is there gives the same bytes; so does cutting onto itself. */
         OK(tsr_token_file_cut(ctx, out, out, UINT32_MAX));
@@ -408,7 +408,7 @@ START_TEST(bad_items_are_refused_and_the_writer_goes_on) {
     OK(tsr_token_writer_close_memory(&writer, &bytes, &size));
     tsr_token_file *file;
     OK(tsr_token_file_parse(ctx, &file, "two", bytes, size));
-    ck_assert_uint_eq(tsr_token_file_get_info(file)->items, 2);
+    ck_assert_uint_eq(tsr_token_file_properties(file)->items, 2);
     tsr_token_item item;
     OK(tsr_token_file_item(file, 1, &item));
     ck_assert_ptr_null(token_item_difference(&header, &item, &good, UINT32_MAX));
@@ -490,7 +490,7 @@ START_TEST(vectors) {
         OK(tsr_token_writer_add(writer, &item));
         OK(tsr_token_writer_close(&writer));
         OK(tsr_token_file_open(ctx, &file, in));
-        ck_assert_uint_eq(tsr_token_file_get_info(file)->tokens, 2 * N);
+        ck_assert_uint_eq(tsr_token_file_properties(file)->tokens, 2 * N);
         OK(tsr_token_file_item(file, 1, &got));
         ck_assert_ptr_null(got.ids);
         ck_assert_mem_eq(got.kept, kept, sizeof kept);
@@ -558,7 +558,7 @@ START_TEST(a_million_ids_with_many_tiles) {
     OK(tsr_token_file_open(ctx, &file, path));
     OK(tsr_token_file_item(file, 0, &got));
     ck_assert_int_eq(memcmp(got.ids, ids, TILES * 256 * 4), 0);
-    ck_assert_uint_lt(tsr_token_file_get_info(file)->bytes, TILES * 256 * 2 + 500);
+    ck_assert_uint_lt(tsr_token_file_properties(file)->bytes, TILES * 256 * 2 + 500);
     tsr_token_file_close(&file);
     free(counts);
     free(ids);

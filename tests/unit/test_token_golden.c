@@ -226,7 +226,7 @@ START_TEST(golden_files_are_read_for_ever) {
     ck_assert_int_eq(tsr_context_open(&ctx, NULL), TSR_OK);
     snprintf(path, sizeof path, "%s/golden/tess/%s", TESSERA_TESTS, g->file);
     ck_assert_msg(tsr_token_file_open(ctx, &file, path) == TSR_OK, "%s", tsr_detail(ctx));
-    const tsr_token_file_info *info = tsr_token_file_get_info(file);
+    const tsr_token_file_info *info = tsr_token_file_properties(file);
     ck_assert_uint_eq(info->items, 2);
     ck_assert_uint_eq(info->version_major, 1);
     ck_assert(!info->recovered && !info->damaged);

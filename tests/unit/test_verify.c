@@ -86,11 +86,11 @@ static void make_case(void) {
             if (m < margins[i]) margins[i] = (float)m;
         }
     }
-    write_array("z.npy", TSR_F32, z, 2, 2, 2);
-    write_array("bounded.npy", TSR_F32, bounded, 2, 2, 2);
-    write_array("codes.npy", TSR_F32, codes, 2, 2, 2);
-    write_array("ids.npy", TSR_I32, ids, 1, 2, 1);
-    write_array("margin.npy", TSR_F32, margins, 1, 2, 1);
+    write_array("z.npy", TSR_DTYPE_F32, z, 2, 2, 2);
+    write_array("bounded.npy", TSR_DTYPE_F32, bounded, 2, 2, 2);
+    write_array("codes.npy", TSR_DTYPE_F32, codes, 2, 2, 2);
+    write_array("ids.npy", TSR_DTYPE_I32, ids, 1, 2, 1);
+    write_array("margin.npy", TSR_DTYPE_F32, margins, 1, 2, 1);
     write_file(
         "manifest.json",
         "{\"format\": 1, \"model\": \"m\", \"id_margin\": 0.001, \"runs\": [{\"name\": \"r\", "
@@ -130,22 +130,22 @@ START_TEST(tampered) {
     setup();
     expect_failed(0, "");
     bounded[3] += 1e-5f;
-    write_array("bounded.npy", TSR_F32, bounded, 2, 2, 2);
+    write_array("bounded.npy", TSR_DTYPE_F32, bounded, 2, 2, 2);
     expect_failed(1, "r/bounded: max difference 9.98e-06, tolerance 5e-06: 1 of 4 values");
     make_case();
     ids[1] ^= 1;
-    write_array("ids.npy", TSR_I32, ids, 1, 2, 1);
+    write_array("ids.npy", TSR_DTYPE_I32, ids, 1, 2, 1);
     expect_failed(1, "r/ids: max difference 1, tolerance 0");
     /* the same where the case says that the decision is a near tie: counted, not failed */
     margins[1] = 0.0005f;
-    write_array("margin.npy", TSR_F32, margins, 1, 2, 1);
+    write_array("margin.npy", TSR_DTYPE_F32, margins, 1, 2, 1);
     expect_failed(1, "r/margin: ");
     make_case();
     bounded[0] = NAN;
-    write_array("bounded.npy", TSR_F32, bounded, 2, 2, 2);
+    write_array("bounded.npy", TSR_DTYPE_F32, bounded, 2, 2, 2);
     expect_failed(1, "r/bounded: max difference nan");
     make_case();
-    write_array("codes.npy", TSR_F32, codes, 2, 1, 2);
+    write_array("codes.npy", TSR_DTYPE_F32, codes, 2, 1, 2);
     expect_failed(1, "codes: wanted 4 stored values, got 2");
     teardown();
 }
@@ -186,9 +186,9 @@ START_TEST(damaged) {
     expect_failed(1, "z.npy");
     write_file("z.npy", "not an array");
     expect_failed(1, "z.npy");
-    write_array("z.npy", TSR_I32, ids, 1, 2, 1);
+    write_array("z.npy", TSR_DTYPE_I32, ids, 1, 2, 1);
     expect_failed(1, "element type: wanted F32, got I32");
-    write_array("z.npy", TSR_F32, codes, 2, 1, 3);
+    write_array("z.npy", TSR_DTYPE_F32, codes, 2, 1, 3);
     expect_failed(1, "wanted [rows, 2], got [1, 3]");
     const char *runs = "{\"format\": 1, \"model\": \"m\", \"runs\": [%s]}";
     static const struct {

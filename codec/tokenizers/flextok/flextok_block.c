@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* flex_block.c: x += gate * attention(norm(x)), x += gate * mlp(norm(x)).
+/* flextok_block.c: x += gate * attention(norm(x)), x += gate * mlp(norm(x)).
  *
  * Norms are layer norms of eps 1e-5 without weights, also the one over each head's channels of q
  * and k. The logits' scale is 8 / head width, which is 1 / sqrt only where the width is 64. */
@@ -7,8 +7,8 @@
 
 static const float eps = 1e-5f;
 
-tsr_status tsr_flex_block_want(const tsr_wanted *wanted, const char *prefix,
-                               const tsr_flex_spec *spec, tsr_flex_block *b) {
+tsr_status tsr_flextok_block_want(const tsr_wanted *wanted, const char *prefix,
+                                  const tsr_flextok_block_spec *spec, tsr_flextok_block *b) {
     const int64_t d = spec->dim, h = spec->hidden;
     const struct {
         const char *part;
@@ -24,7 +24,7 @@ tsr_status tsr_flex_block_want(const tsr_wanted *wanted, const char *prefix,
         {"mlp.fc2", {d, h}, spec->mlp_bias, &b->fc2, &b->fc2_bias},
         {"mlp.fc3", {h, d}, spec->mlp_bias, &b->fc3, &b->fc3_bias},
         {"adaLN_modulation.1",
-         {(int64_t)spec->groups * TSR_MODULATIONS * d, d},
+         {(int64_t)spec->groups * TSR_MODULATION_COUNT * d, d},
          true,
          &b->modulation,
          &b->modulation_bias},
@@ -52,15 +52,16 @@ static tsr_tensor *project(tsr_run *r, const tsr_tensor *x, tsr_weight *w, tsr_w
     return tsr_linear(r, x, w, &(tsr_epilogue){.bias = bias});
 }
 
-tsr_tensor *tsr_flex_block_run(tsr_run *r, const tsr_flex_block *w, const tsr_flex_spec *spec,
-                               tsr_tensor *x, tsr_flex_call *call) {
+tsr_tensor *tsr_flextok_block_run(tsr_run *r, const tsr_flextok_block *w,
+                                  const tsr_flextok_block_spec *spec, tsr_tensor *x,
+                                  tsr_flextok_block_call *call) {
     const tsr_tensor *const *part = call->part;
     const int64_t rows = call->group_rows;
 
     tsr_tensor *y = tsr_layer_norm(r, x,
                                    &(tsr_norm_spec){.eps = eps,
-                                                    .scale = part[TSR_SCALE_ATTN],
-                                                    .shift = part[TSR_SHIFT_ATTN],
+                                                    .scale = part[TSR_MODULATION_SCALE_ATTN],
+                                                    .shift = part[TSR_MODULATION_SHIFT_ATTN],
                                                     .group_rows = rows}); /* [B, N, D] */
     tsr_tensor *k = project(r, y, w->wk, w->wk_bias);
     tsr_tensor *v = project(r, y, w->wv, w->wv_bias);
@@ -76,23 +77,25 @@ tsr_tensor *tsr_flex_block_run(tsr_run *r, const tsr_flex_block *w, const tsr_fl
     call->q = q;
     call->k = k;
     y = call->attend(r, call, q, k, v);
-    x = tsr_linear(
-        r, y, w->proj,
-        &(tsr_epilogue){
-            .bias = w->proj_bias, .gate = part[TSR_GATE_ATTN], .gate_rows = rows, .residual = x});
+    x = tsr_linear(r, y, w->proj,
+                   &(tsr_epilogue){.bias = w->proj_bias,
+                                   .gate = part[TSR_MODULATION_GATE_ATTN],
+                                   .gate_rows = rows,
+                                   .residual = x});
 
     y = tsr_layer_norm(r, x,
                        &(tsr_norm_spec){.eps = eps,
-                                        .scale = part[TSR_SCALE_MLP],
-                                        .shift = part[TSR_SHIFT_MLP],
+                                        .scale = part[TSR_MODULATION_SCALE_MLP],
+                                        .shift = part[TSR_MODULATION_SHIFT_MLP],
                                         .group_rows = rows});
     tsr_tensor *h =
         tsr_linear(r, y, w->fc1, &(tsr_epilogue){.bias = w->fc1_bias, .act = TSR_ACT_SILU});
     if (spec->gated_mlp) /* [B, N, H] times the other half, in its epilogue */
         h = tsr_linear(r, y, w->fc3,
                        &(tsr_epilogue){.bias = w->fc3_bias, .gate = h, .gate_rows = 1});
-    return tsr_linear(
-        r, h, w->fc2,
-        &(tsr_epilogue){
-            .bias = w->fc2_bias, .gate = part[TSR_GATE_MLP], .gate_rows = rows, .residual = x});
+    return tsr_linear(r, h, w->fc2,
+                      &(tsr_epilogue){.bias = w->fc2_bias,
+                                      .gate = part[TSR_MODULATION_GATE_MLP],
+                                      .gate_rows = rows,
+                                      .residual = x});
 }

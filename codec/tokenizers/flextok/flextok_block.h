@@ -1,60 +1,61 @@
 /* SPDX-License-Identifier: MIT */
-/* flex_block.h: the transformer block of FlexTok and its relatives: affine-free norms, normed
+/* flextok_block.h: the transformer block of FlexTok and its relatives: affine-free norms, normed
  * queries and keys, a gated MLP, and modulation by a time embedding (adaLN) where there is one. */
-#ifndef CODEC_FLEX_BLOCK_H
-#define CODEC_FLEX_BLOCK_H
+#ifndef CODEC_FLEXTOK_BLOCK_H
+#define CODEC_FLEXTOK_BLOCK_H
 
 #include "../../../compute/ops.h"
 #include "../../../nn/load_weights.h"
 
-typedef struct tsr_flex_spec { /* what all blocks of a trunk share */
-    int64_t dim, hidden;       /* D, H */
+typedef struct tsr_flextok_block_spec { /* what all blocks of a trunk share */
+    int64_t dim, hidden;                /* D, H */
     int depth, heads;
     bool qkv_bias, proj_bias, mlp_bias;
     bool gated_mlp; /* fc2(silu(fc1 x) * fc3 x) instead of fc2(silu(fc1 x)) */
     bool qk_norm;
     int groups; /* of rows with a modulation of their own; 0 = no modulation */
-} tsr_flex_spec;
+} tsr_flextok_block_spec;
 
-typedef struct tsr_flex_block {
+typedef struct tsr_flextok_block {
     tsr_weight *wq, *wk, *wv, *wq_bias, *wk_bias, *wv_bias; /* [D, D], [D] */
     tsr_weight *proj, *proj_bias;                           /* [D, D], [D] */
     tsr_weight *fc1, *fc3, *fc1_bias, *fc3_bias;            /* [H, D], [H] */
     tsr_weight *fc2, *fc2_bias;                             /* [D, H], [D] */
     tsr_weight *modulation, *modulation_bias;               /* [groups*6*D, D], [groups*6*D] */
-} tsr_flex_block;
+} tsr_flextok_block;
 
 /* Names every tensor of the block: <prefix>attn.wq.weight, ... */
-tsr_status tsr_flex_block_want(const tsr_wanted *wanted, const char *prefix,
-                               const tsr_flex_spec *spec, tsr_flex_block *block);
+tsr_status tsr_flextok_block_want(const tsr_wanted *wanted, const char *prefix,
+                                  const tsr_flextok_block_spec *spec, tsr_flextok_block *block);
 
 /* The six parts of a modulation vector, in the order of the file. */
 enum {
-    TSR_GATE_ATTN,
-    TSR_GATE_MLP,
-    TSR_SHIFT_ATTN,
-    TSR_SCALE_ATTN,
-    TSR_SHIFT_MLP,
-    TSR_SCALE_MLP,
-    TSR_MODULATIONS
+    TSR_MODULATION_GATE_ATTN,
+    TSR_MODULATION_GATE_MLP,
+    TSR_MODULATION_SHIFT_ATTN,
+    TSR_MODULATION_SCALE_ATTN,
+    TSR_MODULATION_SHIFT_MLP,
+    TSR_MODULATION_SCALE_MLP,
+    TSR_MODULATION_COUNT
 };
 
-typedef struct tsr_flex_call {
+typedef struct tsr_flextok_block_call {
     /* Softmax attention of q over k and v, which the caller arranges. */
-    tsr_tensor *(*attend)(tsr_run *r, const struct tsr_flex_call *call, const tsr_tensor *q,
-                          const tsr_tensor *k, const tsr_tensor *v);
+    tsr_tensor *(*attend)(tsr_run *r, const struct tsr_flextok_block_call *call,
+                          const tsr_tensor *q, const tsr_tensor *k, const tsr_tensor *v);
     const void *user;
-    const tsr_tensor *part[TSR_MODULATIONS]; /* [groups, D] each, or all NULL */
-    int64_t group_rows;                      /* rows of x in the first group */
+    const tsr_tensor *part[TSR_MODULATION_COUNT]; /* [groups, D] each, or all NULL */
+    int64_t group_rows;                           /* rows of x in the first group */
     /* Outputs are wanted for these rows only (of each batch item); count 0 = all. Keys and values
      * are still made from every row. */
     int64_t start, count;
     tsr_tensor *q, *k; /* out: queries and keys after their norm */
-} tsr_flex_call;
+} tsr_flextok_block_call;
 
 /* x [B, N, D] -> [B, N or count, D]. Activations of the call stay until the run ends unless the
  * caller wraps it in a scope. */
-tsr_tensor *tsr_flex_block_run(tsr_run *r, const tsr_flex_block *w, const tsr_flex_spec *spec,
-                               tsr_tensor *x, tsr_flex_call *call);
+tsr_tensor *tsr_flextok_block_run(tsr_run *r, const tsr_flextok_block *w,
+                                  const tsr_flextok_block_spec *spec, tsr_tensor *x,
+                                  tsr_flextok_block_call *call);
 
 #endif

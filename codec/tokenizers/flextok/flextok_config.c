@@ -379,7 +379,8 @@ static tsr_status read_packer(reader *r, const char *mask, bool *subsequences) {
     return status ? status : put_field(r, "packed_seq_write_key", PACKED);
 }
 
-static tsr_status read_transformer(reader *r, char *name, tsr_flex_spec *t, bool subsequences) {
+static tsr_status read_transformer(reader *r, char *name, tsr_flextok_block_spec *t,
+                                   bool subsequences) {
     int64_t depth = 0, head = 0, groups = 0;
     double ratio = 0;
     tsr_status status = take_name(r, name);
@@ -517,7 +518,7 @@ static tsr_status read_token_module(reader *r, const char *class) {
     tsr_status status;
     if (!strcmp(class, "LinearLayer")) {
         int64_t in = c->level_count;
-        status = add_token_step(r, TSR_FLEXTOK_LINEAR, "read_key", CODES, &step);
+        status = add_token_step(r, TSR_FLEXTOK_STEP_LINEAR, "read_key", CODES, &step);
         if (!status) status = read_dim(r, "dim_in", &in);
         if (!status) status = read_dim(r, "dim", &c->decoder.trunk.dim);
         if (!status) status = get_bool(r, "proj_bias", true, &step->bias);
@@ -526,8 +527,8 @@ static tsr_status read_token_module(reader *r, const char *class) {
         return status ? status : put_field(r, "write_key", REGISTERS);
     }
     const bool dropout = !strcmp(class, "MaskedNestedDropout");
-    status = add_token_step(r, dropout ? TSR_FLEXTOK_DROPOUT : TSR_FLEXTOK_NULL, "read_write_key",
-                            REGISTERS, &step);
+    status = add_token_step(r, dropout ? TSR_FLEXTOK_STEP_DROPOUT : TSR_FLEXTOK_STEP_NULL,
+                            "read_write_key", REGISTERS, &step);
     if (status) return status;
     step->learned = dropout || !strcmp(class, "LearnedNullCond");
     if (step->learned) status = read_dim(r, "dim", &c->decoder.trunk.dim);
@@ -559,7 +560,7 @@ static tsr_status read_time(reader *r) {
 
 static tsr_status read_module(reader *r, bool decoder, bool *subsequences) {
     tsr_flextok_config *c = r->c;
-    tsr_flex_spec *trunk = decoder ? &c->decoder.trunk : &c->encoder.trunk;
+    tsr_flextok_block_spec *trunk = decoder ? &c->decoder.trunk : &c->encoder.trunk;
     const char *target = get_text(r, "_target_"), *class = last_name(target);
     if (!strcmp(class, "PerSampleOp")) return read_per_sample_op(r, decoder);
     if (!strcmp(class, "PatchEmbedder"))
@@ -570,7 +571,7 @@ static tsr_status read_module(reader *r, bool decoder, bool *subsequences) {
         if (decoder && kind == REGISTERS) {
             tsr_flextok_token_step *step;
             tsr_status status =
-                add_token_step(r, TSR_FLEXTOK_POSITIONS, "read_key", REGISTERS, &step);
+                add_token_step(r, TSR_FLEXTOK_STEP_POSITIONS, "read_key", REGISTERS, &step);
             return status
                        ? status
                        : read_positions(r, &c->decoder.token_positions, 1, REGISTERS, &trunk->dim);
@@ -714,14 +715,14 @@ static tsr_status check_decoder(reader *r, const cJSON *json) {
                    out, kind_names[kind_of(r, out)]);
     bool linear = false, null = false, dropout = false;
     for (int i = 0; i < c->decoder.step_count; ++i) {
-        linear |= c->decoder.step[i].kind == TSR_FLEXTOK_LINEAR;
-        dropout |= c->decoder.step[i].kind == TSR_FLEXTOK_DROPOUT;
-        null |= c->decoder.step[i].kind == TSR_FLEXTOK_NULL;
+        linear |= c->decoder.step[i].kind == TSR_FLEXTOK_STEP_LINEAR;
+        dropout |= c->decoder.step[i].kind == TSR_FLEXTOK_STEP_DROPOUT;
+        null |= c->decoder.step[i].kind == TSR_FLEXTOK_STEP_NULL;
     }
     const tsr_flextok_token_step *steps = c->decoder.step;
     if (linear && null &&
-        (steps[0].kind != TSR_FLEXTOK_LINEAR ||
-         steps[c->decoder.step_count - 1].kind != TSR_FLEXTOK_NULL))
+        (steps[0].kind != TSR_FLEXTOK_STEP_LINEAR ||
+         steps[c->decoder.step_count - 1].kind != TSR_FLEXTOK_STEP_NULL))
         return bad(r, "module_dict",
                    "wanted the linear layer first and the null condition last among the modules "
                    "on tokens, got another order");

@@ -22,10 +22,10 @@ typedef struct tsr_flextok_positions {
 
 /* What happens to the decoder's tokens before they meet the patches, in the order of the file. */
 typedef enum tsr_flextok_token_kind {
-    TSR_FLEXTOK_LINEAR,    /* codes [K, L] -> [K, D'] */
-    TSR_FLEXTOK_POSITIONS, /* + table */
-    TSR_FLEXTOK_DROPOUT,   /* tokens from k on become the mask token */
-    TSR_FLEXTOK_NULL       /* unconditional pass: all tokens become the null token, or 0 */
+    TSR_FLEXTOK_STEP_LINEAR,    /* codes [K, L] -> [K, D'] */
+    TSR_FLEXTOK_STEP_POSITIONS, /* + table */
+    TSR_FLEXTOK_STEP_DROPOUT,   /* tokens from k on become the mask token */
+    TSR_FLEXTOK_STEP_NULL       /* unconditional pass: all tokens become the null token, or 0 */
 } tsr_flextok_token_kind;
 typedef struct tsr_flextok_token_step {
     tsr_flextok_token_kind kind;
@@ -43,7 +43,7 @@ typedef struct tsr_flextok_config {
     tsr_vae_config vae;
 
     struct { /* encoder */
-        tsr_flex_spec trunk;
+        tsr_flextok_block_spec trunk;
         int64_t table; /* rows of the register table, K of them used */
         tsr_flextok_positions positions;
         char patches[TSR_FLEXTOK_NAME], registers[TSR_FLEXTOK_NAME];
@@ -52,7 +52,7 @@ typedef struct tsr_flextok_config {
     } encoder;
 
     struct { /* decoder */
-        tsr_flex_spec trunk;
+        tsr_flextok_block_spec trunk;
         tsr_flextok_token_step step[TSR_FLEXTOK_MAX_STEPS];
         int step_count;
         tsr_flextok_positions positions, token_positions;

@@ -50,7 +50,7 @@ static tsr_tensor *gather_pass(tsr_run *r, const step_run *s, const tsr_tensor *
     return tsr_gather_rows(r, flat, s->rows[pass]);
 }
 
-static tsr_tensor *attend(tsr_run *r, const tsr_flex_call *call, const tsr_tensor *q,
+static tsr_tensor *attend(tsr_run *r, const tsr_flextok_block_call *call, const tsr_tensor *q,
                           const tsr_tensor *k, const tsr_tensor *v) {
     const step_run *s = call->user;
     const step_call *c = s->call;
@@ -85,7 +85,7 @@ enum { IN_PATCHES, IN_POSITIONS, IN_TOKENS, IN_MODULATION, IN_BIAS, IN_ROWS = 6,
 static void step_program(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const tsr_flextok *m = model;
     const step_call *c = tsr_run_args(r);
-    const tsr_flex_spec *trunk = &m->config.decoder.trunk;
+    const tsr_flextok_block_spec *trunk = &m->config.decoder.trunk;
     const step_run s = {m, c, in + IN_BIAS, in + IN_ROWS, in[IN_BACK]};
     const int64_t all = c->passes * c->count * c->patches;
     int made = 1;
@@ -94,19 +94,20 @@ static void step_program(tsr_run *r, const void *model, tsr_tensor *const *in, t
                                &(tsr_epilogue){.bias = m->decoder.patch_bias}); /* [1, B*P, D'] */
     if (c->traced) out[made++] = x;
     x = tsr_reshape(r, x, 3, (int64_t[]){c->count, c->patches, trunk->dim});
-    x = tsr_binary(r, x, in[IN_POSITIONS], TSR_ADD);
+    x = tsr_binary(r, x, in[IN_POSITIONS], TSR_BINARY_ADD);
     if (c->traced) out[made++] = x;
     x = tsr_reshape(r, x, 3, (int64_t[]){1, c->count * c->patches, trunk->dim});
     if (c->passes == 2) x = tsr_concat_rows(r, x, x);
     x = tsr_concat_rows(r, x, in[IN_TOKENS]); /* [1, T, D'] */
     for (int i = 0; i < trunk->depth; ++i) {
         const tsr_scope scope = tsr_scope_open(r);
-        tsr_flex_call call = {.attend = attend, .user = &s, .group_rows = all};
-        for (int part = 0; part < TSR_MODULATIONS; ++part)
-            call.part[part] = tsr_slice_rows(
-                r, in[IN_MODULATION], (i * TSR_MODULATIONS + part) * trunk->groups, trunk->groups);
+        tsr_flextok_block_call call = {.attend = attend, .user = &s, .group_rows = all};
+        for (int part = 0; part < TSR_MODULATION_COUNT; ++part)
+            call.part[part] =
+                tsr_slice_rows(r, in[IN_MODULATION],
+                               (i * TSR_MODULATION_COUNT + part) * trunk->groups, trunk->groups);
         if (i + 1 == trunk->depth && c->last_rows) call.count = all;
-        x = tsr_flex_block_run(r, &m->decoder.block[i], trunk, x, &call);
+        x = tsr_flextok_block_run(r, &m->decoder.block[i], trunk, x, &call);
         if (!c->traced) x = tsr_scope_close(r, scope, x);
         if (c->traced && i == 0) {
             out[made++] = call.q;
@@ -118,7 +119,7 @@ static void step_program(tsr_run *r, const void *model, tsr_tensor *const *in, t
     if (!c->last_rows) x = tsr_slice_rows(r, x, 0, all);
     tsr_norm_spec norm = {.eps = 1e-5f};
     if (m->config.decoder.head_modulated) {
-        const int64_t at = (int64_t)trunk->depth * TSR_MODULATIONS * trunk->groups;
+        const int64_t at = (int64_t)trunk->depth * TSR_MODULATION_COUNT * trunk->groups;
         norm.shift = tsr_slice_rows(r, in[IN_MODULATION], at, 1);
         norm.scale = tsr_slice_rows(r, in[IN_MODULATION], at + 1, 1);
     }
@@ -215,25 +216,28 @@ static tsr_status run_passes(batch *b, int first, int passes, const float *modul
         const int pass = i < passes ? first + i : first;
         const int64_t n = b->patches + b->token_rows[pass];
         call.tokens[i] = b->token_rows[pass];
-        in[IN_BIAS + i] = tsr_host_tensor(TSR_F32, b->bias[pass], 2, (int64_t[]){b->count, n});
-        in[IN_ROWS + i] = tsr_host_tensor(TSR_I32, passes == 2 ? b->rows[pass] : b->alone[pass], 2,
-                                          (int64_t[]){b->count, n});
+        in[IN_BIAS + i] =
+            tsr_host_tensor(TSR_DTYPE_F32, b->bias[pass], 2, (int64_t[]){b->count, n});
+        in[IN_ROWS + i] =
+            tsr_host_tensor(TSR_DTYPE_I32, passes == 2 ? b->rows[pass] : b->alone[pass], 2,
+                            (int64_t[]){b->count, n});
         if (i < passes) {
             token_rows += b->count * b->token_rows[pass];
             all += b->count * n;
         }
     }
-    in[IN_BACK] = tsr_host_tensor(TSR_I32, passes == 2 ? b->back : b->back_alone[first], 1, &all);
-    in[IN_PATCHES] =
-        tsr_host_tensor(TSR_F32, b->patched, 3, (int64_t[]){1, b->count * b->patches, channels});
-    in[IN_POSITIONS] = tsr_host_tensor(TSR_F32, b->positions, 2, (int64_t[]){b->patches, d});
+    in[IN_BACK] =
+        tsr_host_tensor(TSR_DTYPE_I32, passes == 2 ? b->back : b->back_alone[first], 1, &all);
+    in[IN_PATCHES] = tsr_host_tensor(TSR_DTYPE_F32, b->patched, 3,
+                                     (int64_t[]){1, b->count * b->patches, channels});
+    in[IN_POSITIONS] = tsr_host_tensor(TSR_DTYPE_F32, b->positions, 2, (int64_t[]){b->patches, d});
     in[IN_TOKENS] =
-        tsr_host_tensor(TSR_F32, b->tokens + before * d, 3, (int64_t[]){1, token_rows, d});
-    in[IN_MODULATION] =
-        tsr_host_tensor(TSR_F32, (void *)modulation, 2, (int64_t[]){tsr_flextok_time_rows(c), d});
+        tsr_host_tensor(TSR_DTYPE_F32, b->tokens + before * d, 3, (int64_t[]){1, token_rows, d});
+    in[IN_MODULATION] = tsr_host_tensor(TSR_DTYPE_F32, (void *)modulation, 2,
+                                        (int64_t[]){tsr_flextok_time_rows(c), d});
     tsr_tensor out[TSR_MAX_IO];
-    out[0] = tsr_host_tensor(TSR_F32, b->velocity + first * b->count * b->patches * channels, 3,
-                             (int64_t[]){1, passes * b->count * b->patches, channels});
+    out[0] = tsr_host_tensor(TSR_DTYPE_F32, b->velocity + first * b->count * b->patches * channels,
+                             3, (int64_t[]){1, passes * b->count * b->patches, channels});
     tsr_status status = TSR_OK;
     if (traced)
         status = tsr_flextok_traced_open(traced, m, b->count, b->patches, token_rows / b->count,

@@ -27,7 +27,7 @@ typedef struct encoder_run {
     encoder_call call;
 } encoder_run;
 
-static tsr_tensor *attend(tsr_run *r, const tsr_flex_call *call, const tsr_tensor *q,
+static tsr_tensor *attend(tsr_run *r, const tsr_flextok_block_call *call, const tsr_tensor *q,
                           const tsr_tensor *k, const tsr_tensor *v) {
     const encoder_run *e = call->user;
     const int heads = e->m->config.encoder.trunk.heads;
@@ -44,7 +44,7 @@ static tsr_tensor *attend(tsr_run *r, const tsr_flex_call *call, const tsr_tenso
 static void encoder_program(tsr_run *r, const void *model, tsr_tensor *const *in,
                             tsr_tensor **out) {
     const tsr_flextok *m = model;
-    const tsr_flex_spec *trunk = &m->config.encoder.trunk;
+    const tsr_flextok_block_spec *trunk = &m->config.encoder.trunk;
     const encoder_call *c = tsr_run_args(r);
     const encoder_run e = {m, *c};
     int made = 1;
@@ -52,7 +52,7 @@ static void encoder_program(tsr_run *r, const void *model, tsr_tensor *const *in
     tsr_tensor *x = tsr_linear(r, in[0], m->encoder.patch,
                                &(tsr_epilogue){.bias = m->encoder.patch_bias}); /* [B, P, D] */
     if (c->traced) out[made++] = x;
-    x = tsr_binary(r, x, in[1], TSR_ADD);
+    x = tsr_binary(r, x, in[1], TSR_BINARY_ADD);
     if (c->traced) out[made++] = x;
     tsr_tensor *registers =
         tsr_slice_rows(r, tsr_from_weight(r, m->encoder.registers), 0, c->k); /* [k, D] */
@@ -60,9 +60,9 @@ static void encoder_program(tsr_run *r, const void *model, tsr_tensor *const *in
     for (int i = 0; i < trunk->depth; ++i) {
         const tsr_scope scope = tsr_scope_open(r);
         const bool last = i + 1 == trunk->depth && c->last_rows;
-        tsr_flex_call call = {
+        tsr_flextok_block_call call = {
             .attend = attend, .user = &e, .start = last ? c->patches : 0, .count = last ? c->k : 0};
-        x = tsr_flex_block_run(r, &m->encoder.block[i], trunk, x, &call);
+        x = tsr_flextok_block_run(r, &m->encoder.block[i], trunk, x, &call);
         if (!c->traced) x = tsr_scope_close(r, scope, x);
         if (c->traced && i == 0) {
             out[made++] = call.q;
@@ -94,7 +94,7 @@ static tsr_status make_room(const tsr_flextok *m, traced *t, const char *name, i
     if (!data) return TSR_ERROR_MEMORY;
     snprintf(t->name[t->count], sizeof t->name[0], "%s", name);
     t->data[t->count] = data;
-    *out = tsr_host_tensor(TSR_F32, data, 3, (int64_t[]){count, rows, d});
+    *out = tsr_host_tensor(TSR_DTYPE_F32, data, 3, (int64_t[]){count, rows, d});
     t->count++;
     return TSR_OK;
 }
@@ -127,7 +127,7 @@ tsr_status tsr_flextok_encode(const tsr_flextok *m, const float *latents, int64_
                                           : TSR_ERROR_MEMORY;
     tsr_tensor out[TSR_MAX_IO];
     traced t = {0};
-    out[0] = tsr_host_tensor(TSR_F32, made, 3, (int64_t[]){count, computed, c->level_count});
+    out[0] = tsr_host_tensor(TSR_DTYPE_F32, made, 3, (int64_t[]){count, computed, c->level_count});
     if (trace) {
         const char *const first[] = {"enc.patch", "enc.pos", "enc.block.0.q", "enc.block.0.k"};
         for (int i = 0; i < 4 && !status; ++i)
@@ -153,8 +153,8 @@ tsr_status tsr_flextok_encode(const tsr_flextok *m, const float *latents, int64_
                                      .variant = variant,
                                      .name = "flextok encoder"};
         const tsr_tensor in[] = {
-            tsr_host_tensor(TSR_F32, patched, 3, (int64_t[]){count, patches, channels}),
-            tsr_host_tensor(TSR_F32, positions, 2, (int64_t[]){patches, d})};
+            tsr_host_tensor(TSR_DTYPE_F32, patched, 3, (int64_t[]){count, patches, channels}),
+            tsr_host_tensor(TSR_DTYPE_F32, positions, 2, (int64_t[]){patches, d})};
         status = tsr_execute(m->device, &program, in, 2, out, 1 + t.count);
     }
     for (int i = 0; i < t.count; ++i) {

@@ -23,13 +23,13 @@ static tsr_status want_positions(const tsr_wanted *wanted, const char *part,
 }
 
 static tsr_status want_blocks(const tsr_wanted *wanted, const char *part, const char *module,
-                              const tsr_flex_spec *spec, tsr_flex_block *blocks) {
+                              const tsr_flextok_block_spec *spec, tsr_flextok_block *blocks) {
     tsr_status status = TSR_OK;
     for (int i = 0; i < spec->depth && !status; ++i) {
         char name[256], rest[32];
         snprintf(rest, sizeof rest, "blocks.%d.", i);
-        status = tsr_flex_block_want(wanted, name_of(name, sizeof name, part, module, rest), spec,
-                                     &blocks[i]);
+        status = tsr_flextok_block_want(wanted, name_of(name, sizeof name, part, module, rest),
+                                        spec, &blocks[i]);
     }
     return status;
 }
@@ -64,15 +64,15 @@ static tsr_status want_token_step(const tsr_flextok_config *c, const tsr_wanted 
     char name[256];
     name_of(name, sizeof name, "decoder", step->module, "");
     switch (step->kind) {
-    case TSR_FLEXTOK_LINEAR:
+    case TSR_FLEXTOK_STEP_LINEAR:
         return tsr_want_layer(wanted, name, "proj", 2, (int64_t[]){d, c->level_count}, step->bias,
                               &m->decoder.step[i], &m->decoder.step_bias[i]);
-    case TSR_FLEXTOK_POSITIONS:
+    case TSR_FLEXTOK_STEP_POSITIONS:
         return want_positions(wanted, "decoder", &c->decoder.token_positions, d,
                               &m->decoder.step[i]);
-    case TSR_FLEXTOK_DROPOUT:
+    case TSR_FLEXTOK_STEP_DROPOUT:
         return tsr_want(wanted, name, "dropout_mask_token", 1, &d, &m->decoder.step[i]);
-    case TSR_FLEXTOK_NULL:
+    case TSR_FLEXTOK_STEP_NULL:
         return step->learned ? tsr_want(wanted, name, "nullcond", 1, &d, &m->decoder.step[i])
                              : TSR_OK;
     }

@@ -47,7 +47,7 @@ typedef struct tsr_flextok {
         tsr_weight *patch, *patch_bias; /* [D, p*p*C], [D] */
         tsr_weight *positions;          /* see tsr_flextok_positions */
         tsr_weight *registers;          /* [table, D] */
-        tsr_flex_block block[TSR_FLEXTOK_MAX_DEPTH];
+        tsr_flextok_block block[TSR_FLEXTOK_MAX_DEPTH];
         tsr_weight *head, *head_bias; /* [L, D], [L] */
     } encoder;
 
@@ -57,7 +57,7 @@ typedef struct tsr_flextok {
         tsr_weight *patch, *patch_bias; /* [D', p*p*C], [D'] */
         tsr_weight *positions;
         tsr_weight *time1, *time1_bias, *time2, *time2_bias; /* [D', F], [D', D'] */
-        tsr_flex_block block[TSR_FLEXTOK_MAX_DEPTH];
+        tsr_flextok_block block[TSR_FLEXTOK_MAX_DEPTH];
         tsr_weight *modulation, *modulation_bias; /* of the head: [2D', D'], [2D'] */
         tsr_weight *head, *head_bias;             /* [p*p*C, D'], [p*p*C] */
     } decoder;

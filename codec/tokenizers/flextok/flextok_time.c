@@ -18,8 +18,8 @@
 enum { STRETCH = 32 /* steps whose modulation is kept */, TILE = 64 /* columns */ };
 
 int64_t tsr_flextok_time_rows(const tsr_flextok_config *c) {
-    const tsr_flex_spec *trunk = &c->decoder.trunk;
-    return (int64_t)trunk->depth * TSR_MODULATIONS * trunk->groups +
+    const tsr_flextok_block_spec *trunk = &c->decoder.trunk;
+    return (int64_t)trunk->depth * TSR_MODULATION_COUNT * trunk->groups +
            (c->decoder.head_modulated ? 2 : 0);
 }
 
@@ -89,16 +89,16 @@ static void embed(const tsr_flextok_config *c, double t, float *e) {
 
 /* The file has group by group six parts; the program wants part by part a row for each group. */
 static void deal(const float *vector, int groups, int64_t d, float *rows) {
-    for (int part = 0; part < TSR_MODULATIONS; ++part)
+    for (int part = 0; part < TSR_MODULATION_COUNT; ++part)
         for (int g = 0; g < groups; ++g, rows += d)
-            memcpy(rows, vector + (g * TSR_MODULATIONS + part) * d, (size_t)d * sizeof *rows);
+            memcpy(rows, vector + (g * TSR_MODULATION_COUNT + part) * d, (size_t)d * sizeof *rows);
 }
 
 static tsr_status fill(tsr_flextok_times *times, const tsr_flextok *m, int steps) {
     const tsr_flextok_config *c = &m->config;
-    const tsr_flex_spec *trunk = &c->decoder.trunk;
+    const tsr_flextok_block_spec *trunk = &c->decoder.trunk;
     const int64_t d = trunk->dim, f = c->decoder.frequencies, n = times->count;
-    const int64_t wide = (int64_t)trunk->groups * TSR_MODULATIONS * d;
+    const int64_t wide = (int64_t)trunk->groups * TSR_MODULATION_COUNT * d;
     const int64_t rows = tsr_flextok_time_rows(c);
     float *e = tsr_alloc(m->ctx, (size_t)(n * f), sizeof *e, "time embedding");
     float *hidden = tsr_alloc(m->ctx, (size_t)(2 * n * d), sizeof *e, "time embedding");
@@ -118,9 +118,9 @@ static tsr_status fill(tsr_flextok_times *times, const tsr_flextok *m, int steps
         silu(temb, n * d);
     }
     for (int b = 0; b < trunk->depth && !status; ++b) {
-        const tsr_flex_block *block = &m->decoder.block[b];
+        const tsr_flextok_block *block = &m->decoder.block[b];
         status = product(m, temb, n, block->modulation, block->modulation_bias, vector);
-        const int64_t at = (int64_t)b * TSR_MODULATIONS * trunk->groups;
+        const int64_t at = (int64_t)b * TSR_MODULATION_COUNT * trunk->groups;
         for (int64_t i = 0; i < n && !status; ++i)
             deal(vector + i * wide, trunk->groups, d, times->table + (i * rows + at) * d);
     }
@@ -173,16 +173,16 @@ void tsr_flextok_times_show(const tsr_flextok_times *times, const tsr_flextok *m
     const tsr_flextok_config *c = &m->config;
     const int64_t d = c->decoder.trunk.dim, rows = tsr_flextok_time_rows(c);
     const int groups = c->decoder.trunk.groups;
-    const int64_t wide = (int64_t)groups * TSR_MODULATIONS * d, head = 2 * d;
+    const int64_t wide = (int64_t)groups * TSR_MODULATION_COUNT * d, head = 2 * d;
     trace->see(trace->user, "time.e", times->e, 1, &c->decoder.frequencies);
     trace->see(trace->user, "time.temb", times->temb, 1, &d);
     if (c->decoder.head_modulated)
         trace->see(trace->user, "dec.head.ada", times->table + (rows - 2) * d, 1, &head);
     float *vector = tsr_alloc(m->ctx, (size_t)wide, sizeof *vector, "trace");
     if (!vector) return;
-    for (int part = 0; part < TSR_MODULATIONS; ++part) /* the file's order again */
+    for (int part = 0; part < TSR_MODULATION_COUNT; ++part) /* the file's order again */
         for (int g = 0; g < groups; ++g)
-            memcpy(vector + (g * TSR_MODULATIONS + part) * d,
+            memcpy(vector + (g * TSR_MODULATION_COUNT + part) * d,
                    times->table + (part * groups + g) * d, (size_t)d * sizeof *vector);
     trace->see(trace->user, "dec.block.0.ada", vector, 1, &wide);
     free(vector);

@@ -11,8 +11,8 @@ typedef struct tsr_flextok_times {
     float *table;     /* [count, rows, D'] */
     float *e, *temb;  /* of step `first`: [F], [D'] */
 } tsr_flextok_times;
-/* Rows of D' of one step: for each block and part (TSR_GATE_ATTN ...) one for each group, then
- * shift and scale of the head if it has them. */
+/* Rows of D' of one step: for each block and part (TSR_MODULATION_GATE_ATTN ...) one for each
+ * group, then shift and scale of the head if it has them. */
 int64_t tsr_flextok_time_rows(const tsr_flextok_config *config);
 /* Those of time step / steps; valid until the next call. */
 tsr_status tsr_flextok_times_get(tsr_flextok_times *times, const tsr_flextok *m, int step,

@@ -71,13 +71,13 @@ static tsr_status take_step(const tsr_flextok *m, int at, const uint32_t *ids, u
                             bool null, float *values, int64_t *rows) {
     const tsr_flextok_token_step *step = &m->config.decoder.step[at];
     switch (step->kind) {
-    case TSR_FLEXTOK_LINEAR:
+    case TSR_FLEXTOK_STEP_LINEAR:
         return linear(m, at, ids, n, values);
-    case TSR_FLEXTOK_POSITIONS:
+    case TSR_FLEXTOK_STEP_POSITIONS:
         return add_positions(m, at, values);
-    case TSR_FLEXTOK_DROPOUT:
+    case TSR_FLEXTOK_STEP_DROPOUT:
         return replace(m, at, n, *rows, values);
-    case TSR_FLEXTOK_NULL:
+    case TSR_FLEXTOK_STEP_NULL:
         if (null && step->single) *rows = 1;
         return null ? replace(m, at, 0, *rows, values) : TSR_OK;
     }
@@ -122,7 +122,7 @@ tsr_status tsr_flextok_tokens_show(const tsr_flextok *m, const uint32_t *ids,
         for (int64_t b = 0; b < count && !status; ++b) {
             rows = k;
             float *own = values + b * k * d;
-            const bool null = c->decoder.step[at].kind == TSR_FLEXTOK_NULL;
+            const bool null = c->decoder.step[at].kind == TSR_FLEXTOK_STEP_NULL;
             for (int i = 0; i <= at && !status; ++i)
                 status = take_step(m, i, ids + b * c->registers, counts[b], null, own, &rows);
             /* pictures one after the other, also where there are fewer rows now */

@@ -12,7 +12,7 @@ static tsr_status add(tsr_flextok_traced *t, tsr_context *ctx, const char *name,
     if (!data) return TSR_ERROR_MEMORY;
     snprintf(t->name[t->count], sizeof t->name[0], "%s", name);
     t->data[t->count] = data;
-    out[t->count++] = tsr_host_tensor(TSR_F32, data, 3, (int64_t[]){1, rows, t->dim});
+    out[t->count++] = tsr_host_tensor(TSR_DTYPE_F32, data, 3, (int64_t[]){1, rows, t->dim});
     return TSR_OK;
 }
 
