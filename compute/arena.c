@@ -95,3 +95,34 @@ void tsr_arena_free(tsr_arena *arena) {
     }
     *arena = (tsr_arena){0};
 }
+
+/* ---- scratch ---- */
+
+struct tsr_scratch_piece {
+    _Alignas(16) tsr_scratch_piece *before;
+};
+
+void *tsr_scratch_take(tsr_scratch *s, size_t count, size_t size, const char *what) {
+    size_t bytes;
+    if (s->status) return NULL;
+    if (__builtin_mul_overflow(count, size, &bytes) ||
+        __builtin_add_overflow(bytes, sizeof(tsr_scratch_piece), &bytes))
+        bytes = SIZE_MAX; /* which tsr_alloc refuses by name */
+    tsr_scratch_piece *piece = tsr_alloc(s->ctx, 1, bytes, what);
+    if (!piece) {
+        s->status = TSR_ERROR_MEMORY;
+        return NULL;
+    }
+    piece->before = s->last;
+    s->last = piece;
+    return piece + 1;
+}
+
+void tsr_scratch_free(tsr_scratch *s) {
+    while (s->last) {
+        tsr_scratch_piece *piece = s->last;
+        s->last = piece->before;
+        free(piece);
+    }
+    s->status = TSR_OK;
+}

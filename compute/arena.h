@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* arena.h: memory that is taken piece by piece and given back all at once (or back to a mark).
- * Pieces are aligned to 64 bytes. Blocks grow by doubling and are kept for reuse. */
+/* arena.h: memory that is taken piece by piece and given back all at once: tsr_arena for many small
+ * pieces over many runs, tsr_scratch for the few arrays of one call. */
 #ifndef COMPUTE_ARENA_H
 #define COMPUTE_ARENA_H
 
 #include <stdbool.h>
 #include "context.h"
+
+/* ---- arena: blocks that grow by doubling and are kept for reuse; pieces aligned to 64 bytes ----
+ */
 
 typedef struct tsr_arena_block tsr_arena_block;
 typedef struct tsr_arena {
@@ -27,5 +30,30 @@ size_t tsr_arena_used(const tsr_arena *arena); /* bytes below the end of what wa
 /* True if p was taken after `mark`. */
 bool tsr_arena_holds(const tsr_arena *arena, tsr_arena_mark mark, const void *p);
 void tsr_arena_free(tsr_arena *arena);
+
+/* ---- scratch: the arrays of one call ---- */
+
+/* A call takes what it needs, checks `status` once, and frees once:
+ *
+ *     tsr_scratch s = {.ctx = ctx};
+ *     float *x = tsr_scratch_take(&s, n, sizeof *x, "tiles");
+ *     float *y = tsr_scratch_take(&s, m, sizeof *y, "latents");
+ *     tsr_status status = s.status;
+ *     if (!status) status = ...;
+ *     tsr_scratch_free(&s);
+ *
+ * Every array is an allocation of its own size, zeroed, so that nothing is held beyond what was
+ * taken. */
+typedef struct tsr_scratch_piece tsr_scratch_piece;
+typedef struct tsr_scratch {
+    tsr_context *ctx;
+    tsr_status status;       /* the first failure; later calls of tsr_scratch_take do nothing */
+    tsr_scratch_piece *last; /* of the list of arrays */
+} tsr_scratch;
+/* Array of count * size bytes, zeroed, aligned to 16. NULL after a failure: MEMORY, naming `what`,
+ * when there is no memory, or when count * size overflows or exceeds the context's limit. */
+void *tsr_scratch_take(tsr_scratch *scratch, size_t count, size_t size, const char *what);
+/* Frees every array; the scratch may be used again. */
+void tsr_scratch_free(tsr_scratch *scratch);
 
 #endif
