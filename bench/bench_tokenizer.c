@@ -19,6 +19,7 @@ typedef struct tokenizer_bench {
     uint8_t *tiles;
     tsr_token_batch batch;
     float *rgb;
+    tsr_scratch scratch;
 } tokenizer_bench;
 
 static tsr_status encode_body(void *arg) {
@@ -95,13 +96,12 @@ static tsr_status time_all(tsr_bencher *b, tokenizer_bench *m, const tsr_bench_d
 static tsr_status make_room(tsr_context *ctx, tokenizer_bench *m) {
     const tsr_token_header *h = &m->tokenizer->header;
     const size_t values = (size_t)h->tile_width * h->tile_height * 3;
-    m->tiles = tsr_alloc(ctx, MOST, values, "bench: tiles");
-    m->rgb = tsr_alloc(ctx, MOST * values, sizeof *m->rgb, "bench: tiles");
-    if (!m->tiles || !m->rgb) return TSR_ERROR_MEMORY;
-    const unsigned abilities = m->tokenizer->model.family->tokenizer->abilities;
-    tsr_status status =
-        tsr_token_batch_alloc(ctx, h, MOST, abilities & TSR_TOKENIZER_SELECTS, &m->batch);
-    if (status) return status;
+    const bool selects = m->tokenizer->model.family->tokenizer->abilities & TSR_TOKENIZER_SELECTS;
+    m->scratch.ctx = ctx;
+    m->tiles = tsr_scratch_take(&m->scratch, MOST, values, "bench: tiles");
+    m->rgb = tsr_scratch_take(&m->scratch, MOST * values, sizeof *m->rgb, "bench: tiles");
+    m->batch = tsr_token_batch_take(&m->scratch, h, MOST, selects);
+    if (m->scratch.status) return m->scratch.status;
     for (int i = 0; i < MOST; ++i)
         paint(m->tiles + (size_t)i * values, i, (int)h->tile_width, (int)h->tile_height);
     return TSR_OK;
@@ -125,9 +125,7 @@ static tsr_status bench_device(tsr_bencher *b, const tsr_bench_device *d, bool f
         if (!status) status = time_all(b, &m, d, title, fast);
     }
     tsr_tokenizer_close(&m.tokenizer);
-    free(m.tiles);
-    free(m.rgb);
-    tsr_token_batch_free(&m.batch);
+    tsr_scratch_free(&m.scratch);
     return status;
 }
 

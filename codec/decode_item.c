@@ -78,13 +78,14 @@ static tsr_status decode_tiles(tsr_tokenizer *t, const tsr_token_item *item,
     int step = 0;
     const size_t values = (size_t)t->header.tile_width * t->header.tile_height * 3;
     const size_t mask = tsr_token_mask_bytes(tsr_token_positions(&t->header));
-    tsr_token_batch batch = {0};
     tsr_status status = tsr_tokenizer_batch(t, s->batch, &step);
     if (status) return status;
     if (step > total) step = total;
-    float *tiles = tsr_alloc(t->model.ctx, (size_t)step * values, sizeof *tiles, "decode: tiles");
-    status = tiles ? tsr_token_batch_alloc(t->model.ctx, &t->header, step, false, &batch)
-                   : TSR_ERROR_MEMORY;
+    tsr_scratch scratch = {.ctx = t->model.ctx};
+    float *tiles =
+        tsr_scratch_take(&scratch, (size_t)step * values, sizeof *tiles, "decode: tiles");
+    tsr_token_batch batch = tsr_token_batch_take(&scratch, &t->header, step, false);
+    status = scratch.status;
     uint64_t position = 0;
     sampling->progress_total = (uint64_t)total * sampling->hints.steps;
     for (int first = 0; first < total && !status; first += step) {
@@ -97,9 +98,7 @@ static tsr_status decode_tiles(tsr_tokenizer *t, const tsr_token_item *item,
         for (int b = 0; b < batch.count && !status; ++b)
             tsr_unfit_add(unfit, first + b, tiles + (size_t)b * values);
     }
-    batch.kept = NULL; /* the item's */
-    tsr_token_batch_free(&batch);
-    free(tiles);
+    tsr_scratch_free(&scratch);
     return status;
 }
 

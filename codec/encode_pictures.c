@@ -5,9 +5,6 @@
 #include "fit.h"
 #include "item.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 /* Tiles of all pictures form one stream that is cut into batches; since a tile's tokens do not
  * depend on its neighbours in the batch, neither do the results. */
 typedef struct stream {
@@ -18,26 +15,19 @@ typedef struct stream {
     tsr_item **owner; /* [plan->batch] whose tile it is */
     int waiting;
     tsr_token_batch batch;
+    tsr_scratch scratch; /* of all arrays; freed by the caller */
 } stream;
 
-static void stream_close(stream *s) {
-    free(s->tiles);
-    free(s->owner);
-    tsr_token_batch_free(&s->batch);
-}
-
 static tsr_status stream_open(stream *s, tsr_tokenizer *t, tsr_encode_plan *plan) {
-    tsr_context *ctx = t->model.ctx;
     const tsr_token_header *h = &plan->header;
     const bool selects = t->model.family->tokenizer->abilities & TSR_TOKENIZER_SELECTS;
     const size_t n = (size_t)plan->batch;
-    *s = (stream){.t = t, .plan = plan, .tile_bytes = (size_t)h->tile_width * h->tile_height * 3};
-    s->tiles = tsr_alloc(ctx, n, s->tile_bytes, "encode: tiles");
-    s->owner = tsr_alloc(ctx, n, sizeof *s->owner, "encode: owners");
-    tsr_status status = s->tiles && s->owner ? TSR_OK : TSR_ERROR_MEMORY;
-    if (!status) status = tsr_token_batch_alloc(ctx, h, plan->batch, selects, &s->batch);
-    if (status) stream_close(s);
-    return status;
+    *s = (stream){.t = t, .plan = plan, .scratch = {.ctx = t->model.ctx}};
+    s->tile_bytes = (size_t)h->tile_width * h->tile_height * 3;
+    s->tiles = tsr_scratch_take(&s->scratch, n, s->tile_bytes, "encode: tiles");
+    s->owner = tsr_scratch_take(&s->scratch, n, sizeof *s->owner, "encode: owners");
+    s->batch = tsr_token_batch_take(&s->scratch, h, plan->batch, selects);
+    return s->scratch.status;
 }
 
 /* Encodes the tiles that wait, and gives them to their items. */
@@ -81,7 +71,6 @@ tsr_status tsr_encode_pictures(tsr_tokenizer *t, tsr_encode_plan *plan, const ts
         items[i] = NULL;
     stream s;
     tsr_status status = stream_open(&s, t, plan);
-    if (status) return status;
     for (int i = 0; i < count && !status; ++i) {
         tsr_canvas canvas = {0};
         status = tsr_canvas_open(t->model.host, &pictures[i], &plan->header, &canvas);
@@ -93,7 +82,7 @@ tsr_status tsr_encode_pictures(tsr_tokenizer *t, tsr_encode_plan *plan, const ts
         tsr_canvas_free(&canvas);
     }
     *near_ties += s.batch.near_ties;
-    stream_close(&s);
+    tsr_scratch_free(&s.scratch);
     for (int i = 0; i < count && status; ++i)
         tsr_item_close(&items[i]);
     return status;
@@ -106,10 +95,9 @@ tsr_status tsr_encode_again(tsr_tokenizer *t, const tsr_encode_plan *plan, const
     own.progress = NULL;
     stream s;
     tsr_status status = stream_open(&s, t, &own);
-    if (status) return status;
-    status = tsr_item_open_like(t->model.ctx, item, plan->request.quality, again);
+    if (!status) status = tsr_item_open_like(t->model.ctx, item, plan->request.quality, again);
     if (!status) status = stream_add(&s, tsr_item_canvas(item), *again, true);
-    stream_close(&s);
+    tsr_scratch_free(&s.scratch);
     if (status) tsr_item_close(again);
     return status;
 }

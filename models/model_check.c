@@ -82,11 +82,11 @@ static tsr_status plan(checker *c, tsr_device *device) {
     const bool selects = c->m->family->tokenizer->abilities & TSR_TOKENIZER_SELECTS;
     tsr_sampling sampling = {.hints = h->hints};
     if (sampling.hints.steps > 1) sampling.hints.steps = 1; /* each step needs the same */
-    tsr_token_batch batch = {0};
-    uint8_t *tile = tsr_alloc(c->ctx, pixels, 1, "tile");
-    float *rgb = tsr_alloc(c->ctx, pixels, sizeof *rgb, "tile");
-    tsr_status status =
-        tile && rgb ? tsr_token_batch_alloc(c->ctx, h, 1, selects, &batch) : TSR_ERROR_MEMORY;
+    tsr_scratch scratch = {.ctx = c->ctx};
+    uint8_t *tile = tsr_scratch_take(&scratch, pixels, 1, "tile");
+    float *rgb = tsr_scratch_take(&scratch, pixels, sizeof *rgb, "tile");
+    tsr_token_batch batch = tsr_token_batch_take(&scratch, h, 1, selects);
+    tsr_status status = scratch.status;
     const tsr_pixels in = {tile, 1, {1, h->tile_height, h->tile_width}};
     if (!status) status = tsr_encode_tiles(c->m, &in, &(tsr_encode_request){0}, &batch);
     if (!status) {
@@ -98,9 +98,7 @@ static tsr_status plan(checker *c, tsr_device *device) {
         status = tsr_decode_tiles(c->m, &all, &sampling, pixels, rgb);
     }
     if (!status) c->report->decode_bytes = tsr_device_peak_bytes(device);
-    tsr_token_batch_free(&batch);
-    free(tile);
-    free(rgb);
+    tsr_scratch_free(&scratch);
     return status;
 }
 

@@ -5,32 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-tsr_status tsr_token_batch_alloc(tsr_context *ctx, const tsr_token_header *h, int count,
-                                 bool selects, tsr_token_batch *b) {
+tsr_token_batch tsr_token_batch_take(tsr_scratch *s, const tsr_token_header *h, int count,
+                                     bool selects) {
     const uint32_t capacity = tsr_token_positions(h);
     const size_t n = (size_t)count, all = n * capacity;
-    *b = (tsr_token_batch){
+    tsr_token_batch b = {
         .count = count, .capacity = capacity, .stride = capacity, .channels = h->channels};
-    b->values = tsr_alloc(ctx, all, tsr_token_value_bytes(h), "tokens");
-    b->counts = tsr_alloc(ctx, n, sizeof *b->counts, "tokens: counts");
-    bool there = b->values && b->counts;
-    if (there && selects) {
-        b->kept = tsr_alloc(ctx, n, tsr_token_mask_bytes(capacity), "tokens: masks");
-        b->halting = tsr_alloc(ctx, all, sizeof *b->halting, "tokens: halting");
-        b->margin = tsr_alloc(ctx, all, sizeof *b->margin, "tokens: margins");
-        there = b->kept && b->halting && b->margin;
-    }
-    if (!there) tsr_token_batch_free(b);
-    return there ? TSR_OK : TSR_ERROR_MEMORY;
-}
-
-void tsr_token_batch_free(tsr_token_batch *b) {
-    free(b->values);
-    free(b->counts);
-    free(b->kept);
-    free(b->halting);
-    free(b->margin);
-    *b = (tsr_token_batch){0};
+    b.values = tsr_scratch_take(s, all, tsr_token_value_bytes(h), "tokens");
+    b.counts = tsr_scratch_take(s, n, sizeof *b.counts, "tokens: counts");
+    if (!selects) return b;
+    b.kept = tsr_scratch_take(s, n, tsr_token_mask_bytes(capacity), "tokens: masks");
+    b.halting = tsr_scratch_take(s, all, sizeof *b.halting, "tokens: halting");
+    b.margin = tsr_scratch_take(s, all, sizeof *b.margin, "tokens: margins");
+    return b;
 }
 
 /* Tiles first .. first + count - 1 of a batch, in the same memory. */

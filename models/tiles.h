@@ -3,13 +3,13 @@
 #ifndef MODELS_TILES_H
 #define MODELS_TILES_H
 
+#include "../compute/arena.h"
 #include "model.h"
 
-/* Memory for the tokens of `count` tiles under a header; `selects`: kept, halting and margin, too.
- * Free with tsr_token_batch_free. Errors: MEMORY. */
-tsr_status tsr_token_batch_alloc(tsr_context *ctx, const tsr_token_header *header, int count,
-                                 bool selects, tsr_token_batch *batch);
-void tsr_token_batch_free(tsr_token_batch *batch);
+/* Batch for the tokens of `count` tiles under a header, in memory of the scratch; `selects`: with
+ * kept, halting and margin. */
+tsr_token_batch tsr_token_batch_take(tsr_scratch *scratch, const tsr_token_header *header,
+                                     int count, bool selects);
 
 /* Tiles to tokens, in runs of as many tiles as the model's cost allows. batch has room for
  * pixels->count tiles. Errors: those of the family. */
