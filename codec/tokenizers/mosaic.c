@@ -415,7 +415,8 @@ static void code_lead(const mosaic *m, float *scratch, workspace *s) {
 }
 
 /* Mean over the powers of two of the log of the squared error left by class c: what the class is
- * chosen by. It is the mean PSNR over prefixes, so the choice does not depend on the count. */
+ * chosen by. It is the mean PSNR over prefixes, so the choice does not depend on the count. The
+ * 1e-6 added to a mean squared error is models/fit_mosaic.py's. */
 static double class_cost(const mosaic *m, int c, workspace *s) {
     const tsr_residual_fsq q = quantiser(m, c);
     tsr_residual_fsq_round(&q, SLOTS, s->coefficients, s->left, s->digits, NULL);
@@ -486,7 +487,8 @@ static double linear_error(const mosaic *m, int c, int count, workspace *s) {
     return total / (3.0 * SIZE * SIZE);
 }
 
-/* What the decoder will make of it: learned for the powers of two, a line between them. */
+/* What the decoder will make of it: learned for the powers of two, a line between them. Errors
+ * below 1e-6 count as 1e-6, as in models/train_mosaic.py. */
 static double predicted_error(const mosaic *m, int count, double linear) {
     const double at = log2(count), x = log(fmax(linear, 1e-6));
     const int low = at >= COUNTS - 1 ? COUNTS - 2 : (int)at;
