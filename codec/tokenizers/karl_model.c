@@ -21,7 +21,7 @@
 const float tsr_karl_bins[TSR_KARL_BINS] = {0.005f, 0.01f, 0.02f, 0.03f, 0.04f, 0.05f, 0.06f,
                                             0.07f,  0.09f, 0.1f,  0.12f, 0.14f, 0.16f, 0.18f,
                                             0.2f,   0.24f, 0.28f, 0.32f, 0.38f};
-const float tsr_karl_halt_above = 1.0986123f;
+const float tsr_karl_halt_above = 1.0986123f; /* ln 3 */
 /* What the autoencoder's latents are multiplied by on their way in (and not divided by on their way
  * out: that is how it was trained). */
 static const float vae_scale = 0.2325f;
@@ -406,6 +406,7 @@ void tsr_karl_draw(const tsr_karl *m, int64_t count, float *features, const floa
     const int64_t e = m->base, places = TSR_KARL_PLACES;
     for (int64_t i = 0; i < count * places && m->vae; ++i)
         for (int64_t c = 0; c < e; ++c) { /* rows move down, never over what is still needed */
+            /* -30 .. 20: the limits of latent diffusion's DiagonalGaussianDistribution */
             const float logvar = fminf(fmaxf(features[(2 * i + 1) * e + c], -30.0f), 20.0f);
             float z = features[2 * i * e + c];
             if (noise) z += expf(0.5f * logvar) * noise[(i / places * e + c) * places + i % places];

@@ -38,7 +38,7 @@ fails 2 "got 'trian'; did you mean 'train'" codebook trian
 fails 2 "^tessera codebook train: -o CODES is missing" codebook train a.ppm
 fails 2 "^tessera codebook assign: -c CODES is missing" codebook assign a.ppm -o x.npy
 fails 2 "^tessera codebook stats: IN is missing" codebook stats
-fails 2 "exclude|wanted one of them" codebook train a.ppm -o x --cosine --stages 2
+fails 2 '--cosine and --stages: .*; wanted one of them ' codebook train a.ppm -o x --cosine --stages 2
 fails 2 "would both write to stdout" codebook assign a.ppm -c one.safetensors -o - --json
 fails 2 "got both kinds" codebook train a.ppm ids.npy -o x
 fails 2 "did you mean '--stages'" codebook train a.ppm -o x --stage 2

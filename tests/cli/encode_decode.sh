@@ -59,7 +59,8 @@ code_is 0
 [ -s there/a.png ] || complain "decode into a folder that is there"
 run eval a.ppm back/a.png --json
 code_is 0
-is "a picture comes back" True "$(json 'd["mean"]["psnr"] > 10')"
+# 15.06 dB with f32 sums in any order: the picture's jumps from 255 to 0 are beyond so few numbers
+is "a picture comes back" True "$(json 'abs(d["mean"]["psnr"] - 15.06) < 0.01')"
 
 # pipes
 "$TESSERA" encode c.ppm -o - --device cpu 2>err >c.tess
@@ -76,7 +77,7 @@ cmp -s cut.png eight.png || complain "cut -k 8 and decode -k 8 differ"
 run encode b.ppm -o k.tess -k 16 --device cpu -q
 code_is 0
 run info k.tess --json
-is "most ids of a tile" True "$(json 'max(d["items"][0]["counts"]) <= 16')"
+is "ids of each tile" "[16]" "$(json 'd["items"][0]["counts"]')"
 run encode a.ppm b.ppm -o target.tess --target psnr=11 --device cpu --json
 code_is 0
 is "target is reached" "psnr=11 2" "$(json '"%s %d" % (d["target"], d["target_reached"])')"
@@ -95,7 +96,14 @@ is "with fewer ids" True "$(json "d['tokens'] > $fewer")"
 run encode b.ppm -o q.tess --quality 0.2 --check --device cpu --json
 code_is 0
 json_ok
-is "check is reported" True "$(json '0 < d["mean_absolute_error"] < 1 and d["within_quality"] in (0, 1)')"
+checked=$(json '"%.12f" % d["mean_absolute_error"]')
+is "check is reported" True "$(json 'd["within_quality"] == (d["mean_absolute_error"] <= 0.2)')"
+run decode q.tess -o q.png --device cpu -q
+code_is 0
+run eval b.ppm q.png --json
+is "check is what eval finds" "$checked" "$(json '"%.12f" % d["mean"]["l1"]')"
+run encode b.ppm -o q.tess --quality 0.0001 --check --device cpu --json
+is "check of what cannot be" "256 0" "$(json '"%d %d" % (d["tokens"], d["within_quality"])')"
 run encode a.ppm -o l.tess --layers 4 --device cpu -q
 code_is 0
 run decode l.tess -o l.png --device cpu -q
@@ -119,7 +127,8 @@ is "check with each fit" " $l1 $l1 $l1 $l1" "$errors"
 for fit in crop pad stretch; do # now something is; a large error would mean another part of it
     run encode a.ppm -o f.tess --fit $fit --device cpu --check --json
     code_is 0
-    is "check after $fit" True "$(json 'd["mean_absolute_error"] < 0.2')"
+    # 0.1344, 0.1372 and 0.1337, in whatever order a device adds
+    is "check after $fit" True "$(json '0.13 < d["mean_absolute_error"] < 0.14')"
 done
 for fit in stretch tile; do
     run eval a.ppm f-$fit.png

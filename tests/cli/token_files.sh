@@ -143,11 +143,25 @@ open("flipped.tess", "wb").write(d)
 PY
 run info flipped.tess -q
 code_is 1
+out_has '^ +1  480x256 .* photo1.png$'
+grep -q photo0.png out && complain "an item with a wrong checksum is listed"
+run info flipped.tess --json
+code_is 1
+is "unreadable items" 1 "$(json 'd["unreadable_items"]')"
 # a key that would drive the terminal cannot be in a file; one that is not UTF-8 can
-python3 - <<'PY'
-d = open("a.tess", "rb").read()
-assert d.count(b"photo0.png") == 1
-PY
+tess evil.tess keys=$'a\x1b[2J.png,b.png'
+run info evil.tess -q
+code_is 1
+grep -q $'\x1b' out && complain "an escape sequence of a key reached stdout"
+run info evil.tess --json
+is "unreadable items" 1 "$(json 'd["unreadable_items"]')"
+tess latin.tess keys=$'caf\xe9.png,b.png'
+run info latin.tess
+code_is 0
+LC_ALL=C grep -qa $' caf\xe9.png$' out || complain "a key that is not UTF-8: $(grep -a caf out)"
+run info latin.tess --json
+code_is 0
+json_ok
 run info a.tess b.tess
 code_is 2
 finish

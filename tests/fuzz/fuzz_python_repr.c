@@ -14,10 +14,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     tsr_status status = tsr_python_repr_parse(ctx, "fuzz", (const char *)data, size, &json);
     if ((status == TSR_OK) != (json != NULL)) abort();
     if (json) {
-        char *text = cJSON_PrintUnformatted(json);
+        char *text = cJSON_PrintUnformatted(json), *twice;
         if (!text || !(again = cJSON_Parse(text))) abort();
+        if (!(twice = cJSON_PrintUnformatted(again)) || strcmp(text, twice)) abort();
         cJSON_Delete(again);
         cJSON_free(text);
+        cJSON_free(twice);
     }
     cJSON_Delete(json);
     alloc_fail_at(size % 16);

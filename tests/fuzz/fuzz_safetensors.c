@@ -36,7 +36,17 @@ static void walk(tsr_context *ctx, const uint8_t *data, size_t size) {
         tsr_safetensors_metadata_at(file, i, &key, &value);
         MUST(tsr_safetensors_metadata(file, key) == value);
     }
-    MUST(tsr_safetensors_hash(file) == tsr_safetensors_hash(file)); /* touches every byte */
+    /* From an odd address tensors are copied, which changes nothing about what they are. */
+    uint8_t *moved = malloc(size + 1);
+    tsr_safetensors *again = NULL;
+    if (moved) {
+        memcpy(moved + 1, data, size);
+        status = tsr_safetensors_parse(ctx, "fuzz", moved + 1, size, &again);
+        MUST(status == TSR_OK);
+        MUST(tsr_safetensors_hash(file) == tsr_safetensors_hash(again)); /* touches every byte */
+    }
+    tsr_safetensors_close(&again);
+    free(moved);
     tsr_safetensors_close(&file);
 }
 

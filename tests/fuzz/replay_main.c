@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <tessera/status.h>
+#include "alloc_fail.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -36,8 +38,22 @@ static void replay(const char *path) {
         give(bytes, size, i);
 }
 
+/* Without the linker's help alloc_fail_at does nothing, and no target would notice. */
+static int allocations_fail(void) {
+    tsr_context *ctx = NULL;
+    alloc_fail_at(0);
+    const tsr_status status = tsr_context_open(&ctx, NULL);
+    alloc_fail_at(-1);
+    tsr_context_close(&ctx);
+    return status == TSR_ERROR_MEMORY;
+}
+
 int main(int argc, char **argv) {
     int files = 0;
+    if (!allocations_fail()) {
+        fprintf(stderr, "wanted TSR_ERROR_MEMORY from an allocation that fails\n");
+        return 2;
+    }
     give((const uint8_t *)"", 0, SIZE_MAX);
     for (int i = 1; i < argc; ++i) {
         DIR *folder = opendir(argv[i]);

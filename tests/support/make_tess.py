@@ -51,7 +51,7 @@ def make(items=2, tiles=2, count=5, nested=1, name="mosaic-256", family=1, weigh
     out += chunk(b"HEAD", head, 1)
     index = varint(items)
     for item in range(items):
-        key = (keys[item] if keys else "photo%d.png" % item).encode()
+        key = (keys[item] if keys else "photo%d.png" % item).encode(errors="surrogateescape")
         width = 256 * tiles - 32 * (tiles - 1)
         body = varint(item) + bytes([2]) + varint(len(key)) + key
         body += varint(width) + varint(256) + bytes([1]) + varint(width) + varint(256)

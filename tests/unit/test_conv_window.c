@@ -184,18 +184,21 @@ START_TEST(close_to_the_whole) {
     printf("latents: worst difference %.3g, mean %.3g of a deviation, seam %.3g\n", all / latents,
            mid / latents, line);
     ck_assert_double_gt(all, 0); /* else nothing was cut */
-    ck_assert_double_lt(all / latents, 3);
-    ck_assert_double_lt(mid / latents, 0.2);
-    ck_assert_double_lt(line, 2.6);
+    /* Norms and attention see less in a window than in the whole, so nothing says how far windows
+     * may be off: up to 0.95, 0.085 and 1.75 with 16 seeds. A window taken one place aside is off
+     * by 5 deviations or more, a strip that is left out makes a seam of 4. */
+    ck_assert_double_lt(all / latents, 2);
+    ck_assert_double_lt(mid / latents, 0.13);
+    ck_assert_double_lt(line, 2.2);
     const double colours = deviation(picture[0], PIXELS * 3);
     differences(picture[1], picture[0], HEIGHT * FACTOR, WIDTH * FACTOR, 3, &worst, &average,
                 &seam);
     printf("pictures: worst difference %.3g, mean %.3g of a deviation, seam %.3g\n",
            worst / colours, average / colours, seam);
     ck_assert_double_gt(worst, 0);
-    ck_assert_double_lt(worst / colours, 4);
-    ck_assert_double_lt(average / colours, 0.2);
-    ck_assert_double_lt(seam, 2.6);
+    ck_assert_double_lt(worst / colours, 4);      /* up to 2.6 with 16 seeds */
+    ck_assert_double_lt(average / colours, 0.14); /* 0.095 */
+    ck_assert_double_lt(seam, 2.4);               /* 1.93 */
     for (int i = 0; i < 3; ++i)
         free(mean[i]), free(picture[i]);
     free(rgb);

@@ -29,14 +29,30 @@ static const char *in_folder(const char *name) {
     return path[turn];
 }
 
-static void check_values(const tsr_evaluation *e) {
+/* Sums of the differences of two rows' bytes and of their squares: whole numbers, so that l1 and
+ * mse are one division away. */
+static void differences(const uint8_t *a, const uint8_t *b, int bytes, double *sum,
+                        double *squares) {
+    *sum = *squares = 0;
+    for (int i = 0; i < bytes; ++i) {
+        const int d = abs(a[i] - b[i]);
+        *sum += d;
+        *squares += d * d;
+    }
+}
+
+/* psnr and ssim: published values. */
+static void check_values(const tsr_evaluation *e, const uint8_t *a, const uint8_t *b) {
+    double sum, squares;
+    differences(a, b, 256 * 256 * 3, &sum, &squares);
     ck_assert_int_eq(e->width, 256);
     ck_assert_int_eq(e->height, 256);
+    ck_assert_double_eq(e->mse, squares / (256 * 256 * 3));
     ck_assert_double_eq_tol(e->mse, 42.9073893229, 1e-10);
     ck_assert_double_eq_tol(e->psnr, 31.8054826995, 1e-10);
     ck_assert_double_eq_tol(e->ssim_gaussian, 0.8453629304, 1e-10);
     ck_assert_double_eq_tol(e->ssim_uniform, 0.8299736114, 1e-10);
-    ck_assert(e->l1 > 0.01 && e->l1 < 0.1);
+    ck_assert_double_eq_tol(e->l1, sum / (256 * 256 * 3) / 255, 1e-15);
 }
 
 START_TEST(memory) {
@@ -44,9 +60,14 @@ START_TEST(memory) {
     golden_pair(256, &a, &b);
     tsr_evaluation e;
     ck_assert_int_eq(tsr_evaluate(ctx, a, b, 256, 256, &e), TSR_OK);
-    check_values(&e);
+    check_values(&e, a, b);
     ck_assert_int_eq(tsr_evaluate(ctx, a, b, 5, 9, &e), TSR_OK);
-    ck_assert(isnan(e.ssim_gaussian) && isnan(e.ssim_uniform) && e.mse > 0);
+    ck_assert(isnan(e.ssim_gaussian) && isnan(e.ssim_uniform));
+    double sum, squares;
+    differences(a, b, 5 * 9 * 3, &sum, &squares);
+    ck_assert_double_gt(sum, 0);
+    ck_assert_double_eq(e.mse, squares / (5 * 9 * 3));
+    ck_assert_double_eq_tol(e.l1, sum / (5 * 9 * 3) / 255, 1e-15);
     ck_assert_int_eq(tsr_evaluate(ctx, a, b, 0, 256, &e), TSR_ERROR_ARGUMENT);
     ck_assert_str_eq(tsr_detail(ctx), "evaluate: size: wanted at least 1x1, got 0x256");
     ck_assert_int_eq(tsr_evaluate(ctx, a, NULL, 256, 256, &e), TSR_ERROR_ARGUMENT);
@@ -66,7 +87,7 @@ START_TEST(files) {
     ck_assert_int_eq(tsr_picture_write_png(ctx, in_folder("small.png"), 255, 256, b), TSR_OK);
     tsr_evaluation e;
     ck_assert_int_eq(tsr_evaluate_files(ctx, in_folder("a.png"), in_folder("b.png"), &e), TSR_OK);
-    check_values(&e);
+    check_values(&e, a, b);
     ck_assert_int_eq(tsr_evaluate_files(ctx, in_folder("a.png"), in_folder("small.png"), &e),
                      TSR_ERROR_ARGUMENT);
     ck_assert_ptr_nonnull(strstr(tsr_detail(ctx), "wanted 256x256 as in "));

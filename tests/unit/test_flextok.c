@@ -93,6 +93,9 @@ static double worst(const float *a, const float *b, int64_t n) {
     return most;
 }
 
+/* Another order of sums moves latents by at most 1.8e-5 (25 seeds). */
+static const double order_of_sums = 6e-5;
+
 START_TEST(savings_change_nothing_in_the_decoder) {
     flextok_sample *sample = flextok_sample_make();
     flextok_sample_write(sample, file, FLEXTOK_JSON, TSR_DTYPE_F32);
@@ -112,7 +115,7 @@ START_TEST(savings_change_nothing_in_the_decoder) {
             const double d = worst(plain, x, PICTURES * LATENTS);
             printf("  guidance %g, savings %2u: at most %.2g from the plain way\n",
                    (double)guidance[g], bits, d);
-            ck_assert_msg(d <= 2e-4, "savings %u: %g", bits, d);
+            ck_assert_msg(d <= order_of_sums, "savings %u: %g", bits, d);
             /* what does not touch the order of sums gives the same bits */
             if (bits == TSR_FLEXTOK_TABLE || bits == TSR_FLEXTOK_ONE_PASS ||
                 bits == TSR_FLEXTOK_LAST_ROWS)
@@ -161,7 +164,7 @@ START_TEST(collapse_looks_at_the_rows) {
     decode(i.m, ids, noise, 0, PICTURES, 3, 2, plain);
     i.m->savings = TSR_FLEXTOK_SAVE_ALL;
     decode(i.m, ids, noise, 0, PICTURES, 3, 2, x);
-    ck_assert(worst(plain, x, PICTURES * LATENTS) <= 2e-4);
+    ck_assert(worst(plain, x, PICTURES * LATENTS) <= order_of_sums);
     close_inside(&i);
     flextok_sample_free(sample);
 }
@@ -213,7 +216,9 @@ START_TEST(devices_agree) {
             const double d = worst(want, x, PICTURES * LATENTS),
                          e = worst(z, got, PICTURES * 7 * 3);
             printf("  %s: latents at most %.2g, z %.2g from the cpu's\n", name, d, e);
-            ck_assert(d <= 1e-3 && e <= 1e-4);
+            /* A software driver is at most 1.5e-5 and 7.2e-6 away (25 seeds), with ops that use a
+             * tenth of their tolerances; another device may use all of those. */
+            ck_assert_msg(d <= 2e-4 && e <= 1e-4, "latents %g, z %g", d, e);
         }
         close_inside(&i);
     }
@@ -514,32 +519,49 @@ START_TEST(guidance_modes) {
 }
 END_TEST
 
+static void round_weights(flextok_sample *sample, tsr_dtype dtype) {
+    for (int t = 0; t < sample->count; ++t) {
+        float *f = sample->tensors[t].data;
+        for (int64_t i = 0; i < tsr_elements(&sample->tensors[t]); ++i)
+            f[i] = dtype == TSR_DTYPE_F16 ? tsr_f16_to_f32(tsr_f32_to_f16(f[i]))
+                                          : tsr_bf16_to_f32(tsr_f32_to_bf16(f[i]));
+    }
+}
+
 START_TEST(forms_of_a_file) {
     flextok_sample *sample = flextok_sample_make();
     tsr_context *ctx = everywhere_context();
-    uint8_t rgb[SIDE * SIDE * 3];
-    make_picture(rgb, SIDE * SIDE);
-    const tsr_picture picture = {.rgb = rgb, .width = SIDE, .height = SIDE};
-    uint32_t first[K];
+    enum { WIDTH = 100, HEIGHT = 60, TILES = 40 }; /* so many ids that some tell every bit */
+    static uint8_t rgb[WIDTH * HEIGHT * 3];
+    static uint32_t first[TILES * K];
+    make_picture(rgb, WIDTH * HEIGHT);
+    const tsr_picture picture = {.rgb = rgb, .width = WIDTH, .height = HEIGHT};
+    tsr_encode_settings e = tsr_encode_settings_default();
+    e.fit.fit = TSR_FIT_TILE;
     const struct {
         flextok_form form;
         tsr_dtype dtype;
-        bool folder, same;
-    } forms[] = {{FLEXTOK_JSON, TSR_DTYPE_F32, false, true},
-                 {FLEXTOK_PYTHON, TSR_DTYPE_F32, false, true},
-                 {FLEXTOK_BESIDE, TSR_DTYPE_F32, true, true},
-                 {FLEXTOK_PYTHON, TSR_DTYPE_BF16, false, false},
-                 {FLEXTOK_JSON, TSR_DTYPE_F16, true, false}};
+        tsr_dtype rounded; /* to what the sample's weights are rounded first; F32: not at all */
+        bool folder, as_before;
+    } forms[] = {{FLEXTOK_JSON, TSR_DTYPE_F32, TSR_DTYPE_F32, false, false},
+                 {FLEXTOK_PYTHON, TSR_DTYPE_F32, TSR_DTYPE_F32, false, true},
+                 {FLEXTOK_BESIDE, TSR_DTYPE_F32, TSR_DTYPE_F32, true, true},
+                 {FLEXTOK_PYTHON, TSR_DTYPE_BF16, TSR_DTYPE_F32, false, false},
+                 {FLEXTOK_JSON, TSR_DTYPE_F32, TSR_DTYPE_BF16, false, true},
+                 {FLEXTOK_JSON, TSR_DTYPE_F16, TSR_DTYPE_F32, true, false},
+                 {FLEXTOK_PYTHON, TSR_DTYPE_F32, TSR_DTYPE_F16, false, true}};
     for (size_t i = 0; i < sizeof forms / sizeof *forms; ++i) {
+        if (forms[i].rounded != TSR_DTYPE_F32) round_weights(sample, forms[i].rounded);
         flextok_sample_write(sample, file, forms[i].form, forms[i].dtype);
         tsr_tokenizer *t = NULL;
         tsr_item *item = NULL;
         ck_assert_msg(!open_tokenizer(ctx, forms[i].folder ? folder : file, &t), "%zu: %s", i,
                       tsr_detail(ctx));
-        ck_assert(!tsr_tokenizer_encode(t, &picture, 1, NULL, &item, NULL));
+        ck_assert(!tsr_tokenizer_encode(t, &picture, 1, &e, &item, NULL));
         const uint32_t *ids = tsr_item_tokens(item)->ids;
-        if (i == 0) memcpy(first, ids, sizeof first);
-        if (forms[i].same) ck_assert_mem_eq(first, ids, sizeof first);
+        ck_assert_uint_eq(tsr_token_item_total(tsr_item_tokens(item)), TILES * K);
+        if (forms[i].as_before) ck_assert_mem_eq(first, ids, sizeof first);
+        memcpy(first, ids, sizeof first);
         tsr_item_close(&item);
         tsr_tokenizer_close(&t);
     }

@@ -271,8 +271,8 @@ START_TEST(windows) {
             if (run == 2) ck_assert_int_eq(same, N);
             if (run == 1) {
                 printf("%s: %d of %d ids as in the whole run\n", h.tokenizer, same, N);
-                ck_assert_int_gt(same, N / 2);
-                ck_assert_int_lt(same, N); /* else nothing was cut */
+                ck_assert_int_gt(same, N * 95 / 100); /* 97.8 % or more with 10 seeds */
+                ck_assert_int_lt(same, N);            /* else nothing was cut */
             }
             if (run < 2) memcpy(ids, tokens.ids, sizeof ids);
             /* the same ids decoded by windows */

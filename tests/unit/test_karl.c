@@ -300,8 +300,7 @@ static void search_and_compare(tsr_tokenizer *t, const tsr_token_header *h,
     ck_assert_uint_ge(decodes, 1);
     ck_assert_uint_le(decodes, 10);
     ck_assert_int_eq(found->target.metric, target.metric);
-    ck_assert_double_eq_tol(sign * (double)found->target.reached, measured(&e, target.metric),
-                            1e-4);
+    ck_assert_float_eq(found->target.reached, (float)(sign * measured(&e, target.metric)));
     if (measured(&e, target.metric) >= wanted) {
         /* some row of no fewer tokens reaches the target and the next one does not */
         bool border = false;

@@ -170,7 +170,7 @@ START_TEST(a_lower_tolerance_takes_more_ids) {
         tsr_item *item = encode(&s, rgb, 256, 256, &settings);
         const uint32_t count = tsr_item_tokens(item)->counts[0];
         printf("  tolerated %.3f: %u ids\n", (double)errors[i], count);
-        ck_assert_uint_ge(count, last);
+        ck_assert_uint_gt(count, last); /* 1, 2, 7, 88, 256 */
         last = count;
         tsr_item_close(&item);
     }
@@ -215,7 +215,7 @@ START_TEST(a_target_takes_the_fewest_ids_that_reach_it) {
         const double wanted = sign * (double)targets[i].wanted;
         printf("  %s %g: %u ids, %.4f, %u decodes\n", tsr_target_name(targets[i].metric),
                (double)targets[i].wanted, k, (double)tokens->target.reached, decodes);
-        ck_assert_double_eq_tol((double)tokens->target.reached, value[0], 1e-5);
+        ck_assert_float_eq(tokens->target.reached, (float)value[0]);
         ck_assert_uint_le(decodes, 12);
         if (i == 4) {
             ck_assert_uint_eq(k, 256); /* out of reach */
@@ -275,7 +275,7 @@ START_TEST(every_device_gives_the_same_ids_and_nearly_the_same_picture) {
 END_TEST
 
 /* What the recipe's own PyTorch model makes of two scenes. Its sums run in another order, so a
- * digit may differ where a value lies on a rounding boundary: such ids are counted, and few. */
+ * digit may differ where a value lies on a rounding boundary: such ids are counted as near ties. */
 START_TEST(the_recipe_agrees) {
     session s = open_on("cpu", 2);
     FILE *f = fopen(TESSERA_TESTS "/golden/mosaic/scenes.txt", "r");
@@ -283,6 +283,7 @@ START_TEST(the_recipe_agrees) {
     const tsr_token_header header = header_of(&s);
     uint8_t *rgb = NULL, *back = malloc(256 * 256 * 3);
     tsr_item *item = NULL;
+    uint64_t ties = 0;
     uint32_t ids[256];
     tsr_token_item theirs = {0};
     const uint32_t count = 256;
@@ -297,15 +298,18 @@ START_TEST(the_recipe_agrees) {
             free(rgb);
             rgb = scene(256, 256, kind);
             tsr_item_close(&item);
-            item = encode(&s, rgb, 256, 256, NULL);
+            const tsr_picture picture = {.rgb = rgb, .width = 256, .height = 256, .key = "scene"};
+            ck_assert_int_eq(tsr_tokenizer_encode(s.tokenizer, &picture, 1, NULL, &item, &ties),
+                             TSR_OK);
         } else if (!strcmp(word, "ids")) {
             int differ = 0;
             for (int i = 0; i < 256; ++i) {
                 ck_assert_int_eq(fscanf(f, "%u", &ids[i]), 1);
                 differ += ids[i] != tsr_item_tokens(item)->ids[i];
             }
-            printf("  ids that differ from PyTorch's: %d of 256\n", differ);
-            ck_assert_int_le(differ, 4);
+            printf("  ids that differ from PyTorch's: %d of 256, near ties: %d\n", differ,
+                   (int)ties);
+            ck_assert_uint_le((uint64_t)differ, ties);
             theirs = *tsr_item_tokens(item);
             theirs.ids = ids;
             theirs.counts = &count;
@@ -351,7 +355,8 @@ START_TEST(foreign_ids_are_refused) {
     ck_assert_int_eq(tsr_tokenizer_decode(s.tokenizer, &header, &item, 0, rgb), TSR_OK);
     count = 0; /* nothing known: grey */
     ck_assert_int_eq(tsr_tokenizer_decode(s.tokenizer, &header, &item, 0, rgb), TSR_OK);
-    ck_assert_uint_eq(rgb[0], 128);
+    for (int i = 0; i < 256 * 256 * 3; ++i)
+        ck_assert_uint_eq(rgb[i], 128);
     count = 2, ids[1] = header.codebook_size;
     ck_assert_int_eq(tsr_tokenizer_decode(s.tokenizer, &header, &item, 0, rgb), TSR_ERROR_TOKENS);
     ids[1] = 6, count = 257;

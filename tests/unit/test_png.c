@@ -272,17 +272,18 @@ END_TEST
 
 START_TEST(every_flipped_byte) {
     open_context();
+    enum { GAMMA = 8 + 25, AFTER = GAMMA + 16 }; /* the chunk after the signature and IHDR */
     picture_bytes png = make_png(2, 8, 0, false);
-    int refused = 0;
+    ck_assert_mem_eq(png.p + GAMMA + 4, "gAMA", 4);
     for (size_t i = 0; i < png.size; ++i) {
         uint8_t kept = png.p[i];
         png.p[i] ^= (uint8_t)(1 + random_below(255));
-        refused += decode(png.p, png.size) != TSR_OK;
+        const tsr_status status = decode(png.p, png.size);
+        if (i < GAMMA || i >= AFTER) /* only gAMA may be wrong without harm */
+            ck_assert_msg(status != TSR_OK, "byte %zu of %zu: nothing is said", i, png.size);
         png.p[i] = kept;
     }
     ck_assert_int_eq(decode(png.p, png.size), TSR_OK);
-    /* Only the gAMA chunk of 16 bytes may be wrong without harm. */
-    ck_assert_int_ge(refused, (int)png.size - 16);
     free(png.p);
     tsr_context_close(&ctx);
 }
@@ -313,7 +314,7 @@ START_TEST(huge_header) {
     ck_assert_int_lt(after.ru_maxrss - before.ru_maxrss, 32 << 10); /* kB */
     free(png.p);
     png = png_bytes(16384, 16384, 8, 2, 1, (const uint8_t *)"", 1, NULL); /* allowed, but empty */
-    ck_assert_int_ne(decode(png.p, png.size), TSR_OK);
+    ck_assert_int_eq(decode(png.p, png.size), TSR_ERROR_FORMAT);
     free(png.p);
     png = png_bytes(0x7fffffff, 0x7fffffff, 16, 6, 0, NULL, 0, NULL);
     ck_assert_int_eq(decode(png.p, png.size), TSR_ERROR_TOO_LARGE);

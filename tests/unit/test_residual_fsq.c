@@ -37,6 +37,14 @@ static tsr_residual_fsq make(float *scale, float *table) {
                               .first = 1};
 }
 
+/* FSQ's bound in float64: the digit of what a slot was left with, and how far from another one. */
+static int digit_of(int n, double scaled, double *margin) {
+    const double bounded = tanh(scaled) * (n - 1) * 1.001 / 2 - (n % 2 ? 0 : 0.5);
+    const double rounded = rint(bounded);
+    *margin = 0.5 - fabs(bounded - rounded);
+    return (int)rounded + n / 2;
+}
+
 START_TEST(each_slot_of_a_chain_comes_closer) {
     float scale[SLOTS], table[SLOTS * WIDTH];
     const tsr_residual_fsq q = make(scale, table);
@@ -48,9 +56,16 @@ START_TEST(each_slot_of_a_chain_comes_closer) {
             c[i] = random_uniform(-3, 3);
         tsr_residual_fsq_round(&q, SLOTS, c, left, digits, margin);
         ck_assert_int_eq(digits[0], 0);
+        ck_assert_float_eq(left[0], 0);
+        ck_assert_float_eq(margin[0], 0.5f); /* a slot that rounds nothing is no tie */
         for (int j = 1; j < SLOTS; ++j) {
-            ck_assert_int_lt(digits[j], levels[j % 3]);
-            ck_assert(margin[j] >= 0 && margin[j] <= 0.5f);
+            const int p = previous[j];
+            double wanted;
+            ck_assert_float_eq(left[j],
+                               p < 0 ? c[source[j]] : left[p] - table[p * WIDTH + digits[p]]);
+            ck_assert_int_eq(digits[j],
+                             digit_of(levels[j % 3], (double)left[j] * scale[j], &wanted));
+            ck_assert_double_eq_tol(margin[j], wanted, 1e-7);
         }
         before += fabs(c[0]);
         const int chain[4] = {1, 3, 6, 11};
@@ -89,8 +104,14 @@ START_TEST(extremes_and_nan_stay_inside) {
         float c[4] = {values[v], values[v], values[v], values[v]}, left[SLOTS];
         uint8_t digits[SLOTS];
         tsr_residual_fsq_round(&q, SLOTS, c, left, digits, NULL);
-        for (int j = 0; j < SLOTS; ++j)
-            ck_assert_int_lt(digits[j], levels[j % 3]);
+        ck_assert_int_eq(digits[0], 0);
+        for (int j = 1; j < SLOTS; ++j) { /* no digit takes anything from what is so large */
+            const int n = levels[j % 3];
+            if (values[v] != 0)
+                ck_assert_int_eq(digits[j], values[v] > 0 ? n - 1 : 0);
+            else if (previous[j] < 0)
+                ck_assert_int_eq(digits[j], n / 2);
+        }
     }
 }
 END_TEST

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The beam search of residual VQ against all chains there are, and against the greedy chain. */
+/* The beam search of residual VQ against all chains there are, against the greedy chain, and
+ * against a search in float64 that sorts all chains of a stage. */
 #include "quantizer/rvq_search.h"
 #include "testing.h"
 
@@ -65,10 +66,49 @@ START_TEST(a_beam_that_holds_everything_finds_the_best_chain) {
 }
 END_TEST
 
+typedef struct path {
+    double error;
+    int codes[STAGES];
+} path;
+
+static int by_error(const void *a, const void *b) {
+    const double x = ((const path *)a)->error, y = ((const path *)b)->error;
+    return (x > y) - (x < y);
+}
+
+/* The best chain of a beam, in float64; returns how much further the second best one is. *gap: the
+ * least difference that decided which chains stay or which is best. */
+static double beam_search(const books *b, const float *x, int beam, int *codes, double *gap) {
+    enum { ALL = 16 * MOST };
+    path all[ALL], kept[16] = {{0}};
+    int count = 1;
+    *gap = INFINITY;
+    for (int s = 0; s < STAGES; ++s) {
+        int found = 0;
+        for (int k = 0; k < count; ++k)
+            for (int c = 0; c < b->stage[s].size; ++c, ++found) {
+                all[found] = kept[k];
+                all[found].codes[s] = c;
+                all[found].error = error_of(b, x, all[found].codes, s + 1);
+            }
+        qsort(all, (size_t)found, sizeof *all, by_error);
+        count = found < beam ? found : beam;
+        if (found > beam) *gap = fmin(*gap, all[beam].error - all[beam - 1].error);
+        for (int k = 0; k < count; ++k)
+            kept[k] = all[k];
+    }
+    for (int s = 0; s < STAGES; ++s)
+        codes[s] = kept[0].codes[s];
+    const double margin = all[1].error - all[0].error;
+    *gap = fmin(*gap, margin);
+    return margin;
+}
+
 START_TEST(a_beam_of_one_is_greedy_and_a_wider_one_is_better) {
     books b;
     float scratch[2 * 16 * DIM];
     double narrow = 0, wide = 0;
+    int compared = 0;
     for (int trial = 0; trial < 200; ++trial) {
         make(&b);
         float x[DIM];
@@ -87,9 +127,20 @@ START_TEST(a_beam_of_one_is_greedy_and_a_wider_one_is_better) {
         for (int s = 0; s < STAGES; ++s)
             ck_assert_int_eq(codes[s], greedy[s]);
         narrow += error_of(&b, x, codes, STAGES);
-        tsr_rvq_search(b.stage, STAGES, DIM, 16, x, scratch, codes);
+        for (int beam = 2; beam <= 16; beam *= 2) {
+            int best[STAGES];
+            double gap;
+            const double second = beam_search(&b, x, beam, best, &gap);
+            const float margin = tsr_rvq_search(b.stage, STAGES, DIM, beam, x, scratch, codes);
+            if (gap < 1e-4) continue; /* float32 may decide otherwise */
+            ++compared;
+            for (int s = 0; s < STAGES; ++s)
+                ck_assert_int_eq(codes[s], best[s]);
+            ck_assert_double_eq_tol(margin, second, 1e-4);
+        }
         wide += error_of(&b, x, codes, STAGES);
     }
+    ck_assert_int_gt(compared, 4 * 200 * 9 / 10);
     printf("  mean error: beam 1 %.3f, beam 16 %.3f\n", narrow / 200, wide / 200);
     ck_assert_double_lt(wide, 0.99 * narrow);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The thread pool: every tile once, whatever the numbers; nesting; contexts side by side. */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 typedef struct job {
     tsr_context *ctx;
     atomic_int *seen;
-    atomic_int bad_worker, running;
+    atomic_int bad_worker;
     int64_t inner; /* tiles of a nested call */
     atomic_llong inner_done;
 } job;
@@ -95,9 +96,35 @@ START_TEST(no_context_runs_on_the_caller) {
     tsr_parallel(NULL, 4, tile, &j);
     for (int i = 0; i < 4; ++i)
         ck_assert_int_eq(atomic_load(&j.seen[i]), 1);
+    ck_assert_int_eq(atomic_load(&j.bad_worker), 0);
     free(j.seen);
 }
 END_TEST
 
+typedef struct meeting {
+    atomic_int arrived[2], workers;
+} meeting;
+
+/* Waits until the other tile is being done as well. */
+static void meet(void *arg, int64_t tile, int worker) {
+    meeting *m = arg;
+    atomic_fetch_or(&m->workers, 1 << worker);
+    atomic_store(&m->arrived[tile], 1);
+    while (!atomic_load(&m->arrived[!tile]))
+        sched_yield();
+}
+
+/* Done one after the other, the first tile would wait for ever. */
+START_TEST(two_tiles_are_done_at_once) {
+    tsr_context *ctx = open_with(2);
+    for (int i = 0; i < 100; ++i) {
+        meeting m = {0};
+        tsr_parallel(ctx, 2, meet, &m);
+        ck_assert_int_eq(atomic_load(&m.workers), 3);
+    }
+    tsr_context_close(&ctx);
+}
+END_TEST
+
 TEST_MAIN("threads", every_tile_once, many_short_jobs, contexts_side_by_side,
-          no_context_runs_on_the_caller)
+          no_context_runs_on_the_caller, two_tiles_are_done_at_once)

@@ -218,9 +218,42 @@ START_TEST(damaged_hints_are_left_out) {
 }
 END_TEST
 
+/* Takes ids (and places of the kept mask) beyond the first `most` of each tile out of the sample.
+ */
+static void shorten(token_sample *sample, uint32_t most) {
+    const uint32_t positions = sample->header.rows * sample->header.columns;
+    for (uint32_t k = 0; k < sample->items; ++k) {
+        tsr_token_item *item = &sample->item[k];
+        uint32_t *counts = (uint32_t *)item->counts, *to = (uint32_t *)item->ids;
+        const uint32_t *from = item->ids;
+        uint8_t *mask = (uint8_t *)item->kept;
+        for (uint32_t t = 0; t < item->tile_columns * item->tile_rows; ++t) {
+            const uint32_t n = counts[t] < most ? counts[t] : most;
+            memmove(to, from, n * sizeof *to);
+            for (uint32_t p = 0, seen = 0; mask && p < positions; ++p)
+                if (mask[p / 8] >> p % 8 & 1 && seen++ >= n)
+                    mask[p / 8] &= (uint8_t) ~(1u << p % 8);
+            if (mask) mask += (positions + 7) / 8;
+            to += n;
+            from += counts[t];
+            counts[t] = n;
+        }
+    }
+}
+
+static void expect_file(const char *path, const uint8_t *want, size_t size) {
+    FILE *f = fopen(path, "rb");
+    uint8_t *got = malloc(size + 1);
+    ck_assert(f && got);
+    ck_assert_uint_eq(fread(got, 1, size + 1, f), size);
+    ck_assert_mem_eq(got, want, size);
+    fclose(f);
+    free(got);
+}
+
 START_TEST(cut_equals_writing_less) {
-    char in[256], out[256], want_path[256];
-    in_folder(in, "in.tess"), in_folder(out, "out.tess"), in_folder(want_path, "want.tess");
+    char in[256], out[256];
+    in_folder(in, "in.tess"), in_folder(out, "out.tess");
     for (int i = 0; i < 60; ++i) {
         token_sample *sample = nested_sample(false);
         uint32_t tokens =
@@ -236,11 +269,14 @@ START_TEST(cut_equals_writing_less) {
         compare(file, sample, tokens);
         ck_assert_int_eq(tsr_token_file_properties(file)->recovered, 0);
         tsr_token_file_close(&file);
+        shorten(sample, tokens);
+        size_t size;
+        uint8_t *less = token_sample_bytes(ctx, sample, &size);
+        expect_file(out, less, size);
         /* Cutting to what is there gives the same bytes; so does cutting onto itself. */
         OK(tsr_token_file_cut(ctx, out, out, UINT32_MAX));
-        OK(tsr_token_file_open(ctx, &file, out));
-        compare(file, sample, tokens);
-        tsr_token_file_close(&file);
+        expect_file(out, less, size);
+        free(less);
         token_sample_free(sample);
     }
     ck_assert_int_eq(files_in_folder(), 2);

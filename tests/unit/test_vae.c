@@ -204,7 +204,7 @@ START_TEST(the_network_to_the_bit) {
         for (size_t i = 0; i < sizeof wanted; ++i)
             if (abs(wanted[i] - memory[i]) > most) most = abs(wanted[i] - memory[i]);
         printf("half precision: at most %d of 255\n", most);
-        ck_assert_int_le(most, 4);
+        ck_assert_int_le(most, 2); /* 1 with each of 25 seeds */
         tsr_item_close(&exact);
         tsr_item_close(&half);
         tsr_tokenizer_close(&t);

@@ -161,19 +161,23 @@ END_TEST
 
 START_TEST(ties_go_to_the_lowest) {
     own_device d = open_own_device("cpu", 1);
-    /* Codes 1 and 3 are equal, 0 and 2 are far away; the row of zeros is as near to all. */
-    const float codes[8] = {9, 9, 1, 2, -9, 9, 1, 2}, x[4] = {1, 2, 1.5f, 2};
-    int32_t ids[2];
-    float margin[2];
+    /* Codes 1 and 3 are equal, 0 and 2 are far away. The direction of the second row is nearest to
+     * that of code 0, by 3.5 / 2.5 sqrt(2) against 5.5 / 2.5 sqrt(5); zeros have none. */
+    const float codes[8] = {9, 9, 1, 2, -9, 9, 1, 2}, x[6] = {1, 2, 1.5f, 2, 0, 0};
+    static const int32_t wanted[2][3] = {{1, 1, 1}, {1, 0, 0}};
+    static const uint64_t wanted_ties[2] = {3, 2};
+    const double apart = 2 * (1.4 / sqrt(2) - 2.2 / sqrt(5));
+    int32_t ids[3];
+    float margin[3];
     uint64_t near_ties = 0;
     for (int metric = 0; metric < 2; ++metric) {
-        ck_assert_int_eq(tsr_vq_assign(d.device, x, 2, 2, codes, 4, (tsr_metric)metric, 0, ids,
+        ck_assert_int_eq(tsr_vq_assign(d.device, x, 3, 2, codes, 4, (tsr_metric)metric, 0, ids,
                                        margin, &near_ties),
                          TSR_OK);
-        ck_assert(ids[0] == 1);
-        ck_assert(metric || ids[1] == 1);
-        ck_assert(margin[0] == 0);
-        ck_assert_uint_ge(near_ties, 1);
+        expect_equal_i32("ids", ids, wanted[metric], 3);
+        ck_assert(margin[0] == 0 && margin[2] == 0);
+        ck_assert_double_eq_tol(margin[1], metric ? apart : 0, 1e-6);
+        ck_assert_uint_eq(near_ties, wanted_ties[metric]);
     }
     /* Cosine ignores lengths: a longer code in the same direction is the same code. */
     const float along[4] = {100, 200, 3, 1};
