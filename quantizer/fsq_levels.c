@@ -63,8 +63,8 @@ int32_t tsr_levels_round(const int *levels, int count, const float *bounded, flo
 float tsr_levels_margin(int count, const float *bounded) {
     float margin = 0.5f;
     for (int i = 0; i < count; ++i) {
-        float m = 0.5f - fabsf(bounded[i] - rintf(bounded[i]));
-        if (!(m >= margin)) margin = m; /* NaN comes through */
+        const float m = 0.5f - fabsf(bounded[i] - rintf(bounded[i]));
+        if (m < margin) margin = m; /* not of NaN and infinities: their digits are certain */
     }
     return margin;
 }

@@ -138,7 +138,8 @@ float tsr_levels_value(int level, int digit);
 /* Bounded values to id: half to even, then clamped to the digits there are (NaN: the lowest).
  * codes [count] may be NULL. */
 int32_t tsr_levels_round(const int *levels, int count, const float *bounded, float *codes);
-/* Smallest distance of a bounded value to a rounding boundary: below it devices may differ. */
+/* Smallest distance of a bounded value to a rounding boundary, 0 .. 0.5: devices may round otherwise
+ * where it is small. NaN and infinities count as 0.5, since their digits are certain. */
 float tsr_levels_margin(int count, const float *bounded);
 /* Codes as floats back to the id they stand for. */
 int32_t tsr_levels_id(const int *levels, int count, const float *codes);

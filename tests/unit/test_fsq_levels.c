@@ -131,4 +131,15 @@ START_TEST(on_devices) {
 }
 END_TEST
 
-TEST_MAIN("fsq_levels", ids_and_digits, rounding, refusals, on_devices)
+/* A value that is no number has a certain digit, wherever it stands. */
+START_TEST(margins_of_nan) {
+    for (int at = 0; at < 3; ++at) {
+        float bounded[3] = {0.25f, 1.125f, -0.375f};
+        ck_assert_float_eq(tsr_levels_margin(3, bounded), 0.125f);
+        bounded[at] = NAN;
+        ck_assert_float_eq(tsr_levels_margin(3, bounded), at == 2 ? 0.25f : 0.125f);
+    }
+}
+END_TEST
+
+TEST_MAIN("fsq_levels", ids_and_digits, rounding, margins_of_nan, refusals, on_devices)
