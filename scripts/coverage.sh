@@ -12,7 +12,7 @@ find build/coverage -name '*.gcda' -delete
 (cd build/coverage && ctest --output-on-failure --no-tests=error \
     -E '^(arrows|arrows_selftest|headers|exports|install_consumers|options_off|radv_spills|crash_safety|locked_folder)$')
 failed=0
-for folder in compute quantizer formats codec metrics; do
+for folder in compute quantizer formats nn models codec verify metrics; do
     [ -d "$folder" ] || continue
     gcovr --root . --object-directory build/coverage --filter "$folder/" \
         --gcov-ignore-parse-errors --txt "build/coverage/$folder.txt" --print-summary \
