@@ -67,7 +67,7 @@ tsr_status tsr_prefix_search(tsr_tokenizer *t, const tsr_encode_plan *plan, tsr_
     uint32_t most = 0, count;
     for (uint32_t tile = 0; tile < tokens->tile_columns * tokens->tile_rows; ++tile)
         if (tokens->counts[tile] > most) most = tokens->counts[tile];
-    const double sign = tsr_target_sign(target->metric), wanted = sign * (double)target->wanted;
+    const double sign = tsr_target_sign(target->metric), wanted = sign * (double)target->threshold;
     double reached;
     status = score(&s, most, &reached);
     if (!status && reached >= wanted) {

@@ -23,22 +23,23 @@ const char *tsr_target_name(tsr_target_metric metric) {
 }
 
 bool tsr_target_met(const tsr_target *target, double value) {
-    return target->metric == TSR_TARGET_L1 ? value <= (double)target->wanted
-                                           : value >= (double)target->wanted;
+    return target->metric == TSR_TARGET_L1 ? value <= (double)target->threshold
+                                           : value >= (double)target->threshold;
 }
 
 tsr_status tsr_target_check(tsr_context *ctx, const tsr_target *target) {
     const tsr_target_metric m = target->metric;
     if ((int)m < TSR_TARGET_NONE || m > TSR_TARGET_L1)
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "target: wanted metric 0 to 3, got %d", (int)m);
-    if (m && !(target->wanted >= metrics[m].least && target->wanted <= metrics[m].most))
+    if (m && !(target->threshold >= metrics[m].least && target->threshold <= metrics[m].most))
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "target %s: wanted %g to %g, got %g",
-                        metrics[m].name, metrics[m].least, metrics[m].most, (double)target->wanted);
+                        metrics[m].name, metrics[m].least, metrics[m].most,
+                        (double)target->threshold);
     return TSR_OK;
 }
 
 float tsr_target_tolerance(const tsr_target *target) {
-    const double wanted = (double)target->wanted;
+    const double wanted = (double)target->threshold;
     if (target->metric == TSR_TARGET_L1) return (float)fmax(wanted, 1e-6);
     /* Errors of pictures are about as Laplace distributed: mean absolute error = RMSE / sqrt 2. */
     if (target->metric == TSR_TARGET_PSNR) return (float)fmax(0.7 * pow(10, -wanted / 20), 1e-6);

@@ -261,8 +261,8 @@ static bool parse_target(const char *text, tsr_target *target) {
         if (strncmp(text, name, n) || text[n] != '=') continue;
         char *end;
         target->metric = (tsr_target_metric)m;
-        target->wanted = strtof(text + n + 1, &end);
-        return end != text + n + 1 && !*end && isfinite(target->wanted);
+        target->threshold = strtof(text + n + 1, &end);
+        return end != text + n + 1 && !*end && isfinite(target->threshold);
     }
     return false;
 }

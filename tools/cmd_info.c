@@ -153,7 +153,7 @@ static void json_item(json_out *j, tsr_token_file *file, uint64_t index, const t
     if (item->target.metric) {
         json_object(j, "target");
         json_text(j, "metric", tsr_target_name(item->target.metric));
-        json_real(j, "wanted", item->target.wanted);
+        json_real(j, "wanted", item->target.threshold);
         json_real(j, "reached", item->target.reached);
         json_end(j, '}');
     } else {

@@ -260,8 +260,8 @@ tsr_status tsr_token_item_check(tsr_context *ctx, tsr_status status, const char 
         BAD("quality", "a finite number, 0 or more", (double)item->quality);
     if ((unsigned)item->target.metric > TSR_TARGET_L1)
         BAD("target metric", "0..3", (double)item->target.metric);
-    if (!isfinite(item->target.wanted))
-        BAD("target", "a finite number", (double)item->target.wanted);
+    if (!isfinite(item->target.threshold))
+        BAD("target", "a finite number", (double)item->target.threshold);
     if (isnan(item->target.reached))
         BAD("target reached", "a number", (double)item->target.reached);
     return TSR_OK;
@@ -312,7 +312,7 @@ void tsr_token_item_put(tsr_bytes *bytes, const tsr_token_header *header, uint64
     }
     if (item->target.metric) {
         uint32_t bits[2];
-        memcpy(&bits[0], &item->target.wanted, 4);
+        memcpy(&bits[0], &item->target.threshold, 4);
         memcpy(&bits[1], &item->target.reached, 4);
         tsr_bytes_u8(bytes, (uint8_t)item->target.metric);
         tsr_bytes_u32(bytes, bits[0]);
@@ -392,7 +392,7 @@ tsr_status tsr_token_item_get(tsr_context *ctx, const char *name, const uint8_t 
         item->target.metric = (tsr_target_metric)tsr_cursor_u8(&c);
         const uint8_t *b = tsr_cursor_take(&c, 8);
         const uint32_t bits[2] = {b ? tsr_get_u32(b) : 0, b ? tsr_get_u32(b + 4) : 0};
-        memcpy(&item->target.wanted, &bits[0], 4);
+        memcpy(&item->target.threshold, &bits[0], 4);
         memcpy(&item->target.reached, &bits[1], 4);
         if (b && item->target.metric == TSR_TARGET_NONE) BAD("target metric", "1..3", 0.0);
     }

@@ -82,8 +82,8 @@ typedef enum tsr_target_metric {
 } tsr_target_metric;
 typedef struct tsr_target {
     tsr_target_metric metric;
-    float wanted;
-    float reached; /* short of `wanted` when all ids were not enough */
+    float threshold;
+    float reached; /* short of `threshold` when all ids were not enough */
 } tsr_target;
 
 /* One picture: tiles row by row, each with its own number of ids. */

@@ -132,7 +132,7 @@ static void random_item(stream *s, const tsr_token_header *h, tsr_token_item *it
     if (below(s, 2)) item->time = (double)(int64_t)bits(s) * 1e-9;
     if (below(s, 2))
         item->target = (tsr_target){.metric = (tsr_target_metric)(1 + below(s, 3)),
-                                    .wanted = (float)below(s, 40),
+                                    .threshold = (float)below(s, 40),
                                     .reached = (float)below(s, 40) - 0.5f};
     if (below(s, 2)) item->quality = (float)(1 + below(s, 1000)) * 0.001f;
     uint32_t tiles = item->tile_columns * item->tile_rows, style = below(s, 5);
@@ -245,7 +245,8 @@ const char *token_item_difference(const tsr_token_header *header, const tsr_toke
     if (got->overlap != want->overlap) return "overlap";
     if (got->time != want->time) return "time";
     if (got->quality != want->quality) return "quality";
-    if (got->target.metric != want->target.metric || got->target.wanted != want->target.wanted ||
+    if (got->target.metric != want->target.metric ||
+        got->target.threshold != want->target.threshold ||
         got->target.reached != want->target.reached)
         return "target";
     uint32_t tiles = got->tile_columns * got->tile_rows, positions = header->rows * header->columns;

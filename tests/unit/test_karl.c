@@ -281,7 +281,7 @@ static void search_and_compare(tsr_tokenizer *t, const tsr_token_header *h,
                                const tsr_picture *picture, tsr_target target,
                                const row rows[ROWS]) {
     const double sign = target.metric == TSR_TARGET_L1 ? -1 : 1;
-    const double wanted = sign * (double)target.wanted;
+    const double wanted = sign * (double)target.threshold;
     tsr_encode_settings s = tsr_encode_settings_default();
     s.fit.fit = TSR_FIT_TILE;
     s.keep_fitted = 1;
@@ -295,7 +295,7 @@ static void search_and_compare(tsr_tokenizer *t, const tsr_token_header *h,
     tsr_evaluation e;
     evaluate(t, h, picture->rgb, found, &e);
     printf("%s %g: %llu tokens at %g, %g, %u decodes\n", tsr_target_name(target.metric),
-           (double)target.wanted, (unsigned long long)tokens, (double)found->quality,
+           (double)target.threshold, (unsigned long long)tokens, (double)found->quality,
            (double)found->target.reached, decodes);
     ck_assert_uint_ge(decodes, 1);
     ck_assert_uint_le(decodes, 10);

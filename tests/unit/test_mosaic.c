@@ -212,9 +212,9 @@ START_TEST(a_target_takes_the_fewest_ids_that_reach_it) {
                                                                  : e.l1;
         }
         const double sign = targets[i].metric == TSR_TARGET_L1 ? -1 : 1;
-        const double wanted = sign * (double)targets[i].wanted;
+        const double wanted = sign * (double)targets[i].threshold;
         printf("  %s %g: %u ids, %.4f, %u decodes\n", tsr_target_name(targets[i].metric),
-               (double)targets[i].wanted, k, (double)tokens->target.reached, decodes);
+               (double)targets[i].threshold, k, (double)tokens->target.reached, decodes);
         ck_assert_float_eq(tokens->target.reached, (float)value[0]);
         ck_assert_uint_le(decodes, 12);
         if (i == 4) {

@@ -435,7 +435,7 @@ START_TEST(bad_items_are_refused_and_the_writer_goes_on) {
     WITH(TSR_ERROR_ARGUMENT, item.quality = -1);
     WITH(TSR_ERROR_ARGUMENT, item.quality = 1.0f / 0.0f);
     WITH(TSR_ERROR_ARGUMENT, item.target.metric = (tsr_target_metric)4);
-    WITH(TSR_ERROR_ARGUMENT, item.target.wanted = 1.0f / 0.0f);
+    WITH(TSR_ERROR_ARGUMENT, item.target.threshold = 1.0f / 0.0f);
     WITH(TSR_ERROR_ARGUMENT, item.target.reached = 0.0f / 0.0f);
 #undef WITH
     OK(tsr_token_writer_add(writer, &good));
