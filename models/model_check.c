@@ -39,7 +39,7 @@ static tsr_status on_wanted(void *user, const char *name, int rank, const int64_
     char text[256], wanted[96], got[96];
     const tsr_tensor want = tsr_host_tensor(TSR_DTYPE_F32, NULL, rank, dim);
     int index = tsr_safetensors_find(c->m->weights, name);
-    c->report->wanted++;
+    c->report->expected++;
     tsr_shape_text(&want, wanted, sizeof wanted);
     if (index < 0) {
         snprintf(text, sizeof text, "wanted %s, got none", wanted);
@@ -119,7 +119,7 @@ static tsr_status plan_model(checker *c) {
     }
     if (!status && m->family->tokenizer) status = plan(c, m->device);
     for (int i = 0; i < tsr_safetensors_count(m->weights) && !status; ++i)
-        if (!c->report->wanted || c->known[i])
+        if (!c->report->expected || c->known[i])
             c->report->weight_bytes +=
                 (uint64_t)tsr_elements(tsr_safetensors_tensor(m->weights, i)) * 4;
     return status;

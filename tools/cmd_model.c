@@ -270,8 +270,8 @@ static void check_summary(const tsr_model_check_report *r, const char *path) {
                r->missing, r->misshapen, r->extra, r->other);
         return;
     }
-    if (r->wanted)
-        printf("all %" PRIu64 " tensors are there\n", r->wanted);
+    if (r->expected)
+        printf("all %" PRIu64 " tensors are there\n", r->expected);
     else
         printf("it opens\n");
     printf("memory for one tile: weights %s, and to encode %s, to decode %s of activations\n",
@@ -332,7 +332,7 @@ static int run_check(const verb *v, int argc, char **argv) {
         json_text(&j, "file", r.path);
         json_text(&j, "family", r.family);
         json_bool(&j, "good", good);
-        json_uint(&j, "wanted", r.wanted);
+        json_uint(&j, "wanted", r.expected);
         json_uint(&j, "missing", r.missing);
         json_uint(&j, "misshapen", r.misshapen);
         json_uint(&j, "extra", r.extra);

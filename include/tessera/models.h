@@ -97,7 +97,7 @@ typedef void (*tsr_check_fn)(void *user, tsr_check_kind kind, const char *name, 
 
 typedef struct tsr_model_check_report {
     char family[32], path[512]; /* the file inside a folder */
-    uint64_t wanted; /* tensors; 0 when the family opens files without naming them first */
+    uint64_t expected; /* tensors; 0 when the family opens files without naming them first */
     uint64_t missing, misshapen, extra, other;
     /* 0 unless the model opened: what a run needs beside the program, for one tile in flight. */
     uint64_t weight_bytes;               /* every weight once, as f32 */
