@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* status.h: what every call of the library answers, and the context that holds the detail.
+/* status.h: the result of every call of the library, and the context that holds the detail text.
  *
  *     tsr_context *ctx = NULL;
  *     tsr_context_open(&ctx, NULL);
@@ -17,63 +17,71 @@
 extern "C" {
 #endif
 
-/* Numbers are pinned in tens by kind and never reused; 0 is success. */
+/* Result of a call: 0 is success. Numbers are grouped in tens by kind, never change and are never
+ * reused. */
 typedef enum tsr_status {
     TSR_OK = 0,
     TSR_ERROR_ARGUMENT = 10,  /* a caller's value is out of range or missing */
     TSR_ERROR_STATE = 11,     /* the call does not fit what was called before */
     TSR_ERROR_MEMORY = 20,    /* an allocation failed */
-    TSR_ERROR_TOO_LARGE = 21, /* refused before allocating: input would need more than the limit */
-    TSR_ERROR_IO = 30,        /* open, read, write, rename failed; detail has errno's text */
-    TSR_ERROR_NOT_FOUND = 31,
-    TSR_ERROR_NO_SPACE = 32,  /* disk full */
+    TSR_ERROR_TOO_LARGE = 21, /* refused before allocating: the input exceeds a limit */
+    TSR_ERROR_IO = 30,        /* open, read, write or rename failed; the detail has errno's text */
+    TSR_ERROR_NOT_FOUND = 31, /* no file, tensor or model of that name */
+    TSR_ERROR_NO_SPACE = 32,  /* the disk is full */
     TSR_ERROR_FORMAT = 40,    /* the bytes are not what the format says */
     TSR_ERROR_TRUNCATED = 41, /* the bytes end too early */
-    TSR_ERROR_CHECKSUM = 42,
-    TSR_ERROR_VERSION = 43,        /* a major version this build does not know */
-    TSR_ERROR_MODEL = 50,          /* weights or configuration do not make a model */
+    TSR_ERROR_CHECKSUM = 42,  /* the bytes disagree with their checksum */
+    TSR_ERROR_VERSION = 43,   /* a major version this build does not know */
+    TSR_ERROR_MODEL = 50,     /* weights or configuration do not make a model */
     TSR_ERROR_MODEL_MISMATCH = 51, /* a good model, but not the one asked for */
     TSR_ERROR_TOKENS = 52,         /* ids, counts or geometry do not fit the model */
     TSR_ERROR_DEVICE = 60,         /* a device call failed */
-    TSR_ERROR_NO_DEVICE = 61,
-    TSR_ERROR_DEVICE_LOST = 62, /* sticky: the device answers nothing more */
-    TSR_ERROR_UNSUPPORTED = 70, /* well-formed, but this build cannot do it */
-    TSR_ERROR_INTERRUPTED = 80  /* a callback asked to stop */
+    TSR_ERROR_NO_DEVICE = 61,      /* no usable device of that name */
+    TSR_ERROR_DEVICE_LOST = 62,    /* every later call on the device fails with this status, too */
+    TSR_ERROR_UNSUPPORTED = 70,    /* well-formed, but this build cannot do it */
+    TSR_ERROR_INTERRUPTED = 80     /* a callback asked to stop */
 } tsr_status;
 
 /* Short English text of a status ("file is truncated"). Never NULL, static storage. */
 const char *tsr_status_text(tsr_status status);
-/* Its constant's name ("TSR_ERROR_TRUNCATED"). Never NULL, static storage. */
+/* Name of a status's constant ("TSR_ERROR_TRUNCATED"). Never NULL, static storage. */
 const char *tsr_status_name(tsr_status status);
 
+/* Settings, worker threads and the detail text of the last failure. */
 typedef struct tsr_context tsr_context;
 
+/* Weight of a log message; a larger number is more detail. */
 typedef enum tsr_log_level {
     TSR_LOG_ERROR = 0,
     TSR_LOG_WARNING = 1,
     TSR_LOG_INFO = 2,
     TSR_LOG_DEBUG = 3
 } tsr_log_level;
-/* Called on whichever thread logs. `text` is one line without newline, valid during the call. */
+/* Receives one log message, on the thread that logs, which may be a worker thread. `text` is one
+ * line without newline, valid during the call. */
 typedef void (*tsr_log_fn)(void *user, tsr_log_level level, const char *text);
 
+/* How a context works. A struct of zeros differs from the default in log_level alone. */
 typedef struct tsr_context_settings {
-    int threads;             /* worker threads for CPU work; 0 = one for each online core */
-    uint64_t memory_limit;   /* bytes a single call may plan for; 0 = three quarters of RAM */
-    tsr_log_level log_level; /* default TSR_LOG_WARNING */
-    tsr_log_fn log;          /* NULL = silent */
-    void *log_user;
+    int threads;             /* worker threads for CPU work, 0..1024; default 0: one for each online
+                                core */
+    uint64_t memory_limit;   /* bytes that a single call may plan for; default 0: three quarters of
+                                RAM */
+    tsr_log_level log_level; /* messages up to this level are logged; default TSR_LOG_WARNING */
+    tsr_log_fn log;          /* receives messages; default NULL: silence */
+    void *log_user;          /* first argument of `log`; default NULL */
 } tsr_context_settings;
-
+/* Default settings of a context. */
 tsr_context_settings tsr_context_settings_default(void);
 
-/* Opens a context. `settings` may be NULL for the defaults. *ctx is NULL on error.
- * Errors: ARGUMENT (ctx NULL, threads negative or over 1024), MEMORY. */
+/* Opens a context, which the caller closes with tsr_context_close. `settings` may be NULL (the
+ * defaults). *ctx is NULL on error. Errors: ARGUMENT (ctx NULL; threads out of range), MEMORY. */
 tsr_status tsr_context_open(tsr_context **ctx, const tsr_context_settings *settings);
-/* Closes it and sets *ctx to NULL. NULL and a NULL *ctx are accepted. */
+/* Closes a context and sets *ctx to NULL. NULL and a NULL *ctx are accepted. Everything that was
+ * opened with the context must be closed before. */
 void tsr_context_close(tsr_context **ctx);
-/* One line about the last failed call: file, field, wanted and got. Owned by the context, valid
- * until its next call; "" if nothing failed. */
+/* One line about the last call that failed: file, field, wanted and got. "" when none failed, and
+ * for ctx NULL. Owned by the context and valid until its next call. */
 const char *tsr_detail(const tsr_context *ctx);
 
 #ifdef __cplusplus

@@ -20,8 +20,17 @@
  * A settings struct starts from its _default() call, and a NULL pointer to one means the defaults.
  * A struct of zeros has the same meaning as the defaults except where a field's comment says
  * otherwise. Pointers inside settings must stay valid until the call returns, those of
- * tsr_model_settings until the tokenizer is closed. Every call that takes a tokenizer belongs to
- * the thread of its context: tokenizers of different contexts may run at the same time. */
+ * tsr_model_settings until the tokenizer is closed. A callback may be NULL unless its comment says
+ * otherwise; its `user` pointer is handed on untouched.
+ *
+ * A NULL context gives ARGUMENT, and so does a NULL path, picture or output unless the comment of
+ * the call says what NULL means there. Tokenizers and items must not be NULL, except in their close
+ * functions. An output that is opened or allocated by a call is NULL when the call fails.
+ *
+ * Every call that takes a tokenizer belongs to the thread of the tokenizer's context: tokenizers of
+ * different contexts may run at the same time. "Reading errors" are NOT_FOUND, IO, FORMAT,
+ * TRUNCATED, CHECKSUM, UNSUPPORTED, TOO_LARGE and MEMORY; "writing errors" are IO, NO_SPACE and
+ * MEMORY; "device errors" are NO_DEVICE, DEVICE, DEVICE_LOST and MEMORY. */
 #ifndef TESSERA_H
 #define TESSERA_H
 
@@ -39,14 +48,17 @@ const char *tsr_version(void);
 
 /* ---- settings, by who reads them ---------------------------------------------------------- */
 
-/* Reports progress of long work, on the calling thread: `done` of `total` steps of `what`. A
- * nonzero answer stops the work: the call then ends with INTERRUPTED and leaves no output. */
+/* Receives the progress of a long call, on the calling thread: `done` of `total` steps of `what`, a
+ * text that is valid during the call. A nonzero result stops the work: the long call then returns
+ * INTERRUPTED and leaves no output. */
 typedef int (*tsr_progress_fn)(void *user, const char *what, uint64_t done, uint64_t total);
 
-/* FAST lets a device round the operands of matrix products and convolutions to 16 bits where it is
- * good at it. Sums, and everything else, stay f32. tsr_measure_agreement says what FAST does to the
- * ids of a tokenizer. */
-typedef enum tsr_precision { TSR_PRECISION_F32 = 0, TSR_PRECISION_FAST = 1 } tsr_precision;
+/* Precision of matrix products and convolutions. Sums, and all other operations, are always f32. */
+typedef enum tsr_precision {
+    TSR_PRECISION_F32 = 0, /* f32 operands */
+    TSR_PRECISION_FAST = 1 /* operands rounded to 16 bits on devices that gain by it; ids may then
+                              differ, and tsr_measure_agreement says how many do */
+} tsr_precision;
 
 /* Which model runs, and where. Read when a model is opened. */
 typedef struct tsr_model_settings {
@@ -58,17 +70,18 @@ typedef struct tsr_model_settings {
                            left out, to find a fault; default NULL: none */
     tsr_precision precision; /* default TSR_PRECISION_F32 */
     int reference;           /* cpu: 1 runs every op's plain C reference; default 0 */
-    int validation; /* vulkan: 1 loads the validation layer, and a message of it fails the call;
-                       default 0 */
-    uint32_t tile_width, tile_height; /* pixels; default 0: the model's own. Tokenizers over grids
-                                         take any multiple of their step, the others fail with
-                                         UNSUPPORTED */
+    int validation;          /* vulkan: 1 loads the validation layer, whose messages fail the call;
+                                default 0 */
+    uint32_t tile_width, tile_height; /* pixels; default 0: the size the model was trained with.
+                                         Tokenizers over grids take any multiple of their step;
+                                         every other tokenizer fails with UNSUPPORTED */
 } tsr_model_settings;
+/* Default settings of a model. */
 tsr_model_settings tsr_model_settings_default(void);
 
-/* How a picture is resampled where its fit resizes it. */
+/* Filter that resizes a picture to its tiles. */
 typedef enum tsr_resampling {
-    TSR_RESAMPLING_AUTO = 0, /* as the tokenizer was trained */
+    TSR_RESAMPLING_AUTO = 0, /* the filter the tokenizer was trained with, or else Lanczos */
     TSR_RESAMPLING_BILINEAR = 1,
     TSR_RESAMPLING_BICUBIC = 2,
     TSR_RESAMPLING_LANCZOS = 3
@@ -76,376 +89,451 @@ typedef enum tsr_resampling {
 
 /* How a picture becomes tiles. */
 typedef struct tsr_fit_settings {
-    tsr_fit fit;               /* default TSR_FIT_AUTO: what the tokenizer prefers */
+    tsr_fit fit;               /* default TSR_FIT_AUTO: the tokenizer's preference, or else TILE */
     tsr_resampling resampling; /* default TSR_RESAMPLING_AUTO */
     uint8_t background[3]; /* RGB under transparent pixels and of padding; default white, which a
                               struct of zeros is not */
 } tsr_fit_settings;
+/* Default settings of the fit. */
 tsr_fit_settings tsr_fit_settings_default(void);
 
-/* How many tokens a picture gets. `quality` excludes `tokens` and `target`. */
+/* How many tokens a picture gets. `quality` excludes `tokens` and `target`; `target` excludes
+ * `keep_all`. A struct of zeros is the default. */
 typedef struct tsr_token_choice {
-    uint32_t tokens; /* most ids of a tile, for nested ids; default 0: as many as there are */
-    float quality; /* tolerated mean absolute error on the 0..1 scale, 0..1: every tile gets the ids
-                      it needs; default 0: not used, or what is usual for a tokenizer that chooses
-                      its tokens. UNSUPPORTED by tokenizers that cannot tell */
-    tsr_target
-        target; /* a quality that the whole picture shall reach with the fewest ids, of at most
-                   `tokens` a tile; found by decoding (tsr_tokenizer_search); default: none */
-    /* For tokenizers that choose the positions that have a token (KARL); UNSUPPORTED by others. */
-    uint32_t budget; /* most tokens of a tile; default 0: as many as the model was trained with */
-    int keep_all;    /* 1: the whole budget, whatever the model says; default 0 */
+    uint32_t tokens;   /* most ids of a tile, for nested ids; default 0: no limit */
+    float quality;     /* tolerated mean absolute error of a tile on the 0..1 scale, 0..1: each tile
+                          gets     as many tokens as it needs. UNSUPPORTED by tokenizers that cannot
+                          predict     the     error. Default 0: no tolerance is set; a tokenizer that
+                          chooses its tokens     (KARL) then uses its usual one */
+    tsr_target target; /* quality that the whole picture reaches with the fewest ids, of at most
+                          `tokens` in a tile. Found by decoding, see tsr_tokenizer_search. Default:
+                          metric TSR_TARGET_NONE */
+    uint32_t budget;   /* most tokens of a tile, for tokenizers that choose the positions that have
+                          a token (KARL), UNSUPPORTED by every other; default 0: the number the model
+                          was trained with */
+    int keep_all;      /* 1 keeps every token of the budget, for tokenizers that choose positions,
+                          UNSUPPORTED by every other; default 0 */
 } tsr_token_choice;
 
 #define TSR_MAX_STEPS    10000
 #define TSR_MIN_GUIDANCE 0.001f
 #define TSR_MAX_GUIDANCE 1000.0f
-/* How a decoder that samples (FlexTok) draws a picture. ARGUMENT with tokenizers whose decoder does
- * not sample, unless all are 0. */
+/* How a decoder that samples (FlexTok) draws a picture. A tokenizer whose decoder does not sample
+ * fails with ARGUMENT unless every field is 0. A struct of zeros is the default. */
 typedef struct tsr_sampling_settings {
-    uint32_t steps; /* 1..TSR_MAX_STEPS; default 0: as the file says, or else the model */
-    float guidance; /* TSR_MIN_GUIDANCE..TSR_MAX_GUIDANCE; 1 is without guidance and half the
-                       work; default 0: as the file says, or else the model */
-    tsr_guidance_mode mode; /* default TSR_GUIDANCE_AUTO: as the file says, or else APG */
-    uint64_t seed;          /* of the noise that sampling starts from, the same on every device;
-                               default 0: as the file says, or else 0 */
+    uint32_t steps; /* steps of the sampler, 1..TSR_MAX_STEPS; default 0: the file's hint, or else
+                       the model's default */
+    float guidance; /* scale of guidance, TSR_MIN_GUIDANCE..TSR_MAX_GUIDANCE; 1 is without guidance
+                       and takes half the work; default 0: the file's hint, or else the model's
+                       default */
+    tsr_guidance_mode mode; /* default TSR_GUIDANCE_AUTO: the file's hint, or else APG */
+    uint64_t seed; /* seed of the starting noise, which is equal on every device; default 0:
+                      the file's hint, or else seed 0 */
 } tsr_sampling_settings;
 
 #define TSR_MAX_BATCH 4096
-/* Everything that encoding pictures in memory reads. */
+/* How pictures in memory are encoded. */
 typedef struct tsr_encode_settings {
-    tsr_fit_settings fit;
-    tsr_token_choice choice;
-    int f32_latents;   /* tokenizers of vectors: 1 keeps their numbers as they are, 0 rounds them to
-                          f16   and halves the file; default 0. UNSUPPORTED by tokenizers of ids */
-    const char *noise; /* NumPy file f32 [tiles, C, h, w], or [C, h, w] of one tile: latents are
-                          drawn from the autoencoder's posterior, mean + exp(logvar / 2) * noise,
-                          with the noise of each tile of all pictures in order; default NULL: their
-                          mean. FlexTok and its autoencoders alone; UNSUPPORTED by others */
-    uint32_t batch;  /* tiles in flight, 1..TSR_MAX_BATCH; default 0: chosen from memory. The tokens
-                        never depend on it */
-    int keep_fitted; /* 1: every item keeps the picture as the model saw it, for tsr_item_fitted and
-                        tsr_tokenizer_search, and needs its memory; default 0 */
-    tsr_progress_fn progress; /* default NULL */
-    void *progress_user;
+    tsr_fit_settings fit;    /* default tsr_fit_settings_default() */
+    tsr_token_choice choice; /* default: zeros */
+    int f32_latents;   /* tokenizers of vectors: 1 stores every number exactly, 0 rounds it to f16,
+                          which halves the file. UNSUPPORTED by tokenizers of ids. Default 0 */
+    const char *noise; /* NumPy file, f32 [tiles, C, h, w], or [C, h, w] for a single tile; tiles
+                          count over all pictures in order. Latents are then drawn from the
+                          autoencoder's posterior: mean + exp(logvar / 2) * noise. For FlexTok and
+                          its autoencoders, UNSUPPORTED by every other tokenizer. Default NULL: the
+                          mean */
+    uint32_t batch; /* tiles in flight, 1..TSR_MAX_BATCH. No token depends on the number. Default 0:
+                       chosen from the memory there is */
+    int keep_fitted;          /* 1 keeps in each item the picture as the model saw it, which
+                                 tsr_item_fitted and tsr_tokenizer_search need; default 0 */
+    tsr_progress_fn progress; /* counts tiles, see tsr_progress_fn; default NULL: no reports */
+    void *progress_user;      /* first argument of `progress`; default NULL */
 } tsr_encode_settings;
+/* Default settings of encoding. */
 tsr_encode_settings tsr_encode_settings_default(void);
 
-/* Everything that decoding an item in memory reads. */
+/* How an item in memory is decoded. A struct of zeros is the default. */
 typedef struct tsr_decode_settings {
-    uint32_t
-        tokens; /* most ids of a tile that are used, for nested ids; default 0: all there are */
-    tsr_sampling_settings sampling;
-    const char *noise; /* NumPy file f32 [tiles, C, h, w] to start from instead of a seed; default
-                          NULL: none */
-    uint32_t batch;    /* tiles in flight, 1..TSR_MAX_BATCH; default 0: chosen from memory. The
-                          pixels never depend on it */
-    tsr_progress_fn progress; /* default NULL */
-    void *progress_user;
+    uint32_t tokens; /* most ids of a tile to decode, for nested ids; default 0: all of the item */
+    tsr_sampling_settings sampling; /* default: zeros */
+    const char *noise; /* NumPy file, f32 [tiles, C, h, w], of the noise that sampling starts from;
+                          default NULL: noise from the seed */
+    uint32_t batch;    /* tiles in flight, 1..TSR_MAX_BATCH. No pixel depends on the number. Default
+                          0: chosen from the memory there is */
+    tsr_progress_fn progress; /* see tsr_progress_fn; default NULL: no reports */
+    void *progress_user;      /* first argument of `progress`; default NULL */
 } tsr_decode_settings;
+/* Default settings of decoding. */
 tsr_decode_settings tsr_decode_settings_default(void);
 
 /* ---- ring 1: files ---------------------------------------------------------------------- */
 
-/* What the tokens of an item rest on, where the tokenizer chose them itself (KARL). */
+/* How a tokenizer that chooses its tokens (KARL) chose those of one item. Owned by the item. */
 typedef struct tsr_selection_details {
-    uint32_t positions;   /* positions of a tile that were judged: the budget */
+    uint32_t positions;   /* positions of a tile that the model judged: the budget */
     const float *halting; /* [tiles, positions] probability that this token can be dropped. Tokens
                              above 0.75 are dropped unless keep_all is set */
     const float *margin;  /* [tokens of the item, in order] squared distance of the second nearest
                              code less that of the nearest; NULL with vectors */
 } tsr_selection_details;
 
-/* One picture of tsr_encode_files when it is done. Everything is valid during the call. */
+/* One encoded picture of tsr_encode_files. All pointers are valid during the callback. */
 typedef struct tsr_encoded {
     const tsr_token_item *item;
     const tsr_selection_details *details; /* NULL: the tokenizer does not choose its tokens */
-    double error;     /* with check: mean absolute error on the 0..1 scale; else NaN */
+    double error;     /* with `check`: mean absolute error on the 0..1 scale; else NaN */
     int reached;      /* with a target: 1 if the picture reaches the target */
     uint32_t decodes; /* with a target: decodes that the search took */
 } tsr_encoded;
+/* Receives each picture of tsr_encode_files, in order, on the calling thread. */
 typedef void (*tsr_encoded_fn)(void *user, const tsr_encoded *picture);
 
+/* How picture files become a token file. */
 typedef struct tsr_encode_files_settings {
-    tsr_model_settings model;
-    tsr_encode_settings encode;  /* its progress counts pictures; keep_fitted is not needed */
-    tsr_sampling_settings hints; /* what the file shall say about decoding; default: the model's */
+    tsr_model_settings model;    /* default tsr_model_settings_default() */
+    tsr_encode_settings encode;  /* `progress` counts pictures, `keep_fitted` is not read; default
+                                    tsr_encode_settings_default() */
+    tsr_sampling_settings hints; /* decode hints for the file; default zeros: the model's */
     tsr_token_writer_settings file; /* default tsr_token_writer_settings_default() */
-    int check;                      /* 1: decode again and report the achieved error; default 0 */
-    tsr_encoded_fn encoded;         /* called for each picture, in order; default NULL */
-    void *encoded_user;
+    int check;              /* 1 decodes each picture again and reports its error; default 0 */
+    tsr_encoded_fn encoded; /* receives each picture; default NULL: no reports */
+    void *encoded_user;     /* first argument of `encoded`; default NULL */
 } tsr_encode_files_settings;
+/* Default settings of tsr_encode_files. */
 tsr_encode_files_settings tsr_encode_files_settings_default(void);
 
-typedef struct tsr_encode_report { /* totals of one call */
+/* Totals of one tsr_encode_files. */
+typedef struct tsr_encode_report {
     uint64_t pictures, tiles, tokens;
-    uint64_t bytes;     /* of the file; 0 of stdout */
-    uint64_t near_ties; /* ids that another device may decide otherwise, as in
-                           tsr_tokenizer_encode; of the first try where a target made a tokenizer
-                           choose again */
-    double seconds;     /* of encoding, without opening the model or searching for a target */
-    double error_sum;   /* with check: sum over pictures of the mean absolute error between what
-                           decoding gives back and the picture as it was fitted */
-    uint64_t within_quality; /* with check: pictures whose error is at most `quality` */
+    uint64_t bytes;          /* size of the token file; 0 for stdout */
+    uint64_t near_ties;      /* ids that another device may decide otherwise, see
+                                tsr_tokenizer_encode. Of the first try, where a target made a
+                                tokenizer choose again */
+    double seconds;          /* spent encoding, without opening the model and without searches */
+    double error_sum;        /* with `check`: sum over pictures of the mean absolute error between
+                                the decoded and the fitted picture, on the 0..1 scale */
+    uint64_t within_quality; /* with `check`: pictures whose error is at most `quality` */
     uint64_t target_reached; /* with a target: pictures that reach the target */
-    uint64_t target_decodes; /* with a target: decodes that all searches took */
-    char device[256], tokenizer[64];
-    uint64_t weights_hash;
-    tsr_fit fit; /* that was used */
-    /* Of a tokenizer that chooses its tokens: chooses is 1, and it told quality_bins tolerated
-     * errors apart and took number quality_bin of them, quality_taken. quality_bin is -1 with a
-     * target, and of tokenizers that do not choose. */
-    int chooses, quality_bin, quality_bins;
-    float quality_taken;
+    uint64_t target_decodes; /* with a target: decodes of all searches */
+    char device[256];        /* tsr_tokenizer_device */
+    char tokenizer[64];      /* name in the file's header */
+    uint64_t weights_hash;   /* weights_hash in the file's header */
+    tsr_fit fit;             /* fit in the file's header */
+    int chooses;             /* 1: the tokenizer chooses its tokens (KARL); 0: the next three fields
+                                are not set */
+    int quality_bin;         /* tolerance that was used, 0 .. quality_bins - 1; -1 with a target */
+    int quality_bins;        /* tolerances that the model distinguishes */
+    float quality_taken;     /* mean absolute error of tolerance quality_bin, on the 0..1 scale */
 } tsr_encode_report;
 
-/* Encodes picture files into one token file, one item each, in order; "-" is stdin or stdout. The
- * key of an item is the file's name without its folder. On failure nothing appears under `output`.
- * report may be NULL. Everything that the settings ask for is checked before a picture is read.
- * Errors: any of status.h; ARGUMENT when output is one of the inputs. */
+/* Encodes picture files into one token file, one item for each picture, in order. "-" is stdin or
+ * stdout. The key of an item is the file's name without its folder. The settings are checked before
+ * the first picture is read. On error nothing appears under `output`. settings may be NULL (the
+ * defaults), and so may report.
+ * Errors: any of status.h; ARGUMENT also when the output is one of the inputs. */
 tsr_status tsr_encode_files(tsr_context *ctx, const char *const *inputs, int input_count,
                             const char *output, const tsr_encode_files_settings *settings,
                             tsr_encode_report *report);
 
+/* How a token file becomes pictures. */
 typedef struct tsr_decode_file_settings {
-    tsr_model_settings model;   /* its tile is the file's, and must be 0 */
-    tsr_decode_settings decode; /* its progress counts items, or steps of a decoder that samples */
-    int force; /* 1: decode with weights other than those the file names; default 0 */
+    tsr_model_settings model;   /* tile_width and tile_height must be 0, as the file gives them;
+                                   default tsr_model_settings_default() */
+    tsr_decode_settings decode; /* `progress` counts items, or steps of a decoder that samples;
+                                   default tsr_decode_settings_default() */
+    int force; /* 1 decodes with weights other than those the file names; default 0 */
 } tsr_decode_file_settings;
+/* Default settings of tsr_decode_file. */
 tsr_decode_file_settings tsr_decode_file_settings_default(void);
 
-/* Decodes a token file to PNG. One item: `output` is a file ("-" = stdout) unless it is an existing
- * folder or ends in '/'. Several items: `output` is a folder (made if missing) that gets
- * <key without suffix>.png of each; equal keys get -2, -3, ... Errors: any of status.h;
- * MODEL_MISMATCH unless forced. */
+/* Decodes a token file to PNG files. A file of one item becomes the file `output` ("-" is stdout)
+ * unless `output` is an existing folder or ends in '/'. Several items go to the folder `output`,
+ * which is made if missing: each becomes <key without suffix>.png, and equal keys get -2, -3, ...
+ * settings may be NULL (the defaults).
+ * Errors: any of status.h; MODEL_MISMATCH (other weights) unless `force` is set. */
 tsr_status tsr_decode_file(tsr_context *ctx, const char *input, const char *output,
                            const tsr_decode_file_settings *settings);
 
-typedef struct tsr_evaluation { /* of 8-bit RGB, range 255, all channels in one mean */
-    int width, height;
-    double mse, psnr;     /* PSNR = 10 log10(255^2 / mse) in dB; infinity when equal */
-    double ssim_gaussian; /* Wang et al. 2004: 11x11 gaussian, sigma 1.5, valid region */
-    double ssim_uniform;  /* 7x7 uniform window, sample covariance (scikit-image's default) */
+/* Distances between two 8-bit RGB pictures, with all channels in one mean. */
+typedef struct tsr_evaluation {
+    int width, height;    /* of both pictures, in pixels */
+    double mse;           /* mean squared error on the 0..255 scale */
+    double psnr;          /* 10 log10(255^2 / mse) in dB; infinity for equal pictures */
+    double ssim_gaussian; /* SSIM of Wang et al. 2004: 11x11 gaussian window, sigma 1.5, valid
+                             region; NaN when a side is below 11 */
+    double ssim_uniform;  /* SSIM with a 7x7 uniform window and sample covariance (scikit-image's
+                             default); NaN when a side is below 7 */
     double l1;            /* mean absolute error on the 0..1 scale */
 } tsr_evaluation;
-/* Compares two picture files of equal size. SSIM fields are NaN when a side is below the window.
- * Errors: ARGUMENT (sizes differ), and reading errors. */
+/* Compares two picture files of equal size. Errors: reading errors; ARGUMENT (sizes differ). */
 tsr_status tsr_evaluate_files(tsr_context *ctx, const char *original, const char *reconstruction,
                               tsr_evaluation *evaluation);
-/* Compares two pictures in memory, RGB [height, width, 3]. Errors: ARGUMENT, MEMORY. */
+/* Compares two pictures in memory, RGB [height, width, 3]. Errors: ARGUMENT (a side below 1),
+ * MEMORY. */
 tsr_status tsr_evaluate(tsr_context *ctx, const uint8_t *original, const uint8_t *reconstruction,
                         int width, int height, tsr_evaluation *evaluation);
 
 /* ---- ring 2: tokenizers and pictures in memory ------------------------------------------- */
 
+/* A model that turns pictures into tokens and back, open on a device. */
 typedef struct tsr_tokenizer tsr_tokenizer;
 
-/* Loads weights and opens the device. The tokenizer uses ctx until it is closed. *tokenizer is NULL
- * on error. Errors: reading errors; MODEL (no family takes the weights, or they are not whole);
- * UNSUPPORTED (not a tokenizer; a tile of another size); those of devices. */
+/* Loads weights and opens the device. The tokenizer uses ctx until it is closed; the caller closes
+ * it with tsr_tokenizer_close. settings may be NULL (the defaults).
+ * Errors: reading errors; MODEL (no family recognises the weights, or tensors are missing);
+ * UNSUPPORTED (the weights are not a tokenizer's; a tile of another size); device errors. */
 tsr_status tsr_tokenizer_open(tsr_context *ctx, tsr_tokenizer **tokenizer,
                               const tsr_model_settings *settings);
 /* Closes a tokenizer and sets *tokenizer to NULL. NULL and a NULL *tokenizer are accepted. */
 void tsr_tokenizer_close(tsr_tokenizer **tokenizer);
-/* Header of what the tokenizer writes, before encode settings change fit, background, latent type
- * and hints of it. Owned by the tokenizer; changes when decoding goes over to tiles of another
- * size. */
+/* Header of the tokens a tokenizer makes, before encode settings change its fit, filter, background
+ * and latent type. Owned by the tokenizer. tsr_tokenizer_decode may change its tile size. */
 const tsr_token_header *tsr_tokenizer_header(const tsr_tokenizer *tokenizer);
-/* Where the model runs: "cpu", "vulkan:0 (llvmpipe ...)". Owned by the tokenizer. */
+/* Device of a tokenizer, for people to read: "cpu", "vulkan:0 (llvmpipe ...)". Owned by the
+ * tokenizer. */
 const char *tsr_tokenizer_device(const tsr_tokenizer *tokenizer);
 
 /* A picture in the caller's memory: 8-bit RGB [height, width, 3], row by row, no padding. */
 typedef struct tsr_picture {
     const uint8_t *rgb;
-    int width, height;
-    const char *key; /* of the item; NULL = "" */
-    int orientation; /* EXIF tag that was honoured, 1..8, noted in the item; 0 = 1 */
+    int width, height; /* pixels, at least 1 */
+    const char *key;   /* key of the item, copied; NULL: "" */
+    int orientation;   /* EXIF tag that was applied to the source, 1..8, for the item; 0: 1 */
 } tsr_picture;
 
-typedef struct tsr_item tsr_item; /* owns the memory a tsr_token_item points to */
-/* Tokens of an item. Owned by the item, changed by tsr_tokenizer_search alone. */
+/* An encoded picture: tokens, and the memory they lie in. It does not depend on the tokenizer. */
+typedef struct tsr_item tsr_item;
+/* Tokens of an item. Owned by the item; tsr_tokenizer_search changes them. */
 const tsr_token_item *tsr_item_tokens(const tsr_item *item);
-/* Header that the tokens belong under: as the encode settings made it. Owned by the item. */
+/* Header for the tokens of an item: the tokenizer's, changed by the encode settings. Owned by the
+ * item. */
 const tsr_token_header *tsr_item_header(const tsr_item *item);
-/* What the choice of tokens rests on; NULL: the tokenizer does not choose its tokens. Owned by the
+/* Details of the choice of tokens; NULL when the tokenizer does not choose its tokens. Owned by the
  * item. */
 const tsr_selection_details *tsr_item_selection(const tsr_item *item);
-/* The picture as the model saw it, RGB [*height, *width, 3]: the picture itself with fit tile, the
- * cut-out with crop, resized to the tile with stretch, without its padding with pad. NULL without
- * keep_fitted. Owned by the item; with fit tile it is the caller's picture. */
+/* Fitted picture of an item, RGB [*height, *width, 3]: what the model saw, without padding. It is
+ * the caller's own picture (tsr_picture.rgb) with TSR_FIT_TILE, and owned by the item with every
+ * other fit. NULL without keep_fitted; *width and *height are then not set. */
 const uint8_t *tsr_item_fitted(const tsr_item *item, int *width, int *height);
 /* Closes an item and sets *item to NULL. NULL and a NULL *item are accepted. */
 void tsr_item_close(tsr_item **item);
 
-/* Encodes `count` pictures; items[i] is opened for each (all or none: then all are NULL). With
- * keep_fitted pictures[i].rgb must stay valid until the item is closed. The target of the choice is
- * not looked for: see tsr_tokenizer_search. *near_ties (may be NULL) becomes the number of ids
- * whose decision margin was below the bound within which devices may differ. Errors: ARGUMENT (a
- * setting out of range, noise of another shape), UNSUPPORTED (what the tokenizer cannot do),
- * TOO_LARGE, MEMORY, INTERRUPTED, those of devices. */
+/* Encodes `count` pictures. items[i] becomes the item of pictures[i], which the caller closes with
+ * tsr_item_close; on error all items are NULL. With keep_fitted, pictures[i].rgb must stay valid
+ * until items[i] is closed. A target in the settings is checked but not searched for: call
+ * tsr_tokenizer_search. settings may be NULL (the defaults).
+ *
+ * *near_ties becomes the number of near ties: ids whose two best codes are so close that another
+ * device may decide otherwise. near_ties may be NULL.
+ * Errors: ARGUMENT (a setting out of range; noise of another shape), UNSUPPORTED (a setting that
+ * the tokenizer has no ability for), reading errors (the noise), TOO_LARGE, MEMORY, INTERRUPTED,
+ * device errors. */
 tsr_status tsr_tokenizer_encode(tsr_tokenizer *tokenizer, const tsr_picture *pictures, int count,
                                 const tsr_encode_settings *settings, tsr_item **items,
                                 uint64_t *near_ties);
-/* Size of the picture that an item decodes to, in pixels. */
+/* Sets *width and *height to the size of the picture that an item decodes to, in pixels. No pointer
+ * may be NULL. */
 void tsr_item_size(const tsr_token_header *header, const tsr_token_item *item, int *width,
                    int *height);
-/* Leaves of an item as few ids as reach choice->target, and records target and result in the item.
- * Nested ids: the smallest common count of every tile's first ids. A tokenizer that chooses its
- * tokens (KARL): what it chooses for the largest tolerated error that will do, or all of the
- * budget; it is asked again with choice->budget, the item as it is being the first try, and the
- * tolerated error is noted as the item's quality. Decoded pictures are compared with
- * tsr_item_fitted, so the item must have been encoded with keep_fitted. Quality is taken to rise
- * with the ids: where it does not, the count (tolerated error) that is found reaches the target and
- * the next one does not. Out of reach: all ids are kept. *decodes (may be NULL) becomes the number
- * of decodes it took. Errors: ARGUMENT (target; keep_all with it; no fitted picture), UNSUPPORTED
- * (ids that are all needed), and those of encoding and decoding. */
+/* Reduces the tokens of an item to the fewest that reach choice->target, and records target and
+ * result in the item. The item must have been encoded with keep_fitted: decoded pictures are
+ * compared with tsr_item_fitted.
+ *
+ * Nested ids: finds the smallest n such that the first n ids of every tile reach the target. A
+ * tokenizer that chooses its tokens (KARL): finds the largest tolerated error that reaches the
+ * target, encoding again with choice->budget for each try, and records that error as the item's
+ * quality. All tokens are kept when the target is out of reach. The search assumes that quality
+ * rises with the number of tokens; where it does not, the result reaches the target and its next
+ * smaller neighbour does not.
+ *
+ * *decodes becomes the number of pictures that were decoded. decodes may be NULL.
+ * Errors: ARGUMENT (no target; keep_all with a target; no fitted picture), UNSUPPORTED (all ids are
+ * needed), and those of tsr_tokenizer_encode and tsr_tokenizer_decode. */
 tsr_status tsr_tokenizer_search(tsr_tokenizer *tokenizer, const tsr_token_choice *choice,
                                 tsr_item *item, uint32_t *decodes);
-/* Name of a metric: "psnr", "ssim", "l1", "none". Static storage. */
+/* Name of a metric: "psnr", "ssim", "l1"; "none" for any other value. Static storage. */
 const char *tsr_target_name(tsr_target_metric metric);
-/* Decodes one item into rgb (width*height*3 bytes of tsr_item_size). `header` says how the item was
- * fitted and must name this tokenizer's family and codebook; a tokenizer that takes tiles of any
- * size goes over to the header's. Settings: `tokens` as in tsr_decode_settings, defaults elsewhere.
- * Errors: MODEL_MISMATCH, TOKENS (ids, vectors or geometry that cannot be), UNSUPPORTED, TOO_LARGE,
- * MEMORY, those of devices. */
+/* Decodes one item into the caller's `rgb`, [height, width, 3] with the size of tsr_item_size.
+ * `header` is the item's or its file's, and must name the tokenizer's family and codebook. A
+ * tokenizer that takes tiles of any size changes to the header's tile size. `tokens` is as in
+ * tsr_decode_settings; every other setting has its default.
+ * Errors: MODEL_MISMATCH (another family or codebook), TOKENS (ids, vectors or geometry that the
+ * model cannot have made), UNSUPPORTED (a tile of another size), TOO_LARGE, MEMORY, device errors.
+ */
 tsr_status tsr_tokenizer_decode(tsr_tokenizer *tokenizer, const tsr_token_header *header,
                                 const tsr_token_item *item, uint32_t tokens, uint8_t *rgb);
-/* Decodes one item as tsr_tokenizer_decode does, by settings. Errors: those, and ARGUMENT (a
- * setting out of range), INTERRUPTED. */
+/* Decodes one item like tsr_tokenizer_decode, with settings; settings may be NULL (the defaults).
+ * Errors: those of tsr_tokenizer_decode; ARGUMENT (a setting out of range), reading errors (the
+ * noise), INTERRUPTED. */
 tsr_status tsr_tokenizer_decode_with(tsr_tokenizer *tokenizer, const tsr_token_header *header,
                                      const tsr_token_item *item,
                                      const tsr_decode_settings *settings, uint8_t *rgb);
 
-/* Reads a picture file of any format that tsr_encode_files takes into *rgb, malloc'd RGB [*height,
- * *width, 3] that the caller frees with free(). Transparent pixels are laid over `background`.
- * Errors: reading errors. */
+/* Reads a picture file into *rgb, [*height, *width, 3], which the caller frees with free(). "-" is
+ * stdin. The EXIF orientation is applied, and transparent pixels are laid over `background`; NULL
+ * is white. Formats: those of tsr_encode_files. Errors: reading errors. */
 tsr_status tsr_picture_read(tsr_context *ctx, const char *path, const uint8_t background[3],
                             uint8_t **rgb, int *width, int *height);
-/* Writes RGB [height, width, 3] as a PNG file; "-" is stdout. Errors: writing errors. */
+/* Writes RGB [height, width, 3] as a PNG file; "-" is stdout. Equal pixels give equal bytes. The
+ * file appears under `path` when it is complete. Errors: ARGUMENT, writing errors. */
 tsr_status tsr_picture_write_png(tsr_context *ctx, const char *path, int width, int height,
                                  const uint8_t *rgb);
 
 /* ---- ring 3: experimental ---------------------------------------------------------------- */
 #ifdef TESSERA_EXPERIMENTAL
 
-/* Every device as JSON text, malloc'd: {"devices": [{"device": "cpu", "name", "vendor", "driver",
- * "api", "software", "usable", "chosen", "reason", "memory_bytes", "fp16", "bf16", "int8",
- * "cooperative_matrix", and for Vulkan "subgroup": {"size", "min", "max", "can_be_set"},
- * "limits": {"storage_range_bytes", "allocation_bytes", "shared_bytes", "workgroup",
- * "push_bytes"}}, ...]}. "chosen" marks what "auto" takes, "reason" says why or why not. Number
- * formats and cooperative matrices are what the driver advertises, whether they are of use here or
- * not. */
+/* Describes every device as JSON text in *json, which the caller frees with free():
+ * {"devices": [{"device": "cpu", "name", "vendor", "driver", "api", "software", "usable", "chosen",
+ * "reason", "memory_bytes", "fp16", "bf16", "int8", "cooperative_matrix", and for Vulkan
+ * "subgroup":
+ * {"size", "min", "max", "can_be_set"}, "limits": {"storage_range_bytes", "allocation_bytes",
+ * "shared_bytes", "workgroup", "push_bytes"}}, ...]}.
+ * "chosen" marks the device that "auto" opens; "reason" says why it is chosen, or why a device is
+ * not usable. Number formats and cooperative matrices are what the driver advertises, whether this
+ * library uses them or not. Without a Vulkan loader the list holds the cpu alone.
+ * Errors: MEMORY, device errors. */
 tsr_status tsr_devices_json(tsr_context *ctx, char **json);
 
-/* Called for each output compared: its name as "run/output", and what was found. Both texts are
- * valid during the call. */
+/* Receives the result of one comparison of tsr_verify_case, on the calling thread. `output` is
+ * "<run>/<output>", `passed` is 1 or 0, `text` says what was found. Both texts are valid during the
+ * call. */
 typedef void (*tsr_verify_fn)(void *user, const char *output, int passed, const char *text);
+/* How a golden case is verified. A struct of zeros is the default. */
 typedef struct tsr_verify_settings {
-    const char *device; /* "auto", "cpu", "vulkan", "vulkan:N"; default NULL = auto */
-    const char *write;  /* folder for every array that is compared, as it was made, in files
-                           <run>.<output>.npy; it is made if missing; default NULL = none */
-    tsr_verify_fn line; /* default NULL = not called */
-    void *user;
+    const char *device; /* "auto", "cpu", "vulkan", "vulkan:N"; default NULL: auto */
+    const char *write;  /* folder, made if missing, for every computed array, as
+                           <run>.<output>.npy; default NULL: nothing is written */
+    tsr_verify_fn line; /* receives each result; default NULL: no reports */
+    void *user;         /* first argument of `line`; default NULL */
 } tsr_verify_settings;
-/* Computes one golden case folder and compares. settings may be NULL. */
+/* Computes the outputs of one golden case (a folder with a manifest, inputs and expected outputs)
+ * and compares them with the expected ones. *passed and *failed become the numbers of comparisons
+ * that passed and failed. settings may be NULL (the defaults). TSR_OK also when comparisons failed.
+ * Errors: reading errors; FORMAT (the manifest); MODEL; device errors; writing errors. */
 tsr_status tsr_verify_case(tsr_context *ctx, const char *folder,
                            const tsr_verify_settings *settings, int *passed, int *failed);
 
-/* Benchmarks ops and the bundled tokenizer, or a model alone; a row of JSON for each measurement.
- */
+/* What tsr_bench measures. A struct of zeros is the default. */
 typedef struct tsr_bench_settings {
-    const char *model;  /* as in tsr_model_settings: its tiles to tokens and back, nothing else;
-                           NULL = ops, parts of models and the bundled tokenizer */
-    const char *device; /* NULL = every usable device */
-    const char *filter; /* substring of the row's name, NULL = all */
-    const char *mask;   /* capabilities not used, as in tsr_model_settings */
-    double seconds;     /* least time spent on a row, default 0.5 */
+    const char *model;  /* weight file or folder, as in tsr_model_settings: encoding and decoding of
+                           its tiles, and nothing else; default NULL: ops, parts of models, and the
+                           bundled tokenizer */
+    const char *device; /* "cpu", "vulkan", "vulkan:N"; default NULL: every usable device */
+    const char *filter; /* text that a row's name must contain; default NULL: all rows */
+    const char *mask;   /* names left out, as in tsr_model_settings; default NULL: none */
+    double seconds;     /* least time spent on a row, in seconds; default 0: 0.5 */
 } tsr_bench_settings;
+/* Receives one row, an object of JSON on one line, on the calling thread. The text is valid during
+ * the call. */
 typedef void (*tsr_bench_fn)(void *user, const char *json_row);
+/* Measures speed: one row for each operation and device. A row that fails carries an "error", the
+ * remaining rows still run, and the first failure is then returned. settings may be NULL (the
+ * defaults); `row` must not be NULL.
+ * Errors: ARGUMENT, NO_DEVICE (no usable device has that name), MEMORY, and those of the rows. */
 tsr_status tsr_bench(tsr_context *ctx, const tsr_bench_settings *settings, tsr_bench_fn row,
                      void *user);
 
-/* What fast does to a tokenizer's ids on a device: pictures are encoded in f32 and in fast, after a
- * first encode of each that is not timed, and compared position by position. UNSUPPORTED:
- * tokenizers of vectors, which are never equal. */
+/* Ids of one tokenizer in TSR_PRECISION_FAST compared with its ids in TSR_PRECISION_F32. */
 typedef struct tsr_agreement {
     uint64_t pictures, tiles;
-    uint64_t ids, equal;          /* of all tiles; equal in both */
-    double tile_min, tile_median; /* the share of equal ids in a tile */
-    uint64_t near_ties;           /* of the f32 run: ids decided by less than the bound within which
-                                     devices may differ */
-    double seconds_f32, seconds_fast;
-    double cpu_seconds_f32, cpu_seconds_fast; /* of all threads: what other programs disturb less */
+    uint64_t ids;            /* ids compared, of all tiles */
+    uint64_t equal;          /* of `ids`: equal in both precisions, position by position */
+    double tile_min;         /* lowest share of equal ids of a tile, 0..1 */
+    double tile_median;      /* median share of equal ids of a tile, 0..1 */
+    uint64_t near_ties;      /* near ties in f32, see tsr_tokenizer_encode */
+    double seconds_f32;      /* wall time of encoding in f32, without warm-up */
+    double seconds_fast;     /* wall time of encoding in fast, without warm-up */
+    double cpu_seconds_f32;  /* processor time of all threads in f32; other programs disturb it
+                                less than wall time */
+    double cpu_seconds_fast; /* processor time of all threads in fast */
     char tokenizer[64], device[256];
-    char fast_path[96]; /* what the device rounds; "" = nothing, both runs are f32 */
-    int fast_used;      /* 0: no product of this encoder went that way */
+    char fast_path[96]; /* what the device rounds in fast, for people; "": nothing, and both
+                           precisions are f32 */
+    int fast_used;      /* 1: a product of this encoder was rounded; 0: none was */
 } tsr_agreement;
-/* count 0: four pictures of a tile's size painted in memory. settings->precision is not looked at:
- * both are measured.
- * Errors: those of opening a tokenizer, of reading and encoding pictures; ARGUMENT, INTERRUPTED. */
+/* Encodes pictures in f32 and in fast on one device and compares the ids. Each picture is encoded
+ * once before it is timed. `pictures` holds `count` paths; count 0 takes four pictures of a tile's
+ * size that are painted in memory. settings may be NULL (the defaults); settings->precision is not
+ * read. `progress` may be NULL.
+ * Errors: those of tsr_tokenizer_open and tsr_tokenizer_encode; reading errors; ARGUMENT;
+ * UNSUPPORTED (a tokenizer of vectors, which are never equal); INTERRUPTED. */
 tsr_status tsr_measure_agreement(tsr_context *ctx, const char *const *pictures, int count,
                                  const tsr_model_settings *settings, tsr_progress_fn progress,
                                  void *progress_user, tsr_agreement *agreement);
 
-/* k-means codebooks. x is [n, dim] f32, row by row. */
+/* How a k-means codebook is trained, and how rows are assigned to its codes. */
 typedef struct tsr_codebook_settings {
-    uint32_t codes;      /* K */
-    uint32_t iterations; /* at most; default 50 */
-    double tolerance;    /* stop when the mean squared error falls by less than this share; 1e-4 */
-    uint64_t seed;       /* of the counter-based RNG; default 1 */
-    int cosine;          /* 1: l2-normalise rows and codes */
-    uint32_t stages;     /* residual stages; default 1 */
-    const char *device;
-    tsr_progress_fn progress;
-    void *progress_user;
+    uint32_t codes;      /* K, codes of a stage, 1 or more; default 1024 */
+    uint32_t iterations; /* most iterations of a stage; default 50 */
+    double tolerance;    /* training ends when an iteration lowers the mean squared error by less
+                            than this share, 0 or more and below 1; default 1e-4 */
+    uint64_t seed;       /* seed of the counter-based random numbers; default 1 */
+    int cosine;      /* 1 normalises rows and codes to length 1 and compares by cosine, 0 compares
+                        by Euclidean distance; default 0 */
+    uint32_t stages; /* residual stages, 1..256, and 1 with cosine; default 1 */
+    const char *device;       /* as in tsr_model_settings; default NULL: auto */
+    tsr_progress_fn progress; /* counts rows; default NULL: no reports */
+    void *progress_user;      /* first argument of `progress`; default NULL */
 } tsr_codebook_settings;
+/* Default settings of codebooks. A struct of zeros is not valid. */
 tsr_codebook_settings tsr_codebook_settings_default(void);
+/* Measures of one training or one assignment. */
 typedef struct tsr_codebook_stats {
     uint64_t rows;
-    double mse;          /* mean over elements of (x - code)^2 */
-    double used;         /* share of codes with at least one row; over all stages */
-    double perplexity;   /* exp of the entropy of code use; mean over the stages */
-    uint64_t revived;    /* dead codes replaced while training */
-    uint32_t iterations; /* done, all stages together */
-    uint64_t near_ties;  /* of assign: decisions another device may take otherwise */
+    double mse;        /* mean over elements of (x - code)^2; of the normalised rows with cosine */
+    double used;       /* share of the codes of all stages that have at least one row, 0..1 */
+    double perplexity; /* exp of the entropy of code use, 1..K; mean over the stages */
+    uint64_t revived;  /* training: codes without rows that were moved to a row */
+    uint32_t iterations; /* training: iterations of all stages */
+    uint64_t near_ties;  /* assignment: ids that another device may decide otherwise */
 } tsr_codebook_stats;
-/* codes: [stages, K, dim], caller's memory, undefined after a failure. stats may be NULL. With
- * cosine, mse is of the normalised rows. The progress callback's texts are "k-means++" and
- * "k-means" (in rows over all iterations; training may end earlier). Same seed, device and rows:
- * same bytes. Errors: ARGUMENT (no rows; more codes than rows; a value that is not finite or beyond
- * 1e15; cosine with several stages), MEMORY, INTERRUPTED, those of devices. */
+/* Trains a codebook by Lloyd's k-means from k-means++ seeds (Arthur and Vassilvitskii 2007). x is
+ * [n, dim]. codes is the caller's memory, [stages, K, dim], and undefined after an error. Progress
+ * is reported as "k-means++" and "k-means", in rows over all iterations; training may end before
+ * the total. Equal seed, device and rows give equal bytes. settings may be NULL (the defaults), and
+ * so may stats. Errors: ARGUMENT (no rows; more codes than rows; an element that is not finite or
+ * beyond 1e15; cosine with several stages), MEMORY, INTERRUPTED, device errors. */
 tsr_status tsr_codebook_train(tsr_context *ctx, const float *x, uint64_t n, uint32_t dim,
                               const tsr_codebook_settings *settings, float *codes,
                               tsr_codebook_stats *stats);
-/* ids: [n, stages], caller's memory. Takes stages, codes (K), cosine, device and progress from the
- * settings; n may be 0. Errors: as train. */
+/* Finds the nearest code of each row in each stage. x is [n, dim], and n may be 0; codes is
+ * [stages, K, dim]; ids is the caller's memory, [n, stages]. Ties go to the lowest id. Of the
+ * settings it reads codes, stages, cosine, device and progress. settings may be NULL (the
+ * defaults), and so may stats. Errors: as tsr_codebook_train. */
 tsr_status tsr_codebook_assign(tsr_context *ctx, const float *x, uint64_t n, uint32_t dim,
                                const float *codes, const tsr_codebook_settings *settings,
                                uint32_t *ids, tsr_codebook_stats *stats);
-/* Feature arrays: a .npy file, or a tensor of a .safetensors file (told apart by their bytes; NULL
- * = the only tensor there is). [n, dim], or more dimensions whose last one is dim; integers and
- * halves become f32. *x is malloc'd, free(). Errors: reading errors; FORMAT (shape); ARGUMENT
- * (which tensor); NOT_FOUND (no such tensor). */
+/* Reads features as f32 into *x, [*n, *dim], which the caller frees with free(). The file is .npy,
+ * or .safetensors with the tensor called `tensor`; its first bytes tell which. `tensor` NULL takes
+ * the only tensor there is, and must be NULL for .npy. The last dimension of the array becomes
+ * *dim and all others are multiplied into *n. Integers and halves are converted.
+ * Errors: reading errors; FORMAT (the shape); ARGUMENT (several tensors and no name, or a name for
+ * a .npy file); NOT_FOUND (no such tensor). */
 tsr_status tsr_features_read(tsr_context *ctx, const char *path, const char *tensor, float **x,
                              uint64_t *n, uint32_t *dim);
-/* Patches of pictures as features: patch x patch pixels become one row of patch*patch*3 values in
- * [0,1], in the order (y, x, channel). Patches do not overlap, go row by row from the top left
- * corner and leave out what does not fill a patch. per_picture > 0 takes at most so many of each
- * picture, evenly spaced. *x is malloc'd, free(). Errors: reading errors; ARGUMENT (no picture is
- * as large as a patch); TOO_LARGE (beyond the context's memory limit). */
+/* Cuts pictures into patches and returns them as rows of *x, [*n, *dim], which the caller frees
+ * with free(). A row holds patch * patch * 3 values in [0, 1] in the order (y, x, channel). Patches
+ * do not overlap and go row by row from the top left corner; the rest of the picture that fills no
+ * patch is left out. `patch` is 1..1024 pixels. per_picture > 0 takes at most that many patches of
+ * each picture, evenly spaced; 0 takes all.
+ * Errors: reading errors; ARGUMENT (no picture; none as large as a patch); TOO_LARGE (beyond the
+ * context's memory limit). */
 tsr_status tsr_features_from_pictures(tsr_context *ctx, const char *const *pictures, int count,
                                       uint32_t patch, uint32_t per_picture, float **x, uint64_t *n,
                                       uint32_t *dim);
-/* A codebook file is a .safetensors file with the tensor "codes" [stages, K, dim] F32 and the
- * metadata format = "tessera-codebook", version = "1", metric = "euclid" or "cosine". */
+/* Writes a codebook file: .safetensors with the tensor "codes", F32 [stages, count, dim], and the
+ * metadata format = "tessera-codebook", version = "1", metric = "cosine" or "euclid" (cosine 1 or
+ * 0). Errors: ARGUMENT (a size of 0), writing errors. */
 tsr_status tsr_codebook_write(tsr_context *ctx, const char *path, const float *codes,
                               uint32_t stages, uint32_t count, uint32_t dim, int cosine);
-/* Writes ids as an .npy file, [rows, stages] of little-endian i4; path "-" is stdout.
- * Errors: ARGUMENT (no stages), writing errors. */
+/* Writes ids [rows, stages] as a .npy file of little-endian i4; "-" is stdout. ids may be NULL when
+ * rows is 0. Errors: ARGUMENT (no stages), writing errors. */
 tsr_status tsr_ids_write(tsr_context *ctx, const char *path, const uint32_t *ids, uint64_t rows,
                          uint32_t stages);
-/* Reads one; a .safetensors file without that metadata is taken as Euclidean, and "codes" may be
- * [K, dim]. *codes is malloc'd, free(). Errors: reading errors, FORMAT, VERSION. */
+/* Reads a codebook file into *codes, [*stages, *count, *dim], which the caller frees with free().
+ * *cosine becomes 1 or 0. A .safetensors file without the metadata of tsr_codebook_write is read as
+ * Euclidean. A tensor [K, dim] is read as one stage. Errors: reading errors, FORMAT, VERSION. */
 tsr_status tsr_codebook_read(tsr_context *ctx, const char *path, float **codes, uint32_t *stages,
                              uint32_t *count, uint32_t *dim, int *cosine);
 

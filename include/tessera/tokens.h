@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* tokens.h: token sets and the token file (.tess). No GPU, no model: a program that only moves
- * tokens links libtessera and needs nothing else of it. The byte layout is formats/tokens/SPEC.md.
- */
+/* tokens.h: token sets and the token file (.tess). A program that only moves tokens needs no model,
+ * no device and nothing else of libtessera. The byte layout is formats/tokens/SPEC.md.
+ *
+ * A writer and a file use their context until they are closed and belong to its thread. Files of
+ * different contexts may be used at the same time. The context of a call must not be NULL. */
 #ifndef TESSERA_TOKENS_H
 #define TESSERA_TOKENS_H
 
@@ -14,166 +16,207 @@ extern "C" {
 
 #define TSR_MAX_LEVELS 16
 
-/* How the ids of one tile are arranged. Numbers are written to files. */
+/* Arrangement of the positions of one tile. Numbers are written to files. */
 typedef enum tsr_geometry {
-    TSR_GEOMETRY_SEQUENCE = 0, /* 1-D, `tokens` positions */
+    TSR_GEOMETRY_SEQUENCE = 0, /* one row of positions */
     TSR_GEOMETRY_GRID = 1      /* rows x columns, row by row */
 } tsr_geometry;
 
 /* How a picture becomes tiles. Numbers are written to files. */
 typedef enum tsr_fit {
-    TSR_FIT_AUTO = 0, /* not stored: what keeps the picture's size, TSR_FIT_TILE */
+    TSR_FIT_AUTO = 0, /* the tokenizer's preference; in settings only, never in a file */
     TSR_FIT_CROP = 1, /* short side resized to the tile, centre cropped */
-    TSR_FIT_PAD = 2,  /* long side resized to the tile, the rest padded; cut off again on decode */
-    TSR_FIT_STRETCH = 3, /* both sides resized to the tile; resized back on decode */
-    TSR_FIT_TILE = 4     /* kept at its size, covered by overlapping tiles, blended on decode */
+    TSR_FIT_PAD = 2,  /* long side resized to the tile, the rest padded; decoding removes the pad */
+    TSR_FIT_STRETCH = 3, /* both sides resized to the tile; decoding resizes back */
+    TSR_FIT_TILE = 4     /* size unchanged, covered by overlapping tiles, which decoding blends */
 } tsr_fit;
 
-/* What guidance does with the difference of the passes with and without the ids. */
+/* How a sampling decoder combines its two predictions, with the ids and without them. Guidance adds
+ * a multiple of their difference. */
 typedef enum tsr_guidance_mode {
-    TSR_GUIDANCE_AUTO = 0, /* as the file says, or else APG */
-    TSR_GUIDANCE_APG = 1,  /* normalised: bounded, smoothed, and across the guided velocity only */
-    TSR_GUIDANCE_CFG = 2   /* plain: the difference as it is */
+    TSR_GUIDANCE_AUTO = 0, /* the mode in the file's hints, or else APG */
+    TSR_GUIDANCE_APG = 1,  /* adaptive projected guidance (Sadat et al. 2024): the difference is
+                              smoothed, bounded, and made orthogonal to the guided velocity */
+    TSR_GUIDANCE_CFG = 2   /* classifier-free guidance (Ho and Salimans 2022): the plain
+                              difference */
 } tsr_guidance_mode;
 
-/* How a tokenizer whose decoder samples should make the pictures. Only hints: ids are the same for
- * all of them, and decoding may choose otherwise. */
+/* Advice of the writer of a file on how a sampling decoder should make the pictures. Hints change
+ * no id, and the reader may decode otherwise. */
 typedef struct tsr_decode_hints {
-    int present;    /* 0: the others say nothing */
-    uint32_t steps; /* of the sampler */
-    float guidance; /* 1 = none */
-    uint64_t seed;  /* of the noise */
-    int fast;       /* 1: half precision was asked for */
-    int plain;      /* 1: TSR_GUIDANCE_CFG was asked for */
+    int present;    /* 0: the file has no hints, and the other fields mean nothing */
+    uint32_t steps; /* steps of the sampler */
+    float guidance; /* scale of guidance; 1 is without guidance */
+    uint64_t seed;  /* seed of the starting noise */
+    int fast;       /* 1: the writer used TSR_PRECISION_FAST */
+    int plain;      /* 1: TSR_GUIDANCE_CFG; 0: TSR_GUIDANCE_APG */
 } tsr_decode_hints;
 
-/* How the numbers of vectors are stored. Numbers are written to files. */
+/* Stored type of the numbers of a vector. Numbers of this enum are written to files. */
 typedef enum tsr_latent_type {
-    TSR_LATENT_F32 = 0, /* exact */
-    TSR_LATENT_F16 = 1  /* half the bytes: rounded to 11 bits, magnitudes below 65520 */
+    TSR_LATENT_F32 = 0, /* exact, 4 bytes */
+    TSR_LATENT_F16 = 1  /* rounded to 11 significant bits, 2 bytes; magnitudes below 65520 */
 } tsr_latent_type;
 
-/* What made the ids; the same for every item of a file. */
+/* Description of the tokens of a file: what made them and how they are arranged. A file has one
+ * header for all of its items. Tokens are ids (codebook_size > 0) or vectors (channels > 0). */
 typedef struct tsr_token_header {
-    char tokenizer[64];          /* "mosaic-256" */
-    uint32_t family;             /* id in models/registry.def */
-    uint64_t weights_hash;       /* tsr_safetensors_hash of the weights; 0 = unknown */
-    uint32_t codebook_size;      /* ids are below this; 0: there are none, tokens are vectors */
-    uint32_t channels;           /* numbers of a vector, 1..4096; 0 with a codebook */
-    tsr_latent_type latent_type; /* F32 (0) with a codebook */
-    uint32_t level_count;        /* of FSQ; 0 = a codebook without levels */
-    uint32_t levels[TSR_MAX_LEVELS];
+    char tokenizer[64];          /* name of the model, 1..63 printable ASCII: "mosaic-256" */
+    uint32_t family;             /* number of the family in models/registry.def */
+    uint64_t weights_hash;       /* XXH64 identity of the weights; 0: unknown */
+    uint32_t codebook_size;      /* every id is below this number; 0: tokens are vectors */
+    uint32_t channels;           /* numbers in a vector, 1..4096; 0: tokens are ids */
+    tsr_latent_type latent_type; /* stored type of vectors; TSR_LATENT_F32 for ids */
+    uint32_t level_count; /* entries of `levels`, 0..TSR_MAX_LEVELS; 0: not an FSQ codebook */
+    uint32_t levels[TSR_MAX_LEVELS]; /* levels of FSQ, 2..65536; product = codebook_size */
     tsr_geometry geometry;
-    uint32_t rows, columns; /* of the grid; a sequence has rows 1, columns = most tokens a tile */
-    uint32_t nested;        /* 1: any prefix of a tile's ids decodes */
-    uint32_t tile_width, tile_height; /* pixels */
-    tsr_fit fit;
-    uint32_t filter;       /* of resizing: 0 bilinear, 1 bicubic, 2 Lanczos */
-    uint8_t background[3]; /* under alpha, and the pad colour */
+    uint32_t rows, columns; /* positions of a tile: a grid of rows x columns; a sequence has rows 1
+                               and as many columns as a tile has tokens at most */
+    uint32_t nested;        /* 1: the first n ids of a tile decode for every n; 0: all are needed */
+    uint32_t tile_width, tile_height; /* pixels, 1..65536 */
+    tsr_fit fit;                      /* how the pictures were fitted; never TSR_FIT_AUTO */
+    uint32_t filter;                  /* resampling of the fit: 0 bilinear, 1 bicubic, 2 Lanczos */
+    uint8_t background[3];            /* RGB under transparent pixels and of the padding */
     tsr_decode_hints hints;
 } tsr_token_header;
 
-/* A quality that a picture's ids were chosen to reach, when they were. */
+/* Metric of a quality target. Numbers are written to files. */
 typedef enum tsr_target_metric {
-    TSR_TARGET_NONE,
-    TSR_TARGET_PSNR, /* dB over 8-bit RGB, at least */
-    TSR_TARGET_SSIM, /* Wang's 11x11 gaussian, at least */
-    TSR_TARGET_L1    /* mean absolute error on the 0..1 scale, at most */
+    TSR_TARGET_NONE = 0, /* no target */
+    TSR_TARGET_PSNR = 1, /* dB over 8-bit RGB, 0..200; more is better */
+    TSR_TARGET_SSIM = 2, /* gaussian window of 11 x 11 (Wang et al. 2004), -1..1; more is better */
+    TSR_TARGET_L1 = 3    /* mean absolute error on the 0..1 scale; less is better */
 } tsr_target_metric;
+/* A quality that the tokens of a picture were chosen to reach, or shall be. */
 typedef struct tsr_target {
-    tsr_target_metric metric;
-    float threshold;
-    float reached; /* short of `threshold` when all ids were not enough */
+    tsr_target_metric metric; /* default TSR_TARGET_NONE */
+    float threshold;          /* value of the metric to reach: at least this much, or at most for
+                                 L1; default 0 */
+    float reached; /* value that was reached, worse than `threshold` when all ids were not enough;
+                      written by a search, default 0 */
 } tsr_target;
 
-/* One picture: tiles row by row, each with its own number of ids. */
+/* Tokens of one picture: tiles row by row, and the tokens of each tile in the order of its
+ * positions. The memory belongs to whoever filled the struct. */
 typedef struct tsr_token_item {
-    const char *key; /* where it came from: file name without folder, at most 1024
-                        bytes, no control characters; not NULL */
-    uint32_t source_width, source_height; /* as displayed */
-    uint32_t orientation;                 /* the EXIF tag that was honoured, 1..8 */
-    uint32_t width, height; /* of the picture the tiles cover: after resize, before pad */
-    int32_t crop_x, crop_y; /* of the tile area inside that picture (negative: padding) */
-    uint32_t tile_columns, tile_rows;
-    uint32_t overlap;       /* pixels shared by neighbouring tiles */
-    double time;            /* seconds from the start of a clip; 0 for a picture */
-    float quality;          /* the tolerated error asked for, or 0 */
-    tsr_target target;      /* of a search for the count; metric NONE when there was none */
-    const uint32_t *counts; /* [tile_rows*tile_columns] ids of each tile */
-    const uint32_t *ids;    /* the tiles' ids one after the other; NULL with vectors */
-    const float *latents;   /* with vectors: the header's channels of each, in the same order, all
-                               finite; else NULL. What is said of ids elsewhere holds of them */
-    const uint8_t *kept;    /* one bit for each position of each tile, bit 0 of byte 0
-                               first, every tile padded to a byte; NULL = the first
-                               counts[t] positions */
+    const char *key; /* name of the picture: its file name without folder, at most 1024 bytes, no
+                        control characters and no '/'; not NULL */
+    uint32_t source_width, source_height; /* of the source picture as displayed, in pixels */
+    uint32_t orientation;                 /* EXIF tag that was applied to the source, 1..8 */
+    uint32_t width, height;               /* of the fitted picture in pixels: after resizing, before
+                                             padding */
+    int32_t crop_x, crop_y;           /* corner of the tiled area in the fitted picture, in pixels;
+                                         negative: that many pixels of padding */
+    uint32_t tile_columns, tile_rows; /* product 1..1048576 */
+    uint32_t overlap;                 /* pixels shared by neighbouring tiles, below 65536 */
+    double time;                      /* seconds from the start of a clip; 0 for a picture */
+    float quality;          /* tolerated mean absolute error that chose the tokens, on the 0..1
+                               scale; 0: the tokens were not chosen so */
+    tsr_target target;      /* quality target that chose the number of tokens, if any */
+    const uint32_t *counts; /* [tile_rows * tile_columns] tokens of each tile */
+    const uint32_t *ids;    /* [sum of counts] ids; NULL for vectors */
+    const float *latents;   /* [sum of counts, channels] vectors, all finite; NULL for ids */
+    const uint8_t *kept;    /* [tiles, tsr_token_mask_bytes] one bit for each position: 1 = has a
+                               token.    Bit 0 of byte 0 is position 0. NULL: the first counts[t]
+                               positions of    tile t have one */
 } tsr_token_item;
 
-/* Sum of counts. */
+/* Number of tokens of an item: the sum of its counts. */
 uint64_t tsr_token_item_total(const tsr_token_item *item);
-/* Bits of one id: the smallest b with 2^b >= codebook_size; of a vector, all its numbers as stored.
- */
+/* Bits of one token before entropy coding: for an id the smallest b with 2^b >= codebook_size, for
+ * a vector all of its numbers in their stored type. */
 uint32_t tsr_token_bits(const tsr_token_header *header);
-/* Bytes of one token in memory: 4 of an id, 4 for each channel of a vector. */
+/* Bytes of one token in memory: 4 for an id, 4 * channels for a vector. */
 size_t tsr_token_value_bytes(const tsr_token_header *header);
 /* Positions of a tile: rows * columns. */
 uint32_t tsr_token_positions(const tsr_token_header *header);
-/* Bytes of a tile's kept mask that has a bit for each of `positions`. */
+/* Bytes of one tile's kept mask: a bit for each of `positions`, rounded up. */
 size_t tsr_token_mask_bytes(uint32_t positions);
 
 /* ---- writing: one pass, items in order ---- */
 
+/* A token file being written. */
 typedef struct tsr_token_writer tsr_token_writer;
+/* How a token file is stored. No field changes a token. */
 typedef struct tsr_token_writer_settings {
-    uint32_t layer_tokens; /* 0 = one payload for each item; else ids are stored in layers that
-                              end at layer_tokens, 4 times that, ...: a prefix of the file then
-                              decodes to a coarser picture */
-    int entropy;           /* 1 (default): use a coder on an item where it is smaller */
+    uint32_t layer_tokens; /* nested ids: number of ids of each tile in the first layer. Layers end
+                              at layer_tokens, 4 * layer_tokens, 16 * layer_tokens, ..., so that a
+                              prefix of the file decodes to a coarser picture. Default 0: one
+                              layer */
+    int entropy;           /* 1 codes an item's tokens where that makes them smaller, 0 stores them
+                              raw; default 1, which a struct of zeros is not */
 } tsr_token_writer_settings;
+/* Default settings of a writer. */
 tsr_token_writer_settings tsr_token_writer_settings_default(void);
-/* path "-" = stdout. The file appears under its name at close. settings may be NULL.
- * Errors: ARGUMENT (header field out of range), IO, NO_SPACE, MEMORY. */
+/* Opens a token file for writing. It appears under `path` when the writer is closed; "-" is stdout.
+ * The header is copied. settings may be NULL (the defaults). *writer is NULL on error; else the
+ * caller ends it with tsr_token_writer_close or tsr_token_writer_abandon.
+ * Errors: ARGUMENT (a header field out of range; layers of tokens that are not nested), IO,
+ * NO_SPACE, MEMORY. */
 tsr_status tsr_token_writer_open(tsr_context *ctx, tsr_token_writer **writer, const char *path,
                                  const tsr_token_header *header,
                                  const tsr_token_writer_settings *settings);
-/* Appends an item; nothing of it is kept. Errors: ARGUMENT (a field out of range; the writer can go
- * on), TOKENS (an id beyond the codebook, a vector's number that is not finite or too large for its
- * type, counts beyond the geometry, kept mask and counts disagree; the writer can go on), IO,
- * NO_SPACE, MEMORY (it stays failed). */
+/* Appends an item. Its memory may be freed after the call.
+ * Errors after which the writer accepts further items: ARGUMENT (a field out of range), TOKENS (an
+ * id outside the codebook; a number that is not finite or too large for its type; more tokens than
+ * positions; a kept mask that disagrees with the counts).
+ * Errors after which every call on the writer fails: IO, NO_SPACE, MEMORY. */
 tsr_status tsr_token_writer_add(tsr_token_writer *writer, const tsr_token_item *item);
-/* Writes index and footer, flushes, renames, frees; *writer becomes NULL whatever happens. */
+/* Writes index and footer, moves the file to its final name and frees the writer. *writer becomes
+ * NULL, also on error; nothing then appears under the final name.
+ * Errors: ARGUMENT (writer or *writer is NULL), that of an earlier add, IO, NO_SPACE, MEMORY. */
 tsr_status tsr_token_writer_close(tsr_token_writer **writer);
-/* Drops what was written so far; nothing appears under the final name. NULL is accepted. */
+/* Deletes what was written, frees the writer and sets *writer to NULL. Nothing appears under the
+ * final name. NULL and a NULL *writer are accepted. */
 void tsr_token_writer_abandon(tsr_token_writer **writer);
 
 /* ---- reading: by index, or by scanning when the end is missing ---- */
 
+/* An open token file. */
 typedef struct tsr_token_file tsr_token_file;
+/* What a token file holds. */
 typedef struct tsr_token_file_info {
-    uint64_t bytes, header_bytes, payload_bytes, index_bytes; /* of the file and its parts */
-    uint64_t items, tokens;
-    uint32_t version_major, version_minor;
-    int recovered; /* 1: index or footer was missing or damaged; items were found by scanning */
-    int damaged;   /* chunks that failed their checksum and were left out */
+    uint64_t bytes;                        /* size of the file */
+    uint64_t header_bytes;                 /* of `bytes`: start and header chunks */
+    uint64_t payload_bytes;                /* of `bytes`: items */
+    uint64_t index_bytes;                  /* of `bytes`: index and footer */
+    uint64_t items, tokens;                /* tokens: of all items */
+    uint32_t version_major, version_minor; /* of the format */
+    int recovered; /* 1: the index is missing or damaged, and items were found by scanning */
+    int damaged;   /* number of chunks whose checksum failed; their items are left out */
 } tsr_token_file_info;
-/* path "-" reads stdin. A cut or damaged file opens with `recovered` set as long as its header is
- * whole. Errors: NOT_FOUND, IO, FORMAT (not a token file, text-mode damage), VERSION, TRUNCATED,
- * CHECKSUM (header), TOO_LARGE. */
+/* Opens a token file; "-" reads stdin to its end. A file that was cut or damaged after its header
+ * opens with `recovered` set. *file is NULL on error; else the caller closes it with
+ * tsr_token_file_close.
+ * Errors: ARGUMENT (path or file is NULL), NOT_FOUND, IO, FORMAT (not a token file, or one that a
+ * transfer in text mode changed), VERSION, TRUNCATED and CHECKSUM (the header), TOO_LARGE, MEMORY.
+ */
 tsr_status tsr_token_file_open(tsr_context *ctx, tsr_token_file **file, const char *path);
+/* Opens a token file in memory. `bytes` belong to the caller and must stay valid until
+ * tsr_token_file_close. `name` stands for the path in detail texts and is copied; NULL is "token
+ * file in memory". Errors: as tsr_token_file_open, without NOT_FOUND and IO. */
 tsr_status tsr_token_file_parse(tsr_context *ctx, tsr_token_file **file, const char *name,
-                                const void *bytes, size_t size); /* bytes must outlive it */
+                                const void *bytes, size_t size);
+/* Closes a token file and sets *file to NULL. NULL and a NULL *file are accepted. */
 void tsr_token_file_close(tsr_token_file **file);
+/* Header of a file. Owned by the file; `file` must not be NULL. */
 const tsr_token_header *tsr_token_file_header(const tsr_token_file *file);
+/* Sizes, counts and state of a file. Owned by the file; `file` must not be NULL. */
 const tsr_token_file_info *tsr_token_file_properties(const tsr_token_file *file);
-/* Decodes item `index` (0 .. items-1). *item points into memory owned by the file, valid until the
- * next tsr_token_file_item or close. Errors: ARGUMENT, CHECKSUM, FORMAT, UNSUPPORTED, MEMORY. */
+/* Reads item `index`, 0 .. items - 1. *item points into memory that the file owns, valid until the
+ * next tsr_token_file_item on this file or its close. *item is zeros on error.
+ * Errors: ARGUMENT (index out of range; NULL), CHECKSUM, FORMAT, UNSUPPORTED, TOO_LARGE, MEMORY. */
 tsr_status tsr_token_file_item(tsr_token_file *file, uint64_t index, tsr_token_item *item);
-/* Bytes item `index` takes in the file, and the coding used: "raw", "zstd", "range", or "mixed"
- * when its layers differ. Either may be NULL. */
+/* Sets *bytes to the size of item `index` in the file, and *coding to how its tokens are coded:
+ * "raw", "zstd", "range", or "mixed" when its layers differ (static storage). Either pointer may be
+ * NULL. A result of tsr_token_file_item stays valid. Errors: as tsr_token_file_item. */
 tsr_status tsr_token_file_item_storage(tsr_token_file *file, uint64_t index, uint64_t *bytes,
                                        const char **coding);
 
-/* Copies a file keeping at most `tokens` (1 or more) ids of each tile; needs no model.
- * Errors: as open and write; UNSUPPORTED when the tokens are not nested. */
+/* Copies a token file with at most `tokens` ids of each tile. No model is needed. `tokens` is 1 or
+ * more. "-" is stdin or stdout. On error nothing appears under `output`.
+ * Errors: those of opening, reading and writing; ARGUMENT (a NULL path; tokens 0); UNSUPPORTED (the
+ * tokens are not nested). */
 tsr_status tsr_token_file_cut(tsr_context *ctx, const char *input, const char *output,
                               uint32_t tokens);
 
