@@ -70,7 +70,7 @@ static tsr_status read_storage(torch_reader *r, tsr_pickle_ref ref, torch_storag
     if (!items_of(p, ref, item, 6, &count) || count < 5 || !tsr_pickle_is(p, item[0], "storage"))
         return refuse(r, "persistent id", "wanted ('storage', type, key, device, elements)");
     tsr_pickle_view type = tsr_pickle_look(p, item[1]), key = tsr_pickle_look(p, item[2]);
-    if (type.kind != TSR_PICKLE_GLOBAL || type.name != TSR_PICKLE_STORAGE)
+    if (type.kind != TSR_PICKLE_GLOBAL || type.name != TSR_PICKLE_NAME_STORAGE)
         return refuse(r, "persistent id", "wanted a storage type, got something else");
     for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; ++i)
         if (strlen(dtypes[i].storage) == type.text_size &&
@@ -265,7 +265,7 @@ static tsr_status append_key(torch_reader *r, size_t *at, tsr_pickle_ref key, ui
 static tsr_status walk(torch_reader *r, tsr_pickle_ref ref, size_t at, int depth) {
     const tsr_pickle *p = r->in.tree;
     tsr_pickle_view v = tsr_pickle_look(p, ref);
-    if (v.kind == TSR_PICKLE_CALL && v.name == TSR_PICKLE_REBUILD_PARAMETER) {
+    if (v.kind == TSR_PICKLE_CALL && v.name == TSR_PICKLE_NAME_REBUILD_PARAMETER) {
         tsr_pickle_ref none, data = 0;
         uint32_t place = 0;
         if (!tsr_pickle_next(p, ref, &place, &none, &data) || depth > MAX_DEPTH)

@@ -384,20 +384,20 @@ static void reduce(machine *m) {
     tsr_pickle_name name = (tsr_pickle_name)node_at(m, callee)->name;
     tsr_pickle_ref ref;
     switch (name) {
-    case TSR_PICKLE_ORDERED_DICT:
+    case TSR_PICKLE_NAME_ORDERED_DICT:
         ref = add_node(m, TSR_PICKLE_DICT);
         if (count && kind_of(m, first) == TSR_PICKLE_LIST)
             fill_dict(m, ref, first);
         else if (count)
             refuse(m, TSR_ERROR_FORMAT, "an OrderedDict of something else than a list");
         break;
-    case TSR_PICKLE_NAMESPACE:
-    case TSR_PICKLE_DEFAULT_DICT:
+    case TSR_PICKLE_NAME_NAMESPACE:
+    case TSR_PICKLE_NAME_DEFAULT_DICT:
         ref = add_node(m, TSR_PICKLE_DICT);
         break;
-    case TSR_PICKLE_SET_TYPE:
-    case TSR_PICKLE_SIZE:
-        ref = add_node(m, name == TSR_PICKLE_SIZE ? TSR_PICKLE_TUPLE : TSR_PICKLE_SET);
+    case TSR_PICKLE_NAME_SET:
+    case TSR_PICKLE_NAME_SIZE:
+        ref = add_node(m, name == TSR_PICKLE_NAME_SIZE ? TSR_PICKLE_TUPLE : TSR_PICKLE_SET);
         place = 0;
         if (count == 1 &&
             (kind_of(m, first) == TSR_PICKLE_LIST || kind_of(m, first) == TSR_PICKLE_TUPLE)) {
@@ -406,9 +406,9 @@ static void reduce(machine *m) {
                 add_item(m, ref, 0, value);
         }
         break;
-    case TSR_PICKLE_REBUILD_TENSOR:
-    case TSR_PICKLE_REBUILD_TENSOR_V2:
-    case TSR_PICKLE_REBUILD_PARAMETER:
+    case TSR_PICKLE_NAME_REBUILD_TENSOR:
+    case TSR_PICKLE_NAME_REBUILD_TENSOR_V2:
+    case TSR_PICKLE_NAME_REBUILD_PARAMETER:
         ref = add_node(m, TSR_PICKLE_CALL);
         if (m->status) return;
         node_at(m, ref)->name = (uint8_t)name;
@@ -439,17 +439,17 @@ static void build(machine *m) {
         refuse(m, TSR_ERROR_UNSUPPORTED, "a state for an object that is not known");
         return;
     }
-    if (node_at(m, object)->name != TSR_PICKLE_NAMESPACE || state == object) return;
+    if (node_at(m, object)->name != TSR_PICKLE_NAME_NAMESPACE || state == object) return;
     for (uint32_t place = 0; tsr_pickle_next(m->p, state, &place, &key, &value) && !m->status;)
         add_item(m, object, key, value);
 }
 
 static void new_object(machine *m) {
     tsr_pickle_ref callee = m->stack_count - floor_of(m) >= 2 ? m->stack[m->stack_count - 2] : 0;
-    bool space =
-        kind_of(m, callee) == TSR_PICKLE_GLOBAL && node_at(m, callee)->name == TSR_PICKLE_NAMESPACE;
+    bool space = kind_of(m, callee) == TSR_PICKLE_GLOBAL &&
+                 node_at(m, callee)->name == TSR_PICKLE_NAME_NAMESPACE;
     reduce(m);
-    if (!m->status && space) node_at(m, top(m))->name = TSR_PICKLE_NAMESPACE;
+    if (!m->status && space) node_at(m, top(m))->name = TSR_PICKLE_NAME_NAMESPACE;
 }
 
 static void persistent(machine *m) {

@@ -7,16 +7,16 @@
 #include <stddef.h>
 
 typedef enum tsr_pickle_name {
-    TSR_PICKLE_INERT, /* a class or constant that may stand somewhere but not be called */
-    TSR_PICKLE_ORDERED_DICT,
-    TSR_PICKLE_DEFAULT_DICT,
-    TSR_PICKLE_SET_TYPE,
-    TSR_PICKLE_NAMESPACE,
-    TSR_PICKLE_SIZE, /* torch.Size */
-    TSR_PICKLE_REBUILD_TENSOR,
-    TSR_PICKLE_REBUILD_TENSOR_V2,
-    TSR_PICKLE_REBUILD_PARAMETER,
-    TSR_PICKLE_STORAGE /* torch.FloatStorage ...: text = "Float" */
+    TSR_PICKLE_NAME_INERT, /* a class or constant that may stand somewhere but not be called */
+    TSR_PICKLE_NAME_ORDERED_DICT,
+    TSR_PICKLE_NAME_DEFAULT_DICT,
+    TSR_PICKLE_NAME_SET,
+    TSR_PICKLE_NAME_NAMESPACE,
+    TSR_PICKLE_NAME_SIZE, /* torch.Size */
+    TSR_PICKLE_NAME_REBUILD_TENSOR,
+    TSR_PICKLE_NAME_REBUILD_TENSOR_V2,
+    TSR_PICKLE_NAME_REBUILD_PARAMETER,
+    TSR_PICKLE_NAME_STORAGE /* torch.FloatStorage ...: text = "Float" */
 } tsr_pickle_name;
 
 /* True if module.name is one of them; *kind says which. *stem: how many bytes of the name matter (5
