@@ -105,7 +105,7 @@ tsr_status tsr_token_coder_put(tsr_token_coder *c, const tsr_id_run *run, const 
                                bool entropy, tsr_bytes *bytes) {
     size_t raw = (size_t)raw_bytes(c, run->total), best = raw,
            least = (raw + TSR_TESS_RATIO - 1) / TSR_TESS_RATIO;
-    tsr_tess_coding coding = TSR_TESS_RAW;
+    tsr_tess_coding coding = TSR_TESS_CODING_RAW;
     uint8_t *range = NULL, *zstd = NULL;
     if (entropy && raw > 1) {
         tsr_status s = tsr_grow(c->ctx, &c->coded, &c->coded_room, 2 * raw, 1, "coded ids");
@@ -116,18 +116,18 @@ tsr_status tsr_token_coder_put(tsr_token_coder *c, const tsr_id_run *run, const 
         if ((s = id_planes(c, run, ids))) return s;
         size_t planes = run->total * ((c->bits + 7) / 8);
         if ((s = try_zstd(c, planes, zstd, best - 1, &size))) return s;
-        if (size < best && size >= least) coding = TSR_TESS_ZSTD, best = size;
+        if (size < best && size >= least) coding = TSR_TESS_CODING_ZSTD, best = size;
         if ((s = try_range(c, run, ids, best - 1, &size))) return s;
-        if (size < best && size >= least) coding = TSR_TESS_RANGE, best = size;
+        if (size < best && size >= least) coding = TSR_TESS_CODING_RANGE, best = size;
     }
     tsr_bytes_u8(bytes, coding);
     uint8_t *out = tsr_bytes_extend(bytes, best);
     if (!out) return tsr_fail(c->ctx, TSR_ERROR_MEMORY, "coded ids: no memory for %zu bytes", best);
-    if (coding == TSR_TESS_RAW) {
+    if (coding == TSR_TESS_CODING_RAW) {
         if (best) out[best - 1] = 0;
         tsr_bitpack(ids, run->total, c->bits, out);
     } else {
-        memcpy(out, coding == TSR_TESS_ZSTD ? zstd : range, best);
+        memcpy(out, coding == TSR_TESS_CODING_ZSTD ? zstd : range, best);
     }
     return TSR_OK;
 }
@@ -167,7 +167,7 @@ tsr_status tsr_token_coder_put_latents(tsr_token_coder *c, const char *name, uin
     }
     const bool wins = size < raw && size >= least;
     if (!wins) size = raw;
-    tsr_bytes_u8(bytes, wins ? TSR_TESS_ZSTD : TSR_TESS_RAW);
+    tsr_bytes_u8(bytes, wins ? TSR_TESS_CODING_ZSTD : TSR_TESS_CODING_RAW);
     uint8_t *out = tsr_bytes_extend(bytes, size);
     if (!out)
         return tsr_fail(c->ctx, TSR_ERROR_MEMORY, "coded vectors: no memory for %zu bytes", size);
@@ -191,13 +191,13 @@ tsr_status tsr_token_coder_check(tsr_token_coder *c, const char *name, tsr_curso
         return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "%s: coding: wanted a byte, got the end", name);
     *coding = (tsr_tess_coding)number;
     switch (number) {
-    case TSR_TESS_RAW:
+    case TSR_TESS_CODING_RAW:
         if (size != raw)
             return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "%s: raw %s: wanted %llu bytes, got %llu",
                             name, c->channels ? "vectors" : "ids", (unsigned long long)raw,
                             (unsigned long long)size);
         return TSR_OK;
-    case TSR_TESS_RANGE:
+    case TSR_TESS_CODING_RANGE:
         if (c->channels)
             return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "%s: coding of vectors: wanted 0 or 1, got 2",
                             name);
@@ -205,7 +205,7 @@ tsr_status tsr_token_coder_check(tsr_token_coder *c, const char *name, tsr_curso
             return tsr_fail(c->ctx, TSR_ERROR_FORMAT,
                             "%s: range-coded ids: wanted a last byte other than 0, got 0", name);
         /* fall through */
-    case TSR_TESS_ZSTD:
+    case TSR_TESS_CODING_ZSTD:
         if (size >= raw || size < (raw + TSR_TESS_RATIO - 1) / TSR_TESS_RATIO)
             return tsr_fail(
                 c->ctx, TSR_ERROR_FORMAT,
@@ -241,10 +241,10 @@ tsr_status tsr_token_coder_get(tsr_token_coder *c, const char *name, const tsr_i
     tsr_status s = tsr_token_coder_check(c, name, data, run->total, &coding);
     if (s) return s;
     ++data.at;
-    if (coding == TSR_TESS_RAW) {
+    if (coding == TSR_TESS_CODING_RAW) {
         if (!tsr_bitunpack(data.at, run->total, c->bits, ids))
             return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "%s: bits after the last id: wanted 0", name);
-    } else if (coding == TSR_TESS_ZSTD) {
+    } else if (coding == TSR_TESS_CODING_ZSTD) {
         const size_t n = (size_t)run->total, planes = (c->bits + 7) / 8;
         if ((s = get_zstd(c, name, n * planes, &data))) return s;
         memset(ids, 0, n * sizeof *ids);
@@ -275,7 +275,7 @@ tsr_status tsr_token_coder_get_latents(tsr_token_coder *c, const char *name, uin
     ++data.at;
     const uint8_t *from = data.at;
     size_t plane = 1, step = c->width; /* from byte to byte of a number, from number to number */
-    if (coding == TSR_TESS_ZSTD) {
+    if (coding == TSR_TESS_CODING_ZSTD) {
         if ((s = get_zstd(c, name, n * c->width, &data))) return s;
         from = c->planes;
         plane = n;

@@ -38,9 +38,9 @@ enum {
     TSR_TESS_RATIO = 256,     /* raw size over coded size */
 };
 typedef enum tsr_tess_coding {
-    TSR_TESS_RAW = 0,
-    TSR_TESS_ZSTD = 1,
-    TSR_TESS_RANGE = 2
+    TSR_TESS_CODING_RAW = 0,
+    TSR_TESS_CODING_ZSTD = 1,
+    TSR_TESS_CODING_RANGE = 2
 } tsr_tess_coding;
 
 /* ---- bytes (token_bytes.c) --------------------------------------------------------------- */
