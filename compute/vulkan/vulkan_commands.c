@@ -31,7 +31,7 @@ static void locate(const vulkan_builder *b, const tsr_tensor *t, bool half, VkBu
                    size_t *offset) {
     const vulkan_node *n = &b->nodes[t->node];
     size_t inside = (size_t)t->offset * tsr_dtype_bytes(t->dtype);
-    if (n->kind == VULKAN_WEIGHT) {
+    if (n->kind == VULKAN_NODE_WEIGHT) {
         const vulkan_weight *w = &b->v->weights[n->form[half].resident];
         *buffer = b->v->blocks[w->block].buffer.buffer;
         *offset = (size_t)w->offset + inside;
@@ -69,7 +69,7 @@ static int ranges_of(const vulkan_builder *b, const vulkan_step *s, const tsr_gp
     int count = 0;
     for (int i = 0; i < d->bind_count; ++i) {
         const tsr_tensor *t = vulkan_bound(&s->call, d->bind[i]);
-        if (!t || b->nodes[t->node].kind == VULKAN_WEIGHT) continue;
+        if (!t || b->nodes[t->node].kind == VULKAN_NODE_WEIGHT) continue;
         const vulkan_node *n = &b->nodes[t->node];
         list[count++] = (vulkan_range){n->place.chunk, n->place.offset,
                                        n->place.offset + vulkan_round(n->bytes, 16),
@@ -96,7 +96,7 @@ static tsr_status bind(vulkan_builder *b, const vulkan_recording *r, const vulka
                          : (size_t)tsr_elements(t) * tsr_dtype_bytes(t->dtype);
         }
         size_t start = offset / align * align, rest = offset - start, more = 0;
-        if (b->fenced && t && b->nodes[t->node].kind != VULKAN_WEIGHT) {
+        if (b->fenced && t && b->nodes[t->node].kind != VULKAN_NODE_WEIGHT) {
             /* Bind the fences too: drivers that check bounds would hide a write into them. */
             start -= VULKAN_BAND;
             rest += VULKAN_BAND;
@@ -167,7 +167,7 @@ static void record_fences(vulkan_builder *b, VkCommandBuffer c) {
             VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT);
     for (int i = 0; i < b->node_count; ++i) {
         const vulkan_node *n = &b->nodes[i];
-        if (n->kind == VULKAN_WEIGHT || n->first < 0) continue;
+        if (n->kind == VULKAN_NODE_WEIGHT || n->first < 0) continue;
         VkBuffer buffer = b->v->chunks[n->place.chunk].buffer;
         vk->vkCmdFillBuffer(c, buffer, n->place.offset - VULKAN_BAND, VULKAN_BAND,
                             VULKAN_BAND_WORD);
@@ -180,7 +180,7 @@ static void fetch_fences(vulkan_builder *b, const vulkan_recording *r, VkCommand
     size_t at = r->bands_at;
     for (int i = 0; i < b->node_count; ++i) {
         const vulkan_node *n = &b->nodes[i];
-        if (n->kind == VULKAN_WEIGHT || n->first < 0) continue;
+        if (n->kind == VULKAN_NODE_WEIGHT || n->first < 0) continue;
         VkBufferCopy before = {n->place.offset - VULKAN_BAND, at, VULKAN_BAND};
         VkBufferCopy behind = {n->place.offset + vulkan_round(n->bytes, 16), at + VULKAN_BAND,
                                VULKAN_BAND};

@@ -238,13 +238,13 @@ int vulkan_shader_find(const char *name); /* -1 if it is not built in */
 /* ---- vulkan_record.c ---- */
 
 typedef struct vulkan_node { /* a tensor's memory */
-    enum { VULKAN_INPUT, VULKAN_MADE, VULKAN_WEIGHT } kind;
+    enum { VULKAN_NODE_INPUT, VULKAN_NODE_MADE, VULKAN_NODE_WEIGHT } kind;
     size_t bytes;
     int first, last; /* steps between which it must be kept */
     tsr_weight *weight;
     bool kernel; /* the weight in the order of tsr_run_kernel */
     struct {     /* the weight as f32, and as TSR_BIND_HALF */
-        bool wanted;
+        bool needed;
         int resident; /* index into vulkan_device.weights */
     } form[2];
     vulkan_place place;

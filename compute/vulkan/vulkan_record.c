@@ -30,19 +30,20 @@ static size_t bytes_of(const tsr_tensor *t) {
 }
 
 tsr_status vulkan_run_make(tsr_run *run, tsr_tensor *t) {
-    vulkan_node node = {.kind = VULKAN_MADE, .bytes = bytes_of(t), .first = -1};
+    vulkan_node node = {.kind = VULKAN_NODE_MADE, .bytes = bytes_of(t), .first = -1};
     return add_node(run->recording, node, t);
 }
 
 tsr_status vulkan_run_weight(tsr_run *run, tsr_tensor *t, tsr_weight *w, bool kernel) {
     vulkan_builder *b = run->recording;
     for (int i = 0; i < b->node_count; ++i)
-        if (b->nodes[i].kind == VULKAN_WEIGHT && b->nodes[i].weight == w &&
+        if (b->nodes[i].kind == VULKAN_NODE_WEIGHT && b->nodes[i].weight == w &&
             b->nodes[i].kernel == kernel) {
             t->node = i;
             return TSR_OK;
         }
-    vulkan_node node = {.kind = VULKAN_WEIGHT, .bytes = bytes_of(t), .weight = w, .kernel = kernel};
+    vulkan_node node = {
+        .kind = VULKAN_NODE_WEIGHT, .bytes = bytes_of(t), .weight = w, .kernel = kernel};
     return add_node(b, node, t);
 }
 
@@ -127,10 +128,10 @@ static tsr_status check_dispatch(vulkan_builder *b, const vulkan_step *s,
         if (t) {
             vulkan_node *n = &b->nodes[t->node];
             bool half = d->bind[i] == TSR_BIND_HALF;
-            if (half && n->kind != VULKAN_WEIGHT)
+            if (half && n->kind != VULKAN_NODE_WEIGHT)
                 return tsr_fail(ctx, TSR_ERROR_DEVICE, "%s: %s: binding %d: wanted a weight", op,
                                 d->variant, i);
-            n->form[half].wanted = true;
+            n->form[half].needed = true;
             if (half) b->v->device->fast_used = true;
             bytes = vulkan_form_bytes(n, half);
         }
@@ -184,7 +185,7 @@ static tsr_status place_nodes(vulkan_builder *b) {
     int count = 0;
     for (int i = 0; i < b->node_count; ++i) {
         const vulkan_node *n = &b->nodes[i];
-        if (n->kind == VULKAN_WEIGHT || n->first < 0) continue;
+        if (n->kind == VULKAN_NODE_WEIGHT || n->first < 0) continue;
         size_t size = vulkan_round(n->bytes, VULKAN_ALIGN);
         if (guard) size += 2 * VULKAN_BAND;
         items[count++] =
@@ -195,7 +196,7 @@ static tsr_status place_nodes(vulkan_builder *b) {
                                     VULKAN_MAX_CHUNKS, &b->chunk_count);
     for (int i = 0, k = 0; i < b->node_count && !status; ++i) {
         vulkan_node *n = &b->nodes[i];
-        if (n->kind == VULKAN_WEIGHT || n->first < 0) continue;
+        if (n->kind == VULKAN_NODE_WEIGHT || n->first < 0) continue;
         n->place = items[k++].place;
         if (guard) n->place.offset += VULKAN_BAND;
     }
@@ -324,7 +325,7 @@ static tsr_status walk(vulkan_builder *b, vulkan_recording *r) {
     for (int i = 0; i < r->in_count && !status; ++i) {
         inputs[i] = r->in[i];
         in[i] = &inputs[i];
-        vulkan_node node = {.kind = VULKAN_INPUT, .bytes = bytes_of(&inputs[i])};
+        vulkan_node node = {.kind = VULKAN_NODE_INPUT, .bytes = bytes_of(&inputs[i])};
         status = add_node(b, node, &inputs[i]);
         r->in[i].node = inputs[i].node;
     }
@@ -335,7 +336,7 @@ static tsr_status walk(vulkan_builder *b, vulkan_recording *r) {
         if (made[i]->node < 0 || made[i]->node >= b->node_count)
             return tsr_fail(d->ctx, TSR_ERROR_STATE, "output %d: wanted a tensor of this run", i);
         vulkan_node *n = &b->nodes[made[i]->node];
-        n->form[0].wanted = true;
+        n->form[0].needed = true;
         if (n->first < 0) n->first = 0;
         n->last = INT_MAX;
     }

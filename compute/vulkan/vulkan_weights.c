@@ -23,7 +23,7 @@ size_t vulkan_weights_to_come(vulkan_builder *b) {
     size_t bytes = 0;
     for (int i = 0; i < b->node_count; ++i) {
         vulkan_node *n = &b->nodes[i];
-        if (n->kind != VULKAN_WEIGHT) continue;
+        if (n->kind != VULKAN_NODE_WEIGHT) continue;
         for (int half = 0; half < 2; ++half) {
             n->form[half].resident = -1;
             for (int k = 0; k < b->v->weight_count; ++k) {
@@ -32,7 +32,7 @@ size_t vulkan_weights_to_come(vulkan_builder *b) {
                     w->model == b->program->model)
                     n->form[half].resident = k;
             }
-            if (n->form[half].wanted && n->form[half].resident < 0)
+            if (n->form[half].needed && n->form[half].resident < 0)
                 bytes += vulkan_round(vulkan_form_bytes(n, half), VULKAN_ALIGN);
         }
     }
@@ -148,8 +148,8 @@ tsr_status vulkan_weights_upload(vulkan_builder *b, size_t bytes) {
     tsr_status status = TSR_OK;
     for (int i = 0; i < b->node_count && !status; ++i) {
         vulkan_node *n = &b->nodes[i];
-        for (int half = 0; half < 2 && !status && n->kind == VULKAN_WEIGHT; ++half)
-            if (n->form[half].wanted && n->form[half].resident < 0)
+        for (int half = 0; half < 2 && !status && n->kind == VULKAN_NODE_WEIGHT; ++half)
+            if (n->form[half].needed && n->form[half].resident < 0)
                 status = add_form(b, &s, n, half);
     }
     return status;
