@@ -149,7 +149,7 @@ static dnnl_status_t make(tsr_onednn *p, const float *w) {
         p->scratchpad_bytes = p->scratchpad ? dnnl_memory_desc_get_size(p->scratchpad) : 0;
         size_t bytes = (dnnl_memory_desc_get_size(wanted) + 63) / 64 * 64;
         p->weights_data = aligned_alloc(64, bytes);
-        const void *values = weights_as(half, w, p->shape.k * p->shape.n, &copy);
+        const void *values = weights_in_type(half, w, p->shape.k * p->shape.n, &copy);
         s = p->weights_data && values
                 ? reorder(p->engine, p->stream, values, &b, wanted, p->weights_data, &p->weights)
                 : dnnl_out_of_memory;
@@ -176,9 +176,9 @@ tsr_status tsr_onednn_open(tsr_context *ctx, tsr_onednn **product, const float *
     tsr_onednn *p = tsr_alloc(ctx, 1, sizeof *p, "oneDNN product");
     if (!p) return TSR_ERROR_MEMORY;
     p->shape = shape;
-    int before = enter(p->shape.threads);
+    int before = set_threads(p->shape.threads);
     dnnl_status_t s = make(p, w);
-    leave(before, p->shape.threads);
+    restore_threads(before, p->shape.threads);
     tsr_status status = s ? failure(ctx, s, p) : TSR_OK;
     if (status)
         tsr_onednn_close(&p);
@@ -235,7 +235,7 @@ void tsr_onednn_product(tsr_onednn *p, const float *x, int64_t rows, float *y, v
     }
     dnnl_memory_t memory[3] = {NULL, NULL, NULL};
     dnnl_stream_t stream = NULL; /* streams belong to one thread at a time */
-    int before = enter(p->shape.threads);
+    int before = set_threads(p->shape.threads);
     dnnl_status_t s = dnnl_stream_create(&stream, p->engine, dnnl_stream_default_flags);
     if (!s) s = dnnl_memory_create(&memory[0], p->source, p->engine, (void *)(uintptr_t)source);
     if (!s) s = dnnl_memory_create(&memory[1], p->target, p->engine, padded ? padded_y : y);
@@ -245,11 +245,11 @@ void tsr_onednn_product(tsr_onednn *p, const float *x, int64_t rows, float *y, v
                               {DNNL_ARG_WEIGHTS, p->weights},
                               {DNNL_ARG_DST, memory[1]},
                               {DNNL_ARG_SCRATCHPAD, memory[2]}};
-    if (!s) s = run(stream, p->primitive, args, memory[2] ? 4 : 3);
+    if (!s) s = execute_primitive(stream, p->primitive, args, memory[2] ? 4 : 3);
     for (int i = 0; i < 3; ++i)
         if (memory[i]) dnnl_memory_destroy(memory[i]);
     if (stream) dnnl_stream_destroy(stream);
-    leave(before, p->shape.threads);
+    restore_threads(before, p->shape.threads);
     if (s)
         atomic_store(&p->failed, (int)s);
     else if (padded)

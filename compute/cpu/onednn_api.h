@@ -40,17 +40,17 @@ static inline void plain_desc_free(plain_desc *d) {
 #endif
 
 /* `threads` for the calls between enter and leave; the caller's own setting comes back. */
-static inline int enter(int threads) {
+static inline int set_threads(int threads) {
     int before = omp_get_max_threads ? omp_get_max_threads() : threads;
     if (before != threads && omp_set_num_threads) omp_set_num_threads(threads);
     return before;
 }
-static inline void leave(int before, int threads) {
+static inline void restore_threads(int before, int threads) {
     if (before != threads && omp_set_num_threads) omp_set_num_threads(before);
 }
 
-static inline dnnl_status_t run(dnnl_stream_t stream, dnnl_primitive_t primitive,
-                                const dnnl_exec_arg_t *args, int count) {
+static inline dnnl_status_t execute_primitive(dnnl_stream_t stream, dnnl_primitive_t primitive,
+                                              const dnnl_exec_arg_t *args, int count) {
     dnnl_status_t s = dnnl_primitive_execute(primitive, stream, count, args);
     return s ? s : dnnl_stream_wait(stream);
 }
@@ -60,7 +60,7 @@ static inline dnnl_data_type_t type_of(bool bf16) {
 }
 
 /* n weights as the primitive's type; free(*copy) in either case. NULL: no memory. */
-static inline const void *weights_as(bool bf16, const float *w, int64_t n, uint16_t **copy) {
+static inline const void *weights_in_type(bool bf16, const float *w, int64_t n, uint16_t **copy) {
     *copy = bf16 ? malloc((size_t)n * sizeof **copy) : NULL;
     if (*copy) tsr_floats_to_bf16(*copy, w, n);
     return bf16 ? (const void *)*copy : w;
@@ -68,17 +68,17 @@ static inline const void *weights_as(bool bf16, const float *w, int64_t n, uint1
 
 /* Copies w into `data`, in the layout the primitive chose; *weights becomes its memory object. */
 static inline dnnl_status_t reorder(dnnl_engine_t engine, dnnl_stream_t stream, const void *w,
-                                    const plain_desc *plain, const_dnnl_memory_desc_t wanted,
+                                    const plain_desc *plain, const_dnnl_memory_desc_t layout,
                                     void *data, dnnl_memory_t *weights) {
     dnnl_memory_t from = NULL;
     dnnl_primitive_desc_t pd = NULL;
     dnnl_primitive_t copy = NULL;
     dnnl_status_t s = dnnl_memory_create(&from, DESC(*plain), engine, (void *)(uintptr_t)w);
-    if (!s) s = dnnl_memory_create(weights, wanted, engine, data);
-    if (!s) s = dnnl_reorder_primitive_desc_create(&pd, DESC(*plain), engine, wanted, engine, NULL);
+    if (!s) s = dnnl_memory_create(weights, layout, engine, data);
+    if (!s) s = dnnl_reorder_primitive_desc_create(&pd, DESC(*plain), engine, layout, engine, NULL);
     if (!s) s = dnnl_primitive_create(&copy, pd);
     dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, *weights}};
-    if (!s) s = run(stream, copy, args, 2);
+    if (!s) s = execute_primitive(stream, copy, args, 2);
     if (copy) dnnl_primitive_destroy(copy);
     if (pd) dnnl_primitive_desc_destroy(pd);
     if (from) dnnl_memory_destroy(from);

@@ -84,7 +84,7 @@ static dnnl_status_t make(tsr_onednn_conv *p, const float *w, const tsr_onednn_c
             size_t bytes = (dnnl_memory_desc_get_size(wanted) + 63) / 64 * 64;
             p->weights_data = aligned_alloc(64, bytes);
             uint16_t *copy = NULL;
-            const void *values = weights_as(f->bf16, w, f->n * f->c * f->kh * f->kw, &copy);
+            const void *values = weights_in_type(f->bf16, w, f->n * f->c * f->kh * f->kw, &copy);
             s = p->weights_data && values ? reorder(p->engine, p->stream, values, &given, wanted,
                                                     p->weights_data, &p->weights)
                                           : dnnl_out_of_memory;
@@ -114,9 +114,9 @@ tsr_status tsr_onednn_conv_open(tsr_context *ctx, tsr_onednn_conv **conv, const 
     tsr_onednn_conv *p = tsr_alloc(ctx, 1, sizeof *p, "oneDNN convolution");
     if (!p) return TSR_ERROR_MEMORY;
     p->shape = *shape;
-    int before = enter(shape->threads);
+    int before = set_threads(shape->threads);
     dnnl_status_t s = make(p, w, other);
-    leave(before, shape->threads);
+    restore_threads(before, shape->threads);
     tsr_status status = s ? failure(ctx, s, p) : TSR_OK;
     if (status)
         tsr_onednn_conv_close(&p);
@@ -156,7 +156,7 @@ void tsr_onednn_conv_run(tsr_onednn_conv *p, const float *x, float *y, void *scr
         tsr_floats_to_bf16(half, x, source_values(p));
         source = half;
     }
-    int before = enter(p->shape.threads);
+    int before = set_threads(p->shape.threads);
     dnnl_status_t s = dnnl_stream_create(&stream, p->engine, dnnl_stream_default_flags);
     if (!s) s = dnnl_memory_create(&memory[0], p->source, p->engine, (void *)(uintptr_t)source);
     if (!s) s = dnnl_memory_create(&memory[1], p->target, p->engine, y);
@@ -166,11 +166,11 @@ void tsr_onednn_conv_run(tsr_onednn_conv *p, const float *x, float *y, void *scr
                               {DNNL_ARG_WEIGHTS, p->weights},
                               {DNNL_ARG_DST, memory[1]},
                               {DNNL_ARG_SCRATCHPAD, memory[2]}};
-    if (!s) s = run(stream, p->primitive, args, memory[2] ? 4 : 3);
+    if (!s) s = execute_primitive(stream, p->primitive, args, memory[2] ? 4 : 3);
     for (int i = 0; i < 3; ++i)
         if (memory[i]) dnnl_memory_destroy(memory[i]);
     if (stream) dnnl_stream_destroy(stream);
-    leave(before, p->shape.threads);
+    restore_threads(before, p->shape.threads);
     if (s) atomic_store(&p->failed, (int)s);
 }
 
