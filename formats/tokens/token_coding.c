@@ -56,11 +56,11 @@ static tsr_status need_contexts(tsr_token_coder *c) {
     return c->contexts ? TSR_OK : TSR_ERROR_MEMORY;
 }
 
-static tsr_range_layout layout_of(const tsr_token_coder *c, const tsr_id_run *run) {
-    return (tsr_range_layout){.lengths = run->lengths,
-                              .tiles = run->tiles,
-                              .first = run->first,
-                              .columns = run->sequence ? 0 : c->columns};
+static tsr_range_layout layout_of(const tsr_token_coder *c, const tsr_id_span *span) {
+    return (tsr_range_layout){.lengths = span->lengths,
+                              .tiles = span->tiles,
+                              .first = span->first,
+                              .columns = span->sequence ? 0 : c->columns};
 }
 
 static uint64_t raw_bytes(const tsr_token_coder *c, uint64_t total) {
@@ -70,11 +70,11 @@ static uint64_t raw_bytes(const tsr_token_coder *c, uint64_t total) {
 
 /* ---- encoding --------------------------------------------------------------------------- */
 
-static tsr_status try_range(tsr_token_coder *c, const tsr_id_run *run, const uint32_t *ids,
+static tsr_status try_range(tsr_token_coder *c, const tsr_id_span *span, const uint32_t *ids,
                             size_t room, size_t *size) {
     tsr_status s = need_contexts(c);
     if (s) return s;
-    tsr_range_layout layout = layout_of(c, run);
+    tsr_range_layout layout = layout_of(c, span);
     *size = tsr_range_encode(&c->model, c->contexts, &layout, ids, c->coded, room);
     return TSR_OK;
 }
@@ -92,8 +92,8 @@ static tsr_status try_zstd(tsr_token_coder *c, size_t bytes, uint8_t *out, size_
     return TSR_OK;
 }
 
-static tsr_status id_planes(tsr_token_coder *c, const tsr_id_run *run, const uint32_t *ids) {
-    size_t n = run->total, planes = (c->bits + 7) / 8;
+static tsr_status id_planes(tsr_token_coder *c, const tsr_id_span *span, const uint32_t *ids) {
+    size_t n = span->total, planes = (c->bits + 7) / 8;
     tsr_status s = tsr_grow(c->ctx, &c->planes, &c->planes_room, n * planes, 1, "id planes");
     for (size_t p = 0; p < planes && !s; ++p)
         for (size_t i = 0; i < n; ++i)
@@ -101,9 +101,9 @@ static tsr_status id_planes(tsr_token_coder *c, const tsr_id_run *run, const uin
     return s;
 }
 
-tsr_status tsr_token_coder_put(tsr_token_coder *c, const tsr_id_run *run, const uint32_t *ids,
+tsr_status tsr_token_coder_put(tsr_token_coder *c, const tsr_id_span *span, const uint32_t *ids,
                                bool entropy, tsr_bytes *bytes) {
-    size_t raw = (size_t)raw_bytes(c, run->total), best = raw,
+    size_t raw = (size_t)raw_bytes(c, span->total), best = raw,
            least = (raw + TSR_TESS_RATIO - 1) / TSR_TESS_RATIO;
     tsr_tess_coding coding = TSR_TESS_CODING_RAW;
     uint8_t *range = NULL, *zstd = NULL;
@@ -113,11 +113,11 @@ tsr_status tsr_token_coder_put(tsr_token_coder *c, const tsr_id_run *run, const 
         range = c->coded;
         zstd = c->coded + raw;
         size_t size = SIZE_MAX;
-        if ((s = id_planes(c, run, ids))) return s;
-        size_t planes = run->total * ((c->bits + 7) / 8);
+        if ((s = id_planes(c, span, ids))) return s;
+        size_t planes = span->total * ((c->bits + 7) / 8);
         if ((s = try_zstd(c, planes, zstd, best - 1, &size))) return s;
         if (size < best && size >= least) coding = TSR_TESS_CODING_ZSTD, best = size;
-        if ((s = try_range(c, run, ids, best - 1, &size))) return s;
+        if ((s = try_range(c, span, ids, best - 1, &size))) return s;
         if (size < best && size >= least) coding = TSR_TESS_CODING_RANGE, best = size;
     }
     tsr_bytes_u8(bytes, coding);
@@ -125,7 +125,7 @@ tsr_status tsr_token_coder_put(tsr_token_coder *c, const tsr_id_run *run, const 
     if (!out) return tsr_fail(c->ctx, TSR_ERROR_MEMORY, "coded ids: no memory for %zu bytes", best);
     if (coding == TSR_TESS_CODING_RAW) {
         if (best) out[best - 1] = 0;
-        tsr_bitpack(ids, run->total, c->bits, out);
+        tsr_bitpack(ids, span->total, c->bits, out);
     } else {
         memcpy(out, coding == TSR_TESS_CODING_ZSTD ? zstd : range, best);
     }
@@ -235,17 +235,17 @@ static tsr_status get_zstd(tsr_token_coder *c, const char *name, size_t bytes,
     return TSR_OK;
 }
 
-tsr_status tsr_token_coder_get(tsr_token_coder *c, const char *name, const tsr_id_run *run,
+tsr_status tsr_token_coder_get(tsr_token_coder *c, const char *name, const tsr_id_span *span,
                                tsr_cursor data, uint32_t *ids) {
     tsr_tess_coding coding;
-    tsr_status s = tsr_token_coder_check(c, name, data, run->total, &coding);
+    tsr_status s = tsr_token_coder_check(c, name, data, span->total, &coding);
     if (s) return s;
     ++data.at;
     if (coding == TSR_TESS_CODING_RAW) {
-        if (!tsr_bitunpack(data.at, run->total, c->bits, ids))
+        if (!tsr_bitunpack(data.at, span->total, c->bits, ids))
             return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "%s: bits after the last id: wanted 0", name);
     } else if (coding == TSR_TESS_CODING_ZSTD) {
-        const size_t n = (size_t)run->total, planes = (c->bits + 7) / 8;
+        const size_t n = (size_t)span->total, planes = (c->bits + 7) / 8;
         if ((s = get_zstd(c, name, n * planes, &data))) return s;
         memset(ids, 0, n * sizeof *ids);
         for (size_t p = 0; p < planes; ++p)
@@ -253,13 +253,13 @@ tsr_status tsr_token_coder_get(tsr_token_coder *c, const char *name, const tsr_i
                 ids[i] |= (uint32_t)c->planes[p * n + i] << 8 * p;
     } else {
         if ((s = need_contexts(c))) return s;
-        tsr_range_layout layout = layout_of(c, run);
+        tsr_range_layout layout = layout_of(c, span);
         if (tsr_range_decode(&c->model, c->contexts, &layout, data.at, tsr_cursor_left(&data), ids))
             return tsr_fail(c->ctx, TSR_ERROR_FORMAT,
                             "%s: range-coded ids: wanted ids below %u, got another", name,
                             c->codebook_size);
     }
-    for (uint64_t i = 0; i < run->total; ++i)
+    for (uint64_t i = 0; i < span->total; ++i)
         if (ids[i] >= c->codebook_size)
             return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "%s: id %llu: wanted below %u, got %u", name,
                             (unsigned long long)i, c->codebook_size, ids[i]);

@@ -148,24 +148,24 @@ static tsr_status read_layer(tsr_token_file *f, uint64_t index, const located *l
     tsr_item_memory *m = &f->memory;
     const tsr_token_item *item = &l->fields.item;
     uint32_t tiles = item->tile_columns * item->tile_rows, first, end;
-    tsr_id_run run = {.lengths = m->counts, .tiles = tiles, .sequence = item->kept != NULL};
-    run.total = layer_ids(f, item, layer, &first, &end);
-    run.first = first;
+    tsr_id_span span = {.lengths = m->counts, .tiles = tiles, .sequence = item->kept != NULL};
+    span.total = layer_ids(f, item, layer, &first, &end);
+    span.first = first;
     if (f->header.channels)
-        return tsr_token_coder_get_latents(f->coder, label(f, index, layer), run.total,
+        return tsr_token_coder_get_latents(f->coder, label(f, index, layer), span.total,
                                            l->layers[layer], m->latents);
     if (l->layer_count == 1 && end >= l->fields.most)
-        return tsr_token_coder_get(f->coder, label(f, index, layer), &run, l->layers[layer],
+        return tsr_token_coder_get(f->coder, label(f, index, layer), &span, l->layers[layer],
                                    m->ids);
     tsr_status s = tsr_grow(f->ctx, &m->lengths, &m->lengths_room, tiles, 4, "layer");
-    if (!s) s = tsr_grow(f->ctx, &m->flat, &m->flat_room, (size_t)run.total, 4, "layer");
+    if (!s) s = tsr_grow(f->ctx, &m->flat, &m->flat_room, (size_t)span.total, 4, "layer");
     if (s) return s;
     for (uint32_t t = 0; t < tiles; ++t) {
         uint32_t last = m->counts[t] < end ? m->counts[t] : end;
         m->lengths[t] = last > first ? last - first : 0;
     }
-    run.lengths = m->lengths;
-    s = tsr_token_coder_get(f->coder, label(f, index, layer), &run, l->layers[layer], m->flat);
+    span.lengths = m->lengths;
+    s = tsr_token_coder_get(f->coder, label(f, index, layer), &span, l->layers[layer], m->flat);
     if (s) return s;
     const uint32_t *from = m->flat;
     uint32_t *tile = m->ids;

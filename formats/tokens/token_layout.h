@@ -54,28 +54,32 @@ static inline uint32_t tsr_get_u32(const uint8_t *b) {
 static inline uint64_t tsr_get_u64(const uint8_t *b) {
     return tsr_get_u32(b) | (uint64_t)tsr_get_u32(b + 4) << 32;
 }
+/* Write a number at b, little-endian. */
 void tsr_set_u32(uint8_t *b, uint32_t value);
 void tsr_set_u64(uint8_t *b, uint64_t value);
 
-/* Bytes that grow. After an allocation failed nothing more is added; look at `failed` at the end.
- */
+/* A growing array of bytes. After a failed allocation further bytes are dropped: check `failed` at
+ * the end. */
 typedef struct tsr_bytes {
     uint8_t *at;
     size_t size, room;
     bool failed;
 } tsr_bytes;
 void tsr_bytes_put(tsr_bytes *bytes, const void *data, size_t size);
-uint8_t *tsr_bytes_extend(tsr_bytes *bytes, size_t size); /* NULL when it failed; not zeroed */
+/* Adds `size` uninitialised bytes and returns their address; NULL without memory. */
+uint8_t *tsr_bytes_extend(tsr_bytes *bytes, size_t size);
 void tsr_bytes_u8(tsr_bytes *bytes, uint32_t value);
 void tsr_bytes_u32(tsr_bytes *bytes, uint32_t value);
 void tsr_bytes_u64(tsr_bytes *bytes, uint64_t value);
 void tsr_bytes_varint(tsr_bytes *bytes, uint64_t value);
 void tsr_bytes_free(tsr_bytes *bytes);
-/* Leaves room for a chunk header and, once the payload is there, fills it in. */
+/* Adds an empty chunk header and returns its position, for tsr_bytes_chunk_finish. */
 size_t tsr_bytes_chunk_start(tsr_bytes *bytes);
+/* Fills in the chunk header at `start`: all bytes after it are the payload. */
 void tsr_bytes_chunk_finish(tsr_bytes *bytes, size_t start, uint32_t type, uint32_t flags);
 
-/* Makes *memory hold count*size bytes, keeping what it had, at least doubling; room in elements. */
+/* Grows the array at the address `memory` to at least `count` elements of `size` bytes, at least
+ * doubling it; its contents stay. *room is its capacity in elements. Errors: MEMORY. */
 tsr_status tsr_grow(tsr_context *ctx, void *memory, size_t *room, size_t count, size_t size,
                     const char *what);
 
@@ -87,27 +91,31 @@ typedef struct tsr_cursor {
 static inline size_t tsr_cursor_left(const tsr_cursor *c) {
     return (size_t)(c->end - c->at);
 }
-const uint8_t *tsr_cursor_take(tsr_cursor *c, size_t size); /* NULL when they are not there */
+/* Address of the next `size` bytes; NULL when fewer are left. */
+const uint8_t *tsr_cursor_take(tsr_cursor *c, size_t size);
 uint32_t tsr_cursor_u8(tsr_cursor *c);
-uint64_t tsr_cursor_varint(tsr_cursor *c, uint64_t most); /* bad if above most, or not shortest */
+/* Next variable-length number; bad if it is above `most` or not in its shortest form. */
+uint64_t tsr_cursor_varint(tsr_cursor *c, uint64_t most);
 
 typedef struct tsr_chunk {
     uint32_t type, flags;
     uint64_t size; /* of the payload */
     uint32_t payload_crc;
 } tsr_chunk;
-/* False unless 24 bytes are there, their CRC is good and the type is letters and digits. */
+/* Reads a chunk header. False unless `left` is at least 24, the header's CRC is right and its type
+ * is letters and digits. */
 bool tsr_chunk_read(const uint8_t *bytes, size_t left, tsr_chunk *chunk);
-/* One of this version's chunk types with its own flags? */
+/* True if the type is one of this version and the flags are those of the type. */
 bool tsr_chunk_known(const tsr_chunk *chunk);
 
 /* ---- payloads (token_fields.c) ----------------------------------------------------------- */
 
 /* Where layer `layer` ends, at most `positions`; layer_tokens 0 = one layer. */
 uint32_t tsr_layer_end(uint32_t layer_tokens, uint32_t layer, uint32_t positions);
+/* Layers of an item whose fullest tile has most_ids ids. */
 uint32_t tsr_layer_count(uint32_t layer_tokens, uint32_t most_ids);
 
-/* `name` goes in front of the detail text; `status` is what a bad field gives. */
+/* Fails with `status` when a field is out of range. `name` begins the detail text. */
 tsr_status tsr_token_header_check(tsr_context *ctx, tsr_status status, const char *name,
                                   const tsr_token_header *header,
                                   const tsr_token_writer_settings *settings);
@@ -117,18 +125,19 @@ tsr_status tsr_token_header_get(tsr_context *ctx, const char *name, const uint8_
                                 size_t size, tsr_token_header *header,
                                 tsr_token_writer_settings *settings);
 
-/* The HINT chunk, if the header has hints. */
+/* Writes the HINT chunk if the header has hints. */
 void tsr_token_hints_put(tsr_bytes *bytes, const tsr_token_header *header);
 void tsr_token_hints_get(const uint8_t *payload, tsr_token_header *header);
 
-/* An item's fields without counts, mask and ids, checked. */
+/* Fails with `status` when a field of an item is out of range; counts, mask and ids are not
+ * checked. `number` is the item's, for the detail text. */
 tsr_status tsr_token_item_check(tsr_context *ctx, tsr_status status, const char *name,
                                 uint64_t number, const tsr_token_item *item);
-/* Up to the coding byte. The item is checked; `kept` says whether the mask is written. */
+/* Writes the fields of a checked item, up to the coding byte; with `kept` also the kept mask. */
 void tsr_token_item_put(tsr_bytes *bytes, const tsr_token_header *header, uint64_t number,
                         const tsr_token_item *item, bool kept);
 
-/* Memory one item is read into; zeroed at first, freed by tsr_item_memory_free. */
+/* Memory that one item after another is read into. Starts as zeros. */
 typedef struct tsr_item_memory {
     char *key;
     uint32_t *counts, *lengths, *ids, *flat;
@@ -139,7 +148,7 @@ typedef struct tsr_item_memory {
 void tsr_item_memory_free(tsr_item_memory *memory);
 
 typedef struct tsr_item_fields { /* of a parsed ITEM payload */
-    tsr_token_item item;         /* key, counts and kept point into the memory */
+    tsr_token_item item;         /* key, counts and kept point into the tsr_item_memory */
     uint64_t number, total;
     uint32_t most;   /* the greatest count */
     tsr_cursor data; /* from the coding byte on */
@@ -147,51 +156,59 @@ typedef struct tsr_item_fields { /* of a parsed ITEM payload */
 tsr_status tsr_token_item_get(tsr_context *ctx, const char *name, const uint8_t *payload,
                               size_t size, const tsr_token_header *header, tsr_item_memory *memory,
                               tsr_item_fields *fields);
-/* Lowers counts (and the mask) to `most` ids a tile; fields' total and most follow. */
+/* Lowers the counts, and the kept mask, to at most `most` ids a tile, and updates total and most.
+ */
 void tsr_item_fields_limit(tsr_item_fields *fields, tsr_item_memory *memory,
                            const tsr_token_header *header, uint32_t most);
-/* Sets bits 0 .. limit-1 of those set stay set; returns how many were set before. */
+/* Clears all set bits of a mask but the first `limit`; returns the number that were set. */
 uint32_t tsr_mask_limit(uint8_t *mask, uint32_t positions, uint32_t limit);
+/* Number of set bits of a mask. */
 uint32_t tsr_mask_count(const uint8_t *mask, uint32_t positions);
 
 /* ---- ids (token_coding.c) ---------------------------------------------------------------- */
 
-/* The ids number first .. end-1 of each tile, one tile after the other. */
-typedef struct tsr_id_run {
-    const uint32_t *lengths; /* of each tile: how many of its ids are in the run */
+/* Ids that are coded as one payload: for each tile in turn, its ids number first, first + 1, ... */
+typedef struct tsr_id_span {
+    const uint32_t *lengths; /* [tiles] ids of each tile in the payload */
     uint32_t tiles, first;
-    uint64_t total;
-    bool sequence; /* neighbours as in a sequence, whatever the geometry */
-} tsr_id_run;
+    uint64_t total; /* sum of lengths */
+    bool sequence;  /* true: neighbours are those of a sequence, whatever the geometry */
+} tsr_id_span;
 
-typedef struct tsr_token_coder tsr_token_coder; /* zstd's states and scratch */
+/* States of zstd, and scratch. */
+typedef struct tsr_token_coder tsr_token_coder;
 tsr_status tsr_token_coder_open(tsr_context *ctx, tsr_token_coder **coder,
                                 const tsr_token_header *header);
 void tsr_token_coder_close(tsr_token_coder **coder);
-/* Appends coding byte and data. */
-tsr_status tsr_token_coder_put(tsr_token_coder *coder, const tsr_id_run *run, const uint32_t *ids,
+/* Appends the coding byte and the coded ids. Errors: MEMORY. */
+tsr_status tsr_token_coder_put(tsr_token_coder *coder, const tsr_id_span *span, const uint32_t *ids,
                                bool entropy, tsr_bytes *bytes);
-/* The same of `total` vectors. Errors: TOKENS (a number that cannot be stored), MEMORY. */
+/* Appends the coding byte and `total` coded vectors. Errors: TOKENS (a number that cannot be
+ * stored), MEMORY. */
 tsr_status tsr_token_coder_put_latents(tsr_token_coder *coder, const char *name, uint64_t total,
                                        const float *latents, bool entropy, tsr_bytes *bytes);
-/* Is it possible that `data` holds `total` ids (or vectors)? Checked before memory is taken. */
+/* Fails with FORMAT when `data` cannot hold `total` ids (or vectors), before memory is taken for
+ * them. *coding becomes the coding of `data`. */
 tsr_status tsr_token_coder_check(tsr_token_coder *coder, const char *name, tsr_cursor data,
                                  uint64_t total, tsr_tess_coding *coding);
-tsr_status tsr_token_coder_get(tsr_token_coder *coder, const char *name, const tsr_id_run *run,
+/* Decodes ids [span->total]. */
+tsr_status tsr_token_coder_get(tsr_token_coder *coder, const char *name, const tsr_id_span *span,
                                tsr_cursor data, uint32_t *ids);
+/* Decodes `total` vectors. */
 tsr_status tsr_token_coder_get_latents(tsr_token_coder *coder, const char *name, uint64_t total,
                                        tsr_cursor data, float *latents);
 
 /* ---- writer and reader, inside ------------------------------------------------------------ */
 
-/* Writes to memory; *bytes is malloc'd by close_memory. */
+/* Opens a writer to memory, which is ended with tsr_token_writer_close_memory. */
 tsr_status tsr_token_writer_open_memory(tsr_context *ctx, tsr_token_writer **writer,
                                         const tsr_token_header *header,
                                         const tsr_token_writer_settings *settings);
+/* Ends a writer to memory; the caller frees *bytes with free(). */
 tsr_status tsr_token_writer_close_memory(tsr_token_writer **writer, uint8_t **bytes, size_t *size);
-/* What the file was written with. */
+/* Writer settings that a file was written with. Owned by the file. */
 const tsr_token_writer_settings *tsr_token_file_settings(const tsr_token_file *file);
-/* Adds every item, each tile cut to `tokens` ids. */
+/* Adds every item of a file to a writer, each tile cut to at most `tokens` ids. */
 tsr_status tsr_token_file_copy(tsr_context *ctx, tsr_token_file *file, tsr_token_writer *writer,
                                uint32_t tokens);
 

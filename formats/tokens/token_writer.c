@@ -186,7 +186,7 @@ static tsr_status put_layer(tsr_token_writer *w, const tsr_token_item *item, uin
     uint32_t positions = tsr_token_positions(&w->header), step = w->settings.layer_tokens;
     uint32_t first = layer ? tsr_layer_end(step, layer - 1, positions) : 0;
     uint32_t end = tsr_layer_end(step, layer, positions);
-    tsr_id_run run = {
+    tsr_id_span span = {
         .lengths = item->counts, .tiles = tiles, .first = first, .total = total, .sequence = kept};
     const uint32_t *ids = item->ids;
     tsr_status s = TSR_OK;
@@ -201,18 +201,18 @@ static tsr_status put_layer(tsr_token_writer *w, const tsr_token_item *item, uin
         s = tsr_grow(w->ctx, &w->lengths, &w->lengths_room, tiles, sizeof *w->lengths, "layer");
         if (!s) s = tsr_grow(w->ctx, &w->flat, &w->flat_room, total, sizeof *w->flat, "layer");
         if (s) return s;
-        run.lengths = w->lengths;
-        run.total = 0;
+        span.lengths = w->lengths;
+        span.total = 0;
         for (uint32_t t = 0; t < tiles; ids += item->counts[t++]) {
             uint32_t last = item->counts[t] < end ? item->counts[t] : end;
             w->lengths[t] = last > first ? last - first : 0;
             if (w->lengths[t])
-                memcpy(w->flat + run.total, ids + first, w->lengths[t] * sizeof *ids);
-            run.total += w->lengths[t];
+                memcpy(w->flat + span.total, ids + first, w->lengths[t] * sizeof *ids);
+            span.total += w->lengths[t];
         }
         ids = w->flat;
     }
-    s = tsr_token_coder_put(w->coder, &run, ids, w->settings.entropy != 0, &w->scratch);
+    s = tsr_token_coder_put(w->coder, &span, ids, w->settings.entropy != 0, &w->scratch);
     return w->scratch.failed ? w->failed = s : s; /* half an item must not be written later */
 }
 
