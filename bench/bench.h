@@ -29,12 +29,12 @@
 typedef struct tsr_bench_device {
     tsr_device_info info;
     tsr_device *device; /* opened at the first row that needs it */
-    tsr_status opened;  /* what opening said */
+    tsr_status opened;  /* result of opening the device */
     bool tried;
     bool reference; /* cpu, plain C reference of every op */
 } tsr_bench_device;
 
-/* What the cpu reaches at best with all threads together; 0 = not known. */
+/* Measured peak of the cpu with all threads; 0: not known. */
 typedef struct tsr_bench_peaks {
     double gflops, gbs; /* fused multiply-adds in registers; bytes read and written in a copy */
 } tsr_bench_peaks;
@@ -51,11 +51,11 @@ typedef struct tsr_bencher {
     char first_detail[1024];
 } tsr_bencher;
 
-/* What stands in a row beside its times. */
+/* A row without its times. */
 typedef struct tsr_bench_row {
-    const char *name;  /* "linear 1024x768x768": one name for all who do the same work */
-    const char *by;    /* "tessera", "reference", "onednn", "faiss", ... */
-    const char *dtype; /* NULL = "f32" */
+    const char *name;              /* the work: "linear 1024x768x768"; equal for all who do it */
+    const char *by;                /* "tessera", "reference", "onednn", "faiss", ... */
+    const char *dtype;             /* NULL = "f32" */
     const tsr_device_info *device; /* NULL = the cpu */
     double flops, bytes; /* work of one item: multiply and add count as two; each operand once */
     int items;           /* how many items one call of the body does; 0 = 1 */
@@ -88,19 +88,20 @@ typedef struct tsr_bench_case {
     bool no_reference; /* the reference would take minutes */
 } tsr_bench_case;
 
-/* Times a model function on every device asked for. On a hardware GPU the function is recorded 16
- * times in one submission and the time divided by 16, so that the transfer of operands and the
- * submission weigh as little as they do inside a model. */
+/* Times a model function on every device that was asked for. On a hardware GPU the function is
+ * recorded 16 times in one submission and the time divided by 16, so that the transfer of operands
+ * and the submission weigh as little as they do inside a model. */
 tsr_status tsr_bench_program(tsr_bencher *b, const tsr_bench_case *c);
 
 /* Device `index` of the bencher, opened; NULL (with the reason recorded as a row of `name`) when it
  * cannot be. For suites that need the device itself. */
 tsr_device *tsr_bench_open(tsr_bencher *b, int index, const char *name);
 
-/* n floats from a fixed counter-based generator, uniform in -1..1; malloc'd, NULL + MEMORY. */
+/* Makes n floats from a counter-based generator, uniform in -1..1, which the caller frees with
+ * free(). NULL after a MEMORY failure. */
 float *tsr_bench_floats(tsr_context *ctx, size_t n, uint32_t seed);
 
-/* Takes some tenths of a second. gbs stays 0 when there is no memory for the copy. */
+/* Measures the cpu's peaks in some tenths of a second. gbs is 0 without memory for the copy. */
 tsr_bench_peaks tsr_bench_measure_peaks(tsr_context *ctx);
 
 #define TSR_BENCH_SUITE(name) tsr_status tsr_bench_suite_##name(tsr_bencher *b);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include "ops.h"
 
+/* Activation of x with libm: the reference. */
 static inline float tsr_activate_exact(float x, tsr_activation act) {
     switch (act) {
     case TSR_ACT_NONE:
@@ -30,7 +31,7 @@ static inline float tsr_activate_exact(float x, tsr_activation act) {
     return x;
 }
 
-/* e^x, relative error 2e-7; 0 below -87, at most 2.4e38 above 88; NaN stays NaN. */
+/* e^x with a relative error of 2e-7: 0 below -87, at most 2.4e38 above 88, NaN for NaN. */
 static inline float tsr_fast_exp(float x) {
     float c = x > 88.0f ? 88.0f : x;
     c = c < -87.0f ? -87.0f : c;
@@ -52,6 +53,7 @@ static inline float tsr_fast_exp(float x) {
     return x < -87.0f ? 0.0f : y;
 }
 
+/* tanh(x) from tsr_fast_exp, and from its Taylor series near 0. */
 static inline float tsr_fast_tanh(float x) {
     float e = tsr_fast_exp(2.0f * x), x2 = x * x;
     float far = 1.0f - 2.0f / (e + 1.0f);
@@ -59,7 +61,7 @@ static inline float tsr_fast_tanh(float x) {
     return x2 < 0.01f ? near : far; /* the far form cancels near 0 */
 }
 
-/* Abramowitz and Stegun 7.1.26: absolute error 1.5e-7. */
+/* erf(x) by Abramowitz and Stegun 7.1.26, with an absolute error of 1.5e-7. */
 static inline float tsr_fast_erf(float x) {
     float a = x < 0 ? -x : x, t = 1.0f / (1.0f + 0.3275911f * a);
     float p = 1.061405429f;
@@ -71,6 +73,7 @@ static inline float tsr_fast_erf(float x) {
     return x < 0 ? -y : y;
 }
 
+/* Activation of x with the polynomials above. */
 static inline float tsr_activate_fast(float x, tsr_activation act) {
     switch (act) {
     case TSR_ACT_NONE:
@@ -91,7 +94,8 @@ static inline float tsr_activate_fast(float x, tsr_activation act) {
     return x;
 }
 
-/* y = act(x) for n values; y may be x. One loop for each function, so that each vectorises. */
+/* Computes y = act(x) for n values; y may be x. One loop for each function, so that each
+ * vectorises. */
 static inline __attribute__((always_inline)) void tsr_activate_many(float *y, const float *x,
                                                                     int64_t n, tsr_activation act) {
 #define TSR_ACTIVATE_LOOP(name)                                                                    \

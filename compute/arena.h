@@ -21,14 +21,19 @@ typedef struct tsr_arena_mark {
     size_t used;
 } tsr_arena_mark;
 
-/* Zeroed or not: `tsr_arena_take` leaves the bytes as they are. NULL + MEMORY when there is none.
+/* Takes `bytes` bytes, aligned to 64, uninitialised, owned by the arena. NULL after a MEMORY
+ * failure.
  */
 void *tsr_arena_take(tsr_context *ctx, tsr_arena *arena, size_t bytes);
+/* Marks the end of what was taken so far. */
 tsr_arena_mark tsr_arena_position(const tsr_arena *arena);
-void tsr_arena_rewind(tsr_arena *arena, tsr_arena_mark mark); /* a zeroed mark rewinds all */
-size_t tsr_arena_used(const tsr_arena *arena); /* bytes below the end of what was taken */
+/* Gives back everything taken after `mark`; a zeroed mark gives back everything. */
+void tsr_arena_rewind(tsr_arena *arena, tsr_arena_mark mark);
+/* Bytes from the arena's start to the end of what was taken. */
+size_t tsr_arena_used(const tsr_arena *arena);
 /* True if p was taken after `mark`. */
 bool tsr_arena_holds(const tsr_arena *arena, tsr_arena_mark mark, const void *p);
+/* Frees all blocks; the arena may be used again. */
 void tsr_arena_free(tsr_arena *arena);
 
 /* ---- scratch: the arrays of one call ---- */

@@ -25,15 +25,18 @@ struct tsr_context {
 #define TSR_PRINTF(f, a)
 #endif
 
-/* Writes the detail text and returns `status`. ctx may be NULL (the text is then lost). */
+/* Writes the detail text of ctx and returns `status`. ctx may be NULL (the text is then lost). */
 tsr_status tsr_fail(tsr_context *ctx, tsr_status status, const char *format, ...) TSR_PRINTF(3, 4);
-/* As tsr_fail, with ": " and errno's text; ENOENT gives NOT_FOUND, ENOSPC and EDQUOT NO_SPACE,
- * ENOMEM MEMORY, everything else IO. Call it before anything that may change errno. */
+/* Fails like tsr_fail, with ": " and errno's text added and the status that belongs to errno:
+ * ENOENT gives NOT_FOUND, ENOSPC and EDQUOT NO_SPACE, ENOMEM MEMORY, any other IO. Call this
+ * function before any that may change errno. */
 tsr_status tsr_fail_errno(tsr_context *ctx, const char *format, ...) TSR_PRINTF(2, 3);
+/* Hands a message to the context's log function if its level is asked for. ctx may be NULL. */
 void tsr_log(tsr_context *ctx, tsr_log_level level, const char *format, ...) TSR_PRINTF(3, 4);
 
-/* calloc that reports: NULL and a MEMORY failure naming `what` when there is none, or when
- * count*size overflows or exceeds the context's memory limit. Free with free(). */
+/* Allocates count * size zeroed bytes, which the caller frees with free(). NULL after a MEMORY
+ * failure that names `what`: no memory, or count * size overflows or exceeds the context's limit.
+ */
 void *tsr_alloc(tsr_context *ctx, size_t count, size_t size, const char *what);
 
 #endif

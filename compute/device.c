@@ -67,13 +67,14 @@ void tsr_device_forget(tsr_device *d, const void *model) {
 }
 
 tsr_status tsr_check_output(tsr_device *d, const tsr_program *program, int index,
-                            const tsr_tensor *made, const tsr_tensor *wanted) {
-    if (made->dtype == wanted->dtype && tsr_elements(made) == tsr_elements(wanted)) return TSR_OK;
+                            const tsr_tensor *made, const tsr_tensor *expected) {
+    if (made->dtype == expected->dtype && tsr_elements(made) == tsr_elements(expected))
+        return TSR_OK;
     char want[96], got[96];
     return tsr_fail(d->ctx, TSR_ERROR_ARGUMENT, "%s: output %d: wanted %s %s, got %s %s",
-                    program->name ? program->name : "program", index, tsr_dtype_name(wanted->dtype),
-                    tsr_shape_text(wanted, want, sizeof want), tsr_dtype_name(made->dtype),
-                    tsr_shape_text(made, got, sizeof got));
+                    program->name ? program->name : "program", index,
+                    tsr_dtype_name(expected->dtype), tsr_shape_text(expected, want, sizeof want),
+                    tsr_dtype_name(made->dtype), tsr_shape_text(made, got, sizeof got));
 }
 
 tsr_status tsr_execute(tsr_device *d, const tsr_program *program, const tsr_tensor *in,

@@ -26,11 +26,14 @@
 #include "context.h"
 #include "tensor.h"
 
+/* A place where arithmetic happens, open. */
 typedef struct tsr_device tsr_device;
+/* One walk through a model function. */
 typedef struct tsr_run tsr_run;
 
 typedef enum tsr_device_kind { TSR_DEVICE_CPU = 0, TSR_DEVICE_VULKAN = 1 } tsr_device_kind;
 
+/* What is known about a device without opening it. */
 typedef struct tsr_device_info {
     tsr_device_kind kind;
     int index;      /* N of vulkan:N; 0 for cpu */
@@ -41,94 +44,106 @@ typedef struct tsr_device_info {
     bool chosen;   /* what "auto" takes; `reason` says why */
     char reason[256];
     uint32_t subgroup_size, subgroup_min, subgroup_max;
-    bool fp16, bf16, int8, cooperative_matrix, subgroup_size_control; /* as the driver says */
-    uint64_t memory_bytes; /* largest device-local heap; RAM for cpu */
-    uint64_t max_storage_range, max_allocation;
-    uint32_t max_shared_bytes, max_workgroup, max_push_bytes;
+    bool fp16, bf16, int8, cooperative_matrix, subgroup_size_control; /* as the driver reports */
+    uint64_t memory_bytes;                      /* largest device-local heap; RAM for cpu */
+    uint64_t max_storage_range, max_allocation; /* bytes */
+    uint32_t max_shared_bytes, max_workgroup, max_push_bytes; /* workgroup: invocations */
 } tsr_device_info;
 
+/* How a device is opened. A struct of zeros is the default. */
 typedef struct tsr_device_settings {
-    const char *name; /* "auto" (default), "cpu", "vulkan", "vulkan:N" */
-    tsr_precision precision;
-    const char *mask; /* comma-separated variant names or capabilities that must not be used
-                         ("subgroup", "coopmat", "onednn", "linear_sg"), NULL = none; an
-                         unknown name is an ARGUMENT error that lists the known ones */
-    const char *const *switches; /* further names a mask may hold, which models ask for with
+    const char *name;        /* "auto", "cpu", "vulkan", "vulkan:N"; default NULL: auto */
+    tsr_precision precision; /* default TSR_PRECISION_F32 */
+    const char *mask;        /* comma-separated variant names or capabilities that must not be used
+                                ("subgroup", "coopmat", "onednn", "linear_sg"); an unknown name is
+                                an ARGUMENT error that lists the known ones; default NULL: none */
+    const char *const *switches; /* further names a mask may hold, which models query with
                                     tsr_device_masked; ended by NULL; read while the device is
-                                    opened; default NULL = none */
-    bool reference;              /* cpu: run every op's plain C reference */
-    bool validation;             /* vulkan: load the validation layer; messages fail the run */
-    bool allow_software;         /* let "vulkan" (without :N) take a software device */
-    bool guard; /* tests: every activation gets its own place, filled with 0xFF and fenced;
-                   a write beyond its end or before its start fails the run */
-    /* vulkan: most multiply-adds of a submission, 0 = 2^34. A program goes to the device in pieces
-     * of about so many: a slow one is then never busy so long that its driver gives it up. An op is
-     * not divided. */
+                                    opened; default NULL: none */
+    bool reference;              /* cpu: run every op's plain C reference; default false */
+    bool validation;             /* vulkan: load the validation layer, whose messages fail the run;
+                                    default false */
+    bool allow_software; /* let "vulkan" (without :N) open a software device; default false */
+    bool guard; /* tests: every activation gets its own place, filled with 0xFF and fenced; a write
+                   beyond its end or before its start fails the run; default false */
+    /* vulkan: most multiply-adds of a submission. A program is submitted in pieces of about this
+     * size, so that a slow device is never busy so long that its driver resets it. An op is not
+     * divided. Default 0: 2^34. */
     double submission;
-    bool plan; /* cpu: no op is computed, every activation is zeros: what a model needs is
-                  then known soon (tsr_device_peak_bytes: the most of all runs, without
-                  what single ops take for themselves) */
+    bool plan; /* cpu: computes no op, every activation is zeros: a quick way to
+                  tsr_device_peak_bytes, which is then the most of all runs without the scratch of
+                  single ops; default false */
 } tsr_device_settings;
 
+/* Default settings of a device. */
 tsr_device_settings tsr_device_settings_default(void);
 
-/* Lists all devices: cpu first. *list is malloc'd, free with free(). Never fails for want of
- * Vulkan: then the list holds cpu alone. */
+/* Lists all devices, cpu first, in *list, which the caller frees with free(). Without Vulkan the
+ * list holds the cpu alone. Errors: MEMORY, DEVICE. */
 tsr_status tsr_device_list(tsr_context *ctx, tsr_device_info **list, int *count);
-/* Opens a device. It uses ctx until it is closed and belongs to the same thread.
- * Errors: ARGUMENT (name not understood), NO_DEVICE, DEVICE, MEMORY. */
+/* Opens a device, which uses ctx until it is closed and belongs to the thread of ctx. settings may
+ * be NULL (the defaults). *device is NULL on error. Errors: ARGUMENT (name not understood),
+ * NO_DEVICE, DEVICE, MEMORY. */
 tsr_status tsr_device_open(tsr_context *ctx, tsr_device **device,
                            const tsr_device_settings *settings);
+/* Closes a device and sets *device to NULL. NULL and a NULL *device are accepted. */
 void tsr_device_close(tsr_device **device);
+/* Description of an open device. Owned by the device. */
 const tsr_device_info *tsr_device_properties(const tsr_device *device);
+/* Context that a device was opened with. */
 tsr_context *tsr_device_context(const tsr_device *device);
-/* What the device makes of TSR_PRECISION_FAST, for people to read: "weights in bf16, products in
- * f32". Empty when it was opened for f32, or computes in f32 all the same. */
+/* What a device rounds with TSR_PRECISION_FAST, for people to read: "weights in bf16, products in
+ * f32". Empty when the device computes in f32. Owned by the device. */
 const char *tsr_device_fast_path(const tsr_device *device);
-/* True once a product has gone that way. */
+/* True once a product has used the device's fast path. */
 bool tsr_device_fast_used(const tsr_device *device);
 /* True if `name` was switched off with --mask. */
 bool tsr_device_masked(const tsr_device *device, const char *name);
 
+/* A model function: reads the tensors `in` and sets the tensors `out`. */
 typedef void (*tsr_model_fn)(tsr_run *run, const void *model, tsr_tensor *const *in,
                              tsr_tensor **out);
 
 #define TSR_MAX_IO 16
 
+/* A model function and what it runs with. */
 typedef struct tsr_program {
     tsr_model_fn fn;
-    const void *model; /* identity of the weights; must outlive the device or be forgotten first */
-    const void *args;  /* what tsr_run_args hands the function; NULL = nothing. Read during the walk
-                          alone, so it may lie on the caller's stack. A recording is found by fn,
-                          model, variant and shapes: whatever in args changes the structure of the
-                          function must change the variant, too */
-    int64_t variant;   /* default 0 */
+    const void *model; /* first argument of fn, and identity of the weights; must outlive the device
+                          or be forgotten (tsr_device_forget) */
+    const void *args;  /* arguments beside the model, for tsr_run_args; NULL: none. Read only during
+                          tsr_execute, so they may lie on the caller's stack. A recording is found
+                          by fn, model, variant and shapes: an argument that changes the structure
+                          of the function must change the variant, too */
+    int64_t variant;   /* structure of the function; default 0 */
     const char *name;  /* for logs and benchmarks */
 } tsr_program;
 
-/* The program's `args`, for its function. */
+/* Arguments of the program that is being run. */
 const void *tsr_run_args(const tsr_run *run);
 
-/* Runs a model function. in: host tensors, read only. out: host tensors whose dtype and element
- * count must equal what the function makes; data is filled in. Returns the first failure of any op.
- * Deterministic: the same inputs give the same bits for every thread count. Batch items must be
- * computed independently by the ops, so that batches of any size give the same bits too. */
+/* Runs a model function. `in` are host tensors. `out` are host tensors over the caller's memory,
+ * whose dtype and element count must be those of the function's outputs. Returns the first failure
+ * of any op. Deterministic: equal inputs give equal bits for every thread count. Batch items must
+ * be computed independently by the ops, so that batches of any size give the same bits too. */
 tsr_status tsr_execute(tsr_device *device, const tsr_program *program, const tsr_tensor *in,
                        int in_count, tsr_tensor *out, int out_count);
 /* Drops recordings and packed weights that belong to `model`. */
 void tsr_device_forget(tsr_device *device, const void *model);
 
-/* How many bytes the last tsr_execute had in activations at its peak (both devices). */
+/* Bytes of the activations of the last tsr_execute at its peak. */
 size_t tsr_device_peak_bytes(const tsr_device *device);
 
-/* Frees activations made since `mark` on the cpu device, keeping `keep` (moved down); a no-op on
- * vulkan, where lifetimes are derived. Model functions wrap each block in it:
- *     tsr_scope s = tsr_scope_open(r);  x = vit_block(r, ...);  x = tsr_scope_close(r, s, x); */
+/* A scope frees the activations made inside it, all but one. Model functions wrap each block:
+ *     tsr_scope s = tsr_scope_open(r);  x = vit_block(r, ...);  x = tsr_scope_close(r, s, x);
+ * On vulkan a scope does nothing, as lifetimes are derived. */
 typedef struct tsr_scope {
     void *block;
     size_t used;
 } tsr_scope;
+/* Opens a scope. */
 tsr_scope tsr_scope_open(tsr_run *run);
-tsr_tensor *tsr_scope_close(tsr_run *run, tsr_scope scope, tsr_tensor *keep);
+/* Closes a scope and returns `result`, the tensor that survives; its data may have moved. */
+tsr_tensor *tsr_scope_close(tsr_run *run, tsr_scope scope, tsr_tensor *result);
 
 #endif

@@ -15,6 +15,7 @@
 
 typedef struct tsr_op tsr_op;
 
+/* One use of an op: its operands and numbers. */
 typedef struct tsr_call {
     const tsr_op *op;
     const tsr_tensor *in[TSR_CALL_TENSORS]; /* NULL = absent operand */
@@ -22,18 +23,18 @@ typedef struct tsr_call {
     int in_count, out_count;
     tsr_weight *weight; /* set when in[1] is a weight that may be used in packed form */
     union {             /* the op's own numbers; plain old data, replayed as they are */
-        int32_t i[24];  /* the two overlay each other: number the fields once for both */
+        int32_t i[24];  /* i and f share memory: number the fields once for both */
         float f[24];
     } p;
-    /* Host table an op computed from shapes alone (resize weights); copied by tsr_run_emit and
-     * uploaded once for each recording; bound after the inputs and outputs. */
+    /* Host table that the op computed from shapes alone (weights of resize), or NULL. tsr_run_emit
+     * copies the table; a recording uploads its copy once. Bound after inputs and outputs. */
     const void *table;
     size_t table_bytes;
 } tsr_call;
 
-/* What a GPU dispatch needs; filled by the op's `gpu` function from shapes and capabilities. */
+/* Capabilities of a GPU, after --mask, for an op's `gpu` function. */
 typedef struct tsr_gpu_caps {
-    uint32_t subgroup_size; /* what the pipeline will really have */
+    uint32_t subgroup_size; /* of the pipelines that will be made */
     bool subgroup_ops;      /* arithmetic, ballot, shuffle */
     /* --precision fast: products may take weights as pairs of f16 in words (unpackHalf2x16, which
      * needs no feature of the device), x rounded to f16, sums in f32. */
@@ -42,16 +43,17 @@ typedef struct tsr_gpu_caps {
     bool int64;         /* 64-bit integers in shaders */
     uint32_t max_shared_bytes, max_workgroup;
     bool software; /* CPU device: choose subgroup-broadcast bodies */
-    bool (*allowed)(const void *device, const char *variant); /* the --mask */
-    const void *device;
+    bool (*allowed)(const void *device, const char *variant); /* false: --mask names the variant */
+    const void *device;                                       /* first argument of `allowed` */
 } tsr_gpu_caps;
 
+/* One dispatch of a shader, filled by an op's `gpu` function from shapes and capabilities. */
 typedef struct tsr_gpu_dispatch {
     const char *variant; /* a line of vulkan_shaders/variants.txt */
     uint32_t spec[16];   /* specialisation constants 0.. in order */
     int spec_count;
     uint32_t groups[3]; /* each at most 65535 */
-    uint8_t push[128];  /* bytes of the shader's push-constant block, after the offsets */
+    uint8_t push[128];  /* the shader's push constants, after the offsets of the tensors */
     uint32_t push_bytes;
     /* Which tensors are bound, in binding order: 0..7 = in[i], 8..15 = out[i-8], 16 = table, 17 =
      * the weight in[1] as pairs of f16 (TSR_BIND_HALF). */
@@ -60,64 +62,71 @@ typedef struct tsr_gpu_dispatch {
     bool full_subgroups; /* local_size_x is a multiple of the subgroup size, and that matters */
 } tsr_gpu_dispatch;
 
-/* A weight as f16, two in a word, rounded to nearest, at most 65504 in magnitude; made when it is
- * uploaded, once. in[1] came from tsr_run_weight: [N, K rounded up to 8], zeros past K. From
- * tsr_run_kernel: words [kh, kw, C rounded up to 4 / 2, N rounded up to 4] of two channels each. */
+/* Binding of the weight in[1] as f16, two in a word, rounded to nearest, at most 65504 in
+ * magnitude; made once, when the weight is uploaded. Layout of a weight from tsr_run_weight: [N, K
+ * rounded up to 8], zeros past K. Of a weight from tsr_run_kernel: words [kh, kw, C rounded up to 4
+ * / 2, N rounded up to 4], each of two channels. */
 enum { TSR_BIND_HALF = 17 };
 
 #define TSR_MAX_DISPATCHES 8
 
+/* An op: its name and one function for each form. */
 struct tsr_op {
     const char *name;
-    /* Plain C, obviously right, single-threaded; what tests compare with. Never NULL. */
+    /* Plain C, single-threaded, the reference of tests. Never NULL. */
     void (*reference)(const tsr_call *call);
     /* Fast cpu path over the thread pool, or NULL: the reference is used. */
     tsr_status (*cpu)(tsr_device *device, const tsr_call *call);
-    /* Describes up to TSR_MAX_DISPATCHES dispatches run in order with a barrier between, returns
-     * how many; 0 = this op has no GPU form for these shapes (the run fails with UNSUPPORTED). */
+    /* Describes up to TSR_MAX_DISPATCHES dispatches, which execute in order with barriers between,
+     * and returns their number. 0: no GPU form for these shapes, the run fails with UNSUPPORTED. */
     int (*gpu)(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch *dispatch);
-    /* Of a product: how many multiply-adds it takes. NULL: as many as it makes numbers. */
+    /* Number of multiply-adds of a product. NULL: one for each element of the output. */
     double (*work)(const tsr_call *call);
 };
 
-/* How the cpu device computes linear and conv2d. FAST chooses, when the device is opened, the first
- * of the others that the processor is good at; else it is f32 as well. */
+/* How the cpu device computes linear and conv2d. A device opened with TSR_PRECISION_FAST takes the
+ * first bf16 form that the processor has instructions for, or else f32. */
 typedef enum tsr_cpu_products {
     TSR_PRODUCTS_F32,
     TSR_PRODUCTS_BF16,        /* both operands rounded to bf16, by oneDNN (avx512_bf16, AMX) */
     TSR_PRODUCTS_BF16_WEIGHTS /* weights rounded to bf16 and kept so, our own kernels; not in
                                  conv2d_winograd.c */
 } tsr_cpu_products;
+/* Form of a cpu device's products. */
 tsr_cpu_products tsr_device_products(const tsr_device *device);
-/* True if f32 products of a cpu device go through oneDNN: the fastest form --mask leaves. */
+/* True if f32 products of a cpu device are computed by oneDNN, the fastest form --mask allows. */
 bool tsr_device_uses_onednn(const tsr_device *device);
-/* The op has taken another form than f32: tsr_device_fast_used. */
+/* Records that an op took another form than f32, for tsr_device_fast_used. */
 void tsr_device_use_fast(tsr_device *device);
 
 #define TSR_OP(name) extern const tsr_op tsr_op_##name;
 #include "ops.def"
 #undef TSR_OP
 
-/* True once anything in the run has failed; an op then returns tsr_run_failed's tensor at once. */
+/* True once an op of the run has failed; an op then returns tsr_run_failed at once. */
 bool tsr_run_is_failed(const tsr_run *r);
+/* Rank-0 tensor that stands for the result of a failed op. */
 tsr_tensor *tsr_run_failed(tsr_run *r);
-/* Records the failure (if it is the first) and returns the rank-0 tensor. */
+/* Records a failure, if it is the run's first, and returns tsr_run_failed. */
 tsr_tensor *tsr_run_fail(tsr_run *r, tsr_status status, const char *format, ...) TSR_PRINTF(3, 4);
-/* A new tensor of the run: host memory on cpu, a number for the planner on vulkan. */
+/* Makes a tensor, owned by the run: host memory on cpu, a number for the planner on vulkan. */
 tsr_tensor *tsr_run_new(tsr_run *r, tsr_dtype dtype, int rank, const int64_t *dim);
-/* Another view of x's memory. */
+/* Makes a tensor of another shape over the memory of x. */
 tsr_tensor *tsr_run_view(tsr_run *r, const tsr_tensor *x, int rank, const int64_t *dim);
-/* The weight as an operand an op uses in packed form alone (tsr_call.weight): unlike
- * tsr_from_weight it does not ask for the values to stay in memory. */
+/* Makes an operand of a weight that the op uses only in packed form (tsr_call.weight): unlike
+ * tsr_from_weight this does not pin the values in memory. */
 tsr_tensor *tsr_run_weight(tsr_run *r, tsr_weight *w);
-/* A convolution's weight [N, C, kh, kw] as an operand. cpu: as tsr_run_weight. vulkan: [kh, kw, C,
- * N rounded up to 4], zeros past N, so that neighbouring invocations read neighbouring words. */
+/* Makes an operand of a convolution's weight [N, C, kh, kw]. On cpu as tsr_run_weight; on vulkan
+ * the layout is [kh, kw, C, N rounded up to 4], zeros past N, so that neighbouring invocations read
+ * neighbouring words. */
 tsr_tensor *tsr_run_kernel(tsr_run *r, tsr_weight *w);
 /* Executes (cpu) or records (vulkan) the call. */
 void tsr_run_emit(tsr_run *r, const tsr_call *call);
+/* Device and context of a run. */
 tsr_device *tsr_run_device(const tsr_run *r);
 tsr_context *tsr_run_context(const tsr_run *r);
-/* Scratch on the cpu device, freed after the op; 64-byte aligned. NULL fails the run. */
+/* Takes scratch on the cpu device, 64-byte aligned, freed after the op. NULL after a failure of the
+ * run. */
 void *tsr_device_scratch(tsr_device *device, size_t bytes);
 
 #endif

@@ -21,19 +21,22 @@ typedef enum tsr_activation { /* numbers are shared with the shaders */
                               TSR_ACT_SIGMOID
 } tsr_activation;
 
-typedef struct tsr_epilogue { /* y = residual + gate * act(x W^T + bias) */
-    tsr_weight *bias;         /* [N] or NULL */
+/* What follows a product in one op: y = residual + gate * act(x w^T + bias). A struct of zeros does
+ * nothing. */
+typedef struct tsr_epilogue {
+    tsr_weight *bias; /* [N] or NULL */
     tsr_activation act;
     const tsr_tensor *gate;     /* [N] or [B, N] (one row for each batch item), or NULL */
-    int64_t gate_rows;          /* not 0: gate is [G, N], each row for this many rows of x one after
-                                   the other, the last for all that remain */
+    int64_t gate_rows;          /* not 0: gate is [G, N]; each of its rows serves gate_rows
+                                   consecutive rows of x, the last one all that remain */
     const tsr_tensor *residual; /* the output's shape, or NULL */
 } tsr_epilogue;
 
-/* x [..., K], w [N, K] -> [..., N]. epilogue may be NULL. */
+/* Matrix product: x [..., K], w [N, K] -> x w^T [..., N]. epilogue may be NULL. */
 tsr_tensor *tsr_linear(tsr_run *r, const tsr_tensor *x, tsr_weight *w,
                        const tsr_epilogue *epilogue);
 
+/* Which columns (keys) a row (query) of attention sees. */
 typedef enum tsr_mask {
     TSR_MASK_NONE = 0,
     TSR_MASK_CAUSAL,     /* row i sees columns <= i (+ Nk - Nq) */
@@ -50,29 +53,33 @@ typedef struct tsr_attention_spec {
                                    drops a key. A row without any key gives 0. */
 } tsr_attention_spec;
 
-/* q [B, Nq, D], k [B, Nk, D], v [B, Nk, D] -> [B, Nq, D]. */
+/* Multi-head attention, softmax(scale q k^T + key_bias) v (Vaswani et al. 2017): q [B, Nq, D],
+ * k [B, Nk, D], v [B, Nk, D] -> [B, Nq, D]. */
 tsr_tensor *tsr_attention(tsr_run *r, const tsr_tensor *q, const tsr_tensor *k, const tsr_tensor *v,
                           const tsr_attention_spec *spec);
 
 typedef enum tsr_metric { TSR_METRIC_EUCLID = 0, TSR_METRIC_COSINE } tsr_metric;
 
-/* Nearest code with the argmax fused: x [N, D], codes [K, D] -> ids I32 [N]; *margin (may be NULL)
- * gets F32 [N]: second best minus best squared distance (0 for K = 1). COSINE l2-normalises both
- * sides first. The N x K matrix is never stored. */
+/* Nearest code of each row: x [N, D], codes [K, D] -> ids I32 [N]. *margin becomes F32 [N]: squared
+ * distance of the second nearest code less that of the nearest (0 for K = 1); margin may be NULL.
+ * COSINE l2-normalises rows and codes first. The N x K matrix is never stored. */
 tsr_tensor *tsr_nearest_code(tsr_run *r, const tsr_tensor *x, const tsr_tensor *codes,
                              tsr_metric metric, tsr_tensor **margin);
 
 /* ---- rows ------------------------------------------------------------------------------ */
 
+/* Affine part of a layer norm: y = norm(x) * gamma + beta, then y * (1 + scale) + shift. */
 typedef struct tsr_norm_spec {
     tsr_weight *gamma, *beta; /* [D] or NULL (1 and 0) */
     float eps;
-    const tsr_tensor *scale, *shift; /* [D] or [B, D]: y = norm * (1 + scale) + shift; or NULL */
-    int64_t group_rows; /* not 0: scale and shift are [G, D], each row for this many rows of x one
-                           after the other, the last for all that remain */
+    const tsr_tensor *scale, *shift; /* [D] or [B, D]; NULL: 0 */
+    int64_t group_rows; /* not 0: scale and shift are [G, D]; each of their rows serves group_rows
+                           consecutive rows of x, the last one all that remain */
 } tsr_norm_spec;
+/* Layer norm over the last dimension (Ba et al. 2016): x [..., D] -> [..., D]. */
 tsr_tensor *tsr_layer_norm(tsr_run *r, const tsr_tensor *x, const tsr_norm_spec *spec);
-tsr_tensor *tsr_softmax(tsr_run *r, const tsr_tensor *x); /* over the last dimension */
+/* Softmax over the last dimension. */
+tsr_tensor *tsr_softmax(tsr_run *r, const tsr_tensor *x);
 
 typedef enum tsr_reduction {
     TSR_REDUCE_SUM = 0,
@@ -81,7 +88,7 @@ typedef enum tsr_reduction {
     TSR_REDUCE_ARGMAX,
     TSR_REDUCE_SUMSQ
 } tsr_reduction;
-/* Over the last dimension: [..., D] -> [..., 1]; ARGMAX gives I32. NaN counts as the greatest. */
+/* Reduces the last dimension: x [..., D] -> [..., 1], I32 for ARGMAX. NaN is the greatest value. */
 tsr_tensor *tsr_reduce(tsr_run *r, const tsr_tensor *x, tsr_reduction kind);
 
 /* ---- feature maps: [B, H, W, C], channels last ------------------------------------------- */
@@ -90,38 +97,44 @@ tsr_tensor *tsr_reduce(tsr_run *r, const tsr_tensor *x, tsr_reduction kind);
  * feature map is rows for the ops above, too: a reshape to [B, H*W, C] makes it attention's. */
 
 #define TSR_CONV_MAX_KERNEL 16
-typedef struct tsr_conv_spec {    /* y = residual + act(conv(x) + bias) */
+/* Options of a convolution: y = residual + act(conv(x) + bias). A struct of zeros is none of them.
+ */
+typedef struct tsr_conv_spec {
     tsr_weight *bias;             /* [N] or NULL */
-    int stride;                   /* 1 to 16, both ways; 0 = 1 */
+    int stride;                   /* of rows and columns, 1..16; 0: 1 */
     int top, left, bottom, right; /* rows and columns of zeros around the input, below the kernel */
-    bool upsample;                /* the input is doubled both ways first (nearest), never stored */
+    bool upsample;                /* convolve x with rows and columns doubled (nearest), unstored */
     tsr_activation act;
     const tsr_tensor *residual; /* the output's shape, or NULL */
 } tsr_conv_spec;
 
-/* x [B, H, W, C], w [N, C, kh, kw] (as PyTorch stores it; kernels up to 16 x 16)
+/* 2-D convolution: x [B, H, W, C], w [N, C, kh, kw] (PyTorch's order, kernels up to 16 x 16)
  * -> [B, (H' - kh) / stride + 1, (W' - kw) / stride + 1, N], where H' = top + H + bottom (2H with
- * upsample). spec NULL = no bias, no padding, stride 1. */
+ * upsample), W' likewise. spec may be NULL: no bias, no padding, stride 1. */
 tsr_tensor *tsr_conv2d(tsr_run *r, const tsr_tensor *x, tsr_weight *w, const tsr_conv_spec *spec);
 
+/* Options of a group norm. */
 typedef struct tsr_group_norm_spec {
     tsr_weight *gamma, *beta; /* [C] or NULL (1 and 0) */
     int groups;               /* divides C; 0 = 32 */
     float eps;
-    tsr_activation act; /* of the result */
+    tsr_activation act; /* applied to the result */
 } tsr_group_norm_spec;
 
-/* x [B, ..., C]: mean and variance of each batch item over all positions and C / groups channels.
- * Two passes: no loss of digits where the mean is large. */
+/* Group norm (Wu and He 2018) of x [B, ..., C]: mean and variance of each batch item over all
+ * positions and C / groups channels, in two passes, so that a large mean costs no digits. */
 tsr_tensor *tsr_group_norm(tsr_run *r, const tsr_tensor *x, const tsr_group_norm_spec *spec);
 
-/* Every pixel four times: [B, H, W, C] -> [B, 2H, 2W, C]. Before a convolution let that do it. */
+/* Repeats every pixel 2 x 2 times: [B, H, W, C] -> [B, 2H, 2W, C]. Before a convolution use
+ * tsr_conv_spec.upsample instead. */
 tsr_tensor *tsr_double(tsr_run *r, const tsr_tensor *x);
-/* The mean of 2 x 2 pixels: -> [B, H / 2, W / 2, C]; an odd last row or column is left out. */
+/* Averages 2 x 2 pixels: [B, H, W, C] -> [B, H / 2, W / 2, C]; an odd last row or column is left
+ * out. */
 tsr_tensor *tsr_halve(tsr_run *r, const tsr_tensor *x);
 
 /* ---- pointwise ------------------------------------------------------------------------- */
 
+/* y = act(x), element by element. */
 tsr_tensor *tsr_unary(tsr_run *r, const tsr_tensor *x, tsr_activation act);
 typedef enum tsr_binary_kind {
     TSR_BINARY_ADD = 0,
@@ -131,51 +144,59 @@ typedef enum tsr_binary_kind {
     TSR_BINARY_MIN,
     TSR_BINARY_MAX
 } tsr_binary_kind;
-/* b has a's shape, or repeats over a's leading dimensions (b's elements divide a's, trailing
- * dimensions equal). */
+/* Combines a and b element by element. b has the shape of a, or a shape that a ends with: b is then
+ * repeated over the leading dimensions of a. */
 tsr_tensor *tsr_binary(tsr_run *r, const tsr_tensor *a, const tsr_tensor *b, tsr_binary_kind kind);
+/* y = x * multiply + add. */
 tsr_tensor *tsr_scale(tsr_run *r, const tsr_tensor *x, float multiply, float add);
 
 /* ---- movement -------------------------------------------------------------------------- */
 
-/* A weight as a tensor operand (positions, tables). */
+/* Makes a tensor operand of a weight (positions, tables); its values stay in memory. */
 tsr_tensor *tsr_from_weight(tsr_run *r, tsr_weight *w);
-/* Same elements, another shape; no copy. */
+/* Views the elements of x in another shape; no copy. */
 tsr_tensor *tsr_reshape(tsr_run *r, const tsr_tensor *x, int rank, const int64_t *dim);
-/* x [B, N, D] -> [B, count, D]; copies. */
+/* Copies rows start .. start + count - 1: x [B, N, D] -> [B, count, D]. */
 tsr_tensor *tsr_slice_rows(tsr_run *r, const tsr_tensor *x, int64_t start, int64_t count);
-/* x [..., D] -> [..., count]; copies. */
+/* Copies columns start .. start + count - 1: x [..., D] -> [..., count]. */
 tsr_tensor *tsr_slice_cols(tsr_run *r, const tsr_tensor *x, int64_t start, int64_t count);
-/* a [B, Na, D], b [B, Nb, D] or [Nb, D] (repeated for each batch item) -> [B, Na+Nb, D]. */
+/* Joins rows: a [B, Na, D], b [B, Nb, D] or [Nb, D] (repeated for each batch item) -> [B, Na + Nb,
+ * D]. */
 tsr_tensor *tsr_concat_rows(tsr_run *r, const tsr_tensor *a, const tsr_tensor *b);
-/* table [R, D], ids I32 [...] -> [..., D]. An id outside 0..R-1 fails the run on cpu and is
- * clamped on vulkan: check ids before. */
+/* Looks up rows: table [R, D], ids I32 [...] -> [..., D]. An id outside 0..R-1 fails the run on cpu
+ * and is clamped on vulkan: check ids before. */
 tsr_tensor *tsr_gather_rows(tsr_run *r, const tsr_tensor *table, const tsr_tensor *ids);
-/* x [..., D], ids I32 [n] -> [..., n]: y[..., j] = x[..., ids[j]]; id -1 gives 0. */
+/* Picks columns: x [..., D], ids I32 [n] -> y [..., n] with y[..., j] = x[..., ids[j]]; id -1 gives
+ * 0. */
 tsr_tensor *tsr_gather_cols(tsr_run *r, const tsr_tensor *x, const tsr_tensor *ids);
-/* Last two dimensions exchanged. */
+/* Exchanges the last two dimensions. */
 tsr_tensor *tsr_transpose(tsr_run *r, const tsr_tensor *x);
-/* image [B, C, H, W] -> [B, (H/p)*(W/p), C*p*p]: patches row by row, inside (channel, y, x). */
+/* Cuts images into patches of p = `patch` pixels: x [B, C, H, W] -> [B, (H/p)*(W/p), C*p*p],
+ * patches row by row, elements of a patch in the order (channel, y, x). */
 tsr_tensor *tsr_patchify(tsr_run *r, const tsr_tensor *x, int patch);
+/* Inverse of tsr_patchify: x [B, (height/p)*(width/p), channels*p*p] -> [B, channels, height,
+ * width]. */
 tsr_tensor *tsr_unpatchify(tsr_run *r, const tsr_tensor *x, int channels, int64_t height,
                            int64_t width, int patch);
 
 /* ---- quantizers ------------------------------------------------------------------------ */
 
 #define TSR_FSQ_MAX_LEVELS 16
-/* z [..., L] -> bounded [..., L] (tanh-bounded, before rounding, Mentzer et al. 2023), ids I32
- * [...], codes [..., L] (rounded, divided by level/2). 1 to 16 levels of 2 to 1000; channel 0 is
- * the lowest digit of an id. NaN gives digit 0. */
+/* Result of finite scalar quantization (Mentzer et al. 2023) over L channels. */
 typedef struct tsr_fsq_result {
-    tsr_tensor *bounded, *codes, *ids;
+    tsr_tensor *bounded; /* [..., L] tanh-bounded, before rounding */
+    tsr_tensor *codes;   /* [..., L] rounded, divided by level / 2 */
+    tsr_tensor *ids;     /* I32 [...]; channel 0 is the lowest digit */
 } tsr_fsq_result;
+/* Bounds and rounds z [..., L]. L = level_count is 1..16, each level 2..1000. NaN gives digit 0. */
 tsr_fsq_result tsr_fsq_encode(tsr_run *r, const tsr_tensor *z, const int *levels, int level_count);
-/* The second half alone: values that are bounded already -> codes and ids (bounded is NULL). */
+/* Rounds values [..., L] that are bounded already; result.bounded is NULL. */
 tsr_fsq_result tsr_fsq_round(tsr_run *r, const tsr_tensor *bounded, const int *levels,
                              int level_count);
+/* Codes [..., L] of ids I32 [...]. */
 tsr_tensor *tsr_fsq_decode(tsr_run *r, const tsr_tensor *ids, const int *levels, int level_count);
 
-/* Segmented sums for k-means, deterministic: x [N, D], ids I32 [N] -> sums [K, D]; *counts I32 [K].
+/* Sums the rows of each id, for k-means: x [N, D], ids I32 [N] -> sums [K, D], *counts I32 [K].
  * Rows are added in an order that depends on N and K alone. An id of -1 is skipped. */
 tsr_tensor *tsr_segment_sum(tsr_run *r, const tsr_tensor *x, const tsr_tensor *ids, int64_t k,
                             tsr_tensor **counts);
@@ -187,10 +208,10 @@ typedef enum tsr_filter {
     TSR_FILTER_BICUBIC,
     TSR_FILTER_LANCZOS
 } tsr_filter;
-/* U8 [H, W, C] -> U8 [height, width, C], C 1..4: Pillow's antialiased resampling to the bit
- * (22-bit fixed-point weights, horizontal pass first, each pass rounded to 8 bits). Pillow 13 turns
- * the passes round when the height shrinks and the width grows or shrinks much less; up to 12, and
- * here, horizontal is always first. */
+/* Resizes a picture: x U8 [H, W, C] -> U8 [height, width, C], C 1..4. The result is that of
+ * Pillow's antialiased resampling to the bit: 22-bit fixed-point weights, horizontal pass first,
+ * each pass rounded to 8 bits. Pillow 13 does the vertical pass first when the height shrinks and
+ * the width grows or shrinks much less; Pillow up to 12 and this op never do. */
 tsr_tensor *tsr_resize(tsr_run *r, const tsr_tensor *x, int64_t height, int64_t width,
                        tsr_filter filter);
 

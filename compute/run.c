@@ -130,23 +130,23 @@ tsr_scope tsr_scope_open(tsr_run *r) {
     return (tsr_scope){mark.block, mark.used};
 }
 
-tsr_tensor *tsr_scope_close(tsr_run *r, tsr_scope scope, tsr_tensor *keep) {
+tsr_tensor *tsr_scope_close(tsr_run *r, tsr_scope scope, tsr_tensor *result) {
     if (r->status) return &r->failed;
-    if (r->device->settings.guard) return keep; /* fenced activations stay where they are */
+    if (r->device->settings.guard) return result; /* fenced activations stay where they are */
     tsr_arena *arena = &r->device->data;
     tsr_arena_mark mark = {scope.block, scope.used};
-    if (!keep || !keep->data || !tsr_arena_holds(arena, mark, keep->data)) {
-        tsr_arena_rewind(arena, mark); /* keep is older than the scope, or lives on a device */
-        return keep;
+    if (!result || !result->data || !tsr_arena_holds(arena, mark, result->data)) {
+        tsr_arena_rewind(arena, mark); /* result is older than the scope, or lives on a device */
+        return result;
     }
-    size_t bytes = (size_t)tsr_elements(keep) * tsr_dtype_bytes(keep->dtype);
+    size_t bytes = (size_t)tsr_elements(result) * tsr_dtype_bytes(result->dtype);
     tsr_arena_rewind(arena, mark);
     /* Cannot fail: the piece fits where it lies, which is at or after the place it moves to. */
     void *to = tsr_arena_take(r->device->ctx, arena, bytes);
     if (!to) return fail_with(r, TSR_ERROR_MEMORY);
-    if (to != keep->data) memmove(to, keep->data, bytes);
-    keep->data = to;
-    return keep;
+    if (to != result->data) memmove(to, result->data, bytes);
+    result->data = to;
+    return result;
 }
 
 tsr_status tsr_run_walk(tsr_run *run, const tsr_program *program, tsr_tensor *const *in,

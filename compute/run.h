@@ -10,14 +10,16 @@
 #include "arena.h"
 #include "op.h"
 
+/* What a kind of device does. */
 typedef struct tsr_backend {
     void (*close)(tsr_device *device);
     tsr_status (*execute)(tsr_device *device, const tsr_program *program, const tsr_tensor *in,
                           int in_count, tsr_tensor *out, int out_count);
     void (*forget)(tsr_device *device, const void *model);
-    /* Gives a new activation its memory (or number); false after tsr_fail with *status set. */
+    /* Gives a new activation its memory (cpu) or its number (vulkan). */
     tsr_status (*make)(tsr_run *run, tsr_tensor *tensor);
-    /* kernel: as tsr_run_kernel says; the tensor has that shape already. */
+    /* Makes *tensor an operand of a weight; `kernel` asks for the layout of tsr_run_kernel, whose
+     * shape the tensor has already. */
     tsr_status (*weight)(tsr_run *run, tsr_tensor *tensor, tsr_weight *weight, bool kernel);
     tsr_status (*emit)(tsr_run *run, const tsr_call *call);
 } tsr_backend;
@@ -32,15 +34,15 @@ struct tsr_device {
     char fast_path[96]; /* tsr_device_fast_path; set when the device is opened */
     bool fast_used;
     tsr_cpu_products cpu_products; /* cpu */
-    bool onednn;                   /* cpu: tsr_device_uses_onednn; set when it is opened */
+    bool onednn;                   /* cpu: tsr_device_uses_onednn; set when the device is opened */
     tsr_run *run;                  /* while a model function is being walked */
-    tsr_arena nodes;               /* tensor structs of the run, kept until it ends */
+    tsr_arena nodes;               /* tensor structs, which live as long as the run */
     tsr_arena data;                /* cpu: activations */
     tsr_arena scratch;             /* cpu: of one op */
-    size_t peak;
-    tsr_status lost; /* sticky */
+    size_t peak;                   /* tsr_device_peak_bytes */
+    tsr_status lost;               /* not OK: the device is lost, and every call fails with this */
     char lost_detail[256];
-    void *vulkan; /* device_vulkan.c's own */
+    void *vulkan; /* vulkan_device of device_vulkan.c */
 };
 
 struct tsr_run {
@@ -48,30 +50,31 @@ struct tsr_run {
     tsr_status status; /* the first failure */
     tsr_tensor failed; /* the rank-0 tensor */
     const void *args;  /* of the program being walked through */
-    void *recording;   /* device_vulkan.c's own */
+    void *recording;   /* vulkan: the vulkan_builder */
 };
 
-/* device_cpu.c: fills *info for the cpu of this machine. */
+/* device_cpu.c: describes the cpu of this machine. */
 void tsr_cpu_describe(tsr_device_info *info);
 /* Makes *device a cpu device; its settings and mask are set already. */
 tsr_status tsr_cpu_open(tsr_device *device);
 
-/* device_vulkan.c; absent when built without Vulkan. */
+/* A device in the order of preference. device_vulkan.c; absent when built without Vulkan. */
 typedef struct tsr_device_entry {
     tsr_device_info info;
     int rank; /* smaller is preferred: discrete, integrated, virtual, other, software */
 } tsr_device_entry;
-/* Lists Vulkan devices; *count = 0 with TSR_OK when there is no loader or no driver. With `quick`
- * the canary is left out. *list is malloc'd. */
+/* Lists Vulkan devices; *count = 0 with TSR_OK when there is no loader or no driver. `quick` leaves
+ * out the canary. The caller frees *list with free(). */
 tsr_status tsr_vulkan_list(tsr_context *ctx, tsr_device_entry **list, int *count, bool quick);
-/* Opens device->info.index. */
+/* Makes *device the Vulkan device number device->info.index. */
 tsr_status tsr_vulkan_open(tsr_device *device);
 
-/* run.c: walks the function; fills `made` with what it made. */
+/* run.c: walks through the program's function and sets made [out_count] to its outputs. */
 tsr_status tsr_run_walk(tsr_run *run, const tsr_program *program, tsr_tensor *const *in,
                         tsr_tensor **made, int out_count);
-/* device.c: "out[0] of mosaic: wanted F32 [..], got ..." */
+/* device.c: fails with ARGUMENT unless output `index` of a program, `made`, has the dtype and the
+ * number of elements of `expected`. */
 tsr_status tsr_check_output(tsr_device *device, const tsr_program *program, int index,
-                            const tsr_tensor *made, const tsr_tensor *wanted);
+                            const tsr_tensor *made, const tsr_tensor *expected);
 
 #endif

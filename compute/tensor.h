@@ -29,39 +29,43 @@ typedef struct tsr_tensor {
     void *data;                /* host address; NULL while it lives on a device */
     tsr_buffer *buffer;        /* device memory, NULL on the cpu device */
     int64_t offset;            /* of element 0 inside the buffer, in elements */
-    int node;                  /* the recorder's number for it */
+    int node;                  /* number of the tensor in a recording */
 } tsr_tensor;
 
+/* Bytes of one element. */
 size_t tsr_dtype_bytes(tsr_dtype dtype);
-const char *tsr_dtype_name(tsr_dtype dtype); /* safetensors names: "F32", "BF16", ... */
+/* Name in safetensors files: "F32", "BF16", ... Static storage. */
+const char *tsr_dtype_name(tsr_dtype dtype);
 
+/* Number of elements; 0 for a tensor that failed. */
 static inline int64_t tsr_elements(const tsr_tensor *t) {
     int64_t n = t->rank > 0;
     for (int i = 0; i < t->rank; ++i)
         n *= t->dim[i];
     return n;
 }
-/* Product of all dimensions but the last: how many rows an op on rows sees. */
+/* Number of rows: the product of all dimensions but the last. */
 static inline int64_t tsr_rows(const tsr_tensor *t) {
     int64_t n = t->rank > 0;
     for (int i = 0; i + 1 < t->rank; ++i)
         n *= t->dim[i];
     return n;
 }
+/* Length of a row: the last dimension. */
 static inline int64_t tsr_cols(const tsr_tensor *t) {
     return t->rank > 0 ? t->dim[t->rank - 1] : 0;
 }
-/* A host tensor over the caller's memory. */
+/* Makes a host tensor over the caller's memory; dimensions beyond `rank` become 1. */
 tsr_tensor tsr_host_tensor(tsr_dtype dtype, void *data, int rank, const int64_t *dim);
-/* "[2, 256, 192]" into text (at least 64 bytes); returns text. */
+/* Writes a shape, "[2, 256, 192]", into text (64 bytes or more) and returns text. */
 char *tsr_shape_text(const tsr_tensor *t, char *text, size_t bytes);
 
-/* IEEE half and bfloat16, round to nearest even; NaN stays NaN. */
+/* Conversions of IEEE half and bfloat16. Rounding is to nearest, ties to even; NaN stays NaN. */
 float tsr_f16_to_f32(uint16_t h);
 uint16_t tsr_f32_to_f16(float f);
 float tsr_bf16_to_f32(uint16_t h);
 uint16_t tsr_f32_to_bf16(float f);
-/* n of them. */
+/* Rounds n floats to bf16. */
 void tsr_floats_to_bf16(uint16_t *to, const float *from, int64_t n);
 
 #endif

@@ -19,39 +19,48 @@ typedef struct tsr_weight {
     int id; /* unique in the process's lifetime, key for device copies */
 } tsr_weight;
 
-/* Where the values of weights that are not kept in memory come from. */
+/* Origin of the values of weights that are read when they are needed. */
 typedef struct tsr_weight_source {
-    /* Values first .. first + count - 1 to f32. NULL: from tensor.data. */
+    /* Writes elements first .. first + count - 1 as f32. NULL: they are read from tensor.data. */
     void (*fill)(const void *user, const char *name, int64_t first, int64_t count, float *f32);
     const void *user;
     bool mapped; /* tensor.data lies in a read-only mapping of a file: its pages are given back to
                     the system after use and come again from the file */
 } tsr_weight_source;
 
+/* The weights of one model, by name. */
 typedef struct tsr_weights tsr_weights;
 
+/* Opens an empty set of weights; *weights is NULL on error. Errors: MEMORY. */
 tsr_status tsr_weights_open(tsr_context *ctx, tsr_weights **weights);
+/* Frees all weights and sets *weights to NULL. NULL and a NULL *weights are accepted. */
 void tsr_weights_close(tsr_weights **weights);
-/* Adds a tensor whose data stays valid until close. name is copied. F16/BF16 are converted to f32
- * once, here. Errors: ARGUMENT (name twice, data NULL), MEMORY. */
+/* Adds a tensor, whose data must stay valid until close. `name` is copied. F16 and BF16 are
+ * converted to f32 by this call. Errors: ARGUMENT (name twice, data NULL), MEMORY. */
 tsr_status tsr_weights_add(tsr_context *ctx, tsr_weights *weights, const char *name,
                            const tsr_tensor *tensor);
-/* The same for a model that is large: nothing is converted or touched now. A device that packs or
- * uploads the weight borrows its values and gives them back, so that they are in memory once; the
- * others (biases, norms, tables) are pinned at first use. `source` outlives the weights. */
+/* Adds a tensor of a large model: no value is read or converted by this call. A device that packs
+ * or uploads the weight borrows its values and returns them, so that a model is in memory once. A
+ * weight that is used unpacked (biases, norms, tables) is pinned at first use. `source` must
+ * outlive the weights. Errors: ARGUMENT (name twice), MEMORY. */
 tsr_status tsr_weights_add_lazy(tsr_context *ctx, tsr_weights *weights, const char *name,
                                 const tsr_tensor *tensor, const tsr_weight_source *source);
-/* Sets weight->f32 for good. Errors: MEMORY. */
+/* Loads weight->f32, which stays until close. Errors: MEMORY. */
 tsr_status tsr_weight_pin(tsr_context *ctx, tsr_weight *weight);
-/* The values for a while; NULL after a MEMORY failure. tsr_weight_return takes what it gave. */
+/* Values of a weight as f32, which the caller gives back with tsr_weight_return. NULL after a
+ * MEMORY failure. */
 const float *tsr_weight_borrow(tsr_context *ctx, const tsr_weight *weight);
+/* Gives back the values of tsr_weight_borrow. */
 void tsr_weight_return(const tsr_weight *weight, const float *values);
 /* Finds a weight and checks its shape. dim entries of -1 match anything. Errors: MODEL, naming the
  * tensor and wanted and got shape. *weight stays valid until close. */
 tsr_status tsr_weights_get(tsr_context *ctx, tsr_weights *weights, const char *name, int rank,
                            const int64_t *dim, tsr_weight **weight);
-tsr_weight *tsr_weights_find(tsr_weights *weights, const char *name); /* NULL if absent */
+/* Weight called `name`, or NULL. */
+tsr_weight *tsr_weights_find(tsr_weights *weights, const char *name);
+/* Number of weights. */
 int tsr_weights_count(const tsr_weights *weights);
+/* Weight `index`, 0 .. tsr_weights_count - 1, in the order they were added. */
 tsr_weight *tsr_weights_at(tsr_weights *weights, int index);
 
 #endif

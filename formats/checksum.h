@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* CRC-32C (Castagnoli; RFC 3720, appendix B.4) of `size` bytes. */
 uint32_t tsr_crc32c(const void *bytes, size_t size);
 
 #endif

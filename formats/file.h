@@ -8,35 +8,41 @@
 #include <stdbool.h>
 #include "../compute/context.h"
 
-typedef struct tsr_map { /* a file's bytes, mapped (or read, for pipes) read-only */
+/* The bytes of a file, read-only: mapped, or read when the file is small or a pipe. */
+typedef struct tsr_map {
     const uint8_t *bytes;
     size_t size;
     bool mapped;
 } tsr_map;
-/* path "-" reads stdin to its end. Files above 1 MiB are mapped: one that another process shortens
- * meanwhile raises SIGBUS when the lost part is touched, as with any mapping; replace files by
- * rename, as the writers below do, and it cannot happen.
- * Errors: NOT_FOUND, IO (also "is a directory"), TOO_LARGE (a pipe beyond the memory limit). */
+/* Opens a file; "-" reads stdin to its end. Files above 1 MiB are mapped: if another process
+ * shortens a mapped file, touching the lost part raises SIGBUS. Processes that replace files by
+ * rename, as tsr_out does, cannot cause this. Errors: NOT_FOUND, IO (also "is a directory"),
+ * TOO_LARGE (a pipe beyond the memory limit). */
 tsr_status tsr_map_open(tsr_context *ctx, const char *path, tsr_map *map);
+/* Unmaps or frees the bytes and zeroes *map. A zeroed map is accepted. */
 void tsr_map_close(tsr_map *map);
-/* Bytes of a mapped file that are not needed for now: the whole pages among them leave memory. */
+/* Gives the memory of mapped bytes back to the system, whole pages only; pages come again from the
+ * file when they are touched. */
 void tsr_map_release(const void *bytes, size_t size);
 
-/* An output on its way. An existing file is replaced only if it could be written to, and its
- * permissions are kept; a link is followed. What is not a regular file (a device, a pipe) is
- * written directly. */
+/* An output file being written. An existing file is replaced only if it is writable, and its
+ * permissions carry over; a link is followed. A device or a pipe is written directly. */
 typedef struct tsr_out {
     int fd;
     uint64_t written;
     char *path, *temporary; /* NULL, NULL for stdout; temporary is NULL when written directly */
 } tsr_out;
-tsr_status tsr_out_open(tsr_context *ctx, const char *path, tsr_out *out); /* "-" = stdout */
+/* Opens an output; "-" is stdout. Errors: IO, NO_SPACE, MEMORY. */
+tsr_status tsr_out_open(tsr_context *ctx, const char *path, tsr_out *out);
+/* Appends bytes. Errors: IO, NO_SPACE. */
 tsr_status tsr_out_write(tsr_context *ctx, tsr_out *out, const void *bytes, size_t size);
-/* fsync, rename. When it fails the temporary file is gone already. */
+/* Flushes the output to the disk (fsync) and renames it. On error the temporary file is deleted.
+ * Errors: IO, NO_SPACE. */
 tsr_status tsr_out_commit(tsr_context *ctx, tsr_out *out);
-void tsr_out_abandon(tsr_out *out); /* after a failure, and harmless after commit */
+/* Deletes the temporary file. Does nothing after tsr_out_commit. */
+void tsr_out_abandon(tsr_out *out);
 
-/* Do both names lead to one existing file? (An output must not be one of the inputs.) */
+/* True if both names lead to one existing file. An output must not be one of the inputs. */
 bool tsr_file_same(const char *a, const char *b);
 
 #endif

@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* hash.h: XXH64, a 64-bit checksum for telling files and models apart. Not for secrets: someone who
- * wants two inputs with one hash can make them. The same on every machine. */
+/* hash.h: XXH64, a 64-bit checksum for telling files and models apart. Not for secrets:
+ * inputs with equal hashes can be made on purpose. A hash does not depend on the machine. */
 #ifndef FORMATS_HASH_H
 #define FORMATS_HASH_H
 
 #include <stddef.h>
 #include <stdint.h>
 
+/* State of a hash over bytes that come in pieces. */
 typedef struct tsr_hash {
     uint64_t lane[4], seed, total;
     uint8_t held[32]; /* total % 32 bytes wait here */
 } tsr_hash;
 
-/* In pieces; the pieces' borders do not matter. finish may be called again after more adds. */
+/* Start, add any number of pieces, finish. The borders of the pieces do not change the hash. More
+ * pieces may be added after tsr_hash_finish. */
 void tsr_hash_start(tsr_hash *hash, uint64_t seed);
 void tsr_hash_add(tsr_hash *hash, const void *bytes, size_t size);
 uint64_t tsr_hash_finish(const tsr_hash *hash);
-/* At once. */
+/* Hash of bytes in memory. */
 uint64_t tsr_hash64(const void *bytes, size_t size, uint64_t seed);
 
 #endif

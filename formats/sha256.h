@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* In pieces; the pieces' borders do not matter. finish may be called once. */
+/* State of a digest over bytes that come in pieces. The borders of the pieces do not change the
+ * digest. Call tsr_sha256_finish once, at the end. */
 typedef struct tsr_sha256_state {
     uint32_t h[8];
     uint64_t total;
@@ -16,7 +17,7 @@ void tsr_sha256_start(tsr_sha256_state *state);
 void tsr_sha256_add(tsr_sha256_state *state, const void *bytes, size_t size);
 void tsr_sha256_finish(tsr_sha256_state *state, char hex[65]);
 
-/* The digest of the bytes as 64 lower-case hexadecimal digits and a final 0. */
+/* Computes the digest of bytes in memory as 64 lower-case hexadecimal digits and a final 0. */
 void tsr_sha256(const void *bytes, size_t size, char hex[65]);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* utf8.h: is this text UTF-8, and how many bytes does a code point take. */
+/* utf8.h: checking and writing UTF-8 (RFC 3629). */
 #ifndef FORMATS_UTF8_H
 #define FORMATS_UTF8_H
 
@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. *bad gets the offset of the
- * first byte that is wrong (may be NULL). */
+/* True if text is UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF. Otherwise *bad
+ * becomes the offset of the first wrong sequence; bad may be NULL. */
 static inline bool tsr_utf8_valid(const void *text, size_t size, size_t *bad) {
     const uint8_t *p = text;
     for (size_t i = 0; i < size;) {

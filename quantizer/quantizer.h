@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* quantizer.h: from vectors to ids and back. Knows no model: vectors are host rows [n, dim] of f32,
- * codebooks [k, dim]. Work goes to any device in chunks of rows whose size depends on `dim` alone;
- * the n x k matrix of distances never exists. Ids do not depend on chunk size or thread count. */
+/* quantizer.h: from vectors to ids and back, without knowledge of models. Vectors are host rows [n,
+ * dim] of f32, codebooks are [k, dim]. Work goes to any device in chunks of rows whose size depends
+ * on `dim` alone; the n x k matrix of distances never exists. Ids do not depend on chunk size or
+ * thread count. */
 #ifndef QUANTIZER_QUANTIZER_H
 #define QUANTIZER_QUANTIZER_H
 
@@ -15,12 +16,12 @@
 /* Largest magnitude of an element: squares of rows then stay finite in f32. */
 #define TSR_VQ_MAX_VALUE 1e15f
 
-/* Rows of a chunk for this width: 64 .. 16384. */
+/* Rows of a chunk for rows of `dim` elements: 64 .. 16384. */
 int64_t tsr_vq_chunk_rows(int64_t dim);
 
-/* Decisions of different devices may differ only where the margin (second best minus best squared
- * distance) is below this: twice the worst rounding error of two f32 dot products of `dim` terms
- * with vectors of these lengths (Higham's gamma). Such rows are counted as near ties. */
+/* Bound of a near tie. Devices may decide differently only where the margin (second best less best
+ * squared distance) is below the bound: twice the worst rounding error of two f32 dot products of
+ * `dim` terms with vectors of these lengths (Higham's gamma). */
 double tsr_vq_tie_bound(int64_t dim, double row_length, double code_length);
 
 /* Fails with ARGUMENT naming the first element, in row order, that is not finite or too large. */
@@ -33,7 +34,7 @@ tsr_status tsr_vq_check(tsr_context *ctx, const char *what, const float *x, int6
 typedef struct tsr_vq_pass {
     tsr_device *device;
     tsr_metric metric;
-    int64_t k, dim, rows; /* rows: the largest chunk */
+    int64_t k, dim, rows; /* rows: most rows of a chunk */
     float *codes;         /* [k, dim] staged */
     float *shift;         /* [dim], zeros for cosine */
     double code_length;   /* of the longest staged code */
@@ -47,15 +48,21 @@ typedef struct tsr_vq_pass {
     uint64_t near_ties;   /* over all chunks since open */
 } tsr_vq_pass;
 
-/* rows 0 = tsr_vq_chunk_rows(dim). `sums` reserves room for segment sums. */
+/* Opens a pass over chunks of at most `rows` rows; 0 is tsr_vq_chunk_rows(dim). `sums` allocates
+ * sums and counts. Errors: MEMORY. */
 tsr_status tsr_vq_pass_open(tsr_device *device, tsr_vq_pass *pass, int64_t k, int64_t dim,
                             tsr_metric metric, int64_t rows, bool sums);
-void tsr_vq_pass_close(tsr_vq_pass *pass); /* harmless on a zeroed or closed pass */
+/* Frees the memory of a pass. A zeroed or closed pass is accepted. */
+void tsr_vq_pass_close(tsr_vq_pass *pass);
+/* Stages a codebook [k, dim]. */
 void tsr_vq_pass_set_codes(tsr_vq_pass *pass, const float *codes);
-/* Fills ids, margin, distance, error (and sums, counts when reserved) for n <= rows rows. */
+/* Assigns x [n, dim], n <= rows: fills ids, margin, distance and error, and sums and counts when
+ * they were allocated. Errors: those of the device. */
 tsr_status tsr_vq_pass_run(tsr_vq_pass *pass, const float *x, int64_t n);
 
-/* Nearest code of each row: ids [n], margins [n] or NULL, *near_ties or NULL. chunk 0 = default. */
+/* Finds the nearest code of each row of x [n, dim]: ids [n], and margins [n] and *near_ties unless
+ * NULL. `chunk` is the rows of a chunk; 0 is tsr_vq_chunk_rows(dim). Errors: MEMORY, those of the
+ * device. */
 tsr_status tsr_vq_assign(tsr_device *device, const float *x, int64_t n, int64_t dim,
                          const float *codes, int64_t k, tsr_metric metric, int64_t chunk,
                          int32_t *ids, float *margins, uint64_t *near_ties);
@@ -63,37 +70,40 @@ tsr_status tsr_vq_assign(tsr_device *device, const float *x, int64_t n, int64_t 
 /* ---- rvq.c: residual stages -------------------------------------------------------------- */
 
 typedef struct tsr_rvq_report {
-    double error;       /* sum of squared elements of what the last stage left (cosine: of the
-                           normalised row minus its code) */
+    double error; /* sum of squared elements of the last residual; with cosine, of the normalised
+                     row less its code */
     uint64_t near_ties; /* over all stages */
 } tsr_rvq_report;
 
-/* Stage s quantises what stage s-1 left: r = r - code, in f32. codes [stages, k, dim], ids
- * [n, stages], uses [stages, k] counts (added to) or NULL. Cosine allows one stage only. */
+/* Assigns x [n, dim] stage by stage: each stage quantizes the residual r = r - code of the stage
+ * before, in f32. codes is [stages, k, dim], ids [n, stages]. Counts are added to uses [stages, k]
+ * unless NULL. Cosine allows one stage only. */
 tsr_status tsr_rvq_assign(tsr_device *device, const float *x, int64_t n, int64_t dim,
                           const float *codes, int64_t k, int64_t stages, tsr_metric metric,
                           int64_t chunk, uint32_t *ids, uint64_t *uses, tsr_rvq_report *report);
-/* Sum of the stages' codes, stage 0 first: x [n, dim]. TOKENS when an id is not below k. */
+/* Decodes ids [n, stages] to x [n, dim], the sum of the stages' codes, stage 0 first. Errors:
+ * TOKENS (an id is not below k). */
 tsr_status tsr_rvq_decode(tsr_context *ctx, const uint32_t *ids, int64_t n, int64_t dim,
                           const float *codes, int64_t k, int64_t stages, float *x);
 
 /* ---- kmeans.c, kmeans_seed.c ------------------------------------------------------------- */
 
 typedef struct tsr_kmeans_settings {
-    int64_t codes;
-    uint32_t iterations;
-    double tolerance;
-    uint64_t seed, stream; /* stream: residual stage, so that stages draw different numbers */
-    tsr_metric metric;
-    tsr_progress_fn progress; /* or NULL */
-    void *progress_user;
+    int64_t codes;       /* k; no default */
+    uint32_t iterations; /* at most; no default */
+    double tolerance;  /* training ends when the error falls by less than this share; no default */
+    uint64_t seed;     /* of the random numbers; default 0 */
+    uint64_t stream;   /* residual stage, so that stages draw different numbers; default 0 */
+    tsr_metric metric; /* default TSR_METRIC_EUCLID */
+    tsr_progress_fn progress; /* default NULL: no reports */
+    void *progress_user;      /* first argument of `progress`; default NULL */
 } tsr_kmeans_settings;
 
 typedef struct tsr_kmeans_report {
-    double error; /* sum over rows of the squared distance to the code, cosine: normalised */
-    uint64_t used, revived;
-    double perplexity;
-    uint32_t iterations;
+    double error; /* sum over rows (normalised with cosine) of the squared distance to the code */
+    uint64_t used, revived; /* codes with rows; codes without rows that were moved to a row */
+    double perplexity;      /* tsr_perplexity of code use */
+    uint32_t iterations;    /* that were done */
 } tsr_kmeans_report;
 
 /* Trains codes [k, dim]. x was checked with tsr_vq_check and has at least k rows.
@@ -110,16 +120,19 @@ tsr_status tsr_kmeans(tsr_device *device, const float *x, int64_t n, int64_t dim
 tsr_status tsr_kmeans_seed(tsr_context *ctx, const float *x, int64_t n, int64_t dim,
                            const tsr_kmeans_settings *settings, float *codes);
 
-/* Which numbers of the generator serve what; the stream is purpose + 8 * settings->stream. */
+/* Purpose of random numbers; the stream of the generator is purpose + 8 * settings->stream. */
 enum { TSR_DRAW_SAMPLE = 0, TSR_DRAW_SEED = 1, TSR_DRAW_REVIVE = 2 };
 
-/* Draws index i with probability weight[i] / sum: weights in tiles of TSR_DRAW_TILE with the tiles'
- * sums beside them. `u` is uniform in [0, 1). -1 when all weights are 0. */
+/* Weights in a tile of tsr_draw. */
 enum { TSR_DRAW_TILE = 1024 };
+/* Draws index i with probability weight[i] / sum of the weights. tile_sum holds the sum of each
+ * tile, u is uniform in [0, 1). Returns -1 when all weights are 0. */
 int64_t tsr_draw(const float *weight, int64_t n, const double *tile_sum, double u);
+/* Sum of the weights of one tile. */
 double tsr_draw_tile_sum(const float *weight, int64_t n, int64_t tile);
 
-/* exp of the entropy of code use; *used gets the number of codes with rows. */
+/* exp of the entropy of code use, from the rows of each code; *used becomes the number of codes
+ * with rows. */
 double tsr_perplexity(const uint64_t *uses, int64_t k, uint64_t *used);
 
 /* ---- fsq_levels.c: finite scalar quantisation ---------------------------------------------- */
@@ -127,30 +140,36 @@ double tsr_perplexity(const uint64_t *uses, int64_t k, uint64_t *used);
 /* An id is a mixed-radix number of one digit for each channel, first channel least significant:
  * id = sum of digit_c * product of the levels before c. digit = rounded value + level/2. */
 
-/* Levels: 1 .. TSR_FSQ_MAX_LEVELS of them, each 2 .. 1000 (beyond, the usual bound factor of 1.001
- * reaches past the last level), product at most 2^31 - 1, which goes to
- * *codebook (may be NULL). */
+/* Checks levels: `count` is 1 .. TSR_FSQ_MAX_LEVELS, each level 2 .. 1000 (beyond, the usual bound
+ * factor of 1.001 reaches past the last level), the product at most 2^31 - 1. *codebook becomes the
+ * product; codebook may be NULL. Errors: ARGUMENT. */
 tsr_status tsr_levels_check(tsr_context *ctx, const int *levels, int count, int64_t *codebook);
+/* Id of digits [count]. */
 int32_t tsr_levels_pack(const int *levels, int count, const int *digits);
+/* Digits [count] of an id. */
 void tsr_levels_unpack(const int *levels, int count, int32_t id, int *digits);
 /* Code of a digit: (digit - level/2) / (level/2), in -1 .. 1. */
 float tsr_levels_value(int level, int digit);
-/* Bounded values to id: half to even, then clamped to the digits there are (NaN: the lowest).
- * codes [count] may be NULL. */
+/* Rounds bounded values [count], half to even, clamps them to the digits of each level (NaN: the
+ * lowest), and returns the id. codes [count] gets the values of the digits; it may be NULL. */
 int32_t tsr_levels_round(const int *levels, int count, const float *bounded, float *codes);
-/* Smallest distance of a bounded value to a rounding boundary, 0 .. 0.5: devices may round otherwise
- * where it is small. NaN and infinities count as 0.5, since their digits are certain. */
+/* Smallest distance of bounded values [count] to a rounding boundary, 0 .. 0.5. Devices may round
+ * differently where the distance is small. NaN and infinities count as 0.5, since their digits are
+ * certain. */
 float tsr_levels_margin(int count, const float *bounded);
-/* Codes as floats back to the id they stand for. */
+/* Id of codes [count]. */
 int32_t tsr_levels_id(const int *levels, int count, const float *codes);
 
-/* On a device. z [n, count] -> bounded, codes [n, count], ids [n]; outputs may be NULL. */
+/* Quantizes z [n, count] on a device: bounded and codes [n, count], ids [n]. Outputs may be NULL.
+ */
 tsr_status tsr_fsq_quantize(tsr_device *device, const float *z, int64_t n, const int *levels,
                             int count, float *bounded, float *codes, int32_t *ids);
-/* bounded [n, count] (as quantize gives them) -> codes, ids; outputs may be NULL. */
+/* Rounds bounded values [n, count] of tsr_fsq_quantize: codes [n, count], ids [n]. Outputs may be
+ * NULL.
+ */
 tsr_status tsr_fsq_round_rows(tsr_device *device, const float *bounded, int64_t n,
                               const int *levels, int count, float *codes, int32_t *ids);
-/* ids [n] -> codes [n, count]. TOKENS when an id is outside the codebook. */
+/* Decodes ids [n] to codes [n, count]. Errors: TOKENS (an id outside the codebook). */
 tsr_status tsr_fsq_dequantize(tsr_device *device, const int32_t *ids, int64_t n, const int *levels,
                               int count, float *codes);
 

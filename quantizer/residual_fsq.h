@@ -15,7 +15,7 @@ typedef struct tsr_residual_fsq {
     const float *scale;      /* [slots] z = what is left * scale - shift */
     const float *table;      /* [slots, table_width] what each digit decodes to */
     int table_width;
-    int first; /* slots before this one carry something else; left alone */
+    int first; /* slots before this one carry something else and are not changed */
 } tsr_residual_fsq;
 
 /* Rounds the first `slots` slots of one tile. left [slots] gets what each slot had to round, digits
@@ -23,10 +23,10 @@ typedef struct tsr_residual_fsq {
  * nearest rounding boundary (0.5 for slots before `first`). */
 void tsr_residual_fsq_round(const tsr_residual_fsq *q, int slots, const float *coefficients,
                             float *left, uint8_t *digits, float *margin);
-/* Adds what the digits decode to, to coefficients[source]. */
+/* Adds the decoded value of each slot to the coefficient that the slot rounds. */
 void tsr_residual_fsq_restore(const tsr_residual_fsq *q, int slots, const uint8_t *digits,
                               float *coefficients);
-/* level_count digits to an id and back; the first digit counts ones (as in FlexTok). */
+/* Convert level_count digits to an id and back; the first digit is the lowest (as in FlexTok). */
 uint32_t tsr_residual_fsq_pack(const tsr_residual_fsq *q, const uint8_t *digits);
 void tsr_residual_fsq_unpack(const tsr_residual_fsq *q, uint32_t id, uint8_t *digits);
 

@@ -19,13 +19,14 @@ typedef struct tsr_rvq_stage {
 /* Squared length of each of `size` codes of `dim` numbers. dim: a multiple of 8. */
 void tsr_rvq_norms(const float *codes, int size, int dim, float *norms);
 
-/* Floats of scratch that a search needs. */
+/* Floats of scratch that tsr_rvq_search needs. */
 size_t tsr_rvq_search_scratch(int dim, int beam);
 
-/* The chain of codes, one of each stage, whose sum is nearest to x [dim], as far as `beam` chains
- * kept after each stage can tell; codes [stages]. dim: a multiple of 8; stages and beam: 1 to the
- * limits above. Equal chains: the one found first, that is with lower codes. Returns how much
- * further (squared) the second best chain is: what a near tie is judged by. x stays as it is. */
+/* Finds the chain of codes, one of each stage, whose sum is nearest to x [dim], among the `beam`
+ * best chains of each stage, and writes it to codes [stages]. dim is a multiple of 8; stages and
+ * beam are 1 to the limits above. Of equal chains the one with lower codes wins. Returns the
+ * margin: squared distance of the second best chain less that of the best, by which near ties are
+ * judged. */
 float tsr_rvq_search(const tsr_rvq_stage *stage, int stages, int dim, int beam, const float *x,
                      float *scratch, int *codes);
 

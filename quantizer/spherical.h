@@ -7,11 +7,11 @@
 
 #include "quantizer.h"
 
-/* Nearest centroid of each row by cosine, the lowest index on ties. Where the device's scores are
- * within rounding of each other the decision is taken again in float64, so labels are the same on
- * every device. margins [n] (may be NULL): second smallest minus smallest cosine distance, 2 for a
- * single centroid. distances [n] (may be NULL): 1 - cosine to the chosen centroid. A row or
- * centroid of zeros has cosine 0 with everything. */
+/* Finds the nearest centroid of each row by cosine, the lowest index on ties. Where scores of the
+ * device are within rounding of each other, the decision is taken again in float64, so that labels
+ * are equal on every device. margins [n] (may be NULL): second smallest minus smallest cosine
+ * distance, 2 for a single centroid. distances [n] (may be NULL): 1 - cosine to the chosen
+ * centroid. A row or centroid of zeros has cosine 0 with everything. */
 tsr_status tsr_spherical_assign(tsr_device *device, const float *x, int64_t n, int64_t dim,
                                 const float *centroids, int64_t k, int32_t *labels, float *margins,
                                 float *distances);
@@ -24,11 +24,12 @@ typedef struct tsr_spherical_result {
     uint32_t passes;
 } tsr_spherical_result;
 
-/* From given first centroids [k, dim] (tsr_kmeans_seed with TSR_METRIC_COSINE draws some), at most
- * `passes` passes (at least 1). An empty cluster keeps its centroid. It ends when all centroids
- * together would move by less than 1e-4 (Frobenius); they then stay. On return `centroids` holds
- * those that made the labels. Sums are float64 in row order and counts integers, for every thread
- * count. Errors: ARGUMENT (1 <= k <= n is asked for), MEMORY, those of the device. */
+/* Clusters rows from first centroids [k, dim] (tsr_kmeans_seed with TSR_METRIC_COSINE draws some)
+ * in at most `passes` passes, 1 or more. The centroid of an empty cluster does not move. Clustering
+ * ends when the next step would change the matrix of centroids by less than 1e-4 (Frobenius norm).
+ * On return `centroids` holds those that made the labels. Sums are float64 in row order and counts
+ * integers, for every thread count. Errors: ARGUMENT (1 <= k <= n is asked for), MEMORY, those of
+ * the device. */
 tsr_status tsr_spherical_kmeans(tsr_device *device, const float *x, int64_t n, int64_t dim,
                                 int64_t k, uint32_t passes, float *centroids,
                                 tsr_spherical_result *result);
@@ -38,10 +39,12 @@ tsr_status tsr_spherical_kmeans(tsr_device *device, const float *x, int64_t n, i
 tsr_status tsr_spherical_canonical(tsr_context *ctx, int64_t n, int64_t dim, int64_t k,
                                    tsr_spherical_result *result);
 
-/* How many clusters, from the distortions of first_k, first_k + 1, .. clusters: the greatest second
- * difference, the first of equal ones; fewer than three distortions give first_k. */
+/* Number of clusters by the elbow rule, from the distortions of first_k, first_k + 1, ... clusters:
+ * the greatest second difference, the first of equal ones. Fewer than three distortions give
+ * first_k. */
 int64_t tsr_elbow(const float *distortions, int64_t count, int64_t first_k);
-/* The same as VQToken's release computes it for first_k 12: max(12, argmax + 4), which is off. */
+/* Number of clusters as VQToken's released code computes it for first_k 12: max(12, argmax + 4),
+ * which is not the elbow. */
 int64_t tsr_elbow_released(const float *distortions, int64_t count);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* args.h: what a verb of the program is, and how its command line is read. A verb is a table: its
- * options are declared once, and parsing, --help and the checks of docs/CLI.md all come from it. */
+/* args.h: verbs of the program and their command lines. A verb is a table that declares its options
+ * once; parsing, --help and the checks of docs/CLI.md come from the table. */
 #ifndef TOOLS_ARGS_H
 #define TOOLS_ARGS_H
 
@@ -11,7 +11,7 @@
 /* Exit codes of the program, as its --help documents them. */
 enum {
     EXIT_DONE = 0,
-    EXIT_NEGATIVE = 1,     /* it worked, and the answer is no */
+    EXIT_NEGATIVE = 1,     /* the program worked, and the answer is no */
     EXIT_USAGE = 2,        /* the command line was not understood */
     EXIT_FILES = 3,        /* reading, writing or memory */
     EXIT_FORMAT = 4,       /* the bytes are not what they should be */
@@ -25,7 +25,7 @@ typedef enum option_kind {
     OPTION_TEXT,   /* const char * */
     OPTION_UINT,   /* uint32_t between least and most */
     OPTION_UINT64, /* uint64_t */
-    OPTION_BYTES,  /* uint64_t, with K, M or G behind it */
+    OPTION_BYTES,  /* uint64_t; the number may end in K, M or G */
     OPTION_REAL,   /* double between least and most */
     OPTION_CHOICE, /* int, the place in `choices` */
     OPTION_COLOUR  /* uint8_t[3], RRGGBB */
@@ -36,8 +36,8 @@ typedef struct option {
     char letter;      /* 0 = none */
     option_kind kind;
     size_t offset;        /* of the target inside the verb's options */
-    const char *value;    /* how --help calls the value; NULL for flags */
-    const char *fallback; /* the default as --help prints it; NULL = says nothing */
+    const char *value;    /* name of the value in --help; NULL for flags */
+    const char *fallback; /* the default as --help prints it; NULL: not printed */
     const char *help;
     const char *choices; /* "auto|crop|pad" */
     double least, most;
@@ -64,7 +64,7 @@ typedef struct verb {
     int option_count;
     int device_options;                /* 0 (none), or one of DEVICE_... */
     int least_operands, most_operands; /* most -1 = any number */
-    const char *operands;              /* how messages call them: "FILE.tess" */
+    const char *operands;              /* name of the operands in messages: "FILE.tess" */
     int (*run)(const struct verb *verb, int argc, char **argv);
     const struct verb *const *parts; /* verbs inside it ("codebook train"), NULL-terminated */
 } verb;

@@ -11,7 +11,7 @@
 typedef struct download {
     const char *url;
     const char *part;   /* where bytes wait until the file is complete */
-    uint64_t size;      /* bytes wanted; 0 = not known */
+    uint64_t size;      /* bytes of the file; 0: not known */
     const char *sha256; /* known digest or NULL: a part may then be resumed without a validator */
     unsigned retries;   /* tries in a row that bring no byte before it is given up */
     unsigned timeout;   /* seconds without a byte before a connection is given up */
@@ -20,16 +20,17 @@ typedef struct download {
     const char *what; /* for progress */
     /* results */
     uint64_t bytes, resumed_from; /* resumed_from: bytes that were there before this run */
-    uint64_t server_size;         /* as the server said, or 0 */
-    char server_sha256[65];       /* as the server said, or "" */
+    uint64_t server_size;         /* bytes by the server's headers; 0: not stated */
+    char server_sha256[65];       /* digest by the server's headers; "": not stated */
     bool unreachable;             /* the host could not be reached at all */
     char error[640];              /* one line */
 } download;
 
-/* On success `part` is complete and flushed, but not checked against a digest. On failure it is
- * kept for the next try unless it cannot be of use. Beside it a file PART.txt holds what the server
- * said to tell versions apart; download_forget removes both. */
+/* Downloads into the file `part`. On success that file is complete and flushed, but not checked
+ * against a digest. On failure it stays for the next try if it can be resumed. A file PART.txt
+ * beside it holds the server's validators, which tell versions apart. */
 tsr_status download_run(download *d);
+/* Deletes `part` and its PART.txt. */
 void download_forget(const char *part);
 
 #endif

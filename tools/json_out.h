@@ -30,7 +30,7 @@ void json_null(json_out *j, const char *key);
 void json_hash(json_out *j, const char *key, uint64_t value); /* 16 hexadecimal digits as text */
 /* An array of numbers on one line. */
 void json_numbers(json_out *j, const char *key, const uint32_t *values, uint64_t count);
-/* The same of finite numbers, with digits enough to read them back. */
+/* An array of finite floats on one line, with digits enough to read them back. */
 void json_floats(json_out *j, const char *key, const float *values, uint64_t count);
 /* A value that is JSON already. */
 void json_raw(json_out *j, const char *key, const char *json);

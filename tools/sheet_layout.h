@@ -22,13 +22,13 @@ typedef struct sheet_layout { /* begin with zeros, columns and cell */
     int count, room;
 } sheet_layout;
 
-/* Adds a copy, shrunk to the cell where it is larger. False: no memory. */
+/* Adds a copy of a picture, shrunk if it is larger than the cell. False: no memory. */
 bool sheet_add(sheet_layout *s, const uint8_t *rgb, int width, int height, const char *label);
-/* Draws the page into malloc'd page->rgb. False: no memory. */
+/* Draws the page into page->rgb, which the caller frees with free(). False: no memory. */
 bool sheet_draw(const sheet_layout *s, sheet_picture *page);
 void sheet_layout_free(sheet_layout *s);
 
-/* Area mean when shrinking, bilinear when growing; equal sizes are copied. For looking at. */
+/* Resizes a picture for display: area mean when shrinking, bilinear when growing. */
 void sheet_resize(const sheet_picture *from, const sheet_picture *to);
 /* Copies `what` with its corner at x, y; what leaves `on` is clipped. */
 void sheet_paste(const sheet_picture *on, const sheet_picture *what, int x, int y);

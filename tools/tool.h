@@ -21,28 +21,31 @@ typedef struct tool {
     char bar_what[64];
 } tool;
 
-/* -1 to go on, or the exit code. tool_close is harmless after a failure. */
+/* Opens the context of a verb. Returns -1, or the exit code after a failure; tool_close is then
+ * allowed, too. */
 int tool_open(tool *t, const verb *v, const common_options *o);
 void tool_close(tool *t);
 
 /* Prints the failure of the last call on `ctx` in one line (and as JSON with --json); returns the
  * exit code that belongs to the status. */
 int tool_fail(tool *t, tsr_status status);
-/* The same for a mistake the program found itself. */
+/* Prints a failure that the program found itself, like tool_fail. */
 int tool_fail_text(tool *t, tsr_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Exit code that belongs to a status. */
 int tool_exit_code(tsr_status status);
-/* A line for people, on stderr; silent with -q. */
+/* Prints a line for people on stderr; silent with -q. */
 void tool_say(tool *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* tsr_progress_fn with a tool as user: draws the bar, and asks to stop after Ctrl-C. */
 int tool_progress(void *user, const char *what, uint64_t done, uint64_t total);
+/* Erases the bar. */
 void tool_progress_clear(tool *t);
 /* Opens the document and writes "tessera" and "verb". */
 void tool_json(tool *t, json_out *j);
 double tool_seconds(void); /* a monotonic clock */
 /* True if both names lead to the same file (neither is "-"). */
 bool tool_same_file(const char *a, const char *b);
-/* "1234 bytes", "12.3 MB" */
+/* Writes a number of bytes for people, "1234 bytes" or "12.3 MB", into text and returns text. */
 const char *tool_bytes(uint64_t bytes, char *text, size_t size);
 /* A copy of text without control characters, so that a hostile key cannot drive the terminal. */
 const char *tool_clean(const char *text, char *clean, size_t size);

@@ -13,17 +13,17 @@
 
 #include "../ops.h"
 
-/* B [depth, n] cut into panels of `cols` columns, each panel `depth` rows of `cols` floats, zeros
- * past n. A product may use only the first k rows. With `half` an element is a bf16: half the
- * memory, and the same sums as over floats of these values. */
+/* A packed matrix B [depth, n]: panels of tsr_gemm_kernels.cols columns, each panel `depth` rows,
+ * zeros past n. A product uses the first k rows, k <= depth. With `half` the elements are bf16, and
+ * sums are those over the bf16 values in f32. The caller owns `data`. */
 typedef struct tsr_gemm_panels {
     const float *data;
     int64_t k, n, depth;
     bool half;
 } tsr_gemm_panels;
 
-/* y = residual + gate * act(c + bias) on `rows` x `n` elements in place; NULL = absent. `gate` of
- * row i is at gate + min(row / gate_rows, gate_last) * gate_stride where row = row0 + i. */
+/* What follows a product c [rows, n], in place: c = residual + gate * act(c + bias). NULL leaves an
+ * operand out. Row r uses the gate at gate + min(r / gate_rows, gate_last) * gate_stride. */
 typedef struct tsr_gemm_epilogue {
     const float *bias;
     tsr_activation act;
@@ -33,44 +33,51 @@ typedef struct tsr_gemm_epilogue {
     int64_t residual_stride;
 } tsr_gemm_epilogue;
 
-/* Where a search for the best code stands, per row; score = x.c - |c|^2/2. */
+/* Best and second best score of one row among the codes seen so far; score = x.c - |c|^2 / 2, which
+ * is greatest for the nearest code. */
 typedef struct tsr_code_best {
     float best, second;
     int32_t id;
 } tsr_code_best;
 
+/* The inner loops for one instruction set. Matrices are row-major; lda, ldc and ldx are floats from
+ * one row to the next. */
 typedef struct tsr_gemm_kernels {
     const char *name; /* also the word --mask understands */
     int rows, cols;   /* of the register tile */
-    /* Packs B: element (k, n) is b[k * stride_k + n * stride_n]. panels: tsr_gemm_panel_floats. */
+    /* Packs B [k, n], whose element (i, j) is b[i * stride_k + j * stride_n], into the caller's
+     * `panels` of tsr_gemm_panel_floats floats. */
     void (*pack)(float *panels, const float *b, int64_t k, int64_t n, int64_t stride_k,
                  int64_t stride_n);
-    /* The same, elements rounded to bf16 (nearest, ties to even); half as many floats. */
+    /* Packs B like `pack`, rounded to bf16 (nearest, ties to even), into half as many floats. */
     void (*pack_half)(float *panels, const float *b, int64_t k, int64_t n, int64_t stride_k,
                       int64_t stride_n);
-    /* c [rows, n1-n0] = a [rows, k] B[:, n0..n1). n0 is a multiple of cols. c is the address of
-     * element (0, n0). */
+    /* Computes c [rows, n1 - n0] = a [rows, k] B[:, n0..n1). n0 is a multiple of `cols`; c is the
+     * address of element (0, n0). */
     void (*product)(const float *a, int64_t lda, int64_t rows, const tsr_gemm_panels *b, int64_t n0,
                     int64_t n1, float *c, int64_t ldc);
-    /* c += the same: the chain of additions goes on where the last product stopped. Rows of a may
-     * overlap (lda < k): a convolution's do. */
+    /* Adds a B to c: the chain of additions goes on where `product` stopped. Rows of a may overlap
+     * (lda < k), as a convolution's do. */
     void (*accumulate)(const float *a, int64_t lda, int64_t rows, const tsr_gemm_panels *b,
                        int64_t n0, int64_t n1, float *c, int64_t ldc);
-    /* Columns n0 .. n1; c is the address of element (row0, n0), the epilogue's pointers of (0, 0).
-     */
+    /* Applies an epilogue to columns n0 .. n1 - 1 of `rows` rows. c is the address of element
+     * (row0, n0), the pointers of `e` are those of element (0, 0). */
     void (*epilogue)(const tsr_gemm_epilogue *e, float *c, int64_t ldc, int64_t row0, int64_t rows,
                      int64_t n0, int64_t n1);
-    /* y[i] = act(x[i]); y may be x. */
+    /* Computes y[i] = act(x[i]) for i < n; y may be x. */
     void (*activate)(tsr_activation act, const float *x, float *y, int64_t n);
-    /* s[j] = exp(scale*s[j] + bias[j] - max) for j < n, returns the sum, 0 for a row without any
-     * key (max -INFINITY; s is then all 0). bias may be NULL. */
+    /* Computes s[j] = exp(scale * s[j] + bias[j] - max) for j < n, with max the greatest exponent,
+     * and returns the sum of s. A row whose exponents are all -INFINITY becomes zeros, sum 0. bias
+     * may be NULL. */
     float (*softmax)(float *s, int64_t n, float scale, const float *bias);
     /* Scores x [rows, k] against codes n0 .. n1 (n0 a multiple of cols) and updates best. `half`
-     * holds |c|^2/2 for each packed column, +INFINITY past n. second is kept only if `second`. */
+     * holds |c|^2 / 2 for each packed column, +INFINITY past n. best->second is computed only with
+     * `second`. Ties go to the lowest code. */
     void (*nearest)(const float *x, int64_t ldx, int64_t rows, const tsr_gemm_panels *codes,
                     const float *half, int64_t n0, int64_t n1, bool second, tsr_code_best *best);
 } tsr_gemm_kernels;
 
+/* Floats of the panels of B [k, n]. */
 static inline size_t tsr_gemm_panel_floats(const tsr_gemm_kernels *g, int64_t k, int64_t n) {
     return (size_t)((n + g->cols - 1) / g->cols * g->cols) * (size_t)k;
 }

@@ -17,6 +17,7 @@ typedef uint32_t NAME(vw) __attribute__((vector_size(VW * 4), may_alias, aligned
 
 /* ---- small vector mathematics ----------------------------------------------------------- */
 
+/* Lane by lane: `yes` where the mask is set, else `no`. */
 INLINE VF NAME(select)(VI mask, VF yes, VF no) {
 #if defined(SELECT)
     return SELECT(mask, yes, no);
@@ -27,7 +28,8 @@ INLINE VF NAME(select)(VI mask, VF yes, VF no) {
 INLINE VI NAME(select_int)(VI mask, VI yes, VI no) {
     return (VI)NAME(select)(mask, (VF)yes, (VF)no);
 }
-/* Of two equal or unordered values the first: NaN in b is passed over. */
+/* Greater of two values; the first of equal ones, and of a pair with a NaN: a NaN in b is ignored.
+ */
 INLINE VF NAME(max)(VF a, VF b) {
 #if defined(MAX)
     return MAX(b, a);
@@ -35,6 +37,7 @@ INLINE VF NAME(max)(VF a, VF b) {
     return NAME(select)((VI)(b > a), b, a);
 #endif
 }
+/* Smaller of two values, with the rules of max. */
 INLINE VF NAME(min)(VF a, VF b) {
 #if defined(MIN)
     return MIN(b, a);
@@ -66,7 +69,7 @@ INLINE VF NAME(exp)(VF x) {
     return p * (VF)((half + 127) << 23) * (VF)((e - half + 127) << 23);
 }
 
-/* erf: an odd polynomial below 1, 1 - e^-q(|x|) above. */
+/* erf(x): an odd polynomial for |x| < 1, 1 - e^-q(|x|) above. */
 INLINE VF NAME(erf)(VF x) {
     VF t = x * x;
     VF small = t * 7.889038199e-5f - 0.0008020816936f;
@@ -89,6 +92,7 @@ INLINE VF NAME(erf)(VF x) {
     return NAME(select)((VI)(NAME(absolute)(x) < 1.0f), small, large);
 }
 
+/* tanh(x): an odd polynomial for |x| < 0.65, 1 - 2 / (e^2|x| + 1) above. */
 INLINE VF NAME(tanh)(VF x) {
     VF t = x * x;
     VF p = t * -0.005528416287f + 0.02048308627f;
@@ -122,6 +126,7 @@ INLINE VF NAME(act)(tsr_activation act, VF x) {
     return x;
 }
 
+/* Loads the first n < VW floats of p; the other lanes are `fill`. */
 INLINE VF NAME(load_part)(const float *p, int64_t n, float fill) {
     VF v = SPLAT(fill);
     memcpy(&v, p, (size_t)n * sizeof *p);
@@ -150,7 +155,7 @@ TARGET static void NAME(pack)(float *panels, const float *b, int64_t k, int64_t 
     }
 }
 
-/* tsr_f32_to_bf16 without branches, so that it becomes vectors. */
+/* bf16 of f, as tsr_f32_to_bf16 gives it, without branches so that the loop vectorises. */
 INLINE uint32_t NAME(bf16)(float f) {
     uint32_t u;
     memcpy(&u, &f, sizeof u);
@@ -175,7 +180,8 @@ TARGET static void NAME(pack_half)(float *panels, const float *b, int64_t k, int
     }
 }
 
-/* `rows` and `half` are constants wherever this is inlined, so that the sums live in registers. */
+/* Product of `rows` rows with one panel. `rows` and `half` are constants wherever this function is
+ * inlined, so that the sums live in registers. `first` starts the sums at 0, else at c. */
 INLINE void NAME(tile)(int rows, bool half, const float *a, int64_t lda, const float *panel,
                        int64_t k, float *c, int64_t ldc, bool first) {
     VF sum[MR][2];
@@ -218,7 +224,8 @@ TARGET static void NAME(tile_half)(const float *a, int64_t lda, const float *pan
     NAME(tile)(MR, true, a, lda, panel, k, c, ldc, first);
 }
 
-/* The last rows of a block. Two at a time: an odd count must not cost a kernel of its own. */
+/* Product of the last 1 to 7 rows of a block, as 4 + 2 + 1: each count would otherwise cost a
+ * kernel of its own. */
 INLINE void NAME(rest)(int64_t rows, bool half, const float *a, int64_t lda, const float *panel,
                        int64_t k, float *c, int64_t ldc, bool first) {
     if (rows & 4) {
@@ -243,6 +250,7 @@ TARGET static void NAME(tile_rest)(int64_t rows, bool half, const float *a, int6
         NAME(rest)(rows, false, a, lda, panel, k, c, ldc, first);
 }
 
+/* Product of all rows with columns n0 .. n1 - 1; `fresh` starts the sums at 0, else at c. */
 INLINE void NAME(sweep)(const float *a, int64_t lda, int64_t rows, const tsr_gemm_panels *b,
                         int64_t n0, int64_t n1, float *c, int64_t ldc, bool fresh) {
     /* A slice of a panel that stays in the first-level cache while all rows pass over it. */
@@ -401,8 +409,9 @@ TARGET static float NAME(softmax)(float *s, int64_t n, float scale, const float 
 
 /* ---- nearest code ----------------------------------------------------------------------- */
 
-/* The scores of `rows` rows against panels n0 .. n1; each lane keeps its own best, merged last. A
- * later code replaces an earlier one only if it is strictly better: ties go to the lowest index. */
+/* Scores `rows` rows against the panels of codes n0 .. n1 - 1. Each lane holds its own best, and
+ * the lanes are merged last. A later code replaces an earlier one only if it is strictly better, so
+ * that ties go to the lowest index. */
 INLINE void NAME(search)(int rows, const float *x, int64_t ldx, const tsr_gemm_panels *codes,
                          const float *half, int64_t n0, int64_t n1, bool want_second,
                          tsr_code_best *best) {

@@ -39,7 +39,8 @@ static inline void plain_desc_free(plain_desc *d) {
 }
 #endif
 
-/* `threads` for the calls between enter and leave; the caller's own setting comes back. */
+/* Sets OpenMP's number of threads for this thread and returns the number before, for
+ * restore_threads. */
 static inline int set_threads(int threads) {
     int before = omp_get_max_threads ? omp_get_max_threads() : threads;
     if (before != threads && omp_set_num_threads) omp_set_num_threads(threads);
@@ -49,6 +50,7 @@ static inline void restore_threads(int before, int threads) {
     if (before != threads && omp_set_num_threads) omp_set_num_threads(before);
 }
 
+/* Executes a primitive and waits for its end. */
 static inline dnnl_status_t execute_primitive(dnnl_stream_t stream, dnnl_primitive_t primitive,
                                               const dnnl_exec_arg_t *args, int count) {
     dnnl_status_t s = dnnl_primitive_execute(primitive, stream, count, args);
@@ -59,14 +61,16 @@ static inline dnnl_data_type_t type_of(bool bf16) {
     return bf16 ? dnnl_bf16 : dnnl_f32;
 }
 
-/* n weights as the primitive's type; free(*copy) in either case. NULL: no memory. */
+/* Returns n weights in the primitive's type: w itself, or *copy in bf16. The caller frees *copy,
+ * which may be NULL, with free(). NULL: no memory. */
 static inline const void *weights_in_type(bool bf16, const float *w, int64_t n, uint16_t **copy) {
     *copy = bf16 ? malloc((size_t)n * sizeof **copy) : NULL;
     if (*copy) tsr_floats_to_bf16(*copy, w, n);
     return bf16 ? (const void *)*copy : w;
 }
 
-/* Copies w into `data`, in the layout the primitive chose; *weights becomes its memory object. */
+/* Copies w, whose layout is `plain`, into `data` in the layout the primitive chose. *weights
+ * becomes the memory object of `data`, which the caller destroys. */
 static inline dnnl_status_t reorder(dnnl_engine_t engine, dnnl_stream_t stream, const void *w,
                                     const plain_desc *plain, const_dnnl_memory_desc_t layout,
                                     void *data, dnnl_memory_t *weights) {

@@ -22,9 +22,9 @@
 #define TSR_CLONES
 #endif
 
-/* Before a loop whose steps do not look at each other's results, whatever its pointers are. clang's
- * word for it turns into an error where it does not vectorise (sanitizers, -O1), so it gets none.
- */
+/* Stands before a loop whose iterations do not depend on each other, whatever its pointers are.
+ * clang's pragma becomes an error where clang does not vectorise (sanitizers, -O1), so clang gets
+ * none. */
 #if defined(__GNUC__) && !defined(__clang__)
 #define TSR_INDEPENDENT _Pragma("GCC ivdep")
 #else

@@ -7,15 +7,16 @@
 #include "../cpu/gemm.h"
 #include "rowwise.h"
 
+/* Sizes of one convolution: x [batch, h, w, c], kernel [n, c, kh, kw], y [batch, oh, ow, n]. */
 typedef struct tsr_conv_geometry {
     int64_t batch, h, w, c; /* of x as it is stored */
     int64_t n, kh, kw, oh, ow;
-    int64_t stride, top, left;
-    int up; /* log2 of the upsampling */
+    int64_t stride, top, left; /* top, left: rows and columns of zeros before x */
+    int up;                    /* log2 of the upsampling */
 } tsr_conv_geometry;
 
-/* Columns col .. col + width - 1 of a row of one picture, both counted in the upsampled input;
- * zeros outside. */
+/* Copies columns col .. col + width - 1 of row `row` of one picture to `to` [width, c]. Rows and
+ * columns count in the upsampled input; outside of it there are zeros. */
 static inline void copy_row(const tsr_conv_geometry *s, const float *image, int64_t row,
                             int64_t col, int64_t width, float *to) {
     int64_t c = s->c, before = col < 0 ? -col : 0, end = (s->w << s->up) - col;
@@ -37,13 +38,15 @@ static inline void copy_row(const tsr_conv_geometry *s, const float *image, int6
 
 /* ---- conv2d_winograd.c ---- */
 
-/* For 3 x 3 kernels with stride 1 on maps large enough to be worth it, the outputs each way of the
- * tiles that suit the map: 2 or 4. Otherwise 0. */
+/* Edge of the output tiles that suit a convolution, 2 or 4, or 0 when Winograd's form does not
+ * serve it. It serves 3 x 3 kernels with stride 1 on maps that are large enough to gain. */
 int tsr_winograd_fits(const tsr_conv_geometry *s);
-/* kernel [N, C, 3, 3] in the form tsr_winograd_run wants; *panels is malloc'd. */
+/* Transforms kernel [n, c, 3, 3] for tsr_winograd_run into *panels, which the caller frees with
+ * free(). Errors: MEMORY. */
 tsr_status tsr_winograd_pack(tsr_device *device, const tsr_gemm_kernels *g, int edge,
                              const tsr_conv_geometry *s, const float *kernel, float **panels);
-/* epilogue may be NULL. */
+/* Convolves x into y by Winograd's minimal filtering (Lavin and Gray 2016). `edge` is that of
+ * tsr_winograd_fits; epilogue may be NULL. Errors: MEMORY. */
 tsr_status tsr_winograd_run(tsr_device *device, const tsr_gemm_kernels *g, int edge,
                             const tsr_conv_geometry *s, const float *panels, const float *x,
                             float *y, const tsr_gemm_epilogue *epilogue);

@@ -12,6 +12,8 @@
 /* ---- argument checks: false once the run has failed; the first failure's text stands ----------
  */
 
+/* Checks that x is a tensor of this dtype with at least min_rank dimensions. `what` begins the
+ * detail text. */
 static inline bool want_tensor(tsr_run *r, const char *what, const tsr_tensor *x, tsr_dtype dtype,
                                int min_rank) {
     if (tsr_run_is_failed(r)) return false;
@@ -48,13 +50,13 @@ static inline bool want_tensor(tsr_run *r, const char *what, const tsr_tensor *x
     return true;
 }
 
-/* As want_tensor, for the ops that move 4-byte elements without looking at them. */
+/* Checks that x is a tensor of 4-byte elements, F32 or I32, for ops that only move them. */
 static inline bool want_words(tsr_run *r, const char *what, const tsr_tensor *x, int min_rank) {
     bool integer = x && x->rank > 0 && x->dtype == TSR_DTYPE_I32;
     return want_tensor(r, what, x, integer ? TSR_DTYPE_I32 : TSR_DTYPE_F32, min_rank);
 }
 
-/* Number of elements an output would have; false if it is beyond 32 bits. */
+/* Checks that an output of this shape has no more elements than 31 bits can number. */
 static inline bool want_size(tsr_run *r, const char *op, int rank, const int64_t *dim) {
     int64_t n = 1;
     for (int i = 0; i < rank; ++i) {
@@ -68,11 +70,13 @@ static inline bool want_size(tsr_run *r, const char *op, int rank, const int64_t
     return true;
 }
 
+/* True if the run executes on the cpu device. */
 static inline bool on_cpu(const tsr_run *r) {
     return tsr_device_properties(tsr_run_device(r))->kind == TSR_DEVICE_CPU;
 }
 
-/* Ids are known by value only where the op runs at once. */
+/* Checks that every id is in least .. end - 1. Values are known only on the cpu device, where an op
+ * executes at once; on vulkan this passes. */
 static inline bool want_ids(tsr_run *r, const char *op, const tsr_tensor *ids, int64_t least,
                             int64_t end) {
     if (!on_cpu(r) || !ids->data) return true;
@@ -88,10 +92,11 @@ static inline bool want_ids(tsr_run *r, const char *op, const tsr_tensor *ids, i
 
 /* ---- sums ------------------------------------------------------------------------------------ */
 
-/* 16 running sums, then a tree: the compiler makes vectors of it, and the order of additions is a
- * function of n alone. */
+/* Running sums of a row, added as a tree at the end: the compiler vectorises them, and the order of
+ * additions depends on the row's length alone. */
 #define LANES 16
 
+/* Sum of the running sums, as a tree. */
 static inline float lanes_total(const float *lane) {
     float s[LANES];
     for (int i = 0; i < LANES; ++i)
@@ -104,11 +109,12 @@ static inline float lanes_total(const float *lane) {
 
 /* ---- splitting rows over threads ----------------------------------------------------------- */
 
-/* Rows of a tile: about 16,384 elements, at least one row; depends on the shape alone. */
+/* Rows of a tile of about 16,384 elements, at least one; depends on the row length alone. */
 static inline int64_t rows_per_tile(int64_t cols) {
     int64_t rows = 16384 / (cols > 0 ? cols : 1);
     return rows > 0 ? rows : 1;
 }
+/* Tiles that `items` need. */
 static inline int64_t tile_count(int64_t items, int64_t per_tile) {
     return (items + per_tile - 1) / per_tile;
 }
@@ -121,6 +127,7 @@ static inline int64_t tile_count(int64_t items, int64_t per_tile) {
 /* Some software drivers stop a shader's loops after 65,535 rounds. */
 #define LOOP_LIMIT 60000
 
+/* Spreads `groups` workgroups over x and y of the grid. */
 static inline void grid_set(tsr_gpu_dispatch *d, int64_t groups) {
     int64_t y = tile_count(groups, GROUP_LIMIT);
     d->groups[0] = (uint32_t)tile_count(groups, y);
@@ -139,12 +146,13 @@ static inline uint32_t row_threads(int64_t cols) {
 
 /* Constants 8..13 of a shader with coopmat.glsl: tile and matrices. */
 enum { COOPMAT_DEPTH = 32, COOPMAT_SPECS = 14 };
+/* Edge of the output tile of a workgroup. */
 static inline uint32_t coopmat_tile(const tsr_gpu_caps *caps) {
     return caps->software ? 32 : 64; /* a software driver compiles each matrix for itself */
 }
 
-/* Whether the matrix units serve n columns: the device has them and memory enough for a tile, most
- * of which would not stay empty, and it is no software unless nothing better is left. */
+/* True if cooperative matrices serve a product of n columns: the device has them, and shared memory
+ * for a tile; n fills a good part of a tile; and a software device has no `rival` form. */
 static inline bool coopmat_fits(const tsr_gpu_caps *caps, const char *variant, int64_t n,
                                 bool rival) {
     uint32_t tile = coopmat_tile(caps), bytes = tile * tile * 4 + tile * (COOPMAT_DEPTH + 8) * 4;
@@ -154,6 +162,7 @@ static inline bool coopmat_fits(const tsr_gpu_caps *caps, const char *variant, i
            caps->allowed(caps->device, variant);
 }
 
+/* Fills specialisation constants 8..13. */
 static inline void coopmat_spec(const tsr_gpu_caps *caps, uint32_t *spec) {
     uint32_t tile = coopmat_tile(caps);
     spec[8] = spec[9] = tile;
@@ -161,20 +170,24 @@ static inline void coopmat_spec(const tsr_gpu_caps *caps, uint32_t *spec) {
     memcpy(spec + 11, caps->matrix, sizeof caps->matrix);
 }
 
-/* The bodies of linear and conv2d: by subgroup broadcast, the same with longs (wide.glsl), in
- * shared memory; each in f32 and with f16 weights. */
+/* Names of the shader variants of linear or conv2d. [0] has f32 weights, [1] f16 weights. */
 typedef struct product_variants {
-    const char *sg[2], *sg64[2], *sm[2], *coopmat;
+    const char *sg[2];              /* subgroup broadcast */
+    const char *sg64[2];            /* subgroup broadcast of 64-bit words (wide.glsl) */
+    const char *sm[2];              /* shared memory */
+    const char *coopmat;            /* cooperative matrices, f16 weights */
     uint32_t threads, shared_bytes; /* of sm */
 } product_variants;
 
+/* The variant that was chosen. */
 typedef struct product_body {
-    const char *variant; /* NULL: none can run */
-    bool half, sm, coopmat;
+    const char *variant;    /* NULL: the device can run none */
+    bool half, sm, coopmat; /* f16 weights; shared memory; cooperative matrices */
 } product_body;
 
-/* f16 weights where they may be and one of their bodies can run. The number of rows has no say: a
- * batch of any size has to give the same bits. */
+/* Chooses a variant for a product of n columns: f16 weights where --precision fast allows them and
+ * a variant can run. The choice does not depend on the number of rows, so that a batch of any size
+ * gives the same bits. */
 static inline product_body product_choose(const tsr_gpu_caps *caps, const product_variants *v,
                                           int64_t n, bool longs) {
     /* Mesa's software driver fetches component by component: fewer, longer ones. */
@@ -192,11 +205,13 @@ static inline product_body product_choose(const tsr_gpu_caps *caps, const produc
     return (product_body){0};
 }
 
+/* Sets the push constants of a dispatch. */
 static inline void dispatch_push(tsr_gpu_dispatch *d, const void *bytes, size_t count) {
     memcpy(d->push, bytes, count);
     d->push_bytes = (uint32_t)count;
 }
 
+/* Binds one more tensor, by its code in tsr_gpu_dispatch.bind. */
 static inline void dispatch_bind(tsr_gpu_dispatch *d, int binding) {
     d->bind[d->bind_count++] = (uint8_t)binding;
 }

@@ -51,13 +51,15 @@ static inline const tsr_tensor *vulkan_bound(const tsr_call *call, int code) {
 
 /* ---- vulkan_weights.c ---- */
 
-/* Bytes of one of a node's forms on the device. */
+/* Bytes of a weight on the device, as f32 or with `half` as TSR_BIND_HALF. */
 size_t vulkan_form_bytes(const vulkan_node *node, bool half);
 
-/* Finds what is on the device already; returns the bytes of the rest. */
+/* Finds the weights that are on the device already and returns the bytes of all others. */
 size_t vulkan_weights_to_come(vulkan_builder *b);
+/* Uploads the weights that are not on the device yet; `bytes` is vulkan_weights_to_come. */
 tsr_status vulkan_weights_upload(vulkan_builder *b, size_t bytes);
 
+/* Writes the steps into the command buffers of r. */
 tsr_status vulkan_record_commands(vulkan_builder *b, vulkan_recording *r);
 
 #endif

@@ -101,12 +101,13 @@ typedef struct vulkan_instance { /* a table of its own: volk's global one is lef
     vulkan_messages messages;
 } vulkan_instance;
 
-/* *instance NULL with TSR_OK: no loader or no driver. */
+/* Opens the Vulkan loader and an instance. *instance is NULL with TSR_OK when there is no loader or
+ * no driver. */
 tsr_status vulkan_instance_open(tsr_context *ctx, bool validation, vulkan_instance **instance);
 void vulkan_instance_close(vulkan_instance **instance);
 void vulkan_load_device_table(const vulkan_instance *instance, VkDevice device,
                               struct VolkDeviceTable *table);
-/* malloc'd list of physical devices. */
+/* Lists the physical devices in *list, which the caller frees with free(). */
 tsr_status vulkan_physical_devices(tsr_context *ctx, const vulkan_instance *instance,
                                    VkPhysicalDevice **list, uint32_t *count);
 
@@ -118,8 +119,8 @@ typedef struct vulkan_traits { /* beyond tsr_device_info */
     bool subgroup_ops, memory_model, int64;
     bool portability_subset, extension_subgroup_control, full_subgroups;
     VkDeviceSize storage_alignment;
-    /* M, N, K of cooperative matrices f16 x f16 -> f32: vulkan_matrices_find. 0: none, or not
-     * wanted. */
+    /* M, N, K of cooperative matrices f16 x f16 -> f32, from vulkan_matrices_find; 0: none, or not
+     * in use. */
     uint32_t matrix[3];
 } vulkan_traits;
 void vulkan_describe(const vulkan_instance *instance, VkPhysicalDevice physical, int index,
@@ -194,35 +195,36 @@ typedef struct vulkan_device {
 
 /* ---- vulkan_matrices.c ---- */
 
-/* Fills traits.matrix of a device that is described but not made, if products are to go there. */
+/* Fills traits.matrix of a device that is described but not made, if the settings allow matrices.
+ */
 void vulkan_matrices_find(vulkan_device *v);
-/* Switches them off (caps.matrix) on an open device that does not compute right on them. Fails when
- * the device is lost in trying, and when the validation layer has something to say. */
+/* Multiplies known matrices on an open device and clears caps.matrix when the result is wrong.
+ * Fails when the device is lost, or the validation layer has a message. */
 tsr_status vulkan_matrices_try(vulkan_device *v);
 
 /* ---- vulkan_memory.c ---- */
 
-/* Room for one more entry of `size` bytes in a list of `count`: the list, moved when it had to
- * grow; NULL after a MEMORY failure, and the old list is then as before. */
+/* Grows a list of `count` entries of `size` bytes to hold one more, and returns the list, which may
+ * have moved. NULL after a MEMORY failure; the old list is then unchanged. */
 void *vulkan_grown(tsr_context *ctx, void *list, int count, int *capacity, size_t size);
 
-/* Turns a failed call into a status; a lost device is remembered. */
+/* Turns the result of a failed Vulkan call into a status, and remembers a lost device. */
 tsr_status vulkan_fail(vulkan_device *v, VkResult result, const char *what);
 /* Fails the call when the validation layer said something since the last look. */
 tsr_status vulkan_check_messages(vulkan_device *v);
 tsr_status vulkan_buffer_open(vulkan_device *v, vulkan_buffer *buffer, VkDeviceSize size, bool host,
                               const char *what);
 void vulkan_buffer_close(vulkan_device *v, vulkan_buffer *buffer);
-/* Bytes all buffers of the device take now. */
+/* Bytes that all buffers of the device take. */
 VkDeviceSize vulkan_allocated(const vulkan_device *v);
 /* True if the staging buffer has `size` bytes already, or the chunks have `sizes`. */
 bool vulkan_staging_fits(const vulkan_device *v, VkDeviceSize size);
 bool vulkan_chunks_fit(const vulkan_device *v, const size_t *sizes, int count);
-/* Replace what is too small. Recordings point to both: drop them first (vulkan_recordings_drop)
- * unless everything fits. */
+/* Replace the staging buffer, or the chunks, that are too small. Recordings point to them: drop all
+ * recordings first (vulkan_recordings_drop) unless vulkan_staging_fits and vulkan_chunks_fit. */
 tsr_status vulkan_staging_reserve(vulkan_device *v, VkDeviceSize size);
 tsr_status vulkan_chunks_reserve(vulkan_device *v, const size_t *sizes, int count);
-/* Copies host bytes into a buffer, piece by piece through staging, which has been reserved. */
+/* Copies host bytes into a buffer, piece by piece through staging, which must be reserved. */
 tsr_status vulkan_upload(vulkan_device *v, const vulkan_buffer *to, VkDeviceSize offset,
                          const void *bytes, size_t size);
 /* Runs command buffers, each a submission of its own, and waits for the last. */
@@ -231,9 +233,11 @@ tsr_status vulkan_submit(vulkan_device *v, const VkCommandBuffer *commands, int 
 /* ---- vulkan_pipeline.c ---- */
 
 tsr_status vulkan_layouts_open(vulkan_device *v);
+/* Pipeline of a dispatch, made when it is first asked for and owned by the device. */
 tsr_status vulkan_pipeline_get(vulkan_device *v, const tsr_gpu_dispatch *dispatch,
                                VkPipeline *pipeline);
-int vulkan_shader_find(const char *name); /* -1 if it is not built in */
+/* Index of a built-in shader, or -1. */
+int vulkan_shader_find(const char *name);
 
 /* ---- vulkan_record.c ---- */
 
@@ -268,14 +272,17 @@ struct vulkan_recording {
     int band_count;
 };
 
+/* Recording of a program for these input shapes, or NULL. */
 vulkan_recording *vulkan_recording_find(vulkan_device *v, const tsr_program *program,
                                         const tsr_tensor *in, int in_count, int out_count);
+/* Walks through a program and records it. The device owns *recording. */
 tsr_status vulkan_recording_make(vulkan_device *v, const tsr_program *program, const tsr_tensor *in,
                                  int in_count, int out_count, vulkan_recording **recording);
 void vulkan_recording_close(vulkan_device *v, vulkan_recording *recording);
-void vulkan_recordings_drop(vulkan_device *v, const void *model, bool all); /* of one, or all */
+/* Drops the recordings of a model, or of every model with `all`. */
+void vulkan_recordings_drop(vulkan_device *v, const void *model, bool all);
 
-/* the backend's functions */
+/* Functions of the backend, see tsr_backend. */
 tsr_status vulkan_run_make(tsr_run *run, tsr_tensor *tensor);
 tsr_status vulkan_run_weight(tsr_run *run, tsr_tensor *tensor, tsr_weight *weight, bool kernel);
 tsr_status vulkan_run_emit(tsr_run *run, const tsr_call *call);

@@ -5,14 +5,16 @@
 
 #include "../context.h"
 
+/* Place in the arena: byte `offset` of chunk `chunk`. */
 typedef struct vulkan_place {
     int chunk;
     size_t offset;
 } vulkan_place;
 
+/* An activation to be placed; `place` is the result. */
 typedef struct vulkan_item {
     size_t size;     /* already rounded up to the alignment */
-    int first, last; /* inclusive */
+    int first, last; /* first and last step that need the item, both inclusive */
     vulkan_place place;
 } vulkan_item;
 

@@ -7,11 +7,13 @@
 #include "../../compute/tensor.h"
 #include "../file.h"
 
-/* tensor->data is malloc'd (free it with free()). f8 arrives as F32, u2 as I32. A 0-d array has
- * rank 1 and one element. */
+/* Reads a file into *tensor; the caller frees tensor->data with free(). f8 arrives as F32, u2 as
+ * I32. A 0-d array has rank 1 and one element. Errors: reading errors, FORMAT, UNSUPPORTED. */
 tsr_status tsr_npy_read(tsr_context *ctx, const char *path, tsr_tensor *tensor);
+/* Reads an array from bytes in memory, like tsr_npy_read; `name` begins the detail text. */
 tsr_status tsr_npy_parse(tsr_context *ctx, const char *name, const void *bytes, size_t size,
                          tsr_tensor *tensor);
+/* Writes a host tensor; path "-" is stdout. Errors: UNSUPPORTED (dtype), writing errors. */
 tsr_status tsr_npy_write(tsr_context *ctx, const char *path, const tsr_tensor *tensor);
 
 #endif

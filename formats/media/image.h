@@ -7,49 +7,56 @@
 #include "../../compute/context.h"
 #include <stdbool.h>
 
-typedef enum tsr_image_source { /* numbers are written to token files */
-                                TSR_SOURCE_UNKNOWN = 0,
-                                TSR_SOURCE_PNG,
-                                TSR_SOURCE_JPEG,
-                                TSR_SOURCE_WEBP,
-                                TSR_SOURCE_GIF,
-                                TSR_SOURCE_BMP,
-                                TSR_SOURCE_TIFF,
-                                TSR_SOURCE_PNM,
-                                TSR_SOURCE_OTHER
+/* File format a picture came from. Numbers are written to token files. */
+typedef enum tsr_image_source {
+    TSR_SOURCE_UNKNOWN = 0,
+    TSR_SOURCE_PNG,
+    TSR_SOURCE_JPEG,
+    TSR_SOURCE_WEBP,
+    TSR_SOURCE_GIF,
+    TSR_SOURCE_BMP,
+    TSR_SOURCE_TIFF,
+    TSR_SOURCE_PNM,
+    TSR_SOURCE_OTHER
 } tsr_image_source;
 
+/* A decoded picture. */
 typedef struct tsr_image {
     int width, height; /* after orientation was applied */
     uint8_t *rgb;      /* height*width*3, row by row, malloc'd; free with tsr_image_free */
     tsr_image_source source;
-    int orientation; /* the EXIF tag that was honoured, 1..8; 1 = as stored */
+    int orientation; /* the EXIF tag that was applied, 1..8; 1: as stored */
     bool had_alpha;  /* a pixel was not opaque, and was composited on the background */
     int source_bits; /* bits of each channel in the file */
 } tsr_image;
 
+/* How a picture file is read. */
 typedef struct tsr_image_settings {
-    uint8_t background[3];  /* for alpha; default white */
+    uint8_t background[3];  /* RGB under transparent pixels; default white */
     bool apply_orientation; /* default true */
-    bool drop_alpha;        /* default false; true = ignore alpha as Pillow's convert("RGB") does */
-    bool pillow_grey16;     /* default false; true = clip 16-bit grey at 255 as Pillow does */
-    uint64_t max_pixels;    /* refuse beyond, before decoding; default 2^28 */
+    bool drop_alpha;        /* ignore alpha as Pillow's convert("RGB") does; default false */
+    bool pillow_grey16;     /* clip 16-bit grey at 255 as Pillow does; default false */
+    uint64_t max_pixels;    /* larger pictures are refused before decoding; default 2^28 */
 } tsr_image_settings;
 
+/* Default settings of reading. */
 tsr_image_settings tsr_image_settings_default(void);
-/* path "-" reads stdin to the end. `name` in messages is the path. */
+/* Reads a picture file; "-" reads stdin to its end. The caller frees *image with tsr_image_free.
+ * Errors: reading errors. */
 tsr_status tsr_image_read(tsr_context *ctx, const char *path, const tsr_image_settings *settings,
                           tsr_image *image);
+/* Reads a picture from the bytes of a file; `name` begins the detail text. */
 tsr_status tsr_image_decode(tsr_context *ctx, const char *name, const void *bytes, size_t size,
                             const tsr_image_settings *settings, tsr_image *image);
-/* For the decoders. TOO_LARGE when width x height is more than settings allow. `name` begins the
- * messages. */
+/* For the decoders: fails with TOO_LARGE when width x height exceeds settings->max_pixels. `name`
+ * begins the detail text. */
 tsr_status tsr_image_check_size(tsr_context *ctx, const char *name, uint64_t width, uint64_t height,
                                 const tsr_image_settings *settings);
-/* For the decoders. Sets width, height and rgb [height, width, 3] of *image, all zeros. Errors:
+/* For the decoders: sets width, height and rgb [height, width, 3] of *image, all zeros. Errors:
  * FORMAT (an empty picture), TOO_LARGE, MEMORY. */
 tsr_status tsr_image_allocate(tsr_context *ctx, const char *name, uint64_t width, uint64_t height,
                               const tsr_image_settings *settings, tsr_image *image);
+/* Frees rgb and zeroes *image. */
 void tsr_image_free(tsr_image *image);
 /* Writes an 8-bit RGB PNG, complete or not at all (temporary name beside it, renamed at the end);
  * path "-" writes to stdout. The bytes depend on the pixels alone. */

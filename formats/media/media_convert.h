@@ -10,7 +10,8 @@
 #include <libavutil/frame.h>
 #include "decoders.h"
 
-/* Fills image (tsr_image_allocate and all pixels). Errors: UNSUPPORTED (pixel format), MEMORY. */
+/* Converts a frame into *image, which this call allocates. Errors: UNSUPPORTED (pixel format),
+ * MEMORY. */
 tsr_status tsr_media_convert(tsr_context *ctx, const char *name, const AVFrame *frame,
                              const tsr_probe *probe, const tsr_image_settings *settings,
                              tsr_image *image);

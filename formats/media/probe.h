@@ -21,21 +21,23 @@ typedef enum tsr_picture_format {
     TSR_FORMAT_JPEG2000
 } tsr_picture_format;
 
+/* Facts from the header of a picture file. */
 typedef struct tsr_probe {
     tsr_picture_format format; /* NONE: not a picture this library knows */
     tsr_image_source source;
-    uint32_t width, height; /* as stored; 0, 0 when the header does not tell */
+    uint32_t width, height; /* as stored; 0, 0 when the header has no size */
     int orientation;        /* EXIF, 1..8; 1 when absent or nonsense */
-    int components;         /* JPEG: of its frame; else 0 */
-    size_t adobe_at;        /* JPEG: where Adobe's marker names itself; 0 = it is not there */
+    int components;         /* JPEG: colour components of the frame; else 0 */
+    size_t adobe_at;        /* JPEG: offset of the text "Adobe" in its marker; 0: no marker */
     bool unfinished;        /* JPEG, QOI: the end mark is missing */
-    int adobe_transform;    /* what it says: 0 = CMYK or RGB as is, 1 = YCbCr, 2 = YCCK */
+    int adobe_transform;    /* JPEG: Adobe's transform: 0 CMYK or RGB, 1 YCbCr, 2 YCCK */
     bool opaque;            /* BMP: the fourth byte of a pixel means nothing */
     bool animated;          /* WebP: frames instead of one picture */
 } tsr_probe;
 
+/* Reads the header of a picture file. */
 tsr_probe tsr_picture_probe(const void *bytes, size_t size);
-/* The orientation tag of an EXIF block (a TIFF file in small), 1 if there is none. */
+/* Orientation tag of an EXIF block, which is laid out as a TIFF file; 1 when there is none. */
 int tsr_exif_orientation(const void *tiff, size_t size);
 
 #endif

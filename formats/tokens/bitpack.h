@@ -10,9 +10,11 @@
 
 /* Bytes of n numbers of width 0..32 bits. n at most 2^32. */
 uint64_t tsr_bitpack_bytes(uint64_t n, uint32_t width);
-/* Bits of a number above `width` are not looked at. */
+/* Packs n numbers into tsr_bitpack_bytes(n, width) bytes. Bits of a number above `width` are
+ * ignored.
+ */
 void tsr_bitpack(const uint32_t *ids, uint64_t n, uint32_t width, uint8_t *bytes);
-/* Reads tsr_bitpack_bytes(n, width) bytes. False if a left-over bit is not 0. */
+/* Unpacks n numbers from tsr_bitpack_bytes(n, width) bytes. False if an unused bit is not 0. */
 bool tsr_bitunpack(const uint8_t *bytes, uint64_t n, uint32_t width, uint32_t *ids);
 
 #endif

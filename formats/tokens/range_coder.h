@@ -8,19 +8,21 @@
 
 enum { TSR_RANGE_MAX_DIGITS = 16, TSR_RANGE_SETS = 8 + 9 + 9 };
 
+/* Adaptive probability of one binary decision. */
 typedef struct tsr_range_context {
-    uint16_t p; /* of a 1, in 1/65536 */
-    uint16_t n; /* bits seen, at most 62 */
+    uint16_t p; /* probability of a 1, in 1/65536 */
+    uint16_t n; /* bits coded so far, at most 62 */
 } tsr_range_context;
 
-/* How the ids of a layer lie: `tiles` runs, run t with `lengths[t]` ids whose first has the number
- * `first` in its tile. */
+/* Arrangement of the ids of one layer: for each tile in turn, its ids number first, first + 1, ...
+ */
 typedef struct tsr_range_layout {
-    const uint32_t *lengths;
+    const uint32_t *lengths; /* [tiles] ids of each tile in the layer */
     uint32_t tiles, first;
-    uint32_t columns; /* of a grid; 0 = a sequence */
+    uint32_t columns; /* columns of the grid; 0: a sequence */
 } tsr_range_layout;
 
+/* How an id is cut into digits, and which contexts code them. */
 typedef struct tsr_range_model {
     uint32_t digits;
     uint32_t radix[TSR_RANGE_MAX_DIGITS]; /* with levels */
@@ -32,14 +34,15 @@ typedef struct tsr_range_model {
     uint32_t context_count;
 } tsr_range_model;
 
-/* `header` must be valid. A codebook of one id gives a model of no digits. */
+/* Makes the model of a valid header. A codebook of one id gives a model of no digits. */
 tsr_range_model tsr_range_model_of(const tsr_token_header *header);
-/* Writes at most `room` bytes; returns how many, or SIZE_MAX when they are not enough. `contexts`
- * is scratch for model->context_count. */
+/* Codes the ids of a layer into at most `room` bytes. Returns the number of bytes, or SIZE_MAX when
+ * they exceed `room`. `contexts` is scratch, [model->context_count]. */
 size_t tsr_range_encode(const tsr_range_model *model, tsr_range_context *contexts,
                         const tsr_range_layout *layout, const uint32_t *ids, uint8_t *bytes,
                         size_t room);
-/* Fills ids; returns 0, or -1 when an id is not below the codebook's size. */
+/* Decodes the ids of a layer. Returns 0, or -1 when an id is not below codebook_size. `contexts` is
+ * scratch, [model->context_count]. */
 int tsr_range_decode(const tsr_range_model *model, tsr_range_context *contexts,
                      const tsr_range_layout *layout, const uint8_t *bytes, size_t size,
                      uint32_t *ids);

@@ -7,11 +7,12 @@
 #include <cjson/cJSON.h>
 #include "../../compute/context.h"
 
-/* Strings (both quotes, all escapes but \N{...}), True, False, None, numbers, lists, tuples (both
- * become arrays) and dicts; a dict's key is a string, or a number whose text is taken. `inf`
+/* Parses text into *json, which the caller frees with cJSON_Delete. Understood are strings (both
+ * quotes, all escapes but \N{...}), True, False, None, numbers, lists, tuples (lists and tuples
+ * become arrays) and dicts, whose keys are strings, or numbers that become their text. `inf`
  * becomes the number, `nan` null; integers beyond 2^53 lose digits, as in any JSON reader.
  * Everything else (bytes, sets, complex numbers, calls, names) is refused. At most 1 MiB of text,
- * 64 levels, 4096 keys in a dict. `name` begins the messages. *json is freed with cJSON_Delete.
+ * 64 levels, 4096 keys in a dict. `name` begins the detail text.
  * Errors: FORMAT, TOO_LARGE, MEMORY. */
 tsr_status tsr_python_repr_parse(tsr_context *ctx, const char *name, const char *text, size_t size,
                                  cJSON **json);

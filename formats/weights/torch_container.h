@@ -13,7 +13,7 @@ typedef struct torch_storage { /* one persistent id */
     size_t key_size, element_bytes;
     uint64_t elements;                  /* of the whole storage */
     uint64_t view_begin, view_elements; /* the part that is meant; all of it but in old files */
-    const uint8_t *bytes;               /* of the whole; NULL = no record */
+    const uint8_t *bytes;               /* of the whole storage; NULL: no record */
     uint64_t record_bytes;
     int record; /* zip entry, or -1 */
 } torch_storage;
@@ -24,7 +24,7 @@ typedef struct torch_container {
     const uint8_t *bytes;
     size_t size;
     tsr_zip *zip;     /* NULL in the old layout; the caller closes it, also after a failure */
-    tsr_pickle *tree; /* as zip */
+    tsr_pickle *tree; /* the caller closes it, also after a failure */
     torch_storage *storages; /* by ref; the caller's */
     size_t storage_count;
     const char *prefix; /* zip: the archive's folder, with its slash */
@@ -32,10 +32,10 @@ typedef struct torch_container {
     size_t records_at; /* old layout: where the list of keys begins */
 } torch_container;
 
-/* Fill tree, and whatever the second step needs. */
+/* First step: find and parse the pickle of a zip archive, or of the old layout. */
 tsr_status tsr_torch_open_zip(torch_container *c);
 tsr_status tsr_torch_open_legacy(torch_container *c);
-/* Fill bytes, record_bytes and record of every storage that has one. */
+/* Second step: fill bytes, record_bytes and record of every storage that has a record. */
 tsr_status tsr_torch_place_zip(torch_container *c);
 tsr_status tsr_torch_place_legacy(torch_container *c);
 

@@ -29,23 +29,31 @@ typedef struct tsr_torch_tensor {
     int record;             /* of the storage, for tsr_torch_check */
 } tsr_torch_tensor;
 
-/* Do the bytes begin as one of the layouts does? */
+/* True if the bytes begin like a checkpoint of torch.save. */
 bool tsr_torch_recognised(const void *bytes, size_t size);
-/* `name` is the file's, for messages. `bytes` must stay valid until close. */
+/* Reads the list of tensors. `name` begins detail texts. `bytes` must stay valid until close. *file
+ * is NULL on error. */
 tsr_status tsr_torch_parse(tsr_context *ctx, const char *name, const void *bytes, size_t size,
                            tsr_torch **file);
+/* Closes a checkpoint and sets *file to NULL. NULL and a NULL *file are accepted. */
 void tsr_torch_close(tsr_torch **file);
-const char *tsr_torch_layout(const tsr_torch *file); /* "torch zip" or "torch legacy" */
+/* Name of the layout: "torch zip" or "torch legacy". Static storage. */
+const char *tsr_torch_layout(const tsr_torch *file);
+/* Number of tensors. */
 int tsr_torch_count(const tsr_torch *file);
-const tsr_torch_tensor *tsr_torch_at(const tsr_torch *file, int index); /* in the file's order */
-/* The container of the weights: "ema", "state_dict", "model" ... in this order of preference, or
+/* Tensor `index`, in the file's order. Owned by the file. */
+const tsr_torch_tensor *tsr_torch_at(const tsr_torch *file, int index);
+/* Path of the container of the weights: "ema", "state_dict", "model" ... in this order of
+ * preference, or
  * "" when tensors stand at the top. Owned by the file. */
 const char *tsr_torch_weights_under(const tsr_torch *file);
-/* Compares the record a tensor lies in with its checksum (zip layout; else nothing is known). */
+/* Compares the record that holds a tensor with the record's checksum. The legacy layout has none,
+ * and this returns TSR_OK. Errors: CHECKSUM. */
 tsr_status tsr_torch_check(tsr_context *ctx, const tsr_torch *file, int index);
-/* Row-major copy, little-endian, own element type: elements * element_bytes bytes. */
+/* Copies a tensor row by row, little-endian, in its element type: elements * element_bytes bytes.
+ */
 void tsr_torch_copy(const tsr_torch_tensor *tensor, void *bytes);
-/* The tree, for what is not a tensor. */
+/* Tree of the pickle, for values that are no tensors. Owned by the file. */
 const tsr_pickle *tsr_torch_tree(const tsr_torch *file);
 
 #endif

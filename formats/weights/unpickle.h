@@ -13,8 +13,9 @@
 #include "../../compute/context.h"
 #include "unpickle_tree.h"
 
-/* Runs one pickle from the start of `bytes` to its STOP; *used says how many bytes that took.
- * `name` is the file's, for messages. The bytes must stay valid until close. */
+/* Parses one pickle from the start of `bytes` to its STOP; *used becomes its length in bytes.
+ * `name` begins detail texts. `bytes` must stay valid until tsr_pickle_close. *pickle is NULL on
+ * error. */
 tsr_status tsr_pickle_parse(tsr_context *ctx, const char *name, const void *bytes, size_t size,
                             tsr_pickle **pickle, size_t *used);
 

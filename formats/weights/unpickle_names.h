@@ -19,8 +19,8 @@ typedef enum tsr_pickle_name {
     TSR_PICKLE_NAME_STORAGE /* torch.FloatStorage ...: text = "Float" */
 } tsr_pickle_name;
 
-/* True if module.name is one of them; *kind says which. *stem: how many bytes of the name matter (5
- * of "FloatStorage"). */
+/* True if module.name is a known name; *kind becomes its kind, and *stem the length of the part of
+ * `name` that carries meaning (5 of "FloatStorage"). */
 bool tsr_pickle_known(const char *module, size_t module_size, const char *name, size_t size,
                       tsr_pickle_name *kind, size_t *stem);
 

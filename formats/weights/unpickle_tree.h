@@ -39,14 +39,19 @@ typedef struct tsr_pickle_view { /* of one node */
     uint32_t count; /* of items */
 } tsr_pickle_view;
 
+/* Frees a tree and sets *pickle to NULL. NULL and a NULL *pickle are accepted. */
 void tsr_pickle_close(tsr_pickle **pickle);
+/* Outermost node. */
 tsr_pickle_ref tsr_pickle_root(const tsr_pickle *pickle);
-uint32_t tsr_pickle_count(const tsr_pickle *pickle); /* of nodes: refs are below it */
+/* Number of nodes; every ref is below this number. */
+uint32_t tsr_pickle_count(const tsr_pickle *pickle);
+/* Contents of a node. */
 tsr_pickle_view tsr_pickle_look(const tsr_pickle *pickle, tsr_pickle_ref ref);
-/* Items in order: start with *place = 0; false at the end. key is None where there is none. */
+/* Walks through the items of a node in order: start with *place = 0; false at the end. *key is None
+ * for an item without key. */
 bool tsr_pickle_next(const tsr_pickle *pickle, tsr_pickle_ref ref, uint32_t *place,
                      tsr_pickle_ref *key, tsr_pickle_ref *value);
-/* True if the node is this text. */
+/* True if the node is a text equal to `text`. */
 bool tsr_pickle_is(const tsr_pickle *pickle, tsr_pickle_ref ref, const char *text);
 
 #endif

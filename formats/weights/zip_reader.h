@@ -23,16 +23,22 @@ typedef struct tsr_zip_entry {
     uint32_t crc;
 } tsr_zip_entry;
 
-/* Do the bytes begin as a zip archive does? */
+/* True if the bytes begin like a zip archive. */
 bool tsr_zip_recognised(const void *bytes, size_t size);
-/* `name` is the file's, for messages. `bytes` must stay valid until close. */
+/* Reads and checks the directory. `name` begins detail texts. `bytes` must stay valid until close.
+ * *zip is NULL on error. */
 tsr_status tsr_zip_parse(tsr_context *ctx, const char *name, const void *bytes, size_t size,
                          tsr_zip **zip);
+/* Closes an archive and sets *zip to NULL. NULL and a NULL *zip are accepted. */
 void tsr_zip_close(tsr_zip **zip);
+/* Number of entries. */
 int tsr_zip_count(const tsr_zip *zip);
-const tsr_zip_entry *tsr_zip_at(const tsr_zip *zip, int index); /* in the byte order of names */
-const tsr_zip_entry *tsr_zip_find(const tsr_zip *zip, const char *name); /* NULL if absent */
-/* Compares the entry's bytes with its CRC-32. `name` as in parse. */
+/* Entry `index`, in the byte order of names. Owned by the archive. */
+const tsr_zip_entry *tsr_zip_at(const tsr_zip *zip, int index);
+/* Entry called `name`, or NULL. Owned by the archive. */
+const tsr_zip_entry *tsr_zip_find(const tsr_zip *zip, const char *name);
+/* Compares an entry's bytes with its CRC-32. `name`, the archive's, begins the detail text. Errors:
+ * CHECKSUM. */
 tsr_status tsr_zip_check(tsr_context *ctx, const char *name, const tsr_zip_entry *entry);
 
 #endif

@@ -23,9 +23,9 @@
  * tsr_model_settings until the tokenizer is closed. A callback may be NULL unless its comment says
  * otherwise; its `user` pointer is handed on untouched.
  *
- * A NULL context gives ARGUMENT, and so does a NULL path, picture or output unless the comment of
- * the call says what NULL means there. Tokenizers and items must not be NULL, except in their close
- * functions. An output that is opened or allocated by a call is NULL when the call fails.
+ * No other pointer may be NULL unless the comment of the call says what NULL means there; a call
+ * that notices returns ARGUMENT. Close functions accept NULL. An object that a call opens is NULL
+ * when the call fails.
  *
  * Every call that takes a tokenizer belongs to the thread of the tokenizer's context: tokenizers of
  * different contexts may run at the same time. "Reading errors" are NOT_FOUND, IO, FORMAT,
@@ -102,15 +102,15 @@ tsr_fit_settings tsr_fit_settings_default(void);
 typedef struct tsr_token_choice {
     uint32_t tokens;   /* most ids of a tile, for nested ids; default 0: no limit */
     float quality;     /* tolerated mean absolute error of a tile on the 0..1 scale, 0..1: each tile
-                          gets     as many tokens as it needs. UNSUPPORTED by tokenizers that cannot
-                          predict     the     error. Default 0: no tolerance is set; a tokenizer that
-                          chooses its tokens     (KARL) then uses its usual one */
+                          gets as many tokens as it needs. UNSUPPORTED by tokenizers that cannot
+                          predict the error. Default 0: no tolerance is set; a tokenizer that
+                          chooses its tokens (KARL) then uses its usual tolerance */
     tsr_target target; /* quality that the whole picture reaches with the fewest ids, of at most
                           `tokens` in a tile. Found by decoding, see tsr_tokenizer_search. Default:
                           metric TSR_TARGET_NONE */
     uint32_t budget;   /* most tokens of a tile, for tokenizers that choose the positions that have
-                          a token (KARL), UNSUPPORTED by every other; default 0: the number the model
-                          was trained with */
+                          a token (KARL), UNSUPPORTED by every other; default 0: the number the
+                          model was trained with */
     int keep_all;      /* 1 keeps every token of the budget, for tokenizers that choose positions,
                           UNSUPPORTED by every other; default 0 */
 } tsr_token_choice;
@@ -192,7 +192,7 @@ typedef void (*tsr_encoded_fn)(void *user, const tsr_encoded *picture);
 /* How picture files become a token file. */
 typedef struct tsr_encode_files_settings {
     tsr_model_settings model;    /* default tsr_model_settings_default() */
-    tsr_encode_settings encode;  /* `progress` counts pictures, `keep_fitted` is not read; default
+    tsr_encode_settings encode;  /* `progress` counts pictures, `keep_fitted` is not needed; default
                                     tsr_encode_settings_default() */
     tsr_sampling_settings hints; /* decode hints for the file; default zeros: the model's */
     tsr_token_writer_settings file; /* default tsr_token_writer_settings_default() */
@@ -220,8 +220,8 @@ typedef struct tsr_encode_report {
     char tokenizer[64];      /* name in the file's header */
     uint64_t weights_hash;   /* weights_hash in the file's header */
     tsr_fit fit;             /* fit in the file's header */
-    int chooses;             /* 1: the tokenizer chooses its tokens (KARL); 0: the next three fields
-                                are not set */
+    int chooses;             /* 1: the tokenizer chooses its tokens (KARL); 0: quality_bin is -1 and
+                                the last two fields are not set */
     int quality_bin;         /* tolerance that was used, 0 .. quality_bins - 1; -1 with a target */
     int quality_bins;        /* tolerances that the model distinguishes */
     float quality_taken;     /* mean absolute error of tolerance quality_bin, on the 0..1 scale */

@@ -117,8 +117,8 @@ typedef struct tsr_token_item {
     const uint32_t *ids;    /* [sum of counts] ids; NULL for vectors */
     const float *latents;   /* [sum of counts, channels] vectors, all finite; NULL for ids */
     const uint8_t *kept;    /* [tiles, tsr_token_mask_bytes] one bit for each position: 1 = has a
-                               token.    Bit 0 of byte 0 is position 0. NULL: the first counts[t]
-                               positions of    tile t have one */
+                               token. Bit 0 of byte 0 is position 0. NULL: the first counts[t]
+                               positions of tile t have one */
 } tsr_token_item;
 
 /* Number of tokens of an item: the sum of its counts. */
