@@ -111,8 +111,8 @@ tsr_status tsr_vae_read_shapes(tsr_context *ctx, tsr_weights *weights, const cha
     return TSR_OK;
 }
 
-tsr_status tsr_vae_want(const tsr_vae_config *c, const char *prefix, const tsr_wanted *wanted,
-                        tsr_vae *vae) {
+static void load_tensors(tsr_weight_loader *loader, const tsr_vae_config *c, const char *prefix,
+                         tsr_vae *vae) {
     const tsr_conv_layout *layout = &tsr_layout_diffusers[c->old_names];
     const int64_t z = c->channels;
     tsr_conv_shape shape = {.levels = c->blocks, .resnets = c->resnets, .in = 3, .out = 2 * z};
@@ -120,26 +120,25 @@ tsr_status tsr_vae_want(const tsr_vae_config *c, const char *prefix, const tsr_w
     memcpy(shape.width, c->width, sizeof shape.width);
     vae->encoder.groups = vae->decoder.groups = c->groups;
     snprintf(name, sizeof name, "%sencoder.", prefix);
-    tsr_status status = tsr_conv_want(wanted, name, layout, false, &shape, &vae->encoder);
+    tsr_conv_load(loader, name, layout, false, &shape, &vae->encoder);
     shape.resnets = c->resnets + 1;
     shape.in = z;
     shape.out = 3;
     snprintf(name, sizeof name, "%sdecoder.", prefix);
-    if (!status) status = tsr_conv_want(wanted, name, layout, true, &shape, &vae->decoder);
-    if (!status && c->quant)
-        status = tsr_conv_want_one(wanted, prefix, "quant_conv", 2 * z, 2 * z, 1, &vae->quant);
-    if (!status && c->quant)
-        status = tsr_conv_want_one(wanted, prefix, "post_quant_conv", z, z, 1, &vae->post_quant);
-    return status;
+    tsr_conv_load(loader, name, layout, true, &shape, &vae->decoder);
+    if (!c->quant) return;
+    tsr_conv_load_one(loader, prefix, "quant_conv", 2 * z, 2 * z, 1, &vae->quant);
+    tsr_conv_load_one(loader, prefix, "post_quant_conv", z, z, 1, &vae->post_quant);
 }
 
-tsr_status tsr_vae_list(tsr_context *ctx, const tsr_vae_config *config, const char *prefix,
-                        const tsr_wanted *wanted) {
-    tsr_vae *v = tsr_alloc(ctx, 1, sizeof *v, "vae"); /* a place for what is found */
-    if (!v) return TSR_ERROR_MEMORY;
-    tsr_status status = tsr_vae_want(config, prefix, wanted, v);
+void tsr_vae_list(tsr_weight_loader *loader, const tsr_vae_config *config, const char *prefix) {
+    if (loader->status) return;
+    tsr_vae *v = tsr_alloc(loader->ctx, 1, sizeof *v, "vae"); /* filled, and thrown away */
+    if (v)
+        load_tensors(loader, config, prefix, v);
+    else
+        loader->status = TSR_ERROR_MEMORY;
     free(v);
-    return status;
 }
 
 tsr_status tsr_vae_open(tsr_device *device, const tsr_vae_config *config, tsr_weights *weights,
@@ -152,16 +151,15 @@ tsr_status tsr_vae_open(tsr_device *device, const tsr_vae_config *config, tsr_we
     v->ctx = ctx;
     v->config = *config;
     v->path = strdup(path);
-    tsr_wanted_loader loader = {.ctx = ctx, .weights = weights, .path = path};
-    const tsr_wanted wanted = {tsr_wanted_load, &loader};
-    tsr_status status = v->path ? TSR_OK : tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory", path);
-    if (!status) status = tsr_vae_want(config, prefix, &wanted, v);
+    tsr_weight_loader loader = {.ctx = ctx, .weights = weights, .path = path};
+    if (!v->path) loader.status = tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory", path);
+    load_tensors(&loader, config, prefix, v);
     v->tensors = loader.found;
-    if (status)
+    if (loader.status)
         tsr_vae_close(&v);
     else
         *vae = v;
-    return status;
+    return loader.status;
 }
 
 void tsr_vae_close(tsr_vae **vae) {

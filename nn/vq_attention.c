@@ -22,47 +22,39 @@ struct tsr_vq_attention {
     tsr_weight *gamma[NORMS], *beta[NORMS];
 };
 
-static tsr_status want_attention(const tsr_wanted *wanted, const char *prefix,
-                                 attention_weights *a) {
+static void load_attention(tsr_weight_loader *l, const char *prefix, attention_weights *a) {
     const int64_t d = TSR_VQ_WIDTH, in[2] = {3 * d, d}, out[2] = {d, d};
-    tsr_status status = tsr_want(wanted, prefix, ".in_proj_weight", 2, in, &a->in);
-    if (!status) status = tsr_want(wanted, prefix, ".in_proj_bias", 1, in, &a->in_bias);
-    if (!status)
-        status = tsr_want_layer(wanted, prefix, ".out_proj", 2, out, true, &a->out, &a->out_bias);
-    return status;
+    tsr_load_weight(l, prefix, ".in_proj_weight", 2, in, &a->in);
+    tsr_load_weight(l, prefix, ".in_proj_bias", 1, in, &a->in_bias);
+    tsr_load_layer(l, prefix, ".out_proj", 2, out, &a->out, &a->out_bias);
 }
 
 #define PREFIX "model.cross_attention."
 #define LAYER  PREFIX "transformer_decoder.layers.0."
 
-static tsr_status name_all(void *user, const tsr_wanted *wanted) {
+static void load_tensors(tsr_weight_loader *l, tsr_vq_attention *a) {
     static const char *const norms[NORMS] = {"norm1", "norm2", "norm3"};
-    tsr_vq_attention *a = user;
     const int64_t d = TSR_VQ_WIDTH, query[2] = {d, TSR_VQ_CELLS}, up[2] = {HIDDEN, d},
                   down[2] = {d, HIDDEN};
-    tsr_status status =
-        tsr_want_layer(wanted, PREFIX, "to_q_proj", 2, query, true, &a->query, &a->query_bias);
-    if (!status) status = want_attention(wanted, LAYER "self_attn", &a->self);
-    if (!status) status = want_attention(wanted, LAYER "multihead_attn", &a->cross);
-    if (!status)
-        status = tsr_want_layer(wanted, LAYER, "linear1", 2, up, true, &a->fc1, &a->fc1_bias);
-    if (!status)
-        status = tsr_want_layer(wanted, LAYER, "linear2", 2, down, true, &a->fc2, &a->fc2_bias);
-    for (int i = 0; i < NORMS && !status; ++i)
-        status = tsr_want_layer(wanted, LAYER, norms[i], 1, &d, true, &a->gamma[i], &a->beta[i]);
-    return status;
+    tsr_load_layer(l, PREFIX, "to_q_proj", 2, query, &a->query, &a->query_bias);
+    load_attention(l, LAYER "self_attn", &a->self);
+    load_attention(l, LAYER "multihead_attn", &a->cross);
+    tsr_load_layer(l, LAYER, "linear1", 2, up, &a->fc1, &a->fc1_bias);
+    tsr_load_layer(l, LAYER, "linear2", 2, down, &a->fc2, &a->fc2_bias);
+    for (int i = 0; i < NORMS; ++i)
+        tsr_load_layer(l, LAYER, norms[i], 1, &d, &a->gamma[i], &a->beta[i]);
 }
 
 tsr_status tsr_vq_attention_open(tsr_device *device, tsr_weights *weights, const char *path,
                                  tsr_vq_attention **attention) {
     tsr_context *ctx = tsr_device_context(device);
-    tsr_wanted_loader loader = {.ctx = ctx, .weights = weights, .path = path};
+    tsr_weight_loader loader = {.ctx = ctx, .weights = weights, .path = path};
     *attention = tsr_alloc(ctx, 1, sizeof **attention, "VQ-attention");
     if (!*attention) return TSR_ERROR_MEMORY;
     (*attention)->device = device;
-    tsr_status status = name_all(*attention, &(tsr_wanted){tsr_wanted_load, &loader});
-    if (status) tsr_vq_attention_close(attention);
-    return status;
+    load_tensors(&loader, *attention);
+    if (loader.status) tsr_vq_attention_close(attention);
+    return loader.status;
 }
 
 void tsr_vq_attention_close(tsr_vq_attention **attention) {

@@ -28,15 +28,11 @@ static tsr_status read_config(const tsr_model_source *source, cJSON **config) {
                     "%s: __metadata__ tessera.config: wanted JSON, got %.40s", source->path, text);
 }
 
-static tsr_status list_tensors(const tsr_model_source *source, const tsr_wanted *wanted) {
+static void list_tensors(const tsr_model_source *source, tsr_weight_loader *loader) {
     cJSON *config = NULL;
-    tsr_weights *weights = NULL;
-    tsr_status status = read_config(source, &config);
-    if (!status) status = tsr_file_weights(source->ctx, source->weights, &weights);
-    if (!status) status = tsr_karl_want(source->ctx, config, weights, source->path, wanted);
-    tsr_weights_close(&weights);
+    loader->status = read_config(source, &config);
+    if (!loader->status) tsr_karl_list(loader, config);
     cJSON_Delete(config);
-    return status;
 }
 
 static void close_model(void **model) {

@@ -193,14 +193,21 @@ static void make_dct(float dct[SIZE][CORNER]) {
                 (float)(cos(M_PI * (2 * x + 1) * u / (2.0 * SIZE)) * sqrt((u ? 2.0 : 1.0) / SIZE));
 }
 
-static tsr_status load_decoder(mosaic *m) {
+static const tsr_vit_layout block_layout = {
+    .name = {"norm1.weight", "norm1.bias", "qkv.weight", "qkv.bias", "proj.weight", "proj.bias",
+             "norm2.weight", "norm2.bias", "fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"},
+    .eps = 1e-6f,
+    .act = TSR_ACT_GELU_TANH};
+
+static tsr_status load_tensors(mosaic *m) {
+    tsr_weight_loader loader = {.ctx = m->ctx, .weights = m->weights, .path = "model"};
     const int64_t d = m->width, pixels = PLANES * PATCH * PATCH;
     const struct {
         const char *name;
         int rank;
         int64_t dim[3];
         tsr_weight **where;
-    } wanted[] = {
+    } tensors[] = {
         {"slots.scale", 2, {m->classes, SLOTS}, &m->scale},
         {"slots.table", 3, {m->classes, SLOTS, TABLE}, &m->table},
         {"lead.codes", 3, {m->lead, CODES, m->lead_dim}, &m->lead_codes},
@@ -216,16 +223,15 @@ static tsr_status load_decoder(mosaic *m) {
         {"decoder.head.weight", 2, {pixels, d}, &m->head},
         {"decoder.head.bias", 1, {pixels}, &m->head_bias},
     };
-    tsr_status status = TSR_OK;
-    for (unsigned i = 0; i < sizeof wanted / sizeof *wanted && !status; ++i)
-        status = tsr_weights_get(m->ctx, m->weights, wanted[i].name, wanted[i].rank, wanted[i].dim,
-                                 wanted[i].where);
-    for (int i = 0; i < m->depth && !status; ++i) {
+    for (unsigned i = 0; i < sizeof tensors / sizeof *tensors; ++i)
+        tsr_load_weight(&loader, "", tensors[i].name, tensors[i].rank, tensors[i].dim,
+                        tensors[i].where);
+    for (int i = 0; i < m->depth; ++i) {
         char prefix[64];
         snprintf(prefix, sizeof prefix, "decoder.blocks.%d.", i);
-        status = tsr_vit_block_load(m->ctx, m->weights, prefix, d, &m->block[i]);
+        tsr_vit_block_load(&loader, &block_layout, prefix, d, &m->block[i]);
     }
-    return status;
+    return loader.status;
 }
 
 static void mosaic_close(void **model) {
@@ -279,7 +285,7 @@ static tsr_status mosaic_open(tsr_device *device, const tsr_model_source *source
         status = tsr_weights_add(ctx, m->weights, "dct.inverse", &inverse);
     }
     if (!status) status = link_slots(m);
-    if (!status) status = load_decoder(m);
+    if (!status) status = load_tensors(m);
     if (!status) status = prepare_lead(m);
     if (status) {
         void *p = m;

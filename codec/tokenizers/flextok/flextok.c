@@ -40,14 +40,10 @@ static tsr_status read_config(const tsr_model_source *source, tsr_flextok_config
     return status;
 }
 
-static tsr_status list_tensors(const tsr_model_source *source, const tsr_wanted *wanted) {
+static void list_tensors(const tsr_model_source *source, tsr_weight_loader *loader) {
     tsr_flextok_config config;
-    tsr_weights *weights = NULL;
-    tsr_status status = read_config(source, &config);
-    if (!status) status = tsr_file_weights(source->ctx, source->weights, &weights);
-    if (!status) status = tsr_flextok_want_all(source->ctx, &config, weights, source->path, wanted);
-    tsr_weights_close(&weights);
-    return status;
+    loader->status = read_config(source, &config);
+    if (!loader->status) tsr_flextok_list(loader, &config);
 }
 
 /* Tiles are as large as the encoder's positions allow; the decoder must have them too. */
