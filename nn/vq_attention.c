@@ -3,6 +3,7 @@
  * index map (plain numbers) ask, the codebook answers; one post-norm decoder layer with ReLU. */
 #include "vq_attention.h"
 
+#include "../compute/arena.h"
 #include "load_weights.h"
 
 #include <stdlib.h>
@@ -108,9 +109,11 @@ tsr_status tsr_vq_attention_run(tsr_vq_attention *attention, const int32_t *labe
             return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
                             "VQ-attention: label %lld: wanted one below %lld, got %d", (long long)i,
                             (long long)clusters, labels[i]);
-    float *query = tsr_alloc(ctx, (size_t)(rows * TSR_VQ_CELLS), sizeof *query, "index rows");
-    float *memory = tsr_alloc(ctx, (size_t)(rows * TSR_VQ_WIDTH), sizeof *memory, "codebook rows");
-    tsr_status status = query && memory ? TSR_OK : TSR_ERROR_MEMORY;
+    tsr_scratch s = {.ctx = ctx};
+    float *query = tsr_scratch_take(&s, (size_t)(rows * TSR_VQ_CELLS), sizeof *query, "index rows");
+    float *memory =
+        tsr_scratch_take(&s, (size_t)(rows * TSR_VQ_WIDTH), sizeof *memory, "codebook rows");
+    tsr_status status = s.status;
     for (int64_t i = 0; i < rows && !status; ++i) {
         for (int64_t j = 0; j < TSR_VQ_CELLS; ++j)
             query[i * TSR_VQ_CELLS + j] = (float)labels[i % frames * TSR_VQ_CELLS + j];
@@ -124,7 +127,6 @@ tsr_status tsr_vq_attention_run(tsr_vq_attention *attention, const int32_t *labe
     tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, tokens, 3, (int64_t[]){1, rows, TSR_VQ_WIDTH});
     const tsr_program run = {.fn = program, .model = attention, .name = "VQ-attention"};
     if (!status) status = tsr_execute(attention->device, &run, in, 2, &out, 1);
-    free(query);
-    free(memory);
+    tsr_scratch_free(&s);
     return status;
 }

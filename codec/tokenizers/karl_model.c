@@ -9,6 +9,7 @@
  *
  * A halted token is neither read nor reads: leaving it out is exact. Every row carries what tells
  * it from the others, so their order in a sequence means nothing. */
+#include "../../compute/arena.h"
 #include "../../nn/conv_window.h"
 #include "../../nn/conv_layouts.h"
 #include "karl.h"
@@ -143,11 +144,17 @@ static tsr_status find(tsr_karl *m, tsr_weights *weights, const char *part, int 
                     *where ? tsr_shape_text(&(*where)->tensor, got, sizeof got) : "none");
 }
 
-/* Heads are not in the shapes: in the sizes the authors name there are as many as blocks. */
-static tsr_status read_heads(tsr_karl *m, const cJSON *config, const char *key, int64_t width,
-                             int depth, int *heads) {
+/* Reads depth and heads of a half's transformer. Heads are not in the shapes: in the sizes the
+ * authors name there are as many as blocks. */
+static tsr_status read_transformer(const tsr_karl *m, tsr_weights *weights, const cJSON *config,
+                                   const char *half, int64_t width, int *depth, int *heads) {
+    char name[128], key[32];
+    snprintf(name, sizeof name, "%s%s.transformer.", m->prefix, half);
+    snprintf(key, sizeof key, "%s_heads", half);
+    const tsr_status status = tsr_vit_count(m->ctx, weights, name, m->path, TSR_KARL_DEPTH, depth);
+    if (status) return status;
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(config, key);
-    *heads = cJSON_IsNumber(item) ? item->valueint : depth;
+    *heads = cJSON_IsNumber(item) ? item->valueint : *depth;
     if (*heads >= 1 && width % *heads == 0 && width / *heads <= 256) return TSR_OK;
     return tsr_fail(m->ctx, TSR_ERROR_MODEL,
                     "%s: %s: wanted a divisor of %lld that leaves at most 256 channels, got %d "
@@ -163,12 +170,19 @@ static tsr_status read_shapes(tsr_karl *m, tsr_weights *weights, const cJSON *co
     m->vae = tsr_weights_find(weights, name) != NULL;
     snprintf(name, sizeof name, "%squantize.embedding.weight", m->prefix);
     m->continuous = tsr_weights_find(weights, name) == NULL;
-    tsr_status status = find(m, weights, "encoder_positional_embedding", 3, &m->encoder.table);
-    if (!status) status = find(m, weights, "latent_tokens", 2, &m->latent_rows);
-    if (!status) status = find(m, weights, "patch_embed.weight", 4, &patch);
-    if (!status) status = find(m, weights, "halting_mlp.0.weight", 2, &m->halt[0]);
-    if (!status) status = find(m, weights, "decoder_embed.weight", 2, &embed);
-    if (status) return status;
+    const struct {
+        const char *name;
+        int rank;
+        tsr_weight **where;
+    } sized[] = {{"encoder_positional_embedding", 3, &m->encoder.table},
+                 {"latent_tokens", 2, &m->latent_rows},
+                 {"patch_embed.weight", 4, &patch},
+                 {"halting_mlp.0.weight", 2, &m->halt[0]},
+                 {"decoder_embed.weight", 2, &embed}};
+    for (unsigned i = 0; i < sizeof sized / sizeof *sized; ++i) {
+        const tsr_status status = find(m, weights, sized[i].name, sized[i].rank, sized[i].where);
+        if (status) return status;
+    }
     m->latents = m->latent_rows->tensor.dim[0];
     m->encoder.width = m->latent_rows->tensor.dim[1];
     m->decoder.width = embed->tensor.dim[0];
@@ -182,17 +196,11 @@ static tsr_status read_shapes(tsr_karl *m, tsr_weights *weights, const cJSON *co
                         "%lld",
                         m->path, m->prefix, (long long)m->encoder.width, (long long)side,
                         (long long)patch->tensor.dim[0]);
-    snprintf(name, sizeof name, "%sencoder.transformer.", m->prefix);
-    status = tsr_vit_count(m->ctx, weights, name, m->path, TSR_KARL_DEPTH, &m->encoder.depth);
-    snprintf(name, sizeof name, "%sdecoder.transformer.", m->prefix);
-    if (!status)
-        status = tsr_vit_count(m->ctx, weights, name, m->path, TSR_KARL_DEPTH, &m->decoder.depth);
-    if (!status)
-        status = read_heads(m, config, "encoder_heads", m->encoder.width, m->encoder.depth,
-                            &m->encoder.heads);
+    const tsr_status status = read_transformer(m, weights, config, "encoder", m->encoder.width,
+                                               &m->encoder.depth, &m->encoder.heads);
     return status ? status
-                  : read_heads(m, config, "decoder_heads", m->decoder.width, m->decoder.depth,
-                               &m->decoder.heads);
+                  : read_transformer(m, weights, config, "decoder", m->decoder.width,
+                                     &m->decoder.depth, &m->decoder.heads);
 }
 
 /* Every (n/16)-th entry of a table [W, n, n] as rows [256, W]. */
@@ -365,9 +373,10 @@ static void decode_program(tsr_run *r, const void *model, tsr_tensor *const *in,
 
 /* ---- running it ---- */
 
-static float *scaled(tsr_context *ctx, const uint8_t *rgb, int64_t count) {
+/* Pictures in 0 .. 1 from `scratch`, or NULL. */
+static float *scaled(tsr_scratch *scratch, const uint8_t *rgb, int64_t count) {
     const int64_t n = count * TSR_KARL_SIDE * TSR_KARL_SIDE * 3;
-    float *x = tsr_alloc(ctx, (size_t)n, sizeof *x, "karl: pictures");
+    float *x = tsr_scratch_take(scratch, (size_t)n, sizeof *x, "karl: pictures");
     for (int64_t i = 0; i < n && x; ++i)
         x[i] = (float)rgb[i] / 255.0f;
     return x;
@@ -386,7 +395,8 @@ tsr_tile_cost tsr_karl_cost(const tsr_karl *m, bool decoder, int64_t tokens) {
 
 tsr_status tsr_karl_features(const tsr_karl *m, const uint8_t *rgb, int64_t count,
                              float *features) {
-    float *x = scaled(m->ctx, rgb, count);
+    tsr_scratch s = {.ctx = m->ctx};
+    float *x = scaled(&s, rgb, count);
     if (!x) return TSR_ERROR_MEMORY;
     const tsr_tensor in =
         tsr_host_tensor(TSR_DTYPE_F32, x, 4, (int64_t[]){count, TSR_KARL_SIDE, TSR_KARL_SIDE, 3});
@@ -395,7 +405,7 @@ tsr_status tsr_karl_features(const tsr_karl *m, const uint8_t *rgb, int64_t coun
         (int64_t[]){count, TSR_KARL_GRID, TSR_KARL_GRID, m->vae ? 2 * m->base : m->base});
     const tsr_program program = {.fn = base_program, .model = m, .name = "karl base encoder"};
     tsr_status status = tsr_execute(m->device, &program, &in, 1, &out, 1);
-    free(x);
+    tsr_scratch_free(&s);
     return status;
 }
 
@@ -416,12 +426,13 @@ tsr_status tsr_karl_encode(const tsr_karl *m, const uint8_t *rgb, const float *f
         return tsr_fail(m->ctx, TSR_ERROR_ARGUMENT, "%s: budget: wanted 1 to %lld, got %lld",
                         m->path, (long long)m->latents, (long long)budget);
     const int64_t entering = count * TSR_KARL_PLACES * m->encoder.width, n = count * budget;
-    float *x = scaled(m->ctx, rgb, count);
-    float *own = tsr_alloc(m->ctx, (size_t)(entering + 2 * n), sizeof *own, "karl: rows");
-    tsr_status status = x && own ? TSR_OK : TSR_ERROR_MEMORY;
+    tsr_scratch s = {.ctx = m->ctx};
+    float *x = scaled(&s, rgb, count), *tokens = result->tokens, *margin = result->margin;
+    float *square = tsr_scratch_take(&s, (size_t)n, sizeof *square, "karl: lengths");
+    if (!tokens) tokens = tsr_scratch_take(&s, (size_t)entering, sizeof *tokens, "karl: rows");
+    if (!margin) margin = tsr_scratch_take(&s, (size_t)n, sizeof *margin, "karl: margins");
+    tsr_status status = s.status;
     int32_t row = bin;
-    float *margin = result->margin ? result->margin : own + entering;
-    float *square = own + entering + n;
     const tsr_tensor in[] = {
         tsr_host_tensor(TSR_DTYPE_F32, x, 4, (int64_t[]){count, TSR_KARL_SIDE, TSR_KARL_SIDE, 3}),
         tsr_host_tensor(TSR_DTYPE_F32, (float *)features, 3,
@@ -430,7 +441,7 @@ tsr_status tsr_karl_encode(const tsr_karl *m, const uint8_t *rgb, const float *f
     tsr_tensor out[] = {
         tsr_host_tensor(TSR_DTYPE_F32, result->halt, 3, (int64_t[]){count, budget, 1}),
         tsr_host_tensor(TSR_DTYPE_F32, result->factors, 3, (int64_t[]){count, budget, m->size}),
-        tsr_host_tensor(TSR_DTYPE_F32, result->tokens ? result->tokens : own, 3,
+        tsr_host_tensor(TSR_DTYPE_F32, tokens, 3,
                         (int64_t[]){count, TSR_KARL_PLACES, m->encoder.width}),
         tsr_host_tensor(TSR_DTYPE_I32, result->ids, 1, (int64_t[]){n}),
         tsr_host_tensor(TSR_DTYPE_F32, margin, 1, (int64_t[]){n}),
@@ -444,8 +455,7 @@ tsr_status tsr_karl_encode(const tsr_karl *m, const uint8_t *rgb, const float *f
     if (!status) status = tsr_execute(m->device, &program, in, 3, out, m->continuous ? 3 : 6);
     if (!status && !m->continuous && result->near_ties)
         *result->near_ties += tsr_code_table_near_ties(&m->codes, margin, square, n);
-    free(x);
-    free(own);
+    tsr_scratch_free(&s);
     return status;
 }
 

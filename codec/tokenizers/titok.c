@@ -11,6 +11,7 @@
  * stand last. The first models ("legacy") read the [K, W] rows again as [W, K] before the codes:
  * that is how they were trained. */
 #include "titok.h"
+#include "../../compute/arena.h"
 #include "../../formats/weights/config_file.h"
 #include "../../nn/conv_window.h"
 #include "../../nn/conv_layouts.h"
@@ -319,11 +320,11 @@ static void decode_program(tsr_run *r, const void *model, tsr_tensor *const *in,
 tsr_status tsr_titok_encode(const tsr_titok *m, const uint8_t *rgb, int64_t n,
                             const tsr_titok_result *result) {
     const int64_t side = m->side * TSR_TITOK_PATCH, plane = side * side, k = m->latents;
-    float *x = tsr_alloc(m->ctx, (size_t)(n * plane * 3), sizeof *x, "titok: pictures");
-    float *rows = tsr_alloc(m->ctx, (size_t)(n * k), 2 * sizeof *rows, "titok: rows");
-    if (!x || !rows) {
-        free(x);
-        free(rows);
+    tsr_scratch s = {.ctx = m->ctx};
+    float *x = tsr_scratch_take(&s, (size_t)(n * plane * 3), sizeof *x, "titok: pictures");
+    float *rows = tsr_scratch_take(&s, (size_t)(n * k), 2 * sizeof *rows, "titok: rows");
+    if (s.status) {
+        tsr_scratch_free(&s);
         return TSR_ERROR_MEMORY;
     }
     for (int64_t b = 0; b < n; ++b)
@@ -351,20 +352,20 @@ tsr_status tsr_titok_encode(const tsr_titok *m, const uint8_t *rgb, int64_t n,
                                  .variant = traced,
                                  .name = "titok encoder"};
     const tsr_status status = tsr_execute(m->device, &program, &in, 1, out, outputs);
-    if (!status && !m->continuous && result->margin)
-        memcpy(result->margin, rows, (size_t)(n * k) * sizeof *rows);
-    if (!status && !m->continuous && result->near_ties)
+    const bool quantised = !status && !m->continuous;
+    if (quantised && result->margin) memcpy(result->margin, rows, (size_t)(n * k) * sizeof *rows);
+    if (quantised && result->near_ties)
         *result->near_ties += tsr_code_table_near_ties(&m->codes, rows, rows + n * k, n * k);
-    free(x);
-    free(rows);
+    tsr_scratch_free(&s);
     return status;
 }
 
 /* Pixel rows of 16 come patch by patch: (picture, patch row, patch column, y); pictures have them
- * as (picture, patch row, y, patch column). For b pictures, or NULL. */
-static int32_t *order_of(const tsr_titok *m, int64_t b) {
+ * as (picture, patch row, y, patch column). Order for b pictures from `scratch`, or NULL. */
+static int32_t *order_of(const tsr_titok *m, int64_t b, tsr_scratch *scratch) {
     const int64_t s = m->side, p = TSR_TITOK_PATCH;
-    int32_t *order = tsr_alloc(m->ctx, (size_t)(b * s * s * p), sizeof *order, "titok: order");
+    int32_t *order =
+        tsr_scratch_take(scratch, (size_t)(b * s * s * p), sizeof *order, "titok: order");
     int32_t *to = order;
     for (int64_t row = 0; row < b * s && order; ++row) /* of all pictures */
         for (int64_t y = 0; y < p; ++y)
@@ -391,9 +392,10 @@ tsr_status tsr_titok_decode(const tsr_titok *m, const int32_t *ids, const float 
                             (long long)codes, ids[i]);
     const int64_t values =
         m->two_stage ? patches * m->base_codes.codes->tensor.dim[0] : side * side * 3;
-    float *own = head ? NULL : tsr_alloc(m->ctx, (size_t)(b * values), sizeof *own, "titok: head");
-    int32_t *order = m->two_stage ? NULL : order_of(m, b);
-    tsr_status status = (head || own) && (m->two_stage || order) ? TSR_OK : TSR_ERROR_MEMORY;
+    tsr_scratch s = {.ctx = m->ctx};
+    if (!head) head = tsr_scratch_take(&s, (size_t)(b * values), sizeof *head, "titok: head");
+    int32_t *order = m->two_stage ? NULL : order_of(m, b, &s);
+    tsr_status status = s.status;
     if (count)
         in[inputs++] =
             ids ? tsr_host_tensor(TSR_DTYPE_I32, (int32_t *)ids, 2, (int64_t[]){b, count})
@@ -404,17 +406,15 @@ tsr_status tsr_titok_decode(const tsr_titok *m, const int32_t *ids, const float 
                                     : tsr_host_tensor(TSR_DTYPE_I32, order, 1,
                                                       (int64_t[]){b * patches * TSR_TITOK_PATCH});
     out[0] = tsr_host_tensor(TSR_DTYPE_F32, rgb, 4, (int64_t[]){b, side, side, 3});
-    out[1] =
-        m->two_stage
-            ? tsr_host_tensor(TSR_DTYPE_F32, head ? head : own, 3,
-                              (int64_t[]){b, patches, m->base_codes.codes->tensor.dim[0]})
-            : tsr_host_tensor(TSR_DTYPE_F32, head ? head : own, 4, (int64_t[]){b, side, side, 3});
+    out[1] = m->two_stage
+                 ? tsr_host_tensor(TSR_DTYPE_F32, head, 3,
+                                   (int64_t[]){b, patches, m->base_codes.codes->tensor.dim[0]})
+                 : tsr_host_tensor(TSR_DTYPE_F32, head, 4, (int64_t[]){b, side, side, 3});
     const tsr_program program = {
         .fn = decode_program, .model = m, .variant = count > 0, .name = "titok decoder"};
     rgb[0] = 0;
     if (!status) status = tsr_execute(m->device, &program, in, inputs, out, 2);
-    free(own);
-    free(order);
+    tsr_scratch_free(&s);
     return status;
 }
 

@@ -3,6 +3,7 @@
  * that makes tokens of its latents: a place of the latents is a token, a vector of its channels.
  * Stored are means of the posterior, or draws with supplied noise, not scaled: what the decoder
  * takes. */
+#include "../../compute/arena.h"
 #include "../../formats/weights/config_file.h"
 #include "../../nn/conv_window.h"
 #include "../../nn/family.h"
@@ -158,14 +159,16 @@ static tsr_status encode(const void *model, const tsr_pixels *pixels,
     const int64_t factor = tsr_vae_factor(c), places = a->height / factor * (a->width / factor);
     const int64_t values = (int64_t)a->height * a->width * 3, n = places * c->channels;
     const bool drawn = request->noise != NULL;
-    float *x = tsr_alloc(a->ctx, (size_t)count, (size_t)(values + (drawn ? 3 : 1) * n) * sizeof *x,
-                         "vae: tiles");
-    if (!x) return TSR_ERROR_MEMORY;
-    float *mean = x + count * values, *logvar = drawn ? mean + count * n : NULL;
-    float *noise = drawn ? logvar + count * n : NULL;
-    for (int64_t v = 0; v < count * values; ++v)
+    const size_t tiles = (size_t)count;
+    tsr_scratch s = {.ctx = a->ctx};
+    float *x = tsr_scratch_take(&s, tiles, (size_t)values * sizeof *x, "vae: tiles");
+    float *mean = tsr_scratch_take(&s, tiles, (size_t)n * sizeof *x, "vae: latents");
+    float *logvar =
+        drawn ? tsr_scratch_take(&s, tiles, (size_t)n * sizeof *x, "vae: log variances") : NULL;
+    float *noise = drawn ? tsr_scratch_take(&s, tiles, (size_t)n * sizeof *x, "vae: noise") : NULL;
+    tsr_status status = s.status;
+    for (int64_t v = 0; v < count * values && !status; ++v)
         x[v] = ((float)pixels->rgb[v] / 255.0f - 0.5f) / 0.5f;
-    tsr_status status = TSR_OK;
     for (int i = 0; i < count && drawn && !status; ++i)
         status = tsr_tile_noise(a->ctx, request->noise, request->first_tile + (uint64_t)i,
                                 c->channels, a->height / factor, a->width / factor, noise + i * n);
@@ -175,7 +178,7 @@ static tsr_status encode(const void *model, const tsr_pixels *pixels,
         turn(mean + i * n, latents + i * n, c->channels, places);
         batch->counts[i] = (uint32_t)places;
     }
-    free(x);
+    tsr_scratch_free(&s);
     return status;
 }
 

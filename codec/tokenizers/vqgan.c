@@ -6,6 +6,7 @@
  *
  * A tile that memory does not hold at once goes window by window. */
 #include "vqgan.h"
+#include "../../compute/arena.h"
 #include "../../nn/conv_window.h"
 
 #include <stdio.h>
@@ -212,6 +213,13 @@ static tsr_status check_size(const tsr_grid *g, tsr_status status, int64_t heigh
                     g->path, (long long)step, MOST_PIXELS, (long long)width, (long long)height);
 }
 
+/* Plans a half for h x w places. */
+static tsr_status plan_half(const tsr_grid *g, bool decoder, int64_t h, int64_t w,
+                            tsr_window_plan *plan) {
+    return tsr_window_plan_make(g->device, decoder ? &g->decoder : &g->encoder, decoder, g->path, h,
+                                w, plan);
+}
+
 /* Eight bits to the model's range, `count` values. */
 static void spread(const tsr_grid *g, const uint8_t *rgb, int64_t count, float *x) {
     for (int64_t i = 0; i < count; ++i)
@@ -247,16 +255,17 @@ static tsr_status encode_cut(const tsr_grid *g, const uint8_t *rgb, const tsr_wi
                              tsr_tensor *out) {
     const int64_t n = plan->height * plan->width, d = g->codes.codes->tensor.dim[1];
     source s = {.g = g, .plan = plan, .rgb = rgb};
-    float *features = tsr_alloc(g->ctx, (size_t)(n * d), sizeof *features, "grid: features");
-    s.cut = tsr_alloc(g->ctx, (size_t)(plan->side_y * plan->side_x * g->step * g->step),
-                      3 * sizeof(float), "grid: window");
-    tsr_status status = features && s.cut ? TSR_OK : TSR_ERROR_MEMORY;
+    tsr_scratch memory = {.ctx = g->ctx};
+    float *features =
+        tsr_scratch_take(&memory, (size_t)(n * d), sizeof *features, "grid: features");
+    s.cut = tsr_scratch_take(&memory, (size_t)(plan->side_y * plan->side_x * g->step * g->step),
+                             3 * sizeof(float), "grid: window");
+    tsr_status status = memory.status;
     if (!status) status = tsr_window_run(g->ctx, plan, 1, d, features, encode_window, &s);
     const tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, features, 2, (int64_t[]){n, d});
     const tsr_program program = {.fn = search_program, .model = g, .name = "grid codes"};
     if (!status) status = tsr_execute(g->device, &program, &in, 1, out, 3);
-    free(features);
-    free(s.cut);
+    tsr_scratch_free(&memory);
     return status;
 }
 
@@ -286,7 +295,7 @@ tsr_status tsr_grid_encode(const tsr_grid *g, const uint8_t *rgb, int64_t count,
     const bool traced = result->features && result->encoder_out;
     tsr_window_plan plan;
     tsr_status status = check_size(g, TSR_ERROR_ARGUMENT, height, width);
-    if (!status) status = tsr_window_plan_make(g->device, &g->encoder, false, g->path, h, w, &plan);
+    if (!status) status = plan_half(g, false, h, w, &plan);
     if (status) return status;
     float *rows = tsr_alloc(g->ctx, (size_t)n, 2 * sizeof *rows, "grid: rows");
     if (!rows) return TSR_ERROR_MEMORY;
@@ -348,11 +357,12 @@ tsr_status tsr_grid_decode(const tsr_grid *g, const int32_t *ids, int64_t count,
     const int64_t k = g->codes.codes->tensor.dim[0], n = h * w, pixels = n * g->step * g->step;
     tsr_window_plan plan;
     tsr_status status = check_size(g, TSR_ERROR_ARGUMENT, h * g->step, w * g->step);
-    for (int64_t i = 0; i < count * n && !status; ++i)
+    if (status) return status;
+    for (int64_t i = 0; i < count * n; ++i)
         if (ids[i] < 0 || ids[i] >= k)
-            status = tsr_fail(g->ctx, TSR_ERROR_TOKENS, "%s: id: wanted below %lld, got %d",
-                              g->path, (long long)k, ids[i]);
-    if (!status) status = tsr_window_plan_make(g->device, &g->decoder, true, g->path, h, w, &plan);
+            return tsr_fail(g->ctx, TSR_ERROR_TOKENS, "%s: id: wanted below %lld, got %d", g->path,
+                            (long long)k, ids[i]);
+    status = plan_half(g, true, h, w, &plan);
     if (!status && !tsr_window_plan_cuts(&plan)) return decode_ids(g, ids, count, h, w, rgb);
     for (int64_t i = 0; i < count && !status; ++i)
         status = decode_cut(g, ids + i * n, &plan, rgb + i * pixels * 3);
@@ -411,10 +421,8 @@ static tsr_status describe(const void *model, tsr_token_header *h) {
     const tsr_grid *g = model;
     tsr_window_plan plan;
     const int64_t rows = g->height / g->step, columns = g->width / g->step;
-    tsr_status status =
-        tsr_window_plan_make(g->device, &g->decoder, true, g->path, rows, columns, &plan);
-    if (!status)
-        status = tsr_window_plan_make(g->device, &g->encoder, false, g->path, rows, columns, &plan);
+    tsr_status status = plan_half(g, true, rows, columns, &plan);
+    if (!status) status = plan_half(g, false, rows, columns, &plan);
     if (status) return status;
     h->codebook_size = (uint32_t)g->codes.codes->tensor.dim[0];
     h->geometry = TSR_GEOMETRY_GRID;
@@ -441,12 +449,10 @@ static tsr_status resize(void *model, tsr_tile_size size, tsr_token_header *head
 static tsr_tile_cost cost(const void *model, const tsr_encode_request *request) {
     const tsr_grid *g = model;
     const bool decoder = !request;
-    const tsr_conv_half *half = decoder ? &g->decoder : &g->encoder;
     tsr_window_plan plan;
-    if (tsr_window_plan_make(g->device, half, decoder, g->path, g->height / g->step,
-                             g->width / g->step, &plan))
+    if (plan_half(g, decoder, g->height / g->step, g->width / g->step, &plan))
         return (tsr_tile_cost){.alone = true}; /* the run will say why */
-    return tsr_window_cost(half, decoder, &plan);
+    return tsr_window_cost(decoder ? &g->decoder : &g->encoder, decoder, &plan);
 }
 
 static tsr_status encode(const void *model, const tsr_pixels *pixels,
