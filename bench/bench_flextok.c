@@ -31,7 +31,7 @@ static const tsr_weight_source source = {.fill = fill};
 static tsr_status add_weight(void *user, const char *name, int rank, const int64_t *dim,
                              tsr_weight **where) {
     (void)where;
-    tsr_wanted_loader *l = user;
+    const tsr_weight_loader *l = user;
     const tsr_tensor t = tsr_host_tensor(TSR_DTYPE_F32, NULL, rank, dim);
     return tsr_weights_add_lazy(l->ctx, l->weights, name, &t, &source);
 }
@@ -130,14 +130,14 @@ static tsr_status bench_device(tsr_bencher *b, int index, flextok_bench *f) {
     tsr_device *device = tsr_bench_open(b, index, "flextok");
     if (!device) return TSR_OK;
     const tsr_flextok_config config = make_config();
-    tsr_wanted_loader loader = {.ctx = b->ctx};
-    const tsr_wanted wanted = {add_weight, &loader};
+    tsr_weight_loader loader = {.ctx = b->ctx, .path = "bench", .fn = add_weight, .user = &loader};
     tsr_flextok *place = tsr_alloc(b->ctx, 1, sizeof *place, "bench");
     if (!place) return TSR_ERROR_MEMORY;
-    tsr_status s = tsr_weights_open(b->ctx, &loader.weights);
-    if (!s) s = tsr_flextok_want(&config, &wanted, place);
-    if (!s) s = tsr_vae_list(b->ctx, &config.vae, TSR_FLEXTOK_VAE, &wanted);
+    loader.status = tsr_weights_open(b->ctx, &loader.weights);
+    tsr_flextok_load(&loader, &config, place);
+    tsr_vae_list(&loader, &config.vae, TSR_FLEXTOK_VAE);
     free(place);
+    tsr_status s = loader.status;
     if (s) {
         tsr_weights_close(&loader.weights);
         return s;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* model_check.c: every tensor of a weight file against what its family wants, and the memory a run
+/* model_check.c: every tensor of a weight file against what its family loads, and the memory a run
  * would need. */
 #include "model_file.h"
 #include "tiles.h"
@@ -17,8 +17,8 @@ typedef struct checker {
     tsr_check_fn line;
     void *user;
     tsr_model_check_report *report;
-    bool *known;     /* for each tensor of the file: it is wanted */
-    tsr_arena arena; /* weights without values, for families that look at a shape they asked for */
+    bool *known;     /* [tensors of the file] the family loads the tensor */
+    tsr_arena arena; /* weights without values, for families that look at a shape they named */
 } checker;
 
 static void say(checker *c, tsr_check_kind kind, const char *name, const char *text) {
@@ -28,9 +28,9 @@ static void say(checker *c, tsr_check_kind kind, const char *name, const char *t
     if (c->line) c->line(c->user, kind, name, text);
 }
 
-/* tsr_wanted: nothing is loaded; the family gets a weight of the shape it asked for. */
-static tsr_status on_wanted(void *user, const char *name, int rank, const int64_t *dim,
-                            tsr_weight **where) {
+/* fn of a tsr_weight_loader that loads nothing: the family gets a weight of the shape it names. */
+static tsr_status check_tensor(void *user, const char *name, int rank, const int64_t *dim,
+                               tsr_weight **where) {
     checker *c = user;
     tsr_weight *w = tsr_arena_take(c->ctx, &c->arena, sizeof *w);
     if (!w) return TSR_ERROR_MEMORY;
@@ -125,6 +125,16 @@ static tsr_status plan_model(checker *c) {
     return status;
 }
 
+/* Compares the tensors that the family loads with those of the file. */
+static tsr_status compare_tensors(checker *c) {
+    const tsr_model_source source = {c->ctx, c->m->weights, c->m->file};
+    tsr_weight_loader loader = {.ctx = c->ctx, .path = c->m->file, .fn = check_tensor, .user = c};
+    loader.status = tsr_file_weights(c->ctx, c->m->weights, &loader.weights);
+    if (!loader.status) c->m->family->list_tensors(&source, &loader);
+    tsr_weights_close(&loader.weights);
+    return loader.status;
+}
+
 static tsr_status check(checker *c, const char *path) {
     tsr_status status = tsr_model_find(c->m, path);
     if (status) return status;
@@ -133,24 +143,21 @@ static tsr_status check(checker *c, const char *path) {
     c->known = tsr_alloc(c->ctx, (size_t)tsr_safetensors_count(c->m->weights) + 1, sizeof *c->known,
                          "tensors");
     if (!c->known) return TSR_ERROR_MEMORY;
-    if (c->m->family->list_tensors) {
-        const tsr_model_source source = {c->ctx, c->m->weights, c->m->file};
-        status = c->m->family->list_tensors(&source, &(tsr_wanted){on_wanted, c});
-        if (status) return status;
-        if (!c->report->missing && !c->report->misshapen) {
-            /* All there: the family decides whether something is too much. */
-            status = plan_model(c);
-            if (!status && c->report->other) {
-                uint64_t before = c->report->extra;
-                find_extra(c);
-                if (c->report->extra > before) c->report->other = 0;
-            }
-            return status;
-        }
+    if (!c->m->family->list_tensors) return plan_model(c);
+    status = compare_tensors(c);
+    if (status) return status;
+    if (c->report->missing || c->report->misshapen) {
         find_extra(c);
         return TSR_OK;
     }
-    return plan_model(c);
+    /* All there: the family decides whether something is too much. */
+    status = plan_model(c);
+    if (!status && c->report->other) {
+        const uint64_t before = c->report->extra;
+        find_extra(c);
+        if (c->report->extra > before) c->report->other = 0;
+    }
+    return status;
 }
 
 tsr_status tsr_model_check(tsr_context *ctx, const char *path, tsr_check_fn line, void *user,

@@ -4,6 +4,7 @@
 #include "autoencoder_kl.h"
 #include "conv_layouts.h"
 #include "conv_window.h"
+#include "../compute/arena.h"
 #include "../compute/ops.h"
 
 #include <math.h>
@@ -111,8 +112,8 @@ tsr_status tsr_vae_read_shapes(tsr_context *ctx, tsr_weights *weights, const cha
     return TSR_OK;
 }
 
-tsr_status tsr_vae_want(const tsr_vae_config *c, const char *prefix, const tsr_wanted *wanted,
-                        tsr_vae *vae) {
+static void load_tensors(tsr_weight_loader *loader, const tsr_vae_config *c, const char *prefix,
+                         tsr_vae *vae) {
     const tsr_conv_layout *layout = &tsr_layout_diffusers[c->old_names];
     const int64_t z = c->channels;
     tsr_conv_shape shape = {.levels = c->blocks, .resnets = c->resnets, .in = 3, .out = 2 * z};
@@ -120,26 +121,25 @@ tsr_status tsr_vae_want(const tsr_vae_config *c, const char *prefix, const tsr_w
     memcpy(shape.width, c->width, sizeof shape.width);
     vae->encoder.groups = vae->decoder.groups = c->groups;
     snprintf(name, sizeof name, "%sencoder.", prefix);
-    tsr_status status = tsr_conv_want(wanted, name, layout, false, &shape, &vae->encoder);
+    tsr_conv_load(loader, name, layout, false, &shape, &vae->encoder);
     shape.resnets = c->resnets + 1;
     shape.in = z;
     shape.out = 3;
     snprintf(name, sizeof name, "%sdecoder.", prefix);
-    if (!status) status = tsr_conv_want(wanted, name, layout, true, &shape, &vae->decoder);
-    if (!status && c->quant)
-        status = tsr_conv_want_one(wanted, prefix, "quant_conv", 2 * z, 2 * z, 1, &vae->quant);
-    if (!status && c->quant)
-        status = tsr_conv_want_one(wanted, prefix, "post_quant_conv", z, z, 1, &vae->post_quant);
-    return status;
+    tsr_conv_load(loader, name, layout, true, &shape, &vae->decoder);
+    if (!c->quant) return;
+    tsr_conv_load_one(loader, prefix, "quant_conv", 2 * z, 2 * z, 1, &vae->quant);
+    tsr_conv_load_one(loader, prefix, "post_quant_conv", z, z, 1, &vae->post_quant);
 }
 
-tsr_status tsr_vae_list(tsr_context *ctx, const tsr_vae_config *config, const char *prefix,
-                        const tsr_wanted *wanted) {
-    tsr_vae *v = tsr_alloc(ctx, 1, sizeof *v, "vae"); /* a place for what is found */
-    if (!v) return TSR_ERROR_MEMORY;
-    tsr_status status = tsr_vae_want(config, prefix, wanted, v);
+void tsr_vae_list(tsr_weight_loader *loader, const tsr_vae_config *config, const char *prefix) {
+    if (loader->status) return;
+    tsr_vae *v = tsr_alloc(loader->ctx, 1, sizeof *v, "vae"); /* filled, and thrown away */
+    if (v)
+        load_tensors(loader, config, prefix, v);
+    else
+        loader->status = TSR_ERROR_MEMORY;
     free(v);
-    return status;
 }
 
 tsr_status tsr_vae_open(tsr_device *device, const tsr_vae_config *config, tsr_weights *weights,
@@ -152,16 +152,15 @@ tsr_status tsr_vae_open(tsr_device *device, const tsr_vae_config *config, tsr_we
     v->ctx = ctx;
     v->config = *config;
     v->path = strdup(path);
-    tsr_wanted_loader loader = {.ctx = ctx, .weights = weights, .path = path};
-    const tsr_wanted wanted = {tsr_wanted_load, &loader};
-    tsr_status status = v->path ? TSR_OK : tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory", path);
-    if (!status) status = tsr_vae_want(config, prefix, &wanted, v);
+    tsr_weight_loader loader = {.ctx = ctx, .weights = weights, .path = path};
+    if (!v->path) loader.status = tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory", path);
+    load_tensors(&loader, config, prefix, v);
     v->tensors = loader.found;
-    if (status)
+    if (loader.status)
         tsr_vae_close(&v);
     else
         *vae = v;
-    return status;
+    return loader.status;
 }
 
 void tsr_vae_close(tsr_vae **vae) {
@@ -209,80 +208,63 @@ static tsr_status check_size(const tsr_vae *v, const char *what, int64_t height,
                     v->path, what, (long long)unit, 1 << 14, (long long)height, (long long)width);
 }
 
-/* What the traced program gives besides its output. */
+/* What the traced program gives besides its output. Sticky: after a failure, which is
+ * memory.status, adding does nothing. */
 typedef struct traced {
     char name[TSR_MAX_IO][24];
     float *data[TSR_MAX_IO];
     int count;
+    tsr_scratch memory; /* of data */
 } traced;
 
-static void add_trace(traced *t, const tsr_vae *v, tsr_status *status, tsr_tensor *out,
-                      const char *name, int number, int64_t count, int64_t height, int64_t width,
-                      int64_t channels) {
-    if (*status) return;
-    if (t->count + 1 == TSR_MAX_IO) {
-        *status = tsr_fail(v->ctx, TSR_ERROR_UNSUPPORTED, "%s: trace: too many parts", v->path);
-        return;
-    }
+static void add_trace(traced *t, const tsr_vae *v, tsr_tensor *out, const char *name, int number,
+                      int64_t count, int64_t height, int64_t width, int64_t channels) {
     const int64_t dim[4] = {count, height, width, channels};
-    float *data = tsr_alloc(v->ctx, (size_t)(count * height * width * channels), 4, "trace");
-    if (!data) {
-        *status = TSR_ERROR_MEMORY;
-        return;
-    }
+    if (!t->memory.status && t->count + 1 == TSR_MAX_IO)
+        t->memory.status =
+            tsr_fail(v->ctx, TSR_ERROR_UNSUPPORTED, "%s: trace: too many parts", v->path);
+    float *data =
+        tsr_scratch_take(&t->memory, (size_t)(count * height * width * channels), 4, "trace");
+    if (!data) return;
     snprintf(t->name[t->count], sizeof t->name[0], name, number);
     t->data[t->count++] = data;
     out[t->count] = tsr_host_tensor(TSR_DTYPE_F32, data, 4, dim);
 }
 
-static void end_trace(traced *t, const tsr_tensor *out, const tsr_vae_trace *trace, bool show) {
-    for (int i = 0; i < t->count; ++i) {
-        if (show) trace->see(trace->user, t->name[i], t->data[i], out[i + 1].dim);
-        free(t->data[i]);
-    }
-}
-
-static tsr_status trace_middle(traced *t, const tsr_vae *v, tsr_tensor *out, const char *half_name,
-                               int64_t count, int64_t height, int64_t width) {
+static void trace_middle(traced *t, const tsr_vae *v, tsr_tensor *out, const char *half_name,
+                         int64_t count, int64_t height, int64_t width) {
     static const char *const names[] = {"res0", "attn", "res1"};
-    tsr_status status = TSR_OK;
     for (int i = 0; i < 3; ++i) {
         char name[24];
         snprintf(name, sizeof name, "%s.mid.%s", half_name, names[i]);
-        add_trace(t, v, &status, out, name, 0, count, height, width,
-                  v->config.width[v->config.blocks - 1]);
+        add_trace(t, v, out, name, 0, count, height, width, v->config.width[v->config.blocks - 1]);
     }
-    return status;
 }
 
-static tsr_status trace_encoder(traced *t, const tsr_vae *v, tsr_tensor *out, int64_t count,
-                                int64_t h, int64_t w) {
+static void trace_encoder(traced *t, const tsr_vae *v, tsr_tensor *out, int64_t count, int64_t h,
+                          int64_t w) {
     const tsr_vae_config *c = &v->config;
-    tsr_status status = TSR_OK;
-    add_trace(t, v, &status, out, "enc.conv_in", 0, count, h, w, c->width[0]);
+    add_trace(t, v, out, "enc.conv_in", 0, count, h, w, c->width[0]);
     for (int i = 0; i < c->blocks; ++i) {
         if (i + 1 < c->blocks) h /= 2, w /= 2;
-        add_trace(t, v, &status, out, "enc.down.%d", i, count, h, w, c->width[i]);
+        add_trace(t, v, out, "enc.down.%d", i, count, h, w, c->width[i]);
     }
-    if (!status) status = trace_middle(t, v, out, "enc", count, h, w);
-    add_trace(t, v, &status, out, "enc.norm_out", 0, count, h, w, c->width[c->blocks - 1]);
-    add_trace(t, v, &status, out, "enc.conv_out", 0, count, h, w, 2 * c->channels);
-    return status;
+    trace_middle(t, v, out, "enc", count, h, w);
+    add_trace(t, v, out, "enc.norm_out", 0, count, h, w, c->width[c->blocks - 1]);
+    add_trace(t, v, out, "enc.conv_out", 0, count, h, w, 2 * c->channels);
 }
 
-static tsr_status trace_decoder(traced *t, const tsr_vae *v, tsr_tensor *out, int64_t count,
-                                int64_t h, int64_t w) {
+static void trace_decoder(traced *t, const tsr_vae *v, tsr_tensor *out, int64_t count, int64_t h,
+                          int64_t w) {
     const tsr_vae_config *c = &v->config;
-    tsr_status status = TSR_OK;
-    if (c->quant) add_trace(t, v, &status, out, "dec.post_quant", 0, count, h, w, c->channels);
-    add_trace(t, v, &status, out, "dec.conv_in", 0, count, h, w, c->width[c->blocks - 1]);
-    if (!status) status = trace_middle(t, v, out, "dec", count, h, w);
+    if (c->quant) add_trace(t, v, out, "dec.post_quant", 0, count, h, w, c->channels);
+    add_trace(t, v, out, "dec.conv_in", 0, count, h, w, c->width[c->blocks - 1]);
+    trace_middle(t, v, out, "dec", count, h, w);
     for (int i = 0; i < c->blocks; ++i) {
         if (i + 1 < c->blocks) h *= 2, w *= 2;
-        add_trace(t, v, &status, out, "dec.up.%d", i, count, h, w, c->width[c->blocks - 1 - i]);
+        add_trace(t, v, out, "dec.up.%d", i, count, h, w, c->width[c->blocks - 1 - i]);
     }
-    add_trace(t, v, &status, out, "dec.norm_out", 0, count, h, w, c->width[0]);
-    return status;
+    add_trace(t, v, out, "dec.norm_out", 0, count, h, w, c->width[0]);
 }
 
 /* What a window is cut from: pictures [H, W, 3] or latents [h, w, C]. */
@@ -322,22 +304,44 @@ static tsr_status run_cut(source *s, float *made) {
     return status;
 }
 
+/* Runs a batch in one piece, or cut into windows where the plan says so and nothing is traced. Ends
+ * the trace. */
+static tsr_status run_batch(source *s, const char *name, const tsr_tensor *in, tsr_tensor *out,
+                            const tsr_vae_trace *trace, traced *t) {
+    const bool traced = trace != NULL;
+    const tsr_program program = {
+        .fn = s->fn, .model = s->v, .args = &traced, .variant = traced, .name = name};
+    tsr_status status = t->memory.status;
+    if (!status)
+        status = tsr_window_plan_cuts(s->plan) && !trace
+                     ? run_cut(s, out[0].data)
+                     : tsr_execute(s->v->device, &program, in, 1, out, 1 + t->count);
+    for (int i = 0; i < t->count && !status; ++i)
+        trace->see(trace->user, t->name[i], t->data[i], out[i + 1].dim);
+    tsr_scratch_free(&t->memory);
+    return status;
+}
+
+/* Plans a half for h x w places. */
+static tsr_status plan_half(const tsr_vae *v, bool decoder, int64_t h, int64_t w,
+                            tsr_window_plan *plan) {
+    return tsr_window_plan_make(v->device, decoder ? &v->decoder : &v->encoder, decoder, v->path, h,
+                                w, plan);
+}
+
 tsr_status tsr_vae_plan(const tsr_vae *v, int64_t height, int64_t width, tsr_window_plan *plan) {
     const int64_t factor = tsr_vae_factor(&v->config), h = height / factor, w = width / factor;
     tsr_status status = check_size(v, "picture", height, width, factor);
-    if (!status) status = tsr_window_plan_make(v->device, &v->decoder, true, v->path, h, w, plan);
-    if (!status) status = tsr_window_plan_make(v->device, &v->encoder, false, v->path, h, w, plan);
-    return status;
+    if (!status) status = plan_half(v, true, h, w, plan);
+    return status ? status : plan_half(v, false, h, w, plan);
 }
 
 tsr_tile_cost tsr_vae_cost(const tsr_vae *v, bool decoder, int64_t height, int64_t width) {
     const int64_t factor = tsr_vae_factor(&v->config);
-    const tsr_conv_half *half = decoder ? &v->decoder : &v->encoder;
     tsr_window_plan plan;
-    if (tsr_window_plan_make(v->device, half, decoder, v->path, height / factor, width / factor,
-                             &plan))
+    if (plan_half(v, decoder, height / factor, width / factor, &plan))
         return (tsr_tile_cost){.alone = true}; /* the run will say why */
-    return tsr_window_cost(half, decoder, &plan);
+    return tsr_window_cost(decoder ? &v->decoder : &v->encoder, decoder, &plan);
 }
 
 tsr_status tsr_vae_encode(const tsr_vae *v, const float *rgb, int64_t count, int64_t height,
@@ -346,7 +350,7 @@ tsr_status tsr_vae_encode(const tsr_vae *v, const float *rgb, int64_t count, int
     const int64_t h = height / factor, w = width / factor, plane = h * w;
     tsr_window_plan plan;
     tsr_status status = check_size(v, "picture", height, width, factor);
-    if (!status) status = tsr_window_plan_make(v->device, &v->encoder, false, v->path, h, w, &plan);
+    if (!status) status = plan_half(v, false, h, w, &plan);
     if (status) return status;
     const tsr_tile_cost cost = tsr_window_cost(&v->encoder, false, &plan);
     const int64_t most = trace ? count : tsr_tiles_in_run(v->device, &cost, count);
@@ -359,14 +363,8 @@ tsr_status tsr_vae_encode(const tsr_vae *v, const float *rgb, int64_t count, int
                             (int64_t[]){batch, height, width, 3});
         tsr_tensor out[TSR_MAX_IO] = {
             tsr_host_tensor(TSR_DTYPE_F32, made, 4, (int64_t[]){batch, h, w, 2 * channels})};
-        traced t = {0};
-        if (trace) status = trace_encoder(&t, v, out, batch, height, width);
-        const bool traced = trace != NULL;
-        const tsr_program program = {.fn = encoder_program,
-                                     .model = v,
-                                     .args = &traced,
-                                     .variant = traced,
-                                     .name = "vae encoder"};
+        traced t = {.memory = {.ctx = v->ctx}};
+        if (trace) trace_encoder(&t, v, out, batch, height, width);
         source cut = {.v = v,
                       .plan = &plan,
                       .fn = encoder_program,
@@ -375,11 +373,7 @@ tsr_status tsr_vae_encode(const tsr_vae *v, const float *rgb, int64_t count, int
                       .in_channels = 3,
                       .out_scale = 1,
                       .out_channels = 2 * channels};
-        if (!status)
-            status = tsr_window_plan_cuts(&plan) && !trace
-                         ? run_cut(&cut, made)
-                         : tsr_execute(v->device, &program, &in, 1, out, 1 + t.count);
-        end_trace(&t, out, trace, !status);
+        status = run_batch(&cut, "vae encoder", &in, out, trace, &t);
         for (int64_t i = 0; i < batch * plane && !status; ++i)
             for (int64_t c = 0; c < channels; ++c) {
                 const float *from = made + i * 2 * channels;
@@ -403,8 +397,7 @@ tsr_status tsr_vae_decode(const tsr_vae *v, const float *latents, int64_t count,
     const int64_t plane = height * width, pixels = plane * factor * factor;
     tsr_window_plan plan;
     tsr_status status = check_size(v, "latents", height, width, 1);
-    if (!status)
-        status = tsr_window_plan_make(v->device, &v->decoder, true, v->path, height, width, &plan);
+    if (!status) status = plan_half(v, true, height, width, &plan);
     if (status) return status;
     const tsr_tile_cost cost = tsr_window_cost(&v->decoder, true, &plan);
     const int64_t most = trace ? count : tsr_tiles_in_run(v->device, &cost, count);
@@ -421,14 +414,8 @@ tsr_status tsr_vae_decode(const tsr_vae *v, const float *latents, int64_t count,
         tsr_tensor out[TSR_MAX_IO] = {
             tsr_host_tensor(TSR_DTYPE_F32, rgb + first * pixels * 3, 4,
                             (int64_t[]){batch, height * factor, width * factor, 3})};
-        traced t = {0};
-        if (trace) status = trace_decoder(&t, v, out, batch, height, width);
-        const bool traced = trace != NULL;
-        const tsr_program program = {.fn = decoder_program,
-                                     .model = v,
-                                     .args = &traced,
-                                     .variant = traced,
-                                     .name = "vae decoder"};
+        traced t = {.memory = {.ctx = v->ctx}};
+        if (trace) trace_decoder(&t, v, out, batch, height, width);
         source cut = {.v = v,
                       .plan = &plan,
                       .fn = decoder_program,
@@ -437,11 +424,7 @@ tsr_status tsr_vae_decode(const tsr_vae *v, const float *latents, int64_t count,
                       .in_channels = channels,
                       .out_scale = factor,
                       .out_channels = 3};
-        if (!status)
-            status = tsr_window_plan_cuts(&plan) && !trace
-                         ? run_cut(&cut, out[0].data)
-                         : tsr_execute(v->device, &program, &in, 1, out, 1 + t.count);
-        end_trace(&t, out, trace, !status);
+        status = run_batch(&cut, "vae decoder", &in, out, trace, &t);
     }
     free(turned);
     return status;

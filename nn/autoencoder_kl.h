@@ -33,12 +33,9 @@ tsr_status tsr_vae_read_config(tsr_context *ctx, const char *path, const cJSON *
 /* Fills what shapes tell. Errors: MODEL, naming the tensor. */
 tsr_status tsr_vae_read_shapes(tsr_context *ctx, tsr_weights *weights, const char *prefix,
                                const char *path, tsr_vae_config *config);
-/* Names every tensor, each beginning with `prefix`. */
-tsr_status tsr_vae_want(const tsr_vae_config *config, const char *prefix, const tsr_wanted *wanted,
-                        tsr_vae *vae);
-/* The same for a caller without a vae. */
-tsr_status tsr_vae_list(tsr_context *ctx, const tsr_vae_config *config, const char *prefix,
-                        const tsr_wanted *wanted);
+/* Loads every tensor of an autoencoder, each name beginning with `prefix`, for a caller that has no
+ * use for the model itself. */
+void tsr_vae_list(tsr_weight_loader *loader, const tsr_vae_config *config, const char *prefix);
 /* `weights` stays the caller's and outlives the vae. */
 tsr_status tsr_vae_open(tsr_device *device, const tsr_vae_config *config, tsr_weights *weights,
                         const char *prefix, const char *path, tsr_vae **vae);

@@ -10,14 +10,16 @@
  * times what float32 arithmetic was seen to move a margin by. */
 static const double tie_share = 1e-5;
 
-tsr_status tsr_code_table_want(tsr_context *ctx, const tsr_wanted *wanted, tsr_weights *weights,
-                               const char *name, const char *path, tsr_code_table *t) {
-    const tsr_weight *w = tsr_weights_find(weights, name);
+void tsr_code_table_load(tsr_weight_loader *l, const char *name, tsr_code_table *t) {
+    if (l->status) return;
+    const tsr_weight *w = tsr_weights_find(l->weights, name);
     char got[96];
-    if (!w || w->tensor.rank != 2 || w->tensor.dim[0] > 1 << 24)
-        return tsr_fail(ctx, TSR_ERROR_MODEL, "%s: tensor %s: wanted [codes, numbers], got %s",
-                        path, name, w ? tsr_shape_text(&w->tensor, got, sizeof got) : "none");
-    return wanted->fn(wanted->user, name, 2, w->tensor.dim, &t->codes);
+    if (w && w->tensor.rank == 2 && w->tensor.dim[0] <= 1 << 24)
+        tsr_load_weight(l, "", name, 2, w->tensor.dim, &t->codes);
+    else
+        l->status =
+            tsr_fail(l->ctx, TSR_ERROR_MODEL, "%s: tensor %s: wanted [codes, numbers], got %s",
+                     l->path, name, w ? tsr_shape_text(&w->tensor, got, sizeof got) : "none");
 }
 
 /* A table of the model's own among its weights. */

@@ -16,9 +16,9 @@ typedef struct tsr_code_table {
     bool normalised;   /* both sides of the search, and the rows */
 } tsr_code_table;
 
-/* Names the tensor `name` [K, D], whatever K and D are. Errors: MODEL. */
-tsr_status tsr_code_table_want(tsr_context *ctx, const tsr_wanted *wanted, tsr_weights *weights,
-                               const char *name, const char *path, tsr_code_table *table);
+/* Loads tensor `name` [K, D]; K and D are what loader->weights say. Failures: MODEL when there is
+ * no matrix of at most 2^24 rows. */
+void tsr_code_table_load(tsr_weight_loader *loader, const char *name, tsr_code_table *table);
 /* After that and after all tensors are found: makes rows, `soft`: mix, among the weights. Free with
  * tsr_code_table_drop, after the weights. */
 tsr_status tsr_code_table_prepare(tsr_context *ctx, tsr_weights *weights, bool normalised,

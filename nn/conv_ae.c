@@ -67,61 +67,61 @@ tsr_status tsr_conv_read_shape(tsr_context *ctx, tsr_weights *weights, const cha
     return TSR_OK;
 }
 
-typedef struct naming { /* a place among the names */
-    const tsr_wanted *wanted;
+typedef struct position { /* among the names */
+    tsr_weight_loader *loader;
     const tsr_conv_layout *layout;
-    tsr_status status;
     char name[256];
-} naming;
+} position;
 
-static void want_layer(naming *n, tsr_conv_layer *l, const char *part, int rank, const int64_t *dim,
-                       bool bias) {
-    if (n->status) return;
-    n->status = tsr_want_layer(n->wanted, n->name, part, rank, dim, bias, &l->weight, &l->bias);
+static void load_layer(position *n, tsr_conv_layer *l, const char *part, int rank,
+                       const int64_t *dim, bool bias) {
+    tsr_load_layer(n->loader, n->name, part, rank, dim, &l->weight, bias ? &l->bias : NULL);
 }
 
-static void want_conv(naming *n, tsr_conv_layer *l, const char *part, int64_t out, int64_t in,
+static void load_conv(position *n, tsr_conv_layer *l, const char *part, int64_t out, int64_t in,
                       int kernel, bool bias) {
-    want_layer(n, l, part, 4, (int64_t[]){out, in, kernel, kernel}, bias);
+    load_layer(n, l, part, 4, (int64_t[]){out, in, kernel, kernel}, bias);
 }
 
 /* Goes into <where>. and says how to come back. */
-static size_t enter(naming *n, const char *where) {
+static size_t enter(position *n, const char *where) {
     const size_t length = strlen(n->name);
     snprintf(n->name + length, sizeof n->name - length, "%s.", where);
     return length;
 }
 
-static void want_attention(naming *n, tsr_conv_attention *a, const char *where, int64_t d) {
+static void load_attention(position *n, tsr_conv_attention *a, const char *where, int64_t d) {
     const size_t length = enter(n, where);
     tsr_conv_layer *const parts[4] = {&a->query, &a->key, &a->value, &a->out};
-    want_layer(n, &a->norm, n->layout->attention[0], 1, &d, true);
+    load_layer(n, &a->norm, n->layout->attention[0], 1, &d, true);
     for (int i = 0; i < 4; ++i)
-        want_layer(n, parts[i], n->layout->attention[i + 1], n->layout->attention_matrix ? 2 : 4,
+        load_layer(n, parts[i], n->layout->attention[i + 1], n->layout->attention_matrix ? 2 : 4,
                    (int64_t[]){d, d, 1, 1}, true);
     n->name[length] = 0;
 }
 
-static void want_resnet(naming *n, tsr_conv_resnet *r, const char *where, int64_t in, int64_t out) {
+static void load_resnet(position *n, tsr_conv_resnet *r, const char *where, int64_t in,
+                        int64_t out) {
     const size_t length = enter(n, where);
     const bool bias = !n->layout->bare;
-    want_layer(n, &r->norm1, "norm1", 1, &in, true);
-    want_conv(n, &r->conv1, "conv1", out, in, 3, bias);
-    want_layer(n, &r->norm2, "norm2", 1, &out, true);
-    want_conv(n, &r->conv2, "conv2", out, out, 3, bias);
+    load_layer(n, &r->norm1, "norm1", 1, &in, true);
+    load_conv(n, &r->conv1, "conv1", out, in, 3, bias);
+    load_layer(n, &r->norm2, "norm2", 1, &out, true);
+    load_conv(n, &r->conv2, "conv2", out, out, 3, bias);
     if (in != out)
-        want_conv(n, &r->shortcut, n->layout->shortcut, out, n->layout->shortcut_after ? out : in,
+        load_conv(n, &r->shortcut, n->layout->shortcut, out, n->layout->shortcut_after ? out : in,
                   1, bias);
     n->name[length] = 0;
 }
 
-static void want_middle(naming *n, tsr_conv_half *h, int64_t d) {
-    want_resnet(n, &h->mid[0], n->layout->mid[0], d, d);
-    if (n->layout->mid[1]) want_attention(n, &h->mid[0].attention, n->layout->mid[1], d);
-    want_resnet(n, &h->mid[1], n->layout->mid[2], d, d);
+static void load_middle(position *n, tsr_conv_half *h, int64_t d) {
+    load_resnet(n, &h->mid[0], n->layout->mid[0], d, d);
+    if (n->layout->mid[1]) load_attention(n, &h->mid[0].attention, n->layout->mid[1], d);
+    load_resnet(n, &h->mid[1], n->layout->mid[2], d, d);
 }
 
-static void want_level(naming *n, tsr_conv_half *h, bool decoder, int i, int64_t in, int64_t out) {
+static void load_level(position *n, tsr_conv_half *h, bool decoder, int i, int64_t in,
+                       int64_t out) {
     const tsr_conv_layout *l = n->layout;
     const int number = number_of(l, decoder, &h->shape, i);
     const bool smallest = i + 1 == h->shape.levels;
@@ -131,47 +131,45 @@ static void want_level(naming *n, tsr_conv_half *h, bool decoder, int i, int64_t
     for (int k = 0; k < h->shape.resnets; ++k) {
         tsr_conv_resnet *r = &h->level[i].resnet[k];
         snprintf(where, sizeof where, decoder ? l->up : l->down, number, k);
-        want_resnet(n, r, where, k ? out : in, out);
+        load_resnet(n, r, where, k ? out : in, out);
         if (!smallest || !attention) continue;
         snprintf(where, sizeof where, attention, number, k);
-        want_attention(n, &r->attention, where, out);
+        load_attention(n, &r->attention, where, out);
     }
     if (!resize || (decoder ? i == 0 : smallest)) return;
     snprintf(where, sizeof where, resize, number);
-    want_conv(n, &h->level[i].resize, where, out, out, 3, true);
+    load_conv(n, &h->level[i].resize, where, out, out, 3, true);
 }
 
-tsr_status tsr_conv_want(const tsr_wanted *wanted, const char *prefix,
-                         const tsr_conv_layout *layout, bool decoder, const tsr_conv_shape *shape,
-                         tsr_conv_half *h) {
-    naming n = {.wanted = wanted, .layout = layout};
+void tsr_conv_load(tsr_weight_loader *loader, const char *prefix, const tsr_conv_layout *layout,
+                   bool decoder, const tsr_conv_shape *shape, tsr_conv_half *h) {
+    position n = {.loader = loader, .layout = layout};
     const int64_t *width = shape->width, last = width[shape->levels - 1];
     snprintf(n.name, sizeof n.name, "%s", prefix);
     h->shape = *shape;
     h->shortcut_after = layout->shortcut_after;
     if (!h->groups) h->groups = 32;
     if (decoder) {
-        want_conv(&n, &h->conv_in, "conv_in", last, shape->in, 3, true);
-        want_middle(&n, h, last);
+        load_conv(&n, &h->conv_in, "conv_in", last, shape->in, 3, true);
+        load_middle(&n, h, last);
         for (int i = shape->levels - 1; i >= 0; --i)
-            want_level(&n, h, true, i, i + 1 < shape->levels ? width[i + 1] : last, width[i]);
-        want_layer(&n, &h->norm_out, layout->norm_out, 1, &width[0], true);
-        want_conv(&n, &h->conv_out, "conv_out", shape->out, width[0], 3, true);
+            load_level(&n, h, true, i, i + 1 < shape->levels ? width[i + 1] : last, width[i]);
+        load_layer(&n, &h->norm_out, layout->norm_out, 1, &width[0], true);
+        load_conv(&n, &h->conv_out, "conv_out", shape->out, width[0], 3, true);
     } else {
-        want_conv(&n, &h->conv_in, "conv_in", width[0], shape->in, 3, !layout->bare);
+        load_conv(&n, &h->conv_in, "conv_in", width[0], shape->in, 3, !layout->bare);
         for (int i = 0; i < shape->levels; ++i)
-            want_level(&n, h, false, i, i ? width[i - 1] : width[0], width[i]);
-        want_middle(&n, h, last);
-        want_layer(&n, &h->norm_out, layout->norm_out, 1, &last, true);
-        want_conv(&n, &h->conv_out, "conv_out", shape->out, last, layout->out_kernel, true);
+            load_level(&n, h, false, i, i ? width[i - 1] : width[0], width[i]);
+        load_middle(&n, h, last);
+        load_layer(&n, &h->norm_out, layout->norm_out, 1, &last, true);
+        load_conv(&n, &h->conv_out, "conv_out", shape->out, last, layout->out_kernel, true);
     }
-    return n.status;
 }
 
-tsr_status tsr_conv_want_one(const tsr_wanted *wanted, const char *prefix, const char *part,
-                             int64_t out, int64_t in, int kernel, tsr_conv_layer *layer) {
-    return tsr_want_layer(wanted, prefix, part, 4, (int64_t[]){out, in, kernel, kernel}, true,
-                          &layer->weight, &layer->bias);
+void tsr_conv_load_one(tsr_weight_loader *loader, const char *prefix, const char *part, int64_t out,
+                       int64_t in, int kernel, tsr_conv_layer *layer) {
+    tsr_load_layer(loader, prefix, part, 4, (int64_t[]){out, in, kernel, kernel}, &layer->weight,
+                   &layer->bias);
 }
 
 /* ---- the model ---- */

@@ -63,13 +63,14 @@ typedef struct tsr_conv_half { /* encoder or decoder; level[0] is the picture's 
 tsr_status tsr_conv_read_shape(tsr_context *ctx, tsr_weights *weights, const char *prefix,
                                const char *path, const tsr_conv_layout *layout, bool decoder,
                                tsr_conv_shape *shape);
-/* Names every tensor of a half, each beginning with `prefix` ("encoder."). */
-tsr_status tsr_conv_want(const tsr_wanted *wanted, const char *prefix,
-                         const tsr_conv_layout *layout, bool decoder, const tsr_conv_shape *shape,
-                         tsr_conv_half *half);
-/* A convolution that stands alone: <prefix><part>.weight [out, in, kernel, kernel] and .bias. */
-tsr_status tsr_conv_want_one(const tsr_wanted *wanted, const char *prefix, const char *part,
-                             int64_t out, int64_t in, int kernel, tsr_conv_layer *layer);
+/* Loads every tensor of a half, each name beginning with `prefix` ("encoder."). half->groups may be
+ * set before; 0 becomes 32. */
+void tsr_conv_load(tsr_weight_loader *loader, const char *prefix, const tsr_conv_layout *layout,
+                   bool decoder, const tsr_conv_shape *shape, tsr_conv_half *half);
+/* Loads a convolution that stands alone: <prefix><part>.weight [out, in, kernel, kernel] and its
+ * bias. */
+void tsr_conv_load_one(tsr_weight_loader *loader, const char *prefix, const char *part, int64_t out,
+                       int64_t in, int kernel, tsr_conv_layer *layer);
 
 /* What the parts of a half give, for verification: conv_in, levels and the three of the middle in
  * the order they run, norm_out before its activation, and of an encoder conv_out. They cost memory:

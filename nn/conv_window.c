@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* conv_window.c: how large windows may be, and putting together what they give. */
 #include "conv_window.h"
-#include "../compute/context.h"
+#include "../compute/arena.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -177,10 +177,11 @@ void tsr_window_name(const tsr_window_plan *plan, int64_t scale, const char *bas
 tsr_status tsr_window_run(tsr_context *ctx, const tsr_window_plan *w, int64_t scale,
                           int64_t channels, float *out, tsr_window_fn fn, void *user) {
     const int64_t rows = w->height * scale, columns = w->width * scale;
-    float *made = tsr_alloc(ctx, (size_t)(w->side_y * w->side_x * scale * scale * channels),
-                            sizeof *made, "windows: one of them");
-    float *sums = tsr_alloc(ctx, (size_t)(rows + columns), sizeof *sums, "windows: weights");
-    tsr_status status = made && sums ? TSR_OK : TSR_ERROR_MEMORY;
+    tsr_scratch s = {.ctx = ctx};
+    float *made = tsr_scratch_take(&s, (size_t)(w->side_y * w->side_x * scale * scale * channels),
+                                   sizeof *made, "windows: one of them");
+    float *sums = tsr_scratch_take(&s, (size_t)(rows + columns), sizeof *sums, "windows: weights");
+    tsr_status status = s.status;
     if (!status) {
         sum_weights(w->height, w->side_y, w->rows, scale, sums);
         sum_weights(w->width, w->side_x, w->columns, scale, sums + rows);
@@ -196,7 +197,6 @@ tsr_status tsr_window_run(tsr_context *ctx, const tsr_window_plan *w, int64_t sc
             status = fn(user, y, x, made);
             if (!status) add(w, scale, channels, y, x, sums, sums + rows, made, out);
         }
-    free(made);
-    free(sums);
+    tsr_scratch_free(&s);
     return status;
 }

@@ -173,9 +173,10 @@ typedef struct tsr_family {
     /* Whether a file that does not name its family is one of this family's, by the names of its
      * tensors and its metadata. NULL: never. At most one family recognises a file. */
     bool (*recognise)(const tsr_safetensors *weights);
-    /* Names every tensor that the file should have, from its configuration. NULL: not known before
-     * it is open. Errors: MODEL. */
-    tsr_status (*list_tensors)(const tsr_model_source *source, const tsr_wanted *wanted);
+    /* Loads every tensor that the file should have with `loader`, whose context, weights and path
+     * are the source's, and keeps no model. Failures: MODEL. NULL: the tensors are not known before
+     * the model is open. */
+    void (*list_tensors)(const tsr_model_source *source, tsr_weight_loader *loader);
     /* Loads a model. Errors: MODEL, naming path and tensor or key; UNSUPPORTED. */
     tsr_status (*open)(tsr_device *device, const tsr_model_source *source, void **model);
     void (*close)(void **model); /* NULL and a NULL *model are accepted */

@@ -2,6 +2,7 @@
 /* rectified_flow.c: x_t = t noise + (1 - t) data, so the model's velocity is noise - data and a
  * step from t to t - 1/N takes v / N away. */
 #include "rectified_flow.h"
+#include "../compute/arena.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -79,11 +80,13 @@ tsr_status tsr_flow_sample(tsr_context *ctx, const tsr_flow_settings *s, tsr_vel
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "guidance: wanted a finite number, got %g",
                         (double)s->guidance);
     const size_t total = (size_t)count * (size_t)n;
-    float *memory = tsr_alloc(ctx, 5 * total, sizeof *memory, "sampler");
-    if (!memory) return TSR_ERROR_MEMORY;
-    const sampler at = {memory, memory + total, memory + 2 * total, memory + 3 * total,
-                        memory + 4 * total};
-    tsr_status status = TSR_OK;
+    tsr_scratch memory = {.ctx = ctx};
+    const sampler at = {.vc = tsr_scratch_take(&memory, total, sizeof *x, "sampler"),
+                        .vu = tsr_scratch_take(&memory, total, sizeof *x, "sampler"),
+                        .v = tsr_scratch_take(&memory, total, sizeof *x, "sampler"),
+                        .momentum = tsr_scratch_take(&memory, total, sizeof *x, "sampler"),
+                        .orthogonal = tsr_scratch_take(&memory, total, sizeof *x, "sampler")};
+    tsr_status status = memory.status;
     for (int number = 1; number <= s->steps && !status; ++number) {
         status = take_step(s, &at, velocity, user, number, count, n, x);
         const uint64_t done = s->progress_done + (uint64_t)number * (uint64_t)count;
@@ -91,6 +94,6 @@ tsr_status tsr_flow_sample(tsr_context *ctx, const tsr_flow_settings *s, tsr_vel
             s->progress(s->progress_user, "decode", done, s->progress_total))
             status = tsr_fail(ctx, TSR_ERROR_INTERRUPTED, "decode: stopped by the caller");
     }
-    free(memory);
+    tsr_scratch_free(&memory);
     return status;
 }

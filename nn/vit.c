@@ -1,66 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /* vit.c: pre-norm transformer block (Dosovitskiy et al. 2021): attention, then a GELU MLP four
- * times as wide. LayerNorm eps 1e-6, GELU in its tanh form, biases everywhere. */
+ * times as wide, biases everywhere. */
 #include "vit.h"
 
 #include <stdio.h>
 
-tsr_status tsr_vit_block_load(tsr_context *ctx, tsr_weights *weights, const char *prefix,
-                              int64_t width, tsr_vit_block *block) {
-    const int64_t d = width;
-    const struct {
-        const char *name;
-        int rank;
-        int64_t dim[2];
-        tsr_weight **where;
-    } wanted[] = {
-        {"norm1.weight", 1, {d}, &block->norm1_gamma}, {"norm1.bias", 1, {d}, &block->norm1_beta},
-        {"qkv.weight", 2, {3 * d, d}, &block->qkv},    {"qkv.bias", 1, {3 * d}, &block->qkv_bias},
-        {"proj.weight", 2, {d, d}, &block->proj},      {"proj.bias", 1, {d}, &block->proj_bias},
-        {"norm2.weight", 1, {d}, &block->norm2_gamma}, {"norm2.bias", 1, {d}, &block->norm2_beta},
-        {"fc1.weight", 2, {4 * d, d}, &block->fc1},    {"fc1.bias", 1, {4 * d}, &block->fc1_bias},
-        {"fc2.weight", 2, {d, 4 * d}, &block->fc2},    {"fc2.bias", 1, {d}, &block->fc2_bias},
-    };
-    for (unsigned i = 0; i < sizeof wanted / sizeof *wanted; ++i) {
-        char name[128];
-        snprintf(name, sizeof name, "%s%s", prefix, wanted[i].name);
-        tsr_status status =
-            tsr_weights_get(ctx, weights, name, wanted[i].rank, wanted[i].dim, wanted[i].where);
-        if (status) return status;
-    }
-    block->eps = 1e-6f;
-    block->act = TSR_ACT_GELU_TANH;
-    return TSR_OK;
-}
+const tsr_vit_layout tsr_layout_openclip = {
+    .name = {"ln_1.weight", "ln_1.bias", "attn.in_proj_weight", "attn.in_proj_bias",
+             "attn.out_proj.weight", "attn.out_proj.bias", "ln_2.weight", "ln_2.bias",
+             "mlp.c_fc.weight", "mlp.c_fc.bias", "mlp.c_proj.weight", "mlp.c_proj.bias"},
+    .eps = 1e-5f,
+    .act = TSR_ACT_GELU};
 
-tsr_status tsr_vit_block_want(const tsr_wanted *wanted, const char *prefix, int64_t width,
-                              tsr_vit_block *block) {
+void tsr_vit_block_load(tsr_weight_loader *loader, const tsr_vit_layout *layout, const char *prefix,
+                        int64_t width, tsr_vit_block *block) {
     const int64_t d = width;
     const struct {
-        const char *name;
         int rank;
         int64_t dim[2];
         tsr_weight **where;
-    } list[] = {
-        {"ln_1.weight", 1, {d}, &block->norm1_gamma},
-        {"ln_1.bias", 1, {d}, &block->norm1_beta},
-        {"attn.in_proj_weight", 2, {3 * d, d}, &block->qkv},
-        {"attn.in_proj_bias", 1, {3 * d}, &block->qkv_bias},
-        {"attn.out_proj.weight", 2, {d, d}, &block->proj},
-        {"attn.out_proj.bias", 1, {d}, &block->proj_bias},
-        {"ln_2.weight", 1, {d}, &block->norm2_gamma},
-        {"ln_2.bias", 1, {d}, &block->norm2_beta},
-        {"mlp.c_fc.weight", 2, {4 * d, d}, &block->fc1},
-        {"mlp.c_fc.bias", 1, {4 * d}, &block->fc1_bias},
-        {"mlp.c_proj.weight", 2, {d, 4 * d}, &block->fc2},
-        {"mlp.c_proj.bias", 1, {d}, &block->fc2_bias},
+    } tensors[TSR_VIT_BLOCK_TENSORS] = {
+        {1, {d}, &block->norm1_gamma},  {1, {d}, &block->norm1_beta}, {2, {3 * d, d}, &block->qkv},
+        {1, {3 * d}, &block->qkv_bias}, {2, {d, d}, &block->proj},    {1, {d}, &block->proj_bias},
+        {1, {d}, &block->norm2_gamma},  {1, {d}, &block->norm2_beta}, {2, {4 * d, d}, &block->fc1},
+        {1, {4 * d}, &block->fc1_bias}, {2, {d, 4 * d}, &block->fc2}, {1, {d}, &block->fc2_bias},
     };
-    block->eps = 1e-5f;
-    block->act = TSR_ACT_GELU;
-    tsr_status status = TSR_OK;
-    for (unsigned i = 0; i < sizeof list / sizeof *list && !status; ++i)
-        status = tsr_want(wanted, prefix, list[i].name, list[i].rank, list[i].dim, list[i].where);
-    return status;
+    block->eps = layout->eps;
+    block->act = layout->act;
+    for (int i = 0; i < TSR_VIT_BLOCK_TENSORS; ++i)
+        tsr_load_weight(loader, prefix, layout->name[i], tensors[i].rank, tensors[i].dim,
+                        tensors[i].where);
 }
 
 tsr_status tsr_vit_count(tsr_context *ctx, tsr_weights *weights, const char *prefix,

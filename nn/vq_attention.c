@@ -3,6 +3,7 @@
  * index map (plain numbers) ask, the codebook answers; one post-norm decoder layer with ReLU. */
 #include "vq_attention.h"
 
+#include "../compute/arena.h"
 #include "load_weights.h"
 
 #include <stdlib.h>
@@ -22,47 +23,39 @@ struct tsr_vq_attention {
     tsr_weight *gamma[NORMS], *beta[NORMS];
 };
 
-static tsr_status want_attention(const tsr_wanted *wanted, const char *prefix,
-                                 attention_weights *a) {
+static void load_attention(tsr_weight_loader *l, const char *prefix, attention_weights *a) {
     const int64_t d = TSR_VQ_WIDTH, in[2] = {3 * d, d}, out[2] = {d, d};
-    tsr_status status = tsr_want(wanted, prefix, ".in_proj_weight", 2, in, &a->in);
-    if (!status) status = tsr_want(wanted, prefix, ".in_proj_bias", 1, in, &a->in_bias);
-    if (!status)
-        status = tsr_want_layer(wanted, prefix, ".out_proj", 2, out, true, &a->out, &a->out_bias);
-    return status;
+    tsr_load_weight(l, prefix, ".in_proj_weight", 2, in, &a->in);
+    tsr_load_weight(l, prefix, ".in_proj_bias", 1, in, &a->in_bias);
+    tsr_load_layer(l, prefix, ".out_proj", 2, out, &a->out, &a->out_bias);
 }
 
 #define PREFIX "model.cross_attention."
 #define LAYER  PREFIX "transformer_decoder.layers.0."
 
-static tsr_status name_all(void *user, const tsr_wanted *wanted) {
+static void load_tensors(tsr_weight_loader *l, tsr_vq_attention *a) {
     static const char *const norms[NORMS] = {"norm1", "norm2", "norm3"};
-    tsr_vq_attention *a = user;
     const int64_t d = TSR_VQ_WIDTH, query[2] = {d, TSR_VQ_CELLS}, up[2] = {HIDDEN, d},
                   down[2] = {d, HIDDEN};
-    tsr_status status =
-        tsr_want_layer(wanted, PREFIX, "to_q_proj", 2, query, true, &a->query, &a->query_bias);
-    if (!status) status = want_attention(wanted, LAYER "self_attn", &a->self);
-    if (!status) status = want_attention(wanted, LAYER "multihead_attn", &a->cross);
-    if (!status)
-        status = tsr_want_layer(wanted, LAYER, "linear1", 2, up, true, &a->fc1, &a->fc1_bias);
-    if (!status)
-        status = tsr_want_layer(wanted, LAYER, "linear2", 2, down, true, &a->fc2, &a->fc2_bias);
-    for (int i = 0; i < NORMS && !status; ++i)
-        status = tsr_want_layer(wanted, LAYER, norms[i], 1, &d, true, &a->gamma[i], &a->beta[i]);
-    return status;
+    tsr_load_layer(l, PREFIX, "to_q_proj", 2, query, &a->query, &a->query_bias);
+    load_attention(l, LAYER "self_attn", &a->self);
+    load_attention(l, LAYER "multihead_attn", &a->cross);
+    tsr_load_layer(l, LAYER, "linear1", 2, up, &a->fc1, &a->fc1_bias);
+    tsr_load_layer(l, LAYER, "linear2", 2, down, &a->fc2, &a->fc2_bias);
+    for (int i = 0; i < NORMS; ++i)
+        tsr_load_layer(l, LAYER, norms[i], 1, &d, &a->gamma[i], &a->beta[i]);
 }
 
 tsr_status tsr_vq_attention_open(tsr_device *device, tsr_weights *weights, const char *path,
                                  tsr_vq_attention **attention) {
     tsr_context *ctx = tsr_device_context(device);
-    tsr_wanted_loader loader = {.ctx = ctx, .weights = weights, .path = path};
+    tsr_weight_loader loader = {.ctx = ctx, .weights = weights, .path = path};
     *attention = tsr_alloc(ctx, 1, sizeof **attention, "VQ-attention");
     if (!*attention) return TSR_ERROR_MEMORY;
     (*attention)->device = device;
-    tsr_status status = name_all(*attention, &(tsr_wanted){tsr_wanted_load, &loader});
-    if (status) tsr_vq_attention_close(attention);
-    return status;
+    load_tensors(&loader, *attention);
+    if (loader.status) tsr_vq_attention_close(attention);
+    return loader.status;
 }
 
 void tsr_vq_attention_close(tsr_vq_attention **attention) {
@@ -116,9 +109,11 @@ tsr_status tsr_vq_attention_run(tsr_vq_attention *attention, const int32_t *labe
             return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
                             "VQ-attention: label %lld: wanted one below %lld, got %d", (long long)i,
                             (long long)clusters, labels[i]);
-    float *query = tsr_alloc(ctx, (size_t)(rows * TSR_VQ_CELLS), sizeof *query, "index rows");
-    float *memory = tsr_alloc(ctx, (size_t)(rows * TSR_VQ_WIDTH), sizeof *memory, "codebook rows");
-    tsr_status status = query && memory ? TSR_OK : TSR_ERROR_MEMORY;
+    tsr_scratch s = {.ctx = ctx};
+    float *query = tsr_scratch_take(&s, (size_t)(rows * TSR_VQ_CELLS), sizeof *query, "index rows");
+    float *memory =
+        tsr_scratch_take(&s, (size_t)(rows * TSR_VQ_WIDTH), sizeof *memory, "codebook rows");
+    tsr_status status = s.status;
     for (int64_t i = 0; i < rows && !status; ++i) {
         for (int64_t j = 0; j < TSR_VQ_CELLS; ++j)
             query[i * TSR_VQ_CELLS + j] = (float)labels[i % frames * TSR_VQ_CELLS + j];
@@ -132,7 +127,6 @@ tsr_status tsr_vq_attention_run(tsr_vq_attention *attention, const int32_t *labe
     tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, tokens, 3, (int64_t[]){1, rows, TSR_VQ_WIDTH});
     const tsr_program run = {.fn = program, .model = attention, .name = "VQ-attention"};
     if (!status) status = tsr_execute(attention->device, &run, in, 2, &out, 1);
-    free(query);
-    free(memory);
+    tsr_scratch_free(&s);
     return status;
 }

@@ -2,6 +2,7 @@
 /* karl.c: KARL as a family of tokenizers. It says itself which of its tokens a tile needs for the
  * tolerated error: a tile's ids are those of the kept positions, and the mask goes with them. */
 #include "karl.h"
+#include "../../compute/arena.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -28,15 +29,11 @@ static tsr_status read_config(const tsr_model_source *source, cJSON **config) {
                     "%s: __metadata__ tessera.config: wanted JSON, got %.40s", source->path, text);
 }
 
-static tsr_status list_tensors(const tsr_model_source *source, const tsr_wanted *wanted) {
+static void list_tensors(const tsr_model_source *source, tsr_weight_loader *loader) {
     cJSON *config = NULL;
-    tsr_weights *weights = NULL;
-    tsr_status status = read_config(source, &config);
-    if (!status) status = tsr_file_weights(source->ctx, source->weights, &weights);
-    if (!status) status = tsr_karl_want(source->ctx, config, weights, source->path, wanted);
-    tsr_weights_close(&weights);
+    loader->status = read_config(source, &config);
+    if (!loader->status) tsr_karl_list(loader, config);
     cJSON_Delete(config);
-    return status;
 }
 
 static void close_model(void **model) {
@@ -135,16 +132,17 @@ static tsr_status encode(const void *model, const tsr_pixels *pixels,
     tsr_log(m->ctx, TSR_LOG_INFO, "%s: tolerated error %g: the row for %g, budget %lld%s", m->path,
             (double)quality, (double)tsr_karl_bins[bin], (long long)budget,
             budget > BUDGET ? ", more than it was trained with" : "");
-    float *features = tsr_alloc(m->ctx, (size_t)(count * TSR_KARL_PLACES * 2 * m->base),
-                                sizeof *features, "karl: features");
-    float *said = tsr_alloc(m->ctx, (size_t)(rows * (2 + m->size)), sizeof *said, "karl: rows");
-    int32_t *ids = tsr_alloc(m->ctx, (size_t)rows, sizeof *ids, "karl: ids");
-    tsr_status status = features && said && ids ? TSR_OK : TSR_ERROR_MEMORY;
-    const tsr_karl_result result = {.halt = said,
-                                    .margin = said + rows,
-                                    .factors = said + 2 * rows,
-                                    .ids = ids,
-                                    .near_ties = &batch->near_ties};
+    const size_t n = (size_t)rows;
+    tsr_scratch s = {.ctx = m->ctx};
+    float *features = tsr_scratch_take(&s, (size_t)(count * TSR_KARL_PLACES * 2 * m->base),
+                                       sizeof *features, "karl: features");
+    const tsr_karl_result result = {
+        .halt = tsr_scratch_take(&s, n, sizeof(float), "karl: halting"),
+        .margin = tsr_scratch_take(&s, n, sizeof(float), "karl: margins"),
+        .factors = tsr_scratch_take(&s, n, (size_t)m->size * sizeof(float), "karl: factors"),
+        .ids = tsr_scratch_take(&s, n, sizeof(int32_t), "karl: ids"),
+        .near_ties = &batch->near_ties};
+    tsr_status status = s.status;
     if (!status) status = tsr_karl_features(m, pixels->rgb, count, features);
     if (!status) {
         tsr_karl_draw(m, count, features, NULL);
@@ -153,9 +151,7 @@ static tsr_status encode(const void *model, const tsr_pixels *pixels,
     for (int i = 0; i < count && !status; ++i)
         keep_tokens(m, &result, i, budget, request->keep_all, batch);
     batch->judged = (uint32_t)budget;
-    free(features);
-    free(said);
-    free(ids);
+    tsr_scratch_free(&s);
     return status;
 }
 
@@ -185,7 +181,8 @@ static tsr_status decode(const void *model, const tsr_token_batch *batch,
     const size_t mask = tsr_token_mask_bytes(batch->capacity);
     int32_t *positions = tsr_alloc(m->ctx, (size_t)batch->count * batch->capacity,
                                    sizeof *positions, "karl: places");
-    tsr_status status = positions ? TSR_OK : TSR_ERROR_MEMORY;
+    if (!positions) return TSR_ERROR_MEMORY;
+    tsr_status status = TSR_OK;
     for (int i = 0; i < batch->count && !status; ++i)
         status = find_positions(m, batch->kept ? batch->kept + (size_t)i * mask : NULL, each,
                                 positions + (size_t)i * each);

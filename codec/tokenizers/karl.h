@@ -58,9 +58,8 @@ typedef struct tsr_karl {
  * published sizes. Takes over `weights`, whatever happens. Errors: MODEL. */
 tsr_status tsr_karl_open(tsr_device *device, const cJSON *config, tsr_weights *weights,
                          const char *path, tsr_karl **model);
-/* Names every tensor. Errors: MODEL. */
-tsr_status tsr_karl_want(tsr_context *ctx, const cJSON *config, tsr_weights *weights,
-                         const char *path, const tsr_wanted *wanted);
+/* Loads every tensor of a model and keeps none. `config`: as above. Failures: MODEL. */
+void tsr_karl_list(tsr_weight_loader *loader, const cJSON *config);
 void tsr_karl_close(tsr_karl **model);
 
 /* The row that stands for a tolerated error: the smallest bin not below it, or the last. */

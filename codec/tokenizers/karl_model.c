@@ -9,6 +9,7 @@
  *
  * A halted token is neither read nor reads: leaving it out is exact. Every row carries what tells
  * it from the others, so their order in a sequence means nothing. */
+#include "../../compute/arena.h"
 #include "../../nn/conv_window.h"
 #include "../../nn/conv_layouts.h"
 #include "karl.h"
@@ -35,112 +36,101 @@ int tsr_karl_bin(float epsilon) {
 
 /* ---- opening ---- */
 
-typedef struct naming {
-    tsr_karl *m;
-    tsr_weights *weights;
-    const tsr_wanted *wanted;
-    tsr_status status;
-} naming;
-
-static void want(naming *n, const char *name, int rank, const int64_t *dim, tsr_weight **where) {
-    if (!n->status) n->status = tsr_want(n->wanted, n->m->prefix, name, rank, dim, where);
+static void load(tsr_weight_loader *l, const tsr_karl *m, const char *name, int rank,
+                 const int64_t *dim, tsr_weight **where) {
+    tsr_load_weight(l, m->prefix, name, rank, dim, where);
 }
 
-static void want_pair(naming *n, const char *part, int rank, const int64_t *dim,
-                      tsr_weight **weight, tsr_weight **bias) {
-    if (!n->status)
-        n->status = tsr_want_layer(n->wanted, n->m->prefix, part, rank, dim, true, weight, bias);
+static void load_linear(tsr_weight_loader *l, const tsr_karl *m, const char *part, int64_t out,
+                        int64_t in, tsr_weight **weight, tsr_weight **bias) {
+    tsr_load_layer(l, m->prefix, part, 2, (int64_t[]){out, in}, weight, bias);
 }
 
-static void want_linear(naming *n, const char *part, int64_t out, int64_t in, tsr_weight **weight,
-                        tsr_weight **bias) {
-    want_pair(n, part, 2, (int64_t[]){out, in}, weight, bias);
+static void load_norm(tsr_weight_loader *l, const tsr_karl *m, const char *part, int64_t width,
+                      tsr_karl_norm *norm) {
+    tsr_load_layer(l, m->prefix, part, 1, &width, &norm->gamma, &norm->beta);
 }
 
-static void want_norm(naming *n, const char *part, int64_t width, tsr_karl_norm *norm) {
-    want_pair(n, part, 1, &width, &norm->gamma, &norm->beta);
-}
-
-static void want_blocks(naming *n, const char *half, int depth, int64_t width,
-                        tsr_vit_block *block) {
+static void load_blocks(tsr_weight_loader *l, const tsr_karl *m, const char *half, int depth,
+                        int64_t width, tsr_vit_block *block) {
     char name[128];
-    for (int i = 0; i < depth && !n->status; ++i) {
-        snprintf(name, sizeof name, "%s%s.transformer.%d.", n->m->prefix, half, i);
-        n->status = tsr_vit_block_want(n->wanted, name, width, &block[i]);
+    for (int i = 0; i < depth; ++i) {
+        snprintf(name, sizeof name, "%s%s.transformer.%d.", m->prefix, half, i);
+        tsr_vit_block_load(l, &tsr_layout_openclip, name, width, &block[i]);
     }
 }
 
-static void want_base(naming *n) {
-    tsr_karl *m = n->m;
+/* Loads a half of the base. base: what its names begin with. */
+static void load_base_half(tsr_weight_loader *l, tsr_karl *m, const char *base, bool decoder) {
     const tsr_conv_layout *layout = m->vae ? &tsr_layout_karl_vae : &tsr_layout_maskgit[0];
+    char name[192];
+    tsr_conv_shape shape;
+    if (l->status) return;
+    snprintf(name, sizeof name, "%s%s.", base, decoder ? "decoder" : "encoder");
+    l->status = tsr_conv_read_shape(m->ctx, l->weights, name, m->path, layout, decoder, &shape);
+    if (l->status) return;
+    if (shape.levels != 5)
+        l->status =
+            tsr_fail(m->ctx, TSR_ERROR_MODEL, "%s: %s: wanted 5 levels (16 pixels a place), got %d",
+                     m->path, name, shape.levels);
+    shape.in = decoder ? m->base : 3;
+    shape.out = decoder ? 3 : m->vae ? 2 * m->base : m->base;
+    tsr_conv_load(l, name, layout, decoder, &shape, decoder ? &m->base_decoder : &m->base_encoder);
+}
+
+static void load_base(tsr_weight_loader *l, tsr_karl *m) {
     char base[128], name[192];
-    tsr_conv_shape shape[2];
     snprintf(base, sizeof base, "%sbase_tokenizer.%s.", m->prefix, m->vae ? "vae" : "vqgan");
-    for (int i = 0; i < 2 && !n->status; ++i) {
-        snprintf(name, sizeof name, "%s%s.", base, i ? "decoder" : "encoder");
-        n->status = tsr_conv_read_shape(m->ctx, n->weights, name, m->path, layout, i, &shape[i]);
-        if (!n->status && shape[i].levels != 5)
-            n->status = tsr_fail(m->ctx, TSR_ERROR_MODEL,
-                                 "%s: %s: wanted 5 levels (16 pixels a place), got %d", m->path,
-                                 name, shape[i].levels);
-        shape[i].in = i ? m->base : 3;
-        shape[i].out = i ? 3 : m->vae ? 2 * m->base : m->base;
-        if (!n->status)
-            n->status = tsr_conv_want(n->wanted, name, layout, i, &shape[i],
-                                      i ? &m->base_decoder : &m->base_encoder);
-    }
-    if (n->status) return;
+    load_base_half(l, m, base, false);
+    load_base_half(l, m, base, true);
     if (m->vae) {
-        n->status = tsr_conv_want_one(n->wanted, base, "quant_conv", 2 * m->base, 2 * m->base, 1,
-                                      &m->quant);
-        if (!n->status)
-            n->status = tsr_conv_want_one(n->wanted, base, "post_quant_conv", m->base, m->base, 1,
-                                          &m->post_quant);
+        tsr_conv_load_one(l, base, "quant_conv", 2 * m->base, 2 * m->base, 1, &m->quant);
+        tsr_conv_load_one(l, base, "post_quant_conv", m->base, m->base, 1, &m->post_quant);
         return;
     }
     snprintf(name, sizeof name, "%squantize.embedding.weight", base);
-    n->status = tsr_code_table_want(m->ctx, n->wanted, n->weights, name, m->path, &m->base_codes);
+    tsr_code_table_load(l, name, &m->base_codes);
 }
 
-static tsr_status name_all(void *user, const tsr_wanted *wanted) {
-    naming *n = user;
-    tsr_karl *m = n->m;
-    const int64_t w = m->encoder.width, d = m->decoder.width,
-                  side = m->encoder.table->tensor.dim[1];
-    n->wanted = wanted;
-    want_base(n);
-    want(n, "encoder_positional_embedding", 3, (int64_t[]){w, side, side}, &m->encoder.table);
-    want(n, "decoder_positional_embedding", 3, (int64_t[]){d, side, side}, &m->decoder.table);
-    want(n, "latent_tokens", 2, (int64_t[]){m->latents, w}, &m->latent_rows);
-    want(n, "rec_loss_embeddings", 2, (int64_t[]){TSR_KARL_BINS, w}, &m->qualities);
-    want_pair(n, "patch_embed", 4, (int64_t[]){w - m->base, 3, 16, 16}, &m->patch, &m->patch_bias);
-    want_norm(n, "encoder_ln_pre", w, &m->encoder.pre);
-    want_blocks(n, "encoder", m->encoder.depth, w, m->encoder.block);
-    want_norm(n, "encoder_ln_post", w, &m->encoder.post);
-    want_norm(n, "encoder_ln_post_halt", w, &m->halt_norm);
-    const int64_t hidden = m->halt[0]->tensor.dim[0];
-    want_linear(n, "halting_mlp.0", hidden, w, &m->halt[0], &m->halt_bias[0]);
-    want_linear(n, "halting_mlp.2", 1, hidden, &m->halt[1], &m->halt_bias[1]);
-    want_linear(n, "pre_quantizer_mlp", m->size, w, &m->factors, &m->factors_bias);
+static void load_codes(tsr_weight_loader *l, tsr_karl *m) {
     char name[128];
     snprintf(name, sizeof name, "%squantize.embedding.weight", m->prefix);
-    if (!n->status && !m->continuous)
-        n->status = tsr_code_table_want(m->ctx, wanted, n->weights, name, m->path, &m->codes);
-    if (!n->status && !m->continuous && m->codes.codes->tensor.dim[1] != m->size)
-        n->status = tsr_fail(m->ctx, TSR_ERROR_MODEL,
+    tsr_code_table_load(l, name, &m->codes);
+    if (!l->status && m->codes.codes->tensor.dim[1] != m->size)
+        l->status = tsr_fail(m->ctx, TSR_ERROR_MODEL,
                              "%s: tensor %s: wanted codes of %lld numbers, got %lld", m->path, name,
                              (long long)m->size, (long long)m->codes.codes->tensor.dim[1]);
-    want_linear(n, "decoder_embed", d, m->size, &m->embed, &m->embed_bias);
-    want(n, "decoder_latent_tokens_timestep_embed", 2, (int64_t[]){m->latents, d}, &m->places);
-    want(n, "decoder_mask_token", 3, (int64_t[]){1, 1, d}, &m->mask);
-    want_norm(n, "decoder.ln_pre", d, &m->decoder.pre);
-    want_blocks(n, "decoder", m->decoder.depth, d, m->decoder.block);
-    want_norm(n, "decoder.ln_post", d, &m->decoder.post);
-    want_linear(n, "decoder.ffn.0", 2 * d, d, &m->head[0], &m->head_bias[0]);
-    if (!n->status)
-        want_linear(n, "decoder.ffn.2", m->vae ? m->base : m->base_codes.codes->tensor.dim[0],
-                    2 * d, &m->head[1], &m->head_bias[1]);
-    return n->status;
+}
+
+/* Loads every tensor, after read_shapes. */
+static void load_tensors(tsr_weight_loader *l, tsr_karl *m) {
+    const int64_t w = m->encoder.width, d = m->decoder.width,
+                  side = m->encoder.table->tensor.dim[1], hidden = m->halt[0]->tensor.dim[0];
+    load_base(l, m);
+    load(l, m, "encoder_positional_embedding", 3, (int64_t[]){w, side, side}, &m->encoder.table);
+    load(l, m, "decoder_positional_embedding", 3, (int64_t[]){d, side, side}, &m->decoder.table);
+    load(l, m, "latent_tokens", 2, (int64_t[]){m->latents, w}, &m->latent_rows);
+    load(l, m, "rec_loss_embeddings", 2, (int64_t[]){TSR_KARL_BINS, w}, &m->qualities);
+    tsr_load_layer(l, m->prefix, "patch_embed", 4, (int64_t[]){w - m->base, 3, 16, 16}, &m->patch,
+                   &m->patch_bias);
+    load_norm(l, m, "encoder_ln_pre", w, &m->encoder.pre);
+    load_blocks(l, m, "encoder", m->encoder.depth, w, m->encoder.block);
+    load_norm(l, m, "encoder_ln_post", w, &m->encoder.post);
+    load_norm(l, m, "encoder_ln_post_halt", w, &m->halt_norm);
+    load_linear(l, m, "halting_mlp.0", hidden, w, &m->halt[0], &m->halt_bias[0]);
+    load_linear(l, m, "halting_mlp.2", 1, hidden, &m->halt[1], &m->halt_bias[1]);
+    load_linear(l, m, "pre_quantizer_mlp", m->size, w, &m->factors, &m->factors_bias);
+    if (!m->continuous) load_codes(l, m);
+    load_linear(l, m, "decoder_embed", d, m->size, &m->embed, &m->embed_bias);
+    load(l, m, "decoder_latent_tokens_timestep_embed", 2, (int64_t[]){m->latents, d}, &m->places);
+    load(l, m, "decoder_mask_token", 3, (int64_t[]){1, 1, d}, &m->mask);
+    load_norm(l, m, "decoder.ln_pre", d, &m->decoder.pre);
+    load_blocks(l, m, "decoder", m->decoder.depth, d, m->decoder.block);
+    load_norm(l, m, "decoder.ln_post", d, &m->decoder.post);
+    load_linear(l, m, "decoder.ffn.0", 2 * d, d, &m->head[0], &m->head_bias[0]);
+    if (l->status) return; /* or the base's codes are there */
+    const int64_t logits = m->vae ? m->base : m->base_codes.codes->tensor.dim[0];
+    load_linear(l, m, "decoder.ffn.2", logits, 2 * d, &m->head[1], &m->head_bias[1]);
 }
 
 static tsr_status find(tsr_karl *m, tsr_weights *weights, const char *part, int rank,
@@ -154,11 +144,17 @@ static tsr_status find(tsr_karl *m, tsr_weights *weights, const char *part, int 
                     *where ? tsr_shape_text(&(*where)->tensor, got, sizeof got) : "none");
 }
 
-/* Heads are not in the shapes: in the sizes the authors name there are as many as blocks. */
-static tsr_status read_heads(tsr_karl *m, const cJSON *config, const char *key, int64_t width,
-                             int depth, int *heads) {
+/* Reads depth and heads of a half's transformer. Heads are not in the shapes: in the sizes the
+ * authors name there are as many as blocks. */
+static tsr_status read_transformer(const tsr_karl *m, tsr_weights *weights, const cJSON *config,
+                                   const char *half, int64_t width, int *depth, int *heads) {
+    char name[128], key[32];
+    snprintf(name, sizeof name, "%s%s.transformer.", m->prefix, half);
+    snprintf(key, sizeof key, "%s_heads", half);
+    const tsr_status status = tsr_vit_count(m->ctx, weights, name, m->path, TSR_KARL_DEPTH, depth);
+    if (status) return status;
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(config, key);
-    *heads = cJSON_IsNumber(item) ? item->valueint : depth;
+    *heads = cJSON_IsNumber(item) ? item->valueint : *depth;
     if (*heads >= 1 && width % *heads == 0 && width / *heads <= 256) return TSR_OK;
     return tsr_fail(m->ctx, TSR_ERROR_MODEL,
                     "%s: %s: wanted a divisor of %lld that leaves at most 256 channels, got %d "
@@ -174,12 +170,19 @@ static tsr_status read_shapes(tsr_karl *m, tsr_weights *weights, const cJSON *co
     m->vae = tsr_weights_find(weights, name) != NULL;
     snprintf(name, sizeof name, "%squantize.embedding.weight", m->prefix);
     m->continuous = tsr_weights_find(weights, name) == NULL;
-    tsr_status status = find(m, weights, "encoder_positional_embedding", 3, &m->encoder.table);
-    if (!status) status = find(m, weights, "latent_tokens", 2, &m->latent_rows);
-    if (!status) status = find(m, weights, "patch_embed.weight", 4, &patch);
-    if (!status) status = find(m, weights, "halting_mlp.0.weight", 2, &m->halt[0]);
-    if (!status) status = find(m, weights, "decoder_embed.weight", 2, &embed);
-    if (status) return status;
+    const struct {
+        const char *name;
+        int rank;
+        tsr_weight **where;
+    } sized[] = {{"encoder_positional_embedding", 3, &m->encoder.table},
+                 {"latent_tokens", 2, &m->latent_rows},
+                 {"patch_embed.weight", 4, &patch},
+                 {"halting_mlp.0.weight", 2, &m->halt[0]},
+                 {"decoder_embed.weight", 2, &embed}};
+    for (unsigned i = 0; i < sizeof sized / sizeof *sized; ++i) {
+        const tsr_status status = find(m, weights, sized[i].name, sized[i].rank, sized[i].where);
+        if (status) return status;
+    }
     m->latents = m->latent_rows->tensor.dim[0];
     m->encoder.width = m->latent_rows->tensor.dim[1];
     m->decoder.width = embed->tensor.dim[0];
@@ -193,17 +196,11 @@ static tsr_status read_shapes(tsr_karl *m, tsr_weights *weights, const cJSON *co
                         "%lld",
                         m->path, m->prefix, (long long)m->encoder.width, (long long)side,
                         (long long)patch->tensor.dim[0]);
-    snprintf(name, sizeof name, "%sencoder.transformer.", m->prefix);
-    status = tsr_vit_count(m->ctx, weights, name, m->path, TSR_KARL_DEPTH, &m->encoder.depth);
-    snprintf(name, sizeof name, "%sdecoder.transformer.", m->prefix);
-    if (!status)
-        status = tsr_vit_count(m->ctx, weights, name, m->path, TSR_KARL_DEPTH, &m->decoder.depth);
-    if (!status)
-        status = read_heads(m, config, "encoder_heads", m->encoder.width, m->encoder.depth,
-                            &m->encoder.heads);
+    const tsr_status status = read_transformer(m, weights, config, "encoder", m->encoder.width,
+                                               &m->encoder.depth, &m->encoder.heads);
     return status ? status
-                  : read_heads(m, config, "decoder_heads", m->decoder.width, m->decoder.depth,
-                               &m->decoder.heads);
+                  : read_transformer(m, weights, config, "decoder", m->decoder.width,
+                                     &m->decoder.depth, &m->decoder.heads);
 }
 
 /* Every (n/16)-th entry of a table [W, n, n] as rows [256, W]. */
@@ -224,48 +221,56 @@ static tsr_status take_positions(tsr_karl *m, tsr_weight *table, const char *nam
     return status ? status : tsr_weights_get(m->ctx, m->weights, name, 2, t.dim, where);
 }
 
-tsr_status tsr_karl_want(tsr_context *ctx, const cJSON *config, tsr_weights *weights,
-                         const char *path, const tsr_wanted *wanted) {
-    tsr_karl *m = tsr_alloc(ctx, 1, sizeof *m, "karl");
-    if (!m) return TSR_ERROR_MEMORY;
-    m->ctx = ctx;
-    m->path = (char *)path;
-    naming n = {.m = m, .weights = weights};
-    tsr_status status = read_shapes(m, weights, config);
-    if (!status) status = name_all(&n, wanted);
+void tsr_karl_list(tsr_weight_loader *l, const cJSON *config) {
+    if (l->status) return;
+    tsr_karl *m = tsr_alloc(l->ctx, 1, sizeof *m, "karl"); /* filled, and thrown away */
+    if (!m) {
+        l->status = TSR_ERROR_MEMORY;
+        return;
+    }
+    m->ctx = l->ctx;
+    m->path = (char *)l->path;
+    l->status = read_shapes(m, l->weights, config);
+    if (!l->status) load_tensors(l, m);
     free(m);
-    return status;
 }
 
-tsr_status tsr_karl_open(tsr_device *device, const cJSON *config, tsr_weights *weights,
-                         const char *path, tsr_karl **model) {
+/* Fills a model whose device, context and weights are set. */
+static tsr_status load_model(tsr_karl *m, const cJSON *config, const char *path) {
     static const char *const ignored[] = {"gan_losses.", "ema.gan_losses.", NULL};
-    tsr_context *ctx = tsr_device_context(device);
-    tsr_karl *m = tsr_alloc(ctx, 1, sizeof *m, "karl");
-    *model = NULL;
-    if (!m) {
-        tsr_weights_close(&weights);
-        return TSR_ERROR_MEMORY;
-    }
-    m->device = device;
-    m->ctx = ctx;
-    m->weights = weights;
-    tsr_status status = TSR_OK;
+    tsr_context *ctx = m->ctx;
     if (!(m->path = strdup(path)))
-        status = tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for its name", path);
-    if (!status) status = read_shapes(m, weights, config);
-    naming n = {.m = m, .weights = weights};
-    if (!status) status = tsr_wanted_load_all(ctx, weights, path, ignored, name_all, &n);
+        return tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for its name", path);
+    tsr_status status = read_shapes(m, m->weights, config);
+    if (status) return status;
+    tsr_weight_loader loader = tsr_load_all_begin(ctx, m->weights, path);
+    load_tensors(&loader, m);
+    status = tsr_load_all_end(&loader, ignored);
     if (!status && !m->continuous)
-        status = tsr_code_table_prepare(ctx, weights, true, false, &m->codes);
+        status = tsr_code_table_prepare(ctx, m->weights, true, false, &m->codes);
     if (!status && !m->vae)
-        status = tsr_code_table_prepare(ctx, weights, false, true, &m->base_codes);
+        status = tsr_code_table_prepare(ctx, m->weights, false, true, &m->base_codes);
     if (!status)
         status = take_positions(m, m->encoder.table, "(encoder positions)", &m->encoder.own,
                                 &m->encoder.positions);
     if (!status)
         status = take_positions(m, m->decoder.table, "(decoder positions)", &m->decoder.own,
                                 &m->decoder.positions);
+    return status;
+}
+
+tsr_status tsr_karl_open(tsr_device *device, const cJSON *config, tsr_weights *weights,
+                         const char *path, tsr_karl **model) {
+    tsr_karl *m = tsr_alloc(tsr_device_context(device), 1, sizeof *m, "karl");
+    *model = NULL;
+    if (!m) {
+        tsr_weights_close(&weights);
+        return TSR_ERROR_MEMORY;
+    }
+    m->device = device;
+    m->ctx = tsr_device_context(device);
+    m->weights = weights;
+    const tsr_status status = load_model(m, config, path);
     if (status)
         tsr_karl_close(&m);
     else
@@ -368,9 +373,10 @@ static void decode_program(tsr_run *r, const void *model, tsr_tensor *const *in,
 
 /* ---- running it ---- */
 
-static float *scaled(tsr_context *ctx, const uint8_t *rgb, int64_t count) {
+/* Pictures in 0 .. 1 from `scratch`, or NULL. */
+static float *scaled(tsr_scratch *scratch, const uint8_t *rgb, int64_t count) {
     const int64_t n = count * TSR_KARL_SIDE * TSR_KARL_SIDE * 3;
-    float *x = tsr_alloc(ctx, (size_t)n, sizeof *x, "karl: pictures");
+    float *x = tsr_scratch_take(scratch, (size_t)n, sizeof *x, "karl: pictures");
     for (int64_t i = 0; i < n && x; ++i)
         x[i] = (float)rgb[i] / 255.0f;
     return x;
@@ -389,7 +395,8 @@ tsr_tile_cost tsr_karl_cost(const tsr_karl *m, bool decoder, int64_t tokens) {
 
 tsr_status tsr_karl_features(const tsr_karl *m, const uint8_t *rgb, int64_t count,
                              float *features) {
-    float *x = scaled(m->ctx, rgb, count);
+    tsr_scratch s = {.ctx = m->ctx};
+    float *x = scaled(&s, rgb, count);
     if (!x) return TSR_ERROR_MEMORY;
     const tsr_tensor in =
         tsr_host_tensor(TSR_DTYPE_F32, x, 4, (int64_t[]){count, TSR_KARL_SIDE, TSR_KARL_SIDE, 3});
@@ -398,7 +405,7 @@ tsr_status tsr_karl_features(const tsr_karl *m, const uint8_t *rgb, int64_t coun
         (int64_t[]){count, TSR_KARL_GRID, TSR_KARL_GRID, m->vae ? 2 * m->base : m->base});
     const tsr_program program = {.fn = base_program, .model = m, .name = "karl base encoder"};
     tsr_status status = tsr_execute(m->device, &program, &in, 1, &out, 1);
-    free(x);
+    tsr_scratch_free(&s);
     return status;
 }
 
@@ -420,12 +427,13 @@ tsr_status tsr_karl_encode(const tsr_karl *m, const uint8_t *rgb, const float *f
         return tsr_fail(m->ctx, TSR_ERROR_ARGUMENT, "%s: budget: wanted 1 to %lld, got %lld",
                         m->path, (long long)m->latents, (long long)budget);
     const int64_t entering = count * TSR_KARL_PLACES * m->encoder.width, n = count * budget;
-    float *x = scaled(m->ctx, rgb, count);
-    float *own = tsr_alloc(m->ctx, (size_t)(entering + 2 * n), sizeof *own, "karl: rows");
-    tsr_status status = x && own ? TSR_OK : TSR_ERROR_MEMORY;
+    tsr_scratch s = {.ctx = m->ctx};
+    float *x = scaled(&s, rgb, count), *tokens = result->tokens, *margin = result->margin;
+    float *square = tsr_scratch_take(&s, (size_t)n, sizeof *square, "karl: lengths");
+    if (!tokens) tokens = tsr_scratch_take(&s, (size_t)entering, sizeof *tokens, "karl: rows");
+    if (!margin) margin = tsr_scratch_take(&s, (size_t)n, sizeof *margin, "karl: margins");
+    tsr_status status = s.status;
     int32_t row = bin;
-    float *margin = result->margin ? result->margin : own + entering;
-    float *square = own + entering + n;
     const tsr_tensor in[] = {
         tsr_host_tensor(TSR_DTYPE_F32, x, 4, (int64_t[]){count, TSR_KARL_SIDE, TSR_KARL_SIDE, 3}),
         tsr_host_tensor(TSR_DTYPE_F32, (float *)features, 3,
@@ -434,7 +442,7 @@ tsr_status tsr_karl_encode(const tsr_karl *m, const uint8_t *rgb, const float *f
     tsr_tensor out[] = {
         tsr_host_tensor(TSR_DTYPE_F32, result->halt, 3, (int64_t[]){count, budget, 1}),
         tsr_host_tensor(TSR_DTYPE_F32, result->factors, 3, (int64_t[]){count, budget, m->size}),
-        tsr_host_tensor(TSR_DTYPE_F32, result->tokens ? result->tokens : own, 3,
+        tsr_host_tensor(TSR_DTYPE_F32, tokens, 3,
                         (int64_t[]){count, TSR_KARL_PLACES, m->encoder.width}),
         tsr_host_tensor(TSR_DTYPE_I32, result->ids, 1, (int64_t[]){n}),
         tsr_host_tensor(TSR_DTYPE_F32, margin, 1, (int64_t[]){n}),
@@ -448,8 +456,7 @@ tsr_status tsr_karl_encode(const tsr_karl *m, const uint8_t *rgb, const float *f
     if (!status) status = tsr_execute(m->device, &program, in, 3, out, m->continuous ? 3 : 6);
     if (!status && !m->continuous && result->near_ties)
         *result->near_ties += tsr_code_table_near_ties(&m->codes, margin, square, n);
-    free(x);
-    free(own);
+    tsr_scratch_free(&s);
     return status;
 }
 

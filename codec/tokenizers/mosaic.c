@@ -19,6 +19,7 @@
  *
  * Encoding is host arithmetic in a fixed order: the same ids on every device. The ViT runs on
  * the device. */
+#include "../../compute/arena.h"
 #include "../../compute/ops.h"
 #include "../../compute/threads.h"
 #include "../../quantizer/residual_fsq.h"
@@ -118,6 +119,30 @@ static tsr_status read_number(mosaic *m, const cJSON *config, const char *key, i
     return TSR_OK;
 }
 
+static tsr_status read_numbers(mosaic *m, const cJSON *config) {
+    const struct {
+        const char *key;
+        int low, high, *value;
+    } numbers[] = {{"classes", 1, MAX_CLASSES, &m->classes},    {"lead", 1, MOST_LEAD, &m->lead},
+                   {"lead_dim", 8, COEFFICIENTS, &m->lead_dim}, {"dec_dim", 8, 4096, &m->width},
+                   {"dec_depth", 0, MAX_DEPTH, &m->depth},      {"dec_heads", 1, 64, &m->heads}};
+    for (unsigned i = 0; i < sizeof numbers / sizeof *numbers; ++i) {
+        const tsr_status status = read_number(m, config, numbers[i].key, numbers[i].low,
+                                              numbers[i].high, numbers[i].value);
+        if (status) return status;
+    }
+    if (m->lead_dim % 8)
+        return tsr_fail(m->ctx, TSR_ERROR_MODEL,
+                        "%s: __metadata__ tessera.config lead_dim: wanted a multiple of 8, got %d",
+                        m->path, m->lead_dim);
+    if (m->width % m->heads)
+        return tsr_fail(m->ctx, TSR_ERROR_MODEL,
+                        "%s: __metadata__ tessera.config dec_dim: wanted a multiple of dec_heads "
+                        "%d, got %d",
+                        m->path, m->heads, m->width);
+    return TSR_OK;
+}
+
 static tsr_status read_config(mosaic *m, const tsr_safetensors *file) {
     const char *text = tsr_safetensors_metadata(file, "tessera.config");
     if (!text)
@@ -127,22 +152,7 @@ static tsr_status read_config(mosaic *m, const tsr_safetensors *file) {
     if (!config)
         return tsr_fail(m->ctx, TSR_ERROR_MODEL,
                         "%s: __metadata__ tessera.config: wanted JSON, got %.40s", m->path, text);
-    tsr_status status = read_number(m, config, "classes", 1, MAX_CLASSES, &m->classes);
-    if (!status) status = read_number(m, config, "lead", 1, MOST_LEAD, &m->lead);
-    if (!status) status = read_number(m, config, "lead_dim", 8, COEFFICIENTS, &m->lead_dim);
-    if (!status && m->lead_dim % 8)
-        status =
-            tsr_fail(m->ctx, TSR_ERROR_MODEL,
-                     "%s: __metadata__ tessera.config lead_dim: wanted a multiple of 8, got %d",
-                     m->path, m->lead_dim);
-    if (!status) status = read_number(m, config, "dec_dim", 8, 4096, &m->width);
-    if (!status) status = read_number(m, config, "dec_depth", 0, MAX_DEPTH, &m->depth);
-    if (!status) status = read_number(m, config, "dec_heads", 1, 64, &m->heads);
-    if (!status && m->width % m->heads)
-        status = tsr_fail(m->ctx, TSR_ERROR_MODEL,
-                          "%s: __metadata__ tessera.config dec_dim: wanted a multiple of dec_heads "
-                          "%d, got %d",
-                          m->path, m->heads, m->width);
+    const tsr_status status = read_numbers(m, config);
     cJSON_Delete(config);
     return status;
 }
@@ -152,10 +162,23 @@ static int first_slot(const mosaic *m) {
     return m->lead * DIGITS + CLASS_DIGITS;
 }
 
-/* Checks sources and finds for each slot the one before it on the same coefficient. */
-static tsr_status link_slots(mosaic *m) {
+static tsr_status read_indices(mosaic *m, const tsr_safetensors *file, const char *name, int count,
+                               const int32_t **indices) {
+    const int at = tsr_safetensors_find(file, name);
+    const tsr_tensor *t = at < 0 ? NULL : tsr_safetensors_tensor(file, at);
+    if (!t || t->dtype != TSR_DTYPE_I32 || tsr_elements(t) != count)
+        return tsr_fail(m->ctx, TSR_ERROR_MODEL, "%s: %s: wanted %d numbers of I32, got %s",
+                        m->path, name, count, t ? "another shape or type" : "none");
+    *indices = t->data;
+    return TSR_OK;
+}
+
+/* Reads the slots' sources and finds for each slot the last slot before it with the same source. */
+static tsr_status link_slots(mosaic *m, const tsr_safetensors *file) {
     int32_t last[COEFFICIENTS];
     const int first = first_slot(m);
+    const tsr_status status = read_indices(m, file, "slots.source", m->classes * SLOTS, &m->source);
+    if (status) return status;
     for (int c = 0; c < m->classes; ++c) {
         memset(last, -1, sizeof last);
         for (int j = 0; j < SLOTS; ++j) {
@@ -171,8 +194,10 @@ static tsr_status link_slots(mosaic *m) {
     return TSR_OK;
 }
 
-/* Checks the leading ids' sources and sets up their stages. */
-static tsr_status prepare_lead(mosaic *m) {
+/* Reads the leading ids' sources and sets up their stages. */
+static tsr_status prepare_lead(mosaic *m, const tsr_safetensors *file) {
+    const tsr_status status = read_indices(m, file, "lead.source", m->lead_dim, &m->lead_source);
+    if (status) return status;
     for (int i = 0; i < m->lead_dim; ++i)
         if (m->lead_source[i] < 0 || m->lead_source[i] >= COEFFICIENTS)
             return tsr_fail(m->ctx, TSR_ERROR_MODEL,
@@ -201,14 +226,21 @@ static void make_dct(float dct[SIZE][CORNER]) {
                 (float)(cos(M_PI * (2 * x + 1) * u / (2.0 * SIZE)) * sqrt((u ? 2.0 : 1.0) / SIZE));
 }
 
-static tsr_status load_decoder(mosaic *m) {
+static const tsr_vit_layout block_layout = {
+    .name = {"norm1.weight", "norm1.bias", "qkv.weight", "qkv.bias", "proj.weight", "proj.bias",
+             "norm2.weight", "norm2.bias", "fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"},
+    .eps = 1e-6f,
+    .act = TSR_ACT_GELU_TANH};
+
+static tsr_status load_tensors(mosaic *m) {
+    tsr_weight_loader loader = {.ctx = m->ctx, .weights = m->weights, .path = "model"};
     const int64_t d = m->width, pixels = PLANES * PATCH * PATCH;
     const struct {
         const char *name;
         int rank;
         int64_t dim[3];
         tsr_weight **where;
-    } wanted[] = {
+    } tensors[] = {
         {"slots.scale", 2, {m->classes, SLOTS}, &m->scale},
         {"slots.table", 3, {m->classes, SLOTS, TABLE}, &m->table},
         {"lead.codes", 3, {m->lead, CODES, m->lead_dim}, &m->lead_codes},
@@ -224,16 +256,15 @@ static tsr_status load_decoder(mosaic *m) {
         {"decoder.head.weight", 2, {pixels, d}, &m->head},
         {"decoder.head.bias", 1, {pixels}, &m->head_bias},
     };
-    tsr_status status = TSR_OK;
-    for (unsigned i = 0; i < sizeof wanted / sizeof *wanted && !status; ++i)
-        status = tsr_weights_get(m->ctx, m->weights, wanted[i].name, wanted[i].rank, wanted[i].dim,
-                                 wanted[i].where);
-    for (int i = 0; i < m->depth && !status; ++i) {
+    for (unsigned i = 0; i < sizeof tensors / sizeof *tensors; ++i)
+        tsr_load_weight(&loader, "", tensors[i].name, tensors[i].rank, tensors[i].dim,
+                        tensors[i].where);
+    for (int i = 0; i < m->depth; ++i) {
         char prefix[64];
         snprintf(prefix, sizeof prefix, "decoder.blocks.%d.", i);
-        status = tsr_vit_block_load(m->ctx, m->weights, prefix, d, &m->block[i]);
+        tsr_vit_block_load(&loader, &block_layout, prefix, d, &m->block[i]);
     }
-    return status;
+    return loader.status;
 }
 
 static void mosaic_close(void **model) {
@@ -247,54 +278,48 @@ static void mosaic_close(void **model) {
     *model = NULL;
 }
 
-static tsr_status read_indices(mosaic *m, const tsr_safetensors *file, const char *name, int count,
-                               const int32_t **indices) {
-    const int at = tsr_safetensors_find(file, name);
-    const tsr_tensor *t = at < 0 ? NULL : tsr_safetensors_tensor(file, at);
-    if (!t || t->dtype != TSR_DTYPE_I32 || tsr_elements(t) != count)
-        return tsr_fail(m->ctx, TSR_ERROR_MODEL, "%s: %s: wanted %d numbers of I32, got %s",
-                        m->path, name, count, t ? "another shape or type" : "none");
-    *indices = t->data;
-    return TSR_OK;
-}
-
-static tsr_status mosaic_open(tsr_device *device, const tsr_model_source *source, void **model) {
-    tsr_context *ctx = source->ctx;
-    const tsr_safetensors *file = source->weights;
-    mosaic *m = tsr_alloc(ctx, 1, sizeof *m, "mosaic");
-    if (!m) return TSR_ERROR_MEMORY;
-    m->device = device;
-    m->ctx = ctx;
-    m->path = source->path;
-    tsr_status status = read_config(m, file);
-    if (!status) status = tsr_weights_open(ctx, &m->weights);
+/* The float tensors of the file, and the inverse DCT. */
+static tsr_status open_weights(mosaic *m, const tsr_safetensors *file) {
+    const tsr_tensor inverse =
+        tsr_host_tensor(TSR_DTYPE_F32, m->dct_rows, 2, (int64_t[]){SIZE, CORNER});
+    tsr_status status = tsr_weights_open(m->ctx, &m->weights);
     for (int i = 0; i < tsr_safetensors_count(file) && !status; ++i) {
         const tsr_tensor *t = tsr_safetensors_tensor(file, i);
         if (t->dtype == TSR_DTYPE_F32 || t->dtype == TSR_DTYPE_F16 || t->dtype == TSR_DTYPE_BF16)
-            status = tsr_weights_add(ctx, m->weights, tsr_safetensors_name(file, i), t);
+            status = tsr_weights_add(m->ctx, m->weights, tsr_safetensors_name(file, i), t);
     }
-    if (!status) status = read_indices(m, file, "slots.source", m->classes * SLOTS, &m->source);
-    if (!status) status = read_indices(m, file, "lead.source", m->lead_dim, &m->lead_source);
-    m->dct_rows = tsr_alloc(ctx, SIZE * CORNER, sizeof *m->dct_rows, "mosaic: dct");
-    m->previous =
-        tsr_alloc(ctx, (size_t)m->classes * SLOTS + 1, sizeof *m->previous, "mosaic: slots");
-    if (!status && (!m->dct_rows || !m->previous)) status = TSR_ERROR_MEMORY;
-    if (!status) {
-        make_dct(m->dct);
-        memcpy(m->dct_rows, m->dct, sizeof m->dct);
-        const tsr_tensor inverse =
-            tsr_host_tensor(TSR_DTYPE_F32, m->dct_rows, 2, (int64_t[]){SIZE, CORNER});
-        status = tsr_weights_add(ctx, m->weights, "dct.inverse", &inverse);
-    }
-    if (!status) status = link_slots(m);
-    if (!status) status = load_decoder(m);
-    if (!status) status = prepare_lead(m);
+    return status ? status : tsr_weights_add(m->ctx, m->weights, "dct.inverse", &inverse);
+}
+
+/* Fills a model whose device, context and path are set. */
+static tsr_status load_model(mosaic *m, const tsr_safetensors *file) {
+    tsr_status status = read_config(m, file);
+    if (status) return status;
+    const size_t slots = (size_t)m->classes * SLOTS;
+    m->dct_rows = tsr_alloc(m->ctx, SIZE * CORNER, sizeof *m->dct_rows, "mosaic: dct");
+    m->previous = tsr_alloc(m->ctx, slots + 1, sizeof *m->previous, "mosaic: slots");
+    if (!m->dct_rows || !m->previous) return TSR_ERROR_MEMORY;
+    make_dct(m->dct);
+    memcpy(m->dct_rows, m->dct, sizeof m->dct);
+    status = open_weights(m, file);
+    if (!status) status = link_slots(m, file);
+    if (!status) status = load_tensors(m);
+    return status ? status : prepare_lead(m, file);
+}
+
+static tsr_status mosaic_open(tsr_device *device, const tsr_model_source *source, void **model) {
+    mosaic *m = tsr_alloc(source->ctx, 1, sizeof *m, "mosaic");
+    if (!m) return TSR_ERROR_MEMORY;
+    m->device = device;
+    m->ctx = source->ctx;
+    m->path = source->path;
+    const tsr_status status = load_model(m, source->weights);
     if (status) {
         void *p = m;
         mosaic_close(&p);
         return status;
     }
-    const char *name = tsr_safetensors_metadata(file, "tessera.name");
+    const char *name = tsr_safetensors_metadata(source->weights, "tessera.name");
     snprintf(m->name, sizeof m->name, "%s", name ? name : "mosaic");
     *model = m;
     return TSR_OK;
@@ -570,17 +595,16 @@ static tsr_status mosaic_encode(const void *model, const tsr_pixels *pixels,
                       .quality = request->quality,
                       .ids = batch->values,
                       .counts = batch->counts};
-    job.spaces = tsr_alloc(m->ctx, workers, sizeof *job.spaces, "mosaic: encode");
-    job.ties = tsr_alloc(m->ctx, workers, sizeof *job.ties, "mosaic: encode");
+    tsr_scratch s = {.ctx = m->ctx};
+    job.spaces = tsr_scratch_take(&s, workers, sizeof *job.spaces, "mosaic: encode");
+    job.ties = tsr_scratch_take(&s, workers, sizeof *job.ties, "mosaic: encode");
     job.scratch =
-        tsr_alloc(m->ctx, workers * lead_scratch(m), sizeof *job.scratch, "mosaic: encode");
-    tsr_status status = job.spaces && job.ties && job.scratch ? TSR_OK : TSR_ERROR_MEMORY;
+        tsr_scratch_take(&s, workers * lead_scratch(m), sizeof *job.scratch, "mosaic: encode");
+    const tsr_status status = s.status;
     if (!status) tsr_parallel(m->ctx, count, encode_tile, &job);
     for (size_t i = 0; i < workers && !status; ++i)
         batch->near_ties += job.ties[i];
-    free(job.spaces);
-    free(job.ties);
-    free(job.scratch);
+    tsr_scratch_free(&s);
     return status;
 }
 
@@ -615,14 +639,14 @@ static tsr_status mosaic_decode(const void *model, const tsr_token_batch *batch,
     const uint32_t *counts = batch->counts;
     const int64_t d = m->width;
     const size_t plane = SIZE * SIZE, tile = PLANES * plane;
+    const size_t tiles = (size_t)count, width = (size_t)d;
+    tsr_scratch s = {.ctx = m->ctx};
     float *coefficients =
-        tsr_alloc(m->ctx, (size_t)count * COEFFICIENTS, sizeof(float), "mosaic: decode");
-    float *places =
-        tsr_alloc(m->ctx, (size_t)count * PATCHES * (size_t)d, sizeof(float), "mosaic: decode");
-    float *planes = tsr_alloc(m->ctx, (size_t)count * tile, sizeof(float), "mosaic: decode");
-    float *unknown_class = tsr_alloc(m->ctx, (size_t)d, sizeof(float), "mosaic: decode"); /* 0 */
-    tsr_status status =
-        coefficients && places && planes && unknown_class ? TSR_OK : TSR_ERROR_MEMORY;
+        tsr_scratch_take(&s, tiles * COEFFICIENTS, sizeof(float), "mosaic: decode");
+    float *places = tsr_scratch_take(&s, tiles * PATCHES * width, sizeof(float), "mosaic: decode");
+    float *planes = tsr_scratch_take(&s, tiles * tile, sizeof(float), "mosaic: decode");
+    float *unknown_class = tsr_scratch_take(&s, width, sizeof(float), "mosaic: decode"); /* 0 */
+    tsr_status status = s.status;
     for (int i = 0; i < count && !status; ++i) {
         if (counts[i] == 0) continue; /* nothing is known: stays grey */
         const uint32_t *tile_ids = tsr_token_batch_tile(batch, i);
@@ -665,10 +689,7 @@ static tsr_status mosaic_decode(const void *model, const tsr_token_batch *batch,
                                        : colour[0][c] * from[at] + colour[1][c] * from[plane + at] +
                                              colour[2][c] * from[2 * plane + at] + 0.5f;
     }
-    free(coefficients);
-    free(places);
-    free(planes);
-    free(unknown_class);
+    tsr_scratch_free(&s);
     return status;
 }
 

@@ -11,6 +11,7 @@
  * stand last. The first models ("legacy") read the [K, W] rows again as [W, K] before the codes:
  * that is how they were trained. */
 #include "titok.h"
+#include "../../compute/arena.h"
 #include "../../formats/weights/config_file.h"
 #include "../../nn/conv_window.h"
 #include "../../nn/conv_layouts.h"
@@ -29,98 +30,77 @@ static bool config_says(const cJSON *config, const char *key, bool otherwise) {
     return cJSON_IsBool(item) ? cJSON_IsTrue(item) : otherwise;
 }
 
-/* Where the parts of the model are named: user of name_all. */
-typedef struct naming {
-    tsr_titok *m;
-    tsr_weights *weights;
-    const tsr_wanted *wanted;
-    tsr_status status;
-} naming;
-
-static void want(naming *n, const char *name, int rank, const int64_t *dim, tsr_weight **where) {
-    if (!n->status) n->status = tsr_want(n->wanted, "", name, rank, dim, where);
-}
-
-static void want_pair(naming *n, const char *part, int rank, const int64_t *dim,
-                      tsr_weight **weight, tsr_weight **bias) {
-    if (!n->status) n->status = tsr_want_layer(n->wanted, "", part, rank, dim, true, weight, bias);
-}
-
-static void want_tower(naming *n, const char *half, tsr_titok_tower *t) {
-    const int64_t w = t->width, patches = n->m->side * n->m->side;
-    const int64_t one[2] = {1, w}, all[2] = {1 + patches, w}, k[2] = {n->m->latents, w};
+static void load_tower(tsr_weight_loader *l, const tsr_titok *m, const char *half,
+                       tsr_titok_tower *t) {
+    const int64_t w = t->width, patches = m->side * m->side;
+    const int64_t one[2] = {1, w}, all[2] = {1 + patches, w}, k[2] = {m->latents, w};
     char name[128];
-    snprintf(name, sizeof name, "%s.class_embedding", half);
-    want(n, name, 2, one, &t->class_row);
-    snprintf(name, sizeof name, "%s.positional_embedding", half);
-    want(n, name, 2, all, &t->positions);
-    snprintf(name, sizeof name, "%s.latent_token_positional_embedding", half);
-    want(n, name, 2, k, &t->latent_positions);
-    snprintf(name, sizeof name, "%s.ln_pre", half);
-    want_pair(n, name, 1, &w, &t->pre_gamma, &t->pre_beta);
-    for (int i = 0; i < t->depth && !n->status; ++i) {
+    tsr_load_weight(l, half, ".class_embedding", 2, one, &t->class_row);
+    tsr_load_weight(l, half, ".positional_embedding", 2, all, &t->positions);
+    tsr_load_weight(l, half, ".latent_token_positional_embedding", 2, k, &t->latent_positions);
+    tsr_load_layer(l, half, ".ln_pre", 1, &w, &t->pre_gamma, &t->pre_beta);
+    for (int i = 0; i < t->depth; ++i) {
         snprintf(name, sizeof name, "%s.transformer.%d.", half, i);
-        n->status = tsr_vit_block_want(n->wanted, name, w, &t->block[i]);
+        tsr_vit_block_load(l, &tsr_layout_openclip, name, w, &t->block[i]);
     }
-    snprintf(name, sizeof name, "%s.ln_post", half);
-    want_pair(n, name, 1, &w, &t->post_gamma, &t->post_beta);
+    tsr_load_layer(l, half, ".ln_post", 1, &w, &t->post_gamma, &t->post_beta);
 }
 
-static void want_pixels(naming *n) {
-    tsr_titok *m = n->m;
-    tsr_conv_shape shape;
-    if (!n->status)
-        n->status = tsr_conv_read_shape(m->ctx, n->weights, "pixel_decoder.", m->path,
-                                        &tsr_layout_maskgit[1], true, &shape);
-    if (!n->status)
-        n->status = tsr_code_table_want(m->ctx, n->wanted, n->weights,
-                                        "pixel_quantize.embedding.weight", m->path, &m->base_codes);
-    if (!n->status && shape.levels != 5)
-        n->status = tsr_fail(m->ctx, TSR_ERROR_MODEL,
-                             "%s: pixel_decoder: wanted 5 levels (16 pixels a place), got %d",
-                             m->path, shape.levels);
-    if (n->status) return;
-    shape.in = m->base_codes.codes->tensor.dim[1];
-    shape.out = 3;
-    n->status = tsr_conv_want(n->wanted, "pixel_decoder.", &tsr_layout_maskgit[1], true, &shape,
-                              &m->pixels);
-}
-
-static tsr_status name_all(void *user, const tsr_wanted *wanted) {
-    naming *n = user;
-    tsr_titok *m = n->m;
-    const int64_t w = m->encoder.width, d = m->decoder.width, p = TSR_TITOK_PATCH;
-    const int64_t given = m->continuous ? 2 * m->size : m->size;
-    n->wanted = wanted;
-    want(n, "latent_tokens", 2, (int64_t[]){m->latents, w}, &m->latent_rows);
-    want_pair(n, "encoder.patch_embed", 4, (int64_t[]){w, 3, p, p}, &m->patch, &m->patch_bias);
-    want_tower(n, "encoder", &m->encoder);
-    want_pair(n, "encoder.conv_out", 4, (int64_t[]){given, w, 1, 1}, &m->factors, &m->factors_bias);
-    if (!m->continuous && !n->status)
-        n->status = tsr_code_table_want(m->ctx, wanted, n->weights, "quantize.embedding.weight",
-                                        m->path, &m->codes);
-    if (!n->status && !m->continuous && m->codes.codes->tensor.dim[1] != m->size)
-        n->status = tsr_fail(m->ctx, TSR_ERROR_MODEL,
+static void load_codes(tsr_weight_loader *l, tsr_titok *m) {
+    tsr_code_table_load(l, "quantize.embedding.weight", &m->codes);
+    if (!l->status && m->codes.codes->tensor.dim[1] != m->size)
+        l->status = tsr_fail(m->ctx, TSR_ERROR_MODEL,
                              "%s: tensor quantize.embedding.weight: wanted codes of %lld numbers, "
                              "got %lld",
                              m->path, (long long)m->size, (long long)m->codes.codes->tensor.dim[1]);
-    want_pair(n, "decoder.decoder_embed", 2, (int64_t[]){d, m->size}, &m->embed, &m->embed_bias);
-    want(n, "decoder.mask_token", 3, (int64_t[]){1, 1, d}, &m->mask);
-    want_tower(n, "decoder", &m->decoder);
+}
+
+/* Loads MaskGIT's decoder and codes of a two-stage model. */
+static void load_pixels(tsr_weight_loader *l, tsr_titok *m) {
+    const tsr_conv_layout *layout = &tsr_layout_maskgit[1];
+    tsr_conv_shape shape;
+    if (l->status) return;
+    l->status =
+        tsr_conv_read_shape(m->ctx, l->weights, "pixel_decoder.", m->path, layout, true, &shape);
+    tsr_code_table_load(l, "pixel_quantize.embedding.weight", &m->base_codes);
+    if (l->status) return;
+    if (shape.levels != 5)
+        l->status = tsr_fail(m->ctx, TSR_ERROR_MODEL,
+                             "%s: pixel_decoder: wanted 5 levels (16 pixels a place), got %d",
+                             m->path, shape.levels);
+    shape.in = m->base_codes.codes->tensor.dim[1];
+    shape.out = 3;
+    tsr_conv_load(l, "pixel_decoder.", layout, true, &shape, &m->pixels);
+}
+
+/* Loads every tensor, after read_shapes and read_habits. */
+static void load_tensors(tsr_weight_loader *l, tsr_titok *m) {
+    const int64_t w = m->encoder.width, d = m->decoder.width, p = TSR_TITOK_PATCH;
+    const int64_t given = m->continuous ? 2 * m->size : m->size;
+    tsr_load_weight(l, "", "latent_tokens", 2, (int64_t[]){m->latents, w}, &m->latent_rows);
+    tsr_load_layer(l, "encoder.", "patch_embed", 4, (int64_t[]){w, 3, p, p}, &m->patch,
+                   &m->patch_bias);
+    load_tower(l, m, "encoder", &m->encoder);
+    tsr_load_layer(l, "encoder.", "conv_out", 4, (int64_t[]){given, w, 1, 1}, &m->factors,
+                   &m->factors_bias);
+    if (!m->continuous) load_codes(l, m);
+    tsr_load_layer(l, "decoder.", "decoder_embed", 2, (int64_t[]){d, m->size}, &m->embed,
+                   &m->embed_bias);
+    tsr_load_weight(l, "decoder.", "mask_token", 3, (int64_t[]){1, 1, d}, &m->mask);
+    load_tower(l, m, "decoder", &m->decoder);
     if (!m->two_stage) {
-        want_pair(n, "decoder.ffn.0", 4, (int64_t[]){3 * p * p, d, 1, 1}, &m->head[0],
-                  &m->head_bias[0]);
-        if (!n->status)
-            n->status = tsr_conv_want_one(wanted, "decoder.", "conv_out", 3, 3, 3, &m->conv_out);
-        return n->status;
+        tsr_load_layer(l, "decoder.", "ffn.0", 4, (int64_t[]){3 * p * p, d, 1, 1}, &m->head[0],
+                       &m->head_bias[0]);
+        tsr_conv_load_one(l, "decoder.", "conv_out", 3, 3, 3, &m->conv_out);
+        return;
     }
-    want_pixels(n);
-    want_pair(n, "decoder.ffn.0", 4, (int64_t[]){2 * d, d, 1, 1}, &m->head[0], &m->head_bias[0]);
-    if (!n->status)
-        want_pair(n, "decoder.ffn.2", 4,
-                  (int64_t[]){m->base_codes.codes->tensor.dim[0], 2 * d, 1, 1}, &m->head[1],
-                  &m->head_bias[1]);
-    return n->status;
+    load_pixels(l, m);
+    tsr_load_layer(l, "decoder.", "ffn.0", 4, (int64_t[]){2 * d, d, 1, 1}, &m->head[0],
+                   &m->head_bias[0]);
+    if (l->status) return; /* or the codes are there */
+    tsr_load_layer(l, "decoder.", "ffn.2", 4,
+                   (int64_t[]){m->base_codes.codes->tensor.dim[0], 2 * d, 1, 1}, &m->head[1],
+                   &m->head_bias[1]);
 }
 
 /* Two dimensions of a tensor that the others hang on. */
@@ -180,36 +160,42 @@ static tsr_status read_habits(tsr_titok *m, tsr_weights *weights, const cJSON *c
     return TSR_OK;
 }
 
+/* Fills a model whose device, context and weights are set. */
+static tsr_status load_model(tsr_titok *m, const cJSON *config, const char *path) {
+    static const char *const ignored[] = {"decoder.text_guidance", NULL};
+    tsr_context *ctx = m->ctx;
+    if (!(m->path = strdup(path)))
+        return tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for its name", path);
+    if (tsr_weights_find(m->weights, "decoder.text_guidance_positional_embedding"))
+        return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
+                        "%s: wanted a model that decodes from ids alone, got TA-TiTok, which needs "
+                        "a caption's text features as well",
+                        path);
+    tsr_status status = read_shapes(m, m->weights);
+    if (!status) status = read_habits(m, m->weights, config);
+    if (status) return status;
+    tsr_weight_loader loader = tsr_load_all_begin(ctx, m->weights, path);
+    load_tensors(&loader, m);
+    status = tsr_load_all_end(&loader, ignored);
+    if (!status && !m->continuous)
+        status = tsr_code_table_prepare(ctx, m->weights, m->normalised, false, &m->codes);
+    if (!status && m->two_stage)
+        status = tsr_code_table_prepare(ctx, m->weights, false, true, &m->base_codes);
+    return status;
+}
+
 tsr_status tsr_titok_open(tsr_device *device, const cJSON *config, tsr_weights *weights,
                           const char *path, tsr_titok **model) {
-    static const char *const ignored[] = {"decoder.text_guidance", NULL};
-    tsr_context *ctx = tsr_device_context(device);
-    tsr_titok *m = tsr_alloc(ctx, 1, sizeof *m, "titok");
+    tsr_titok *m = tsr_alloc(tsr_device_context(device), 1, sizeof *m, "titok");
     *model = NULL;
     if (!m) {
         tsr_weights_close(&weights);
         return TSR_ERROR_MEMORY;
     }
     m->device = device;
-    m->ctx = ctx;
+    m->ctx = tsr_device_context(device);
     m->weights = weights;
-    tsr_status status = TSR_OK;
-    if (!(m->path = strdup(path)))
-        status = tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for its name", path);
-    if (!status && tsr_weights_find(weights, "decoder.text_guidance_positional_embedding"))
-        status =
-            tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
-                     "%s: wanted a model that decodes from ids alone, got TA-TiTok, which needs "
-                     "a caption's text features as well",
-                     path);
-    if (!status) status = read_shapes(m, weights);
-    if (!status) status = read_habits(m, weights, config);
-    naming n = {.m = m, .weights = weights};
-    if (!status) status = tsr_wanted_load_all(ctx, weights, path, ignored, name_all, &n);
-    if (!status && !m->continuous)
-        status = tsr_code_table_prepare(ctx, weights, m->normalised, false, &m->codes);
-    if (!status && m->two_stage)
-        status = tsr_code_table_prepare(ctx, weights, false, true, &m->base_codes);
+    const tsr_status status = load_model(m, config, path);
     if (status)
         tsr_titok_close(&m);
     else
@@ -334,11 +320,11 @@ static void decode_program(tsr_run *r, const void *model, tsr_tensor *const *in,
 tsr_status tsr_titok_encode(const tsr_titok *m, const uint8_t *rgb, int64_t n,
                             const tsr_titok_result *result) {
     const int64_t side = m->side * TSR_TITOK_PATCH, plane = side * side, k = m->latents;
-    float *x = tsr_alloc(m->ctx, (size_t)(n * plane * 3), sizeof *x, "titok: pictures");
-    float *rows = tsr_alloc(m->ctx, (size_t)(n * k), 2 * sizeof *rows, "titok: rows");
-    if (!x || !rows) {
-        free(x);
-        free(rows);
+    tsr_scratch s = {.ctx = m->ctx};
+    float *x = tsr_scratch_take(&s, (size_t)(n * plane * 3), sizeof *x, "titok: pictures");
+    float *rows = tsr_scratch_take(&s, (size_t)(n * k), 2 * sizeof *rows, "titok: rows");
+    if (s.status) {
+        tsr_scratch_free(&s);
         return TSR_ERROR_MEMORY;
     }
     for (int64_t b = 0; b < n; ++b)
@@ -366,20 +352,20 @@ tsr_status tsr_titok_encode(const tsr_titok *m, const uint8_t *rgb, int64_t n,
                                  .variant = traced,
                                  .name = "titok encoder"};
     const tsr_status status = tsr_execute(m->device, &program, &in, 1, out, outputs);
-    if (!status && !m->continuous && result->margin)
-        memcpy(result->margin, rows, (size_t)(n * k) * sizeof *rows);
-    if (!status && !m->continuous && result->near_ties)
+    const bool quantised = !status && !m->continuous;
+    if (quantised && result->margin) memcpy(result->margin, rows, (size_t)(n * k) * sizeof *rows);
+    if (quantised && result->near_ties)
         *result->near_ties += tsr_code_table_near_ties(&m->codes, rows, rows + n * k, n * k);
-    free(x);
-    free(rows);
+    tsr_scratch_free(&s);
     return status;
 }
 
 /* Pixel rows of 16 come patch by patch: (picture, patch row, patch column, y); pictures have them
- * as (picture, patch row, y, patch column). For b pictures, or NULL. */
-static int32_t *order_of(const tsr_titok *m, int64_t b) {
+ * as (picture, patch row, y, patch column). Order for b pictures from `scratch`, or NULL. */
+static int32_t *order_of(const tsr_titok *m, int64_t b, tsr_scratch *scratch) {
     const int64_t s = m->side, p = TSR_TITOK_PATCH;
-    int32_t *order = tsr_alloc(m->ctx, (size_t)(b * s * s * p), sizeof *order, "titok: order");
+    int32_t *order =
+        tsr_scratch_take(scratch, (size_t)(b * s * s * p), sizeof *order, "titok: order");
     int32_t *to = order;
     for (int64_t row = 0; row < b * s && order; ++row) /* of all pictures */
         for (int64_t y = 0; y < p; ++y)
@@ -406,9 +392,10 @@ tsr_status tsr_titok_decode(const tsr_titok *m, const int32_t *ids, const float 
                             (long long)codes, ids[i]);
     const int64_t values =
         m->two_stage ? patches * m->base_codes.codes->tensor.dim[0] : side * side * 3;
-    float *own = head ? NULL : tsr_alloc(m->ctx, (size_t)(b * values), sizeof *own, "titok: head");
-    int32_t *order = m->two_stage ? NULL : order_of(m, b);
-    tsr_status status = (head || own) && (m->two_stage || order) ? TSR_OK : TSR_ERROR_MEMORY;
+    tsr_scratch s = {.ctx = m->ctx};
+    if (!head) head = tsr_scratch_take(&s, (size_t)(b * values), sizeof *head, "titok: head");
+    int32_t *order = m->two_stage ? NULL : order_of(m, b, &s);
+    tsr_status status = s.status;
     if (count)
         in[inputs++] =
             ids ? tsr_host_tensor(TSR_DTYPE_I32, (int32_t *)ids, 2, (int64_t[]){b, count})
@@ -419,17 +406,15 @@ tsr_status tsr_titok_decode(const tsr_titok *m, const int32_t *ids, const float 
                                     : tsr_host_tensor(TSR_DTYPE_I32, order, 1,
                                                       (int64_t[]){b * patches * TSR_TITOK_PATCH});
     out[0] = tsr_host_tensor(TSR_DTYPE_F32, rgb, 4, (int64_t[]){b, side, side, 3});
-    out[1] =
-        m->two_stage
-            ? tsr_host_tensor(TSR_DTYPE_F32, head ? head : own, 3,
-                              (int64_t[]){b, patches, m->base_codes.codes->tensor.dim[0]})
-            : tsr_host_tensor(TSR_DTYPE_F32, head ? head : own, 4, (int64_t[]){b, side, side, 3});
+    out[1] = m->two_stage
+                 ? tsr_host_tensor(TSR_DTYPE_F32, head, 3,
+                                   (int64_t[]){b, patches, m->base_codes.codes->tensor.dim[0]})
+                 : tsr_host_tensor(TSR_DTYPE_F32, head, 4, (int64_t[]){b, side, side, 3});
     const tsr_program program = {
         .fn = decode_program, .model = m, .variant = count > 0, .name = "titok decoder"};
     rgb[0] = 0;
     if (!status) status = tsr_execute(m->device, &program, in, inputs, out, 2);
-    free(own);
-    free(order);
+    tsr_scratch_free(&s);
     return status;
 }
 
@@ -440,23 +425,24 @@ static bool recognise(const tsr_safetensors *file) {
            tsr_safetensors_find(file, "encoder.latent_token_positional_embedding") >= 0;
 }
 
-static tsr_status list_tensors(const tsr_model_source *source, const tsr_wanted *wanted) {
-    tsr_titok *m = tsr_alloc(source->ctx, 1, sizeof *m, "titok");
-    if (!m) return TSR_ERROR_MEMORY;
-    m->ctx = source->ctx;
-    m->path = (char *)source->path;
+/* Fills a model that is thrown away. */
+static void list_model(tsr_weight_loader *l, tsr_titok *m, const cJSON *config) {
+    m->ctx = l->ctx;
+    m->path = (char *)l->path;
+    l->status = read_shapes(m, l->weights);
+    if (!l->status) l->status = read_habits(m, l->weights, config);
+    if (!l->status) load_tensors(l, m);
+}
+
+static void list_tensors(const tsr_model_source *source, tsr_weight_loader *loader) {
     cJSON *config = NULL;
-    naming n = {.m = m};
-    tsr_status status = tsr_config_file_read(m->ctx, m->path, &config);
-    if (status == TSR_ERROR_NOT_FOUND) status = TSR_OK;
-    if (!status) status = tsr_file_weights(m->ctx, source->weights, &n.weights);
-    if (!status) status = read_shapes(m, n.weights);
-    if (!status) status = read_habits(m, n.weights, config);
-    if (!status) status = name_all(&n, wanted);
+    tsr_titok *m = tsr_alloc(source->ctx, 1, sizeof *m, "titok");
+    loader->status =
+        m ? tsr_config_file_read(source->ctx, source->path, &config) : TSR_ERROR_MEMORY;
+    if (loader->status == TSR_ERROR_NOT_FOUND) loader->status = TSR_OK;
+    if (!loader->status) list_model(loader, m, config);
     cJSON_Delete(config);
-    tsr_weights_close(&n.weights);
     free(m);
-    return status;
 }
 
 static void close_model(void **model) {

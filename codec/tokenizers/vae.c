@@ -3,6 +3,7 @@
  * that makes tokens of its latents: a place of the latents is a token, a vector of its channels.
  * Stored are means of the posterior, or draws with supplied noise, not scaled: what the decoder
  * takes. */
+#include "../../compute/arena.h"
 #include "../../formats/weights/config_file.h"
 #include "../../nn/conv_window.h"
 #include "../../nn/family.h"
@@ -44,25 +45,10 @@ static tsr_status read_config(tsr_context *ctx, tsr_weights *weights, const char
     return status ? status : tsr_vae_read_shapes(ctx, weights, "", path, config);
 }
 
-typedef struct naming {
-    tsr_context *ctx;
-    const tsr_vae_config *config;
-} naming;
-
-static tsr_status name_all(void *user, const tsr_wanted *wanted) {
-    const naming *n = user;
-    return tsr_vae_list(n->ctx, n->config, "", wanted);
-}
-
-static tsr_status list_tensors(const tsr_model_source *source, const tsr_wanted *wanted) {
-    tsr_context *ctx = source->ctx;
+static void list_tensors(const tsr_model_source *source, tsr_weight_loader *loader) {
     tsr_vae_config config;
-    tsr_weights *weights = NULL;
-    tsr_status status = tsr_file_weights(ctx, source->weights, &weights);
-    if (!status) status = read_config(ctx, weights, source->path, &config);
-    if (!status) status = tsr_vae_list(ctx, &config, "", wanted);
-    tsr_weights_close(&weights);
-    return status;
+    loader->status = read_config(source->ctx, loader->weights, source->path, &config);
+    if (!loader->status) tsr_vae_list(loader, &config, "");
 }
 
 static tsr_status describe(const void *model, tsr_token_header *h) {
@@ -92,39 +78,43 @@ static void close_model(void **model) {
     *model = NULL;
 }
 
-static tsr_status open_model(tsr_device *device, const tsr_model_source *source, void **model) {
+/* Fills a model whose context is set. */
+static tsr_status load_model(alone *a, tsr_device *device, const tsr_model_source *source) {
     tsr_context *ctx = source->ctx;
     const char *path = source->path;
     tsr_vae_config config = {0};
-    alone *a = tsr_alloc(ctx, 1, sizeof *a, "vae");
-    if (!a) return TSR_ERROR_MEMORY;
-    a->ctx = ctx;
-    a->path = strdup(path);
-    tsr_status status = a->path ? TSR_OK : tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory", path);
-    if (!status) status = tsr_file_weights(ctx, source->weights, &a->weights);
+    if (!(a->path = strdup(path))) return tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory", path);
+    tsr_status status = tsr_file_weights(ctx, source->weights, &a->weights);
     if (!status) status = read_config(ctx, a->weights, path, &config);
-    naming n = {ctx, &config};
-    if (!status) status = tsr_wanted_load_all(ctx, a->weights, path, NULL, name_all, &n);
+    if (status) return status;
+    tsr_weight_loader loader = tsr_load_all_begin(ctx, a->weights, path);
+    tsr_vae_list(&loader, &config, "");
+    status = tsr_load_all_end(&loader, NULL);
     if (!status) status = tsr_vae_open(device, &config, a->weights, "", path, &a->vae);
-    if (!status && config.channels > 4096)
-        status =
-            tsr_fail(ctx, TSR_ERROR_MODEL, "%s: latents: wanted at most 4096 channels, got %lld",
-                     path, (long long)config.channels);
-    if (!status) {
-        const int factor = tsr_vae_factor(&config);
-        const char *name = tsr_safetensors_metadata(source->weights, "tessera.name");
-        if (name)
-            snprintf(a->name, sizeof a->name, "%s", name);
-        else
-            snprintf(a->name, sizeof a->name, "vae-f%d-c%d", factor, (int)config.channels);
-        a->width = a->height = SIDE; /* the factor is a power of two, at most 128 */
-    }
-    if (status) {
-        close_model((void **)&a);
-        return status;
-    }
-    *model = a;
+    if (status) return status;
+    if (config.channels > 4096)
+        return tsr_fail(ctx, TSR_ERROR_MODEL, "%s: latents: wanted at most 4096 channels, got %lld",
+                        path, (long long)config.channels);
+    const char *name = tsr_safetensors_metadata(source->weights, "tessera.name");
+    if (name)
+        snprintf(a->name, sizeof a->name, "%s", name);
+    else
+        snprintf(a->name, sizeof a->name, "vae-f%d-c%d", tsr_vae_factor(&config),
+                 (int)config.channels);
+    a->width = a->height = SIDE; /* the factor is a power of two, at most 128 */
     return TSR_OK;
+}
+
+static tsr_status open_model(tsr_device *device, const tsr_model_source *source, void **model) {
+    alone *a = tsr_alloc(source->ctx, 1, sizeof *a, "vae");
+    if (!a) return TSR_ERROR_MEMORY;
+    a->ctx = source->ctx;
+    const tsr_status status = load_model(a, device, source);
+    if (status)
+        close_model((void **)&a);
+    else
+        *model = a;
+    return status;
 }
 
 static tsr_status resize(void *model, tsr_tile_size size, tsr_token_header *header) {
@@ -169,14 +159,16 @@ static tsr_status encode(const void *model, const tsr_pixels *pixels,
     const int64_t factor = tsr_vae_factor(c), places = a->height / factor * (a->width / factor);
     const int64_t values = (int64_t)a->height * a->width * 3, n = places * c->channels;
     const bool drawn = request->noise != NULL;
-    float *x = tsr_alloc(a->ctx, (size_t)count, (size_t)(values + (drawn ? 3 : 1) * n) * sizeof *x,
-                         "vae: tiles");
-    if (!x) return TSR_ERROR_MEMORY;
-    float *mean = x + count * values, *logvar = drawn ? mean + count * n : NULL;
-    float *noise = drawn ? logvar + count * n : NULL;
-    for (int64_t v = 0; v < count * values; ++v)
+    const size_t tiles = (size_t)count;
+    tsr_scratch s = {.ctx = a->ctx};
+    float *x = tsr_scratch_take(&s, tiles, (size_t)values * sizeof *x, "vae: tiles");
+    float *mean = tsr_scratch_take(&s, tiles, (size_t)n * sizeof *x, "vae: latents");
+    float *logvar =
+        drawn ? tsr_scratch_take(&s, tiles, (size_t)n * sizeof *x, "vae: log variances") : NULL;
+    float *noise = drawn ? tsr_scratch_take(&s, tiles, (size_t)n * sizeof *x, "vae: noise") : NULL;
+    tsr_status status = s.status;
+    for (int64_t v = 0; v < count * values && !status; ++v)
         x[v] = ((float)pixels->rgb[v] / 255.0f - 0.5f) / 0.5f;
-    tsr_status status = TSR_OK;
     for (int i = 0; i < count && drawn && !status; ++i)
         status = tsr_tile_noise(a->ctx, request->noise, request->first_tile + (uint64_t)i,
                                 c->channels, a->height / factor, a->width / factor, noise + i * n);
@@ -186,7 +178,7 @@ static tsr_status encode(const void *model, const tsr_pixels *pixels,
         turn(mean + i * n, latents + i * n, c->channels, places);
         batch->counts[i] = (uint32_t)places;
     }
-    free(x);
+    tsr_scratch_free(&s);
     return status;
 }
 

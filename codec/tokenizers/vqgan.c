@@ -6,6 +6,7 @@
  *
  * A tile that memory does not hold at once goes window by window. */
 #include "vqgan.h"
+#include "../../compute/arena.h"
 #include "../../nn/conv_window.h"
 
 #include <stdio.h>
@@ -29,8 +30,9 @@ static bool has(const names *n, const char *prefix, const char *name) {
                    : tsr_weights_find(n->weights, whole) != NULL;
 }
 
-/* The kind's prefix and naming that these tensors have; -1 when they have none. */
-static int find_naming(const tsr_grid_kind *kind, const names *n, const char **prefix) {
+/* The kind's prefix and layout (an index of kind->names) that these tensors have; -1 when they have
+ * none. */
+static int find_layout(const tsr_grid_kind *kind, const names *n, const char **prefix) {
     if (kind->foreign && has(n, "", kind->foreign)) return -1;
     for (const char *const *p = kind->prefixes; *p; ++p)
         for (int i = 0; i < 2; ++i) {
@@ -46,89 +48,95 @@ static int find_naming(const tsr_grid_kind *kind, const names *n, const char **p
 
 bool tsr_grid_recognise(const tsr_grid_kind *kind, const tsr_safetensors *file) {
     const char *prefix;
-    return find_naming(kind, &(names){.file = file}, &prefix) >= 0;
+    return find_layout(kind, &(names){.file = file}, &prefix) >= 0;
 }
 
 /* ---- opening ---- */
 
-static tsr_status want_all(tsr_grid *g, const tsr_wanted *wanted, tsr_weights *weights,
-                           const char *prefix, const tsr_conv_layout *layout) {
+/* Reads the shapes of both halves. name: what the names of each begin with. */
+static tsr_status read_shapes(const tsr_grid *g, tsr_weights *weights, const char *prefix,
+                              const tsr_conv_layout *layout, char name[2][256],
+                              tsr_conv_shape shape[2]) {
+    for (int i = 0; i < 2; ++i) {
+        snprintf(name[i], sizeof name[i], "%s%s.", prefix, i ? "decoder" : "encoder");
+        const tsr_status status =
+            tsr_conv_read_shape(g->ctx, weights, name[i], g->path, layout, i, &shape[i]);
+        if (status) return status;
+    }
+    if (shape[0].levels == shape[1].levels) return TSR_OK;
+    return tsr_fail(g->ctx, TSR_ERROR_MODEL, "%s: %s: wanted %d levels as the encoder has, got %d",
+                    g->path, name[1], shape[0].levels, shape[1].levels);
+}
+
+/* Loads every tensor; all names begin with `prefix`. */
+static void load_named(tsr_weight_loader *l, tsr_grid *g, const char *prefix,
+                       const tsr_conv_layout *layout) {
     char name[2][256], codes[300];
     tsr_conv_shape shape[2];
-    tsr_status status = TSR_OK;
-    for (int i = 0; i < 2 && !status; ++i) {
-        snprintf(name[i], sizeof name[i], "%s%s.", prefix, i ? "decoder" : "encoder");
-        status = tsr_conv_read_shape(g->ctx, weights, name[i], g->path, layout, i, &shape[i]);
-    }
-    if (!status && shape[0].levels != shape[1].levels)
-        status =
-            tsr_fail(g->ctx, TSR_ERROR_MODEL, "%s: %s: wanted %d levels as the encoder has, got %d",
-                     g->path, name[1], shape[0].levels, shape[1].levels);
+    l->status = read_shapes(g, l->weights, prefix, layout, name, shape);
     snprintf(codes, sizeof codes, "%squantize.embedding.weight", prefix);
-    if (!status) status = tsr_code_table_want(g->ctx, wanted, weights, codes, g->path, &g->codes);
-    if (status) return status;
+    tsr_code_table_load(l, codes, &g->codes);
+    if (l->status) return;
     /* Without the convolutions between them features, codes and the decoder's input are one. */
     const int64_t d = g->codes.codes->tensor.dim[1];
     shape[0].in = 3;
     shape[1].out = 3;
     if (!g->kind->quant) shape[0].out = shape[1].in = d;
-    status = tsr_conv_want(wanted, name[0], layout, false, &shape[0], &g->encoder);
-    if (!status) status = tsr_conv_want(wanted, name[1], layout, true, &shape[1], &g->decoder);
-    if (!status && g->kind->quant)
-        status = tsr_conv_want_one(wanted, prefix, "quant_conv", d, shape[0].out, 1, &g->quant);
-    if (!status && g->kind->quant)
-        status =
-            tsr_conv_want_one(wanted, prefix, "post_quant_conv", shape[1].in, d, 1, &g->post_quant);
-    for (int i = 0; i < shape[0].levels && !status; ++i)
-        for (int k = 0; k < 2 && !status; ++k)
-            if (shape[k].width[i] % 32)
-                status = tsr_fail(g->ctx, TSR_ERROR_MODEL,
-                                  "%s: %s: level %d: wanted a multiple of 32 channels, got %lld",
-                                  g->path, name[k], i, (long long)shape[k].width[i]);
+    tsr_conv_load(l, name[0], layout, false, &shape[0], &g->encoder);
+    tsr_conv_load(l, name[1], layout, true, &shape[1], &g->decoder);
+    if (g->kind->quant) {
+        tsr_conv_load_one(l, prefix, "quant_conv", d, shape[0].out, 1, &g->quant);
+        tsr_conv_load_one(l, prefix, "post_quant_conv", shape[1].in, d, 1, &g->post_quant);
+    }
+    for (int i = 0; i < shape[0].levels; ++i)
+        for (int k = 0; k < 2; ++k)
+            if (!l->status && shape[k].width[i] % 32)
+                l->status = tsr_fail(g->ctx, TSR_ERROR_MODEL,
+                                     "%s: %s: level %d: wanted a multiple of 32 channels, got %lld",
+                                     g->path, name[k], i, (long long)shape[k].width[i]);
     g->step = (int64_t)1 << (shape[0].levels - 1);
-    return status;
 }
 
-typedef struct finder {
-    tsr_grid *g;
-    tsr_weights *weights;
-} finder;
-
-static tsr_status find_all(void *user, const tsr_wanted *wanted) {
-    tsr_grid *g = ((finder *)user)->g;
-    tsr_weights *weights = ((finder *)user)->weights;
+static void load_tensors(tsr_weight_loader *l, tsr_grid *g) {
     const char *prefix = "";
-    const int naming = find_naming(g->kind, &(names){.weights = weights}, &prefix);
-    if (naming < 0)
-        return tsr_fail(g->ctx, TSR_ERROR_MODEL,
-                        "%s: wanted tensors of %s (%s, quantize.embedding.weight, %s), got "
-                        "another set",
-                        g->path, g->kind->name, g->kind->names[0].mark,
-                        g->kind->names[0].layout->bare ? "no encoder.conv_in.bias"
-                                                       : "encoder.conv_in.bias");
-    return want_all(g, wanted, weights, prefix, g->kind->names[naming].layout);
+    const int i = find_layout(g->kind, &(names){.weights = l->weights}, &prefix);
+    if (l->status) return;
+    if (i < 0)
+        l->status = tsr_fail(g->ctx, TSR_ERROR_MODEL,
+                             "%s: wanted tensors of %s (%s, quantize.embedding.weight, %s), got "
+                             "another set",
+                             g->path, g->kind->name, g->kind->names[0].mark,
+                             g->kind->names[0].layout->bare ? "no encoder.conv_in.bias"
+                                                            : "encoder.conv_in.bias");
+    else
+        load_named(l, g, prefix, g->kind->names[i].layout);
+}
+
+/* Fills a model whose device, context, weights and kind are set. */
+static tsr_status load_model(tsr_grid *g, const char *path) {
+    if (!(g->path = strdup(path)))
+        return tsr_fail(g->ctx, TSR_ERROR_MEMORY, "%s: no memory for its name", path);
+    tsr_weight_loader loader = tsr_load_all_begin(g->ctx, g->weights, path);
+    load_tensors(&loader, g);
+    const tsr_status status = tsr_load_all_end(&loader, g->kind->ignored);
+    if (status) return status;
+    return tsr_code_table_prepare(g->ctx, g->weights, g->kind->normalised, !g->kind->quant,
+                                  &g->codes);
 }
 
 tsr_status tsr_grid_open(tsr_device *device, const tsr_grid_kind *kind, tsr_weights *weights,
                          const char *path, tsr_grid **grid) {
-    tsr_context *ctx = tsr_device_context(device);
-    tsr_grid *g = tsr_alloc(ctx, 1, sizeof *g, kind->name);
+    tsr_grid *g = tsr_alloc(tsr_device_context(device), 1, sizeof *g, kind->name);
     *grid = NULL;
     if (!g) {
         tsr_weights_close(&weights);
         return TSR_ERROR_MEMORY;
     }
     g->device = device;
-    g->ctx = ctx;
+    g->ctx = tsr_device_context(device);
     g->weights = weights;
     g->kind = kind;
-    finder f = {g, weights};
-    tsr_status status = TSR_OK;
-    if (!(g->path = strdup(path)))
-        status = tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for its name", path);
-    if (!status) status = tsr_wanted_load_all(ctx, weights, path, kind->ignored, find_all, &f);
-    if (!status)
-        status = tsr_code_table_prepare(ctx, weights, kind->normalised, !kind->quant, &g->codes);
+    const tsr_status status = load_model(g, path);
     if (status)
         tsr_grid_close(&g);
     else
@@ -205,6 +213,13 @@ static tsr_status check_size(const tsr_grid *g, tsr_status status, int64_t heigh
                     g->path, (long long)step, MOST_PIXELS, (long long)width, (long long)height);
 }
 
+/* Plans a half for h x w places. */
+static tsr_status plan_half(const tsr_grid *g, bool decoder, int64_t h, int64_t w,
+                            tsr_window_plan *plan) {
+    return tsr_window_plan_make(g->device, decoder ? &g->decoder : &g->encoder, decoder, g->path, h,
+                                w, plan);
+}
+
 /* Eight bits to the model's range, `count` values. */
 static void spread(const tsr_grid *g, const uint8_t *rgb, int64_t count, float *x) {
     for (int64_t i = 0; i < count; ++i)
@@ -240,16 +255,17 @@ static tsr_status encode_cut(const tsr_grid *g, const uint8_t *rgb, const tsr_wi
                              tsr_tensor *out) {
     const int64_t n = plan->height * plan->width, d = g->codes.codes->tensor.dim[1];
     source s = {.g = g, .plan = plan, .rgb = rgb};
-    float *features = tsr_alloc(g->ctx, (size_t)(n * d), sizeof *features, "grid: features");
-    s.cut = tsr_alloc(g->ctx, (size_t)(plan->side_y * plan->side_x * g->step * g->step),
-                      3 * sizeof(float), "grid: window");
-    tsr_status status = features && s.cut ? TSR_OK : TSR_ERROR_MEMORY;
+    tsr_scratch memory = {.ctx = g->ctx};
+    float *features =
+        tsr_scratch_take(&memory, (size_t)(n * d), sizeof *features, "grid: features");
+    s.cut = tsr_scratch_take(&memory, (size_t)(plan->side_y * plan->side_x * g->step * g->step),
+                             3 * sizeof(float), "grid: window");
+    tsr_status status = memory.status;
     if (!status) status = tsr_window_run(g->ctx, plan, 1, d, features, encode_window, &s);
     const tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, features, 2, (int64_t[]){n, d});
     const tsr_program program = {.fn = search_program, .model = g, .name = "grid codes"};
     if (!status) status = tsr_execute(g->device, &program, &in, 1, out, 3);
-    free(features);
-    free(s.cut);
+    tsr_scratch_free(&memory);
     return status;
 }
 
@@ -279,7 +295,7 @@ tsr_status tsr_grid_encode(const tsr_grid *g, const uint8_t *rgb, int64_t count,
     const bool traced = result->features && result->encoder_out;
     tsr_window_plan plan;
     tsr_status status = check_size(g, TSR_ERROR_ARGUMENT, height, width);
-    if (!status) status = tsr_window_plan_make(g->device, &g->encoder, false, g->path, h, w, &plan);
+    if (!status) status = plan_half(g, false, h, w, &plan);
     if (status) return status;
     float *rows = tsr_alloc(g->ctx, (size_t)n, 2 * sizeof *rows, "grid: rows");
     if (!rows) return TSR_ERROR_MEMORY;
@@ -341,11 +357,12 @@ tsr_status tsr_grid_decode(const tsr_grid *g, const int32_t *ids, int64_t count,
     const int64_t k = g->codes.codes->tensor.dim[0], n = h * w, pixels = n * g->step * g->step;
     tsr_window_plan plan;
     tsr_status status = check_size(g, TSR_ERROR_ARGUMENT, h * g->step, w * g->step);
-    for (int64_t i = 0; i < count * n && !status; ++i)
+    if (status) return status;
+    for (int64_t i = 0; i < count * n; ++i)
         if (ids[i] < 0 || ids[i] >= k)
-            status = tsr_fail(g->ctx, TSR_ERROR_TOKENS, "%s: id: wanted below %lld, got %d",
-                              g->path, (long long)k, ids[i]);
-    if (!status) status = tsr_window_plan_make(g->device, &g->decoder, true, g->path, h, w, &plan);
+            return tsr_fail(g->ctx, TSR_ERROR_TOKENS, "%s: id: wanted below %lld, got %d", g->path,
+                            (long long)k, ids[i]);
+    status = plan_half(g, true, h, w, &plan);
     if (!status && !tsr_window_plan_cuts(&plan)) return decode_ids(g, ids, count, h, w, rgb);
     for (int64_t i = 0; i < count && !status; ++i)
         status = decode_cut(g, ids + i * n, &plan, rgb + i * pixels * 3);
@@ -368,15 +385,9 @@ tsr_status tsr_grid_decode_soft(const tsr_grid *g, const float *logits, int64_t 
 
 /* ---- what the families share ---- */
 
-tsr_status tsr_grid_family_list(const tsr_grid_kind *kind, const tsr_model_source *source,
-                                const tsr_wanted *wanted) {
-    tsr_grid g = {.ctx = source->ctx, .kind = kind, .path = (char *)source->path};
-    tsr_weights *weights = NULL;
-    tsr_status status = tsr_file_weights(source->ctx, source->weights, &weights);
-    finder f = {&g, weights};
-    if (!status) status = find_all(&f, wanted);
-    tsr_weights_close(&weights);
-    return status;
+void tsr_grid_family_list(const tsr_grid_kind *kind, tsr_weight_loader *loader) {
+    tsr_grid g = {.ctx = loader->ctx, .kind = kind, .path = (char *)loader->path};
+    load_tensors(loader, &g);
 }
 
 tsr_status tsr_grid_family_open(const tsr_grid_kind *kind, tsr_device *device,
@@ -410,10 +421,8 @@ static tsr_status describe(const void *model, tsr_token_header *h) {
     const tsr_grid *g = model;
     tsr_window_plan plan;
     const int64_t rows = g->height / g->step, columns = g->width / g->step;
-    tsr_status status =
-        tsr_window_plan_make(g->device, &g->decoder, true, g->path, rows, columns, &plan);
-    if (!status)
-        status = tsr_window_plan_make(g->device, &g->encoder, false, g->path, rows, columns, &plan);
+    tsr_status status = plan_half(g, true, rows, columns, &plan);
+    if (!status) status = plan_half(g, false, rows, columns, &plan);
     if (status) return status;
     h->codebook_size = (uint32_t)g->codes.codes->tensor.dim[0];
     h->geometry = TSR_GEOMETRY_GRID;
@@ -440,12 +449,10 @@ static tsr_status resize(void *model, tsr_tile_size size, tsr_token_header *head
 static tsr_tile_cost cost(const void *model, const tsr_encode_request *request) {
     const tsr_grid *g = model;
     const bool decoder = !request;
-    const tsr_conv_half *half = decoder ? &g->decoder : &g->encoder;
     tsr_window_plan plan;
-    if (tsr_window_plan_make(g->device, half, decoder, g->path, g->height / g->step,
-                             g->width / g->step, &plan))
+    if (plan_half(g, decoder, g->height / g->step, g->width / g->step, &plan))
         return (tsr_tile_cost){.alone = true}; /* the run will say why */
-    return tsr_window_cost(half, decoder, &plan);
+    return tsr_window_cost(decoder ? &g->decoder : &g->encoder, decoder, &plan);
 }
 
 static tsr_status encode(const void *model, const tsr_pixels *pixels,

@@ -65,8 +65,7 @@ tsr_status tsr_grid_decode_soft(const tsr_grid *grid, const float *logits, int64
 
 /* What families of such tokenizers share: the functions of theirs that need the kind, and those
  * that do not. */
-tsr_status tsr_grid_family_list(const tsr_grid_kind *kind, const tsr_model_source *source,
-                                const tsr_wanted *wanted);
+void tsr_grid_family_list(const tsr_grid_kind *kind, tsr_weight_loader *loader);
 tsr_status tsr_grid_family_open(const tsr_grid_kind *kind, tsr_device *device,
                                 const tsr_model_source *source, void **model);
 void tsr_grid_family_close(void **model);
@@ -77,8 +76,9 @@ extern const tsr_tokenizer_ops tsr_grid_ops;
     static bool recognise(const tsr_safetensors *file) {                                           \
         return tsr_grid_recognise(&tsr_grid_##symbol, file);                                       \
     }                                                                                              \
-    static tsr_status list_tensors(const tsr_model_source *source, const tsr_wanted *wanted) {     \
-        return tsr_grid_family_list(&tsr_grid_##symbol, source, wanted);                           \
+    static void list_tensors(const tsr_model_source *source, tsr_weight_loader *loader) {          \
+        (void)source;                                                                              \
+        tsr_grid_family_list(&tsr_grid_##symbol, loader);                                          \
     }                                                                                              \
     static tsr_status open_model(tsr_device *device, const tsr_model_source *source,               \
                                  void **model) {                                                   \

@@ -23,10 +23,10 @@ static void read_config(tsr_context *ctx, const char *text, size_t size) {
     cJSON *json = cJSON_ParseWithLength(text, size);
     tsr_flextok_config *config = calloc(1, sizeof *config);
     tsr_flextok *model = calloc(1, sizeof *model);
-    const tsr_wanted wanted = {look, NULL};
-    if (json && config && model && !tsr_flextok_read_config(ctx, "fuzz", json, config) &&
-        tsr_flextok_want(config, &wanted, model))
-        abort();
+    tsr_weight_loader loader = {.ctx = ctx, .path = "fuzz", .fn = look};
+    if (json && config && model && !tsr_flextok_read_config(ctx, "fuzz", json, config))
+        tsr_flextok_load(&loader, config, model);
+    if (loader.status) abort();
     free(model);
     free(config);
     cJSON_Delete(json);

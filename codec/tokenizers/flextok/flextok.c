@@ -4,6 +4,7 @@
  *
  *   tile ─► VAE's mean, or a draw ─► encoder ─► FSQ ─► ids
  *   ids, noise ─► rectified flow, guided ─► latents ─► VAE ─► tile */
+#include "../../../compute/arena.h"
 #include "../../../nn/family.h"
 #include "flextok_decoder.h"
 #include "flextok_encoder.h"
@@ -42,14 +43,10 @@ static tsr_status read_config(const tsr_model_source *source, tsr_flextok_config
     return status;
 }
 
-static tsr_status list_tensors(const tsr_model_source *source, const tsr_wanted *wanted) {
+static void list_tensors(const tsr_model_source *source, tsr_weight_loader *loader) {
     tsr_flextok_config config;
-    tsr_weights *weights = NULL;
-    tsr_status status = read_config(source, &config);
-    if (!status) status = tsr_file_weights(source->ctx, source->weights, &weights);
-    if (!status) status = tsr_flextok_want_all(source->ctx, &config, weights, source->path, wanted);
-    tsr_weights_close(&weights);
-    return status;
+    loader->status = read_config(source, &config);
+    if (!loader->status) tsr_flextok_list(loader, &config);
 }
 
 /* Tiles are as large as the encoder's positions allow; the decoder must have them too. */
@@ -161,23 +158,25 @@ static tsr_status encode_latents(const tsr_flextok *m, const tsr_pixels *pixels,
     const int64_t factor = tsr_vae_factor(&c->vae), h = height / factor, w = width / factor;
     const int64_t each = c->channels * h * w, count = pixels->count, n = count * each;
     const int64_t values = count * height * width * 3;
-    float *rgb = tsr_alloc(m->ctx, (size_t)values, sizeof *rgb, "flextok: tiles");
-    float *draw = NULL; /* log variances, then noise */
-    tsr_status status = rgb ? TSR_OK : TSR_ERROR_MEMORY;
-    if (!status && request->noise &&
-        !(draw = tsr_alloc(m->ctx, (size_t)n, 2 * sizeof *draw, "flextok: noise")))
-        status = TSR_ERROR_MEMORY;
+    const bool drawn = request->noise != NULL;
+    tsr_scratch s = {.ctx = m->ctx};
+    float *rgb = tsr_scratch_take(&s, (size_t)values, sizeof *rgb, "flextok: tiles");
+    float *logvar = NULL, *noise = NULL;
+    if (drawn) {
+        logvar = tsr_scratch_take(&s, (size_t)n, sizeof *logvar, "flextok: log variances");
+        noise = tsr_scratch_take(&s, (size_t)n, sizeof *noise, "flextok: noise");
+    }
+    tsr_status status = s.status;
     for (int64_t i = 0; i < values && !status; ++i)
         rgb[i] = ((float)pixels->rgb[i] / 255.0f - 0.5f) / 0.5f;
-    for (int64_t i = 0; i < count && draw && !status; ++i)
+    for (int64_t i = 0; i < count && drawn && !status; ++i)
         status = tsr_tile_noise(m->ctx, request->noise, request->first_tile + (uint64_t)i,
-                                c->channels, h, w, draw + n + i * each);
-    if (!status) status = tsr_vae_encode(m->vae, rgb, count, height, width, x, draw, NULL);
-    if (!status && draw) tsr_vae_draw(n, x, draw, draw + n);
+                                c->channels, h, w, noise + i * each);
+    if (!status) status = tsr_vae_encode(m->vae, rgb, count, height, width, x, logvar, NULL);
+    if (!status && drawn) tsr_vae_draw(n, x, logvar, noise);
     for (int64_t i = 0; i < n && !status; ++i)
         x[i] *= (float)c->vae.scaling_factor;
-    free(rgb);
-    free(draw);
+    tsr_scratch_free(&s);
     return status;
 }
 
@@ -189,11 +188,12 @@ static tsr_status encode(const void *model, const tsr_pixels *pixels,
     const int64_t h = c->encoder.positions.max[0] * c->patch;
     const int64_t w = c->encoder.positions.max[1] * c->patch;
     const int64_t k = request->tokens ? (int64_t)request->tokens : c->registers;
-    float *x =
-        tsr_alloc(m->ctx, (size_t)(count * c->channels * h * w), sizeof *x, "flextok: latents");
-    float *z = tsr_alloc(m->ctx, (size_t)(count * k * c->level_count), sizeof *z, "flextok: z");
-    int32_t *ids = tsr_alloc(m->ctx, (size_t)(count * k), sizeof *ids, "flextok: ids");
-    tsr_status status = x && z && ids ? TSR_OK : TSR_ERROR_MEMORY;
+    const size_t n = (size_t)(count * c->channels * h * w), rows = (size_t)(count * k);
+    tsr_scratch s = {.ctx = m->ctx};
+    float *x = tsr_scratch_take(&s, n, sizeof *x, "flextok: latents");
+    float *z = tsr_scratch_take(&s, rows * (size_t)c->level_count, sizeof *z, "flextok: z");
+    int32_t *ids = tsr_scratch_take(&s, rows, sizeof *ids, "flextok: ids");
+    tsr_status status = s.status;
     if (!status) status = encode_latents(m, pixels, request, h * factor, w * factor, x);
     if (!status) status = tsr_flextok_encode(m, x, count, h, w, k, z, NULL);
     if (!status) status = quantize(m, z, count * k, ids, &batch->near_ties);
@@ -201,9 +201,7 @@ static tsr_status encode(const void *model, const tsr_pixels *pixels,
         batch->counts[i] = (uint32_t)k;
         memcpy(tsr_token_batch_tile(batch, i), ids + i * k, (size_t)k * sizeof *ids);
     }
-    free(x);
-    free(z);
-    free(ids);
+    tsr_scratch_free(&s);
     return status;
 }
 
@@ -235,7 +233,8 @@ static tsr_status decode(const void *model, const tsr_token_batch *batch, const 
                                                            .progress_done = s->progress_done,
                                                            .progress_total = s->progress_total}};
     float *x = tsr_alloc(m->ctx, (size_t)(count * each), sizeof *x, "flextok: latents");
-    tsr_status status = x ? TSR_OK : TSR_ERROR_MEMORY;
+    if (!x) return TSR_ERROR_MEMORY;
+    tsr_status status = TSR_OK;
     for (int64_t i = 0; i < count && !status; ++i)
         status = make_noise(m, s, s->first_tile + (uint64_t)i, h, w, x + i * each);
     if (!status)

@@ -7,37 +7,24 @@
 
 static const float eps = 1e-5f;
 
-tsr_status tsr_flextok_block_want(const tsr_wanted *wanted, const char *prefix,
-                                  const tsr_flextok_block_spec *spec, tsr_flextok_block *b) {
-    const int64_t d = spec->dim, h = spec->hidden;
-    const struct {
-        const char *part;
-        int64_t dim[2];
-        bool bias;
-        tsr_weight **weight, **bias_where;
-    } layers[] = {
-        {"attn.wq", {d, d}, spec->qkv_bias, &b->wq, &b->wq_bias},
-        {"attn.wk", {d, d}, spec->qkv_bias, &b->wk, &b->wk_bias},
-        {"attn.wv", {d, d}, spec->qkv_bias, &b->wv, &b->wv_bias},
-        {"attn.proj", {d, d}, spec->proj_bias, &b->proj, &b->proj_bias},
-        {"mlp.fc1", {h, d}, spec->mlp_bias, &b->fc1, &b->fc1_bias},
-        {"mlp.fc2", {d, h}, spec->mlp_bias, &b->fc2, &b->fc2_bias},
-        {"mlp.fc3", {h, d}, spec->mlp_bias, &b->fc3, &b->fc3_bias},
-        {"adaLN_modulation.1",
-         {(int64_t)spec->groups * TSR_MODULATION_COUNT * d, d},
-         true,
-         &b->modulation,
-         &b->modulation_bias},
-    };
-    const int count = sizeof layers / sizeof *layers;
-    tsr_status status = TSR_OK;
-    for (int i = 0; i < count && !status; ++i) {
-        if (layers[i].weight == &b->fc3 && !spec->gated_mlp) continue;
-        if (layers[i].weight == &b->modulation && !spec->groups) continue;
-        status = tsr_want_layer(wanted, prefix, layers[i].part, 2, layers[i].dim, layers[i].bias,
-                                layers[i].weight, layers[i].bias_where);
-    }
-    return status;
+void tsr_flextok_block_load(tsr_weight_loader *l, const char *prefix,
+                            const tsr_flextok_block_spec *spec, tsr_flextok_block *b) {
+    const int64_t d = spec->dim, square[2] = {d, d}, up[2] = {spec->hidden, d},
+                  down[2] = {d, spec->hidden};
+    const int64_t modulation[2] = {(int64_t)spec->groups * TSR_MODULATION_COUNT * d, d};
+    const bool qkv = spec->qkv_bias, mlp = spec->mlp_bias;
+    tsr_load_layer(l, prefix, "attn.wq", 2, square, &b->wq, qkv ? &b->wq_bias : NULL);
+    tsr_load_layer(l, prefix, "attn.wk", 2, square, &b->wk, qkv ? &b->wk_bias : NULL);
+    tsr_load_layer(l, prefix, "attn.wv", 2, square, &b->wv, qkv ? &b->wv_bias : NULL);
+    tsr_load_layer(l, prefix, "attn.proj", 2, square, &b->proj,
+                   spec->proj_bias ? &b->proj_bias : NULL);
+    tsr_load_layer(l, prefix, "mlp.fc1", 2, up, &b->fc1, mlp ? &b->fc1_bias : NULL);
+    tsr_load_layer(l, prefix, "mlp.fc2", 2, down, &b->fc2, mlp ? &b->fc2_bias : NULL);
+    if (spec->gated_mlp)
+        tsr_load_layer(l, prefix, "mlp.fc3", 2, up, &b->fc3, mlp ? &b->fc3_bias : NULL);
+    if (spec->groups)
+        tsr_load_layer(l, prefix, "adaLN_modulation.1", 2, modulation, &b->modulation,
+                       &b->modulation_bias);
 }
 
 /* The norm of each head's channels: [B, N, D] seen as [B*N*heads, D/heads]. */

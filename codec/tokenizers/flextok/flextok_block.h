@@ -24,9 +24,9 @@ typedef struct tsr_flextok_block {
     tsr_weight *modulation, *modulation_bias;               /* [groups*6*D, D], [groups*6*D] */
 } tsr_flextok_block;
 
-/* Names every tensor of the block: <prefix>attn.wq.weight, ... */
-tsr_status tsr_flextok_block_want(const tsr_wanted *wanted, const char *prefix,
-                                  const tsr_flextok_block_spec *spec, tsr_flextok_block *block);
+/* Loads every tensor of a block: <prefix>attn.wq.weight, ... */
+void tsr_flextok_block_load(tsr_weight_loader *loader, const char *prefix,
+                            const tsr_flextok_block_spec *spec, tsr_flextok_block *block);
 
 /* The six parts of a modulation vector, in the order of the file. */
 enum {

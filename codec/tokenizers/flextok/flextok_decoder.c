@@ -13,6 +13,7 @@
  * is read once for both passes of all pictures. Attention wants a pass of a picture together:
  * tables of row numbers bring them there and back. */
 #include "flextok_decoder.h"
+#include "../../../compute/arena.h"
 #include "flextok_grid.h"
 #include "flextok_time.h"
 #include "flextok_tokens.h"
@@ -144,24 +145,10 @@ typedef struct batch {
     int32_t *rows[2];  /* [B, P + tokens], for both passes in one */
     int32_t *alone[2]; /* the same, for passes that are run one by one */
     int32_t *back, *back_alone[2];
-    float *velocity; /* [2 * B, P, p*p*C] */
+    float *velocity;    /* [2 * B, P, p*p*C] */
+    tsr_scratch memory; /* of all these */
     tsr_flextok_times times;
 } batch;
-
-static void batch_close(batch *b) {
-    free(b->patched);
-    free(b->positions);
-    free(b->tokens);
-    for (int i = 0; i < 2; ++i) {
-        free(b->bias[i]);
-        free(b->rows[i]);
-        free(b->alone[i]);
-        free(b->back_alone[i]);
-    }
-    free(b->back);
-    free(b->velocity);
-    tsr_flextok_times_close(&b->times);
-}
 
 /* Where the rows of pass `pass`, picture by picture, lie among all rows of `passes` passes; `back`
  * is filled from `from` on with the inverse. */
@@ -180,17 +167,16 @@ static void number_rows(const batch *b, int pass, int passes, int32_t *rows, int
 }
 
 static tsr_status batch_rows(batch *b) {
-    tsr_context *ctx = b->m->ctx;
     const int64_t n[2] = {b->patches + b->token_rows[0], b->patches + b->token_rows[1]};
     const int passes = b->guided ? 2 : 1;
-    if (!(b->back = tsr_alloc(ctx, (size_t)(b->count * (n[0] + n[1])), sizeof *b->back, "rows")))
-        return TSR_ERROR_MEMORY;
+    b->back =
+        tsr_scratch_take(&b->memory, (size_t)(b->count * (n[0] + n[1])), sizeof *b->back, "rows");
     for (int i = 0; i < passes; ++i) {
         const size_t size = (size_t)(b->count * n[i]);
-        b->rows[i] = tsr_alloc(ctx, size, sizeof *b->back, "rows");
-        b->alone[i] = tsr_alloc(ctx, size, sizeof *b->back, "rows");
-        b->back_alone[i] = tsr_alloc(ctx, size, sizeof *b->back, "rows");
-        if (!b->rows[i] || !b->alone[i] || !b->back_alone[i]) return TSR_ERROR_MEMORY;
+        b->rows[i] = tsr_scratch_take(&b->memory, size, sizeof *b->back, "rows");
+        b->alone[i] = tsr_scratch_take(&b->memory, size, sizeof *b->back, "rows");
+        b->back_alone[i] = tsr_scratch_take(&b->memory, size, sizeof *b->back, "rows");
+        if (b->memory.status) return b->memory.status;
         number_rows(b, i, passes, b->rows[i], b->back, i ? b->count * n[0] : 0);
         number_rows(b, i, 1, b->alone[i], b->back_alone[i], 0);
     }
@@ -285,19 +271,18 @@ static tsr_status velocity(void *user, int step, const float *x, float *vc, floa
 /* Fills tokens and key bias of a batch from the pictures' and the null condition's tokens. */
 static tsr_status batch_tokens(batch *b, const tsr_flextok_tokens *own, const int64_t *member,
                                const tsr_flextok_tokens *null) {
-    tsr_context *ctx = b->m->ctx;
     const int64_t d = b->m->config.decoder.trunk.dim;
     const int passes = b->guided ? 2 : 1;
     b->token_rows[0] = own[member[0]].rows;
     b->token_rows[1] = b->guided ? null->rows : 0;
     const int64_t rows = b->count * (b->token_rows[0] + b->token_rows[1]);
-    if (!(b->tokens = tsr_alloc(ctx, (size_t)(rows * d), sizeof(float), "decoder: tokens")))
-        return TSR_ERROR_MEMORY;
-    float *to = b->tokens;
+    float *to = b->tokens =
+        tsr_scratch_take(&b->memory, (size_t)(rows * d), sizeof *to, "decoder: tokens");
     for (int pass = 0; pass < passes; ++pass) {
         const int64_t n = b->patches + b->token_rows[pass];
-        b->bias[pass] = tsr_alloc(ctx, (size_t)(b->count * n), sizeof(float), "decoder: bias");
-        if (!b->bias[pass]) return TSR_ERROR_MEMORY;
+        b->bias[pass] =
+            tsr_scratch_take(&b->memory, (size_t)(b->count * n), sizeof(float), "decoder: bias");
+        if (b->memory.status) return b->memory.status;
         for (int64_t i = 0; i < b->count; ++i) {
             const tsr_flextok_tokens *t = pass ? null : &own[member[i]];
             memcpy(to, t->values, (size_t)(t->rows * d) * sizeof *to);
@@ -322,14 +307,16 @@ static tsr_status decode_batch(const tsr_flextok *m, const tsr_flextok_tokens *o
                .width = width,
                .patches = height / p * (width / p),
                .steps = flow->steps,
-               .guided = flow->guidance != 1.0f};
+               .guided = flow->guidance != 1.0f,
+               .memory = {.ctx = m->ctx}};
     const size_t patch_values = (size_t)(count * b.patches * channels);
-    float *own_x = tsr_alloc(m->ctx, (size_t)(count * n), sizeof *own_x, "decoder: latents");
-    b.patched = tsr_alloc(m->ctx, patch_values, sizeof(float), "decoder: patches");
-    b.velocity = tsr_alloc(m->ctx, 2 * patch_values, sizeof(float), "decoder: velocity");
-    b.positions = tsr_alloc(m->ctx, (size_t)(b.patches * d), sizeof(float), "decoder: positions");
-    tsr_status status = own_x && b.patched && b.velocity && b.positions ? TSR_OK : TSR_ERROR_MEMORY;
-    if (!status) status = batch_tokens(&b, own, member, null);
+    tsr_scratch *memory = &b.memory;
+    float *own_x = tsr_scratch_take(memory, (size_t)(count * n), sizeof *own_x, "decoder: latents");
+    b.patched = tsr_scratch_take(memory, patch_values, sizeof(float), "decoder: patches");
+    b.velocity = tsr_scratch_take(memory, 2 * patch_values, sizeof(float), "decoder: velocity");
+    b.positions =
+        tsr_scratch_take(memory, (size_t)(b.patches * d), sizeof(float), "decoder: positions");
+    tsr_status status = batch_tokens(&b, own, member, null);
     if (!status) status = batch_rows(&b);
     if (!status) status = tsr_weight_pin(m->ctx, m->decoder.positions);
     if (!status) {
@@ -342,8 +329,8 @@ static tsr_status decode_batch(const tsr_flextok *m, const tsr_flextok_tokens *o
     }
     for (int64_t i = 0; i < count && !status; ++i)
         memcpy(x + member[i] * n, own_x + i * n, (size_t)n * sizeof *x);
-    free(own_x);
-    batch_close(&b);
+    tsr_flextok_times_close(&b.times);
+    tsr_scratch_free(&b.memory);
     return status;
 }
 
@@ -353,10 +340,12 @@ tsr_status tsr_flextok_decode(const tsr_flextok *m, const uint32_t *ids, const u
     tsr_flow_settings flow = s->flow;
     tsr_status status = tsr_flextok_check_grid(m, &m->config.decoder.positions, height, width);
     if (status) return status;
-    tsr_flextok_tokens *own = tsr_alloc(m->ctx, (size_t)count, sizeof *own, "decoder: tokens");
-    int64_t *member = tsr_alloc(m->ctx, (size_t)count, sizeof *member, "decoder: batch");
+    tsr_scratch memory = {.ctx = m->ctx};
+    tsr_flextok_tokens *own =
+        tsr_scratch_take(&memory, (size_t)count, sizeof *own, "decoder: tokens");
+    int64_t *member = tsr_scratch_take(&memory, (size_t)count, sizeof *member, "decoder: batch");
     tsr_flextok_tokens null = {0};
-    if (!own || !member) status = TSR_ERROR_MEMORY;
+    status = memory.status;
     const bool collapse = (m->savings & TSR_FLEXTOK_COLLAPSE) && !s->trace;
     for (int64_t i = 0; i < count && !status; ++i)
         status = tsr_flextok_tokens_make(m, ids + i * m->config.registers, counts[i], false,
@@ -378,8 +367,7 @@ tsr_status tsr_flextok_decode(const tsr_flextok *m, const uint32_t *ids, const u
     }
     for (int64_t i = 0; own && i < count; ++i)
         free(own[i].values);
-    free(own);
     free(null.values);
-    free(member);
+    tsr_scratch_free(&memory);
     return status;
 }

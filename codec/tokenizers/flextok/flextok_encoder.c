@@ -7,6 +7,7 @@
  * Patches see patches alone, register i sees all patches and registers 0 .. i. So the first k
  * registers do not depend on the others, and k registers are enough for k ids. */
 #include "flextok_encoder.h"
+#include "../../../compute/arena.h"
 #include "flextok_grid.h"
 
 #include <stdio.h>
@@ -83,20 +84,39 @@ enum { MAX_TRACED = 12 };
 typedef struct traced {
     char name[MAX_TRACED][32];
     float *data[MAX_TRACED];
-    int64_t rows;
     int count;
 } traced;
 
-static tsr_status make_room(const tsr_flextok *m, traced *t, const char *name, int64_t count,
-                            int64_t rows, tsr_tensor *out) {
+/* Makes `rows` rows of D an output that is shown as `name`; nothing after a failure of `memory`. */
+static void trace_rows(const tsr_flextok *m, traced *t, const char *name, int64_t count,
+                       int64_t rows, tsr_scratch *memory, tsr_tensor *out) {
     const int64_t d = m->config.encoder.trunk.dim;
-    float *data = tsr_alloc(m->ctx, (size_t)(count * rows * d), sizeof *data, "trace");
-    if (!data) return TSR_ERROR_MEMORY;
+    float *data = tsr_scratch_take(memory, (size_t)(count * rows * d), sizeof *data, "trace");
+    if (!data) return;
     snprintf(t->name[t->count], sizeof t->name[0], "%s", name);
-    t->data[t->count] = data;
-    *out = tsr_host_tensor(TSR_DTYPE_F32, data, 3, (int64_t[]){count, rows, d});
-    t->count++;
-    return TSR_OK;
+    t->data[t->count++] = data;
+    out[t->count] = tsr_host_tensor(TSR_DTYPE_F32, data, 3, (int64_t[]){count, rows, d});
+}
+
+/* Adds what the trace asks for to the outputs after out[0], and the traced blocks to the call.
+ * Returns what this adds to the program's variant. */
+static int64_t trace_program(const tsr_flextok *m, const tsr_flextok_trace *trace, int64_t count,
+                             encoder_call *call, traced *t, tsr_scratch *memory, tsr_tensor *out) {
+    static const char *const first[] = {"enc.patch", "enc.pos", "enc.block.0.q", "enc.block.0.k"};
+    const int64_t all = call->patches + call->k;
+    int64_t variant = 0;
+    for (int i = 0; i < 4; ++i)
+        trace_rows(m, t, first[i], count, i < 2 ? call->patches : all, memory, out);
+    for (int i = 0, n = 0; i < m->config.encoder.trunk.depth && n < 7; ++i) {
+        char name[32];
+        snprintf(name, sizeof name, "enc.block.%d", i);
+        if (!tsr_flextok_sees(trace, name)) continue;
+        call->blocks[n++] = i;
+        call->blocks[n] = -1;
+        variant |= (int64_t)1 << (22 + i % 40);
+        trace_rows(m, t, name, count, all, memory, out);
+    }
+    return variant;
 }
 
 tsr_status tsr_flextok_encode(const tsr_flextok *m, const float *latents, int64_t count,
@@ -120,29 +140,16 @@ tsr_status tsr_flextok_encode(const tsr_flextok *m, const float *latents, int64_
                          .traced = trace != NULL};
     int64_t variant = computed | (int64_t)call.last_rows << 20 | (int64_t)call.traced << 21;
     const size_t values = (size_t)(count * computed) * (size_t)c->level_count;
-    float *patched = tsr_alloc(m->ctx, (size_t)(count * patches * channels), 4, "encoder: patches");
-    float *positions = tsr_alloc(m->ctx, (size_t)(patches * d), 4, "encoder: positions");
-    float *made = tsr_alloc(m->ctx, values, sizeof *made, "encoder: z");
-    status = patched && positions && made ? tsr_weight_pin(m->ctx, m->encoder.positions)
-                                          : TSR_ERROR_MEMORY;
+    tsr_scratch s = {.ctx = m->ctx};
+    float *patched =
+        tsr_scratch_take(&s, (size_t)(count * patches * channels), 4, "encoder: patches");
+    float *positions = tsr_scratch_take(&s, (size_t)(patches * d), 4, "encoder: positions");
+    float *made = tsr_scratch_take(&s, values, sizeof *made, "encoder: z");
     tsr_tensor out[TSR_MAX_IO];
     traced t = {0};
     out[0] = tsr_host_tensor(TSR_DTYPE_F32, made, 3, (int64_t[]){count, computed, c->level_count});
-    if (trace) {
-        const char *const first[] = {"enc.patch", "enc.pos", "enc.block.0.q", "enc.block.0.k"};
-        for (int i = 0; i < 4 && !status; ++i)
-            status = make_room(m, &t, first[i], count, i < 2 ? patches : patches + computed,
-                               &out[1 + t.count]);
-        for (int i = 0, n = 0; i < c->encoder.trunk.depth && !status && n < 7; ++i) {
-            char name[32];
-            snprintf(name, sizeof name, "enc.block.%d", i);
-            if (!tsr_flextok_sees(trace, name)) continue;
-            call.blocks[n++] = i;
-            call.blocks[n] = -1;
-            variant |= (int64_t)1 << (22 + i % 40);
-            status = make_room(m, &t, name, count, patches + computed, &out[1 + t.count]);
-        }
-    }
+    if (trace) variant |= trace_program(m, trace, count, &call, &t, &s, out);
+    status = s.status ? s.status : tsr_weight_pin(m->ctx, m->encoder.positions);
     if (!status) {
         tsr_flextok_patchify(c, latents, count, height, width, patched);
         tsr_flextok_position_rows(&c->encoder.positions, m->encoder.positions->f32, d, rows, cols,
@@ -157,16 +164,12 @@ tsr_status tsr_flextok_encode(const tsr_flextok *m, const float *latents, int64_
             tsr_host_tensor(TSR_DTYPE_F32, positions, 2, (int64_t[]){patches, d})};
         status = tsr_execute(m->device, &program, in, 2, out, 1 + t.count);
     }
-    for (int i = 0; i < t.count; ++i) {
-        if (!status) trace->see(trace->user, t.name[i], t.data[i], 3, out[1 + i].dim);
-        free(t.data[i]);
-    }
+    for (int i = 0; i < t.count && !status; ++i)
+        trace->see(trace->user, t.name[i], t.data[i], 3, out[1 + i].dim);
     const size_t row = (size_t)k * (size_t)c->level_count;
     for (int64_t b = 0; b < count && !status; ++b)
         memcpy(z + (size_t)b * row, made + (size_t)(b * computed) * (size_t)c->level_count,
                row * sizeof *z);
-    free(patched);
-    free(positions);
-    free(made);
+    tsr_scratch_free(&s);
     return status;
 }

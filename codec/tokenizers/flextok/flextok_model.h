@@ -63,12 +63,13 @@ typedef struct tsr_flextok {
     } decoder;
 } tsr_flextok;
 
-/* Names every tensor of FlexTok's own (the VAE's: tsr_vae_want, under "vae.vae."). */
-tsr_status tsr_flextok_want(const tsr_flextok_config *config, const tsr_wanted *wanted,
-                            tsr_flextok *model);
-/* The same and the VAE's, whose shapes say which there are. Needs no device. */
-tsr_status tsr_flextok_want_all(tsr_context *ctx, tsr_flextok_config *config, tsr_weights *weights,
-                                const char *path, const tsr_wanted *wanted);
+/* Loads every tensor of FlexTok's own. The autoencoder's tensors, whose names begin with
+ * "vae.vae.", are loaded with tsr_vae_open. */
+void tsr_flextok_load(tsr_weight_loader *loader, const tsr_flextok_config *config,
+                      tsr_flextok *model);
+/* Loads every tensor of a file, the autoencoder's too, and keeps no model. Fills config->vae from
+ * the shapes in loader->weights. Failures: MODEL. */
+void tsr_flextok_list(tsr_weight_loader *loader, tsr_flextok_config *config);
 /* Takes over `weights`, whatever happens. */
 tsr_status tsr_flextok_open(tsr_device *device, const tsr_flextok_config *config,
                             tsr_weights *weights, const char *path, tsr_flextok **model);

@@ -7,6 +7,7 @@
  *
  * With a largest time step of 1 the embedding's arguments go up to 1000 radians: float64, on the
  * host, the same for every device. */
+#include "../../../compute/arena.h"
 #include "../../../compute/cpu/gemm.h"
 #include "../../../compute/threads.h"
 #include "flextok_time.h"
@@ -94,45 +95,63 @@ static void deal(const float *vector, int groups, int64_t d, float *rows) {
             memcpy(rows, vector + (g * TSR_MODULATION_COUNT + part) * d, (size_t)d * sizeof *rows);
 }
 
-static tsr_status fill(tsr_flextok_times *times, const tsr_flextok *m, int steps) {
+/* The embeddings of times->count steps: temb [count, D'], before its last activation. e: [count,
+ * F], hidden: [count, D']; both are filled on the way. */
+static tsr_status embed_steps(const tsr_flextok_times *times, const tsr_flextok *m, int steps,
+                              float *e, float *hidden, float *temb) {
     const tsr_flextok_config *c = &m->config;
-    const tsr_flextok_block_spec *trunk = &c->decoder.trunk;
-    const int64_t d = trunk->dim, f = c->decoder.frequencies, n = times->count;
+    const int64_t n = times->count;
+    for (int64_t i = 0; i < n; ++i)
+        embed(c, (double)(times->first - i) / steps, e + i * c->decoder.frequencies);
+    tsr_status status = product(m, e, n, m->decoder.time1, m->decoder.time1_bias, hidden);
+    if (status) return status;
+    silu(hidden, n * c->decoder.trunk.dim);
+    return product(m, hidden, n, m->decoder.time2, m->decoder.time2_bias, temb);
+}
+
+/* The modulation of times->count steps into the table. temb: [count, D'] after its activation,
+ * vector: [count, groups * 6 * D'] to work in. */
+static tsr_status fill_table(tsr_flextok_times *times, const tsr_flextok *m, const float *temb,
+                             float *vector) {
+    const tsr_flextok_block_spec *trunk = &m->config.decoder.trunk;
+    const int64_t d = trunk->dim, n = times->count, rows = tsr_flextok_time_rows(&m->config);
     const int64_t wide = (int64_t)trunk->groups * TSR_MODULATION_COUNT * d;
-    const int64_t rows = tsr_flextok_time_rows(c);
-    float *e = tsr_alloc(m->ctx, (size_t)(n * f), sizeof *e, "time embedding");
-    float *hidden = tsr_alloc(m->ctx, (size_t)(2 * n * d), sizeof *e, "time embedding");
-    float *vector = tsr_alloc(m->ctx, (size_t)(n * wide), sizeof *e, "modulation");
-    tsr_status status = e && hidden && vector ? TSR_OK : TSR_ERROR_MEMORY;
-    float *temb = hidden ? hidden + n * d : NULL;
-    for (int64_t i = 0; i < n && !status; ++i)
-        embed(c, (double)(times->first - i) / steps, e + i * f);
-    if (!status) status = product(m, e, n, m->decoder.time1, m->decoder.time1_bias, hidden);
-    if (!status) {
-        silu(hidden, n * d);
-        status = product(m, hidden, n, m->decoder.time2, m->decoder.time2_bias, temb);
-    }
-    if (!status) {
-        memcpy(times->e, e, (size_t)f * sizeof *e);
-        memcpy(times->temb, temb, (size_t)d * sizeof *e);
-        silu(temb, n * d);
-    }
-    for (int b = 0; b < trunk->depth && !status; ++b) {
+    for (int b = 0; b < trunk->depth; ++b) {
         const tsr_flextok_block *block = &m->decoder.block[b];
-        status = product(m, temb, n, block->modulation, block->modulation_bias, vector);
         const int64_t at = (int64_t)b * TSR_MODULATION_COUNT * trunk->groups;
-        for (int64_t i = 0; i < n && !status; ++i)
+        tsr_status status = product(m, temb, n, block->modulation, block->modulation_bias, vector);
+        if (status) return status;
+        for (int64_t i = 0; i < n; ++i)
             deal(vector + i * wide, trunk->groups, d, times->table + (i * rows + at) * d);
     }
-    if (!status && c->decoder.head_modulated) {
-        status = product(m, temb, n, m->decoder.modulation, m->decoder.modulation_bias, vector);
-        for (int64_t i = 0; i < n && !status; ++i) /* shift, then scale, as in the file */
-            memcpy(times->table + ((i + 1) * rows - 2) * d, vector + i * 2 * d,
-                   (size_t)(2 * d) * sizeof *vector);
+    if (!m->config.decoder.head_modulated) return TSR_OK;
+    tsr_status status =
+        product(m, temb, n, m->decoder.modulation, m->decoder.modulation_bias, vector);
+    for (int64_t i = 0; i < n && !status; ++i) /* shift, then scale, as in the file */
+        memcpy(times->table + ((i + 1) * rows - 2) * d, vector + i * 2 * d,
+               (size_t)(2 * d) * sizeof *vector);
+    return status;
+}
+
+static tsr_status fill(tsr_flextok_times *times, const tsr_flextok *m, int steps) {
+    const tsr_flextok_block_spec *trunk = &m->config.decoder.trunk;
+    const int64_t f = m->config.decoder.frequencies, d = trunk->dim;
+    const size_t n = (size_t)times->count, width = (size_t)d;
+    const size_t wide = (size_t)trunk->groups * TSR_MODULATION_COUNT * width;
+    tsr_scratch s = {.ctx = m->ctx};
+    float *e = tsr_scratch_take(&s, n * (size_t)f, sizeof *e, "time embedding");
+    float *hidden = tsr_scratch_take(&s, n * width, sizeof *e, "time embedding");
+    float *temb = tsr_scratch_take(&s, n * width, sizeof *e, "time embedding");
+    float *vector = tsr_scratch_take(&s, n * wide, sizeof *e, "modulation");
+    tsr_status status = s.status;
+    if (!status) status = embed_steps(times, m, steps, e, hidden, temb);
+    if (!status) {
+        memcpy(times->e, e, (size_t)f * sizeof *e);
+        memcpy(times->temb, temb, width * sizeof *e);
+        silu(temb, times->count * d);
+        status = fill_table(times, m, temb, vector);
     }
-    free(e);
-    free(hidden);
-    free(vector);
+    tsr_scratch_free(&s);
     return status;
 }
 
@@ -143,10 +162,12 @@ tsr_status tsr_flextok_times_get(tsr_flextok_times *times, const tsr_flextok *m,
     const int stretch = m->savings & TSR_FLEXTOK_TABLE ? STRETCH : 1;
     if (!times->table) {
         const size_t most = (size_t)(stretch < steps ? stretch : steps);
-        times->table = tsr_alloc(m->ctx, most * (size_t)values, sizeof(float), "modulation");
-        times->e = tsr_alloc(m->ctx, (size_t)c->decoder.frequencies, sizeof(float), "time");
-        times->temb = tsr_alloc(m->ctx, (size_t)d, sizeof(float), "time");
-        if (!times->table || !times->e || !times->temb) return TSR_ERROR_MEMORY;
+        tsr_scratch *s = &times->memory;
+        s->ctx = m->ctx;
+        times->table = tsr_scratch_take(s, most * (size_t)values, sizeof(float), "modulation");
+        times->e = tsr_scratch_take(s, (size_t)c->decoder.frequencies, sizeof(float), "time");
+        times->temb = tsr_scratch_take(s, (size_t)d, sizeof(float), "time");
+        if (s->status) return s->status;
     }
     if (step > times->first || step <= times->first - times->count) {
         times->first = step;
@@ -162,9 +183,7 @@ tsr_status tsr_flextok_times_get(tsr_flextok_times *times, const tsr_flextok *m,
 }
 
 void tsr_flextok_times_close(tsr_flextok_times *times) {
-    free(times->table);
-    free(times->e);
-    free(times->temb);
+    tsr_scratch_free(&times->memory);
     *times = (tsr_flextok_times){0};
 }
 

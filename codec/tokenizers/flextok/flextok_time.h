@@ -3,13 +3,15 @@
 #ifndef CODEC_FLEXTOK_TIME_H
 #define CODEC_FLEXTOK_TIME_H
 
+#include "../../../compute/arena.h"
 #include "flextok_trace.h"
 
 /* Modulation vectors of a stretch of time steps. */
 typedef struct tsr_flextok_times {
-    int first, count; /* steps first, first - 1, ... */
-    float *table;     /* [count, rows, D'] */
-    float *e, *temb;  /* of step `first`: [F], [D'] */
+    int first, count;   /* steps first, first - 1, ... */
+    float *table;       /* [count, rows, D'] */
+    float *e, *temb;    /* of step `first`: [F], [D'] */
+    tsr_scratch memory; /* of table, e and temb */
 } tsr_flextok_times;
 /* Rows of D' of one step: for each block and part (TSR_MODULATION_GATE_ATTN ...) one for each
  * group, then shift and scale of the head if it has them. */

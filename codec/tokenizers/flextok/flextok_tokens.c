@@ -40,16 +40,16 @@ static tsr_status linear(const tsr_flextok *m, int at, const uint32_t *ids, uint
 static tsr_status add_positions(const tsr_flextok *m, int at, float *values) {
     const tsr_flextok_config *c = &m->config;
     const int64_t d = c->decoder.trunk.dim, count = c->encoder.table;
+    tsr_status status = tsr_weight_pin(m->ctx, m->decoder.step[at]);
+    if (status) return status;
     float *rows = tsr_alloc(m->ctx, (size_t)(count * d), sizeof *rows, "decoder: positions");
-    tsr_status status = rows ? tsr_weight_pin(m->ctx, m->decoder.step[at]) : TSR_ERROR_MEMORY;
-    if (!status) {
-        tsr_flextok_position_rows(&c->decoder.token_positions, m->decoder.step[at]->f32, d, count,
-                                  1, rows);
-        for (int64_t i = 0; i < count * d; ++i)
-            values[i] += rows[i];
-    }
+    if (!rows) return TSR_ERROR_MEMORY;
+    tsr_flextok_position_rows(&c->decoder.token_positions, m->decoder.step[at]->f32, d, count, 1,
+                              rows);
+    for (int64_t i = 0; i < count * d; ++i)
+        values[i] += rows[i];
     free(rows);
-    return status;
+    return TSR_OK;
 }
 
 /* Rows first .. last - 1 become the learned token, or zeros without one. */
@@ -97,7 +97,8 @@ tsr_status tsr_flextok_tokens_make(const tsr_flextok *m, const uint32_t *ids, ui
                             m->path, i, (long long)c->codebook, ids[i]);
     *t = (tsr_flextok_tokens){.rows = c->encoder.table, .last_count = 1};
     t->values = tsr_alloc(m->ctx, (size_t)(t->rows * d), sizeof *t->values, "decoder: tokens");
-    tsr_status status = t->values ? TSR_OK : TSR_ERROR_MEMORY;
+    if (!t->values) return TSR_ERROR_MEMORY;
+    tsr_status status = TSR_OK;
     for (int i = 0; i < c->decoder.step_count && !status; ++i)
         status = take_step(m, i, ids, n, null, t->values, &t->rows);
     const size_t row = (size_t)d * sizeof *t->values;
@@ -116,7 +117,8 @@ tsr_status tsr_flextok_tokens_show(const tsr_flextok *m, const uint32_t *ids,
     const tsr_flextok_config *c = &m->config;
     const int64_t d = c->decoder.trunk.dim, k = c->encoder.table;
     float *values = tsr_alloc(m->ctx, (size_t)(count * k * d), sizeof *values, "trace");
-    tsr_status status = values ? TSR_OK : TSR_ERROR_MEMORY;
+    if (!values) return TSR_ERROR_MEMORY;
+    tsr_status status = TSR_OK;
     for (int at = 0; at < c->decoder.step_count && !status; ++at) {
         int64_t rows = k;
         for (int64_t b = 0; b < count && !status; ++b) {

@@ -6,19 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-static tsr_status add(tsr_flextok_traced *t, tsr_context *ctx, const char *name, int64_t rows,
-                      tsr_tensor *out) {
-    float *data = tsr_alloc(ctx, (size_t)(rows * t->dim), sizeof *data, "trace");
-    if (!data) return TSR_ERROR_MEMORY;
+static void add(tsr_flextok_traced *t, const char *name, int64_t rows, tsr_tensor *out) {
+    float *data = tsr_scratch_take(&t->memory, (size_t)(rows * t->dim), sizeof *data, "trace");
+    if (!data) return;
     snprintf(t->name[t->count], sizeof t->name[0], "%s", name);
     t->data[t->count] = data;
     out[t->count++] = tsr_host_tensor(TSR_DTYPE_F32, data, 3, (int64_t[]){1, rows, t->dim});
-    return TSR_OK;
 }
 
 tsr_status tsr_flextok_traced_open(tsr_flextok_traced *t, const tsr_flextok *m, int64_t pictures,
                                    int64_t patches, int64_t tokens, bool null, int *blocks,
                                    tsr_tensor *out) {
+    t->memory = (tsr_scratch){.ctx = m->ctx};
     t->pictures = pictures;
     t->patches = patches;
     t->tokens = tokens;
@@ -26,18 +25,17 @@ tsr_status tsr_flextok_traced_open(tsr_flextok_traced *t, const tsr_flextok *m, 
     const int64_t all = pictures * (patches + tokens);
     /* The program makes the first four for either pass; of the second nobody asks for them. */
     const char *const first[] = {"dec.patch", "dec.patch_pos", "dec.block.0.q", "dec.block.0.k"};
-    tsr_status status = TSR_OK;
-    for (int i = 0; i < 4 && !status; ++i)
-        status = add(t, m->ctx, null ? "" : first[i], i < 2 ? pictures * patches : all, out);
-    for (int i = 0, n = 0; i < m->config.decoder.trunk.depth && n < 7 && !status; ++i) {
+    for (int i = 0; i < 4; ++i)
+        add(t, null ? "" : first[i], i < 2 ? pictures * patches : all, out);
+    for (int i = 0, n = 0; i < m->config.decoder.trunk.depth && n < 7; ++i) {
         char name[32];
         snprintf(name, sizeof name, null ? "dec.null.block.%d" : "dec.block.%d", i);
         if (!tsr_flextok_sees(t->trace, name)) continue;
         blocks[n++] = i;
         blocks[n] = -1;
-        status = add(t, m->ctx, name, all, out);
+        add(t, name, all, out);
     }
-    return status;
+    return t->memory.status;
 }
 
 /* All patches, then all tokens: to picture by picture. */
@@ -60,7 +58,7 @@ void tsr_flextok_traced_close(tsr_flextok_traced *t, bool show) {
         if (show && *t->name[i] && (sorted || !sequence))
             t->trace->see(t->trace->user, t->name[i], sorted ? sorted : t->data[i], 3, dim);
         free(sorted);
-        free(t->data[i]);
     }
+    tsr_scratch_free(&t->memory);
     t->count = 0;
 }

@@ -3,6 +3,7 @@
 #ifndef CODEC_FLEXTOK_TRACE_H
 #define CODEC_FLEXTOK_TRACE_H
 
+#include "../../../compute/arena.h"
 #include "flextok_model.h"
 
 /* For verification: sees intermediate arrays by their names in the golden cases. Rows of D are
@@ -22,6 +23,7 @@ typedef struct tsr_flextok_traced {
     const tsr_flextok_trace *trace;
     char name[TSR_FLEXTOK_TRACED][32];
     float *data[TSR_FLEXTOK_TRACED];
+    tsr_scratch memory; /* of data */
     int count;
     int64_t pictures, patches, tokens, dim;
 } tsr_flextok_traced;
