@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* verify.c: what every topic reads of a manifest, and how it compares and reports. */
+/* verify.c: the state of a run; what topics read of a manifest; comparing and reporting. */
 #include "verify.h"
 #include "../formats/arrays/npy.h"
 
@@ -11,20 +11,73 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* ---- the state of a run ---- */
+
+void tsr_verify_fail(tsr_verify *v, tsr_status status, const char *format, ...) {
+    char text[4608];
+    if (v->status) return;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    v->status = tsr_fail(v->ctx, status, "%s", text);
+}
+
+void tsr_verify_refuse(tsr_verify *v, const char *format, ...) {
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    tsr_verify_fail(v, TSR_ERROR_FORMAT, "%s/manifest.json: %s: %s", v->folder, tsr_verify_name(v),
+                    text);
+}
+
+void tsr_verify_record(tsr_verify *v, tsr_status status) {
+    if (!v->status) v->status = status;
+}
+
+void *tsr_verify_take(tsr_verify *v, int64_t count, size_t size, const char *what) {
+    if (v->status) return NULL;
+    void *data = tsr_scratch_take(&v->scratch, (size_t)count, size, what);
+    v->status = v->scratch.status;
+    return data;
+}
+
+void *tsr_verify_model(tsr_verify *v, size_t size, void (*open)(tsr_verify *v, void *model),
+                       void (*close)(void *model)) {
+    if (v->status) return NULL;
+    if (!v->model_state.data) {
+        v->model_state.data = tsr_alloc(v->ctx, 1, size, "golden model");
+        v->model_state.close = close;
+        if (!v->model_state.data)
+            v->status = TSR_ERROR_MEMORY;
+        else
+            open(v, v->model_state.data);
+        v->model_state.opened = !v->status;
+    } else if (!v->model_state.opened) {
+        tsr_verify_fail(v, TSR_ERROR_MODEL, "%s: wanted a model, got none", v->folder);
+    }
+    return v->status ? NULL : v->model_state.data;
+}
+
+void tsr_verify_model_close(tsr_verify *v) {
+    if (v->model_state.data) v->model_state.close(v->model_state.data);
+    free(v->model_state.data);
+    v->model_state.data = NULL;
+}
+
 /* ---- the manifest ---- */
 
-const char *tsr_verify_name(const cJSON *run) {
-    const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(run, "name"));
+const char *tsr_verify_name(const tsr_verify *v) {
+    const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(v->run, "name"));
     return name ? name : "(unnamed)";
 }
 
-tsr_status tsr_verify_text(tsr_verify *v, const cJSON *run, const cJSON *object, const char *field,
-                           const char **text) {
-    *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, field));
-    return *text ? TSR_OK
-                 : tsr_fail(v->ctx, TSR_ERROR_FORMAT,
-                            "%s/manifest.json: %s: %s: wanted a text, got none", v->folder,
-                            tsr_verify_name(run), field);
+const char *tsr_verify_text(tsr_verify *v, const cJSON *object, const char *field) {
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, field));
+    if (!text) tsr_verify_refuse(v, "%s: wanted a text, got none", field);
+    return v->status ? "" : text;
 }
 
 /* True when the item is a whole number that an int holds. */
@@ -36,93 +89,101 @@ static bool get_int(const cJSON *item, int *value) {
     return true;
 }
 
-tsr_status tsr_verify_integers(tsr_verify *v, const cJSON *run, const cJSON *object,
-                               const char *field, int *values, int most, int *count) {
+int tsr_verify_integers(tsr_verify *v, const cJSON *object, const char *field, int *values,
+                        int least, int most) {
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(object, field), *item;
-    int n = cJSON_GetArraySize(list), want = *count, i = 0;
-    if (!cJSON_IsArray(list) || n < 1 || n > most || (want && n != want))
-        return tsr_fail(v->ctx, TSR_ERROR_FORMAT,
-                        "%s/manifest.json: %s: %s: wanted %d to %d integers, got %d", v->folder,
-                        tsr_verify_name(run), field, want ? want : 1, want ? want : most, n);
+    const int n = cJSON_GetArraySize(list);
+    int i = 0;
+    if (!cJSON_IsArray(list) || n < least || n > most) {
+        tsr_verify_refuse(v, "%s: wanted %d to %d integers, got %d", field, least, most, n);
+        return 0;
+    }
     cJSON_ArrayForEach(item, list) {
         if (!get_int(item, &values[i]))
-            return tsr_fail(v->ctx, TSR_ERROR_FORMAT,
-                            "%s/manifest.json: %s: %s: element %d: wanted an integer, got none",
-                            v->folder, tsr_verify_name(run), field, i);
+            tsr_verify_refuse(v, "%s: element %d: wanted an integer, got none", field, i);
         ++i;
     }
-    *count = n;
-    return TSR_OK;
+    return v->status ? 0 : n;
 }
 
-tsr_status tsr_verify_hash(tsr_verify *v, const cJSON *run, const cJSON *object, const char *field,
-                           uint64_t *hash) {
-    const char *text = NULL;
-    tsr_status status = tsr_verify_text(v, run, object, field, &text);
-    if (status) return status;
+uint64_t tsr_verify_hash(tsr_verify *v, const cJSON *object, const char *field) {
+    const char *text = tsr_verify_text(v, object, field);
     char *end = NULL;
-    if (!strncmp(text, "0x", 2) && strlen(text) == 18) *hash = strtoull(text + 2, &end, 16);
-    if (!end || *end)
-        return tsr_fail(v->ctx, TSR_ERROR_FORMAT,
-                        "%s/manifest.json: %s: %s: wanted 0x and 16 digits, got %s", v->folder,
-                        tsr_verify_name(run), field, text);
-    return TSR_OK;
+    uint64_t hash = 0;
+    if (!strncmp(text, "0x", 2) && strlen(text) == 18) hash = strtoull(text + 2, &end, 16);
+    if (!end || *end) tsr_verify_refuse(v, "%s: wanted 0x and 16 digits, got %s", field, text);
+    return v->status ? 0 : hash;
 }
 
-tsr_status tsr_verify_path(tsr_verify *v, const cJSON *run, const char *file, char *path,
-                           size_t bytes) {
+void tsr_verify_path(tsr_verify *v, const char *file, char *path, size_t bytes) {
     static const char beside[] = "../inputs/";
     const char *name = strncmp(file, beside, sizeof beside - 1) ? file : file + sizeof beside - 1;
     if (!*name || *name == '.' || strchr(name, '/'))
-        return tsr_fail(v->ctx, TSR_ERROR_FORMAT,
-                        "%s/manifest.json: %s: file: wanted a name inside the folder, got \"%s\"",
-                        v->folder, tsr_verify_name(run), file);
+        tsr_verify_refuse(v, "file: wanted a name inside the folder, got \"%s\"", file);
     if ((size_t)snprintf(path, bytes, "%s/%s", v->folder, file) >= bytes)
-        return tsr_fail(v->ctx, TSR_ERROR_ARGUMENT, "%s: wanted a path below %zu bytes, got longer",
+        tsr_verify_fail(v, TSR_ERROR_ARGUMENT, "%s: wanted a path below %zu bytes, got longer",
                         v->folder, bytes);
-    return TSR_OK;
+    if (v->status) *path = '\0';
 }
 
-const cJSON *tsr_verify_entry(const cJSON *run, const char *list, const char *name) {
+const cJSON *tsr_verify_entry(const cJSON *object, const char *list, const char *name) {
     const cJSON *entry;
-    cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(run, list)) {
+    cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(object, list)) {
         const char *got = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "name"));
         if (got && !strcmp(got, name)) return entry;
     }
     return NULL;
 }
 
-tsr_status tsr_verify_array(tsr_verify *v, const cJSON *run, const cJSON *entry, tsr_dtype dtype,
-                            tsr_tensor *tensor) {
-    const char *file = NULL;
+const cJSON *tsr_verify_output(const tsr_verify *v, const char *name) {
+    return tsr_verify_entry(v->run, "outputs", name);
+}
+
+/* The entry's array; its data is malloc'd, NULL after a failure. */
+static tsr_tensor read_array(tsr_verify *v, const cJSON *entry, tsr_dtype dtype) {
     char path[4096];
-    tsr_status status = tsr_verify_text(v, run, entry, "file", &file);
-    if (!status) status = tsr_verify_path(v, run, file, path, sizeof path);
-    if (!status) status = tsr_npy_read(v->ctx, path, tensor);
-    if (!status && tensor->dtype != dtype) {
-        status = tsr_fail(v->ctx, TSR_ERROR_FORMAT, "%s: element type: wanted %s, got %s", path,
-                          tsr_dtype_name(dtype), tsr_dtype_name(tensor->dtype));
-        free(tensor->data);
-        tensor->data = NULL;
-    }
-    return status;
+    tsr_tensor t = {0};
+    tsr_verify_path(v, tsr_verify_text(v, entry, "file"), path, sizeof path);
+    if (v->status) return t;
+    v->status = tsr_npy_read(v->ctx, path, &t);
+    if (!v->status && t.dtype != dtype)
+        tsr_verify_fail(v, TSR_ERROR_FORMAT, "%s: element type: wanted %s, got %s", path,
+                        tsr_dtype_name(dtype), tsr_dtype_name(t.dtype));
+    if (!v->status) return t;
+    free(t.data);
+    return (tsr_tensor){0};
+}
+
+tsr_tensor tsr_verify_array(tsr_verify *v, const cJSON *entry, tsr_dtype dtype) {
+    tsr_tensor t = read_array(v, entry, dtype);
+    const size_t size = tsr_dtype_bytes(dtype);
+    void *data = tsr_verify_take(v, tsr_elements(&t), size, "golden array");
+    if (data && t.data) memcpy(data, t.data, (size_t)tsr_elements(&t) * size);
+    free(t.data);
+    t.data = data;
+    return v->status ? (tsr_tensor){0} : t;
 }
 
 /* ---- reporting ---- */
 
-void tsr_verify_line(tsr_verify *v, const cJSON *run, const char *output, bool passed,
-                     const char *format, ...) {
+void tsr_verify_line(tsr_verify *v, const char *output, bool passed, const char *format, ...) {
     char text[1024], name[256];
+    if (v->status) return;
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    snprintf(name, sizeof name, "%s%s%s", tsr_verify_name(run), *output ? "/" : "", output);
+    snprintf(name, sizeof name, "%s%s%s", tsr_verify_name(v), *output ? "/" : "", output);
     if (passed)
         v->passed++;
     else
         v->failed++;
     if (v->settings.line) v->settings.line(v->settings.user, name, passed, text);
+}
+
+void tsr_verify_hash_line(tsr_verify *v, const char *output, uint64_t want, uint64_t got) {
+    tsr_verify_line(v, output, got == want, "wanted 0x%016llx, got 0x%016llx",
+                    (unsigned long long)want, (unsigned long long)got);
 }
 
 uint64_t tsr_verify_fnv(const void *bytes, size_t size) {
@@ -178,57 +239,32 @@ static bool sums_agree(const cJSON *entry, const array *a, double tolerance) {
                room * (2 * largest + tolerance);
 }
 
-/* Keeps what was made, before anything is said about it. */
-static tsr_status write_array(tsr_verify *v, const cJSON *run, const char *output, tsr_dtype dtype,
-                              const void *data, int rank, const int64_t *dim) {
+/* Writes what was made, before anything is said about it. */
+static void write_array(tsr_verify *v, const char *output, tsr_dtype dtype, const void *data,
+                        int rank, const int64_t *dim) {
     char path[4096], name[256];
-    if (!v->settings.write) return TSR_OK;
-    snprintf(name, sizeof name, "%s.%s", tsr_verify_name(run), output);
+    if (!v->settings.write || v->status) return;
+    snprintf(name, sizeof name, "%s.%s", tsr_verify_name(v), output);
     for (char *c = name; *c; ++c)
         if (*c == '/') *c = '-';
-    if ((size_t)snprintf(path, sizeof path, "%s/%s.npy", v->settings.write, name) >= sizeof path)
-        return tsr_fail(v->ctx, TSR_ERROR_ARGUMENT, "%s: wanted a path below %zu bytes, got longer",
+    if ((size_t)snprintf(path, sizeof path, "%s/%s.npy", v->settings.write, name) >= sizeof path) {
+        tsr_verify_fail(v, TSR_ERROR_ARGUMENT, "%s: wanted a path below %zu bytes, got longer",
                         v->settings.write, sizeof path);
+        return;
+    }
     const tsr_tensor t = tsr_host_tensor(dtype, (void *)(uintptr_t)data, rank, dim);
-    return tsr_npy_write(v->ctx, path, &t);
+    v->status = tsr_npy_write(v->ctx, path, &t);
 }
 
-static tsr_status compare(tsr_verify *v, const cJSON *run, const char *output, const array *a,
-                          tsr_verify_ties ties) {
-    const cJSON *entry = tsr_verify_entry(run, "outputs", output);
-    if (!entry) return TSR_OK;
-    double step = tsr_verify_number(entry, "stride", 1),
-           tolerance = tsr_verify_number(entry, "tol", 0);
-    if (!shape_agrees(entry, a)) {
-        tsr_tensor t = tsr_host_tensor(TSR_DTYPE_F32, NULL, a->rank, a->dim);
-        char shape[64];
-        tsr_verify_line(v, run, output, false, "shape: wanted the manifest's, got %s",
-                        tsr_shape_text(&t, shape, sizeof shape));
-        return TSR_OK;
-    }
-    if (!(step >= 1 && step <= 1e9) || step != floor(step) || !(tolerance >= 0))
-        return tsr_fail(v->ctx, TSR_ERROR_FORMAT,
-                        "%s/manifest.json: %s: %s: stride and tol: wanted 1 or more and 0 or more, "
-                        "got %g and %g",
-                        v->folder, tsr_verify_name(run), output, step, tolerance);
-    int64_t stride = (int64_t)step, stored = (a->count + stride - 1) / stride;
-    tsr_tensor want = {0};
-    tsr_status status =
-        tsr_verify_array(v, run, entry, a->f32 ? TSR_DTYPE_F32 : TSR_DTYPE_I32, &want);
-    if (status) return status;
-    if (tsr_elements(&want) != stored) {
-        status = tsr_fail(
-            v->ctx, TSR_ERROR_FORMAT, "%s: %s: %s: wanted %lld stored values, got %lld", v->folder,
-            tsr_verify_name(run), output, (long long)stored, (long long)tsr_elements(&want));
-        free(want.data);
-        return status;
-    }
-    array w = {.f32 = a->f32 ? want.data : NULL, .i32 = a->f32 ? NULL : want.data};
+/* Compares every stride-th value of `a` with want [stored]. */
+static void compare_values(tsr_verify *v, const cJSON *entry, const char *output, const array *a,
+                           const array *want, int64_t stored, int64_t stride, double tolerance,
+                           tsr_verify_ties ties) {
     double worst = 0;
     int64_t wrong = 0, first = -1, tied = 0;
     for (int64_t i = 0; i < stored; ++i) {
         int64_t at = i * stride;
-        double difference = fabs(value_at(a, at) - value_at(&w, i));
+        double difference = fabs(value_at(a, at) - value_at(want, i));
         if (!(difference <= tolerance) && ties.row && ties.row[at / ties.width]) {
             ++tied;
             continue;
@@ -239,20 +275,46 @@ static tsr_status compare(tsr_verify *v, const cJSON *run, const char *output, c
     char near[64] = "";
     if (ties.row) snprintf(near, sizeof near, ", %lld near ties differ", (long long)tied);
     if (wrong)
-        tsr_verify_line(v, run, output, false,
+        tsr_verify_line(v, output, false,
                         "max difference %.3g, tolerance %.3g: %lld of %lld values, the first at "
                         "%lld: wanted %.9g, got %.9g%s",
                         worst, tolerance, (long long)wrong, (long long)stored, (long long)first,
-                        value_at(&w, first / stride), value_at(a, first), near);
+                        value_at(want, first / stride), value_at(a, first), near);
     else if (stride > 1 && !sums_agree(entry, a, tolerance))
-        tsr_verify_line(v, run, output, false,
+        tsr_verify_line(v, output, false,
                         "max difference %.3g in every %lld-th value, but the sums differ", worst,
                         (long long)stride);
     else
-        tsr_verify_line(v, run, output, true, "max difference %.3g, tolerance %.3g%s", worst,
-                        tolerance, near);
+        tsr_verify_line(v, output, true, "max difference %.3g, tolerance %.3g%s", worst, tolerance,
+                        near);
+}
+
+static void compare(tsr_verify *v, const char *output, const array *a, tsr_verify_ties ties) {
+    const cJSON *entry = tsr_verify_output(v, output);
+    if (v->status || !entry) return;
+    double step = tsr_verify_number(entry, "stride", 1),
+           tolerance = tsr_verify_number(entry, "tol", 0);
+    if (!shape_agrees(entry, a)) {
+        tsr_tensor t = tsr_host_tensor(TSR_DTYPE_F32, NULL, a->rank, a->dim);
+        char shape[64];
+        tsr_verify_line(v, output, false, "shape: wanted the manifest's, got %s",
+                        tsr_shape_text(&t, shape, sizeof shape));
+        return;
+    }
+    if (!(step >= 1 && step <= 1e9) || step != floor(step) || !(tolerance >= 0)) {
+        tsr_verify_refuse(v, "%s: stride and tol: wanted 1 or more and 0 or more, got %g and %g",
+                          output, step, tolerance);
+        return;
+    }
+    int64_t stride = (int64_t)step, stored = (a->count + stride - 1) / stride;
+    tsr_tensor want = read_array(v, entry, a->f32 ? TSR_DTYPE_F32 : TSR_DTYPE_I32);
+    if (tsr_elements(&want) != stored)
+        tsr_verify_fail(v, TSR_ERROR_FORMAT, "%s: %s: %s: wanted %lld stored values, got %lld",
+                        v->folder, tsr_verify_name(v), output, (long long)stored,
+                        (long long)tsr_elements(&want));
+    const array w = {.f32 = a->f32 ? want.data : NULL, .i32 = a->f32 ? NULL : want.data};
+    if (!v->status) compare_values(v, entry, output, a, &w, stored, stride, tolerance, ties);
     free(want.data);
-    return TSR_OK;
 }
 
 static int64_t count_of(int rank, const int64_t *dim) {
@@ -262,39 +324,48 @@ static int64_t count_of(int rank, const int64_t *dim) {
     return n;
 }
 
-tsr_status tsr_verify_f32(tsr_verify *v, const cJSON *run, const char *output, const float *got,
-                          int rank, const int64_t *dim, tsr_verify_ties ties) {
-    array a = {.f32 = got, .rank = rank, .dim = dim, .count = count_of(rank, dim)};
-    tsr_status status = write_array(v, run, output, TSR_DTYPE_F32, got, rank, dim);
-    return status ? status : compare(v, run, output, &a, ties);
+void tsr_verify_f32_ties(tsr_verify *v, const char *output, const float *got, int rank,
+                         const int64_t *dim, tsr_verify_ties ties) {
+    const array a = {.f32 = got, .rank = rank, .dim = dim, .count = count_of(rank, dim)};
+    write_array(v, output, TSR_DTYPE_F32, got, rank, dim);
+    compare(v, output, &a, ties);
 }
 
-tsr_status tsr_verify_i32(tsr_verify *v, const cJSON *run, const char *output, const int32_t *got,
-                          int rank, const int64_t *dim, tsr_verify_ties ties) {
-    array a = {.i32 = got, .rank = rank, .dim = dim, .count = count_of(rank, dim)};
-    tsr_status status = write_array(v, run, output, TSR_DTYPE_I32, got, rank, dim);
-    return status ? status : compare(v, run, output, &a, ties);
+void tsr_verify_f32(tsr_verify *v, const char *output, const float *got, int rank,
+                    const int64_t *dim) {
+    tsr_verify_f32_ties(v, output, got, rank, dim, (tsr_verify_ties){0});
 }
 
-tsr_status tsr_verify_u8(tsr_verify *v, const cJSON *run, const char *output, const uint8_t *got,
-                         int rank, const int64_t *dim) {
-    const cJSON *entry = tsr_verify_entry(run, "outputs", output);
-    tsr_status status = write_array(v, run, output, TSR_DTYPE_U8, got, rank, dim);
-    if (status || !entry) return status;
+void tsr_verify_i32_ties(tsr_verify *v, const char *output, const int32_t *got, int rank,
+                         const int64_t *dim, tsr_verify_ties ties) {
+    const array a = {.i32 = got, .rank = rank, .dim = dim, .count = count_of(rank, dim)};
+    write_array(v, output, TSR_DTYPE_I32, got, rank, dim);
+    compare(v, output, &a, ties);
+}
+
+void tsr_verify_i32(tsr_verify *v, const char *output, const int32_t *got, int rank,
+                    const int64_t *dim) {
+    tsr_verify_i32_ties(v, output, got, rank, dim, (tsr_verify_ties){0});
+}
+
+void tsr_verify_u8(tsr_verify *v, const char *output, const uint8_t *got, int rank,
+                   const int64_t *dim) {
+    const cJSON *entry = tsr_verify_output(v, output);
+    write_array(v, output, TSR_DTYPE_U8, got, rank, dim);
+    if (v->status || !entry) return;
     const array a = {.rank = rank, .dim = dim, .count = count_of(rank, dim)};
     const double step = tsr_verify_number(entry, "stride", 1),
-                 tolerance = tsr_verify_number(entry, "tol", 0);
-    const double fraction = tsr_verify_number(entry, "max_fraction", 0);
-    if (!(step >= 1 && step <= 1e9) || step != floor(step))
-        return tsr_fail(v->ctx, TSR_ERROR_FORMAT,
-                        "%s/manifest.json: %s: %s: stride: wanted 1 or more, got %g", v->folder,
-                        tsr_verify_name(run), output, step);
+                 tolerance = tsr_verify_number(entry, "tol", 0),
+                 fraction = tsr_verify_number(entry, "max_fraction", 0);
+    if (!(step >= 1 && step <= 1e9) || step != floor(step)) {
+        tsr_verify_refuse(v, "%s: stride: wanted 1 or more, got %g", output, step);
+        return;
+    }
     const int64_t stride = (int64_t)step, stored = (a.count + stride - 1) / stride;
-    tsr_tensor want = {0};
-    status = tsr_verify_array(v, run, entry, TSR_DTYPE_U8, &want);
-    if (status) return status;
+    tsr_tensor want = read_array(v, entry, TSR_DTYPE_U8);
+    if (v->status) return;
     if (!shape_agrees(entry, &a) || tsr_elements(&want) != stored) {
-        tsr_verify_line(v, run, output, false, "shape: wanted the manifest's, got another");
+        tsr_verify_line(v, output, false, "shape: wanted the manifest's, got another");
     } else {
         int64_t differ = 0;
         int worst = 0;
@@ -304,11 +375,25 @@ tsr_status tsr_verify_u8(tsr_verify *v, const cJSON *run, const char *output, co
             if (d > worst) worst = d;
         }
         const double share = (double)differ / (double)stored;
-        tsr_verify_line(v, run, output, worst <= tolerance && share <= fraction,
+        tsr_verify_line(v, output, worst <= tolerance && share <= fraction,
                         "max difference %d of 255, tolerance %g; %.3g of the values differ, "
                         "tolerance %.3g",
                         worst, tolerance, share, fraction);
     }
     free(want.data);
-    return TSR_OK;
+}
+
+const uint8_t *tsr_verify_near_ties(tsr_verify *v, int64_t n) {
+    const cJSON *entry = tsr_verify_output(v, "margin");
+    uint8_t *tie = tsr_verify_take(v, n, 1, "near ties");
+    if (!entry) return tie;
+    const tsr_tensor known = tsr_verify_array(v, entry, TSR_DTYPE_F32);
+    if (tsr_elements(&known) != n)
+        tsr_verify_fail(v, TSR_ERROR_FORMAT, "%s: %s: margin: wanted %lld values, got %lld",
+                        v->folder, tsr_verify_name(v), (long long)n,
+                        (long long)tsr_elements(&known));
+    if (v->status) return NULL;
+    for (int64_t i = 0; i < n; ++i)
+        tie[i] = ((const float *)known.data)[i] < (float)v->id_margin;
+    return tie;
 }

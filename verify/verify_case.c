@@ -74,24 +74,27 @@ static tsr_status check_files(tsr_verify *v, const cJSON *manifest) {
         cJSON_Delete(run);
         return tsr_fail(v->ctx, TSR_ERROR_MEMORY, "%s/manifest.json: no memory", v->folder);
     }
+    v->run = run;
     cJSON_ArrayForEach(item, files) {
         const char *want = cJSON_GetStringValue(item);
         tsr_map map = {0};
-        tsr_status status = tsr_verify_path(v, run, item->string, path, sizeof path);
-        if (!status) status = tsr_map_open(v->ctx, path, &map);
-        if (!status) {
+        v->status = TSR_OK;
+        tsr_verify_path(v, item->string, path, sizeof path);
+        if (!v->status) v->status = tsr_map_open(v->ctx, path, &map);
+        if (!v->status) {
             tsr_sha256(map.bytes, map.size, hex);
             if (!want || strcmp(want, hex))
-                status = tsr_fail(v->ctx, TSR_ERROR_CHECKSUM, "%s: SHA-256: wanted %s, got %s",
-                                  item->string, want ? want : "none", hex);
+                tsr_verify_fail(v, TSR_ERROR_CHECKSUM, "%s: SHA-256: wanted %s, got %s",
+                                item->string, want ? want : "none", hex);
             tsr_map_close(&map);
         }
-        good += !status;
-        if (status && bad++ == 0)
+        good += !v->status;
+        if (v->status && bad++ == 0)
             snprintf(first, sizeof first, "; the first: %.480s", tsr_detail(v->ctx));
     }
-    tsr_verify_line(v, run, "sha256", bad == 0, "%d files as written down, %d not%s", good, bad,
-                    first);
+    v->status = TSR_OK;
+    tsr_verify_line(v, "sha256", bad == 0, "%d files as written down, %d not%s", good, bad, first);
+    v->run = NULL;
     cJSON_Delete(run);
     return TSR_OK;
 }
@@ -102,31 +105,34 @@ static tsr_verify_run_fn find(const topic *list, size_t count, const char *name)
     return NULL;
 }
 
-static tsr_status do_run(tsr_verify *v, const cJSON *run) {
-    const char *op = NULL;
-    tsr_verify_run_fn fn = NULL;
-    if (*v->family && !cJSON_HasObjectItem(run, "op")) {
-        fn = find(families, sizeof families / sizeof *families, v->family);
-        if (!fn)
-            return tsr_fail(v->ctx, TSR_ERROR_UNSUPPORTED, "not supported by this build: family %s",
+static void do_run(tsr_verify *v) {
+    if (*v->family && !cJSON_HasObjectItem(v->run, "op")) {
+        const tsr_verify_run_fn fn = find(families, sizeof families / sizeof *families, v->family);
+        if (fn)
+            fn(v);
+        else
+            tsr_verify_fail(v, TSR_ERROR_UNSUPPORTED, "not supported by this build: family %s",
                             v->family);
-        return fn(v, run);
+        return;
     }
-    tsr_status status = tsr_verify_text(v, run, run, "op", &op);
-    if (status) return status;
-    fn = find(ops, sizeof ops / sizeof *ops, op);
-    return fn ? fn(v, run)
-              : tsr_fail(v->ctx, TSR_ERROR_UNSUPPORTED, "not supported by this build: %s of %s", op,
-                         v->model);
+    const char *op = tsr_verify_text(v, v->run, "op");
+    const tsr_verify_run_fn fn = find(ops, sizeof ops / sizeof *ops, op);
+    if (fn)
+        fn(v);
+    else
+        tsr_verify_fail(v, TSR_ERROR_UNSUPPORTED, "not supported by this build: %s of %s", op,
+                        v->model);
 }
 
 static tsr_status do_runs(tsr_verify *v, const cJSON *runs) {
-    const cJSON *run;
-    int lines = v->passed + v->failed;
-    cJSON_ArrayForEach(run, runs) {
-        tsr_status status = do_run(v, run);
+    const int lines = v->passed + v->failed;
+    cJSON_ArrayForEach(v->run, runs) {
+        do_run(v);
+        tsr_scratch_free(&v->scratch);
+        const tsr_status status = v->status;
+        v->status = TSR_OK;
         if (status == TSR_ERROR_MEMORY || status == TSR_ERROR_DEVICE_LOST) return status;
-        if (status) tsr_verify_line(v, run, "", false, "%s", tsr_detail(v->ctx));
+        if (status) tsr_verify_line(v, "", false, "%s", tsr_detail(v->ctx));
     }
     /* A case that compares nothing must not look like a success. */
     if (v->passed + v->failed == lines)
@@ -145,7 +151,7 @@ tsr_status tsr_verify_case(tsr_context *ctx, const char *folder,
     cJSON *manifest = NULL;
     tsr_status status = read_manifest(ctx, folder, &manifest);
     if (status) return status;
-    tsr_verify v = {.ctx = ctx, .folder = folder};
+    tsr_verify v = {.ctx = ctx, .folder = folder, .scratch = {.ctx = ctx}};
     if (settings) v.settings = *settings;
     v.model = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(manifest, "model"));
     if (!v.model) v.model = "an unnamed model";
@@ -160,7 +166,7 @@ tsr_status tsr_verify_case(tsr_context *ctx, const char *folder,
     if (!status) status = tsr_device_open(ctx, &v.device, &d);
     if (!status) status = check_files(&v, manifest);
     if (!status) status = do_runs(&v, cJSON_GetObjectItemCaseSensitive(manifest, "runs"));
-    if (v.close_kept) v.close_kept(v.kept);
+    tsr_verify_model_close(&v);
     tsr_device_close(&v.device);
     cJSON_Delete(manifest);
     *passed = v.passed;

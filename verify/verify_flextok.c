@@ -14,66 +14,61 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct kept { /* the case's model, from run to run */
+typedef struct flextok_model {
     tsr_synthetic *synthetic;
-    tsr_flextok *model;
-    tsr_dtype round;
-} kept;
+    tsr_flextok *flextok; /* NULL where opening failed */
+    tsr_dtype round;      /* of the weights */
+} flextok_model;
 
-static void close_kept(void *user) {
-    kept *k = user;
-    tsr_flextok_close(&k->model);
-    tsr_synthetic_close(&k->synthetic);
-    free(k);
+static void close_flextok(void *model) {
+    flextok_model *m = model;
+    tsr_flextok_close(&m->flextok);
+    tsr_synthetic_close(&m->synthetic);
 }
 
-static tsr_status open_model(tsr_verify *v, const cJSON *run, tsr_flextok **model) {
-    const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(run, "weights"));
-    const tsr_dtype round = !type                   ? TSR_DTYPE_F32
-                            : !strcmp(type, "BF16") ? TSR_DTYPE_BF16
-                            : !strcmp(type, "F16")  ? TSR_DTYPE_F16
-                                                    : TSR_DTYPE_U8;
-    if (round == TSR_DTYPE_U8)
-        return tsr_fail(v->ctx, TSR_ERROR_FORMAT,
-                        "%s/manifest.json: %s: weights: wanted BF16 or F16, got %s", v->folder,
-                        tsr_verify_name(run), type);
-    kept *k = v->kept;
-    if (k && k->model && k->round == round) {
-        *model = k->model;
-        return TSR_OK;
-    }
-    if (!k) {
-        if (!(k = tsr_alloc(v->ctx, 1, sizeof *k, "golden model"))) return TSR_ERROR_MEMORY;
-        v->kept = k;
-        v->close_kept = close_kept;
-    }
-    tsr_flextok_close(&k->model);
-    tsr_synthetic_close(&k->synthetic);
+/* Type to which the run's weights are rounded; F32: not at all. */
+static tsr_dtype weight_type(tsr_verify *v) {
+    const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(v->run, "weights"));
+    if (type && !strcmp(type, "BF16")) return TSR_DTYPE_BF16;
+    if (type && !strcmp(type, "F16")) return TSR_DTYPE_F16;
+    if (type) tsr_verify_refuse(v, "weights: wanted BF16 or F16, got %s", type);
+    return TSR_DTYPE_F32;
+}
+
+static void open_flextok(tsr_verify *v, void *model) {
+    const cJSON *json = cJSON_GetObjectItemCaseSensitive(v->manifest, "config");
+    flextok_model *m = model;
     tsr_flextok_config config;
     tsr_weights *weights = NULL;
-    tsr_status status = tsr_flextok_read_config(
-        v->ctx, v->folder, cJSON_GetObjectItemCaseSensitive(v->manifest, "config"), &config);
-    if (!status) status = tsr_synthetic_open(v, round, &k->synthetic, &weights);
-    if (!status) status = tsr_flextok_open(v->device, &config, weights, v->folder, &k->model);
-    k->round = round;
-    *model = k->model;
-    return status;
+    m->round = weight_type(v);
+    v->status = tsr_flextok_read_config(v->ctx, v->folder, json, &config);
+    tsr_synthetic_open(v, m->round, &m->synthetic, &weights);
+    if (!v->status)
+        v->status = tsr_flextok_open(v->device, &config, weights, v->folder, &m->flextok);
+}
+
+/* The case's model with the run's weights; runs that round otherwise open it again. */
+static tsr_flextok *open_model(tsr_verify *v) {
+    const tsr_dtype round = weight_type(v);
+    const flextok_model *m = v->model_state.data;
+    if (v->status) return NULL;
+    if (m && (!m->flextok || m->round != round)) tsr_verify_model_close(v);
+    m = tsr_verify_model(v, sizeof *m, open_flextok, close_flextok);
+    return m ? m->flextok : NULL;
 }
 
 /* ---- intermediate arrays ---- */
 
 typedef struct watcher {
     tsr_verify *v;
-    const cJSON *run;
     int heads;
     bool qk_norm;
-    tsr_status status;
-    int64_t pictures, channels, height, width; /* of the latents */
+    int64_t dim[4]; /* of the latents: pictures, channels, height, width */
 } watcher;
 
 static bool wants(void *user, const char *name) {
     const watcher *w = user;
-    return tsr_verify_entry(w->run, "outputs", name) != NULL;
+    return tsr_verify_output(w->v, name) != NULL;
 }
 
 static bool ends_with(const char *name, const char *end) {
@@ -81,21 +76,12 @@ static bool ends_with(const char *name, const char *end) {
     return n >= m && !strcmp(name + n - m, end);
 }
 
-static void see(void *user, const char *name, const float *data, int rank, const int64_t *dim) {
-    watcher *w = user;
-    if (w->status || !wants(user, name)) return;
-    const bool heads = ends_with(name, ".q") || ends_with(name, ".k");
-    /* Defined as after the norm of queries and keys; without one the cases hold the queries twice.
-     */
-    if (heads && !w->qk_norm) return;
-    if (!heads) {
-        w->status = tsr_verify_f32(w->v, w->run, name, data, rank, dim, (tsr_verify_ties){0});
-        return;
-    }
-    const int64_t n = dim[1], count = w->heads, width = dim[2] / count; /* [B, n, D] */
+/* Compares queries or keys [B, n, heads * width] with an entry [B, heads, n, width]. */
+static void see_heads(const watcher *w, const char *name, const float *data, const int64_t *dim) {
+    const int64_t n = dim[1], count = w->heads, width = dim[2] / count;
     float *turned = tsr_alloc(w->v->ctx, (size_t)(dim[0] * n * dim[2]), sizeof *turned, "heads");
     if (!turned) {
-        w->status = TSR_ERROR_MEMORY;
+        tsr_verify_record(w->v, TSR_ERROR_MEMORY);
         return;
     }
     float *to = turned;
@@ -103,9 +89,19 @@ static void see(void *user, const char *name, const float *data, int rank, const
         for (int64_t h = 0; h < count; ++h)
             for (int64_t i = 0; i < n; ++i, to += width)
                 memcpy(to, data + (b * n + i) * dim[2] + h * width, (size_t)width * sizeof *to);
-    w->status = tsr_verify_f32(w->v, w->run, name, turned, 4, (int64_t[]){dim[0], count, n, width},
-                               (tsr_verify_ties){0});
+    tsr_verify_f32(w->v, name, turned, 4, (int64_t[]){dim[0], count, n, width});
     free(turned);
+}
+
+static void see(void *user, const char *name, const float *data, int rank, const int64_t *dim) {
+    watcher *w = user;
+    if (w->v->status || !wants(user, name)) return;
+    /* Queries and keys are defined as after their norm; without one the cases hold the queries
+     * twice. */
+    if (!ends_with(name, ".q") && !ends_with(name, ".k"))
+        tsr_verify_f32(w->v, name, data, rank, dim);
+    else if (w->qk_norm)
+        see_heads(w, name, data, dim);
 }
 
 static void see_step(void *user, const tsr_flow_step *s) {
@@ -116,20 +112,17 @@ static void see_step(void *user, const tsr_flow_step *s) {
     } list[] = {
         {"x", s->x}, {"vc", s->vc}, {"vu", s->vu}, {"m", s->momentum}, {"uperp", s->orthogonal},
         {"v", s->v}};
-    const int64_t dim[] = {w->pictures, w->channels, w->height, w->width};
-    for (size_t i = 0; i < sizeof list / sizeof *list && !w->status; ++i) {
+    for (size_t i = 0; i < sizeof list / sizeof *list; ++i) {
         char name[64];
         snprintf(name, sizeof name, "step.%d.%s", s->number, list[i].name);
-        if (list[i].data && wants(user, name))
-            w->status =
-                tsr_verify_f32(w->v, w->run, name, list[i].data, 4, dim, (tsr_verify_ties){0});
+        if (list[i].data && wants(user, name)) tsr_verify_f32(w->v, name, list[i].data, 4, w->dim);
     }
 }
 
 /* Whether the run has any output that only the plain way shows. */
-static bool has_intermediates(const cJSON *run) {
+static bool has_intermediates(const tsr_verify *v) {
     const cJSON *entry;
-    cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(run, "outputs")) {
+    cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(v->run, "outputs")) {
         const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "name"));
         if (name && (!strncmp(name, "enc.", 4) || !strncmp(name, "dec.", 4) ||
                      !strncmp(name, "step.", 5) || !strncmp(name, "time.", 5)))
@@ -140,185 +133,132 @@ static bool has_intermediates(const cJSON *run) {
 
 /* ---- encode ---- */
 
-static tsr_status check_ids(tsr_verify *v, const cJSON *run, const tsr_flextok *m, const float *z,
-                            int64_t count, int64_t k) {
+/* Compares z [count, k, levels] and what is quantised from it. */
+static void check_ids(tsr_verify *v, const tsr_flextok *m, const float *z, int64_t count,
+                      int64_t k) {
     const tsr_flextok_config *c = &m->config;
     const int levels = c->level_count;
     const int64_t n = count * k, values[] = {count, k, levels}, rows[] = {count, k};
-    float *bounded = tsr_alloc(v->ctx, (size_t)(n * levels), sizeof *bounded, "bounded");
-    float *codes = tsr_alloc(v->ctx, (size_t)(n * levels), sizeof *codes, "codes");
-    float *margin = tsr_alloc(v->ctx, (size_t)n, sizeof *margin, "margins");
-    int32_t *ids = tsr_alloc(v->ctx, (size_t)n, sizeof *ids, "ids");
-    uint8_t *tie = tsr_alloc(v->ctx, (size_t)n, 1, "near ties");
-    tsr_tensor known = {0};
-    tsr_status status = bounded && codes && margin && ids && tie ? TSR_OK : TSR_ERROR_MEMORY;
-    if (!status) status = tsr_fsq_quantize(v->device, z, n, c->levels, levels, bounded, codes, ids);
-    const cJSON *entry = tsr_verify_entry(run, "outputs", "margin");
-    if (!status && entry) status = tsr_verify_array(v, run, entry, TSR_DTYPE_F32, &known);
-    if (!status && known.data && tsr_elements(&known) != n)
-        status = tsr_fail(v->ctx, TSR_ERROR_FORMAT, "%s: %s: margin: wanted %lld values, got %lld",
-                          v->folder, tsr_verify_name(run), (long long)n,
-                          (long long)tsr_elements(&known));
-    for (int64_t i = 0; i < n && !status; ++i) {
+    float *bounded = tsr_verify_take(v, n * levels, sizeof *bounded, "bounded");
+    float *codes = tsr_verify_take(v, n * levels, sizeof *codes, "codes");
+    float *margin = tsr_verify_take(v, n, sizeof *margin, "margins");
+    int32_t *ids = tsr_verify_take(v, n, sizeof *ids, "ids");
+    const uint8_t *tie = tsr_verify_near_ties(v, n);
+    if (v->status) return;
+    v->status = tsr_fsq_quantize(v->device, z, n, c->levels, levels, bounded, codes, ids);
+    for (int64_t i = 0; i < n && !v->status; ++i)
         margin[i] = tsr_levels_margin(levels, bounded + i * levels);
-        tie[i] = known.data && ((const float *)known.data)[i] < (float)v->id_margin;
-    }
-    const tsr_verify_ties none = {0}, by_code = {tie, levels}, by_id = {tie, 1};
-    if (!status) status = tsr_verify_f32(v, run, "z", z, 3, values, none);
-    if (!status) status = tsr_verify_f32(v, run, "bounded", bounded, 3, values, none);
-    if (!status) status = tsr_verify_f32(v, run, "codes", codes, 3, values, by_code);
-    if (!status) status = tsr_verify_i32(v, run, "ids", ids, 2, rows, by_id);
-    if (!status) status = tsr_verify_f32(v, run, "margin", margin, 2, rows, none);
-    free(known.data);
-    free(bounded);
-    free(codes);
-    free(margin);
-    free(ids);
-    free(tie);
-    return status;
+    tsr_verify_f32(v, "z", z, 3, values);
+    tsr_verify_f32(v, "bounded", bounded, 3, values);
+    tsr_verify_f32_ties(v, "codes", codes, 3, values, (tsr_verify_ties){tie, levels});
+    tsr_verify_i32_ties(v, "ids", ids, 2, rows, (tsr_verify_ties){tie, 1});
+    tsr_verify_f32(v, "margin", margin, 2, rows);
 }
 
-tsr_status tsr_verify_encode(tsr_verify *v, const cJSON *run) {
-    tsr_flextok *m = NULL;
-    tsr_tensor latents = {0};
-    tsr_status status = open_model(v, run, &m);
-    if (!status) status = tsr_verify_latents(v, run, m, &latents);
-    const int64_t count = latents.dim[0], k = m ? m->config.registers : 0;
-    float *z = NULL;
-    if (!status &&
-        !(z = tsr_alloc(v->ctx, (size_t)(count * k * m->config.level_count), sizeof *z, "z")))
-        status = TSR_ERROR_MEMORY;
-    if (!status && has_intermediates(run)) {
-        watcher w = {.v = v,
-                     .run = run,
-                     .heads = m->config.encoder.trunk.heads,
-                     .qk_norm = m->config.encoder.trunk.qk_norm};
-        const tsr_flextok_trace trace = {see, wants, &w};
-        status = tsr_flextok_encode(m, latents.data, count, latents.dim[2], latents.dim[3], k, z,
-                                    &trace);
-        if (!status) status = w.status;
-    }
-    if (!status)
-        status =
-            tsr_flextok_encode(m, latents.data, count, latents.dim[2], latents.dim[3], k, z, NULL);
-    if (!status) status = check_ids(v, run, m, z, count, k);
-    free(z);
-    free(latents.data);
-    return status;
+void tsr_verify_encode(tsr_verify *v) {
+    tsr_flextok *m = open_model(v);
+    if (v->status) return;
+    const tsr_tensor latents = tsr_verify_latents(v, m);
+    const int64_t *dim = latents.dim, k = m->config.registers;
+    float *z = tsr_verify_take(v, dim[0] * k * m->config.level_count, sizeof *z, "z");
+    watcher w = {
+        .v = v, .heads = m->config.encoder.trunk.heads, .qk_norm = m->config.encoder.trunk.qk_norm};
+    const tsr_flextok_trace trace = {see, wants, &w};
+    if (!v->status && has_intermediates(v))
+        tsr_verify_record(
+            v, tsr_flextok_encode(m, latents.data, dim[0], dim[2], dim[3], k, z, &trace));
+    if (v->status) return;
+    v->status = tsr_flextok_encode(m, latents.data, dim[0], dim[2], dim[3], k, z, NULL);
+    check_ids(v, m, z, dim[0], k);
 }
 
 /* ---- decode ---- */
 
 enum { PICTURES_MOST = 64 };
 
-/* ids [B, K], counts and noise [B, C, h, w] of a run */
-static tsr_status read_inputs(tsr_verify *v, const cJSON *run, const tsr_flextok *m, uint32_t **ids,
-                              uint32_t *counts, tsr_tensor *noise) {
-    const char *file = NULL;
-    char path[4096];
-    tsr_tensor tokens = {0};
-    int k[PICTURES_MOST], count = 0;
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(run, "noise"), *item;
-    tsr_status status = tsr_verify_integers(v, run, run, "k", k, PICTURES_MOST, &count);
-    if (!status) status = tsr_verify_text(v, run, run, "tokens", &file);
-    if (!status) status = tsr_verify_path(v, run, file, path, sizeof path);
-    if (!status) {
-        cJSON *entry = cJSON_CreateObject();
-        if (!entry || !cJSON_AddStringToObject(entry, "file", file))
-            status = tsr_fail(v->ctx, TSR_ERROR_MEMORY, "%s: no memory", path);
-        if (!status) status = tsr_verify_array(v, run, entry, TSR_DTYPE_I32, &tokens);
-        cJSON_Delete(entry);
-    }
+/* The run's ids [B, K], as u32, and counts [B]; returns B. */
+static int read_tokens(tsr_verify *v, const tsr_flextok *m, uint32_t **ids, uint32_t *counts) {
     const int64_t most = m->config.registers;
-    if (!status && (tokens.rank != 2 || tokens.dim[0] != count || tokens.dim[1] != most))
-        status = tsr_fail(v->ctx, TSR_ERROR_FORMAT, "%s: wanted ids [%d, %lld], got others", path,
-                          count, (long long)most);
-    if (!status && cJSON_GetArraySize(list) != count)
-        status = tsr_fail(v->ctx, TSR_ERROR_FORMAT,
-                          "%s/manifest.json: %s: noise: wanted %d names, got %d", v->folder,
-                          tsr_verify_name(run), count, cJSON_GetArraySize(list));
-    if (!status && !(*ids = tsr_alloc(v->ctx, (size_t)(count * most), sizeof **ids, "ids")))
-        status = TSR_ERROR_MEMORY;
-    for (int64_t i = 0; i < count * most && !status; ++i)
-        (*ids)[i] = (uint32_t)((const int32_t *)tokens.data)[i];
-    for (int i = 0; i < count && !status; ++i) {
+    char path[4096];
+    int k[PICTURES_MOST];
+    const int count = tsr_verify_integers(v, v->run, "k", k, 1, PICTURES_MOST);
+    const char *file = tsr_verify_text(v, v->run, "tokens");
+    tsr_verify_path(v, file, path, sizeof path);
+    cJSON *entry = cJSON_CreateObject();
+    if (!entry || !cJSON_AddStringToObject(entry, "file", file))
+        tsr_verify_fail(v, TSR_ERROR_MEMORY, "%s: no memory", path);
+    const tsr_tensor tokens = tsr_verify_array(v, entry, TSR_DTYPE_I32);
+    cJSON_Delete(entry);
+    if (tokens.rank != 2 || tokens.dim[0] != count || tokens.dim[1] != most)
+        tsr_verify_fail(v, TSR_ERROR_FORMAT, "%s: wanted ids [%d, %lld], got others", path, count,
+                        (long long)most);
+    *ids = tokens.data;
+    for (int i = 0; i < count; ++i) {
         counts[i] = (uint32_t)k[i];
         if (k[i] < 0 || k[i] > most)
-            status = tsr_fail(v->ctx, TSR_ERROR_FORMAT,
-                              "%s/manifest.json: %s: k: wanted 0 to %lld, got %d", v->folder,
-                              tsr_verify_name(run), (long long)most, k[i]);
+            tsr_verify_refuse(v, "k: wanted 0 to %lld, got %d", (long long)most, k[i]);
     }
-    int64_t at = 0, one = 0;
-    cJSON_ArrayForEach(item, list) {
-        tsr_tensor t = {0};
-        const char *name = cJSON_GetStringValue(item);
-        if (!status) status = tsr_synthetic_input(v, run, name ? name : "", &t);
-        if (!status && at == 0) {
-            one = tsr_elements(&t);
-            *noise = t;
-            noise->dim[0] = count;
-            noise->data = tsr_alloc(v->ctx, (size_t)(one * count), sizeof(float), "noise");
-            if (!noise->data) status = TSR_ERROR_MEMORY;
-        }
-        if (!status && (t.rank != 4 || t.dim[0] != 1 || t.dim[1] != m->config.channels ||
-                        tsr_elements(&t) != one))
-            status = tsr_fail(v->ctx, TSR_ERROR_FORMAT,
-                              "%s/manifest.json: %s: noise: wanted [1, C, h, w], got another shape",
-                              v->folder, tsr_verify_name(run));
-        if (!status) memcpy((float *)noise->data + one * at++, t.data, (size_t)one * sizeof(float));
-        free(t.data);
-    }
-    free(tokens.data);
-    return status;
+    return count;
 }
 
-tsr_status tsr_verify_decode(tsr_verify *v, const cJSON *run) {
-    tsr_flextok *m = NULL;
-    uint32_t *ids = NULL, counts[PICTURES_MOST];
+/* The run's noise for `count` pictures, [count, C, h, w]. */
+static tsr_tensor read_noise(tsr_verify *v, const tsr_flextok *m, int count) {
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(v->run, "noise"), *item;
     tsr_tensor noise = {0};
-    tsr_status status = open_model(v, run, &m);
-    if (!status) status = read_inputs(v, run, m, &ids, counts, &noise);
-    const cJSON *steps = cJSON_GetObjectItemCaseSensitive(run, "steps");
-    const cJSON *guidance = cJSON_GetObjectItemCaseSensitive(run, "guidance");
-    if (!status && (!cJSON_IsNumber(steps) || steps->valueint < 1 || !cJSON_IsNumber(guidance)))
-        status = tsr_fail(v->ctx, TSR_ERROR_FORMAT,
-                          "%s/manifest.json: %s: steps and guidance: wanted numbers, got none",
-                          v->folder, tsr_verify_name(run));
-    float *x = NULL;
-    const size_t bytes = (size_t)tsr_elements(&noise) * sizeof *x;
-    if (!status && !(x = tsr_alloc(v->ctx, bytes, 1, "latents"))) status = TSR_ERROR_MEMORY;
-    watcher w = {.v = v, .run = run};
+    int64_t at = 0, one = 0;
+    if (cJSON_GetArraySize(list) != count)
+        tsr_verify_refuse(v, "noise: wanted %d names, got %d", count, cJSON_GetArraySize(list));
+    cJSON_ArrayForEach(item, list) {
+        const char *name = cJSON_GetStringValue(item);
+        const tsr_tensor t = tsr_synthetic_input(v, name ? name : "");
+        if (at == 0) {
+            one = tsr_elements(&t);
+            noise = t;
+            noise.dim[0] = count;
+            noise.data = tsr_verify_take(v, one * count, sizeof(float), "noise");
+        }
+        if (t.rank != 4 || t.dim[0] != 1 || t.dim[1] != m->config.channels ||
+            tsr_elements(&t) != one)
+            tsr_verify_refuse(v, "noise: wanted [1, C, h, w], got another shape");
+        if (v->status) break;
+        memcpy((float *)noise.data + one * at++, t.data, (size_t)one * sizeof(float));
+    }
+    return noise;
+}
+
+void tsr_verify_decode(tsr_verify *v) {
+    tsr_flextok *m = open_model(v);
+    uint32_t *ids = NULL, counts[PICTURES_MOST];
+    if (v->status) return;
+    const int count = read_tokens(v, m, &ids, counts);
+    const tsr_tensor noise = read_noise(v, m, count);
+    const cJSON *steps = cJSON_GetObjectItemCaseSensitive(v->run, "steps");
+    const cJSON *guidance = cJSON_GetObjectItemCaseSensitive(v->run, "guidance");
+    if (!cJSON_IsNumber(steps) || steps->valueint < 1 || !cJSON_IsNumber(guidance))
+        tsr_verify_refuse(v, "steps and guidance: wanted numbers, got none");
+    const int64_t *dim = noise.dim, n = tsr_elements(&noise);
+    float *x = tsr_verify_take(v, n, sizeof *x, "latents");
+    if (v->status) return;
+    watcher w = {
+        .v = v, .heads = m->config.decoder.trunk.heads, .qk_norm = m->config.decoder.trunk.qk_norm};
+    memcpy(w.dim, dim, sizeof w.dim);
     const tsr_flextok_trace trace = {see, wants, &w};
     tsr_flextok_decode_settings s = {0};
-    if (!status) {
-        w.heads = m->config.decoder.trunk.heads;
-        w.qk_norm = m->config.decoder.trunk.qk_norm;
-        w.pictures = noise.dim[0];
-        w.channels = noise.dim[1];
-        w.height = noise.dim[2];
-        w.width = noise.dim[3];
-        s.flow.steps = steps->valueint;
-        s.flow.guidance = (float)guidance->valuedouble;
-        s.flow.normalized = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(run, "apg"));
+    s.flow.steps = steps->valueint;
+    s.flow.guidance = (float)guidance->valuedouble;
+    s.flow.normalized = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(v->run, "apg"));
+    if (has_intermediates(v)) {
+        tsr_flextok_decode_settings traced = s;
+        traced.trace = &trace;
+        traced.flow.see = see_step;
+        traced.flow.see_user = &w;
+        memcpy(x, noise.data, (size_t)n * sizeof *x);
+        tsr_verify_record(v,
+                          tsr_flextok_decode(m, ids, counts, dim[0], dim[2], dim[3], &traced, x));
     }
-    if (!status && has_intermediates(run)) {
-        memcpy(x, noise.data, bytes);
-        s.trace = &trace;
-        s.flow.see = see_step;
-        s.flow.see_user = &w;
-        status = tsr_flextok_decode(m, ids, counts, w.pictures, w.height, w.width, &s, x);
-        if (!status) status = w.status;
-        s.trace = NULL;
-        s.flow.see = NULL;
-    }
-    if (!status) {
-        memcpy(x, noise.data, bytes);
-        status = tsr_flextok_decode(m, ids, counts, w.pictures, w.height, w.width, &s, x);
-    }
-    if (!status) status = tsr_verify_f32(v, run, "latent", x, 4, noise.dim, (tsr_verify_ties){0});
-    if (!status) status = tsr_verify_pictures(v, run, m, x, noise.dim);
-    free(x);
-    free(ids);
-    free(noise.data);
-    return status;
+    if (v->status) return;
+    memcpy(x, noise.data, (size_t)n * sizeof *x);
+    v->status = tsr_flextok_decode(m, ids, counts, dim[0], dim[2], dim[3], &s, x);
+    tsr_verify_f32(v, "latent", x, 4, dim);
+    tsr_verify_pictures(v, m, x, dim);
 }

@@ -86,63 +86,62 @@ static bool same_value(const tsr_pickle *p, const cJSON *want) {
     return cJSON_IsNumber(want) && got == want->valuedouble;
 }
 
-static tsr_status compare_file(tsr_verify *v, const cJSON *run, const tsr_torch *file) {
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(run, "tensors"), *want;
+static void compare_file(tsr_verify *v, const tsr_torch *file) {
+    const cJSON *run = v->run, *want;
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(run, "tensors");
     const cJSON *values = cJSON_GetObjectItemCaseSensitive(run, "plain_values");
     int index = 0, wrong = 0, plain = 0;
-    if (!cJSON_IsArray(list))
-        return tsr_fail(v->ctx, TSR_ERROR_FORMAT, "%s/manifest.json: %s: tensors: wanted a list",
-                        v->folder, tsr_verify_name(run));
+    if (!cJSON_IsArray(list)) {
+        tsr_verify_refuse(v, "tensors: wanted a list");
+        return;
+    }
     cJSON_ArrayForEach(want, list) {
         const char *differs =
             index < tsr_torch_count(file) ? compare_tensor(v, want, file, index) : "missing";
         if (differs) {
             const cJSON *path = cJSON_GetObjectItemCaseSensitive(want, "path");
-            tsr_verify_line(v, run, cJSON_IsString(path) ? path->valuestring : "?", false,
-                            "%s differs", differs);
+            tsr_verify_line(v, cJSON_IsString(path) ? path->valuestring : "?", false, "%s differs",
+                            differs);
             ++wrong;
         }
         ++index;
     }
     if (index != tsr_torch_count(file)) ++wrong;
-    tsr_verify_line(v, run, "tensors", wrong == 0,
+    tsr_verify_line(v, "tensors", wrong == 0,
                     "wanted %d, got %d; %d differ in path, type, shape, strides or bytes", index,
                     tsr_torch_count(file), wrong);
     cJSON_ArrayForEach(want, values) {
         if (!same_value(tsr_torch_tree(file), want))
-            tsr_verify_line(v, run, want->string, false, "another value");
+            tsr_verify_line(v, want->string, false, "another value");
         else
             ++plain;
     }
     if (values)
-        tsr_verify_line(v, run, "plain values", plain == cJSON_GetArraySize(values),
+        tsr_verify_line(v, "plain values", plain == cJSON_GetArraySize(values),
                         "%d of %d as written down", plain, cJSON_GetArraySize(values));
     const char *under = tsr_torch_weights_under(file);
     if (cJSON_GetObjectItemCaseSensitive(run, "weights_under"))
-        tsr_verify_line(v, run, "weights under", same_text(run, "weights_under", under), "\"%s\"",
+        tsr_verify_line(v, "weights under", same_text(run, "weights_under", under), "\"%s\"",
                         under);
-    return TSR_OK;
 }
 
-tsr_status tsr_verify_pickle(tsr_verify *v, const cJSON *run) {
-    const char *name = NULL;
+void tsr_verify_pickle(tsr_verify *v) {
+    const char *name = tsr_verify_text(v, v->run, "file");
     char path[4096];
     tsr_map map = {0};
     tsr_torch *file = NULL;
-    tsr_status status = tsr_verify_text(v, run, run, "file", &name);
-    if (!status) status = tsr_verify_path(v, run, name, path, sizeof path);
-    if (!status) status = tsr_map_open(v->ctx, path, &map);
-    if (status) return status;
-    bool refuse = same_text(run, "expect", "refuse");
-    status = tsr_torch_parse(v->ctx, name, map.bytes, map.size, &file);
-    if (refuse) {
-        tsr_verify_line(v, run, "refused", status && status != TSR_ERROR_MEMORY, "%s",
+    tsr_verify_path(v, name, path, sizeof path);
+    if (v->status) return;
+    v->status = tsr_map_open(v->ctx, path, &map);
+    if (v->status) return;
+    const bool refuse = same_text(v->run, "expect", "refuse");
+    const tsr_status status = tsr_torch_parse(v->ctx, name, map.bytes, map.size, &file);
+    if (refuse)
+        tsr_verify_line(v, "refused", status && status != TSR_ERROR_MEMORY, "%s",
                         status ? tsr_detail(v->ctx) : "it was read");
-        status = TSR_OK;
-    } else if (!status) {
-        status = compare_file(v, run, file);
-    }
+    else
+        v->status = status;
+    if (!status && !refuse) compare_file(v, file);
     tsr_torch_close(&file);
     tsr_map_close(&map);
-    return status;
 }

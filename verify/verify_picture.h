@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* verify_picture.h: what golden cases with pictures, grids and nearest codes have in common. */
+/* verify_picture.h: what golden cases with pictures, feature maps and nearest codes share. */
 #ifndef VERIFY_VERIFY_PICTURE_H
 #define VERIFY_VERIFY_PICTURE_H
 
 #include "verify.h"
 #include "verify_weights.h"
 
-/* The picture the manifest's inputs call `name`; malloc'd RGB. */
-tsr_status tsr_verify_picture(tsr_verify *v, const cJSON *run, const char *name, uint8_t **rgb,
-                              int *width, int *height);
-/* Compares [count, height, width, channels], channels last, with an entry that has them first;
- * with `batched` the entry has the first axis too, else count is 1. */
-tsr_status tsr_verify_planar(tsr_verify *v, const cJSON *run, const char *output, const float *got,
-                             int64_t count, int64_t height, int64_t width, int64_t channels,
-                             bool batched);
-/* Compares ids and margins; where the stored margin is below the case's bound another id is as
- * right, and is counted. */
-tsr_status tsr_verify_ids(tsr_verify *v, const cJSON *run, const int32_t *ids, const float *margin,
-                          int rank, const int64_t *dim);
+/* Reads the picture that the manifest's inputs call `name`: RGB [height, width, 3], malloc'd; free
+ * with free(). NULL after a failure. */
+uint8_t *tsr_verify_picture(tsr_verify *v, const char *name, int *width, int *height);
+/* Turns [count, height, width, channels] to [count, channels, height, width], malloc'd; free with
+ * free(). NULL after a failure: MEMORY. */
+float *tsr_verify_channels_first(tsr_verify *v, const float *data, const int64_t *dim);
+/* Compares [count, height, width, channels] with an entry that has channels before height. The
+ * entry's shape begins with count if `batched`; otherwise count is 1 and the entry has 3 axes. */
+void tsr_verify_planar(tsr_verify *v, const char *output, const float *got, int64_t count,
+                       int64_t height, int64_t width, int64_t channels, bool batched);
+/* Compares ids and margins, both of shape `dim`, with the outputs "ids" and "margin". Near ties
+ * (tsr_verify_near_ties) may have another id. */
+void tsr_verify_ids(tsr_verify *v, const int32_t *ids, const float *margin, int rank,
+                    const int64_t *dim);
 
 #endif

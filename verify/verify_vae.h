@@ -7,12 +7,12 @@
 
 #include "../codec/tokenizers/flextok/flextok_model.h"
 
-/* The run's pictures to scaled latents [B, C, h, w] (malloc'd); compares mean, logvar and latent.
- */
-tsr_status tsr_verify_latents(tsr_verify *v, const cJSON *run, tsr_flextok *model,
-                              tsr_tensor *latents);
-/* Scaled latents to pictures; compares image and image_u8. */
-tsr_status tsr_verify_pictures(tsr_verify *v, const cJSON *run, tsr_flextok *model,
-                               const float *latents, const int64_t *dim);
+/* Encodes the run's pictures to scaled latents [B, C, h, w], whose data lives until the end of the
+ * run, and compares vae.mean, vae.logvar and latent. Zeroed after a failure. */
+tsr_tensor tsr_verify_latents(tsr_verify *v, tsr_flextok *model);
+/* Decodes scaled latents of shape `dim` [B, C, h, w] and compares image and image_u8; does nothing
+ * where the run has neither. */
+void tsr_verify_pictures(tsr_verify *v, tsr_flextok *model, const float *latents,
+                         const int64_t *dim);
 
 #endif

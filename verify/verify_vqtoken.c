@@ -6,104 +6,85 @@
 #include "../quantizer/spherical.h"
 #include "../nn/vq_attention.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { MOST_PASSES = 50, MOST_CLUSTERS = 4096, FIRST_K = 12 };
 
-typedef struct kept { /* the case's layer, from run to run */
-    tsr_synthetic *synthetic;
-    tsr_weights *weights;
-    tsr_vq_attention *attention;
-} kept;
-
-static void close_kept(void *user) {
-    kept *k = user;
-    tsr_vq_attention_close(&k->attention);
-    tsr_weights_close(&k->weights);
-    tsr_synthetic_close(&k->synthetic);
-    free(k);
+/* Records FORMAT: the run's `field` is not what was wanted. */
+static void refuse(tsr_verify *v, const char *field, const char *wanted) {
+    tsr_verify_refuse(v, "%s: wanted %s, got another", field, wanted);
 }
 
-static tsr_status refuse(tsr_verify *v, const cJSON *run, const char *field, const char *wanted) {
-    return tsr_fail(v->ctx, TSR_ERROR_FORMAT, "%s/manifest.json: %s: %s: wanted %s, got another",
-                    v->folder, tsr_verify_name(run), field, wanted);
-}
-
-/* The array that the run's `field` names among the inputs, of `rank`; malloc'd. */
-static tsr_status input(tsr_verify *v, const cJSON *run, const char *field, tsr_dtype dtype,
-                        int rank, tsr_tensor *t) {
-    const char *name = NULL;
-    tsr_status status = tsr_verify_text(v, run, run, field, &name);
-    if (status) return status;
+/* The array of the manifest's inputs that the object's `field` names, of this type and rank. */
+static tsr_tensor input(tsr_verify *v, const cJSON *object, const char *field, tsr_dtype dtype,
+                        int rank) {
+    const char *name = tsr_verify_text(v, object, field);
     const cJSON *entry = tsr_verify_entry(v->manifest, "inputs", name);
-    status = cJSON_HasObjectItem(entry, "file") ? tsr_verify_array(v, run, entry, dtype, t)
-                                                : tsr_synthetic_input(v, run, name, t);
-    if (!status && (t->rank != rank || t->dtype != dtype))
-        status = refuse(v, run, field, "an array of the rank it has here");
-    return status;
+    const tsr_tensor t = cJSON_HasObjectItem(entry, "file") ? tsr_verify_array(v, entry, dtype)
+                                                            : tsr_synthetic_input(v, name);
+    if (t.rank != rank || t.dtype != dtype) refuse(v, field, "an array of the rank it has here");
+    return t;
 }
 
 /* ---- attention ---- */
 
-static tsr_status verify_attention(tsr_verify *v, const cJSON *run) {
-    kept *k = v->kept;
-    if (!k) {
-        if (!(k = tsr_alloc(v->ctx, 1, sizeof *k, "golden model"))) return TSR_ERROR_MEMORY;
-        v->kept = k;
-        v->close_kept = close_kept;
-        tsr_status status = tsr_synthetic_open(v, TSR_DTYPE_F32, &k->synthetic, &k->weights);
-        if (!status)
-            status = tsr_vq_attention_open(v->device, k->weights, v->folder, &k->attention);
-        if (status) return status;
-    }
-    if (!k->attention)
-        return tsr_fail(v->ctx, TSR_ERROR_MODEL, "%s: wanted a model, got none", v->folder);
-    tsr_tensor labels = {0}, codebook = {0};
-    tsr_status status = input(v, run, "labels", TSR_DTYPE_I32, 2, &labels);
-    if (!status) status = input(v, run, "codebook", TSR_DTYPE_F32, 2, &codebook);
-    if (!status && (labels.dim[1] != TSR_VQ_CELLS || codebook.dim[1] != TSR_VQ_WIDTH))
-        status = refuse(v, run, "labels and codebook", "rows of 729 and 896");
-    float *tokens = NULL;
-    if (!status) {
-        const int64_t t = labels.dim[0], c = codebook.dim[0];
-        const int64_t dim[2] = {t > c ? t : c, TSR_VQ_WIDTH};
-        tokens = tsr_alloc(v->ctx, (size_t)(dim[0] * dim[1]), sizeof *tokens, "tokens");
-        status = tokens
-                     ? tsr_vq_attention_run(k->attention, labels.data, t, codebook.data, c, tokens)
-                     : TSR_ERROR_MEMORY;
-        if (!status)
-            status = tsr_verify_f32(v, run, "tokens", tokens, 2, dim, (tsr_verify_ties){0});
-    }
-    free(tokens);
-    free(labels.data);
-    free(codebook.data);
-    return status;
+typedef struct attention_model {
+    tsr_synthetic *synthetic;
+    tsr_weights *weights;
+    tsr_vq_attention *attention;
+} attention_model;
+
+static void close_attention(void *model) {
+    attention_model *m = model;
+    tsr_vq_attention_close(&m->attention);
+    tsr_weights_close(&m->weights);
+    tsr_synthetic_close(&m->synthetic);
+}
+
+static void open_attention(tsr_verify *v, void *model) {
+    attention_model *m = model;
+    tsr_synthetic_open(v, TSR_DTYPE_F32, &m->synthetic, &m->weights);
+    if (!v->status)
+        v->status = tsr_vq_attention_open(v->device, m->weights, v->folder, &m->attention);
+}
+
+static void verify_attention(tsr_verify *v) {
+    attention_model *m = tsr_verify_model(v, sizeof *m, open_attention, close_attention);
+    const tsr_tensor labels = input(v, v->run, "labels", TSR_DTYPE_I32, 2);
+    const tsr_tensor codebook = input(v, v->run, "codebook", TSR_DTYPE_F32, 2);
+    if (labels.dim[1] != TSR_VQ_CELLS || codebook.dim[1] != TSR_VQ_WIDTH)
+        refuse(v, "labels and codebook", "rows of 729 and 896");
+    const int64_t t = labels.dim[0], c = codebook.dim[0];
+    const int64_t dim[2] = {t > c ? t : c, TSR_VQ_WIDTH};
+    float *tokens = tsr_verify_take(v, dim[0] * dim[1], sizeof *tokens, "tokens");
+    if (v->status) return;
+    v->status = tsr_vq_attention_run(m->attention, labels.data, t, codebook.data, c, tokens);
+    tsr_verify_f32(v, "tokens", tokens, 2, dim);
 }
 
 /* ---- clustering ---- */
 
-/* (centres[a] + noise) * gain, each operation in f32. */
-static tsr_status formula(tsr_verify *v, const cJSON *run, const cJSON *entry, tsr_tensor *t) {
-    const char *stream = NULL;
-    uint64_t want = 0, sum = 0;
-    int dim[3] = {0}, rank = 3;
-    tsr_tensor centres = {0}, noise = {0}, gain = {0};
-    tsr_status status = tsr_verify_integers(v, run, entry, "shape", dim, 3, &rank);
-    if (!status) status = tsr_verify_text(v, run, entry, "assign_stream", &stream);
-    if (!status) status = tsr_verify_hash(v, run, entry, "check", &want);
-    if (!status) status = input(v, entry, "centres", TSR_DTYPE_F32, 2, &centres);
-    if (!status) status = input(v, entry, "noise", TSR_DTYPE_F32, 2, &noise);
-    if (!status) status = input(v, entry, "gain", TSR_DTYPE_F32, 1, &gain);
-    const int64_t n = status ? 0 : gain.dim[0], width = status ? 0 : noise.dim[1];
-    if (!status && (noise.dim[0] != n || centres.dim[1] != width || dim[0] < 1 || dim[1] < 1 ||
-                    (int64_t)dim[0] * dim[1] != n || dim[2] != width))
-        status = refuse(v, run, "features", "centres, noise and gain that fit the shape");
-    float *draw = status ? NULL : tsr_alloc(v->ctx, (size_t)n, sizeof *draw, "golden input");
-    float *x = status ? NULL : tsr_alloc(v->ctx, (size_t)(n * width), sizeof *x, "golden input");
-    if (!status && (!draw || !x)) status = TSR_ERROR_MEMORY;
-    if (!status) status = tsr_synthetic_units(v, stream, n, draw);
-    for (int64_t i = 0; i < n && !status; ++i) {
+/* Features by the entry's formula: (centres[a] + noise) * gain, each operation in f32. */
+static tsr_tensor formula(tsr_verify *v, const cJSON *entry) {
+    const cJSON *run = v->run;
+    uint64_t sum = 0;
+    int dim[3] = {0};
+    tsr_verify_integers(v, entry, "shape", dim, 3, 3);
+    const char *stream = tsr_verify_text(v, entry, "assign_stream");
+    const uint64_t want = tsr_verify_hash(v, entry, "check");
+    v->run = entry; /* messages about its inputs name the entry */
+    const tsr_tensor centres = input(v, entry, "centres", TSR_DTYPE_F32, 2);
+    const tsr_tensor noise = input(v, entry, "noise", TSR_DTYPE_F32, 2);
+    const tsr_tensor gain = input(v, entry, "gain", TSR_DTYPE_F32, 1);
+    v->run = run;
+    const int64_t n = gain.dim[0], width = noise.dim[1];
+    if (noise.dim[0] != n || centres.dim[1] != width || dim[0] < 1 || dim[1] < 1 ||
+        (int64_t)dim[0] * dim[1] != n || dim[2] != width)
+        refuse(v, "features", "centres, noise and gain that fit the shape");
+    float *x = tsr_verify_take(v, n * width, sizeof *x, "golden input");
+    const float *draw = tsr_synthetic_units(v, stream, n);
+    if (v->status) return (tsr_tensor){0};
+    for (int64_t i = 0; i < n; ++i) {
         const float *centre =
             (float *)centres.data + (int64_t)((double)draw[i] * (double)centres.dim[0]) * width;
         const float *noise_row = (float *)noise.data + i * width;
@@ -115,151 +96,124 @@ static tsr_status formula(tsr_verify *v, const cJSON *run, const cJSON *entry, t
             sum += (2 * (uint64_t)(i * width + j) + 1) * bits;
         }
     }
-    if (!status)
-        tsr_verify_line(v, run, "features", sum == want, "check: wanted 0x%016llx, got 0x%016llx",
-                        (unsigned long long)want, (unsigned long long)sum);
-    free(draw);
-    free(centres.data);
-    free(noise.data);
-    free(gain.data);
-    *t = tsr_host_tensor(TSR_DTYPE_F32, x, 3, (int64_t[]){dim[0], dim[1], dim[2]});
-    return status;
+    tsr_verify_line(v, "features", sum == want, "check: wanted 0x%016llx, got 0x%016llx",
+                    (unsigned long long)want, (unsigned long long)sum);
+    return tsr_host_tensor(TSR_DTYPE_F32, x, 3, (int64_t[]){dim[0], dim[1], dim[2]});
 }
 
-/* The first centroids: an array, or rows of the features (their length does not matter). */
-static tsr_status first_centroids(tsr_verify *v, const cJSON *run, const float *x, int64_t n,
-                                  int64_t dim, int64_t k, float *first) {
-    tsr_tensor given = {0};
-    if (cJSON_HasObjectItem(run, "first_centroids")) {
-        tsr_status status = input(v, run, "first_centroids", TSR_DTYPE_F32, 2, &given);
-        if (!status && (given.dim[0] != k || given.dim[1] != dim))
-            status = refuse(v, run, "first_centroids", "a row for each cluster");
-        if (!status) memcpy(first, given.data, sizeof *first * (size_t)(k * dim));
-        free(given.data);
-        return status;
+/* First centroids [k, dim]: an array, or rows of the features (their length does not matter). */
+static void first_centroids(tsr_verify *v, const float *x, int64_t n, int64_t dim, int64_t k,
+                            float *first) {
+    if (cJSON_HasObjectItem(v->run, "first_centroids")) {
+        const tsr_tensor given = input(v, v->run, "first_centroids", TSR_DTYPE_F32, 2);
+        if (given.dim[0] != k || given.dim[1] != dim)
+            refuse(v, "first_centroids", "a row for each cluster");
+        if (!v->status) memcpy(first, given.data, sizeof *first * (size_t)(k * dim));
+        return;
     }
-    int row[MOST_CLUSTERS], count = (int)k;
-    tsr_status status = tsr_verify_integers(v, run, run, "first_centroids_are_unit_vectors_of_rows",
-                                            row, MOST_CLUSTERS, &count);
-    for (int64_t c = 0; c < k && !status; ++c) {
+    static const char field[] = "first_centroids_are_unit_vectors_of_rows";
+    int row[MOST_CLUSTERS];
+    tsr_verify_integers(v, v->run, field, row, (int)k, (int)k);
+    for (int64_t c = 0; c < k && !v->status; ++c)
         if (row[c] < 0 || row[c] >= n)
-            return refuse(v, run, "first_centroids_are_unit_vectors_of_rows", "rows of features");
-        memcpy(first + c * dim, x + row[c] * dim, sizeof *first * (size_t)dim);
-    }
-    return status;
+            refuse(v, field, "rows of features");
+        else
+            memcpy(first + c * dim, x + row[c] * dim, sizeof *first * (size_t)dim);
 }
 
-static tsr_status verify_clusters(tsr_verify *v, const cJSON *run, const tsr_tensor *x, int64_t k,
-                                  int passes) {
-    const int64_t n = x->dim[0] * x->dim[1], dim = x->dim[2];
-    const tsr_verify_ties none = {0};
-    float *first = tsr_alloc(v->ctx, (size_t)(k * dim), 2 * sizeof *first, "centroids");
+static void verify_clusters(tsr_verify *v, const tsr_tensor *x, int64_t k, int passes) {
+    const int64_t n = x->dim[0] * x->dim[1], dim = x->dim[2], shape[2] = {k, dim};
+    float *first = tsr_verify_take(v, k * dim, sizeof *first, "centroids");
     tsr_spherical_result r = {
-        .labels = tsr_alloc(v->ctx, (size_t)n, sizeof(int32_t), "labels"),
-        .margins = tsr_alloc(v->ctx, (size_t)n, sizeof(float), "margins"),
-        .counts = tsr_alloc(v->ctx, (size_t)k, sizeof(int32_t), "counts"),
-        .codebook = first ? first + k * dim : NULL,
+        .labels = tsr_verify_take(v, n, sizeof(int32_t), "labels"),
+        .margins = tsr_verify_take(v, n, sizeof(float), "margins"),
+        .counts = tsr_verify_take(v, k, sizeof(int32_t), "counts"),
+        .codebook = tsr_verify_take(v, k * dim, sizeof(float), "centroids"),
     };
-    tsr_status status = first && r.labels && r.margins && r.counts ? TSR_OK : TSR_ERROR_MEMORY;
-    if (!status) status = first_centroids(v, run, x->data, n, dim, k, first);
-    if (!status)
-        status = tsr_spherical_kmeans(v->device, x->data, n, dim, k, MOST_PASSES, first, &r);
-    if (!status) {
-        tsr_verify_line(v, run, "passes", (int)r.passes == passes, "wanted %d, got %u", passes,
-                        r.passes);
-        status = tsr_verify_ids(v, run, r.labels, r.margins, 2, x->dim);
-    }
-    if (!status) status = tsr_verify_i32(v, run, "counts", r.counts, 1, &k, none);
-    const int64_t shape[2] = {k, dim};
-    if (!status) status = tsr_verify_f32(v, run, "codebook", r.codebook, 2, shape, none);
-    if (!status) status = tsr_verify_f32(v, run, "codebook_float64", r.codebook, 2, shape, none);
-    free(first);
-    free(r.labels);
-    free(r.margins);
-    free(r.counts);
-    return status;
+    first_centroids(v, x->data, n, dim, k, first);
+    if (v->status) return;
+    v->status = tsr_spherical_kmeans(v->device, x->data, n, dim, k, MOST_PASSES, first, &r);
+    tsr_verify_line(v, "passes", (int)r.passes == passes, "wanted %d, got %u", passes, r.passes);
+    tsr_verify_ids(v, r.labels, r.margins, 2, x->dim);
+    tsr_verify_i32(v, "counts", r.counts, 1, &k);
+    tsr_verify_f32(v, "codebook", r.codebook, 2, shape);
+    tsr_verify_f32(v, "codebook_float64", r.codebook, 2, shape);
 }
 
-static tsr_status verify_clustering(tsr_verify *v, const cJSON *run) {
-    const cJSON *clusters = cJSON_GetObjectItemCaseSensitive(run, "clusters");
-    const cJSON *passes = cJSON_GetObjectItemCaseSensitive(run, "passes");
-    const char *name = NULL;
-    tsr_tensor x = {0};
-    tsr_status status = tsr_verify_text(v, run, run, "features", &name);
-    if (status) return status;
+static void verify_clustering(tsr_verify *v) {
+    const cJSON *clusters = cJSON_GetObjectItemCaseSensitive(v->run, "clusters");
+    const cJSON *passes = cJSON_GetObjectItemCaseSensitive(v->run, "passes");
+    const char *name = tsr_verify_text(v, v->run, "features");
+    const cJSON *entry = tsr_verify_entry(v->manifest, "inputs", name);
     if (!cJSON_IsNumber(clusters) || !cJSON_IsNumber(passes) || clusters->valueint < 1 ||
         clusters->valueint > MOST_CLUSTERS)
-        return refuse(v, run, "clusters and passes", "numbers of a size that can be");
-    const cJSON *entry = tsr_verify_entry(v->manifest, "inputs", name);
-    status = cJSON_HasObjectItem(entry, "formula")
-                 ? formula(v, run, entry, &x)
-                 : input(v, run, "features", TSR_DTYPE_F32, 3, &x);
-    if (!status) status = tsr_vq_check(v->ctx, name, x.data, x.dim[0] * x.dim[1], x.dim[2]);
-    if (!status) status = verify_clusters(v, run, &x, clusters->valueint, passes->valueint);
-    free(x.data);
-    return status;
+        refuse(v, "clusters and passes", "numbers of a size that can be");
+    const tsr_tensor x = cJSON_HasObjectItem(entry, "formula")
+                             ? formula(v, entry)
+                             : input(v, v->run, "features", TSR_DTYPE_F32, 3);
+    if (v->status) return;
+    v->status = tsr_vq_check(v->ctx, name, x.data, x.dim[0] * x.dim[1], x.dim[2]);
+    verify_clusters(v, &x, clusters->valueint, passes->valueint);
 }
 
 /* ---- ties ---- */
 
-static tsr_status verify_ties(tsr_verify *v, const cJSON *run) {
-    tsr_tensor x = {0}, c = {0};
-    tsr_status status = input(v, run, "x", TSR_DTYPE_F32, 2, &x);
-    if (!status) status = input(v, run, "centroids", TSR_DTYPE_F32, 2, &c);
-    if (!status && (x.dim[1] != c.dim[1] || x.dim[0] < 1 || c.dim[0] < 1))
-        status = refuse(v, run, "x and centroids", "rows of one width");
-    if (!status) {
-        const int64_t n = x.dim[0], k = c.dim[0], dim = x.dim[1], shape[2] = {n, k};
-        int32_t *labels = tsr_alloc(v->ctx, (size_t)n, 2 * sizeof *labels, "labels");
-        float *all = tsr_alloc(v->ctx, (size_t)(n * k), sizeof *all, "distances");
-        float *column = tsr_alloc(v->ctx, (size_t)n, sizeof *column, "distances");
-        if (!labels || !all || !column) status = TSR_ERROR_MEMORY;
-        if (!status)
-            status = tsr_spherical_assign(v->device, x.data, n, dim, c.data, k, labels, NULL, NULL);
-        if (!status) status = tsr_verify_i32(v, run, "labels", labels, 1, &n, (tsr_verify_ties){0});
-        for (int64_t j = 0; j < k && !status; ++j) { /* each centroid as if it were alone */
-            status = tsr_spherical_assign(v->device, x.data, n, dim, (float *)c.data + j * dim, 1,
-                                          labels + n, NULL, column);
-            for (int64_t i = 0; i < n && !status; ++i)
-                all[i * k + j] = column[i];
-        }
-        if (!status)
-            status = tsr_verify_f32(v, run, "distances", all, 2, shape, (tsr_verify_ties){0});
-        free(labels);
-        free(all);
-        free(column);
+static void verify_ties(tsr_verify *v) {
+    const tsr_tensor x = input(v, v->run, "x", TSR_DTYPE_F32, 2);
+    const tsr_tensor c = input(v, v->run, "centroids", TSR_DTYPE_F32, 2);
+    const int64_t n = x.dim[0], k = c.dim[0], dim = x.dim[1], shape[2] = {n, k};
+    if (dim != c.dim[1] || n < 1 || k < 1) refuse(v, "x and centroids", "rows of one width");
+    int32_t *labels = tsr_verify_take(v, n, sizeof *labels, "labels");
+    int32_t *zeros = tsr_verify_take(v, n, sizeof *zeros, "labels");
+    float *all = tsr_verify_take(v, n * k, sizeof *all, "distances");
+    float *column = tsr_verify_take(v, n, sizeof *column, "distances");
+    if (v->status) return;
+    v->status = tsr_spherical_assign(v->device, x.data, n, dim, c.data, k, labels, NULL, NULL);
+    tsr_verify_i32(v, "labels", labels, 1, &n);
+    for (int64_t j = 0; j < k && !v->status; ++j) { /* each centroid as if it were alone */
+        v->status = tsr_spherical_assign(v->device, x.data, n, dim, (float *)c.data + j * dim, 1,
+                                         zeros, NULL, column);
+        for (int64_t i = 0; i < n; ++i)
+            all[i * k + j] = column[i];
     }
-    free(x.data);
-    free(c.data);
-    return status;
+    tsr_verify_f32(v, "distances", all, 2, shape);
 }
 
 /* ---- elbow ---- */
 
-static tsr_status verify_elbow(tsr_verify *v, const cJSON *run) {
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(run, "distortions"), *item;
+static void verify_elbow(tsr_verify *v) {
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(v->run, "distortions"), *item;
     const int64_t one = 1;
     float curve[MOST_CLUSTERS];
     int count = 0;
     cJSON_ArrayForEach(item, list) {
-        if (!cJSON_IsNumber(item) || count == MOST_CLUSTERS)
-            return refuse(v, run, "distortions", "3 to 4096 numbers");
+        if (!cJSON_IsNumber(item) || count == MOST_CLUSTERS) {
+            count = 0;
+            break;
+        }
         curve[count++] = (float)item->valuedouble;
     }
-    if (count < 3) return refuse(v, run, "distortions", "3 to 4096 numbers");
-    const cJSON *bend = cJSON_GetObjectItemCaseSensitive(run, "argmax_second_difference");
+    if (count < 3) {
+        refuse(v, "distortions", "3 to 4096 numbers");
+        return;
+    }
+    const cJSON *bend = cJSON_GetObjectItemCaseSensitive(v->run, "argmax_second_difference");
     if (cJSON_IsNumber(bend)) {
         const int wanted = FIRST_K + 1 + bend->valueint;
         const int got = (int)tsr_elbow(curve, count, FIRST_K);
-        tsr_verify_line(v, run, "corrected", got == wanted, "wanted %d, got %d", wanted, got);
+        tsr_verify_line(v, "corrected", got == wanted, "wanted %d, got %d", wanted, got);
     }
     const int32_t k = (int32_t)tsr_elbow_released(curve, count);
-    return tsr_verify_i32(v, run, "k", &k, 1, &one, (tsr_verify_ties){0});
+    tsr_verify_i32(v, "k", &k, 1, &one);
 }
 
-tsr_status tsr_verify_vqtoken(tsr_verify *v, const cJSON *run) {
-    if (cJSON_HasObjectItem(run, "distortions")) return verify_elbow(v, run);
-    if (cJSON_HasObjectItem(run, "x")) return verify_ties(v, run);
-    if (cJSON_HasObjectItem(run, "labels")) return verify_attention(v, run);
-    return verify_clustering(v, run);
+void tsr_verify_vqtoken(tsr_verify *v) {
+    if (cJSON_HasObjectItem(v->run, "distortions"))
+        verify_elbow(v);
+    else if (cJSON_HasObjectItem(v->run, "x"))
+        verify_ties(v);
+    else if (cJSON_HasObjectItem(v->run, "labels"))
+        verify_attention(v);
+    else
+        verify_clustering(v);
 }

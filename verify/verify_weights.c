@@ -80,136 +80,128 @@ void tsr_synthetic_close(tsr_synthetic **synthetic) {
     *synthetic = NULL;
 }
 
-/* name, shape, scale and offset of one tensor */
-static tsr_status read_entry(tsr_verify *v, const cJSON *run, const cJSON *item, entry *e,
-                             tsr_tensor *shape) {
+/* Name, scale and offset of one tensor into *e; returns its shape. */
+static tsr_tensor read_entry(tsr_verify *v, const cJSON *item, entry *e) {
     const cJSON *scale = cJSON_GetObjectItemCaseSensitive(item, "scale");
     const cJSON *offset = cJSON_GetObjectItemCaseSensitive(item, "offset");
-    int dim[TSR_MAX_RANK], rank = 0;
-    int64_t wide[TSR_MAX_RANK];
-    tsr_status status = tsr_verify_text(v, run, item, "name", &e->name);
-    if (!status) status = tsr_verify_integers(v, run, item, "shape", dim, TSR_MAX_RANK, &rank);
-    if (!status && (!cJSON_IsNumber(scale) || !cJSON_IsNumber(offset)))
-        status = tsr_fail(v->ctx, TSR_ERROR_FORMAT,
-                          "%s/manifest.json: %s: scale and offset: wanted numbers, got none",
-                          v->folder, e->name);
-    int64_t count = 1;
-    for (int i = 0; i < rank && !status; ++i) {
+    int dim[TSR_MAX_RANK];
+    int64_t wide[TSR_MAX_RANK], count = 1;
+    e->name = tsr_verify_text(v, item, "name");
+    const int rank = tsr_verify_integers(v, item, "shape", dim, 1, TSR_MAX_RANK);
+    if (!cJSON_IsNumber(scale) || !cJSON_IsNumber(offset))
+        tsr_verify_fail(v, TSR_ERROR_FORMAT,
+                        "%s/manifest.json: %s: scale and offset: wanted numbers, got none",
+                        v->folder, e->name);
+    for (int i = 0; i < rank; ++i) {
         wide[i] = dim[i];
         if (dim[i] < 1 || __builtin_mul_overflow(count, wide[i], &count) || count > INT64_MAX / 16)
-            status = tsr_fail(v->ctx, TSR_ERROR_FORMAT,
-                              "%s/manifest.json: %s: shape: wanted positive sizes, got %d",
-                              v->folder, e->name, dim[i]);
+            tsr_verify_fail(v, TSR_ERROR_FORMAT,
+                            "%s/manifest.json: %s: shape: wanted positive sizes, got %d", v->folder,
+                            e->name, dim[i]);
     }
-    if (status) return status;
+    if (v->status) return (tsr_tensor){0};
     e->scale = scale->valuedouble;
     e->offset = offset->valuedouble;
-    *shape = tsr_host_tensor(TSR_DTYPE_F32, NULL, rank, wide);
-    return TSR_OK;
+    return tsr_host_tensor(TSR_DTYPE_F32, NULL, rank, wide);
 }
 
-static tsr_status read_seed(tsr_verify *v, uint64_t *seed) {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(v->manifest, "seed");
-    const double d = cJSON_GetNumberValue(item);
-    if (!(d >= 0 && d < 0x1p53) || d != floor(d))
-        return tsr_fail(v->ctx, TSR_ERROR_FORMAT,
-                        "%s/manifest.json: seed: wanted an integer below 2^53, got %g", v->folder,
-                        d);
-    *seed = (uint64_t)d;
-    return TSR_OK;
+static uint64_t read_seed(tsr_verify *v) {
+    const double d = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(v->manifest, "seed"));
+    if (d >= 0 && d < 0x1p53 && d == floor(d)) return (uint64_t)d;
+    tsr_verify_fail(v, TSR_ERROR_FORMAT,
+                    "%s/manifest.json: seed: wanted an integer below 2^53, got %g", v->folder, d);
+    return 0;
 }
 
 /* Tensors of up to a million values are compared with the manifest's checksum. */
-static tsr_status check(tsr_verify *v, const tsr_synthetic *s, const cJSON *item,
-                        const tsr_weight *w) {
-    uint64_t want = 0, sum = 0;
+static void check(tsr_verify *v, const tsr_synthetic *s, const cJSON *item, const tsr_weight *w) {
+    uint64_t sum = 0;
     if (s->round != TSR_DTYPE_F32 || tsr_elements(&w->tensor) > 1 << 20 ||
         !cJSON_HasObjectItem(item, "check"))
-        return TSR_OK;
-    tsr_status status = tsr_verify_hash(v, item, item, "check", &want);
-    if (status) return status;
-    const float *f = tsr_weight_borrow(v->ctx, w);
-    if (!f) return TSR_ERROR_MEMORY;
+        return;
+    const uint64_t want = tsr_verify_hash(v, item, "check");
+    const float *f = v->status ? NULL : tsr_weight_borrow(v->ctx, w);
+    if (!f) {
+        tsr_verify_record(v, TSR_ERROR_MEMORY);
+        return;
+    }
     for (int64_t i = 0; i < tsr_elements(&w->tensor); ++i) {
         uint32_t bits;
         memcpy(&bits, &f[i], sizeof bits);
         sum += (2 * (uint64_t)i + 1) * bits;
     }
     tsr_weight_return(w, f);
-    if (sum == want) return TSR_OK;
-    return tsr_fail(v->ctx, TSR_ERROR_CHECKSUM,
-                    "%s/manifest.json: %s: check: wanted 0x%016llx, got 0x%016llx", v->folder,
-                    w->name, (unsigned long long)want, (unsigned long long)sum);
+    if (sum != want)
+        tsr_verify_fail(v, TSR_ERROR_CHECKSUM,
+                        "%s/manifest.json: %s: check: wanted 0x%016llx, got 0x%016llx", v->folder,
+                        w->name, (unsigned long long)want, (unsigned long long)sum);
 }
 
-tsr_status tsr_synthetic_open(tsr_verify *v, tsr_dtype round, tsr_synthetic **synthetic,
-                              tsr_weights **weights) {
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(v->manifest, "tensors"), *item;
+/* Reads the list of tensors into s->list, which has room for them, and adds them to `weights`. */
+static void add_tensors(tsr_verify *v, const cJSON *list, tsr_synthetic *s, tsr_weights *weights) {
+    const cJSON *run = v->run; /* messages name the tensor instead */
+    cJSON_ArrayForEach(v->run, list) {
+        entry *e = &s->list[s->count];
+        const tsr_tensor shape = read_entry(v, v->run, e);
+        if (v->status) break;
+        v->status = tsr_weights_add_lazy(v->ctx, weights, e->name, &shape, &s->source);
+        s->count++;
+    }
+    qsort(s->list, (size_t)s->count, sizeof *s->list, by_name);
+    cJSON_ArrayForEach(v->run, list) {
+        if (v->status) break;
+        check(v, s, v->run, tsr_weights_find(weights, tsr_verify_name(v)));
+    }
+    v->run = run;
+}
+
+void tsr_synthetic_open(tsr_verify *v, tsr_dtype round, tsr_synthetic **synthetic,
+                        tsr_weights **weights) {
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(v->manifest, "tensors");
     const int count = cJSON_GetArraySize(list);
     *synthetic = NULL;
     *weights = NULL;
     if (!cJSON_IsArray(list) || count < 1)
-        return tsr_fail(v->ctx, TSR_ERROR_FORMAT,
-                        "%s/manifest.json: tensors: wanted a list, got "
-                        "none",
+        tsr_verify_fail(v, TSR_ERROR_FORMAT, "%s/manifest.json: tensors: wanted a list, got none",
                         v->folder);
+    if (v->status) return;
     tsr_synthetic *s = tsr_alloc(v->ctx, 1, sizeof *s, "golden weights");
-    if (!s) return TSR_ERROR_MEMORY;
-    s->ctx = v->ctx;
-    s->round = round;
-    s->source = (tsr_weight_source){.fill = fill, .user = s};
-    s->list = tsr_alloc(v->ctx, (size_t)count, sizeof *s->list, "golden weights");
-    tsr_status status = s->list ? read_seed(v, &s->seed) : TSR_ERROR_MEMORY;
-    if (!status) status = tsr_weights_open(v->ctx, weights);
-    cJSON_ArrayForEach(item, list) {
-        tsr_tensor shape;
-        if (!status) status = read_entry(v, item, item, &s->list[s->count], &shape);
-        if (!status)
-            status =
-                tsr_weights_add_lazy(v->ctx, *weights, s->list[s->count].name, &shape, &s->source);
-        if (status) break;
-        s->count++;
+    if (s) s->list = tsr_alloc(v->ctx, (size_t)count, sizeof *s->list, "golden weights");
+    if (!s || !s->list) {
+        v->status = TSR_ERROR_MEMORY;
+    } else {
+        s->ctx = v->ctx;
+        s->round = round;
+        s->source = (tsr_weight_source){.fill = fill, .user = s};
+        s->seed = read_seed(v);
+        tsr_verify_record(v, tsr_weights_open(v->ctx, weights));
+        if (*weights) add_tensors(v, list, s, *weights);
     }
-    if (!status) qsort(s->list, (size_t)s->count, sizeof *s->list, by_name);
-    cJSON_ArrayForEach(item, list) {
-        if (status) break;
-        const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "name"));
-        status = check(v, s, item, tsr_weights_find(*weights, name));
-    }
-    if (status) {
+    if (v->status) {
         tsr_weights_close(weights);
         tsr_synthetic_close(&s);
-        return status;
     }
     *synthetic = s;
-    return TSR_OK;
 }
 
-tsr_status tsr_synthetic_input(tsr_verify *v, const cJSON *run, const char *name,
-                               tsr_tensor *tensor) {
+tsr_tensor tsr_synthetic_input(tsr_verify *v, const char *name) {
     const cJSON *item = tsr_verify_entry(v->manifest, "inputs", name);
-    tsr_synthetic s = {.ctx = v->ctx, .round = TSR_DTYPE_F32};
-    entry e;
-    *tensor = (tsr_tensor){0};
-    if (!item)
-        return tsr_fail(v->ctx, TSR_ERROR_FORMAT,
-                        "%s/manifest.json: %s: inputs: wanted \"%s\", got none", v->folder,
-                        tsr_verify_name(run), name);
-    tsr_status status = read_entry(v, run, item, &e, tensor);
-    if (!status) status = read_seed(v, &s.seed);
-    if (status) return status;
-    tensor->data = tsr_alloc(v->ctx, (size_t)tsr_elements(tensor), sizeof(float), "golden input");
-    if (!tensor->data) return TSR_ERROR_MEMORY;
-    s.list = &e;
-    s.count = 1;
-    fill(&s, e.name, 0, tsr_elements(tensor), tensor->data);
-    return TSR_OK;
+    entry e = {0};
+    if (!item) tsr_verify_refuse(v, "inputs: wanted \"%s\", got none", name);
+    tsr_tensor t = read_entry(v, item, &e);
+    const tsr_synthetic s = {
+        .ctx = v->ctx, .round = TSR_DTYPE_F32, .seed = read_seed(v), .list = &e, .count = 1};
+    t.data = tsr_verify_take(v, tsr_elements(&t), sizeof(float), "golden input");
+    if (v->status) return (tsr_tensor){0};
+    fill(&s, e.name, 0, tsr_elements(&t), t.data);
+    return t;
 }
 
-tsr_status tsr_synthetic_units(tsr_verify *v, const char *name, int64_t count, float *units) {
+const float *tsr_synthetic_units(tsr_verify *v, const char *name, int64_t count) {
     entry e = {.name = name, .scale = 0.5, .offset = 0.5}; /* (2u - 1) / 2 + 1/2, exactly */
-    tsr_synthetic s = {.ctx = v->ctx, .round = TSR_DTYPE_F32, .list = &e, .count = 1};
-    tsr_status status = read_seed(v, &s.seed);
-    if (!status) fill(&s, name, 0, count, units);
-    return status;
+    const tsr_synthetic s = {
+        .ctx = v->ctx, .round = TSR_DTYPE_F32, .seed = read_seed(v), .list = &e, .count = 1};
+    float *units = tsr_verify_take(v, count, sizeof *units, "golden input");
+    if (units) fill(&s, name, 0, count, units);
+    return units;
 }
