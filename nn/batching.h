@@ -1,27 +1,28 @@
 /* SPDX-License-Identifier: MIT */
-/* batching.h: how many tiles go through a model in one run. The number bounds memory and fills a
- * device; the result of a tile never depends on it. */
+/* batching.h: how many tiles make a batch. The number bounds memory and fills a device; the result
+ * of a tile never depends on the number. */
 #ifndef NN_BATCHING_H
 #define NN_BATCHING_H
 
 #include "../compute/device.h"
 
-/* What a tile costs in one run of the model; the caller cuts batches by it. */
+/* Cost of one tile of a batch. */
 typedef struct tsr_tile_cost {
-    uint64_t bytes; /* of activations at their peak; 0: any number of tiles may share a run */
+    uint64_t bytes; /* of activations at their peak; 0: a batch may have any number of tiles */
     uint64_t tensor_bytes; /* of the largest tensor */
-    bool alone;            /* a tile does not fit into one run and is computed by itself */
-    bool equal_counts;     /* decoding: tiles of a run must have equally many tokens; a tile without
-                              any is decoded alone */
+    bool alone;            /* a tile is cut into windows, and makes a batch of its own */
+    bool equal_counts;     /* decoding: the tiles of a batch must have equally many tokens; a tile
+                              without tokens makes a batch of its own */
 } tsr_tile_cost;
 
-/* 1 to `count` tiles of this cost. A GPU gets as many as an eighth of its memory holds: the more
- * rows, the busier it is. A processor gets a few small tiles: one large tile keeps it busy. All of
- * them together stay below half of the context's memory limit. */
+/* Number of tiles of a batch: 1 to `count`. A GPU gets as many tiles as an eighth of its memory
+ * holds, for more rows make it busier. A processor gets a few small tiles, for one large tile makes
+ * it busy. A batch stays below half of the context's memory limit. */
 int64_t tsr_tiles_in_run(tsr_device *device, const tsr_tile_cost *cost, int64_t count);
-/* Cost of a transformer over `rows` of `width` floats a tile. */
+/* Cost of a transformer that sees a tile as `rows` rows of `width` floats. */
 tsr_tile_cost tsr_tile_cost_rows(int64_t rows, int64_t width);
-/* Cost of two parts that a tile goes through one after the other. */
+/* Cost of two parts of a model that a tile goes through one after the other: the larger of each
+ * number. */
 tsr_tile_cost tsr_tile_cost_larger(tsr_tile_cost a, tsr_tile_cost b);
 
 #endif

@@ -19,22 +19,24 @@ typedef struct tsr_code_table {
 /* Loads tensor `name` [K, D]; K and D are what loader->weights say. Failures: MODEL when there is
  * no matrix of at most 2^24 rows. */
 void tsr_code_table_load(tsr_weight_loader *loader, const char *name, tsr_code_table *table);
-/* After that and after all tensors are found: makes rows, `soft`: mix, among the weights. Free with
- * tsr_code_table_drop, after the weights. */
+/* Makes the tables that the model computes with, after all tensors are loaded: rows, and with
+ * `soft` mix. They are added to `weights`; their memory is the table's and is freed with
+ * tsr_code_table_drop, after the weights are closed. Errors: MEMORY. */
 tsr_status tsr_code_table_prepare(tsr_context *ctx, tsr_weights *weights, bool normalised,
                                   bool soft, tsr_code_table *table);
 void tsr_code_table_drop(tsr_code_table *table);
 
-/* x [N, D] -> ids I32 [N], margins [N] (second smallest minus smallest squared distance), squared
- * lengths of x [N, 1]. */
+/* Finds the nearest code of each row of x [N, D]: ids I32 [N], margins [N] (second smallest minus
+ * smallest squared distance), squared lengths of the rows [N, 1]. */
 void tsr_code_table_search(tsr_run *r, const tsr_code_table *table, tsr_tensor *x, tsr_tensor **ids,
                            tsr_tensor **margin, tsr_tensor **square);
-/* How many of the n decisions another device may take otherwise. */
+/* Number of the n decisions, with the margins and squared lengths of tsr_code_table_search, that
+ * another device may take otherwise. */
 uint64_t tsr_code_table_near_ties(const tsr_code_table *table, const float *margin,
                                   const float *square, int64_t n);
-/* ids [...] -> rows [..., D]. Ids are below K. */
+/* Looks up ids [...] -> rows [..., D]. Ids are below K. */
 tsr_tensor *tsr_code_table_rows(tsr_run *r, const tsr_code_table *table, const tsr_tensor *ids);
-/* Logits [..., K] -> the mean of the codes under their softmax [..., D]. */
+/* Mixes codes: logits [..., K] -> the mean of the codes under their softmax [..., D]. */
 tsr_tensor *tsr_code_table_mix(tsr_run *r, const tsr_code_table *table, const tsr_tensor *logits);
 
 #endif

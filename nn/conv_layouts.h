@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* conv_layouts.h: how the published convolutional autoencoders name their tensors. */
+/* conv_layouts.h: names and habits of the published convolutional autoencoders. */
 #ifndef NN_CONV_LAYOUTS_H
 #define NN_CONV_LAYOUTS_H
 
 #include "conv_ae.h"
 
-extern const tsr_conv_layout tsr_layout_maskgit[2]; /* KARL's and MAGE's names, 1d-tokenizer's */
+extern const tsr_conv_layout tsr_layout_maskgit[2]; /* names of KARL and MAGE, of 1d-tokenizer */
 extern const tsr_conv_layout tsr_layout_taming;
 extern const tsr_conv_layout tsr_layout_llamagen;
 extern const tsr_conv_layout tsr_layout_karl_vae;
-extern const tsr_conv_layout tsr_layout_diffusers[2]; /* AutoencoderKL's names, its old names */
+extern const tsr_conv_layout tsr_layout_diffusers[2]; /* names of AutoencoderKL, its old names */
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* conv_window.c: how large windows may be, and putting together what they give. */
+/* conv_window.c: how large windows may be, and the picture made of them. */
 #include "conv_window.h"
 #include "../compute/arena.h"
 
@@ -120,7 +120,7 @@ tsr_tile_cost tsr_window_cost(const tsr_conv_half *half, bool decoder,
                            .alone = tsr_window_plan_cuts(plan)};
 }
 
-/* ---- running ---- */
+/* ---- windows to a picture ---- */
 
 static int64_t start_of(int64_t whole, int64_t side, int64_t count, int64_t i) {
     return count == 1 ? 0 : i * (whole - side) / (count - 1);

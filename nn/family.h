@@ -2,8 +2,8 @@
 /* family.h: what a family of models is to the rest of the library, and what goes in and out of it.
  *
  * A family is one file that defines `const tsr_family tsr_family_<name>`, and one line in
- * models/registry.def. Loading is the same for all families; what a model can do is said by exactly
- * one of three tables of functions: a tokenizer turns tiles into tokens and tokens into tiles, a
+ * models/registry.def. All families are loaded alike. What a model can do is said by exactly one of
+ * three tables of functions: a tokenizer turns tiles into tokens and tokens into tiles, a
  * tower turns tiles into features, a judge scores pictures. A family sees tiles in memory, never
  * files or whole pictures.
  *
@@ -36,9 +36,9 @@ typedef struct tsr_pixels {
 typedef struct tsr_token_batch {
     int count;         /* tiles */
     uint32_t capacity; /* positions of a tile: rows * columns of the header */
-    uint32_t stride;   /* values from the first of a tile to the first of the next; capacity unless
-                          the cost of decoding asked for equal counts: then the count of each */
-    uint32_t channels; /* 0: values are ids, u32; else vectors of so many f32 */
+    uint32_t stride; /* values from the first of a tile to the first of the next tile: capacity, or
+                        counts[0] where the cost of decoding asked for equal counts */
+    uint32_t channels; /* 0: values are ids, u32; else each value is a vector of `channels` f32 */
     void *values;      /* [count, stride] ids, or [count, stride, channels] */
     uint32_t *counts;  /* [count] values of each tile */
     /* With TSR_TOKENIZER_SELECTS; else NULL. When decoding, kept NULL means the first positions. */
@@ -60,27 +60,28 @@ static inline void *tsr_token_batch_tile(const tsr_token_batch *batch, int tile)
            (size_t)tile * batch->stride * tsr_token_batch_value_bytes(batch);
 }
 
-/* What is asked of encoding. A request has been validated: see codec/encode_plan.h. */
+/* Request for encoding tiles. A request has been validated: see codec/encode_plan.h. */
 typedef struct tsr_encode_request {
-    uint32_t tokens; /* most ids of a tile; 0 = capacity */
-    uint32_t budget; /* SELECTS: most tokens of a tile; 0 = what the model was trained with */
+    uint32_t tokens; /* most ids of a tile; 0: capacity. Default: 0 */
+    uint32_t budget; /* SELECTS: most tokens of a tile; 0: as in training. Default: 0 */
     float quality; /* QUALITY, SELECTS: tolerated mean absolute error, 0..1, that picks the count of
-                      tokens; 0 = not used, or what is usual for the model */
-    bool keep_all; /* SELECTS: keep the whole budget, whatever the model says */
-    /* DRAWS: noise of tile `first_tile` and of those behind it draws the latents. NULL = the mean.
-     */
+                      tokens; 0: none, or with SELECTS tolerances->usual. Default: 0 */
+    bool keep_all; /* SELECTS: every position of the budget has a token. Default: false */
+    /* DRAWS: noise F32 [n, C, h, w] that draws the latents, tile `first_tile` taking the noise of
+     * that number; NULL: the mean. Default: NULL */
     const tsr_tensor *noise;
-    uint64_t first_tile;
+    uint64_t first_tile; /* number of the first tile in its item. Default: 0 */
 } tsr_encode_request;
 
-/* How tokens become a picture, for tokenizers whose decoder samples. */
+/* Settings of a decoder that samples. */
 typedef struct tsr_sampling {
-    tsr_decode_hints hints;   /* complete: nothing is left to a default */
-    const tsr_tensor *noise;  /* F32 [n, C, h, w] instead of hints.seed, or NULL */
-    uint64_t first_tile;      /* number of the first tile in its item: picks its noise */
-    tsr_progress_fn progress; /* called once for each step and tile, or NULL */
-    void *progress_user;
-    uint64_t progress_done, progress_total; /* steps before this call, and of all tiles */
+    tsr_decode_hints hints;  /* complete: the caller has filled in every default */
+    const tsr_tensor *noise; /* F32 [n, C, h, w] instead of hints.seed. Default: NULL */
+    uint64_t first_tile;     /* number of the first tile in its item: picks its noise. Default: 0 */
+    tsr_progress_fn progress; /* called once for each step and tile. Default: NULL */
+    void *progress_user;      /* first argument of progress. Default: NULL */
+    uint64_t progress_done;   /* steps times tiles before this call. Default: 0 */
+    uint64_t progress_total;  /* steps times tiles of all calls. Default: 0 */
 } tsr_sampling;
 
 /* ---- trades ------------------------------------------------------------------------------ */
@@ -93,63 +94,67 @@ typedef enum tsr_tokenizer_ability {
     TSR_TOKENIZER_SAMPLES = 8  /* its decoder samples: hints, noise and steps mean something */
 } tsr_tokenizer_ability;
 
-/* The tolerated errors that a tokenizer with SELECTS tells apart. An error that is asked for is
- * rounded up to the next of them, or down to the last. */
+/* Tolerated errors that a tokenizer with SELECTS distinguishes. A request's error is rounded up to
+ * the next value, or down to the last value. */
 typedef struct tsr_tolerances {
     const float *value; /* [count], rising */
     int count;
-    float usual; /* stands for no error being asked for */
+    float usual; /* used when a request has no error */
 } tsr_tolerances;
 
 typedef struct tsr_tokenizer_ops {
     unsigned abilities;               /* of tsr_tokenizer_ability */
     const char *no_quality;           /* without QUALITY and SELECTS: why, for people; or NULL */
     const tsr_tolerances *tolerances; /* with SELECTS */
-    /* Fills the header but for background, family and hash; fit and filter only if the model
-     * prefers some, hints only if it samples. Errors: MODEL, TOO_LARGE. */
+    /* Fills the header except for background, family and hash. Fit and filter are filled by models
+     * that prefer some, hints by models that sample. Errors: MODEL, TOO_LARGE. */
     tsr_status (*describe)(const void *model, tsr_token_header *header);
-    /* Tiles of another size from here on: fills tile size, rows, columns and name of the header.
-     * After a failure the model has the size it had. NULL: the model knows one size only.
-     * Errors: ARGUMENT (what sizes it can have), TOO_LARGE. */
+    /* Changes the tile size, and fills tile size, rows, columns and name of the header. After a
+     * failure the tile size is unchanged. NULL: the model has one tile size. Errors: ARGUMENT,
+     * naming the possible sizes; TOO_LARGE. */
     tsr_status (*resize)(void *model, tsr_tile_size size, tsr_token_header *header);
-    /* Cost of encoding by `request`, or of decoding when request is NULL. NULL: no bound. */
+    /* Cost of a tile when encoding by `request`, or when decoding if request is NULL. NULL: batches
+     * have any number of tiles. */
     tsr_tile_cost (*cost)(const void *model, const tsr_encode_request *request);
-    /* Tiles to tokens. The tokens of a tile do not depend on the other tiles. */
+    /* Encodes tiles. The tokens of a tile do not depend on the other tiles. Errors: MEMORY, the
+     * device's. */
     tsr_status (*encode)(const void *model, const tsr_pixels *pixels,
                          const tsr_encode_request *request, tsr_token_batch *batch);
-    /* Tokens to RGB f32 [count, height, width, 3] in 0..1, not clamped. Ids are below the
-     * codebook's size, vectors finite. The pixels of a tile do not depend on the other tiles. */
+    /* Decodes tokens to RGB f32 [count, height, width, 3] in 0..1, not clamped. Ids are below the
+     * size of the codebook, vectors are finite. The pixels of a tile do not depend on the other
+     * tiles. Errors: TOKENS (count, class or mask of a tile), INTERRUPTED, MEMORY, the device's. */
     tsr_status (*decode)(const void *model, const tsr_token_batch *batch,
                          const tsr_sampling *sampling, float *rgb);
 } tsr_tokenizer_ops;
 
-/* What is asked of a tower, and where it goes; every array is the caller's, and NULL = not asked
- * for. N patches, D channels of the tower, H heads. */
+/* Features of tiles. Arrays are the caller's; an array that is NULL is not computed. N patches of a
+ * tile, D channels of the tower, H heads. */
 typedef struct tsr_features {
-    int layer;         /* whose output is taken: 0 = after the embedding, -1 = the last */
-    int64_t patches;   /* N of a tile; filled by the tower when patch_rows is NULL */
-    int64_t channels;  /* D; likewise */
-    float *patch_rows; /* [count, N, D] */
-    float *class_rows; /* [count, D] of a tower that has a class row */
-    float *keys;       /* [count, N, D] of that layer */
-    float *attention;  /* [count, H, N] of that layer from the class row to the patches */
+    int layer;         /* whose output is taken; 0: the embedding, -1: the last layer. Default: 0 */
+    int64_t patches;   /* N; filled by the tower when patch_rows is NULL */
+    int64_t channels;  /* D; filled by the tower when patch_rows is NULL */
+    float *patch_rows; /* [count, N, D]. Default: NULL */
+    float *class_rows; /* [count, D] of a tower that has a class row. Default: NULL */
+    float *keys;       /* [count, N, D] of attention in the layer. Default: NULL */
+    float *attention; /* [count, H, N] in the layer, from the class row to patches. Default: NULL */
 } tsr_features;
 typedef struct tsr_tower_ops {
-    /* Tiles of a size the tower takes to features. With patch_rows NULL only the sizes are filled.
-     * Errors: ARGUMENT (tile size; class row of a tower without one). */
+    /* Computes features of tiles. With patch_rows NULL only the sizes are filled. Errors: ARGUMENT
+     * (tile size; class row of a tower without one). */
     tsr_status (*features)(const void *model, const tsr_pixels *pixels, tsr_features *features);
 } tsr_tower_ops;
 
-/* What a judge says of pictures; every array is the caller's, and NULL = not asked for. */
+/* What a judge says of pictures a, or of pairs a and b. Arrays are the caller's; an array that is
+ * NULL is not computed. */
 typedef struct tsr_judgement {
-    double *scores;    /* [count] distance of a[i] and b[i] */
+    double *scores;    /* [count] distance of a[i] and b[i]. Default: NULL */
     int64_t channels;  /* of an embedding; filled by the judge when embeddings is NULL */
-    float *embeddings; /* [count, channels] of a */
-    char (*texts)[64]; /* [count] what stands in a, UTF-8, ended by 0 */
+    float *embeddings; /* [count, channels] of a. Default: NULL */
+    char (*texts)[64]; /* [count] the text in a, UTF-8, ended by 0. Default: NULL */
 } tsr_judgement;
 typedef struct tsr_judge_ops {
-    /* a: pictures of one size; b: as many to compare with, or NULL for embeddings and texts.
-     * Errors: ARGUMENT (sizes, or a judge that does not make what is asked for). */
+    /* Judges pictures a, all of one size. b: as many pictures to compare with, or NULL for
+     * embeddings and texts. Errors: ARGUMENT (sizes, or an array the judge does not compute). */
     tsr_status (*score)(const void *model, const tsr_pixels *a, const tsr_pixels *b,
                         tsr_judgement *judgement);
 } tsr_judge_ops;
@@ -160,7 +165,7 @@ typedef struct tsr_judge_ops {
 typedef struct tsr_model_source {
     tsr_context *ctx;
     const tsr_safetensors *weights; /* open until the model is closed */
-    const char *path; /* of the file: begins messages; a config.json may lie beside it */
+    const char *path; /* of the file; begins messages. A config.json may lie beside the file */
 } tsr_model_source;
 
 typedef struct tsr_family {
@@ -168,18 +173,19 @@ typedef struct tsr_family {
     const char *about;    /* one line for people */
     const char *needs;    /* which files it takes, one line; or NULL */
     const char *verified; /* what its results were compared with, one line; or NULL */
-    const char *const *switches; /* work its models can save without changing a result, by the names
-                                    that --mask leaves it out with; ended by NULL; or NULL */
-    /* Whether a file that does not name its family is one of this family's, by the names of its
-     * tensors and its metadata. NULL: never. At most one family recognises a file. */
+    const char *const *switches; /* savings that change no result, by the names that --mask switches
+                                    them off with; ended by NULL; or NULL */
+    /* Whether a file that does not name its family belongs to this family, judged by the names of
+     * its tensors and its metadata. NULL: never. At most one family recognises a file. */
     bool (*recognise)(const tsr_safetensors *weights);
     /* Loads every tensor that the file should have with `loader`, whose context, weights and path
-     * are the source's, and keeps no model. Failures: MODEL. NULL: the tensors are not known before
-     * the model is open. */
+     * are the source's, and throws the model away. Failures: MODEL. NULL: the tensors are not known
+     * before the model is open. */
     void (*list_tensors)(const tsr_model_source *source, tsr_weight_loader *loader);
-    /* Loads a model. Errors: MODEL, naming path and tensor or key; UNSUPPORTED. */
+    /* Opens a model; close ends it. Errors: MODEL, naming path and tensor or key; UNSUPPORTED. */
     tsr_status (*open)(tsr_device *device, const tsr_model_source *source, void **model);
-    void (*close)(void **model); /* NULL and a NULL *model are accepted */
+    /* Closes a model; NULL and a NULL *model are accepted. */
+    void (*close)(void **model);
     /* Exactly one of the three is set. */
     const tsr_tokenizer_ops *tokenizer;
     const tsr_tower_ops *tower;

@@ -20,7 +20,8 @@ static double dot(const float *a, const float *b, int64_t n) {
     return sum;
 }
 
-/* One picture. m is the momentum, kept from step to step; u gets the orthogonal part. */
+/* One picture. m is the momentum of the step before, and of this step on return; u gets the
+ * orthogonal part. */
 static void guide_normalized(float w, const float *vc, const float *vu, float *m, float *u,
                              float *v, int64_t n) {
     for (int64_t i = 0; i < n; ++i)

@@ -39,8 +39,7 @@ tsr_status tsr_vit_count(tsr_context *ctx, tsr_weights *weights, const char *pre
 tsr_tensor *tsr_vit_block_run(tsr_run *r, const tsr_vit_block *w, tsr_tensor *x,
                               const tsr_attention_spec *attention);
 /* Runs `depth` blocks in a row without a mask: x [B, N, D] -> rows first .. first + count - 1 of
- * the result, [B, count, D]. The last block computes these rows alone; their values do not change.
- */
+ * the result, [B, count, D]. The last block computes these rows alone. */
 tsr_tensor *tsr_vit_blocks_run(tsr_run *r, const tsr_vit_block *w, int depth, int heads,
                                tsr_tensor *x, int64_t first, int64_t count);
 

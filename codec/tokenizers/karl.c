@@ -98,7 +98,7 @@ static tsr_tile_cost cost(const void *model, const tsr_encode_request *request) 
 /* ---- tiles to tokens ---- */
 
 /* The tokens of tile i out of what the model said of all its positions. */
-static void keep_tokens(const tsr_karl *m, const tsr_karl_result *said, int i, int64_t budget,
+static void take_tokens(const tsr_karl *m, const tsr_karl_result *said, int i, int64_t budget,
                         bool all, tsr_token_batch *batch) {
     const size_t bytes = tsr_token_batch_value_bytes(batch);
     const int64_t first = i * budget;
@@ -149,7 +149,7 @@ static tsr_status encode(const void *model, const tsr_pixels *pixels,
         status = tsr_karl_encode(m, pixels->rgb, features, count, bin, budget, &result);
     }
     for (int i = 0; i < count && !status; ++i)
-        keep_tokens(m, &result, i, budget, request->keep_all, batch);
+        take_tokens(m, &result, i, budget, request->keep_all, batch);
     batch->judged = (uint32_t)budget;
     tsr_scratch_free(&s);
     return status;

@@ -54,43 +54,53 @@ typedef struct tsr_karl {
     tsr_conv_layer quant, post_quant; /* of the autoencoder */
 } tsr_karl;
 
-/* `config` may give encoder_heads and decoder_heads, which shapes do not tell; NULL: those of the
- * published sizes. Takes over `weights`, whatever happens. Errors: MODEL. */
+/* Opens a model. `config` may give encoder_heads and decoder_heads, which are not in the shapes;
+ * NULL: those of the published sizes. Takes over `weights`, also on failure. `path` begins
+ * messages. Close with tsr_karl_close. Errors: MODEL, naming the tensor; MEMORY. */
 tsr_status tsr_karl_open(tsr_device *device, const cJSON *config, tsr_weights *weights,
                          const char *path, tsr_karl **model);
-/* Loads every tensor of a model and keeps none. `config`: as above. Failures: MODEL. */
+/* Loads every tensor of a model, and throws the model away. `config`: as of tsr_karl_open.
+ * Failures: MODEL. */
 void tsr_karl_list(tsr_weight_loader *loader, const cJSON *config);
+/* Closes a model; NULL and a NULL *model are accepted. */
 void tsr_karl_close(tsr_karl **model);
 
-/* The row that stands for a tolerated error: the smallest bin not below it, or the last. */
-int tsr_karl_bin(float epsilon);
+/* Tolerated errors the model was trained with, rising. */
 extern const float tsr_karl_bins[TSR_KARL_BINS];
-/* Tokens with a larger logit are dropped: ln 3, a probability of 0.75. */
+/* Number of the smallest bin that is not below a tolerated error, or of the last bin. */
+int tsr_karl_bin(float epsilon);
+/* Halting logit above which a token is dropped: ln 3, a probability of 0.75. */
 extern const float tsr_karl_halt_above;
 
-/* Cost of a picture with so many tokens in the encoder or the decoder. */
+/* Cost of a picture with `tokens` tokens in the encoder or the decoder. */
 tsr_tile_cost tsr_karl_cost(const tsr_karl *model, bool decoder, int64_t tokens);
-/* Pictures u8 [B, 256, 256, 3] to what the base gives [B, 16, 16, base] (autoencoder: [B, 16, 16, 2
- * base] means and log variances). */
+/* Encodes pictures u8 [B, 256, 256, 3] with the base tokenizer: features [B, 16, 16, base], of an
+ * autoencoder means and log variances [B, 16, 16, 2 base]. Errors: MEMORY, the device's. */
 tsr_status tsr_karl_features(const tsr_karl *model, const uint8_t *rgb, int64_t count,
                              float *features);
-/* Means, or with noise [B, base, 16, 16] draws, scaled, in place of what tsr_karl_features gave:
- * features [B, 16, 16, base] for tsr_karl_encode. A no-op with a VQGAN. */
+/* Turns an autoencoder's means and log variances, in place, into features [B, 16, 16, base] for
+ * tsr_karl_encode: scaled means, or scaled draws with noise [B, base, 16, 16]. noise may be NULL.
+ * Does nothing with a VQGAN. */
 void tsr_karl_draw(const tsr_karl *model, int64_t count, float *features, const float *noise);
 
-typedef struct tsr_karl_result { /* each may be NULL but halt and factors */
-    float *halt;                 /* [B, T] logits */
-    float *factors;              /* [B, T, 12] before the codes */
-    int32_t *ids;                /* [B, T], of a quantised model */
-    float *margin;               /* [B, T] */
-    float *tokens;               /* [B, 256, W] what enters the encoder, without positions */
-    uint64_t *near_ties;         /* added to */
+/* Arrays that encoding fills. T is the budget. Required: halt, factors, and ids of a quantised
+ * model; the other arrays may be NULL. */
+typedef struct tsr_karl_result {
+    float *halt;         /* [B, T] halting logits */
+    float *factors;      /* [B, T, 12] vectors before quantisation */
+    int32_t *ids;        /* [B, T] of a quantised model */
+    float *margin;       /* [B, T] squared distance of the second nearest code less the nearest's */
+    float *tokens;       /* [B, 256, W] rows that enter the encoder, without positions */
+    uint64_t *near_ties; /* added to: ids that another device may choose otherwise */
 } tsr_karl_result;
+/* Encodes pictures u8 [B, 256, 256, 3] with features [B, 256, base]. B is `count`, T is `budget`, 1
+ * to the number of latents; bin: 0 to 18. Errors: ARGUMENT (bin, budget), MEMORY, the device's. */
 tsr_status tsr_karl_encode(const tsr_karl *model, const uint8_t *rgb, const float *features,
                            int64_t count, int bin, int64_t budget, const tsr_karl_result *result);
-/* `count` ids of each picture [B, count], or vectors [B, count, 12] when ids is NULL, that stood at
- * these positions [B, count], to RGB f32 [B, 256, 256, 3], about 0..1. No ids at all: one picture.
- * head (may be NULL): [B, 256, base codes], or [B, 256, base]. */
+/* Decodes ids [B, count], or vectors [B, count, 12] when ids is NULL, at positions [B, count] among
+ * the latents, to RGB f32 [B, 256, 256, 3], about 0..1. B is `pictures`, and 1 when count is 0.
+ * head (may be NULL): logits [B, 256, base codes], or features [B, 256, base] of an autoencoder.
+ * Errors: TOKENS (an id, position or count), ARGUMENT, MEMORY, the device's. */
 tsr_status tsr_karl_decode(const tsr_karl *model, const int32_t *ids, const float *vectors,
                            const int32_t *positions, int64_t pictures, int64_t count, float *rgb,
                            float *head);

@@ -5,8 +5,8 @@
  *
  *   tile ─► opponent planes ─► global DCT ─► residual VQ: the leading ids
  *                              what they left ─► class ─► residual FSQ: the other ids
- *   ids ─► coefficients ─► inverse DCT ─► picture so far ─► ViT: 256 patches, told the number of
- *          ids and the class ─► correction ─► tile
+ *   ids ─► coefficients ─► inverse DCT ─► picture so far ─► ViT: 256 patches, to which number of
+ *          ids and class are added ─► correction ─► tile
  *
  * Each id has six digits (levels 8 8 8 5 5 5). In a leading id the first three number one of 512
  * codewords and the others one of 125: two stages of residual VQ over the coefficients that matter
@@ -42,7 +42,7 @@ enum {
     DIGITS = 6, /* of an id */
     SLOTS = TOKENS * DIGITS,
     CLASS_DIGITS = 2, /* the first slots after the leading ids; they name the class */
-    CORNER = 64,      /* side of the DCT's kept low corner */
+    CORNER = 64,      /* side of the low corner of the DCT that is coded */
     COEFFICIENTS = PLANES * CORNER * CORNER,
     FIRST = 8 * 8 * 8, /* codewords that an id's first three digits number */
     SECOND = 5 * 5 * 5,
@@ -90,7 +90,7 @@ typedef struct mosaic {
     tsr_weight *table; /* [classes, SLOTS, TABLE] */
     tsr_weight *predictor;   /* [COUNTS, 2]: log error = a + b * log error of the linear codec */
     float dct[SIZE][CORNER]; /* transposed: dct[x][u] */
-    float *dct_rows;         /* [SIZE, CORNER] the same, for the device */
+    float *dct_rows;         /* [SIZE, CORNER] dct, for the device */
     /* the decoder */
     tsr_weight *inverse;            /* [SIZE, CORNER] */
     tsr_weight *patch, *patch_bias; /* [D, 768], [D] */
@@ -369,7 +369,7 @@ typedef struct workspace {
     bool lead_near_tie;
     /* for the token count */
     float target[PLANES][SIZE][SIZE];
-    float kept[COEFFICIENTS];
+    float restored[COEFFICIENTS];
     float guess[PLANES][SIZE][SIZE];
 } workspace;
 
@@ -462,28 +462,28 @@ static double class_cost(const mosaic *m, int c, workspace *s) {
 
 /* The linear codec's coefficients for the first `count` ids. digits: of the ids after the leading
  * ones; c: their class, where there are any. */
-static void keep_prefix(const mosaic *m, int c, int count, const uint32_t *lead_ids,
-                        const uint8_t *digits, float *kept) {
-    memset(kept, 0, sizeof(float) * COEFFICIENTS);
+static void restore_prefix(const mosaic *m, int c, int count, const uint32_t *lead_ids,
+                           const uint8_t *digits, float *restored) {
+    memset(restored, 0, sizeof(float) * COEFFICIENTS);
     for (int t = 0; t < m->lead && t < count; ++t) {
         const float *code[2];
         lead_codewords(m, t, lead_ids[t], code);
         for (int i = 0; i < m->lead_dim; ++i)
-            kept[m->lead_source[i]] += code[0][i] + code[1][i];
+            restored[m->lead_source[i]] += code[0][i] + code[1][i];
     }
     if (count <= m->lead) return;
     const tsr_residual_fsq q = quantiser(m, c);
-    tsr_residual_fsq_restore(&q, count * DIGITS, digits, kept);
+    tsr_residual_fsq_restore(&q, count * DIGITS, digits, restored);
 }
 
 /* Mean absolute error, 0..1, of the linear codec with `count` ids. */
 static double linear_error(const mosaic *m, int c, int count, workspace *s) {
-    keep_prefix(m, c, count, s->lead_ids, s->digits, s->kept);
+    restore_prefix(m, c, count, s->lead_ids, s->digits, s->restored);
     for (int p = 0; p < PLANES; ++p) {
         memset(s->half, 0, sizeof s->half);
         for (int y = 0; y < SIZE; ++y)
             for (int v = 0; v < CORNER; ++v) {
-                const float w = m->dct[y][v], *row = s->kept + (p * CORNER + v) * CORNER;
+                const float w = m->dct[y][v], *row = s->restored + (p * CORNER + v) * CORNER;
                 for (int u = 0; u < CORNER; ++u)
                     s->half[y][u] += w * row[u];
             }
@@ -662,7 +662,7 @@ static tsr_status mosaic_decode(const void *model, const tsr_token_batch *batch,
                               m->classes, c);
             break;
         }
-        keep_prefix(m, c, known, tile_ids, digits, coefficients + (size_t)i * COEFFICIENTS);
+        restore_prefix(m, c, known, tile_ids, digits, coefficients + (size_t)i * COEFFICIENTS);
         const float *class_row = known > m->lead ? m->class_embedding->f32 + c * d : unknown_class;
         float *place = places + (size_t)i * PATCHES * (size_t)d;
         for (int64_t p = 0; p < PATCHES; ++p)

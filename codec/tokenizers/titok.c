@@ -103,7 +103,7 @@ static void load_tensors(tsr_weight_loader *l, tsr_titok *m) {
                    &m->head_bias[1]);
 }
 
-/* Two dimensions of a tensor that the others hang on. */
+/* Reads the first two dimensions of a tensor. */
 static tsr_status read_table(tsr_titok *m, tsr_weights *weights, const char *name, int64_t *rows,
                              int64_t *columns) {
     const tsr_weight *w = tsr_weights_find(weights, name);

@@ -28,7 +28,7 @@ typedef struct tsr_titok {
     tsr_weights *weights;
     char *path, name[64];
     int64_t latents, size, side; /* K, numbers of a code, patches along a side of the tile */
-    bool legacy;                 /* rows and columns of the latents are mixed up before the codes */
+    bool legacy;                 /* latents [K, W] are read as [W, K] before the codes */
     bool two_stage;              /* the decoder gives logits of MaskGIT's codes, not pixels */
     bool nested;                 /* One-D-Piece: any prefix decodes */
     bool normalised;             /* codes and factors */
@@ -45,26 +45,32 @@ typedef struct tsr_titok {
     tsr_conv_layer conv_out; /* single stage */
 } tsr_titok;
 
-/* `config` is {"model": {"vq_model": {...}}} as hub folders have it, or NULL: then the shapes
- * decide. Takes over `weights`, whatever happens. Errors: MODEL. */
+/* Opens a model. `config` is {"model": {"vq_model": {...}}} as in hub folders; NULL: the shapes
+ * decide. Takes over `weights`, also on failure. `path` begins messages. Close with
+ * tsr_titok_close. Errors: MODEL, naming the tensor or key; UNSUPPORTED (a model that reads a
+ * caption); MEMORY. */
 tsr_status tsr_titok_open(tsr_device *device, const cJSON *config, tsr_weights *weights,
                           const char *path, tsr_titok **model);
+/* Closes a model; NULL and a NULL *model are accepted. */
 void tsr_titok_close(tsr_titok **model);
 
-/* Arrays of a picture; each may be NULL but ids (factors of a continuous model). */
+/* Arrays that encoding fills. Required: ids, or factors of a continuous model; the other arrays may
+ * be NULL. With latents there are factors, too. */
 typedef struct tsr_titok_result {
     int32_t *ids;        /* [B, K] */
-    float *margin;       /* [B, K] */
-    float *latents;      /* [B, K, W] */
-    float *factors;      /* [B, K, E]; continuous: means, then log variances */
-    uint64_t *near_ties; /* added to */
+    float *margin;       /* [B, K] squared distance of the second nearest code less the nearest's */
+    float *latents;      /* [B, K, W] rows that leave the encoder */
+    float *factors;      /* [B, K, E] vectors before quantisation; of a continuous model [B, K, 2E],
+                            means, then log variances */
+    uint64_t *near_ties; /* added to: ids that another device may choose otherwise */
 } tsr_titok_result;
-/* Pictures u8 [B, S, S, 3]. latents and factors are given both or not at all. */
+/* Encodes pictures u8 [B, S, S, 3]; B is `count`. Errors: MEMORY, the device's. */
 tsr_status tsr_titok_encode(const tsr_titok *model, const uint8_t *rgb, int64_t count,
                             const tsr_titok_result *result);
-/* The first `count` ids [B, count] of `pictures`, or vectors [B, count, E] when ids is NULL, to RGB
- * f32 [B, S, S, 3], about 0..1. No ids at all: one picture. head (may be NULL): logits [B, P,
- * codes], or pixels [B, S, S, 3] before the last convolution. */
+/* Decodes the first `count` ids [B, count], or vectors [B, count, E] when ids is NULL, to RGB f32
+ * [B, S, S, 3], about 0..1. B is `pictures`, and 1 when count is 0. head (may be NULL): logits
+ * [B, P, codes], or pixels [B, S, S, 3] before the last convolution. Errors: TOKENS (an id, or
+ * count), ARGUMENT, MEMORY, the device's. */
 tsr_status tsr_titok_decode(const tsr_titok *model, const int32_t *ids, const float *vectors,
                             int64_t pictures, int64_t count, float *rgb, float *head);
 

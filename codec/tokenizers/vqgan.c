@@ -178,7 +178,7 @@ static void features_program(tsr_run *r, const void *model, tsr_tensor *const *i
     out[0] = g->quant.weight ? tsr_conv_one(r, x, &g->quant) : x;
 }
 
-/* in: features [h*w, D], put together from windows. out: as encode_program's first three. */
+/* in: features [h*w, D] made of windows. out: as encode_program's first three. */
 static void search_program(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const tsr_grid *g = model;
     tsr_code_table_search(r, &g->codes, in[0], &out[0], &out[1], &out[2]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* vqgan.h: tokenizers that turn a picture into a grid of ids, one for each square of `step` pixels:
  * a convolutional encoder, the nearest code of a codebook for each place, a convolutional decoder.
- * A family says with a tsr_grid_kind how its files are named and what its habits are. */
+ * A tsr_grid_kind holds the names and habits of a family. */
 #ifndef CODEC_VQGAN_H
 #define CODEC_VQGAN_H
 
@@ -11,16 +11,16 @@
 
 typedef struct tsr_grid_kind {
     const char *name; /* of the family */
-    /* Names of its files, and the tensor by which each is known. */
+    /* Layouts of the family's files, and the tensor that each is recognised by. */
     struct {
         const tsr_conv_layout *layout;
         const char *mark;
     } names[2];
-    const char *const *prefixes; /* what all names may begin with; ended by NULL */
-    const char *const *ignored;  /* beginnings of names that are for training; ended by NULL */
-    const char *foreign;         /* a tensor that says the file is another family's */
+    const char *const *prefixes; /* what all names of a file may begin with; ended by NULL */
+    const char *const *ignored;  /* beginnings of names that only training needs; ended by NULL */
+    const char *foreign;         /* a tensor that marks a file of another family; or NULL */
     bool quant;                  /* 1x1 convolutions before and after the codebook */
-    bool normalised;             /* both sides of the search, and the decoder's rows */
+    bool normalised;             /* vectors and codes of the search, and the decoder's codes */
     bool centred;                /* pictures are -1 .. 1, not 0 .. 1 */
 } tsr_grid_kind;
 
@@ -37,41 +37,48 @@ typedef struct tsr_grid {
     int64_t height, width; /* of a tile */
 } tsr_grid;
 
-/* Whether names and shapes are this kind's; *prefix says what they begin with. */
+/* Whether the names of a file are those of a kind. */
 bool tsr_grid_recognise(const tsr_grid_kind *kind, const tsr_safetensors *file);
-/* A whole model. Takes over `weights`, whatever happens. Errors: MODEL, naming the tensor that is
- * missing, has another shape or belongs to nothing. */
+/* Opens a model. Takes over `weights`, also on failure. `path` begins messages. Close with
+ * tsr_grid_close. Errors: MODEL, naming the tensor that is missing, has another shape or belongs to
+ * nothing; MEMORY. */
 tsr_status tsr_grid_open(tsr_device *device, const tsr_grid_kind *kind, tsr_weights *weights,
                          const char *path, tsr_grid **grid);
+/* Closes a model; NULL and a NULL *grid are accepted. */
 void tsr_grid_close(tsr_grid **grid);
 
-/* Pictures u8 [B, H, W, 3] to ids [B, h*w]; sides are multiples of the step; computed in windows
- * (conv_window.h) when memory asks for it, but for the last two. The others may be NULL:
- * margin [B, h*w] (second smallest minus smallest squared distance), near_ties (added to), features
- * and encoder_out [B, h, w, C], both or neither. */
+/* Arrays that encoding fills. Required: ids; the other arrays may be NULL, features and encoder_out
+ * both or neither. */
 typedef struct tsr_grid_result {
-    int32_t *ids;
-    float *margin, *features, *encoder_out;
-    uint64_t *near_ties;
+    int32_t *ids;    /* [B, h*w] */
+    float *margin;   /* [B, h*w] squared distance of the second nearest code less the nearest's */
+    float *features; /* [B, h, w, D] vectors before quantisation */
+    float *encoder_out;  /* [B, h, w, C] output of the encoder, before quant_conv */
+    uint64_t *near_ties; /* added to: ids that another device may choose otherwise */
 } tsr_grid_result;
+/* Encodes pictures u8 [B, H, W, 3]; B is `count`, sides are multiples of the step. Pictures are cut
+ * into windows (conv_window.h) when memory is short, but not with features. Errors: ARGUMENT,
+ * TOO_LARGE, MEMORY, the device's. */
 tsr_status tsr_grid_encode(const tsr_grid *grid, const uint8_t *rgb, int64_t count, int64_t height,
                            int64_t width, const tsr_grid_result *result);
-/* Ids [B, h*w] to RGB f32 [B, H, W, 3] as the model gives it (0..1, or -1..1 when centred). */
+/* Decodes ids [B, h*w] to RGB f32 [B, H, W, 3] in the range of the model (0..1, or -1..1 when
+ * centred); height and width are h and w. Errors: TOKENS (an id), and those of tsr_grid_encode. */
 tsr_status tsr_grid_decode(const tsr_grid *grid, const int32_t *ids, int64_t count, int64_t height,
                            int64_t width, float *rgb);
-/* Logits [h*w, K] to one such picture and the mean of the codes they stand for, mixed [h*w, D]. */
+/* Decodes logits [h*w, K] of one picture: mixed [h*w, D] is the mean of the codes under the softmax
+ * of the logits, rgb [1, H, W, 3] the picture of mixed. Errors: ARGUMENT, MEMORY, the device's. */
 tsr_status tsr_grid_decode_soft(const tsr_grid *grid, const float *logits, int64_t height,
                                 int64_t width, float *rgb, float *mixed);
 
-/* What families of such tokenizers share: the functions of theirs that need the kind, and those
- * that do not. */
+/* Functions of a tsr_family, with the kind in front: list_tensors, open, close. */
 void tsr_grid_family_list(const tsr_grid_kind *kind, tsr_weight_loader *loader);
 tsr_status tsr_grid_family_open(const tsr_grid_kind *kind, tsr_device *device,
                                 const tsr_model_source *source, void **model);
 void tsr_grid_family_close(void **model);
 extern const tsr_tokenizer_ops tsr_grid_ops;
 
-/* The family `symbol` of the kind tsr_grid_<symbol>; the texts are tsr_family's. */
+/* Defines the family tsr_family_<symbol> of the kind tsr_grid_<symbol>. The texts are the fields of
+ * tsr_family. */
 #define TSR_GRID_FAMILY(symbol, title, about_text, needs_text, verified_text)                      \
     static bool recognise(const tsr_safetensors *file) {                                           \
         return tsr_grid_recognise(&tsr_grid_##symbol, file);                                       \

@@ -52,7 +52,7 @@ tsr_tensor *tsr_flextok_block_run(tsr_run *r, const tsr_flextok_block *w,
                                                     .group_rows = rows}); /* [B, N, D] */
     tsr_tensor *k = project(r, y, w->wk, w->wk_bias);
     tsr_tensor *v = project(r, y, w->wv, w->wv_bias);
-    if (call->count) { /* from here on for the rows that are wanted */
+    if (call->count) { /* from here on for the rows that are computed */
         y = tsr_slice_rows(r, y, call->start, call->count);
         x = tsr_slice_rows(r, x, call->start, call->count);
     }

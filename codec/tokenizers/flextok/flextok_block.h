@@ -13,7 +13,7 @@ typedef struct tsr_flextok_block_spec { /* what all blocks of a trunk share */
     bool qkv_bias, proj_bias, mlp_bias;
     bool gated_mlp; /* fc2(silu(fc1 x) * fc3 x) instead of fc2(silu(fc1 x)) */
     bool qk_norm;
-    int groups; /* of rows with a modulation of their own; 0 = no modulation */
+    int groups; /* of rows with a modulation of their own; 0: no modulation */
 } tsr_flextok_block_spec;
 
 typedef struct tsr_flextok_block {
@@ -28,7 +28,7 @@ typedef struct tsr_flextok_block {
 void tsr_flextok_block_load(tsr_weight_loader *loader, const char *prefix,
                             const tsr_flextok_block_spec *spec, tsr_flextok_block *block);
 
-/* The six parts of a modulation vector, in the order of the file. */
+/* Parts of a modulation vector, in the order of the file. */
 enum {
     TSR_MODULATION_GATE_ATTN,
     TSR_MODULATION_GATE_MLP,
@@ -39,21 +39,22 @@ enum {
     TSR_MODULATION_COUNT
 };
 
+/* One call of a block. */
 typedef struct tsr_flextok_block_call {
-    /* Softmax attention of q over k and v, which the caller arranges. */
+    /* Computes softmax attention of q over k and v; the caller's. */
     tsr_tensor *(*attend)(tsr_run *r, const struct tsr_flextok_block_call *call,
                           const tsr_tensor *q, const tsr_tensor *k, const tsr_tensor *v);
     const void *user;
-    const tsr_tensor *part[TSR_MODULATION_COUNT]; /* [groups, D] each, or all NULL */
-    int64_t group_rows;                           /* rows of x in the first group */
-    /* Outputs are wanted for these rows only (of each batch item); count 0 = all. Keys and values
-     * are still made from every row. */
+    const tsr_tensor *part[TSR_MODULATION_COUNT]; /* [groups, D] each, or all NULL. Default: NULL */
+    int64_t group_rows; /* rows of x in the first group; used with modulation. Default: 0 */
+    /* Rows start .. start + count - 1 of each batch item are computed; count 0: every row. Keys and
+     * values are made from every row. Default: 0, 0 */
     int64_t start, count;
-    tsr_tensor *q, *k; /* out: queries and keys after their norm */
+    tsr_tensor *q, *k; /* filled by the call: queries and keys after their norm */
 } tsr_flextok_block_call;
 
-/* x [B, N, D] -> [B, N or count, D]. Activations of the call stay until the run ends unless the
- * caller wraps it in a scope. */
+/* Runs a block: x [B, N, D] -> [B, N or count, D]. Activations stay until the run ends, or until a
+ * scope ends that the caller opened. */
 tsr_tensor *tsr_flextok_block_run(tsr_run *r, const tsr_flextok_block *w,
                                   const tsr_flextok_block_spec *spec, tsr_tensor *x,
                                   tsr_flextok_block_call *call);

@@ -10,8 +10,8 @@
  *
  * Its rows: the patches of all pictures' conditional passes, of their unconditional ones, then the
  * tokens likewise. So there are two groups of rows, each with its own modulation, and every weight
- * is read once for both passes of all pictures. Attention wants a pass of a picture together:
- * tables of row numbers bring them there and back. */
+ * is read once for both passes of all pictures. Attention takes the rows of one pass of one
+ * picture: tables of row numbers bring them there and back. */
 #include "flextok_decoder.h"
 #include "../../../compute/arena.h"
 #include "flextok_grid.h"
@@ -30,7 +30,7 @@ typedef struct step_call { /* what one walk through the program is for */
     int passes;
     int64_t tokens[2]; /* of each pass */
     bool last_rows;
-    int blocks[8]; /* traced: whose output is wanted too; -1 ends the list */
+    int blocks[8]; /* traced: whose outputs are shown; -1 ends the list */
     bool traced;
 } step_call;
 
@@ -128,7 +128,7 @@ static void step_program(tsr_run *r, const void *model, tsr_tensor *const *in, t
     out[0] = tsr_linear(r, x, m->decoder.head, &(tsr_epilogue){.bias = m->decoder.head_bias});
 }
 
-/* ---- pictures that are sampled together ---- */
+/* ---- a batch of pictures ---- */
 
 /* A batch: pictures whose tokens collapsed to the same number of rows. */
 typedef struct batch {
@@ -143,7 +143,7 @@ typedef struct batch {
     int64_t token_rows[2];
     float *bias[2];    /* [B, P + tokens] */
     int32_t *rows[2];  /* [B, P + tokens], for both passes in one */
-    int32_t *alone[2]; /* the same, for passes that are run one by one */
+    int32_t *alone[2]; /* [B, P + tokens], for passes one by one */
     int32_t *back, *back_alone[2];
     float *velocity;    /* [2 * B, P, p*p*C] */
     tsr_scratch memory; /* of all these */
@@ -353,7 +353,7 @@ tsr_status tsr_flextok_decode(const tsr_flextok *m, const uint32_t *ids, const u
     if (!status && flow.guidance != 1.0f)
         status = tsr_flextok_tokens_make(m, NULL, 0, true, collapse, &null);
     if (!status && s->trace) status = tsr_flextok_tokens_show(m, ids, counts, count, s->trace);
-    /* Pictures with the same number of rows go together, in their order. */
+    /* Pictures with equally many rows make a batch, in their order. */
     for (int64_t i = 0; i < count && !status; ++i) {
         int64_t n = 0;
         if (own[i].done) continue;

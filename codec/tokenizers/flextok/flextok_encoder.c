@@ -19,7 +19,7 @@
 typedef struct encoder_call { /* what one walk through the model is for */
     int64_t patches, k;
     bool last_rows; /* the last block makes registers only */
-    int blocks[8];  /* whose output is wanted too; and of block 0 q and k; -1 ends the list */
+    int blocks[8];  /* traced: whose outputs are shown; -1 ends the list */
     int traced;
 } encoder_call;
 
@@ -130,7 +130,7 @@ tsr_status tsr_flextok_encode(const tsr_flextok *m, const float *latents, int64_
         return tsr_fail(m->ctx, TSR_ERROR_ARGUMENT, "%s: tokens: wanted 1 to %lld, got %lld",
                         m->path, (long long)c->registers, (long long)k);
     const int64_t rows = height / p, cols = width / p, patches = rows * cols;
-    /* Without the saving all registers are computed and the first k kept. */
+    /* Without the saving all registers are computed and the first k returned. */
     const bool whole = !(m->savings & TSR_FLEXTOK_FIRST_K) || trace;
     const int64_t computed = whole ? c->registers : k;
     encoder_call call = {.patches = patches,

@@ -5,7 +5,8 @@
 
 #include "flextok_trace.h"
 
-/* Latents [B, C, h, w] (scaled) to z [B, k, L], before FSQ. */
+/* Encodes scaled latents [B, C, h, w] to z [B, k, L], the vectors before FSQ. B is `count`, k is 1
+ * to K. trace may be NULL. Errors: ARGUMENT (size, k), MEMORY, the device's. */
 tsr_status tsr_flextok_encode(const tsr_flextok *model, const float *latents, int64_t count,
                               int64_t height, int64_t width, int64_t k, float *z,
                               const tsr_flextok_trace *trace);

@@ -20,18 +20,18 @@
 #include "../../../nn/autoencoder_kl.h"
 #include "flextok_config.h"
 
-/* Exact savings over the plain way. --mask switches them off one by one, under the names
- * collapse, time_table, one_pass, last_rows and first_k. */
+/* Savings that change no result. --mask switches them off one by one, by the names collapse,
+ * time_table, one_pass, last_rows and first_k. */
 enum {
-    TSR_FLEXTOK_COLLAPSE = 1,  /* identical tokens once, ln(count) on their logit */
-    TSR_FLEXTOK_TABLE = 2,     /* modulation of all time steps at once, ahead of them */
-    TSR_FLEXTOK_ONE_PASS = 4,  /* both guidance passes, and all pictures, in one batch */
-    TSR_FLEXTOK_LAST_ROWS = 8, /* last blocks for the rows that are used */
-    TSR_FLEXTOK_FIRST_K = 16,  /* only the registers that k needs */
+    TSR_FLEXTOK_COLLAPSE = 1,  /* equal tokens are one row with ln(count) on its logit */
+    TSR_FLEXTOK_TABLE = 2,     /* the modulation of many time steps is computed at once */
+    TSR_FLEXTOK_ONE_PASS = 4,  /* both guidance passes, and all pictures, are one batch */
+    TSR_FLEXTOK_LAST_ROWS = 8, /* last blocks compute the rows that are used */
+    TSR_FLEXTOK_FIRST_K = 16,  /* the registers after the first k are not computed */
     TSR_FLEXTOK_SAVE_ALL = 31,
-    TSR_FLEXTOK_SAVINGS = 5 /* how many */
+    TSR_FLEXTOK_SAVINGS = 5 /* number of savings */
 };
-/* Their names, in the order of their bits; ended by NULL. */
+/* Names of the savings, in the order of their bits; ended by NULL. */
 extern const char *const tsr_flextok_switches[TSR_FLEXTOK_SAVINGS + 1];
 
 typedef struct tsr_flextok {
@@ -67,12 +67,14 @@ typedef struct tsr_flextok {
  * "vae.vae.", are loaded with tsr_vae_open. */
 void tsr_flextok_load(tsr_weight_loader *loader, const tsr_flextok_config *config,
                       tsr_flextok *model);
-/* Loads every tensor of a file, the autoencoder's too, and keeps no model. Fills config->vae from
- * the shapes in loader->weights. Failures: MODEL. */
+/* Loads every tensor of a file, the autoencoder's too, and throws the model away. Fills config->vae
+ * from the shapes in loader->weights. Failures: MODEL. */
 void tsr_flextok_list(tsr_weight_loader *loader, tsr_flextok_config *config);
-/* Takes over `weights`, whatever happens. */
+/* Opens a model. Takes over `weights`, also on failure. `path` begins messages. Close with
+ * tsr_flextok_close. Errors: MODEL, naming the tensor; MEMORY. */
 tsr_status tsr_flextok_open(tsr_device *device, const tsr_flextok_config *config,
                             tsr_weights *weights, const char *path, tsr_flextok **model);
+/* Closes a model; NULL and a NULL *model are accepted. */
 void tsr_flextok_close(tsr_flextok **model);
 
 #endif

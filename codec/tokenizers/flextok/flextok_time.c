@@ -2,8 +2,8 @@
 /* flextok_time.c: what the time does to the decoder.
  *
  * The modulation of every block depends on t alone, and makes up half of the decoder's weights. It
- * is computed ahead for many steps at once, so those weights are read once for each run of up to 32
- * steps, straight from the file, and never packed, uploaded or kept.
+ * is computed ahead for up to 32 steps at once, so those weights are read once for these steps,
+ * straight from the file, and never packed, uploaded or held.
  *
  * With a largest time step of 1 the embedding's arguments go up to 1000 radians: float64, on the
  * host, the same for every device. */
@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STRETCH = 32 /* steps whose modulation is kept */, TILE = 64 /* columns */ };
+enum { STRETCH = 32 /* steps whose modulation is in the table */, TILE = 64 /* columns */ };
 
 int64_t tsr_flextok_time_rows(const tsr_flextok_config *c) {
     const tsr_flextok_block_spec *trunk = &c->decoder.trunk;

@@ -5,18 +5,19 @@
 
 #include "flextok_trace.h"
 
-/* The tokens of one pass of one picture, after everything that depends on ids alone. */
+/* Tokens of one pass of one picture, after every step that depends on ids alone. */
 typedef struct tsr_flextok_tokens {
-    float *values; /* [rows, D'], malloc'd */
-    int64_t rows;
-    int64_t last_count; /* the last row stands for so many equal ones */
-    bool done;          /* for the caller */
+    float *values;      /* [rows, D']; freed by the caller with free() */
+    int64_t rows;       /* 1 or more */
+    int64_t last_count; /* equal tokens that the last row stands for; 1: one */
+    bool done;          /* the caller's */
 } tsr_flextok_tokens;
-/* ids [n], or none of them for the unconditional pass (`null`). collapse: equal rows at the end are
- * kept once. Without it, and always for a last row that differs, last_count is 1. */
+/* Makes the tokens of ids [n], or with `null` those of the unconditional pass, where n is 0.
+ * `collapse`: equal rows at the end become one row. Errors: TOKENS (an id, or n), MEMORY. */
 tsr_status tsr_flextok_tokens_make(const tsr_flextok *m, const uint32_t *ids, uint32_t n, bool null,
                                    bool collapse, tsr_flextok_tokens *tokens);
-/* Shows dec.linear, dec.pos, dec.keep and dec.null. */
+/* Shows dec.linear, dec.pos, dec.keep and dec.null for the first counts[b] ids of each row of ids
+ * [count, K]. Errors: MEMORY. */
 tsr_status tsr_flextok_tokens_show(const tsr_flextok *m, const uint32_t *ids,
                                    const uint32_t *counts, int64_t count,
                                    const tsr_flextok_trace *trace);
