@@ -2,6 +2,7 @@
 /* tokenizer.c: a model that is a tokenizer, and the token files that are its own. */
 #include "tokenizer.h"
 #include "../compute/context.h"
+#include "../compute/ops.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -71,7 +72,7 @@ tsr_status tsr_tokenizer_open(tsr_context *ctx, tsr_tokenizer **tokenizer,
     t->header.weights_hash = tsr_safetensors_hash(t->model.weights);
     if (t->header.fit == TSR_FIT_AUTO) {
         t->header.fit = TSR_FIT_TILE;
-        t->header.filter = 2; /* Lanczos: pictures are mostly made smaller */
+        t->header.filter = TSR_FILTER_LANCZOS; /* pictures are mostly made smaller */
     }
     memset(t->header.background, 255, 3);
     if (t->header.channels) t->header.latent_type = TSR_LATENT_F16; /* unless asked */

@@ -78,7 +78,7 @@ static tsr_status describe(const void *model, tsr_token_header *h) {
     h->columns = (uint32_t)m->latents;
     h->tile_width = h->tile_height = TSR_KARL_SIDE;
     h->fit = TSR_FIT_CROP; /* as the authors do: short side to 256, bicubic, centre */
-    h->filter = 1;
+    h->filter = TSR_FILTER_BICUBIC;
     return TSR_OK;
 }
 

@@ -493,7 +493,7 @@ static tsr_status describe(const void *model, tsr_token_header *h) {
     h->nested = m->nested && !m->continuous;
     h->tile_width = h->tile_height = (uint32_t)(m->side * TSR_TITOK_PATCH);
     h->fit = TSR_FIT_CROP; /* as the authors do: short side to the tile's, bicubic, centre */
-    h->filter = 1;
+    h->filter = TSR_FILTER_BICUBIC;
     return TSR_OK;
 }
 

@@ -115,7 +115,7 @@ static tsr_status describe(const void *model, tsr_token_header *h) {
     h->tile_height = (uint32_t)(c->encoder.positions.max[0] * unit);
     h->tile_width = (uint32_t)(c->encoder.positions.max[1] * unit);
     h->fit = TSR_FIT_CROP; /* as the authors do: short side to the tile's, bilinear, centre */
-    h->filter = 0;
+    h->filter = TSR_FILTER_BILINEAR;
     /* What the authors recommend: 25 steps, and more guidance for the smallest model. */
     h->hints = (tsr_decode_hints){
         .present = 1, .steps = 25, .guidance = c->decoder.trunk.depth <= 12 ? 15.0f : 7.5f};
