@@ -4,7 +4,7 @@
  * all threads and its own padding. */
 #include "bench.h"
 #include "../compute/cpu/onednn_conv.h"
-#include "../compute/ops.h"
+#include "../ops/ops.h"
 #include "../compute/threads.h"
 #include "../compute/weights.h"
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  * layout and ours, found by trying both. Ours includes copying the result out of the run. */
 #include "bench.h"
 #include "../compute/cpu/onednn.h"
-#include "../compute/ops.h"
+#include "../ops/ops.h"
 #include "../compute/threads.h"
 #include "../compute/weights.h"
 #include <stdio.h>

@@ -3,7 +3,7 @@
  * (1024 rows of 768 channels, 12 heads), and nearest code at the sizes of known codebooks. Matrix
  * products have a suite of their own, where rivals stand beside them. */
 #include "bench.h"
-#include "../compute/ops.h"
+#include "../ops/ops.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # libtessera: every .c of the library's rooms, once as objects, then shared and static.
 set(tessera_sources "")
-foreach(room compute formats quantizer reduce nn models towers metrics codec verify bench)
+foreach(room compute ops formats quantizer reduce nn models towers metrics codec verify bench)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${room}/*.c)
   list(APPEND tessera_sources ${sources})
 endforeach()

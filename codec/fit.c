@@ -2,7 +2,7 @@
 /* fit.c: see fit.h for the four ways. Sizes and offsets of crop follow the common Pillow recipe
  * (Resize(256) then CenterCrop(256)): the long side is rounded down, offsets half to even. */
 #include "fit.h"
-#include "../compute/ops.h"
+#include "../ops/ops.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 /* tokenizer.c: a model that is a tokenizer, and the token files that are its own. */
 #include "tokenizer.h"
 #include "../compute/context.h"
-#include "../compute/ops.h"
+#include "../ops/ops.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

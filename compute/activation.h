@@ -1,14 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* activation.h: the functions of tsr_activation in two forms: with libm (the reference), and with
- * short polynomials the compiler turns into vector code. They differ by less than 1e-6 absolute
- * where |x| < 10 (relative to max(1, |y|) beyond). The shaders use the second form's formulas. */
+/* activation.h: the functions that follow a product, in two forms: with libm (the reference), and
+ * with short polynomials the compiler turns into vector code. They differ by less than 1e-6
+ * absolute where |x| < 10 (relative to max(1, |y|) beyond). The shaders use the second form's
+ * formulas. */
 #ifndef COMPUTE_ACTIVATION_H
 #define COMPUTE_ACTIVATION_H
 
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
-#include "ops.h"
+
+typedef enum tsr_activation { /* numbers are shared with the shaders */
+                              TSR_ACT_NONE = 0,
+                              TSR_ACT_GELU,      /* exact, with erf */
+                              TSR_ACT_GELU_TANH, /* 0.5x(1+tanh(sqrt(2/pi)(x+0.044715x^3))) */
+                              TSR_ACT_SILU,
+                              TSR_ACT_RELU,
+                              TSR_ACT_TANH,
+                              TSR_ACT_SIGMOID
+} tsr_activation;
 
 /* Activation of x with libm: the reference. */
 static inline float tsr_activate_exact(float x, tsr_activation act) {

@@ -25,6 +25,7 @@
 
 #include "context.h"
 #include "tensor.h"
+#include "weights.h"
 
 /* A place where arithmetic happens, open. */
 typedef struct tsr_device tsr_device;
@@ -70,6 +71,10 @@ typedef struct tsr_device_settings {
      * size, so that a slow device is never busy so long that its driver resets it. An op is not
      * divided. Default 0: 2^34. */
     double submission;
+    /* vulkan, TSR_PRECISION_FAST: computes known products with every form that uses the device's
+     * matrix units, and fails where they are wrong (tsr_try_matrices of ops.h); asked while the
+     * device is opened. Matrix units are used only if it succeeds. Default NULL: not used. */
+    tsr_status (*try_matrices)(tsr_device *device);
     bool plan; /* cpu: computes no op, every activation is zeros: a quick way to
                   tsr_device_peak_bytes, which is then the most of all runs without the scratch of
                   single ops; default false */
@@ -121,6 +126,11 @@ typedef struct tsr_program {
 
 /* Arguments of the program that is being run. */
 const void *tsr_run_args(const tsr_run *run);
+
+/* Makes a tensor operand of a weight (positions, tables); its values stay in memory. */
+tsr_tensor *tsr_from_weight(tsr_run *run, tsr_weight *weight);
+/* Views the elements of x in another shape; no copy. */
+tsr_tensor *tsr_reshape(tsr_run *run, const tsr_tensor *x, int rank, const int64_t *dim);
 
 /* Runs a model function. `in` are host tensors. `out` are host tensors over the caller's memory,
  * whose dtype and element count must be those of the function's outputs. Returns the first failure

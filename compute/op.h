@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* op.h: how an op is described to the devices. Only ops/<op>.c and device_*.c include this.
+/* op.h: how an op is described to the devices. Only the ops and the devices include this.
  *
- * An op file defines `const tsr_op tsr_op_<name>` and its public function, which checks shapes,
- * makes the outputs with tsr_run_new and hands a tsr_call to tsr_run_emit. ops.def lists the name
- * once. */
+ * An op's file (../ops/<op>.c) holds its tsr_op and its public function, which checks shapes, makes
+ * the outputs with tsr_run_new and hands a tsr_call to tsr_run_emit. No list names the ops: a call
+ * carries its own. */
 #ifndef COMPUTE_OP_H
 #define COMPUTE_OP_H
 
 #include "device.h"
-#include "ops.h"
 #include "threads.h"
 
 #define TSR_CALL_TENSORS 8
@@ -98,10 +97,6 @@ tsr_cpu_products tsr_device_products(const tsr_device *device);
 bool tsr_device_uses_onednn(const tsr_device *device);
 /* Records that an op took another form than f32, for tsr_device_fast_used. */
 void tsr_device_use_fast(tsr_device *device);
-
-#define TSR_OP(name) extern const tsr_op tsr_op_##name;
-#include "ops.def"
-#undef TSR_OP
 
 /* True once an op of the run has failed; an op then returns tsr_run_failed at once. */
 bool tsr_run_is_failed(const tsr_run *r);

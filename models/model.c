@@ -3,6 +3,7 @@
 #include "model.h"
 #include "registry.h"
 #include "../formats/weights/torch_pickle.h"
+#include "../ops/ops.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,6 +82,7 @@ tsr_status tsr_model_open_devices(tsr_model *m, const tsr_model_settings *settin
     tsr_device_settings d = tsr_device_settings_default();
     if (settings->device) d.name = settings->device;
     d.precision = settings->precision;
+    d.try_matrices = tsr_try_matrices;
     const char *switches[TSR_SWITCHES_MOST + 1];
     tsr_registry_switches(switches);
     d.mask = settings->mask;

@@ -5,7 +5,7 @@
 #include "conv_layouts.h"
 #include "conv_window.h"
 #include "../compute/arena.h"
-#include "../compute/ops.h"
+#include "../ops/ops.h"
 
 #include <math.h>
 #include <stdio.h>

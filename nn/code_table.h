@@ -4,7 +4,7 @@
 #ifndef NN_CODE_TABLE_H
 #define NN_CODE_TABLE_H
 
-#include "../compute/ops.h"
+#include "../ops/ops.h"
 #include "load_weights.h"
 
 typedef struct tsr_code_table {

@@ -6,7 +6,7 @@
 #ifndef NN_CONV_AE_H
 #define NN_CONV_AE_H
 
-#include "../compute/ops.h"
+#include "../ops/ops.h"
 #include "load_weights.h"
 
 enum { TSR_CONV_LEVELS = 8, TSR_CONV_RESNETS = 6 };

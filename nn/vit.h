@@ -3,7 +3,7 @@
 #ifndef NN_VIT_H
 #define NN_VIT_H
 
-#include "../compute/ops.h"
+#include "../ops/ops.h"
 #include "load_weights.h"
 
 typedef struct tsr_vit_block {

@@ -3,7 +3,7 @@
 #ifndef NN_VQ_ATTENTION_H
 #define NN_VQ_ATTENTION_H
 
-#include "../compute/ops.h"
+#include "../ops/ops.h"
 
 enum { TSR_VQ_CELLS = 729, TSR_VQ_WIDTH = 896 };
 

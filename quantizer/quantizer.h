@@ -9,7 +9,7 @@
 #include <tessera/tessera.h>
 
 #include "../compute/device.h"
-#include "../compute/ops.h"
+#include "../ops/ops.h"
 
 /* ---- vq.c: one codebook ------------------------------------------------------------------ */
 

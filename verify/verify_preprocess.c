@@ -2,7 +2,7 @@
 /* verify_preprocess.c: golden cases of picture preparation: decode as Pillow does, resize the
  * shorter side, crop the centre; and what bytes become as numbers. Everything exact. */
 #include "verify.h"
-#include "../compute/ops.h"
+#include "../ops/ops.h"
 #include "../formats/media/image.h"
 
 #include <math.h>

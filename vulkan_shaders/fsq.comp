@@ -9,7 +9,7 @@
 #include "activation.glsl"
 #include "grid.glsl"
 
-layout(constant_id = 0) const uint MODE = 0; // as in compute/ops/fsq.c
+layout(constant_id = 0) const uint MODE = 0; // as in ops/fsq.c
 const uint ENCODE = 0, ROUND = 1, DECODE = 2;
 
 TENSOR_READ(0, uint, x); // floats, or ids for DECODE

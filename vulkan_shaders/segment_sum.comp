@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// segment_sum.comp: sums and counts of the rows of each segment, in the order compute/ops/
+// segment_sum.comp: sums and counts of the rows of each segment, in the order ops/
 // segment_sum.c fixes. Rows are cut into chunks; each chunk's rows are sorted by segment (a counting
 // sort: ascending inside a segment), then every sum is one thread's walk through its list.
 // Nothing is added in an order that chance decides, and no loop is longer than a chunk.

@@ -20,7 +20,7 @@
  * Encoding is host arithmetic in a fixed order: the same ids on every device. The ViT runs on
  * the device. */
 #include "../../compute/arena.h"
-#include "../../compute/ops.h"
+#include "../../ops/ops.h"
 #include "../../compute/threads.h"
 #include "../../quantizer/residual_fsq.h"
 #include "../../quantizer/rvq_search.h"

@@ -11,7 +11,8 @@
 #ifndef COMPUTE_GEMM_H
 #define COMPUTE_GEMM_H
 
-#include "../ops.h"
+#include "../activation.h"
+#include "../device.h"
 
 /* A packed matrix B [depth, n]: panels of tsr_gemm_kernels.cols columns, each panel `depth` rows,
  * zeros past n. A product uses the first k rows, k <= depth. With `half` the elements are bf16, and

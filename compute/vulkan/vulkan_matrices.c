@@ -34,8 +34,9 @@ static void read_shape(const vulkan_instance *n, VkPhysicalDevice p, uint32_t *s
 }
 
 static bool wanted(const tsr_device *d) {
-    return d->settings.precision == TSR_PRECISION_FAST && !tsr_device_masked(d, "fp16") &&
-           !tsr_device_masked(d, "subgroup") && !tsr_device_masked(d, "coopmat") &&
+    return d->settings.precision == TSR_PRECISION_FAST && d->settings.try_matrices &&
+           !tsr_device_masked(d, "fp16") && !tsr_device_masked(d, "subgroup") &&
+           !tsr_device_masked(d, "coopmat") &&
            (!d->info.software || d->mask); /* there only where better bodies are masked */
 }
 
@@ -54,58 +55,6 @@ void vulkan_matrices_find(vulkan_device *v) {
         read_shape(v->instance, v->physical, v->traits.matrix);
 }
 
-/* ---- do they compute right? ---- */
-
-enum { ROWS = 40, TAPS = 2, C = 36, K = TAPS * C, N = 44 };
-enum { LINEAR, CONVOLUTION, KINDS };
-
-static const char *const kinds[KINDS] = {"linear_coopmat", "conv2d_coopmat"};
-
-typedef struct product {
-    tsr_weight *weight; /* [N, C, 1, TAPS]; a linear layer's of K as well */
-    int kind;
-} product;
-
-static void product_model(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
-    const product *p = model;
-    out[0] = p->kind == LINEAR ? tsr_linear(r, in[0], p->weight, NULL)
-                               : tsr_conv2d(r, in[0], p->weight, NULL);
-}
-
-/* Small products whose sums are exact, in whatever order. */
-static tsr_status try_products(tsr_device *d) {
-    float x[ROWS * K], w[N * K], y[ROWS * N];
-    for (int i = 0; i < ROWS * K; ++i)
-        x[i] = (float)(i * 7 % 17 - 8);
-    for (int i = 0; i < N * K; ++i)
-        w[i] = (float)(i * 5 % 13 - 6);
-    const tsr_tensor in[KINDS] = {
-        tsr_host_tensor(TSR_DTYPE_F32, x, 2, (int64_t[]){ROWS, K}),
-        tsr_host_tensor(TSR_DTYPE_F32, x, 4, (int64_t[]){1, ROWS, TAPS, C})};
-    tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, y, 2, (int64_t[]){ROWS, N});
-    tsr_weight weight = {.tensor = tsr_host_tensor(TSR_DTYPE_F32, w, 4, (int64_t[]){N, C, 1, TAPS}),
-                         .f32 = w};
-    product p = {.weight = &weight};
-    tsr_status status = TSR_OK;
-    for (p.kind = 0; p.kind < KINDS && !status; ++p.kind) {
-        if (tsr_device_masked(d, kinds[p.kind])) continue;
-        tsr_program program = {
-            .fn = product_model, .model = &p, .variant = p.kind, .name = kinds[p.kind]};
-        status = tsr_execute(d, &program, &in[p.kind], 1, &out, 1);
-        for (int i = 0; i < ROWS * N && !status; ++i) {
-            float sum = 0;
-            for (int k = 0; k < K; ++k)
-                sum +=
-                    x[i / N * K + k] * w[i % N * K + (p.kind == LINEAR ? k : k % C * TAPS + k / C)];
-            if (y[i] != sum)
-                status = tsr_fail(d->ctx, TSR_ERROR_DEVICE, "%s: value %d: wanted %g, got %g",
-                                  kinds[p.kind], i, (double)sum, (double)y[i]);
-        }
-    }
-    tsr_device_forget(d, &p);
-    return status;
-}
-
 static bool matrices_alone(const void *device, const char *variant) {
     return strstr(variant, "_coopmat") && !tsr_device_masked(device, variant);
 }
@@ -117,7 +66,7 @@ tsr_status vulkan_matrices_try(vulkan_device *v) {
     if (!shape[0]) return TSR_OK;
     bool (*allowed)(const void *, const char *) = caps->allowed;
     caps->allowed = matrices_alone;
-    tsr_status status = try_products(d);
+    tsr_status status = d->settings.try_matrices(d);
     caps->allowed = allowed;
     d->fast_used = false; /* nobody's product yet */
     d->peak = 0;

@@ -28,21 +28,22 @@ declare -A may=(
     [compute]="compute/"
     [compute/cpu]="compute/ !compute/vulkan/"
     [compute/vulkan]="compute/ !compute/cpu/"
+    [ops]="ops/ compute/ !compute/vulkan/"
     [formats]="formats/ compute/context.h compute/arena.h compute/tensor.h compute/threads.h"
-    [quantizer]="quantizer/ compute/"
-    [reduce]="reduce/ compute/"
-    [nn]="nn/ compute/ formats/weights/"
-    [models]="models/ nn/ compute/ formats/"
-    [towers]="towers/ nn/ compute/ formats/weights/"
-    [metrics]="metrics/ models/ nn/ compute/ formats/"
-    [codec/tokenizers]="codec/tokenizers/ nn/ quantizer/ compute/ formats/weights/"
-    [codec]="codec/ !codec/tokenizers/ models/ nn/ quantizer/ reduce/ metrics/metrics.h formats/ compute/"
+    [quantizer]="quantizer/ ops/ compute/"
+    [reduce]="reduce/ ops/ compute/"
+    [nn]="nn/ ops/ compute/ formats/weights/"
+    [models]="models/ nn/ ops/ compute/ formats/"
+    [towers]="towers/ nn/ ops/ compute/ formats/weights/"
+    [metrics]="metrics/ models/ nn/ ops/ compute/ formats/"
+    [codec/tokenizers]="codec/tokenizers/ nn/ quantizer/ ops/ compute/ formats/weights/"
+    [codec]="codec/ !codec/tokenizers/ models/ nn/ quantizer/ reduce/ metrics/metrics.h formats/ ops/ compute/"
     [runner]="runner/ formats/ compute/context.h"
-    [verify]="verify/ codec/ towers/ models/ nn/ metrics/ quantizer/ reduce/ formats/ compute/"
-    [bench]="bench/ codec/ towers/ models/ nn/ metrics/ quantizer/ reduce/ formats/ compute/"
+    [verify]="verify/ codec/ towers/ models/ nn/ metrics/ quantizer/ reduce/ formats/ ops/ compute/"
+    [bench]="bench/ codec/ towers/ models/ nn/ metrics/ quantizer/ reduce/ formats/ ops/ compute/"
     [tools]="tools/ !tools/samples/"
     [tools/samples]="tools/samples/ tools/stroke_font.h"
-    [tests]="tests/ bench/ verify/ codec/ towers/ models/ nn/ metrics/ quantizer/ reduce/ runner/ formats/ compute/ tools/"
+    [tests]="tests/ bench/ verify/ codec/ towers/ models/ nn/ metrics/ quantizer/ reduce/ runner/ formats/ ops/ compute/ tools/"
     [vulkan_shaders]="vulkan_shaders/"
     [scripts]="scripts/"
 )
@@ -51,7 +52,7 @@ allowed_includes=""
 # Lines of "units: reason". A unit is a stem: x.c with x.h. A circle is allowed when one line has all
 # of its units.
 allowed_circles="
-compute/device compute/op compute/ops compute/run: device.h is the face of compute; device.c, behind it, sees the inside (run.h), which is made of what the face declares"
+compute/device compute/op compute/run: device.h is the face of compute; device.c, behind it, sees the inside (run.h), which is made of what the face declares"
 # Lines of "file": longer than 800 lines, each with its reason.
 allowed_long="
 tests/corrupt/corrupt_token_file.c one table of faults with the code that makes each"
@@ -137,7 +138,7 @@ while IFS= read -r line; do say "$line"; done < <(
     /[ \t\r]$/ { print file ":" FNR ": blanks (or CR) at the end of the line" }
     $0 ~ marker { print file ":" FNR ": leftover marker: " $0 }
     $0 ~ machine { print file ":" FNR ": path of a machine: " $0 }
-    code && /^[ \t]*#[ \t]*include[ \t]*</ && /<(\.\.|compute|formats|quantizer|reduce|nn|models|towers|codec|metrics|verify|bench|runner)\// {
+    code && /^[ \t]*#[ \t]*include[ \t]*</ && /<(\.\.|compute|ops|formats|quantizer|reduce|nn|models|towers|codec|metrics|verify|bench|runner)\// {
         print file ":" FNR ": inner header in <>: " $0
     }
     code && /^[ \t]*#[ \t]*include[ \t]*"/ {
@@ -160,7 +161,7 @@ while IFS= read -r line; do say "$line"; done < <(
             if (index(prefix[i], "!") == 1 && index(target, substr(prefix[i], 2)) == 1) ok = 0
         }
         if (!ok) print file ":" FNR ": " row_of " must not include " target
-        if (target == "compute/op.h" && folder != "compute" && folder != "tests" && folder != "bench")
+        if (target == "compute/op.h" && folder != "compute" && folder != "ops" && folder != "tests" && folder != "bench")
             print file ":" FNR ": op.h is for the inside of compute"
     }
     END { finish() }' "${texts[@]}")

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Attention with every mask against float64, on every device; a batch item must not see the
  * others. */
-#include "compute/ops.h"
+#include "ops/ops.h"
 #include "everywhere.h"
 
 #include <math.h>

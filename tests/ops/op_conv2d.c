@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Convolution with every kernel, stride, padding, upsampling and epilogue against float64, on every
  * device; a picture's result must not depend on the batch, nor on the number of threads. */
-#include "compute/ops.h"
+#include "ops/ops.h"
 #include "op_case.h"
 
 #include <math.h>

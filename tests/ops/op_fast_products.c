@@ -2,6 +2,7 @@
 /* Products under --precision fast on the cpu device: equal to plain C that rounds the same operands
  * to bf16 and adds in f32, with every kernel this machine has; weights that are bf16 already give
  * the very bits of f32 where they alone are rounded. */
+#include "ops/ops.h"
 #include "compute/op.h"
 #include "compute/weights.h"
 #include "testing.h"

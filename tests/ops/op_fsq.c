@@ -2,7 +2,7 @@
 /* FSQ against float64, against the golden cases of FlexTok's official code, every id both ways, and
  * on every device: codes exact, ids equal except where a bounded value lies at a rounding border.
  */
-#include "compute/ops.h"
+#include "ops/ops.h"
 #include "formats/arrays/npy.h"
 #include "needs.h"
 #include "op_case.h"

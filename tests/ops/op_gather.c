@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Rows and columns by id: exact; bad ids are refused on the cpu. */
-#include "compute/ops.h"
+#include "ops/ops.h"
 #include "op_case.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Group norm against float64, on every device: sizes around the chunks, a mean far from zero, and
  * batches. */
-#include "compute/ops.h"
+#include "ops/ops.h"
 #include "op_case.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Feature maps doubled and halved, on every device. */
-#include "compute/ops.h"
+#include "ops/ops.h"
 #include "op_case.h"
 
 static void doubled(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {

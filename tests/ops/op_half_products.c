@@ -3,7 +3,7 @@
  * reference fed with operands rounded to f16: what is left is the order of an f32 sum. Against
  * unrounded operands each term may be off by 2^-10 of itself (two roundings of 2^-11). A driver may
  * take an operand below 2^-14, where f16 is denormal, for zero: random ones are zero there. */
-#include "compute/ops.h"
+#include "ops/ops.h"
 #include "compute/weights.h"
 #include "everywhere.h"
 #include "needs.h"
@@ -428,6 +428,7 @@ START_TEST(weights_are_uploaded_in_one_form) {
     tsr_device_settings s = tsr_device_settings_default();
     s.name = "vulkan:0";
     s.precision = TSR_PRECISION_FAST;
+    s.try_matrices = tsr_try_matrices;
     tsr_device *d = NULL;
     ck_assert_int_eq(tsr_device_open(ctx, &d, &s), TSR_OK);
     layer *l = layer_open((layer){.dim = {N, K}, .rank = 2}, false);

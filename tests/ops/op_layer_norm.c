@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Layer norm with every set of operands, against float64 and on every device. */
-#include "compute/ops.h"
+#include "ops/ops.h"
 #include "op_case.h"
 
 #include <math.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Linear with every epilogue against float64, on every device and with every kernel this machine
  * has; rows must not depend on how many there are, nor bits on the number of threads. */
-#include "compute/ops.h"
+#include "ops/ops.h"
 #include "compute/weights.h"
 #include "everywhere.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Slices, concatenation and transposition: exact, for floats (NaN payloads too) and integers. */
-#include "compute/ops.h"
+#include "ops/ops.h"
 #include "op_case.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Nearest code against brute force in float64, on every device. Ids must be equal except where two
  * codes are nearly as near; such near ties are counted and printed. */
-#include "compute/ops.h"
+#include "ops/ops.h"
 #include "everywhere.h"
 
 #include <math.h>

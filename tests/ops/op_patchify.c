@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Patches and back: exact, in both directions. */
-#include "compute/ops.h"
+#include "ops/ops.h"
 #include "op_case.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Pointwise ops against float64 and on every device. The other op tests follow this form. */
-#include "compute/ops.h"
+#include "ops/ops.h"
 #include "everywhere.h"
 
 #include <math.h>

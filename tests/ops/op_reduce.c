@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Reductions against float64 on every device; ties and NaN. */
-#include "compute/ops.h"
+#include "ops/ops.h"
 #include "op_case.h"
 
 #include <math.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Resizing equals Pillow's to the byte: hashes of Pillow 12.0's answers on made pictures, the
  * golden preprocessing cases (Pillow 9.4), and every device against the reference. */
-#include "compute/ops.h"
+#include "ops/ops.h"
 #include "needs.h"
 #include "op_case.h"
 

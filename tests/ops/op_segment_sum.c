@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Segmented sums: the same bits on every device and for every thread count, near float64, rows with
  * id -1 left out. */
-#include "compute/ops.h"
+#include "ops/ops.h"
 #include "op_case.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Softmax against float64, with masked rows, NaN and infinities, on every device. */
-#include "compute/ops.h"
+#include "ops/ops.h"
 #include "op_case.h"
 
 #include <math.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "everywhere.h"
+#include "ops/ops.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +47,7 @@ static tsr_device *open_cached(const char *name, const char *mask, int threads, 
     s.mask = mask;
     s.reference = reference;
     s.guard = true;
+    s.try_matrices = tsr_try_matrices;
     s.precision = fast ? TSR_PRECISION_FAST : TSR_PRECISION_F32;
     s.validation = getenv("TESSERA_VALIDATION") != NULL;
     tsr_status status = tsr_device_open(o->ctx, &o->device, &s);

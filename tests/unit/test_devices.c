@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "ops/ops.h"
 #include "compute/run.h"
 #include "everywhere.h"
 #include "needs.h"

@@ -4,6 +4,7 @@
  * because its messages are wanted: scripts/validation.sh counts those of all others as faults. */
 #include <stdio.h>
 #include <string.h>
+#include "ops/ops.h"
 #include "compute/op.h"
 #include "everywhere.h"
 #include "needs.h"

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "ops/ops.h"
 #include "compute/op.h"
 #include "compute/vulkan/vulkan_plan.h"
 #include "everywhere.h"

@@ -4,7 +4,7 @@
 #ifndef CODEC_FLEXTOK_BLOCK_H
 #define CODEC_FLEXTOK_BLOCK_H
 
-#include "../../../compute/ops.h"
+#include "../../../ops/ops.h"
 #include "../../../nn/load_weights.h"
 
 typedef struct tsr_flextok_block_spec { /* what all blocks of a trunk share */

@@ -8,9 +8,9 @@
  * depend on the shape alone. */
 #include <math.h>
 
-#include "../activation.h"
-#include "../cpu/gemm.h"
-#include "../cpu/simd.h"
+#include "../compute/activation.h"
+#include "../compute/cpu/gemm.h"
+#include "../compute/cpu/simd.h"
 #include "rowwise.h"
 
 enum { IN_X, IN_GAMMA, IN_BETA };
@@ -224,7 +224,7 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     return 3;
 }
 
-const tsr_op tsr_op_group_norm = {
+static const tsr_op op_group_norm = {
     .name = "group_norm", .reference = reference, .cpu = cpu, .gpu = gpu};
 
 /* ---- the public function ---------------------------------------------------------------- */
@@ -260,7 +260,7 @@ tsr_tensor *tsr_group_norm(tsr_run *r, const tsr_tensor *x, const tsr_group_norm
     if (spec->act < TSR_ACT_NONE || spec->act > TSR_ACT_SIGMOID)
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "group_norm: activation: wanted 0 to %d, got %d",
                             TSR_ACT_SIGMOID, (int)spec->act);
-    tsr_call call = {.op = &tsr_op_group_norm, .in_count = 3, .out_count = 3};
+    tsr_call call = {.op = &op_group_norm, .in_count = 3, .out_count = 3};
     call.in[IN_X] = x;
     call.in[IN_GAMMA] = get_weight(r, "group_norm: gamma", spec->gamma, channels);
     call.in[IN_BETA] = get_weight(r, "group_norm: beta", spec->beta, channels);

@@ -71,11 +71,11 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     return 1;
 }
 
-const tsr_op tsr_op_gather = {.name = "gather", .reference = reference, .cpu = cpu, .gpu = gpu};
+static const tsr_op op_gather = {.name = "gather", .reference = reference, .cpu = cpu, .gpu = gpu};
 
 static tsr_tensor *emit(tsr_run *r, const tsr_tensor *x, const tsr_tensor *ids, bool columns,
                         int rank, const int64_t *dim) {
-    tsr_call call = {.op = &tsr_op_gather, .in = {x, ids}, .in_count = 2, .out_count = 1};
+    tsr_call call = {.op = &op_gather, .in = {x, ids}, .in_count = 2, .out_count = 1};
     call.p.i[P_COLUMNS] = columns;
     call.out[0] = tsr_run_new(r, x->dtype, rank, dim);
     tsr_run_emit(r, &call);

@@ -4,7 +4,7 @@
  * chunk a segment's rows are added in ascending order, starting from 0; then the chunks' sums are
  * added in ascending order. Every device does exactly this, and only additions happen, so results
  * are the same bits everywhere. Chunks also keep the error small and the GPU's loops short. */
-#include "../cpu/simd.h"
+#include "../compute/cpu/simd.h"
 #include "rowwise.h"
 
 enum { CHUNK = 16384 }; /* the shader has the same number */
@@ -108,7 +108,7 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     return PASSES;
 }
 
-const tsr_op tsr_op_segment_sum = {
+static const tsr_op op_segment_sum = {
     .name = "segment_sum", .reference = reference, .cpu = cpu, .gpu = gpu};
 
 tsr_tensor *tsr_segment_sum(tsr_run *r, const tsr_tensor *x, const tsr_tensor *ids, int64_t k,
@@ -130,7 +130,7 @@ tsr_tensor *tsr_segment_sum(tsr_run *r, const tsr_tensor *x, const tsr_tensor *i
         int64_t partial[3] = {chunks, k, tsr_cols(x)}, starts[2] = {chunks, k + 1};
         if (!want_size(r, "segment_sum", 3, partial) || !want_size(r, "segment_sum", 2, starts))
             return tsr_run_failed(r);
-        tsr_call call = {.op = &tsr_op_segment_sum, .in = {x, ids}, .in_count = 2, .out_count = 3};
+        tsr_call call = {.op = &op_segment_sum, .in = {x, ids}, .in_count = 2, .out_count = 3};
         call.p.i[P_K] = (int32_t)k;
         call.out[OUT_SUMS] = tsr_run_new(r, TSR_DTYPE_F32, 2, (int64_t[]){k, tsr_cols(x)});
         call.out[OUT_COUNTS] = tsr_run_new(r, TSR_DTYPE_I32, 1, &k);

@@ -101,7 +101,7 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     return 1;
 }
 
-const tsr_op tsr_op_fsq = {.name = "fsq", .reference = reference, .cpu = cpu, .gpu = gpu};
+static const tsr_op op_fsq = {.name = "fsq", .reference = reference, .cpu = cpu, .gpu = gpu};
 
 /* The table in malloc'd memory, or NULL with the run failed. */
 static void *make_table(tsr_run *r, const int *levels, int count, tsr_call *call) {
@@ -140,7 +140,7 @@ static void *make_table(tsr_run *r, const int *levels, int count, tsr_call *call
     for (int i = 0; i < count; ++i)
         for (int j = 0; j < levels[i]; ++j)
             table[channels[i].codes + j] = (float)(j - levels[i] / 2) / (float)(levels[i] / 2);
-    call->op = &tsr_op_fsq;
+    call->op = &op_fsq;
     call->in_count = 1;
     call->p.i[P_LEVELS] = count;
     call->p.i[P_CODEBOOK] = (int32_t)codebook;

@@ -3,9 +3,10 @@
  *
  * Every op file follows this order: the numbers of a call, reference, fast cpu path, GPU dispatch,
  * the tsr_op, and last the public functions that check shapes and emit. */
-#include "../op.h"
-#include "../activation.h"
-#include "../cpu/simd.h"
+#include "../compute/op.h"
+#include "../compute/activation.h"
+#include "../compute/cpu/simd.h"
+#include "ops.h"
 
 /* p.i[0] form, p.i[1] activation or binary kind, p.f[2] multiply, p.f[3] add */
 enum { FORM, KIND, MULTIPLY, ADD };
@@ -127,14 +128,14 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
     return 1;
 }
 
-const tsr_op tsr_op_pointwise = {
+static const tsr_op op_pointwise = {
     .name = "pointwise", .reference = reference, .cpu = cpu, .gpu = gpu};
 
 static tsr_tensor *emit(tsr_run *r, const tsr_tensor *a, const tsr_tensor *b, int form, int kind,
                         float multiply, float add) {
     tsr_tensor *y = tsr_run_new(r, TSR_DTYPE_F32, a->rank, a->dim);
     tsr_call c = {
-        .op = &tsr_op_pointwise, .in = {a, b}, .out = {y}, .in_count = b ? 2 : 1, .out_count = 1};
+        .op = &op_pointwise, .in = {a, b}, .out = {y}, .in_count = b ? 2 : 1, .out_count = 1};
     c.p.i[FORM] = form;
     c.p.i[KIND] = kind;
     c.p.f[MULTIPLY] = multiply;

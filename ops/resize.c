@@ -9,7 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "../cpu/simd.h"
+#include "../compute/cpu/simd.h"
 #include "rowwise.h"
 
 enum { PRECISION = 22 };
@@ -221,7 +221,7 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     return count;
 }
 
-const tsr_op tsr_op_resize = {.name = "resize", .reference = reference, .cpu = cpu, .gpu = gpu};
+static const tsr_op op_resize = {.name = "resize", .reference = reference, .cpu = cpu, .gpu = gpu};
 
 tsr_tensor *tsr_resize(tsr_run *r, const tsr_tensor *x, int64_t height, int64_t width,
                        tsr_filter filter) {
@@ -242,7 +242,7 @@ tsr_tensor *tsr_resize(tsr_run *r, const tsr_tensor *x, int64_t height, int64_t 
         return tsr_run_failed(r);
     if (height == x->dim[0] && width == x->dim[1]) return tsr_run_view(r, x, 3, x->dim);
 
-    tsr_call call = {.op = &tsr_op_resize, .in = {x}, .in_count = 1, .out_count = 1};
+    tsr_call call = {.op = &op_resize, .in = {x}, .in_count = 1, .out_count = 1};
     bool horizontal = width != x->dim[1], vertical = height != x->dim[0];
     int64_t taps[2] = {horizontal ? count_taps(x->dim[1], width, filter) : 0,
                        vertical ? count_taps(x->dim[0], height, filter) : 0};

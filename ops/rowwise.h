@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* rowwise.h: what the ops that work row by row share: argument checks with one wording, f32 sums
  * whose order depends on the length alone, and the shape of their GPU grids. */
-#ifndef COMPUTE_ROWWISE_H
-#define COMPUTE_ROWWISE_H
+#ifndef OPS_ROWWISE_H
+#define OPS_ROWWISE_H
 
 #include <limits.h>
 #include <string.h>
 
-#include "../op.h"
+#include "../compute/op.h"
+#include "ops.h"
 
 /* ---- argument checks: false once the run has failed; the first failure's text stands ----------
  */

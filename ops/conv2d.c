@@ -9,9 +9,9 @@
  * where products go through it, and large maps under 3 x 3 kernels go through conv2d_winograd.c. */
 #include <stdlib.h>
 
-#include "../activation.h"
-#include "../cpu/onednn.h"
-#include "../cpu/onednn_conv.h"
+#include "../compute/activation.h"
+#include "../compute/cpu/onednn.h"
+#include "../compute/cpu/onednn_conv.h"
 #include "conv2d.h"
 
 enum { X, WEIGHT, BIAS, RESIDUAL, OPERANDS };
@@ -373,7 +373,7 @@ static double work(const tsr_call *call) {
     return (double)tsr_elements(call->out[0]) * (double)(s.kh * s.kw * s.c);
 }
 
-const tsr_op tsr_op_conv2d = {
+static const tsr_op op_conv2d = {
     .name = "conv2d", .reference = reference, .cpu = cpu, .gpu = gpu, .work = work};
 
 /* ---- the public function ---------------------------------------------------------------- */
@@ -434,7 +434,7 @@ tsr_tensor *tsr_conv2d(tsr_run *r, const tsr_tensor *x, tsr_weight *w, const tsr
         return tsr_linear(
             r, x, w,
             &(tsr_epilogue){.bias = spec->bias, .act = spec->act, .residual = spec->residual});
-    tsr_call call = {.op = &tsr_op_conv2d,
+    tsr_call call = {.op = &op_conv2d,
                      .in = {x, tsr_run_kernel(r, w),
                             spec->bias ? tsr_from_weight(r, spec->bias) : NULL, spec->residual},
                      .in_count = OPERANDS,

@@ -5,8 +5,9 @@
  * query rows are worked through one by one: scores, softmax, product with the values. A block's
  * scores stay in the second-level cache. Keys behind the mask are not computed; inside a block they
  * weigh exactly 0 (their values must be finite all the same: 0 times infinity is NaN). */
-#include "../op.h"
-#include "../cpu/gemm.h"
+#include "../compute/op.h"
+#include "../compute/cpu/gemm.h"
+#include "ops.h"
 
 #include <math.h>
 #include <string.h>
@@ -200,7 +201,7 @@ static double work(const tsr_call *c) { /* scores, and their sums of values */
     return 2.0 * (double)tsr_elements(c->in[Q]) * (double)c->in[K]->dim[1];
 }
 
-const tsr_op tsr_op_attention = {
+static const tsr_op op_attention = {
     .name = "attention", .reference = reference, .cpu = cpu, .gpu = gpu, .work = work};
 
 /* ---- the public function ---------------------------------------------------------------- */
@@ -246,7 +247,7 @@ tsr_tensor *tsr_attention(tsr_run *r, const tsr_tensor *q, const tsr_tensor *k, 
                             "attention: wanted at most %d rows, got %lld and %lld", INT32_MAX,
                             (long long)q->dim[1], (long long)k->dim[1]);
     tsr_tensor *y = tsr_run_new(r, TSR_DTYPE_F32, 3, q->dim);
-    tsr_call c = {.op = &tsr_op_attention,
+    tsr_call c = {.op = &op_attention,
                   .in = {q, k, v, spec->key_bias},
                   .out = {y},
                   .in_count = OPERANDS,

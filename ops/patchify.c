@@ -78,7 +78,8 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     return 1;
 }
 
-const tsr_op tsr_op_patchify = {.name = "patchify", .reference = reference, .cpu = cpu, .gpu = gpu};
+static const tsr_op op_patchify = {
+    .name = "patchify", .reference = reference, .cpu = cpu, .gpu = gpu};
 
 static bool want_patch(tsr_run *r, const char *op, int64_t height, int64_t width, int patch) {
     if (patch >= 1 && height >= 1 && width >= 1 && height <= INT32_MAX && width <= INT32_MAX &&
@@ -92,7 +93,7 @@ static bool want_patch(tsr_run *r, const char *op, int64_t height, int64_t width
 
 static tsr_tensor *emit(tsr_run *r, const tsr_tensor *x, int64_t channels, int64_t height,
                         int64_t width, int patch, bool back, int rank, const int64_t *dim) {
-    tsr_call call = {.op = &tsr_op_patchify, .in = {x}, .in_count = 1, .out_count = 1};
+    tsr_call call = {.op = &op_patchify, .in = {x}, .in_count = 1, .out_count = 1};
     call.p.i[P_CHANNELS] = (int32_t)channels;
     call.p.i[P_HEIGHT] = (int32_t)height;
     call.p.i[P_WIDTH] = (int32_t)width;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* conv2d.h: what the forms of the cpu's convolution share: the numbers of a call and the window of
  * the input a worker copies. */
-#ifndef COMPUTE_CONV2D_H
-#define COMPUTE_CONV2D_H
+#ifndef OPS_CONV2D_H
+#define OPS_CONV2D_H
 
-#include "../cpu/gemm.h"
+#include "../compute/cpu/gemm.h"
 #include "rowwise.h"
 
 /* Sizes of one convolution: x [batch, h, w, c], kernel [n, c, kh, kw], y [batch, oh, ow, n]. */

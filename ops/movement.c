@@ -85,11 +85,12 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     return call->in_count;
 }
 
-const tsr_op tsr_op_movement = {.name = "movement", .reference = reference, .cpu = cpu, .gpu = gpu};
+static const tsr_op op_movement = {
+    .name = "movement", .reference = reference, .cpu = cpu, .gpu = gpu};
 
 static tsr_tensor *emit(tsr_run *r, tsr_call *call, const box *boxes, int rank,
                         const int64_t *dim) {
-    call->op = &tsr_op_movement;
+    call->op = &op_movement;
     call->out_count = 1;
     memcpy(call->p.i, boxes, (size_t)call->in_count * sizeof *boxes);
     call->out[0] = tsr_run_new(r, call->in[0]->dtype, rank, dim);

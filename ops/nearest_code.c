@@ -5,8 +5,9 @@
  * with the halved norms beside it; slices of it that fit the first-level cache meet blocks of rows,
  * and scores never leave the registers. Ties go to the lowest index; a row with NaN gets id 0 and
  * margin NaN, a code with NaN is never chosen. */
-#include "../op.h"
-#include "../cpu/gemm.h"
+#include "../compute/op.h"
+#include "../compute/cpu/gemm.h"
+#include "ops.h"
 
 #include <math.h>
 #include <string.h>
@@ -195,7 +196,7 @@ static double work(const tsr_call *c) {
     return (double)tsr_elements(c->in[X]) * (double)tsr_rows(c->in[CODES]);
 }
 
-const tsr_op tsr_op_nearest_code = {
+static const tsr_op op_nearest_code = {
     .name = "nearest_code", .reference = reference, .cpu = cpu, .gpu = gpu, .work = work};
 
 /* ---- the public function ---------------------------------------------------------------- */
@@ -233,7 +234,7 @@ tsr_tensor *tsr_nearest_code(tsr_run *r, const tsr_tensor *x, const tsr_tensor *
     for (int i = 0; i < rank; ++i)
         dim[i] = x->rank > 1 ? x->dim[i] : 1;
     tsr_tensor *ids = tsr_run_new(r, TSR_DTYPE_I32, rank, dim);
-    tsr_call c = {.op = &tsr_op_nearest_code,
+    tsr_call c = {.op = &op_nearest_code,
                   .in = {x, codes},
                   .out = {ids},
                   .in_count = OPERANDS,

@@ -1,25 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* ops.h: the operations model functions are written with. Each lives in ops/<op>.c: shape check, C
+/* ops.h: the operations model functions are written with. Each lives in <op>.c: shape check, C
  * reference, fast cpu path, GPU dispatch. B is the batch, N rows (tokens), D channels. All
  * arithmetic is f32 with f32 accumulation; ties go to the lowest index. Every op returns a new
  * tensor owned by the run; on bad shapes the run fails with the op's name, wanted and got. */
-#ifndef COMPUTE_OPS_H
-#define COMPUTE_OPS_H
+#ifndef OPS_OPS_H
+#define OPS_OPS_H
 
-#include "device.h"
-#include "weights.h"
+#include "../compute/activation.h"
+#include "../compute/device.h"
 
 /* ---- matrix products ------------------------------------------------------------------- */
-
-typedef enum tsr_activation { /* numbers are shared with the shaders */
-                              TSR_ACT_NONE = 0,
-                              TSR_ACT_GELU,      /* exact, with erf */
-                              TSR_ACT_GELU_TANH, /* 0.5x(1+tanh(sqrt(2/pi)(x+0.044715x^3))) */
-                              TSR_ACT_SILU,
-                              TSR_ACT_RELU,
-                              TSR_ACT_TANH,
-                              TSR_ACT_SIGMOID
-} tsr_activation;
 
 /* What follows a product in one op: y = residual + gate * act(x w^T + bias). A struct of zeros does
  * nothing. */
@@ -35,6 +25,11 @@ typedef struct tsr_epilogue {
 /* Matrix product: x [..., K], w [N, K] -> x w^T [..., N]. epilogue may be NULL. */
 tsr_tensor *tsr_linear(tsr_run *r, const tsr_tensor *x, tsr_weight *w,
                        const tsr_epilogue *epilogue);
+
+/* Computes known products on a device with every form that uses matrix units and that its mask
+ * allows, for tsr_device_settings.try_matrices. Errors: DEVICE when a value is wrong, those of
+ * tsr_execute. */
+tsr_status tsr_try_matrices(tsr_device *device);
 
 /* Which columns (keys) a row (query) of attention sees. */
 typedef enum tsr_mask {
@@ -152,10 +147,6 @@ tsr_tensor *tsr_scale(tsr_run *r, const tsr_tensor *x, float multiply, float add
 
 /* ---- movement -------------------------------------------------------------------------- */
 
-/* Makes a tensor operand of a weight (positions, tables); its values stay in memory. */
-tsr_tensor *tsr_from_weight(tsr_run *r, tsr_weight *w);
-/* Views the elements of x in another shape; no copy. */
-tsr_tensor *tsr_reshape(tsr_run *r, const tsr_tensor *x, int rank, const int64_t *dim);
 /* Copies rows start .. start + count - 1: x [B, N, D] -> [B, count, D]. */
 tsr_tensor *tsr_slice_rows(tsr_run *r, const tsr_tensor *x, int64_t start, int64_t count);
 /* Copies columns start .. start + count - 1: x [..., D] -> [..., count]. */

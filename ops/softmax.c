@@ -4,8 +4,8 @@
 #include <math.h>
 
 #include "rowwise.h"
-#include "../activation.h"
-#include "../cpu/simd.h"
+#include "../compute/activation.h"
+#include "../compute/cpu/simd.h"
 
 /* Every element is -infinity or NaN. (Not `if (isnan(x[i])) fill = NAN` in the loop: gcc 12 at -O3
  * makes a maximum of it, which loses the NaN.) */
@@ -95,11 +95,12 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     return 1;
 }
 
-const tsr_op tsr_op_softmax = {.name = "softmax", .reference = reference, .cpu = cpu, .gpu = gpu};
+static const tsr_op op_softmax = {
+    .name = "softmax", .reference = reference, .cpu = cpu, .gpu = gpu};
 
 tsr_tensor *tsr_softmax(tsr_run *r, const tsr_tensor *x) {
     if (!want_tensor(r, "softmax: x", x, TSR_DTYPE_F32, 1)) return tsr_run_failed(r);
-    tsr_call call = {.op = &tsr_op_softmax, .in = {x}, .in_count = 1, .out_count = 1};
+    tsr_call call = {.op = &op_softmax, .in = {x}, .in_count = 1, .out_count = 1};
     call.out[0] = tsr_run_new(r, TSR_DTYPE_F32, x->rank, x->dim);
     tsr_run_emit(r, &call);
     return call.out[0];

@@ -5,7 +5,7 @@
  * large. */
 #include <math.h>
 
-#include "../cpu/simd.h"
+#include "../compute/cpu/simd.h"
 #include "rowwise.h"
 
 enum { IN_X, IN_GAMMA, IN_BETA, IN_SCALE, IN_SHIFT };
@@ -147,7 +147,7 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     return 1;
 }
 
-const tsr_op tsr_op_layer_norm = {
+static const tsr_op op_layer_norm = {
     .name = "layer_norm", .reference = reference, .cpu = cpu, .gpu = gpu};
 
 /* A row for everybody, [D], one for each batch item, [B, D], or [G, D] for groups of rows. */
@@ -186,7 +186,7 @@ static const tsr_tensor *get_weight(tsr_run *r, const char *what, tsr_weight *w,
 tsr_tensor *tsr_layer_norm(tsr_run *r, const tsr_tensor *x, const tsr_norm_spec *spec) {
     static const tsr_norm_spec plain = {.eps = 1e-5f};
     if (!spec) spec = &plain;
-    tsr_call call = {.op = &tsr_op_layer_norm, .in_count = 5, .out_count = 1};
+    tsr_call call = {.op = &op_layer_norm, .in_count = 5, .out_count = 1};
     if (!want_tensor(r, "layer_norm: x", x, TSR_DTYPE_F32, 1)) return tsr_run_failed(r);
     if (!(spec->eps >= 0))
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "layer_norm: eps: wanted at least 0, got %g",

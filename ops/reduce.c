@@ -3,7 +3,7 @@
  * as the greatest value; of equal maxima the first one wins. */
 #include <math.h>
 
-#include "../cpu/simd.h"
+#include "../compute/cpu/simd.h"
 #include "rowwise.h"
 
 enum { P_KIND };
@@ -132,14 +132,14 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     return 1;
 }
 
-const tsr_op tsr_op_reduce = {.name = "reduce", .reference = reference, .cpu = cpu, .gpu = gpu};
+static const tsr_op op_reduce = {.name = "reduce", .reference = reference, .cpu = cpu, .gpu = gpu};
 
 tsr_tensor *tsr_reduce(tsr_run *r, const tsr_tensor *x, tsr_reduction kind) {
     if (!want_tensor(r, "reduce: x", x, TSR_DTYPE_F32, 1)) return tsr_run_failed(r);
     if ((int)kind < TSR_REDUCE_SUM || kind > TSR_REDUCE_SUMSQ)
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "reduce: kind: wanted 0..%d, got %d",
                             TSR_REDUCE_SUMSQ, (int)kind);
-    tsr_call call = {.op = &tsr_op_reduce, .in = {x}, .in_count = 1, .out_count = 1};
+    tsr_call call = {.op = &op_reduce, .in = {x}, .in_count = 1, .out_count = 1};
     call.p.i[P_KIND] = (int32_t)kind;
     int64_t dim[TSR_MAX_RANK];
     memcpy(dim, x->dim, sizeof dim);

@@ -65,7 +65,7 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     return 1;
 }
 
-const tsr_op tsr_op_half_double = {
+static const tsr_op op_half_double = {
     .name = "half_double", .reference = reference, .cpu = cpu, .gpu = gpu};
 
 static tsr_tensor *emit(tsr_run *r, const char *what, const tsr_tensor *x, bool halve) {
@@ -80,7 +80,7 @@ static tsr_tensor *emit(tsr_run *r, const char *what, const tsr_tensor *x, bool 
         dim[2] = x->dim[2] / 2;
     }
     if (!want_size(r, what, 4, dim)) return tsr_run_failed(r);
-    tsr_call call = {.op = &tsr_op_half_double, .in = {x}, .in_count = 1, .out_count = 1};
+    tsr_call call = {.op = &op_half_double, .in = {x}, .in_count = 1, .out_count = 1};
     call.p.i[HALVE] = halve;
     call.out[0] = tsr_run_new(r, TSR_DTYPE_F32, 4, dim);
     tsr_run_emit(r, &call);

@@ -13,8 +13,8 @@
  * parts depend on the shape alone. */
 #include <stdlib.h>
 
-#include "simd.h"
-#include "../ops/conv2d.h"
+#include "../compute/cpu/simd.h"
+#include "conv2d.h"
 
 enum {
     SIDE = 6,            /* inputs of the largest tile, each way */

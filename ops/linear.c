@@ -3,10 +3,10 @@
  *
  * On the cpu the weight is packed once into panels (gemm.h) that stay with it. Work is cut into
  * tiles of rows and columns; the epilogue runs while a tile's sums are still in the cache. */
-#include "../op.h"
-#include "../activation.h"
-#include "../cpu/gemm.h"
-#include "../cpu/onednn.h"
+#include "../compute/op.h"
+#include "../compute/activation.h"
+#include "../compute/cpu/gemm.h"
+#include "../compute/cpu/onednn.h"
 #include "rowwise.h"
 
 #include <stdlib.h>
@@ -274,7 +274,7 @@ static double work(const tsr_call *c) {
     return (double)tsr_elements(c->out[0]) * (double)tsr_cols(c->in[0]);
 }
 
-const tsr_op tsr_op_linear = {
+static const tsr_op op_linear = {
     .name = "linear", .reference = reference, .cpu = cpu, .gpu = gpu, .work = work};
 
 /* ---- the public function ---------------------------------------------------------------- */
@@ -335,7 +335,7 @@ tsr_tensor *tsr_linear(tsr_run *r, const tsr_tensor *x, tsr_weight *w,
         return tsr_run_fail(r, TSR_ERROR_TOO_LARGE, "linear: %s: wanted at most %d rows, got %lld",
                             name, INT32_MAX, (long long)gate_rows);
     tsr_tensor *y = tsr_run_new(r, TSR_DTYPE_F32, shape.rank, shape.dim);
-    tsr_call c = {.op = &tsr_op_linear,
+    tsr_call c = {.op = &op_linear,
                   .in = {x, tsr_run_weight(r, w), e->bias ? tsr_from_weight(r, e->bias) : NULL,
                          e->gate, e->residual},
                   .out = {y},

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* matrix_trial.c: whether a GPU's matrix units compute right: small products whose sums are exact
+ * in whatever order. Some drivers advertise what they cannot compile or compute wrongly. */
+#include "ops.h"
+
+enum { ROWS = 40, TAPS = 2, C = 36, K = TAPS * C, N = 44 };
+enum { LINEAR, CONVOLUTION, KINDS };
+
+static const char *const kinds[KINDS] = {"linear_coopmat", "conv2d_coopmat"};
+
+typedef struct product {
+    tsr_weight *weight; /* [N, C, 1, TAPS]; a linear layer's of K as well */
+    int kind;
+} product;
+
+static void product_model(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
+    const product *p = model;
+    out[0] = p->kind == LINEAR ? tsr_linear(r, in[0], p->weight, NULL)
+                               : tsr_conv2d(r, in[0], p->weight, NULL);
+}
+
+tsr_status tsr_try_matrices(tsr_device *d) {
+    float x[ROWS * K], w[N * K], y[ROWS * N];
+    for (int i = 0; i < ROWS * K; ++i)
+        x[i] = (float)(i * 7 % 17 - 8);
+    for (int i = 0; i < N * K; ++i)
+        w[i] = (float)(i * 5 % 13 - 6);
+    const tsr_tensor in[KINDS] = {
+        tsr_host_tensor(TSR_DTYPE_F32, x, 2, (int64_t[]){ROWS, K}),
+        tsr_host_tensor(TSR_DTYPE_F32, x, 4, (int64_t[]){1, ROWS, TAPS, C})};
+    tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, y, 2, (int64_t[]){ROWS, N});
+    tsr_weight weight = {.tensor = tsr_host_tensor(TSR_DTYPE_F32, w, 4, (int64_t[]){N, C, 1, TAPS}),
+                         .f32 = w};
+    product p = {.weight = &weight};
+    tsr_status status = TSR_OK;
+    for (p.kind = 0; p.kind < KINDS && !status; ++p.kind) {
+        if (tsr_device_masked(d, kinds[p.kind])) continue;
+        tsr_program program = {
+            .fn = product_model, .model = &p, .variant = p.kind, .name = kinds[p.kind]};
+        status = tsr_execute(d, &program, &in[p.kind], 1, &out, 1);
+        for (int i = 0; i < ROWS * N && !status; ++i) {
+            float sum = 0;
+            for (int k = 0; k < K; ++k)
+                sum +=
+                    x[i / N * K + k] * w[i % N * K + (p.kind == LINEAR ? k : k % C * TAPS + k / C)];
+            if (y[i] != sum)
+                status = tsr_fail(tsr_device_context(d), TSR_ERROR_DEVICE,
+                                  "%s: value %d: wanted %g, got %g", kinds[p.kind], i, (double)sum,
+                                  (double)y[i]);
+        }
+    }
+    tsr_device_forget(d, &p);
+    return status;
+}
