@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* decode_file.c: a token file to PNG files. */
-#include "../formats/media/image.h"
+/* decode_file.c: a token file to picture files. */
+#include "../formats/media/picture_write.h"
 #include "item_names.h"
 #include "tokenizer.h"
 
@@ -18,7 +18,7 @@ static bool is_folder(const char *path) {
 
 static tsr_status decode_item(tsr_tokenizer *t, const tsr_token_header *header,
                               const tsr_token_item *item, const tsr_decode_settings *s,
-                              const char *path) {
+                              const tsr_picture_write_settings *picture, const char *path) {
     int width, height;
     tsr_item_size(header, item, &width, &height);
     const uint64_t pixels = (uint64_t)(width > 0 ? width : 0) * (uint64_t)(height > 0 ? height : 0);
@@ -29,7 +29,7 @@ static tsr_status decode_item(tsr_tokenizer *t, const tsr_token_header *header,
     uint8_t *rgb = tsr_alloc(t->model.ctx, (size_t)pixels, 3, "decode: picture");
     if (!rgb) return TSR_ERROR_MEMORY;
     tsr_status status = tsr_tokenizer_decode_with(t, header, item, s, rgb);
-    if (!status) status = tsr_png_write(t->model.ctx, path, width, height, rgb);
+    if (!status) status = tsr_picture_write(t->model.ctx, path, width, height, rgb, picture);
     free(rgb);
     return status;
 }
@@ -43,6 +43,64 @@ typedef struct item_progress {
 static int show_steps(void *user, const char *what, uint64_t done, uint64_t total) {
     const item_progress *p = user;
     return p->s->progress(p->s->progress_user, what, p->index * total + done, p->items * total);
+}
+
+/* Where pictures go, and as what. */
+typedef struct target {
+    const char *output;
+    bool folder;
+    const char *suffix; /* of the pictures in a folder, without its dot */
+} target;
+
+/* Looks at everything that could be said of the outputs when the work is done. */
+static tsr_status check_target(tsr_context *ctx, const char *input,
+                               const tsr_picture_write_settings *s, target *to) {
+    const tsr_picture_kind *kind = NULL;
+    tsr_status status = tsr_picture_kind_of(ctx, to->folder ? "-" : to->output, s, &kind);
+    if (status) return status;
+    to->suffix = kind->name;
+    if (to->folder) return TSR_OK;
+    status = tsr_out_not_input(ctx, to->output, input);
+    return status ? status : tsr_out_check(ctx, to->output);
+}
+
+/* Says which pictures of the folder are there already, before any is decoded. */
+static tsr_status check_pictures(tsr_context *ctx, tsr_token_file *file, const char *input,
+                                 const target *to, uint64_t items) {
+    tsr_item_names names = {.suffix = to->suffix};
+    uint64_t there = 0;
+    char *first = NULL;
+    tsr_status status = TSR_OK;
+    for (uint64_t i = 0; i < items && !status; ++i) {
+        tsr_token_item item;
+        if (tsr_token_file_item(file, i, &item)) continue; /* said when its turn comes */
+        char *path = tsr_item_names_path(&names, to->output, item.key);
+        if (!path) {
+            status = tsr_fail(ctx, TSR_ERROR_MEMORY, "decode: no memory for a name");
+            break;
+        }
+        status = tsr_out_not_input(ctx, path, input);
+        if (!status && tsr_out_check(ctx, path) && there++ == 0)
+            first = path;
+        else
+            free(path);
+    }
+    tsr_item_names_free(&names);
+    if (!status && there > 1)
+        status = tsr_fail(ctx, TSR_ERROR_EXISTS,
+                          "%s and %llu more: wanted new names, got those of files", first,
+                          (unsigned long long)there - 1);
+    else if (!status && there)
+        status = tsr_out_check(ctx, first);
+    free(first);
+    return status;
+}
+
+/* Adds to the detail text what was complete when a call over several items ended early. */
+static tsr_status say_done(tsr_context *ctx, tsr_status status, uint64_t done, uint64_t items) {
+    if (!status || items < 2) return status;
+    return tsr_fail(ctx, status, "%s; %llu of %llu pictures were done and stay", tsr_detail(ctx),
+                    (unsigned long long)done, (unsigned long long)items);
 }
 
 tsr_status tsr_decode_file(tsr_context *ctx, const char *input, const char *output,
@@ -63,6 +121,9 @@ tsr_status tsr_decode_file(tsr_context *ctx, const char *input, const char *outp
         status = tsr_fail(ctx, TSR_ERROR_ARGUMENT,
                           "%s: output: wanted a folder for %llu items, got - (stdout)", input,
                           (unsigned long long)items);
+    target to = {.output = output, .folder = folder};
+    if (!status) status = check_target(ctx, input, &all.picture, &to);
+    if (!status && folder) status = check_pictures(ctx, file, input, &to, items);
     tsr_tokenizer *t = NULL;
     if (!status && (all.model.tile_width || all.model.tile_height))
         status =
@@ -75,7 +136,9 @@ tsr_status tsr_decode_file(tsr_context *ctx, const char *input, const char *outp
                           header.rows * header.columns, s.tokens);
     if (!status && folder && mkdir(output, 0777) && errno != EEXIST)
         status = tsr_fail_errno(ctx, "%s: making the folder", output);
-    tsr_item_names names = {0};
+    tsr_item_names names = {.suffix = to.suffix};
+    uint64_t done = 0;
+    const bool begun = !status;
     for (uint64_t i = 0; i < items && !status; ++i) {
         tsr_token_item item;
         status = tsr_token_file_item(file, i, &item);
@@ -86,12 +149,14 @@ tsr_status tsr_decode_file(tsr_context *ctx, const char *input, const char *outp
         inner.progress_user = &progress;
         char *path = folder ? tsr_item_names_path(&names, output, item.key) : strdup(output);
         if (!path) status = tsr_fail(ctx, TSR_ERROR_MEMORY, "decode: no memory for a name");
-        if (!status) status = decode_item(t, &header, &item, &inner, path);
+        if (!status) status = decode_item(t, &header, &item, &inner, &all.picture, path);
         free(path);
+        if (!status) ++done;
         const bool shown = tsr_tokenizer_header(t)->hints.present; /* step by step already */
         if (!status && s.progress && !shown && s.progress(s.progress_user, "decode", i + 1, items))
             status = tsr_fail(ctx, TSR_ERROR_INTERRUPTED, "%s: stopped by the caller", input);
     }
+    if (begun) status = say_done(ctx, status, done, items);
     tsr_item_names_free(&names);
     tsr_tokenizer_close(&t);
     tsr_token_file_close(&file);

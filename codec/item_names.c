@@ -50,8 +50,8 @@ char *tsr_item_names_path(tsr_item_names *names, const char *folder, const char 
     if (!last) return NULL;
     const size_t slash = strlen(folder);
     char *path = NULL;
-    if (asprintf(&path, "%s%s%s.png", folder, slash && folder[slash - 1] == '/' ? "" : "/",
-                 last->name) < 0)
+    if (asprintf(&path, "%s%s%s.%s", folder, slash && folder[slash - 1] == '/' ? "" : "/",
+                 last->name, names->suffix ? names->suffix : "png") < 0)
         return NULL;
     return path;
 }

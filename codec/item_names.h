@@ -6,9 +6,10 @@
 /* The names given out so far; NULL = none. */
 typedef struct tsr_item_names {
     void *tree;
+    const char *suffix; /* without its dot, not owned; NULL: "png" */
 } tsr_item_names;
 
-/* "<folder>/<key without suffix>[-n].png", malloc'd; n = 2, 3 ... where earlier items took the
+/* "<folder>/<key without suffix>[-n].<suffix>", malloc'd; n = 2, 3 ... where earlier items took the
  * name. Keys come from files that may be hostile: a '/' or a leading '.' in them becomes '_'. Time
  * grows with the logarithm of the names given out, whatever the keys are. NULL: no memory. */
 char *tsr_item_names_path(tsr_item_names *names, const char *folder, const char *key);

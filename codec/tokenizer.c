@@ -122,6 +122,10 @@ static tsr_status compare_header(tsr_tokenizer *t, const tsr_token_header *h, in
         return tsr_fail(t->model.ctx, TSR_ERROR_MODEL_MISMATCH,
                         "%s: weights hash: wanted %016" PRIx64 " (%s), got %016" PRIx64 " (%.63s)",
                         name, own->weights_hash, own->tokenizer, h->weights_hash, h->tokenizer);
+    if (h->weights_hash && h->weights_hash != own->weights_hash)
+        tsr_log(t->model.ctx, TSR_LOG_WARNING,
+                "%s: made with weights %016" PRIx64 " (%.63s), decoded with %016" PRIx64 " (%s)",
+                name, h->weights_hash, h->tokenizer, own->weights_hash, own->tokenizer);
     return TSR_OK;
 }
 

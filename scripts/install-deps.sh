@@ -7,9 +7,9 @@
 set -euo pipefail
 
 build=(gcc g++ libc6-dev cmake ninja-build pkg-config glslang-tools
-       libpng-dev libzstd-dev libcjson-dev libdnnl-dev libvulkan-dev libvulkan-volk-dev
+       libpng-dev libjpeg62-turbo-dev libtiff-dev libwebp-dev libavif-dev libzstd-dev libcjson-dev libdnnl-dev libvulkan-dev libvulkan-volk-dev
        libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libcurl4-openssl-dev)
-tests=(check libsubunit-dev mesa-vulkan-drivers vulkan-validationlayers spirv-tools clang-format-14 python3)
+tests=(check libsubunit-dev mesa-vulkan-drivers vulkan-validationlayers spirv-tools clang-format-14 python3 python3-pil)
 
 case "${1:-}" in
 demo) wanted=("${build[@]}") ;;

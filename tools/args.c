@@ -39,12 +39,21 @@ static const option device_options[DEVICE_ALL] = {
      "'tessera bench --agreement' measures how many ids stay the same",
      "f32|fast", 0, 0},
 };
+/* Of verbs that write. */
+static const option writing_options[] = {
+    {"force", 'f', OPTION_FLAG, COMMON(force), NULL, NULL,
+     "replace outputs that exist, and write bytes to a terminal; without it a terminal asks, and a "
+     "pipe or script ends with exit code 3",
+     NULL, 0, 0},
+};
 #define COUNT(a) ((int)(sizeof(a) / sizeof(*(a))))
 
-/* The verb's own options, then those of the device, then those everyone has. */
+/* The verb's own options, -f, then those of the device, then those everyone has. */
 static const option *option_at(const verb *v, int index) {
     if (index < v->option_count) return &v->options[index];
     index -= v->option_count;
+    if (v->writes && index < COUNT(writing_options)) return &writing_options[index];
+    index -= v->writes ? COUNT(writing_options) : 0;
     if (index < v->device_options) return &device_options[index];
     index -= v->device_options;
     return index < COUNT(general_options) ? &general_options[index] : NULL;
@@ -352,9 +361,11 @@ void args_print_help(const verb *v) {
         for (const verb *const *p = v->parts; *p; ++p)
             printf("  %-18s %s\n", (*p)->name, (*p)->summary);
     }
-    if (v->option_count) printf("\nOptions:\n");
+    if (v->option_count || v->writes) printf("\nOptions:\n");
     for (int i = 0; i < v->option_count; ++i)
         print_option(&v->options[i]);
+    for (int i = 0; v->writes && i < COUNT(writing_options); ++i)
+        print_option(&writing_options[i]);
     if (v->device_options) printf("\nDevice:\n");
     for (int i = 0; i < v->device_options; ++i)
         print_option(&device_options[i]);

@@ -16,7 +16,7 @@ enum {
     EXIT_FILES = 3,        /* reading, writing or memory */
     EXIT_FORMAT = 4,       /* the bytes are not what they should be */
     EXIT_MODEL = 5,        /* model or device */
-    EXIT_INTERRUPTED = 130 /* Ctrl-C; nothing was left behind */
+    EXIT_INTERRUPTED = 130 /* Ctrl-C; nothing half-done was left behind */
 };
 
 typedef enum option_kind {
@@ -46,6 +46,8 @@ typedef struct option {
 /* First member of every verb's options. */
 typedef struct common_options {
     int help, quiet, verbose, json;
+    int force;   /* -f of verbs that write */
+    int replace; /* the person at the terminal said yes */
     uint32_t threads;
     uint64_t memory;
     const char *device, *mask;
@@ -63,6 +65,7 @@ typedef struct verb {
     const option *options;
     int option_count;
     int device_options;                /* 0 (none), or one of DEVICE_... */
+    bool writes;                       /* has outputs, and -f */
     int least_operands, most_operands; /* most -1 = any number */
     const char *operands;              /* name of the operands in messages: "FILE.tess" */
     int (*run)(const struct verb *verb, int argc, char **argv);

@@ -208,6 +208,13 @@ static int begin(const verb *v, int argc, char **argv, codebook_options *o, int 
     return args_parse(v, argc, argv, o, operands);
 }
 
+static int claim_output(const verb *v, codebook_options *o, char **inputs, int count) {
+    int code = o->codebook ? tool_not_input(v, o->output, o->codebook) : -1;
+    for (int i = 0; i < count && code < 0; ++i)
+        code = tool_not_input(v, o->output, inputs[i]);
+    return code < 0 ? tool_output(v, &o->common, o->output) : code;
+}
+
 static int run_train(const verb *v, int argc, char **argv) {
     codebook_options o;
     tool t;
@@ -218,6 +225,7 @@ static int run_train(const verb *v, int argc, char **argv) {
     if (o.cosine && o.stages > 1)
         return args_wrong(v, "--cosine and --stages: a residual has no length to normalise; wanted "
                              "one of them");
+    if ((code = claim_output(v, &o, argv, operands)) >= 0) return code;
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
     features f = {0};
     codebook c = {.stages = o.stages, .count = o.codes, .cosine = o.cosine};
@@ -235,7 +243,7 @@ static int run_train(const verb *v, int argc, char **argv) {
         tool_progress_clear(&t);
         if (status)
             code = tool_fail(&t, status);
-        else
+        else if (!tool_is_stdout(o.output))
             print_stats(&t, &c, &stats, true);
     }
     free(f.x);
@@ -254,8 +262,8 @@ static int run_assign(const verb *v, int argc, char **argv) {
     bool writes = v->options == assign_options;
     if (!o.codebook) return args_wrong(v, "-c CODES is missing");
     if (writes && !o.output) return args_wrong(v, "-o IDS.npy is missing");
-    bool pipe = writes && strcmp(o.output, "-") == 0;
-    if (pipe && o.common.json) return args_wrong(v, "--json and -o - would both write to stdout");
+    const bool pipe = writes && tool_is_stdout(o.output); /* where the numbers would go, too */
+    if (writes && (code = claim_output(v, &o, argv, operands)) >= 0) return code;
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
     features f = {0};
     codebook c = {0};
@@ -302,6 +310,7 @@ static const verb verb_codebook_train = {
         "# four residual stages on features of your own\n"
         "tessera codebook train features.npy -k 256 --stages 4 -o rvq.safetensors",
     .options = train_options,
+    .writes = true,
     .option_count = COUNT(train_options),
     .device_options = DEVICE_NAME,
     .least_operands = 1,
@@ -319,6 +328,7 @@ static const verb verb_codebook_assign = {
     .examples = "# ids of features\n"
                 "tessera codebook assign features.npy -c rvq.safetensors -o ids.npy",
     .options = assign_options,
+    .writes = true,
     .option_count = COUNT(assign_options),
     .device_options = DEVICE_NAME,
     .least_operands = 1,

@@ -35,10 +35,9 @@ static int run(const verb *v, int argc, char **argv) {
     if (code >= 0) return code;
     if (!o.output) return args_wrong(v, "-o OUT.tess is missing");
     if (!o.tokens) return args_wrong(v, "-k N is missing");
-    bool pipe = strcmp(o.output, "-") == 0;
-    if (pipe && o.common.json) return args_wrong(v, "--json and -o - would both write to stdout");
-    if (tool_same_file(argv[0], o.output))
-        return args_wrong(v, "%s: wanted an output that is not the input", o.output);
+    const bool pipe = tool_is_stream(o.output);
+    if ((code = tool_not_input(v, o.output, argv[0])) >= 0) return code;
+    if ((code = tool_output(v, &o.common, o.output)) >= 0) return code;
     tool t;
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
     tsr_token_file_info info = {0};
@@ -70,7 +69,7 @@ static int run(const verb *v, int argc, char **argv) {
 const verb verb_cut = {
     .name = "cut",
     .summary = "keep the first N ids of each tile: a coarser picture in fewer bytes",
-    .usage = "tessera cut FILE.tess -o OUT.tess -k N [--json]",
+    .usage = "tessera cut FILE.tess -o OUT.tess -k N [-f] [--json]",
     .about =
         "Tokens of a nested tokenizer are ordered: any prefix decodes to the whole picture, more "
         "coarsely. Cutting needs no model and no pixels. Tiles that have fewer ids stay as they "
@@ -82,6 +81,7 @@ const verb verb_cut = {
                 "tessera cut photo.tess -k 64 -o - | tessera decode - -o preview.png",
     .options = options,
     .option_count = 2,
+    .writes = true,
     .least_operands = 1,
     .most_operands = 1,
     .operands = "FILE.tess",

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_decode.c: a token file to PNG. */
+/* cmd_decode.c: a token file to pictures. */
 #include "tool.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct decode_options {
@@ -13,21 +14,28 @@ typedef struct decode_options {
     uint32_t tokens, batch, steps;
     double guidance;
     uint64_t seed;
-    int force;
+    uint32_t quality;
+    int format, lossless;
 } decode_options;
 
 #define AT(field) offsetof(decode_options, field)
 static const option options[] = {
-    {"output", 'o', OPTION_TEXT, AT(output), "OUT", NULL,
-     "OUT.png for a file with one item, a folder for several (made if missing; a name that ends in "
-     "'/' is always a folder), '-' for PNG on stdout",
+    {"output", 'o', OPTION_TEXT, AT(output), "OUT",
+     "beside FILE.tess: FILE.png, or the folder FILE/",
+     "a picture for a file with one item, whose suffix says its format; a folder for several (made "
+     "if missing; a name that ends in '/' is always a folder); '-' for stdout",
      NULL, 0, 0},
+    {"format", 0, OPTION_CHOICE, AT(format), "F", "auto",
+     "what pictures are written as, where no suffix says it: in a folder, on stdout; auto is png",
+     "auto|png|jpg|webp|avif|tiff|ppm", 0, 0},
+    {"picture-quality", 0, OPTION_UINT, AT(quality), "Q", "95",
+     "of jpg, webp and avif: 1 is smallest, 100 nearest to the decoded pixels", NULL, 1, 100},
+    {"lossless", 0, OPTION_FLAG, AT(lossless), NULL, NULL,
+     "webp and avif that keep every pixel, as png, tiff and ppm always do", NULL, 0, 0},
     {"model", 't', OPTION_TEXT, AT(model), "MODEL", "the bundled tokenizer",
      "safetensors file of the tokenizer the tokens were made with, or its folder", NULL, 0, 0},
     {"tokens", 'k', OPTION_UINT, AT(tokens), "N", "all there are",
      "use at most the first N ids of each tile", NULL, 1, 1u << 24},
-    {"force", 0, OPTION_FLAG, AT(force), NULL, NULL,
-     "decode with weights other than those the file names", NULL, 0, 0},
     {"steps", 0, OPTION_UINT, AT(steps), "N", "as the file says",
      "steps of a decoder that samples (flextok): fewer are faster and coarser", NULL, 1,
      TSR_MAX_STEPS},
@@ -46,24 +54,61 @@ static const option options[] = {
      1, TSR_MAX_BATCH},
 };
 
+static const char *const formats[] = {NULL, "png", "jpg", "webp", "avif", "tiff", "ppm"};
+
+/* Where pictures go when nobody says it: beside the token file, under its name. What cannot be
+ * opened is left to the library to complain about. malloc'd; NULL: no memory. */
+static char *output_beside(const char *input, const char *format) {
+    tsr_context *ctx = NULL;
+    tsr_token_file *file = NULL;
+    size_t stem = strlen(input);
+    char *name = NULL;
+    uint64_t items = 1;
+    if (stem > 5 && strcmp(input + stem - 5, ".tess") == 0) stem -= 5;
+    if (tsr_context_open(&ctx, NULL)) return NULL;
+    if (!tsr_token_file_open(ctx, &file, input)) items = tsr_token_file_properties(file)->items;
+    tsr_token_file_close(&file);
+    tsr_context_close(&ctx);
+    const int written = items == 1
+                            ? asprintf(&name, "%.*s.%s", (int)stem, input, format ? format : "png")
+                            : asprintf(&name, "%.*s/", (int)stem, input);
+    return written < 0 ? NULL : name;
+}
+
+/* Finds the output, and refuses what must not be one. */
+static int claim_output(const verb *v, decode_options *o, const char *input, char **beside) {
+    int code;
+    if (!o->output && strcmp(input, "-") == 0)
+        return args_wrong(v, "-o OUT is missing: standard input has no name to put it beside");
+    if (!o->output) o->output = *beside = output_beside(input, formats[o->format]);
+    if (!o->output) return EXIT_FILES;
+    code = tool_not_input(v, o->output, input);
+    if (code < 0) code = tool_not_input(v, o->output, o->model);
+    if (code < 0) code = tool_not_input(v, o->output, o->noise);
+    return code < 0 ? tool_output(v, &o->common, o->output) : code;
+}
+
 static int run(const verb *v, int argc, char **argv) {
     decode_options o = {0};
     int operands;
     int code = args_parse(v, argc, argv, &o, &operands);
     if (code >= 0) return code;
-    if (!o.output) return args_wrong(v, "-o OUT is missing");
-    if (o.common.json && strcmp(o.output, "-") == 0)
-        return args_wrong(v, "--json and -o - would both write to stdout");
-    if (tool_same_file(argv[0], o.output))
-        return args_wrong(v, "%s: wanted an output that is not the input", o.output);
+    char *beside = NULL;
     tool t;
-    if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
+    code = claim_output(v, &o, argv[0], &beside);
+    if (code < 0) code = tool_open(&t, v, &o.common);
+    if (code >= 0) {
+        free(beside);
+        return code;
+    }
     tsr_decode_file_settings s = tsr_decode_file_settings_default();
     s.model.model = o.model;
     s.model.device = o.common.device;
     s.model.mask = o.common.mask;
     s.model.precision = (tsr_precision)o.common.precision;
-    s.force = o.force;
+    s.force = o.common.force;
+    s.picture = (tsr_picture_write_settings){
+        .format = formats[o.format], .quality = (int)o.quality, .lossless = o.lossless};
     s.decode.tokens = o.tokens;
     s.decode.batch = o.batch;
     s.decode.sampling = (tsr_sampling_settings){.steps = o.steps,
@@ -87,28 +132,32 @@ static int run(const verb *v, int argc, char **argv) {
             json_text(&j, "output", o.output);
             json_real(&j, "total_seconds", seconds);
             json_close(&j);
-        } else if (strcmp(o.output, "-") != 0)
+        } else if (!tool_is_stdout(o.output))
             tool_say(&t, "%s: %.2f s", o.output, seconds);
     }
     tool_close(&t);
+    free(beside);
     return code;
 }
 
 const verb verb_decode = {
     .name = "decode",
-    .summary = "a token file to PNG",
-    .usage = "tessera decode FILE.tess -o OUT.png|OUTDIR|- [-k N] [-t MODEL]\n"
+    .summary = "a token file to pictures",
+    .usage = "tessera decode FILE.tess [-o OUT.png|OUT.jpg|...|OUTDIR|-] [-k N] [-t MODEL] [-f]\n"
+             "               [--format F] [--picture-quality Q | --lossless]\n"
              "               [--steps N] [--guidance W] [--guidance-mode apg|cfg] [--seed N | "
              "--noise FILE.npy]\n"
              "               [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]",
     .about =
-        "Writes each item as a PNG named after the picture it came from; equal names get -2, -3 "
-        "and so on. A file made with other weights is refused unless forced.",
+        "Writes one item as the picture OUT, in the format that its suffix says (png, jpg, webp, "
+        "avif, tiff, ppm), and several into a folder, each named after the picture it came from; "
+        "equal names get -2, -3 and so on. Pictures that are complete stay when it is stopped. A "
+        "file made with other weights is refused; -f decodes it and warns.",
     .exits = "5 when the file was made with another tokenizer or other weights",
     .examples = "# one picture\n"
                 "tessera decode photo.tess -o back.png\n"
-                "# all pictures of a file\n"
-                "tessera decode album.tess -o pictures/\n"
+                "# all pictures of a file, as JPEG\n"
+                "tessera decode album.tess -o pictures/ --format jpg --picture-quality 90\n"
                 "# how it looks with 16 ids a tile\n"
                 "tessera decode photo.tess -k 16 -o coarse.png\n"
                 "# in a pipe\n"
@@ -116,6 +165,7 @@ const verb verb_decode = {
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .device_options = DEVICE_ALL,
+    .writes = true,
     .least_operands = 1,
     .most_operands = 1,
     .operands = "FILE.tess",

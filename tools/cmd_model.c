@@ -196,6 +196,8 @@ static int run_convert(const verb *v, int argc, char **argv) {
     int operands;
     int code = args_parse(v, argc, argv, &o, &operands);
     if (code >= 0) return code;
+    if ((code = tool_not_input(v, argv[1], argv[0])) >= 0) return code;
+    if ((code = tool_output(v, &o.common, argv[1])) >= 0) return code;
     tool t;
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
     t.bar_bytes = true;
@@ -432,6 +434,7 @@ static const verb verb_model_convert = {
                 "tessera model list-tensors vqgan.safetensors",
     .options = convert_list,
     .option_count = (int)(sizeof convert_list / sizeof *convert_list),
+    .writes = true,
     .least_operands = 2,
     .most_operands = 2,
     .operands = "IN and OUT.safetensors",

@@ -43,7 +43,7 @@ static void print_help(void) {
         "  4    the bytes are not what the format says, or of a kind this build cannot do\n"
         "  5    no such device, weights that make no model, or not the model the tokens were made "
         "with\n"
-        "  130  interrupted; no output was left behind\n\n"
+        "  130  interrupted; nothing half-done was left behind\n\n"
         "Example, a picture to a token file and back:\n"
         "  tessera encode photo.jpg -o photo.tess\n"
         "  tessera info photo.tess\n"

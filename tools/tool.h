@@ -43,8 +43,18 @@ void tool_progress_clear(tool *t);
 /* Opens the document and writes "tessera" and "verb". */
 void tool_json(tool *t, json_out *j);
 double tool_seconds(void); /* a monotonic clock */
-/* True if both names lead to the same file (neither is "-"). */
-bool tool_same_file(const char *a, const char *b);
+/* Looks at an output before the work begins, also before tool_open. A file that exists is not
+ * replaced unless there is -f or the person at the terminal says yes; bytes do not go to a terminal
+ * without -f; --json and the output do not share stdout. Returns -1, or the exit code to leave
+ * with. */
+int tool_output(const verb *v, common_options *o, const char *path);
+/* Refuses an output that is the file `input`, with -f, too; input may be NULL. Returns -1, or the
+ * exit code to leave with. */
+int tool_not_input(const verb *v, const char *output, const char *input);
+/* True if an output by this name goes to stdout: "-", /dev/stdout and the like. */
+bool tool_is_stdout(const char *path);
+/* True if it goes to stdout or to anything else that is no file: a pipe, a device. */
+bool tool_is_stream(const char *path);
 /* Writes a number of bytes for people, "1234 bytes" or "12.3 MB", into text and returns text. */
 const char *tool_bytes(uint64_t bytes, char *text, size_t size);
 /* A copy of text without control characters, so that a hostile key cannot drive the terminal. */

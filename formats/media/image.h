@@ -48,6 +48,10 @@ tsr_status tsr_image_read(tsr_context *ctx, const char *path, const tsr_image_se
 /* Reads a picture from the bytes of a file; `name` begins the detail text. */
 tsr_status tsr_image_decode(tsr_context *ctx, const char *name, const void *bytes, size_t size,
                             const tsr_image_settings *settings, tsr_image *image);
+/* A quick look at a picture file, at its first 64 KiB: does it exist, is it of a kind that is read,
+ * is its size within the settings? Pixels are not decoded, so a damaged one may pass. Errors: those
+ * of tsr_image_read. */
+tsr_status tsr_image_look(tsr_context *ctx, const char *path, const tsr_image_settings *settings);
 /* For the decoders: fails with TOO_LARGE when width x height exceeds settings->max_pixels. `name`
  * begins the detail text. */
 tsr_status tsr_image_check_size(tsr_context *ctx, const char *name, uint64_t width, uint64_t height,

@@ -28,6 +28,7 @@ typedef enum tsr_status {
     TSR_ERROR_IO = 30,        /* open, read, write or rename failed; the detail has errno's text */
     TSR_ERROR_NOT_FOUND = 31, /* no file, tensor or model of that name */
     TSR_ERROR_NO_SPACE = 32,  /* the disk is full */
+    TSR_ERROR_EXISTS = 33,    /* the output exists, and the context keeps what exists */
     TSR_ERROR_FORMAT = 40,    /* the bytes are not what the format says */
     TSR_ERROR_TRUNCATED = 41, /* the bytes end too early */
     TSR_ERROR_CHECKSUM = 42,  /* the bytes disagree with their checksum */
@@ -67,6 +68,12 @@ typedef struct tsr_context_settings {
                                 core */
     uint64_t memory_limit;   /* bytes that a single call may plan for; default 0: three quarters of
                                 RAM */
+    int keep_existing;       /* 1: no call replaces a file that exists: the call fails with EXISTS,
+                                before it computes anything where it knows the file's name by then,
+                                and also when the file appeared meanwhile. 0: the new file takes
+                                the place of the old one when it is complete; default 0, since a
+                                program that names a file has decided. Devices and pipes are never
+                                refused */
     tsr_log_level log_level; /* messages up to this level are logged; default TSR_LOG_WARNING */
     tsr_log_fn log;          /* receives messages; default NULL: silence */
     void *log_user;          /* first argument of `log`; default NULL */

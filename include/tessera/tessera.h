@@ -29,8 +29,9 @@
  *
  * Every call that takes a tokenizer belongs to the thread of the tokenizer's context: tokenizers of
  * different contexts may run at the same time. "Reading errors" are NOT_FOUND, IO, FORMAT,
- * TRUNCATED, CHECKSUM, UNSUPPORTED, TOO_LARGE and MEMORY; "writing errors" are IO, NO_SPACE and
- * MEMORY; "device errors" are NO_DEVICE, DEVICE, DEVICE_LOST and MEMORY. */
+ * TRUNCATED, CHECKSUM, UNSUPPORTED, TOO_LARGE and MEMORY; "writing errors" are IO, NO_SPACE,
+ * EXISTS (where the context keeps what exists) and MEMORY; "device errors" are NO_DEVICE, DEVICE,
+ * DEVICE_LOST and MEMORY. */
 #ifndef TESSERA_H
 #define TESSERA_H
 
@@ -189,6 +190,21 @@ typedef struct tsr_encoded {
 /* Receives each picture of tsr_encode_files, in order, on the calling thread. */
 typedef void (*tsr_encoded_fn)(void *user, const tsr_encoded *picture);
 
+/* What a picture that cannot be read or encoded does to the others. */
+typedef enum tsr_on_error {
+    TSR_ON_ERROR_STOP = 0, /* it ends the call; found by a look at the headers, before anything is
+                              encoded */
+    TSR_ON_ERROR_SKIP = 1  /* it is reported and left out */
+} tsr_on_error;
+/* One picture of tsr_encode_files that has no item. All pointers are valid during the callback. */
+typedef struct tsr_encode_failure {
+    const char *input; /* as it was given to the call */
+    tsr_status status;
+    const char *detail; /* one line about it */
+} tsr_encode_failure;
+/* Receives each bad picture of tsr_encode_files, on the calling thread. */
+typedef void (*tsr_encode_failure_fn)(void *user, const tsr_encode_failure *failure);
+
 /* How picture files become a token file. */
 typedef struct tsr_encode_files_settings {
     tsr_model_settings model;    /* default tsr_model_settings_default() */
@@ -199,6 +215,13 @@ typedef struct tsr_encode_files_settings {
     int check;              /* 1 decodes each picture again and reports its error; default 0 */
     tsr_encoded_fn encoded; /* receives each picture; default NULL: no reports */
     void *encoded_user;     /* first argument of `encoded`; default NULL */
+    tsr_on_error on_error;  /* default TSR_ON_ERROR_STOP */
+    int keep_partial; /* 1: when the call fails or is stopped, the pictures that were done are kept
+                         as a whole token file, `output` with ".partial" before its .tess (and -2,
+                         -3
+                         ... where the context keeps what exists). Default 0: nothing is kept */
+    tsr_encode_failure_fn failed; /* receives each bad picture; default NULL: no reports */
+    void *failed_user;            /* first argument of `failed`; default NULL */
 } tsr_encode_files_settings;
 /* Default settings of tsr_encode_files. */
 tsr_encode_files_settings tsr_encode_files_settings_default(void);
@@ -225,16 +248,39 @@ typedef struct tsr_encode_report {
     int quality_bin;         /* tolerance that was used, 0 .. quality_bins - 1; -1 with a target */
     int quality_bins;        /* tolerances that the model distinguishes */
     float quality_taken;     /* mean absolute error of tolerance quality_bin, on the 0..1 scale */
+    uint64_t failed;         /* pictures that were reported as bad */
+    char partial[4096]; /* with keep_partial: the file that what was done is kept as; "": none */
 } tsr_encode_report;
 
 /* Encodes picture files into one token file, one item for each picture, in order. "-" is stdin or
- * stdout. The key of an item is the file's name without its folder. The settings are checked before
- * the first picture is read. On error nothing appears under `output`. settings may be NULL (the
- * defaults), and so may report.
- * Errors: any of status.h; ARGUMENT also when the output is one of the inputs. */
+ * stdout. An input that is no file (stdin, a pipe) may hold several pictures, one behind the other,
+ * and each becomes an item; TIFF alone has no end of its own. The key of an item is the file's name
+ * without its folder, "stdin" for stdin, with -000001, -000002 ... behind it where a pipe held
+ * several.
+ *
+ * The settings are checked first, then the headers of all files are looked at, and then the first
+ * picture is read. Bad pictures go to settings->failed; the status is that of the first of them
+ * with TSR_ON_ERROR_STOP or when no picture was good, and TSR_OK with TSR_ON_ERROR_SKIP:
+ * report->failed counts them. On error nothing appears under `output`. settings may be NULL (the
+ * defaults), and so may report. Errors: any of status.h; ARGUMENT also when the output is one of
+ * the inputs, the model or the noise; EXISTS. */
 tsr_status tsr_encode_files(tsr_context *ctx, const char *const *inputs, int input_count,
                             const char *output, const tsr_encode_files_settings *settings,
                             tsr_encode_report *report);
+
+/* How a picture becomes a file. A struct of zeros is the default. */
+typedef struct tsr_picture_write_settings {
+    const char *format; /* "png", "jpg", "webp", "avif", "tiff" or "ppm"; default NULL: what the
+                           suffix of the file's name says (.jpeg, .jpe, .jfif, .tif, .pnm are known,
+                           too), and png for stdout, pipes and names without suffix. A suffix of
+                           another format fails with ARGUMENT, and so does an unknown suffix without
+                           a format */
+    int quality;        /* of jpg, webp and avif, 1 (smallest) to 100 (nearest to the pixels);
+                           ARGUMENT with the others, and with `lossless`. JPEG and AVIF keep chroma at
+                           full resolution (4:4:4), WebP at half. Default 0: 95 */
+    int lossless; /* 1: webp and avif keep every pixel, as png, tiff and ppm always do; ARGUMENT
+                     with jpg. Default 0 */
+} tsr_picture_write_settings;
 
 /* How a token file becomes pictures. */
 typedef struct tsr_decode_file_settings {
@@ -242,16 +288,23 @@ typedef struct tsr_decode_file_settings {
                                    default tsr_model_settings_default() */
     tsr_decode_settings decode; /* `progress` counts items, or steps of a decoder that samples;
                                    default tsr_decode_settings_default() */
-    int force; /* 1 decodes with weights other than those the file names; default 0 */
+    int force; /* 1 decodes with weights other than those the file names, and logs a warning;
+                  default 0 */
+    tsr_picture_write_settings picture; /* how pictures are written; default: zeros */
 } tsr_decode_file_settings;
 /* Default settings of tsr_decode_file. */
 tsr_decode_file_settings tsr_decode_file_settings_default(void);
 
-/* Decodes a token file to PNG files. A file of one item becomes the file `output` ("-" is stdout)
- * unless `output` is an existing folder or ends in '/'. Several items go to the folder `output`,
- * which is made if missing: each becomes <key without suffix>.png, and equal keys get -2, -3, ...
- * settings may be NULL (the defaults).
- * Errors: any of status.h; MODEL_MISMATCH (other weights) unless `force` is set. */
+/* Decodes a token file to picture files. A file of one item becomes the file `output` ("-" is
+ * stdout) unless `output` is an existing folder or ends in '/'. Several items go to the folder
+ * `output`, which is made if missing: each becomes <key without suffix>.<format>, and equal keys
+ * get -2, -3, ... Each picture appears under its name when it is complete. Where the context keeps
+ * what exists, a picture that exists ends the call before any is decoded.
+ *
+ * After a failure or an interruption the pictures that are complete stay, and the detail text says
+ * how many there are. settings may be NULL (the defaults).
+ * Errors: any of status.h; MODEL_MISMATCH (other weights) unless `force` is set; ARGUMENT also when
+ * an output is the input; EXISTS. */
 tsr_status tsr_decode_file(tsr_context *ctx, const char *input, const char *output,
                            const tsr_decode_file_settings *settings);
 
@@ -375,8 +428,19 @@ tsr_status tsr_tokenizer_decode_with(tsr_tokenizer *tokenizer, const tsr_token_h
  * is white. Formats: those of tsr_encode_files. Errors: reading errors. */
 tsr_status tsr_picture_read(tsr_context *ctx, const char *path, const uint8_t background[3],
                             uint8_t **rgb, int *width, int *height);
-/* Writes RGB [height, width, 3] as a PNG file; "-" is stdout. Equal pixels give equal bytes. The
- * file appears under `path` when it is complete. Errors: ARGUMENT, writing errors. */
+/* Writes RGB [height, width, 3] as a picture file of the kind that the suffix of `path` or the
+ * settings say; "-" is stdout. The file appears under `path` when it is complete. settings may be
+ * NULL (the defaults). Errors: ARGUMENT, UNSUPPORTED (a format this build was made without),
+ * TOO_LARGE (more pixels than the format holds), EXISTS, writing errors. */
+tsr_status tsr_picture_write(tsr_context *ctx, const char *path, int width, int height,
+                             const uint8_t *rgb, const tsr_picture_write_settings *settings);
+/* Says what tsr_picture_write would say without looking at pixels, and writes nothing: for before
+ * the work begins. Errors: ARGUMENT, UNSUPPORTED, EXISTS. */
+tsr_status tsr_picture_write_check(tsr_context *ctx, const char *path,
+                                   const tsr_picture_write_settings *settings);
+/* Writes RGB [height, width, 3] as a PNG file, whatever its name; "-" is stdout. Equal pixels give
+ * equal bytes. The file appears under `path` when it is complete. Errors: ARGUMENT, EXISTS, writing
+ * errors. */
 tsr_status tsr_picture_write_png(tsr_context *ctx, const char *path, int width, int height,
                                  const uint8_t *rgb);
 
