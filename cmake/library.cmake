@@ -27,7 +27,7 @@ foreach(kind ${tessera_picture_kinds})
   list(GET kind 0 option)
   list(GET kind 1 stem)
   if(NOT TESSERA_${option})
-    tessera_leave_out("formats/media/${stem}_[^/]*\\.c")
+    tessera_leave_out("formats/media/${stem}_write\\.c")
   endif()
 endforeach()
 

@@ -307,6 +307,7 @@ static tsr_status run_job(job *j, const char *const *paths, int count, const cha
         status = tsr_token_writer_open(j->ctx, &j->writer, output, &j->plan.header, &j->s->file);
     if (!status) status = encode_all(j, &inputs, output);
     tsr_encode_inputs_close(&inputs);
+    if (!status) status = tsr_out_check(j->ctx, output); /* it may have appeared meanwhile */
     if (!status) return tsr_token_writer_close(&j->writer);
     if (j->writer && j->s->keep_partial) keep_partial(j, status);
     tsr_token_writer_abandon(&j->writer);

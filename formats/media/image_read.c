@@ -2,7 +2,6 @@
 /* image_read.c: from any picture file to upright 8-bit RGB. */
 #include "decoders.h"
 #include "../file.h"
-#include "picture_extent.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -56,12 +55,11 @@ static tsr_status refuse_unknown(tsr_context *ctx, const char *name, const uint8
         name, text);
 }
 
-/* What the first bytes say; refuses what no decoder is for. */
-static tsr_status probe_picture(tsr_context *ctx, const char *name, const void *bytes, size_t size,
-                                const tsr_image_settings *settings, tsr_probe *probe) {
-    *probe = tsr_picture_probe(bytes, size);
-    if (!probe->format) return refuse_unknown(ctx, name, bytes, size);
-    return tsr_image_check_size(ctx, name, probe->width, probe->height, settings);
+tsr_status tsr_image_recognise(tsr_context *ctx, const char *name, const void *bytes, size_t size,
+                               const tsr_image_settings *settings) {
+    const tsr_probe probe = tsr_picture_probe(bytes, size);
+    if (!probe.format) return refuse_unknown(ctx, name, bytes, size);
+    return tsr_image_check_size(ctx, name, probe.width, probe.height, settings);
 }
 
 tsr_status tsr_image_decode(tsr_context *ctx, const char *name, const void *bytes, size_t size,
@@ -69,9 +67,9 @@ tsr_status tsr_image_decode(tsr_context *ctx, const char *name, const void *byte
     *image = (tsr_image){0};
     tsr_image_settings defaults = tsr_image_settings_default();
     if (!settings) settings = &defaults;
-    tsr_probe probe;
-    tsr_status status = probe_picture(ctx, name, bytes, size, settings, &probe);
-    if (!probe.format) return status;
+    tsr_probe probe = tsr_picture_probe(bytes, size);
+    if (!probe.format) return refuse_unknown(ctx, name, bytes, size);
+    tsr_status status = tsr_image_check_size(ctx, name, probe.width, probe.height, settings);
     if (!status) {
         if (probe.format == TSR_FORMAT_PNG)
             status = tsr_png_decode(ctx, name, bytes, size, settings, image);
@@ -90,35 +88,6 @@ tsr_status tsr_image_decode(tsr_context *ctx, const char *name, const void *byte
     return status;
 }
 
-tsr_status tsr_image_look(tsr_context *ctx, const char *path, const tsr_image_settings *settings) {
-    enum { HEAD = 1 << 16 };
-    tsr_image_settings defaults = tsr_image_settings_default();
-    uint8_t *head = tsr_alloc(ctx, HEAD, 1, "look");
-    if (!head) return TSR_ERROR_MEMORY;
-    int fd = -1;
-    size_t size = 0, got = 1;
-    tsr_probe probe;
-    tsr_status status = tsr_in_open(ctx, path, &fd);
-    while (!status && got && size < HEAD) {
-        status = tsr_in_read(ctx, path, fd, head + size, HEAD - size, &got);
-        size += got;
-    }
-    if (!status)
-        status = probe_picture(ctx, path, head, size, settings ? settings : &defaults, &probe);
-    tsr_in_close(fd);
-    free(head);
-    return status;
-}
-
-/* A caller that wants one picture of a pipe is told when there were more. */
-static void warn_of_more(tsr_context *ctx, const char *name, const tsr_map *map) {
-    tsr_extent_scan scan = {0};
-    size_t end;
-    if (tsr_picture_extent(map->bytes, map->size, &scan, &end) != TSR_EXTENT_KNOWN) return;
-    if (end < map->size && tsr_picture_probe(map->bytes + end, map->size - end).format)
-        tsr_log(ctx, TSR_LOG_WARNING, "%s: more pictures came; the first alone is used", name);
-}
-
 tsr_status tsr_image_read(tsr_context *ctx, const char *path, const tsr_image_settings *settings,
                           tsr_image *image) {
     *image = (tsr_image){0};
@@ -127,7 +96,7 @@ tsr_status tsr_image_read(tsr_context *ctx, const char *path, const tsr_image_se
     if (status) return status;
     const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
     status = tsr_image_decode(ctx, name, map.bytes, map.size, settings, image);
-    if (!status && tsr_in_is_stream(path)) warn_of_more(ctx, name, &map);
+    if (!status && tsr_in_is_stream(path)) tsr_image_warn_of_more(ctx, name, map.bytes, map.size);
     tsr_map_close(&map);
     return status;
 }

@@ -3,8 +3,8 @@
  * bytes leaves in the scan how far it came, so that each byte is looked at about once however
  * slowly a pipe delivers. */
 #include "picture_extent.h"
-#include "probe.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 typedef struct walk {
@@ -26,6 +26,46 @@ static uint32_t little(const uint8_t *p, int count) {
     for (int i = count; i-- > 0;)
         v = v << 8 | p[i];
     return v;
+}
+
+/* What tells the kinds apart; all but BMP by a fixed text. */
+typedef enum kind { NONE, PNG, JPEG, GIF, BMP, RIFF, TIFF, PNM, PAM, QOI, CODESTREAM, BOXES } kind;
+static const struct {
+    kind kind;
+    size_t at, length;
+    const char *text;
+} signatures[] = {
+    {PNG, 0, 8, "\x89PNG\r\n\x1a\n"},
+    {JPEG, 0, 3, "\xff\xd8\xff"},
+    {GIF, 0, 6, "GIF87a"},
+    {GIF, 0, 6, "GIF89a"},
+    {RIFF, 8, 4, "WEBP"},
+    {TIFF, 0, 4, "II*\0"},
+    {TIFF, 0, 4, "MM\0*"},
+    {TIFF, 0, 4, "II+\0"},
+    {TIFF, 0, 4, "MM\0+"},
+    {QOI, 0, 4, "qoif"},
+    {CODESTREAM, 0, 4, "\xff\x4f\xff\x51"},
+    {BOXES, 4, 4, "ftyp"},
+    {BOXES, 4, 4, "jP  "},
+    {BOXES, 4, 4, "JXL "},
+};
+
+static bool blank(uint8_t c) {
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\v' || c == '\f';
+}
+
+static kind kind_of(const uint8_t *p, size_t size) {
+    for (size_t i = 0; i < sizeof signatures / sizeof *signatures; ++i)
+        if (size >= signatures[i].at + signatures[i].length &&
+            !memcmp(p + signatures[i].at, signatures[i].text, signatures[i].length))
+            return signatures[i].kind;
+    if (size >= 3 && p[0] == 'P' && p[1] >= '1' && p[1] <= '7' && (blank(p[2]) || p[2] == '#'))
+        return p[1] == '7' ? PAM : PNM;
+    /* "BM" could begin any text; reserved words of zeros and the size of a header tell it apart. */
+    if (size >= 18 && p[0] == 'B' && p[1] == 'M' && p[14] >= 12 && !p[15] && !p[16] && !p[17])
+        return BMP;
+    return NONE;
 }
 
 static tsr_extent known(walk *w, uint64_t end) {
@@ -172,10 +212,6 @@ static tsr_extent walk_riff(walk *w) {
     return known(w, 8 + size + (size & 1));
 }
 
-static bool blank(uint8_t c) {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\v' || c == '\f';
-}
-
 /* The next number of a PNM header, behind blanks and comments; `at` goes to the byte behind it,
  * which must be there. False: bytes are missing. */
 static bool pnm_number(const walk *w, size_t *at, uint64_t *number) {
@@ -291,7 +327,7 @@ static tsr_extent walk_boxes(walk *w) {
         for (int i = 4; i < 8; ++i)
             letters = letters && w->p[at + i] >= ' ' && w->p[at + i] < 127;
         if (at && (!letters || !memcmp(w->p + at + 4, w->p + 4, 4) ||
-                   tsr_picture_probe(w->p + at, w->size - at).format))
+                   kind_of(w->p + at, w->size - at) != NONE))
             return known(w, at);
         if (length == 1) length = (uint64_t)big(w->p + at + 8, 4) << 32 | big(w->p + at + 12, 4);
         if (length < 8) return TSR_EXTENT_REST; /* 0: to the end of the file */
@@ -322,33 +358,31 @@ tsr_extent tsr_picture_extent(const void *bytes, size_t size, tsr_extent_scan *s
     walk w = {bytes, size, scan, end};
     const bool tiny = size >= 3 && w.p[0] == 'P'; /* a PNM may be */
     if (size < 18 && !tiny) return more(&w, 18);
-    if (size >= 18 &&
-        (!memcmp(w.p + 4, "ftyp", 4) || !memcmp(w.p + 4, "jP  ", 4) || !memcmp(w.p + 4, "JXL ", 4)))
-        return walk_boxes(&w);
-    switch (tsr_picture_probe(bytes, size < 64 ? size : 64).format) {
-    case TSR_FORMAT_PNG:
+    switch (kind_of(w.p, size)) {
+    case PNG:
         return walk_png(&w);
-    case TSR_FORMAT_JPEG:
+    case JPEG:
         return walk_jpeg(&w);
-    case TSR_FORMAT_WEBP:
+    case RIFF:
         return walk_riff(&w);
-    case TSR_FORMAT_GIF:
+    case GIF:
         return walk_gif(&w);
-    case TSR_FORMAT_BMP:
+    case BMP:
         return walk_bmp(&w);
-    case TSR_FORMAT_PBM:
-    case TSR_FORMAT_PGM:
-    case TSR_FORMAT_PPM:
+    case PNM:
         return walk_pnm(&w);
-    case TSR_FORMAT_PAM:
+    case PAM:
         return walk_pam(&w);
-    case TSR_FORMAT_QOI:
+    case QOI:
         return walk_qoi(&w);
-    case TSR_FORMAT_JPEG2000:
+    case CODESTREAM:
         return walk_codestream(&w);
-    case TSR_FORMAT_NONE:
-        return TSR_EXTENT_NONE;
-    default: /* TIFF: its parts may lie anywhere */
+    case BOXES:
+        return walk_boxes(&w);
+    case TIFF: /* its parts may lie anywhere */
         return TSR_EXTENT_REST;
+    case NONE:
+        break;
     }
+    return TSR_EXTENT_NONE;
 }
