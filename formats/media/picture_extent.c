@@ -55,13 +55,14 @@ static bool blank(uint8_t c) {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\v' || c == '\f';
 }
 
+/* 18 bytes tell every kind, and 3 a PNM. */
 static kind kind_of(const uint8_t *p, size_t size) {
+    if (size >= 3 && p[0] == 'P' && p[1] >= '1' && p[1] <= '7' && (blank(p[2]) || p[2] == '#'))
+        return p[1] == '7' ? PAM : PNM;
     for (size_t i = 0; i < sizeof signatures / sizeof *signatures; ++i)
         if (size >= signatures[i].at + signatures[i].length &&
             !memcmp(p + signatures[i].at, signatures[i].text, signatures[i].length))
             return signatures[i].kind;
-    if (size >= 3 && p[0] == 'P' && p[1] >= '1' && p[1] <= '7' && (blank(p[2]) || p[2] == '#'))
-        return p[1] == '7' ? PAM : PNM;
     /* "BM" could begin any text; reserved words of zeros and the size of a header tell it apart. */
     if (size >= 18 && p[0] == 'B' && p[1] == 'M' && p[14] >= 12 && !p[15] && !p[16] && !p[17])
         return BMP;
@@ -321,7 +322,7 @@ static tsr_extent walk_qoi(walk *w) {
 static tsr_extent walk_boxes(walk *w) {
     for (;;) {
         const size_t at = w->s->at;
-        if (!have(w, at, 16)) return more(w, (uint64_t)at + 16);
+        if (!have(w, at, 18)) return more(w, (uint64_t)at + 18);
         uint64_t length = big(w->p + at, 4);
         bool letters = true;
         for (int i = 4; i < 8; ++i)
@@ -356,9 +357,9 @@ static tsr_extent walk_codestream(walk *w) {
 
 tsr_extent tsr_picture_extent(const void *bytes, size_t size, tsr_extent_scan *scan, size_t *end) {
     walk w = {bytes, size, scan, end};
-    const bool tiny = size >= 3 && w.p[0] == 'P'; /* a PNM may be */
-    if (size < 18 && !tiny) return more(&w, 18);
-    switch (kind_of(w.p, size)) {
+    const kind kind = kind_of(w.p, size);
+    if (size < 18 && kind != PNM && kind != PAM) return more(&w, 18); /* PNM may be tiny */
+    switch (kind) {
     case PNG:
         return walk_png(&w);
     case JPEG:
