@@ -327,8 +327,9 @@ static tsr_extent walk_boxes(walk *w) {
         bool letters = true;
         for (int i = 4; i < 8; ++i)
             letters = letters && w->p[at + i] >= ' ' && w->p[at + i] < 127;
-        if (at && (!letters || !memcmp(w->p + at + 4, w->p + 4, 4) ||
-                   kind_of(w->p + at, w->size - at) != NONE))
+        const bool again = !memcmp(w->p + at + 4, w->p + 4, 4);
+        const bool type = at == 12 && !memcmp(w->p + at + 4, "ftyp", 4); /* behind "jP  ", "JXL " */
+        if (at && (!letters || again || (kind_of(w->p + at, w->size - at) != NONE && !type)))
             return known(w, at);
         if (length == 1) length = (uint64_t)big(w->p + at + 8, 4) << 32 | big(w->p + at + 12, 4);
         if (length < 8) return TSR_EXTENT_REST; /* 0: to the end of the file */

@@ -73,9 +73,7 @@ tsr_status tsr_token_file_cut(tsr_context *ctx, const char *input, const char *o
     if (tokens == 0)
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "cut: tokens: wanted 1 or more, got 0");
     tsr_token_file *file;
-    tsr_status s = tsr_out_not_input(ctx, output, input);
-    if (!s) s = tsr_out_check(ctx, output);
-    if (!s) s = tsr_token_file_open(ctx, &file, input);
+    tsr_status s = tsr_token_file_open(ctx, &file, input);
     if (s) return s;
     tsr_token_writer *writer = NULL;
     if (!tsr_token_file_header(file)->nested)

@@ -57,8 +57,10 @@ START_TEST(ends_where_the_file_does) {
     size_t size, end = 0;
     uint8_t *bytes = load(s->name, &size);
     const tsr_extent extent = whole(bytes, size, &end);
-    ck_assert_msg(extent == (s->open ? TSR_EXTENT_REST : TSR_EXTENT_KNOWN), "%s: %d", s->name,
-                  extent);
+    const tsr_extent want = s->open                            ? TSR_EXTENT_REST
+                            : strcmp(s->name, "jpeg2000") == 0 ? TSR_EXTENT_MORE /* boxes go on */
+                                                               : TSR_EXTENT_KNOWN;
+    ck_assert_msg(extent == want, "%s: %d", s->name, extent);
     if (extent == TSR_EXTENT_KNOWN) {
         /* a text format may have blanks behind its last number */
         ck_assert_msg(end <= size && end + 1 >= size, "%s: %zu of %zu", s->name, end, size);
