@@ -356,6 +356,78 @@ static tsr_extent walk_codestream(walk *w) {
     }
 }
 
+/* TIFF: directories, and what they point at, lie anywhere: the picture ends behind the last of it.
+ */
+typedef struct tiff {
+    walk *w;
+    uint32_t (*get)(const uint8_t *, int);
+    uint64_t last; /* end of what is known to belong to it */
+    uint64_t offsets, lengths, offset_count,
+        length_count;               /* where the strips or tiles of a directory are listed */
+    int offset_bytes, length_bytes; /* of an entry of these lists */
+    uint32_t inner[16];             /* directories inside (EXIF, thumbnails) */
+    int inner_count;
+} tiff;
+
+static void tiff_entry(tiff *t, const uint8_t *entry, uint64_t entry_at) {
+    static const uint8_t sizes[] = {0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4};
+    const uint32_t tag = t->get(entry, 2), type = t->get(entry + 2, 2);
+    const uint64_t count = t->get(entry + 4, 4), value = t->get(entry + 8, 4);
+    const int size = type < sizeof sizes ? sizes[type] : 0;
+    const uint64_t bytes = count * (uint64_t)size, at = bytes > 4 ? value : entry_at + 8;
+    if (bytes > 4 && at + bytes > t->last) t->last = at + bytes;
+    if (tag == 273 || tag == 324) {
+        t->offsets = at;
+        t->offset_bytes = size;
+        t->offset_count = count;
+    } else if (tag == 279 || tag == 325) {
+        t->lengths = at;
+        t->length_bytes = size;
+        t->length_count = count;
+    } else if ((tag == 330 || tag == 34665 || tag == 34853) && count == 1 && t->inner_count < 16)
+        t->inner[t->inner_count++] = (uint32_t)value;
+}
+
+/* One directory and the strips it lists. KNOWN: *next is the following one, 0 the last. */
+static tsr_extent tiff_directory(tiff *t, uint64_t at, uint64_t *next) {
+    walk *w = t->w;
+    if (!have(w, (size_t)at, 2)) return more(w, at + 2);
+    const uint32_t count = t->get(w->p + at, 2);
+    const uint64_t end = at + 2 + (uint64_t)count * 12 + 4;
+    if (end > w->size) return more(w, end);
+    if (end > t->last) t->last = end;
+    t->offsets = t->lengths = 0;
+    for (uint32_t i = 0; i < count; ++i)
+        tiff_entry(t, w->p + at + 2 + (size_t)i * 12, at + 2 + (uint64_t)i * 12);
+    *next = t->get(w->p + end - 4, 4);
+    if (t->last > w->size) return more(w, t->last); /* the lists are in there */
+    const bool listed = t->offsets && t->lengths && t->offset_bytes >= 2 && t->offset_bytes <= 4 &&
+                        t->length_bytes >= 1 && t->length_bytes <= 4;
+    for (uint64_t i = 0; listed && i < t->offset_count && i < t->length_count; ++i) {
+        const uint64_t strip =
+            (uint64_t)t->get(w->p + t->offsets + i * (uint64_t)t->offset_bytes, t->offset_bytes) +
+            t->get(w->p + t->lengths + i * (uint64_t)t->length_bytes, t->length_bytes);
+        if (strip > t->last) t->last = strip;
+    }
+    return TSR_EXTENT_KNOWN;
+}
+
+static tsr_extent walk_tiff(walk *w) {
+    tiff t = {.w = w, .get = w->p[0] == 'I' ? little : big};
+    uint64_t at = t.get(w->p + 4, 4);
+    if (t.get(w->p + 2, 2) != 42 || !at) return TSR_EXTENT_REST; /* BigTIFF; no directory */
+    for (int directories = 0; at || t.inner_count; ++directories) {
+        if (directories == 256) return TSR_EXTENT_REST;
+        const bool inside = !at;
+        uint64_t next = 0;
+        if (inside) at = t.inner[--t.inner_count];
+        const tsr_extent extent = tiff_directory(&t, at, &next);
+        if (extent != TSR_EXTENT_KNOWN) return extent;
+        at = inside ? 0 : next;
+    }
+    return known(w, t.last);
+}
+
 tsr_extent tsr_picture_extent(const void *bytes, size_t size, tsr_extent_scan *scan, size_t *end) {
     walk w = {bytes, size, scan, end};
     const kind kind = kind_of(w.p, size);
@@ -381,8 +453,8 @@ tsr_extent tsr_picture_extent(const void *bytes, size_t size, tsr_extent_scan *s
         return walk_codestream(&w);
     case BOXES:
         return walk_boxes(&w);
-    case TIFF: /* its parts may lie anywhere */
-        return TSR_EXTENT_REST;
+    case TIFF:
+        return walk_tiff(&w);
     case NONE:
         break;
     }

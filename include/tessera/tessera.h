@@ -254,7 +254,7 @@ typedef struct tsr_encode_report {
 
 /* Encodes picture files into one token file, one item for each picture, in order. "-" is stdin or
  * stdout. An input that is no file (stdin, a pipe) may hold several pictures, one behind the other,
- * and each becomes an item; TIFF alone has no end of its own. The key of an item is the file's name
+ * and each becomes an item; BigTIFF alone takes all that follows it. The key of an item is the file's name
  * without its folder, "stdin" for stdin, with -000001, -000002 ... behind it where a pipe held
  * several.
  *

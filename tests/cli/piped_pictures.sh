@@ -64,7 +64,7 @@ if "$TESSERA" encode p6.ppm up.bmp -o probe.tess --device cpu -q 2>/dev/null; th
         piped $kind $kind $kind b.png $kind
     done
 fi
-for format in jpg webp; do
+for format in jpg webp tiff; do
     for name in a b c; do "$TESSERA" decode $name.tess -o $name.$format --device cpu -q 2>/dev/null; done
     "$TESSERA" encode c.$format -o probe.tess -f --device cpu -q 2>/dev/null || { leave_out "$format: not in this build"; continue; }
     piped $format a.$format b.$format b.png c.$format

@@ -29,7 +29,8 @@ static const sample samples[] = {
     {"ppm", 0},
     {"ppm_text", 0},
     {"qoi", 0},
-    {"tiff", 1},
+    {"tiff", 0},
+    {"tiff_lzw", 0},
     {"webp_lossy", 0},
     {"webp_lossless", 0},
 };
