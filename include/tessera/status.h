@@ -7,7 +7,12 @@
  *     tsr_context_close(&ctx);
  *
  * The library never aborts, never prints and has no global state. A context may be used by one
- * thread at a time; different contexts may be used by different threads at the same time. */
+ * thread at a time; different contexts may be used by different threads at the same time.
+ *
+ * After fork() the child may go on with the parent's contexts, and with what was opened with them
+ * on the cpu; worker threads are started again there. What was opened on a GPU fails in the child
+ * with DEVICE_LOST and may only be closed: open it again in the child. fork() while another thread
+ * is inside a call leaves that call's context to be closed alone. */
 #ifndef TESSERA_STATUS_H
 #define TESSERA_STATUS_H
 
