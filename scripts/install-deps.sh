@@ -6,10 +6,10 @@
 # Says what it is about to do; as root or through sudo; does nothing when everything is there.
 set -euo pipefail
 
-build=(gcc g++ libc6-dev cmake ninja-build pkg-config glslang-tools
+build=(gcc libc6-dev cmake ninja-build pkg-config glslang-tools
        libpng-dev libzstd-dev libcjson-dev libdnnl-dev libvulkan-dev libvulkan-volk-dev
        libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libcurl4-openssl-dev)
-tests=(check libsubunit-dev mesa-vulkan-drivers vulkan-validationlayers spirv-tools clang-format-14 python3)
+tests=(g++ check libsubunit-dev mesa-vulkan-drivers vulkan-validationlayers spirv-tools clang-format-14 python3)
 
 case "${1:-}" in
 demo) wanted=("${build[@]}") ;;
