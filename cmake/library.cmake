@@ -66,12 +66,14 @@ add_custom_target(tessera_commit
 add_dependencies(tessera_objects tessera_commit)
 
 # What the library links, by pkg-config module; the static library's users need the same list.
-set(tessera_modules libpng libzstd libcjson)
+set(tessera_modules libpng libzstd libcjson libcrypto)
 if(TESSERA_MEDIA)
   list(APPEND tessera_modules libavcodec libavutil)
   target_compile_definitions(tessera_objects PUBLIC TESSERA_WITH_MEDIA=1)
 endif()
 pkg_check_modules(TESSERA_MODULES REQUIRED IMPORTED_TARGET ${tessera_modules})
+pkg_check_modules(TESSERA_XXHASH REQUIRED libxxhash) # its header alone: compiled in, not linked
+target_include_directories(tessera_objects PRIVATE ${TESSERA_XXHASH_INCLUDE_DIRS})
 set(tessera_plain_libraries m ${CMAKE_DL_LIBS}) # without a pkg-config file: -l<name>
 target_link_libraries(tessera_objects PUBLIC PkgConfig::TESSERA_MODULES Threads::Threads m)
 if(TESSERA_ONEDNN)

@@ -7,7 +7,7 @@
 set -euo pipefail
 
 build=(gcc libc6-dev cmake ninja-build pkg-config glslang-tools
-       libpng-dev libzstd-dev libcjson-dev libdnnl-dev libvulkan-dev libvulkan-volk-dev
+       libpng-dev libzstd-dev libcjson-dev libssl-dev libxxhash-dev libdnnl-dev libvulkan-dev libvulkan-volk-dev
        libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libcurl4-openssl-dev)
 tests=(g++ check libsubunit-dev mesa-vulkan-drivers vulkan-validationlayers spirv-tools clang-format-14 python3)
 
