@@ -18,9 +18,9 @@ static const option general_options[] = {
      "no summary, no progress, errors only; -qq prints nothing at all on stderr", NULL, 0, 0},
     {"verbose", 'v', OPTION_COUNT, COMMON(verbose), NULL, NULL,
      "say what is done (device, plan, memory); -vv says more", NULL, 0, 0},
-    {"threads", 0, OPTION_UINT, COMMON(threads), "N", "one for each core",
+    {"threads", 0, OPTION_UINT, COMMON(threads), "N", "one for each processor it may use",
      "worker threads on the CPU; never changes a result", NULL, 1, 1024},
-    {"memory", 0, OPTION_BYTES, COMMON(memory), "SIZE", "three quarters of RAM",
+    {"memory", 0, OPTION_BYTES, COMMON(memory), "SIZE", "three quarters of what it may use",
      "refuse work that would need more than this, but for large tiles of grid tokenizers and "
      "autoencoders, which go by windows; 500M and 2G are understood",
      NULL, 1, 0},
