@@ -275,6 +275,11 @@ static CURLcode request(transfer *t) {
     curl_easy_setopt(t->curl, CURLOPT_XFERINFOFUNCTION, on_progress);
     curl_easy_setopt(t->curl, CURLOPT_XFERINFODATA, t);
     allow_protocols(t);
+    /* libcurl sends it to the host and port of the address alone, whatever that redirects to. */
+    if (t->d->token) {
+        curl_easy_setopt(t->curl, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
+        curl_easy_setopt(t->curl, CURLOPT_XOAUTH2_BEARER, t->d->token);
+    }
     t->asked = t->have;
     t->code = 0;
     t->judged = false;

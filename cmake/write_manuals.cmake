@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: MIT
+# Run at build (cmake -P) with PROGRAM, OUTPUT and VERBS: man1/tessera.1, man1/tessera-<verb>.1 and
+# the shells' completions under OUTPUT, and the file `written` when all of them are.
+file(REMOVE_RECURSE ${OUTPUT})
+file(MAKE_DIRECTORY ${OUTPUT}/man1)
+function(write_output file)
+  execute_process(COMMAND ${PROGRAM} ${ARGN} OUTPUT_FILE ${OUTPUT}/${file} RESULT_VARIABLE failed)
+  if(NOT failed EQUAL 0)
+    message(FATAL_ERROR "tessera ${ARGN}: ended with ${failed}")
+  endif()
+endfunction()
+file(STRINGS ${VERBS} lines REGEX "^VERB\\([a-z]+\\)")
+write_output(man1/tessera.1 help --man)
+foreach(line ${lines})
+  string(REGEX REPLACE "^VERB\\(([a-z]+)\\).*" "\\1" verb "${line}")
+  write_output(man1/tessera-${verb}.1 help --man ${verb})
+endforeach()
+write_output(tessera.bash completion bash)
+write_output(_tessera completion zsh)
+write_output(tessera.fish completion fish)
+file(TOUCH ${OUTPUT}/written)
