@@ -2,7 +2,8 @@
 # `cpack -G DEB` in a build of the preset "package" (make package): tessera (the program, manual
 # pages, completions, documents), libtessera0 (the shared library) and libtessera-dev. Dependencies
 # are those dpkg-shlibdeps finds. The program has the library in itself and needs no libtessera0.
-option(TESSERA_PACKAGE "install what Debian packages have beside the rest" OFF)
+set(TESSERA_MAINTAINER "The Tessera authors <tessera@localhost>" CACHE STRING
+    "who answers for the Debian packages: NAME <ADDRESS>")
 set(library_package libtessera${PROJECT_VERSION_MAJOR})
 if(TESSERA_PACKAGE)
   foreach(pair "program tessera" "library ${library_package}" "development libtessera-dev")
@@ -16,7 +17,7 @@ endif()
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME tessera)
 set(CPACK_PACKAGE_VENDOR "Tessera")
-set(CPACK_PACKAGE_CONTACT "The Tessera authors <tessera@example.org>")
+set(CPACK_PACKAGE_CONTACT "${TESSERA_MAINTAINER}")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "pictures as discrete tokens, and back")
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)

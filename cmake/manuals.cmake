@@ -6,7 +6,7 @@ if(TARGET tessera_cli AND (NOT CMAKE_CROSSCOMPILING OR CMAKE_CROSSCOMPILING_EMUL
   set(manuals ${CMAKE_BINARY_DIR}/manuals)
   add_custom_command(OUTPUT ${manuals}/written
     COMMAND ${CMAKE_COMMAND} "-DPROGRAM=${CMAKE_CROSSCOMPILING_EMULATOR};$<TARGET_FILE:tessera_cli>"
-            -DOUTPUT=${manuals} -DVERBS=${CMAKE_SOURCE_DIR}/tools/verbs.def
+            -DOUTPUT=${manuals} -DCOMPRESS=${TESSERA_PACKAGE} -DVERBS=${CMAKE_SOURCE_DIR}/tools/verbs.def
             -P ${CMAKE_SOURCE_DIR}/cmake/write_manuals.cmake
     DEPENDS tessera_cli ${CMAKE_SOURCE_DIR}/tools/verbs.def
             ${CMAKE_SOURCE_DIR}/cmake/write_manuals.cmake
@@ -15,8 +15,12 @@ if(TARGET tessera_cli AND (NOT CMAKE_CROSSCOMPILING OR CMAKE_CROSSCOMPILING_EMUL
   install(DIRECTORY ${manuals}/man1 DESTINATION ${CMAKE_INSTALL_MANDIR} COMPONENT program)
   install(FILES ${manuals}/tessera.bash RENAME tessera COMPONENT program
           DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+  set(zsh_folder site-functions)
+  if(TESSERA_PACKAGE) # where Debian's zsh looks for what packages bring
+    set(zsh_folder vendor-completions)
+  endif()
   install(FILES ${manuals}/_tessera COMPONENT program
-          DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+          DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/${zsh_folder})
   install(FILES ${manuals}/tessera.fish COMPONENT program
           DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 endif()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-# Run at build (cmake -P) with PROGRAM, OUTPUT and VERBS: man1/tessera.1, man1/tessera-<verb>.1 and
-# the shells' completions under OUTPUT, and the file `written` when all of them are.
+# Run at build (cmake -P) with PROGRAM, OUTPUT, VERBS and COMPRESS: man1/tessera.1, man1/tessera-<verb>.1
+# (with COMPRESS as .gz, which packages want) and the shells' completions under OUTPUT, and the file
+# `written` when all of them are.
 file(REMOVE_RECURSE ${OUTPUT})
 file(MAKE_DIRECTORY ${OUTPUT}/man1)
 function(write_output file)
@@ -15,6 +16,13 @@ foreach(line ${lines})
   string(REGEX REPLACE "^VERB\\(([a-z]+)\\).*" "\\1" verb "${line}")
   write_output(man1/tessera-${verb}.1 help --man ${verb})
 endforeach()
+if(COMPRESS)
+  file(GLOB pages ${OUTPUT}/man1/*.1)
+  execute_process(COMMAND gzip -9n ${pages} RESULT_VARIABLE failed)
+  if(NOT failed EQUAL 0)
+    message(FATAL_ERROR "gzip of the manual pages ended with ${failed}")
+  endif()
+endif()
 write_output(tessera.bash completion bash)
 write_output(_tessera completion zsh)
 write_output(tessera.fish completion fish)

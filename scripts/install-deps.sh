@@ -10,7 +10,8 @@ set -euo pipefail
 build=(gcc g++ libc6-dev cmake ninja-build pkg-config glslang-tools
        libpng-dev libzstd-dev libcjson-dev libdnnl-dev libvulkan-dev libvulkan-volk-dev
        libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libcurl4-openssl-dev)
-tests=(check libsubunit-dev mesa-vulkan-drivers vulkan-validationlayers spirv-tools clang-format-14 python3)
+tests=(check libsubunit-dev mesa-vulkan-drivers vulkan-validationlayers spirv-tools clang-format-14 python3
+       groff-base mandoc zsh fish)
 
 packaging=(dpkg-dev fakeroot file)
 

@@ -75,8 +75,8 @@ step 'a model that is not there' '! tessera encode /tmp/pictures/a.ppm -o /tmp/b
 step 'documents' 'cd /usr/share/doc/tessera && test -s copyright -a -s README.md -a -s docs/CLI.md -a -s formats/tokens/SPEC.md && find . -type f | wc -l'
 step 'man and the shells' "$install man-db bash-completion"
 step 'manual pages' 'man --warnings -E UTF-8 -l /usr/share/man/man1/tessera.1* >/dev/null 2>/tmp/said; test ! -s /tmp/said
-    man tessera-encode | col -b | grep -m 1 "tessera-encode - "; test "$(ls /usr/share/man/man1/tessera*.1* | wc -l)" -gt 10
-    man tessera-fetch | col -b | sed -n 4p'
+    test "$(ls /usr/share/man/man1/tessera*.1.gz | wc -l)" -gt 10
+    man tessera-encode >/tmp/page && grep -q "encode IN... -o OUT.tess" /tmp/page && sed -n 4p /tmp/page'
 step 'completion' '
     source /usr/share/bash-completion/bash_completion
     _completion_loader tessera || true

@@ -291,7 +291,7 @@ int args_parse(const verb *v, int argc, char **argv, void *target, int *operands
 void args_print_wrapped(const char *text, int column, int indent) {
     while (*text) {
         int length = (int)strcspn(text, " \n");
-        if (column > indent && column + 1 + length > 96) {
+        if (column > indent && column + 1 + length > 80) {
             printf("\n%*s", indent, "");
             column = indent;
         } else if (column > indent) {

@@ -95,7 +95,7 @@ const char *args_suggest(const char *typed, const char *const *names, int count)
 /* Prints one line on stderr: "tessera encode: ... (see 'tessera encode --help')". Returns 2. */
 int args_wrong(const verb *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void args_print_help(const verb *v);
-/* Prints `text` wrapped at 96 columns; the cursor stands at `column`, further lines begin at
+/* Prints `text` wrapped at 80 columns; the cursor stands at `column`, further lines begin at
  * `indent`. */
 void args_print_wrapped(const char *text, int column, int indent);
 

@@ -269,6 +269,7 @@ static int bring(job *j, int index, const tsr_catalog_file *f, result *r) {
                   .part = part,
                   .size = f->size,
                   .token = j->address[index].of_hub && *j->hub.token ? j->hub.token : NULL,
+                  .of_hub = j->address[index].of_hub,
                   .sha256 = f->sha256,
                   .retries = j->o->retries,
                   .timeout = j->o->timeout,

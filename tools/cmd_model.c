@@ -58,9 +58,10 @@ static void list_text(void) {
     for (int i = 0; i < tsr_family_count(); ++i) {
         tsr_family_info f;
         tsr_family_at(i, &f);
-        printf("%s%s (family %u)\n  %s\n", i ? "\n" : "", f.name, f.id, f.about);
-        if (f.needs) printf("  needs     %s\n", f.needs);
-        if (f.verified) printf("  verified  %s\n", f.verified);
+        printf("%s%s (family %u)\n", i ? "\n" : "", f.name, f.id);
+        args_print_wrapped(f.about, printf("  "), 2);
+        if (f.needs) args_print_wrapped(f.needs, printf("  needs     "), 12);
+        if (f.verified) args_print_wrapped(f.verified, printf("  verified  "), 12);
     }
 }
 

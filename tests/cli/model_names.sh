@@ -3,7 +3,6 @@
 # What -t NAME means: a path, a published model in Tessera's cache, or one in the cache that Hugging
 # Face's own tools keep; and what is said when it is nowhere.
 . "$(dirname "$0")/../support/cli.bash"
-unset HF_HUB_CACHE HUGGINGFACE_HUB_CACHE HF_HOME HF_HUB_OFFLINE HF_ENDPOINT HF_TOKEN
 export XDG_CACHE_HOME=$here/cache HOME=$here/home
 weights=$SOURCE/models/mosaic-64.safetensors
 mkdir -p home

@@ -83,7 +83,7 @@ err_is "tessera: standard output: No space left on device"
 manual=$SOURCE/docs/CLI.md
 if [ -f "$manual" ]; then
     is "verbs in docs/CLI.md" "$(echo $verbs)" "$(echo $(sed -n 's/^## tessera \([a-z]*\)$/\1/p' "$manual"))"
-    flags_of_help() { grep -oE '^ +(-[a-zA-Z], )?--[a-z-]+' | grep -oE '\-\-[a-z-]+' | grep -vxE -- '--(json|quiet|verbose|threads|memory|help|device|mask|precision)' | sort -u; }
+    flags_of_help() { grep -oE '^ {2,6}(-[a-zA-Z], )?--[a-z-]+' | grep -oE '\-\-[a-z-]+' | grep -vxE -- '--(json|quiet|verbose|threads|memory|help|device|mask|precision)' | sort -u; }
     flags_of_manual() { # of one section
         awk -v heading="$1" '$0 == heading { on = 1; next } /^##/ { on = 0 } on' "$manual" |
             grep -E '^\| `' | grep -oE '`(-[a-zA-Z], )?--[a-z-]+' | grep -oE '\-\-[a-z-]+' | sort -u
