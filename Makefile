@@ -13,7 +13,7 @@ THREADED = test_threads test_batching test_two_contexts test_fork
 # Build folders whose suites have run; what ran and what was skipped in each is said at the end.
 SUITES ?= build/sanitize
 
-.PHONY: help demo check check-sanitize check-tsan build format coverage fuzz bench install clean
+.PHONY: help demo check check-sanitize check-tsan build format coverage fuzz bench install package clean
 
 help:
 	@echo 'make demo [PICTURES="a.jpg b.png"]  install what is missing, build, encode and decode pictures'
@@ -24,6 +24,7 @@ help:
 	@echo 'make check-tsan      the tests of threads under ThreadSanitizer alone'
 	@echo 'make build           the release build: build/release/tessera'
 	@echo 'make install         the release build under PREFIX (default /usr/local), DESTDIR honoured'
+	@echo 'make package         Debian packages: build/package/*.deb'
 	@echo 'make bench           benchmark rows of every device, as JSON'
 	@echo 'make coverage        line coverage of the library (needs gcovr)'
 	@echo 'make fuzz            every fuzz target for FUZZ_SECONDS (default 60) seconds (needs clang)'
@@ -82,6 +83,12 @@ bench: build
 
 install: build
 	DESTDIR=$(DESTDIR) cmake --install build/release $(if $(PREFIX),--prefix $(PREFIX))
+
+package:
+	@bash scripts/install-deps.sh package
+	cmake --preset package
+	cmake --build --preset package -j $(JOBS)
+	cd build/package && rm -f *.deb && cpack -G DEB
 
 clean:
 	rm -rf build

@@ -3,20 +3,24 @@
 # Installs what building needs and the machine lacks, with apt-get (Debian 12 names).
 #   install-deps.sh demo    compiler, CMake and the libraries
 #   install-deps.sh check   the same, and what the tests use
+#   install-deps.sh package the same as demo, and what makes Debian packages
 # Says what it is about to do; as root or through sudo; does nothing when everything is there.
 set -euo pipefail
 
 build=(gcc libc6-dev cmake ninja-build pkg-config glslang-tools
        libpng-dev libzstd-dev libcjson-dev libssl-dev libxxhash-dev libdnnl-dev libvulkan-dev libvulkan-volk-dev
        libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libcurl4-openssl-dev)
-tests=(g++ check libsubunit-dev mesa-vulkan-drivers vulkan-validationlayers spirv-tools python3)
+tests=(g++ check libsubunit-dev mesa-vulkan-drivers vulkan-validationlayers spirv-tools python3
+       groff-base mandoc zsh fish)
 optional=(clang-format-14) # not in every release; tests leave out what needs it
+packaging=(dpkg-dev fakeroot file)
 
 goal=${1:-}
 case "$goal" in
 demo) wanted=("${build[@]}") ;;
+package) wanted=("${build[@]}" "${packaging[@]}") ;;
 check) wanted=("${build[@]}" "${tests[@]}") ;;
-*) echo "usage: $0 demo|check" >&2; exit 2 ;;
+*) echo "usage: $0 demo|check|package" >&2; exit 2 ;;
 esac
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then

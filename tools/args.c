@@ -29,7 +29,7 @@ static const option general_options[] = {
 static const option device_options[DEVICE_ALL] = {
     {"device", 0, OPTION_TEXT, COMMON(device), "NAME", "auto",
      "where the arithmetic happens: auto, cpu, vulkan or vulkan:N ('tessera devices' lists them)",
-     NULL, 0, 0},
+     "auto|cpu|vulkan", 0, 0},
     {"mask", 0, OPTION_TEXT, COMMON(mask), "LIST", "none",
      "comma-separated op variants or capabilities that must not be used (subgroup, coopmat, onednn "
      "...), to find out which one is at fault",
@@ -41,8 +41,7 @@ static const option device_options[DEVICE_ALL] = {
 };
 #define COUNT(a) ((int)(sizeof(a) / sizeof(*(a))))
 
-/* The verb's own options, then those of the device, then those everyone has. */
-static const option *option_at(const verb *v, int index) {
+const option *args_option(const verb *v, int index) {
     if (index < v->option_count) return &v->options[index];
     index -= v->option_count;
     if (index < v->device_options) return &device_options[index];
@@ -97,9 +96,7 @@ const char *args_suggest(const char *typed, const char *const *names, int count)
     return best;
 }
 
-/* "auto|crop|pad" as "auto, crop or pad", or split at the bars. */
-static int split_choices(const char *choices, char *text, size_t bytes, const char **names,
-                         int most) {
+int args_choices(const char *choices, char *text, size_t bytes, const char **names, int most) {
     snprintf(text, bytes, "%s", choices);
     int count = 0;
     for (char *p = text; p && count < most;) {
@@ -113,7 +110,7 @@ static int split_choices(const char *choices, char *text, size_t bytes, const ch
 static int read_choice(const verb *v, const option *o, const char *value, int *target) {
     char text[256], list[256] = "";
     const char *names[16];
-    int count = split_choices(o->choices, text, sizeof text, names, 16);
+    int count = args_choices(o->choices, text, sizeof text, names, 16);
     for (int i = 0; i < count; ++i)
         if (strcmp(value, names[i]) == 0) {
             *target = i;
@@ -147,6 +144,7 @@ static int read_value(const verb *v, const option *o, const char *value, void *t
     uint64_t number = 0;
     switch (o->kind) {
     case OPTION_TEXT:
+    case OPTION_MODEL:
         if (!*value) return args_wrong(v, "--%s: wanted %s, got an empty text", o->name, o->value);
         *(const char **)target = value;
         return -1;
@@ -207,7 +205,7 @@ static int read_value(const verb *v, const option *o, const char *value, void *t
 static int unknown_option(const verb *v, const char *typed) {
     const char *names[64];
     int count = 0;
-    for (const option *o; count < 64 && (o = option_at(v, count)); ++count)
+    for (const option *o; count < 64 && (o = args_option(v, count)); ++count)
         names[count] = o->name;
     const char *near = args_suggest(typed, names, count);
     if (near) return args_wrong(v, "unknown option '--%s'; did you mean '--%s'?", typed, near);
@@ -234,7 +232,7 @@ static int parse_long(const verb *v, const char *text, const char *next, void *t
     const char *equals = strchr(text, '=');
     size_t length = equals ? (size_t)(equals - text) : strlen(text);
     const option *o;
-    for (int i = 0; (o = option_at(v, i)); ++i)
+    for (int i = 0; (o = args_option(v, i)); ++i)
         if (strlen(o->name) == length && strncmp(o->name, text, length) == 0)
             return set_option(v, o, equals ? equals + 1 : NULL, next, target, used);
     char typed[64];
@@ -248,7 +246,7 @@ static int parse_short(const verb *v, const char *text, const char *next, void *
     for (; *text; ++text) {
         const option *o;
         int i = 0;
-        while ((o = option_at(v, i)) && o->letter != *text)
+        while ((o = args_option(v, i)) && o->letter != *text)
             ++i;
         if (!o) return args_wrong(v, "unknown option '-%c'", *text);
         if (o->kind == OPTION_FLAG || o->kind == OPTION_COUNT) {
@@ -290,11 +288,10 @@ int args_parse(const verb *v, int argc, char **argv, void *target, int *operands
     return -1;
 }
 
-/* Prints `text` wrapped at 96 columns; the cursor stands at `column`. */
-static void print_wrapped(const char *text, int column, int indent) {
+void args_print_wrapped(const char *text, int column, int indent) {
     while (*text) {
         int length = (int)strcspn(text, " \n");
-        if (column > indent && column + 1 + length > 96) {
+        if (column > indent && column + 1 + length > 80) {
             printf("\n%*s", indent, "");
             column = indent;
         } else if (column > indent) {
@@ -329,7 +326,7 @@ static void print_option(const option *o) {
         column = 0;
     }
     column += printf("%*s", 26 - column, "");
-    print_wrapped(text, column, 26);
+    args_print_wrapped(text, column, 26);
 }
 
 /* Every line of `text` behind `indent` spaces. */
@@ -346,7 +343,7 @@ void args_print_help(const verb *v) {
     printf("tessera %s: %s\n\nUsage:\n", v->name, v->summary);
     print_block(v->usage, 2);
     putchar('\n');
-    print_wrapped(v->about, 0, 0);
+    args_print_wrapped(v->about, 0, 0);
     if (v->parts) {
         printf("\nParts:\n");
         for (const verb *const *p = v->parts; *p; ++p)
@@ -370,8 +367,7 @@ void args_print_help(const verb *v) {
     print_block(v->examples, 2);
 }
 
-/* The name of a part without the verb's. */
-static const char *part_name(const verb *part) {
+const char *args_part_name(const verb *part) {
     const char *blank = strrchr(part->name, ' ');
     return blank ? blank + 1 : part->name;
 }
@@ -380,7 +376,7 @@ int args_run_part(const verb *v, int argc, char **argv) {
     const char *names[16];
     int count = 0;
     for (; count < COUNT(names) && v->parts[count]; ++count)
-        names[count] = part_name(v->parts[count]);
+        names[count] = args_part_name(v->parts[count]);
     if (argc == 0) return args_wrong(v, "wanted %s, got nothing", v->operands);
     if (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0) {
         args_print_help(v);

@@ -22,8 +22,9 @@ static const option options[] = {
      "OUT.png for a file with one item, a folder for several (made if missing; a name that ends in "
      "'/' is always a folder), '-' for PNG on stdout",
      NULL, 0, 0},
-    {"model", 't', OPTION_TEXT, AT(model), "MODEL", "the bundled tokenizer",
-     "safetensors file of the tokenizer the tokens were made with, or its folder", NULL, 0, 0},
+    {"model", 't', OPTION_MODEL, AT(model), "MODEL", "the bundled tokenizer",
+     "the tokenizer the tokens were made with: a file, a folder or a name, as in encode", NULL, 0,
+     0},
     {"tokens", 'k', OPTION_UINT, AT(tokens), "N", "all there are",
      "use at most the first N ids of each tile", NULL, 1, 1u << 24},
     {"force", 0, OPTION_FLAG, AT(force), NULL, NULL,

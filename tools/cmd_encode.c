@@ -23,9 +23,10 @@ typedef struct encode_options {
 static const option options[] = {
     {"output", 'o', OPTION_TEXT, AT(output), "OUT.tess", NULL,
      "where to write; '-' is stdout. The file appears when it is complete", NULL, 0, 0},
-    {"model", 't', OPTION_TEXT, AT(model), "MODEL", "the bundled tokenizer",
-     "safetensors file of the tokenizer, or the published folder with it and its config.json", NULL,
-     0, 0},
+    {"model", 't', OPTION_MODEL, AT(model), "MODEL", "the bundled tokenizer",
+     "the tokenizer: a safetensors file, the published folder with it and its config.json, a name "
+     "of 'tessera fetch --list', or an ORG/NAME of Hugging Face's that is in its cache",
+     NULL, 0, 0},
     {"tokens", 'k', OPTION_UINT, AT(tokens), "N", "as many as the tokenizer has",
      "ids a tile: fewer is coarser and smaller", NULL, 1, 1u << 24},
     {"quality", 0, OPTION_REAL, AT(quality), "E", "not used",
@@ -38,7 +39,7 @@ static const option options[] = {
      "reaches psnr=DB, ssim=S (at least) or l1=E (at most); found by decoding a few prefixes and "
      "recorded in the file. A picture out of reach keeps all and is named. With KARL: the largest "
      "tolerated error that will do",
-     NULL, 0, 0},
+     "psnr=|ssim=|l1=", 0, 0},
     {"fit", 0, OPTION_CHOICE, AT(fit), "F", "auto",
      "how a picture becomes tiles: crop (short side resized, centre cut out), pad (long side "
      "resized, rest filled, cut off again on decode), stretch, tile (kept at its size, overlapping "

@@ -383,6 +383,16 @@ tsr_status tsr_picture_write_png(tsr_context *ctx, const char *path, int width, 
 /* ---- ring 3: experimental ---------------------------------------------------------------- */
 #ifdef TESSERA_EXPERIMENTAL
 
+/* Commit of the sources this library was built from: 12 hexadecimal digits, with "-dirty" behind
+ * them where files had been changed, or "unknown" outside a repository. Static storage. */
+const char *tsr_build_commit(void);
+/* Optional parts of this build, one blank between them: "+onednn -vulkan" has oneDNN and lacks
+ * Vulkan. Static storage. */
+const char *tsr_build_features(void);
+/* Libraries this build was made with, "NAME=VERSION" with one blank between them. Static storage.
+ */
+const char *tsr_build_libraries(void);
+
 /* Describes every device as JSON text in *json, which the caller frees with free():
  * {"devices": [{"device": "cpu", "name", "vendor", "driver", "api", "software", "usable", "chosen",
  * "reason", "memory_bytes", "fp16", "bf16", "int8", "cooperative_matrix", and for Vulkan

@@ -8,10 +8,13 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 cmake --install "$build" --prefix "$work/prefix" >install.log || { cat install.log; exit 1; }
-for f in bin/tessera include/tessera/tessera.h include/tessera/tokens.h include/tessera/status.h; do
+for f in bin/tessera include/tessera/tessera.h include/tessera/tokens.h include/tessera/status.h \
+    share/man/man1/tessera.1 share/man/man1/tessera-encode.1 share/bash-completion/completions/tessera \
+    share/zsh/site-functions/_tessera share/fish/vendor_completions.d/tessera.fish share/doc/tessera/LICENSE \
+    share/doc/tessera/README.md share/doc/tessera/docs/CLI.md share/doc/tessera/formats/tokens/SPEC.md; do
     [ -e "prefix/$f" ] || { echo "not installed: $f"; exit 1; }
 done
-if grep -rl "$source" prefix --include='*.pc' --include='*.cmake' --include='*.h'; then
+if grep -rl "$source" prefix --include='*.pc' --include='*.cmake' --include='*.h' --include='*.1' --include='*tessera*'; then
     echo "an installed file names the source tree"
     exit 1
 fi
