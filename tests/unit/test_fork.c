@@ -19,6 +19,14 @@
 #include "ops/ops.h"
 #include "testing.h"
 
+/* ThreadSanitizer keeps the parent's threads in its books and ends a child that starts one at the
+ * same address: there the children that need threads are left out. */
+#if defined(__SANITIZE_THREAD__)
+enum { CHILD_MAY_START_THREADS = 0 };
+#else
+enum { CHILD_MAY_START_THREADS = 1 };
+#endif
+
 enum { DEADLINE = 100 }; /* seconds; a child needs less than one, and ten under a sanitizer */
 
 /* Ends the child, without the parent's handlers of exit, and says why on a failure. */
@@ -30,8 +38,15 @@ enum { DEADLINE = 100 }; /* seconds; a child needs less than one, and ten under 
         }                                                                                          \
     } while (0)
 
+static void close_unused(void *arg);
+static void encode_the_same(void *arg);
+
 /* Runs body(arg) in a child, which must end well before the deadline. */
 static void in_child(const char *what, void (*body)(void *), void *arg) {
+    if (!CHILD_MAY_START_THREADS && body != close_unused && body != encode_the_same) {
+        leave_out("under ThreadSanitizer a child starts no threads");
+        return;
+    }
     fflush(NULL);
     const pid_t child = fork();
     ck_assert_int_ge(child, 0);
@@ -198,7 +213,7 @@ static void encode_the_same(void *arg) {
 
 START_TEST(a_tokenizer_works_in_the_child) {
     static encoder e;
-    e.ctx = open_context(3);
+    e.ctx = open_context(CHILD_MAY_START_THREADS ? 3 : 1);
     tsr_model_settings s = tsr_model_settings_default();
     s.device = "cpu";
     ck_assert_int_eq(tsr_tokenizer_open(e.ctx, &e.tokenizer, &s), TSR_OK);
