@@ -365,6 +365,8 @@ const verb verb_encode = {
     .exits = NULL,
     .examples = "# one picture with the bundled tokenizer\n"
                 "tessera encode photo.jpg -o photo.tess\n"
+                "# with a published one, which 'tessera fetch titok-s128' has brought\n"
+                "tessera encode photo.jpg -o photo.tess -t titok-s128\n"
                 "# 64 ids a tile\n"
                 "tessera encode photo.jpg -o photo.tess -k 64\n"
                 "# as many ids as each tile needs for an error of 0.05\n"

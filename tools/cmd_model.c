@@ -435,6 +435,9 @@ static const verb verb_model_convert = {
         "largest tensor.",
     .examples = "# KARL's checkpoint\n"
                 "tessera model convert karl_small_vqgan_quantized_latents.pth karl.safetensors\n"
+                "# to where -t llamagen-vq16 looks for it\n"
+                "tessera model convert \"$(tessera fetch -q llamagen-vq16)\" \\\n"
+                "  ~/.cache/tessera/llamagen-vq16/model.safetensors\n"
                 "# half the size; what is in it\n"
                 "tessera model convert last.ckpt vqgan.safetensors --dtype bf16\n"
                 "tessera model list-tensors vqgan.safetensors",

@@ -48,10 +48,10 @@ static int finish(int code) {
 }
 
 static int unknown(const char *name) {
-    const char *names[64];
+    const char *names[64] = {"help", "version", "--help", "--version"};
     const verb *v;
-    int count = 0;
-    for (; count < 64 && (v = verb_at(count)); ++count)
+    int count = 4;
+    for (; count < 64 && (v = verb_at(count - 4)); ++count)
         names[count] = v->name;
     const char *near = args_suggest(name, names, count);
     if (near) return args_wrong(NULL, "unknown verb '%s'; did you mean '%s'?", name, near);

@@ -43,7 +43,8 @@ run help
 code_is 0
 fails 2 "^tessera: unknown verb 'evla'; did you mean 'eval'\? \(see 'tessera --help'\)$" evla
 fails 2 "^tessera: unknown verb 'qqqqqq' \(see 'tessera --help'\)$" qqqqqq
-fails 2 "^tessera: unknown verb '--verson'" --verson
+fails 2 "^tessera: unknown verb '--verson'; did you mean '--version'\?" --verson
+fails 2 "^tessera: unknown verb 'hlep'; did you mean 'help'\?" hlep
 fails 2 "^tessera: unknown verb 'nope'" help nope
 
 for verb in $verbs; do
