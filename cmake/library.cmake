@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-# libtessera: every .c of the library's rooms, once as objects, then shared and static.
+# libtessera: every .c and .S of the library's rooms, once as objects, then shared and static.
 set(tessera_sources "")
 foreach(room compute ops formats quantizer reduce nn models towers metrics codec verify bench)
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${room}/*.c)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${room}/*.c
+       ${CMAKE_SOURCE_DIR}/${room}/*.S)
   list(APPEND tessera_sources ${sources})
 endforeach()
 # A pattern or a path that no longer fits any file would change a build without a word.
@@ -52,14 +53,12 @@ target_compile_options(tessera_objects PRIVATE -Wall -Wextra)
 target_compile_definitions(tessera_objects PRIVATE
   _GNU_SOURCE TESSERA_VERSION="${PROJECT_VERSION}" TESSERA_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
 
-# The default tokenizer's weights are linked in as they are.
+# The default tokenizer's weights and the catalog are linked in as they are.
 set(tessera_bundled_model ${CMAKE_SOURCE_DIR}/models/mosaic-64.safetensors)
-set_source_files_properties(${CMAKE_SOURCE_DIR}/models/bundled.c PROPERTIES
-  COMPILE_DEFINITIONS "TESSERA_BUNDLED_MODEL=\"${tessera_bundled_model}\""
-  OBJECT_DEPENDS ${tessera_bundled_model})
 set(tessera_catalog ${CMAKE_SOURCE_DIR}/models/catalog)
-set_source_files_properties(${CMAKE_SOURCE_DIR}/models/catalog_data.c PROPERTIES
-  COMPILE_DEFINITIONS "TESSERA_CATALOG=\"${tessera_catalog}\"" OBJECT_DEPENDS ${tessera_catalog})
+set_source_files_properties(${CMAKE_SOURCE_DIR}/models/embedded.S PROPERTIES
+  COMPILE_DEFINITIONS "TESSERA_BUNDLED_MODEL=\"${tessera_bundled_model}\";TESSERA_CATALOG=\"${tessera_catalog}\""
+  OBJECT_DEPENDS "${tessera_bundled_model};${tessera_catalog}")
 # What decides ids is rounded in the same places by every compiler.
 foreach(source codec/tokenizers/mosaic.c quantizer/residual_fsq.c quantizer/rvq_search.c)
   if(NOT ${CMAKE_SOURCE_DIR}/${source} IN_LIST tessera_sources)
@@ -77,7 +76,7 @@ add_custom_target(tessera_commit
 add_dependencies(tessera_objects tessera_commit)
 
 # What the library links, by pkg-config module; the static library's users need the same list.
-set(tessera_modules libpng libzstd libcjson)
+set(tessera_modules libpng libzstd libcjson libcrypto)
 if(TESSERA_MEDIA)
   list(APPEND tessera_modules libavcodec libavutil)
   target_compile_definitions(tessera_objects PUBLIC TESSERA_WITH_MEDIA=1)
@@ -92,6 +91,8 @@ foreach(kind ${tessera_picture_kinds})
   endif()
 endforeach()
 pkg_check_modules(TESSERA_MODULES REQUIRED IMPORTED_TARGET ${tessera_modules})
+pkg_check_modules(TESSERA_XXHASH REQUIRED libxxhash) # its header alone: compiled in, not linked
+target_include_directories(tessera_objects PRIVATE ${TESSERA_XXHASH_INCLUDE_DIRS})
 set(tessera_plain_libraries m ${CMAKE_DL_LIBS}) # without a pkg-config file: -l<name>
 target_link_libraries(tessera_objects PUBLIC PkgConfig::TESSERA_MODULES Threads::Threads m)
 if(TESSERA_ONEDNN)

@@ -53,7 +53,7 @@ target_link_libraries(make_weights PRIVATE tessera_static)
 # The longest begin first, so that no core waits for one of them at the end.
 set_tests_properties(test_karl test_karl_batches test_grid PROPERTIES COST 100)
 set(tessera_script_environment
-    "TESSERA=${CMAKE_BINARY_DIR}/tessera" "CC=${CMAKE_C_COMPILER}" "CXX=${CMAKE_CXX_COMPILER}"
+    "TESSERA=${CMAKE_BINARY_DIR}/tessera" "CC=${CMAKE_C_COMPILER}"
     "SOURCE=${CMAKE_SOURCE_DIR}" "BUILD=${CMAKE_BINARY_DIR}" "SHARED=${CMAKE_SOURCE_DIR}/../shared")
 file(GLOB tessera_script_tests CONFIGURE_DEPENDS
      ${CMAKE_SOURCE_DIR}/tests/cli/*.sh ${CMAKE_SOURCE_DIR}/tests/arrows/*.sh)

@@ -57,6 +57,9 @@ char *tsr_item_names_path(tsr_item_names *names, const char *folder, const char 
 }
 
 void tsr_item_names_free(tsr_item_names *names) {
-    tdestroy(names->tree, free);
-    names->tree = NULL;
+    while (names->tree) { /* the root; it becomes NULL with the last entry */
+        given *entry = *(given **)names->tree;
+        tdelete(entry, &names->tree, by_name);
+        free(entry);
+    }
 }

@@ -8,10 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *tsr_version(void) {
-    return TESSERA_VERSION;
-}
-
 static tsr_status set_tile(tsr_tokenizer *t, uint32_t width, uint32_t height) {
     tsr_token_header *h = &t->header;
     if (width == h->tile_width && height == h->tile_height) return TSR_OK;

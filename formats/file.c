@@ -296,13 +296,9 @@ static void out_forget(tsr_out *out) {
     out->fd = -1;
 }
 
-/* Renames without replacing: in one step where the kernel and the file system can, else through a
- * second link to the file. Where there are no links either (FAT) a look beforehand has to do. */
+/* Renames without replacing, through a second link to the file: making one fails when the name is
+ * taken. Where there are no links (FAT) a look beforehand has to do. */
 static int rename_new(const char *from, const char *to) {
-#ifdef RENAME_NOREPLACE
-    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return 0;
-    if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP) return -1;
-#endif
     if (link(from, to) == 0) {
         (void)unlink(from);
         return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* args.h: verbs of the program and their command lines. A verb is a table that declares its options
- * once; parsing, --help and the checks of docs/CLI.md come from the table. */
+ * once; parsing, --help, manual pages, completions and the checks of docs/CLI.md come from the
+ * table. */
 #ifndef TOOLS_ARGS_H
 #define TOOLS_ARGS_H
 
@@ -22,7 +23,8 @@ enum {
 typedef enum option_kind {
     OPTION_FLAG,   /* int, becomes 1 */
     OPTION_COUNT,  /* int, one more each time */
-    OPTION_TEXT,   /* const char * */
+    OPTION_TEXT,   /* const char *; completions offer `choices`, or files where there are none */
+    OPTION_MODEL,  /* const char *; a file, a folder or a name, which tool_open makes a path of */
     OPTION_UINT,   /* uint32_t between least and most */
     OPTION_UINT64, /* uint64_t */
     OPTION_BYTES,  /* uint64_t; the number may end in K, M or G */
@@ -68,6 +70,9 @@ typedef struct verb {
     bool writes;                       /* has outputs, and -f */
     int least_operands, most_operands; /* most -1 = any number */
     const char *operands;              /* name of the operands in messages: "FILE.tess" */
+    option_kind operand_kind;          /* what completions offer: OPTION_MODEL names of models,
+                                          OPTION_CHOICE operand_choices; any other kind: files */
+    const char *operand_choices;       /* "bash|zsh|fish" */
     int (*run)(const struct verb *verb, int argc, char **argv);
     const struct verb *const *parts; /* verbs inside it ("codebook train"), NULL-terminated */
 } verb;
@@ -80,10 +85,24 @@ int args_parse(const verb *v, int argc, char **argv, void *target, int *operands
 /* Runs the part of `v` that argv names ("codebook train"), or prints v's own help. */
 int args_run_part(const verb *v, int argc, char **argv);
 
+/* Option `index` of a verb: its own, then those of the device, then those everyone has; NULL behind
+ * the last. */
+const option *args_option(const verb *v, int index);
+/* How many of them are the verb's own, with -f of those that write: they come first, then those of
+ * the device, then those everyone has. */
+int args_own_options(const verb *v);
+/* Splits "auto|crop|pad" into at most `most` names, which point into `text`. Returns how many. */
+int args_choices(const char *choices, char *text, size_t bytes, const char **names, int most);
+/* The name of a part without the verb's. */
+const char *args_part_name(const verb *part);
+
 /* The nearest of `count` names to what was typed, or NULL when none is near. */
 const char *args_suggest(const char *typed, const char *const *names, int count);
 /* Prints one line on stderr: "tessera encode: ... (see 'tessera encode --help')". Returns 2. */
 int args_wrong(const verb *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void args_print_help(const verb *v);
+/* Prints `text` wrapped at 80 columns; the cursor stands at `column`, further lines begin at
+ * `indent`. */
+void args_print_wrapped(const char *text, int column, int indent);
 
 #endif

@@ -128,7 +128,8 @@ const verb verb_devices = {
         "in disguise and is never chosen by itself; a driver that computes wrongly is refused "
         "with its reason.",
     .exits = NULL,
-    .examples = "tessera devices\n"
+    .examples = "# what there is, and what 'auto' takes\n"
+                "tessera devices\n"
                 "# names for --device\n"
                 "tessera devices --json | jq -r '.devices[].device'",
     .options = NULL,

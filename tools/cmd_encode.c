@@ -24,9 +24,10 @@ typedef struct encode_options {
 static const option options[] = {
     {"output", 'o', OPTION_TEXT, AT(output), "OUT.tess", "beside a single IN: IN.tess",
      "where to write; '-' is stdout. The file appears when it is complete", NULL, 0, 0},
-    {"model", 't', OPTION_TEXT, AT(model), "MODEL", "the bundled tokenizer",
-     "safetensors file of the tokenizer, or the published folder with it and its config.json", NULL,
-     0, 0},
+    {"model", 't', OPTION_MODEL, AT(model), "MODEL", "the bundled tokenizer",
+     "the tokenizer: a safetensors file, the published folder with it and its config.json, a name "
+     "of 'tessera fetch --list', or an ORG/NAME of Hugging Face's that is in its cache",
+     NULL, 0, 0},
     {"tokens", 'k', OPTION_UINT, AT(tokens), "N", "as many as the tokenizer has",
      "ids a tile: fewer is coarser and smaller", NULL, 1, 1u << 24},
     {"quality", 0, OPTION_REAL, AT(quality), "E", "not used",
@@ -39,7 +40,7 @@ static const option options[] = {
      "reaches psnr=DB, ssim=S (at least) or l1=E (at most); found by decoding a few prefixes and "
      "recorded in the file. A picture out of reach keeps all and is named. With KARL: the largest "
      "tolerated error that will do",
-     NULL, 0, 0},
+     "psnr=|ssim=|l1=", 0, 0},
     {"fit", 0, OPTION_CHOICE, AT(fit), "F", "auto",
      "how a picture becomes tiles: crop (short side resized, centre cut out), pad (long side "
      "resized, rest filled, cut off again on decode), stretch, tile (kept at its size, overlapping "
@@ -445,6 +446,8 @@ const verb verb_encode = {
     .exits = "1 when pictures were skipped (--on-error skip)",
     .examples = "# one picture with the bundled tokenizer\n"
                 "tessera encode photo.jpg -o photo.tess\n"
+                "# with a published one, which 'tessera fetch titok-s128' has brought\n"
+                "tessera encode photo.jpg -o photo.tess -t titok-s128\n"
                 "# 64 ids a tile\n"
                 "tessera encode photo.jpg -o photo.tess -k 64\n"
                 "# as many ids as each tile needs for an error of 0.05\n"

@@ -23,8 +23,8 @@ static const option options[] = {
      "where to write; the suffix says the format (png, jpg, webp, avif, tiff, ppm); '-' is PNG on "
      "stdout",
      NULL, 0, 0},
-    {"model", 't', OPTION_TEXT, AT(model), "MODEL", "the bundled tokenizer",
-     "safetensors file of the tokenizer", NULL, 0, 0},
+    {"model", 't', OPTION_MODEL, AT(model), "MODEL", "the bundled tokenizer",
+     "the tokenizer: a file, a folder or a name, as in encode", NULL, 0, 0},
     {"tokens", 'k', OPTION_TEXT, AT(counts), "LIST", "16,64,256",
      "numbers of ids a tile, one column each, at most 8", NULL, 0, 0},
     {"fit", 0, OPTION_CHOICE, AT(fit), "F", "auto", "how a picture becomes tiles, see encode",

@@ -49,6 +49,15 @@ int tool_open(tool *t, const verb *v, const common_options *o) {
     s.log_user = t;
     tsr_status status = tsr_context_open(&t->ctx, &s);
     if (status) return tool_fail(t, status);
+    for (int i = 0; i < v->option_count; ++i) {
+        const char **model = (const char **)((char *)o + v->options[i].offset);
+        int code =
+            v->options[i].kind == OPTION_MODEL && *model ? tool_locate(t, *model, model) : -1;
+        if (code >= 0) {
+            tool_close(t);
+            return code;
+        }
+    }
     /* The second Ctrl-C ends the program the hard way. */
     struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
     sigaction(SIGINT, &action, NULL);
@@ -58,7 +67,47 @@ int tool_open(tool *t, const verb *v, const common_options *o) {
 
 void tool_close(tool *t) {
     tool_progress_clear(t);
+    for (size_t i = 0; i < sizeof t->located / sizeof *t->located; ++i)
+        free(t->located[i]);
+    memset(t->located, 0, sizeof t->located);
     tsr_context_close(&t->ctx);
+}
+
+bool tool_nearest_model(const tsr_catalog *catalog, const char *name, char *near, size_t size) {
+    const char *names[512];
+    int count = tsr_catalog_count(catalog);
+    if (count > (int)(sizeof names / sizeof *names)) count = sizeof names / sizeof *names;
+    for (int i = 0; i < count; ++i) {
+        tsr_catalog_model m;
+        tsr_catalog_at(catalog, i, &m);
+        names[i] = m.name;
+    }
+    const char *found = args_suggest(name, names, count);
+    if (found) snprintf(near, size, "%s", found);
+    return found && strcmp(found, name) != 0;
+}
+
+int tool_locate(tool *t, const char *name, const char **path) {
+    const size_t most = sizeof t->located / sizeof *t->located;
+    size_t i = 0;
+    char *found = NULL, near[128];
+    tsr_status status = tsr_model_locate(t->ctx, name, &found);
+    while (i + 1 < most && t->located[i])
+        ++i;
+    if (!status) {
+        free(t->located[i]);
+        *path = t->located[i] = found;
+        return -1;
+    }
+    tsr_catalog *catalog = NULL;
+    char detail[1024];
+    snprintf(detail, sizeof detail, "%s", tsr_detail(t->ctx));
+    bool hint = status == TSR_ERROR_NOT_FOUND && !tsr_catalog_open(t->ctx, NULL, &catalog) &&
+                tsr_catalog_find(catalog, name) < 0 &&
+                tool_nearest_model(catalog, name, near, sizeof near);
+    tsr_catalog_close(&catalog);
+    return hint ? tool_fail_text(t, status, "%s; did you mean '%s'?", detail, near)
+                : tool_fail_text(t, status, "%s", detail);
 }
 
 int tool_exit_code(tsr_status status) {

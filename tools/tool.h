@@ -4,6 +4,7 @@
 #ifndef TOOLS_TOOL_H
 #define TOOLS_TOOL_H
 
+#include <tessera/models.h>
 #include <tessera/tessera.h>
 #include "args.h"
 #include "json_out.h"
@@ -19,12 +20,20 @@ typedef struct tool {
     uint64_t bar_base; /* what was done when the bar began: a resumed download */
     bool bar_bytes;    /* numbers are bytes */
     char bar_what[64];
+    char *located[4]; /* paths of models that were given by name */
 } tool;
 
-/* Opens the context of a verb. Returns -1, or the exit code after a failure; tool_close is then
- * allowed, too. */
+/* Opens the context of a verb, and makes paths of its OPTION_MODEL options, which are in the same
+ * struct as `o`. Returns -1, or the exit code after a failure; tool_close is then allowed, too. */
 int tool_open(tool *t, const verb *v, const common_options *o);
 void tool_close(tool *t);
+
+/* Sets *path to the file or folder that `name` of a model means (tsr_model_locate); the tool owns
+ * the text. Returns -1, or the exit code after a failure, which names a model of about this name.
+ */
+int tool_locate(tool *t, const char *name, const char **path);
+/* The name of a published model nearest to `name`, into `near`; false when none is near. */
+bool tool_nearest_model(const tsr_catalog *catalog, const char *name, char *near, size_t size);
 
 /* Prints the failure of the last call on `ctx` in one line (and as JSON with --json); returns the
  * exit code that belongs to the status. */

@@ -7,7 +7,12 @@
  *     tsr_context_close(&ctx);
  *
  * The library never aborts, never prints and has no global state. A context may be used by one
- * thread at a time; different contexts may be used by different threads at the same time. */
+ * thread at a time; different contexts may be used by different threads at the same time.
+ *
+ * After fork() the child may go on with the parent's contexts, and with what was opened with them
+ * on the cpu; worker threads are started again there. What was opened on a GPU fails in the child
+ * with DEVICE_LOST and may only be closed: open it again in the child. fork() while another thread
+ * is inside a call leaves that call's context to be closed alone. */
 #ifndef TESSERA_STATUS_H
 #define TESSERA_STATUS_H
 
@@ -64,10 +69,13 @@ typedef void (*tsr_log_fn)(void *user, tsr_log_level level, const char *text);
 
 /* How a context works. A struct of zeros differs from the default in log_level alone. */
 typedef struct tsr_context_settings {
-    int threads;             /* worker threads for CPU work, 0..1024; default 0: one for each online
-                                core */
+    int threads; /* worker threads for CPU work, 0..1024; default 0: one for each processor the
+                    process may use, by its CPU affinity and the quotas of its control groups,
+                    rounded up */
     uint64_t memory_limit;   /* bytes that a single call may plan for; default 0: three quarters of
-                                RAM */
+                                the memory the process may use, which is the least of the RAM, the
+                                limits of its control groups and what is left of RLIMIT_AS when the
+                                context is opened */
     int keep_existing;       /* 1: no call replaces a file that exists: the call fails with EXISTS,
                                 before it computes anything where it knows the file's name by then,
                                 and also when the file appeared meanwhile. 0: the new file takes

@@ -254,9 +254,9 @@ typedef struct tsr_encode_report {
 
 /* Encodes picture files into one token file, one item for each picture, in order. "-" is stdin or
  * stdout. An input that is no file (stdin, a pipe) may hold several pictures, one behind the other,
- * and each becomes an item; BigTIFF alone takes all that follows it. The key of an item is the file's name
- * without its folder, "stdin" for stdin, with -000001, -000002 ... behind it where a pipe held
- * several.
+ * and each becomes an item; BigTIFF alone takes all that follows it. The key of an item is the
+ * file's name without its folder, "stdin" for stdin, with -000001, -000002 ... behind it where a
+ * pipe held several.
  *
  * The settings are checked first, then the headers of all files are looked at, and then the first
  * picture is read. Bad pictures go to settings->failed; the status is that of the first of them
@@ -446,6 +446,16 @@ tsr_status tsr_picture_write_png(tsr_context *ctx, const char *path, int width, 
 
 /* ---- ring 3: experimental ---------------------------------------------------------------- */
 #ifdef TESSERA_EXPERIMENTAL
+
+/* Commit of the sources this library was built from: 12 hexadecimal digits, with "-dirty" behind
+ * them where files had been changed, or "unknown" outside a repository. Static storage. */
+const char *tsr_build_commit(void);
+/* Optional parts of this build, one blank between them: "+onednn -vulkan" has oneDNN and lacks
+ * Vulkan. Static storage. */
+const char *tsr_build_features(void);
+/* Libraries this build was made with, "NAME=VERSION" with one blank between them. Static storage.
+ */
+const char *tsr_build_libraries(void);
 
 /* Describes every device as JSON text in *json, which the caller frees with free():
  * {"devices": [{"device": "cpu", "name", "vendor", "driver", "api", "software", "usable", "chosen",
