@@ -8,8 +8,10 @@ set -euo pipefail
 
 build=(gcc g++ libc6-dev cmake ninja-build pkg-config glslang-tools
        libpng-dev libzstd-dev libcjson-dev libdnnl-dev libvulkan-dev libvulkan-volk-dev
-       libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libcurl4-openssl-dev)
-tests=(check libsubunit-dev mesa-vulkan-drivers vulkan-validationlayers spirv-tools clang-format-14 python3)
+       libjpeg-dev libtiff-dev libwebp-dev libgif-dev libopenjp2-7-dev libavif-dev libjxl-dev libheif-dev
+       zlib1g-dev libcurl4-openssl-dev)
+tests=(check libsubunit-dev mesa-vulkan-drivers vulkan-validationlayers spirv-tools clang-format-14 python3
+       python3-pil libjpeg-turbo-progs libavif-bin libjxl-tools libheif-examples)
 
 case "${1:-}" in
 demo) wanted=("${build[@]}") ;;
