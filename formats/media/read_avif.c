@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* read_avif.c: AVIF through libavif, on one thread. */
+/* read_avif.c: AVIF through libavif, on one thread of a process of its own: dav1d below it prints.
+ */
+#include "apart.h"
 #include "bmff.h"
 
 static bool recognise(tsr_bytes b) {
@@ -85,12 +87,15 @@ static tsr_status read_picture(const tsr_picture_decode *d, avifDecoder *decoder
     return convert(d, decoder->image);
 }
 
-static tsr_status decode_avif(const tsr_picture_decode *d) {
+static tsr_status decode_here(const tsr_picture_decode *d) {
     avifDecoder *decoder = avifDecoderCreate();
     if (!decoder) return fail_avif(d, AVIF_RESULT_OUT_OF_MEMORY);
     tsr_status status = read_picture(d, decoder);
     avifDecoderDestroy(decoder);
     return status;
+}
+static tsr_status decode_avif(const tsr_picture_decode *d) {
+    return tsr_decode_apart(d, decode_here);
 }
 #define DECODE decode_avif
 #else

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* read_heif.c: HEIC and its relatives through libheif, on one thread. The library turns the picture
- * upright and cuts it as its properties ask. */
+/* read_heif.c: HEIC and its relatives through libheif, on one thread of a process of its own:
+ * libde265 below it prints. The library turns the picture upright and cuts it as its properties
+ * ask. */
+#include "apart.h"
 #include "bmff.h"
 
 static bool recognise(tsr_bytes b) {
@@ -81,7 +83,7 @@ static tsr_status read_picture(const tsr_picture_decode *d, reader *r) {
     return error.code ? fail_heif(d, error) : convert(d, r->image, channels);
 }
 
-static tsr_status decode_heif(const tsr_picture_decode *d) {
+static tsr_status decode_here(const tsr_picture_decode *d) {
     reader r = {.context = heif_context_alloc()};
     if (!r.context) return tsr_fail(d->ctx, TSR_ERROR_MEMORY, "%s: no memory for libheif", d->name);
     tsr_status status = read_picture(d, &r);
@@ -90,6 +92,9 @@ static tsr_status decode_heif(const tsr_picture_decode *d) {
     heif_image_handle_release(r.handle);
     heif_context_free(r.context);
     return status;
+}
+static tsr_status decode_heif(const tsr_picture_decode *d) {
+    return tsr_decode_apart(d, decode_here);
 }
 #define DECODE decode_heif
 #else

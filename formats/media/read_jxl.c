@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* read_jxl.c: JPEG XL through libjxl, on one thread. The library turns the picture upright. */
-#include "reader.h"
+/* read_jxl.c: JPEG XL through libjxl, on one thread of a process of its own: as Debian builds it
+ * the library prints what it finds wrong, and some of its checks end the process. It turns the
+ * picture upright. */
+#include "apart.h"
 
 static bool recognise(tsr_bytes b) {
     return tsr_bytes_have(b, 0, "\xff\x0a", 2) ||
@@ -94,13 +96,16 @@ static tsr_status read_picture(reader *r) {
     }
 }
 
-static tsr_status decode_jxl(const tsr_picture_decode *d) {
+static tsr_status decode_here(const tsr_picture_decode *d) {
     reader r = {.d = d, .jxl = JxlDecoderCreate(NULL)};
     if (!r.jxl) return tsr_fail(d->ctx, TSR_ERROR_MEMORY, "%s: no memory for libjxl", d->name);
     tsr_status status = read_picture(&r);
     JxlDecoderDestroy(r.jxl);
     free(r.pixels);
     return status;
+}
+static tsr_status decode_jxl(const tsr_picture_decode *d) {
+    return tsr_decode_apart(d, decode_here);
 }
 #define DECODE decode_jxl
 #else

@@ -15,7 +15,8 @@ from picture_cases import Case, picture
 TOOLS = [
     ("AVIF", "avifenc", "avifdec", "avif",
      [["-y", y, "-s", "8", *more] for y in ("444", "422", "420", "400")
-      for more in (["--min", "20", "--max", "20"], ["-d", "10", "--min", "10", "--max", "20"], ["-r", "limited"])]
+      for more in (["--min", "20", "--max", "20"], ["-d", "10", "--min", "10", "--max", "20"], ["-r", "limited"])
+      if (y, more) != ("400", ["-r", "limited"])]  # avifdec writes the luma of these as it is stored
      + [["-l", "-s", "8"], ["--irot", "1", "-s", "8"], ["--imir", "1", "-s", "8"]], ["-d", "8"]),
     ("JPEG XL", "cjxl", "djxl", "jxl",
      [["-d", "1", "-e", "3"], ["-d", "0", "-e", "3"], ["-d", "3", "-e", "3", "--container=1"], ["-d", "0.5", "-e", "3", "-p"]],
