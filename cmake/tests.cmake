@@ -59,7 +59,9 @@ target_link_libraries(picture_pixels PRIVATE tessera_static)
 # Debian's own Python: its Pillow is linked with the libraries that this build uses.
 add_test(NAME pillow_pictures
          COMMAND bash ${CMAKE_SOURCE_DIR}/tests/pictures/pillow_pictures.sh $<TARGET_FILE:picture_pixels>)
-set_tests_properties(pillow_pictures PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1200)
+add_test(NAME picture_kinds
+         COMMAND python3 -B ${CMAKE_SOURCE_DIR}/tests/pictures/pillow_pictures.py $<TARGET_FILE:picture_pixels> --computed)
+set_tests_properties(pillow_pictures picture_kinds PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1200)
 # The longest begin first, so that no core waits for one of them at the end.
 set_tests_properties(test_karl test_karl_batches test_grid PROPERTIES COST 100)
 set(tessera_script_environment
