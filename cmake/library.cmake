@@ -18,9 +18,6 @@ endfunction()
 if(NOT TESSERA_VULKAN)
   tessera_leave_out("compute/vulkan/.*\\.c")
 endif()
-if(NOT TESSERA_MEDIA) # FFmpeg's part; PNG stays
-  tessera_leave_out("formats/media/media[^/]*\\.c")
-endif()
 
 # Flags that everything in the tree is built with; they stand before the first target.
 if(TESSERA_WERROR)
@@ -66,15 +63,29 @@ add_custom_target(tessera_commit
 add_dependencies(tessera_objects tessera_commit)
 
 # What the library links, by pkg-config module; the static library's users need the same list.
-set(tessera_modules libpng libzstd libcjson libcrypto)
-if(TESSERA_MEDIA)
-  list(APPEND tessera_modules libavcodec libavutil)
-  target_compile_definitions(tessera_objects PUBLIC TESSERA_WITH_MEDIA=1)
+set(tessera_modules libpng zlib libzstd libcjson libcrypto)
+set(tessera_plain_libraries m ${CMAKE_DL_LIBS}) # without a pkg-config file: -l<name>
+# Readers of pictures, each with its library or without (formats/media/readers.def).
+foreach(reader "JPEG libjpeg" "TIFF libtiff-4" "WEBP libwebp" "JPEG2000 libopenjp2" "AVIF libavif"
+               "JXL libjxl" "HEIF libheif")
+  string(REGEX MATCH "^([A-Z0-9]+) (.+)$" matched "${reader}")
+  if(TESSERA_${CMAKE_MATCH_1})
+    list(APPEND tessera_modules ${CMAKE_MATCH_2})
+    target_compile_definitions(tessera_objects PUBLIC TESSERA_WITH_${CMAKE_MATCH_1}=1)
+  endif()
+endforeach()
+if(TESSERA_TIFF) # error handlers and limits of one file, not of the process, came with 4.5
+  pkg_check_modules(TESSERA_LIBTIFF REQUIRED QUIET libtiff-4>=4.5)
+endif()
+if(TESSERA_GIF)
+  find_library(TESSERA_GIFLIB gif REQUIRED)
+  target_link_libraries(tessera_objects PUBLIC ${TESSERA_GIFLIB})
+  target_compile_definitions(tessera_objects PUBLIC TESSERA_WITH_GIF=1)
+  list(APPEND tessera_plain_libraries gif)
 endif()
 pkg_check_modules(TESSERA_MODULES REQUIRED IMPORTED_TARGET ${tessera_modules})
 pkg_check_modules(TESSERA_XXHASH REQUIRED libxxhash) # its header alone: compiled in, not linked
 target_include_directories(tessera_objects PRIVATE ${TESSERA_XXHASH_INCLUDE_DIRS})
-set(tessera_plain_libraries m ${CMAKE_DL_LIBS}) # without a pkg-config file: -l<name>
 target_link_libraries(tessera_objects PUBLIC PkgConfig::TESSERA_MODULES Threads::Threads m)
 if(TESSERA_ONEDNN)
   find_library(TESSERA_DNNL dnnl REQUIRED)

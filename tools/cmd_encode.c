@@ -357,8 +357,10 @@ const verb verb_encode = {
         "               [--steps N] [--guidance W] [--guidance-mode apg|cfg] [--seed N]\n"
         "               [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]",
     .about =
-        "Reads PNG, JPEG, WebP, GIF (its first frame), BMP, TIFF and PNM by their content, honours "
-        "the EXIF orientation, and writes one token file with one item for each picture, in the "
+        "Reads PNG, JPEG, WebP, GIF (its first frame), BMP, TIFF, PNM, QOI, JPEG 2000, AVIF, JPEG "
+        "XL "
+        "and HEIC by their content, honours the EXIF orientation, and writes one token file with "
+        "one item for each picture, in the "
         "order given. IN may be '-' for stdin. The ids are the same for every --threads and "
         "--batch. Near ties are ids whose decision was so close that another device might decide "
         "otherwise.",
