@@ -258,7 +258,7 @@ static tsr_status search_counts(const mosaic *m, float quality, int count, float
     for (;;) {
         bool open = false;
         for (int i = 0; i < count; ++i) {
-            open |= search[i].low < search[i].high;
+            open |= tsr_mosaic_search_goes_on(&search[i]);
             tsr_mosaic_restore(m, codes[i].class_number, tsr_mosaic_search_next(&search[i]),
                                codes[i].lead_ids, codes[i].digits,
                                restored + (size_t)i * COEFFICIENTS);
@@ -267,7 +267,8 @@ static tsr_status search_counts(const mosaic *m, float quality, int count, float
         const tsr_status status = tsr_execute(m->device, &program, in, 2, &out, 1);
         if (status) return status;
         for (int i = 0; i < count; ++i)
-            tsr_mosaic_search_take(m, &search[i], (double)linear[i], quality);
+            if (tsr_mosaic_search_goes_on(&search[i]))
+                tsr_mosaic_search_take(m, &search[i], (double)linear[i], quality);
     }
 }
 
@@ -296,14 +297,14 @@ tsr_status tsr_mosaic_encode_on_device(const mosaic *m, const tsr_pixels *pixels
     if (!status) status = run_encoder(m, count, x, &o);
     for (int i = 0; i < count && !status; ++i) {
         read_code(m, &o, i, &codes[i]);
-        search[i].low = 1;
-        search[i].high = request->tokens ? (int)request->tokens : TOKENS;
+        search[i] = tsr_mosaic_search_open(request->tokens ? (int)request->tokens : TOKENS);
     }
     if (!status && request->quality > 0)
         status = search_counts(m, request->quality, count, x, codes, search, again, linear);
     for (int i = 0; i < count && !status; ++i) {
         batch->counts[i] = (uint32_t)search[i].high;
         batch->near_ties += search[i].near_tie;
+        if (batch->predicted) batch->predicted[i] = (float)search[i].predicted;
         batch->near_ties += tsr_mosaic_write_ids(m, &codes[i], search[i].high,
                                                  (uint32_t *)batch->values + (size_t)i * TOKENS);
     }

@@ -43,6 +43,14 @@ static double predicted_error(const mosaic *m, int count, double linear) {
     return exp(first + (second - first) * (at - low));
 }
 
+tsr_mosaic_search tsr_mosaic_search_open(int most) {
+    return (tsr_mosaic_search){.low = 1, .high = most, .predicted = NAN};
+}
+
+bool tsr_mosaic_search_goes_on(const tsr_mosaic_search *search) {
+    return search->low < search->high || isnan(search->predicted);
+}
+
 int tsr_mosaic_search_next(const tsr_mosaic_search *search) {
     return (search->low + search->high) / 2;
 }
@@ -50,12 +58,13 @@ int tsr_mosaic_search_next(const tsr_mosaic_search *search) {
 void tsr_mosaic_search_take(const mosaic *m, tsr_mosaic_search *search, double linear,
                             float quality) {
     const int middle = tsr_mosaic_search_next(search);
-    if (search->low >= search->high) return;
     const double predicted = predicted_error(m, middle, linear);
-    search->near_tie |= fabs(predicted - (double)quality) < count_tie * (double)quality;
-    if (predicted <= (double)quality)
+    if (search->low < search->high)
+        search->near_tie |= fabs(predicted - (double)quality) < count_tie * (double)quality;
+    if (search->low == search->high || predicted <= (double)quality) {
         search->high = middle;
-    else
+        search->predicted = predicted;
+    } else
         search->low = middle + 1;
 }
 
@@ -201,7 +210,8 @@ typedef struct encode_job {
     uint32_t *ids, *counts;
     uint64_t *ties; /* one for each worker */
     workspace *spaces;
-    float *scratch; /* for each worker, of code_lead */
+    float *scratch;   /* for each worker, of code_lead */
+    float *predicted; /* of each tile; NULL: not asked for */
     tsr_mosaic_code *codes;
 } encode_job;
 
@@ -226,11 +236,12 @@ static void encode_tile(void *arg, int64_t tile, int worker) {
     const tsr_residual_fsq q = tsr_mosaic_slots(m, code->class_number);
     tsr_residual_fsq_round(&q, SLOTS, s->coefficients, s->left, code->digits, code->margin);
 
-    tsr_mosaic_search search = {.low = 1, .high = job->tokens ? (int)job->tokens : TOKENS};
-    while (job->quality > 0 && search.low < search.high)
+    tsr_mosaic_search search = tsr_mosaic_search_open(job->tokens ? (int)job->tokens : TOKENS);
+    while (job->quality > 0 && tsr_mosaic_search_goes_on(&search))
         tsr_mosaic_search_take(
             m, &search, linear_error(m, code->class_number, tsr_mosaic_search_next(&search), s),
             job->quality);
+    if (job->predicted) job->predicted[tile] = (float)search.predicted;
     job->counts[tile] = (uint32_t)search.high;
     job->ties[worker] +=
         search.near_tie + tsr_mosaic_write_ids(m, code, search.high, job->ids + tile * TOKENS);
@@ -248,6 +259,7 @@ tsr_status tsr_mosaic_encode_on_host(const mosaic *m, const tsr_pixels *pixels,
                       .quality = request->quality,
                       .ids = batch->values,
                       .counts = batch->counts,
+                      .predicted = batch->predicted,
                       .codes = codes};
     tsr_scratch s = {.ctx = m->ctx};
     job.spaces = tsr_scratch_take(&s, workers, sizeof *job.spaces, "mosaic: encode");

@@ -99,14 +99,20 @@ extern const double tsr_mosaic_class_tie;
 /* Writes the first `count` ids of a tile and returns how many of them are near ties. */
 uint64_t tsr_mosaic_write_ids(const mosaic *m, tsr_mosaic_code *code, int count, uint32_t *ids);
 
-/* A search for the fewest ids of a tile whose predicted error is within a quality. */
+/* A search for the fewest ids of a tile whose predicted error is within a quality, or all. */
 typedef struct tsr_mosaic_search {
-    int low, high; /* the answer is among these; low == high: it is found */
-    bool near_tie; /* a comparison on the way was within rounding */
+    int low, high;    /* the answer is among these */
+    double predicted; /* error of `high` ids; NaN while it is not known */
+    bool near_tie;    /* a comparison on the way was within rounding */
 } tsr_mosaic_search;
+/* A search among 1 to `most` ids. */
+tsr_mosaic_search tsr_mosaic_search_open(int most);
+/* True until the number of ids and its error are known. */
+bool tsr_mosaic_search_goes_on(const tsr_mosaic_search *search);
 /* Number of ids that the search asks about next. */
 int tsr_mosaic_search_next(const tsr_mosaic_search *search);
-/* Narrows the search by the linear codec's mean absolute error with tsr_mosaic_search_next ids. */
+/* Narrows a search that goes on by the linear codec's mean absolute error with
+ * tsr_mosaic_search_next ids. */
 void tsr_mosaic_search_take(const mosaic *m, tsr_mosaic_search *search, double linear,
                             float quality);
 
