@@ -145,9 +145,13 @@ static void fn_beam(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor
     const tsr_beam beam = {.rest = in[0], .score = in[1]};
     out[0] = tsr_beam_step(r, &beam, in[2], in[3], 16).choice;
 }
-static void fn_fsq_slots(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
+static void fn_slot_errors(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     static const int ends[] = {48, 96, 192, 384, 768, 1536};
     out[0] = tsr_fsq_slots_errors(r, in[0], in[1], m, ends, 6);
+}
+static void fn_slot_digits(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
+    tsr_tensor *margin;
+    out[0] = tsr_fsq_slots_round(r, in[0], in[1], m, &margin);
 }
 static void fn_resize(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     out[0] = tsr_resize(r, in[0], 256, 384, *(const tsr_filter *)m);
@@ -332,8 +336,8 @@ static tsr_status bench_quantizers(tsr_bencher *b) {
 static tsr_status bench_slots(tsr_bencher *b) {
     enum { CLASSES = 64, SLOTS = 1536, NUMBERS = 12288, CHAIN = 3, WIDTH_OF_TABLE = 8 };
     enum { ALL = CLASSES * SLOTS };
-    const char *name = "fsq_slots errors 8 of 64x1536";
-    if (!tsr_bench_wants(b, name)) return TSR_OK;
+    static const char *const names[] = {"fsq_slots errors 8 of 64x1536", "fsq_slots round 8x1536"};
+    if (!tsr_bench_wants(b, names[0]) && !tsr_bench_wants(b, names[1])) return TSR_OK;
     int32_t *links = tsr_alloc(b->ctx, 2 * ALL, sizeof *links, "benchmark slots");
     float *values = tsr_bench_floats(b->ctx, (WIDTH_OF_TABLE + 1) * (size_t)ALL, 7);
     tsr_status s = links && values ? TSR_OK : TSR_ERROR_MEMORY;
@@ -351,12 +355,18 @@ static tsr_status bench_slots(tsr_bencher *b) {
                            .scale = values,
                            .table = s ? NULL : values + ALL,
                            .width = WIDTH_OF_TABLE};
-    if (!s) {
+    for (int digits = 0; digits < 2 && !s; ++digits) {
         operands o = {.b = b};
+        if (!tsr_bench_wants(b, names[digits])) continue;
         give(&o, TSR_DTYPE_F32, 2, DIMS(8, NUMBERS), 0);
-        give(&o, TSR_DTYPE_F32, 2, DIMS(8, 1), 0);
-        take(&o, TSR_DTYPE_F32, 3, DIMS(8, CLASSES, 6));
-        s = finish(&o, &(tsr_bench_case){.name = name, .fn = fn_fsq_slots, .model = &slots});
+        give(&o, digits ? TSR_DTYPE_I32 : TSR_DTYPE_F32, 2, DIMS(8, 1), CLASSES);
+        if (digits)
+            take(&o, TSR_DTYPE_I32, 2, DIMS(8, SLOTS));
+        else
+            take(&o, TSR_DTYPE_F32, 3, DIMS(8, CLASSES, 6));
+        s = finish(&o, &(tsr_bench_case){.name = names[digits],
+                                         .fn = digits ? fn_slot_digits : fn_slot_errors,
+                                         .model = &slots});
     }
     free(links);
     free(values);

@@ -21,6 +21,10 @@ TENSOR_WRITE(2, uint, made);  // ROUND: [rows, slots] digits. ERRORS: [rows, cla
 TENSOR_WRITE(3, float, margins);
 TENSOR_READ(4, int, table); // levels, ends, sources, next slots, scales, values of digits
 
+// Of each thread what its chains change up to each end: shared, for an array that a number indexes
+// would lie in memory otherwise.
+shared float change[MAX_ENDS * GROUP];
+
 int word(uint at) { return table[OFFSET(4) + at]; }
 float real(uint at) { return intBitsToFloat(word(at)); }
 
@@ -39,7 +43,7 @@ int round_slot(uint slot, float scale, float left, out float margin) {
 
 void main() {
     uint all = push.classes * push.slots;
-    float change[MAX_ENDS];
+    uint own = gl_LocalInvocationID.x; // + GROUP * end
     uint row, class_, first, last, step;
     if (MODE == ERRORS) {
         uint n = min(group_id(), push.rows * push.classes - 1);
@@ -48,7 +52,7 @@ void main() {
         first = row_lane();
         last = push.slots;
         step = THREADS;
-        for (uint e = 0; e < push.ends; ++e) change[e] = 0.0;
+        for (uint e = 0; e < push.ends; ++e) change[own + GROUP * e] = 0.0;
     } else {
         uint n = thread_id();
         if (n >= push.rows * push.slots) return;
@@ -82,7 +86,7 @@ void main() {
             } else {
                 uint e = 0;
                 while (e < push.ends && j >= word(push.levels + e)) ++e;
-                if (e < push.ends) change[e] += after * after - left * left;
+                if (e < push.ends) change[own + GROUP * e] += after * after - left * left;
             }
             left = after;
             j = next;
@@ -92,7 +96,7 @@ void main() {
     if (MODE == ROUND) return;
     float sum = uintBitsToFloat(beside[OFFSET(1) + row]);
     for (uint e = 0; e < push.ends; ++e) {
-        sum += row_sum(change[e]);
+        sum += row_sum(change[own + GROUP * e]);
         if (row_lane() == 0 && group_id() < push.rows * push.classes)
             made[OFFSET(2) + group_id() * push.ends + e] = floatBitsToUint(sum);
     }
