@@ -47,7 +47,7 @@ set_source_files_properties(${CMAKE_SOURCE_DIR}/models/embedded.S PROPERTIES
   COMPILE_DEFINITIONS "TESSERA_BUNDLED_MODEL=\"${tessera_bundled_model}\";TESSERA_CATALOG=\"${tessera_catalog}\""
   OBJECT_DEPENDS "${tessera_bundled_model};${tessera_catalog}")
 # What decides ids is rounded in the same places by every compiler.
-foreach(source codec/tokenizers/mosaic.c quantizer/residual_fsq.c quantizer/rvq_search.c)
+foreach(source codec/tokenizers/mosaic/mosaic.c codec/tokenizers/mosaic/mosaic_encode.c quantizer/residual_fsq.c quantizer/rvq_search.c)
   if(NOT ${CMAKE_SOURCE_DIR}/${source} IN_LIST tessera_sources)
     message(FATAL_ERROR "cmake/library.cmake: ${source}: wanted a source of the library, got none")
   endif()

@@ -180,6 +180,7 @@ static void print_json(tool *t, const encode_options *o, int inputs, const tsr_e
     json_real(&j, "seconds", r->seconds);
     json_real(&j, "total_seconds", tool_seconds() - t->started);
     json_text(&j, "device", r->device);
+    tool_stages(&j, r->vectors ? "encode" : "encode quantize", r->device, r->host_stages);
     json_text(&j, "precision", o->common.precision ? "fast" : "f32");
     json_text(&j, "tokenizer", r->tokenizer);
     json_hash(&j, "weights_hash", r->weights_hash);
@@ -221,7 +222,9 @@ static void say(tool *t, const encode_options *o, const tsr_encode_report *r) {
              pipe ? "stdout" : o->output, r->pictures, r->pictures == 1 ? "picture" : "pictures",
              r->tiles, r->tiles == 1 ? "tile" : "tiles", r->tokens, pipe ? "" : ", ", bytes,
              r->near_ties, r->seconds);
-    tool_say(t, "%s, weights %016" PRIx64 ", on %s%s", r->tokenizer, r->weights_hash, r->device,
+    char on_host[96];
+    tool_say(t, "%s, weights %016" PRIx64 ", on %s%s%s", r->tokenizer, r->weights_hash, r->device,
+             tool_on_host(r->device, r->host_stages, on_host, sizeof on_host),
              o->common.precision ? ", fast precision" : "");
     if (o->common.precision)
         tool_say(t, "'tessera bench --agreement' measures how many ids are those of f32");
