@@ -26,7 +26,7 @@ install(FILES ${CMAKE_BINARY_DIR}/generated/tessera-config.cmake
         DESTINATION ${tessera_package} COMPONENT development)
 
 # pkg-config files find the tree from where they lie, so that a moved or staged one works. The static
-# library has a file of its own: `pkg-config --static` would ask for static FFmpeg libraries too.
+# library has a file of its own: `pkg-config --static` would ask for the static forms of every library too.
 if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}" OR IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")
   set(TESSERA_PC_PREFIX ${CMAKE_INSTALL_PREFIX})
   set(TESSERA_PC_LIBDIR ${CMAKE_INSTALL_FULL_LIBDIR})

@@ -18,16 +18,10 @@ endfunction()
 if(NOT TESSERA_VULKAN)
   tessera_leave_out("compute/vulkan/.*\\.c")
 endif()
-if(NOT TESSERA_MEDIA) # FFmpeg's part; PNG stays
-  tessera_leave_out("formats/media/media[^/]*\\.c")
-endif()
-# Kinds of pictures that have a library of their own: option, files, pkg-config module.
-set(tessera_picture_kinds "JPEG jpeg libjpeg" "TIFF tiff libtiff-4" "WEBP webp libwebp" "AVIF avif libavif")
-foreach(kind ${tessera_picture_kinds})
-  string(REPLACE " " ";" kind "${kind}")
-  list(GET kind 0 option)
-  list(GET kind 1 stem)
-  if(NOT TESSERA_${option})
+# Writers of pictures that have a library of their own (readers stay: they know their format by name).
+foreach(kind JPEG TIFF WEBP AVIF)
+  if(NOT TESSERA_${kind})
+    string(TOLOWER ${kind} stem)
     tessera_leave_out("formats/media/${stem}_write\\.c")
   endif()
 endforeach()
@@ -60,7 +54,7 @@ set_source_files_properties(${CMAKE_SOURCE_DIR}/models/embedded.S PROPERTIES
   COMPILE_DEFINITIONS "TESSERA_BUNDLED_MODEL=\"${tessera_bundled_model}\";TESSERA_CATALOG=\"${tessera_catalog}\""
   OBJECT_DEPENDS "${tessera_bundled_model};${tessera_catalog}")
 # What decides ids is rounded in the same places by every compiler.
-foreach(source codec/tokenizers/mosaic.c quantizer/residual_fsq.c quantizer/rvq_search.c)
+foreach(source codec/tokenizers/mosaic/mosaic.c codec/tokenizers/mosaic/mosaic_encode.c quantizer/residual_fsq.c quantizer/rvq_search.c)
   if(NOT ${CMAKE_SOURCE_DIR}/${source} IN_LIST tessera_sources)
     message(FATAL_ERROR "cmake/library.cmake: ${source}: wanted a source of the library, got none")
   endif()
@@ -76,10 +70,25 @@ add_custom_target(tessera_commit
 add_dependencies(tessera_objects tessera_commit)
 
 # What the library links, by pkg-config module; the static library's users need the same list.
-set(tessera_modules libpng libzstd libcjson libcrypto)
-if(TESSERA_MEDIA)
-  list(APPEND tessera_modules libavcodec libavutil)
-  target_compile_definitions(tessera_objects PUBLIC TESSERA_WITH_MEDIA=1)
+set(tessera_modules libpng zlib libzstd libcjson libcrypto)
+set(tessera_plain_libraries m ${CMAKE_DL_LIBS}) # without a pkg-config file: -l<name>
+# Readers of pictures, each with its library or without (formats/media/readers.def).
+foreach(reader "JPEG libjpeg" "TIFF libtiff-4" "WEBP libwebp" "JPEG2000 libopenjp2" "AVIF libavif"
+               "JXL libjxl" "HEIF libheif")
+  string(REGEX MATCH "^([A-Z0-9]+) (.+)$" matched "${reader}")
+  if(TESSERA_${CMAKE_MATCH_1})
+    list(APPEND tessera_modules ${CMAKE_MATCH_2})
+    target_compile_definitions(tessera_objects PUBLIC TESSERA_WITH_${CMAKE_MATCH_1}=1)
+  endif()
+endforeach()
+if(TESSERA_TIFF) # error handlers and limits of one file, not of the process, came with 4.5
+  pkg_check_modules(TESSERA_LIBTIFF REQUIRED QUIET libtiff-4>=4.5)
+endif()
+if(TESSERA_GIF)
+  find_library(TESSERA_GIFLIB gif REQUIRED)
+  target_link_libraries(tessera_objects PUBLIC ${TESSERA_GIFLIB})
+  target_compile_definitions(tessera_objects PUBLIC TESSERA_WITH_GIF=1)
+  list(APPEND tessera_plain_libraries gif)
 endif()
 foreach(kind ${tessera_picture_kinds})
   string(REPLACE " " ";" kind "${kind}")
@@ -93,7 +102,6 @@ endforeach()
 pkg_check_modules(TESSERA_MODULES REQUIRED IMPORTED_TARGET ${tessera_modules})
 pkg_check_modules(TESSERA_XXHASH REQUIRED libxxhash) # its header alone: compiled in, not linked
 target_include_directories(tessera_objects PRIVATE ${TESSERA_XXHASH_INCLUDE_DIRS})
-set(tessera_plain_libraries m ${CMAKE_DL_LIBS}) # without a pkg-config file: -l<name>
 target_link_libraries(tessera_objects PUBLIC PkgConfig::TESSERA_MODULES Threads::Threads m)
 if(TESSERA_ONEDNN)
   find_library(TESSERA_DNNL dnnl REQUIRED)

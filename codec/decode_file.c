@@ -111,6 +111,7 @@ tsr_status tsr_decode_file(tsr_context *ctx, const char *input, const char *outp
     if (!input || !output)
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "%s: wanted a path, got NULL",
                         input ? "output" : "input");
+    if (all.report) *all.report = (tsr_decode_report){0};
     tsr_token_file *file = NULL;
     tsr_status status = tsr_token_file_open(ctx, &file, input);
     if (status) return status;
@@ -130,6 +131,11 @@ tsr_status tsr_decode_file(tsr_context *ctx, const char *input, const char *outp
             tsr_fail(ctx, TSR_ERROR_ARGUMENT, "tile: wanted 0x0, as the file has it, got %ux%u",
                      all.model.tile_width, all.model.tile_height);
     if (!status) status = tsr_tokenizer_open(ctx, &t, &all.model);
+    if (all.report && t) {
+        tsr_decode_report *r = all.report;
+        snprintf(r->device, sizeof r->device, "%s", tsr_tokenizer_device(t));
+        snprintf(r->host_stages, sizeof r->host_stages, "%s", tsr_tokenizer_host_stages(t, 1));
+    }
     if (!status) status = tsr_tokenizer_accepts(t, &header, all.force, input);
     if (!status && s.tokens > header.rows * header.columns)
         status = tsr_fail(ctx, TSR_ERROR_ARGUMENT, "tokens: wanted at most %u, got %u",

@@ -208,6 +208,9 @@ static tsr_status open_job(job *j) {
     if (status) return status;
     const tsr_token_header *h = &j->plan.header;
     snprintf(j->report->device, sizeof j->report->device, "%s", tsr_tokenizer_device(j->t));
+    snprintf(j->report->host_stages, sizeof j->report->host_stages, "%s%s",
+             tsr_tokenizer_host_stages(j->t, 0), encode.noise ? " draw" : "");
+    j->report->vectors = h->channels != 0;
     memcpy(j->report->tokenizer, h->tokenizer, sizeof j->report->tokenizer);
     j->report->weights_hash = h->weights_hash;
     j->report->fit = h->fit;

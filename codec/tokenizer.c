@@ -92,6 +92,12 @@ const char *tsr_tokenizer_device(const tsr_tokenizer *tokenizer) {
     return tokenizer->model.device_text;
 }
 
+const char *tsr_tokenizer_host_stages(const tsr_tokenizer *tokenizer, int decoding) {
+    const tsr_tokenizer_ops *ops = tokenizer->model.family->tokenizer;
+    const char *stages = decoding ? ops->decodes_on_host : ops->encodes_on_host;
+    return stages ? stages : "";
+}
+
 static tsr_status compare_header(tsr_tokenizer *t, const tsr_token_header *h, int force,
                                  const char *name) {
     const tsr_token_header *own = &t->header;

@@ -42,11 +42,13 @@ typedef struct tsr_token_batch {
     void *values;      /* [count, stride] ids, or [count, stride, channels] */
     uint32_t *counts;  /* [count] values of each tile */
     /* With TSR_TOKENIZER_SELECTS; else NULL. When decoding, kept NULL means the first positions. */
-    uint8_t *kept;   /* [count, tsr_token_mask_bytes(capacity)] positions that have a token */
-    float *halting;  /* [count, capacity] probability that the position can be dropped; or NULL */
-    float *margin;   /* [count, capacity] of the ids in their order: squared distance of the second
-                        nearest code less that of the nearest; or NULL, and with vectors unused */
-    uint32_t judged; /* positions of each tile that have a halting probability */
+    uint8_t *kept;    /* [count, tsr_token_mask_bytes(capacity)] positions that have a token */
+    float *halting;   /* [count, capacity] probability that the position can be dropped; or NULL */
+    float *margin;    /* [count, capacity] of the ids in their order: squared distance of the second
+                         nearest code less that of the nearest; or NULL, and with vectors unused */
+    float *predicted; /* [count] mean absolute error that the encoder expects of the tile with its
+                         ids, on the 0..1 scale; NaN where it says nothing. NULL: not asked for */
+    uint32_t judged;  /* positions of each tile that have a halting probability */
     uint64_t near_ties; /* encoding adds the decisions another device may take otherwise */
 } tsr_token_batch;
 
@@ -106,6 +108,10 @@ typedef struct tsr_tokenizer_ops {
     unsigned abilities;               /* of tsr_tokenizer_ability */
     const char *no_quality;           /* without QUALITY and SELECTS: why, for people; or NULL */
     const tsr_tolerances *tolerances; /* with SELECTS */
+    /* Stages whose arithmetic is the host's on every device, as words with a blank between; NULL:
+     * none. Copying, scaling and packing are no stages; preprocessing, and drawing latents with
+     * supplied noise, are the host's for all families and not named here. */
+    const char *encodes_on_host, *decodes_on_host;
     /* Fills the header except for background, family and hash. Fit and filter are filled by models
      * that prefer some, hints by models that sample. Errors: MODEL, TOO_LARGE. */
     tsr_status (*describe)(const void *model, tsr_token_header *header);

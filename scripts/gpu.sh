@@ -11,12 +11,13 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 tests=(op_linear op_conv2d op_attention op_nearest_code op_group_norm op_half_products test_recorder)
 
-pack() { # a build of its own: no oneDNN, no libraries of pictures, symbols stripped
+pack() { # a build of its own: no oneDNN, of the libraries of pictures JPEG's alone, symbols stripped
     local folder build=$here/../build/gpu file
     folder=$(mkdir -p "$1"/{bin,lib,cases} && cd "$1" && pwd)
     shift
     cmake -S "$here/.." -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DTESSERA_TESTS=ON -DTESSERA_ONEDNN=OFF \
-        -DTESSERA_MEDIA=OFF -DTESSERA_FETCH=OFF >/dev/null
+        -DTESSERA_FETCH=OFF -DTESSERA_TIFF=OFF -DTESSERA_WEBP=OFF -DTESSERA_GIF=OFF -DTESSERA_JPEG2000=OFF \
+        -DTESSERA_AVIF=OFF -DTESSERA_JXL=OFF -DTESSERA_HEIF=OFF >/dev/null
     cmake --build "$build" -j "$(nproc)" --target tessera_cli make_samples make_weights "${tests[@]}" >/dev/null
     cp "$here/gpu.sh" "$folder/"
     (cd "$build" && cp tessera make_samples make_weights "${tests[@]}" "$folder/bin/")

@@ -119,6 +119,8 @@ static int run(const verb *v, int argc, char **argv) {
     s.decode.noise = o.noise;
     s.decode.progress = tool_progress;
     s.decode.progress_user = &t;
+    tsr_decode_report report;
+    s.report = &report;
     tsr_status status = tsr_decode_file(t.ctx, argv[0], o.output, &s);
     double seconds = tool_seconds() - t.started;
     if (status) {
@@ -131,10 +133,15 @@ static int run(const verb *v, int argc, char **argv) {
             tool_json(&t, &j);
             json_text(&j, "input", argv[0]);
             json_text(&j, "output", o.output);
+            json_text(&j, "device", report.device);
+            tool_stages(&j, "decode", report.device, report.host_stages);
             json_real(&j, "total_seconds", seconds);
             json_close(&j);
-        } else if (!tool_is_stdout(o.output))
-            tool_say(&t, "%s: %.2f s", o.output, seconds);
+        } else if (!tool_is_stdout(o.output)) {
+            char on_host[96];
+            tool_say(&t, "%s: %.2f s, on %s%s", o.output, seconds, report.device,
+                     tool_on_host(report.device, report.host_stages, on_host, sizeof on_host));
+        }
     }
     tool_close(&t);
     free(beside);

@@ -230,6 +230,7 @@ static void print_json(tool *t, const encode_options *o, int inputs, const tsr_e
     json_real(&j, "seconds", r->seconds);
     json_real(&j, "total_seconds", tool_seconds() - t->started);
     json_text(&j, "device", r->device);
+    tool_stages(&j, r->vectors ? "encode" : "encode quantize", r->device, r->host_stages);
     json_text(&j, "precision", o->common.precision ? "fast" : "f32");
     json_text(&j, "tokenizer", r->tokenizer);
     json_hash(&j, "weights_hash", r->weights_hash);
@@ -273,7 +274,9 @@ static void say(tool *t, const encode_options *o, const tsr_encode_report *r) {
              tool_is_stdout(o->output) ? "stdout" : o->output, r->pictures,
              r->pictures == 1 ? "picture" : "pictures", r->tiles, r->tiles == 1 ? "tile" : "tiles",
              r->tokens, pipe ? "" : ", ", bytes, r->near_ties, r->seconds);
-    tool_say(t, "%s, weights %016" PRIx64 ", on %s%s", r->tokenizer, r->weights_hash, r->device,
+    char on_host[96];
+    tool_say(t, "%s, weights %016" PRIx64 ", on %s%s%s", r->tokenizer, r->weights_hash, r->device,
+             tool_on_host(r->device, r->host_stages, on_host, sizeof on_host),
              o->common.precision ? ", fast precision" : "");
     if (r->failed)
         tool_say(t, "%" PRIu64 " %s left out, as said above", r->failed,
@@ -436,8 +439,10 @@ const verb verb_encode = {
              "               [--steps N] [--guidance W] [--guidance-mode apg|cfg] [--seed N]\n"
              "               [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]",
     .about =
-        "Reads PNG, JPEG, WebP, GIF (its first frame), BMP, TIFF and PNM by their content, honours "
-        "the EXIF orientation, and writes one token file with one item for each picture, in the "
+        "Reads PNG, JPEG, WebP, GIF (its first frame), BMP, TIFF, PNM, QOI, JPEG 2000, AVIF, JPEG "
+        "XL "
+        "and HEIC by their content, honours the EXIF orientation, and writes one token file with "
+        "one item for each picture, in the "
         "order given. IN may be '-' for stdin, or a pipe, with one picture or several, one behind "
         "the "
         "other. The ids are the same for every --threads and "

@@ -38,8 +38,9 @@ static const char *const protocols[][2] = {
 
 /* Only these are taken from a folder, so that a README beside the pictures does no harm. */
 static bool is_picture_name(const char *name) {
-    static const char *const suffixes[] = {".png",  ".jpg", ".jpeg", ".webp", ".bmp", ".tif",
-                                           ".tiff", ".gif", ".ppm",  ".pgm",  ".pnm"};
+    static const char *const suffixes[] = {
+        ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm",  ".pgm",
+        ".pnm", ".pbm", ".pam",  ".qoi",  ".jp2", ".j2k", ".avif", ".jxl", ".heic", ".heif"};
     const char *dot = strrchr(name, '.');
     for (size_t i = 0; dot && dot != name && i < sizeof suffixes / sizeof *suffixes; ++i)
         if (strcasecmp(dot, suffixes[i]) == 0) return true;

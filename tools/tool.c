@@ -20,6 +20,31 @@ static void on_interrupt(int number) {
     stop_asked = 1;
 }
 
+static void write_stages(json_out *j, const char *stages, const char *device) {
+    char name[32];
+    for (size_t n; *(stages += strspn(stages, " ")); stages += n) {
+        n = strcspn(stages, " ");
+        snprintf(name, sizeof name, "%.*s", (int)n, stages);
+        json_text(j, name, device);
+    }
+}
+
+void tool_stages(json_out *j, const char *stages, const char *device, const char *on_host) {
+    char brief[32];
+    snprintf(brief, sizeof brief, "%.*s", (int)strcspn(device, " "), device);
+    json_object(j, "stages");
+    write_stages(j, stages, brief);
+    write_stages(j, on_host, "cpu");
+    json_end(j, '}');
+}
+
+const char *tool_on_host(const char *device, const char *on_host, char *text, size_t size) {
+    text[0] = 0;
+    on_host += strspn(on_host, " ");
+    if (*on_host && strcmp(device, "cpu")) snprintf(text, size, ", on the host: %s", on_host);
+    return text;
+}
+
 double tool_seconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);

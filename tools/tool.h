@@ -51,6 +51,11 @@ int tool_progress(void *user, const char *what, uint64_t done, uint64_t total);
 void tool_progress_clear(tool *t);
 /* Opens the document and writes "tessera" and "verb". */
 void tool_json(tool *t, json_out *j);
+/* Writes "stages", the device of each stage: of those in `stages` (words with blanks between) the
+ * short form of `device` ("vulkan:0"), of those in `on_host` "cpu". */
+void tool_stages(json_out *j, const char *stages, const char *device, const char *on_host);
+/* "" for a cpu device or when nothing is on the host, or else ", on the host: select". */
+const char *tool_on_host(const char *device, const char *on_host, char *text, size_t size);
 double tool_seconds(void); /* a monotonic clock */
 /* Looks at an output before the work begins, also before tool_open. A file that exists is not
  * replaced unless there is -f or the person at the terminal says yes; bytes do not go to a terminal

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* image.h: a decoded picture, and the readers and writers of picture files. The reader is chosen by
- * the file's first bytes, never by its name: PNG through libpng, everything else through libav. */
+ * the file's first bytes, never by its name; reader.h is what each format has to bring. */
 #ifndef FORMATS_IMAGE_H
 #define FORMATS_IMAGE_H
 

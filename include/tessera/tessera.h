@@ -240,6 +240,9 @@ typedef struct tsr_encode_report {
     uint64_t target_reached; /* with a target: pictures that reach the target */
     uint64_t target_decodes; /* with a target: decodes of all searches */
     char device[256];        /* tsr_tokenizer_device */
+    char host_stages[64];    /* tsr_tokenizer_host_stages of encoding; with supplied noise "draw" is
+                                among them */
+    int vectors;             /* 1: tokens are vectors, so that nothing is quantized */
     char tokenizer[64];      /* name in the file's header */
     uint64_t weights_hash;   /* weights_hash in the file's header */
     tsr_fit fit;             /* fit in the file's header */
@@ -282,6 +285,12 @@ typedef struct tsr_picture_write_settings {
                      with jpg. Default 0 */
 } tsr_picture_write_settings;
 
+/* What tsr_decode_file used. */
+typedef struct tsr_decode_report {
+    char device[256];     /* tsr_tokenizer_device */
+    char host_stages[64]; /* tsr_tokenizer_host_stages of decoding */
+} tsr_decode_report;
+
 /* How a token file becomes pictures. */
 typedef struct tsr_decode_file_settings {
     tsr_model_settings model;   /* tile_width and tile_height must be 0, as the file gives them;
@@ -291,6 +300,7 @@ typedef struct tsr_decode_file_settings {
     int force; /* 1 decodes with weights other than those the file names, and logs a warning;
                   default 0 */
     tsr_picture_write_settings picture; /* how pictures are written; default: zeros */
+    tsr_decode_report *report;          /* filled, also when the call fails; default NULL */
 } tsr_decode_file_settings;
 /* Default settings of tsr_decode_file. */
 tsr_decode_file_settings tsr_decode_file_settings_default(void);
@@ -346,6 +356,13 @@ const tsr_token_header *tsr_tokenizer_header(const tsr_tokenizer *tokenizer);
 /* Device of a tokenizer, for people to read: "cpu", "vulkan:0 (llvmpipe ...)". Owned by the
  * tokenizer. */
 const char *tsr_tokenizer_device(const tsr_tokenizer *tokenizer);
+/* Stages of encoding, or of decoding, that the host computes whatever the device is, as words with
+ * a blank between; "" when the device computes everything. "select": tokens are dropped by their
+ * halting probability. "condition": ids and time steps become the vectors that steer a decoder.
+ * "sample": noise, guidance and the steps of a decoder that samples. Reading, resizing and cutting
+ * pictures are the host's always and not named, nor is drawing latents with supplied noise. Static
+ * storage. */
+const char *tsr_tokenizer_host_stages(const tsr_tokenizer *tokenizer, int decoding);
 
 /* A picture in the caller's memory: 8-bit RGB [height, width, 3], row by row, no padding. */
 typedef struct tsr_picture {
@@ -598,9 +615,12 @@ tsr_status tsr_features_from_pictures(tsr_context *ctx, const char *const *pictu
                                       uint32_t *dim);
 /* Writes a codebook file: .safetensors with the tensor "codes", F32 [stages, count, dim], and the
  * metadata format = "tessera-codebook", version = "1", metric = "cosine" or "euclid" (cosine 1 or
- * 0). Errors: ARGUMENT (a size of 0), writing errors. */
+ * 0). patch not 0: the codes are patches of so many pixels' side, as tsr_features_from_pictures
+ * makes them; the metadata then has patch = "8", say, and the file is a tokenizer, too. Errors:
+ * ARGUMENT (a size of 0; dim is not 3 * patch * patch), writing errors. */
 tsr_status tsr_codebook_write(tsr_context *ctx, const char *path, const float *codes,
-                              uint32_t stages, uint32_t count, uint32_t dim, int cosine);
+                              uint32_t stages, uint32_t count, uint32_t dim, int cosine,
+                              uint32_t patch);
 /* Writes ids [rows, stages] as a .npy file of little-endian i4; "-" is stdout. ids may be NULL when
  * rows is 0. Errors: ARGUMENT (no stages), writing errors. */
 tsr_status tsr_ids_write(tsr_context *ctx, const char *path, const uint32_t *ids, uint64_t rows,

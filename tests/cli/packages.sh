@@ -30,7 +30,7 @@ done
 # Every library the program links, but the C library's own, is in a package it depends on.
 package=packed/tessera_${version}_$architecture.deb
 depends=$(field Depends)
-for library in libpng libzstd libcjson $(ldd "$TESSERA" | grep -oE '^\s*(libcurl|libavcodec|libdnnl)' | sort -u); do
+for library in libpng libzstd libcjson $(ldd "$TESSERA" | grep -oE '^\s*(libcurl|libjpeg|libtiff|libdnnl)' | sort -u); do
     grep -qE "$library" <<<"$depends" || complain "tessera does not depend on $library: $depends"
 done
 package=packed/libtessera-dev_${version}_$architecture.deb

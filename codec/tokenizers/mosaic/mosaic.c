@@ -17,15 +17,11 @@
  * left, so the order is the best one for every prefix, and a coefficient that matters has several
  * slots, each rounding what those before it left.
  *
- * Encoding is host arithmetic in a fixed order: the same ids on every device. The ViT runs on
- * the device. */
-#include "../../compute/arena.h"
-#include "../../ops/ops.h"
-#include "../../compute/threads.h"
-#include "../../quantizer/residual_fsq.h"
-#include "../../quantizer/rvq_search.h"
-#include "../../nn/family.h"
-#include "../../nn/vit.h"
+ * On a cpu device encoding is host arithmetic in a fixed order (mosaic_encode.c). On others it is a
+ * model function (mosaic_device.c), whose ids are the host's outside near ties. */
+#include "mosaic_model.h"
+#include "../../../compute/arena.h"
+#include "../../../ops/ops.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -33,74 +29,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    SIZE = 256, /* pixels of a tile's side */
-    PLANES = 3, /* brightness, red-blue, green-magenta */
-    PATCH = 16,
-    PATCHES = (SIZE / PATCH) * (SIZE / PATCH),
-    TOKENS = 256,
-    DIGITS = 6, /* of an id */
-    SLOTS = TOKENS * DIGITS,
-    CLASS_DIGITS = 2, /* the first slots after the leading ids; they name the class */
-    CORNER = 64,      /* side of the low corner of the DCT that is coded */
-    COEFFICIENTS = PLANES * CORNER * CORNER,
-    FIRST = 8 * 8 * 8, /* codewords that an id's first three digits number */
-    SECOND = 5 * 5 * 5,
-    CODES = FIRST + SECOND, /* of a leading id */
-    MOST_LEAD = TSR_RVQ_MOST_STAGES / 2,
-    BEAM = 16,
-    TABLE = 8,  /* most levels of a digit */
-    COUNTS = 9, /* powers of two 1 .. 256 */
-    MAX_CLASSES = 64,
-    MAX_DEPTH = 64
-};
-static const int levels[DIGITS] = {8, 8, 8, 5, 5, 5};
+const int tsr_mosaic_levels[DIGITS] = {8, 8, 8, 5, 5, 5};
 
-/* Near ties: decisions that an equally exact arithmetic might take the other way. The bounds were
- * checked on 12 photographs (144 tiles, 217,728 digits), encoded with this rounding and with fused
- * multiply-adds and -ffast-math: no id changed, and margins moved by the numbers below. */
-static const float lead_tie = 1e-6f;  /* share of the tile's energy; moved by at most 2.4e-7 */
-static const double class_tie = 1e-6; /* between two class costs; moved by at most 7.6e-7 */
-static const float digit_tie = 1e-5f; /* of the step between two levels; 99.9 % of the margins moved
-                                       * by less than 6.1e-6, 62 by more than 1e-5, none by 1e-4 */
-
-/* Rows are orthonormal, so errors in planes are errors in pixels. */
-static const float colour[PLANES][3] = {{0.57735026919f, 0.57735026919f, 0.57735026919f},
-                                        {0.70710678119f, 0.0f, -0.70710678119f},
-                                        {-0.40824829046f, 0.81649658093f, -0.40824829046f}};
-
-typedef struct mosaic {
-    tsr_device *device;
-    tsr_context *ctx;
-    tsr_weights *weights;
-    const char *path;
-    char name[64];
-    int classes, width, depth, heads;
-    /* the leading ids */
-    int lead, lead_dim;
-    const int32_t *lead_source; /* [lead_dim] index into [plane, v, u] */
-    tsr_weight *lead_codes;     /* [lead, CODES, lead_dim] */
-    float *lead_norms;          /* [lead, CODES] */
-    tsr_rvq_stage lead_stage[TSR_RVQ_MOST_STAGES];
-    /* the other ids, one row for each class */
-    const int32_t
-        *source;       /* [classes, SLOTS] index into [plane, v, u]; -1 where there is no slot */
-    int32_t *previous; /* [classes, SLOTS] */
-    tsr_weight *scale; /* [classes, SLOTS] */
-    tsr_weight *table; /* [classes, SLOTS, TABLE] */
-    tsr_weight *predictor;   /* [COUNTS, 2]: log error = a + b * log error of the linear codec */
-    float dct[SIZE][CORNER]; /* transposed: dct[x][u] */
-    float *dct_rows;         /* [SIZE, CORNER] dct, for the device */
-    /* the decoder */
-    tsr_weight *inverse;            /* [SIZE, CORNER] */
-    tsr_weight *patch, *patch_bias; /* [D, 768], [D] */
-    tsr_weight *position;           /* [PATCHES, D] */
-    tsr_weight *count;              /* [TOKENS + 1, D] what a number of ids adds */
-    tsr_weight *class_embedding;    /* [classes, D] */
-    tsr_vit_block block[MAX_DEPTH];
-    tsr_weight *norm_gamma, *norm_beta; /* [D] */
-    tsr_weight *head, *head_bias;       /* [768, D], [768] */
-} mosaic;
+const float tsr_mosaic_colour[PLANES][3] = {{0.57735026919f, 0.57735026919f, 0.57735026919f},
+                                            {0.70710678119f, 0.0f, -0.70710678119f},
+                                            {-0.40824829046f, 0.81649658093f, -0.40824829046f}};
 
 /* ---- load ------------------------------------------------------------------------------------ */
 
@@ -270,6 +203,7 @@ static tsr_status load_tensors(mosaic *m) {
 static void mosaic_close(void **model) {
     if (!model || !*model) return;
     mosaic *m = *model;
+    tsr_mosaic_close_on_device(m);
     tsr_weights_close(&m->weights);
     free(m->previous);
     free(m->lead_norms);
@@ -291,6 +225,11 @@ static tsr_status open_weights(mosaic *m, const tsr_safetensors *file) {
     return status ? status : tsr_weights_add(m->ctx, m->weights, "dct.inverse", &inverse);
 }
 
+/* True if encoding is the host's arithmetic. */
+static bool on_host(const mosaic *m) {
+    return tsr_device_properties(m->device)->kind == TSR_DEVICE_CPU;
+}
+
 /* Fills a model whose device, context and path are set. */
 static tsr_status load_model(mosaic *m, const tsr_safetensors *file) {
     tsr_status status = read_config(m, file);
@@ -304,7 +243,8 @@ static tsr_status load_model(mosaic *m, const tsr_safetensors *file) {
     status = open_weights(m, file);
     if (!status) status = link_slots(m, file);
     if (!status) status = load_tensors(m);
-    return status ? status : prepare_lead(m, file);
+    if (!status) status = prepare_lead(m, file);
+    return status || on_host(m) ? status : tsr_mosaic_open_on_device(m);
 }
 
 static tsr_status mosaic_open(tsr_device *device, const tsr_model_source *source, void **model) {
@@ -331,8 +271,8 @@ static tsr_status mosaic_describe(const void *model, tsr_token_header *header) {
     header->codebook_size = 1;
     header->level_count = DIGITS;
     for (int i = 0; i < DIGITS; ++i) {
-        header->levels[i] = (uint32_t)levels[i];
-        header->codebook_size *= (uint32_t)levels[i];
+        header->levels[i] = (uint32_t)tsr_mosaic_levels[i];
+        header->codebook_size *= (uint32_t)tsr_mosaic_levels[i];
     }
     header->geometry = TSR_GEOMETRY_SEQUENCE;
     header->rows = 1;
@@ -342,13 +282,12 @@ static tsr_status mosaic_describe(const void *model, tsr_token_header *header) {
     return TSR_OK;
 }
 
-/* ---- encode ---------------------------------------------------------------------------------- */
+/* ---- slots and codewords --------------------------------------------------------------------- */
 
-/* The quantiser of class c. */
-static tsr_residual_fsq quantiser(const mosaic *m, int c) {
+tsr_residual_fsq tsr_mosaic_slots(const mosaic *m, int c) {
     return (tsr_residual_fsq){.slots = SLOTS,
                               .level_count = DIGITS,
-                              .levels = levels,
+                              .levels = tsr_mosaic_levels,
                               .source = m->source + c * SLOTS,
                               .previous = m->previous + c * SLOTS,
                               .scale = m->scale->f32 + c * SLOTS,
@@ -357,255 +296,35 @@ static tsr_residual_fsq quantiser(const mosaic *m, int c) {
                               .first = first_slot(m)};
 }
 
-/* What one tile needs while it is encoded; one for each worker. */
-typedef struct workspace {
-    float half[SIZE][CORNER];
-    float coefficients[COEFFICIENTS]; /* [plane, v, u]; from code_lead on, what that left */
-    double energy;                    /* of the whole tile, less what leading ids took */
-    float left[SLOTS];
-    float margin[SLOTS];
-    uint8_t digits[SLOTS];
-    uint32_t lead_ids[MOST_LEAD];
-    bool lead_near_tie;
-    /* for the token count */
-    float target[PLANES][SIZE][SIZE];
-    float restored[COEFFICIENTS];
-    float guess[PLANES][SIZE][SIZE];
-} workspace;
-
-/* u8 [256, 256, 3] -> coefficients [plane, v, u] and the tile's energy. */
-static void transform(const mosaic *m, const uint8_t *tile, workspace *s) {
-    s->energy = 0;
-    for (int p = 0; p < PLANES; ++p) {
-        for (int y = 0; y < SIZE; ++y) {
-            double energy = 0;
-            for (int x = 0; x < SIZE; ++x) {
-                const uint8_t *rgb = tile + (y * SIZE + x) * 3;
-                float v = 0;
-                for (int c = 0; c < 3; ++c)
-                    v += colour[p][c] * (((float)rgb[c] - 127.5f) / 255.0f);
-                s->target[p][y][x] = v;
-                energy += (double)v * v;
-            }
-            s->energy += energy;
-        }
-        memset(s->half, 0, sizeof s->half);
-        for (int y = 0; y < SIZE; ++y)
-            for (int x = 0; x < SIZE; ++x) {
-                const float v = s->target[p][y][x];
-                for (int u = 0; u < CORNER; ++u)
-                    s->half[y][u] += v * m->dct[x][u];
-            }
-        float *out = s->coefficients + p * CORNER * CORNER;
-        memset(out, 0, sizeof(float) * CORNER * CORNER);
-        for (int y = 0; y < SIZE; ++y)
-            for (int v = 0; v < CORNER; ++v) {
-                const float w = m->dct[y][v];
-                for (int u = 0; u < CORNER; ++u)
-                    out[v * CORNER + u] += w * s->half[y][u];
-            }
-    }
-}
-
-static void lead_codewords(const mosaic *m, int id_index, uint32_t id, const float *code[2]) {
+void tsr_mosaic_codewords(const mosaic *m, int id_index, uint32_t id, const float *code[2]) {
     code[0] = m->lead_stage[2 * id_index].codes + (size_t)(id % FIRST) * (size_t)m->lead_dim;
     code[1] = m->lead_stage[2 * id_index + 1].codes + (size_t)(id / FIRST) * (size_t)m->lead_dim;
 }
 
-static size_t lead_scratch(const mosaic *m) {
-    return tsr_rvq_search_scratch(m->lead_dim, BEAM) + 2 * (size_t)m->lead_dim;
-}
-
-/* Finds the leading ids and takes what they stand for away from the coefficients. scratch:
- * lead_scratch floats. */
-static void code_lead(const mosaic *m, float *scratch, workspace *s) {
-    float *x = scratch, *rest = scratch + m->lead_dim;
-    for (int i = 0; i < m->lead_dim; ++i)
-        rest[i] = x[i] = s->coefficients[m->lead_source[i]];
-    int codes[TSR_RVQ_MOST_STAGES];
-    const float margin = tsr_rvq_search(m->lead_stage, 2 * m->lead, m->lead_dim, BEAM, x,
-                                        scratch + 2 * m->lead_dim, codes);
-    s->lead_near_tie = margin < lead_tie * (float)s->energy;
-    for (int t = 0; t < m->lead; ++t) {
-        s->lead_ids[t] = (uint32_t)(codes[2 * t] + FIRST * codes[2 * t + 1]);
-        const float *code[2];
-        lead_codewords(m, t, s->lead_ids[t], code);
-        for (int i = 0; i < m->lead_dim; ++i)
-            rest[i] -= code[0][i] + code[1][i];
-    }
-    for (int i = 0; i < m->lead_dim; ++i) {
-        s->energy += (double)rest[i] * rest[i] - (double)x[i] * x[i];
-        s->coefficients[m->lead_source[i]] = rest[i];
-    }
-}
-
-/* Mean over the powers of two of the log of the squared error left by class c: what the class is
- * chosen by. It is the mean PSNR over prefixes, so the choice does not depend on the count. The
- * 1e-6 added to a mean squared error is models/fit_mosaic.py's. */
-static double class_cost(const mosaic *m, int c, workspace *s) {
-    const tsr_residual_fsq q = quantiser(m, c);
-    tsr_residual_fsq_round(&q, SLOTS, s->coefficients, s->left, s->digits, NULL);
-    double error = s->energy, cost = 0;
-    int next = 1;
-    while (next <= m->lead)
-        next *= 2;
-    for (int j = q.first; j < SLOTS; ++j) {
-        const double before = s->left[j], after = before - q.table[j * TABLE + s->digits[j]];
-        error += after * after - before * before;
-        if (j + 1 == next * DIGITS) {
-            cost += log(fmax(error, 0) / (PLANES * SIZE * SIZE) + 1e-6);
-            next *= 2;
-        }
-    }
-    return cost;
-}
-
-/* The linear codec's coefficients for the first `count` ids. digits: of the ids after the leading
- * ones; c: their class, where there are any. */
-static void restore_prefix(const mosaic *m, int c, int count, const uint32_t *lead_ids,
-                           const uint8_t *digits, float *restored) {
+void tsr_mosaic_restore(const mosaic *m, int c, int count, const uint32_t *lead_ids,
+                        const uint8_t *digits, float *restored) {
     memset(restored, 0, sizeof(float) * COEFFICIENTS);
     for (int t = 0; t < m->lead && t < count; ++t) {
         const float *code[2];
-        lead_codewords(m, t, lead_ids[t], code);
+        tsr_mosaic_codewords(m, t, lead_ids[t], code);
         for (int i = 0; i < m->lead_dim; ++i)
             restored[m->lead_source[i]] += code[0][i] + code[1][i];
     }
     if (count <= m->lead) return;
-    const tsr_residual_fsq q = quantiser(m, c);
+    const tsr_residual_fsq q = tsr_mosaic_slots(m, c);
     tsr_residual_fsq_restore(&q, count * DIGITS, digits, restored);
 }
 
-/* Mean absolute error, 0..1, of the linear codec with `count` ids. */
-static double linear_error(const mosaic *m, int c, int count, workspace *s) {
-    restore_prefix(m, c, count, s->lead_ids, s->digits, s->restored);
-    for (int p = 0; p < PLANES; ++p) {
-        memset(s->half, 0, sizeof s->half);
-        for (int y = 0; y < SIZE; ++y)
-            for (int v = 0; v < CORNER; ++v) {
-                const float w = m->dct[y][v], *row = s->restored + (p * CORNER + v) * CORNER;
-                for (int u = 0; u < CORNER; ++u)
-                    s->half[y][u] += w * row[u];
-            }
-        for (int y = 0; y < SIZE; ++y)
-            for (int x = 0; x < SIZE; ++x) {
-                float sum[8] = {0};
-                for (int u = 0; u < CORNER; u += 8)
-                    for (int i = 0; i < 8; ++i)
-                        sum[i] += s->half[y][u + i] * m->dct[x][u + i];
-                s->guess[p][y][x] = ((sum[0] + sum[4]) + (sum[1] + sum[5])) +
-                                    ((sum[2] + sum[6]) + (sum[3] + sum[7]));
-            }
-    }
-    double total = 0;
-    for (int y = 0; y < SIZE; ++y)
-        for (int x = 0; x < SIZE; ++x)
-            for (int c3 = 0; c3 < 3; ++c3) {
-                float want = 0, got = 0; /* colour is orthonormal: its transpose goes back */
-                for (int p = 0; p < PLANES; ++p) {
-                    want += colour[p][c3] * s->target[p][y][x];
-                    got += colour[p][c3] * s->guess[p][y][x];
-                }
-                got = got < -0.5f ? -0.5f : got > 0.5f ? 0.5f : got;
-                total += fabsf(want - got);
-            }
-    return total / (3.0 * SIZE * SIZE);
-}
+/* ---- encode ---------------------------------------------------------------------------------- */
 
-/* What the decoder will make of it: learned for the powers of two, a line between them. Errors
- * below 1e-6 count as 1e-6, as in models/train_mosaic.py. */
-static double predicted_error(const mosaic *m, int count, double linear) {
-    const double at = log2(count), x = log(fmax(linear, 1e-6));
-    const int low = at >= COUNTS - 1 ? COUNTS - 2 : (int)at;
-    const float *row = m->predictor->f32 + 2 * low;
-    const double first = row[0] + row[1] * x, second = row[2] + row[3] * x;
-    return exp(first + (second - first) * (at - low));
-}
-
-/* The fewest ids whose predicted error is within `quality`, or all. */
-static int count_for(const mosaic *m, int c, int most, float quality, workspace *s) {
-    int low = 1, high = most;
-    while (low < high) {
-        const int middle = (low + high) / 2;
-        if (predicted_error(m, middle, linear_error(m, c, middle, s)) <= (double)quality)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return low;
-}
-
-typedef struct encode_job {
-    const mosaic *m;
-    const uint8_t *tiles;
-    uint32_t tokens;
-    float quality;
-    uint32_t *ids, *counts;
-    uint64_t *ties; /* one for each worker */
-    workspace *spaces;
-    float *scratch; /* for each worker, of code_lead */
-} encode_job;
-
-static void encode_tile(void *arg, int64_t tile, int worker) {
-    const encode_job *job = arg;
-    const mosaic *m = job->m;
-    workspace *s = &job->spaces[worker];
-    transform(m, job->tiles + tile * SIZE * SIZE * 3, s);
-    code_lead(m, job->scratch + (size_t)worker * lead_scratch(m), s);
-
-    int best = 0;
-    double least = INFINITY, second = INFINITY;
-    for (int c = 0; c < m->classes; ++c) {
-        const double cost = class_cost(m, c, s);
-        if (cost < least)
-            second = least, least = cost, best = c;
-        else if (cost < second)
-            second = cost;
-    }
-    const tsr_residual_fsq q = quantiser(m, best);
-    tsr_residual_fsq_round(&q, SLOTS, s->coefficients, s->left, s->digits, s->margin);
-    s->digits[m->lead * DIGITS] = (uint8_t)(best % levels[0]);
-    s->digits[m->lead * DIGITS + 1] = (uint8_t)(best / levels[0]);
-
-    const int most = job->tokens ? (int)job->tokens : TOKENS;
-    const int count = job->quality > 0 ? count_for(m, best, most, job->quality, s) : most;
-    uint32_t *ids = job->ids + tile * TOKENS;
-    for (int i = 0; i < count; ++i)
-        ids[i] = i < m->lead ? s->lead_ids[i] : tsr_residual_fsq_pack(&q, s->digits + i * DIGITS);
-    job->counts[tile] = (uint32_t)count;
-    /* Ids whose chain, digit or class another build's arithmetic might decide differently. */
-    job->ties[worker] += s->lead_near_tie;
-    if (count > m->lead && second - least < class_tie) job->ties[worker]++;
-    for (int i = m->lead; i < count; ++i) {
-        bool near = false;
-        for (int d = 0; d < DIGITS; ++d)
-            near |= s->margin[i * DIGITS + d] < digit_tie;
-        job->ties[worker] += near;
-    }
+static tsr_tile_cost mosaic_cost(const void *model, const tsr_encode_request *request) {
+    return request && !on_host(model) ? tsr_mosaic_encode_cost() : (tsr_tile_cost){0};
 }
 
 static tsr_status mosaic_encode(const void *model, const tsr_pixels *pixels,
                                 const tsr_encode_request *request, tsr_token_batch *batch) {
-    const mosaic *m = model;
-    const int count = pixels->count;
-    const size_t workers = (size_t)tsr_thread_count(m->ctx);
-    encode_job job = {.m = m,
-                      .tiles = pixels->rgb,
-                      .tokens = request->tokens,
-                      .quality = request->quality,
-                      .ids = batch->values,
-                      .counts = batch->counts};
-    tsr_scratch s = {.ctx = m->ctx};
-    job.spaces = tsr_scratch_take(&s, workers, sizeof *job.spaces, "mosaic: encode");
-    job.ties = tsr_scratch_take(&s, workers, sizeof *job.ties, "mosaic: encode");
-    job.scratch =
-        tsr_scratch_take(&s, workers * lead_scratch(m), sizeof *job.scratch, "mosaic: encode");
-    const tsr_status status = s.status;
-    if (!status) tsr_parallel(m->ctx, count, encode_tile, &job);
-    for (size_t i = 0; i < workers && !status; ++i)
-        batch->near_ties += job.ties[i];
-    tsr_scratch_free(&s);
-    return status;
+    return on_host(model) ? tsr_mosaic_encode_on_host(model, pixels, request, batch, NULL)
+                          : tsr_mosaic_encode_on_device(model, pixels, request, batch, NULL);
 }
 
 /* ---- decode ---------------------------------------------------------------------------------- */
@@ -652,17 +371,18 @@ static tsr_status mosaic_decode(const void *model, const tsr_token_batch *batch,
         const uint32_t *tile_ids = tsr_token_batch_tile(batch, i);
         const int known = (int)counts[i];
         uint8_t digits[SLOTS] = {0};
-        const tsr_residual_fsq any = quantiser(m, 0);
+        const tsr_residual_fsq any = tsr_mosaic_slots(m, 0);
         for (int t = m->lead; t < known; ++t)
             tsr_residual_fsq_unpack(&any, tile_ids[t], digits + t * DIGITS);
-        const int c = digits[m->lead * DIGITS] + levels[0] * digits[m->lead * DIGITS + 1];
+        const int c =
+            digits[m->lead * DIGITS] + tsr_mosaic_levels[0] * digits[m->lead * DIGITS + 1];
         if (c >= m->classes) {
             status = tsr_fail(m->ctx, TSR_ERROR_TOKENS,
                               "id %d of a tile: wanted a class below %d, got %d", m->lead,
                               m->classes, c);
             break;
         }
-        restore_prefix(m, c, known, tile_ids, digits, coefficients + (size_t)i * COEFFICIENTS);
+        tsr_mosaic_restore(m, c, known, tile_ids, digits, coefficients + (size_t)i * COEFFICIENTS);
         const float *class_row = known > m->lead ? m->class_embedding->f32 + c * d : unknown_class;
         float *place = places + (size_t)i * PATCHES * (size_t)d;
         for (int64_t p = 0; p < PATCHES; ++p)
@@ -686,8 +406,9 @@ static tsr_status mosaic_decode(const void *model, const tsr_token_batch *batch,
         for (size_t at = 0; at < plane; ++at, to += 3)
             for (int c = 0; c < 3; ++c)
                 to[c] = counts[i] == 0 ? 0.5f
-                                       : colour[0][c] * from[at] + colour[1][c] * from[plane + at] +
-                                             colour[2][c] * from[2 * plane + at] + 0.5f;
+                                       : tsr_mosaic_colour[0][c] * from[at] +
+                                             tsr_mosaic_colour[1][c] * from[plane + at] +
+                                             tsr_mosaic_colour[2][c] * from[2 * plane + at] + 0.5f;
     }
     tsr_scratch_free(&s);
     return status;
@@ -702,6 +423,7 @@ const tsr_family tsr_family_mosaic = {
     .close = mosaic_close,
     .tokenizer = &(const tsr_tokenizer_ops){.abilities = TSR_TOKENIZER_QUALITY,
                                             .describe = mosaic_describe,
+                                            .cost = mosaic_cost,
                                             .encode = mosaic_encode,
                                             .decode = mosaic_decode},
 };
