@@ -111,7 +111,7 @@ static uint8_t *make_scale(const tsr_picture_decode *d, const header *h) {
     const double most =
         d->settings->pillow_grey16 && h->maxval > 255 && h->depth == 1 ? 65535 : 255;
     for (uint32_t v = 0; scale && v < 1 << 16; ++v) {
-        double scaled = nearbyint((double)v / h->maxval * most);
+        double scaled = v < h->maxval ? nearbyint((double)v / h->maxval * most) : most;
         scale[v] = scaled < 255 ? (uint8_t)scaled : 255;
     }
     return scale;

@@ -501,6 +501,76 @@ START_TEST(huge_headers) {
 }
 END_TEST
 
+/* Sets the size that stands `at` bytes behind each place with this mark, both ways 30000. */
+static int enlarge(picture_bytes *b, const char *mark, size_t length, size_t at, int bytes) {
+    int found = 0;
+    for (size_t i = 0; i + length + at + 2 * (size_t)bytes <= b->size; ++i) {
+        if (memcmp(b->p + i, mark, length) != 0) continue;
+        ++found;
+        for (int k = 0; k < 2; ++k) {
+            uint8_t *to = b->p + i + at + k * bytes;
+            memset(to, 0, (size_t)bytes);
+            to[bytes - 2] = 30000 >> 8, to[bytes - 1] = 30000 & 255;
+        }
+    }
+    return found;
+}
+
+/* Sizes in headers that are packed, nested or repeated: refused by all of them, before memory is
+ * taken. */
+START_TEST(huge_inside) {
+    open_context();
+    static const struct {
+        const char *name, *mark;
+        size_t length, at;
+        int bytes;
+    } cases[] = {{"image/jpeg2000", "\xff\x4f\xff\x51", 4, 8, 4},
+                 {"jpeg2000/jpeg2000_tiles", "\xff\x4f\xff\x51", 4, 8, 4},
+                 {"boxes/avif", "ispe", 4, 8, 4},
+                 {"boxes/avif_alpha", "ispe", 4, 8, 4},
+                 {"boxes/heic", "ispe", 4, 8, 4},
+                 {"jpeg/jpeg_arithmetic", "\xff\xc9\0\x11\x08", 5, 5, 2},
+                 {"jpeg/jpeg_arithmetic_progressive", "\xff\xca\0\x11\x08", 5, 5, 2}};
+    struct rusage before, after;
+    getrusage(RUSAGE_SELF, &before);
+    tsr_image image;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        picture_bytes b = corpus(cases[i].name);
+        ck_assert_msg(enlarge(&b, cases[i].mark, cases[i].length, cases[i].at, cases[i].bytes) > 0,
+                      "%s", cases[i].name);
+        if (!reads(b)) continue;
+        ck_assert_int_eq(decode(b, NULL, &image), TSR_ERROR_TOO_LARGE);
+        ck_assert_ptr_nonnull(strstr(tsr_detail(ctx), "30000x30000"));
+    }
+    /* A small canvas with a large frame; a small picture in a large tile; JPEG XL's packed sizes:
+     * no multiple of 8, 30 bits each, no ratio, then a header of defaults. */
+    static const char gif[] = "GIF89a\1\0\1\0\0\0\0,\0\0\0\0\x30\x75\x30\x75\0\x08";
+    picture_bytes b = {0};
+    put_bytes(&b, gif, sizeof gif - 1);
+    if (reads(b)) ck_assert_int_eq(decode(b, NULL, &image), TSR_ERROR_TOO_LARGE);
+    b = corpus("tiff/tiff_tiles");
+    for (size_t i = 0; i + 12 <= b.size; ++i) /* 322 and 323, four bytes each */
+        if ((b.p[i] == 0x42 || b.p[i] == 0x43) && memcmp(b.p + i + 1, "\1\4\0\1\0\0\0", 7) == 0)
+            memcpy(b.p + i + 8, "\x30\x75\0\0", 4);
+    if (reads(b)) ck_assert_int_eq(decode(b, NULL, &image), TSR_ERROR_TOO_LARGE);
+    b = (picture_bytes){0};
+    const uint64_t side = 29999, bits = (uint64_t)3 << 1 | side << 3; /* 33 bits, then the ratio */
+    const uint64_t more = bits >> 8 | (uint64_t)3 << 28 | side << 30 | (uint64_t)15 << 60;
+    put_bytes(&b, "\xff\x0a", 2);
+    put_little(&b, (uint32_t)(bits & 255), 1);
+    for (int i = 0; i < 8; ++i)
+        put_little(&b, (uint32_t)(more >> 8 * i & 255), 1);
+    put_bytes(&b, "\xff\xff\xff\xff\xff\xff\xff\xff", 8);
+    if (reads(b)) {
+        ck_assert_int_eq(decode(b, NULL, &image), TSR_ERROR_TOO_LARGE);
+        ck_assert_ptr_nonnull(strstr(tsr_detail(ctx), "30000x30000"));
+    }
+    getrusage(RUSAGE_SELF, &after);
+    ck_assert_int_lt(after.ru_maxrss - before.ru_maxrss, 32 << 10); /* kB */
+    tsr_context_close(&ctx);
+}
+END_TEST
+
 START_TEST(sizes_at_the_edge) {
     open_context();
     static const int sizes[][2] = {{1, 1}, {1, 20000}, {20000, 1}, {2, 2}, {3, 3}, {5, 4}};
@@ -609,4 +679,4 @@ START_TEST(silence) {
 END_TEST
 
 TEST_MAIN("image", plain_formats, alpha, gif, jpeg, orientation, every_truncation, flipped_bytes,
-          huge_headers, sizes_at_the_edge, no_pictures, names_do_not_matter, silence)
+          huge_headers, huge_inside, sizes_at_the_edge, no_pictures, names_do_not_matter, silence)
