@@ -22,7 +22,7 @@ endif()
 foreach(kind JPEG TIFF WEBP AVIF)
   if(NOT TESSERA_${kind})
     string(TOLOWER ${kind} stem)
-    tessera_leave_out("formats/media/${stem}_write\\.c")
+    tessera_leave_out("formats/media/write_${stem}\\.c")
   endif()
 endforeach()
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* picture_write.h: the kinds of picture files that are written, one <kind>_write.c each. A kind
+/* picture_write.h: the kinds of picture files that are written, one write_<kind>.c each. A kind
  * writes RGB pixels into an output that is open already; picture_write.c chooses it by the file's
  * suffix, and opens and commits the output. */
 #ifndef FORMATS_PICTURE_WRITE_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* avif_write.c: AVIF through libavif, 8 bits, chroma at full resolution. Lossless pictures keep
+/* write_avif.c: AVIF through libavif, 8 bits, chroma at full resolution. Lossless pictures keep
  * their RGB as it is (identity matrix). One thread, so that equal pixels give equal bytes. */
 #include "picture_write.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* jpeg_write.c: JPEG through libjpeg-turbo: baseline, the accurate integer DCT, tables made for the
+/* write_jpeg.c: JPEG through libjpeg-turbo: baseline, the accurate integer DCT, tables made for the
  * picture, and chroma at full resolution (4:4:4), since the pixels are there to be looked at
  * closely.
  *

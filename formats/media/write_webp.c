@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* webp_write.c: WebP through libwebp; lossy pictures have chroma at half resolution, as the format
+/* write_webp.c: WebP through libwebp; lossy pictures have chroma at half resolution, as the format
  * wants it, reduced with care (sharp YUV). */
 #include "picture_write.h"
 

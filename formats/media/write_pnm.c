@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pnm_write.c: binary PPM (P6). */
+/* write_pnm.c: binary PPM (P6). */
 #include "picture_write.h"
 
 #include <stdio.h>

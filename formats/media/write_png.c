@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* png_write.c: PNG through libpng. libpng reports errors by longjmp: everything that must survive
+/* write_png.c: PNG through libpng. libpng reports errors by longjmp: everything that must survive
  * the jump lives in one struct of the caller's frame. */
 #include "picture_write.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tiff_write.c: TIFF through libtiff: RGB strips, Deflate with horizontal differences. libtiff goes
+/* write_tiff.c: TIFF through libtiff: RGB strips, Deflate with horizontal differences. libtiff goes
  * back to fill in its directory, so the file is made in memory. Its messages stay with its handle:
  * the process's own handlers are not touched. */
 #include "picture_write.h"
