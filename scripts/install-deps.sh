@@ -11,9 +11,9 @@ build=(gcc g++ libc6-dev cmake ninja-build pkg-config glslang-tools
        libpng-dev libzstd-dev libcjson-dev libdnnl-dev libvulkan-dev libvulkan-volk-dev
        libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libcurl4-openssl-dev)
 tests=(check libsubunit-dev mesa-vulkan-drivers vulkan-validationlayers spirv-tools clang-format-14 python3
-       groff-base mandoc zsh fish)
+       groff-base mandoc zsh fish dpkg-dev file)
 
-packaging=(dpkg-dev fakeroot file)
+packaging=(dpkg-dev file)
 
 case "${1:-}" in
 demo) wanted=("${build[@]}") ;;
