@@ -4,8 +4,8 @@
 # dependencies come from what is linked, and that the unpacked program runs.
 . "$(dirname "$0")/../support/cli.bash"
 
-for tool in cpack dpkg-deb dpkg-shlibdeps; do
-    command -v $tool >/dev/null || skip "no $tool (dpkg-dev)"
+for tool in cpack dpkg-deb dpkg-shlibdeps file; do
+    command -v $tool >/dev/null || skip "no $tool"
 done
 nm -D "$TESSERA" | grep -q __asan_init && skip "a sanitized build is not packed"
 [ -e "$BUILD/manuals/written" ] || { echo "no $BUILD/manuals: wanted the target all built"; exit 1; }
