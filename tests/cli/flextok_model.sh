@@ -25,6 +25,10 @@ for name in plain usual; do
         code_is 0
     done
 done
+# which stages the host computes is said, also where the device is the cpu
+run decode plain.tess -o plain-auto.png -t tiny.safetensors --device cpu --json
+code_is 0
+is "stages of decode" "{'decode': 'cpu', 'condition': 'cpu', 'sample': 'cpu'}" "$(json 'd["stages"]')"
 cmp -s plain-auto.png plain-cfg.png || complain "the file's cfg is not used"
 cmp -s usual-auto.png usual-apg.png || complain "apg is not the default"
 cmp -s plain-apg.png usual-apg.png || complain "decoding does not choose apg"

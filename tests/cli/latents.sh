@@ -140,7 +140,8 @@ print(moved, a > m and abs((b - m) / (a - m) - 2) < 1e-3)
 PY
 )"
 noise four.npy 4,3,17,20
-run encode p.ppm -o x.tess -t vae --tile 40x34 --noise four.npy --device cpu
+run encode p.ppm -o x.tess -t vae --tile 40x34 --noise four.npy --device cpu --json
+is "stages" "{'encode': 'cpu', 'draw': 'cpu'}" "$(json 'd["stages"]')"
 code_is 0
 cmp -s x.tess tiles.tess || complain "noise of zeros for four tiles is not the mean"
 rm -f x.tess
