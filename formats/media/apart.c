@@ -113,10 +113,23 @@ static tsr_status receive(const tsr_picture_decode *d, int fd) {
     return TSR_OK;
 }
 
+/* A pipe that no program started by the caller meanwhile keeps open, which would hold back its end.
+ * Where that takes two calls, one started in between does. */
+static int open_pipe(int fds[2]) {
+#ifdef __linux__
+    return pipe2(fds, O_CLOEXEC);
+#else
+    const int failed = pipe(fds);
+    for (int i = 0; i < 2 && !failed; ++i)
+        fcntl(fds[i], F_SETFD, FD_CLOEXEC);
+    return failed;
+#endif
+}
+
 tsr_status tsr_decode_apart(const tsr_picture_decode *d,
                             tsr_status (*decode)(const tsr_picture_decode *d)) {
     int fds[2];
-    if (pipe2(fds, O_CLOEXEC)) return tsr_fail_errno(d->ctx, "%s: pipe to its decoder", d->name);
+    if (open_pipe(fds)) return tsr_fail_errno(d->ctx, "%s: pipe to its decoder", d->name);
     if (fds[1] < 3) { /* the child gives 0, 1 and 2 away */
         int high = fcntl(fds[1], F_DUPFD_CLOEXEC, 3);
         close(fds[1]);
