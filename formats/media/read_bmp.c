@@ -180,6 +180,12 @@ static uint8_t value_of(const channel *c, uint32_t word) {
     return c->most ? (uint8_t)((uint64_t)((word & c->mask) >> c->shift) * 255 / c->most) : 0;
 }
 
+/* Blue, green, red in whole bytes, as nearly every bitmap has them. */
+static void reverse_row(const uint8_t *from, size_t step, size_t count, uint8_t *to) {
+    for (size_t x = 0; x < count; ++x, from += step, to += 3)
+        to[0] = from[2], to[1] = from[1], to[2] = from[0];
+}
+
 static void read_colours(const tsr_picture_decode *d, const header *h, tsr_bytes data,
                          size_t stride) {
     static const uint32_t usual16[4] = {0x7C00, 0x3E0, 0x1F, 0},
@@ -199,8 +205,13 @@ static void read_colours(const tsr_picture_decode *d, const header *h, tsr_bytes
                 any = (tsr_little(data, y * stride + x * (size_t)bytes, bytes) & c[3].mask) != 0;
         opaque = !any;
     }
+    const bool usual_bytes = bytes > 2 && opaque && memcmp(masks, usual, 3 * sizeof *usual) == 0;
     for (size_t y = 0; y < h->height; ++y) {
         uint8_t *to = row_of(d, h, y);
+        if (usual_bytes) {
+            reverse_row(data.p + y * stride, (size_t)bytes, h->width, to);
+            continue;
+        }
         for (size_t x = 0; x < h->width; ++x) {
             uint32_t word = tsr_little(data, y * stride + x * (size_t)bytes, bytes);
             const uint8_t rgba[4] = {value_of(&c[0], word), value_of(&c[1], word),

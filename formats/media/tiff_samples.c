@@ -45,6 +45,11 @@ static uint8_t to_8_bits(const reader *r, unsigned value) {
 static void spread_row(const reader *r, const uint8_t *row, int plane, size_t count, uint8_t *to) {
     const tsr_tiff_layout *t = r->t;
     const int per_pixel = t->separate ? 1 : (int)t->samples;
+    const bool in_order = t->alpha < 0 || t->alpha == t->colours;
+    if (t->bits == 8 && !t->separate && per_pixel == r->bands && in_order) {
+        memcpy(to, row, count * (size_t)per_pixel);
+        return;
+    }
     for (int band = 0; band < r->bands; ++band) {
         int from = band < t->colours ? band : t->alpha;
         if (t->separate && from != plane) continue;
@@ -100,6 +105,19 @@ static void put_pixel(const reader *r, const uint8_t *bands, uint8_t *to) {
         tsr_picture_row(r->d, rgba, 4, 1, to);
 }
 
+static void put_row(const reader *r, const uint8_t *bands, size_t count, uint8_t *to) {
+    const tsr_tiff_layout *t = r->t;
+    const bool plain = t->photometric == PHOTOMETRIC_RGB ||
+                       t->photometric == PHOTOMETRIC_MINISBLACK ||
+                       t->photometric == PHOTOMETRIC_YCBCR;
+    if (plain && !(t->premultiplied && t->alpha >= 0)) {
+        tsr_picture_row(r->d, bands, r->bands, count, to);
+        return;
+    }
+    for (size_t i = 0; i < count; ++i)
+        put_pixel(r, bands + i * (size_t)r->bands, to + 3 * i);
+}
+
 /* ---- blocks ---- */
 
 /* Strip or tile with its upper left corner at (x, y). */
@@ -125,8 +143,7 @@ static bool read_blocks(reader *r, tmsize_t size, tmsize_t row_bytes) {
             }
             for (uint32_t k = 0; k < rows; ++k) {
                 uint8_t *to = r->d->image->rgb + ((size_t)(y + k) * t->width + x) * 3;
-                for (size_t i = 0; i < count; ++i)
-                    put_pixel(r, r->pixels + k * stride + i * (size_t)r->bands, to + 3 * i);
+                put_row(r, r->pixels + k * stride, count, to);
             }
         }
     }
