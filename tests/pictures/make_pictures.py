@@ -329,3 +329,73 @@ def qoi(width, height, rgba, channels=4):
     if run:
         out.append(0xC0 | run - 1)
     return bytes(out) + b"\0\0\0\0\0\0\0\1"
+
+
+# ---- HEIC: a turn and a mirror put into a file that an encoder has made ----
+
+def boxes(data):
+    """[(type, content)] of the boxes in `data`."""
+    out, at = [], 0
+    while at < len(data):
+        length = struct.unpack(">I", data[at:at + 4])[0] or len(data) - at
+        out.append((data[at + 4:at + 8], data[at + 8:at + length]))
+        at += length
+    return out
+
+
+def join_boxes(list_):
+    return b"".join(struct.pack(">I", len(content) + 8) + kind + content for kind, content in list_)
+
+
+def heic_turned(data, properties):
+    """properties: [(b"irot" or b"imir", one byte)], which the primary item gets, in this order."""
+
+    def change(kind, content, grown):
+        if kind == b"meta":
+            return content[:4] + join_boxes([(k, change(k, c, grown)) for k, c in boxes(content[4:])])
+        if kind == b"iprp":
+            inside = boxes(content)
+            count = len(boxes(dict(inside)[b"ipco"]))
+            return join_boxes([(k, associate(c, count) if k == b"ipma" else c + added if k == b"ipco" else c)
+                               for k, c in inside])
+        if kind == b"iloc":
+            return moved(content, grown)
+        return content
+
+    def associate(content, count):
+        out, at = bytearray(content[:8]), 8
+        for _ in range(struct.unpack(">I", content[4:8])[0]):  # version 0, one byte each
+            amount = content[at + 2]
+            more = len(properties) if content[at:at + 2] == primary else 0
+            out += content[at:at + 2] + bytes([amount + more]) + content[at + 3:at + 3 + amount]
+            out += bytes(0x80 | count + 1 + i for i in range(more))
+            at += 3 + amount
+        return bytes(out)
+
+    added = join_boxes([(kind, bytes([value])) for kind, value in properties])
+    parts = boxes(data)
+    plain = dict(parts)[b"meta"]
+    primary = dict(boxes(plain[4:]))[b"pitm"][4:6]
+    grown = len(change(b"meta", plain, 0)) - len(plain)
+    return join_boxes([(k, change(k, c, grown) if k == b"meta" else c) for k, c in parts])
+
+
+def moved(iloc, grown):
+    """The item locations of a file whose data lie `grown` bytes further on; versions 0 and 1, 4-byte offsets."""
+    version, sizes = iloc[0], struct.unpack(">H", iloc[4:6])[0]
+    if sizes >> 8 != 0x44:
+        raise ValueError("wanted offsets and lengths of four bytes")
+    base_size, out, at = sizes >> 4 & 15, bytearray(iloc), 8
+    for _ in range(struct.unpack(">H", iloc[6:8])[0]):
+        inside = version == 1 and iloc[at + 3] & 15  # data that do not lie in the file by themselves
+        by = 0 if inside else grown
+        at += 6 if version == 1 else 4
+        if base_size:
+            out[at:at + 4] = struct.pack(">I", struct.unpack(">I", iloc[at:at + 4])[0] + by)
+        at += base_size
+        for _ in range(struct.unpack(">H", iloc[at:at + 2])[0]):
+            if not base_size:
+                out[at + 2:at + 6] = struct.pack(">I", struct.unpack(">I", iloc[at + 2:at + 6])[0] + by)
+            at += 8
+        at += 2
+    return bytes(out)

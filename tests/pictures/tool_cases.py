@@ -8,6 +8,7 @@ import tempfile
 
 from PIL import Image
 
+import make_pictures
 import picture_cases
 from picture_cases import Case, picture
 
@@ -17,7 +18,8 @@ TOOLS = [
      [["-y", y, "-s", "8", *more] for y in ("444", "422", "420", "400")
       for more in (["--min", "20", "--max", "20"], ["-d", "10", "--min", "10", "--max", "20"], ["-r", "limited"])
       if (y, more) != ("400", ["-r", "limited"])]  # avifdec writes the luma of these as it is stored
-     + [["-l", "-s", "8"], ["--irot", "1", "-s", "8"], ["--imir", "1", "-s", "8"]], ["-d", "8"]),
+     + [["-l", "-s", "8"], ["--irot", "1", "-s", "8"], ["--imir", "1", "-s", "8"]]
+     + [["--irot", str(turn), "--imir", str(mirror), "-s", "8"] for turn in (1, 2, 3) for mirror in (0, 1)], ["-d", "8"]),
     ("JPEG XL", "cjxl", "djxl", "jxl",
      [["-d", "1", "-e", "3"], ["-d", "0", "-e", "3"], ["-d", "3", "-e", "3", "--container=1"], ["-d", "0.5", "-e", "3", "-p"]],
      ["--bits_per_sample=8"]),
@@ -65,13 +67,41 @@ def by_tool(folder, tool, options):
     return cases, None
 
 
+TURNS = {1: Image.Transpose.ROTATE_90, 2: Image.Transpose.ROTATE_180, 3: Image.Transpose.ROTATE_270}
+MIRRORS = {0: Image.Transpose.FLIP_TOP_BOTTOM, 1: Image.Transpose.FLIP_LEFT_RIGHT}
+
+
 def turned(image, options):
     """avifdec writes the picture as it is stored; turns are in units of 90 degrees against the clock."""
-    if "--irot" in options:
-        return image.transpose(Image.Transpose.ROTATE_90)
-    if "--imir" in options:
-        return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    for option, methods in (("--irot", TURNS), ("--imir", MIRRORS)):
+        if option in options:
+            image = image.transpose(methods[int(options[options.index(option) + 1])])
     return image
+
+
+def heic_turns(folder):
+    """HEIC by its turn (against the clock) and its mirror, put into a file of heif-enc; which libheif applies."""
+    source, packed, back = (os.path.join(folder, n) for n in ("in.png", "x.heic", "back.png"))
+    picture("RGB", 64, 48).save(source)
+    run("heif-enc", "-q", "90", source, "-o", packed)
+    run("heif-convert", packed, back)
+    if not os.path.exists(packed) or not os.path.exists(back):
+        return
+    image = Image.open(back).convert("RGB")
+    with open(packed, "rb") as file:
+        data = file.read()
+    for turn in (0, 1, 2, 3):
+        for mirror in (None, 0, 1):
+            want, properties = image, []
+            if turn:
+                properties.append((b"irot", turn))
+                want = want.transpose(TURNS[turn])
+            if mirror is not None:
+                properties.append((b"imir", mirror))
+                want = want.transpose(MIRRORS[mirror])
+            if properties:
+                yield Case("orientation: HEIC", f"irot {turn} imir {mirror}", make_pictures.heic_turned(data, properties),
+                           "unread", (want.size, want.tobytes()))
 
 
 def make():
@@ -86,4 +116,6 @@ def make():
                 cases += made
                 if why:
                     left_out.append(why)
+            if tool[0] == "HEIC":
+                cases += list(heic_turns(folder))
     return cases, left_out
