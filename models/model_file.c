@@ -20,6 +20,7 @@ tsr_status tsr_model_file_open(tsr_context *ctx, const char *path, tsr_model_fil
         status = tsr_torch_parse(ctx, path, f->map.bytes, f->map.size, &f->torch);
     else if (!status)
         status = tsr_safetensors_parse(ctx, path, f->map.bytes, f->map.size, &f->safetensors);
+    if (!status && f->torch) tsr_torch_choose(f->torch, &f->choice);
     if (status) tsr_model_file_close(&f);
     *file = f;
     return status;
@@ -54,6 +55,7 @@ static void look_at_torch(const tsr_torch_tensor *t, tsr_model_tensor *tensor) {
         tensor->dim[d] = t->dim[d];
     tensor->elements = t->elements;
     tensor->bytes = t->elements * t->element_bytes;
+    tensor->refused = t->refused;
 }
 
 void tsr_model_file_tensor(const tsr_model_file *file, int index, tsr_model_tensor *tensor) {
@@ -98,7 +100,18 @@ void tsr_model_file_metadata(const tsr_model_file *file, int index, const char *
 }
 
 const char *tsr_model_file_weights_under(const tsr_model_file *file) {
-    return file->torch ? tsr_torch_weights_under(file->torch) : "";
+    return file->choice.unclear[0] ? NULL : file->choice.path;
+}
+
+const char *tsr_model_file_unclear(const tsr_model_file *file) {
+    return file->choice.unclear;
+}
+
+uint64_t tsr_model_file_passed_over(const tsr_model_file *file, const char **first) {
+    const char *unused;
+    if (!first) first = &unused;
+    *first = "";
+    return file->torch ? tsr_torch_passed_over(file->torch, first) : 0;
 }
 
 int tsr_family_count(void) {

@@ -25,7 +25,9 @@ static const option convert_list[] = {
     {"dtype", 0, OPTION_CHOICE, AT(dtype), "TYPE", "keep",
      "type of every float: keep (f64 becomes f32), f32, f16 or bf16", "keep|f32|f16|bf16", 0, 0},
     {"key", 0, OPTION_TEXT, AT(key), "KEY", "ema, model_ema, state_dict, model, module or the top",
-     "the container of a checkpoint whose tensors are wanted", NULL, 0, 0},
+     "the container of a checkpoint whose tensors are wanted, as list-tensors writes it; / for the "
+     "top",
+     NULL, 0, 0},
     {"licence", 0, OPTION_TEXT, AT(licence), "TEXT",
      "what `tessera fetch` noted beside IN, or IN's own metadata",
      "noted in OUT: under which licence the weights are", NULL, 0, 0},
@@ -115,6 +117,7 @@ static void tensors_json(tool *t, const char *path, const tsr_model_file *file) 
     json_uint(&j, "elements", sum.elements);
     json_uint(&j, "bytes", sum.bytes);
     json_text(&j, "weights_under", tsr_model_file_weights_under(file));
+    json_uint(&j, "passed_over", tsr_model_file_passed_over(file, NULL));
     json_object(&j, "metadata");
     for (int i = 0; i < tsr_model_file_metadata_count(file); ++i) {
         const char *key, *value;
@@ -179,6 +182,13 @@ static int run_tensors(const verb *v, int argc, char **argv) {
         totals sum = sum_tensors(file);
         char text[64];
         tensors_text(file);
+        const char *first;
+        const uint64_t passed = tsr_model_file_passed_over(file, &first);
+        if (passed)
+            tool_say(&t, "passed over: %" PRIu64 " %s (%s)", passed,
+                     passed == 1 ? "value that is no tensor"
+                                 : "values that are no tensors, the first",
+                     first);
         printf("total: %d tensors, %" PRIu64 " values, %" PRIu64 " bytes (%s)\n",
                tsr_model_file_count(file), sum.elements, sum.bytes,
                tool_bytes(sum.bytes, text, sizeof text));
@@ -202,7 +212,7 @@ static int run_convert(const verb *v, int argc, char **argv) {
     tsr_convert_settings s = tsr_convert_settings_default();
     tsr_convert_report r;
     s.dtype = dtypes[o.dtype];
-    s.key = o.key;
+    s.key = o.key && strcmp(o.key, "/") == 0 ? "" : o.key;
     s.licence = o.licence;
     s.all = o.all;
     s.progress = tool_progress;
