@@ -2,10 +2,33 @@
 /* model_file.c: what a file of weights holds, whatever its format, and the list of families. */
 #include "model_file.h"
 #include "registry.h"
+#include "weights_path.h"
 #include "../nn/family.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* The first bytes tell the format. A pipe can be read once only: it is read to memory. */
+static tsr_status open_found(tsr_context *ctx, const char *path, tsr_model_file *f) {
+    uint8_t begin[512];
+    tsr_input in;
+    tsr_status status = tsr_input_open(ctx, path, &in);
+    if (status) return status;
+    const size_t size = in.size < sizeof begin ? (size_t)in.size : sizeof begin;
+    status = tsr_input_read(ctx, &in, path, 0, begin, size);
+    const bool torch = !status && tsr_torch_recognised(begin, size);
+    if (strcmp(path, "-") == 0) {
+        f->map = in.map;
+        if (status) return status;
+        return torch ? tsr_torch_parse(ctx, path, f->map.bytes, f->map.size, &f->torch)
+                     : tsr_safetensors_parse(ctx, path, f->map.bytes, f->map.size, &f->safetensors);
+    }
+    tsr_input_close(&in);
+    if (status) return status;
+    if (!torch) return tsr_safetensors_open(ctx, path, &f->safetensors);
+    status = tsr_map_open(ctx, path, &f->map);
+    return status ? status : tsr_torch_parse(ctx, path, f->map.bytes, f->map.size, &f->torch);
+}
 
 tsr_status tsr_model_file_open(tsr_context *ctx, const char *path, tsr_model_file **file) {
     if (!ctx) return TSR_ERROR_ARGUMENT;
@@ -14,12 +37,11 @@ tsr_status tsr_model_file_open(tsr_context *ctx, const char *path, tsr_model_fil
                         file ? "path" : "file");
     *file = NULL;
     tsr_model_file *f = tsr_alloc(ctx, 1, sizeof *f, path);
+    char *found = NULL;
     if (!f) return TSR_ERROR_MEMORY;
-    tsr_status status = tsr_map_open(ctx, path, &f->map);
-    if (!status && tsr_torch_recognised(f->map.bytes, f->map.size))
-        status = tsr_torch_parse(ctx, path, f->map.bytes, f->map.size, &f->torch);
-    else if (!status)
-        status = tsr_safetensors_parse(ctx, path, f->map.bytes, f->map.size, &f->safetensors);
+    tsr_status status = tsr_weights_path(ctx, path, &found);
+    if (!status) status = open_found(ctx, found, f);
+    free(found);
     if (!status && f->torch) tsr_torch_choose(f->torch, &f->choice);
     if (status) tsr_model_file_close(&f);
     *file = f;
@@ -40,7 +62,7 @@ const char *tsr_model_file_format(const tsr_model_file *file) {
 }
 
 uint64_t tsr_model_file_bytes(const tsr_model_file *file) {
-    return file->map.size;
+    return file->torch ? file->map.size : tsr_safetensors_file_bytes(file->safetensors);
 }
 
 int tsr_model_file_count(const tsr_model_file *file) {
@@ -65,14 +87,14 @@ void tsr_model_file_tensor(const tsr_model_file *file, int index, tsr_model_tens
         look_at_torch(tsr_torch_at(file->torch, index), tensor);
         return;
     }
-    const tsr_tensor *t = tsr_safetensors_tensor(file->safetensors, index);
-    tensor->name = tsr_safetensors_name(file->safetensors, index);
-    tensor->dtype = tsr_dtype_name(t->dtype);
-    tensor->rank = t->rank;
-    for (int d = 0; d < t->rank; ++d)
-        tensor->dim[d] = t->dim[d];
-    tensor->elements = (uint64_t)tsr_elements(t);
-    tensor->bytes = tensor->elements * tsr_dtype_bytes(t->dtype);
+    tsr_safetensors_info t;
+    tsr_safetensors_describe(file->safetensors, index, &t);
+    tensor->name = t.name;
+    tensor->dtype = t.dtype;
+    tensor->rank = t.rank;
+    memcpy(tensor->dim, t.dim, sizeof t.dim);
+    tensor->elements = t.elements;
+    tensor->bytes = t.bytes;
 }
 
 tsr_status tsr_model_file_read(tsr_context *ctx, const tsr_model_file *file, int index,
@@ -82,10 +104,9 @@ tsr_status tsr_model_file_read(tsr_context *ctx, const tsr_model_file *file, int
         if (!status) tsr_torch_copy(tsr_torch_at(file->torch, index), bytes);
         return status;
     }
-    const tsr_tensor *t = tsr_safetensors_tensor(file->safetensors, index);
-    size_t size = (size_t)tsr_elements(t) * tsr_dtype_bytes(t->dtype);
-    if (size) memcpy(bytes, t->data, size);
-    return TSR_OK;
+    tsr_safetensors_info t;
+    tsr_safetensors_describe(file->safetensors, index, &t);
+    return tsr_safetensors_read(ctx, file->safetensors, index, 0, bytes, (size_t)t.bytes);
 }
 
 int tsr_model_file_metadata_count(const tsr_model_file *file) {

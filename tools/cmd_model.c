@@ -253,7 +253,7 @@ typedef struct check_state {
     json_out *j; /* NULL: text */
 } check_state;
 
-static const char *const problems[] = {"missing", "shape", "extra", "model"};
+static const char *const problems[] = {"missing", "shape", "extra", "model", "value"};
 
 static void on_problem(void *user, tsr_check_kind kind, const char *name, const char *text) {
     check_state *c = user;
@@ -272,12 +272,12 @@ static void on_problem(void *user, tsr_check_kind kind, const char *name, const 
 
 static void check_summary(const tsr_model_check_report *r, const char *path) {
     char a[64], b[64], d[64], clean[600];
-    uint64_t wrong = r->missing + r->misshapen + r->extra + r->other;
+    uint64_t wrong = r->missing + r->misshapen + r->extra + r->other + r->unusable;
     printf("%s: family %s: ", tool_clean(path, clean, sizeof clean), r->family);
     if (wrong) {
         printf("%" PRIu64 " missing, %" PRIu64 " of another shape, %" PRIu64 " extra, %" PRIu64
-               " other; it makes no model\n",
-               r->missing, r->misshapen, r->extra, r->other);
+               " with values that are not finite, %" PRIu64 " other; it makes no model\n",
+               r->missing, r->misshapen, r->extra, r->unusable, r->other);
         return;
     }
     if (r->expected)
@@ -334,7 +334,7 @@ static int run_check(const verb *v, int argc, char **argv) {
     tsr_model_check_report r;
     tsr_status status = tsr_model_check(t.ctx, argv[0], on_problem, &c, &r);
     if (memory) fclose(memory);
-    bool good = !(r.missing + r.misshapen + r.extra + r.other);
+    bool good = !(r.missing + r.misshapen + r.extra + r.other + r.unusable);
     if (status) {
         code = tool_fail(&t, status);
     } else if (o.common.json) {
@@ -347,6 +347,7 @@ static int run_check(const verb *v, int argc, char **argv) {
         json_uint(&j, "misshapen", r.misshapen);
         json_uint(&j, "extra", r.extra);
         json_uint(&j, "other", r.other);
+        json_uint(&j, "unusable", r.unusable);
         json_uint(&j, "weight_bytes", r.weight_bytes);
         json_uint(&j, "encode_bytes", r.encode_bytes);
         json_uint(&j, "decode_bytes", r.decode_bytes);

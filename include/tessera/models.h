@@ -37,11 +37,13 @@ typedef struct tsr_model_tensor {
 } tsr_model_tensor;
 
 /* Opens a weight file and reads its list of tensors. The first bytes tell the format: .safetensors,
- * or a checkpoint of torch.save (.pth, .pt, .ckpt, .bin). Tensors of a checkpoint are named by
- * their paths ("ema/encoder.weight"). No value is copied and no code in the file is executed. The
- * caller closes *file with tsr_model_file_close.
- * Errors: reading errors (NOT_FOUND, IO, TOO_LARGE, MEMORY); FORMAT, TRUNCATED, UNSUPPORTED, each
- * with the tensor or field in the detail text. */
+ * or a checkpoint of torch.save (.pth, .pt, .ckpt, .bin). A name that ends with .json is the index
+ * of .safetensors files beside it, which together are one file here; of a folder,
+ * model.safetensors, diffusion_pytorch_model.safetensors or the index of either is opened. Tensors
+ * of a checkpoint are named by their paths ("ema/encoder.weight"). No value is copied and no code
+ * in the file is executed. The caller closes *file with tsr_model_file_close. Errors: reading
+ * errors (NOT_FOUND, IO, TOO_LARGE, MEMORY); FORMAT, TRUNCATED, UNSUPPORTED, each with the tensor
+ * or field in the detail text. */
 tsr_status tsr_model_file_open(tsr_context *ctx, const char *path, tsr_model_file **file);
 /* Closes a weight file and sets *file to NULL. NULL and a NULL *file are accepted. */
 void tsr_model_file_close(tsr_model_file **file);
@@ -143,7 +145,8 @@ typedef enum tsr_check_kind {
     TSR_CHECK_MISSING = 0, /* the family needs the tensor and the file lacks it */
     TSR_CHECK_SHAPE = 1,   /* the tensor has another shape, or its elements are not floats */
     TSR_CHECK_EXTRA = 2,   /* the family does not know the tensor */
-    TSR_CHECK_OTHER = 3    /* the model cannot be opened for another reason; the name is "" */
+    TSR_CHECK_OTHER = 3,   /* the model cannot be opened for another reason; the name is "" */
+    TSR_CHECK_VALUE = 4    /* the tensor has a value that is not finite, or beyond 2^100 */
 } tsr_check_kind;
 /* Receives one fault of a weight file, on the calling thread. `name` is the tensor's, `text` says
  * the shape that was wanted and the one found; both are valid during the call. */
@@ -155,16 +158,16 @@ typedef struct tsr_model_check_report {
     char path[512];  /* weight file that was read: the argument, or a file in that folder */
     uint64_t
         expected; /* tensors the family needs; 0: the family cannot list them before it opens */
-    uint64_t missing, misshapen, extra, other; /* faults of each tsr_check_kind */
+    uint64_t missing, misshapen, extra, other, unusable; /* faults of each tsr_check_kind */
     /* Memory of one tile in flight beside the program, in bytes; 0 unless the model opened. */
     uint64_t weight_bytes;               /* all weights as f32 */
     uint64_t encode_bytes, decode_bytes; /* peak of the activations */
 } tsr_model_check_report;
 
 /* Checks every tensor of a weight file, or of the weight file in a folder, against what its family
- * needs: tsr_tokenizer_open stops at the first fault, this call reports all of them. Nothing is
- * computed. Memory is planned for the cpu device; a Vulkan device needs about as much. path NULL
- * checks the bundled tokenizer.
+ * needs: tsr_tokenizer_open stops at the first fault, this call reports all of them. Every value is
+ * read once, nothing is computed with them. Memory is planned for the cpu device; a Vulkan device
+ * needs about as much. path NULL checks the bundled tokenizer.
  *
  * Returns TSR_OK also for a file with faults: read the report. `line` may be NULL (faults are then
  * only counted), and so may report.
