@@ -264,7 +264,8 @@ static tsr_status convert(job *j, const char *output, tsr_convert_report *report
     tsr_status status = tsr_model_file_open(j->ctx, j->input, &j->file);
     if (!status) status = choose(j);
     if (!status)
-        status = tsr_file_sha256(j->ctx, j->input, j->sha256, j->s->progress, j->s->progress_user);
+        status =
+            tsr_file_sha256(j->ctx, j->file->path, j->sha256, j->s->progress, j->s->progress_user);
     if (status) return status;
     find_licence(j);
     status = write_all(j, output, report);

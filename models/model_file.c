@@ -25,9 +25,8 @@ static tsr_status open_found(tsr_context *ctx, const char *path, tsr_model_file 
     }
     tsr_input_close(&in);
     if (status) return status;
-    if (!torch) return tsr_safetensors_open(ctx, path, &f->safetensors);
-    status = tsr_map_open(ctx, path, &f->map);
-    return status ? status : tsr_torch_parse(ctx, path, f->map.bytes, f->map.size, &f->torch);
+    if (torch) return tsr_torch_open(ctx, path, &f->torch);
+    return tsr_safetensors_open(ctx, path, &f->safetensors);
 }
 
 tsr_status tsr_model_file_open(tsr_context *ctx, const char *path, tsr_model_file **file) {
@@ -37,11 +36,9 @@ tsr_status tsr_model_file_open(tsr_context *ctx, const char *path, tsr_model_fil
                         file ? "path" : "file");
     *file = NULL;
     tsr_model_file *f = tsr_alloc(ctx, 1, sizeof *f, path);
-    char *found = NULL;
     if (!f) return TSR_ERROR_MEMORY;
-    tsr_status status = tsr_weights_path(ctx, path, &found);
-    if (!status) status = open_found(ctx, found, f);
-    free(found);
+    tsr_status status = tsr_weights_path(ctx, path, &f->path);
+    if (!status) status = open_found(ctx, f->path, f);
     if (!status && f->torch) tsr_torch_choose(f->torch, &f->choice);
     if (status) tsr_model_file_close(&f);
     *file = f;
@@ -53,6 +50,7 @@ void tsr_model_file_close(tsr_model_file **file) {
     tsr_safetensors_close(&(*file)->safetensors);
     tsr_torch_close(&(*file)->torch);
     tsr_map_close(&(*file)->map);
+    free((*file)->path);
     free(*file);
     *file = NULL;
 }
@@ -62,7 +60,8 @@ const char *tsr_model_file_format(const tsr_model_file *file) {
 }
 
 uint64_t tsr_model_file_bytes(const tsr_model_file *file) {
-    return file->torch ? file->map.size : tsr_safetensors_file_bytes(file->safetensors);
+    return file->torch ? tsr_torch_bytes(file->torch)
+                       : tsr_safetensors_file_bytes(file->safetensors);
 }
 
 int tsr_model_file_count(const tsr_model_file *file) {
@@ -99,11 +98,7 @@ void tsr_model_file_tensor(const tsr_model_file *file, int index, tsr_model_tens
 
 tsr_status tsr_model_file_read(tsr_context *ctx, const tsr_model_file *file, int index,
                                void *bytes) {
-    if (file->torch) {
-        tsr_status status = tsr_torch_check(ctx, file->torch, index);
-        if (!status) tsr_torch_copy(tsr_torch_at(file->torch, index), bytes);
-        return status;
-    }
+    if (file->torch) return tsr_torch_read(ctx, file->torch, index, bytes);
     tsr_safetensors_info t;
     tsr_safetensors_describe(file->safetensors, index, &t);
     return tsr_safetensors_read(ctx, file->safetensors, index, 0, bytes, (size_t)t.bytes);

@@ -10,7 +10,8 @@
 #include "../formats/weights/torch_choice.h"
 
 struct tsr_model_file {
-    tsr_map map;
+    char *path;  /* of the file that was opened: what was named, or a file in that folder */
+    tsr_map map; /* of a pipe */
     tsr_safetensors *safetensors; /* one of both */
     tsr_torch *torch;
     tsr_torch_choice choice; /* of a torch file */

@@ -79,14 +79,16 @@ void tsr_code_table_search(tsr_run *r, const tsr_code_table *t, tsr_tensor *x, t
     *square = tsr_reduce(r, x, TSR_REDUCE_SUMSQ);
 }
 
-uint64_t tsr_code_table_near_ties(const tsr_code_table *t, const float *margin, const float *square,
-                                  int64_t n) {
+tsr_status tsr_code_table_near_ties(tsr_context *ctx, const tsr_code_table *t, const float *margin,
+                                    const float *square, int64_t n, uint64_t *near_ties) {
     uint64_t near = 0;
     for (int64_t i = 0; i < n; ++i) {
+        if (!isfinite(square[i])) return tsr_not_finite(ctx, "latents", square[i]);
         const double length = (t->normalised ? 1 : sqrt((double)square[i])) + t->longest;
         near += !((double)margin[i] >= tie_share * length * length); /* NaN is near, too */
     }
-    return near;
+    *near_ties += near;
+    return TSR_OK;
 }
 
 tsr_tensor *tsr_code_table_rows(tsr_run *r, const tsr_code_table *t, const tsr_tensor *ids) {

@@ -99,6 +99,14 @@ tsr_status tsr_load_all_end(tsr_weight_loader *l, const char *const *ignored) {
     return l->status;
 }
 
+tsr_status tsr_not_finite(tsr_context *ctx, const char *what, float value) {
+    return tsr_fail(
+        ctx, TSR_ERROR_MODEL,
+        "model: %s: wanted values that are finite, got %g: its weights are too large for "
+        "f32, or not those of this family",
+        what, (double)value);
+}
+
 /* ---- weights of a file ---- */
 
 /* fill of a tsr_weight_source whose user is the file. */

@@ -318,7 +318,7 @@ tsr_status tsr_grid_encode(const tsr_grid *g, const uint8_t *rgb, int64_t count,
     }
     if (!status && result->margin) memcpy(result->margin, rows, (size_t)n * sizeof *rows);
     if (!status && result->near_ties)
-        *result->near_ties += tsr_code_table_near_ties(&g->codes, rows, rows + n, n);
+        status = tsr_code_table_near_ties(g->ctx, &g->codes, rows, rows + n, n, result->near_ties);
     free(rows);
     return status;
 }

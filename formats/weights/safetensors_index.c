@@ -87,6 +87,11 @@ static tsr_status check_map(tsr_context *ctx, const char *path, const cJSON *map
         list[i] = (named){file->entries[i].info.name, file->entries[i].part};
     qsort(list, (size_t)file->count, sizeof *list, compare_named);
     tsr_status status = TSR_OK;
+    for (int i = 1; i < file->count && !status; ++i)
+        if (strcmp(list[i].name, list[i - 1].name) == 0)
+            status = tsr_fail(ctx, TSR_ERROR_FORMAT,
+                              "%s: tensor %.200s: wanted once, got twice (in %s and %s)", path,
+                              list[i].name, files[list[i - 1].part], files[list[i].part]);
     for (const cJSON *item = map->child; item && !status; item = item->next) {
         const named key = {.name = item->string};
         const named *found = bsearch(&key, list, (size_t)file->count, sizeof *list, compare_named);

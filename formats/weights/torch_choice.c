@@ -47,13 +47,13 @@ static bool only_training(const char *name) {
 /* "a", "b" and so on, for people. */
 static void add_name(level *l, const char *path) {
     const size_t used = strlen(l->list);
-    snprintf(l->list + used, sizeof l->list - used, "%s\"%s\"", used ? ", " : "", path);
+    snprintf(l->list + used, sizeof l->list - used, "%s\"%.100s\"", used ? ", " : "", path);
 }
 
 /* Takes a name away again: the walk goes into it. */
 static void remove_name(level *l, const char *path) {
-    char quoted[600];
-    const int n = snprintf(quoted, sizeof quoted, "\"%s\"", path);
+    char quoted[128];
+    const int n = snprintf(quoted, sizeof quoted, "\"%.100s\"", path);
     char *at = strstr(l->list, quoted), *end = at ? at + n : NULL;
     if (!at) return;
     if (strncmp(end, ", ", 2) == 0)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum { MAX_DEPTH = 64, MAX_PATH = 1024 };
 
@@ -49,6 +50,10 @@ struct tsr_torch {
     tsr_arena arena; /* paths */
     tsr_torch_tensor *tensors;
     int count;
+    tsr_input in; /* of tsr_torch_open */
+    uint8_t
+        *room; /* an empty mapping as large as the file, where the description is put; or NULL */
+    uint64_t size;
     uint32_t passed_over;
     char first_passed[400];
 };
@@ -489,19 +494,38 @@ bool tsr_torch_recognised(const void *bytes, size_t size) {
            memcmp(p + 4, legacy_magic, 10) == 0;
 }
 
-tsr_status tsr_torch_parse(tsr_context *ctx, const char *name, const void *bytes, size_t size,
-                           tsr_torch **file) {
-    *file = NULL;
+/* Refuses what is no checkpoint by what it is. */
+static tsr_status check_kind(tsr_context *ctx, const char *name, const void *bytes, size_t size) {
     if (!tsr_torch_recognised(bytes, size))
         return tsr_fail(ctx, TSR_ERROR_FORMAT,
                         "%s: wanted a checkpoint of torch.save, got other bytes", name);
-    if (size > 262 && memcmp((const uint8_t *)bytes + 257, "ustar", 5) == 0)
-        return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
-                        "%s: a checkpoint in the tar layout of before PyTorch 0.1.10", name);
+    if (size <= 262 || memcmp((const uint8_t *)bytes + 257, "ustar", 5) != 0) return TSR_OK;
+    static const char *const members[] = {"sys_info", "pickle", "tensors", "storages"};
+    for (size_t i = 0; i < sizeof members / sizeof *members; ++i)
+        if (strncmp(bytes, members[i], 100) == 0)
+            return tsr_fail(
+                ctx, TSR_ERROR_UNSUPPORTED,
+                "%s: a checkpoint in the tar layout of before PyTorch 0.1.10: in Python, "
+                "load it and torch.save it again",
+                name);
+    return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
+                    "%s: wanted weights, got a tar archive (its first file is %.100s): unpack it "
+                    "first",
+                    name, (const char *)bytes);
+}
+
+static tsr_status parse(tsr_context *ctx, const char *name, const void *bytes, size_t size,
+                        tsr_zip_fetch_fn fetch, void *user, tsr_torch **file) {
+    *file = NULL;
     torch_reader *r = tsr_alloc(ctx, 1, sizeof *r, name);
     if (!r) return TSR_ERROR_MEMORY;
-    r->in = (torch_container){.ctx = ctx, .name = name, .bytes = bytes, .size = size};
+    r->in = (torch_container){
+        .ctx = ctx, .name = name, .bytes = bytes, .size = size, .fetch = fetch, .user = user};
     r->file = tsr_alloc(ctx, 1, sizeof *r->file, name);
+    if (r->file) {
+        r->file->in = tsr_input_memory(bytes, size);
+        r->file->size = size;
+    }
     tsr_status status = r->file ? read_all(r) : TSR_ERROR_MEMORY;
     if (status) tsr_torch_close(&r->file);
     *file = r->file;
@@ -510,12 +534,67 @@ tsr_status tsr_torch_parse(tsr_context *ctx, const char *name, const void *bytes
     return status;
 }
 
+tsr_status tsr_torch_parse(tsr_context *ctx, const char *name, const void *bytes, size_t size,
+                           tsr_torch **file) {
+    *file = NULL;
+    tsr_status status = check_kind(ctx, name, bytes, size);
+    return status ? status : parse(ctx, name, bytes, size, NULL, NULL, file);
+}
+
+typedef struct opening {
+    tsr_context *ctx;
+    const char *path;
+    tsr_input in;
+    uint8_t *room;
+} opening;
+
+/* tsr_zip_fetch_fn */
+static tsr_status fetch_part(void *user, uint64_t at, uint64_t size) {
+    opening *o = user;
+    return tsr_input_read(o->ctx, &o->in, o->path, at, o->room + at, (size_t)size);
+}
+
+tsr_status tsr_torch_open(tsr_context *ctx, const char *path, tsr_torch **file) {
+    opening o = {.ctx = ctx, .path = path};
+    uint8_t begin[512];
+    *file = NULL;
+    tsr_status status = tsr_input_open(ctx, path, &o.in);
+    if (status) return status;
+    const size_t size = (size_t)o.in.size, seen = size < sizeof begin ? size : sizeof begin;
+    status = tsr_input_read(ctx, &o.in, path, 0, begin, seen);
+    if (!status) status = check_kind(ctx, path, begin, seen);
+    if (!status && !o.in.map.bytes) {
+        /* Address space alone: memory is taken for the pages that something is put on. */
+        void *room = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (room == MAP_FAILED)
+            status = tsr_fail_errno(ctx, "%s: no room for %zu bytes", path, size);
+        else
+            o.room = room;
+        const bool zip = tsr_zip_recognised(begin, seen);
+        if (!status && !zip) status = fetch_part(&o, 0, size);
+        if (!status) status = parse(ctx, path, o.room, size, zip ? fetch_part : NULL, &o, file);
+        if (status && o.room) munmap(o.room, size);
+    } else if (!status) {
+        status = parse(ctx, path, o.in.map.bytes, size, NULL, NULL, file);
+    }
+    if (status) {
+        tsr_input_close(&o.in);
+        return status;
+    }
+    (*file)->in = o.in;
+    (*file)->room = o.room;
+    return TSR_OK;
+}
+
 void tsr_torch_close(tsr_torch **file) {
     if (!file || !*file) return;
     tsr_torch *f = *file;
     tsr_pickle_close(&f->tree);
     tsr_zip_close(&f->zip);
     tsr_arena_free(&f->arena);
+    tsr_input_close(&f->in);
+    if (f->room) munmap(f->room, (size_t)f->size);
     free(f->name);
     free(f->tensors);
     free(f);
@@ -543,6 +622,59 @@ tsr_status tsr_torch_check(tsr_context *ctx, const tsr_torch *file, int index) {
     const tsr_torch_tensor *t = tsr_torch_at(file, index);
     if (!t || !file->zip || t->record < 0) return TSR_OK;
     return tsr_zip_check(ctx, file->name, tsr_zip_at(file->zip, t->record));
+}
+
+uint64_t tsr_torch_bytes(const tsr_torch *file) {
+    return file->size;
+}
+
+/* The record's checksum, a piece at a time. */
+static tsr_status check_record(tsr_context *ctx, const tsr_torch *file, const tsr_torch_tensor *t) {
+    enum { PIECE = 256 << 10 };
+    if (!file->zip || t->record < 0) return TSR_OK;
+    const tsr_zip_entry *e = tsr_zip_at(file->zip, t->record);
+    uint8_t *piece = tsr_alloc(ctx, PIECE, 1, file->name);
+    tsr_status status = piece ? TSR_OK : TSR_ERROR_MEMORY;
+    uint32_t crc = 0;
+    for (uint64_t at = 0; at < e->size && !status; at += PIECE) {
+        const size_t n = e->size - at < PIECE ? (size_t)(e->size - at) : PIECE;
+        status = tsr_input_read(ctx, &file->in, file->name, (uint64_t)(e->bytes - file->room) + at,
+                                piece, n);
+        if (!status) crc = tsr_zip_crc(crc, piece, n);
+    }
+    free(piece);
+    if (!status && crc != e->crc)
+        status =
+            tsr_fail(ctx, TSR_ERROR_CHECKSUM, "%s: zip entry %.200s: CRC-32: wanted %08x, got %08x",
+                     file->name, e->name, e->crc, crc);
+    return status;
+}
+
+tsr_status tsr_torch_read(tsr_context *ctx, const tsr_torch *file, int index, void *bytes) {
+    tsr_torch_tensor t = *tsr_torch_at(file, index);
+    if (!file->room || !file->zip) { /* all of it is in memory */
+        tsr_status status = tsr_torch_check(ctx, file, index);
+        if (!status) tsr_torch_copy(&t, bytes);
+        return status;
+    }
+    if (!t.elements) return TSR_OK;
+    tsr_status status = check_record(ctx, file, &t);
+    if (status) return status;
+    /* From its first to its last element, then row by row. */
+    uint64_t span = 1;
+    for (int d = 0; d < t.rank; ++d)
+        span += (uint64_t)(t.dim[d] - 1) * (uint64_t)t.stride[d];
+    const size_t size = (size_t)span * t.element_bytes;
+    uint8_t *part = tsr_alloc(ctx, size, 1, t.path);
+    if (!part) return TSR_ERROR_MEMORY;
+    status =
+        tsr_input_read(ctx, &file->in, file->name,
+                       (uint64_t)(t.storage - file->room) + t.offset * t.element_bytes, part, size);
+    t.storage = part;
+    t.offset = 0;
+    if (!status) tsr_torch_copy(&t, bytes);
+    free(part);
+    return status;
 }
 
 const tsr_pickle *tsr_torch_tree(const tsr_torch *file) {

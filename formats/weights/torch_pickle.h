@@ -15,6 +15,7 @@
 #define FORMATS_TORCH_PICKLE_H
 
 #include "unpickle.h"
+#include "../file.h"
 
 enum { TSR_TORCH_MAX_RANK = 8 };
 
@@ -42,6 +43,16 @@ bool tsr_torch_recognised(const void *bytes, size_t size);
  * is NULL on error. */
 tsr_status tsr_torch_parse(tsr_context *ctx, const char *name, const void *bytes, size_t size,
                            tsr_torch **file);
+/* Opens a file of 1 MiB or more without mapping it: the description is read to memory (of the old
+ * layout the whole file), values by tsr_torch_read. Smaller files are read at once. *file is NULL
+ * on error. */
+tsr_status tsr_torch_open(tsr_context *ctx, const char *path, tsr_torch **file);
+/* Reads tensor `index` row by row into bytes, as tsr_torch_copy does, after its record was compared
+ * with the record's checksum. Errors: CHECKSUM, TRUNCATED (also: the file became shorter), IO,
+ * MEMORY. */
+tsr_status tsr_torch_read(tsr_context *ctx, const tsr_torch *file, int index, void *bytes);
+/* Size of the file. */
+uint64_t tsr_torch_bytes(const tsr_torch *file);
 /* Closes a checkpoint and sets *file to NULL. NULL and a NULL *file are accepted. */
 void tsr_torch_close(tsr_torch **file);
 /* Name of the layout: "torch zip" or "torch legacy". Static storage. */
@@ -57,8 +68,9 @@ uint32_t tsr_torch_passed_over(const tsr_torch *file, const char **first);
 /* Compares the record that holds a tensor with the record's checksum. The legacy layout has none,
  * and this returns TSR_OK. Errors: CHECKSUM. */
 tsr_status tsr_torch_check(tsr_context *ctx, const tsr_torch *file, int index);
-/* Copies a tensor row by row, little-endian, in its element type: elements * element_bytes bytes.
- * Signs that torch had put off (a pending negation or conjugation) are put in. */
+/* Copies a tensor of a file in memory row by row, little-endian, in its element type: elements *
+ * element_bytes bytes. Signs that torch had put off (a pending negation or conjugation) are put in.
+ */
 void tsr_torch_copy(const tsr_torch_tensor *tensor, void *bytes);
 /* Tree of the pickle, for values that are no tensors. Owned by the file. */
 const tsr_pickle *tsr_torch_tree(const tsr_torch *file);
