@@ -155,8 +155,8 @@ static tsr_status check_values(checker *c) {
         const int64_t at = tsr_safetensors_unusable(c->m->weights, i, &value);
         if (at < 0 || (c->report->expected && !c->known[i])) continue;
         char text[128];
-        snprintf(text, sizeof text, "wanted values that are finite, got %g at %lld", (double)value,
-                 (long long)at);
+        snprintf(text, sizeof text, "wanted finite values with finite squares, got %g at %lld",
+                 (double)value, (long long)at);
         say(c, TSR_CHECK_VALUE, tsr_safetensors_name(c->m->weights, i), text);
     }
     return status;
@@ -218,11 +218,11 @@ tsr_status tsr_model_check_values(tsr_model *m) {
         float value;
         const int64_t at = tsr_safetensors_unusable(m->weights, i, &value);
         if (at < 0 || (report.expected && !c.known[i])) continue;
-        status =
-            tsr_fail(m->ctx, TSR_ERROR_MODEL,
-                     "%s: tensor %.200s: wanted values that are finite, got %g at %lld (tessera "
-                     "model check lists all such tensors)",
-                     m->file, tsr_safetensors_name(m->weights, i), (double)value, (long long)at);
+        status = tsr_fail(
+            m->ctx, TSR_ERROR_MODEL,
+            "%s: tensor %.200s: wanted finite values with finite squares, got %g at %lld (tessera "
+            "model check lists all such tensors)",
+            m->file, tsr_safetensors_name(m->weights, i), (double)value, (long long)at);
     }
     free(c.known);
     tsr_arena_free(&c.arena);

@@ -379,9 +379,10 @@ static const verb verb_model_check = {
         "Finds the family of a .safetensors file (or of the folder it lies in) and compares every "
         "tensor with what the family wants from the file's own configuration; `-t` would stop at "
         "the first one. When all is there: the bytes of the weights as f32, of the activations at "
-        "their peak for one tile, and which devices have as much. Nothing is computed; what single "
-        "ops take for themselves comes on top.",
-    .exits = "1 when a tensor is missing, extra or of another shape",
+        "their peak for one tile, and which devices have as much. Every value is looked at (not a "
+        "number, infinite, too large), nothing is computed; what single ops take for themselves "
+        "comes on top.",
+    .exits = "1 when a tensor is missing, extra, of another shape or not finite",
     .examples = "# will this file work?\n"
                 "tessera model check model.safetensors\n"
                 "# the names alone\n"
@@ -410,9 +411,9 @@ static const verb verb_model_tensors = {
     .about =
         "Reads the description of a .safetensors file or of a checkpoint of torch.save (.pth, "
         ".pt, .ckpt, .bin), not its data: a file of ten gigabytes answers at once. One line for "
-        "each tensor in the order of the file (type, shape, bytes, name), then the total. No "
-        "family needs to know the file, nothing of it is run, and what is more than tensors and "
-        "plain containers is refused by name.",
+        "each tensor in the order of the file (type, shape, bytes, name), then the total. FILE "
+        "may be a folder or the index of several .safetensors files. No family needs to know the "
+        "file, nothing of it is run, and values that are no tensors are passed over.",
     .examples = "# what is in a checkpoint\n"
                 "tessera model list-tensors model.safetensors\n"
                 "tessera model list-tensors last.ckpt\n"
@@ -432,9 +433,10 @@ static const verb verb_model_convert = {
     .about =
         "Takes the weights out of a .pth, .pt, .ckpt or .bin (or another .safetensors) without "
         "Python: the tensors of one container (the moving average where there is one), without "
-        "optimizers, losses, discriminators and counters. Nothing of the checkpoint is run; one "
-        "that asks for more than tensors and plain containers is refused by name. The output's "
-        "metadata note the source's name and SHA-256, the container and the licence. Memory: the "
+        "optimizers, losses, discriminators and counters. Nothing of the checkpoint is run; "
+        "values that are no tensors are passed over. Where several containers could be meant, the "
+        "error lists them. The output's metadata note the source's name and SHA-256, the container "
+        "and the licence. Memory: the "
         "largest tensor.",
     .examples = "# KARL's checkpoint\n"
                 "tessera model convert karl_small_vqgan_quantized_latents.pth karl.safetensors\n"

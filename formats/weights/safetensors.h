@@ -82,7 +82,8 @@ void tsr_safetensors_metadata_at(const tsr_safetensors *file, int index, const c
  * TRUNCATED, IO. */
 tsr_status tsr_safetensors_hash(tsr_context *ctx, const tsr_safetensors *file, uint64_t *hash);
 /* After tsr_safetensors_hash: index of the first value of a float tensor (F32, F16, BF16) that is
- * not finite or is beyond 2^100, or -1; *value (may be NULL) becomes that value. */
+ * not finite, or has no finite square in f32 (2^64 or more), or -1; *value (may be NULL) becomes
+ * that value. */
 int64_t tsr_safetensors_unusable(const tsr_safetensors *file, int index, float *value);
 
 typedef struct tsr_metadata_pair {

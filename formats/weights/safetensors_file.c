@@ -220,28 +220,26 @@ static void hash_text(tsr_hash *hash, const char *text) {
 }
 
 /* Index of the first of n values that no arithmetic survives, or n: those that are not finite, and
- * those beyond 2^100, whose squares are not. A whole piece is looked at
- * without branches first: bit patterns grow with the magnitude, whatever the type. */
+ * those from 2^64 on, whose squares are not. Bit patterns grow with the magnitude, whatever the
+ * type; a whole piece is looked at without branches first, so that this costs little beside the
+ * hash. */
 static size_t find_unusable(tsr_dtype dtype, const void *values, size_t n) {
     const bool single = dtype == TSR_DTYPE_F32;
-    const uint32_t least = single                    ? 0x71800000u /* 2^100 */
-                           : dtype == TSR_DTYPE_BF16 ? 0x7180u
-                                                     : 0x7C00u; /* infinity of F16 */
-    const uint32_t *wide = values;
-    const uint16_t *half = values;
-    uint32_t most = 0;
+    const int32_t most = single                    ? 0x5F7FFFFF /* below 2^64 */
+                         : dtype == TSR_DTYPE_BF16 ? 0x5F7F
+                                                   : 0x7BFF; /* the largest of F16 */
+    const int32_t *wide = values;
+    const int16_t *half = values;
+    int32_t below = 0; /* negative once a magnitude was greater */
+    int16_t half_below = 0;
+    for (size_t i = 0; i < n && single; ++i)
+        below |= most - (wide[i] & 0x7FFFFFFF);
+    for (size_t i = 0; i < n && !single; ++i)
+        half_below = (int16_t)(half_below | (int16_t)((int16_t)most - (half[i] & 0x7FFF)));
+    if (below >= 0 && half_below >= 0) return n;
     size_t i = 0;
-    if (single)
-        for (; i < n; ++i)
-            most = most > (wide[i] & 0x7FFFFFFFu) ? most : wide[i] & 0x7FFFFFFFu;
-    else
-        for (; i < n; ++i)
-            most = most > (half[i] & 0x7FFFu) ? most : half[i] & 0x7FFFu;
-    if (most < least || (most == least && dtype != TSR_DTYPE_F16)) return n;
-    for (i = 0; i < n; ++i) {
-        const uint32_t bits = single ? wide[i] & 0x7FFFFFFFu : half[i] & 0x7FFFu;
-        if (bits > least || (bits == least && dtype == TSR_DTYPE_F16)) break;
-    }
+    while (i < n && (single ? wide[i] & 0x7FFFFFFF : half[i] & 0x7FFF) <= most)
+        ++i;
     return i;
 }
 

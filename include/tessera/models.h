@@ -146,7 +146,8 @@ typedef enum tsr_check_kind {
     TSR_CHECK_SHAPE = 1,   /* the tensor has another shape, or its elements are not floats */
     TSR_CHECK_EXTRA = 2,   /* the family does not know the tensor */
     TSR_CHECK_OTHER = 3,   /* the model cannot be opened for another reason; the name is "" */
-    TSR_CHECK_VALUE = 4    /* the tensor has a value that is not finite, or beyond 2^100 */
+    TSR_CHECK_VALUE =
+        4 /* a value of the tensor is not finite, or its square is not (2^64 or more) */
 } tsr_check_kind;
 /* Receives one fault of a weight file, on the calling thread. `name` is the tensor's, `text` says
  * the shape that was wanted and the one found; both are valid during the call. */

@@ -127,11 +127,11 @@ code_is 0
 
 # Values that no arithmetic survives: said before use, with the tensor.
 for bad in nan infinite huge; do
-    fails 5 "$bad.safetensors: tensor $(cat first): wanted values that are finite, got [-a-z0-9.e+]+ at 1 " encode p.png -o no.tess -t $bad.safetensors
+    fails 5 "$bad.safetensors: tensor $(cat first): wanted finite values with finite squares, got [-a-z0-9.e+]+ at 1 " encode p.png -o no.tess -t $bad.safetensors
     absent no.tess
     run model check $bad.safetensors
     code_is 1
-    out_has "^value +$(cat first): wanted values that are finite, got [-a-z0-9.e+]+ at 1$"
+    out_has "^value +$(cat first): wanted finite values with finite squares, got [-a-z0-9.e+]+ at 1$"
     run model check $bad.safetensors --json
     code_is 1
     json_ok

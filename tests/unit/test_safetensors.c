@@ -443,9 +443,9 @@ START_TEST(unusable_values) {
         float f32;
         uint16_t f16, bf16;
         bool bad;
-    } cases_of[] = {{NAN, 0x7E00, 0x7FC0, true},       {-INFINITY, 0xFC00, 0xFF80, true},
-                    {3e38f, 0x7C01, 0x7F61, true},     {-0x1.1p100f, 0x7C00, 0xF188, true},
-                    {0x1p100f, 0x7BFF, 0x7180, false}, {1, 0x3C00, 0x3F80, false}};
+    } cases_of[] = {{NAN, 0x7E00, 0x7FC0, true},        {-INFINITY, 0xFC00, 0xFF80, true},
+                    {3e38f, 0x7C01, 0x7F61, true},      {-0x1p64f, 0x7C00, 0xDF80, true},
+                    {0x1.fp63f, 0x7BFF, 0x5F78, false}, {1, 0x3C00, 0x3F80, false}};
     static const int places[] = {0, 65535, 65536, 131072, N - 1};
     const char *names[3] = {"f", "h", "b"};
     const int64_t dim[1] = {N};
