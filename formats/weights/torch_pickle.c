@@ -465,7 +465,7 @@ static tsr_status check_paths(torch_reader *r) {
 /* ---- the file ---- */
 
 static tsr_status read_all(torch_reader *r) {
-    bool zip = tsr_zip_recognised(r->in.bytes, r->in.size);
+    const bool zip = r->in.fetch || tsr_zip_recognised(r->in.bytes, r->in.size);
     r->bytes_left =
         r->in.size > UINT64_MAX / 128 ? UINT64_MAX : (uint64_t)r->in.size * 64 + (1 << 20);
     r->names_left = (uint64_t)r->in.size * 16 + (1 << 20);

@@ -138,19 +138,42 @@ for bad in nan infinite huge; do
     is "$bad" "False 1" "$(json '"%s %d" % (d["good"], d["unusable"])')"
 done
 
-# A file that loses its tail while it is converted: a status, never a signal. The reader stops at a pipe that is full.
+# Files that lose their tail while they are converted: a status, never a signal. The writer waits at a pipe that is full.
 python3 - <<'PY'
-import json, struct
+import json, struct, zipfile
 head = {"t%02d" % i: {"dtype": "F64", "shape": [1 << 17], "data_offsets": [i << 20, i + 1 << 20]} for i in range(24)}
 j = json.dumps(head).encode()
 open("large.safetensors", "wb").write(struct.pack("<Q", len(j)) + j + bytes(24 << 20))
+text = lambda s: b"X" + struct.pack("<I", len(s)) + s.encode()
+size = lambda n: b"J" + struct.pack("<i", n)
+pickle = b"\x80\2}("
+for i in range(24):  # one half of a storage of 2 MiB each
+    pickle += (text("t%02d" % i) + b"ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + b"ctorch\nDoubleStorage\n" + text(str(i)) +
+               text("cpu") + size(1 << 18) + b"tQ" + size(1) + size(1 << 17) + b"\x85K\2\x85\x89}tR")
+with zipfile.ZipFile("large.pth", "w") as z:
+    z.writestr("archive/data.pkl", pickle + b"u.")
+    for i in range(24):
+        z.writestr("archive/data/%d" % i, struct.pack("<2d", -1, i) + bytes((2 << 20) - 16))
 PY
-mkfifo slow
-"$TESSERA" model convert large.safetensors slow -q 2>err &
-reader=$!
-{ head -c 65536 >/dev/null; truncate -s 3M large.safetensors; cat >/dev/null; } <slow
-wait $reader
-code=$? last="model convert of a file that shrinks"
-code_is 4
-err_has 'large.safetensors: wanted [0-9]+ bytes as when it was opened, got 3145728: it became shorter while it was read$'
+run model convert large.pth whole.safetensors
+code_is 0
+is "every other value, from the second on" "0.0 1.0 23.0" "$(python3 - <<'PY'
+import json, struct
+b = open("whole.safetensors", "rb").read()
+n = struct.unpack("<Q", b[:8])[0]
+h = json.loads(b[8:8 + n])
+print(*(struct.unpack_from("<f", b, 8 + n + h["t%02d" % i]["data_offsets"][0])[0] for i in (0, 1, 23)))
+PY
+)"
+for file in large.safetensors large.pth; do
+    rm -f slow
+    mkfifo slow
+    "$TESSERA" model convert $file slow -q 2>err &
+    reader=$!
+    timeout 100 bash -c "{ head -c 65536 >/dev/null; truncate -s 3M $file; cat >/dev/null; } <slow"
+    wait $reader
+    code=$? last="model convert of $file, which shrinks"
+    code_is 4
+    err_has "$file: wanted [0-9]+ bytes as when it was opened, got 3145728: it became shorter while it was read\$"
+done
 finish
