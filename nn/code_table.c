@@ -13,13 +13,16 @@ static const double tie_share = 1e-5;
 void tsr_code_table_load(tsr_weight_loader *l, const char *name, tsr_code_table *t) {
     if (l->status) return;
     const tsr_weight *w = tsr_weights_find(l->weights, name);
+    const char *other = tsr_weights_other(l->weights, name); /* of a type that no family reads */
     char got[96];
     if (w && w->tensor.rank == 2 && w->tensor.dim[0] <= 1 << 24)
         tsr_load_weight(l, "", name, 2, w->tensor.dim, &t->codes);
     else
-        l->status =
-            tsr_fail(l->ctx, TSR_ERROR_MODEL, "%s: tensor %s: wanted [codes, numbers], got %s",
-                     l->path, name, w ? tsr_shape_text(&w->tensor, got, sizeof got) : "none");
+        l->status = tsr_fail(l->ctx, TSR_ERROR_MODEL,
+                             "%s: tensor %s: wanted [codes, numbers], got %s", l->path, name,
+                             w       ? tsr_shape_text(&w->tensor, got, sizeof got)
+                             : other ? other
+                                     : "none");
 }
 
 /* A table of the model's own among its weights. */

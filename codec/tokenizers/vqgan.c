@@ -27,7 +27,8 @@ static bool has(const names *n, const char *prefix, const char *name) {
     char whole[256];
     snprintf(whole, sizeof whole, "%s%s", prefix, name);
     return n->file ? tsr_safetensors_find(n->file, whole) >= 0
-                   : tsr_weights_find(n->weights, whole) != NULL;
+                   : tsr_weights_find(n->weights, whole) != NULL ||
+                         tsr_weights_other(n->weights, whole) != NULL; /* to be refused by name */
 }
 
 /* The kind's prefix and layout (an index of kind->names) that these tensors have; -1 when they have
