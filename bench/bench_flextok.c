@@ -15,8 +15,9 @@ enum { WIDTH = 768, HIDDEN = 2048, BLOCKS = 3, REGISTERS = 256, GRID = 16, SIDE 
 enum { CHANNELS = 16, LATENTS = CHANNELS * SIDE * SIDE, KEPT = 64, STEPS = 2 };
 
 /* Anything moderate will do, as long as it is the same each time. */
-static void fill(const void *user, const char *name, int64_t first, int64_t count, float *f32) {
-    (void)user;
+static tsr_status fill(tsr_context *ctx, const void *user, const char *name, int64_t first,
+                       int64_t count, float *f32) {
+    (void)user, (void)ctx;
     uint32_t state = 1;
     for (; *name; ++name)
         state = state * 31 + (unsigned char)*name;
@@ -24,6 +25,7 @@ static void fill(const void *user, const char *name, int64_t first, int64_t coun
         const uint32_t h = (state + (uint32_t)(first + i)) * 2654435761u;
         f32[i] = ((float)(h >> 8) * 0x1p-24f - 0.5f) * 0.1f;
     }
+    return TSR_OK;
 }
 
 static const tsr_weight_source source = {.fill = fill};

@@ -65,7 +65,12 @@ tsr_status tsr_tokenizer_open(tsr_context *ctx, tsr_tokenizer **tokenizer,
         tsr_tokenizer_close(&t);
         return status;
     }
-    t->header.weights_hash = tsr_safetensors_hash(t->model.weights);
+    status = tsr_safetensors_hash(ctx, t->model.weights, &t->header.weights_hash);
+    if (!status) status = tsr_model_check_values(&t->model);
+    if (status) {
+        tsr_tokenizer_close(&t);
+        return status;
+    }
     if (t->header.fit == TSR_FIT_AUTO) {
         t->header.fit = TSR_FIT_TILE;
         t->header.filter = TSR_FILTER_LANCZOS; /* pictures are mostly made smaller */

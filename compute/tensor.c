@@ -15,6 +15,7 @@ size_t tsr_dtype_bytes(tsr_dtype dtype) {
     case TSR_DTYPE_BF16:
         return 2;
     case TSR_DTYPE_U8:
+    case TSR_DTYPE_OTHER:
         return 1;
     case TSR_DTYPE_I64:
         return 8;
@@ -36,6 +37,8 @@ const char *tsr_dtype_name(tsr_dtype dtype) {
         return "U8";
     case TSR_DTYPE_I64:
         return "I64";
+    case TSR_DTYPE_OTHER:
+        return "another type";
     }
     return "unknown dtype";
 }

@@ -17,7 +17,9 @@ typedef enum tsr_dtype {
     TSR_DTYPE_BF16,
     TSR_DTYPE_I32,
     TSR_DTYPE_U8,
-    TSR_DTYPE_I64
+    TSR_DTYPE_I64,
+    TSR_DTYPE_OTHER /* a type of weight files that no op reads; 1 byte, so that a tensor of it is as
+                       long as its bytes */
 } tsr_dtype;
 
 typedef struct tsr_buffer tsr_buffer; /* device memory; only device_*.c looks inside */

@@ -6,14 +6,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
+
+/* A tensor of the file that is no weight. */
+typedef struct other {
+    const char *name, *what;
+} other;
 
 struct tsr_weights {
     tsr_weight **list; /* each on its own, so that pointers stay valid while the list grows */
     int count, capacity;
     int *slots; /* open addressing: index + 1, 0 = empty */
     int slot_count;
+    other *others;
+    int other_count, other_room;
+    void *owned;
 };
 
 /* Devices key their copies by this number, so a number is never used twice in a process. */
@@ -39,6 +45,8 @@ void tsr_weights_close(tsr_weights **weights) {
         weight_free(s->list[i]);
     free(s->list);
     free(s->slots);
+    free(s->others);
+    free(s->owned);
     free(s);
     *weights = NULL;
 }
@@ -80,21 +88,27 @@ static tsr_status grow(tsr_context *ctx, tsr_weights *s) {
     return TSR_OK;
 }
 
-const float *tsr_weight_borrow(tsr_context *ctx, const tsr_weight *w) {
+tsr_status tsr_weight_borrow(tsr_context *ctx, const tsr_weight *w, const float **values) {
     const tsr_tensor *t = &w->tensor;
     int64_t n = tsr_elements(t);
     bool fill = w->source && w->source->fill;
-    if (w->f32) return w->f32;
-    if (!fill && t->dtype == TSR_DTYPE_F32 && (uintptr_t)t->data % sizeof(float) == 0)
-        return t->data;
+    *values = w->f32;
+    if (w->f32) return TSR_OK;
+    if (!fill && t->dtype == TSR_DTYPE_F32 && (uintptr_t)t->data % sizeof(float) == 0) {
+        *values = t->data;
+        return TSR_OK;
+    }
     float *f = tsr_alloc(ctx, (size_t)n, sizeof *f, w->name);
-    if (!f) return NULL;
+    if (!f) return TSR_ERROR_MEMORY;
     if (fill) {
-        w->source->fill(w->source->user, w->name, 0, n, f);
-        return f;
+        const tsr_status status = w->source->fill(ctx, w->source->user, w->name, 0, n, f);
+        if (status) {
+            free(f);
+            return status;
+        }
     }
     const unsigned char *bytes = t->data;
-    for (int64_t i = 0; i < n; ++i) {
+    for (int64_t i = 0; i < n && !fill; ++i) {
         uint16_t h;
         if (t->dtype == TSR_DTYPE_F32) {
             memcpy(&f[i], bytes + 4 * i, 4);
@@ -103,24 +117,40 @@ const float *tsr_weight_borrow(tsr_context *ctx, const tsr_weight *w) {
         memcpy(&h, bytes + 2 * i, 2);
         f[i] = t->dtype == TSR_DTYPE_F16 ? tsr_f16_to_f32(h) : tsr_bf16_to_f32(h);
     }
-    return f;
+    *values = f;
+    return TSR_OK;
 }
 
 void tsr_weight_return(const tsr_weight *w, const float *values) {
-    if (!values || values == w->f32) return;
-    if ((const void *)values != w->tensor.data) free((void *)values);
-    if (!w->source || !w->source->mapped || !w->tensor.data) return;
-    /* Whole pages inside the tensor: their neighbours may belong to a weight in use. */
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)w->tensor.data;
-    uintptr_t to = from + (size_t)tsr_elements(&w->tensor) * tsr_dtype_bytes(w->tensor.dtype);
-    from = (from + page - 1) / page * page;
-    to = to / page * page;
-    if (from < to) madvise((void *)from, to - from, MADV_DONTNEED);
+    if (values && values != w->f32 && (const void *)values != w->tensor.data) free((void *)values);
 }
 
 tsr_status tsr_weight_pin(tsr_context *ctx, tsr_weight *w) {
-    if (!w->f32) w->f32 = tsr_weight_borrow(ctx, w);
-    return w->f32 ? TSR_OK : TSR_ERROR_MEMORY;
+    return w->f32 ? TSR_OK : tsr_weight_borrow(ctx, w, &w->f32);
+}
+
+tsr_status tsr_weights_note_other(tsr_context *ctx, tsr_weights *s, const char *name,
+                                  const char *what) {
+    if (s->other_count == s->other_room) {
+        const int room = s->other_room ? s->other_room * 2 : 16;
+        other *more = realloc(s->others, (size_t)room * sizeof *more);
+        if (!more) return tsr_fail(ctx, TSR_ERROR_MEMORY, "weights: no memory for names");
+        s->others = more;
+        s->other_room = room;
+    }
+    s->others[s->other_count++] = (other){name, what};
+    return TSR_OK;
+}
+
+const char *tsr_weights_other(const tsr_weights *s, const char *name) {
+    for (int i = 0; i < s->other_count; ++i) /* only where something fails */
+        if (strcmp(s->others[i].name, name) == 0) return s->others[i].what;
+    return NULL;
+}
+
+void tsr_weights_own(tsr_weights *s, void *memory) {
+    free(s->owned);
+    s->owned = memory;
 }
 
 static tsr_status add(tsr_context *ctx, tsr_weights *s, const char *name, const tsr_tensor *tensor,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* weights.h: the named tensors of one model. They point into memory the caller keeps (a mapped
- * safetensors file); a device packs or uploads each one once, at first use. */
+/* weights.h: the named tensors of one model. They point into memory the caller keeps, or come from
+ * a file when they are needed; a device packs or uploads each one once, at first use. */
 #ifndef COMPUTE_WEIGHTS_H
 #define COMPUTE_WEIGHTS_H
 
@@ -21,11 +21,11 @@ typedef struct tsr_weight {
 
 /* Origin of the values of weights that are read when they are needed. */
 typedef struct tsr_weight_source {
-    /* Writes elements first .. first + count - 1 as f32. NULL: they are read from tensor.data. */
-    void (*fill)(const void *user, const char *name, int64_t first, int64_t count, float *f32);
+    /* Writes elements first .. first + count - 1 as f32. NULL: they are read from tensor.data.
+     * Errors: MEMORY, and those of reading a file. */
+    tsr_status (*fill)(tsr_context *ctx, const void *user, const char *name, int64_t first,
+                       int64_t count, float *f32);
     const void *user;
-    bool mapped; /* tensor.data lies in a read-only mapping of a file: its pages are given back to
-                    the system after use and come again from the file */
 } tsr_weight_source;
 
 /* The weights of one model, by name. */
@@ -45,11 +45,19 @@ tsr_status tsr_weights_add(tsr_context *ctx, tsr_weights *weights, const char *n
  * outlive the weights. Errors: ARGUMENT (name twice), MEMORY. */
 tsr_status tsr_weights_add_lazy(tsr_context *ctx, tsr_weights *weights, const char *name,
                                 const tsr_tensor *tensor, const tsr_weight_source *source);
-/* Loads weight->f32, which stays until close. Errors: MEMORY. */
+/* Notes that the file has a tensor `name` of a type or rank that no weight has; `what` describes it
+ * ("F64", "F32 of 5 dimensions") and, like `name`, outlives the weights. Errors: MEMORY. */
+tsr_status tsr_weights_note_other(tsr_context *ctx, tsr_weights *weights, const char *name,
+                                  const char *what);
+/* What the file has under `name` instead of a weight, or NULL. */
+const char *tsr_weights_other(const tsr_weights *weights, const char *name);
+/* Gives the weights memory (of malloc) that is freed when they are closed: a source. */
+void tsr_weights_own(tsr_weights *weights, void *memory);
+/* Loads weight->f32, which stays until close. Errors: MEMORY, the source's. */
 tsr_status tsr_weight_pin(tsr_context *ctx, tsr_weight *weight);
-/* Values of a weight as f32, which the caller gives back with tsr_weight_return. NULL after a
- * MEMORY failure. */
-const float *tsr_weight_borrow(tsr_context *ctx, const tsr_weight *weight);
+/* Lends the values of a weight as f32; the caller gives them back with tsr_weight_return. *values
+ * is NULL on error. Errors: MEMORY, the source's. */
+tsr_status tsr_weight_borrow(tsr_context *ctx, const tsr_weight *weight, const float **values);
 /* Gives back the values of tsr_weight_borrow. */
 void tsr_weight_return(const tsr_weight *weight, const float *values);
 /* Finds a weight and checks its shape. dim entries of -1 match anything. Errors: MODEL, naming the

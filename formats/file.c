@@ -144,6 +144,61 @@ void tsr_map_release(const void *bytes, size_t size) {
     if (from < to) madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
+tsr_status tsr_input_open(tsr_context *ctx, const char *path, tsr_input *in) {
+    *in = (tsr_input){.fd = -1};
+    struct stat st;
+    int fd = strcmp(path, "-") == 0 ? -1 : open_retrying(path, O_RDONLY, 0);
+    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size >= MAP_FROM) {
+        in->fd = fd;
+        in->size = (uint64_t)st.st_size;
+        return TSR_OK;
+    }
+    if (fd >= 0) close(fd);
+    tsr_status status = tsr_map_open(ctx, path, &in->map);
+    in->size = in->map.size;
+    return status;
+}
+
+tsr_input tsr_input_memory(const void *bytes, size_t size) {
+    return (tsr_input){
+        .map = {.bytes = bytes, .size = size}, .fd = -1, .size = size, .borrowed = true};
+}
+
+void tsr_input_close(tsr_input *in) {
+    if (!in) return;
+    if (in->fd > 0) close(in->fd);
+    if (!in->borrowed) tsr_map_close(&in->map);
+    *in = (tsr_input){.fd = -1};
+}
+
+tsr_status tsr_input_read(tsr_context *ctx, const tsr_input *in, const char *name, uint64_t offset,
+                          void *to, size_t size) {
+    size_t done = 0;
+    if (offset > in->size || in->size - offset < size)
+        return tsr_fail(ctx, TSR_ERROR_TRUNCATED,
+                        "%s: wanted %zu bytes at %llu, got a file of %llu", name, size,
+                        (unsigned long long)offset, (unsigned long long)in->size);
+    if (in->map.bytes) {
+        if (size) memcpy(to, in->map.bytes + offset, size);
+        return TSR_OK;
+    }
+    while (done < size) {
+        const size_t piece = size - done < (1u << 30) ? size - done : 1u << 30;
+        const ssize_t got = pread(in->fd, (uint8_t *)to + done, piece, (off_t)(offset + done));
+        if (got == 0)
+            return tsr_fail(ctx, TSR_ERROR_TRUNCATED,
+                            "%s: wanted %llu bytes as when it was opened, got %llu: it became "
+                            "shorter while it was read",
+                            name, (unsigned long long)in->size,
+                            (unsigned long long)(offset + done));
+        if (got > 0)
+            done += (size_t)got;
+        else if (errno != EINTR)
+            return tsr_fail_errno(ctx, "%s: read", name);
+    }
+    return TSR_OK;
+}
+
 /* A name for the temporary file in the folder of `path`: ".NAME.tmp-XXXXXXXXXXXX". Hidden, so that
  * a pattern such as *.png never meets a half picture. The caller frees it. */
 static char *temporary_name(const char *path, unsigned attempt) {

@@ -36,6 +36,26 @@ void tsr_map_close(tsr_map *map);
  * file when they are touched. */
 void tsr_map_release(const void *bytes, size_t size);
 
+/* A file that is read piece by piece, where pieces are needed. Nothing of it is mapped: when
+ * another process shortens the file, a read fails with TRUNCATED and nothing raises SIGBUS. Pipes
+ * and files below 1 MiB are read at once. */
+typedef struct tsr_input {
+    tsr_map map; /* the bytes of a file that was read at once, or of memory; else empty */
+    int fd;      /* -1: everything is in `map` */
+    uint64_t size;
+    bool borrowed; /* the map's bytes are the caller's */
+} tsr_input;
+/* Opens a file for reading in pieces; "-" reads stdin to its end. Errors: as tsr_map_open. */
+tsr_status tsr_input_open(tsr_context *ctx, const char *path, tsr_input *in);
+/* An input over the caller's bytes, which must stay valid until close. */
+tsr_input tsr_input_memory(const void *bytes, size_t size);
+/* Closes a file. A zeroed input is accepted. */
+void tsr_input_close(tsr_input *in);
+/* Copies `size` bytes from `offset`. `name` begins detail texts. Threads may read from one input.
+ * Errors: TRUNCATED (the file ends before, perhaps since it was opened), IO. */
+tsr_status tsr_input_read(tsr_context *ctx, const tsr_input *in, const char *name, uint64_t offset,
+                          void *to, size_t size);
+
 /* An output file being written. An existing file is replaced only if it is writable and the context
  * does not keep what exists; its permissions carry over, and a link is followed. A device or a pipe
  * is written directly, and so is an open descriptor: "-", /dev/stdout, /dev/fd/N. */

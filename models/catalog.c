@@ -272,20 +272,24 @@ tsr_status tsr_file_sha256(tsr_context *ctx, const char *path, char hex[65],
                            tsr_progress_fn progress, void *user) {
     if (!ctx) return TSR_ERROR_ARGUMENT;
     if (!path || !hex) return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "sha256: wanted addresses");
-    enum { PIECE = 8 << 20 };
-    tsr_map map;
-    tsr_status status = tsr_map_open(ctx, path, &map);
+    enum { PIECE = 1 << 20 };
+    tsr_input in;
+    tsr_status status = tsr_input_open(ctx, path, &in);
     if (status) return status;
-    tsr_sha256 *digest;
-    status = tsr_sha256_open(ctx, &digest);
-    for (size_t at = 0; at < map.size && !status; at += PIECE) {
-        size_t size = map.size - at < PIECE ? map.size - at : PIECE;
-        tsr_sha256_add(digest, map.bytes + at, size);
-        if (progress && progress(user, "sha256", at + size, map.size))
+    uint8_t *piece = tsr_alloc(ctx, PIECE, 1, path);
+    if (!piece) status = TSR_ERROR_MEMORY;
+    tsr_sha256 *digest = NULL;
+    if (!status) status = tsr_sha256_open(ctx, &digest);
+    for (uint64_t at = 0; at < in.size && !status; at += PIECE) {
+        const size_t size = in.size - at < PIECE ? (size_t)(in.size - at) : PIECE;
+        status = tsr_input_read(ctx, &in, path, at, piece, size);
+        if (!status) tsr_sha256_add(digest, piece, size);
+        if (!status && progress && progress(user, "sha256", at + size, in.size))
             status = tsr_fail(ctx, TSR_ERROR_INTERRUPTED, "%s: stopped by the caller", path);
     }
     if (!status) status = tsr_sha256_finish(ctx, digest, hex);
     tsr_sha256_close(&digest);
-    tsr_map_close(&map);
+    free(piece);
+    tsr_input_close(&in);
     return status;
 }

@@ -2,47 +2,41 @@
 /* model.c: opening a file of weights by what it says it is, and the device it runs on. */
 #include "model.h"
 #include "registry.h"
+#include "weights_path.h"
 #include "../formats/weights/torch_pickle.h"
 #include "../ops/ops.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+
+/* True if the file begins like a checkpoint of torch.save. */
+static bool is_torch(tsr_context *ctx, const char *path) {
+    uint8_t begin[512];
+    tsr_input in;
+    if (strcmp(path, "-") == 0 || tsr_input_open(ctx, path, &in)) return false;
+    const size_t size = in.size < sizeof begin ? (size_t)in.size : sizeof begin;
+    const bool torch =
+        !tsr_input_read(ctx, &in, path, 0, begin, size) && tsr_torch_recognised(begin, size);
+    tsr_input_close(&in);
+    return torch;
+}
 
 static tsr_status open_weights(tsr_model *m, const char *model, const char **path) {
     *path = model ? model : "bundled model";
-    struct stat st;
-    if (model && !stat(model, &st) && S_ISDIR(st.st_mode)) {
-        static const char *const names[] = {"model.safetensors",
-                                            "diffusion_pytorch_model.safetensors"};
-        tsr_status status = TSR_OK;
-        for (int i = 0; i < 2; ++i) {
-            free(m->path);
-            if (asprintf(&m->path, "%s/%s", model, names[i]) < 0) {
-                m->path = NULL;
-                return tsr_fail(m->ctx, TSR_ERROR_MEMORY, "%s: no memory for a path", model);
-            }
-            *path = m->path;
-            status = tsr_safetensors_open(m->ctx, m->path, &m->weights);
-            if (status != TSR_ERROR_NOT_FOUND) return status;
-        }
-        return tsr_fail(m->ctx, TSR_ERROR_NOT_FOUND, "%s: wanted %s in the folder, got none", model,
-                        names[0]);
-    }
-    tsr_map map;
-    if (model && strcmp(model, "-") && !tsr_map_open(m->ctx, model, &map)) {
-        bool torch = tsr_torch_recognised(map.bytes, map.size);
-        tsr_map_close(&map);
-        if (torch)
-            return tsr_fail(m->ctx, TSR_ERROR_UNSUPPORTED,
-                            "%s: wanted .safetensors, got a checkpoint of torch.save: `tessera "
-                            "model convert` makes one of it",
-                            model);
-    }
-    if (model) return tsr_safetensors_open(m->ctx, model, &m->weights);
-    return tsr_safetensors_parse(m->ctx, *path, tsr_bundled_model,
-                                 (size_t)(tsr_bundled_model_end - tsr_bundled_model), &m->weights);
+    if (!model)
+        return tsr_safetensors_parse(m->ctx, *path, tsr_bundled_model,
+                                     (size_t)(tsr_bundled_model_end - tsr_bundled_model),
+                                     &m->weights);
+    tsr_status status = tsr_weights_path(m->ctx, model, &m->path);
+    if (status) return status;
+    *path = m->path;
+    if (is_torch(m->ctx, m->path))
+        return tsr_fail(m->ctx, TSR_ERROR_UNSUPPORTED,
+                        "%s: wanted .safetensors, got a checkpoint of torch.save: `tessera "
+                        "model convert` makes one of it",
+                        m->path);
+    return tsr_safetensors_open(m->ctx, m->path, &m->weights);
 }
 
 static tsr_status find_family(tsr_model *m, const char *path) {

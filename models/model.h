@@ -13,7 +13,7 @@ typedef struct tsr_model {
     const tsr_family *family;
     uint32_t family_id; /* as in token files */
     void *state;        /* what the family opened */
-    char *path;         /* of the file inside a folder; else NULL */
+    char *path;         /* of the file that was opened; NULL: bundled */
     const char
         *file; /* how messages call the weights: path, what the caller named, "bundled model" */
     char device_text[300];
@@ -27,6 +27,9 @@ extern const unsigned char tsr_bundled_model_end[];
  * model. */
 tsr_status tsr_model_find(tsr_model *model, const char *name);
 tsr_status tsr_model_open_devices(tsr_model *model, const tsr_model_settings *settings);
+/* After the weights were hashed: fails when a tensor that the family reads has a value that no
+ * arithmetic survives. Errors: MODEL, naming the tensor and the value. */
+tsr_status tsr_model_check_values(tsr_model *model);
 /* Opens the family's state on the devices. */
 tsr_status tsr_model_open_state(tsr_model *model);
 /* Closes what is open; a zeroed model is accepted. */

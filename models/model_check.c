@@ -23,9 +23,17 @@ typedef struct checker {
 
 static void say(checker *c, tsr_check_kind kind, const char *name, const char *text) {
     uint64_t *const counts[] = {&c->report->missing, &c->report->misshapen, &c->report->extra,
-                                &c->report->other};
+                                &c->report->other, &c->report->unusable};
     ++*counts[kind];
     if (c->line) c->line(c->user, kind, name, text);
+}
+
+static void shape_text(const tsr_safetensors_info *info, char *text, size_t size) {
+    size_t used = (size_t)snprintf(text, size, info->rank ? "[" : "[1");
+    for (int d = 0; d < info->rank && used < size; ++d)
+        used += (size_t)snprintf(text + used, size - used, d ? ", %lld" : "%lld",
+                                 (long long)info->dim[d]);
+    if (used < size) snprintf(text + used, size - used, "]");
 }
 
 /* fn of a tsr_weight_loader that loads nothing: the family gets a weight of the shape it names. */
@@ -36,7 +44,7 @@ static tsr_status check_tensor(void *user, const char *name, int rank, const int
     if (!w) return TSR_ERROR_MEMORY;
     *w = (tsr_weight){.tensor = tsr_host_tensor(TSR_DTYPE_F32, NULL, rank, dim), .name = ""};
     *where = w;
-    char text[256], wanted[96], got[96];
+    char text[320], wanted[96], got[96];
     const tsr_tensor want = tsr_host_tensor(TSR_DTYPE_F32, NULL, rank, dim);
     int index = tsr_safetensors_find(c->m->weights, name);
     c->report->expected++;
@@ -54,8 +62,11 @@ static tsr_status check_tensor(void *user, const char *name, int rank, const int
     bool floats =
         t->dtype == TSR_DTYPE_F32 || t->dtype == TSR_DTYPE_F16 || t->dtype == TSR_DTYPE_BF16;
     if (fits && floats) return TSR_OK;
-    snprintf(text, sizeof text, "wanted %s of F32, F16 or BF16, got %s of %s", wanted,
-             tsr_shape_text(t, got, sizeof got), tsr_dtype_name(t->dtype));
+    tsr_safetensors_info info;
+    tsr_safetensors_describe(c->m->weights, index, &info);
+    shape_text(&info, got, sizeof got);
+    snprintf(text, sizeof text, "wanted %s of F32, F16 or BF16, got %s of %.40s", wanted, got,
+             info.dtype);
     say(c, TSR_CHECK_SHAPE, name, text);
     return TSR_OK;
 }
@@ -135,6 +146,22 @@ static tsr_status compare_tensors(checker *c) {
     return loader.status;
 }
 
+/* The values of what the family reads, all of them, once. */
+static tsr_status check_values(checker *c) {
+    uint64_t unused;
+    tsr_status status = tsr_safetensors_hash(c->ctx, c->m->weights, &unused);
+    for (int i = 0; i < tsr_safetensors_count(c->m->weights) && !status; ++i) {
+        float value;
+        const int64_t at = tsr_safetensors_unusable(c->m->weights, i, &value);
+        if (at < 0 || (c->report->expected && !c->known[i])) continue;
+        char text[128];
+        snprintf(text, sizeof text, "wanted finite values with finite squares, got %g at %lld",
+                 (double)value, (long long)at);
+        say(c, TSR_CHECK_VALUE, tsr_safetensors_name(c->m->weights, i), text);
+    }
+    return status;
+}
+
 static tsr_status check(checker *c, const char *path) {
     tsr_status status = tsr_model_find(c->m, path);
     if (status) return status;
@@ -143,9 +170,10 @@ static tsr_status check(checker *c, const char *path) {
     c->known = tsr_alloc(c->ctx, (size_t)tsr_safetensors_count(c->m->weights) + 1, sizeof *c->known,
                          "tensors");
     if (!c->known) return TSR_ERROR_MEMORY;
-    if (!c->m->family->list_tensors) return plan_model(c);
-    status = compare_tensors(c);
+    if (c->m->family->list_tensors) status = compare_tensors(c);
+    if (!status) status = check_values(c);
     if (status) return status;
+    if (!c->m->family->list_tensors) return plan_model(c);
     if (c->report->missing || c->report->misshapen) {
         find_extra(c);
         return TSR_OK;
@@ -172,5 +200,31 @@ tsr_status tsr_model_check(tsr_context *ctx, const char *path, tsr_check_fn line
     free(c.known);
     tsr_arena_free(&c.arena);
     tsr_model_close(&model);
+    return status;
+}
+
+tsr_status tsr_model_check_values(tsr_model *m) {
+    const int count = tsr_safetensors_count(m->weights);
+    int first = 0;
+    while (first < count && tsr_safetensors_unusable(m->weights, first, NULL) < 0)
+        ++first;
+    if (first == count) return TSR_OK; /* as nearly always: then nobody asks who reads what */
+    tsr_model_check_report report = {0};
+    checker c = {.ctx = m->ctx, .m = m, .report = &report};
+    c.known = tsr_alloc(m->ctx, (size_t)count + 1, sizeof *c.known, "tensors");
+    tsr_status status = c.known ? TSR_OK : TSR_ERROR_MEMORY;
+    if (!status && m->family->list_tensors) status = compare_tensors(&c);
+    for (int i = first; i < count && !status; ++i) {
+        float value;
+        const int64_t at = tsr_safetensors_unusable(m->weights, i, &value);
+        if (at < 0 || (report.expected && !c.known[i])) continue;
+        status = tsr_fail(
+            m->ctx, TSR_ERROR_MODEL,
+            "%s: tensor %.200s: wanted finite values with finite squares, got %g at %lld (tessera "
+            "model check lists all such tensors)",
+            m->file, tsr_safetensors_name(m->weights, i), (double)value, (long long)at);
+    }
+    free(c.known);
+    tsr_arena_free(&c.arena);
     return status;
 }

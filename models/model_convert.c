@@ -2,10 +2,10 @@
 /* model_convert.c: a checkpoint's inference tensors as .safetensors, one tensor in memory at a
  * time.
  */
+#include "convert_values.h"
 #include "model_file.h"
 
 #include <dirent.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,127 +55,65 @@ static void strip_common(job *j, const char *prefix) {
         j->kept[i].name += n;
 }
 
+/* Nothing is there: says what else was. */
+static tsr_status none_found(job *j) {
+    const char *first;
+    const uint64_t passed = tsr_model_file_passed_over(j->file, &first);
+    char also[480] = "";
+    if (passed)
+        snprintf(also, sizeof also, "; passed over were %llu objects, first %s",
+                 (unsigned long long)passed, first);
+    return tsr_fail(j->ctx, TSR_ERROR_NOT_FOUND,
+                    "%s: wanted tensors under \"%s\", got none (tessera model list-tensors "
+                    "shows what there is)%s",
+                    j->input, j->key, also);
+}
+
 static tsr_status choose(job *j) {
     int count = tsr_model_file_count(j->file);
+    const bool own =
+        !j->s->key && j->file->torch; /* the file's own choice, without containers in it */
     j->key = j->s->key ? j->s->key : tsr_model_file_weights_under(j->file);
+    if (!j->key)
+        return tsr_fail(j->ctx, TSR_ERROR_UNSUPPORTED, "%s: %s", j->input,
+                        tsr_model_file_unclear(j->file));
     size_t n = strlen(j->key);
     j->kept = tsr_alloc(j->ctx, (size_t)count, sizeof *j->kept, j->input);
     if (!j->kept) return TSR_ERROR_MEMORY;
-    for (int i = 0; i < count; ++i) {
-        tsr_model_tensor m;
-        tsr_model_file_tensor(j->file, i, &m);
-        bool inside = !n || (strncmp(m.name, j->key, n) == 0 && m.name[n] == '/');
-        const char *name = inside && n ? m.name + n + 1 : m.name;
-        if (inside && (j->s->all || !tsr_model_only_training(name)))
-            j->kept[j->count++] = (chosen){i, name, m};
-        else
-            j->dropped++;
-    }
-    if (!j->count)
-        return tsr_fail(j->ctx, TSR_ERROR_NOT_FOUND,
-                        "%s: wanted tensors under \"%s\", got none (tessera model list-tensors "
-                        "shows what there is)",
-                        j->input, j->key);
+    bool direct = false; /* does any stand in it directly? */
+    for (int pass = 0; pass < 2; ++pass)
+        for (int i = 0; i < count; ++i) {
+            tsr_model_tensor m;
+            tsr_model_file_tensor(j->file, i, &m);
+            bool inside = !n || (strncmp(m.name, j->key, n) == 0 && m.name[n] == '/');
+            const bool here =
+                own && tsr_torch_at(j->file->torch, i)->keys == j->file->choice.keys + 1;
+            const char *name = inside && n ? m.name + n + 1 : m.name;
+            if (pass == 0)
+                direct = direct || (inside && here);
+            else if (inside && (here || !direct) && (j->s->all || !tsr_model_only_training(name)))
+                j->kept[j->count++] = (chosen){i, name, m};
+            else
+                j->dropped++;
+        }
+    if (!j->count) return none_found(j);
     strip_common(j, "module.");
     strip_common(j, "_orig_mod.");
+    strip_common(j, "module.");
     return TSR_OK;
 }
 
 /* ---- types ---- */
 
-static bool is_float(const char *dtype) {
-    return !strcmp(dtype, "F32") || !strcmp(dtype, "F16") || !strcmp(dtype, "BF16") ||
-           !strcmp(dtype, "F64");
-}
-
 static tsr_status output_type(job *j, const chosen *c, tsr_dtype *dtype) {
-    static const struct {
-        const char *from;
-        tsr_dtype to;
-    } kept[] = {{"F32", TSR_DTYPE_F32}, {"F16", TSR_DTYPE_F16}, {"BF16", TSR_DTYPE_BF16},
-                {"F64", TSR_DTYPE_F32}, {"I64", TSR_DTYPE_I64}, {"I32", TSR_DTYPE_I32},
-                {"U8", TSR_DTYPE_U8},   {"BOOL", TSR_DTYPE_U8}, {"I16", TSR_DTYPE_I32},
-                {"I8", TSR_DTYPE_I32}};
-    const char *want = j->s->dtype;
-    if (want && is_float(c->from.dtype)) {
-        *dtype = !strcasecmp(want, "f16")    ? TSR_DTYPE_F16
-                 : !strcasecmp(want, "bf16") ? TSR_DTYPE_BF16
-                                             : TSR_DTYPE_F32;
-        return TSR_OK;
-    }
-    for (size_t i = 0; i < sizeof kept / sizeof *kept; ++i)
-        if (strcmp(kept[i].from, c->from.dtype) == 0) {
-            *dtype = kept[i].to;
-            return TSR_OK;
-        }
+    if (c->from.refused)
+        return tsr_fail(j->ctx, TSR_ERROR_UNSUPPORTED,
+                        "%s: tensor %.200s: wanted a dense tensor of numbers, got one that is %s",
+                        j->input, c->from.name, c->from.refused);
+    if (tsr_convert_target(c->from.dtype, j->s->dtype, dtype)) return TSR_OK;
     return tsr_fail(j->ctx, TSR_ERROR_UNSUPPORTED,
                     "%s: tensor %.200s: type: wanted real numbers, got %s", j->input, c->from.name,
                     c->from.dtype);
-}
-
-static uint16_t load16(const uint8_t *p) {
-    uint16_t v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
-/* Values of a float type as f32; false when a finite one became infinite. */
-static bool load_reals(const char *from, const uint8_t *in, uint64_t n, float *out) {
-    bool fits = true;
-    if (!strcmp(from, "F16")) {
-        for (uint64_t i = 0; i < n; ++i)
-            out[i] = tsr_f16_to_f32(load16(in + 2 * i));
-    } else if (!strcmp(from, "BF16")) {
-        for (uint64_t i = 0; i < n; ++i)
-            out[i] = tsr_bf16_to_f32(load16(in + 2 * i));
-    } else if (!strcmp(from, "F64")) {
-        for (uint64_t i = 0; i < n; ++i) {
-            double d;
-            memcpy(&d, in + 8 * i, sizeof d);
-            out[i] = (float)d;
-            fits = fits && (isfinite(out[i]) || !isfinite(d));
-        }
-    } else {
-        memcpy(out, in, (size_t)n * 4);
-    }
-    return fits;
-}
-
-static bool store_reals(const float *in, uint64_t n, tsr_dtype to, uint8_t *out) {
-    bool fits = true;
-    if (to == TSR_DTYPE_F32) {
-        memcpy(out, in, (size_t)n * 4);
-        return true;
-    }
-    for (uint64_t i = 0; i < n; ++i) {
-        uint16_t half = to == TSR_DTYPE_F16 ? tsr_f32_to_f16(in[i]) : tsr_f32_to_bf16(in[i]);
-        float back = to == TSR_DTYPE_F16 ? tsr_f16_to_f32(half) : tsr_bf16_to_f32(half);
-        fits = fits && (isfinite(back) || !isfinite(in[i]));
-        memcpy(out + 2 * i, &half, sizeof half);
-    }
-    return fits;
-}
-
-/* Every value of a float type to another one, a piece at a time. */
-static bool convert_reals(const char *from, size_t from_bytes, const uint8_t *in, tsr_dtype to,
-                          uint8_t *out, uint64_t n) {
-    enum { PIECE = 4096 };
-    float piece[PIECE];
-    bool fits = true;
-    for (uint64_t at = 0; at < n; at += PIECE) {
-        uint64_t count = n - at < PIECE ? n - at : PIECE;
-        bool read = load_reals(from, in + at * from_bytes, count, piece);
-        bool written = store_reals(piece, count, to, out + at * tsr_dtype_bytes(to));
-        fits = fits && read && written;
-    }
-    return fits;
-}
-
-static void widen(const char *from, const uint8_t *in, uint8_t *out, uint64_t n) {
-    for (uint64_t i = 0; i < n; ++i) {
-        int32_t v = strcmp(from, "I16") == 0 ? (int16_t)load16(in + 2 * i) : (int8_t)in[i];
-        memcpy(out + 4 * i, &v, sizeof v);
-    }
 }
 
 /* tsr_tensor_fill_fn */
@@ -185,18 +123,17 @@ static tsr_status fill(void *user, int index, void *bytes) {
     tsr_dtype to;
     tsr_status status = output_type(j, c, &to);
     if (status) return status;
-    bool same = !strcmp(c->from.dtype, tsr_dtype_name(to)) || !strcmp(c->from.dtype, "BOOL");
+    const bool same = strcmp(c->from.dtype, tsr_dtype_name(to)) == 0;
     uint8_t *own = same ? bytes : tsr_alloc(j->ctx, (size_t)c->from.bytes, 1, c->from.name);
     if (!own) return TSR_ERROR_MEMORY;
     status = tsr_model_file_read(j->ctx, j->file, c->index, own);
-    if (!status && !same && is_float(c->from.dtype)) {
-        size_t width = c->from.elements ? (size_t)(c->from.bytes / c->from.elements) : 4;
-        if (!convert_reals(c->from.dtype, width, own, to, bytes, c->from.elements))
+    if (!status && !same) {
+        const uint64_t done = tsr_convert_values(c->from.dtype, own, to, bytes, c->from.elements);
+        if (done < c->from.elements)
             status = tsr_fail(j->ctx, TSR_ERROR_FORMAT,
-                              "%s: tensor %.200s: wanted values that %s can hold, got larger ones",
-                              j->input, c->from.name, tsr_dtype_name(to));
-    } else if (!status && !same) {
-        widen(c->from.dtype, own, bytes, c->from.elements);
+                              "%s: tensor %.200s: wanted values that %s can hold, got a larger one "
+                              "at %llu",
+                              j->input, c->from.name, tsr_dtype_name(to), (unsigned long long)done);
     }
     if (!same) free(own);
     j->done += c->from.bytes;
@@ -327,7 +264,8 @@ static tsr_status convert(job *j, const char *output, tsr_convert_report *report
     if (!status) status = tsr_model_file_open(j->ctx, j->input, &j->file);
     if (!status) status = choose(j);
     if (!status)
-        status = tsr_file_sha256(j->ctx, j->input, j->sha256, j->s->progress, j->s->progress_user);
+        status =
+            tsr_file_sha256(j->ctx, j->file->path, j->sha256, j->s->progress, j->s->progress_user);
     if (status) return status;
     find_licence(j);
     status = write_all(j, output, report);

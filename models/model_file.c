@@ -2,10 +2,32 @@
 /* model_file.c: what a file of weights holds, whatever its format, and the list of families. */
 #include "model_file.h"
 #include "registry.h"
+#include "weights_path.h"
 #include "../nn/family.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* The first bytes tell the format. A pipe can be read once only: it is read to memory. */
+static tsr_status open_found(tsr_context *ctx, const char *path, tsr_model_file *f) {
+    uint8_t begin[512];
+    tsr_input in;
+    tsr_status status = tsr_input_open(ctx, path, &in);
+    if (status) return status;
+    const size_t size = in.size < sizeof begin ? (size_t)in.size : sizeof begin;
+    status = tsr_input_read(ctx, &in, path, 0, begin, size);
+    const bool torch = !status && tsr_torch_recognised(begin, size);
+    if (strcmp(path, "-") == 0) {
+        f->map = in.map;
+        if (status) return status;
+        return torch ? tsr_torch_parse(ctx, path, f->map.bytes, f->map.size, &f->torch)
+                     : tsr_safetensors_parse(ctx, path, f->map.bytes, f->map.size, &f->safetensors);
+    }
+    tsr_input_close(&in);
+    if (status) return status;
+    if (torch) return tsr_torch_open(ctx, path, &f->torch);
+    return tsr_safetensors_open(ctx, path, &f->safetensors);
+}
 
 tsr_status tsr_model_file_open(tsr_context *ctx, const char *path, tsr_model_file **file) {
     if (!ctx) return TSR_ERROR_ARGUMENT;
@@ -15,11 +37,9 @@ tsr_status tsr_model_file_open(tsr_context *ctx, const char *path, tsr_model_fil
     *file = NULL;
     tsr_model_file *f = tsr_alloc(ctx, 1, sizeof *f, path);
     if (!f) return TSR_ERROR_MEMORY;
-    tsr_status status = tsr_map_open(ctx, path, &f->map);
-    if (!status && tsr_torch_recognised(f->map.bytes, f->map.size))
-        status = tsr_torch_parse(ctx, path, f->map.bytes, f->map.size, &f->torch);
-    else if (!status)
-        status = tsr_safetensors_parse(ctx, path, f->map.bytes, f->map.size, &f->safetensors);
+    tsr_status status = tsr_weights_path(ctx, path, &f->path);
+    if (!status) status = open_found(ctx, f->path, f);
+    if (!status && f->torch) tsr_torch_choose(f->torch, &f->choice);
     if (status) tsr_model_file_close(&f);
     *file = f;
     return status;
@@ -30,6 +50,7 @@ void tsr_model_file_close(tsr_model_file **file) {
     tsr_safetensors_close(&(*file)->safetensors);
     tsr_torch_close(&(*file)->torch);
     tsr_map_close(&(*file)->map);
+    free((*file)->path);
     free(*file);
     *file = NULL;
 }
@@ -39,7 +60,8 @@ const char *tsr_model_file_format(const tsr_model_file *file) {
 }
 
 uint64_t tsr_model_file_bytes(const tsr_model_file *file) {
-    return file->map.size;
+    return file->torch ? tsr_torch_bytes(file->torch)
+                       : tsr_safetensors_file_bytes(file->safetensors);
 }
 
 int tsr_model_file_count(const tsr_model_file *file) {
@@ -54,6 +76,7 @@ static void look_at_torch(const tsr_torch_tensor *t, tsr_model_tensor *tensor) {
         tensor->dim[d] = t->dim[d];
     tensor->elements = t->elements;
     tensor->bytes = t->elements * t->element_bytes;
+    tensor->refused = t->refused;
 }
 
 void tsr_model_file_tensor(const tsr_model_file *file, int index, tsr_model_tensor *tensor) {
@@ -63,27 +86,22 @@ void tsr_model_file_tensor(const tsr_model_file *file, int index, tsr_model_tens
         look_at_torch(tsr_torch_at(file->torch, index), tensor);
         return;
     }
-    const tsr_tensor *t = tsr_safetensors_tensor(file->safetensors, index);
-    tensor->name = tsr_safetensors_name(file->safetensors, index);
-    tensor->dtype = tsr_dtype_name(t->dtype);
-    tensor->rank = t->rank;
-    for (int d = 0; d < t->rank; ++d)
-        tensor->dim[d] = t->dim[d];
-    tensor->elements = (uint64_t)tsr_elements(t);
-    tensor->bytes = tensor->elements * tsr_dtype_bytes(t->dtype);
+    tsr_safetensors_info t;
+    tsr_safetensors_describe(file->safetensors, index, &t);
+    tensor->name = t.name;
+    tensor->dtype = t.dtype;
+    tensor->rank = t.rank;
+    memcpy(tensor->dim, t.dim, sizeof t.dim);
+    tensor->elements = t.elements;
+    tensor->bytes = t.bytes;
 }
 
 tsr_status tsr_model_file_read(tsr_context *ctx, const tsr_model_file *file, int index,
                                void *bytes) {
-    if (file->torch) {
-        tsr_status status = tsr_torch_check(ctx, file->torch, index);
-        if (!status) tsr_torch_copy(tsr_torch_at(file->torch, index), bytes);
-        return status;
-    }
-    const tsr_tensor *t = tsr_safetensors_tensor(file->safetensors, index);
-    size_t size = (size_t)tsr_elements(t) * tsr_dtype_bytes(t->dtype);
-    if (size) memcpy(bytes, t->data, size);
-    return TSR_OK;
+    if (file->torch) return tsr_torch_read(ctx, file->torch, index, bytes);
+    tsr_safetensors_info t;
+    tsr_safetensors_describe(file->safetensors, index, &t);
+    return tsr_safetensors_read(ctx, file->safetensors, index, 0, bytes, (size_t)t.bytes);
 }
 
 int tsr_model_file_metadata_count(const tsr_model_file *file) {
@@ -98,7 +116,18 @@ void tsr_model_file_metadata(const tsr_model_file *file, int index, const char *
 }
 
 const char *tsr_model_file_weights_under(const tsr_model_file *file) {
-    return file->torch ? tsr_torch_weights_under(file->torch) : "";
+    return file->choice.unclear[0] ? NULL : file->choice.path;
+}
+
+const char *tsr_model_file_unclear(const tsr_model_file *file) {
+    return file->choice.unclear;
+}
+
+uint64_t tsr_model_file_passed_over(const tsr_model_file *file, const char **first) {
+    const char *unused;
+    if (!first) first = &unused;
+    *first = "";
+    return file->torch ? tsr_torch_passed_over(file->torch, first) : 0;
 }
 
 int tsr_family_count(void) {

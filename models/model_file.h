@@ -7,12 +7,14 @@
 #include <tessera/models.h>
 
 #include "../formats/weights/safetensors.h"
-#include "../formats/weights/torch_pickle.h"
+#include "../formats/weights/torch_choice.h"
 
 struct tsr_model_file {
-    tsr_map map;
+    char *path;  /* of the file that was opened: what was named, or a file in that folder */
+    tsr_map map; /* of a pipe */
     tsr_safetensors *safetensors; /* one of both */
     tsr_torch *torch;
+    tsr_torch_choice choice; /* of a torch file */
 };
 
 /* Row-major bytes of a tensor, own element type; checked against the file's checksum where it has

@@ -38,6 +38,13 @@ static tsr_token_batch part_of(const tsr_token_batch *whole, int first, int coun
     return b;
 }
 
+/* What a model gives back has to be numbers, or its weights are not what they are taken for. */
+static tsr_status check_finite(tsr_context *ctx, const char *what, const float *x, size_t n) {
+    for (size_t i = 0; i < n; ++i)
+        if (!isfinite(x[i])) return tsr_not_finite(ctx, what, x[i]);
+    return TSR_OK;
+}
+
 tsr_status tsr_encode_tiles(const tsr_model *m, const tsr_pixels *pixels,
                             const tsr_encode_request *request, tsr_token_batch *batch) {
     const tsr_tokenizer_ops *ops = m->family->tokenizer;
@@ -53,6 +60,9 @@ tsr_status tsr_encode_tiles(const tsr_model *m, const tsr_pixels *pixels,
         r.first_tile += (uint64_t)first;
         tsr_token_batch part = part_of(batch, first, n);
         status = ops->encode(m->state, &some, &r, &part);
+        for (int i = 0; i < n && part.channels && !status; ++i)
+            status = check_finite(m->ctx, "latents", tsr_token_batch_tile(&part, i),
+                                  (size_t)part.counts[i] * part.channels);
         batch->near_ties = part.near_ties;
         batch->judged = part.judged;
     }
@@ -99,6 +109,9 @@ tsr_status tsr_decode_tiles(const tsr_model *m, const tsr_token_batch *batch,
         s.first_tile += (uint64_t)first;
         s.progress_done += (uint64_t)first * s.hints.steps;
         status = ops->decode(m->state, &part, &s, rgb + (size_t)first * values);
+        if (!status)
+            status =
+                check_finite(m->ctx, "pixels", rgb + (size_t)first * values, (size_t)n * values);
     }
     free(packed);
     return status;

@@ -13,13 +13,16 @@ static const double tie_share = 1e-5;
 void tsr_code_table_load(tsr_weight_loader *l, const char *name, tsr_code_table *t) {
     if (l->status) return;
     const tsr_weight *w = tsr_weights_find(l->weights, name);
+    const char *other = tsr_weights_other(l->weights, name); /* of a type that no family reads */
     char got[96];
     if (w && w->tensor.rank == 2 && w->tensor.dim[0] <= 1 << 24)
         tsr_load_weight(l, "", name, 2, w->tensor.dim, &t->codes);
     else
-        l->status =
-            tsr_fail(l->ctx, TSR_ERROR_MODEL, "%s: tensor %s: wanted [codes, numbers], got %s",
-                     l->path, name, w ? tsr_shape_text(&w->tensor, got, sizeof got) : "none");
+        l->status = tsr_fail(l->ctx, TSR_ERROR_MODEL,
+                             "%s: tensor %s: wanted [codes, numbers], got %s", l->path, name,
+                             w       ? tsr_shape_text(&w->tensor, got, sizeof got)
+                             : other ? other
+                                     : "none");
 }
 
 /* A table of the model's own among its weights. */
@@ -79,14 +82,16 @@ void tsr_code_table_search(tsr_run *r, const tsr_code_table *t, tsr_tensor *x, t
     *square = tsr_reduce(r, x, TSR_REDUCE_SUMSQ);
 }
 
-uint64_t tsr_code_table_near_ties(const tsr_code_table *t, const float *margin, const float *square,
-                                  int64_t n) {
+tsr_status tsr_code_table_near_ties(tsr_context *ctx, const tsr_code_table *t, const float *margin,
+                                    const float *square, int64_t n, uint64_t *near_ties) {
     uint64_t near = 0;
     for (int64_t i = 0; i < n; ++i) {
+        if (!isfinite(square[i])) return tsr_not_finite(ctx, "latents", square[i]);
         const double length = (t->normalised ? 1 : sqrt((double)square[i])) + t->longest;
         near += !((double)margin[i] >= tie_share * length * length); /* NaN is near, too */
     }
-    return near;
+    *near_ties += near;
+    return TSR_OK;
 }
 
 tsr_tensor *tsr_code_table_rows(tsr_run *r, const tsr_code_table *t, const tsr_tensor *ids) {

@@ -30,10 +30,12 @@ void tsr_code_table_drop(tsr_code_table *table);
  * smallest squared distance), squared lengths of the rows [N, 1]. */
 void tsr_code_table_search(tsr_run *r, const tsr_code_table *table, tsr_tensor *x, tsr_tensor **ids,
                            tsr_tensor **margin, tsr_tensor **square);
-/* Number of the n decisions, with the margins and squared lengths of tsr_code_table_search, that
- * another device may take otherwise. */
-uint64_t tsr_code_table_near_ties(const tsr_code_table *table, const float *margin,
-                                  const float *square, int64_t n);
+/* Adds to *near_ties the number of the n decisions, with the margins and squared lengths of
+ * tsr_code_table_search, that another device may take otherwise. Errors: MODEL (a row was not
+ * finite, so that its id means nothing). */
+tsr_status tsr_code_table_near_ties(tsr_context *ctx, const tsr_code_table *table,
+                                    const float *margin, const float *square, int64_t n,
+                                    uint64_t *near_ties);
 /* Looks up ids [...] -> rows [..., D]. Ids are below K. */
 tsr_tensor *tsr_code_table_rows(tsr_run *r, const tsr_code_table *table, const tsr_tensor *ids);
 /* Mixes codes: logits [..., K] -> the mean of the codes under their softmax [..., D]. */

@@ -13,6 +13,13 @@ static tsr_status find_weight(tsr_weight_loader *l, const char *name, int rank, 
     const tsr_tensor asked = tsr_host_tensor(TSR_DTYPE_F32, NULL, rank, dim);
     char wanted[96], got[96];
     tsr_shape_text(&asked, wanted, sizeof wanted);
+    const char *other = w ? NULL : tsr_weights_other(l->weights, name);
+    if (other)
+        return tsr_fail(
+            l->ctx, TSR_ERROR_MODEL,
+            "%s: tensor %s: wanted %s of F32, F16 or BF16, got %s (tessera model convert "
+            "makes floats of what can become such)",
+            l->path, name, wanted, other);
     if (!w)
         return tsr_fail(l->ctx, TSR_ERROR_MODEL, "%s: tensor %s: wanted %s, got none", l->path,
                         name, wanted);
@@ -92,17 +99,60 @@ tsr_status tsr_load_all_end(tsr_weight_loader *l, const char *const *ignored) {
     return l->status;
 }
 
+tsr_status tsr_not_finite(tsr_context *ctx, const char *what, float value) {
+    return tsr_fail(
+        ctx, TSR_ERROR_MODEL,
+        "model: %s: wanted values that are finite, got %g: its weights are too large for "
+        "f32, or not those of this family",
+        what, (double)value);
+}
+
 /* ---- weights of a file ---- */
 
+/* fill of a tsr_weight_source whose user is the file. */
+static tsr_status fill(tsr_context *ctx, const void *user, const char *name, int64_t first,
+                       int64_t count, float *f32) {
+    const tsr_safetensors *file = user;
+    const int index = tsr_safetensors_find(file, name);
+    const tsr_dtype dtype = tsr_safetensors_tensor(file, index)->dtype;
+    const size_t width = tsr_dtype_bytes(dtype);
+    /* Halves are read into the upper half of the floats' memory and widened from the front. */
+    uint8_t *at = (uint8_t *)f32 + (size_t)count * (sizeof *f32 - width);
+    tsr_status status =
+        tsr_safetensors_read(ctx, file, index, (uint64_t)first * width, at, (size_t)count * width);
+    for (int64_t i = 0; i < count && width == 2 && !status; ++i) {
+        uint16_t h;
+        memcpy(&h, at + 2 * i, 2);
+        f32[i] = dtype == TSR_DTYPE_F16 ? tsr_f16_to_f32(h) : tsr_bf16_to_f32(h);
+    }
+    return status;
+}
+
+/* How a tensor is called that is no weight. The texts are the file's, or static. */
+static const char *other_type(const tsr_safetensors *file, int index) {
+    static const char *const ranks[] = {"a tensor of 5 dimensions", "a tensor of 6 dimensions",
+                                        "a tensor of 7 dimensions", "a tensor of 8 dimensions"};
+    tsr_safetensors_info info;
+    tsr_safetensors_describe(file, index, &info);
+    return info.rank > TSR_MAX_RANK ? ranks[info.rank - TSR_MAX_RANK - 1] : info.dtype;
+}
+
 tsr_status tsr_file_weights(tsr_context *ctx, const tsr_safetensors *file, tsr_weights **weights) {
-    static const tsr_weight_source mapped = {.mapped = true}, memory = {0};
+    static const tsr_weight_source memory = {0};
     tsr_status status = tsr_weights_open(ctx, weights);
+    tsr_weight_source *source = status ? NULL : tsr_alloc(ctx, 1, sizeof *source, "weights");
+    if (!status && !source) status = TSR_ERROR_MEMORY;
+    if (source) {
+        *source = (tsr_weight_source){.fill = fill, .user = file};
+        tsr_weights_own(*weights, source);
+    }
     for (int i = 0; i < tsr_safetensors_count(file) && !status; ++i) {
         const tsr_tensor *t = tsr_safetensors_tensor(file, i);
-        const bool in_file = tsr_safetensors_is_mapped(file, i);
+        const char *name = tsr_safetensors_name(file, i);
         if (t->dtype == TSR_DTYPE_F32 || t->dtype == TSR_DTYPE_F16 || t->dtype == TSR_DTYPE_BF16)
-            status = tsr_weights_add_lazy(ctx, *weights, tsr_safetensors_name(file, i), t,
-                                          in_file ? &mapped : &memory);
+            status = tsr_weights_add_lazy(ctx, *weights, name, t, t->data ? &memory : source);
+        else
+            status = tsr_weights_note_other(ctx, *weights, name, other_type(file, i));
     }
     if (status) tsr_weights_close(weights);
     return status;

@@ -43,6 +43,10 @@ tsr_weight_loader tsr_load_all_begin(tsr_context *ctx, tsr_weights *weights, con
  * (ended by NULL; NULL: none) may stay. */
 tsr_status tsr_load_all_end(tsr_weight_loader *loader, const char *const *ignored);
 
+/* Fails with MODEL, since the model gave back `value`, one of its `what` ("latents", "pixels"),
+ * that is not finite. */
+tsr_status tsr_not_finite(tsr_context *ctx, const char *what, float value);
+
 /* Opens the weights of a file: all its float tensors, borrowed from the file, which outlives them
  * (tsr_weights_add_lazy). Close with tsr_weights_close. Errors: MEMORY. */
 tsr_status tsr_file_weights(tsr_context *ctx, const tsr_safetensors *file, tsr_weights **weights);

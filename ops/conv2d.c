@@ -139,9 +139,10 @@ static tsr_status packed_get(tsr_device *device, tsr_weight *w, const tsr_gemm_k
         if (g || tsr_onednn_conv_same(p->onednn, band)) return TSR_OK;
         other = p->onednn;
     }
-    const float *values = tsr_weight_borrow(ctx, w);
-    packed *p = values ? tsr_alloc(ctx, 1, sizeof *p, "packed weight") : NULL;
-    tsr_status status = p ? TSR_OK : TSR_ERROR_MEMORY;
+    const float *values;
+    tsr_status status = tsr_weight_borrow(ctx, w, &values);
+    packed *p = status ? NULL : tsr_alloc(ctx, 1, sizeof *p, "packed weight");
+    if (!status && !p) status = TSR_ERROR_MEMORY;
     if (p) p->kernels = g, p->half = half, p->winograd = winograd;
     if (p && winograd)
         status = tsr_winograd_pack(device, g, winograd, s, values, &p->panels);

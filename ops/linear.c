@@ -74,17 +74,19 @@ static void pack_tile(void *arg, int64_t index, int worker) {
 }
 
 /* The weight in the form `g` (or oneDNN, when g is NULL) wants; made at first use. */
-static packed *packed_get(tsr_context *ctx, tsr_weight *w, const tsr_gemm_kernels *g, bool half,
-                          int64_t k, int64_t n) {
+static tsr_status packed_get(tsr_context *ctx, tsr_weight *w, const tsr_gemm_kernels *g, bool half,
+                             int64_t k, int64_t n, packed **found) {
     packed *p = w->packed;
     while (p && (p->kernels != g || p->half != half))
         p = p->next;
-    if (p) return p;
-    const float *values = tsr_weight_borrow(ctx, w);
-    if (!values) return NULL;
+    *found = p;
+    if (p) return TSR_OK;
+    const float *values;
+    tsr_status status = tsr_weight_borrow(ctx, w, &values);
+    if (status) return status;
     if (!(p = tsr_alloc(ctx, 1, sizeof *p, "packed weight"))) {
         tsr_weight_return(w, values);
-        return NULL;
+        return TSR_ERROR_MEMORY;
     }
     p->kernels = g;
     p->half = half;
@@ -95,21 +97,23 @@ static packed *packed_get(tsr_context *ctx, tsr_weight *w, const tsr_gemm_kernel
                      w->name ? w->name : "weight", bytes);
             tsr_weight_return(w, values);
             free(p);
-            return NULL;
+            return TSR_ERROR_MEMORY;
         }
         pack_job job = {g, values, p->panels, half, k, n, 2 * g->cols};
         tsr_parallel(ctx, (n + job.step - 1) / job.step, pack_tile, &job);
-    } else if (tsr_onednn_open(ctx, &p->onednn, values,
-                               (tsr_onednn_shape){TSR_ONEDNN_ROWS, k, n, 1, false, half})) {
+    } else if ((status =
+                    tsr_onednn_open(ctx, &p->onednn, values,
+                                    (tsr_onednn_shape){TSR_ONEDNN_ROWS, k, n, 1, false, half}))) {
         tsr_weight_return(w, values);
         free(p);
-        return NULL;
+        return status;
     }
     tsr_weight_return(w, values);
     p->next = w->packed;
     w->packed = p;
     w->packed_free = packed_free;
-    return p;
+    *found = p;
+    return TSR_OK;
 }
 
 /* ---- cpu -------------------------------------------------------------------------------- */
@@ -177,8 +181,9 @@ static tsr_status cpu(tsr_device *d, const tsr_call *c) {
         return tsr_fail(ctx, TSR_ERROR_STATE,
                         "linear: %s: wanted a weight of linear layers alone, got one of conv2d",
                         c->weight->name ? c->weight->name : "weight");
-    packed *p = packed_get(ctx, c->weight, onednn ? NULL : j.g, half, j.k, j.n);
-    if (!p) return TSR_ERROR_MEMORY;
+    packed *p;
+    const tsr_status status = packed_get(ctx, c->weight, onednn ? NULL : j.g, half, j.k, j.n, &p);
+    if (status) return status;
     if (half) tsr_device_use_fast(d);
     if (onednn) {
         j.onednn = p->onednn;

@@ -25,7 +25,9 @@ static const option convert_list[] = {
     {"dtype", 0, OPTION_CHOICE, AT(dtype), "TYPE", "keep",
      "type of every float: keep (f64 becomes f32), f32, f16 or bf16", "keep|f32|f16|bf16", 0, 0},
     {"key", 0, OPTION_TEXT, AT(key), "KEY", "ema, model_ema, state_dict, model, module or the top",
-     "the container of a checkpoint whose tensors are wanted", NULL, 0, 0},
+     "the container of a checkpoint whose tensors are wanted, as list-tensors writes it; / for the "
+     "top",
+     NULL, 0, 0},
     {"licence", 0, OPTION_TEXT, AT(licence), "TEXT",
      "what `tessera fetch` noted beside IN, or IN's own metadata",
      "noted in OUT: under which licence the weights are", NULL, 0, 0},
@@ -116,6 +118,7 @@ static void tensors_json(tool *t, const char *path, const tsr_model_file *file) 
     json_uint(&j, "elements", sum.elements);
     json_uint(&j, "bytes", sum.bytes);
     json_text(&j, "weights_under", tsr_model_file_weights_under(file));
+    json_uint(&j, "passed_over", tsr_model_file_passed_over(file, NULL));
     json_object(&j, "metadata");
     for (int i = 0; i < tsr_model_file_metadata_count(file); ++i) {
         const char *key, *value;
@@ -180,6 +183,13 @@ static int run_tensors(const verb *v, int argc, char **argv) {
         totals sum = sum_tensors(file);
         char text[64];
         tensors_text(file);
+        const char *first;
+        const uint64_t passed = tsr_model_file_passed_over(file, &first);
+        if (passed)
+            tool_say(&t, "passed over: %" PRIu64 " %s (%s)", passed,
+                     passed == 1 ? "value that is no tensor"
+                                 : "values that are no tensors, the first",
+                     first);
         printf("total: %d tensors, %" PRIu64 " values, %" PRIu64 " bytes (%s)\n",
                tsr_model_file_count(file), sum.elements, sum.bytes,
                tool_bytes(sum.bytes, text, sizeof text));
@@ -205,7 +215,7 @@ static int run_convert(const verb *v, int argc, char **argv) {
     tsr_convert_settings s = tsr_convert_settings_default();
     tsr_convert_report r;
     s.dtype = dtypes[o.dtype];
-    s.key = o.key;
+    s.key = o.key && strcmp(o.key, "/") == 0 ? "" : o.key;
     s.licence = o.licence;
     s.all = o.all;
     s.progress = tool_progress;
@@ -246,7 +256,7 @@ typedef struct check_state {
     json_out *j; /* NULL: text */
 } check_state;
 
-static const char *const problems[] = {"missing", "shape", "extra", "model"};
+static const char *const problems[] = {"missing", "shape", "extra", "model", "value"};
 
 static void on_problem(void *user, tsr_check_kind kind, const char *name, const char *text) {
     check_state *c = user;
@@ -265,12 +275,12 @@ static void on_problem(void *user, tsr_check_kind kind, const char *name, const 
 
 static void check_summary(const tsr_model_check_report *r, const char *path) {
     char a[64], b[64], d[64], clean[600];
-    uint64_t wrong = r->missing + r->misshapen + r->extra + r->other;
+    uint64_t wrong = r->missing + r->misshapen + r->extra + r->other + r->unusable;
     printf("%s: family %s: ", tool_clean(path, clean, sizeof clean), r->family);
     if (wrong) {
         printf("%" PRIu64 " missing, %" PRIu64 " of another shape, %" PRIu64 " extra, %" PRIu64
-               " other; it makes no model\n",
-               r->missing, r->misshapen, r->extra, r->other);
+               " with values that are not finite, %" PRIu64 " other; it makes no model\n",
+               r->missing, r->misshapen, r->extra, r->unusable, r->other);
         return;
     }
     if (r->expected)
@@ -332,7 +342,7 @@ static int run_check(const verb *v, int argc, char **argv) {
     tsr_model_check_report r;
     tsr_status status = tsr_model_check(t.ctx, path, on_problem, &c, &r);
     if (memory) fclose(memory);
-    bool good = !(r.missing + r.misshapen + r.extra + r.other);
+    bool good = !(r.missing + r.misshapen + r.extra + r.other + r.unusable);
     if (status) {
         code = tool_fail(&t, status);
     } else if (o.common.json) {
@@ -345,6 +355,7 @@ static int run_check(const verb *v, int argc, char **argv) {
         json_uint(&j, "misshapen", r.misshapen);
         json_uint(&j, "extra", r.extra);
         json_uint(&j, "other", r.other);
+        json_uint(&j, "unusable", r.unusable);
         json_uint(&j, "weight_bytes", r.weight_bytes);
         json_uint(&j, "encode_bytes", r.encode_bytes);
         json_uint(&j, "decode_bytes", r.decode_bytes);
@@ -377,9 +388,10 @@ static const verb verb_model_check = {
         "model of that name, as -t does) and compares every "
         "tensor with what the family wants from the file's own configuration; `-t` would stop at "
         "the first one. When all is there: the bytes of the weights as f32, of the activations at "
-        "their peak for one tile, and which devices have as much. Nothing is computed; what single "
-        "ops take for themselves comes on top.",
-    .exits = "1 when a tensor is missing, extra or of another shape",
+        "their peak for one tile, and which devices have as much. Every value is looked at (not a "
+        "number, infinite, too large), nothing is computed; what single ops take for themselves "
+        "comes on top.",
+    .exits = "1 when a tensor is missing, extra, of another shape or not finite",
     .examples = "# will this file work?\n"
                 "tessera model check model.safetensors\n"
                 "# the names alone\n"
@@ -409,9 +421,9 @@ static const verb verb_model_tensors = {
     .about =
         "Reads the description of a .safetensors file or of a checkpoint of torch.save (.pth, "
         ".pt, .ckpt, .bin), not its data: a file of ten gigabytes answers at once. One line for "
-        "each tensor in the order of the file (type, shape, bytes, name), then the total. No "
-        "family needs to know the file, nothing of it is run, and what is more than tensors and "
-        "plain containers is refused by name.",
+        "each tensor in the order of the file (type, shape, bytes, name), then the total. FILE "
+        "may be a folder or the index of several .safetensors files. No family needs to know the "
+        "file, nothing of it is run, and values that are no tensors are passed over.",
     .examples = "# what is in a checkpoint\n"
                 "tessera model list-tensors model.safetensors\n"
                 "tessera model list-tensors last.ckpt\n"
@@ -431,9 +443,10 @@ static const verb verb_model_convert = {
     .about =
         "Takes the weights out of a .pth, .pt, .ckpt or .bin (or another .safetensors) without "
         "Python: the tensors of one container (the moving average where there is one), without "
-        "optimizers, losses, discriminators and counters. Nothing of the checkpoint is run; one "
-        "that asks for more than tensors and plain containers is refused by name. The output's "
-        "metadata note the source's name and SHA-256, the container and the licence. Memory: the "
+        "optimizers, losses, discriminators and counters. Nothing of the checkpoint is run; "
+        "values that are no tensors are passed over. Where several containers could be meant, the "
+        "error lists them. The output's metadata note the source's name and SHA-256, the container "
+        "and the licence. Memory: the "
         "largest tensor.",
     .examples = "# KARL's checkpoint\n"
                 "tessera model convert karl_small_vqgan_quantized_latents.pth karl.safetensors\n"

@@ -4,7 +4,7 @@
 #include "verify.h"
 #include "../formats/file.h"
 #include "../formats/sha256.h"
-#include "../formats/weights/torch_pickle.h"
+#include "../formats/weights/torch_choice.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -120,7 +120,9 @@ static void compare_file(tsr_verify *v, const tsr_torch *file) {
     if (values)
         tsr_verify_line(v, "plain values", plain == cJSON_GetArraySize(values),
                         "%d of %d as written down", plain, cJSON_GetArraySize(values));
-    const char *under = tsr_torch_weights_under(file);
+    tsr_torch_choice choice;
+    tsr_torch_choose(file, &choice);
+    const char *under = choice.unclear[0] ? choice.unclear : choice.path;
     if (cJSON_GetObjectItemCaseSensitive(run, "weights_under"))
         tsr_verify_line(v, "weights under", same_text(run, "weights_under", under), "\"%s\"",
                         under);

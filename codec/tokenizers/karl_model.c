@@ -455,7 +455,7 @@ tsr_status tsr_karl_encode(const tsr_karl *m, const uint8_t *rgb, const float *f
                                  .name = "karl encoder"};
     if (!status) status = tsr_execute(m->device, &program, in, 3, out, m->continuous ? 3 : 6);
     if (!status && !m->continuous && result->near_ties)
-        *result->near_ties += tsr_code_table_near_ties(&m->codes, margin, square, n);
+        status = tsr_code_table_near_ties(m->ctx, &m->codes, margin, square, n, result->near_ties);
     tsr_scratch_free(&s);
     return status;
 }

@@ -351,11 +351,12 @@ tsr_status tsr_titok_encode(const tsr_titok *m, const uint8_t *rgb, int64_t n,
                                  .args = &traced,
                                  .variant = traced,
                                  .name = "titok encoder"};
-    const tsr_status status = tsr_execute(m->device, &program, &in, 1, out, outputs);
+    tsr_status status = tsr_execute(m->device, &program, &in, 1, out, outputs);
     const bool quantised = !status && !m->continuous;
     if (quantised && result->margin) memcpy(result->margin, rows, (size_t)(n * k) * sizeof *rows);
     if (quantised && result->near_ties)
-        *result->near_ties += tsr_code_table_near_ties(&m->codes, rows, rows + n * k, n * k);
+        status = tsr_code_table_near_ties(m->ctx, &m->codes, rows, rows + n * k, n * k,
+                                          result->near_ties);
     tsr_scratch_free(&s);
     return status;
 }

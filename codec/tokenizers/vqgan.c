@@ -27,7 +27,8 @@ static bool has(const names *n, const char *prefix, const char *name) {
     char whole[256];
     snprintf(whole, sizeof whole, "%s%s", prefix, name);
     return n->file ? tsr_safetensors_find(n->file, whole) >= 0
-                   : tsr_weights_find(n->weights, whole) != NULL;
+                   : tsr_weights_find(n->weights, whole) != NULL ||
+                         tsr_weights_other(n->weights, whole) != NULL; /* to be refused by name */
 }
 
 /* The kind's prefix and layout (an index of kind->names) that these tensors have; -1 when they have
@@ -318,7 +319,7 @@ tsr_status tsr_grid_encode(const tsr_grid *g, const uint8_t *rgb, int64_t count,
     }
     if (!status && result->margin) memcpy(result->margin, rows, (size_t)n * sizeof *rows);
     if (!status && result->near_ties)
-        *result->near_ties += tsr_code_table_near_ties(&g->codes, rows, rows + n, n);
+        status = tsr_code_table_near_ties(g->ctx, &g->codes, rows, rows + n, n, result->near_ties);
     free(rows);
     return status;
 }

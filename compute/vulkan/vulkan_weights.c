@@ -129,9 +129,9 @@ static tsr_status add_form(vulkan_builder *b, space *s, vulkan_node *n, bool hal
                                        &v->weight_capacity, sizeof *list);
     if (!list) return TSR_ERROR_MEMORY;
     v->weights = list;
-    const float *values = tsr_weight_borrow(v->device->ctx, n->weight);
-    if (!values) return TSR_ERROR_MEMORY;
-    tsr_status status = upload(v, &v->blocks[s->block].buffer, s->at, n, half, values);
+    const float *values;
+    tsr_status status = tsr_weight_borrow(v->device->ctx, n->weight, &values);
+    if (!status) status = upload(v, &v->blocks[s->block].buffer, s->at, n, half, values);
     tsr_weight_return(n->weight, values);
     if (status) return status;
     n->form[half].resident = v->weight_count;

@@ -85,7 +85,7 @@ tsr_status tsr_codebook_read(tsr_context *ctx, const char *path, float **codes, 
     if (!status) {
         const tsr_tensor *t = tsr_safetensors_tensor(file, index);
         char shape[64];
-        bool good = t->rank == 2 || t->rank == 3;
+        bool good = t->rank == 2 || t->rank == 3 || t->dtype == TSR_DTYPE_OTHER;
         for (int i = 0; i < t->rank; ++i)
             if (t->dim[i] < 1 || t->dim[i] > INT32_MAX) good = false;
         if (!good)
@@ -93,7 +93,8 @@ tsr_status tsr_codebook_read(tsr_context *ctx, const char *path, float **codes, 
                 tsr_fail(ctx, TSR_ERROR_FORMAT, "%s: codes: wanted [stages, codes, width], got %s",
                          path, tsr_shape_text(t, shape, sizeof shape));
         else
-            status = tsr_tensor_to_f32(ctx, path, t, codes);
+            status = tsr_safetensors_load(ctx, file, index);
+        if (good && !status) status = tsr_tensor_to_f32(ctx, path, t, codes);
         if (!status) {
             *stages = t->rank == 3 ? (uint32_t)t->dim[0] : 1;
             *count = (uint32_t)t->dim[t->rank - 2];

@@ -12,6 +12,10 @@
 #include <string.h>
 
 tsr_status tsr_tensor_to_f32(tsr_context *ctx, const char *name, const tsr_tensor *t, float **x) {
+    if (t->dtype == TSR_DTYPE_OTHER)
+        return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
+                        "%s: wanted values of F32, F16, BF16, I32, I64 or U8, got another type",
+                        name);
     size_t n = (size_t)tsr_elements(t);
     float *to = tsr_alloc(ctx, n, sizeof *to, name);
     if (!to) return TSR_ERROR_MEMORY;
@@ -35,6 +39,8 @@ tsr_status tsr_tensor_to_f32(tsr_context *ctx, const char *name, const tsr_tenso
         case TSR_DTYPE_U8:
             to[i] = ((const uint8_t *)t->data)[i];
             break;
+        case TSR_DTYPE_OTHER:
+            break;
         }
     *x = to;
     return TSR_OK;
@@ -43,7 +49,7 @@ tsr_status tsr_tensor_to_f32(tsr_context *ctx, const char *name, const tsr_tenso
 static tsr_status rows_of(tsr_context *ctx, const char *path, const tsr_tensor *t, float **x,
                           uint64_t *n, uint32_t *dim) {
     char shape[64];
-    if (t->rank < 2 || tsr_cols(t) < 1 || tsr_cols(t) > INT32_MAX)
+    if (t->dtype != TSR_DTYPE_OTHER && (t->rank < 2 || tsr_cols(t) < 1 || tsr_cols(t) > INT32_MAX))
         return tsr_fail(ctx, TSR_ERROR_FORMAT, "%s: shape: wanted [rows, width], got %s", path,
                         tsr_shape_text(t, shape, sizeof shape));
     tsr_status status = tsr_tensor_to_f32(ctx, path, t, x);

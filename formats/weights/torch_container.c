@@ -25,8 +25,42 @@ static const tsr_zip_entry *find_in_folder(const torch_container *c, const char 
     return tsr_zip_find(c->zip, name);
 }
 
+static tsr_status fetch(const torch_container *c, const tsr_zip_entry *e) {
+    return c->fetch ? c->fetch(c->user, (uint64_t)(e->bytes - c->bytes), e->size) : TSR_OK;
+}
+
+/* A zip archive of other things is called what it is, by the name of its first file; TSR_OK when
+ * that is a checkpoint's. */
+static tsr_status refuse_other_zip(torch_container *c) {
+    enum { HEADER = 30, NAME_AT = 26, MOST = 200 };
+    const size_t seen = c->size < HEADER + MOST ? c->size : HEADER + MOST;
+    if (c->fetch && c->fetch(c->user, 0, seen)) return TSR_OK;
+    if (seen <= HEADER) return TSR_OK;
+    const size_t n = c->bytes[NAME_AT] | (size_t)c->bytes[NAME_AT + 1] << 8;
+    char name[MOST + 1];
+    snprintf(name, sizeof name, "%.*s", (int)(n < seen - HEADER ? n : seen - HEADER),
+             (const char *)c->bytes + HEADER);
+    const char *dot = strrchr(name, '.');
+    if (dot && strcmp(dot, ".npy") == 0)
+        return tsr_fail(c->ctx, TSR_ERROR_FORMAT,
+                        "%s: wanted weights, got a .npz archive of numpy arrays: in Python, save "
+                        "them as .safetensors",
+                        c->name);
+    if (!dot || strcmp(dot, ".pkl") == 0 || strcmp(dot, ".storage_alignment") == 0) return TSR_OK;
+    return tsr_fail(
+        c->ctx, TSR_ERROR_FORMAT,
+        "%s: wanted weights, got a zip archive of other files (the first is %s): unpack "
+        "it first",
+        c->name, name);
+}
+
 tsr_status tsr_torch_open_zip(torch_container *c) {
-    tsr_status status = tsr_zip_parse(c->ctx, c->name, c->bytes, c->size, &c->zip);
+    tsr_status status =
+        tsr_zip_parse_fetched(c->ctx, c->name, c->bytes, c->size, c->fetch, c->user, &c->zip);
+    if (status == TSR_ERROR_UNSUPPORTED) { /* compressed: in better words, if it is no checkpoint */
+        const tsr_status other = refuse_other_zip(c);
+        return other ? other : status;
+    }
     if (status) return status;
     const tsr_zip_entry *pickle = NULL;
     for (int i = 0; i < tsr_zip_count(c->zip); ++i) {
@@ -38,6 +72,7 @@ tsr_status tsr_torch_open_zip(torch_container *c) {
         c->prefix = e->name;
         c->prefix_size = (size_t)(slash - e->name) + 1;
     }
+    if (!pickle && (status = refuse_other_zip(c))) return status;
     if (!pickle)
         return refuse(c, TSR_ERROR_FORMAT,
                       "zip: wanted a checkpoint of torch.save with FOLDER/data.pkl, got none");
@@ -45,9 +80,11 @@ tsr_status tsr_torch_open_zip(torch_container *c) {
         return refuse(c, TSR_ERROR_UNSUPPORTED,
                       "a TorchScript archive: it holds code; save its state_dict instead");
     const tsr_zip_entry *order = find_in_folder(c, "byteorder", 9);
+    if (order && (status = fetch(c, order))) return status;
     if (order && (order->size != 6 || memcmp(order->bytes, "little", 6) != 0))
         return refuse(c, TSR_ERROR_UNSUPPORTED, "byteorder: wanted little, got another one");
-    status = tsr_zip_check(c->ctx, c->name, pickle);
+    status = fetch(c, pickle);
+    if (!status) status = tsr_zip_check(c->ctx, c->name, pickle);
     size_t used = 0;
     if (!status)
         status =

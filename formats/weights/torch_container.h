@@ -20,9 +20,11 @@ typedef struct torch_storage { /* one persistent id */
 
 typedef struct torch_container {
     tsr_context *ctx;
-    const char *name; /* of the file, for messages */
-    const uint8_t *bytes;
+    const char *name;     /* of the file, for messages */
+    const uint8_t *bytes; /* with `fetch`: room for them */
     size_t size;
+    tsr_zip_fetch_fn fetch; /* NULL: all bytes are there */
+    void *user;
     tsr_zip *zip;     /* NULL in the old layout; the caller closes it, also after a failure */
     tsr_pickle *tree; /* the caller closes it, also after a failure */
     torch_storage *storages; /* by ref; the caller's */

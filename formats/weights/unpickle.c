@@ -78,7 +78,7 @@ static void add_item(machine *m, tsr_pickle_ref to, tsr_pickle_ref key, tsr_pick
     else
         n->u.items.first = m->p->item_count;
     n->u.items.last = m->p->item_count;
-    n->count++;
+    if (n->kind != TSR_PICKLE_OBJECT) n->count++; /* an object's class stands there */
 }
 
 static void push(machine *m, tsr_pickle_ref ref) {
@@ -206,6 +206,17 @@ static void push_long(machine *m, uint64_t size) {
     push_integer(m, TSR_PICKLE_INT, (int64_t)value);
 }
 
+/* A value that is not looked into: `callee` (0: not known) would make it from `args` (0: none). */
+static void push_object(machine *m, tsr_pickle_ref callee, tsr_pickle_ref args) {
+    tsr_pickle_ref ref = add_node(m, TSR_PICKLE_OBJECT);
+    if (m->status) return;
+    /* What an object makes when it is called is called after the object's own maker. */
+    node_at(m, ref)->count =
+        kind_of(m, callee) == TSR_PICKLE_OBJECT ? node_at(m, callee)->count : callee;
+    if (args) add_item(m, ref, 0, args);
+    push(m, ref);
+}
+
 /* Decimal texts of protocol 0. */
 static void push_decimal(machine *m, bool real) {
     size_t size;
@@ -217,6 +228,10 @@ static void push_decimal(machine *m, bool real) {
         return;
     }
     if (size > 0 && line[size - 1] == 'L') --size;
+    if (!real && size > 18) { /* beyond 64 bits, or nearly: a step counter it is not */
+        push_object(m, 0, 0);
+        return;
+    }
     if (size == 0 || size >= sizeof text || memchr(line, 0, size)) {
         refuse(m, TSR_ERROR_FORMAT, "a number that is not one");
         return;
@@ -230,14 +245,15 @@ static void push_decimal(machine *m, bool real) {
     if (*end) refuse(m, TSR_ERROR_FORMAT, "a number that is not one");
 }
 
-/* 'text' of protocol 0; escapes would need a copy and do not occur in checkpoints. */
+/* 'text' of protocol 0, which torch.save cannot write: with escapes it would need a copy. */
 static void push_quoted(machine *m) {
     size_t size;
     const char *line = take_line(m, &size);
     if (!line) return;
-    if (size < 2 || (line[0] != '\'' && line[0] != '"') || line[size - 1] != line[0] ||
-        memchr(line, '\\', size))
-        refuse(m, TSR_ERROR_UNSUPPORTED, "a text of protocol 0 with escapes");
+    if (size < 2 || (line[0] != '\'' && line[0] != '"') || line[size - 1] != line[0])
+        refuse(m, TSR_ERROR_FORMAT, "a text without quotes");
+    else if (memchr(line, '\\', size))
+        push_object(m, 0, 0);
     else
         push(m, add_bytes(m, TSR_PICKLE_TEXT, line + 1, size - 2));
 }
@@ -247,51 +263,41 @@ static void push_unicode_line(machine *m) {
     const char *line = take_line(m, &size);
     if (!line) return;
     if (memchr(line, '\\', size))
-        refuse(m, TSR_ERROR_UNSUPPORTED, "a text of protocol 0 with escapes");
+        push_object(m, 0, 0);
     else
         push(m, add_bytes(m, TSR_PICKLE_TEXT, line, size));
 }
 
 /* ---- names ---- */
 
-static void push_global(machine *m, const char *module, size_t module_size, const char *name,
-                        size_t size) {
-    if (m->status) return;
+static tsr_pickle_ref add_global(machine *m, const char *module, size_t module_size,
+                                 const char *name, size_t size) {
     size_t stem;
-    tsr_pickle_name kind;
-    if (!tsr_pickle_known(module, module_size, name, size, &kind, &stem)) {
+    const tsr_pickle_name kind = tsr_pickle_name_of(module, module_size, name, size, &stem);
+    tsr_pickle_ref ref = add_node(m, TSR_PICKLE_GLOBAL);
+    if (m->status) return 0;
+    node *n = node_at(m, ref);
+    n->name = (uint8_t)kind;
+    n->module_size = (uint16_t)(module_size < 200 ? module_size : 200);
+    n->count = (uint32_t)stem;
+    n->u.global.at = (uint32_t)((const uint8_t *)name - m->bytes);
+    n->u.global.module_at = (uint32_t)((const uint8_t *)module - m->bytes);
+    if (kind == TSR_PICKLE_NAME_FORBIDDEN) {
         char text[256];
-        for (size_t i = 0; i < sizeof text; ++i) { /* hostile names must not drive a terminal */
-            size_t dot = module_size < 120 ? module_size : 120;
-            char c = 0;
-            if (i < dot)
-                c = module[i];
-            else if (i == dot)
-                c = '.';
-            else if (i - dot - 1 < (size < 120 ? size : 120))
-                c = name[i - dot - 1];
-            text[i] = c && ((uint8_t)c < 0x20 || (uint8_t)c >= 0x7F) ? '?' : c;
-            if (!c) break;
-        }
-        text[255] = 0;
-        m->status = tsr_fail(m->ctx, TSR_ERROR_UNSUPPORTED,
-                             "%s: pickle: byte %zu: wanted tensors and plain containers, got %s: "
-                             "code is not run; save the weights alone (a dict of tensors)",
-                             m->name, m->opcode_at, text);
-        return;
+        m->status =
+            tsr_fail(m->ctx, TSR_ERROR_UNSUPPORTED,
+                     "%s: pickle: byte %zu: wanted tensors and plain containers, got %s: "
+                     "code is not run; save the weights alone (a dict of tensors)",
+                     m->name, m->opcode_at, tsr_pickle_name_text(m->p, ref, text, sizeof text));
     }
-    tsr_pickle_ref ref = add_bytes(m, TSR_PICKLE_GLOBAL, name, stem);
-    if (m->status) return;
-    node_at(m, ref)->kind = TSR_PICKLE_GLOBAL; /* also when it is not UTF-8 */
-    node_at(m, ref)->name = (uint8_t)kind;
-    push(m, ref);
+    return ref;
 }
 
-static void global_lines(machine *m) {
+static tsr_pickle_ref global_line(machine *m) {
     size_t module_size, size;
     const char *module = take_line(m, &module_size);
     const char *name = take_line(m, &size);
-    if (module && name) push_global(m, module, module_size, name, size);
+    return module && name ? add_global(m, module, module_size, name, size) : 0;
 }
 
 static void global_from_stack(machine *m) {
@@ -302,8 +308,8 @@ static void global_from_stack(machine *m) {
         return;
     }
     node n = *node_at(m, name), o = *node_at(m, module);
-    push_global(m, (const char *)m->bytes + o.u.at, o.count, (const char *)m->bytes + n.u.at,
-                n.count);
+    push(m, add_global(m, (const char *)m->bytes + o.u.at, o.count, (const char *)m->bytes + n.u.at,
+                       n.count));
 }
 
 /* ---- containers and calls ---- */
@@ -325,7 +331,8 @@ static void push_tuple(machine *m, uint32_t count) {
 
 static void set_items(machine *m, tsr_pickle_ref dict, uint32_t first, uint32_t end) {
     if (m->status) return;
-    if (kind_of(m, dict) != TSR_PICKLE_DICT || (end - first) % 2) {
+    if ((kind_of(m, dict) != TSR_PICKLE_DICT && kind_of(m, dict) != TSR_PICKLE_OBJECT) ||
+        (end - first) % 2) {
         refuse(m, TSR_ERROR_FORMAT, "pairs for something that is no dictionary");
         return;
     }
@@ -335,7 +342,8 @@ static void set_items(machine *m, tsr_pickle_ref dict, uint32_t first, uint32_t 
 
 static void append_items(machine *m, tsr_pickle_ref list, uint32_t first, uint32_t end) {
     if (m->status) return;
-    if (kind_of(m, list) != TSR_PICKLE_LIST && kind_of(m, list) != TSR_PICKLE_SET) {
+    if (kind_of(m, list) != TSR_PICKLE_LIST && kind_of(m, list) != TSR_PICKLE_SET &&
+        kind_of(m, list) != TSR_PICKLE_OBJECT) {
         refuse(m, TSR_ERROR_FORMAT, "items for something that is no list");
         return;
     }
@@ -371,92 +379,136 @@ static void fill_dict(machine *m, tsr_pickle_ref dict, tsr_pickle_ref pairs) {
     }
 }
 
-/* callable(*args), or cls.__new__(cls, *args): what is known becomes a node, nothing is called. */
-static void reduce(machine *m) {
-    tsr_pickle_ref args = pop(m), callee = pop(m), none, first = 0;
+/* The items of the one list, tuple, set or dictionary in `args`, as items of a new node. */
+static tsr_pickle_ref copy_container(machine *m, tsr_pickle_kind kind, tsr_pickle_ref args) {
+    tsr_pickle_ref none, key, value, from = 0, ref = add_node(m, kind);
+    uint32_t place = 0;
+    if (!tsr_pickle_next(m->p, args, &place, &none, &from)) return ref;
+    const tsr_pickle_kind have = kind_of(m, from);
+    if ((have == TSR_PICKLE_DICT) != (kind == TSR_PICKLE_DICT) || have < TSR_PICKLE_LIST ||
+        have > TSR_PICKLE_DICT)
+        return ref;
+    for (place = 0; !m->status && tsr_pickle_next(m->p, from, &place, &key, &value);)
+        add_item(m, ref, key, value);
+    return ref;
+}
+
+static void push_call(machine *m, tsr_pickle_name name, tsr_pickle_ref args) {
+    tsr_pickle_ref ref = add_node(m, TSR_PICKLE_CALL);
     if (m->status) return;
-    if (kind_of(m, callee) != TSR_PICKLE_GLOBAL || kind_of(m, args) != TSR_PICKLE_TUPLE) {
-        refuse(m, TSR_ERROR_FORMAT, "a call of something that is no name");
-        return;
-    }
-    uint32_t place = 0, count = node_at(m, args)->count;
-    if (count) tsr_pickle_next(m->p, args, &place, &none, &first);
-    tsr_pickle_name name = (tsr_pickle_name)node_at(m, callee)->name;
-    tsr_pickle_ref ref;
-    switch (name) {
-    case TSR_PICKLE_NAME_ORDERED_DICT:
-        ref = add_node(m, TSR_PICKLE_DICT);
-        if (count && kind_of(m, first) == TSR_PICKLE_LIST)
-            fill_dict(m, ref, first);
-        else if (count)
-            refuse(m, TSR_ERROR_FORMAT, "an OrderedDict of something else than a list");
-        break;
-    case TSR_PICKLE_NAME_NAMESPACE:
-    case TSR_PICKLE_NAME_DEFAULT_DICT:
-        ref = add_node(m, TSR_PICKLE_DICT);
-        break;
-    case TSR_PICKLE_NAME_SET:
-    case TSR_PICKLE_NAME_SIZE:
-        ref = add_node(m, name == TSR_PICKLE_NAME_SIZE ? TSR_PICKLE_TUPLE : TSR_PICKLE_SET);
-        place = 0;
-        if (count == 1 &&
-            (kind_of(m, first) == TSR_PICKLE_LIST || kind_of(m, first) == TSR_PICKLE_TUPLE)) {
-            tsr_pickle_ref value;
-            while (!m->status && tsr_pickle_next(m->p, first, &place, &none, &value))
-                add_item(m, ref, 0, value);
-        }
-        break;
-    case TSR_PICKLE_NAME_REBUILD_TENSOR:
-    case TSR_PICKLE_NAME_REBUILD_TENSOR_V2:
-    case TSR_PICKLE_NAME_REBUILD_PARAMETER:
-        ref = add_node(m, TSR_PICKLE_CALL);
-        if (m->status) return;
-        node_at(m, ref)->name = (uint8_t)name;
-        node_at(m, ref)->u = node_at(m, args)->u; /* tuples do not change: the items are shared */
-        node_at(m, ref)->count = count;
-        break;
-    default: {
-        char text[128];
-        snprintf(text, sizeof text,
-                 "%.*s is called: only the names of containers and tensors may be",
-                 (int)(node_at(m, callee)->count < 60 ? node_at(m, callee)->count : 60),
-                 (const char *)m->bytes + node_at(m, callee)->u.at);
-        refuse(m, TSR_ERROR_UNSUPPORTED, text);
-        return;
-    }
-    }
+    node_at(m, ref)->name = (uint8_t)name;
+    node_at(m, ref)->u = node_at(m, args)->u; /* tuples do not change: the items are shared */
+    node_at(m, ref)->count = node_at(m, args)->count;
     push(m, ref);
 }
 
-/* obj.__setstate__(state): a Namespace takes its members, what an OrderedDict or a tensor carries
- * beside its content (_metadata, hooks) is left out. */
-static void build(machine *m) {
-    tsr_pickle_ref state = pop(m), object = top(m), key, value;
+static void push_ordered_dict(machine *m, tsr_pickle_ref args) {
+    tsr_pickle_ref none, first = 0, ref = add_node(m, TSR_PICKLE_DICT);
+    uint32_t place = 0;
+    bool given = tsr_pickle_next(m->p, args, &place, &none, &first);
+    if (given && kind_of(m, first) == TSR_PICKLE_LIST)
+        fill_dict(m, ref, first);
+    else if (given)
+        refuse(m, TSR_ERROR_FORMAT, "an OrderedDict of something else than a list");
+    push(m, ref);
+}
+
+/* callee(*args), or cls.__new__(cls, *args): what is known becomes a node, nothing is called. */
+static void call(machine *m, tsr_pickle_ref callee, tsr_pickle_ref args) {
     if (m->status) return;
-    tsr_pickle_kind kind = kind_of(m, object);
-    if (kind == TSR_PICKLE_CALL) return;
-    if (kind != TSR_PICKLE_DICT || kind_of(m, state) != TSR_PICKLE_DICT) {
-        refuse(m, TSR_ERROR_UNSUPPORTED, "a state for an object that is not known");
+    const tsr_pickle_kind kind = kind_of(m, callee);
+    if ((kind != TSR_PICKLE_GLOBAL && kind != TSR_PICKLE_OBJECT && kind != TSR_PICKLE_PERSISTENT) ||
+        kind_of(m, args) != TSR_PICKLE_TUPLE) {
+        refuse(m, TSR_ERROR_FORMAT, "a call of something that is no name");
         return;
     }
-    if (node_at(m, object)->name != TSR_PICKLE_NAME_NAMESPACE || state == object) return;
+    const tsr_pickle_name name = kind == TSR_PICKLE_GLOBAL
+                                     ? (tsr_pickle_name)node_at(m, callee)->name
+                                     : TSR_PICKLE_NAME_UNKNOWN;
+    switch (name) {
+    case TSR_PICKLE_NAME_ORDERED_DICT:
+        push_ordered_dict(m, args);
+        break;
+    case TSR_PICKLE_NAME_NAMESPACE:
+    case TSR_PICKLE_NAME_DEFAULT_DICT: {
+        tsr_pickle_ref ref = add_node(m, TSR_PICKLE_DICT);
+        if (!m->status) node_at(m, ref)->name = (uint8_t)name; /* build asks for it */
+        push(m, ref);
+        break;
+    }
+    case TSR_PICKLE_NAME_COUNTER:
+        push(m, copy_container(m, TSR_PICKLE_DICT, args));
+        break;
+    case TSR_PICKLE_NAME_DEQUE:
+        push(m, copy_container(m, TSR_PICKLE_LIST, args));
+        break;
+    case TSR_PICKLE_NAME_SET:
+        push(m, copy_container(m, TSR_PICKLE_SET, args));
+        break;
+    case TSR_PICKLE_NAME_SIZE:
+        push(m, copy_container(m, TSR_PICKLE_TUPLE, args));
+        break;
+    case TSR_PICKLE_NAME_REBUILD_TENSOR:
+    case TSR_PICKLE_NAME_REBUILD_TENSOR_V2:
+    case TSR_PICKLE_NAME_REBUILD_TENSOR_V3:
+    case TSR_PICKLE_NAME_REBUILD_PARAMETER:
+    case TSR_PICKLE_NAME_REBUILD_SUBCLASS:
+    case TSR_PICKLE_NAME_REBUILD_SPARSE:
+    case TSR_PICKLE_NAME_REBUILD_QUANTIZED:
+    case TSR_PICKLE_NAME_REBUILD_OTHER:
+        push_call(m, name, args);
+        break;
+    default:
+        push_object(m, callee, args);
+    }
+}
+
+static void reduce(machine *m) {
+    tsr_pickle_ref args = pop(m), callee = pop(m);
+    call(m, callee, args);
+}
+
+/* obj.__setstate__(state): a Namespace takes its members, an object keeps its state, and what a
+ * container or a tensor carries beside its content (_metadata, hooks) is left out. */
+static void build(machine *m) {
+    tsr_pickle_ref state = pop(m), object = top(m), key, value;
+    if (m->status || state == object) return;
+    const tsr_pickle_kind kind = kind_of(m, object);
+    if (kind == TSR_PICKLE_OBJECT) add_item(m, object, 0, state);
+    if (kind != TSR_PICKLE_DICT || kind_of(m, state) != TSR_PICKLE_DICT ||
+        node_at(m, object)->name != TSR_PICKLE_NAME_NAMESPACE)
+        return;
     for (uint32_t place = 0; tsr_pickle_next(m->p, state, &place, &key, &value) && !m->status;)
         add_item(m, object, key, value);
 }
 
-static void new_object(machine *m) {
-    tsr_pickle_ref callee = m->stack_count - floor_of(m) >= 2 ? m->stack[m->stack_count - 2] : 0;
-    bool space = kind_of(m, callee) == TSR_PICKLE_GLOBAL &&
-                 node_at(m, callee)->name == TSR_PICKLE_NAME_NAMESPACE;
-    reduce(m);
-    if (!m->status && space) node_at(m, top(m))->name = TSR_PICKLE_NAME_NAMESPACE;
+static void new_object(machine *m, bool keywords) {
+    if (keywords) pop(m);
+    tsr_pickle_ref args = pop(m), callee = pop(m);
+    call(m, callee, args);
+}
+
+/* An instance in the words of protocol 0 and 1: a mark, its class (`named`, or on the stack),
+ * the arguments. */
+static void instance(machine *m, tsr_pickle_ref named, bool on_stack) {
+    uint32_t first = pop_mark(m), end = m->stack_count;
+    if (m->status) return;
+    if (on_stack && first == end) {
+        refuse(m, TSR_ERROR_FORMAT, "it takes more from the stack than there is");
+        return;
+    }
+    const tsr_pickle_ref callee = on_stack ? m->stack[first] : named;
+    push_items(m, TSR_PICKLE_TUPLE, first + on_stack, end);
+    tsr_pickle_ref args = m->status ? 0 : pop(m);
+    m->stack_count = first;
+    call(m, callee, args);
 }
 
 static void persistent(machine *m) {
     tsr_pickle_ref id = pop(m);
     if (m->status) return;
     if (kind_of(m, id) != TSR_PICKLE_TUPLE) {
-        refuse(m, TSR_ERROR_UNSUPPORTED, "a persistent id that is no tuple");
+        push_object(m, 0, 0);
         return;
     }
     tsr_pickle_ref ref = add_node(m, TSR_PICKLE_PERSISTENT);
@@ -520,42 +572,51 @@ static void mark(machine *m) {
     m->marks[m->mark_count++] = m->stack_count;
 }
 
+/* Texts and bytes behind a length of 1, 4 or 8 bytes. */
+static bool counted_bytes(machine *m, uint8_t op) {
+    static const struct {
+        uint8_t op, kind, width;
+    } rows[] = {
+        {'T', TSR_PICKLE_TEXT, 4},  {'U', TSR_PICKLE_TEXT, 1},   {'X', TSR_PICKLE_TEXT, 4},
+        {0x8C, TSR_PICKLE_TEXT, 1}, {0x8D, TSR_PICKLE_TEXT, 8},  {'B', TSR_PICKLE_BYTES, 4},
+        {'C', TSR_PICKLE_BYTES, 1}, {0x8E, TSR_PICKLE_BYTES, 8}, {0x96, TSR_PICKLE_BYTES, 8}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; ++i) {
+        if (rows[i].op != op) continue;
+        push_bytes(m, (tsr_pickle_kind)rows[i].kind, take_number(m, rows[i].width));
+        return true;
+    }
+    return false;
+}
+
 static void scalar(machine *m, uint8_t op) {
     const uint8_t *p;
+    if (counted_bytes(m, op)) return;
     switch (op) {
     case 'N':
         push(m, 0);
         break;
     case 0x88:
-        push(m, 2);
-        break;
     case 0x89:
-        push(m, 1);
+        push(m, op == 0x88 ? 2 : 1);
         break;
     case 'J':
         push_integer(m, TSR_PICKLE_INT, (int32_t)take_number(m, 4));
         break;
     case 'K':
-        push_integer(m, TSR_PICKLE_INT, (int64_t)take_number(m, 1));
-        break;
     case 'M':
-        push_integer(m, TSR_PICKLE_INT, (int64_t)take_number(m, 2));
+        push_integer(m, TSR_PICKLE_INT, (int64_t)take_number(m, op == 'K' ? 1 : 2));
         break;
     case 'I':
     case 'L':
-        push_decimal(m, false);
-        break;
     case 'F':
-        push_decimal(m, true);
+        push_decimal(m, op == 'F');
         break;
     case 'G':
         if ((p = take(m, 8))) push_real(m, big_endian_double(p));
         break;
     case 0x8A:
-        push_long(m, take_number(m, 1));
-        break;
     case 0x8B:
-        push_long(m, take_number(m, 4));
+        push_long(m, take_number(m, op == 0x8A ? 1 : 4));
         break;
     case 'S':
         push_quoted(m);
@@ -563,35 +624,25 @@ static void scalar(machine *m, uint8_t op) {
     case 'V':
         push_unicode_line(m);
         break;
-    case 'T':
-        push_bytes(m, TSR_PICKLE_TEXT, take_number(m, 4));
+    case 0x82: /* EXT1, 2, 4: a class by its number in a registry that the file does not hold */
+    case 0x83:
+    case 0x84:
+    case 0x97: /* NEXT_BUFFER: bytes that are not in the pickle */
+        take(m, op == 0x97 ? 0 : op == 0x84 ? 4 : op - 0x81u);
+        push_object(m, 0, 0);
         break;
-    case 'U':
-        push_bytes(m, TSR_PICKLE_TEXT, take_number(m, 1));
+    case 0x98: /* READONLY_BUFFER */
+        top(m);
         break;
-    case 'X':
-        push_bytes(m, TSR_PICKLE_TEXT, take_number(m, 4));
+    case 'P': { /* a persistent id that is a line of text */
+        size_t size;
+        if (take_line(m, &size)) push_object(m, 0, 0);
         break;
-    case 0x8C:
-        push_bytes(m, TSR_PICKLE_TEXT, take_number(m, 1));
-        break;
-    case 0x8D:
-        push_bytes(m, TSR_PICKLE_TEXT, take_number(m, 8));
-        break;
-    case 'B':
-        push_bytes(m, TSR_PICKLE_BYTES, take_number(m, 4));
-        break;
-    case 'C':
-        push_bytes(m, TSR_PICKLE_BYTES, take_number(m, 1));
-        break;
-    case 0x8E:
-    case 0x96:
-        push_bytes(m, TSR_PICKLE_BYTES, take_number(m, 8));
-        break;
+    }
     default: {
         char text[64];
-        snprintf(text, sizeof text, "opcode 0x%02x is not one that weights need", op);
-        refuse(m, TSR_ERROR_UNSUPPORTED, text);
+        snprintf(text, sizeof text, "opcode 0x%02x is none of Python's", op);
+        refuse(m, TSR_ERROR_FORMAT, text);
     }
     }
 }
@@ -624,28 +675,22 @@ static bool step(machine *m, uint8_t op) {
         push(m, top(m));
         break;
     case ']':
-        push(m, add_node(m, TSR_PICKLE_LIST));
-        break;
     case '}':
-        push(m, add_node(m, TSR_PICKLE_DICT));
+        push(m, add_node(m, op == ']' ? TSR_PICKLE_LIST : TSR_PICKLE_DICT));
         break;
     case ')':
-        push(m, add_node(m, TSR_PICKLE_TUPLE));
-        break;
     case 0x8F:
-        push(m, add_node(m, TSR_PICKLE_SET));
+        push(m, add_node(m, op == ')' ? TSR_PICKLE_TUPLE : TSR_PICKLE_SET));
         break;
     case 'l':
-        first = pop_mark(m);
-        push_items(m, TSR_PICKLE_LIST, first, m->stack_count);
-        break;
     case 't':
-        first = pop_mark(m);
-        push_items(m, TSR_PICKLE_TUPLE, first, m->stack_count);
-        break;
     case 0x91: /* FROZENSET */
         first = pop_mark(m);
-        push_items(m, TSR_PICKLE_SET, first, m->stack_count);
+        push_items(m,
+                   op == 'l'   ? TSR_PICKLE_LIST
+                   : op == 't' ? TSR_PICKLE_TUPLE
+                               : TSR_PICKLE_SET,
+                   first, m->stack_count);
         break;
     case 'd': {
         first = pop_mark(m);
@@ -657,35 +702,28 @@ static bool step(machine *m, uint8_t op) {
         break;
     }
     case 0x85:
-        push_tuple(m, 1);
-        break;
     case 0x86:
-        push_tuple(m, 2);
-        break;
     case 0x87:
-        push_tuple(m, 3);
+        push_tuple(m, op - 0x84u);
         break;
-    case 'a': {
-        tsr_pickle_ref value = pop(m), list = top(m);
-        if (!m->status) append_items(m, list, m->stack_count, m->stack_count + 1);
-        (void)value; /* it stands just above the top */
+    case 'a': /* the value then stands just above the top */
+        pop(m);
+        first = top(m);
+        append_items(m, first, m->stack_count, m->stack_count + 1);
         break;
-    }
+    case 's':
+        pop(m);
+        pop(m);
+        first = top(m);
+        set_items(m, first, m->stack_count, m->stack_count + 2);
+        break;
     case 'e':
-    case 0x90:
-        gather(m, false);
-        break;
-    case 's': {
-        tsr_pickle_ref value = pop(m), key = pop(m), dict = top(m);
-        if (!m->status) set_items(m, dict, m->stack_count, m->stack_count + 2);
-        (void)value, (void)key;
-        break;
-    }
     case 'u':
-        gather(m, true);
+    case 0x90:
+        gather(m, op == 'u');
         break;
     case 'c':
-        global_lines(m);
+        push(m, global_line(m));
         break;
     case 0x93:
         global_from_stack(m);
@@ -694,7 +732,12 @@ static bool step(machine *m, uint8_t op) {
         reduce(m);
         break;
     case 0x81:
-        new_object(m);
+    case 0x92:
+        new_object(m, op == 0x92);
+        break;
+    case 'i':
+    case 'o':
+        instance(m, op == 'i' ? global_line(m) : 0, op == 'o');
         break;
     case 'b':
         build(m);
@@ -703,31 +746,22 @@ static bool step(machine *m, uint8_t op) {
         persistent(m);
         break;
     case 'p':
-        put(m, line_index(m));
-        break;
     case 'q':
-        put(m, take_number(m, 1));
-        break;
     case 'r':
-        put(m, take_number(m, 4));
-        break;
-    case 0x94:
-        put(m, m->memo_next);
+    case 0x94: /* MEMOIZE takes the number of entries so far as its index */
+        put(m, op == 0x94  ? m->memo_next
+               : op == 'p' ? line_index(m)
+                           : take_number(m, op == 'q' ? 1 : 4));
+        m->memo_next++;
         break;
     case 'g':
-        get(m, line_index(m));
-        break;
     case 'h':
-        get(m, take_number(m, 1));
-        break;
     case 'j':
-        get(m, take_number(m, 4));
+        get(m, op == 'g' ? line_index(m) : take_number(m, op == 'h' ? 1 : 4));
         break;
     default:
         scalar(m, op);
     }
-    /* MEMOIZE takes the number of entries so far as its index. */
-    if (op == 'p' || op == 'q' || op == 'r' || op == 0x94) m->memo_next++;
     return false;
 }
 

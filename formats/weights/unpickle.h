@@ -2,10 +2,11 @@
 /* unpickle.h: reads Python pickles (protocols 0 to 5) as data. Nothing is ever called or imported.
  *
  * A pickle is a program for a small stack machine that may ask Python to call any function. Here
- * the machine builds nodes; a name of a Python object is looked up in a short list and everything
- * else is refused by name (UNSUPPORTED). A call of a listed name becomes a CALL node that says what
- * was to be called with what; who reads the tree decides what it means. Each opcode costs at most a
- * few words, lengths are checked before use, and there is no recursion.
+ * the machine builds nodes. A name of a Python object is looked up in a short list: a call of a
+ * listed name becomes a container or a CALL node that says what was to be called with what, and who
+ * reads the tree decides what it means; what any other name would make becomes an OBJECT, to be
+ * passed over. Names that only serve to run programs are refused (UNSUPPORTED). Each opcode costs
+ * at most a few words, lengths are checked before use, and there is no recursion.
  * Errors: FORMAT, TRUNCATED, UNSUPPORTED, TOO_LARGE, MEMORY, naming the byte. */
 #ifndef FORMATS_UNPICKLE_H
 #define FORMATS_UNPICKLE_H

@@ -8,12 +8,16 @@
 
 typedef struct node {
     uint8_t kind;
-    uint8_t name;   /* tsr_pickle_name of a GLOBAL or CALL */
-    uint32_t count; /* of items; of bytes for texts */
+    uint8_t name;         /* tsr_pickle_name of a GLOBAL, CALL or Namespace */
+    uint16_t module_size; /* GLOBAL: bytes of the module's name, at most 200 */
+    uint32_t count;       /* of items; of bytes for texts; OBJECT: its class, a tsr_pickle_ref */
     union {
         int64_t integer;
         double real;
         uint64_t at; /* of a text's first byte */
+        struct {
+            uint32_t at, module_at; /* of a GLOBAL's two names: a pickle has less than 2^28 bytes */
+        } global;
         struct {
             uint32_t first, last; /* items + 1; 0 = none */
         } items;

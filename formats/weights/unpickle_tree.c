@@ -3,6 +3,7 @@
 #include "unpickle_tree.h"
 #include "unpickle_nodes.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,7 +25,8 @@ uint32_t tsr_pickle_count(const tsr_pickle *pickle) {
 
 static bool has_items(tsr_pickle_kind kind) {
     return kind == TSR_PICKLE_LIST || kind == TSR_PICKLE_TUPLE || kind == TSR_PICKLE_SET ||
-           kind == TSR_PICKLE_DICT || kind == TSR_PICKLE_CALL || kind == TSR_PICKLE_PERSISTENT;
+           kind == TSR_PICKLE_DICT || kind == TSR_PICKLE_CALL || kind == TSR_PICKLE_PERSISTENT ||
+           kind == TSR_PICKLE_OBJECT;
 }
 
 tsr_pickle_view tsr_pickle_look(const tsr_pickle *pickle, tsr_pickle_ref ref) {
@@ -41,9 +43,14 @@ tsr_pickle_view tsr_pickle_look(const tsr_pickle *pickle, tsr_pickle_ref ref) {
     case TSR_PICKLE_TEXT:
     case TSR_PICKLE_BYTES:
     case TSR_PICKLE_LONG:
-    case TSR_PICKLE_GLOBAL:
         v.text = (const char *)pickle->bytes + n->u.at;
         v.text_size = n->count;
+        break;
+    case TSR_PICKLE_GLOBAL:
+        v.text = (const char *)pickle->bytes + n->u.global.at;
+        v.text_size = n->count;
+        break;
+    case TSR_PICKLE_OBJECT:
         break;
     default:
         v.count = has_items(v.kind) ? n->count : 0;
@@ -69,4 +76,23 @@ bool tsr_pickle_is(const tsr_pickle *pickle, tsr_pickle_ref ref, const char *tex
     tsr_pickle_view v = tsr_pickle_look(pickle, ref);
     return v.kind == TSR_PICKLE_TEXT && strlen(text) == v.text_size &&
            memcmp(v.text, text, v.text_size) == 0;
+}
+
+char *tsr_pickle_name_text(const tsr_pickle *pickle, tsr_pickle_ref ref, char *text, size_t size) {
+    const node *n = &pickle->nodes[ref];
+    if (n->kind == TSR_PICKLE_OBJECT) n = &pickle->nodes[n->count];
+    if (n->kind == TSR_PICKLE_PERSISTENT && n->u.items.first) { /* ("module", class, ...) */
+        const uint32_t second = pickle->items[n->u.items.first - 1].next;
+        if (second) n = &pickle->nodes[pickle->items[second - 1].value];
+    }
+    if (n->kind != TSR_PICKLE_GLOBAL) {
+        snprintf(text, size, "an object");
+        return text;
+    }
+    snprintf(text, size, "%.*s.%.*s", (int)n->module_size,
+             (const char *)pickle->bytes + n->u.global.module_at,
+             (int)(n->count < 200 ? n->count : 200), (const char *)pickle->bytes + n->u.global.at);
+    for (char *c = text; *c; ++c)
+        if ((uint8_t)*c < 0x20 || (uint8_t)*c >= 0x7F) *c = '?';
+    return text;
 }

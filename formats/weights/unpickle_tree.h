@@ -17,13 +17,15 @@ typedef enum tsr_pickle_kind {
     TSR_PICKLE_FLOAT,
     TSR_PICKLE_TEXT, /* UTF-8, may hold U+0000 */
     TSR_PICKLE_BYTES,
-    TSR_PICKLE_LIST,      /* items */
-    TSR_PICKLE_TUPLE,     /* items */
-    TSR_PICKLE_SET,       /* items */
-    TSR_PICKLE_DICT,      /* items with keys; also OrderedDict, and Namespace with its members */
-    TSR_PICKLE_GLOBAL,    /* name */
-    TSR_PICKLE_CALL,      /* name called with the items */
-    TSR_PICKLE_PERSISTENT /* items: the tuple that names something outside the pickle */
+    TSR_PICKLE_LIST,       /* items */
+    TSR_PICKLE_TUPLE,      /* items */
+    TSR_PICKLE_SET,        /* items */
+    TSR_PICKLE_DICT,       /* items with keys; also OrderedDict, and Namespace with its members */
+    TSR_PICKLE_GLOBAL,     /* name */
+    TSR_PICKLE_CALL,       /* name called with the items */
+    TSR_PICKLE_PERSISTENT, /* items: the tuple that names something outside the pickle */
+    TSR_PICKLE_OBJECT /* what some Python class or function would make. Items with a key were set as
+                         in a dictionary; those without are arguments, states and list items */
 } tsr_pickle_kind;
 
 typedef struct tsr_pickle tsr_pickle;
@@ -51,6 +53,9 @@ tsr_pickle_view tsr_pickle_look(const tsr_pickle *pickle, tsr_pickle_ref ref);
  * for an item without key. */
 bool tsr_pickle_next(const tsr_pickle *pickle, tsr_pickle_ref ref, uint32_t *place,
                      tsr_pickle_ref *key, tsr_pickle_ref *value);
+/* Writes "module.name" of a GLOBAL, or of what an OBJECT is made by, into text and returns text.
+ * Bytes that would drive a terminal become '?'; "an object" where no name is known. */
+char *tsr_pickle_name_text(const tsr_pickle *pickle, tsr_pickle_ref ref, char *text, size_t size);
 /* True if the node is a text equal to `text`. */
 bool tsr_pickle_is(const tsr_pickle *pickle, tsr_pickle_ref ref, const char *text);
 

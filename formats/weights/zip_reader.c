@@ -36,7 +36,13 @@ typedef struct reader {
     tsr_zip *zip;
     uint64_t directory, directory_size, count;
     size_t names_used;
+    tsr_zip_fetch_fn fetch; /* NULL: all bytes are there */
+    void *user;
 } reader;
+
+static tsr_status fetch(const reader *r, uint64_t at, uint64_t size) {
+    return r->fetch ? r->fetch(r->user, at, size) : TSR_OK;
+}
 
 static uint32_t get16(const uint8_t *p) {
     return p[0] | (uint32_t)p[1] << 8;
@@ -66,6 +72,9 @@ static const uint8_t *find_end(const reader *r) {
 }
 
 static tsr_status read_end(reader *r) {
+    const uint64_t last = r->size < END + MAX_COMMENT ? r->size : END + MAX_COMMENT;
+    tsr_status status = fetch(r, r->size - last, last);
+    if (status) return status;
     const uint8_t *end = find_end(r);
     if (!end)
         return tsr_fail(r->ctx, TSR_ERROR_TRUNCATED,
@@ -76,10 +85,13 @@ static tsr_status read_end(reader *r) {
     r->directory_size = get32(end + 12);
     r->directory = get32(end + 16);
     bool parts = get16(end + 4) != 0 || get16(end + 6) != 0;
+    if (at >= LOCATOR && (status = fetch(r, at - LOCATOR, LOCATOR))) return status;
     if (at >= LOCATOR && memcmp(end - LOCATOR, "PK\6\7", 4) == 0) {
         const uint8_t *locator = end - LOCATOR;
         uint64_t end64 = get64(locator + 8);
         stop = at - LOCATOR;
+        if (end64 <= stop && stop - end64 >= END64 && (status = fetch(r, end64, END64)))
+            return status;
         if (end64 > stop || stop - end64 < END64 || memcmp(r->bytes + end64, "PK\6\6", 4) != 0)
             return tsr_fail(r->ctx, TSR_ERROR_FORMAT,
                             "%s: zip64 end record: wanted one before byte %llu, got offset %llu",
@@ -152,6 +164,10 @@ static tsr_status read_local(reader *r, const uint8_t *central, uint64_t begin, 
                         e->name, (unsigned long long)r->directory, (unsigned long long)begin);
     const uint8_t *p = r->bytes + begin;
     uint64_t room = r->directory - begin - LOCAL;
+    tsr_status status = fetch(r, begin, LOCAL);
+    if (status) return status;
+    const uint64_t more = (uint64_t)get16(p + 26) + get16(p + 28); /* name and extra field */
+    if ((status = fetch(r, begin + LOCAL, more < room ? more : room))) return status;
     uint32_t name_size = get16(p + 26), extra_size = get16(p + 28);
     bool same = memcmp(p, "PK\3\4", 4) == 0 && name_size == get16(central + 28) &&
                 name_size <= room && memcmp(p + LOCAL, central + DIRECTORY, name_size) == 0 &&
@@ -237,6 +253,8 @@ static tsr_status read_directory(reader *r) {
     z->places = tsr_alloc(r->ctx, count, sizeof *z->places, r->name);
     z->names = tsr_alloc(r->ctx, (size_t)r->directory_size + 1, 1, r->name);
     if (!z->entries || !z->places || !z->names) return TSR_ERROR_MEMORY;
+    tsr_status fetched = fetch(r, r->directory, r->directory_size);
+    if (fetched) return fetched;
     const uint8_t *at = r->bytes + r->directory;
     uint64_t left = r->directory_size;
     for (; z->count < (int)count; ++z->count) {
@@ -264,7 +282,14 @@ static tsr_status read_directory(reader *r) {
 
 tsr_status tsr_zip_parse(tsr_context *ctx, const char *name, const void *bytes, size_t size,
                          tsr_zip **zip) {
-    reader r = {.ctx = ctx, .name = name, .bytes = bytes, .size = size};
+    return tsr_zip_parse_fetched(ctx, name, bytes, size, NULL, NULL, zip);
+}
+
+tsr_status tsr_zip_parse_fetched(tsr_context *ctx, const char *name, const void *bytes,
+                                 uint64_t size, tsr_zip_fetch_fn fetch_fn, void *user,
+                                 tsr_zip **zip) {
+    reader r = {
+        .ctx = ctx, .name = name, .bytes = bytes, .size = size, .fetch = fetch_fn, .user = user};
     *zip = NULL;
     tsr_status status = read_end(&r);
     if (status) return status;
@@ -300,8 +325,10 @@ const tsr_zip_entry *tsr_zip_find(const tsr_zip *zip, const char *name) {
 }
 
 /* CRC-32 of the polynomial 0xEDB88320, eight bytes at a time. */
-static uint32_t crc32_of(const uint8_t *p, uint64_t size) {
-    uint32_t table[8][256], crc = UINT32_MAX;
+uint32_t tsr_zip_crc(uint32_t crc, const void *bytes, uint64_t size) {
+    const uint8_t *p = bytes;
+    uint32_t table[8][256];
+    crc = ~crc;
     for (uint32_t i = 0; i < 256; ++i) {
         uint32_t c = i;
         for (int k = 0; k < 8; ++k)
@@ -323,7 +350,7 @@ static uint32_t crc32_of(const uint8_t *p, uint64_t size) {
 }
 
 tsr_status tsr_zip_check(tsr_context *ctx, const char *name, const tsr_zip_entry *entry) {
-    uint32_t crc = crc32_of(entry->bytes, entry->size);
+    uint32_t crc = tsr_zip_crc(0, entry->bytes, entry->size);
     if (crc != entry->crc)
         return tsr_fail(ctx, TSR_ERROR_CHECKSUM,
                         "%s: zip entry %.200s: CRC-32: wanted %08x, got %08x", name, entry->name,

@@ -25,10 +25,16 @@ typedef struct tsr_zip_entry {
 
 /* True if the bytes begin like a zip archive. */
 bool tsr_zip_recognised(const void *bytes, size_t size);
+/* Brings `size` bytes from `at` of an archive to their place in memory. */
+typedef tsr_status (*tsr_zip_fetch_fn)(void *user, uint64_t at, uint64_t size);
 /* Reads and checks the directory. `name` begins detail texts. `bytes` must stay valid until close.
  * *zip is NULL on error. */
 tsr_status tsr_zip_parse(tsr_context *ctx, const char *name, const void *bytes, size_t size,
                          tsr_zip **zip);
+/* The same for an archive whose bytes are not in memory yet: `fetch` is called for each range
+ * before it is looked at, which is never the data of an entry. */
+tsr_status tsr_zip_parse_fetched(tsr_context *ctx, const char *name, const void *bytes,
+                                 uint64_t size, tsr_zip_fetch_fn fetch, void *user, tsr_zip **zip);
 /* Closes an archive and sets *zip to NULL. NULL and a NULL *zip are accepted. */
 void tsr_zip_close(tsr_zip **zip);
 /* Number of entries. */
@@ -40,5 +46,7 @@ const tsr_zip_entry *tsr_zip_find(const tsr_zip *zip, const char *name);
 /* Compares an entry's bytes with its CRC-32. `name`, the archive's, begins the detail text. Errors:
  * CHECKSUM. */
 tsr_status tsr_zip_check(tsr_context *ctx, const char *name, const tsr_zip_entry *entry);
+/* CRC-32 of more bytes behind those that gave `crc`; of none it is 0. */
+uint32_t tsr_zip_crc(uint32_t crc, const void *bytes, uint64_t size);
 
 #endif

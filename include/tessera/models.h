@@ -33,14 +33,18 @@ typedef struct tsr_model_tensor {
     int rank;                        /* 0..TSR_MODEL_MAX_RANK; 0 for a single value */
     int64_t dim[TSR_MODEL_MAX_RANK]; /* the first `rank` are the shape, outermost first */
     uint64_t elements, bytes;        /* product of the shape; size of the values in the file */
+    const char *refused; /* why the values cannot be read ("sparse", "quantized"), and elements is
+                            0; NULL: they can be read. Static storage */
 } tsr_model_tensor;
 
 /* Opens a weight file and reads its list of tensors. The first bytes tell the format: .safetensors,
- * or a checkpoint of torch.save (.pth, .pt, .ckpt, .bin). Tensors of a checkpoint are named by
- * their paths ("ema/encoder.weight"). No value is copied and no code in the file is executed. The
- * caller closes *file with tsr_model_file_close.
- * Errors: reading errors (NOT_FOUND, IO, TOO_LARGE, MEMORY); FORMAT, TRUNCATED, UNSUPPORTED, each
- * with the tensor or field in the detail text. */
+ * or a checkpoint of torch.save (.pth, .pt, .ckpt, .bin). A name that ends with .json is the index
+ * of .safetensors files beside it, which together are one file here; of a folder,
+ * model.safetensors, diffusion_pytorch_model.safetensors or the index of either is opened. Tensors
+ * of a checkpoint are named by their paths ("ema/encoder.weight"). No value is copied and no code
+ * in the file is executed. The caller closes *file with tsr_model_file_close. Errors: reading
+ * errors (NOT_FOUND, IO, TOO_LARGE, MEMORY); FORMAT, TRUNCATED, UNSUPPORTED, each with the tensor
+ * or field in the detail text. */
 tsr_status tsr_model_file_open(tsr_context *ctx, const char *path, tsr_model_file **file);
 /* Closes a weight file and sets *file to NULL. NULL and a NULL *file are accepted. */
 void tsr_model_file_close(tsr_model_file **file);
@@ -60,16 +64,27 @@ int tsr_model_file_metadata_count(const tsr_model_file *file);
  * are owned by the file. Either pointer may be NULL. An index out of range sets both to NULL. */
 void tsr_model_file_metadata(const tsr_model_file *file, int index, const char **key,
                              const char **value);
-/* Path of the container that holds the weights in a checkpoint: "ema", "state_dict", ... An empty
- * text means that tensors stand at the top. Owned by the file. */
+/* Path of the container that holds the weights in a checkpoint: the first of ema, model_ema,
+ * state_dict, model and module that holds tensors, and inside it again ("ema/module"); else the
+ * only container with tensors. Single values beside it (a score, a step) and what optimizers keep
+ * are no weights. An empty text means that the weights stand at the top; NULL that the choice is
+ * not clear. Owned by the file. */
 const char *tsr_model_file_weights_under(const tsr_model_file *file);
+/* Why tsr_model_file_weights_under is NULL, and which containers there are; "" when it is not NULL.
+ * Owned by the file. */
+const char *tsr_model_file_unclear(const tsr_model_file *file);
+/* Number of values in a checkpoint that are neither tensors, containers nor plain (scores of numpy,
+ * paths, classes): they were passed over. *first (may be NULL) becomes the path of the first and
+ * what makes it. Owned by the file. */
+uint64_t tsr_model_file_passed_over(const tsr_model_file *file, const char **first);
 
 /* How tsr_model_convert converts. A struct of zeros is the default. */
 typedef struct tsr_convert_settings {
     const char *dtype;   /* type of every float in the output, "f32", "f16" or "bf16"; default NULL:
                             the input's type, and f32 for f64 */
-    const char *key;     /* path of the container to convert, "" for the top; default NULL:
-                            tsr_model_file_weights_under */
+    const char *key;     /* path of the container to convert, with all containers in it, "" for the
+                            top; default NULL: tsr_model_file_weights_under, and of it only the
+                            tensors that stand in it directly */
     const char *licence; /* text for the output's metadata; default NULL: what a notice beside the
                             input or the input's metadata says, or else "not stated" */
     int all;             /* 1 converts also the tensors that only training needs; default 0 */
@@ -96,12 +111,16 @@ typedef struct tsr_convert_report {
  * input's metadata is copied, and "tessera.source" (the input's file name),
  * "tessera.source_sha256", "tessera.source_key" and "tessera.licence" are added.
  *
+ * Types: F32, F16, BF16, I64, I32 and U8 stay; F64 and the eight-bit floats F8_E4M3, F8_E5M2 and
+ * F8_E8M0 become F32; BOOL, I16, I8 and U16 become I32; U32 and U64 become I64.
+ *
  * Memory: the largest tensor. The output appears under its name only when it is complete. settings
  * may be NULL (the defaults), and so may report.
  * Errors: those of tsr_model_file_open, writing errors (IO, NO_SPACE); ARGUMENT (an unknown dtype;
  * the output is the input; "-" as input, which would have to be read twice); NOT_FOUND (no tensor
- * under `key`); UNSUPPORTED (complex numbers, more than four dimensions); FORMAT (a value that f16
- * cannot hold); INTERRUPTED. */
+ * under `key`); UNSUPPORTED (the choice of a container is not clear; a tensor to be written is
+ * complex, sparse, quantized, of an unknown type or of more than four dimensions); FORMAT (a value
+ * that the output's type cannot hold); INTERRUPTED. */
 tsr_status tsr_model_convert(tsr_context *ctx, const char *input, const char *output,
                              const tsr_convert_settings *settings, tsr_convert_report *report);
 
@@ -127,7 +146,9 @@ typedef enum tsr_check_kind {
     TSR_CHECK_MISSING = 0, /* the family needs the tensor and the file lacks it */
     TSR_CHECK_SHAPE = 1,   /* the tensor has another shape, or its elements are not floats */
     TSR_CHECK_EXTRA = 2,   /* the family does not know the tensor */
-    TSR_CHECK_OTHER = 3    /* the model cannot be opened for another reason; the name is "" */
+    TSR_CHECK_OTHER = 3,   /* the model cannot be opened for another reason; the name is "" */
+    TSR_CHECK_VALUE =
+        4 /* a value of the tensor is not finite, or its square is not (2^64 or more) */
 } tsr_check_kind;
 /* Receives one fault of a weight file, on the calling thread. `name` is the tensor's, `text` says
  * the shape that was wanted and the one found; both are valid during the call. */
@@ -139,16 +160,16 @@ typedef struct tsr_model_check_report {
     char path[512];  /* weight file that was read: the argument, or a file in that folder */
     uint64_t
         expected; /* tensors the family needs; 0: the family cannot list them before it opens */
-    uint64_t missing, misshapen, extra, other; /* faults of each tsr_check_kind */
+    uint64_t missing, misshapen, extra, other, unusable; /* faults of each tsr_check_kind */
     /* Memory of one tile in flight beside the program, in bytes; 0 unless the model opened. */
     uint64_t weight_bytes;               /* all weights as f32 */
     uint64_t encode_bytes, decode_bytes; /* peak of the activations */
 } tsr_model_check_report;
 
 /* Checks every tensor of a weight file, or of the weight file in a folder, against what its family
- * needs: tsr_tokenizer_open stops at the first fault, this call reports all of them. Nothing is
- * computed. Memory is planned for the cpu device; a Vulkan device needs about as much. path NULL
- * checks the bundled tokenizer.
+ * needs: tsr_tokenizer_open stops at the first fault, this call reports all of them. Every value is
+ * read once, nothing is computed with them. Memory is planned for the cpu device; a Vulkan device
+ * needs about as much. path NULL checks the bundled tokenizer.
  *
  * Returns TSR_OK also for a file with faults: read the report. `line` may be NULL (faults are then
  * only counted), and so may report.

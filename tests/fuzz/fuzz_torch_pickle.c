@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "alloc_fail.h"
-#include "formats/weights/torch_pickle.h"
+#include "formats/weights/torch_choice.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -33,7 +33,14 @@ static void walk(tsr_context *ctx, const uint8_t *data, size_t size) {
         free(copy);
         tsr_torch_check(ctx, file, i);
     }
-    if (file) MUST(tsr_torch_weights_under(file) && tsr_torch_layout(file));
+    tsr_torch_choice choice;
+    const char *first;
+    if (file) {
+        tsr_torch_choose(file, &choice);
+        MUST(choice.keys >= 0 && strlen(choice.path) < sizeof choice.path &&
+             tsr_torch_layout(file));
+        MUST((tsr_torch_passed_over(file, &first) > 0) == (first[0] != 0));
+    }
     tsr_torch_close(&file);
 }
 

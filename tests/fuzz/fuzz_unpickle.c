@@ -29,7 +29,9 @@ static void look(const tsr_pickle *pickle, const uint8_t *data, size_t size) {
         uint64_t items = 0;
         for (uint32_t place = 0; tsr_pickle_next(pickle, ref, &place, &key, &value); ++items)
             MUST(key < nodes && value < nodes && items <= size * 5 + 64);
-        MUST(items == v.count);
+        char text[64];
+        MUST(items == v.count || v.kind == TSR_PICKLE_OBJECT);
+        MUST(strlen(tsr_pickle_name_text(pickle, ref, text, sizeof text)) < sizeof text);
     }
 }
 

@@ -215,11 +215,21 @@ START_TEST(weights_are_widened) {
 }
 END_TEST
 
-static void count_up(const void *user, const char *name, int64_t first, int64_t count, float *f32) {
+static tsr_status count_up(tsr_context *c, const void *user, const char *name, int64_t first,
+                           int64_t count, float *f32) {
+    (void)c;
     ck_assert_str_eq(name, "made");
     ++*(int *)user;
     for (int64_t i = 0; i < count; ++i)
         f32[i] = (float)(first + i);
+    return TSR_OK;
+}
+
+/* A file that became shorter. */
+static tsr_status cut_off(tsr_context *c, const void *user, const char *name, int64_t first,
+                          int64_t count, float *f32) {
+    (void)user, (void)first, (void)count, (void)f32;
+    return tsr_fail(c, TSR_ERROR_TRUNCATED, "%s: cut off", name);
 }
 
 START_TEST(lazy_weights_are_borrowed) {
@@ -236,18 +246,29 @@ START_TEST(lazy_weights_are_borrowed) {
     ck_assert_int_eq(tsr_weights_add_lazy(ctx, w, "half", &t, &stored), TSR_OK);
     tsr_weight *a = tsr_weights_find(w, "made"), *b = tsr_weights_find(w, "half");
     ck_assert(!a->f32 && !b->f32 && fills == 0);
-    const float *f = tsr_weight_borrow(ctx, a);
+    const float *f;
+    ck_assert_int_eq(tsr_weight_borrow(ctx, a, &f), TSR_OK);
     ck_assert(fills == 1 && f[4] == 4);
     tsr_weight_return(a, f);
     ck_assert(!a->f32);
     ck_assert_int_eq(tsr_weight_pin(ctx, a), TSR_OK);
     ck_assert_int_eq(tsr_weight_pin(ctx, a), TSR_OK);
     ck_assert(fills == 2 && a->f32[3] == 3);
-    ck_assert(tsr_weight_borrow(ctx, a) == a->f32); /* pinned: nothing to make, nothing to free */
+    ck_assert_int_eq(tsr_weight_borrow(ctx, a, &f), TSR_OK);
+    ck_assert(f == a->f32); /* pinned: nothing to make, nothing to free */
     tsr_weight_return(a, a->f32);
-    f = tsr_weight_borrow(ctx, b);
+    ck_assert_int_eq(tsr_weight_borrow(ctx, b, &f), TSR_OK);
     ck_assert_float_eq(f[1], -2);
     tsr_weight_return(b, f);
+    /* What the source says is what the caller hears. */
+    tsr_weight_source lost = {.fill = cut_off};
+    ck_assert_int_eq(tsr_weights_add_lazy(ctx, w, "lost", &t, &lost), TSR_OK);
+    ck_assert_int_eq(tsr_weight_borrow(ctx, tsr_weights_find(w, "lost"), &f), TSR_ERROR_TRUNCATED);
+    ck_assert_ptr_null(f);
+    ck_assert_int_eq(tsr_weight_pin(ctx, tsr_weights_find(w, "lost")), TSR_ERROR_TRUNCATED);
+    ck_assert_int_eq(tsr_weights_note_other(ctx, w, "wide", "F64"), TSR_OK);
+    ck_assert_str_eq(tsr_weights_other(w, "wide"), "F64");
+    ck_assert_ptr_null(tsr_weights_other(w, "half"));
     tsr_weights_close(&w);
     tsr_context_close(&ctx);
 }

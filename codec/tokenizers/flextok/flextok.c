@@ -141,6 +141,8 @@ static tsr_status quantize(const tsr_flextok *m, const float *z, int64_t rows, i
                            uint64_t *near_ties) {
     const tsr_flextok_config *c = &m->config;
     const int levels = c->level_count;
+    for (int64_t i = 0; i < rows * levels; ++i)
+        if (!isfinite(z[i])) return tsr_not_finite(m->ctx, "latents", z[i]);
     float *bounded = tsr_alloc(m->ctx, (size_t)(rows * levels), sizeof *bounded, "flextok: FSQ");
     if (!bounded) return TSR_ERROR_MEMORY;
     tsr_status status = tsr_fsq_quantize(m->device, z, rows, c->levels, levels, bounded, NULL, ids);

@@ -57,9 +57,10 @@ static tsr_status product(const tsr_flextok *m, const float *x, int64_t rows, co
     j.panels = aligned_alloc(64, bytes);
     if (!j.panels)
         return tsr_fail(m->ctx, TSR_ERROR_MEMORY, "%s: no memory for %zu bytes", w->name, bytes);
-    j.w = tsr_weight_borrow(m->ctx, w);
-    const float *b = j.w ? tsr_weight_borrow(m->ctx, bias) : NULL;
-    if (b) {
+    const float *b = NULL;
+    tsr_status status = tsr_weight_borrow(m->ctx, w, &j.w);
+    if (!status) status = tsr_weight_borrow(m->ctx, bias, &b);
+    if (!status) {
         tsr_parallel(m->ctx, (j.n + j.width - 1) / j.width, product_tile, &j);
         for (int64_t r = 0; r < rows; ++r)
             for (int64_t i = 0; i < j.n; ++i)
@@ -68,7 +69,7 @@ static tsr_status product(const tsr_flextok *m, const float *x, int64_t rows, co
     }
     tsr_weight_return(w, j.w);
     free(j.panels);
-    return b ? TSR_OK : TSR_ERROR_MEMORY;
+    return status;
 }
 
 static void silu(float *x, int64_t n) {

@@ -102,8 +102,9 @@ static tsr_status read_indices(mosaic *m, const tsr_safetensors *file, const cha
     if (!t || t->dtype != TSR_DTYPE_I32 || tsr_elements(t) != count)
         return tsr_fail(m->ctx, TSR_ERROR_MODEL, "%s: %s: wanted %d numbers of I32, got %s",
                         m->path, name, count, t ? "another shape or type" : "none");
+    const tsr_status status = tsr_safetensors_load(m->ctx, file, at);
     *indices = t->data;
-    return TSR_OK;
+    return status;
 }
 
 /* Reads the slots' sources and finds for each slot the last slot before it with the same source. */
@@ -219,8 +220,10 @@ static tsr_status open_weights(mosaic *m, const tsr_safetensors *file) {
     tsr_status status = tsr_weights_open(m->ctx, &m->weights);
     for (int i = 0; i < tsr_safetensors_count(file) && !status; ++i) {
         const tsr_tensor *t = tsr_safetensors_tensor(file, i);
-        if (t->dtype == TSR_DTYPE_F32 || t->dtype == TSR_DTYPE_F16 || t->dtype == TSR_DTYPE_BF16)
-            status = tsr_weights_add(m->ctx, m->weights, tsr_safetensors_name(file, i), t);
+        if (t->dtype != TSR_DTYPE_F32 && t->dtype != TSR_DTYPE_F16 && t->dtype != TSR_DTYPE_BF16)
+            continue;
+        status = tsr_safetensors_load(m->ctx, file, i);
+        if (!status) status = tsr_weights_add(m->ctx, m->weights, tsr_safetensors_name(file, i), t);
     }
     return status ? status : tsr_weights_add(m->ctx, m->weights, "dct.inverse", &inverse);
 }
