@@ -18,7 +18,7 @@ for name in --version -V version; do
     err_empty
     is "$name: first line" "tessera 0.1.0" "$(head -1 out)"
     out_has '^commit     ([0-9a-f]{12}(-dirty)?|unknown)$'
-    out_has '^features   [+-][a-z]+( [+-][a-z]+)*$'
+    out_has '^features   [+-][a-z0-9]+( [+-][a-z0-9]+)*$'
     out_has '^libraries  libpng [0-9.]+, '
     run $name --json
     code_is 0
