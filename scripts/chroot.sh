@@ -17,8 +17,12 @@ goals=("${@:3}")
 [ ${#goals[@]} -gt 0 ] || goals=(demo check)
 if [ "${TESSERA_CHROOT:-}" != namespace ]; then
     command -v debootstrap >/dev/null || { echo "chroot: wanted debootstrap, got none" >&2; exit 1; }
-    TESSERA_CHROOT=namespace exec unshare --mount --propagation private --pid --fork --kill-child \
-        bash "$(realpath "$0")" "$place" "$suite" "${goals[@]}"
+    TESSERA_CHROOT=namespace unshare --mount --propagation private --pid --fork --kill-child \
+        bash "$(realpath "$0")" "$place" "$suite" "${goals[@]}" &
+    # unshare waits on, whatever signal comes; what it has started dies with it.
+    trap 'kill -KILL $! 2>/dev/null; exit 130' INT TERM HUP
+    wait $!
+    exit
 fi
 cd "$(dirname "$0")/.."
 source=$PWD

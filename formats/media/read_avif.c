@@ -16,6 +16,12 @@ static void probe_avif(tsr_bytes b, tsr_probe *probe) {
 #include <avif/avif.h>
 #include <stdlib.h>
 
+#if AVIF_VERSION >= 1000000 /* the field has had two names, and one meaning */
+#define MIRROR_AXIS axis
+#else
+#define MIRROR_AXIS mode
+#endif
+
 static tsr_status fail_avif(const tsr_picture_decode *d, avifResult result) {
     switch (result) {
     case AVIF_RESULT_OUT_OF_MEMORY:
@@ -37,7 +43,8 @@ static tsr_status fail_avif(const tsr_picture_decode *d, avifResult result) {
 static int orientation_of(const avifImage *image) {
     static const int table[4][3] = {{1, 4, 2}, {8, 5, 7}, {3, 2, 4}, {6, 7, 5}};
     int turn = image->transformFlags & AVIF_TRANSFORM_IROT ? image->irot.angle & 3 : 0;
-    int mirror = image->transformFlags & AVIF_TRANSFORM_IMIR ? 1 + (image->imir.mode & 1) : 0;
+    int mirror =
+        image->transformFlags & AVIF_TRANSFORM_IMIR ? 1 + (image->imir.MIRROR_AXIS & 1) : 0;
     return table[turn][mirror];
 }
 
