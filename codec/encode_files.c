@@ -4,6 +4,8 @@
 #include "../formats/media/image.h"
 #include "compare.h"
 #include "encode_pictures.h"
+#include "item.h"
+#include "item_keys.h"
 #include "search.h"
 #include "target.h"
 
@@ -21,12 +23,6 @@ static double now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static const char *name_of(const char *path) {
-    const char *slash = strrchr(path, '/');
-    if (!strcmp(path, "-")) return "stdin";
-    return slash ? slash + 1 : path;
 }
 
 static tsr_status check_arguments(tsr_context *ctx, const char *const *inputs, int count,
@@ -83,6 +79,7 @@ typedef struct job {
     tsr_encode_plan plan;
     tsr_token_writer *writer;
     tsr_encode_report *report;
+    tsr_item_keys keys;
     group group;
 } job;
 
@@ -91,7 +88,10 @@ static tsr_status finish_item(job *j, tsr_item *item) {
     const tsr_token_item *tokens = tsr_item_tokens(item);
     const float quality = j->s->encode.choice.quality;
     tsr_encode_report *r = j->report;
-    tsr_encoded done = {.item = tokens, .details = tsr_item_selection(item), .error = NAN};
+    tsr_encoded done = {.item = tokens,
+                        .details = tsr_item_selection(item),
+                        .error = NAN,
+                        .predicted = quality > 0 ? tsr_item_predicted_error(item) : NAN};
     tsr_status status = TSR_OK;
     if (j->plan.target.metric) {
         status = tsr_search(j->t, &j->plan, item, &done.decodes);
@@ -102,6 +102,8 @@ static tsr_status finish_item(job *j, tsr_item *item) {
         r->target_reached += (uint64_t)done.reached;
     }
     r->pictures++;
+    r->predicted += !isnan(done.predicted);
+    r->out_of_reach += done.predicted > (double)quality;
     r->tiles += (uint64_t)tokens->tile_columns * tokens->tile_rows;
     r->tokens += tsr_token_item_total(tokens);
     if (j->s->check) {
@@ -171,7 +173,7 @@ static tsr_status encode_all(job *j, const char *const *inputs, int count, const
         g->pictures[g->count++] = (tsr_picture){.rgb = image->rgb,
                                                 .width = image->width,
                                                 .height = image->height,
-                                                .key = name_of(inputs[i]),
+                                                .key = j->keys.key[i],
                                                 .orientation = image->orientation};
         pixels += (uint64_t)image->width * (uint64_t)image->height;
         if (g->count == GROUP_PICTURES || pixels >= group_pixels || i + 1 == count) {
@@ -201,7 +203,10 @@ tsr_status tsr_encode_files(tsr_context *ctx, const char *const *inputs, int inp
     j->ctx = ctx;
     j->s = &s;
     j->report = report;
-    status = open_job(j, output);
+    status = tsr_item_keys_make(ctx, inputs, input_count, s.key, &j->keys);
+    report->changed_keys = j->keys.changed;
+    report->equal_keys = j->keys.equal;
+    if (!status) status = open_job(j, output);
     if (!status) status = encode_all(j, inputs, input_count, output);
     if (status)
         tsr_token_writer_abandon(&j->writer);
@@ -211,6 +216,7 @@ tsr_status tsr_encode_files(tsr_context *ctx, const char *const *inputs, int inp
     if (!status && strcmp(output, "-") && !stat(output, &st)) report->bytes = (uint64_t)st.st_size;
     tsr_encode_plan_close(&j->plan);
     tsr_tokenizer_close(&j->t);
+    tsr_item_keys_free(&j->keys);
     free(j);
     return status;
 }

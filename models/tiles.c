@@ -2,6 +2,7 @@
 /* tiles.c: see tiles.h. No result depends on how a batch is cut. */
 #include "tiles.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,9 @@ tsr_token_batch tsr_token_batch_take(tsr_scratch *s, const tsr_token_header *h, 
         .count = count, .capacity = capacity, .stride = capacity, .channels = h->channels};
     b.values = tsr_scratch_take(s, all, tsr_token_value_bytes(h), "tokens");
     b.counts = tsr_scratch_take(s, n, sizeof *b.counts, "tokens: counts");
+    b.predicted = tsr_scratch_take(s, n, sizeof *b.predicted, "tokens: predicted errors");
+    for (int i = 0; i < count && b.predicted; ++i)
+        b.predicted[i] = NAN;
     if (!selects) return b;
     b.kept = tsr_scratch_take(s, n, tsr_token_mask_bytes(capacity), "tokens: masks");
     b.halting = tsr_scratch_take(s, all, sizeof *b.halting, "tokens: halting");
@@ -30,6 +34,7 @@ static tsr_token_batch part_of(const tsr_token_batch *whole, int first, int coun
     if (b.kept) b.kept += (size_t)first * tsr_token_mask_bytes(whole->capacity);
     if (b.halting) b.halting += at;
     if (b.margin) b.margin += at;
+    if (b.predicted) b.predicted += first;
     return b;
 }
 

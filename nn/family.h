@@ -42,11 +42,13 @@ typedef struct tsr_token_batch {
     void *values;      /* [count, stride] ids, or [count, stride, channels] */
     uint32_t *counts;  /* [count] values of each tile */
     /* With TSR_TOKENIZER_SELECTS; else NULL. When decoding, kept NULL means the first positions. */
-    uint8_t *kept;   /* [count, tsr_token_mask_bytes(capacity)] positions that have a token */
-    float *halting;  /* [count, capacity] probability that the position can be dropped; or NULL */
-    float *margin;   /* [count, capacity] of the ids in their order: squared distance of the second
-                        nearest code less that of the nearest; or NULL, and with vectors unused */
-    uint32_t judged; /* positions of each tile that have a halting probability */
+    uint8_t *kept;    /* [count, tsr_token_mask_bytes(capacity)] positions that have a token */
+    float *halting;   /* [count, capacity] probability that the position can be dropped; or NULL */
+    float *margin;    /* [count, capacity] of the ids in their order: squared distance of the second
+                         nearest code less that of the nearest; or NULL, and with vectors unused */
+    float *predicted; /* [count] mean absolute error that the encoder expects of the tile with its
+                         ids, on the 0..1 scale; NaN where it says nothing. NULL: not asked for */
+    uint32_t judged;  /* positions of each tile that have a halting probability */
     uint64_t near_ties; /* encoding adds the decisions another device may take otherwise */
 } tsr_token_batch;
 

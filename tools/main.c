@@ -63,10 +63,50 @@ static const verb *find(const char *name) {
     return NULL;
 }
 
+/* What people who know other programs type, and what does it here. */
+static const char *const elsewhere[][2] = {
+    {"compress", "'encode' makes a token file from pictures"},
+    {"tokenize", "'encode' makes a token file from pictures"},
+    {"pack", "'encode' makes a token file from pictures"},
+    {"decompress", "'decode' makes pictures from a token file"},
+    {"detokenize", "'decode' makes pictures from a token file"},
+    {"reconstruct", "'decode' makes pictures from a token file"},
+    {"extract",
+     "'decode' makes pictures from a token file, and 'cut --item' takes items out of one"},
+    {"unpack", "'decode' makes pictures from a token file"},
+    {"merge", "'encode' puts several pictures into one token file"},
+    {"join", "'encode' puts several pictures into one token file"},
+    {"concat", "'encode' puts several pictures into one token file"},
+    {"split", "'cut --item' takes items out of a token file"},
+    {"truncate", "'cut' keeps the first ids of each tile"},
+    {"trim", "'cut' keeps the first ids of each tile"},
+    {"evaluate", "'eval' compares pictures with their originals"},
+    {"compare", "'eval' compares pictures with their originals"},
+    {"psnr", "'eval' compares pictures with their originals"},
+    {"ssim", "'eval' compares pictures with their originals"},
+    {"list", "'info' says what a token file holds, 'model list' which families there are"},
+    {"show", "'info' says what a token file holds"},
+    {"inspect", "'info' says what a token file holds"},
+    {"identify", "'info' says what a token file holds"},
+    {"export", "'info --npy' writes the ids as an array, 'decode' the pictures"},
+    {"dump", "'info --ids' prints the ids"},
+    {"test", "'info' says whether a token file is whole"},
+    {"download", "'fetch' brings a published model"},
+    {"pull", "'fetch' brings a published model"},
+    {"install", "'fetch' brings a published model"},
+    {"convert", "'model convert' writes the weights of a checkpoint as .safetensors"},
+    {"train", "'codebook train' trains a codebook"},
+    {"benchmark", "'bench' times ops and models"},
+    {"gpus", "'devices' lists the CPU and GPUs"},
+};
+
 static int unknown(const char *name) {
     const char *names[VERB_COUNT];
     for (int i = 0; i < VERB_COUNT; ++i)
         names[i] = verbs[i]->name;
+    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; ++i)
+        if (strcmp(name, elsewhere[i][0]) == 0)
+            return args_wrong(NULL, "unknown verb '%s'; %s", name, elsewhere[i][1]);
     const char *near = args_suggest(name, names, VERB_COUNT);
     if (near) return args_wrong(NULL, "unknown verb '%s'; did you mean '%s'?", name, near);
     return args_wrong(NULL, "unknown verb '%s'", name);
@@ -89,6 +129,7 @@ int main(int argc, char **argv) {
         print_help();
         return finish(EXIT_USAGE);
     }
+    args_look_for_json(argc, argv);
     const char *name = argv[1];
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
         (strcmp(name, "help") == 0 && argc == 2)) {

@@ -522,16 +522,22 @@ static double predicted_error(const mosaic *m, int count, double linear) {
     return exp(first + (second - first) * (at - low));
 }
 
-/* The fewest ids whose predicted error is within `quality`, or all. */
-static int count_for(const mosaic *m, int c, int most, float quality, workspace *s) {
+/* The fewest ids whose predicted error is within `quality`, or all. *predicted: the error of that
+ * many. */
+static int count_for(const mosaic *m, int c, int most, float quality, workspace *s,
+                     double *predicted) {
     int low = 1, high = most;
+    *predicted = NAN;
     while (low < high) {
         const int middle = (low + high) / 2;
-        if (predicted_error(m, middle, linear_error(m, c, middle, s)) <= (double)quality)
+        const double error = predicted_error(m, middle, linear_error(m, c, middle, s));
+        if (error <= (double)quality) {
             high = middle;
-        else
+            *predicted = error;
+        } else
             low = middle + 1;
     }
+    if (isnan(*predicted)) *predicted = predicted_error(m, low, linear_error(m, c, low, s));
     return low;
 }
 
@@ -543,7 +549,8 @@ typedef struct encode_job {
     uint32_t *ids, *counts;
     uint64_t *ties; /* one for each worker */
     workspace *spaces;
-    float *scratch; /* for each worker, of code_lead */
+    float *scratch;   /* for each worker, of code_lead */
+    float *predicted; /* of each tile; NULL: not asked for */
 } encode_job;
 
 static void encode_tile(void *arg, int64_t tile, int worker) {
@@ -568,7 +575,10 @@ static void encode_tile(void *arg, int64_t tile, int worker) {
     s->digits[m->lead * DIGITS + 1] = (uint8_t)(best / levels[0]);
 
     const int most = job->tokens ? (int)job->tokens : TOKENS;
-    const int count = job->quality > 0 ? count_for(m, best, most, job->quality, s) : most;
+    double predicted = NAN;
+    const int count =
+        job->quality > 0 ? count_for(m, best, most, job->quality, s, &predicted) : most;
+    if (job->predicted) job->predicted[tile] = (float)predicted;
     uint32_t *ids = job->ids + tile * TOKENS;
     for (int i = 0; i < count; ++i)
         ids[i] = i < m->lead ? s->lead_ids[i] : tsr_residual_fsq_pack(&q, s->digits + i * DIGITS);
@@ -594,7 +604,8 @@ static tsr_status mosaic_encode(const void *model, const tsr_pixels *pixels,
                       .tokens = request->tokens,
                       .quality = request->quality,
                       .ids = batch->values,
-                      .counts = batch->counts};
+                      .counts = batch->counts,
+                      .predicted = batch->predicted};
     tsr_scratch s = {.ctx = m->ctx};
     job.spaces = tsr_scratch_take(&s, workers, sizeof *job.spaces, "mosaic: encode");
     job.ties = tsr_scratch_take(&s, workers, sizeof *job.ties, "mosaic: encode");
