@@ -96,11 +96,15 @@ static tsr_status find_equal(tsr_context *ctx, const char *const *inputs, tsr_it
             ++end;
         if (end == i + 1) continue;
         keys->equal += (uint64_t)(end - i - 1);
+        int other = i + 1; /* one picture that is named several times surprises nobody */
+        while (other < end && !strcmp(inputs[list[other].index], inputs[list[i].index]))
+            ++other;
+        if (other == end) continue;
         if (groups++ >= MOST_LINES) continue;
         char key[200], first[200], second[200];
         tsr_log(ctx, TSR_LOG_WARNING, "%d pictures have the key '%s': %s, %s%s", end - i,
                 clean(list[i].key, key), clean(inputs[list[i].index], first),
-                clean(inputs[list[i + 1].index], second), end > i + 2 ? " ..." : "");
+                clean(inputs[list[other].index], second), end > i + 2 ? " ..." : "");
     }
     if (groups > MOST_LINES)
         tsr_log(ctx, TSR_LOG_WARNING, "%d more keys are those of several pictures",

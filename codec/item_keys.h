@@ -14,9 +14,9 @@ typedef struct tsr_item_keys {
 } tsr_item_keys;
 
 /* Makes the keys of `count` inputs ("-" becomes "stdin"), and logs a warning for each name that was
- * changed and each key that several pictures have; of many, the first few and their number. All
- * that could not be made into a key are named in one error. On error *keys is empty. Errors:
- * ARGUMENT, MEMORY. */
+ * changed and each key that several pictures have (but for one picture that is named again); of
+ * many, the first few and their number. All that could not be made into a key are named in one
+ * error. On error *keys is empty. Errors: ARGUMENT, MEMORY. */
 tsr_status tsr_item_keys_make(tsr_context *ctx, const char *const *inputs, int count, tsr_key kind,
                               tsr_item_keys *keys);
 void tsr_item_keys_free(tsr_item_keys *keys);

@@ -272,13 +272,17 @@ static void print_counts(const sums *s) {
         printf("# psnr: mean of the %d that differ; %s equal, without a finite psnr\n",
                s->psnr.count, tool_count((uint64_t)s->equal, "picture", count));
     else if (s->equal)
-        printf("# psnr: all pictures are equal\n");
+        printf("# psnr: all measured pictures are equal\n");
     const mean *ssim[] = {&s->ssim_gaussian, &s->ssim_uniform};
     static const char *const names[] = {"ssim_gaussian", "ssim_uniform"};
-    for (int i = 0; i < 2; ++i)
-        if (ssim[i]->count < s->count)
+    for (int i = 0; i < 2; ++i) {
+        if (ssim[i]->count == s->count) continue;
+        if (ssim[i]->count)
             printf("# %s: mean of %d; the other pictures are smaller than its window\n", names[i],
                    ssim[i]->count);
+        else
+            printf("# %s: all pictures are smaller than its window\n", names[i]);
+    }
 }
 
 static void print_table(const pairs *p, const sums *s) {

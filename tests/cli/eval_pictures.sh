@@ -64,7 +64,7 @@ code_is 0
 is "all equal" "None 0 True 2" "$(json '"%s %d %s %d" % (d["mean"]["psnr"], d["mean"]["psnr_count"], d["mean"]["all_equal"], d["equal"])')"
 run eval a a
 out_has '^mean of 2 +inf '
-out_has '^# psnr: all pictures are equal$'
+out_has '^# psnr: all measured pictures are equal$'
 # what lies beside pictures does not count
 for f in a b; do
     printf '\0\5\26\7\0\2\0\0Mac OS X        ' >$f/._one.ppm
@@ -134,6 +134,12 @@ cp r.ppm a/two.pgm
 fails 2 "wanted one picture called 'two', got two suffixes" eval a b
 rm a/two.pgm
 
+mkdir t
+cp small.ppm t/1.ppm
+cp small.ppm t/2.ppm
+run eval t t
+code_is 0
+out_has '^# ssim_gaussian: all pictures are smaller than its window$'
 run eval small.ppm small.ppm
 code_is 0
 out_has '^small +inf +-?nan '

@@ -17,6 +17,10 @@ code_is 0
 is "keys" "x.ppm x.ppm y.ppm" "$(keys e.tess)"
 is "first line" "tessera encode: warning: 2 pictures have the key 'x.ppm': a/x.ppm, b/x.ppm" "$(head -1 err)"
 grep -q "^1 of the keys was there before; --key path tells folders apart$" err || complain "$last: $(cat err)"
+run encode y.ppm y.ppm -o e.tess -k 4 --device cpu --json
+code_is 0
+err_empty # one picture, named again
+is "equal keys" 1 "$(json 'd["equal_keys"]')"
 run encode a/x.ppm b/x.ppm c/d/x.ppm -o e.tess -k 4 --device cpu --json -q
 code_is 0
 err_empty
