@@ -30,7 +30,7 @@ static const option options[] = {
      "ids a tile: fewer is coarser and smaller", NULL, 1, 1u << 24},
     {"quality", 0, OPTION_REAL, AT(quality), "E", "not used",
      "instead of -k: the tolerated mean absolute error on the 0..1 scale; each tile takes the ids "
-     "it needs. With the bundled tokenizer 0.05 is careful, 0.07 usual, 0.1 coarse; pictures that "
+     "it needs. With the bundled tokenizer 0.07 is careful, 0.1 usual, 0.14 coarse; pictures that "
      "are predicted to miss it with all their ids are counted, and named with -v",
      NULL, 1e-6, 1},
     {"target", 0, OPTION_TEXT, AT(target), "METRIC=VALUE", "not used",
@@ -403,8 +403,8 @@ const verb verb_encode = {
                 "tessera encode photo.jpg -o photo.tess\n"
                 "# 64 ids a tile\n"
                 "tessera encode photo.jpg -o photo.tess -k 64\n"
-                "# as many ids as each tile needs for an error of 0.05\n"
-                "tessera encode album/*.jpg -o album.tess --quality 0.05 --check\n"
+                "# as many ids as each tile needs for an error of 0.1\n"
+                "tessera encode album/*.jpg -o album.tess --quality 0.1 --check\n"
                 "# the fewest ids a tile that reach 24 dB, found by decoding\n"
                 "tessera encode album/*.jpg -o album.tess --target psnr=24\n"
                 "# in a pipe\n"

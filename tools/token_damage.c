@@ -37,6 +37,7 @@ void token_damage_add(void *user, const tsr_token_damage *damage) {
     char clean[700];
     const bool item = damage->item != TSR_NO_ITEM;
     *(item ? &d->items : &d->places) += 1;
+    if (d->items + d->places > DAMAGE_LISTED) return;
     tool_clean(damage->detail, clean, sizeof clean);
     if (item)
         tool_warn(d->t, "item %" PRIu64 ": %s: %s", damage->item, tsr_status_text(damage->status),

@@ -6,6 +6,9 @@
 
 #include "tool.h"
 
+/* A hostile file can have damage without end: of more places than these only the number is said. */
+enum { DAMAGE_LISTED = 10000 };
+
 typedef struct token_damage {
     tool *t;
     uint64_t items;  /* that cannot be used */

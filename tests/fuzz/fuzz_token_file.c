@@ -52,7 +52,7 @@ static void look_at_items(tsr_token_file *file) {
         const char *coding = NULL;
         if (tsr_token_file_item(file, i, &item)) continue;
         uint64_t total = tsr_token_item_total(&item);
-        MUST(strlen(item.key) <= TSR_TESS_MAX_KEY && !strchr(item.key, '/'));
+        MUST(strlen(item.key) <= TSR_TESS_MAX_KEY && !tsr_token_key_problem(item.key));
         for (uint64_t n = 0; n < total * header->channels; ++n)
             MUST(isfinite(item.latents[n]));
         for (uint64_t n = 0; n < total && !header->channels; ++n)
@@ -60,6 +60,22 @@ static void look_at_items(tsr_token_file *file) {
         MUST(tsr_token_file_item_storage(file, i, &stored, &coding) != TSR_OK ||
              (coding && stored <= info->bytes));
     }
+}
+
+/* An item is found by its number and, unless its key reads as one, by its key. */
+static void find_first(tsr_token_file *file) {
+    tsr_token_item item;
+    uint64_t *indexes = NULL, found = 0;
+    if (!tsr_token_file_properties(file)->items || tsr_token_file_item(file, 0, &item)) return;
+    char *texts[] = {strdup("0"), strdup(item.key)};
+    for (int i = 0; i < 2 && texts[0] && texts[1]; ++i) {
+        const char *text = texts[i];
+        if (tsr_token_file_select(file, &text, 1, &indexes, &found)) continue; /* no memory */
+        MUST(found && (indexes[0] == 0 || strspn(text, "0123456789-,") == strlen(text)));
+        free(indexes);
+    }
+    free(texts[0]);
+    free(texts[1]);
 }
 
 static void exercise(tsr_context *ctx, const uint8_t *data, size_t size, uint32_t tokens,
@@ -70,6 +86,7 @@ static void exercise(tsr_context *ctx, const uint8_t *data, size_t size, uint32_
         return;
     }
     look_at_items(file);
+    find_first(file);
     uint8_t *once = NULL, *twice = NULL;
     size_t once_size, twice_size;
     bool whole, whole_again;
