@@ -185,6 +185,14 @@ static void done_one(void *user, const tsr_encoded *e) {
     json_end(&l->j, '}');
 }
 
+/* Begins the list of items that --json prints. */
+static void listing_open(listing *l) {
+    FILE *f = l->o->common.json ? open_memstream(&l->text, &l->size) : NULL;
+    if (!f) return;
+    l->j = (json_out){.file = f};
+    fputc('[', f);
+}
+
 static void print_json(tool *t, const encode_options *o, int inputs, const tsr_encode_report *r,
                        const char *items) {
     json_out j;
@@ -348,13 +356,7 @@ static int run(const verb *v, int argc, char **argv) {
     s.key = (tsr_key)o.key;
     s.check = o.check;
     listing l = {.t = &t, .o = &o};
-    if (o.common.json) {
-        FILE *f = open_memstream(&l.text, &l.size);
-        if (f) {
-            l.j = (json_out){.file = f};
-            fputc('[', f);
-        }
-    }
+    listing_open(&l);
     s.encoded = done_one;
     s.encoded_user = &l;
     s.encode.progress = tool_progress;
