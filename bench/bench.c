@@ -11,13 +11,6 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#if __has_include("tessera_commit.h")
-#include "tessera_commit.h"
-#endif
-#ifndef TESSERA_COMMIT
-#define TESSERA_COMMIT "unknown"
-#endif
-
 #define SAMPLES_MAX   4096
 #define SAMPLES_LEAST 10
 #define SAMPLES_SLOW  3 /* when ten would take longer than SECONDS_SLOW */
@@ -82,7 +75,7 @@ static tsr_status row_end(tsr_bencher *b, cJSON *j) {
     if (getrusage(RUSAGE_SELF, &use) == 0)
         cJSON_AddNumberToObject(j, "peak_rss_bytes", (double)use.ru_maxrss * 1024);
     cJSON_AddStringToObject(j, "version", tsr_version());
-    cJSON_AddStringToObject(j, "commit", TESSERA_COMMIT);
+    cJSON_AddStringToObject(j, "commit", tsr_build_commit());
     char *text = cJSON_PrintUnformatted(j);
     cJSON_Delete(j);
     if (!text) return tsr_fail(b->ctx, TSR_ERROR_MEMORY, "benchmark row: no memory for its text");

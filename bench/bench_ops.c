@@ -140,6 +140,19 @@ static void fn_segment_sum(tsr_run *r, const void *m, tsr_tensor *const *in, tsr
     (void)m;
     out[0] = tsr_segment_sum(r, in[0], in[1], 4096, &out[1]);
 }
+static void fn_beam(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
+    (void)m;
+    const tsr_beam beam = {.rest = in[0], .score = in[1]};
+    out[0] = tsr_beam_step(r, &beam, in[2], in[3], 16).choice;
+}
+static void fn_slot_errors(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
+    static const int ends[] = {48, 96, 192, 384, 768, 1536};
+    out[0] = tsr_fsq_slots_errors(r, in[0], in[1], m, ends, 6);
+}
+static void fn_slot_digits(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
+    tsr_tensor *margin;
+    out[0] = tsr_fsq_slots_round(r, in[0], in[1], m, &margin);
+}
 static void fn_resize(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     out[0] = tsr_resize(r, in[0], 256, 384, *(const tsr_filter *)m);
 }
@@ -319,6 +332,59 @@ static tsr_status bench_quantizers(tsr_bencher *b) {
     return s;
 }
 
+/* Chains of three slots in 64 classes, as mosaic's are about. */
+static tsr_status bench_slots(tsr_bencher *b) {
+    enum { CLASSES = 64, SLOTS = 1536, NUMBERS = 12288, CHAIN = 3, WIDTH_OF_TABLE = 8 };
+    enum { ALL = CLASSES * SLOTS };
+    static const char *const names[] = {"fsq_slots errors 8 of 64x1536", "fsq_slots round 8x1536"};
+    if (!tsr_bench_wants(b, names[0]) && !tsr_bench_wants(b, names[1])) return TSR_OK;
+    int32_t *links = tsr_alloc(b->ctx, 2 * ALL, sizeof *links, "benchmark slots");
+    float *values = tsr_bench_floats(b->ctx, (WIDTH_OF_TABLE + 1) * (size_t)ALL, 7);
+    tsr_status s = links && values ? TSR_OK : TSR_ERROR_MEMORY;
+    for (int i = 0; i < ALL && !s; ++i) {
+        const int slot = i % SLOTS;
+        links[i] = slot / CHAIN * 7 % NUMBERS;
+        links[ALL + i] = slot % CHAIN ? slot - 1 : -1;
+    }
+    tsr_fsq_slots slots = {.classes = CLASSES,
+                           .slots = SLOTS,
+                           .levels = fsq_levels,
+                           .level_count = 6,
+                           .source = links,
+                           .previous = s ? NULL : links + ALL,
+                           .scale = values,
+                           .table = s ? NULL : values + ALL,
+                           .width = WIDTH_OF_TABLE};
+    for (int digits = 0; digits < 2 && !s; ++digits) {
+        operands o = {.b = b};
+        if (!tsr_bench_wants(b, names[digits])) continue;
+        give(&o, TSR_DTYPE_F32, 2, DIMS(8, NUMBERS), 0);
+        give(&o, digits ? TSR_DTYPE_I32 : TSR_DTYPE_F32, 2, DIMS(8, 1), CLASSES);
+        if (digits)
+            take(&o, TSR_DTYPE_I32, 2, DIMS(8, SLOTS));
+        else
+            take(&o, TSR_DTYPE_F32, 3, DIMS(8, CLASSES, 6));
+        s = finish(&o, &(tsr_bench_case){.name = names[digits],
+                                         .fn = digits ? fn_slot_digits : fn_slot_errors,
+                                         .model = &slots});
+    }
+    free(links);
+    free(values);
+    return s;
+}
+
+static tsr_status bench_beam(tsr_bencher *b) {
+    const char *name = "beam 8x16 of 512x160";
+    if (!tsr_bench_wants(b, name)) return TSR_OK;
+    operands o = {.b = b};
+    give(&o, TSR_DTYPE_F32, 3, DIMS(8, 16, 160), 0);
+    give(&o, TSR_DTYPE_F32, 2, DIMS(8, 16), 0);
+    give(&o, TSR_DTYPE_F32, 3, DIMS(8, 16, 512), 0);
+    give(&o, TSR_DTYPE_F32, 2, DIMS(512, 160), 0);
+    take(&o, TSR_DTYPE_I32, 2, DIMS(8, 16));
+    return finish(&o, &(tsr_bench_case){.name = name, .fn = fn_beam});
+}
+
 static tsr_status bench_resize(tsr_bencher *b) {
     static const struct {
         const char *name;
@@ -345,7 +411,7 @@ static tsr_status bench_resize(tsr_bencher *b) {
 tsr_status tsr_bench_suite_ops(tsr_bencher *b) {
     tsr_status (*const parts[])(tsr_bencher *) = {bench_attention, bench_nearest,  bench_norm,
                                                   bench_plain,     bench_movement, bench_quantizers,
-                                                  bench_resize};
+                                                  bench_slots,     bench_beam,     bench_resize};
     tsr_status s = TSR_OK;
     for (size_t i = 0; i < sizeof parts / sizeof *parts && !s; ++i)
         s = parts[i](b);

@@ -133,11 +133,11 @@ with torch.no_grad():
         if r == 1:
             rows.clear()  # the first round warms both up
         ids, code = timed("official encode", lambda: encode(pixels))
-        program("tessera encode, process", "encode", "-t", folder, picture, "-o", token_file)
-        program(f"tessera encode of {MORE}, process", "encode", "-t", folder, *[picture] * MORE, "-o", token_file + "s")
+        program("tessera encode, process", "encode", "-f", "-t", folder, picture, "-o", token_file)
+        program(f"tessera encode of {MORE}, process", "encode", "-f", "-t", folder, *[picture] * MORE, "-o", token_file + "s")
         image = timed("official decode", lambda: decode(code))
-        program("tessera decode, process", "decode", token_file, "-t", folder, "-o", os.path.join(work, "a.png"))
-        program(f"tessera decode of {MORE}, process", "decode", token_file + "s", "-t", folder, "-o", os.path.join(work, "s/"))
+        program("tessera decode, process", "decode", "-f", token_file, "-t", folder, "-o", os.path.join(work, "a.png"))
+        program(f"tessera decode of {MORE}, process", "decode", "-f", token_file + "s", "-t", folder, "-o", os.path.join(work, "s/"))
         for half in ("encode", "decode"):
             one, more = rows[f"tessera {half}, process"], rows[f"tessera {half} of {MORE}, process"]
             rows.setdefault(f"tessera {half}, one more picture", []).append((more[-1] - one[-1]) / (MORE - 1))

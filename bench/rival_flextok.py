@@ -73,12 +73,12 @@ with torch.no_grad():
         if r == 1:
             rows.clear()  # the first round warms both up
         ids = timed("official encode", lambda: model.tokenize(pixels))
-        one = program("tessera encode, process", "encode", "-t", folder, picture, "-o", token_file, "--batch", "1")
-        four = program("tessera encode of 4, process", "encode", "-t", folder, *[picture] * 4, "-o", token_file + "4", "--batch", "1")
+        one = program("tessera encode, process", "encode", "-f", "-t", folder, picture, "-o", token_file, "--batch", "1")
+        four = program("tessera encode of 4, process", "encode", "-f", "-t", folder, *[picture] * 4, "-o", token_file + "4", "--batch", "1")
         note("tessera encode, one more picture", (four["seconds"] - one["seconds"]) / 3)
         for steps in (1, 5):
             official_decode(f"official decode, {steps} steps", ids, steps)
-            program(f"tessera decode, {steps} steps, process", "decode", token_file, "-t", folder, "-o",
+            program(f"tessera decode, {steps} steps, process", "decode", "-f", token_file, "-t", folder, "-o",
                     os.path.join(work, "a.png"), "-k", str(KEPT), "--steps", str(steps), "--guidance", str(GUIDANCE))
 shown = subprocess.run([tessera, "info", "--ids", token_file], capture_output=True, text=True).stdout
 ours = [int(i) for i in shown.split()[-256:]]

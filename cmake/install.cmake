@@ -1,32 +1,32 @@
 # SPDX-License-Identifier: MIT
 # cmake --install: the program, libtessera shared and static, headers, tessera.pc and the CMake
-# package (tessera::tessera, tessera::tessera_static).
+# package (tessera::tessera, tessera::tessera_static). Components are what the Debian packages are
+# made of (cmake/deb.cmake).
 include(CMakePackageConfigHelpers)
 set(tessera_package ${CMAKE_INSTALL_LIBDIR}/cmake/tessera)
 
 install(TARGETS tessera tessera_static EXPORT tessera_targets
-        RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR}
-        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
-        ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+        RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT library
+        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library NAMELINK_COMPONENT development
+        ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development)
 if(TARGET tessera_cli)
-  install(TARGETS tessera_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(TARGETS tessera_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
 endif()
-install(DIRECTORY include/tessera DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+install(DIRECTORY include/tessera DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development
         FILES_MATCHING PATTERN "*.h")
-install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 install(EXPORT tessera_targets NAMESPACE tessera:: FILE tessera-targets.cmake
-        DESTINATION ${tessera_package})
+        DESTINATION ${tessera_package} COMPONENT development)
 configure_package_config_file(cmake/package.cmake.in ${CMAKE_BINARY_DIR}/generated/tessera-config.cmake
                               INSTALL_DESTINATION ${tessera_package})
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/generated/tessera-config-version.cmake
                                  COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_BINARY_DIR}/generated/tessera-config.cmake
               ${CMAKE_BINARY_DIR}/generated/tessera-config-version.cmake
-        DESTINATION ${tessera_package})
+        DESTINATION ${tessera_package} COMPONENT development)
 
 # pkg-config files find the tree from where they lie, so that a moved or staged one works. The static
-# library has a file of its own: `pkg-config --static` would ask for static FFmpeg libraries too.
+# library has a file of its own: `pkg-config --static` would ask for the static forms of every library too.
 if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}" OR IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")
   set(TESSERA_PC_PREFIX ${CMAKE_INSTALL_PREFIX})
   set(TESSERA_PC_LIBDIR ${CMAKE_INSTALL_FULL_LIBDIR})
@@ -44,5 +44,5 @@ list(JOIN plain " " TESSERA_PC_LIBS)
 foreach(name tessera tessera-static)
   configure_file(cmake/${name}.pc.in ${CMAKE_BINARY_DIR}/generated/${name}.pc @ONLY)
   install(FILES ${CMAKE_BINARY_DIR}/generated/${name}.pc
-          DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+          DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT development)
 endforeach()

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-# libtessera: every .c of the library's rooms, once as objects, then shared and static.
+# libtessera: every .c and .S of the library's rooms, once as objects, then shared and static.
 set(tessera_sources "")
 foreach(room compute ops formats quantizer reduce nn models towers metrics codec verify bench)
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${room}/*.c)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${room}/*.c
+       ${CMAKE_SOURCE_DIR}/${room}/*.S)
   list(APPEND tessera_sources ${sources})
 endforeach()
 # A pattern or a path that no longer fits any file would change a build without a word.
@@ -17,9 +18,13 @@ endfunction()
 if(NOT TESSERA_VULKAN)
   tessera_leave_out("compute/vulkan/.*\\.c")
 endif()
-if(NOT TESSERA_MEDIA) # FFmpeg's part; PNG stays
-  tessera_leave_out("formats/media/media[^/]*\\.c")
-endif()
+# Writers of pictures that have a library of their own (readers stay: they know their format by name).
+foreach(kind JPEG TIFF WEBP AVIF)
+  if(NOT TESSERA_${kind})
+    string(TOLOWER ${kind} stem)
+    tessera_leave_out("formats/media/write_${stem}\\.c")
+  endif()
+endforeach()
 
 # Flags that everything in the tree is built with; they stand before the first target.
 if(TESSERA_WERROR)
@@ -42,16 +47,14 @@ target_compile_options(tessera_objects PRIVATE -Wall -Wextra)
 target_compile_definitions(tessera_objects PRIVATE
   _GNU_SOURCE TESSERA_VERSION="${PROJECT_VERSION}" TESSERA_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
 
-# The default tokenizer's weights are linked in as they are.
+# The default tokenizer's weights and the catalog are linked in as they are.
 set(tessera_bundled_model ${CMAKE_SOURCE_DIR}/models/mosaic-64.safetensors)
-set_source_files_properties(${CMAKE_SOURCE_DIR}/models/bundled.c PROPERTIES
-  COMPILE_DEFINITIONS "TESSERA_BUNDLED_MODEL=\"${tessera_bundled_model}\""
-  OBJECT_DEPENDS ${tessera_bundled_model})
 set(tessera_catalog ${CMAKE_SOURCE_DIR}/models/catalog)
-set_source_files_properties(${CMAKE_SOURCE_DIR}/models/catalog_data.c PROPERTIES
-  COMPILE_DEFINITIONS "TESSERA_CATALOG=\"${tessera_catalog}\"" OBJECT_DEPENDS ${tessera_catalog})
+set_source_files_properties(${CMAKE_SOURCE_DIR}/models/embedded.S PROPERTIES
+  COMPILE_DEFINITIONS "TESSERA_BUNDLED_MODEL=\"${tessera_bundled_model}\";TESSERA_CATALOG=\"${tessera_catalog}\""
+  OBJECT_DEPENDS "${tessera_bundled_model};${tessera_catalog}")
 # What decides ids is rounded in the same places by every compiler.
-foreach(source codec/tokenizers/mosaic.c quantizer/residual_fsq.c quantizer/rvq_search.c)
+foreach(source codec/tokenizers/mosaic/mosaic.c codec/tokenizers/mosaic/mosaic_encode.c quantizer/residual_fsq.c quantizer/rvq_search.c)
   if(NOT ${CMAKE_SOURCE_DIR}/${source} IN_LIST tessera_sources)
     message(FATAL_ERROR "cmake/library.cmake: ${source}: wanted a source of the library, got none")
   endif()
@@ -67,13 +70,29 @@ add_custom_target(tessera_commit
 add_dependencies(tessera_objects tessera_commit)
 
 # What the library links, by pkg-config module; the static library's users need the same list.
-set(tessera_modules libpng libzstd libcjson)
-if(TESSERA_MEDIA)
-  list(APPEND tessera_modules libavcodec libavutil)
-  target_compile_definitions(tessera_objects PUBLIC TESSERA_WITH_MEDIA=1)
+set(tessera_modules libpng zlib libzstd libcjson libcrypto)
+set(tessera_plain_libraries m ${CMAKE_DL_LIBS}) # without a pkg-config file: -l<name>
+# Readers of pictures, each with its library or without (formats/media/readers.def).
+foreach(reader "JPEG libjpeg" "TIFF libtiff-4" "WEBP libwebp" "JPEG2000 libopenjp2" "AVIF libavif"
+               "JXL libjxl" "HEIF libheif")
+  string(REGEX MATCH "^([A-Z0-9]+) (.+)$" matched "${reader}")
+  if(TESSERA_${CMAKE_MATCH_1})
+    list(APPEND tessera_modules ${CMAKE_MATCH_2})
+    target_compile_definitions(tessera_objects PUBLIC TESSERA_WITH_${CMAKE_MATCH_1}=1)
+  endif()
+endforeach()
+if(TESSERA_TIFF) # error handlers and limits of one file, not of the process, came with 4.5
+  pkg_check_modules(TESSERA_LIBTIFF REQUIRED QUIET libtiff-4>=4.5)
+endif()
+if(TESSERA_GIF)
+  find_library(TESSERA_GIFLIB gif REQUIRED)
+  target_link_libraries(tessera_objects PUBLIC ${TESSERA_GIFLIB})
+  target_compile_definitions(tessera_objects PUBLIC TESSERA_WITH_GIF=1)
+  list(APPEND tessera_plain_libraries gif)
 endif()
 pkg_check_modules(TESSERA_MODULES REQUIRED IMPORTED_TARGET ${tessera_modules})
-set(tessera_plain_libraries m ${CMAKE_DL_LIBS}) # without a pkg-config file: -l<name>
+pkg_check_modules(TESSERA_XXHASH REQUIRED libxxhash) # its header alone: compiled in, not linked
+target_include_directories(tessera_objects PRIVATE ${TESSERA_XXHASH_INCLUDE_DIRS})
 target_link_libraries(tessera_objects PUBLIC PkgConfig::TESSERA_MODULES Threads::Threads m)
 if(TESSERA_ONEDNN)
   find_library(TESSERA_DNNL dnnl REQUIRED)

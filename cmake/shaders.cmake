@@ -50,5 +50,5 @@ set_source_files_properties(${shader_table} PROPERTIES OBJECT_DEPENDS "${shader_
   COMPILE_OPTIONS "-I${CMAKE_SOURCE_DIR};-I${shader_out};-I${shader_dir}/coopmat;-fvisibility=hidden")
 target_sources(tessera_objects PRIVATE ${shader_table})
 target_include_directories(tessera_objects PRIVATE ${TESSERA_VOLK_INCLUDE})
-target_compile_definitions(tessera_objects PRIVATE TESSERA_WITH_VULKAN=1)
+target_compile_definitions(tessera_objects PUBLIC TESSERA_WITH_VULKAN=1)
 target_link_libraries(tessera_objects PUBLIC ${CMAKE_DL_LIBS})

@@ -50,10 +50,22 @@ add_executable(make_weights tests/golden/make_weights.c)
 target_compile_options(make_weights PRIVATE -Wall -Wextra)
 target_compile_definitions(make_weights PRIVATE _GNU_SOURCE)
 target_link_libraries(make_weights PRIVATE tessera_static)
+# Pictures of every kind beside Pillow's pixels, and beside the tools of the libraries it lacks.
+add_executable(picture_pixels tests/pictures/picture_pixels.c)
+target_include_directories(picture_pixels PRIVATE ${CMAKE_SOURCE_DIR})
+target_compile_options(picture_pixels PRIVATE -Wall -Wextra)
+target_compile_definitions(picture_pixels PRIVATE _GNU_SOURCE)
+target_link_libraries(picture_pixels PRIVATE tessera_static)
+# Debian's own Python: its Pillow is linked with the libraries that this build uses.
+add_test(NAME pillow_pictures
+         COMMAND bash ${CMAKE_SOURCE_DIR}/tests/pictures/pillow_pictures.sh $<TARGET_FILE:picture_pixels>)
+add_test(NAME picture_kinds
+         COMMAND python3 -B ${CMAKE_SOURCE_DIR}/tests/pictures/pillow_pictures.py $<TARGET_FILE:picture_pixels> --computed)
+set_tests_properties(pillow_pictures picture_kinds PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1200)
 # The longest begin first, so that no core waits for one of them at the end.
 set_tests_properties(test_karl test_karl_batches test_grid PROPERTIES COST 100)
 set(tessera_script_environment
-    "TESSERA=${CMAKE_BINARY_DIR}/tessera" "CC=${CMAKE_C_COMPILER}" "CXX=${CMAKE_CXX_COMPILER}"
+    "TESSERA=${CMAKE_BINARY_DIR}/tessera" "CC=${CMAKE_C_COMPILER}"
     "SOURCE=${CMAKE_SOURCE_DIR}" "BUILD=${CMAKE_BINARY_DIR}" "SHARED=${CMAKE_SOURCE_DIR}/../shared")
 file(GLOB tessera_script_tests CONFIGURE_DEPENDS
      ${CMAKE_SOURCE_DIR}/tests/cli/*.sh ${CMAKE_SOURCE_DIR}/tests/arrows/*.sh)

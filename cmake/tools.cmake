@@ -11,7 +11,7 @@ if(tessera_tool_sources)
     pkg_check_modules(TESSERA_CURL IMPORTED_TARGET libcurl>=7.68)
     if(TESSERA_CURL_FOUND)
       target_link_libraries(tessera_cli PRIVATE PkgConfig::TESSERA_CURL)
-      target_compile_definitions(tessera_cli PRIVATE TESSERA_WITH_CURL=1)
+      target_compile_definitions(tessera_cli PRIVATE TESSERA_WITH_CURL="${TESSERA_CURL_VERSION}")
     else()
       message(WARNING "libcurl was not found: `tessera fetch` will say what to download and where "
                       "to put it, but not do it (libcurl4-openssl-dev; -DTESSERA_FETCH=OFF silences this)")

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* decode_file.c: a token file to PNG files. */
-#include "../formats/media/image.h"
+/* decode_file.c: a token file to picture files. */
+#include "../formats/media/picture_write.h"
 #include "../formats/tokens/token_layout.h"
 #include "item_names.h"
 #include "tokenizer.h"
@@ -19,7 +19,7 @@ static bool is_folder(const char *path) {
 
 static tsr_status decode_item(tsr_tokenizer *t, const tsr_token_header *header,
                               const tsr_token_item *item, const tsr_decode_settings *s,
-                              const char *path) {
+                              const tsr_picture_write_settings *picture, const char *path) {
     int width, height;
     tsr_item_size(header, item, &width, &height);
     const uint64_t pixels = (uint64_t)(width > 0 ? width : 0) * (uint64_t)(height > 0 ? height : 0);
@@ -30,7 +30,7 @@ static tsr_status decode_item(tsr_tokenizer *t, const tsr_token_header *header,
     uint8_t *rgb = tsr_alloc(t->model.ctx, (size_t)pixels, 3, "decode: picture");
     if (!rgb) return TSR_ERROR_MEMORY;
     tsr_status status = tsr_tokenizer_decode_with(t, header, item, s, rgb);
-    if (!status) status = tsr_png_write(t->model.ctx, path, width, height, rgb);
+    if (!status) status = tsr_picture_write(t->model.ctx, path, width, height, rgb, picture);
     free(rgb);
     return status;
 }
@@ -46,6 +46,32 @@ static int show_steps(void *user, const char *what, uint64_t done, uint64_t tota
     return p->s->progress(p->s->progress_user, what, p->index * total + done, p->items * total);
 }
 
+/* Where pictures go, and as what. */
+typedef struct target {
+    const char *output;
+    bool folder;
+    const char *suffix; /* of the pictures in a folder, without its dot */
+} target;
+
+/* Looks at everything that could be said of the outputs when the work is done. */
+static tsr_status check_target(tsr_context *ctx, const char *input,
+                               const tsr_picture_write_settings *s, target *to) {
+    const tsr_picture_kind *kind = NULL;
+    tsr_status status = tsr_picture_kind_of(ctx, to->folder ? "-" : to->output, s, &kind);
+    if (status) return status;
+    to->suffix = kind->name;
+    if (to->folder) return TSR_OK;
+    status = tsr_out_not_input(ctx, to->output, input);
+    return status ? status : tsr_out_check(ctx, to->output);
+}
+
+/* Adds to the detail text what was complete when a call over several items ended early. */
+static tsr_status say_done(tsr_context *ctx, tsr_status status, uint64_t done, uint64_t items) {
+    if (!status || items < 2) return status;
+    return tsr_fail(ctx, status, "%s; %llu of %llu pictures were done and stay", tsr_detail(ctx),
+                    (unsigned long long)done, (unsigned long long)items);
+}
+
 /* One call's work, from the token file to the pictures. */
 typedef struct job {
     tsr_context *ctx;
@@ -54,8 +80,7 @@ typedef struct job {
     tsr_token_header header;
     tsr_tokenizer *t;
     tsr_item_names names;
-    const char *output;
-    bool folder;
+    target to;
     uint64_t *indexes; /* of the items that are decoded */
     uint64_t count;
     tsr_status misfit; /* of the first item that is whole but does not fit the model */
@@ -91,11 +116,11 @@ static tsr_status decode_nth(job *j, uint64_t n, const char *input) {
     if (status) return count_bad(j, index, status, &j->report->unreadable);
     inner.progress = inner.progress ? show_steps : NULL;
     inner.progress_user = &progress;
-    char *path =
-        j->folder ? tsr_item_names_path(&j->names, j->output, item.key) : strdup(j->output);
+    char *path = j->to.folder ? tsr_item_names_path(&j->names, j->to.output, item.key)
+                              : strdup(j->to.output);
     if (!path) return tsr_fail(j->ctx, TSR_ERROR_MEMORY, "decode: no memory for a name");
-    if (j->folder) status = tsr_item_names_make_folders(j->ctx, j->output, path);
-    if (!status) status = decode_item(j->t, &j->header, &item, &inner, path);
+    if (j->to.folder) status = tsr_item_names_make_folders(j->ctx, j->to.output, path);
+    if (!status) status = decode_item(j->t, &j->header, &item, &inner, &j->s->picture, path);
     if (!status) {
         const tsr_decoded done = {.index = index, .key = item.key, .path = path};
         if (j->s->decoded) j->s->decoded(j->s->decoded_user, &done);
@@ -116,6 +141,40 @@ static tsr_status decode_nth(job *j, uint64_t n, const char *input) {
     return status;
 }
 
+/* Says which pictures of the folder are there already, before any is decoded. */
+static tsr_status check_pictures(const job *j, const char *input) {
+    tsr_context *ctx = j->ctx;
+    const target *to = &j->to;
+    tsr_item_names names = {.suffix = to->suffix};
+    uint64_t there = 0;
+    char *first = NULL;
+    tsr_status status = TSR_OK;
+    for (uint64_t i = 0; i < j->count && !status; ++i) {
+        tsr_token_item item;
+        if (tsr_token_file_item(j->file, j->indexes[i], &item))
+            continue; /* said when its turn comes */
+        char *path = tsr_item_names_path(&names, to->output, item.key);
+        if (!path) {
+            status = tsr_fail(ctx, TSR_ERROR_MEMORY, "decode: no memory for a name");
+            break;
+        }
+        status = tsr_out_not_input(ctx, path, input);
+        if (!status && tsr_out_check(ctx, path) && there++ == 0)
+            first = path;
+        else
+            free(path);
+    }
+    tsr_item_names_free(&names);
+    if (!status && there > 1)
+        status = tsr_fail(ctx, TSR_ERROR_EXISTS,
+                          "%s and %llu more: wanted new names, got those of files", first,
+                          (unsigned long long)there - 1);
+    else if (!status && there)
+        status = tsr_out_check(ctx, first);
+    free(first);
+    return status;
+}
+
 /* Finds the items, opens the model and checks the settings, before anything is made. */
 static tsr_status open_job(job *j, const char *input) {
     const tsr_decode_file_settings *s = j->s;
@@ -128,17 +187,26 @@ static tsr_status open_job(job *j, const char *input) {
     j->report->damaged = info->damaged;
     status = tsr_token_file_select(j->file, s->items, s->item_count, &j->indexes, &j->count);
     if (status) return status;
-    const bool pipe = !strcmp(j->output, "-");
-    j->folder = !pipe && (j->count != 1 || is_folder(j->output));
+    const bool pipe = !strcmp(j->to.output, "-");
+    j->to.folder = !pipe && (j->count != 1 || is_folder(j->to.output));
     if (j->count > 1 && pipe)
         return tsr_fail(j->ctx, TSR_ERROR_ARGUMENT,
                         "%s: output: wanted a folder for %llu items, got - (stdout)", input,
                         (unsigned long long)j->count);
+    status = check_target(j->ctx, input, &s->picture, &j->to);
+    j->names.suffix = j->to.suffix;
+    if (!status && j->to.folder) status = check_pictures(j, input);
+    if (status) return status;
     if (s->model.tile_width || s->model.tile_height)
         return tsr_fail(j->ctx, TSR_ERROR_ARGUMENT,
                         "tile: wanted 0x0, as the file has it, got %ux%u", s->model.tile_width,
                         s->model.tile_height);
     status = tsr_tokenizer_open(j->ctx, &j->t, &s->model);
+    if (j->t) {
+        tsr_decode_report *r = j->report;
+        snprintf(r->device, sizeof r->device, "%s", tsr_tokenizer_device(j->t));
+        snprintf(r->host_stages, sizeof r->host_stages, "%s", tsr_tokenizer_host_stages(j->t, 1));
+    }
     if (!status) status = tsr_tokenizer_accepts(j->t, &j->header, s->force, input);
     if (!status && s->decode.tokens > j->header.rows * j->header.columns)
         status = tsr_fail(j->ctx, TSR_ERROR_ARGUMENT, "tokens: wanted at most %u, got %u",
@@ -151,12 +219,12 @@ static tsr_status decode_all(job *j, const char *input) {
     tsr_token_damage damage;
     for (int i = 0; i < r->damaged && !tsr_token_file_damage(j->file, i, &damage); ++i)
         tell(j, &damage);
-    if (j->folder && j->count && mkdir(j->output, 0777) && errno != EEXIST)
-        return tsr_fail_errno(j->ctx, "%s: making the folder", j->output);
+    if (j->to.folder && j->count && mkdir(j->to.output, 0777) && errno != EEXIST)
+        return tsr_fail_errno(j->ctx, "%s: making the folder", j->to.output);
     tsr_status status = TSR_OK;
     for (uint64_t n = 0; n < j->count && !status; ++n)
         status = decode_nth(j, n, input);
-    if (status) return status;
+    if (status) return say_done(j->ctx, status, r->written, j->count);
     /* A single whole picture that does not fit the model is a plain failure. */
     if (j->misfit && !r->written && !r->unreadable && !r->recovered && !r->damaged)
         return tsr_fail(j->ctx, j->misfit, "%s", j->misfit_detail);
@@ -176,7 +244,7 @@ tsr_status tsr_decode_file(tsr_context *ctx, const char *input, const char *outp
     if (!input || !output)
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "%s: wanted a path, got NULL",
                         input ? "output" : "input");
-    job j = {.ctx = ctx, .s = &s, .output = output, .report = report};
+    job j = {.ctx = ctx, .s = &s, .to = {.output = output}, .report = report};
     tsr_status status = open_job(&j, input);
     if (!status) status = decode_all(&j, input);
     tsr_item_names_free(&j.names);

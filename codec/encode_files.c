@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* encode_files.c: picture files to one token file. Pictures are read and encoded in groups, so that
  * memory does not grow with their number and small ones share batches. */
-#include "../formats/media/image.h"
+#include "../formats/file.h"
+#include "../formats/tokens/token_layout.h"
 #include "compare.h"
+#include "encode_inputs.h"
 #include "encode_pictures.h"
 #include "item.h"
 #include "item_keys.h"
@@ -26,30 +28,30 @@ static double now(void) {
 }
 
 static tsr_status check_arguments(tsr_context *ctx, const char *const *inputs, int count,
-                                  const char *output) {
+                                  const char *output, const tsr_encode_files_settings *s) {
     if (!inputs || count < 1)
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "inputs: wanted at least one picture, got none");
     if (!output) return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "output: wanted a path, got NULL");
-    struct stat out, in;
-    const bool exists = strcmp(output, "-") && !stat(output, &out);
     int pipes = 0;
-    for (int i = 0; i < count; ++i) {
+    tsr_status status = TSR_OK;
+    for (int i = 0; i < count && !status; ++i) {
         if (!inputs[i]) return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "inputs: %d is NULL", i);
         if (!strcmp(inputs[i], "-") && pipes++)
             return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "-: wanted once among the inputs, got twice");
-        if (exists && strcmp(inputs[i], "-") && !stat(inputs[i], &in) && in.st_dev == out.st_dev &&
-            in.st_ino == out.st_ino)
-            return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
-                            "%s: output: wanted a file that is not an input, got the same file",
-                            output);
+        status = tsr_out_not_input(ctx, output, inputs[i]);
     }
-    return TSR_OK;
+    if (!status) status = tsr_out_not_input(ctx, output, s->model.model);
+    if (!status) status = tsr_out_not_input(ctx, output, s->encode.noise);
+    return status ? status : tsr_out_check(ctx, output);
 }
 
 typedef struct group {
     tsr_image images[GROUP_PICTURES];
     tsr_picture pictures[GROUP_PICTURES];
     tsr_item *items[GROUP_PICTURES];
+    const char *paths[GROUP_PICTURES]; /* inputs they came from */
+    char *keys[GROUP_PICTURES];
+    uint64_t pixels;
     int count;
 } group;
 
@@ -57,8 +59,10 @@ static void group_clear(group *g) {
     for (int i = 0; i < g->count; ++i) {
         tsr_image_free(&g->images[i]);
         tsr_item_close(&g->items[i]);
+        free(g->keys[i]);
     }
     g->count = 0;
+    g->pixels = 0;
 }
 
 /* Decodes the item again and compares it with what the model saw. */
@@ -80,8 +84,44 @@ typedef struct job {
     tsr_token_writer *writer;
     tsr_encode_report *report;
     tsr_item_keys keys;
+    tsr_status first; /* of the bad pictures, with its text */
+    char first_detail[1024];
     group group;
 } job;
+
+/* Is it this picture alone that cannot be read or encoded, or would the next one fail alike? */
+static bool is_of_the_picture(tsr_status status) {
+    switch (status) {
+    case TSR_ERROR_ARGUMENT:
+    case TSR_ERROR_TOO_LARGE:
+    case TSR_ERROR_FORMAT:
+    case TSR_ERROR_TRUNCATED:
+    case TSR_ERROR_CHECKSUM:
+    case TSR_ERROR_VERSION:
+    case TSR_ERROR_UNSUPPORTED:
+    case TSR_ERROR_TOKENS:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The same while it is read: there a file may be missing, and need more memory than the next. */
+static bool is_of_the_input(tsr_status status) {
+    return is_of_the_picture(status) || status == TSR_ERROR_IO || status == TSR_ERROR_NOT_FOUND ||
+           status == TSR_ERROR_MEMORY;
+}
+
+/* Reports a bad picture. With SKIP the others go on: TSR_OK. */
+static tsr_status tell_bad(job *j, const char *input, tsr_status status) {
+    if (!j->report->failed++) {
+        j->first = status;
+        snprintf(j->first_detail, sizeof j->first_detail, "%s", tsr_detail(j->ctx));
+    }
+    const tsr_encode_failure failure = {input, status, tsr_detail(j->ctx)};
+    if (j->s->failed) j->s->failed(j->s->failed_user, &failure);
+    return j->s->on_error == TSR_ON_ERROR_SKIP ? TSR_OK : status;
+}
 
 /* Search, check and writing of an item that was encoded. */
 static tsr_status finish_item(job *j, tsr_item *item) {
@@ -98,33 +138,57 @@ static tsr_status finish_item(job *j, tsr_item *item) {
         if (status) return status;
         done.details = tsr_item_selection(item);
         done.reached = tsr_target_met(&j->plan.target, (double)tokens->target.reached);
-        r->target_decodes += done.decodes;
-        r->target_reached += (uint64_t)done.reached;
     }
+    if (j->s->check) status = check_item(j->t, item, &done.error);
+    if (!status) status = tsr_token_writer_add(j->writer, tokens);
+    if (status) return status;
+    r->target_decodes += done.decodes;
+    r->target_reached += (uint64_t)done.reached;
     r->pictures++;
     r->predicted += !isnan(done.predicted);
     r->out_of_reach += done.predicted > (double)quality;
     r->tiles += (uint64_t)tokens->tile_columns * tokens->tile_rows;
     r->tokens += tsr_token_item_total(tokens);
     if (j->s->check) {
-        status = check_item(j->t, item, &done.error);
-        if (status) return status;
         r->error_sum += done.error;
         r->within_quality += quality > 0 && done.error <= (double)quality;
     }
-    status = tsr_token_writer_add(j->writer, tokens);
-    if (!status && j->s->encoded) j->s->encoded(j->s->encoded_user, &done);
+    if (j->s->encoded) j->s->encoded(j->s->encoded_user, &done);
+    return TSR_OK;
+}
+
+/* Encodes and writes `count` pictures of the group from `first` on. */
+static tsr_status encode_span(job *j, int first, int count) {
+    group *g = &j->group;
+    const double began = now();
+    tsr_status status = tsr_encode_pictures(j->t, &j->plan, g->pictures + first, count,
+                                            g->items + first, &j->report->near_ties);
+    j->report->seconds += now() - began;
+    if (status) return status;
+    for (int i = first; i < first + count && !status; ++i) {
+        status = finish_item(j, g->items[i]);
+        if (is_of_the_picture(status)) status = tell_bad(j, g->paths[i], status);
+    }
     return status;
 }
 
+/* When a whole group cannot be encoded, its pictures are tried one by one, so that the one at fault
+ * is known: no id depends on the company. */
 static tsr_status encode_group(job *j) {
     group *g = &j->group;
-    const double began = now();
-    tsr_status status =
-        tsr_encode_pictures(j->t, &j->plan, g->pictures, g->count, g->items, &j->report->near_ties);
-    j->report->seconds += now() - began;
-    for (int i = 0; i < g->count && !status; ++i)
-        status = finish_item(j, g->items[i]);
+    const uint64_t near_ties = j->report->near_ties, done = j->report->pictures + j->report->failed;
+    tsr_status status = g->count ? encode_span(j, 0, g->count) : TSR_OK;
+    const bool untouched = j->report->pictures + j->report->failed == done;
+    if (status && untouched && is_of_the_picture(status) && !j->plan.request.noise) {
+        j->report->near_ties = near_ties;
+        status = TSR_OK;
+        for (int i = 0; i < g->count && !status; ++i) {
+            const uint64_t failed = j->report->failed;
+            status = encode_span(j, i, 1);
+            if (is_of_the_picture(status) && j->report->failed == failed)
+                status = tell_bad(j, g->paths[i], status);
+        }
+    }
     group_clear(g);
     return status;
 }
@@ -140,8 +204,8 @@ static void report_tolerance(const job *j) {
     r->quality_taken = tolerances->value[r->quality_bin];
 }
 
-/* Opens everything that the settings ask for, and checks it before a picture is read. */
-static tsr_status open_job(job *j, const char *output) {
+/* Opens everything that the settings ask for, and checks it before a picture is looked at. */
+static tsr_status open_job(job *j) {
     tsr_encode_settings encode = j->s->encode;
     encode.progress = NULL; /* counted in pictures here */
     encode.keep_fitted = j->s->check;
@@ -152,40 +216,114 @@ static tsr_status open_job(job *j, const char *output) {
     if (status) return status;
     const tsr_token_header *h = &j->plan.header;
     snprintf(j->report->device, sizeof j->report->device, "%s", tsr_tokenizer_device(j->t));
+    snprintf(j->report->host_stages, sizeof j->report->host_stages, "%s%s",
+             tsr_tokenizer_host_stages(j->t, 0), encode.noise ? " draw" : "");
+    j->report->vectors = h->channels != 0;
     memcpy(j->report->tokenizer, h->tokenizer, sizeof j->report->tokenizer);
     j->report->weights_hash = h->weights_hash;
     j->report->fit = h->fit;
     report_tolerance(j);
-    return tsr_token_writer_open(j->ctx, &j->writer, output, h, &j->s->file);
+    return TSR_OK;
 }
 
-static tsr_status encode_all(job *j, const char *const *inputs, int count, const char *output) {
+/* Finds all bad files by their headers. With STOP, one is enough to encode nothing. */
+static tsr_status look_at_all(job *j, tsr_encode_inputs *inputs) {
     const tsr_encode_settings *s = &j->s->encode;
+    for (int i = 0; i < inputs->count; ++i) {
+        const tsr_status status = tsr_encode_inputs_look(inputs, i);
+        if (status && !is_of_the_input(status)) return status;
+        if (status) (void)tell_bad(j, inputs->paths[i], status);
+        if (s->progress && i % 64 == 63 &&
+            s->progress(s->progress_user, "look", (uint64_t)i + 1, (uint64_t)inputs->count))
+            return tsr_fail(j->ctx, TSR_ERROR_INTERRUPTED, "stopped by the caller");
+    }
+    const uint64_t bad = j->report->failed, all = (uint64_t)inputs->count;
+    if (!bad || (j->s->on_error == TSR_ON_ERROR_SKIP && bad < all)) return TSR_OK;
+    if (all == 1 || bad == 1) return tsr_fail(j->ctx, j->first, "%s", j->first_detail);
+    return tsr_fail(j->ctx, j->first,
+                    "%llu of %llu inputs are bad, nothing was encoded; the first: %s",
+                    (unsigned long long)bad, (unsigned long long)all, j->first_detail);
+}
+
+static void group_add(group *g, tsr_encode_input *input) {
+    const tsr_image *image = &input->image;
+    g->images[g->count] = *image;
+    g->keys[g->count] = input->key;
+    g->paths[g->count] = input->path;
+    g->items[g->count] = NULL;
+    g->pictures[g->count++] = (tsr_picture){.rgb = image->rgb,
+                                            .width = image->width,
+                                            .height = image->height,
+                                            .key = input->key,
+                                            .orientation = image->orientation};
+    g->pixels += (uint64_t)image->width * (uint64_t)image->height;
+}
+
+/* A bad picture: those before it are encoded, then it is told. */
+static tsr_status pass_bad(job *j, const tsr_encode_input *input) {
+    char detail[1024];
+    snprintf(detail, sizeof detail, "%s", tsr_detail(j->ctx));
+    tsr_status status = encode_group(j);
+    if (status) return status;
+    status = tsr_fail(j->ctx, input->status, "%s", detail);
+    return is_of_the_input(status) ? tell_bad(j, input->path, status) : status;
+}
+
+static tsr_status encode_all(job *j, tsr_encode_inputs *inputs, const char *output) {
+    const tsr_encode_settings *s = &j->s->encode;
+    const uint64_t total = tsr_encode_inputs_have_streams(inputs) ? 0 : (uint64_t)inputs->count;
     group *g = &j->group;
-    tsr_image_settings image_settings = tsr_image_settings_default();
-    memcpy(image_settings.background, s->fit.background, 3);
-    uint64_t pixels = 0;
+    tsr_encode_input input;
+    uint64_t read = j->report->failed;
     tsr_status status = TSR_OK;
-    for (int i = 0; i < count && !status; ++i) {
-        tsr_image *image = &g->images[g->count];
-        status = tsr_image_read(j->ctx, inputs[i], &image_settings, image);
-        if (status) break;
-        g->pictures[g->count++] = (tsr_picture){.rgb = image->rgb,
-                                                .width = image->width,
-                                                .height = image->height,
-                                                .key = j->keys.key[i],
-                                                .orientation = image->orientation};
-        pixels += (uint64_t)image->width * (uint64_t)image->height;
-        if (g->count == GROUP_PICTURES || pixels >= group_pixels || i + 1 == count) {
-            status = encode_group(j);
-            pixels = 0;
-        }
-        if (!status && s->progress &&
-            s->progress(s->progress_user, "encode", (uint64_t)i + 1, (uint64_t)count))
+    while (!status && tsr_encode_inputs_next(inputs, &input)) {
+        if (input.status) {
+            status = pass_bad(j, &input);
+            free(input.key);
+        } else
+            group_add(g, &input);
+        if (g->count == GROUP_PICTURES || g->pixels >= group_pixels) status = encode_group(j);
+        if (!status && s->progress && s->progress(s->progress_user, "encode", ++read, total))
             status = tsr_fail(j->ctx, TSR_ERROR_INTERRUPTED, "%s: stopped by the caller", output);
     }
+    if (!status) status = encode_group(j);
     group_clear(g);
+    if (!status && !j->report->pictures) /* all were bad and skipped */
+        status = tsr_fail(j->ctx, j->first, "%s", j->first_detail);
     return status ? status : tsr_encode_plan_finish(j->ctx, &j->plan);
+}
+
+/* What was done before a failure is kept under another name, and the detail text says so. */
+static void keep_partial(job *j, tsr_status why) {
+    tsr_encode_report *r = j->report;
+    char detail[1024];
+    snprintf(detail, sizeof detail, "%s", tsr_detail(j->ctx));
+    if (!tsr_token_writer_close_partial(&j->writer, r->partial, sizeof r->partial)) {
+        (void)tsr_fail(j->ctx, why, "%.600s; the pictures that were done (%llu) are kept as %.300s",
+                       detail, (unsigned long long)r->pictures, r->partial);
+        return;
+    }
+    *r->partial = 0;
+    (void)tsr_fail(j->ctx, why, "%s", detail);
+}
+
+static tsr_status run_job(job *j, const char *const *paths, int count, const char *output) {
+    tsr_image_settings settings = tsr_image_settings_default();
+    memcpy(settings.background, j->s->encode.fit.background, 3);
+    tsr_encode_inputs inputs = {0};
+    tsr_status status = open_job(j);
+    if (!status)
+        status = tsr_encode_inputs_open(j->ctx, paths, j->keys.key, count, &settings, &inputs);
+    if (!status) status = look_at_all(j, &inputs);
+    if (!status)
+        status = tsr_token_writer_open(j->ctx, &j->writer, output, &j->plan.header, &j->s->file);
+    if (!status) status = encode_all(j, &inputs, output);
+    tsr_encode_inputs_close(&inputs);
+    if (!status) status = tsr_out_check(j->ctx, output); /* it may have appeared meanwhile */
+    if (!status) return tsr_token_writer_close(&j->writer);
+    if (j->writer && j->s->keep_partial) keep_partial(j, status);
+    tsr_token_writer_abandon(&j->writer);
+    return status;
 }
 
 tsr_status tsr_encode_files(tsr_context *ctx, const char *const *inputs, int input_count,
@@ -196,7 +334,7 @@ tsr_status tsr_encode_files(tsr_context *ctx, const char *const *inputs, int inp
     tsr_encode_report own;
     if (!report) report = &own;
     *report = (tsr_encode_report){0};
-    tsr_status status = check_arguments(ctx, inputs, input_count, output);
+    tsr_status status = check_arguments(ctx, inputs, input_count, output, &s);
     if (status) return status;
     job *j = tsr_alloc(ctx, 1, sizeof *j, "encode: group");
     if (!j) return TSR_ERROR_MEMORY;
@@ -206,12 +344,7 @@ tsr_status tsr_encode_files(tsr_context *ctx, const char *const *inputs, int inp
     status = tsr_item_keys_make(ctx, inputs, input_count, s.key, &j->keys);
     report->changed_keys = j->keys.changed;
     report->equal_keys = j->keys.equal;
-    if (!status) status = open_job(j, output);
-    if (!status) status = encode_all(j, inputs, input_count, output);
-    if (status)
-        tsr_token_writer_abandon(&j->writer);
-    else
-        status = tsr_token_writer_close(&j->writer);
+    if (!status) status = run_job(j, inputs, input_count, output);
     struct stat st;
     if (!status && strcmp(output, "-") && !stat(output, &st)) report->bytes = (uint64_t)st.st_size;
     tsr_encode_plan_close(&j->plan);

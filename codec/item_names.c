@@ -84,8 +84,8 @@ char *tsr_item_names_path(tsr_item_names *names, const char *folder, const char 
     if (!last) return NULL;
     const size_t slash = strlen(folder);
     char *path = NULL;
-    if (asprintf(&path, "%s%s%s.png", folder, slash && folder[slash - 1] == '/' ? "" : "/",
-                 last->name) < 0)
+    if (asprintf(&path, "%s%s%s.%s", folder, slash && folder[slash - 1] == '/' ? "" : "/",
+                 last->name, names->suffix ? names->suffix : "png") < 0)
         return NULL;
     return path;
 }
@@ -102,6 +102,9 @@ tsr_status tsr_item_names_make_folders(tsr_context *ctx, const char *folder, cha
 }
 
 void tsr_item_names_free(tsr_item_names *names) {
-    tdestroy(names->tree, free);
-    names->tree = NULL;
+    while (names->tree) { /* the root; it becomes NULL with the last entry */
+        given *entry = *(given **)names->tree;
+        tdelete(entry, &names->tree, by_name);
+        free(entry);
+    }
 }

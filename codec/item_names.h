@@ -8,9 +8,10 @@
 /* The names given out so far; NULL = none. */
 typedef struct tsr_item_names {
     void *tree;
+    const char *suffix; /* without its dot, not owned; NULL: "png" */
 } tsr_item_names;
 
-/* "<folder>/<key without suffix>[-n].png", malloc'd; n = 2, 3 ... where earlier items took the
+/* "<folder>/<key without suffix>[-n].<suffix>", malloc'd; n = 2, 3 ... where earlier items took the
  * name. The folders of a key are kept. Keys come from files that may be hostile: in each part a
  * leading '.' and a control character become '_', long parts are cut, and a folder never has the
  * name of a picture. Time grows with the logarithm of the names given out, whatever the keys are.

@@ -8,10 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *tsr_version(void) {
-    return TESSERA_VERSION;
-}
-
 static tsr_status set_tile(tsr_tokenizer *t, uint32_t width, uint32_t height) {
     tsr_token_header *h = &t->header;
     if (width == h->tile_width && height == h->tile_height) return TSR_OK;
@@ -96,6 +92,12 @@ const char *tsr_tokenizer_device(const tsr_tokenizer *tokenizer) {
     return tokenizer->model.device_text;
 }
 
+const char *tsr_tokenizer_host_stages(const tsr_tokenizer *tokenizer, int decoding) {
+    const tsr_tokenizer_ops *ops = tokenizer->model.family->tokenizer;
+    const char *stages = decoding ? ops->decodes_on_host : ops->encodes_on_host;
+    return stages ? stages : "";
+}
+
 static tsr_status compare_header(tsr_tokenizer *t, const tsr_token_header *h, int force,
                                  const char *name) {
     const tsr_token_header *own = &t->header;
@@ -122,6 +124,10 @@ static tsr_status compare_header(tsr_tokenizer *t, const tsr_token_header *h, in
         return tsr_fail(t->model.ctx, TSR_ERROR_MODEL_MISMATCH,
                         "%s: weights hash: wanted %016" PRIx64 " (%s), got %016" PRIx64 " (%.63s)",
                         name, own->weights_hash, own->tokenizer, h->weights_hash, h->tokenizer);
+    if (h->weights_hash && h->weights_hash != own->weights_hash)
+        tsr_log(t->model.ctx, TSR_LOG_WARNING,
+                "%s: made with weights %016" PRIx64 " (%.63s), decoded with %016" PRIx64 " (%s)",
+                name, h->weights_hash, h->tokenizer, own->weights_hash, own->tokenizer);
     return TSR_OK;
 }
 

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 tsr_device_settings tsr_device_settings_default(void) {
     return (tsr_device_settings){.name = "auto"};
@@ -62,8 +63,12 @@ bool tsr_device_masked(const tsr_device *d, const char *name) {
     return false;
 }
 
+bool tsr_device_is_left_by_fork(const tsr_device *d) {
+    return d->info.kind != TSR_DEVICE_CPU && d->process != getpid();
+}
+
 void tsr_device_forget(tsr_device *d, const void *model) {
-    if (d) d->backend->forget(d, model);
+    if (d && !tsr_device_is_left_by_fork(d)) d->backend->forget(d, model);
 }
 
 tsr_status tsr_check_output(tsr_device *d, const tsr_program *program, int index,
@@ -95,6 +100,11 @@ tsr_status tsr_execute(tsr_device *d, const tsr_program *program, const tsr_tens
                             i < in_count ? i : i - in_count, t->data ? "shape" : "NULL of shape",
                             tsr_shape_text(t, text, sizeof text));
     }
+    if (tsr_device_is_left_by_fork(d))
+        return tsr_fail(d->ctx, TSR_ERROR_DEVICE_LOST,
+                        "%s on %s: wanted process %ld, which opened the device, got its child %ld: "
+                        "a GPU does not follow fork(); open the model again in the child",
+                        name, d->name, (long)d->process, (long)getpid());
     if (d->run)
         return tsr_fail(d->ctx, TSR_ERROR_STATE,
                         "%s: wanted an idle device, got a call from inside "

@@ -46,8 +46,8 @@ typedef struct tsr_device_info {
     char reason[256];
     uint32_t subgroup_size, subgroup_min, subgroup_max;
     bool fp16, bf16, int8, cooperative_matrix, subgroup_size_control; /* as the driver reports */
-    uint64_t memory_bytes;                      /* largest device-local heap; RAM for cpu */
-    uint64_t max_storage_range, max_allocation; /* bytes */
+    uint64_t memory_bytes; /* largest device-local heap; cpu: what the process may use */
+    uint64_t max_storage_range, max_allocation;               /* bytes */
     uint32_t max_shared_bytes, max_workgroup, max_push_bytes; /* workgroup: invocations */
 } tsr_device_info;
 

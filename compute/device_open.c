@@ -199,6 +199,7 @@ tsr_status tsr_device_open(tsr_context *ctx, tsr_device **device,
     tsr_device *d = tsr_alloc(ctx, 1, sizeof *d, "device");
     if (!d) return TSR_ERROR_MEMORY;
     d->ctx = ctx;
+    d->process = getpid();
     d->settings = s;
     if (index < 0)
         snprintf(d->name, sizeof d->name, "cpu");

@@ -7,6 +7,8 @@
 #ifndef COMPUTE_RUN_H
 #define COMPUTE_RUN_H
 
+#include <sys/types.h>
+
 #include "arena.h"
 #include "op.h"
 
@@ -27,6 +29,7 @@ typedef struct tsr_backend {
 struct tsr_device {
     tsr_context *ctx;
     const tsr_backend *backend;
+    pid_t process; /* that opened the device */
     tsr_device_info info;
     tsr_device_settings settings; /* name and mask point to the copies below */
     char name[64];
@@ -68,6 +71,11 @@ typedef struct tsr_device_entry {
 tsr_status tsr_vulkan_list(tsr_context *ctx, tsr_device_entry **list, int *count, bool quick);
 /* Makes *device the Vulkan device number device->info.index. */
 tsr_status tsr_vulkan_open(tsr_device *device);
+
+/* device.c: true in a child of the process that opened the device. A driver's threads, locks and
+ * queues do not come along with fork(), so nothing of the driver may be called there, not even to
+ * close. */
+bool tsr_device_is_left_by_fork(const tsr_device *device);
 
 /* run.c: walks through the program's function and sets made [out_count] to its outputs. */
 tsr_status tsr_run_walk(tsr_run *run, const tsr_program *program, tsr_tensor *const *in,

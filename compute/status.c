@@ -14,6 +14,7 @@ static const struct {
     {TSR_ERROR_IO, "TSR_ERROR_IO", "input or output failed"},
     {TSR_ERROR_NOT_FOUND, "TSR_ERROR_NOT_FOUND", "not found"},
     {TSR_ERROR_NO_SPACE, "TSR_ERROR_NO_SPACE", "no space left"},
+    {TSR_ERROR_EXISTS, "TSR_ERROR_EXISTS", "output exists"},
     {TSR_ERROR_FORMAT, "TSR_ERROR_FORMAT", "malformed data"},
     {TSR_ERROR_TRUNCATED, "TSR_ERROR_TRUNCATED", "data end too early"},
     {TSR_ERROR_CHECKSUM, "TSR_ERROR_CHECKSUM", "checksum does not match"},

@@ -8,11 +8,14 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/types.h>
+#include <unistd.h>
 
 struct tsr_threads {
     pthread_mutex_t lock;
     pthread_cond_t posted, finished;
-    int count; /* helpers, without the caller */
+    pid_t process; /* in which the helpers run */
+    int count;     /* helpers, without the caller */
     pthread_t *ids;
     /* the job */
     tsr_tile_fn fn;
@@ -83,6 +86,7 @@ static tsr_threads *start(int helpers) {
         free(t);
         return NULL;
     }
+    t->process = getpid();
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->posted, NULL);
     pthread_cond_init(&t->finished, NULL);
@@ -99,6 +103,13 @@ static tsr_threads *start(int helpers) {
     return t;
 }
 
+/* fork() copies the pool into the child and its helpers not. What the copy's locks and conditions
+ * say of threads that are not there would never change, so the child frees the memory and waits for
+ * nothing. */
+static bool is_left_by_fork(const tsr_threads *t) {
+    return t && t->process != getpid();
+}
+
 int tsr_thread_count(const tsr_context *ctx) {
     return ctx ? ctx->settings.threads : 1;
 }
@@ -110,6 +121,7 @@ void tsr_parallel(tsr_context *ctx, int64_t tiles, tsr_tile_fn fn, void *arg) {
             fn(arg, i, worker);
         return;
     }
+    if (is_left_by_fork(ctx->threads)) tsr_threads_close(&ctx->threads);
     if (!ctx->threads) ctx->threads = start(ctx->settings.threads - 1);
     tsr_threads *t = ctx->threads;
     if (!t || t->count == 0) {
@@ -138,15 +150,17 @@ void tsr_parallel(tsr_context *ctx, int64_t tiles, tsr_tile_fn fn, void *arg) {
 void tsr_threads_close(tsr_threads **threads) {
     if (!threads || !*threads) return;
     tsr_threads *t = *threads;
-    pthread_mutex_lock(&t->lock);
-    t->quit = true;
-    pthread_cond_broadcast(&t->posted);
-    pthread_mutex_unlock(&t->lock);
-    for (int i = 0; i < t->count; ++i)
-        pthread_join(t->ids[i], NULL);
-    pthread_mutex_destroy(&t->lock);
-    pthread_cond_destroy(&t->posted);
-    pthread_cond_destroy(&t->finished);
+    if (!is_left_by_fork(t)) {
+        pthread_mutex_lock(&t->lock);
+        t->quit = true;
+        pthread_cond_broadcast(&t->posted);
+        pthread_mutex_unlock(&t->lock);
+        for (int i = 0; i < t->count; ++i)
+            pthread_join(t->ids[i], NULL);
+        pthread_mutex_destroy(&t->lock);
+        pthread_cond_destroy(&t->posted);
+        pthread_cond_destroy(&t->finished);
+    }
     free(t->ids);
     free(t);
     *threads = NULL;

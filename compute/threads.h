@@ -3,7 +3,9 @@
  *
  * Work is cut into tiles whose borders depend on the problem alone, never on the thread count, so
  * results are the same to the bit for every number of threads. Tiles are taken one by one from a
- * shared counter (a static split would wait for the slower core). */
+ * shared counter (a static split would wait for the slower core).
+ *
+ * fork() leaves the pool's threads behind: the child's first parallel call starts its own. */
 #ifndef COMPUTE_THREADS_H
 #define COMPUTE_THREADS_H
 

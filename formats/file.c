@@ -30,6 +30,37 @@ static bool wait_for(int fd, short events) {
     return poll(&p, 1, -1) >= 0 || errno == EINTR;
 }
 
+bool tsr_in_is_stream(const char *path) {
+    struct stat st;
+    return !strcmp(path, "-") ||
+           (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode));
+}
+
+tsr_status tsr_in_open(tsr_context *ctx, const char *path, int *fd) {
+    struct stat st;
+    *fd = strcmp(path, "-") ? open_retrying(path, O_RDONLY, 0) : STDIN_FILENO;
+    if (*fd < 0) return tsr_fail_errno(ctx, "%s: open", path);
+    if (*fd == STDIN_FILENO || fstat(*fd, &st) || !S_ISDIR(st.st_mode)) return TSR_OK;
+    close(*fd);
+    *fd = -1;
+    return tsr_fail(ctx, TSR_ERROR_IO, "%s: wanted a file, got a directory", path);
+}
+
+tsr_status tsr_in_read(tsr_context *ctx, const char *path, int fd, void *bytes, size_t size,
+                       size_t *got) {
+    for (;;) {
+        const ssize_t n = read(fd, bytes, size < (1u << 30) ? size : 1u << 30);
+        *got = n > 0 ? (size_t)n : 0;
+        if (n >= 0) return TSR_OK;
+        if (errno == EAGAIN && wait_for(fd, POLLIN)) continue;
+        if (errno != EINTR) return tsr_fail_errno(ctx, "%s: read", path);
+    }
+}
+
+void tsr_in_close(int fd) {
+    if (fd > STDIN_FILENO) close(fd);
+}
+
 /* Reads to the end into growing memory; `expect` bytes are likely. */
 static tsr_status read_all(tsr_context *ctx, const char *path, int fd, size_t expect,
                            tsr_map *map) {
@@ -57,18 +88,14 @@ static tsr_status read_all(tsr_context *ctx, const char *path, int fd, size_t ex
             }
             bytes = more;
         }
-        size_t room = capacity - size;
-        ssize_t got = read(fd, bytes + size, room < (1u << 30) ? room : 1u << 30);
-        if (got == 0) break;
-        if (got > 0) {
-            size += (size_t)got;
-        } else if (errno == EAGAIN && wait_for(fd, POLLIN)) {
-            continue;
-        } else if (errno != EINTR) {
-            tsr_status status = tsr_fail_errno(ctx, "%s: read", path);
+        size_t got;
+        tsr_status status = tsr_in_read(ctx, path, fd, bytes + size, capacity - size, &got);
+        if (status) {
             free(bytes);
             return status;
         }
+        if (got == 0) break;
+        size += got;
     }
     uint8_t *fitted = realloc(bytes, size ? size : 1);
     *map = (tsr_map){.bytes = fitted ? fitted : bytes, .size = size};
@@ -157,12 +184,50 @@ static tsr_status open_temporary(tsr_context *ctx, tsr_out *out, const struct st
     return tsr_fail(ctx, TSR_ERROR_IO, "%s: no free temporary name in its folder", out->path);
 }
 
-tsr_status tsr_out_open(tsr_context *ctx, const char *path, tsr_out *out) {
-    *out = (tsr_out){.fd = -1};
-    if (strcmp(path, "-") == 0) {
-        out->fd = STDOUT_FILENO;
+/* The descriptor that a path names: "-" and /dev/stdout, /dev/fd/N (process substitution), or -1.
+ * Opened by its name, a pipe would do, but a socket would not, and a file would be written from its
+ * beginning instead of where the shell's >> or an earlier command left off. */
+static int descriptor_of(const char *path) {
+    static const char *const folders[] = {"/dev/fd/", "/proc/self/fd/"};
+    if (!strcmp(path, "-") || !strcmp(path, "/dev/stdout")) return STDOUT_FILENO;
+    if (!strcmp(path, "/dev/stderr")) return STDERR_FILENO;
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; ++i) {
+        const size_t n = strlen(folders[i]);
+        if (strncmp(path, folders[i], n) || path[n] < '0' || path[n] > '9') continue;
+        char *end;
+        const unsigned long number = strtoul(path + n, &end, 10);
+        if (!*end && number < 1u << 20) return (int)number;
+    }
+    return -1;
+}
+
+tsr_status tsr_out_check(tsr_context *ctx, const char *path) {
+    struct stat st;
+    if (!ctx || !ctx->settings.keep_existing || descriptor_of(path) >= 0) return TSR_OK;
+    /* A link that leads nowhere is there, too: renaming would replace it. */
+    if (stat(path, &st) != 0 && lstat(path, &st) != 0) return TSR_OK;
+    if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode)) return TSR_OK;
+    return tsr_fail(ctx, TSR_ERROR_EXISTS, "%s: wanted a new name, got that of a file", path);
+}
+
+static tsr_status open_descriptor(tsr_context *ctx, const char *path, int fd, tsr_out *out) {
+    if (fd == STDOUT_FILENO) { /* stays open: it is the caller's */
+        out->fd = fd;
         return TSR_OK;
     }
+    out->path = strdup(path);
+    if (!out->path) return tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for its name", path);
+    out->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (out->fd >= 0) return TSR_OK;
+    const tsr_status status = tsr_fail_errno(ctx, "%s: open for writing", path);
+    tsr_out_abandon(out);
+    return status;
+}
+
+tsr_status tsr_out_open(tsr_context *ctx, const char *path, tsr_out *out) {
+    *out = (tsr_out){.fd = -1};
+    const int descriptor = descriptor_of(path);
+    if (descriptor >= 0) return open_descriptor(ctx, path, descriptor, out);
     size_t length = strlen(path);
     if (length == 0)
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "output: wanted a file name, got \"\"");
@@ -172,10 +237,13 @@ tsr_status tsr_out_open(tsr_context *ctx, const char *path, tsr_out *out) {
     bool exists = stat(path, &st) == 0;
     if (exists && S_ISDIR(st.st_mode))
         return tsr_fail(ctx, TSR_ERROR_IO, "%s: wanted a file, got a directory", path);
-    /* Behind a link, the file it leads to is replaced, not the link. */
-    out->path = exists ? realpath(path, NULL) : strdup(path);
-    if (!out->path) return tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for its name", path);
-    tsr_status status = TSR_OK;
+    tsr_status status = tsr_out_check(ctx, path);
+    if (status) return status;
+    out->keep = ctx && ctx->settings.keep_existing;
+    /* Behind a link, the file it leads to is replaced, not the link. What is no file keeps its
+     * name: that of a pipe behind /proc leads to no path. */
+    out->path = exists && S_ISREG(st.st_mode) ? realpath(path, NULL) : strdup(path);
+    if (!out->path) return tsr_fail_errno(ctx, "%s: finding its place", path);
     if (exists && !S_ISREG(st.st_mode)) {
         out->fd = open_retrying(path, O_WRONLY, 0);
         if (out->fd < 0) status = tsr_fail_errno(ctx, "%s: open for writing", path);
@@ -228,6 +296,60 @@ static void out_forget(tsr_out *out) {
     out->fd = -1;
 }
 
+/* Renames without replacing, through a second link to the file: making one fails when the name is
+ * taken. Where there are no links (FAT) a look beforehand has to do. */
+static int rename_new(const char *from, const char *to) {
+    if (link(from, to) == 0) {
+        (void)unlink(from);
+        return 0;
+    }
+    if (errno == EEXIST) return -1;
+    struct stat st;
+    if (lstat(to, &st) == 0) {
+        errno = EEXIST;
+        return -1;
+    }
+    return rename(from, to);
+}
+
+static tsr_status move_into_place(tsr_context *ctx, tsr_out *out) {
+    if ((out->keep ? rename_new : rename)(out->temporary, out->path) != 0) {
+        if (out->keep && errno == EEXIST)
+            return tsr_fail(ctx, TSR_ERROR_EXISTS,
+                            "%s: wanted a new name, got that of a file that appeared meanwhile",
+                            out->path);
+        return tsr_fail_errno(ctx, "%s: rename into place", out->path);
+    }
+    free(out->temporary);
+    out->temporary = NULL;
+    sync_folder(out->path);
+    return TSR_OK;
+}
+
+tsr_status tsr_out_rename(tsr_context *ctx, tsr_out *out, const char *insert, const char *suffix,
+                          const char **name) {
+    if (!out->temporary)
+        return tsr_fail(ctx, TSR_ERROR_STATE, "output: wanted a file, got what has no other name");
+    size_t stem = strlen(out->path);
+    const size_t tail = strlen(suffix);
+    if (stem > tail && !strcmp(out->path + stem - tail, suffix)) stem -= tail;
+    for (unsigned n = 1; n < 1000; ++n) {
+        char number[16] = "", *path = NULL;
+        struct stat st;
+        if (n > 1) snprintf(number, sizeof number, "-%u", n);
+        if (asprintf(&path, "%.*s%s%s%s", (int)stem, out->path, insert, number, suffix) < 0)
+            return tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for another name", out->path);
+        if (out->keep && lstat(path, &st) == 0) {
+            free(path);
+            continue;
+        }
+        free(out->path);
+        *name = out->path = path;
+        return TSR_OK;
+    }
+    return tsr_fail(ctx, TSR_ERROR_EXISTS, "%s: wanted a free name beside it, got none", out->path);
+}
+
 tsr_status tsr_out_commit(tsr_context *ctx, tsr_out *out) {
     if (!out->path) { /* stdout stays open: it is the caller's */
         out_forget(out);
@@ -245,15 +367,7 @@ tsr_status tsr_out_commit(tsr_context *ctx, tsr_out *out) {
     out->fd = -1;
     if (!status && closed != 0 && errno != EINTR)
         status = tsr_fail_errno(ctx, "%s: close", out->path);
-    if (!status && out->temporary) {
-        if (rename(out->temporary, out->path) != 0) {
-            status = tsr_fail_errno(ctx, "%s: rename into place", out->path);
-        } else {
-            free(out->temporary);
-            out->temporary = NULL;
-            sync_folder(out->path);
-        }
-    }
+    if (!status && out->temporary) status = move_into_place(ctx, out);
     if (status)
         tsr_out_abandon(out);
     else
@@ -270,5 +384,13 @@ void tsr_out_abandon(tsr_out *out) {
 
 bool tsr_file_same(const char *a, const char *b) {
     struct stat x, y;
-    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+    if (!strcmp(a, "-") || !strcmp(b, "-")) return false;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino &&
+           S_ISREG(x.st_mode);
+}
+
+tsr_status tsr_out_not_input(tsr_context *ctx, const char *output, const char *input) {
+    if (!input || !tsr_file_same(output, input)) return TSR_OK;
+    return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
+                    "%s: output: wanted a file that is not an input, got the same file", output);
 }

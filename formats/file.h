@@ -19,30 +19,56 @@ typedef struct tsr_map {
  * rename, as tsr_out does, cannot cause this. Errors: NOT_FOUND, IO (also "is a directory"),
  * TOO_LARGE (a pipe beyond the memory limit). */
 tsr_status tsr_map_open(tsr_context *ctx, const char *path, tsr_map *map);
+/* True unless `path` is a file or a folder: "-", a pipe, a device. Such an input may hold several
+ * pictures, one behind the other. */
+bool tsr_in_is_stream(const char *path);
+/* Opens a stream for tsr_in_read; "-" is stdin. Errors: NOT_FOUND, IO. */
+tsr_status tsr_in_open(tsr_context *ctx, const char *path, int *fd);
+/* Reads up to `size` bytes, as many as are there, and waits for one; *got 0 is the end. Errors: IO.
+ */
+tsr_status tsr_in_read(tsr_context *ctx, const char *path, int fd, void *bytes, size_t size,
+                       size_t *got);
+/* Closes what tsr_in_open opened; stdin stays open. */
+void tsr_in_close(int fd);
 /* Unmaps or frees the bytes and zeroes *map. A zeroed map is accepted. */
 void tsr_map_close(tsr_map *map);
 /* Gives the memory of mapped bytes back to the system, whole pages only; pages come again from the
  * file when they are touched. */
 void tsr_map_release(const void *bytes, size_t size);
 
-/* An output file being written. An existing file is replaced only if it is writable, and its
- * permissions carry over; a link is followed. A device or a pipe is written directly. */
+/* An output file being written. An existing file is replaced only if it is writable and the context
+ * does not keep what exists; its permissions carry over, and a link is followed. A device or a pipe
+ * is written directly, and so is an open descriptor: "-", /dev/stdout, /dev/fd/N. */
 typedef struct tsr_out {
     int fd;
     uint64_t written;
     char *path, *temporary; /* NULL, NULL for stdout; temporary is NULL when written directly */
+    bool keep;              /* nothing may stand under `path` when the output is committed */
 } tsr_out;
-/* Opens an output; "-" is stdout. Errors: IO, NO_SPACE, MEMORY. */
+/* Opens an output; "-" is stdout. Errors: IO, NO_SPACE, EXISTS, MEMORY. */
 tsr_status tsr_out_open(tsr_context *ctx, const char *path, tsr_out *out);
+/* Says what tsr_out_open would say of what exists, and makes nothing: for before the work begins.
+ * Errors: EXISTS. */
+tsr_status tsr_out_check(tsr_context *ctx, const char *path);
 /* Appends bytes. Errors: IO, NO_SPACE. */
 tsr_status tsr_out_write(tsr_context *ctx, tsr_out *out, const void *bytes, size_t size);
+/* Gives the output another final name in the same folder, for before tsr_out_commit: what stands
+ * between the folder and the end of the old name becomes "<old name without `suffix`><insert>
+ * <suffix>". Where that name is taken and must not be replaced, -2, -3 ... follow the insert.
+ * *name is the name, owned by `out`. Errors: STATE (written directly), EXISTS, MEMORY. */
+tsr_status tsr_out_rename(tsr_context *ctx, tsr_out *out, const char *insert, const char *suffix,
+                          const char **name);
 /* Flushes the output to the disk (fsync) and renames it. On error the temporary file is deleted.
- * Errors: IO, NO_SPACE. */
+ * Errors: IO, NO_SPACE, EXISTS (a file of that name appeared meanwhile). */
 tsr_status tsr_out_commit(tsr_context *ctx, tsr_out *out);
 /* Deletes the temporary file. Does nothing after tsr_out_commit. */
 void tsr_out_abandon(tsr_out *out);
 
-/* True if both names lead to one existing file. An output must not be one of the inputs. */
+/* True if both names lead to one existing file that a name can replace; "-", devices and pipes
+ * never are. */
 bool tsr_file_same(const char *a, const char *b);
+/* Fails with ARGUMENT when `output` is the file `input`; a NULL input is accepted. An output must
+ * not be one of the inputs, also where replacing is allowed. */
+tsr_status tsr_out_not_input(tsr_context *ctx, const char *output, const char *input);
 
 #endif

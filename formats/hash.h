@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* hash.h: XXH64, a 64-bit checksum for telling files and models apart. Not for secrets:
- * inputs with equal hashes can be made on purpose. A hash does not depend on the machine. */
+/* hash.h: XXH64 through xxHash, a 64-bit checksum for telling files and models apart. Not for
+ * secrets: inputs with equal hashes can be made on purpose. A hash does not depend on the machine.
+ */
 #ifndef FORMATS_HASH_H
 #define FORMATS_HASH_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* State of a hash over bytes that come in pieces. */
+/* State of a hash over bytes that come in pieces: room for xxHash's own. */
 typedef struct tsr_hash {
-    uint64_t lane[4], seed, total;
-    uint8_t held[32]; /* total % 32 bytes wait here */
+    uint64_t state[11];
 } tsr_hash;
 
 /* Start, add any number of pieces, finish. The borders of the pieces do not change the hash. More

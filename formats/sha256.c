@@ -1,90 +1,63 @@
 /* SPDX-License-Identifier: MIT */
-/* sha256.c: FIPS 180-4, section 6.2, in plain C. The constants are the fractional parts of square
- * and cube roots of the first primes. */
+/* sha256.c: see sha256.h. libcrypto takes the processor's own instructions for it where there are
+ * some. */
 #include "sha256.h"
 
-#include <stdint.h>
-#include <string.h>
+#include <openssl/evp.h>
+#include <stdbool.h>
+#include <stdlib.h>
 
-static const uint32_t k[64] = {
-    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
-    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
-    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
-    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
-    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
-    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
-    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
-    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
+struct tsr_sha256 {
+    EVP_MD_CTX *state;
+    bool failed;
+};
 
-static uint32_t rotate(uint32_t x, int n) {
-    return x >> n | x << (32 - n);
+/* libcrypto keeps its own record of errors; the only ones here are those of its memory. */
+static tsr_status failure(tsr_context *ctx) {
+    return tsr_fail(ctx, TSR_ERROR_MEMORY, "sha256: wanted a digest from libcrypto, got an error");
 }
 
-static void block(uint32_t h[8], const uint8_t *p) {
-    uint32_t w[64], v[8];
-    for (int i = 0; i < 16; ++i, p += 4)
-        w[i] = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-    for (int i = 16; i < 64; ++i) {
-        uint32_t a = w[i - 15], b = w[i - 2];
-        w[i] = w[i - 16] + (rotate(a, 7) ^ rotate(a, 18) ^ a >> 3) + w[i - 7] +
-               (rotate(b, 17) ^ rotate(b, 19) ^ b >> 10);
+tsr_status tsr_sha256_open(tsr_context *ctx, tsr_sha256 **digest) {
+    *digest = NULL;
+    tsr_sha256 *d = tsr_alloc(ctx, 1, sizeof *d, "sha256");
+    if (!d) return TSR_ERROR_MEMORY;
+    d->state = EVP_MD_CTX_new();
+    if (!d->state || EVP_DigestInit_ex(d->state, EVP_sha256(), NULL) != 1) {
+        tsr_sha256_close(&d);
+        return failure(ctx);
     }
-    memcpy(v, h, sizeof v);
-    for (int i = 0; i < 64; ++i) {
-        uint32_t a = v[0], e = v[4];
-        uint32_t t1 = v[7] + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) +
-                      ((e & v[5]) ^ (~e & v[6])) + k[i] + w[i];
-        uint32_t t2 = (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) +
-                      ((a & v[1]) ^ (a & v[2]) ^ (v[1] & v[2]));
-        memmove(v + 1, v, 7 * sizeof *v);
-        v[4] += t1;
-        v[0] = t1 + t2;
-    }
-    for (int i = 0; i < 8; ++i)
-        h[i] += v[i];
+    *digest = d;
+    return TSR_OK;
 }
 
-void tsr_sha256_start(tsr_sha256_state *state) {
-    static const uint32_t first[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                                      0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-    memcpy(state->h, first, sizeof first);
-    state->total = 0;
+void tsr_sha256_add(tsr_sha256 *d, const void *bytes, size_t size) {
+    if (EVP_DigestUpdate(d->state, bytes, size) != 1) d->failed = true;
 }
 
-void tsr_sha256_add(tsr_sha256_state *state, const void *bytes, size_t size) {
-    const uint8_t *p = bytes;
-    size_t held = (size_t)(state->total % 64);
-    state->total += size;
-    if (held) {
-        size_t take = size < 64 - held ? size : 64 - held;
-        if (take) memcpy(state->held + held, p, take);
-        if (held + take < 64) return;
-        block(state->h, state->held);
-        p += take;
-        size -= take;
-    }
-    for (; size >= 64; size -= 64, p += 64)
-        block(state->h, p);
-    if (size) memcpy(state->held, p, size);
-}
-
-void tsr_sha256_finish(tsr_sha256_state *state, char hex[65]) {
-    uint8_t tail[128] = {0};
-    size_t rest = (size_t)(state->total % 64), end = rest < 56 ? 64 : 128;
-    memcpy(tail, state->held, rest);
-    tail[rest] = 0x80;
-    for (int i = 0; i < 8; ++i)
-        tail[end - 1 - (size_t)i] = (uint8_t)(state->total * 8 >> (8 * i));
-    block(state->h, tail);
-    if (end == 128) block(state->h, tail + 64);
+tsr_status tsr_sha256_finish(tsr_context *ctx, tsr_sha256 *d, char hex[65]) {
+    unsigned char bytes[EVP_MAX_MD_SIZE];
+    hex[0] = 0;
+    if (d->failed || EVP_DigestFinal_ex(d->state, bytes, NULL) != 1) return failure(ctx);
     for (int i = 0; i < 64; ++i)
-        hex[i] = "0123456789abcdef"[state->h[i / 8] >> (28 - 4 * (i % 8)) & 15];
+        hex[i] = "0123456789abcdef"[bytes[i / 2] >> (i % 2 ? 0 : 4) & 15];
     hex[64] = 0;
+    return TSR_OK;
 }
 
-void tsr_sha256(const void *bytes, size_t size, char hex[65]) {
-    tsr_sha256_state state;
-    tsr_sha256_start(&state);
-    tsr_sha256_add(&state, bytes, size);
-    tsr_sha256_finish(&state, hex);
+void tsr_sha256_close(tsr_sha256 **digest) {
+    if (!digest || !*digest) return;
+    EVP_MD_CTX_free((*digest)->state);
+    free(*digest);
+    *digest = NULL;
+}
+
+tsr_status tsr_sha256_of(tsr_context *ctx, const void *bytes, size_t size, char hex[65]) {
+    tsr_sha256 *digest;
+    hex[0] = 0;
+    tsr_status status = tsr_sha256_open(ctx, &digest);
+    if (status) return status;
+    tsr_sha256_add(digest, bytes, size);
+    status = tsr_sha256_finish(ctx, digest, hex);
+    tsr_sha256_close(&digest);
+    return status;
 }

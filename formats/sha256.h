@@ -1,23 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-/* sha256.h: SHA-256 (FIPS 180-4), to tell whether a file is the one somebody else wrote down. */
+/* sha256.h: SHA-256 through libcrypto, to tell whether a file is the one somebody else wrote down.
+ */
 #ifndef FORMATS_SHA256_H
 #define FORMATS_SHA256_H
 
 #include <stddef.h>
-#include <stdint.h>
 
-/* State of a digest over bytes that come in pieces. The borders of the pieces do not change the
- * digest. Call tsr_sha256_finish once, at the end. */
-typedef struct tsr_sha256_state {
-    uint32_t h[8];
-    uint64_t total;
-    uint8_t held[64]; /* total % 64 bytes wait here */
-} tsr_sha256_state;
-void tsr_sha256_start(tsr_sha256_state *state);
-void tsr_sha256_add(tsr_sha256_state *state, const void *bytes, size_t size);
-void tsr_sha256_finish(tsr_sha256_state *state, char hex[65]);
+#include "../compute/context.h"
 
-/* Computes the digest of bytes in memory as 64 lower-case hexadecimal digits and a final 0. */
-void tsr_sha256(const void *bytes, size_t size, char hex[65]);
+/* Digest over bytes that come in pieces. The borders of the pieces do not change the digest. */
+typedef struct tsr_sha256 tsr_sha256;
+/* Opens a digest, which the caller closes with tsr_sha256_close. Errors: MEMORY. */
+tsr_status tsr_sha256_open(tsr_context *ctx, tsr_sha256 **digest);
+/* Adds bytes. */
+void tsr_sha256_add(tsr_sha256 *digest, const void *bytes, size_t size);
+/* Writes the digest of all that was added as 64 lower-case hexadecimal digits and a final 0; call
+ * it once. Errors: MEMORY (libcrypto failed in one of the calls since open). */
+tsr_status tsr_sha256_finish(tsr_context *ctx, tsr_sha256 *digest, char hex[65]);
+/* Closes a digest and sets *digest to NULL. NULL and a NULL *digest are accepted. */
+void tsr_sha256_close(tsr_sha256 **digest);
+
+/* Computes the digest of bytes in memory, see tsr_sha256_finish. Errors: MEMORY. */
+tsr_status tsr_sha256_of(tsr_context *ctx, const void *bytes, size_t size, char hex[65]);
 
 #endif

@@ -276,15 +276,16 @@ tsr_status tsr_file_sha256(tsr_context *ctx, const char *path, char hex[65],
     tsr_map map;
     tsr_status status = tsr_map_open(ctx, path, &map);
     if (status) return status;
-    tsr_sha256_state state;
-    tsr_sha256_start(&state);
+    tsr_sha256 *digest;
+    status = tsr_sha256_open(ctx, &digest);
     for (size_t at = 0; at < map.size && !status; at += PIECE) {
         size_t size = map.size - at < PIECE ? map.size - at : PIECE;
-        tsr_sha256_add(&state, map.bytes + at, size);
+        tsr_sha256_add(digest, map.bytes + at, size);
         if (progress && progress(user, "sha256", at + size, map.size))
             status = tsr_fail(ctx, TSR_ERROR_INTERRUPTED, "%s: stopped by the caller", path);
     }
-    tsr_sha256_finish(&state, hex);
+    if (!status) status = tsr_sha256_finish(ctx, digest, hex);
+    tsr_sha256_close(&digest);
     tsr_map_close(&map);
     return status;
 }

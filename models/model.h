@@ -19,7 +19,7 @@ typedef struct tsr_model {
     char device_text[300];
 } tsr_model;
 
-/* The weights linked into the library (bundled.c). */
+/* The weights linked into the library (embedded.S). */
 extern const unsigned char tsr_bundled_model[];
 extern const unsigned char tsr_bundled_model_end[];
 

@@ -322,9 +322,9 @@ static tsr_status convert(job *j, const char *output, tsr_convert_report *report
     if (dtype && strcasecmp(dtype, "f32") && strcasecmp(dtype, "f16") && strcasecmp(dtype, "bf16"))
         return tsr_fail(j->ctx, TSR_ERROR_ARGUMENT,
                         "convert: dtype: wanted f32, f16 or bf16, got %s", dtype);
-    if (tsr_file_same(j->input, output))
-        return tsr_fail(j->ctx, TSR_ERROR_ARGUMENT, "%s: the output is the input", output);
-    tsr_status status = tsr_model_file_open(j->ctx, j->input, &j->file);
+    tsr_status status = tsr_out_not_input(j->ctx, output, j->input);
+    if (!status) status = tsr_out_check(j->ctx, output);
+    if (!status) status = tsr_model_file_open(j->ctx, j->input, &j->file);
     if (!status) status = choose(j);
     if (!status)
         status = tsr_file_sha256(j->ctx, j->input, j->sha256, j->s->progress, j->s->progress_user);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""mosaic in PyTorch: what codec/tokenizers/mosaic.c computes, written for training.
+"""mosaic in PyTorch: what codec/tokenizers/mosaic/mosaic.c computes, written for training.
 
 A 256x256 tile becomes 256 ordered ids. Each has six digits. In the `lead` leading ids they number two
 codewords, one of 512 and one of 125, and the codewords of all leading ids add up (residual VQ) to the

@@ -360,7 +360,7 @@ def calibrate(args):
 # ---- the file -----------------------------------------------------------------------------------
 
 def export(args):
-    """model.safetensors as codec/tokenizers/mosaic.c reads it: float16, but for what decides ids."""
+    """model.safetensors as codec/tokenizers/mosaic/mosaic.c reads it: float16, but for what decides ids."""
     model, state = trained(args)
     path = os.path.join(args.out, "predictor.json")
     predictor = json.load(open(path)) if os.path.exists(path) else [[0.0, 1.0]] * len(COUNTS)

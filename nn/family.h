@@ -108,6 +108,10 @@ typedef struct tsr_tokenizer_ops {
     unsigned abilities;               /* of tsr_tokenizer_ability */
     const char *no_quality;           /* without QUALITY and SELECTS: why, for people; or NULL */
     const tsr_tolerances *tolerances; /* with SELECTS */
+    /* Stages whose arithmetic is the host's on every device, as words with a blank between; NULL:
+     * none. Copying, scaling and packing are no stages; preprocessing, and drawing latents with
+     * supplied noise, are the host's for all families and not named here. */
+    const char *encodes_on_host, *decodes_on_host;
     /* Fills the header except for background, family and hash. Fit and filter are filled by models
      * that prefer some, hints by models that sample. Errors: MODEL, TOO_LARGE. */
     tsr_status (*describe)(const void *model, tsr_token_header *header);

@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum { X, WEIGHT, BIAS, GATE, RESIDUAL, OPERANDS };
-enum { ACT, GATE_ROWS, GATE_LAST }; /* p.i: row i has gate min(i / GATE_ROWS, GATE_LAST) */
+enum { ACT, GATE_ROWS, GATE_LAST, EXACT }; /* p.i: row i has gate min(i / GATE_ROWS, GATE_LAST) */
 
 static int64_t least(int64_t a, int64_t b) {
     return a < b ? a : b;
@@ -170,7 +170,7 @@ static tsr_status cpu(tsr_device *d, const tsr_call *c) {
                                      .residual = c->in[RESIDUAL] ? c->in[RESIDUAL]->data : NULL,
                                      .residual_stride = j.n};
     j.finish = c->in[BIAS] || c->in[GATE] || c->in[RESIDUAL] || c->p.i[ACT] != TSR_ACT_NONE;
-    const tsr_cpu_products products = tsr_device_products(d);
+    const tsr_cpu_products products = c->p.i[EXACT] ? TSR_PRODUCTS_F32 : tsr_device_products(d);
     bool half = products != TSR_PRODUCTS_F32;
     bool onednn = half ? products == TSR_PRODUCTS_BF16 : tsr_device_uses_onednn(d);
     if (c->weight->packed && c->weight->packed_free != packed_free)
@@ -220,7 +220,9 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
                                               .coopmat = "linear_coopmat",
                                               .threads = THREADS,
                                               .shared_bytes = SHARED};
-    const product_body body = product_choose(caps, &variants, n, k % 4 == 0);
+    tsr_gpu_caps own = *caps;
+    if (c->p.i[EXACT]) own.fp16 = false;
+    const product_body body = product_choose(&own, &variants, n, k % 4 == 0);
     if (!body.variant) return 0;
     uint32_t s = caps->subgroup_size, parts = 0;
     for (int i = BIAS; i <= RESIDUAL; ++i)
@@ -345,6 +347,7 @@ tsr_tensor *tsr_linear(tsr_run *r, const tsr_tensor *x, tsr_weight *w,
     c.p.i[ACT] = e->act;
     c.p.i[GATE_ROWS] = (int32_t)gate_rows;
     c.p.i[GATE_LAST] = (int32_t)(gates - 1);
+    c.p.i[EXACT] = e->exact;
     tsr_run_emit(r, &c);
     return y;
 }

@@ -20,6 +20,7 @@ typedef struct tsr_epilogue {
     int64_t gate_rows;          /* not 0: gate is [G, N]; each of its rows serves gate_rows
                                    consecutive rows of x, the last one all that remain */
     const tsr_tensor *residual; /* the output's shape, or NULL */
+    bool exact; /* the product stays f32 with TSR_PRECISION_FAST: what it computes decides ids */
 } tsr_epilogue;
 
 /* Matrix product: x [..., K], w [N, K] -> x w^T [..., N]. epilogue may be NULL. */
@@ -186,6 +187,45 @@ tsr_fsq_result tsr_fsq_round(tsr_run *r, const tsr_tensor *bounded, const int *l
                              int level_count);
 /* Codes [..., L] of ids I32 [...]. */
 tsr_tensor *tsr_fsq_decode(tsr_run *r, const tsr_tensor *ids, const int *levels, int level_count);
+
+#define TSR_FSQ_MAX_ENDS 16
+/* Slots of residual FSQ. Slot j of a class rounds number source[j] of a row to levels[j %
+ * level_count] digits, or what slot previous[j] left of that number. The arrays are read during the
+ * call; a recording keeps a copy. */
+typedef struct tsr_fsq_slots {
+    int classes, slots;
+    const int *levels;       /* [level_count] each 2 .. width */
+    int level_count;         /* 1..16 */
+    const int32_t *source;   /* [classes, slots] column of x; -1: the slot rounds nothing */
+    const int32_t *previous; /* [classes, slots] last slot before with this source, or -1 */
+    const float *scale;      /* [classes, slots] factor of a number before it is bounded by tanh */
+    const float *table;      /* [classes, slots, width] what each digit decodes to */
+    int width;
+} tsr_fsq_slots;
+/* Digits of rows, each by its class: x [B, N], classes I32 of B elements -> I32 [B, slots]. *margin
+ * becomes F32 [B, slots]: distance of the bounded value to the nearest rounding boundary. A slot
+ * without a source has digit 0 and margin 0.5. A class outside 0..classes-1 fails the run on cpu
+ * and is clamped on vulkan. */
+tsr_tensor *tsr_fsq_slots_round(tsr_run *r, const tsr_tensor *x, const tsr_tensor *classes,
+                                const tsr_fsq_slots *slots, tsr_tensor **margin);
+/* Squared error that every class leaves: x [B, N], energy of B elements (squared length of all that
+ * is to be coded) -> [B, classes, end_count], after the slots below each of ends [end_count], which
+ * rise. end_count is 1..16. */
+tsr_tensor *tsr_fsq_slots_errors(tsr_run *r, const tsr_tensor *x, const tsr_tensor *energy,
+                                 const tsr_fsq_slots *slots, const int *ends, int end_count);
+
+#define TSR_MAX_BEAM 32
+/* Chains of codes of a residual quantizer, the best first. */
+typedef struct tsr_beam {
+    tsr_tensor *rest;   /* [B, K, D] what a chain leaves of the vector */
+    tsr_tensor *score;  /* [B, K] half of the squared length that a chain has taken away; falling */
+    tsr_tensor *choice; /* I32 [B, K] chain of the stage before * codes + code; NULL at the start */
+} tsr_beam;
+/* One stage of residual vector quantization with a beam. products [B, K, S]: rest . code - |code|^2
+ * / 2 for the stage's codes [S, D]. Keeps the `width` (1..32) best of all K * S chains; ties go to
+ * the lowest choice. */
+tsr_beam tsr_beam_step(tsr_run *r, const tsr_beam *beam, const tsr_tensor *products,
+                       const tsr_tensor *codes, int width);
 
 /* Sums the rows of each id, for k-means: x [N, D], ids I32 [N] -> sums [K, D], *counts I32 [K].
  * Rows are added in an order that depends on N and K alone. An id of -1 is skipped. */

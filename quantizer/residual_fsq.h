@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* residual_fsq.h: FSQ in which several slots share a coefficient, each rounding what the slots
- * before it left. Runs on the host in double, so that every device rounds the same way. */
+ * before it left. This is the host's form, in double and a
+ * fixed order; tsr_fsq_slots_round of ops/ops.h is the devices'. */
 #ifndef QUANTIZER_RESIDUAL_FSQ_H
 #define QUANTIZER_RESIDUAL_FSQ_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* rvq_search.h: residual vector quantization of one vector with a beam. Taking the nearest code at
- * each stage is not the best chain of codes; this keeps the few best chains so far. Runs on the
- * host in a fixed order, so that every device gets the same codes. For many vectors and no beam,
- * see tsr_rvq_assign in quantizer.h. */
+ * each stage is not the best chain of codes; this keeps the few best chains so far. This is
+ * the host's form, in a fixed order; tsr_beam_step of ops/ops.h is a stage on devices. For many
+ * vectors and no beam, see tsr_rvq_assign in quantizer.h. */
 #ifndef QUANTIZER_RVQ_SEARCH_H
 #define QUANTIZER_RVQ_SEARCH_H
 

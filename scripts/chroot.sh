@@ -1,11 +1,25 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# The promise of the README on an empty machine: a fresh Debian 12 in a folder, a clone of this
-# repository's HEAD, `make demo`, then `make check`; prints the time of each. Needs root and
-# debootstrap.
-#   chroot.sh FOLDER        FOLDER must not exist, or be one an earlier run has made
+# The promise of the README on an empty machine: a fresh Debian in a folder, a clone of this
+# repository's HEAD, `make demo`, then `make check`; prints the time of each. Needs root, debootstrap
+# and unshare.
+#   chroot.sh FOLDER [SUITE [GOAL...]]
+#     FOLDER  must not exist, or be one an earlier run has made
+#     SUITE   of Debian; default bookworm
+#     GOAL    of the Makefile; default demo and check
+# Everything is mounted in a namespace that ends with this script, however it ends: outside, nothing is
+# ever mounted below FOLDER, and removing FOLDER removes FOLDER alone.
 set -euo pipefail
-place=${1:?usage: chroot.sh FOLDER}
+usage="usage: chroot.sh FOLDER [SUITE [GOAL...]]"
+place=$(realpath -m "${1:?$usage}")
+suite=${2:-bookworm}
+goals=("${@:3}")
+[ ${#goals[@]} -gt 0 ] || goals=(demo check)
+if [ "${TESSERA_CHROOT:-}" != namespace ]; then
+    command -v debootstrap >/dev/null || { echo "chroot: wanted debootstrap, got none" >&2; exit 1; }
+    TESSERA_CHROOT=namespace exec unshare --mount --propagation private --pid --fork --kill-child \
+        bash "$(realpath "$0")" "$place" "$suite" "${goals[@]}"
+fi
 cd "$(dirname "$0")/.."
 source=$PWD
 mirror=${MIRROR:-$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
@@ -15,9 +29,9 @@ mirror=${mirror:-http://deb.debian.org/debian}
 if [ ! -e "$place/.tessera-chroot" ]; then
     [ ! -e "$place" ] || { echo "chroot: $place exists and is not ours" >&2; exit 1; }
     SECONDS=0
-    debootstrap --variant=minbase bookworm "$place" "$mirror" >"$place.log" 2>&1 ||
+    debootstrap --variant=minbase "$suite" "$place" "$mirror" >"$place.log" 2>&1 ||
         { tail "$place.log"; exit 1; }
-    touch "$place/.tessera-chroot"
+    echo "$suite" >"$place/.tessera-chroot"
     echo "chroot: debootstrap took $SECONDS s"
 fi
 # What reaches the network here (proxies, certificates) must reach it there.
@@ -27,11 +41,28 @@ grep -lisE 'Acquire::https?::proxy' /etc/apt/apt.conf.d/* | while read -r f; do
 done || true # most machines have none
 mkdir -p "$place/etc/ssl/certs"
 cp -L /etc/ssl/certs/ca-certificates.crt "$place/etc/ssl/certs/" 2>/dev/null || true
-for point in proc sys dev; do
-    mountpoint -q "$place/$point" || mount --rbind "/$point" "$place/$point"
-    mount --make-rslave "$place/$point"
+
+# A /dev of its own, with what programs and tests ask for. Where devices cannot be made, the
+# machine's single ones are bound, never the folder.
+dev=$place/dev
+mount -t tmpfs -o mode=755,nosuid,size=1m tmpfs "$dev"
+for device in null:3 zero:5 full:7 random:8 urandom:9 tty:0; do
+    name=${device%:*} minor=${device#*:} major=1
+    [ "$name" != tty ] || major=5
+    if ! mknod -m 666 "$dev/$name" c $major "$minor" 2>/dev/null || ! head -c 0 "$dev/null" 2>/dev/null; then
+        rm -f "$dev/$name"
+        touch "$dev/$name"
+        mount --bind "/dev/$name" "$dev/$name"
+    fi
 done
-trap 'for p in dev sys proc; do umount -R -l "$place/$p" 2>/dev/null || true; done' EXIT
+mkdir "$dev/pts" "$dev/shm"
+mount -t devpts -o newinstance,mode=620,ptmxmode=666 devpts "$dev/pts"
+ln -s pts/ptmx "$dev/ptmx"
+mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs "$dev/shm"
+ln -s /proc/self/fd "$dev/fd"
+for i in 0:stdin 1:stdout 2:stderr; do ln -s "/proc/self/fd/${i%:*}" "$dev/${i#*:}"; done
+mount -t proc proc "$place/proc"
+mount -t sysfs -o ro sysfs "$place/sys" 2>/dev/null || true # nothing of ours needs it
 
 inside() { chroot "$place" /usr/bin/env DEBIAN_FRONTEND=noninteractive CI=true LC_ALL=C.UTF-8 \
     HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin bash -c "$1"; }
@@ -39,15 +70,15 @@ inside 'apt-get -q update && apt-get -q -y --no-install-recommends install git m
     >>"$place.log" 2>&1 || { tail "$place.log"; exit 1; }
 rm -rf "$place/srv/tessera" "$place/srv/tessera.bundle"
 git -C "$source" bundle create -q "$place/srv/tessera.bundle" HEAD
-inside 'git clone -q /srv/tessera.bundle /srv/tessera'
+inside 'git -c init.defaultBranch=main -c advice.detachedHead=false clone -q /srv/tessera.bundle /srv/tessera'
 
 status=0
-for goal in demo check; do
+for goal in "${goals[@]}"; do
     SECONDS=0
     if inside "cd /srv/tessera && make $goal" >"$place.$goal.log" 2>&1 </dev/null; then
-        echo "chroot: make $goal succeeded in $SECONDS s"
+        echo "chroot: $suite: make $goal succeeded in $SECONDS s"
     else
-        echo "chroot: make $goal FAILED after $SECONDS s (log: $place.$goal.log)"
+        echo "chroot: $suite: make $goal FAILED after $SECONDS s (log: $place.$goal.log)"
         tail -30 "$place.$goal.log"
         status=1
     fi

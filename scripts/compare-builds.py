@@ -64,6 +64,9 @@ def main():
             for round_ in range(a.rounds + 1):  # the first warms the page cache up
                 pair = {what: [] for what in rows}
                 for program in (a.before, a.after):
+                    for made in (tess, png):  # earlier builds know no -f
+                        if os.path.exists(made):
+                            os.remove(made)
                     pair["encode"].append(run([program, "encode", picture, "-o", tess] + common))
                     pair["decode"].append(run([program, "decode", tess, "-o", png] + common + steps))
                 for what in rows:

@@ -28,8 +28,8 @@ for picture in "$@"; do
     number=$((number + 1))
     name=$(basename "$picture")
     stem=$number-${name%.*}
-    encoded=$("$tessera" encode "$picture" -o "$out/tokens/$stem.tess" --device "$device" --json)
-    decoded=$("$tessera" decode "$out/tokens/$stem.tess" -o "$out/pictures/$stem.png" --device "$device" --json)
+    encoded=$("$tessera" encode -f "$picture" -o "$out/tokens/$stem.tess" --device "$device" --json)
+    decoded=$("$tessera" decode -f "$out/tokens/$stem.tess" -o "$out/pictures/$stem.png" --device "$device" --json)
     info=$("$tessera" info "$out/tokens/$stem.tess" --json)
     size="$(value source_width <<<"$info")x$(value source_height <<<"$info")"
     psnr=- ssim=-
@@ -46,7 +46,7 @@ done
 printf '\nDevice: %s\nSeconds are of the whole program, from its start to the closed file.\n' "$name_of_device"
 printf 'PSNR in dB over 8-bit RGB; SSIM with the 11x11 gaussian window of Wang et al. 2004.\n\n'
 
-"$tessera" sheet "$@" -o "$out/contact-sheet.png" -k 16,64,256 --device "$device" -q
+"$tessera" sheet -f "$@" -o "$out/contact-sheet.png" -k 16,64,256 --device "$device" -q
 echo "Token files:    $out/tokens/"
 echo "Decoded again:  $out/pictures/"
 echo "Contact sheet:  $out/contact-sheet.png   (original, 16, 64 and 256 tokens a tile)"

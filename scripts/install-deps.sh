@@ -3,18 +3,25 @@
 # Installs what building needs and the machine lacks, with apt-get (Debian 12 names).
 #   install-deps.sh demo    compiler, CMake and the libraries
 #   install-deps.sh check   the same, and what the tests use
+#   install-deps.sh package the same as demo, and what makes Debian packages
 # Says what it is about to do; as root or through sudo; does nothing when everything is there.
 set -euo pipefail
 
-build=(gcc g++ libc6-dev cmake ninja-build pkg-config glslang-tools
-       libpng-dev libzstd-dev libcjson-dev libdnnl-dev libvulkan-dev libvulkan-volk-dev
-       libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libcurl4-openssl-dev)
-tests=(check libsubunit-dev mesa-vulkan-drivers vulkan-validationlayers spirv-tools clang-format-14 python3)
+build=(gcc libc6-dev cmake ninja-build pkg-config glslang-tools
+       libpng-dev libzstd-dev libcjson-dev libssl-dev libxxhash-dev libdnnl-dev libvulkan-dev libvulkan-volk-dev
+       libjpeg-dev libtiff-dev libwebp-dev libgif-dev libopenjp2-7-dev libavif-dev libjxl-dev libheif-dev
+       zlib1g-dev libcurl4-openssl-dev)
+tests=(g++ check libsubunit-dev mesa-vulkan-drivers vulkan-validationlayers spirv-tools python3
+       python3-pil libjpeg-turbo-progs libavif-bin libjxl-tools libheif-examples groff-base mandoc zsh fish)
+optional=(clang-format-14) # not in every release; tests leave out what needs it
+packaging=(dpkg-dev fakeroot file)
 
-case "${1:-}" in
+goal=${1:-}
+case "$goal" in
 demo) wanted=("${build[@]}") ;;
+package) wanted=("${build[@]}" "${packaging[@]}") ;;
 check) wanted=("${build[@]}" "${tests[@]}") ;;
-*) echo "usage: $0 demo|check" >&2; exit 2 ;;
+*) echo "usage: $0 demo|check|package" >&2; exit 2 ;;
 esac
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
@@ -22,11 +29,22 @@ if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     exit 0 # they may be there under other names; CMake will say what is missing
 fi
 
+installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null || true)" = installed ]; }
 missing=()
 for package in "${wanted[@]}"; do
-    state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
-    [ "$state" = installed ] || missing+=("$package")
+    installed "$package" || missing+=("$package")
 done
+# Asked before the packages are listed and after: an empty machine knows of none before.
+add_optional() {
+    [ "$goal" = check ] || return 0
+    for package in "${optional[@]}"; do
+        if ! installed "$package" && [[ " ${missing[*]} " != *" $package "* ]] &&
+            apt-cache show "$package" >/dev/null 2>&1; then
+            missing+=("$package")
+        fi
+    done
+}
+add_optional
 if [ ${#missing[@]} -eq 0 ]; then
     echo "install-deps: everything is installed"
     exit 0
@@ -44,4 +62,5 @@ echo "install-deps: installing with ${as_root[*]:+sudo }apt-get: ${missing[*]}"
 quiet=(-q -y --no-install-recommends -o Dpkg::Use-Pty=0)
 export DEBIAN_FRONTEND=noninteractive
 "${as_root[@]}" apt-get -q update
+add_optional
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "${quiet[@]}" install "${missing[@]}"

@@ -57,7 +57,7 @@ def main():
         for i, path in enumerate(pictures):
             draw(path, i)
         out = os.path.join(folder, "out.tess")
-        encode = [sys.argv[1], "encode"]
+        encode = [sys.argv[1], "encode", "-f"]
 
         print(f"Device {device[1]}. Seconds are wall time of the whole process.")
         print()
@@ -67,7 +67,7 @@ def main():
         row("encode one 256x256 picture", [s for s, _ in runs],
             f"peak {max(m for _, m in runs) / 1e6:.0f} MB")
         back = os.path.join(folder, "back.png")
-        runs = [timed([sys.argv[1], "decode", out, "-o", back] + device) for _ in range(10)]
+        runs = [timed([sys.argv[1], "decode", "-f", out, "-o", back] + device) for _ in range(10)]
         row("decode it", [s for s, _ in runs], f"peak {max(m for _, m in runs) / 1e6:.0f} MB")
         many = [timed(encode + pictures + ["-o", out] + device) for _ in range(3)]
         each = sorted(s for s, _ in many)[1] / PICTURES

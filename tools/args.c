@@ -20,9 +20,9 @@ static const option general_options[] = {
      "no summary, no progress, errors only; -qq prints nothing at all on stderr", NULL, 0, 0},
     {"verbose", 'v', OPTION_COUNT, COMMON(verbose), NULL, NULL,
      "say what is done (device, plan, memory); -vv says more", NULL, 0, 0},
-    {"threads", 0, OPTION_UINT, COMMON(threads), "N", "one for each core",
+    {"threads", 0, OPTION_UINT, COMMON(threads), "N", "one for each processor it may use",
      "worker threads on the CPU; never changes a result", NULL, 1, 1024},
-    {"memory", 0, OPTION_BYTES, COMMON(memory), "SIZE", "three quarters of RAM",
+    {"memory", 0, OPTION_BYTES, COMMON(memory), "SIZE", "three quarters of what it may use",
      "refuse work that would need more than this, but for large tiles of grid tokenizers and "
      "autoencoders, which go by windows; 500M and 2G are understood",
      NULL, 1, 0},
@@ -31,7 +31,7 @@ static const option general_options[] = {
 static const option device_options[DEVICE_ALL] = {
     {"device", 0, OPTION_TEXT, COMMON(device), "NAME", "auto",
      "where the arithmetic happens: auto, cpu, vulkan or vulkan:N ('tessera devices' lists them)",
-     NULL, 0, 0},
+     "auto|cpu|vulkan", 0, 0},
     {"mask", 0, OPTION_TEXT, COMMON(mask), "LIST", "none",
      "comma-separated op variants or capabilities that must not be used (subgroup, coopmat, onednn "
      "...), to find out which one is at fault",
@@ -41,12 +41,24 @@ static const option device_options[DEVICE_ALL] = {
      "'tessera bench --agreement' measures how many ids stay the same",
      "f32|fast", 0, 0},
 };
+/* Of verbs that write. */
+static const option writing_options[] = {
+    {"force", 'f', OPTION_FLAG, COMMON(force), NULL, NULL,
+     "replace outputs that exist, and write bytes to a terminal; without it a terminal asks, and a "
+     "pipe or script ends with exit code 3",
+     NULL, 0, 0},
+};
 #define COUNT(a) ((int)(sizeof(a) / sizeof(*(a))))
 
-/* The verb's own options, then those of the device, then those everyone has. */
-static const option *option_at(const verb *v, int index) {
+int args_own_options(const verb *v) {
+    return v->option_count + (v->writes ? COUNT(writing_options) : 0);
+}
+
+const option *args_option(const verb *v, int index) {
     if (index < v->option_count) return &v->options[index];
     index -= v->option_count;
+    if (v->writes && index < COUNT(writing_options)) return &writing_options[index];
+    index -= v->writes ? COUNT(writing_options) : 0;
     if (index < v->device_options) return &device_options[index];
     index -= v->device_options;
     return index < COUNT(general_options) ? &general_options[index] : NULL;
@@ -127,9 +139,7 @@ const char *args_suggest(const char *typed, const char *const *names, int count)
     return best;
 }
 
-/* "auto|crop|pad" as "auto, crop or pad", or split at the bars. */
-static int split_choices(const char *choices, char *text, size_t bytes, const char **names,
-                         int most) {
+int args_choices(const char *choices, char *text, size_t bytes, const char **names, int most) {
     snprintf(text, bytes, "%s", choices);
     int count = 0;
     for (char *p = text; p && count < most;) {
@@ -143,7 +153,7 @@ static int split_choices(const char *choices, char *text, size_t bytes, const ch
 static int read_choice(const verb *v, const option *o, const char *value, int *target) {
     char text[256], list[256] = "";
     const char *names[16];
-    int count = split_choices(o->choices, text, sizeof text, names, 16);
+    int count = args_choices(o->choices, text, sizeof text, names, 16);
     for (int i = 0; i < count; ++i)
         if (strcmp(value, names[i]) == 0) {
             *target = i;
@@ -177,6 +187,7 @@ static int read_value(const verb *v, const option *o, const char *value, void *t
     uint64_t number = 0;
     switch (o->kind) {
     case OPTION_TEXT:
+    case OPTION_MODEL:
         if (!*value) return args_wrong(v, "--%s: wanted %s, got an empty text", o->name, o->value);
         *(const char **)target = value;
         return -1;
@@ -248,7 +259,7 @@ static int read_value(const verb *v, const option *o, const char *value, void *t
 static int unknown_option(const verb *v, const char *typed) {
     const char *names[64];
     int count = 0;
-    for (const option *o; count < 64 && (o = option_at(v, count)); ++count)
+    for (const option *o; count < 64 && (o = args_option(v, count)); ++count)
         names[count] = o->name;
     const char *near = args_suggest(typed, names, count);
     if (near) return args_wrong(v, "unknown option '--%s'; did you mean '--%s'?", typed, near);
@@ -275,7 +286,7 @@ static int parse_long(const verb *v, const char *text, const char *next, void *t
     const char *equals = strchr(text, '=');
     size_t length = equals ? (size_t)(equals - text) : strlen(text);
     const option *o;
-    for (int i = 0; (o = option_at(v, i)); ++i)
+    for (int i = 0; (o = args_option(v, i)); ++i)
         if (strlen(o->name) == length && strncmp(o->name, text, length) == 0)
             return set_option(v, o, equals ? equals + 1 : NULL, next, target, used);
     char typed[64];
@@ -289,7 +300,7 @@ static int parse_short(const verb *v, const char *text, const char *next, void *
     for (; *text; ++text) {
         const option *o;
         int i = 0;
-        while ((o = option_at(v, i)) && o->letter != *text)
+        while ((o = args_option(v, i)) && o->letter != *text)
             ++i;
         if (!o) return args_wrong(v, "unknown option '-%c'", *text);
         if (o->kind == OPTION_FLAG || o->kind == OPTION_COUNT) {
@@ -331,11 +342,10 @@ int args_parse(const verb *v, int argc, char **argv, void *target, int *operands
     return -1;
 }
 
-/* Prints `text` wrapped at 96 columns; the cursor stands at `column`. */
-static void print_wrapped(const char *text, int column, int indent) {
+void args_print_wrapped(const char *text, int column, int indent) {
     while (*text) {
         int length = (int)strcspn(text, " \n");
-        if (column > indent && column + 1 + length > 96) {
+        if (column > indent && column + 1 + length > 80) {
             printf("\n%*s", indent, "");
             column = indent;
         } else if (column > indent) {
@@ -370,7 +380,7 @@ static void print_option(const option *o) {
         column = 0;
     }
     column += printf("%*s", 26 - column, "");
-    print_wrapped(text, column, 26);
+    args_print_wrapped(text, column, 26);
 }
 
 /* Every line of `text` behind `indent` spaces. */
@@ -387,15 +397,16 @@ void args_print_help(const verb *v) {
     printf("tessera %s: %s\n\nUsage:\n", v->name, v->summary);
     print_block(v->usage, 2);
     putchar('\n');
-    print_wrapped(v->about, 0, 0);
+    args_print_wrapped(v->about, 0, 0);
     if (v->parts) {
         printf("\nParts:\n");
         for (const verb *const *p = v->parts; *p; ++p)
             printf("  %-18s %s\n", (*p)->name, (*p)->summary);
     }
-    if (v->option_count) printf("\nOptions:\n");
-    for (int i = 0; i < v->option_count; ++i)
-        print_option(&v->options[i]);
+    const int own = args_own_options(v);
+    if (own) printf("\nOptions:\n");
+    for (int i = 0; i < own; ++i)
+        print_option(args_option(v, i));
     if (v->device_options) printf("\nDevice:\n");
     for (int i = 0; i < v->device_options; ++i)
         print_option(&device_options[i]);
@@ -411,8 +422,7 @@ void args_print_help(const verb *v) {
     print_block(v->examples, 2);
 }
 
-/* The name of a part without the verb's. */
-static const char *part_name(const verb *part) {
+const char *args_part_name(const verb *part) {
     const char *blank = strrchr(part->name, ' ');
     return blank ? blank + 1 : part->name;
 }
@@ -421,7 +431,7 @@ int args_run_part(const verb *v, int argc, char **argv) {
     const char *names[16];
     int count = 0;
     for (; count < COUNT(names) && v->parts[count]; ++count)
-        names[count] = part_name(v->parts[count]);
+        names[count] = args_part_name(v->parts[count]);
     if (argc == 0) return args_wrong(v, "wanted %s, got nothing", v->operands);
     if (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0) {
         args_print_help(v);

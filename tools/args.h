@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* args.h: verbs of the program and their command lines. A verb is a table that declares its options
- * once; parsing, --help and the checks of docs/CLI.md come from the table. */
+ * once; parsing, --help, manual pages, completions and the checks of docs/CLI.md come from the
+ * table. */
 #ifndef TOOLS_ARGS_H
 #define TOOLS_ARGS_H
 
@@ -16,13 +17,14 @@ enum {
     EXIT_FILES = 3,        /* reading, writing or memory */
     EXIT_FORMAT = 4,       /* the bytes are not what they should be */
     EXIT_MODEL = 5,        /* model or device */
-    EXIT_INTERRUPTED = 130 /* Ctrl-C; nothing was left behind */
+    EXIT_INTERRUPTED = 130 /* Ctrl-C; nothing half-done was left behind */
 };
 
 typedef enum option_kind {
     OPTION_FLAG,   /* int, becomes 1 */
     OPTION_COUNT,  /* int, one more each time */
-    OPTION_TEXT,   /* const char * */
+    OPTION_TEXT,   /* const char *; completions offer `choices`, or files where there are none */
+    OPTION_MODEL,  /* const char *; a file, a folder or a name, which tool_open makes a path of */
     OPTION_TEXTS,  /* text_list, one more each time */
     OPTION_UINT,   /* uint32_t between least and most */
     OPTION_UINT64, /* uint64_t */
@@ -54,6 +56,8 @@ typedef struct option {
 /* First member of every verb's options. */
 typedef struct common_options {
     int help, quiet, verbose, json;
+    int force;   /* -f of verbs that write */
+    int replace; /* the person at the terminal said yes */
     uint32_t threads;
     uint64_t memory;
     const char *device, *mask;
@@ -71,8 +75,12 @@ typedef struct verb {
     const option *options;
     int option_count;
     int device_options;                /* 0 (none), or one of DEVICE_... */
+    bool writes;                       /* has outputs, and -f */
     int least_operands, most_operands; /* most -1 = any number */
     const char *operands;              /* name of the operands in messages: "FILE.tess" */
+    option_kind operand_kind;          /* what completions offer: OPTION_MODEL names of models,
+                                          OPTION_CHOICE operand_choices; any other kind: files */
+    const char *operand_choices;       /* "bash|zsh|fish" */
     int (*run)(const struct verb *verb, int argc, char **argv);
     const struct verb *const *parts; /* verbs inside it ("codebook train"), NULL-terminated */
 } verb;
@@ -85,6 +93,17 @@ int args_parse(const verb *v, int argc, char **argv, void *target, int *operands
 /* Runs the part of `v` that argv names ("codebook train"), or prints v's own help. */
 int args_run_part(const verb *v, int argc, char **argv);
 
+/* Option `index` of a verb: its own, then those of the device, then those everyone has; NULL behind
+ * the last. */
+const option *args_option(const verb *v, int index);
+/* How many of them are the verb's own, with -f of those that write: they come first, then those of
+ * the device, then those everyone has. */
+int args_own_options(const verb *v);
+/* Splits "auto|crop|pad" into at most `most` names, which point into `text`. Returns how many. */
+int args_choices(const char *choices, char *text, size_t bytes, const char **names, int most);
+/* The name of a part without the verb's. */
+const char *args_part_name(const verb *part);
+
 /* The nearest of `count` names to what was typed, or NULL when none is near. */
 const char *args_suggest(const char *typed, const char *const *names, int count);
 /* Looks whether the command line asks for JSON, before anything else: mistakes of the command line
@@ -94,5 +113,8 @@ void args_look_for_json(int argc, char **argv);
  * the document of a failure on stdout, unless stdout was to be the output. Returns 2. */
 int args_wrong(const verb *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void args_print_help(const verb *v);
+/* Prints `text` wrapped at 80 columns; the cursor stands at `column`, further lines begin at
+ * `indent`. */
+void args_print_wrapped(const char *text, int column, int indent);
 
 #endif

@@ -27,8 +27,9 @@ typedef struct codebook_options {
      OPTION_UINT,                                                                                  \
      AT(patch),                                                                                    \
      "P",                                                                                          \
-     "8",                                                                                          \
-     "pictures: cut into P x P pixels; a row of features is 3*P*P values in 0..1",                 \
+     "8 for pictures",                                                                             \
+     "pictures: cut into P x P pixels; a row is 3*P*P values in 0..1. Arrays: say with it that "   \
+     "their rows are such patches, in the order (y, x, channel)",                                  \
      NULL,                                                                                         \
      1,                                                                                            \
      256},                                                                                         \
@@ -73,7 +74,7 @@ static const option stats_options[] = {CODEBOOK, PATCH, TENSOR};
 typedef struct features {
     float *x;
     uint64_t rows;
-    uint32_t dim;
+    uint32_t dim, patch; /* patch: side of the patches that the rows are; 0: they are none */
 } features;
 
 typedef struct codebook {
@@ -96,7 +97,7 @@ static bool is_array(const char *path) {
 
 static int append(tool *t, features *all, float *x, uint64_t rows, uint32_t dim, const char *path) {
     if (!all->x) {
-        *all = (features){x, rows, dim};
+        *all = (features){x, rows, dim, 0};
         return -1;
     }
     int code = -1;
@@ -115,6 +116,7 @@ static int append(tool *t, features *all, float *x, uint64_t rows, uint32_t dim,
     return code;
 }
 
+/* all->patch becomes the side of the patches that the rows are, or 0. */
 static int read_features(tool *t, const codebook_options *o, char **paths, int count,
                          features *all) {
     int arrays = 0, code = -1;
@@ -124,9 +126,11 @@ static int read_features(tool *t, const codebook_options *o, char **paths, int c
         return tool_fail_text(t, TSR_ERROR_ARGUMENT,
                               "wanted feature arrays or pictures, got both kinds");
     tsr_status s;
+    const uint32_t patch = o->patch ? o->patch : 8;
     if (!arrays) {
-        s = tsr_features_from_pictures(t->ctx, (const char *const *)paths, count, o->patch,
+        s = tsr_features_from_pictures(t->ctx, (const char *const *)paths, count, patch,
                                        o->per_picture, &all->x, &all->rows, &all->dim);
+        all->patch = patch;
         return s ? tool_fail(t, s) : -1;
     }
     for (int i = 0; i < count && code < 0; ++i) {
@@ -136,6 +140,10 @@ static int read_features(tool *t, const codebook_options *o, char **paths, int c
         s = tsr_features_read(t->ctx, paths[i], o->tensor, &x, &rows, &dim);
         code = s ? tool_fail(t, s) : append(t, all, x, rows, dim, paths[i]);
     }
+    if (code < 0 && o->patch && all->dim != 3 * o->patch * o->patch)
+        code = tool_fail_text(t, TSR_ERROR_FORMAT, "%s: --patch %u: wanted %u values a row, got %u",
+                              paths[0], o->patch, 3 * o->patch * o->patch, all->dim);
+    all->patch = o->patch;
     return code;
 }
 
@@ -202,12 +210,18 @@ static tsr_codebook_settings settings_for(tool *t, const codebook_options *o) {
 static int begin(const verb *v, int argc, char **argv, codebook_options *o, int *operands) {
     tsr_codebook_settings d = tsr_codebook_settings_default();
     *o = (codebook_options){.codes = 256,
-                            .patch = 8,
                             .iterations = d.iterations,
                             .tolerance = d.tolerance,
                             .seed = d.seed,
                             .stages = 1};
     return args_parse(v, argc, argv, o, operands);
+}
+
+static int claim_output(const verb *v, codebook_options *o, char **inputs, int count) {
+    int code = o->codebook ? tool_not_input(v, o->output, o->codebook) : -1;
+    for (int i = 0; i < count && code < 0; ++i)
+        code = tool_not_input(v, o->output, inputs[i]);
+    return code < 0 ? tool_output(v, &o->common, o->output) : code;
 }
 
 static int run_train(const verb *v, int argc, char **argv) {
@@ -220,6 +234,7 @@ static int run_train(const verb *v, int argc, char **argv) {
     if (o.cosine && o.stages > 1)
         return args_wrong(v, "--cosine and --stages: a residual has no length to normalise; wanted "
                              "one of them");
+    if ((code = claim_output(v, &o, argv, operands)) >= 0) return code;
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
     features f = {0};
     codebook c = {.stages = o.stages, .count = o.codes, .cosine = o.cosine};
@@ -232,12 +247,12 @@ static int run_train(const verb *v, int argc, char **argv) {
         tsr_codebook_stats stats = {0};
         tsr_status status = tsr_codebook_train(t.ctx, f.x, f.rows, f.dim, &s, c.codes, &stats);
         if (!status)
-            status =
-                tsr_codebook_write(t.ctx, o.output, c.codes, c.stages, c.count, c.dim, c.cosine);
+            status = tsr_codebook_write(t.ctx, o.output, c.codes, c.stages, c.count, c.dim,
+                                        c.cosine, f.patch);
         tool_progress_clear(&t);
         if (status)
             code = tool_fail(&t, status);
-        else
+        else if (!tool_is_stdout(o.output))
             print_stats(&t, &c, &stats, true);
     }
     free(f.x);
@@ -256,8 +271,8 @@ static int run_assign(const verb *v, int argc, char **argv) {
     bool writes = v->options == assign_options;
     if (!o.codebook) return args_wrong(v, "-c CODES is missing");
     if (writes && !o.output) return args_wrong(v, "-o IDS.npy is missing");
-    bool pipe = writes && strcmp(o.output, "-") == 0;
-    if (pipe && o.common.json) return args_wrong(v, "--json and -o - would both write to stdout");
+    const bool pipe = writes && tool_is_stdout(o.output); /* where the numbers would go, too */
+    if (writes && (code = claim_output(v, &o, argv, operands)) >= 0) return code;
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
     features f = {0};
     codebook c = {0};
@@ -297,13 +312,16 @@ static const verb verb_codebook_train = {
         "IN are .npy or .safetensors arrays (the last dimension is a row of features, several "
         "files "
         "are joined), or pictures, which are cut into patches. k-means++ chooses the first codes, "
-        "codes that nobody uses are replaced while training.",
+        "codes that nobody uses are replaced while training. A codebook of patches is a tokenizer: "
+        "encode and decode take it as -t CODES.",
     .examples =
         "# 1024 codes for 8x8 patches of photographs\n"
         "tessera codebook train photos/*.jpg -p 8 --per-picture 400 -k 1024 -o c.safetensors\n"
+        "tessera encode photo.jpg -t c.safetensors --tile 768x512 -o photo.tess\n"
         "# four residual stages on features of your own\n"
         "tessera codebook train features.npy -k 256 --stages 4 -o rvq.safetensors",
     .options = train_options,
+    .writes = true,
     .option_count = COUNT(train_options),
     .device_options = DEVICE_NAME,
     .least_operands = 1,
@@ -321,6 +339,7 @@ static const verb verb_codebook_assign = {
     .examples = "# ids of features\n"
                 "tessera codebook assign features.npy -c rvq.safetensors -o ids.npy",
     .options = assign_options,
+    .writes = true,
     .option_count = COUNT(assign_options),
     .device_options = DEVICE_NAME,
     .least_operands = 1,

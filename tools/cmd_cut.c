@@ -37,7 +37,7 @@ static uint64_t file_bytes(tool *t, const char *path) {
 /* The end of a cut that did something, if not all. */
 static int finish(tool *t, const char *input, const cut_options *o, tsr_status status,
                   token_damage *damage, const tsr_token_cut_report *report) {
-    const bool pipe = strcmp(o->output, "-") == 0;
+    const bool pipe = tool_is_stream(o->output);
     const uint64_t size = pipe || !report->items ? 0 : file_bytes(t, o->output);
     char items[32], tokens[32], bytes[32], text[200];
     tool_count(report->items, "item", items);
@@ -68,10 +68,8 @@ static int run(const verb *v, int argc, char **argv) {
     if (code >= 0) return code;
     if (!o.output) return args_wrong(v, "-o OUT.tess is missing");
     if (!o.tokens && !o.items.count) return args_wrong(v, "-k N is missing");
-    bool pipe = strcmp(o.output, "-") == 0;
-    if (pipe && o.common.json) return args_wrong(v, "--json and -o - would both write to stdout");
-    if (tool_same_file(argv[0], o.output))
-        return args_wrong(v, "%s: wanted an output that is not the input", o.output);
+    if ((code = tool_not_input(v, o.output, argv[0])) >= 0) return code;
+    if ((code = tool_output(v, &o.common, o.output)) >= 0) return code;
     tool t;
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
     token_damage damage;
@@ -93,7 +91,7 @@ static int run(const verb *v, int argc, char **argv) {
 const verb verb_cut = {
     .name = "cut",
     .summary = "keep the first N ids of each tile: a coarser picture in fewer bytes",
-    .usage = "tessera cut FILE.tess -o OUT.tess [-k N] [--item N|KEY] [--json]",
+    .usage = "tessera cut FILE.tess -o OUT.tess [-k N] [--item N|KEY] [-f] [--json]",
     .about =
         "Tokens of a nested tokenizer are ordered: any prefix decodes to the whole picture, more "
         "coarsely. Cutting needs no model and no pixels. Tiles that have fewer ids stay as they "
@@ -110,6 +108,7 @@ const verb verb_cut = {
                 "tessera cut photo.tess -k 64 -o - | tessera decode - -o preview.png",
     .options = options,
     .option_count = sizeof options / sizeof *options,
+    .writes = true,
     .least_operands = 1,
     .most_operands = 1,
     .operands = "FILE.tess",

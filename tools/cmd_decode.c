@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_decode.c: a token file to PNG. */
+/* cmd_decode.c: a token file to pictures. */
 #include "token_damage.h"
 #include "tool.h"
 
@@ -15,26 +15,34 @@ typedef struct decode_options {
     uint32_t tokens, batch, steps;
     double guidance;
     uint64_t seed;
-    int force;
+    uint32_t quality;
+    int format, lossless;
     text_list items;
 } decode_options;
 
 #define AT(field) offsetof(decode_options, field)
 static const option options[] = {
-    {"output", 'o', OPTION_TEXT, AT(output), "OUT", NULL,
-     "OUT.png for a file with one item, a folder for several (made if missing; a name that ends in "
-     "'/' is always a folder), '-' for PNG on stdout",
+    {"output", 'o', OPTION_TEXT, AT(output), "OUT",
+     "beside FILE.tess: FILE.png, or the folder FILE/",
+     "a picture for a file with one item, whose suffix says its format; a folder for several (made "
+     "if missing; a name that ends in '/' is always a folder); '-' for stdout",
      NULL, 0, 0},
-    {"model", 't', OPTION_TEXT, AT(model), "MODEL", "the bundled tokenizer",
-     "safetensors file of the tokenizer the tokens were made with, or its folder", NULL, 0, 0},
+    {"format", 0, OPTION_CHOICE, AT(format), "F", "auto",
+     "what pictures are written as, where no suffix says it: in a folder, on stdout; auto is png",
+     "auto|png|jpg|webp|avif|tiff|ppm", 0, 0},
+    {"picture-quality", 0, OPTION_UINT, AT(quality), "Q", "95",
+     "of jpg, webp and avif: 1 is smallest, 100 nearest to the decoded pixels", NULL, 1, 100},
+    {"lossless", 0, OPTION_FLAG, AT(lossless), NULL, NULL,
+     "webp and avif that keep every pixel, as png, tiff and ppm always do", NULL, 0, 0},
+    {"model", 't', OPTION_MODEL, AT(model), "MODEL", "the bundled tokenizer",
+     "the tokenizer the tokens were made with: a file, a folder or a name, as in encode", NULL, 0,
+     0},
     {"tokens", 'k', OPTION_UINT, AT(tokens), "N", "all there are",
      "use at most the first N ids of each tile", NULL, 1, 1u << 24},
     {"item", 0, OPTION_TEXTS, AT(items), "N|KEY", "every item",
      "decode this item alone: its number from 0 on, a range or list of numbers (0,2,5-7), or its "
      "key; may be given several times",
      NULL, 0, 0},
-    {"force", 0, OPTION_FLAG, AT(force), NULL, NULL,
-     "decode with weights other than those the file names", NULL, 0, 0},
     {"steps", 0, OPTION_UINT, AT(steps), "N", "as the file says",
      "steps of a decoder that samples (flextok): fewer are faster and coarser", NULL, 1,
      TSR_MAX_STEPS},
@@ -113,6 +121,8 @@ static void print_json(tool *t, const char *input, const char *output, results *
         r->file = NULL;
         if (!failed) json_raw(&j, "pictures", r->text);
     }
+    json_text(&j, "device", report->device);
+    tool_stages(&j, "decode", report->device, report->host_stages);
     json_real(&j, "total_seconds", seconds);
     json_close(&j);
 }
@@ -121,12 +131,13 @@ static void print_json(tool *t, const char *input, const char *output, results *
 static int finish(tool *t, const char *input, const char *output, tsr_status status, results *r,
                   const tsr_decode_report *report) {
     const double seconds = tool_seconds() - t->started;
-    char count[32];
+    char count[32], on_host[96];
     tool_progress_clear(t);
     if (t->o->json)
         print_json(t, input, output, r, report, seconds);
-    else if (!status && strcmp(output, "-") != 0)
-        tool_say(t, "%s: %.2f s", output, seconds);
+    else if (!status && !tool_is_stdout(output))
+        tool_say(t, "%s: %.2f s, on %s%s", output, seconds, report->device,
+                 tool_on_host(report->device, report->host_stages, on_host, sizeof on_host));
     if (status) {
         char text[200];
         tool_warn(t, "%s: %s; %s written", input,
@@ -136,24 +147,61 @@ static int finish(tool *t, const char *input, const char *output, tsr_status sta
     return tool_exit_code(status);
 }
 
+static const char *const formats[] = {NULL, "png", "jpg", "webp", "avif", "tiff", "ppm"};
+
+/* Where pictures go when nobody says it: beside the token file, under its name. What cannot be
+ * opened is left to the library to complain about. malloc'd; NULL: no memory. */
+static char *output_beside(const char *input, const char *format) {
+    tsr_context *ctx = NULL;
+    tsr_token_file *file = NULL;
+    size_t stem = strlen(input);
+    char *name = NULL;
+    uint64_t items = 1;
+    if (stem > 5 && strcmp(input + stem - 5, ".tess") == 0) stem -= 5;
+    if (tsr_context_open(&ctx, NULL)) return NULL;
+    if (!tsr_token_file_open(ctx, &file, input)) items = tsr_token_file_properties(file)->items;
+    tsr_token_file_close(&file);
+    tsr_context_close(&ctx);
+    const int written = items == 1
+                            ? asprintf(&name, "%.*s.%s", (int)stem, input, format ? format : "png")
+                            : asprintf(&name, "%.*s/", (int)stem, input);
+    return written < 0 ? NULL : name;
+}
+
+/* Finds the output, and refuses what must not be one. */
+static int claim_output(const verb *v, decode_options *o, const char *input, char **beside) {
+    int code;
+    if (!o->output && strcmp(input, "-") == 0)
+        return args_wrong(v, "-o OUT is missing: standard input has no name to put it beside");
+    if (!o->output) o->output = *beside = output_beside(input, formats[o->format]);
+    if (!o->output) return EXIT_FILES;
+    code = tool_not_input(v, o->output, input);
+    if (code < 0) code = tool_not_input(v, o->output, o->model);
+    if (code < 0) code = tool_not_input(v, o->output, o->noise);
+    return code < 0 ? tool_output(v, &o->common, o->output) : code;
+}
+
 static int run(const verb *v, int argc, char **argv) {
     decode_options o = {0};
     int operands;
     int code = args_parse(v, argc, argv, &o, &operands);
     if (code >= 0) return code;
-    if (!o.output) return args_wrong(v, "-o OUT is missing");
-    if (o.common.json && strcmp(o.output, "-") == 0)
-        return args_wrong(v, "--json and -o - would both write to stdout");
-    if (tool_same_file(argv[0], o.output))
-        return args_wrong(v, "%s: wanted an output that is not the input", o.output);
+    char *beside = NULL;
     tool t;
-    if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
+    code = claim_output(v, &o, argv[0], &beside);
+    if (code < 0) code = tool_open(&t, v, &o.common);
+    if (code >= 0) {
+        free(beside);
+        return code;
+    }
     tsr_decode_file_settings s = tsr_decode_file_settings_default();
     s.model.model = o.model;
     s.model.device = o.common.device;
     s.model.mask = o.common.mask;
     s.model.precision = (tsr_precision)o.common.precision;
-    s.force = o.force;
+    s.force = o.common.force;
+    s.picture = (tsr_picture_write_settings){
+        .format = formats[o.format], .quality = (int)o.quality, .lossless = o.lossless};
     s.decode.tokens = o.tokens;
     s.decode.batch = o.batch;
     s.decode.sampling = (tsr_sampling_settings){.steps = o.steps,
@@ -178,27 +226,32 @@ static int run(const verb *v, int argc, char **argv) {
                : finish(&t, argv[0], o.output, status, &r, &report);
     results_close(&r);
     tool_close(&t);
+    free(beside);
     return code;
 }
 
 const verb verb_decode = {
     .name = "decode",
-    .summary = "a token file to PNG",
-    .usage = "tessera decode FILE.tess -o OUT.png|OUTDIR|- [-k N] [-t MODEL] [--item N|KEY]\n"
+    .summary = "a token file to pictures",
+    .usage = "tessera decode FILE.tess [-o OUT.png|OUT.jpg|...|OUTDIR|-] [-k N] [-t MODEL] [-f] "
+             "[--item N|KEY]\n"
+             "               [--format F] [--picture-quality Q | --lossless]\n"
              "               [--steps N] [--guidance W] [--guidance-mode apg|cfg] [--seed N | "
              "--noise FILE.npy]\n"
              "               [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]",
     .about =
-        "Writes each item as a PNG named after the picture it came from; equal names get -2, -3 "
-        "and so on. A file made with other weights is refused unless forced. Of a file that is cut "
+        "Writes one item as the picture OUT, in the format that its suffix says (png, jpg, webp, "
+        "avif, tiff, ppm), and several into a folder, each named after the picture it came from; "
+        "equal names get -2, -3 and so on. Pictures that are complete stay when it is stopped. A "
+        "file made with other weights is refused; -f decodes it and warns. Of a file that is cut "
         "or "
         "damaged every whole picture is written, and each damaged one gets a line.",
     .exits = "1 when the file is cut or damaged; what is whole was written\n"
              "5 when the file was made with another tokenizer or other weights",
     .examples = "# one picture\n"
                 "tessera decode photo.tess -o back.png\n"
-                "# all pictures of a file\n"
-                "tessera decode album.tess -o pictures/\n"
+                "# all pictures of a file, as JPEG\n"
+                "tessera decode album.tess -o pictures/ --format jpg --picture-quality 90\n"
                 "# the first picture, and one by its name\n"
                 "tessera decode album.tess --item 0 --item beach.jpg -o pictures/\n"
                 "# how it looks with 16 ids a tile\n"
@@ -208,6 +261,7 @@ const verb verb_decode = {
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .device_options = DEVICE_ALL,
+    .writes = true,
     .least_operands = 1,
     .most_operands = 1,
     .operands = "FILE.tess",

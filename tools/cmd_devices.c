@@ -134,7 +134,8 @@ const verb verb_devices = {
         "a "
         "CPU in disguise and is never taken by itself; a device that cannot be used says why.",
     .exits = NULL,
-    .examples = "tessera devices\n"
+    .examples = "# what there is, and what 'auto' takes\n"
+                "tessera devices\n"
                 "# names for --device\n"
                 "tessera devices --json | jq -r '.devices[].device'",
     .options = NULL,

@@ -17,15 +17,17 @@ typedef struct encode_options {
     double quality, guidance;
     int fit, resampling, check, latents, guidance_mode, key, coding;
     uint8_t background[3];
+    int on_error;
 } encode_options;
 
 #define AT(field) offsetof(encode_options, field)
 static const option options[] = {
-    {"output", 'o', OPTION_TEXT, AT(output), "OUT.tess", NULL,
+    {"output", 'o', OPTION_TEXT, AT(output), "OUT.tess", "beside a single IN: IN.tess",
      "where to write; '-' is stdout. The file appears when it is complete", NULL, 0, 0},
-    {"model", 't', OPTION_TEXT, AT(model), "MODEL", "the bundled tokenizer",
-     "safetensors file of the tokenizer, or the published folder with it and its config.json", NULL,
-     0, 0},
+    {"model", 't', OPTION_MODEL, AT(model), "MODEL", "the bundled tokenizer",
+     "the tokenizer: a safetensors file, the published folder with it and its config.json, a name "
+     "of 'tessera fetch --list', or an ORG/NAME of Hugging Face's that is in its cache",
+     NULL, 0, 0},
     {"tokens", 'k', OPTION_UINT, AT(tokens), "N", "as many as the tokenizer has",
      "ids a tile: fewer is coarser and smaller", NULL, 1, 1u << 24},
     {"quality", 0, OPTION_REAL, AT(quality), "E", "not used",
@@ -38,7 +40,7 @@ static const option options[] = {
      "reaches psnr=DB, ssim=S (at least) or l1=E (at most); found by decoding a few prefixes and "
      "recorded in the file. A picture out of reach keeps all and is named. With KARL: the largest "
      "tolerated error that will do",
-     NULL, 0, 0},
+     "psnr=|ssim=|l1=", 0, 0},
     {"fit", 0, OPTION_CHOICE, AT(fit), "F", "auto",
      "how a picture becomes tiles: crop (short side resized, centre cut out), pad (long side "
      "resized, rest filled, cut off again on decode), stretch, tile (kept at its size, overlapping "
@@ -97,6 +99,11 @@ static const option options[] = {
      "decode again and report the mean absolute error, and with --quality how many pictures kept "
      "it",
      NULL, 0, 0},
+    {"on-error", 0, OPTION_CHOICE, AT(on_error), "E", "stop",
+     "what a picture that cannot be read does to the others: stop (nothing is encoded when a look "
+     "at the headers finds one; later, what was done is kept as OUT.partial.tess), or skip (the "
+     "others are encoded, exit code 1)",
+     "stop|skip", 0, 0},
 };
 
 typedef struct listing {
@@ -105,6 +112,11 @@ typedef struct listing {
     json_out j; /* the items, as one document; file NULL without --json */
     char *text;
     size_t size;
+    json_out bad; /* the pictures that failed, likewise */
+    char *bad_text;
+    size_t bad_size;
+    uint64_t failed;
+    char first[1200]; /* said when a second one comes; a single one is said at the end */
 } listing;
 
 /* Four digits each: they are for looking at, not for computing with. */
@@ -185,16 +197,47 @@ static void done_one(void *user, const tsr_encoded *e) {
     json_end(&l->j, '}');
 }
 
-/* Begins the list of items that --json prints. */
-static void listing_open(listing *l) {
-    FILE *f = l->o->common.json ? open_memstream(&l->text, &l->size) : NULL;
+/* tsr_encode_failure_fn: each bad picture is one line, but a single one that ends the work is that
+ * of the failure itself. */
+static void failed_one(void *user, const tsr_encode_failure *f) {
+    listing *l = user;
+    char text[1200], clean[1200];
+    snprintf(text, sizeof text, "%s: %s", tsr_status_text(f->status), f->detail);
+    tool_clean(text, clean, sizeof clean);
+    tool_progress_clear(l->t);
+    const bool quiet = l->o->common.quiet > 1;
+    if (l->failed++ == 0 && l->o->on_error == TSR_ON_ERROR_STOP)
+        snprintf(l->first, sizeof l->first, "%s", clean);
+    else {
+        if (*l->first && !quiet) fprintf(stderr, "tessera encode: %s\n", l->first);
+        *l->first = 0;
+        if (!quiet) fprintf(stderr, "tessera encode: %s\n", clean);
+    }
+    if (!l->bad.file) return;
+    json_object(&l->bad, NULL);
+    json_text(&l->bad, "input", f->input);
+    json_text(&l->bad, "name", tsr_status_name(f->status));
+    json_text(&l->bad, "detail", f->detail);
+    json_end(&l->bad, '}');
+}
+
+static void begin_list(json_out *j, char **text, size_t *size) {
+    FILE *f = open_memstream(text, size);
     if (!f) return;
-    l->j = (json_out){.file = f};
+    *j = (json_out){.file = f};
     fputc('[', f);
 }
 
+static void end_list(json_out *j, char **text) {
+    if (!j->file) return;
+    fputs(j->filled[0] ? "\n  ]" : "]", j->file);
+    if (!fclose(j->file)) return;
+    free(*text);
+    *text = NULL;
+}
+
 static void print_json(tool *t, const encode_options *o, int inputs, const tsr_encode_report *r,
-                       const char *items) {
+                       const char *items, const char *failures) {
     json_out j;
     tool_json(t, &j);
     json_text(&j, "output", o->output);
@@ -207,6 +250,7 @@ static void print_json(tool *t, const encode_options *o, int inputs, const tsr_e
     json_real(&j, "seconds", r->seconds);
     json_real(&j, "total_seconds", tool_seconds() - t->started);
     json_text(&j, "device", r->device);
+    tool_stages(&j, r->vectors ? "encode" : "encode quantize", r->device, r->host_stages);
     json_text(&j, "precision", o->common.precision ? "fast" : "f32");
     json_text(&j, "tokenizer", r->tokenizer);
     json_hash(&j, "weights_hash", r->weights_hash);
@@ -240,21 +284,28 @@ static void print_json(tool *t, const encode_options *o, int inputs, const tsr_e
         } else
             json_null(&j, "quality_bin");
     }
+    json_uint(&j, "failed", r->failed);
+    if (r->failed && failures) json_raw(&j, "failures", failures);
     if (items) json_raw(&j, "items", items);
     json_close(&j);
 }
 
 static void say(tool *t, const encode_options *o, const tsr_encode_report *r) {
     char pictures[32], tiles[32], tokens[32], ties[48], bytes[32] = "";
-    bool pipe = strcmp(o->output, "-") == 0; /* its bytes are not known here */
+    const bool pipe = tool_is_stream(o->output); /* its bytes are not known here */
     if (!pipe) tool_bytes(r->bytes, bytes, sizeof bytes);
     snprintf(ties, sizeof ties, "%" PRIu64 " near %s", r->near_ties,
              r->near_ties == 1 ? "tie" : "ties");
-    tool_say(t, "%s: %s, %s, %s%s%s, %s, %.2f s", pipe ? "stdout" : o->output,
+    tool_say(t, "%s: %s, %s, %s%s%s, %s, %.2f s", tool_is_stdout(o->output) ? "stdout" : o->output,
              tool_count(r->pictures, "picture", pictures), tool_count(r->tiles, "tile", tiles),
              tool_count(r->tokens, "token", tokens), pipe ? "" : ", ", bytes, ties, r->seconds);
-    tool_say(t, "%s, weights %016" PRIx64 ", on %s%s", r->tokenizer, r->weights_hash, r->device,
+    char on_host[96];
+    tool_say(t, "%s, weights %016" PRIx64 ", on %s%s%s", r->tokenizer, r->weights_hash, r->device,
+             tool_on_host(r->device, r->host_stages, on_host, sizeof on_host),
              o->common.precision ? ", fast precision" : "");
+    if (r->failed)
+        tool_say(t, "%" PRIu64 " %s left out, as said above", r->failed,
+                 r->failed == 1 ? "picture was" : "pictures were");
     if (o->common.precision)
         tool_say(t, "'tessera bench --agreement' measures how many ids are those of f32");
     if (r->predicted)
@@ -310,12 +361,33 @@ static bool parse_target(const char *text, tsr_target *target) {
     return false;
 }
 
+/* Finds the output, beside a single input where none is named, and refuses what must not be one.
+ * *beside is malloc'd when it was made here. */
+static int claim_output(const verb *v, encode_options *o, char **inputs, int count, char **beside) {
+    if (!o->output) {
+        if (count > 1) return args_wrong(v, "-o OUT.tess is missing: wanted with several inputs");
+        if (tool_is_stream(inputs[0]))
+            return args_wrong(v, "-o OUT.tess is missing: %s has no name to put it beside",
+                              inputs[0]);
+        const char *slash = strrchr(inputs[0], '/'), *dot = strrchr(inputs[0], '.');
+        const bool suffix = dot && dot != inputs[0] && (!slash || dot > slash + 1);
+        const size_t stem = suffix ? (size_t)(dot - inputs[0]) : strlen(inputs[0]);
+        if (asprintf(beside, "%.*s.tess", (int)stem, inputs[0]) < 0) *beside = NULL;
+        if (!*beside) return EXIT_FILES;
+        o->output = *beside;
+    }
+    int code = tool_not_input(v, o->output, o->model);
+    if (code < 0) code = tool_not_input(v, o->output, o->noise);
+    for (int i = 0; i < count && code < 0; ++i)
+        code = tool_not_input(v, o->output, inputs[i]);
+    return code < 0 ? tool_output(v, &o->common, o->output) : code;
+}
+
 static int run(const verb *v, int argc, char **argv) {
     encode_options o = {.background = {255, 255, 255}};
     int operands;
     int code = args_parse(v, argc, argv, &o, &operands);
     if (code >= 0) return code;
-    if (!o.output) return args_wrong(v, "-o OUT.tess is missing");
     if (o.tokens && o.quality > 0)
         return args_wrong(v, "-k and --quality exclude each other: wanted one of them");
     if (o.target && o.quality > 0)
@@ -324,14 +396,18 @@ static int run(const verb *v, int argc, char **argv) {
     if (o.target && !parse_target(o.target, &target))
         return args_wrong(v, "--target: wanted psnr=DB, ssim=S or l1=E, like psnr=24, got %s",
                           o.target);
-    if (o.common.json && strcmp(o.output, "-") == 0)
-        return args_wrong(v, "--json and -o - would both write to stdout");
     tsr_encode_files_settings s = tsr_encode_files_settings_default();
     tsr_model_settings *m = &s.model;
     if (o.tile && !parse_tile(o.tile, &m->tile_width, &m->tile_height))
         return args_wrong(v, "--tile: wanted WIDTHxHEIGHT, like 320x256, got %s", o.tile);
+    char *beside = NULL;
     tool t;
-    if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
+    code = claim_output(v, &o, argv, operands, &beside);
+    if (code < 0) code = tool_open(&t, v, &o.common);
+    if (code >= 0) {
+        free(beside);
+        return code;
+    }
     m->model = o.model;
     m->device = o.common.device;
     m->mask = o.common.mask;
@@ -356,32 +432,36 @@ static int run(const verb *v, int argc, char **argv) {
     s.key = (tsr_key)o.key;
     s.check = o.check;
     listing l = {.t = &t, .o = &o};
-    listing_open(&l);
+    if (o.common.json) {
+        begin_list(&l.j, &l.text, &l.size);
+        begin_list(&l.bad, &l.bad_text, &l.bad_size);
+    }
     s.encoded = done_one;
     s.encoded_user = &l;
+    s.on_error = (tsr_on_error)o.on_error;
+    s.keep_partial = 1;
+    s.failed = failed_one;
+    s.failed_user = &l;
     s.encode.progress = tool_progress;
     s.encode.progress_user = &t;
     tsr_encode_report report = {0};
     tsr_status status =
         tsr_encode_files(t.ctx, (const char *const *)argv, operands, o.output, &s, &report);
-    if (l.j.file) {
-        fputs(l.j.filled[0] ? "\n  ]" : "]", l.j.file);
-        if (fclose(l.j.file)) {
-            free(l.text);
-            l.text = NULL;
-        }
-    }
+    end_list(&l.j, &l.text);
+    end_list(&l.bad, &l.bad_text);
     if (status)
         code = tool_fail(&t, status);
     else {
         tool_progress_clear(&t);
         if (o.common.json)
-            print_json(&t, &o, operands, &report, l.text);
+            print_json(&t, &o, operands, &report, l.text, l.bad_text);
         else
             say(&t, &o, &report);
-        code = EXIT_DONE;
+        code = report.failed ? EXIT_NEGATIVE : EXIT_DONE;
     }
     free(l.text);
+    free(l.bad_text);
+    free(beside);
     tool_close(&t);
     return code;
 }
@@ -389,31 +469,41 @@ static int run(const verb *v, int argc, char **argv) {
 const verb verb_encode = {
     .name = "encode",
     .summary = "pictures to a token file",
-    .usage =
-        "tessera encode IN... -o OUT.tess [-t MODEL] [-k N | --quality E | --target METRIC=VALUE]\n"
-        "               [--fit F] [--resample R] [--tile WxH] [--noise FILE.npy]\n"
-        "               [--steps N] [--guidance W] [--guidance-mode apg|cfg] [--seed N]\n"
-        "               [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]",
+    .usage = "tessera encode IN... [-o OUT.tess] [-f] [-t MODEL] [-k N | --quality E | --target "
+             "METRIC=VALUE]\n"
+             "               [--fit F] [--resample R] [--tile WxH] [--noise FILE.npy] [--on-error "
+             "stop|skip]\n"
+             "               [--steps N] [--guidance W] [--guidance-mode apg|cfg] [--seed N]\n"
+             "               [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]",
     .about =
-        "Reads PNG, JPEG, WebP, GIF (its first frame), BMP, TIFF and PNM by their content, honours "
-        "the EXIF orientation, and writes one token file with one item for each picture, in the "
-        "order given. IN may be '-' for stdin. The ids are the same for every --threads and "
+        "Reads PNG, JPEG, WebP, GIF (its first frame), BMP, TIFF, PNM, QOI, JPEG 2000, AVIF, JPEG "
+        "XL "
+        "and HEIC by their content, honours the EXIF orientation, and writes one token file with "
+        "one item for each picture, in the "
+        "order given. IN may be '-' for stdin, or a pipe, with one picture or several, one behind "
+        "the "
+        "other. The ids are the same for every --threads and "
         "--batch. Near ties are ids whose decision was so close that another device might decide "
         "otherwise.",
-    .exits = NULL,
+    .exits = "1 when pictures were skipped (--on-error skip)",
     .examples = "# one picture with the bundled tokenizer\n"
                 "tessera encode photo.jpg -o photo.tess\n"
+                "# with a published one, which 'tessera fetch titok-s128' has brought\n"
+                "tessera encode photo.jpg -o photo.tess -t titok-s128\n"
                 "# 64 ids a tile\n"
                 "tessera encode photo.jpg -o photo.tess -k 64\n"
                 "# as many ids as each tile needs for an error of 0.1\n"
                 "tessera encode album/*.jpg -o album.tess --quality 0.1 --check\n"
                 "# the fewest ids a tile that reach 24 dB, found by decoding\n"
                 "tessera encode album/*.jpg -o album.tess --target psnr=24\n"
+                "# the frames of a film\n"
+                "ffmpeg -i film.mp4 -f image2pipe -c:v png - | tessera encode - -o film.tess\n"
                 "# in a pipe\n"
                 "curl -s https://example.org/a.webp | tessera encode - -o - | tessera info -",
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .device_options = DEVICE_ALL,
+    .writes = true,
     .least_operands = 1,
     .most_operands = -1,
     .operands = "IN",

@@ -40,10 +40,10 @@ static const char *const protocols[][2] = {
  * pictures does no harm. A name that begins with a dot is hidden: "._a.png" is what macOS leaves
  * beside a.png on foreign disks and in archives. */
 static bool is_picture_name(const char *name) {
-    static const char *const suffixes[] = {".png",  ".jpg",  ".jpeg", ".jpe", ".jfif", ".webp",
-                                           ".bmp",  ".tif",  ".tiff", ".gif", ".ppm",  ".pgm",
-                                           ".pbm",  ".pnm",  ".pam",  ".pfm", ".qoi",  ".jp2",
-                                           ".avif", ".heic", ".heif", ".jxl"};
+    static const char *const suffixes[] = {".png",  ".jpg",  ".jpeg", ".webp", ".bmp",  ".tif",
+                                           ".tiff", ".gif",  ".ppm",  ".pgm",  ".pnm",  ".pbm",
+                                           ".pam",  ".qoi",  ".jp2",  ".j2k",  ".avif", ".jxl",
+                                           ".heic", ".heif", ".jpe",  ".jfif"};
     const char *dot = strrchr(name, '.');
     for (size_t i = 0; dot && name[0] != '.' && i < sizeof suffixes / sizeof *suffixes; ++i)
         if (strcasecmp(dot, suffixes[i]) == 0) return true;

@@ -3,6 +3,7 @@
  * brings the bytes; here is what is said about them, how they are checked and what is recorded. */
 #include "tool.h"
 #include "download.h"
+#include "hub.h"
 
 #include <tessera/models.h>
 
@@ -55,26 +56,64 @@ enum { MAX_FILES = 16 };
 typedef struct job {
     tool *t;
     const fetch_options *o;
+    hub_settings hub;
     tsr_catalog *catalog;
     int index;
     tsr_catalog_model m;
+    bool in_hub_cache; /* Hugging Face's own tools have downloaded it: nothing of it is ours */
     char folder[2048], notice[4096]; /* notice: the record's path */
+    struct {
+        char url[1200];
+        bool of_hub;
+    } address[MAX_FILES];
     result results[MAX_FILES];
 } job;
 
+/* File `index` of the model, with the address that is asked for it. */
+static tsr_catalog_file file_of(const job *j, int index) {
+    tsr_catalog_file f;
+    tsr_catalog_file_at(j->catalog, j->index, index, &f);
+    f.url = j->address[index].url;
+    return f;
+}
+
 /* ---- places ---- */
 
+/* Takes the model from Hugging Face's cache when all of it is there and not all of it here. */
+static void look_into_hub_cache(job *j) {
+    char *found[MAX_FILES] = {NULL};
+    bool here = true, there = true;
+    for (int i = 0; i < j->m.file_count; ++i) {
+        tsr_catalog_file f;
+        tsr_catalog_file_at(j->catalog, j->index, i, &f);
+        here = here && access(j->results[i].path, F_OK) == 0;
+        there = there && !tsr_hub_cached_file(j->t->ctx, f.url, &found[i]) &&
+                strlen(found[i]) < sizeof j->folder;
+    }
+    j->in_hub_cache = there && !here;
+    for (int i = 0; i < j->m.file_count; ++i) {
+        if (j->in_hub_cache)
+            snprintf(j->results[i].path, sizeof j->results[i].path, "%s", found[i]);
+        free(found[i]);
+    }
+    if (!j->in_hub_cache) return;
+    const char *path = j->results[0].path;
+    snprintf(j->folder, sizeof j->folder, "%.*s", (int)(strrchr(path, '/') - path), path);
+}
+
 static int find_folder(job *j) {
-    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     int n;
-    if (j->o->to)
+    if (j->o->to) {
         n = snprintf(j->folder, sizeof j->folder, "%s", j->o->to);
-    else if (cache && *cache == '/')
-        n = snprintf(j->folder, sizeof j->folder, "%s/tessera/%s", cache, j->m.name);
-    else if (home && *home == '/')
-        n = snprintf(j->folder, sizeof j->folder, "%s/.cache/tessera/%s", home, j->m.name);
-    else
-        return args_wrong(j->t->v, "neither XDG_CACHE_HOME nor HOME is set; say --to DIR");
+    } else {
+        char *path = NULL;
+        tsr_status s = tsr_cache_folder(j->t->ctx, j->m.name, &path);
+        if (s == TSR_ERROR_ARGUMENT)
+            return args_wrong(j->t->v, "%s; say --to DIR", tsr_detail(j->t->ctx));
+        if (s) return tool_fail(j->t, s);
+        n = snprintf(j->folder, sizeof j->folder, "%s", path);
+        free(path);
+    }
     if (n == 0 || n >= (int)sizeof j->folder - 1)
         return args_wrong(j->t->v, "--to: wanted a path below %zu bytes", sizeof j->folder);
     while (n > 1 && j->folder[n - 1] == '/')
@@ -83,8 +122,11 @@ static int find_folder(job *j) {
     for (int i = 0; i < j->m.file_count; ++i) {
         tsr_catalog_file f;
         tsr_catalog_file_at(j->catalog, j->index, i, &f);
+        j->address[i].of_hub =
+            hub_address(&j->hub, f.url, j->address[i].url, sizeof j->address[i].url);
         snprintf(j->results[i].path, sizeof j->results[i].path, "%s/%s", j->folder, f.name);
     }
+    if (!j->o->to) look_into_hub_cache(j);
     return -1;
 }
 
@@ -106,10 +148,22 @@ static tsr_status make_folder(char *path) {
 
 /* ---- the record beside the files ---- */
 
+/* Hugging Face's cache keeps large files under their SHA-256, and links to them. */
+static void linked_digest(const char *path, char hex[65]) {
+    char *target = realpath(path, NULL);
+    const char *name = target ? strrchr(target, '/') + 1 : "";
+    if (strlen(name) == 64 && strspn(name, "0123456789abcdef") == 64) memcpy(hex, name, 65);
+    free(target);
+}
+
 /* The digest an earlier run wrote down for this file, or "". */
-static void recorded_digest(const job *j, const char *name, char hex[65]) {
+static void recorded_digest(const job *j, const char *name, const char *path, char hex[65]) {
     char line[1200], current[300] = "";
     hex[0] = 0;
+    if (j->in_hub_cache) {
+        linked_digest(path, hex);
+        return;
+    }
     FILE *file = fopen(j->notice, "r");
     if (!file) return;
     while (fgets(line, sizeof line, file)) {
@@ -136,9 +190,8 @@ static int write_record(job *j) {
             "recorded  %s by tessera %s\n",
             j->m.name, j->m.about, j->m.page, j->m.licence_title, j->m.notice, when, tsr_version());
     for (int i = 0; i < j->m.file_count; ++i) {
-        tsr_catalog_file f;
+        const tsr_catalog_file f = file_of(j, i);
         const result *r = &j->results[i];
-        tsr_catalog_file_at(j->catalog, j->index, i, &f);
         fprintf(file, "file      %s\n  url     %s\n  bytes   %" PRIu64 "\n  sha256  %s\n", f.name,
                 f.url, r->bytes, r->sha256);
         fprintf(file, "  checked %s\n", r->checked);
@@ -155,7 +208,7 @@ static int write_record(job *j) {
 static int check_digest(job *j, const tsr_catalog_file *f, const char *path, const char *stated,
                         result *r) {
     char recorded[65];
-    recorded_digest(j, f->name, recorded);
+    recorded_digest(j, f->name, path, recorded);
     const char *want = f->sha256 ? f->sha256 : *stated ? stated : r->present ? recorded : "";
     r->checked = f->sha256 ? "catalog" : *stated ? "server" : *want ? "record" : "none";
     tsr_status s = tsr_file_sha256(j->t->ctx, path, r->sha256, tool_progress, j->t);
@@ -179,7 +232,7 @@ static int take_present(job *j, const tsr_catalog_file *f, const struct stat *st
                               "%s: size: wanted %" PRIu64 " bytes, got %" PRIu64
                               "; remove it to fetch it again",
                               r->path, f->size, r->bytes);
-    recorded_digest(j, f->name, r->sha256);
+    recorded_digest(j, f->name, r->path, r->sha256);
     r->checked = "record";
     if (*r->sha256 && !j->o->check) return -1; /* it was checked when it came */
     return check_digest(j, f, r->path, "", r);
@@ -208,19 +261,25 @@ static int fail_download(job *j, const tsr_catalog_file *f, const download *d, t
                           d->error, f->url, r->path, j->m.page);
 }
 
-static int bring(job *j, const tsr_catalog_file *f, result *r) {
+static int bring(job *j, int index, const tsr_catalog_file *f, result *r) {
     char part[4200], what[80];
     snprintf(part, sizeof part, "%s/.%s.part", j->folder, f->name);
     snprintf(what, sizeof what, "%.60s", f->name);
     download d = {.url = f->url,
                   .part = part,
                   .size = f->size,
+                  .token = j->address[index].of_hub && *j->hub.token ? j->hub.token : NULL,
+                  .of_hub = j->address[index].of_hub,
                   .sha256 = f->sha256,
                   .retries = j->o->retries,
                   .timeout = j->o->timeout,
                   .progress = tool_progress,
                   .user = j->t,
                   .what = what};
+    if (j->hub.offline) {
+        snprintf(d.error, sizeof d.error, "HF_HUB_OFFLINE is set, so nothing is downloaded");
+        return fail_download(j, f, &d, TSR_ERROR_IO, r);
+    }
     tsr_status s = download_run(&d);
     tool_progress_clear(j->t);
     if (s) return fail_download(j, f, &d, s, r);
@@ -250,12 +309,11 @@ static int bring(job *j, const tsr_catalog_file *f, result *r) {
 }
 
 static int fetch_file(job *j, int index) {
-    tsr_catalog_file f;
+    const tsr_catalog_file f = file_of(j, index);
     struct stat st;
     result *r = &j->results[index];
-    tsr_catalog_file_at(j->catalog, j->index, index, &f);
     bool present = stat(r->path, &st) == 0;
-    int code = present ? take_present(j, &f, &st, r) : bring(j, &f, r);
+    int code = present ? take_present(j, &f, &st, r) : bring(j, index, &f, r);
     if (code >= 0) return code;
     char text[64];
     tool_bytes(r->bytes, text, sizeof text);
@@ -354,9 +412,8 @@ static void print_plan(job *j) {
            j->m.page, j->m.licence_title, j->m.notice);
     if (j->m.note) printf("note     %s\n", j->m.note);
     for (int i = 0; i < j->m.file_count; ++i) {
-        tsr_catalog_file f;
+        const tsr_catalog_file f = file_of(j, i);
         char text[80];
-        tsr_catalog_file_at(j->catalog, j->index, i, &f);
         printf("get      %s (%s)\nput at   %s%s\n", f.url, size_text(&f, text, sizeof text),
                j->results[i].path, access(j->results[i].path, F_OK) == 0 ? " (there already)" : "");
     }
@@ -370,9 +427,8 @@ static void print_json(job *j, bool fetched) {
     json_bool(&out, "fetched", fetched);
     json_array(&out, "files");
     for (int i = 0; i < j->m.file_count; ++i) {
-        tsr_catalog_file f;
+        const tsr_catalog_file f = file_of(j, i);
         const result *r = &j->results[i];
-        tsr_catalog_file_at(j->catalog, j->index, i, &f);
         json_object(&out, NULL);
         json_file(&out, &f);
         json_text(&out, "path", r->path);
@@ -398,31 +454,33 @@ static int find_model(job *j, const char *name) {
         tsr_catalog_at(j->catalog, j->index, &j->m);
         return -1;
     }
-    const char *names[512];
-    int count = tsr_catalog_count(j->catalog);
-    if (count > COUNT(names)) count = COUNT(names);
-    for (int i = 0; i < count; ++i) {
-        tsr_catalog_model m;
-        tsr_catalog_at(j->catalog, i, &m);
-        names[i] = m.name;
-    }
-    const char *near = args_suggest(name, names, count);
-    if (near) return args_wrong(j->t->v, "no model is called '%s'; did you mean '%s'?", name, near);
+    char near[128];
+    if (tool_nearest_model(j->catalog, name, near, sizeof near))
+        return args_wrong(j->t->v, "no model is called '%s'; did you mean '%s'?", name, near);
     return args_wrong(j->t->v, "no model is called '%s'; tessera fetch --list names them", name);
+}
+
+/* Torch files are converted once, to where -t NAME looks for them. */
+static void say_convert(job *j) {
+    const char *weights = j->results[0].path, *dot = strrchr(weights, '.');
+    if (j->m.note) tool_say(j->t, "note: %s", j->m.note);
+    if (j->in_hub_cache || (dot && strcmp(dot, ".safetensors") == 0)) return;
+    tool_say(j->t, "next: tessera model convert %s %s/model.safetensors%s", weights, j->folder,
+             j->o->to ? "" : ", which -t takes by this name then");
 }
 
 static int fetch_model(job *j) {
     say_licence(j);
-    tsr_status s = make_folder(j->folder);
+    tsr_status s = j->in_hub_cache ? TSR_OK : make_folder(j->folder);
     if (s) return tool_fail_text(j->t, s, "%s: make the folder: %s", j->folder, strerror(errno));
     j->t->bar_bytes = true;
     for (int i = 0; i < j->m.file_count; ++i) {
         int code = fetch_file(j, i);
         if (code >= 0) return code;
     }
-    int code = write_record(j);
+    int code = j->in_hub_cache ? EXIT_DONE : write_record(j);
     if (code != EXIT_DONE) return code;
-    if (j->m.note) tool_say(j->t, "note: %s", j->m.note);
+    say_convert(j);
     if (j->o->common.json)
         print_json(j, true);
     else
@@ -434,7 +492,8 @@ static int run_job(job *j, int operands, char **argv) {
     if (j->o->list) return list_models(j->t, j->catalog);
     if (operands == 0)
         return args_wrong(j->t->v, "NAME is missing; tessera fetch --list prints the names");
-    int code = find_model(j, argv[0]);
+    int code = hub_read_settings(j->t->v, &j->hub);
+    if (code < 0) code = find_model(j, argv[0]);
     if (code < 0) code = find_folder(j);
     if (code >= 0) return code;
     if (!j->o->dry_run) return fetch_model(j);
@@ -475,11 +534,13 @@ const verb verb_fetch = {
         "No weights come with Tessera but its own tokenizer's. This brings somebody else's: it "
         "says under which licence they are, downloads them into the cache "
         "($XDG_CACHE_HOME/tessera/NAME, or ~/.cache/tessera/NAME) and prints the path of the "
-        "weights, which is what -t takes (a torch file goes through 'tessera model convert' "
+        "weights; -t takes that path or NAME (a torch file goes through 'tessera model convert' "
         "first). A cut connection is taken up again, in this run and in the next one; a file gets "
         "its name only when it is complete and its size and hash are the ones that are known (from "
         "the table of names, else as the server states them). NOTICE-NAME.txt beside the files "
-        "keeps licence, source, size and sha256. Without a network: --dry-run says which file to "
+        "keeps licence, source, size and sha256. What Hugging Face's own tools have downloaded is "
+        "found in their cache and not fetched again. HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE are "
+        "honoured. Without a network: --dry-run says which file to "
         "bring from where, and where to put it; run again, it is then checked and recorded.",
     .exits = "3 when the server or the network fails, 4 when the bytes are not the ones meant;\n"
              "what came so far is kept in a hidden .part file for the next run",
@@ -487,12 +548,14 @@ const verb verb_fetch = {
                 "tessera fetch --list\n"
                 "# licence, sizes and places, before anything is downloaded\n"
                 "tessera fetch flextok-d12-d12 --dry-run\n"
-                "# fetch and use\n"
-                "tessera encode photo.jpg -o photo.tess -t \"$(tessera fetch -q flextok-d12-d12)\"",
+                "# fetch, and use by the same name\n"
+                "tessera fetch flextok-d12-d12\n"
+                "tessera encode photo.jpg -o photo.tess -t flextok-d12-d12",
     .options = options,
     .option_count = COUNT(options),
     .least_operands = 0,
     .most_operands = 1,
     .operands = "NAME",
+    .operand_kind = OPTION_MODEL,
     .run = run,
 };

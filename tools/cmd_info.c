@@ -425,8 +425,8 @@ static int run(const verb *v, int argc, char **argv) {
     if (code >= 0) return code;
     if (o.npy && strcmp(o.npy, "-") == 0 && o.common.json)
         return args_wrong(v, "--json and --npy - would both write to stdout");
-    if (o.npy && tool_same_file(argv[0], o.npy))
-        return args_wrong(v, "%s: wanted an output that is not the input", o.npy);
+    if (o.npy && (code = tool_not_input(v, o.npy, argv[0])) >= 0) return code;
+    if (o.npy && (code = tool_output(v, &o.common, o.npy)) >= 0) return code;
     tool t;
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
     view w = {.t = &t};
@@ -442,7 +442,8 @@ static int run(const verb *v, int argc, char **argv) {
 const verb verb_info = {
     .name = "info",
     .summary = "say what a token file holds, and whether it is whole",
-    .usage = "tessera info FILE.tess [--item N|KEY] [--ids | --latents] [--npy F.npy] [--json]",
+    .usage =
+        "tessera info FILE.tess [--item N|KEY] [--ids | --latents] [--npy F.npy [-f]] [--json]",
     .about =
         "Prints how many items, tiles, tokens and bytes there are, the tokenizer and the hash of "
         "its "
@@ -464,6 +465,7 @@ const verb verb_info = {
                 "tessera info --json album.tess | jq '.items[] | [.key, .tokens]'",
     .options = options,
     .option_count = sizeof options / sizeof *options,
+    .writes = true,
     .least_operands = 1,
     .most_operands = 1,
     .operands = "FILE.tess",

@@ -58,9 +58,10 @@ static void list_text(void) {
     for (int i = 0; i < tsr_family_count(); ++i) {
         tsr_family_info f;
         tsr_family_at(i, &f);
-        printf("%s%s (family %u)\n  %s\n", i ? "\n" : "", f.name, f.id, f.about);
-        if (f.needs) printf("  needs     %s\n", f.needs);
-        if (f.verified) printf("  verified  %s\n", f.verified);
+        printf("%s%s (family %u)\n", i ? "\n" : "", f.name, f.id);
+        args_print_wrapped(f.about, printf("  "), 2);
+        if (f.needs) args_print_wrapped(f.needs, printf("  needs     "), 12);
+        if (f.verified) args_print_wrapped(f.verified, printf("  verified  "), 12);
     }
 }
 
@@ -198,6 +199,8 @@ static int run_convert(const verb *v, int argc, char **argv) {
     int operands;
     int code = args_parse(v, argc, argv, &o, &operands);
     if (code >= 0) return code;
+    if ((code = tool_not_input(v, argv[1], argv[0])) >= 0) return code;
+    if ((code = tool_output(v, &o.common, argv[1])) >= 0) return code;
     tool t;
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
     t.bar_bytes = true;
@@ -319,6 +322,11 @@ static int run_check(const verb *v, int argc, char **argv) {
     if (code >= 0) return code;
     tool t;
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
+    const char *path;
+    if ((code = tool_locate(&t, argv[0], &path)) >= 0) {
+        tool_close(&t);
+        return code;
+    }
     /* The report's head stands before the list, so the problems wait in memory. */
     char *list = NULL;
     size_t size = 0;
@@ -326,7 +334,7 @@ static int run_check(const verb *v, int argc, char **argv) {
     json_out problem_list = {.file = memory, .depth = 1}, j;
     check_state c = {&t, memory ? &problem_list : NULL};
     tsr_model_check_report r;
-    tsr_status status = tsr_model_check(t.ctx, argv[0], on_problem, &c, &r);
+    tsr_status status = tsr_model_check(t.ctx, path, on_problem, &c, &r);
     if (memory) fclose(memory);
     bool good = !(r.missing + r.misshapen + r.extra + r.other);
     if (status) {
@@ -367,9 +375,10 @@ static int run_check(const verb *v, int argc, char **argv) {
 static const verb verb_model_check = {
     .name = "model check",
     .summary = "every missing, extra or misshapen tensor of a model, and the memory it needs",
-    .usage = "tessera model check FILE|FOLDER [--json]",
+    .usage = "tessera model check FILE|FOLDER|NAME [--json]",
     .about =
-        "Finds the family of a .safetensors file (or of the folder it lies in) and compares every "
+        "Finds the family of a .safetensors file (or of the folder it lies in, or of the published "
+        "model of that name, as -t does) and compares every "
         "tensor with what the family wants from the file's own configuration; `-t` would stop at "
         "the first one. When all is there: the bytes of the weights as f32, of the activations at "
         "their peak for one tile, and which devices have as much. Nothing is computed; what single "
@@ -382,6 +391,7 @@ static const verb verb_model_check = {
     .least_operands = 1,
     .most_operands = 1,
     .operands = "FILE",
+    .operand_kind = OPTION_MODEL,
     .run = run_check,
 };
 
@@ -431,11 +441,15 @@ static const verb verb_model_convert = {
         "largest tensor.",
     .examples = "# KARL's checkpoint\n"
                 "tessera model convert karl_small_vqgan_quantized_latents.pth karl.safetensors\n"
+                "# to where -t llamagen-vq16 looks for it\n"
+                "tessera model convert \"$(tessera fetch -q llamagen-vq16)\" \\\n"
+                "  ~/.cache/tessera/llamagen-vq16/model.safetensors\n"
                 "# half the size; what is in it\n"
                 "tessera model convert last.ckpt vqgan.safetensors --dtype bf16\n"
                 "tessera model list-tensors vqgan.safetensors",
     .options = convert_list,
     .option_count = (int)(sizeof convert_list / sizeof *convert_list),
+    .writes = true,
     .least_operands = 2,
     .most_operands = 2,
     .operands = "IN and OUT.safetensors",

@@ -19,10 +19,12 @@ typedef struct sheet_options {
 
 #define AT(field) offsetof(sheet_options, field)
 static const option options[] = {
-    {"output", 'o', OPTION_TEXT, AT(output), "SHEET.png", NULL, "where to write; '-' is stdout",
+    {"output", 'o', OPTION_TEXT, AT(output), "SHEET.png", NULL,
+     "where to write; the suffix says the format (png, jpg, webp, avif, tiff, ppm); '-' is PNG on "
+     "stdout",
      NULL, 0, 0},
-    {"model", 't', OPTION_TEXT, AT(model), "MODEL", "the bundled tokenizer",
-     "safetensors file of the tokenizer", NULL, 0, 0},
+    {"model", 't', OPTION_MODEL, AT(model), "MODEL", "the bundled tokenizer",
+     "the tokenizer: a file, a folder or a name, as in encode", NULL, 0, 0},
     {"tokens", 'k', OPTION_TEXT, AT(counts), "LIST", "16,64,256",
      "numbers of ids a tile, one column each, at most 8", NULL, 0, 0},
     {"fit", 0, OPTION_CHOICE, AT(fit), "F", "auto", "how a picture becomes tiles, see encode",
@@ -142,7 +144,8 @@ static tsr_status make_sheet(sheet *s, const sheet_options *o, char **paths, int
     settings.device = o->common.device;
     settings.mask = o->common.mask;
     settings.precision = (tsr_precision)o->common.precision;
-    tsr_status status = tsr_tokenizer_open(s->t->ctx, &s->tokenizer, &settings);
+    tsr_status status = tsr_picture_write_check(s->t->ctx, o->output, NULL);
+    if (!status) status = tsr_tokenizer_open(s->t->ctx, &s->tokenizer, &settings);
     for (int i = 0; i < count && !status; ++i) {
         if (tool_progress(s->t, "drawing", (uint64_t)i, (uint64_t)count))
             return TSR_ERROR_INTERRUPTED;
@@ -151,7 +154,7 @@ static tsr_status make_sheet(sheet *s, const sheet_options *o, char **paths, int
     if (status) return status;
     sheet_picture page = {0};
     if (!sheet_draw(&s->layout, &page)) return TSR_ERROR_MEMORY;
-    status = tsr_picture_write_png(s->t->ctx, o->output, page.width, page.height, page.rgb);
+    status = tsr_picture_write(s->t->ctx, o->output, page.width, page.height, page.rgb, NULL);
     free(page.rgb);
     return status;
 }
@@ -162,11 +165,13 @@ static int run(const verb *v, int argc, char **argv) {
     int code = args_parse(v, argc, argv, &o, &operands);
     if (code >= 0) return code;
     if (!o.output) return args_wrong(v, "-o SHEET.png is missing");
-    bool pipe = strcmp(o.output, "-") == 0;
-    if (pipe && o.common.json) return args_wrong(v, "--json and -o - would both write to stdout");
     tool t;
     sheet s = {.t = &t};
     if ((code = parse_counts(v, o.counts, &s)) >= 0) return code;
+    if ((code = tool_not_input(v, o.output, o.model)) >= 0) return code;
+    for (int i = 0; i < operands; ++i)
+        if ((code = tool_not_input(v, o.output, argv[i])) >= 0) return code;
+    if ((code = tool_output(v, &o.common, o.output)) >= 0) return code;
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
     s.layout.columns = s.columns + 1;
     s.layout.cell = (int)o.cell;
@@ -179,7 +184,7 @@ static int run(const verb *v, int argc, char **argv) {
         char count[32];
         if (o.common.json)
             print_json(&s, &o, operands);
-        else if (!pipe)
+        else if (!tool_is_stream(o.output))
             tool_say(&t, "%s: %s, %.2f s", o.output,
                      tool_count((uint64_t)operands, "picture", count), tool_seconds() - t.started);
     }
@@ -192,7 +197,7 @@ static int run(const verb *v, int argc, char **argv) {
 const verb verb_sheet = {
     .name = "sheet",
     .summary = "a contact sheet: original beside reconstructions at several token counts",
-    .usage = "tessera sheet IN... -o SHEET.png [-k 16,64,256] [-t MODEL] [--fit F]\n"
+    .usage = "tessera sheet IN... -o SHEET.png [-k 16,64,256] [-t MODEL] [--fit F] [-f]\n"
              "              [--device cpu|vulkan[:N]] [--json]",
     .about =
         "One row for each picture: the original as the tokenizer saw it, then what each number of "
@@ -205,6 +210,7 @@ const verb verb_sheet = {
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .device_options = DEVICE_ALL,
+    .writes = true,
     .least_operands = 1,
     .most_operands = -1,
     .operands = "IN",

@@ -108,6 +108,7 @@ const verb verb_verify = {
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .device_options = DEVICE_NAME,
+    .writes = true,
     .least_operands = 1,
     .most_operands = -1,
     .operands = "CASE-FOLDER",

@@ -275,6 +275,11 @@ static CURLcode request(transfer *t) {
     curl_easy_setopt(t->curl, CURLOPT_XFERINFOFUNCTION, on_progress);
     curl_easy_setopt(t->curl, CURLOPT_XFERINFODATA, t);
     allow_protocols(t);
+    /* libcurl sends it to the host and port of the address alone, whatever that redirects to. */
+    if (t->d->token) {
+        curl_easy_setopt(t->curl, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
+        curl_easy_setopt(t->curl, CURLOPT_XOAUTH2_BEARER, t->d->token);
+    }
     t->asked = t->have;
     t->code = 0;
     t->judged = false;
@@ -311,8 +316,10 @@ static verdict refuse_code(transfer *t, tsr_status *status) {
     bool busy = t->code == 408 || t->code == 429 || t->code >= 500;
     bool hidden = t->code == 401 || t->code == 403;
     *status = fail(d, t->code == 404 || t->code == 410 ? TSR_ERROR_NOT_FOUND : TSR_ERROR_IO,
-                   "%.400s: the server answered %d%s", d->url, t->code,
-                   hidden ? " (the page may ask to log in or to accept terms first)" : "");
+                   "%.400s: the server answered %d%s%s%s", d->url, t->code,
+                   hidden ? " (the page may ask to log in or to accept terms first" : "",
+                   hidden && d->of_hub && !d->token ? "; HF_TOKEN carries a login" : "",
+                   hidden ? ")" : "");
     return busy ? RETRY : FINAL;
 }
 

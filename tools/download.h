@@ -12,6 +12,9 @@ typedef struct download {
     const char *url;
     const char *part;   /* where bytes wait until the file is complete */
     uint64_t size;      /* bytes of the file; 0: not known */
+    const char *token;  /* a login that the host of `url` alone gets to see, no host it redirects
+                           to; NULL: none */
+    bool of_hub;        /* HF_TOKEN may open what is refused */
     const char *sha256; /* known digest or NULL: a part may then be resumed without a validator */
     unsigned retries;   /* tries in a row that bring no byte before it is given up */
     unsigned timeout;   /* seconds without a byte before a connection is given up */

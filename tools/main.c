@@ -2,48 +2,38 @@
 /* main.c: the `tessera` program: finds the verb and hands over. Verbs are in cmd_<verb>.c and see
  * the public headers only, as any other program would. */
 #include <tessera/tessera.h>
-#include "args.h"
+#include "json_out.h"
+#include "manual.h"
+#include "verbs.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#define VERB(name) extern const verb verb_##name;
-#include "verbs.def"
-#undef VERB
-
-static const verb *const verbs[] = {
-#define VERB(name) &verb_##name,
-#include "verbs.def"
-#undef VERB
-};
-enum { VERB_COUNT = (int)(sizeof verbs / sizeof *verbs) };
-
 static void print_help(void) {
     printf("tessera %s: pictures to discrete tokens and back\n\n"
            "Usage:\n"
            "  tessera VERB ...\n"
            "  tessera VERB --help     what a verb does, its options and examples\n"
-           "  tessera --version\n\n"
+           "  tessera help [--man] VERB\n"
+           "  tessera --version       version, commit, features and libraries\n\n"
            "Verbs:\n",
            tsr_version());
-    for (int i = 0; i < VERB_COUNT; ++i)
-        printf("  %-10s %s\n", verbs[i]->name, verbs[i]->summary);
+    const verb *v;
+    for (int i = 0; (v = verb_at(i)); ++i)
+        printf("  %-10s %s\n", v->name, v->summary);
     printf(
         "\n"
         "'-' as a file name is standard input or output. Results go to stdout, everything said to\n"
         "people to stderr; --json, which every verb takes, makes the result one JSON document.\n\n"
-        "Exit codes:\n"
-        "  0    done\n"
-        "  1    it worked, and the answer is no: a check failed, pictures do not match, a file\n"
-        "       is not whole\n"
-        "  2    the command line was not understood\n"
-        "  3    a file could not be read or written, or memory did not suffice\n"
-        "  4    the bytes are not what the format says, or of a kind this build cannot do\n"
-        "  5    no such device, weights that make no model, or not the model the tokens were made "
-        "with\n"
-        "  130  interrupted; no output was left behind\n\n"
+        "Exit codes:\n");
+    for (const manual_row *row = manual_exits; row->name; ++row)
+        args_print_wrapped(row->text, printf("  %-4s ", row->name), 7);
+    printf(
+        "\n"
+        "The variables and files it looks at: 'man tessera', or 'tessera help --man | man -l -'.\n"
+        "\n"
         "Example, a picture to a token file and back:\n"
         "  tessera encode photo.jpg -o photo.tess\n"
         "  tessera info photo.tess\n"
@@ -55,12 +45,6 @@ static int finish(int code) {
     if (fflush(stdout) == 0 && !ferror(stdout)) return code;
     fprintf(stderr, "tessera: standard output: %s\n", strerror(errno));
     return EXIT_FILES;
-}
-
-static const verb *find(const char *name) {
-    for (int i = 0; i < VERB_COUNT; ++i)
-        if (strcmp(verbs[i]->name, name) == 0) return verbs[i];
-    return NULL;
 }
 
 /* What people who know other programs type, and what does it here. */
@@ -101,15 +85,107 @@ static const char *const elsewhere[][2] = {
 };
 
 static int unknown(const char *name) {
-    const char *names[VERB_COUNT];
-    for (int i = 0; i < VERB_COUNT; ++i)
-        names[i] = verbs[i]->name;
+    const char *names[64] = {"help", "version", "--help", "--version"};
+    const verb *v;
+    int count = 4;
+    for (; count < 64 && (v = verb_at(count - 4)); ++count)
+        names[count] = v->name;
     for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; ++i)
         if (strcmp(name, elsewhere[i][0]) == 0)
             return args_wrong(NULL, "unknown verb '%s'; %s", name, elsewhere[i][1]);
-    const char *near = args_suggest(name, names, VERB_COUNT);
+    const char *near = args_suggest(name, names, count);
     if (near) return args_wrong(NULL, "unknown verb '%s'; did you mean '%s'?", name, near);
     return args_wrong(NULL, "unknown verb '%s'", name);
+}
+
+/* "help", "help VERB", "help VERB PART", each with --man: the page for man(1) instead. */
+static int help(int argc, char **argv) {
+    bool man = false;
+    int count = 0;
+    for (int i = 0; i < argc; ++i)
+        if (strcmp(argv[i], "--man") == 0)
+            man = true;
+        else
+            argv[count++] = argv[i];
+    if (count == 0 && !man) print_help();
+    if (count == 0 && man) manual_print(NULL);
+    if (count == 0) return EXIT_DONE;
+    const verb *v = verb_find(argv[0]);
+    if (!v) return unknown(argv[0]);
+    if (man) {
+        manual_print(v);
+    } else if (count > 1 && v->parts) {
+        char *words[] = {argv[1], "--help"};
+        return args_run_part(v, 2, words);
+    } else {
+        args_print_help(v);
+    }
+    return EXIT_DONE;
+}
+
+/* What `list` says, "A=1 B=2" or "+a -b", as rows of text or members of an object. */
+static void print_features(json_out *j, const char *list) {
+    if (!j) {
+        printf("features   %s\n", list);
+        return;
+    }
+    json_object(j, "features");
+    while (*list) {
+        char name[64];
+        const int length = (int)strcspn(list, " ");
+        snprintf(name, sizeof name, "%.*s", length - 1, list + 1);
+        json_bool(j, name, *list == '+');
+        list += length;
+        list += *list == ' ';
+    }
+    json_end(j, '}');
+}
+
+static void print_libraries(json_out *j, const char *list) {
+    const char *before = "libraries  ";
+    if (j) json_object(j, "libraries");
+    while (*list) {
+        char name[64], version[64];
+        const int length = (int)strcspn(list, " "), stem = (int)strcspn(list, "=");
+        snprintf(name, sizeof name, "%.*s", stem, list);
+        snprintf(version, sizeof version, "%.*s", length - stem - 1, list + stem + 1);
+        if (j)
+            json_text(j, name, version);
+        else
+            printf("%s%s %s", before, name, version);
+        before = ", ";
+        list += length;
+        list += *list == ' ';
+    }
+    if (j)
+        json_end(j, '}');
+    else
+        putchar('\n');
+}
+
+static int print_version(bool json) {
+    char features[512], libraries[1024];
+    json_out j;
+#ifdef TESSERA_WITH_CURL
+    snprintf(features, sizeof features, "%s +fetch", tsr_build_features());
+    snprintf(libraries, sizeof libraries, "%s libcurl=%s", tsr_build_libraries(),
+             TESSERA_WITH_CURL);
+#else
+    snprintf(features, sizeof features, "%s -fetch", tsr_build_features());
+    snprintf(libraries, sizeof libraries, "%s", tsr_build_libraries());
+#endif
+    if (json) {
+        json_open(&j, stdout);
+        json_text(&j, "tessera", tsr_version());
+        json_text(&j, "verb", "version");
+        json_text(&j, "commit", tsr_build_commit());
+    } else {
+        printf("tessera %s\ncommit     %s\n", tsr_version(), tsr_build_commit());
+    }
+    print_features(json ? &j : NULL, features);
+    print_libraries(json ? &j : NULL, libraries);
+    if (json) json_close(&j);
+    return EXIT_DONE;
 }
 
 /* Sanitized builds only. The Vulkan loader unloads drivers, and what they leaked has then no name
@@ -124,6 +200,10 @@ static void keep_drivers_loaded(void) {
 #endif
 }
 
+static bool is_one_of(const char *text, const char *a, const char *b, const char *c) {
+    return strcmp(text, a) == 0 || strcmp(text, b) == 0 || strcmp(text, c) == 0;
+}
+
 int main(int argc, char **argv) {
     if (argc < 2) {
         print_help();
@@ -131,22 +211,15 @@ int main(int argc, char **argv) {
     }
     args_look_for_json(argc, argv);
     const char *name = argv[1];
-    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
-        (strcmp(name, "help") == 0 && argc == 2)) {
-        print_help();
-        return finish(EXIT_DONE);
+    if (is_one_of(name, "help", "--help", "-h")) return finish(help(argc - 2, argv + 2));
+    if (is_one_of(name, "version", "--version", "-V")) {
+        const bool json = argc == 3 && strcmp(argv[2], "--json") == 0;
+        if (argc > 2 && !json)
+            return args_wrong(NULL, "%s: wanted nothing behind it, or --json, got '%s'", name,
+                              argv[2]);
+        return finish(print_version(json));
     }
-    if (strcmp(name, "--version") == 0 || strcmp(name, "version") == 0) {
-        printf("tessera %s\n", tsr_version());
-        return finish(EXIT_DONE);
-    }
-    if (strcmp(name, "help") == 0) {
-        const verb *v = find(argv[2]);
-        if (!v) return unknown(argv[2]);
-        args_print_help(v);
-        return finish(EXIT_DONE);
-    }
-    const verb *v = find(name);
+    const verb *v = verb_find(name);
     if (!v) return unknown(name);
     keep_drivers_loaded();
     return finish(v->run(v, argc - 2, argv + 2));

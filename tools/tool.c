@@ -2,6 +2,8 @@
 /* tool.c: see tool.h. */
 #include "tool.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <signal.h>
@@ -18,6 +20,31 @@ static volatile sig_atomic_t stop_asked;
 static void on_interrupt(int number) {
     (void)number;
     stop_asked = 1;
+}
+
+static void write_stages(json_out *j, const char *stages, const char *device) {
+    char name[32];
+    for (size_t n; *(stages += strspn(stages, " ")); stages += n) {
+        n = strcspn(stages, " ");
+        snprintf(name, sizeof name, "%.*s", (int)n, stages);
+        json_text(j, name, device);
+    }
+}
+
+void tool_stages(json_out *j, const char *stages, const char *device, const char *on_host) {
+    char brief[32];
+    snprintf(brief, sizeof brief, "%.*s", (int)strcspn(device, " "), device);
+    json_object(j, "stages");
+    write_stages(j, stages, brief);
+    write_stages(j, on_host, "cpu");
+    json_end(j, '}');
+}
+
+const char *tool_on_host(const char *device, const char *on_host, char *text, size_t size) {
+    text[0] = 0;
+    on_host += strspn(on_host, " ");
+    if (*on_host && strcmp(device, "cpu")) snprintf(text, size, ", on the host: %s", on_host);
+    return text;
 }
 
 double tool_seconds(void) {
@@ -42,12 +69,22 @@ int tool_open(tool *t, const verb *v, const common_options *o) {
     tsr_context_settings s = tsr_context_settings_default();
     s.threads = (int)o->threads;
     s.memory_limit = o->memory;
+    s.keep_existing = v->writes && !o->force && !o->replace;
     int level = TSR_LOG_WARNING + o->verbose - o->quiet;
     s.log_level = level > TSR_LOG_DEBUG ? TSR_LOG_DEBUG : level < 0 ? 0 : (tsr_log_level)level;
     s.log = o->quiet > 1 ? NULL : on_log;
     s.log_user = t;
     tsr_status status = tsr_context_open(&t->ctx, &s);
     if (status) return tool_fail(t, status);
+    for (int i = 0; i < v->option_count; ++i) {
+        const char **model = (const char **)((char *)o + v->options[i].offset);
+        int code =
+            v->options[i].kind == OPTION_MODEL && *model ? tool_locate(t, *model, model) : -1;
+        if (code >= 0) {
+            tool_close(t);
+            return code;
+        }
+    }
     /* The second Ctrl-C ends the program the hard way. */
     struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
     sigaction(SIGINT, &action, NULL);
@@ -57,7 +94,47 @@ int tool_open(tool *t, const verb *v, const common_options *o) {
 
 void tool_close(tool *t) {
     tool_progress_clear(t);
+    for (size_t i = 0; i < sizeof t->located / sizeof *t->located; ++i)
+        free(t->located[i]);
+    memset(t->located, 0, sizeof t->located);
     tsr_context_close(&t->ctx);
+}
+
+bool tool_nearest_model(const tsr_catalog *catalog, const char *name, char *near, size_t size) {
+    const char *names[512];
+    int count = tsr_catalog_count(catalog);
+    if (count > (int)(sizeof names / sizeof *names)) count = sizeof names / sizeof *names;
+    for (int i = 0; i < count; ++i) {
+        tsr_catalog_model m;
+        tsr_catalog_at(catalog, i, &m);
+        names[i] = m.name;
+    }
+    const char *found = args_suggest(name, names, count);
+    if (found) snprintf(near, size, "%s", found);
+    return found && strcmp(found, name) != 0;
+}
+
+int tool_locate(tool *t, const char *name, const char **path) {
+    const size_t most = sizeof t->located / sizeof *t->located;
+    size_t i = 0;
+    char *found = NULL, near[128];
+    tsr_status status = tsr_model_locate(t->ctx, name, &found);
+    while (i + 1 < most && t->located[i])
+        ++i;
+    if (!status) {
+        free(t->located[i]);
+        *path = t->located[i] = found;
+        return -1;
+    }
+    tsr_catalog *catalog = NULL;
+    char detail[1024];
+    snprintf(detail, sizeof detail, "%s", tsr_detail(t->ctx));
+    bool hint = status == TSR_ERROR_NOT_FOUND && !tsr_catalog_open(t->ctx, NULL, &catalog) &&
+                tsr_catalog_find(catalog, name) < 0 &&
+                tool_nearest_model(catalog, name, near, sizeof near);
+    tsr_catalog_close(&catalog);
+    return hint ? tool_fail_text(t, status, "%s; did you mean '%s'?", detail, near)
+                : tool_fail_text(t, status, "%s", detail);
 }
 
 int tool_exit_code(tsr_status status) {
@@ -108,7 +185,8 @@ int tool_fail_text(tool *t, tsr_status status, const char *format, ...) {
 
 int tool_fail(tool *t, tsr_status status) {
     const char *detail = t->ctx ? tsr_detail(t->ctx) : "";
-    return tool_fail_text(t, status, "%s", detail);
+    return tool_fail_text(t, status, "%s%s", detail,
+                          status == TSR_ERROR_EXISTS ? "; -f replaces it" : "");
 }
 
 void tool_say(tool *t, const char *format, ...) {
@@ -201,7 +279,7 @@ int tool_progress(void *user, const char *what, uint64_t done, uint64_t total) {
         t->bar_last = 0;
         t->bar_base = t->bar_bytes ? done : 0;
     }
-    if (now - t->bar_last < 0.1 && done < total) return 0;
+    if (now - t->bar_last < 0.1 && (done < total || !total)) return 0;
     t->bar_last = now;
     if (done < t->bar_base) t->bar_base = 0; /* begun again */
     const double spent = now - t->bar_started;
@@ -216,10 +294,76 @@ void tool_json(tool *t, json_out *j) {
     json_text(j, "verb", t->v->name);
 }
 
-bool tool_same_file(const char *a, const char *b) {
+bool tool_is_stdout(const char *path) {
+    static const char *const names[] = {"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; ++i)
+        if (strcmp(path, names[i]) == 0) return true;
+    return false;
+}
+
+bool tool_is_stream(const char *path) {
+    struct stat st;
+    return tool_is_stdout(path) || (stat(path, &st) == 0 && !S_ISREG(st.st_mode));
+}
+
+/* Would bytes that go to `path` appear on a terminal? */
+static bool leads_to_terminal(const char *path) {
+    struct stat st;
+    if (tool_is_stdout(path)) return isatty(STDOUT_FILENO);
+    if (stat(path, &st) != 0 || !S_ISCHR(st.st_mode)) return false;
+    const int fd = open(path, O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    const bool terminal = fd >= 0 && isatty(fd);
+    if (fd >= 0) close(fd);
+    return terminal;
+}
+
+/* Asks the person at the terminal; no answer is no. */
+static bool asked_to_replace(const verb *v, const char *path) {
+    char answer[16] = "", clean[1024];
+    FILE *terminal = fopen("/dev/tty", "r");
+    if (!terminal) return false;
+    fprintf(stderr, "tessera %s: %s exists; replace it? (y/N) ", v->name,
+            tool_clean(path, clean, sizeof clean));
+    fflush(stderr);
+    const bool yes = fgets(answer, sizeof answer, terminal) && (*answer == 'y' || *answer == 'Y');
+    fclose(terminal);
+    return yes;
+}
+
+/* The tool of a verb that has not opened its own yet. */
+static int fail_early(const verb *v, const common_options *o, tsr_status status, const char *format,
+                      const char *path) {
+    tool t = {.v = v, .o = o};
+    return tool_fail_text(&t, status, format, path);
+}
+
+int tool_output(const verb *v, common_options *o, const char *path) {
+    struct stat st;
+    if (o->json && tool_is_stdout(path))
+        return args_wrong(v, "--json and -o %s would both write to stdout", path);
+    if (o->force) return -1;
+    if (leads_to_terminal(path))
+        return fail_early(v, o, TSR_ERROR_ARGUMENT,
+                          "-o %s: wanted a file or a pipe, got a terminal; "
+                          "-f writes to it",
+                          path);
+    if (tool_is_stdout(path) || strncmp(path, "/dev/fd/", 8) == 0) return -1;
+    if (stat(path, &st) != 0 ? lstat(path, &st) != 0 : !S_ISREG(st.st_mode)) return -1;
+    const bool ask = isatty(STDERR_FILENO) && isatty(STDIN_FILENO) && !o->quiet && !o->json;
+    if (ask && asked_to_replace(v, path)) {
+        o->replace = 1;
+        return -1;
+    }
+    return fail_early(v, o, TSR_ERROR_EXISTS, "%s; -f replaces it", path);
+}
+
+int tool_not_input(const verb *v, const char *output, const char *input) {
     struct stat x, y;
-    if (strcmp(a, "-") == 0 || strcmp(b, "-") == 0) return false;
-    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+    if (!input || tool_is_stdout(output) || strcmp(input, "-") == 0) return -1;
+    if (stat(output, &x) != 0 || stat(input, &y) != 0 || x.st_dev != y.st_dev ||
+        x.st_ino != y.st_ino || !S_ISREG(x.st_mode))
+        return -1;
+    return args_wrong(v, "%s: wanted an output that is not the input", output);
 }
 
 const char *tool_bytes(uint64_t bytes, char *text, size_t size) {

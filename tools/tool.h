@@ -4,6 +4,7 @@
 #ifndef TOOLS_TOOL_H
 #define TOOLS_TOOL_H
 
+#include <tessera/models.h>
 #include <tessera/tessera.h>
 #include "args.h"
 #include "json_out.h"
@@ -19,12 +20,20 @@ typedef struct tool {
     uint64_t bar_base; /* what was done when the bar began: a resumed download */
     bool bar_bytes;    /* numbers are bytes */
     char bar_what[64];
+    char *located[4]; /* paths of models that were given by name */
 } tool;
 
-/* Opens the context of a verb. Returns -1, or the exit code after a failure; tool_close is then
- * allowed, too. */
+/* Opens the context of a verb, and makes paths of its OPTION_MODEL options, which are in the same
+ * struct as `o`. Returns -1, or the exit code after a failure; tool_close is then allowed, too. */
 int tool_open(tool *t, const verb *v, const common_options *o);
 void tool_close(tool *t);
+
+/* Sets *path to the file or folder that `name` of a model means (tsr_model_locate); the tool owns
+ * the text. Returns -1, or the exit code after a failure, which names a model of about this name.
+ */
+int tool_locate(tool *t, const char *name, const char **path);
+/* The name of a published model nearest to `name`, into `near`; false when none is near. */
+bool tool_nearest_model(const tsr_catalog *catalog, const char *name, char *near, size_t size);
 
 /* Prints the failure of the last call on `ctx` in one line (and as JSON with --json); returns the
  * exit code that belongs to the status. */
@@ -47,9 +56,24 @@ int tool_progress(void *user, const char *what, uint64_t done, uint64_t total);
 void tool_progress_clear(tool *t);
 /* Opens the document and writes "tessera" and "verb". */
 void tool_json(tool *t, json_out *j);
+/* Writes "stages", the device of each stage: of those in `stages` (words with blanks between) the
+ * short form of `device` ("vulkan:0"), of those in `on_host` "cpu". */
+void tool_stages(json_out *j, const char *stages, const char *device, const char *on_host);
+/* "" for a cpu device or when nothing is on the host, or else ", on the host: select". */
+const char *tool_on_host(const char *device, const char *on_host, char *text, size_t size);
 double tool_seconds(void); /* a monotonic clock */
-/* True if both names lead to the same file (neither is "-"). */
-bool tool_same_file(const char *a, const char *b);
+/* Looks at an output before the work begins, also before tool_open. A file that exists is not
+ * replaced unless there is -f or the person at the terminal says yes; bytes do not go to a terminal
+ * without -f; --json and the output do not share stdout. Returns -1, or the exit code to leave
+ * with. */
+int tool_output(const verb *v, common_options *o, const char *path);
+/* Refuses an output that is the file `input`, with -f, too; input may be NULL. Returns -1, or the
+ * exit code to leave with. */
+int tool_not_input(const verb *v, const char *output, const char *input);
+/* True if an output by this name goes to stdout: "-", /dev/stdout and the like. */
+bool tool_is_stdout(const char *path);
+/* True if it goes to stdout or to anything else that is no file: a pipe, a device. */
+bool tool_is_stream(const char *path);
 /* Writes a number of bytes for people, "1234 bytes" or "12.3 MB", into text and returns text. */
 const char *tool_bytes(uint64_t bytes, char *text, size_t size);
 /* A copy of text without control characters, so that a hostile key cannot drive the terminal. */

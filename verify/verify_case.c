@@ -82,8 +82,8 @@ static tsr_status check_files(tsr_verify *v, const cJSON *manifest) {
         tsr_verify_path(v, item->string, path, sizeof path);
         if (!v->status) v->status = tsr_map_open(v->ctx, path, &map);
         if (!v->status) {
-            tsr_sha256(map.bytes, map.size, hex);
-            if (!want || strcmp(want, hex))
+            v->status = tsr_sha256_of(v->ctx, map.bytes, map.size, hex);
+            if (!v->status && (!want || strcmp(want, hex)))
                 tsr_verify_fail(v, TSR_ERROR_CHECKSUM, "%s: SHA-256: wanted %s, got %s",
                                 item->string, want ? want : "none", hex);
             tsr_map_close(&map);

@@ -52,8 +52,9 @@ static const char *compare_tensor(tsr_verify *v, const cJSON *want, const tsr_to
     if (!copy) return "memory";
     char hex[65];
     tsr_torch_copy(t, copy);
-    tsr_sha256(copy, bytes, hex);
+    const tsr_status status = tsr_sha256_of(v->ctx, copy, bytes, hex);
     free(copy);
+    if (status) return "memory";
     if (tsr_torch_check(v->ctx, file, index)) return "checksum of its record";
     return same_text(want, "sha256", hex) ? NULL : "sha256";
 }

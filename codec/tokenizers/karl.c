@@ -208,6 +208,7 @@ const tsr_family tsr_family_karl = {
     .close = close_model,
     .tokenizer = &(const tsr_tokenizer_ops){.abilities = TSR_TOKENIZER_SELECTS,
                                             .tolerances = &tolerances,
+                                            .encodes_on_host = "select",
                                             .describe = describe,
                                             .cost = cost,
                                             .encode = encode,

@@ -3,12 +3,12 @@
  * activations come from an arena that is rewound at the end of the run and kept for the next one.
  */
 #include "onednn.h"
+#include "../limits.h"
 #include "../run.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { BAND = 256 };          /* bytes of a fence, on both ends of an activation */
 #define BAND_WORD 0xFFA5A5A5u /* a NaN, and a negative id */
@@ -148,8 +148,7 @@ void tsr_cpu_describe(tsr_device_info *info) {
     snprintf(info->name, sizeof info->name, "cpu");
     snprintf(info->api, sizeof info->api, "C11");
     read_cpuinfo(info);
-    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    if (pages > 0 && page > 0) info->memory_bytes = (uint64_t)pages * (uint64_t)page;
+    info->memory_bytes = tsr_limits_memory();
     info->max_storage_range = info->max_allocation = info->memory_bytes;
     info->subgroup_size = info->subgroup_min = info->subgroup_max = 1;
 }

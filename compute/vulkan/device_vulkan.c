@@ -7,9 +7,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Frees what the host holds of a device and of its recordings. */
+static void free_device(vulkan_device *v) {
+    while (v->recordings) {
+        vulkan_recording *r = v->recordings;
+        v->recordings = r->next;
+        free(r->commands);
+        free(r);
+    }
+    free(v->modules);
+    free(v->pipelines);
+    free(v->weights);
+    free(v->blocks);
+    free(v);
+}
+
 static void close_vulkan(tsr_device *d) {
     vulkan_device *v = d->vulkan;
     if (!v) return;
+    d->vulkan = NULL;
+    if (tsr_device_is_left_by_fork(d)) { /* the driver's objects are the parent's */
+        free(v->instance);
+        free_device(v);
+        return;
+    }
     if (v->handle) {
         v->vk.vkDeviceWaitIdle(v->handle);
         vulkan_recordings_drop(v, NULL, true);
@@ -33,12 +54,7 @@ static void close_vulkan(tsr_device *d) {
         v->vk.vkDestroyDevice(v->handle, NULL);
     }
     vulkan_instance_close(&v->instance);
-    free(v->modules);
-    free(v->pipelines);
-    free(v->weights);
-    free(v->blocks);
-    free(v);
-    d->vulkan = NULL;
+    free_device(v);
 }
 
 static bool fits_recording(const vulkan_recording *r, const tsr_tensor *in) {

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* vulkan_loader.c: the Vulkan loader (through volk) and instances.
  *
- * volk keeps the loader's entry points in variables of the process. They are set once, under a
- * lock, and hold the same values for everyone; all else is in tables of each instance and device.
- */
+ * volk keeps the loader's entry points in variables of the process. They are set once, by one
+ * thread at a time, and hold the same values for everyone; all else is in tables of each instance
+ * and device. */
 #include "vulkan_internal.h"
 
 #include <dlfcn.h> /* before the pragma below reaches it through volk */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #pragma GCC visibility push(hidden)
 #pragma GCC diagnostic push
@@ -19,26 +22,42 @@
 #pragma GCC diagnostic pop
 #pragma GCC visibility pop
 
-static pthread_mutex_t volk_lock = PTHREAD_MUTEX_INITIALIZER;
+/* Process whose thread is at volk's variables, or 0. A mutex would stay locked for ever in a child
+ * that was forked while another thread had it; this one's owner is seen to be somebody else. */
+static atomic_long volk_owner;
 static bool volk_tried, volk_there;
 
+static void lock_volk(void) {
+    const long self = (long)getpid();
+    for (;;) {
+        long owner = 0;
+        if (atomic_compare_exchange_strong(&volk_owner, &owner, self)) return;
+        if (owner != self && atomic_compare_exchange_strong(&volk_owner, &owner, self)) return;
+        nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL); /* loading takes milliseconds */
+    }
+}
+
+static void unlock_volk(void) {
+    atomic_store(&volk_owner, 0);
+}
+
 static bool loader_there(void) {
-    pthread_mutex_lock(&volk_lock);
+    lock_volk();
     if (!volk_tried) {
-        volk_tried = true;
         volk_there = volkInitialize() == VK_SUCCESS && vkGetInstanceProcAddr && vkCreateInstance;
+        volk_tried = true;
     }
     bool there = volk_there;
-    pthread_mutex_unlock(&volk_lock);
+    unlock_volk();
     return there;
 }
 
 void vulkan_load_device_table(const vulkan_instance *instance, VkDevice device,
                               struct VolkDeviceTable *table) {
-    pthread_mutex_lock(&volk_lock);
+    lock_volk();
     vkGetDeviceProcAddr = instance->GetDeviceProcAddr; /* what volk fills the table with */
     volkLoadDeviceTable(table, device);
-    pthread_mutex_unlock(&volk_lock);
+    unlock_volk();
 }
 
 static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlagBitsEXT severity,

@@ -7,11 +7,13 @@
 #include "npy.h"
 #include "../weights/safetensors.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 tsr_status tsr_codebook_write(tsr_context *ctx, const char *path, const float *codes,
-                              uint32_t stages, uint32_t count, uint32_t dim, int cosine) {
+                              uint32_t stages, uint32_t count, uint32_t dim, int cosine,
+                              uint32_t patch) {
     if (!ctx) return TSR_ERROR_ARGUMENT;
     if (!path || !codes)
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "codebook: %s: wanted an address, got NULL",
@@ -20,12 +22,20 @@ tsr_status tsr_codebook_write(tsr_context *ctx, const char *path, const float *c
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
                         "%s: shape: wanted [stages, codes, width] above 0, got [%u, %u, %u]", path,
                         stages, count, dim);
+    if (patch && (patch > 1024 || dim != 3 * patch * patch))
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
+                        "%s: patch: wanted %u values a row for patches of %u pixels, got %u", path,
+                        3 * patch * patch, patch, dim);
     const char *name = "codes";
+    char side[16];
+    snprintf(side, sizeof side, "%u", patch);
     tsr_tensor t = tsr_host_tensor(TSR_DTYPE_F32, (void *)(uintptr_t)codes, 3,
                                    (int64_t[]){stages, count, dim});
-    const tsr_metadata_pair metadata[] = {
-        {"format", "tessera-codebook"}, {"metric", cosine ? "cosine" : "euclid"}, {"version", "1"}};
-    return tsr_safetensors_write(ctx, path, &name, &t, 1, metadata, 3);
+    const tsr_metadata_pair metadata[] = {{"format", "tessera-codebook"},
+                                          {"metric", cosine ? "cosine" : "euclid"},
+                                          {"version", "1"},
+                                          {"patch", side}};
+    return tsr_safetensors_write(ctx, path, &name, &t, 1, metadata, patch ? 4 : 3);
 }
 
 /* Metadata that is there must be known; without it the file is somebody else's plain codebook. */

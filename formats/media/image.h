@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* image.h: a decoded picture, and the readers and writers of picture files. The reader is chosen by
- * the file's first bytes, never by its name: PNG through libpng, everything else through libav. */
+ * the file's first bytes, never by its name; reader.h is what each format has to bring. */
 #ifndef FORMATS_IMAGE_H
 #define FORMATS_IMAGE_H
 
@@ -48,6 +48,17 @@ tsr_status tsr_image_read(tsr_context *ctx, const char *path, const tsr_image_se
 /* Reads a picture from the bytes of a file; `name` begins the detail text. */
 tsr_status tsr_image_decode(tsr_context *ctx, const char *name, const void *bytes, size_t size,
                             const tsr_image_settings *settings, tsr_image *image);
+/* A quick look at a picture file, at its first 64 KiB: does it exist, is it of a kind that is read,
+ * is its size within the settings? Pixels are not decoded, so a damaged one may pass. Errors: those
+ * of tsr_image_read. */
+tsr_status tsr_image_look(tsr_context *ctx, const char *path, const tsr_image_settings *settings);
+/* Says what a decoder would say of the first bytes of a file: is there a reader for them, is the
+ * size within the settings? Errors: FORMAT, TRUNCATED (no bytes), TOO_LARGE, UNSUPPORTED. */
+tsr_status tsr_image_recognise(tsr_context *ctx, const char *name, const void *bytes, size_t size,
+                               const tsr_image_settings *settings);
+/* Logs a warning when another picture follows the first of the bytes: for callers that want one of
+ * a pipe. */
+void tsr_image_warn_of_more(tsr_context *ctx, const char *name, const uint8_t *bytes, size_t size);
 /* For the decoders: fails with TOO_LARGE when width x height exceeds settings->max_pixels. `name`
  * begins the detail text. */
 tsr_status tsr_image_check_size(tsr_context *ctx, const char *name, uint64_t width, uint64_t height,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* picture.c: the public calls for pictures in memory, over image.h. */
+/* picture.c: the public call that reads a picture, over image.h. */
 #include <tessera/tessera.h>
 #include "image.h"
 
@@ -18,11 +18,4 @@ tsr_status tsr_picture_read(tsr_context *ctx, const char *path, const uint8_t ba
     *width = image.width;
     *height = image.height;
     return status;
-}
-
-tsr_status tsr_picture_write_png(tsr_context *ctx, const char *path, int width, int height,
-                                 const uint8_t *rgb) {
-    if (!path)
-        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "tsr_picture_write_png: wanted a path, got NULL");
-    return tsr_png_write(ctx, path, width, height, rgb);
 }

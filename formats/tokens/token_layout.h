@@ -204,6 +204,10 @@ tsr_status tsr_token_coder_get_latents(tsr_token_coder *coder, const char *name,
 
 /* ---- writer and reader, inside ------------------------------------------------------------ */
 
+/* Ends a writer like tsr_token_writer_close, but under "<name without .tess>.partial.tess", for
+ * what was done when the rest cannot be: *name of `size` bytes becomes the name. Errors: STATE
+ * (nothing was added, or the output has no name), those of tsr_token_writer_close. */
+tsr_status tsr_token_writer_close_partial(tsr_token_writer **writer, char *name, size_t size);
 /* Opens a writer to memory, which is ended with tsr_token_writer_close_memory. */
 tsr_status tsr_token_writer_open_memory(tsr_context *ctx, tsr_token_writer **writer,
                                         const tsr_token_header *header,

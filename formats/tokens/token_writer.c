@@ -285,6 +285,16 @@ tsr_status tsr_token_writer_close(tsr_token_writer **writer) {
     return s;
 }
 
+tsr_status tsr_token_writer_close_partial(tsr_token_writer **writer, char *name, size_t size) {
+    tsr_token_writer *w = *writer;
+    const char *path = NULL;
+    if (w->failed || !w->items || w->to_memory) return TSR_ERROR_STATE;
+    const tsr_status s = tsr_out_rename(w->ctx, &w->out, ".partial", ".tess", &path);
+    if (s) return s;
+    snprintf(name, size, "%s", path);
+    return tsr_token_writer_close(writer);
+}
+
 tsr_status tsr_token_writer_close_memory(tsr_token_writer **writer, uint8_t **bytes, size_t *size) {
     *bytes = NULL;
     *size = 0;

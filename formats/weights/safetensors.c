@@ -30,7 +30,7 @@ struct tsr_safetensors {
     cJSON *root; /* keeps the strings */
     entry *entries;
     int count;
-    int *by_name;                /* indices of entries in the byte order of names */
+    const entry **by_name;       /* entries in the byte order of names */
     tsr_metadata_pair *metadata; /* in the byte order of keys */
     int metadata_count;
 };
@@ -211,9 +211,8 @@ static int compare_offsets(const void *a, const void *b) {
     return strcmp(x->name, y->name);
 }
 
-static int compare_names(const void *a, const void *b, void *entries) {
-    const entry *e = entries;
-    return strcmp(e[*(const int *)a].name, e[*(const int *)b].name);
+static int compare_names(const void *a, const void *b) {
+    return strcmp((*(const entry *const *)a)->name, (*(const entry *const *)b)->name);
 }
 
 /* Order by offset, no holes and overlaps; order by name, no name twice. */
@@ -237,11 +236,11 @@ static tsr_status check_layout(reader *r) {
     f->by_name = tsr_alloc(r->ctx, (size_t)f->count, sizeof *f->by_name, "tensor names");
     if (!f->by_name) return TSR_ERROR_MEMORY;
     for (int i = 0; i < f->count; ++i)
-        f->by_name[i] = i;
-    qsort_r(f->by_name, (size_t)f->count, sizeof *f->by_name, compare_names, f->entries);
+        f->by_name[i] = &f->entries[i];
+    qsort(f->by_name, (size_t)f->count, sizeof *f->by_name, compare_names);
     for (int i = 1; i < f->count; ++i) {
-        const char *name = f->entries[f->by_name[i]].name;
-        if (strcmp(name, f->entries[f->by_name[i - 1]].name) == 0)
+        const char *name = f->by_name[i]->name;
+        if (strcmp(name, f->by_name[i - 1]->name) == 0)
             return tsr_fail(r->ctx, TSR_ERROR_FORMAT, "%s: tensor %.200s: wanted once, got twice",
                             r->name, name);
     }
@@ -371,8 +370,8 @@ int tsr_safetensors_find(const tsr_safetensors *file, const char *name) {
     int low = 0, high = file->count;
     while (low < high) {
         int middle = low + (high - low) / 2;
-        int order = strcmp(name, file->entries[file->by_name[middle]].name);
-        if (order == 0) return file->by_name[middle];
+        int order = strcmp(name, file->by_name[middle]->name);
+        if (order == 0) return (int)(file->by_name[middle] - file->entries);
         if (order < 0)
             high = middle;
         else
@@ -423,14 +422,14 @@ uint64_t tsr_safetensors_hash(const tsr_safetensors *file) {
     tsr_hash hash;
     tsr_hash_start(&hash, 0);
     for (int i = 0; i < file->count; ++i) {
-        const entry *e = &file->entries[file->by_name[i]];
+        const entry *e = file->by_name[i];
         hash_text(&hash, e->name);
         hash_text(&hash, tsr_dtype_name(e->view.dtype));
         hash_number(&hash, (uint64_t)e->view.rank);
         for (int d = 0; d < e->view.rank; ++d)
             hash_number(&hash, (uint64_t)e->view.dim[d]);
         tsr_hash_add(&hash, e->view.data, (size_t)(e->end - e->begin));
-        tsr_safetensors_release(file, file->by_name[i]); /* a large model is not needed at once */
+        tsr_safetensors_release(file, (int)(e - file->entries)); /* not all of a large model */
     }
     tsr_hash_add(&hash, "", 1);
     for (int i = 0; i < file->metadata_count; ++i) {

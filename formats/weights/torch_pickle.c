@@ -296,23 +296,21 @@ static tsr_status walk(torch_reader *r, tsr_pickle_ref ref, size_t at, int depth
     return TSR_OK;
 }
 
-static int compare_paths(const void *a, const void *b, void *tensors) {
-    const tsr_torch_tensor *t = tensors;
-    return strcmp(t[*(const int *)a].path, t[*(const int *)b].path);
+static int compare_paths(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 static tsr_status check_paths(torch_reader *r) {
     tsr_torch *f = r->file;
-    int *order = tsr_alloc(r->in.ctx, (size_t)f->count, sizeof *order, r->in.name);
-    if (!order) return TSR_ERROR_MEMORY;
+    const char **paths = tsr_alloc(r->in.ctx, (size_t)f->count, sizeof *paths, r->in.name);
+    if (!paths) return TSR_ERROR_MEMORY;
     for (int i = 0; i < f->count; ++i)
-        order[i] = i;
-    qsort_r(order, (size_t)f->count, sizeof *order, compare_paths, f->tensors);
+        paths[i] = f->tensors[i].path;
+    qsort(paths, (size_t)f->count, sizeof *paths, compare_paths);
     const char *twice = NULL;
     for (int i = 1; i < f->count && !twice; ++i)
-        if (strcmp(f->tensors[order[i]].path, f->tensors[order[i - 1]].path) == 0)
-            twice = f->tensors[order[i]].path;
-    free(order);
+        if (strcmp(paths[i], paths[i - 1]) == 0) twice = paths[i];
+    free(paths);
     if (!twice) return TSR_OK;
     return tsr_fail(r->in.ctx, TSR_ERROR_FORMAT, "%s: tensor %.200s: wanted once, got twice",
                     r->in.name, twice);

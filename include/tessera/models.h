@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* models.h: weight files, tokenizer families and published models. No device is opened here.
+/* models.h: weight files, tokenizer families, published models and where they lie. No device is
+ * opened here.
  *
  * All of this header is experimental (ring 3): define TESSERA_EXPERIMENTAL before including it.
  *
@@ -203,6 +204,34 @@ void tsr_catalog_at(const tsr_catalog *catalog, int index, tsr_catalog_model *mo
 /* Fills *entry with file `file` (0 .. file_count - 1) of model `index`. An index out of range gives
  * zeros. */
 void tsr_catalog_file_at(const tsr_catalog *catalog, int index, int file, tsr_catalog_file *entry);
+
+/* ---- where weights lie ---------------------------------------------------------------------- */
+
+/* Finds the weights that `name` means and sets *path to a file or folder that
+ * tsr_model_settings.model takes; the caller frees it with free(). No connection is opened. The
+ * first of these that there is:
+ *  1. a file or folder called `name` ("-", stdin, counts as one);
+ *  2. where `name` is a model of the built-in catalog, or its repository on Hugging Face
+ *     ("ORG/NAME"): its weights in Tessera's cache (tsr_cache_folder), where `tessera fetch` puts
+ *     them, and then in Hugging Face's cache. All files of the model must be there. Weights that
+ *     are published in torch's format are taken as `model.safetensors` in Tessera's cache, where
+ *     `tessera model convert` was told to write them;
+ *  3. a repository "ORG/NAME" in Hugging Face's cache: the folder of its files at `main` or, where
+ *     a single revision was downloaded without that reference, of that revision.
+ * Hugging Face's cache is $HF_HUB_CACHE, else $HUGGINGFACE_HUB_CACHE, else $HF_HOME/hub, else
+ * $XDG_CACHE_HOME/huggingface/hub, else ~/.cache/huggingface/hub.
+ * Errors: NOT_FOUND (for a model of the catalog the detail text says how to bring it, with size and
+ * licence); UNSUPPORTED (weights that must be converted first); MEMORY. */
+tsr_status tsr_model_locate(tsr_context *ctx, const char *name, char **path);
+/* Sets *path to the folder of a published model in Tessera's cache, whether it exists or not:
+ * $XDG_CACHE_HOME/tessera/NAME where that variable holds an absolute path, else
+ * $HOME/.cache/tessera/NAME. The caller frees it with free().
+ * Errors: ARGUMENT (not a plain name; neither variable is set), MEMORY. */
+tsr_status tsr_cache_folder(tsr_context *ctx, const char *name, char **path);
+/* Sets *path to the file in Hugging Face's cache that was downloaded from `url`,
+ * "https://huggingface.co/ORG/NAME/resolve/REVISION/FILE". The caller frees it with free(). Errors:
+ * NOT_FOUND (the file is not there, or the address is not of this form), MEMORY. */
+tsr_status tsr_hub_cached_file(tsr_context *ctx, const char *url, char **path);
 
 #endif /* TESSERA_EXPERIMENTAL */
 #ifdef __cplusplus

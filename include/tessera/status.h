@@ -7,7 +7,12 @@
  *     tsr_context_close(&ctx);
  *
  * The library never aborts, never prints and has no global state. A context may be used by one
- * thread at a time; different contexts may be used by different threads at the same time. */
+ * thread at a time; different contexts may be used by different threads at the same time.
+ *
+ * After fork() the child may go on with the parent's contexts, and with what was opened with them
+ * on the cpu; worker threads are started again there. What was opened on a GPU fails in the child
+ * with DEVICE_LOST and may only be closed: open it again in the child. fork() while another thread
+ * is inside a call leaves that call's context to be closed alone. */
 #ifndef TESSERA_STATUS_H
 #define TESSERA_STATUS_H
 
@@ -28,6 +33,7 @@ typedef enum tsr_status {
     TSR_ERROR_IO = 30,        /* open, read, write or rename failed; the detail has errno's text */
     TSR_ERROR_NOT_FOUND = 31, /* no file, tensor or model of that name */
     TSR_ERROR_NO_SPACE = 32,  /* the disk is full */
+    TSR_ERROR_EXISTS = 33,    /* the output exists, and the context keeps what exists */
     TSR_ERROR_FORMAT = 40,    /* the bytes are not what the format says */
     TSR_ERROR_TRUNCATED = 41, /* the bytes end too early */
     TSR_ERROR_CHECKSUM = 42,  /* the bytes disagree with their checksum */
@@ -64,10 +70,19 @@ typedef void (*tsr_log_fn)(void *user, tsr_log_level level, const char *text);
 
 /* How a context works. A struct of zeros differs from the default in log_level alone. */
 typedef struct tsr_context_settings {
-    int threads;             /* worker threads for CPU work, 0..1024; default 0: one for each online
-                                core */
+    int threads; /* worker threads for CPU work, 0..1024; default 0: one for each processor the
+                    process may use, by its CPU affinity and the quotas of its control groups,
+                    rounded up */
     uint64_t memory_limit;   /* bytes that a single call may plan for; default 0: three quarters of
-                                RAM */
+                                the memory the process may use, which is the least of the RAM, the
+                                limits of its control groups and what is left of RLIMIT_AS when the
+                                context is opened */
+    int keep_existing;       /* 1: no call replaces a file that exists: the call fails with EXISTS,
+                                before it computes anything where it knows the file's name by then,
+                                and also when the file appeared meanwhile. 0: the new file takes
+                                the place of the old one when it is complete; default 0, since a
+                                program that names a file has decided. Devices and pipes are never
+                                refused */
     tsr_log_level log_level; /* messages up to this level are logged; default TSR_LOG_WARNING */
     tsr_log_fn log;          /* receives messages; default NULL: silence */
     void *log_user;          /* first argument of `log`; default NULL */

@@ -29,8 +29,9 @@
  *
  * Every call that takes a tokenizer belongs to the thread of the tokenizer's context: tokenizers of
  * different contexts may run at the same time. "Reading errors" are NOT_FOUND, IO, FORMAT,
- * TRUNCATED, CHECKSUM, UNSUPPORTED, TOO_LARGE and MEMORY; "writing errors" are IO, NO_SPACE and
- * MEMORY; "device errors" are NO_DEVICE, DEVICE, DEVICE_LOST and MEMORY. */
+ * TRUNCATED, CHECKSUM, UNSUPPORTED, TOO_LARGE and MEMORY; "writing errors" are IO, NO_SPACE,
+ * EXISTS (where the context keeps what exists) and MEMORY; "device errors" are NO_DEVICE, DEVICE,
+ * DEVICE_LOST and MEMORY. */
 #ifndef TESSERA_H
 #define TESSERA_H
 
@@ -200,6 +201,21 @@ typedef enum tsr_key {
                          resolved: "../a/./x.png" becomes "a/x.png" */
 } tsr_key;
 
+/* What a picture that cannot be read or encoded does to the others. */
+typedef enum tsr_on_error {
+    TSR_ON_ERROR_STOP = 0, /* it ends the call; found by a look at the headers, before anything is
+                              encoded */
+    TSR_ON_ERROR_SKIP = 1  /* it is reported and left out */
+} tsr_on_error;
+/* One picture of tsr_encode_files that has no item. All pointers are valid during the callback. */
+typedef struct tsr_encode_failure {
+    const char *input; /* as it was given to the call */
+    tsr_status status;
+    const char *detail; /* one line about it */
+} tsr_encode_failure;
+/* Receives each bad picture of tsr_encode_files, on the calling thread. */
+typedef void (*tsr_encode_failure_fn)(void *user, const tsr_encode_failure *failure);
+
 /* How picture files become a token file. */
 typedef struct tsr_encode_files_settings {
     tsr_model_settings model;    /* default tsr_model_settings_default() */
@@ -211,6 +227,13 @@ typedef struct tsr_encode_files_settings {
     int check;              /* 1 decodes each picture again and reports its error; default 0 */
     tsr_encoded_fn encoded; /* receives each picture; default NULL: no reports */
     void *encoded_user;     /* first argument of `encoded`; default NULL */
+    tsr_on_error on_error;  /* default TSR_ON_ERROR_STOP */
+    int keep_partial; /* 1: when the call fails or is stopped, the pictures that were done are kept
+                         as a whole token file, `output` with ".partial" before its .tess (and -2,
+                         -3
+                         ... where the context keeps what exists). Default 0: nothing is kept */
+    tsr_encode_failure_fn failed; /* receives each bad picture; default NULL: no reports */
+    void *failed_user;            /* first argument of `failed`; default NULL */
 } tsr_encode_files_settings;
 /* Default settings of tsr_encode_files. */
 tsr_encode_files_settings tsr_encode_files_settings_default(void);
@@ -233,6 +256,9 @@ typedef struct tsr_encode_report {
     uint64_t target_reached; /* with a target: pictures that reach the target */
     uint64_t target_decodes; /* with a target: decodes of all searches */
     char device[256];        /* tsr_tokenizer_device */
+    char host_stages[64];    /* tsr_tokenizer_host_stages of encoding; with supplied noise "draw" is
+                                among them */
+    int vectors;             /* 1: tokens are vectors, so that nothing is quantized */
     char tokenizer[64];      /* name in the file's header */
     uint64_t weights_hash;   /* weights_hash in the file's header */
     tsr_fit fit;             /* fit in the file's header */
@@ -241,16 +267,40 @@ typedef struct tsr_encode_report {
     int quality_bin;         /* tolerance that was used, 0 .. quality_bins - 1; -1 with a target */
     int quality_bins;        /* tolerances that the model distinguishes */
     float quality_taken;     /* mean absolute error of tolerance quality_bin, on the 0..1 scale */
+    uint64_t failed;         /* pictures that were reported as bad */
+    char partial[4096]; /* with keep_partial: the file that what was done is kept as; "": none */
 } tsr_encode_report;
 
 /* Encodes picture files into one token file, one item for each picture, in order. "-" is stdin or
- * stdout. Keys are made and settings are checked before the first picture is read; a name that was
- * changed and a key that several pictures have are logged as warnings. On error nothing appears
- * under `output`. settings may be NULL (the defaults), and so may report. Errors: any of status.h;
- * ARGUMENT also when the output is one of the inputs. */
+ * stdout. An input that is no file (stdin, a pipe) may hold several pictures, one behind the other,
+ * and each becomes an item; BigTIFF alone takes all that follows it. The key of an item is made
+ * as settings->key says, "stdin" for stdin, with -000001, -000002 ... behind it where a
+ * pipe held several.
+ *
+ * Keys are made and settings checked first; a name that was changed and a key that several pictures
+ * have are logged as warnings. Then the headers of all files are looked at, and then the first
+ * picture is read. Bad pictures go to settings->failed; the status is that of the first of them
+ * with TSR_ON_ERROR_STOP or when no picture was good, and TSR_OK with TSR_ON_ERROR_SKIP:
+ * report->failed counts them. On error nothing appears under `output`. settings may be NULL (the
+ * defaults), and so may report. Errors: any of status.h; ARGUMENT also when the output is one of
+ * the inputs, the model or the noise; EXISTS. */
 tsr_status tsr_encode_files(tsr_context *ctx, const char *const *inputs, int input_count,
                             const char *output, const tsr_encode_files_settings *settings,
                             tsr_encode_report *report);
+
+/* How a picture becomes a file. A struct of zeros is the default. */
+typedef struct tsr_picture_write_settings {
+    const char *format; /* "png", "jpg", "webp", "avif", "tiff" or "ppm"; default NULL: what the
+                           suffix of the file's name says (.jpeg, .jpe, .jfif, .tif, .pnm are known,
+                           too), and png for stdout, pipes and names without suffix. A suffix of
+                           another format fails with ARGUMENT, and so does an unknown suffix without
+                           a format */
+    int quality;        /* of jpg, webp and avif, 1 (smallest) to 100 (nearest to the pixels);
+                           ARGUMENT with the others, and with `lossless`. JPEG and AVIF keep chroma at
+                           full resolution (4:4:4), WebP at half. Default 0: 95 */
+    int lossless; /* 1: webp and avif keep every pixel, as png, tiff and ppm always do; ARGUMENT
+                     with jpg. Default 0 */
+} tsr_picture_write_settings;
 
 /* One item that became a picture. All pointers are valid during the callback. */
 typedef struct tsr_decoded {
@@ -269,6 +319,8 @@ typedef struct tsr_decode_report {
     uint64_t
         undecodable; /* of the chosen items: whole, but too large or impossible for the model */
     int recovered, damaged; /* of the token file, as in tsr_token_file_info */
+    char device[256];       /* tsr_tokenizer_device */
+    char host_stages[64];   /* tsr_tokenizer_host_stages of decoding */
 } tsr_decode_report;
 
 /* How a token file becomes pictures. */
@@ -277,7 +329,9 @@ typedef struct tsr_decode_file_settings {
                                    default tsr_model_settings_default() */
     tsr_decode_settings decode; /* `progress` counts items, or steps of a decoder that samples;
                                    default tsr_decode_settings_default() */
-    int force; /* 1 decodes with weights other than those the file names; default 0 */
+    int force; /* 1 decodes with weights other than those the file names, and logs a warning;
+                  default 0 */
+    tsr_picture_write_settings picture; /* how pictures are written; default: zeros */
     const char *const *items;    /* [item_count] items to decode, see tsr_token_file_select; default
                                     NULL */
     int item_count;              /* default 0: every item */
@@ -290,14 +344,20 @@ typedef struct tsr_decode_file_settings {
 /* Default settings of tsr_decode_file. */
 tsr_decode_file_settings tsr_decode_file_settings_default(void);
 
-/* Decodes a token file to PNG files. A single chosen item becomes the file `output` ("-" is stdout)
- * unless `output` is an existing folder or ends in '/'. Several items go to the folder `output`,
- * which is made if missing: each becomes <key without suffix>.png, the folders of keys are made
- * below `output`, and equal names get -2, -3, ... settings may be NULL (the defaults).
+/* Decodes a token file to picture files. A single chosen item becomes the file `output` ("-" is
+ * stdout) unless `output` is an existing folder or ends in '/'. Several items go to the folder
+ * `output`, which is made if missing: each becomes <key without suffix>.<format>, the folders of
+ * keys are made below `output`, and equal names get -2, -3, ... Each picture appears under its name
+ * when it is complete. Where the context keeps what exists, a picture that exists ends the call
+ * before any is decoded.
  *
  * A file that is cut or damaged, or an item that the model cannot have made, costs these items and
  * no other: the rest is written, and the call returns DAMAGED.
- * Errors: any of status.h; DAMAGED; MODEL_MISMATCH (other weights) unless `force` is set. */
+ *
+ * After any other failure or an interruption the pictures that are complete stay, and the detail
+ * text says how many there are. settings may be NULL (the defaults). Errors: any of status.h;
+ * DAMAGED; MODEL_MISMATCH (other weights) unless `force` is set; ARGUMENT also when an output is
+ * the input; EXISTS. */
 tsr_status tsr_decode_file(tsr_context *ctx, const char *input, const char *output,
                            const tsr_decode_file_settings *settings);
 
@@ -339,6 +399,13 @@ const tsr_token_header *tsr_tokenizer_header(const tsr_tokenizer *tokenizer);
 /* Device of a tokenizer, for people to read: "cpu", "vulkan:0 (llvmpipe ...)". Owned by the
  * tokenizer. */
 const char *tsr_tokenizer_device(const tsr_tokenizer *tokenizer);
+/* Stages of encoding, or of decoding, that the host computes whatever the device is, as words with
+ * a blank between; "" when the device computes everything. "select": tokens are dropped by their
+ * halting probability. "condition": ids and time steps become the vectors that steer a decoder.
+ * "sample": noise, guidance and the steps of a decoder that samples. Reading, resizing and cutting
+ * pictures are the host's always and not named, nor is drawing latents with supplied noise. Static
+ * storage. */
+const char *tsr_tokenizer_host_stages(const tsr_tokenizer *tokenizer, int decoding);
 
 /* A picture in the caller's memory: 8-bit RGB [height, width, 3], row by row, no padding. */
 typedef struct tsr_picture {
@@ -421,13 +488,34 @@ tsr_status tsr_tokenizer_decode_with(tsr_tokenizer *tokenizer, const tsr_token_h
  * is white. Formats: those of tsr_encode_files. Errors: reading errors. */
 tsr_status tsr_picture_read(tsr_context *ctx, const char *path, const uint8_t background[3],
                             uint8_t **rgb, int *width, int *height);
-/* Writes RGB [height, width, 3] as a PNG file; "-" is stdout. Equal pixels give equal bytes. The
- * file appears under `path` when it is complete. Errors: ARGUMENT, writing errors. */
+/* Writes RGB [height, width, 3] as a picture file of the kind that the suffix of `path` or the
+ * settings say; "-" is stdout. The file appears under `path` when it is complete. settings may be
+ * NULL (the defaults). Errors: ARGUMENT, UNSUPPORTED (a format this build was made without),
+ * TOO_LARGE (more pixels than the format holds), EXISTS, writing errors. */
+tsr_status tsr_picture_write(tsr_context *ctx, const char *path, int width, int height,
+                             const uint8_t *rgb, const tsr_picture_write_settings *settings);
+/* Says what tsr_picture_write would say without looking at pixels, and writes nothing: for before
+ * the work begins. Errors: ARGUMENT, UNSUPPORTED, EXISTS. */
+tsr_status tsr_picture_write_check(tsr_context *ctx, const char *path,
+                                   const tsr_picture_write_settings *settings);
+/* Writes RGB [height, width, 3] as a PNG file, whatever its name; "-" is stdout. Equal pixels give
+ * equal bytes. The file appears under `path` when it is complete. Errors: ARGUMENT, EXISTS, writing
+ * errors. */
 tsr_status tsr_picture_write_png(tsr_context *ctx, const char *path, int width, int height,
                                  const uint8_t *rgb);
 
 /* ---- ring 3: experimental ---------------------------------------------------------------- */
 #ifdef TESSERA_EXPERIMENTAL
+
+/* Commit of the sources this library was built from: 12 hexadecimal digits, with "-dirty" behind
+ * them where files had been changed, or "unknown" outside a repository. Static storage. */
+const char *tsr_build_commit(void);
+/* Optional parts of this build, one blank between them: "+onednn -vulkan" has oneDNN and lacks
+ * Vulkan. Static storage. */
+const char *tsr_build_features(void);
+/* Libraries this build was made with, "NAME=VERSION" with one blank between them. Static storage.
+ */
+const char *tsr_build_libraries(void);
 
 /* Describes every device as JSON text in *json, which the caller frees with free():
  * {"devices": [{"device": "cpu", "name", "vendor", "driver", "api", "software", "usable", "chosen",
@@ -570,9 +658,12 @@ tsr_status tsr_features_from_pictures(tsr_context *ctx, const char *const *pictu
                                       uint32_t *dim);
 /* Writes a codebook file: .safetensors with the tensor "codes", F32 [stages, count, dim], and the
  * metadata format = "tessera-codebook", version = "1", metric = "cosine" or "euclid" (cosine 1 or
- * 0). Errors: ARGUMENT (a size of 0), writing errors. */
+ * 0). patch not 0: the codes are patches of so many pixels' side, as tsr_features_from_pictures
+ * makes them; the metadata then has patch = "8", say, and the file is a tokenizer, too. Errors:
+ * ARGUMENT (a size of 0; dim is not 3 * patch * patch), writing errors. */
 tsr_status tsr_codebook_write(tsr_context *ctx, const char *path, const float *codes,
-                              uint32_t stages, uint32_t count, uint32_t dim, int cosine);
+                              uint32_t stages, uint32_t count, uint32_t dim, int cosine,
+                              uint32_t patch);
 /* Writes ids [rows, stages] as a .npy file of little-endian i4; "-" is stdout. ids may be NULL when
  * rows is 0. Errors: ARGUMENT (no stages), writing errors. */
 tsr_status tsr_ids_write(tsr_context *ctx, const char *path, const uint32_t *ids, uint64_t rows,

@@ -124,7 +124,7 @@ while IFS= read -r line; do say "$line"; done < <(
         row_of = folder
         for (row_name in may)
             if (index(file, row_name "/") == 1 && length(row_name) > length(row_of)) row_of = row_name
-        code = ends(name, ".c") || ends(name, ".h") || ends(name, ".comp") || ends(name, ".glsl")
+        code = ends(name, ".c") || ends(name, ".h") || ends(name, ".comp") || ends(name, ".glsl") || ends(name, ".S")
         source = name == "CMakeLists.txt" || !(name ~ /\.(md|txt|def|in|json)$/)
         licensed = 0
         if (code && !(folder in may)) {

@@ -96,6 +96,9 @@ expect "codec looks behind metrics.h" "codec/a.c:3: codec must not include metri
 clean; mkdir "$tree/metrics"; printf '%s\n' "$licence" >"$tree/metrics/metrics.h"
 printf '%s\n#include "../metrics/metrics.h"\n' "$licence" >"$tree/formats/a.c"
 expect "formats sees metrics" "formats must not include metrics/metrics.h"
+clean; printf '%s\n' "$licence" >"$tree/formats/image.h"
+printf '%s\n#include "../formats/image.h"\n' "$licence" >"$tree/compute/a.S"
+expect "an assembler file is held, too" "compute must not include formats/image.h"
 clean; printf '%s\n#include <formats/image.h>\n' "$licence" >"$tree/compute/a.c"
 expect "around the rules" "inner header in <>"
 clean; printf '%s\n#include "tensor.h"\n' "$licence" >"$tree/compute/context.h" # x.h, y.c, y.h, x.h

@@ -58,10 +58,10 @@ base64 -d <<<"$gif" >animated.gif
 png one.png 1 1
 png tall.png 1 20000
 for name in cmyk.jpg animated.gif one.png tall.png; do
-    run encode $name -o ok.tess --device cpu -q
+    run encode $name -o ok.tess --device cpu -q -f
     code_is 0
     err_empty
-    run decode ok.tess -o ok.png --device cpu -q
+    run decode ok.tess -o ok.png --device cpu -q -f
     code_is 0
     err_empty
 done
@@ -76,7 +76,7 @@ fails 4 'text.png' encode good.png text.png -o x.tess --device cpu
 absent x.tess
 # what stood there stays
 echo before >kept.tess
-fails 4 'text.png' encode text.png -o kept.tess --device cpu
+fails 4 'text.png' encode text.png -o kept.tess --device cpu -f
 is "an older output after a failure" before "$(cat kept.tess)"
 
 # outputs
@@ -91,7 +91,7 @@ fails 2 'in.tess: wanted an output that is not the input' decode in.tess -o in.t
 fails 3 'nofolder' encode good.png -o nofolder/x.tess --device cpu
 fails 3 'folder.png' encode good.png -o folder.png --device cpu
 fails 2 'IN is missing' encode -o x.tess
-fails 2 '-o OUT.tess is missing' encode good.png
+fails 2 '-o OUT.tess is missing: wanted with several inputs' encode good.png same.png
 fails 2 "exclude each other" encode good.png -o x.tess -k 4 --quality 0.1
 fails 2 "would both write to stdout" encode good.png -o - --json
 fails 2 "--quality: wanted a number from 1e-06 to 1, got '2'" encode good.png -o x.tess --quality 2
@@ -151,6 +151,9 @@ is "weights of the changed file" "${hash%??}$other" "$(json 'd["weights_hash"]')
 fails 5 'weights.tess' decode weights.tess -o x.png --device cpu
 run decode weights.tess -o forced.png --device cpu --force -q
 code_is 0
+run decode weights.tess -o forced.png --device cpu --force
+code_is 0
+is "forcing is said" 1 "$(grep -c "^tessera decode: warning: weights.tess: made with weights ${hash%??}$other " err)"
 run decode weights.tess -o x.png --device cpu --json
 code_is 5
 json_ok

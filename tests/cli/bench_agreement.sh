@@ -32,10 +32,10 @@ fails 3 'nothere.safetensors' bench --agreement -t nothere.safetensors --device 
 run encode a.ppm -o a.tess --device cpu --precision fast
 code_is 0
 grep -q "'tessera bench --agreement' measures" err || complain "encode does not say where agreement is measured"
-run encode a.ppm -o a.tess --device cpu
+run encode a.ppm -f -o a.tess --device cpu
 grep -q "agreement" err && complain "encode in f32 speaks of agreement"
-run encode a.ppm -o a.tess --device cpu --precision fast -q
+run encode a.ppm -f -o a.tess --device cpu --precision fast -q
 err_empty
-run encode a.ppm -o a.tess --device cpu --precision fast --mask bf16,bf16_weights -v
+run encode a.ppm -f -o a.tess --device cpu --precision fast --mask bf16,bf16_weights -v
 grep -q 'precision fast: no bf16 products of this processor are in use; computing in f32$' err || complain "-v does not say that fast is f32: $(cat err)"
 finish

@@ -30,7 +30,7 @@ is "its size" $((128 + 4 * 192)) "$(stat -c %s ids.npy)"
 run codebook train ids.npy -k 3 --stages 2 -o r.safetensors --json
 code_is 0
 is "stages" 2 "$(json 'd["stages"]')"
-run codebook train ids.npy ids.npy -k 3 -o r.safetensors --json
+run codebook train ids.npy ids.npy -k 3 -f -o r.safetensors --json
 is "files are joined" 384 "$(json 'd["rows"]')"
 
 fails 2 "wanted train, assign or stats, got nothing" codebook

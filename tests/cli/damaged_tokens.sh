@@ -9,8 +9,8 @@ for i in 0 1 2 3; do
     picture p$i.ppm $((40 + i)) 30 $i
     names+=(p$i.ppm)
 done
-"$TESSERA" encode "${names[@]}" -o whole.tess -k 8 --device cpu -q || complain "encode"
-"$TESSERA" decode whole.tess -o whole --device cpu -q || complain "decode"
+"$TESSERA" encode "${names[@]}" -o whole.tess -k 8 --device cpu -f -q || complain "encode"
+"$TESSERA" decode whole.tess -o whole --device cpu -f -q || complain "decode"
 offsets=($("$TESSERA" info whole.tess --json | python3 -c '
 import json, sys
 d = json.load(sys.stdin)
@@ -45,7 +45,7 @@ agree() {
     out_has '^integrity   not whole: '
     grep -q '^integrity   whole' out && complain "info $file: whole beside damage"
     rm -rf out.dir
-    run decode "$file" -o out.dir/ --device cpu --json
+    run decode "$file" -o out.dir/ --device cpu -f --json
     code_is 1
     json_ok
     is "decode of $file" "$written $damaged $recovered False" "$(json '"%d %d %s %s" % (d["written"], d["damaged"], d["recovered"], d["whole"])')"
@@ -57,7 +57,7 @@ agree() {
     done
     # in words: a line for each damaged place and one at the end
     rm -rf out.dir
-    run decode "$file" -o out.dir/ --device cpu -q
+    run decode "$file" -o out.dir/ --device cpu -f -q
     code_is 1
     is "lines about $file" $((damaged + 1)) "$(wc -l <err)"
     grep -qE "^tessera decode: $file: not whole: .*; $written pictures? written$" err || complain "$last: $(cat err)"
@@ -77,7 +77,7 @@ agree() {
 }
 turn one.tess $((offsets[1] + 60))
 agree one.tess 3 1 False 0 2 3
-run decode one.tess -o lines/ --device cpu
+run decode one.tess -o lines/ --device cpu -f
 grep -q "^tessera decode: item 1: checksum does not match: one.tess: item 1: byte ${offsets[1]}: wanted checksum" err || complain "$last: $(cat err)"
 turn first-and-last.tess $((offsets[0] + 60)) $((offsets[3] + 60))
 agree first-and-last.tess 2 2 False 1 2
@@ -99,7 +99,7 @@ agree nothing-left.tess 0 0 True
 # both at once, and damage of the index alone
 head -c ${offsets[3]} one.tess >cut-and-damaged.tess
 agree cut-and-damaged.tess 2 1 True 0 2
-run decode cut-and-damaged.tess -o lines/ --device cpu
+run decode cut-and-damaged.tess -o lines/ --device cpu -f
 grep -q "^tessera decode: checksum does not match: cut-and-damaged.tess: byte ${offsets[1]}: an item with a wrong checksum is left out$" err || complain "$last: $(cat err)"
 turn index.tess $((offsets[4] + 25))
 agree index.tess 4 1 True 0 1 2 3
@@ -119,30 +119,30 @@ cp whole.tess kept.tess
 cp single.tess whole.tess
 turn single-damaged.tess $((offsets[0] + 60))
 mv kept.tess whole.tess
-run decode single-damaged.tess -o single.png --device cpu
+run decode single-damaged.tess -o single.png --device cpu -f
 code_is 1
 absent single.png
 no_leftovers
 
 # choosing items, of whole and of damaged files
-run decode whole.tess --item 2 -o two.png --device cpu -q
+run decode whole.tess --item 2 -o two.png --device cpu -f -q
 code_is 0
 cmp -s two.png whole/p2.png || complain "$last: another picture"
-run decode whole.tess --item p1.ppm --item 3 -o some/ --device cpu -q
+run decode whole.tess --item p1.ppm --item 3 -o some/ --device cpu -f -q
 code_is 0
 is "chosen pictures" "p1.png p3.png" "$(echo $(ls some))"
-run decode one.tess --item 0,2-3 -o good/ --device cpu
+run decode one.tess --item 0,2-3 -o good/ --device cpu -f
 is "chosen pictures of a damaged file" "p0.png p2.png p3.png" "$(echo $(ls good))"
-run decode one.tess --item 1 -o bad.png --device cpu
+run decode one.tess --item 1 -o bad.png --device cpu -f
 code_is 1
 absent bad.png
-fails 2 "item: wanted a number from 0 to 3, a range of them, or a key, got 'p9.ppm'$" decode whole.tess --item p9.ppm -o x.png --device cpu
+fails 2 "item: wanted a number from 0 to 3, a range of them, or a key, got 'p9.ppm'$" decode whole.tess --item p9.ppm -o x.png --device cpu -f
 absent x.png
-"$TESSERA" decode - --item p3.ppm -o - --device cpu <whole.tess 2>err | cmp -s - whole/p3.png || complain "decode - --item -o -: another picture"
+"$TESSERA" decode - --item p3.ppm -o - --device cpu -f <whole.tess 2>err | cmp -s - whole/p3.png || complain "decode - --item -o -: another picture"
 
 # items that the model cannot have made cost themselves alone, and a file of such an item is a failure
 tess wide.tess items=1 count=300 columns=400
-run decode wide.tess -o wide.png --device cpu
+run decode wide.tess -o wide.png --device cpu -f
 [ "$code" -ge 4 ] || complain "$last: exit code $code"
 absent wide.png
 finish

@@ -16,7 +16,7 @@ run encode a.ppm b.ppm c.ppm -o all.tess --device cpu --json
 code_is 0
 err_empty
 json_ok
-is "keys" "bytes changed_keys device equal_keys inputs items near_ties output pictures precision seconds tessera tiles tokenizer tokens total_seconds verb weights_hash" "$(json '" ".join(sorted(d))')"
+is "keys" "bytes changed_keys device equal_keys failed inputs items near_ties output pictures precision seconds stages tessera tiles tokenizer tokens total_seconds verb weights_hash" "$(json '" ".join(sorted(d))')"
 is "pictures" 3 "$(json 'd["pictures"]')"
 is "bytes" "$(stat -c %s all.tess)" "$(json 'd["bytes"]')"
 tokens=$(json 'd["tokens"]')
@@ -31,7 +31,7 @@ is "source size" "300x280" "$(json '"%dx%d" % (d["items"][0]["source_width"], d[
 # threads, batches, company
 ids() { "$TESSERA" info --ids "$1" | cut -d' ' -f2- | md5sum; }
 for setting in "--threads 1" "--threads 2" "--batch 1" "--batch 16" "--threads 2 --batch 3"; do
-    run encode a.ppm -o again.tess --device cpu -q $setting
+    run encode a.ppm -f -o again.tess --device cpu -q $setting
     code_is 0
     err_empty
     cmp -s a.tess again.tess || complain "encode $setting gave other bytes"
@@ -78,7 +78,7 @@ run encode b.ppm -o k.tess -k 16 --device cpu -q
 code_is 0
 run info k.tess --json
 is "ids of each tile" "[16]" "$(json 'd["items"][0]["counts"]')"
-run encode a.ppm b.ppm -o target.tess --target psnr=11 --device cpu --json
+run encode a.ppm b.ppm -f -o target.tess --target psnr=11 --device cpu --json
 code_is 0
 is "target is reached" "psnr=11 2" "$(json '"%s %d" % (d["target"], d["target_reached"])')"
 fewer=$(json 'd["tokens"]')
@@ -86,14 +86,14 @@ is "and so says each item" "$fewer" "$(json 'sum(i["tokens"] for i in d["items"]
 run encode b.ppm a.ppm -o far.tess --target psnr=90 --device cpu
 code_is 0
 is "who is out of reach" "a.ppm b.ppm" "$(sed -n 's/: out of reach: psnr .* with all [0-9]* tokens$//p' err | sort | tr '\n' ' ' | sed 's/ $//')"
-run encode a.ppm b.ppm -o target.tess --target psnr=11 --device cpu --json
+run encode a.ppm b.ppm -f -o target.tess --target psnr=11 --device cpu --json
 run decode target.tess -o target/ --device cpu -q
 code_is 0
 run eval a.ppm target/a.png --json
 is "and found again by eval" True "$(json 'd["pictures"][0]["psnr"] >= 11')"
-run encode a.ppm b.ppm -o all.tess --device cpu --json -k 256
+run encode a.ppm b.ppm -f -o all.tess --device cpu --json -k 256
 is "with fewer ids" True "$(json "d['tokens'] > $fewer")"
-run encode b.ppm -o q.tess --quality 0.2 --check --device cpu --json
+run encode b.ppm -f -o q.tess --quality 0.2 --check --device cpu --json
 code_is 0
 json_ok
 checked=$(json '"%.12f" % d["mean_absolute_error"]')
@@ -102,7 +102,7 @@ run decode q.tess -o q.png --device cpu -q
 code_is 0
 run eval b.ppm q.png --json
 is "check is what eval finds" "$checked" "$(json '"%.12f" % d["mean"]["l1"]')"
-run encode b.ppm -o q.tess --quality 0.0001 --check --device cpu --json
+run encode b.ppm -f -o q.tess --quality 0.0001 --check --device cpu --json
 is "check of what cannot be" "256 0" "$(json '"%d %d" % (d["tokens"], d["within_quality"])')"
 run encode a.ppm -o l.tess --layers 4 --device cpu -q
 code_is 0
@@ -110,13 +110,13 @@ run decode l.tess -o l.png --device cpu -q
 code_is 0
 cmp -s l.png a.png || complain "layers changed the picture"
 for fit in auto crop pad stretch tile; do
-    run encode a.ppm -o f.tess --fit $fit --device cpu -q
+    run encode a.ppm -f -o f.tess --fit $fit --device cpu -q
     code_is 0
     run decode f.tess -o f-$fit.png --device cpu -q
     code_is 0
 done
 for fit in crop pad stretch tile; do # b.ppm is a tile: nothing is fitted away
-    run encode b.ppm -o f.tess --fit $fit --device cpu --check --json
+    run encode b.ppm -f -o f.tess --fit $fit --device cpu --check --json
     code_is 0
     errors="${errors:-} $(json '"%.9f" % d["mean_absolute_error"]')"
 done
@@ -125,7 +125,7 @@ run eval b.ppm f.png --json
 l1=$(json '"%.9f" % d["mean"]["l1"]')
 is "check with each fit" " $l1 $l1 $l1 $l1" "$errors"
 for fit in crop pad stretch; do # now something is; a large error would mean another part of it
-    run encode a.ppm -o f.tess --fit $fit --device cpu --check --json
+    run encode a.ppm -f -o f.tess --fit $fit --device cpu --check --json
     code_is 0
     # 0.1344, 0.1372 and 0.1337, in whatever order a device adds
     is "check after $fit" True "$(json '0.13 < d["mean_absolute_error"] < 0.14')"

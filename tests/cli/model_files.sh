@@ -146,7 +146,7 @@ fails 4 'tensor (a.t|ema/module.a.t|ema/module.a.weight): wanted values that F16
 absent no.safetensors
 no_leftovers
 fails 3 'wanted tensors under "nothing", got none' model convert c.pth no.safetensors --key nothing
-fails 2 'the output is the input$' model convert c.pth c.pth
+fails 2 'c.pth: wanted an output that is not the input' model convert c.pth c.pth
 fails 2 "wanted keep, f32, f16 or bf16, got 'f8'" model convert c.pth no.safetensors --dtype f8
 fails 2 'IN and OUT.safetensors is missing' model convert c.pth
 python3 -c 'b = bytearray(open("c.pth", "rb").read()); i = b.index(b"\0\0\x80\x3f"); b[i] ^= 1; open("bit.pth", "wb").write(b)'

@@ -13,7 +13,7 @@ fails 3 'small/x.png.*No space left' decode p.tess -o small/x.png --device cpu
 absent small/x.png
 no_leftovers small
 echo before >small/old.png
-fails 3 'small/old.png.*No space left' decode p.tess -o small/old.png --device cpu
+fails 3 'small/old.png.*No space left' decode p.tess -f -o small/old.png --device cpu
 is "the older file" before "$(cat small/old.png)"
 no_leftovers small
 finish

@@ -135,7 +135,7 @@ json_ok
 is "tokens" 4 "$(json 'd["tokens"]')"
 
 # whole items, of tokens of every kind
-run cut a.tess -o c.tess --item photo1.png
+run cut a.tess -o c.tess --item photo1.png -f
 code_is 0
 err_is "c.tess: 1 item, 10 tokens, 252 bytes"
 run info --ids c.tess
@@ -144,7 +144,7 @@ out_is '0 0 7919 48648 25377 2106 42835
 run cut v.tess -o w.tess --item 0
 code_is 0
 cmp -s v.tess w.tess || complain "an item of vectors that was taken out differs"
-run cut a.tess -o c.tess --item 0 -k 2 -q
+run cut a.tess -o c.tess --item 0 -k 2 -q -f
 code_is 0
 run info --ids c.tess
 out_is '0 0 0 40729

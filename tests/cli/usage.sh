@@ -12,10 +12,27 @@ parts_of() {
 }
 is "parts of codebook" "train assign stats" "$(echo $(parts_of codebook))"
 
-run --version
-code_is 0
-out_is "tessera 0.1.0"
-err_empty
+for name in --version -V version; do
+    run $name
+    code_is 0
+    err_empty
+    is "$name: first line" "tessera 0.1.0" "$(head -1 out)"
+    out_has '^commit     ([0-9a-f]{12}(-dirty)?|unknown)$'
+    out_has '^features   [+-][a-z]+( [+-][a-z]+)*$'
+    out_has '^libraries  libpng [0-9.]+, '
+    run $name --json
+    code_is 0
+    json_ok
+    is "$name --json: version" "0.1.0 version" "$(json 'd["tessera"] + " " + d["verb"]')"
+done
+# A feature is one exactly when its library is linked.
+for pair in jpeg:libjpeg heif:libheif onednn:libdnnl fetch:libcurl; do
+    wanted=False
+    ldd "$TESSERA" | grep -q "${pair#*:}" && wanted=True
+    is "feature ${pair%:*}" $wanted "$(json "d['features']['${pair%:*}']")"
+done
+is "libraries have versions" True "$(json 'all(v[:1].isdigit() for v in d["libraries"].values()) and len(d["libraries"]) > 2')"
+fails 2 "^tessera: --version: wanted nothing behind it, or --json, got '--jsn'" --version --jsn
 run
 code_is 2
 out_has '^Usage:'
@@ -26,7 +43,8 @@ run help
 code_is 0
 fails 2 "^tessera: unknown verb 'evla'; did you mean 'eval'\? \(see 'tessera --help'\)$" evla
 fails 2 "^tessera: unknown verb 'qqqqqq' \(see 'tessera --help'\)$" qqqqqq
-fails 2 "^tessera: unknown verb '--verson'" --verson
+fails 2 "^tessera: unknown verb '--verson'; did you mean '--version'\?" --verson
+fails 2 "^tessera: unknown verb 'hlep'; did you mean 'help'\?" hlep
 fails 2 "^tessera: unknown verb 'compress'; 'encode' makes" compress
 fails 2 "^tessera: unknown verb 'merge'; 'encode' puts several pictures" merge
 fails 2 "^tessera: unknown verb 'evaluate'; 'eval' compares" evaluate
@@ -84,7 +102,7 @@ err_is "tessera: standard output: No space left on device"
 manual=$SOURCE/docs/CLI.md
 if [ -f "$manual" ]; then
     is "verbs in docs/CLI.md" "$(echo $verbs)" "$(echo $(sed -n 's/^## tessera \([a-z]*\)$/\1/p' "$manual"))"
-    flags_of_help() { grep -oE '^ +(-[a-zA-Z], )?--[a-z-]+' | grep -oE '\-\-[a-z-]+' | grep -vxE -- '--(json|quiet|verbose|threads|memory|help|device|mask|precision)' | sort -u; }
+    flags_of_help() { grep -oE '^ {2,6}(-[a-zA-Z], )?--[a-z-]+' | grep -oE '\-\-[a-z-]+' | grep -vxE -- '--(json|quiet|verbose|threads|memory|help|device|mask|precision|force)' | sort -u; }
     flags_of_manual() { # of one section
         awk -v heading="$1" '$0 == heading { on = 1; next } /^##/ { on = 0 } on' "$manual" |
             grep -E '^\| `' | grep -oE '`(-[a-zA-Z], )?--[a-z-]+' | grep -oE '\-\-[a-z-]+' | sort -u
@@ -107,7 +125,7 @@ if [ -f "$manual" ]; then
                 "$(flags_of_manual "## tessera $verb")"
         fi
     done
-    for flag in json quiet verbose threads memory help device mask precision; do
+    for flag in json quiet verbose threads memory help device mask precision force; do
         grep -qE "^\| \`(-[a-z], )?--$flag" "$manual" || complain "docs/CLI.md: --$flag is missing"
     done
 fi

@@ -6,6 +6,8 @@ set -u
 : "${TESSERA:?the program to test}"
 : "${BUILD:=$(dirname "$TESSERA")}"
 : "${SOURCE:?the source tree}"
+# What a user has set for tools of the same habits.
+unset HF_HUB_CACHE HUGGINGFACE_HUB_CACHE HF_HOME HF_HUB_OFFLINE HF_ENDPOINT HF_TOKEN
 here=$(mktemp -d) || exit 1
 cd "$here" || exit 1
 trap 'rm -rf "$here"' EXIT

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """A web server that misbehaves as its paths say, for tests/cli/fetch_files.sh.
 
-    fetch_server.py FILE LOG PORTFILE
+    fetch_server.py FILE LOG PORTFILE [OTHER]
 
 serves FILE's bytes as /<manner>/<anything>; writes the port to PORTFILE and a line "METHOD path
-range if-range -> code" for each request to LOG. What a manner remembers, it remembers for the path.
+range if-range -> code" for each request to LOG, with the login it shows behind it. What a manner
+remembers, it remembers for the path. OTHER is another server's address.
 """
 import hashlib
 import http.server
@@ -25,7 +26,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def answer(self, code, headers, data, cut=None):
         log.write(f"{self.command} {self.path} {self.headers.get('Range')} "
-                  f"{self.headers.get('If-Range')} -> {code}\n")
+                  f"{self.headers.get('If-Range')} -> {code}"
+                  f"{' ' + login if (login := self.headers.get('Authorization')) else ''}\n")
         self.send_response(code)
         for key, value in headers.items():
             self.send_header(key, value)
@@ -88,6 +90,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif manner == "lyinghub":
             self.answer(302, {"Location": "/good/hub", "Content-Length": 0,
                               "X-Linked-Etag": '"%s"' % ("0" * 64)}, b"")
+        elif manner == "members":  # for those who have logged in
+            if self.headers.get("Authorization") == "Bearer hf_secret":
+                self.ranged(body, tagged, etag=etag)
+            else:
+                self.answer(401, {"Content-Length": 2}, b"no")
+        elif manner == "otherport":  # another server on this host
+            self.answer(302, {"Location": sys.argv[4] + "/good/x", "Content-Length": 0}, b"")
+        elif manner == "otherhost":  # this server under another name
+            self.answer(307, {"Location": "http://localhost:%d/good/y" % self.server.server_address[1],
+                              "Content-Length": 0}, b"")
         elif manner == "circle":
             self.answer(302, {"Location": self.path, "Content-Length": 0}, b"")
         elif manner == "escape":

@@ -97,7 +97,11 @@ START_TEST(names_that_mean_nothing) {
         snprintf(got, sizeof got, "got %s", bad[i]);
         ck_assert_str_eq(strstr(tsr_detail(ctx), "got "), got);
     }
+#ifdef TESSERA_WITH_VULKAN
     open_named("vulkan:200", TSR_ERROR_NO_DEVICE);
+#else
+    open_named("vulkan:0", TSR_ERROR_UNSUPPORTED);
+#endif
     ck_assert_int_eq(tsr_device_open(ctx, NULL, NULL), TSR_ERROR_ARGUMENT);
     tsr_device *none = NULL;
     tsr_device_close(&none);
@@ -410,6 +414,11 @@ START_TEST(a_masked_variant_is_not_used) {
     tsr_device_settings s = tsr_device_settings_default();
     s.mask = "subgroup,pointwise,linear_sg";
     tsr_device *d = NULL;
+#ifndef TESSERA_WITH_VULKAN /* names of shaders mean something where they are built in */
+    ck_assert_int_eq(tsr_device_open(ctx, &d, &s), TSR_ERROR_ARGUMENT);
+    teardown();
+    return;
+#endif
     ck_assert_int_eq(tsr_device_open(ctx, &d, &s), TSR_OK);
     ck_assert(tsr_device_masked(d, "subgroup") && tsr_device_masked(d, "pointwise") &&
               tsr_device_masked(d, "linear_sg"));

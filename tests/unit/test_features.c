@@ -169,14 +169,14 @@ START_TEST(codebook_files) {
     int cosine = -1;
     random_normals(codes, 24);
     for (int c = 0; c < 2; ++c) {
-        ck_assert_int_eq(tsr_codebook_write(ctx, in_folder("c"), codes, 2, 4, 3, c), TSR_OK);
+        ck_assert_int_eq(tsr_codebook_write(ctx, in_folder("c"), codes, 2, 4, 3, c, 0), TSR_OK);
         ck_assert_int_eq(
             tsr_codebook_read(ctx, in_folder("c"), &back, &stages, &count, &dim, &cosine), TSR_OK);
         ck_assert(stages == 2 && count == 4 && dim == 3 && cosine == c);
         ck_assert(!memcmp(back, codes, sizeof codes));
         free(back);
     }
-    expect_fail(tsr_codebook_write(ctx, in_folder("d"), codes, 0, 4, 3, 0), TSR_ERROR_ARGUMENT,
+    expect_fail(tsr_codebook_write(ctx, in_folder("d"), codes, 0, 4, 3, 0, 0), TSR_ERROR_ARGUMENT,
                 "wanted [stages, codes, width] above 0, got [0, 4, 3]");
     ck_assert(access(in_folder("d"), F_OK) != 0);
     const char *name = "codes", *other = "weights";

@@ -236,6 +236,111 @@ START_TEST(full_device) {
 }
 END_TEST
 
+/* A context that keeps what exists. */
+static tsr_context *keeping(void) {
+    tsr_context *keep = NULL;
+    tsr_context_settings settings = tsr_context_settings_default();
+    settings.keep_existing = 1;
+    ck_assert_int_eq(tsr_context_open(&keep, &settings), TSR_OK);
+    return keep;
+}
+
+START_TEST(what_exists_is_kept) {
+    tsr_context *keep = keeping();
+    tsr_out out;
+    put("out", "old", 3);
+    ck_assert_int_eq(tsr_out_open(keep, "out", &out), TSR_ERROR_EXISTS);
+    ck_assert_ptr_nonnull(strstr(tsr_detail(keep), "out: wanted a new name"));
+    ck_assert_int_eq(tsr_out_check(keep, "out"), TSR_ERROR_EXISTS);
+    ck_assert_int_eq(tsr_out_check(ctx, "out"), TSR_OK);
+    ck_assert_int_eq(tsr_out_check(keep, "new"), TSR_OK);
+    ck_assert_int_eq(tsr_out_check(keep, "-"), TSR_OK);
+    ck_assert_int_eq(tsr_out_check(keep, "/dev/null"), TSR_OK);
+    ck_assert_int_eq(symlink("nowhere", "dangling"), 0);
+    ck_assert_int_eq(tsr_out_open(keep, "dangling", &out), TSR_ERROR_EXISTS);
+    ck_assert_int_eq(tsr_out_open(keep, "/dev/null", &out), TSR_OK);
+    ck_assert_int_eq(tsr_out_commit(keep, &out), TSR_OK);
+    ck_assert_int_eq(tsr_out_open(keep, "new", &out), TSR_OK);
+    ck_assert_int_eq(tsr_out_write(keep, &out, "whole", 5), TSR_OK);
+    ck_assert_int_eq(tsr_out_commit(keep, &out), TSR_OK);
+    expect_text("new", "whole");
+    expect_text("out", "old");
+    ck_assert_int_eq(names(), 3);
+    tsr_context_close(&keep);
+}
+END_TEST
+
+START_TEST(what_appears_meanwhile_is_kept) {
+    tsr_context *keep = keeping();
+    tsr_out out;
+    ck_assert_int_eq(tsr_out_open(keep, "out", &out), TSR_OK);
+    ck_assert_int_eq(tsr_out_write(keep, &out, "mine", 4), TSR_OK);
+    put("out", "theirs", 6);
+    ck_assert_int_eq(tsr_out_commit(keep, &out), TSR_ERROR_EXISTS);
+    ck_assert_ptr_nonnull(strstr(tsr_detail(keep), "appeared meanwhile"));
+    expect_text("out", "theirs");
+    ck_assert_int_eq(names(), 1);
+    /* and without the setting the later one wins */
+    ck_assert_int_eq(tsr_out_open(ctx, "out", &out), TSR_OK);
+    ck_assert_int_eq(tsr_out_write(ctx, &out, "mine", 4), TSR_OK);
+    ck_assert_int_eq(tsr_out_commit(ctx, &out), TSR_OK);
+    expect_text("out", "mine");
+    tsr_context_close(&keep);
+}
+END_TEST
+
+START_TEST(another_name) {
+    tsr_context *keep = keeping();
+    static const char *const wanted[] = {"a.partial.tess", "a.partial-2.tess", "a.partial-3.tess"};
+    const char *name = NULL;
+    tsr_out out;
+    for (int i = 0; i < 3; ++i) {
+        ck_assert_int_eq(tsr_out_open(keep, "a.tess", &out), TSR_OK);
+        ck_assert_int_eq(tsr_out_write(keep, &out, "part", 4), TSR_OK);
+        ck_assert_int_eq(tsr_out_rename(keep, &out, ".partial", ".tess", &name), TSR_OK);
+        ck_assert_str_eq(name, wanted[i]);
+        ck_assert_int_eq(tsr_out_commit(keep, &out), TSR_OK);
+        expect_text(wanted[i], "part");
+    }
+    ck_assert_int_eq(tsr_out_open(ctx, "b", &out), TSR_OK);
+    ck_assert_int_eq(tsr_out_rename(ctx, &out, ".partial", ".tess", &name), TSR_OK);
+    ck_assert_str_eq(name, "b.partial.tess");
+    tsr_out_abandon(&out);
+    ck_assert_int_eq(names(), 3);
+    ck_assert_int_eq(tsr_out_open(ctx, "/dev/null", &out), TSR_OK);
+    ck_assert_int_eq(tsr_out_rename(ctx, &out, ".partial", ".tess", &name), TSR_ERROR_STATE);
+    tsr_out_abandon(&out);
+    tsr_context_close(&keep);
+}
+END_TEST
+
+START_TEST(descriptors_by_name) {
+    tsr_out out;
+    char name[64];
+    int ends[2];
+    char got[16] = "";
+    ck_assert_int_eq(pipe(ends), 0);
+    snprintf(name, sizeof name, "/dev/fd/%d", ends[1]);
+    ck_assert_int_eq(tsr_out_open(ctx, name, &out), TSR_OK);
+    ck_assert_int_eq(tsr_out_write(ctx, &out, "piped", 5), TSR_OK);
+    ck_assert_int_eq(tsr_out_commit(ctx, &out), TSR_OK);
+    ck_assert_int_eq((int)read(ends[0], got, sizeof got), 5);
+    ck_assert_str_eq(got, "piped");
+    /* a file goes on where it was */
+    int fd = open("file", O_RDWR | O_CREAT, 0600);
+    ck_assert_int_eq((int)write(fd, "head", 4), 4);
+    snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+    ck_assert_int_eq(tsr_out_open(ctx, name, &out), TSR_OK);
+    ck_assert_int_eq(tsr_out_write(ctx, &out, "tail", 4), TSR_OK);
+    ck_assert_int_eq(tsr_out_commit(ctx, &out), TSR_OK);
+    close(fd);
+    expect_text("file", "headtail");
+    ck_assert_int_eq(tsr_out_open(ctx, "/dev/fd/999", &out), TSR_ERROR_IO);
+    close(ends[0]);
+    close(ends[1]);
+}
+END_TEST
+
 START_TEST(refused_outputs) {
     tsr_out out;
     ck_assert_int_eq(tsr_out_open(ctx, "absent/out", &out), TSR_ERROR_NOT_FOUND);
@@ -341,6 +446,10 @@ int main(void) {
         killed_leaves_the_old,
         failing_write_leaves_the_old,
         full_device,
+        what_exists_is_kept,
+        what_appears_meanwhile_is_kept,
+        another_name,
+        descriptors_by_name,
         refused_outputs,
         links_are_followed,
         longest_name,

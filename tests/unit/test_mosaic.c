@@ -242,7 +242,8 @@ START_TEST(a_target_takes_the_fewest_ids_that_reach_it) {
 }
 END_TEST
 
-START_TEST(every_device_gives_the_same_ids_and_nearly_the_same_picture) {
+/* Their ids are in test_mosaic_device.c. */
+START_TEST(every_device_gives_nearly_the_same_picture) {
     session cpu = open_on("cpu", 2);
     uint8_t *rgb = scene(256, 256, 3), *want = malloc(256 * 256 * 3), *got = malloc(256 * 256 * 3);
     tsr_item *item = encode(&cpu, rgb, 256, 256, NULL);
@@ -253,17 +254,13 @@ START_TEST(every_device_gives_the_same_ids_and_nearly_the_same_picture) {
         char name[32];
         snprintf(name, sizeof name, "vulkan:%d", i);
         session gpu = open_on(name, 2);
-        tsr_item *there = encode(&gpu, rgb, 256, 256, NULL);
-        expect_same_ids(item, there);
         ck_assert_int_eq(
-            tsr_tokenizer_decode(gpu.tokenizer, &header, tsr_item_tokens(there), 40, got), TSR_OK);
+            tsr_tokenizer_decode(gpu.tokenizer, &header, tsr_item_tokens(item), 40, got), TSR_OK);
         int worst = 0;
         for (int p = 0; p < 256 * 256 * 3; ++p)
             if (abs(got[p] - want[p]) > worst) worst = abs(got[p] - want[p]);
-        printf("  %s: ids equal, worst difference %d of 255\n", tsr_tokenizer_device(gpu.tokenizer),
-               worst);
+        printf("  %s: worst difference %d of 255\n", tsr_tokenizer_device(gpu.tokenizer), worst);
         ck_assert_int_le(worst, 1);
-        tsr_item_close(&there);
         close_session(&gpu);
     }
     tsr_item_close(&item);
@@ -387,6 +384,5 @@ END_TEST
 
 TEST_MAIN("mosaic", a_short_encoding_is_a_prefix_of_the_long_one, more_ids_give_a_better_picture,
           ids_do_not_depend_on_batch_or_threads, a_lower_tolerance_takes_more_ids,
-          a_target_takes_the_fewest_ids_that_reach_it,
-          every_device_gives_the_same_ids_and_nearly_the_same_picture, the_recipe_agrees,
-          foreign_ids_are_refused)
+          a_target_takes_the_fewest_ids_that_reach_it, every_device_gives_nearly_the_same_picture,
+          the_recipe_agrees, foreign_ids_are_refused)

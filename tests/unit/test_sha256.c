@@ -9,7 +9,7 @@
 
 static void expect(const void *bytes, size_t size, const char *want) {
     char hex[65];
-    tsr_sha256(bytes, size, hex);
+    ck_assert_int_eq(tsr_sha256_of(NULL, bytes, size, hex), TSR_OK);
     ck_assert_str_eq(hex, want);
 }
 
@@ -31,7 +31,7 @@ START_TEST(lengths) {
     char all[200 * 64 + 1];
     for (int i = 0; i < 200; ++i) {
         bytes[i] = (unsigned char)i;
-        tsr_sha256(bytes, (size_t)i, all + 64 * i);
+        ck_assert_int_eq(tsr_sha256_of(NULL, bytes, (size_t)i, all + 64 * i), TSR_OK);
     }
     expect(all, 200 * 64, "7a38a844c9e159de39f0862ee2e28569a8250831150a3fbf0a59c001129b2fb2");
 }
@@ -44,17 +44,19 @@ START_TEST(pieces) {
         bytes[i] = (unsigned char)random_bits();
     for (int round = 0; round < 200; ++round) {
         size_t size = (size_t)random_below(sizeof bytes + 1);
-        tsr_sha256_state state;
+        tsr_sha256 *digest;
         char hex[65], want[65];
-        tsr_sha256_start(&state);
+        ck_assert_int_eq(tsr_sha256_open(NULL, &digest), TSR_OK);
         for (size_t at = 0; at < size;) {
             size_t take = (size_t)random_below(150);
             if (take > size - at) take = size - at;
-            tsr_sha256_add(&state, bytes + at, take);
+            tsr_sha256_add(digest, bytes + at, take);
             at += take;
         }
-        tsr_sha256_finish(&state, hex);
-        tsr_sha256(bytes, size, want);
+        ck_assert_int_eq(tsr_sha256_finish(NULL, digest, hex), TSR_OK);
+        tsr_sha256_close(&digest);
+        ck_assert_ptr_null(digest);
+        ck_assert_int_eq(tsr_sha256_of(NULL, bytes, size, want), TSR_OK);
         ck_assert_str_eq(hex, want);
     }
 }

@@ -265,6 +265,7 @@ const tsr_family tsr_family_flextok = {
     .tokenizer =
         &(const tsr_tokenizer_ops){
             .abilities = TSR_TOKENIZER_DRAWS | TSR_TOKENIZER_SAMPLES,
+            .decodes_on_host = "condition sample",
             .no_quality = "its decoder draws pictures; their error says little",
             .describe = describe,
             .cost = cost,

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* picture_stream.h: the pictures of a pipe, one behind the other, as ffmpeg's image2pipe or `cat`
+ * send them. Memory: the largest picture. */
+#ifndef FORMATS_PICTURE_STREAM_H
+#define FORMATS_PICTURE_STREAM_H
+
+#include "image.h"
+
+typedef struct tsr_picture_stream tsr_picture_stream;
+
+/* Opens a pipe or device; "-" is stdin. Errors: NOT_FOUND, IO, MEMORY. */
+tsr_status tsr_picture_stream_open(tsr_context *ctx, const char *path, tsr_picture_stream **stream);
+/* Hands out the next picture: the bytes of one, owned by the stream until its next call. Bytes that
+ * begin no picture are handed out, too, with all that follows them, for the decoder to complain
+ * about; of an empty pipe 0 bytes. *more: another one follows; without it no further call makes
+ * sense. Errors: IO, TOO_LARGE (beyond the memory limit), MEMORY. */
+tsr_status tsr_picture_stream_next(tsr_picture_stream *stream, const uint8_t **bytes, size_t *size,
+                                   bool *more);
+void tsr_picture_stream_close(tsr_picture_stream **stream);
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/* picture_write.c: a picture to a file of the kind that its name says. */
+#include "picture_write.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#ifndef TESSERA_WITH_JPEG
+#define tsr_jpeg_put NULL
+#endif
+#ifndef TESSERA_WITH_WEBP
+#define tsr_webp_put NULL
+#endif
+#ifndef TESSERA_WITH_AVIF
+#define tsr_avif_put NULL
+#endif
+#ifndef TESSERA_WITH_TIFF
+#define tsr_tiff_put NULL
+#endif
+
+static const tsr_picture_kind kinds[] = {
+    {"png", "PNG", ".png ", false, true, 0x7fffffff, tsr_png_put},
+    {"jpg", "JPEG", ".jpg .jpeg .jpe .jfif ", true, false, 65500, tsr_jpeg_put},
+    {"webp", "WebP", ".webp ", true, true, 16383, tsr_webp_put},
+    {"avif", "AVIF", ".avif ", true, true, 65536, tsr_avif_put},
+    {"tiff", "TIFF", ".tiff .tif ", false, true, 0x7fffffff, tsr_tiff_put},
+    {"ppm", "PPM", ".ppm .pnm ", false, true, 0x7fffffff, tsr_pnm_put},
+};
+enum { KINDS = sizeof kinds / sizeof *kinds, QUALITY = 95 };
+#define FORMATS_TEXT "png, jpg, webp, avif, tiff or ppm"
+
+/* The suffix of a path's last part, with its dot; "" where there is none. */
+static const char *suffix_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
+    return dot && dot != name ? dot : "";
+}
+
+/* NULL: no kind has it. */
+static const tsr_picture_kind *kind_of_suffix(const char *suffix) {
+    const size_t n = strlen(suffix);
+    for (int i = 0; n && i < KINDS; ++i)
+        for (const char *s = kinds[i].suffixes; *s; s += strcspn(s, " ") + 1)
+            if (strcspn(s, " ") == n && !strncasecmp(s, suffix, n)) return &kinds[i];
+    return NULL;
+}
+
+static const tsr_picture_kind *kind_of_format(const char *format) {
+    char suffix[16];
+    snprintf(suffix, sizeof suffix, ".%s", format);
+    return kind_of_suffix(suffix);
+}
+
+/* Pipes and devices have names that mean nothing. */
+static bool named_by_people(const char *path) {
+    struct stat st;
+    return strcmp(path, "-") && strncmp(path, "/dev/", 5) &&
+           (stat(path, &st) || S_ISREG(st.st_mode));
+}
+
+tsr_status tsr_picture_kind_of(tsr_context *ctx, const char *path,
+                               const tsr_picture_write_settings *settings,
+                               const tsr_picture_kind **kind) {
+    const tsr_picture_write_settings s = settings ? *settings : (tsr_picture_write_settings){0};
+    const char *suffix = named_by_people(path) ? suffix_of(path) : "";
+    const tsr_picture_kind *said = kind_of_suffix(suffix),
+                           *wanted = s.format ? kind_of_format(s.format) : NULL;
+    if (s.format && !wanted)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "format: wanted " FORMATS_TEXT ", got %s",
+                        s.format);
+    if (wanted && said && wanted != said)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "%s: wanted a name for %s, got one for %s", path,
+                        wanted->title, said->title);
+    if (!wanted && !said && *suffix)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
+                        "%s: wanted the suffix of a picture (.png, .jpg, .webp, .avif, .tiff, "
+                        ".ppm) or a format beside the name, got %s",
+                        path, suffix);
+    const tsr_picture_kind *k = wanted ? wanted : said ? said : &kinds[0];
+    if (s.quality < 0 || s.quality > 100)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "picture quality: wanted 1 to 100, got %d",
+                        s.quality);
+    if (s.quality && !k->lossy)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
+                        "picture quality: wanted JPEG, WebP or AVIF with it, got %s, which keeps "
+                        "every pixel",
+                        k->title);
+    if (s.quality && s.lossless)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
+                        "picture quality: wanted a quality or lossless, got both");
+    if (s.lossless && !k->lossless)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "lossless: wanted a format that can, got %s",
+                        k->title);
+    if (!k->write)
+        return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED, "%s: this build writes no %s", path, k->title);
+    *kind = k;
+    return TSR_OK;
+}
+
+tsr_status tsr_picture_write_check(tsr_context *ctx, const char *path,
+                                   const tsr_picture_write_settings *settings) {
+    const tsr_picture_kind *kind;
+    if (!path)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "tsr_picture_write: wanted a path, got NULL");
+    const tsr_status status = tsr_picture_kind_of(ctx, path, settings, &kind);
+    return status ? status : tsr_out_check(ctx, path);
+}
+
+static tsr_status write_as(tsr_context *ctx, const tsr_picture_kind *kind, const char *path,
+                           int width, int height, const uint8_t *rgb,
+                           const tsr_picture_write_settings *s) {
+    if (width < 1 || height < 1 || !rgb)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "%s: size: wanted at least 1x1, got %dx%d", path,
+                        width, height);
+    if (width > kind->most_side || height > kind->most_side)
+        return tsr_fail(ctx, TSR_ERROR_TOO_LARGE,
+                        "%s: size: wanted at most %d pixels a side (%s), got %dx%d", path,
+                        kind->most_side, kind->title, width, height);
+    tsr_out out;
+    tsr_status status = tsr_out_open(ctx, path, &out);
+    if (status) return status;
+    const tsr_picture_job job = {.out = &out,
+                                 .name = path,
+                                 .width = width,
+                                 .height = height,
+                                 .rgb = rgb,
+                                 .quality = s && s->quality ? s->quality : QUALITY,
+                                 .lossless = s && s->lossless};
+    status = kind->write(ctx, &job);
+    if (!status) status = tsr_out_commit(ctx, &out);
+    tsr_out_abandon(&out);
+    return status;
+}
+
+tsr_status tsr_picture_write(tsr_context *ctx, const char *path, int width, int height,
+                             const uint8_t *rgb, const tsr_picture_write_settings *settings) {
+    const tsr_picture_kind *kind = NULL;
+    if (!path)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "tsr_picture_write: wanted a path, got NULL");
+    const tsr_status status = tsr_picture_kind_of(ctx, path, settings, &kind);
+    return status ? status : write_as(ctx, kind, path, width, height, rgb, settings);
+}
+
+tsr_status tsr_png_write(tsr_context *ctx, const char *path, int width, int height,
+                         const uint8_t *rgb) {
+    return write_as(ctx, &kinds[0], path, width, height, rgb, NULL);
+}
+
+tsr_status tsr_picture_write_png(tsr_context *ctx, const char *path, int width, int height,
+                                 const uint8_t *rgb) {
+    if (!path)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "tsr_picture_write_png: wanted a path, got NULL");
+    return tsr_png_write(ctx, path, width, height, rgb);
+}
