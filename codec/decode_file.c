@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* decode_file.c: a token file to picture files. */
 #include "../formats/media/picture_write.h"
+#include "../formats/tokens/token_layout.h"
 #include "item_names.h"
 #include "tokenizer.h"
 
@@ -64,16 +65,94 @@ static tsr_status check_target(tsr_context *ctx, const char *input,
     return status ? status : tsr_out_check(ctx, to->output);
 }
 
+/* Adds to the detail text what was complete when a call over several items ended early. */
+static tsr_status say_done(tsr_context *ctx, tsr_status status, uint64_t done, uint64_t items) {
+    if (!status || items < 2) return status;
+    return tsr_fail(ctx, status, "%s; %llu of %llu pictures were done and stay", tsr_detail(ctx),
+                    (unsigned long long)done, (unsigned long long)items);
+}
+
+/* One call's work, from the token file to the pictures. */
+typedef struct job {
+    tsr_context *ctx;
+    const tsr_decode_file_settings *s;
+    tsr_token_file *file;
+    tsr_token_header header;
+    tsr_tokenizer *t;
+    tsr_item_names names;
+    target to;
+    uint64_t *indexes; /* of the items that are decoded */
+    uint64_t count;
+    tsr_status misfit; /* of the first item that is whole but does not fit the model */
+    char misfit_detail[512];
+    tsr_decode_report *report;
+} job;
+
+static void tell(const job *j, const tsr_token_damage *damage) {
+    if (j->s->damaged) j->s->damaged(j->s->damaged_user, damage);
+}
+
+/* Is it this item alone that cannot be decoded, or would the next one fail in the same way? */
+static bool is_of_the_item(tsr_status status) {
+    return status == TSR_ERROR_TOKENS || status == TSR_ERROR_TOO_LARGE;
+}
+
+static tsr_status count_bad(job *j, uint64_t index, tsr_status status, uint64_t *counter) {
+    tsr_token_damage damage;
+    tsr_token_file_item_damage(j->file, index, status, &damage);
+    tell(j, &damage);
+    ++*counter;
+    return TSR_OK;
+}
+
+/* Decodes and writes the n-th of the items; one that cannot be is told and counted. */
+static tsr_status decode_nth(job *j, uint64_t n, const char *input) {
+    const uint64_t index = j->indexes[n];
+    tsr_decode_settings inner = j->s->decode;
+    item_progress progress = {&j->s->decode, n, j->count};
+    tsr_token_item item;
+    tsr_status status = tsr_token_file_item(j->file, index, &item);
+    if (status == TSR_ERROR_MEMORY) return status;
+    if (status) return count_bad(j, index, status, &j->report->unreadable);
+    inner.progress = inner.progress ? show_steps : NULL;
+    inner.progress_user = &progress;
+    char *path = j->to.folder ? tsr_item_names_path(&j->names, j->to.output, item.key)
+                              : strdup(j->to.output);
+    if (!path) return tsr_fail(j->ctx, TSR_ERROR_MEMORY, "decode: no memory for a name");
+    if (j->to.folder) status = tsr_item_names_make_folders(j->ctx, j->to.output, path);
+    if (!status) status = decode_item(j->t, &j->header, &item, &inner, &j->s->picture, path);
+    if (!status) {
+        const tsr_decoded done = {.index = index, .key = item.key, .path = path};
+        if (j->s->decoded) j->s->decoded(j->s->decoded_user, &done);
+        j->report->written++;
+    } else if (is_of_the_item(status)) {
+        if (!j->misfit) {
+            j->misfit = status;
+            snprintf(j->misfit_detail, sizeof j->misfit_detail, "%s", tsr_detail(j->ctx));
+        }
+        status = count_bad(j, index, status, &j->report->undecodable);
+    }
+    free(path);
+    const tsr_decode_settings *s = &j->s->decode;
+    const bool shown = tsr_tokenizer_header(j->t)->hints.present; /* step by step already */
+    if (!status && s->progress && !shown &&
+        s->progress(s->progress_user, "decode", n + 1, j->count))
+        status = tsr_fail(j->ctx, TSR_ERROR_INTERRUPTED, "%s: stopped by the caller", input);
+    return status;
+}
+
 /* Says which pictures of the folder are there already, before any is decoded. */
-static tsr_status check_pictures(tsr_context *ctx, tsr_token_file *file, const char *input,
-                                 const target *to, uint64_t items) {
+static tsr_status check_pictures(const job *j, const char *input) {
+    tsr_context *ctx = j->ctx;
+    const target *to = &j->to;
     tsr_item_names names = {.suffix = to->suffix};
     uint64_t there = 0;
     char *first = NULL;
     tsr_status status = TSR_OK;
-    for (uint64_t i = 0; i < items && !status; ++i) {
+    for (uint64_t i = 0; i < j->count && !status; ++i) {
         tsr_token_item item;
-        if (tsr_token_file_item(file, i, &item)) continue; /* said when its turn comes */
+        if (tsr_token_file_item(j->file, j->indexes[i], &item))
+            continue; /* said when its turn comes */
         char *path = tsr_item_names_path(&names, to->output, item.key);
         if (!path) {
             status = tsr_fail(ctx, TSR_ERROR_MEMORY, "decode: no memory for a name");
@@ -96,75 +175,81 @@ static tsr_status check_pictures(tsr_context *ctx, tsr_token_file *file, const c
     return status;
 }
 
-/* Adds to the detail text what was complete when a call over several items ended early. */
-static tsr_status say_done(tsr_context *ctx, tsr_status status, uint64_t done, uint64_t items) {
-    if (!status || items < 2) return status;
-    return tsr_fail(ctx, status, "%s; %llu of %llu pictures were done and stay", tsr_detail(ctx),
-                    (unsigned long long)done, (unsigned long long)items);
+/* Finds the items, opens the model and checks the settings, before anything is made. */
+static tsr_status open_job(job *j, const char *input) {
+    const tsr_decode_file_settings *s = j->s;
+    tsr_status status = tsr_token_file_open(j->ctx, &j->file, input);
+    if (status) return status;
+    const tsr_token_file_info *info = tsr_token_file_properties(j->file);
+    j->header = *tsr_token_file_header(j->file);
+    j->report->items = info->items;
+    j->report->recovered = info->recovered;
+    j->report->damaged = info->damaged;
+    status = tsr_token_file_select(j->file, s->items, s->item_count, &j->indexes, &j->count);
+    if (status) return status;
+    const bool pipe = !strcmp(j->to.output, "-");
+    j->to.folder = !pipe && (j->count != 1 || is_folder(j->to.output));
+    if (j->count > 1 && pipe)
+        return tsr_fail(j->ctx, TSR_ERROR_ARGUMENT,
+                        "%s: output: wanted a folder for %llu items, got - (stdout)", input,
+                        (unsigned long long)j->count);
+    status = check_target(j->ctx, input, &s->picture, &j->to);
+    j->names.suffix = j->to.suffix;
+    if (!status && j->to.folder) status = check_pictures(j, input);
+    if (status) return status;
+    if (s->model.tile_width || s->model.tile_height)
+        return tsr_fail(j->ctx, TSR_ERROR_ARGUMENT,
+                        "tile: wanted 0x0, as the file has it, got %ux%u", s->model.tile_width,
+                        s->model.tile_height);
+    status = tsr_tokenizer_open(j->ctx, &j->t, &s->model);
+    if (j->t) {
+        tsr_decode_report *r = j->report;
+        snprintf(r->device, sizeof r->device, "%s", tsr_tokenizer_device(j->t));
+        snprintf(r->host_stages, sizeof r->host_stages, "%s", tsr_tokenizer_host_stages(j->t, 1));
+    }
+    if (!status) status = tsr_tokenizer_accepts(j->t, &j->header, s->force, input);
+    if (!status && s->decode.tokens > j->header.rows * j->header.columns)
+        status = tsr_fail(j->ctx, TSR_ERROR_ARGUMENT, "tokens: wanted at most %u, got %u",
+                          j->header.rows * j->header.columns, s->decode.tokens);
+    return status;
+}
+
+static tsr_status decode_all(job *j, const char *input) {
+    tsr_decode_report *r = j->report;
+    tsr_token_damage damage;
+    for (int i = 0; i < r->damaged && !tsr_token_file_damage(j->file, i, &damage); ++i)
+        tell(j, &damage);
+    if (j->to.folder && j->count && mkdir(j->to.output, 0777) && errno != EEXIST)
+        return tsr_fail_errno(j->ctx, "%s: making the folder", j->to.output);
+    tsr_status status = TSR_OK;
+    for (uint64_t n = 0; n < j->count && !status; ++n)
+        status = decode_nth(j, n, input);
+    if (status) return say_done(j->ctx, status, r->written, j->count);
+    /* A single whole picture that does not fit the model is a plain failure. */
+    if (j->misfit && !r->written && !r->unreadable && !r->recovered && !r->damaged)
+        return tsr_fail(j->ctx, j->misfit, "%s", j->misfit_detail);
+    if (r->recovered || r->damaged || r->unreadable || r->undecodable)
+        return tsr_fail(j->ctx, TSR_ERROR_DAMAGED,
+                        "%s: the file is cut or damaged: %llu of %llu pictures written", input,
+                        (unsigned long long)r->written, (unsigned long long)j->count);
+    return TSR_OK;
 }
 
 tsr_status tsr_decode_file(tsr_context *ctx, const char *input, const char *output,
                            const tsr_decode_file_settings *settings) {
     if (!ctx) return TSR_ERROR_ARGUMENT;
-    const tsr_decode_file_settings all = settings ? *settings : tsr_decode_file_settings_default();
-    const tsr_decode_settings s = all.decode;
+    const tsr_decode_file_settings s = settings ? *settings : tsr_decode_file_settings_default();
+    tsr_decode_report own, *report = s.report ? s.report : &own;
+    *report = (tsr_decode_report){0};
     if (!input || !output)
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "%s: wanted a path, got NULL",
                         input ? "output" : "input");
-    if (all.report) *all.report = (tsr_decode_report){0};
-    tsr_token_file *file = NULL;
-    tsr_status status = tsr_token_file_open(ctx, &file, input);
-    if (status) return status;
-    const tsr_token_header header = *tsr_token_file_header(file);
-    const uint64_t items = tsr_token_file_properties(file)->items;
-    const bool folder = strcmp(output, "-") && (items != 1 || is_folder(output));
-    if (items > 1 && !strcmp(output, "-"))
-        status = tsr_fail(ctx, TSR_ERROR_ARGUMENT,
-                          "%s: output: wanted a folder for %llu items, got - (stdout)", input,
-                          (unsigned long long)items);
-    target to = {.output = output, .folder = folder};
-    if (!status) status = check_target(ctx, input, &all.picture, &to);
-    if (!status && folder) status = check_pictures(ctx, file, input, &to, items);
-    tsr_tokenizer *t = NULL;
-    if (!status && (all.model.tile_width || all.model.tile_height))
-        status =
-            tsr_fail(ctx, TSR_ERROR_ARGUMENT, "tile: wanted 0x0, as the file has it, got %ux%u",
-                     all.model.tile_width, all.model.tile_height);
-    if (!status) status = tsr_tokenizer_open(ctx, &t, &all.model);
-    if (all.report && t) {
-        tsr_decode_report *r = all.report;
-        snprintf(r->device, sizeof r->device, "%s", tsr_tokenizer_device(t));
-        snprintf(r->host_stages, sizeof r->host_stages, "%s", tsr_tokenizer_host_stages(t, 1));
-    }
-    if (!status) status = tsr_tokenizer_accepts(t, &header, all.force, input);
-    if (!status && s.tokens > header.rows * header.columns)
-        status = tsr_fail(ctx, TSR_ERROR_ARGUMENT, "tokens: wanted at most %u, got %u",
-                          header.rows * header.columns, s.tokens);
-    if (!status && folder && mkdir(output, 0777) && errno != EEXIST)
-        status = tsr_fail_errno(ctx, "%s: making the folder", output);
-    tsr_item_names names = {.suffix = to.suffix};
-    uint64_t done = 0;
-    const bool begun = !status;
-    for (uint64_t i = 0; i < items && !status; ++i) {
-        tsr_token_item item;
-        status = tsr_token_file_item(file, i, &item);
-        if (status) break;
-        item_progress progress = {&s, i, items};
-        tsr_decode_settings inner = s;
-        inner.progress = s.progress ? show_steps : NULL;
-        inner.progress_user = &progress;
-        char *path = folder ? tsr_item_names_path(&names, output, item.key) : strdup(output);
-        if (!path) status = tsr_fail(ctx, TSR_ERROR_MEMORY, "decode: no memory for a name");
-        if (!status) status = decode_item(t, &header, &item, &inner, &all.picture, path);
-        free(path);
-        if (!status) ++done;
-        const bool shown = tsr_tokenizer_header(t)->hints.present; /* step by step already */
-        if (!status && s.progress && !shown && s.progress(s.progress_user, "decode", i + 1, items))
-            status = tsr_fail(ctx, TSR_ERROR_INTERRUPTED, "%s: stopped by the caller", input);
-    }
-    if (begun) status = say_done(ctx, status, done, items);
-    tsr_item_names_free(&names);
-    tsr_tokenizer_close(&t);
-    tsr_token_file_close(&file);
+    job j = {.ctx = ctx, .s = &s, .to = {.output = output}, .report = report};
+    tsr_status status = open_job(&j, input);
+    if (!status) status = decode_all(&j, input);
+    tsr_item_names_free(&j.names);
+    tsr_tokenizer_close(&j.t);
+    tsr_token_file_close(&j.file);
+    free(j.indexes);
     return status;
 }

@@ -6,6 +6,8 @@
 #include "compare.h"
 #include "encode_inputs.h"
 #include "encode_pictures.h"
+#include "item.h"
+#include "item_keys.h"
 #include "search.h"
 #include "target.h"
 
@@ -81,6 +83,7 @@ typedef struct job {
     tsr_encode_plan plan;
     tsr_token_writer *writer;
     tsr_encode_report *report;
+    tsr_item_keys keys;
     tsr_status first; /* of the bad pictures, with its text */
     char first_detail[1024];
     group group;
@@ -125,7 +128,10 @@ static tsr_status finish_item(job *j, tsr_item *item) {
     const tsr_token_item *tokens = tsr_item_tokens(item);
     const float quality = j->s->encode.choice.quality;
     tsr_encode_report *r = j->report;
-    tsr_encoded done = {.item = tokens, .details = tsr_item_selection(item), .error = NAN};
+    tsr_encoded done = {.item = tokens,
+                        .details = tsr_item_selection(item),
+                        .error = NAN,
+                        .predicted = quality > 0 ? tsr_item_predicted_error(item) : NAN};
     tsr_status status = TSR_OK;
     if (j->plan.target.metric) {
         status = tsr_search(j->t, &j->plan, item, &done.decodes);
@@ -139,6 +145,8 @@ static tsr_status finish_item(job *j, tsr_item *item) {
     r->target_decodes += done.decodes;
     r->target_reached += (uint64_t)done.reached;
     r->pictures++;
+    r->predicted += !isnan(done.predicted);
+    r->out_of_reach += done.predicted > (double)quality;
     r->tiles += (uint64_t)tokens->tile_columns * tokens->tile_rows;
     r->tokens += tsr_token_item_total(tokens);
     if (j->s->check) {
@@ -304,7 +312,8 @@ static tsr_status run_job(job *j, const char *const *paths, int count, const cha
     memcpy(settings.background, j->s->encode.fit.background, 3);
     tsr_encode_inputs inputs = {0};
     tsr_status status = open_job(j);
-    if (!status) status = tsr_encode_inputs_open(j->ctx, paths, count, &settings, &inputs);
+    if (!status)
+        status = tsr_encode_inputs_open(j->ctx, paths, j->keys.key, count, &settings, &inputs);
     if (!status) status = look_at_all(j, &inputs);
     if (!status)
         status = tsr_token_writer_open(j->ctx, &j->writer, output, &j->plan.header, &j->s->file);
@@ -332,11 +341,15 @@ tsr_status tsr_encode_files(tsr_context *ctx, const char *const *inputs, int inp
     j->ctx = ctx;
     j->s = &s;
     j->report = report;
-    status = run_job(j, inputs, input_count, output);
+    status = tsr_item_keys_make(ctx, inputs, input_count, s.key, &j->keys);
+    report->changed_keys = j->keys.changed;
+    report->equal_keys = j->keys.equal;
+    if (!status) status = run_job(j, inputs, input_count, output);
     struct stat st;
     if (!status && strcmp(output, "-") && !stat(output, &st)) report->bytes = (uint64_t)st.st_size;
     tsr_encode_plan_close(&j->plan);
     tsr_tokenizer_close(&j->t);
+    tsr_item_keys_free(&j->keys);
     free(j);
     return status;
 }

@@ -8,15 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *name_of(const char *path) {
-    const char *slash = strrchr(path, '/');
-    if (!strcmp(path, "-")) return "stdin";
-    return slash ? slash + 1 : path;
-}
-
-tsr_status tsr_encode_inputs_open(tsr_context *ctx, const char *const *paths, int count,
-                                  const tsr_image_settings *settings, tsr_encode_inputs *inputs) {
-    *inputs = (tsr_encode_inputs){.ctx = ctx, .paths = paths, .count = count, .settings = settings};
+tsr_status tsr_encode_inputs_open(tsr_context *ctx, const char *const *paths, char *const *keys,
+                                  int count, const tsr_image_settings *settings,
+                                  tsr_encode_inputs *inputs) {
+    *inputs = (tsr_encode_inputs){
+        .ctx = ctx, .paths = paths, .keys = keys, .count = count, .settings = settings};
     inputs->bad = tsr_alloc(ctx, (size_t)count, sizeof *inputs->bad, "encode: inputs");
     return inputs->bad ? TSR_OK : TSR_ERROR_MEMORY;
 }
@@ -53,10 +49,10 @@ static tsr_status read_from_stream(tsr_encode_inputs *in, tsr_encode_input *inpu
     int written;
     if (number == 1 && !more) {
         written = asprintf(&name, "%s", path);
-        if (!status) input->key = strdup(name_of(input->path));
+        if (!status) input->key = strdup(in->keys[in->next - 1]);
     } else {
         written = asprintf(&name, "%s: picture %" PRIu64, path, number);
-        if (asprintf(&input->key, "%s-%06" PRIu64, name_of(input->path), number) < 0)
+        if (asprintf(&input->key, "%s-%06" PRIu64, in->keys[in->next - 1], number) < 0)
             input->key = NULL;
     }
     if (!status && (written < 0 || !input->key))
@@ -85,7 +81,7 @@ bool tsr_encode_inputs_next(tsr_encode_inputs *in, tsr_encode_input *input) {
         return true;
     }
     input->status = tsr_image_read(in->ctx, input->path, in->settings, &input->image);
-    input->key = input->status ? NULL : strdup(name_of(input->path));
+    input->key = input->status ? NULL : strdup(in->keys[in->next - 1]);
     if (!input->status && !input->key) {
         tsr_image_free(&input->image);
         input->status =

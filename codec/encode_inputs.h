@@ -10,6 +10,7 @@
 typedef struct tsr_encode_inputs {
     tsr_context *ctx;
     const char *const *paths;
+    char *const *keys; /* [count] of the items; of a pipe's pictures, what their numbers follow */
     int count;
     const tsr_image_settings *settings;
     bool *bad;                  /* [count] is not to be read; owned */
@@ -26,9 +27,10 @@ typedef struct tsr_encode_input {
     tsr_status status;
 } tsr_encode_input;
 
-/* Settings and paths must outlive the inputs. Errors: MEMORY. */
-tsr_status tsr_encode_inputs_open(tsr_context *ctx, const char *const *paths, int count,
-                                  const tsr_image_settings *settings, tsr_encode_inputs *inputs);
+/* Settings, keys and paths must outlive the inputs. Errors: MEMORY. */
+tsr_status tsr_encode_inputs_open(tsr_context *ctx, const char *const *paths, char *const *keys,
+                                  int count, const tsr_image_settings *settings,
+                                  tsr_encode_inputs *inputs);
 /* Looks at the header of file `index`; one that is bad will not be read. A pipe is not looked at.
  * Errors: those of tsr_image_look. */
 tsr_status tsr_encode_inputs_look(tsr_encode_inputs *inputs, int index);

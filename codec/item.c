@@ -15,6 +15,7 @@ struct tsr_item {
     void *values;  /* ids, or vectors */
     uint8_t *kept; /* of tokenizers that choose; else NULL, as halting and margin */
     float *halting, *margin;
+    double predicted_sum; /* of the tiles' predicted errors; NaN when one has none */
     tsr_selection_details details;
     uint64_t used; /* values so far */
     size_t tiles;  /* tiles so far */
@@ -37,6 +38,10 @@ tsr_token_item *tsr_item_edit(tsr_item *item) {
 
 const tsr_selection_details *tsr_item_selection(const tsr_item *item) {
     return item->kept ? &item->details : NULL;
+}
+
+double tsr_item_predicted_error(const tsr_item *item) {
+    return item->tiles ? item->predicted_sum / (double)item->tiles : NAN;
 }
 
 const tsr_canvas *tsr_item_canvas(const tsr_item *item) {
@@ -195,6 +200,7 @@ void tsr_item_add(tsr_item *item, const tsr_token_batch *batch, int tile) {
             memcpy(item->margin + item->used, batch->margin + at, count * sizeof(float));
         item->details.positions = batch->judged;
     }
+    item->predicted_sum += batch->predicted ? (double)batch->predicted[tile] : NAN;
     item->used += count;
     item->counts[item->tiles++] = count;
 }

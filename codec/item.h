@@ -16,6 +16,9 @@ tsr_status tsr_item_open_like(tsr_context *ctx, const tsr_item *other, float qua
                               tsr_item **item);
 /* Puts tile `tile` of a batch at the end of an item. */
 void tsr_item_add(tsr_item *item, const tsr_token_batch *batch, int tile);
+/* Mean absolute error that the tokenizer predicted of the item's tiles, their mean, on the 0..1
+ * scale; NaN where it predicted none. */
+double tsr_item_predicted_error(const tsr_item *item);
 /* Hands a canvas over to an item: tsr_item_fitted and tsr_item_canvas show it from here on.
  * Errors: MEMORY; then the canvas is still the caller's. */
 tsr_status tsr_item_keep_canvas(tsr_context *ctx, tsr_item *item, tsr_canvas *canvas);

@@ -3,6 +3,8 @@
 #ifndef CODEC_ITEM_NAMES_H
 #define CODEC_ITEM_NAMES_H
 
+#include "../compute/context.h"
+
 /* The names given out so far; NULL = none. */
 typedef struct tsr_item_names {
     void *tree;
@@ -10,9 +12,13 @@ typedef struct tsr_item_names {
 } tsr_item_names;
 
 /* "<folder>/<key without suffix>[-n].<suffix>", malloc'd; n = 2, 3 ... where earlier items took the
- * name. Keys come from files that may be hostile: a '/' or a leading '.' in them becomes '_'. Time
- * grows with the logarithm of the names given out, whatever the keys are. NULL: no memory. */
+ * name. The folders of a key are kept. Keys come from files that may be hostile: in each part a
+ * leading '.' and a control character become '_', long parts are cut, and a folder never has the
+ * name of a picture. Time grows with the logarithm of the names given out, whatever the keys are.
+ * NULL: no memory. */
 char *tsr_item_names_path(tsr_item_names *names, const char *folder, const char *key);
+/* Makes the folders of `path` below `folder` that are not there yet. Errors: IO. */
+tsr_status tsr_item_names_make_folders(tsr_context *ctx, const char *folder, char *path);
 void tsr_item_names_free(tsr_item_names *names);
 
 #endif

@@ -19,7 +19,8 @@ tsr_status tsr_vulkan_list(tsr_context *ctx, tsr_device_entry **list, int *count
 }
 
 tsr_status tsr_vulkan_open(tsr_device *d) {
-    return tsr_fail(d->ctx, TSR_ERROR_UNSUPPORTED, "device %s: this build has no Vulkan", d->name);
+    return tsr_fail(d->ctx, TSR_ERROR_NO_DEVICE,
+                    "device %s: this build was made without Vulkan; cpu is always there", d->name);
 }
 #endif
 
@@ -38,6 +39,12 @@ static bool hardware_possible(void) {
     return true;
 #endif
 }
+
+#ifdef TESSERA_WITH_VULKAN
+static const char no_gpu_reason[] = "no GPU with Vulkan was found";
+#else
+static const char no_gpu_reason[] = "this build was made without Vulkan and knows no GPU";
+#endif
 
 /* What "auto" takes among vulkan devices: the best usable hardware one, or -1 for the cpu. */
 static int choose(const tsr_device_entry *list, int count) {
@@ -68,8 +75,8 @@ tsr_status tsr_device_list(tsr_context *ctx, tsr_device_info **list, int *count)
     all[0].chosen = chosen < 0;
     snprintf(all[0].reason, sizeof all[0].reason, "%s",
              chosen >= 0 ? "a GPU is there"
-             : gpu_count ? "no Vulkan device here is hardware that may be chosen by itself"
-                         : "no Vulkan device was found");
+             : gpu_count ? "no usable GPU was found"
+                         : no_gpu_reason);
     for (int i = 0; i < gpu_count; ++i) {
         all[i + 1] = gpus[i].info;
         all[i + 1].chosen = i == chosen;
@@ -81,6 +88,16 @@ tsr_status tsr_device_list(tsr_context *ctx, tsr_device_info **list, int *count)
     *list = all;
     *count = gpu_count + 1;
     return TSR_OK;
+}
+
+static tsr_status no_vulkan(tsr_context *ctx) {
+#ifdef TESSERA_WITH_VULKAN
+    return tsr_fail(ctx, TSR_ERROR_NO_DEVICE,
+                    "device vulkan: this machine has no Vulkan device; cpu is always there");
+#else
+    return tsr_fail(ctx, TSR_ERROR_NO_DEVICE,
+                    "device vulkan: this build was made without Vulkan; cpu is always there");
+#endif
 }
 
 /* Turns settings.name into a kind and an index; *index -1 = the cpu. */
@@ -111,11 +128,14 @@ static tsr_status resolve(tsr_context *ctx, const tsr_device_settings *s, int *i
             if (gpus[i].info.usable) chosen = i;
     if (chosen >= 0)
         *index = gpus[chosen].info.index;
+    else if (any && count)
+        status =
+            tsr_fail(ctx, TSR_ERROR_NO_DEVICE,
+                     "device vulkan: no GPU was found, only %s of Vulkan in software; one is used "
+                     "when it is named as vulkan:N, and cpu is faster",
+                     count == 1 ? "a driver" : "drivers");
     else if (any)
-        status = tsr_fail(ctx, TSR_ERROR_NO_DEVICE,
-                          "device vulkan: wanted a hardware device, got %d software device%s "
-                          "(name one as vulkan:N to use it all the same)",
-                          count, count == 1 ? "" : "s");
+        status = no_vulkan(ctx);
     free(gpus);
     return status;
 }

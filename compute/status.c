@@ -19,6 +19,7 @@ static const struct {
     {TSR_ERROR_TRUNCATED, "TSR_ERROR_TRUNCATED", "data end too early"},
     {TSR_ERROR_CHECKSUM, "TSR_ERROR_CHECKSUM", "checksum does not match"},
     {TSR_ERROR_VERSION, "TSR_ERROR_VERSION", "unknown version"},
+    {TSR_ERROR_DAMAGED, "TSR_ERROR_DAMAGED", "file is not whole"},
     {TSR_ERROR_MODEL, "TSR_ERROR_MODEL", "not a usable model"},
     {TSR_ERROR_MODEL_MISMATCH, "TSR_ERROR_MODEL_MISMATCH", "made by another model"},
     {TSR_ERROR_TOKENS, "TSR_ERROR_TOKENS", "tokens do not fit the model"},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* args.c: see args.h. One message for one mistake, always with what was wanted. */
 #include "args.h"
+#include "json_out.h"
 
 #include <errno.h>
 #include <math.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <tessera/tessera.h>
 
 #define COMMON(field) offsetof(common_options, field)
 
@@ -62,13 +64,41 @@ const option *args_option(const verb *v, int index) {
     return index < COUNT(general_options) ? &general_options[index] : NULL;
 }
 
+static bool json_asked; /* the command line has --json, and stdout is free for it */
+
+void args_look_for_json(int argc, char **argv) {
+    json_asked = false;
+    bool taken = false;
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; ++i) {
+        json_asked |= strcmp(argv[i], "--json") == 0;
+        taken |= strcmp(argv[i], "-o-") == 0 || strcmp(argv[i], "--output=-") == 0;
+        if (strcmp(argv[i], "-o") == 0 || strcmp(argv[i], "--output") == 0 ||
+            strcmp(argv[i], "--npy") == 0)
+            taken |= i + 1 < argc && strcmp(argv[i + 1], "-") == 0;
+    }
+    json_asked &= !taken;
+}
+
 int args_wrong(const verb *v, const char *format, ...) {
+    char text[1000];
     va_list list;
-    fprintf(stderr, "tessera%s%s: ", v ? " " : "", v ? v->name : "");
     va_start(list, format);
-    vfprintf(stderr, format, list);
+    vsnprintf(text, sizeof text, format, list);
     va_end(list);
-    fprintf(stderr, " (see 'tessera %s%s--help')\n", v ? v->name : "", v ? " " : "");
+    fprintf(stderr, "tessera%s%s: %s (see 'tessera %s%s--help')\n", v ? " " : "", v ? v->name : "",
+            text, v ? v->name : "", v ? " " : "");
+    if (!json_asked) return EXIT_USAGE;
+    json_out j;
+    json_open(&j, stdout);
+    json_text(&j, "tessera", tsr_version());
+    json_text(&j, "verb", v ? v->name : NULL);
+    json_object(&j, "error");
+    json_int(&j, "status", TSR_ERROR_ARGUMENT);
+    json_text(&j, "name", tsr_status_name(TSR_ERROR_ARGUMENT));
+    json_text(&j, "text", tsr_status_text(TSR_ERROR_ARGUMENT));
+    json_text(&j, "detail", text);
+    json_end(&j, '}');
+    json_close(&j);
     return EXIT_USAGE;
 }
 
@@ -161,6 +191,17 @@ static int read_value(const verb *v, const option *o, const char *value, void *t
         if (!*value) return args_wrong(v, "--%s: wanted %s, got an empty text", o->name, o->value);
         *(const char **)target = value;
         return -1;
+    case OPTION_TEXTS: {
+        text_list *list = target;
+        if (!*value) return args_wrong(v, "--%s: wanted %s, got an empty text", o->name, o->value);
+        if (list->count == MOST_TEXTS)
+            return args_wrong(v,
+                              "--%s: wanted at most %d times, got more: a list like 0,2,5-7 holds "
+                              "any number",
+                              o->name, MOST_TEXTS);
+        list->at[list->count++] = value;
+        return -1;
+    }
     case OPTION_UINT:
         if (!read_digits(value, &end, &number) || *end || (double)number < o->least ||
             (double)number > o->most)

@@ -25,6 +25,7 @@ typedef enum option_kind {
     OPTION_COUNT,  /* int, one more each time */
     OPTION_TEXT,   /* const char *; completions offer `choices`, or files where there are none */
     OPTION_MODEL,  /* const char *; a file, a folder or a name, which tool_open makes a path of */
+    OPTION_TEXTS,  /* text_list, one more each time */
     OPTION_UINT,   /* uint32_t between least and most */
     OPTION_UINT64, /* uint64_t */
     OPTION_BYTES,  /* uint64_t; the number may end in K, M or G */
@@ -32,6 +33,13 @@ typedef enum option_kind {
     OPTION_CHOICE, /* int, the place in `choices` */
     OPTION_COLOUR  /* uint8_t[3], RRGGBB */
 } option_kind;
+
+/* Values of an option that may be given several times. */
+enum { MOST_TEXTS = 64 };
+typedef struct text_list {
+    const char *at[MOST_TEXTS];
+    int count;
+} text_list;
 
 typedef struct option {
     const char *name; /* without the dashes */
@@ -98,7 +106,11 @@ const char *args_part_name(const verb *part);
 
 /* The nearest of `count` names to what was typed, or NULL when none is near. */
 const char *args_suggest(const char *typed, const char *const *names, int count);
-/* Prints one line on stderr: "tessera encode: ... (see 'tessera encode --help')". Returns 2. */
+/* Looks whether the command line asks for JSON, before anything else: mistakes of the command line
+ * are then told in JSON, too. */
+void args_look_for_json(int argc, char **argv);
+/* Prints one line on stderr: "tessera encode: ... (see 'tessera encode --help')", and with --json
+ * the document of a failure on stdout, unless stdout was to be the output. Returns 2. */
 int args_wrong(const verb *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void args_print_help(const verb *v);
 /* Prints `text` wrapped at 80 columns; the cursor stands at `column`, further lines begin at

@@ -113,8 +113,9 @@ static void agreement_text(const tsr_agreement *a, bool painted) {
     else
         printf("fast precision  %s%s\n", a->fast_path,
                a->fast_used ? "" : "; this encoder has no such product");
-    printf("sample          %" PRIu64 " pictures%s, %" PRIu64 " tiles\n", a->pictures,
-           painted ? " painted in memory" : "", a->tiles);
+    char pictures[32], tiles[32];
+    printf("sample          %s%s, %s\n", tool_count(a->pictures, "picture", pictures),
+           painted ? " painted in memory" : "", tool_count(a->tiles, "tile", tiles));
     printf("equal ids       %" PRIu64 " of %" PRIu64 ", %.2f %%; of a tile at least %.2f %%, "
            "median %.2f %%\n",
            a->equal, a->ids, a->ids ? 100 * (double)a->equal / (double)a->ids : 100.0,

@@ -178,14 +178,16 @@ static void print_stats(tool *t, const codebook *c, const tsr_codebook_stats *s,
         json_close(&j);
         return;
     }
-    printf("rows        %" PRIu64 " of %u values\n", s->rows, c->dim);
-    printf("codes       %u, %u stages, %s\n", c->count, c->stages, c->cosine ? "cosine" : "euclid");
+    char values[32], stages[32], iterations[32], codes[32];
+    printf("rows        %" PRIu64 " of %s\n", s->rows, tool_count(c->dim, "value", values));
+    printf("codes       %u, %s, %s\n", c->count, tool_count(c->stages, "stage", stages),
+           c->cosine ? "cosine" : "euclid");
     printf("mse         %.9g\n", s->mse);
     printf("used        %.2f %%\n", 100 * s->used);
     printf("perplexity  %.2f\n", s->perplexity);
     if (trained)
-        printf("training    %u iterations, %" PRIu64 " dead codes revived\n", s->iterations,
-               s->revived);
+        printf("training    %s, %s revived\n", tool_count(s->iterations, "iteration", iterations),
+               tool_count(s->revived, "dead code", codes));
     else
         printf("near ties   %" PRIu64 "\n", s->near_ties);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_decode.c: a token file to pictures. */
+#include "token_damage.h"
 #include "tool.h"
 
 #include <inttypes.h>
@@ -16,6 +17,7 @@ typedef struct decode_options {
     uint64_t seed;
     uint32_t quality;
     int format, lossless;
+    text_list items;
 } decode_options;
 
 #define AT(field) offsetof(decode_options, field)
@@ -37,6 +39,10 @@ static const option options[] = {
      0},
     {"tokens", 'k', OPTION_UINT, AT(tokens), "N", "all there are",
      "use at most the first N ids of each tile", NULL, 1, 1u << 24},
+    {"item", 0, OPTION_TEXTS, AT(items), "N|KEY", "every item",
+     "decode this item alone: its number from 0 on, a range or list of numbers (0,2,5-7), or its "
+     "key; may be given several times",
+     NULL, 0, 0},
     {"steps", 0, OPTION_UINT, AT(steps), "N", "as the file says",
      "steps of a decoder that samples (flextok): fewer are faster and coarser", NULL, 1,
      TSR_MAX_STEPS},
@@ -54,6 +60,92 @@ static const option options[] = {
     {"batch", 0, OPTION_UINT, AT(batch), "N", "chosen from memory", "tiles computed together", NULL,
      1, TSR_MAX_BATCH},
 };
+
+/* What became of each item: for people, and as the member "pictures". */
+typedef struct results {
+    token_damage damage;
+    FILE *file; /* of `list`; NULL without --json */
+    json_out list;
+    char *text;
+    size_t size;
+} results;
+
+static void results_open(results *r, tool *t) {
+    memset(r, 0, sizeof *r);
+    token_damage_open(&r->damage, t);
+    if (!t->o->json || !(r->file = open_memstream(&r->text, &r->size))) return;
+    r->list = (json_out){.file = r->file};
+    fputc('[', r->file);
+}
+
+static void results_close(results *r) {
+    token_damage_close(&r->damage);
+    if (r->file) fclose(r->file);
+    free(r->text);
+}
+
+/* tsr_decoded_fn */
+static void add_picture(void *user, const tsr_decoded *picture) {
+    results *r = user;
+    if (!r->file) return;
+    json_object(&r->list, NULL);
+    json_uint(&r->list, "index", picture->index);
+    json_text(&r->list, "key", picture->key);
+    json_text(&r->list, "output", picture->path);
+    json_end(&r->list, '}');
+}
+
+/* tsr_token_damage_fn */
+static void add_damage(void *user, const tsr_token_damage *damage) {
+    results *r = user;
+    token_damage_add(&r->damage, damage);
+    if (!r->file || damage->item == TSR_NO_ITEM) return;
+    json_object(&r->list, NULL);
+    json_uint(&r->list, "index", damage->item);
+    json_text(&r->list, "error", damage->detail);
+    json_end(&r->list, '}');
+}
+
+static void print_json(tool *t, const char *input, const char *output, results *r,
+                       const tsr_decode_report *report, double seconds) {
+    json_out j;
+    tool_json(t, &j);
+    json_text(&j, "input", input);
+    json_text(&j, "output", output);
+    json_uint(&j, "item_count", report->items);
+    json_uint(&j, "written", report->written);
+    token_damage_json(&r->damage, &j, report->recovered != 0);
+    if (r->file) {
+        fputs(r->list.filled[0] ? "\n  ]" : "]", r->file);
+        const bool failed = fclose(r->file) != 0;
+        r->file = NULL;
+        if (!failed) json_raw(&j, "pictures", r->text);
+    }
+    json_text(&j, "device", report->device);
+    tool_stages(&j, "decode", report->device, report->host_stages);
+    json_real(&j, "total_seconds", seconds);
+    json_close(&j);
+}
+
+/* The end of a decoding that did something, if not all. */
+static int finish(tool *t, const char *input, const char *output, tsr_status status, results *r,
+                  const tsr_decode_report *report) {
+    const double seconds = tool_seconds() - t->started;
+    char count[32], on_host[96];
+    tool_progress_clear(t);
+    if (t->o->json)
+        print_json(t, input, output, r, report, seconds);
+    else if (!status && !tool_is_stdout(output))
+        tool_say(t, "%s: %.2f s, on %s%s", output, seconds, report->device,
+                 tool_on_host(report->device, report->host_stages, on_host, sizeof on_host));
+    if (status) {
+        char text[200];
+        tool_warn(t, "%s: %s; %s written", input,
+                  token_damage_text(&r->damage, report->recovered != 0, text, sizeof text),
+                  tool_count(report->written, "picture", count));
+    }
+    return tool_exit_code(status);
+}
 
 static const char *const formats[] = {NULL, "png", "jpg", "webp", "avif", "tiff", "ppm"};
 
@@ -119,30 +211,20 @@ static int run(const verb *v, int argc, char **argv) {
     s.decode.noise = o.noise;
     s.decode.progress = tool_progress;
     s.decode.progress_user = &t;
-    tsr_decode_report report;
+    results r;
+    tsr_decode_report report = {0};
+    results_open(&r, &t);
+    s.items = o.items.at;
+    s.item_count = o.items.count;
+    s.decoded = add_picture;
+    s.damaged = add_damage;
+    s.decoded_user = s.damaged_user = &r;
     s.report = &report;
     tsr_status status = tsr_decode_file(t.ctx, argv[0], o.output, &s);
-    double seconds = tool_seconds() - t.started;
-    if (status) {
-        code = tool_fail(&t, status);
-    } else {
-        code = EXIT_DONE;
-        tool_progress_clear(&t);
-        if (o.common.json) {
-            json_out j;
-            tool_json(&t, &j);
-            json_text(&j, "input", argv[0]);
-            json_text(&j, "output", o.output);
-            json_text(&j, "device", report.device);
-            tool_stages(&j, "decode", report.device, report.host_stages);
-            json_real(&j, "total_seconds", seconds);
-            json_close(&j);
-        } else if (!tool_is_stdout(o.output)) {
-            char on_host[96];
-            tool_say(&t, "%s: %.2f s, on %s%s", o.output, seconds, report.device,
-                     tool_on_host(report.device, report.host_stages, on_host, sizeof on_host));
-        }
-    }
+    code = status && status != TSR_ERROR_DAMAGED
+               ? tool_fail(&t, status)
+               : finish(&t, argv[0], o.output, status, &r, &report);
+    results_close(&r);
     tool_close(&t);
     free(beside);
     return code;
@@ -151,7 +233,8 @@ static int run(const verb *v, int argc, char **argv) {
 const verb verb_decode = {
     .name = "decode",
     .summary = "a token file to pictures",
-    .usage = "tessera decode FILE.tess [-o OUT.png|OUT.jpg|...|OUTDIR|-] [-k N] [-t MODEL] [-f]\n"
+    .usage = "tessera decode FILE.tess [-o OUT.png|OUT.jpg|...|OUTDIR|-] [-k N] [-t MODEL] [-f] "
+             "[--item N|KEY]\n"
              "               [--format F] [--picture-quality Q | --lossless]\n"
              "               [--steps N] [--guidance W] [--guidance-mode apg|cfg] [--seed N | "
              "--noise FILE.npy]\n"
@@ -160,12 +243,17 @@ const verb verb_decode = {
         "Writes one item as the picture OUT, in the format that its suffix says (png, jpg, webp, "
         "avif, tiff, ppm), and several into a folder, each named after the picture it came from; "
         "equal names get -2, -3 and so on. Pictures that are complete stay when it is stopped. A "
-        "file made with other weights is refused; -f decodes it and warns.",
-    .exits = "5 when the file was made with another tokenizer or other weights",
+        "file made with other weights is refused; -f decodes it and warns. Of a file that is cut "
+        "or "
+        "damaged every whole picture is written, and each damaged one gets a line.",
+    .exits = "1 when the file is cut or damaged; what is whole was written\n"
+             "5 when the file was made with another tokenizer or other weights",
     .examples = "# one picture\n"
                 "tessera decode photo.tess -o back.png\n"
                 "# all pictures of a file, as JPEG\n"
                 "tessera decode album.tess -o pictures/ --format jpg --picture-quality 90\n"
+                "# the first picture, and one by its name\n"
+                "tessera decode album.tess --item 0 --item beach.jpg -o pictures/\n"
                 "# how it looks with 16 ids a tile\n"
                 "tessera decode photo.tess -k 16 -o coarse.png\n"
                 "# in a pipe\n"

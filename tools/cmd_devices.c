@@ -37,39 +37,45 @@ static const char *memory(double bytes, char *out, size_t size) {
     return out;
 }
 
-static void print_device(const cJSON *d) {
+static const char *with(bool has) {
+    return has ? "yes" : "no";
+}
+
+/* In words: what most people ask. The names that Vulkan's documents use are in --json and -v. */
+static void print_device(const cJSON *d, bool details) {
     char clean[300], bytes[32];
-    const char *state = yes(d, "chosen")     ? "chosen"
-                        : !yes(d, "usable")  ? "refused"
-                        : yes(d, "software") ? "usable, software"
-                                             : "usable";
+    const char *state = yes(d, "chosen")     ? "used by default"
+                        : !yes(d, "usable")  ? "cannot be used"
+                        : yes(d, "software") ? "can be used, software"
+                                             : "can be used";
     printf("%-10s  %s\n", text(d, "device"), tool_clean(text(d, "name"), clean, sizeof clean));
     printf("  state     %s%s%s\n", state, *text(d, "reason") ? ": " : "",
            tool_clean(text(d, "reason"), clean, sizeof clean));
     if (*text(d, "vendor"))
-        printf("  vendor    %s\n", tool_clean(text(d, "vendor"), clean, sizeof clean));
+        printf("  maker     %s\n", tool_clean(text(d, "vendor"), clean, sizeof clean));
     if (*text(d, "driver") || *text(d, "api")) {
         printf("  driver    %s", tool_clean(text(d, "driver"), clean, sizeof clean));
-        if (*text(d, "api")) printf("%s%s", *text(d, "driver") ? ", " : "", text(d, "api"));
+        if (*text(d, "api")) printf("%sVulkan %s", *text(d, "driver") ? ", " : "", text(d, "api"));
         putchar('\n');
     }
     printf("  memory    %s\n", memory(number(d, "memory_bytes"), bytes, sizeof bytes));
-    printf("  formats   fp16 %s, bf16 %s, int8 %s, cooperative matrix %s\n",
-           yes(d, "fp16") ? "yes" : "no", yes(d, "bf16") ? "yes" : "no",
-           yes(d, "int8") ? "yes" : "no", yes(d, "cooperative_matrix") ? "yes" : "no");
+    printf("  numbers   16-bit floats %s, bfloat16 %s, 8-bit integers %s, matrix units %s\n",
+           with(yes(d, "fp16")), with(yes(d, "bf16")), with(yes(d, "int8")),
+           with(yes(d, "cooperative_matrix")));
+    if (!details) return;
     const cJSON *s = cJSON_GetObjectItemCaseSensitive(d, "subgroup");
     if (s)
-        printf("  subgroup  %.0f (%.0f to %.0f%s)\n", number(s, "size"), number(s, "min"),
+        printf("  subgroup  %.0f threads (%.0f to %.0f%s)\n", number(s, "size"), number(s, "min"),
                number(s, "max"), yes(s, "can_be_set") ? ", can be set" : "");
     const cJSON *l = cJSON_GetObjectItemCaseSensitive(d, "limits");
     if (l) {
         char range[32], allocation[32], shared[32];
-        printf(
-            "  limits    binding %s, allocation %s, shared %s, workgroup %.0f, push %.0f bytes\n",
-            memory(number(l, "storage_range_bytes"), range, sizeof range),
-            memory(number(l, "allocation_bytes"), allocation, sizeof allocation),
-            memory(number(l, "shared_bytes"), shared, sizeof shared), number(l, "workgroup"),
-            number(l, "push_bytes"));
+        printf("  limits    buffer %s, allocation %s, shared memory %s, workgroup of %.0f threads, "
+               "push constants %.0f bytes\n",
+               memory(number(l, "storage_range_bytes"), range, sizeof range),
+               memory(number(l, "allocation_bytes"), allocation, sizeof allocation),
+               memory(number(l, "shared_bytes"), shared, sizeof shared), number(l, "workgroup"),
+               number(l, "push_bytes"));
     }
 }
 
@@ -108,7 +114,7 @@ static int run(const verb *v, int argc, char **argv) {
         const cJSON *d;
         cJSON_ArrayForEach(d, list) {
             if (d != list->child) putchar('\n');
-            print_device(d);
+            print_device(d, o.common.verbose > 0);
         }
         code = EXIT_DONE;
     }
@@ -120,13 +126,13 @@ static int run(const verb *v, int argc, char **argv) {
 
 const verb verb_devices = {
     .name = "devices",
-    .summary = "list the CPU and GPUs, and say which one would be chosen and why",
+    .summary = "list the CPU and GPUs, and say which one is used and why",
     .usage = "tessera devices [--json]",
     .about =
-        "Every device with vendor, driver, subgroup size, number formats, cooperative matrices, "
-        "memory and limits. 'auto' takes the one marked chosen. A software Vulkan driver is a CPU "
-        "in disguise and is never chosen by itself; a driver that computes wrongly is refused "
-        "with its reason.",
+        "Every device with its maker, driver, memory and number formats; -v adds subgroups and "
+        "limits. Without --device the one 'used by default' is taken. A software Vulkan driver is "
+        "a "
+        "CPU in disguise and is never taken by itself; a device that cannot be used says why.",
     .exits = NULL,
     .examples = "# what there is, and what 'auto' takes\n"
                 "tessera devices\n"

@@ -36,13 +36,16 @@ static const char *const protocols[][2] = {
     {"mse", "mean squared error on the 0..255 scale"},
 };
 
-/* Only these are taken from a folder, so that a README beside the pictures does no harm. */
+/* Only these are taken from a folder, so that a README, Thumbs.db or desktop.ini beside the
+ * pictures does no harm. A name that begins with a dot is hidden: "._a.png" is what macOS leaves
+ * beside a.png on foreign disks and in archives. */
 static bool is_picture_name(const char *name) {
-    static const char *const suffixes[] = {
-        ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm",  ".pgm",
-        ".pnm", ".pbm", ".pam",  ".qoi",  ".jp2", ".j2k", ".avif", ".jxl", ".heic", ".heif"};
+    static const char *const suffixes[] = {".png",  ".jpg",  ".jpeg", ".webp", ".bmp",  ".tif",
+                                           ".tiff", ".gif",  ".ppm",  ".pgm",  ".pnm",  ".pbm",
+                                           ".pam",  ".qoi",  ".jp2",  ".j2k",  ".avif", ".jxl",
+                                           ".heic", ".heif", ".jpe",  ".jfif"};
     const char *dot = strrchr(name, '.');
-    for (size_t i = 0; dot && dot != name && i < sizeof suffixes / sizeof *suffixes; ++i)
+    for (size_t i = 0; dot && name[0] != '.' && i < sizeof suffixes / sizeof *suffixes; ++i)
         if (strcasecmp(dot, suffixes[i]) == 0) return true;
     return false;
 }
@@ -80,7 +83,9 @@ static int list_folder(tool *t, const char *folder, pairs *p) {
     struct dirent *entry;
     bool memory = true;
     while (memory && (entry = readdir(dir))) {
+        struct stat st;
         if (!is_picture_name(entry->d_name)) continue;
+        if (!fstatat(dirfd(dir), entry->d_name, &st, 0) && S_ISDIR(st.st_mode)) continue;
         pair *added = pair_add(p);
         size_t length = strlen(folder) + strlen(entry->d_name) + 2;
         memory = added && (added->stem = malloc(length)) && (added->original = malloc(length));
@@ -158,9 +163,26 @@ static int collect(tool *t, const char *original, const char *reconstruction, pa
     return -1;
 }
 
+/* A mean over the pictures that have the number: PSNR is infinite for equal pictures, and an SSIM
+ * is no number where a side is below its window. */
+typedef struct mean {
+    double sum;
+    int count;
+} mean;
+
+static void mean_add(mean *m, double value) {
+    if (!isfinite(value)) return;
+    m->sum += value;
+    m->count++;
+}
+
+static double mean_of(const mean *m) {
+    return m->count ? m->sum / m->count : NAN;
+}
+
 typedef struct sums {
-    int count, equal, failed, unmatched;
-    double psnr, ssim_gaussian, ssim_uniform, l1, mse;
+    int count, equal, failed, sizes, unmatched; /* failed: of another size, or unreadable */
+    mean psnr, ssim_gaussian, ssim_uniform, l1, mse;
 } sums;
 
 static void add(sums *s, const pair *p) {
@@ -170,24 +192,45 @@ static void add(sums *s, const pair *p) {
     }
     if (p->status) {
         s->failed++;
+        s->sizes += p->status == TSR_ERROR_ARGUMENT;
         return;
     }
     s->count++;
     s->equal += p->e.mse == 0;
-    s->psnr += p->e.psnr;
-    s->ssim_gaussian += p->e.ssim_gaussian;
-    s->ssim_uniform += p->e.ssim_uniform;
-    s->l1 += p->e.l1;
-    s->mse += p->e.mse;
+    mean_add(&s->psnr, p->e.psnr);
+    mean_add(&s->ssim_gaussian, p->e.ssim_gaussian);
+    mean_add(&s->ssim_uniform, p->e.ssim_uniform);
+    mean_add(&s->l1, p->e.l1);
+    mean_add(&s->mse, p->e.mse);
 }
 
-static void json_values(json_out *j, double n, double psnr, double gaussian, double uniform,
-                        double l1, double mse) {
-    json_real(j, "psnr", psnr / n);
-    json_real(j, "ssim_gaussian", gaussian / n);
-    json_real(j, "ssim_uniform", uniform / n);
-    json_real(j, "l1", l1 / n);
-    json_real(j, "mse", mse / n);
+static bool all_equal(const sums *s) {
+    return s->count && s->equal == s->count;
+}
+
+static void json_picture(json_out *j, const pair *q) {
+    json_object(j, NULL);
+    json_text(j, "name", q->stem);
+    json_text(j, "original", q->original);
+    json_text(j, "reconstruction", q->reconstruction);
+    if (q->status) {
+        json_text(j, "error", q->detail);
+    } else if (q->original && q->reconstruction) {
+        json_int(j, "width", q->e.width);
+        json_int(j, "height", q->e.height);
+        json_real(j, "psnr", q->e.psnr);
+        json_real(j, "ssim_gaussian", q->e.ssim_gaussian);
+        json_real(j, "ssim_uniform", q->e.ssim_uniform);
+        json_real(j, "l1", q->e.l1);
+        json_real(j, "mse", q->e.mse);
+        json_bool(j, "equal", q->e.mse == 0);
+    }
+    json_end(j, '}');
+}
+
+static void json_mean(json_out *j, const char *name, const char *count, const mean *m) {
+    json_real(j, name, mean_of(m));
+    json_int(j, count, m->count);
 }
 
 static void print_json(tool *t, const pairs *p, const sums *s) {
@@ -198,26 +241,17 @@ static void print_json(tool *t, const pairs *p, const sums *s) {
         json_text(&j, protocols[i][0], protocols[i][1]);
     json_end(&j, '}');
     json_array(&j, "pictures");
-    for (int i = 0; i < p->count; ++i) {
-        const pair *q = &p->list[i];
-        json_object(&j, NULL);
-        json_text(&j, "name", q->stem);
-        json_text(&j, "original", q->original);
-        json_text(&j, "reconstruction", q->reconstruction);
-        if (q->status) {
-            json_text(&j, "error", q->detail);
-        } else if (q->original && q->reconstruction) {
-            json_int(&j, "width", q->e.width);
-            json_int(&j, "height", q->e.height);
-            json_values(&j, 1, q->e.psnr, q->e.ssim_gaussian, q->e.ssim_uniform, q->e.l1, q->e.mse);
-            json_bool(&j, "equal", q->e.mse == 0);
-        }
-        json_end(&j, '}');
-    }
+    for (int i = 0; i < p->count; ++i)
+        json_picture(&j, &p->list[i]);
     json_end(&j, ']');
     json_object(&j, "mean");
     json_int(&j, "count", s->count);
-    json_values(&j, s->count, s->psnr, s->ssim_gaussian, s->ssim_uniform, s->l1, s->mse);
+    json_bool(&j, "all_equal", all_equal(s));
+    json_mean(&j, "psnr", "psnr_count", &s->psnr);
+    json_mean(&j, "ssim_gaussian", "ssim_gaussian_count", &s->ssim_gaussian);
+    json_mean(&j, "ssim_uniform", "ssim_uniform_count", &s->ssim_uniform);
+    json_real(&j, "l1", mean_of(&s->l1));
+    json_real(&j, "mse", mean_of(&s->mse));
     json_end(&j, '}');
     json_int(&j, "equal", s->equal);
     json_int(&j, "failed", s->failed);
@@ -225,11 +259,30 @@ static void print_json(tool *t, const pairs *p, const sums *s) {
     json_close(&j);
 }
 
-static void print_row(const char *name, double n, double psnr, double gaussian, double uniform,
-                      double l1) {
+static void print_row(const char *name, double psnr, double gaussian, double uniform, double l1) {
     char clean[64];
-    printf("%-24.60s %9.4f %9.6f %9.6f %9.6f\n", tool_clean(name, clean, sizeof clean), psnr / n,
-           gaussian / n, uniform / n, l1 / n);
+    printf("%-24.60s %9.4f %9.6f %9.6f %9.6f\n", tool_clean(name, clean, sizeof clean), psnr,
+           gaussian, uniform, l1);
+}
+
+/* Which means leave pictures out, and why. */
+static void print_counts(const sums *s) {
+    char count[32];
+    if (s->equal && !all_equal(s))
+        printf("# psnr: mean of the %d that differ; %s equal, without a finite psnr\n",
+               s->psnr.count, tool_count((uint64_t)s->equal, "picture", count));
+    else if (s->equal)
+        printf("# psnr: all measured pictures are equal\n");
+    const mean *ssim[] = {&s->ssim_gaussian, &s->ssim_uniform};
+    static const char *const names[] = {"ssim_gaussian", "ssim_uniform"};
+    for (int i = 0; i < 2; ++i) {
+        if (ssim[i]->count == s->count) continue;
+        if (ssim[i]->count)
+            printf("# %s: mean of %d; the other pictures are smaller than its window\n", names[i],
+                   ssim[i]->count);
+        else
+            printf("# %s: all pictures are smaller than its window\n", names[i]);
+    }
 }
 
 static void print_table(const pairs *p, const sums *s) {
@@ -238,20 +291,46 @@ static void print_table(const pairs *p, const sums *s) {
     printf("%-24s %9s %9s %9s %9s\n", "picture", "psnr", "ssim_gau", "ssim_uni", "l1");
     for (int i = 0; i < p->count; ++i) {
         const pair *q = &p->list[i];
-        char clean[700];
+        char name[64], clean[700];
+        tool_clean(q->stem, name, sizeof name);
         if (!q->original || !q->reconstruction)
-            printf("%-24s no %s\n", tool_clean(q->stem, clean, 64),
-                   q->original ? "reconstruction" : "original");
+            printf("%-24s no %s\n", name, q->original ? "reconstruction" : "original");
         else if (q->status)
-            printf("%-24s %s\n", q->stem, tool_clean(q->detail, clean, sizeof clean));
+            printf("%-24s %s\n", name, tool_clean(q->detail, clean, sizeof clean));
         else
-            print_row(q->stem, 1, q->e.psnr, q->e.ssim_gaussian, q->e.ssim_uniform, q->e.l1);
+            print_row(q->stem, q->e.psnr, q->e.ssim_gaussian, q->e.ssim_uniform, q->e.l1);
     }
     if (s->count > 1) {
         char name[32];
         snprintf(name, sizeof name, "mean of %d", s->count);
-        print_row(name, s->count, s->psnr, s->ssim_gaussian, s->ssim_uniform, s->l1);
+        print_row(name, all_equal(s) ? INFINITY : mean_of(&s->psnr), mean_of(&s->ssim_gaussian),
+                  mean_of(&s->ssim_uniform), mean_of(&s->l1));
+        print_counts(s);
     }
+}
+
+/* Compares one pair. A picture that cannot be read, or has another size, is an answer about this
+ * pair and no reason to stop when there are others. Returns -1 to go on, or the exit code. */
+static int compare(tool *t, pair *q, bool folders) {
+    if (!q->original || !q->reconstruction) return -1;
+    q->status = tsr_evaluate_files(t->ctx, q->original, q->reconstruction, &q->e);
+    if (!q->status) return -1;
+    if (q->status == TSR_ERROR_INTERRUPTED || (!folders && q->status != TSR_ERROR_ARGUMENT))
+        return tool_fail(t, q->status);
+    if (q->status == TSR_ERROR_ARGUMENT)
+        snprintf(q->detail, sizeof q->detail, "%s", tsr_detail(t->ctx));
+    else
+        snprintf(q->detail, sizeof q->detail, "%s: %s", tsr_status_text(q->status),
+                 tsr_detail(t->ctx));
+    return -1;
+}
+
+static void say_failures(tool *t, const sums *s) {
+    char unmatched[32];
+    if (s->failed + s->unmatched)
+        tool_say(t, "tessera eval: %s without counterpart, %d of different size, %d unreadable",
+                 tool_count((uint64_t)s->unmatched, "picture", unmatched), s->sizes,
+                 s->failed - s->sizes);
 }
 
 static int run(const verb *v, int argc, char **argv) {
@@ -264,21 +343,13 @@ static int run(const verb *v, int argc, char **argv) {
     pairs p = {0};
     sums s = {0};
     code = collect(&t, argv[0], argv[1], &p);
+    const bool folders = is_folder(argv[0]);
     for (int i = 0; code < 0 && i < p.count; ++i) {
-        pair *q = &p.list[i];
         if (tool_progress(&t, "comparing", (uint64_t)i, (uint64_t)p.count))
             code = tool_fail_text(&t, TSR_ERROR_INTERRUPTED, "%s", "");
-        if (code >= 0 || !q->original || !q->reconstruction) {
-            add(&s, q);
-            continue;
-        }
-        q->status = tsr_evaluate_files(t.ctx, q->original, q->reconstruction, &q->e);
-        /* Sizes that differ are an answer about the pictures; what cannot be read is a failure. */
-        if (q->status && q->status != TSR_ERROR_ARGUMENT)
-            code = tool_fail(&t, q->status);
-        else if (q->status)
-            snprintf(q->detail, sizeof q->detail, "%s", tsr_detail(t.ctx));
-        add(&s, q);
+        else
+            code = compare(&t, &p.list[i], folders);
+        add(&s, &p.list[i]);
     }
     if (code < 0) {
         tool_progress_clear(&t);
@@ -286,9 +357,7 @@ static int run(const verb *v, int argc, char **argv) {
             print_json(&t, &p, &s);
         else
             print_table(&p, &s);
-        if (s.failed + s.unmatched)
-            tool_say(&t, "tessera eval: %d pictures without counterpart, %d of different size",
-                     s.unmatched, s.failed);
+        say_failures(&t, &s);
         code = s.failed + s.unmatched ? EXIT_NEGATIVE : EXIT_DONE;
     }
     pairs_free(&p);
@@ -305,9 +374,12 @@ const verb verb_eval = {
         "without suffix. Every number stands beside the name of its protocol: PSNR over 8-bit "
         "RGB with one mean of all channels; SSIM in two variants that papers mix up (Wang's 11x11 "
         "gaussian, and the 7x7 uniform window that scikit-image takes by default); L1 on the 0..1 "
-        "scale. The mean row is the mean of the pictures' values. An SSIM is nan where a side is "
-        "below its window; PSNR of equal pictures is inf (null in JSON).",
-    .exits = "1 when pictures have no counterpart or another size",
+        "scale. The mean row is the mean of the pictures' values: PSNR of equal pictures is inf "
+        "(null "
+        "in JSON) and an SSIM is nan where a side is below its window, and each mean is over the "
+        "pictures that have the number. Names in folders that begin with a dot, and what has no "
+        "picture's suffix, do not count.",
+    .exits = "1 when pictures have no counterpart or another size, or cannot be read (in folders)",
     .examples = "# one picture\n"
                 "tessera eval photo.png back.png\n"
                 "# a folder of originals against a folder of decoded pictures\n"

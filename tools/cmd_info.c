@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_info.c: what a token file holds, without a model. */
+#include "token_damage.h"
 #include "tool.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct info_options {
     common_options common;
     int ids, latents;
+    const char *npy;
+    text_list items;
 } info_options;
 
 static const option options[] = {
@@ -19,12 +23,27 @@ static const option options[] = {
      "the same of a continuous model's vectors: a line for each vector with item, tile, position "
      "and its numbers; with --json one array in each item",
      NULL, 0, 0},
+    {"item", 0, OPTION_TEXTS, offsetof(info_options, items), "N|KEY", "every item",
+     "look at this item alone: its number from 0 on, a range or list of numbers (0,2,5-7), or its "
+     "key; may be given several times",
+     NULL, 0, 0},
+    {"npy", 0, OPTION_TEXT, offsetof(info_options, npy), "F.npy", NULL,
+     "write the ids as an array of int32 [items, tiles * tokens]; all tiles must have as many ids, "
+     "and all items as many tiles; '-' is stdout",
+     NULL, 0, 0},
 };
 
-typedef struct totals {
-    uint64_t tokens, unreadable;
+/* The file that is looked at, and what was found in it. */
+typedef struct view {
+    tool *t;
+    tsr_token_file *file;
+    uint64_t *indexes; /* of the items that are looked at */
+    uint64_t count;
+    token_damage damage;
+    uint64_t tiles;                /* of the items that can be read */
     uint64_t chosen, chosen_items; /* tokens of items whose tokenizer chose them */
-} totals;
+    bool counted;                  /* tiles, chosen and damage are complete */
+} view;
 
 static const char *const fits[] = {"auto", "crop", "pad", "stretch", "tile"};
 static const char *const filters[] = {"bilinear", "bicubic", "lanczos"};
@@ -41,14 +60,29 @@ static const char *latent_name(const tsr_token_header *h) {
     return h->latent_type == TSR_LATENT_F16 ? "f16" : "f32";
 }
 
-static void print_header(const char *path, tsr_token_file *file) {
-    const tsr_token_header *h = tsr_token_file_header(file);
-    const tsr_token_file_info *f = tsr_token_file_properties(file);
-    char clean[256];
+/* What most people ask for. */
+static void print_totals(const char *path, const view *w) {
+    const tsr_token_header *h = tsr_token_file_header(w->file);
+    const tsr_token_file_info *f = tsr_token_file_properties(w->file);
+    char clean[256], text[200];
     printf("file        %s\n", tool_clean(path, clean, sizeof clean));
-    printf("format      tess %u.%u\n", f->version_major, f->version_minor);
+    printf("items       %" PRIu64 "\n", f->items);
+    printf("tiles       %" PRIu64 "\n", w->tiles);
+    printf("tokens      %" PRIu64 ", %" PRIu64 " bits\n", f->tokens, f->tokens * tsr_token_bits(h));
+    printf("bytes       %" PRIu64 ": header %" PRIu64 ", payload %" PRIu64 ", index %" PRIu64 "\n",
+           f->bytes, f->header_bytes, f->payload_bytes, f->index_bytes);
     printf("tokenizer   %s (family %u), weights %016" PRIx64 "\n",
            tool_clean(h->tokenizer, clean, sizeof clean), h->family, h->weights_hash);
+    printf("integrity   %s\n", token_damage_text(&w->damage, f->recovered != 0, text, sizeof text));
+    if (w->chosen_items)
+        printf("complexity  %.1f tokens an item (KC: what the tokenizer found it needs)\n",
+               (double)w->chosen / (double)w->chosen_items);
+}
+
+static void print_header(tsr_token_file *file) {
+    const tsr_token_header *h = tsr_token_file_header(file);
+    const tsr_token_file_info *f = tsr_token_file_properties(file);
+    printf("format      tess %u.%u\n", f->version_major, f->version_minor);
     if (h->channels) {
         printf("codebook    none: continuous, %u channels, %s, %u bits a vector\n", h->channels,
                latent_name(h), tsr_token_bits(h));
@@ -75,15 +109,6 @@ static void print_header(const char *path, tsr_token_file *file) {
         printf("decoding    %u steps, guidance %g (%s), seed %" PRIu64 "%s\n", h->hints.steps,
                (double)h->hints.guidance, h->hints.plain ? "cfg" : "apg", h->hints.seed,
                h->hints.fast ? ", fast precision" : "");
-}
-
-static void print_bytes(tsr_token_file *file) {
-    const tsr_token_file_info *f = tsr_token_file_properties(file);
-    uint64_t bits = f->tokens * tsr_token_bits(tsr_token_file_header(file));
-    printf("items       %" PRIu64 "\n", f->items);
-    printf("tokens      %" PRIu64 ", %" PRIu64 " bits\n", f->tokens, bits);
-    printf("bytes       %" PRIu64 ": header %" PRIu64 ", payload %" PRIu64 ", index %" PRIu64 "\n",
-           f->bytes, f->header_bytes, f->payload_bytes, f->index_bytes);
 }
 
 static void print_item(tsr_token_file *file, uint64_t index, const tsr_token_item *item) {
@@ -222,32 +247,175 @@ static void json_header(json_out *j, const char *path, tsr_token_file *file) {
     json_uint(j, "index_bytes", f->index_bytes);
 }
 
-static void walk(tool *t, tsr_token_file *file, bool values, json_out *j, totals *sum) {
-    const tsr_token_file_info *f = tsr_token_file_properties(file);
-    if (!j && !values && f->items)
-        printf("\n%6s  %-11s %-11s %-7s %8s %9s %9s  %-6s %s\n", "item", "source", "covered",
-               "tiles", "tokens", "bits", "bytes", "coding", "key");
-    for (uint64_t i = 0; i < f->items; ++i) {
+enum walk_kind { WALK_COUNT, WALK_LINES, WALK_VALUES };
+
+/* Reads the items and does with each what `kind` says, or writes it to `j`. The first walk
+ * counts and notes damage. */
+static void walk(view *w, enum walk_kind kind, json_out *j, bool values) {
+    const tsr_token_header *h = tsr_token_file_header(w->file);
+    if (kind == WALK_LINES && w->count)
+        printf("%6s  %-11s %-11s %-7s %8s %9s %9s  %-6s %s\n", "item", "source", "covered", "tiles",
+               "tokens", "bits", "bytes", "coding", "key");
+    for (uint64_t n = 0; n < w->count; ++n) {
+        const uint64_t i = w->indexes[n];
         tsr_token_item item;
-        tsr_status s = tsr_token_file_item(file, i, &item);
+        tsr_status s = tsr_token_file_item(w->file, i, &item);
         if (s) {
-            sum->unreadable++;
-            tool_say(t, "tessera info: item %" PRIu64 ": %s: %s", i, tsr_status_text(s),
-                     tsr_detail(t->ctx));
+            const char *detail = tsr_detail(w->t->ctx);
+            if (j) {
+                json_object(j, NULL);
+                json_uint(j, "index", i);
+                json_text(j, "error", detail);
+                json_end(j, '}');
+            }
+            if (w->counted) continue;
+            const tsr_token_damage damage = {
+                .item = i,
+                .offset = tsr_token_file_item_offset(w->file, i),
+                .status = s,
+                .detail = detail,
+            };
+            token_damage_add(&w->damage, &damage);
             continue;
         }
-        sum->tokens += tsr_token_item_total(&item);
-        if (item.kept) {
-            sum->chosen += tsr_token_item_total(&item);
-            sum->chosen_items++;
+        if (!w->counted) {
+            w->tiles += (uint64_t)item.tile_columns * item.tile_rows;
+            w->chosen += item.kept ? tsr_token_item_total(&item) : 0;
+            w->chosen_items += item.kept != NULL;
         }
         if (j)
-            json_item(j, file, i, &item, values);
-        else if (values)
-            print_values(i, tsr_token_file_header(file), &item);
-        else
-            print_item(file, i, &item);
+            json_item(j, w->file, i, &item, values);
+        else if (kind == WALK_VALUES)
+            print_values(i, h, &item);
+        else if (kind == WALK_LINES)
+            print_item(w->file, i, &item);
     }
+    w->counted = true;
+}
+
+static void print_json(view *w, const char *path, bool values) {
+    json_out j;
+    tool_json(w->t, &j);
+    json_header(&j, path, w->file);
+    json_array(&j, "items");
+    walk(w, WALK_COUNT, &j, values);
+    json_end(&j, ']');
+    json_uint(&j, "tiles", w->tiles);
+    token_damage_json(&w->damage, &j, tsr_token_file_properties(w->file)->recovered != 0);
+    json_close(&j);
+}
+
+static void print_text(view *w, const char *path, bool lines) {
+    walk(w, WALK_COUNT, NULL, false);
+    print_totals(path, w);
+    print_header(w->file);
+    if (!lines || !w->count) return;
+    putchar('\n');
+    walk(w, WALK_LINES, NULL, false);
+}
+
+/* The ids of the items as rows of one array; false with a text where they do not make one. */
+static bool gather(view *w, uint32_t **ids, uint64_t *rows, uint32_t *columns, char *why,
+                   size_t why_size) {
+    uint32_t tokens = 0, tiles = 0;
+    size_t room = 0, used = 0;
+    *rows = 0;
+    for (uint64_t n = 0; n < w->count; ++n) {
+        const uint64_t i = w->indexes[n];
+        tsr_token_item item;
+        if (tsr_token_file_item(w->file, i, &item)) continue; /* said in the first walk */
+        const uint32_t here = item.tile_columns * item.tile_rows;
+        if (!*rows) tiles = here, tokens = item.counts[0];
+        for (uint32_t t = 0; t < here; ++t)
+            if (here != tiles || item.counts[t] != tokens || item.kept) {
+                snprintf(why, why_size,
+                         "wanted as many ids in every tile (%u) and as many tiles in every item "
+                         "(%u), got %u ids in tile %u of %u of item %" PRIu64
+                         "%s; --json --ids holds ids of any shape",
+                         tokens, tiles, item.counts[t], t, here, i,
+                         item.kept ? ", at places of their own" : "");
+                return false;
+            }
+        const size_t size = (size_t)tsr_token_item_total(&item);
+        if (used + size > room) {
+            room = 2 * (used + size);
+            uint32_t *more = realloc(*ids, (room ? room : 1) * sizeof *more);
+            if (!more) {
+                snprintf(why, why_size, "no memory for %zu ids", room);
+                return false;
+            }
+            *ids = more;
+        }
+        if (size) memcpy(*ids + used, item.ids, size * sizeof *item.ids);
+        used += size;
+        ++*rows;
+    }
+    if ((uint64_t)tiles * tokens > INT32_MAX) {
+        snprintf(why, why_size, "wanted at most 2^31-1 ids in an item, got more");
+        return false;
+    }
+    *columns = tiles * tokens;
+    return true;
+}
+
+static int write_npy(view *w, const char *path) {
+    uint32_t *ids = NULL, columns = 0;
+    uint64_t rows = 0;
+    char why[400];
+    int code = -1;
+    if (!gather(w, &ids, &rows, &columns, why, sizeof why))
+        code = tool_fail_text(w->t, TSR_ERROR_UNSUPPORTED, "--npy: %s", why);
+    else if (!rows || !columns)
+        code = tool_fail_text(w->t, TSR_ERROR_UNSUPPORTED, "--npy: wanted ids, got none");
+    else {
+        tsr_status s = tsr_ids_write(w->t->ctx, path, ids, rows, columns);
+        if (s) code = tool_fail(w->t, s);
+    }
+    free(ids);
+    if (code < 0 && strcmp(path, "-") != 0)
+        tool_say(w->t, "%s: int32 [%" PRIu64 ", %u]", path, rows, columns);
+    return code;
+}
+
+/* The exit code of a wrong choice of output for the kind of tokens, or -1. */
+static int check_kind(view *w, const info_options *o, const char *path) {
+    const uint32_t channels = tsr_token_file_header(w->file)->channels;
+    if (channels && (o->ids || o->npy))
+        return tool_fail_text(w->t, TSR_ERROR_UNSUPPORTED,
+                              "%s: wanted ids, got vectors of %u numbers: --latents prints them",
+                              path, channels);
+    if (!channels && o->latents)
+        return tool_fail_text(w->t, TSR_ERROR_UNSUPPORTED,
+                              "%s: wanted a continuous model's vectors, got ids: --ids prints them",
+                              path);
+    return -1;
+}
+
+static int look(view *w, const info_options *o, const char *path) {
+    tsr_status s = tsr_token_file_open(w->t->ctx, &w->file, path);
+    if (s) return tool_fail(w->t, s);
+    int code = check_kind(w, o, path);
+    if (code >= 0) return code;
+    s = tsr_token_file_select(w->file, o->items.at, o->items.count, &w->indexes, &w->count);
+    if (s) return tool_fail(w->t, s);
+    const bool recovered = tsr_token_file_properties(w->file)->recovered != 0;
+    token_damage_add_places(&w->damage, w->file);
+    if (o->npy) {
+        walk(w, WALK_COUNT, NULL, false);
+        code = write_npy(w, o->npy);
+        if (code >= 0) return code;
+    }
+    if (o->npy && strcmp(o->npy, "-") == 0)
+        ; /* stdout is the array's */
+    else if (o->common.json)
+        print_json(w, path, o->ids || o->latents);
+    else if (o->ids || o->latents)
+        walk(w, WALK_VALUES, NULL, true);
+    else if (o->items.count)
+        walk(w, WALK_LINES, NULL, false);
+    else if (!o->npy)
+        print_text(w, path, o->common.verbose > 0);
+    return token_damage_none(&w->damage, recovered) ? EXIT_DONE : EXIT_NEGATIVE;
 }
 
 static int run(const verb *v, int argc, char **argv) {
@@ -255,83 +423,49 @@ static int run(const verb *v, int argc, char **argv) {
     int operands;
     int code = args_parse(v, argc, argv, &o, &operands);
     if (code >= 0) return code;
+    if (o.npy && strcmp(o.npy, "-") == 0 && o.common.json)
+        return args_wrong(v, "--json and --npy - would both write to stdout");
+    if (o.npy && (code = tool_not_input(v, o.npy, argv[0])) >= 0) return code;
+    if (o.npy && (code = tool_output(v, &o.common, o.npy)) >= 0) return code;
     tool t;
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
-    tsr_token_file *file = NULL;
-    tsr_status s = tsr_token_file_open(t.ctx, &file, argv[0]);
-    if (s) {
-        code = tool_fail(&t, s);
-        tool_close(&t);
-        return code;
-    }
-    const tsr_token_file_info *f = tsr_token_file_properties(file);
-    const uint32_t channels = tsr_token_file_header(file)->channels;
-    const bool values = o.ids || o.latents;
-    if (channels ? o.ids : o.latents) {
-        code = channels ? tool_fail_text(&t, TSR_ERROR_UNSUPPORTED,
-                                         "%s: wanted ids, got vectors of %u numbers: --latents "
-                                         "prints them",
-                                         argv[0], channels)
-                        : tool_fail_text(&t, TSR_ERROR_UNSUPPORTED,
-                                         "%s: wanted a continuous model's vectors, got ids: --ids "
-                                         "prints them",
-                                         argv[0]);
-        tsr_token_file_close(&file);
-        tool_close(&t);
-        return code;
-    }
-    totals sum = {0};
-    if (o.common.json) {
-        json_out j;
-        tool_json(&t, &j);
-        json_header(&j, argv[0], file);
-        json_array(&j, "items");
-        walk(&t, file, values, &j, &sum);
-        json_end(&j, ']');
-        json_bool(&j, "recovered", f->recovered);
-        json_int(&j, "damaged", f->damaged);
-        json_uint(&j, "unreadable_items", sum.unreadable);
-        json_bool(&j, "whole", !f->recovered && !f->damaged && !sum.unreadable);
-        json_close(&j);
-    } else if (values) {
-        walk(&t, file, true, NULL, &sum);
-    } else {
-        print_header(argv[0], file);
-        print_bytes(file);
-        if (!f->recovered && !f->damaged)
-            printf("integrity   whole\n");
-        else
-            printf("integrity   not whole:%s %d damaged chunks left out\n",
-                   f->recovered ? " index missing, items found by scanning," : "", f->damaged);
-        walk(&t, file, false, NULL, &sum);
-        if (sum.chosen_items)
-            printf("\ncomplexity  %.1f tokens an item (KC: what the tokenizer found it needs)\n",
-                   (double)sum.chosen / (double)sum.chosen_items);
-    }
-    bool whole = !f->recovered && !f->damaged && !sum.unreadable;
-    tsr_token_file_close(&file);
+    view w = {.t = &t};
+    token_damage_open(&w.damage, &t);
+    code = look(&w, &o, argv[0]);
+    token_damage_close(&w.damage);
+    free(w.indexes);
+    tsr_token_file_close(&w.file);
     tool_close(&t);
-    return whole ? EXIT_DONE : EXIT_NEGATIVE;
+    return code;
 }
 
 const verb verb_info = {
     .name = "info",
     .summary = "say what a token file holds, and whether it is whole",
-    .usage = "tessera info FILE.tess [--ids | --latents] [--json]",
+    .usage =
+        "tessera info FILE.tess [--item N|KEY] [--ids | --latents] [--npy F.npy [-f]] [--json]",
     .about =
-        "Prints the tokenizer and the hash of its weights, codebook, geometry, preprocessing, the "
-        "bytes of each part, and a line for each item: size of the source, size of the picture "
-        "the tiles cover, tiles, tokens, bits, bytes and coding. Every item is read, so that "
-        "damage is found. A cut or damaged file is read as far as it goes.",
+        "Prints how many items, tiles, tokens and bytes there are, the tokenizer and the hash of "
+        "its "
+        "weights, whether the file is whole, codebook, geometry and preprocessing. With -v, or for "
+        "the items of --item, a line for each item: size of the source, size of the picture the "
+        "tiles cover, tiles, tokens, bits, bytes and coding. Every item is read, so that damage is "
+        "found: a cut or damaged file is read as far as it goes, and each damaged place gets a "
+        "line.",
     .exits = "1 when the file is cut or damaged; what could be read is printed all the same",
     .examples = "# what is inside\n"
                 "tessera info photo.tess\n"
+                "# a line for each picture\n"
+                "tessera info -v album.tess\n"
+                "# the ids as an array for NumPy, int32 [items, tiles * tokens]\n"
+                "tessera info album.tess --npy ids.npy\n"
                 "# the ids, for a language model or a diff\n"
                 "tessera info --ids photo.tess\n"
                 "# tokens of each item\n"
                 "tessera info --json album.tess | jq '.items[] | [.key, .tokens]'",
     .options = options,
     .option_count = sizeof options / sizeof *options,
+    .writes = true,
     .least_operands = 1,
     .most_operands = 1,
     .operands = "FILE.tess",

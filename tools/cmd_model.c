@@ -190,8 +190,10 @@ static int run_tensors(const verb *v, int argc, char **argv) {
                      passed == 1 ? "value that is no tensor"
                                  : "values that are no tensors, the first",
                      first);
-        printf("total: %d tensors, %" PRIu64 " values, %" PRIu64 " bytes (%s)\n",
-               tsr_model_file_count(file), sum.elements, sum.bytes,
+        char tensors[32], values[32], bytes[32];
+        printf("total: %s, %s, %s (%s)\n",
+               tool_count((uint64_t)tsr_model_file_count(file), "tensor", tensors),
+               tool_count(sum.elements, "value", values), tool_count(sum.bytes, "byte", bytes),
                tool_bytes(sum.bytes, text, sizeof text));
         code = EXIT_DONE;
     }
@@ -228,9 +230,10 @@ static int run_convert(const verb *v, int argc, char **argv) {
         return code;
     }
     char text[64];
-    tool_say(&t, "%s: %" PRIu64 " tensors (%s)%s%s, %" PRIu64 " left out; licence: %s", argv[1],
-             r.kept, tool_bytes(r.bytes, text, sizeof text), *r.key ? " of " : "", r.key, r.dropped,
-             r.licence);
+    char tensors[32];
+    tool_say(&t, "%s: %s (%s)%s%s, %" PRIu64 " left out; licence: %s", argv[1],
+             tool_count(r.kept, "tensor", tensors), tool_bytes(r.bytes, text, sizeof text),
+             *r.key ? " of " : "", r.key, r.dropped, r.licence);
     if (o.common.json) {
         json_out j;
         tool_json(&t, &j);
@@ -284,7 +287,8 @@ static void check_summary(const tsr_model_check_report *r, const char *path) {
         return;
     }
     if (r->expected)
-        printf("all %" PRIu64 " tensors are there\n", r->expected);
+        printf("all %" PRIu64 " %s there\n", r->expected,
+               r->expected == 1 ? "tensor is" : "tensors are");
     else
         printf("it opens\n");
     printf("memory for one tile: weights %s, and to encode %s, to decode %s of activations\n",

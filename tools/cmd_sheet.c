@@ -40,7 +40,8 @@ typedef struct sheet {
     uint32_t counts[MOST_COUNTS];
     int columns; /* of reconstructions */
     sheet_layout layout;
-    double psnr[MOST_COUNTS]; /* sums, for the JSON */
+    double psnr[MOST_COUNTS]; /* sums of the finite ones, for the JSON */
+    int finite[MOST_COUNTS];  /* pictures that differ from the original */
 } sheet;
 
 static int parse_counts(const verb *v, const char *text, sheet *s) {
@@ -81,9 +82,13 @@ static tsr_status add_columns(sheet *s, const tsr_item *item, const tsr_picture 
         uint64_t total = 0;
         for (uint64_t tile = 0; tile < tiles; ++tile)
             total += tokens.counts[tile] < s->counts[i] ? tokens.counts[tile] : s->counts[i];
-        s->psnr[i] += e.psnr;
-        snprintf(label, sizeof label, "k=%u  %" PRIu64 " tokens  %.1f dB", s->counts[i], total,
-                 e.psnr);
+        if (isfinite(e.psnr)) {
+            s->psnr[i] += e.psnr;
+            s->finite[i]++;
+        }
+        char tokens_text[32];
+        snprintf(label, sizeof label, "k=%u  %s  %.1f dB", s->counts[i],
+                 tool_count(total, "token", tokens_text), e.psnr);
         if (!sheet_add(&s->layout, decoded, w, h, label)) status = TSR_ERROR_MEMORY;
     }
     free(decoded);
@@ -124,7 +129,8 @@ static void print_json(sheet *s, const sheet_options *o, int pictures) {
     for (int i = 0; i < s->columns; ++i) {
         json_object(&j, NULL);
         json_uint(&j, "tokens", s->counts[i]);
-        json_real(&j, "psnr", s->psnr[i] / pictures);
+        json_real(&j, "psnr", s->finite[i] ? s->psnr[i] / s->finite[i] : NAN);
+        json_int(&j, "psnr_count", s->finite[i]);
         json_end(&j, '}');
     }
     json_end(&j, ']');
@@ -175,10 +181,12 @@ static int run(const verb *v, int argc, char **argv) {
     else {
         code = EXIT_DONE;
         tool_progress_clear(&t);
+        char count[32];
         if (o.common.json)
             print_json(&s, &o, operands);
         else if (!tool_is_stream(o.output))
-            tool_say(&t, "%s: %d pictures, %.2f s", o.output, operands, tool_seconds() - t.started);
+            tool_say(&t, "%s: %s, %.2f s", o.output,
+                     tool_count((uint64_t)operands, "picture", count), tool_seconds() - t.started);
     }
     sheet_layout_free(&s.layout);
     tsr_tokenizer_close(&s.tokenizer);

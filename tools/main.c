@@ -47,12 +47,52 @@ static int finish(int code) {
     return EXIT_FILES;
 }
 
+/* What people who know other programs type, and what does it here. */
+static const char *const elsewhere[][2] = {
+    {"compress", "'encode' makes a token file from pictures"},
+    {"tokenize", "'encode' makes a token file from pictures"},
+    {"pack", "'encode' makes a token file from pictures"},
+    {"decompress", "'decode' makes pictures from a token file"},
+    {"detokenize", "'decode' makes pictures from a token file"},
+    {"reconstruct", "'decode' makes pictures from a token file"},
+    {"extract",
+     "'decode' makes pictures from a token file, and 'cut --item' takes items out of one"},
+    {"unpack", "'decode' makes pictures from a token file"},
+    {"merge", "'encode' puts several pictures into one token file"},
+    {"join", "'encode' puts several pictures into one token file"},
+    {"concat", "'encode' puts several pictures into one token file"},
+    {"split", "'cut --item' takes items out of a token file"},
+    {"truncate", "'cut' keeps the first ids of each tile"},
+    {"trim", "'cut' keeps the first ids of each tile"},
+    {"evaluate", "'eval' compares pictures with their originals"},
+    {"compare", "'eval' compares pictures with their originals"},
+    {"psnr", "'eval' compares pictures with their originals"},
+    {"ssim", "'eval' compares pictures with their originals"},
+    {"list", "'info' says what a token file holds, 'model list' which families there are"},
+    {"show", "'info' says what a token file holds"},
+    {"inspect", "'info' says what a token file holds"},
+    {"identify", "'info' says what a token file holds"},
+    {"export", "'info --npy' writes the ids as an array, 'decode' the pictures"},
+    {"dump", "'info --ids' prints the ids"},
+    {"test", "'info' says whether a token file is whole"},
+    {"download", "'fetch' brings a published model"},
+    {"pull", "'fetch' brings a published model"},
+    {"install", "'fetch' brings a published model"},
+    {"convert", "'model convert' writes the weights of a checkpoint as .safetensors"},
+    {"train", "'codebook train' trains a codebook"},
+    {"benchmark", "'bench' times ops and models"},
+    {"gpus", "'devices' lists the CPU and GPUs"},
+};
+
 static int unknown(const char *name) {
     const char *names[64] = {"help", "version", "--help", "--version"};
     const verb *v;
     int count = 4;
     for (; count < 64 && (v = verb_at(count - 4)); ++count)
         names[count] = v->name;
+    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; ++i)
+        if (strcmp(name, elsewhere[i][0]) == 0)
+            return args_wrong(NULL, "unknown verb '%s'; %s", name, elsewhere[i][1]);
     const char *near = args_suggest(name, names, count);
     if (near) return args_wrong(NULL, "unknown verb '%s'; did you mean '%s'?", name, near);
     return args_wrong(NULL, "unknown verb '%s'", name);
@@ -169,6 +209,7 @@ int main(int argc, char **argv) {
         print_help();
         return finish(EXIT_USAGE);
     }
+    args_look_for_json(argc, argv);
     const char *name = argv[1];
     if (is_one_of(name, "help", "--help", "-h")) return finish(help(argc - 2, argv + 2));
     if (is_one_of(name, "version", "--version", "-V")) {

@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <math.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -145,6 +147,8 @@ int tool_exit_code(tsr_status status) {
     case TSR_ERROR_IO / 10:
         return EXIT_FILES;
     case TSR_ERROR_FORMAT / 10:
+        if (status == TSR_ERROR_DAMAGED) return EXIT_NEGATIVE;
+        return EXIT_FORMAT;
     case TSR_ERROR_UNSUPPORTED / 10:
         return EXIT_FORMAT;
     case TSR_ERROR_MODEL / 10:
@@ -195,18 +199,73 @@ void tool_say(tool *t, const char *format, ...) {
     fputc('\n', stderr);
 }
 
+void tool_warn(tool *t, const char *format, ...) {
+    if (t->o->quiet > 1) return;
+    tool_progress_clear(t);
+    fprintf(stderr, "tessera %s: ", t->v->name);
+    va_list list;
+    va_start(list, format);
+    vfprintf(stderr, format, list);
+    va_end(list);
+    fputc('\n', stderr);
+}
+
+const char *tool_count(uint64_t number, const char *one, char text[32]) {
+    snprintf(text, 32, "%" PRIu64 " %s%s", number, one, number == 1 ? "" : "s");
+    return text;
+}
+
 void tool_progress_clear(tool *t) {
     if (!t->bar_drawn) return;
     fputs("\r\033[K", stderr);
     t->bar_drawn = false;
 }
 
-static void print_amount(const tool *t, double amount) {
-    char text[32];
-    if (t->bar_bytes)
-        fputs(tool_bytes((uint64_t)amount, text, sizeof text), stderr);
-    else
-        fprintf(stderr, "%.0f", amount);
+/* "12" or "1.2 MB". */
+static const char *amount(const tool *t, double number, char text[32]) {
+    if (t->bar_bytes) return tool_bytes((uint64_t)number, text, 32);
+    snprintf(text, 32, "%.0f", number);
+    return text;
+}
+
+/* Columns of the terminal; 80 where it does not say. */
+static int terminal_columns(void) {
+    struct winsize size;
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) || size.ws_col == 0) return 80;
+    return size.ws_col;
+}
+
+/* Draws "encode [####....] 12/24  3.5/s  ETA 0:04" in less than the terminal's columns: a line that
+ * wraps cannot be erased. What does not fit is left out from the right, the bar shrinks first. */
+static void draw(const tool *t, uint64_t done, uint64_t total, double rate) {
+    enum { WIDEST = 24, LEAST = 4 };
+    const int columns = terminal_columns() - 1; /* the cursor stands behind the text */
+    char a[32], b[32], part[3][72] = {"", "", ""}, name[sizeof t->bar_what];
+    snprintf(name, sizeof name, "%.*s", columns > 0 ? columns : 0, t->bar_what);
+    snprintf(part[0], sizeof part[0], " %s%s%s", amount(t, (double)done, a), total ? "/" : "",
+             total ? amount(t, (double)total, b) : "");
+    if (rate > 0 && t->bar_bytes)
+        snprintf(part[1], sizeof part[1], "  %s/s", amount(t, rate, a));
+    else if (rate > 0)
+        snprintf(part[1], sizeof part[1], "  %.3g/s", rate);
+    const double left = rate > 0 && total > done ? (double)(total - done) / rate : 0;
+    if (left > 0 && left < 360000)
+        snprintf(part[2], sizeof part[2], "  ETA %d:%02d", (int)left / 60, (int)left % 60);
+    int used = (int)strlen(name), parts = 0;
+    while (parts < 3 && used + (int)strlen(part[parts]) <= columns)
+        used += (int)strlen(part[parts++]);
+    const int width = columns - used - 3 < WIDEST ? columns - used - 3 : WIDEST; /* " [" and "]" */
+    fprintf(stderr, "\r\033[K%s", name);
+    if (total && width >= LEAST) {
+        const int full = (int)(width * (done < total ? (double)done / (double)total : 1));
+        fputs(" [", stderr);
+        for (int i = 0; i < width; ++i)
+            fputc(i < full ? '#' : '.', stderr);
+        fputc(']', stderr);
+    }
+    for (int i = 0; i < parts; ++i)
+        fputs(part[i], stderr);
+    fflush(stderr);
 }
 
 int tool_progress(void *user, const char *what, uint64_t done, uint64_t total) {
@@ -223,35 +282,8 @@ int tool_progress(void *user, const char *what, uint64_t done, uint64_t total) {
     if (now - t->bar_last < 0.1 && (done < total || !total)) return 0;
     t->bar_last = now;
     if (done < t->bar_base) t->bar_base = 0; /* begun again */
-    double spent = now - t->bar_started,
-           rate = spent > 0 ? (double)(done - t->bar_base) / spent : 0;
-    fprintf(stderr, "\r\033[K%s ", t->bar_what);
-    if (total) {
-        enum { WIDTH = 24 };
-        int full = (int)(WIDTH * (done < total ? (double)done / (double)total : 1));
-        fputc('[', stderr);
-        for (int i = 0; i < WIDTH; ++i)
-            fputc(i < full ? '#' : '.', stderr);
-        fputs("] ", stderr);
-    }
-    print_amount(t, (double)done);
-    if (total) {
-        fputc('/', stderr);
-        print_amount(t, (double)total);
-    }
-    if (rate > 0) {
-        fputs("  ", stderr);
-        if (t->bar_bytes)
-            print_amount(t, rate);
-        else
-            fprintf(stderr, "%.3g", rate);
-        fputs("/s", stderr);
-    }
-    if (rate > 0 && total > done) {
-        double left = (double)(total - done) / rate;
-        if (left < 360000) fprintf(stderr, "  ETA %d:%02d", (int)left / 60, (int)left % 60);
-    }
-    fflush(stderr);
+    const double spent = now - t->bar_started;
+    draw(t, done, total, spent > 0 ? (double)(done - t->bar_base) / spent : 0);
     t->bar_drawn = true;
     return 0;
 }

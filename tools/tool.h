@@ -45,6 +45,11 @@ int tool_fail_text(tool *t, tsr_status status, const char *format, ...)
 int tool_exit_code(tsr_status status);
 /* Prints a line for people on stderr; silent with -q. */
 void tool_say(tool *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Prints a line on stderr about something that is wrong, after "tessera VERB: "; silent with -qq.
+ */
+void tool_warn(tool *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* "1 picture", "3 pictures", into text[32]; returns text. `one` takes an s. */
+const char *tool_count(uint64_t number, const char *one, char text[32]);
 /* tsr_progress_fn with a tool as user: draws the bar, and asks to stop after Ctrl-C. */
 int tool_progress(void *user, const char *what, uint64_t done, uint64_t total);
 /* Erases the bar. */

@@ -226,16 +226,28 @@ static tsr_status create_objects(vulkan_device *v) {
     return vulkan_layouts_open(v);
 }
 
+static const char *last_name(uint32_t count, char *text, size_t size) {
+    snprintf(text, size, "vulkan:%u", count - 1);
+    return text;
+}
+
 static tsr_status choose_physical(vulkan_device *v) {
     tsr_device *d = v->device;
     VkPhysicalDevice *list = NULL;
     uint32_t count = 0;
     int index = d->info.index, rank;
+    char last[32];
     tsr_status status = TSR_OK;
     if (v->instance) status = vulkan_physical_devices(d->ctx, v->instance, &list, &count);
-    if (!status && (uint32_t)index >= count)
-        status = tsr_fail(d->ctx, TSR_ERROR_NO_DEVICE,
-                          "device %s: wanted a number below %u, got %d", d->name, count, index);
+    if (!status && !count)
+        status = tsr_fail(d->ctx, TSR_ERROR_NO_DEVICE, "device %s: %s", d->name,
+                          v->instance ? "this machine has no Vulkan device; cpu is always there"
+                                      : "this machine has no Vulkan loader (libvulkan.so.1), so no "
+                                        "Vulkan device can be found; cpu is always there");
+    else if (!status && (uint32_t)index >= count)
+        status = tsr_fail(d->ctx, TSR_ERROR_NO_DEVICE, "device %s: this machine has vulkan:0%s%s",
+                          d->name, count == 1 ? " alone" : " to ",
+                          count == 1 ? "" : last_name(count, last, sizeof last));
     if (!status) {
         v->physical = list[index];
         vulkan_describe(v->instance, v->physical, index, &d->info, &v->traits, &rank);

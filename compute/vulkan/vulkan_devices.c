@@ -106,7 +106,8 @@ void vulkan_describe(const vulkan_instance *n, VkPhysicalDevice p, int index, ts
     read_memory(n, p, info);
     if (version < VK_API_VERSION_1_2) {
         snprintf(info->driver, sizeof info->driver, "0x%x", basic.driverVersion);
-        snprintf(info->reason, sizeof info->reason, "wanted Vulkan 1.2, got %.16s", info->api);
+        snprintf(info->reason, sizeof info->reason,
+                 "its driver has Vulkan %.16s, and 1.2 is needed", info->api);
         return;
     }
 
@@ -171,11 +172,12 @@ void vulkan_describe(const vulkan_instance *n, VkPhysicalDevice p, int index, ts
     traits->memory_model = f12.vulkanMemoryModel;
 
     if (!find_queue(n, p, &traits->queue_family))
-        snprintf(info->reason, sizeof info->reason, "it has no queue that computes");
+        snprintf(info->reason, sizeof info->reason, "it cannot compute, only draw or copy");
     else if (l->maxPerStageDescriptorStorageBuffers < TSR_CALL_TENSORS ||
              l->maxComputeWorkGroupInvocations < 128 || l->maxStorageBufferRange < 1u << 27)
-        snprintf(info->reason, sizeof info->reason,
-                 "wanted 8 storage buffers of 128 MiB and workgroups of 128, got less");
+        snprintf(
+            info->reason, sizeof info->reason,
+            "its limits are too small: 8 buffers of 128 MiB and groups of 128 threads are needed");
     else
         traits->openable = info->usable = true;
 }
@@ -237,11 +239,11 @@ static void try_canary(tsr_context *ctx, tsr_device_info *info) {
         snprintf(info->reason, sizeof info->reason, "%.250s", tsr_detail(ctx));
     } else if (got != want) {
         info->usable = false;
-        snprintf(
-            info->reason, sizeof info->reason,
-            "its loops stop before %d turns, so it is not taken by itself; named as %s it works, "
-            "for our shaders stay below 60000 turns",
-            CANARY_LOOPS, name);
+        snprintf(info->reason, sizeof info->reason,
+                 "its driver computes long loops wrongly (above %d turns), so it is taken only "
+                 "when it is "
+                 "named, as %s; Tessera's own loops are shorter",
+                 CANARY_LOOPS, name);
     }
 }
 
@@ -273,7 +275,7 @@ tsr_status tsr_vulkan_list(tsr_context *ctx, tsr_device_entry **list, int *count
         if (info->usable) try_canary(ctx, info);
         if (info->usable && info->software)
             snprintf(info->reason, sizeof info->reason,
-                     "it is software, far slower than the cpu device: taken only when named");
+                     "it is a CPU in disguise, far slower than cpu: taken only when it is named");
     }
     return TSR_OK;
 }

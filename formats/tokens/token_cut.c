@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* token_cut.c: fewer ids of each tile, without a model. What comes out is what a writer would have
- * made of those ids. */
+/* token_cut.c: fewer ids of each tile, or fewer items, without a model. What comes out is what a
+ * writer would have made of those ids. */
 #include "token_layout.h"
 #include "../file.h"
 
@@ -48,35 +48,73 @@ static tsr_status cut_item(tsr_context *ctx, cutter *c, const tsr_token_header *
     return TSR_OK;
 }
 
-tsr_status tsr_token_file_copy(tsr_context *ctx, tsr_token_file *file, tsr_token_writer *writer,
-                               uint32_t tokens) {
-    cutter c = {0};
-    tsr_status s = TSR_OK;
-    uint64_t items = tsr_token_file_properties(file)->items;
-    for (uint64_t i = 0; !s && i < items; ++i) {
-        tsr_token_item item;
-        s = tsr_token_file_item(file, i, &item);
-        if (!s) s = cut_item(ctx, &c, tsr_token_file_header(file), &item, tokens);
-        if (!s) s = tsr_token_writer_add(writer, &item);
+static void tell(const tsr_token_cut_settings *settings, const tsr_token_damage *damage) {
+    if (settings->damaged) settings->damaged(settings->damaged_user, damage);
+}
+
+/* Adds item `index`; what cannot be read is told and counted. */
+static tsr_status copy_item(tsr_context *ctx, tsr_token_file *file, uint64_t index, cutter *c,
+                            tsr_token_writer *writer, const tsr_token_cut_settings *settings,
+                            tsr_token_cut_report *report) {
+    tsr_token_item item;
+    tsr_status s = tsr_token_file_item(file, index, &item);
+    if (s == TSR_ERROR_MEMORY) return s;
+    if (s) {
+        tsr_token_damage damage;
+        tsr_token_file_item_damage(file, index, s, &damage);
+        tell(settings, &damage);
+        report->unreadable++;
+        return TSR_OK;
     }
+    const uint32_t most = settings->tokens ? settings->tokens : UINT32_MAX;
+    s = cut_item(ctx, c, tsr_token_file_header(file), &item, most);
+    if (!s) s = tsr_token_writer_add(writer, &item);
+    if (s) return s;
+    report->items++;
+    report->tokens += tsr_token_item_total(&item);
+    return TSR_OK;
+}
+
+tsr_status tsr_token_file_copy(tsr_context *ctx, tsr_token_file *file, tsr_token_writer *writer,
+                               const tsr_token_cut_settings *settings,
+                               tsr_token_cut_report *report) {
+    const tsr_token_file_info *info = tsr_token_file_properties(file);
+    uint64_t *indexes = NULL, count = 0;
+    tsr_status s =
+        tsr_token_file_select(file, settings->items, settings->item_count, &indexes, &count);
+    if (s) return s;
+    report->recovered = info->recovered;
+    report->damaged = info->damaged;
+    tsr_token_damage damage;
+    for (int i = 0; i < info->damaged && !tsr_token_file_damage(file, i, &damage); ++i)
+        tell(settings, &damage);
+    cutter c = {0};
+    for (uint64_t i = 0; !s && i < count; ++i)
+        s = copy_item(ctx, file, indexes[i], &c, writer, settings, report);
     free(c.counts);
     free(c.ids);
     free(c.latents);
     free(c.kept);
-    return s;
+    free(indexes);
+    if (s || !(info->recovered || info->damaged || report->unreadable)) return s;
+    return tsr_fail(ctx, TSR_ERROR_DAMAGED, "%llu of %llu items could be read",
+                    (unsigned long long)report->items, (unsigned long long)count);
 }
 
 tsr_status tsr_token_file_cut(tsr_context *ctx, const char *input, const char *output,
-                              uint32_t tokens) {
+                              const tsr_token_cut_settings *settings,
+                              tsr_token_cut_report *report) {
+    const tsr_token_cut_settings all = settings ? *settings : (tsr_token_cut_settings){0};
+    tsr_token_cut_report own;
+    if (!report) report = &own;
+    *report = (tsr_token_cut_report){0};
     if (!input || !output)
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "cut: wanted input and output, got NULL");
-    if (tokens == 0)
-        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "cut: tokens: wanted 1 or more, got 0");
     tsr_token_file *file;
     tsr_status s = tsr_token_file_open(ctx, &file, input);
     if (s) return s;
     tsr_token_writer *writer = NULL;
-    if (!tsr_token_file_header(file)->nested)
+    if (all.tokens && !tsr_token_file_header(file)->nested)
         s = tsr_fail(ctx, TSR_ERROR_UNSUPPORTED, "%s: wanted nested tokens, got %s", input,
                      tsr_token_file_header(file)->channels
                          ? "vectors, which decode together or not at all"
@@ -84,9 +122,13 @@ tsr_status tsr_token_file_cut(tsr_context *ctx, const char *input, const char *o
     if (!s)
         s = tsr_token_writer_open(ctx, &writer, output, tsr_token_file_header(file),
                                   tsr_token_file_settings(file));
-    if (!s) s = tsr_token_file_copy(ctx, file, writer, tokens);
+    if (!s) s = tsr_token_file_copy(ctx, file, writer, &all, report);
+    const tsr_status damaged = s;
+    if (s == TSR_ERROR_DAMAGED && report->items) s = TSR_OK;
     if (!s) s = tsr_token_writer_close(&writer);
     tsr_token_writer_abandon(&writer);
     tsr_token_file_close(&file);
-    return s;
+    if (s || damaged != TSR_ERROR_DAMAGED) return s;
+    return tsr_fail(ctx, TSR_ERROR_DAMAGED, "%s: the file is cut or damaged: %llu items written",
+                    input, (unsigned long long)report->items);
 }

@@ -233,18 +233,38 @@ static tsr_status bad_item(tsr_context *ctx, tsr_status status, const char *name
                     (unsigned long long)number, field, wanted, got);
 }
 
+const char *tsr_token_key_problem(const char *key) {
+    if (strlen(key) > TSR_TESS_MAX_KEY) return "at most 1024 bytes";
+    for (const char *c = key; *c; ++c)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f) return "no control characters";
+    if (!*key) return NULL;
+    for (const char *part = key;; ++part) {
+        const size_t n = strcspn(part, "/");
+        if (n == 0) return "a relative path without empty parts";
+        if (n <= 2 && !memcmp(part, "..", n)) return "a path without the parts '.' and '..'";
+        part += n;
+        if (!*part) return NULL;
+    }
+}
+
+const char *tsr_token_key_clean(const char *key, char *clean, size_t size) {
+    size_t n = 0;
+    for (; key[n] && n + 1 < size; ++n)
+        clean[n] = (unsigned char)key[n] < 0x20 || key[n] == 0x7f ? '?' : key[n];
+    clean[n] = 0;
+    return clean;
+}
+
 tsr_status tsr_token_item_check(tsr_context *ctx, tsr_status status, const char *name,
                                 uint64_t number, const tsr_token_item *item) {
 #define BAD(field, wanted, got) return bad_item(ctx, status, name, number, field, wanted, got)
-    size_t key = strlen(item->key);
-    if (key > TSR_TESS_MAX_KEY) BAD("bytes of the key", "at most 1024", (double)key);
-    for (size_t i = 0; i < key; ++i) {
-        unsigned char c = (unsigned char)item->key[i];
-        if (c < 0x20 || c == 0x7f || c == '/')
-            BAD("key", "a file name without folder and control characters, got byte", c);
+    const char *wrong = tsr_token_key_problem(item->key);
+    if (wrong) {
+        char clean[128];
+        return tsr_fail(ctx, status, "%s: item %llu: key: wanted %s, got '%s'", name,
+                        (unsigned long long)number, wrong,
+                        tsr_token_key_clean(item->key, clean, sizeof clean));
     }
-    if (strcmp(item->key, ".") == 0 || strcmp(item->key, "..") == 0)
-        BAD("key", "a file name, got dots", (double)key);
     if (item->source_width - 1 >= INT32_MAX) BAD("source width", "1..2^31-1", item->source_width);
     if (item->source_height - 1 >= INT32_MAX)
         BAD("source height", "1..2^31-1", item->source_height);

@@ -6,6 +6,7 @@
 #include "../checksum.h"
 #include "../file.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -13,6 +14,13 @@ typedef struct entry {
     uint64_t offset, size; /* of ITEM and LAYR chunks */
     uint64_t tokens;
 } entry;
+
+/* What opening left out. */
+typedef struct place {
+    uint64_t offset;
+    tsr_status status;
+    const char *what;
+} place;
 
 struct tsr_token_file {
     tsr_context *ctx;
@@ -26,6 +34,8 @@ struct tsr_token_file {
     tsr_token_file_info info;
     entry *entries;
     size_t entries_room;
+    place *damage; /* [info.damaged] */
+    size_t damage_room;
     tsr_token_coder *coder;
     tsr_item_memory memory; /* of the item last asked for */
     tsr_item_memory probe;  /* for looking at items without disturbing it */
@@ -38,11 +48,39 @@ static bool payload_good(const uint8_t *chunk_at, const tsr_chunk *chunk) {
     return tsr_crc32c(chunk_at + TSR_TESS_CHUNK_BYTES, (size_t)chunk->size) == chunk->payload_crc;
 }
 
+/* Notes one damaged place. A chunk takes 24 bytes, so the list stays below the size of the file. */
+static tsr_status add_damage(tsr_token_file *f, size_t at, tsr_status status, const char *what) {
+    if (f->info.damaged == INT_MAX) return TSR_OK;
+    const size_t count = (size_t)f->info.damaged;
+    tsr_status s = tsr_grow(f->ctx, &f->damage, &f->damage_room, count + 1, sizeof *f->damage,
+                            "damaged places");
+    if (s) return s;
+    f->damage[count] = (place){.offset = at, .status = status, .what = what};
+    ++f->info.damaged;
+    return TSR_OK;
+}
+
 static tsr_status unknown_critical(tsr_token_file *f, size_t at) {
     return tsr_fail(f->ctx, TSR_ERROR_UNSUPPORTED,
                     "%s: byte %zu: wanted a chunk this version knows, got critical \"%.4s\" with "
                     "flags %u",
                     f->name, at, (const char *)f->bytes + at, tsr_get_u32(f->bytes + at + 4));
+}
+
+/* A chunk with a wrong checksum, in words. */
+static const char *chunk_what(const tsr_chunk *chunk) {
+    switch (chunk->type) {
+    case TSR_TESS_ITEM:
+        return "an item with a wrong checksum is left out";
+    case TSR_TESS_LAYR:
+        return "a layer of an item with a wrong checksum is left out";
+    case TSR_TESS_HINT:
+        return "hints for decoding with a wrong checksum are left out";
+    case TSR_TESS_INDX:
+        return "an index with a wrong checksum is left out";
+    default:
+        return "a chunk with a wrong checksum is left out";
+    }
 }
 
 /* Reads the chunk at `at`, whole before `end`. */
@@ -235,9 +273,42 @@ tsr_status tsr_token_file_item_storage(tsr_token_file *f, uint64_t index, uint64
     return TSR_OK;
 }
 
+tsr_status tsr_token_file_item_key(tsr_token_file *f, uint64_t index, const char **key) {
+    located l;
+    tsr_status s = locate(f, index, &f->probe, &l);
+    *key = s ? NULL : f->probe.key;
+    return s;
+}
+
+uint64_t tsr_token_file_item_offset(const tsr_token_file *f, uint64_t index) {
+    return index < f->info.items ? f->entries[index].offset : 0;
+}
+
+void tsr_token_file_item_damage(const tsr_token_file *f, uint64_t index, tsr_status status,
+                                tsr_token_damage *damage) {
+    *damage = (tsr_token_damage){.item = index,
+                                 .offset = tsr_token_file_item_offset(f, index),
+                                 .status = status,
+                                 .detail = tsr_detail(f->ctx)};
+}
+
+tsr_status tsr_token_file_damage(tsr_token_file *f, int index, tsr_token_damage *damage) {
+    if (!f) return TSR_ERROR_ARGUMENT;
+    if (!damage || index < 0 || index >= f->info.damaged)
+        return tsr_fail(f->ctx, TSR_ERROR_ARGUMENT, "%s: damage: wanted 0 to %d, got %d", f->name,
+                        f->info.damaged - 1, index);
+    const place *p = &f->damage[index];
+    snprintf(f->label, sizeof f->label, "%s: byte %llu: %s", f->name, (unsigned long long)p->offset,
+             p->what);
+    *damage = (tsr_token_damage){
+        .item = TSR_NO_ITEM, .offset = p->offset, .status = p->status, .detail = f->label};
+    return TSR_OK;
+}
+
 /* ---- opening: index --------------------------------------------------------------------- */
 
-/* Are the bytes from `at` to `end` whole chunks of other kinds? Sets *s for a critical one. */
+/* Are the bytes from `at` to `end` whole chunks of other kinds? Sets *s for a critical one. One
+ * with a wrong checksum is damage that costs no item: hints, for example. */
 static bool gap_good(tsr_token_file *f, size_t at, size_t end, tsr_status *s) {
     while (at < end) {
         tsr_chunk chunk;
@@ -246,6 +317,9 @@ static bool gap_good(tsr_token_file *f, size_t at, size_t end, tsr_status *s) {
             *s = unknown_critical(f, at);
             return false;
         }
+        if (!payload_good(f->bytes + at, &chunk) &&
+            (*s = add_damage(f, at, TSR_ERROR_CHECKSUM, chunk_what(&chunk))))
+            return false;
         at += TSR_TESS_CHUNK_BYTES + (size_t)chunk.size;
     }
     return true;
@@ -324,10 +398,9 @@ static tsr_status scan_item(tsr_token_file *f, scan *z, size_t at, const tsr_chu
     tsr_status s = tsr_token_item_get(f->ctx, f->name, f->bytes + at + TSR_TESS_CHUNK_BYTES,
                                       (size_t)chunk->size, &f->header, &f->probe, &fields);
     if (s == TSR_ERROR_MEMORY) return s;
-    if (s || fields.number < z->next_number || fields.number == UINT64_MAX) {
-        ++f->info.damaged;
-        return TSR_OK;
-    }
+    if (s) return add_damage(f, at, s, "an item whose fields are out of range is left out");
+    if (fields.number < z->next_number || fields.number == UINT64_MAX)
+        return add_damage(f, at, TSR_ERROR_FORMAT, "an item out of order is left out");
     s = tsr_grow(f->ctx, &f->entries, &f->entries_room, (size_t)f->info.items + 1,
                  sizeof *f->entries, "item index");
     if (s) return s;
@@ -336,7 +409,7 @@ static tsr_status scan_item(tsr_token_file *f, scan *z, size_t at, const tsr_chu
     return TSR_OK;
 }
 
-static void scan_layer(tsr_token_file *f, scan *z, size_t at, const tsr_chunk *chunk) {
+static tsr_status scan_layer(tsr_token_file *f, scan *z, size_t at, const tsr_chunk *chunk) {
     const uint8_t *payload = f->bytes + at + TSR_TESS_CHUNK_BYTES;
     tsr_cursor c = {.at = payload, .end = payload + (size_t)chunk->size};
     uint64_t item = tsr_cursor_varint(&c, UINT64_MAX), layer = tsr_cursor_varint(&c, 64);
@@ -347,43 +420,56 @@ static void scan_layer(tsr_token_file *f, scan *z, size_t at, const tsr_chunk *c
         ++z->layers;
     } else if (z->open) {
         z->open = false; /* the one that was wanted is lost */
-        ++f->info.damaged;
+        return add_damage(f, at, TSR_ERROR_FORMAT,
+                          "a layer of an item without the one before it is left out");
     }
+    return TSR_OK;
+}
+
+/* What to do with the whole chunk at `at`. *end: nothing behind it counts. */
+static tsr_status scan_chunk(tsr_token_file *f, scan *z, size_t at, const tsr_chunk *chunk,
+                             bool *end) {
+    const bool known = tsr_chunk_known(chunk);
+    if (!payload_good(f->bytes + at, chunk)) {
+        z->open = false;
+        return add_damage(f, at, TSR_ERROR_CHECKSUM, chunk_what(chunk));
+    }
+    if (known && chunk->type == TSR_TESS_HEAD) {
+        *end = true;
+        return add_damage(f, at, TSR_ERROR_FORMAT,
+                          "a second header; everything from there on is left out");
+    }
+    if (known && chunk->type == TSR_TESS_ITEM) return scan_item(f, z, at, chunk);
+    if (known && chunk->type == TSR_TESS_LAYR) return scan_layer(f, z, at, chunk);
+    return TSR_OK;
 }
 
 static tsr_status read_by_scan(tsr_token_file *f) {
     f->info.recovered = 1;
+    f->info.damaged = 0; /* what the walk along the index met is met again */
     scan z = {0};
-    bool lost = false; /* inside a stretch without a chunk */
-    for (size_t at = f->head_end; at < f->size;) {
+    tsr_status s = TSR_OK;
+    bool lost = false, end = false; /* inside a stretch without a chunk */
+    for (size_t at = f->head_end; at < f->size && !end && !s;) {
         tsr_chunk chunk;
         if (!tsr_chunk_read(f->bytes + at, f->size - at, &chunk)) {
             /* The last bytes of a file that was cut inside a chunk header are no damage. */
             bool cut = !lost && f->size - at < TSR_TESS_CHUNK_BYTES;
-            if (!lost && !cut) ++f->info.damaged;
+            if (!lost && !cut)
+                s = add_damage(f, at, TSR_ERROR_FORMAT, "damaged bytes are left out");
             lost = true;
             z.open = false;
             ++at;
             continue;
         }
         lost = false;
-        bool known = tsr_chunk_known(&chunk);
-        if (!known && chunk.flags & TSR_TESS_CRITICAL) return unknown_critical(f, at);
+        if (!tsr_chunk_known(&chunk) && chunk.flags & TSR_TESS_CRITICAL)
+            return unknown_critical(f, at);
         if (chunk.size > f->size - at - TSR_TESS_CHUNK_BYTES) break; /* cut here */
-        if (!payload_good(f->bytes + at, &chunk)) {
-            ++f->info.damaged;
-            z.open = false;
-        } else if (known && chunk.type == TSR_TESS_HEAD) {
-            ++f->info.damaged;
-            break;
-        } else if (known && chunk.type == TSR_TESS_ITEM) {
-            tsr_status s = scan_item(f, &z, at, &chunk);
-            if (s) return s;
-        } else if (known && chunk.type == TSR_TESS_LAYR) {
-            scan_layer(f, &z, at, &chunk);
-        }
+        s = scan_chunk(f, &z, at, &chunk, &end);
         at += TSR_TESS_CHUNK_BYTES + (size_t)chunk.size;
     }
+    if (s) return s;
     finish_item(f, &z);
     tsr_log(f->ctx, TSR_LOG_WARNING,
             "%s: no usable index; %llu items found by scanning, %d damaged", f->name,
@@ -528,6 +614,7 @@ void tsr_token_file_close(tsr_token_file **file) {
     tsr_item_memory_free(&f->memory);
     tsr_item_memory_free(&f->probe);
     free(f->entries);
+    free(f->damage);
     free(f->name);
     free(f);
     *file = NULL;
@@ -543,4 +630,8 @@ const tsr_token_file_info *tsr_token_file_properties(const tsr_token_file *f) {
 
 const tsr_token_writer_settings *tsr_token_file_settings(const tsr_token_file *f) {
     return &f->settings;
+}
+
+tsr_context *tsr_token_file_context(const tsr_token_file *f) {
+    return f->ctx;
 }

@@ -129,6 +129,10 @@ tsr_status tsr_token_header_get(tsr_context *ctx, const char *name, const uint8_
 void tsr_token_hints_put(tsr_bytes *bytes, const tsr_token_header *header);
 void tsr_token_hints_get(const uint8_t *payload, tsr_token_header *header);
 
+/* What a key would have to be ("no control characters"), or NULL when it is good. */
+const char *tsr_token_key_problem(const char *key);
+/* Copies a key for a message, '?' in place of control characters, and returns `clean`. */
+const char *tsr_token_key_clean(const char *key, char *clean, size_t size);
 /* Fails with `status` when a field of an item is out of range; counts, mask and ids are not
  * checked. `number` is the item's, for the detail text. */
 tsr_status tsr_token_item_check(tsr_context *ctx, tsr_status status, const char *name,
@@ -212,8 +216,18 @@ tsr_status tsr_token_writer_open_memory(tsr_context *ctx, tsr_token_writer **wri
 tsr_status tsr_token_writer_close_memory(tsr_token_writer **writer, uint8_t **bytes, size_t *size);
 /* Writer settings that a file was written with. Owned by the file. */
 const tsr_token_writer_settings *tsr_token_file_settings(const tsr_token_file *file);
-/* Adds every item of a file to a writer, each tile cut to at most `tokens` ids. */
+/* Context that a file was opened with. */
+tsr_context *tsr_token_file_context(const tsr_token_file *file);
+/* Sets *key to the key of item `index`, valid until the next call on the file. The tokens are not
+ * decoded. Errors: as tsr_token_file_item. */
+tsr_status tsr_token_file_item_key(tsr_token_file *file, uint64_t index, const char **key);
+/* Sets *damage to what reading item `index` just failed with, which is in the context's detail. */
+void tsr_token_file_item_damage(const tsr_token_file *file, uint64_t index, tsr_status status,
+                                tsr_token_damage *damage);
+/* Adds the items of a file that the settings keep to a writer. DAMAGED when some could not be read
+ * or opening left something out; the rest was added then. Other errors end the copying. */
 tsr_status tsr_token_file_copy(tsr_context *ctx, tsr_token_file *file, tsr_token_writer *writer,
-                               uint32_t tokens);
+                               const tsr_token_cut_settings *settings,
+                               tsr_token_cut_report *report);
 
 #endif

@@ -38,6 +38,7 @@ typedef enum tsr_status {
     TSR_ERROR_TRUNCATED = 41, /* the bytes end too early */
     TSR_ERROR_CHECKSUM = 42,  /* the bytes disagree with their checksum */
     TSR_ERROR_VERSION = 43,   /* a major version this build does not know */
+    TSR_ERROR_DAMAGED = 44,   /* a file is cut or damaged; what is whole in it was used */
     TSR_ERROR_MODEL = 50,     /* weights or configuration do not make a model */
     TSR_ERROR_MODEL_MISMATCH = 51, /* a good model, but not the one asked for */
     TSR_ERROR_TOKENS = 52,         /* ids, counts or geometry do not fit the model */

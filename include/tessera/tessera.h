@@ -185,10 +185,21 @@ typedef struct tsr_encoded {
     const tsr_selection_details *details; /* NULL: the tokenizer does not choose its tokens */
     double error;     /* with `check`: mean absolute error on the 0..1 scale; else NaN */
     int reached;      /* with a target: 1 if the picture reaches the target */
+    double predicted; /* with `quality`: mean absolute error that the tokenizer predicts, on the
+                         0..1 scale, the mean of the tiles; NaN without, and for a tokenizer that
+                         predicts none (KARL) */
     uint32_t decodes; /* with a target: decodes that the search took */
 } tsr_encoded;
 /* Receives each picture of tsr_encode_files, in order, on the calling thread. */
 typedef void (*tsr_encoded_fn)(void *user, const tsr_encoded *picture);
+
+/* What the key of an item is made from. A byte below 32 or 127, which no key may hold, becomes '_'.
+ */
+typedef enum tsr_key {
+    TSR_KEY_NAME = 0, /* the file's name without its folder; stdin is "stdin" */
+    TSR_KEY_PATH = 1  /* the path as it was given, without its root and with "." and ".." parts
+                         resolved: "../a/./x.png" becomes "a/x.png" */
+} tsr_key;
 
 /* What a picture that cannot be read or encoded does to the others. */
 typedef enum tsr_on_error {
@@ -212,6 +223,7 @@ typedef struct tsr_encode_files_settings {
                                     tsr_encode_settings_default() */
     tsr_sampling_settings hints; /* decode hints for the file; default zeros: the model's */
     tsr_token_writer_settings file; /* default tsr_token_writer_settings_default() */
+    tsr_key key;                    /* default TSR_KEY_NAME */
     int check;              /* 1 decodes each picture again and reports its error; default 0 */
     tsr_encoded_fn encoded; /* receives each picture; default NULL: no reports */
     void *encoded_user;     /* first argument of `encoded`; default NULL */
@@ -237,6 +249,10 @@ typedef struct tsr_encode_report {
     double error_sum;        /* with `check`: sum over pictures of the mean absolute error between
                                 the decoded and the fitted picture, on the 0..1 scale */
     uint64_t within_quality; /* with `check`: pictures whose error is at most `quality` */
+    uint64_t predicted;      /* pictures whose error the tokenizer predicted, with `quality` */
+    uint64_t out_of_reach;   /* of `predicted`: pictures whose predicted error exceeds `quality` */
+    uint64_t changed_keys;   /* keys in which '_' stands for a byte that no key may hold */
+    uint64_t equal_keys;     /* keys that an earlier picture of the file has */
     uint64_t target_reached; /* with a target: pictures that reach the target */
     uint64_t target_decodes; /* with a target: decodes of all searches */
     char device[256];        /* tsr_tokenizer_device */
@@ -257,11 +273,12 @@ typedef struct tsr_encode_report {
 
 /* Encodes picture files into one token file, one item for each picture, in order. "-" is stdin or
  * stdout. An input that is no file (stdin, a pipe) may hold several pictures, one behind the other,
- * and each becomes an item; BigTIFF alone takes all that follows it. The key of an item is the
- * file's name without its folder, "stdin" for stdin, with -000001, -000002 ... behind it where a
+ * and each becomes an item; BigTIFF alone takes all that follows it. The key of an item is made
+ * as settings->key says, "stdin" for stdin, with -000001, -000002 ... behind it where a
  * pipe held several.
  *
- * The settings are checked first, then the headers of all files are looked at, and then the first
+ * Keys are made and settings checked first; a name that was changed and a key that several pictures
+ * have are logged as warnings. Then the headers of all files are looked at, and then the first
  * picture is read. Bad pictures go to settings->failed; the status is that of the first of them
  * with TSR_ON_ERROR_STOP or when no picture was good, and TSR_OK with TSR_ON_ERROR_SKIP:
  * report->failed counts them. On error nothing appears under `output`. settings may be NULL (the
@@ -285,10 +302,25 @@ typedef struct tsr_picture_write_settings {
                      with jpg. Default 0 */
 } tsr_picture_write_settings;
 
-/* What tsr_decode_file used. */
+/* One item that became a picture. All pointers are valid during the callback. */
+typedef struct tsr_decoded {
+    uint64_t index;   /* of the item in the file */
+    const char *key;  /* of the item */
+    const char *path; /* of the picture's file */
+} tsr_decoded;
+/* Receives each picture of tsr_decode_file when it stands under its final name, in order, on the
+ * calling thread. */
+typedef void (*tsr_decoded_fn)(void *user, const tsr_decoded *picture);
+/* Totals of one tsr_decode_file. */
 typedef struct tsr_decode_report {
-    char device[256];     /* tsr_tokenizer_device */
-    char host_stages[64]; /* tsr_tokenizer_host_stages of decoding */
+    uint64_t items;      /* in the token file, as in tsr_token_file_info */
+    uint64_t written;    /* pictures that were written */
+    uint64_t unreadable; /* of the chosen items: damaged in the file */
+    uint64_t
+        undecodable; /* of the chosen items: whole, but too large or impossible for the model */
+    int recovered, damaged; /* of the token file, as in tsr_token_file_info */
+    char device[256];       /* tsr_tokenizer_device */
+    char host_stages[64];   /* tsr_tokenizer_host_stages of decoding */
 } tsr_decode_report;
 
 /* How a token file becomes pictures. */
@@ -300,21 +332,32 @@ typedef struct tsr_decode_file_settings {
     int force; /* 1 decodes with weights other than those the file names, and logs a warning;
                   default 0 */
     tsr_picture_write_settings picture; /* how pictures are written; default: zeros */
-    tsr_decode_report *report;          /* filled, also when the call fails; default NULL */
+    const char *const *items;    /* [item_count] items to decode, see tsr_token_file_select; default
+                                    NULL */
+    int item_count;              /* default 0: every item */
+    tsr_decoded_fn decoded;      /* receives each picture; default NULL: no reports */
+    void *decoded_user;          /* first argument of `decoded`; default NULL */
+    tsr_token_damage_fn damaged; /* receives what cannot be used of the file; default NULL */
+    void *damaged_user;          /* first argument of `damaged`; default NULL */
+    tsr_decode_report *report;   /* filled, also when the call fails; default NULL */
 } tsr_decode_file_settings;
 /* Default settings of tsr_decode_file. */
 tsr_decode_file_settings tsr_decode_file_settings_default(void);
 
-/* Decodes a token file to picture files. A file of one item becomes the file `output` ("-" is
+/* Decodes a token file to picture files. A single chosen item becomes the file `output` ("-" is
  * stdout) unless `output` is an existing folder or ends in '/'. Several items go to the folder
- * `output`, which is made if missing: each becomes <key without suffix>.<format>, and equal keys
- * get -2, -3, ... Each picture appears under its name when it is complete. Where the context keeps
- * what exists, a picture that exists ends the call before any is decoded.
+ * `output`, which is made if missing: each becomes <key without suffix>.<format>, the folders of
+ * keys are made below `output`, and equal names get -2, -3, ... Each picture appears under its name
+ * when it is complete. Where the context keeps what exists, a picture that exists ends the call
+ * before any is decoded.
  *
- * After a failure or an interruption the pictures that are complete stay, and the detail text says
- * how many there are. settings may be NULL (the defaults).
- * Errors: any of status.h; MODEL_MISMATCH (other weights) unless `force` is set; ARGUMENT also when
- * an output is the input; EXISTS. */
+ * A file that is cut or damaged, or an item that the model cannot have made, costs these items and
+ * no other: the rest is written, and the call returns DAMAGED.
+ *
+ * After any other failure or an interruption the pictures that are complete stay, and the detail
+ * text says how many there are. settings may be NULL (the defaults). Errors: any of status.h;
+ * DAMAGED; MODEL_MISMATCH (other weights) unless `force` is set; ARGUMENT also when an output is
+ * the input; EXISTS. */
 tsr_status tsr_decode_file(tsr_context *ctx, const char *input, const char *output,
                            const tsr_decode_file_settings *settings);
 

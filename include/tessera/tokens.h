@@ -99,8 +99,9 @@ typedef struct tsr_target {
 /* Tokens of one picture: tiles row by row, and the tokens of each tile in the order of its
  * positions. The memory belongs to whoever filled the struct. */
 typedef struct tsr_token_item {
-    const char *key; /* name of the picture: its file name without folder, at most 1024 bytes, no
-                        control characters and no '/'; not NULL */
+    const char *key; /* name of the picture: its file name, or its path with '/' between the parts,
+                        at most 1024 bytes, without control characters and without parts that are
+                        empty, "." or ".."; not NULL */
     uint32_t source_width, source_height; /* of the source picture as displayed, in pixels */
     uint32_t orientation;                 /* EXIF tag that was applied to the source, 1..8 */
     uint32_t width, height;               /* of the fitted picture in pixels: after resizing, before
@@ -183,7 +184,8 @@ typedef struct tsr_token_file_info {
     uint64_t items, tokens;                /* tokens: of all items */
     uint32_t version_major, version_minor; /* of the format */
     int recovered; /* 1: the index is missing or damaged, and items were found by scanning */
-    int damaged;   /* number of chunks whose checksum failed; their items are left out */
+    int damaged; /* damaged places that opening found, see tsr_token_file_damage; what stands there
+                    is left out. Items that the index lists are not looked at */
 } tsr_token_file_info;
 /* Opens a token file; "-" reads stdin to its end. A file that was cut or damaged after its header
  * opens with `recovered` set. *file is NULL on error; else the caller closes it with
@@ -213,12 +215,61 @@ tsr_status tsr_token_file_item(tsr_token_file *file, uint64_t index, tsr_token_i
 tsr_status tsr_token_file_item_storage(tsr_token_file *file, uint64_t index, uint64_t *bytes,
                                        const char **coding);
 
-/* Copies a token file with at most `tokens` ids of each tile. No model is needed. `tokens` is 1 or
- * more. "-" is stdin or stdout. On error nothing appears under `output`.
- * Errors: those of opening, reading and writing; ARGUMENT (a NULL path; tokens 0); UNSUPPORTED (the
- * tokens are not nested). */
+/* Offset of item `index` in the file, in bytes, also of one that cannot be read; 0 for an index out
+ * of range. `file` must not be NULL. */
+uint64_t tsr_token_file_item_offset(const tsr_token_file *file, uint64_t index);
+
+/* A place of a token file that cannot be used. */
+typedef struct tsr_token_damage {
+    uint64_t item;   /* index of the item that cannot be read; TSR_NO_ITEM for a place that was left
+                        out when the file was opened */
+    uint64_t offset; /* of the first damaged byte in the file; of an item: of its first byte */
+    tsr_status status;  /* CHECKSUM, FORMAT, ... */
+    const char *detail; /* one line: file, place, and what is wrong there */
+} tsr_token_damage;
+#define TSR_NO_ITEM UINT64_MAX
+/* Describes damaged place `index`, 0 .. info.damaged - 1, in the order of the file. damage->detail
+ * is owned by the file and valid until the next call on it. Errors: ARGUMENT. */
+tsr_status tsr_token_file_damage(tsr_token_file *file, int index, tsr_token_damage *damage);
+/* Receives damage that a call met while it used the rest of a file, on the calling thread. The
+ * struct is valid during the call. */
+typedef void (*tsr_token_damage_fn)(void *user, const tsr_token_damage *damage);
+
+/* Finds the items of a file that are named by texts. A text is an item's number ("3", counted from
+ * 0), a range of numbers ("1-4", both included), a list of both ("0,2,5-7"), or else the key of an
+ * item, which names every item of that key. A number that is beyond the last item is tried as a
+ * key. *indexes becomes the indexes in rising order, each once, which the caller frees with free().
+ * `count` 0 names every item. Items whose key cannot be read are named by their number alone.
+ * Errors: ARGUMENT (a text that names no item), MEMORY. */
+tsr_status tsr_token_file_select(tsr_token_file *file, const char *const *texts, int count,
+                                 uint64_t **indexes, uint64_t *found);
+
+/* What tsr_token_file_cut keeps. A struct of zeros is the default: a copy. */
+typedef struct tsr_token_cut_settings {
+    uint32_t tokens; /* most ids of a tile, for nested ids; default 0: all there are */
+    const char *const
+        *items;     /* [item_count] items to keep, see tsr_token_file_select; default NULL */
+    int item_count; /* default 0: every item */
+    tsr_token_damage_fn damaged; /* receives what cannot be used of the input; default NULL */
+    void *damaged_user;          /* first argument of `damaged`; default NULL */
+} tsr_token_cut_settings;
+/* Totals of one tsr_token_file_cut. */
+typedef struct tsr_token_cut_report {
+    uint64_t items, tokens; /* written */
+    uint64_t unreadable;    /* selected items of the input that cannot be read */
+    int recovered, damaged; /* of the input, as in tsr_token_file_info */
+} tsr_token_cut_report;
+/* Copies a token file, or some of its items, with at most settings->tokens ids of each tile. No
+ * model is needed. "-" is stdin or stdout. The items that are kept are numbered anew from 0.
+ *
+ * An input that is cut or damaged costs what stands in the damaged place and nothing else: the
+ * items that can be read are written, and the call returns DAMAGED. When no item can be read,
+ * nothing appears under `output`. On every other error nothing appears there either. settings may
+ * be NULL (the defaults), and so may report.
+ * Errors: DAMAGED; those of opening, reading and writing; ARGUMENT (a NULL path; a text that names
+ * no item); UNSUPPORTED (fewer ids of tokens that are not nested). */
 tsr_status tsr_token_file_cut(tsr_context *ctx, const char *input, const char *output,
-                              uint32_t tokens);
+                              const tsr_token_cut_settings *settings, tsr_token_cut_report *report);
 
 #ifdef __cplusplus
 }

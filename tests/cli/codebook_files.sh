@@ -8,7 +8,7 @@ picture b.ppm 40 40 2
 run codebook train a.ppm b.ppm -p 4 -k 16 -o one.safetensors
 code_is 0
 out_has '^rows        292 of 48 values$'
-out_has '^codes       16, 1 stages, euclid$'
+out_has '^codes       16, 1 stage, euclid$'
 run codebook train a.ppm b.ppm -p 4 -k 16 -o two.safetensors --threads 1 --json
 code_is 0
 json_ok

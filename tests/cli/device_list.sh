@@ -6,8 +6,13 @@
 run devices
 code_is 0
 out_has '^cpu  '
-out_has '^  state     (chosen|usable)'
-out_has '^  formats   fp16 (yes|no), bf16 (yes|no), int8 (yes|no), cooperative matrix (yes|no)$'
+out_has '^  state     (used by default|can be used): '
+out_has '^  numbers   16-bit floats (yes|no), bfloat16 (yes|no), 8-bit integers (yes|no), matrix units (yes|no)$'
+said=$(cat out)
+grep -qiE 'subgroup|push|fp16|cooperative|refused' out && complain "insider words: $(grep -iE 'subgroup|push|fp16|cooperative|refused' out)"
+run devices -v
+code_is 0
+[ "$(grep -c . out)" -ge "$(grep -c . <<<"$said")" ] || complain "-v says less"
 run devices --json
 code_is 0
 json_ok
@@ -22,5 +27,13 @@ code=$? last="devices without drivers"
 code_is 0
 is "devices without drivers" 1 "$(json 'len(d["devices"])')"
 is "cpu is chosen" True "$(json 'd["devices"][0]["chosen"]')"
+# what is not there, in words
+picture p.ppm 8 8
+for device in vulkan vulkan:0; do
+    VK_DRIVER_FILES=/nonexistent VK_ICD_FILENAMES=/nonexistent "$TESSERA" encode p.ppm -o p.tess --device $device >out 2>err
+    code=$? last="encode --device $device without drivers"
+    code_is 5
+    err_has "device $device: this (machine has no Vulkan|build was made without Vulkan)"
+done
 fails 2 "'extra' is one argument too many; wanted none" devices extra
 finish

@@ -54,12 +54,67 @@ code_is 0
 err_empty
 out_has '^one +31\.8055 '
 out_has '^two +inf '
-out_has '^mean of 2 '
+out_has '^mean of 2 +31\.8055 '
+out_has '^# psnr: mean of the 1 that differ; 1 picture equal, without a finite psnr$'
+run eval a b --json
+code_is 0
+is "mean over what differs" "True 1 2 False" "$(json '"%s %d %d %s" % (abs(d["mean"]["psnr"] - 31.8054826995) < 1e-9, d["mean"]["psnr_count"], d["mean"]["count"], d["mean"]["all_equal"])')"
+run eval a a --json
+code_is 0
+is "all equal" "None 0 True 2" "$(json '"%s %d %s %d" % (d["mean"]["psnr"], d["mean"]["psnr_count"], d["mean"]["all_equal"], d["equal"])')"
+run eval a a
+out_has '^mean of 2 +inf '
+out_has '^# psnr: all measured pictures are equal$'
+# what lies beside pictures does not count
+for f in a b; do
+    printf '\0\5\26\7\0\2\0\0Mac OS X        ' >$f/._one.ppm
+    echo x >$f/.hidden.png
+    echo x >$f/Thumbs.db
+    echo x >$f/desktop.ini
+    echo x >$f/.DS_Store
+    mkdir $f/folder.png
+done
+echo x >a/._only-here.ppm
+run eval a b
+code_is 0
+err_empty
+is "rows" 2 "$(grep -cE '^(one|two) ' out)"
+# a bad picture costs itself alone, on either side
+cp b/one.ppm kept.ppm
+echo bad >b/one.ppm
+run eval a b
+code_is 1
+out_has '^one +malformed data: b/one.ppm'
+out_has '^two +inf '
+err_is "tessera eval: 0 pictures without counterpart, 0 of different size, 1 unreadable"
+run eval b a --json
+code_is 1
+json_ok
+is "the bad one" "True 1 1" "$(json '"%s %d %d" % ("b/one.ppm" in d["pictures"][0]["error"], d["failed"], d["mean"]["count"])')"
+rm b/one.ppm
+ln -s nowhere b/one.ppm
+run eval a b
+code_is 1
+out_has '^one +not found: b/one.ppm'
+rm b/one.ppm
+cp kept.ppm b/one.ppm
+# an SSIM that does not exist does not take the mean with it
+mkdir s
+mkdir s/a s/b
+cp r.ppm s/a/one.ppm
+cp d.ppm s/b/one.ppm
+picture s/a/tiny.ppm 4 4
+picture s/b/tiny.ppm 4 4 2
+run eval s/a s/b --json
+code_is 0
+is "mean of the ssim there is" "True 1 2" "$(json '"%s %d %d" % (abs(d["mean"]["ssim_gaussian"] - 0.8453629304) < 1e-9, d["mean"]["ssim_gaussian_count"], d["mean"]["psnr_count"])')"
+run eval s/a s/b
+out_has '^# ssim_gaussian: mean of 1; the other pictures are smaller than its window$'
 cp r.ppm a/three.ppm
 run eval a b
 code_is 1
 out_has '^three +no reconstruction$'
-err_is "tessera eval: 1 pictures without counterpart, 0 of different size"
+err_is "tessera eval: 1 picture without counterpart, 0 of different size, 0 unreadable"
 run eval b a -q
 code_is 1
 err_empty
@@ -79,6 +134,12 @@ cp r.ppm a/two.pgm
 fails 2 "wanted one picture called 'two', got two suffixes" eval a b
 rm a/two.pgm
 
+mkdir t
+cp small.ppm t/1.ppm
+cp small.ppm t/2.ppm
+run eval t t
+code_is 0
+out_has '^# ssim_gaussian: all pictures are smaller than its window$'
 run eval small.ppm small.ppm
 code_is 0
 out_has '^small +inf +-?nan '

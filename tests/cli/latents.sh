@@ -101,7 +101,7 @@ code_is 0
 "$TESSERA" decode - -o - -t vae --device cpu <tiles.tess >tiles.png 2>err
 code=$? last="decode -"
 code_is 0
-run info tiles.tess
+run info -v tiles.tess
 out_has '70x50 +70x50 +2x2 +1360 '
 
 # noise draws from the posterior: zeros are the mean, and one number of the noise moves one of the vectors

@@ -12,6 +12,9 @@ on_terminal() { # the program's stderr is a terminal; what it showed comes to `s
 import os, pty, sys
 pid, fd = pty.fork()
 if pid == 0:
+    if os.environ.get("COLUMNS_OF_TERMINAL"):
+        import fcntl, struct, termios
+        fcntl.ioctl(2, termios.TIOCSWINSZ, struct.pack("HHHH", 24, int(os.environ["COLUMNS_OF_TERMINAL"]), 0, 0))
     os.execv(sys.argv[1], sys.argv[1:])
 data = b""
 while True:
@@ -33,6 +36,13 @@ grep -qaE 'encode \[[#.]{24}\] [0-9]+/24  [0-9.e+]+/s' shown || complain "$last:
 grep -qa $'\033\\[K' shown || complain "$last: the bar is not cleared"
 grep -qaE 'ETA [0-9]+:[0-9]{2}' shown || complain "$last: no time left"
 grep -qa 'many.tess: 24 pictures' shown || complain "$last: no summary"
+for columns in 40 30 20 12 5; do
+    COLUMNS_OF_TERMINAL=$columns on_terminal encode "${many[@]}" -o many.tess --device cpu -f
+    checks=$((checks + 1))
+    longest=$(tr '\r' '\n' <shown | sed 's/\x1b\[K//' | grep -a '^enc' | awk '{ if (length > n) n = length } END { print n + 0 }')
+    [ "$longest" -gt 0 ] && [ "$longest" -lt $columns ] || complain "$last: $longest columns of $columns"
+    [ $columns -lt 40 ] || grep -qaE 'encode \[[#.]{4,}\] [0-9]+/24  [0-9.e+]+/s' shown || complain "$last: no bar in 40 columns"
+done
 on_terminal encode "${many[@]}" -o many.tess --device cpu -q -f
 [ ! -s shown ] || complain "$last: -q is not silent: $(head -c 300 shown)"
 

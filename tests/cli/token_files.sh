@@ -8,20 +8,70 @@ tess a.tess
 run info a.tess
 code_is 0
 err_empty
-out_is 'file        a.tess
-format      tess 1.0
-tokenizer   mosaic-256 (family 1), weights 0123456789abcdef
-codebook    64000 codes (FSQ 8 8 8 5 5 5), 16 bits an id
-geometry    sequence of up to 256 ids a tile, any prefix decodes
-tile        256x256, fit tile, bicubic filter, background ffffff
+totals='file        a.tess
 items       2
+tiles       4
 tokens      20, 320 bits
 bytes       328: header 119, payload 146, index 63
+tokenizer   mosaic-256 (family 1), weights 0123456789abcdef
 integrity   whole
+format      tess 1.0
+codebook    64000 codes (FSQ 8 8 8 5 5 5), 16 bits an id
+geometry    sequence of up to 256 ids a tile, any prefix decodes
+tile        256x256, fit tile, bicubic filter, background ffffff'
+heading='  item  source      covered     tiles     tokens      bits     bytes  coding key'
+first='     0  480x256     480x256     2x1           10       160        73  raw    photo0.png'
+second='     1  480x256     480x256     2x1           10       160        73  raw    photo1.png'
+out_is "$totals"
+run info -v a.tess
+code_is 0
+out_is "$totals
 
-  item  source      covered     tiles     tokens      bits     bytes  coding key
-     0  480x256     480x256     2x1           10       160        73  raw    photo0.png
-     1  480x256     480x256     2x1           10       160        73  raw    photo1.png'
+$heading
+$first
+$second"
+run info --item photo1.png a.tess
+code_is 0
+out_is "$heading
+$second"
+run info --item 0 --item 1-1 a.tess
+out_is "$heading
+$first
+$second"
+run info --item 1 --ids a.tess
+code_is 0
+out_is '1 0 7919 48648 25377 2106 42835
+1 1 19564 60293 37022 13751 54480'
+run info --item 1 --json a.tess
+is "the item" "1 1" "$(json '"%d %d" % (len(d["items"]), d["items"][0]["index"])')"
+fails 2 "item: wanted a number from 0 to 1, a range of them, or a key, got '2'$" info --item 2 a.tess
+fails 2 "item: .*got 'nothere.png'$" info --item nothere.png a.tess
+fails 2 "item: .*got '1-0'$" info --item 1-0 a.tess
+fails 2 "--item: wanted N.KEY, got an empty text" info --item= a.tess
+
+# ids as an array: [items, tiles * tokens]
+npy() { python3 - "$1" <<'PY'
+import ast, struct, sys
+d = open(sys.argv[1], "rb").read()
+assert d[:8] == b"\x93NUMPY\x01\x00"
+n = struct.unpack("<H", d[8:10])[0]
+h = ast.literal_eval(d[10:10 + n].decode())
+print(h["descr"], h["shape"], struct.unpack("<%di" % ((len(d) - 10 - n) // 4), d[10 + n:]))
+PY
+}
+run info a.tess --npy ids.npy
+code_is 0
+out_empty
+err_is "ids.npy: int32 [2, 10]"
+is "npy" "<i4 (2, 10) (0, 40729, 17458, 58187, 34916, 11645, 52374, 29103, 5832, 46561, 7919, 48648, 25377, 2106, 42835, 19564, 60293, 37022, 13751, 54480)" "$(npy ids.npy)"
+run info a.tess --npy one.npy --item 1 --json
+code_is 0
+json_ok
+is "npy of one item" "<i4 (1, 10) (7919, 48648, 25377, 2106, 42835, 19564, 60293, 37022, 13751, 54480)" "$(npy one.npy)"
+"$TESSERA" info a.tess --npy - 2>err >piped.npy
+cmp -s piped.npy ids.npy || complain "info --npy - is not the array"
+fails 2 "would both write to stdout" info a.tess --npy - --json
+fails 2 "a.tess: wanted an output that is not the input" info a.tess --npy a.tess
 run info --ids a.tess
 code_is 0
 out_is '0 0 0 40729 17458 58187 34916
@@ -32,7 +82,7 @@ run info --ids a.tess --json
 code_is 0
 json_ok
 is "ids" "[0, 40729, 17458, 58187, 34916, 11645, 52374, 29103, 5832, 46561]" "$(json 'd["items"][0]["ids"]')"
-is "keys" "background bits bits_per_token bytes channels codebook_size columns damaged family file filter fit geometry header_bytes index_bytes item_count items latent_type levels nested payload_bytes recovered rows tessera tile_height tile_width tokenizer tokens unreadable_items verb version_major version_minor weights_hash whole" "$(json '" ".join(sorted(d))')"
+is "keys" "background bits bits_per_token bytes channels codebook_size columns damage damaged family file filter fit geometry header_bytes index_bytes item_count items latent_type levels nested payload_bytes recovered rows tessera tile_height tile_width tiles tokenizer tokens unreadable_items verb version_major version_minor weights_hash whole" "$(json '" ".join(sorted(d))')"
 is "keys of an item" "bits bytes coding complexity counts crop_x crop_y height ids index key orientation overlap quality source_height source_width target tile_columns tile_rows time tokens width" "$(json '" ".join(sorted(d["items"][0]))')"
 "$TESSERA" info - <a.tess >out 2>err
 code=$? last="info - < a.tess"
@@ -58,6 +108,8 @@ is "latents" "[-3, -2.875, -2.75, -2.625]" "$(json 'd["items"][0]["latents"][:4]
 is "type" "f16 3 0" "$(json '"%s %d %d" % (d["latent_type"], d["channels"], d["codebook_size"])')"
 fails 4 "v.tess: wanted ids, got vectors of 3 numbers: --latents prints them$" info --ids v.tess
 fails 4 "a.tess: wanted a continuous model's vectors, got ids: --ids prints them$" info --latents a.tess
+fails 4 "v.tess: wanted ids, got vectors of 3 numbers: --latents prints them$" info --npy v.npy v.tess
+absent v.npy
 run info --ids --json v.tess
 code_is 4
 json_ok
@@ -81,6 +133,24 @@ run cut a.tess -o c.tess -k 1 --json
 code_is 0
 json_ok
 is "tokens" 4 "$(json 'd["tokens"]')"
+
+# whole items, of tokens of every kind
+run cut a.tess -o c.tess --item photo1.png -f
+code_is 0
+err_is "c.tess: 1 item, 10 tokens, 252 bytes"
+run info --ids c.tess
+out_is '0 0 7919 48648 25377 2106 42835
+0 1 19564 60293 37022 13751 54480'
+run cut v.tess -o w.tess --item 0
+code_is 0
+cmp -s v.tess w.tess || complain "an item of vectors that was taken out differs"
+run cut a.tess -o c.tess --item 0 -k 2 -q -f
+code_is 0
+run info --ids c.tess
+out_is '0 0 0 40729
+0 1 11645 52374'
+fails 2 "item: wanted a number from 0 to 1" cut a.tess -o x.tess --item 7
+absent x.tess
 
 fails 2 "^tessera cut: -k N is missing" cut a.tess -o x.tess
 fails 2 "^tessera cut: -o OUT.tess is missing" cut a.tess -k 3
@@ -141,13 +211,18 @@ d = bytearray(open("a.tess", "rb").read())
 d[180] ^= 1
 open("flipped.tess", "wb").write(d)
 PY
-run info flipped.tess -q
+run info flipped.tess -v
 code_is 1
+out_has '^integrity   not whole: 1 item unreadable$'
+err_has '^tessera info: item 0: checksum does not match: flipped.tess: item 0: byte 119: wanted checksum'
 out_has '^ +1  480x256 .* photo1.png$'
 grep -q photo0.png out && complain "an item with a wrong checksum is listed"
 run info flipped.tess --json
 code_is 1
 is "unreadable items" 1 "$(json 'd["unreadable_items"]')"
+is "whole" "False 1" "$(json '"%s %d" % (d["whole"], d["damaged"])')"
+is "its entry" "0 True" "$(json '"%d %s" % (d["items"][0]["index"], "checksum" in d["items"][0]["error"])')"
+is "damage" "0 119 True" "$(json '"%d %d %s" % (d["damage"][0]["item"], d["damage"][0]["offset"], "checksum" in d["damage"][0]["error"])')"
 # a key that would drive the terminal cannot be in a file; one that is not UTF-8 can
 tess evil.tess keys=$'a\x1b[2J.png,b.png'
 run info evil.tess -q
@@ -156,7 +231,7 @@ grep -q $'\x1b' out && complain "an escape sequence of a key reached stdout"
 run info evil.tess --json
 is "unreadable items" 1 "$(json 'd["unreadable_items"]')"
 tess latin.tess keys=$'caf\xe9.png,b.png'
-run info latin.tess
+run info -v latin.tess
 code_is 0
 LC_ALL=C grep -qa $' caf\xe9.png$' out || complain "a key that is not UTF-8: $(grep -a caf out)"
 run info latin.tess --json

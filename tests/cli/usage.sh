@@ -45,6 +45,20 @@ fails 2 "^tessera: unknown verb 'evla'; did you mean 'eval'\? \(see 'tessera --h
 fails 2 "^tessera: unknown verb 'qqqqqq' \(see 'tessera --help'\)$" qqqqqq
 fails 2 "^tessera: unknown verb '--verson'; did you mean '--version'\?" --verson
 fails 2 "^tessera: unknown verb 'hlep'; did you mean 'help'\?" hlep
+fails 2 "^tessera: unknown verb 'compress'; 'encode' makes" compress
+fails 2 "^tessera: unknown verb 'merge'; 'encode' puts several pictures" merge
+fails 2 "^tessera: unknown verb 'evaluate'; 'eval' compares" evaluate
+fails 2 "^tessera: unknown verb 'encoed'; did you mean 'encode'" encoed
+fails 2 "^tessera: unknown verb 'decoder'; did you mean 'decode'" decoder
+# what a mistake says to a program: one document, whatever the mistake
+wrong() {
+    run "$@"
+    code_is 2
+    json_ok
+    is "$last: error" "10 TSR_ERROR_ARGUMENT True" "$(json '"%d %s %s" % (d["error"]["status"], d["error"]["name"], len(d["error"]["detail"]) > 3)')"
+}
+wrong nope --json
+is "verb of an unknown one" None "$(json 'd["verb"]')"
 fails 2 "^tessera: unknown verb 'nope'" help nope
 
 for verb in $verbs; do
@@ -72,6 +86,10 @@ for verb in $verbs; do
     fails 2 "^tessera $verb: --memory: wanted a size such as 500M or 2G, got '2T'" "$verb" --memory 2T
     fails 2 "^tessera $verb: --memory: wanted a size such as 500M or 2G, got '99999999999G'" "$verb" --memory 99999999999G
     fails 2 "^tessera $verb: --json takes no value, got 'yes'" "$verb" --json=yes
+    wrong "$verb" --json --xyzzy
+    is "verb" "$verb" "$(json 'd["verb"]')"
+    wrong "$verb" --threads 0 --json
+    wrong "$verb" --json -Z
 done
 
 # Results that do not arrive are a failure.
@@ -92,7 +110,10 @@ if [ -f "$manual" ]; then
     for verb in $verbs; do
         parts=$(parts_of "$verb")
         if [ -n "$parts" ]; then
+            wrong "$verb" --json nope
             for part in $parts; do
+                wrong "$verb" "$part" --json --xyzzy
+                is "verb" "$verb $part" "$(json 'd["verb"]')"
                 run "$verb" "$part" --help
                 code_is 0
                 out_has '^Examples:'

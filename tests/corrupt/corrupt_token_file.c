@@ -221,7 +221,9 @@ MAKE(item_bits_after_last_id) {
     }
 ITEM(item_plain, 2, (void)f)
 ITEM(item_flag_unknown, 2, f.flags = 34)
-ITEM(item_key_with_folder, 2, f.key = "../x", f.key_bytes = 4)
+ITEM(item_key_above, 2, f.key = "../x", f.key_bytes = 4)
+ITEM(item_key_absolute, 2, f.key = "/x", f.key_bytes = 2)
+ITEM(item_key_with_control, 2, f.key = "a\x1bx", f.key_bytes = 3)
 ITEM(item_key_with_zero, 2, f.key = "a\0b", f.key_bytes = 3)
 ITEM(item_width_zero, 2, f.width = 0)
 ITEM(item_width_huge, 2, f.width = UINT64_MAX)
@@ -519,7 +521,9 @@ static const corrupt_case cases[] = {
     CASE(item_bits_after_last_id, false, ONE_BAD(3, 1, TSR_ERROR_FORMAT, "bits after the last id")),
     {"item_plain", false, item_plain, {.items = 1, .bad_item = -1}},
     CRAFTED(item_flag_unknown, "flags: wanted 0..31, got 34"),
-    CRAFTED(item_key_with_folder, "key: wanted a file name without folder"),
+    CRAFTED(item_key_above, "key: wanted a path without the parts '.' and '..', got '../x'"),
+    CRAFTED(item_key_absolute, "key: wanted a relative path without empty parts, got '/x'"),
+    CRAFTED(item_key_with_control, "key: wanted no control characters, got 'a?x'"),
     CRAFTED(item_key_with_zero, "key: wanted text without 0 bytes"),
     CRAFTED(item_key_longer_than_chunk, "fields before the counts"),
     CRAFTED(item_width_zero, "source width: wanted 1..2^31-1, got 0"),
@@ -657,6 +661,15 @@ static void run_case(const corrupt_case *c) {
                           info->items == c->want.items,
                       "%s: recovered %d, damaged %d, items %d", c->name, info->recovered,
                       info->damaged, (int)info->items);
+        for (int i = 0; i < info->damaged; ++i) {
+            tsr_token_damage damage;
+            ck_assert_int_eq(tsr_token_file_damage(file, i, &damage), TSR_OK);
+            ck_assert_msg(damage.item == TSR_NO_ITEM && damage.status && damage.offset < b.size &&
+                              strstr(damage.detail, "left out"),
+                          "%s: damage %d: %s", c->name, i, damage.detail);
+        }
+        ck_assert_int_eq(tsr_token_file_damage(file, info->damaged, &(tsr_token_damage){0}),
+                         TSR_ERROR_ARGUMENT);
         bool bad_seen = false;
         for (uint64_t i = 0; i < info->items; ++i) {
             tsr_token_item item;

@@ -314,6 +314,7 @@ START_TEST(every_status_has_texts) {
                {41, "TSR_ERROR_TRUNCATED", "data end too early"},
                {42, "TSR_ERROR_CHECKSUM", "checksum does not match"},
                {43, "TSR_ERROR_VERSION", "unknown version"},
+               {44, "TSR_ERROR_DAMAGED", "file is not whole"},
                {50, "TSR_ERROR_MODEL", "not a usable model"},
                {51, "TSR_ERROR_MODEL_MISMATCH", "made by another model"},
                {52, "TSR_ERROR_TOKENS", "tokens do not fit the model"},

@@ -31,10 +31,44 @@ START_TEST(repeated_names_are_numbered) {
 }
 END_TEST
 
+START_TEST(folders_of_keys_are_kept) {
+    tsr_item_names n = {0};
+    expect(&n, "out", "a/x.png", "out/a/x.png");
+    expect(&n, "out", "b/x.png", "out/b/x.png");
+    expect(&n, "out", "a/x.jpg", "out/a/x-2.png");
+    expect(&n, "out", "x.png", "out/x.png");
+    expect(&n, "out", "a.b/c.d.e", "out/a.b/c.d.png");
+    /* a folder that would stand where the picture of "p" goes */
+    expect(&n, "out", "p", "out/p.png");
+    expect(&n, "out", "p.png/q", "out/p.png_/q.png");
+    tsr_item_names_free(&n);
+}
+END_TEST
+
+START_TEST(long_parts_are_cut_between_characters) {
+    tsr_item_names n = {0};
+    char key[300] = "k";
+    for (int i = 0; i < 140; ++i)
+        strcat(key, "\xc3\xa9"); /* e acute: an odd number of bytes stands before each */
+    char *path = tsr_item_names_path(&n, "out", key);
+    ck_assert_ptr_nonnull(path);
+    ck_assert_uint_eq(strlen(path), strlen("out/") + 199 + strlen(".png"));
+    free(path);
+    memmove(key, key + 1, strlen(key));
+    path = tsr_item_names_path(&n, "out", key);
+    ck_assert_ptr_nonnull(path);
+    ck_assert_uint_eq(strlen(path), strlen("out/") + 198 + strlen(".png"));
+    free(path);
+    tsr_item_names_free(&n);
+}
+END_TEST
+
 START_TEST(hostile_keys_stay_inside) {
     tsr_item_names n = {0};
-    expect(&n, "out", "../../etc/passwd", "out/_._..png");
-    expect(&n, "out", "a/../b\n.png", "out/a_.._b_.png");
+    expect(&n, "out", "../../etc/passwd", "out/_./_./etc/passwd.png");
+    expect(&n, "out", "a/../b\n.png", "out/a/_./b_.png");
+    expect(&n, "out", "/etc//x", "out/_/etc/_/x.png");
+    expect(&n, "out", "a.png/", "out/a.png_/_.png");
     expect(&n, "out", ".hidden", "out/_hidden.png");
     char key[1000];
     memset(key, 'k', sizeof key - 1);
@@ -83,5 +117,6 @@ START_TEST(an_item_takes_two_look_ups) {
 }
 END_TEST
 
-TEST_MAIN("item names", repeated_names_are_numbered, hostile_keys_stay_inside,
+TEST_MAIN("item names", repeated_names_are_numbered, folders_of_keys_are_kept,
+          long_parts_are_cut_between_characters, hostile_keys_stay_inside,
           an_item_takes_two_look_ups)
