@@ -310,6 +310,7 @@ START_TEST(every_status_has_texts) {
                {30, "TSR_ERROR_IO", "input or output failed"},
                {31, "TSR_ERROR_NOT_FOUND", "not found"},
                {32, "TSR_ERROR_NO_SPACE", "no space left"},
+               {33, "TSR_ERROR_EXISTS", "output exists"},
                {40, "TSR_ERROR_FORMAT", "malformed data"},
                {41, "TSR_ERROR_TRUNCATED", "data end too early"},
                {42, "TSR_ERROR_CHECKSUM", "checksum does not match"},
