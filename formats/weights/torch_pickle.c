@@ -217,6 +217,7 @@ static tsr_status read_shape(torch_reader *r, tsr_pickle_ref sizes, tsr_pickle_r
 static tsr_status keep_tensor(torch_reader *r, tsr_torch_tensor *t) {
     tsr_torch *f = r->file;
     uint64_t bytes = t->elements * t->element_bytes;
+    if (!*r->path) strcpy(r->path, "tensor"); /* a file that is one tensor: names are not empty */
     size_t length = strlen(r->path) + 1;
     /* Views cost nothing here, but whoever wants them row by row must pay for them. */
     if (bytes > r->bytes_left || length > r->names_left)
