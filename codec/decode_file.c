@@ -125,7 +125,7 @@ static tsr_status decode_nth(job *j, uint64_t n, const char *input) {
         const tsr_decoded done = {.index = index, .key = item.key, .path = path};
         if (j->s->decoded) j->s->decoded(j->s->decoded_user, &done);
         j->report->written++;
-    } else if (is_of_the_item(status)) {
+    } else if (j->count > 1 && is_of_the_item(status)) {
         if (!j->misfit) {
             j->misfit = status;
             snprintf(j->misfit_detail, sizeof j->misfit_detail, "%s", tsr_detail(j->ctx));
@@ -225,12 +225,12 @@ static tsr_status decode_all(job *j, const char *input) {
     for (uint64_t n = 0; n < j->count && !status; ++n)
         status = decode_nth(j, n, input);
     if (status) return say_done(j->ctx, status, r->written, j->count);
-    /* A single whole picture that does not fit the model is a plain failure. */
-    if (j->misfit && !r->written && !r->unreadable && !r->recovered && !r->damaged)
-        return tsr_fail(j->ctx, j->misfit, "%s", j->misfit_detail);
-    if (r->recovered || r->damaged || r->unreadable || r->undecodable)
+    if (r->recovered || r->damaged || r->unreadable)
         return tsr_fail(j->ctx, TSR_ERROR_DAMAGED,
                         "%s: the file is cut or damaged: %llu of %llu pictures written", input,
+                        (unsigned long long)r->written, (unsigned long long)j->count);
+    if (r->undecodable) /* the file is whole */
+        return tsr_fail(j->ctx, j->misfit, "%s; %llu of %llu pictures written", j->misfit_detail,
                         (unsigned long long)r->written, (unsigned long long)j->count);
     return TSR_OK;
 }

@@ -52,7 +52,9 @@ static void clean_name(const char *key, char *name) {
     for (bool last = false; !last && used + 16 < MOST_NAME;) {
         const size_t length = strcspn(key, "/");
         last = !key[length];
-        const char *dot = memrchr(key, '.', length);
+        const char *dot = NULL;
+        for (size_t i = 0; i < length; ++i)
+            if (key[i] == '.') dot = key + i;
         size_t n = last && dot && dot != key ? (size_t)(dot - key) : length;
         if (n > MOST_PART) n = MOST_PART;
         while (n && n < length && ((unsigned char)key[n] & 0xc0) == 0x80)

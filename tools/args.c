@@ -64,6 +64,13 @@ const option *args_option(const verb *v, int index) {
     return index < COUNT(general_options) ? &general_options[index] : NULL;
 }
 
+bool args_is_stdout(const char *path) {
+    static const char *const names[] = {"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; ++i)
+        if (strcmp(path, names[i]) == 0) return true;
+    return false;
+}
+
 static bool json_asked; /* the command line has --json, and stdout is free for it */
 
 void args_look_for_json(int argc, char **argv) {
@@ -74,7 +81,7 @@ void args_look_for_json(int argc, char **argv) {
         taken |= strcmp(argv[i], "-o-") == 0 || strcmp(argv[i], "--output=-") == 0;
         if (strcmp(argv[i], "-o") == 0 || strcmp(argv[i], "--output") == 0 ||
             strcmp(argv[i], "--npy") == 0)
-            taken |= i + 1 < argc && strcmp(argv[i + 1], "-") == 0;
+            taken |= i + 1 < argc && args_is_stdout(argv[i + 1]);
     }
     json_asked &= !taken;
 }

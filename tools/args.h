@@ -106,6 +106,8 @@ const char *args_part_name(const verb *part);
 
 /* The nearest of `count` names to what was typed, or NULL when none is near. */
 const char *args_suggest(const char *typed, const char *const *names, int count);
+/* True if an output by this name goes to stdout: "-", /dev/stdout and the like. */
+bool args_is_stdout(const char *path);
 /* Looks whether the command line asks for JSON, before anything else: mistakes of the command line
  * are then told in JSON, too. */
 void args_look_for_json(int argc, char **argv);

@@ -252,7 +252,7 @@ static int run_train(const verb *v, int argc, char **argv) {
         tool_progress_clear(&t);
         if (status)
             code = tool_fail(&t, status);
-        else if (!tool_is_stdout(o.output))
+        else if (!args_is_stdout(o.output))
             print_stats(&t, &c, &stats, true);
     }
     free(f.x);
@@ -271,7 +271,7 @@ static int run_assign(const verb *v, int argc, char **argv) {
     bool writes = v->options == assign_options;
     if (!o.codebook) return args_wrong(v, "-c CODES is missing");
     if (writes && !o.output) return args_wrong(v, "-o IDS.npy is missing");
-    const bool pipe = writes && tool_is_stdout(o.output); /* where the numbers would go, too */
+    const bool pipe = writes && args_is_stdout(o.output); /* where the numbers would go, too */
     if (writes && (code = claim_output(v, &o, argv, operands)) >= 0) return code;
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
     features f = {0};

@@ -135,13 +135,17 @@ static int finish(tool *t, const char *input, const char *output, tsr_status sta
     tool_progress_clear(t);
     if (t->o->json)
         print_json(t, input, output, r, report, seconds);
-    else if (!status && !tool_is_stdout(output))
+    else if (!status && !args_is_stdout(output))
         tool_say(t, "%s: %.2f s, on %s%s", output, seconds, report->device,
                  tool_on_host(report->device, report->host_stages, on_host, sizeof on_host));
     if (status) {
         char text[200];
-        tool_warn(t, "%s: %s; %s written", input,
-                  token_damage_text(&r->damage, report->recovered != 0, text, sizeof text),
+        if (status == TSR_ERROR_DAMAGED)
+            token_damage_text(&r->damage, report->recovered != 0, text, sizeof text);
+        else
+            snprintf(text, sizeof text, "%" PRIu64 " of %" PRIu64 " could not be decoded",
+                     report->undecodable, report->undecodable + report->written);
+        tool_warn(t, "%s: %s; %s written", input, text,
                   tool_count(report->written, "picture", count));
     }
     return tool_exit_code(status);
@@ -151,15 +155,18 @@ static const char *const formats[] = {NULL, "png", "jpg", "webp", "avif", "tiff"
 
 /* Where pictures go when nobody says it: beside the token file, under its name. What cannot be
  * opened is left to the library to complain about. malloc'd; NULL: no memory. */
-static char *output_beside(const char *input, const char *format) {
+static char *output_beside(const char *input, const char *format, const text_list *chosen) {
     tsr_context *ctx = NULL;
     tsr_token_file *file = NULL;
     size_t stem = strlen(input);
     char *name = NULL;
-    uint64_t items = 1;
+    uint64_t items = 1, *indexes = NULL;
     if (stem > 5 && strcmp(input + stem - 5, ".tess") == 0) stem -= 5;
     if (tsr_context_open(&ctx, NULL)) return NULL;
-    if (!tsr_token_file_open(ctx, &file, input)) items = tsr_token_file_properties(file)->items;
+    if (!tsr_token_file_open(ctx, &file, input) &&
+        tsr_token_file_select(file, chosen->at, chosen->count, &indexes, &items))
+        items = 1; /* the library says what is wrong with the choice */
+    free(indexes);
     tsr_token_file_close(&file);
     tsr_context_close(&ctx);
     const int written = items == 1
@@ -173,7 +180,7 @@ static int claim_output(const verb *v, decode_options *o, const char *input, cha
     int code;
     if (!o->output && strcmp(input, "-") == 0)
         return args_wrong(v, "-o OUT is missing: standard input has no name to put it beside");
-    if (!o->output) o->output = *beside = output_beside(input, formats[o->format]);
+    if (!o->output) o->output = *beside = output_beside(input, formats[o->format], &o->items);
     if (!o->output) return EXIT_FILES;
     code = tool_not_input(v, o->output, input);
     if (code < 0) code = tool_not_input(v, o->output, o->model);
@@ -221,7 +228,7 @@ static int run(const verb *v, int argc, char **argv) {
     s.decoded_user = s.damaged_user = &r;
     s.report = &report;
     tsr_status status = tsr_decode_file(t.ctx, argv[0], o.output, &s);
-    code = status && status != TSR_ERROR_DAMAGED
+    code = status && status != TSR_ERROR_DAMAGED && !report.undecodable
                ? tool_fail(&t, status)
                : finish(&t, argv[0], o.output, status, &r, &report);
     results_close(&r);

@@ -296,7 +296,7 @@ static void say(tool *t, const encode_options *o, const tsr_encode_report *r) {
     if (!pipe) tool_bytes(r->bytes, bytes, sizeof bytes);
     snprintf(ties, sizeof ties, "%" PRIu64 " near %s", r->near_ties,
              r->near_ties == 1 ? "tie" : "ties");
-    tool_say(t, "%s: %s, %s, %s%s%s, %s, %.2f s", tool_is_stdout(o->output) ? "stdout" : o->output,
+    tool_say(t, "%s: %s, %s, %s%s%s, %s, %.2f s", args_is_stdout(o->output) ? "stdout" : o->output,
              tool_count(r->pictures, "picture", pictures), tool_count(r->tiles, "tile", tiles),
              tool_count(r->tokens, "token", tokens), pipe ? "" : ", ", bytes, ties, r->seconds);
     char on_host[96];

@@ -294,22 +294,15 @@ void tool_json(tool *t, json_out *j) {
     json_text(j, "verb", t->v->name);
 }
 
-bool tool_is_stdout(const char *path) {
-    static const char *const names[] = {"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; ++i)
-        if (strcmp(path, names[i]) == 0) return true;
-    return false;
-}
-
 bool tool_is_stream(const char *path) {
     struct stat st;
-    return tool_is_stdout(path) || (stat(path, &st) == 0 && !S_ISREG(st.st_mode));
+    return args_is_stdout(path) || (stat(path, &st) == 0 && !S_ISREG(st.st_mode));
 }
 
 /* Would bytes that go to `path` appear on a terminal? */
 static bool leads_to_terminal(const char *path) {
     struct stat st;
-    if (tool_is_stdout(path)) return isatty(STDOUT_FILENO);
+    if (args_is_stdout(path)) return isatty(STDOUT_FILENO);
     if (stat(path, &st) != 0 || !S_ISCHR(st.st_mode)) return false;
     const int fd = open(path, O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
     const bool terminal = fd >= 0 && isatty(fd);
@@ -339,7 +332,7 @@ static int fail_early(const verb *v, const common_options *o, tsr_status status,
 
 int tool_output(const verb *v, common_options *o, const char *path) {
     struct stat st;
-    if (o->json && tool_is_stdout(path))
+    if (o->json && args_is_stdout(path))
         return args_wrong(v, "--json and -o %s would both write to stdout", path);
     if (o->force) return -1;
     if (leads_to_terminal(path))
@@ -347,7 +340,7 @@ int tool_output(const verb *v, common_options *o, const char *path) {
                           "-o %s: wanted a file or a pipe, got a terminal; "
                           "-f writes to it",
                           path);
-    if (tool_is_stdout(path) || strncmp(path, "/dev/fd/", 8) == 0) return -1;
+    if (args_is_stdout(path) || strncmp(path, "/dev/fd/", 8) == 0) return -1;
     if (stat(path, &st) != 0 ? lstat(path, &st) != 0 : !S_ISREG(st.st_mode)) return -1;
     const bool ask = isatty(STDERR_FILENO) && isatty(STDIN_FILENO) && !o->quiet && !o->json;
     if (ask && asked_to_replace(v, path)) {
@@ -359,7 +352,7 @@ int tool_output(const verb *v, common_options *o, const char *path) {
 
 int tool_not_input(const verb *v, const char *output, const char *input) {
     struct stat x, y;
-    if (!input || tool_is_stdout(output) || strcmp(input, "-") == 0) return -1;
+    if (!input || args_is_stdout(output) || strcmp(input, "-") == 0) return -1;
     if (stat(output, &x) != 0 || stat(input, &y) != 0 || x.st_dev != y.st_dev ||
         x.st_ino != y.st_ino || !S_ISREG(x.st_mode))
         return -1;

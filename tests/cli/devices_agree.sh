@@ -28,7 +28,7 @@ run decode cpu.tess -o b.png --device vulkan:0 -q
 code_is 0
 run eval a.png b.png --json
 is "at least 50 dB between the devices" True "$(json '(d["mean"]["psnr"] or 1000) > 50')"
-run decode cpu.tess -o b.png --device vulkan:0 --json
+run decode cpu.tess -o b.png -f --device vulkan:0 --json
 is "stages of decode" "{'decode': 'vulkan:0'}" "$(json 'd["stages"]')"
 
 # a codebook of patches as a tokenizer
@@ -39,7 +39,7 @@ for device in cpu vulkan:0; do
     run decode c-cpu.tess -t c.safetensors -o "c-${device%:0}.png" --device $device -q
     code_is 0
 done
-run encode p.ppm -t c.safetensors --tile 300x200 -o c-vulkan.tess --device vulkan:0 --json
+run encode p.ppm -t c.safetensors --tile 300x200 -o c-vulkan.tess -f --device vulkan:0 --json
 ties=$(json 'd["near_ties"]')
 different=$(paste <("$TESSERA" info --ids c-cpu.tess | tr ' ' '\n') \
     <("$TESSERA" info --ids c-vulkan.tess | tr ' ' '\n') | awk '$1 != $2' | wc -l)

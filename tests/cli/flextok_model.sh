@@ -26,7 +26,7 @@ for name in plain usual; do
     done
 done
 # which stages the host computes is said, also where the device is the cpu
-run decode plain.tess -o plain-auto.png -t tiny.safetensors --device cpu --json
+run decode plain.tess -o plain-auto.png -f -t tiny.safetensors --device cpu --json
 code_is 0
 is "stages of decode" "{'decode': 'cpu', 'condition': 'cpu', 'sample': 'cpu'}" "$(json 'd["stages"]')"
 cmp -s plain-auto.png plain-cfg.png || complain "the file's cfg is not used"
@@ -49,7 +49,7 @@ code_is 1
 out_is 'shape    decoder.module_dict.dec_from_latents.proj.weight: wanted [192, 6] of F32, F16 or BF16, got [6, 192] of F32
 missing  decoder.module_dict.dec_noise_patch_emb.patch_proj.weight: wanted [192, 16], got none
 extra    stranger.weight: wanted none of this name, got [192, 16]
-bad.safetensors: family flextok: 1 missing, 1 of another shape, 1 extra, 0 other; it makes no model'
+bad.safetensors: family flextok: 1 missing, 1 of another shape, 1 extra, 0 with values that are not finite, 0 other; it makes no model'
 run model check bad.safetensors --json
 code_is 1
 json_ok

@@ -74,14 +74,19 @@ err_has() {
     fi
 }
 
-# fails CODE PATTERN ARGS...: this exit code, one line on stderr, nothing on stdout.
+# fails CODE PATTERN ARGS...: this exit code, one line on stderr, nothing on stdout but, with --json, the
+# error as a document where stdout was not to be the output.
 fails() {
     local wanted=$1 pattern=$2
     shift 2
     run "$@"
     code_is "$wanted"
     err_has "$pattern"
-    out_empty
+    case " $* " in
+    *" -o - "* | *" -o /dev/"* | *" -o /proc/"*) out_empty ;;
+    *" --json "*) json_ok ;;
+    *) out_empty ;;
+    esac
 }
 
 # No temporary file may be left in the folder.
