@@ -83,7 +83,7 @@ fails() {
     code_is "$wanted"
     err_has "$pattern"
     case " $* " in
-    *" -o - "* | *" -o /dev/"* | *" -o /proc/"*) out_empty ;;
+    *" --npy - "* | *" -o - "* | *" -o /dev/"* | *" -o /proc/"*) out_empty ;;
     *" --json "*) json_ok ;;
     *) out_empty ;;
     esac
