@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # libtessera: every .c and .S of the library's rooms, once as objects, then shared and static.
 set(tessera_sources "")
-foreach(room compute ops formats quantizer reduce nn models towers metrics codec verify bench)
+foreach(room compute ops formats media quantizer reduce nn models towers metrics codec verify bench)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${room}/*.c
        ${CMAKE_SOURCE_DIR}/${room}/*.S)
   list(APPEND tessera_sources ${sources})
@@ -22,7 +22,7 @@ endif()
 foreach(kind JPEG TIFF WEBP AVIF)
   if(NOT TESSERA_${kind})
     string(TOLOWER ${kind} stem)
-    tessera_leave_out("formats/media/write_${stem}\\.c")
+    tessera_leave_out("media/write_${stem}\\.c")
   endif()
 endforeach()
 
@@ -54,7 +54,8 @@ set_source_files_properties(${CMAKE_SOURCE_DIR}/models/embedded.S PROPERTIES
   COMPILE_DEFINITIONS "TESSERA_BUNDLED_MODEL=\"${tessera_bundled_model}\";TESSERA_CATALOG=\"${tessera_catalog}\""
   OBJECT_DEPENDS "${tessera_bundled_model};${tessera_catalog}")
 # What decides ids is rounded in the same places by every compiler.
-foreach(source codec/tokenizers/mosaic/mosaic.c codec/tokenizers/mosaic/mosaic_encode.c quantizer/residual_fsq.c quantizer/rvq_search.c)
+foreach(source codec/tokenizers/mosaic/mosaic.c codec/tokenizers/mosaic/mosaic_model.c
+               codec/tokenizers/mosaic/mosaic_encode.c quantizer/residual_fsq.c quantizer/rvq_search.c)
   if(NOT ${CMAKE_SOURCE_DIR}/${source} IN_LIST tessera_sources)
     message(FATAL_ERROR "cmake/library.cmake: ${source}: wanted a source of the library, got none")
   endif()
@@ -72,7 +73,7 @@ add_dependencies(tessera_objects tessera_commit)
 # What the library links, by pkg-config module; the static library's users need the same list.
 set(tessera_modules libpng zlib libzstd libcjson libcrypto)
 set(tessera_plain_libraries m ${CMAKE_DL_LIBS}) # without a pkg-config file: -l<name>
-# Readers of pictures, each with its library or without (formats/media/readers.def).
+# Readers of pictures, each with its library or without (media/readers.def).
 foreach(reader "JPEG libjpeg" "TIFF libtiff-4" "WEBP libwebp" "JPEG2000 libopenjp2" "AVIF libavif"
                "JXL libjxl" "HEIF libheif")
   string(REGEX MATCH "^([A-Z0-9]+) (.+)$" matched "${reader}")

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* decode_file.c: a token file to picture files. */
-#include "../formats/media/picture_write.h"
+#include "../media/picture_write.h"
 #include "../formats/tokens/token_layout.h"
 #include "item_names.h"
 #include "tokenizer.h"

@@ -4,8 +4,8 @@
 #ifndef CODEC_ENCODE_INPUTS_H
 #define CODEC_ENCODE_INPUTS_H
 
-#include "../formats/media/image.h"
-#include "../formats/media/picture_stream.h"
+#include "../media/image.h"
+#include "../media/picture_stream.h"
 
 typedef struct tsr_encode_inputs {
     tsr_context *ctx;

@@ -3,7 +3,7 @@
 #include <tessera/tessera.h>
 
 #include "metrics.h"
-#include "../formats/media/image.h"
+#include "../media/image.h"
 
 tsr_status tsr_evaluate(tsr_context *ctx, const uint8_t *original, const uint8_t *reconstruction,
                         int width, int height, tsr_evaluation *evaluation) {

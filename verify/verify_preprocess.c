@@ -3,7 +3,7 @@
  * shorter side, crop the centre; and what bytes become as numbers. Everything exact. */
 #include "verify.h"
 #include "../ops/ops.h"
-#include "../formats/media/image.h"
+#include "../media/image.h"
 
 #include <math.h>
 #include <stdlib.h>

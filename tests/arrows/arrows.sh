@@ -30,20 +30,21 @@ declare -A may=(
     [compute/vulkan]="compute/ !compute/cpu/"
     [ops]="ops/ compute/ !compute/vulkan/"
     [formats]="formats/ compute/context.h compute/arena.h compute/tensor.h compute/threads.h"
+    [media]="media/ formats/file.h compute/context.h compute/arena.h compute/threads.h"
     [quantizer]="quantizer/ ops/ compute/"
     [reduce]="reduce/ ops/ compute/"
     [nn]="nn/ ops/ compute/ formats/weights/"
     [models]="models/ nn/ ops/ compute/ formats/"
     [towers]="towers/ nn/ ops/ compute/ formats/weights/"
-    [metrics]="metrics/ models/ nn/ ops/ compute/ formats/"
+    [metrics]="metrics/ models/ nn/ ops/ compute/ formats/ media/"
     [codec/tokenizers]="codec/tokenizers/ nn/ quantizer/ ops/ compute/ formats/weights/"
-    [codec]="codec/ !codec/tokenizers/ models/ nn/ quantizer/ reduce/ metrics/metrics.h formats/ ops/ compute/"
+    [codec]="codec/ !codec/tokenizers/ models/ nn/ quantizer/ reduce/ metrics/metrics.h formats/ media/ ops/ compute/"
     [runner]="runner/ formats/ compute/context.h"
-    [verify]="verify/ codec/ towers/ models/ nn/ metrics/ quantizer/ reduce/ formats/ ops/ compute/"
-    [bench]="bench/ codec/ towers/ models/ nn/ metrics/ quantizer/ reduce/ formats/ ops/ compute/"
+    [verify]="verify/ codec/ towers/ models/ nn/ metrics/ quantizer/ reduce/ formats/ media/ ops/ compute/"
+    [bench]="bench/ codec/ towers/ models/ nn/ metrics/ quantizer/ reduce/ formats/ media/ ops/ compute/"
     [tools]="tools/ !tools/samples/"
     [tools/samples]="tools/samples/ tools/stroke_font.h"
-    [tests]="tests/ bench/ verify/ codec/ towers/ models/ nn/ metrics/ quantizer/ reduce/ runner/ formats/ ops/ compute/ tools/"
+    [tests]="tests/ bench/ verify/ codec/ towers/ models/ nn/ metrics/ quantizer/ reduce/ runner/ formats/ media/ ops/ compute/ tools/"
     [vulkan_shaders]="vulkan_shaders/"
     [scripts]="scripts/"
 )
@@ -138,7 +139,7 @@ while IFS= read -r line; do say "$line"; done < <(
     /[ \t\r]$/ { print file ":" FNR ": blanks (or CR) at the end of the line" }
     $0 ~ marker { print file ":" FNR ": leftover marker: " $0 }
     $0 ~ machine { print file ":" FNR ": path of a machine: " $0 }
-    code && /^[ \t]*#[ \t]*include[ \t]*</ && /<(\.\.|compute|ops|formats|quantizer|reduce|nn|models|towers|codec|metrics|verify|bench|runner)\// {
+    code && /^[ \t]*#[ \t]*include[ \t]*</ && /<(\.\.|compute|ops|formats|media|quantizer|reduce|nn|models|towers|codec|metrics|verify|bench|runner)\// {
         print file ":" FNR ": inner header in <>: " $0
     }
     code && /^[ \t]*#[ \t]*include[ \t]*"/ {

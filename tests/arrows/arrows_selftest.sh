@@ -58,15 +58,18 @@ compute/cpu compute/vulkan/plan.h
 compute/cpu ops/conv2d.h
 compute/vulkan compute/cpu/simd.h
 formats compute/device.h
-formats/media metrics/metrics.h formats
+formats/tokens metrics/metrics.h formats
+formats media/image.h
+media formats/tokens/token_layout.h
+media compute/device.h
 ops compute/vulkan/plan.h
-ops formats/media/image.h
+ops formats/file.h
 ops nn/vit.h
 formats ops/ops.h
 quantizer nn/vit.h
 reduce quantizer/quantizer.h
 nn models/model.h
-nn formats/media/image.h
+nn media/image.h
 models codec/tokenizer.h
 towers models/model.h
 towers codec/fit.h
@@ -74,7 +77,8 @@ metrics codec/fit.h
 metrics/judges codec/fit.h metrics
 codec/tokenizers codec/fit.h
 codec/tokenizers models/model.h
-codec/tokenizers formats/media/image.h
+codec/tokenizers media/image.h
+models media/image.h
 codec codec/tokenizers/titok.h
 codec verify/verify.h
 codec metrics/judges/lpips.h

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 #include "alloc_fail.h"
-#include "formats/media/reader.h"
+#include "media/reader.h"
 
 static inline void decode_bytes(const uint8_t *data, size_t size) {
     tsr_context *ctx = NULL;

@@ -3,7 +3,7 @@
  * said when they come one by one, and no end lies behind what is there. */
 #include <stdlib.h>
 #include <string.h>
-#include "formats/media/picture_extent.h"
+#include "media/picture_extent.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -5,7 +5,7 @@
  * or "STATUS words", and after an "ok" line WIDTH*HEIGHT*3 bytes of RGB. With --time it writes no
  * pixels but, at the end, the seconds of the fastest of N rounds over all files, each opened, read
  * and closed. */
-#include "formats/media/image.h"
+#include "media/image.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,8 +6,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "formats/media/image.h"
-#include "formats/media/reader.h"
+#include "media/image.h"
+#include "media/reader.h"
 #include "picture_bytes.h"
 #include "testing.h"
 

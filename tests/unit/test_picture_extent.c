@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "formats/media/picture_extent.h"
+#include "media/picture_extent.h"
 #include "testing.h"
 
 typedef struct sample {

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include <tessera/tessera.h>
-#include "formats/media/image.h"
+#include "media/image.h"
 #include "testing.h"
 
 enum { W = 37, H = 23 };

@@ -11,7 +11,7 @@
 #include <tessera/tessera.h>
 
 #include "formats/file.h"
-#include "formats/media/image.h"
+#include "media/image.h"
 #include "needs.h"
 #include "picture_bytes.h"
 #include "testing.h"

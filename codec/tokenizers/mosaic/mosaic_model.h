@@ -69,6 +69,11 @@ typedef struct mosaic {
     tsr_weight *head, *head_bias;       /* [768, D], [768] */
 } mosaic;
 
+/* Reads the weights of a model whose ctx and path are set. Errors: MODEL, MEMORY, those of reading.
+ */
+tsr_status tsr_mosaic_load(mosaic *m, const tsr_safetensors *file);
+/* Frees a model and what tsr_mosaic_load made of it. */
+void tsr_mosaic_free(mosaic *m);
 /* The quantiser of class c. */
 tsr_residual_fsq tsr_mosaic_slots(const mosaic *m, int c);
 /* Two codewords of leading id number id_index. */

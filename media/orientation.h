@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* orientation.h: the EXIF orientation, from the blocks that carry it. */
-#ifndef FORMATS_ORIENTATION_H
-#define FORMATS_ORIENTATION_H
+#ifndef MEDIA_ORIENTATION_H
+#define MEDIA_ORIENTATION_H
 
 #include "reader.h"
 

@@ -4,8 +4,8 @@
  *
  * Every reader is compiled in every build, so that each build knows each format by name; the part
  * that needs a library stands under TESSERA_WITH_<LIBRARY>, and `decode` is NULL without it. */
-#ifndef FORMATS_READER_H
-#define FORMATS_READER_H
+#ifndef MEDIA_READER_H
+#define MEDIA_READER_H
 
 #include "image.h"
 
@@ -56,6 +56,10 @@ struct tsr_picture_reader {
 
 /* Reads the header of a picture file. */
 tsr_probe tsr_picture_probe(const void *bytes, size_t size);
+/* As tsr_picture_probe for d->bytes, and refuses what is no picture, what this build cannot read
+ * and what is larger than the settings allow. *probe is d->probe. Errors: FORMAT, TRUNCATED (no
+ * bytes), UNSUPPORTED, TOO_LARGE. */
+tsr_status tsr_picture_recognise(const tsr_picture_decode *d, tsr_probe *probe);
 
 /* UNSUPPORTED: "NAME: <what> is not read: <advice>". advice NULL: "convert it to PNG". */
 tsr_status tsr_picture_refuse(const tsr_picture_decode *d, const char *advice, const char *what,

@@ -2,11 +2,11 @@
 /* picture_write.h: the kinds of picture files that are written, one write_<kind>.c each. A kind
  * writes RGB pixels into an output that is open already; picture_write.c chooses it by the file's
  * suffix, and opens and commits the output. */
-#ifndef FORMATS_PICTURE_WRITE_H
-#define FORMATS_PICTURE_WRITE_H
+#ifndef MEDIA_PICTURE_WRITE_H
+#define MEDIA_PICTURE_WRITE_H
 
 #include <tessera/tessera.h>
-#include "../file.h"
+#include "../formats/file.h"
 
 /* One picture on its way into a file. */
 typedef struct tsr_picture_job {

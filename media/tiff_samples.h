@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* tiff_samples.h: strips and tiles of a TIFF to RGB. */
-#ifndef FORMATS_TIFF_SAMPLES_H
-#define FORMATS_TIFF_SAMPLES_H
+#ifndef MEDIA_TIFF_SAMPLES_H
+#define MEDIA_TIFF_SAMPLES_H
 
 #include "reader.h"
 

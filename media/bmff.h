@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* bmff.h: the little that is read here of the boxes of AVIF and HEIC files. */
-#ifndef FORMATS_BMFF_H
-#define FORMATS_BMFF_H
+#ifndef MEDIA_BMFF_H
+#define MEDIA_BMFF_H
 
 #include "reader.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* picture_stream.h: the pictures of a pipe, one behind the other, as ffmpeg's image2pipe or `cat`
  * send them. Memory: the largest picture. */
-#ifndef FORMATS_PICTURE_STREAM_H
-#define FORMATS_PICTURE_STREAM_H
+#ifndef MEDIA_PICTURE_STREAM_H
+#define MEDIA_PICTURE_STREAM_H
 
 #include "image.h"
 

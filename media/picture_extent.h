@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* picture_extent.h: where a picture ends among bytes that go on behind it, found from its structure
  * without decoding it: for pipes in which pictures follow one another. */
-#ifndef FORMATS_PICTURE_EXTENT_H
-#define FORMATS_PICTURE_EXTENT_H
+#ifndef MEDIA_PICTURE_EXTENT_H
+#define MEDIA_PICTURE_EXTENT_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* image_look.c: what can be said of pictures without decoding them. */
-#include "../file.h"
+#include "../formats/file.h"
 #include "image.h"
 #include "picture_extent.h"
 

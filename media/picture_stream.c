@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* picture_stream.c: see picture_stream.h. */
 #include "picture_stream.h"
-#include "../file.h"
+#include "../formats/file.h"
 #include "picture_extent.h"
 
 #include <stdlib.h>

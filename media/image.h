@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* image.h: a decoded picture, and the readers and writers of picture files. The reader is chosen by
  * the file's first bytes, never by its name; reader.h is what each format has to bring. */
-#ifndef FORMATS_IMAGE_H
-#define FORMATS_IMAGE_H
+#ifndef MEDIA_IMAGE_H
+#define MEDIA_IMAGE_H
 
-#include "../../compute/context.h"
+#include "../compute/context.h"
 #include <stdbool.h>
 
 /* File format a picture came from. Numbers are written to token files. */

@@ -5,8 +5,8 @@
  * some end the process where a check of theirs fails; neither can be switched off. For them the
  * calling process forks: the child has no standard streams and a bound on its memory, decodes, and
  * sends the picture back through a pipe. Whatever happens to it, the caller gets a status. */
-#ifndef FORMATS_APART_H
-#define FORMATS_APART_H
+#ifndef MEDIA_APART_H
+#define MEDIA_APART_H
 
 #include "reader.h"
 
