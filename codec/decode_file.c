@@ -193,6 +193,11 @@ static tsr_status open_job(job *j, const char *input) {
         return tsr_fail(j->ctx, TSR_ERROR_ARGUMENT,
                         "%s: output: wanted a folder for %llu items, got - (stdout)", input,
                         (unsigned long long)j->count);
+    if (j->count > 1 && !is_folder(j->to.output) && tsr_picture_is_name(j->to.output))
+        return tsr_fail(j->ctx, TSR_ERROR_ARGUMENT,
+                        "%s: output: wanted a folder for %llu items, got the name of a picture, "
+                        "%s (%s/ is a folder)",
+                        input, (unsigned long long)j->count, j->to.output, j->to.output);
     status = check_target(j->ctx, input, &s->picture, &j->to);
     j->names.suffix = j->to.suffix;
     if (!status && j->to.folder) status = check_pictures(j, input);

@@ -2,6 +2,7 @@
 /* item_names.c: see item_names.h. A balanced tree and not a hash table: keys are not ours, and a
  * file could be made whose keys all hash alike. */
 #include "item_names.h"
+#include "../media/picture_write.h"
 
 #include <errno.h>
 #include <search.h>
@@ -38,12 +39,9 @@ enum { MOST_PART = 199, MOST_NAME = 2200 };
 
 /* Does a folder's name end like a picture's? It could then stand where a picture shall. */
 static bool looks_like_picture(const char *part, size_t n) {
-    static const char *const suffixes[] = {".png", ".jpg", ".webp", ".avif", ".tiff", ".ppm"};
-    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; ++i) {
-        const size_t length = strlen(suffixes[i]);
-        if (n >= length && !memcmp(part + n - length, suffixes[i], length)) return true;
-    }
-    return false;
+    char name[MOST_PART + 1];
+    snprintf(name, sizeof name, "%.*s", (int)n, part);
+    return tsr_picture_is_name(name);
 }
 
 /* The key's parts, harmless and without the suffix of the last one, into name[MOST_NAME]. */

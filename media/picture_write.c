@@ -47,6 +47,14 @@ static const tsr_picture_kind *kind_of_suffix(const char *suffix) {
     return NULL;
 }
 
+bool tsr_picture_is_name(const char *path) {
+    static const char *const unwritten[] = {".gif", ".bmp", ".jxl", ".heic", ".jp2", ".qoi"};
+    const char *suffix = suffix_of(path);
+    for (size_t i = 0; i < sizeof unwritten / sizeof *unwritten; ++i)
+        if (!strcasecmp(suffix, unwritten[i])) return true;
+    return kind_of_suffix(suffix) != NULL;
+}
+
 static const tsr_picture_kind *kind_of_format(const char *format) {
     char suffix[16];
     snprintf(suffix, sizeof suffix, ".%s", format);

@@ -44,4 +44,7 @@ tsr_status tsr_picture_kind_of(tsr_context *ctx, const char *path,
                                const tsr_picture_write_settings *settings,
                                const tsr_picture_kind **kind);
 
+/* True if a path ends as the names of pictures do, also of formats that are not written. */
+bool tsr_picture_is_name(const char *path);
+
 #endif

@@ -346,10 +346,10 @@ tsr_decode_file_settings tsr_decode_file_settings_default(void);
 
 /* Decodes a token file to picture files. A single chosen item becomes the file `output` ("-" is
  * stdout) unless `output` is an existing folder or ends in '/'. Several items go to the folder
- * `output`, which is made if missing: each becomes <key without suffix>.<format>, the folders of
- * keys are made below `output`, and equal names get -2, -3, ... Each picture appears under its name
- * when it is complete. Where the context keeps what exists, a picture that exists ends the call
- * before any is decoded.
+ * `output`, which is made if missing and is not named like a picture (out.png): each becomes <key
+ * without suffix>.<format>, the folders of keys are made below `output`, and equal names get -2,
+ * -3, ... Each picture appears under its name when it is complete. Where the context keeps what
+ * exists, a picture that exists ends the call before any is decoded.
  *
  * A file that is cut or damaged, or an item that the model cannot have made, costs these items and
  * no other: the rest is written, and the call returns DAMAGED.

@@ -126,6 +126,7 @@ run decode beside/a.tess --device cpu -q
 is "without -o" png "$(kind beside/a.png)"
 run decode beside/two.tess --device cpu -q
 is "several without -o" "a.png b.png" "$(echo $(ls beside/two))"
+fails 2 'wanted a folder for 2 items, got the name of a picture, both.gif \(both.gif/ is a folder\)' decode two.tess -o both.gif
 cp a.tess beside/other
 has jpg && run decode beside/other --format jpg --device cpu -q && is "another name" jpg "$(kind beside/other.jpg)"
 cp a.ppm beside/c.ppm
