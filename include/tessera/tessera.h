@@ -351,8 +351,10 @@ tsr_decode_file_settings tsr_decode_file_settings_default(void);
  * -3, ... Each picture appears under its name when it is complete. Where the context keeps what
  * exists, a picture that exists ends the call before any is decoded.
  *
- * A file that is cut or damaged, or an item that the model cannot have made, costs these items and
- * no other: the rest is written, and the call returns DAMAGED.
+ * A file that is cut or damaged costs the items in the damaged places and no other: the rest is
+ * written, and the call returns DAMAGED. Of several items one that the model cannot have made, or
+ * that is too large for the format, costs itself alone: the rest is written, and the call returns
+ * its status (TOKENS, TOO_LARGE).
  *
  * After any other failure or an interruption the pictures that are complete stay, and the detail
  * text says how many there are. settings may be NULL (the defaults). Errors: any of status.h;
