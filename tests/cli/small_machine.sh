@@ -36,17 +36,12 @@ within() {
 if ! command -v prlimit >/dev/null; then
     leave_out "a limit of the address space: no prlimit"
 elif ! prlimit --as=$LIMIT "$TESSERA" --version >/dev/null 2>&1; then
-    sanitized=1
-    leave_out "a limit of the address space: this build (a sanitizer's) does not start within it"
+    skip "512 MB: this build (a sanitizer's) does not start within them"
 else
     within "512 MB of addresses" prlimit --as=$LIMIT
     cmp -s p.tess alone.tess || complain "512 MB of addresses: other tokens than without"
 fi
 
-if [ -n "${sanitized:-}" ]; then
-    leave_out "a control group of 512 MB: a sanitizer needs more"
-    finish
-fi
 # A group below the one this script is in, or below the root.
 group="" limit_file="" peak_file=""
 for above in "/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)" /sys/fs/cgroup \
