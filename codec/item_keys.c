@@ -121,7 +121,7 @@ tsr_status tsr_item_keys_make(tsr_context *ctx, const char *const *inputs, int c
     keys->key = tsr_alloc(ctx, (size_t)count, sizeof *keys->key, "keys");
     if (!keys->key) return TSR_ERROR_MEMORY;
     for (int i = 0; i < count; ++i) {
-        bool changed;
+        bool changed = false;
         keys->key[i] = make_key(inputs[i], kind, &changed);
         if (!keys->key[i]) {
             tsr_item_keys_free(keys);
