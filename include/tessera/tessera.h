@@ -35,6 +35,7 @@
 #ifndef TESSERA_H
 #define TESSERA_H
 
+#include "datasets.h"
 #include "tokens.h"
 
 #ifdef __cplusplus
@@ -192,14 +193,6 @@ typedef struct tsr_encoded {
 } tsr_encoded;
 /* Receives each picture of tsr_encode_files, in order, on the calling thread. */
 typedef void (*tsr_encoded_fn)(void *user, const tsr_encoded *picture);
-
-/* What the key of an item is made from. A byte below 32 or 127, which no key may hold, becomes '_'.
- */
-typedef enum tsr_key {
-    TSR_KEY_NAME = 0, /* the file's name without its folder; stdin is "stdin" */
-    TSR_KEY_PATH = 1  /* the path as it was given, without its root and with "." and ".." parts
-                         resolved: "../a/./x.png" becomes "a/x.png" */
-} tsr_key;
 
 /* What a picture that cannot be read or encoded does to the others. */
 typedef enum tsr_on_error {

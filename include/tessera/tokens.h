@@ -96,6 +96,30 @@ typedef struct tsr_target {
                       written by a search, default 0 */
 } tsr_target;
 
+/* Type of an attribute's value. Numbers are written to files. */
+typedef enum tsr_attribute_type {
+    TSR_ATTRIBUTE_TEXT = 0,    /* UTF-8 */
+    TSR_ATTRIBUTE_INTEGER = 1, /* signed, 64 bits */
+    TSR_ATTRIBUTE_BYTES = 2    /* any bytes */
+} tsr_attribute_type;
+/* A named value that goes with an item or with a whole file: a class, a caption, the JSON of a
+ * WebDataset sample. Attributes change no token. A struct of zeros is the empty text without a
+ * name, which no file takes. */
+typedef struct tsr_attribute {
+    const char *name;        /* UTF-8, 1..255 bytes without control characters; the names of one
+                                item differ */
+    tsr_attribute_type type; /* default TSR_ATTRIBUTE_TEXT */
+    int64_t integer;         /* value of TSR_ATTRIBUTE_INTEGER; 0 for the other types */
+    const void *bytes;       /* [size] value of TSR_ATTRIBUTE_TEXT and TSR_ATTRIBUTE_BYTES; a zero
+                                byte, not counted in `size`, follows one that was read from a file.
+                                May be NULL when `size` is 0 */
+    size_t size;             /* bytes of the value, at most TSR_MAX_ATTRIBUTE_BYTES; 0 for an
+                                integer */
+} tsr_attribute;
+#define TSR_MAX_ATTRIBUTES       4096u      /* of one item or file */
+#define TSR_MAX_ATTRIBUTE_BYTES  (1u << 20) /* of one value */
+#define TSR_MAX_ATTRIBUTES_BYTES (1u << 24) /* of all names and values of one item or file */
+
 /* Tokens of one picture: tiles row by row, and the tokens of each tile in the order of its
  * positions. The memory belongs to whoever filled the struct. */
 typedef struct tsr_token_item {
@@ -120,6 +144,8 @@ typedef struct tsr_token_item {
     const uint8_t *kept;    /* [tiles, tsr_token_mask_bytes] one bit for each position: 1 = has a
                                token. Bit 0 of byte 0 is position 0. NULL: the first counts[t]
                                positions of tile t have one */
+    const tsr_attribute *attributes; /* [attribute_count] NULL: none */
+    uint32_t attribute_count;        /* 0..TSR_MAX_ATTRIBUTES */
 } tsr_token_item;
 
 /* Number of tokens of an item: the sum of its counts. */
