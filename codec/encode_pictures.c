@@ -83,8 +83,8 @@ static tsr_status stream_close(stream *s, tsr_status status, int count, tsr_item
 tsr_status tsr_encode_pictures(tsr_tokenizer *t, tsr_encode_plan *plan, const tsr_picture *pictures,
                                int count, tsr_item **items, uint64_t *near_ties) {
     if (count < 0 || (count && (!pictures || !items)))
-        return tsr_fail(t->model.ctx, TSR_ERROR_ARGUMENT,
-                        "pictures: wanted an array, got count %d", count);
+        return tsr_fail(t->model.ctx, TSR_ERROR_ARGUMENT, "pictures: wanted an array, got count %d",
+                        count);
     for (int i = 0; i < count; ++i)
         items[i] = NULL;
     stream s;
@@ -92,8 +92,7 @@ tsr_status tsr_encode_pictures(tsr_tokenizer *t, tsr_encode_plan *plan, const ts
     for (int i = 0; i < count && !status; ++i) {
         tsr_canvas canvas = {0};
         status = tsr_canvas_open(t->model.host, &pictures[i], &plan->header, &canvas);
-        if (!status)
-            status = stream_picture(&s, &pictures[i], &canvas, i + 1 == count, &items[i]);
+        if (!status) status = stream_picture(&s, &pictures[i], &canvas, i + 1 == count, &items[i]);
         if (!status && plan->keep_fitted)
             status = tsr_item_keep_canvas(t->model.ctx, items[i], &canvas);
         tsr_canvas_free(&canvas);
