@@ -23,8 +23,6 @@ enum { SHARD_SIZE = 10000 };
 typedef struct mark {
     const tsr_shard *shard;
     bool end;
-    tsr_status status; /* of reading an archive; its text */
-    char *detail;
     uint64_t input_hash, content_hash;
 } mark;
 
@@ -68,14 +66,9 @@ tsr_batch_settings tsr_batch_settings_default(void) {
 
 /* ---- reader ------------------------------------------------------------------------------- */
 
-/* Ends the source, with the status of its last call. */
-static void end_source(job *j, tsr_context *ctx, tsr_status status, tsr_feed *feed) {
+static void end_source(job *j, tsr_feed *feed) {
     mark *m = &j->marks[2 * j->next + 1];
-    *m = (mark){.shard = m[-1].shard,
-                .end = true,
-                .status = status,
-                .detail = status ? strdup(tsr_detail(ctx)) : NULL,
-                .content_hash = j->source ? tsr_source_hash(j->source) : 0};
+    *m = (mark){.shard = m[-1].shard, .end = true, .content_hash = tsr_source_hash(j->source)};
     tsr_source_close(&j->source);
     j->within = false;
     ++j->next;
@@ -97,22 +90,20 @@ static tsr_status feed_next(void *user, tsr_context *ctx, tsr_feed *feed) {
     tsr_status status = TSR_OK;
     if (!j->source) status = tsr_source_open(ctx, j->list, shard->first, shard->count, &j->source);
     if (!status) status = tsr_source_next(j->source, &feed->sample);
-    if (status == TSR_ERROR_MEMORY) return status;
-    if (status || !feed->sample) end_source(j, ctx, status, feed);
-    return TSR_OK;
+    if (!status && !feed->sample) end_source(j, feed);
+    return status;
 }
 
 /* ---- caller ------------------------------------------------------------------------------- */
 
-static tsr_status tell_bad(job *j, const tsr_sample *sample, const char *input, tsr_status status,
+static tsr_status tell_bad(job *j, const tsr_sample *sample, tsr_status status,
                            const char *detail) {
-    const tsr_encode_failure failure = {input, status, detail};
+    const tsr_encode_failure failure = {sample->name, status, detail};
     ++j->report->failed;
     ++j->now.errors;
     if (j->s->failed) j->s->failed(j->s->failed_user, &failure);
     if (j->s->on_error == TSR_ON_ERROR_STOP) return tsr_fail(j->ctx, status, "%s", detail);
-    return tsr_journal_note(j->journal, j->now.name, sample ? sample->key : NULL, input, status,
-                            detail);
+    return tsr_journal_note(j->journal, j->now.name, sample->key, sample->name, status, detail);
 }
 
 static tsr_status begin_shard(job *j, const mark *m) {
@@ -135,25 +126,15 @@ static tsr_status begin_shard(job *j, const mark *m) {
     return status;
 }
 
-/* An archive that could not be read to its end: what came before is kept, unless nothing was. */
-static tsr_status end_damaged(job *j, const mark *m, bool *made) {
-    const char *detail = m->detail ? m->detail : "no memory for what happened";
-    tsr_status status = tell_bad(j, NULL, j->now.input, m->status, detail);
-    if (status) return status;
-    *made = j->now.items > 0;
-    j->now.complete = 0;
-    if (*made) return TSR_OK;
-    tsr_token_writer_abandon(&j->writer);
-    ++j->report->unmade;
-    return tsr_journal_give_up(j->journal);
-}
-
+/* Of an archive that could not be read to its end what came before is kept, unless nothing was. */
 static tsr_status end_shard(job *j, const mark *m) {
     tsr_batch_report *r = j->report;
-    bool made = true;
-    tsr_status status = m->status ? end_damaged(j, m, &made) : TSR_OK;
-    if (status || !made) return status;
-    status = tsr_token_writer_close(&j->writer);
+    if (!j->now.complete && !j->now.items) {
+        tsr_token_writer_abandon(&j->writer);
+        ++r->unmade;
+        return tsr_journal_give_up(j->journal);
+    }
+    tsr_status status = tsr_token_writer_close(&j->writer);
     if (status) return status;
     struct stat st;
     j->now.bytes = stat(j->path, &st) == 0 ? (uint64_t)st.st_size : 0;
@@ -175,13 +156,13 @@ static tsr_status add_item(job *j, const tsr_passed *passed) {
     const tsr_sample *sample = passed->sample;
     ++j->pictures_done;
     j->report->near_ties += e->near_ties;
+    if (sample->rest_lost) j->now.complete = 0;
     if (!e->item && !tsr_fault_of_input(e->status))
         return tsr_fail(j->ctx, e->status, "%s", e->detail ? e->detail : "");
-    if (!e->item) return tell_bad(j, sample, sample->name, e->status, e->detail ? e->detail : "");
+    if (!e->item) return tell_bad(j, sample, e->status, e->detail ? e->detail : "");
     const tsr_token_item *item = tsr_item_tokens(e->item);
     const tsr_status status = tsr_token_writer_add(j->writer, item);
-    if (tsr_fault_of_picture(status))
-        return tell_bad(j, sample, sample->name, status, tsr_detail(j->ctx));
+    if (tsr_fault_of_picture(status)) return tell_bad(j, sample, status, tsr_detail(j->ctx));
     if (status) return status;
     ++j->now.items;
     j->now.tokens += tsr_token_item_total(item);
@@ -285,11 +266,7 @@ static tsr_status choose(job *j) {
         j->todo[j->todo_count++] = i;
         j->pictures_todo += shard->count;
     }
-    bool known = true;
-    for (uint64_t k = 0; k < j->todo_count && known; ++k)
-        known = tsr_source_list_entry(j->list, j->shards.shard[j->todo[k]].first).kind ==
-                TSR_SOURCE_PICTURE;
-    if (!known) j->pictures_todo = 0;
+    if (!tsr_source_list_properties(j->list).counted) j->pictures_todo = 0;
     j->marks = tsr_alloc(j->ctx, 2 * j->todo_count + 1, sizeof *j->marks, "batch: shards");
     return j->marks ? TSR_OK : TSR_ERROR_MEMORY;
 }
@@ -370,8 +347,6 @@ tsr_status tsr_batch(tsr_context *ctx, const char *const *inputs, int input_coun
     tsr_journal_close(&j->journal);
     tsr_shards_free(&j->shards);
     tsr_source_list_close(&j->list);
-    for (uint64_t i = 0; j->marks && i < 2 * j->todo_count; ++i)
-        free(j->marks[i].detail);
     free(j->marks);
     free(j->todo);
     free(j->path);
