@@ -7,7 +7,6 @@
 #include "encode_inputs.h"
 #include "encode_pictures.h"
 #include "item.h"
-#include "item_keys.h"
 #include "search.h"
 #include "target.h"
 
@@ -29,17 +28,14 @@ static double now(void) {
 
 static tsr_status check_arguments(tsr_context *ctx, const char *const *inputs, int count,
                                   const char *output, const tsr_encode_files_settings *s) {
-    if (!inputs || count < 1)
+    if (count < 0 || (count ? !inputs : !s->source.files_from))
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "inputs: wanted at least one picture, got none");
     if (!output) return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "output: wanted a path, got NULL");
-    int pipes = 0;
     tsr_status status = TSR_OK;
-    for (int i = 0; i < count && !status; ++i) {
-        if (!inputs[i]) return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "inputs: %d is NULL", i);
-        if (!strcmp(inputs[i], "-") && pipes++)
-            return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "-: wanted once among the inputs, got twice");
-        status = tsr_out_not_input(ctx, output, inputs[i]);
-    }
+    for (int i = 0; i < count && !status; ++i)
+        if (inputs[i]) status = tsr_out_not_input(ctx, output, inputs[i]);
+    if (!status) status = tsr_out_not_input(ctx, output, s->source.files_from);
+    if (!status) status = tsr_out_not_input(ctx, output, s->source.attributes);
     if (!status) status = tsr_out_not_input(ctx, output, s->model.model);
     if (!status) status = tsr_out_not_input(ctx, output, s->encode.noise);
     return status ? status : tsr_out_check(ctx, output);
@@ -49,8 +45,7 @@ typedef struct group {
     tsr_image images[GROUP_PICTURES];
     tsr_picture pictures[GROUP_PICTURES];
     tsr_item *items[GROUP_PICTURES];
-    const char *paths[GROUP_PICTURES]; /* inputs they came from */
-    char *keys[GROUP_PICTURES];
+    tsr_sample *samples[GROUP_PICTURES]; /* what they came from */
     uint64_t pixels;
     int count;
 } group;
@@ -59,7 +54,7 @@ static void group_clear(group *g) {
     for (int i = 0; i < g->count; ++i) {
         tsr_image_free(&g->images[i]);
         tsr_item_close(&g->items[i]);
-        free(g->keys[i]);
+        tsr_sample_free(&g->samples[i]);
     }
     g->count = 0;
     g->pixels = 0;
@@ -83,7 +78,7 @@ typedef struct job {
     tsr_encode_plan plan;
     tsr_token_writer *writer;
     tsr_encode_report *report;
-    tsr_item_keys keys;
+    tsr_encode_inputs inputs;
     tsr_status first; /* of the bad pictures, with its text */
     char first_detail[1024];
     group group;
@@ -124,11 +119,12 @@ static tsr_status tell_bad(job *j, const char *input, tsr_status status) {
 }
 
 /* Search, check and writing of an item that was encoded. */
-static tsr_status finish_item(job *j, tsr_item *item) {
+static tsr_status finish_item(job *j, tsr_item *item, const tsr_sample *sample) {
     const tsr_token_item *tokens = tsr_item_tokens(item);
     const float quality = j->s->encode.choice.quality;
     tsr_encode_report *r = j->report;
-    tsr_encoded done = {.item = tokens,
+    tsr_token_item whole;
+    tsr_encoded done = {.item = &whole,
                         .details = tsr_item_selection(item),
                         .error = NAN,
                         .predicted = quality > 0 ? tsr_item_predicted_error(item) : NAN};
@@ -140,7 +136,10 @@ static tsr_status finish_item(job *j, tsr_item *item) {
         done.reached = tsr_target_met(&j->plan.target, (double)tokens->target.reached);
     }
     if (j->s->check) status = check_item(j->t, item, &done.error);
-    if (!status) status = tsr_token_writer_add(j->writer, tokens);
+    whole = *tokens;
+    whole.attributes = sample->attributes;
+    whole.attribute_count = sample->attribute_count;
+    if (!status) status = tsr_token_writer_add(j->writer, &whole);
     if (status) return status;
     r->target_decodes += done.decodes;
     r->target_reached += (uint64_t)done.reached;
@@ -166,8 +165,8 @@ static tsr_status encode_span(job *j, int first, int count) {
     j->report->seconds += now() - began;
     if (status) return status;
     for (int i = first; i < first + count && !status; ++i) {
-        status = finish_item(j, g->items[i]);
-        if (is_of_the_picture(status)) status = tell_bad(j, g->paths[i], status);
+        status = finish_item(j, g->items[i], g->samples[i]);
+        if (is_of_the_picture(status)) status = tell_bad(j, g->samples[i]->name, status);
     }
     return status;
 }
@@ -186,7 +185,7 @@ static tsr_status encode_group(job *j) {
             const uint64_t failed = j->report->failed;
             status = encode_span(j, i, 1);
             if (is_of_the_picture(status) && j->report->failed == failed)
-                status = tell_bad(j, g->paths[i], status);
+                status = tell_bad(j, g->samples[i]->name, status);
         }
     }
     group_clear(g);
@@ -227,17 +226,17 @@ static tsr_status open_job(job *j) {
 }
 
 /* Finds all bad files by their headers. With STOP, one is enough to encode nothing. */
-static tsr_status look_at_all(job *j, tsr_encode_inputs *inputs) {
+static tsr_status look_at_all(job *j) {
     const tsr_encode_settings *s = &j->s->encode;
-    for (int i = 0; i < inputs->count; ++i) {
-        const tsr_status status = tsr_encode_inputs_look(inputs, i);
+    const uint64_t all = tsr_source_list_count(j->inputs.list);
+    for (uint64_t i = 0; i < all; ++i) {
+        const tsr_status status = tsr_encode_inputs_look(&j->inputs, i);
         if (status && !is_of_the_input(status)) return status;
-        if (status) (void)tell_bad(j, inputs->paths[i], status);
-        if (s->progress && i % 64 == 63 &&
-            s->progress(s->progress_user, "look", (uint64_t)i + 1, (uint64_t)inputs->count))
+        if (status) (void)tell_bad(j, tsr_source_list_entry(j->inputs.list, i).path, status);
+        if (s->progress && i % 64 == 63 && s->progress(s->progress_user, "look", i + 1, all))
             return tsr_fail(j->ctx, TSR_ERROR_INTERRUPTED, "stopped by the caller");
     }
-    const uint64_t bad = j->report->failed, all = (uint64_t)inputs->count;
+    const uint64_t bad = j->report->failed;
     if (!bad || (j->s->on_error == TSR_ON_ERROR_SKIP && bad < all)) return TSR_OK;
     if (all == 1 || bad == 1) return tsr_fail(j->ctx, j->first, "%s", j->first_detail);
     return tsr_fail(j->ctx, j->first,
@@ -245,16 +244,15 @@ static tsr_status look_at_all(job *j, tsr_encode_inputs *inputs) {
                     (unsigned long long)bad, (unsigned long long)all, j->first_detail);
 }
 
-static void group_add(group *g, tsr_encode_input *input) {
+static void group_add(group *g, const tsr_encode_input *input) {
     const tsr_image *image = &input->image;
     g->images[g->count] = *image;
-    g->keys[g->count] = input->key;
-    g->paths[g->count] = input->path;
+    g->samples[g->count] = input->sample;
     g->items[g->count] = NULL;
     g->pictures[g->count++] = (tsr_picture){.rgb = image->rgb,
                                             .width = image->width,
                                             .height = image->height,
-                                            .key = input->key,
+                                            .key = input->sample->key,
                                             .orientation = image->orientation};
     g->pixels += (uint64_t)image->width * (uint64_t)image->height;
 }
@@ -266,20 +264,22 @@ static tsr_status pass_bad(job *j, const tsr_encode_input *input) {
     tsr_status status = encode_group(j);
     if (status) return status;
     status = tsr_fail(j->ctx, input->status, "%s", detail);
-    return is_of_the_input(status) ? tell_bad(j, input->path, status) : status;
+    return input->sample && is_of_the_input(status) ? tell_bad(j, input->sample->name, status)
+                                                    : status;
 }
 
-static tsr_status encode_all(job *j, tsr_encode_inputs *inputs, const char *output) {
+static tsr_status encode_all(job *j, const char *output) {
     const tsr_encode_settings *s = &j->s->encode;
-    const uint64_t total = tsr_encode_inputs_have_streams(inputs) ? 0 : (uint64_t)inputs->count;
+    const bool counted = tsr_source_list_properties(j->inputs.list).counted;
+    const uint64_t total = counted ? tsr_source_list_count(j->inputs.list) : 0;
     group *g = &j->group;
     tsr_encode_input input;
     uint64_t read = j->report->failed;
     tsr_status status = TSR_OK;
-    while (!status && tsr_encode_inputs_next(inputs, &input)) {
+    while (!status && tsr_encode_inputs_next(&j->inputs, &input)) {
         if (input.status) {
             status = pass_bad(j, &input);
-            free(input.key);
+            tsr_sample_free(&input.sample);
         } else
             group_add(g, &input);
         if (g->count == GROUP_PICTURES || g->pixels >= group_pixels) status = encode_group(j);
@@ -288,7 +288,7 @@ static tsr_status encode_all(job *j, tsr_encode_inputs *inputs, const char *outp
     }
     if (!status) status = encode_group(j);
     group_clear(g);
-    if (!status && !j->report->pictures) /* all were bad and skipped */
+    if (!status && !j->report->pictures && j->report->failed) /* all were bad and skipped */
         status = tsr_fail(j->ctx, j->first, "%s", j->first_detail);
     return status ? status : tsr_encode_plan_finish(j->ctx, &j->plan);
 }
@@ -307,23 +307,41 @@ static void keep_partial(job *j, tsr_status why) {
     (void)tsr_fail(j->ctx, why, "%s", detail);
 }
 
-static tsr_status run_job(job *j, const char *const *paths, int count, const char *output) {
-    tsr_image_settings settings = tsr_image_settings_default();
-    memcpy(settings.background, j->s->encode.fit.background, 3);
-    tsr_encode_inputs inputs = {0};
+/* A table of attributes that fits no sample is most often one of other keys. */
+static void tell_unused(const job *j) {
+    char *first;
+    const uint64_t unused = tsr_source_list_unused_keys(j->inputs.list, &first);
+    char clean[200];
+    if (unused)
+        tsr_log(j->ctx, TSR_LOG_WARNING, "%s: no picture has %llu of its keys; the first is '%s'",
+                j->s->source.attributes, (unsigned long long)unused,
+                tsr_token_key_clean(first ? first : "", clean, sizeof clean));
+    free(first);
+}
+
+static tsr_status run_job(job *j, const char *output) {
     tsr_status status = open_job(j);
-    if (!status)
-        status = tsr_encode_inputs_open(j->ctx, paths, j->keys.key, count, &settings, &inputs);
-    if (!status) status = look_at_all(j, &inputs);
+    if (!status) status = look_at_all(j);
     if (!status)
         status = tsr_token_writer_open(j->ctx, &j->writer, output, &j->plan.header, &j->s->file);
-    if (!status) status = encode_all(j, &inputs, output);
-    tsr_encode_inputs_close(&inputs);
+    if (!status) status = encode_all(j, output);
+    if (!status) tell_unused(j);
     if (!status) status = tsr_out_check(j->ctx, output); /* it may have appeared meanwhile */
     if (!status) return tsr_token_writer_close(&j->writer);
     if (j->writer && j->s->keep_partial) keep_partial(j, status);
     tsr_token_writer_abandon(&j->writer);
     return status;
+}
+
+static tsr_status open_inputs(job *j, const char *const *inputs, int count,
+                              const tsr_image_settings *settings) {
+    const tsr_status status =
+        tsr_encode_inputs_open(j->ctx, inputs, count, &j->s->source, settings, &j->inputs);
+    if (status) return status;
+    const tsr_source_list_info info = tsr_source_list_properties(j->inputs.list);
+    j->report->changed_keys = info.changed_keys;
+    j->report->equal_keys = info.equal_keys;
+    return TSR_OK;
 }
 
 tsr_status tsr_encode_files(tsr_context *ctx, const char *const *inputs, int input_count,
@@ -341,15 +359,15 @@ tsr_status tsr_encode_files(tsr_context *ctx, const char *const *inputs, int inp
     j->ctx = ctx;
     j->s = &s;
     j->report = report;
-    status = tsr_item_keys_make(ctx, inputs, input_count, s.key, &j->keys);
-    report->changed_keys = j->keys.changed;
-    report->equal_keys = j->keys.equal;
-    if (!status) status = run_job(j, inputs, input_count, output);
+    tsr_image_settings image = tsr_image_settings_default();
+    memcpy(image.background, s.encode.fit.background, 3);
+    status = open_inputs(j, inputs, input_count, &image);
+    if (!status) status = run_job(j, output);
     struct stat st;
     if (!status && strcmp(output, "-") && !stat(output, &st)) report->bytes = (uint64_t)st.st_size;
     tsr_encode_plan_close(&j->plan);
     tsr_tokenizer_close(&j->t);
-    tsr_item_keys_free(&j->keys);
+    tsr_encode_inputs_close(&j->inputs);
     free(j);
     return status;
 }

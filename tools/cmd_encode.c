@@ -18,6 +18,8 @@ typedef struct encode_options {
     int fit, resampling, check, latents, guidance_mode, key, coding;
     uint8_t background[3];
     int on_error;
+    const char *files_from, *attributes;
+    int files_from_zero, labels;
 } encode_options;
 
 #define AT(field) offsetof(encode_options, field)
@@ -73,11 +75,25 @@ static const option options[] = {
      "how ids are stored: auto takes the smallest form, raw packs their bits and nothing else, for "
      "readers without a decompressor",
      "auto|raw", 0, 0},
-    {"key", 0, OPTION_CHOICE, AT(key), "K", "name",
-     "what a picture is called in the file: its name, or its path as it was given (without a "
-     "leading "
-     "'/' or '..'), which keeps pictures of one name in several folders apart",
-     "name|path", 0, 0},
+    {"key", 0, OPTION_CHOICE, AT(key), "K", "auto",
+     "what a picture is called in the file: its name; its path as it was given (without a leading "
+     "'/' or '..') or, in a folder that was given, from there on; its stem (name without suffix); "
+     "or auto: the path for pictures of folders and lists, else the name. Pictures of an archive "
+     "keep the archive's keys",
+     "name|path|stem|auto", 0, 0},
+    {"files-from", 0, OPTION_TEXT, AT(files_from), "LIST", "not used",
+     "also takes the inputs that this file names, one a line; '-' is stdin. One that is not there "
+     "is a bad picture",
+     NULL, 0, 0},
+    {"null", '0', OPTION_FLAG, AT(files_from_zero), NULL, NULL,
+     "the inputs in LIST end with a zero byte, as find -print0 writes them", NULL, 0, 0},
+    {"labels", 0, OPTION_CHOICE, AT(labels), "L", "none",
+     "folder: the name of the folder that a picture is in becomes its attribute 'label'",
+     "none|folder", 0, 0},
+    {"attributes", 0, OPTION_TEXT, AT(attributes), "FILE", "none",
+     "attributes of pictures by their keys: a .tsv, whose first line names the columns and whose "
+     "first column is the key, or a .jsonl of objects with \"key\"; values are texts and integers",
+     NULL, 0, 0},
     {"batch", 0, OPTION_UINT, AT(batch), "N", "chosen from memory",
      "tiles computed together; never changes the ids", NULL, 1, TSR_MAX_BATCH},
     {"steps", 0, OPTION_UINT, AT(steps), "N", "the tokenizer's",
@@ -315,7 +331,7 @@ static void say(tool *t, const encode_options *o, const tsr_encode_report *r) {
                  r->out_of_reach, r->predicted,
                  100 * (double)r->out_of_reach / (double)r->predicted, o->quality,
                  r->out_of_reach && !o->common.verbose ? "; -v names them" : "");
-    if (r->equal_keys && !o->key)
+    if (r->equal_keys && o->key != TSR_KEY_PATH)
         tool_say(t, "%" PRIu64 " of the keys %s there before; --key path tells folders apart",
                  r->equal_keys, r->equal_keys == 1 ? "was" : "were");
     if (o->target)
@@ -361,33 +377,49 @@ static bool parse_target(const char *text, tsr_target *target) {
     return false;
 }
 
+/* Bytes of a path without its suffix, and of a folder's without the '/' behind it. */
+static size_t stem_of(const char *path) {
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/')
+        --n;
+    const bool folder = path[n] == '/';
+    size_t name = n, dot = n;
+    while (name && path[name - 1] != '/')
+        --name;
+    for (size_t i = name + 1; i < n; ++i)
+        if (path[i] == '.') dot = i;
+    const bool packed = dot - name > 4 && !memcmp(path + dot - 4, ".tar", 4);
+    return folder ? n : packed ? dot - 4 : dot;
+}
+
 /* Finds the output, beside a single input where none is named, and refuses what must not be one.
  * *beside is malloc'd when it was made here. */
 static int claim_output(const verb *v, encode_options *o, char **inputs, int count, char **beside) {
     if (!o->output) {
-        if (count > 1) return args_wrong(v, "-o OUT.tess is missing: wanted with several inputs");
+        if (count > 1 || o->files_from)
+            return args_wrong(v, "-o OUT.tess is missing: wanted with several inputs");
         if (tool_is_stream(inputs[0]))
             return args_wrong(v, "-o OUT.tess is missing: %s has no name to put it beside",
                               inputs[0]);
-        const char *slash = strrchr(inputs[0], '/'), *dot = strrchr(inputs[0], '.');
-        const bool suffix = dot && dot != inputs[0] && (!slash || dot > slash + 1);
-        const size_t stem = suffix ? (size_t)(dot - inputs[0]) : strlen(inputs[0]);
-        if (asprintf(beside, "%.*s.tess", (int)stem, inputs[0]) < 0) *beside = NULL;
+        if (asprintf(beside, "%.*s.tess", (int)stem_of(inputs[0]), inputs[0]) < 0) *beside = NULL;
         if (!*beside) return EXIT_FILES;
         o->output = *beside;
     }
     int code = tool_not_input(v, o->output, o->model);
     if (code < 0) code = tool_not_input(v, o->output, o->noise);
+    if (code < 0) code = tool_not_input(v, o->output, o->files_from);
+    if (code < 0) code = tool_not_input(v, o->output, o->attributes);
     for (int i = 0; i < count && code < 0; ++i)
         code = tool_not_input(v, o->output, inputs[i]);
     return code < 0 ? tool_output(v, &o->common, o->output) : code;
 }
 
 static int run(const verb *v, int argc, char **argv) {
-    encode_options o = {.background = {255, 255, 255}};
+    encode_options o = {.background = {255, 255, 255}, .key = TSR_KEY_AUTO};
     int operands;
     int code = args_parse(v, argc, argv, &o, &operands);
     if (code >= 0) return code;
+    if (!operands && !o.files_from) return args_wrong(v, "IN is missing");
     if (o.tokens && o.quality > 0)
         return args_wrong(v, "-k and --quality exclude each other: wanted one of them");
     if (o.target && o.quality > 0)
@@ -429,7 +461,11 @@ static int run(const verb *v, int argc, char **argv) {
                                       .seed = o.seed};
     s.file.layer_tokens = o.layers;
     s.file.entropy = !o.coding;
-    s.key = (tsr_key)o.key;
+    s.source = (tsr_source_settings){.key = (tsr_key)o.key,
+                                     .files_from = o.files_from,
+                                     .files_from_zero = o.files_from_zero,
+                                     .folder_labels = o.labels,
+                                     .attributes = o.attributes};
     s.check = o.check;
     listing l = {.t = &t, .o = &o};
     if (o.common.json) {
@@ -473,18 +509,21 @@ const verb verb_encode = {
              "METRIC=VALUE]\n"
              "               [--fit F] [--resample R] [--tile WxH] [--noise FILE.npy] [--on-error "
              "stop|skip]\n"
+             "               [--files-from LIST [-0]] [--key K] [--labels folder] [--attributes "
+             "FILE]\n"
              "               [--steps N] [--guidance W] [--guidance-mode apg|cfg] [--seed N]\n"
              "               [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]",
     .about =
         "Reads PNG, JPEG, WebP, GIF (its first frame), BMP, TIFF, PNM, QOI, JPEG 2000, AVIF, JPEG "
         "XL "
         "and HEIC by their content, honours the EXIF orientation, and writes one token file with "
-        "one item for each picture, in the "
-        "order given. IN may be '-' for stdin, or a pipe, with one picture or several, one behind "
-        "the "
-        "other. The ids are the same for every --threads and "
-        "--batch. Near ties are ids whose decision was so close that another device might decide "
-        "otherwise.",
+        "one item for each picture, in the order given. IN is a picture; a folder, of which all "
+        "pictures and archives are taken that are in it and below it, hidden ones left out, in "
+        "natural order; a tar archive (.tar, .tar.gz, .tar.zst) with the keys of WebDataset, whose "
+        ".txt, .caption, .cls and .json members become attributes; or '-' for stdin, or a pipe, "
+        "with one picture or several, one behind the other, or an archive. The ids are the same "
+        "for every --threads and --batch. Near ties are ids whose decision was so close that "
+        "another device might decide otherwise.",
     .exits = "1 when pictures were skipped (--on-error skip)",
     .examples = "# one picture with the bundled tokenizer\n"
                 "tessera encode photo.jpg -o photo.tess\n"
@@ -496,6 +535,9 @@ const verb verb_encode = {
                 "tessera encode album/*.jpg -o album.tess --quality 0.1 --check\n"
                 "# the fewest ids a tile that reach 24 dB, found by decoding\n"
                 "tessera encode album/*.jpg -o album.tess --target psnr=24\n"
+                "# what find finds, with the names of folders as labels\n"
+                "find photos -name '*.jpg' | tessera encode --files-from - --labels folder -o "
+                "photos.tess\n"
                 "# the frames of a film\n"
                 "ffmpeg -i film.mp4 -f image2pipe -c:v png - | tessera encode - -o film.tess\n"
                 "# in a pipe\n"
@@ -504,7 +546,7 @@ const verb verb_encode = {
     .option_count = sizeof options / sizeof *options,
     .device_options = DEVICE_ALL,
     .writes = true,
-    .least_operands = 1,
+    .least_operands = 0, /* --files-from may bring them */
     .most_operands = -1,
     .operands = "IN",
     .run = run,

@@ -22,6 +22,9 @@ typedef struct tsr_source_entry {
     const char *key;  /* of a picture's item; of pipes what the keys of several pictures begin with;
                          the samples of archives have keys of their own */
     tsr_source_kind kind;
+    tsr_status problem; /* not OK: it is known already that it cannot be read, and its sample says
+                           so: a line of a list that leads nowhere, a name that cannot be a key */
+    const char *detail; /* text of `problem`; "" without one */
 } tsr_source_entry;
 
 typedef struct tsr_source_list tsr_source_list;
@@ -42,13 +45,14 @@ uint64_t tsr_source_list_count(const tsr_source_list *list);
 tsr_source_entry tsr_source_list_entry(const tsr_source_list *list, uint64_t index);
 /* What was met while a list was made. */
 typedef struct tsr_source_list_info {
-    uint64_t changed_keys;  /* keys of pictures in which '_' stands for a byte no key may hold */
-    uint64_t equal_keys;    /* keys that an earlier picture of the list has */
-    bool counted;           /* every entry is one sample: there are no archives and pipes */
-    uint64_t unused_labels; /* keys of settings->attributes that no sample had so far */
-    const char *unused_key; /* the first of them, owned by the list; NULL: none */
+    uint64_t changed_keys; /* keys of pictures in which '_' stands for a byte no key may hold */
+    uint64_t equal_keys;   /* keys that an earlier picture of the list has */
+    bool counted;          /* every entry is one sample: there are no archives and pipes */
 } tsr_source_list_info;
 tsr_source_list_info tsr_source_list_properties(const tsr_source_list *list);
+/* Number of keys of settings->attributes that no sample had so far. *first becomes the first of
+ * them, which the caller frees; NULL: none. */
+uint64_t tsr_source_list_unused_keys(const tsr_source_list *list, char **first);
 /* Sources that are opened afterwards pass entry `index` over. */
 void tsr_source_list_leave_out(tsr_source_list *list, uint64_t index);
 

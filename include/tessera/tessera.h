@@ -202,7 +202,8 @@ typedef enum tsr_on_error {
 } tsr_on_error;
 /* One picture of tsr_encode_files that has no item. All pointers are valid during the callback. */
 typedef struct tsr_encode_failure {
-    const char *input; /* as it was given to the call */
+    const char *input; /* the path: as it was given to the call, below a folder that was, or
+                          ARCHIVE:KEY */
     tsr_status status;
     const char *detail; /* one line about it */
 } tsr_encode_failure;
@@ -216,7 +217,7 @@ typedef struct tsr_encode_files_settings {
                                     tsr_encode_settings_default() */
     tsr_sampling_settings hints; /* decode hints for the file; default zeros: the model's */
     tsr_token_writer_settings file; /* default tsr_token_writer_settings_default() */
-    tsr_key key;                    /* default TSR_KEY_NAME */
+    tsr_source_settings source;     /* default zeros: named files, keyed by their names */
     int check;              /* 1 decodes each picture again and reports its error; default 0 */
     tsr_encoded_fn encoded; /* receives each picture; default NULL: no reports */
     void *encoded_user;     /* first argument of `encoded`; default NULL */
@@ -280,16 +281,19 @@ typedef struct tsr_encode_report {
     char partial[4096]; /* with keep_partial: the file that what was done is kept as; "": none */
 } tsr_encode_report;
 
-/* Encodes picture files into one token file, one item for each picture, in order. "-" is stdin or
- * stdout. An input that is no file (stdin, a pipe) may hold several pictures, one behind the other,
- * and each becomes an item; BigTIFF alone takes all that follows it. The key of an item is made
- * as settings->key says, "stdin" for stdin, with -000001, -000002 ... behind it where a
- * pipe held several.
+/* Encodes pictures into one token file, one item for each, in order. An input is a picture file, a
+ * folder, a tar archive, or "-" (stdin) or another pipe; datasets.h says what is in them and how
+ * their items are called. input_count may be 0 with settings->source.files_from. A pipe may hold
+ * several pictures, one behind the other, or a tar, and each picture becomes an item; BigTIFF alone
+ * takes all that follows it. The key of its item is "stdin" for stdin, with -000001, -000002 ...
+ * behind it where a pipe held several. "-" as output is stdout.
  *
  * Keys are made and settings checked first; a name that was changed and a key that several pictures
  * have are logged as warnings. Then the headers of all files are looked at, and then the first
- * picture is read. Bad pictures go to settings->failed; the status is that of the first of them
- * with TSR_ON_ERROR_STOP or when no picture was good, and TSR_OK with TSR_ON_ERROR_SKIP:
+ * picture is read. What is in archives and pipes shows only when they are read: they are not looked
+ * at, and their keys are not compared. Bad pictures go to settings->failed, and so does an archive
+ * that is cut or damaged, after the pictures before that place; the status is that of the first of
+ * them with TSR_ON_ERROR_STOP or when no picture was good, and TSR_OK with TSR_ON_ERROR_SKIP:
  * report->failed counts them. On error nothing appears under `output`. settings may be NULL (the
  * defaults), and so may report. Errors: any of status.h; ARGUMENT also when the output is one of
  * the inputs, the model or the noise; EXISTS. */

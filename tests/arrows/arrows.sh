@@ -30,6 +30,7 @@ declare -A may=(
     [compute/vulkan]="compute/ !compute/cpu/"
     [ops]="ops/ compute/ !compute/vulkan/"
     [formats]="formats/ compute/context.h compute/arena.h compute/tensor.h compute/threads.h"
+    [formats/datasets]="formats/ media/picture_stream.h compute/context.h compute/arena.h compute/tensor.h compute/threads.h"
     [media]="media/ formats/file.h compute/context.h compute/arena.h compute/threads.h"
     [quantizer]="quantizer/ ops/ compute/"
     [reduce]="reduce/ ops/ compute/"
