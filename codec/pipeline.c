@@ -53,6 +53,8 @@ typedef struct stage {
 struct tsr_pipeline {
     tsr_context *ctx;
     tsr_pipeline_settings s;
+    char (*device_names)[16]; /* of "vulkan:all", and pointers to them */
+    const char **device_list;
     tsr_model_settings *models; /* [encoders] */
     tsr_encoder *encoder;       /* [encoders] */
     stage reader, *decoders, *encoders;
@@ -172,9 +174,9 @@ static step *take_picture(tsr_pipeline *p) {
                 ++p->decoding;
                 return s;
             }
+            if (!waits) pthread_cond_broadcast(&p->changed); /* a group may be all there will be */
             p->waiting += !waits;
             waits = true;
-            pthread_cond_broadcast(&p->changed); /* a group may be all there will be */
         }
         pthread_cond_wait(&p->changed, &p->lock);
     }
@@ -462,7 +464,35 @@ static tsr_status open_encoder(tsr_pipeline *p, int index) {
     return status ? tsr_fail(p->ctx, status, "%s", tsr_detail(own->ctx)) : TSR_OK;
 }
 
+/* "vulkan:all": every hardware device. Software ones are taken by name alone. */
+static tsr_status find_all_devices(tsr_pipeline *p) {
+    const char *name = p->s.encoder.model->device;
+    if (p->s.device_count || !name || strcmp(name, "vulkan:all")) return TSR_OK;
+    tsr_device_info *list = NULL;
+    int count = 0;
+    tsr_status status = tsr_device_list(p->ctx, &list, &count);
+    if (status) return status;
+    p->device_names = tsr_alloc(p->ctx, (size_t)count + 1, sizeof *p->device_names, "devices");
+    p->device_list = tsr_alloc(p->ctx, (size_t)count + 1, sizeof *p->device_list, "devices");
+    if (!p->device_names || !p->device_list) status = TSR_ERROR_MEMORY;
+    for (int i = 0; i < count && !status; ++i) {
+        if (list[i].kind != TSR_DEVICE_VULKAN || list[i].software || !list[i].usable) continue;
+        char *own = p->device_names[p->s.device_count];
+        snprintf(own, sizeof *p->device_names, "vulkan:%d", list[i].index);
+        p->device_list[p->s.device_count++] = own;
+    }
+    free(list);
+    if (!status && !p->s.device_count)
+        status = tsr_fail(p->ctx, TSR_ERROR_NO_DEVICE,
+                          "vulkan:all: wanted a GPU, got none that can be used; name software "
+                          "devices one by one, vulkan:0,vulkan:1");
+    p->s.devices = p->device_list;
+    return status;
+}
+
 static tsr_status open_all(tsr_pipeline *p) {
+    tsr_status status = find_all_devices(p);
+    if (status) return status;
     const int encoders = p->s.device_count ? p->s.device_count : 1;
     const int decoders = tsr_thread_count(p->ctx);
     if (encoders > 1 && p->s.encoder.encode->noise)
@@ -477,7 +507,6 @@ static tsr_status open_all(tsr_pipeline *p) {
     if (!p->steps || !p->models || !p->encoder || !p->encoders || !p->decoders)
         return TSR_ERROR_MEMORY;
     p->encoder_count = encoders;
-    tsr_status status = TSR_OK;
     for (int i = 0; i < encoders && !status; ++i)
         status = open_encoder(p, i);
     p->decoder_count = decoders;
@@ -521,6 +550,8 @@ void tsr_pipeline_close(tsr_pipeline **pipeline) {
     tsr_context_close(&p->reader.ctx);
     pthread_cond_destroy(&p->changed);
     pthread_mutex_destroy(&p->lock);
+    free(p->device_names);
+    free(p->device_list);
     free(p->steps);
     free(p->models);
     free(p->encoder);

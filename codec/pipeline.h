@@ -36,7 +36,8 @@ typedef bool (*tsr_stop_fn)(void *user);
 
 typedef struct tsr_pipeline_settings {
     tsr_encoder_settings encoder;
-    const char *const *devices; /* [device_count] names of several devices; NULL: model->device */
+    const char *const *devices; /* [device_count] names of several devices; NULL: model->device,
+                                   where "vulkan:all" names every hardware device */
     int device_count;           /* 0: one */
     const tsr_image_settings *image;
 } tsr_pipeline_settings;

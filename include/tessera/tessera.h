@@ -67,7 +67,9 @@ typedef struct tsr_model_settings {
     const char *model;  /* .safetensors file, or a folder with one; default NULL: the bundled
                            tokenizer */
     const char *device; /* "auto", "cpu", "vulkan", "vulkan:N"; default NULL: auto, which takes the
-                           best hardware GPU, or else the cpu */
+                           best hardware GPU, or else the cpu. Where several devices may share the
+                           work (tsr_encode_files, tsr_batch) also "vulkan:all": every hardware
+                           GPU */
     const char *mask;   /* comma-separated names of op variants, capabilities and savings that are
                            left out, to find a fault; default NULL: none */
     tsr_precision precision; /* default TSR_PRECISION_F32 */
@@ -217,11 +219,15 @@ typedef struct tsr_encode_files_settings {
                                     tsr_encode_settings_default() */
     tsr_sampling_settings hints; /* decode hints for the file; default zeros: the model's */
     tsr_token_writer_settings file; /* default tsr_token_writer_settings_default() */
-    tsr_source_settings source;     /* default zeros: named files, keyed by their names */
-    int check;              /* 1 decodes each picture again and reports its error; default 0 */
-    tsr_encoded_fn encoded; /* receives each picture; default NULL: no reports */
-    void *encoded_user;     /* first argument of `encoded`; default NULL */
-    tsr_on_error on_error;  /* default TSR_ON_ERROR_STOP */
+    const char *const *devices; /* [device_count] devices that share the work, "vulkan:0" ...; two
+                                   that differ may decide near ties differently. Default NULL:
+                                   model.device alone */
+    int device_count;           /* default 0 */
+    tsr_source_settings source; /* default zeros: named files, keyed by their names */
+    int check;                  /* 1 decodes each picture again and reports its error; default 0 */
+    tsr_encoded_fn encoded;     /* receives each picture; default NULL: no reports */
+    void *encoded_user;         /* first argument of `encoded`; default NULL */
+    tsr_on_error on_error;      /* default TSR_ON_ERROR_STOP */
     int keep_partial; /* 1: when the call fails or is stopped, the pictures that were done are kept
                          as a whole token file, `output` with ".partial" before its .tess (and -2,
                          -3
