@@ -159,7 +159,7 @@ static uint64_t pixel_bytes(const tsr_sample *sample) {
 static step *take_picture(tsr_pipeline *p) {
     bool waits = false;
     while (!p->stop) {
-        while (p->next_decode < p->next_in && at(p, p->next_decode)->state == DONE)
+        while (p->next_decode < p->next_in && at(p, p->next_decode)->state != READ)
             ++p->next_decode;
         if (p->next_decode == p->next_in) {
             if (p->ended) break;

@@ -8,6 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__SANITIZE_THREAD__)
+enum { MANY = 60, SOME = 20, LARGE = 2 }; /* each takes some fifty times as long */
+#else
+enum { MANY = 300, SOME = 150, LARGE = 12 };
+#endif
 enum { MOST = 600 };
 
 /* What goes in, and what came out. */
@@ -127,16 +132,16 @@ static tsr_status run(world *w, int threads) {
 /* The ids of a picture do not depend on threads, devices and company, and all come in order. */
 START_TEST(order) {
     world *one = malloc(sizeof *one), *many = malloc(sizeof *many);
-    *one = new_world(300);
-    one->mark_every = 50;
+    *one = new_world(MANY);
+    one->mark_every = 25;
     one->bad_every = 40;
-    one->large = 77;
+    one->large = 17;
     *many = *one;
     ck_assert_int_eq(run(one, 1), TSR_OK);
-    ck_assert_int_eq(one->got, 300);
+    ck_assert_int_eq(one->got, MANY);
     ck_assert(!one->disorder);
-    for (int i = 0; i < 300; ++i) {
-        const bool mark = i % 50 == 0;
+    for (int i = 0; i < MANY; ++i) {
+        const bool mark = i % 25 == 0;
         const tsr_status want = mark          ? TSR_OK
                                 : i % 40 == 1 ? TSR_ERROR_TRUNCATED
                                 : i % 40 == 2 ? TSR_ERROR_NOT_FOUND
@@ -189,17 +194,17 @@ END_TEST
 /* A failure anywhere ends the run with its status, and leaves no thread and no memory behind. */
 START_TEST(failures) {
     world *w = malloc(sizeof *w);
-    for (int at = 0; at < 200; at += 199) {
-        *w = new_world(200);
+    for (int at = 0; at < SOME; at += SOME - 1) {
+        *w = new_world(SOME);
         w->feed_fails = at;
         ck_assert_int_eq(run(w, 3), TSR_ERROR_IO);
         ck_assert(!w->disorder && w->got <= at);
-        *w = new_world(200);
+        *w = new_world(SOME);
         w->consume_fails = at;
         w->mark_every = 7;
         ck_assert_int_eq(run(w, 3), TSR_ERROR_NO_SPACE);
         ck_assert_int_eq(w->got, at + 1);
-        *w = new_world(200);
+        *w = new_world(SOME);
         w->stops = at;
         ck_assert_int_eq(run(w, 3), TSR_ERROR_INTERRUPTED);
         ck_assert(!w->disorder && w->got >= at);
@@ -211,11 +216,11 @@ END_TEST
 /* More pixels than may be in flight, in many pictures: they pass one after the other. */
 START_TEST(large_pictures) {
     world *w = malloc(sizeof *w);
-    *w = new_world(24);
+    *w = new_world(LARGE);
     w->side = 1500;
     ck_assert_int_eq(run(w, 4), TSR_OK);
-    ck_assert_int_eq(w->got, 24);
-    for (int i = 0; i < 24; ++i)
+    ck_assert_int_eq(w->got, LARGE);
+    for (int i = 0; i < LARGE; ++i)
         ck_assert(w->sums[i] != 0);
     free(w);
 }
