@@ -9,9 +9,15 @@
 #include <string.h>
 
 #if defined(__SANITIZE_THREAD__)
-enum { MANY = 60, SOME = 20, LARGE = 2 }; /* each takes some fifty times as long */
+enum {
+    MANY = 14,
+    SOME = 5,
+    LARGE = 2,
+    LARGE_SIDE = 300,
+    HUGE_SIDE = 400
+}; /* each takes some fifty times as long */
 #else
-enum { MANY = 300, SOME = 150, LARGE = 12 };
+enum { MANY = 300, SOME = 150, LARGE = 12, LARGE_SIDE = 1500, HUGE_SIDE = 2000 };
 #endif
 enum { MOST = 600 };
 
@@ -21,7 +27,7 @@ typedef struct world {
     int mark_every, bad_every;            /* 0: none */
     int feed_fails, consume_fails, stops; /* at this step; -1: never */
     int side;                             /* of most pictures */
-    int large;                            /* this sample is 2000 x 2000; -1: none */
+    int large;                            /* this sample is HUGE_SIDE wide and high; -1: none */
     int next, got;
     int marks[MOST];     /* what marks point at */
     uint64_t sums[MOST]; /* of the ids of each picture */
@@ -39,7 +45,7 @@ static world new_world(int count) {
 }
 
 static tsr_sample *make_sample(const world *w, int number) {
-    const int side = number == w->large ? 2000 : w->side;
+    const int side = number == w->large ? HUGE_SIDE : w->side;
     const size_t pixels = (size_t)side * (size_t)side * 3;
     tsr_sample *s = calloc(1, sizeof *s);
     char head[32], name[32];
@@ -133,15 +139,15 @@ static tsr_status run(world *w, int threads) {
 START_TEST(order) {
     world *one = malloc(sizeof *one), *many = malloc(sizeof *many);
     *one = new_world(MANY);
-    one->mark_every = 25;
+    one->mark_every = 10;
     one->bad_every = 40;
-    one->large = 17;
+    one->large = 7;
     *many = *one;
     ck_assert_int_eq(run(one, 1), TSR_OK);
     ck_assert_int_eq(one->got, MANY);
     ck_assert(!one->disorder);
     for (int i = 0; i < MANY; ++i) {
-        const bool mark = i % 25 == 0;
+        const bool mark = i % 10 == 0;
         const tsr_status want = mark          ? TSR_OK
                                 : i % 40 == 1 ? TSR_ERROR_TRUNCATED
                                 : i % 40 == 2 ? TSR_ERROR_NOT_FOUND
@@ -217,7 +223,7 @@ END_TEST
 START_TEST(large_pictures) {
     world *w = malloc(sizeof *w);
     *w = new_world(LARGE);
-    w->side = 1500;
+    w->side = LARGE_SIDE;
     ck_assert_int_eq(run(w, 4), TSR_OK);
     ck_assert_int_eq(w->got, LARGE);
     for (int i = 0; i < LARGE; ++i)
