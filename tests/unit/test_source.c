@@ -286,6 +286,11 @@ START_TEST(keys) {
     ck_assert_str_eq(logged, "t?t.png: control characters in the name: its key is 't_t.png'\n"
                              "3 pictures have the key 'x.png': a/x.png, ./b//x.png ...\n");
     tsr_source_list_close(&list);
+    *logged = 0; /* one picture that is named again surprises nobody */
+    list = list_of(&s, 2, "a/x.png", "a/x.png");
+    ck_assert_uint_eq(tsr_source_list_properties(list).equal_keys, 1);
+    ck_assert_str_eq(logged, "");
+    tsr_source_list_close(&list);
     s.key = TSR_KEY_PATH;
     expect_list(&s, "../a/.././b/x.png", "../a/.././b/x.png>b/x.png");
     expect_list(&s, "/a/x.png", "/a/x.png>a/x.png");
