@@ -626,6 +626,40 @@ START_TEST(img2dataset_folder) {
 }
 END_TEST
 
+/* Shards of ids, without pictures: their keys come in order, and nothing else is wrong. */
+START_TEST(webdataset_shards) {
+    static const char *const sets[] = {"equal-1024-npy", "ragged-262144-json",
+                                       "ragged-64000-npy-json"};
+    open_context();
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; ++i) {
+        char folder_path[300], path[400];
+        const char *inputs[] = {folder_path};
+        snprintf(folder_path, sizeof folder_path,
+                 TESSERA_SHARED "/golden/dataset-formats/webdataset/%s", sets[i]);
+        snprintf(path, sizeof path, "%s/manifest.json", folder_path);
+        cJSON *manifest = read_json(path);
+        const cJSON *item;
+        tsr_source_list *list = NULL;
+        tsr_source *source = NULL;
+        tsr_sample *s;
+        ck_assert_int_eq(tsr_source_list_open(ctx, inputs, 1, NULL, &list), TSR_OK);
+        ck_assert_int_eq(tsr_source_open(ctx, list, 0, UINT64_MAX, &source), TSR_OK);
+        cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(manifest, "items")) {
+            ck_assert_int_eq(tsr_source_next(source, &s), TSR_OK);
+            ck_assert_msg(s != NULL, "%s: ended before %s", sets[i], string(item, "key"));
+            ck_assert_str_eq(s->key, string(item, "key"));
+            ck_assert_msg(strstr(s->detail, "among the members") != NULL, "%s", s->detail);
+            tsr_sample_free(&s);
+        }
+        ck_assert_int_eq(tsr_source_next(source, &s), TSR_OK);
+        ck_assert_ptr_null(s);
+        tsr_source_close(&source);
+        tsr_source_list_close(&list);
+        cJSON_Delete(manifest);
+    }
+}
+END_TEST
+
 TEST_PARTS("source_tar",
            PART(own, need_archive, neighbours_of_a_key_are_a_sample,
                 what_belongs_to_no_sample_is_left_out, long_and_foreign_names,
@@ -634,4 +668,4 @@ TEST_PARTS("source_tar",
                 packed_archives, two_packed_members_are_one_text, many_members_in_flat_memory,
                 a_bomb_is_refused),
            PART(shared, need_archive_and_shared, hostile_archives_as_their_manifest_says,
-                img2dataset_folder))
+                webdataset_shards, img2dataset_folder))
