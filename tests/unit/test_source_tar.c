@@ -463,7 +463,11 @@ START_TEST(many_members_in_flat_memory) {
     const long grown = peak_kilobytes() - before;
     unlink(path);
     rmdir(folder);
+#if defined(__SANITIZE_ADDRESS__)
+    leave_out("the sanitizer keeps freed memory back: %ld kB more", grown);
+#else
     ck_assert_msg(grown < 4096, "wanted flat memory, got %ld kB more for %d members", grown, count);
+#endif
 }
 END_TEST
 
