@@ -44,6 +44,7 @@ struct tsr_tar {
     tsr_tar_keys keys;            /* of the samples so far */
     tsr_tar_keys suffixes;        /* of the members of `sample` so far */
     uint64_t outside;             /* members that belong to no sample */
+    uint64_t changed;             /* members in whose key '_' stands for a control character */
     tsr_sample *end;              /* what the archive ends with, after `sample`: a failure */
     bool ended;
     bool any;               /* a byte was read */
@@ -157,6 +158,16 @@ static int next_header(tsr_tar *t, struct archive_entry **header) {
 
 /* ---- names --------------------------------------------------------------------------------- */
 
+static bool is_control(char c) {
+    return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
+static bool has_controls(const char *text) {
+    while (*text && !is_control(*text))
+        ++text;
+    return *text;
+}
+
 /* Splits the name of a member into key and suffix, both malloc'd: NULL, NULL where it belongs to no
  * sample. Parts that are empty or "." are dropped, a root stays. Errors: MEMORY. */
 static tsr_status split_name(tsr_tar *t, const char *name) {
@@ -190,15 +201,10 @@ static tsr_status split_name(tsr_tar *t, const char *name) {
     if (!t->suffix) return tsr_fail(t->ctx, TSR_ERROR_MEMORY, "%s: no memory", t->bytes->name);
     for (char *c = t->suffix; *c; ++c)
         if (*c >= 'A' && *c <= 'Z') *c = (char)(*c - 'A' + 'a');
+    t->changed += has_controls(t->key);
     for (char *c = t->key; *c; ++c)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = '_';
+        if (is_control(*c)) *c = '_';
     return TSR_OK;
-}
-
-static bool has_controls(const char *text) {
-    for (; *text; ++text)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f) return true;
-    return false;
 }
 
 /* ---- one member ---------------------------------------------------------------------------- */
@@ -412,6 +418,10 @@ static tsr_status end_well(tsr_tar *t) {
     if (t->outside)
         tsr_log(t->ctx, TSR_LOG_INFO, "%s: %llu members belong to no sample and are left out",
                 t->bytes->name, (unsigned long long)t->outside);
+    if (t->changed)
+        tsr_log(t->ctx, TSR_LOG_WARNING,
+                "%s: control characters in the names of %llu members: '_' stands for them in keys",
+                t->bytes->name, (unsigned long long)t->changed);
     return status ? end_badly(t, status, true) : TSR_OK;
 }
 

@@ -108,6 +108,14 @@ run encode cut.tar -o x.tess "${common[@]}" # what was done is kept
 code_is 4
 absent x.tess
 is "keys" "p/cat/x2" "$(keys x.partial.tess)"
+# names that no key may hold: control characters become '_', paths that leave a folder are bad samples
+cp p/dog/x2.ppm $'w/n\nn.ppm'
+(cd w && tar cf ../names.tar $'n\nn.ppm' a.ppm && tar rPf ../names.tar ../p/dog/x2.ppm "$PWD/d.ppm")
+run encode names.tar -o names.tess "${common[@]}" --on-error skip
+code_is 1
+is "keys" "n_n a" "$(keys names.tess)"
+grep -q "warning: names.tar: control characters in the names of 1 members: '_' stands for them in keys" err || complain "$last: $(cat err)"
+is "lines of bad keys" 2 "$(grep -c 'names.tar: .*: key: wanted a' err)"
 : >empty.tar
 fails 4 'empty.tar: wanted a tar archive .*, got 0 bytes' encode empty.tar -o x.tess "${common[@]}"
 echo "no archive" >no.tar
