@@ -85,6 +85,9 @@ is "failed" 1 "$(json 'd["failed"]')"
 is "input" nothere.ppm "$(json 'd["failures"][0]["input"]')"
 is "keys" "p/cat/x2.ppm sub/y.ppm x2.ppm" "$(keys holes.tess)"
 
+"$TESSERA" encode --files-from - -o x.tess "${common[@]}" <holes 2>err
+grep -q 'standard input:2: nothere.ppm: No such file' err || complain "a list on stdin: $(cat err)"
+
 # bad samples of an archive, and one that is cut: the others are encoded
 mkdir w
 cp p/cat/x2.ppm w/a.ppm
