@@ -322,7 +322,8 @@ void tool_json(tool *t, json_out *j) {
 
 bool tool_is_stream(const char *path) {
     struct stat st;
-    return args_is_stdout(path) || (stat(path, &st) == 0 && !S_ISREG(st.st_mode));
+    return args_is_stdout(path) ||
+           (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode));
 }
 
 /* Would bytes that go to `path` appear on a terminal? */

@@ -75,7 +75,7 @@ int tool_output(const verb *v, common_options *o, const char *path);
 /* Refuses an output that is the file `input`, with -f, too; input may be NULL. Returns -1, or the
  * exit code to leave with. */
 int tool_not_input(const verb *v, const char *output, const char *input);
-/* True if it goes to stdout or to anything else that is no file: a pipe, a device. */
+/* True if it goes to stdout or to anything else that is no file and no folder: a pipe, a device. */
 bool tool_is_stream(const char *path);
 /* Writes a number of bytes for people, "1234 bytes" or "12.3 MB", into text and returns text. */
 const char *tool_bytes(uint64_t bytes, char *text, size_t size);

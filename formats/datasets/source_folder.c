@@ -30,20 +30,25 @@ typedef struct walk {
     uint64_t repeated; /* links to folders that were read */
 } walk;
 
+typedef struct name {
+    char *text;
+    bool is_file; /* the folder says so: a million of them need not be asked */
+} name;
+
 typedef struct names {
-    char **name;
+    name *name;
     size_t count, room;
 } names;
 
 static void free_names(names *n) {
     for (size_t i = 0; i < n->count; ++i)
-        free(n->name[i]);
+        free(n->name[i].text);
     free(n->name);
     *n = (names){0};
 }
 
 static int by_name(const void *a, const void *b) {
-    return tsr_natural_order(*(char *const *)a, *(char *const *)b);
+    return tsr_natural_order(((const name *)a)->text, ((const name *)b)->text);
 }
 
 static tsr_status no_memory(walk *w, const char *path) {
@@ -67,8 +72,12 @@ static tsr_status read_names(walk *w, const char *path, names *found,
         status = tsr_grow(w->list->ctx, &found->name, &found->room, found->count + 1,
                           sizeof *found->name, "folder");
         if (status) break;
-        found->name[found->count] = strdup(d->d_name);
-        if (!found->name[found->count++]) status = no_memory(w, path);
+        name *n = &found->name[found->count++];
+        *n = (name){.text = strdup(d->d_name)};
+#ifdef DT_REG /* not of POSIX, but of Linux, macOS and the BSDs */
+        n->is_file = d->d_type == DT_REG;
+#endif
+        if (!n->text) status = no_memory(w, path);
     }
     closedir(folder);
     if (!status && found->count) qsort(found->name, found->count, sizeof *found->name, by_name);
@@ -127,9 +136,13 @@ static tsr_status walk_folder(walk *w, const char *path, const struct stat *st) 
     const size_t n = strlen(path);
     for (size_t i = 0; i < found.count && !status; ++i) {
         char *below = NULL;
-        if (asprintf(&below, "%s%s%s", path, n && path[n - 1] == '/' ? "" : "/", found.name[i]) < 0)
+        const name *entry = &found.name[i];
+        if (asprintf(&below, "%s%s%s", path, n && path[n - 1] == '/' ? "" : "/", entry->text) < 0)
             below = NULL;
-        status = below ? add_path(w, below) : no_memory(w, path);
+        if (!below)
+            status = no_memory(w, path);
+        else
+            status = entry->is_file ? add_file(w, below) : add_path(w, below);
         free(below);
     }
     free_names(&found);

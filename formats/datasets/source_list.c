@@ -84,6 +84,12 @@ static tsr_source_kind kind_of_file(tsr_source_list *list, const char *path) {
     return archive ? TSR_SOURCE_ARCHIVE : TSR_SOURCE_PICTURE;
 }
 
+/* How messages call the list that inputs were read from. */
+static const char *list_name(const tsr_source_list *list) {
+    const char *path = list->settings.files_from;
+    return strcmp(path, "-") ? path : "standard input";
+}
+
 /* An input that was named, on a line of a list (from 1) or by the caller (0). */
 static tsr_status add_input(tsr_source_list *list, const char *path, uint64_t line) {
     struct stat st;
@@ -92,12 +98,12 @@ static tsr_status add_input(tsr_source_list *list, const char *path, uint64_t li
         const tsr_status bad = tsr_fail(
             list->ctx, TSR_ERROR_ARGUMENT,
             "%s:%llu: wanted a file or folder, got '-' (stdin is named on the command line)",
-            list->settings.files_from, (unsigned long long)line);
+            list_name(list), (unsigned long long)line);
         return tsr_list_add_bad(list, path, line, bad);
     }
     if (stat(path, &st)) {
         if (!line) return tsr_list_add(list, path, NULL, 0, TSR_SOURCE_PICTURE);
-        const tsr_status bad = tsr_fail_errno(list->ctx, "%s:%llu: %s", list->settings.files_from,
+        const tsr_status bad = tsr_fail_errno(list->ctx, "%s:%llu: %s", list_name(list),
                                               (unsigned long long)line, path);
         return tsr_list_add_bad(list, path, line, bad);
     }
@@ -123,7 +129,6 @@ static tsr_status end_line(lines *l) {
 }
 
 static tsr_status take(lines *l, const char *bytes, size_t size, char end) {
-    const tsr_source_settings *s = &l->list->settings;
     for (size_t i = 0; i < size; ++i) {
         tsr_status status = TSR_OK;
         if (bytes[i] == end)
@@ -132,11 +137,11 @@ static tsr_status take(lines *l, const char *bytes, size_t size, char end) {
             status = tsr_fail(l->list->ctx, TSR_ERROR_FORMAT,
                               "%s:%llu: wanted one path a line, got a zero byte (paths that end "
                               "with one are another form of list)",
-                              s->files_from, (unsigned long long)l->number + 1);
+                              list_name(l->list), (unsigned long long)l->number + 1);
         else if (l->size == MOST_LINE)
             status = tsr_fail(l->list->ctx, TSR_ERROR_FORMAT,
-                              "%s:%llu: wanted a path of at most %d bytes, got more", s->files_from,
-                              (unsigned long long)l->number + 1, MOST_LINE);
+                              "%s:%llu: wanted a path of at most %d bytes, got more",
+                              list_name(l->list), (unsigned long long)l->number + 1, MOST_LINE);
         else
             status = tsr_grow(l->list->ctx, &l->line, &l->room, l->size + 2, 1, "list");
         if (status) return status;

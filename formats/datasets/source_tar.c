@@ -10,6 +10,7 @@
 #if TESSERA_WITH_ARCHIVE
 #include "../tokens/token_layout.h"
 #include "tar_keys.h"
+#include "unpack.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -28,6 +29,7 @@ enum { BLOCK = 1 << 16, MOST_MEMBERS = 4096, MOST_INTEGER = 32 };
 struct tsr_tar {
     tsr_context *ctx;
     tsr_source_bytes *bytes;
+    tsr_unpack *unpack; /* of `bytes` */
     uint64_t entry;
     struct archive *archive;
     /* libarchive changes names to the locale's characters, and composes them; in "C" they stay the
@@ -42,6 +44,7 @@ struct tsr_tar {
     tsr_tar_keys keys;            /* of the samples so far */
     tsr_tar_keys suffixes;        /* of the members of `sample` so far */
     uint64_t outside;             /* members that belong to no sample */
+    uint64_t changed;             /* members in whose key '_' stands for a control character */
     tsr_sample *end;              /* what the archive ends with, after `sample`: a failure */
     bool ended;
     bool any;               /* a byte was read */
@@ -57,12 +60,13 @@ static la_ssize_t read_block(struct archive *archive, void *user, const void **b
     size_t size = 0, got = 1;
     *block = t->block;
     while (got && size < BLOCK && !t->read_status) { /* blocks are full whatever a pipe delivers */
-        t->read_status = tsr_source_bytes_read(t->bytes, t->block + size, BLOCK - size, &got);
+        t->read_status = tsr_unpack_read(t->unpack, t->block + size, BLOCK - size, &got);
+        if (t->read_status)
+            snprintf(t->read_detail, sizeof t->read_detail, "%s", tsr_detail(t->ctx));
         size += got;
     }
     t->any |= size > 0;
-    if (!t->read_status) return (la_ssize_t)size;
-    snprintf(t->read_detail, sizeof t->read_detail, "%s", tsr_detail(t->ctx));
+    if (size || !t->read_status) return (la_ssize_t)size; /* what came before a failure is good */
     archive_set_error(archive, EIO, "%s", "read");
     return -1;
 }
@@ -72,6 +76,7 @@ void tsr_tar_close(tsr_tar **tar) {
     tsr_tar *t = *tar;
     if (t->archive) archive_read_free(t->archive);
     if (t->plain) freelocale(t->plain);
+    tsr_unpack_close(&t->unpack);
     tsr_sample_free(&t->sample);
     tsr_sample_free(&t->end);
     tsr_tar_keys_free(&t->keys);
@@ -122,10 +127,9 @@ tsr_status tsr_tar_open(tsr_context *ctx, tsr_source_bytes *bytes, uint64_t entr
     t->plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     t->archive = archive_read_new();
     tsr_status status = TSR_OK;
-    if (!t->plain || !t->archive || archive_read_support_format_tar(t->archive) ||
-        archive_read_support_filter_gzip(t->archive) ||
-        archive_read_support_filter_zstd(t->archive))
+    if (!t->plain || !t->archive || archive_read_support_format_tar(t->archive))
         status = tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for an archive", bytes->name);
+    if (!status) status = tsr_unpack_open(ctx, bytes, &t->unpack);
     if (!status) status = begin_archive(t);
     if (status) tsr_tar_close(tar);
     return status;
@@ -153,6 +157,16 @@ static int next_header(tsr_tar *t, struct archive_entry **header) {
 }
 
 /* ---- names --------------------------------------------------------------------------------- */
+
+static bool is_control(char c) {
+    return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
+static bool has_controls(const char *text) {
+    while (*text && !is_control(*text))
+        ++text;
+    return *text;
+}
 
 /* Splits the name of a member into key and suffix, both malloc'd: NULL, NULL where it belongs to no
  * sample. Parts that are empty or "." are dropped, a root stays. Errors: MEMORY. */
@@ -187,15 +201,10 @@ static tsr_status split_name(tsr_tar *t, const char *name) {
     if (!t->suffix) return tsr_fail(t->ctx, TSR_ERROR_MEMORY, "%s: no memory", t->bytes->name);
     for (char *c = t->suffix; *c; ++c)
         if (*c >= 'A' && *c <= 'Z') *c = (char)(*c - 'A' + 'a');
+    t->changed += has_controls(t->key);
     for (char *c = t->key; *c; ++c)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = '_';
+        if (is_control(*c)) *c = '_';
     return TSR_OK;
-}
-
-static bool has_controls(const char *text) {
-    for (; *text; ++text)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f) return true;
-    return false;
 }
 
 /* ---- one member ---------------------------------------------------------------------------- */
@@ -396,17 +405,23 @@ static tsr_status finish_sample(tsr_tar *t, tsr_sample **sample) {
     return status;
 }
 
-/* The bytes behind the archive's end mark are read, too, so that a pipe's writer can finish and the
- * hash is that of the file. */
+/* The bytes behind the archive's end mark are read, too, so that check sums are compared, a pipe's
+ * writer can finish, and the hash is that of the file. */
 static tsr_status end_well(tsr_tar *t) {
     size_t got = 1;
-    tsr_status status = t->read_status;
+    tsr_status status = t->read_status ? fail_archive(t, NULL) : TSR_OK;
     while (!status && got)
+        status = tsr_unpack_read(t->unpack, t->block, BLOCK, &got);
+    for (got = 1; !status && got;)
         status = tsr_source_bytes_read(t->bytes, t->block, BLOCK, &got);
     t->ended = true;
     if (t->outside)
         tsr_log(t->ctx, TSR_LOG_INFO, "%s: %llu members belong to no sample and are left out",
                 t->bytes->name, (unsigned long long)t->outside);
+    if (t->changed)
+        tsr_log(t->ctx, TSR_LOG_WARNING,
+                "%s: control characters in the names of %llu members: '_' stands for them in keys",
+                t->bytes->name, (unsigned long long)t->changed);
     return status ? end_badly(t, status, true) : TSR_OK;
 }
 
@@ -436,6 +451,12 @@ static tsr_status find_header(tsr_tar *t) {
         if (name && *name && archive_entry_filetype(t->header) != AE_IFDIR) {
             const tsr_status status = split_name(t, name);
             if (status) return status;
+        }
+        if (!t->key && *t->damage) { /* whose name may be lost */
+            t->key = strdup("");
+            t->suffix = strdup("");
+            if (!t->key || !t->suffix)
+                return tsr_fail(t->ctx, TSR_ERROR_MEMORY, "%s: no memory", t->bytes->name);
         }
         if (t->key) continue;
         t->outside += archive_entry_filetype(t->header) != AE_IFDIR;
