@@ -229,10 +229,12 @@ typedef struct tsr_token_file_info {
     int key_index; /* 1: keys are found without looking at every item */
 } tsr_token_file_info;
 /* Opens a token file; "-" reads stdin to its end. A file that was cut or damaged after its header
- * opens with `recovered` set. *file is NULL on error; else the caller closes it with
- * tsr_token_file_close.
- * Errors: ARGUMENT (path or file is NULL), NOT_FOUND, IO, FORMAT (not a token file, or one that a
- * transfer in text mode changed), VERSION, TRUNCATED and CHECKSUM (the header), TOO_LARGE, MEMORY.
+ * opens with `recovered` set. A file of more than a MiB is mapped, and its index stays where it is:
+ * memory takes a quarter of a byte for each item, and of the file itself a few MiB when it is read
+ * in order, at most 256 MiB when it is read at random. *file is NULL on error; else the caller
+ * closes it with tsr_token_file_close. Errors: ARGUMENT (path or file is NULL), NOT_FOUND, IO,
+ * FORMAT (not a token file, or one that a transfer in text mode changed), VERSION, TRUNCATED and
+ * CHECKSUM (the header), TOO_LARGE, MEMORY.
  */
 tsr_status tsr_token_file_open(tsr_context *ctx, tsr_token_file **file, const char *path);
 /* Opens a token file in memory. `bytes` belong to the caller and must stay valid until
