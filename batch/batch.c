@@ -234,6 +234,7 @@ static void describe_job(const job *j, fields *f) {
     add_field(f, "hint_seed", "%" PRIu64, s->hints.seed);
     add_field(f, "layer_tokens", "%u", s->file.layer_tokens);
     add_field(f, "entropy", "%d", s->file.entropy);
+    add_field(f, "key_index", "%d", s->file.key_index);
     add_field(f, "key", "%s", keys[s->source.key]);
     add_field(f, "folder_labels", "%d", s->source.folder_labels);
     add_field(f, "attributes", "%.150s", s->source.attributes ? s->source.attributes : "");

@@ -86,6 +86,7 @@ int encode_meaning_read(const verb *v, const encode_choices *o, const common_opt
                                        .seed = o->seed};
     m->file.layer_tokens = o->layers;
     m->file.entropy = !o->coding;
+    m->file.key_index = o->key_index;
     m->source = (tsr_source_settings){.key = (tsr_key)o->key,
                                       .files_from = o->files_from,
                                       .files_from_zero = o->files_from_zero,

@@ -14,7 +14,7 @@ typedef struct encode_choices {
     uint32_t tokens, layers, batch, steps;
     uint64_t seed;
     double quality, guidance;
-    int fit, resampling, latents, guidance_mode, key, coding;
+    int fit, resampling, latents, guidance_mode, key, key_index, coding;
     uint8_t background[3];
     const char *files_from, *attributes;
     int files_from_zero, labels;
