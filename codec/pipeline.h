@@ -61,8 +61,8 @@ typedef struct tsr_pipeline_ends {
 } tsr_pipeline_ends;
 /* Runs until the feed ends. Pictures that cannot be read or encoded reach the consumer like the
  * others. After a failure of a stage steps that were not done yet are dropped, marks too; when the
- * consumer ends the run, it has had every step before. Errors: those of feed and consume; of an encoder those that are not a picture's;
- * INTERRUPTED, MEMORY. */
+ * consumer ends the run, it has had every step before. Errors: those of feed and consume; of an
+ * encoder those that are not a picture's; INTERRUPTED, MEMORY. */
 tsr_status tsr_pipeline_run(tsr_pipeline *pipeline, const tsr_pipeline_ends *ends);
 /* Adds what the last run took. */
 void tsr_pipeline_times(const tsr_pipeline *pipeline, tsr_stage_times *times);
