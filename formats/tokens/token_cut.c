@@ -72,6 +72,11 @@ static tsr_status copy_item(tsr_context *ctx, tsr_token_file *file, uint64_t ind
     if (s) return s;
     report->items++;
     report->tokens += tsr_token_item_total(&item);
+    tsr_token_damage damage;
+    if (tsr_token_file_item_lost(file, &damage)) {
+        tell(settings, &damage);
+        report->lost++;
+    }
     return TSR_OK;
 }
 
@@ -79,9 +84,10 @@ tsr_status tsr_token_file_copy(tsr_context *ctx, tsr_token_file *file, tsr_token
                                const tsr_token_cut_settings *settings,
                                tsr_token_cut_report *report) {
     const tsr_token_file_info *info = tsr_token_file_properties(file);
-    uint64_t *indexes = NULL, count = 0;
-    tsr_status s =
-        tsr_token_file_select(file, settings->items, settings->item_count, &indexes, &count);
+    uint64_t *indexes = NULL, count = info->items; /* every item needs no list */
+    tsr_status s = TSR_OK;
+    if (settings->item_count)
+        s = tsr_token_file_select(file, settings->items, settings->item_count, &indexes, &count);
     if (s) return s;
     report->recovered = info->recovered;
     report->damaged = info->damaged;
@@ -90,13 +96,13 @@ tsr_status tsr_token_file_copy(tsr_context *ctx, tsr_token_file *file, tsr_token
         tell(settings, &damage);
     cutter c = {0};
     for (uint64_t i = 0; !s && i < count; ++i)
-        s = copy_item(ctx, file, indexes[i], &c, writer, settings, report);
+        s = copy_item(ctx, file, indexes ? indexes[i] : i, &c, writer, settings, report);
     free(c.counts);
     free(c.ids);
     free(c.latents);
     free(c.kept);
     free(indexes);
-    if (s || !(info->recovered || info->damaged || report->unreadable)) return s;
+    if (s || !(info->recovered || info->damaged || report->unreadable || report->lost)) return s;
     return tsr_fail(ctx, TSR_ERROR_DAMAGED, "%llu of %llu items could be read",
                     (unsigned long long)report->items, (unsigned long long)count);
 }
@@ -122,6 +128,9 @@ tsr_status tsr_token_file_cut(tsr_context *ctx, const char *input, const char *o
     if (!s)
         s = tsr_token_writer_open(ctx, &writer, output, tsr_token_file_header(file),
                                   tsr_token_file_settings(file));
+    uint32_t attributes = 0;
+    const tsr_attribute *list = tsr_token_file_attributes(file, &attributes);
+    if (!s) s = tsr_token_writer_attributes(writer, list, attributes);
     if (!s) s = tsr_token_file_copy(ctx, file, writer, &all, report);
     const tsr_status damaged = s;
     if (s == TSR_ERROR_DAMAGED && report->items) s = TSR_OK;
