@@ -17,7 +17,8 @@ typedef struct reader {
     tsr_tar tar;
     bool pending;     /* the member that was read last belongs to the next sample */
     bool over;        /* nothing more comes */
-    uint64_t samples; /* whole ones */
+    uint64_t samples; /* whole and good ones */
+    tsr_key_set keys; /* of samples, good or not: one that comes back is torn apart */
     tsr_status later; /* the archive is damaged here, which is told behind the sample before it */
     char detail[1024];
     tsr_bytes key, bytes;
@@ -42,6 +43,7 @@ static void close_reader(void **out) {
     if (!r) return;
     tsr_stream_close(&r->stream);
     tsr_tar_free(&r->tar);
+    tsr_key_set_free(&r->keys);
     tsr_bytes_free(&r->key);
     tsr_bytes_free(&r->bytes);
     free(r);
@@ -244,6 +246,29 @@ static tsr_status tell_damage(reader *r, tsr_record_memory *m) {
     return tsr_fail(r->input.ctx, r->later, "%s", r->detail);
 }
 
+/* The key of the member that was read last is that of a sample, which no earlier one has. */
+static tsr_status begin_sample(reader *r, sample *p, tsr_record_memory *m) {
+    tsr_context *ctx = r->input.ctx;
+    const char *key;
+    size_t size;
+    bool there = false;
+    split_name(r, &key, &size);
+    r->key.size = 0;
+    tsr_bytes_put(&r->key, key, size);
+    tsr_bytes_u8(&r->key, 0);
+    if (r->key.failed) return tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory", r->stream.name);
+    tsr_status s = tsr_key_set_add(ctx, &r->keys, (const char *)r->key.at, &there);
+    if (!s && there) {
+        char clean[400];
+        return tsr_fail(
+            ctx, TSR_ERROR_FORMAT,
+            "%s: sample %s: wanted its members one behind the other, got more of them later",
+            r->stream.name, tsr_token_key_clean((const char *)r->key.at, clean, sizeof clean));
+    }
+    if (!s) note(r, p, tsr_record_key(ctx, m, r->stream.name, key, size));
+    return s;
+}
+
 static tsr_status next(void *user, tsr_record_memory *m, bool *end) {
     reader *r = user;
     const char *key;
@@ -256,21 +281,15 @@ static tsr_status next(void *user, tsr_record_memory *m, bool *end) {
     if (!r->pending) return tell_damage(r, m);
     sample *p = tsr_alloc(r->input.ctx, 1, sizeof *p, "sample");
     if (!p) return TSR_ERROR_MEMORY;
-    split_name(r, &key, &size);
-    r->key.size = 0;
-    tsr_bytes_put(&r->key, key, size);
-    tsr_bytes_u8(&r->key, 0);
-    if (r->key.failed)
-        s = tsr_fail(r->input.ctx, TSR_ERROR_MEMORY, "%s: no memory", r->stream.name);
-    if (!s) note(r, p, tsr_record_key(r->input.ctx, m, r->stream.name, key, size));
+    s = begin_sample(r, p, m);
     bool same = true;
     while (!s && same) {
         s = add_member(r, p, m);
         if (s) break;
         if (r->later) snprintf(r->detail, sizeof r->detail, "%s", p->detail);
         if (!r->later) s = next_member(r);
-        same = !s && r->pending && split_name(r, &key, &size) && size + 1 == r->key.size &&
-               !memcmp(key, r->key.at, size);
+        same = !s && !r->later && r->pending && split_name(r, &key, &size) &&
+               size + 1 == r->key.size && !memcmp(key, r->key.at, size);
     }
     const bool lost = r->later && p->status == r->later && !strcmp(p->detail, r->detail);
     if (lost) r->pending = false;
@@ -279,7 +298,7 @@ static tsr_status next(void *user, tsr_record_memory *m, bool *end) {
     } else if (!s) {
         s = end_sample(r, p, m);
         m->go_on = s && s != TSR_ERROR_MEMORY;
-        ++r->samples;
+        r->samples += !s;
     }
     free(p);
     return s;
