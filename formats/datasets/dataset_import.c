@@ -55,6 +55,7 @@ static bool is_final(tsr_status s) {
 static tsr_status leave_out(importer *im, tsr_status s) {
     const tsr_import_settings *set = im->settings;
     if (im->looking) return TSR_OK; /* told in the second reading */
+    if (set->stop_on_error) return s;
     ++im->report.failed;
     if (set->failed) {
         char detail[1024];
@@ -62,7 +63,7 @@ static tsr_status leave_out(importer *im, tsr_status s) {
         const tsr_import_failure failure = {im->input.path, im->record, s, detail};
         set->failed(set->failed_user, &failure);
     }
-    return set->stop_on_error ? s : TSR_OK;
+    return TSR_OK;
 }
 
 static void look(importer *im, const tsr_record *r) {

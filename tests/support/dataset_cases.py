@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: MIT
 # Data sets of other tools through the program, for tests/cli/dataset_*.sh.
 #   dataset_cases.py own                 sets made by the rule below, through every format and back
+#   dataset_cases.py own-hostile         damaged and hostile files that are made here
 #   dataset_cases.py golden FOLDER       files that the formats' own libraries wrote
 #   dataset_cases.py hostile FOLDER      damaged and hostile files, each with its verdict
-#   dataset_cases.py libraries           what export writes, read by the formats' own libraries
+#   dataset_cases.py libraries light|heavy  what export writes, read by the formats' own libraries
 # Works in the current folder. Prints a line for each case; ends with "N checks, M failed".
 import hashlib
+import io
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
+import tarfile
+import zipfile
 
 TESSERA = os.environ["TESSERA"]
 PEAK = 400 << 10  # kilobytes that no case may need, also under a sanitizer
@@ -309,7 +314,7 @@ def hostile_case(folder, case):
     refused = r.code not in (0, 1)
     if verdict == "refuse" or (verdict == "either" and refused):
         check(refused, what, "wanted a refusal, got", r.code, r.err[:300])
-        check(os.path.basename(path)[:20] in r.err or "/%s/" % case["name"] in r.err, what, "names no file:", r.err[:300])
+        check("/" + case["name"] in r.err, what, "names no file:", r.err[:300])
         check([l for l in lines if l.startswith("tessera import: ")] == lines and lines, what, r.err[:300])
         no_output(what)
     else:
@@ -349,7 +354,334 @@ def hostile(folder):
             hostile_case(place, case)
 
 
+# ---- hostile files of our own: one or two of each kind, made here ---------------------------------------
+
+GOOD = ids_of("hostile", "a", 9, 1024, 4)
+
+
+def npy(ids, descr="<u2", shape=None, order="False", version=1, header=None):
+    shape = shape if shape is not None else "(%d,)" % len(ids)
+    text = header or "{'descr': '%s', 'fortran_order': %s, 'shape': %s, }" % (descr, order, shape)
+    length = struct.Struct("<H" if version == 1 else "<I")
+    text += " " * (-(len(text) + 8 + length.size + 1) % 64) + "\n"
+    code = {"u": "HI"[descr[2] == "4"], "i": "q", "f": "f"}.get(descr[1], "H")
+    order = ">" if descr[0] == ">" else "<"
+    return (b"\x93NUMPY" + bytes([version, 0]) + length.pack(len(text)) + text.encode("latin-1") +
+            struct.pack("%s%d%s" % (order, len(ids), code), *ids))
+
+
+def tar(*members):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, data, *kind in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            if kind:
+                info.type, info.linkname, info.size = kind[0], "b.npy", 0
+            archive.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def pax(record):
+    """A pax header with this record before a.npy, then b.npy."""
+    plain = tar(("a.npy", npy(GOOD)), ("b.npy", npy(GOOD)))
+    head = bytearray(plain[:512])
+    head[:100] = b"././@PaxHeader".ljust(100, b"\0")
+    head[156:157] = b"x"
+    head[124:136] = b"%011o\0" % len(record)
+    head[148:156] = b" " * 8
+    head[148:156] = b"%06o\0 " % sum(head)
+    return bytes(head) + record.ljust(512, b"\0") + plain
+
+
+def zipped(*members, method=zipfile.ZIP_STORED):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as archive:
+        for name, data in members:
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+def line(ids="[1, 2]", key='"a"', more=""):
+    return ('{"key": %s, "ids": %s%s}\n' % (key, ids, more)).encode()
+
+
+def index(lengths=(2, 2), offsets=None, documents=(0, 1, 2), code=8, magic=b"MMIDIDX\0\0", count=None):
+    offsets = offsets or [4 * i for i in range(len(lengths))]
+    return (magic + struct.pack("<QBQQ", 1, code, len(lengths) if count is None else count, len(documents)) +
+            struct.pack("<%di" % len(lengths), *lengths) + struct.pack("<%dq" % len(offsets), *offsets) +
+            struct.pack("<%dq" % len(documents), *documents))
+
+
+def safetensors(header, data=b"\1\0\2\0"):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def mds(encoding="ndarray:uint16", basename="shard.00000.mds", samples=1, data=None, own=None, **more):
+    columns = {"column_encodings": [encoding, "str"], "column_names": ["ids", "key"],
+               "column_sizes": [None, None], "compression": None, "format": "mds", "hashes": [],
+               "size_limit": 600, "version": 2}
+    config = json.dumps({**columns, **(own or {})}, sort_keys=True).encode()
+    ids = b"\x04\x02\1\0\2\0" if data is None else data
+    sample = struct.pack("<II", len(ids), 1) + ids + b"a"
+    begin = 12 + len(config)
+    shard = struct.pack("<III", 1, begin, begin + len(sample)) + config + sample
+    entry = {**columns, "raw_data": {"basename": basename, "bytes": len(shard), "hashes": {}},
+             "samples": samples, "zip_data": None, **more}
+    return {"index.json": json.dumps({"shards": [entry], "version": 2}).encode(), "shard.00000.mds": shard}
+
+
+def datatrove(ends=(2, 3), metadata=b"x|2\n3\n3.00 T", data=b"\1\0\2\0\3\0"):
+    files = {"00000_t.ds": data, "00000_t.ds.index": struct.pack("<%dQ" % len(ends), *ends)}
+    return {**files, "00000_t.ds.metadata": metadata} if metadata else files
+
+
+def own_hostile_cases():
+    """format, name, files (the first is opened), verdict, keys or ids"""
+    def one(form, name, data, verdict, **more):
+        suffix = {"webdataset": "tar", "megatron": "idx"}.get(form, form).replace("titok-", "")
+        return form, name, {"x." + suffix: data}, verdict, more
+    good = npy(GOOD)
+    pickle = npy([], header="{'descr': '|O', 'fortran_order': False, 'shape': (1,), }") + b"\x80\x04]\x94."
+    yield one("npy", "good", good, "accept", ids=GOOD)
+    yield one("npy", "big-endian", npy(GOOD, ">u2"), "accept", ids=GOOD)
+    yield one("npy", "column-order", npy([1, 4, 2, 5, 3, 6], shape="(2, 3)", order="True"), "accept",
+              ids=[1, 2, 3, 4, 5, 6])
+    yield one("npy", "version-3", npy(GOOD, version=3), "accept", ids=GOOD)
+    yield one("npy", "trailing", good + b"xyz", "accept", ids=GOOD)
+    yield one("npy", "floats", npy(GOOD, "<f4"), "refuse")
+    yield one("npy", "pickle", pickle, "refuse")
+    yield one("npy", "negative", npy([1, -1], "<i8"), "refuse")
+    yield one("npy", "wraps", npy([65539, 4294967299], "<i8"), "refuse")
+    yield one("npy", "cut", good[:-1], "refuse")
+    yield one("npy", "empty", b"", "refuse")
+    yield one("npy", "huge", npy([1], shape="(1099511627776,)"), "refuse")
+    yield one("npy", "overflow", npy([1], shape="(4294967296, 4294967296)"), "refuse")
+    yield one("npy", "zero-times-huge", npy([], shape="(0, 4294967296, 4294967296)"), "refuse")
+    yield one("npy", "code", npy([1], header="{'descr': '<u2', 'fortran_order': exit(), 'shape': (1,)}"), "refuse")
+    yield one("npy", "more-keys", npy([1], header="{'descr': '<u2', 'fortran_order': False, 'shape': (1,), 'x': 1}"),
+              "refuse")
+    yield one("npz", "good", zipped(("a/b.npy", good), ("c.npy", good)), "accept", keys=["a/b", "c"])
+    yield one("npz", "deflated", zipped(("a.npy", npy([7] * 4000)), method=zipfile.ZIP_DEFLATED), "accept",
+              ids=[7] * 4000)
+    yield one("npz", "bad-crc", zipped(("a.npy", good)).replace(good[-4:], b"\1\0\1\0"), "refuse")
+    yield one("npz", "pickle", zipped(("a.npy", pickle)), "refuse")
+    yield one("npz", "dotdot", zipped(("../a.npy", good)), "refuse")
+    yield one("npz", "offsets-back", zipped(("ids.npy", good), ("offsets.npy", npy([0, 3, 1, 4], "<i8"))), "refuse")
+    yield one("npz", "grows", zipped(("a.npy", good + bytes(4 << 20)), method=zipfile.ZIP_DEFLATED), "refuse")
+    both = tar(("a.npy", good), ("a.cls", b"3"), ("b.npy", good))
+    yield one("webdataset", "good", both, "accept", keys=["a", "b"])
+    yield one("webdataset", "empty", tar(), "accept", keys=[])
+    yield one("webdataset", "cut-later", both[:2600], "skip-item", keys=["a"])
+    yield one("webdataset", "cut-first", both[:600], "refuse")
+    yield one("webdataset", "checksum", both[:3] + b"x" + both[4:], "refuse")
+    yield one("webdataset", "dotdot", tar(("../a.npy", good), ("b.npy", good)), "skip-item", keys=["b"])
+    yield one("webdataset", "absolute", tar(("/etc/a.npy", good), ("b.npy", good)), "skip-item", keys=["b"])
+    yield one("webdataset", "link", tar(("a.npy", b"", tarfile.SYMTYPE), ("b.npy", good)), "skip-item", keys=["b"])
+    yield one("webdataset", "pickle", tar(("a.pyd", b"cos\nsystem\n."), ("b.npy", good)), "skip-item", keys=["b"])
+    yield one("webdataset", "twice", tar(("a.npy", good), ("a.npy", good)), "refuse")
+    yield one("webdataset", "apart", tar(("a.npy", good), ("b.npy", good), ("a.cls", b"1")), "refuse")
+    yield one("webdataset", "bad-class", tar(("a.cls", b"x"), ("a.npy", good), ("b.npy", good)), "skip-item",
+              keys=["b"])
+    yield one("webdataset", "dotted", tar(("d.x/img.V2.NPY", good)), "accept", keys=["d.x/img"])
+    yield one("webdataset", "pax", pax(b"16 path=d/a.npy\n"), "accept", keys=["d/a", "b"])
+    yield one("webdataset", "pax-length", pax(b"99 path=d/a.npy\n"), "refuse")
+    yield one("webdataset", "pax-no-newline", pax(b"16 path=d/a.npy!"), "refuse")
+    for name, ids in [("beyond", "[1, 1024]"), ("negative", "[-1]"), ("half", "[1.5]"), ("whole-float", "[1.0]"),
+                      ("exponent", "[1e2]"), ("text", '["1"]'), ("true", "[true]"), ("null", "[null]"),
+                      ("nan", "[NaN]"), ("leading-zero", "[01]"), ("wraps-64", "[18446744073709551619]"),
+                      ("digits", "[%s]" % ("9" * 400)), ("nested", "[[1]]"), ("comma", "[1,]"), ("cut", "[1"),
+                      ("deep", "[" * 20000 + "]" * 20000)]:
+        yield one("jsonl", "ids-" + name, line(ids) + line(key='"b"'), "skip-item", keys=["b"])
+    yield one("jsonl", "surrogate", line(key='"\\ud800"') + line(key='"b"'), "skip-item", keys=["b"])
+    yield one("jsonl", "overlong", line(key='"x"').replace(b"x", b"\xc0\xaf") + line(key='"b"'), "skip-item",
+              keys=["b"])
+    yield one("jsonl", "nul", line(key='"\\u0000"') + line(key='"b"'), "skip-item", keys=["b"])
+    yield one("jsonl", "no-ids", b'{"key": "a"}\n' + line(key='"b"'), "skip-item", keys=["b"])
+    yield one("jsonl", "ids-twice", line(more=', "ids": [3]') + line(key='"b"'), "skip-item", keys=["b"])
+    yield one("jsonl", "shape", line(more=', "shape": [4294967296, 4294967296]') + line(key='"b"'), "skip-item",
+              keys=["b"])
+    yield one("jsonl", "key-twice", line() + line(), "refuse")
+    yield one("jsonl", "blank-lines", b"\n" + line() + b" \r\n" + line(key='"b"')[:-1], "accept", keys=["a", "b"])
+    yield one("jsonl", "gzip", b"\x1f\x8b\x08\0", "refuse")
+    yield one("titok-jsonl", "class-text", b'{"class_id": "3", "tokens": [1]}\n{"class_id": 3, "tokens": [2]}\n',
+              "skip-item", ids=[2])
+    yield one("liquid", "no", b'{"text": "x", "vqcode_512": "no"}\n{"text": "x", "vqcode_512": "[3]"}\n', "accept",
+              ids=[3])
+    yield one("liquid", "cut", b'{"text": "x", "vqcode_512": "[3"}\n{"text": "x", "vqcode_512": "[4]"}\n',
+              "skip-item", ids=[4])
+    four = b"\1\0\2\0\3\0\4\0"
+    for name, head, data, verdict in [
+            ("good", index(), four, "accept"), ("magic", index(magic=b"MMIDIDY\0\0"), four, "refuse"),
+            ("float", index(code=7), four, "refuse"), ("count", index(count=1 << 60), four, "refuse"),
+            ("length", index(lengths=(2, -1)), four, "refuse"), ("offset", index(offsets=[0, 2]), four, "refuse"),
+            ("offset-far", index(offsets=[0, 1 << 40]), four, "refuse"),
+            ("documents", index(documents=(0, 2, 1)), four, "refuse"),
+            ("no-documents", index(documents=()), four, "refuse"), ("cut", index(), four[:-1], "refuse"),
+            ("trailing", index(), four + b"\0\0", "accept"), ("beyond", index(), b"\0\4" * 4, "refuse")]:
+        more = {"ids": [1, 2, 3, 4]} if verdict == "accept" else {}
+        yield "megatron", name, {"x.idx": head, "x.bin": data}, verdict, more
+    yield "megatron", "no-bin", {"x.idx": index()}, "refuse", {}
+    for name, files, verdict in [
+            ("good", mds(), "accept"), ("pickle", mds("pkl"), "refuse"), ("encoding", mds("rot13"), "refuse"),
+            ("dotdot", mds(basename="../shard.00000.mds"), "refuse"), ("samples", mds(samples=9), "refuse"),
+            ("type", mds(own={"column_encodings": ["ndarray:uint32", "str"]}), "refuse"),
+            ("axes", mds(data=b"\xfc" + bytes(64)), "refuse"), ("shape", mds(data=b"\x04\x09\1\0\2\0"), "refuse"),
+            ("version", mds(version=1), "refuse"),
+            ("hash", mds(raw_data={"basename": "shard.00000.mds", "bytes": 10, "hashes": {"sha1": "00"}}), "refuse")]:
+        yield "mds", name, files, verdict, {"keys": ["a"], "ids": [1, 2]} if verdict == "accept" else {}
+    for name, files, verdict in [
+            ("good", datatrove(), "accept"), ("no-metadata", datatrove(metadata=None), "accept"),
+            ("odd", datatrove(data=b"\1\0\2\0\3"), "refuse"), ("past", datatrove(ends=(2, 4)), "refuse"),
+            ("back", datatrove(ends=(3, 2)), "refuse"), ("overflow", datatrove(ends=(2, 1 << 63)), "refuse"),
+            ("wide", datatrove(metadata=b"x|4\n3\n3.00 T"), "refuse")]:
+        yield "datatrove", name, files, verdict, {"ids": [1, 2, 3]} if verdict == "accept" else {}
+    entry = {"dtype": "U16", "shape": [2], "data_offsets": [0, 4]}
+    for name, header, verdict in [
+            ("good", {"a": entry}, "accept"), ("float", {"a": {**entry, "dtype": "F16"}}, "refuse"),
+            ("hole", {"a": {**entry, "shape": [1], "data_offsets": [2, 4]}}, "refuse"),
+            ("past", {"a": {**entry, "data_offsets": [0, 5]}}, "refuse"),
+            ("negative", {"a": {**entry, "shape": [-2]}}, "refuse"), ("space", b" " + json.dumps({"a": entry}).encode(),
+                                                                     "refuse"),
+            ("dotdot", {"../a": entry}, "refuse"), ("deep", b"[" * 200 + b"]" * 200, "refuse")]:
+        more = {"keys": ["a"], "ids": [1, 2]} if verdict == "accept" else {}
+        yield "safetensors", name, {"x.safetensors": safetensors(header)}, verdict, more
+    codes, label = npy([1, 2, 3, 4], "<i8", "(1, 2, 2)"), npy([3], "<i8")
+    for name, files, verdict in [
+            ("good", {"c_codes/0.npy": codes, "c_labels/0.npy": label}, "accept"),
+            ("gap", {"c_codes/0.npy": codes, "c_codes/2.npy": codes, "c_labels/0.npy": label}, "refuse"),
+            ("no-label", {"c_codes/0.npy": codes}, "refuse"),
+            ("zeros", {"c_codes/0.npy": codes, "c_codes/01.npy": codes, "c_labels/0.npy": label}, "refuse"),
+            ("axes", {"c_codes/0.npy": npy([1], "<i8"), "c_labels/0.npy": label}, "refuse")]:
+        yield "llamagen", name, files, verdict, {"ids": [1, 2, 3, 4]} if verdict == "accept" else {}
+
+
+def own_hostile():
+    for form, name, files, verdict, more in own_hostile_cases():
+        place = os.path.join("cases", form, name)
+        for path, data in files.items():
+            os.makedirs(os.path.dirname(os.path.join(place, path)), exist_ok=True)
+            with open(os.path.join(place, path), "wb") as f:
+                f.write(data)
+        hostile_case("cases", {"format": form, "name": name, "codebook_size": 1024, "verdict": verdict,
+                               "input": os.path.join(form, name, next(iter(files))), **more})
+
+
+# ---- the formats' own libraries ---------------------------------------------------------------------
+
+
+def has(module):
+    try:
+        __import__(module)
+        return True
+    except ImportError as e:
+        print("left out: %s" % e)
+        return False
+
+
+def read_numpy(place, layout):
+    import numpy as np
+    if layout is None:
+        return [{"key": p[:-4], "ids": np.load(f).ravel().tolist(), "shape": list(np.load(f).shape)}
+                for p, f in files_below(place).items() if p.endswith(".npy")]
+    with np.load(os.path.join(place, "data.npz")) as z:
+        if layout == "by-key":
+            return [{"key": k, "ids": z[k].ravel().tolist(), "shape": list(z[k].shape)} for k in z.files]
+        rows = np.split(z["ids"], z["offsets"][1:-1]) if layout == "offsets" else list(z["ids"])
+        return [{"key": str(k), "ids": r.ravel().tolist(), "label": int(n), "caption": str(c)}
+                for k, r, n, c in zip(z["keys"], rows, z["labels"], z["captions"])]
+
+
+def read_webdataset(place, layout):
+    import webdataset as wds
+    shards = sorted(os.path.join(place, n) for n in os.listdir(place) if n.endswith(".tar"))
+    out = []
+    for s in wds.WebDataset(shards, shardshuffle=False).decode():
+        more = s.get("json", {})
+        ids = s["npy"].ravel().tolist() if "npy" in s else more["ids"]
+        out.append({"key": s["__key__"], "ids": ids, "label": s.get("cls", more.get("label")),
+                    "caption": s.get("txt", more.get("caption")),
+                    "shape": list(s["npy"].shape) if "npy" in s else more["shape"]})
+    return out
+
+
+def read_safetensors(place, layout):
+    from safetensors.numpy import load_file
+    return [{"key": k, "ids": v.ravel().tolist(), "shape": list(v.shape)}
+            for k, v in load_file(os.path.join(place, "data.safetensors")).items()]
+
+
+def read_megatron(place, layout):
+    """By the layout alone: the library itself needs a GPU's stack."""
+    head, data = (open(os.path.join(place, "data." + e), "rb").read() for e in ("idx", "bin"))
+    version, code, n, documents = struct.unpack_from("<QBQQ", head, 9)
+    check(head[:9] == b"MMIDIDX\0\0" and version == 1, "megatron head")
+    lengths = struct.unpack_from("<%di" % n, head, 34)
+    offsets = struct.unpack_from("<%dq" % n, head, 34 + 4 * n)
+    docs = struct.unpack_from("<%dq" % documents, head, 34 + 12 * n)
+    modes = head[34 + 12 * n + 8 * documents:]
+    check(docs[0] == 0 and docs[-1] == n and len(modes) in (0, n), "megatron documents", docs, len(modes))
+    kind = {1: "B", 2: "b", 3: "h", 4: "i", 5: "q", 8: "H"}[code]
+    return [{"ids": list(struct.unpack_from("<%d%s" % (length, kind), data, at)),
+             "mode": struct.unpack("b", modes[i:i + 1])[0] if modes else 0}
+            for i, (length, at) in enumerate(zip(lengths, offsets))]
+
+
+def read_mds(place, layout):
+    from streaming import LocalDataset
+    return [{"key": s["key"], "ids": s["ids"].ravel().tolist(), "shape": list(s["ids"].shape),
+             "label": s["label"], "caption": s["caption"]} for s in LocalDataset(place)]
+
+
+def read_datatrove(place, layout):
+    import numpy as np
+    from datatrove.utils.dataset import DatatroveFileDataset
+    out = []
+    for path in sorted(n for n in os.listdir(place) if n.endswith(".ds")):
+        file = os.path.join(place, path)
+        size = int(open(file + ".metadata").readline().rsplit("|", 1)[1])
+        ends = [0] + np.fromfile(file + ".index", dtype="<u8").tolist()
+        windows = DatatroveFileDataset(file, 0, token_size=size)  # a window is one id and the next 0
+        flat = [int(w["input_ids"][0]) for w in windows]
+        out += [{"ids": flat[a:b]} for a, b in zip(ends, ends[1:])]
+    return out
+
+
+LIBRARIES = {"light": [("npy", "numpy", read_numpy), ("npz", "numpy", read_numpy), ("megatron", "struct", read_megatron),
+                       ("webdataset", "webdataset", read_webdataset), ("safetensors", "safetensors", read_safetensors)],
+             "heavy": [("mds", "streaming", read_mds), ("datatrove", "datatrove", read_datatrove)]}
+
+
+def libraries(weight):
+    read = 0
+    for form, module, reader in LIBRARIES[weight]:
+        if not has(module):
+            continue
+        for name, codes, items in own_sets():
+            if codes > 1 << 31 and form == "megatron":
+                continue
+            for trip, layout, carries, _, options in ROUND_TRIPS:
+                if trip != form:
+                    continue
+                what, before = "library/%s/%s%s" % (form, name, "-" + layout if layout else ""), failed
+                make_tess("items.tess", items, codes)
+                remove("set")
+                do("export", "items.tess", "-o", "set", "--to", form, *options,
+                   *(["--layout", layout] if layout else []))
+                if layout == "auto":
+                    layout = json.load(open("set/tessera.json"))["layout"]
+                fields = carries.replace("mode", "") if form == "webdataset" else carries
+                compare(what, reader("set", layout), items, fields.split())
+                print("ok" if failed == before else "FAILED", what)
+                read += 1
+    if not read:
+        print("skipped: none of the libraries is installed")
+        sys.exit(77)
+
+
 if __name__ == "__main__":
-    {"own": own, "golden": golden, "hostile": hostile}[sys.argv[1]](*sys.argv[2:])
+    {"own": own, "own-hostile": own_hostile, "golden": golden, "hostile": hostile,
+     "libraries": libraries}[sys.argv[1]](*sys.argv[2:])
     print("%d checks, %d failed" % (checks, failed))
     sys.exit(1 if failed or not checks else 0)
