@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* llamagen_codes.c: the codes that LlamaGen's scripts extract: NAME_codes/0.npy, 1.npy, ... with an array
- * int64 [1, views, n] of the views of a picture (plain and flipped, or ten crops), and
+/* llamagen_codes.c: the codes that LlamaGen's scripts extract: NAME_codes/0.npy, 1.npy, ... with an
+ * array int64 [1, views, n] of the views of a picture (plain and flipped, or ten crops), and
  * NAME_labels/0.npy, ... with its class, int64 [1]. The numbers are positions, without gaps. The
  * text set, llamagen-t2i, has folders with 0.npy, ... of [1, n] and no classes. */
 #include "npy_records.h"

@@ -94,19 +94,18 @@ static tsr_status check(tsr_context *ctx, const char *path, const tsr_vocabulary
     return TSR_OK;
 }
 
-tsr_status tsr_vocabulary_load(tsr_context *ctx, const char *path, tsr_vocabulary *v) {
-    uint8_t *bytes = NULL;
-    size_t size;
+tsr_status tsr_vocabulary_parse(tsr_context *ctx, const char *path, const void *bytes, size_t size,
+                                tsr_vocabulary *v) {
     const char *name;
     bool seen[6] = {0};
     static const char *const members[] = {"name",   "revision", "n_vocab",
                                           "blocks", "special",  "rows"};
     *v = (tsr_vocabulary){0};
-    tsr_status s = tsr_data_load(ctx, NULL, path, MAX_FILE, &bytes, &size);
-    if (!s) s = tsr_sha256_of(ctx, bytes, size, v->sha256);
-    tsr_json j = tsr_json_start(bytes, s ? 0 : size);
+    tsr_status s = tsr_sha256_of(ctx, bytes, size, v->sha256);
+    if (s) return s;
+    tsr_json j = tsr_json_start(bytes, size);
     tsr_json_enter(&j, '{');
-    while (!s && tsr_json_member(&j, &name)) {
+    while (tsr_json_member(&j, &name)) {
         int i = 0;
         while (i < 6 && strcmp(name, members[i]))
             ++i;
@@ -135,10 +134,19 @@ tsr_status tsr_vocabulary_load(tsr_context *ctx, const char *path, tsr_vocabular
             read_rows(&j, v);
         }
     }
-    if (!s && tsr_json_finish(&j)) s = tsr_json_failed(ctx, path, &j);
+    if (tsr_json_finish(&j)) s = tsr_json_failed(ctx, path, &j);
     tsr_json_free(&j);
-    free(bytes);
     return s ? s : check(ctx, path, v);
+}
+
+tsr_status tsr_vocabulary_load(tsr_context *ctx, const char *path, tsr_vocabulary *v) {
+    uint8_t *bytes = NULL;
+    size_t size;
+    *v = (tsr_vocabulary){0};
+    tsr_status s = tsr_data_load(ctx, NULL, path, MAX_FILE, &bytes, &size);
+    if (!s) s = tsr_vocabulary_parse(ctx, path, bytes, size, v);
+    free(bytes);
+    return s;
 }
 
 tsr_status tsr_vocabulary_apply(tsr_context *ctx, tsr_vocabulary *v, tsr_record *r) {

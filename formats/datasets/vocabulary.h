@@ -36,6 +36,9 @@ typedef struct tsr_vocabulary {
 } tsr_vocabulary;
 /* Reads a file. Errors: reading errors, FORMAT, TOO_LARGE. */
 tsr_status tsr_vocabulary_load(tsr_context *ctx, const char *path, tsr_vocabulary *v);
+/* Reads bytes in memory; `name` begins the detail text. */
+tsr_status tsr_vocabulary_parse(tsr_context *ctx, const char *name, const void *bytes, size_t size,
+                                tsr_vocabulary *v);
 /* Puts the sequence in place of the record's codes; valid until the next call. A shape stays where
  * nothing is added. `columns` are the codes of a row. Errors: TOO_LARGE, MEMORY. */
 tsr_status tsr_vocabulary_apply(tsr_context *ctx, tsr_vocabulary *v, tsr_record *record);
