@@ -28,7 +28,7 @@ static const option options[] = {
      "jsonl|"
      "liquid",
      0, 0},
-    {"tokenizer", 't', OPTION_MODEL, offsetof(import_options, tokenizer), "MODEL", NULL,
+    {"model", 't', OPTION_MODEL, offsetof(import_options, tokenizer), "MODEL", NULL,
      "the tokenizer that made the ids: a weights file, a folder or a published name; the file can "
      "then "
      "be decoded with it",
@@ -36,7 +36,7 @@ static const option options[] = {
     {"like", 0, OPTION_TEXT, offsetof(import_options, like), "FILE.tess", NULL,
      "take tokenizer, codebook and geometry of this token file", NULL, 0, 0},
     {"codebook-size", 'k', OPTION_UINT, offsetof(import_options, codebook_size), "N", NULL,
-     "every id is below; needed without --tokenizer and --like", NULL, 1, 4294967295.0},
+     "every id is below; needed without --model and --like", NULL, 1, 4294967295.0},
     {"rows", 0, OPTION_UINT, offsetof(import_options, rows), "N", "by the data",
      "rows of the grid of a tile", NULL, 1, 1u << 20},
     {"columns", 0, OPTION_UINT, offsetof(import_options, columns_of_tile), "N", "by the data",
@@ -46,7 +46,7 @@ static const option options[] = {
     {"tile-height", 0, OPTION_UINT, offsetof(import_options, tile_height), "N", "256",
      "pixels of a tile's height", NULL, 1, 65536},
     {"name", 0, OPTION_TEXT, offsetof(import_options, name), "NAME", "imported",
-     "name of the tokenizer, where neither --tokenizer nor --like says it", NULL, 0, 0},
+     "name of the tokenizer, where neither --model nor --like says it", NULL, 0, 0},
     {"column", 0, OPTION_TEXTS, offsetof(import_options, columns), "KIND=NAME", "the format's own",
      "the column (member, suffix) of ids, key, label, caption or shape is called so; may be given "
      "several times",
@@ -151,12 +151,12 @@ static int check_options(const verb *v, const import_options *o) {
                          o->tile_height || o->name;
     if (!o->output) return args_wrong(v, "-o OUT.tess is missing");
     if (!o->from) return args_wrong(v, "--from FORMAT is missing");
-    if (o->tokenizer && o->like) return args_wrong(v, "--tokenizer and --like exclude each other");
+    if (o->tokenizer && o->like) return args_wrong(v, "--model and --like exclude each other");
     if (header && numbers)
         return args_wrong(v, "%s says the codebook size, geometry and name already",
-                          o->like ? "--like" : "--tokenizer");
+                          o->like ? "--like" : "--model");
     if (!header && !o->codebook_size)
-        return args_wrong(v, "--tokenizer MODEL, --like FILE.tess or --codebook-size N is missing");
+        return args_wrong(v, "--model MODEL, --like FILE.tess or --codebook-size N is missing");
     if (o->rows && !o->columns_of_tile)
         return args_wrong(v, "--columns N is missing beside --rows");
     return -1;
@@ -208,12 +208,12 @@ static int run(const verb *v, int argc, char **argv) {
 const verb verb_import = {
     .name = "import",
     .summary = "ids that other tools have written as a token file",
-    .usage = "tessera import IN... -o OUT.tess --from FORMAT --tokenizer MODEL [--on-error stop]\n"
+    .usage = "tessera import IN... -o OUT.tess --from FORMAT --model MODEL [--on-error stop]\n"
              "tessera import IN... -o OUT.tess --from FORMAT --like FILE.tess\n"
              "tessera import IN... -o OUT.tess --from FORMAT -k N [--rows N] [--columns N]",
     .about = "Reads data sets of ids (files, or folders of them) into one token file. Which "
              "tokenizer made the "
-             "ids is not in any of the formats: --tokenizer or --like says it, or else the size of "
+             "ids is not in any of the formats: --model or --like says it, or else the size of "
              "the codebook "
              "in numbers, when the file can be looked into and exported but not decoded. Labels, "
              "captions and "

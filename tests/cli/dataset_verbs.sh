@@ -199,7 +199,7 @@ picture p.ppm 256 256
 run encode p.ppm -o p.tess --device cpu -q
 run export p.tess -o p --to npz --layout by-key -q
 code_is 0
-run import p/data.npz -o q.tess --from npz --tokenizer "$SOURCE/models/mosaic-64.safetensors" -q
+run import p/data.npz -o q.tess --from npz --model "$SOURCE/models/mosaic-64.safetensors" -q
 code_is 0
 run decode q.tess -o q.png --device cpu -q
 code_is 0
