@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BUFFER = 1 << 16 };
+enum { BUFFER = 1 << 16, FLUSHED_FROM = 1 << 16 };
 
 static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *where) {
     (void)st, (void)kind, (void)where;
@@ -103,7 +103,6 @@ tsr_status tsr_data_folder_commit(tsr_data_folder *f) {
     struct stat st;
     char *old = NULL;
     const bool exists = lstat(f->path, &st) == 0;
-    sync(); /* once, since a data set may have a million files */
     if (exists && f->keep)
         return tsr_fail(f->ctx, TSR_ERROR_EXISTS, "%s: it appeared while its data were written",
                         f->path);
@@ -216,6 +215,8 @@ tsr_status tsr_data_file_get(tsr_data_file *file, uint64_t at, void *bytes, size
 
 tsr_status tsr_data_file_close(tsr_data_file *file) {
     tsr_status s = flush(file);
+    if (!s && file->path && file->written > FLUSHED_FROM && fsync(file->fd) != 0)
+        s = tsr_fail_errno(file->ctx, "%s: flush", file->name);
     if (!s && file->path && close(file->fd) != 0)
         s = tsr_fail_errno(file->ctx, "%s: close", file->name);
     if (file->path) file->fd = -1;

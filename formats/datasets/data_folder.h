@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* data_folder.h: the folder that a data set is written to. It is filled under a hidden temporary
  * name beside its place and renamed when everything is there, so that no half of a data set ever
- * stands under the final name. */
+ * stands under the final name. Files above 64 KiB are flushed to the disk one by one; smaller ones
+ * are left to the system, since a data set may have a million of them: a power cut (not the end of
+ * the process) can cost those of the last seconds. */
 #ifndef FORMATS_DATA_FOLDER_H
 #define FORMATS_DATA_FOLDER_H
 
@@ -19,7 +21,7 @@ typedef struct tsr_data_folder {
 tsr_status tsr_data_folder_check(tsr_context *ctx, const char *path);
 /* Makes the temporary folder; "-" is stdout. Errors: EXISTS, ARGUMENT, IO, NO_SPACE, MEMORY. */
 tsr_status tsr_data_folder_open(tsr_context *ctx, const char *path, tsr_data_folder *folder);
-/* Flushes the folder to the disk and gives it its final name. Errors: EXISTS, IO, NO_SPACE. */
+/* Gives the folder its final name. Errors: EXISTS, IO, NO_SPACE. */
 tsr_status tsr_data_folder_commit(tsr_data_folder *folder);
 /* Removes what was written. Does nothing after tsr_data_folder_commit. */
 void tsr_data_folder_abandon(tsr_data_folder *folder);
