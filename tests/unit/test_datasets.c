@@ -231,7 +231,7 @@ START_TEST(json_numbers_are_whole) {
                                       "[\"1\"]",
                                       "{}",
                                       "1",
-                                      
+
                                       "[18446744073709551616]"};
     for (size_t i = 0; i < sizeof good / sizeof *good; ++i)
         ck_assert_msg(!fault(good[i], strlen(good[i])), "%s: %s", good[i],
