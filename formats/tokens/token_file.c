@@ -60,7 +60,9 @@ static tsr_status locate_chunk(tsr_token_file *f, uint64_t index, tsr_item_memor
     *at = end;
     if (!tsr_token_chunk_within(f, here, end, &chunk)) {
         /* Only attributes can stand there, and they cost themselves alone. */
-        if (f->info.version_minor >= TSR_TESS_MINOR_ATTRIBUTES && layers_whole(f, l)) {
+        const bool expected = f->info.version_minor >= TSR_TESS_MINOR_ATTRIBUTES ||
+                              (end - here >= 4 && tsr_get_u32(f->bytes + here) == TSR_TESS_ATTR);
+        if (expected && layers_whole(f, l)) {
             lose_attributes(l, TSR_ERROR_CHECKSUM, here);
             return TSR_OK;
         }

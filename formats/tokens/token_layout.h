@@ -270,6 +270,24 @@ uint64_t tsr_token_key_hash(const char *key);
 /* Sets *damage to what reading item `index` just failed with, which is in the context's detail. */
 void tsr_token_file_item_damage(const tsr_token_file *file, uint64_t index, tsr_status status,
                                 tsr_token_damage *damage);
+/* Memory of the items that are cut. Starts as zeros. */
+typedef struct tsr_token_cutter {
+    uint32_t *counts, *ids;
+    float *latents;
+    uint8_t *kept;
+    size_t counts_room, ids_room, latents_room, kept_room;
+} tsr_token_cutter;
+void tsr_token_cutter_free(tsr_token_cutter *cutter);
+/* Adds item `index` of a file to a writer. What cannot be read is told to settings->damaged and
+ * counted. *key becomes the key of an item that was added, valid until the next call on the file,
+ * or NULL. Without settings->tokens `cutter` may be NULL. Errors end the copying. */
+tsr_status tsr_token_file_copy_item(tsr_token_file *file, uint64_t index, tsr_token_writer *writer,
+                                    tsr_token_cutter *cutter,
+                                    const tsr_token_cut_settings *settings,
+                                    tsr_token_cut_report *report, const char **key);
+/* Tells what opening left out, and notes it in the report. */
+void tsr_token_file_copy_begin(tsr_token_file *file, const tsr_token_cut_settings *settings,
+                               tsr_token_cut_report *report);
 /* Adds the items of a file that the settings keep to a writer. DAMAGED when some could not be read
  * or opening left something out; the rest was added then. Other errors end the copying. */
 tsr_status tsr_token_file_copy(tsr_context *ctx, tsr_token_file *file, tsr_token_writer *writer,

@@ -229,10 +229,12 @@ typedef struct tsr_token_file_info {
     int key_index; /* 1: keys are found without looking at every item */
 } tsr_token_file_info;
 /* Opens a token file; "-" reads stdin to its end. A file that was cut or damaged after its header
- * opens with `recovered` set. *file is NULL on error; else the caller closes it with
- * tsr_token_file_close.
- * Errors: ARGUMENT (path or file is NULL), NOT_FOUND, IO, FORMAT (not a token file, or one that a
- * transfer in text mode changed), VERSION, TRUNCATED and CHECKSUM (the header), TOO_LARGE, MEMORY.
+ * opens with `recovered` set. A file of more than a MiB is mapped, and its index stays where it is:
+ * memory takes a quarter of a byte for each item, and of the file itself a few MiB when it is read
+ * in order, at most 256 MiB when it is read at random. *file is NULL on error; else the caller
+ * closes it with tsr_token_file_close. Errors: ARGUMENT (path or file is NULL), NOT_FOUND, IO,
+ * FORMAT (not a token file, or one that a transfer in text mode changed), VERSION, TRUNCATED and
+ * CHECKSUM (the header), TOO_LARGE, MEMORY.
  */
 tsr_status tsr_token_file_open(tsr_context *ctx, tsr_token_file **file, const char *path);
 /* Opens a token file in memory. `bytes` belong to the caller and must stay valid until
@@ -328,6 +330,54 @@ typedef struct tsr_token_cut_report {
  * no item); UNSUPPORTED (fewer ids of tokens that are not nested). */
 tsr_status tsr_token_file_cut(tsr_context *ctx, const char *input, const char *output,
                               const tsr_token_cut_settings *settings, tsr_token_cut_report *report);
+
+/* How tsr_token_file_merge and tsr_token_file_split write. A struct of zeros is valid for merging;
+ * splitting needs `items` or `parts`. */
+typedef struct tsr_token_shard_settings {
+    uint64_t items; /* splitting: items of each part, the last may have fewer; default 0 */
+    uint64_t parts; /* splitting, without `items`: number of parts, whose items differ by one at
+                       most; default 0 */
+    int key_index;  /* 1: outputs get an index of keys; default 0: when the (first) input has one */
+    tsr_token_damage_fn damaged; /* receives what cannot be used of an input; default NULL */
+    void *damaged_user;          /* first argument of `damaged`; default NULL */
+} tsr_token_shard_settings;
+/* Totals of one tsr_token_file_merge or tsr_token_file_split. */
+typedef struct tsr_token_shard_report {
+    uint64_t files;         /* outputs that were written */
+    uint64_t items, tokens; /* written */
+    uint64_t unreadable;    /* items of the inputs that cannot be read */
+    uint64_t lost;       /* items that were written without their attributes, which are damaged */
+    uint64_t damaged;    /* inputs of which something is cut or damaged */
+    int recovered;       /* 1: the index of an input is missing or damaged */
+    uint64_t equal_keys; /* merging: items whose key an item before them has, by the XXH64 of the
+                            keys */
+    uint64_t equal_first, equal_second; /* of the first of them: item of the output with that key,
+                                           and the item itself */
+    uint64_t dropped; /* merging: attributes of an input file that were left out, because an input
+                         before it has that name with another value */
+} tsr_token_shard_report;
+/* Writes the items of all inputs, one file after the other, into one output. No model is needed.
+ * The headers must agree in every field, hints and layers too. Items keep their attributes and are
+ * numbered anew; the file gets the attributes of all inputs, of two values of one name the first.
+ * Nothing is written before every input has been opened. Of damaged inputs every whole item is
+ * written, and the call returns DAMAGED. On every other error nothing appears under `output`.
+ * settings may be NULL, and so may report.
+ * Errors: DAMAGED; MODEL_MISMATCH (headers that differ; the detail names file and field); ARGUMENT
+ * (NULL, no input, an input that is a pipe); those of opening, reading and writing. */
+tsr_status tsr_token_file_merge(tsr_context *ctx, const char *const *inputs, int count,
+                                const char *output, const tsr_token_shard_settings *settings,
+                                tsr_token_shard_report *report);
+/* Writes the items of a file into several files of a folder, which is made if it is not there:
+ * "<input without .tess>-00000.tess", "-00001.tess" and so on; "-" is stdin, named "stdin". Each
+ * part has the header and the attributes of the file. A part that exists is replaced, or refused
+ * before anything is written, as the context says. On an error the parts that are complete stay.
+ * report may be NULL.
+ * Errors: DAMAGED; ARGUMENT (NULL; `items` and `parts` both 0 or both set; more parts than items,
+ * or than 10 million; a part that would replace the input); those of opening, reading and writing.
+ */
+tsr_status tsr_token_file_split(tsr_context *ctx, const char *input, const char *folder,
+                                const tsr_token_shard_settings *settings,
+                                tsr_token_shard_report *report);
 
 #ifdef __cplusplus
 }

@@ -550,7 +550,8 @@ def own_hostile_cases():
     codes, label = npy([1, 2, 3, 4], "<i8", "(1, 2, 2)"), npy([3], "<i8")
     for name, files, verdict in [
             ("good", {"c_codes/0.npy": codes, "c_labels/0.npy": label}, "accept"),
-            ("gap", {"c_codes/0.npy": codes, "c_codes/2.npy": codes, "c_labels/0.npy": label}, "refuse"),
+            ("gap", {"c_codes/0.npy": codes, "c_codes/2.npy": codes, "c_labels/0.npy": label,
+                     "c_labels/2.npy": label}, "refuse"),
             ("no-label", {"c_codes/0.npy": codes}, "refuse"),
             ("zeros", {"c_codes/0.npy": codes, "c_codes/01.npy": codes, "c_labels/0.npy": label}, "refuse"),
             ("axes", {"c_codes/0.npy": npy([1], "<i8"), "c_labels/0.npy": label}, "refuse")]:

@@ -3,9 +3,12 @@
  * holds in memory and in its file; that nothing of it is left behind. */
 #include "testing.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "formats/record_sort.h"
 
@@ -133,6 +136,30 @@ START_TEST(spools_without_a_place) {
 }
 END_TEST
 
+/* A full disk. In a child, since the limit cannot be raised again. */
+START_TEST(a_full_disk_is_an_error) {
+    const pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        const struct rlimit limit = {4096, 4096};
+        tsr_spool spool = {.ctx = ctx, .beside = output, .most = 100};
+        uint8_t bytes[90] = {1};
+        tsr_status status = TSR_OK;
+        signal(SIGXFSZ, SIG_IGN);
+        if (setrlimit(RLIMIT_FSIZE, &limit)) _exit(9);
+        for (int i = 0; i < 100 && !status; ++i)
+            status = tsr_spool_put(&spool, bytes, sizeof bytes);
+        if (status != TSR_ERROR_IO || !strstr(tsr_detail(ctx), "write to its temporary file"))
+            _exit(8);
+        tsr_spool_clear(&spool);
+        _exit(0);
+    }
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "child: %x", (unsigned)status);
+}
+END_TEST
+
 int main(void) {
     test_seed();
     Suite *suite = suite_create("record sort");
@@ -142,6 +169,7 @@ int main(void) {
     tcase_add_test(tc, records_are_sorted);
     tcase_add_test(tc, spools_keep_little_in_memory);
     tcase_add_test(tc, spools_without_a_place);
+    tcase_add_test(tc, a_full_disk_is_an_error);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

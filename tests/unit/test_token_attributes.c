@@ -165,6 +165,45 @@ START_TEST(late_attributes) {
 }
 END_TEST
 
+/* What went through a pipe cannot be corrected: the version says less, and nothing is lost. */
+START_TEST(late_attributes_through_a_pipe) {
+    static const tsr_attribute one[] = {TEXT("a", "x")};
+    static uint8_t bytes[4096];
+    char path[64];
+    int pipes[2];
+    tsr_token_writer *writer;
+    tsr_token_file *file;
+    tsr_token_item item;
+    ck_assert_int_eq(pipe(pipes), 0);
+    snprintf(path, sizeof path, "/dev/fd/%d", pipes[1]);
+    OK(tsr_token_writer_open(ctx, &writer, path, &header, NULL));
+    for (uint32_t i = 0; i < 2; ++i) {
+        item = item_of("k", one, i);
+        OK(tsr_token_writer_add(writer, &item));
+    }
+    OK(tsr_token_writer_close(&writer));
+    close(pipes[1]);
+    const ssize_t size = read(pipes[0], bytes, sizeof bytes);
+    close(pipes[0]);
+    ck_assert_int_gt(size, 0);
+    OK(tsr_token_file_parse(ctx, &file, "piped", bytes, (size_t)size));
+    ck_assert_uint_eq(tsr_token_file_properties(file)->version_minor, 0);
+    ck_assert_int_eq(tsr_token_file_properties(file)->recovered, 0);
+    OK(tsr_token_file_item(file, 1, &item));
+    ck_assert(!token_attributes_difference(item.attributes, item.attribute_count, one, 1));
+    tsr_token_file_close(&file);
+    /* Damage to them costs them alone here, too. */
+    size_t at = (size_t)size;
+    while (memcmp(bytes + at, "ATTR", 4))
+        --at;
+    bytes[at + 9] ^= 1;
+    OK(tsr_token_file_parse(ctx, &file, "piped", bytes, (size_t)size));
+    OK(tsr_token_file_item(file, 1, &item));
+    ck_assert_int_eq(tsr_token_file_item_lost(file, NULL), 1);
+    tsr_token_file_close(&file);
+}
+END_TEST
+
 START_TEST(bad_attributes_are_refused) {
     char name[300], *large = calloc(1, TSR_MAX_ATTRIBUTE_BYTES + 1);
     memset(name, 'n', sizeof name);
@@ -550,6 +589,7 @@ int main(void) {
     const TTest *const tests[] = {attributes_of_a_file,
                                   files_without_attributes_stay_as_they_were,
                                   late_attributes,
+                                  late_attributes_through_a_pipe,
                                   bad_attributes_are_refused,
                                   damaged_attributes_cost_themselves,
                                   attributes_behind_a_lost_layer,
