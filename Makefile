@@ -22,7 +22,7 @@ help:
 	@echo '                     says at the end how many tests ran, how many were skipped and why'
 	@echo 'make check-sanitize  the suite under AddressSanitizer and UndefinedBehaviorSanitizer alone'
 	@echo 'make check-tsan      the tests of threads under ThreadSanitizer alone'
-	@echo 'make check-long      data sets read back by heavy libraries (several GB from a package index)'
+	@echo 'make check-long      data sets read back by mosaicml-streaming and datatrove'
 	@echo 'make build           the release build: build/release/tessera'
 	@echo 'make install         the release build under PREFIX (default /usr/local), DESTDIR honoured'
 	@echo 'make package         Debian packages: build/package/*.deb'

@@ -643,8 +643,8 @@ def read_datatrove(place, layout):
         file = os.path.join(place, path)
         size = int(open(file + ".metadata").readline().rsplit("|", 1)[1])
         ends = [0] + np.fromfile(file + ".index", dtype="<u8").tolist()
-        windows = DatatroveFileDataset(file, 0, token_size=size)  # a window is one id and the next 0
-        flat = [int(w["input_ids"][0]) for w in windows]
+        window = DatatroveFileDataset(file, ends[-1] - 1, token_size=size)[0]  # one window of all ids
+        flat = [int(i) for i in window["input_ids"]]
         out += [{"ids": flat[a:b]} for a, b in zip(ends, ends[1:])]
     return out
 
