@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* dataset.h: token data sets in the formats of other tools. A format is one file and one line of
  * datasets.def: it reads records, writes records, or does both. Between formats and token files
- * stands the record: the ids of one item with key, shape and attributes. What becomes a record, and
- * what a record becomes in a token file, is decided once, in dataset_import.c and dataset_export.c.
+ * stands the record: the ids of one item with key, shape and attributes. How items become records
+ * and records items is decided once, in item_records.c; dataset_export.c and dataset_import.c drive
+ * both.
  *
  * Ids are whole numbers from the first byte to the last: no reader makes them of floats, wraps,
  * rounds or clips them, and no writer is opened with a type that could not hold every id. */
@@ -80,8 +81,8 @@ const char *tsr_id_type_name(tsr_id_type type);  /* "u16" */
 const char *tsr_id_type_numpy(tsr_id_type type); /* "<u2" */
 size_t tsr_id_type_bytes(tsr_id_type type);
 uint64_t tsr_id_type_most(tsr_id_type type);
-/* The greatest of numbers of a type that the ids of a codebook may be, checked: reads `count`
- * numbers, each of them 0 .. codebook_size - 1. Errors: TOKENS, naming the first wrong one. */
+/* Reads `count` numbers of a type as ids, each of them 0 .. codebook_size - 1. Errors: TOKENS,
+ * naming the first wrong one. */
 tsr_status tsr_ids_read(tsr_context *ctx, const char *where, const void *bytes, uint64_t count,
                         tsr_id_type type, bool big_endian, uint32_t codebook_size, uint32_t *ids);
 /* Appends ids as numbers of a type that holds them. */
@@ -185,7 +186,7 @@ enum {
     TSR_ID_UNSIGNED = 1 << TSR_ID_U8 | 1 << TSR_ID_U16 | 1 << TSR_ID_U32 | 1 << TSR_ID_U64
 };
 
-/* Bytes left to a record that goes out: "name: wanted X" for a member of JSON. */
+/* Fails with what `json` found wrong: FORMAT, or MEMORY. `where` begins the detail text. */
 tsr_status tsr_json_failed(tsr_context *ctx, const char *where, const tsr_json *json);
 
 #endif

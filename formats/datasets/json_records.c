@@ -152,7 +152,7 @@ tsr_status tsr_lines_open(const tsr_dataset_input *input, void **reader) {
     *reader = r;
     tsr_status s = tsr_stream_open(ctx, input->memory, input->path, &r->stream);
     if (!s) s = tsr_stream_fill(&r->stream);
-    const uint8_t *first = r->stream.bytes + r->stream.at;
+    const uint8_t *first = s ? NULL : r->stream.bytes + r->stream.at;
     const size_t there = r->stream.size - r->stream.at;
     if (!s && there >= 2 && first[0] == 0x1f && first[1] == 0x8b)
         s = tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,

@@ -95,13 +95,13 @@ static void read_set(tsr_context *ctx, int set, const tsr_memory_folder *memory)
     tsr_record_memory memory_of = {0};
     tsr_record_item item = {0};
     tsr_item_record back = {0};
-    s = tsr_token_writer_open_memory(ctx, &writer, &header, NULL);
     bool end = false;
     for (int i = 0; !s && i < MOST_RECORDS; ++i) {
         memory_of.go_on = false;
         s = f->next(reader, &memory_of, &end);
         if (!s && end) break;
         if (!s) look_at(&memory_of.record);
+        if (!s && !writer) s = tsr_token_writer_open_memory(ctx, &writer, &header, NULL);
         if (!s) keep(ctx, writer, &header, &memory_of.record, &item, &back);
         if (s && memory_of.go_on) s = TSR_OK;
     }
