@@ -139,11 +139,12 @@ typedef struct tsr_dataset_output {
 /* ---- formats --------------------------------------------------------------------------------- */
 
 enum {
-    TSR_DATASET_KEYS = 1,     /* keeps keys, each once */
-    TSR_DATASET_PATHS = 2,    /* keys become names of files */
-    TSR_DATASET_FILES = 4,    /* a fault of one file costs that file alone */
-    TSR_DATASET_STREAM = 8,   /* can be read from, or written to, a pipe */
-    TSR_DATASET_NO_EMPTY = 16 /* items without ids cannot be written */
+    TSR_DATASET_KEYS = 1,      /* keeps keys, each once */
+    TSR_DATASET_PATHS = 2,     /* keys become names of files */
+    TSR_DATASET_FILES = 4,     /* a fault of one file costs that file alone */
+    TSR_DATASET_STREAM = 8,    /* can be read from, or written to, a pipe */
+    TSR_DATASET_NO_EMPTY = 16, /* items without ids cannot be written */
+    TSR_DATASET_COLUMNS = 32   /* has a label (or caption) for every item or for none */
 };
 
 typedef struct tsr_dataset_format {

@@ -21,7 +21,7 @@ typedef struct part { /* of the items: all of them, or a split */
     double until; /* of the hash, 0..1 */
     void *writer;
     tsr_key_set keys;
-    uint64_t written;
+    uint64_t written, labels, captions; /* items with one */
 } part;
 
 typedef struct exporter {
@@ -226,6 +226,8 @@ static tsr_status look(exporter *ex, part *p, const char *where, const tsr_recor
         plan->rank == r->rank && !memcmp(plan->shape, r->shape, sizeof *r->shape * (size_t)r->rank);
     plan->labels &= label != NULL;
     plan->captions &= caption != NULL;
+    p->labels += label != NULL;
+    p->captions += caption != NULL;
     plan->modes |= tsr_record_attribute(r, "mode", TSR_ATTRIBUTE_INTEGER) != NULL;
     if (points > plan->key_points) plan->key_points = points;
     if (caption_points > plan->caption_points) plan->caption_points = caption_points;
@@ -416,12 +418,45 @@ static tsr_status write_record(exporter *ex, part *p, const char *where, const t
     return ex->format->add(p->writer, r);
 }
 
+/* A column that some items have no value for is left out: that is said. */
+static void tell_columns(exporter *ex, const part *p) {
+    const struct {
+        const char *name;
+        uint64_t items;
+    } all[] = {{"label", p->labels}, {"caption", p->captions}};
+    for (int i = 0; i < 2; ++i)
+        if (all[i].items && all[i].items < p->plan.items &&
+            (ex->format->flags & TSR_DATASET_COLUMNS))
+            tsr_log(ex->ctx, TSR_LOG_WARNING,
+                    "%s%s: %llu of %llu items have one, so there is no such column", p->prefix,
+                    all[i].name, (unsigned long long)all[i].items,
+                    (unsigned long long)p->plan.items);
+}
+
+/* Replacing a folder must not cost an input that lies in it. */
+static tsr_status check_inputs(exporter *ex, const char *output) {
+    char *folder = realpath(output, NULL);
+    tsr_status s = TSR_OK;
+    const size_t n = folder ? strlen(folder) : 0;
+    for (size_t i = 0; folder && !s && i < ex->paths.count; ++i) {
+        char *input = realpath(ex->paths.at[i], NULL);
+        if (input && !strncmp(input, folder, n) && input[n] == '/')
+            s = tsr_fail(ex->ctx, TSR_ERROR_ARGUMENT,
+                         "%s: wanted a folder without the inputs, got that of %s", output,
+                         ex->paths.at[i]);
+        free(input);
+    }
+    free(folder);
+    return s;
+}
+
 static tsr_status write_parts(exporter *ex) {
     tsr_status s = TSR_OK;
     char layout[64][16];
     for (int i = 0; !s && i < ex->part_count; ++i) {
         part *p = &ex->parts[i];
         p->plan.layout = part_layout(ex, p, layout[i]);
+        tell_columns(ex, p);
         p->output = (tsr_dataset_output){
             .ctx = ex->ctx, .folder = &ex->folder, .prefix = p->prefix, .plan = &p->plan};
         s = ex->format->begin(&p->output, &p->writer);
@@ -468,6 +503,7 @@ static tsr_status export_all(exporter *ex, const char *const *inputs, int count,
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "-: wanted a folder for shards, got stdout");
     tsr_status s = tsr_data_folder_check(ctx, output);
     if (!s) s = prepare(ex, inputs, count);
+    if (!s && !pipe) s = check_inputs(ex, output);
     if (!s) s = walk(ex, true, look);
     if (!s) s = plan_types(ex);
     if (!s) s = tsr_data_folder_open(ctx, output, &ex->folder);

@@ -63,6 +63,11 @@ fails 2 'wanted a new folder, an empty one, or one with a tessera.json' export x
 is "a folder of someone else's" mine "$(cat other/file)"
 echo file >plain
 fails 2 'wanted the name of a folder, got that of a file' export x.tess -o plain --to npy -f
+cp x.tess data/inside.tess
+fails 2 'data: wanted a folder without the inputs, got that of data/inside.tess' export data/inside.tess -o data --to npy -f
+fails 2 'data: wanted a folder without the inputs' export data -o data --to npy -f
+[ -f data/inside.tess ] || complain "an input was deleted"
+rm data/inside.tess
 fails 3 'create in its folder' export x.tess -o nowhere/data --to npy
 no_leftovers
 
@@ -90,6 +95,16 @@ absent out3
 printf '%s\n' '{"key": "__x__/b", "ids": [1]}' >meta.jsonl
 run import meta.jsonl -o meta.tess --from jsonl -k 100 -q
 fails 4 "between __ and __" export meta.tess -o out3 --to webdataset
+# a column is there for all items or for none, which is said
+printf '%s\n' '{"key": "a", "label": 1, "ids": [1]}' '{"key": "b", "ids": [2]}' >labels.jsonl
+run import labels.jsonl -o labels.tess --from jsonl -k 100 -q
+for format in npz mds; do
+    run export labels.tess -o labels --to $format -f -q
+    code_is 0
+    run export labels.tess -o labels --to $format -f
+    err_says=$(grep -c 'label: 1 of 2 items have one, so there is no such column' err)
+    is "$format says that it has no labels" 1 "$err_says"
+done
 # names of files: a key that is the folder of another one, one that is too long
 printf '%s\n' '{"key": "a", "ids": [1]}' '{"key": "a.npy/b", "ids": [2]}' >paths.jsonl
 run import paths.jsonl -o paths.tess --from jsonl -k 100 -q
