@@ -42,7 +42,8 @@ typedef struct exporter {
     tsr_export_report report;
     int recovered, damaged;
     uint64_t total, done;
-    char name[64]; /* of the data: the tokenizer's, as a file may be called */
+    uint64_t bytes; /* attributes of bytes, which no format takes */
+    char name[64];  /* of the data: the tokenizer's, as a file may be called */
 } exporter;
 
 typedef tsr_status (*record_fn)(exporter *ex, part *p, const char *where, const tsr_record *r);
@@ -213,6 +214,7 @@ static tsr_status look(exporter *ex, part *p, const char *where, const tsr_recor
     }
     for (uint32_t i = 0; i < r->attribute_count; ++i) {
         const tsr_attribute *a = &r->attributes[i];
+        ex->bytes += a->type == TSR_ATTRIBUTE_BYTES;
         if (a->type == TSR_ATTRIBUTE_TEXT && !tsr_utf8_valid(a->bytes, a->size, NULL))
             return tsr_fail(ctx, TSR_ERROR_FORMAT,
                             "%s: attribute %s: wanted UTF-8, got other bytes", where, a->name);
@@ -511,6 +513,9 @@ static tsr_status export_all(exporter *ex, const char *const *inputs, int count,
     if (!s && ex->report.changed_keys)
         tsr_log(ctx, TSR_LOG_WARNING, "%llu keys: '_' stands for dots, at which %s would cut them",
                 (unsigned long long)ex->report.changed_keys, ex->format->name);
+    if (!s && ex->bytes)
+        tsr_log(ctx, TSR_LOG_WARNING, "%llu attributes of bytes are left out: no format has them",
+                (unsigned long long)ex->bytes);
     if (!s) s = write_card(ex);
     if (!s) s = tsr_data_folder_commit(&ex->folder);
     if (s || !(ex->recovered || ex->damaged || ex->report.unreadable)) return s;

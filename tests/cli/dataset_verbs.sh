@@ -195,6 +195,28 @@ run import arrays/bad.npy -o none.tess --from npy -k 100
 code_is 4
 absent none.tess
 
+# killed at any moment: under the final name stands nothing, or all of it
+for ((i = 0; i < 3000; ++i)); do printf '{"key": "n/%04d", "ids": [%d]}\n' $i $((i % 100)); done >many.jsonl
+run import many.jsonl -o many.tess --from jsonl -k 100 -q
+code_is 0
+early=0
+for delay in 0 0.01 0.02 0.04 0.06 0.1 0.2; do
+    "$TESSERA" export many.tess -o killed --to npy -q 2>/dev/null &
+    child=$!
+    sleep $delay
+    kill -9 $child 2>/dev/null
+    wait $child 2>/dev/null
+    if [ -e killed ]; then
+        is "arrays of a data set that is there" 3001 "$(find killed -type f | wc -l)"
+    else
+        early=$((early + 1))
+    fi
+    rm -rf killed .killed.tmp-*
+done
+[ $early -gt 0 ] || leave_out "no export was killed before its end"
+run export many.tess -o killed --to npy -q
+is "after all that" 3001 "$(find killed -type f | wc -l)"
+
 # a damaged token file: what is whole is exported
 tess three.tess items=3 tiles=1
 head -c $(($(stat -c %s three.tess) - 150)) three.tess >cut.tess

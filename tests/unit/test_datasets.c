@@ -195,6 +195,61 @@ START_TEST(bad_items_are_told) {
 }
 END_TEST
 
+static void on_log(void *user, tsr_log_level level, const char *text) {
+    if (level == TSR_LOG_WARNING) strcpy(user, text);
+}
+
+/* Attributes of bytes have no place in any format: they are left out, which is said, and the others
+ * are carried. */
+START_TEST(bytes_are_left_out) {
+    const uint32_t count = 1, id = 7;
+    const tsr_attribute attributes[] = {
+        {.name = "raw", .type = TSR_ATTRIBUTE_BYTES, .bytes = "\xff\0", .size = 2},
+        {.name = "camera", .bytes = "x", .size = 1},
+        {.name = "year", .type = TSR_ATTRIBUTE_INTEGER, .integer = -3}};
+    const tsr_token_header header = {.tokenizer = "t",
+                                     .codebook_size = 8,
+                                     .rows = 1,
+                                     .columns = 1,
+                                     .tile_width = 8,
+                                     .tile_height = 8,
+                                     .fit = TSR_FIT_CROP};
+    const tsr_token_item item = {.key = "k",
+                                 .source_width = 8,
+                                 .source_height = 8,
+                                 .orientation = 1,
+                                 .width = 8,
+                                 .height = 8,
+                                 .tile_columns = 1,
+                                 .tile_rows = 1,
+                                 .counts = &count,
+                                 .ids = &id,
+                                 .attributes = attributes,
+                                 .attribute_count = 3};
+    tsr_token_writer *writer = NULL;
+    ck_assert_int_eq(tsr_token_writer_open(ctx, &writer, "x.tess", &header, NULL), TSR_OK);
+    ck_assert_int_eq(tsr_token_writer_add(writer, &item), TSR_OK);
+    ck_assert_int_eq(tsr_token_writer_close(&writer), TSR_OK);
+    char said[1024] = "", line[256];
+    tsr_context *telling = NULL;
+    tsr_context_settings settings = tsr_context_settings_default();
+    settings.log = on_log;
+    settings.log_user = said;
+    ck_assert_int_eq(tsr_context_open(&telling, &settings), TSR_OK);
+    const char *input = "x.tess";
+    const tsr_export_settings jsonl = {.format = "jsonl"};
+    ck_assert_int_eq(tsr_export(telling, &input, 1, "out", &jsonl, NULL), TSR_OK);
+    tsr_context_close(&telling);
+    ck_assert_str_eq(said, "1 attributes of bytes are left out: no format has them");
+    FILE *f = fopen("out/part-00000.jsonl", "r");
+    ck_assert_ptr_nonnull(f);
+    ck_assert_ptr_nonnull(fgets(line, sizeof line, f));
+    fclose(f);
+    ck_assert_str_eq(
+        line, "{\"key\": \"k\", \"shape\": [1], \"camera\": \"x\", \"year\": -3, \"ids\": [7]}\n");
+}
+END_TEST
+
 /* The fault of a text that is read as a list of whole numbers; NULL: none. */
 static const char *fault(const char *text, size_t size) {
     tsr_json j = tsr_json_start(text, size);
@@ -302,7 +357,7 @@ int main(void) {
     const TTest *const tests[] = {
         formats_are_listed,      arguments_are_checked, a_context_keeps_what_exists,
         stopping_leaves_nothing, bad_items_are_told,    json_numbers_are_whole,
-        json_texts_come_back,    keys_are_found_again,
+        json_texts_come_back,    keys_are_found_again,  bytes_are_left_out,
     };
     for (size_t i = 0; i < sizeof tests / sizeof *tests; ++i)
         tcase_add_test(tc, tests[i]);
