@@ -8,19 +8,19 @@
 
 enum { MAX_PAX = 1 << 20 };
 
-static tsr_status bad(tsr_tar *t, tsr_status status, const char *wanted) {
+static tsr_status bad(tsr_tar_stream *t, tsr_status status, const char *wanted) {
     return tsr_fail(t->stream->ctx, status, "%s: byte %llu: wanted %s, got something else",
                     t->stream->name, (unsigned long long)t->position, wanted);
 }
 
-static tsr_status cut(tsr_tar *t) {
+static tsr_status cut(tsr_tar_stream *t) {
     return tsr_fail(t->stream->ctx, TSR_ERROR_TRUNCATED,
                     "%s: the archive is cut at byte %llu, inside a member", t->stream->name,
                     (unsigned long long)tsr_stream_position(t->stream));
 }
 
 /* Passes over what was not taken of the member. */
-static tsr_status skip_rest(tsr_tar *t) {
+static tsr_status skip_rest(tsr_tar_stream *t) {
     uint64_t got;
     const uint64_t all = t->left + t->pad;
     tsr_status s = tsr_stream_skip(t->stream, all, &got);
@@ -88,7 +88,7 @@ static bool pax_record(const char **at, const char *end, const char **name, size
 }
 
 /* What a pax header says of the member behind it: its name and size. */
-static bool read_pax(tsr_tar *t, bool *has_name, bool *has_size, uint64_t *size) {
+static bool read_pax(tsr_tar_stream *t, bool *has_name, bool *has_size, uint64_t *size) {
     const char *at = (const char *)t->extra.at, *end = at + t->extra.size, *name, *value;
     size_t n, v;
     while (at < end) {
@@ -111,7 +111,7 @@ static bool read_pax(tsr_tar *t, bool *has_name, bool *has_size, uint64_t *size)
 }
 
 /* Reads the bytes of a header that describes the next one. */
-static tsr_status take_extra(tsr_tar *t, uint64_t size) {
+static tsr_status take_extra(tsr_tar_stream *t, uint64_t size) {
     uint64_t got;
     if (size > MAX_PAX) return bad(t, TSR_ERROR_TOO_LARGE, "a long header of at most 1 MiB");
     t->extra.size = 0;
@@ -123,7 +123,7 @@ static tsr_status take_extra(tsr_tar *t, uint64_t size) {
     return got < size ? cut(t) : skip_rest(t);
 }
 
-static void name_of_header(tsr_tar *t, const uint8_t *block) {
+static void name_of_header(tsr_tar_stream *t, const uint8_t *block) {
     const bool posix = memcmp(block + 257, "ustar\0", 6) == 0;
     t->name.size = 0;
     if (posix && block[345]) {
@@ -133,7 +133,7 @@ static void name_of_header(tsr_tar *t, const uint8_t *block) {
     tsr_bytes_put(&t->name, block, strnlen((const char *)block, 100));
 }
 
-tsr_status tsr_tar_next(tsr_tar *t) {
+tsr_status tsr_tar_stream_next(tsr_tar_stream *t) {
     bool has_name = false, has_size = false;
     uint64_t long_size = 0;
     tsr_status s = skip_rest(t);
@@ -193,7 +193,7 @@ tsr_status tsr_tar_next(tsr_tar *t) {
     return s;
 }
 
-tsr_status tsr_tar_take(tsr_tar *t, tsr_bytes *to) {
+tsr_status tsr_tar_stream_take(tsr_tar_stream *t, tsr_bytes *to) {
     uint64_t got;
     tsr_status s = tsr_stream_take(t->stream, t->left, to, &got);
     if (s) return s;
@@ -201,7 +201,7 @@ tsr_status tsr_tar_take(tsr_tar *t, tsr_bytes *to) {
     return t->left ? cut(t) : TSR_OK;
 }
 
-void tsr_tar_free(tsr_tar *t) {
+void tsr_tar_stream_free(tsr_tar_stream *t) {
     tsr_bytes_free(&t->name);
     tsr_bytes_free(&t->extra);
 }

@@ -14,7 +14,7 @@
 typedef struct reader {
     tsr_dataset_input input;
     tsr_data_stream stream;
-    tsr_tar tar;
+    tsr_tar_stream tar;
     bool pending;     /* the member that was read last belongs to the next sample */
     bool over;        /* nothing more comes */
     uint64_t samples; /* whole and good ones */
@@ -42,7 +42,7 @@ static void close_reader(void **out) {
     reader *r = *out;
     if (!r) return;
     tsr_stream_close(&r->stream);
-    tsr_tar_free(&r->tar);
+    tsr_tar_stream_free(&r->tar);
     tsr_key_set_free(&r->keys);
     tsr_bytes_free(&r->key);
     tsr_bytes_free(&r->bytes);
@@ -153,7 +153,7 @@ static tsr_status read_member(reader *r, sample *p, tsr_record_memory *m) {
                         TSR_RECORD_MAX_TEXT, (unsigned long long)r->tar.size);
     if (!r->bytes.at) tsr_bytes_extend(&r->bytes, 1);
     r->bytes.size = 0;
-    tsr_status s = tsr_tar_take(&r->tar, &r->bytes);
+    tsr_status s = tsr_tar_stream_take(&r->tar, &r->bytes);
     if (s) {
         r->later = s; /* the archive ends in this member */
         return s;
@@ -206,7 +206,7 @@ static tsr_status next_member(reader *r) {
     size_t size;
     r->pending = false;
     while (!r->later && !r->pending) {
-        tsr_status s = tsr_tar_next(&r->tar);
+        tsr_status s = tsr_tar_stream_next(&r->tar);
         if (s == TSR_ERROR_MEMORY || s == TSR_ERROR_IO) return s;
         if (s) {
             r->later = s;
