@@ -22,6 +22,7 @@ typedef struct part { /* of the items: all of them, or a split */
     void *writer;
     tsr_key_set keys;
     uint64_t written, labels, captions; /* items with one */
+    uint64_t text_labels;
 } part;
 
 typedef struct exporter {
@@ -229,6 +230,7 @@ static tsr_status look(exporter *ex, part *p, const char *where, const tsr_recor
     plan->labels &= label != NULL;
     plan->captions &= caption != NULL;
     p->labels += label != NULL;
+    p->text_labels += tsr_record_attribute(r, "label", TSR_ATTRIBUTE_TEXT) != NULL;
     p->captions += caption != NULL;
     plan->modes |= tsr_record_attribute(r, "mode", TSR_ATTRIBUTE_INTEGER) != NULL;
     if (points > plan->key_points) plan->key_points = points;
@@ -435,6 +437,13 @@ static void tell_columns(exporter *ex, const part *p) {
                     (unsigned long long)p->plan.items);
 }
 
+static void tell_texts(exporter *ex, const part *p) {
+    if (p->text_labels && (ex->format->flags & TSR_DATASET_COLUMNS))
+        tsr_log(ex->ctx, TSR_LOG_WARNING,
+                "%slabel: %llu of %llu items have a text, so there is no column of numbers",
+                p->prefix, (unsigned long long)p->text_labels, (unsigned long long)p->plan.items);
+}
+
 /* Replacing a folder must not cost an input that lies in it. */
 static tsr_status check_inputs(exporter *ex, const char *output) {
     char *folder = realpath(output, NULL);
@@ -459,6 +468,7 @@ static tsr_status write_parts(exporter *ex) {
         part *p = &ex->parts[i];
         p->plan.layout = part_layout(ex, p, layout[i]);
         tell_columns(ex, p);
+        tell_texts(ex, p);
         p->output = (tsr_dataset_output){
             .ctx = ex->ctx, .folder = &ex->folder, .prefix = p->prefix, .plan = &p->plan};
         s = ex->format->begin(&p->output, &p->writer);

@@ -105,6 +105,10 @@ for format in npz mds; do
     err_says=$(grep -c 'label: 1 of 2 items have one, so there is no such column' err)
     is "$format says that it has no labels" 1 "$err_says"
 done
+printf '{"key": "a", "label": "cat", "ids": [1]}\n' >text.jsonl
+run import text.jsonl -o text.tess --from jsonl -k 100 -q
+run export text.tess -o labels --to mds -f
+is "a label that is a text" 1 "$(grep -c 'label: 1 of 1 items have a text' err)"
 # names of files: a key that is the folder of another one, one that is too long
 printf '%s\n' '{"key": "a", "ids": [1]}' '{"key": "a.npy/b", "ids": [2]}' >paths.jsonl
 run import paths.jsonl -o paths.tess --from jsonl -k 100 -q
