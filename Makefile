@@ -13,7 +13,7 @@ THREADED = test_threads test_batching test_two_contexts test_fork test_pipeline
 # Build folders whose suites have run; what ran and what was skipped in each is said at the end.
 SUITES ?= build/sanitize
 
-.PHONY: help demo check check-sanitize check-tsan build format coverage fuzz bench install package clean
+.PHONY: help demo check check-sanitize check-tsan check-long build format coverage fuzz bench install package clean
 
 help:
 	@echo 'make demo [PICTURES="a.jpg b.png"]  install what is missing, build, encode and decode pictures'
@@ -22,6 +22,7 @@ help:
 	@echo '                     says at the end how many tests ran, how many were skipped and why'
 	@echo 'make check-sanitize  the suite under AddressSanitizer and UndefinedBehaviorSanitizer alone'
 	@echo 'make check-tsan      the tests of threads under ThreadSanitizer alone'
+	@echo 'make check-long      data sets read back by mosaicml-streaming and datatrove'
 	@echo 'make build           the release build: build/release/tessera'
 	@echo 'make install         the release build under PREFIX (default /usr/local), DESTDIR honoured'
 	@echo 'make package         Debian packages: build/package/*.deb'
@@ -68,6 +69,9 @@ check-tsan:
 	TSAN_OPTIONS=suppressions=$(CURDIR)/tests/tsan.supp:print_suppressions=0:die_after_fork=0 \
 	$$fixed $(CTEST) -j $(JOBS) -R "^($$(echo $(THREADED) | tr ' ' '|'))(_|$$)"; \
 	status=$$?; cd $(CURDIR) && bash scripts/test-summary.sh $(SUITES) && exit $$status; }
+
+check-long: build
+	@bash scripts/check-long.sh build/release
 
 format:
 	git ls-files -z '*.c' '*.h' | xargs -0 clang-format-14 -i

@@ -75,6 +75,97 @@ static tsr_status find_header(tsr_context *ctx, const char *name, const uint8_t 
     return TSR_OK;
 }
 
+/* descr: order, kind, number. Records are lists, and objects are pickles. */
+static tsr_status read_descr(tsr_context *ctx, const char *name, const cJSON *descr,
+                             tsr_npy_header *h) {
+    const char *text = cJSON_IsString(descr) ? descr->valuestring : "a structure";
+    char *end = NULL;
+    const size_t length = strlen(text);
+    const unsigned long units = length > 2 && length < 12 && text[2] >= '0' && text[2] <= '9'
+                                    ? strtoul(text + 2, &end, 10)
+                                    : 0;
+    h->kind = length > 1 ? text[1] : 0;
+    h->units = (uint32_t)units;
+    h->big = text[0] == '>';
+    h->bytes = h->kind == 'U' ? 4 * (size_t)units : (size_t)units;
+    const bool good = end && !*end && h->kind && units && units <= 1u << 28 &&
+                      strchr("<>|", text[0]) && strchr("uifbcUSV", h->kind) &&
+                      (text[0] != '|' || units == 1 || h->kind == 'S');
+    if (good) return TSR_OK;
+    return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
+                    "%s: descr: wanted a plain type with its byte order, like <u2, got %.40s", name,
+                    text);
+}
+
+static tsr_status read_dims(tsr_context *ctx, const char *name, const cJSON *shape,
+                            tsr_npy_header *h) {
+    uint64_t product = h->bytes;
+    bool empty = false;
+    for (const cJSON *d = shape->child; d; d = d->next) {
+        if (h->rank == TSR_MAX_RANK)
+            return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
+                            "%s: shape: wanted at most %d dimensions, got %d", name, TSR_MAX_RANK,
+                            cJSON_GetArraySize(shape));
+        if (!cJSON_IsNumber(d) || !(d->valuedouble >= 0 && d->valuedouble <= 0x1p53) ||
+            d->valuedouble != (double)(int64_t)d->valuedouble)
+            return tsr_fail(ctx, TSR_ERROR_FORMAT, "%s: shape: wanted whole numbers from 0 to 2^53",
+                            name);
+        const uint64_t n = h->dim[h->rank++] = (uint64_t)d->valuedouble;
+        if (n == 0)
+            empty = true;
+        else if (product > (uint64_t)INT64_MAX / n)
+            return tsr_fail(ctx, TSR_ERROR_FORMAT, "%s: shape: its bytes overflow", name);
+        else
+            product *= n;
+    }
+    h->data_bytes = empty ? 0 : product;
+    h->elements = h->data_bytes / h->bytes;
+    return TSR_OK;
+}
+
+tsr_status tsr_npy_describe(tsr_context *ctx, const char *name, const void *bytes, size_t size,
+                            tsr_npy_header *h) {
+    const char *text = NULL;
+    size_t text_size = 0;
+    *h = (tsr_npy_header){0};
+    tsr_status s = find_header(ctx, name, bytes, size, &text, &text_size);
+    cJSON *dict = NULL;
+    if (!s) s = tsr_python_repr_parse(ctx, name, text, text_size, &dict);
+    if (s) return s;
+    const cJSON *descr = cJSON_GetObjectItemCaseSensitive(dict, "descr");
+    const cJSON *order = cJSON_GetObjectItemCaseSensitive(dict, "fortran_order");
+    const cJSON *shape = cJSON_GetObjectItemCaseSensitive(dict, "shape");
+    if (!cJSON_IsObject(dict) || cJSON_GetArraySize(dict) != 3 || !descr || !cJSON_IsBool(order) ||
+        !cJSON_IsArray(shape))
+        s = tsr_fail(ctx, TSR_ERROR_FORMAT,
+                     "%s: header: wanted a dict with descr, fortran_order and shape alone", name);
+    if (!s) s = read_descr(ctx, name, descr, h);
+    if (!s) s = read_dims(ctx, name, shape, h);
+    h->fortran = !s && cJSON_IsTrue(order);
+    h->data_at = (size_t)(text - (const char *)bytes) + text_size;
+    cJSON_Delete(dict);
+    return s;
+}
+
+size_t tsr_npy_header_make(const char *descr, const uint64_t *dim, int rank,
+                           char header[TSR_NPY_HEADER_BYTES]) {
+    char shape[128] = "";
+    for (int i = 0, n = 0; i < rank; ++i)
+        n += snprintf(shape + n, sizeof shape - (size_t)n, i ? ", %llu" : "%llu",
+                      (unsigned long long)dim[i]);
+    const int n = snprintf(header, TSR_NPY_HEADER_BYTES,
+                           "%.6s%c%c..{'descr': '%s', 'fortran_order': False, 'shape': (%s%s), }",
+                           magic, 1, 'v', descr, shape, rank == 1 ? "," : "");
+    /* Spaces and a newline, so that the data starts at a multiple of 64. */
+    const size_t total = ((size_t)n + 1 + 63) / 64 * 64;
+    memset(header + n, ' ', total - (size_t)n);
+    header[total - 1] = '\n';
+    header[7] = 0; /* version 1.0 */
+    header[8] = (char)((total - 10) & 0xFF);
+    header[9] = (char)((total - 10) >> 8);
+    return total;
+}
+
 static void convert(const element *e, const uint8_t *from, void *to, size_t count) {
     if (strcmp(e->text, "<f8") == 0) {
         for (size_t i = 0; i < count; ++i) {
@@ -162,24 +253,15 @@ tsr_status tsr_npy_write(tsr_context *ctx, const char *path, const tsr_tensor *t
     if (tensor->rank < 1 || tensor->rank > TSR_MAX_RANK || count < 0 || (count && !tensor->data))
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "%s: wanted a host tensor", path);
 
-    char shape[128] = "", header[256];
-    for (int i = 0, n = 0; i < tensor->rank; ++i)
-        n += snprintf(shape + n, sizeof shape - (size_t)n, i ? ", %lld" : "%lld",
-                      (long long)tensor->dim[i]);
-    int n = snprintf(header, sizeof header,
-                     "%.6s%c%c..{'descr': '%s', 'fortran_order': False, 'shape': (%s%s), }", magic,
-                     1, 'v', descr, shape, tensor->rank == 1 ? "," : "");
-    /* Spaces and a newline, so that the data starts at a multiple of 64. */
-    int total = (n + 1 + 63) / 64 * 64;
-    memset(header + n, ' ', (size_t)(total - n));
-    header[total - 1] = '\n';
-    header[7] = 0; /* version 1.0 */
-    header[8] = (char)((total - 10) & 0xFF);
-    header[9] = (char)((total - 10) >> 8);
+    uint64_t dim[TSR_MAX_RANK];
+    char header[TSR_NPY_HEADER_BYTES];
+    for (int i = 0; i < tensor->rank; ++i)
+        dim[i] = (uint64_t)tensor->dim[i];
+    const size_t total = tsr_npy_header_make(descr, dim, tensor->rank, header);
 
     tsr_out out;
     tsr_status status = tsr_out_open(ctx, path, &out);
-    if (!status) status = tsr_out_write(ctx, &out, header, (size_t)total);
+    if (!status) status = tsr_out_write(ctx, &out, header, total);
     if (!status)
         status =
             tsr_out_write(ctx, &out, tensor->data, (size_t)count * tsr_dtype_bytes(tensor->dtype));

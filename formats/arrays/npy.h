@@ -7,6 +7,29 @@
 #include "../../compute/tensor.h"
 #include "../file.h"
 
+/* What the header of an array of any type says. */
+typedef struct tsr_npy_header {
+    char kind;      /* of an element, NumPy's letter: 'u', 'i', 'f', 'b', 'c', 'U', ... */
+    bool big;       /* the most significant byte comes first */
+    bool fortran;   /* the first axis is the one whose elements are neighbours */
+    uint32_t units; /* the number behind the letter: bytes, or characters of 4 bytes of a 'U' */
+    size_t bytes;   /* of an element */
+    int rank;       /* 0..TSR_MAX_RANK */
+    uint64_t dim[TSR_MAX_RANK];
+    uint64_t elements, data_bytes; /* data_bytes is below 2^63 */
+    size_t data_at;
+} tsr_npy_header;
+/* Reads the header at the beginning of `size` bytes of a file, of which it must be a part. Records,
+ * objects and types in the writer's own byte order are refused by name. Errors: FORMAT,
+ * UNSUPPORTED, TRUNCATED, VERSION, TOO_LARGE, MEMORY. */
+tsr_status tsr_npy_describe(tsr_context *ctx, const char *name, const void *bytes, size_t size,
+                            tsr_npy_header *header);
+enum { TSR_NPY_HEADER_BYTES = 256 };
+/* Makes the header, version 1.0, of an array in C order; returns its bytes, a multiple of 64.
+ * `descr` is at most 15 bytes. */
+size_t tsr_npy_header_make(const char *descr, const uint64_t *dim, int rank,
+                           char header[TSR_NPY_HEADER_BYTES]);
+
 /* Reads a file into *tensor; the caller frees tensor->data with free(). f8 arrives as F32, u2 as
  * I32. A 0-d array has rank 1 and one element. Errors: reading errors, FORMAT, UNSUPPORTED. */
 tsr_status tsr_npy_read(tsr_context *ctx, const char *path, tsr_tensor *tensor);

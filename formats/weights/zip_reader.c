@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 enum {
     END = 22,       /* bytes of the end record without comment */
@@ -13,7 +14,8 @@ enum {
     END64 = 56,     /* of the zip64 end record */
     DIRECTORY = 46, /* of a directory entry without name */
     LOCAL = 30,     /* of a local header without name */
-    MAX_COMMENT = 65535
+    MAX_COMMENT = 65535,
+    DEFLATED = 8 /* method */
 };
 #define UNSET32 0xFFFFFFFFu
 
@@ -38,6 +40,7 @@ typedef struct reader {
     size_t names_used;
     tsr_zip_fetch_fn fetch; /* NULL: all bytes are there */
     void *user;
+    bool deflated; /* entries may be */
 } reader;
 
 static tsr_status fetch(const reader *r, uint64_t at, uint64_t size) {
@@ -156,7 +159,7 @@ static bool read_extra64(const uint8_t *extra, size_t size, uint64_t *const *val
 
 /* The local header at `begin` must say what the directory says. Finds the data. */
 static tsr_status read_local(reader *r, const uint8_t *central, uint64_t begin, uint64_t size,
-                             tsr_zip_entry *e, place *where) {
+                             tsr_zip_entry *e, place *where) { /* size: packed */
     tsr_context *ctx = r->ctx;
     if (begin > r->directory || r->directory - begin < LOCAL)
         return tsr_fail(ctx, TSR_ERROR_FORMAT,
@@ -185,7 +188,7 @@ static tsr_status read_local(reader *r, const uint8_t *central, uint64_t begin, 
     if (!(get16(p + 6) & 8)) { /* bit 3: the sizes come behind the data, the directory has them */
         uint64_t plain = get32(p + 22), packed = get32(p + 18);
         uint64_t *const wide[] = {&plain, &packed};
-        if (!read_extra64(p + LOCAL + name_size, extra_size, wide, 2) || plain != size ||
+        if (!read_extra64(p + LOCAL + name_size, extra_size, wide, 2) || plain != e->plain ||
             packed != size || get32(p + 14) != e->crc)
             return tsr_fail(ctx, TSR_ERROR_FORMAT,
                             "%s: zip entry %.200s: its two headers disagree on size or checksum",
@@ -228,13 +231,20 @@ static tsr_status read_entry(reader *r, const uint8_t **at, uint64_t *left, int 
     if (get16(p + 8) & 1)
         return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED, "%s: zip entry %.200s: it is encrypted",
                         r->name, e->name);
-    if (get16(p + 10) != 0 || packed != plain)
+    e->plain = plain;
+    e->deflated = r->deflated && get16(p + 10) == DEFLATED;
+    /* A block of deflate gives at most 258 bytes for 2 bits: 1032 for one. */
+    if (e->deflated && plain / 1032 > packed)
+        return tsr_fail(ctx, TSR_ERROR_FORMAT,
+                        "%s: zip entry %.200s: %llu bytes cannot become %llu", r->name, e->name,
+                        (unsigned long long)packed, (unsigned long long)plain);
+    if (!e->deflated && (get16(p + 10) != 0 || packed != plain))
         return tsr_fail(
             ctx, TSR_ERROR_UNSUPPORTED,
             "%s: zip entry %.200s: wanted it stored, got it compressed (method %u, %llu "
             "bytes that would become %llu); torch.save never compresses",
             r->name, e->name, get16(p + 10), (unsigned long long)packed, (unsigned long long)plain);
-    return read_local(r, p, begin, plain, e, &r->zip->places[index]);
+    return read_local(r, p, begin, packed, e, &r->zip->places[index]);
 }
 
 static int compare_entries(const void *a, const void *b) {
@@ -285,20 +295,79 @@ tsr_status tsr_zip_parse(tsr_context *ctx, const char *name, const void *bytes, 
     return tsr_zip_parse_fetched(ctx, name, bytes, size, NULL, NULL, zip);
 }
 
+static tsr_status parse(reader *r, tsr_zip **zip) {
+    *zip = NULL;
+    tsr_status status = read_end(r);
+    if (status) return status;
+    r->zip = tsr_alloc(r->ctx, 1, sizeof *r->zip, r->name);
+    if (!r->zip) return TSR_ERROR_MEMORY;
+    status = read_directory(r);
+    if (status) tsr_zip_close(&r->zip);
+    *zip = r->zip;
+    return status;
+}
+
 tsr_status tsr_zip_parse_fetched(tsr_context *ctx, const char *name, const void *bytes,
                                  uint64_t size, tsr_zip_fetch_fn fetch_fn, void *user,
                                  tsr_zip **zip) {
     reader r = {
         .ctx = ctx, .name = name, .bytes = bytes, .size = size, .fetch = fetch_fn, .user = user};
-    *zip = NULL;
-    tsr_status status = read_end(&r);
-    if (status) return status;
-    r.zip = tsr_alloc(ctx, 1, sizeof *r.zip, name);
-    if (!r.zip) return TSR_ERROR_MEMORY;
-    status = read_directory(&r);
-    if (status) tsr_zip_close(&r.zip);
-    *zip = r.zip;
-    return status;
+    return parse(&r, zip);
+}
+
+tsr_status tsr_zip_parse_packed(tsr_context *ctx, const char *name, const void *bytes, size_t size,
+                                tsr_zip **zip) {
+    reader r = {.ctx = ctx, .name = name, .bytes = bytes, .size = size, .deflated = true};
+    return parse(&r, zip);
+}
+
+/* Inflates pieces of at most 2^30 bytes, which zlib can count. */
+static tsr_status inflate_entry(tsr_context *ctx, const char *name, const tsr_zip_entry *e,
+                                uint8_t *to, size_t size) {
+    z_stream z = {0};
+    uint64_t in = 0;
+    size_t out = 0;
+    int result = Z_OK;
+    if (inflateInit2(&z, -MAX_WBITS) != Z_OK)
+        return tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: zip entry %.200s: no memory to unpack", name,
+                        e->name);
+    while (result == Z_OK && out < size) {
+        const uint64_t left = e->size - in, room = size - out;
+        const unsigned put = left < 1u << 30 ? (unsigned)left : 1u << 30;
+        const unsigned most = room < 1u << 30 ? (unsigned)room : 1u << 30;
+        z.next_in = (Bytef *)(uintptr_t)(e->bytes + in);
+        z.avail_in = put;
+        z.next_out = to + out;
+        z.avail_out = most;
+        result = inflate(&z, Z_NO_FLUSH);
+        in += put - z.avail_in;
+        out += most - z.avail_out;
+        if (result == Z_OK && put == z.avail_in && most == z.avail_out) result = Z_BUF_ERROR;
+    }
+    uint8_t more; /* all of it: the end must be there, too */
+    if (result == Z_OK && size == e->plain) {
+        z.next_in = (Bytef *)(uintptr_t)(e->bytes + in);
+        z.avail_in = e->size - in < 1u << 30 ? (unsigned)(e->size - in) : 1u << 30;
+        z.next_out = &more;
+        z.avail_out = 1;
+        result = inflate(&z, Z_FINISH);
+        if (z.avail_out == 0) result = Z_DATA_ERROR;
+    }
+    inflateEnd(&z);
+    if (out == size && (result == Z_STREAM_END || (result == Z_OK && size < e->plain)))
+        return TSR_OK;
+    return tsr_fail(ctx, result == Z_MEM_ERROR ? TSR_ERROR_MEMORY : TSR_ERROR_FORMAT,
+                    "%s: zip entry %.200s: wanted %llu bytes of deflated data, got others", name,
+                    e->name, (unsigned long long)e->plain);
+}
+
+tsr_status tsr_zip_unpack(tsr_context *ctx, const char *name, const tsr_zip_entry *e, void *to,
+                          size_t size) {
+    if (!e->deflated && size) memcpy(to, e->bytes, size);
+    tsr_status status = e->deflated ? inflate_entry(ctx, name, e, to, size) : TSR_OK;
+    if (status || size < e->plain) return status;
+    const tsr_zip_entry unpacked = {.name = e->name, .bytes = to, .size = size, .crc = e->crc};
+    return tsr_zip_check(ctx, name, &unpacked);
 }
 
 void tsr_zip_close(tsr_zip **zip) {

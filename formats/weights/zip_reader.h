@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* zip_reader.h: the entries of a zip archive whose entries are stored, not compressed, as PyTorch
- * writes its checkpoints. Nothing is copied: an entry's bytes lie in the archive's.
+/* zip_reader.h: the entries of a zip archive: stored, not compressed, as PyTorch writes its
+ * checkpoints, or deflated where the caller takes them (NumPy's .npz). Nothing is copied: an
+ * entry's bytes lie in the archive's.
  *
  * Believed is only what agrees with itself: the end record closes the file, the directory holds as
  * many entries as it says, each entry's local header repeats name, method and sizes, and no two
  * entries share a byte (so that a small file cannot pretend to be a large one). Refused by name:
- * compressed or encrypted entries, archives in several parts, names that are absolute, climb with
+ * encrypted entries and (but for tsr_zip_parse_packed) compressed ones, archives in several parts,
+ * names that are absolute, climb with
  * "..", hold a backslash or a control byte, are not UTF-8, or come twice. Zip64 is read.
  * Errors: FORMAT, TRUNCATED, UNSUPPORTED, CHECKSUM, MEMORY. */
 #ifndef FORMATS_ZIP_READER_H
@@ -19,8 +21,10 @@ typedef struct tsr_zip tsr_zip;
 typedef struct tsr_zip_entry {
     const char *name; /* owned by the tsr_zip */
     const uint8_t *bytes;
-    uint64_t size;
-    uint32_t crc;
+    uint64_t size;  /* of `bytes` */
+    uint64_t plain; /* unpacked; `size` unless it is deflated */
+    bool deflated;
+    uint32_t crc; /* of the unpacked bytes */
 } tsr_zip_entry;
 
 /* True if the bytes begin like a zip archive. */
@@ -31,6 +35,14 @@ typedef tsr_status (*tsr_zip_fetch_fn)(void *user, uint64_t at, uint64_t size);
  * *zip is NULL on error. */
 tsr_status tsr_zip_parse(tsr_context *ctx, const char *name, const void *bytes, size_t size,
                          tsr_zip **zip);
+/* Reads an archive like tsr_zip_parse, but entries may be deflated, too: tsr_zip_unpack. One that
+ * claims to grow more than deflate can is refused. */
+tsr_status tsr_zip_parse_packed(tsr_context *ctx, const char *name, const void *bytes, size_t size,
+                                tsr_zip **zip);
+/* Writes the first `size` bytes of an entry, unpacked, to `to`; `size` is at most entry->plain.
+ * When it is all of them, the CRC-32 is compared. Errors: CHECKSUM, FORMAT, MEMORY. */
+tsr_status tsr_zip_unpack(tsr_context *ctx, const char *name, const tsr_zip_entry *entry, void *to,
+                          size_t size);
 /* The same for an archive whose bytes are not in memory yet: `fetch` is called for each range
  * before it is looked at, which is never the data of an entry. */
 tsr_status tsr_zip_parse_fetched(tsr_context *ctx, const char *name, const void *bytes,

@@ -31,7 +31,7 @@ offers_is() { # WANTED WORDS...
     shift
     is "bash: $*" "$wanted" "$(offers "$@")"
 }
-offers_is "encode eval" tessera e
+offers_is "encode eval export" tessera e
 offers_is "--help --version" tessera --
 offers_is "crop" tessera encode photo.jpg --fit c
 offers_is "auto crop pad stretch tile" tessera encode --fit ''
@@ -84,7 +84,7 @@ if command -v fish >/dev/null; then
         is "fish: $2" "$1" "$(cd place && HOME=$here XDG_CONFIG_HOME=$here XDG_DATA_HOME=$here fish --no-config -c \
             "source ../script.fish; complete -C '$2'" 2>&1 | cut -f1 | sort | tr '\n' ' ' | sed 's/ *$//')"
     }
-    fish_is "encode eval" "tessera e"
+    fish_is "encode eval export" "tessera e"
     fish_is "auto crop pad stretch tile" "tessera encode --fit "
     fish_is "--guidance --guidance-mode" "tessera encode --gui"
     fish_is "titok-s128" "tessera encode -t titok-s1"

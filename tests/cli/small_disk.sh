@@ -16,4 +16,25 @@ echo before >small/old.png
 fails 3 'small/old.png.*No space left' decode p.tess -f -o small/old.png --device cpu
 is "the older file" before "$(cat small/old.png)"
 no_leftovers small
+# a data set: no folder, no half of one, and an older one stays
+rm small/old.png
+python3 - <<'PY'
+with open("lines.jsonl", "w") as f:
+    for i in range(2000):
+        f.write('{"key": "k%04d", "label": 1, "caption": "c", "ids": [%s]}\n' % (i, ", ".join(["7"] * 16)))
+PY
+head -3 lines.jsonl >few.jsonl
+for lines in lines few; do
+    "$TESSERA" import $lines.jsonl -o $lines.tess --from jsonl -k 100 -q || complain "import"
+done
+for format in npy npz webdataset jsonl megatron mds datatrove safetensors; do
+    fails 3 'small/set.*No space left' export lines.tess -o small/set --to $format
+    absent small/set
+    no_leftovers small
+done
+run export few.tess -o small/set --to jsonl -q
+code_is 0
+fails 3 'small/set.*No space left' export lines.tess -o small/set --to jsonl -f
+is "the older data set" 3 "$(wc -l <small/set/part-00000.jsonl)"
+no_leftovers small
 finish

@@ -2,6 +2,7 @@
 /* test_zip_reader.c: archives that are read, and one refusal for each promise of zip_reader.h. */
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "formats/weights/zip_reader.h"
 #include "testing.h"
@@ -212,7 +213,8 @@ START_TEST(checksums) {
     for (size_t i = 0; i < sizeof data; ++i)
         data[i] = (uint8_t)random_bits();
     for (size_t n = 0; n <= sizeof data; ++n) {
-        tsr_zip_entry e = {"x", data, n, zip_crc(data, n)};
+        tsr_zip_entry e = {
+            .name = "x", .bytes = data, .size = n, .plain = n, .crc = zip_crc(data, n)};
         ck_assert_int_eq(tsr_zip_check(ctx, "z", &e), TSR_OK);
         e.crc ^= 1;
         ck_assert_int_eq(tsr_zip_check(ctx, "z", &e), TSR_ERROR_CHECKSUM);
@@ -241,4 +243,60 @@ START_TEST(every_cut) {
 }
 END_TEST
 
-TEST_MAIN("zip reader", promises, checksums, every_cut)
+/* Deflated entries where they are taken: whole, a part of them, damaged, and claims that deflate
+ * cannot keep. */
+START_TEST(deflated) {
+    setup();
+    enum { PLAIN = 5000 };
+    uint8_t plain[PLAIN], packed[PLAIN], out[PLAIN];
+    for (int i = 0; i < PLAIN; ++i)
+        plain[i] = (uint8_t)(i % 7 * (i / 100));
+    z_stream z = {.next_in = plain, .avail_in = PLAIN, .next_out = packed, .avail_out = PLAIN};
+    ck_assert_int_eq(deflateInit2(&z, 9, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    ck_assert_int_eq(deflate(&z, Z_FINISH), Z_STREAM_END);
+    const int64_t n = (int64_t)z.total_out;
+    deflateEnd(&z);
+    zip_part part = {.name = "a",
+                     .bytes = packed,
+                     .size = (size_t)n,
+                     .method = 8,
+                     .size_lie = PLAIN - n,
+                     .packed_lie = n - PLAIN,
+                     .crc_flip = zip_crc(packed, (size_t)n) ^ zip_crc(plain, PLAIN)};
+    const struct {
+        int64_t more; /* bytes that it claims beyond what there are */
+        uint32_t flip;
+        size_t read;
+        tsr_status parsed, unpacked;
+    } cases[] = {{0, 0, PLAIN, TSR_OK, TSR_OK},
+                 {0, 0, 100, TSR_OK, TSR_OK},
+                 {0, 0, 0, TSR_OK, TSR_OK},
+                 {0, 1, PLAIN, TSR_OK, TSR_ERROR_CHECKSUM},
+                 {0, 1, 100, TSR_OK, TSR_OK}, /* of a part no checksum is known */
+                 {-1, 0, PLAIN - 1, TSR_OK, TSR_ERROR_FORMAT},
+                 {1 << 24, 0, 0, TSR_ERROR_FORMAT, TSR_OK}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        zip_part one = part;
+        one.size_lie += cases[i].more;
+        one.packed_lie -= cases[i].more;
+        one.crc_flip ^= cases[i].flip;
+        size_t size;
+        tsr_zip *zip = NULL;
+        uint8_t *bytes = make_zip(&one, 1, NULL, &size);
+        ck_assert_int_eq(tsr_zip_parse(ctx, "z", bytes, size, &zip), TSR_ERROR_UNSUPPORTED);
+        ck_assert_int_eq(tsr_zip_parse_packed(ctx, "z", bytes, size, &zip), cases[i].parsed);
+        if (zip) {
+            const tsr_zip_entry *e = tsr_zip_find(zip, "a");
+            ck_assert(e->deflated && e->size == (uint64_t)n);
+            ck_assert_uint_eq(e->plain, (uint64_t)(PLAIN + cases[i].more));
+            ck_assert_int_eq(tsr_zip_unpack(ctx, "z", e, out, cases[i].read), cases[i].unpacked);
+            if (!cases[i].unpacked) ck_assert_mem_eq(out, plain, cases[i].read);
+        }
+        tsr_zip_close(&zip);
+        free(bytes);
+    }
+    tsr_context_close(&ctx);
+}
+END_TEST
+
+TEST_MAIN("zip reader", promises, checksums, every_cut, deflated)
