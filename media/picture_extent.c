@@ -204,8 +204,10 @@ static tsr_extent walk_bmp(walk *w) {
     if (little(w->p + 14, 4) < 40 || little(w->p + 30, 4) != 0) return TSR_EXTENT_REST;
     const uint64_t bits = little(w->p + 28, 2), height = little(w->p + 22, 4);
     const uint64_t row = (little(w->p + 18, 4) * bits + 31) / 32 * 4;
-    if (bits > 64) return TSR_EXTENT_REST;
-    return known(w, start + row * (height > 0x7fffffff ? 0x100000000u - height : height));
+    const uint64_t end = start + row * (height > 0x7fffffff ? 0x100000000u - height : height);
+    /* No picture ends inside its own header, and one of no bytes would come again for ever. */
+    if (bits > 64 || end < 34) return TSR_EXTENT_REST;
+    return known(w, end);
 }
 
 static tsr_extent walk_riff(walk *w) {

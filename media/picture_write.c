@@ -101,8 +101,11 @@ tsr_status tsr_picture_kind_of(tsr_context *ctx, const char *path,
     if (s.lossless && !k->lossless)
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "lossless: wanted a format that can, got %s",
                         k->title);
-    if (!k->write)
-        return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED, "%s: this build writes no %s", path, k->title);
+    if (!k->write) {
+        const bool named = strcmp(path, "-"); /* a pipe, or one of a folder's pictures */
+        return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED, "%s%sthis build writes no %s",
+                        named ? path : "", named ? ": " : "", k->title);
+    }
     *kind = k;
     return TSR_OK;
 }

@@ -453,9 +453,11 @@ INLINE void NAME(search)(int rows, const float *x, int64_t ldx, const tsr_gemm_p
                 id[r] = NAME(select_int)((VI)(sum[r][1] > top[r]), i1, id[r]);
                 top[r] = NAME(max)(top[r], sum[r][1]);
             } else {
-                /* Two vectors meet first: half the work on the row's own state. */
-                VI right = (VI)(sum[r][1] > sum[r][0]);
-                VF s = NAME(max)(sum[r][0], sum[r][1]);
+                /* Two vectors meet first: half the work on the row's own state. The score of a code
+                 * with NaN must not hide the one it meets. */
+                VF left = NAME(max)(SPLAT(-INFINITY), sum[r][0]);
+                VI right = (VI)(sum[r][1] > left);
+                VF s = NAME(max)(left, sum[r][1]);
                 VI i = NAME(select_int)(right, i1, i0);
                 id[r] = NAME(select_int)((VI)(s > top[r]), i, id[r]);
                 top[r] = NAME(max)(top[r], s);

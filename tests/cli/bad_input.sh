@@ -58,6 +58,10 @@ base64 -d <<<"$gif" >animated.gif
 png one.png 1 1
 png tall.png 1 20000
 for name in cmyk.jpg animated.gif one.png tall.png; do
+    case $name in
+    *.jpg) built_with JPEG || continue ;;
+    *.gif) built_with GIF || continue ;;
+    esac
     run encode $name -o ok.tess --device cpu -q -f
     code_is 0
     err_empty

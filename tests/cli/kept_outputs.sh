@@ -41,7 +41,7 @@ kept() {
 kept out.tess encode p.ppm -o out.tess --device cpu
 kept p.tess2 encode p.ppm -o p.tess2 --device cpu
 kept out.png decode p.tess -o out.png --device cpu
-kept out.jpg decode p.tess -o out.jpg --device cpu
+built_with JPEG && kept out.jpg decode p.tess -o out.jpg --device cpu
 kept cut.tess cut p.tess -k 4 -o cut.tess
 kept sheet.png sheet p.ppm -o sheet.png -k 4 --device cpu
 kept c2.safetensors codebook train x.npy -k 4 -o c2.safetensors --device cpu
@@ -88,10 +88,10 @@ echo before >pictures/q.png
 fails 3 'output exists: pictures/q.png: .*; -f replaces it$' decode two.tess -o pictures --device cpu
 is "the picture that was there" before "$(cat pictures/q.png)"
 absent pictures/p.png
-run decode two.tess -o pictures/ --format jpg --device cpu -q
+run decode two.tess -o pictures/ --format ppm --device cpu -q
 code_is 0
-is "beside it" "p.jpg q.jpg q.png" "$(echo $(ls pictures))"
-fails 3 'output exists: pictures/p.jpg and 1 more: ' decode two.tess -o pictures --format jpg --device cpu
+is "beside it" "p.ppm q.png q.ppm" "$(echo $(ls pictures))"
+fails 3 'output exists: pictures/p.ppm and 1 more: ' decode two.tess -o pictures --format ppm --device cpu
 run decode two.tess -o pictures -f -q --device cpu
 code_is 0
 is "replaced" 89504e47 "$(head -c 4 pictures/q.png | od -An -tx1 | tr -d ' ')"

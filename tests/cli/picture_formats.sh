@@ -22,13 +22,16 @@ print("png" if b[:8] == b"\x89PNG\r\n\x1a\n" else "jpg" if b[:3] == b"\xff\xd8\x
 PY
 }
 formats=
-for format in png jpg webp avif tiff ppm; do
-    run decode a.tess -o there.$format --device cpu -q
-    if [ $code = 4 ] && grep -q "this build writes no" err; then
-        leave_out "$format: not in this build"
-    else
+for pair in png: jpg:JPEG webp:WebP avif:AVIF tiff:TIFF ppm:; do
+    format=${pair%:*}
+    if [ -z "${pair#*:}" ] || built_with ${pair#*:}; then
+        run decode a.tess -o there.$format --device cpu -q
         code_is 0
         formats="$formats $format"
+    else
+        fails 4 "there.$format: this build writes no ${pair#*:}$" decode a.tess -o there.$format --device cpu
+        fails 4 "not supported: this build writes no ${pair#*:}$" decode two.tess -o in-$format/ --format $format --device cpu
+        absent in-$format
     fi
 done
 has() { [[ " $formats " == *" $1 "* ]]; }

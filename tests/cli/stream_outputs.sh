@@ -39,9 +39,10 @@ substituted() { # WANTED VERB...: ">(...)" stands for the output
     local wanted=$1
     shift
     cat got.fifo >got &
+    local reader=$! # the substitution below becomes $!
     "$TESSERA" "$@" -o >(cat >got.fifo) 2>err
     code=$? last="$* -o >(cat)"
-    wait $!
+    wait $reader
     code_is 0
     same "$last" "$wanted" got
 }

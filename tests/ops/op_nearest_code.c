@@ -173,6 +173,22 @@ START_TEST(ties_zeros_and_nan) {
 }
 END_TEST
 
+/* A code with NaN hides no other code, wherever it stands beside it in the kernels' vectors. */
+START_TEST(one_code_with_nan) {
+    enum { K = 64, D = 8 };
+    for (int form = 0; form < 4; ++form)
+        for (int64_t broken = 0; broken < K; broken += 3) {
+            float *x = guarded((size_t)K * D * 4), *codes = guarded((size_t)K * D * 4);
+            random_normals(codes, (int64_t)K * D);
+            memcpy(x, codes, (size_t)K * D * 4);
+            codes[broken * D + D / 2] = NAN;
+            try_book((book){(tsr_metric)(form & 1), form & 2, K, K, D, NULL, NULL, NULL}, x, codes);
+            guarded_free(x);
+            guarded_free(codes);
+        }
+}
+END_TEST
+
 /* Codes that repeat every `period`: equal ones meet in every lane, panel and slice. */
 START_TEST(the_lowest_of_equal_codes) {
     enum { N = 13, K = 600, D = 8 };
@@ -221,5 +237,6 @@ START_TEST(wrong_shapes_are_refused) {
 }
 END_TEST
 
-TEST_MAIN("op_nearest_code", sizes_around_the_tiles, ties_zeros_and_nan, the_lowest_of_equal_codes,
-          real_codebook_sizes, a_codebook_split_over_dispatches, wrong_shapes_are_refused)
+TEST_MAIN("op_nearest_code", sizes_around_the_tiles, ties_zeros_and_nan, one_code_with_nan,
+          the_lowest_of_equal_codes, real_codebook_sizes, a_codebook_split_over_dispatches,
+          wrong_shapes_are_refused)

@@ -150,6 +150,15 @@ leave_out() {
     echo "left out: $*"
 }
 
+# built_with PART: whether this build has an optional part (JPEG, "JPEG 2000", Vulkan), by the features that
+# --version names; says what is left out where it has not.
+built_with() {
+    local part=${1// /}
+    "$TESSERA" --version | grep -qiE "^features .*\+$part( |\$)" && return
+    leave_out "this build was made without $1"
+    return 1
+}
+
 finish() {
     echo "$checks checks, $failures failed"
     [ "$failures" = 0 ] || exit 1

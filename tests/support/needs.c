@@ -4,7 +4,10 @@
 
 #include "everywhere.h"
 
+#include <string.h>
 #include <unistd.h>
+
+#define WITHOUT "this build was made without "
 
 const char *need_vulkan(void) {
     return everywhere_has_vulkan() ? NULL : EVERYWHERE_NO_VULKAN;
@@ -20,4 +23,51 @@ const char *need_vulkan_at_full_speed(void) {
 #else
     return need_vulkan();
 #endif
+}
+
+static const char *const formats[] = {
+#ifdef TESSERA_WITH_JPEG
+    "JPEG",
+#endif
+#ifdef TESSERA_WITH_TIFF
+    "TIFF",
+#endif
+#ifdef TESSERA_WITH_WEBP
+    "WebP",
+#endif
+#ifdef TESSERA_WITH_GIF
+    "GIF",
+#endif
+#ifdef TESSERA_WITH_JPEG2000
+    "JPEG 2000",
+#endif
+#ifdef TESSERA_WITH_AVIF
+    "AVIF",
+#endif
+#ifdef TESSERA_WITH_JXL
+    "JPEG XL",
+#endif
+#ifdef TESSERA_WITH_HEIF
+    "HEIC",
+#endif
+    NULL};
+
+static bool has_format(const char *format) {
+    for (int i = 0; formats[i]; ++i)
+        if (!strcmp(formats[i], format)) return true;
+    return false;
+}
+
+const char *need_jpeg(void) {
+    return has_format("JPEG") ? NULL : WITHOUT "JPEG";
+}
+
+const char *need_gif(void) {
+    return has_format("GIF") ? NULL : WITHOUT "GIF";
+}
+
+bool built_with(const char *format) {
+    const bool has = has_format(format);
+    if (!has) leave_out(WITHOUT "%s", format);
+    return has;
 }

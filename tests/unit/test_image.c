@@ -8,6 +8,7 @@
 
 #include "media/image.h"
 #include "media/reader.h"
+#include "needs.h"
 #include "picture_bytes.h"
 #include "testing.h"
 
@@ -17,11 +18,10 @@ static void open_context(void) {
     ck_assert_int_eq(tsr_context_open(&ctx, NULL), TSR_OK);
 }
 
-/* Does this build read these bytes' format? Otherwise frees them. */
+/* Does this build read these bytes' format? Otherwise says so and frees them. */
 static bool reads(picture_bytes b) {
     tsr_probe probe = tsr_picture_probe(b.p, b.size);
-    if (!probe.reader || probe.reader->decode) return true;
-    leave_out("this build was made without %s", probe.reader->name);
+    if (!probe.reader || !probe.reader->option || built_with(probe.reader->name)) return true;
     free(b.p);
     return false;
 }
@@ -127,10 +127,6 @@ START_TEST(alpha) {
 END_TEST
 
 START_TEST(gif) {
-#ifndef TESSERA_WITH_GIF
-    leave_out("this build was made without GIF");
-    return;
-#endif
     open_context();
     uint8_t first[W * H], second[W * H], want[W * H * 3];
     random_bytes(first, sizeof first);
@@ -175,10 +171,6 @@ static void from_ycc(const int v[3], double rgb[3]) {
 }
 
 START_TEST(jpeg) {
-#ifndef TESSERA_WITH_JPEG
-    leave_out("this build was made without JPEG");
-    return;
-#endif
     open_context();
     static const struct {
         const char *what;
@@ -290,7 +282,9 @@ START_TEST(orientation) {
             random_bytes(planes[0], sizeof planes[0]);
             for (int i = 0; i < w * h * 3 && container == 3; ++i)
                 rgb[i] = planes[0][i / 3 / w / 8 * BLOCKS_X + i / 3 % w / 8];
-            tsr_image image = decode_good("oriented", oriented(container, o, w, h, rgb), NULL);
+            picture_bytes b = oriented(container, o, w, h, rgb);
+            if (!reads(b)) break;
+            tsr_image image = decode_good("oriented", b, NULL);
             ck_assert_int_eq(image.orientation, o);
             ck_assert_int_eq(image.width, o < 5 ? w : h);
             ck_assert_int_eq(image.height, o < 5 ? h : w);
@@ -489,6 +483,7 @@ START_TEST(huge_headers) {
         default:
             put_bytes(&b, webp, 30);
         }
+        if (!reads(b)) continue;
         tsr_image image;
         tsr_status status = decode(b, NULL, &image);
         ck_assert_msg(status == TSR_ERROR_TOO_LARGE, "kind %d: %s", kind, tsr_detail(ctx));
@@ -571,21 +566,40 @@ START_TEST(huge_inside) {
 }
 END_TEST
 
+static picture_bytes flat_picture(int kind, int w, int h, const uint8_t *flat, size_t size) {
+    switch (kind) {
+    case 0:
+        return jpeg_bytes(w, h, 1, &flat, -1, 0);
+    case 1:
+        return tiff_bytes(w, h, flat, 0, 1);
+    case 2:
+        return gif_bytes(w, h, 1, &flat, -1);
+    case 3:
+        return bmp_bytes(w, h, flat);
+    case 4:
+        return qoi_bytes(w, h, flat);
+    default:
+        return pnm_bytes(6, w, h, flat, size);
+    }
+}
+
 START_TEST(sizes_at_the_edge) {
     open_context();
     static const int sizes[][2] = {{1, 1}, {1, 20000}, {20000, 1}, {2, 2}, {3, 3}, {5, 4}};
-    for (int i = 0; i < 6; ++i) {
-        int w = sizes[i][0], h = sizes[i][1], blocks = ((w + 7) / 8) * ((h + 7) / 8);
-        uint8_t *flat = malloc((size_t)blocks);
-        memset(flat, 200, (size_t)blocks);
-        const uint8_t *list[1] = {flat};
-        tsr_image image = decode_good("jpeg", jpeg_bytes(w, h, 1, list, -1, 0), NULL);
+    for (int i = 0; i < 6 * 6; ++i) {
+        const int w = sizes[i / 6][0], h = sizes[i / 6][1];
+        const size_t size = (size_t)w * (size_t)h * 3; /* no kind needs more */
+        uint8_t *flat = malloc(size);
+        memset(flat, 200, size);
+        picture_bytes b = flat_picture(i % 6, w, h, flat, size);
+        free(flat);
+        if (!reads(b)) continue;
+        tsr_image image = decode_good("flat", b, NULL);
         ck_assert_int_eq(image.width, w);
         ck_assert_int_eq(image.height, h);
         for (int k = 0; k < w * h * 3; ++k)
             ck_assert_int_eq(image.rgb[k], 200);
         tsr_image_free(&image);
-        free(flat);
     }
     tsr_context_close(&ctx);
 }
@@ -611,8 +625,10 @@ START_TEST(no_pictures) {
     ck_assert_ptr_nonnull(strstr(tsr_detail(ctx), "bytes that begin with 3c 73 76 67 3e 3c 2f 73"));
     picture_bytes animated = {0};
     put_bytes(&animated, "RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0\2\0\0\0\0\0\0\0\0\0", 30);
-    ck_assert_int_eq(decode(animated, NULL, &image), TSR_ERROR_UNSUPPORTED);
-    ck_assert_str_eq(tsr_detail(ctx), "x: wanted a still picture, got an animated WebP");
+    if (reads(animated)) {
+        ck_assert_int_eq(decode(animated, NULL, &image), TSR_ERROR_UNSUPPORTED);
+        ck_assert_str_eq(tsr_detail(ctx), "x: wanted a still picture, got an animated WebP");
+    }
     ck_assert_int_eq(tsr_image_read(ctx, "/tmp", NULL, &image), TSR_ERROR_IO);
     ck_assert_int_eq(tsr_image_read(ctx, "/absent.png", NULL, &image), TSR_ERROR_NOT_FOUND);
     ck_assert_ptr_null(image.rgb);
@@ -644,6 +660,11 @@ END_TEST
 /* Decoders say nothing, neither on the standard error nor on the standard output. */
 START_TEST(silence) {
     open_context();
+    bool read_here[SAMPLES];
+    for (int kind = 0; kind < SAMPLES; ++kind) {
+        picture_bytes b = sample(kind);
+        if ((read_here[kind] = reads(b))) free(b.p);
+    }
     char text[200] = "";
     FILE *said = tmpfile();
     ck_assert_ptr_nonnull(said);
@@ -652,9 +673,8 @@ START_TEST(silence) {
     for (int i = 0; i < 2; ++i)
         dup2(fileno(said), i + 1);
     for (int kind = 0; kind < SAMPLES; ++kind) {
-        for (int round = 0; round < 30; ++round) {
+        for (int round = 0; read_here[kind] && round < 30; ++round) {
             picture_bytes b = sample(kind);
-            if (!reads(b)) break;
             if (round < 3) b.size = b.size * (size_t)(round + 1) / 4;
             for (int n = 0; n < round; ++n)
                 b.p[random_below((int64_t)b.size)] = (uint8_t)random_below(256);
@@ -678,5 +698,8 @@ START_TEST(silence) {
 }
 END_TEST
 
-TEST_MAIN("image", plain_formats, alpha, gif, jpeg, orientation, every_truncation, flipped_bytes,
-          huge_headers, huge_inside, sizes_at_the_edge, no_pictures, names_do_not_matter, silence)
+TEST_PARTS("image",
+           PART(own, NULL, plain_formats, alpha, orientation, every_truncation, flipped_bytes,
+                huge_headers, huge_inside, sizes_at_the_edge, no_pictures, names_do_not_matter,
+                silence),
+           PART(gif, need_gif, gif), PART(jpeg, need_jpeg, jpeg))

@@ -9,6 +9,7 @@
 
 #include <tessera/tessera.h>
 #include "media/image.h"
+#include "needs.h"
 #include "testing.h"
 
 enum { W = 37, H = 23 };
@@ -40,11 +41,19 @@ static tsr_status write_it(const char *path, const char *format, int quality, in
     return status;
 }
 
-/* Largest difference of a value after reading the file again; -1: this build cannot read it. */
+/* Whether this build writes pictures of this suffix. */
+static bool writes(const char *suffix) {
+    static const char *const optional[][2] = {
+        {"jpg", "JPEG"}, {"webp", "WebP"}, {"avif", "AVIF"}, {"tiff", "TIFF"}};
+    for (size_t i = 0; i < sizeof optional / sizeof *optional; ++i)
+        if (!strcmp(optional[i][0], suffix)) return built_with(optional[i][1]);
+    return true;
+}
+
+/* Largest difference of a value after reading the file again. */
 static int worst(const char *path) {
     tsr_image image;
     const tsr_status status = tsr_image_read(ctx, path, NULL, &image);
-    if (status == TSR_ERROR_UNSUPPORTED || status == TSR_ERROR_FORMAT) return -1;
     ck_assert_msg(!status, "%s", tsr_detail(ctx));
     ck_assert_int_eq(image.width, W);
     ck_assert_int_eq(image.height, H);
@@ -65,8 +74,9 @@ START_TEST(kinds_come_back) {
         {"a.avif", "\0\0\0", 1, 0}, {"plain", "\x89PNG", 0, 1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        const char *suffix = strchr(cases[i].path, '.');
+        if (suffix && !writes(suffix + 1)) continue; /* options_off.sh looks at the words */
         const tsr_status status = write_it(cases[i].path, NULL, 0, cases[i].lossless);
-        if (status == TSR_ERROR_UNSUPPORTED) continue; /* options_off.sh looks at the words */
         ck_assert_msg(!status, "%s: %s", cases[i].path, tsr_detail(ctx));
         char head[5] = "";
         FILE *f = fopen(cases[i].path, "rb");
@@ -74,17 +84,16 @@ START_TEST(kinds_come_back) {
         fclose(f);
         ck_assert_mem_eq(head, cases[i].begins, 3);
         const int most = worst(cases[i].path);
-        if (cases[i].exact) ck_assert_msg(most == 0 || most == -1, "%s: %d", cases[i].path, most);
+        if (cases[i].exact) ck_assert_msg(most == 0, "%s: %d", cases[i].path, most);
     }
-    /* PNG and PPM are in every build */
-    ck_assert_int_eq(worst("a.png"), 0);
 }
 END_TEST
 
 START_TEST(equal_pixels_give_equal_bytes) {
     static const char *const formats[] = {"png", "jpg", "webp", "avif", "tiff", "ppm"};
     for (size_t i = 0; i < sizeof formats / sizeof *formats; ++i) {
-        if (write_it("one", formats[i], 0, 0) == TSR_ERROR_UNSUPPORTED) continue;
+        if (!writes(formats[i])) continue;
+        ck_assert_int_eq(write_it("one", formats[i], 0, 0), TSR_OK);
         ck_assert_int_eq(write_it("two", formats[i], 0, 0), TSR_OK);
         ck_assert_msg(system("cmp -s one two") == 0, "%s", formats[i]);
     }
@@ -119,10 +128,10 @@ END_TEST
 START_TEST(full_disks_and_what_exists) {
     static const char *const formats[] = {"png", "jpg", "webp", "avif", "tiff", "ppm"};
     for (size_t i = 0; i < sizeof formats / sizeof *formats; ++i) {
+        if (!writes(formats[i])) continue;
         const tsr_picture_write_settings s = {.format = formats[i]};
         const tsr_status status = tsr_picture_write(ctx, "/dev/full", W, H, rgb, &s);
-        ck_assert_msg(status == TSR_ERROR_NO_SPACE || status == TSR_ERROR_UNSUPPORTED, "%s: %s",
-                      formats[i], tsr_detail(ctx));
+        ck_assert_msg(status == TSR_ERROR_NO_SPACE, "%s: %s", formats[i], tsr_detail(ctx));
     }
     tsr_context *keep = NULL;
     tsr_context_settings settings = tsr_context_settings_default();
