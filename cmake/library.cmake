@@ -15,6 +15,7 @@ function(tessera_leave_out pattern)
   endif()
   set(tessera_sources ${tessera_sources} PARENT_SCOPE)
 endfunction()
+tessera_leave_out("bench/programs/.*\\.c") # each has a main
 if(NOT TESSERA_VULKAN)
   tessera_leave_out("compute/vulkan/.*\\.c")
 endif()

@@ -50,6 +50,12 @@ add_executable(make_weights tests/golden/make_weights.c)
 target_compile_options(make_weights PRIVATE -Wall -Wextra)
 target_compile_definitions(make_weights PRIVATE _GNU_SOURCE)
 target_link_libraries(make_weights PRIVATE tessera_static)
+# What a token file of a million items costs; the test runs it small, so that it goes on working.
+add_executable(million_items bench/programs/million_items.c)
+target_compile_options(million_items PRIVATE -Wall -Wextra)
+target_compile_definitions(million_items PRIVATE _GNU_SOURCE)
+target_link_libraries(million_items PRIVATE tessera_static)
+add_test(NAME million_items COMMAND million_items ${CMAKE_BINARY_DIR} 3000 1)
 # Pictures of every kind beside Pillow's pixels, and beside the tools of the libraries it lacks.
 add_executable(picture_pixels tests/pictures/picture_pixels.c)
 target_include_directories(picture_pixels PRIVATE ${CMAKE_SOURCE_DIR})

@@ -5,6 +5,11 @@
  * 32 bits, which is what happens to small chunks. */
 #include "checksum.h"
 
+#include <string.h>
+#if defined(__ARM_FEATURE_CRC32)
+#include <arm_acle.h>
+#endif
+
 /* Entry i is i pushed through eight steps of the reflected polynomial 0x82f63b78. */
 static const uint32_t table[256] = {
     0x00000000, 0xf26b8303, 0xe13b70f7, 0x1350f3f4, 0xc79a971f, 0x35f1141c, 0x26a1e7e8, 0xd4ca64eb,
@@ -41,10 +46,55 @@ static const uint32_t table[256] = {
     0x79b737ba, 0x8bdcb4b9, 0x988c474d, 0x6ae7c44e, 0xbe2da0a5, 0x4c4623a6, 0x5f16d052, 0xad7d5351,
 };
 
-uint32_t tsr_crc32c(const void *bytes, size_t size) {
-    const uint8_t *b = bytes;
-    uint32_t crc = 0xffffffffu;
+/* The crc is the state between pieces: not yet inverted. */
+static uint32_t by_table(uint32_t crc, const uint8_t *b, size_t size) {
     for (size_t i = 0; i < size; ++i)
         crc = crc >> 8 ^ table[(crc ^ b[i]) & 255];
+    return crc;
+}
+
+/* Processors that have the polynomial as an instruction do eight bytes at once: an index of
+ * megabytes is checked whenever a file is opened. */
+#if defined(__x86_64__)
+__attribute__((target("sse4.2"))) static uint32_t by_instruction(uint32_t crc, const uint8_t *b,
+                                                                 size_t size) {
+    for (; size >= 8; size -= 8, b += 8) {
+        uint64_t word;
+        memcpy(&word, b, 8);
+        crc = (uint32_t)__builtin_ia32_crc32di(crc, word);
+    }
+    return by_table(crc, b, size);
+}
+static int has_instruction(void) {
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("sse4.2");
+}
+#elif defined(__ARM_FEATURE_CRC32)
+static uint32_t by_instruction(uint32_t crc, const uint8_t *b, size_t size) {
+    for (; size >= 8; size -= 8, b += 8) {
+        uint64_t word;
+        memcpy(&word, b, 8);
+        crc = __crc32cd(crc, word);
+    }
+    return by_table(crc, b, size);
+}
+static int has_instruction(void) {
+    return 1;
+}
+#else
+#define by_instruction by_table
+static int has_instruction(void) {
+    return 0;
+}
+#endif
+
+uint32_t tsr_crc32c_add(uint32_t crc, const void *bytes, size_t size) {
+    crc ^= 0xffffffffu;
+    crc = size >= 16 && has_instruction() ? by_instruction(crc, bytes, size)
+                                          : by_table(crc, bytes, size);
     return crc ^ 0xffffffffu;
+}
+
+uint32_t tsr_crc32c(const void *bytes, size_t size) {
+    return tsr_crc32c_add(0, bytes, size);
 }

@@ -217,26 +217,34 @@ static char *temporary_name(const char *path, unsigned attempt) {
     return text;
 }
 
-static tsr_status open_temporary(tsr_context *ctx, tsr_out *out, const struct stat *old) {
+int tsr_temporary_open(const char *path, int flags, unsigned mode, char **name) {
+    *name = NULL;
     for (unsigned attempt = 0; attempt < 100; ++attempt) {
-        char *name = temporary_name(out->path, attempt);
-        if (!name) return tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for a name", out->path);
+        *name = temporary_name(path, attempt);
+        if (!*name) {
+            errno = ENOMEM;
+            return -1;
+        }
         /* open, not mkstemp: the kernel then applies the umask to the permissions. */
-        out->fd = open_retrying(name, O_WRONLY | O_CREAT | O_EXCL, 0666);
-        if (out->fd >= 0) {
-            out->temporary = name;
-            /* A failure is harmless: some file systems have no permissions. */
-            if (old && fchmod(out->fd, old->st_mode & 0777) != 0) errno = 0;
-            return TSR_OK;
-        }
-        int error = errno;
-        free(name);
-        if (error != EEXIST) {
-            errno = error;
-            return tsr_fail_errno(ctx, "%s: create in its folder", out->path);
-        }
+        const int fd = open_retrying(*name, flags | O_CREAT | O_EXCL, (mode_t)mode);
+        if (fd >= 0) return fd;
+        const int error = errno;
+        free(*name);
+        *name = NULL;
+        errno = error;
+        if (error != EEXIST) return -1;
     }
-    return tsr_fail(ctx, TSR_ERROR_IO, "%s: no free temporary name in its folder", out->path);
+    return -1;
+}
+
+static tsr_status open_temporary(tsr_context *ctx, tsr_out *out, const struct stat *old) {
+    out->fd = tsr_temporary_open(out->path, O_WRONLY, 0666, &out->temporary);
+    if (out->fd < 0 && errno == EEXIST)
+        return tsr_fail(ctx, TSR_ERROR_IO, "%s: no free temporary name in its folder", out->path);
+    if (out->fd < 0) return tsr_fail_errno(ctx, "%s: create in its folder", out->path);
+    /* A failure is harmless: some file systems have no permissions. */
+    if (old && fchmod(out->fd, old->st_mode & 0777) != 0) errno = 0;
+    return TSR_OK;
 }
 
 /* The descriptor that a path names: "-" and /dev/stdout, /dev/fd/N (process substitution), or -1.
@@ -326,6 +334,24 @@ tsr_status tsr_out_write(tsr_context *ctx, tsr_out *out, const void *bytes, size
                                   out->path ? out->path : "standard output",
                                   (unsigned long long)out->written);
         }
+    }
+    return TSR_OK;
+}
+
+bool tsr_out_can_change(const tsr_out *out) {
+    return out->temporary != NULL;
+}
+
+tsr_status tsr_out_change(tsr_context *ctx, tsr_out *out, uint64_t offset, const void *bytes,
+                          size_t size) {
+    const uint8_t *at = bytes;
+    while (size > 0) {
+        const ssize_t put = pwrite(out->fd, at, size, (off_t)offset);
+        if (put >= 0)
+            at += put, size -= (size_t)put, offset += (uint64_t)put;
+        else if (errno != EINTR)
+            return tsr_fail_errno(ctx, "%s: write at byte %llu", out->path,
+                                  (unsigned long long)offset);
     }
     return TSR_OK;
 }

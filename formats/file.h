@@ -56,6 +56,11 @@ void tsr_input_close(tsr_input *in);
 tsr_status tsr_input_read(tsr_context *ctx, const tsr_input *in, const char *name, uint64_t offset,
                           void *to, size_t size);
 
+/* Opens a new temporary file in the folder of `path` with `flags` (O_WRONLY, O_RDWR) and
+ * permissions `mode` under the umask. *name is its hidden name, which the caller frees. -1 with
+ * errno when there can be none. */
+int tsr_temporary_open(const char *path, int flags, unsigned mode, char **name);
+
 /* An output file being written. An existing file is replaced only if it is writable and the context
  * does not keep what exists; its permissions carry over, and a link is followed. A device or a pipe
  * is written directly, and so is an open descriptor: "-", /dev/stdout, /dev/fd/N. */
@@ -72,6 +77,11 @@ tsr_status tsr_out_open(tsr_context *ctx, const char *path, tsr_out *out);
 tsr_status tsr_out_check(tsr_context *ctx, const char *path);
 /* Appends bytes. Errors: IO, NO_SPACE. */
 tsr_status tsr_out_write(tsr_context *ctx, tsr_out *out, const void *bytes, size_t size);
+/* True if written bytes can be changed: the output is a file under a temporary name. */
+bool tsr_out_can_change(const tsr_out *out);
+/* Writes over bytes that were written at `offset`, of an output that can change. Errors: IO. */
+tsr_status tsr_out_change(tsr_context *ctx, tsr_out *out, uint64_t offset, const void *bytes,
+                          size_t size);
 /* Gives the output another final name in the same folder, for before tsr_out_commit: what stands
  * between the folder and the end of the old name becomes "<old name without `suffix`><insert>
  * <suffix>". Where that name is taken and must not be replaced, -2, -3 ... follow the insert.

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_info.c: what a token file holds, without a model. */
+#include "attribute_out.h"
+#include "info_shards.h"
 #include "token_damage.h"
 #include "tool.h"
 
@@ -9,9 +11,9 @@
 
 typedef struct info_options {
     common_options common;
-    int ids, latents;
+    int ids, latents, check;
     const char *npy;
-    text_list items;
+    text_list items, keys;
 } info_options;
 
 static const option options[] = {
@@ -27,6 +29,16 @@ static const option options[] = {
      "look at this item alone: its number from 0 on, a range or list of numbers (0,2,5-7), or its "
      "key; may be given several times",
      NULL, 0, 0},
+    {"key", 0, OPTION_TEXTS, offsetof(info_options, keys), "KEY", NULL,
+     "look at the first item of this key, also where the key reads as a number; may be given "
+     "several "
+     "times. A file that was written with an index of keys is not searched through",
+     NULL, 0, 0},
+    {"check", 0, OPTION_FLAG, offsetof(info_options, check), NULL, NULL,
+     "read every item and every checksum of all files named, and the shards (*.tess) of folders, "
+     "and "
+     "say which are damaged",
+     NULL, 0, 0},
     {"npy", 0, OPTION_TEXT, offsetof(info_options, npy), "F.npy", NULL,
      "write the ids as an array of int32 [items, tiles * tokens]; all tiles must have as many ids, "
      "and all items as many tiles; '-' is stdout",
@@ -37,7 +49,7 @@ static const option options[] = {
 typedef struct view {
     tool *t;
     tsr_token_file *file;
-    uint64_t *indexes; /* of the items that are looked at */
+    uint64_t *indexes; /* of the items that are looked at; NULL: all */
     uint64_t count;
     token_damage damage;
     uint64_t tiles;                /* of the items that can be read */
@@ -65,7 +77,10 @@ static void print_totals(const char *path, const view *w) {
     const tsr_token_header *h = tsr_token_file_header(w->file);
     const tsr_token_file_info *f = tsr_token_file_properties(w->file);
     char clean[256], text[200];
+    uint32_t count = 0;
+    const tsr_attribute *list = tsr_token_file_attributes(w->file, &count);
     printf("file        %s\n", tool_clean(path, clean, sizeof clean));
+    attribute_lines("attribute   ", list, count);
     printf("items       %" PRIu64 "\n", f->items);
     printf("tiles       %" PRIu64 "\n", w->tiles);
     printf("tokens      %" PRIu64 ", %" PRIu64 " bits\n", f->tokens, f->tokens * tsr_token_bits(h));
@@ -82,7 +97,8 @@ static void print_totals(const char *path, const view *w) {
 static void print_header(tsr_token_file *file) {
     const tsr_token_header *h = tsr_token_file_header(file);
     const tsr_token_file_info *f = tsr_token_file_properties(file);
-    printf("format      tess %u.%u\n", f->version_major, f->version_minor);
+    printf("format      tess %u.%u%s\n", f->version_major, f->version_minor,
+           f->key_index ? ", with an index of keys" : "");
     if (h->channels) {
         printf("codebook    none: continuous, %u channels, %s, %u bits a vector\n", h->channels,
                latent_name(h), tsr_token_bits(h));
@@ -123,6 +139,7 @@ static void print_item(tsr_token_file *file, uint64_t index, const tsr_token_ite
            index, source, covered, tiles, total,
            total * tsr_token_bits(tsr_token_file_header(file)), bytes, coding,
            tool_clean(item->key, clean, sizeof clean));
+    attribute_lines("        ", item->attributes, item->attribute_count);
 }
 
 /* A line for each tile. A kept mask puts ids at positions of their own: those are written
@@ -163,6 +180,7 @@ static void json_item(json_out *j, tsr_token_file *file, uint64_t index, const t
     json_object(j, NULL);
     json_uint(j, "index", index);
     json_text(j, "key", item->key);
+    attribute_json(j, "attributes", item->attributes, item->attribute_count);
     json_uint(j, "source_width", item->source_width);
     json_uint(j, "source_height", item->source_height);
     json_uint(j, "orientation", item->orientation);
@@ -209,7 +227,11 @@ static void json_header(json_out *j, const char *path, tsr_token_file *file) {
     char background[16];
     snprintf(background, sizeof background, "%02x%02x%02x", h->background[0], h->background[1],
              h->background[2]);
+    uint32_t count = 0;
+    const tsr_attribute *list = tsr_token_file_attributes(file, &count);
     json_text(j, "file", path);
+    attribute_json(j, "attributes", list, count);
+    json_bool(j, "key_index", f->key_index != 0);
     json_uint(j, "version_major", f->version_major);
     json_uint(j, "version_minor", f->version_minor);
     json_text(j, "tokenizer", h->tokenizer);
@@ -257,7 +279,7 @@ static void walk(view *w, enum walk_kind kind, json_out *j, bool values) {
         printf("%6s  %-11s %-11s %-7s %8s %9s %9s  %-6s %s\n", "item", "source", "covered", "tiles",
                "tokens", "bits", "bytes", "coding", "key");
     for (uint64_t n = 0; n < w->count; ++n) {
-        const uint64_t i = w->indexes[n];
+        const uint64_t i = w->indexes ? w->indexes[n] : n;
         tsr_token_item item;
         tsr_status s = tsr_token_file_item(w->file, i, &item);
         if (s) {
@@ -278,6 +300,7 @@ static void walk(view *w, enum walk_kind kind, json_out *j, bool values) {
             token_damage_add(&w->damage, &damage);
             continue;
         }
+        if (!w->counted) token_damage_add_lost(&w->damage, w->file);
         if (!w->counted) {
             w->tiles += (uint64_t)item.tile_columns * item.tile_rows;
             w->chosen += item.kept ? tsr_token_item_total(&item) : 0;
@@ -321,7 +344,7 @@ static bool gather(view *w, uint32_t **ids, uint64_t *rows, uint32_t *columns, c
     size_t room = 0, used = 0;
     *rows = 0;
     for (uint64_t n = 0; n < w->count; ++n) {
-        const uint64_t i = w->indexes[n];
+        const uint64_t i = w->indexes ? w->indexes[n] : n;
         tsr_token_item item;
         if (tsr_token_file_item(w->file, i, &item)) continue; /* said in the first walk */
         const uint32_t here = item.tile_columns * item.tile_rows;
@@ -391,13 +414,42 @@ static int check_kind(view *w, const info_options *o, const char *path) {
     return -1;
 }
 
+static int by_number(const void *a, const void *b) {
+    const uint64_t *x = a, *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+/* Which items are looked at: those of --item and --key, each once in rising order, or all. Returns
+ * -1, or the exit code after a failure. */
+static int choose(view *w, const info_options *o) {
+    const size_t keys = (size_t)o->keys.count;
+    w->count = tsr_token_file_properties(w->file)->items;
+    if (!o->items.count && !keys) return -1;
+    uint64_t found = 0, kept = 0;
+    tsr_status s = TSR_OK;
+    if (o->items.count)
+        s = tsr_token_file_select(w->file, o->items.at, o->items.count, &w->indexes, &found);
+    if (s) return tool_fail(w->t, s);
+    uint64_t *more = realloc(w->indexes, ((size_t)found + keys) * sizeof *more);
+    if (!more) return tool_fail_text(w->t, TSR_ERROR_MEMORY, "no memory for the choice of items");
+    w->indexes = more;
+    for (size_t i = 0; i < keys; ++i)
+        if ((s = tsr_token_file_find(w->file, o->keys.at[i], &more[found++])))
+            return tool_fail(w->t, s);
+    qsort(more, (size_t)found, sizeof *more, by_number);
+    for (uint64_t i = 0; i < found; ++i)
+        if (!kept || more[kept - 1] != more[i]) more[kept++] = more[i];
+    w->count = kept;
+    return -1;
+}
+
 static int look(view *w, const info_options *o, const char *path) {
     tsr_status s = tsr_token_file_open(w->t->ctx, &w->file, path);
     if (s) return tool_fail(w->t, s);
     int code = check_kind(w, o, path);
     if (code >= 0) return code;
-    s = tsr_token_file_select(w->file, o->items.at, o->items.count, &w->indexes, &w->count);
-    if (s) return tool_fail(w->t, s);
+    code = choose(w, o);
+    if (code >= 0) return code;
     const bool recovered = tsr_token_file_properties(w->file)->recovered != 0;
     token_damage_add_places(&w->damage, w->file);
     if (o->npy) {
@@ -411,11 +463,45 @@ static int look(view *w, const info_options *o, const char *path) {
         print_json(w, path, o->ids || o->latents);
     else if (o->ids || o->latents)
         walk(w, WALK_VALUES, NULL, true);
-    else if (o->items.count)
+    else if (w->indexes)
         walk(w, WALK_LINES, NULL, false);
     else if (!o->npy)
         print_text(w, path, o->common.verbose > 0);
     return token_damage_none(&w->damage, recovered) ? EXIT_DONE : EXIT_NEGATIVE;
+}
+
+static int look_at_one(tool *t, const info_options *o, const char *path) {
+    view w = {.t = t};
+    token_damage_open(&w.damage, t);
+    const int code = look(&w, o, path);
+    token_damage_close(&w.damage);
+    free(w.indexes);
+    tsr_token_file_close(&w.file);
+    return code;
+}
+
+/* --check, and a folder. */
+static int look_at_shards(tool *t, const info_options *o, char **paths, int count) {
+    shard_list files = {0};
+    int code = -1;
+    for (int i = 0; i < count && code < 0; ++i)
+        code = shard_list_add(t, &files, paths[i]);
+    if (code < 0) code = o->check ? info_check(t, &files) : info_folder(t, paths[0], &files);
+    shard_list_free(&files);
+    return code;
+}
+
+/* What cannot be asked of many files, or -1. */
+static int check_options(const verb *v, const info_options *o, char **paths, int count) {
+    const bool folder = !o->check && count == 1 && shard_is_folder(paths[0]);
+    if (count > 1 && !o->check)
+        return args_wrong(v, "wanted one FILE.tess or DIR, got %d; --check takes several", count);
+    if (!folder && !o->check) return -1;
+    if (o->ids || o->latents || o->npy || o->items.count || o->keys.count)
+        return args_wrong(v,
+                          "--ids, --latents, --npy, --item and --key are for one file, without %s",
+                          folder ? "a folder" : "--check");
+    return -1;
 }
 
 static int run(const verb *v, int argc, char **argv) {
@@ -423,27 +509,28 @@ static int run(const verb *v, int argc, char **argv) {
     int operands;
     int code = args_parse(v, argc, argv, &o, &operands);
     if (code >= 0) return code;
+    if ((code = check_options(v, &o, argv, operands)) >= 0) return code;
     if (o.npy && strcmp(o.npy, "-") == 0 && o.common.json)
         return args_wrong(v, "--json and --npy - would both write to stdout");
     if (o.npy && (code = tool_not_input(v, o.npy, argv[0])) >= 0) return code;
     if (o.npy && (code = tool_output(v, &o.common, o.npy)) >= 0) return code;
     tool t;
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
-    view w = {.t = &t};
-    token_damage_open(&w.damage, &t);
-    code = look(&w, &o, argv[0]);
-    token_damage_close(&w.damage);
-    free(w.indexes);
-    tsr_token_file_close(&w.file);
+    if (o.check || shard_is_folder(argv[0]))
+        code = look_at_shards(&t, &o, argv, operands);
+    else
+        code = look_at_one(&t, &o, argv[0]);
     tool_close(&t);
     return code;
 }
 
 const verb verb_info = {
     .name = "info",
-    .summary = "say what a token file holds, and whether it is whole",
-    .usage =
-        "tessera info FILE.tess [--item N|KEY] [--ids | --latents] [--npy F.npy [-f]] [--json]",
+    .summary = "say what a token file or a folder of them holds, and whether it is whole",
+    .usage = "tessera info FILE.tess [--item N|KEY] [--key KEY] [--ids | --latents] [--npy F.npy "
+             "[-f]] [--json]\n"
+             "tessera info DIR [--json]\n"
+             "tessera info --check FILE.tess|DIR... [--json]",
     .about =
         "Prints how many items, tiles, tokens and bytes there are, the tokenizer and the hash of "
         "its "
@@ -451,8 +538,15 @@ const verb verb_info = {
         "the items of --item, a line for each item: size of the source, size of the picture the "
         "tiles cover, tiles, tokens, bits, bytes and coding. Every item is read, so that damage is "
         "found: a cut or damaged file is read as far as it goes, and each damaged place gets a "
-        "line.",
-    .exits = "1 when the file is cut or damaged; what could be read is printed all the same",
+        "line. Attributes of the file come first, those of an item under its line.\n\n"
+        "Of a folder: the totals of its shards (*.tess), their tokenizers, how many codes of the "
+        "codebook are used, and the perplexity of the ids: 2 to the power of the entropy, in bits, "
+        "of how often each code is used, which is the number of codes that would say as much if "
+        "all "
+        "were used alike.\n\n"
+        "With --check every item and checksum of all files is read, and the index of keys is "
+        "compared with the items. Damaged files get a line, with -v whole ones too.",
+    .exits = "1 when a file is cut or damaged; what could be read is printed all the same",
     .examples = "# what is inside\n"
                 "tessera info photo.tess\n"
                 "# a line for each picture\n"
@@ -461,13 +555,17 @@ const verb verb_info = {
                 "tessera info album.tess --npy ids.npy\n"
                 "# the ids, for a language model or a diff\n"
                 "tessera info --ids photo.tess\n"
+                "# totals of a folder of shards, use of the codebook\n"
+                "tessera info shards/\n"
+                "# is everything whole?\n"
+                "tessera info --check shards/ album.tess\n"
                 "# tokens of each item\n"
                 "tessera info --json album.tess | jq '.items[] | [.key, .tokens]'",
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .writes = true,
     .least_operands = 1,
-    .most_operands = 1,
+    .most_operands = -1,
     .operands = "FILE.tess",
     .run = run,
 };

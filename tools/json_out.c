@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Length of the UTF-8 sequence at p, 0 when it is none (overlong and surrogate forms included). */
 static int sequence(const unsigned char *p) {
@@ -20,9 +21,11 @@ static int sequence(const unsigned char *p) {
     return n;
 }
 
-static void write_text(FILE *f, const char *text) {
+/* A zero byte stands behind the text, which no sequence goes beyond. */
+static void write_text(FILE *f, const char *text, size_t size) {
     fputc('"', f);
-    for (const unsigned char *p = (const unsigned char *)text; *p;) {
+    const unsigned char *p = (const unsigned char *)text, *end = p + size;
+    while (p < end) {
         int n = sequence(p);
         if (n == 0) {
             fputs("\\ufffd", f);
@@ -52,7 +55,7 @@ static void member(json_out *j, const char *key) {
     j->filled[j->depth] = true;
     fprintf(j->file, "\n%*s", 2 * (j->depth + 1), "");
     if (key) {
-        write_text(j->file, key);
+        write_text(j->file, key, strlen(key));
         fputs(": ", j->file);
     }
 }
@@ -94,9 +97,29 @@ void json_end(json_out *j, char bracket) {
 void json_text(json_out *j, const char *key, const char *value) {
     member(j, key);
     if (value)
-        write_text(j->file, value);
+        write_text(j->file, value, strlen(value));
     else
         fputs("null", j->file);
+}
+
+void json_text_of(json_out *j, const char *key, const char *value, size_t size) {
+    member(j, key);
+    write_text(j->file, value, size);
+}
+
+void json_base64(json_out *j, const char *key, const void *bytes, size_t size) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *b = bytes;
+    member(j, key);
+    fputc('"', j->file);
+    for (size_t i = 0; i < size; i += 3) {
+        const size_t left = size - i;
+        const uint32_t word = (uint32_t)b[i] << 16 | (left > 1 ? (uint32_t)b[i + 1] << 8 : 0) |
+                              (left > 2 ? b[i + 2] : 0);
+        for (size_t k = 0; k < 4; ++k)
+            fputc(k <= left ? digits[word >> (18 - 6 * k) & 63] : '=', j->file);
+    }
+    fputc('"', j->file);
 }
 
 void json_uint(json_out *j, const char *key, uint64_t value) {

@@ -21,6 +21,10 @@ void json_array(json_out *j, const char *key);
 void json_end(json_out *j, char bracket); /* '}' or ']' */
 /* Bytes that are not UTF-8 (file names may hold any) become U+FFFD. NULL writes null. */
 void json_text(json_out *j, const char *key, const char *value);
+/* A text that may hold zero bytes; one must stand behind it. */
+void json_text_of(json_out *j, const char *key, const char *value, size_t size);
+/* Bytes as a text in base 64 (RFC 4648). */
+void json_base64(json_out *j, const char *key, const void *bytes, size_t size);
 void json_uint(json_out *j, const char *key, uint64_t value);
 void json_int(json_out *j, const char *key, int64_t value);
 /* Shortest form that reads back as the same double; NaN and infinities become null. */

@@ -79,7 +79,8 @@ static void put(const char *text, size_t length) {
     }
 }
 
-/* A paragraph's words, in lines of a length that can be read in the source too. */
+/* The words of paragraphs, with an empty line between them, in lines of a length that can be read
+ * in the source too. */
 static void put_words(const char *text) {
     size_t column = 0;
     while (*text) {
@@ -94,6 +95,11 @@ static void put_words(const char *text) {
         put(text, length);
         column += length;
         text += length;
+        if (text[0] == '\n' && text[1] == '\n') {
+            puts("\n.PP");
+            column = 0;
+            text++;
+        }
         if (*text) text++;
     }
     putchar('\n');

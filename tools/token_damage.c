@@ -36,8 +36,8 @@ void token_damage_add(void *user, const tsr_token_damage *damage) {
     token_damage *d = user;
     char clean[700];
     const bool item = damage->item != TSR_NO_ITEM;
-    *(item ? &d->items : &d->places) += 1;
-    if (d->items + d->places > DAMAGE_LISTED) return;
+    *(damage->attributes ? &d->lost : item ? &d->items : &d->places) += 1;
+    if (d->items + d->places + d->lost > DAMAGE_LISTED) return;
     tool_clean(damage->detail, clean, sizeof clean);
     if (item)
         tool_warn(d->t, "item %" PRIu64 ": %s: %s", damage->item, tsr_status_text(damage->status),
@@ -62,11 +62,17 @@ void token_damage_add_places(token_damage *d, tsr_token_file *file) {
         token_damage_add(d, &damage);
 }
 
+void token_damage_add_lost(token_damage *d, const tsr_token_file *file) {
+    tsr_token_damage damage;
+    if (tsr_token_file_item_lost(file, &damage)) token_damage_add(d, &damage);
+}
+
 void token_damage_json(token_damage *d, json_out *j, bool recovered) {
     end_list(d);
     json_bool(j, "recovered", recovered);
-    json_uint(j, "damaged", d->places + d->items);
+    json_uint(j, "damaged", d->places + d->items + d->lost);
     json_uint(j, "unreadable_items", d->items);
+    json_uint(j, "lost_attributes", d->lost);
     json_bool(j, "whole", token_damage_none(d, recovered));
     json_raw(j, "damage", d->text ? d->text : "[]");
 }
@@ -80,13 +86,16 @@ const char *token_damage_text(const token_damage *d, bool recovered, char *text,
                      recovered ? " index missing, items found by scanning," : "");
     if (recovered || d->places)
         n += snprintf(text + n, size - (size_t)n, " %" PRIu64 " damaged %s left out%s", d->places,
-                      d->places == 1 ? "chunk" : "chunks", d->items ? "," : "");
+                      d->places == 1 ? "chunk" : "chunks", d->items || d->lost ? "," : "");
     if (d->items)
-        snprintf(text + n, size - (size_t)n, " %" PRIu64 " %s unreadable", d->items,
-                 d->items == 1 ? "item" : "items");
+        n += snprintf(text + n, size - (size_t)n, " %" PRIu64 " %s unreadable%s", d->items,
+                      d->items == 1 ? "item" : "items", d->lost ? "," : "");
+    if (d->lost)
+        snprintf(text + n, size - (size_t)n, " %" PRIu64 " %s without attributes", d->lost,
+                 d->lost == 1 ? "item" : "items");
     return text;
 }
 
 bool token_damage_none(const token_damage *d, bool recovered) {
-    return !recovered && !d->places && !d->items;
+    return !recovered && !d->places && !d->items && !d->lost;
 }

@@ -13,6 +13,7 @@ typedef struct token_damage {
     tool *t;
     uint64_t items;  /* that cannot be used */
     uint64_t places; /* that were left out when the file was opened */
+    uint64_t lost;   /* items without their attributes */
     FILE *file;      /* of `list`; NULL without --json */
     json_out list;   /* every place */
     char *text;
@@ -26,8 +27,10 @@ void token_damage_close(token_damage *d);
 void token_damage_add(void *user, const tsr_token_damage *damage);
 /* Adds everything that opening `file` left out. */
 void token_damage_add_places(token_damage *d, tsr_token_file *file);
-/* Writes the members "recovered", "damaged", "unreadable_items", "whole" and "damage". Ends the
- * list. */
+/* Adds that the attributes of the item that was just read are damaged, if they are. */
+void token_damage_add_lost(token_damage *d, const tsr_token_file *file);
+/* Writes the members "recovered", "damaged", "unreadable_items", "lost_attributes" (items without
+ * theirs), "whole" and "damage". Ends the list. */
 void token_damage_json(token_damage *d, json_out *j, bool recovered);
 /* "not whole: index missing, items found by scanning, ..." or "whole", into text; returns it. */
 const char *token_damage_text(const token_damage *d, bool recovered, char *text, size_t size);

@@ -129,6 +129,8 @@ uint32_t tsr_cursor_u8(tsr_cursor *c) {
 
 uint64_t tsr_cursor_varint(tsr_cursor *c, uint64_t most) {
     uint64_t value = 0;
+    /* Most numbers have one byte, and an index has millions of them. */
+    if (!c->bad && c->at < c->end && *c->at < 128 && *c->at <= most) return *c->at++;
     for (uint32_t shift = 0; shift < 70; shift += 7) {
         uint32_t byte = tsr_cursor_u8(c);
         if (c->bad || (shift == 63 && byte > 1)) break;
@@ -163,6 +165,8 @@ bool tsr_chunk_known(const tsr_chunk *chunk) {
     case TSR_TESS_ITEM:
     case TSR_TESS_LAYR:
         return chunk->flags == TSR_TESS_CRITICAL;
+    case TSR_TESS_ATTR:
+    case TSR_TESS_KEYS:
     case TSR_TESS_INDX:
     case TSR_TESS_TEND:
         return chunk->flags == 0;

@@ -6,14 +6,7 @@
 
 #include <stdlib.h>
 
-typedef struct cutter {
-    uint32_t *counts, *ids;
-    float *latents;
-    uint8_t *kept;
-    size_t counts_room, ids_room, latents_room, kept_room;
-} cutter;
-
-static tsr_status cut_item(tsr_context *ctx, cutter *c, const tsr_token_header *header,
+static tsr_status cut_item(tsr_context *ctx, tsr_token_cutter *c, const tsr_token_header *header,
                            tsr_token_item *item, uint32_t tokens) {
     uint32_t tiles = item->tile_columns * item->tile_rows;
     uint32_t positions = tsr_token_positions(header);
@@ -52,51 +45,71 @@ static void tell(const tsr_token_cut_settings *settings, const tsr_token_damage 
     if (settings->damaged) settings->damaged(settings->damaged_user, damage);
 }
 
-/* Adds item `index`; what cannot be read is told and counted. */
-static tsr_status copy_item(tsr_context *ctx, tsr_token_file *file, uint64_t index, cutter *c,
-                            tsr_token_writer *writer, const tsr_token_cut_settings *settings,
-                            tsr_token_cut_report *report) {
+void tsr_token_cutter_free(tsr_token_cutter *c) {
+    free(c->counts);
+    free(c->ids);
+    free(c->latents);
+    free(c->kept);
+    *c = (tsr_token_cutter){0};
+}
+
+tsr_status tsr_token_file_copy_item(tsr_token_file *file, uint64_t index, tsr_token_writer *writer,
+                                    tsr_token_cutter *cutter,
+                                    const tsr_token_cut_settings *settings,
+                                    tsr_token_cut_report *report, const char **key) {
     tsr_token_item item;
+    tsr_token_damage damage;
+    tsr_context *ctx = tsr_token_file_context(file);
     tsr_status s = tsr_token_file_item(file, index, &item);
+    *key = NULL;
     if (s == TSR_ERROR_MEMORY) return s;
     if (s) {
-        tsr_token_damage damage;
         tsr_token_file_item_damage(file, index, s, &damage);
         tell(settings, &damage);
         report->unreadable++;
         return TSR_OK;
     }
-    const uint32_t most = settings->tokens ? settings->tokens : UINT32_MAX;
-    s = cut_item(ctx, c, tsr_token_file_header(file), &item, most);
+    if (settings->tokens)
+        s = cut_item(ctx, cutter, tsr_token_file_header(file), &item, settings->tokens);
     if (!s) s = tsr_token_writer_add(writer, &item);
     if (s) return s;
+    *key = item.key;
     report->items++;
     report->tokens += tsr_token_item_total(&item);
+    if (!tsr_token_file_item_lost(file, &damage)) return TSR_OK;
+    tell(settings, &damage);
+    report->lost++;
     return TSR_OK;
+}
+
+void tsr_token_file_copy_begin(tsr_token_file *file, const tsr_token_cut_settings *settings,
+                               tsr_token_cut_report *report) {
+    const tsr_token_file_info *info = tsr_token_file_properties(file);
+    tsr_token_damage damage;
+    report->recovered = info->recovered;
+    report->damaged = info->damaged;
+    for (int i = 0; i < info->damaged && !tsr_token_file_damage(file, i, &damage); ++i)
+        tell(settings, &damage);
 }
 
 tsr_status tsr_token_file_copy(tsr_context *ctx, tsr_token_file *file, tsr_token_writer *writer,
                                const tsr_token_cut_settings *settings,
                                tsr_token_cut_report *report) {
     const tsr_token_file_info *info = tsr_token_file_properties(file);
-    uint64_t *indexes = NULL, count = 0;
-    tsr_status s =
-        tsr_token_file_select(file, settings->items, settings->item_count, &indexes, &count);
+    uint64_t *indexes = NULL, count = info->items; /* every item needs no list */
+    tsr_status s = TSR_OK;
+    if (settings->item_count)
+        s = tsr_token_file_select(file, settings->items, settings->item_count, &indexes, &count);
     if (s) return s;
-    report->recovered = info->recovered;
-    report->damaged = info->damaged;
-    tsr_token_damage damage;
-    for (int i = 0; i < info->damaged && !tsr_token_file_damage(file, i, &damage); ++i)
-        tell(settings, &damage);
-    cutter c = {0};
+    tsr_token_file_copy_begin(file, settings, report);
+    tsr_token_cutter c = {0};
+    const char *key;
     for (uint64_t i = 0; !s && i < count; ++i)
-        s = copy_item(ctx, file, indexes[i], &c, writer, settings, report);
-    free(c.counts);
-    free(c.ids);
-    free(c.latents);
-    free(c.kept);
+        s = tsr_token_file_copy_item(file, indexes ? indexes[i] : i, writer, &c, settings, report,
+                                     &key);
+    tsr_token_cutter_free(&c);
     free(indexes);
-    if (s || !(info->recovered || info->damaged || report->unreadable)) return s;
+    if (s || !(info->recovered || info->damaged || report->unreadable || report->lost)) return s;
     return tsr_fail(ctx, TSR_ERROR_DAMAGED, "%llu of %llu items could be read",
                     (unsigned long long)report->items, (unsigned long long)count);
 }
@@ -122,6 +135,9 @@ tsr_status tsr_token_file_cut(tsr_context *ctx, const char *input, const char *o
     if (!s)
         s = tsr_token_writer_open(ctx, &writer, output, tsr_token_file_header(file),
                                   tsr_token_file_settings(file));
+    uint32_t attributes = 0;
+    const tsr_attribute *list = tsr_token_file_attributes(file, &attributes);
+    if (!s) s = tsr_token_writer_attributes(writer, list, attributes);
     if (!s) s = tsr_token_file_copy(ctx, file, writer, &all, report);
     const tsr_status damaged = s;
     if (s == TSR_ERROR_DAMAGED && report->items) s = TSR_OK;

@@ -15,13 +15,16 @@
 #define TSR_TESS_HINT  TSR_TESS_TYPE('H', 'I', 'N', 'T')
 #define TSR_TESS_ITEM  TSR_TESS_TYPE('I', 'T', 'E', 'M')
 #define TSR_TESS_LAYR  TSR_TESS_TYPE('L', 'A', 'Y', 'R')
+#define TSR_TESS_ATTR  TSR_TESS_TYPE('A', 'T', 'T', 'R')
+#define TSR_TESS_KEYS  TSR_TESS_TYPE('K', 'E', 'Y', 'S')
 #define TSR_TESS_INDX  TSR_TESS_TYPE('I', 'N', 'D', 'X')
 #define TSR_TESS_TEND  TSR_TESS_TYPE('T', 'E', 'N', 'D')
 #define TSR_TESS_MAGIC "\x89TSR\r\n\x1a\n"
 
 enum {
     TSR_TESS_MAJOR = 1,
-    TSR_TESS_MINOR_HINT = 1, /* of files with a HINT chunk; 0 without */
+    TSR_TESS_MINOR_HINT = 1,       /* of files with a HINT chunk; 0 without */
+    TSR_TESS_MINOR_ATTRIBUTES = 2, /* of files with an ATTR or a KEYS chunk */
     TSR_TESS_HINT_BYTES = 17,
     TSR_TESS_START_BYTES = 16,
     TSR_TESS_CHUNK_BYTES = 24,
@@ -29,6 +32,8 @@ enum {
     TSR_TESS_CRITICAL = 1,
     TSR_TESS_MAX_HEAD = 256,
     TSR_TESS_MAX_KEY = 1024,
+    TSR_TESS_MAX_NAME = 255,    /* of an attribute */
+    TSR_TESS_RECORD_BYTES = 16, /* of a key in KEYS */
     TSR_TESS_MAX_TILES = 1 << 20,
     TSR_TESS_MAX_POSITIONS = 1 << 20,
     TSR_TESS_MAX_IDS = 1 << 26,
@@ -105,7 +110,8 @@ typedef struct tsr_chunk {
 /* Reads a chunk header. False unless `left` is at least 24, the header's CRC is right and its type
  * is letters and digits. */
 bool tsr_chunk_read(const uint8_t *bytes, size_t left, tsr_chunk *chunk);
-/* True if the type is one of this version and the flags are those of the type. */
+/* True if the type is one of this version and the flags are those of the type. HINT is not among
+ * them: it is looked for in its place alone, and a gap as any other chunk. */
 bool tsr_chunk_known(const tsr_chunk *chunk);
 
 /* ---- payloads (token_fields.c) ----------------------------------------------------------- */
@@ -124,6 +130,36 @@ void tsr_token_header_put(tsr_bytes *bytes, const tsr_token_header *header,
 tsr_status tsr_token_header_get(tsr_context *ctx, const char *name, const uint8_t *payload,
                                 size_t size, tsr_token_header *header,
                                 tsr_token_writer_settings *settings);
+
+/* The number of a whole file among the owners of attributes; item n is n + 1. */
+enum { TSR_OWNER_FILE = 0 };
+/* Pointers to the attributes of one owner in the order of their names. Starts as zeros. */
+typedef struct tsr_attribute_order {
+    const tsr_attribute **at;
+    size_t room;
+} tsr_attribute_order;
+/* Checks attributes and sorts pointers to them. Errors: ARGUMENT (an attribute that cannot be
+ * written), MEMORY. */
+tsr_status tsr_attributes_check(tsr_context *ctx, const char *name, uint64_t owner,
+                                const tsr_attribute *attributes, uint32_t count,
+                                tsr_attribute_order *order);
+/* Writes the ATTR chunk of `count` attributes that were checked; none make no chunk. */
+void tsr_attributes_put(tsr_bytes *bytes, uint64_t owner, const tsr_attribute_order *order,
+                        uint32_t count);
+/* Memory that attributes are read into. Starts as zeros. */
+typedef struct tsr_attribute_memory {
+    tsr_attribute *list; /* [count] */
+    char *text;
+    size_t list_room, text_room;
+    uint32_t count;
+} tsr_attribute_memory;
+void tsr_attribute_memory_free(tsr_attribute_memory *memory);
+/* Reads the payload of an ATTR chunk. Errors: FORMAT (also when it is not that of `owner`), MEMORY;
+ * memory->count is 0 then. */
+tsr_status tsr_attributes_get(tsr_context *ctx, const char *name, const uint8_t *payload,
+                              size_t size, uint64_t owner, tsr_attribute_memory *memory);
+/* The owner that the payload of an ATTR chunk names; UINT64_MAX for none. */
+uint64_t tsr_attributes_owner(const uint8_t *payload, size_t size);
 
 /* Writes the HINT chunk if the header has hints. */
 void tsr_token_hints_put(tsr_bytes *bytes, const tsr_token_header *header);
@@ -221,9 +257,37 @@ tsr_context *tsr_token_file_context(const tsr_token_file *file);
 /* Sets *key to the key of item `index`, valid until the next call on the file. The tokens are not
  * decoded. Errors: as tsr_token_file_item. */
 tsr_status tsr_token_file_item_key(tsr_token_file *file, uint64_t index, const char **key);
+/* A search for the items of a key. Starts as zeros. */
+typedef struct tsr_key_search {
+    bool begun;
+    uint64_t hash, at; /* of the key; the next record of the key index, or the next item */
+} tsr_key_search;
+/* Finds the next item of that key; *found is false behind the last. Errors: MEMORY. */
+tsr_status tsr_token_file_next_key(tsr_token_file *file, const char *key, tsr_key_search *search,
+                                   uint64_t *index, bool *found);
+/* What stands for a key in KEYS. */
+uint64_t tsr_token_key_hash(const char *key);
 /* Sets *damage to what reading item `index` just failed with, which is in the context's detail. */
 void tsr_token_file_item_damage(const tsr_token_file *file, uint64_t index, tsr_status status,
                                 tsr_token_damage *damage);
+/* Memory of the items that are cut. Starts as zeros. */
+typedef struct tsr_token_cutter {
+    uint32_t *counts, *ids;
+    float *latents;
+    uint8_t *kept;
+    size_t counts_room, ids_room, latents_room, kept_room;
+} tsr_token_cutter;
+void tsr_token_cutter_free(tsr_token_cutter *cutter);
+/* Adds item `index` of a file to a writer. What cannot be read is told to settings->damaged and
+ * counted. *key becomes the key of an item that was added, valid until the next call on the file,
+ * or NULL. Without settings->tokens `cutter` may be NULL. Errors end the copying. */
+tsr_status tsr_token_file_copy_item(tsr_token_file *file, uint64_t index, tsr_token_writer *writer,
+                                    tsr_token_cutter *cutter,
+                                    const tsr_token_cut_settings *settings,
+                                    tsr_token_cut_report *report, const char **key);
+/* Tells what opening left out, and notes it in the report. */
+void tsr_token_file_copy_begin(tsr_token_file *file, const tsr_token_cut_settings *settings,
+                               tsr_token_cut_report *report);
 /* Adds the items of a file that the settings keep to a writer. DAMAGED when some could not be read
  * or opening left something out; the rest was added then. Other errors end the copying. */
 tsr_status tsr_token_file_copy(tsr_context *ctx, tsr_token_file *file, tsr_token_writer *writer,

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* token_writer.c: a token file in one pass. An item is put together in memory, checked, and written
- * at once; only its few index bytes stay. After a failed write the writer stays failed. */
+ * at once; its few index bytes wait in a spool. After a failed write the writer stays failed. */
 #include "token_layout.h"
 #include "../checksum.h"
 #include "../file.h"
+#include "../record_sort.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,13 +15,21 @@ struct tsr_token_writer {
     bool to_memory;
     tsr_bytes memory; /* the file, if it goes to memory */
     char *name;       /* for messages */
+    char *place;      /* the output beside which spools may lie; NULL: it has no folder */
     tsr_token_header header;
     tsr_token_writer_settings settings;
     tsr_token_coder *coder;
     uint64_t written, items;
-    size_t hint_bytes; /* between HEAD and the first item */
-    tsr_bytes index;   /* entries without their number */
-    tsr_bytes scratch; /* the item being put together */
+    uint32_t minor;       /* version that was written at the start */
+    bool started;         /* the header is written: with the first item, or at the end */
+    bool has_attributes;  /* of an item */
+    size_t gap_bytes;     /* between HEAD and the first item */
+    tsr_bytes attributes; /* ATTR chunk of the file */
+    tsr_spool index;      /* entries without their number */
+    tsr_record_sort keys; /* hash and item of each key */
+    tsr_bytes entry;      /* the entry being put together */
+    tsr_bytes scratch;    /* the item being put together */
+    tsr_attribute_order order;
     uint32_t *lengths, *flat;
     size_t lengths_room, flat_room;
     tsr_status failed;
@@ -34,8 +43,13 @@ static void writer_free(tsr_token_writer **writer) {
     tsr_token_writer *w = *writer;
     tsr_token_coder_close(&w->coder);
     tsr_bytes_free(&w->memory);
-    tsr_bytes_free(&w->index);
+    tsr_spool_clear(&w->index);
+    tsr_record_sort_free(&w->keys);
+    tsr_bytes_free(&w->attributes);
+    tsr_bytes_free(&w->entry);
     tsr_bytes_free(&w->scratch);
+    free(w->order.at);
+    free(w->place);
     free(w->lengths);
     free(w->flat);
     free(w->name);
@@ -55,6 +69,53 @@ static tsr_status emit(tsr_token_writer *w, const void *bytes, size_t size) {
     }
     if (!w->failed) w->written += size;
     return w->failed;
+}
+
+/* The 16 bytes of the start. */
+static void put_start(tsr_bytes *b, uint32_t minor) {
+    tsr_bytes_put(b, TSR_TESS_MAGIC, 8);
+    tsr_bytes_u32(b, TSR_TESS_MAJOR | minor << 16);
+    if (!b->failed) tsr_bytes_u32(b, tsr_crc32c(b->at, 12));
+}
+
+/* Writes what comes before the first item. The version says which chunks there are: as much of that
+ * as is known now, and of a file the rest at the end. */
+static tsr_status start(tsr_token_writer *w, bool with_attributes) {
+    if (w->started) return TSR_OK;
+    tsr_bytes b = {0};
+    w->started = true;
+    w->minor = with_attributes || w->attributes.size || w->settings.key_index
+                   ? TSR_TESS_MINOR_ATTRIBUTES
+               : w->header.hints.present ? TSR_TESS_MINOR_HINT
+                                         : 0;
+    put_start(&b, w->minor);
+    tsr_token_header_put(&b, &w->header, &w->settings);
+    w->gap_bytes = b.size;
+    tsr_token_hints_put(&b, &w->header);
+    tsr_bytes_put(&b, w->attributes.at, w->attributes.size);
+    w->gap_bytes = b.size - w->gap_bytes;
+    const tsr_status s = b.failed ? w->failed = tsr_fail(w->ctx, TSR_ERROR_MEMORY,
+                                                         "%s: no memory for the header", w->name)
+                                  : emit(w, b.at, b.size);
+    tsr_bytes_free(&b);
+    return s;
+}
+
+/* Attributes that came after the first item make the file one of a later version than its start
+ * says. A pipe keeps what was written: readers go by the chunks. */
+static tsr_status correct_start(tsr_token_writer *w) {
+    tsr_bytes b = {0};
+    if (!w->has_attributes || w->minor >= TSR_TESS_MINOR_ATTRIBUTES) return TSR_OK;
+    put_start(&b, TSR_TESS_MINOR_ATTRIBUTES);
+    tsr_status s = TSR_OK;
+    if (b.failed)
+        s = tsr_fail(w->ctx, TSR_ERROR_MEMORY, "%s: no memory for the start", w->name);
+    else if (w->to_memory)
+        memcpy(w->memory.at, b.at, b.size);
+    else if (tsr_out_can_change(&w->out))
+        s = tsr_out_change(w->ctx, &w->out, 0, b.at, b.size);
+    tsr_bytes_free(&b);
+    return s;
 }
 
 static tsr_status writer_open(tsr_context *ctx, tsr_token_writer **writer, const char *path,
@@ -80,32 +141,18 @@ static tsr_status writer_open(tsr_context *ctx, tsr_token_writer **writer, const
     w->name = strdup(name);
     if (!w->name) s = tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for its name", name);
     if (!s) s = tsr_token_coder_open(ctx, &w->coder, &w->header);
+    /* Last, so that nothing above leaves a temporary file behind. */
+    if (!s && path) s = tsr_out_open(ctx, path, &w->out);
     if (s) {
         writer_free(&w);
         return s;
     }
-    tsr_bytes *start = &w->scratch;
-    tsr_bytes_put(start, TSR_TESS_MAGIC, 8);
-    tsr_bytes_u32(start, TSR_TESS_MAJOR | (header->hints.present ? TSR_TESS_MINOR_HINT << 16 : 0));
-    if (!start->failed) tsr_bytes_u32(start, tsr_crc32c(start->at, 12));
-    tsr_token_header_put(start, header, &chosen);
-    w->hint_bytes = start->size;
-    tsr_token_hints_put(start, header);
-    w->hint_bytes = start->size - w->hint_bytes;
-    if (start->failed) {
-        s = tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for the header", name);
-        writer_free(&w);
-        return s;
-    }
-    /* Last, so that nothing above leaves a temporary file behind. */
-    if (path && (s = tsr_out_open(ctx, path, &w->out))) {
-        writer_free(&w);
-        return s;
-    }
-    if ((s = emit(w, start->at, start->size))) {
+    if (path && tsr_out_can_change(&w->out) && !(w->place = strdup(w->out.path))) {
         tsr_token_writer_abandon(&w);
-        return s;
+        return tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for its name", name);
     }
+    w->index = w->keys.spool =
+        (tsr_spool){.ctx = ctx, .beside = w->place, .in_memory = w->to_memory};
     *writer = w;
     return TSR_OK;
 }
@@ -216,9 +263,69 @@ static tsr_status put_layer(tsr_token_writer *w, const tsr_token_item *item, uin
     return w->scratch.failed ? w->failed = s : s; /* half an item must not be written later */
 }
 
+static tsr_status earlier(tsr_token_writer *w) {
+    return tsr_fail(w->ctx, w->failed, "%s: an earlier write failed", w->name);
+}
+
+tsr_status tsr_token_writer_attributes(tsr_token_writer *w, const tsr_attribute *attributes,
+                                       uint32_t count) {
+    if (!w) return TSR_ERROR_ARGUMENT;
+    if (w->failed) return earlier(w);
+    if (w->started)
+        return tsr_fail(w->ctx, TSR_ERROR_STATE,
+                        "%s: attributes of the file: wanted before its first item, got after it",
+                        w->name);
+    const tsr_status s =
+        tsr_attributes_check(w->ctx, w->name, TSR_OWNER_FILE, attributes, count, &w->order);
+    if (s) return s;
+    w->attributes.size = 0;
+    tsr_attributes_put(&w->attributes, TSR_OWNER_FILE, &w->order, count);
+    if (!w->attributes.failed) return TSR_OK;
+    return w->failed =
+               tsr_fail(w->ctx, TSR_ERROR_MEMORY, "%s: no memory for its attributes", w->name);
+}
+
+/* Puts the chunks of a checked item together in w->scratch. */
+static tsr_status put_item(tsr_token_writer *w, const tsr_token_item *item, uint64_t total,
+                           uint32_t most, bool kept) {
+    tsr_bytes *b = &w->scratch;
+    tsr_status s;
+    b->size = 0;
+    size_t chunk = tsr_bytes_chunk_start(b);
+    tsr_token_item_put(b, &w->header, w->items, item, kept);
+    uint32_t layers = tsr_layer_count(w->settings.layer_tokens, most);
+    if ((s = put_layer(w, item, 0, layers, total, kept))) return s;
+    tsr_bytes_chunk_finish(b, chunk, TSR_TESS_ITEM, TSR_TESS_CRITICAL);
+    for (uint32_t layer = 1; layer < layers; ++layer) {
+        chunk = tsr_bytes_chunk_start(b);
+        tsr_bytes_varint(b, w->items);
+        tsr_bytes_varint(b, layer);
+        if ((s = put_layer(w, item, layer, layers, total, kept))) return s;
+        tsr_bytes_chunk_finish(b, chunk, TSR_TESS_LAYR, TSR_TESS_CRITICAL);
+    }
+    tsr_attributes_put(b, w->items + 1, &w->order, item->attribute_count);
+    if (!b->failed) return TSR_OK;
+    return w->failed = tsr_fail(w->ctx, TSR_ERROR_MEMORY, "%s: item %llu: no memory", w->name,
+                                (unsigned long long)w->items);
+}
+
+/* What is written at the end of the item in w->scratch. */
+static tsr_status note_item(tsr_token_writer *w, const tsr_token_item *item, uint64_t total) {
+    tsr_bytes *e = &w->entry;
+    e->size = 0;
+    tsr_bytes_varint(e, w->items ? 0 : w->gap_bytes); /* no other gaps */
+    tsr_bytes_varint(e, w->scratch.size);
+    tsr_bytes_varint(e, total);
+    tsr_status s = e->failed ? tsr_fail(w->ctx, TSR_ERROR_MEMORY, "%s: no memory", w->name)
+                             : tsr_spool_put(&w->index, e->at, e->size);
+    if (!s && w->settings.key_index)
+        s = tsr_record_sort_add(&w->keys, tsr_token_key_hash(item->key), w->items);
+    return w->failed = s;
+}
+
 tsr_status tsr_token_writer_add(tsr_token_writer *w, const tsr_token_item *item) {
     if (!w) return TSR_ERROR_ARGUMENT;
-    if (w->failed) return tsr_fail(w->ctx, w->failed, "%s: an earlier write failed", w->name);
+    if (w->failed) return earlier(w);
     if (!item || !item->key || !item->counts)
         return tsr_fail(w->ctx, TSR_ERROR_ARGUMENT,
                         "%s: item %llu: wanted key and counts, got NULL", w->name,
@@ -228,48 +335,111 @@ tsr_status tsr_token_writer_add(tsr_token_writer *w, const tsr_token_item *item)
     uint32_t most = 0;
     bool kept = false;
     if (!s) s = check_tokens(w, item, &total, &most, &kept);
+    if (!s)
+        s = tsr_attributes_check(w->ctx, w->name, w->items + 1, item->attributes,
+                                 item->attribute_count, &w->order);
+    if (!s) s = put_item(w, item, total, most, kept);
+    if (!s) s = start(w, item->attribute_count > 0);
+    if (!s) s = note_item(w, item, total);
     if (s) return s;
-
-    tsr_bytes *b = &w->scratch;
-    b->size = 0;
-    size_t start = tsr_bytes_chunk_start(b);
-    tsr_token_item_put(b, &w->header, w->items, item, kept);
-    uint32_t layers = tsr_layer_count(w->settings.layer_tokens, most);
-    if ((s = put_layer(w, item, 0, layers, total, kept))) return s;
-    tsr_bytes_chunk_finish(b, start, TSR_TESS_ITEM, TSR_TESS_CRITICAL);
-    for (uint32_t layer = 1; layer < layers; ++layer) {
-        start = tsr_bytes_chunk_start(b);
-        tsr_bytes_varint(b, w->items);
-        tsr_bytes_varint(b, layer);
-        if ((s = put_layer(w, item, layer, layers, total, kept))) return s;
-        tsr_bytes_chunk_finish(b, start, TSR_TESS_LAYR, TSR_TESS_CRITICAL);
-    }
-    tsr_bytes_varint(&w->index, w->items ? 0 : w->hint_bytes); /* no other gaps */
-    tsr_bytes_varint(&w->index, b->size);
-    tsr_bytes_varint(&w->index, total);
-    if (b->failed || w->index.failed)
-        return w->failed = tsr_fail(w->ctx, TSR_ERROR_MEMORY, "%s: item %llu: no memory", w->name,
-                                    (unsigned long long)w->items);
+    w->has_attributes |= item->attribute_count > 0;
     ++w->items;
-    return emit(w, b->at, b->size);
+    return emit(w, w->scratch.at, w->scratch.size);
 }
 
 /* ---- the end ---------------------------------------------------------------------------- */
 
+/* Writes the header of a chunk whose payload follows in pieces. */
+static tsr_status emit_chunk(tsr_token_writer *w, uint32_t type, uint64_t size, uint32_t crc) {
+    uint8_t head[TSR_TESS_CHUNK_BYTES];
+    tsr_set_u32(head, type);
+    tsr_set_u32(head + 4, 0);
+    tsr_set_u64(head + 8, size);
+    tsr_set_u32(head + 16, crc);
+    tsr_set_u32(head + 20, tsr_crc32c(head, 20));
+    return emit(w, head, sizeof head);
+}
+
+/* KEYS is walked twice: its checksum comes before it. */
+typedef struct key_walk {
+    tsr_token_writer *writer;
+    bool write;
+    uint32_t crc;
+    size_t used;
+    uint8_t bytes[1024 * TSR_TESS_RECORD_BYTES];
+} key_walk;
+
+static tsr_status flush_keys(key_walk *k) {
+    tsr_status s = TSR_OK;
+    if (k->write)
+        s = emit(k->writer, k->bytes, k->used);
+    else
+        k->crc = tsr_crc32c_add(k->crc, k->bytes, k->used);
+    k->used = 0;
+    return s;
+}
+
+static tsr_status add_key(void *user, const tsr_record *record) {
+    key_walk *k = user;
+    tsr_set_u64(k->bytes + k->used, record->first);
+    tsr_set_u64(k->bytes + k->used + 8, record->second);
+    k->used += TSR_TESS_RECORD_BYTES;
+    return k->used == sizeof k->bytes ? flush_keys(k) : TSR_OK;
+}
+
+static tsr_status put_keys(tsr_token_writer *w) {
+    key_walk *k = tsr_alloc(w->ctx, 1, sizeof *k, "index of keys");
+    if (!k) return TSR_ERROR_MEMORY;
+    k->writer = w;
+    tsr_status s = tsr_record_sort_walk(&w->keys, add_key, k);
+    if (!s) s = flush_keys(k);
+    if (!s) s = emit_chunk(w, TSR_TESS_KEYS, w->items * TSR_TESS_RECORD_BYTES, k->crc);
+    k->write = true;
+    if (!s) s = tsr_record_sort_walk(&w->keys, add_key, k);
+    if (!s) s = flush_keys(k);
+    free(k);
+    return s;
+}
+
+/* Hands the spooled entries to emit, or their checksum to *crc. */
+static tsr_status walk_index(tsr_token_writer *w, uint32_t *crc) {
+    uint8_t piece[16384];
+    tsr_status s = TSR_OK;
+    for (uint64_t at = 0; at < w->index.size && !s;) {
+        const uint64_t left = w->index.size - at;
+        const size_t n = left < sizeof piece ? (size_t)left : sizeof piece;
+        s = tsr_spool_read(&w->index, at, piece, n);
+        if (!s && crc)
+            *crc = tsr_crc32c_add(*crc, piece, n);
+        else if (!s)
+            s = emit(w, piece, n);
+        at += n;
+    }
+    return s;
+}
+
 static tsr_status put_end(tsr_token_writer *w) {
+    tsr_status s = start(w, false);
+    if (!s && w->settings.key_index) s = put_keys(w);
+    const uint64_t at = w->written;
     tsr_bytes *b = &w->scratch;
     b->size = 0;
-    uint64_t at = w->written;
-    size_t start = tsr_bytes_chunk_start(b);
     tsr_bytes_varint(b, w->items);
-    tsr_bytes_put(b, w->index.at, w->index.size);
-    tsr_bytes_chunk_finish(b, start, TSR_TESS_INDX, 0);
-    start = tsr_bytes_chunk_start(b);
+    uint32_t crc = b->failed ? 0 : tsr_crc32c(b->at, b->size);
+    if (!s && b->failed)
+        s = tsr_fail(w->ctx, TSR_ERROR_MEMORY, "%s: no memory for the index", w->name);
+    if (!s) s = walk_index(w, &crc);
+    if (!s) s = emit_chunk(w, TSR_TESS_INDX, b->size + w->index.size, crc);
+    if (!s) s = emit(w, b->at, b->size);
+    if (!s) s = walk_index(w, NULL);
+    b->size = 0;
+    const size_t end = tsr_bytes_chunk_start(b);
     tsr_bytes_u64(b, at);
-    tsr_bytes_chunk_finish(b, start, TSR_TESS_TEND, 0);
-    if (b->failed)
-        return tsr_fail(w->ctx, TSR_ERROR_MEMORY, "%s: no memory for the index", w->name);
-    return emit(w, b->at, b->size);
+    tsr_bytes_chunk_finish(b, end, TSR_TESS_TEND, 0);
+    if (!s && b->failed)
+        s = tsr_fail(w->ctx, TSR_ERROR_MEMORY, "%s: no memory for the index", w->name);
+    if (!s) s = emit(w, b->at, b->size);
+    return s ? s : correct_start(w);
 }
 
 tsr_status tsr_token_writer_close(tsr_token_writer **writer) {

@@ -107,7 +107,8 @@ typedef enum tsr_attribute_type {
  * name, which no file takes. */
 typedef struct tsr_attribute {
     const char *name;        /* UTF-8, 1..255 bytes without control characters; the names of one
-                                item differ */
+                                item differ. Files hold attributes in the order of the bytes of
+                                their names, and are read in it */
     tsr_attribute_type type; /* default TSR_ATTRIBUTE_TEXT */
     int64_t integer;         /* value of TSR_ATTRIBUTE_INTEGER; 0 for the other types */
     const void *bytes;       /* [size] value of TSR_ATTRIBUTE_TEXT and TSR_ATTRIBUTE_BYTES; a zero
@@ -116,9 +117,11 @@ typedef struct tsr_attribute {
     size_t size;             /* bytes of the value, at most TSR_MAX_ATTRIBUTE_BYTES; 0 for an
                                 integer */
 } tsr_attribute;
-#define TSR_MAX_ATTRIBUTES       4096u      /* of one item or file */
-#define TSR_MAX_ATTRIBUTE_BYTES  (1u << 20) /* of one value */
-#define TSR_MAX_ATTRIBUTES_BYTES (1u << 24) /* of all names and values of one item or file */
+#define TSR_MAX_ATTRIBUTES      4096u      /* of one item or file */
+#define TSR_MAX_ATTRIBUTE_BYTES (1u << 20) /* of one value */
+#define TSR_MAX_ATTRIBUTES_BYTES                                                                   \
+    (1u << 24) /* of all names and values of one item or file; an                                  \
+                 integer counts as 8 */
 
 /* Tokens of one picture: tiles row by row, and the tokens of each tile in the order of its
  * positions. The memory belongs to whoever filled the struct. */
@@ -172,10 +175,15 @@ typedef struct tsr_token_writer_settings {
                               layer */
     int entropy;           /* 1 codes an item's tokens where that makes them smaller, 0 stores them
                               raw; default 1, which a struct of zeros is not */
+    int key_index;         /* 1 writes an index of the keys, 16 bytes an item, by which
+                              tsr_token_file_find and tsr_token_file_select find a key in
+                              microseconds instead of looking at every item; default 0 */
 } tsr_token_writer_settings;
 /* Default settings of a writer. */
 tsr_token_writer_settings tsr_token_writer_settings_default(void);
 /* Opens a token file for writing. It appears under `path` when the writer is closed; "-" is stdout.
+ * The memory of a writer does not grow with the number of items: what is written at the end waits
+ * in a temporary file without a name beside the output, once it is more than a quarter of a MiB.
  * The header is copied. settings may be NULL (the defaults). *writer is NULL on error; else the
  * caller ends it with tsr_token_writer_close or tsr_token_writer_abandon.
  * Errors: ARGUMENT (a header field out of range; layers of tokens that are not nested), IO,
@@ -183,6 +191,12 @@ tsr_token_writer_settings tsr_token_writer_settings_default(void);
 tsr_status tsr_token_writer_open(tsr_context *ctx, tsr_token_writer **writer, const char *path,
                                  const tsr_token_header *header,
                                  const tsr_token_writer_settings *settings);
+/* Sets the attributes of the file, before its first item; they are copied. A second call replaces
+ * them, and count 0 takes them away.
+ * Errors: ARGUMENT (an attribute out of range, two of one name, NULL), STATE (an item was added),
+ * MEMORY. */
+tsr_status tsr_token_writer_attributes(tsr_token_writer *writer, const tsr_attribute *attributes,
+                                       uint32_t count);
 /* Appends an item. Its memory may be freed after the call.
  * Errors after which the writer accepts further items: ARGUMENT (a field out of range), TOKENS (an
  * id outside the codebook; a number that is not finite or too large for its type; more tokens than
@@ -212,12 +226,15 @@ typedef struct tsr_token_file_info {
     int recovered; /* 1: the index is missing or damaged, and items were found by scanning */
     int damaged; /* damaged places that opening found, see tsr_token_file_damage; what stands there
                     is left out. Items that the index lists are not looked at */
+    int key_index; /* 1: keys are found without looking at every item */
 } tsr_token_file_info;
 /* Opens a token file; "-" reads stdin to its end. A file that was cut or damaged after its header
- * opens with `recovered` set. *file is NULL on error; else the caller closes it with
- * tsr_token_file_close.
- * Errors: ARGUMENT (path or file is NULL), NOT_FOUND, IO, FORMAT (not a token file, or one that a
- * transfer in text mode changed), VERSION, TRUNCATED and CHECKSUM (the header), TOO_LARGE, MEMORY.
+ * opens with `recovered` set. A file of more than a MiB is mapped, and its index stays where it is:
+ * memory takes a quarter of a byte for each item, and of the file itself a few MiB when it is read
+ * in order, at most 256 MiB when it is read at random. *file is NULL on error; else the caller
+ * closes it with tsr_token_file_close. Errors: ARGUMENT (path or file is NULL), NOT_FOUND, IO,
+ * FORMAT (not a token file, or one that a transfer in text mode changed), VERSION, TRUNCATED and
+ * CHECKSUM (the header), TOO_LARGE, MEMORY.
  */
 tsr_status tsr_token_file_open(tsr_context *ctx, tsr_token_file **file, const char *path);
 /* Opens a token file in memory. `bytes` belong to the caller and must stay valid until
@@ -231,8 +248,12 @@ void tsr_token_file_close(tsr_token_file **file);
 const tsr_token_header *tsr_token_file_header(const tsr_token_file *file);
 /* Sizes, counts and state of a file. Owned by the file; `file` must not be NULL. */
 const tsr_token_file_info *tsr_token_file_properties(const tsr_token_file *file);
+/* Attributes of a file, in the order of their names, owned by the file; NULL when it has none.
+ * *count becomes their number. `file` must not be NULL. */
+const tsr_attribute *tsr_token_file_attributes(const tsr_token_file *file, uint32_t *count);
 /* Reads item `index`, 0 .. items - 1. *item points into memory that the file owns, valid until the
- * next tsr_token_file_item on this file or its close. *item is zeros on error.
+ * next tsr_token_file_item on this file or its close. *item is zeros on error. Damaged attributes
+ * cost themselves alone: the item comes without them, and tsr_token_file_item_lost says so.
  * Errors: ARGUMENT (index out of range; NULL), CHECKSUM, FORMAT, UNSUPPORTED, TOO_LARGE, MEMORY. */
 tsr_status tsr_token_file_item(tsr_token_file *file, uint64_t index, tsr_token_item *item);
 /* Sets *bytes to the size of item `index` in the file, and *coding to how its tokens are coded:
@@ -240,6 +261,12 @@ tsr_status tsr_token_file_item(tsr_token_file *file, uint64_t index, tsr_token_i
  * NULL. A result of tsr_token_file_item stays valid. Errors: as tsr_token_file_item. */
 tsr_status tsr_token_file_item_storage(tsr_token_file *file, uint64_t index, uint64_t *bytes,
                                        const char **coding);
+
+/* Finds the first item of that key. With a key index that takes microseconds, whatever the number
+ * of items; without one, or in a file whose index is damaged, every item is looked at. Items that
+ * cannot be read have no key. A result of tsr_token_file_item stays valid.
+ * Errors: NOT_FOUND (*index stays as it was), ARGUMENT (NULL), MEMORY. */
+tsr_status tsr_token_file_find(tsr_token_file *file, const char *key, uint64_t *index);
 
 /* Offset of item `index` in the file, in bytes, also of one that cannot be read; 0 for an index out
  * of range. `file` must not be NULL. */
@@ -252,11 +279,16 @@ typedef struct tsr_token_damage {
     uint64_t offset; /* of the first damaged byte in the file; of an item: of its first byte */
     tsr_status status;  /* CHECKSUM, FORMAT, ... */
     const char *detail; /* one line: file, place, and what is wrong there */
+    int attributes;     /* 1: the item was read, its attributes are lost */
 } tsr_token_damage;
 #define TSR_NO_ITEM UINT64_MAX
 /* Describes damaged place `index`, 0 .. info.damaged - 1, in the order of the file. damage->detail
  * is owned by the file and valid until the next call on it. Errors: ARGUMENT. */
 tsr_status tsr_token_file_damage(tsr_token_file *file, int index, tsr_token_damage *damage);
+/* 1 when the item that tsr_token_file_item read last has attributes that are damaged; *damage then
+ * says where, its detail owned by the file until its next item is read. 0 otherwise. `damage` may
+ * be NULL. */
+int tsr_token_file_item_lost(const tsr_token_file *file, tsr_token_damage *damage);
 /* Receives damage that a call met while it used the rest of a file, on the calling thread. The
  * struct is valid during the call. */
 typedef void (*tsr_token_damage_fn)(void *user, const tsr_token_damage *damage);
@@ -283,10 +315,12 @@ typedef struct tsr_token_cut_settings {
 typedef struct tsr_token_cut_report {
     uint64_t items, tokens; /* written */
     uint64_t unreadable;    /* selected items of the input that cannot be read */
+    uint64_t lost; /* items that were written without their attributes, which are damaged */
     int recovered, damaged; /* of the input, as in tsr_token_file_info */
 } tsr_token_cut_report;
 /* Copies a token file, or some of its items, with at most settings->tokens ids of each tile. No
  * model is needed. "-" is stdin or stdout. The items that are kept are numbered anew from 0.
+ * Attributes of the file and of the items are kept, and so is having a key index.
  *
  * An input that is cut or damaged costs what stands in the damaged place and nothing else: the
  * items that can be read are written, and the call returns DAMAGED. When no item can be read,
@@ -296,6 +330,54 @@ typedef struct tsr_token_cut_report {
  * no item); UNSUPPORTED (fewer ids of tokens that are not nested). */
 tsr_status tsr_token_file_cut(tsr_context *ctx, const char *input, const char *output,
                               const tsr_token_cut_settings *settings, tsr_token_cut_report *report);
+
+/* How tsr_token_file_merge and tsr_token_file_split write. A struct of zeros is valid for merging;
+ * splitting needs `items` or `parts`. */
+typedef struct tsr_token_shard_settings {
+    uint64_t items; /* splitting: items of each part, the last may have fewer; default 0 */
+    uint64_t parts; /* splitting, without `items`: number of parts, whose items differ by one at
+                       most; default 0 */
+    int key_index;  /* 1: outputs get an index of keys; default 0: when the (first) input has one */
+    tsr_token_damage_fn damaged; /* receives what cannot be used of an input; default NULL */
+    void *damaged_user;          /* first argument of `damaged`; default NULL */
+} tsr_token_shard_settings;
+/* Totals of one tsr_token_file_merge or tsr_token_file_split. */
+typedef struct tsr_token_shard_report {
+    uint64_t files;         /* outputs that were written */
+    uint64_t items, tokens; /* written */
+    uint64_t unreadable;    /* items of the inputs that cannot be read */
+    uint64_t lost;       /* items that were written without their attributes, which are damaged */
+    uint64_t damaged;    /* inputs of which something is cut or damaged */
+    int recovered;       /* 1: the index of an input is missing or damaged */
+    uint64_t equal_keys; /* merging: items whose key an item before them has, by the XXH64 of the
+                            keys */
+    uint64_t equal_first, equal_second; /* of the first of them: item of the output with that key,
+                                           and the item itself */
+    uint64_t dropped; /* merging: attributes of an input file that were left out, because an input
+                         before it has that name with another value */
+} tsr_token_shard_report;
+/* Writes the items of all inputs, one file after the other, into one output. No model is needed.
+ * The headers must agree in every field, hints and layers too. Items keep their attributes and are
+ * numbered anew; the file gets the attributes of all inputs, of two values of one name the first.
+ * Nothing is written before every input has been opened. Of damaged inputs every whole item is
+ * written, and the call returns DAMAGED. On every other error nothing appears under `output`.
+ * settings may be NULL, and so may report.
+ * Errors: DAMAGED; MODEL_MISMATCH (headers that differ; the detail names file and field); ARGUMENT
+ * (NULL, no input, an input that is a pipe); those of opening, reading and writing. */
+tsr_status tsr_token_file_merge(tsr_context *ctx, const char *const *inputs, int count,
+                                const char *output, const tsr_token_shard_settings *settings,
+                                tsr_token_shard_report *report);
+/* Writes the items of a file into several files of a folder, which is made if it is not there:
+ * "<input without .tess>-00000.tess", "-00001.tess" and so on; "-" is stdin, named "stdin". Each
+ * part has the header and the attributes of the file. A part that exists is replaced, or refused
+ * before anything is written, as the context says. On an error the parts that are complete stay.
+ * report may be NULL.
+ * Errors: DAMAGED; ARGUMENT (NULL; `items` and `parts` both 0 or both set; more parts than items,
+ * or than 10 million; a part that would replace the input); those of opening, reading and writing.
+ */
+tsr_status tsr_token_file_split(tsr_context *ctx, const char *input, const char *folder,
+                                const tsr_token_shard_settings *settings,
+                                tsr_token_shard_report *report);
 
 #ifdef __cplusplus
 }

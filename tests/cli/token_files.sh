@@ -82,8 +82,8 @@ run info --ids a.tess --json
 code_is 0
 json_ok
 is "ids" "[0, 40729, 17458, 58187, 34916, 11645, 52374, 29103, 5832, 46561]" "$(json 'd["items"][0]["ids"]')"
-is "keys" "background bits bits_per_token bytes channels codebook_size columns damage damaged family file filter fit geometry header_bytes index_bytes item_count items latent_type levels nested payload_bytes recovered rows tessera tile_height tile_width tiles tokenizer tokens unreadable_items verb version_major version_minor weights_hash whole" "$(json '" ".join(sorted(d))')"
-is "keys of an item" "bits bytes coding complexity counts crop_x crop_y height ids index key orientation overlap quality source_height source_width target tile_columns tile_rows time tokens width" "$(json '" ".join(sorted(d["items"][0]))')"
+is "keys" "attributes background bits bits_per_token bytes channels codebook_size columns damage damaged family file filter fit geometry header_bytes index_bytes item_count items key_index latent_type levels lost_attributes nested payload_bytes recovered rows tessera tile_height tile_width tiles tokenizer tokens unreadable_items verb version_major version_minor weights_hash whole" "$(json '" ".join(sorted(d))')"
+is "keys of an item" "attributes bits bytes coding complexity counts crop_x crop_y height ids index key orientation overlap quality source_height source_width target tile_columns tile_rows time tokens width" "$(json '" ".join(sorted(d["items"][0]))')"
 "$TESSERA" info - <a.tess >out 2>err
 code=$? last="info - < a.tess"
 code_is 0
@@ -175,7 +175,7 @@ code_is 3
 fails 4 "empty.tess" info empty.tess
 fails 4 "empty.tess" cut empty.tess -o x.tess -k 2
 mkdir folder
-fails 3 "folder.*director" info folder
+fails 3 "folder: wanted token files" info folder
 fails 3 "nothere" info nothere.tess
 picture p.ppm 4 4
 fails 4 "p.ppm" info p.ppm

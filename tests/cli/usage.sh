@@ -46,7 +46,7 @@ fails 2 "^tessera: unknown verb 'qqqqqq' \(see 'tessera --help'\)$" qqqqqq
 fails 2 "^tessera: unknown verb '--verson'; did you mean '--version'\?" --verson
 fails 2 "^tessera: unknown verb 'hlep'; did you mean 'help'\?" hlep
 fails 2 "^tessera: unknown verb 'compress'; 'encode' makes" compress
-fails 2 "^tessera: unknown verb 'merge'; 'encode' puts several pictures" merge
+fails 2 "^tessera: unknown verb 'join'; 'merge' makes one token file of several" join
 fails 2 "^tessera: unknown verb 'evaluate'; 'eval' compares" evaluate
 fails 2 "^tessera: unknown verb 'encoed'; did you mean 'encode'" encoed
 fails 2 "^tessera: unknown verb 'decoder'; did you mean 'decode'" decoder

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Any bytes as a token file: open, read every item, write again what can be read, cut. Bytes are
+/* Any bytes as a token file: open, read every item with its attributes, look for keys, write again
+ * what can be read, cut. Bytes are
  * given as they are and once more with repaired checksums, or nothing would get behind them. What
  * was read must give the same bytes whenever it is written and read again. */
 #include <math.h>
@@ -10,6 +11,7 @@
 #include "alloc_fail.h"
 #include "formats/checksum.h"
 #include "formats/tokens/token_layout.h"
+#include "formats/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -30,7 +32,10 @@ static bool rewrite(tsr_context *ctx, tsr_token_file *file, uint32_t tokens, boo
         return false;
     tsr_token_cut_report report = {0};
     const tsr_token_cut_settings settings = {.tokens = tokens};
-    tsr_status s = tsr_token_file_copy(ctx, file, writer, &settings, &report);
+    uint32_t own = 0;
+    const tsr_attribute *attributes = tsr_token_file_attributes(file, &own);
+    tsr_status s = tsr_token_writer_attributes(writer, attributes, own);
+    if (!s) s = tsr_token_file_copy(ctx, file, writer, &settings, &report);
     *whole = !s;
     if (s && s != TSR_ERROR_DAMAGED) {
         tsr_token_writer_abandon(&writer);
@@ -39,10 +44,30 @@ static bool rewrite(tsr_context *ctx, tsr_token_file *file, uint32_t tokens, boo
     return tsr_token_writer_close_memory(&writer, bytes, size) == TSR_OK;
 }
 
+static void look_at_attributes(const tsr_attribute *list, uint32_t count) {
+    size_t total = 0;
+    MUST(count <= TSR_MAX_ATTRIBUTES && !list == !count);
+    for (uint32_t i = 0; i < count; ++i) {
+        const tsr_attribute *a = &list[i];
+        const size_t name = strlen(a->name);
+        MUST(name >= 1 && name <= TSR_TESS_MAX_NAME && tsr_utf8_valid(a->name, name, NULL));
+        MUST(i == 0 || strcmp(list[i - 1].name, a->name) < 0);
+        MUST((unsigned)a->type <= TSR_ATTRIBUTE_BYTES && a->size <= TSR_MAX_ATTRIBUTE_BYTES);
+        MUST(a->type == TSR_ATTRIBUTE_INTEGER ? !a->bytes && !a->size
+                                              : !((const char *)a->bytes)[a->size]);
+        MUST(a->type != TSR_ATTRIBUTE_TEXT || tsr_utf8_valid(a->bytes, a->size, NULL));
+        total += name + a->size;
+    }
+    MUST(total <= TSR_MAX_ATTRIBUTES_BYTES);
+}
+
 static void look_at_items(tsr_token_file *file) {
     const tsr_token_header *header = tsr_token_file_header(file);
     const tsr_token_file_info *info = tsr_token_file_properties(file);
     MUST(info->header_bytes + info->payload_bytes + info->index_bytes <= info->bytes);
+    uint32_t own = 0;
+    const tsr_attribute *attributes = tsr_token_file_attributes(file, &own);
+    look_at_attributes(attributes, own);
     tsr_token_damage damage;
     for (int i = 0; i < info->damaged && i < 64; ++i)
         MUST(!tsr_token_file_damage(file, i, &damage) && damage.offset < info->bytes);
@@ -52,6 +77,9 @@ static void look_at_items(tsr_token_file *file) {
         const char *coding = NULL;
         if (tsr_token_file_item(file, i, &item)) continue;
         uint64_t total = tsr_token_item_total(&item);
+        look_at_attributes(item.attributes, item.attribute_count);
+        MUST(!tsr_token_file_item_lost(file, &damage) ||
+             (damage.item == i && damage.offset < info->bytes && !item.attributes));
         MUST(strlen(item.key) <= TSR_TESS_MAX_KEY && !tsr_token_key_problem(item.key));
         for (uint64_t n = 0; n < total * header->channels; ++n)
             MUST(isfinite(item.latents[n]));
@@ -62,16 +90,23 @@ static void look_at_items(tsr_token_file *file) {
     }
 }
 
-/* An item is found by its number and, unless its key reads as one, by its key. */
+/* An item is found by its number and, unless its key reads as one, by its key. An index of keys may
+ * lie, but what is found has the key. */
 static void find_first(tsr_token_file *file) {
     tsr_token_item item;
     uint64_t *indexes = NULL, found = 0;
     if (!tsr_token_file_properties(file)->items || tsr_token_file_item(file, 0, &item)) return;
     char *texts[] = {strdup("0"), strdup(item.key)};
+    const bool indexed = tsr_token_file_properties(file)->key_index;
+    uint64_t index = 0;
+    if (texts[1] && !tsr_token_file_find(file, texts[1], &index)) {
+        MUST(indexed || index == 0);
+        MUST(tsr_token_file_item(file, index, &item) || !strcmp(item.key, texts[1]));
+    }
     for (int i = 0; i < 2 && texts[0] && texts[1]; ++i) {
         const char *text = texts[i];
         if (tsr_token_file_select(file, &text, 1, &indexes, &found)) continue; /* no memory */
-        MUST(found && (indexes[0] == 0 || strspn(text, "0123456789-,") == strlen(text)));
+        MUST(found && (indexed || indexes[0] == 0 || strspn(text, "0123456789-,") == strlen(text)));
         free(indexes);
     }
     free(texts[0]);

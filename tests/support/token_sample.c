@@ -163,6 +163,65 @@ static void random_item(stream *s, const tsr_token_header *h, tsr_token_item *it
     item->kept = kept;
 }
 
+static const void *random_value(stream *r, tsr_attribute *a) {
+    char *bytes = need(a->size + 1);
+    for (size_t i = 0; i < a->size; ++i)
+        bytes[i] = (char)(a->type == TSR_ATTRIBUTE_TEXT ? below(r, 128) : below(r, 256));
+    return bytes;
+}
+
+tsr_attribute *token_sample_attributes(uint64_t seed, uint32_t count) {
+    stream r = {seed ^ 0x52545441};
+    tsr_attribute *list = need(count * sizeof *list);
+    for (uint32_t i = 0; i < count; ++i) {
+        tsr_attribute *a = &list[i];
+        char *name = need(40);
+        /* Some in two bytes of UTF-8, in no order. */
+        snprintf(name, 40, "%s%u\xc3\xa4%u", below(&r, 2) ? "label" : "x", below(&r, 1000), i);
+        a->name = name;
+        a->type = (tsr_attribute_type)below(&r, 3);
+        if (a->type == TSR_ATTRIBUTE_INTEGER) {
+            a->integer = (int64_t)(bits(&r) >> below(&r, 64));
+            if (below(&r, 2)) a->integer = -a->integer;
+            continue;
+        }
+        a->size = below(&r, 20);
+        if (below(&r, 8)) a->bytes = random_value(&r, a);
+        if (!a->bytes) a->size = 0;
+    }
+    return list;
+}
+
+void token_attributes_free(const tsr_attribute *list, uint32_t count) {
+    for (uint32_t i = 0; i < count; ++i) {
+        free((void *)list[i].name);
+        free((void *)list[i].bytes);
+    }
+    free((void *)list);
+}
+
+/* Half of the files have attributes and half a key index, from streams of their own. */
+static void random_attributes(uint64_t seed, token_sample *sample) {
+    stream r = {seed ^ 0x4B455953};
+    sample->settings.key_index = (int)below(&r, 2);
+    if (below(&r, 2)) return;
+    for (uint32_t i = 0; i < sample->items; ++i) {
+        sample->item[i].attribute_count = below(&r, 4);
+        if (sample->item[i].attribute_count)
+            sample->item[i].attributes =
+                token_sample_attributes(seed + i, sample->item[i].attribute_count);
+    }
+}
+
+void token_sample_plain(token_sample *sample) {
+    sample->settings.key_index = 0;
+    for (uint32_t i = 0; i < sample->items; ++i) {
+        token_attributes_free(sample->item[i].attributes, sample->item[i].attribute_count);
+        sample->item[i].attributes = NULL;
+        sample->item[i].attribute_count = 0;
+    }
+}
+
 token_sample *token_sample_random(uint64_t seed, bool small) {
     stream s = {seed};
     token_sample *sample = need(sizeof *sample);
@@ -171,6 +230,7 @@ token_sample *token_sample_random(uint64_t seed, bool small) {
     sample->items = small ? 2 : below(&s, TOKEN_SAMPLE_ITEMS + 1);
     for (uint32_t i = 0; i < sample->items; ++i)
         random_item(&s, &sample->header, &sample->item[i], small);
+    random_attributes(seed, sample);
     return sample;
 }
 
@@ -181,6 +241,7 @@ void token_sample_free(token_sample *sample) {
         free((void *)sample->item[i].ids);
         free((void *)sample->item[i].latents);
         free((void *)sample->item[i].kept);
+        token_attributes_free(sample->item[i].attributes, sample->item[i].attribute_count);
     }
     free(sample);
 }
@@ -218,6 +279,27 @@ const char *token_header_difference(const tsr_token_header *a, const tsr_token_h
     if (x->present != y->present || x->steps != y->steps || x->guidance != y->guidance ||
         x->seed != y->seed || x->fast != y->fast || x->plain != y->plain)
         return "hints";
+    return NULL;
+}
+
+/* Every attribute of `want`, which may be in any order, is in `got`, which rises by name. */
+const char *token_attributes_difference(const tsr_attribute *got, uint32_t got_count,
+                                        const tsr_attribute *want, uint32_t want_count) {
+    if (got_count != want_count) return "number of attributes";
+    if (!got_count != !got) return "attributes that are NULL";
+    for (uint32_t i = 0; i < got_count; ++i) {
+        uint32_t k = 0;
+        if (i && strcmp(got[i - 1].name, got[i].name) >= 0) return "order of attributes";
+        while (k < want_count && strcmp(want[k].name, got[i].name))
+            ++k;
+        if (k == want_count) return "name of an attribute";
+        if (got[i].type != want[k].type || got[i].integer != want[k].integer ||
+            got[i].size != want[k].size ||
+            (got[i].size && memcmp(got[i].bytes, want[k].bytes, got[i].size)))
+            return "value of an attribute";
+        if (got[i].type != TSR_ATTRIBUTE_INTEGER && ((const char *)got[i].bytes)[got[i].size])
+            return "zero byte behind an attribute";
+    }
     return NULL;
 }
 

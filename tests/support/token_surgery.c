@@ -115,7 +115,12 @@ static tsr_bytes chunk_of(uint32_t type, uint32_t flags, const void *payload, si
 
 /* Puts a chunk in; the end still points to the old place of the index. */
 void insert_chunk(tsr_bytes *b, size_t at, uint32_t type, uint32_t flags) {
-    tsr_bytes c = chunk_of(type, flags, "hello", 5);
+    splice_chunk(b, at, type, flags, "hello", 5);
+}
+
+void splice_chunk(tsr_bytes *b, size_t at, uint32_t type, uint32_t flags, const void *payload,
+                  size_t size) {
+    tsr_bytes c = chunk_of(type, flags, payload, size);
     splice_bytes(b, at, c.at, (long)c.size);
     tsr_bytes_free(&c);
 }

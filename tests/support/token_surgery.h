@@ -28,6 +28,9 @@ void sign_start(tsr_bytes *b);
 void splice_bytes(tsr_bytes *b, size_t at, const void *bytes, long size);
 /* Puts a chunk in; the end still points to the old place of the index. */
 void insert_chunk(tsr_bytes *b, size_t at, uint32_t type, uint32_t flags);
+/* The same with a payload. */
+void splice_chunk(tsr_bytes *b, size_t at, uint32_t type, uint32_t flags, const void *payload,
+                  size_t size);
 /* Replaces index and end by those of `entries`: gap, size, ids of each. */
 void new_index(tsr_bytes *b, size_t index_at, uint64_t count, const uint64_t *entries,
                size_t numbers);

@@ -27,6 +27,27 @@ START_TEST(crc_published_values) {
 }
 END_TEST
 
+/* Single bytes go by the table, long stretches by the processor's instruction where it has one. */
+START_TEST(crc_in_pieces) {
+    uint8_t b[700];
+    for (size_t i = 0; i < sizeof b; ++i)
+        b[i] = (uint8_t)random_bits();
+    for (int round = 0; round < 2000; ++round) {
+        const size_t from = (size_t)random_below(40), n = (size_t)random_below(sizeof b - 40);
+        uint32_t bytes = 0, pieces = 0;
+        for (size_t i = 0; i < n; ++i)
+            bytes = tsr_crc32c_add(bytes, b + from + i, 1);
+        for (size_t i = 0, k; i < n; i += k) {
+            k = 1 + (size_t)random_below(200);
+            if (k > n - i) k = n - i;
+            pieces = tsr_crc32c_add(pieces, b + from + i, k);
+        }
+        ck_assert_uint_eq(tsr_crc32c(b + from, n), bytes);
+        ck_assert_uint_eq(pieces, bytes);
+    }
+}
+END_TEST
+
 START_TEST(every_width_and_length) {
     for (uint32_t width = 0; width <= 32; ++width)
         for (uint64_t n = 0; n < 70; ++n) {
@@ -124,5 +145,5 @@ START_TEST(range_coder_reaches_the_entropy) {
 }
 END_TEST
 
-TEST_MAIN("bit packing, CRC and range coder", crc_published_values, every_width_and_length,
-          range_coder_reaches_the_entropy)
+TEST_MAIN("bit packing, CRC and range coder", crc_published_values, crc_in_pieces,
+          every_width_and_length, range_coder_reaches_the_entropy)

@@ -68,6 +68,11 @@ static void compare(tsr_token_file *file, const token_sample *sample, uint32_t m
         OK(tsr_token_file_item(file, i, &item));
         d = token_item_difference(&sample->header, &item, &sample->item[i], most);
         ck_assert_msg(!d, "item %u differs: %s", i, d);
+        ck_assert_int_eq(tsr_token_file_item_lost(file, NULL), 0);
+        d = token_attributes_difference(item.attributes, item.attribute_count,
+                                        sample->item[i].attributes,
+                                        sample->item[i].attribute_count);
+        ck_assert_msg(!d, "item %u differs: %s", i, d);
         tokens += tsr_token_item_total(&item);
     }
     ck_assert_uint_eq(info->tokens, tokens);
@@ -180,6 +185,8 @@ START_TEST(a_prefix_is_a_coarser_picture) {
                 const char *d =
                     token_item_difference(&sample->header, &item, &sample->item[k], most);
                 ck_assert_msg(!d, "prefix of %zu bytes, item %d: %s", n, (int)k, d);
+                ck_assert(item.attribute_count == sample->item[k].attribute_count ||
+                          (item.attribute_count == 0 && k + 1 == info->items));
             }
             tsr_token_file_close(&file);
             free(exact);
@@ -198,6 +205,7 @@ START_TEST(damaged_hints_are_left_out) {
     int without = 0, damaged = 0;
     for (int i = 0; i < 40; ++i) {
         token_sample *sample = token_sample_random(random_bits(), true);
+        token_sample_plain(sample);
         sample->header.hints = (tsr_decode_hints){1, 20, 7.5f, 1234567890123u, 1, 1};
         size_t size;
         uint8_t *bytes = token_sample_bytes(ctx, sample, &size);
@@ -294,6 +302,7 @@ END_TEST
 static token_sample *plain_sample(void) {
     token_sample *s = token_sample_random(7, true);
     s->header.nested = 0;
+    token_sample_plain(s);
     s->settings = tsr_token_writer_settings_default();
     return s;
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Token files of released versions, read for ever. tests/golden/tess/v1_*.tess were written by this
- * program's writer with the ids below (run it with --write FOLDER); a later version may add files
- * but must never write these again. */
+ * program's writer with the ids below (run it with --write FOLDER), v1_2_*.tess by that of format
+ * 1.2; a later version may add files but must never write these again. */
 #include "testing.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "formats/tokens/token_layout.h"
 #include "token_sample.h"
 
@@ -23,7 +24,18 @@ typedef struct golden {
     tsr_token_header header;
     tsr_token_writer_settings settings;
     const char *codings[2];
+    uint32_t own, item[2]; /* how many of `attributes` the file and its items have */
 } golden;
+
+/* In no order: they are read in that of their names. */
+static const tsr_attribute attributes[] = {
+    {.name = "split", .bytes = "train", .size = 5},
+    {.name = "\xc3\xa4ltester", .type = TSR_ATTRIBUTE_INTEGER, .integer = INT64_MIN},
+    {.name = "class", .type = TSR_ATTRIBUTE_INTEGER, .integer = 300},
+    {.name = "caption", .bytes = "zwei H\xc3\xa4user\n", .size = 13},
+    {.name = "none"},
+    {.name = "blob", .type = TSR_ATTRIBUTE_BYTES, .bytes = "\0\xff\x80", .size = 3}};
+enum { ATTRIBUTES = sizeof attributes / sizeof *attributes };
 
 static const golden all[] = {
     {"v1_raw.tess",
@@ -43,7 +55,9 @@ static const golden all[] = {
       .filter = 2,
       .background = {255, 255, 255}},
      {.layer_tokens = 0, .entropy = 0},
-     {"raw", "raw"}},
+     {"raw", "raw"},
+     0,
+     {0, 0}},
     {"v1_layers.tess",
      {.tokenizer = "mosaic-256",
       .family = 1,
@@ -61,7 +75,9 @@ static const golden all[] = {
       .filter = 1,
       .background = {1, 2, 3}},
      {.layer_tokens = 4, .entropy = 0},
-     {"raw", "raw"}},
+     {"raw", "raw"},
+     0,
+     {0, 0}},
     {"v1_range.tess", /* a grid with levels; ids that stay near their neighbours */
      {.tokenizer = "grid",
       .family = 7,
@@ -77,7 +93,9 @@ static const golden all[] = {
       .fit = TSR_FIT_STRETCH,
       .filter = 0},
      {.layer_tokens = 0, .entropy = 1},
-     {"range", "range"}},
+     {"range", "range"},
+     0,
+     {0, 0}},
     {"v1_range_wide.tess", /* no levels: groups of bits; a sequence with two tiles */
      {.tokenizer = "wide",
       .family = 8,
@@ -92,7 +110,9 @@ static const golden all[] = {
       .fit = TSR_FIT_PAD,
       .filter = 0},
      {.layer_tokens = 16, .entropy = 1},
-     {"range", "range"}},
+     {"range", "range"},
+     0,
+     {0, 0}},
     {"v1_zstd.tess", /* a pattern that comes again after a while */
      {.tokenizer = "repeat",
       .family = 9,
@@ -106,7 +126,9 @@ static const golden all[] = {
       .fit = TSR_FIT_TILE,
       .filter = 0},
      {.layer_tokens = 0, .entropy = 1},
-     {"zstd", "zstd"}},
+     {"zstd", "zstd"},
+     0,
+     {0, 0}},
     {"v1_vectors.tess", /* vectors of a continuous model, exact */
      {.tokenizer = "vectors",
       .family = 8,
@@ -121,7 +143,9 @@ static const golden all[] = {
       .fit = TSR_FIT_TILE,
       .filter = 2},
      {.layer_tokens = 0, .entropy = 0},
-     {"raw", "raw"}},
+     {"raw", "raw"},
+     0,
+     {0, 0}},
     {"v1_vectors_half.tess", /* in half precision */
      {.tokenizer = "vectors",
       .family = 6,
@@ -136,7 +160,9 @@ static const golden all[] = {
       .fit = TSR_FIT_CROP,
       .filter = 1},
      {.layer_tokens = 0, .entropy = 0},
-     {"raw", "raw"}},
+     {"raw", "raw"},
+     0,
+     {0, 0}},
     {"v1_vectors_zstd.tess", /* half precision, planes that are worth packing */
      {.tokenizer = "vectors",
       .family = 7,
@@ -151,7 +177,62 @@ static const golden all[] = {
       .fit = TSR_FIT_CROP,
       .filter = 1},
      {.layer_tokens = 0, .entropy = 1},
-     {"zstd", "zstd"}},
+     {"zstd", "zstd"},
+     0,
+     {0, 0}},
+    {"v1_2_attributes.tess", /* of the file and of both items, in layers, behind hints */
+     {.tokenizer = "mosaic-256",
+      .family = 1,
+      .weights_hash = 8,
+      .codebook_size = 64000,
+      .level_count = 6,
+      .levels = {8, 8, 8, 5, 5, 5},
+      .geometry = TSR_GEOMETRY_SEQUENCE,
+      .rows = 1,
+      .columns = 64,
+      .nested = 1,
+      .tile_width = 256,
+      .tile_height = 256,
+      .fit = TSR_FIT_CROP,
+      .filter = 1,
+      .hints = {1, 20, 7.5f, 1234567890123u, 0, 1}},
+     {.layer_tokens = 4, .entropy = 0},
+     {"raw", "raw"},
+     ATTRIBUTES,
+     {2, ATTRIBUTES}},
+    {"v1_2_keys.tess", /* an index of keys and nothing else */
+     {.tokenizer = "keys",
+      .family = 9,
+      .weights_hash = 9,
+      .codebook_size = 64000,
+      .geometry = TSR_GEOMETRY_GRID,
+      .rows = 8,
+      .columns = 8,
+      .tile_width = 64,
+      .tile_height = 64,
+      .fit = TSR_FIT_TILE,
+      .filter = 0},
+     {.layer_tokens = 0, .entropy = 0, .key_index = 1},
+     {"raw", "raw"},
+     0,
+     {0, 0}},
+    {"v1_2_late.tess", /* attributes of the second item alone, and an index of keys */
+     {.tokenizer = "late",
+      .family = 9,
+      .weights_hash = 10,
+      .channels = 4,
+      .latent_type = TSR_LATENT_F16,
+      .geometry = TSR_GEOMETRY_GRID,
+      .rows = 8,
+      .columns = 8,
+      .tile_width = 64,
+      .tile_height = 64,
+      .fit = TSR_FIT_TILE,
+      .filter = 0},
+     {.layer_tokens = 0, .entropy = 0, .key_index = 1},
+     {"raw", "raw"},
+     0,
+     {0, 1}},
 };
 enum { CHANNELS = 4 };
 enum { FILES = sizeof all / sizeof *all };
@@ -175,6 +256,8 @@ static void content(const golden *g, int number, tsr_token_item *item, uint32_t 
                              .time = number ? 0.04 : 0,
                              .quality = number ? 0.05f : 0,
                              .counts = counts,
+                             .attributes = g->item[number] ? attributes : NULL,
+                             .attribute_count = g->item[number],
                              .ids = g->header.channels ? NULL : ids,
                              .latents = g->header.channels ? latents : NULL};
     uint32_t n = 0, id = 0;
@@ -207,7 +290,9 @@ static uint8_t *written(tsr_context *ctx, const golden *g, size_t *size) {
     tsr_token_writer *writer;
     uint8_t *bytes;
     tsr_token_item item;
-    if (tsr_token_writer_open_memory(ctx, &writer, &g->header, &g->settings)) return NULL;
+    if (tsr_token_writer_open_memory(ctx, &writer, &g->header, &g->settings) ||
+        tsr_token_writer_attributes(writer, attributes, g->own))
+        return NULL;
     for (int i = 0; i < 2; ++i) {
         content(g, i, &item, counts, ids, latents, kept);
         if (tsr_token_writer_add(writer, &item)) return NULL;
@@ -229,7 +314,14 @@ START_TEST(golden_files_are_read_for_ever) {
     const tsr_token_file_info *info = tsr_token_file_properties(file);
     ck_assert_uint_eq(info->items, 2);
     ck_assert_uint_eq(info->version_major, 1);
+    const bool second = strncmp(g->file, "v1_2_", 5) == 0;
+    ck_assert_uint_eq(info->version_minor, second ? 2 : 0);
+    ck_assert_int_eq(info->key_index, g->settings.key_index);
     ck_assert(!info->recovered && !info->damaged);
+    uint32_t own_count;
+    const tsr_attribute *own = tsr_token_file_attributes(file, &own_count);
+    const char *different = token_attributes_difference(own, own_count, attributes, g->own);
+    ck_assert_msg(!different, "%s: attributes: %s", g->file, different);
     const char *d = token_header_difference(tsr_token_file_header(file), &g->header);
     ck_assert_msg(!d, "%s: header: %s", g->file, d);
     for (int i = 0; i < 2; ++i) {
@@ -239,6 +331,12 @@ START_TEST(golden_files_are_read_for_ever) {
         ck_assert_msg(!tsr_token_file_item(file, (uint64_t)i, &item), "%s", tsr_detail(ctx));
         d = token_item_difference(&g->header, &item, &want, UINT32_MAX);
         ck_assert_msg(!d, "%s: item %d: %s", g->file, i, d);
+        d = token_attributes_difference(item.attributes, item.attribute_count, attributes,
+                                        g->item[i]);
+        ck_assert_msg(!d, "%s: item %d: %s", g->file, i, d);
+        uint64_t found = 9;
+        ck_assert_int_eq(tsr_token_file_find(file, want.key, &found), TSR_OK);
+        ck_assert_uint_eq(found, (uint64_t)i);
         ck_assert_int_eq(tsr_token_file_item_storage(file, (uint64_t)i, NULL, &coding), TSR_OK);
         ck_assert_str_eq(coding, g->codings[i]);
     }
@@ -268,6 +366,7 @@ static int write_all(const char *folder) {
         uint8_t *bytes = written(ctx, &all[i], &size);
         snprintf(path, sizeof path, "%s/%s", folder, all[i].file);
         FILE *f = bytes ? fopen(path, "wbx") : NULL; /* never over an existing one */
+        if (bytes && !f && !access(path, F_OK)) continue;
         if (!f || fwrite(bytes, 1, size, f) != size || fclose(f)) {
             fprintf(stderr, "%s: not written: %s\n", path, tsr_detail(ctx));
             return 1;

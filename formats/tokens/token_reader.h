@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* token_reader.h: the inside of an open token file: token_open.c opens it, token_file.c reads its
+ * items, token_keys.c looks for keys. */
+#ifndef FORMATS_TOKEN_READER_H
+#define FORMATS_TOKEN_READER_H
+
+#include "token_layout.h"
+#include "../file.h"
+
+/* Where an item lies. */
+typedef struct tsr_token_entry {
+    uint64_t offset, size;  /* of its chunks; of a scanned file those of ITEM and LAYR */
+    uint64_t tokens;        /* that its counts must sum up to */
+    uint64_t attributes_at; /* of a scanned file: its ATTR chunk, or 0 */
+} tsr_token_entry;
+
+/* The index stays where it is in the file. For every CHECKPOINT_ITEMS-th item it is known where its
+ * entry and its chunks begin, and an entry is read from the nearest one before it. */
+enum { TSR_CHECKPOINT_ITEMS = 64 };
+typedef struct tsr_checkpoint {
+    uint64_t entry;  /* offset of the entry in the file */
+    uint64_t offset; /* where the chunks of the item before it end */
+} tsr_checkpoint;
+
+/* What opening left out. */
+typedef struct tsr_left_out {
+    uint64_t offset;
+    tsr_status status;
+    const char *what;
+} tsr_left_out;
+
+/* A stretch of a mapped file that is read in order. */
+typedef struct tsr_touched {
+    uint64_t from, to;
+} tsr_touched;
+
+struct tsr_token_file {
+    tsr_context *ctx;
+    char *name;
+    tsr_map map;
+    bool mapped; /* `map` is to be closed */
+    const uint8_t *bytes;
+    size_t size, head_end;
+    tsr_token_header header;
+    tsr_token_writer_settings settings;
+    tsr_token_file_info info;
+
+    tsr_checkpoint *checkpoints; /* of an indexed file */
+    size_t checkpoints_room;
+    uint64_t index_at, index_end; /* INDX chunk; the end of its payload */
+    uint64_t next_item;           /* whose entry begins at `next`: items are mostly read in order */
+    tsr_checkpoint next;
+    tsr_token_entry *entries; /* of a scanned file */
+    size_t entries_room;
+
+    tsr_left_out *damage; /* [info.damaged] */
+    size_t damage_room;
+    tsr_attribute_memory own;       /* of the file */
+    size_t own_at;                  /* its ATTR chunk; 0: none */
+    const uint8_t *keys;            /* [key_count] records of KEYS; NULL: there is no key index */
+    uint64_t key_count, keys_bytes; /* keys_bytes: of the chunk */
+
+    tsr_token_coder *coder;
+    tsr_item_memory memory; /* of the item last asked for */
+    tsr_item_memory probe;  /* for looking at items without disturbing it */
+    tsr_attribute_memory attributes;
+    uint64_t lost_item; /* whose attributes could not be read when it was last asked for */
+    tsr_status lost;    /* 0: they could */
+    uint64_t lost_at;
+    char lost_text[700];
+    char label[512]; /* "name: item 3, layer 1" */
+
+    tsr_touched walks[2]; /* through the items, and through index and keys */
+    uint64_t touched;     /* bytes, of a mapped file */
+};
+
+/* Reads the chunk header at `at` of a chunk that is whole before `end`. */
+bool tsr_token_chunk_within(const tsr_token_file *file, size_t at, size_t end, tsr_chunk *chunk);
+/* Is the checksum of the payload right? */
+bool tsr_token_payload_good(tsr_token_file *file, size_t at, const tsr_chunk *chunk);
+/* Fails with UNSUPPORTED, naming the critical chunk at `at`. */
+tsr_status tsr_token_unknown_critical(tsr_token_file *file, size_t at);
+/* Finds the entry of item `index`, which is below info.items. Errors: IO (the index changed since
+ * it was read). */
+tsr_status tsr_token_entry_at(tsr_token_file *file, uint64_t index, tsr_token_entry *entry);
+/* Opens the bytes of a file whose name, bytes and size are set. */
+tsr_status tsr_token_file_read_all(tsr_token_file *file);
+/* Takes the records of the KEYS chunk at `at`, whose checksum is right, when they can be an index
+ * of the file's items. */
+bool tsr_token_keys_open(tsr_token_file *file, size_t at, const tsr_chunk *chunk);
+
+/* Notes that bytes are about to be read. The pages of a mapped file count as memory of the process
+ * until they are given back. What is read in order is given back behind the reader, a few MiB at a
+ * time; of a file that is read at random, where a page may well be wanted again, a quarter of a GiB
+ * may stay. */
+void tsr_token_file_touch(tsr_token_file *file, uint64_t at, uint64_t size);
+
+#endif
