@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from typing import Any, Callable, Iterable, Iterator, Optional, Sequence, Union, overload
 
 import numpy as np
 
 from . import errors
-from ._core import Context, Forked, c_path, ffi, lib, text
-from .item import Header, Item, from_struct
+from ._core import Context, Forked, c_path, c_text, ffi, lib, text
+from .item import AttributeValue, Header, Item, from_struct, read_attributes, write_attributes
 
 PathLike = Union[str, bytes, "os.PathLike[Any]"]
 _ID_TYPES = {np.dtype(np.uint16): 2, np.dtype(np.uint32): 4, np.dtype(np.int64): 8}
@@ -21,16 +22,19 @@ class TokenFile(Forked):
 
     file[3], file[-1]   -- one item
     file[10:20]         -- a list of items
-    file["photo.png"]   -- the first item of that key; KeyError when there is none
+    file["photo.png"]   -- the first item of that key; KeyError when there is none. Fast in a file with
+                           an index of keys (info["key_index"]), else every item is looked at once
     for item in file    -- every item, in order
     len(file)           -- number of items
 
     header -- `Header`: what made the tokens
+    attributes -- of the whole file: texts, integers and bytes by name
     info -- sizes, counts and state, as in tsr_token_file_info of tessera/tokens.h
     path -- as it was given
 
     Any thread may use it; calls take turns. It can be pickled (the copy opens the file again) and used
-    after a fork. Close it, or use it in a `with` block.
+    after a fork. An item whose attributes are damaged comes without them, with a warning. Close it, or use
+    it in a `with` block.
     """
 
     def __init__(self, source: Union[PathLike, bytearray, memoryview], name: Optional[str] = None):
@@ -58,7 +62,11 @@ class TokenFile(Forked):
             raise
         self.header: Header = Header.from_c(lib.tsr_token_file_header(self._slot[0]))
         self.info: dict[str, Any] = from_struct(lib.tsr_token_file_properties(self._slot[0]))
-        self.info["recovered"] = bool(self.info["recovered"])
+        for flag in ("recovered", "key_index"):
+            self.info[flag] = bool(self.info[flag])
+        count = ffi.new("uint32_t *")
+        attributes = lib.tsr_token_file_attributes(self._slot[0], count)
+        self.attributes: dict[str, AttributeValue] = read_attributes(attributes, count[0])
 
     def _after_fork(self) -> None:
         # A call of another thread may have been cut in two: what the child has then is not used again.
@@ -108,7 +116,12 @@ class TokenFile(Forked):
         data = ffi.new("tsr_token_item *")
         with self._lock:
             self._context.check(lib.tsr_token_file_item(self._file, index, data))
-            return Item.from_c(data, self.header)
+            item = Item.from_c(data, self.header)
+            damage = ffi.new("tsr_token_damage *")
+            lost = text(damage.detail) if lib.tsr_token_file_item_lost(self._file, damage) else ""
+        if lost:  # the item itself is whole
+            warnings.warn(lost, stacklevel=3)
+        return item
 
     @overload
     def __getitem__(self, which: Union[int, str]) -> Item: ...
@@ -155,16 +168,28 @@ class TokenFile(Forked):
             yield item
 
     def find(self, key: str) -> Optional[int]:
-        """Index of the first item of that key, or None. The first call reads every item."""
-        if self._keys is None:
-            keys: dict[str, int] = {}
-            data = ffi.new("tsr_token_item *")
-            for index in range(len(self)):
-                with self._lock:
-                    if lib.tsr_token_file_item(self._file, index, data) == lib.TSR_OK:
-                        keys.setdefault(text(data.key), index)
-            self._keys = keys
-        return self._keys.get(key)
+        """Index of the first item of that key, or None: in microseconds by the file's index of keys; without
+        one the first call reads every item and remembers the keys."""
+        if self._keys is None and not self.info["key_index"]:
+            self._keys = self._all_keys()
+        if self._keys is not None:
+            return self._keys.get(key)
+        index = ffi.new("uint64_t *")
+        with self._lock:
+            status = lib.tsr_token_file_find(self._file, c_text(key), index)
+            if status == lib.TSR_ERROR_NOT_FOUND:
+                return None
+            self._context.check(status)
+        return index[0]
+
+    def _all_keys(self) -> dict[str, int]:
+        keys: dict[str, int] = {}
+        data = ffi.new("tsr_token_item *")
+        for index in range(len(self)):
+            with self._lock:
+                if lib.tsr_token_file_item(self._file, index, data) == lib.TSR_OK:
+                    keys.setdefault(text(data.key), index)
+        return keys
 
     def damage(self) -> list[tuple[int, str]]:
         """Damaged places that opening left out: (offset in bytes, what is wrong there)."""
@@ -308,12 +333,15 @@ def open(source: Union[PathLike, bytearray, memoryview], name: Optional[str] = N
     return TokenFile(source, name)
 
 
-def write(path: PathLike, header: Header, items: Iterable[Item], *, layer_tokens: int = 0, entropy: bool = True,
-          keep_existing: bool = False) -> int:
+def write(path: PathLike, header: Header, items: Iterable[Item], *,
+          attributes: Optional[dict[str, AttributeValue]] = None, key_index: bool = False, layer_tokens: int = 0,
+          entropy: bool = True, keep_existing: bool = False) -> int:
     """Writes a token file and returns the number of items; it appears under `path` when it is complete.
 
     header -- of a tokenizer, of another file, or a new one
     items -- any iterable of `Item`; one is in memory at a time
+    attributes -- of the whole file
+    key_index -- write an index of the keys, 16 bytes an item, so that `find` takes microseconds
     layer_tokens -- nested ids: number of ids of a tile in the first layer; 0: one layer
     entropy -- code tokens where that makes them smaller
     keep_existing -- refuse (ExistsError) to replace a file
@@ -323,10 +351,13 @@ def write(path: PathLike, header: Header, items: Iterable[Item], *, layer_tokens
     context = Context(threads=1, keep_existing=keep_existing)
     writer = ffi.new("tsr_token_writer **")
     settings = ffi.new("tsr_token_writer_settings *", lib.tsr_token_writer_settings_default())
-    settings.layer_tokens, settings.entropy = layer_tokens, bool(entropy)
+    settings.layer_tokens, settings.entropy, settings.key_index = layer_tokens, bool(entropy), bool(key_index)
     count = 0
     try:
         context.check(lib.tsr_token_writer_open(context.pointer, writer, c_path(path), header.to_c(), settings))
+        if attributes:
+            data, number, _alive = write_attributes(attributes, "file")
+            context.check(lib.tsr_token_writer_attributes(writer[0], data, number))
         for item in items:
             data, _alive = item.to_c(header)
             context.check(lib.tsr_token_writer_add(writer[0], data))

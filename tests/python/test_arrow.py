@@ -53,7 +53,10 @@ def test_attributes_are_columns():
 @pytest.mark.parametrize("kind", ["parquet", "arrow"])
 def test_there_and_back(tmp_path, kind):
     items = [labelled(i) for i in range(5)] + [item(5, crop_x=-7, orientation=6)]
-    table = arrow.items_to_table(items, HEADER, geometry=True)
+    tessera.write(tmp_path / "a.tess", HEADER, items)
+    table = arrow.to_table(tmp_path / "a.tess", geometry=True)
+    os.unlink(tmp_path / "a.tess")
+    assert sorted(table.column_names) == sorted(arrow.items_to_table(items, HEADER, geometry=True).column_names)
     path = tmp_path / f"a.{kind}"
     (arrow.write_parquet if kind == "parquet" else arrow.write_arrow)(table, path)
     assert os.listdir(tmp_path) == [path.name]

@@ -235,3 +235,48 @@ def test_fork_while_a_thread_reads(token_file):
             os._exit(0 if file[2] == item(2) else 1)
         file._lock.release()
         assert os.waitpid(child, 0)[1] == 0
+
+
+ATTRIBUTES = {"label": -7, "caption": "två katter \n \u732b \U0001f600", "raw": b"\0\xff", "empty": "", "none": b"",
+              "large": (1 << 63) - 1}
+
+
+def test_attributes(tmp_path):
+    path = tmp_path / "a.tess"
+    items = [item(0, attributes=dict(ATTRIBUTES)), item(1), item(2, attributes={"label": np.int32(5)})]
+    tessera.write(path, HEADER, items, attributes={"source": "made", "n": 3})
+    with tessera.open(path) as file:
+        assert file.attributes == {"source": "made", "n": 3}
+        assert file[0].attributes == ATTRIBUTES and file[1].attributes == {} and file[2].attributes == {"label": 5}
+        assert file[0] == items[0]
+    tessera.write(path, HEADER, items)
+    with tessera.open(path) as file:
+        assert file.attributes == {}
+    for wrong, message in (({"x": 1.5}, "attribute 'x': wanted text, an integer or bytes, got float"),
+                           ({"x": True}, "got bool"), ({"x": 1 << 63}, "64 bits"), ({"": 1}, "name|attribute"),
+                           ({"a\0b": 1}, "zero bytes")):
+        with pytest.raises(ValueError, match=message):
+            tessera.write(path, HEADER, [item(0, attributes=wrong)])
+        with pytest.raises(ValueError, match=message):
+            tessera.write(path, HEADER, [], attributes=wrong)
+
+
+@pytest.mark.parametrize("key_index", [False, True])
+def test_keys(tmp_path, key_index):
+    path = tmp_path / "a.tess"
+    items = [dataclasses.replace(item(i), key=key) for i, key in enumerate(["b", "a", "c/\u732b", "a", "d" * 1000])]
+    tessera.write(path, HEADER, items, key_index=key_index)
+    with tessera.open(path) as file:
+        assert file.info["key_index"] is key_index
+        assert [file.find(key) for key in ("a", "b", "c/\u732b", "d" * 1000, "", "A", "aa")] == [1, 0, 2, 4, None, None, None]
+        assert file["a"] == items[1] and (file._keys is None) == key_index
+
+
+def test_damaged_attributes(tmp_path):
+    tessera.write(tmp_path / "a.tess", HEADER, [item(0), item(1, attributes={"caption": "a cat on a mat"}), item(2)])
+    content = bytearray((tmp_path / "a.tess").read_bytes())
+    content[content.index(b"a cat on a mat") + 3] ^= 1
+    with tessera.open(content) as file:
+        with pytest.warns(UserWarning, match="item 1|attributes"):
+            assert file[1] == item(1)
+        assert file[0] == item(0) and file[2] == item(2)

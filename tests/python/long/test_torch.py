@@ -55,6 +55,15 @@ def test_keys_and_transform(shards):
         TokenDataset(shards, attributes=["label"])[0]
 
 
+def test_attributes(tmp_path):
+    tessera.write(tmp_path / "a.tess", HEADER, (item(i, attributes={"label": i * i, "caption": str(i)}) for i in range(9)))
+    for kind in (TokenDataset, IterableTokenDataset):
+        loader = torch.utils.data.DataLoader(kind(tmp_path, attributes=["label", "caption"]), batch_size=9)
+        batch = next(iter(loader))
+        assert batch["label"].tolist() == [i * i for i in range(9)] and batch["caption"] == [str(i) for i in range(9)]
+        assert torch.equal(batch["ids"], WANTED[:9])
+
+
 @pytest.mark.parametrize("workers, method", [(0, None), (2, "fork"), (2, "spawn")])
 def test_loader(shards, workers, method):
     loader = torch.utils.data.DataLoader(TokenDataset(shards), batch_size=32, num_workers=workers,
