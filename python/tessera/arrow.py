@@ -17,7 +17,7 @@ import dataclasses
 import json
 import os
 import warnings
-from typing import Any, Iterable, Iterator, Optional, Union
+from typing import Any, Iterable, Iterator, Optional, Sequence, Union
 
 import numpy as np
 import pyarrow as pa
@@ -73,7 +73,7 @@ def attribute_types(items: Iterable[Item]) -> dict[str, Any]:
     return types
 
 
-def _lists(rows: list[np.ndarray], kind: pa.DataType) -> pa.Array:
+def _lists(rows: Sequence[Any], kind: pa.DataType) -> pa.Array:
     offsets = np.zeros(len(rows) + 1, np.int64)
     np.cumsum([row.size for row in rows], out=offsets[1:])
     if offsets[-1] >= 1 << 31:
@@ -296,16 +296,18 @@ class _Reader:
             depth, kind = depth + 1, kind.value_type
         if not depth or depth > _MAX_AXES or not pa.types.is_integer(kind):
             raise errors.FormatError(f"{path}: column {self.ids}: wanted lists of integers, got {column.type}")
-        good, rows, shapes = [], [], []
+        good: list[int] = []
+        rows: list[np.ndarray] = []
+        shapes: list[list[int]] = []
         keys = table.column("key") if self.key else None
         number = 0
         for chunk in column.chunks:
             for row in _rows_of(chunk, depth):
-                fault = row if isinstance(row, str) else self._fault(row[0])
                 name = keys[number].as_py() if keys is not None else None
+                fault = row if isinstance(row, str) else self._fault(row[0])
                 if keys is not None and not fault and not name:
                     fault = "key: wanted a text, got none"
-                if fault:
+                if fault or isinstance(row, str):
                     self._report(f"{path}: row {number}{f' ({name})' if name else ''}: {fault}")
                 else:
                     good.append(number)
@@ -355,7 +357,7 @@ def _rows_of(chunk: pa.Array, depth: int) -> Iterator[Union[str, tuple[np.ndarra
     offsets, values = _bounds(chunk)
     if depth == 1:
         gaps = values.null_count
-        absent = values.is_null().to_numpy(zero_copy_only=False) if gaps else None
+        absent = values.is_null().to_numpy(zero_copy_only=False)
         numbers = (values.fill_null(0) if gaps else values).to_numpy(zero_copy_only=False)
         for i in range(len(chunk)):
             first, end = offsets[i], offsets[i + 1]

@@ -11,10 +11,31 @@ import enum
 
 from ._native import ffi, lib
 
-#: Every status of a call by its name in C without TSR_ ("OK", "ERROR_NOT_FOUND", ...).
-Status = enum.IntEnum("Status", {name[len("TSR_"):]: value
-                                 for name, value in ffi.typeof("tsr_status").relements.items()})
-Status.__doc__ = "Result of a call of the library; numbers never change."
+class Status(enum.IntEnum):
+    """Result of a call of the library, as in tessera/status.h; numbers never change."""
+
+    OK = lib.TSR_OK
+    ERROR_ARGUMENT = lib.TSR_ERROR_ARGUMENT
+    ERROR_STATE = lib.TSR_ERROR_STATE
+    ERROR_MEMORY = lib.TSR_ERROR_MEMORY
+    ERROR_TOO_LARGE = lib.TSR_ERROR_TOO_LARGE
+    ERROR_IO = lib.TSR_ERROR_IO
+    ERROR_NOT_FOUND = lib.TSR_ERROR_NOT_FOUND
+    ERROR_NO_SPACE = lib.TSR_ERROR_NO_SPACE
+    ERROR_EXISTS = lib.TSR_ERROR_EXISTS
+    ERROR_FORMAT = lib.TSR_ERROR_FORMAT
+    ERROR_TRUNCATED = lib.TSR_ERROR_TRUNCATED
+    ERROR_CHECKSUM = lib.TSR_ERROR_CHECKSUM
+    ERROR_VERSION = lib.TSR_ERROR_VERSION
+    ERROR_DAMAGED = lib.TSR_ERROR_DAMAGED
+    ERROR_MODEL = lib.TSR_ERROR_MODEL
+    ERROR_MODEL_MISMATCH = lib.TSR_ERROR_MODEL_MISMATCH
+    ERROR_TOKENS = lib.TSR_ERROR_TOKENS
+    ERROR_DEVICE = lib.TSR_ERROR_DEVICE
+    ERROR_NO_DEVICE = lib.TSR_ERROR_NO_DEVICE
+    ERROR_DEVICE_LOST = lib.TSR_ERROR_DEVICE_LOST
+    ERROR_UNSUPPORTED = lib.TSR_ERROR_UNSUPPORTED
+    ERROR_INTERRUPTED = lib.TSR_ERROR_INTERRUPTED
 
 
 class Error(Exception):

@@ -34,7 +34,7 @@ def read_picture(source: Any, background: Sequence[int] = WHITE) -> np.ndarray:
 
     Raises NotFoundError, FileError, FormatError, UnsupportedError, TooLargeError."""
     if isinstance(source, np.ndarray):
-        source = memoryview(np.ascontiguousarray(source, np.uint8).reshape(-1))
+        source = np.ascontiguousarray(source, np.uint8).tobytes()
     if not isinstance(source, (bytes, bytearray, memoryview)):
         return _read(thread_context(), c_path(source), background)
     # The library reads files; bytes become one that has no name where the system has such files.

@@ -101,7 +101,8 @@ class TokenizeBatch:
         except (errors.FormatError, errors.UnsupportedError, errors.TooLargeError, errors.ArgumentError):
             if self.on_error == "raise":
                 raise
-        items, failed = [], []
+        items: list[Item] = []
+        failed: list[Optional[str]] = []
         self._header = self.tokenizer.header
         for picture, key in zip(pictures, keys):  # one by one, to see which it is
             try:

@@ -251,7 +251,7 @@ class TokenFile(Forked):
         some = None
         if not (isinstance(indexes, range) and indexes.step == 1 and (not count or indexes.start >= 0)):
             some = np.fromiter((self._index(i) for i in indexes), np.uint64, count)
-        first = indexes.start if some is None and count else 0
+        first = int(indexes[0]) if some is None and count else 0
         if count and first + (0 if some is not None else count) > len(self):
             raise IndexError(f"{self.path!r}: item: wanted below {len(self)}, got {first + count - 1}")
         width, totals = self._likely_width(), np.zeros(count, np.uint64)

@@ -168,7 +168,7 @@ class Tokenizer(Forked):
         super().__init__()
         if parallel < 1:
             raise errors.ArgumentError(f"parallel: wanted 1 or more, got {parallel}")
-        self._options = dict(model=model if model is None else os.fspath(model), device=device, threads=threads,
+        self._options: dict[str, Any] = dict(model=model if model is None else os.fspath(model), device=device, threads=threads,
                              precision=precision, parallel=parallel, tile=tuple(tile), memory_limit=memory_limit,
                              mask=mask)
         self._closed = False
@@ -337,7 +337,7 @@ class Tokenizer(Forked):
         header, ties = self.header, 0
         at_once = _FILES_AT_ONCE if files else max(count, 1)
         for first in range(0, count, at_once):
-            some = pictures[first:first + at_once]
+            some: Sequence[Any] = list(pictures[first:first + at_once])
             if files:
                 arrays = _read_all(some, choices.get("background", WHITE))
             else:
@@ -410,6 +410,7 @@ class Tokenizer(Forked):
         return [self._item_of(row, tiles, model, i) for i, (row, tiles, model) in enumerate(zip(ids, counts, models))]
 
     def _item_of(self, ids: np.ndarray, counts: np.ndarray, like: Optional[Item], number: int) -> Item:
+        geometry: dict[str, Any]
         if like is None:
             width, height = self.header.tile_width, self.header.tile_height
             geometry = dict(source_width=width, source_height=height, width=width, height=height)

@@ -22,7 +22,7 @@ from .item import Item
 from .shards import Shards
 from .token_file import PathLike
 
-_TYPES = {torch.int64: np.dtype(np.int64)}
+_TYPES: dict[torch.dtype, np.dtype] = {torch.int64: np.dtype(np.int64)}
 for _name in ("uint16", "uint32"):  # not in every release of torch
     if hasattr(torch, _name):
         _TYPES[getattr(torch, _name)] = np.dtype(_name)
@@ -50,6 +50,7 @@ class _Samples:
         self._plain = not keys and not attributes  # samples are ids alone
 
     def _sample(self, item: Item) -> dict[str, Any]:
+        assert item.ids is not None  # the header says so
         sample: dict[str, Any] = {"ids": torch.from_numpy(item.ids.astype(self._type))}
         if self._keys:
             sample["key"] = item.key
@@ -104,6 +105,7 @@ class TokenDataset(_Samples, torch.utils.data.Dataset):
     def __getitem__(self, index: int) -> Any:
         shards = self.shards
         shard, number = shards.place(index)
+        sample: Any
         if self._plain:
             sample = torch.from_numpy(shards.reader(shard, self._type)(number))
         else:

@@ -30,6 +30,7 @@ def test_the_package_carries_its_marker_and_version():
 
 
 def test_every_status_has_an_exception():
+    assert {f"TSR_{status.name}": int(status) for status in tessera.Status} == ffi.typeof("tsr_status").relements
     for status in tessera.Status:
         if status:
             error = tessera.errors.of_status(int(status), "")

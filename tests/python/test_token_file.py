@@ -5,6 +5,7 @@ import errno
 import multiprocessing
 import os
 import pickle
+import signal
 import threading
 
 import numpy as np
@@ -232,6 +233,7 @@ def test_fork_while_a_thread_reads(token_file):
         file._lock.acquire()
         child = os.fork()
         if child == 0:
+            signal.alarm(30)  # in place of waiting for ever
             os._exit(0 if file[2] == item(2) else 1)
         file._lock.release()
         assert os.waitpid(child, 0)[1] == 0

@@ -80,7 +80,7 @@ def test_the_lock_is_released(tokenizer, noise):
     done.set()
     counter.join()
     inside = [tick for tick in ticks if begin < tick < end]
-    assert len(inside) > 20, f"{len(inside)} ticks of a millisecond in {end - begin:.2f} s"
+    assert len(inside) > 10, f"{len(inside)} ticks of a millisecond in {end - begin:.2f} s"
 
 
 def test_arrays_without_copies(tokenizer, noise):
@@ -232,6 +232,7 @@ def test_fork_and_pickle(tokenizer, noise):
     tokenizer._turns.acquire()  # as if another thread were inside
     child = os.fork()
     if child == 0:
+        signal.alarm(60)  # in place of waiting for ever
         os._exit(0 if np.array_equal(tokenizer.encode(noise[:1])[0], wanted) else 1)
     tokenizer._turns.release()
     assert os.waitpid(child, 0)[1] == 0
