@@ -197,7 +197,7 @@ def read_table(source: PathLike, codebook_size: Optional[int] = None, *, on_erro
     tables = [reader.table(each) for each in _parts(path)]
     try:
         table = pa.concat_tables([_narrow(each, reader) for each in tables])
-    except pa.ArrowInvalid as error:
+    except pa.ArrowException as error:
         raise errors.FormatError(f"{path}: wanted files of one schema: {_line(error)}") from None
     if key is not None:
         _refuse_doubles(path, table.column("key"))
@@ -253,7 +253,8 @@ def _load(path: str) -> pa.Table:
             raise errors.FormatError(f"{path}: wanted Parquet, an Arrow file or an Arrow stream, got bytes that "
                                      f"begin with {head.hex(' ')}")
         table.validate(full=True)
-    except (pa.ArrowException, OSError) as error:
+        table.column_names  # decodes them
+    except (pa.ArrowException, OSError, UnicodeError) as error:
         raise errors.FormatError(f"{path}: {_line(error)}") from None
     return table
 

@@ -126,6 +126,14 @@ def test_refused_tables(tmp_path):
         path.write_bytes(content)
         with pytest.raises(tessera.FormatError, match=text):
             arrow.read_table(path)
+    arrow.write_arrow(table_of(pa.array([[1], [2]], U16), named=[1, 2]), path)
+    path.write_bytes(path.read_bytes().replace(b"named", b"n\x80med"))
+    with pytest.raises(tessera.FormatError, match="utf-8"):
+        arrow.read_table(path)
+    arrow.write_arrow(table_of(pa.array([[1], [2]], U16), ["first", "second"]), path)
+    path.write_bytes(path.read_bytes().replace(b"second", b"se\x80ond"))
+    with pytest.raises(tessera.FormatError, match="UTF8"):
+        arrow.read_table(path)
     with pytest.raises(FileNotFoundError, match="none"):
         arrow.read_table(tmp_path / "none")
     with pytest.raises(ValueError, match="on_error"):
@@ -142,6 +150,8 @@ def test_accepted_tables(tmp_path):
     fixed = table_of(pa.array([[[1, 2]], [[3, 4]]], pa.list_(pa.list_(pa.uint8(), 2), 1))).slice(1)
     arrow.write_arrow(fixed, path)
     assert arrow.read_table(path).column("ids").to_pylist() == [[3, 4]]
+    arrow.write_arrow(table_of(pa.array([[[1, 2]], [[3, 4], [5, 6]]], pa.list_(pa.list_(pa.uint8(), 2)))), path)
+    assert arrow.read_table(path).column("ids").to_pylist() == [[1, 2], [3, 4, 5, 6]]
     for other in (pa.array([[1], [70000]], pa.large_list(pa.uint32())), pa.array([[], [70000]], pa.list_(pa.int32()))):
         arrow.write_arrow(table_of(other, pa.array(["x", "y"]).dictionary_encode().to_pylist()), path)
         assert arrow.read_table(path).schema.field("ids").type == pa.list_(pa.uint32())

@@ -38,6 +38,7 @@ def test_every_status_has_an_exception():
 
 
 def test_words_of_enumerations():
+    assert list(names("tsr_fit")) == ["auto", "crop", "pad", "stretch", "tile"]
     assert names("tsr_fit") == {"auto": 0, "crop": 1, "pad": 2, "stretch": 3, "tile": 4}
     assert names("tsr_target_metric")["psnr"] == 1
 
