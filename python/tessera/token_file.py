@@ -305,24 +305,25 @@ class TokenFile(Forked):
         chosen = self._id_type(dtype)
         total = ffi.new("uint64_t *")
         rows = ffi.new("tessera_rows *", dict(count=1, id_bytes=chosen.itemsize, totals=total))
-        rows.room = self._likely_width()
+        width = rows.room = self._likely_width()
         slot, empty, view, read = self._slot, np.empty, ffi.from_buffer, lib.tessera_read_rows
-        width = rows.room
 
         def row(index: int) -> np.ndarray:
             nonlocal width
             while True:
                 out = empty(width, chosen)
                 with self._lock:
-                    rows.room, rows.first, rows.ids = width, index, view(out)
+                    rows.first = index
+                    rows.ids = view(out)
                     status = read(slot[0], rows)
-                    count, needed = total[0], rows.needed
-                    if status and not (status == lib.TSR_ERROR_TOO_LARGE and needed):
+                    if not status:
+                        count = total[0]
+                        return out if count == width else out[:count].copy()
+                    if status != lib.TSR_ERROR_TOO_LARGE or not rows.needed:
                         self._file  # says when it is closed
                         self._context.check(status)
-                if not status:
-                    return out if count == width else out[:count].copy()
-                width = needed
+                    rows.room = rows.needed
+                width = rows.room
         return row
 
 
