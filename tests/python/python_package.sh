@@ -3,7 +3,7 @@
 # The Python package as a user gets it: a wheel from the sources, installed in a virtual environment of
 # its own, then pytest over it.
 #   python_package.sh [TESTS...]     files or folders of the source tree; default tests/python
-# PACKAGES: further packages for the environment; PLACE: where it and the build lie.
+# PACKAGES: further packages for the environment; PLACE: where it and the wheel lie.
 set -euo pipefail
 : "${SOURCE:?the source tree}" "${BUILD:?the build with the program and make_samples}"
 place=${PLACE:-$BUILD/python}
@@ -21,9 +21,9 @@ if ! "$python" -c 'import os, sysconfig as s, sys; sys.exit(not os.path.exists(s
 fi
 rm -rf "$place/wheel"
 begin=$SECONDS
-# The build folder stays, so that a second run compiles what has changed.
+# The build folder stays, so that another run, in whatever place, compiles what has changed.
 "$python" -m pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps --no-index \
-    -C build-dir="$place/build" -w "$place/wheel" "$SOURCE/python" >"$place/wheel.log" 2>&1 || {
+    -C build-dir="$BUILD/python/build" -w "$place/wheel" "$SOURCE/python" >"$place/wheel.log" 2>&1 || {
     tail -40 "$place/wheel.log"
     exit 1
 }
