@@ -29,7 +29,7 @@ def source_of(path: str):
     shards = sorted(glob.glob(os.path.join(glob.escape(path), "*.tar") if os.path.isdir(path) else path))
     if not shards:
         sys.exit(f"ray_tokenize: {path}: wanted a folder or .tar files, got nothing")
-    samples = ray.data.read_webdataset(shards, decoder=False)
+    samples = ray.data.read_webdataset(shards, decoder=None)  # the library decodes pictures
     columns = samples.schema().names
     attributes = {name: kind for name, kind in {"cls": int, "txt": str}.items() if name in columns}
     return samples, {"attributes": attributes}
