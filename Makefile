@@ -9,7 +9,7 @@ CTEST = ctest --output-on-failure --no-tests=error --output-junit tests.xml --te
 # Tests that measure or look at the source tree alone gain nothing from a sanitizer.
 UNSANITIZED = ^(arrows|arrows_selftest|golden_sources|headers|exports|install_consumers|packages|options_off|radv_spills|python_package)$$
 # Tests of what threads share, for ThreadSanitizer; nothing else is built for it.
-THREADED = test_threads test_batching test_two_contexts test_fork
+THREADED = test_threads test_batching test_two_contexts test_fork test_pipeline
 # Build folders whose suites have run; what ran and what was skipped in each is said at the end.
 SUITES ?= build/sanitize
 

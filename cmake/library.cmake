@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # libtessera: every .c and .S of the library's rooms, once as objects, then shared and static.
 set(tessera_sources "")
-foreach(room compute ops formats media quantizer reduce nn models towers metrics codec verify bench)
+foreach(room compute ops formats media quantizer reduce nn models towers metrics codec batch verify bench)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${room}/*.c
        ${CMAKE_SOURCE_DIR}/${room}/*.S)
   list(APPEND tessera_sources ${sources})
@@ -74,9 +74,9 @@ add_dependencies(tessera_objects tessera_commit)
 # What the library links, by pkg-config module; the static library's users need the same list.
 set(tessera_modules libpng zlib libzstd libcjson libcrypto)
 set(tessera_plain_libraries m ${CMAKE_DL_LIBS}) # without a pkg-config file: -l<name>
-# Readers of pictures, each with its library or without (media/readers.def).
+# Readers of pictures and of archives, each with its library or without (media/readers.def).
 foreach(reader "JPEG libjpeg" "TIFF libtiff-4" "WEBP libwebp" "JPEG2000 libopenjp2" "AVIF libavif"
-               "JXL libjxl" "HEIF libheif")
+               "JXL libjxl" "HEIF libheif" "ARCHIVE libarchive")
   string(REGEX MATCH "^([A-Z0-9]+) (.+)$" matched "${reader}")
   if(TESSERA_${CMAKE_MATCH_1})
     list(APPEND tessera_modules ${CMAKE_MATCH_2})

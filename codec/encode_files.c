@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* encode_files.c: picture files to one token file. Pictures are read and encoded in groups, so that
- * memory does not grow with their number and small ones share batches. */
+/* encode_files.c: picture files to one token file. The pipeline does the work; here stands what
+ * goes in and what becomes of what comes out. */
 #include "../formats/file.h"
 #include "../formats/tokens/token_layout.h"
-#include "compare.h"
-#include "encode_inputs.h"
-#include "encode_pictures.h"
-#include "item.h"
-#include "item_keys.h"
-#include "search.h"
+#include "pipeline.h"
 #include "target.h"
 
 #include <math.h>
@@ -16,132 +11,154 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
-
-enum { GROUP_PICTURES = 64 };
-static const uint64_t group_pixels = (uint64_t)1 << 22;
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static tsr_status check_arguments(tsr_context *ctx, const char *const *inputs, int count,
                                   const char *output, const tsr_encode_files_settings *s) {
-    if (!inputs || count < 1)
+    if (count < 0 || (count ? !inputs : !s->source.files_from))
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "inputs: wanted at least one picture, got none");
     if (!output) return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "output: wanted a path, got NULL");
-    int pipes = 0;
     tsr_status status = TSR_OK;
-    for (int i = 0; i < count && !status; ++i) {
-        if (!inputs[i]) return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "inputs: %d is NULL", i);
-        if (!strcmp(inputs[i], "-") && pipes++)
-            return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "-: wanted once among the inputs, got twice");
-        status = tsr_out_not_input(ctx, output, inputs[i]);
-    }
+    for (int i = 0; i < count && !status; ++i)
+        if (inputs[i]) status = tsr_out_not_input(ctx, output, inputs[i]);
+    if (!status) status = tsr_out_not_input(ctx, output, s->source.files_from);
+    if (!status) status = tsr_out_not_input(ctx, output, s->source.attributes);
     if (!status) status = tsr_out_not_input(ctx, output, s->model.model);
     if (!status) status = tsr_out_not_input(ctx, output, s->encode.noise);
     return status ? status : tsr_out_check(ctx, output);
-}
-
-typedef struct group {
-    tsr_image images[GROUP_PICTURES];
-    tsr_picture pictures[GROUP_PICTURES];
-    tsr_item *items[GROUP_PICTURES];
-    const char *paths[GROUP_PICTURES]; /* inputs they came from */
-    char *keys[GROUP_PICTURES];
-    uint64_t pixels;
-    int count;
-} group;
-
-static void group_clear(group *g) {
-    for (int i = 0; i < g->count; ++i) {
-        tsr_image_free(&g->images[i]);
-        tsr_item_close(&g->items[i]);
-        free(g->keys[i]);
-    }
-    g->count = 0;
-    g->pixels = 0;
-}
-
-/* Decodes the item again and compares it with what the model saw. */
-static tsr_status check_item(tsr_tokenizer *t, const tsr_item *item, double *error) {
-    tsr_compare compare;
-    tsr_status status = tsr_compare_open(t, item, &compare);
-    if (!status)
-        status = tsr_compare_measure(&compare, tsr_item_tokens(item), 0, TSR_TARGET_L1, error);
-    tsr_compare_close(&compare);
-    return status;
 }
 
 /* One call's work, from picture files to the token file. */
 typedef struct job {
     tsr_context *ctx;
     const tsr_encode_files_settings *s;
-    tsr_tokenizer *t;
-    tsr_encode_plan plan;
+    const char *output;
+    tsr_source_list *list;
+    tsr_source *source; /* the reader's */
+    tsr_pipeline *pipeline;
     tsr_token_writer *writer;
     tsr_encode_report *report;
-    tsr_item_keys keys;
-    tsr_status first; /* of the bad pictures, with its text */
+    uint64_t total, passed; /* pictures; total 0: not known */
+    tsr_status first;       /* of the bad pictures, with its text */
     char first_detail[1024];
-    group group;
 } job;
 
-/* Is it this picture alone that cannot be read or encoded, or would the next one fail alike? */
-static bool is_of_the_picture(tsr_status status) {
-    switch (status) {
-    case TSR_ERROR_ARGUMENT:
-    case TSR_ERROR_TOO_LARGE:
-    case TSR_ERROR_FORMAT:
-    case TSR_ERROR_TRUNCATED:
-    case TSR_ERROR_CHECKSUM:
-    case TSR_ERROR_VERSION:
-    case TSR_ERROR_UNSUPPORTED:
-    case TSR_ERROR_TOKENS:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* The same while it is read: there a file may be missing, and need more memory than the next. */
-static bool is_of_the_input(tsr_status status) {
-    return is_of_the_picture(status) || status == TSR_ERROR_IO || status == TSR_ERROR_NOT_FOUND ||
-           status == TSR_ERROR_MEMORY;
-}
-
 /* Reports a bad picture. With SKIP the others go on: TSR_OK. */
-static tsr_status tell_bad(job *j, const char *input, tsr_status status) {
+static tsr_status tell_bad(job *j, const char *input, tsr_status status, const char *detail) {
     if (!j->report->failed++) {
         j->first = status;
-        snprintf(j->first_detail, sizeof j->first_detail, "%s", tsr_detail(j->ctx));
+        snprintf(j->first_detail, sizeof j->first_detail, "%s", detail);
     }
-    const tsr_encode_failure failure = {input, status, tsr_detail(j->ctx)};
+    const tsr_encode_failure failure = {input, status, detail};
     if (j->s->failed) j->s->failed(j->s->failed_user, &failure);
-    return j->s->on_error == TSR_ON_ERROR_SKIP ? TSR_OK : status;
+    return j->s->on_error == TSR_ON_ERROR_SKIP ? TSR_OK
+                                               : tsr_fail(j->ctx, status, "%.1000s", detail);
 }
 
-/* Search, check and writing of an item that was encoded. */
-static tsr_status finish_item(job *j, tsr_item *item) {
-    const tsr_token_item *tokens = tsr_item_tokens(item);
-    const float quality = j->s->encode.choice.quality;
-    tsr_encode_report *r = j->report;
-    tsr_encoded done = {.item = tokens,
-                        .details = tsr_item_selection(item),
-                        .error = NAN,
-                        .predicted = quality > 0 ? tsr_item_predicted_error(item) : NAN};
-    tsr_status status = TSR_OK;
-    if (j->plan.target.metric) {
-        status = tsr_search(j->t, &j->plan, item, &done.decodes);
-        if (status) return status;
-        done.details = tsr_item_selection(item);
-        done.reached = tsr_target_met(&j->plan.target, (double)tokens->target.reached);
-    }
-    if (j->s->check) status = check_item(j->t, item, &done.error);
-    if (!status) status = tsr_token_writer_add(j->writer, tokens);
+/* ---- before: everything that can be known beforehand --------------------------------------- */
+
+static void report_tolerance(const tsr_encoder *encoder, float quality, tsr_encode_report *r) {
+    const tsr_tolerances *tolerances = encoder->tokenizer->model.family->tokenizer->tolerances;
+    r->chooses = tolerances != NULL;
+    r->quality_bin = -1;
+    if (!tolerances || encoder->plan.target.metric) return;
+    r->quality_bin = tsr_tolerance_index(tolerances, quality);
+    r->quality_bins = tolerances->count;
+    r->quality_taken = tolerances->value[r->quality_bin];
+}
+
+/* Opens the model and checks the settings before a picture is looked at. */
+static tsr_status open_pipeline(job *j, const tsr_image_settings *image) {
+    const tsr_pipeline_settings settings = {.encoder = {.model = &j->s->model,
+                                                        .encode = &j->s->encode,
+                                                        .hints = &j->s->hints,
+                                                        .check = j->s->check != 0},
+                                            .devices = j->s->devices,
+                                            .device_count = j->s->device_count,
+                                            .image = image};
+    const tsr_status status = tsr_pipeline_open(j->ctx, &settings, &j->pipeline);
     if (status) return status;
+    const tsr_encoder *encoder = tsr_pipeline_encoder(j->pipeline, 0);
+    const tsr_token_header *h = &encoder->plan.header;
+    tsr_encode_report *r = j->report;
+    snprintf(r->device, sizeof r->device, "%s", tsr_tokenizer_device(encoder->tokenizer));
+    snprintf(r->host_stages, sizeof r->host_stages, "%s%s",
+             tsr_tokenizer_host_stages(encoder->tokenizer, 0), j->s->encode.noise ? " draw" : "");
+    r->vectors = h->channels != 0;
+    memcpy(r->tokenizer, h->tokenizer, sizeof r->tokenizer);
+    r->weights_hash = h->weights_hash;
+    r->fit = h->fit;
+    report_tolerance(encoder, j->s->encode.choice.quality, r);
+    return TSR_OK;
+}
+
+static tsr_status open_list(job *j, const char *const *inputs, int count) {
+    const tsr_status status = tsr_source_list_open(j->ctx, inputs, count, &j->s->source, &j->list);
+    if (status) return status;
+    const tsr_source_list_info info = tsr_source_list_properties(j->list);
+    j->report->changed_keys = info.changed_keys;
+    j->report->equal_keys = info.equal_keys;
+    j->total = info.counted ? tsr_source_list_count(j->list) : 0;
+    return TSR_OK;
+}
+
+/* Archives and pipes are not looked at: only reading them shows what is in them. */
+static tsr_status look_at(job *j, const tsr_image_settings *image, uint64_t index) {
+    const tsr_source_entry entry = tsr_source_list_entry(j->list, index);
+    tsr_status status = TSR_OK;
+    if (entry.problem)
+        status = tsr_fail(j->ctx, entry.problem, "%s", entry.detail);
+    else if (entry.kind == TSR_SOURCE_PICTURE)
+        status = tsr_image_look(j->ctx, entry.path, image);
+    if (!status || !tsr_fault_of_input(status)) return status;
+    char detail[1024];
+    snprintf(detail, sizeof detail, "%s", tsr_detail(j->ctx));
+    tsr_source_list_leave_out(j->list, index);
+    (void)tell_bad(j, entry.path, status, detail);
+    return TSR_OK;
+}
+
+/* Finds all bad files by their headers. With STOP, one is enough to encode nothing. */
+static tsr_status look_at_all(job *j, const tsr_image_settings *image) {
+    const tsr_encode_settings *s = &j->s->encode;
+    const uint64_t all = tsr_source_list_count(j->list);
+    for (uint64_t i = 0; i < all; ++i) {
+        const tsr_status status = look_at(j, image, i);
+        if (status) return status;
+        if (s->progress && i % 64 == 63 && s->progress(s->progress_user, "look", i + 1, all))
+            return tsr_fail(j->ctx, TSR_ERROR_INTERRUPTED, "stopped by the caller");
+    }
+    const uint64_t bad = j->passed = j->report->failed;
+    if (!bad || (j->s->on_error == TSR_ON_ERROR_SKIP && bad < all)) return TSR_OK;
+    if (all == 1 || bad == 1) return tsr_fail(j->ctx, j->first, "%s", j->first_detail);
+    return tsr_fail(j->ctx, j->first,
+                    "%llu of %llu inputs are bad, nothing was encoded; the first: %s",
+                    (unsigned long long)bad, (unsigned long long)all, j->first_detail);
+}
+
+/* ---- meanwhile: the ends of the pipeline ---------------------------------------------------- */
+
+/* tsr_feed_fn */
+static tsr_status feed(void *user, tsr_context *ctx, tsr_feed *f) {
+    job *j = user;
+    tsr_status status = TSR_OK;
+    if (!j->source)
+        status = tsr_source_open(ctx, j->list, 0, tsr_source_list_count(j->list), &j->source);
+    return status ? status : tsr_source_next(j->source, &f->sample);
+}
+
+/* Writes an item and counts it. */
+static tsr_status take_item(job *j, const tsr_encoding *e) {
+    const tsr_token_item *tokens = tsr_item_tokens(e->item);
+    const tsr_encoded done = {.item = tokens,
+                              .details = tsr_item_selection(e->item),
+                              .error = e->error,
+                              .reached = e->reached,
+                              .predicted = e->predicted,
+                              .decodes = e->decodes};
+    const float quality = j->s->encode.choice.quality;
+    const tsr_status status = tsr_token_writer_add(j->writer, tokens);
+    if (status) return status;
+    tsr_encode_report *r = j->report;
     r->target_decodes += done.decodes;
     r->target_reached += (uint64_t)done.reached;
     r->pictures++;
@@ -157,141 +174,44 @@ static tsr_status finish_item(job *j, tsr_item *item) {
     return TSR_OK;
 }
 
-/* Encodes and writes `count` pictures of the group from `first` on. */
-static tsr_status encode_span(job *j, int first, int count) {
-    group *g = &j->group;
-    const double began = now();
-    tsr_status status = tsr_encode_pictures(j->t, &j->plan, g->pictures + first, count,
-                                            g->items + first, &j->report->near_ties);
-    j->report->seconds += now() - began;
-    if (status) return status;
-    for (int i = first; i < first + count && !status; ++i) {
-        status = finish_item(j, g->items[i]);
-        if (is_of_the_picture(status)) status = tell_bad(j, g->paths[i], status);
+/* tsr_consume_fn */
+static tsr_status consume(void *user, const tsr_passed *passed) {
+    job *j = user;
+    const tsr_encoding *e = passed->encoding;
+    const char *name = passed->sample->name;
+    ++j->passed;
+    j->report->near_ties += e->near_ties;
+    if (e->item) {
+        const tsr_status status = take_item(j, e);
+        char detail[1024];
+        snprintf(detail, sizeof detail, "%s", tsr_detail(j->ctx));
+        return tsr_fault_of_picture(status) ? tell_bad(j, name, status, detail) : status;
     }
-    return status;
+    const char *detail = e->detail ? e->detail : "no memory for what happened";
+    return tsr_fault_of_input(e->status) ? tell_bad(j, name, e->status, detail)
+                                         : tsr_fail(j->ctx, e->status, "%s", detail);
 }
 
-/* When a whole group cannot be encoded, its pictures are tried one by one, so that the one at fault
- * is known: no id depends on the company. */
-static tsr_status encode_group(job *j) {
-    group *g = &j->group;
-    const uint64_t near_ties = j->report->near_ties, done = j->report->pictures + j->report->failed;
-    tsr_status status = g->count ? encode_span(j, 0, g->count) : TSR_OK;
-    const bool untouched = j->report->pictures + j->report->failed == done;
-    if (status && untouched && is_of_the_picture(status) && !j->plan.request.noise) {
-        j->report->near_ties = near_ties;
-        status = TSR_OK;
-        for (int i = 0; i < g->count && !status; ++i) {
-            const uint64_t failed = j->report->failed;
-            status = encode_span(j, i, 1);
-            if (is_of_the_picture(status) && j->report->failed == failed)
-                status = tell_bad(j, g->paths[i], status);
-        }
-    }
-    group_clear(g);
-    return status;
-}
-
-static void report_tolerance(const job *j) {
-    const tsr_tolerances *tolerances = j->t->model.family->tokenizer->tolerances;
-    tsr_encode_report *r = j->report;
-    r->chooses = tolerances != NULL;
-    r->quality_bin = -1;
-    if (!tolerances || j->plan.target.metric) return;
-    r->quality_bin = tsr_tolerance_index(tolerances, j->s->encode.choice.quality);
-    r->quality_bins = tolerances->count;
-    r->quality_taken = tolerances->value[r->quality_bin];
-}
-
-/* Opens everything that the settings ask for, and checks it before a picture is looked at. */
-static tsr_status open_job(job *j) {
-    tsr_encode_settings encode = j->s->encode;
-    encode.progress = NULL; /* counted in pictures here */
-    encode.keep_fitted = j->s->check;
-    tsr_status status = tsr_tokenizer_open(j->ctx, &j->t, &j->s->model);
-    if (!status) status = tsr_encode_plan_open(j->t, &encode, &j->plan);
-    if (!status)
-        status = tsr_encode_plan_set_hints(j->t, &j->s->hints, j->s->model.precision, &j->plan);
-    if (status) return status;
-    const tsr_token_header *h = &j->plan.header;
-    snprintf(j->report->device, sizeof j->report->device, "%s", tsr_tokenizer_device(j->t));
-    snprintf(j->report->host_stages, sizeof j->report->host_stages, "%s%s",
-             tsr_tokenizer_host_stages(j->t, 0), encode.noise ? " draw" : "");
-    j->report->vectors = h->channels != 0;
-    memcpy(j->report->tokenizer, h->tokenizer, sizeof j->report->tokenizer);
-    j->report->weights_hash = h->weights_hash;
-    j->report->fit = h->fit;
-    report_tolerance(j);
-    return TSR_OK;
-}
-
-/* Finds all bad files by their headers. With STOP, one is enough to encode nothing. */
-static tsr_status look_at_all(job *j, tsr_encode_inputs *inputs) {
+/* tsr_stop_fn */
+static bool stop(void *user) {
+    const job *j = user;
     const tsr_encode_settings *s = &j->s->encode;
-    for (int i = 0; i < inputs->count; ++i) {
-        const tsr_status status = tsr_encode_inputs_look(inputs, i);
-        if (status && !is_of_the_input(status)) return status;
-        if (status) (void)tell_bad(j, inputs->paths[i], status);
-        if (s->progress && i % 64 == 63 &&
-            s->progress(s->progress_user, "look", (uint64_t)i + 1, (uint64_t)inputs->count))
-            return tsr_fail(j->ctx, TSR_ERROR_INTERRUPTED, "stopped by the caller");
-    }
-    const uint64_t bad = j->report->failed, all = (uint64_t)inputs->count;
-    if (!bad || (j->s->on_error == TSR_ON_ERROR_SKIP && bad < all)) return TSR_OK;
-    if (all == 1 || bad == 1) return tsr_fail(j->ctx, j->first, "%s", j->first_detail);
-    return tsr_fail(j->ctx, j->first,
-                    "%llu of %llu inputs are bad, nothing was encoded; the first: %s",
-                    (unsigned long long)bad, (unsigned long long)all, j->first_detail);
+    return s->progress && s->progress(s->progress_user, "encode", j->passed, j->total) != 0;
 }
 
-static void group_add(group *g, tsr_encode_input *input) {
-    const tsr_image *image = &input->image;
-    g->images[g->count] = *image;
-    g->keys[g->count] = input->key;
-    g->paths[g->count] = input->path;
-    g->items[g->count] = NULL;
-    g->pictures[g->count++] = (tsr_picture){.rgb = image->rgb,
-                                            .width = image->width,
-                                            .height = image->height,
-                                            .key = input->key,
-                                            .orientation = image->orientation};
-    g->pixels += (uint64_t)image->width * (uint64_t)image->height;
-}
-
-/* A bad picture: those before it are encoded, then it is told. */
-static tsr_status pass_bad(job *j, const tsr_encode_input *input) {
-    char detail[1024];
-    snprintf(detail, sizeof detail, "%s", tsr_detail(j->ctx));
-    tsr_status status = encode_group(j);
-    if (status) return status;
-    status = tsr_fail(j->ctx, input->status, "%s", detail);
-    return is_of_the_input(status) ? tell_bad(j, input->path, status) : status;
-}
-
-static tsr_status encode_all(job *j, tsr_encode_inputs *inputs, const char *output) {
-    const tsr_encode_settings *s = &j->s->encode;
-    const uint64_t total = tsr_encode_inputs_have_streams(inputs) ? 0 : (uint64_t)inputs->count;
-    group *g = &j->group;
-    tsr_encode_input input;
-    uint64_t read = j->report->failed;
-    tsr_status status = TSR_OK;
-    while (!status && tsr_encode_inputs_next(inputs, &input)) {
-        if (input.status) {
-            status = pass_bad(j, &input);
-            free(input.key);
-        } else
-            group_add(g, &input);
-        if (g->count == GROUP_PICTURES || g->pixels >= group_pixels) status = encode_group(j);
-        if (!status && s->progress && s->progress(s->progress_user, "encode", ++read, total))
-            status = tsr_fail(j->ctx, TSR_ERROR_INTERRUPTED, "%s: stopped by the caller", output);
-    }
-    if (!status) status = encode_group(j);
-    group_clear(g);
-    if (!status && !j->report->pictures) /* all were bad and skipped */
+static tsr_status encode_all(job *j) {
+    const tsr_pipeline_ends ends = {.feed = feed, .consume = consume, .stop = stop, .user = j};
+    tsr_status status = tsr_pipeline_run(j->pipeline, &ends);
+    if (status == TSR_ERROR_INTERRUPTED)
+        status = tsr_fail(j->ctx, status, "%s: stopped by the caller", j->output);
+    tsr_pipeline_times(j->pipeline, &j->report->stages);
+    j->report->seconds = j->report->stages.encode;
+    if (!status && !j->report->pictures && j->report->failed) /* all were bad and skipped */
         status = tsr_fail(j->ctx, j->first, "%s", j->first_detail);
-    return status ? status : tsr_encode_plan_finish(j->ctx, &j->plan);
+    return status;
 }
+
+/* ---- afterwards ---------------------------------------------------------------------------- */
 
 /* What was done before a failure is kept under another name, and the detail text says so. */
 static void keep_partial(job *j, tsr_status why) {
@@ -307,19 +227,31 @@ static void keep_partial(job *j, tsr_status why) {
     (void)tsr_fail(j->ctx, why, "%s", detail);
 }
 
-static tsr_status run_job(job *j, const char *const *paths, int count, const char *output) {
-    tsr_image_settings settings = tsr_image_settings_default();
-    memcpy(settings.background, j->s->encode.fit.background, 3);
-    tsr_encode_inputs inputs = {0};
-    tsr_status status = open_job(j);
+/* A table of attributes that fits no sample is most often one of other keys. */
+static void tell_unused(const job *j) {
+    char *first;
+    const uint64_t unused = tsr_source_list_unused_keys(j->list, &first);
+    char clean[200];
+    if (unused)
+        tsr_log(j->ctx, TSR_LOG_WARNING, "%s: no picture has %llu of its keys; the first is '%s'",
+                j->s->source.attributes, (unsigned long long)unused,
+                tsr_token_key_clean(first ? first : "", clean, sizeof clean));
+    free(first);
+}
+
+static tsr_status run_job(job *j, const char *const *inputs, int count) {
+    tsr_image_settings image = tsr_image_settings_default();
+    memcpy(image.background, j->s->encode.fit.background, 3);
+    tsr_status status = open_list(j, inputs, count);
+    if (!status) status = open_pipeline(j, &image);
+    if (!status) status = look_at_all(j, &image);
     if (!status)
-        status = tsr_encode_inputs_open(j->ctx, paths, j->keys.key, count, &settings, &inputs);
-    if (!status) status = look_at_all(j, &inputs);
-    if (!status)
-        status = tsr_token_writer_open(j->ctx, &j->writer, output, &j->plan.header, &j->s->file);
-    if (!status) status = encode_all(j, &inputs, output);
-    tsr_encode_inputs_close(&inputs);
-    if (!status) status = tsr_out_check(j->ctx, output); /* it may have appeared meanwhile */
+        status =
+            tsr_token_writer_open(j->ctx, &j->writer, j->output,
+                                  &tsr_pipeline_encoder(j->pipeline, 0)->plan.header, &j->s->file);
+    if (!status) status = encode_all(j);
+    if (!status) tell_unused(j);
+    if (!status) status = tsr_out_check(j->ctx, j->output); /* it may have appeared meanwhile */
     if (!status) return tsr_token_writer_close(&j->writer);
     if (j->writer && j->s->keep_partial) keep_partial(j, status);
     tsr_token_writer_abandon(&j->writer);
@@ -336,20 +268,18 @@ tsr_status tsr_encode_files(tsr_context *ctx, const char *const *inputs, int inp
     *report = (tsr_encode_report){0};
     tsr_status status = check_arguments(ctx, inputs, input_count, output, &s);
     if (status) return status;
-    job *j = tsr_alloc(ctx, 1, sizeof *j, "encode: group");
+    job *j = tsr_alloc(ctx, 1, sizeof *j, "encode: job");
     if (!j) return TSR_ERROR_MEMORY;
     j->ctx = ctx;
     j->s = &s;
+    j->output = output;
     j->report = report;
-    status = tsr_item_keys_make(ctx, inputs, input_count, s.key, &j->keys);
-    report->changed_keys = j->keys.changed;
-    report->equal_keys = j->keys.equal;
-    if (!status) status = run_job(j, inputs, input_count, output);
+    status = run_job(j, inputs, input_count);
     struct stat st;
     if (!status && strcmp(output, "-") && !stat(output, &st)) report->bytes = (uint64_t)st.st_size;
-    tsr_encode_plan_close(&j->plan);
-    tsr_tokenizer_close(&j->t);
-    tsr_item_keys_free(&j->keys);
+    tsr_source_close(&j->source);
+    tsr_pipeline_close(&j->pipeline);
+    tsr_source_list_close(&j->list);
     free(j);
     return status;
 }

@@ -61,12 +61,30 @@ static tsr_status stream_add(stream *s, const tsr_canvas *canvas, tsr_item *item
     return status;
 }
 
+/* Opens the item of a canvas and adds its tiles. */
+static tsr_status stream_picture(stream *s, const tsr_picture *picture, const tsr_canvas *canvas,
+                                 bool last, tsr_item **item) {
+    tsr_context *ctx = s->t->model.ctx;
+    const bool selects = s->t->model.family->tokenizer->abilities & TSR_TOKENIZER_SELECTS;
+    tsr_status status = tsr_item_open(ctx, picture, canvas, &s->plan->header,
+                                      s->plan->request.quality, selects, item);
+    return status ? status : stream_add(s, canvas, *item, last);
+}
+
+static tsr_status stream_close(stream *s, tsr_status status, int count, tsr_item **items,
+                               uint64_t *near_ties) {
+    *near_ties += s->batch.near_ties;
+    tsr_scratch_free(&s->scratch);
+    for (int i = 0; i < count && status; ++i)
+        tsr_item_close(&items[i]);
+    return status;
+}
+
 tsr_status tsr_encode_pictures(tsr_tokenizer *t, tsr_encode_plan *plan, const tsr_picture *pictures,
                                int count, tsr_item **items, uint64_t *near_ties) {
-    tsr_context *ctx = t->model.ctx;
-    const bool selects = t->model.family->tokenizer->abilities & TSR_TOKENIZER_SELECTS;
     if (count < 0 || (count && (!pictures || !items)))
-        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "pictures: wanted an array, got count %d", count);
+        return tsr_fail(t->model.ctx, TSR_ERROR_ARGUMENT, "pictures: wanted an array, got count %d",
+                        count);
     for (int i = 0; i < count; ++i)
         items[i] = NULL;
     stream s;
@@ -74,18 +92,28 @@ tsr_status tsr_encode_pictures(tsr_tokenizer *t, tsr_encode_plan *plan, const ts
     for (int i = 0; i < count && !status; ++i) {
         tsr_canvas canvas = {0};
         status = tsr_canvas_open(t->model.host, &pictures[i], &plan->header, &canvas);
-        if (!status)
-            status = tsr_item_open(ctx, &pictures[i], &canvas, &plan->header, plan->request.quality,
-                                   selects, &items[i]);
-        if (!status) status = stream_add(&s, &canvas, items[i], i + 1 == count);
-        if (!status && plan->keep_fitted) status = tsr_item_keep_canvas(ctx, items[i], &canvas);
+        if (!status) status = stream_picture(&s, &pictures[i], &canvas, i + 1 == count, &items[i]);
+        if (!status && plan->keep_fitted)
+            status = tsr_item_keep_canvas(t->model.ctx, items[i], &canvas);
         tsr_canvas_free(&canvas);
     }
-    *near_ties += s.batch.near_ties;
-    tsr_scratch_free(&s.scratch);
-    for (int i = 0; i < count && status; ++i)
-        tsr_item_close(&items[i]);
-    return status;
+    return stream_close(&s, status, count, items, near_ties);
+}
+
+tsr_status tsr_encode_canvases(tsr_tokenizer *t, tsr_encode_plan *plan,
+                               tsr_fitted_picture *const *pictures, int count, tsr_item **items,
+                               uint64_t *near_ties) {
+    for (int i = 0; i < count; ++i)
+        items[i] = NULL;
+    stream s;
+    tsr_status status = stream_open(&s, t, plan);
+    for (int i = 0; i < count && !status; ++i)
+        status = stream_picture(&s, &pictures[i]->picture, &pictures[i]->canvas, i + 1 == count,
+                                &items[i]);
+    /* Only now: after a failure the pictures can be encoded again. */
+    for (int i = 0; i < count && plan->keep_fitted && !status; ++i)
+        status = tsr_item_keep_canvas(t->model.ctx, items[i], &pictures[i]->canvas);
+    return stream_close(&s, status, count, items, near_ties);
 }
 
 tsr_status tsr_encode_again(tsr_tokenizer *t, const tsr_encode_plan *plan, const tsr_item *item,

@@ -4,11 +4,22 @@
 #define CODEC_ENCODE_PICTURES_H
 
 #include "encode_plan.h"
+#include "fit.h"
 
 /* Encodes `count` pictures; items[i] is opened for each (all or none). *near_ties is added to.
  * Errors: ARGUMENT (pictures, noise), TOO_LARGE, MEMORY, INTERRUPTED, those of the family. */
 tsr_status tsr_encode_pictures(tsr_tokenizer *tokenizer, tsr_encode_plan *plan,
                                const tsr_picture *pictures, int count, tsr_item **items,
+                               uint64_t *near_ties);
+/* A picture that stands ready to be cut into tiles. */
+typedef struct tsr_fitted_picture {
+    tsr_picture picture; /* rgb is not read */
+    tsr_canvas canvas;
+} tsr_fitted_picture;
+/* As tsr_encode_pictures, of pictures that were fitted to plan->header before. With
+ * plan->keep_fitted a canvas is handed over to its item. Errors: as above. */
+tsr_status tsr_encode_canvases(tsr_tokenizer *tokenizer, tsr_encode_plan *plan,
+                               tsr_fitted_picture *const *pictures, int count, tsr_item **items,
                                uint64_t *near_ties);
 /* Encodes the canvas that an item keeps once more, by another request; the item stays as it is.
  * Errors: as above. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* picture_stream.c: see picture_stream.h. */
 #include "picture_stream.h"
-#include "../formats/file.h"
 #include "picture_extent.h"
 
 #include <stdlib.h>
@@ -10,30 +9,27 @@
 struct tsr_picture_stream {
     tsr_context *ctx;
     const char *name;
-    int fd;
+    tsr_stream_read_fn read;
+    void *user;
     uint8_t *bytes; /* [room], of which [from, from + size) are not handed out yet */
     size_t from, size, room;
     size_t taken; /* of `size`: handed out by the last call, and blanks behind it */
     bool ended;   /* the pipe has no more bytes */
 };
 
-tsr_status tsr_picture_stream_open(tsr_context *ctx, const char *path,
-                                   tsr_picture_stream **stream) {
+tsr_status tsr_picture_stream_open(tsr_context *ctx, const char *name, tsr_stream_read_fn read,
+                                   void *user, tsr_picture_stream **stream) {
     *stream = tsr_alloc(ctx, 1, sizeof **stream, "picture stream");
     if (!*stream) return TSR_ERROR_MEMORY;
     (*stream)->ctx = ctx;
-    (*stream)->name = strcmp(path, "-") ? path : "standard input";
-    const tsr_status status = tsr_in_open(ctx, path, &(*stream)->fd);
-    if (status) {
-        free(*stream);
-        *stream = NULL;
-    }
-    return status;
+    (*stream)->name = name;
+    (*stream)->read = read;
+    (*stream)->user = user;
+    return TSR_OK;
 }
 
 void tsr_picture_stream_close(tsr_picture_stream **stream) {
     if (!*stream) return;
-    tsr_in_close((*stream)->fd);
     free((*stream)->bytes);
     free(*stream);
     *stream = NULL;
@@ -63,8 +59,7 @@ static tsr_status fill(tsr_picture_stream *s, size_t wanted) {
         }
         size_t got;
         const size_t end = s->from + s->size;
-        const tsr_status status =
-            tsr_in_read(s->ctx, s->name, s->fd, s->bytes + end, s->room - end, &got);
+        const tsr_status status = s->read(s->user, s->bytes + end, s->room - end, &got);
         if (status) return status;
         s->size += got;
         s->ended = got == 0;

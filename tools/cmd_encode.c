@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_encode.c: pictures to a token file. */
-#include "tool.h"
+#include "encode_options.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -9,92 +9,16 @@
 
 typedef struct encode_options {
     common_options common;
-    const char *output, *model, *tile, *target, *noise;
-    uint32_t budget;
-    int no_halt;
-    uint32_t tokens, layers, batch, steps;
-    uint64_t seed;
-    double quality, guidance;
-    int fit, resampling, check, latents, guidance_mode, key, coding;
-    uint8_t background[3];
-    int on_error;
+    const char *output;
+    encode_choices choices;
+    int check, on_error;
 } encode_options;
 
 #define AT(field) offsetof(encode_options, field)
 static const option options[] = {
     {"output", 'o', OPTION_TEXT, AT(output), "OUT.tess", "beside a single IN: IN.tess",
      "where to write; '-' is stdout. The file appears when it is complete", NULL, 0, 0},
-    {"model", 't', OPTION_MODEL, AT(model), "MODEL", "the bundled tokenizer",
-     "the tokenizer: a safetensors file, the published folder with it and its config.json, a name "
-     "of 'tessera fetch --list', or an ORG/NAME of Hugging Face's that is in its cache",
-     NULL, 0, 0},
-    {"tokens", 'k', OPTION_UINT, AT(tokens), "N", "as many as the tokenizer has",
-     "ids a tile: fewer is coarser and smaller", NULL, 1, 1u << 24},
-    {"quality", 0, OPTION_REAL, AT(quality), "E", "not used",
-     "instead of -k: the tolerated mean absolute error on the 0..1 scale; each tile takes the ids "
-     "it needs. With the bundled tokenizer 0.07 is careful, 0.1 usual, 0.14 coarse; pictures that "
-     "are predicted to miss it with all their ids are counted, and named with -v",
-     NULL, 1e-6, 1},
-    {"target", 0, OPTION_TEXT, AT(target), "METRIC=VALUE", "not used",
-     "instead of --quality: the fewest ids a tile, at most those of -k, with which the picture "
-     "reaches psnr=DB, ssim=S (at least) or l1=E (at most); found by decoding a few prefixes and "
-     "recorded in the file. A picture out of reach keeps all and is named. With KARL: the largest "
-     "tolerated error that will do",
-     "psnr=|ssim=|l1=", 0, 0},
-    {"fit", 0, OPTION_CHOICE, AT(fit), "F", "auto",
-     "how a picture becomes tiles: crop (short side resized, centre cut out), pad (long side "
-     "resized, rest filled, cut off again on decode), stretch, tile (kept at its size, overlapping "
-     "tiles), or auto (what the tokenizer prefers: tile for mosaic, crop for flextok)",
-     "auto|crop|pad|stretch|tile", 0, 0},
-    {"resample", 0, OPTION_CHOICE, AT(resampling), "R", "auto",
-     "how crop, pad and stretch resize; auto is as the tokenizer was trained",
-     "auto|bilinear|bicubic|lanczos", 0, 0},
-    {"budget", 0, OPTION_UINT, AT(budget), "T", "256",
-     "with KARL: the most ids a tile; it drops those it does not need for --quality", NULL, 1,
-     1u << 24},
-    {"no-halt", 0, OPTION_FLAG, AT(no_halt), NULL, NULL, "with KARL: drop none", NULL, 0, 0},
-    {"tile", 0, OPTION_TEXT, AT(tile), "WxH", "the tokenizer's own",
-     "pixels of a tile. Grid tokenizers and vae take any multiple of their step (16 or 8 pixels), "
-     "the "
-     "others refuse: a tile as large as the picture has no seams and no doubled borders, but needs "
-     "memory",
-     NULL, 0, 0},
-    {"latents", 0, OPTION_CHOICE, AT(latents), "T", "f16",
-     "how the numbers of a continuous model's vectors are stored: f16 rounds them, f32 keeps them "
-     "and takes twice the bytes",
-     "f16|f32", 0, 0},
-    {"background", 0, OPTION_COLOUR, AT(background), "RRGGBB", "ffffff",
-     "the colour under transparent pixels and in padding", NULL, 0, 0},
-    {"layers", 0, OPTION_UINT, AT(layers), "N", "one payload",
-     "store ids in layers that end at N, 4N, 16N ... a tile: a prefix of the file then decodes to "
-     "coarser pictures",
-     NULL, 1, 1u << 24},
-    {"coding", 0, OPTION_CHOICE, AT(coding), "C", "auto",
-     "how ids are stored: auto takes the smallest form, raw packs their bits and nothing else, for "
-     "readers without a decompressor",
-     "auto|raw", 0, 0},
-    {"key", 0, OPTION_CHOICE, AT(key), "K", "name",
-     "what a picture is called in the file: its name, or its path as it was given (without a "
-     "leading "
-     "'/' or '..'), which keeps pictures of one name in several folders apart",
-     "name|path", 0, 0},
-    {"batch", 0, OPTION_UINT, AT(batch), "N", "chosen from memory",
-     "tiles computed together; never changes the ids", NULL, 1, TSR_MAX_BATCH},
-    {"steps", 0, OPTION_UINT, AT(steps), "N", "the tokenizer's",
-     "a hint for decoding that the file will carry: steps of a decoder that samples", NULL, 1,
-     TSR_MAX_STEPS},
-    {"guidance", 0, OPTION_REAL, AT(guidance), "W", "the tokenizer's",
-     "a hint for decoding: how closely pictures follow the ids; 1 is without guidance", NULL,
-     TSR_MIN_GUIDANCE, TSR_MAX_GUIDANCE},
-    {"guidance-mode", 0, OPTION_CHOICE, AT(guidance_mode), "M", "auto",
-     "a hint for decoding: apg (normalised guidance) or cfg (plain); auto is apg", "auto|apg|cfg",
-     0, 0},
-    {"seed", 0, OPTION_UINT64, AT(seed), "N", "0",
-     "a hint for decoding: which noise it starts from", NULL, 0, 0},
-    {"noise", 0, OPTION_TEXT, AT(noise), "FILE.npy", "the mean",
-     "with flextok and vae: float32 noise [tiles, channels, height, width], for every tile of all "
-     "pictures in order, to draw the autoencoder's latents with, instead of taking their mean",
-     NULL, 0, 0},
+#include "encode_options.def"
     {"check", 0, OPTION_FLAG, AT(check), NULL, NULL,
      "decode again and report the mean absolute error, and with --quality how many pictures kept "
      "it",
@@ -168,12 +92,12 @@ static void done_one(void *user, const tsr_encoded *e) {
                  tool_clean(e->item->key, clean, sizeof clean), tsr_target_name(target->metric),
                  (double)target->reached, tokens);
     }
-    const bool short_of = e->predicted > l->o->quality;
+    const bool short_of = e->predicted > l->o->choices.quality;
     if (short_of && l->t->o->verbose) {
         char clean[256];
         tool_say(l->t, "%s: predicted error %.4f with its %" PRIu64 " tokens, out of reach of %g",
                  tool_clean(e->item->key, clean, sizeof clean), e->predicted, tokens,
-                 l->o->quality);
+                 l->o->choices.quality);
     }
     if (!l->j.file) return;
     json_object(&l->j, NULL);
@@ -260,14 +184,14 @@ static void print_json(tool *t, const encode_options *o, int inputs, const tsr_e
         json_uint(&j, "out_of_reach", r->out_of_reach);
         json_real(&j, "out_of_reach_share", (double)r->out_of_reach / (double)r->predicted);
     }
-    if (o->target) {
-        json_text(&j, "target", o->target);
+    if (o->choices.target) {
+        json_text(&j, "target", o->choices.target);
         json_uint(&j, "target_reached", r->target_reached);
         json_uint(&j, "target_decodes", r->target_decodes);
     }
     if (o->check) {
         json_real(&j, "mean_absolute_error", r->error_sum / (double)r->pictures);
-        if (o->quality > 0)
+        if (o->choices.quality > 0)
             json_uint(&j, "within_quality", r->within_quality);
         else
             json_null(&j, "within_quality");
@@ -284,6 +208,7 @@ static void print_json(tool *t, const encode_options *o, int inputs, const tsr_e
         } else
             json_null(&j, "quality_bin");
     }
+    tool_stage_seconds(&j, &r->stages);
     json_uint(&j, "failed", r->failed);
     if (r->failed && failures) json_raw(&j, "failures", failures);
     if (items) json_raw(&j, "items", items);
@@ -303,6 +228,7 @@ static void say(tool *t, const encode_options *o, const tsr_encode_report *r) {
     tool_say(t, "%s, weights %016" PRIx64 ", on %s%s%s", r->tokenizer, r->weights_hash, r->device,
              tool_on_host(r->device, r->host_stages, on_host, sizeof on_host),
              o->common.precision ? ", fast precision" : "");
+    if (o->common.verbose) tool_say_stages(t, &r->stages);
     if (r->failed)
         tool_say(t, "%" PRIu64 " %s left out, as said above", r->failed,
                  r->failed == 1 ? "picture was" : "pictures were");
@@ -313,14 +239,14 @@ static void say(tool *t, const encode_options *o, const tsr_encode_report *r) {
                  "%" PRIu64 " of %" PRIu64 " pictures (%.0f %%) are predicted out of reach of "
                  "--quality %g with all their ids%s",
                  r->out_of_reach, r->predicted,
-                 100 * (double)r->out_of_reach / (double)r->predicted, o->quality,
+                 100 * (double)r->out_of_reach / (double)r->predicted, o->choices.quality,
                  r->out_of_reach && !o->common.verbose ? "; -v names them" : "");
-    if (r->equal_keys && !o->key)
+    if (r->equal_keys && o->choices.key != TSR_KEY_PATH)
         tool_say(t, "%" PRIu64 " of the keys %s there before; --key path tells folders apart",
                  r->equal_keys, r->equal_keys == 1 ? "was" : "were");
-    if (o->target)
+    if (o->choices.target)
         tool_say(t, "%" PRIu64 " of %" PRIu64 " pictures reach %s, found by %" PRIu64 " decodes",
-                 r->target_reached, r->pictures, o->target, r->target_decodes);
+                 r->target_reached, r->pictures, o->choices.target, r->target_decodes);
     if (r->quality_bin >= 0)
         tool_say(t, "tolerated error %.3g: number %d of the 0 to %d this tokenizer tells apart",
                  (double)r->quality_taken, r->quality_bin, r->quality_bins - 1);
@@ -330,106 +256,74 @@ static void say(tool *t, const encode_options *o, const tsr_encode_report *r) {
     if (o->check)
         tool_say(t, "mean absolute error %.4f%s", r->error_sum / (double)r->pictures,
                  r->fit == TSR_FIT_TILE ? "" : ", of the picture as it was fitted");
-    if (o->check && o->quality > 0)
+    if (o->check && o->choices.quality > 0)
         tool_say(t, "%" PRIu64 " of %" PRIu64 " pictures within %g", r->within_quality, r->pictures,
-                 o->quality);
+                 o->choices.quality);
 }
 
-/* "320x256"; false when it is anything else. */
-static bool parse_tile(const char *text, uint32_t *width, uint32_t *height) {
-    unsigned w = 0, h = 0;
-    int used = 0;
-    if (strlen(text) > 11 || strspn(text, "0123456789x") != strlen(text) ||
-        sscanf(text, "%5ux%5u%n", &w, &h, &used) != 2 || text[used] || w < 1 || h < 1)
-        return false;
-    *width = w;
-    *height = h;
-    return true;
-}
-
-/* "psnr=24"; false when it is anything else. */
-static bool parse_target(const char *text, tsr_target *target) {
-    for (int m = TSR_TARGET_PSNR; m <= TSR_TARGET_L1; ++m) {
-        const char *name = tsr_target_name((tsr_target_metric)m);
-        const size_t n = strlen(name);
-        if (strncmp(text, name, n) || text[n] != '=') continue;
-        char *end;
-        target->metric = (tsr_target_metric)m;
-        target->threshold = strtof(text + n + 1, &end);
-        return end != text + n + 1 && !*end && isfinite(target->threshold);
-    }
-    return false;
+/* Bytes of a path without its suffix, and of a folder's without the '/' behind it. */
+static size_t stem_of(const char *path) {
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/')
+        --n;
+    const bool folder = path[n] == '/';
+    size_t name = n, dot = n;
+    while (name && path[name - 1] != '/')
+        --name;
+    for (size_t i = name + 1; i < n; ++i)
+        if (path[i] == '.') dot = i;
+    const bool packed = dot - name > 4 && !memcmp(path + dot - 4, ".tar", 4);
+    return folder ? n : packed ? dot - 4 : dot;
 }
 
 /* Finds the output, beside a single input where none is named, and refuses what must not be one.
  * *beside is malloc'd when it was made here. */
 static int claim_output(const verb *v, encode_options *o, char **inputs, int count, char **beside) {
     if (!o->output) {
-        if (count > 1) return args_wrong(v, "-o OUT.tess is missing: wanted with several inputs");
+        if (count > 1 || o->choices.files_from)
+            return args_wrong(v, "-o OUT.tess is missing: wanted with several inputs");
         if (tool_is_stream(inputs[0]))
             return args_wrong(v, "-o OUT.tess is missing: %s has no name to put it beside",
                               inputs[0]);
-        const char *slash = strrchr(inputs[0], '/'), *dot = strrchr(inputs[0], '.');
-        const bool suffix = dot && dot != inputs[0] && (!slash || dot > slash + 1);
-        const size_t stem = suffix ? (size_t)(dot - inputs[0]) : strlen(inputs[0]);
-        if (asprintf(beside, "%.*s.tess", (int)stem, inputs[0]) < 0) *beside = NULL;
+        if (asprintf(beside, "%.*s.tess", (int)stem_of(inputs[0]), inputs[0]) < 0) *beside = NULL;
         if (!*beside) return EXIT_FILES;
         o->output = *beside;
     }
-    int code = tool_not_input(v, o->output, o->model);
-    if (code < 0) code = tool_not_input(v, o->output, o->noise);
+    int code = tool_not_input(v, o->output, o->choices.model);
+    if (code < 0) code = tool_not_input(v, o->output, o->choices.noise);
+    if (code < 0) code = tool_not_input(v, o->output, o->choices.files_from);
+    if (code < 0) code = tool_not_input(v, o->output, o->choices.attributes);
     for (int i = 0; i < count && code < 0; ++i)
         code = tool_not_input(v, o->output, inputs[i]);
     return code < 0 ? tool_output(v, &o->common, o->output) : code;
 }
 
 static int run(const verb *v, int argc, char **argv) {
-    encode_options o = {.background = {255, 255, 255}};
+    encode_options o = {.choices = ENCODE_CHOICES};
     int operands;
     int code = args_parse(v, argc, argv, &o, &operands);
     if (code >= 0) return code;
-    if (o.tokens && o.quality > 0)
-        return args_wrong(v, "-k and --quality exclude each other: wanted one of them");
-    if (o.target && o.quality > 0)
-        return args_wrong(v, "--quality and --target exclude each other: wanted one of them");
-    tsr_target target = {0};
-    if (o.target && !parse_target(o.target, &target))
-        return args_wrong(v, "--target: wanted psnr=DB, ssim=S or l1=E, like psnr=24, got %s",
-                          o.target);
-    tsr_encode_files_settings s = tsr_encode_files_settings_default();
-    tsr_model_settings *m = &s.model;
-    if (o.tile && !parse_tile(o.tile, &m->tile_width, &m->tile_height))
-        return args_wrong(v, "--tile: wanted WIDTHxHEIGHT, like 320x256, got %s", o.tile);
+    if (!operands && !o.choices.files_from) return args_wrong(v, "IN is missing");
+    encode_meaning m;
     char *beside = NULL;
     tool t;
-    code = claim_output(v, &o, argv, operands, &beside);
+    code = encode_meaning_read(v, &o.choices, &o.common, &m);
+    if (code < 0) code = claim_output(v, &o, argv, operands, &beside);
     if (code < 0) code = tool_open(&t, v, &o.common);
     if (code >= 0) {
         free(beside);
+        encode_meaning_free(&m);
         return code;
     }
-    m->model = o.model;
-    m->device = o.common.device;
-    m->mask = o.common.mask;
-    m->precision = (tsr_precision)o.common.precision;
-    s.encode.fit.fit = (tsr_fit)o.fit;
-    s.encode.fit.resampling = (tsr_resampling)o.resampling;
-    memcpy(s.encode.fit.background, o.background, 3);
-    s.encode.choice = (tsr_token_choice){.tokens = o.tokens,
-                                         .quality = (float)o.quality,
-                                         .target = target,
-                                         .budget = o.budget,
-                                         .keep_all = o.no_halt};
-    s.encode.f32_latents = o.latents;
-    s.encode.noise = o.noise;
-    s.encode.batch = o.batch;
-    s.hints = (tsr_sampling_settings){.steps = o.steps,
-                                      .guidance = (float)o.guidance,
-                                      .mode = (tsr_guidance_mode)o.guidance_mode,
-                                      .seed = o.seed};
-    s.file.layer_tokens = o.layers;
-    s.file.entropy = !o.coding;
-    s.key = (tsr_key)o.key;
+    tsr_encode_files_settings s = tsr_encode_files_settings_default();
+    s.model = m.model;
+    s.model.model = o.choices.model; /* located by now */
+    s.encode = m.encode;
+    s.hints = m.hints;
+    s.file = m.file;
+    s.source = m.source;
+    s.devices = m.devices;
+    s.device_count = m.device_count;
     s.check = o.check;
     listing l = {.t = &t, .o = &o};
     if (o.common.json) {
@@ -462,6 +356,7 @@ static int run(const verb *v, int argc, char **argv) {
     free(l.text);
     free(l.bad_text);
     free(beside);
+    encode_meaning_free(&m);
     tool_close(&t);
     return code;
 }
@@ -473,18 +368,21 @@ const verb verb_encode = {
              "METRIC=VALUE]\n"
              "               [--fit F] [--resample R] [--tile WxH] [--noise FILE.npy] [--on-error "
              "stop|skip]\n"
+             "               [--files-from LIST [-0]] [--key K] [--labels folder] [--attributes "
+             "FILE]\n"
              "               [--steps N] [--guidance W] [--guidance-mode apg|cfg] [--seed N]\n"
              "               [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]",
     .about =
         "Reads PNG, JPEG, WebP, GIF (its first frame), BMP, TIFF, PNM, QOI, JPEG 2000, AVIF, JPEG "
         "XL "
         "and HEIC by their content, honours the EXIF orientation, and writes one token file with "
-        "one item for each picture, in the "
-        "order given. IN may be '-' for stdin, or a pipe, with one picture or several, one behind "
-        "the "
-        "other. The ids are the same for every --threads and "
-        "--batch. Near ties are ids whose decision was so close that another device might decide "
-        "otherwise.",
+        "one item for each picture, in the order given. IN is a picture; a folder, of which all "
+        "pictures and archives are taken that are in it and below it, hidden ones left out, in "
+        "natural order; a tar archive (.tar, .tar.gz, .tar.zst) with the keys of WebDataset, whose "
+        ".txt, .caption, .cls and .json members become attributes; or '-' for stdin, or a pipe, "
+        "with one picture or several, one behind the other, or an archive. The ids are the same "
+        "for every --threads and --batch. Near ties are ids whose decision was so close that "
+        "another device might decide otherwise.",
     .exits = "1 when pictures were skipped (--on-error skip)",
     .examples = "# one picture with the bundled tokenizer\n"
                 "tessera encode photo.jpg -o photo.tess\n"
@@ -496,6 +394,9 @@ const verb verb_encode = {
                 "tessera encode album/*.jpg -o album.tess --quality 0.1 --check\n"
                 "# the fewest ids a tile that reach 24 dB, found by decoding\n"
                 "tessera encode album/*.jpg -o album.tess --target psnr=24\n"
+                "# what find finds, with the names of folders as labels\n"
+                "find photos -name '*.jpg' | tessera encode --files-from - --labels folder -o "
+                "photos.tess\n"
                 "# the frames of a film\n"
                 "ffmpeg -i film.mp4 -f image2pipe -c:v png - | tessera encode - -o film.tess\n"
                 "# in a pipe\n"
@@ -504,7 +405,7 @@ const verb verb_encode = {
     .option_count = sizeof options / sizeof *options,
     .device_options = DEVICE_ALL,
     .writes = true,
-    .least_operands = 1,
+    .least_operands = 0, /* --files-from may bring them */
     .most_operands = -1,
     .operands = "IN",
     .run = run,

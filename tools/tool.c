@@ -47,6 +47,32 @@ const char *tool_on_host(const char *device, const char *on_host, char *text, si
     return text;
 }
 
+void tool_stage_seconds(json_out *j, const tsr_stage_times *t) {
+    json_object(j, "stage_seconds");
+    json_real(j, "passed", t->passed);
+    json_real(j, "read", t->read);
+    json_real(j, "decode", t->decode);
+    json_int(j, "decoders", t->decoders);
+    json_real(j, "encode", t->encode);
+    json_int(j, "encoders", t->encoders);
+    json_real(j, "encode_idle", t->encode_idle);
+    json_real(j, "write", t->write);
+    json_text(j, "bottleneck", tsr_stage_times_bottleneck(t));
+    json_end(j, '}');
+}
+
+void tool_say_stages(tool *t, const tsr_stage_times *s) {
+    const double all = s->passed > 0 ? s->passed : 1;
+    tool_say(t,
+             "busy: reading %.0f %%, decoding %.0f %% of %d thread%s, the model %.0f %% of %d "
+             "device%s, writing %.0f %%",
+             100 * s->read / all, 100 * s->decode / all / s->decoders, s->decoders,
+             s->decoders == 1 ? "" : "s", 100 * s->encode / all / s->encoders, s->encoders,
+             s->encoders == 1 ? "" : "s", 100 * s->write / all);
+    tool_say(t, "the bottleneck was to %s; the model waited %.2f s for pictures",
+             tsr_stage_times_bottleneck(s), s->encode_idle);
+}
+
 double tool_seconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -296,7 +322,8 @@ void tool_json(tool *t, json_out *j) {
 
 bool tool_is_stream(const char *path) {
     struct stat st;
-    return args_is_stdout(path) || (stat(path, &st) == 0 && !S_ISREG(st.st_mode));
+    return args_is_stdout(path) ||
+           (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode));
 }
 
 /* Would bytes that go to `path` appear on a terminal? */

@@ -61,6 +61,11 @@ void tool_json(tool *t, json_out *j);
 void tool_stages(json_out *j, const char *stages, const char *device, const char *on_host);
 /* "" for a cpu device or when nothing is on the host, or else ", on the host: select". */
 const char *tool_on_host(const char *device, const char *on_host, char *text, size_t size);
+/* Writes "stage_seconds": what reading, decoding, encoding and writing took, and which of them was
+ * the bottleneck. */
+void tool_stage_seconds(json_out *j, const tsr_stage_times *times);
+/* Says the same in two lines for people. */
+void tool_say_stages(tool *t, const tsr_stage_times *times);
 double tool_seconds(void); /* a monotonic clock */
 /* Looks at an output before the work begins, also before tool_open. A file that exists is not
  * replaced unless there is -f or the person at the terminal says yes; bytes do not go to a terminal
@@ -70,7 +75,7 @@ int tool_output(const verb *v, common_options *o, const char *path);
 /* Refuses an output that is the file `input`, with -f, too; input may be NULL. Returns -1, or the
  * exit code to leave with. */
 int tool_not_input(const verb *v, const char *output, const char *input);
-/* True if it goes to stdout or to anything else that is no file: a pipe, a device. */
+/* True if it goes to stdout or to anything else that is no file and no folder: a pipe, a device. */
 bool tool_is_stream(const char *path);
 /* Writes a number of bytes for people, "1234 bytes" or "12.3 MB", into text and returns text. */
 const char *tool_bytes(uint64_t bytes, char *text, size_t size);

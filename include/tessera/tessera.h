@@ -67,7 +67,9 @@ typedef struct tsr_model_settings {
     const char *model;  /* .safetensors file, or a folder with one; default NULL: the bundled
                            tokenizer */
     const char *device; /* "auto", "cpu", "vulkan", "vulkan:N"; default NULL: auto, which takes the
-                           best hardware GPU, or else the cpu */
+                           best hardware GPU, or else the cpu. Where several devices may share the
+                           work (tsr_encode_files, tsr_batch) also "vulkan:all": every hardware
+                           GPU */
     const char *mask;   /* comma-separated names of op variants, capabilities and savings that are
                            left out, to find a fault; default NULL: none */
     tsr_precision precision; /* default TSR_PRECISION_F32 */
@@ -202,7 +204,8 @@ typedef enum tsr_on_error {
 } tsr_on_error;
 /* One picture of tsr_encode_files that has no item. All pointers are valid during the callback. */
 typedef struct tsr_encode_failure {
-    const char *input; /* as it was given to the call */
+    const char *input; /* the path: as it was given to the call, below a folder that was, or
+                          ARCHIVE:KEY */
     tsr_status status;
     const char *detail; /* one line about it */
 } tsr_encode_failure;
@@ -216,11 +219,15 @@ typedef struct tsr_encode_files_settings {
                                     tsr_encode_settings_default() */
     tsr_sampling_settings hints; /* decode hints for the file; default zeros: the model's */
     tsr_token_writer_settings file; /* default tsr_token_writer_settings_default() */
-    tsr_key key;                    /* default TSR_KEY_NAME */
-    int check;              /* 1 decodes each picture again and reports its error; default 0 */
-    tsr_encoded_fn encoded; /* receives each picture; default NULL: no reports */
-    void *encoded_user;     /* first argument of `encoded`; default NULL */
-    tsr_on_error on_error;  /* default TSR_ON_ERROR_STOP */
+    const char *const *devices; /* [device_count] devices that share the work, "vulkan:0" ...; two
+                                   that differ may decide near ties differently. Default NULL:
+                                   model.device alone */
+    int device_count;           /* default 0 */
+    tsr_source_settings source; /* default zeros: named files, keyed by their names */
+    int check;                  /* 1 decodes each picture again and reports its error; default 0 */
+    tsr_encoded_fn encoded;     /* receives each picture; default NULL: no reports */
+    void *encoded_user;         /* first argument of `encoded`; default NULL */
+    tsr_on_error on_error;      /* default TSR_ON_ERROR_STOP */
     int keep_partial; /* 1: when the call fails or is stopped, the pictures that were done are kept
                          as a whole token file, `output` with ".partial" before its .tess (and -2,
                          -3
@@ -231,6 +238,21 @@ typedef struct tsr_encode_files_settings {
 /* Default settings of tsr_encode_files. */
 tsr_encode_files_settings tsr_encode_files_settings_default(void);
 
+/* What the stages of encoding files took. Reading, decoding, encoding and writing go on at the same
+ * time, so their sum exceeds the time that passed. */
+typedef struct tsr_stage_times {
+    double passed;      /* seconds from the first picture to the last */
+    double read;        /* seconds of reading files and archives; one thread */
+    double decode;      /* seconds of decoding and resampling, the sum of `decoders` threads */
+    double encode;      /* seconds of the model, the sum of `encoders` devices */
+    double write;       /* seconds of entropy coding and writing; the calling thread */
+    double encode_idle; /* seconds in which the devices waited for pictures, their sum */
+    int decoders, encoders;
+} tsr_stage_times;
+/* Name of the stage that was the bottleneck: "read", "decode", "encode" or "write", the one whose
+ * threads were busy for the greatest part of the time. Static storage. */
+const char *tsr_stage_times_bottleneck(const tsr_stage_times *times);
+
 /* Totals of one tsr_encode_files. */
 typedef struct tsr_encode_report {
     uint64_t pictures, tiles, tokens;
@@ -238,7 +260,7 @@ typedef struct tsr_encode_report {
     uint64_t near_ties;      /* ids that another device may decide otherwise, see
                                 tsr_tokenizer_encode. Of the first try, where a target made a
                                 tokenizer choose again */
-    double seconds;          /* spent encoding, without opening the model and without searches */
+    double seconds;          /* of the model: stages.encode */
     double error_sum;        /* with `check`: sum over pictures of the mean absolute error between
                                 the decoded and the fitted picture, on the 0..1 scale */
     uint64_t within_quality; /* with `check`: pictures whose error is at most `quality` */
@@ -261,25 +283,111 @@ typedef struct tsr_encode_report {
     int quality_bins;        /* tolerances that the model distinguishes */
     float quality_taken;     /* mean absolute error of tolerance quality_bin, on the 0..1 scale */
     uint64_t failed;         /* pictures that were reported as bad */
+    tsr_stage_times stages;
     char partial[4096]; /* with keep_partial: the file that what was done is kept as; "": none */
 } tsr_encode_report;
 
-/* Encodes picture files into one token file, one item for each picture, in order. "-" is stdin or
- * stdout. An input that is no file (stdin, a pipe) may hold several pictures, one behind the other,
- * and each becomes an item; BigTIFF alone takes all that follows it. The key of an item is made
- * as settings->key says, "stdin" for stdin, with -000001, -000002 ... behind it where a
- * pipe held several.
+/* Encodes pictures into one token file, one item for each, in order. An input is a picture file, a
+ * folder, a tar archive, or "-" (stdin) or another pipe; datasets.h says what is in them and how
+ * their items are called. input_count may be 0 with settings->source.files_from. A pipe may hold
+ * several pictures, one behind the other, or a tar, and each picture becomes an item; BigTIFF alone
+ * takes all that follows it. The key of its item is "stdin" for stdin, with -000001, -000002 ...
+ * behind it where a pipe held several. "-" as output is stdout.
  *
  * Keys are made and settings checked first; a name that was changed and a key that several pictures
  * have are logged as warnings. Then the headers of all files are looked at, and then the first
- * picture is read. Bad pictures go to settings->failed; the status is that of the first of them
- * with TSR_ON_ERROR_STOP or when no picture was good, and TSR_OK with TSR_ON_ERROR_SKIP:
+ * picture is read. What is in archives and pipes shows only when they are read: they are not looked
+ * at, and their keys are not compared. Bad pictures go to settings->failed, and so does an archive
+ * that is cut or damaged, after the pictures before that place; the status is that of the first of
+ * them with TSR_ON_ERROR_STOP or when no picture was good, and TSR_OK with TSR_ON_ERROR_SKIP:
  * report->failed counts them. On error nothing appears under `output`. settings may be NULL (the
  * defaults), and so may report. Errors: any of status.h; ARGUMENT also when the output is one of
  * the inputs, the model or the noise; EXISTS. */
 tsr_status tsr_encode_files(tsr_context *ctx, const char *const *inputs, int input_count,
                             const char *output, const tsr_encode_files_settings *settings,
                             tsr_encode_report *report);
+
+/* One shard of tsr_batch. All pointers are valid during the callback. */
+typedef struct tsr_batch_shard {
+    const char *name;      /* of its file in the output folder */
+    const char *input;     /* archive it was made of, or the first of its pictures */
+    uint64_t input_hash;   /* XXH64 of the keys and sizes of its inputs, from which it is known
+                              whether   they are the inputs of an earlier run */
+    uint64_t content_hash; /* XXH64 of all bytes that were read of its inputs */
+    uint64_t items, tokens;
+    uint64_t errors; /* pictures without an item */
+    uint64_t bytes;  /* of its file */
+    int complete;    /* 0: an archive that could not be read to its end */
+    double seconds;  /* from its first picture to its end; shards overlap */
+} tsr_batch_shard;
+/* Receives each shard that was made, when it stands under its name, on the calling thread. */
+typedef void (*tsr_batch_shard_fn)(void *user, const tsr_batch_shard *shard);
+
+/* How data sets become shards of tokens. */
+typedef struct tsr_batch_settings {
+    tsr_model_settings model;    /* default tsr_model_settings_default() */
+    tsr_encode_settings encode;  /* `progress` counts pictures, of a total that is 0 with archives
+                                    and pipes; default tsr_encode_settings_default() */
+    tsr_sampling_settings hints; /* decode hints for the files; default zeros: the model's */
+    tsr_token_writer_settings file; /* default tsr_token_writer_settings_default() */
+    tsr_source_settings source;     /* default: key TSR_KEY_AUTO */
+    const char *const *devices; /* [device_count] devices that share the work, "vulkan:0" ...; two
+                                   that differ may decide near ties differently. Default NULL:
+                                   model.device alone */
+    int device_count;           /* default 0 */
+    uint64_t shard_size; /* pictures of a shard, 1 or more; an archive becomes one shard, whatever
+                            its size. Default 0: 10000 */
+    int rank, world;     /* this process makes the shards whose number is `rank` modulo `world`;
+                            default 0, 0: all */
+    int overwrite;       /* 1: shards of an earlier run with other settings or inputs are made anew;
+                            default 0: such a run is refused */
+    tsr_on_error on_error;        /* default TSR_ON_ERROR_SKIP */
+    tsr_batch_shard_fn shard;     /* receives each shard; default NULL: no reports */
+    void *shard_user;             /* first argument of `shard`; default NULL */
+    tsr_encode_failure_fn failed; /* receives each bad picture; default NULL: no reports */
+    void *failed_user;            /* first argument of `failed`; default NULL */
+} tsr_batch_settings;
+/* Default settings of tsr_batch. */
+tsr_batch_settings tsr_batch_settings_default(void);
+
+/* Totals of one tsr_batch. */
+typedef struct tsr_batch_report {
+    uint64_t shards;      /* of this rank */
+    uint64_t done_before; /* of `shards`: made by an earlier run */
+    uint64_t made;        /* of `shards`: made by this call */
+    uint64_t unmade;      /* of `shards`: could not be made (an archive that is missing) */
+    uint64_t partial;     /* of `made`: archives that could not be read to their end */
+    uint64_t pictures, tiles, tokens; /* of `made` */
+    uint64_t failed;                  /* pictures without an item */
+    uint64_t near_ties;               /* as in tsr_encode_report */
+    uint64_t bytes;                   /* of the files of `made` */
+    tsr_stage_times stages;
+    char device[256];      /* tsr_tokenizer_device of the first device */
+    char host_stages[64];  /* as in tsr_encode_report */
+    int devices;           /* that shared the work */
+    char tokenizer[64];    /* name in the headers */
+    uint64_t weights_hash; /* in the headers */
+    int vectors;           /* 1: tokens are vectors */
+    tsr_fit fit;           /* in the headers */
+} tsr_batch_report;
+
+/* Encodes data sets into a folder of token files, "shards": of pictures, of folders and lists of
+ * them, settings->shard_size in each file (000000.tess, ...), and one of each tar archive
+ * (NAME.tess for NAME.tar). Reading, decoding, encoding and writing go on at the same time.
+ *
+ * The call can be repeated: shards that stand finished are not made again, and a run that was
+ * interrupted or killed goes on with the first unfinished shard. The folder also holds job.json
+ * (the settings), manifest.jsonl (a line for each finished shard) and errors.jsonl (a line for each
+ * picture that has no item). The bytes of the shards depend on inputs and settings alone, not on
+ * threads, devices of one kind, ranks or interruptions.
+ *
+ * With TSR_ON_ERROR_SKIP bad pictures and archives cost nothing else, and the call returns TSR_OK:
+ * report->failed, partial and unmade count them. settings may be NULL (the defaults), and so may
+ * report. Errors: any of status.h; ARGUMENT also for a folder of other settings or inputs; STATE
+ * (another process is at work with this rank); EXISTS (a folder with other files); INTERRUPTED. */
+tsr_status tsr_batch(tsr_context *ctx, const char *const *inputs, int input_count,
+                     const char *folder, const tsr_batch_settings *settings,
+                     tsr_batch_report *report);
 
 /* How a picture becomes a file. A struct of zeros is the default. */
 typedef struct tsr_picture_write_settings {

@@ -47,7 +47,7 @@ echo 'this is not a picture' >text.png
 refused 4 'text.png' text.png
 refused 4 'good.tess' good.tess
 mkdir folder.png
-refused 3 'folder.png.*director' folder.png
+refused 3 'folder.png: wanted pictures or archives in this folder, got none' folder.png
 refused 3 'nothere.png.*No such file' nothere.png
 png huge.png 8 8 30000 30000
 refused 3 'huge.png.*30000x30000' huge.png

@@ -37,7 +37,7 @@ offers_is "crop" tessera encode photo.jpg --fit c
 offers_is "auto crop pad stretch tile" tessera encode --fit ''
 offers_is "auto crop pad stretch tile" tessera encode --fit =
 offers_is "pad" tessera encode --fit = p
-offers_is "--fit" tessera encode --fi
+offers_is "--files-from" tessera encode --fil
 offers_is "--guidance --guidance-mode" tessera encode photo.jpg --gui
 offers_is "titok-s128" tessera encode -t titok-s1
 offers_is "titok-s128" tessera sheet --model = titok-s1
@@ -60,7 +60,7 @@ offers_is "" tessera encode -o ''
 grep -q '^complete -o bashdefault -o default -F _tessera tessera$' script.bash || complain "bash: files do not follow"
 
 # Every verb, option and choice is offered.
-flags_of() { "$TESSERA" "$@" --help | sed -n '/^\(Options\|Device\|General\):/,/^Exit codes:/s/^ \{2,6\}\(-[a-zA-Z], \)\?\(--[a-z0-9-]*\).*/\2/p' | sort; }
+flags_of() { "$TESSERA" "$@" --help | sed -n '/^\(Options\|Device\|General\):/,/^Exit codes:/s/^ \{2,6\}\(-[a-zA-Z0-9], \)\?\(--[a-z0-9-]*\).*/\2/p' | sort; }
 verbs=$("$TESSERA" --help | sed -n '/^Verbs:/,/^$/s/^  \([a-z]*\) .*/\1/p')
 for verb in $verbs; do
     parts=$("$TESSERA" "$verb" --help | sed -n "/^Parts:/,/^\$/s/^  $verb \([a-z-]*\) .*/\1/p")

@@ -16,7 +16,7 @@ run encode a.ppm b.ppm c.ppm -o all.tess --device cpu --json
 code_is 0
 err_empty
 json_ok
-is "keys" "bytes changed_keys device equal_keys failed inputs items near_ties output pictures precision seconds stages tessera tiles tokenizer tokens total_seconds verb weights_hash" "$(json '" ".join(sorted(d))')"
+is "keys" "bytes changed_keys device equal_keys failed inputs items near_ties output pictures precision seconds stage_seconds stages tessera tiles tokenizer tokens total_seconds verb weights_hash" "$(json '" ".join(sorted(d))')"
 is "pictures" 3 "$(json 'd["pictures"]')"
 is "bytes" "$(stat -c %s all.tess)" "$(json 'd["bytes"]')"
 tokens=$(json 'd["tokens"]')

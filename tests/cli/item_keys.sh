@@ -51,7 +51,7 @@ cd ..
 [ -e r.tess ] && complain "a picture that is not there was encoded"
 (cd c && "$TESSERA" encode ../a/x.ppm ../b/x.ppm -o ../r.tess -k 4 --device cpu -f --key path -q) || complain "encode from a folder below"
 is "paths above" "a/x.ppm b/x.ppm" "$(keys r.tess)"
-fails 2 "--key: wanted name or path, got 'paths'; did you mean 'path'" encode y.ppm -o x.tess --key paths
+fails 2 "--key: wanted name, path, stem or auto, got 'paths'; did you mean 'path'" encode y.ppm -o x.tess --key paths
 
 # a folder and a picture of one name
 mkdir -p n/p.png

@@ -21,8 +21,8 @@ page() {
         [ ! -s said ] || complain "$1: mandoc: $(head -3 said)"
     fi
 }
-flags() { grep -oE -- '(^|[ ,(])--?[a-zA-Z][a-z-]*' | grep -oE -- '--?[a-zA-Z][a-z-]*' | sort -u; }
-options_of_help() { sed -n '/^\(Options\|Device\|General\):/,/^Exit codes:/s/^ \{2,6\}\(\(-[a-zA-Z], \)\?--[a-z0-9-]*\).*/\1/p' | flags; }
+flags() { grep -oE -- '(^|[ ,(])--?[a-zA-Z0-9][a-z-]*' | grep -oE -- '--?[a-zA-Z0-9][a-z-]*' | sort -u; }
+options_of_help() { sed -n '/^\(Options\|Device\|General\):/,/^Exit codes:/s/^ \{2,6\}\(\(-[a-zA-Z0-9], \)\?--[a-z0-9-]*\).*/\1/p' | flags; }
 options_of_page() { grep -A 1 '^\.TP' | grep -oE '^\\fB\\-.*' | sed 's/\\fI.*//; s/\\f[BR]//g; s/\\-/-/g' | flags; }
 
 run help --man

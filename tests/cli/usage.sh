@@ -26,7 +26,7 @@ for name in --version -V version; do
     is "$name --json: version" "0.1.0 version" "$(json 'd["tessera"] + " " + d["verb"]')"
 done
 # A feature is one exactly when its library is linked.
-for pair in jpeg:libjpeg heif:libheif onednn:libdnnl fetch:libcurl; do
+for pair in jpeg:libjpeg heif:libheif archive:libarchive onednn:libdnnl fetch:libcurl; do
     wanted=False
     ldd "$TESSERA" | grep -q "${pair#*:}" && wanted=True
     is "feature ${pair%:*}" $wanted "$(json "d['features']['${pair%:*}']")"
@@ -102,10 +102,10 @@ err_is "tessera: standard output: No space left on device"
 manual=$SOURCE/docs/CLI.md
 if [ -f "$manual" ]; then
     is "verbs in docs/CLI.md" "$(echo $verbs)" "$(echo $(sed -n 's/^## tessera \([a-z]*\)$/\1/p' "$manual"))"
-    flags_of_help() { grep -oE '^ {2,6}(-[a-zA-Z], )?--[a-z-]+' | grep -oE '\-\-[a-z-]+' | grep -vxE -- '--(json|quiet|verbose|threads|memory|help|device|mask|precision|force)' | sort -u; }
+    flags_of_help() { grep -oE '^ {2,6}(-[a-zA-Z0-9], )?--[a-z-]+' | grep -oE '\-\-[a-z-]+' | grep -vxE -- '--(json|quiet|verbose|threads|memory|help|device|mask|precision|force)' | sort -u; }
     flags_of_manual() { # of one section
         awk -v heading="$1" '$0 == heading { on = 1; next } /^##/ { on = 0 } on' "$manual" |
-            grep -E '^\| `' | grep -oE '`(-[a-zA-Z], )?--[a-z-]+' | grep -oE '\-\-[a-z-]+' | sort -u
+            grep -E '^\| `' | grep -oE '`(-[a-zA-Z0-9], )?--[a-z-]+' | grep -oE '\-\-[a-z-]+' | sort -u
     }
     for verb in $verbs; do
         parts=$(parts_of "$verb")
@@ -126,7 +126,7 @@ if [ -f "$manual" ]; then
         fi
     done
     for flag in json quiet verbose threads memory help device mask precision force; do
-        grep -qE "^\| \`(-[a-z], )?--$flag" "$manual" || complain "docs/CLI.md: --$flag is missing"
+        grep -qE "^\| \`(-[a-z0-9], )?--$flag" "$manual" || complain "docs/CLI.md: --$flag is missing"
     done
 fi
 finish

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* encoder.c: see encoder.h. */
+#include "encoder.h"
+#include "compare.h"
+#include "item.h"
+#include "search.h"
+#include "target.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool tsr_fault_of_picture(tsr_status status) {
+    switch (status) {
+    case TSR_ERROR_ARGUMENT:
+    case TSR_ERROR_TOO_LARGE:
+    case TSR_ERROR_FORMAT:
+    case TSR_ERROR_TRUNCATED:
+    case TSR_ERROR_CHECKSUM:
+    case TSR_ERROR_VERSION:
+    case TSR_ERROR_UNSUPPORTED:
+    case TSR_ERROR_TOKENS:
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool tsr_fault_of_input(tsr_status status) {
+    return tsr_fault_of_picture(status) || status == TSR_ERROR_IO ||
+           status == TSR_ERROR_NOT_FOUND || status == TSR_ERROR_MEMORY;
+}
+
+void tsr_encoding_fail(tsr_encoding *e, tsr_context *ctx, tsr_status status) {
+    tsr_item_close(&e->item);
+    e->status = status;
+    free(e->detail);
+    e->detail = strdup(tsr_detail(ctx));
+}
+
+void tsr_encoding_clear(tsr_encoding *e) {
+    tsr_item_close(&e->item);
+    tsr_canvas_free(&e->fitted.canvas);
+    free(e->detail);
+    *e = (tsr_encoding){0};
+}
+
+tsr_status tsr_encoder_open(tsr_context *ctx, const tsr_encoder_settings *s, tsr_encoder *encoder) {
+    *encoder = (tsr_encoder){.ctx = ctx, .check = s->check};
+    tsr_encode_settings encode = *s->encode;
+    encode.progress = NULL; /* counted in pictures here */
+    encode.keep_fitted = s->check;
+    tsr_status status = tsr_tokenizer_open(ctx, &encoder->tokenizer, s->model);
+    if (!status) status = tsr_encode_plan_open(encoder->tokenizer, &encode, &encoder->plan);
+    if (!status)
+        status = tsr_encode_plan_set_hints(encoder->tokenizer, s->hints, s->model->precision,
+                                           &encoder->plan);
+    if (status) tsr_encoder_close(encoder);
+    return status;
+}
+
+void tsr_encoder_close(tsr_encoder *encoder) {
+    tsr_encode_plan_close(&encoder->plan);
+    tsr_tokenizer_close(&encoder->tokenizer);
+}
+
+/* Decodes the item again and compares it with what the model saw. */
+static tsr_status check_item(tsr_tokenizer *t, const tsr_item *item, double *error) {
+    tsr_compare compare;
+    tsr_status status = tsr_compare_open(t, item, &compare);
+    if (!status)
+        status = tsr_compare_measure(&compare, tsr_item_tokens(item), 0, TSR_TARGET_L1, error);
+    tsr_compare_close(&compare);
+    return status;
+}
+
+/* Search and check of an item that was encoded. */
+static tsr_status finish(tsr_encoder *encoder, tsr_encoding *e) {
+    const tsr_encode_plan *plan = &encoder->plan;
+    e->error = NAN;
+    e->predicted =
+        plan->request.quality > 0 && !plan->target.metric ? tsr_item_predicted_error(e->item) : NAN;
+    tsr_status status = TSR_OK;
+    if (plan->target.metric) {
+        status = tsr_search(encoder->tokenizer, plan, e->item, &e->decodes);
+        if (status) return status;
+        e->reached =
+            tsr_target_met(&plan->target, (double)tsr_item_tokens(e->item)->target.reached);
+    }
+    return encoder->check ? check_item(encoder->tokenizer, e->item, &e->error) : status;
+}
+
+static tsr_status encode_span(tsr_encoder *encoder, tsr_encoding *const *group, int count) {
+    tsr_fitted_picture *pictures[TSR_ENCODER_GROUP] = {NULL};
+    tsr_item *items[TSR_ENCODER_GROUP] = {NULL};
+    uint64_t near_ties = 0;
+    for (int i = 0; i < count; ++i)
+        pictures[i] = &group[i]->fitted;
+    tsr_status status =
+        tsr_encode_canvases(encoder->tokenizer, &encoder->plan, pictures, count, items, &near_ties);
+    for (int i = 0; i < count && !status; ++i)
+        group[i]->item = items[i];
+    if (!status) group[0]->near_ties = near_ties;
+    return status;
+}
+
+/* When a whole group cannot be encoded, its pictures are tried one by one, so that the one at fault
+ * is known: no id depends on the company. */
+static tsr_status encode_each(tsr_encoder *encoder, tsr_encoding *const *group, int count) {
+    for (int i = 0; i < count; ++i) {
+        const tsr_status status = encode_span(encoder, group + i, 1);
+        if (status && !tsr_fault_of_picture(status)) return status;
+        if (status) tsr_encoding_fail(group[i], encoder->ctx, status);
+    }
+    return TSR_OK;
+}
+
+tsr_status tsr_encoder_run(tsr_encoder *encoder, tsr_encoding *const *group, int count) {
+    tsr_status status = encode_span(encoder, group, count);
+    /* Noise that was taken cannot be taken again. */
+    if (tsr_fault_of_picture(status) && !encoder->plan.request.noise)
+        status = encode_each(encoder, group, count);
+    for (int i = 0; i < count && !status; ++i) {
+        if (!group[i]->item) continue;
+        const tsr_status own = finish(encoder, group[i]);
+        if (tsr_fault_of_picture(own))
+            tsr_encoding_fail(group[i], encoder->ctx, own);
+        else
+            status = own;
+    }
+    return status;
+}
