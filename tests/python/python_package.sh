@@ -21,12 +21,16 @@ if ! "$python" -c 'import os, sysconfig as s, sys; sys.exit(not os.path.exists(s
 fi
 rm -rf "$place/wheel"
 begin=$SECONDS
-# The build folder stays, so that another run, in whatever place, compiles what has changed.
+# The build folder stays, so that another run, in whatever place, compiles what has changed; one at a time.
+mkdir -p "$BUILD/python"
+exec 9>"$BUILD/python/lock"
+if command -v flock >/dev/null; then flock 9; fi
 "$python" -m pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps --no-index \
     -C build-dir="$BUILD/python/build" -w "$place/wheel" "$SOURCE/python" >"$place/wheel.log" 2>&1 || {
     tail -40 "$place/wheel.log"
     exit 1
 }
+exec 9>&-
 echo "the wheel took $((SECONDS - begin)) s: $(cd "$place/wheel" && ls -s --block-size=K)"
 "$python" -m pip install --quiet --disable-pip-version-check --no-deps --no-index --force-reinstall "$place"/wheel/*.whl
 cd "$place"
