@@ -132,7 +132,7 @@ static tsr_status end_shard(job *j, const mark *m) {
     if (!j->now.complete && !j->now.items) {
         tsr_token_writer_abandon(&j->writer);
         ++r->unmade;
-        return tsr_journal_give_up(j->journal);
+        return tsr_journal_give_up(j->journal, j->now.name);
     }
     tsr_status status = tsr_token_writer_close(&j->writer);
     if (status) return status;

@@ -32,6 +32,8 @@ struct tsr_journal {
     int folder_fd, lock;
     record *records; /* by name */
     size_t count;
+    char **noted; /* [noted_count] shards that have lines in errors.jsonl of earlier runs */
+    size_t noted_count;
     char *notes; /* lines for errors.jsonl */
     size_t notes_size;
     uint64_t job_hash;
@@ -282,13 +284,86 @@ void tsr_journal_sweep(tsr_journal *j, const char *shard) {
 
 /* ---- lines -------------------------------------------------------------------------------- */
 
-/* Appends whole lines; what a killed process left of one is ended first. */
-static tsr_status append(tsr_journal *j, const char *name, const char *lines, size_t size) {
+/* The shard that a line of errors.jsonl is about: malloc'd, or NULL. */
+static char *shard_of(const char *line) {
+    cJSON *root = cJSON_Parse(line);
+    const cJSON *shard = cJSON_GetObjectItemCaseSensitive(root, "shard");
+    char *name = cJSON_IsString(shard) ? strdup(shard->valuestring) : NULL;
+    cJSON_Delete(root);
+    return name;
+}
+
+static tsr_status read_errors(tsr_journal *j) {
+    char *path = join(j->folder, errors_name), *line = NULL;
+    if (!path) return no_memory(j);
+    FILE *f = fopen(path, "re");
+    tsr_status status = TSR_OK;
+    if (!f && errno != ENOENT) status = tsr_fail_errno(j->ctx, "%s: open", path);
+    size_t size = 0;
+    while (f && !status && getline(&line, &size, f) > 0) {
+        char *name = shard_of(line);
+        if (!name || (j->noted_count && !strcmp(j->noted[j->noted_count - 1], name))) {
+            free(name);
+            continue;
+        }
+        char **more = realloc(j->noted, (j->noted_count + 1) * sizeof *more);
+        if (more) {
+            j->noted = more;
+            j->noted[j->noted_count++] = name;
+        } else {
+            free(name);
+            status = no_memory(j);
+        }
+    }
+    if (f) fclose(f);
+    free(line);
+    free(path);
+    return status;
+}
+
+/* Takes out of the open file what an earlier try at the shard said, which never became a line of
+ * the manifest. */
+static tsr_status drop_lines(tsr_journal *j, int fd, const char *shard) {
+    char start[300];
+    const int length = snprintf(start, sizeof start, "{\"shard\":\"%s\",", shard);
+    const off_t size = lseek(fd, 0, SEEK_END);
+    if (size <= 0) return TSR_OK;
+    char *text = tsr_alloc(j->ctx, (size_t)size, 1, "journal");
+    if (!text) return TSR_ERROR_MEMORY;
+    size_t left = 0;
+    const ssize_t got = pread(fd, text, (size_t)size, 0);
+    for (ssize_t at = 0; at < got;) {
+        const char *end = memchr(text + at, '\n', (size_t)(got - at));
+        const size_t line = end ? (size_t)(end - text - at) + 1 : (size_t)(got - at);
+        if (line < (size_t)length || memcmp(text + at, start, (size_t)length)) {
+            memmove(text + left, text + at, line);
+            left += line;
+        }
+        at += (ssize_t)line;
+    }
+    tsr_status status = TSR_OK;
+    /* The file appends: what stays is written anew from the start. */
+    if (got > 0 && left < (size_t)got && (ftruncate(fd, 0) || write(fd, text, left) < 0))
+        status = tsr_fail_errno(j->ctx, "%s/%s: write", j->folder, errors_name);
+    free(text);
+    return status;
+}
+
+static bool was_noted(const tsr_journal *j, const char *shard) {
+    for (size_t i = 0; i < j->noted_count; ++i)
+        if (!strcmp(j->noted[i], shard)) return true;
+    return false;
+}
+
+/* Appends whole lines about a shard; what a killed process left of one is ended first. */
+static tsr_status append(tsr_journal *j, const char *name, const char *shard, const char *lines,
+                         size_t size) {
     char *path = join(j->folder, name);
     if (!path) return no_memory(j);
     tsr_status status = TSR_OK;
     const int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0 || flock(fd, LOCK_EX) != 0) status = tsr_fail_errno(j->ctx, "%s: open", path);
+    if (!status && name == errors_name && was_noted(j, shard)) status = drop_lines(j, fd, shard);
     const off_t end = status ? 0 : lseek(fd, 0, SEEK_END);
     char last = '\n';
     if (end > 0 && pread(fd, &last, 1, end - 1) == 1 && last != '\n' && write(fd, "\n", 1) != 1)
@@ -374,15 +449,16 @@ void tsr_journal_forget(tsr_journal *j) {
     j->notes_size = 0;
 }
 
-tsr_status tsr_journal_give_up(tsr_journal *j) {
+tsr_status tsr_journal_give_up(tsr_journal *j, const char *shard) {
+    const bool said = j->notes_size || was_noted(j, shard);
     const tsr_status status =
-        j->notes_size ? append(j, errors_name, j->notes, j->notes_size) : TSR_OK;
+        said ? append(j, errors_name, shard, j->notes ? j->notes : "", j->notes_size) : TSR_OK;
     tsr_journal_forget(j);
     return status;
 }
 
 tsr_status tsr_journal_finish(tsr_journal *j, const tsr_batch_shard *s) {
-    tsr_status status = tsr_journal_give_up(j);
+    tsr_status status = tsr_journal_give_up(j, s->name);
     if (status) return status;
     cJSON *root = cJSON_CreateObject();
     add_text(root, "shard", s->name);
@@ -398,7 +474,7 @@ tsr_status tsr_journal_finish(tsr_journal *j, const tsr_batch_shard *s) {
     add_hash(root, "job_hash", j->job_hash);
     char *line = line_of(root);
     if (!line) return no_memory(j);
-    status = append(j, manifest_name, line, strlen(line));
+    status = append(j, manifest_name, s->name, line, strlen(line));
     free(line);
     return status;
 }
@@ -422,6 +498,7 @@ tsr_status tsr_journal_open(tsr_context *ctx, const char *folder, const tsr_job_
     if (!status) status = take_lock(j, rank);
     if (!status) status = open_job(j, fields, count, overwrite);
     if (!status) status = read_manifest(j);
+    if (!status) status = read_errors(j);
     if (status)
         tsr_journal_close(&j);
     else
@@ -439,6 +516,9 @@ void tsr_journal_close(tsr_journal **journal) {
     if (j->folder_fd >= 0) close(j->folder_fd);
     for (size_t i = 0; i < j->count; ++i)
         free(j->records[i].shard);
+    for (size_t i = 0; i < j->noted_count; ++i)
+        free(j->noted[i]);
+    free(j->noted);
     free(j->records);
     free(j->notes);
     free(j->lock_path);

@@ -47,10 +47,10 @@ tsr_status tsr_journal_note(tsr_journal *journal, const char *shard, const char 
                             const char *input, tsr_status status, const char *detail);
 /* Forgets what was noted. */
 void tsr_journal_forget(tsr_journal *journal);
-/* Appends the noted errors and then the line of a shard that stands under its name. Errors: IO,
- * NO_SPACE, MEMORY. */
+/* Appends the noted errors, in place of those of an earlier try at the shard, and then the line of
+ * a shard that stands under its name. Errors: IO, NO_SPACE, MEMORY. */
 tsr_status tsr_journal_finish(tsr_journal *journal, const tsr_batch_shard *shard);
 /* Appends the noted errors of a shard that could not be made. Errors: as above. */
-tsr_status tsr_journal_give_up(tsr_journal *journal);
+tsr_status tsr_journal_give_up(tsr_journal *journal, const char *shard);
 
 #endif

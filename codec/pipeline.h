@@ -60,8 +60,8 @@ typedef struct tsr_pipeline_ends {
     void *user;       /* first argument of all three */
 } tsr_pipeline_ends;
 /* Runs until the feed ends. Pictures that cannot be read or encoded reach the consumer like the
- * others. After a failure the steps before it have reached the consumer, and marks that have not
- * are lost. Errors: those of feed and consume; of an encoder those that are not a picture's;
+ * others. After a failure of a stage steps that were not done yet are dropped, marks too; when the
+ * consumer ends the run, it has had every step before. Errors: those of feed and consume; of an encoder those that are not a picture's;
  * INTERRUPTED, MEMORY. */
 tsr_status tsr_pipeline_run(tsr_pipeline *pipeline, const tsr_pipeline_ends *ends);
 /* Adds what the last run took. */
