@@ -7,22 +7,22 @@ FUZZ_SECONDS ?= 60
 # tests.xml is what scripts/test-summary.sh reads.
 CTEST = ctest --output-on-failure --no-tests=error --output-junit tests.xml --test-output-size-passed 1000000
 # Tests that measure or look at the source tree alone gain nothing from a sanitizer.
-UNSANITIZED = ^(arrows|arrows_selftest|golden_sources|headers|exports|install_consumers|packages|options_off|radv_spills)$$
+UNSANITIZED = ^(arrows|arrows_selftest|golden_sources|headers|exports|install_consumers|packages|options_off|radv_spills|python_package)$$
 # Tests of what threads share, for ThreadSanitizer; nothing else is built for it.
 THREADED = test_threads test_batching test_two_contexts test_fork test_pipeline
 # Build folders whose suites have run; what ran and what was skipped in each is said at the end.
 SUITES ?= build/sanitize
 
-.PHONY: help demo check check-sanitize check-tsan check-long build format coverage fuzz bench install package clean
+.PHONY: help demo check check-long check-sanitize check-tsan build format coverage fuzz bench install package clean
 
 help:
 	@echo 'make demo [PICTURES="a.jpg b.png"]  install what is missing, build, encode and decode pictures'
 	@echo 'make check           install what is missing, build, run the whole test suite, then with sanitizers,'
 	@echo '                     then the tests of threads under ThreadSanitizer;'
 	@echo '                     says at the end how many tests ran, how many were skipped and why'
+	@echo 'make check-long      what large Python libraries (torch, ray, datatrove, ...) make of our files; downloads gigabytes'
 	@echo 'make check-sanitize  the suite under AddressSanitizer and UndefinedBehaviorSanitizer alone'
 	@echo 'make check-tsan      the tests of threads under ThreadSanitizer alone'
-	@echo 'make check-long      data sets read back by mosaicml-streaming and datatrove'
 	@echo 'make build           the release build: build/release/tessera'
 	@echo 'make install         the release build under PREFIX (default /usr/local), DESTDIR honoured'
 	@echo 'make package         Debian packages: build/package/*.deb'
@@ -49,6 +49,12 @@ check:
 	bash $(CURDIR)/scripts/test-summary.sh $(CURDIR)/build/release && exit $$status; }
 	@$(MAKE) --no-print-directory check-sanitize
 	@$(MAKE) --no-print-directory check-tsan SUITES="build/release build/sanitize build/tsan"
+
+check-long:
+	@bash scripts/install-deps.sh check
+	cmake --preset release -DTESSERA_TESTS=ON
+	cmake --build --preset release -j $(JOBS) --target tessera_cli make_samples
+	@bash scripts/check-long.sh
 
 check-sanitize:
 	cmake --preset sanitize

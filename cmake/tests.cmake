@@ -68,11 +68,15 @@ add_test(NAME pillow_pictures
 add_test(NAME picture_kinds
          COMMAND python3 -B ${CMAKE_SOURCE_DIR}/tests/pictures/pillow_pictures.py $<TARGET_FILE:picture_pixels> --computed)
 set_tests_properties(pillow_pictures picture_kinds PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1200)
+# The Python package: a wheel built from the sources, in a virtual environment.
+add_test(NAME python_package COMMAND bash ${CMAKE_SOURCE_DIR}/tests/python/python_package.sh)
 # The longest begin first, so that no core waits for one of them at the end.
 set_tests_properties(test_karl test_karl_batches test_grid PROPERTIES COST 100)
 set(tessera_script_environment
     "TESSERA=${CMAKE_BINARY_DIR}/tessera" "CC=${CMAKE_C_COMPILER}"
     "SOURCE=${CMAKE_SOURCE_DIR}" "BUILD=${CMAKE_BINARY_DIR}" "SHARED=${CMAKE_SOURCE_DIR}/../shared")
+set_tests_properties(python_package PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1200 COST 200
+                     ENVIRONMENT "${tessera_script_environment}")
 file(GLOB tessera_script_tests CONFIGURE_DEPENDS
      ${CMAKE_SOURCE_DIR}/tests/cli/*.sh ${CMAKE_SOURCE_DIR}/tests/arrows/*.sh)
 foreach(script ${tessera_script_tests})

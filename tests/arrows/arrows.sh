@@ -49,6 +49,7 @@ declare -A may=(
     [tests]="tests/ bench/ verify/ batch/ codec/ towers/ models/ nn/ metrics/ quantizer/ reduce/ runner/ formats/ media/ ops/ compute/ tools/"
     [vulkan_shaders]="vulkan_shaders/"
     [scripts]="scripts/"
+    [python]="python/"
 )
 # Lines of "file target": includes beyond the table, each with its reason.
 allowed_includes=""
