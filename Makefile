@@ -76,9 +76,6 @@ check-tsan:
 	$$fixed $(CTEST) -j $(JOBS) -R "^($$(echo $(THREADED) | tr ' ' '|'))(_|$$)"; \
 	status=$$?; cd $(CURDIR) && bash scripts/test-summary.sh $(SUITES) && exit $$status; }
 
-check-long: build
-	@bash scripts/check-long.sh build/release
-
 format:
 	git ls-files -z '*.c' '*.h' | xargs -0 clang-format-14 -i
 
