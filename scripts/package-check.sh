@@ -76,7 +76,7 @@ step 'documents' 'cd /usr/share/doc/tessera && test -s copyright -a -s README.md
 step 'man and the shells' "$install man-db bash-completion"
 step 'manual pages' 'man --warnings -E UTF-8 -l /usr/share/man/man1/tessera.1* >/dev/null 2>/tmp/said; test ! -s /tmp/said
     test "$(ls /usr/share/man/man1/tessera*.1.gz | wc -l)" -gt 10
-    man tessera-encode >/tmp/page && grep -q "encode IN... -o OUT.tess" /tmp/page && sed -n 4p /tmp/page'
+    man tessera-encode >/tmp/page && grep -q "encode IN... .-o OUT.tess" /tmp/page && sed -n 4p /tmp/page'
 step 'completion' '
     source /usr/share/bash-completion/bash_completion
     _completion_loader tessera || true
