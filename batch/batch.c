@@ -162,7 +162,11 @@ static tsr_status add_item(job *j, const tsr_passed *passed) {
     if (!e->item) return tell_bad(j, sample, e->status, e->detail ? e->detail : "");
     const tsr_token_item *item = tsr_item_tokens(e->item);
     const tsr_status status = tsr_token_writer_add(j->writer, item);
-    if (tsr_fault_of_picture(status)) return tell_bad(j, sample, status, tsr_detail(j->ctx));
+    if (tsr_fault_of_picture(status)) {
+        char detail[1024]; /* the context's own text is about to be written anew */
+        snprintf(detail, sizeof detail, "%s", tsr_detail(j->ctx));
+        return tell_bad(j, sample, status, detail);
+    }
     if (status) return status;
     ++j->now.items;
     j->now.tokens += tsr_token_item_total(item);
@@ -321,6 +325,9 @@ static tsr_status check(tsr_context *ctx, const char *const *inputs, int count, 
     if (s->world < 0 || s->rank < 0 || s->rank >= (s->world ? s->world : 1))
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "rank: wanted 0 to %d, got %d",
                         (s->world ? s->world : 1) - 1, s->rank);
+    if ((unsigned)s->source.key > TSR_KEY_AUTO)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "source: key: wanted 0 to %d, got %d",
+                        (int)TSR_KEY_AUTO, (int)s->source.key);
     return TSR_OK;
 }
 
