@@ -4,7 +4,7 @@
 #ifndef BATCH_SHARDS_H
 #define BATCH_SHARDS_H
 
-#include "../formats/datasets/source.h"
+#include "../datasets/source.h"
 
 /* An output file and the list's entries it is made of. */
 typedef struct tsr_shard {

@@ -9,7 +9,7 @@
 #ifndef CODEC_PIPELINE_H
 #define CODEC_PIPELINE_H
 
-#include "../formats/datasets/source.h"
+#include "../datasets/source.h"
 #include "../media/image.h"
 #include "encoder.h"
 

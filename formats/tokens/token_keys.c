@@ -8,41 +8,6 @@ uint64_t tsr_token_key_hash(const char *key) {
     return tsr_hash64(key, strlen(key), 0);
 }
 
-static uint64_t record_hash(const tsr_token_file *f, uint64_t record) {
-    return tsr_get_u64(f->keys + record * TSR_TESS_RECORD_BYTES);
-}
-
-static uint64_t record_item(const tsr_token_file *f, uint64_t record) {
-    return tsr_get_u64(f->keys + record * TSR_TESS_RECORD_BYTES + 8);
-}
-
-bool tsr_token_keys_open(tsr_token_file *f, size_t at, const tsr_chunk *chunk) {
-    const size_t end = at + TSR_TESS_CHUNK_BYTES + (size_t)chunk->size;
-    if (end != f->index_at || chunk->size % TSR_TESS_RECORD_BYTES ||
-        chunk->size / TSR_TESS_RECORD_BYTES != f->info.items)
-        return false;
-    f->keys = f->bytes + at + TSR_TESS_CHUNK_BYTES;
-    f->key_count = f->info.items;
-    f->keys_bytes = end - at;
-    uint64_t hash = 0, item = 0;
-    for (uint64_t i = 0; i < f->key_count; ++i) {
-        const uint64_t h = record_hash(f, i), n = record_item(f, i);
-        const bool rises = i == 0 || h > hash || (h == hash && n > item);
-        if (n >= f->info.items || !rises) {
-            f->keys = NULL;
-            f->key_count = f->keys_bytes = 0;
-            return false;
-        }
-        hash = h;
-        item = n;
-        if (i % 65536 == 0)
-            tsr_token_file_touch(f, (uint64_t)(f->keys - f->bytes) + i * TSR_TESS_RECORD_BYTES,
-                                 65536 * TSR_TESS_RECORD_BYTES);
-    }
-    f->info.key_index = 1;
-    return true;
-}
-
 /* The first record whose hash is not below `hash`. Hashes are spread evenly, so that its place can
  * be guessed to a few hundred records; from there the steps double until it is enclosed. */
 static uint64_t first_record(const tsr_token_file *f, uint64_t hash) {
@@ -50,11 +15,11 @@ static uint64_t first_record(const tsr_token_file *f, uint64_t hash) {
     uint64_t low = 0, high = count, step = 64;
     uint64_t guess = (uint64_t)((double)hash / 18446744073709551616.0 * (double)count);
     if (guess >= count) guess = count - 1;
-    if (record_hash(f, guess) < hash) {
+    if (tsr_key_record_hash(f, guess) < hash) {
         low = guess + 1;
         for (uint64_t at = guess; count - at > step; step *= 2) {
             at += step;
-            if (record_hash(f, at) >= hash) {
+            if (tsr_key_record_hash(f, at) >= hash) {
                 high = at;
                 break;
             }
@@ -64,7 +29,7 @@ static uint64_t first_record(const tsr_token_file *f, uint64_t hash) {
         high = guess;
         for (uint64_t at = guess; at >= step; step *= 2) {
             at -= step;
-            if (record_hash(f, at) < hash) {
+            if (tsr_key_record_hash(f, at) < hash) {
                 low = at + 1;
                 break;
             }
@@ -73,7 +38,7 @@ static uint64_t first_record(const tsr_token_file *f, uint64_t hash) {
     }
     while (low < high) {
         const uint64_t middle = low + (high - low) / 2;
-        if (record_hash(f, middle) < hash)
+        if (tsr_key_record_hash(f, middle) < hash)
             low = middle + 1;
         else
             high = middle;
@@ -109,8 +74,8 @@ tsr_status tsr_token_file_next_key(tsr_token_file *f, const char *key, tsr_key_s
         return s;
     }
     for (; search->at < f->key_count && !*found && !s; ++search->at) {
-        if (record_hash(f, search->at) != search->hash) break;
-        *index = record_item(f, search->at);
+        if (tsr_key_record_hash(f, search->at) != search->hash) break;
+        *index = tsr_key_record_item(f, search->at);
         s = is_key(f, *index, key, found);
     }
     return s;

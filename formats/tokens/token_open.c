@@ -161,6 +161,35 @@ static tsr_status take_own(tsr_token_file *f, size_t at, const tsr_chunk *chunk,
     return TSR_OK;
 }
 
+/* Takes the records of the KEYS chunk at `at`, whose checksum is right, when they can be an index
+ * of the file's items. */
+static bool open_keys(tsr_token_file *f, size_t at, const tsr_chunk *chunk) {
+    const size_t end = at + TSR_TESS_CHUNK_BYTES + (size_t)chunk->size;
+    if (end != f->index_at || chunk->size % TSR_TESS_RECORD_BYTES ||
+        chunk->size / TSR_TESS_RECORD_BYTES != f->info.items)
+        return false;
+    f->keys = f->bytes + at + TSR_TESS_CHUNK_BYTES;
+    f->key_count = f->info.items;
+    f->keys_bytes = end - at;
+    uint64_t hash = 0, item = 0;
+    for (uint64_t i = 0; i < f->key_count; ++i) {
+        const uint64_t h = tsr_key_record_hash(f, i), n = tsr_key_record_item(f, i);
+        const bool rises = i == 0 || h > hash || (h == hash && n > item);
+        if (n >= f->info.items || !rises) {
+            f->keys = NULL;
+            f->key_count = f->keys_bytes = 0;
+            return false;
+        }
+        hash = h;
+        item = n;
+        if (i % 65536 == 0)
+            tsr_token_file_touch(f, (uint64_t)(f->keys - f->bytes) + i * TSR_TESS_RECORD_BYTES,
+                                 65536 * TSR_TESS_RECORD_BYTES);
+    }
+    f->info.key_index = 1;
+    return true;
+}
+
 static const char no_owner[] = "attributes that belong to nothing before them are left out";
 
 /* What a chunk of a known type, whose checksum is right, means between items. */
@@ -170,7 +199,7 @@ static tsr_status gap_chunk(tsr_token_file *f, size_t at, const tsr_chunk *chunk
         const tsr_status s = first ? take_own(f, at, chunk, &taken) : TSR_OK;
         return s || taken ? s : add_damage(f, at, TSR_ERROR_FORMAT, no_owner);
     }
-    if (tsr_token_keys_open(f, at, chunk)) return TSR_OK;
+    if (open_keys(f, at, chunk)) return TSR_OK;
     return add_damage(f, at, TSR_ERROR_FORMAT,
                       "an index of keys that does not fit the items is left out");
 }

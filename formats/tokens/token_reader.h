@@ -85,9 +85,14 @@ tsr_status tsr_token_unknown_critical(tsr_token_file *file, size_t at);
 tsr_status tsr_token_entry_at(tsr_token_file *file, uint64_t index, tsr_token_entry *entry);
 /* Opens the bytes of a file whose name, bytes and size are set. */
 tsr_status tsr_token_file_read_all(tsr_token_file *file);
-/* Takes the records of the KEYS chunk at `at`, whose checksum is right, when they can be an index
- * of the file's items. */
-bool tsr_token_keys_open(tsr_token_file *file, size_t at, const tsr_chunk *chunk);
+/* Hash and item of a record of the key index. */
+static inline uint64_t tsr_key_record_hash(const tsr_token_file *f, uint64_t record) {
+    return tsr_get_u64(f->keys + record * TSR_TESS_RECORD_BYTES);
+}
+
+static inline uint64_t tsr_key_record_item(const tsr_token_file *f, uint64_t record) {
+    return tsr_get_u64(f->keys + record * TSR_TESS_RECORD_BYTES + 8);
+}
 
 /* Notes that bytes are about to be read. The pages of a mapped file count as memory of the process
  * until they are given back. What is read in order is given back behind the reader, a few MiB at a

@@ -6,7 +6,7 @@
 #include <string.h>
 #include "alloc_fail.h"
 #include "compute/context.h"
-#include "formats/datasets/attribute_table.h"
+#include "datasets/attribute_table.h"
 #include "formats/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

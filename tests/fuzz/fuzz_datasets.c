@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "alloc_fail.h"
-#include "formats/datasets/item_records.h"
-#include "formats/datasets/vocabulary.h"
+#include "datasets/item_records.h"
+#include "datasets/vocabulary.h"
 #include "formats/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "alloc_fail.h"
-#include "formats/datasets/source_parts.h"
+#include "datasets/source_parts.h"
 #include "formats/tokens/token_layout.h"
 #include "formats/utf8.h"
 

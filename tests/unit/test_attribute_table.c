@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "compute/context.h"
-#include "formats/datasets/attribute_table.h"
+#include "datasets/attribute_table.h"
 #include "testing.h"
 
 static tsr_context *ctx;

@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 #include <tessera/datasets.h>
 #include <unistd.h>
-#include "formats/datasets/json_text.h"
-#include "formats/datasets/key_set.h"
+#include "datasets/json_text.h"
+#include "datasets/key_set.h"
 #include "testing.h"
 
 static tsr_context *ctx;

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "compute/context.h"
-#include "formats/datasets/source_parts.h"
+#include "datasets/source_parts.h"
 #include "tar_bytes.h"
 #include "testing.h"
 

@@ -12,7 +12,7 @@
 #include <zstd.h>
 
 #include "compute/context.h"
-#include "formats/datasets/source_parts.h"
+#include "datasets/source_parts.h"
 #include "media/image.h"
 #include "needs.h"
 #include "tar_bytes.h"
