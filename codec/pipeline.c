@@ -315,6 +315,9 @@ static void *encode_all(void *arg) {
 /* Hands over step next_out, which is DONE. The lock is held. */
 static tsr_status hand_over(tsr_pipeline *p) {
     step *s = at(p, p->next_out);
+    /* Marks and bad pictures may not have been passed over yet: nobody looks at this step now. */
+    if (p->next_decode <= p->next_out) p->next_decode = p->next_out + 1;
+    if (p->next_encode <= p->next_out) p->next_encode = p->next_out + 1;
     pthread_mutex_unlock(&p->lock);
     const double began = now();
     if (s->encoding.item) {
@@ -330,8 +333,6 @@ static tsr_status hand_over(tsr_pipeline *p) {
     pthread_mutex_lock(&p->lock);
     p->in_flight -= bytes;
     ++p->next_out;
-    /* An encoder that finds nothing never gets beyond marks and bad pictures itself. */
-    if (p->next_encode < p->next_out) p->next_encode = p->next_out;
     pthread_cond_broadcast(&p->changed);
     return status;
 }
