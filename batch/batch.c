@@ -3,9 +3,6 @@
  * rank and puts a mark into the pipeline where one begins and where it ends; the calling thread
  * meets the marks in their places, and opens and closes token files there. */
 #include "../codec/pipeline.h"
-#include "../formats/file.h"
-#include "../formats/tokens/token_layout.h"
-#include "../models/model.h"
 #include "journal.h"
 #include "shards.h"
 

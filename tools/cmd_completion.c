@@ -431,7 +431,7 @@ const verb verb_completion = {
     .about = "The script offers verbs, options, the values of options that have a list of them, "
              "names of published models where a model is wanted, and files. An installed tessera "
              "has it in the shells' own folders already.",
-    .examples = "# for this session, or in ~/.bashrc\n"
+    .examples = "# for this shell, or in ~/.bashrc\n"
                 "source <(tessera completion bash)\n"
                 "# in ~/.zshrc, behind compinit\n"
                 "source <(tessera completion zsh)\n"
