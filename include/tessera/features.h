@@ -23,22 +23,28 @@ extern "C" {
 /* How a picture of any size becomes the pixels that a tower takes. Every resampling is Pillow's
  * bicubic or bilinear on 8-bit values, to the bit; alpha is dropped. */
 typedef enum tsr_view_kind {
-    TSR_VIEW_CROP = 0, /* the shorter side becomes `shortest`, the longer one floor(shortest * long
-                          / short); then the centre, width x height, is cut out */
+    TSR_VIEW_CROP = 0,    /* the shorter side becomes `shortest`, the longer one floor(shortest *
+                             long / short); then the centre, width x height, is cut out */
     TSR_VIEW_STRETCH = 1, /* both sides become width x height; the aspect is not kept */
-    TSR_VIEW_PAD = 2 /* a square of the longer side is filled with `background`, the picture put
-                        into its middle; then as TSR_VIEW_CROP */
+    TSR_VIEW_PAD = 2,   /* a square of the longer side is filled with `background`, the picture put
+                           into its middle; then as TSR_VIEW_CROP */
+    TSR_VIEW_SMART = 3, /* both sides become multiples of `step`, of at least min_pixels and at
+                           most max_pixels together (Qwen2-VL's smart_resize) */
+    TSR_VIEW_BUDGET = 4 /* both sides become multiples of `step` at the largest scale that stays
+                           within max_pixels (SigLIP2's NaFlex) */
 } tsr_view_kind;
 
 /* What a tower takes, and how pictures become it. */
 typedef struct tsr_view {
     tsr_view_kind kind;
-    uint32_t shortest;           /* CROP, PAD: pixels of the shorter side after resizing */
-    uint32_t width, height;      /* pixels of the result */
-    tsr_resampling filter;       /* TSR_RESAMPLING_BICUBIC or _BILINEAR or _LANCZOS */
-    uint8_t background[3];       /* PAD: RGB around the picture */
-    float mean[3], deviation[3]; /* of RGB on the 0..1 scale: the tower takes (v/255 - mean) /
-                                    deviation */
+    uint32_t shortest;               /* CROP, PAD: pixels of the shorter side after resizing */
+    uint32_t width, height;          /* CROP, STRETCH, PAD: pixels of the result */
+    uint32_t step;                   /* SMART, BUDGET: pixels */
+    uint64_t min_pixels, max_pixels; /* SMART; BUDGET: max_pixels */
+    tsr_resampling filter;           /* never TSR_RESAMPLING_AUTO */
+    uint8_t background[3];           /* PAD: RGB around the picture */
+    float mean[3], deviation[3];     /* of RGB on the 0..1 scale: the tower takes (v/255 - mean) /
+                                        deviation */
 } tsr_view;
 
 /* An open tower. */
