@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* features_files.c: picture files to token sets. Pictures are read one after the other, computed in
  * small groups and written; a bad one costs no other. */
-#define TESSERA_EXPERIMENTAL
 #include "tower.h"
 #include "../datasets/source.h"
 #include "../formats/file.h"

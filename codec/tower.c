@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* tower.c: opening towers, and features of pictures in memory. */
-#define TESSERA_EXPERIMENTAL
 #include "tower.h"
 #include "../compute/arena.h"
 #include "view.h"

@@ -4,7 +4,6 @@
 #ifndef CODEC_VIEW_H
 #define CODEC_VIEW_H
 
-#define TESSERA_EXPERIMENTAL
 #include <tessera/features.h>
 
 #include "../compute/device.h"

@@ -11,7 +11,6 @@
 #ifndef NN_FAMILY_H
 #define NN_FAMILY_H
 
-#define TESSERA_EXPERIMENTAL
 #include <tessera/features.h>
 #include "../compute/device.h"
 #include "../formats/weights/safetensors.h"

@@ -16,7 +16,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-#ifdef TESSERA_EXPERIMENTAL /* may change until 1.0 */
 
 /* ---- towers --------------------------------------------------------------------------------- */
 
@@ -183,7 +182,6 @@ tsr_status tsr_features_files(tsr_context *ctx, const char *const *inputs, int c
                               const char *output, const tsr_features_settings *settings,
                               tsr_features_report *report);
 
-#endif /* TESSERA_EXPERIMENTAL */
 #ifdef __cplusplus
 }
 #endif
