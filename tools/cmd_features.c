@@ -107,7 +107,14 @@ typedef struct failures {
     json_out j; /* file NULL: not asked for */
     char *text;
     size_t size;
+    uint64_t count;
+    char first[1200]; /* waits for a second one: alone it may be the failure of the call */
 } failures;
+
+static void say_first(failures *l) {
+    if (*l->first) tool_warn(l->t, "%s", l->first);
+    *l->first = 0;
+}
 
 /* tsr_encode_failure_fn */
 static void failed_one(void *user, const tsr_encode_failure *f) {
@@ -115,7 +122,12 @@ static void failed_one(void *user, const tsr_encode_failure *f) {
     char text[1200], clean[1200];
     snprintf(text, sizeof text, "%s: %s", tsr_status_text(f->status), f->detail);
     tool_progress_clear(l->t);
-    tool_warn(l->t, "%s", tool_clean(text, clean, sizeof clean));
+    tool_clean(text, clean, sizeof clean);
+    if (l->count++) {
+        say_first(l);
+        tool_warn(l->t, "%s", clean);
+    } else
+        snprintf(l->first, sizeof l->first, "%s", clean);
     if (!l->j.file) return;
     json_object(&l->j, NULL);
     json_text(&l->j, "input", f->input);
@@ -193,6 +205,7 @@ static int work(tool *t, const features_options *o, tsr_features_settings *s, ch
     }
     tool_progress_clear(t);
     int code = report.failed ? EXIT_NEGATIVE : EXIT_DONE;
+    if (!status) say_first(&l);
     if (status)
         code = tool_fail(t, status);
     else if (o->common.json)
