@@ -266,6 +266,10 @@ void tsr_operation_merge(tsr_operation *o, const int32_t *map, int64_t rows,
     tsr_operation_replace(o, map, rows, o->in->channels, features, NULL);
 }
 
+void tsr_operation_stream(tsr_operation *o, const char *name) {
+    if (!o->status) snprintf(o->out->stream, sizeof o->out->stream, "%s", name);
+}
+
 void tsr_operation_attach(tsr_operation *o, const char *name, tsr_array_type type,
                           tsr_token_axis axis, int rank, const int64_t *dim, const void *data) {
     if (o->status) return;
