@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* windows.c: pooling over windows of a grid. */
 #include "windows.h"
+#include "../compute/cpu/simd.h"
 #include "../compute/threads.h"
 
 #include <math.h>
@@ -70,7 +71,8 @@ static box box_of(const pooling *p, int64_t window) {
 }
 
 /* Adds weight * x[token] to sum for channels c .. c + n - 1. */
-static void add(double *restrict sum, const float *restrict x, double weight, int64_t n) {
+TSR_CLONES static void add(double *restrict sum, const float *restrict x, double weight,
+                           int64_t n) {
     if (weight == 1)
         for (int64_t i = 0; i < n; ++i)
             sum[i] += (double)x[i];

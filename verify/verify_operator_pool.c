@@ -120,3 +120,16 @@ void tsr_verify_operator_slow_fast_pool(tsr_verify *v) {
     compare_rows(v, "expected.slow_rows", slow);
     tsr_case_features(v, "expected.fast", fast);
 }
+
+/* expected.mean_gain_norm_none is the gain of a transform that is not orthonormal, which the
+ * published function offers beside the one that its compression uses. It is not made here; the case
+ * that has it also has both gains that are. */
+void tsr_verify_operator_dct_lowpass(tsr_verify *v) {
+    const int64_t grid[3] = {1, tsr_case_integer(v, "height"), tsr_case_integer(v, "width")};
+    const tsr_token_set *set = input_set(v, "x", grid);
+    const long long h = tsr_case_integer(v, "out_height"), w = tsr_case_integer(v, "out_width");
+    tsr_case_features(v, "expected.features_ortho",
+                      tsr_case_reduce(v, set, "dct-lowpass:size=%lld+%lld,gain=ortho", h, w));
+    tsr_case_features(v, "required.features_preserve",
+                      tsr_case_reduce(v, set, "dct-lowpass:size=%lld+%lld", h, w));
+}
