@@ -124,7 +124,7 @@ const tsr_operator tsr_operator_shard_plan = {
                     "side of a shard, pixels"},
                    {"max_grid", TSR_PARAMETER_INTEGER, "3", 1, 256, NULL,
                     "most shards along a side"},
-                   {"variant", TSR_PARAMETER_CHOICE, "corrected", 0, 0, "corrected|published",
+                   {"variant", TSR_PARAMETER_CHOICE, "once", 0, 0, "once|published",
                     "published: a picture of one shard counts twice"}},
     .apply = shard_plan,
 };
@@ -280,7 +280,7 @@ const tsr_operator tsr_operator_tile_plan = {
                     "most tiles of each picture, instead of a share of total"},
                    {"limit", TSR_PARAMETER_INTEGER, "672", 1, 1 << 24, NULL,
                     "quadrants: longest side of a picture that stays whole, pixels"},
-                   {"variant", TSR_PARAMETER_CHOICE, "corrected", 0, 0, "corrected|published",
+                   {"variant", TSR_PARAMETER_CHOICE, "covering", 0, 0, "covering|published",
                     "published: quadrants of odd sides lose the last row or column"}},
     .apply = tile_plan,
 };

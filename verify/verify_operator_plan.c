@@ -93,7 +93,7 @@ void tsr_verify_operator_tile_plan(tsr_verify *v) {
     text sizes = {{0}, 0}, patches = {{0}, 0};
     if (!strcmp(rule, "quadrants")) {
         tile_quadrants(v, "expected.images", "published");
-        tile_quadrants(v, "required.images", "corrected");
+        tile_quadrants(v, "required.images", "covering");
         return;
     }
     add_fields(&sizes, images, "size");
