@@ -121,3 +121,22 @@ void tsr_verify_operator_halving_merge(tsr_verify *v) {
     tsr_case_sizes(v, "required.size", made);
     tsr_case_source_map(v, "required.source_map", made);
 }
+
+/* ---- clusters ---- */
+
+/* Density and delta have no tolerance of their own: that of features. */
+void tsr_verify_operator_dpc_knn(tsr_verify *v) {
+    const tsr_tensor x = tsr_case_input(v, "x");
+    const tsr_token_set *set = sized_set(v, &x, NULL);
+    const double ratio = tsr_case_number(v, "ratio");
+    const tsr_token_set *made = tsr_case_reduce(
+        v, set,
+        ratio < 1 ? "dpc-knn:ratio=%.17g,neighbours=%lld" : "dpc-knn:k=%.0f,neighbours=%lld", ratio,
+        (long long)tsr_case_integer(v, "k_requested"));
+    tsr_case_trace(v, "centres", NULL, made, "centres");
+    tsr_case_source_map(v, "cluster", made);
+    tsr_case_sizes(v, "size", made);
+    tsr_case_features(v, "features", made);
+    tsr_case_trace(v, "density", "features", made, "density");
+    tsr_case_trace(v, "delta", "features", made, "delta");
+}
