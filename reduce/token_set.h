@@ -40,9 +40,16 @@ int64_t tsr_token_array_elements(const tsr_token_array *array);
 size_t tsr_array_type_bytes(tsr_array_type type);
 /* Adds an array to the trace. Errors: MEMORY. */
 tsr_status tsr_token_set_add_trace(tsr_token_set *set, const tsr_token_array *array);
+/* Makes a writer store floats as f16, but for positions and sizes: half the file. The caller has
+ * seen to it that values are below 65520, from where on f16 is infinite. */
+void tsr_token_sets_store_f16(tsr_token_sets_writer *writer);
 /* Checks what the parts of a set say of each other: the map leads to tokens, sizes count its source
  * tokens, the grid holds as many tokens, everything is finite. `name` begins the detail text.
  * Errors: FORMAT. */
 tsr_status tsr_token_set_check(const tsr_token_set *set, const char *name);
+/* Opens a file of sets in memory; the bytes must stay valid until it is closed. `name` begins
+ * detail texts. Errors: those of tsr_token_sets_open. */
+tsr_status tsr_token_sets_parse(tsr_context *ctx, const char *name, const void *bytes, size_t size,
+                                tsr_token_sets **sets);
 
 #endif
