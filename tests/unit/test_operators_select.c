@@ -204,8 +204,16 @@ START_TEST(nothing_to_keep_is_refused) {
             "wanted at least one token to stay, got none");
     refuses(ctx, set, "keep-mask", TSR_ERROR_ARGUMENT,
             "wanted at least one token to stay, got none");
-    tsr_token_set *made = reduce_one(set, "lof-budget:neighbours=5,least=2");
     int32_t kept[N];
+    const float equal[2 * N] = {0};
+    tsr_token_set *made = reduce_one(set, "keep-mask:least=5");
+    ck_assert_int_eq(kept_tokens(made, kept), 5);
+    tsr_token_set_close(&made);
+    add_column(set, "logits", TSR_ARRAY_F32, TSR_TOKEN_AXIS_FIRST, 2, (int64_t[]){N, 2}, equal);
+    made = reduce_one(set, "keep-mask"); /* equal logits keep */
+    ck_assert_int_eq(kept_tokens(made, kept), N);
+    tsr_token_set_close(&made);
+    made = reduce_one(set, "lof-budget:neighbours=5,least=2");
     ck_assert_int_eq(kept_tokens(made, kept), 2);
     ck_assert_int_eq(kept[0], N - 2); /* the highest scores */
     ck_assert_int_eq(kept[1], N - 1);
