@@ -140,3 +140,84 @@ void tsr_verify_operator_dpc_knn(tsr_verify *v) {
     tsr_case_trace(v, "density", "features", made, "density");
     tsr_case_trace(v, "delta", "features", made, "delta");
 }
+
+/* ---- joins ---- */
+
+void tsr_verify_operator_cell_recycle(tsr_verify *v) {
+    const tsr_tensor x = tsr_case_input(v, "x"), score = tsr_case_input(v, "score");
+    const int64_t n = v->status ? 0 : tsr_rows(&x),
+                  grid[3] = {1, tsr_case_integer(v, "height"), tsr_case_integer(v, "width")};
+    tsr_token_set *set = tsr_case_set(v, x.data, n, v->status ? 0 : tsr_cols(&x), grid);
+    tsr_case_column(v, set, "scores", TSR_TOKEN_AXIS_FIRST, TSR_ARRAY_F32, 1, &n, score.data);
+    const tsr_token_set *made =
+        tsr_case_reduce(v, set, "cell-recycle:keep=%.17g,cell=%lld", tsr_case_number(v, "keep"),
+                        (long long)tsr_case_integer(v, "cell"));
+    tsr_case_trace(v, "indices", NULL, made, "indices");
+    tsr_case_trace(v, "low", NULL, made, "low");
+    tsr_case_trace(v, "representative_of_low", NULL, made, "representative_of_low");
+    tsr_case_features(v, "features", made);
+    if (v->status) return;
+    /* The map says the same as the two lists. */
+    const tsr_token_array low = tsr_token_set_trace(made, "low"),
+                          owner = tsr_token_set_trace(made, "representative_of_low");
+    const int32_t *map = info_of(made).source_map;
+    int64_t differ = 0;
+    for (int64_t i = 0; i < low.dim[0]; ++i)
+        differ += map[((const int32_t *)low.data)[i]] != map[((const int32_t *)owner.data)[i]];
+    tsr_verify_line(v, "required.source_map", !differ, "%lld of %lld low tokens differ",
+                    (long long)differ, (long long)low.dim[0]);
+}
+
+/* Compares the members of each new token with the lists of an answer. */
+static void compare_groups(tsr_verify *v, const char *name, const tsr_token_set *made) {
+    const cJSON *groups = tsr_case_answer(v, name), *group, *member;
+    const tsr_token_set_info info = info_of(made);
+    int64_t differ = cJSON_GetArraySize(groups) != info.count, held = 0;
+    int row = 0;
+    if (!groups || v->status) return;
+    cJSON_ArrayForEach(group, groups) {
+        cJSON_ArrayForEach(member, group) {
+            const int i = member->valueint;
+            differ += i < 0 || i >= info.source || info.source_map[i] != row;
+            ++held;
+        }
+        ++row;
+    }
+    for (int64_t i = 0; i < info.source; ++i)
+        held -= info.source_map[i] >= 0;
+    tsr_verify_line(v, name, !differ && !held, "%lld members in another group, %lld more or fewer",
+                    (long long)differ, (long long)held);
+}
+
+void tsr_verify_operator_temporal_dedupe(tsr_verify *v) {
+    const tsr_tensor x = tsr_case_input(v, "x"), picks = tsr_case_input(v, "picks");
+    tsr_token_set *set = sized_set(v, &x, NULL);
+    const double threshold = tsr_case_number(v, "threshold");
+    add_rows(v, set, "picks", &picks);
+    const tsr_token_set *published = tsr_case_reduce(
+        v, set, "temporal-dedupe:metric=picks,threshold=%.17g,variant=published", threshold);
+    tsr_case_trace(v, "expected.parent", NULL, published, "parent");
+    tsr_case_trace(v, "expected.kept", NULL, published, "kept");
+    compare_groups(v, "expected.groups", published);
+    tsr_case_features(v, "expected.features", published);
+    tsr_case_trace(v, "expected.rows_lost", NULL, published, "rows_lost");
+    const tsr_token_set *made =
+        tsr_case_reduce(v, set, "temporal-dedupe:metric=picks,threshold=%.17g", threshold);
+    compare_groups(v, "required.groups", made);
+    tsr_case_features(v, "required.features", made);
+}
+
+void tsr_verify_operator_size_bias_attention(tsr_verify *v) {
+    const tsr_tensor q = tsr_case_input(v, "q"), k = tsr_case_input(v, "k"),
+                     x = tsr_case_input(v, "v"), size = tsr_case_input(v, "size");
+    tsr_token_set *set = sized_set(v, &x, size.data);
+    const long long heads = tsr_case_integer(v, "heads");
+    add_rows(v, set, "queries", &q);
+    add_rows(v, set, "keys", &k);
+    add_rows(v, set, "values", &x);
+    const tsr_token_set *made = tsr_case_reduce(v, set, "size-bias-attention:heads=%lld", heads);
+    tsr_case_features(v, "expected.features", made);
+    tsr_case_trace(v, "expected.metric", "features", made, "metric");
+    tsr_case_features(v, "expected.features_without_bias",
+                      tsr_case_reduce(v, set, "size-bias-attention:heads=%lld,bias=query", heads));
+}
