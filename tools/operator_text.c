@@ -143,6 +143,10 @@ static double value_at(const tsr_token_array *a, int64_t i) {
 
 void operator_json(json_out *j, const tsr_token_array *a) {
     const int64_t n = elements(a);
+    if (n == 0) { /* an answer without numbers */
+        json_array(j, a->name);
+        json_end(j, ']');
+    }
     for (int64_t i = 0; i < n; ++i) {
         int64_t part = n; /* elements below one index of an axis */
         for (int axis = 0; axis < a->rank; part /= a->dim[axis++])

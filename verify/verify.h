@@ -101,6 +101,8 @@ tsr_tensor tsr_verify_array(tsr_verify *v, const cJSON *entry, tsr_dtype dtype);
 /* Reports one line called "<run>/<output>", or "<run>" where output is "", and counts it. */
 void tsr_verify_line(tsr_verify *v, const char *output, bool passed, const char *format, ...)
     TSR_PRINTF(4, 5);
+/* Reports that an output is not compared, and why: neither passed nor failed. */
+void tsr_verify_leave_out(tsr_verify *v, const char *output, const char *why);
 /* Reports a hash: passed if got == want. */
 void tsr_verify_hash_line(tsr_verify *v, const char *output, uint64_t want, uint64_t got);
 

@@ -206,6 +206,24 @@ const char *tsr_case_text(tsr_verify *v, const char *name) {
     return tsr_verify_text(v, field(v->run, "params"), name);
 }
 
+const char *tsr_case_list(tsr_verify *v, const char *name) {
+    const cJSON *list = field(field(v->run, "params"), name);
+    const int n = cJSON_IsArray(list) ? cJSON_GetArraySize(list) : -1;
+    enum { NUMBER = 40 };
+    if (n < 0) tsr_verify_refuse(v, "params: %s: wanted a list, got none", name);
+    char *text = tsr_verify_take(v, (n > 0 ? n : 0) * NUMBER + 1, 1, name), *to = text;
+    for (int i = 0; text && i < n; ++i)
+        to += snprintf(to, NUMBER, "%s%.17g", i ? "+" : "",
+                       cJSON_GetNumberValue(cJSON_GetArrayItem(list, i)));
+    return v->status ? "" : text;
+}
+const char *tsr_case_file(tsr_verify *v, const char *name) {
+    enum { PATH = 4096 };
+    char *path = tsr_verify_take(v, PATH, 1, name);
+    tsr_verify_path(v, tsr_case_text(v, name), path, PATH);
+    return v->status ? "" : path;
+}
+
 /* ---- running ---- */
 
 tsr_token_set *tsr_case_set(tsr_verify *v, const float *features, int64_t count, int64_t channels,
@@ -398,6 +416,19 @@ void tsr_case_trace(tsr_verify *v, const char *name, const char *tolerance,
         tsr_case_f32(v, name, tolerance, a.data, n);
     else
         tsr_case_f64(v, name, tolerance, a.data, n);
+}
+
+void tsr_case_trace_near(tsr_verify *v, const char *name, double most, const tsr_token_set *made,
+                         const char *trace) {
+    const cJSON *answer = tsr_case_answer(v, name);
+    if (v->status || !answer) return;
+    const tsr_token_array a = tsr_token_set_trace(made, trace);
+    const double got = !a.name                   ? NAN
+                       : a.type == TSR_ARRAY_F64 ? *(const double *)a.data
+                       : a.type == TSR_ARRAY_F32 ? (double)*(const float *)a.data
+                                                 : (double)*(const int32_t *)a.data;
+    const double wanted = cJSON_GetNumberValue(answer);
+    tsr_verify_line(v, name, fabs(got - wanted) <= most, "wanted %.17g, got %.17g", wanted, got);
 }
 
 static tsr_token_set_info info_of(const tsr_token_set *made) {
