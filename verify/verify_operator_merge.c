@@ -344,3 +344,22 @@ void tsr_verify_operator_lof_merge(tsr_verify *v) {
     compare_members(v, made);
     tsr_case_features(v, "required.features", made);
 }
+
+/* ---- codebook of a clip ---- */
+
+/* The fixed-K branch of the release, manifest.fixed_k_branch, stops with an error: nothing to
+ * compare. */
+void tsr_verify_operator_clip_codebook(tsr_verify *v) {
+    const tsr_tensor x = tsr_case_input(v, "x");
+    const tsr_token_set *set = sized_set(v, &x, NULL);
+    const tsr_token_set *made = tsr_case_reduce(v, set, "clip-codebook:k=%lld,rounds=%lld",
+                                                (long long)tsr_case_integer(v, "K"),
+                                                (long long)tsr_case_integer(v, "rounds_max"));
+    if (v->status) return;
+    const tsr_token_set_info info = info_of(made);
+    tsr_case_trace(v, "expected.initial", NULL, made, "initial");
+    tsr_case_source_map(v, "expected.labels", made);
+    tsr_case_sizes(v, "expected.counts", made);
+    tsr_case_f32(v, "expected.codebook", "codebook", info.features, info.count * info.channels);
+    tsr_case_trace(v, "expected.rounds", NULL, made, "rounds");
+}
