@@ -42,10 +42,11 @@ void tsr_mean_over_rows(tsr_operation *o, const float *data, int64_t rows, int64
 
 const double *tsr_attention_received(tsr_operation *o, const char *column) {
     const int64_t n = o->in->count;
-    const bool square = tsr_token_set_column(o->in, column).axis == TSR_TOKEN_AXIS_SQUARE;
-    const tsr_token_array a =
-        tsr_operation_column(o, column, TSR_ARRAY_F32,
-                             square ? TSR_TOKEN_AXIS_SQUARE : TSR_TOKEN_AXIS_FIRST, square ? 0 : 1);
+    const tsr_token_axis axis = tsr_token_set_column(o->in, column).axis;
+    const bool square = axis == TSR_TOKEN_AXIS_SQUARE;
+    const tsr_token_array a = tsr_operation_column(
+        o, column, TSR_ARRAY_F32,
+        square || axis == TSR_TOKEN_AXIS_LAST ? axis : TSR_TOKEN_AXIS_FIRST, square ? 0 : 1);
     const int64_t keys = o->status ? 0 : a.dim[a.rank - 1];
     double *score = tsr_operation_take(o, keys, sizeof *score, column);
     if (o->status) return NULL;
@@ -165,8 +166,8 @@ static void anchor_buffer_register(tsr_operation *o) {
     const int64_t *grid = tsr_operation_grid(o), n = o->in->count, k = tsr_select_count(o, n);
     const bool published = tsr_operation_is(o, "variant", "published");
     const int64_t a = (int64_t)nearbyint((double)k * tsr_operation_number(o, "alpha") / 5);
-    const double *shallow = tsr_attention_received(o, "shallow");
-    const double *deep = tsr_attention_received(o, "deep");
+    const double *shallow = tsr_attention_received(o, "attention_shallow");
+    const double *deep = tsr_attention_received(o, "attention_deep");
     float *score = tsr_operation_take(o, n, sizeof *score, "scores");
     int32_t *index = tsr_operation_take(o, n, sizeof *index, "indices");
     uint8_t *chosen = tsr_operation_take(o, n, sizeof *chosen, "marks");
@@ -197,17 +198,18 @@ const tsr_operator tsr_operator_anchor_buffer_register = {
              .kind = TSR_OPERATOR_SELECT,
              .about = "keeps anchors of a shallow layer, their grid neighbours, and the best of "
                       "a deep layer",
-             .formula = "a = round(k alpha / 5), half to even; anchors = the a tokens that receive "
-                        "most attention in `shallow`; buffers = their neighbours left, right, "
-                        "above and below; registers = those that receive most in `deep` among "
-                        "the rest, until k tokens are kept, in their order",
+             .formula =
+                 "a = round(k alpha / 5), half to even; anchors = the a tokens that receive "
+                 "most attention in attention_shallow; buffers = their neighbours left, right, "
+                 "above and below; registers = those that receive most in attention_deep among "
+                 "the rest, until k tokens are kept, in their order",
              .source = "HiPrune (Danielement321/HiPrune @ 6e83a12)",
              .differs = "the published code finds neighbours by index arithmetic: they wrap at "
                         "the ends of rows and are clamped to the first and last token. "
                         "variant=published does that; the default takes neighbours of the grid. "
                         "Both average attention over all rows",
              .cost = "2 H N^2 additions for attention among tokens, N log N comparisons",
-             .columns = "shallow deep"},
+             .columns = "attention_shallow attention_deep"},
     .parameters = {TSR_SELECT_PARAMETERS,
                    {"alpha", TSR_PARAMETER_NUMBER, "0.1", 0, 5, NULL,
                     "share of the kept tokens that come from anchors with 4 neighbours each"},

@@ -21,8 +21,7 @@ typedef struct codebook {
 /* The codebook of the parameter "codebook", or else of the column "codes". */
 static codebook find_codebook(tsr_operation *o) {
     if (!tsr_operation_has(o, "codebook")) {
-        const tsr_token_array codes =
-            tsr_operation_column(o, "codes", TSR_ARRAY_F32, TSR_TOKEN_AXIS_NONE, 2);
+        const tsr_token_array codes = tsr_operation_table(o, "codes", 2);
         return (codebook){codes.data, codes.dim[0], codes.dim[1]};
     }
     const char *path = tsr_operation_text(o, "codebook");

@@ -97,8 +97,7 @@ static void add_vision(tsr_operation *o, coverage *c) {
 /* The text block: the column "text" against the features. */
 static void add_text(tsr_operation *o, coverage *c) {
     if (!tsr_operation_has_column(o, "text")) return;
-    const tsr_token_array text =
-        tsr_operation_column(o, "text", TSR_ARRAY_F32, TSR_TOKEN_AXIS_NONE, 2);
+    const tsr_token_array text = tsr_operation_table(o, "text", 2);
     const double temperature = tsr_operation_number(o, "temperature_text");
     const int64_t n = c->n, dim = o->in->channels;
     if (!o->status && text.dim[1] != dim)

@@ -109,6 +109,13 @@ tsr_token_array tsr_operation_column(tsr_operation *o, const char *name, tsr_arr
     return o->status ? none : a;
 }
 
+tsr_token_array tsr_operation_table(tsr_operation *o, const char *name, int rank) {
+    /* A file cannot tell a table with as many rows as there are tokens from rows of tokens. */
+    const bool rows = tsr_token_set_column(o->in, name).axis == TSR_TOKEN_AXIS_FIRST;
+    return tsr_operation_column(o, name, TSR_ARRAY_F32,
+                                rows ? TSR_TOKEN_AXIS_FIRST : TSR_TOKEN_AXIS_NONE, rank);
+}
+
 const int64_t *tsr_operation_grid(tsr_operation *o) {
     if (!o->status && !o->in->grid[0])
         tsr_operation_fail(o, TSR_ERROR_ARGUMENT,

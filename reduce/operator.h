@@ -68,6 +68,9 @@ const double *tsr_operation_list(tsr_operation *o, const char *name, int *count)
  * ARGUMENT, naming column, wanted and got; the array is zeroed then. */
 tsr_token_array tsr_operation_column(tsr_operation *o, const char *name, tsr_array_type type,
                                      tsr_token_axis axis, int rank);
+/* An f32 column of `rank` dimensions that belongs to no token, such as "codes" or "text", whatever
+ * its first dimension happens to be. Fails like tsr_operation_column. */
+tsr_token_array tsr_operation_table(tsr_operation *o, const char *name, int rank);
 bool tsr_operation_has_column(const tsr_operation *o, const char *name);
 /* Frames, rows and columns of the tokens. Fails with ARGUMENT where they fill no grid. */
 const int64_t *tsr_operation_grid(tsr_operation *o);

@@ -317,8 +317,9 @@ static void table_stretch(tsr_operation *o) {
     const int64_t factor = tsr_operation_integer(o, "factor");
     if (!o->status && (keep > n || (keep < n && n < 2)))
         tsr_operation_fail(o, TSR_ERROR_ARGUMENT,
-                           "keep: wanted at most the %lld rows, and 2 rows or more, got %lld",
-                           (long long)n, (long long)keep);
+                           "wanted a table of at least keep = %lld rows, and 2 or more where one "
+                           "is stretched, got %lld",
+                           (long long)keep, (long long)n);
     if (o->status) return;
     const int64_t made = keep + (n - keep) * factor;
     float *table = tsr_operation_take(o, made * dim, sizeof *table, "table");

@@ -2,117 +2,29 @@
 /* score_select.c: tokens chosen by numbers that stand beside them: outliers among scores, entropy
  * of pixels, logits of a learned mask. */
 #include "attention_select.h"
+#include "lof.h"
 #include "select.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 /* ---- local outliers ---- */
-
-typedef struct ranked {
-    float value;
-    int32_t index;
-} ranked;
-static int by_value(const void *a, const void *b) {
-    const ranked *x = a, *y = b;
-    if (x->value != y->value) return x->value < y->value ? -1 : 1;
-    return (x->index > y->index) - (x->index < y->index);
-}
-
-/* Scores on a line, upwards; equal ones in the order of tokens. */
-typedef struct line {
-    ranked *at;         /* [n] */
-    int32_t *neighbour; /* [n, q] places of the q nearest others */
-    double *reach;      /* [n] distance of the q-th */
-    double *density;    /* [n] */
-    int64_t n, q;
-} line;
-
-static double gap(const line *l, int64_t a, int64_t b) {
-    return fabs((double)l->at[a].value - (double)l->at[b].value);
-}
-
-/* The q nearest places of place i. Where several share the q-th distance, the lowest tokens are
- * taken. */
-static void find_neighbours(line *l, int64_t i) {
-    int64_t low = i, high = i;
-    double far = 0;
-    for (int64_t c = 0; c < l->q; ++c) {
-        const double left = low > 0 ? gap(l, i, low - 1) : INFINITY;
-        const double right = high + 1 < l->n ? gap(l, i, high + 1) : INFINITY;
-        far = fmin(left, right);
-        if (left <= right)
-            --low;
-        else
-            ++high;
-    }
-    int32_t *to = l->neighbour + i * l->q;
-    int64_t count = 0, left = i, right = i;
-    while (left > 0 && gap(l, i, left - 1) < far)
-        to[count++] = (int32_t)--left;
-    while (right + 1 < l->n && gap(l, i, right + 1) < far)
-        to[count++] = (int32_t)++right;
-    /* On each side a run of equal values lies at the q-th distance; both are in token order. */
-    int64_t a = left, b = right + 1;
-    while (a > 0 && gap(l, i, a - 1) == far)
-        --a;
-    while (count < l->q) {
-        const bool more = b < l->n && gap(l, i, b) == far;
-        const bool from_left = a < left && (!more || l->at[a].index < l->at[b].index);
-        to[count++] = (int32_t)(from_left ? a++ : b++);
-    }
-    l->reach[i] = far;
-}
-
-/* Local outlier factors of scores [n], by token. */
-static void outlier_factors(tsr_operation *o, const float *score, int64_t n, int64_t q,
-                            float *factor) {
-    line l = {.n = n, .q = q};
-    l.at = tsr_operation_take(o, n, sizeof *l.at, "sorted scores");
-    l.neighbour = tsr_operation_take(o, n * q, sizeof *l.neighbour, "neighbours");
-    l.reach = tsr_operation_take(o, n, sizeof *l.reach, "distances");
-    l.density = tsr_operation_take(o, n, sizeof *l.density, "densities");
-    if (o->status) return;
-    for (int64_t i = 0; i < n; ++i)
-        l.at[i] = (ranked){score[i], (int32_t)i};
-    qsort(l.at, (size_t)n, sizeof *l.at, by_value);
-    for (int64_t i = 0; i < n; ++i)
-        find_neighbours(&l, i);
-    for (int64_t i = 0; i < n; ++i) {
-        double sum = 0;
-        for (int64_t j = 0; j < q; ++j) {
-            const int64_t other = l.neighbour[i * q + j];
-            sum += fmax(gap(&l, i, other), l.reach[other]);
-        }
-        l.density[i] = 1 / (sum / (double)q + 1e-10);
-    }
-    for (int64_t i = 0; i < n; ++i) {
-        double sum = 0;
-        for (int64_t j = 0; j < q; ++j)
-            sum += l.density[l.neighbour[i * q + j]];
-        factor[l.at[i].index] = q ? (float)(sum / (double)q / l.density[i]) : 1;
-    }
-}
 
 /* Recoverable Compression. */
 static void lof_budget(tsr_operation *o) {
     const tsr_token_array scores =
         tsr_operation_column(o, "scores", TSR_ARRAY_F32, TSR_TOKEN_AXIS_FIRST, 1);
     const int64_t n = o->in->count, least = tsr_operation_integer(o, "least");
-    int64_t q = tsr_operation_integer(o, "neighbours");
+    const int64_t q = tsr_operation_integer(o, "neighbours");
     const bool published = tsr_operation_is(o, "variant", "published");
-    if (q > n - 1) q = n - 1;
-    float *factor = tsr_operation_take(o, n, sizeof *factor, "outlier factors");
+    double *factor = tsr_operation_take(o, n, sizeof *factor, "outlier factors");
     int32_t *index = tsr_operation_take(o, n, sizeof *index, "indices");
-    outlier_factors(o, scores.data, n, q, factor);
+    tsr_lof(o, scores.data, n, q, factor);
     if (o->status) return;
-    int32_t outliers = 0;
-    for (int64_t i = 0; i < n; ++i)
-        outliers += factor[i] > 1.5f;
+    const int32_t outliers = (int32_t)tsr_lof_outliers(factor, n);
     const double ratio = (double)outliers / (double)n;
     const int32_t budget = published ? (int32_t)((double)n * ratio) : outliers;
     const int64_t k = budget < least ? (least < n ? least : n) : budget;
-    tsr_operation_trace_f32(o, "lof", factor, n);
+    tsr_operation_trace_f64(o, "lof", factor, n);
     tsr_operation_trace_i32(o, "outliers", &outliers, 1);
     tsr_operation_trace_f64(o, "ratio", &ratio, 1);
     tsr_operation_trace_i32(o, "k", &budget, 1);

@@ -73,10 +73,8 @@ static void check_shapes(tsr_operation *o, const tsr_token_array *before,
 static void token_transition(tsr_operation *o) {
     const int64_t n = o->in->count, k = tsr_select_count(o, n);
     const int64_t prefix = tsr_operation_integer(o, "prefix");
-    const tsr_token_array before =
-        tsr_operation_column(o, "transition_before", TSR_ARRAY_F32, TSR_TOKEN_AXIS_NONE, 3);
-    const tsr_token_array after =
-        tsr_operation_column(o, "transition_after", TSR_ARRAY_F32, TSR_TOKEN_AXIS_NONE, 3);
+    const tsr_token_array before = tsr_operation_table(o, "transition_before", 3);
+    const tsr_token_array after = tsr_operation_table(o, "transition_after", 3);
     const tsr_token_array attention =
         tsr_operation_column(o, "attention", TSR_ARRAY_F32, TSR_TOKEN_AXIS_LAST, 3);
     tsr_token_array earlier = {0};

@@ -87,6 +87,14 @@ CASES = {
         "|(linspace|segment|start).* n=(1|2|33|300) .*"),
     "video-select/sizes": ALL,
 }
+# Folders operators/NAME that are taken whole: small, and without texts of others.
+OPERATORS = (
+    "nearest-code keep-mask soft-tokens cluster-count query-budget "
+    "cls-attention-topk cls-sum-topk anchor-buffer-register lof-budget entropy-score "
+    "diverse-maxmin diverse-kcentre diverse-maxsum coverage-greedy set-cover-frames "
+    "multi-position variable-positions rope-tables table-stretch wave-order "
+    "token-transition neighbour-mask "
+).split()
 # Pictures that a hash in the manifest stands for.
 HASHED = {"flextok/preprocess"}
 
@@ -158,11 +166,16 @@ def wanted(golden):
         for name in names:
             with open(os.path.join(folder, name), "rb") as f:
                 files[os.path.normpath(case + "/" + name)] = f.read()
+    for case in OPERATORS:
+        folder = os.path.join(golden, "operators", case)
+        for name in os.listdir(folder):
+            with open(os.path.join(folder, name), "rb") as f:
+                files["operators/%s/%s" % (case, name)] = f.read()
     return files
 
 
 def present():
-    families = {case.split("/")[0] for case in CASES}
+    families = {case.split("/")[0] for case in CASES} | {"operators"}
     for family in families:
         for folder, _, names in os.walk(os.path.join(HERE, family)):
             for name in names:
@@ -189,7 +202,7 @@ def main():
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "wb") as f:
                 f.write(data)
-    print("%d cases, %d files, %d bytes%s" % (len(CASES), len(files), sum(map(len, files.values())),
+    print("%d cases, %d files, %d bytes%s" % (len(CASES) + len(OPERATORS), len(files), sum(map(len, files.values())),
                                             ", %d differ" % bad if sys.argv[2:] else ""))
     sys.exit(1 if bad else 0)
 

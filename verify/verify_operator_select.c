@@ -48,9 +48,9 @@ void tsr_verify_operator_anchor_buffer_register(tsr_verify *v) {
     if (v->status) return;
     tsr_token_set *set = tsr_case_bare_set(v, n, (int64_t[]){1, n / width, width});
     const tsr_token_axis axis = square ? TSR_TOKEN_AXIS_SQUARE : TSR_TOKEN_AXIS_FIRST;
-    tsr_case_column(v, set, "shallow", axis, TSR_ARRAY_F32, shallow.rank, shallow.dim,
+    tsr_case_column(v, set, "attention_shallow", axis, TSR_ARRAY_F32, shallow.rank, shallow.dim,
                     shallow.data);
-    tsr_case_column(v, set, "deep", axis, TSR_ARRAY_F32, deep.rank, deep.dim, deep.data);
+    tsr_case_column(v, set, "attention_deep", axis, TSR_ARRAY_F32, deep.rank, deep.dim, deep.data);
     const double alpha = tsr_case_number(v, "alpha");
     const long long k = tsr_case_integer(v, "k");
     const tsr_token_set *made = tsr_case_reduce(
