@@ -50,11 +50,6 @@ const char *tsr_version(void);
 
 /* ---- settings, by who reads them ---------------------------------------------------------- */
 
-/* Receives the progress of a long call, on the calling thread: `done` of `total` steps of `what`, a
- * text that is valid during the call. A nonzero result stops the work: the long call then returns
- * INTERRUPTED and leaves no output. */
-typedef int (*tsr_progress_fn)(void *user, const char *what, uint64_t done, uint64_t total);
-
 /* Precision of matrix products and convolutions. Sums, and all other operations, are always f32. */
 typedef enum tsr_precision {
     TSR_PRECISION_F32 = 0, /* f32 operands */
