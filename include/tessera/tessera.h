@@ -427,6 +427,7 @@ typedef struct tsr_decode_report {
     uint64_t unreadable; /* of the chosen items: damaged in the file */
     uint64_t
         undecodable; /* of the chosen items: whole, but too large or impossible for the model */
+    uint64_t lost;   /* of `written`: their attributes are damaged */
     int recovered, damaged; /* of the token file, as in tsr_token_file_info */
     char device[256];       /* tsr_tokenizer_device */
     char host_stages[64];   /* tsr_tokenizer_host_stages of decoding */
@@ -461,9 +462,10 @@ tsr_decode_file_settings tsr_decode_file_settings_default(void);
  * exists, a picture that exists ends the call before any is decoded.
  *
  * A file that is cut or damaged costs the items in the damaged places and no other: the rest is
- * written, and the call returns DAMAGED. Of several items one that the model cannot have made, or
- * that is too large for the format, costs itself alone: the rest is written, and the call returns
- * its status (TOKENS, TOO_LARGE).
+ * written, and the call returns DAMAGED. Damaged attributes cost no picture: they are told to
+ * `damaged`, and the call returns DAMAGED, too. Of several items one that the model cannot have
+ * made, or that is too large for the format, costs itself alone: the rest is written, and the call
+ * returns its status (TOKENS, TOO_LARGE).
  *
  * After any other failure or an interruption the pictures that are complete stay, and the detail
  * text says how many there are. settings may be NULL (the defaults). Errors: any of status.h;
