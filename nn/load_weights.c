@@ -76,7 +76,7 @@ tsr_weight_loader tsr_load_all_begin(tsr_context *ctx, tsr_weights *weights, con
     return l;
 }
 
-tsr_status tsr_load_all_end(tsr_weight_loader *l, const char *const *ignored) {
+tsr_status tsr_load_part_end(tsr_weight_loader *l, const char *prefix, const char *const *ignored) {
     const int count = tsr_weights_count(l->weights);
     const size_t found = (size_t)(l->found < count ? l->found : count);
     int extra = 0;
@@ -84,7 +84,7 @@ tsr_status tsr_load_all_end(tsr_weight_loader *l, const char *const *ignored) {
     if (l->loaded) qsort(l->loaded, found, sizeof *l->loaded, by_address);
     for (int i = 0; i < count && !l->status; ++i) {
         const tsr_weight *w = tsr_weights_at(l->weights, i);
-        if (is_ignored(w->name, ignored) ||
+        if (strncmp(w->name, prefix, strlen(prefix)) || is_ignored(w->name, ignored) ||
             bsearch(&w, l->loaded, found, sizeof *l->loaded, by_address))
             continue;
         if (extra++ == 0) first = w->name;
@@ -97,6 +97,10 @@ tsr_status tsr_load_all_end(tsr_weight_loader *l, const char *const *ignored) {
                              "nothing)",
                              l->path, first, extra);
     return l->status;
+}
+
+tsr_status tsr_load_all_end(tsr_weight_loader *l, const char *const *ignored) {
+    return tsr_load_part_end(l, "", ignored);
 }
 
 tsr_status tsr_not_finite(tsr_context *ctx, const char *what, float value) {

@@ -42,6 +42,10 @@ tsr_weight_loader tsr_load_all_begin(tsr_context *ctx, tsr_weights *weights, con
  * for then the model is not what it is taken for. Names that begin with a string of `ignored`
  * (ended by NULL; NULL: none) may stay. */
 tsr_status tsr_load_all_end(tsr_weight_loader *loader, const char *const *ignored);
+/* Ends loading a model that is a part of what the file holds: names that do not begin with `prefix`
+ * may stay, too. */
+tsr_status tsr_load_part_end(tsr_weight_loader *loader, const char *prefix,
+                             const char *const *ignored);
 
 /* Fails with MODEL, since the model gave back `value`, one of its `what` ("latents", "pixels"),
  * that is not finite. */

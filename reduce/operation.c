@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* operation.c: the calls that operators are written with: parameters, what they read, and what
  * becomes of the tokens. */
+#include "average.h"
 #include "operator.h"
 
 #include <math.h>
@@ -127,24 +128,10 @@ static void compose(const tsr_operation *o, const int32_t *map) {
     }
 }
 
-/* Weighted means of rows [n, width] into to [rows, width]: sums in float64 in the order of tokens.
- */
+/* Means of rows x [tokens, width] over the tokens of each new one, weighted by size. */
 static void average(tsr_operation *o, const float *x, int64_t width, const int32_t *map,
                     int64_t rows, float *to) {
-    double *sum = tsr_operation_take(o, rows * width, sizeof *sum, "sums");
-    double *weight = tsr_operation_take(o, rows, sizeof *weight, "weights");
-    if (o->status) return;
-    for (int64_t i = 0; i < o->in->count; ++i) {
-        if (map[i] < 0) continue;
-        const double w = (double)o->in->sizes[i];
-        weight[map[i]] += w;
-        for (int64_t j = 0; j < width; ++j)
-            sum[map[i] * width + j] += w * (double)x[i * width + j];
-    }
-    for (int64_t r = 0; r < rows; ++r)
-        for (int64_t j = 0; j < width; ++j)
-            to[r * width + j] =
-                (float)(weight[r] > 0 ? sum[r * width + j] / weight[r] : sum[r * width + j]);
+    tsr_average(o, x, o->in->count, width, o->in->sizes, map, rows, to);
 }
 
 /* Copies a column for tokens index[0 .. k-1]. */
@@ -276,6 +263,10 @@ void tsr_operation_replace(tsr_operation *o, const int32_t *map, int64_t rows, i
 void tsr_operation_merge(tsr_operation *o, const int32_t *map, int64_t rows,
                          const float *features) {
     tsr_operation_replace(o, map, rows, o->in->channels, features, NULL);
+}
+
+void tsr_operation_stream(tsr_operation *o, const char *name) {
+    if (!o->status) snprintf(o->out->stream, sizeof o->out->stream, "%s", name);
 }
 
 void tsr_operation_attach(tsr_operation *o, const char *name, tsr_array_type type,

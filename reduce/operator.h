@@ -93,6 +93,8 @@ void tsr_operation_merge(tsr_operation *o, const int32_t *map, int64_t rows, con
  * and columns. */
 void tsr_operation_replace(tsr_operation *o, const int32_t *map, int64_t rows, int64_t channels,
                            const float *features, const int64_t *grid);
+/* Names the stream that the new set is: after one of the three. */
+void tsr_operation_stream(tsr_operation *o, const char *name);
 /* Adds a column to the new set: after one of the three. */
 void tsr_operation_attach(tsr_operation *o, const char *name, tsr_array_type type,
                           tsr_token_axis axis, int rank, const int64_t *dim, const void *data);

@@ -54,6 +54,33 @@ CASES = {
     "vqtoken/ties": ALL,
     "pickle/valid": ALL,
     "pickle/refuse": ALL,
+    "towers/clip-tiny": {
+        "two": ["embeddings", "hidden.0", "hidden.3", "hidden.4", "key.2", "attention.1", "cls_attention.2",
+                "last_hidden_state", "pooled", "features", "projected", "pixel_values"],
+        "odd": ["positions", "embeddings", "hidden.3", "pooled"],
+    },
+    "towers/siglip-tiny": {
+        "two": ["embeddings", "hidden.1", "key.3", "attention.3", "last_hidden_state", "pooled", "features",
+                "projected"],
+        "tall": ["positions", "embeddings", "pooled"],
+    },
+    "towers/dinov2-swiglu-tiny": {
+        "two": ["embeddings", "hidden.1", "key.1", "attention.2", "last_hidden_state", "pooled"],
+        "wide": ALL,
+    },
+    "towers/dinov2-registers-tiny": {
+        "two": ["embeddings", "hidden.3", "attention.2", "last_hidden_state", "pooled"],
+        "wide": ALL,
+        "large": ["positions"],
+    },
+    "towers/siglip2-naflex-tiny": {
+        "picture-1": ["embeddings", "hidden.2", "attention.1", "last_hidden_state", "pooled"],
+        "picture-2": ["embeddings", "pooled"],
+    },
+    "towers/preprocess": {kind + "-" + picture: ALL for kind, pictures in (
+        ("clip336", "p0 p5 p8"), ("siglip60", "p1 p6 p7"), ("llava-pad336", "p1"), ("dinov2", "p0 p2"),
+        ("qwen2vl", "p0 p7")) for picture in pictures.split()},
+    "towers/anyres": ALL,
     "video-select/indices": re.compile(
         "(qwen|llava|every|clips|scene|key).*|.* rounding"
         "|(time-hold|ffmpeg-fps-.*) (timing/(film.mkv|delayed.mp4)|codecs/h264.ts) .*"

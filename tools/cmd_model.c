@@ -60,7 +60,10 @@ static void list_text(void) {
     for (int i = 0; i < tsr_family_count(); ++i) {
         tsr_family_info f;
         tsr_family_at(i, &f);
-        printf("%s%s (family %u)\n", i ? "\n" : "", f.name, f.id);
+        if (f.id)
+            printf("%s%s (family %u)\n", i ? "\n" : "", f.name, f.id);
+        else
+            printf("%s%s (tower)\n", i ? "\n" : "", f.name);
         args_print_wrapped(f.about, printf("  "), 2);
         if (f.needs) args_print_wrapped(f.needs, printf("  needs     "), 12);
         if (f.verified) args_print_wrapped(f.verified, printf("  verified  "), 12);
@@ -291,6 +294,11 @@ static void check_summary(const tsr_model_check_report *r, const char *path) {
                r->expected == 1 ? "tensor is" : "tensors are");
     else
         printf("it opens\n");
+    if (!r->decode_bytes && r->encode_bytes) {
+        printf("memory for one picture: weights %s, and %s of activations\n",
+               tool_bytes(r->weight_bytes, a, sizeof a), tool_bytes(r->encode_bytes, b, sizeof b));
+        return;
+    }
     printf("memory for one tile: weights %s, and to encode %s, to decode %s of activations\n",
            tool_bytes(r->weight_bytes, a, sizeof a), tool_bytes(r->encode_bytes, b, sizeof b),
            tool_bytes(r->decode_bytes, d, sizeof d));
