@@ -52,7 +52,7 @@ typedef struct relevance_work {
     const float *unit, *text; /* unit rows */
     float *score;
     int64_t n, rows, dim;
-    bool mean;
+    bool mean, unit_range;
 } relevance_work;
 
 enum { TILE_TOKENS = 64 };
@@ -67,7 +67,8 @@ static void relevance_tile(void *arg, int64_t tile, int worker) {
             most = fmax(most, cosine);
             sum += cosine;
         }
-        w->score[i] = (float)(w->mean ? sum / (double)w->rows : most);
+        const double cosine = w->mean ? sum / (double)w->rows : most;
+        w->score[i] = (float)(w->unit_range ? (cosine + 1) / 2 : cosine);
     }
 }
 
@@ -79,6 +80,7 @@ static void query_relevance(tsr_operation *o) {
     relevance_work w = {.n = o->in->count, .dim = o->in->channels};
     const float *text = tsr_read_matrix(o, "text", &w.rows, &w.dim);
     w.mean = tsr_operation_is(o, "words", "mean");
+    w.unit_range = tsr_operation_is(o, "range", "unit");
     float *unit = tsr_operation_take(o, w.n * w.dim, sizeof *unit, "unit rows"),
           *words = tsr_operation_take(o, w.rows * w.dim, sizeof *words, "unit rows");
     w.score = tsr_operation_take(o, w.n, sizeof *w.score, "scores");
@@ -94,14 +96,18 @@ const tsr_operator tsr_operator_query_relevance = {
     .info = {.name = "query-relevance",
              .kind = TSR_OPERATOR_SCORE,
              .about = "scores tokens by their cosine to the rows of a text",
-             .formula = "score_i = max or mean over rows j of text of cos(x_i, text_j)",
+             .formula = "score_i = max or mean over rows j of text of cos(x_i, text_j); "
+                        "range=unit: (score_i + "
+                        "1) / 2, never below 0",
              .source = "in the manner of BUS, Goldfish, F2C and CATP, whose code is not public; "
                        "Recoverable Compression scores its text round so",
              .differs = NULL,
              .cost = "N m D multiply-adds for m rows of text",
              .columns = "text"},
     .parameters = {{"words", TSR_PARAMETER_CHOICE, "max", 0, 0, "max|mean",
-                    "what becomes of several rows"}},
+                    "what becomes of several rows"},
+                   {"range", TSR_PARAMETER_CHOICE, "cosine", 0, 0, "cosine|unit",
+                    "-1..1, or 0..1"}},
     .apply = query_relevance,
 };
 

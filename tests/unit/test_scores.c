@@ -108,6 +108,11 @@ START_TEST(relevance) {
     made = reduce(set, "query-relevance:words=mean");
     expect_close("mean", f32_trace(made, "score"), mean, N, 1e-6);
     tsr_token_set_close(&made);
+    for (int i = 0; i < N; ++i)
+        most[i] = (most[i] + 1) / 2;
+    made = reduce(set, "query-relevance:range=unit");
+    expect_close("unit", f32_trace(made, "score"), most, N, 1e-6);
+    tsr_token_set_close(&made);
     column(set, "text", TSR_ARRAY_F32, NO_TOKENS, 2, 3, D - 1, 0, text);
     refused(set, "query-relevance",
             "column text: wanted rows of 7 f32 numbers, got rank 2, rows of 6");
