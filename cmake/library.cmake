@@ -57,7 +57,8 @@ set_source_files_properties(${CMAKE_SOURCE_DIR}/models/embedded.S PROPERTIES
 # What decides ids is rounded in the same places by every compiler.
 foreach(source codec/tokenizers/mosaic/mosaic.c codec/tokenizers/mosaic/mosaic_model.c
                codec/tokenizers/mosaic/mosaic_encode.c quantizer/residual_fsq.c quantizer/rvq_search.c
-               reduce/average.c reduce/windows.c reduce/frames.c reduce/picture_sizes.c)
+               reduce/average.c reduce/frame_budget.c reduce/windows.c reduce/frames.c
+               reduce/picture_sizes.c)
   if(NOT ${CMAKE_SOURCE_DIR}/${source} IN_LIST tessera_sources)
     message(FATAL_ERROR "cmake/library.cmake: ${source}: wanted a source of the library, got none")
   endif()

@@ -4,6 +4,7 @@
  * No N x N matrix is stored. A pick needs its row of distances to all tokens; rows of the likeliest
  * next picks are computed in one matrix product, which costs little more than one row does, and
  * wait in a ring until they are asked for. What is picked does not depend on what waits there. */
+#include "diversity.h"
 #include "../compute/threads.h"
 #include "select.h"
 #include "similarity.h"
@@ -260,6 +261,17 @@ static void keep_picks(tsr_operation *o, const int32_t *order, int64_t k) {
 
 /* ---- operators ---- */
 
+void tsr_maxmin_picks(tsr_operation *o, int64_t k, int32_t *order, float *at) {
+    rows r;
+    double nearest = 0;
+    if (o->status) return;
+    open_rows(o, &r);
+    const int32_t first = most_isolated(o, &r, &nearest);
+    farthest_first(o, &r, first, k, order, at);
+    tsr_similarity_close(&r.s);
+    at[0] = (float)nearest;
+}
+
 /* DivPrune. */
 static void diverse_maxmin(tsr_operation *o) {
     const int64_t k = tsr_select_count(o, o->in->count);
@@ -269,15 +281,7 @@ static void diverse_maxmin(tsr_operation *o) {
         tsr_operation_fail(o, TSR_ERROR_UNSUPPORTED,
                            "variant: wanted distinct, got published, which picks a token twice "
                            "where tokens are equal");
-    if (o->status) return;
-    rows r;
-    double nearest = 0;
-    open_rows(o, &r);
-    const int32_t first = most_isolated(o, &r, &nearest);
-    farthest_first(o, &r, first, k, order, at);
-    tsr_similarity_close(&r.s);
-    if (o->status) return;
-    at[0] = (float)nearest;
+    tsr_maxmin_picks(o, k, order, at);
     tsr_operation_trace_f32(o, "distance", at, k);
     keep_picks(o, order, k);
 }

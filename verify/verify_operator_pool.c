@@ -133,3 +133,74 @@ void tsr_verify_operator_dct_lowpass(tsr_verify *v) {
     tsr_case_features(v, "required.features_preserve",
                       tsr_case_reduce(v, set, "dct-lowpass:size=%lld+%lld", h, w));
 }
+
+/* ---- frame-budget ---- */
+
+/* A set with the frames' scores. */
+static tsr_token_set *scored_frames(tsr_verify *v, const float *x, const int64_t *grid,
+                                    int64_t channels, const float *scores) {
+    const float *zeros = tsr_verify_take(v, grid[0] * grid[1] * grid[2], sizeof *zeros, "features");
+    tsr_token_set *set =
+        tsr_case_set(v, x ? x : zeros, grid[0] * grid[1] * grid[2], channels, grid);
+    tsr_case_column(v, set, "frame_scores", TSR_TOKEN_AXIS_NONE, TSR_ARRAY_F32, 1, grid, scores);
+    return set;
+}
+
+/* Picks of n of `native` tokens: the trace of one frame with that budget. */
+static const int32_t *picks_of(tsr_verify *v, int64_t native, int64_t n, const char *variant) {
+    const float one = 1;
+    const tsr_token_set *set = scored_frames(v, NULL, (const int64_t[]){1, 1, native}, 1, &one);
+    const tsr_token_set *made = tsr_case_reduce(
+        v, set, "frame-budget:max_token=%lld,total=1,reducer=v3,variant=%s", (long long)n, variant);
+    const tsr_token_array a = tsr_token_set_trace(made, "picks");
+    if (!v->status && a.dim[0] != n)
+        tsr_verify_fail(v, TSR_ERROR_FORMAT, "picks: wanted %lld, got %lld", (long long)n,
+                        (long long)a.dim[0]);
+    return a.data;
+}
+
+/* required.picks are those of whole-number division for the published counts. */
+static void compare_required_picks(tsr_verify *v, int64_t native) {
+    const cJSON *lists = tsr_case_answer(v, "required.picks"), *list;
+    int64_t all = 0, at = 0;
+    if (!lists || v->status) return;
+    cJSON_ArrayForEach(list, lists) all += cJSON_GetArraySize(list);
+    int32_t *picks = tsr_verify_take(v, all + 1, sizeof *picks, "picks");
+    cJSON_ArrayForEach(list, lists) {
+        const int64_t n = cJSON_GetArraySize(list);
+        const int32_t *some = picks_of(v, native, n, "filling");
+        if (!v->status) memcpy(picks + at, some, (size_t)n * sizeof *picks);
+        at += n;
+    }
+    tsr_case_i32(v, "required.picks", picks, all);
+}
+
+void tsr_verify_operator_frame_budget(tsr_verify *v) {
+    if (tsr_case_has(v, "native")) {
+        const int64_t native = tsr_case_integer(v, "native"), n = tsr_case_integer(v, "n");
+        tsr_case_i32(v, "expected.picks", picks_of(v, native, n, "published"), n);
+        tsr_case_i32(v, "required.picks", picks_of(v, native, n, "filling"), n);
+        return;
+    }
+    const tsr_tensor p = tsr_case_input(v, "p"), x = tsr_case_input(v, "x");
+    const int64_t side = tsr_case_integer(v, "side"),
+                  grid[3] = {tsr_case_integer(v, "frames"), side, side};
+    const tsr_token_set *set =
+        v->status ? NULL : scored_frames(v, x.data, grid, tsr_cols(&x), p.data);
+    char settings[96];
+    snprintf(settings, sizeof settings, "max_token=%lld,total=%lld,reducer=%s",
+             (long long)tsr_case_integer(v, "max_token"), (long long)tsr_case_integer(v, "total"),
+             tsr_case_text(v, "reducer"));
+    const tsr_token_set *published =
+        tsr_case_reduce(v, set, "frame-budget:%s,variant=published", settings);
+    tsr_case_trace(v, "expected.weights", "weights", published, "shares");
+    tsr_case_trace(v, "expected.counts", NULL, published, "counts");
+    tsr_case_trace(v, "expected.shapes", NULL, published, "shapes");
+    tsr_case_trace(v, "expected.picks", NULL, published, "picks");
+    compare_rows(v, "expected.tokens_total", published);
+    tsr_case_features(v, "expected.features", published);
+    const tsr_token_set *made = tsr_case_reduce(v, set, "frame-budget:%s", settings);
+    tsr_case_trace(v, "required.shares", "weights", made, "shares");
+    tsr_case_trace(v, "required.counts", NULL, made, "counts");
+    compare_required_picks(v, side * side);
+}
