@@ -88,6 +88,7 @@ static void mean_of_columns(const float *x, int64_t n, int64_t dim, double *sum,
 void tsr_similarity_open(tsr_operation *o, tsr_similarity *s, tsr_similarity_kind kind,
                          const float *x, int64_t n, int64_t dim) {
     *s = (tsr_similarity){.o = o, .kind = kind, .n = n, .dim = dim, .staged = x};
+    tsr_operation_device(o);
     if (o->status) return;
     s->tile = TILE_VALUES / n / TILE_LEAST * TILE_LEAST;
     s->tile = s->tile < TILE_LEAST ? TILE_LEAST : s->tile > TILE_MOST ? TILE_MOST : s->tile;
