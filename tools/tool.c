@@ -330,7 +330,10 @@ int tool_progress(void *user, const char *what, uint64_t done, uint64_t total) {
 }
 
 void tool_json(tool *t, json_out *j) {
-    json_open(j, stdout);
+    tool_json_to(t, j, stdout);
+}
+void tool_json_to(tool *t, json_out *j, FILE *file) {
+    json_open(j, file);
     json_text(j, "tessera", tsr_version());
     json_text(j, "verb", t->v->name);
 }

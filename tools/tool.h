@@ -56,6 +56,8 @@ int tool_progress(void *user, const char *what, uint64_t done, uint64_t total);
 void tool_progress_clear(tool *t);
 /* Opens the document and writes "tessera" and "verb". */
 void tool_json(tool *t, json_out *j);
+/* The same to `file`: for a document that is shown only when the work has succeeded. */
+void tool_json_to(tool *t, json_out *j, FILE *file);
 /* Writes "stages", the device of each stage: of those in `stages` (words with blanks between) the
  * short form of `device` ("vulkan:0"), of those in `on_host` "cpu". */
 void tool_stages(json_out *j, const char *stages, const char *device, const char *on_host);

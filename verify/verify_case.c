@@ -30,6 +30,12 @@ static const topic families[] = {
 #undef TSR_VERIFY_FAMILY
 };
 
+/* Whether a manifest is that of a token operator, whose runs are its "cases". */
+static bool is_operator(const cJSON *manifest) {
+    const char *format = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(manifest, "format"));
+    return format && !strcmp(format, "golden-operator/1");
+}
+
 static tsr_status read_manifest(tsr_context *ctx, const char *folder, cJSON **manifest) {
     char path[4096];
     tsr_map map = {0};
@@ -49,11 +55,12 @@ static tsr_status read_manifest(tsr_context *ctx, const char *folder, cJSON **ma
             tsr_fail(ctx, TSR_ERROR_FORMAT, "%s: wanted a JSON object, got something else", path);
     tsr_map_close(&map);
     if (!status) {
+        const char *list = is_operator(*manifest) ? "cases" : "runs";
         double format = tsr_verify_number(*manifest, "format", 0);
-        if (format != 1)
+        if (format != 1 && !is_operator(*manifest))
             status = tsr_fail(ctx, TSR_ERROR_VERSION, "%s: format: wanted 1, got %g", path, format);
-        else if (!cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(*manifest, "runs")))
-            status = tsr_fail(ctx, TSR_ERROR_FORMAT, "%s: runs: wanted a list, got none", path);
+        else if (!cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(*manifest, list)))
+            status = tsr_fail(ctx, TSR_ERROR_FORMAT, "%s: %s: wanted a list, got none", path, list);
     }
     if (status) {
         cJSON_Delete(*manifest);
@@ -128,7 +135,7 @@ static tsr_status do_runs(tsr_verify *v, const cJSON *runs) {
     const int lines = v->passed + v->failed;
     cJSON_ArrayForEach(v->run, runs) {
         do_run(v);
-        tsr_scratch_free(&v->scratch);
+        tsr_verify_run_end(v);
         const tsr_status status = v->status;
         v->status = TSR_OK;
         if (status == TSR_ERROR_MEMORY || status == TSR_ERROR_DEVICE_LOST) return status;
@@ -156,7 +163,7 @@ tsr_status tsr_verify_case(tsr_context *ctx, const char *folder,
     v.model = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(manifest, "model"));
     if (!v.model) v.model = "an unnamed model";
     v.family = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(manifest, "family"));
-    if (!v.family) v.family = "";
+    if (!v.family) v.family = is_operator(manifest) ? "operator" : "";
     v.id_margin = tsr_verify_number(manifest, "id_margin", 0);
     v.manifest = manifest;
     tsr_device_settings d = tsr_device_settings_default();
@@ -165,7 +172,9 @@ tsr_status tsr_verify_case(tsr_context *ctx, const char *folder,
         status = tsr_fail_errno(ctx, "%s: making the folder", v.settings.write);
     if (!status) status = tsr_device_open(ctx, &v.device, &d);
     if (!status) status = check_files(&v, manifest);
-    if (!status) status = do_runs(&v, cJSON_GetObjectItemCaseSensitive(manifest, "runs"));
+    if (!status)
+        status = do_runs(&v, cJSON_GetObjectItemCaseSensitive(
+                                 manifest, is_operator(manifest) ? "cases" : "runs"));
     tsr_verify_model_close(&v);
     tsr_device_close(&v.device);
     cJSON_Delete(manifest);

@@ -643,8 +643,9 @@ const char *tsr_build_libraries(void);
 tsr_status tsr_devices_json(tsr_context *ctx, char **json);
 
 /* Receives the result of one comparison of tsr_verify_case, on the calling thread. `output` is
- * "<run>/<output>", `passed` is 1 or 0, `text` says what was found. Both texts are valid during the
- * call. */
+ * "<run>/<output>", `passed` is 1, 0, or -1 for an output that this build cannot compare, which
+ * counts neither way; `text` says what was found, or why it is left out. Both texts are valid
+ * during the call. */
 typedef void (*tsr_verify_fn)(void *user, const char *output, int passed, const char *text);
 /* How a golden case is verified. A struct of zeros is the default. */
 typedef struct tsr_verify_settings {

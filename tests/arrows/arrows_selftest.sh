@@ -67,7 +67,7 @@ ops formats/file.h
 ops nn/vit.h
 formats ops/ops.h
 quantizer nn/vit.h
-reduce quantizer/quantizer.h
+reduce models/model.h
 nn models/model.h
 nn media/image.h
 models codec/tokenizer.h

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* similarity.c: rows against rows. One side is a weight of a linear layer, which the device packs
+ * or uploads once; the other side passes tile by tile. */
+#include "similarity.h"
+#include "../compute/cpu/simd.h"
+#include "../compute/threads.h"
+#include "../ops/ops.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { TILE_VALUES = 1 << 21, TILE_LEAST = 64, TILE_MOST = 1024, STAGE_ROWS = 64, LANES = 8 };
+
+/* ---- sums ---- */
+
+TSR_CLONES double tsr_dot(const float *a, const float *b, int64_t n) {
+    double lane[LANES] = {0};
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int l = 0; l < LANES; ++l)
+            lane[l] += (double)a[i + l] * (double)b[i + l];
+    for (; i < n; ++i)
+        lane[0] += (double)a[i] * (double)b[i];
+    return ((lane[0] + lane[4]) + (lane[1] + lane[5])) +
+           ((lane[2] + lane[6]) + (lane[3] + lane[7]));
+}
+
+TSR_CLONES double tsr_square_distance(const float *a, const float *b, int64_t n) {
+    double lane[LANES] = {0};
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int l = 0; l < LANES; ++l) {
+            const double d = (double)a[i + l] - (double)b[i + l];
+            lane[l] += d * d;
+        }
+    for (; i < n; ++i)
+        lane[0] += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+    return ((lane[0] + lane[4]) + (lane[1] + lane[5])) +
+           ((lane[2] + lane[6]) + (lane[3] + lane[7]));
+}
+
+/* ---- staging ---- */
+
+typedef struct stage_work {
+    const float *x;
+    float *to;
+    const float *mean; /* NULL: divide by the length */
+    double *length;    /* squared, or NULL */
+    int64_t n, dim;
+} stage_work;
+
+static void stage_tile(void *arg, int64_t tile, int worker) {
+    const stage_work *w = arg;
+    (void)worker;
+    for (int64_t i = tile * STAGE_ROWS; i < w->n && i < (tile + 1) * STAGE_ROWS; ++i) {
+        const float *row = w->x + i * w->dim;
+        float *to = w->to + i * w->dim;
+        if (w->mean)
+            for (int64_t j = 0; j < w->dim; ++j)
+                to[j] = row[j] - w->mean[j];
+        else {
+            const double square = tsr_dot(row, row, w->dim);
+            const double scale = square > 0 ? 1 / sqrt(square) : 0;
+            for (int64_t j = 0; j < w->dim; ++j)
+                to[j] = (float)((double)row[j] * scale);
+        }
+        if (w->length) w->length[i] = tsr_dot(to, to, w->dim);
+    }
+}
+
+static void stage(tsr_operation *o, const stage_work *w) {
+    if (o->status) return;
+    tsr_parallel(o->ctx, (w->n + STAGE_ROWS - 1) / STAGE_ROWS, stage_tile, (void *)w);
+}
+
+void tsr_unit_rows(tsr_operation *o, const float *x, int64_t n, int64_t dim, float *unit) {
+    stage(o, &(stage_work){.x = x, .to = unit, .n = n, .dim = dim});
+}
+
+static void mean_of_columns(const float *x, int64_t n, int64_t dim, double *sum, float *mean) {
+    for (int64_t i = 0; i < n; ++i)
+        for (int64_t j = 0; j < dim; ++j)
+            sum[j] += (double)x[i * dim + j];
+    for (int64_t j = 0; j < dim; ++j)
+        mean[j] = (float)(sum[j] / (double)n);
+}
+
+void tsr_similarity_open(tsr_operation *o, tsr_similarity *s, tsr_similarity_kind kind,
+                         const float *x, int64_t n, int64_t dim) {
+    *s = (tsr_similarity){.o = o, .kind = kind, .n = n, .dim = dim, .staged = x};
+    if (o->status) return;
+    s->tile = TILE_VALUES / n / TILE_LEAST * TILE_LEAST;
+    s->tile = s->tile < TILE_LEAST ? TILE_LEAST : s->tile > TILE_MOST ? TILE_MOST : s->tile;
+    if (s->tile > n) s->tile = n;
+    s->gathered = tsr_operation_take(o, s->tile * dim, sizeof(float), "similarities: rows");
+    if (kind != TSR_SIMILARITY_DOT) {
+        float *staged = tsr_operation_take(o, n * dim, sizeof *staged, "similarities: rows");
+        if (kind == TSR_SIMILARITY_SQUARE_DISTANCE) {
+            double *sum = tsr_operation_take(o, dim, sizeof *sum, "similarities: mean");
+            s->mean = tsr_operation_take(o, dim, sizeof *s->mean, "similarities: mean");
+            s->length = tsr_operation_take(o, n, sizeof *s->length, "similarities: lengths");
+            if (!o->status) mean_of_columns(x, n, dim, sum, s->mean);
+        }
+        stage(o, &(stage_work){x, staged, s->mean, s->length, n, dim});
+        s->staged = staged;
+    }
+    const tsr_tensor columns =
+        tsr_host_tensor(TSR_DTYPE_F32, (void *)s->staged, 2, (int64_t[]){n, dim});
+    if (!o->status) o->status = tsr_weights_open(o->ctx, &s->weights);
+    if (!o->status) o->status = tsr_weights_add(o->ctx, s->weights, "rows", &columns);
+    if (!o->status) s->columns = tsr_weights_find(s->weights, "rows");
+}
+
+void tsr_similarity_close(tsr_similarity *s) {
+    /* Recordings are keyed by the weights' address, which the next ones may have too. */
+    if (s->weights) tsr_device_forget(s->o->device, s->weights);
+    tsr_weights_close(&s->weights);
+    s->columns = NULL;
+}
+
+/* ---- products ---- */
+
+static void product(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
+    tsr_weight *columns = tsr_weights_at((tsr_weights *)model, 0);
+    out[0] = tsr_linear(r, in[0], columns, &(tsr_epilogue){.exact = true});
+}
+
+typedef struct finish_work {
+    const tsr_similarity *s;
+    const double *length; /* [count] */
+    float *y;
+} finish_work;
+
+static void finish_row(void *arg, int64_t i, int worker) {
+    const finish_work *w = arg;
+    const double *length = w->s->length;
+    float *y = w->y + i * w->s->n;
+    (void)worker;
+    for (int64_t j = 0; j < w->s->n; ++j) {
+        const double d = w->length[i] + length[j] - 2 * (double)y[j];
+        y[j] = d > 0 ? (float)d : 0;
+    }
+}
+
+/* a: staged rows. length: their squared lengths, for squared distances. */
+static void compare(tsr_similarity *s, const float *a, const double *length, int64_t count,
+                    float *y) {
+    tsr_operation *o = s->o;
+    if (o->status || count < 1) return;
+    const tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, (void *)a, 2, (int64_t[]){count, s->dim});
+    tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, y, 2, (int64_t[]){count, s->n});
+    const tsr_program program = {.fn = product, .model = s->weights, .name = "similarities"};
+    o->status = tsr_execute(o->device, &program, &in, 1, &out, 1);
+    if (!o->status && s->kind == TSR_SIMILARITY_SQUARE_DISTANCE)
+        tsr_parallel(o->ctx, count, finish_row, &(finish_work){s, length, y});
+}
+
+int64_t tsr_similarity_rows(tsr_similarity *s, int64_t first, float *y) {
+    const int64_t count = s->n - first < s->tile ? s->n - first : s->tile;
+    if (s->o->status) return 0;
+    compare(s, s->staged + first * s->dim, s->length ? s->length + first : NULL, count, y);
+    return s->o->status ? 0 : count;
+}
+
+void tsr_similarity_picked(tsr_similarity *s, const int32_t *index, int64_t count, float *y) {
+    double length[TILE_MOST];
+    if (s->o->status) return;
+    for (int64_t i = 0; i < count; ++i) {
+        memcpy(s->gathered + i * s->dim, s->staged + index[i] * s->dim,
+               (size_t)s->dim * sizeof(float));
+        length[i] = s->length ? s->length[index[i]] : 0;
+    }
+    compare(s, s->gathered, length, count, y);
+}
+
+void tsr_similarity_others(tsr_similarity *s, const float *a, int64_t count, float *y) {
+    double length[TILE_MOST];
+    if (s->kind != TSR_SIMILARITY_DOT) {
+        stage(s->o, &(stage_work){a, s->gathered, s->mean, s->mean ? length : NULL, count, s->dim});
+        a = s->gathered;
+    }
+    compare(s, a, length, count, y);
+}
