@@ -108,6 +108,9 @@ void tsr_bench_paint(uint8_t *rgb, int number, int width, int height);
 /* Measures the cpu's peaks in some tenths of a second. gbs is 0 without memory for the copy. */
 tsr_bench_peaks tsr_bench_measure_peaks(tsr_context *ctx);
 
+/* Whether the weights of this name are a tower's, which another suite measures than tokenizers. */
+bool tsr_bench_is_tower(tsr_context *ctx, const char *name);
+
 #define TSR_BENCH_SUITE(name) tsr_status tsr_bench_suite_##name(tsr_bencher *b);
 #include "suites.def"
 #undef TSR_BENCH_SUITE

@@ -9,6 +9,7 @@
 #include "feature_output.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -225,7 +226,9 @@ static tsr_status choose_group(job *j) {
     const tsr_tower_info *info = tsr_tower_properties(j->tower);
     const uint64_t side =
         info->view.width > info->view.height ? info->view.width : info->view.height;
-    const uint64_t cells = side / info->patch, n = cells * cells + info->leading;
+    const uint64_t cells = side ? side / info->patch
+                                : (uint64_t)(sqrt((double)info->view.max_pixels) / info->patch),
+                   n = cells * cells + info->leading;
     uint64_t values = n * info->channels * 4;
     if (j->s->request.attention == TSR_ATTENTION_FULL) values += 3 * info->heads * n * n;
     const uint64_t fit = j->ctx->settings.memory_limit / 8 / (values * sizeof(float) + 1);

@@ -99,6 +99,10 @@ tsr_status tsr_tower_check(const tsr_tower *t, const tsr_feature_request *q) {
         status = check_number(t, "layer of attention", tsr_tower_block(t, q->attention_layer),
                               layers - 1);
     if (status) return status;
+    if ((q->keys || q->attention) && !t->info.attends)
+        return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
+                        "%s: wanted a tower whose keys and attention can be asked for, got %s",
+                        t->info.name, t->info.family);
     if (q->attention == TSR_ATTENTION_CLASS && !t->info.has_class)
         return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
                         "%s: attention: wanted that of a class row, got a tower without one (take "
@@ -140,11 +144,12 @@ static void ask_all(group *g, int pictures) {
     const tsr_feature_request *q = g->q;
     const tsr_tower_info *info = &g->t->info;
     const int64_t n = g->size.patches, all = g->size.all, d = info->channels, h = info->heads;
+    const int64_t m = g->size.projected_rows * g->size.projected_columns;
     g->layers = q->layer_count ? q->layer_count : 1;
     for (int i = 0; i < g->layers; ++i)
         ask(g, pictures, q->project ? TSR_FEATURE_PROJECTED : TSR_FEATURE_PATCHES,
             q->layer_count ? q->layers[i] : TSR_LAYER_USUAL,
-            n * (q->project ? info->projected : d));
+            q->project ? m * info->projected : n * d);
     if (info->has_class && !q->project)
         ask(g, pictures, TSR_FEATURE_CLASS, q->layer_count ? q->layers[0] : TSR_LAYER_USUAL, d);
     if (q->keys) ask(g, pictures, TSR_FEATURE_KEYS, q->key_layer, all * d);
@@ -197,8 +202,8 @@ static tsr_status hand_over(const group *g, int index, tsr_picture_features *f) 
     tsr_context *ctx = g->t->model.ctx;
     const int64_t n = g->size.patches, all = g->size.all, d = info->channels;
     const int64_t lead = info->leading, heads = info->heads;
-    f->rows = (uint32_t)g->size.rows;
-    f->columns = (uint32_t)g->size.columns;
+    f->rows = (uint32_t)(g->q->project ? g->size.projected_rows : g->size.rows);
+    f->columns = (uint32_t)(g->q->project ? g->size.projected_columns : g->size.columns);
     f->channels = g->q->project ? info->projected : info->channels;
     f->all = (uint32_t)tsr_tower_attended(g->t, n);
     for (int i = 0; i < g->count; ++i) {
@@ -224,7 +229,8 @@ static tsr_status hand_over(const group *g, int index, tsr_picture_features *f) 
             made = pick_square(ctx, from, heads, all, lead, info->has_class != 0);
             break;
         default:
-            made = pick(ctx, from, (picker){1, n, f->channels, 0, false});
+            made =
+                pick(ctx, from, (picker){1, (int64_t)f->rows * f->columns, f->channels, 0, false});
         }
         if (!made) return TSR_ERROR_MEMORY;
         *to = made;

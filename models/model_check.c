@@ -55,7 +55,7 @@ static tsr_status check_tensor(void *user, const char *name, int rank, const int
         return TSR_OK;
     }
     c->known[index] = true;
-    const tsr_tensor *t = tsr_safetensors_tensor(c->m->weights, index);
+    const tsr_tensor shape = tsr_file_weight(c->m->weights, index), *t = &shape;
     bool fits = t->rank == rank;
     for (int i = 0; fits && i < rank; ++i)
         fits = dim[i] == t->dim[i];

@@ -143,7 +143,7 @@ typedef enum tsr_feature_kind {
     TSR_FEATURE_PATCHES,        /* [N, D] patches of hidden layer `layer`; TSR_LAYER_USUAL: those
                                    that models are given, after the final norm where it is usual */
     TSR_FEATURE_CLASS,          /* [D] class row beside TSR_FEATURE_PATCHES */
-    TSR_FEATURE_PROJECTED,      /* [N, P] usual patches through the projector */
+    TSR_FEATURE_PROJECTED,      /* [M, P] usual patches through the projector; M of its grid */
     TSR_FEATURE_KEYS,           /* [R, D] keys of block `layer`, 0..L-1, before heads are split */
     TSR_FEATURE_ATTENTION,      /* [H, R, R] probabilities in block `layer` */
     TSR_FEATURE_CLASS_ATTENTION /* [H, R] those of the class row */
@@ -159,8 +159,9 @@ enum { TSR_FEATURES_MOST = 16 }; /* of one call */
 
 /* Sizes of what a tower makes of a tile. */
 typedef struct tsr_feature_sizes {
-    int64_t rows, columns; /* of the grid of patches */
-    int64_t patches, all;  /* N and R */
+    int64_t rows, columns;                     /* of the grid of patches */
+    int64_t patches, all;                      /* N and R */
+    int64_t projected_rows, projected_columns; /* of the grid of projected rows */
 } tsr_feature_sizes;
 
 typedef struct tsr_tower_ops {

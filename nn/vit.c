@@ -2,7 +2,7 @@
 /* vit.c: pre-norm transformer block (Dosovitskiy et al. 2021): attention, then an MLP, biases
  * everywhere. Variants: queries, keys and values from one layer or from three; a factor for each
  * channel of both branches (layer scale, Touvron et al. 2021); an MLP whose values are gated
- * (SwiGLU, Shazeer 2020). */
+ * (SwiGLU, Shazeer 2020); root mean square norms; rotary positions; windows. */
 #include "vit.h"
 
 #include <stdio.h>
@@ -19,12 +19,15 @@ const tsr_vit_layout tsr_layout_openclip = {.norm1 = "ln_1",
 
 void tsr_vit_block_load(tsr_weight_loader *l, const tsr_vit_layout *layout, const char *prefix,
                         int64_t width, int64_t hidden, tsr_vit_block *block) {
-    const int64_t d = width, inner = layout->gated ? 2 * hidden : hidden, three = 3 * d;
+    const int64_t d = width, inner = layout->gated && !layout->up ? 2 * hidden : hidden,
+                  three = 3 * d;
     const char *const parts[3] = {layout->query, layout->key, layout->value};
     block->eps = layout->eps;
     block->act = layout->act;
     block->gated = layout->gated;
-    tsr_load_layer(l, prefix, layout->norm1, 1, &d, &block->norm1_gamma, &block->norm1_beta);
+    block->rms = layout->rms;
+    tsr_load_layer(l, prefix, layout->norm1, 1, &d, &block->norm1_gamma,
+                   layout->rms ? NULL : &block->norm1_beta);
     if (layout->qkv_weight) {
         tsr_load_weight(l, prefix, layout->qkv_weight, 2, (int64_t[]){three, d}, &block->qkv);
         tsr_load_weight(l, prefix, layout->qkv_bias, 1, &three, &block->qkv_bias);
@@ -33,8 +36,12 @@ void tsr_vit_block_load(tsr_weight_loader *l, const tsr_vit_layout *layout, cons
         tsr_load_layer(l, prefix, parts[i], 2, (int64_t[]){d, d}, &block->layer[i],
                        &block->layer_bias[i]);
     tsr_load_layer(l, prefix, layout->proj, 2, (int64_t[]){d, d}, &block->proj, &block->proj_bias);
-    tsr_load_layer(l, prefix, layout->norm2, 1, &d, &block->norm2_gamma, &block->norm2_beta);
+    tsr_load_layer(l, prefix, layout->norm2, 1, &d, &block->norm2_gamma,
+                   layout->rms ? NULL : &block->norm2_beta);
     tsr_load_layer(l, prefix, layout->fc1, 2, (int64_t[]){inner, d}, &block->fc1, &block->fc1_bias);
+    if (layout->up)
+        tsr_load_layer(l, prefix, layout->up, 2, (int64_t[]){hidden, d}, &block->up,
+                       &block->up_bias);
     tsr_load_layer(l, prefix, layout->fc2, 2, (int64_t[]){d, hidden}, &block->fc2,
                    &block->fc2_bias);
     if (!layout->scale1) return;
@@ -54,9 +61,10 @@ tsr_status tsr_vit_count(tsr_context *ctx, tsr_weights *weights, const char *pre
                     path, prefix, most, *depth ? "more" : "none");
 }
 
-static tsr_tensor *norm1(tsr_run *r, const tsr_vit_block *w, const tsr_tensor *x) {
+static tsr_tensor *norm(tsr_run *r, const tsr_vit_block *w, const tsr_tensor *x, tsr_weight *gamma,
+                        tsr_weight *beta) {
     return tsr_layer_norm(
-        r, x, &(tsr_norm_spec){.gamma = w->norm1_gamma, .beta = w->norm1_beta, .eps = w->eps});
+        r, x, &(tsr_norm_spec){.gamma = gamma, .beta = beta, .eps = w->eps, .rms = w->rms});
 }
 
 enum { QUERY, KEY, VALUE };
@@ -71,12 +79,16 @@ static void project(tsr_run *r, const tsr_vit_block *w, const tsr_tensor *y, int
                         : tsr_linear(r, y, w->layer[i], &(tsr_epilogue){.bias = w->layer_bias[i]});
 }
 
-static tsr_tensor *run_mlp(tsr_run *r, const tsr_vit_block *w, const tsr_tensor *y,
+static tsr_tensor *run_mlp(tsr_run *r, const tsr_vit_block *w, const tsr_tensor *x,
                            const tsr_tensor *residual) {
-    y = tsr_linear(r, y, w->fc1,
-                   &(tsr_epilogue){.bias = w->fc1_bias, .act = w->gated ? TSR_ACT_NONE : w->act});
-    if (w->gated) {
-        const int64_t hidden = tsr_cols(y) / 2;
+    const bool joined = w->gated && !w->up; /* gates and values come from one layer */
+    const tsr_epilogue first = {.bias = w->fc1_bias, .act = joined ? TSR_ACT_NONE : w->act};
+    tsr_tensor *y = tsr_linear(r, x, w->fc1, &first);
+    if (w->up) {
+        const tsr_tensor *value = tsr_linear(r, x, w->up, &(tsr_epilogue){.bias = w->up_bias});
+        y = tsr_binary(r, y, value, TSR_BINARY_MUL);
+    } else if (joined) {
+        const int64_t hidden = w->fc2->tensor.dim[1];
         const tsr_tensor *gate = tsr_unary(r, tsr_slice_cols(r, y, 0, hidden), w->act);
         y = tsr_binary(r, gate, tsr_slice_cols(r, y, hidden, hidden), TSR_BINARY_MUL);
     }
@@ -86,45 +98,74 @@ static tsr_tensor *run_mlp(tsr_run *r, const tsr_vit_block *w, const tsr_tensor 
                                       .residual = residual});
 }
 
+static tsr_tensor *rotate(tsr_run *r, const tsr_vit_attention *a, tsr_tensor *x) {
+    if (!a->cosines) return x;
+    tsr_tensor *turned = tsr_gather_cols(r, x, a->swap);
+    turned = tsr_binary(r, turned, a->sines, TSR_BINARY_MUL);
+    return tsr_binary(r, tsr_binary(r, x, a->cosines, TSR_BINARY_MUL), turned, TSR_BINARY_ADD);
+}
+
+/* Attention inside windows: rows are brought together window by window, and back. */
+static tsr_tensor *attend_windows(tsr_run *r, const tsr_vit_attention *a, tsr_tensor *part[3]) {
+    const int64_t shape[3] = {part[QUERY]->dim[0], part[QUERY]->dim[1], part[QUERY]->dim[2]};
+    const int64_t rows[2] = {shape[0] * shape[1], shape[2]};
+    tsr_attention_spec spec = a->spec;
+    spec.key_bias = a->empty;
+    for (int i = QUERY; i <= VALUE; ++i) /* [W, L, D] */
+        part[i] = tsr_gather_rows(r, tsr_reshape(r, part[i], 2, rows), a->windows);
+    tsr_tensor *y = tsr_attention(r, part[QUERY], part[KEY], part[VALUE], &spec);
+    y = tsr_reshape(r, y, 2, (int64_t[]){y->dim[0] * y->dim[1], y->dim[2]});
+    return tsr_reshape(r, tsr_gather_rows(r, y, a->places), 3, shape);
+}
+
 /* The block for rows first .. first + count - 1 of x, which see all of it. */
 static tsr_tensor *run_rows(tsr_run *r, const tsr_vit_block *w, tsr_tensor *x,
-                            const tsr_attention_spec *attention, int64_t first, int64_t count) {
+                            const tsr_vit_attention *a, int64_t first, int64_t count) {
     const tsr_scope scope = tsr_scope_open(r);
-    tsr_tensor *part[3];
+    tsr_tensor *part[3], *y;
 
-    project(r, w, norm1(r, w, x), QUERY, VALUE, part); /* [B, N, D] */
+    project(r, w, norm(r, w, x, w->norm1_gamma, w->norm1_beta), QUERY, VALUE, part); /* [B, N, D] */
+    part[QUERY] = rotate(r, a, part[QUERY]);
+    part[KEY] = rotate(r, a, part[KEY]);
     if (count != x->dim[1]) {
         part[QUERY] = tsr_slice_rows(r, part[QUERY], first, count);
         x = tsr_slice_rows(r, x, first, count);
     }
-    tsr_tensor *y = tsr_attention(r, part[QUERY], part[KEY], part[VALUE], attention);
+    if (a->windows)
+        y = attend_windows(r, a, part);
+    else
+        y = tsr_attention(r, part[QUERY], part[KEY], part[VALUE], &a->spec);
     x = tsr_linear(r, y, w->proj,
                    &(tsr_epilogue){.bias = w->proj_bias,
                                    .gate = w->scale1 ? tsr_from_weight(r, w->scale1) : NULL,
                                    .residual = x}); /* [B, count, D] */
-
-    const tsr_norm_spec norm2 = {.gamma = w->norm2_gamma, .beta = w->norm2_beta, .eps = w->eps};
-    x = run_mlp(r, w, tsr_layer_norm(r, x, &norm2), x);
+    x = run_mlp(r, w, norm(r, w, x, w->norm2_gamma, w->norm2_beta), x);
     return tsr_scope_close(r, scope, x);
+}
+
+tsr_tensor *tsr_vit_block_attend(tsr_run *r, const tsr_vit_block *w, tsr_tensor *x,
+                                 const tsr_vit_attention *attention) {
+    return run_rows(r, w, x, attention, 0, x->dim[1]);
 }
 
 tsr_tensor *tsr_vit_block_run(tsr_run *r, const tsr_vit_block *w, tsr_tensor *x,
                               const tsr_attention_spec *attention) {
-    return run_rows(r, w, x, attention, 0, x->dim[1]);
+    const tsr_vit_attention a = {.spec = *attention};
+    return run_rows(r, w, x, &a, 0, x->dim[1]);
 }
 
 tsr_tensor *tsr_vit_blocks_run(tsr_run *r, const tsr_vit_block *w, int depth, int heads,
                                tsr_tensor *x, int64_t first, int64_t count) {
-    const tsr_attention_spec attention = {.heads = heads};
+    const tsr_vit_attention attention = {.spec = {.heads = heads}};
     for (int i = 0; i + 1 < depth; ++i)
-        x = tsr_vit_block_run(r, &w[i], x, &attention);
+        x = tsr_vit_block_attend(r, &w[i], x, &attention);
     return run_rows(r, &w[depth - 1], x, &attention, first, count);
 }
 
 tsr_tensor *tsr_vit_block_keys(tsr_run *r, const tsr_vit_block *w, tsr_tensor *x) {
     const tsr_scope scope = tsr_scope_open(r);
     tsr_tensor *part[3];
-    project(r, w, norm1(r, w, x), KEY, KEY, part);
+    project(r, w, norm(r, w, x, w->norm1_gamma, w->norm1_beta), KEY, KEY, part);
     return tsr_scope_close(r, scope, part[KEY]);
 }
 
@@ -132,7 +173,7 @@ tsr_tensor *tsr_vit_block_attention(tsr_run *r, const tsr_vit_block *w, tsr_tens
                                     int64_t queries) {
     const tsr_scope scope = tsr_scope_open(r);
     tsr_tensor *part[3];
-    project(r, w, norm1(r, w, x), QUERY, KEY, part);
+    project(r, w, norm(r, w, x, w->norm1_gamma, w->norm1_beta), QUERY, KEY, part);
     tsr_tensor *q = queries == x->dim[1] ? part[QUERY] : tsr_slice_rows(r, part[QUERY], 0, queries);
     tsr_tensor *y = tsr_softmax(r, tsr_attention_scores(r, q, part[KEY], heads, 0));
     return tsr_scope_close(r, scope, y);

@@ -74,6 +74,7 @@ tsr_tensor *tsr_nearest_code(tsr_run *r, const tsr_tensor *x, const tsr_tensor *
 typedef struct tsr_norm_spec {
     tsr_weight *gamma, *beta; /* [D] or NULL (1 and 0) */
     float eps;
+    bool rms; /* the mean is not subtracted: root mean square norm (Zhang and Sennrich 2019) */
     const tsr_tensor *scale, *shift; /* [D] or [B, D]; NULL: 0 */
     int64_t group_rows; /* not 0: scale and shift are [G, D]; each of their rows serves group_rows
                            consecutive rows of x, the last one all that remain */

@@ -12,7 +12,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { RING = 256, MOST_AT_ONCE = 128, COLUMNS = 512 };
+enum { RING = 1024, MOST_AT_ONCE = 64, COLUMNS = 512, SEARCH_ROWS = 128 };
 
 /* ---- rows of cosines ---- */
 
@@ -22,13 +22,12 @@ typedef struct rows {
     int32_t *owner; /* [RING] token of each row, or -1 */
     int32_t *place; /* [n] place in the ring, or -1 */
     int64_t next;   /* place that is overwritten next */
-    int64_t at_once, used;
-    double near; /* distances below may be rounding alone */
+    double near;    /* distances below may be rounding alone */
 } rows;
 
 static void open_rows(tsr_operation *o, rows *r) {
     const int64_t n = o->in->count, dim = o->in->channels;
-    *r = (rows){.at_once = 8, .near = 2 * (double)(dim + 4) * 0x1p-24};
+    *r = (rows){.near = 2 * (double)(dim + 4) * 0x1p-24};
     tsr_similarity_open(o, &r->s, TSR_SIMILARITY_COSINE, o->in->features, n, dim);
     r->ring = tsr_operation_take(o, RING * n, sizeof *r->ring, "rows of cosines");
     r->owner = tsr_operation_take(o, RING, sizeof *r->owner, "rows of cosines");
@@ -52,7 +51,7 @@ static double distance(const rows *r, int64_t i, int64_t j, float cosine) {
 static int64_t likeliest(const rows *r, const double *score, const uint8_t *picked, int64_t most,
                          int32_t *list) {
     int64_t count = 0;
-    for (int64_t i = 0; i < r->s.n; ++i) {
+    for (int64_t i = 0; i < r->s.n && most > 0; ++i) {
         if (picked[i] || r->place[i] >= 0) continue;
         if (count == most && !(score[i] > score[list[count - 1]])) continue;
         int64_t at = count < most ? count++ : count - 1;
@@ -63,23 +62,19 @@ static int64_t likeliest(const rows *r, const double *score, const uint8_t *pick
     return count;
 }
 
-/* Cosines of token `pick`, which has the highest score of all that are not picked. */
-static const float *row_of(rows *r, int32_t pick, const double *score, const uint8_t *picked) {
+/* Cosines of token `pick`, which has the highest score of all that are not picked; `more` picks
+ * follow. */
+static const float *row_of(rows *r, int32_t pick, const double *score, const uint8_t *picked,
+                           int64_t more) {
     tsr_operation *o = r->s.o;
     if (o->status) return NULL;
     if (r->place[pick] < 0) {
         int32_t list[MOST_AT_ONCE];
-        /* As many rows as paid off the last time, or half, or twice as many. */
-        if (2 * r->used >= r->at_once)
-            r->at_once *= 2;
-        else if (4 * r->used < r->at_once)
-            r->at_once /= 2;
-        const int64_t most = r->s.tile < MOST_AT_ONCE ? r->s.tile : MOST_AT_ONCE;
-        r->at_once = r->at_once < 1 ? 1 : r->at_once > most ? most : r->at_once;
-        r->used = 0;
+        int64_t most = r->s.tile < MOST_AT_ONCE ? r->s.tile : MOST_AT_ONCE;
+        if (most > 4 * more + 1) most = 4 * more + 1;
         list[0] = pick;
         r->place[pick] = 0; /* so that the list does not have it twice */
-        const int64_t count = 1 + likeliest(r, score, picked, r->at_once - 1, list + 1);
+        const int64_t count = 1 + likeliest(r, score, picked, most - 1, list + 1);
         if (r->next + count > RING) r->next = 0;
         tsr_similarity_picked(&r->s, list, count, r->ring + r->next * r->s.n);
         for (int64_t i = 0; i < count; ++i, ++r->next) {
@@ -88,7 +83,6 @@ static const float *row_of(rows *r, int32_t pick, const double *score, const uin
             r->place[list[i]] = (int32_t)r->next;
         }
     }
-    r->used++;
     return o->status ? NULL : r->ring + r->place[pick] * r->s.n;
 }
 
@@ -203,7 +197,7 @@ static int64_t next_tile(const isolated_search *w, int32_t best, int64_t most, i
 }
 
 static int32_t most_isolated(tsr_operation *o, rows *r, double *nearest) {
-    const int64_t n = r->s.n, most = r->s.tile;
+    const int64_t n = r->s.n, most = r->s.tile < SEARCH_ROWS ? r->s.tile : SEARCH_ROWS;
     int32_t best = -1;
     float *tile = tsr_operation_take(o, most * n, sizeof *tile, "cosines");
     int32_t *list = tsr_operation_take(o, most, sizeof *list, "rows");
@@ -243,7 +237,7 @@ static double farthest_first(tsr_operation *o, rows *r, int32_t first, int64_t k
         if (p) at[p] = (float)least[pick];
         picked[pick] = 1;
         order[p] = pick;
-        const float *row = row_of(r, pick, least, picked);
+        const float *row = row_of(r, pick, least, picked, k - 1 - p);
         if (!row) return 0;
         for (int64_t i = 0; i < n; ++i)
             if (1 - (double)row[i] < least[i] && least[i] > 0)
@@ -305,7 +299,7 @@ const tsr_operator tsr_operator_diverse_maxmin = {
                         "returns a token twice where tokens are equal; here k different tokens "
                         "stay. variant=published is refused",
              .cost = "at most N^2 D multiply-adds for the first pick, usually far fewer, and N D "
-                     "for each further one; 2 N D + 256 N numbers, no N x N matrix",
+                     "for each further one; 2 N D + 1024 N numbers, no N x N matrix",
              .columns = NULL},
     .parameters = {TSR_SELECT_PARAMETERS,
                    {"variant", TSR_PARAMETER_CHOICE, "distinct", 0, 0, "distinct|published",
@@ -351,7 +345,7 @@ const tsr_operator tsr_operator_diverse_kcentre = {
              .source = "in the manner of ToDRE's first version, whose code is not public; "
                        "Gonzalez 1985",
              .differs = NULL,
-             .cost = "N D multiply-adds for each pick; 2 N D + 256 N numbers, no N x N matrix",
+             .cost = "N D multiply-adds for each pick; 2 N D + 1024 N numbers, no N x N matrix",
              .columns = NULL},
     .parameters = {TSR_SELECT_PARAMETERS,
                    {"first", TSR_PARAMETER_INTEGER, "-1", -1, 2147483647, NULL,
@@ -374,7 +368,7 @@ static void diverse_maxsum(tsr_operation *o) {
         picked[pick] = 1;
         order[p] = pick;
         if (p == 0) memset(total, 0, (size_t)n * sizeof *total);
-        const float *row = p + 1 < k ? row_of(&r, pick, total, picked) : NULL;
+        const float *row = p + 1 < k ? row_of(&r, pick, total, picked, k - 2 - p) : NULL;
         for (int64_t i = 0; row && i < n; ++i)
             total[i] += 1 - (double)row[i];
     }
@@ -392,7 +386,7 @@ const tsr_operator tsr_operator_diverse_maxsum = {
                         "stay in the order of tokens",
              .source = "in the manner of ToDRE's second version, whose code is not public",
              .differs = NULL,
-             .cost = "N D multiply-adds for each pick; 2 N D + 256 N numbers, no N x N matrix",
+             .cost = "N D multiply-adds for each pick; 2 N D + 1024 N numbers, no N x N matrix",
              .columns = NULL},
     .parameters = {TSR_SELECT_PARAMETERS},
     .apply = diverse_maxsum,

@@ -240,6 +240,18 @@ void tsr_operation_keep(tsr_operation *o, const int32_t *index, int64_t k) {
         keep_column(o, &in->columns[c]->array, index, k);
 }
 
+void tsr_operation_on_grid(tsr_operation *o, int64_t frames, int64_t rows, int64_t columns) {
+    if (o->status) return;
+    o->out->grid[0] = frames;
+    o->out->grid[1] = rows;
+    o->out->grid[2] = columns;
+}
+
+void tsr_operation_place(tsr_operation *o, const float *positions) {
+    if (o->status) return;
+    memcpy(o->out->positions, positions, 3 * (size_t)o->out->count * sizeof *positions);
+}
+
 void tsr_operation_replace(tsr_operation *o, const int32_t *map, int64_t rows, int64_t channels,
                            const float *features, const int64_t *grid) {
     begin(o, rows, channels);

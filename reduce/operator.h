@@ -79,6 +79,11 @@ const int64_t *tsr_operation_grid(tsr_operation *o);
 
 /* Keeps the tokens index[0 .. k-1], different ones, in this order. Columns follow their tokens. */
 void tsr_operation_keep(tsr_operation *o, const int32_t *index, int64_t k);
+/* Says that the tokens which tsr_operation_keep kept fill a grid (frames, rows, columns) in raster
+ * order. */
+void tsr_operation_on_grid(tsr_operation *o, int64_t frames, int64_t rows, int64_t columns);
+/* Moves the new tokens: positions [k, 3], after one of the three. */
+void tsr_operation_place(tsr_operation *o, const float *positions);
 /* Makes `rows` tokens out of groups of tokens: token i goes into row map[i], or nowhere: -1.
  * features [rows, D]: those of the new tokens; NULL: the mean of their members, weighted by size.
  * Positions are means weighted by size, and so are f32 columns with a row for each token and

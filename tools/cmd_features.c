@@ -268,8 +268,8 @@ const verb verb_features = {
     .examples = "# the rows that LLaVA-1.5's projector takes\n"
                 "tessera features photos/ -t clip-vit-large-patch14-336 -o photos.safetensors\n"
                 "# with what operators look at: keys, and the class row's attention in block 22\n"
-                "tessera features photo.jpg -t clip-vit-large-patch14-336 -o photo.safetensors "
-                "--keys --attention class:22",
+                "tessera features photo.jpg -t clip-vit-large-patch14-336 -o photo.npz --keys "
+                "--attention class:22",
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .device_options = DEVICE_ALL,

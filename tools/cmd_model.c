@@ -417,7 +417,7 @@ static const verb verb_model_check = {
 
 static const verb verb_model_list = {
     .name = "model list",
-    .summary = "the tokenizer families, what they need, what was verified",
+    .summary = "the families of models, what they need, what was verified",
     .usage = "tessera model list [--json]",
     .about = "Prints every family this build can run: its name, its number in token files, which "
              "files it takes as -t MODEL, and what its results were compared with.",
@@ -481,7 +481,7 @@ static const verb *const parts[] = {&verb_model_list, &verb_model_tensors, &verb
 
 const verb verb_model = {
     .name = "model",
-    .summary = "look into weight files, convert them, list the tokenizer families",
+    .summary = "look into weight files, convert them, list the families of models",
     .usage = "tessera model list\n"
              "tessera model list-tensors FILE\n"
              "tessera model check FILE\n"

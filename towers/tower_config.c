@@ -170,13 +170,44 @@ static void read_steps(reader *r) {
         refuse(r, TSR_ERROR_UNSUPPORTED, "rescale_factor", "1/255");
 }
 
+/* A number of pixels: "min_pixels" of the file itself, or "shortest_edge" of its "size", which of
+ * these processors counts pixels, too. */
+static void read_pixels(reader *r, const char *key, const char *edge, uint64_t *pixels) {
+    const cJSON *item = item_of(r->json, key);
+    if (!item) item = item_of(item_of(r->json, "size"), edge);
+    if (!item) return;
+    if (cJSON_IsNumber(item) && item->valuedouble >= 1 && item->valuedouble <= 1 << 28)
+        *pixels = (uint64_t)item->valuedouble;
+    else
+        refuse(r, TSR_ERROR_MODEL, key, "1 to 2^28 pixels");
+}
+
+static void read_smart(reader *r, tsr_view *view) {
+    static const struct {
+        const char *key;
+        int value;
+    } fixed[] = {{"patch_size", 14}, {"merge_size", 2}, {"temporal_patch_size", 2}};
+    read_pixels(r, "min_pixels", "shortest_edge", &view->min_pixels);
+    read_pixels(r, "max_pixels", "longest_edge", &view->max_pixels);
+    for (unsigned i = 0; i < sizeof fixed / sizeof *fixed; ++i) {
+        const cJSON *item = item_of(r->json, fixed[i].key);
+        if (item && cJSON_GetNumberValue(item) != fixed[i].value)
+            refuse(r, TSR_ERROR_UNSUPPORTED, fixed[i].key,
+                   "14, 2 and 2 of patch, merge and frames");
+    }
+    if (!r->status && view->min_pixels > view->max_pixels)
+        refuse(r, TSR_ERROR_MODEL, "max_pixels", "at least min_pixels");
+}
+
 tsr_status tsr_tower_view_read(tsr_context *ctx, const char *path, const cJSON *preprocessor,
                                tsr_view *view) {
     reader r = {.ctx = ctx, .path = path, .json = preprocessor};
     uint32_t width, height;
     bool shortest;
     if (!preprocessor) return TSR_OK;
-    if (read_size(&r, "size", &width, &height, &shortest)) {
+    if (view->kind == TSR_VIEW_SMART) {
+        read_smart(&r, view);
+    } else if (read_size(&r, "size", &width, &height, &shortest)) {
         view->width = width;
         view->height = height;
         view->shortest = shortest ? width : 0;
@@ -185,7 +216,7 @@ tsr_status tsr_tower_view_read(tsr_context *ctx, const char *path, const cJSON *
         else if (view->kind == TSR_VIEW_STRETCH)
             view->kind = TSR_VIEW_CROP;
     }
-    if (view->kind != TSR_VIEW_STRETCH) {
+    if (view->kind == TSR_VIEW_CROP || view->kind == TSR_VIEW_PAD) {
         if (cJSON_IsFalse(item_of(preprocessor, "do_center_crop")))
             refuse(&r, TSR_ERROR_UNSUPPORTED, "do_center_crop",
                    "true where only the shortest edge is given");

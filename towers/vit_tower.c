@@ -221,6 +221,8 @@ static tsr_status sizes(const void *model, tsr_tile_size tile, tsr_feature_sizes
     *sizes = (tsr_feature_sizes){.rows = tile.height / t->patch, .columns = tile.width / t->patch};
     sizes->patches = sizes->rows * sizes->columns;
     sizes->all = sizes->patches + tsr_vit_tower_leading(t);
+    sizes->projected_rows = sizes->rows;
+    sizes->projected_columns = sizes->columns;
     if (tile.frames != 1 || !sizes->patches)
         return tsr_fail(t->ctx, TSR_ERROR_ARGUMENT,
                         "%s: tile: wanted 1 frame of at least %lldx%lld pixels, got %u of %ux%u",
@@ -287,6 +289,7 @@ static void describe(const void *model, tsr_tower_info *info) {
     info->feature_layer = (uint32_t)t->feature_layer;
     info->feature_norm = t->feature_norm;
     info->projected = (uint32_t)t->projector.width;
+    info->attends = 1;
     info->view = t->view;
 }
 

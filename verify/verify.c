@@ -44,6 +44,25 @@ void *tsr_verify_take(tsr_verify *v, int64_t count, size_t size, const char *wha
     return data;
 }
 
+void tsr_verify_close_later(tsr_verify *v, void *data, void (*close)(void **data)) {
+    if (!data) return;
+    if (v->later_count == TSR_VERIFY_LATER) {
+        tsr_verify_refuse(v, "wanted at most %d things at a time, got more", TSR_VERIFY_LATER);
+        close(&data);
+        return;
+    }
+    v->later[v->later_count].data = data;
+    v->later[v->later_count++].close = close;
+}
+
+void tsr_verify_run_end(tsr_verify *v) {
+    while (v->later_count > 0) {
+        --v->later_count;
+        v->later[v->later_count].close(&v->later[v->later_count].data);
+    }
+    tsr_scratch_free(&v->scratch);
+}
+
 void *tsr_verify_model(tsr_verify *v, size_t size, void (*open)(tsr_verify *v, void *model),
                        void (*close)(void *model)) {
     if (v->status) return NULL;

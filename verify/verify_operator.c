@@ -20,29 +20,9 @@ static const struct {
 #undef OPERATOR_CASE
 };
 
-/* Sets that a case made; freed when the next one begins and at the end of the folder. */
-enum { MOST_SETS = 64 };
-typedef struct case_sets {
-    tsr_token_set *set[MOST_SETS];
-    int count;
-} case_sets;
-
-static void open_sets(tsr_verify *v, void *model) {
-    (void)v;
-    (void)model;
-}
-static void close_sets(void *model) {
-    case_sets *s = model;
-    for (int i = 0; i < s->count; ++i)
-        tsr_token_set_close(&s->set[i]);
-    s->count = 0;
-}
-
 void tsr_verify_operator(tsr_verify *v) {
     const char *name = tsr_verify_text(v, v->manifest, "operator");
-    case_sets *sets = tsr_verify_model(v, sizeof *sets, open_sets, close_sets);
     if (v->status) return;
-    close_sets(sets);
     for (size_t i = 0; i < sizeof operators / sizeof *operators; ++i)
         if (!strcmp(operators[i].name, name)) {
             operators[i].fn(v);
@@ -51,13 +31,14 @@ void tsr_verify_operator(tsr_verify *v) {
     tsr_verify_fail(v, TSR_ERROR_UNSUPPORTED, "not supported by this build: operator %s", name);
 }
 
+static void close_set(void **set) {
+    tsr_token_set *s = *set;
+    tsr_token_set_close(&s);
+    *set = NULL;
+}
+
 static tsr_token_set *hold(tsr_verify *v, tsr_token_set *set) {
-    case_sets *sets = tsr_verify_model(v, sizeof *sets, open_sets, close_sets);
-    if (set && (!sets || sets->count == MOST_SETS)) {
-        tsr_verify_refuse(v, "wanted at most %d token sets, got one more", MOST_SETS);
-        tsr_token_set_close(&set);
-    }
-    if (set) sets->set[sets->count++] = set;
+    tsr_verify_close_later(v, set, close_set);
     return v->status ? NULL : set;
 }
 

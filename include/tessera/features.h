@@ -64,6 +64,7 @@ typedef struct tsr_tower_info {
     uint32_t feature_layer; /* hidden layer whose patches are the features */
     int feature_norm;       /* 1: the final norm is applied to them (DINOv2) */
     uint32_t projected;     /* numbers of a projected row; 0: there is no projector */
+    int attends;            /* 1: keys and attention can be asked for (not of Qwen2-VL) */
     tsr_view view;
 } tsr_tower_info;
 

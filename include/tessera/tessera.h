@@ -50,11 +50,6 @@ const char *tsr_version(void);
 
 /* ---- settings, by who reads them ---------------------------------------------------------- */
 
-/* Receives the progress of a long call, on the calling thread: `done` of `total` steps of `what`, a
- * text that is valid during the call. A nonzero result stops the work: the long call then returns
- * INTERRUPTED and leaves no output. */
-typedef int (*tsr_progress_fn)(void *user, const char *what, uint64_t done, uint64_t total);
-
 /* Precision of matrix products and convolutions. Sums, and all other operations, are always f32. */
 typedef enum tsr_precision {
     TSR_PRECISION_F32 = 0, /* f32 operands */
@@ -432,6 +427,7 @@ typedef struct tsr_decode_report {
     uint64_t unreadable; /* of the chosen items: damaged in the file */
     uint64_t
         undecodable; /* of the chosen items: whole, but too large or impossible for the model */
+    uint64_t lost;   /* of `written`: their attributes are damaged */
     int recovered, damaged; /* of the token file, as in tsr_token_file_info */
     char device[256];       /* tsr_tokenizer_device */
     char host_stages[64];   /* tsr_tokenizer_host_stages of decoding */
@@ -466,9 +462,10 @@ tsr_decode_file_settings tsr_decode_file_settings_default(void);
  * exists, a picture that exists ends the call before any is decoded.
  *
  * A file that is cut or damaged costs the items in the damaged places and no other: the rest is
- * written, and the call returns DAMAGED. Of several items one that the model cannot have made, or
- * that is too large for the format, costs itself alone: the rest is written, and the call returns
- * its status (TOKENS, TOO_LARGE).
+ * written, and the call returns DAMAGED. Damaged attributes cost no picture: they are told to
+ * `damaged`, and the call returns DAMAGED, too. Of several items one that the model cannot have
+ * made, or that is too large for the format, costs itself alone: the rest is written, and the call
+ * returns its status (TOKENS, TOO_LARGE).
  *
  * After any other failure or an interruption the pictures that are complete stay, and the detail
  * text says how many there are. settings may be NULL (the defaults). Errors: any of status.h;
