@@ -103,6 +103,16 @@ START_TEST(outliers_are_counted) {
     ck_assert(lof[7] > 1.5 && lof[33] > 1.5);
     fast_lof(ctx, 1, 10, lof);
     ck_assert(lof[0] == 1);
+    int above = 0, far_above = 0;
+    for (int i = 0; i < MOST; ++i)
+        x[i] = expf(3 * random_normal());
+    slow_lof(MOST, 10, lof);
+    for (int i = 0; i < MOST; ++i) {
+        above += lof[i] > 1.5;
+        far_above += lof[i] > 5;
+    }
+    ck_assert_int_gt(above, far_above);
+    ck_assert_int_eq(tsr_lof_outliers(lof, MOST), above);
     tsr_context_close(&ctx);
 }
 END_TEST

@@ -138,6 +138,10 @@ START_TEST(schedules_end_where_they_say) {
     tsr_token_set *answer = plan(ctx, "merge-schedules:rule=tinychart"); /* 2,916 - 26 * 84 */
     ck_assert_int_eq(numbers(answer, "counts")[26], 732);
     tsr_token_set_close(&answer);
+    answer = plan(ctx, "merge-schedules:rule=tinychart,height=70,width=70,layers=2");
+    const int32_t *counts = numbers(answer, "counts"); /* never more than half */
+    ck_assert(counts[0] == 25 && counts[1] == 13 && counts[2] == 7);
+    tsr_token_set_close(&answer);
     answer = plan(ctx, "merge-schedules:rule=parse_r,layers=1,r=7,inflection=-1");
     ck_assert_int_eq(*numbers(answer, "r_per_layer"), 14);
     tsr_token_set_close(&answer);
@@ -158,14 +162,15 @@ START_TEST(schedules_are_what_merging_does) {
     tsr_context *ctx = set_context(1);
     float x[64 * 3];
     random_normals(x, 64 * 3);
-    for (int frames = 1; frames < 60; frames += 7) {
+    for (int frames = 1; frames < 40; ++frames) {
         char operation[96];
         snprintf(operation, sizeof operation,
-                 "merge-schedules:rule=bvllm,frames=%d,tokens=61,budget=427", frames);
+                 "merge-schedules:rule=bvllm,frames=%d,tokens=61,budget=305", frames);
         tsr_token_set *answer = plan(ctx, operation), *set = set_of(ctx, x, 61, 3, NULL);
         const tsr_token_array counts = trace_of(answer, "counts");
         const int target = ((const int32_t *)counts.data)[counts.dim[0] - 1];
         snprintf(operation, sizeof operation, "halving-merge:target=%d", target);
+        ck_assert_int_eq(target, 61 < 305 / frames ? 61 : 305 / frames);
         tsr_token_set *made = reduce_one(set, operation);
         const tsr_token_array levels = trace_of(made, "levels");
         ck_assert_int_eq(levels.dim[0], counts.dim[0]);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_operators_merge.c: operators that put tokens together: against slow definitions, what is
  * conserved, ties, one token, threads, chains. Published answers are in tests/golden/operators. */
+#include "reduce/average.h"
 #include "set_case.h"
 #include "testing.h"
 
@@ -251,6 +252,8 @@ START_TEST(unmerging_follows_the_map) {
     tsr_context *ctx = set_context(2);
     static float painted[N * DIM];
     make_data();
+    memcpy(keys, keys + 7 * WIDTH, WIDTH * sizeof *keys); /* else token 0 would merge first */
+    memcpy(keys + 8 * WIDTH, keys + WIDTH, WIDTH * sizeof *keys); /* and token 8 into token 1 */
     tsr_token_set *set = whole_set(ctx, N),
                   *made = reduce_one(set, "bipartite-merge:r=70,class_token=yes,distill_token=yes");
     const tsr_token_set_info info = info_of(made);
@@ -416,6 +419,23 @@ START_TEST(tokens_without_sources_keep_their_features) {
 }
 END_TEST
 
+/* Members weigh by size; where none has any, all count the same. */
+START_TEST(averages_of_groups) {
+    tsr_context *ctx = set_context(1);
+    static const tsr_operator op = {.info = {.name = "test"}};
+    tsr_operation o = {.ctx = ctx, .op = &op, .scratch = {.ctx = ctx}};
+    static const float rows[6] = {1, 3, 5, 7, 11, 13}, weight[6] = {0, 0, 1, 3, 0, 2};
+    static const int32_t map[6] = {0, 0, 2, 2, -1, 3};
+    static const float want[4] = {2, 0, 6.5f, 13};
+    float got[4];
+    tsr_average(&o, rows, 6, 1, weight, map, 4, got);
+    ck_assert_int_eq(o.status, TSR_OK);
+    ck_assert(!memcmp(got, want, sizeof got));
+    tsr_scratch_free(&o.scratch);
+    tsr_context_close(&ctx);
+}
+END_TEST
+
 /* ---- frames, codebooks, refusals ---- */
 
 START_TEST(frames_join_as_a_whole) {
@@ -529,4 +549,5 @@ TEST_MAIN("operators that merge", matching_equals_the_definition, peaks_equal_th
           sizes_add_up, weighted_sums_are_conserved, halving_is_a_chain_of_matchings,
           unmerging_follows_the_map, equal_tokens_go_by_index, one_token_stays,
           threads_change_no_bit, chain_of_three, tokens_without_sources_keep_their_features,
-          frames_join_as_a_whole, codebooks_are_means, bad_parameters_are_refused, ratios_0_and_1)
+          averages_of_groups, frames_join_as_a_whole, codebooks_are_means,
+          bad_parameters_are_refused, ratios_0_and_1)

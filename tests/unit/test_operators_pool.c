@@ -158,6 +158,13 @@ START_TEST(adaptive_windows_equal_the_definition) {
                 want[i * DIM + c] /= count;
         }
         expect_close(operation, info_of(made).features, want, cells * DIM, 1e-6);
+        for (int n = 0; n < N; ++n) { /* the first window that holds the token */
+            const int64_t place[3] = {n / (ROWS * COLUMNS), n / COLUMNS % ROWS, n % COLUMNS};
+            int64_t window = 0;
+            for (int a = 0; a < 3; ++a)
+                window = window * out[a] + place[a] * out[a] / grid[a];
+            ck_assert_int_eq(info_of(made).source_map[n], window);
+        }
         tsr_token_set_close(&made);
     }
     tsr_token_set_close(&set);
