@@ -217,7 +217,7 @@ const tsr_operator tsr_operator_temporal_dedupe = {
              "the most similar; what did not join stays, ascending, averaged with all that "
              "lead to it",
          .source = "B-VLLM (zhuqiangLu/B-VLLM @ 51ccbf0, threshold_soft_matching, merge_temporal)",
-         .differs = "Published: what joins one that has joined itself is lost with it "
+         .differs = "what joins one that has joined itself is lost with it "
                     "(variant=published); here joins are followed to their end. Published compares "
                     "distributions of picks, with Gumbel noise also at inference; here features "
                     "unless metric=picks, and no noise. Whole frames (unit=frame) are ours",

@@ -405,6 +405,9 @@ START_TEST(one_token_stays) {
     add_column(set, "frame_scores", TSR_ARRAY_F32, TSR_TOKEN_AXIS_NONE, 1, (int64_t[]){1},
                frame_scores);
     for (size_t i = 0; i < sizeof one / sizeof *one; ++i) {
+        if (i + 1 == sizeof one / sizeof *one) /* as a file has it, where a frame is a token */
+            add_column(set, "frame_scores", TSR_ARRAY_F32, TSR_TOKEN_AXIS_FIRST, 1, (int64_t[]){1},
+                       frame_scores);
         tsr_token_set *made = reduce_one(set, one[i]);
         ck_assert_int_eq(info_of(made).count, 1);
         expect_close_f32(one[i], info_of(made).features, x, DIM, 1e-6);
