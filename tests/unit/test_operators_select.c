@@ -11,9 +11,12 @@ enum { N = 60, DIM = 12, HEADS = 3, LAYERS = 4, SIDE = N + 1, PATCH = 4, TEXTS =
 
 /* Every operator of this file, with parameters that keep 7 of N tokens or a number of its own. */
 static const char *const operations[] = {
-    "cls-attention-topk:k=7", "anchor-buffer-register:k=30,alpha=0.5",
-    "lof-budget:least=1",     "entropy-score:k=7",
-    "keep-mask:least=1",      "query-budget:rho=0.1",
+    "cls-attention-topk:k=7",
+    "anchor-buffer-register:k=30,alpha=0.5",
+    "lof-budget",
+    "entropy-score:k=7",
+    "keep-mask",
+    "query-budget:rho=0.1",
 };
 enum { OPERATIONS = sizeof operations / sizeof *operations };
 
@@ -200,9 +203,9 @@ START_TEST(nothing_to_keep_is_refused) {
         numbers[900 + 2 * i + 1] = 1;
     }
     tsr_token_set *set = whole_set(ctx, N);
-    refuses(ctx, set, "lof-budget:neighbours=5", TSR_ERROR_ARGUMENT,
+    refuses(ctx, set, "lof-budget:neighbours=5,least=0", TSR_ERROR_ARGUMENT,
             "wanted at least one token to stay, got none");
-    refuses(ctx, set, "keep-mask", TSR_ERROR_ARGUMENT,
+    refuses(ctx, set, "keep-mask:least=0", TSR_ERROR_ARGUMENT,
             "wanted at least one token to stay, got none");
     int32_t kept[N];
     const float equal[2 * N] = {0};
