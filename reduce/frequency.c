@@ -184,7 +184,7 @@ static void by_fftw(tsr_operation *o, const cut *c, float *y) {
 
 static bool wants_fftw(tsr_operation *o) {
     /* The chain's device is open already unless it is the cpu. */
-    const bool cpu = !o->device || tsr_device_properties(o->device)->kind == TSR_DEVICE_CPU;
+    const bool cpu = !*o->device || tsr_device_properties(*o->device)->kind == TSR_DEVICE_CPU;
     if (tsr_operation_is(o, "method", "fftw")) return true;
 #if TESSERA_WITH_FFTW
     return cpu && tsr_operation_is(o, "method", "auto");

@@ -24,8 +24,8 @@ tsr_device *tsr_operation_device(tsr_operation *o) {
     if (o->status) return NULL;
     tsr_device_settings settings = tsr_device_settings_default();
     settings.name = "cpu"; /* another one is open already */
-    if (!o->device) o->status = tsr_device_open(o->ctx, &o->device, &settings);
-    return o->status ? NULL : o->device;
+    if (!*o->device) o->status = tsr_device_open(o->ctx, o->device, &settings);
+    return o->status ? NULL : *o->device;
 }
 
 void *tsr_operation_take(tsr_operation *o, int64_t count, size_t size, const char *what) {

@@ -31,7 +31,8 @@ typedef struct tsr_operator {
 
 struct tsr_operation {
     tsr_context *ctx;
-    tsr_device *device; /* NULL until tsr_operation_device is called */
+    tsr_device **device; /* of the chain: where tsr_operation_device opens it; NULL for an operator
+                            that plans */
     const tsr_operator *op;
     const tsr_token_set *in;                        /* NULL for an operator that plans */
     tsr_token_set *out;                             /* NULL until one of keep, merge, replace */

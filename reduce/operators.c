@@ -161,7 +161,7 @@ static void end(tsr_operation *o, tsr_token_set **made) {
 static tsr_status apply(tsr_device **device, const tsr_token_set *in, const char *operation,
                         tsr_token_set **made) {
     char text[MAX_OPERATION];
-    tsr_operation o = {.ctx = in->ctx, .device = *device, .in = in, .scratch = {.ctx = in->ctx}};
+    tsr_operation o = {.ctx = in->ctx, .device = device, .in = in, .scratch = {.ctx = in->ctx}};
     *made = NULL;
     o.status = read_operation(&o, operation, text);
     if (o.status) return o.status;
@@ -172,7 +172,6 @@ static tsr_status apply(tsr_device **device, const tsr_token_set *in, const char
     o.trace = tsr_token_set_make(o.ctx, 1, 1, 1);
     if (!o.trace) return TSR_ERROR_MEMORY;
     o.op->apply(&o);
-    *device = o.device;
     end(&o, made);
     return o.status;
 }
