@@ -17,7 +17,7 @@
 #include <string.h>
 
 enum {
-    LISTED = 32,       /* nearest that are kept of each token, or k where that is more */
+    LISTED = 16,       /* nearest that are kept of each token, or k where that is more */
     LOOK = 64,         /* distances that are looked at together */
     BLOCKS = 8,        /* blocks that tokens are cut into, of at least ... */
     LEAST_WIDTH = 256, /* ... so many */
@@ -483,7 +483,7 @@ const tsr_operator tsr_operator_dpc_knn = {
              "weighted by size. New tokens come by falling density * delta, as published",
          .cost =
              "N^2 D / 2 multiply-adds for all pairs of tokens, an eighth more, and a few per cent "
-             "again; 2 N D + 64 N numbers, no N x N matrix",
+             "again; 2 N D + 32 N numbers, no N x N matrix",
          .columns = NULL},
     .parameters = {{"k", TSR_PARAMETER_INTEGER, NULL, 1, 2147483647, NULL,
                     "clusters; or give ratio"},
