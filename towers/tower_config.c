@@ -199,13 +199,27 @@ static void read_smart(reader *r, tsr_view *view) {
         refuse(r, TSR_ERROR_MODEL, "max_pixels", "at least min_pixels");
 }
 
+static void read_budget(reader *r, tsr_view *view) {
+    const cJSON *patches = item_of(r->json, "max_num_patches");
+    const cJSON *side = item_of(r->json, "patch_size");
+    if (side && cJSON_GetNumberValue(side) != view->step)
+        refuse(r, TSR_ERROR_MODEL, "patch_size", "the tower's");
+    if (!patches) return;
+    if (cJSON_IsNumber(patches) && patches->valueint >= 1 && patches->valueint <= 1 << 16)
+        view->max_pixels = (uint64_t)patches->valueint * view->step * view->step;
+    else
+        refuse(r, TSR_ERROR_MODEL, "max_num_patches", "1 to 65536");
+}
+
 tsr_status tsr_tower_view_read(tsr_context *ctx, const char *path, const cJSON *preprocessor,
                                tsr_view *view) {
     reader r = {.ctx = ctx, .path = path, .json = preprocessor};
     uint32_t width, height;
     bool shortest;
     if (!preprocessor) return TSR_OK;
-    if (view->kind == TSR_VIEW_SMART) {
+    if (view->kind == TSR_VIEW_BUDGET) {
+        read_budget(&r, view);
+    } else if (view->kind == TSR_VIEW_SMART) {
         read_smart(&r, view);
     } else if (read_size(&r, "size", &width, &height, &shortest)) {
         view->width = width;

@@ -416,6 +416,36 @@ START_TEST(cut_siglip) {
 }
 END_TEST
 
+/* SigLIP2's NaFlex: pictures keep their shape within a number of patches, each of its own size. */
+START_TEST(naflex) {
+    static const uint32_t grids[PICTURES][2] = {{3, 4}, {3, 3}, {2, 6}, {4, 3}, {6, 2}};
+    const tsr_feature_request usual = {.layer_count = 0};
+    tsr_picture_features all[PICTURES], one;
+    tiny_model m;
+    draw();
+    make_model(&m, SIGLIP, 2, "");
+    tsr_tensor *patches = tiny_model_find(&m, "embeddings.patch_embedding.weight");
+    patches->rank = 2;
+    patches->dim[1] = 3 * PATCH * PATCH;
+    write_model(&m, configs[SIGLIP], "{\"max_num_patches\": 12}");
+    tsr_tower *t = open_tower("cpu", TSR_PRECISION_F32);
+    ck_assert_int_eq(tsr_tower_properties(t)->view.kind, TSR_VIEW_BUDGET);
+    run(t, pictures, PICTURES, &usual, all);
+    for (int i = 0; i < PICTURES; ++i) {
+        ck_assert_uint_eq(all[i].rows, grids[i][0]);
+        ck_assert_uint_eq(all[i].columns, grids[i][1]);
+        run(t, &pictures[i], 1, &usual, &one);
+        ck_assert_mem_eq(one.features[0], all[i].features[0],
+                         (size_t)one.rows * one.columns * WIDTH * sizeof(float));
+        tsr_picture_features_free(&one);
+        tsr_picture_features_free(&all[i]);
+    }
+    tsr_tower_close(&t);
+    remove_files();
+    tiny_model_free(&m);
+}
+END_TEST
+
 /* ---- what is refused ---- */
 
 static void refused_model(tiny_model *m, const char *config, const char *preprocessor,
@@ -628,6 +658,6 @@ END_TEST
 
 TEST_PARTS("towers",
            PART(own, NULL, batches, fast, prefixes, last_block, lists_and_memory, projectors,
-                cut_siglip, refused_tensors, refused_configurations, preprocessors,
+                cut_siglip, naflex, refused_tensors, refused_configurations, preprocessors,
                 refused_requests, grids, pools),
            PART(batches, need_vulkan, batches_on_vulkan))
