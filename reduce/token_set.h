@@ -47,5 +47,9 @@ void tsr_token_sets_store_f16(tsr_token_sets_writer *writer);
  * tokens, the grid holds as many tokens, everything is finite. `name` begins the detail text.
  * Errors: FORMAT. */
 tsr_status tsr_token_set_check(const tsr_token_set *set, const char *name);
+/* Opens a file of sets in memory; the bytes must stay valid until it is closed. `name` begins
+ * detail texts. Errors: those of tsr_token_sets_open. */
+tsr_status tsr_token_sets_parse(tsr_context *ctx, const char *name, const void *bytes, size_t size,
+                                tsr_token_sets **sets);
 
 #endif

@@ -55,8 +55,13 @@ static tsr_status find_keys(tsr_token_sets *s) {
     s->keys = tsr_alloc(s->ctx, (size_t)tensors + 1, sizeof *s->keys, "keys of token sets");
     if (!s->keys) return TSR_ERROR_MEMORY;
     for (int i = 0; i < tensors; ++i) {
-        char *key = key_of(tsr_safetensors_name(s->file, i));
+        const char *name = tsr_safetensors_name(s->file, i);
+        char *key = key_of(name);
         if (key) s->keys[s->count++] = key;
+        if (key && strlen(key) > MAX_KEY)
+            return tsr_fail(s->ctx, TSR_ERROR_FORMAT,
+                            "%s: %.60s...: wanted a key of at most %d bytes, got %zu", s->path,
+                            name, MAX_KEY, strlen(key));
     }
     qsort(s->keys, (size_t)s->count, sizeof *s->keys, by_text);
     if (!s->count)
@@ -66,17 +71,16 @@ static tsr_status find_keys(tsr_token_sets *s) {
     return TSR_OK;
 }
 
-tsr_status tsr_token_sets_open(tsr_context *ctx, const char *path, tsr_token_sets **sets) {
-    if (sets) *sets = NULL;
-    if (!ctx || !path || !sets)
-        return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
-                        "token sets: wanted a path and a place for the file, got NULL");
+/* Opens `path`, or `size` bytes of that name where bytes is not NULL. */
+static tsr_status open_sets(tsr_context *ctx, const char *path, const void *bytes, size_t size,
+                            tsr_token_sets **sets) {
     tsr_token_sets *s = tsr_alloc(ctx, 1, sizeof *s, "token sets");
     if (!s) return TSR_ERROR_MEMORY;
     s->ctx = ctx;
     s->path = strdup(path);
-    tsr_status status = s->path ? tsr_safetensors_open(ctx, path, &s->file)
-                                : tsr_fail(ctx, TSR_ERROR_MEMORY, "token sets: path");
+    tsr_status status = !s->path ? tsr_fail(ctx, TSR_ERROR_MEMORY, "token sets: path")
+                        : bytes  ? tsr_safetensors_parse(ctx, path, bytes, size, &s->file)
+                                 : tsr_safetensors_open(ctx, path, &s->file);
     const char *schema = status ? NULL : tsr_safetensors_metadata(s->file, "tessera.schema");
     if (!status && schema && strcmp(schema, SCHEMA))
         status = tsr_fail(ctx, TSR_ERROR_VERSION,
@@ -87,6 +91,20 @@ tsr_status tsr_token_sets_open(tsr_context *ctx, const char *path, tsr_token_set
     else
         *sets = s;
     return status;
+}
+
+tsr_status tsr_token_sets_open(tsr_context *ctx, const char *path, tsr_token_sets **sets) {
+    if (sets) *sets = NULL;
+    if (!ctx || !path || !sets)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
+                        "token sets: wanted a path and a place for the file, got NULL");
+    return open_sets(ctx, path, NULL, 0, sets);
+}
+
+tsr_status tsr_token_sets_parse(tsr_context *ctx, const char *name, const void *bytes, size_t size,
+                                tsr_token_sets **sets) {
+    *sets = NULL;
+    return open_sets(ctx, name, bytes, size, sets);
 }
 
 int64_t tsr_token_sets_count(const tsr_token_sets *sets) {

@@ -56,6 +56,8 @@ int tool_progress(void *user, const char *what, uint64_t done, uint64_t total);
 void tool_progress_clear(tool *t);
 /* Opens the document and writes "tessera" and "verb". */
 void tool_json(tool *t, json_out *j);
+/* The same to `file`: for a document that is shown only when the work has succeeded. */
+void tool_json_to(tool *t, json_out *j, FILE *file);
 /* Writes "stages", the device of each stage: of those in `stages` (words with blanks between) the
  * short form of `device` ("vulkan:0"), of those in `on_host` "cpu". */
 void tool_stages(json_out *j, const char *stages, const char *device, const char *on_host);
@@ -64,7 +66,9 @@ const char *tool_on_host(const char *device, const char *on_host, char *text, si
 /* Writes "stage_seconds": what reading, decoding, encoding and writing took, and which of them was
  * the bottleneck. */
 void tool_stage_seconds(json_out *j, const tsr_stage_times *times);
-/* Says the same in two lines for people. */
+/* Writes "unused_keys" where they are known. */
+void tool_unused_keys(json_out *j, const tsr_unused_keys *unused);
+/* Says what tool_stage_seconds writes in lines for people. */
 void tool_say_stages(tool *t, const tsr_stage_times *times);
 double tool_seconds(void); /* a monotonic clock */
 /* Looks at an output before the work begins, also before tool_open. A file that exists is not

@@ -24,7 +24,8 @@ static void open_tower(tsr_verify *v, void *model) {
     } kinds[] = {{"clip-vision", &tsr_clip_vision},
                  {"siglip-vision", &tsr_siglip},
                  {"siglip2-vision", &tsr_siglip},
-                 {"dinov2", &tsr_dinov2}};
+                 {"dinov2", &tsr_dinov2},
+                 {"operator-pipeline", &tsr_clip_vision}};
     const cJSON *config = cJSON_GetObjectItemCaseSensitive(v->manifest, "config");
     const char *name = tsr_verify_text(v, config, "kind");
     const tsr_vit_tower_kind *kind = NULL;
