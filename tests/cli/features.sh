@@ -75,6 +75,12 @@ d = ast.literal_eval(head[10:10 + head[8] + 256 * head[9]].decode())
 meta = z.read("__metadata__.npy"); at = 10 + meta[8] + 256 * meta[9]
 names = sorted(n.split("/")[1] for n in z.namelist() if n.startswith("p0") and "class" not in n)
 print(*names, d["descr"], d["shape"], json.loads(meta[at:])["tessera.schema"])')"
+# operators read it
+run reduce all.safetensors -o less.safetensors --op cls-attention-topk:k=5
+code_is 0
+is "reduced" "[5, 64] [5, 64]" "$(python3 -c 'from look import read
+t, m = read("less.safetensors")
+print(t["p0.ppm/features"][1], t["p2.ppm/keys"][1])')"
 # layers, the projector, half precision
 run features pictures/p0.ppm -t siglip -o layers.safetensors --device cpu --layer 2,0,4 --attention full -q
 code_is 0

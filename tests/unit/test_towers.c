@@ -446,6 +446,35 @@ START_TEST(naflex) {
 }
 END_TEST
 
+/* Values of a patch: (channel, row, column), of NaFlex (row, column, channel); pixels beyond whole
+ * patches are left out. */
+START_TEST(patches_of_pixels) {
+    enum { W = 2 * PATCH + 5, H = PATCH + 3 };
+    static uint8_t tiles[2][H * W * 3];
+    for (int i = 0; i < H * W * 3; ++i) {
+        tiles[0][i] = (uint8_t)random_below(256);
+        tiles[1][i] = (uint8_t)random_below(256);
+    }
+    for (int last = 0; last < 2; ++last) {
+        tsr_vit_tower t = {.patch = PATCH, .channels_last = last, .view = tsr_clip_vision.view};
+        const tsr_pixels pixels = {tiles[0], 2, {1, H, W}};
+        float *rows = guarded(2 * 2 * 3 * PATCH * PATCH * sizeof *rows);
+        tsr_vit_tower_cut(&t, &pixels, rows);
+        for (int i = 0; i < 2 * 2 * 3 * PATCH * PATCH; ++i) {
+            const int row = i / (3 * PATCH * PATCH), at = i % (3 * PATCH * PATCH);
+            const int c = last ? at % 3 : at / (PATCH * PATCH);
+            const int y = (last ? at / 3 : at % (PATCH * PATCH)) / PATCH;
+            const int x = (last ? at / 3 : at) % PATCH + row % 2 * PATCH;
+            const float v = (float)tiles[row / 2][(y * W + x) * 3 + c] / 255;
+            const float want = (v - t.view.mean[c]) / t.view.deviation[c];
+            ck_assert_msg(fabsf(rows[i] - want) < 1e-6f, "row %d value %d: wanted %g, got %g", row,
+                          at, (double)want, (double)rows[i]);
+        }
+        guarded_free(rows);
+    }
+}
+END_TEST
+
 /* ---- what is refused ---- */
 
 static void refused_model(tiny_model *m, const char *config, const char *preprocessor,
@@ -658,6 +687,6 @@ END_TEST
 
 TEST_PARTS("towers",
            PART(own, NULL, batches, fast, prefixes, last_block, lists_and_memory, projectors,
-                cut_siglip, naflex, refused_tensors, refused_configurations, preprocessors,
-                refused_requests, grids, pools),
+                cut_siglip, naflex, patches_of_pixels, refused_tensors, refused_configurations,
+                preprocessors, refused_requests, grids, pools),
            PART(batches, need_vulkan, batches_on_vulkan))
