@@ -400,6 +400,28 @@ START_TEST(projectors) {
 }
 END_TEST
 
+/* A configuration of a language model whose own sizes are not the tower's. */
+START_TEST(language_configuration) {
+    static const char config[] =
+        "{\"mm_vision_tower\": \"a tower\", \"hidden_size\": 896, \"num_attention_heads\": 14, "
+        "\"hidden_act\": \"swish\", \"mm_vision_select_layer\": -3, \"image_aspect_ratio\": "
+        "\"pad\"}";
+    for (int k = CLIP; k <= SIGLIP; ++k) {
+        tiny_model m;
+        make_model(&m, k, 3, "model.vision_tower.vision_tower.vision_model.");
+        write_model(&m, config, NULL);
+        tsr_tower *t = open_tower("cpu", TSR_PRECISION_F32);
+        const tsr_tower_info *info = tsr_tower_properties(t);
+        ck_assert_uint_eq(info->heads, 1); /* 64 channels wide, as in published models */
+        ck_assert_uint_eq(info->feature_layer, k == CLIP ? 1 : 2);
+        ck_assert_int_eq(info->view.kind, k == CLIP ? TSR_VIEW_PAD : TSR_VIEW_STRETCH);
+        tsr_tower_close(&t);
+        remove_files();
+        tiny_model_free(&m);
+    }
+}
+END_TEST
+
 /* SigLIP cut to what LLaVA-OneVision needs: its last block there is the features'. */
 START_TEST(cut_siglip) {
     tiny_model m;
@@ -561,6 +583,9 @@ START_TEST(preprocessors) {
         {"{\"size\": {\"height\": 56, \"width\": 70}, \"resample\": 1}", NULL, TSR_VIEW_STRETCH, 0,
          70, TSR_RESAMPLING_LANCZOS},
         {"{}", NULL, TSR_VIEW_CROP, 42, 42, TSR_RESAMPLING_BICUBIC},
+        {"{\"do_pad\": true}", NULL, TSR_VIEW_PAD, 42, 42, TSR_RESAMPLING_BICUBIC},
+        {"{\"do_pad\": true, \"image_grid_pinpoints\": []}", NULL, TSR_VIEW_CROP, 42, 42,
+         TSR_RESAMPLING_BICUBIC},
         {"{\"size\": 0}", "size: wanted 1 to 16384 pixels", 0, 0, 0, 0},
         {"{\"resample\": 0}", "resample: wanted 1, 2 or 3", 0, 0, 0, 0},
         {"{\"do_center_crop\": false}", "do_center_crop: wanted true", 0, 0, 0, 0},
@@ -687,6 +712,6 @@ END_TEST
 
 TEST_PARTS("towers",
            PART(own, NULL, batches, fast, prefixes, last_block, lists_and_memory, projectors,
-                cut_siglip, naflex, patches_of_pixels, refused_tensors, refused_configurations,
-                preprocessors, refused_requests, grids, pools),
+                language_configuration, cut_siglip, naflex, patches_of_pixels, refused_tensors,
+                refused_configurations, preprocessors, refused_requests, grids, pools),
            PART(batches, need_vulkan, batches_on_vulkan))
