@@ -77,6 +77,11 @@ CASES = {
         "picture-1": ["embeddings", "hidden.2", "attention.1", "last_hidden_state", "pooled"],
         "picture-2": ["embeddings", "pooled"],
     },
+    "towers/qwen2-vl-tiny": {"two": ["embeddings", "hidden.3", "merged"]},
+    "towers/qwen2-5-vl-tiny": {
+        "picture": ["hidden.2", "merged"],
+        "two": ["embeddings", "hidden.1", "merged"],
+    },
     "towers/preprocess": {kind + "-" + picture: ALL for kind, pictures in (
         ("clip336", "p0 p5 p8"), ("siglip60", "p1 p6 p7"), ("llava-pad336", "p1"), ("dinov2", "p0 p2"),
         ("qwen2vl", "p0 p7")) for picture in pictures.split()},
