@@ -2,6 +2,8 @@
 /* operators.c: the list of operators, reading "NAME:key=value,...", and running a chain. */
 #include "operator.h"
 
+#include "../quantizer/spherical.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -204,6 +206,32 @@ tsr_status tsr_token_set_reduce(const tsr_token_set *set, const char *const *ope
         tsr_token_set_close(&made);
     else
         *reduced = made;
+    return status;
+}
+
+tsr_status tsr_token_set_coverage(const tsr_token_set *original, const tsr_token_set *set,
+                                  const tsr_reduce_settings *settings, double *coverage) {
+    if (!original || !set || !coverage) return TSR_ERROR_ARGUMENT;
+    tsr_status status = tsr_token_set_fits(original, set);
+    if (status) return status;
+    const int64_t n = original->count;
+    tsr_scratch s = {.ctx = set->ctx};
+    int32_t *labels = tsr_scratch_take(&s, (size_t)n, sizeof *labels, "nearest tokens");
+    float *distances = tsr_scratch_take(&s, (size_t)n, sizeof *distances, "distances");
+    tsr_device *device = NULL;
+    tsr_device_settings d = tsr_device_settings_default();
+    d.name = settings && settings->device ? settings->device : "cpu";
+    status = s.status;
+    if (!status) status = tsr_device_open(set->ctx, &device, &d);
+    if (!status)
+        status = tsr_spherical_assign(device, original->features, n, set->channels, set->features,
+                                      set->count, labels, NULL, distances);
+    double sum = 0;
+    for (int64_t i = 0; i < n && !status; ++i)
+        sum += 1 - (double)distances[i];
+    if (!status) *coverage = sum / (double)n;
+    tsr_device_close(&device);
+    tsr_scratch_free(&s);
     return status;
 }
 

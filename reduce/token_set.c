@@ -303,15 +303,21 @@ tsr_status tsr_token_set_unmerge(const tsr_token_set *set, float *features) {
     return TSR_OK;
 }
 
-tsr_status tsr_token_set_compare(const tsr_token_set *original, const tsr_token_set *set,
-                                 tsr_token_set_comparison *comparison) {
-    if (!original || !set || !comparison) return TSR_ERROR_ARGUMENT;
+tsr_status tsr_token_set_fits(const tsr_token_set *original, const tsr_token_set *set) {
     if (original->count != set->source || original->channels != set->channels)
         return tsr_fail(set->ctx, TSR_ERROR_ARGUMENT,
                         "compare: wanted a set made of %lld tokens of %lld channels, got one of "
                         "%lld of %lld",
                         (long long)original->count, (long long)original->channels,
                         (long long)set->source, (long long)set->channels);
+    return TSR_OK;
+}
+
+tsr_status tsr_token_set_compare(const tsr_token_set *original, const tsr_token_set *set,
+                                 tsr_token_set_comparison *comparison) {
+    if (!original || !set || !comparison) return TSR_ERROR_ARGUMENT;
+    const tsr_status status = tsr_token_set_fits(original, set);
+    if (status) return status;
     double cosines = 0, error = 0, energy = 0;
     int64_t held = 0;
     for (int64_t i = 0; i < set->source; ++i) {

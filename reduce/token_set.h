@@ -47,6 +47,8 @@ void tsr_token_sets_store_f16(tsr_token_sets_writer *writer);
  * tokens, the grid holds as many tokens, everything is finite. `name` begins the detail text.
  * Errors: FORMAT. */
 tsr_status tsr_token_set_check(const tsr_token_set *set, const char *name);
+/* Fails with ARGUMENT unless the source tokens of a set are the tokens of `original`. */
+tsr_status tsr_token_set_fits(const tsr_token_set *original, const tsr_token_set *set);
 /* Opens a file of sets in memory; the bytes must stay valid until it is closed. `name` begins
  * detail texts. Errors: those of tsr_token_sets_open. */
 tsr_status tsr_token_sets_parse(tsr_context *ctx, const char *name, const void *bytes, size_t size,

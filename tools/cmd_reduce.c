@@ -78,12 +78,13 @@ static int chain_add(tool *t, chain *c, char *text) {
 typedef struct totals {
     uint64_t sets, failed;
     int64_t source, kept, dropped;
-    double cosine, held, error, seconds; /* sums over the sets */
-    uint64_t held_sets;
+    double seconds;
+    uint64_t compared, held_sets;
+    double cosine, held, error, coverage; /* sums over the sets that could be compared */
 } totals;
 
 static void add_totals(totals *sum, const tsr_token_set_comparison *c, bool compared,
-                       double seconds, const tsr_token_set *made) {
+                       double coverage, double seconds, const tsr_token_set *made) {
     tsr_token_set_info info;
     tsr_token_set_info_get(made, &info);
     sum->sets++;
@@ -91,6 +92,8 @@ static void add_totals(totals *sum, const tsr_token_set_comparison *c, bool comp
     sum->kept += info.count;
     sum->seconds += seconds;
     if (!compared) return;
+    sum->compared++;
+    sum->coverage += coverage;
     sum->dropped += c->dropped;
     sum->cosine += c->cosine;
     sum->error += c->squared_error;
@@ -170,6 +173,7 @@ static int reduce_one(const work *w, const chain *c, int64_t index, totals *sum,
     const double seconds = tool_seconds() - start;
     tsr_token_set_comparison comparison = {0};
     bool compared = false;
+    double coverage = 0;
     int code = -1;
     if (!s) {
         tsr_token_set_info before, after;
@@ -177,7 +181,8 @@ static int reduce_one(const work *w, const chain *c, int64_t index, totals *sum,
         tsr_token_set_info_get(made, &after);
         compared = before.count == after.source && before.channels == after.channels &&
                    !tsr_token_set_compare(set, made, &comparison);
-        if (w->writer) s = tsr_token_sets_append(w->writer, key, made);
+        if (compared && w->o->compare) s = tsr_token_set_coverage(set, made, &settings, &coverage);
+        if (!s && w->writer) s = tsr_token_sets_append(w->writer, key, made);
         if (s) code = tool_fail(w->t, s);
     } else if (tsr_token_sets_count(w->sets) == 1 || w->o->key) {
         code = tool_fail(w->t, s);
@@ -187,7 +192,7 @@ static int reduce_one(const work *w, const chain *c, int64_t index, totals *sum,
         sum->failed++;
     }
     if (!s) {
-        add_totals(sum, &comparison, compared, seconds, made);
+        add_totals(sum, &comparison, compared, coverage, seconds, made);
         if (say && w->j)
             set_json(w, key, made, &comparison, compared, seconds);
         else if (say)
@@ -221,21 +226,31 @@ static int reduce_all(const work *w, const chain *c, totals *sum, bool say) {
 
 /* ---- comparing chains ---- */
 
+/* NaN where nothing was counted. */
+static double mean_of(double sum, uint64_t count) {
+    return count ? sum / (double)count : NAN;
+}
+
 static int compare_plot(tool *t, const reduce_options *o, const chain *chains, const totals *sums,
                         int count) {
     plot_point points[MOST_TEXTS];
     double least = 1, low = 1;
     for (int i = 0; i < count; ++i) {
         const totals *s = &sums[i];
+        if (!s->compared)
+            return tool_fail_text(t, TSR_ERROR_ARGUMENT,
+                                  "%s: -o: wanted chains that keep the channels, got one that does "
+                                  "not",
+                                  chains[i].text);
         points[i] = (plot_point){.x = (double)s->kept / (double)s->source,
-                                 .y = s->cosine / (double)s->sets,
+                                 .y = mean_of(s->coverage, s->compared),
                                  .label = chains[i].text};
         if (points[i].x < least) least = points[i].x;
         if (points[i].y < low) low = points[i].y;
     }
     const plot p = {.title = "What is left of the features",
                     .x_name = "share of the tokens kept",
-                    .y_name = "mean cosine to the original features",
+                    .y_name = "mean cosine of source tokens to the nearest token",
                     .x_least = exp2(floor(log2(least * 0.9))),
                     .x_most = 1,
                     .y_least = floor(low * 10 - 0.01) / 10,
@@ -255,10 +270,11 @@ static int compare_plot(tool *t, const reduce_options *o, const chain *chains, c
 static void compare_row(const work *w, const chain *c, const totals *s, int number) {
     const double n = (double)s->sets;
     if (!w->j) {
-        printf("%3d  %8.1f  %6.2f %%  %8.4f  %8.4f  %9.4f  %9.2f  %s\n", number,
-               (double)s->kept / n, 100.0 * (double)s->kept / (double)s->source, s->cosine / n,
-               s->held_sets ? s->held / (double)s->held_sets : NAN, s->error / n,
-               1e3 * s->seconds / n, c->text);
+        printf("%3d  %8.1f  %6.2f %%  %8.4f  %8.4f  %8.4f  %9.4f  %9.2f  %s\n", number,
+               (double)s->kept / n, 100.0 * (double)s->kept / (double)s->source,
+               mean_of(s->coverage, s->compared), mean_of(s->cosine, s->compared),
+               mean_of(s->held, s->held_sets), mean_of(s->error, s->compared), 1e3 * s->seconds / n,
+               c->text);
         return;
     }
     json_object(w->j, NULL);
@@ -267,10 +283,11 @@ static void compare_row(const work *w, const chain *c, const totals *s, int numb
     json_uint(w->j, "failed", s->failed);
     json_real(w->j, "tokens", (double)s->kept / n);
     json_real(w->j, "share", (double)s->kept / (double)s->source);
-    json_real(w->j, "dropped", (double)s->dropped / n);
-    json_real(w->j, "cosine", s->cosine / n);
-    json_real(w->j, "cosine_held", s->held_sets ? s->held / (double)s->held_sets : NAN);
-    json_real(w->j, "squared_error", s->error / n);
+    json_real(w->j, "dropped", mean_of((double)s->dropped, s->compared));
+    json_real(w->j, "coverage", mean_of(s->coverage, s->compared));
+    json_real(w->j, "cosine", mean_of(s->cosine, s->compared));
+    json_real(w->j, "cosine_held", mean_of(s->held, s->held_sets));
+    json_real(w->j, "squared_error", mean_of(s->error, s->compared));
     json_real(w->j, "seconds", s->seconds / n);
     json_end(w->j, '}');
 }
@@ -282,8 +299,8 @@ static int compare(work *w, chain *chains, int count) {
     if (w->j)
         json_array(w->j, "chains");
     else
-        puts("  #    tokens     share    cosine  of those   squared   ms a set  chain\n"
-             "                                       held     error");
+        puts("  #    tokens     share  coverage    cosine  of those    squared   ms a set  chain\n"
+             "                                                 held      error");
     for (int i = 0; i < count && code < 0; ++i) {
         code = reduce_all(w, &chains[i], &sums[i], false);
         failed += sums[i].failed;
@@ -414,7 +431,9 @@ const verb verb_reduce = {
         "(docs/TOKEN_SETS.md says how a file is made in five lines of NumPy). Every operator keeps "
         "the map from source tokens to tokens, so that operators can be chained in any order and "
         "measured alike: the cosine between the original features and the reduced ones painted "
-        "back over their source tokens, where a dropped token counts as 0. Ties go to the lowest "
+        "back over their source tokens, where a dropped token counts as 0, and with --compare the "
+        "coverage, the cosine of each original feature to the nearest token there is. Ties go to "
+        "the lowest "
         "index; results depend on neither threads nor device. Of a file with many sets each is "
         "reduced on its own, one in memory at a time.",
     .exits = "1 when some of several sets could not be reduced; the others were written",

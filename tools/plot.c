@@ -109,7 +109,10 @@ bool plot_draw(const plot *p, int width, int height, uint8_t **rgb) {
         const int x = x_at(&f, p->points[i].x), y = y_at(&f, p->points[i].y);
         snprintf(number, sizeof number, "%d", i + 1);
         disc(&f, x, y, colour);
-        stroke_text(&f.page, x + 8, y - 5, TEXT, 1.3, colour, number);
+        /* the numbers of points that lie together stand in four places */
+        const double width_of = stroke_text_width(number, TEXT);
+        stroke_text(&f.page, i & 1 ? x - 8 - width_of : x + 8, i & 2 ? y + 15 : y - 5, TEXT, 1.3,
+                    colour, number);
         const int line = f.top + 8 + 20 * i;
         disc(&f, f.left + f.width + 22, line, colour);
         stroke_text(&f.page, f.left + f.width + 32, line + TEXT / 2, TEXT, 1.2, colour, number);

@@ -110,6 +110,11 @@ tsr_token_array tsr_token_set_trace(const tsr_token_set *set, const char *name);
  * Errors: ARGUMENT. */
 tsr_status tsr_token_set_unmerge(const tsr_token_set *set, float *features);
 
+/* How operators run. A struct of zeros is the default. */
+typedef struct tsr_reduce_settings {
+    const char *device; /* as in tsr_model_settings; default NULL: the cpu */
+} tsr_reduce_settings;
+
 /* How much of one set is left in another. */
 typedef struct tsr_token_set_comparison {
     int64_t kept, source; /* tokens of the set; its source tokens */
@@ -124,6 +129,14 @@ typedef struct tsr_token_set_comparison {
  * of channels). */
 tsr_status tsr_token_set_compare(const tsr_token_set *original, const tsr_token_set *set,
                                  tsr_token_set_comparison *comparison);
+
+/* How near the tokens of a set are to every source token, whichever token holds it: *coverage is
+ * the mean over source tokens of the greatest cosine between the original feature and any token of
+ * the set. It is the fair measure between operators that select and those that merge. N k D
+ * multiply-adds. Errors: ARGUMENT (another number of source tokens or of channels), MEMORY, device
+ * errors. */
+tsr_status tsr_token_set_coverage(const tsr_token_set *original, const tsr_token_set *set,
+                                  const tsr_reduce_settings *settings, double *coverage);
 
 /* ---- files ---------------------------------------------------------------------------------- */
 
@@ -220,11 +233,6 @@ int tsr_operator_count(void);
 void tsr_operator_at(int index, tsr_operator_info *info);
 /* Index of the operator called `name`, or -1. */
 int tsr_operator_find(const char *name);
-
-/* How operators run. A struct of zeros is the default. */
-typedef struct tsr_reduce_settings {
-    const char *device; /* as in tsr_model_settings; default NULL: the cpu */
-} tsr_reduce_settings;
 
 /* Applies operators one after the other and makes a new set; `set` stays as it is. An operation is
  * "NAME" or "NAME:key=value,key=value". Errors: ARGUMENT naming operation and parameter, wanted and

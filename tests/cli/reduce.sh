@@ -55,11 +55,12 @@ code_is 0
 run reduce one.safetensors --compare --op cls-attention-topk:k=6 --op cls-attention-topk:k=12 -o plot.png --json
 code_is 0
 json_ok
+is "twice the tokens cover more" True "$(json '0.25 < d["chains"][0]["coverage"] < d["chains"][1]["coverage"] <= 1')"
 is "chains" "0.25 0.5" "$(json '" ".join("%g" % c["share"] for c in d["chains"])')"
 [ -s plot.png ] || complain "no plot"
 run reduce one.safetensors --compare --op cls-attention-topk:k=6
 code_is 0
-out_has '^ *1 +6\.0 +25\.00 % +0\.2500 +1\.0000 .* cls-attention-topk:k=6$'
+out_has '^ *1 +6\.0 +25\.00 % +0\.[0-9]{4} +0\.2500 +1\.0000 .* cls-attention-topk:k=6$'
 
 # several sets: a bad one costs itself alone
 sets many.safetensors a broken z
