@@ -54,6 +54,10 @@ END_TEST
 START_TEST(linspace_ends) {
     ck_assert_int_eq(tsr_context_open(&ctx, NULL), TSR_OK);
     char text[128];
+    tsr_token_set *last = plan("frame-select:rule=linspace-trunc,n=2,frames=50");
+    /* 49 * (1.0 / 49) is below 1: the last frame is named, not computed */
+    ck_assert_int_eq(((const int32_t *)tsr_token_set_trace(last, "indices").data)[49], 1);
+    tsr_token_set_close(&last);
     for (int n = 1; n < 60; ++n)
         for (int f = 2; f < 12; ++f) {
             snprintf(text, sizeof text, "frame-select:rule=linspace-trunc,n=%d,frames=%d", n, f);
