@@ -72,6 +72,16 @@ while IFS=$'\037' read -r number command reason proofs; do
     rm -rf work
 done <rows
 
+# Every column that an operator reads stands in TOKEN_SETS.md.
+"$TESSERA" reduce --list --json | python3 -c 'import json, sys
+for o in json.load(sys.stdin)["operators"]:
+    for c in (o["columns"] or "").split(): print(c)' | sort -u >columns
+is "columns" 0 "$([ -s columns ]; echo $?)"
+while read -r name; do
+    checks=$((checks + 1))
+    grep -q "^| .*\`$name\`.* | .* |$" "$SOURCE/docs/TOKEN_SETS.md" || complain "the column $name is not in TOKEN_SETS.md"
+done <columns
+
 # Every operator stands in a command.
 for verb in reduce plan; do
     "$TESSERA" $verb --list --json | python3 -c 'import json, sys
