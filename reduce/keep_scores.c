@@ -6,6 +6,7 @@
 #include "similarity.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- score-topk ---- */
@@ -91,6 +92,55 @@ const tsr_operator tsr_operator_score_rows = {
              .columns = "scores"},
     .parameters = {TSR_SELECT_PARAMETERS},
     .apply = score_rows,
+};
+
+/* ---- score-quota ---- */
+
+typedef struct member {
+    int32_t cluster, index;
+    float score;
+} member;
+static int best_of_cluster_first(const void *a, const void *b) {
+    const member *x = a, *y = b;
+    if (x->cluster != y->cluster) return x->cluster < y->cluster ? -1 : 1;
+    if (x->score != y->score) return x->score > y->score ? -1 : 1;
+    return x->index < y->index ? -1 : 1;
+}
+
+static void score_quota(tsr_operation *o) {
+    const int64_t n = o->in->count, each = tsr_operation_integer(o, "each");
+    const float *score = tsr_read_scores(o);
+    const int32_t *cluster =
+        tsr_operation_column(o, "clusters", TSR_ARRAY_I32, TSR_TOKEN_AXIS_FIRST, 1).data;
+    member *list = tsr_operation_take(o, n, sizeof *list, "members");
+    int32_t *index = tsr_operation_take(o, n, sizeof *index, "indices");
+    if (o->status) return;
+    for (int64_t i = 0; i < n; ++i)
+        list[i] = (member){cluster[i], (int32_t)i, score[i]};
+    qsort(list, (size_t)n, sizeof *list, best_of_cluster_first);
+    int64_t k = 0, taken = 0;
+    for (int64_t i = 0; i < n; ++i) {
+        taken = i && list[i].cluster == list[i - 1].cluster ? taken + 1 : 1;
+        if (taken <= each && list[i].cluster >= 0) index[k++] = list[i].index;
+    }
+    tsr_select_sort(index, k);
+    tsr_operation_keep(o, index, k);
+}
+
+const tsr_operator tsr_operator_score_quota = {
+    .info = {.name = "score-quota",
+             .kind = TSR_OPERATOR_SELECT,
+             .about = "keeps the best tokens of each cluster, as many of one as of another",
+             .formula = "of each number in clusters, the `each` highest scores, in the order of "
+                        "tokens; tokens with a negative number belong to no cluster and go",
+             .source = "in the manner of LVLM_CSP (a quota for each instance), whose code is not "
+                       "public",
+             .differs = NULL,
+             .cost = "N log N comparisons",
+             .columns = "scores clusters"},
+    .parameters = {{"each", TSR_PARAMETER_INTEGER, NULL, 1, 2147483647, NULL,
+                    "most tokens of a cluster"}},
+    .apply = score_quota,
 };
 
 /* ---- score-threshold ---- */

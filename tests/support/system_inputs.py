@@ -57,6 +57,7 @@ def photo():
     s.unit("attention", 2, n)
     for name in ("scores", "attention_shallow", "attention_deep"):
         s.unit(name, n)
+    s.whole("clusters", 9, n)
     s.whole("ids", 64, n)
     s.whole("ids_other", 64, n)
     s.normal("codes", 64, d)

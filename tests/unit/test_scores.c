@@ -344,6 +344,36 @@ START_TEST(kept_by_score) {
 }
 END_TEST
 
+START_TEST(quota) {
+    ck_assert_int_eq(tsr_context_open(&ctx, NULL), TSR_OK);
+    tsr_token_set *set = random_set();
+    int32_t cluster[N], list[N];
+    uint8_t taken[N] = {0};
+    refused(set, "score-quota:each=3", "column clusters, got none");
+    for (int i = 0; i < N; ++i)
+        cluster[i] = (int32_t)random_below(5) - 1; /* -1: none; some have less than the quota */
+    cluster[50] = 9;
+    column(set, "clusters", TSR_ARRAY_I32, TOKENS_FIRST, 1, N, 0, 0, cluster);
+    for (int c = 0; c < 10; ++c)
+        for (int q = 0; q < 3; ++q) {
+            int best = -1;
+            for (int i = 0; i < N; ++i)
+                if (cluster[i] == c && !taken[i] && (best < 0 || scores[i] > scores[best]))
+                    best = i;
+            if (best >= 0) taken[best] = 1;
+        }
+    tsr_token_set *made = reduce(set, "score-quota:each=3");
+    kept(made, list, list_of(taken, N, list));
+    tsr_token_set_close(&made);
+    for (int i = 0; i < N; ++i)
+        cluster[i] = -1;
+    column(set, "clusters", TSR_ARRAY_I32, TOKENS_FIRST, 1, N, 0, 0, cluster);
+    refused(set, "score-quota:each=3", "wanted at least one token to stay, got none");
+    tsr_token_set_close(&set);
+    tsr_context_close(&ctx);
+}
+END_TEST
+
 START_TEST(thresholds) {
     ck_assert_int_eq(tsr_context_open(&ctx, NULL), TSR_OK);
     tsr_token_set *set = random_set();
@@ -437,5 +467,5 @@ START_TEST(clips) {
 }
 END_TEST
 
-TEST_MAIN("scores", relevance, growth, codes, sensitive, changes, kept_by_score, thresholds,
+TEST_MAIN("scores", relevance, growth, codes, sensitive, changes, kept_by_score, quota, thresholds,
           diverse, clips)
