@@ -78,6 +78,7 @@ def clip():
     frames = [[random.gauss(0, 1) for _ in range(p * d)] for _ in range(5)]
     s.put("features", [t * p, d], [x + random.gauss(0, 0.01) for i in range(t) for x in frames[min(i, 4)]])
     s.whole("ids", 500, t * p)
+    s.whole("query_ids", 500, 20)
     s.unit("scores", t * p)
     s.unit("attention", 2, 5, t * p)
     s.normal("text", 2, d)

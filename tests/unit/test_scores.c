@@ -462,6 +462,26 @@ START_TEST(clips) {
     ck_assert(fabsf(f32_trace(made, "score_of_clip")[1] - 1) < 1e-6f);
     tsr_token_set_close(&made);
     refused(set, "clip-topk:k=3,length=2", "k: wanted at most the 2");
+    made = reduce(set, "clip-topk:k=1,length=99"); /* one clip: all */
+    tsr_token_set_info_get(made, &info);
+    ck_assert(info.count == N && info.grid[0] == T);
+    tsr_token_set_close(&made);
+
+    int32_t query[4] = {3, 3, 2, 77}; /* ids are 0..3; 77 is in no clip */
+    double want[T];
+    refused(set, "clip-topk:k=1,length=1,by=ids", "column query_ids: wanted integers");
+    column(set, "query_ids", TSR_ARRAY_I32, NO_TOKENS, 1, 4, 0, 0, query);
+    for (int t = 0; t < T; ++t) {
+        double count[4] = {0}, square = 0;
+        for (int i = 0; i < H * W; ++i)
+            count[ids[t * H * W + i]]++;
+        for (int j = 0; j < 4; ++j)
+            square += count[j] * count[j];
+        want[t] = (2 * count[3] + count[2]) / sqrt(square * 6);
+    }
+    made = reduce(set, "clip-topk:k=1,length=1,by=ids");
+    expect_close("histograms", f32_trace(made, "score_of_clip"), want, T, 1e-6);
+    tsr_token_set_close(&made);
     tsr_token_set_close(&set);
     tsr_context_close(&ctx);
 }
