@@ -480,6 +480,10 @@ START_TEST(clips) {
         want[t] = (2 * count[3] + count[2]) / sqrt(square * 6);
     }
     made = reduce(set, "clip-topk:k=1,length=1,by=ids");
+    tsr_token_set *whole = reduce(set, "clip-topk:k=1,length=2147483647,by=ids"); /* no longer */
+    tsr_token_set_info_get(whole, &info);
+    ck_assert_int_eq(info.count, N);
+    tsr_token_set_close(&whole);
     expect_close("histograms", f32_trace(made, "score_of_clip"), want, T, 1e-6);
     tsr_token_set_close(&made);
     tsr_token_set_close(&set);
