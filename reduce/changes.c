@@ -83,7 +83,7 @@ const tsr_operator tsr_operator_novelty = {
              .source = "ours; it stands in for relevance where no query is there (F2C, QuoTA)",
              .differs = NULL,
              .cost = "3 N D multiply-adds",
-             .columns = "ids, with of=ids"},
+             .columns = "ids"},
     .parameters = {OF},
     .apply = novelty,
 };
@@ -126,7 +126,7 @@ const tsr_operator tsr_operator_frame_changes = {
              .source = "ours; in the manner of PVC a still clip costs one frame",
              .differs = NULL,
              .cost = "3 N D multiply-adds",
-             .columns = "ids, with of=ids"},
+             .columns = "ids"},
     .parameters = {OF,
                    {"threshold", TSR_PARAMETER_NUMBER, "0.1", 0, 2, NULL,
                     "mean change above which a frame is kept"},

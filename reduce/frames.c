@@ -306,6 +306,32 @@ const tsr_operator tsr_operator_frame_select = {
 
 /* ---- numbers of frames, in a list or in a file ---- */
 
+/* The numbers of an array with one axis. NULL after a failure. */
+static const double *numbers_of_file(tsr_operation *o, const char *path, int64_t *n) {
+    tsr_tensor t = {0};
+    if (!o->status) o->status = tsr_npy_read(o->ctx, path, &t);
+    if (o->status) return NULL;
+    *n = tsr_elements(&t);
+    if (t.rank != 1 || *n < 1)
+        tsr_operation_fail(o, TSR_ERROR_FORMAT, "%s: wanted an array with one axis, got %d axes",
+                           path, t.rank);
+    else if (t.dtype != TSR_DTYPE_F32 && t.dtype != TSR_DTYPE_I32 && t.dtype != TSR_DTYPE_I64)
+        tsr_operation_fail(o, TSR_ERROR_UNSUPPORTED, "%s: wanted f4, f8, i4, i8 or u2 numbers",
+                           path);
+    double *list = tsr_operation_take(o, *n, sizeof *list, path);
+    for (int64_t i = 0; i < *n && !o->status; ++i) {
+        list[i] = t.dtype == TSR_DTYPE_I64   ? (double)((const int64_t *)t.data)[i]
+                  : t.dtype == TSR_DTYPE_I32 ? (double)((const int32_t *)t.data)[i]
+                                             : (double)((const float *)t.data)[i];
+        if (!isfinite(list[i]))
+            tsr_operation_fail(o, TSR_ERROR_FORMAT,
+                               "%s: value %lld: wanted a finite number, got %g", path, (long long)i,
+                               list[i]);
+    }
+    free(t.data);
+    return o->status ? NULL : list;
+}
+
 /* One number for each frame: the list `name`, or the array in the file `file`, which has one axis.
  * NULL after a failure. */
 static const double *frame_numbers(tsr_operation *o, const char *name, int64_t *n) {
@@ -322,26 +348,7 @@ static const double *frame_numbers(tsr_operation *o, const char *name, int64_t *
         *n = count;
         return list;
     }
-    const char *path = tsr_operation_text(o, "file");
-    tsr_tensor t = {0};
-    if (!o->status) o->status = tsr_npy_read(o->ctx, path, &t);
-    if (o->status) return NULL;
-    if (t.rank != 1 || tsr_elements(&t) < 1)
-        tsr_operation_fail(o, TSR_ERROR_FORMAT, "%s: wanted an array with one axis, got %d axes",
-                           path, t.rank);
-    double *list = tsr_operation_take(o, tsr_elements(&t), sizeof *list, path);
-    for (int64_t i = 0; list && i < tsr_elements(&t); ++i)
-        list[i] = t.dtype == TSR_DTYPE_I64   ? (double)((const int64_t *)t.data)[i]
-                  : t.dtype == TSR_DTYPE_I32 ? (double)((const int32_t *)t.data)[i]
-                                             : (double)((const float *)t.data)[i];
-    *n = tsr_elements(&t);
-    const bool readable =
-        t.dtype == TSR_DTYPE_I64 || t.dtype == TSR_DTYPE_I32 || t.dtype == TSR_DTYPE_F32;
-    free(t.data);
-    if (!readable)
-        tsr_operation_fail(o, TSR_ERROR_UNSUPPORTED, "%s: wanted f4, f8, i4, i8 or u2 numbers",
-                           path);
-    return o->status ? NULL : list;
+    return numbers_of_file(o, tsr_operation_text(o, "file"), n);
 }
 
 /* ---- frame-times: rules that know when each frame is shown ---- */

@@ -30,19 +30,13 @@ const int32_t *tsr_read_ids(tsr_operation *o) {
 }
 
 const float *tsr_read_matrix(tsr_operation *o, const char *name, int64_t *rows, int64_t *width) {
-    if (o->status) return NULL;
-    /* As many rows as tokens make it look like a column of the tokens. */
-    const tsr_token_array a = tsr_token_set_column(o->in, name);
-    const int64_t wanted = *width;
+    const tsr_token_array a = tsr_operation_table(o, name, 2);
+    if (!o->status && *width && a.dim[1] != *width)
+        tsr_operation_fail(o, TSR_ERROR_ARGUMENT,
+                           "column %s: wanted rows of %lld, got rows of %lld", name,
+                           (long long)*width, (long long)a.dim[1]);
     *rows = a.dim[0];
     *width = a.dim[1];
-    if (!a.name)
-        tsr_operation_fail(o, TSR_ERROR_ARGUMENT, "wanted a token set with the column %s, got none",
-                           name);
-    else if (a.type != TSR_ARRAY_F32 || a.rank != 2 || (wanted && a.dim[1] != wanted))
-        tsr_operation_fail(o, TSR_ERROR_ARGUMENT,
-                           "column %s: wanted rows of %lld f32 numbers, got rank %d, rows of %lld",
-                           name, (long long)wanted, a.rank, (long long)a.dim[a.rank - 1]);
     return o->status ? NULL : a.data;
 }
 
@@ -266,8 +260,9 @@ static void read_projector(tsr_operation *o, projector *p) {
     hidden = p->hidden;
     if (tsr_operation_has_column(o, "projector.2.weight"))
         p->second = tsr_read_matrix(o, "projector.2.weight", &p->out, &hidden);
-    const tsr_token_array bias = tsr_token_set_column(o->in, "projector.0.bias");
-    if (bias.name && (bias.rank != 1 || bias.dim[0] != p->hidden || bias.type != TSR_ARRAY_F32))
+    if (!tsr_operation_has_column(o, "projector.0.bias")) return;
+    const tsr_token_array bias = tsr_operation_table(o, "projector.0.bias", 1);
+    if (!o->status && bias.dim[0] != p->hidden)
         tsr_operation_fail(o, TSR_ERROR_ARGUMENT,
                            "column projector.0.bias: wanted %lld numbers, got %lld",
                            (long long)p->hidden, (long long)bias.dim[0]);

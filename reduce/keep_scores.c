@@ -6,6 +6,7 @@
 #include "similarity.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- score-topk ---- */
@@ -91,6 +92,55 @@ const tsr_operator tsr_operator_score_rows = {
              .columns = "scores"},
     .parameters = {TSR_SELECT_PARAMETERS},
     .apply = score_rows,
+};
+
+/* ---- score-quota ---- */
+
+typedef struct member {
+    int32_t cluster, index;
+    float score;
+} member;
+static int best_of_cluster_first(const void *a, const void *b) {
+    const member *x = a, *y = b;
+    if (x->cluster != y->cluster) return x->cluster < y->cluster ? -1 : 1;
+    if (x->score != y->score) return x->score > y->score ? -1 : 1;
+    return x->index < y->index ? -1 : 1;
+}
+
+static void score_quota(tsr_operation *o) {
+    const int64_t n = o->in->count, each = tsr_operation_integer(o, "each");
+    const float *score = tsr_read_scores(o);
+    const int32_t *cluster =
+        tsr_operation_column(o, "clusters", TSR_ARRAY_I32, TSR_TOKEN_AXIS_FIRST, 1).data;
+    member *list = tsr_operation_take(o, n, sizeof *list, "members");
+    int32_t *index = tsr_operation_take(o, n, sizeof *index, "indices");
+    if (o->status) return;
+    for (int64_t i = 0; i < n; ++i)
+        list[i] = (member){cluster[i], (int32_t)i, score[i]};
+    qsort(list, (size_t)n, sizeof *list, best_of_cluster_first);
+    int64_t k = 0, taken = 0;
+    for (int64_t i = 0; i < n; ++i) {
+        taken = i && list[i].cluster == list[i - 1].cluster ? taken + 1 : 1;
+        if (taken <= each && list[i].cluster >= 0) index[k++] = list[i].index;
+    }
+    tsr_select_sort(index, k);
+    tsr_operation_keep(o, index, k);
+}
+
+const tsr_operator tsr_operator_score_quota = {
+    .info = {.name = "score-quota",
+             .kind = TSR_OPERATOR_SELECT,
+             .about = "keeps the best tokens of each cluster, as many of one as of another",
+             .formula = "of each number in clusters, the `each` highest scores, in the order of "
+                        "tokens; tokens with a negative number belong to no cluster and go",
+             .source = "in the manner of LVLM_CSP (a quota for each instance), whose code is not "
+                       "public",
+             .differs = NULL,
+             .cost = "N log N comparisons",
+             .columns = "scores clusters"},
+    .parameters = {{"each", TSR_PARAMETER_INTEGER, NULL, 1, 2147483647, NULL,
+                    "most tokens of a cluster"}},
+    .apply = score_quota,
 };
 
 /* ---- score-threshold ---- */
@@ -246,49 +296,121 @@ const tsr_operator tsr_operator_score_diverse = {
 
 /* ---- clip-topk ---- */
 
-static void clip_topk(tsr_operation *o) {
-    const int64_t *grid = tsr_operation_grid(o);
-    const int64_t length = tsr_operation_integer(o, "length"), places = grid[1] * grid[2],
-                  dim = o->in->channels;
-    const int64_t clips = o->status ? 0 : (grid[0] + length - 1) / length;
-    const int64_t k = o->status ? 0 : tsr_select_count(o, clips);
+/* Clips of `tokens` tokens each; the last may have fewer. */
+typedef struct clips {
+    int64_t count, tokens;
+} clips;
+static int64_t begin_of(const clips *c, int64_t clip) {
+    return clip * c->tokens;
+}
+static int64_t end_of(const tsr_operation *o, const clips *c, int64_t clip) {
+    const int64_t end = (clip + 1) * c->tokens;
+    return end < o->in->count ? end : o->in->count;
+}
+
+/* Cosine of the mean feature of each clip with the nearest row of text. */
+static void score_by_features(tsr_operation *o, const clips *c, float *score) {
+    const int64_t dim = o->in->channels;
     int64_t rows = 0, width = dim;
     const float *text = tsr_read_matrix(o, "text", &rows, &width);
     double *mean = tsr_operation_take(o, dim, sizeof *mean, "descriptors");
-    float *unit = tsr_operation_take(o, (clips + rows) * dim, sizeof *unit, "descriptors"),
-          *score = tsr_operation_take(o, clips, sizeof *score, "scores");
-    int32_t *clip = tsr_operation_take(o, k, sizeof *clip, "clips"),
-            *index = tsr_operation_take(o, o->in->count, sizeof *index, "indices");
+    float *unit = tsr_operation_take(o, (c->count + rows) * dim, sizeof *unit, "descriptors");
     if (o->status) return;
-    const int64_t clip_tokens = length * places;
-    for (int64_t c = 0; c < clips; ++c) {
-        const int64_t from = c * clip_tokens,
-                      to = from + clip_tokens < o->in->count ? from + clip_tokens : o->in->count;
+    for (int64_t clip = 0; clip < c->count; ++clip) {
+        const int64_t from = begin_of(c, clip), to = end_of(o, c, clip);
         memset(mean, 0, (size_t)dim * sizeof *mean);
         for (int64_t i = from; i < to; ++i)
             for (int64_t d = 0; d < dim; ++d)
                 mean[d] += (double)o->in->features[i * dim + d];
         for (int64_t d = 0; d < dim; ++d)
-            unit[c * dim + d] = (float)(mean[d] / (double)(to - from));
+            unit[clip * dim + d] = (float)(mean[d] / (double)(to - from));
     }
-    memcpy(unit + clips * dim, text, (size_t)(rows * dim) * sizeof *unit);
-    tsr_unit_rows(o, unit, clips + rows, dim, unit);
-    for (int64_t c = 0; c < clips && !o->status; ++c) {
+    memcpy(unit + c->count * dim, text, (size_t)(rows * dim) * sizeof *unit);
+    tsr_unit_rows(o, unit, c->count + rows, dim, unit);
+    for (int64_t clip = 0; clip < c->count && !o->status; ++clip) {
         double best = -2;
         for (int64_t r = 0; r < rows; ++r)
-            best = fmax(best, tsr_dot(unit + c * dim, unit + (clips + r) * dim, dim));
-        score[c] = (float)best;
+            best = fmax(best, tsr_dot(unit + clip * dim, unit + (c->count + r) * dim, dim));
+        score[clip] = (float)best;
     }
-    tsr_select_top(o, score, clips, k, clip);
+}
+
+static int ascending(const void *a, const void *b) {
+    const int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    return (x > y) - (x < y);
+}
+static int32_t *sorted_copy(tsr_operation *o, const int32_t *id, int64_t n, int32_t *to) {
+    if (o->status) return NULL;
+    memcpy(to, id, (size_t)n * sizeof *to);
+    qsort(to, (size_t)n, sizeof *to, ascending);
+    return to;
+}
+/* How many of the ids from place i on are equal to the one there. */
+static int64_t run_at(const int32_t *id, int64_t n, int64_t i) {
+    int64_t end = i;
+    while (end < n && id[end] == id[i])
+        ++end;
+    return end - i;
+}
+
+/* Cosine of two histograms, from sorted ids. */
+static double histogram_cosine(const int32_t *a, int64_t n, const int32_t *b, int64_t m) {
+    double aa = 0, bb = 0, ab = 0;
+    int64_t i = 0, j = 0;
+    while (i < n || j < m) {
+        const bool from_a = i < n && (j == m || a[i] <= b[j]),
+                   from_b = j < m && (i == n || b[j] <= a[i]);
+        const int64_t x = from_a ? run_at(a, n, i) : 0, y = from_b ? run_at(b, m, j) : 0;
+        aa += (double)x * (double)x;
+        bb += (double)y * (double)y;
+        ab += (double)x * (double)y;
+        i += x;
+        j += y;
+    }
+    return ab / sqrt(aa * bb);
+}
+
+/* Cosine of the histogram of ids of each clip with that of the query's ids. */
+static void score_by_ids(tsr_operation *o, const clips *c, float *score) {
+    const int32_t *id = tsr_read_ids(o);
+    const tsr_token_array query = tsr_token_set_column(o->in, "query_ids");
+    if (!o->status && (!query.name || query.type != TSR_ARRAY_I32 || query.rank != 1))
+        tsr_operation_fail(o, TSR_ERROR_ARGUMENT,
+                           "column query_ids: wanted integers of one dimension, got %s",
+                           query.name ? "others" : "none");
+    int32_t *sorted = tsr_operation_take(o, c->tokens, sizeof *sorted, "ids"),
+            *asked = tsr_operation_take(o, o->status ? 0 : query.dim[0], sizeof *asked, "ids");
+    sorted_copy(o, query.data, query.dim[0], asked);
+    for (int64_t clip = 0; clip < c->count && !o->status; ++clip) {
+        const int64_t from = begin_of(c, clip), n = end_of(o, c, clip) - from;
+        sorted_copy(o, id + from, n, sorted);
+        score[clip] = (float)histogram_cosine(sorted, n, asked, query.dim[0]);
+    }
+}
+
+static void clip_topk(tsr_operation *o) {
+    const int64_t *grid = tsr_operation_grid(o);
+    const int64_t length = tsr_operation_integer(o, "length"), places = grid[1] * grid[2];
+    if (o->status) return;
+    const int64_t frames = length < grid[0] ? length : grid[0];
+    const clips c = {(grid[0] + frames - 1) / frames, frames * places};
+    const int64_t k = tsr_select_count(o, c.count);
+    float *score = tsr_operation_take(o, c.count, sizeof *score, "scores");
+    int32_t *clip = tsr_operation_take(o, k, sizeof *clip, "clips"),
+            *index = tsr_operation_take(o, o->in->count, sizeof *index, "indices");
+    if (tsr_operation_is(o, "by", "ids"))
+        score_by_ids(o, &c, score);
+    else
+        score_by_features(o, &c, score);
+    tsr_select_top(o, score, c.count, k, clip);
     if (o->status) return;
     int64_t count = 0;
-    for (int64_t c = 0; c < k; ++c)
-        for (int64_t i = clip[c] * clip_tokens; i < (clip[c] + 1) * clip_tokens && i < o->in->count;
-             ++i)
-            index[count++] = (int32_t)i;
+    for (int64_t i = 0; i < k; ++i)
+        for (int64_t t = begin_of(&c, clip[i]); t < end_of(o, &c, clip[i]); ++t)
+            index[count++] = (int32_t)t;
     tsr_operation_keep(o, index, count);
     tsr_operation_on_grid(o, count / places, grid[1], grid[2]);
-    tsr_operation_trace_f32(o, "score_of_clip", score, clips);
+    tsr_operation_trace_f32(o, "score_of_clip", score, c.count);
     tsr_operation_trace_i32(o, "clips", clip, k);
 }
 
@@ -296,14 +418,18 @@ const tsr_operator tsr_operator_clip_topk = {
     .info = {.name = "clip-topk",
              .kind = TSR_OPERATOR_SELECT,
              .about = "keeps the clips of a video that are nearest to a query",
-             .formula = "descriptor of a clip = mean of its tokens; score = max over rows of text "
-                        "of their cosine; the k highest clips of `length` frames stay, in order",
+             .formula =
+                 "by=features: cosine of a clip's mean feature with the nearest row of text; "
+                 "by=ids: cosine of the histogram of its ids with that of query_ids; the k "
+                 "highest clips of `length` frames stay, in order",
              .source = "in the manner of Goldfish, which describes clips in words first",
              .differs = NULL,
-             .cost = "N D additions",
-             .columns = "text"},
+             .cost = "N D additions, or N log N comparisons",
+             .columns = "text ids query_ids"},
     .parameters = {TSR_SELECT_PARAMETERS,
                    {"length", TSR_PARAMETER_INTEGER, "8", 1, 2147483647, NULL,
-                    "frames of a clip; the last may be shorter"}},
+                    "frames of a clip; the last may be shorter"},
+                   {"by", TSR_PARAMETER_CHOICE, "features", 0, 0, "features|ids",
+                    "what describes a clip"}},
     .apply = clip_topk,
 };

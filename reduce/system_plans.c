@@ -343,10 +343,10 @@ const tsr_operator tsr_operator_equal_distance = {
              .differs = NULL,
              .cost = "one step for each token",
              .columns = NULL},
-    .parameters = {{"before", TSR_PARAMETER_INTEGER, "0", 0, 1 << 24, NULL,
+    .parameters = {{"before", TSR_PARAMETER_INTEGER, "0", 0, 1 << 20, NULL,
                     "text tokens before the visual ones"},
-                   {"visual", TSR_PARAMETER_INTEGER, NULL, 1, 1 << 24, NULL, "visual tokens"},
-                   {"after", TSR_PARAMETER_INTEGER, "1", 1, 1 << 24, NULL,
+                   {"visual", TSR_PARAMETER_INTEGER, NULL, 1, 1 << 20, NULL, "visual tokens"},
+                   {"after", TSR_PARAMETER_INTEGER, "1", 1, 1 << 20, NULL,
                     "text tokens behind them"}},
     .apply = equal_distance,
 };

@@ -81,7 +81,9 @@ const verb verb_plan = {
              "number of tokens is expected to cost. No picture and no model is read. Answers are "
              "arrays of numbers; --json prints them in full.",
     .examples = "# how many tokens each of 26 layers keeps when 84 are merged in each\n"
-                "tessera plan merge-schedules:rule=tinychart,image=768,patch=14,r=84,layers=26\n"
+                "tessera plan merge-schedules:rule=tinychart,height=768,width=768,r=84,layers=26\n"
+                "# which of 300 frames Qwen's loader takes\n"
+                "tessera plan frame-select:rule=qwen-smart-nframes,n=300,fps=25,rate=2\n"
                 "# what is there\n"
                 "tessera plan --list",
     .options = options,

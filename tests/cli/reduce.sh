@@ -93,6 +93,23 @@ run reduce --list --json
 code_is 0
 json_ok
 is "every operator is explained" True "$(json 'all(o["about"] and o["formula"] and o["source"] for o in d["operators"])')"
+# each kind stands once in the list, whatever the order of the operators' table
+run reduce --list
+is "kinds" "" "$(grep -E '^[a-z]+:$' out | sort | uniq -d)"
+is "kinds of tokens" 6 "$(grep -cE '^[a-z]+:$' out)"
+# the examples of the help are ones that run
+run plan --help
+grep -oE 'tessera plan [a-z0-9-]+:.*' out | cut -c 14- >examples
+is "examples" 2 "$(wc -l <examples)"
+while read -r example; do
+    run plan "$example"
+    code_is 0
+done <examples
+# an answer without numbers is an empty list
+run plan frame-times:rule=ffmpeg-fps-down,pts=0+40,base=1+1000,end=80,rate=1 --json
+code_is 0
+json_ok
+is "no frame" "[] []" "$(json '"%s %s" % (d["plans"][0]["indices"], d["plans"][0]["seconds"])')"
 run reduce --explain cls-attention-topk
 code_is 0
 out_has '^formula: '

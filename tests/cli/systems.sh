@@ -69,8 +69,30 @@ while IFS=$'\037' read -r number command reason proofs; do
     for output in $(grep -oE -- '-o [^ ]+' <<<"$command" | cut -c 4-); do
         [ -s "work/$output" ] || complain "row $number: $command: no $output"
     done
+    # the same with one thread and with three
+    if [[ $command == *"tessera reduce"* && $code = 0 ]]; then
+        for threads in 1 3; do
+            mkdir again
+            ln -s "$inputs"/*.safetensors "$inputs"/*.ppm "$inputs"/*.jsonl "$inputs"/*.npy again
+            (cd again && bash -c "${command//tessera reduce/tessera reduce --threads $threads}") >/dev/null 2>&1 </dev/null
+            for output in $(grep -oE -- '-o [^ ]+\.safetensors' <<<"$command" | cut -c 4-); do
+                cmp -s "work/$output" "again/$output" || complain "row $number: $output differs with $threads threads"
+            done
+            rm -rf again
+        done
+    fi
     rm -rf work
 done <rows
+
+# Every column that an operator reads stands in TOKEN_SETS.md.
+"$TESSERA" reduce --list --json | python3 -c 'import json, sys
+for o in json.load(sys.stdin)["operators"]:
+    for c in (o["columns"] or "").split(): print(c)' | sort -u >columns
+is "columns" 0 "$([ -s columns ]; echo $?)"
+while read -r name; do
+    checks=$((checks + 1))
+    grep -q "^| .*\`$name\`.* | .* |$" "$SOURCE/docs/TOKEN_SETS.md" || complain "the column $name is not in TOKEN_SETS.md"
+done <columns
 
 # Every operator stands in a command.
 for verb in reduce plan; do

@@ -57,6 +57,7 @@ def photo():
     s.unit("attention", 2, n)
     for name in ("scores", "attention_shallow", "attention_deep"):
         s.unit(name, n)
+    s.whole("clusters", 9, n)
     s.whole("ids", 64, n)
     s.whole("ids_other", 64, n)
     s.normal("codes", 64, d)
@@ -77,6 +78,7 @@ def clip():
     frames = [[random.gauss(0, 1) for _ in range(p * d)] for _ in range(5)]
     s.put("features", [t * p, d], [x + random.gauss(0, 0.01) for i in range(t) for x in frames[min(i, 4)]])
     s.whole("ids", 500, t * p)
+    s.whole("query_ids", 500, 20)
     s.unit("scores", t * p)
     s.unit("attention", 2, 5, t * p)
     s.normal("text", 2, d)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_frames.c: frame selection and sizes: closed forms, counts, and what is refused. The rules
  * themselves are held by the golden cases video-select. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +55,10 @@ END_TEST
 START_TEST(linspace_ends) {
     ck_assert_int_eq(tsr_context_open(&ctx, NULL), TSR_OK);
     char text[128];
+    tsr_token_set *last = plan("frame-select:rule=linspace-trunc,n=2,frames=50");
+    /* 49 * (1.0 / 49) is below 1: the last frame is named, not computed */
+    ck_assert_int_eq(((const int32_t *)tsr_token_set_trace(last, "indices").data)[49], 1);
+    tsr_token_set_close(&last);
     for (int n = 1; n < 60; ++n)
         for (int f = 2; f < 12; ++f) {
             snprintf(text, sizeof text, "frame-select:rule=linspace-trunc,n=%d,frames=%d", n, f);
@@ -135,6 +140,21 @@ START_TEST(numbers_in_a_file) {
     t.dim[0] = t.dim[1] = 2;
     ck_assert_int_eq(tsr_npy_write(ctx, path, &t), TSR_OK);
     refused(text, TSR_ERROR_FORMAT, "wanted an array with one axis, got 2");
+    uint8_t bytes[2] = {0, 1};
+    char marked_text[256];
+    snprintf(marked_text, sizeof marked_text, "frame-marks:rule=scene-change,file=%s", path);
+    FILE *f = fopen(path, "wb");
+    char header[TSR_NPY_HEADER_BYTES];
+    const size_t head = tsr_npy_header_make("|u1", (uint64_t[]){2}, 1, header);
+    ck_assert(f && fwrite(header, 1, head, f) == head && fwrite(bytes, 1, 2, f) == 2 && !fclose(f));
+    refused(marked_text, TSR_ERROR_UNSUPPORTED, "wanted f4, f8, i4, i8 or u2 numbers");
+    float marks[3] = {0, NAN, 1};
+    t = tsr_host_tensor(TSR_DTYPE_F32, marks, 1, (int64_t[]){3});
+    ck_assert_int_eq(tsr_npy_write(ctx, path, &t), TSR_OK);
+    refused(marked_text, TSR_ERROR_FORMAT, "value 1: wanted a finite number, got nan");
+    marks[1] = 0.7f;
+    ck_assert_int_eq(tsr_npy_write(ctx, path, &t), TSR_OK);
+    indices(marked_text, 3, (int[]){0, 1, 2});
     unlink(path);
     refused(text, TSR_ERROR_NOT_FOUND, path);
     tsr_context_close(&ctx);

@@ -114,8 +114,7 @@ START_TEST(relevance) {
     expect_close("unit", f32_trace(made, "score"), most, N, 1e-6);
     tsr_token_set_close(&made);
     column(set, "text", TSR_ARRAY_F32, NO_TOKENS, 2, 3, D - 1, 0, text);
-    refused(set, "query-relevance",
-            "column text: wanted rows of 7 f32 numbers, got rank 2, rows of 6");
+    refused(set, "query-relevance", "column text: wanted rows of 7, got rows of 6");
     tsr_token_set_close(&set);
     tsr_context_close(&ctx);
 }
@@ -345,6 +344,36 @@ START_TEST(kept_by_score) {
 }
 END_TEST
 
+START_TEST(quota) {
+    ck_assert_int_eq(tsr_context_open(&ctx, NULL), TSR_OK);
+    tsr_token_set *set = random_set();
+    int32_t cluster[N], list[N];
+    uint8_t taken[N] = {0};
+    refused(set, "score-quota:each=3", "column clusters, got none");
+    for (int i = 0; i < N; ++i)
+        cluster[i] = (int32_t)random_below(5) - 1; /* -1: none; some have less than the quota */
+    cluster[50] = 9;
+    column(set, "clusters", TSR_ARRAY_I32, TOKENS_FIRST, 1, N, 0, 0, cluster);
+    for (int c = 0; c < 10; ++c)
+        for (int q = 0; q < 3; ++q) {
+            int best = -1;
+            for (int i = 0; i < N; ++i)
+                if (cluster[i] == c && !taken[i] && (best < 0 || scores[i] > scores[best]))
+                    best = i;
+            if (best >= 0) taken[best] = 1;
+        }
+    tsr_token_set *made = reduce(set, "score-quota:each=3");
+    kept(made, list, list_of(taken, N, list));
+    tsr_token_set_close(&made);
+    for (int i = 0; i < N; ++i)
+        cluster[i] = -1;
+    column(set, "clusters", TSR_ARRAY_I32, TOKENS_FIRST, 1, N, 0, 0, cluster);
+    refused(set, "score-quota:each=3", "wanted at least one token to stay, got none");
+    tsr_token_set_close(&set);
+    tsr_context_close(&ctx);
+}
+END_TEST
+
 START_TEST(thresholds) {
     ck_assert_int_eq(tsr_context_open(&ctx, NULL), TSR_OK);
     tsr_token_set *set = random_set();
@@ -433,10 +462,34 @@ START_TEST(clips) {
     ck_assert(fabsf(f32_trace(made, "score_of_clip")[1] - 1) < 1e-6f);
     tsr_token_set_close(&made);
     refused(set, "clip-topk:k=3,length=2", "k: wanted at most the 2");
+    made = reduce(set, "clip-topk:k=1,length=99"); /* one clip: all */
+    tsr_token_set_info_get(made, &info);
+    ck_assert(info.count == N && info.grid[0] == T);
+    tsr_token_set_close(&made);
+
+    int32_t query[4] = {3, 3, 2, 77}; /* ids are 0..3; 77 is in no clip */
+    double want[T];
+    refused(set, "clip-topk:k=1,length=1,by=ids", "column query_ids: wanted integers");
+    column(set, "query_ids", TSR_ARRAY_I32, NO_TOKENS, 1, 4, 0, 0, query);
+    for (int t = 0; t < T; ++t) {
+        double count[4] = {0}, square = 0;
+        for (int i = 0; i < H * W; ++i)
+            count[ids[t * H * W + i]]++;
+        for (int j = 0; j < 4; ++j)
+            square += count[j] * count[j];
+        want[t] = (2 * count[3] + count[2]) / sqrt(square * 6);
+    }
+    made = reduce(set, "clip-topk:k=1,length=1,by=ids");
+    tsr_token_set *whole = reduce(set, "clip-topk:k=1,length=2147483647,by=ids"); /* no longer */
+    tsr_token_set_info_get(whole, &info);
+    ck_assert_int_eq(info.count, N);
+    tsr_token_set_close(&whole);
+    expect_close("histograms", f32_trace(made, "score_of_clip"), want, T, 1e-6);
+    tsr_token_set_close(&made);
     tsr_token_set_close(&set);
     tsr_context_close(&ctx);
 }
 END_TEST
 
-TEST_MAIN("scores", relevance, growth, codes, sensitive, changes, kept_by_score, thresholds,
+TEST_MAIN("scores", relevance, growth, codes, sensitive, changes, kept_by_score, quota, thresholds,
           diverse, clips)
