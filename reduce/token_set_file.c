@@ -212,10 +212,24 @@ static tsr_token_axis axis_of(const char *name, int rank, const int64_t *dim, in
     return dim[0] == count ? TSR_TOKEN_AXIS_FIRST : TSR_TOKEN_AXIS_NONE;
 }
 
+/* Whether the comma-separated list `names` has `name`; NULL has none. */
+static bool is_listed(const char *names, const char *name) {
+    const size_t length = strlen(name);
+    for (const char *at = names; at && *at; at += *at == ',') {
+        const size_t part = strcspn(at, ",");
+        if (part == length && !memcmp(at, name, length)) return true;
+        at += part;
+    }
+    return false;
+}
+
 static tsr_status read_columns(const tsr_token_sets *s, const char *key, tsr_token_set *set) {
     static const char *const parts[] = {"features", "source_map", "positions", "sizes"};
     const size_t length = strlen(key);
     tsr_status status = TSR_OK;
+    char where[MAX_NAME + 32];
+    snprintf(where, sizeof where, "tessera.tables%s%s", *key ? "/" : "", key);
+    const char *tables = tsr_safetensors_metadata(s->file, where);
     for (int i = 0; i < tsr_safetensors_count(s->file) && !status; ++i) {
         const char *name = tsr_safetensors_name(s->file, i);
         if (length && (strncmp(name, key, length) || name[length] != '/')) continue;
@@ -230,7 +244,8 @@ static tsr_status read_columns(const tsr_token_sets *s, const char *key, tsr_tok
         status = load(s, i, &a.type, &data);
         memcpy(a.dim, t->dim, sizeof a.dim);
         a.data = data;
-        a.axis = axis_of(column, t->rank, t->dim, set->count);
+        a.axis = is_listed(tables, column) ? TSR_TOKEN_AXIS_NONE
+                                           : axis_of(column, t->rank, t->dim, set->count);
         if (!status && tsr_token_set_add(set, &a)) {
             char why[512];
             snprintf(why, sizeof why, "%s", tsr_detail(s->ctx));
@@ -509,6 +524,20 @@ static tsr_status put_grid(tsr_token_sets_writer *w, const char *what, const cha
     return describe(w, name, text);
 }
 
+/* Names the columns that belong to no token under tessera.tables: their shape may look otherwise.
+ */
+static tsr_status put_tables(tsr_token_sets_writer *w, const char *key, const tsr_token_set *set) {
+    char name[MAX_NAME + 32], list[TSR_TOKEN_SET_COLUMNS * TSR_TOKEN_NAME] = "";
+    size_t at = 0;
+    for (int i = 0; i < set->column_count; ++i) {
+        const tsr_token_array *a = &set->columns[i]->array;
+        if (a->axis == TSR_TOKEN_AXIS_NONE)
+            at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", at ? "," : "", a->name);
+    }
+    snprintf(name, sizeof name, "tessera.tables%s%s", *key ? "/" : "", key);
+    return at ? describe(w, name, list) : TSR_OK;
+}
+
 static tsr_status check_key(const tsr_token_sets_writer *w, const char *key) {
     const size_t length = key ? strlen(key) : 0;
     if (!key || length > MAX_KEY || !tsr_utf8_valid(key, length, NULL))
@@ -544,6 +573,7 @@ tsr_status tsr_token_sets_append(tsr_token_sets_writer *w, const char *key,
     }
     if (!status) status = put_grid(w, "tessera.grid", key, set->grid);
     if (!status) status = put_grid(w, "tessera.source_grid", key, set->source_grid);
+    if (!status) status = put_tables(w, key, set);
     if (!status && *set->stream) {
         char name[MAX_NAME + 32];
         snprintf(name, sizeof name, "tessera.stream%s%s", *key ? "/" : "", key);

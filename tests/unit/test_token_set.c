@@ -155,6 +155,7 @@ START_TEST(through_a_file) {
     float keys[6] = {0, 1, 2, 3, 4, 5}, attention[2 * 7 * 7] = {0};
     add(set, "keys", TSR_TOKEN_AXIS_FIRST, 2, 6, 1, 1, keys);
     add(set, "attention", TSR_TOKEN_AXIS_SQUARE, 3, 2, 7, 7, attention);
+    add(set, "text", TSR_TOKEN_AXIS_NONE, 2, 6, 1, 1, keys); /* six texts, as many as tokens */
     tsr_token_set *two = operate(set, merge_pairs);
     tsr_token_sets_writer *w = NULL;
     ck_assert_int_eq(tsr_token_sets_create(ctx, path, &w), TSR_OK);
@@ -182,6 +183,7 @@ START_TEST(through_a_file) {
     ck_assert_int_eq(tsr_token_sets_read(sets, 1, &got), TSR_OK);
     ck_assert_int_eq(tsr_token_set_column(got, "attention").axis, TSR_TOKEN_AXIS_SQUARE);
     ck_assert_int_eq(tsr_token_set_column(got, "keys").axis, TSR_TOKEN_AXIS_FIRST);
+    ck_assert_int_eq(tsr_token_set_column(got, "text").axis, TSR_TOKEN_AXIS_NONE);
     tsr_token_set_close(&got);
     tsr_token_sets_close(&sets);
     ck_assert_int_eq(tsr_token_set_read(ctx, path, NULL, &got), TSR_ERROR_ARGUMENT);
