@@ -13,8 +13,8 @@ typedef struct located {
     tsr_cursor layers[TSR_TESS_MAX_LAYERS];
     uint32_t layer_count;
     tsr_cursor streams[TSR_MAX_STREAMS]; /* payloads of STRM */
-    uint32_t stream_count;
-    const uint8_t *attributes; /* payload of ATTR; NULL: none */
+    uint32_t stream_count, stream_total; /* found; that there are, 0: not known */
+    const uint8_t *attributes;           /* payload of ATTR; NULL: none */
     size_t attributes_size;
     tsr_status lost; /* of attributes that cannot be used */
     size_t lost_at;
@@ -32,10 +32,18 @@ static void lose_attributes(located *l, tsr_status status, size_t at) {
     l->lost_at = at;
 }
 
-/* Are all chunks there that an item is decoded from? Attributes come behind them. */
+/* Are all layers there, and the streams that are known of? */
 static bool layers_whole(const tsr_token_file *f, const located *l) {
     return l->layer_count > 0 &&
-           l->layer_count == tsr_layer_count(f->settings.layer_tokens, l->fields.most);
+           l->layer_count == tsr_layer_count(f->settings.layer_tokens, l->fields.most) &&
+           l->stream_count == l->stream_total;
+}
+
+/* Are all chunks there that an item is decoded from? Attributes come behind them. How many streams
+ * there are is said by the first of them. */
+static bool item_whole(const tsr_token_file *f, const located *l) {
+    return layers_whole(f, l) &&
+           (f->info.version_minor < TSR_TESS_MINOR_STREAMS || l->stream_total);
 }
 
 static tsr_status locate_layer(tsr_token_file *f, uint64_t index, located *l, tsr_cursor c) {
@@ -58,7 +66,8 @@ static tsr_status locate_stream(tsr_token_file *f, uint64_t index, located *l, t
     char name[TSR_STREAM_NAME + 1];
     uint64_t item = 0;
     uint32_t number = 0;
-    const bool good = tsr_stream_probe(c.at, tsr_cursor_left(&c), &item, &number, name);
+    const bool good =
+        tsr_stream_probe(c.at, tsr_cursor_left(&c), &item, &number, &l->stream_total, name);
     if (!good || l->attributes || item != l->fields.number || number != l->stream_count + 1)
         return tsr_fail(
             f->ctx, TSR_ERROR_FORMAT,
@@ -79,9 +88,9 @@ static tsr_status locate_chunk(tsr_token_file *f, uint64_t index, tsr_item_memor
     *at = end;
     if (!tsr_token_chunk_within(f, here, end, &chunk)) {
         /* Only attributes can stand there, and they cost themselves alone. */
-        const bool expected = f->info.version_minor >= TSR_TESS_MINOR_ATTRIBUTES ||
-                              (end - here >= 4 && tsr_get_u32(f->bytes + here) == TSR_TESS_ATTR);
-        if (expected && layers_whole(f, l)) {
+        const bool named = end - here >= 4 && tsr_get_u32(f->bytes + here) == TSR_TESS_ATTR;
+        const bool expected = f->info.version_minor >= TSR_TESS_MINOR_ATTRIBUTES;
+        if ((expected && item_whole(f, l)) || (named && layers_whole(f, l))) {
             lose_attributes(l, TSR_ERROR_CHECKSUM, here);
             return TSR_OK;
         }
@@ -148,7 +157,7 @@ static tsr_status locate(tsr_token_file *f, uint64_t index, tsr_item_memory *mem
     tsr_status s = tsr_token_entry_at(f, index, &e);
     if (s) return s;
     const size_t end = (size_t)(e.offset + e.size);
-    l->layer_count = l->stream_count = 0;
+    l->layer_count = l->stream_count = l->stream_total = 0;
     l->attributes = NULL;
     l->lost = TSR_OK;
     for (size_t at = (size_t)e.offset; at < end && !s;)
@@ -276,12 +285,13 @@ static bool find_stream(const tsr_token_file *f, size_t at, size_t end, const ch
          at += TSR_TESS_CHUNK_BYTES + (size_t)chunk->size) {
         char got[TSR_STREAM_NAME + 1];
         uint64_t item;
-        uint32_t number;
+        uint32_t number, count;
         const size_t size =
             (size_t)chunk->size < TSR_STREAM_PROBE ? (size_t)chunk->size : TSR_STREAM_PROBE;
         *found = at;
         if (chunk->type == TSR_TESS_STRM && tsr_chunk_known(chunk) &&
-            tsr_stream_probe(f->bytes + at + TSR_TESS_CHUNK_BYTES, size, &item, &number, got) &&
+            tsr_stream_probe(f->bytes + at + TSR_TESS_CHUNK_BYTES, size, &item, &number, &count,
+                             got) &&
             !strcmp(got, name))
             return true;
     }

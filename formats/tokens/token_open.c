@@ -355,9 +355,9 @@ static tsr_status scan_layer(tsr_token_file *f, scan *z, size_t at, const tsr_ch
 static tsr_status scan_stream(tsr_token_file *f, scan *z, size_t at, const tsr_chunk *chunk) {
     char name[TSR_STREAM_NAME + 1];
     uint64_t item = 0;
-    uint32_t number = 0;
+    uint32_t number = 0, count = 0;
     const bool good = tsr_stream_probe(f->bytes + at + TSR_TESS_CHUNK_BYTES, (size_t)chunk->size,
-                                       &item, &number, name);
+                                       &item, &number, &count, name);
     if (!z->open) return TSR_OK; /* the damage before it was counted */
     tsr_token_entry *e = &f->entries[f->info.items - 1];
     if (good && !e->attributes_at && item == z->fields.number && number == z->streams + 1 &&

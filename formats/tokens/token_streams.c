@@ -234,11 +234,11 @@ static void get_text(tsr_cursor *c, char *to, uint32_t most) {
 }
 
 bool tsr_stream_probe(const uint8_t *payload, size_t size, uint64_t *item, uint32_t *number,
-                      char name[TSR_STREAM_NAME + 1]) {
+                      uint32_t *count, char name[TSR_STREAM_NAME + 1]) {
     tsr_cursor c = {.at = payload, .end = payload + size};
     *item = tsr_cursor_varint(&c, UINT64_MAX);
     *number = (uint32_t)tsr_cursor_varint(&c, TSR_MAX_STREAMS);
-    (void)tsr_cursor_varint(&c, TSR_MAX_STREAMS);
+    *count = (uint32_t)tsr_cursor_varint(&c, TSR_MAX_STREAMS);
     get_text(&c, name, TSR_STREAM_NAME);
     return !c.bad && *number > 0;
 }

@@ -69,9 +69,9 @@ tsr_status tsr_streams_check(tsr_context *ctx, const char *name, uint64_t item,
 tsr_status tsr_streams_put(tsr_stream_coder *coder, const char *name, uint64_t item,
                            const tsr_token_stream *streams, uint32_t count, bool entropy,
                            tsr_bytes *bytes);
-/* Reads number and name alone from the first bytes of a payload. False: they are none. */
+/* Reads number, count and name alone from the first bytes of a payload. False: they are none. */
 bool tsr_stream_probe(const uint8_t *payload, size_t size, uint64_t *item, uint32_t *number,
-                      char name[TSR_STREAM_NAME + 1]);
+                      uint32_t *count, char name[TSR_STREAM_NAME + 1]);
 /* Reads the fields of a payload and checks that its parts can be what they say. `fields` must not
  * be moved afterwards. Errors: FORMAT. */
 tsr_status tsr_stream_get(tsr_context *ctx, const char *name, const uint8_t *payload, size_t size,
