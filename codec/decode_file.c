@@ -5,6 +5,8 @@
 #include "item_names.h"
 #include "tokenizer.h"
 
+#include <tessera/clip.h>
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -182,6 +184,11 @@ static tsr_status open_job(job *j, const char *input) {
     if (status) return status;
     const tsr_token_file_info *info = tsr_token_file_properties(j->file);
     j->header = *tsr_token_file_header(j->file);
+    if (!j->header.family && !strcmp(j->header.tokenizer, TSR_CLIP_TOKENIZER))
+        return tsr_fail(j->ctx, TSR_ERROR_UNSUPPORTED,
+                        "%s: wanted tokens of pictures, got clip codebooks: features have no "
+                        "decoder to pixels (an output .safetensors gets the features)",
+                        input);
     j->report->items = info->items;
     j->report->recovered = info->recovered;
     j->report->damaged = info->damaged;

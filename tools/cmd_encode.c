@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_encode.c: pictures to a token file. */
+#include "encode_clip.h"
 #include "encode_options.h"
 
 #include <inttypes.h>
@@ -11,6 +12,7 @@ typedef struct encode_options {
     common_options common;
     const char *output;
     encode_choices choices;
+    clip_choices clip;
     int check, on_error;
 } encode_options;
 
@@ -28,7 +30,48 @@ static const option options[] = {
      "at the headers finds one; later, what was done is kept as OUT.partial.tess), or skip (the "
      "others are encoded, exit code 1)",
      "stop|skip", 0, 0},
+    {"clip-codebook", 0, OPTION_TEXT, AT(clip.rule), "RULE", NULL,
+     "IN are features of clips (token sets .safetensors with a grid, or .npy [frames, rows, "
+     "columns, "
+     "channels]), and each clip becomes K vectors and an index map: K, a number; elbow, where the "
+     "distortion bends most; or error=E, the smallest K whose mean 1 - cosine is at most E",
+     NULL, 0, 0},
+    {"codebook-type", 0, OPTION_CHOICE, AT(clip.type), "T", "f16",
+     "how the vectors of --clip-codebook are stored; int8 has one scale a vector", "f16|f32|int8",
+     0, 0},
+    {"gains", 0, OPTION_FLAG, AT(clip.gains), NULL, NULL,
+     "with --clip-codebook: store the length of each feature too, 2 bytes a cell before coding; "
+     "without it directions come back alone",
+     NULL, 0, 0},
+    {"least-k", 0, OPTION_UINT, AT(clip.least), "K", "12; of error=E 1",
+     "fewest vectors that elbow and error=E look at", NULL, 1, 1u << 26},
+    {"most-k", 0, OPTION_UINT, AT(clip.most), "K", "32; of error=E 256",
+     "most vectors that elbow and error=E look at", NULL, 1, 1u << 26},
+    {"first-rows", 0, OPTION_CHOICE, AT(clip.first), "F", "max-min",
+     "with --clip-codebook: the cells that clustering begins with, far from each other (max-min), "
+     "or drawn by k-means++ with --seed",
+     "max-min|drawn", 0, 0},
+    {"features-of", 0, OPTION_TEXT, AT(clip.source), "TEXT", "what the input says",
+     "with --clip-codebook: what made the features (tower, layer, projector), kept in the file",
+     NULL, 0, 0},
 };
+
+/* --clip-codebook: the options that are not of pictures hold. */
+static int run_clips(const verb *v, const encode_options *o, const encode_meaning *m, char **inputs,
+                     int count) {
+    if (!count || o->choices.files_from)
+        return args_wrong(v, "--clip-codebook: wanted feature files, got %s",
+                          count ? "--files-from" : "none");
+    const clip_job job = {.choices = &o->clip,
+                          .common = &o->common,
+                          .output = o->output,
+                          .inputs = inputs,
+                          .input_count = count,
+                          .seed = o->choices.seed,
+                          .file = m->file,
+                          .on_error = (tsr_on_error)o->on_error};
+    return encode_clips(v, &job);
+}
 
 typedef struct listing {
     tool *t;
@@ -309,6 +352,7 @@ static int run(const verb *v, int argc, char **argv) {
     tool t;
     code = encode_meaning_read(v, &o.choices, &o.common, &m);
     if (code < 0) code = claim_output(v, &o, argv, operands, &beside);
+    if (code < 0 && o.clip.rule) code = run_clips(v, &o, &m, argv, operands);
     if (code < 0) code = tool_open(&t, v, &o.common);
     if (code >= 0) {
         free(beside);
@@ -371,7 +415,10 @@ const verb verb_encode = {
              "               [--files-from LIST [-0]] [--key K] [--labels folder] [--attributes "
              "FILE]\n"
              "               [--steps N] [--guidance W] [--guidance-mode apg|cfg] [--seed N]\n"
-             "               [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]",
+             "               [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]\n"
+             "tessera encode FEATURES... --clip-codebook K|elbow|error=E [-o OUT.tess] [-f]\n"
+             "               [--codebook-type f16|f32|int8] [--gains] [--least-k K] [--most-k K]\n"
+             "               [--first-rows max-min|drawn] [--seed N] [--features-of TEXT] [--json]",
     .about =
         "Reads PNG, JPEG, WebP, GIF (its first frame), BMP, TIFF, PNM, QOI, JPEG 2000, AVIF, JPEG "
         "XL "
@@ -382,7 +429,12 @@ const verb verb_encode = {
         ".txt, .caption, .cls and .json members become attributes; or '-' for stdin, or a pipe, "
         "with one picture or several, one behind the other, or an archive. The ids are the same "
         "for every --threads and --batch. Near ties are ids whose decision was so close that "
-        "another device might decide otherwise.",
+        "another device might decide otherwise.\n\n"
+        "With --clip-codebook features of a clip become K vectors and an index map, as VQToken "
+        "does "
+        "it: an item for each token set or array. Clusters are numbered in raster order, so that "
+        "equal features give equal files on every device. K vectors are few tokens, but not few "
+        "bytes: the codebook is most of the file, and 'tessera info' says both.",
     .exits = "1 when pictures were skipped (--on-error skip)",
     .examples = "# one picture with the bundled tokenizer\n"
                 "tessera encode photo.jpg -o photo.tess\n"
@@ -399,6 +451,8 @@ const verb verb_encode = {
                 "photos.tess\n"
                 "# the frames of a film\n"
                 "ffmpeg -i film.mp4 -f image2pipe -c:v png - | tessera encode - -o film.tess\n"
+                "# all frames of a clip as at most 32 vectors, found by the elbow rule\n"
+                "tessera encode clip.safetensors --clip-codebook elbow --gains -o clip.tess\n"
                 "# in a pipe\n"
                 "curl -s https://example.org/a.webp | tessera encode - -o - | tessera info -",
     .options = options,

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* encode_clip.h: encode --clip-codebook: features of clips to codebooks and index maps. */
+#ifndef TOOLS_ENCODE_CLIP_H
+#define TOOLS_ENCODE_CLIP_H
+
+#include "tool.h"
+
+/* Member `clip` of the verb's options. */
+typedef struct clip_choices {
+    const char *rule; /* "K", "elbow" or "error=E"; NULL: pictures are encoded */
+    const char *source;
+    int type, gains, first;
+    uint32_t least, most, passes;
+} clip_choices;
+
+/* What of the verb's other options holds for clips, too. */
+typedef struct clip_job {
+    const clip_choices *choices;
+    const common_options *common;
+    const char *output;
+    char **inputs;
+    int input_count;
+    uint64_t seed;
+    tsr_token_writer_settings file;
+    tsr_on_error on_error;
+} clip_job;
+/* Encodes the inputs and reports. Returns the exit code. */
+int encode_clips(const verb *v, const clip_job *job);
+
+#endif
