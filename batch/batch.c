@@ -3,6 +3,7 @@
  * rank and puts a mark into the pipeline where one begins and where it ends; the calling thread
  * meets the marks in their places, and opens and closes token files there. */
 #include "../codec/pipeline.h"
+#include "../compute/clock.h"
 #include "journal.h"
 #include "shards.h"
 
@@ -12,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 enum { SHARD_SIZE = 10000 };
 
@@ -46,12 +46,6 @@ typedef struct job {
     tsr_batch_shard now;
     double began;
 } job;
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 tsr_batch_settings tsr_batch_settings_default(void) {
     return (tsr_batch_settings){.model = tsr_model_settings_default(),
@@ -107,7 +101,7 @@ static tsr_status begin_shard(job *j, const mark *m) {
     const tsr_source_entry entry = tsr_source_list_entry(j->list, m->shard->first);
     j->now = (tsr_batch_shard){
         .name = m->shard->name, .input = entry.path, .input_hash = m->input_hash, .complete = 1};
-    j->began = now();
+    j->began = tsr_seconds();
     free(j->path);
     if (asprintf(&j->path, "%s/%s", j->folder, m->shard->name) < 0) {
         j->path = NULL;
@@ -136,7 +130,7 @@ static tsr_status end_shard(job *j, const mark *m) {
     struct stat st;
     j->now.bytes = stat(j->path, &st) == 0 ? (uint64_t)st.st_size : 0;
     j->now.content_hash = m->content_hash;
-    j->now.seconds = now() - j->began;
+    j->now.seconds = tsr_seconds() - j->began;
     status = tsr_journal_finish(j->journal, &j->now);
     if (status) return status;
     ++r->made;
@@ -242,6 +236,20 @@ static void describe_job(const job *j, fields *f) {
     add_field(f, "shard_size", "%" PRIu64, s->shard_size);
 }
 
+/* Keys of attributes are looked for in the whole job, whatever part of it this call makes. */
+static void find_unused_keys(const job *j) {
+    bool known = true;
+    uint64_t next = 0; /* in todo */
+    for (uint64_t i = 0; i < j->shards.count; ++i) {
+        const tsr_shard *shard = &j->shards.shard[i];
+        if (next < j->todo_count && j->todo[next] == i)
+            ++next;
+        else
+            known &= tsr_source_list_pass_over(j->list, shard->first, shard->count);
+    }
+    if (known) tsr_source_list_unused_keys(j->ctx, j->list, &j->report->unused_keys);
+}
+
 /* Which shards of this rank are to be made. */
 static tsr_status choose(job *j) {
     const tsr_batch_settings *s = j->s;
@@ -273,20 +281,6 @@ static tsr_status choose(job *j) {
     return j->marks ? TSR_OK : TSR_ERROR_MEMORY;
 }
 
-static void describe_model(job *j) {
-    tsr_batch_report *r = j->report;
-    tsr_encoder *encoder = tsr_pipeline_encoder(j->pipeline, 0);
-    const tsr_token_header *h = &encoder->plan.header;
-    snprintf(r->device, sizeof r->device, "%s", tsr_tokenizer_device(encoder->tokenizer));
-    snprintf(r->host_stages, sizeof r->host_stages, "%s%s",
-             tsr_tokenizer_host_stages(encoder->tokenizer, 0), j->s->encode.noise ? " draw" : "");
-    snprintf(r->tokenizer, sizeof r->tokenizer, "%s", h->tokenizer);
-    r->weights_hash = h->weights_hash;
-    r->vectors = h->channels != 0;
-    r->fit = h->fit;
-    r->devices = tsr_pipeline_devices(j->pipeline);
-}
-
 static tsr_status run(job *j, const char *const *inputs, int input_count) {
     const tsr_batch_settings *s = j->s;
     tsr_image_settings image = tsr_image_settings_default();
@@ -301,7 +295,7 @@ static tsr_status run(job *j, const char *const *inputs, int input_count) {
     if (!status) status = tsr_shards_make(j->ctx, j->list, s->shard_size, &j->shards);
     if (!status) status = tsr_pipeline_open(j->ctx, &settings, &j->pipeline);
     if (status) return status;
-    describe_model(j);
+    tsr_pipeline_describe(j->pipeline, &j->report->model);
     describe_job(j, &f);
     status = tsr_journal_open(j->ctx, j->folder, f.field, f.count, s->rank, s->overwrite != 0,
                               &j->journal);
@@ -310,6 +304,7 @@ static tsr_status run(job *j, const char *const *inputs, int input_count) {
     const tsr_pipeline_ends ends = {.feed = feed_next, .consume = consume, .stop = stop, .user = j};
     status = tsr_pipeline_run(j->pipeline, &ends);
     tsr_pipeline_times(j->pipeline, &j->report->stages);
+    if (!status) find_unused_keys(j);
     return status;
 }
 

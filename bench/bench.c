@@ -2,6 +2,7 @@
 /* bench.c: how a row is made: devices, timing, statistics and its JSON. */
 #include "bench.h"
 #include "../models/registry.h"
+#include "../compute/clock.h"
 #include "../compute/threads.h"
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -9,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #define SAMPLES_MAX   4096
 #define SAMPLES_LEAST 10
@@ -18,18 +18,27 @@
 #define SECONDS_SHORT 100e-6 /* shorter bodies are called several times for one sample */
 #define REPEAT_GPU    16
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 bool tsr_bench_wants(const tsr_bencher *b, const char *name) {
     return !b->settings.filter || strstr(name, b->settings.filter);
 }
 
 bool tsr_bench_wants_cpu(const tsr_bencher *b) {
     return b->device_count > 0 && b->devices[0].info.kind == TSR_DEVICE_CPU;
+}
+
+void tsr_bench_paint(uint8_t *rgb, int number, int width, int height) {
+    for (int y = 0; y < height; ++y)
+        for (int x = 0; x < width; ++x)
+            for (int c = 0; c < 3; ++c) {
+                uint32_t v = 0;
+                for (int s = 1; s < 7; ++s) {
+                    const uint32_t h = (uint32_t)(x >> s) * 73856093u ^
+                                       (uint32_t)(y >> s) * 19349663u ^
+                                       (uint32_t)(c + 3 * number) * 83492791u;
+                    v += ((h * 2654435761u) >> 24) << s;
+                }
+                rgb[(y * width + x) * 3 + c] = (uint8_t)(v >> 7);
+            }
 }
 
 float *tsr_bench_floats(tsr_context *ctx, size_t n, uint32_t seed) {
@@ -99,12 +108,12 @@ static int by_value(const void *a, const void *b) {
 
 /* Calls the body `inner` times; *seconds is the time of one call. */
 static tsr_status sample(tsr_bench_body body, void *arg, int inner, double *seconds) {
-    double start = now();
+    double start = tsr_seconds();
     for (int i = 0; i < inner; ++i) {
         tsr_status s = body(arg);
         if (s) return s;
     }
-    *seconds = (now() - start) / inner;
+    *seconds = (tsr_seconds() - start) / inner;
     return TSR_OK;
 }
 
@@ -119,8 +128,8 @@ tsr_status tsr_bench_time(tsr_bencher *b, const tsr_bench_row *row, tsr_bench_bo
     double *times = tsr_alloc(b->ctx, SAMPLES_MAX, sizeof *times, "benchmark samples");
     if (!times) return TSR_ERROR_MEMORY;
     int n = 0;
-    for (double start = now();
-         !s && n < SAMPLES_MAX && (n < least || now() - start < b->settings.seconds); ++n)
+    for (double start = tsr_seconds();
+         !s && n < SAMPLES_MAX && (n < least || tsr_seconds() - start < b->settings.seconds); ++n)
         s = sample(body, arg, inner, &times[n]);
     if (s) {
         free(times);
@@ -224,9 +233,9 @@ tsr_status tsr_bench_program(tsr_bencher *b, const tsr_bench_case *c) {
                              .flops = c->flops,
                              .bytes = c->bytes,
                              .items = gpu ? REPEAT_GPU : 1};
-        double start = now();
+        double start = tsr_seconds();
         s = execute(&e);
-        row.setup_seconds = now() - start;
+        row.setup_seconds = tsr_seconds() - start;
         row.activation_bytes = tsr_device_peak_bytes(device);
         s = s ? row_failed(b, &row, s) : tsr_bench_time(b, &row, execute, &e);
         tsr_device_forget(device, e.program.model);

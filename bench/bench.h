@@ -101,8 +101,15 @@ tsr_device *tsr_bench_open(tsr_bencher *b, int index, const char *name);
  * free(). NULL after a MEMORY failure. */
 float *tsr_bench_floats(tsr_context *ctx, size_t n, uint32_t seed);
 
+/* Paints picture `number`, rgb [height, width, 3], with the spectrum of a photograph, roughly:
+ * noise summed at several scales. */
+void tsr_bench_paint(uint8_t *rgb, int number, int width, int height);
+
 /* Measures the cpu's peaks in some tenths of a second. gbs is 0 without memory for the copy. */
 tsr_bench_peaks tsr_bench_measure_peaks(tsr_context *ctx);
+
+/* Whether the weights of this name are a tower's, which another suite measures than tokenizers. */
+bool tsr_bench_is_tower(tsr_context *ctx, const char *name);
 
 #define TSR_BENCH_SUITE(name) tsr_status tsr_bench_suite_##name(tsr_bencher *b);
 #include "suites.def"

@@ -24,7 +24,9 @@ static bool has_cpu_rows(const tsr_bencher *b) {
 
 static tsr_status run_suites(tsr_bencher *b) {
     tsr_status s = TSR_OK;
-    if (b->settings.model) return tsr_bench_suite_tokenizer(b); /* no row has a share there */
+    if (b->settings.model) /* no row has a share there */
+        return tsr_bench_is_tower(b->ctx, b->settings.model) ? tsr_bench_suite_towers(b)
+                                                             : tsr_bench_suite_tokenizer(b);
     if (has_cpu_rows(b)) b->peaks = tsr_bench_measure_peaks(b->ctx);
 #define TSR_BENCH_SUITE(name)                                                                      \
     if (!s) s = tsr_bench_suite_##name(b);

@@ -45,22 +45,6 @@ static tsr_status too_long(void *arg) {
     return tsr_fail(m->tokenizer->model.ctx, TSR_ERROR_UNSUPPORTED, "one takes %.1f s", m->alone);
 }
 
-/* Pixels with the spectrum of a photograph, roughly: noise summed at several scales. */
-static void paint(uint8_t *rgb, int tile, int width, int height) {
-    for (int y = 0; y < height; ++y)
-        for (int x = 0; x < width; ++x)
-            for (int c = 0; c < 3; ++c) {
-                uint32_t v = 0;
-                for (int s = 1; s < 7; ++s) {
-                    const uint32_t h = (uint32_t)(x >> s) * 73856093u ^
-                                       (uint32_t)(y >> s) * 19349663u ^
-                                       (uint32_t)(c + 3 * tile) * 83492791u;
-                    v += ((h * 2654435761u) >> 24) << s;
-                }
-                rgb[(y * width + x) * 3 + c] = (uint8_t)(v >> 7);
-            }
-}
-
 /* alone: seconds of one tile, 0 = not known; known after a row of one. */
 static tsr_status time_row(tsr_bencher *b, tokenizer_bench *m, const tsr_bench_device *d,
                            const char *title, const char *what, bool fast, tsr_bench_body body,
@@ -103,7 +87,7 @@ static tsr_status make_room(tsr_context *ctx, tokenizer_bench *m) {
     m->batch = tsr_token_batch_take(&m->scratch, h, MOST, selects);
     if (m->scratch.status) return m->scratch.status;
     for (int i = 0; i < MOST; ++i)
-        paint(m->tiles + (size_t)i * values, i, (int)h->tile_width, (int)h->tile_height);
+        tsr_bench_paint(m->tiles + (size_t)i * values, i, (int)h->tile_width, (int)h->tile_height);
     return TSR_OK;
 }
 

@@ -56,7 +56,9 @@ set_source_files_properties(${CMAKE_SOURCE_DIR}/models/embedded.S PROPERTIES
   OBJECT_DEPENDS "${tessera_bundled_model};${tessera_catalog}")
 # What decides ids is rounded in the same places by every compiler.
 foreach(source codec/tokenizers/mosaic/mosaic.c codec/tokenizers/mosaic/mosaic_model.c
-               codec/tokenizers/mosaic/mosaic_encode.c quantizer/residual_fsq.c quantizer/rvq_search.c)
+               codec/tokenizers/mosaic/mosaic_encode.c quantizer/residual_fsq.c quantizer/rvq_search.c
+               reduce/average.c reduce/frame_budget.c reduce/windows.c reduce/frames.c
+               reduce/picture_sizes.c)
   if(NOT ${CMAKE_SOURCE_DIR}/${source} IN_LIST tessera_sources)
     message(FATAL_ERROR "cmake/library.cmake: ${source}: wanted a source of the library, got none")
   endif()
@@ -91,6 +93,13 @@ if(TESSERA_GIF)
   target_link_libraries(tessera_objects PUBLIC ${TESSERA_GIFLIB})
   target_compile_definitions(tessera_objects PUBLIC TESSERA_WITH_GIF=1)
   list(APPEND tessera_plain_libraries gif)
+endif()
+if(TESSERA_FFTW) # in f32; the second library makes its planner safe to call from several threads
+  list(APPEND tessera_modules fftw3f)
+  find_library(TESSERA_FFTW_THREADS fftw3f_threads REQUIRED)
+  target_link_libraries(tessera_objects PUBLIC ${TESSERA_FFTW_THREADS})
+  target_compile_definitions(tessera_objects PUBLIC TESSERA_WITH_FFTW=1)
+  list(APPEND tessera_plain_libraries fftw3f_threads)
 endif()
 pkg_check_modules(TESSERA_MODULES REQUIRED IMPORTED_TARGET ${tessera_modules})
 pkg_check_modules(TESSERA_XXHASH REQUIRED libxxhash) # its header alone: compiled in, not linked

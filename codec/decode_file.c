@@ -116,6 +116,11 @@ static tsr_status decode_nth(job *j, uint64_t n, const char *input) {
     tsr_status status = tsr_token_file_item(j->file, index, &item);
     if (status == TSR_ERROR_MEMORY) return status;
     if (status) return count_bad(j, index, status, &j->report->unreadable);
+    tsr_token_damage lost;
+    if (tsr_token_file_item_lost(j->file, &lost)) { /* the picture is whole */
+        tell(j, &lost);
+        ++j->report->lost;
+    }
     inner.progress = inner.progress ? show_steps : NULL;
     inner.progress_user = &progress;
     char *path = j->to.folder ? tsr_item_names_path(&j->names, j->to.output, item.key)
@@ -237,7 +242,7 @@ static tsr_status decode_all(job *j, const char *input) {
     for (uint64_t n = 0; n < j->count && !status; ++n)
         status = decode_nth(j, n, input);
     if (status) return say_done(j->ctx, status, r->written, j->count);
-    if (r->recovered || r->damaged || r->unreadable)
+    if (r->recovered || r->damaged || r->unreadable || r->lost)
         return tsr_fail(j->ctx, TSR_ERROR_DAMAGED,
                         "%s: the file is cut or damaged: %llu of %llu pictures written", input,
                         (unsigned long long)r->written, (unsigned long long)j->count);

@@ -77,17 +77,8 @@ static tsr_status open_pipeline(job *j, const tsr_image_settings *image) {
                                             .image = image};
     const tsr_status status = tsr_pipeline_open(j->ctx, &settings, &j->pipeline);
     if (status) return status;
-    const tsr_encoder *encoder = tsr_pipeline_encoder(j->pipeline, 0);
-    const tsr_token_header *h = &encoder->plan.header;
-    tsr_encode_report *r = j->report;
-    snprintf(r->device, sizeof r->device, "%s", tsr_tokenizer_device(encoder->tokenizer));
-    snprintf(r->host_stages, sizeof r->host_stages, "%s%s",
-             tsr_tokenizer_host_stages(encoder->tokenizer, 0), j->s->encode.noise ? " draw" : "");
-    r->vectors = h->channels != 0;
-    memcpy(r->tokenizer, h->tokenizer, sizeof r->tokenizer);
-    r->weights_hash = h->weights_hash;
-    r->fit = h->fit;
-    report_tolerance(encoder, j->s->encode.choice.quality, r);
+    tsr_pipeline_describe(j->pipeline, &j->report->model);
+    report_tolerance(tsr_pipeline_encoder(j->pipeline, 0), j->s->encode.choice.quality, j->report);
     return TSR_OK;
 }
 
@@ -227,18 +218,6 @@ static void keep_partial(job *j, tsr_status why) {
     (void)tsr_fail(j->ctx, why, "%s", detail);
 }
 
-/* A table of attributes that fits no sample is most often one of other keys. */
-static void tell_unused(const job *j) {
-    char *first;
-    const uint64_t unused = tsr_source_list_unused_keys(j->list, &first);
-    char clean[200];
-    if (unused)
-        tsr_log(j->ctx, TSR_LOG_WARNING, "%s: no picture has %llu of its keys; the first is '%s'",
-                j->s->source.attributes, (unsigned long long)unused,
-                tsr_token_key_clean(first ? first : "", clean, sizeof clean));
-    free(first);
-}
-
 static tsr_status run_job(job *j, const char *const *inputs, int count) {
     tsr_image_settings image = tsr_image_settings_default();
     memcpy(image.background, j->s->encode.fit.background, 3);
@@ -250,7 +229,7 @@ static tsr_status run_job(job *j, const char *const *inputs, int count) {
             tsr_token_writer_open(j->ctx, &j->writer, j->output,
                                   &tsr_pipeline_encoder(j->pipeline, 0)->plan.header, &j->s->file);
     if (!status) status = encode_all(j);
-    if (!status) tell_unused(j);
+    if (!status) tsr_source_list_unused_keys(j->ctx, j->list, &j->report->unused_keys);
     if (!status) status = tsr_out_check(j->ctx, j->output); /* it may have appeared meanwhile */
     if (!status) return tsr_token_writer_close(&j->writer);
     if (j->writer && j->s->keep_partial) keep_partial(j, status);

@@ -12,6 +12,7 @@
  * A decoder begins only when its picture fits into what is left of the bytes in flight, and in
  * order; a picture that is larger than all of them waits until nothing else is in flight. */
 #include "pipeline.h"
+#include "../compute/clock.h"
 #include "../compute/threads.h"
 #include "../media/reader.h"
 #include "item.h"
@@ -20,7 +21,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { STEPS = 4 * TSR_ENCODER_GROUP };
 /* Pixels of a group and bytes of pictures in flight. */
@@ -48,6 +48,7 @@ typedef struct stage {
     tsr_device *host;     /* of a decoder: resamples */
     tsr_encoder *encoder; /* of an encoder */
     double busy, idle;
+    uint64_t encoded; /* pictures, by an encoder */
 } stage;
 
 struct tsr_pipeline {
@@ -71,12 +72,6 @@ struct tsr_pipeline {
     const tsr_pipeline_ends *ends;
     double passed, write;
 };
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static step *at(tsr_pipeline *p, uint64_t number) {
     return &p->steps[number % STEPS];
@@ -122,9 +117,9 @@ static void *read_all(void *arg) {
         }
         pthread_mutex_unlock(&p->lock);
         tsr_feed feed = {0};
-        const double began = now();
+        const double began = tsr_seconds();
         const tsr_status status = p->ends->feed(p->ends->user, self->ctx, &feed);
-        self->busy += now() - began;
+        self->busy += tsr_seconds() - began;
         pthread_mutex_lock(&p->lock);
         if (status) {
             fail(p, self->ctx, status);
@@ -214,11 +209,11 @@ static void *decode_all(void *arg) {
     pthread_mutex_lock(&p->lock);
     while ((s = take_picture(p))) {
         pthread_mutex_unlock(&p->lock);
-        const double began = now();
+        const double began = tsr_seconds();
         decode(self, s);
         const tsr_canvas *canvas = &s->encoding.fitted.canvas;
         const uint64_t bytes = (uint64_t)canvas->width * (uint64_t)canvas->height * 3;
-        self->busy += now() - began;
+        self->busy += tsr_seconds() - began;
         pthread_mutex_lock(&p->lock);
         p->in_flight += bytes - s->bytes;
         s->bytes = bytes;
@@ -261,14 +256,14 @@ static int find_group(tsr_pipeline *p, step **group, uint64_t *end, bool *full) 
 /* Takes the next group; 0: there will be none. The lock is held. */
 static int take_group(stage *self, step **group) {
     tsr_pipeline *p = self->p;
-    const double began = now();
+    const double began = tsr_seconds();
     int count = 0;
     while (!p->stop) {
         uint64_t end;
         bool full;
         count = find_group(p, group, &end, &full);
         const bool last = p->ended && end == p->next_in;
-        if (count && (full || last || nothing_comes(p) || now() - began > patience)) {
+        if (count && (full || last || nothing_comes(p) || tsr_seconds() - began > patience)) {
             p->next_encode = end;
             break;
         }
@@ -278,7 +273,7 @@ static int take_group(stage *self, step **group) {
     }
     for (int i = 0; i < count; ++i)
         group[i]->state = ENCODING;
-    self->idle += now() - began;
+    self->idle += tsr_seconds() - began;
     return p->stop ? 0 : count;
 }
 
@@ -292,11 +287,12 @@ static void *encode_all(void *arg) {
     while ((count = take_group(self, group))) {
         pthread_cond_broadcast(&p->changed);
         pthread_mutex_unlock(&p->lock);
-        const double began = now();
+        const double began = tsr_seconds();
         for (int i = 0; i < count; ++i)
             encodings[i] = &group[i]->encoding;
         const tsr_status status = tsr_encoder_run(self->encoder, encodings, count);
-        self->busy += now() - began;
+        self->busy += tsr_seconds() - began;
+        self->encoded += (uint64_t)count;
         pthread_mutex_lock(&p->lock);
         if (status) {
             fail(p, self->ctx, status);
@@ -319,7 +315,7 @@ static tsr_status hand_over(tsr_pipeline *p) {
     if (p->next_decode <= p->next_out) p->next_decode = p->next_out + 1;
     if (p->next_encode <= p->next_out) p->next_encode = p->next_out + 1;
     pthread_mutex_unlock(&p->lock);
-    const double began = now();
+    const double began = tsr_seconds();
     if (s->encoding.item) {
         tsr_token_item *tokens = tsr_item_edit(s->encoding.item);
         tokens->attributes = s->sample->attributes;
@@ -329,7 +325,7 @@ static tsr_status hand_over(tsr_pipeline *p) {
     const tsr_status status = p->ends->consume(p->ends->user, &passed);
     const uint64_t bytes = s->bytes;
     step_clear(s);
-    p->write += now() - began;
+    p->write += tsr_seconds() - began;
     pthread_mutex_lock(&p->lock);
     p->in_flight -= bytes;
     ++p->next_out;
@@ -363,6 +359,7 @@ static tsr_status consume_all(tsr_pipeline *p) {
 
 static tsr_status start(stage *s, void *(*work)(void *)) {
     s->busy = s->idle = 0;
+    s->encoded = 0;
     s->started = pthread_create(&s->thread, NULL, work, s) == 0;
     return s->started ? TSR_OK : tsr_fail(s->p->ctx, TSR_ERROR_MEMORY, "encode: no further thread");
 }
@@ -378,7 +375,7 @@ tsr_status tsr_pipeline_run(tsr_pipeline *p, const tsr_pipeline_ends *ends) {
     p->ended = p->stop = false;
     p->status = TSR_OK;
     p->write = 0;
-    const double began = now();
+    const double began = tsr_seconds();
     tsr_status status = start(&p->reader, read_all);
     for (int i = 0; i < p->decoder_count && !status; ++i)
         status = start(&p->decoders[i], decode_all);
@@ -397,7 +394,7 @@ tsr_status tsr_pipeline_run(tsr_pipeline *p, const tsr_pipeline_ends *ends) {
         join(&p->decoders[i]);
     for (int i = 0; i < p->encoder_count; ++i)
         join(&p->encoders[i]);
-    p->passed = now() - began;
+    p->passed = tsr_seconds() - began;
     for (int i = 0; i < STEPS; ++i)
         step_clear(&p->steps[i]);
     p->in_flight = 0;
@@ -416,6 +413,8 @@ void tsr_pipeline_times(const tsr_pipeline *p, tsr_stage_times *t) {
     for (int i = 0; i < p->encoder_count; ++i) {
         t->encode += p->encoders[i].busy;
         t->encode_idle += p->encoders[i].idle;
+        if (i < (int)(sizeof t->encoded / sizeof *t->encoded))
+            t->encoded[i] += p->encoders[i].encoded;
     }
     t->decoders = p->decoder_count;
     t->encoders = p->encoder_count;
@@ -569,6 +568,15 @@ tsr_encoder *tsr_pipeline_encoder(tsr_pipeline *p, int index) {
     return &p->encoder[index];
 }
 
-int tsr_pipeline_devices(const tsr_pipeline *p) {
-    return p->encoder_count;
+void tsr_pipeline_describe(const tsr_pipeline *p, tsr_encoding_model *model) {
+    const tsr_tokenizer *tokenizer = p->encoder[0].tokenizer;
+    const tsr_token_header *h = &p->encoder[0].plan.header;
+    *model = (tsr_encoding_model){.weights_hash = h->weights_hash,
+                                  .fit = h->fit,
+                                  .vectors = h->channels != 0,
+                                  .devices = p->encoder_count};
+    snprintf(model->tokenizer, sizeof model->tokenizer, "%s", h->tokenizer);
+    snprintf(model->device, sizeof model->device, "%s", tsr_tokenizer_device(tokenizer));
+    snprintf(model->host_stages, sizeof model->host_stages, "%s%s",
+             tsr_tokenizer_host_stages(tokenizer, 0), p->s.encoder.encode->noise ? " draw" : "");
 }

@@ -50,7 +50,8 @@ tsr_status tsr_pipeline_open(tsr_context *ctx, const tsr_pipeline_settings *sett
 void tsr_pipeline_close(tsr_pipeline **pipeline);
 /* Encoder of device `index`; not to be used while the pipeline runs. */
 tsr_encoder *tsr_pipeline_encoder(tsr_pipeline *pipeline, int index);
-int tsr_pipeline_devices(const tsr_pipeline *pipeline);
+/* Describes the first encoder for a report. */
+void tsr_pipeline_describe(const tsr_pipeline *pipeline, tsr_encoding_model *model);
 
 /* What a run has to do with the world. */
 typedef struct tsr_pipeline_ends {

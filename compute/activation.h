@@ -17,7 +17,8 @@ typedef enum tsr_activation { /* numbers are shared with the shaders */
                               TSR_ACT_SILU,
                               TSR_ACT_RELU,
                               TSR_ACT_TANH,
-                              TSR_ACT_SIGMOID
+                              TSR_ACT_SIGMOID,
+                              TSR_ACT_QUICK_GELU /* x sigmoid(1.702 x), CLIP's */
 } tsr_activation;
 
 /* Activation of x with libm: the reference. */
@@ -37,6 +38,8 @@ static inline float tsr_activate_exact(float x, tsr_activation act) {
         return tanhf(x);
     case TSR_ACT_SIGMOID:
         return 1.0f / (1.0f + expf(-x));
+    case TSR_ACT_QUICK_GELU:
+        return x / (1.0f + expf(-1.702f * x));
     }
     return x;
 }
@@ -100,6 +103,8 @@ static inline float tsr_activate_fast(float x, tsr_activation act) {
         return tsr_fast_tanh(x);
     case TSR_ACT_SIGMOID:
         return 1.0f / (1.0f + tsr_fast_exp(-x));
+    case TSR_ACT_QUICK_GELU:
+        return x / (1.0f + tsr_fast_exp(-1.702f * x));
     }
     return x;
 }
@@ -121,6 +126,7 @@ static inline __attribute__((always_inline)) void tsr_activate_many(float *y, co
         TSR_ACTIVATE_LOOP(TSR_ACT_RELU)
         TSR_ACTIVATE_LOOP(TSR_ACT_TANH)
         TSR_ACTIVATE_LOOP(TSR_ACT_SIGMOID)
+        TSR_ACTIVATE_LOOP(TSR_ACT_QUICK_GELU)
     }
 #undef TSR_ACTIVATE_LOOP
 }

@@ -473,12 +473,27 @@ uint64_t tsr_attribute_table_rows(const tsr_attribute_table *table) {
     return table->count;
 }
 
-tsr_status tsr_attribute_table_find(tsr_context *ctx, const tsr_attribute_table *t, const char *key,
-                                    tsr_attribute_fn fn, void *user) {
+const char *tsr_attribute_table_name(const tsr_attribute_table *table) {
+    return table->name;
+}
+
+/* The row of a key, which is used from now on; NULL: there is none. */
+static const row *use(const tsr_attribute_table *t, const char *key) {
     const size_t size = strlen(key), at = slot_of(t, tsr_hash64(key, size, 0), key, size);
-    if (!t->slots[at]) return TSR_OK;
+    if (!t->slots[at]) return NULL;
     row *r = &t->rows[t->slots[at] - 1];
     atomic_store_explicit(&r->used, true, memory_order_relaxed);
+    return r;
+}
+
+void tsr_attribute_table_use(const tsr_attribute_table *t, const char *key) {
+    (void)use(t, key);
+}
+
+tsr_status tsr_attribute_table_find(tsr_context *ctx, const tsr_attribute_table *t, const char *key,
+                                    tsr_attribute_fn fn, void *user) {
+    const row *r = use(t, key);
+    if (!r) return TSR_OK;
     if (!t->json) return find_fields(t, r->line, fn, user);
     cJSON *object = parse_line(r->line);
     if (!object) return tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for a row", t->name);
@@ -501,12 +516,14 @@ static char *key_of(const tsr_attribute_table *t, const row *r) {
     return key;
 }
 
-uint64_t tsr_attribute_table_unused(const tsr_attribute_table *t, char **key) {
+uint64_t tsr_attribute_table_unused(const tsr_attribute_table *t, char **keys, int most) {
     uint64_t unused = 0;
-    *key = NULL;
+    for (int i = 0; i < most; ++i)
+        keys[i] = NULL;
     for (size_t i = 0; i < t->count; ++i) {
         if (atomic_load_explicit(&t->rows[i].used, memory_order_relaxed)) continue;
-        if (!unused++) *key = key_of(t, &t->rows[i]);
+        if (unused < (uint64_t)most) keys[unused] = key_of(t, &t->rows[i]);
+        ++unused;
     }
     return unused;
 }

@@ -37,8 +37,12 @@ typedef tsr_status (*tsr_attribute_fn)(void *user, const tsr_attribute *attribut
  * time. Errors: those of `fn`, MEMORY. */
 tsr_status tsr_attribute_table_find(tsr_context *ctx, const tsr_attribute_table *table,
                                     const char *key, tsr_attribute_fn fn, void *user);
-/* Number of rows that no call has asked for. *key becomes the key of the first of them, which the
- * caller frees; NULL: none. */
-uint64_t tsr_attribute_table_unused(const tsr_attribute_table *table, char **key);
+/* Notes that a key was asked for, as tsr_attribute_table_find does. */
+void tsr_attribute_table_use(const tsr_attribute_table *table, const char *key);
+/* Number of rows that no call has asked for. keys[0] to keys[most - 1] become the keys of the first
+ * of them, which the caller frees; NULL: fewer, or no memory. */
+uint64_t tsr_attribute_table_unused(const tsr_attribute_table *table, char **keys, int most);
+/* The path, or the name, that the table was opened by. */
+const char *tsr_attribute_table_name(const tsr_attribute_table *table);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* data_files.c: see data_files.h. */
 #include "data_files.h"
+#include "unpack.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -12,6 +13,15 @@ enum { STREAM_BUFFER = 1 << 18, MAX_FOLDERS = 64 };
 bool tsr_ends_with(const char *text, const char *end) {
     const size_t n = strlen(text), m = strlen(end);
     return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+size_t tsr_suffix_length(const char *text, const char *suffixes) {
+    const size_t n = strlen(text);
+    for (size_t m; *suffixes; suffixes += m + (suffixes[m] != 0)) {
+        m = strcspn(suffixes, "|");
+        if (n >= m && !memcmp(text + n - m, suffixes, m)) return m;
+    }
+    return 0;
 }
 
 char *tsr_data_beside(const char *path, const char *name) {
@@ -96,7 +106,7 @@ static tsr_status list_folder(tsr_context *ctx, const char *folder, const char *
         const bool link_to_file =
             found && S_ISLNK(st.st_mode) && stat(path, &st) == 0 && S_ISREG(st.st_mode);
         const bool file = found && (S_ISREG(st.st_mode) || link_to_file);
-        if (file && tsr_ends_with(path, suffix)) {
+        if (file && tsr_suffix_length(path, suffix)) {
             s = tsr_grow(ctx, &list->at, &list->room, list->count + 1, sizeof *list->at, "paths");
             if (!s) list->at[list->count++] = inner.at[--inner.count];
         } else if (!is_folder || !recursive) {
@@ -133,8 +143,8 @@ tsr_status tsr_data_list(tsr_context *ctx, const tsr_memory_folder *memory, cons
         const size_t n = strlen(folder);
         for (int i = 0; !s && i < memory->count; ++i) {
             const char *path = memory->files[i].path;
-            if (strncmp(path, folder, n) == 0 && path[n] == '/' && tsr_ends_with(path, suffix) &&
-                (recursive || !strchr(path + n + 1, '/')))
+            if (strncmp(path, folder, n) == 0 && path[n] == '/' &&
+                tsr_suffix_length(path, suffix) && (recursive || !strchr(path + n + 1, '/')))
                 s = add_path(ctx, list, "", path);
         }
     }
@@ -152,8 +162,8 @@ void tsr_path_list_free(tsr_path_list *list) {
 
 /* ---- streams ------------------------------------------------------------------------------ */
 
-tsr_status tsr_stream_open(tsr_context *ctx, const tsr_memory_folder *memory, const char *path,
-                           tsr_data_stream *s) {
+static tsr_status open_stored(tsr_context *ctx, const tsr_memory_folder *memory, const char *path,
+                              tsr_data_stream *s) {
     *s = (tsr_data_stream){.ctx = ctx, .name = strcmp(path, "-") ? path : "stdin", .fd = -1};
     if (memory) {
         const tsr_memory_file *file = find_memory(memory, path);
@@ -167,12 +177,46 @@ tsr_status tsr_stream_open(tsr_context *ctx, const tsr_memory_folder *memory, co
     if (!s->buffer) return TSR_ERROR_MEMORY;
     s->bytes = s->buffer;
     const tsr_status status = tsr_in_open(ctx, path, &s->fd);
+    return status;
+}
+
+/* tsr_packed_fn: bytes of a stream as it is. */
+static tsr_status take_stored(void *user, void *to, size_t size, size_t *got) {
+    tsr_data_stream *s = user;
+    const tsr_status status = tsr_stream_fill(s);
+    *got = s->size - s->at < size ? s->size - s->at : size;
+    if (status) return status;
+    if (*got) memcpy(to, s->bytes + s->at, *got);
+    s->at += *got;
+    return TSR_OK;
+}
+
+/* The stream becomes that of the unpacked bytes, and what it was stands behind it. */
+static tsr_status unpack(tsr_data_stream *s) {
+    tsr_data_stream *packed = tsr_alloc(s->ctx, 1, sizeof *packed, s->name);
+    if (!packed) return TSR_ERROR_MEMORY;
+    *packed = *s;
+    *s = (tsr_data_stream){.ctx = packed->ctx, .name = packed->name, .fd = -1, .packed = packed};
+    s->bytes = s->buffer = tsr_alloc(s->ctx, STREAM_BUFFER, 1, s->name);
+    if (!s->buffer) return TSR_ERROR_MEMORY;
+    return tsr_unpack_open(s->ctx, s->name, packed->bytes + packed->at, packed->size - packed->at,
+                           take_stored, packed, &s->unpack);
+}
+
+tsr_status tsr_stream_open(tsr_context *ctx, const tsr_memory_folder *memory, const char *path,
+                           tsr_data_stream *s) {
+    tsr_status status = open_stored(ctx, memory, path, s);
+    if (!status) status = tsr_stream_fill(s);
+    if (!status && tsr_is_packed(s->bytes + s->at, s->size - s->at)) status = unpack(s);
     if (status) tsr_stream_close(s);
     return status;
 }
 
 void tsr_stream_close(tsr_data_stream *s) {
     if (!s) return;
+    tsr_unpack_close(&s->unpack);
+    if (s->packed) tsr_stream_close(s->packed);
+    free(s->packed);
     tsr_in_close(s->fd);
     free(s->buffer);
     *s = (tsr_data_stream){.fd = -1};
@@ -187,10 +231,14 @@ tsr_status tsr_stream_fill(tsr_data_stream *s) {
     s->passed += s->size;
     s->at = s->size = 0;
     size_t got;
-    tsr_status status = tsr_in_read(s->ctx, s->name, s->fd, s->buffer, STREAM_BUFFER, &got);
-    s->size = status ? 0 : got;
+    const tsr_status status =
+        s->unpack ? tsr_unpack_read(s->unpack, s->buffer, STREAM_BUFFER, &got)
+                  : tsr_in_read(s->ctx, s->name, s->fd, s->buffer, STREAM_BUFFER, &got);
+    /* What came before damage is told first: the next call meets the damage again. */
+    const bool before = status && s->unpack && got;
+    s->size = status && !before ? 0 : got;
     s->ended = s->size == 0;
-    return status;
+    return before ? TSR_OK : status;
 }
 
 static tsr_status pass(tsr_data_stream *s, uint64_t size, tsr_bytes *to, uint64_t *got) {

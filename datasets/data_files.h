@@ -31,9 +31,9 @@ typedef struct tsr_path_list {
     char **at;
     size_t count, room;
 } tsr_path_list;
-/* Adds the files below `folder` whose names end with `suffix`, with `recursive` also those of its
- * folders; hidden ones and links to folders are left out. Paths begin with the folder's. Errors:
- * IO, NOT_FOUND, TOO_LARGE (nesting), MEMORY. */
+/* Adds the files below `folder` whose names end with one of the suffixes in `suffix`
+ * ("one|another"), with `recursive` also those of its folders; hidden ones and links to folders are
+ * left out. Paths begin with the folder's. Errors: IO, NOT_FOUND, TOO_LARGE (nesting), MEMORY. */
 tsr_status tsr_data_list(tsr_context *ctx, const tsr_memory_folder *memory, const char *folder,
                          const char *suffix, bool recursive, tsr_path_list *list);
 void tsr_path_list_free(tsr_path_list *list);
@@ -42,6 +42,8 @@ bool tsr_data_is_folder(const tsr_memory_folder *memory, const char *path);
  * NULL: no memory. */
 char *tsr_data_beside(const char *path, const char *name);
 bool tsr_ends_with(const char *text, const char *end);
+/* Length of that of the suffixes "one|another" which the text ends with; 0: none. */
+size_t tsr_suffix_length(const char *text, const char *suffixes);
 
 /* Bytes that are read once, from their beginning to their end. */
 typedef struct tsr_data_stream {
@@ -51,10 +53,14 @@ typedef struct tsr_data_stream {
     const uint8_t *bytes;
     size_t at, size; /* of `bytes` */
     uint64_t passed; /* bytes before bytes[0] */
-    uint8_t *buffer; /* of a file */
+    uint8_t *buffer; /* of a file, or of what is unpacked */
     bool ended;
+    struct tsr_unpack *unpack;      /* NULL: the bytes are as they are stored */
+    struct tsr_data_stream *packed; /* what `unpack` reads */
 } tsr_data_stream;
-/* Opens a file; "-" is stdin. `path` must stay valid. */
+/* Opens a file; "-" is stdin. What begins as gzip or zstd is unpacked while it is read, and its
+ * check sums are compared. `path` must stay valid. Errors, here and below: those of tsr_in_open and
+ * of tsr_unpack_read. */
 tsr_status tsr_stream_open(tsr_context *ctx, const tsr_memory_folder *memory, const char *path,
                            tsr_data_stream *s);
 void tsr_stream_close(tsr_data_stream *s);

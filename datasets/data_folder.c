@@ -177,6 +177,13 @@ tsr_status tsr_data_file_open(tsr_data_folder *folder, const char *prefix, const
     return s;
 }
 
+tsr_status tsr_data_file_over(tsr_context *ctx, int fd, const char *name, tsr_data_file *file) {
+    *file = (tsr_data_file){.ctx = ctx, .fd = fd, .name = strdup(name), .buffer = malloc(BUFFER)};
+    if (file->name && file->buffer) return TSR_OK;
+    tsr_data_file_abandon(file);
+    return tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for its buffer", name);
+}
+
 static tsr_status flush(tsr_data_file *file) {
     tsr_out out = {.fd = file->fd, .path = file->name, .written = file->written - file->used};
     tsr_status s = tsr_out_write(file->ctx, &out, file->buffer, file->used);

@@ -40,6 +40,9 @@ typedef struct tsr_data_file {
  * `prefix` stands before the name. Errors: EXISTS (two items of one name), IO, NO_SPACE, MEMORY. */
 tsr_status tsr_data_file_open(tsr_data_folder *folder, const char *prefix, const char *name,
                               tsr_data_file *file);
+/* Makes a file of a descriptor that can be read, written and placed, which stays open and the
+ * caller's; `name` is for messages. Errors: MEMORY. */
+tsr_status tsr_data_file_over(tsr_context *ctx, int fd, const char *name, tsr_data_file *file);
 tsr_status tsr_data_file_put(tsr_data_file *file, const void *bytes, size_t size);
 /* Replaces bytes that were written. */
 tsr_status tsr_data_file_patch(tsr_data_file *file, uint64_t at, const void *bytes, size_t size);

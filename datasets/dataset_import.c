@@ -166,7 +166,7 @@ static char *key_of(const char *path, const char *folder, const char *suffix) {
             ++from;
     }
     n = strlen(from);
-    return strndup(from, tsr_ends_with(from, suffix) ? n - strlen(suffix) : n);
+    return strndup(from, n - tsr_suffix_length(from, suffix));
 }
 
 static tsr_status read_input(importer *im, const char *path) {

@@ -58,7 +58,7 @@ static tsr_status add(void *writer, const tsr_record *r) {
 const tsr_dataset_format tsr_dataset_jsonl = {
     .name = "jsonl",
     .about = "one JSON object a line: key, shape, label, caption, attributes, ids",
-    .suffix = ".jsonl",
+    .suffix = ".jsonl|.jsonl.gz|.jsonl.zst|.jsonl.zstd",
     .flags = TSR_DATASET_KEYS | TSR_DATASET_STREAM,
     .columns = {"ids", "key", "label", "caption", "shape"},
     .open = tsr_lines_open,

@@ -64,7 +64,7 @@ static tsr_status next(void *reader, tsr_record_memory *m, bool *end) {
 const tsr_dataset_format tsr_dataset_liquid = {
     .name = "liquid",
     .about = "lines of Liquid, with codes as JSON in a text (read only)",
-    .suffix = ".jsonl",
+    .suffix = ".jsonl|.jsonl.gz|.jsonl.zst|.jsonl.zstd",
     .flags = TSR_DATASET_STREAM,
     .columns = {"vqcode_512", NULL, NULL, "text", NULL},
     .open = tsr_lines_open,

@@ -50,9 +50,13 @@ typedef struct tsr_source_list_info {
     bool counted;          /* every entry is one sample: there are no archives and pipes */
 } tsr_source_list_info;
 tsr_source_list_info tsr_source_list_properties(const tsr_source_list *list);
-/* Number of keys of settings->attributes that no sample had so far. *first becomes the first of
- * them, which the caller frees; NULL: none. */
-uint64_t tsr_source_list_unused_keys(const tsr_source_list *list, char **first);
+/* Looks for the keys of settings->attributes that no sample had so far, and logs a warning when
+ * there are some. */
+void tsr_source_list_unused_keys(tsr_context *ctx, const tsr_source_list *list,
+                                 tsr_unused_keys *unused);
+/* Takes the keys of entries that nobody reads for keys that samples had. False: archives or pipes
+ * are among the entries, whose keys are not known. */
+bool tsr_source_list_pass_over(const tsr_source_list *list, uint64_t first, uint64_t count);
 /* Sources that are opened afterwards pass entry `index` over. */
 void tsr_source_list_leave_out(tsr_source_list *list, uint64_t index);
 

@@ -5,6 +5,7 @@
 #include "../formats/file.h"
 #include "../formats/tokens/token_layout.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -200,7 +201,31 @@ tsr_source_list_info tsr_source_list_properties(const tsr_source_list *list) {
     return info;
 }
 
-uint64_t tsr_source_list_unused_keys(const tsr_source_list *list, char **first) {
-    *first = NULL;
-    return list->table ? tsr_attribute_table_unused(list->table, first) : 0;
+void tsr_source_list_unused_keys(tsr_context *ctx, const tsr_source_list *list,
+                                 tsr_unused_keys *unused) {
+    enum { SAID = sizeof unused->first / sizeof *unused->first };
+    char *keys[SAID], text[SAID * (sizeof *unused->first + 4) + 1] = "";
+    *unused = (tsr_unused_keys){.known = list->table != NULL};
+    if (!list->table) return;
+    unused->count = tsr_attribute_table_unused(list->table, keys, SAID);
+    for (int i = 0, at = 0; i < SAID; free(keys[i++])) {
+        char *key = unused->first[i];
+        tsr_token_key_clean(keys[i] ? keys[i] : "", key, sizeof *unused->first);
+        if (keys[i])
+            at += snprintf(text + at, sizeof text - (size_t)at, "%s'%s'", i ? ", " : "", key);
+    }
+    if (unused->count)
+        tsr_log(ctx, TSR_LOG_WARNING, "%s: no picture has %llu of its keys: %s%s",
+                tsr_attribute_table_name(list->table), (unsigned long long)unused->count, text,
+                unused->count > SAID ? ", ..." : "");
+}
+
+bool tsr_source_list_pass_over(const tsr_source_list *list, uint64_t first, uint64_t count) {
+    bool known = true;
+    for (uint64_t i = first; list->table && i < first + count; ++i) {
+        const tsr_list_entry *e = &list->entries[i];
+        known &= e->kind == TSR_SOURCE_PICTURE;
+        if (e->kind == TSR_SOURCE_PICTURE && e->key) tsr_attribute_table_use(list->table, e->key);
+    }
+    return known;
 }

@@ -129,7 +129,11 @@ tsr_status tsr_tar_open(tsr_context *ctx, tsr_source_bytes *bytes, uint64_t entr
     tsr_status status = TSR_OK;
     if (!t->plain || !t->archive || archive_read_support_format_tar(t->archive))
         status = tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for an archive", bytes->name);
-    if (!status) status = tsr_unpack_open(ctx, bytes, &t->unpack);
+    bool archive;
+    if (!status) status = tsr_source_bytes_look(bytes, &archive);
+    if (!status)
+        status = tsr_unpack_open(ctx, bytes->name, bytes->head, bytes->head_size,
+                                 tsr_source_bytes_read, bytes, &t->unpack);
     if (!status) status = begin_archive(t);
     if (status) tsr_tar_close(tar);
     return status;

@@ -54,7 +54,7 @@ static tsr_status add(void *writer, const tsr_record *r) {
 const tsr_dataset_format tsr_dataset_titok_jsonl = {
     .name = "titok-jsonl",
     .about = "lines of class_id and tokens, as 1d-tokenizer (TiTok, RAR) trains on",
-    .suffix = ".jsonl",
+    .suffix = ".jsonl|.jsonl.gz|.jsonl.zst|.jsonl.zstd",
     .flags = TSR_DATASET_STREAM,
     .columns = {"tokens", NULL, "class_id", NULL, NULL},
     .open = tsr_lines_open,

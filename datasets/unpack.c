@@ -16,7 +16,9 @@ typedef enum packing { PLAIN, GZIP, ZSTD } packing;
 
 struct tsr_unpack {
     tsr_context *ctx;
-    tsr_source_bytes *bytes;
+    const char *name;
+    tsr_packed_fn read;
+    void *user;
     packing packing;
     z_stream z;
     ZSTD_DStream *zstd;
@@ -37,21 +39,27 @@ static packing packing_of(const uint8_t *bytes, size_t size) {
     return begins(bytes, size, zstd_magic, sizeof zstd_magic) ? ZSTD : PLAIN;
 }
 
-tsr_status tsr_unpack_open(tsr_context *ctx, tsr_source_bytes *bytes, tsr_unpack **unpack) {
-    tsr_unpack *u = *unpack = tsr_alloc(ctx, 1, sizeof **unpack, "archive");
+bool tsr_is_packed(const uint8_t *head, size_t size) {
+    return packing_of(head, size) != PLAIN;
+}
+
+tsr_status tsr_unpack_open(tsr_context *ctx, const char *name, const uint8_t *head,
+                           size_t head_size, tsr_packed_fn read, void *user, tsr_unpack **unpack) {
+    tsr_unpack *u = *unpack = tsr_alloc(ctx, 1, sizeof **unpack, name);
     if (!u) return TSR_ERROR_MEMORY;
     u->ctx = ctx;
-    u->bytes = bytes;
-    bool archive;
-    tsr_status status = tsr_source_bytes_look(bytes, &archive);
-    const packing packing = status ? PLAIN : packing_of(bytes->head, bytes->head_size);
+    u->name = name;
+    u->read = read;
+    u->user = user;
+    tsr_status status = TSR_OK;
+    const packing packing = packing_of(head, head_size);
     bool good = true;
     if (packing == GZIP) good = inflateInit2(&u->z, MAX_WBITS + 16) == Z_OK;
     if (packing == ZSTD) good = (u->zstd = ZSTD_createDStream()) != NULL;
     if (good)
         u->packing = packing;
     else
-        status = tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory to unpack it", bytes->name);
+        status = tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory to unpack it", name);
     if (status) tsr_unpack_close(unpack);
     return status;
 }
@@ -65,7 +73,7 @@ void tsr_unpack_close(tsr_unpack **unpack) {
 }
 
 static tsr_status damaged(const tsr_unpack *u, tsr_status status, const char *what) {
-    return tsr_fail(u->ctx, status, "%s: wanted whole %s data, got %s", u->bytes->name,
+    return tsr_fail(u->ctx, status, "%s: wanted whole %s data, got %s", u->name,
                     u->packing == GZIP ? "gzip" : "zstd", what);
 }
 
@@ -75,8 +83,7 @@ static tsr_status refill(tsr_unpack *u) {
     memmove(u->packed, u->packed + u->at, u->size);
     u->at = 0;
     while (got && u->size < sizeof zstd_magic) {
-        const tsr_status status =
-            tsr_source_bytes_read(u->bytes, u->packed + u->size, PACKED - u->size, &got);
+        const tsr_status status = u->read(u->user, u->packed + u->size, PACKED - u->size, &got);
         if (status) return status;
         u->size += got;
     }
@@ -124,7 +131,7 @@ static tsr_status decompress_some(tsr_unpack *u, uint8_t *to, size_t size, size_
 
 tsr_status tsr_unpack_read(tsr_unpack *u, void *to, size_t size, size_t *got) {
     *got = 0;
-    if (u->packing == PLAIN) return tsr_source_bytes_read(u->bytes, to, size, got);
+    if (u->packing == PLAIN) return u->read(u->user, to, size, got);
     while (!*got && !u->ended && size) {
         if (u->size < sizeof zstd_magic) {
             const tsr_status status = refill(u);

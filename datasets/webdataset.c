@@ -51,10 +51,6 @@ static void close_reader(void **out) {
 }
 
 static tsr_status open_reader(const tsr_dataset_input *input, void **out) {
-    static const struct {
-        const char *magic, *name, *tool;
-        size_t size;
-    } packed[] = {{"\x1f\x8b", "gzip", "gzip -d", 2}, {"\x28\xb5\x2f\xfd", "zstd", "zstd -d", 4}};
     tsr_context *ctx = input->ctx;
     reader *r = tsr_alloc(ctx, 1, sizeof *r, input->path);
     if (!r) return TSR_ERROR_MEMORY;
@@ -64,12 +60,6 @@ static tsr_status open_reader(const tsr_dataset_input *input, void **out) {
     if (!s) s = tsr_stream_fill(&r->stream);
     r->tar.stream = &r->stream;
     const size_t there = r->stream.size - r->stream.at;
-    for (int i = 0; !s && i < 2; ++i)
-        if (there >= packed[i].size &&
-            !memcmp(r->stream.bytes + r->stream.at, packed[i].magic, packed[i].size))
-            s = tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
-                         "%s: wanted a plain tar archive, got %s: unpack it first (%s)",
-                         r->stream.name, packed[i].name, packed[i].tool);
     if (!s && !there)
         tsr_log(ctx, TSR_LOG_WARNING, "%s: an archive without a byte", r->stream.name);
     if (s) close_reader(out);
@@ -214,6 +204,13 @@ static tsr_status next_member(reader *r) {
         }
         if (s || r->tar.ended) break;
         r->pending = r->tar.type != '5' && split_name(r, &key, &size);
+    }
+    if (r->tar.ended && r->stream.unpack && !r->later && !r->pending) { /* its check sum */
+        uint64_t got;
+        const tsr_status s = tsr_stream_skip(&r->stream, UINT64_MAX, &got);
+        if (s == TSR_ERROR_IO || s == TSR_ERROR_MEMORY) return s;
+        r->later = s;
+        if (s) snprintf(r->detail, sizeof r->detail, "%s", tsr_detail(r->input.ctx));
     }
     if (r->tar.ended && r->tar.no_end && tsr_stream_position(&r->stream) && !r->over)
         tsr_log(r->input.ctx, TSR_LOG_INFO, "%s: no blocks of zeros end the archive",
@@ -470,7 +467,7 @@ static tsr_status finish(void *user) {
 const tsr_dataset_format tsr_dataset_webdataset = {
     .name = "webdataset",
     .about = "tar shards, the members of one key a sample",
-    .suffix = ".tar",
+    .suffix = ".tar|.tar.gz|.tgz|.tar.zst|.tar.zstd|.tzst",
     .layouts = "npy|npy-json|json",
     .flags = TSR_DATASET_KEYS | TSR_DATASET_FILES | TSR_DATASET_STREAM,
     .choose = tsr_choose_unsigned,

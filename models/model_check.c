@@ -55,7 +55,7 @@ static tsr_status check_tensor(void *user, const char *name, int rank, const int
         return TSR_OK;
     }
     c->known[index] = true;
-    const tsr_tensor *t = tsr_safetensors_tensor(c->m->weights, index);
+    const tsr_tensor shape = tsr_file_weight(c->m->weights, index), *t = &shape;
     bool fits = t->rank == rank;
     for (int i = 0; fits && i < rank; ++i)
         fits = dim[i] == t->dim[i];
@@ -113,6 +113,31 @@ static tsr_status plan(checker *c, tsr_device *device) {
     return status;
 }
 
+/* One picture's usual features through a device that computes nothing. */
+static tsr_status plan_tower(checker *c, tsr_device *device) {
+    const tsr_tower_ops *ops = c->m->family->tower;
+    enum { UNSIZED = 448 }; /* pixels of a side where pictures keep their shape */
+    tsr_tower_info info = {0};
+    tsr_feature_sizes size;
+    ops->describe(c->m->state, &info);
+    const uint32_t width = info.view.width ? info.view.width : UNSIZED;
+    const uint32_t height = info.view.height ? info.view.height : UNSIZED;
+    tsr_scratch scratch = {.ctx = c->ctx};
+    uint8_t *tile = tsr_scratch_take(&scratch, (size_t)width * height, 3, "tile");
+    const tsr_pixels in = {tile, 1, {1, height, width}};
+    tsr_status status = scratch.status;
+    if (!status) status = ops->sizes(c->m->state, in.tile, &size);
+    tsr_feature wanted = {.kind = TSR_FEATURE_PATCHES, .layer = TSR_LAYER_USUAL};
+    if (!status)
+        wanted.values = tsr_scratch_take(&scratch, (size_t)size.patches * info.channels,
+                                         sizeof(float), "features");
+    if (!status) status = scratch.status;
+    if (!status) status = ops->features(c->m->state, &in, &wanted, 1);
+    if (!status) c->report->encode_bytes = tsr_device_peak_bytes(device);
+    tsr_scratch_free(&scratch);
+    return status;
+}
+
 static tsr_status plan_model(checker *c) {
     tsr_model *m = c->m;
     tsr_device_settings s = tsr_device_settings_default();
@@ -129,6 +154,7 @@ static tsr_status plan_model(checker *c) {
         return TSR_OK;
     }
     if (!status && m->family->tokenizer) status = plan(c, m->device);
+    if (!status && m->family->tower) status = plan_tower(c, m->device);
     for (int i = 0; i < tsr_safetensors_count(m->weights) && !status; ++i)
         if (!c->report->expected || c->known[i])
             c->report->weight_bytes +=

@@ -11,7 +11,7 @@
 #ifndef NN_FAMILY_H
 #define NN_FAMILY_H
 
-#include <tessera/tessera.h>
+#include <tessera/features.h>
 #include "../compute/device.h"
 #include "../formats/weights/safetensors.h"
 #include "batching.h"
@@ -133,21 +133,48 @@ typedef struct tsr_tokenizer_ops {
                          const tsr_sampling *sampling, float *rgb);
 } tsr_tokenizer_ops;
 
-/* Features of tiles. Arrays are the caller's; an array that is NULL is not computed. N patches of a
- * tile, D channels of the tower, H heads. */
-typedef struct tsr_features {
-    int layer;         /* whose output is taken; 0: the embedding, -1: the last layer. Default: 0 */
-    int64_t patches;   /* N; filled by the tower when patch_rows is NULL */
-    int64_t channels;  /* D; filled by the tower when patch_rows is NULL */
-    float *patch_rows; /* [count, N, D]. Default: NULL */
-    float *class_rows; /* [count, D] of a tower that has a class row. Default: NULL */
-    float *keys;       /* [count, N, D] of attention in the layer. Default: NULL */
-    float *attention; /* [count, H, N] in the layer, from the class row to patches. Default: NULL */
-} tsr_features;
+/* What can be asked of a tower. R rows of a tile: first `leading` (class row, registers), then its
+ * N patches row by row; D channels, H heads; layers as in tsr_tower_info. */
+typedef enum tsr_feature_kind {
+    TSR_FEATURE_EMBEDDINGS = 0, /* [R, D] projected patches with positions, before any norm */
+    TSR_FEATURE_HIDDEN,         /* [R, D] hidden layer `layer`, 0..L */
+    TSR_FEATURE_LAST,           /* [R, D] what leaves the tower: layer L, after the final norm */
+    TSR_FEATURE_POOLED,         /* [D] one row for the tile */
+    TSR_FEATURE_PATCHES,        /* [N, D] patches of hidden layer `layer`; TSR_LAYER_USUAL: those
+                                   that models are given, after the final norm where it is usual */
+    TSR_FEATURE_CLASS,          /* [D] class row beside TSR_FEATURE_PATCHES */
+    TSR_FEATURE_PROJECTED,      /* [M, P] usual patches through the projector; M of its grid */
+    TSR_FEATURE_KEYS,           /* [R, D] keys of block `layer`, 0..L-1, before heads are split */
+    TSR_FEATURE_ATTENTION,      /* [H, R, R] probabilities in block `layer` */
+    TSR_FEATURE_CLASS_ATTENTION /* [H, R] those of the class row */
+} tsr_feature_kind;
+
+/* One array to be computed. */
+typedef struct tsr_feature {
+    tsr_feature_kind kind;
+    int layer;     /* where the kind has one */
+    float *values; /* [count of tiles, ...] in the caller's memory */
+} tsr_feature;
+enum { TSR_FEATURES_MOST = 16 }; /* of one call */
+
+/* Sizes of what a tower makes of a tile. */
+typedef struct tsr_feature_sizes {
+    int64_t rows, columns;                     /* of the grid of patches */
+    int64_t patches, all;                      /* N and R */
+    int64_t projected_rows, projected_columns; /* of the grid of projected rows */
+} tsr_feature_sizes;
+
 typedef struct tsr_tower_ops {
-    /* Computes features of tiles. With patch_rows NULL only the sizes are filled. Errors: ARGUMENT
-     * (tile size; class row of a tower without one). */
-    tsr_status (*features)(const void *model, const tsr_pixels *pixels, tsr_features *features);
+    /* Fills *info but for family and weights_hash. */
+    void (*describe)(const void *model, tsr_tower_info *info);
+    /* Fills *sizes for tiles of a size; the rest beyond whole patches is dropped at the right and
+     * at the bottom. Errors: ARGUMENT (smaller than a patch). */
+    tsr_status (*sizes)(const void *model, tsr_tile_size tile, tsr_feature_sizes *sizes);
+    /* Computes 1..TSR_FEATURES_MOST arrays, and no block that none of them needs. No value depends
+     * on the other tiles. Errors: ARGUMENT (a size, a layer); UNSUPPORTED (the model has no class
+     * row, projector or pooling); MEMORY, the device's. */
+    tsr_status (*features)(const void *model, const tsr_pixels *pixels, const tsr_feature *list,
+                           int count);
 } tsr_tower_ops;
 
 /* What a judge says of pictures a, or of pairs a and b. Arrays are the caller's; an array that is

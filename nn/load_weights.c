@@ -76,7 +76,7 @@ tsr_weight_loader tsr_load_all_begin(tsr_context *ctx, tsr_weights *weights, con
     return l;
 }
 
-tsr_status tsr_load_all_end(tsr_weight_loader *l, const char *const *ignored) {
+tsr_status tsr_load_part_end(tsr_weight_loader *l, const char *prefix, const char *const *ignored) {
     const int count = tsr_weights_count(l->weights);
     const size_t found = (size_t)(l->found < count ? l->found : count);
     int extra = 0;
@@ -84,7 +84,7 @@ tsr_status tsr_load_all_end(tsr_weight_loader *l, const char *const *ignored) {
     if (l->loaded) qsort(l->loaded, found, sizeof *l->loaded, by_address);
     for (int i = 0; i < count && !l->status; ++i) {
         const tsr_weight *w = tsr_weights_at(l->weights, i);
-        if (is_ignored(w->name, ignored) ||
+        if (strncmp(w->name, prefix, strlen(prefix)) || is_ignored(w->name, ignored) ||
             bsearch(&w, l->loaded, found, sizeof *l->loaded, by_address))
             continue;
         if (extra++ == 0) first = w->name;
@@ -99,6 +99,10 @@ tsr_status tsr_load_all_end(tsr_weight_loader *l, const char *const *ignored) {
     return l->status;
 }
 
+tsr_status tsr_load_all_end(tsr_weight_loader *l, const char *const *ignored) {
+    return tsr_load_part_end(l, "", ignored);
+}
+
 tsr_status tsr_not_finite(tsr_context *ctx, const char *what, float value) {
     return tsr_fail(
         ctx, TSR_ERROR_MODEL,
@@ -109,12 +113,27 @@ tsr_status tsr_not_finite(tsr_context *ctx, const char *what, float value) {
 
 /* ---- weights of a file ---- */
 
+tsr_tensor tsr_file_weight(const tsr_safetensors *file, int index) {
+    static const tsr_dtype floats[] = {TSR_DTYPE_F32, TSR_DTYPE_F16, TSR_DTYPE_BF16};
+    tsr_tensor t = *tsr_safetensors_tensor(file, index);
+    tsr_safetensors_info info;
+    if (t.dtype != TSR_DTYPE_OTHER) return t;
+    tsr_safetensors_describe(file, index, &info);
+    for (int i = 0; i < 3 && info.rank > TSR_MAX_RANK; ++i) {
+        if (strcmp(info.dtype, tsr_dtype_name(floats[i]))) continue;
+        for (int d = TSR_MAX_RANK; d < info.rank; ++d)
+            info.dim[TSR_MAX_RANK - 1] *= info.dim[d];
+        return tsr_host_tensor(floats[i], t.data, TSR_MAX_RANK, info.dim);
+    }
+    return t;
+}
+
 /* fill of a tsr_weight_source whose user is the file. */
 static tsr_status fill(tsr_context *ctx, const void *user, const char *name, int64_t first,
                        int64_t count, float *f32) {
     const tsr_safetensors *file = user;
     const int index = tsr_safetensors_find(file, name);
-    const tsr_dtype dtype = tsr_safetensors_tensor(file, index)->dtype;
+    const tsr_dtype dtype = tsr_file_weight(file, index).dtype;
     const size_t width = tsr_dtype_bytes(dtype);
     /* Halves are read into the upper half of the floats' memory and widened from the front. */
     uint8_t *at = (uint8_t *)f32 + (size_t)count * (sizeof *f32 - width);
@@ -147,7 +166,7 @@ tsr_status tsr_file_weights(tsr_context *ctx, const tsr_safetensors *file, tsr_w
         tsr_weights_own(*weights, source);
     }
     for (int i = 0; i < tsr_safetensors_count(file) && !status; ++i) {
-        const tsr_tensor *t = tsr_safetensors_tensor(file, i);
+        const tsr_tensor shape = tsr_file_weight(file, i), *t = &shape;
         const char *name = tsr_safetensors_name(file, i);
         if (t->dtype == TSR_DTYPE_F32 || t->dtype == TSR_DTYPE_F16 || t->dtype == TSR_DTYPE_BF16)
             status = tsr_weights_add_lazy(ctx, *weights, name, t, t->data ? &memory : source);

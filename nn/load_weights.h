@@ -42,11 +42,18 @@ tsr_weight_loader tsr_load_all_begin(tsr_context *ctx, tsr_weights *weights, con
  * for then the model is not what it is taken for. Names that begin with a string of `ignored`
  * (ended by NULL; NULL: none) may stay. */
 tsr_status tsr_load_all_end(tsr_weight_loader *loader, const char *const *ignored);
+/* Ends loading a model that is a part of what the file holds: names that do not begin with `prefix`
+ * may stay, too. */
+tsr_status tsr_load_part_end(tsr_weight_loader *loader, const char *prefix,
+                             const char *const *ignored);
 
 /* Fails with MODEL, since the model gave back `value`, one of its `what` ("latents", "pixels"),
  * that is not finite. */
 tsr_status tsr_not_finite(tsr_context *ctx, const char *what, float value);
 
+/* Tensor `index` of a file as weights have it: of floats of more than TSR_MAX_RANK dimensions (a
+ * kernel over frames) the last ones are joined. */
+tsr_tensor tsr_file_weight(const tsr_safetensors *file, int index);
 /* Opens the weights of a file: all its float tensors, borrowed from the file, which outlives them
  * (tsr_weights_add_lazy). Close with tsr_weights_close. Errors: MEMORY. */
 tsr_status tsr_file_weights(tsr_context *ctx, const tsr_safetensors *file, tsr_weights **weights);

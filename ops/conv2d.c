@@ -407,7 +407,7 @@ tsr_tensor *tsr_conv2d(tsr_run *r, const tsr_tensor *x, tsr_weight *w, const tsr
         !want_number(r, name, "padding below", spec->bottom, 0, k[2] - 1) ||
         !want_number(r, name, "padding on the left", spec->left, 0, k[3] - 1) ||
         !want_number(r, name, "padding on the right", spec->right, 0, k[3] - 1) ||
-        !want_number(r, name, "activation", spec->act, TSR_ACT_NONE, TSR_ACT_SIGMOID))
+        !want_number(r, name, "activation", spec->act, TSR_ACT_NONE, TSR_ACT_QUICK_GELU))
         return tsr_run_failed(r);
     int64_t h = (x->dim[1] << spec->upsample) + spec->top + spec->bottom;
     int64_t width = (x->dim[2] << spec->upsample) + spec->left + spec->right;

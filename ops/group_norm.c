@@ -257,9 +257,9 @@ tsr_tensor *tsr_group_norm(tsr_run *r, const tsr_tensor *x, const tsr_group_norm
     if (!(spec->eps >= 0))
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "group_norm: eps: wanted at least 0, got %g",
                             (double)spec->eps);
-    if (spec->act < TSR_ACT_NONE || spec->act > TSR_ACT_SIGMOID)
+    if (spec->act < TSR_ACT_NONE || spec->act > TSR_ACT_QUICK_GELU)
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "group_norm: activation: wanted 0 to %d, got %d",
-                            TSR_ACT_SIGMOID, (int)spec->act);
+                            TSR_ACT_QUICK_GELU, (int)spec->act);
     tsr_call call = {.op = &op_group_norm, .in_count = 3, .out_count = 3};
     call.in[IN_X] = x;
     call.in[IN_GAMMA] = get_weight(r, "group_norm: gamma", spec->gamma, channels);

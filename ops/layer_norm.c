@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* layer_norm.c: y = (x - mean) / sqrt(variance + eps), over the last dimension, then gamma and
+/* layer_norm.c: y = (x - mean) / sqrt(variance + eps), over the last dimension (rms: with a mean of
+ * 0), then gamma and
  * beta, then the modulation of adaptive norms: y * (1 + scale) + shift. Mean first, variance from
  * the differences in a second pass: a single pass with E[x^2] loses everything when the mean is
  * large. */
@@ -9,7 +10,7 @@
 #include "rowwise.h"
 
 enum { IN_X, IN_GAMMA, IN_BETA, IN_SCALE, IN_SHIFT };
-enum { P_EPS, P_GROUP, P_LAST, P_SCALE_STEP, P_SHIFT_STEP }; /* P_EPS is a float */
+enum { P_EPS, P_GROUP, P_LAST, P_SCALE_STEP, P_SHIFT_STEP, P_RMS }; /* P_EPS is a float */
 
 typedef struct operands {
     const float *x, *gamma, *beta, *scale, *shift;
@@ -18,6 +19,7 @@ typedef struct operands {
         last; /* `group` rows share one row of scale and shift, up to `last` */
     int64_t scale_step, shift_step; /* 0: one row for everybody */
     float eps;
+    bool rms;
 } operands;
 
 static operands get_operands(const tsr_call *c) {
@@ -36,7 +38,8 @@ static operands get_operands(const tsr_call *c) {
                       .last = c->p.i[P_LAST],
                       .scale_step = c->p.i[P_SCALE_STEP],
                       .shift_step = c->p.i[P_SHIFT_STEP],
-                      .eps = c->p.f[P_EPS]};
+                      .eps = c->p.f[P_EPS],
+                      .rms = c->p.i[P_RMS] != 0};
 }
 
 /* Which row of scale and shift row n has. */
@@ -52,7 +55,7 @@ static void reference(const tsr_call *call) {
         double mean = 0, variance = 0;
         for (int64_t i = 0; i < o.cols; ++i)
             mean += x[i];
-        mean /= (double)o.cols;
+        mean = o.rms ? 0 : mean / (double)o.cols;
         for (int64_t i = 0; i < o.cols; ++i)
             variance += (x[i] - mean) * (x[i] - mean);
         variance /= (double)o.cols;
@@ -78,7 +81,7 @@ TSR_CLONES static void norm_row(const operands *o, int64_t n) {
             lane[j] += x[i + j];
     for (int64_t i = whole; i < cols; ++i)
         lane[i - whole] += x[i];
-    float mean = lanes_total(lane) / (float)cols;
+    float mean = o->rms ? 0 : lanes_total(lane) / (float)cols;
     memset(lane, 0, sizeof lane);
     for (int64_t i = 0; i < whole; i += LANES)
         for (int j = 0; j < LANES; ++j)
@@ -129,6 +132,7 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     d->spec[d->spec_count++] = threads;
     for (int i = IN_GAMMA; i <= IN_SHIFT; ++i)
         d->spec[d->spec_count++] = call->in[i] != NULL;
+    d->spec[d->spec_count++] = call->p.i[P_RMS] != 0;
     struct {
         uint32_t rows, cols, group, last, scale_step, shift_step;
         float eps;
@@ -192,6 +196,7 @@ tsr_tensor *tsr_layer_norm(tsr_run *r, const tsr_tensor *x, const tsr_norm_spec 
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "layer_norm: eps: wanted at least 0, got %g",
                             (double)spec->eps);
     call.p.f[P_EPS] = spec->eps;
+    call.p.i[P_RMS] = spec->rms;
     if (spec->group_rows < 0 || spec->group_rows > INT32_MAX)
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT,
                             "layer_norm: group rows: wanted 0 to %d, got %lld", INT32_MAX,

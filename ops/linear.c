@@ -301,9 +301,9 @@ tsr_tensor *tsr_linear(tsr_run *r, const tsr_tensor *x, tsr_weight *w,
     if (w->tensor.rank < 2 || tsr_elements(&w->tensor) != n * k)
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "linear: %s: wanted [N, %lld], got %s", name,
                             (long long)k, tsr_shape_text(&w->tensor, got, sizeof got));
-    if (e->act < TSR_ACT_NONE || e->act > TSR_ACT_SIGMOID)
+    if (e->act < TSR_ACT_NONE || e->act > TSR_ACT_QUICK_GELU)
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "linear: %s: activation: wanted 0 to %d, got %d",
-                            name, TSR_ACT_SIGMOID, (int)e->act);
+                            name, TSR_ACT_QUICK_GELU, (int)e->act);
     if (e->bias && (e->bias->tensor.rank != 1 || e->bias->tensor.dim[0] != n))
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "linear: %s: bias: wanted [%lld], got %s", name,
                             (long long)n, tsr_shape_text(&e->bias->tensor, got, sizeof got));

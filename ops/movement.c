@@ -143,19 +143,21 @@ tsr_tensor *tsr_concat_rows(tsr_run *r, const tsr_tensor *a, const tsr_tensor *b
     if (!want_words(r, "concat_rows: a", a, 2) || !want_tensor(r, "concat_rows: b", b, a->dtype, 2))
         return tsr_run_failed(r);
     int64_t cols = tsr_cols(a), na = a->dim[a->rank - 2], nb = b->dim[b->rank - 2];
-    int64_t batch = tsr_rows(a) / na, batch_b = tsr_rows(b) / nb;
-    if (a->rank > 3 || b->rank > 3 || tsr_cols(b) != cols || (batch_b != 1 && batch_b != batch)) {
+    int64_t batch_a = tsr_rows(a) / na, batch_b = tsr_rows(b) / nb;
+    int64_t batch = batch_a > batch_b ? batch_a : batch_b;
+    if (a->rank > 3 || b->rank > 3 || tsr_cols(b) != cols || (batch_b != 1 && batch_b != batch) ||
+        (batch_a != 1 && batch_a != batch)) {
         char ta[96], tb[96];
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT,
                             "concat_rows: b: wanted [%lld, n, %lld] or [n, %lld] for a %s, got %s",
-                            (long long)batch, (long long)cols, (long long)cols,
+                            (long long)batch_a, (long long)cols, (long long)cols,
                             tsr_shape_text(a, ta, sizeof ta), tsr_shape_text(b, tb, sizeof tb));
     }
     int64_t dim[3] = {batch, na + nb, cols};
-    int first = a->rank == 2; /* [Na, D] stays without a batch dimension */
+    int first = a->rank == 2 && b->rank == 2; /* both without a batch dimension: so is the result */
     if (!want_size(r, "concat_rows", 3, dim)) return tsr_run_failed(r);
     int32_t step = (int32_t)((na + nb) * cols);
-    box boxes[2] = {slice(batch, na * cols, 0, na * cols),
+    box boxes[2] = {slice(batch, na * cols, 0, batch_a == 1 ? 0 : na * cols),
                     slice(batch, nb * cols, 0, batch_b == 1 ? 0 : nb * cols)};
     boxes[0].to_step[1] = boxes[1].to_step[1] = step;
     boxes[1].to = (int32_t)(na * cols);

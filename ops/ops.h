@@ -54,6 +54,12 @@ typedef struct tsr_attention_spec {
 tsr_tensor *tsr_attention(tsr_run *r, const tsr_tensor *q, const tsr_tensor *k, const tsr_tensor *v,
                           const tsr_attention_spec *spec);
 
+/* Logits of multi-head attention, scale q k^T: q [B, Nq, D], k [B, Nk, D] -> [B, H, Nq, Nk].
+ * tsr_softmax makes of them the probabilities that tsr_attention weighs values with and does not
+ * store: for models whose attention is looked at. scale 0: 1/sqrt(head width). */
+tsr_tensor *tsr_attention_scores(tsr_run *r, const tsr_tensor *q, const tsr_tensor *k, int heads,
+                                 float scale);
+
 typedef enum tsr_metric { TSR_METRIC_EUCLID = 0, TSR_METRIC_COSINE } tsr_metric;
 
 /* Nearest code of each row: x [N, D], codes [K, D] -> ids I32 [N]. *margin becomes F32 [N]: squared
@@ -68,6 +74,7 @@ tsr_tensor *tsr_nearest_code(tsr_run *r, const tsr_tensor *x, const tsr_tensor *
 typedef struct tsr_norm_spec {
     tsr_weight *gamma, *beta; /* [D] or NULL (1 and 0) */
     float eps;
+    bool rms; /* the mean is not subtracted: root mean square norm (Zhang and Sennrich 2019) */
     const tsr_tensor *scale, *shift; /* [D] or [B, D]; NULL: 0 */
     int64_t group_rows; /* not 0: scale and shift are [G, D]; each of their rows serves group_rows
                            consecutive rows of x, the last one all that remain */
@@ -152,8 +159,8 @@ tsr_tensor *tsr_scale(tsr_run *r, const tsr_tensor *x, float multiply, float add
 tsr_tensor *tsr_slice_rows(tsr_run *r, const tsr_tensor *x, int64_t start, int64_t count);
 /* Copies columns start .. start + count - 1: x [..., D] -> [..., count]. */
 tsr_tensor *tsr_slice_cols(tsr_run *r, const tsr_tensor *x, int64_t start, int64_t count);
-/* Joins rows: a [B, Na, D], b [B, Nb, D] or [Nb, D] (repeated for each batch item) -> [B, Na + Nb,
- * D]. */
+/* Joins rows: a [B, Na, D], b [B, Nb, D] -> [B, Na + Nb, D]. One of them may be [N, D], which is
+ * repeated for each batch item. */
 tsr_tensor *tsr_concat_rows(tsr_run *r, const tsr_tensor *a, const tsr_tensor *b);
 /* Looks up rows: table [R, D], ids I32 [...] -> [..., D]. An id outside 0..R-1 fails the run on cpu
  * and is clamped on vulkan: check ids before. */

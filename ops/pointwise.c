@@ -149,9 +149,9 @@ tsr_tensor *tsr_unary(tsr_run *r, const tsr_tensor *x, tsr_activation act) {
     if (x->dtype != TSR_DTYPE_F32)
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "unary: wanted F32, got %s",
                             tsr_dtype_name(x->dtype));
-    if (act < TSR_ACT_NONE || act > TSR_ACT_SIGMOID)
+    if (act < TSR_ACT_NONE || act > TSR_ACT_QUICK_GELU)
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "unary: activation: wanted 0 to %d, got %d",
-                            TSR_ACT_SIGMOID, (int)act);
+                            TSR_ACT_QUICK_GELU, (int)act);
     return emit(r, x, NULL, UNARY, act, 0, 0);
 }
 

@@ -61,3 +61,14 @@ tsr_status tessera_read_rows(tsr_token_file *file, tessera_rows *rows) {
     }
     return TSR_OK;
 }
+
+int64_t tessera_read_row(tsr_token_file *file, uint64_t index, int id_bytes, void *ids,
+                         uint64_t room) {
+    tessera_rows rows = {
+        .first = index, .count = 1, .id_bytes = id_bytes, .ids = ids, .room = room};
+    uint64_t total;
+    rows.totals = &total;
+    const tsr_status status = tessera_read_rows(file, &rows);
+    if (status == TSR_ERROR_TOO_LARGE && rows.needed) return (int64_t)rows.needed;
+    return status ? -(int64_t)status : (int64_t)total;
+}

@@ -27,4 +27,10 @@ typedef struct tessera_rows {
  * for its type). */
 tsr_status tessera_read_rows(tsr_token_file *file, tessera_rows *rows);
 
+/* Reads the ids of one item to `ids`, which holds `room` of `id_bytes` each. Returns how many the
+ * item has; when that is more than `room`, nothing was written. Negative: a tsr_status of
+ * tessera_read_rows. */
+int64_t tessera_read_row(tsr_token_file *file, uint64_t index, int id_bytes, void *ids,
+                         uint64_t room);
+
 #endif

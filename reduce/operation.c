@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* operation.c: the calls that operators are written with: parameters, what they read, and what
  * becomes of the tokens. */
+#include "average.h"
 #include "operator.h"
 
 #include <math.h>
@@ -108,6 +109,13 @@ tsr_token_array tsr_operation_column(tsr_operation *o, const char *name, tsr_arr
     return o->status ? none : a;
 }
 
+tsr_token_array tsr_operation_table(tsr_operation *o, const char *name, int rank) {
+    /* A file cannot tell a table with as many rows as there are tokens from rows of tokens. */
+    const bool rows = tsr_token_set_column(o->in, name).axis == TSR_TOKEN_AXIS_FIRST;
+    return tsr_operation_column(o, name, TSR_ARRAY_F32,
+                                rows ? TSR_TOKEN_AXIS_FIRST : TSR_TOKEN_AXIS_NONE, rank);
+}
+
 const int64_t *tsr_operation_grid(tsr_operation *o) {
     if (!o->status && !o->in->grid[0])
         tsr_operation_fail(o, TSR_ERROR_ARGUMENT,
@@ -127,24 +135,10 @@ static void compose(const tsr_operation *o, const int32_t *map) {
     }
 }
 
-/* Weighted means of rows [n, width] into to [rows, width]: sums in float64 in the order of tokens.
- */
+/* Means of rows x [tokens, width] over the tokens of each new one, weighted by size. */
 static void average(tsr_operation *o, const float *x, int64_t width, const int32_t *map,
                     int64_t rows, float *to) {
-    double *sum = tsr_operation_take(o, rows * width, sizeof *sum, "sums");
-    double *weight = tsr_operation_take(o, rows, sizeof *weight, "weights");
-    if (o->status) return;
-    for (int64_t i = 0; i < o->in->count; ++i) {
-        if (map[i] < 0) continue;
-        const double w = (double)o->in->sizes[i];
-        weight[map[i]] += w;
-        for (int64_t j = 0; j < width; ++j)
-            sum[map[i] * width + j] += w * (double)x[i * width + j];
-    }
-    for (int64_t r = 0; r < rows; ++r)
-        for (int64_t j = 0; j < width; ++j)
-            to[r * width + j] =
-                (float)(weight[r] > 0 ? sum[r * width + j] / weight[r] : sum[r * width + j]);
+    tsr_average(o, x, o->in->count, width, o->in->sizes, map, rows, to);
 }
 
 /* Copies a column for tokens index[0 .. k-1]. */
@@ -246,6 +240,18 @@ void tsr_operation_keep(tsr_operation *o, const int32_t *index, int64_t k) {
         keep_column(o, &in->columns[c]->array, index, k);
 }
 
+void tsr_operation_on_grid(tsr_operation *o, int64_t frames, int64_t rows, int64_t columns) {
+    if (o->status) return;
+    o->out->grid[0] = frames;
+    o->out->grid[1] = rows;
+    o->out->grid[2] = columns;
+}
+
+void tsr_operation_place(tsr_operation *o, const float *positions) {
+    if (o->status) return;
+    memcpy(o->out->positions, positions, 3 * (size_t)o->out->count * sizeof *positions);
+}
+
 void tsr_operation_replace(tsr_operation *o, const int32_t *map, int64_t rows, int64_t channels,
                            const float *features, const int64_t *grid) {
     begin(o, rows, channels);
@@ -264,6 +270,10 @@ void tsr_operation_replace(tsr_operation *o, const int32_t *map, int64_t rows, i
 void tsr_operation_merge(tsr_operation *o, const int32_t *map, int64_t rows,
                          const float *features) {
     tsr_operation_replace(o, map, rows, o->in->channels, features, NULL);
+}
+
+void tsr_operation_stream(tsr_operation *o, const char *name) {
+    if (!o->status) snprintf(o->out->stream, sizeof o->out->stream, "%s", name);
 }
 
 void tsr_operation_attach(tsr_operation *o, const char *name, tsr_array_type type,

@@ -68,6 +68,9 @@ const double *tsr_operation_list(tsr_operation *o, const char *name, int *count)
  * ARGUMENT, naming column, wanted and got; the array is zeroed then. */
 tsr_token_array tsr_operation_column(tsr_operation *o, const char *name, tsr_array_type type,
                                      tsr_token_axis axis, int rank);
+/* An f32 column of `rank` dimensions that belongs to no token, such as "codes" or "text", whatever
+ * its first dimension happens to be. Fails like tsr_operation_column. */
+tsr_token_array tsr_operation_table(tsr_operation *o, const char *name, int rank);
 bool tsr_operation_has_column(const tsr_operation *o, const char *name);
 /* Frames, rows and columns of the tokens. Fails with ARGUMENT where they fill no grid. */
 const int64_t *tsr_operation_grid(tsr_operation *o);
@@ -76,6 +79,11 @@ const int64_t *tsr_operation_grid(tsr_operation *o);
 
 /* Keeps the tokens index[0 .. k-1], different ones, in this order. Columns follow their tokens. */
 void tsr_operation_keep(tsr_operation *o, const int32_t *index, int64_t k);
+/* Says that the tokens which tsr_operation_keep kept fill a grid (frames, rows, columns) in raster
+ * order. */
+void tsr_operation_on_grid(tsr_operation *o, int64_t frames, int64_t rows, int64_t columns);
+/* Moves the new tokens: positions [k, 3], after one of the three. */
+void tsr_operation_place(tsr_operation *o, const float *positions);
 /* Makes `rows` tokens out of groups of tokens: token i goes into row map[i], or nowhere: -1.
  * features [rows, D]: those of the new tokens; NULL: the mean of their members, weighted by size.
  * Positions are means weighted by size, and so are f32 columns with a row for each token and
@@ -88,6 +96,8 @@ void tsr_operation_merge(tsr_operation *o, const int32_t *map, int64_t rows, con
  * and columns. */
 void tsr_operation_replace(tsr_operation *o, const int32_t *map, int64_t rows, int64_t channels,
                            const float *features, const int64_t *grid);
+/* Names the stream that the new set is: after one of the three. */
+void tsr_operation_stream(tsr_operation *o, const char *name);
 /* Adds a column to the new set: after one of the three. */
 void tsr_operation_attach(tsr_operation *o, const char *name, tsr_array_type type,
                           tsr_token_axis axis, int rank, const int64_t *dim, const void *data);

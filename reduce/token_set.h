@@ -40,6 +40,9 @@ int64_t tsr_token_array_elements(const tsr_token_array *array);
 size_t tsr_array_type_bytes(tsr_array_type type);
 /* Adds an array to the trace. Errors: MEMORY. */
 tsr_status tsr_token_set_add_trace(tsr_token_set *set, const tsr_token_array *array);
+/* Makes a writer store floats as f16, but for positions and sizes: half the file. The caller has
+ * seen to it that values are below 65520, from where on f16 is infinite. */
+void tsr_token_sets_store_f16(tsr_token_sets_writer *writer);
 /* Checks what the parts of a set say of each other: the map leads to tokens, sizes count its source
  * tokens, the grid holds as many tokens, everything is finite. `name` begins the detail text.
  * Errors: FORMAT. */

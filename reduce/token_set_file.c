@@ -2,7 +2,7 @@
 /* token_set_file.c: token sets in safetensors files. docs/TOKEN_SETS.md states the schema. */
 #include "token_set.h"
 
-#include "../formats/arrays/features.h"
+#include "../formats/arrays/feature_arrays.h"
 #include "../formats/spool.h"
 #include "../formats/utf8.h"
 #include "../formats/weights/safetensors.h"
@@ -382,6 +382,7 @@ struct tsr_token_sets_writer {
     int pair_count, pair_room;
     int64_t sets;
     bool unnamed; /* the set with key "" is there */
+    bool f16;
 };
 
 void tsr_token_sets_abandon(tsr_token_sets_writer **writer) {
@@ -458,6 +459,10 @@ tsr_status tsr_token_sets_describe(tsr_token_sets_writer *writer, const char *ke
     return describe(writer, key, value);
 }
 
+void tsr_token_sets_store_f16(tsr_token_sets_writer *writer) {
+    writer->f16 = true;
+}
+
 static tsr_status put(tsr_token_sets_writer *w, const char *key, const char *column,
                       tsr_dtype dtype, int rank, const int64_t *dim, const void *data) {
     char name[MAX_NAME];
@@ -481,6 +486,21 @@ static tsr_status put(tsr_token_sets_writer *w, const char *key, const char *col
     const size_t bytes = (size_t)tsr_elements(&w->tensors[w->count]) * tsr_dtype_bytes(dtype);
     ++w->count;
     return tsr_spool_put(&w->spool, data, bytes);
+}
+
+/* Puts floats, as f16 where that is asked for. */
+static tsr_status put_floats(tsr_token_sets_writer *w, const char *key, const char *column,
+                             int rank, const int64_t *dim, const float *data) {
+    if (!w->f16) return put(w, key, column, TSR_DTYPE_F32, rank, dim, data);
+    const tsr_tensor shape = tsr_host_tensor(TSR_DTYPE_F32, NULL, rank, dim);
+    const int64_t n = tsr_elements(&shape);
+    uint16_t *half = tsr_alloc(w->ctx, (size_t)(n ? n : 1), sizeof *half, column);
+    if (!half) return TSR_ERROR_MEMORY;
+    for (int64_t i = 0; i < n; ++i)
+        half[i] = tsr_f32_to_f16(data[i]);
+    const tsr_status status = put(w, key, column, TSR_DTYPE_F16, rank, dim, half);
+    free(half);
+    return status;
 }
 
 /* Writes "T,H,W" under `what`. */
@@ -514,7 +534,7 @@ tsr_status tsr_token_sets_append(tsr_token_sets_writer *w, const char *key,
     tsr_status status = check_key(w, key);
     if (status) return status;
     const int64_t features[2] = {set->count, set->channels}, positions[2] = {set->count, 3};
-    status = put(w, key, "features", TSR_DTYPE_F32, 2, features, set->features);
+    status = put_floats(w, key, "features", 2, features, set->features);
     if (!status) status = put(w, key, "positions", TSR_DTYPE_F32, 2, positions, set->positions);
     if (!status)
         status = put(w, key, "source_map", TSR_DTYPE_I32, 1, &set->source, set->source_map);
@@ -522,8 +542,9 @@ tsr_status tsr_token_sets_append(tsr_token_sets_writer *w, const char *key,
     for (int i = 0; i < set->column_count && !status; ++i) {
         const tsr_token_array *a = &set->columns[i]->array;
         if (a->type == TSR_ARRAY_F64) continue;
-        status = put(w, key, a->name, a->type == TSR_ARRAY_I32 ? TSR_DTYPE_I32 : TSR_DTYPE_F32,
-                     a->rank, a->dim, a->data);
+        status = a->type == TSR_ARRAY_I32
+                     ? put(w, key, a->name, TSR_DTYPE_I32, a->rank, a->dim, a->data)
+                     : put_floats(w, key, a->name, a->rank, a->dim, a->data);
     }
     if (!status) status = put_grid(w, "tessera.grid", key, set->grid);
     if (!status) status = put_grid(w, "tessera.source_grid", key, set->source_grid);

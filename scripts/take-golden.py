@@ -9,13 +9,13 @@ A case is chosen by runs and outputs (CASES below). Files are copied byte by byt
 the runs, outputs and inputs that were not chosen, and what no program compares with (DROPPED); its
 list of SHA-256 is that of the files that are left. tests/golden/SOURCES.md says where they come from.
 """
-import json, os, sys
+import json, os, re, sys
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "golden")
 DROPPED = ("trace", "cross_check", "made_with")
 ALL = None
 
-# Case -> run -> outputs, or ALL of either.
+# Case -> run -> outputs, or ALL of either; or a pattern for the names of runs.
 CASES = {
     "flextok/fsq": {
         "l8-8-8-5-5-5": ALL,
@@ -54,7 +54,47 @@ CASES = {
     "vqtoken/ties": ALL,
     "pickle/valid": ALL,
     "pickle/refuse": ALL,
+    "towers/clip-tiny": {
+        "two": ["embeddings", "hidden.0", "hidden.3", "hidden.4", "key.2", "attention.1", "cls_attention.2",
+                "last_hidden_state", "pooled", "features", "projected", "pixel_values"],
+        "odd": ["positions", "embeddings", "hidden.3", "pooled"],
+    },
+    "towers/siglip-tiny": {
+        "two": ["embeddings", "hidden.1", "key.3", "attention.3", "last_hidden_state", "pooled", "features",
+                "projected"],
+        "tall": ["positions", "embeddings", "pooled"],
+    },
+    "towers/dinov2-swiglu-tiny": {
+        "two": ["embeddings", "hidden.1", "key.1", "attention.2", "last_hidden_state", "pooled"],
+        "wide": ALL,
+    },
+    "towers/dinov2-registers-tiny": {
+        "two": ["embeddings", "hidden.3", "attention.2", "last_hidden_state", "pooled"],
+        "wide": ALL,
+        "large": ["positions"],
+    },
+    "towers/siglip2-naflex-tiny": {
+        "picture-1": ["embeddings", "hidden.2", "attention.1", "last_hidden_state", "pooled"],
+        "picture-2": ["embeddings", "pooled"],
+    },
+    "towers/preprocess": {kind + "-" + picture: ALL for kind, pictures in (
+        ("clip336", "p0 p5 p8"), ("siglip60", "p1 p6 p7"), ("llava-pad336", "p1"), ("dinov2", "p0 p2"),
+        ("qwen2vl", "p0 p7")) for picture in pictures.split()},
+    "towers/anyres": ALL,
+    "video-select/indices": re.compile(
+        "(qwen|llava|every|clips|scene|key).*|.* rounding"
+        "|(time-hold|ffmpeg-fps-.*) (timing/(film.mkv|delayed.mp4)|codecs/h264.ts) .*"
+        "|(linspace|segment|start).* n=(1|2|33|300) .*"),
+    "video-select/sizes": ALL,
 }
+# Folders operators/NAME that are taken whole: small, and without texts of others.
+OPERATORS = (
+    "nearest-code keep-mask soft-tokens cluster-count query-budget "
+    "cls-attention-topk cls-sum-topk anchor-buffer-register lof-budget entropy-score "
+    "diverse-maxmin diverse-kcentre diverse-maxsum coverage-greedy set-cover-frames "
+    "multi-position variable-positions rope-tables table-stretch wave-order "
+    "token-transition neighbour-mask "
+).split()
 # Pictures that a hash in the manifest stands for.
 HASHED = {"flextok/preprocess"}
 
@@ -72,6 +112,8 @@ def words(value):
 
 def choose(case, manifest):
     runs, chosen = [], CASES[case]
+    if isinstance(chosen, re.Pattern):
+        chosen = {run["name"]: ALL for run in manifest["runs"] if chosen.fullmatch(run["name"])}
     for run in manifest["runs"]:
         if chosen is not ALL and run["name"] not in chosen:
             continue
@@ -124,11 +166,16 @@ def wanted(golden):
         for name in names:
             with open(os.path.join(folder, name), "rb") as f:
                 files[os.path.normpath(case + "/" + name)] = f.read()
+    for case in OPERATORS:
+        folder = os.path.join(golden, "operators", case)
+        for name in os.listdir(folder):
+            with open(os.path.join(folder, name), "rb") as f:
+                files["operators/%s/%s" % (case, name)] = f.read()
     return files
 
 
 def present():
-    families = {case.split("/")[0] for case in CASES}
+    families = {case.split("/")[0] for case in CASES} | {"operators"}
     for family in families:
         for folder, _, names in os.walk(os.path.join(HERE, family)):
             for name in names:
@@ -155,7 +202,7 @@ def main():
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "wb") as f:
                 f.write(data)
-    print("%d cases, %d files, %d bytes%s" % (len(CASES), len(files), sum(map(len, files.values())),
+    print("%d cases, %d files, %d bytes%s" % (len(CASES) + len(OPERATORS), len(files), sum(map(len, files.values())),
                                             ", %d differ" % bad if sys.argv[2:] else ""))
     sys.exit(1 if bad else 0)
 

@@ -13,7 +13,9 @@ for case in vqtoken/{elbow,ties,clustering,attention} \
     flextok/{fsq,preprocess,vae-c4,vae-c8,vae-c16,tiny-a,tiny-c,tiny-b} \
     maskgit-vqgan/{narrow-karl,narrow-1d} taming-vqgan/{taming-narrow,llamagen-narrow} \
     titok/{s128-crop64,ss32-vq8k-crop64,ss32-vae-crop64} \
-    karl/{vqgan-tiny,vqgan-tiny-continuous,vae-tiny,vae-tiny-continuous}; do
+    karl/{vqgan-tiny,vqgan-tiny-continuous,vae-tiny,vae-tiny-continuous} \
+    towers/{clip-tiny,siglip-tiny,dinov2-tiny,dinov2-swiglu-tiny,dinov2-registers-tiny} \
+    towers/{siglip2-naflex-tiny,preprocess,anyres}; do
     [ -d "$golden/$case" ] || { echo "verify-software: $golden/$case is not there" >&2; exit 1; }
     SECONDS=0
     last=$("$program" verify --device vulkan:0 "$golden/$case" 2>&1 | tail -1) || status=1

@@ -156,12 +156,14 @@ static void print_json(tool *t, const batch_options *o, const tsr_batch_settings
     json_uint(&j, "failed", r->failed);
     json_uint(&j, "near_ties", r->near_ties);
     json_real(&j, "total_seconds", tool_seconds() - t->started);
-    json_text(&j, "device", r->device);
-    json_int(&j, "devices", r->devices);
-    tool_stages(&j, r->vectors ? "encode" : "encode quantize", r->device, r->host_stages);
+    json_text(&j, "device", r->model.device);
+    json_int(&j, "devices", r->model.devices);
+    tool_stages(&j, r->model.vectors ? "encode" : "encode quantize", r->model.device,
+                r->model.host_stages);
     json_text(&j, "precision", o->common.precision ? "fast" : "f32");
-    json_text(&j, "tokenizer", r->tokenizer);
-    json_hash(&j, "weights_hash", r->weights_hash);
+    json_text(&j, "tokenizer", r->model.tokenizer);
+    json_hash(&j, "weights_hash", r->model.weights_hash);
+    tool_unused_keys(&j, &r->unused_keys);
     if (r->made) tool_stage_seconds(&j, &r->stages);
     if (shards) json_raw(&j, "made_shards", shards);
     json_close(&j);
@@ -184,9 +186,10 @@ static void say(tool *t, const batch_options *o, const tsr_batch_settings *s,
              tool_count(r->made, "shard", made), tool_count(r->pictures, "picture", pictures),
              tool_count(r->tokens, "token", tokens), tool_bytes(r->bytes, bytes, sizeof bytes),
              r->stages.passed, (double)r->pictures / passed);
-    tool_say(t, "%s, weights %016" PRIx64 ", on %s%s%s", r->tokenizer, r->weights_hash, r->device,
-             tool_on_host(r->device, r->host_stages, on_host, sizeof on_host),
-             r->devices > 1 ? " and others" : "");
+    tool_say(t, "%s, weights %016" PRIx64 ", on %s%s%s", r->model.tokenizer, r->model.weights_hash,
+             r->model.device,
+             tool_on_host(r->model.device, r->model.host_stages, on_host, sizeof on_host),
+             r->model.devices > 1 ? " and others" : "");
     if (r->failed)
         tool_say(t, "%" PRIu64 " %s no item; %s/errors.jsonl says why", r->failed,
                  r->failed == 1 ? "sample has" : "samples have", o->output);

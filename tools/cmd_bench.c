@@ -24,7 +24,8 @@ static const option options[] = {
     {"agreement", 0, OPTION_FLAG, AT(agreement), NULL, NULL,
      "instead: encode PICTURES in f32 and in fast precision and count equal ids", NULL, 0, 0},
     {"model", 't', OPTION_MODEL, AT(model), "MODEL", "the bundled tokenizer",
-     "time this model's tiles to tokens and back, one and 16 at once, in f32 and in fast; with "
+     "time this model's tiles to tokens and back, or a tower's pictures to features, one and 16 at "
+     "once, in f32 and in fast; with "
      "--agreement: whose ids. A file, a folder or a name, as in encode",
      NULL, 0, 0},
 };

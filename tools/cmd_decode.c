@@ -105,7 +105,7 @@ static void add_picture(void *user, const tsr_decoded *picture) {
 static void add_damage(void *user, const tsr_token_damage *damage) {
     results *r = user;
     token_damage_add(&r->damage, damage);
-    if (!r->file || damage->item == TSR_NO_ITEM) return;
+    if (!r->file || damage->item == TSR_NO_ITEM || damage->attributes) return;
     json_object(&r->list, NULL);
     json_uint(&r->list, "index", damage->item);
     json_text(&r->list, "error", damage->detail);

@@ -216,13 +216,15 @@ static void print_json(tool *t, const encode_options *o, int inputs, const tsr_e
     json_uint(&j, "near_ties", r->near_ties);
     json_real(&j, "seconds", r->seconds);
     json_real(&j, "total_seconds", tool_seconds() - t->started);
-    json_text(&j, "device", r->device);
-    tool_stages(&j, r->vectors ? "encode" : "encode quantize", r->device, r->host_stages);
+    json_text(&j, "device", r->model.device);
+    tool_stages(&j, r->model.vectors ? "encode" : "encode quantize", r->model.device,
+                r->model.host_stages);
     json_text(&j, "precision", o->common.precision ? "fast" : "f32");
-    json_text(&j, "tokenizer", r->tokenizer);
-    json_hash(&j, "weights_hash", r->weights_hash);
+    json_text(&j, "tokenizer", r->model.tokenizer);
+    json_hash(&j, "weights_hash", r->model.weights_hash);
     json_uint(&j, "changed_keys", r->changed_keys);
     json_uint(&j, "equal_keys", r->equal_keys);
+    tool_unused_keys(&j, &r->unused_keys);
     if (r->predicted) {
         json_uint(&j, "out_of_reach", r->out_of_reach);
         json_real(&j, "out_of_reach_share", (double)r->out_of_reach / (double)r->predicted);
@@ -239,7 +241,7 @@ static void print_json(tool *t, const encode_options *o, int inputs, const tsr_e
         else
             json_null(&j, "within_quality");
         json_text(&j, "compared_with",
-                  r->fit == TSR_FIT_TILE ? "the picture" : "the picture as fitted");
+                  r->model.fit == TSR_FIT_TILE ? "the picture" : "the picture as fitted");
     }
     if (r->chooses) {
         json_uint(&j, "complexity", r->tokens);
@@ -268,8 +270,9 @@ static void say(tool *t, const encode_options *o, const tsr_encode_report *r) {
              tool_count(r->pictures, "picture", pictures), tool_count(r->tiles, "tile", tiles),
              tool_count(r->tokens, "token", tokens), pipe ? "" : ", ", bytes, ties, r->seconds);
     char on_host[96];
-    tool_say(t, "%s, weights %016" PRIx64 ", on %s%s%s", r->tokenizer, r->weights_hash, r->device,
-             tool_on_host(r->device, r->host_stages, on_host, sizeof on_host),
+    tool_say(t, "%s, weights %016" PRIx64 ", on %s%s%s", r->model.tokenizer, r->model.weights_hash,
+             r->model.device,
+             tool_on_host(r->model.device, r->model.host_stages, on_host, sizeof on_host),
              o->common.precision ? ", fast precision" : "");
     if (o->common.verbose) tool_say_stages(t, &r->stages);
     if (r->failed)
@@ -298,7 +301,7 @@ static void say(tool *t, const encode_options *o, const tsr_encode_report *r) {
                  (double)r->tokens / (double)(r->pictures ? r->pictures : 1));
     if (o->check)
         tool_say(t, "mean absolute error %.4f%s", r->error_sum / (double)r->pictures,
-                 r->fit == TSR_FIT_TILE ? "" : ", of the picture as it was fitted");
+                 r->model.fit == TSR_FIT_TILE ? "" : ", of the picture as it was fitted");
     if (o->check && o->choices.quality > 0)
         tool_say(t, "%" PRIu64 " of %" PRIu64 " pictures within %g", r->within_quality, r->pictures,
                  o->choices.quality);

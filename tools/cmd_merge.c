@@ -73,10 +73,14 @@ static int merge_files(tool *t, const merge_options *o, const shard_list *inputs
     token_damage damage;
     tsr_token_shard_report report;
     token_damage_open(&damage, t);
-    const tsr_token_shard_settings settings = {
-        .key_index = o->key_index, .damaged = token_damage_add, .damaged_user = &damage};
+    const tsr_token_shard_settings settings = {.key_index = o->key_index,
+                                               .damaged = token_damage_add,
+                                               .damaged_user = &damage,
+                                               .progress = tool_progress,
+                                               .progress_user = t};
     const tsr_status s = tsr_token_file_merge(t->ctx, (const char *const *)inputs->at,
                                               (int)inputs->count, o->output, &settings, &report);
+    tool_progress_clear(t);
     const int code =
         s && s != TSR_ERROR_DAMAGED ? tool_fail(t, s) : finish(t, o, inputs, s, &damage, &report);
     token_damage_close(&damage);

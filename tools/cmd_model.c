@@ -60,7 +60,10 @@ static void list_text(void) {
     for (int i = 0; i < tsr_family_count(); ++i) {
         tsr_family_info f;
         tsr_family_at(i, &f);
-        printf("%s%s (family %u)\n", i ? "\n" : "", f.name, f.id);
+        if (f.id)
+            printf("%s%s (family %u)\n", i ? "\n" : "", f.name, f.id);
+        else
+            printf("%s%s (tower)\n", i ? "\n" : "", f.name);
         args_print_wrapped(f.about, printf("  "), 2);
         if (f.needs) args_print_wrapped(f.needs, printf("  needs     "), 12);
         if (f.verified) args_print_wrapped(f.verified, printf("  verified  "), 12);
@@ -291,6 +294,11 @@ static void check_summary(const tsr_model_check_report *r, const char *path) {
                r->expected == 1 ? "tensor is" : "tensors are");
     else
         printf("it opens\n");
+    if (!r->decode_bytes && r->encode_bytes) {
+        printf("memory for one picture: weights %s, and %s of activations\n",
+               tool_bytes(r->weight_bytes, a, sizeof a), tool_bytes(r->encode_bytes, b, sizeof b));
+        return;
+    }
     printf("memory for one tile: weights %s, and to encode %s, to decode %s of activations\n",
            tool_bytes(r->weight_bytes, a, sizeof a), tool_bytes(r->encode_bytes, b, sizeof b),
            tool_bytes(r->decode_bytes, d, sizeof d));
@@ -409,7 +417,7 @@ static const verb verb_model_check = {
 
 static const verb verb_model_list = {
     .name = "model list",
-    .summary = "the tokenizer families, what they need, what was verified",
+    .summary = "the families of models, what they need, what was verified",
     .usage = "tessera model list [--json]",
     .about = "Prints every family this build can run: its name, its number in token files, which "
              "files it takes as -t MODEL, and what its results were compared with.",
@@ -473,7 +481,7 @@ static const verb *const parts[] = {&verb_model_list, &verb_model_tensors, &verb
 
 const verb verb_model = {
     .name = "model",
-    .summary = "look into weight files, convert them, list the tokenizer families",
+    .summary = "look into weight files, convert them, list the families of models",
     .usage = "tessera model list\n"
              "tessera model list-tensors FILE\n"
              "tessera model check FILE\n"

@@ -65,9 +65,12 @@ static int run(const verb *v, int argc, char **argv) {
                                                .parts = o.parts,
                                                .key_index = o.key_index,
                                                .damaged = token_damage_add,
-                                               .damaged_user = &damage};
+                                               .damaged_user = &damage,
+                                               .progress = tool_progress,
+                                               .progress_user = &t};
     tsr_token_shard_report report;
     const tsr_status s = tsr_token_file_split(t.ctx, argv[0], o.output, &settings, &report);
+    tool_progress_clear(&t);
     code = s && s != TSR_ERROR_DAMAGED
                ? tool_fail(&t, s)
                : finish(&t, argv[0], &o, s, &damage, &report, report.recovered != 0);

@@ -21,11 +21,16 @@ static void on_line(void *user, const char *output, int passed, const char *text
     if (state->json) {
         json_object(&state->j, NULL);
         json_text(&state->j, "output", output);
-        json_bool(&state->j, "passed", passed != 0);
+        json_bool(&state->j, "passed", passed > 0);
+        if (passed < 0) json_bool(&state->j, "left_out", true);
         json_text(&state->j, "text", text);
         json_end(&state->j, '}');
     } else {
-        printf("%-6s %-28s %s\n", passed ? "passed" : "FAILED", output, text);
+        printf("%-6s %-28s %s\n",
+               passed > 0    ? "passed"
+               : passed == 0 ? "FAILED"
+                             : "left out",
+               output, text);
         fflush(stdout);
     }
 }

@@ -6,7 +6,8 @@
 #include <string.h>
 
 static const char *kind_name(tsr_operator_kind kind) {
-    static const char *const names[] = {"select", "merge", "pool", "quantise", "order", "plan"};
+    static const char *const names[] = {"select", "merge", "pool", "quantise",
+                                        "order",  "plan",  "score"};
     return names[kind];
 }
 static const char *type_name(tsr_parameter_type type) {
@@ -53,31 +54,43 @@ static void info_json(json_out *j, const tsr_operator_info *info) {
     json_end(j, '}');
 }
 
-void operator_list(tool *t, bool plans) {
-    json_out j;
-    int last = -1;
-    if (t->o->json) {
-        tool_json(t, &j);
-        json_array(&j, "operators");
-    }
+/* Lists the operators of one kind under its name. */
+static void list_kind(tsr_operator_kind kind, bool *any) {
+    bool first = true;
     for (int i = 0; i < tsr_operator_count(); ++i) {
         tsr_operator_info info;
         tsr_operator_at(i, &info);
-        if ((info.kind == TSR_OPERATOR_PLAN) != plans) continue;
-        if (t->o->json) {
-            info_json(&j, &info);
-            continue;
-        }
-        if ((int)info.kind != last && !plans)
-            printf("%s%s:\n", last < 0 ? "" : "\n", kind_name(info.kind));
-        last = (int)info.kind;
+        if (info.kind != kind) continue;
+        if (first && kind != TSR_OPERATOR_PLAN)
+            printf("%s%s:\n", *any ? "\n" : "", kind_name(kind));
+        *any = true;
+        first = false;
         printf("  %-26s ", info.name);
         args_print_wrapped(info.about, 29, 29);
     }
-    if (t->o->json) {
-        json_end(&j, ']');
-        json_close(&j);
+}
+
+void operator_list(tool *t, bool plans) {
+    static const tsr_operator_kind kinds[] = {TSR_OPERATOR_SCORE,    TSR_OPERATOR_SELECT,
+                                              TSR_OPERATOR_MERGE,    TSR_OPERATOR_POOL,
+                                              TSR_OPERATOR_QUANTISE, TSR_OPERATOR_ORDER};
+    if (!t->o->json) {
+        bool any = false;
+        if (plans) list_kind(TSR_OPERATOR_PLAN, &any);
+        for (size_t i = 0; !plans && i < sizeof kinds / sizeof *kinds; ++i)
+            list_kind(kinds[i], &any);
+        return;
     }
+    json_out j;
+    tool_json(t, &j);
+    json_array(&j, "operators");
+    for (int i = 0; i < tsr_operator_count(); ++i) {
+        tsr_operator_info info;
+        tsr_operator_at(i, &info);
+        if ((info.kind == TSR_OPERATOR_PLAN) == plans) info_json(&j, &info);
+    }
+    json_end(&j, ']');
+    json_close(&j);
 }
 
 static void paragraph(const char *title, const char *text) {
@@ -143,6 +156,10 @@ static double value_at(const tsr_token_array *a, int64_t i) {
 
 void operator_json(json_out *j, const tsr_token_array *a) {
     const int64_t n = elements(a);
+    if (n == 0) { /* an answer without numbers */
+        json_array(j, a->name);
+        json_end(j, ']');
+    }
     for (int64_t i = 0; i < n; ++i) {
         int64_t part = n; /* elements below one index of an axis */
         for (int axis = 0; axis < a->rank; part /= a->dim[axis++])

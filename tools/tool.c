@@ -55,9 +55,24 @@ void tool_stage_seconds(json_out *j, const tsr_stage_times *t) {
     json_int(j, "decoders", t->decoders);
     json_real(j, "encode", t->encode);
     json_int(j, "encoders", t->encoders);
+    json_array(j, "encoded");
+    for (int i = 0; i < t->encoders && i < (int)(sizeof t->encoded / sizeof *t->encoded); ++i)
+        json_uint(j, NULL, t->encoded[i]);
+    json_end(j, ']');
     json_real(j, "encode_idle", t->encode_idle);
     json_real(j, "write", t->write);
     json_text(j, "bottleneck", tsr_stage_times_bottleneck(t));
+    json_end(j, '}');
+}
+
+void tool_unused_keys(json_out *j, const tsr_unused_keys *u) {
+    if (!u->known) return;
+    json_object(j, "unused_keys");
+    json_uint(j, "count", u->count);
+    json_array(j, "first");
+    for (size_t i = 0; i < sizeof u->first / sizeof *u->first && *u->first[i]; ++i)
+        json_text(j, NULL, u->first[i]);
+    json_end(j, ']');
     json_end(j, '}');
 }
 

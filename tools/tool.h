@@ -66,7 +66,9 @@ const char *tool_on_host(const char *device, const char *on_host, char *text, si
 /* Writes "stage_seconds": what reading, decoding, encoding and writing took, and which of them was
  * the bottleneck. */
 void tool_stage_seconds(json_out *j, const tsr_stage_times *times);
-/* Says the same in two lines for people. */
+/* Writes "unused_keys" where they are known. */
+void tool_unused_keys(json_out *j, const tsr_unused_keys *unused);
+/* Says what tool_stage_seconds writes in lines for people. */
 void tool_say_stages(tool *t, const tsr_stage_times *times);
 double tool_seconds(void); /* a monotonic clock */
 /* Looks at an output before the work begins, also before tool_open. A file that exists is not

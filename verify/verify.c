@@ -44,6 +44,25 @@ void *tsr_verify_take(tsr_verify *v, int64_t count, size_t size, const char *wha
     return data;
 }
 
+void tsr_verify_close_later(tsr_verify *v, void *data, void (*close)(void **data)) {
+    if (!data) return;
+    if (v->later_count == TSR_VERIFY_LATER) {
+        tsr_verify_refuse(v, "wanted at most %d things at a time, got more", TSR_VERIFY_LATER);
+        close(&data);
+        return;
+    }
+    v->later[v->later_count].data = data;
+    v->later[v->later_count++].close = close;
+}
+
+void tsr_verify_run_end(tsr_verify *v) {
+    while (v->later_count > 0) {
+        --v->later_count;
+        v->later[v->later_count].close(&v->later[v->later_count].data);
+    }
+    tsr_scratch_free(&v->scratch);
+}
+
 void *tsr_verify_model(tsr_verify *v, size_t size, void (*open)(tsr_verify *v, void *model),
                        void (*close)(void *model)) {
     if (v->status) return NULL;
@@ -179,6 +198,13 @@ void tsr_verify_line(tsr_verify *v, const char *output, bool passed, const char 
     else
         v->failed++;
     if (v->settings.line) v->settings.line(v->settings.user, name, passed, text);
+}
+
+void tsr_verify_leave_out(tsr_verify *v, const char *output, const char *why) {
+    char name[256];
+    if (v->status) return;
+    snprintf(name, sizeof name, "%s/%s", tsr_verify_name(v), output);
+    if (v->settings.line) v->settings.line(v->settings.user, name, -1, why);
 }
 
 void tsr_verify_hash_line(tsr_verify *v, const char *output, uint64_t want, uint64_t got) {

@@ -17,6 +17,7 @@
 #include "../compute/arena.h"
 #include "../compute/device.h"
 
+enum { TSR_VERIFY_LATER = 64 };
 typedef struct tsr_verify {
     /* the case */
     tsr_context *ctx;
@@ -37,6 +38,11 @@ typedef struct tsr_verify {
     const cJSON *run;    /* object of the manifest; its name begins messages and lines */
     tsr_status status;   /* first failure of the run */
     tsr_scratch scratch; /* arrays of the run; freed at its end */
+    struct {             /* what else the run made; closed at its end */
+        void *data;
+        void (*close)(void **data);
+    } later[TSR_VERIFY_LATER];
+    int later_count;
 } tsr_verify;
 
 /* Makes and compares the outputs of v->run. A failure becomes a failed line with the message; the
@@ -60,6 +66,12 @@ void tsr_verify_record(tsr_verify *v, tsr_status status);
 /* Array of count * size bytes, zeroed, that lives until the end of the run. NULL after a failure,
  * which may be this call's: MEMORY, naming `what`. */
 void *tsr_verify_take(tsr_verify *v, int64_t count, size_t size, const char *what);
+
+/* Has `data` closed at the end of the run, or now where this call fails: FORMAT, for more
+ * than TSR_VERIFY_LATER. NULL is accepted. */
+void tsr_verify_close_later(tsr_verify *v, void *data, void (*close)(void **data));
+/* Frees what the run made. */
+void tsr_verify_run_end(tsr_verify *v);
 
 /* Model that all runs of the case use: `size` bytes, zeroed and filled by `open` at the first call,
  * the same address at later calls. `open` records its failure in v->status. NULL after a failure;
@@ -101,6 +113,8 @@ tsr_tensor tsr_verify_array(tsr_verify *v, const cJSON *entry, tsr_dtype dtype);
 /* Reports one line called "<run>/<output>", or "<run>" where output is "", and counts it. */
 void tsr_verify_line(tsr_verify *v, const char *output, bool passed, const char *format, ...)
     TSR_PRINTF(4, 5);
+/* Reports that an output is not compared, and why: neither passed nor failed. */
+void tsr_verify_leave_out(tsr_verify *v, const char *output, const char *why);
 /* Reports a hash: passed if got == want. */
 void tsr_verify_hash_line(tsr_verify *v, const char *output, uint64_t want, uint64_t got);
 

@@ -135,7 +135,7 @@ static tsr_status do_runs(tsr_verify *v, const cJSON *runs) {
     const int lines = v->passed + v->failed;
     cJSON_ArrayForEach(v->run, runs) {
         do_run(v);
-        tsr_scratch_free(&v->scratch);
+        tsr_verify_run_end(v);
         const tsr_status status = v->status;
         v->status = TSR_OK;
         if (status == TSR_ERROR_MEMORY || status == TSR_ERROR_DEVICE_LOST) return status;

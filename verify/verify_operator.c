@@ -20,29 +20,9 @@ static const struct {
 #undef OPERATOR_CASE
 };
 
-/* Sets that a case made; freed when the next one begins and at the end of the folder. */
-enum { MOST_SETS = 64 };
-typedef struct case_sets {
-    tsr_token_set *set[MOST_SETS];
-    int count;
-} case_sets;
-
-static void open_sets(tsr_verify *v, void *model) {
-    (void)v;
-    (void)model;
-}
-static void close_sets(void *model) {
-    case_sets *s = model;
-    for (int i = 0; i < s->count; ++i)
-        tsr_token_set_close(&s->set[i]);
-    s->count = 0;
-}
-
 void tsr_verify_operator(tsr_verify *v) {
     const char *name = tsr_verify_text(v, v->manifest, "operator");
-    case_sets *sets = tsr_verify_model(v, sizeof *sets, open_sets, close_sets);
     if (v->status) return;
-    close_sets(sets);
     for (size_t i = 0; i < sizeof operators / sizeof *operators; ++i)
         if (!strcmp(operators[i].name, name)) {
             operators[i].fn(v);
@@ -51,13 +31,14 @@ void tsr_verify_operator(tsr_verify *v) {
     tsr_verify_fail(v, TSR_ERROR_UNSUPPORTED, "not supported by this build: operator %s", name);
 }
 
+static void close_set(void **set) {
+    tsr_token_set *s = *set;
+    tsr_token_set_close(&s);
+    *set = NULL;
+}
+
 static tsr_token_set *hold(tsr_verify *v, tsr_token_set *set) {
-    case_sets *sets = tsr_verify_model(v, sizeof *sets, open_sets, close_sets);
-    if (set && (!sets || sets->count == MOST_SETS)) {
-        tsr_verify_refuse(v, "wanted at most %d token sets, got one more", MOST_SETS);
-        tsr_token_set_close(&set);
-    }
-    if (set) sets->set[sets->count++] = set;
+    tsr_verify_close_later(v, set, close_set);
     return v->status ? NULL : set;
 }
 
@@ -204,6 +185,24 @@ int64_t tsr_case_integer(tsr_verify *v, const char *name) {
 }
 const char *tsr_case_text(tsr_verify *v, const char *name) {
     return tsr_verify_text(v, field(v->run, "params"), name);
+}
+
+const char *tsr_case_list(tsr_verify *v, const char *name) {
+    const cJSON *list = field(field(v->run, "params"), name);
+    const int n = cJSON_IsArray(list) ? cJSON_GetArraySize(list) : -1;
+    enum { NUMBER = 40 };
+    if (n < 0) tsr_verify_refuse(v, "params: %s: wanted a list, got none", name);
+    char *text = tsr_verify_take(v, (n > 0 ? n : 0) * NUMBER + 1, 1, name), *to = text;
+    for (int i = 0; text && i < n; ++i)
+        to += snprintf(to, NUMBER, "%s%.17g", i ? "+" : "",
+                       cJSON_GetNumberValue(cJSON_GetArrayItem(list, i)));
+    return v->status ? "" : text;
+}
+const char *tsr_case_file(tsr_verify *v, const char *name) {
+    enum { PATH = 4096 };
+    char *path = tsr_verify_take(v, PATH, 1, name);
+    tsr_verify_path(v, tsr_case_text(v, name), path, PATH);
+    return v->status ? "" : path;
 }
 
 /* ---- running ---- */
@@ -398,6 +397,19 @@ void tsr_case_trace(tsr_verify *v, const char *name, const char *tolerance,
         tsr_case_f32(v, name, tolerance, a.data, n);
     else
         tsr_case_f64(v, name, tolerance, a.data, n);
+}
+
+void tsr_case_trace_near(tsr_verify *v, const char *name, double most, const tsr_token_set *made,
+                         const char *trace) {
+    const cJSON *answer = tsr_case_answer(v, name);
+    if (v->status || !answer) return;
+    const tsr_token_array a = tsr_token_set_trace(made, trace);
+    const double got = !a.name                   ? NAN
+                       : a.type == TSR_ARRAY_F64 ? *(const double *)a.data
+                       : a.type == TSR_ARRAY_F32 ? (double)*(const float *)a.data
+                                                 : (double)*(const int32_t *)a.data;
+    const double wanted = cJSON_GetNumberValue(answer);
+    tsr_verify_line(v, name, fabs(got - wanted) <= most, "wanted %.17g, got %.17g", wanted, got);
 }
 
 static tsr_token_set_info info_of(const tsr_token_set *made) {

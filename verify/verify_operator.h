@@ -27,6 +27,10 @@ int64_t tsr_case_integer(tsr_verify *v, const char *name);
 double tsr_case_number(tsr_verify *v, const char *name);
 const char *tsr_case_text(tsr_verify *v, const char *name);
 bool tsr_case_has(const tsr_verify *v, const char *name);
+/* A list of numbers as an operator's parameter is written, "12+24"; until the end of the case. */
+const char *tsr_case_list(tsr_verify *v, const char *name);
+/* Path of the file that a parameter names, until the end of the case. */
+const char *tsr_case_file(tsr_verify *v, const char *name);
 
 /* ---- running ---- */
 
@@ -64,6 +68,9 @@ void tsr_case_f64(tsr_verify *v, const char *name, const char *tolerance, const 
 /* The same with an array of the trace, of any type; an answer without an array is a failed line. */
 void tsr_case_trace(tsr_verify *v, const char *name, const char *tolerance,
                     const tsr_token_set *made, const char *trace);
+/* The same with a number that the manifest states no tolerance for: it may differ by `most`. */
+void tsr_case_trace_near(tsr_verify *v, const char *name, double most, const tsr_token_set *made,
+                         const char *trace);
 /* The same with parts of the set: features, source map, sizes. */
 void tsr_case_features(tsr_verify *v, const char *name, const tsr_token_set *made);
 void tsr_case_source_map(tsr_verify *v, const char *name, const tsr_token_set *made);

@@ -87,25 +87,31 @@ void tsr_synthetic_close(tsr_synthetic **synthetic) {
 static tsr_tensor read_entry(tsr_verify *v, const cJSON *item, entry *e) {
     const cJSON *scale = cJSON_GetObjectItemCaseSensitive(item, "scale");
     const cJSON *offset = cJSON_GetObjectItemCaseSensitive(item, "offset");
-    int dim[TSR_MAX_RANK];
-    int64_t wide[TSR_MAX_RANK], count = 1;
+    enum { MOST = 8 }; /* dimensions: those beyond TSR_MAX_RANK are joined to the last */
+    int dim[MOST];
+    int64_t wide[TSR_MAX_RANK] = {0}, count = 1;
     e->name = tsr_verify_text(v, item, "name");
-    const int rank = tsr_verify_integers(v, item, "shape", dim, 1, TSR_MAX_RANK);
+    const int rank = tsr_verify_integers(v, item, "shape", dim, 1, MOST);
     if (!cJSON_IsNumber(scale) || !cJSON_IsNumber(offset))
         tsr_verify_fail(v, TSR_ERROR_FORMAT,
                         "%s/manifest.json: %s: scale and offset: wanted numbers, got none",
                         v->folder, e->name);
     for (int i = 0; i < rank; ++i) {
-        wide[i] = dim[i];
-        if (dim[i] < 1 || __builtin_mul_overflow(count, wide[i], &count) || count > INT64_MAX / 16)
+        if (dim[i] < 1 || __builtin_mul_overflow(count, (int64_t)dim[i], &count) ||
+            count > INT64_MAX / 16)
             tsr_verify_fail(v, TSR_ERROR_FORMAT,
                             "%s/manifest.json: %s: shape: wanted positive sizes, got %d", v->folder,
                             e->name, dim[i]);
+        if (v->status) break;
+        if (i < TSR_MAX_RANK)
+            wide[i] = dim[i];
+        else
+            wide[TSR_MAX_RANK - 1] *= dim[i];
     }
     if (v->status) return (tsr_tensor){0};
     e->scale = scale->valuedouble;
     e->offset = offset->valuedouble;
-    return tsr_host_tensor(TSR_DTYPE_F32, NULL, rank, wide);
+    return tsr_host_tensor(TSR_DTYPE_F32, NULL, rank < TSR_MAX_RANK ? rank : TSR_MAX_RANK, wide);
 }
 
 static uint64_t read_seed(tsr_verify *v) {

@@ -3,7 +3,7 @@
 // (built-in exp and tanh differ too much between drivers).
 
 const uint ACT_NONE = 0, ACT_GELU = 1, ACT_GELU_TANH = 2, ACT_SILU = 3, ACT_RELU = 4, ACT_TANH = 5,
-           ACT_SIGMOID = 6;
+           ACT_SIGMOID = 6, ACT_QUICK_GELU = 7;
 
 float fast_exp(float x) {
     float c = x > 88.0 ? 88.0 : x;
@@ -47,6 +47,7 @@ float activate(float x, uint act) {
     case ACT_RELU: return x > 0.0 ? x : isnan(x) ? x : 0.0;
     case ACT_TANH: return fast_tanh(x);
     case ACT_SIGMOID: return 1.0 / (1.0 + fast_exp(-x));
+    case ACT_QUICK_GELU: return x / (1.0 + fast_exp(-1.702 * x));
     }
     return x;
 }

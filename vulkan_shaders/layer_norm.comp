@@ -11,6 +11,7 @@ layout(constant_id = 1) const bool GAMMA = false;
 layout(constant_id = 2) const bool BETA = false;
 layout(constant_id = 3) const bool SCALE = false;
 layout(constant_id = 4) const bool SHIFT = false;
+layout(constant_id = 5) const bool RMS = false; // the mean is taken for 0
 
 TENSOR_READ(0, float, x);
 TENSOR_READ(1, float, gamma);
@@ -25,6 +26,7 @@ void main() {
     float sum = 0.0, squares = 0.0;
     for (uint i = row_lane(); i < cols; i += THREADS) sum += x[from + i];
     float mean = row_sum(sum) / float(cols);
+    if (RMS) mean = 0.0;
     for (uint i = row_lane(); i < cols; i += THREADS) {
         float d = x[from + i] - mean;
         squares += d * d;

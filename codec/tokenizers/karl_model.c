@@ -56,7 +56,7 @@ static void load_blocks(tsr_weight_loader *l, const tsr_karl *m, const char *hal
     char name[128];
     for (int i = 0; i < depth; ++i) {
         snprintf(name, sizeof name, "%s%s.transformer.%d.", m->prefix, half, i);
-        tsr_vit_block_load(l, &tsr_layout_openclip, name, width, &block[i]);
+        tsr_vit_block_load(l, &tsr_layout_openclip, name, width, 4 * width, &block[i]);
     }
 }
 

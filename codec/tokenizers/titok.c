@@ -41,7 +41,7 @@ static void load_tower(tsr_weight_loader *l, const tsr_titok *m, const char *hal
     tsr_load_layer(l, half, ".ln_pre", 1, &w, &t->pre_gamma, &t->pre_beta);
     for (int i = 0; i < t->depth; ++i) {
         snprintf(name, sizeof name, "%s.transformer.%d.", half, i);
-        tsr_vit_block_load(l, &tsr_layout_openclip, name, w, &t->block[i]);
+        tsr_vit_block_load(l, &tsr_layout_openclip, name, w, 4 * w, &t->block[i]);
     }
     tsr_load_layer(l, half, ".ln_post", 1, &w, &t->post_gamma, &t->post_beta);
 }

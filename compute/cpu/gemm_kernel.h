@@ -120,6 +120,8 @@ INLINE VF NAME(act)(tsr_activation act, VF x) {
         return NAME(tanh)(x);
     case TSR_ACT_SIGMOID:
         return 1.0f / (1.0f + NAME(exp)(-x));
+    case TSR_ACT_QUICK_GELU:
+        return x / (1.0f + NAME(exp)(-1.702f * x));
     case TSR_ACT_NONE:
         break;
     }
@@ -352,6 +354,7 @@ TARGET static void NAME(epilogue)(const tsr_gemm_epilogue *e, float *c, int64_t 
         FINISH(TSR_ACT_RELU)
         FINISH(TSR_ACT_TANH)
         FINISH(TSR_ACT_SIGMOID)
+        FINISH(TSR_ACT_QUICK_GELU)
     }
 #undef FINISH
 }

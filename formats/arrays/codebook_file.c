@@ -3,7 +3,7 @@
 #define TESSERA_EXPERIMENTAL
 #include <tessera/tessera.h>
 
-#include "features.h"
+#include "feature_arrays.h"
 #include "npy.h"
 #include "../weights/safetensors.h"
 

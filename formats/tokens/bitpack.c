@@ -22,6 +22,11 @@ void tsr_bitpack(const uint32_t *ids, uint64_t n, uint32_t width, uint8_t *bytes
 }
 
 bool tsr_bitunpack(const uint8_t *bytes, uint64_t n, uint32_t width, uint32_t *ids) {
+    if (width == 16) { /* codebooks of 32769 to 65536: no id depends on the one before it */
+        for (uint64_t i = 0; i < n; ++i)
+            ids[i] = (uint32_t)bytes[2 * i] | (uint32_t)bytes[2 * i + 1] << 8;
+        return true;
+    }
     uint64_t held = 0, mask = mask_of(width);
     uint32_t bits = 0;
     for (uint64_t i = 0; i < n; ++i) {

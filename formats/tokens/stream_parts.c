@@ -7,6 +7,7 @@
 #include "../../compute/tensor.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -97,6 +98,16 @@ static tsr_status put_content(tsr_stream_coder *c, const char *label, size_t raw
     return put_data(c, label, CODING_RAW, c->content, raw, bytes);
 }
 
+/* Decompresses into c->content [raw]. */
+static tsr_status get_zstd(tsr_stream_coder *c, const char *label, size_t raw,
+                           const tsr_cursor *data) {
+    const tsr_status s = tsr_token_zstd_get(c->ctx, &c->zstd, c->content, raw, data);
+    char why[200];
+    if (!s) return s;
+    snprintf(why, sizeof why, "%s", tsr_detail(c->ctx));
+    return tsr_fail(c->ctx, s, "%s: %s", label, why);
+}
+
 static uint64_t content_bytes(const tsr_stream_fields *f, tsr_stream_part part) {
     const tsr_token_stream *s = &f->stream;
     if (part == TSR_STREAM_GAINS) return 2 * tsr_stream_cells(s);
@@ -116,7 +127,7 @@ static tsr_status get_content(tsr_stream_coder *c, const char *label, const tsr_
     const tsr_status s = tsr_grow(c->ctx, &c->content, &c->content_room, raw, 1, "numbers");
     if (s) return s;
     *content = c->content;
-    return tsr_token_zstd_get(c->ctx, &c->zstd, label, c->content, raw, data);
+    return get_zstd(c, label, raw, data);
 }
 
 /* ---- codebook ----------------------------------------------------------------------------- */
@@ -391,7 +402,7 @@ static tsr_status get_grid(tsr_stream_coder *c, const char *label, const grid *g
                             g->what);
     } else if (coding == CODING_ZSTD) {
         s = tsr_grow(c->ctx, &c->content, &c->content_room, n * width, 1, "id planes");
-        if (!s) s = tsr_token_zstd_get(c->ctx, &c->zstd, label, c->content, n * width, data);
+        if (!s) s = get_zstd(c, label, n * width, data);
         for (size_t i = 0; i < n && !s; ++i)
             ids[i] = get_planes(c->content, n, i, width);
     } else {

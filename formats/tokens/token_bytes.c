@@ -129,8 +129,14 @@ uint32_t tsr_cursor_u8(tsr_cursor *c) {
 
 uint64_t tsr_cursor_varint(tsr_cursor *c, uint64_t most) {
     uint64_t value = 0;
-    /* Most numbers have one byte, and an index has millions of them. */
+    /* Most numbers have one or two bytes, and an index has millions of them. */
     if (!c->bad && c->at < c->end && *c->at < 128 && *c->at <= most) return *c->at++;
+    if (!c->bad && c->end - c->at > 1 && c->at[0] >= 128 && c->at[1] - 1u < 127) {
+        value = (c->at[0] & 127u) | (uint32_t)c->at[1] << 7;
+        c->at += 2;
+        c->bad = value > most;
+        return c->bad ? 0 : value;
+    }
     for (uint32_t shift = 0; shift < 70; shift += 7) {
         uint32_t byte = tsr_cursor_u8(c);
         if (c->bad || (shift == 63 && byte > 1)) break;

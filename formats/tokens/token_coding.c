@@ -166,60 +166,56 @@ tsr_status tsr_token_coder_put_latents(tsr_token_coder *c, const char *name, uin
 
 /* ---- decoding --------------------------------------------------------------------------- */
 
-tsr_status tsr_token_coder_check(tsr_token_coder *c, const char *name, tsr_cursor data,
-                                 uint64_t total, tsr_tess_coding *coding) {
+tsr_status tsr_token_coder_check(tsr_token_coder *c, tsr_cursor data, uint64_t total,
+                                 tsr_tess_coding *coding) {
     uint32_t number = tsr_cursor_u8(&data);
     uint64_t raw = raw_bytes(c, total), size = tsr_cursor_left(&data);
-    if (data.bad)
-        return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "%s: coding: wanted a byte, got the end", name);
+    if (data.bad) return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "coding: wanted a byte, got the end");
     *coding = (tsr_tess_coding)number;
     switch (number) {
     case TSR_TESS_CODING_RAW:
         if (size != raw)
-            return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "%s: raw %s: wanted %llu bytes, got %llu",
-                            name, c->channels ? "vectors" : "ids", (unsigned long long)raw,
+            return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "raw %s: wanted %llu bytes, got %llu",
+                            c->channels ? "vectors" : "ids", (unsigned long long)raw,
                             (unsigned long long)size);
         return TSR_OK;
     case TSR_TESS_CODING_RANGE:
         if (c->channels)
-            return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "%s: coding of vectors: wanted 0 or 1, got 2",
-                            name);
+            return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "coding of vectors: wanted 0 or 1, got 2");
         if (size && data.end[-1] == 0)
             return tsr_fail(c->ctx, TSR_ERROR_FORMAT,
-                            "%s: range-coded ids: wanted a last byte other than 0, got 0", name);
+                            "range-coded ids: wanted a last byte other than 0, got 0");
         /* fall through */
     case TSR_TESS_CODING_ZSTD:
         if (size >= raw || size < (raw + TSR_TESS_RATIO - 1) / TSR_TESS_RATIO)
-            return tsr_fail(
-                c->ctx, TSR_ERROR_FORMAT,
-                "%s: coded tokens: wanted less than %llu bytes and at least 1/256 of it, "
-                "got %llu",
-                name, (unsigned long long)raw, (unsigned long long)size);
+            return tsr_fail(c->ctx, TSR_ERROR_FORMAT,
+                            "coded tokens: wanted less than %llu bytes and at least 1/256 of it, "
+                            "got %llu",
+                            (unsigned long long)raw, (unsigned long long)size);
         return TSR_OK;
     default:
-        return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "%s: coding: wanted 0..2, got %u", name, number);
+        return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "coding: wanted 0..2, got %u", number);
     }
 }
 
 /* What was compressed into c->planes: wanted are exactly so many bytes. */
-static tsr_status get_zstd(tsr_token_coder *c, const char *name, size_t bytes,
-                           const tsr_cursor *data) {
+static tsr_status get_zstd(tsr_token_coder *c, size_t bytes, const tsr_cursor *data) {
     tsr_status s = tsr_grow(c->ctx, &c->planes, &c->planes_room, bytes, 1, "planes");
-    return s ? s : tsr_token_zstd_get(c->ctx, &c->zstd, name, c->planes, bytes, data);
+    return s ? s : tsr_token_zstd_get(c->ctx, &c->zstd, c->planes, bytes, data);
 }
 
-tsr_status tsr_token_coder_get(tsr_token_coder *c, const char *name, const tsr_id_span *span,
-                               tsr_cursor data, uint32_t *ids) {
+tsr_status tsr_token_coder_get(tsr_token_coder *c, const tsr_id_span *span, tsr_cursor data,
+                               uint32_t *ids) {
     tsr_tess_coding coding;
-    tsr_status s = tsr_token_coder_check(c, name, data, span->total, &coding);
+    tsr_status s = tsr_token_coder_check(c, data, span->total, &coding);
     if (s) return s;
     ++data.at;
     if (coding == TSR_TESS_CODING_RAW) {
         if (!tsr_bitunpack(data.at, span->total, c->bits, ids))
-            return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "%s: bits after the last id: wanted 0", name);
+            return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "bits after the last id: wanted 0");
     } else if (coding == TSR_TESS_CODING_ZSTD) {
         const size_t n = (size_t)span->total, planes = (c->bits + 7) / 8;
-        if ((s = get_zstd(c, name, n * planes, &data))) return s;
+        if ((s = get_zstd(c, n * planes, &data))) return s;
         memset(ids, 0, n * sizeof *ids);
         for (size_t p = 0; p < planes; ++p)
             for (size_t i = 0; i < n; ++i)
@@ -229,27 +225,29 @@ tsr_status tsr_token_coder_get(tsr_token_coder *c, const char *name, const tsr_i
         tsr_range_layout layout = layout_of(c, span);
         if (tsr_range_decode(&c->model, c->contexts, &layout, data.at, tsr_cursor_left(&data), ids))
             return tsr_fail(c->ctx, TSR_ERROR_FORMAT,
-                            "%s: range-coded ids: wanted ids below %u, got another", name,
-                            c->codebook_size);
+                            "range-coded ids: wanted ids below %u, got another", c->codebook_size);
     }
+    uint32_t largest = 0; /* first without a branch an id: nearly always all are good */
     for (uint64_t i = 0; i < span->total; ++i)
+        largest = ids[i] > largest ? ids[i] : largest;
+    for (uint64_t i = 0; largest >= c->codebook_size && i < span->total; ++i)
         if (ids[i] >= c->codebook_size)
-            return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "%s: id %llu: wanted below %u, got %u", name,
+            return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "id %llu: wanted below %u, got %u",
                             (unsigned long long)i, c->codebook_size, ids[i]);
     return TSR_OK;
 }
 
-tsr_status tsr_token_coder_get_latents(tsr_token_coder *c, const char *name, uint64_t total,
-                                       tsr_cursor data, float *latents) {
+tsr_status tsr_token_coder_get_latents(tsr_token_coder *c, uint64_t total, tsr_cursor data,
+                                       float *latents) {
     const size_t n = (size_t)total * c->channels;
     tsr_tess_coding coding;
-    tsr_status s = tsr_token_coder_check(c, name, data, total, &coding);
+    tsr_status s = tsr_token_coder_check(c, data, total, &coding);
     if (s) return s;
     ++data.at;
     const uint8_t *from = data.at;
     size_t plane = 1, step = c->width; /* from byte to byte of a number, from number to number */
     if (coding == TSR_TESS_CODING_ZSTD) {
-        if ((s = get_zstd(c, name, n * c->width, &data))) return s;
+        if ((s = get_zstd(c, n * c->width, &data))) return s;
         from = c->planes;
         plane = n;
         step = 1;
@@ -264,8 +262,8 @@ tsr_status tsr_token_coder_get_latents(tsr_token_coder *c, const char *name, uin
             memcpy(&latents[i], &stored, 4);
         if (!isfinite(latents[i]))
             return tsr_fail(c->ctx, TSR_ERROR_FORMAT,
-                            "%s: vector %zu: number %zu: wanted a finite one, got %g", name,
-                            i / c->channels, i % c->channels, (double)latents[i]);
+                            "vector %zu: number %zu: wanted a finite one, got %g", i / c->channels,
+                            i % c->channels, (double)latents[i]);
     }
     return TSR_OK;
 }

@@ -20,10 +20,12 @@ typedef struct located {
     size_t lost_at;
 } located;
 
-static const char *label(tsr_token_file *f, uint64_t item, uint32_t layer) {
-    snprintf(f->label, sizeof f->label, "%s: item %llu, layer %u", f->name,
-             (unsigned long long)item, layer);
-    return f->label;
+/* Puts in front of what the coder said where it was. */
+static tsr_status name_layer(tsr_token_file *f, uint64_t item, uint32_t layer, tsr_status status) {
+    if (!status) return TSR_OK;
+    snprintf(f->label, sizeof f->label, "%s", tsr_detail(f->ctx));
+    return tsr_fail(f->ctx, status, "%s: item %llu, layer %u: %s", f->name,
+                    (unsigned long long)item, layer, f->label);
 }
 
 static void lose_attributes(located *l, tsr_status status, size_t at) {
@@ -196,7 +198,7 @@ static uint64_t layer_ids(const tsr_token_file *f, const tsr_token_item *item, u
     return total;
 }
 
-static tsr_status read_layer(tsr_token_file *f, uint64_t index, const located *l, uint32_t layer) {
+static tsr_status read_layer(tsr_token_file *f, const located *l, uint32_t layer) {
     tsr_item_memory *m = &f->memory;
     const tsr_token_item *item = &l->fields.item;
     uint32_t tiles = item->tile_columns * item->tile_rows, first, end;
@@ -204,11 +206,9 @@ static tsr_status read_layer(tsr_token_file *f, uint64_t index, const located *l
     span.total = layer_ids(f, item, layer, &first, &end);
     span.first = first;
     if (f->header.channels)
-        return tsr_token_coder_get_latents(f->coder, label(f, index, layer), span.total,
-                                           l->layers[layer], m->latents);
+        return tsr_token_coder_get_latents(f->coder, span.total, l->layers[layer], m->latents);
     if (l->layer_count == 1 && end >= l->fields.most)
-        return tsr_token_coder_get(f->coder, label(f, index, layer), &span, l->layers[layer],
-                                   m->ids);
+        return tsr_token_coder_get(f->coder, &span, l->layers[layer], m->ids);
     tsr_status s = tsr_grow(f->ctx, &m->lengths, &m->lengths_room, tiles, 4, "layer");
     if (!s) s = tsr_grow(f->ctx, &m->flat, &m->flat_room, (size_t)span.total, 4, "layer");
     if (s) return s;
@@ -217,7 +217,7 @@ static tsr_status read_layer(tsr_token_file *f, uint64_t index, const located *l
         m->lengths[t] = last > first ? last - first : 0;
     }
     span.lengths = m->lengths;
-    s = tsr_token_coder_get(f->coder, label(f, index, layer), &span, l->layers[layer], m->flat);
+    s = tsr_token_coder_get(f->coder, &span, l->layers[layer], m->flat);
     if (s) return s;
     const uint32_t *from = m->flat;
     uint32_t *tile = m->ids;
@@ -332,8 +332,8 @@ tsr_status tsr_token_file_item(tsr_token_file *f, uint64_t index, tsr_token_item
         uint32_t first, end;
         tsr_tess_coding coding;
         uint64_t total = layer_ids(f, &l.fields.item, layer, &first, &end);
-        s = tsr_token_coder_check(f->coder, label(f, index, layer), l.layers[layer], total,
-                                  &coding);
+        s = name_layer(f, index, layer,
+                       tsr_token_coder_check(f->coder, l.layers[layer], total, &coding));
     }
     size_t total = s ? 0 : (size_t)l.fields.total;
     const uint32_t channels = f->header.channels;
@@ -343,7 +343,7 @@ tsr_status tsr_token_file_item(tsr_token_file *f, uint64_t index, tsr_token_item
     else if (!s)
         s = tsr_grow(f->ctx, &f->memory.ids, &f->memory.ids_room, total ? total : 1, 4, "ids");
     for (uint32_t layer = 0; !s && layer < l.layer_count; ++layer)
-        s = read_layer(f, index, &l, layer);
+        s = name_layer(f, index, layer, read_layer(f, &l, layer));
     if (!s) s = read_streams(f, index, &l);
     if (!s) s = read_attributes(f, index, &l);
     if (s) return s;
@@ -408,7 +408,8 @@ tsr_status tsr_token_file_item_storage(tsr_token_file *f, uint64_t index, uint64
         uint32_t first, end;
         tsr_tess_coding got;
         uint64_t total = layer_ids(f, &l.fields.item, layer, &first, &end);
-        s = tsr_token_coder_check(f->coder, label(f, index, layer), l.layers[layer], total, &got);
+        s = name_layer(f, index, layer,
+                       tsr_token_coder_check(f->coder, l.layers[layer], total, &got));
         if (!s) name = !name || name == names[got] ? names[got] : "mixed";
     }
     if (s) return s;

@@ -220,8 +220,8 @@ void tsr_token_zstd_free(tsr_token_zstd *zstd);
 tsr_status tsr_token_zstd_put(tsr_context *ctx, tsr_token_zstd *zstd, const uint8_t *bytes,
                               size_t size, uint8_t *out, size_t room, size_t *coded);
 /* Decompresses `data`, which must give exactly bytes [size]. Errors: FORMAT, MEMORY. */
-tsr_status tsr_token_zstd_get(tsr_context *ctx, tsr_token_zstd *zstd, const char *name,
-                              uint8_t *bytes, size_t size, const tsr_cursor *data);
+tsr_status tsr_token_zstd_get(tsr_context *ctx, tsr_token_zstd *zstd, uint8_t *bytes, size_t size,
+                              const tsr_cursor *data);
 
 /* ---- ids (token_coding.c) ---------------------------------------------------------------- */
 
@@ -245,16 +245,17 @@ tsr_status tsr_token_coder_put(tsr_token_coder *coder, const tsr_id_span *span, 
  * stored), MEMORY. */
 tsr_status tsr_token_coder_put_latents(tsr_token_coder *coder, const char *name, uint64_t total,
                                        const float *latents, bool entropy, tsr_bytes *bytes);
-/* Fails with FORMAT when `data` cannot hold `total` ids (or vectors), before memory is taken for
+/* Decoding says what is wrong with the payload; which layer of which item it is, the caller adds.
+ * Fails with FORMAT when `data` cannot hold `total` ids (or vectors), before memory is taken for
  * them. *coding becomes the coding of `data`. */
-tsr_status tsr_token_coder_check(tsr_token_coder *coder, const char *name, tsr_cursor data,
-                                 uint64_t total, tsr_tess_coding *coding);
+tsr_status tsr_token_coder_check(tsr_token_coder *coder, tsr_cursor data, uint64_t total,
+                                 tsr_tess_coding *coding);
 /* Decodes ids [span->total]. */
-tsr_status tsr_token_coder_get(tsr_token_coder *coder, const char *name, const tsr_id_span *span,
-                               tsr_cursor data, uint32_t *ids);
+tsr_status tsr_token_coder_get(tsr_token_coder *coder, const tsr_id_span *span, tsr_cursor data,
+                               uint32_t *ids);
 /* Decodes `total` vectors. */
-tsr_status tsr_token_coder_get_latents(tsr_token_coder *coder, const char *name, uint64_t total,
-                                       tsr_cursor data, float *latents);
+tsr_status tsr_token_coder_get_latents(tsr_token_coder *coder, uint64_t total, tsr_cursor data,
+                                       float *latents);
 
 /* ---- writer and reader, inside ------------------------------------------------------------ */
 

@@ -23,7 +23,7 @@ typedef struct tsr_token_entry {
 
 /* The index stays where it is in the file. For every CHECKPOINT_ITEMS-th item it is known where its
  * entry and its chunks begin, and an entry is read from the nearest one before it. */
-enum { TSR_CHECKPOINT_ITEMS = 64 };
+enum { TSR_CHECKPOINT_ITEMS = 16 };
 typedef struct tsr_checkpoint {
     uint64_t entry;  /* offset of the entry in the file */
     uint64_t offset; /* where the chunks of the item before it end */
@@ -80,7 +80,7 @@ struct tsr_token_file {
     tsr_status lost;    /* 0: they could */
     uint64_t lost_at;
     char lost_text[700];
-    char label[512]; /* "name: item 3, layer 1" */
+    char label[512]; /* of a damaged place, or what the coder said */
 
     tsr_touched walks[2]; /* through the items, and through index and keys */
     uint64_t touched;     /* bytes, of a mapped file */

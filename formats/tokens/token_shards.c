@@ -113,6 +113,14 @@ static tsr_status list_add(tsr_context *ctx, attribute_list *l, const tsr_attrib
     return TSR_OK;
 }
 
+/* Says how many items of all were written, and asks whether to go on. */
+static tsr_status report_progress(tsr_context *ctx, const tsr_token_shard_settings *s,
+                                  const char *what, uint64_t done, uint64_t total) {
+    if (!s->progress || !s->progress(s->progress_user, what, done, total)) return TSR_OK;
+    return tsr_fail(ctx, TSR_ERROR_INTERRUPTED, "%s: stopped after %llu of %llu items", what,
+                    (unsigned long long)done, (unsigned long long)total);
+}
+
 /* ---- merging ---------------------------------------------------------------------------- */
 
 typedef struct merge {
@@ -122,6 +130,7 @@ typedef struct merge {
     tsr_token_header header;           /* of the first input */
     tsr_token_writer_settings writing; /* of the output */
     attribute_list attributes;
+    uint64_t items; /* of all inputs */
     tsr_record_sort keys;
     tsr_record before; /* while equal keys are counted */
     bool any;
@@ -153,6 +162,7 @@ static tsr_status check_input(merge *m, const char *first, const char *path) {
     }
     const char *field = difference(&m->header, h, &m->writing, w, wanted, got, sizeof got);
     m->writing.entropy |= w->entropy;
+    m->items += tsr_token_file_properties(file)->items;
     if (field)
         s = tsr_fail(m->ctx, TSR_ERROR_MODEL_MISMATCH, "%s: %s: wanted %s as in %s, got %s", path,
                      field, wanted, first, got);
@@ -176,7 +186,8 @@ static tsr_status add_input(merge *m, const char *path, tsr_token_writer *writer
     for (uint64_t i = 0; i < items && !s; ++i) {
         const uint64_t number = m->report->items + copied.items;
         const char *key;
-        s = tsr_token_file_copy_item(file, i, writer, NULL, &all, &copied, &key);
+        s = report_progress(m->ctx, m->settings, "merge", number, m->items);
+        if (!s) s = tsr_token_file_copy_item(file, i, writer, NULL, &all, &copied, &key);
         if (!s && key) s = tsr_record_sort_add(&m->keys, tsr_token_key_hash(key), number);
     }
     tsr_token_file_close(&file);
@@ -324,8 +335,13 @@ static tsr_status write_part(split *p, uint64_t part) {
     s = tsr_token_writer_attributes(writer, list, count);
     const uint64_t end = first_item(p, part + 1);
     const char *key;
-    for (uint64_t i = first_item(p, part); i < end && !s; ++i)
-        s = tsr_token_file_copy_item(p->file, i, writer, NULL, &p->all, &p->copied, &key);
+    for (uint64_t i = first_item(p, part); i < end && !s; ++i) {
+        s = report_progress(p->ctx, p->settings, "split", i, p->items);
+        if (!s) s = tsr_token_file_copy_item(p->file, i, writer, NULL, &p->all, &p->copied, &key);
+    }
+    if (s == TSR_ERROR_INTERRUPTED)
+        s = tsr_fail(p->ctx, s, "%s: stopped: %llu of %llu parts are complete", p->folder,
+                     (unsigned long long)part, (unsigned long long)p->parts);
     if (!s) s = tsr_token_writer_close(&writer);
     tsr_token_writer_abandon(&writer);
     return s;

@@ -24,16 +24,16 @@ tsr_status tsr_token_zstd_put(tsr_context *ctx, tsr_token_zstd *z, const uint8_t
     return TSR_OK;
 }
 
-tsr_status tsr_token_zstd_get(tsr_context *ctx, tsr_token_zstd *z, const char *name, uint8_t *bytes,
-                              size_t size, const tsr_cursor *data) {
+tsr_status tsr_token_zstd_get(tsr_context *ctx, tsr_token_zstd *z, uint8_t *bytes, size_t size,
+                              const tsr_cursor *data) {
     if (!z->decompress) z->decompress = ZSTD_createDCtx();
     if (!z->decompress) return tsr_fail(ctx, TSR_ERROR_MEMORY, "zstd: no memory for its state");
     const size_t got =
         ZSTD_decompressDCtx(z->decompress, bytes, size, data->at, tsr_cursor_left(data));
     if (ZSTD_isError(got))
-        return tsr_fail(ctx, TSR_ERROR_FORMAT, "%s: zstd: %s", name, ZSTD_getErrorName(got));
+        return tsr_fail(ctx, TSR_ERROR_FORMAT, "zstd: %s", ZSTD_getErrorName(got));
     if (got != size)
-        return tsr_fail(ctx, TSR_ERROR_FORMAT, "%s: zstd: wanted %zu bytes of planes, got %zu",
-                        name, size, got);
+        return tsr_fail(ctx, TSR_ERROR_FORMAT, "zstd: wanted %zu bytes of planes, got %zu", size,
+                        got);
     return TSR_OK;
 }

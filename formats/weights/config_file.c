@@ -7,11 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-tsr_status tsr_config_file_read(tsr_context *ctx, const char *path, cJSON **json) {
+tsr_status tsr_json_file_beside(tsr_context *ctx, const char *path, const char *file,
+                                cJSON **json) {
     const char *slash = strrchr(path, '/');
     char *beside = NULL;
     *json = NULL;
-    if (asprintf(&beside, "%.*sconfig.json", slash ? (int)(slash - path + 1) : 0, path) < 0)
+    if (asprintf(&beside, "%.*s%s", slash ? (int)(slash - path + 1) : 0, path, file) < 0)
         return tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory", path);
     tsr_map map = {0};
     tsr_status status = tsr_map_open(ctx, beside, &map);
@@ -28,4 +29,8 @@ tsr_status tsr_config_file_read(tsr_context *ctx, const char *path, cJSON **json
     }
     free(beside);
     return status;
+}
+
+tsr_status tsr_config_file_read(tsr_context *ctx, const char *path, cJSON **json) {
+    return tsr_json_file_beside(ctx, path, "config.json", json);
 }

@@ -75,9 +75,6 @@ typedef struct tsr_dataset_names {
     const char *ids, *key, *label, *caption, *shape; /* default NULL: the format's own */
 } tsr_dataset_names;
 
-/* Receives the progress of an export or import, like tsr_progress_fn: a nonzero result stops it. */
-typedef int (*tsr_dataset_progress_fn)(void *user, const char *what, uint64_t done, uint64_t total);
-
 /* A part of the items, chosen by a hash of their keys, so that an item is in the same part whatever
  * else there is. */
 typedef struct tsr_export_split {
@@ -106,12 +103,12 @@ typedef struct tsr_export_settings {
                                 0: no limit, 64 MiB for mds, 3 GB for webdataset */
     uint32_t group;          /* items that stand together: sequences of a document (megatron),
                                 views of a picture (llamagen). Default 0: 1 */
-    const tsr_export_split *splits;   /* [split_count] each in a folder of its own; default NULL */
-    int split_count;                  /* default 0: all items together */
-    tsr_token_damage_fn damaged;      /* receives what cannot be used of the inputs; default NULL */
-    void *damaged_user;               /* first argument of `damaged`; default NULL */
-    tsr_dataset_progress_fn progress; /* counts items; default NULL: no reports */
-    void *progress_user;              /* first argument of `progress`; default NULL */
+    const tsr_export_split *splits; /* [split_count] each in a folder of its own; default NULL */
+    int split_count;                /* default 0: all items together */
+    tsr_token_damage_fn damaged;    /* receives what cannot be used of the inputs; default NULL */
+    void *damaged_user;             /* first argument of `damaged`; default NULL */
+    tsr_progress_fn progress;       /* counts items; default NULL: no reports */
+    void *progress_user;            /* first argument of `progress`; default NULL */
 } tsr_export_settings;
 /* Totals of one tsr_export. */
 typedef struct tsr_export_report {
@@ -167,10 +164,10 @@ typedef struct tsr_import_settings {
     tsr_dataset_names names;          /* default: zeros */
     int stop_on_error; /* 1: the first bad item ends the call; 0: it is reported and left out, where
                           the format can go on behind it. Default 0 */
-    tsr_import_failure_fn failed;     /* receives each bad item; default NULL: no reports */
-    void *failed_user;                /* first argument of `failed`; default NULL */
-    tsr_dataset_progress_fn progress; /* counts items, of an unknown total; default NULL: none */
-    void *progress_user;              /* first argument of `progress`; default NULL */
+    tsr_import_failure_fn failed; /* receives each bad item; default NULL: no reports */
+    void *failed_user;            /* first argument of `failed`; default NULL */
+    tsr_progress_fn progress;     /* counts items, of an unknown total; default NULL: none */
+    void *progress_user;          /* first argument of `progress`; default NULL */
 } tsr_import_settings;
 /* Totals of one tsr_import. */
 typedef struct tsr_import_report {

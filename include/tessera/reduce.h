@@ -198,7 +198,8 @@ typedef enum tsr_operator_kind {
     TSR_OPERATOR_POOL = 2,     /* makes a smaller grid of a grid */
     TSR_OPERATOR_QUANTISE = 3, /* gives tokens ids, or features made of codes */
     TSR_OPERATOR_ORDER = 4,    /* changes order or positions, not the tokens */
-    TSR_OPERATOR_PLAN = 5      /* answers with a table and needs no set: its answer is the trace */
+    TSR_OPERATOR_PLAN = 5,     /* answers with a table and needs no set: its answer is the trace */
+    TSR_OPERATOR_SCORE = 6     /* gives each token a number, the column "scores" */
 } tsr_operator_kind;
 
 /* An operator. Texts have static storage. */

@@ -100,6 +100,12 @@ void tsr_context_close(tsr_context **ctx);
  * for ctx NULL. Owned by the context and valid until its next call. */
 const char *tsr_detail(const tsr_context *ctx);
 
+/* Receives the progress of a long call, on the calling thread: `done` of `total` steps of `what`, a
+ * text that is valid during the call. A nonzero result stops the work: the long call then returns
+ * INTERRUPTED and leaves no
+ * output, or what it says. `total` 0: it is not known. */
+typedef int (*tsr_progress_fn)(void *user, const char *what, uint64_t done, uint64_t total);
+
 #ifdef __cplusplus
 }
 #endif

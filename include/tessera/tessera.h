@@ -50,11 +50,6 @@ const char *tsr_version(void);
 
 /* ---- settings, by who reads them ---------------------------------------------------------- */
 
-/* Receives the progress of a long call, on the calling thread: `done` of `total` steps of `what`, a
- * text that is valid during the call. A nonzero result stops the work: the long call then returns
- * INTERRUPTED and leaves no output. */
-typedef int (*tsr_progress_fn)(void *user, const char *what, uint64_t done, uint64_t total);
-
 /* Precision of matrix products and convolutions. Sums, and all other operations, are always f32. */
 typedef enum tsr_precision {
     TSR_PRECISION_F32 = 0, /* f32 operands */
@@ -248,10 +243,33 @@ typedef struct tsr_stage_times {
     double write;       /* seconds of entropy coding and writing; the calling thread */
     double encode_idle; /* seconds in which the devices waited for pictures, their sum */
     int decoders, encoders;
+    uint64_t encoded[16]; /* pictures that each of the devices encoded, in their order; of more
+                             than 16 devices those of the first */
 } tsr_stage_times;
 /* Name of the stage that was the bottleneck: "read", "decode", "encode" or "write", the one whose
  * threads were busy for the greatest part of the time. Static storage. */
 const char *tsr_stage_times_bottleneck(const tsr_stage_times *times);
+
+/* What encoded files. */
+typedef struct tsr_encoding_model {
+    char tokenizer[64];    /* name in the files' header */
+    uint64_t weights_hash; /* weights_hash in the files' header */
+    tsr_fit fit;           /* fit in the files' header */
+    int vectors;           /* 1: tokens are vectors, so that nothing is quantized */
+    char device[256];      /* tsr_tokenizer_device; of several devices that of the first */
+    int devices;           /* that shared the work */
+    char host_stages[64];  /* tsr_tokenizer_host_stages of encoding; with supplied noise "draw" is
+                              among them */
+} tsr_encoding_model;
+
+/* Keys of source.attributes that no picture has: of many, the file is most often one of other keys.
+ */
+typedef struct tsr_unused_keys {
+    int known;          /* 0: there is no such file, the call failed, or pictures of archives, whose
+                           keys are not known before, were not read by this call */
+    uint64_t count;     /* of such keys */
+    char first[3][128]; /* the first of them, cut where they are longer; "": fewer than 3 */
+} tsr_unused_keys;
 
 /* Totals of one tsr_encode_files. */
 typedef struct tsr_encode_report {
@@ -270,19 +288,14 @@ typedef struct tsr_encode_report {
     uint64_t equal_keys;     /* keys that an earlier picture of the file has */
     uint64_t target_reached; /* with a target: pictures that reach the target */
     uint64_t target_decodes; /* with a target: decodes of all searches */
-    char device[256];        /* tsr_tokenizer_device */
-    char host_stages[64];    /* tsr_tokenizer_host_stages of encoding; with supplied noise "draw" is
-                                among them */
-    int vectors;             /* 1: tokens are vectors, so that nothing is quantized */
-    char tokenizer[64];      /* name in the file's header */
-    uint64_t weights_hash;   /* weights_hash in the file's header */
-    tsr_fit fit;             /* fit in the file's header */
-    int chooses;             /* 1: the tokenizer chooses its tokens (KARL); 0: quality_bin is -1 and
-                                the last two fields are not set */
-    int quality_bin;         /* tolerance that was used, 0 .. quality_bins - 1; -1 with a target */
-    int quality_bins;        /* tolerances that the model distinguishes */
-    float quality_taken;     /* mean absolute error of tolerance quality_bin, on the 0..1 scale */
-    uint64_t failed;         /* pictures that were reported as bad */
+    tsr_encoding_model model;
+    int chooses;         /* 1: the tokenizer chooses its tokens (KARL); 0: quality_bin is -1 and
+                            the last two fields are not set */
+    int quality_bin;     /* tolerance that was used, 0 .. quality_bins - 1; -1 with a target */
+    int quality_bins;    /* tolerances that the model distinguishes */
+    float quality_taken; /* mean absolute error of tolerance quality_bin, on the 0..1 scale */
+    uint64_t failed;     /* pictures that were reported as bad */
+    tsr_unused_keys unused_keys;
     tsr_stage_times stages;
     char partial[4096]; /* with keep_partial: the file that what was done is kept as; "": none */
 } tsr_encode_report;
@@ -361,14 +374,9 @@ typedef struct tsr_batch_report {
     uint64_t failed;                  /* pictures without an item */
     uint64_t near_ties;               /* as in tsr_encode_report */
     uint64_t bytes;                   /* of the files of `made` */
+    tsr_unused_keys unused_keys;
     tsr_stage_times stages;
-    char device[256];      /* tsr_tokenizer_device of the first device */
-    char host_stages[64];  /* as in tsr_encode_report */
-    int devices;           /* that shared the work */
-    char tokenizer[64];    /* name in the headers */
-    uint64_t weights_hash; /* in the headers */
-    int vectors;           /* 1: tokens are vectors */
-    tsr_fit fit;           /* in the headers */
+    tsr_encoding_model model;
 } tsr_batch_report;
 
 /* Encodes data sets into a folder of token files, "shards": of pictures, of folders and lists of
@@ -419,6 +427,7 @@ typedef struct tsr_decode_report {
     uint64_t unreadable; /* of the chosen items: damaged in the file */
     uint64_t
         undecodable; /* of the chosen items: whole, but too large or impossible for the model */
+    uint64_t lost;   /* of `written`: their attributes are damaged */
     int recovered, damaged; /* of the token file, as in tsr_token_file_info */
     char device[256];       /* tsr_tokenizer_device */
     char host_stages[64];   /* tsr_tokenizer_host_stages of decoding */
@@ -453,9 +462,10 @@ tsr_decode_file_settings tsr_decode_file_settings_default(void);
  * exists, a picture that exists ends the call before any is decoded.
  *
  * A file that is cut or damaged costs the items in the damaged places and no other: the rest is
- * written, and the call returns DAMAGED. Of several items one that the model cannot have made, or
- * that is too large for the format, costs itself alone: the rest is written, and the call returns
- * its status (TOKENS, TOO_LARGE).
+ * written, and the call returns DAMAGED. Damaged attributes cost no picture: they are told to
+ * `damaged`, and the call returns DAMAGED, too. Of several items one that the model cannot have
+ * made, or that is too large for the format, costs itself alone: the rest is written, and the call
+ * returns its status (TOKENS, TOO_LARGE).
  *
  * After any other failure or an interruption the pictures that are complete stay, and the detail
  * text says how many there are. settings may be NULL (the defaults). Errors: any of status.h;
@@ -633,8 +643,9 @@ const char *tsr_build_libraries(void);
 tsr_status tsr_devices_json(tsr_context *ctx, char **json);
 
 /* Receives the result of one comparison of tsr_verify_case, on the calling thread. `output` is
- * "<run>/<output>", `passed` is 1 or 0, `text` says what was found. Both texts are valid during the
- * call. */
+ * "<run>/<output>", `passed` is 1, 0, or -1 for an output that this build cannot compare, which
+ * counts neither way; `text` says what was found, or why it is left out. Both texts are valid
+ * during the call. */
 typedef void (*tsr_verify_fn)(void *user, const char *output, int passed, const char *text);
 /* How a golden case is verified. A struct of zeros is the default. */
 typedef struct tsr_verify_settings {

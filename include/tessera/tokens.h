@@ -392,6 +392,8 @@ typedef struct tsr_token_shard_settings {
     int key_index;  /* 1: outputs get an index of keys; default 0: when the (first) input has one */
     tsr_token_damage_fn damaged; /* receives what cannot be used of an input; default NULL */
     void *damaged_user;          /* first argument of `damaged`; default NULL */
+    tsr_progress_fn progress;    /* counts items; default NULL: no reports */
+    void *progress_user;         /* first argument of `progress`; default NULL */
 } tsr_token_shard_settings;
 /* Totals of one tsr_token_file_merge or tsr_token_file_split. */
 typedef struct tsr_token_shard_report {

@@ -106,13 +106,13 @@ class Shards(Forked):
             self._files.move_to_end(shard)
         return file
 
-    def reader(self, shard: int, dtype: Any) -> Callable[[int], Any]:
-        """TokenFile.row_reader of a file; a process has its own."""
+    def row(self, index: int, dtype: Any) -> Any:
+        """The ids of an item, [n]: TokenFile.row_reader of its file, which a process has for itself."""
+        shard, number = self.place(index)
         reader = self._readers.get((shard, dtype))
         if reader is None:
-            file = self.file(shard)
-            reader = self._readers[shard, dtype] = file.row_reader(dtype)
-        return reader
+            reader = self._readers[shard, dtype] = self.file(shard).row_reader(dtype)
+        return reader(number)
 
     def place(self, index: int) -> tuple[int, int]:
         """Shard and number there of an item; IndexError outside, negative numbers count from the end."""

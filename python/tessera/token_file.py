@@ -303,27 +303,23 @@ class TokenFile(Forked):
     def row_reader(self, dtype: Any = None) -> Callable[[int], np.ndarray]:
         """A function that is `row` for many calls: index, 0 .. len(file) - 1, to ids [n]."""
         chosen = self._id_type(dtype)
-        total = ffi.new("uint64_t *")
-        rows = ffi.new("tessera_rows *", dict(count=1, id_bytes=chosen.itemsize, totals=total))
-        width = rows.room = self._likely_width()
-        slot, empty, view, read = self._slot, np.empty, ffi.from_buffer, lib.tessera_read_rows
+        size, width = chosen.itemsize, self._likely_width()
+        slot, empty, view, read = self._slot, np.empty, ffi.from_buffer, lib.tessera_read_row
 
         def row(index: int) -> np.ndarray:
             nonlocal width
             while True:
-                out = empty(width, chosen)
+                room, out = width, empty(width, chosen)
                 with self._lock:
-                    rows.first = index
-                    rows.ids = view(out)
-                    status = read(slot[0], rows)
-                    if not status:
-                        count = total[0]
-                        return out if count == width else out[:count].copy()
-                    if status != lib.TSR_ERROR_TOO_LARGE or not rows.needed:
+                    count = read(slot[0], index, size, view(out), room)
+                    if count < 0:
                         self._file  # says when it is closed
-                        self._context.check(status)
-                    rows.room = rows.needed
-                width = rows.room
+                        self._context.check(-count)
+                if count == room:
+                    return out
+                if count < room:
+                    return out[:count].copy()
+                width = max(width, count)
         return row
 
 

@@ -103,13 +103,12 @@ class TokenDataset(_Samples, torch.utils.data.Dataset):
         return len(self.shards)
 
     def __getitem__(self, index: int) -> Any:
-        shards = self.shards
-        shard, number = shards.place(index)
         sample: Any
         if self._plain:
-            sample = torch.from_numpy(shards.reader(shard, self._type)(number))
+            sample = torch.from_numpy(self.shards.row(index, self._type))
         else:
-            sample = self._sample(shards.file(shard)[number])
+            shard, number = self.shards.place(index)
+            sample = self._sample(self.shards.file(shard)[number])
         return sample if self.transform is None else self.transform(sample)
 
     def __iter__(self) -> Iterator[Any]:

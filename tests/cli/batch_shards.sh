@@ -129,4 +129,27 @@ if [ "$(json 'sum(x["device"] != "cpu" and not x["software"] for x in d["devices
     fails 5 'vulkan:all: wanted a GPU' batch in/dogs/d1.ppm -o x --device vulkan:all
 fi
 absent x
+
+# keys of attributes are looked for in the whole job, also by a rank that makes a part of it
+mkdir -p good/cats good/dogs
+cp in/cats/c1.ppm in/cats/c2.ppm good/cats
+cp in/dogs/d5.ppm in/dogs/d6.ppm good/dogs
+printf 'key\tlabel\ncats/c1.ppm\t1\ndogs/d6.ppm\t2\nmouse\t3\n' >table.tsv
+for r in 0 1; do
+    run batch good -o named --shard-size 2 --attributes table.tsv -k 16 --device cpu --rank $r --world 2 --json
+    code_is 0
+    is "unused keys" "{'count': 1, 'first': ['mouse']}" "$(json 'd["unused_keys"]')"
+    err_has "table.tsv: no picture has 1 of its keys: 'mouse'\$"
+done
+# keys in archives are known when all of them were read
+tar cf cats.tar -C good cats
+tar cf dogs.tar -C good dogs
+sed -i "s/.ppm//" table.tsv
+run batch cats.tar dogs.tar -o tars --key path --attributes table.tsv -k 16 --device cpu --rank 1 --world 2 --json
+code_is 0
+err_empty
+is "unused keys of a part" none "$(json 'd.get("unused_keys", "none")')"
+run batch cats.tar dogs.tar -o all-tars --key path --attributes table.tsv -k 16 --device cpu --json
+code_is 0
+is "unused keys" "{'count': 1, 'first': ['mouse']}" "$(json 'd["unused_keys"]')"
 finish

@@ -33,6 +33,13 @@ for rows in "encode: encode 1 f32, encode 16 f32" "decode 1 fast: decode 1 fast 
         "$(json '", ".join(sorted(r["name"].split(" ", 1)[1] + " " + r["dtype"] for r in d["rows"]))')"
     is "a tile's time" True "$(json 'all(0 < r["min_ms"] <= r["median_ms"] for r in d["rows"])')"
 done
+# batch beside its parts alone; nothing of it stays behind
+mkdir place
+TMPDIR=$here/place run bench --filter batch --seconds 0.001 --device cpu --json
+code_is 0
+is "rows of batch" "batch: read, decode, fit|batch: the model|batch" "$(json '"|".join(r["name"] for r in d["rows"])')"
+is "a picture's time" True "$(json 'all(0 < r["min_ms"] <= r["median_ms"] for r in d["rows"])')"
+is "files that stay" "" "$(ls place)"
 fails 3 'no-such-model' bench -t no-such-model --device cpu
 run bench --filter softmax --device nonsense
 code_is 5

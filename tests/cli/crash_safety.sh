@@ -49,6 +49,35 @@ PY
     rm -f stopped.tess
 done
 
+# merge and split as well: what is complete stays, the rest is not there
+python3 -c '
+for i in range(30000):
+    print("{\"key\": \"%d\", \"ids\": [%d, 2, 3, 4]}" % (i, i % 100))' >lines.jsonl
+"$TESSERA" import lines.jsonl -o large.tess --from jsonl -k 100 --columns 4 -q || complain "import"
+larges=()
+for i in $(seq 20); do larges+=(large.tess); done
+mkdir parts
+for verb in merge split; do
+    work=(merge "${larges[@]}" -o stopped.tess)
+    pattern='.stopped.tess.tmp-*'
+    [ $verb = merge ] || work=(split large.tess -o parts --items 2000) pattern='parts/large-00001.tess'
+    python3 - "$pattern" "$TESSERA" "${work[@]}" >stopped.txt 2>err <<'PY'
+import glob, signal, subprocess, sys, time
+p = subprocess.Popen(sys.argv[2:], preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+while p.poll() is None and not glob.glob(sys.argv[1]):
+    time.sleep(0.001)
+p.send_signal(signal.SIGINT)
+print(p.wait())
+PY
+    code=$(cat stopped.txt) last="$verb stopped by SIGINT"
+    code_is 130
+    err_has "^tessera $verb: .*stopped"
+    absent stopped.tess
+    absent parts/large-00014.tess
+    no_leftovers
+done
+for f in parts/*.tess; do "$TESSERA" info "$f" >/dev/null || complain "$f is not whole"; done
+
 # full disks
 fails 3 '/dev/full.*No space left' encode p.ppm -o /dev/full --device cpu
 "$TESSERA" encode p.ppm -o p.tess --device cpu -q || complain "encode"

@@ -246,5 +246,18 @@ run decode q.tess -o q.png --device cpu -q
 code_is 0
 run decode p.tess -o p.png --device cpu -q
 cmp -s p.png q.png || complain "a picture whose ids went out and came back is another one"
+# archives in gzip, in a folder and through a pipe: the same file
+mkdir tars-gz
+"$TESSERA" export x.tess -o tars --to webdataset --shard-items 2 -q
+run import tars -o tars.tess --from webdataset -k 100 --rows 2 --columns 3 -q
+code_is 0
+for f in tars/*.tar; do gzip -c "$f" >tars-gz/"$(basename "$f")".gz; done
+mv tars-gz/shard-000000.tar.gz tars-gz/shard-000000.tgz
+run import tars-gz -o tars-gz.tess --from webdataset -k 100 --rows 2 --columns 3 -q
+code_is 0
+cmp -s tars.tess tars-gz.tess || comtars "packed archives give another file"
+gzip -c tars/shard-000000.tar | "$TESSERA" import - -o piped-gz.tess --from webdataset -k 100 --rows 2 --columns 3 -q
+"$TESSERA" import tars/shard-000000.tar -o one-tar.tess --from webdataset -k 100 --rows 2 --columns 3 -q
+cmp -s one-tar.tess piped-gz.tess || comtars "a packed archive in a pipe gives another file"
 no_leftovers
 finish

@@ -69,7 +69,12 @@ cmp -s tar.tess shards.tess || complain "shards give another file than one archi
 printf 'key\tlabel\ncat/x2.ppm\t3\nmouse\t4\nrat\t5\n' >a.tsv
 run encode p -o a.tess "${common[@]}" --attributes a.tsv --labels folder
 code_is 0
-is "said" "tessera encode: warning: a.tsv: no picture has 2 of its keys; the first is 'mouse'" "$(head -1 err)"
+is "said" "tessera encode: warning: a.tsv: no picture has 2 of its keys: 'mouse', 'rat'" "$(head -1 err)"
+printf 'ox\t6\ncow\t7\n' >>a.tsv
+run encode p -o a2.tess "${common[@]}" --attributes a.tsv --json
+code_is 0
+is "JSON" "{'count': 4, 'first': ['mouse', 'rat', 'ox']}" "$(json 'd["unused_keys"]')"
+err_has "a.tsv: no picture has 4 of its keys: 'mouse', 'rat', 'ox', \.\.\.\$"
 printf 'key\tlabel\nx\n' >bad.tsv
 fails 4 'bad.tsv:2: wanted 2 fields as in the first line, got 1' encode p -o x.tess "${common[@]}" --attributes bad.tsv
 fails 3 'nothere.jsonl' encode p -o x.tess "${common[@]}" --attributes nothere.jsonl

@@ -106,4 +106,26 @@ out_has '^attribute   split = a\?\[2Jb\?cx*\.\.\. \(308 bytes\)$'
 run info --json evil.tess
 json_ok
 is "text" "308" "$(json 'len(d["attributes"]["split"])')"
+# decode: every picture is there, and it is said which items lost their attributes
+for i in 0 1 2; do picture d$i.ppm 64 64 $i; done
+printf 'key\tlabel\nd0.ppm\t4\nd1.ppm\t5\nd2.ppm\t6\n' >labels.tsv
+run encode d0.ppm d1.ppm d2.ppm -o labels.tess --attributes labels.tsv -k 16 --device cpu
+code_is 0
+python3 - <<'PY'
+d = bytearray(open("labels.tess", "rb").read())
+at = [i for i in range(len(d)) if d[i:i + 4] == b"ATTR"]
+assert len(at) == 3
+d[at[1] + 26] ^= 1
+open("lost.tess", "wb").write(d)
+PY
+run decode lost.tess -o pictures --device cpu --json
+code_is 1
+is "what decode says" "3 0 1 False [None, None, None] [1]" "$(json '"%d %d %d %s %s %s" % (d["written"], d["unreadable_items"], d["lost_attributes"], d["whole"], [p.get("error") for p in d["pictures"]], [x["item"] for x in d["damage"]])')"
+for i in 0 1 2; do [ -s pictures/d$i.png ] || complain "no pictures/d$i.png"; done
+run decode lost.tess --item 1 -o one.png --device cpu
+code_is 1
+grep -q 'item 1: .*damaged attributes are left out$' err || complain "$last: $(cat err)"
+grep -q 'not whole: 1 item without attributes; 1 picture written$' err || complain "$last: $(cat err)"
+run decode lost.tess --item 0 -o zero.png --device cpu
+code_is 0
 finish

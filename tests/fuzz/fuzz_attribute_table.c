@@ -42,11 +42,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (table) {
         uint64_t left = tsr_attribute_table_rows(table);
         char *key;
-        MUST(tsr_attribute_table_unused(table, &key) == left);
+        MUST(tsr_attribute_table_unused(table, &key, 1) == left);
         while (key) { /* each row once: asked for by its own key, it is no longer unused */
             MUST(tsr_attribute_table_find(ctx, table, key, check_attribute, &count) == TSR_OK);
             free(key);
-            MUST(tsr_attribute_table_unused(table, &key) == --left);
+            MUST(tsr_attribute_table_unused(table, &key, 1) == --left);
         }
         MUST(left == 0);
         MUST(tsr_attribute_table_find(ctx, table, "no such key", check_attribute, &count) ==

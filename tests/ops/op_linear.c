@@ -76,6 +76,8 @@ static double activate(tsr_activation act, double a) {
         return tanh(a);
     case TSR_ACT_SIGMOID:
         return 1 / (1 + exp(-a));
+    case TSR_ACT_QUICK_GELU:
+        return a / (1 + exp(-1.702 * a));
     default:
         return a;
     }
@@ -161,7 +163,7 @@ START_TEST(sizes_around_the_tiles) {
 END_TEST
 
 START_TEST(every_epilogue) {
-    for (int act = TSR_ACT_NONE; act <= TSR_ACT_SIGMOID; ++act)
+    for (int act = TSR_ACT_NONE; act <= TSR_ACT_QUICK_GELU; ++act)
         try_case(2, 9, 37, 41, (tsr_activation)act, act % 2, act % 3, act % 2 == 0, -1);
     for (int gate = 0; gate < 4; ++gate)
         for (int residual = 0; residual < 2; ++residual)

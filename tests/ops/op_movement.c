@@ -61,27 +61,32 @@ static void try_slice(bool cols, int64_t b, int64_t n, int64_t d, int64_t first,
     op_free(&c);
 }
 
-static void try_concat(int64_t b, int64_t na, int64_t nb, int64_t d, bool shared) {
+/* shared: 1 the second, 2 the first is [N, D], repeated for each batch item. */
+static void try_concat(int64_t b, int64_t na, int64_t nb, int64_t d, int shared) {
     recipe m = {.kind = CONCAT};
     op_case c = start(&m);
-    op_name(&c, "concat_rows %lldx(%lld+%lld)x%lld%s", (long long)b, (long long)na, (long long)nb,
-            (long long)d, shared ? " shared" : "");
+    op_name(&c, "concat_rows %lldx(%lld+%lld)x%lld shared %d", (long long)b, (long long)na,
+            (long long)nb, (long long)d, shared);
     tsr_dtype dtype = any_dtype();
-    uint32_t *x = op_in(&c, dtype, SHAPE(b, na, d)), *z;
-    if (shared)
+    uint32_t *x, *z;
+    if (shared == 2)
+        x = op_in(&c, dtype, SHAPE(na, d));
+    else
+        x = op_in(&c, dtype, SHAPE(b, na, d));
+    if (shared == 1)
         z = op_in(&c, dtype, SHAPE(nb, d));
     else
         z = op_in(&c, dtype, SHAPE(b, nb, d));
     uint32_t *y = op_out(&c, dtype, SHAPE(b, na + nb, d));
-    fill(x, b * na * d);
-    fill(z, (shared ? 1 : b) * nb * d);
+    fill(x, (shared == 2 ? 1 : b) * na * d);
+    fill(z, (shared == 1 ? 1 : b) * nb * d);
     op_run(&c);
     for (int64_t k = 0; k < b; ++k)
         for (int64_t i = 0; i < na + nb; ++i)
             for (int64_t j = 0; j < d; ++j)
                 ck_assert_uint_eq(y[(k * (na + nb) + i) * d + j],
-                                  i < na ? x[(k * na + i) * d + j]
-                                         : z[((shared ? 0 : k * nb) + i - na) * d + j]);
+                                  i < na ? x[((shared == 2 ? 0 : k * na) + i) * d + j]
+                                         : z[((shared == 1 ? 0 : k * nb) + i - na) * d + j]);
     op_free(&c);
 }
 
@@ -115,7 +120,7 @@ START_TEST(slices) {
 END_TEST
 
 START_TEST(concatenations) {
-    for (int shared = 0; shared < 2; ++shared) {
+    for (int shared = 0; shared < 3; ++shared) {
         try_concat(1, 1, 1, 1, shared);
         try_concat(3, 2, 5, 7, shared);
         try_concat(2, 256, 31, 64, shared);

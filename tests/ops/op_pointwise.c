@@ -35,6 +35,8 @@ static double exact(const recipe *r, double a, double b) {
         return tanh(a);
     case TSR_ACT_SIGMOID:
         return 1 / (1 + exp(-a));
+    case TSR_ACT_QUICK_GELU:
+        return a / (1 + exp(-1.702 * a));
     case 10 + TSR_BINARY_ADD:
         return a + b;
     case 10 + TSR_BINARY_SUB:
@@ -95,7 +97,7 @@ enum { SHAPES = sizeof shapes / sizeof *shapes };
 START_TEST(unary_of_every_kind) {
     for (int s = 0; s < SHAPES; ++s)
         try_shape((recipe){0, s % 7, 0, 0}, 3, shapes[s], 1, one);
-    for (int kind = TSR_ACT_NONE; kind <= TSR_ACT_SIGMOID; ++kind)
+    for (int kind = TSR_ACT_NONE; kind <= TSR_ACT_QUICK_GELU; ++kind)
         try_shape((recipe){0, kind, 0, 0}, 3, shapes[3], 1, one);
 }
 END_TEST

@@ -95,6 +95,14 @@ def test_unequal_items(tmp_path):
         for i, n in enumerate(lengths):
             assert np.array_equal(padded[i, :n], item(i, n).ids) and (padded[i, n:] == 999).all()
             assert np.array_equal(file.row(i), item(i, n).ids)
+        row = file.row_reader(np.int64)  # which learns how wide a row becomes
+        for i in [2, 1, 0, 5, 3, 4, 2]:
+            assert row(i).dtype == np.int64 and row(i).tolist() == item(i, lengths[i]).ids.tolist()
+        kept = row(3)
+        row(4)
+        assert kept.tolist() == item(3, 7).ids.tolist() and kept.base is None
+        with pytest.raises(ValueError, match="item: wanted below 6, got 6"):
+            row(6)
         assert file.rows([1, 3], pad=0).shape == (2, 7)
         ids, offsets = file.flat()
         assert np.diff(offsets).tolist() == lengths and ids.size == sum(lengths)
@@ -102,6 +110,8 @@ def test_unequal_items(tmp_path):
         assert file.ids(np.int64, pad=-100)[2].tolist() == [-100] * 16
         with pytest.raises(ValueError, match="pad"):
             file.ids(np.uint16, pad=-100)
+    with pytest.raises(ValueError, match="closed"):
+        row(0)
 
 
 def test_ids_of_a_large_codebook(tmp_path):

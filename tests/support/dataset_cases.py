@@ -6,6 +6,7 @@
 #   dataset_cases.py hostile FOLDER      damaged and hostile files, each with its verdict
 #   dataset_cases.py libraries light|heavy  what export writes, read by the formats' own libraries
 # Works in the current folder. Prints a line for each case; ends with "N checks, M failed".
+import gzip
 import hashlib
 import io
 import json
@@ -437,6 +438,11 @@ def datatrove(ends=(2, 3), metadata=b"x|2\n3\n3.00 T", data=b"\1\0\2\0\3\0"):
     return {**files, "00000_t.ds.metadata": metadata} if metadata else files
 
 
+def zstd(data):
+    """A zstd frame (RFC 8878) that stores data, at most 128 KiB, as it is."""
+    return b"\x28\xb5\x2f\xfd\xa0" + struct.pack("<I", len(data)) + struct.pack("<I", 1 | len(data) << 3)[:3] + data
+
+
 def own_hostile_cases():
     """format, name, files (the first is opened), verdict, keys or ids"""
     def one(form, name, data, verdict, **more):
@@ -473,6 +479,20 @@ def own_hostile_cases():
     both = tar(("a.npy", good), ("a.cls", b"3"), ("b.npy", good))
     yield one("webdataset", "good", both, "accept", keys=["a", "b"])
     yield one("webdataset", "empty", tar(), "accept", keys=[])
+    packed, half = gzip.compress(both), gzip.compress(both[:2600])
+    yield one("webdataset", "gzip", packed, "accept", keys=["a", "b"])
+    yield one("webdataset", "gzip-members", gzip.compress(both[:700]) + gzip.compress(both[700:]), "accept",
+              keys=["a", "b"])
+    yield one("webdataset", "zstd", zstd(both), "accept", keys=["a", "b"])
+    yield one("webdataset", "zstd-frames", zstd(both[:99]) + zstd(both[99:]), "accept", keys=["a", "b"])
+    yield one("webdataset", "gzip-check-sum", packed[:-8] + b"1234" + packed[-4:], "skip-item", keys=["a", "b"])
+    yield one("webdataset", "gzip-no-end", packed[:-8], "skip-item", keys=["a", "b"])
+    yield one("webdataset", "gzip-cut-later", half, "skip-item", keys=["a"])
+    yield one("webdataset", "gzip-cut-first", packed[:40], "refuse")
+    yield one("webdataset", "gzip-damaged", packed[:20] + b"\xff" * 40 + packed[60:], "refuse")
+    yield one("webdataset", "zstd-cut", zstd(both)[:2600], "skip-item", keys=["a"])
+    yield one("webdataset", "zstd-window", b"\x28\xb5\x2f\xfd\x00\xb0" + zstd(both)[9:], "refuse")
+    yield one("webdataset", "packed-twice", gzip.compress(packed), "refuse")
     yield one("webdataset", "cut-later", both[:2600], "skip-item", keys=["a"])
     yield one("webdataset", "cut-first", both[:600], "refuse")
     yield one("webdataset", "checksum", both[:3] + b"x" + both[4:], "refuse")
@@ -504,7 +524,10 @@ def own_hostile_cases():
               keys=["b"])
     yield one("jsonl", "key-twice", line() + line(), "refuse")
     yield one("jsonl", "blank-lines", b"\n" + line() + b" \r\n" + line(key='"b"')[:-1], "accept", keys=["a", "b"])
-    yield one("jsonl", "gzip", b"\x1f\x8b\x08\0", "refuse")
+    yield one("jsonl", "gzip", gzip.compress(line() + line(key='"b"')), "accept", keys=["a", "b"])
+    yield one("jsonl", "gzip-cut", b"\x1f\x8b\x08\0", "refuse")
+    yield one("jsonl", "gzip-check-sum", gzip.compress(line())[:-8] + bytes(8), "refuse")
+    yield one("jsonl", "zstd", zstd(line() + line(key='"b"')), "accept", keys=["a", "b"])
     yield one("titok-jsonl", "class-text", b'{"class_id": "3", "tokens": [1]}\n{"class_id": 3, "tokens": [2]}\n',
               "skip-item", ids=[2])
     yield one("liquid", "no", b'{"text": "x", "vqcode_512": "no"}\n{"text": "x", "vqcode_512": "[3]"}\n', "accept",

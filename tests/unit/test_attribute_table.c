@@ -181,7 +181,7 @@ END_TEST
 
 START_TEST(a_hundred_thousand_rows) {
     enum { ROWS = 100000 };
-    char path[] = "/tmp/tessera-table-XXXXXX.tsv", key[32], wanted[64], *unused;
+    char path[] = "/tmp/tessera-table-XXXXXX.tsv", key[32], wanted[64], *unused[3];
     const int fd = mkstemps(path, 4);
     FILE *f = fdopen(fd, "w");
     ck_assert_ptr_nonnull(f);
@@ -199,9 +199,16 @@ START_TEST(a_hundred_thousand_rows) {
         snprintf(wanted, sizeof wanted, "number:%d;name=n%d;", i, i);
         expect(t, key, wanted);
     }
-    ck_assert_uint_eq(tsr_attribute_table_unused(t, &unused), ROWS / 2);
-    ck_assert_str_eq(unused, "1.png");
-    free(unused);
+    ck_assert_uint_eq(tsr_attribute_table_unused(t, unused, 3), ROWS / 2);
+    for (int i = 0; i < 3; ++i) {
+        snprintf(key, sizeof key, "%d.png", 2 * i + 1);
+        ck_assert_str_eq(unused[i], key);
+        free(unused[i]);
+        tsr_attribute_table_use(t, key);
+    }
+    ck_assert_uint_eq(tsr_attribute_table_unused(t, unused, 1), ROWS / 2 - 3);
+    ck_assert_str_eq(unused[0], "7.png");
+    free(unused[0]);
     tsr_attribute_table_close(&t);
 }
 END_TEST

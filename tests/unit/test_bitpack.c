@@ -9,6 +9,7 @@
 #include "formats/tokens/bitpack.h"
 #include "formats/checksum.h"
 #include "formats/tokens/range_coder.h"
+#include "formats/tokens/token_layout.h"
 
 START_TEST(crc_published_values) {
     uint8_t b[32];
@@ -74,6 +75,38 @@ START_TEST(every_width_and_length) {
             guarded_free(back);
             guarded_free(packed);
         }
+}
+END_TEST
+
+/* Reads one number of `size` bytes, at most `most`; UINT64_MAX: it is refused. */
+static uint64_t varint_of(const uint8_t *bytes, size_t size, uint64_t most) {
+    uint8_t *exact = guarded(size);
+    memcpy(exact, bytes, size);
+    tsr_cursor c = {.at = exact, .end = exact + size};
+    uint64_t value = tsr_cursor_varint(&c, most);
+    if (c.bad) value = UINT64_MAX;
+    if (!c.bad) ck_assert_ptr_eq(c.at, c.end);
+    guarded_free(exact);
+    return value;
+}
+
+START_TEST(varints) {
+    static const uint64_t values[] = {0,     1,       127,     128,        129,        255,
+                                      256,   16256,   16383,   16384,      16385,      2097151,
+                                      70000, 2097152, 1 << 28, 1ull << 35, 1ull << 56, 1ull << 62};
+    for (size_t i = 0; i < sizeof values / sizeof *values; ++i) {
+        tsr_bytes b = {0};
+        tsr_bytes_varint(&b, values[i]);
+        ck_assert_uint_eq(varint_of(b.at, b.size, UINT64_MAX - 1), values[i]);
+        ck_assert_uint_eq(varint_of(b.at, b.size, values[i]), values[i]);
+        if (values[i]) ck_assert_uint_eq(varint_of(b.at, b.size, values[i] - 1), UINT64_MAX);
+        if (b.size > 1) ck_assert_uint_eq(varint_of(b.at, b.size - 1, UINT64_MAX - 1), UINT64_MAX);
+        free(b.at);
+    }
+    /* One value has one form. */
+    ck_assert_uint_eq(varint_of((const uint8_t[]){0x80, 0}, 2, 1000), UINT64_MAX);
+    ck_assert_uint_eq(varint_of((const uint8_t[]){0xff, 0}, 2, 1000), UINT64_MAX);
+    ck_assert_uint_eq(varint_of((const uint8_t[]){0x80, 0x80, 0}, 3, 1000), UINT64_MAX);
 }
 END_TEST
 
@@ -146,4 +179,4 @@ START_TEST(range_coder_reaches_the_entropy) {
 END_TEST
 
 TEST_MAIN("bit packing, CRC and range coder", crc_published_values, crc_in_pieces,
-          every_width_and_length, range_coder_reaches_the_entropy)
+          every_width_and_length, varints, range_coder_reaches_the_entropy)

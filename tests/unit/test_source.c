@@ -407,7 +407,6 @@ END_TEST
 START_TEST(labels_and_attributes) {
     static const char table[] = "key\tlabel\tn\n1.png\tother\t5\nd/2.png\t\t6\nnone\tx\t7\n";
     tsr_source_list *list;
-    char *first;
     enter_folder();
     put_files("cat/1.png", "cat/d/2.png", "3.png", NULL);
     put_text("t.tsv", table, sizeof table - 1);
@@ -421,9 +420,12 @@ START_TEST(labels_and_attributes) {
     list = list_of(&s, 1, "cat");
     ck_assert_str_eq(samples(list, 0, 2), "1.png=cat/1.png{label=other}{n=}{5} "
                                           "d/2.png=cat/d/2.png{label=d}{n=}{6}");
-    ck_assert_uint_eq(tsr_source_list_unused_keys(list, &first), 1);
-    ck_assert_str_eq(first, "none");
-    free(first);
+    tsr_unused_keys unused;
+    tsr_source_list_unused_keys(ctx, list, &unused);
+    ck_assert_int_eq(unused.known, 1);
+    ck_assert_uint_eq(unused.count, 1);
+    ck_assert_str_eq(unused.first[0], "none");
+    ck_assert_str_eq(unused.first[1], "");
     tsr_source_list_close(&list);
     s.attributes = "nothere.tsv";
     ck_assert_int_eq(tsr_source_list_open(ctx, (const char *const[]){"cat"}, 1, &s, &list),

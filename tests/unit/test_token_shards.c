@@ -148,6 +148,50 @@ START_TEST(headers_must_agree) {
 }
 END_TEST
 
+/* tsr_progress_fn: stops before item *user. */
+static int stop_at(void *user, const char *what, uint64_t done, uint64_t total) {
+    const uint64_t *at = user;
+    ck_assert(!strcmp(what, "merge") || !strcmp(what, "split"));
+    ck_assert_uint_lt(done, total);
+    return done == *at;
+}
+
+START_TEST(stopped) {
+    char in[256], out[256], parts[256], path[300];
+    const char *inputs[] = {in_folder(in, "in.tess"), in};
+    in_folder(out, "out.tess"), in_folder(parts, "stopped");
+    token_sample *s = token_sample_random(7, true);
+    while (s->items < 2) {
+        token_sample_free(s);
+        s = token_sample_random(random_bits(), true);
+    }
+    write_sample(s, in, NULL, 0);
+    uint64_t at = s->items + 1; /* in the second input */
+    tsr_token_shard_settings settings = {.progress = stop_at, .progress_user = &at};
+    NOT(TSR_ERROR_INTERRUPTED, tsr_token_file_merge(ctx, inputs, 2, out, &settings, NULL));
+    ck_assert_ptr_nonnull(strstr(tsr_detail(ctx), "merge: stopped after "));
+    ck_assert_int_ne(access(out, F_OK), 0);
+    at = 1;
+    settings.items = 1;
+    tsr_token_shard_report report;
+    NOT(TSR_ERROR_INTERRUPTED, tsr_token_file_split(ctx, in, parts, &settings, &report));
+    ck_assert_ptr_nonnull(strstr(tsr_detail(ctx), "stopped: 1 of "));
+    ck_assert_uint_eq(report.files, 1);
+    for (int i = 0; i < 2; ++i) {
+        snprintf(path, sizeof path, "%s/in-%05d.tess", parts, i);
+        ck_assert_int_eq(access(path, F_OK) == 0, i < 1);
+        unlink(path);
+    }
+    rmdir(parts);
+    at = UINT64_MAX;
+    OK(tsr_token_file_merge(ctx, inputs, 2, out, &settings, &report));
+    ck_assert_uint_eq(report.items, 2 * s->items);
+    ck_assert_int_eq(unlink(out), 0);
+    ck_assert_int_eq(unlink(in), 0);
+    token_sample_free(s);
+}
+END_TEST
+
 START_TEST(refusals) {
     char in[256], out[256];
     const char *none[] = {NULL};
@@ -195,6 +239,7 @@ int main(void) {
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, split_and_merged_again);
     tcase_add_test(tc, headers_must_agree);
+    tcase_add_test(tc, stopped);
     tcase_add_test(tc, refusals);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);

@@ -137,11 +137,15 @@ static void make_dct(float dct[SIZE][CORNER]) {
                 (float)(cos(M_PI * (2 * x + 1) * u / (2.0 * SIZE)) * sqrt((u ? 2.0 : 1.0) / SIZE));
 }
 
-static const tsr_vit_layout block_layout = {
-    .name = {"norm1.weight", "norm1.bias", "qkv.weight", "qkv.bias", "proj.weight", "proj.bias",
-             "norm2.weight", "norm2.bias", "fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"},
-    .eps = 1e-6f,
-    .act = TSR_ACT_GELU_TANH};
+static const tsr_vit_layout block_layout = {.norm1 = "norm1",
+                                            .qkv_weight = "qkv.weight",
+                                            .qkv_bias = "qkv.bias",
+                                            .proj = "proj",
+                                            .norm2 = "norm2",
+                                            .fc1 = "fc1",
+                                            .fc2 = "fc2",
+                                            .eps = 1e-6f,
+                                            .act = TSR_ACT_GELU_TANH};
 
 static tsr_status load_tensors(mosaic *m) {
     tsr_weight_loader loader = {.ctx = m->ctx, .weights = m->weights, .path = "model"};
@@ -173,7 +177,7 @@ static tsr_status load_tensors(mosaic *m) {
     for (int i = 0; i < m->depth; ++i) {
         char prefix[64];
         snprintf(prefix, sizeof prefix, "decoder.blocks.%d.", i);
-        tsr_vit_block_load(&loader, &block_layout, prefix, d, &m->block[i]);
+        tsr_vit_block_load(&loader, &block_layout, prefix, d, 4 * d, &m->block[i]);
     }
     return loader.status;
 }

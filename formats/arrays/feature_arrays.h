@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* features.h: conversion to f32, for the readers of feature and codebook files. */
-#ifndef FORMATS_FEATURES_H
-#define FORMATS_FEATURES_H
+/* feature_arrays.h: conversion to f32, for the readers of feature and codebook files. */
+#ifndef FORMATS_FEATURE_ARRAYS_H
+#define FORMATS_FEATURE_ARRAYS_H
 
 #include "../../compute/context.h"
 #include "../../compute/tensor.h"

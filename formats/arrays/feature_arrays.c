@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* features.c: rows of numbers to quantise, from array files. */
+/* feature_arrays.c: rows of numbers to quantise, from array files. */
 #define TESSERA_EXPERIMENTAL
 #include <tessera/tessera.h>
 
-#include "features.h"
+#include "feature_arrays.h"
 #include "npy.h"
 #include "../weights/safetensors.h"
 

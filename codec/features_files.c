@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/* features_files.c: picture files to token sets. Pictures are read one after the other, computed in
+ * small groups and written; a bad one costs no other. */
+#include "tower.h"
+#include "../datasets/source.h"
+#include "../formats/file.h"
+#include "../media/image.h"
+#include "encoder.h"
+#include "feature_output.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { GROUP = 16 }; /* most pictures computed together unless more are asked for */
+
+tsr_features_settings tsr_features_settings_default(void) {
+    return (tsr_features_settings){
+        .model = tsr_model_settings_default(),
+        .request = {.key_layer = TSR_LAYER_USUAL, .attention_layer = TSR_LAYER_USUAL},
+        .source = {.key = TSR_KEY_AUTO},
+        .on_error = TSR_ON_ERROR_SKIP};
+}
+
+/* One picture that waits for its group. */
+typedef struct waiting {
+    char *key, *name;
+    tsr_image image;
+} waiting;
+
+typedef struct job {
+    tsr_context *ctx;
+    const tsr_features_settings *s;
+    const char *output_path;
+    tsr_tower *tower;
+    tsr_source_list *list;
+    tsr_source *source;
+    tsr_feature_output *output;
+    tsr_features_report *report;
+    waiting *group; /* [most] */
+    int count, most;
+    uint64_t total, passed; /* pictures; total 0: not known */
+    tsr_status first;       /* of the bad pictures, with its text */
+    char first_detail[1024];
+    char layers[128], hash[24];
+    const char *pairs[6][2];
+} job;
+
+/* Reports a bad picture. With SKIP the others go on: TSR_OK. */
+static tsr_status tell_bad(job *j, const char *name, tsr_status status, const char *detail) {
+    if (!j->report->failed++) {
+        j->first = status;
+        snprintf(j->first_detail, sizeof j->first_detail, "%s", detail);
+    }
+    const tsr_encode_failure failure = {name, status, detail};
+    if (j->s->failed) j->s->failed(j->s->failed_user, &failure);
+    return j->s->on_error == TSR_ON_ERROR_SKIP ? TSR_OK
+                                               : tsr_fail(j->ctx, status, "%.1000s", detail);
+}
+
+/* The same of the failure that the context has, unless it would meet the next picture, too. */
+static tsr_status tell_failure(job *j, const char *name, tsr_status status) {
+    char detail[1024];
+    if (!status || !tsr_fault_of_picture(status)) return status;
+    snprintf(detail, sizeof detail, "%s", tsr_detail(j->ctx));
+    return tell_bad(j, name, status, detail);
+}
+
+/* ---- token sets ---- */
+
+static tsr_status add_column(tsr_token_set *set, const char *name, tsr_token_axis axis, int rank,
+                             const int64_t *dim, const float *data) {
+    if (!data) return TSR_OK;
+    tsr_token_array a = {
+        .name = name, .type = TSR_ARRAY_F32, .axis = axis, .rank = rank, .data = data};
+    memcpy(a.dim, dim, (size_t)rank * sizeof *dim);
+    return tsr_token_set_add(set, &a);
+}
+
+/* The set of a picture: features of the first layer, the rest as columns. */
+static tsr_status make_set(job *j, const tsr_picture_features *f, tsr_token_set **set) {
+    const tsr_tower_info *info = tsr_tower_properties(j->tower);
+    const tsr_feature_request *q = &j->s->request;
+    const int64_t n = (int64_t)f->rows * f->columns, all = f->all;
+    const int64_t d = info->channels, heads = info->heads;
+    const bool square = q->attention == TSR_ATTENTION_FULL;
+    tsr_status status = tsr_token_set_create(j->ctx, f->features[0], n, f->channels,
+                                             (int64_t[]){1, f->rows, f->columns}, set);
+    for (int i = 1; i < q->layer_count && !status; ++i) {
+        char name[32];
+        snprintf(name, sizeof name, "features.%d", tsr_tower_layer(j->tower, q->layers[i]));
+        status = add_column(*set, name, TSR_TOKEN_AXIS_FIRST, 2, (int64_t[]){n, d}, f->features[i]);
+    }
+    if (!status) status = add_column(*set, "class", TSR_TOKEN_AXIS_NONE, 1, &d, f->class_row);
+    if (!status)
+        status = add_column(*set, "keys", TSR_TOKEN_AXIS_FIRST, 2, (int64_t[]){n, d}, f->keys);
+    if (!status)
+        status = add_column(
+            *set, "attention", square ? TSR_TOKEN_AXIS_SQUARE : TSR_TOKEN_AXIS_LAST, square ? 3 : 2,
+            square ? (int64_t[]){heads, all, all} : (int64_t[]){heads, n, 0}, f->attention);
+    return status;
+}
+
+static tsr_status write_set(job *j, const char *key, const tsr_picture_features *f) {
+    tsr_token_set *set = NULL;
+    tsr_status status = make_set(j, f, &set);
+    if (!status) status = tsr_feature_output_add(j->output, key, set);
+    tsr_token_set_close(&set);
+    if (status) return status;
+    j->report->pictures++;
+    j->report->rows += (uint64_t)f->rows * f->columns;
+    return TSR_OK;
+}
+
+/* ---- groups ---- */
+
+static void forget(waiting *w) {
+    tsr_image_free(&w->image);
+    free(w->key);
+    free(w->name);
+    *w = (waiting){0};
+}
+
+/* Computes and writes `count` pictures of the group. */
+static tsr_status compute(job *j, waiting *group, int count) {
+    tsr_picture *pictures = tsr_alloc(j->ctx, (size_t)count, sizeof *pictures, "features: group");
+    tsr_picture_features *all = tsr_alloc(j->ctx, (size_t)count, sizeof *all, "features: group");
+    tsr_status status = pictures && all ? TSR_OK : TSR_ERROR_MEMORY;
+    for (int i = 0; i < count && !status; ++i)
+        pictures[i] = (tsr_picture){.rgb = group[i].image.rgb,
+                                    .width = group[i].image.width,
+                                    .height = group[i].image.height,
+                                    .key = group[i].name};
+    if (!status) status = tsr_tower_features(j->tower, pictures, count, &j->s->request, all);
+    const bool made = !status;
+    for (int i = 0; i < count && made && !status; ++i)
+        status = tell_failure(j, group[i].name, write_set(j, group[i].key, &all[i]));
+    for (int i = 0; i < count && made; ++i)
+        tsr_picture_features_free(&all[i]);
+    free(pictures);
+    free(all);
+    if (made || !tsr_fault_of_picture(status)) return status;
+    if (count == 1) return tell_failure(j, group[0].name, status);
+    status = TSR_OK; /* one of them is at fault: which one shows when each is alone */
+    for (int i = 0; i < count && !status; ++i)
+        status = compute(j, &group[i], 1);
+    return status;
+}
+
+static tsr_status flush(job *j) {
+    const tsr_status status = j->count ? compute(j, j->group, j->count) : TSR_OK;
+    for (int i = 0; i < j->count; ++i)
+        forget(&j->group[i]);
+    j->passed += (uint64_t)j->count;
+    j->count = 0;
+    if (status) return status;
+    if (j->s->progress && j->s->progress(j->s->progress_user, "features", j->passed, j->total))
+        return tsr_fail(j->ctx, TSR_ERROR_INTERRUPTED, "%s: stopped by the caller", j->output_path);
+    return TSR_OK;
+}
+
+/* Decodes a sample and lets it wait for its group. */
+static tsr_status take(job *j, tsr_sample *sample) {
+    tsr_image_settings image = tsr_image_settings_default();
+    image.drop_alpha = true; /* as the towers' own processors do */
+    waiting *w = &j->group[j->count];
+    if (sample->status) {
+        ++j->passed;
+        return tell_bad(j, sample->name, sample->status, sample->detail);
+    }
+    tsr_status status =
+        tsr_image_decode(j->ctx, sample->name, sample->bytes, sample->size, &image, &w->image);
+    if (status) {
+        ++j->passed;
+        return tell_failure(j, sample->name, status);
+    }
+    w->key = sample->key;
+    w->name = sample->name;
+    sample->key = sample->name = NULL;
+    ++j->count;
+    return j->count == j->most ? flush(j) : TSR_OK;
+}
+
+static tsr_status run(job *j) {
+    tsr_status status = TSR_OK;
+    for (bool more = true; more && !status;) {
+        tsr_sample *sample = NULL;
+        status = tsr_source_next(j->source, &sample);
+        more = sample != NULL;
+        if (sample && !status) status = take(j, sample);
+        tsr_sample_free(&sample);
+    }
+    if (!status) status = flush(j);
+    if (!status && !j->report->pictures && j->report->failed) /* all were bad and skipped */
+        status = tsr_fail(j->ctx, j->first, "%s", j->first_detail);
+    return status;
+}
+
+/* ---- before and after ---- */
+
+/* What the file says of all its sets. */
+static void describe(job *j) {
+    const tsr_tower_info *info = tsr_tower_properties(j->tower);
+    const tsr_feature_request *q = &j->s->request;
+    const bool usual = !q->layer_count || q->layers[0] == TSR_LAYER_USUAL;
+    size_t used = 0;
+    for (int i = 0; i < (q->layer_count ? q->layer_count : 1); ++i)
+        used += (size_t)snprintf(
+            j->layers + used, sizeof j->layers - used, "%s%d", i ? "," : "",
+            tsr_tower_layer(j->tower, q->layer_count ? q->layers[i] : TSR_LAYER_USUAL));
+    snprintf(j->hash, sizeof j->hash, "%016" PRIx64, info->weights_hash);
+    const char *const pairs[][2] = {{"tower", info->name},
+                                    {"family", info->family},
+                                    {"layer", j->layers},
+                                    {"features", q->project                    ? "projected"
+                                                 : usual && info->feature_norm ? "normed"
+                                                                               : "hidden"},
+                                    {"weights", j->hash}};
+    memcpy(j->pairs, pairs, sizeof pairs);
+}
+
+/* Pictures of a group: as many as asked for, or as many as an eighth of the memory holds. */
+static tsr_status choose_group(job *j) {
+    const tsr_tower_info *info = tsr_tower_properties(j->tower);
+    const uint64_t side =
+        info->view.width > info->view.height ? info->view.width : info->view.height;
+    const uint64_t cells = side ? side / info->patch
+                                : (uint64_t)(sqrt((double)info->view.max_pixels) / info->patch),
+                   n = cells * cells + info->leading;
+    uint64_t values = n * info->channels * 4;
+    if (j->s->request.attention == TSR_ATTENTION_FULL) values += 3 * info->heads * n * n;
+    const uint64_t fit = j->ctx->settings.memory_limit / 8 / (values * sizeof(float) + 1);
+    const uint64_t most = j->s->batch ? j->s->batch : GROUP;
+    if (j->s->batch > TSR_MAX_BATCH)
+        return tsr_fail(j->ctx, TSR_ERROR_ARGUMENT, "batch: wanted 1 to %d, got %u", TSR_MAX_BATCH,
+                        j->s->batch);
+    j->most = (int)(fit < 1 ? 1 : fit < most ? fit : most);
+    j->group = tsr_alloc(j->ctx, (size_t)j->most, sizeof *j->group, "features: group");
+    return j->group ? TSR_OK : TSR_ERROR_MEMORY;
+}
+
+static tsr_status open_all(job *j, const char *const *inputs, int count) {
+    tsr_status status = tsr_source_list_open(j->ctx, inputs, count, &j->s->source, &j->list);
+    if (!status) status = tsr_tower_open(j->ctx, &j->tower, &j->s->model);
+    if (!status) status = tsr_tower_check(j->tower, &j->s->request);
+    if (!status) status = choose_group(j);
+    if (status) return status;
+    const uint64_t entries = tsr_source_list_count(j->list);
+    j->total = tsr_source_list_properties(j->list).counted ? entries : 0;
+    j->report->tower = *tsr_tower_properties(j->tower);
+    snprintf(j->report->device, sizeof j->report->device, "%s", tsr_tower_device(j->tower));
+    describe(j);
+    const tsr_feature_output_settings s = {.f16 = j->s->f16 != 0,
+                                           .unnamed = j->total == 1,
+                                           .pairs = (const char *const(*)[2])j->pairs,
+                                           .pair_count = 5};
+    status = tsr_feature_output_open(j->ctx, j->output_path, &s, &j->output);
+    return status ? status : tsr_source_open(j->ctx, j->list, 0, entries, &j->source);
+}
+
+static tsr_status check_arguments(tsr_context *ctx, const char *const *inputs, int count,
+                                  const char *output, const tsr_features_settings *s) {
+    if (count < 0 || (count ? !inputs : !s->source.files_from))
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "inputs: wanted at least one picture, got none");
+    if (!output) return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "output: wanted a path, got NULL");
+    tsr_status status = TSR_OK;
+    for (int i = 0; i < count && !status; ++i)
+        if (inputs[i]) status = tsr_out_not_input(ctx, output, inputs[i]);
+    if (!status) status = tsr_out_not_input(ctx, output, s->source.files_from);
+    if (!status) status = tsr_out_not_input(ctx, output, s->model.model);
+    return status ? status : tsr_feature_output_check(ctx, output);
+}
+
+tsr_status tsr_features_files(tsr_context *ctx, const char *const *inputs, int count,
+                              const char *output, const tsr_features_settings *settings,
+                              tsr_features_report *report) {
+    if (!ctx) return TSR_ERROR_ARGUMENT;
+    const tsr_features_settings s = settings ? *settings : tsr_features_settings_default();
+    tsr_features_report own;
+    if (!report) report = &own;
+    *report = (tsr_features_report){0};
+    tsr_status status = check_arguments(ctx, inputs, count, output, &s);
+    if (status) return status;
+    job *j = tsr_alloc(ctx, 1, sizeof *j, "features: job");
+    if (!j) return TSR_ERROR_MEMORY;
+    *j = (job){.ctx = ctx, .s = &s, .output_path = output, .report = report};
+    status = open_all(j, inputs, count);
+    if (!status) status = run(j);
+    if (!status) {
+        report->bytes = tsr_feature_output_bytes(j->output);
+        status = tsr_feature_output_finish(&j->output);
+    }
+    tsr_feature_output_abandon(&j->output);
+    for (int i = 0; i < j->count; ++i)
+        forget(&j->group[i]);
+    free(j->group);
+    tsr_source_close(&j->source);
+    tsr_source_list_close(&j->list);
+    tsr_tower_close(&j->tower);
+    free(j);
+    return status;
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/* density_peaks.c: clustering by density peaks, with the density of k nearest neighbours.
+ *
+ * Three things are asked of every token: its nearest neighbours (density), its nearest denser token
+ * (delta), and in the end its nearest centre. One pass over tiles of squared distances keeps a
+ * short list of the nearest of each token. The nearest denser token is nearly always in that list;
+ * a second pass is made for the few tokens that are the densest of their own list. No N x N matrix
+ * is stored. Distances that count, those of k neighbours and deltas, are computed again in float64,
+ * so that copies of a token are at distance 0. */
+#include "../compute/threads.h"
+#include "select.h"
+#include "similarity.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LISTED = 32 /* nearest that are kept of each token, or k where that is more */ };
+
+typedef struct peaks {
+    tsr_operation *o;
+    const float *x; /* [n, dim] */
+    int64_t n, dim;
+    int64_t k, listed;
+    float *near;      /* [n, listed] squared distances, ascending, ties by index */
+    int32_t *nearest; /* [n, listed] their tokens */
+    float *farthest;  /* [n] largest squared distance of each token */
+    int32_t *farthest_token;
+    float *density, *delta, *score; /* [n] */
+    int32_t *rank;                  /* [n] 0 for the densest token */
+    const float *tile;              /* [rows, n] */
+    int64_t first;                  /* token of row 0 */
+    const int32_t *picked;          /* tokens of the rows in the second pass */
+} peaks;
+
+/* Distance divided by sqrt(dim), float64. */
+static double exact_distance(const peaks *p, int64_t i, int64_t j) {
+    return sqrt(tsr_square_distance(p->x + i * p->dim, p->x + j * p->dim, p->dim) / (double)p->dim);
+}
+
+/* ---- first pass: the nearest of each token, and its density ---- */
+
+static void list_nearest(peaks *p, int64_t i, const float *row) {
+    float *near = p->near + i * p->listed;
+    int32_t *nearest = p->nearest + i * p->listed;
+    int64_t count = 0, far = 0;
+    for (int64_t j = 0; j < p->n; ++j) {
+        if (row[j] > row[far]) far = j;
+        if (count == p->listed && !(row[j] < near[count - 1])) continue;
+        int64_t at = count < p->listed ? count++ : count - 1;
+        for (; at > 0 && row[j] < near[at - 1]; --at) {
+            near[at] = near[at - 1];
+            nearest[at] = nearest[at - 1];
+        }
+        near[at] = row[j];
+        nearest[at] = (int32_t)j;
+    }
+    p->farthest[i] = row[far];
+    p->farthest_token[i] = (int32_t)far;
+}
+
+static int ascending(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* exp(-mean of the k smallest squared distances), the token's own, 0, among them. Summed from the
+ * smallest, so that copies of a token have its density to the bit. */
+static float density_of(const peaks *p, int64_t i) {
+    double square[LISTED];
+    const int64_t k = p->k < LISTED ? p->k : LISTED;
+    double sum = 0;
+    for (int64_t j = 0; j < k; ++j) {
+        const double d = exact_distance(p, i, p->nearest[i * p->listed + j]);
+        square[j] = d * d;
+    }
+    qsort(square, (size_t)k, sizeof *square, ascending);
+    for (int64_t j = 0; j < k; ++j)
+        sum += square[j];
+    for (int64_t j = k; j < p->k; ++j)
+        sum += (double)p->near[i * p->listed + j] / (double)p->dim;
+    return (float)exp(-sum / (double)p->k);
+}
+
+static void first_row(void *arg, int64_t r, int worker) {
+    peaks *p = arg;
+    const int64_t i = p->first + r;
+    (void)worker;
+    list_nearest(p, i, p->tile + r * p->n);
+    p->density[i] = density_of(p, i);
+}
+
+/* ---- ranks: equal densities by index ---- */
+
+typedef struct dense {
+    float density;
+    int32_t index;
+} dense;
+static int densest_first(const void *a, const void *b) {
+    const dense *x = a, *y = b;
+    if (x->density != y->density) return x->density < y->density ? 1 : -1;
+    return x->index > y->index ? 1 : -1;
+}
+
+static void rank_tokens(peaks *p) {
+    dense *list = tsr_operation_take(p->o, p->n, sizeof *list, "densities");
+    if (p->o->status) return;
+    for (int64_t i = 0; i < p->n; ++i)
+        list[i] = (dense){p->density[i], (int32_t)i};
+    qsort(list, (size_t)p->n, sizeof *list, densest_first);
+    for (int64_t i = 0; i < p->n; ++i)
+        p->rank[list[i].index] = (int32_t)i;
+}
+
+/* ---- delta: from the list, else by a second pass ---- */
+
+static bool delta_from_list(peaks *p, int64_t i) {
+    for (int64_t j = 0; j < p->listed; ++j) {
+        const int32_t other = p->nearest[i * p->listed + j];
+        if (p->rank[other] >= p->rank[i]) continue;
+        p->delta[i] = (float)exact_distance(p, i, other);
+        return true;
+    }
+    return false;
+}
+
+static void second_row(void *arg, int64_t r, int worker) {
+    peaks *p = arg;
+    const int64_t i = p->picked[r];
+    const float *row = p->tile + r * p->n;
+    int64_t best = -1;
+    (void)worker;
+    for (int64_t j = 0; j < p->n; ++j)
+        if (p->rank[j] < p->rank[i] && (best < 0 || row[j] < row[best])) best = j;
+    p->delta[i] = (float)exact_distance(p, i, best);
+}
+
+/* The largest distance of all, for the densest token. */
+static float largest_distance(const peaks *p) {
+    int64_t best = 0;
+    for (int64_t i = 1; i < p->n; ++i)
+        if (p->farthest[i] > p->farthest[best]) best = i;
+    return (float)exact_distance(p, best, p->farthest_token[best]);
+}
+
+static void find_deltas(peaks *p, tsr_similarity *s, float *tile) {
+    int32_t *left = tsr_operation_take(p->o, p->n, sizeof *left, "tokens");
+    int64_t count = 0;
+    rank_tokens(p);
+    if (p->o->status) return;
+    for (int64_t i = 0; i < p->n; ++i) {
+        if (!p->rank[i])
+            p->delta[i] = largest_distance(p);
+        else if (!delta_from_list(p, i))
+            left[count++] = (int32_t)i;
+    }
+    for (int64_t first = 0; first < count && !p->o->status; first += s->tile) {
+        const int64_t rows = count - first < s->tile ? count - first : s->tile;
+        p->picked = left + first;
+        tsr_similarity_picked(s, p->picked, rows, tile);
+        if (!p->o->status) tsr_parallel(p->o->ctx, rows, second_row, p);
+    }
+}
+
+static void find_peaks(peaks *p) {
+    tsr_similarity s;
+    tsr_similarity_open(p->o, &s, TSR_SIMILARITY_SQUARE_DISTANCE, p->x, p->n, p->dim);
+    float *tile = tsr_operation_take(p->o, s.tile * p->n, sizeof *tile, "distances");
+    p->tile = tile;
+    for (p->first = 0; p->first < p->n && !p->o->status; p->first += s.tile) {
+        const int64_t rows = tsr_similarity_rows(&s, p->first, tile);
+        if (!p->o->status) tsr_parallel(p->o->ctx, rows, first_row, p);
+    }
+    if (!p->o->status) find_deltas(p, &s, tile);
+    tsr_similarity_close(&s);
+    for (int64_t i = 0; i < p->n && !p->o->status; ++i)
+        p->score[i] = p->density[i] * p->delta[i];
+}
+
+/* ---- centres and their members ---- */
+
+typedef struct joining {
+    const float *tile; /* [rows, centres] squared distances */
+    int64_t centres;
+    int32_t *cluster; /* of row 0 */
+} joining;
+
+static void join_row(void *arg, int64_t r, int worker) {
+    const joining *w = arg;
+    const float *row = w->tile + r * w->centres;
+    int64_t best = 0;
+    (void)worker;
+    for (int64_t j = 1; j < w->centres; ++j)
+        if (row[j] < row[best]) best = j;
+    w->cluster[r] = (int32_t)best;
+}
+
+/* The nearest centre of every token, the first of equal ones; a centre its own. */
+static void join_centres(peaks *p, const int32_t *centre, int64_t count, int32_t *cluster) {
+    tsr_operation *o = p->o;
+    tsr_similarity s;
+    float *rows = tsr_operation_take(o, count * p->dim, sizeof *rows, "centres");
+    for (int64_t i = 0; i < count && !o->status; ++i)
+        memcpy(rows + i * p->dim, p->x + centre[i] * p->dim, (size_t)p->dim * sizeof *rows);
+    tsr_similarity_open(o, &s, TSR_SIMILARITY_SQUARE_DISTANCE, rows, count, p->dim);
+    float *tile = tsr_operation_take(o, s.tile * count, sizeof *tile, "distances");
+    for (int64_t first = 0; first < p->n && !o->status; first += s.tile) {
+        const int64_t n = p->n - first < s.tile ? p->n - first : s.tile;
+        tsr_similarity_others(&s, p->x + first * p->dim, n, tile);
+        joining w = {tile, count, cluster + first};
+        if (!o->status) tsr_parallel(o->ctx, n, join_row, &w);
+    }
+    tsr_similarity_close(&s);
+    for (int64_t i = 0; i < count && !o->status; ++i)
+        cluster[centre[i]] = (int32_t)i;
+}
+
+/* The count tokens of highest score, the lowest index among equals, in falling order. */
+static void pick_centres(peaks *p, int64_t count, int32_t *centre) {
+    dense *list = tsr_operation_take(p->o, p->n, sizeof *list, "scores");
+    if (p->o->status) return;
+    for (int64_t i = 0; i < p->n; ++i)
+        list[i] = (dense){p->score[i], (int32_t)i};
+    qsort(list, (size_t)p->n, sizeof *list, densest_first);
+    for (int64_t i = 0; i < count; ++i)
+        centre[i] = list[i].index;
+}
+
+/* ---- the operator ---- */
+
+static int64_t count_centres(tsr_operation *o, int64_t n) {
+    if (tsr_operation_has(o, "k") || !tsr_operation_has(o, "ratio")) return tsr_select_count(o, n);
+    const int64_t k = (int64_t)ceil((double)n * tsr_operation_number(o, "ratio"));
+    return k < 1 ? 1 : k;
+}
+
+static void dpc_knn(tsr_operation *o) {
+    const int64_t n = o->in->count, count = count_centres(o, n);
+    int64_t k = tsr_operation_integer(o, "neighbours");
+    if (k > count) k = count / 2 > 3 ? 3 : count / 2 > 1 ? count / 2 : 1;
+    if (k > n) k = n;
+    peaks p = {.o = o, .x = o->in->features, .n = n, .dim = o->in->channels, .k = k};
+    p.listed = k > LISTED ? k : LISTED < n ? LISTED : n;
+    p.near = tsr_operation_take(o, n * p.listed, sizeof *p.near, "nearest tokens");
+    p.nearest = tsr_operation_take(o, n * p.listed, sizeof *p.nearest, "nearest tokens");
+    p.farthest = tsr_operation_take(o, n, sizeof *p.farthest, "distances");
+    p.farthest_token = tsr_operation_take(o, n, sizeof *p.farthest_token, "distances");
+    p.density = tsr_operation_take(o, n, sizeof *p.density, "densities");
+    p.delta = tsr_operation_take(o, n, sizeof *p.delta, "distances");
+    p.score = tsr_operation_take(o, n, sizeof *p.score, "scores");
+    p.rank = tsr_operation_take(o, n, sizeof *p.rank, "ranks");
+    int32_t *centre = tsr_operation_take(o, count, sizeof *centre, "centres");
+    int32_t *cluster = tsr_operation_take(o, n, sizeof *cluster, "clusters");
+    if (o->status) return;
+    find_peaks(&p);
+    pick_centres(&p, count, centre);
+    join_centres(&p, centre, count, cluster);
+    tsr_operation_trace_i32(o, "centres", centre, count);
+    tsr_operation_trace_f32(o, "density", p.density, n);
+    tsr_operation_trace_f32(o, "delta", p.delta, n);
+    tsr_operation_merge(o, cluster, count, NULL);
+}
+
+const tsr_operator tsr_operator_dpc_knn = {
+    .info =
+        {.name = "dpc-knn",
+         .kind = TSR_OPERATOR_MERGE,
+         .about = "clusters tokens around density peaks and averages each cluster",
+         .formula =
+             "d = |x_i - x_j| / sqrt(D); density = exp(-mean of the smallest d^2, the token's own "
+             "among them); delta = d to the nearest denser token, or the largest d of all; centres "
+             "= "
+             "the k largest density * delta; every token joins its nearest centre, clusters are "
+             "averaged. Where k is below `neighbours`, min(3, max(floor(k / 2), 1)) count",
+         .source = "PPE (MouxiaoHuang/PPE @ 7b6aa7d, cluster_dpc_knn, merge_tokens)",
+         .differs =
+             "Published: noise up to 1e-6 is added to densities, so that results change from run "
+             "to "
+             "run, and decides alone for k <= 4; here none, and of equal densities the lower index "
+             "is denser. Published means divide by n + 1e-6 and forget sizes; here means are "
+             "weighted by size. New tokens come by falling density * delta, as published",
+         .cost = "N^2 D multiply-adds for all pairs of tokens, once, and a few per cent again; "
+                 "32 N numbers, no N x N matrix",
+         .columns = NULL},
+    .parameters = {{"k", TSR_PARAMETER_INTEGER, NULL, 1, 2147483647, NULL,
+                    "clusters; or give ratio"},
+                   {"ratio", TSR_PARAMETER_NUMBER, NULL, 0, 1, NULL,
+                    "clusters as a share of the tokens, rounded up; or give k"},
+                   {"neighbours", TSR_PARAMETER_INTEGER, "5", 1, 4096, NULL,
+                    "nearest tokens that make a density"}},
+    .apply = dpc_knn,
+};
