@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* clip_decode.c: streams with codebooks back to features, as token sets. */
+#define TESSERA_EXPERIMENTAL
 #include <tessera/clip.h>
 
 #include "../compute/arena.h"

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* decode_file.c: a token file to picture files. */
+#define TESSERA_EXPERIMENTAL
+#include <tessera/clip.h>
+
 #include "../media/picture_write.h"
 #include "../formats/tokens/token_layout.h"
 #include "item_names.h"
 #include "tokenizer.h"
-
-#include <tessera/clip.h>
 
 #include <errno.h>
 #include <stdio.h>

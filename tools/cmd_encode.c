@@ -33,7 +33,8 @@ static const option options[] = {
     {"clip-codebook", 0, OPTION_TEXT, AT(clip.rule), "RULE", NULL,
      "IN are features of clips (token sets .safetensors with a grid, or .npy [frames, rows, "
      "columns, "
-     "channels]), and each clip becomes K vectors and an index map: K, a number; elbow, where the "
+     "channels]), or with -t TOWER pictures, the frames of one clip; each clip becomes K vectors "
+     "and an index map: K, a number; elbow, where the "
      "distortion bends most; or error=E, the smallest K whose mean 1 - cosine is at most E",
      NULL, 0, 0},
     {"codebook-type", 0, OPTION_CHOICE, AT(clip.type), "T", "f16",
@@ -51,27 +52,18 @@ static const option options[] = {
      "with --clip-codebook: the cells that clustering begins with, far from each other (max-min), "
      "or drawn by k-means++ with --seed",
      "max-min|drawn", 0, 0},
+    {"project", 0, OPTION_FLAG, AT(clip.project), NULL, NULL,
+     "with --clip-codebook and -t TOWER: put the features through the projector of its weights, "
+     "and keep its learned newline",
+     NULL, 0, 0},
+    {"frames", 0, OPTION_UINT, AT(clip.frames), "N", "all",
+     "with --clip-codebook and -t TOWER: N of the pictures, from the first to the last with equal "
+     "steps cut to whole numbers",
+     NULL, 1, 1000000},
     {"features-of", 0, OPTION_TEXT, AT(clip.source), "TEXT", "what the input says",
      "with --clip-codebook: what made the features (tower, layer, projector), kept in the file",
      NULL, 0, 0},
 };
-
-/* --clip-codebook: the options that are not of pictures hold. */
-static int run_clips(const verb *v, const encode_options *o, const encode_meaning *m, char **inputs,
-                     int count) {
-    if (!count || o->choices.files_from)
-        return args_wrong(v, "--clip-codebook: wanted feature files, got %s",
-                          count ? "--files-from" : "none");
-    const clip_job job = {.choices = &o->clip,
-                          .common = &o->common,
-                          .output = o->output,
-                          .inputs = inputs,
-                          .input_count = count,
-                          .seed = o->choices.seed,
-                          .file = m->file,
-                          .on_error = (tsr_on_error)o->on_error};
-    return encode_clips(v, &job);
-}
 
 typedef struct listing {
     tool *t;
@@ -344,6 +336,28 @@ static int claim_output(const verb *v, encode_options *o, char **inputs, int cou
     return code < 0 ? tool_output(v, &o->common, o->output) : code;
 }
 
+/* --clip-codebook: of the other options those hold that are not of pictures alone. */
+static int run_clips(const verb *v, encode_options *o, encode_meaning *m, char **inputs,
+                     int count) {
+    tool t;
+    const clip_job job = {.choices = &o->clip,
+                          .common = &o->common,
+                          .output = o->output,
+                          .inputs = inputs,
+                          .input_count = count,
+                          .tower = &m->model,
+                          .source = &m->source,
+                          .seed = o->choices.seed,
+                          .file = m->file,
+                          .on_error = (tsr_on_error)o->on_error};
+    int code = count ? encode_clips_check(v, &job)
+                     : args_wrong(v, "--clip-codebook: IN is missing on the command line");
+    if (code < 0) code = tool_open(&t, v, &o->common);
+    if (code >= 0) return code;
+    m->model.model = o->choices.model; /* located by now */
+    return encode_clips(&t, &job);
+}
+
 static int run(const verb *v, int argc, char **argv) {
     encode_options o = {.choices = ENCODE_CHOICES};
     int operands;
@@ -419,6 +433,7 @@ const verb verb_encode = {
              "FILE]\n"
              "               [--steps N] [--guidance W] [--guidance-mode apg|cfg] [--seed N]\n"
              "               [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]\n"
+             "tessera encode FRAMES... -t TOWER --clip-codebook RULE [--project] [--frames N] ...\n"
              "tessera encode FEATURES... --clip-codebook K|elbow|error=E [-o OUT.tess] [-f]\n"
              "               [--codebook-type f16|f32|int8] [--gains] [--least-k K] [--most-k K]\n"
              "               [--first-rows max-min|drawn] [--seed N] [--features-of TEXT] [--json]",
@@ -456,6 +471,9 @@ const verb verb_encode = {
                 "ffmpeg -i film.mp4 -f image2pipe -c:v png - | tessera encode - -o film.tess\n"
                 "# all frames of a clip as at most 32 vectors, found by the elbow rule\n"
                 "tessera encode clip.safetensors --clip-codebook elbow --gains -o clip.tess\n"
+                "# the same from its pictures\n"
+                "tessera encode frames/ -t llava/ --project --frames 32 --clip-codebook elbow -o "
+                "clip.tess\n"
                 "# in a pipe\n"
                 "curl -s https://example.org/a.webp | tessera encode - -o - | tessera info -",
     .options = options,

@@ -140,58 +140,79 @@ static void say(tool *t, const clip_job *job, const tsr_clip_report *r) {
                  r->failed == 1 ? "clip was" : "clips were");
 }
 
-int encode_clips(const verb *v, const clip_job *job) {
+int encode_clips_check(const verb *v, const clip_job *job) {
     const clip_choices *c = job->choices;
-    tsr_clip_files_settings s = tsr_clip_files_settings_default();
-    if (!parse_rule(c->rule, &s.clip))
+    tsr_clip_settings s = tsr_clip_settings_default();
+    if (!parse_rule(c->rule, &s))
         return args_wrong(v,
                           "--clip-codebook: wanted a number K, elbow or error=E (a mean 1 - "
                           "cosine, 0..2), got %s",
                           c->rule);
-    if ((c->least || c->most) && s.clip.rule == TSR_CLIP_FIXED)
+    if ((c->least || c->most) && s.rule == TSR_CLIP_FIXED)
         return args_wrong(v, "--least-k and --most-k: wanted with elbow or error=E, got K %u",
-                          s.clip.clusters);
-    tool t;
-    int code = tool_open(&t, v, job->common);
-    if (code >= 0) return code;
+                          s.clusters);
+    if (!job->tower->model && (c->project || c->frames))
+        return args_wrong(v, "--project and --frames: wanted pictures and -t TOWER, got features");
+    return -1;
+}
+
+static tsr_clip_files_settings settings_of(const clip_job *job, tool *t, listing *l) {
+    const clip_choices *c = job->choices;
+    tsr_clip_files_settings s = tsr_clip_files_settings_default();
+    parse_rule(c->rule, &s.clip);
     s.clip.least = c->least;
     s.clip.most = c->most;
-    if (c->passes) s.clip.passes = c->passes;
     s.clip.first = (tsr_clip_first)c->first;
     s.clip.seed = job->seed;
     s.clip.device = job->common->device;
     s.clip.progress = tool_progress;
-    s.clip.progress_user = &t;
+    s.clip.progress_user = t;
     s.codebook_type = types[c->type];
     s.gains = c->gains;
     s.source = c->source;
     s.file = job->file;
     s.on_error = job->on_error;
-    listing l = {.t = &t, .job = job};
+    s.encoded = done_one;
+    s.failed = failed_one;
+    s.encoded_user = s.failed_user = l;
+    return s;
+}
+
+/* Pictures, or features. */
+static tsr_status encode(tool *t, const clip_job *job, const tsr_clip_files_settings *s,
+                         tsr_clip_report *report) {
+    const char *const *inputs = (const char *const *)job->inputs;
+    if (!job->tower->model)
+        return tsr_clip_encode_files(t->ctx, inputs, job->input_count, job->output, s, report);
+    const tsr_clip_pictures_settings p = {.files = *s,
+                                          .tower = *job->tower,
+                                          .project = job->choices->project,
+                                          .frames = job->choices->frames,
+                                          .source = *job->source};
+    return tsr_clip_encode_pictures(t->ctx, inputs, job->input_count, job->output, &p, report);
+}
+
+int encode_clips(tool *t, const clip_job *job) {
+    listing l = {.t = t, .job = job};
     if (job->common->json) {
         begin(&l.j, &l.text, &l.size);
         begin(&l.bad, &l.bad_text, &l.bad_size);
     }
-    s.encoded = done_one;
-    s.failed = failed_one;
-    s.encoded_user = s.failed_user = &l;
-    tsr_clip_report report;
-    const tsr_status status = tsr_clip_encode_files(t.ctx, (const char *const *)job->inputs,
-                                                    job->input_count, job->output, &s, &report);
+    const tsr_clip_files_settings s = settings_of(job, t, &l);
+    tsr_clip_report report = {0};
+    const tsr_status status = encode(t, job, &s, &report);
+    int code = report.failed ? EXIT_NEGATIVE : EXIT_DONE;
     end(&l.j);
     end(&l.bad);
-    tool_progress_clear(&t);
-    if (status) {
-        code = tool_fail(&t, status);
-    } else {
-        if (job->common->json)
-            print_json(&t, job, &report, &l);
-        else
-            say(&t, job, &report);
-        code = report.failed ? EXIT_NEGATIVE : EXIT_DONE;
-    }
+    tool_progress_clear(t);
+    if (status)
+        code = tool_fail(t, status);
+    else if (job->common->json)
+        print_json(t, job, &report, &l);
+    else
+        say(t, job, &report);
     free(l.text);
     free(l.bad_text);
-    tool_close(&t);
+    tool_close(t);
     return code;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* encode_clip.h: encode --clip-codebook: features of clips to codebooks and index maps. */
+/* encode_clip.h: encode --clip-codebook: features of clips, or the pictures of one, to codebooks
+ * and index maps. */
 #ifndef TOOLS_ENCODE_CLIP_H
 #define TOOLS_ENCODE_CLIP_H
 
@@ -10,7 +11,8 @@ typedef struct clip_choices {
     const char *rule; /* "K", "elbow" or "error=E"; NULL: pictures are encoded */
     const char *source;
     int type, gains, first;
-    uint32_t least, most, passes;
+    int project;
+    uint32_t least, most, frames;
 } clip_choices;
 
 /* What of the verb's other options holds for clips, too. */
@@ -20,11 +22,16 @@ typedef struct clip_job {
     const char *output;
     char **inputs;
     int input_count;
+    const tsr_model_settings
+        *tower; /* its model, a path by then; NULL there: inputs are features */
+    const tsr_source_settings *source;
     uint64_t seed;
     tsr_token_writer_settings file;
     tsr_on_error on_error;
 } clip_job;
-/* Encodes the inputs and reports. Returns the exit code. */
-int encode_clips(const verb *v, const clip_job *job);
+/* Encodes the inputs and reports, with an open tool, which it closes. Returns the exit code. */
+int encode_clips(tool *t, const clip_job *job);
+/* Reads what the choices say. Returns -1, or the exit code after a mistake of the command line. */
+int encode_clips_check(const verb *v, const clip_job *job);
 
 #endif

@@ -11,7 +11,8 @@
  * NULL);
  *
  * Few tokens are not few bytes: the codebook is most of a file. docs/models/vqtoken.md says what
- * the published code does and what is done here. The conventions of tessera.h hold here, too. */
+ * the published code does and what is done here. The conventions of tessera.h hold here, too, and
+ * all of it is experimental: define TESSERA_EXPERIMENTAL before including it. */
 #ifndef TESSERA_CLIP_H
 #define TESSERA_CLIP_H
 
@@ -21,6 +22,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#ifdef TESSERA_EXPERIMENTAL /* may change until 1.0 */
 
 /* ---- one clip ------------------------------------------------------------------------------- */
 
@@ -140,6 +142,31 @@ tsr_status tsr_clip_encode_files(tsr_context *ctx, const char *const *inputs, in
                                  const char *output, const tsr_clip_files_settings *settings,
                                  tsr_clip_report *report);
 
+/* How tsr_clip_encode_pictures works; a tower must be named. */
+typedef struct tsr_clip_pictures_settings {
+    tsr_clip_files_settings files; /* default tsr_clip_files_settings_default(); `source` NULL: the
+                                      tower's name, layer and projector */
+    tsr_model_settings tower;      /* default tsr_model_settings_default() */
+    int project;                   /* 1: features go through the tower's projector, whose tensor
+                                      "image_newline" becomes the newline row. Default 0 */
+    uint32_t frames; /* F pictures at 0..n-1 with equal steps, cut to whole numbers, as VQToken
+                        takes them; of fewer than F some come twice. UNSUPPORTED of archives and
+                        pipes. Default 0: all */
+    tsr_source_settings source; /* default zeros */
+    const char *key;            /* of the item; default NULL: the name of the first input without
+                                   folder and suffix */
+} tsr_clip_pictures_settings;
+/* Default settings of tsr_clip_encode_pictures. */
+tsr_clip_pictures_settings tsr_clip_pictures_settings_default(void);
+/* Encodes pictures, which are the frames of one clip in the order of tsr_encode_files, into a token
+ * file with one item: pictures to a tower's features (features.h) to codebook and index map. A
+ * picture that cannot be read fails the call. settings must name a tower; report may be NULL.
+ * Errors: those of tsr_tower_open, tsr_tower_features and tsr_clip_encode_files; UNSUPPORTED
+ * (frames of different grids). */
+tsr_status tsr_clip_encode_pictures(tsr_context *ctx, const char *const *inputs, int count,
+                                    const char *output, const tsr_clip_pictures_settings *settings,
+                                    tsr_clip_report *report);
+
 /* How tsr_clip_decode_file works. A struct of zeros is the default. */
 typedef struct tsr_clip_decode_settings {
     const char *const *items;    /* [item_count] as in tsr_token_file_select; default NULL: all */
@@ -167,6 +194,7 @@ tsr_status tsr_clip_decode_file(tsr_context *ctx, const char *input, const char 
                                 const tsr_clip_decode_settings *settings,
                                 tsr_clip_decode_report *report);
 
+#endif /* TESSERA_EXPERIMENTAL */
 #ifdef __cplusplus
 }
 #endif

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* clip_codebook.h: making clips on a device that is open. */
-#ifndef CODEC_CLIP_CODEBOOK_H
-#define CODEC_CLIP_CODEBOOK_H
+/* clip_make.h: making clips on a device that is open. */
+#ifndef CODEC_CLIP_MAKE_H
+#define CODEC_CLIP_MAKE_H
 
+#ifndef TESSERA_EXPERIMENTAL
+#define TESSERA_EXPERIMENTAL
+#endif
 #include <tessera/clip.h>
 
 #include "../compute/device.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* clip_codebook.c: the features of a clip to K directions and an index map; the number K by one of
+/* clip_make.c: the features of a clip to K directions and an index map; the number K by one of
  * three rules. Clustering is quantizer/spherical.c. */
-#include "clip_codebook.h"
+#include "clip_make.h"
 #include "../quantizer/spherical.h"
 
 #include <math.h>
