@@ -91,7 +91,9 @@ static void print_totals(const char *path, const view *w) {
     attribute_lines("attribute   ", list, count);
     printf("items       %" PRIu64 "\n", f->items);
     printf("tiles       %" PRIu64 "\n", w->tiles);
-    printf("tokens      %" PRIu64 ", %" PRIu64 " bits\n", f->tokens, f->tokens * tsr_token_bits(h));
+    if (f->tokens || !w->streams.streams)
+        printf("tokens      %" PRIu64 ", %" PRIu64 " bits\n", f->tokens,
+               f->tokens * tsr_token_bits(h));
     printf("bytes       %" PRIu64 ": header %" PRIu64 ", payload %" PRIu64 ", index %" PRIu64 "\n",
            f->bytes, f->header_bytes, f->payload_bytes, f->index_bytes);
     printf("tokenizer   %s (family %u), weights %016" PRIx64 "\n",
@@ -103,11 +105,12 @@ static void print_totals(const char *path, const view *w) {
     stream_totals_print(&w->streams, w->accuracy);
 }
 
-static void print_header(tsr_token_file *file) {
-    const tsr_token_header *h = tsr_token_file_header(file);
-    const tsr_token_file_info *f = tsr_token_file_properties(file);
+static void print_header(const view *w) {
+    const tsr_token_header *h = tsr_token_file_header(w->file);
+    const tsr_token_file_info *f = tsr_token_file_properties(w->file);
     printf("format      tess %u.%u%s\n", f->version_major, f->version_minor,
            f->key_index ? ", with an index of keys" : "");
+    if (!f->tokens && w->streams.streams) return; /* the rest is of ids that are not there */
     if (h->channels) {
         printf("codebook    none: continuous, %u channels, %s, %u bits a vector\n", h->channels,
                latent_name(h), tsr_token_bits(h));
@@ -344,7 +347,7 @@ static void print_json(view *w, const char *path, bool values) {
 static void print_text(view *w, const char *path, bool lines) {
     walk(w, WALK_COUNT, NULL, false);
     print_totals(path, w);
-    print_header(w->file);
+    print_header(w);
     if (!lines || !w->count) return;
     putchar('\n');
     walk(w, WALK_LINES, NULL, false);
