@@ -544,7 +544,8 @@ const verb verb_info = {
     .name = "info",
     .summary = "say what a token file or a folder of them holds, and whether it is whole",
     .usage = "tessera info FILE.tess [--item N|KEY] [--key KEY] [--ids | --latents] [--npy F.npy "
-             "[-f]] [--accuracy A] [--json]\n"
+             "[-f]]\n"
+             "               [--accuracy A] [--json]\n"
              "tessera info DIR [--json]\n"
              "tessera info --check FILE.tess|DIR... [--json]",
     .about =
