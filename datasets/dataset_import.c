@@ -2,6 +2,7 @@
 /* dataset_import.c: tsr_import, and which formats there are. */
 #include "item_records.h"
 #include "key_set.h"
+#include "vocabulary.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,8 @@ typedef struct importer {
     const char *const *inputs;
     int count;
     tsr_token_header header;
+    bool mapped; /* ids are those of `vocabulary` */
+    tsr_vocabulary vocabulary;
     /* The first reading, which looks for the geometry alone. */
     bool looking, equal;
     uint64_t longest, seen;
@@ -66,7 +69,18 @@ static tsr_status leave_out(importer *im, tsr_status s) {
     return TSR_OK;
 }
 
-static void look(importer *im, const tsr_record *r) {
+/* `where` of the record at hand, for messages. */
+static void name_record(const importer *im, char where[700]) {
+    snprintf(where, 700, "%.500s: item %llu", im->input.path, (unsigned long long)im->record);
+}
+
+static tsr_status look(importer *im, tsr_record *r) {
+    char where[700];
+    name_record(im, where);
+    const tsr_status s = im->mapped ? tsr_vocabulary_undo(im->ctx, &im->vocabulary, where,
+                                                          im->header.codebook_size, r)
+                                    : TSR_OK;
+    if (s) return s == TSR_ERROR_TOKENS ? TSR_OK : s; /* told in the second reading */
     if (r->count > im->longest) im->longest = r->count;
     const bool same =
         r->rank == im->rank && !memcmp(r->shape, im->shape, sizeof *r->shape * (size_t)r->rank);
@@ -77,16 +91,19 @@ static void look(importer *im, const tsr_record *r) {
     } else if (!same) {
         im->equal = false;
     }
+    return TSR_OK;
 }
 
 /* Adds a record to the token file. */
-static tsr_status keep(importer *im, const tsr_record *r) {
+static tsr_status keep(importer *im, tsr_record *r) {
     tsr_context *ctx = im->ctx;
     char where[700];
     bool there;
-    snprintf(where, sizeof where, "%.500s: item %llu", im->input.path,
-             (unsigned long long)im->record);
-    tsr_status s = tsr_record_to_item(ctx, where, &im->header, r, im->report.items, &im->item);
+    name_record(im, where);
+    tsr_status s = TSR_OK;
+    if (im->mapped)
+        s = tsr_vocabulary_undo(ctx, &im->vocabulary, where, im->header.codebook_size, r);
+    if (!s) s = tsr_record_to_item(ctx, where, &im->header, r, im->report.items, &im->item);
     if (s == TSR_ERROR_TOKENS && !(im->format->flags & TSR_DATASET_FILES) && im->format->choose)
         return s;
     if (s == TSR_ERROR_TOKENS) return leave_out(im, s);
@@ -123,7 +140,7 @@ static tsr_status read_records(importer *im, void *reader) {
         if (s && memory.go_on && !is_final(s)) {
             s = leave_out(im, s);
         } else if (!s && im->looking) {
-            look(im, &memory.record);
+            s = look(im, &memory.record);
         } else if (!s) {
             s = keep(im, &memory.record);
         }
@@ -253,10 +270,27 @@ static tsr_status make_header(importer *im) {
     return TSR_OK;
 }
 
+/* With a vocabulary readers give its ids, which become codes here. */
+static tsr_status load_vocabulary(importer *im) {
+    const char *path = im->settings->vocabulary;
+    tsr_vocabulary *v = &im->vocabulary;
+    im->mapped = path != NULL;
+    if (!im->mapped) return TSR_OK;
+    const tsr_status s = tsr_vocabulary_load(im->ctx, path, v);
+    if (s) return s;
+    if (im->header.codebook_size > v->codes)
+        return tsr_fail(
+            im->ctx, TSR_ERROR_UNSUPPORTED, "%s: wanted a block of %u codes, as %s has, got %llu",
+            path, im->header.codebook_size, im->header.tokenizer, (unsigned long long)v->codes);
+    im->input.codebook_size = v->numbers < UINT32_MAX ? (uint32_t)v->numbers : UINT32_MAX;
+    return TSR_OK;
+}
+
 static tsr_status import_all(importer *im, const char *output) {
     tsr_context *ctx = im->ctx;
     tsr_status s = make_header(im);
     im->input.codebook_size = im->header.codebook_size;
+    if (!s) s = load_vocabulary(im);
     if (!s && !im->settings->header && !im->settings->columns) s = find_geometry(im);
     if (!s) s = tsr_token_writer_open(ctx, &im->writer, output, &im->header, NULL);
     if (!s) s = read_inputs(im);
@@ -304,6 +338,7 @@ tsr_status tsr_import(tsr_context *ctx, const char *const *inputs, int count, co
     if (!s) s = import_all(im, output);
     if (report) *report = im->report;
     tsr_key_set_free(&im->keys);
+    tsr_vocabulary_free(&im->vocabulary);
     tsr_record_item_free(&im->item);
     free(im);
     return s;

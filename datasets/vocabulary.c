@@ -3,6 +3,7 @@
 #include "vocabulary.h"
 #include "../formats/sha256.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { MAX_FILE = 1 << 20 };
@@ -177,6 +178,77 @@ tsr_status tsr_vocabulary_apply(tsr_context *ctx, tsr_vocabulary *v, tsr_record 
     }
     r->ids = v->ids;
     r->count = n;
+    return TSR_OK;
+}
+
+/* Is the id of `special` at place `at`, where the map has one? */
+static tsr_status expect(tsr_context *ctx, const tsr_vocabulary *v, const char *where,
+                         tsr_special special, const tsr_record *r, uint64_t at) {
+    char got[16] = "the end";
+    if (at < r->count && r->ids[at] == v->special[special]) return TSR_OK;
+    if (at < r->count) snprintf(got, sizeof got, "%u", r->ids[at]);
+    return tsr_fail(ctx, TSR_ERROR_TOKENS, "%s: id %llu: wanted %s, %u, got %s", where,
+                    (unsigned long long)at, names[special], v->special[special], got);
+}
+
+/* Takes ids[at .. end - 1], codes with the ends of rows, to v->ids; *rows of *columns each. */
+static tsr_status take_codes(tsr_context *ctx, tsr_vocabulary *v, const char *where, uint32_t codes,
+                             const tsr_record *r, uint64_t at, uint64_t end, uint64_t *rows,
+                             uint64_t *columns) {
+    const bool lines = v->eol_between || v->eol_every;
+    uint64_t n = 0, row = 0; /* codes in all, codes of this row */
+    *rows = *columns = 0;
+    for (; at < end; ++at) {
+        const uint32_t id = r->ids[at];
+        const bool eol = lines && id == v->special[TSR_EOL];
+        if (!eol && (id < v->first_id || id - v->first_id >= codes))
+            return tsr_fail(ctx, TSR_ERROR_TOKENS,
+                            "%s: id %llu: wanted a code, %llu to %llu, got %u", where,
+                            (unsigned long long)at, (unsigned long long)v->first_id,
+                            (unsigned long long)(v->first_id + codes - 1), id);
+        if (!eol) v->ids[n++] = (uint32_t)(id - v->first_id);
+        row += !eol;
+        if (!eol && (at + 1 < end || v->eol_every || !lines)) continue;
+        if (!*rows) *columns = row;
+        if (!row || row != *columns || (eol && v->eol_between && at + 1 == end))
+            return tsr_fail(ctx, TSR_ERROR_TOKENS,
+                            "%s: id %llu: wanted rows of %llu codes with eol %s, got one of %llu",
+                            where, (unsigned long long)at, (unsigned long long)*columns,
+                            v->eol_every ? "behind each" : "between", (unsigned long long)row);
+        ++*rows;
+        row = 0;
+    }
+    if (lines && row)
+        return tsr_fail(ctx, TSR_ERROR_TOKENS, "%s: id %llu: wanted eol, %u, got the end", where,
+                        (unsigned long long)end, v->special[TSR_EOL]);
+    return TSR_OK;
+}
+
+tsr_status tsr_vocabulary_undo(tsr_context *ctx, tsr_vocabulary *v, const char *where,
+                               uint32_t codes, tsr_record *r) {
+    static const tsr_special before[] = {TSR_BOS, TSR_BOI}, behind[] = {TSR_EOI, TSR_EOS};
+    uint64_t at = 0, rows, columns;
+    const uint64_t tail = (uint64_t)v->has[TSR_EOI] + v->has[TSR_EOS];
+    tsr_status s = tsr_grow(ctx, &v->ids, &v->room, (size_t)r->count + 1, sizeof *v->ids, "ids");
+    for (int i = 0; i < 2 && !s; ++i)
+        if (v->has[before[i]]) s = expect(ctx, v, where, before[i], r, at++);
+    const uint64_t end = r->count >= at + tail ? r->count - tail : at;
+    if (!s) s = take_codes(ctx, v, where, codes, r, at, end, &rows, &columns);
+    for (uint64_t i = 0, place = end; i < 2 && !s; ++i)
+        if (v->has[behind[i]]) s = expect(ctx, v, where, behind[i], r, place++);
+    if (s) return s;
+    const bool lines = v->eol_between || v->eol_every;
+    const uint64_t count = lines ? rows * columns : end - at;
+    if (lines && count) {
+        r->rank = 2;
+        r->shape[0] = rows;
+        r->shape[1] = columns;
+    } else if (count != r->count) {
+        r->rank = 1;
+        r->shape[0] = count;
+    }
+    r->ids = v->ids;
+    r->count = count;
     return TSR_OK;
 }
 

@@ -42,6 +42,11 @@ tsr_status tsr_vocabulary_parse(tsr_context *ctx, const char *name, const void *
 /* Puts the sequence in place of the record's codes; valid until the next call. A shape stays where
  * nothing is added. `columns` are the codes of a row. Errors: TOO_LARGE, MEMORY. */
 tsr_status tsr_vocabulary_apply(tsr_context *ctx, tsr_vocabulary *v, tsr_record *record);
+/* Takes the codes, 0 .. codes - 1, out of a sequence that tsr_vocabulary_apply made; valid until
+ * the next call. Where rows have ends, the shape becomes [rows, columns]. `where` begins the detail
+ * text. Errors: TOKENS (an id that the map does not put there), MEMORY. */
+tsr_status tsr_vocabulary_undo(tsr_context *ctx, tsr_vocabulary *v, const char *where,
+                               uint32_t codes, tsr_record *record);
 void tsr_vocabulary_free(tsr_vocabulary *v);
 
 #endif

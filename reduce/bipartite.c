@@ -224,11 +224,10 @@ const tsr_operator tsr_operator_bipartite_merge = {
              "odd ones",
          .source = "ToMe (facebookresearch/ToMe @ af95e4b), as in TinyChart, AuroraCap, B-VLLM and "
                    "QuoTA",
-         .differs =
-             "Published: the order of equal cosines is not defined; here the lowest odd token "
-             "and the lowest even token come first. Published unmerge does not undo the "
-             "reordering made for a distillation token; here unmerging follows the map of "
-             "source tokens",
+         .differs = "the order of equal cosines is not defined; here the lowest odd token "
+                    "and the lowest even token come first. Published unmerge does not undo the "
+                    "reordering made for a distillation token; here unmerging follows the map of "
+                    "source tokens",
          .cost = "N^2 D / 4 multiply-adds; a tile of cosines at a time, no N x N matrix",
          .columns = "keys"},
     .parameters = {{"r", TSR_PARAMETER_INTEGER, NULL, 0, 2147483647, NULL, "pairs to merge"},
@@ -266,7 +265,7 @@ const tsr_operator tsr_operator_halving_merge = {
              .source =
                  "B-VLLM (zhuqiangLu/B-VLLM @ 51ccbf0, multi_layer_merge); QuoTA's reducer v4",
              .differs =
-                 "Published: every level averages as if all tokens had size 1, so that the "
+                 "every level averages as if all tokens had size 1, so that the "
                  "result is not the mean of the sources, and an odd t may merge all its even "
                  "tokens. Here sizes are carried through, and a step merges at most "
                  "floor(t / 2) pairs",

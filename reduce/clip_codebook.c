@@ -60,7 +60,7 @@ const tsr_operator tsr_operator_clip_codebook = {
              "Tokens are the codebook's rows: means of unit rows, zeros where empty",
          .source = "VQToken (Hai-chao-Zhang/VQToken @ 019f89f, KMeansTorch)",
          .differs =
-             "Published: first centroids by unseeded k-means++, so that results change from run to "
+             "first centroids by unseeded k-means++, so that results change from run to "
              "run, and a fixed k stops with a TypeError. Here max-min picks, ties to the lowest "
              "label, and rows=original for means of tokens with their length",
          .cost = "N k D multiply-adds a round, and the picks: at most N^2 D; 3 N D + k D numbers",

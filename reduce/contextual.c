@@ -437,7 +437,7 @@ const tsr_operator tsr_operator_lof_merge = {
              "centres, last",
          .source = "Recoverable Compression (banjiuyufen/Recoverable-Compression @ d927594)",
          .differs =
-             "Published: the number of centres is a share of the channels, not of tokens; keys are "
+             "the number of centres is a share of the channels, not of tokens; keys are "
              "those of other tokens; without a centre the last token is missing: "
              "variant=published. "
              "As published a token may be in several sums, which are not normalised; its source "

@@ -3,10 +3,11 @@
  *
  * Three things are asked of every token: its nearest neighbours (density), its nearest denser token
  * (delta), and in the end its nearest centre. One pass over tiles of squared distances keeps a
- * short list of the nearest of each token. The nearest denser token is nearly always in that list;
- * a second pass is made for the few tokens that are the densest of their own list. No N x N matrix
- * is stored. Distances that count, those of k neighbours and deltas, are computed again in float64,
- * so that copies of a token are at distance 0. */
+ * short list of the nearest of each token. The nearest denser token and the nearest centre are
+ * mostly in that list; products are made again for the tokens of which they are not. No N x N
+ * matrix is stored. Distances that count, those of k neighbours and deltas, are computed again in
+ * float64, so that copies of a token are at distance 0. */
+#include "../compute/cpu/simd.h"
 #include "../compute/threads.h"
 #include "select.h"
 #include "similarity.h"
@@ -15,7 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LISTED = 32 /* nearest that are kept of each token, or k where that is more */ };
+enum {
+    LISTED = 32, /* nearest that are kept of each token, or k where that is more */
+    LOOK = 64    /* distances that are looked at together */
+};
 
 typedef struct peaks {
     tsr_operation *o;
@@ -40,12 +44,27 @@ static double exact_distance(const peaks *p, int64_t i, int64_t j) {
 
 /* ---- first pass: the nearest of each token, and its density ---- */
 
+/* True where one of n numbers is below `low` or above `high`: most of a row is neither. */
+TSR_CLONES static bool any_outside(const float *x, int64_t n, float low, float high) {
+    int outside = 0;
+    for (int64_t i = 0; i < n; ++i)
+        outside |= (x[i] < low) | (x[i] > high);
+    return outside;
+}
+
 static void list_nearest(peaks *p, int64_t i, const float *row) {
-    float *near = p->near + i * p->listed;
+    float *near = p->near + i * p->listed, most = -1;
     int32_t *nearest = p->nearest + i * p->listed;
     int64_t count = 0, far = 0;
     for (int64_t j = 0; j < p->n; ++j) {
-        if (row[j] > row[far]) far = j;
+        while (count == p->listed && p->n - j >= LOOK &&
+               !any_outside(row + j, LOOK, near[count - 1], most))
+            j += LOOK;
+        if (j == p->n) break;
+        if (row[j] > most) {
+            most = row[j];
+            far = j;
+        }
         if (count == p->listed && !(row[j] < near[count - 1])) continue;
         int64_t at = count < p->listed ? count++ : count - 1;
         for (; at > 0 && row[j] < near[at - 1]; --at) {
@@ -179,10 +198,29 @@ static void find_peaks(peaks *p) {
 
 /* ---- centres and their members ---- */
 
+/* The nearest centre of token i, if the list of its nearest shows it: all that is not listed is at
+ * least as far as the last of the list. Of centres at one distance the first. number [n]: of each
+ * centre, -1 for other tokens. */
+static int32_t listed_centre(const peaks *p, int64_t i, const int32_t *number) {
+    const float *near = p->near + i * p->listed, last = near[p->listed - 1];
+    const int32_t *nearest = p->nearest + i * p->listed;
+    int32_t best = -1;
+    float at = 0;
+    for (int64_t j = 0; j < p->listed && (best < 0 || near[j] == at); ++j) {
+        const int32_t c = number[nearest[j]];
+        if (c >= 0 && (best < 0 || c < best)) {
+            best = c;
+            at = near[j];
+        }
+    }
+    return p->listed == p->n || at < last ? best : -1;
+}
+
 typedef struct joining {
     const float *tile; /* [rows, centres] squared distances */
     int64_t centres;
-    int32_t *cluster; /* of row 0 */
+    const int32_t *token; /* of each row */
+    int32_t *cluster;     /* [n] */
 } joining;
 
 static void join_row(void *arg, int64_t r, int worker) {
@@ -192,27 +230,47 @@ static void join_row(void *arg, int64_t r, int worker) {
     (void)worker;
     for (int64_t j = 1; j < w->centres; ++j)
         if (row[j] < row[best]) best = j;
-    w->cluster[r] = (int32_t)best;
+    w->cluster[w->token[r]] = (int32_t)best;
 }
 
-/* The nearest centre of every token, the first of equal ones; a centre its own. */
-static void join_centres(peaks *p, const int32_t *centre, int64_t count, int32_t *cluster) {
+/* The nearest centre of these tokens, by a product with all centres. */
+static void join_by_product(peaks *p, const int32_t *centre, int64_t centres, const int32_t *token,
+                            int64_t count, int32_t *cluster) {
     tsr_operation *o = p->o;
     tsr_similarity s;
-    float *rows = tsr_operation_take(o, count * p->dim, sizeof *rows, "centres");
-    for (int64_t i = 0; i < count && !o->status; ++i)
-        memcpy(rows + i * p->dim, p->x + centre[i] * p->dim, (size_t)p->dim * sizeof *rows);
-    tsr_similarity_open(o, &s, TSR_SIMILARITY_SQUARE_DISTANCE, rows, count, p->dim);
-    float *tile = tsr_operation_take(o, s.tile * count, sizeof *tile, "distances");
-    for (int64_t first = 0; first < p->n && !o->status; first += s.tile) {
-        const int64_t n = p->n - first < s.tile ? p->n - first : s.tile;
-        tsr_similarity_others(&s, p->x + first * p->dim, n, tile);
-        joining w = {tile, count, cluster + first};
+    float *columns = tsr_operation_take(o, centres * p->dim, sizeof *columns, "centres");
+    for (int64_t i = 0; i < centres && !o->status; ++i)
+        memcpy(columns + i * p->dim, p->x + centre[i] * p->dim, (size_t)p->dim * sizeof *columns);
+    tsr_similarity_open(o, &s, TSR_SIMILARITY_SQUARE_DISTANCE, columns, centres, p->dim);
+    float *tile = tsr_operation_take(o, s.tile * centres, sizeof *tile, "distances");
+    float *rows = tsr_operation_take(o, s.tile * p->dim, sizeof *rows, "tokens");
+    for (int64_t first = 0; first < count && !o->status; first += s.tile) {
+        const int64_t n = count - first < s.tile ? count - first : s.tile;
+        for (int64_t i = 0; i < n; ++i)
+            memcpy(rows + i * p->dim, p->x + token[first + i] * p->dim,
+                   (size_t)p->dim * sizeof *rows);
+        tsr_similarity_others(&s, rows, n, tile);
+        joining w = {tile, centres, token + first, cluster};
         if (!o->status) tsr_parallel(o->ctx, n, join_row, &w);
     }
     tsr_similarity_close(&s);
-    for (int64_t i = 0; i < count && !o->status; ++i)
-        cluster[centre[i]] = (int32_t)i;
+}
+
+/* The nearest centre of every token, the first of equal ones; a centre its own. */
+static void join_centres(peaks *p, const int32_t *centre, int64_t centres, int32_t *cluster) {
+    int32_t *number = tsr_operation_take(p->o, p->n, sizeof *number, "centres"),
+            *left = tsr_operation_take(p->o, p->n, sizeof *left, "tokens");
+    int64_t count = 0;
+    if (p->o->status) return;
+    for (int64_t i = 0; i < p->n; ++i)
+        number[i] = -1;
+    for (int64_t i = 0; i < centres; ++i)
+        number[centre[i]] = (int32_t)i;
+    for (int64_t i = 0; i < p->n; ++i) {
+        cluster[i] = number[i] >= 0 ? number[i] : listed_centre(p, i, number);
+        if (cluster[i] < 0) left[count++] = (int32_t)i;
+    }
+    if (count) join_by_product(p, centre, centres, left, count, cluster);
 }
 
 /* The count tokens of highest score, the lowest index among equals, in falling order. */
@@ -274,7 +332,7 @@ const tsr_operator tsr_operator_dpc_knn = {
              "averaged. Where k is below `neighbours`, min(3, max(floor(k / 2), 1)) count",
          .source = "PPE (MouxiaoHuang/PPE @ 7b6aa7d, cluster_dpc_knn, merge_tokens)",
          .differs =
-             "Published: noise up to 1e-6 is added to densities, so that results change from run "
+             "noise up to 1e-6 is added to densities, so that results change from run "
              "to "
              "run, and decides alone for k <= 4; here none, and of equal densities the lower index "
              "is denser. Published means divide by n + 1e-6 and forget sizes; here means are "

@@ -194,9 +194,8 @@ const tsr_operator tsr_operator_error_fit = {
                  "squares in all four",
              .source = "Inference-optimal VLM (locuslab/llava-token-compression @ bdedebd, "
                        "func_error_fit)",
-             .differs =
-                 "Published: a search over a fifth of a grid in unseeded random order, so that "
-                 "fits differ from run to run; here the whole grid, and a refinement",
+             .differs = "a search over a fifth of a grid in unseeded random order, so that "
+                        "fits differ from run to run; here the whole grid, and a refinement",
              .cost = "10,201 passes over the table, then some dozen",
              .columns = NULL},
     .parameters = {{"N", TSR_PARAMETER_LIST, NULL, 1e-12, 1e15, NULL, "model sizes"},

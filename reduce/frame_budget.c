@@ -20,8 +20,11 @@ typedef struct budget {
 
 /* (100 p)^2 by frame, divided by their sum. */
 static void weigh_frames(tsr_operation *o, const budget *b, double *share) {
-    const tsr_token_array a =
-        tsr_operation_column(o, "frame_scores", TSR_ARRAY_F32, TSR_TOKEN_AXIS_NONE, 1);
+    /* Read from a file, a number for each frame has the tokens' axis where a frame is one token. */
+    const bool tokens =
+        tsr_token_set_column(o->in, "frame_scores").axis == TSR_TOKEN_AXIS_FIRST && b->tokens == 1;
+    const tsr_token_array a = tsr_operation_column(
+        o, "frame_scores", TSR_ARRAY_F32, tokens ? TSR_TOKEN_AXIS_FIRST : TSR_TOKEN_AXIS_NONE, 1);
     const float *p = a.data;
     double sum = 0;
     if (!o->status && a.dim[0] != b->frames)
@@ -325,7 +328,7 @@ const tsr_operator tsr_operator_frame_budget = {
              "to h",
          .source = "QuoTA (MAC-AutoML/QuoTA @ ec194d7, scale_weights, token_compress)",
          .differs =
-             "Published (variant=published): v1 is not capped, the cap of the others makes one "
+             "with variant=published v1 is not capped, the cap of the others makes one "
              "pass "
              "and loses budget, picks are a linspace in f32, v4 and v5 forget sizes between steps "
              "(and stop with a NameError in the release). Here shares fill up until none is above "

@@ -245,7 +245,7 @@ const tsr_operator tsr_operator_dct_lowpass = {
                  "survive",
              .source = "Fourier-VLM (whyisverysmart/Fourier-Compressor @ 45ab404)",
              .differs =
-                 "Published: orthonormal alone, gain=ortho, which multiplies a constant by "
+                 "orthonormal alone, gain=ortho, which multiplies a constant by "
                  "sqrt(rows columns / (h w)), 2 from 24 x 24 to 12 x 12; and half precision in and "
                  "out, which is not done here",
              .cost = "D (H W h + h W w) multiply-adds with matrices, D H W log(H W) with FFTW",

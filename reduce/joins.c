@@ -37,7 +37,8 @@ static const float *read_scores(tsr_operation *o) {
 static int64_t count_low(tsr_operation *o, int64_t n, int64_t cell) {
     const double keep = tsr_operation_number(o, "keep");
     if (o->status) return 0;
-    const int64_t r = (int64_t)((double)n * (1 - keep)), low = r + n / (cell * cell);
+    /* 1 - 0.9 is a little below 0.1, which must not cost a token. */
+    const int64_t r = (int64_t)floor((double)n * (1 - keep) + 1e-9), low = r + n / (cell * cell);
     return r == 0 ? 0 : low < n ? low : n;
 }
 
@@ -216,7 +217,7 @@ const tsr_operator tsr_operator_temporal_dedupe = {
              "the most similar; what did not join stays, ascending, averaged with all that "
              "lead to it",
          .source = "B-VLLM (zhuqiangLu/B-VLLM @ 51ccbf0, threshold_soft_matching, merge_temporal)",
-         .differs = "Published: what joins one that has joined itself is lost with it "
+         .differs = "what joins one that has joined itself is lost with it "
                     "(variant=published); here joins are followed to their end. Published compares "
                     "distributions of picks, with Gumbel noise also at inference; here features "
                     "unless metric=picks, and no noise. Whole frames (unit=frame) are ours",

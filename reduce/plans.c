@@ -114,7 +114,7 @@ const tsr_operator tsr_operator_shard_plan = {
                  "by row",
              .source =
                  "AdaptVision (harrytea/AdaptVision @ 7518e3b, expand2square, sliding_window)",
-             .differs = "Published: a picture of one shard is listed twice, whole and as the only "
+             .differs = "a picture of one shard is listed twice, whole and as the only "
                         "tile of its grid; here once, unless variant=published. Whatever the "
                         "published names say, the picture is stretched, not padded",
              .cost = "constant for each picture",

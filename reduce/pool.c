@@ -66,7 +66,7 @@ const tsr_operator tsr_operator_pyramid_pool = {
              .formula = "k = floor(sqrt(rows * columns / target)); each token is the mean of k x k "
                         "tokens",
              .source = "M3 (mu-cai/matryoshka-mm @ ec30cd3, matryoshka_vis_token_process)",
-             .differs = "Published: square grids only; rows and columns that fill no window are "
+             .differs = "square grids only; rows and columns that fill no window are "
                         "dropped without a word, so that the count misses the target. Here any "
                         "grid, and a tail is refused unless tail=drop",
              .cost = "N D additions",
@@ -265,7 +265,7 @@ const tsr_operator tsr_operator_pool_1d = {
                  "their positions; a tail shorter than s is dropped; prefix and suffix (text) "
                  "stay as they are",
              .source = "LLaVolta (Beckschen/LLaVolta @ 31ec151, visual_avg_pool1d)",
-             .differs = "Published: positions are averaged in half precision and cut to whole "
+             .differs = "positions are averaged in half precision and cut to whole "
                         "numbers, so that above 2,048 neighbours share one: the array "
                         "positions_released of the trace. Here positions are means in float64. As "
                         "published, runs ignore where a row of the grid ends",
@@ -344,10 +344,9 @@ const tsr_operator tsr_operator_slow_fast_pool = {
              "alone",
          .source = "Slow-Fast MLLM (SHI-Labs/Slow-Fast-Video-Multimodal-LLM @ 69676a1, "
                    "sample_fast_frames, split_slow_fast_tokens)",
-         .differs =
-             "Published: square grids only, and frames of zeros are appended but never used; "
-             "here any grid, with the same result. As published, frames, rows and columns "
-             "that fill no window are dropped",
+         .differs = "square grids only, and frames of zeros are appended but never used; "
+                    "here any grid, with the same result. As published, frames, rows and columns "
+                    "that fill no window are dropped",
          .cost = "N D additions at most",
          .columns = NULL},
     .parameters = {{"stream", TSR_PARAMETER_CHOICE, "fast", 0, 0, "fast|slow",

@@ -13,7 +13,7 @@ build=(gcc libc6-dev cmake ninja-build pkg-config glslang-tools
        libarchive-dev zlib1g-dev libcurl4-openssl-dev)
 tests=(g++ check libsubunit-dev mesa-vulkan-drivers vulkan-validationlayers spirv-tools python3 python3-dev python3-venv
        python3-pil libjpeg-turbo-progs libavif-bin libjxl-tools libheif-examples groff-base mandoc zsh fish dpkg-dev file)
-optional=(clang-format-14) # not in every release; tests leave out what needs it
+optional=(clang-format-14 libfftw3-dev) # not in every release; tests leave out what needs it
 packaging=(dpkg-dev file)
 
 goal=${1:-}

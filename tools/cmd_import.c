@@ -12,7 +12,7 @@ enum { FAILURES_LISTED = 10000 };
 
 typedef struct import_options {
     common_options common;
-    const char *output, *from, *tokenizer, *like, *name;
+    const char *output, *from, *tokenizer, *like, *name, *vocabulary;
     text_list columns;
     uint32_t codebook_size, rows, columns_of_tile, tile_width, tile_height;
     int on_error;
@@ -47,6 +47,11 @@ static const option options[] = {
      "pixels of a tile's height", NULL, 1, 65536},
     {"name", 0, OPTION_TEXT, offsetof(import_options, name), "NAME", "imported",
      "name of the tokenizer, where neither --model nor --like says it", NULL, 0, 0},
+    {"vocabulary", 0, OPTION_TEXT, offsetof(import_options, vocabulary), "MAP.json",
+     "ids are codes",
+     "the map by which 'export --vocabulary' put codes into the ids of a language model; it is "
+     "undone, and an id that it does not put there is a bad item",
+     NULL, 0, 0},
     {"column", 0, OPTION_TEXTS, offsetof(import_options, columns), "KIND=NAME", "the format's own",
      "the column (member, suffix) of ids, key, label, caption or shape is called so; may be given "
      "several times",
@@ -188,6 +193,7 @@ static int run(const verb *v, int argc, char **argv) {
                                           .columns = o.columns_of_tile,
                                           .tile_width = o.tile_width,
                                           .tile_height = o.tile_height,
+                                          .vocabulary = o.vocabulary,
                                           .names = columns,
                                           .stop_on_error = o.on_error == 1,
                                           .failed = on_failure,

@@ -161,7 +161,9 @@ typedef struct tsr_import_settings {
                                once before */
     uint32_t tile_width, tile_height; /* pixels of a tile; default 0: 256 */
     uint64_t weights_hash;            /* of the tokenizer; default 0: unknown */
-    tsr_dataset_names names;          /* default: zeros */
+    const char *vocabulary;  /* JSON file by which tsr_export put codes into the ids of a language
+                                model: it is undone. Default NULL: ids are codes */
+    tsr_dataset_names names; /* default: zeros */
     int stop_on_error; /* 1: the first bad item ends the call; 0: it is reported and left out, where
                           the format can go on behind it. Default 0 */
     tsr_import_failure_fn failed; /* receives each bad item; default NULL: no reports */

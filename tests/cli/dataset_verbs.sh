@@ -135,6 +135,45 @@ sed 's/"between"/"none"/; s/"special": {[^}]*}/"special": {}/' map.json >offset.
 run export x.tess -o voc3 --to jsonl --vocabulary offset.json -q
 is "an offset alone keeps the shape" "[2, 3] 70099" \
     "$(python3 -c 'import json; d = json.loads(open("voc3/part-00000.jsonl").readline()); print(d["shape"], d["ids"][-1])')"
+# and the way back: the file that ids without a vocabulary give
+run export x.tess -o codes --to jsonl -q
+run import codes -o codes.tess --from jsonl --like x.tess -q
+code_is 0
+sed 's/"between"/"every"/; s/"special": {/&"eos": 5, /' map.json >every.json
+run export x.tess -o voc4 --to webdataset --vocabulary every.json -q
+for way in voc/jsonl/map voc2/megatron/map voc3/jsonl/offset voc4/webdataset/every; do
+    IFS=/ read -r place form map <<<"$way"
+    run import $place -o back-$place.tess --from $form --like x.tess --vocabulary $map.json -q
+    code_is 0
+    [ $form != jsonl ] || cmp -s codes.tess back-$place.tess || complain "$way: another file comes back"
+    run info --ids --json codes.tess
+    wanted=$(json '[i["ids"] for i in d["items"]]')
+    run info --ids --json back-$place.tess
+    is "ids of $way" "$wanted" "$(json '[i["ids"] for i in d["items"]]')"
+done
+run import voc -o found.tess --from jsonl -k 100 --vocabulary map.json --json
+code_is 0
+is "geometry of codes" "2 3" "$(json 'd["rows"], d["columns"]' | tr -d '(),')"
+while IFS='|' read -r ids pattern; do
+    printf '{"key": "bad", "ids": [%s]}\n{"key": "good", "ids": [1, 2, 70001, 4, 70002, 3]}\n' "$ids" >bad.jsonl
+    run import bad.jsonl -o bad.tess --from jsonl -k 100 --columns 2 --rows 1 --vocabulary map.json -f --json
+    code_is 1
+    is "what is left" "1 1" "$(json 'd["items"], d["failed"]' | tr -d '(),')"
+    grep -qE "bad.jsonl: item 0: $pattern" err || complain "$ids: $(cat err)"
+done <<'END'
+2, 70000, 3|id 0: wanted bos, 1, got 2$
+1, 70000, 3|id 1: wanted boi, 2, got 70000$
+1, 2, 70000|id 2: wanted eoi, 3, got 70000$
+1, 2|id 2: wanted eoi, 3, got the end$
+1, 2, 69999, 3|id 2: wanted a code, 70000 to 70099, got 69999$
+1, 2, 1, 3|id 2: wanted a code, 70000 to 70099, got 1$
+1, 2, 70000, 70001, 4, 70000, 3|id 5: wanted rows of 2 codes with eol between, got one of 1$
+1, 2, 70000, 4, 3|id 3: wanted rows of 1 codes with eol between, got one of 1$
+1, 2, 4, 70000, 3|id 2: wanted rows of 0 codes with eol between, got one of 0$
+END
+fails 4 'map.json: wanted a block of 200 codes' import voc -o out3.tess --from jsonl -k 200 --vocabulary map.json
+fails 3 'nomap.json' import voc -o out3.tess --from jsonl -k 100 --vocabulary nomap.json
+absent out3.tess
 while IFS='|' read -r edit pattern; do
     sed "$edit" map.json >bad.json
     fails 4 "bad.json: .*$pattern" export x.tess -o out3 --to jsonl --vocabulary bad.json
