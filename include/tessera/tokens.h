@@ -131,6 +131,12 @@ typedef enum tsr_codebook_type {
                              a row; magnitudes below 2^119 */
 } tsr_codebook_type;
 
+/* What a stream takes in a file. */
+typedef struct tsr_stream_bytes {
+    uint64_t codebook, ids, gains, map; /* coded parts; a newline counts as codebook */
+    uint64_t all;                       /* the chunk */
+} tsr_stream_bytes;
+
 /* A named grid of ids that goes with an item and is read without the other streams: semantic ids
  * before pixel ids, a fast stream beside a slow one, the codebook and index map of a clip. An id
  * means a code of whatever `source` names, or a row of the stream's own codebook. A struct of zeros
@@ -154,14 +160,11 @@ typedef struct tsr_token_stream {
     uint32_t finer; /* number, from 1, of the stream of this item whose cells these cells hold;
                        default 0: none */
     uint32_t finer_frames, finer_rows, finer_columns; /* of that stream; default 0 */
-    uint32_t window[3];  /* frames, rows and columns of finer cells pooled into one; this grid is
-                            the finer one divided by it, rounded up. Default 0: `map` says it */
-    const uint32_t *map; /* [finer cells] cell of this grid that holds each, or TSR_NO_CELL; NULL
-                            with a window */
-    struct {
-        uint64_t codebook, ids, gains, map; /* coded parts; newline counts as codebook */
-        uint64_t all;                       /* the chunk */
-    } bytes; /* in the file: filled by reading, not looked at by writing */
+    uint32_t window[3];     /* frames, rows and columns of finer cells pooled into one; this grid is
+                               the finer one divided by it, rounded up. Default 0: `map` says it */
+    const uint32_t *map;    /* [finer cells] cell of this grid that holds each, or TSR_NO_CELL; NULL
+                               with a window */
+    tsr_stream_bytes bytes; /* in the file: filled by reading, not looked at by writing */
 } tsr_token_stream;
 #define TSR_MAX_STREAMS 64u /* of one item */
 #define TSR_NO_CELL     UINT32_MAX
