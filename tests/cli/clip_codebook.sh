@@ -214,6 +214,9 @@ run encode one.safetensors --clip-codebook 5 --frames 9 -o x.tess
 code_is 2
 run encode missing.safetensors --clip-codebook 5 -o x.tess
 code_is 3
+run export k.tess --to npy -o out-of-clips
+code_is 4
+err_has 'wanted items of ids alone, got one with 1 streams'
 run decode k.tess -o x.safetensors -k 3
 code_is 2
 run decode k.tess -o x.png --vq-attention one.safetensors
