@@ -14,10 +14,11 @@
 static tsr_status open_model(tsr_tower *t, const tsr_model_settings *settings) {
     tsr_status status = tsr_model_find(&t->model, settings->model);
     if (!status && !t->model.family->tower)
-        status = tsr_fail(t->model.ctx, TSR_ERROR_UNSUPPORTED,
-                          "%s: wanted a tower (CLIP, SigLIP, DINOv2), got the weights of %s, which "
-                          "makes no features",
-                          t->model.file, t->model.family->name);
+        status = tsr_fail(
+            t->model.ctx, TSR_ERROR_UNSUPPORTED,
+            "%s: wanted a tower (CLIP, SigLIP, DINOv2, Qwen2-VL), got the weights of %s, which "
+            "makes no features",
+            t->model.file, t->model.family->name);
     if (!status) status = tsr_model_open_devices(&t->model, settings);
     if (!status) status = tsr_model_open_state(&t->model);
     if (status) return status;

@@ -14,12 +14,12 @@ static void cluster(tsr_operation *o, const int32_t *picks, int64_t k,
     const int64_t n = o->in->count, d = o->in->channels;
     float *centroids = tsr_operation_take(o, k * d, sizeof *centroids, "centroids");
     const uint32_t passes = (uint32_t)tsr_operation_integer(o, "rounds");
+    tsr_device *device = tsr_operation_device(o);
     if (o->status) return;
     for (int64_t i = 0; i < k; ++i)
         memcpy(centroids + i * d, o->in->features + picks[i] * d, (size_t)d * sizeof *centroids);
     tsr_unit_rows(o, centroids, k, d, centroids);
-    o->status =
-        tsr_spherical_kmeans(o->device, o->in->features, n, d, k, passes, centroids, result);
+    o->status = tsr_spherical_kmeans(device, o->in->features, n, d, k, passes, centroids, result);
     if (!o->status && tsr_operation_is(o, "labels", "canonical"))
         o->status = tsr_spherical_canonical(o->ctx, n, d, k, result);
 }

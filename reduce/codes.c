@@ -113,9 +113,10 @@ static void nearest_code(tsr_operation *o) {
     int32_t *ids = tsr_operation_take(o, n, sizeof *ids, "ids");
     float *margin = tsr_operation_take(o, n, sizeof *margin, "margins");
     double *distance = tsr_operation_take(o, n, sizeof *distance, "distances");
+    tsr_device *device = tsr_operation_device(o);
     if (o->status) return;
-    o->status = tsr_vq_assign(o->device, x, n, dim, b.codes, b.count, TSR_METRIC_EUCLID, 0, ids,
-                              margin, NULL);
+    o->status =
+        tsr_vq_assign(device, x, n, dim, b.codes, b.count, TSR_METRIC_EUCLID, 0, ids, margin, NULL);
     if (o->status) return;
     tsr_parallel(o->ctx, n, settle_row,
                  &(nearest_work){x, b.codes, dim, b.count, ids, margin, distance, longest_row(&b)});

@@ -101,10 +101,19 @@ typedef struct shape {
     int64_t h, w; /* w is 1 where a frame becomes a list */
 } shape;
 
+static int64_t at_most(int64_t a, int64_t most) {
+    return a < most ? a : most;
+}
+
+/* About square, as published, which is for square frames. Where a side would be longer than the
+ * frame's, it is the frame's, and the other takes what fits into n. */
 static shape shape_of(const budget *b, int64_t n) {
     if (b->reducer == 3 || b->reducer == 4) return (shape){n, 1};
-    const int64_t w = (int64_t)sqrt((double)n);
-    return (shape){(w + 1) * w <= n ? w + 1 : w, w};
+    const int64_t w = (int64_t)sqrt((double)n), h = (w + 1) * w <= n ? w + 1 : w;
+    const bool grows = b->reducer == 1 && b->published;
+    if (h > b->rows && !grows) return (shape){b->rows, at_most(n / b->rows, b->columns)};
+    if (w > b->columns && !grows) return (shape){at_most(n / b->columns, b->rows), b->columns};
+    return (shape){h, w};
 }
 
 /* ---- reducers: tokens x [rows * columns, channels] of one frame to y; map [tokens] gets numbers
@@ -322,7 +331,8 @@ const tsr_operator tsr_operator_frame_budget = {
              "w = (100 p)^2 / sum, B = max_token * total; no share above N / B, N the tokens of a "
              "frame; n = floor(B w), frames with n = 0 vanish. w x h: w = floor(sqrt(n)), h = w + "
              "1 "
-             "where that fits into n, else w. v1 bilinear, v2 adaptive means, v3 evenly spaced "
+             "where that fits into n, else w, and no side longer than the frame's. v1 bilinear, v2 "
+             "adaptive means, v3 evenly spaced "
              "picks, v4 bipartite merging in halves to n, v5 the same in rows to w, then in "
              "columns "
              "to h",

@@ -78,6 +78,7 @@ static void by_matrices(tsr_operation *o, const cut *c, float *y) {
     const float *rows = make_low_pass(o, c->to[0], c->from[0], c->gain);
     const float *columns = make_low_pass(o, c->to[1], c->from[1], 1);
     tsr_weights *weights = NULL;
+    tsr_device *device = tsr_operation_device(o);
     const int64_t frame = c->from[0] * c->from[1] * c->channels,
                   small = c->to[0] * c->to[1] * c->channels;
     const tsr_tensor a =
@@ -93,9 +94,9 @@ static void by_matrices(tsr_operation *o, const cut *c, float *y) {
         tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, y + t * small, 3,
                                          (int64_t[]){c->to[0], c->to[1], c->channels});
         const tsr_program program = {.fn = two_products, .model = weights, .name = "dct-lowpass"};
-        o->status = tsr_execute(o->device, &program, &in, 1, &out, 1);
+        o->status = tsr_execute(device, &program, &in, 1, &out, 1);
     }
-    if (weights) tsr_device_forget(o->device, weights);
+    if (weights) tsr_device_forget(device, weights);
     tsr_weights_close(&weights);
 }
 
@@ -182,7 +183,8 @@ static void by_fftw(tsr_operation *o, const cut *c, float *y) {
 /* ---- the operator ---- */
 
 static bool wants_fftw(tsr_operation *o) {
-    const bool cpu = tsr_device_properties(o->device)->kind == TSR_DEVICE_CPU;
+    /* The chain's device is open already unless it is the cpu. */
+    const bool cpu = !*o->device || tsr_device_properties(*o->device)->kind == TSR_DEVICE_CPU;
     if (tsr_operation_is(o, "method", "fftw")) return true;
 #if TESSERA_WITH_FFTW
     return cpu && tsr_operation_is(o, "method", "auto");

@@ -20,6 +20,14 @@ void tsr_operation_fail(tsr_operation *o, tsr_status status, const char *format,
     o->status = tsr_fail(o->ctx, status, "%s: %s", o->op->info.name, text);
 }
 
+tsr_device *tsr_operation_device(tsr_operation *o) {
+    if (o->status) return NULL;
+    tsr_device_settings settings = tsr_device_settings_default();
+    settings.name = "cpu"; /* another one is open already */
+    if (!*o->device) o->status = tsr_device_open(o->ctx, o->device, &settings);
+    return o->status ? NULL : *o->device;
+}
+
 void *tsr_operation_take(tsr_operation *o, int64_t count, size_t size, const char *what) {
     if (o->status) return NULL;
     void *p = tsr_scratch_take(&o->scratch, (size_t)(count > 0 ? count : 1), size, what);

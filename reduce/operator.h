@@ -31,7 +31,8 @@ typedef struct tsr_operator {
 
 struct tsr_operation {
     tsr_context *ctx;
-    tsr_device *device; /* NULL for an operator that plans */
+    tsr_device **device; /* of the chain: where tsr_operation_device opens it; NULL for an operator
+                            that plans */
     const tsr_operator *op;
     const tsr_token_set *in;                        /* NULL for an operator that plans */
     tsr_token_set *out;                             /* NULL until one of keep, merge, replace */
@@ -44,6 +45,9 @@ struct tsr_operation {
 /* Records a failure "<operator>: <text>". */
 void tsr_operation_fail(tsr_operation *o, tsr_status status, const char *format, ...)
     TSR_PRINTF(3, 4);
+/* The device of the chain: opened by the first operator that asks, since opening one takes longer
+ * than many an operator does. NULL after a failure. Not for operators that plan. */
+tsr_device *tsr_operation_device(tsr_operation *o);
 /* Array of count * size bytes, zeroed, until the end of the operation. NULL after a failure. */
 void *tsr_operation_take(tsr_operation *o, int64_t count, size_t size, const char *what);
 

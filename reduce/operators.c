@@ -157,7 +157,8 @@ static void end(tsr_operation *o, tsr_token_set **made) {
     *made = o->out;
 }
 
-static tsr_status apply(tsr_device *device, const tsr_token_set *in, const char *operation,
+/* *device may be NULL, and may be opened. */
+static tsr_status apply(tsr_device **device, const tsr_token_set *in, const char *operation,
                         tsr_token_set **made) {
     char text[MAX_OPERATION];
     tsr_operation o = {.ctx = in->ctx, .device = device, .in = in, .scratch = {.ctx = in->ctx}};
@@ -186,12 +187,13 @@ tsr_status tsr_token_set_reduce(const tsr_token_set *set, const char *const *ope
     tsr_device *device = NULL;
     tsr_device_settings d = tsr_device_settings_default();
     d.name = settings && settings->device ? settings->device : "cpu";
-    tsr_status status = tsr_device_open(set->ctx, &device, &d);
+    tsr_status status = TSR_OK;
+    if (strcmp(d.name, "cpu")) status = tsr_device_open(set->ctx, &device, &d);
     const tsr_token_set *in = set;
     tsr_token_set *made = NULL;
     for (int i = 0; i < count && !status; ++i) {
         tsr_token_set *next = NULL;
-        status = operations[i] ? apply(device, in, operations[i], &next)
+        status = operations[i] ? apply(&device, in, operations[i], &next)
                                : tsr_fail(set->ctx, TSR_ERROR_ARGUMENT,
                                           "reduce: operation %d: wanted a text, got NULL", i);
         tsr_token_set_close(&made);

@@ -322,6 +322,9 @@ static void table_stretch(tsr_operation *o) {
                            (long long)keep, (long long)n);
     if (o->status) return;
     const int64_t made = keep + (n - keep) * factor;
+    if (made > INT32_MAX)
+        tsr_operation_fail(o, TSR_ERROR_TOO_LARGE, "factor: wanted at most %d rows, got %lld",
+                           INT32_MAX, (long long)made);
     float *table = tsr_operation_take(o, made * dim, sizeof *table, "table");
     int32_t *map = tsr_operation_take(o, n, sizeof *map, "map");
     if (o->status) return;

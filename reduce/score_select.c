@@ -49,8 +49,9 @@ const tsr_operator tsr_operator_lof_budget = {
              .columns = "scores"},
     .parameters = {{"neighbours", TSR_PARAMETER_INTEGER, "20", 1, 1000000, NULL,
                     "q; of fewer tokens all others"},
-                   {"least", TSR_PARAMETER_INTEGER, "0", 0, 2147483647, NULL,
-                    "fewest tokens to keep; with 0 a set without outliers is refused"},
+                   {"least", TSR_PARAMETER_INTEGER, "1", 0, 2147483647, NULL,
+                    "fewest tokens to keep; with 0 a set without outliers is refused, since no set "
+                    "is empty"},
                    {"variant", TSR_PARAMETER_CHOICE, "count", 0, 0, "count|published",
                     "how k follows from the count"}},
     .apply = lof_budget,
@@ -223,7 +224,8 @@ const tsr_operator tsr_operator_keep_mask = {
                         "decides, and equal ones keep the token",
              .cost = "N comparisons",
              .columns = "logits"},
-    .parameters = {{"least", TSR_PARAMETER_INTEGER, "0", 0, 2147483647, NULL,
-                    "fewest tokens to keep; with 0 a mask that keeps none is refused"}},
+    .parameters = {{"least", TSR_PARAMETER_INTEGER, "1", 0, 2147483647, NULL,
+                    "fewest tokens to keep; with 0 a mask that keeps none is refused, since no set "
+                    "is empty"}},
     .apply = keep_mask,
 };

@@ -88,6 +88,7 @@ static void mean_of_columns(const float *x, int64_t n, int64_t dim, double *sum,
 void tsr_similarity_open(tsr_operation *o, tsr_similarity *s, tsr_similarity_kind kind,
                          const float *x, int64_t n, int64_t dim) {
     *s = (tsr_similarity){.o = o, .kind = kind, .n = n, .dim = dim, .staged = x};
+    s->device = tsr_operation_device(o);
     if (o->status) return;
     s->tile = TILE_VALUES / n / TILE_LEAST * TILE_LEAST;
     s->tile = s->tile < TILE_LEAST ? TILE_LEAST : s->tile > TILE_MOST ? TILE_MOST : s->tile;
@@ -113,7 +114,7 @@ void tsr_similarity_open(tsr_operation *o, tsr_similarity *s, tsr_similarity_kin
 
 void tsr_similarity_close(tsr_similarity *s) {
     /* Recordings are keyed by the weights' address, which the next ones may have too. */
-    if (s->weights) tsr_device_forget(s->o->device, s->weights);
+    if (s->weights) tsr_device_forget(s->device, s->weights);
     tsr_weights_close(&s->weights);
     s->columns = NULL;
 }
@@ -150,7 +151,7 @@ static void compare(tsr_similarity *s, const float *a, const double *length, int
     const tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, (void *)a, 2, (int64_t[]){count, s->dim});
     tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, y, 2, (int64_t[]){count, s->n});
     const tsr_program program = {.fn = product, .model = s->weights, .name = "similarities"};
-    o->status = tsr_execute(o->device, &program, &in, 1, &out, 1);
+    o->status = tsr_execute(s->device, &program, &in, 1, &out, 1);
     if (!o->status && s->kind == TSR_SIMILARITY_SQUARE_DISTANCE)
         tsr_parallel(o->ctx, count, finish_row, &(finish_work){s, length, y});
 }

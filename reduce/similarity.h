@@ -31,6 +31,7 @@ typedef enum tsr_similarity_kind {
 /* Rows [n, dim], ready to be compared with others. */
 typedef struct tsr_similarity {
     tsr_operation *o;
+    tsr_device *device;
     tsr_similarity_kind kind;
     int64_t n, dim;
     int64_t tile;        /* rows of a tile: [tile, n] takes a few megabytes */

@@ -53,6 +53,7 @@ static void size_bias_attention(tsr_operation *o) {
     float *logs = tsr_operation_take(o, n, sizeof *logs, "log sizes");
     float *y = tsr_operation_take(o, n * width, sizeof *y, "features");
     int32_t *map = tsr_operation_take(o, n, sizeof *map, "map");
+    tsr_device *device = tsr_operation_device(o);
     if (o->status) return;
     for (int64_t i = 0; i < n; ++i) {
         logs[i] = o->in->sizes[i] > 0 ? logf(o->in->sizes[i]) : 0;
@@ -66,8 +67,8 @@ static void size_bias_attention(tsr_operation *o) {
     tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, y, 3, rows);
     const tsr_program program = {
         .fn = attend, .model = &b, .variant = 2 * b.heads + b.bias, .name = "size-bias-attention"};
-    o->status = tsr_execute(o->device, &program, in, 4, &out, 1);
-    tsr_device_forget(o->device, &b);
+    o->status = tsr_execute(device, &program, in, 4, &out, 1);
+    tsr_device_forget(device, &b);
     trace_metric(o, k, n, width, b.heads);
     tsr_operation_replace(o, map, n, width, y, o->in->grid[0] ? o->in->grid : NULL);
 }

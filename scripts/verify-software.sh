@@ -15,7 +15,7 @@ for case in vqtoken/{elbow,ties,clustering,attention} \
     titok/{s128-crop64,ss32-vq8k-crop64,ss32-vae-crop64} \
     karl/{vqgan-tiny,vqgan-tiny-continuous,vae-tiny,vae-tiny-continuous} \
     towers/{clip-tiny,siglip-tiny,dinov2-tiny,dinov2-swiglu-tiny,dinov2-registers-tiny} \
-    towers/{siglip2-naflex-tiny,preprocess,anyres}; do
+    towers/{siglip2-naflex-tiny,qwen2-vl-tiny,qwen2-5-vl-tiny,preprocess,anyres}; do
     [ -d "$golden/$case" ] || { echo "verify-software: $golden/$case is not there" >&2; exit 1; }
     SECONDS=0
     last=$("$program" verify --device vulkan:0 "$golden/$case" 2>&1 | tail -1) || status=1

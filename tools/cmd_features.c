@@ -29,7 +29,7 @@ static const option options[] = {
     {"layer", 0, OPTION_TEXT, AT(layers), "LIST", "the tower's usual",
      "hidden layers, 0 (the input of the first block) to L (the output of the last), with commas "
      "between, at most 8; the first is called features, the others features.N. Without it: L-1 of "
-     "CLIP and SigLIP, as language models take it; L after the final norm of DINOv2",
+     "CLIP and SigLIP, as language models take it; L after the final norm of DINOv2; L of Qwen2-VL",
      NULL, 0, 0},
     {"keys", 0, OPTION_FLAG, AT(keys), NULL, NULL,
      "also the keys of attention in the block before the first layer", NULL, 0, 0},
@@ -38,7 +38,8 @@ static const option options[] = {
      "BLOCK 0 to L-1, without it the block before the first layer",
      "class|full", 0, 0},
     {"project", 0, OPTION_FLAG, AT(project), NULL, NULL,
-     "put the features through the projector, of weights that have one (LLaVA)", NULL, 0, 0},
+     "put the features through the projector, of weights that have one (LLaVA, Qwen2-VL)", NULL, 0,
+     0},
     {"dtype", 0, OPTION_CHOICE, AT(f16), "T", "f32",
      "how numbers are stored: f16 halves the file; positions stay f32", "f32|f16", 0, 0},
     {"key", 0, OPTION_CHOICE, AT(key), "K", "auto", "what a picture is called, as in encode",
@@ -255,8 +256,9 @@ const verb verb_features = {
         "                 [--files-from LIST [-0]] [--batch N] [--on-error skip|stop] [-f]\n"
         "                 [--device cpu|vulkan[:N]] [--json]",
     .about =
-        "Runs CLIP, SigLIP or DINOv2 over pictures and writes one row of numbers for each patch, "
-        "with its position. Pictures are resized and cut as preprocessor_config.json beside the "
+        "Runs CLIP, SigLIP, DINOv2 or Qwen2-VL's tower over pictures and writes one row of numbers "
+        "for each patch, with its position. Pictures are resized and cut as "
+        "preprocessor_config.json beside the "
         "weights says, or as the family usually is. Inputs are what encode takes: pictures, "
         "folders, "
         "archives, pipes.\n"

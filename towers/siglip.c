@@ -27,7 +27,12 @@ static void read_siglip(tsr_vit_tower *t, tsr_tower_config *c, tsr_weights *weig
     snprintf(name, sizeof name, "%s%s.weight", t->prefix, t->kind->patches);
     const tsr_weight *patches = tsr_weights_find(weights, name);
     t->channels_last = patches && patches->tensor.rank == 2; /* NaFlex: a linear layer */
-    if (t->channels_last) t->filter = TSR_GRID_BILINEAR_ANTIALIAS;
+    if (!t->channels_last) return;
+    t->filter = TSR_GRID_BILINEAR_ANTIALIAS;
+    t->view.kind = TSR_VIEW_BUDGET; /* pictures keep their shape, 256 patches by default */
+    t->view.filter = TSR_RESAMPLING_BILINEAR;
+    t->view.step = (uint32_t)t->patch;
+    t->view.max_pixels = 256 * (uint64_t)(t->patch * t->patch);
 }
 
 static void load_siglip(tsr_vit_tower *t, tsr_weight_loader *l) {

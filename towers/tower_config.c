@@ -14,8 +14,9 @@ static const cJSON *item_of(const cJSON *object, const char *key) {
 
 tsr_tower_config tsr_tower_config_begin(tsr_context *ctx, const char *path, const cJSON *top) {
     const cJSON *vision = item_of(top, "vision_config");
-    return (tsr_tower_config){
-        .ctx = ctx, .path = path, .top = top, .vision = cJSON_IsObject(vision) ? vision : top};
+    const bool language = item_of(top, "mm_vision_tower") || item_of(top, "vocab_size");
+    if (!cJSON_IsObject(vision)) vision = language ? NULL : top;
+    return (tsr_tower_config){.ctx = ctx, .path = path, .top = top, .vision = vision};
 }
 
 void tsr_tower_config_fail(tsr_tower_config *c, tsr_status status, const char *format, ...) {
@@ -199,13 +200,27 @@ static void read_smart(reader *r, tsr_view *view) {
         refuse(r, TSR_ERROR_MODEL, "max_pixels", "at least min_pixels");
 }
 
+static void read_budget(reader *r, tsr_view *view) {
+    const cJSON *patches = item_of(r->json, "max_num_patches");
+    const cJSON *side = item_of(r->json, "patch_size");
+    if (side && cJSON_GetNumberValue(side) != view->step)
+        refuse(r, TSR_ERROR_MODEL, "patch_size", "the tower's");
+    if (!patches) return;
+    if (cJSON_IsNumber(patches) && patches->valueint >= 1 && patches->valueint <= 1 << 16)
+        view->max_pixels = (uint64_t)patches->valueint * view->step * view->step;
+    else
+        refuse(r, TSR_ERROR_MODEL, "max_num_patches", "1 to 65536");
+}
+
 tsr_status tsr_tower_view_read(tsr_context *ctx, const char *path, const cJSON *preprocessor,
                                tsr_view *view) {
     reader r = {.ctx = ctx, .path = path, .json = preprocessor};
     uint32_t width, height;
     bool shortest;
     if (!preprocessor) return TSR_OK;
-    if (view->kind == TSR_VIEW_SMART) {
+    if (view->kind == TSR_VIEW_BUDGET) {
+        read_budget(&r, view);
+    } else if (view->kind == TSR_VIEW_SMART) {
         read_smart(&r, view);
     } else if (read_size(&r, "size", &width, &height, &shortest)) {
         view->width = width;
@@ -216,6 +231,10 @@ tsr_status tsr_tower_view_read(tsr_context *ctx, const char *path, const cJSON *
         else if (view->kind == TSR_VIEW_STRETCH)
             view->kind = TSR_VIEW_CROP;
     }
+    /* LLaVA-1.5's processor; those of tiles pad their number, which is something else. */
+    if (view->kind == TSR_VIEW_CROP && cJSON_IsTrue(item_of(preprocessor, "do_pad")) &&
+        !item_of(preprocessor, "image_grid_pinpoints"))
+        view->kind = TSR_VIEW_PAD;
     if (view->kind == TSR_VIEW_CROP || view->kind == TSR_VIEW_PAD) {
         if (cJSON_IsFalse(item_of(preprocessor, "do_center_crop")))
             refuse(&r, TSR_ERROR_UNSUPPORTED, "do_center_crop",

@@ -13,7 +13,8 @@ typedef struct tsr_tower_config {
     tsr_context *ctx;
     const char *path;    /* of the weights: begins messages */
     const cJSON *top;    /* config.json; NULL: there is none */
-    const cJSON *vision; /* the part about the tower: top.vision_config, or top itself */
+    const cJSON *vision; /* the part about the tower: top.vision_config, or top itself; NULL where
+                            top is about a language model and says nothing of the tower inside */
     tsr_status status;   /* the first failure: MODEL, UNSUPPORTED */
 } tsr_tower_config;
 

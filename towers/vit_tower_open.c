@@ -90,6 +90,7 @@ static void read_heads(tsr_vit_tower *t, tsr_tower_config *c) {
 
 /* Pixels that a model takes, where the family has no size of its own. */
 static void read_view(tsr_vit_tower *t, tsr_tower_config *c) {
+    if (t->view.kind == TSR_VIEW_BUDGET) return;
     /* 27 patches of 14 are so400m's 384 pixels, of which 6 are left out. */
     const int64_t own = t->side == 27 && t->patch == 14 ? 384 : t->side * t->patch;
     const uint32_t side = (uint32_t)tsr_tower_config_number(c, "image_size", own, t->patch, 16384);

@@ -82,7 +82,7 @@ void tsr_verify_operator_lof_budget(tsr_verify *v) {
     tsr_case_trace(v, "required.k", NULL, made, "k");
     tsr_case_trace(v, "required.lof", "lof", made, "lof");
     char operation[64];
-    snprintf(operation, sizeof operation, "lof-budget:neighbours=%lld", q);
+    snprintf(operation, sizeof operation, "lof-budget:neighbours=%lld,least=0", q);
     if (none) tsr_case_refuses(v, "expected.kept", set, TSR_ERROR_ARGUMENT, operation);
 }
 
@@ -139,7 +139,7 @@ void tsr_verify_operator_keep_mask(tsr_verify *v) {
     const tsr_token_set *made = tsr_case_reduce(v, set, "keep-mask:least=%d", none);
     tsr_case_trace_near(v, "expected.expected_kept", 1e-9, made, "expected_kept");
     if (none)
-        tsr_case_refuses(v, "required.kept", set, TSR_ERROR_ARGUMENT, "keep-mask");
+        tsr_case_refuses(v, "required.kept", set, TSR_ERROR_ARGUMENT, "keep-mask:least=0");
     else
         tsr_case_kept(v, "required.kept", made);
 }

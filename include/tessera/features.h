@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* features.h: what a vision tower (CLIP, SigLIP, DINOv2) makes of pictures: rows of numbers, one
- * for each patch, and what token operators ask for beside them (the class row, keys, attention).
+/* features.h: what a vision tower (CLIP, SigLIP, DINOv2, Qwen2-VL's) makes of pictures: rows of
+ * numbers, one for each patch, and what token operators ask for beside them (the class row, keys,
+ * attention).
  *
  *     tsr_features_settings s = tsr_features_settings_default();
  *     s.model.model = "clip-vit-large-patch14-336";   // a folder with config.json and weights
@@ -51,7 +52,7 @@ typedef struct tsr_tower tsr_tower;
 
 /* What is known about an open tower. */
 typedef struct tsr_tower_info {
-    char family[32];       /* "clip-vision", "siglip", "dinov2" */
+    char family[32];       /* "clip-vision", "siglip", "dinov2", "qwen-vision" */
     char name[64];         /* what the weights' metadata call it, or family, width and depth */
     uint64_t weights_hash; /* identity of the weights, as in token files */
     uint32_t layers;       /* L: blocks in the file. Hidden layer i is the input of block i; layer L
@@ -94,7 +95,8 @@ enum { TSR_FEATURE_LAYERS_MOST = 8 };
 typedef enum tsr_attention_rows {
     TSR_ATTENTION_NONE = 0,
     TSR_ATTENTION_CLASS = 1, /* [H, N] from the class row to the patches */
-    TSR_ATTENTION_FULL = 2   /* [H, R, R] of all rows, class row and registers included */
+    TSR_ATTENTION_FULL = 2   /* [H, R, R] of the class row and the patches; what registers give and
+                                take is left out, so that rows may sum to less than 1 */
 } tsr_attention_rows;
 
 /* What is computed of each picture. A struct of zeros asks for hidden layer 0; start from
@@ -113,9 +115,9 @@ typedef struct tsr_feature_request {
 /* Features of one picture. N patches in rows of `columns`, row by row. Arrays that were not asked
  * for are NULL. Owned by whoever owns the struct. */
 typedef struct tsr_picture_features {
-    uint32_t rows, columns;                   /* of the grid of patches; N = rows * columns */
-    uint32_t channels;                        /* of `features`: D, or the projector's */
-    uint32_t all;                             /* R: leading rows and patches */
+    uint32_t rows, columns; /* of the grid of patches; N = rows * columns */
+    uint32_t channels;      /* of `features`: D, or the projector's */
+    uint32_t all;           /* R: the class row, if there is one, and the patches */
     float *features[TSR_FEATURE_LAYERS_MOST]; /* [N, channels] of each layer asked for */
     float *class_row;                         /* [D] of the first layer; NULL: it has none, or the
                                                  features are projected */
@@ -169,12 +171,15 @@ typedef struct tsr_features_report {
  * name with "KEY/" before it where one file holds all (and left out where the inputs are a single
  * picture): "features" [N, D], of further layers "features.LAYER"; "class" [D]; "keys" [N, D];
  * "attention" [H, N] or [H, R, R]; "positions" [N, 3] f32: frame, row, column of a patch in its
- * grid. Metadata (in .npz an array "__metadata__" of UTF-8 JSON): "tessera.schema" "token-set/1";
- * "tessera.tower", "tessera.layer" (the hidden layers, with commas between), "tessera.weights" (16
- * hexadecimal digits) and, after the same prefix, "tessera.grid" "T,H,W".
+ * grid. Metadata: "tessera.schema" "token-set/1"; "tower" (its name), "family", "layer" (the hidden
+ * layers, with commas between), "features" ("hidden", "normed": after the final norm, "projected"),
+ * "weights" (16 hexadecimal digits); and "tessera.grid/KEY", or "tessera.grid", "T,H,W". In .npz
+ * the grid is an array "KEY/grid", and the other metadata are UTF-8 JSON in an array
+ * "__metadata__".
  *
- * Pictures are read one after the other and values are written as they are made: memory does not
- * grow with their number. Of a name that came before the later picture is bad. The output appears
+ * Pictures are read one after the other and values are written as they are made, so that memory
+ * does not grow with their number; the names of tensors are kept. A picture whose key an earlier
+ * picture had is bad, but in a folder, where its file gets a number. The output appears
  * under its name only when it is complete; in a folder each file does, and none replaces another
  * where the context keeps what exists. settings must name a model; report may be NULL.
  * Errors: those of tsr_tower_open and tsr_tower_features; reading errors (a list, or with

@@ -5,7 +5,7 @@
 . "$(dirname "$0")/../support/cli.bash"
 
 golden=$SOURCE/tests/golden/towers
-for name in clip siglip; do
+for name in clip siglip qwen2-5-vl; do
     mkdir $name
     "$BUILD/make_weights" "$golden/$name-tiny/manifest.json" $name/model.safetensors || complain "make_weights"
     python3 - "$golden/$name-tiny/manifest.json" >$name/config.json <<'PY'
@@ -75,6 +75,12 @@ d = ast.literal_eval(head[10:10 + head[8] + 256 * head[9]].decode())
 meta = z.read("__metadata__.npy"); at = 10 + meta[8] + 256 * meta[9]
 names = sorted(n.split("/")[1] for n in z.namelist() if n.startswith("p0") and "class" not in n)
 print(*names, d["descr"], d["shape"], json.loads(meta[at:])["tessera.schema"])')"
+# operators read it
+run reduce all.safetensors -o less.safetensors --op cls-attention-topk:k=5
+code_is 0
+is "reduced" "[5, 64] [5, 64]" "$(python3 -c 'from look import read
+t, m = read("less.safetensors")
+print(t["p0.ppm/features"][1], t["p2.ppm/keys"][1])')"
 # layers, the projector, half precision
 run features pictures/p0.ppm -t siglip -o layers.safetensors --device cpu --layer 2,0,4 --attention full -q
 code_is 0
@@ -86,6 +92,17 @@ code_is 0
 is "projected" "F16 [16, 64] F32 projected" "$(python3 -c 'from look import read
 t, m = read("projected.safetensors")
 print(t["features"][0], t["features"][1], t["positions"][0], m["features"])')"
+
+# pictures keep their shape; weights have five dimensions
+run features pictures -t qwen2-5-vl -o shapes.safetensors --device cpu --project -q
+code_is 0
+is "shapes" "1,2,3 1,2,2 [6, 72]" "$(python3 -c 'from look import read
+t, m = read("shapes.safetensors")
+print(m["tessera.grid/p0.ppm"], m["tessera.grid/p1.ppm"], t["p0.ppm/features"][1])')"
+run model check qwen2-5-vl
+code_is 0
+out_has 'family qwen-vision: all 54 tensors are there'
+fails 4 'wanted a tower whose keys and attention can be asked for' features pictures -t qwen2-5-vl -o x.safetensors --keys --device cpu
 
 # a bad picture among good ones costs itself alone
 echo 'no picture' >pictures/p1.png

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GAMMA = 1, BETA = 2, SCALE = 4, SHIFT = 8, BATCH = 16, GROUP = 32 };
+enum { GAMMA = 1, BETA = 2, SCALE = 4, SHIFT = 8, BATCH = 16, GROUP = 32, RMS = 64 };
 
 typedef struct recipe {
     tsr_norm_spec spec;
@@ -20,18 +20,19 @@ static void model(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor *
     if (x->with & SCALE) spec.scale = in[1];
     if (x->with & SHIFT) spec.shift = in[2];
     if (x->with & GROUP) spec.group_rows = 4;
+    spec.rms = x->with & RMS;
     out[0] = tsr_layer_norm(r, in[0], &spec);
 }
 
 /* The norm of x [cols] in y. Returns how much of f32's rounding of the values, 2^-24 of the
  * largest, the division by a small deviation makes; NaN for a spoilt row. */
-static double exact(const float *x, int64_t cols, double eps, double *y) {
+static double exact(const float *x, int64_t cols, double eps, bool rms, double *y) {
     double mean = 0, variance = 0, largest = 0;
     for (int64_t i = 0; i < cols; ++i) {
         mean += x[i];
         largest = fmax(largest, fabs(x[i]));
     }
-    mean /= (double)cols;
+    mean = rms ? 0 : mean / (double)cols;
     for (int64_t i = 0; i < cols; ++i)
         variance += (x[i] - mean) * (x[i] - mean);
     const double deviation = sqrt(variance / (double)cols + eps);
@@ -72,7 +73,8 @@ static void try(int64_t batch, int64_t rows, int64_t cols, int with, float centr
     double *want = malloc((size_t)(batch * rows * cols) * sizeof *want);
     ck_assert_ptr_nonnull(want);
     for (int64_t n = 0; n < batch * rows; ++n) {
-        double *y = want + n * cols, slack = exact(x + n * cols, cols, (double)m.spec.eps, y);
+        double *y = want + n * cols,
+               slack = exact(x + n * cols, cols, (double)m.spec.eps, with & RMS, y);
         for (int64_t i = 0; i < cols; ++i) {
             const int64_t group = with & BATCH ? n / rows : with & GROUP && n >= 4 ? 1 : 0;
             const double gain = (with & GAMMA ? (double)gamma[i] : 1) *
@@ -98,6 +100,8 @@ START_TEST(every_set_of_operands) {
         if (with < 5 || with % 5 == 0 || with % 8 == 7) /* each one alone, and many together */
             try(2, 3, 37, with, 0.3f, 2, 4e-6);
     try(3, 5, 37, GROUP + SCALE + SHIFT, 0.3f, 2, 4e-6); /* the second group has the rest */
+    try(2, 3, 37, RMS, 3, 2, 4e-6);
+    try(3, 9, 260, RMS + GAMMA, 3, 0.1f, 4e-6);
 }
 END_TEST
 

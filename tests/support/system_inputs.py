@@ -55,7 +55,7 @@ def photo():
     s.normal("encoder", n, 24)
     s.normal("text", 3, d)
     s.unit("attention", 2, n)
-    for name in ("scores", "shallow", "deep"):
+    for name in ("scores", "attention_shallow", "attention_deep"):
         s.unit(name, n)
     s.whole("ids", 64, n)
     s.whole("ids_other", 64, n)

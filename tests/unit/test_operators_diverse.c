@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N = 2300, DIM = 16, K = 60, FEW = 90 };
+enum { N = 2300, DIM = 16, K = 400, FEW = 90, PLAIN = 500 };
 
 static float x[N * DIM];
 static double unit[N * DIM];
@@ -108,13 +108,61 @@ START_TEST(picks_are_those_of_plain_loops) {
     make_unit(N);
     isolation(N);
     slow_picks(score, N, K, false, order);
-    expect_order("diverse-maxmin:k=60", N, K, order);
+    expect_order("diverse-maxmin:k=400", N, K, order);
     total(N, -1);
     slow_picks(score, N, K, false, order);
-    expect_order("diverse-kcentre:k=60", N, K, order);
+    expect_order("diverse-kcentre:k=400", N, K, order);
     total(N, 1);
     slow_picks(score, N, K, true, order);
-    expect_order("diverse-maxsum:k=60", N, K, order);
+    expect_order("diverse-maxsum:k=400", N, K, order);
+}
+END_TEST
+
+/* Every pick of all tokens is the best within rounding: more rows than are kept at once. */
+START_TEST(every_token_can_be_picked) {
+    enum { ALL = 1300 };
+    tsr_context *ctx = set_context(2);
+    make_tokens(ALL);
+    make_unit(ALL);
+    for (int sum = 0; sum < 2; ++sum) {
+        uint8_t out[ALL] = {0};
+        tsr_token_set *set = set_of(ctx, x, ALL, DIM, NULL);
+        tsr_token_set *made =
+            reduce_one(set, sum ? "diverse-maxsum:ratio=1" : "diverse-kcentre:ratio=1");
+        const int32_t *order = trace_of(made, "order").data;
+        for (int p = 0; p < ALL; ++p) {
+            const int32_t pick = order[p];
+            ck_assert(!out[pick]);
+            if (p) ck_assert_double_ge(score[pick], score[best_of(score, out, ALL)] - 1e-4);
+            out[pick] = 1;
+            for (int i = 0; i < ALL; ++i) {
+                const double d = 1 - cosine(i, pick);
+                score[i] = p == 0 ? d : sum ? score[i] + d : fmin(score[i], d);
+            }
+        }
+        tsr_token_set_close(&made);
+        tsr_token_set_close(&set);
+    }
+    tsr_context_close(&ctx);
+}
+END_TEST
+
+/* Plain noise, where the most isolated token is hardly more isolated than others. */
+START_TEST(the_most_isolated_token_is_found) {
+    tsr_context *ctx = set_context(2);
+    for (int round = 0; round < 12; ++round) {
+        int32_t first;
+        random_normals(x, PLAIN * DIM);
+        make_unit(PLAIN);
+        isolation(PLAIN);
+        slow_picks(score, PLAIN, 1, false, &first);
+        tsr_token_set *set = set_of(ctx, x, PLAIN, DIM, NULL);
+        tsr_token_set *made = reduce_one(set, "diverse-maxmin:k=1");
+        expect_equal_i32("first", trace_of(made, "order").data, &first, 1);
+        tsr_token_set_close(&made);
+        tsr_token_set_close(&set);
+    }
+    tsr_context_close(&ctx);
 }
 END_TEST
 
@@ -286,6 +334,7 @@ START_TEST(what_is_published_and_a_defect_is_refused) {
 }
 END_TEST
 
-TEST_MAIN("operators that pick", picks_are_those_of_plain_loops, copies_come_last_by_index,
-          equal_tokens_zeros_and_one_token, coverage_is_that_of_plain_loops, frames_that_cover,
+TEST_MAIN("operators that pick", picks_are_those_of_plain_loops, the_most_isolated_token_is_found,
+          every_token_can_be_picked, copies_come_last_by_index, equal_tokens_zeros_and_one_token,
+          coverage_is_that_of_plain_loops, frames_that_cover,
           what_is_published_and_a_defect_is_refused)

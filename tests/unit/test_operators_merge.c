@@ -9,11 +9,18 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ROWS = 12, COLUMNS = 15, N = ROWS * COLUMNS, DIM = 20, WIDTH = 8, HEADS = 2 };
+enum {
+    ROWS = 12,
+    COLUMNS = 15,
+    N = ROWS * COLUMNS,
+    DIM = 20,
+    WIDTH = 8,
+    PEAKS = 650 /* more than two blocks of dpc-knn */
+};
 static const tsr_status BAD = TSR_ERROR_ARGUMENT;
 static const int64_t grid[3] = {1, ROWS, COLUMNS};
 
-static float x[N * DIM], keys[N * WIDTH], numbers[N];
+static float x[PEAKS * DIM], keys[N * WIDTH], numbers[N];
 
 /* Every operator of this file, on N tokens. */
 static const char *const operations[] = {
@@ -32,7 +39,7 @@ static const char *const operations[] = {
 enum { OPERATIONS = sizeof operations / sizeof *operations };
 
 static void make_data(void) {
-    random_normals(x, N * DIM);
+    random_normals(x, PEAKS * DIM);
     random_normals(keys, N * WIDTH);
     for (int i = 0; i < N; ++i)
         numbers[i] = expf(4 * random_uniform(-1, 1));
@@ -125,7 +132,7 @@ static double distance(int i, int j) {
 static void slow_peaks(int n, int k, float *density, double *delta) {
     double most = 0;
     for (int i = 0; i < n; ++i) {
-        double near[N], sum = 0;
+        double near[PEAKS], sum = 0;
         for (int j = 0; j < n; ++j) {
             near[j] = distance(i, j);
             most = fmax(most, near[j]);
@@ -152,23 +159,23 @@ START_TEST(peaks_equal_the_definition) {
     tsr_context *ctx = set_context(2);
     make_data();
     /* Dense groups: the densest of a group has its nearest denser token far outside its list. */
-    for (int i = 0; i < N; ++i)
+    for (int i = 0; i < PEAKS; ++i)
         for (int c = 0; c < DIM; ++c)
             x[i * DIM + c] = 0.1f * x[i * DIM + c] + (float)(i % 3 * (c % 2 ? 2 : 1));
     for (int k = 1; k <= 40; k += 13) {
-        float density[N];
-        double delta[N];
+        float density[PEAKS];
+        double delta[PEAKS];
         char operation[64];
         snprintf(operation, sizeof operation, "dpc-knn:k=60,neighbours=%d", k);
-        tsr_token_set *set = set_of(ctx, x, N, DIM, NULL), *made = reduce_one(set, operation);
-        slow_peaks(N, k, density, delta);
+        tsr_token_set *set = set_of(ctx, x, PEAKS, DIM, NULL), *made = reduce_one(set, operation);
+        slow_peaks(PEAKS, k, density, delta);
         const float *d = trace_of(made, "density").data, *e = trace_of(made, "delta").data;
-        expect_close("delta", e, delta, N, 1e-5);
-        expect_close_f32("density", d, density, N, 1e-6);
+        expect_close("delta", e, delta, PEAKS, 1e-5);
+        expect_close_f32("density", d, density, PEAKS, 1e-6);
         const int32_t *centre = trace_of(made, "centres").data, *map = info_of(made).source_map;
         for (int i = 0; i < 60; ++i)
             ck_assert_int_eq(map[centre[i]], i);
-        for (int i = 0; i < N; ++i) {
+        for (int i = 0; i < PEAKS; ++i) {
             double least = INFINITY;
             for (int c = 0; c < 60; ++c)
                 least = fmin(least, distance(i, centre[c]));

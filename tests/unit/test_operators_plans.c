@@ -23,6 +23,8 @@ static tsr_token_set *random_set(tsr_context *ctx, const int64_t *grid) {
 START_TEST(codes_are_the_nearest) {
     tsr_context *ctx = set_context(2);
     tsr_token_set *set = random_set(ctx, (int64_t[]){1, 4, 6});
+    for (int j = 0; j < DIM; ++j) /* token 9 is nearest to a code that comes twice */
+        codes[3 * DIM + j] = x[9 * DIM + j] + 0.01f;
     refuses(ctx, set, "nearest-code", BAD, "column codes, got none");
     refuses(ctx, set, "nearest-code:codebook=no/such/file", TSR_ERROR_NOT_FOUND, "no/such/file");
     add_column(set, "codes", TSR_ARRAY_F32, TSR_TOKEN_AXIS_NONE, 2, (int64_t[]){CODES, DIM - 1},
@@ -145,6 +147,7 @@ START_TEST(order_is_a_bijection) {
     ck_assert_int_eq(kept_tokens(made, kept), N);
     for (int i = 0; i < N; ++i) {
         seen[kept[i]] = true;
+        ck_assert_int_eq(wave[i], i / 12 + i / 4 % 3 + i % 4);
         if (i) ck_assert_int_le(wave[kept[i - 1]], wave[kept[i]]);
     }
     for (int i = 0; i < N; ++i)

@@ -314,6 +314,12 @@ START_TEST(budgets_hold) {
         ck_assert_int_ge(sum, (budget < N ? budget : N) - FRAMES);
         ck_assert_double_eq_tol(shares, budget < N ? 1 : (double)N / budget, 1e-9);
         ck_assert_int_le(info_of(made).count, sum);
+        const int reducer = 1 + round % 5;
+        const tsr_token_array shapes = trace_of(made, "shapes");
+        for (int64_t i = 0; i < shapes.dim[0] && reducer != 3 && reducer != 4; ++i) {
+            const int32_t *side = (const int32_t *)shapes.data + 2 * i;
+            ck_assert(side[0] <= ROWS && side[1] <= COLUMNS);
+        }
         tsr_token_set_close(&made);
         tsr_token_set_close(&set);
     }

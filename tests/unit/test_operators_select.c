@@ -11,9 +11,12 @@ enum { N = 60, DIM = 12, HEADS = 3, LAYERS = 4, SIDE = N + 1, PATCH = 4, TEXTS =
 
 /* Every operator of this file, with parameters that keep 7 of N tokens or a number of its own. */
 static const char *const operations[] = {
-    "cls-attention-topk:k=7", "anchor-buffer-register:k=30,alpha=0.5",
-    "lof-budget:least=1",     "entropy-score:k=7",
-    "keep-mask:least=1",      "query-budget:rho=0.1",
+    "cls-attention-topk:k=7",
+    "anchor-buffer-register:k=30,alpha=0.5",
+    "lof-budget",
+    "entropy-score:k=7",
+    "keep-mask",
+    "query-budget:rho=0.1",
 };
 enum { OPERATIONS = sizeof operations / sizeof *operations };
 
@@ -200,12 +203,20 @@ START_TEST(nothing_to_keep_is_refused) {
         numbers[900 + 2 * i + 1] = 1;
     }
     tsr_token_set *set = whole_set(ctx, N);
-    refuses(ctx, set, "lof-budget:neighbours=5", TSR_ERROR_ARGUMENT,
+    refuses(ctx, set, "lof-budget:neighbours=5,least=0", TSR_ERROR_ARGUMENT,
             "wanted at least one token to stay, got none");
-    refuses(ctx, set, "keep-mask", TSR_ERROR_ARGUMENT,
+    refuses(ctx, set, "keep-mask:least=0", TSR_ERROR_ARGUMENT,
             "wanted at least one token to stay, got none");
-    tsr_token_set *made = reduce_one(set, "lof-budget:neighbours=5,least=2");
     int32_t kept[N];
+    const float equal[2 * N] = {0};
+    tsr_token_set *made = reduce_one(set, "keep-mask:least=5");
+    ck_assert_int_eq(kept_tokens(made, kept), 5);
+    tsr_token_set_close(&made);
+    add_column(set, "logits", TSR_ARRAY_F32, TSR_TOKEN_AXIS_FIRST, 2, (int64_t[]){N, 2}, equal);
+    made = reduce_one(set, "keep-mask"); /* equal logits keep */
+    ck_assert_int_eq(kept_tokens(made, kept), N);
+    tsr_token_set_close(&made);
+    made = reduce_one(set, "lof-budget:neighbours=5,least=2");
     ck_assert_int_eq(kept_tokens(made, kept), 2);
     ck_assert_int_eq(kept[0], N - 2); /* the highest scores */
     ck_assert_int_eq(kept[1], N - 1);

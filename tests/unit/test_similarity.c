@@ -31,8 +31,10 @@ typedef struct opened {
 
 static void open_rows(opened *t, tsr_similarity_kind kind, int threads) {
     *t = (opened){.d = open_own_device("cpu", threads)};
-    t->o = (tsr_operation){
-        .ctx = t->d.ctx, .device = t->d.device, .op = &test_operator, .scratch = {.ctx = t->d.ctx}};
+    t->o = (tsr_operation){.ctx = t->d.ctx,
+                           .device = &t->d.device,
+                           .op = &test_operator,
+                           .scratch = {.ctx = t->d.ctx}};
     tsr_similarity_open(&t->o, &t->s, kind, x, N, DIM);
     ck_assert_int_eq(t->o.status, TSR_OK);
 }

@@ -400,6 +400,28 @@ START_TEST(projectors) {
 }
 END_TEST
 
+/* A configuration of a language model whose own sizes are not the tower's. */
+START_TEST(language_configuration) {
+    static const char config[] =
+        "{\"mm_vision_tower\": \"a tower\", \"hidden_size\": 896, \"num_attention_heads\": 14, "
+        "\"hidden_act\": \"swish\", \"mm_vision_select_layer\": -3, \"image_aspect_ratio\": "
+        "\"pad\"}";
+    for (int k = CLIP; k <= SIGLIP; ++k) {
+        tiny_model m;
+        make_model(&m, k, 3, "model.vision_tower.vision_tower.vision_model.");
+        write_model(&m, config, NULL);
+        tsr_tower *t = open_tower("cpu", TSR_PRECISION_F32);
+        const tsr_tower_info *info = tsr_tower_properties(t);
+        ck_assert_uint_eq(info->heads, 1); /* 64 channels wide, as in published models */
+        ck_assert_uint_eq(info->feature_layer, k == CLIP ? 1 : 2);
+        ck_assert_int_eq(info->view.kind, k == CLIP ? TSR_VIEW_PAD : TSR_VIEW_STRETCH);
+        tsr_tower_close(&t);
+        remove_files();
+        tiny_model_free(&m);
+    }
+}
+END_TEST
+
 /* SigLIP cut to what LLaVA-OneVision needs: its last block there is the features'. */
 START_TEST(cut_siglip) {
     tiny_model m;
@@ -413,6 +435,65 @@ START_TEST(cut_siglip) {
     tsr_tower_close(&t);
     remove_files();
     tiny_model_free(&m);
+}
+END_TEST
+
+/* SigLIP2's NaFlex: pictures keep their shape within a number of patches, each of its own size. */
+START_TEST(naflex) {
+    static const uint32_t grids[PICTURES][2] = {{3, 4}, {3, 3}, {2, 6}, {4, 3}, {6, 2}};
+    const tsr_feature_request usual = {.layer_count = 0};
+    tsr_picture_features all[PICTURES], one;
+    tiny_model m;
+    draw();
+    make_model(&m, SIGLIP, 2, "");
+    tsr_tensor *patches = tiny_model_find(&m, "embeddings.patch_embedding.weight");
+    patches->rank = 2;
+    patches->dim[1] = 3 * PATCH * PATCH;
+    write_model(&m, configs[SIGLIP], "{\"max_num_patches\": 12}");
+    tsr_tower *t = open_tower("cpu", TSR_PRECISION_F32);
+    ck_assert_int_eq(tsr_tower_properties(t)->view.kind, TSR_VIEW_BUDGET);
+    run(t, pictures, PICTURES, &usual, all);
+    for (int i = 0; i < PICTURES; ++i) {
+        ck_assert_uint_eq(all[i].rows, grids[i][0]);
+        ck_assert_uint_eq(all[i].columns, grids[i][1]);
+        run(t, &pictures[i], 1, &usual, &one);
+        ck_assert_mem_eq(one.features[0], all[i].features[0],
+                         (size_t)one.rows * one.columns * WIDTH * sizeof(float));
+        tsr_picture_features_free(&one);
+        tsr_picture_features_free(&all[i]);
+    }
+    tsr_tower_close(&t);
+    remove_files();
+    tiny_model_free(&m);
+}
+END_TEST
+
+/* Values of a patch: (channel, row, column), of NaFlex (row, column, channel); pixels beyond whole
+ * patches are left out. */
+START_TEST(patches_of_pixels) {
+    enum { W = 2 * PATCH + 5, H = PATCH + 3 };
+    static uint8_t tiles[2][H * W * 3];
+    for (int i = 0; i < H * W * 3; ++i) {
+        tiles[0][i] = (uint8_t)random_below(256);
+        tiles[1][i] = (uint8_t)random_below(256);
+    }
+    for (int last = 0; last < 2; ++last) {
+        tsr_vit_tower t = {.patch = PATCH, .channels_last = last, .view = tsr_clip_vision.view};
+        const tsr_pixels pixels = {tiles[0], 2, {1, H, W}};
+        float *rows = guarded(2 * 2 * 3 * PATCH * PATCH * sizeof *rows);
+        tsr_vit_tower_cut(&t, &pixels, rows);
+        for (int i = 0; i < 2 * 2 * 3 * PATCH * PATCH; ++i) {
+            const int row = i / (3 * PATCH * PATCH), at = i % (3 * PATCH * PATCH);
+            const int c = last ? at % 3 : at / (PATCH * PATCH);
+            const int y = (last ? at / 3 : at % (PATCH * PATCH)) / PATCH;
+            const int x = (last ? at / 3 : at) % PATCH + row % 2 * PATCH;
+            const float v = (float)tiles[row / 2][(y * W + x) * 3 + c] / 255;
+            const float want = (v - t.view.mean[c]) / t.view.deviation[c];
+            ck_assert_msg(fabsf(rows[i] - want) < 1e-6f, "row %d value %d: wanted %g, got %g", row,
+                          at, (double)want, (double)rows[i]);
+        }
+        guarded_free(rows);
+    }
 }
 END_TEST
 
@@ -502,6 +583,9 @@ START_TEST(preprocessors) {
         {"{\"size\": {\"height\": 56, \"width\": 70}, \"resample\": 1}", NULL, TSR_VIEW_STRETCH, 0,
          70, TSR_RESAMPLING_LANCZOS},
         {"{}", NULL, TSR_VIEW_CROP, 42, 42, TSR_RESAMPLING_BICUBIC},
+        {"{\"do_pad\": true}", NULL, TSR_VIEW_PAD, 42, 42, TSR_RESAMPLING_BICUBIC},
+        {"{\"do_pad\": true, \"image_grid_pinpoints\": []}", NULL, TSR_VIEW_CROP, 42, 42,
+         TSR_RESAMPLING_BICUBIC},
         {"{\"size\": 0}", "size: wanted 1 to 16384 pixels", 0, 0, 0, 0},
         {"{\"resample\": 0}", "resample: wanted 1, 2 or 3", 0, 0, 0, 0},
         {"{\"do_center_crop\": false}", "do_center_crop: wanted true", 0, 0, 0, 0},
@@ -628,6 +712,6 @@ END_TEST
 
 TEST_PARTS("towers",
            PART(own, NULL, batches, fast, prefixes, last_block, lists_and_memory, projectors,
-                cut_siglip, refused_tensors, refused_configurations, preprocessors,
-                refused_requests, grids, pools),
+                language_configuration, cut_siglip, naflex, patches_of_pixels, refused_tensors,
+                refused_configurations, preprocessors, refused_requests, grids, pools),
            PART(batches, need_vulkan, batches_on_vulkan))
