@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* decode_file.c: a token file to picture files. */
+#define TESSERA_EXPERIMENTAL
+#include <tessera/clip.h>
+
 #include "../media/picture_write.h"
 #include "../formats/tokens/token_layout.h"
 #include "item_names.h"
@@ -187,6 +190,11 @@ static tsr_status open_job(job *j, const char *input) {
     if (status) return status;
     const tsr_token_file_info *info = tsr_token_file_properties(j->file);
     j->header = *tsr_token_file_header(j->file);
+    if (!j->header.family && !strcmp(j->header.tokenizer, TSR_CLIP_TOKENIZER))
+        return tsr_fail(j->ctx, TSR_ERROR_UNSUPPORTED,
+                        "%s: wanted tokens of pictures, got clip codebooks: features have no "
+                        "decoder to pixels (an output .safetensors gets the features)",
+                        input);
     j->report->items = info->items;
     j->report->recovered = info->recovered;
     j->report->damaged = info->damaged;

@@ -55,6 +55,10 @@ tsr_status tsr_item_to_record(tsr_context *ctx, const char *where, const tsr_tok
     if (!tsr_utf8_valid(item->key, strlen(item->key), NULL))
         return tsr_fail(ctx, TSR_ERROR_FORMAT, "%s: key: wanted UTF-8, got '%s'", where,
                         tsr_token_key_clean(item->key, clean, sizeof clean));
+    if (item->stream_count) /* they would be lost without a word */
+        return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
+                        "%s: wanted items of ids alone, got one with %u streams", where,
+                        item->stream_count);
     *r = (tsr_record){.key = item->key, .ids = item->ids, .count = tsr_token_item_total(item)};
     tsr_item_shape(header, item, &r->rank, r->shape);
     tsr_status s = tsr_grow(ctx, &to->attributes, &to->room, (size_t)item->attribute_count + 1,

@@ -139,30 +139,64 @@ static tsr_status iterate(tsr_device *device, const sum_work *w, uint32_t passes
     return TSR_OK;
 }
 
-tsr_status tsr_spherical_kmeans(tsr_device *device, const float *x, int64_t n, int64_t dim,
-                                int64_t k, uint32_t passes, float *centroids,
-                                tsr_spherical_result *result) {
-    tsr_context *ctx = tsr_device_context(device);
-    if (k < 1 || k > n || n > INT32_MAX || dim < 1 || passes < 1)
-        return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
-                        "cosine clusters: wanted 1 to %lld of them and a pass, got %lld and %u",
-                        (long long)n, (long long)k, passes);
-    float *unit = tsr_alloc(ctx, (size_t)n * (size_t)dim, sizeof *unit, "cosine clusters: rows");
-    float *next = tsr_alloc(ctx, (size_t)k * (size_t)dim, sizeof *next, "cosine clusters: means");
-    double *sums = tsr_alloc(ctx, (size_t)k * (size_t)dim, sizeof *sums, "cosine clusters: sums");
-    tsr_status status = unit && next && sums ? TSR_OK : TSR_ERROR_MEMORY;
-    for (int64_t i = 0; i < n && !status; ++i) {
+void tsr_spherical_unit(const float *x, int64_t n, int64_t dim, float *unit) {
+    for (int64_t i = 0; i < n; ++i) {
         const float *row = x + i * dim;
         const double length = sqrt(dot(row, row, dim));
         for (int64_t j = 0; j < dim; ++j)
             unit[i * dim + j] = length > 0 ? (float)(row[j] / length) : 0;
     }
+}
+
+static tsr_status check(tsr_context *ctx, int64_t n, int64_t dim, int64_t k, uint32_t passes) {
+    if (k >= 1 && k <= n && n <= INT32_MAX && dim >= 1 && passes >= 1) return TSR_OK;
+    return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
+                    "cosine clusters: wanted 1 to %lld of them and a pass, got %lld and %u",
+                    (long long)n, (long long)k, passes);
+}
+
+tsr_status tsr_spherical_kmeans_unit(tsr_device *device, const float *unit, int64_t n, int64_t dim,
+                                     int64_t k, uint32_t passes, float *centroids,
+                                     tsr_spherical_result *result) {
+    tsr_context *ctx = tsr_device_context(device);
+    tsr_status status = check(ctx, n, dim, k, passes);
+    if (status) return status;
+    float *next = tsr_alloc(ctx, (size_t)k * (size_t)dim, sizeof *next, "cosine clusters: means");
+    double *sums = tsr_alloc(ctx, (size_t)k * (size_t)dim, sizeof *sums, "cosine clusters: sums");
     const sum_work w = {unit, result->labels, sums, n, dim, k};
-    if (!status) status = iterate(device, &w, passes, centroids, next, result);
-    free(unit);
+    status = next && sums ? iterate(device, &w, passes, centroids, next, result) : TSR_ERROR_MEMORY;
     free(next);
     free(sums);
     return status;
+}
+
+tsr_status tsr_spherical_kmeans(tsr_device *device, const float *x, int64_t n, int64_t dim,
+                                int64_t k, uint32_t passes, float *centroids,
+                                tsr_spherical_result *result) {
+    tsr_context *ctx = tsr_device_context(device);
+    tsr_status status = check(ctx, n, dim, k, passes);
+    if (status) return status;
+    float *unit = tsr_alloc(ctx, (size_t)n * (size_t)dim, sizeof *unit, "cosine clusters: rows");
+    if (!unit) return TSR_ERROR_MEMORY;
+    tsr_spherical_unit(x, n, dim, unit);
+    status = tsr_spherical_kmeans_unit(device, unit, n, dim, k, passes, centroids, result);
+    free(unit);
+    return status;
+}
+
+double tsr_spherical_distortion(const tsr_spherical_result *r, int64_t k, int64_t dim,
+                                double square) {
+    double left = square;
+    for (int64_t c = 0; c < k; ++c)
+        left -= r->counts[c] * dot(r->codebook + c * dim, r->codebook + c * dim, dim);
+    return left > 0 ? left : 0;
+}
+
+double tsr_spherical_cosine(const tsr_spherical_result *r, int64_t k, int64_t dim, int64_t n) {
+    double sum = 0;
+    for (int64_t c = 0; c < k; ++c)
+        sum += r->counts[c] * sqrt(dot(r->codebook + c * dim, r->codebook + c * dim, dim));
+    return sum / (double)n;
 }
 
 tsr_status tsr_spherical_canonical(tsr_context *ctx, int64_t n, int64_t dim, int64_t k,

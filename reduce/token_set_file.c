@@ -114,6 +114,10 @@ const char *tsr_token_sets_key(const tsr_token_sets *sets, int64_t index) {
     return sets && index >= 0 && index < sets->count ? sets->keys[index] : "";
 }
 
+const char *tsr_token_sets_metadata(const tsr_token_sets *sets, const char *key) {
+    return sets && key ? tsr_safetensors_metadata(sets->file, key) : NULL;
+}
+
 /* "<key>/<name>", or "<name>" where the key is "". False where it does not fit. */
 static bool tensor_name(char name[MAX_NAME], const char *key, const char *column) {
     return (size_t)snprintf(name, MAX_NAME, "%s%s%s", key, *key ? "/" : "", column) < MAX_NAME;

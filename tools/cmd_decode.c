@@ -3,6 +3,8 @@
 #include "token_damage.h"
 #include "tool.h"
 
+#include <tessera/clip.h>
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +12,7 @@
 typedef struct decode_options {
     common_options common;
     const char *output, *model;
-    const char *noise;
+    const char *noise, *vq_attention;
     int guidance_mode;
     uint32_t tokens, batch, steps;
     double guidance;
@@ -57,6 +59,10 @@ static const option options[] = {
      "which noise it starts from; the same on every device", NULL, 0, 0},
     {"noise", 0, OPTION_TEXT, AT(noise), "FILE.npy", "made from the seed",
      "float32 noise [tiles, channels, height, width] to start from", NULL, 0, 0},
+    {"vq-attention", 0, OPTION_TEXT, AT(vq_attention), "FILE", NULL,
+     "of clip codebooks: a checkpoint (.safetensors) with VQToken's attention layer, whose tokens "
+     "are written as the tensor vq_tokens",
+     NULL, 0, 0},
     {"batch", 0, OPTION_UINT, AT(batch), "N", "chosen from memory", "tiles computed together", NULL,
      1, TSR_MAX_BATCH},
 };
@@ -188,6 +194,55 @@ static int claim_output(const verb *v, decode_options *o, const char *input, cha
     return code < 0 ? tool_output(v, &o->common, o->output) : code;
 }
 
+/* Clip codebooks to features. */
+static int run_clips(const verb *v, const decode_options *o, const char *input) {
+    if (o->model || o->tokens || o->steps || o->noise || o->lossless || o->format)
+        return args_wrong(v, "-t, -k, --steps, --noise, --lossless and --format are of pictures, "
+                             "got an output of features");
+    tool t;
+    int code = tool_open(&t, v, &o->common);
+    if (code >= 0) return code;
+    results r;
+    results_open(&r, &t);
+    const tsr_clip_decode_settings s = {.items = o->items.at,
+                                        .item_count = o->items.count,
+                                        .vq_attention = o->vq_attention,
+                                        .device = o->common.device,
+                                        .damaged = add_damage,
+                                        .damaged_user = &r};
+    tsr_clip_decode_report report;
+    const tsr_status status = tsr_clip_decode_file(t.ctx, input, o->output, &s, &report);
+    const double seconds = tool_seconds() - t.started;
+    char clips[32];
+    if (status && status != TSR_ERROR_DAMAGED) {
+        code = tool_fail(&t, status);
+    } else if (t.o->json) {
+        json_out j;
+        tool_json(&t, &j);
+        json_text(&j, "input", input);
+        json_text(&j, "output", o->output);
+        json_uint(&j, "item_count", report.items);
+        json_uint(&j, "written", report.streams);
+        token_damage_json(&r.damage, &j, report.recovered != 0);
+        json_real(&j, "total_seconds", seconds);
+        json_close(&j);
+        code = tool_exit_code(status);
+    } else {
+        tool_say(&t, "%s: features of %s, %.2f s", args_is_stdout(o->output) ? "stdout" : o->output,
+                 tool_count(report.streams, "clip", clips), seconds);
+        if (status) tool_warn(&t, "%s", tsr_detail(t.ctx));
+        code = tool_exit_code(status);
+    }
+    results_close(&r);
+    tool_close(&t);
+    return code;
+}
+
+static bool is_features(const char *path) {
+    const size_t n = strlen(path);
+    return n > 12 && !strcmp(path + n - 12, ".safetensors");
+}
+
 static int run(const verb *v, int argc, char **argv) {
     decode_options o = {0};
     int operands;
@@ -196,6 +251,11 @@ static int run(const verb *v, int argc, char **argv) {
     char *beside = NULL;
     tool t;
     code = claim_output(v, &o, argv[0], &beside);
+    if (code < 0) code = tool_not_input(v, o.output, o.vq_attention);
+    if (code < 0 && is_features(o.output)) code = run_clips(v, &o, argv[0]);
+    if (code < 0 && o.vq_attention)
+        code =
+            args_wrong(v, "--vq-attention: wanted with an output .safetensors, got %s", o.output);
     if (code < 0) code = tool_open(&t, v, &o.common);
     if (code >= 0) {
         free(beside);
@@ -245,14 +305,19 @@ const verb verb_decode = {
              "               [--format F] [--picture-quality Q | --lossless]\n"
              "               [--steps N] [--guidance W] [--guidance-mode apg|cfg] [--seed N | "
              "--noise FILE.npy]\n"
-             "               [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]",
+             "               [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]\n"
+             "tessera decode CLIPS.tess -o FEATURES.safetensors [--item N|KEY] [--vq-attention "
+             "FILE] [--json]",
     .about =
         "Writes one item as the picture OUT, in the format that its suffix says (png, jpg, webp, "
         "avif, tiff, ppm), and several into a folder, each named after the picture it came from; "
         "equal names get -2, -3 and so on. Pictures that are complete stay when it is stopped. A "
         "file made with other weights is refused; -f decodes it and warns. Of a file that is cut "
         "or "
-        "damaged every whole picture is written, and each damaged one gets a line.",
+        "damaged every whole picture is written, and each damaged one gets a line.\n\n"
+        "Clip codebooks (encode --clip-codebook) become features again, where the output ends in "
+        ".safetensors: a token set for each clip, with ids, codebook and gains as columns. There "
+        "is no way from features to pixels.",
     .exits = "1 when the file is cut or damaged; what is whole was written\n"
              "5 when the file was made with another tokenizer or other weights",
     .examples = "# one picture\n"
@@ -263,6 +328,8 @@ const verb verb_decode = {
                 "tessera decode album.tess --item 0 --item beach.jpg -o pictures/\n"
                 "# how it looks with 16 ids a tile\n"
                 "tessera decode photo.tess -k 16 -o coarse.png\n"
+                "# the features of clips\n"
+                "tessera decode clips.tess -o features.safetensors\n"
                 "# in a pipe\n"
                 "tessera decode - -o - < photo.tess > back.png",
     .options = options,

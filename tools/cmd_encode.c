@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_encode.c: pictures to a token file. */
+#include "encode_clip.h"
 #include "encode_options.h"
 
 #include <inttypes.h>
@@ -11,6 +12,7 @@ typedef struct encode_options {
     common_options common;
     const char *output;
     encode_choices choices;
+    clip_choices clip;
     int check, on_error;
 } encode_options;
 
@@ -28,6 +30,39 @@ static const option options[] = {
      "at the headers finds one; later, what was done is kept as OUT.partial.tess), or skip (the "
      "others are encoded, exit code 1)",
      "stop|skip", 0, 0},
+    {"clip-codebook", 0, OPTION_TEXT, AT(clip.rule), "RULE", NULL,
+     "IN are features of clips (token sets .safetensors with a grid, or .npy [frames, rows, "
+     "columns, "
+     "channels]), or with -t TOWER pictures, the frames of one clip; each clip becomes K vectors "
+     "and an index map: K, a number; elbow, where the "
+     "distortion bends most; or error=E, the smallest K whose mean 1 - cosine is at most E",
+     NULL, 0, 0},
+    {"codebook-type", 0, OPTION_CHOICE, AT(clip.type), "T", "f16",
+     "how the vectors of --clip-codebook are stored; int8 has one scale a vector", "f16|f32|int8",
+     0, 0},
+    {"gains", 0, OPTION_FLAG, AT(clip.gains), NULL, NULL,
+     "with --clip-codebook: store the length of each feature too, 2 bytes a cell before coding; "
+     "without it directions come back alone",
+     NULL, 0, 0},
+    {"least-k", 0, OPTION_UINT, AT(clip.least), "K", "12; of error=E 1",
+     "fewest vectors that elbow and error=E look at", NULL, 1, 1u << 26},
+    {"most-k", 0, OPTION_UINT, AT(clip.most), "K", "32; of error=E 256",
+     "most vectors that elbow and error=E look at", NULL, 1, 1u << 26},
+    {"first-rows", 0, OPTION_CHOICE, AT(clip.first), "F", "max-min",
+     "with --clip-codebook: the cells that clustering begins with, far from each other (max-min), "
+     "or drawn by k-means++ with --seed",
+     "max-min|drawn", 0, 0},
+    {"project", 0, OPTION_FLAG, AT(clip.project), NULL, NULL,
+     "with --clip-codebook and -t TOWER: put the features through the projector of its weights, "
+     "and keep its learned newline",
+     NULL, 0, 0},
+    {"frames", 0, OPTION_UINT, AT(clip.frames), "N", "all",
+     "with --clip-codebook and -t TOWER: N of the pictures, from the first to the last with equal "
+     "steps cut to whole numbers",
+     NULL, 1, 1000000},
+    {"features-of", 0, OPTION_TEXT, AT(clip.source), "TEXT", "what the input says",
+     "with --clip-codebook: what made the features (tower, layer, projector), kept in the file",
+     NULL, 0, 0},
 };
 
 typedef struct listing {
@@ -301,6 +336,28 @@ static int claim_output(const verb *v, encode_options *o, char **inputs, int cou
     return code < 0 ? tool_output(v, &o->common, o->output) : code;
 }
 
+/* --clip-codebook: of the other options those hold that are not of pictures alone. */
+static int run_clips(const verb *v, encode_options *o, encode_meaning *m, char **inputs,
+                     int count) {
+    tool t;
+    const clip_job job = {.choices = &o->clip,
+                          .common = &o->common,
+                          .output = o->output,
+                          .inputs = inputs,
+                          .input_count = count,
+                          .tower = &m->model,
+                          .source = &m->source,
+                          .seed = o->choices.seed,
+                          .file = m->file,
+                          .on_error = (tsr_on_error)o->on_error};
+    int code = count ? encode_clips_check(v, &job)
+                     : args_wrong(v, "--clip-codebook: IN is missing on the command line");
+    if (code < 0) code = tool_open(&t, v, &o->common);
+    if (code >= 0) return code;
+    m->model.model = o->choices.model; /* located by now */
+    return encode_clips(&t, &job);
+}
+
 static int run(const verb *v, int argc, char **argv) {
     encode_options o = {.choices = ENCODE_CHOICES};
     int operands;
@@ -312,6 +369,7 @@ static int run(const verb *v, int argc, char **argv) {
     tool t;
     code = encode_meaning_read(v, &o.choices, &o.common, &m);
     if (code < 0) code = claim_output(v, &o, argv, operands, &beside);
+    if (code < 0 && o.clip.rule) code = run_clips(v, &o, &m, argv, operands);
     if (code < 0) code = tool_open(&t, v, &o.common);
     if (code >= 0) {
         free(beside);
@@ -374,7 +432,11 @@ const verb verb_encode = {
              "               [--files-from LIST [-0]] [--key K] [--labels folder] [--attributes "
              "FILE]\n"
              "               [--steps N] [--guidance W] [--guidance-mode apg|cfg] [--seed N]\n"
-             "               [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]",
+             "               [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]\n"
+             "tessera encode FRAMES... -t TOWER --clip-codebook RULE [--project] [--frames N] ...\n"
+             "tessera encode FEATURES... --clip-codebook K|elbow|error=E [-o OUT.tess] [-f]\n"
+             "               [--codebook-type f16|f32|int8] [--gains] [--least-k K] [--most-k K]\n"
+             "               [--first-rows max-min|drawn] [--seed N] [--features-of TEXT] [--json]",
     .about =
         "Reads PNG, JPEG, WebP, GIF (its first frame), BMP, TIFF, PNM, QOI, JPEG 2000, AVIF, JPEG "
         "XL "
@@ -385,7 +447,12 @@ const verb verb_encode = {
         ".txt, .caption, .cls and .json members become attributes; or '-' for stdin, or a pipe, "
         "with one picture or several, one behind the other, or an archive. The ids are the same "
         "for every --threads and --batch. Near ties are ids whose decision was so close that "
-        "another device might decide otherwise.",
+        "another device might decide otherwise.\n\n"
+        "With --clip-codebook features of a clip become K vectors and an index map, as VQToken "
+        "does "
+        "it: an item for each token set or array. Clusters are numbered in raster order, so that "
+        "equal features give equal files on every device. K vectors are few tokens, but not few "
+        "bytes: the codebook is most of the file, and 'tessera info' says both.",
     .exits = "1 when pictures were skipped (--on-error skip)",
     .examples = "# one picture with the bundled tokenizer\n"
                 "tessera encode photo.jpg -o photo.tess\n"
@@ -402,6 +469,11 @@ const verb verb_encode = {
                 "photos.tess\n"
                 "# the frames of a film\n"
                 "ffmpeg -i film.mp4 -f image2pipe -c:v png - | tessera encode - -o film.tess\n"
+                "# all frames of a clip as at most 32 vectors, found by the elbow rule\n"
+                "tessera encode clip.safetensors --clip-codebook elbow --gains -o clip.tess\n"
+                "# the same from its pictures\n"
+                "tessera encode frames/ -t llava/ --project --frames 32 --clip-codebook elbow -o "
+                "clip.tess\n"
                 "# in a pipe\n"
                 "curl -s https://example.org/a.webp | tessera encode - -o - | tessera info -",
     .options = options,

@@ -2,6 +2,7 @@
 /* cmd_info.c: what a token file holds, without a model. */
 #include "attribute_out.h"
 #include "info_shards.h"
+#include "info_streams.h"
 #include "token_damage.h"
 #include "tool.h"
 
@@ -13,6 +14,7 @@ typedef struct info_options {
     common_options common;
     int ids, latents, check;
     const char *npy;
+    double accuracy;
     text_list items, keys;
 } info_options;
 
@@ -39,6 +41,10 @@ static const option options[] = {
      "and "
      "say which are damaged",
      NULL, 0, 0},
+    {"accuracy", 0, OPTION_REAL, offsetof(info_options, accuracy), "A", NULL,
+     "accuracy in percent of a language model that got the clip codebooks of this file: print the "
+     "token density, A for each token of a clip (newlines not counted)",
+     NULL, 0, 100},
     {"npy", 0, OPTION_TEXT, offsetof(info_options, npy), "F.npy", NULL,
      "write the ids as an array of int32 [items, tiles * tokens]; all tiles must have as many ids, "
      "and all items as many tiles; '-' is stdout",
@@ -52,7 +58,9 @@ typedef struct view {
     uint64_t *indexes; /* of the items that are looked at; NULL: all */
     uint64_t count;
     token_damage damage;
-    uint64_t tiles;                /* of the items that can be read */
+    uint64_t tiles; /* of the items that can be read */
+    stream_totals streams;
+    double accuracy;               /* of --accuracy, 0: not said */
     uint64_t chosen, chosen_items; /* tokens of items whose tokenizer chose them */
     bool counted;                  /* tiles, chosen and damage are complete */
 } view;
@@ -83,7 +91,9 @@ static void print_totals(const char *path, const view *w) {
     attribute_lines("attribute   ", list, count);
     printf("items       %" PRIu64 "\n", f->items);
     printf("tiles       %" PRIu64 "\n", w->tiles);
-    printf("tokens      %" PRIu64 ", %" PRIu64 " bits\n", f->tokens, f->tokens * tsr_token_bits(h));
+    if (f->tokens || !w->streams.streams)
+        printf("tokens      %" PRIu64 ", %" PRIu64 " bits\n", f->tokens,
+               f->tokens * tsr_token_bits(h));
     printf("bytes       %" PRIu64 ": header %" PRIu64 ", payload %" PRIu64 ", index %" PRIu64 "\n",
            f->bytes, f->header_bytes, f->payload_bytes, f->index_bytes);
     printf("tokenizer   %s (family %u), weights %016" PRIx64 "\n",
@@ -92,13 +102,15 @@ static void print_totals(const char *path, const view *w) {
     if (w->chosen_items)
         printf("complexity  %.1f tokens an item (KC: what the tokenizer found it needs)\n",
                (double)w->chosen / (double)w->chosen_items);
+    stream_totals_print(&w->streams, w->accuracy);
 }
 
-static void print_header(tsr_token_file *file) {
-    const tsr_token_header *h = tsr_token_file_header(file);
-    const tsr_token_file_info *f = tsr_token_file_properties(file);
+static void print_header(const view *w) {
+    const tsr_token_header *h = tsr_token_file_header(w->file);
+    const tsr_token_file_info *f = tsr_token_file_properties(w->file);
     printf("format      tess %u.%u%s\n", f->version_major, f->version_minor,
            f->key_index ? ", with an index of keys" : "");
+    if (!f->tokens && w->streams.streams) return; /* the rest is of ids that are not there */
     if (h->channels) {
         printf("codebook    none: continuous, %u channels, %s, %u bits a vector\n", h->channels,
                latent_name(h), tsr_token_bits(h));
@@ -139,6 +151,7 @@ static void print_item(tsr_token_file *file, uint64_t index, const tsr_token_ite
            index, source, covered, tiles, total,
            total * tsr_token_bits(tsr_token_file_header(file)), bytes, coding,
            tool_clean(item->key, clean, sizeof clean));
+    stream_lines("        ", item);
     attribute_lines("        ", item->attributes, item->attribute_count);
 }
 
@@ -214,6 +227,7 @@ static void json_item(json_out *j, tsr_token_file *file, uint64_t index, const t
     for (uint64_t tile = 0; tile < tiles; ++tile)
         json_uint(j, NULL, item->counts[tile]);
     json_end(j, ']');
+    stream_json(j, item);
     if (values && item->latents)
         json_floats(j, "latents", item->latents, total * tsr_token_file_header(file)->channels);
     else if (values)
@@ -305,6 +319,7 @@ static void walk(view *w, enum walk_kind kind, json_out *j, bool values) {
             w->tiles += (uint64_t)item.tile_columns * item.tile_rows;
             w->chosen += item.kept ? tsr_token_item_total(&item) : 0;
             w->chosen_items += item.kept != NULL;
+            stream_totals_add(&w->streams, &item);
         }
         if (j)
             json_item(j, w->file, i, &item, values);
@@ -324,6 +339,7 @@ static void print_json(view *w, const char *path, bool values) {
     walk(w, WALK_COUNT, &j, values);
     json_end(&j, ']');
     json_uint(&j, "tiles", w->tiles);
+    stream_totals_json(&j, &w->streams, w->accuracy);
     token_damage_json(&w->damage, &j, tsr_token_file_properties(w->file)->recovered != 0);
     json_close(&j);
 }
@@ -331,7 +347,7 @@ static void print_json(view *w, const char *path, bool values) {
 static void print_text(view *w, const char *path, bool lines) {
     walk(w, WALK_COUNT, NULL, false);
     print_totals(path, w);
-    print_header(w->file);
+    print_header(w);
     if (!lines || !w->count) return;
     putchar('\n');
     walk(w, WALK_LINES, NULL, false);
@@ -471,7 +487,7 @@ static int look(view *w, const info_options *o, const char *path) {
 }
 
 static int look_at_one(tool *t, const info_options *o, const char *path) {
-    view w = {.t = t};
+    view w = {.t = t, .accuracy = o->accuracy};
     token_damage_open(&w.damage, t);
     const int code = look(&w, o, path);
     token_damage_close(&w.damage);
@@ -528,7 +544,8 @@ const verb verb_info = {
     .name = "info",
     .summary = "say what a token file or a folder of them holds, and whether it is whole",
     .usage = "tessera info FILE.tess [--item N|KEY] [--key KEY] [--ids | --latents] [--npy F.npy "
-             "[-f]] [--json]\n"
+             "[-f]]\n"
+             "               [--accuracy A] [--json]\n"
              "tessera info DIR [--json]\n"
              "tessera info --check FILE.tess|DIR... [--json]",
     .about =
@@ -538,7 +555,9 @@ const verb verb_info = {
         "the items of --item, a line for each item: size of the source, size of the picture the "
         "tiles cover, tiles, tokens, bits, bytes and coding. Every item is read, so that damage is "
         "found: a cut or damaged file is read as far as it goes, and each damaged place gets a "
-        "line. Attributes of the file come first, those of an item under its line.\n\n"
+        "line. Attributes of the file come first, those of an item under its line, behind its "
+        "streams. Of "
+        "clip codebooks it says tokens and bytes, which are not the same thing.\n\n"
         "Of a folder: the totals of its shards (*.tess), their tokenizers, how many codes of the "
         "codebook are used, and the perplexity of the ids: 2 to the power of the entropy, in bits, "
         "of how often each code is used, which is the number of codes that would say as much if "

@@ -1,104 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* range_coder.c: an adaptive binary range coder for ids. G. N. N. Martin, "Range encoding: an
- * algorithm for removing redundancy from a digitised message", 1979; probabilities start as the
- * Krichevsky-Trofimov estimator. All arithmetic is in integers, so every machine gives the same
- * bytes. Encoder and decoder share one walk over the ids, so that they cannot disagree. */
+/* range_coder.c: ids of tiles through the range coder. Encoder and decoder share one walk over the
+ * ids, so that they cannot disagree. */
 #include "range_coder.h"
 
-#include <stdbool.h>
-#include <string.h>
-
-enum { NO_NEIGHBOUR = 8, FULL_COUNT = 62, FULL_WEIGHT = 15 };
-static const uint32_t LEAST = 64, MOST = 65536 - 64;
-static const uint32_t TOP = (uint32_t)1 << 24;
-
-typedef struct coder {
-    bool decoding;
-    uint32_t low, range, code;
-    const uint8_t *in;
-    uint8_t *out;
-    size_t at, size;
-    bool full; /* out of room while encoding */
-} coder;
-
-/* ---- bits ------------------------------------------------------------------------------- */
-
-static void put_byte(coder *c, uint8_t byte) {
-    if (c->at == c->size)
-        c->full = true;
-    else
-        c->out[c->at++] = byte;
-}
-
-static void carry(coder *c) {
-    for (size_t i = c->at; i-- > 0;)
-        if (++c->out[i] != 0) return;
-}
-
-static uint32_t get_byte(coder *c) {
-    return c->at < c->size ? c->in[c->at++] : 0;
-}
-
-static int code_bit(coder *c, uint32_t p, int bit) {
-    uint32_t bound = (c->range >> 16) * p;
-    if (c->decoding) bit = c->code < bound;
-    if (bit) {
-        c->range = bound;
-    } else {
-        c->range -= bound;
-        if (c->decoding)
-            c->code -= bound;
-        else if ((c->low += bound) < bound)
-            carry(c);
-    }
-    for (; c->range < TOP; c->range <<= 8) {
-        if (c->decoding) {
-            c->code = c->code << 8 | get_byte(c);
-        } else {
-            put_byte(c, (uint8_t)(c->low >> 24));
-            c->low <<= 8;
-        }
-    }
-    return bit;
-}
-
-static void flush(coder *c) {
-    uint64_t first = c->low, last = first + c->range - 1, value = last;
-    for (int zeros = 32; zeros > 0; --zeros) {
-        uint64_t candidate = last >> zeros << zeros;
-        if (candidate >= first) {
-            value = candidate;
-            break;
-        }
-    }
-    if (value >> 32) carry(c);
-    /* Zero bytes at the end need not be there, so they must not make it full either. */
-    uint32_t rest = (uint32_t)value;
-    for (; rest && !c->full; rest <<= 8)
-        put_byte(c, (uint8_t)(rest >> 24));
-    while (c->at && c->out[c->at - 1] == 0)
-        --c->at;
-}
-
-static int code_mixed(coder *c, tsr_range_context *const three[3], int bit) {
-    uint32_t sum = 0, weights = 0;
-    for (int i = 0; i < 3; ++i) {
-        uint32_t weight = (three[i]->n < FULL_WEIGHT ? three[i]->n : FULL_WEIGHT) + 1u;
-        sum += weight * three[i]->p;
-        weights += weight;
-    }
-    uint32_t p = sum / weights;
-    bit = code_bit(c, p < LEAST ? LEAST : p > MOST ? MOST : p, bit);
-    for (int i = 0; i < 3; ++i) {
-        tsr_range_context *t = three[i];
-        if (bit)
-            t->p = (uint16_t)(t->p + (65535u - t->p) / (t->n + 2u));
-        else
-            t->p = (uint16_t)(t->p - t->p / (t->n + 2u));
-        if (t->n < FULL_COUNT) ++t->n;
-    }
-    return bit;
-}
+enum { NO_NEIGHBOUR = 8 };
 
 /* ---- ids -------------------------------------------------------------------------------- */
 
@@ -175,9 +80,9 @@ static uint32_t class_of(uint32_t digit, uint32_t width) {
 }
 
 static int walk(const tsr_range_model *m, tsr_range_context *contexts,
-                const tsr_range_layout *layout, coder *c, const uint32_t *ids, uint32_t *decoded) {
-    for (uint32_t i = 0; i < m->context_count; ++i)
-        contexts[i] = (tsr_range_context){.p = 32768, .n = 0};
+                const tsr_range_layout *layout, tsr_range_bits *c, const uint32_t *ids,
+                uint32_t *decoded) {
+    tsr_range_renew(contexts, m->context_count);
     uint32_t mine[TSR_RANGE_MAX_DIGITS] = {0};
     uint32_t of_a[TSR_RANGE_MAX_DIGITS] = {0}, of_b[TSR_RANGE_MAX_DIGITS] = {0};
     const uint32_t *all = c->decoding ? decoded : ids;
@@ -204,7 +109,7 @@ static int walk(const tsr_range_model *m, tsr_range_context *contexts,
                         base + ((size_t)(8 + class_a) << width) + node,
                         base + ((size_t)(17 + class_b) << width) + node,
                     };
-                    int bit = code_mixed(c, three, (int)(mine[d] >> left & 1));
+                    int bit = tsr_range_mixed(c, three, (int)(mine[d] >> left & 1));
                     node = node << 1 | (uint32_t)bit;
                 }
                 if (c->decoding) mine[d] = node - (1u << width);
@@ -221,17 +126,15 @@ static int walk(const tsr_range_model *m, tsr_range_context *contexts,
 size_t tsr_range_encode(const tsr_range_model *model, tsr_range_context *contexts,
                         const tsr_range_layout *layout, const uint32_t *ids, uint8_t *bytes,
                         size_t room) {
-    coder c = {.range = UINT32_MAX, .out = bytes, .size = room};
+    tsr_range_bits c = tsr_range_encoder(bytes, room);
     if (walk(model, contexts, layout, &c, ids, NULL)) return SIZE_MAX;
-    flush(&c);
+    tsr_range_flush(&c);
     return c.full ? SIZE_MAX : c.at;
 }
 
 int tsr_range_decode(const tsr_range_model *model, tsr_range_context *contexts,
                      const tsr_range_layout *layout, const uint8_t *bytes, size_t size,
                      uint32_t *ids) {
-    coder c = {.decoding = true, .range = UINT32_MAX, .in = bytes, .size = size};
-    for (int i = 0; i < 4; ++i)
-        c.code = c.code << 8 | get_byte(&c);
+    tsr_range_bits c = tsr_range_decoder(bytes, size);
     return walk(model, contexts, layout, &c, NULL, ids);
 }

@@ -5,14 +5,9 @@
 #define FORMATS_RANGE_CODER_H
 
 #include <tessera/tokens.h>
+#include "range_bits.h"
 
 enum { TSR_RANGE_MAX_DIGITS = 16, TSR_RANGE_SETS = 8 + 9 + 9 };
-
-/* Adaptive probability of one binary decision. */
-typedef struct tsr_range_context {
-    uint16_t p; /* probability of a 1, in 1/65536 */
-    uint16_t n; /* bits coded so far, at most 62 */
-} tsr_range_context;
 
 /* Arrangement of the ids of one layer: for each tile in turn, its ids number first, first + 1, ...
  */

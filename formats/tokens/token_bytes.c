@@ -170,6 +170,7 @@ bool tsr_chunk_known(const tsr_chunk *chunk) {
     case TSR_TESS_HEAD:
     case TSR_TESS_ITEM:
     case TSR_TESS_LAYR:
+    case TSR_TESS_STRM:
         return chunk->flags == TSR_TESS_CRITICAL;
     case TSR_TESS_ATTR:
     case TSR_TESS_KEYS:

@@ -8,18 +8,14 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <zstd.h>
-
-enum { ZSTD_LEVEL = 12 };
 
 struct tsr_token_coder {
     tsr_context *ctx;
     uint32_t bits, columns, codebook_size;
     uint32_t channels, width; /* of vectors: numbers, bytes of each; else 0 */
     tsr_range_model model;
-    tsr_range_context *contexts; /* these four are made at first use */
-    ZSTD_CCtx *compress;
-    ZSTD_DCtx *decompress;
+    tsr_range_context *contexts; /* made at first use, as are the arrays */
+    tsr_token_zstd zstd;
     uint8_t *planes, *coded;
     size_t planes_room, coded_room;
 };
@@ -41,8 +37,7 @@ tsr_status tsr_token_coder_open(tsr_context *ctx, tsr_token_coder **coder,
 void tsr_token_coder_close(tsr_token_coder **coder) {
     tsr_token_coder *c = *coder;
     if (!c) return;
-    ZSTD_freeCCtx(c->compress);
-    ZSTD_freeDCtx(c->decompress);
+    tsr_token_zstd_free(&c->zstd);
     free(c->contexts);
     free(c->planes);
     free(c->coded);
@@ -79,19 +74,6 @@ static tsr_status try_range(tsr_token_coder *c, const tsr_id_span *span, const u
     return TSR_OK;
 }
 
-/* The first `bytes` of c->planes; *size is SIZE_MAX when it does not fit. */
-static tsr_status try_zstd(tsr_token_coder *c, size_t bytes, uint8_t *out, size_t room,
-                           size_t *size) {
-    if (!c->compress) c->compress = ZSTD_createCCtx();
-    if (!c->compress) return tsr_fail(c->ctx, TSR_ERROR_MEMORY, "zstd: no memory for its state");
-    ZSTD_CCtx_reset(c->compress, ZSTD_reset_session_and_parameters);
-    ZSTD_CCtx_setParameter(c->compress, ZSTD_c_compressionLevel, ZSTD_LEVEL);
-    ZSTD_CCtx_setParameter(c->compress, ZSTD_c_contentSizeFlag, 0);
-    size_t got = ZSTD_compress2(c->compress, out, room, c->planes, bytes);
-    *size = ZSTD_isError(got) ? SIZE_MAX : got; /* mostly: it does not fit */
-    return TSR_OK;
-}
-
 static tsr_status id_planes(tsr_token_coder *c, const tsr_id_span *span, const uint32_t *ids) {
     size_t n = span->total, planes = (c->bits + 7) / 8;
     tsr_status s = tsr_grow(c->ctx, &c->planes, &c->planes_room, n * planes, 1, "id planes");
@@ -115,7 +97,8 @@ tsr_status tsr_token_coder_put(tsr_token_coder *c, const tsr_id_span *span, cons
         size_t size = SIZE_MAX;
         if ((s = id_planes(c, span, ids))) return s;
         size_t planes = span->total * ((c->bits + 7) / 8);
-        if ((s = try_zstd(c, planes, zstd, best - 1, &size))) return s;
+        if ((s = tsr_token_zstd_put(c->ctx, &c->zstd, c->planes, planes, zstd, best - 1, &size)))
+            return s;
         if (size < best && size >= least) coding = TSR_TESS_CODING_ZSTD, best = size;
         if ((s = try_range(c, span, ids, best - 1, &size))) return s;
         if (size < best && size >= least) coding = TSR_TESS_CODING_RANGE, best = size;
@@ -162,7 +145,7 @@ tsr_status tsr_token_coder_put_latents(tsr_token_coder *c, const char *name, uin
     }
     if (entropy && raw > 1) {
         s = tsr_grow(c->ctx, &c->coded, &c->coded_room, raw, 1, "coded vectors");
-        if (!s) s = try_zstd(c, raw, c->coded, raw - 1, &size);
+        if (!s) s = tsr_token_zstd_put(c->ctx, &c->zstd, c->planes, raw, c->coded, raw - 1, &size);
         if (s) return s;
     }
     const bool wins = size < raw && size >= least;
@@ -218,17 +201,7 @@ tsr_status tsr_token_coder_check(tsr_token_coder *c, tsr_cursor data, uint64_t t
 /* What was compressed into c->planes: wanted are exactly so many bytes. */
 static tsr_status get_zstd(tsr_token_coder *c, size_t bytes, const tsr_cursor *data) {
     tsr_status s = tsr_grow(c->ctx, &c->planes, &c->planes_room, bytes, 1, "planes");
-    if (s) return s;
-    if (!c->decompress) c->decompress = ZSTD_createDCtx();
-    if (!c->decompress) return tsr_fail(c->ctx, TSR_ERROR_MEMORY, "zstd: no memory for its state");
-    size_t got =
-        ZSTD_decompressDCtx(c->decompress, c->planes, bytes, data->at, tsr_cursor_left(data));
-    if (ZSTD_isError(got))
-        return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "zstd: %s", ZSTD_getErrorName(got));
-    if (got != bytes)
-        return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "zstd: wanted %zu bytes of planes, got %zu",
-                        bytes, got);
-    return TSR_OK;
+    return s ? s : tsr_token_zstd_get(c->ctx, &c->zstd, c->planes, bytes, data);
 }
 
 tsr_status tsr_token_coder_get(tsr_token_coder *c, const tsr_id_span *span, tsr_cursor data,

@@ -69,6 +69,10 @@ tsr_status tsr_token_file_copy_item(tsr_token_file *file, uint64_t index, tsr_to
         report->unreadable++;
         return TSR_OK;
     }
+    if (settings->tokens && item.stream_count)
+        return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
+                        "%s: wanted an item without streams to keep its first ids, got %u streams",
+                        item.key, item.stream_count);
     if (settings->tokens)
         s = cut_item(ctx, cutter, tsr_token_file_header(file), &item, settings->tokens);
     if (!s) s = tsr_token_writer_add(writer, &item);

@@ -12,7 +12,9 @@ typedef struct located {
     tsr_item_fields fields;
     tsr_cursor layers[TSR_TESS_MAX_LAYERS];
     uint32_t layer_count;
-    const uint8_t *attributes; /* payload of ATTR; NULL: none */
+    tsr_cursor streams[TSR_MAX_STREAMS]; /* payloads of STRM */
+    uint32_t stream_count, stream_total; /* found; that there are, 0: not known */
+    const uint8_t *attributes;           /* payload of ATTR; NULL: none */
     size_t attributes_size;
     tsr_status lost; /* of attributes that cannot be used */
     size_t lost_at;
@@ -32,23 +34,49 @@ static void lose_attributes(located *l, tsr_status status, size_t at) {
     l->lost_at = at;
 }
 
-/* Are all chunks there that an item is decoded from? Attributes come behind them. */
+/* Are all layers there, and the streams that are known of? */
 static bool layers_whole(const tsr_token_file *f, const located *l) {
     return l->layer_count > 0 &&
-           l->layer_count == tsr_layer_count(f->settings.layer_tokens, l->fields.most);
+           l->layer_count == tsr_layer_count(f->settings.layer_tokens, l->fields.most) &&
+           l->stream_count == l->stream_total;
+}
+
+/* Are all chunks there that an item is decoded from? Attributes come behind them. How many streams
+ * there are is said by the first of them. */
+static bool item_whole(const tsr_token_file *f, const located *l) {
+    return layers_whole(f, l) &&
+           (f->info.version_minor < TSR_TESS_MINOR_STREAMS || l->stream_total);
 }
 
 static tsr_status locate_layer(tsr_token_file *f, uint64_t index, located *l, tsr_cursor c) {
     uint64_t item = tsr_cursor_varint(&c, UINT64_MAX), layer = tsr_cursor_varint(&c, 64);
-    if (c.bad || l->attributes || item != l->fields.number || layer != l->layer_count ||
-        layer >= TSR_TESS_MAX_LAYERS)
+    if (c.bad || l->attributes || l->stream_count || item != l->fields.number ||
+        layer != l->layer_count || layer >= TSR_TESS_MAX_LAYERS)
         return tsr_fail(
             f->ctx, TSR_ERROR_FORMAT,
             "%s: item %llu: wanted layer %u of item %llu, got layer %llu of item %llu%s", f->name,
             (unsigned long long)index, l->layer_count, (unsigned long long)l->fields.number,
             (unsigned long long)layer, (unsigned long long)item,
-            l->attributes ? " behind the attributes" : "");
+            l->attributes     ? " behind the attributes"
+            : l->stream_count ? " behind the streams"
+                              : "");
     l->layers[l->layer_count++] = c;
+    return TSR_OK;
+}
+
+static tsr_status locate_stream(tsr_token_file *f, uint64_t index, located *l, tsr_cursor c) {
+    char name[TSR_STREAM_NAME + 1];
+    uint64_t item = 0;
+    uint32_t number = 0;
+    const bool good =
+        tsr_stream_probe(c.at, tsr_cursor_left(&c), &item, &number, &l->stream_total, name);
+    if (!good || l->attributes || item != l->fields.number || number != l->stream_count + 1)
+        return tsr_fail(
+            f->ctx, TSR_ERROR_FORMAT,
+            "%s: item %llu: wanted stream %u of item %llu, got stream %u of item %llu%s", f->name,
+            (unsigned long long)index, l->stream_count + 1, (unsigned long long)l->fields.number,
+            number, (unsigned long long)item, l->attributes ? " behind the attributes" : "");
+    l->streams[l->stream_count++] = c;
     return TSR_OK;
 }
 
@@ -62,9 +90,9 @@ static tsr_status locate_chunk(tsr_token_file *f, uint64_t index, tsr_item_memor
     *at = end;
     if (!tsr_token_chunk_within(f, here, end, &chunk)) {
         /* Only attributes can stand there, and they cost themselves alone. */
-        const bool expected = f->info.version_minor >= TSR_TESS_MINOR_ATTRIBUTES ||
-                              (end - here >= 4 && tsr_get_u32(f->bytes + here) == TSR_TESS_ATTR);
-        if (expected && layers_whole(f, l)) {
+        const bool named = end - here >= 4 && tsr_get_u32(f->bytes + here) == TSR_TESS_ATTR;
+        const bool expected = f->info.version_minor >= TSR_TESS_MINOR_ATTRIBUTES;
+        if ((expected && item_whole(f, l)) || (named && layers_whole(f, l))) {
             lose_attributes(l, TSR_ERROR_CHECKSUM, here);
             return TSR_OK;
         }
@@ -100,6 +128,9 @@ static tsr_status locate_chunk(tsr_token_file *f, uint64_t index, tsr_item_memor
     if (attributes) {
         l->attributes = payload;
         l->attributes_size = (size_t)chunk.size;
+    } else if (known && chunk.type == TSR_TESS_STRM) {
+        return locate_stream(f, index, l,
+                             (tsr_cursor){.at = payload, .end = payload + (size_t)chunk.size});
     } else if (known && chunk.type != TSR_TESS_LAYR) {
         return tsr_fail(f->ctx, TSR_ERROR_FORMAT, "%s: item %llu: wanted LAYR chunks, got \"%.4s\"",
                         f->name, (unsigned long long)index, (const char *)f->bytes + here);
@@ -128,7 +159,7 @@ static tsr_status locate(tsr_token_file *f, uint64_t index, tsr_item_memory *mem
     tsr_status s = tsr_token_entry_at(f, index, &e);
     if (s) return s;
     const size_t end = (size_t)(e.offset + e.size);
-    l->layer_count = 0;
+    l->layer_count = l->stream_count = l->stream_total = 0;
     l->attributes = NULL;
     l->lost = TSR_OK;
     for (size_t at = (size_t)e.offset; at < end && !s;)
@@ -203,6 +234,70 @@ static tsr_status check_index(tsr_token_file *f, uint64_t index) {
                     (unsigned long long)f->info.items, (unsigned long long)index);
 }
 
+/* ---- streams ---------------------------------------------------------------------------- */
+
+/* Reads stream `number` of item `index`, from its payload. */
+static tsr_status read_stream(tsr_token_file *f, uint64_t index, const tsr_cursor *payload,
+                              tsr_open_stream *open) {
+    tsr_status s =
+        tsr_stream_get(f->ctx, f->name, payload->at, tsr_cursor_left(payload), &open->fields);
+    if (s) return s;
+    snprintf(f->label, sizeof f->label, "%s: item %llu, stream %u%s%s%s", f->name,
+             (unsigned long long)index, open->fields.number, *open->fields.name ? " (" : "",
+             open->fields.name, *open->fields.name ? ")" : "");
+    return tsr_stream_read(&f->stream_coder, f->label, &open->fields, &open->memory);
+}
+
+/* Reads all streams of a located item into f->stream_list. */
+static tsr_status read_streams(tsr_token_file *f, uint64_t index, const located *l) {
+    const size_t before = f->open_streams_room;
+    const uint32_t count = l->stream_count;
+    tsr_status s = tsr_grow(f->ctx, &f->open_streams, &f->open_streams_room, count,
+                            sizeof *f->open_streams, "streams");
+    if (!s && f->open_streams_room > before)
+        memset(f->open_streams + before, 0,
+               (f->open_streams_room - before) * sizeof *f->open_streams);
+    if (!s)
+        s = tsr_grow(f->ctx, &f->stream_list, &f->stream_list_room, count, sizeof *f->stream_list,
+                     "streams");
+    for (uint32_t i = 0; i < count && !s; ++i) {
+        tsr_open_stream *o = &f->open_streams[i];
+        s = read_stream(f, index, &l->streams[i], o);
+        f->stream_list[i] = o->fields.stream;
+        for (uint32_t j = 0; j < i && !s; ++j)
+            if (!strcmp(f->open_streams[j].fields.name, o->fields.name))
+                s = tsr_fail(f->ctx, TSR_ERROR_FORMAT,
+                             "%s: item %llu: streams %u and %u: wanted names that differ, got '%s'",
+                             f->name, (unsigned long long)index, j + 1, i + 1, o->fields.name);
+        if (!s && o->fields.count != count && (!f->info.recovered || o->fields.count < count))
+            s = tsr_fail(f->ctx, TSR_ERROR_FORMAT, "%s: item %llu: streams: wanted %u, got %u",
+                         f->name, (unsigned long long)index, o->fields.count, count);
+    }
+    snprintf(f->label, sizeof f->label, "%s: item %llu", f->name, (unsigned long long)index);
+    return s ? s : tsr_streams_agree(f->ctx, f->label, f->stream_list, count);
+}
+
+/* Payload of the stream called `name` among the chunks from `at` to `end`; false: it is not there.
+ * Nothing is looked at but chunk headers and the beginnings of STRM payloads. */
+static bool find_stream(const tsr_token_file *f, size_t at, size_t end, const char *name,
+                        size_t *found, tsr_chunk *chunk) {
+    for (; at < end && tsr_token_chunk_within(f, at, end, chunk);
+         at += TSR_TESS_CHUNK_BYTES + (size_t)chunk->size) {
+        char got[TSR_STREAM_NAME + 1];
+        uint64_t item;
+        uint32_t number, count;
+        const size_t size =
+            (size_t)chunk->size < TSR_STREAM_PROBE ? (size_t)chunk->size : TSR_STREAM_PROBE;
+        *found = at;
+        if (chunk->type == TSR_TESS_STRM && tsr_chunk_known(chunk) &&
+            tsr_stream_probe(f->bytes + at + TSR_TESS_CHUNK_BYTES, size, &item, &number, &count,
+                             got) &&
+            !strcmp(got, name))
+            return true;
+    }
+    return false;
+}
+
 /* Reads the attributes of a located item. Those that cannot be are noted. Errors: MEMORY. */
 static tsr_status read_attributes(tsr_token_file *f, uint64_t index, located *l) {
     f->attributes.count = 0;
@@ -249,9 +344,12 @@ tsr_status tsr_token_file_item(tsr_token_file *f, uint64_t index, tsr_token_item
         s = tsr_grow(f->ctx, &f->memory.ids, &f->memory.ids_room, total ? total : 1, 4, "ids");
     for (uint32_t layer = 0; !s && layer < l.layer_count; ++layer)
         s = name_layer(f, index, layer, read_layer(f, &l, layer));
+    if (!s) s = read_streams(f, index, &l);
     if (!s) s = read_attributes(f, index, &l);
     if (s) return s;
     *item = l.fields.item;
+    item->streams = l.stream_count ? f->stream_list : NULL;
+    item->stream_count = l.stream_count;
     if (channels)
         item->latents = f->memory.latents;
     else
@@ -259,6 +357,32 @@ tsr_status tsr_token_file_item(tsr_token_file *f, uint64_t index, tsr_token_item
     item->attributes = f->attributes.count ? f->attributes.list : NULL;
     item->attribute_count = f->attributes.count;
     return TSR_OK;
+}
+
+tsr_status tsr_token_file_stream(tsr_token_file *f, uint64_t index, const char *name,
+                                 tsr_token_stream *stream) {
+    if (stream) *stream = (tsr_token_stream){0};
+    if (!f || !name || !stream)
+        return f ? tsr_fail(f->ctx, TSR_ERROR_ARGUMENT, "%s: stream: got NULL", f->name)
+                 : TSR_ERROR_ARGUMENT;
+    tsr_token_entry e;
+    tsr_chunk chunk;
+    size_t at = 0;
+    tsr_status s = check_index(f, index);
+    if (!s) s = tsr_token_entry_at(f, index, &e);
+    if (s) return s;
+    if (!find_stream(f, (size_t)e.offset, (size_t)(e.offset + e.size), name, &at, &chunk))
+        return tsr_fail(f->ctx, TSR_ERROR_NOT_FOUND, "%s: item %llu: no stream is called '%.63s'",
+                        f->name, (unsigned long long)index, name);
+    if (!tsr_token_payload_good(f, at, &chunk))
+        return tsr_fail(f->ctx, TSR_ERROR_CHECKSUM,
+                        "%s: item %llu: stream '%s': wanted checksum %08x, got another", f->name,
+                        (unsigned long long)index, name, chunk.payload_crc);
+    const uint8_t *payload = f->bytes + at + TSR_TESS_CHUNK_BYTES;
+    s = read_stream(f, index, &(tsr_cursor){.at = payload, .end = payload + (size_t)chunk.size},
+                    &f->asked);
+    if (!s) *stream = f->asked.fields.stream;
+    return s;
 }
 
 int tsr_token_file_item_lost(const tsr_token_file *f, tsr_token_damage *damage) {
@@ -330,7 +454,7 @@ tsr_status tsr_token_file_damage(tsr_token_file *f, int index, tsr_token_damage 
 static tsr_status open_named(tsr_context *ctx, tsr_token_file **file, const char *name) {
     tsr_token_file *f = *file = tsr_alloc(ctx, 1, sizeof *f, "token file");
     if (!f) return TSR_ERROR_MEMORY;
-    f->ctx = ctx;
+    f->ctx = f->stream_coder.ctx = ctx;
     f->name = strdup(strcmp(name, "-") == 0 ? "standard input" : name);
     if (f->name) return TSR_OK;
     tsr_token_file_close(file);
@@ -383,6 +507,12 @@ void tsr_token_file_close(tsr_token_file **file) {
     tsr_item_memory_free(&f->probe);
     tsr_attribute_memory_free(&f->attributes);
     tsr_attribute_memory_free(&f->own);
+    for (size_t i = 0; i < f->open_streams_room; ++i)
+        tsr_stream_memory_free(&f->open_streams[i].memory);
+    tsr_stream_memory_free(&f->asked.memory);
+    tsr_stream_coder_free(&f->stream_coder);
+    free(f->open_streams);
+    free(f->stream_list);
     free(f->checkpoints);
     free(f->entries);
     free(f->damage);

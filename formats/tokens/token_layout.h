@@ -15,6 +15,7 @@
 #define TSR_TESS_HINT  TSR_TESS_TYPE('H', 'I', 'N', 'T')
 #define TSR_TESS_ITEM  TSR_TESS_TYPE('I', 'T', 'E', 'M')
 #define TSR_TESS_LAYR  TSR_TESS_TYPE('L', 'A', 'Y', 'R')
+#define TSR_TESS_STRM  TSR_TESS_TYPE('S', 'T', 'R', 'M')
 #define TSR_TESS_ATTR  TSR_TESS_TYPE('A', 'T', 'T', 'R')
 #define TSR_TESS_KEYS  TSR_TESS_TYPE('K', 'E', 'Y', 'S')
 #define TSR_TESS_INDX  TSR_TESS_TYPE('I', 'N', 'D', 'X')
@@ -25,6 +26,7 @@ enum {
     TSR_TESS_MAJOR = 1,
     TSR_TESS_MINOR_HINT = 1,       /* of files with a HINT chunk; 0 without */
     TSR_TESS_MINOR_ATTRIBUTES = 2, /* of files with an ATTR or a KEYS chunk */
+    TSR_TESS_MINOR_STREAMS = 3,    /* of files with a STRM chunk */
     TSR_TESS_HINT_BYTES = 17,
     TSR_TESS_START_BYTES = 16,
     TSR_TESS_CHUNK_BYTES = 24,
@@ -204,6 +206,22 @@ void tsr_item_fields_limit(tsr_item_fields *fields, tsr_item_memory *memory,
 uint32_t tsr_mask_limit(uint8_t *mask, uint32_t positions, uint32_t limit);
 /* Number of set bits of a mask. */
 uint32_t tsr_mask_count(const uint8_t *mask, uint32_t positions);
+
+/* ---- zstd (token_zstd.c) ----------------------------------------------------------------- */
+
+/* States of zstd, made at first use. Starts as zeros. */
+typedef struct tsr_token_zstd {
+    struct ZSTD_CCtx_s *compress;
+    struct ZSTD_DCtx_s *decompress;
+} tsr_token_zstd;
+void tsr_token_zstd_free(tsr_token_zstd *zstd);
+/* Compresses `size` bytes into out [room]; *coded is SIZE_MAX when they do not fit. Errors: MEMORY.
+ */
+tsr_status tsr_token_zstd_put(tsr_context *ctx, tsr_token_zstd *zstd, const uint8_t *bytes,
+                              size_t size, uint8_t *out, size_t room, size_t *coded);
+/* Decompresses `data`, which must give exactly bytes [size]. Errors: FORMAT, MEMORY. */
+tsr_status tsr_token_zstd_get(tsr_context *ctx, tsr_token_zstd *zstd, uint8_t *bytes, size_t size,
+                              const tsr_cursor *data);
 
 /* ---- ids (token_coding.c) ---------------------------------------------------------------- */
 

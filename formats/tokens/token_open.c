@@ -74,6 +74,8 @@ static const char *chunk_what(const tsr_chunk *chunk) {
         return "an item with a wrong checksum is left out";
     case TSR_TESS_LAYR:
         return "a layer of an item with a wrong checksum is left out";
+    case TSR_TESS_STRM:
+        return "a stream of an item with a wrong checksum is left out";
     case TSR_TESS_HINT:
         return "hints for decoding with a wrong checksum are left out";
     case TSR_TESS_ATTR:
@@ -293,6 +295,7 @@ static bool read_index(tsr_token_file *f, tsr_status *s) {
 typedef struct scan {
     tsr_item_fields fields; /* of the last item */
     uint32_t layers;        /* of it, so far */
+    uint32_t streams;       /* likewise */
     bool open;              /* may more layers follow? */
     bool broken;            /* is something left out since the last item? */
     uint64_t next_number;
@@ -336,8 +339,8 @@ static tsr_status scan_layer(tsr_token_file *f, scan *z, size_t at, const tsr_ch
     tsr_cursor c = {.at = payload, .end = payload + (size_t)chunk->size};
     uint64_t item = tsr_cursor_varint(&c, UINT64_MAX), layer = tsr_cursor_varint(&c, 64);
     const bool ended = z->open && f->entries[f->info.items - 1].attributes_at;
-    if (z->open && !ended && !c.bad && item == z->fields.number && layer == z->layers &&
-        layer < tsr_layer_count(f->settings.layer_tokens, z->fields.most)) {
+    if (z->open && !ended && !z->streams && !c.bad && item == z->fields.number &&
+        layer == z->layers && layer < tsr_layer_count(f->settings.layer_tokens, z->fields.most)) {
         tsr_token_entry *e = &f->entries[f->info.items - 1];
         e->size = at + TSR_TESS_CHUNK_BYTES + chunk->size - e->offset;
         ++z->layers;
@@ -347,6 +350,25 @@ static tsr_status scan_layer(tsr_token_file *f, scan *z, size_t at, const tsr_ch
                           "a layer of an item without the one before it is left out");
     }
     return TSR_OK;
+}
+
+static tsr_status scan_stream(tsr_token_file *f, scan *z, size_t at, const tsr_chunk *chunk) {
+    char name[TSR_STREAM_NAME + 1];
+    uint64_t item = 0;
+    uint32_t number = 0, count = 0;
+    const bool good = tsr_stream_probe(f->bytes + at + TSR_TESS_CHUNK_BYTES, (size_t)chunk->size,
+                                       &item, &number, &count, name);
+    if (!z->open) return TSR_OK; /* the damage before it was counted */
+    tsr_token_entry *e = &f->entries[f->info.items - 1];
+    if (good && !e->attributes_at && item == z->fields.number && number == z->streams + 1 &&
+        z->layers == tsr_layer_count(f->settings.layer_tokens, z->fields.most)) {
+        e->size = at + TSR_TESS_CHUNK_BYTES + chunk->size - e->offset;
+        ++z->streams;
+        return TSR_OK;
+    }
+    z->open = false;
+    return add_damage(f, at, TSR_ERROR_FORMAT,
+                      "a stream of an item without what comes before it is left out");
 }
 
 static tsr_status scan_attributes(tsr_token_file *f, scan *z, size_t at, const tsr_chunk *chunk) {
@@ -385,6 +407,7 @@ static tsr_status scan_chunk(tsr_token_file *f, scan *z, size_t at, const tsr_ch
     }
     if (known && chunk->type == TSR_TESS_ITEM) return scan_item(f, z, at, chunk);
     if (known && chunk->type == TSR_TESS_LAYR) return scan_layer(f, z, at, chunk);
+    if (known && chunk->type == TSR_TESS_STRM) return scan_stream(f, z, at, chunk);
     if (known && chunk->type == TSR_TESS_ATTR) return scan_attributes(f, z, at, chunk);
     return TSR_OK;
 }

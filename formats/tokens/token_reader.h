@@ -5,11 +5,18 @@
 #define FORMATS_TOKEN_READER_H
 
 #include "token_layout.h"
+#include "token_streams.h"
 #include "../file.h"
+
+/* A stream that was read: its texts and its arrays. */
+typedef struct tsr_open_stream {
+    tsr_stream_fields fields;
+    tsr_stream_memory memory;
+} tsr_open_stream;
 
 /* Where an item lies. */
 typedef struct tsr_token_entry {
-    uint64_t offset, size;  /* of its chunks; of a scanned file those of ITEM and LAYR */
+    uint64_t offset, size;  /* of its chunks; of a scanned file those of ITEM, LAYR and STRM */
     uint64_t tokens;        /* that its counts must sum up to */
     uint64_t attributes_at; /* of a scanned file: its ATTR chunk, or 0 */
 } tsr_token_entry;
@@ -64,6 +71,11 @@ struct tsr_token_file {
     tsr_item_memory memory; /* of the item last asked for */
     tsr_item_memory probe;  /* for looking at items without disturbing it */
     tsr_attribute_memory attributes;
+    tsr_open_stream *open_streams; /* of that item */
+    tsr_token_stream *stream_list; /* what they are, in one array */
+    size_t open_streams_room, stream_list_room;
+    tsr_open_stream asked; /* the stream last asked for alone */
+    tsr_stream_coder stream_coder;
     uint64_t lost_item; /* whose attributes could not be read when it was last asked for */
     tsr_status lost;    /* 0: they could */
     uint64_t lost_at;

@@ -2,6 +2,7 @@
 /* token_writer.c: a token file in one pass. An item is put together in memory, checked, and written
  * at once; its few index bytes wait in a spool. After a failed write the writer stays failed. */
 #include "token_layout.h"
+#include "token_streams.h"
 #include "../checksum.h"
 #include "../file.h"
 #include "../record_sort.h"
@@ -23,6 +24,7 @@ struct tsr_token_writer {
     uint32_t minor;       /* version that was written at the start */
     bool started;         /* the header is written: with the first item, or at the end */
     bool has_attributes;  /* of an item */
+    bool has_streams;     /* of an item */
     size_t gap_bytes;     /* between HEAD and the first item */
     tsr_bytes attributes; /* ATTR chunk of the file */
     tsr_spool index;      /* entries without their number */
@@ -30,6 +32,7 @@ struct tsr_token_writer {
     tsr_bytes entry;      /* the entry being put together */
     tsr_bytes scratch;    /* the item being put together */
     tsr_attribute_order order;
+    tsr_stream_coder streams;
     uint32_t *lengths, *flat;
     size_t lengths_room, flat_room;
     tsr_status failed;
@@ -42,6 +45,7 @@ tsr_token_writer_settings tsr_token_writer_settings_default(void) {
 static void writer_free(tsr_token_writer **writer) {
     tsr_token_writer *w = *writer;
     tsr_token_coder_close(&w->coder);
+    tsr_stream_coder_free(&w->streams);
     tsr_bytes_free(&w->memory);
     tsr_spool_clear(&w->index);
     tsr_record_sort_free(&w->keys);
@@ -80,11 +84,12 @@ static void put_start(tsr_bytes *b, uint32_t minor) {
 
 /* Writes what comes before the first item. The version says which chunks there are: as much of that
  * as is known now, and of a file the rest at the end. */
-static tsr_status start(tsr_token_writer *w, bool with_attributes) {
+static tsr_status start(tsr_token_writer *w, bool with_attributes, bool with_streams) {
     if (w->started) return TSR_OK;
     tsr_bytes b = {0};
     w->started = true;
-    w->minor = with_attributes || w->attributes.size || w->settings.key_index
+    w->minor = with_streams ? TSR_TESS_MINOR_STREAMS
+               : with_attributes || w->attributes.size || w->settings.key_index
                    ? TSR_TESS_MINOR_ATTRIBUTES
                : w->header.hints.present ? TSR_TESS_MINOR_HINT
                                          : 0;
@@ -101,12 +106,15 @@ static tsr_status start(tsr_token_writer *w, bool with_attributes) {
     return s;
 }
 
-/* Attributes that came after the first item make the file one of a later version than its start
- * says. A pipe keeps what was written: readers go by the chunks. */
+/* Attributes and streams that came after the first item make the file one of a later version than
+ * its start says. A pipe keeps what was written: readers go by the chunks. */
 static tsr_status correct_start(tsr_token_writer *w) {
     tsr_bytes b = {0};
-    if (!w->has_attributes || w->minor >= TSR_TESS_MINOR_ATTRIBUTES) return TSR_OK;
-    put_start(&b, TSR_TESS_MINOR_ATTRIBUTES);
+    const uint32_t minor = w->has_streams      ? TSR_TESS_MINOR_STREAMS
+                           : w->has_attributes ? TSR_TESS_MINOR_ATTRIBUTES
+                                               : 0;
+    if (w->minor >= minor) return TSR_OK;
+    put_start(&b, minor);
     tsr_status s = TSR_OK;
     if (b.failed)
         s = tsr_fail(w->ctx, TSR_ERROR_MEMORY, "%s: no memory for the start", w->name);
@@ -133,7 +141,7 @@ static tsr_status writer_open(tsr_context *ctx, tsr_token_writer **writer, const
     if (s) return s;
     tsr_token_writer *w = tsr_alloc(ctx, 1, sizeof *w, "token writer");
     if (!w) return TSR_ERROR_MEMORY;
-    w->ctx = ctx;
+    w->ctx = w->streams.ctx = ctx;
     w->header = *header;
     w->settings = chosen;
     w->to_memory = path == NULL;
@@ -303,6 +311,9 @@ static tsr_status put_item(tsr_token_writer *w, const tsr_token_item *item, uint
         if ((s = put_layer(w, item, layer, layers, total, kept))) return s;
         tsr_bytes_chunk_finish(b, chunk, TSR_TESS_LAYR, TSR_TESS_CRITICAL);
     }
+    s = tsr_streams_put(&w->streams, w->name, w->items, item->streams, item->stream_count,
+                        w->settings.entropy != 0, b);
+    if (s) return b->failed ? w->failed = s : s;
     tsr_attributes_put(b, w->items + 1, &w->order, item->attribute_count);
     if (!b->failed) return TSR_OK;
     return w->failed = tsr_fail(w->ctx, TSR_ERROR_MEMORY, "%s: item %llu: no memory", w->name,
@@ -338,11 +349,13 @@ tsr_status tsr_token_writer_add(tsr_token_writer *w, const tsr_token_item *item)
     if (!s)
         s = tsr_attributes_check(w->ctx, w->name, w->items + 1, item->attributes,
                                  item->attribute_count, &w->order);
+    if (!s) s = tsr_streams_check(w->ctx, w->name, w->items, item->streams, item->stream_count);
     if (!s) s = put_item(w, item, total, most, kept);
-    if (!s) s = start(w, item->attribute_count > 0);
+    if (!s) s = start(w, item->attribute_count > 0, item->stream_count > 0);
     if (!s) s = note_item(w, item, total);
     if (s) return s;
     w->has_attributes |= item->attribute_count > 0;
+    w->has_streams |= item->stream_count > 0;
     ++w->items;
     return emit(w, w->scratch.at, w->scratch.size);
 }
@@ -419,7 +432,7 @@ static tsr_status walk_index(tsr_token_writer *w, uint32_t *crc) {
 }
 
 static tsr_status put_end(tsr_token_writer *w) {
-    tsr_status s = start(w, false);
+    tsr_status s = start(w, false, false);
     if (!s && w->settings.key_index) s = put_keys(w);
     const uint64_t at = w->written;
     tsr_bytes *b = &w->scratch;

@@ -151,6 +151,8 @@ void tsr_token_sets_close(tsr_token_sets **sets);
 /* Number of sets, and the key of set `index` in the byte order of keys. Owned by the file. */
 int64_t tsr_token_sets_count(const tsr_token_sets *sets);
 const char *tsr_token_sets_key(const tsr_token_sets *sets, int64_t index);
+/* Value of `key` in the file's metadata, or NULL. Owned by the file. */
+const char *tsr_token_sets_metadata(const tsr_token_sets *sets, const char *key);
 /* Reads set `index`. Errors: ARGUMENT (index), reading errors, FORMAT (a shape, a value that is not
  * finite, a map that leads nowhere, sizes that do not add up). */
 tsr_status tsr_token_sets_read(tsr_token_sets *sets, int64_t index, tsr_token_set **set);

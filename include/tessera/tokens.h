@@ -123,6 +123,52 @@ typedef struct tsr_attribute {
     (1u << 24) /* of all names and values of one item or file; an                                  \
                  integer counts as 8 */
 
+/* Stored type of the rows of a stream's codebook. Numbers are written to files. */
+typedef enum tsr_codebook_type {
+    TSR_CODEBOOK_F32 = 0, /* exact */
+    TSR_CODEBOOK_F16 = 1, /* rounded to 11 significant bits; magnitudes below 65520 */
+    TSR_CODEBOOK_INT8 = 2 /* rounded to 1/127 of the greatest magnitude in the row, with one scale
+                             a row; magnitudes below 2^119 */
+} tsr_codebook_type;
+
+/* What a stream takes in a file. */
+typedef struct tsr_stream_bytes {
+    uint64_t codebook, ids, gains, map; /* coded parts; a newline counts as codebook */
+    uint64_t all;                       /* the chunk */
+} tsr_stream_bytes;
+
+/* A named grid of ids that goes with an item and is read without the other streams: semantic ids
+ * before pixel ids, a fast stream beside a slow one, the codebook and index map of a clip. An id
+ * means a code of whatever `source` names, or a row of the stream's own codebook. A struct of zeros
+ * is no stream: names, sizes and ids are wanted. */
+typedef struct tsr_token_stream {
+    const char *name;      /* 0..63 letters, digits, '_', '-', '.'; those of an item differ. NULL
+                              is "" when written */
+    const char *source;    /* what made it: a tokenizer, or tower, layer and projector; 0..255 bytes
+                              of UTF-8 without control characters. NULL is "" when written */
+    uint64_t weights_hash; /* of the source's weights; default 0: unknown */
+    uint32_t frames, rows, columns; /* of the grid, 1 or more; product at most 2^26 */
+    uint32_t codebook_size;         /* K: every id is below it */
+    const uint32_t *ids;            /* [frames, rows, columns] */
+    uint32_t channels; /* D of the stream's own codebook, 1..65536; default 0: it has none */
+    tsr_codebook_type codebook_type; /* default TSR_CODEBOOK_F32 */
+    const float *codebook;           /* [K, D] finite; NULL without channels */
+    const float *newline; /* [D] learned row that a language model gets behind the codebook, and no
+                             id means; default NULL: there is none */
+    const float *gains;   /* [frames, rows, columns] length that each cell's feature had, stored as
+                             f16: the feature is gain * row / |row|. Default NULL: it is the row */
+    uint32_t finer; /* number, from 1, of the stream of this item whose cells these cells hold;
+                       default 0: none */
+    uint32_t finer_frames, finer_rows, finer_columns; /* of that stream; default 0 */
+    uint32_t window[3];     /* frames, rows and columns of finer cells pooled into one; this grid is
+                               the finer one divided by it, rounded up. Default 0: `map` says it */
+    const uint32_t *map;    /* [finer cells] cell of this grid that holds each, or TSR_NO_CELL; NULL
+                               with a window */
+    tsr_stream_bytes bytes; /* in the file: filled by reading, not looked at by writing */
+} tsr_token_stream;
+#define TSR_MAX_STREAMS 64u /* of one item */
+#define TSR_NO_CELL     UINT32_MAX
+
 /* Tokens of one picture: tiles row by row, and the tokens of each tile in the order of its
  * positions. The memory belongs to whoever filled the struct. */
 typedef struct tsr_token_item {
@@ -149,6 +195,9 @@ typedef struct tsr_token_item {
                                positions of tile t have one */
     const tsr_attribute *attributes; /* [attribute_count] NULL: none */
     uint32_t attribute_count;        /* 0..TSR_MAX_ATTRIBUTES */
+    const tsr_token_stream *streams; /* [stream_count] NULL: none. An item of streams alone has
+                                        counts of 0 */
+    uint32_t stream_count;           /* 0..TSR_MAX_STREAMS; stream n of a file is streams[n - 1] */
 } tsr_token_item;
 
 /* Number of tokens of an item: the sum of its counts. */
@@ -200,7 +249,7 @@ tsr_status tsr_token_writer_attributes(tsr_token_writer *writer, const tsr_attri
 /* Appends an item. Its memory may be freed after the call.
  * Errors after which the writer accepts further items: ARGUMENT (a field out of range), TOKENS (an
  * id outside the codebook; a number that is not finite or too large for its type; more tokens than
- * positions; a kept mask that disagrees with the counts).
+ * positions; a kept mask that disagrees with the counts; a map to a cell that is not there).
  * Errors after which every call on the writer fails: IO, NO_SPACE, MEMORY. */
 tsr_status tsr_token_writer_add(tsr_token_writer *writer, const tsr_token_item *item);
 /* Writes index and footer, moves the file to its final name and frees the writer. *writer becomes
@@ -256,6 +305,12 @@ const tsr_attribute *tsr_token_file_attributes(const tsr_token_file *file, uint3
  * cost themselves alone: the item comes without them, and tsr_token_file_item_lost says so.
  * Errors: ARGUMENT (index out of range; NULL), CHECKSUM, FORMAT, UNSUPPORTED, TOO_LARGE, MEMORY. */
 tsr_status tsr_token_file_item(tsr_token_file *file, uint64_t index, tsr_token_item *item);
+/* Reads the stream called `name` of item `index`, without looking at the parts of the others.
+ * *stream points into memory that the file owns, valid until the next call of this function on the
+ * file or its close; it is zeros on error. Errors: NOT_FOUND (the item has no such stream), and
+ * those of tsr_token_file_item. */
+tsr_status tsr_token_file_stream(tsr_token_file *file, uint64_t index, const char *name,
+                                 tsr_token_stream *stream);
 /* Sets *bytes to the size of item `index` in the file, and *coding to how its tokens are coded:
  * "raw", "zstd", "range", or "mixed" when its layers differ (static storage). Either pointer may be
  * NULL. A result of tsr_token_file_item stays valid. Errors: as tsr_token_file_item. */
@@ -327,7 +382,7 @@ typedef struct tsr_token_cut_report {
  * nothing appears under `output`. On every other error nothing appears there either. settings may
  * be NULL (the defaults), and so may report.
  * Errors: DAMAGED; those of opening, reading and writing; ARGUMENT (a NULL path; a text that names
- * no item); UNSUPPORTED (fewer ids of tokens that are not nested). */
+ * no item); UNSUPPORTED (fewer ids of tokens that are not nested, or of an item with streams). */
 tsr_status tsr_token_file_cut(tsr_context *ctx, const char *input, const char *output,
                               const tsr_token_cut_settings *settings, tsr_token_cut_report *report);
 

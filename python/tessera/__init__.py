@@ -17,7 +17,7 @@ from ._native import lib as _lib
 from .errors import (ArgumentError, DeviceError, Error, ExistsError, FileError, FormatError, InterruptedCallError,
                      ModelError, NoSpaceError, NotFoundError, OutOfMemoryError, StateError, Status, TokensError,
                      TooLargeError, UnsupportedError)
-from .item import Header, Item
+from .item import Header, Item, Stream
 from .pictures import read_picture, write_picture
 from .token_file import TokenFile, open, write
 from .tokenizer import Encoded, Tokenizer
@@ -27,5 +27,5 @@ __version__: str = _text(_lib.tsr_version())
 
 __all__ = ["ArgumentError", "DeviceError", "Encoded", "Error", "ExistsError", "FileError", "FormatError", "Header",
            "InterruptedCallError", "Item", "ModelError", "NoSpaceError", "NotFoundError", "OutOfMemoryError",
-           "StateError", "Status", "TokenFile", "Tokenizer", "TokensError", "TooLargeError", "UnsupportedError",
-           "open", "read_picture", "write", "write_picture"]
+           "StateError", "Status", "Stream", "TokenFile", "Tokenizer", "TokensError", "TooLargeError",
+           "UnsupportedError", "open", "read_picture", "write", "write_picture"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Header and Item: what a token file holds, as Python objects with numpy arrays."""
+"""Header, Item and Stream: what a token file holds, as Python objects with numpy arrays."""
 from __future__ import annotations
 
 import dataclasses
@@ -140,6 +140,90 @@ def whole_numbers(values: Any, field: str, limit: int) -> np.ndarray:
 
 
 @dataclasses.dataclass
+class Stream:
+    """A named grid of ids beside an item's own, tsr_token_stream of tessera/tokens.h: the index map of a clip, say.
+
+    ids -- uint32 [frames, rows, columns]
+    codebook -- float32 [codebook_size, channels], or None
+    codebook_type -- how it is stored: "f32", "f16", "int8"
+    newline -- float32 [channels] or None
+    gains -- float32 [frames, rows, columns] or None
+    finer -- number of the finer stream from 1, 0: none; finer_grid -- its frames, rows and columns
+    window -- finer cells in one, by axis; or else map -- uint32 of finer_grid's shape, TSR_NO_CELL: dropped
+    """
+
+    name: str
+    ids: np.ndarray
+    codebook_size: int
+    source: str = ""
+    weights_hash: int = 0
+    codebook: Optional[np.ndarray] = None
+    codebook_type: str = "f32"
+    newline: Optional[np.ndarray] = None
+    gains: Optional[np.ndarray] = None
+    finer: int = 0
+    finer_grid: tuple[int, int, int] = (0, 0, 0)
+    window: tuple[int, int, int] = (0, 0, 0)
+    map: Optional[np.ndarray] = None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Stream):
+            return NotImplemented
+        pairs = [(getattr(self, field.name), getattr(other, field.name)) for field in dataclasses.fields(self)]
+        return all(np.array_equal(mine, theirs) if isinstance(mine, np.ndarray) and isinstance(theirs, np.ndarray)
+                   else mine is theirs or (not isinstance(mine, np.ndarray) and not isinstance(theirs, np.ndarray)
+                                           and mine == theirs) for mine, theirs in pairs)
+
+    @classmethod
+    def from_c(cls, data) -> "Stream":
+        """A copy of a tsr_token_stream."""
+        grid = (data.frames, data.rows, data.columns)
+        finer = (data.finer_frames, data.finer_rows, data.finer_columns)
+
+        def array(pointer, shape, dtype):
+            if pointer == ffi.NULL:
+                return None
+            return own_array(pointer, int(np.prod(shape, dtype=np.uint64)), dtype).reshape(shape)
+
+        return cls(name=text(data.name), source=text(data.source), weights_hash=data.weights_hash,
+                   codebook_size=data.codebook_size, codebook_type=word_of("tsr_codebook_type", data.codebook_type),
+                   ids=array(data.ids, grid, np.uint32), gains=array(data.gains, grid, np.float32),
+                   codebook=array(data.codebook, (data.codebook_size, data.channels), np.float32),
+                   newline=array(data.newline, (data.channels,), np.float32), finer=data.finer, finer_grid=finer,
+                   window=tuple(data.window), map=array(data.map, finer, np.uint32))
+
+    def fill(self, data, keep: list[Any]) -> None:
+        """Fills a tsr_token_stream; `keep` gets what must stay alive as long as it is used."""
+        def array(values, shape, dtype, field):
+            if values is None:
+                return ffi.NULL
+            values = (whole_numbers(values, field, 1 << 32) if dtype is np.uint32
+                      else np.ascontiguousarray(values, dtype))
+            if values.shape != shape:
+                raise errors.ArgumentError(f"stream {self.name}: {field}: wanted shape {shape}, got {values.shape}")
+            keep.append(values)
+            return ffi.from_buffer("uint32_t[]" if dtype is np.uint32 else "float[]", values)
+
+        grid = np.shape(self.ids)
+        if len(grid) != 3:
+            raise errors.ArgumentError(f"stream {self.name}: ids: wanted frames x rows x columns, got {grid}")
+        channels = 0 if self.codebook is None else int(np.shape(self.codebook)[-1])
+        name, source = ffi.new("char[]", c_text(self.name)), ffi.new("char[]", c_text(self.source))
+        keep += [name, source]
+        data.name, data.source = name, source
+        to_struct(data, {"frames": grid[0], "rows": grid[1], "columns": grid[2], "channels": channels,
+                         "weights_hash": self.weights_hash, "codebook_size": self.codebook_size,
+                         "codebook_type": self.codebook_type, "finer": self.finer, "window": self.window,
+                         "finer_frames": self.finer_grid[0], "finer_rows": self.finer_grid[1],
+                         "finer_columns": self.finer_grid[2]})
+        data.ids = array(self.ids, grid, np.uint32, "ids")
+        data.codebook = array(self.codebook, (self.codebook_size, channels), np.float32, "codebook")
+        data.newline = array(self.newline, (channels,), np.float32, "newline")
+        data.gains = array(self.gains, grid, np.float32, "gains")
+        data.map = array(self.map, tuple(self.finer_grid), np.uint32, "map")
+
+
+@dataclasses.dataclass
 class Item:
     """The tokens of one picture.
 
@@ -149,6 +233,7 @@ class Item:
     latents -- float32 [n, channels] vectors; None for ids
     kept -- uint8 [tiles, bytes], a bit for each position that has a token; None: the first counts[t]
     attributes -- texts, integers and bytes by name
+    streams -- Stream objects: further grids of ids, such as the index map of a clip
     The other fields are those of tsr_token_item in tessera/tokens.h.
     """
 
@@ -171,6 +256,7 @@ class Item:
     quality: float = 0.0
     target: Optional[dict[str, Any]] = None
     attributes: dict[str, AttributeValue] = dataclasses.field(default_factory=dict)
+    streams: list[Stream] = dataclasses.field(default_factory=list)
 
     def __len__(self) -> int:
         """Number of tokens."""
@@ -203,6 +289,7 @@ class Item:
             if header.channels else None,
             target=from_struct(data.target) if data.target.metric else None,
             attributes=read_attributes(data.attributes, data.attribute_count),
+            streams=[Stream.from_c(data.streams[i]) for i in range(data.stream_count)],
             **{name: getattr(data, name) for name in _SCALARS})
 
     def to_c(self, header: Header):
@@ -237,6 +324,12 @@ class Item:
             to_struct(data.target, self.target)
         data.attributes, data.attribute_count, kept_alive = write_attributes(self.attributes, self.key)
         keep.append(kept_alive)
+        if self.streams:
+            streams = ffi.new("tsr_token_stream[]", len(self.streams))
+            for stream, one in zip(self.streams, streams):
+                stream.fill(one, keep)
+            data.streams, data.stream_count = streams, len(self.streams)
+            keep.append(streams)
         return data, keep
 
     def _want(self, field: str, got: int, wanted: int) -> None:

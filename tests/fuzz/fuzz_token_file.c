@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Any bytes as a token file: open, read every item with its attributes, look for keys, write again
- * what can be read, cut. Bytes are
- * given as they are and once more with repaired checksums, or nothing would get behind them. What
- * was read must give the same bytes whenever it is written and read again. */
+/* Any bytes as a token file: open, read every item with its attributes and streams, look for keys,
+ * write again what can be read, cut. Bytes are given as they are and once more with repaired
+ * checksums, or nothing would get behind them. What was read must give the same bytes whenever it
+ * is written and read again. */
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -61,6 +61,25 @@ static void look_at_attributes(const tsr_attribute *list, uint32_t count) {
     MUST(total <= TSR_MAX_ATTRIBUTES_BYTES);
 }
 
+static void look_at_streams(tsr_token_file *file, uint64_t index, const tsr_token_item *item) {
+    MUST(item->stream_count <= TSR_MAX_STREAMS && !item->streams == !item->stream_count);
+    for (uint32_t i = 0; i < item->stream_count; ++i) {
+        const tsr_token_stream *s = &item->streams[i];
+        const uint64_t cells = (uint64_t)s->frames * s->rows * s->columns;
+        const uint64_t finer = (uint64_t)s->finer_frames * s->finer_rows * s->finer_columns;
+        for (uint64_t n = 0; n < cells; ++n)
+            MUST(s->ids[n] < s->codebook_size && (!s->gains || s->gains[n] >= 0));
+        for (uint64_t n = 0; n < (uint64_t)s->codebook_size * s->channels; ++n)
+            MUST(isfinite(s->codebook[n]));
+        for (uint64_t n = 0; n < finer && s->map; ++n)
+            MUST(s->map[n] < cells || s->map[n] == TSR_NO_CELL);
+        tsr_token_stream alone;
+        if (tsr_token_file_stream(file, index, s->name, &alone)) continue; /* no memory */
+        MUST(!strcmp(alone.name, s->name) && alone.frames == s->frames &&
+             !memcmp(alone.ids, s->ids, (size_t)cells * sizeof *s->ids));
+    }
+}
+
 static void look_at_items(tsr_token_file *file) {
     const tsr_token_header *header = tsr_token_file_header(file);
     const tsr_token_file_info *info = tsr_token_file_properties(file);
@@ -85,6 +104,7 @@ static void look_at_items(tsr_token_file *file) {
             MUST(isfinite(item.latents[n]));
         for (uint64_t n = 0; n < total && !header->channels; ++n)
             MUST(item.ids[n] < header->codebook_size);
+        look_at_streams(file, i, &item);
         MUST(tsr_token_file_item_storage(file, i, &stored, &coding) != TSR_OK ||
              (coding && stored <= info->bytes));
     }

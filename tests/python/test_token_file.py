@@ -37,11 +37,38 @@ def test_sequence(token_file):
         file[0]
 
 
+def stream(**fields):
+    ids = np.arange(24, dtype=np.uint32).reshape(2, 3, 4) % 5
+    return tessera.Stream(**{"name": "clip", "ids": ids, "codebook_size": 5, **fields})
+
+
+def test_streams(tmp_path):
+    codebook = np.arange(10, dtype=np.float32).reshape(5, 2)
+    finer = stream(codebook=codebook, codebook_type="f16", newline=codebook[0], gains=np.ones((2, 3, 4), np.float32),
+                   source="a tower", weights_hash=1 << 63)
+    pooled = stream(name="fast", ids=np.zeros((1, 3, 2), np.uint32), finer=1, finer_grid=(2, 3, 4), window=(2, 1, 2))
+    mapped = stream(name="few", ids=np.arange(3, dtype=np.uint32).reshape(1, 1, 3), finer=1, finer_grid=(2, 3, 4),
+                    map=np.arange(24, dtype=np.uint32).reshape(2, 3, 4) % 3)
+    path = tmp_path / "streams.tess"
+    wanted = item(1)
+    wanted.streams = [finer, pooled, mapped]
+    assert tessera.write(path, HEADER, [wanted, item(2)]) == 2
+    wrong = dataclasses.replace(item(2), streams=[stream(gains=np.ones((2, 3), np.float32))])
+    with pytest.raises(tessera.ArgumentError, match="stream clip: gains: wanted shape"):
+        tessera.write(tmp_path / "wrong.tess", HEADER, [wrong])
+    with tessera.open(path) as file:
+        assert file[0] == wanted and file[0].streams[2].map[1, 2, 3] == 2
+        assert file[0].streams[0] != stream() and file[1] == item(2)
+        tessera.write(tmp_path / "again.tess", file.header, file)
+    assert (tmp_path / "again.tess").read_bytes() == path.read_bytes()
+
+
 def test_items_differ_where_one_field_differs():
     for field in dataclasses.fields(tessera.Item):
         other = item(1)
         value = {"ids": item(2).ids, "counts": np.array([15], np.uint32), "latents": np.zeros((1, 1), np.float32),
                  "kept": np.zeros((1, 2), np.uint8), "attributes": {"label": 1}, "target": {"metric": "psnr"},
+                 "streams": [stream()],
                  "key": "x"}.get(field.name, 9)
         setattr(other, field.name, value)
         assert other != item(1), field.name
@@ -52,7 +79,7 @@ def test_fields_are_those_of_the_headers():
     header = {name for name, _ in ffi.typeof("tsr_token_header").fields}
     assert {field.name for field in dataclasses.fields(tessera.Header)} == header - {"level_count"}
     items = {name for name, _ in ffi.typeof("tsr_token_item").fields}
-    assert {field.name for field in dataclasses.fields(tessera.Item)} == items - {"attribute_count"}
+    assert {field.name for field in dataclasses.fields(tessera.Item)} == items - {"attribute_count", "stream_count"}
 
 
 def test_id_arrays(token_file):

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Token files of released versions, read for ever. tests/golden/tess/v1_*.tess were written by this
  * program's writer with the ids below (run it with --write FOLDER), v1_2_*.tess by that of format
- * 1.2; a later version may add files but must never write these again. */
+ * 1.2, v1_3_*.tess by that of 1.3; a later version may add files but must never write these again.
+ */
 #include "testing.h"
 
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "formats/tokens/token_layout.h"
+#include "stream_sample.h"
 #include "token_sample.h"
 
 /* The content: all of it follows from a small generator, so that it stands here and not in a file.
@@ -233,6 +235,39 @@ static const golden all[] = {
      {"raw", "raw"},
      0,
      {0, 1}},
+    {"v1_3_streams.tess", /* beside ids, raw */
+     {.tokenizer = "streams",
+      .family = 9,
+      .weights_hash = 11,
+      .codebook_size = 64000,
+      .geometry = TSR_GEOMETRY_GRID,
+      .rows = 8,
+      .columns = 8,
+      .tile_width = 64,
+      .tile_height = 64,
+      .fit = TSR_FIT_TILE,
+      .filter = 0},
+     {.layer_tokens = 0, .entropy = 0},
+     {"raw", "raw"},
+     0,
+     {0, 2}},
+    {"v1_3_streams_zstd.tess", /* coded as each part is smallest */
+     {.tokenizer = "streams",
+      .family = 9,
+      .weights_hash = 12,
+      .channels = 4,
+      .latent_type = TSR_LATENT_F16,
+      .geometry = TSR_GEOMETRY_GRID,
+      .rows = 8,
+      .columns = 8,
+      .tile_width = 64,
+      .tile_height = 64,
+      .fit = TSR_FIT_TILE,
+      .filter = 0},
+     {.layer_tokens = 0, .entropy = 1},
+     {"zstd", "zstd"},
+     0,
+     {0, 0}},
 };
 enum { CHANNELS = 4 };
 enum { FILES = sizeof all / sizeof *all };
@@ -281,6 +316,11 @@ static void content(const golden *g, int number, tsr_token_item *item, uint32_t 
             if (next(positions - p) < left) kept[t * 8 + p / 8] |= (uint8_t)(1u << p % 8), --left;
     }
     if (number) item->kept = kept;
+    static stream_sample streams[2];
+    if (!strstr(g->file, "streams")) return;
+    stream_sample_fill(&streams[number], (uint32_t)number);
+    item->streams = streams[number].stream;
+    item->stream_count = STREAM_SAMPLE_STREAMS;
 }
 
 static uint8_t *written(tsr_context *ctx, const golden *g, size_t *size) {
@@ -314,8 +354,10 @@ START_TEST(golden_files_are_read_for_ever) {
     const tsr_token_file_info *info = tsr_token_file_properties(file);
     ck_assert_uint_eq(info->items, 2);
     ck_assert_uint_eq(info->version_major, 1);
-    const bool second = strncmp(g->file, "v1_2_", 5) == 0;
-    ck_assert_uint_eq(info->version_minor, second ? 2 : 0);
+    const uint32_t minor = !strncmp(g->file, "v1_3_", 5)   ? 3
+                           : !strncmp(g->file, "v1_2_", 5) ? 2
+                                                           : 0;
+    ck_assert_uint_eq(info->version_minor, minor);
     ck_assert_int_eq(info->key_index, g->settings.key_index);
     ck_assert(!info->recovered && !info->damaged);
     uint32_t own_count;
@@ -331,6 +373,8 @@ START_TEST(golden_files_are_read_for_ever) {
         ck_assert_msg(!tsr_token_file_item(file, (uint64_t)i, &item), "%s", tsr_detail(ctx));
         d = token_item_difference(&g->header, &item, &want, UINT32_MAX);
         ck_assert_msg(!d, "%s: item %d: %s", g->file, i, d);
+        d = streams_difference(&item, &want);
+        ck_assert_msg(!d, "%s: item %d: streams: %s", g->file, i, d);
         d = token_attributes_difference(item.attributes, item.attribute_count, attributes,
                                         g->item[i]);
         ck_assert_msg(!d, "%s: item %d: %s", g->file, i, d);
