@@ -149,7 +149,7 @@ OPERATORS = {
     "diverse-maxmin": (diverse_maxmin, lambda n: f"diverse-maxmin:k={round(0.098 * n)}"),
     "coverage-greedy": (coverage_greedy, lambda n: f"coverage-greedy:k={n // 9}"),
     "dct-lowpass": (dct_lowpass,
-                    lambda n: "dct-lowpass:size=%d+%d" % tuple(s // 2 for s in grid_of(n))),
+                    lambda n: "dct-lowpass:size=%d+%d,gain=ortho" % tuple(s // 2 for s in grid_of(n))),
     "cls-attention-topk": (cls_attention_topk, lambda n: f"cls-attention-topk:k={n // 4}"),
 }
 

@@ -13,7 +13,7 @@ import re
 import sys
 
 DEFINED = {"TESSERA_EXPERIMENTAL": ""}  # linked statically: the experimental calls are those of this build
-FIRST = ("tessera/tessera.h", "tessera/models.h")
+FIRST = "tessera/tessera.h"  # the others need what it declares
 # Calls that take memory from malloc hand it over with free().
 SYSTEM = "void free(void *memory);\n"
 
@@ -96,10 +96,16 @@ def callbacks(declarations):
     return 'extern "Python" {\n' + "\n".join(lines) + "\n}\n"
 
 
+def headers(folder):
+    """Names of all public headers, so that a new one is there at once."""
+    others = sorted(f"tessera/{name}" for name in os.listdir(os.path.join(folder, "tessera")) if name.endswith(".h"))
+    return [FIRST] + [name for name in others if name != FIRST]
+
+
 def declarations(folder, further=()):
     """What cffi's cdef gets."""
     reader = Preprocessor(folder, DEFINED)
-    text = "".join(reader.file(path) for path in [os.path.join(folder, name) for name in FIRST] + list(further))
+    text = "".join(reader.file(path) for path in [os.path.join(folder, name) for name in headers(folder)] + list(further))
     text = re.sub(r"\n\s*\n+", "\n", text)
     return text + callbacks(text) + SYSTEM
 
@@ -109,7 +115,7 @@ def main(folder, output, *further):
 
     builder = cffi.FFI()
     builder.cdef(declarations(folder, further))
-    includes = "".join(f'#include <{name}>\n' for name in FIRST)
+    includes = "".join(f'#include <{name}>\n' for name in headers(folder))
     includes += "".join(f'#include "{os.path.basename(path)}"\n' for path in further)
     builder.set_source("tessera._native",
                        "#define TESSERA_EXPERIMENTAL 1\n#include <stdlib.h>\n" + includes)
