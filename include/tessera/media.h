@@ -60,7 +60,7 @@ typedef struct tsr_video_settings {
                               are marked; default 0: damage ends the video, and what was whole
                               before it has come out */
     uint64_t max_pixels;   /* of a frame; larger ones are refused before memory is taken for them;
-                              default 0: 2^28 */
+                              default 0: 2^26 */
     uint64_t max_frames;   /* more end the video with TOO_LARGE; default 0: 2^31 - 1 */
     double max_seconds;    /* later frames, counted from the first, end the video with TOO_LARGE;
                               default 0: no limit */
@@ -86,8 +86,8 @@ typedef struct tsr_video_info {
     int streams;        /* all of the file: sound and subtitles are dropped */
     int video_streams;
     int audio_streams;
-    uint32_t width, height; /* of the first frame as coded, cropped as the codec says; frames may
-                               have other sizes */
+    uint32_t width, height; /* as coded, by the header, cropped as the codec says; frames may have
+                               other sizes */
     uint32_t display_width, display_height; /* as shown: turned, and with square pixels */
     tsr_rational
         sample_aspect; /* width to height of a pixel before turning; 0/0: not known, square */
@@ -101,9 +101,11 @@ typedef struct tsr_video_info {
     int64_t duration; /* units, by the header, or TSR_NO_TIME; only reading to the end tells */
     uint64_t header_frames; /* number of frames by the header; 0: it does not say */
     tsr_rational rate;      /* frames a second, the mean by the header; 0/0: not known */
-    tsr_rational base_rate; /* the rate of which times are multiples, as guessed by FFmpeg */
-    int rate_assumed;       /* 1: the rate is that of the settings, or 25 */
-    int has_times;          /* 0: frames have no pts (bare streams): time is index / rate */
+    tsr_rational
+        base_rate;    /* the rate of which times are multiples, as guessed by FFmpeg, or assumed */
+    int rate_assumed; /* 1: the file has no times, and its rate is that of the
+settings or what FFmpeg takes for it, 25 most often */
+    int has_times;    /* 0: frames have no pts (bare streams): time is index / rate */
     char color_range[16], color_matrix[16], color_primaries[16], color_transfer[16];
     char chroma_place[16];   /* tags as FFmpeg calls them ("tv", "bt709"); "" without a tag */
     tsr_video_matrix matrix; /* that was used, and whether it is an assumption */
@@ -123,7 +125,8 @@ typedef struct tsr_video_frame {
                                TSR_NO_TIME */
     int64_t duration;       /* units; 0 or TSR_NO_TIME where the file does not tell */
     uint64_t index;         /* 0 for the first that is shown; TSR_NO_INDEX behind a seek */
-    int key;                /* 1: a key frame */
+    char type;              /* 'I', 'P', 'B' ... as the codec calls it; '?' where it does not */
+    int key;                /* 1: a key frame; 0 also where the type is '?' */
     int interlaced;         /* 1: two fields, woven unless they were taken apart */
     int top_first;          /* 1: the upper field is the earlier one */
     int damaged;        /* 1: may hold pixels that the decoder made up (lenient reading alone) */
@@ -166,7 +169,7 @@ tsr_status tsr_video_next(tsr_video *video, const tsr_video_frame **frame);
 tsr_status tsr_video_seek(tsr_video *video, int64_t pts);
 /* What was said about the video: things assumed, dropped and not applied, one line each. *count is
  * their number, which grows while frames are read. Owned by the video. */
-const char *const *tsr_video_remarks(const tsr_video *video, int *count);
+const char *const *tsr_video_remarks(tsr_video *video, int *count);
 
 /* Says from the first bytes of a file whether it is a video: 1 for containers of video and for bare
  * streams that can be told, 0 for pictures and everything else. GIF, PNG and WebP are pictures
