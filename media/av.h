@@ -78,6 +78,9 @@ typedef struct tsr_av_pixels {
  * samples that is none of ours), MEMORY. */
 tsr_status tsr_av_pixels_make(tsr_av_pixels *p, const AVFrame *frame, tsr_video_matrix matrix,
                               tsr_video_range range, tsr_video_slot *slot);
+/* Says how much the luma of a frame changed, and makes no pixels. Errors: those of
+ * tsr_av_pixels_make. */
+tsr_status tsr_av_pixels_measure(tsr_av_pixels *p, const AVFrame *frame, tsr_video_slot *slot);
 void tsr_av_pixels_free(tsr_av_pixels *p);
 /* Planes of a frame as they lie in memory. */
 tsr_video_planes tsr_av_planes(const AVFrame *frame);

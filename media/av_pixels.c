@@ -117,15 +117,16 @@ static void row_of_yuv(tsr_av_pixels *p, const AVFrame *f, const AVPixFmtDescrip
 /* ---- change of luma ----------------------------------------------------------------------------
  */
 
-/* Luma of more than 8 bits is cut to 8 for this; packed samples are taken as they lie. */
+/* Luma of more than 8 bits is cut to 8 for this. */
 static tsr_status measure(tsr_av_pixels *p, const AVFrame *f, const AVPixFmtDescriptor *d,
                           tsr_video_slot *slot) {
-    const bool rgb = (d->flags & (AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL)) != 0;
     double *to = &slot->frame.luma_change;
     const uint32_t rows = (uint32_t)f->height;
-    if (rgb)
-        return tsr_video_change_of(p->ctx, &p->change, slot->bytes, (ptrdiff_t)f->width * 3,
-                                   (size_t)f->width * 3, rows, to);
+    if (d->flags & AV_PIX_FMT_FLAG_RGB) { /* every byte of its planes */
+        const tsr_video_planes planes = tsr_av_planes(f);
+        return tsr_video_change_of(p->ctx, &p->change, planes.row[0], planes.stride[0],
+                                   planes.bytes[0], planes.rows[0], to);
+    }
     if (lies_in_bytes(d, false))
         return tsr_video_change_of(p->ctx, &p->change, f->data[d->comp[0].plane],
                                    f->linesize[d->comp[0].plane], (size_t)f->width, rows, to);
@@ -185,6 +186,13 @@ tsr_status tsr_av_pixels_make(tsr_av_pixels *p, const AVFrame *f, tsr_video_matr
         else
             row_of_yuv(p, f, d, y, row);
     }
+    return s ? s : measure(p, f, d, slot);
+}
+
+tsr_status tsr_av_pixels_measure(tsr_av_pixels *p, const AVFrame *f, tsr_video_slot *slot) {
+    const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(f->format);
+    tsr_status s = check_format(p, f, d);
+    if (!s) s = make_rows(p, (uint32_t)f->width);
     return s ? s : measure(p, f, d, slot);
 }
 

@@ -236,6 +236,13 @@ static void fill_facts(av_video *v, tsr_video_frame *to) {
     to->damaged = v->passed_damage || is_concealed(f);
 }
 
+/* The size of a frame whose pixels are not made. */
+static void turn_size(const av_video *v, tsr_video_frame *f) {
+    const bool swap = v->orientation >= 5;
+    f->width = (uint32_t)(swap ? v->frame->height : v->frame->width);
+    f->height = (uint32_t)(swap ? v->frame->width : v->frame->height);
+}
+
 static tsr_status next(void *state, tsr_video_slot *slot, bool *end) {
     av_video *v = state;
     *end = false;
@@ -255,8 +262,13 @@ static tsr_status next(void *state, tsr_video_slot *slot, bool *end) {
     }
     slot->frame = (tsr_video_frame){0};
     fill_facts(v, &slot->frame);
-    s = tsr_av_pixels_make(&v->pixels, v->frame, v->o.info->matrix, v->o.info->range, slot);
-    if (!s) s = tsr_video_slot_turn(v->o.ctx, slot, v->orientation);
+    if (v->o.settings->facts_only) {
+        s = tsr_av_pixels_measure(&v->pixels, v->frame, slot);
+        turn_size(v, &slot->frame);
+    } else {
+        s = tsr_av_pixels_make(&v->pixels, v->frame, v->o.info->matrix, v->o.info->range, slot);
+        if (!s) s = tsr_video_slot_turn(v->o.ctx, slot, v->orientation);
+    }
     ++v->shown;
     av_frame_unref(v->frame);
     return s;

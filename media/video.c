@@ -49,6 +49,7 @@ struct tsr_video {
     tsr_status status; /* of the end */
     char detail[1024];
     /* the decoder's */
+    bool spare_filled;    /* `spare` holds the next frame that comes out */
     tsr_video_slot spare; /* the frame behind, while a target is looked for */
     int64_t target;       /* of a seek, or TSR_NO_TIME */
     bool rewound;         /* the target is looked for from the first frame on */
@@ -168,9 +169,9 @@ static void swap_slots(tsr_video_slot *a, tsr_video_slot *b) {
  */
 static tsr_status decode_one(tsr_video *v, tsr_video_slot *slot, bool *end) {
     *end = false;
-    if (v->spare.frame.rgb) { /* the frame behind the target's */
+    if (v->spare_filled) { /* the frame behind the target's */
         swap_slots(slot, &v->spare);
-        v->spare.frame.rgb = NULL;
+        v->spare_filled = false;
         return TSR_OK;
     }
     tsr_status s = v->kind->next(v->state, slot, end);
@@ -178,7 +179,6 @@ static tsr_status decode_one(tsr_video *v, tsr_video_slot *slot, bool *end) {
     while (!s && v->target != TSR_NO_TIME) {
         if (*end && found) { /* the target is on or behind the last frame */
             swap_slots(slot, &v->spare);
-            v->spare.frame.rgb = NULL;
             v->target = TSR_NO_TIME;
             *end = false; /* the kind says again that it is at its end */
             return TSR_OK;
@@ -188,6 +188,7 @@ static tsr_status decode_one(tsr_video *v, tsr_video_slot *slot, bool *end) {
         if (behind && (found || v->rewound)) { /* without one before, it is the first of all */
             v->target = TSR_NO_TIME;
             if (found) swap_slots(slot, &v->spare);
+            v->spare_filled = found;
             return TSR_OK;
         }
         if (behind) {
@@ -432,7 +433,7 @@ tsr_status tsr_video_seek(tsr_video *video, int64_t pts) {
     if (pts == TSR_NO_TIME)
         return tsr_fail(v->ctx, TSR_ERROR_ARGUMENT, "%s: seek: wanted a time, got none", v->name);
     halt(v);
-    v->spare.frame.rgb = NULL;
+    v->spare_filled = false;
     v->target = pts;
     v->rewound = false;
     v->next_index = TSR_NO_INDEX;

@@ -56,6 +56,8 @@ typedef struct tsr_video_settings {
     const char *raw;       /* samples without a header: "FORMAT,WIDTHxHEIGHT", with FFmpeg's name of
                               the sample format ("yuv420p,64x48"); default NULL: the file has a
                               header */
+    int facts_only;        /* 1: frames come without pixels, rgb NULL, as all else is known of them;
+default 0 */
     int lenient;           /* 1: reading goes on behind damage, and frames that may have suffered
                               are marked; default 0: damage ends the video, and what was whole
                               before it has come out */
@@ -173,8 +175,83 @@ const char *const *tsr_video_remarks(tsr_video *video, int *count);
 
 /* Says from the first bytes of a file whether it is a video: 1 for containers of video and for bare
  * streams that can be told, 0 for pictures and everything else. GIF, PNG and WebP are pictures
- * here, also where they move; tsr_video_open takes them. */
+ * here, also where they move, but for animated WebP, which has no other reader; tsr_video_open
+ * takes all of them. */
 int tsr_video_recognised(const void *bytes, uint64_t size);
+/* The same of a file, by its first bytes. 0 also for folders, for pipes, whose bytes are not taken
+ * away, and for what cannot be opened; stdin that is a file is looked at. */
+int tsr_video_is(const char *path);
+
+/* ---- choosing frames --------------------------------------------------------------------------
+ */
+
+/* Which frames of a video are taken. */
+typedef enum tsr_frame_rule {
+    TSR_FRAMES_ALL = 0,
+    TSR_FRAMES_COUNT = 1, /* `frames` of them, spread by `rounding` */
+    TSR_FRAMES_RATE = 2,  /* `rate` a second, by `rounding` */
+    TSR_FRAMES_EVERY = 3, /* 0, every, 2 every ... */
+    TSR_FRAMES_KEYS = 4,  /* key frames */
+    TSR_FRAMES_SCENES =
+        5,                /* the first, and those whose score is above `threshold`: FFmpeg's scene
+                             score, min(m, |m - previous m|) / 100 within 0..1, m the change of luma */
+    TSR_FRAMES_COVER = 6, /* `frames` of them that differ most: the first, then each time the one
+                             farthest from those taken (mean squared difference of 8 x 8 areas) */
+    TSR_FRAMES_CLIPS = 7  /* `clips` runs of `frames` frames, `gap` apart, spread evenly as
+                             torchcodec  does it; in the order of the video */
+} tsr_frame_rule;
+
+/* A choice of frames. A struct of zeros takes all. */
+typedef struct tsr_frame_choice {
+    tsr_frame_rule rule;
+    const char *rounding; /* COUNT: linspace-trunc (default), linspace-round, start-of-segment,
+                             segment-middle, segment-mean, qwen-smart-nframes, qwen-hf-arange; RATE:
+                             time-hold (default: the frame on screen), ffmpeg-fps-near,
+                             ffmpeg-fps-down, start-of-segment, llava-fps-cap, qwen-smart-nframes,
+                             qwen-hf-arange. docs/VIDEO.md has the formulas */
+    uint32_t frames;      /* COUNT, COVER, CLIPS: 1 or more */
+    tsr_rational rate;    /* RATE */
+    uint32_t every;       /* EVERY: 1 or more */
+    double threshold;     /* SCENES: 0..1; default 0: 0.4 */
+    uint32_t clips, gap;  /* CLIPS; gap 0: 1 */
+    double start, end; /* seconds after the first frame: the rule sees frames shown from `start` on
+                          and before `end`; end 0: up to the last */
+} tsr_frame_choice;
+
+/* A frame that was taken. */
+typedef struct tsr_frame_pick {
+    uint64_t index;   /* in the video, from 0 */
+    int64_t pts;      /* as the file has it, or TSR_NO_TIME */
+    int64_t duration; /* units; 0: not known */
+    double seconds;   /* after the first frame; by the rate where frames have no times */
+    double score;     /* SCENES: of the scene; COVER: distance to the frames taken before; else the
+                         change of luma to the frame before in the video */
+    int key;
+} tsr_frame_pick;
+
+/* The frames of a choice, one after the other. */
+typedef struct tsr_frames tsr_frames;
+/* Opens a video and chooses. ALL, EVERY, KEYS and SCENES choose while they read, so that pipes do;
+ * the other rules read the video once before, without pixels, to know its frames: UNSUPPORTED for
+ * pipes. progress (may be NULL) counts frames of that reading, of an unknown total. The caller
+ * closes *frames with tsr_frames_close; it is NULL on error. settings and choice may be NULL.
+ * Errors: those of tsr_video_open and tsr_video_next; ARGUMENT (a rule's numbers; more frames than
+ * there are, where its formula refuses that; times that do not rise, for RATE); INTERRUPTED. A
+ * video that is damaged is chosen from as far as it is whole. */
+tsr_status tsr_frames_open(tsr_context *ctx, const char *path, const tsr_video_settings *settings,
+                           const tsr_frame_choice *choice, tsr_progress_fn progress, void *user,
+                           tsr_frames **frames);
+/* Closes the choice and its video. NULL and a NULL *frames are accepted. */
+void tsr_frames_close(tsr_frames **frames);
+/* Gives the next frame that was taken, or NULL at the end; a frame that a rule takes twice comes
+ * twice. *pick and *frame are valid until the next call. Errors: those of tsr_video_next, behind
+ * the whole frames. */
+tsr_status tsr_frames_next(tsr_frames *frames, const tsr_video_frame **frame,
+                           const tsr_frame_pick **pick);
+/* How many frames the choice has and how many the video shows; 0 while that is not known. */
+void tsr_frames_count(const tsr_frames *frames, uint64_t *taken, uint64_t *all);
+/* The video that is read, for tsr_video_properties and tsr_video_remarks. Owned by the choice. */
+tsr_video *tsr_frames_video(tsr_frames *frames);
 
 /* ---- writing ----------------------------------------------------------------------------------
  */
