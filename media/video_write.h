@@ -33,7 +33,7 @@ typedef struct tsr_video_job {
     const char *preset;
     bool lossless;
     tsr_rational rate, time_base;
-    bool rate_known; /* it is said, and not the guess that an encoder needs */
+    bool rate_known; /* frames come at that rate, which is more than the guess an encoder needs */
     tsr_video_matrix matrix;
     tsr_video_range range;
 } tsr_video_job;

@@ -251,7 +251,6 @@ static void fill_job(tsr_video_writer *w, const tsr_video_write_settings *s,
     tsr_rational rate = s->rate, base = s->time_base;
     if (!rate.den && base.den && base.den >= base.num && base.den <= 240 * base.num)
         rate = (tsr_rational){base.den, base.num};
-    const bool known = rate.den != 0 || !base.den || w->kind->pace == CONSTANT;
     if (!rate.den) rate = (tsr_rational){25, 1};
     if (!base.den) base = (tsr_rational){rate.den, rate.num};
     static const tsr_rational hundredth = {1, 100};
@@ -271,7 +270,7 @@ static void fill_job(tsr_video_writer *w, const tsr_video_write_settings *s,
         .time_base = pace == CONSTANT     ? (tsr_rational){rate.den, rate.num}
                      : pace == HUNDREDTHS ? hundredth
                                           : base,
-        .rate_known = known,
+        .rate_known = !s->variable_rate || pace == CONSTANT,
         .matrix = s->matrix             ? s->matrix
                   : w->kind->matrix_tag ? TSR_VIDEO_MATRIX_BT709
                                         : TSR_VIDEO_MATRIX_BT601,

@@ -14,7 +14,7 @@
 
 typedef struct eval_options {
     common_options common;
-    int csv, per_frame, video;
+    int csv, per_frame, as_video;
 } eval_options;
 
 #define AT(field) offsetof(eval_options, field)
@@ -25,7 +25,7 @@ static const option options[] = {
      NULL, 0, 0},
     {"per-frame", 0, OPTION_FLAG, AT(per_frame), NULL, NULL,
      "of clips: a line for each frame, too, and in JSON the member \"frames\"", NULL, 0, 0},
-    {"video", 0, OPTION_FLAG, AT(video), NULL, NULL,
+    {"as-video", 0, OPTION_FLAG, AT(as_video), NULL, NULL,
      "compare as clips what would be pictures: GIF, APNG and WebP that move, folders of numbered "
      "frames, pipes",
      NULL, 0, 0},
@@ -409,9 +409,9 @@ static int run(const verb *v, int argc, char **argv) {
     int code = args_parse(v, argc, argv, &o, &operands);
     if (code >= 0) return code;
     if (o.csv && o.common.json) return args_wrong(v, "wanted --csv or --json, got both");
-    const bool videos = o.video || eval_is_video(argv[0]) || eval_is_video(argv[1]);
+    const bool videos = o.as_video || eval_is_video(argv[0]) || eval_is_video(argv[1]);
     if (o.per_frame && !videos)
-        return args_wrong(v, "--per-frame: wanted clips (or --video), got pictures");
+        return args_wrong(v, "--per-frame: wanted clips (or --as-video), got pictures");
     tool t;
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
     code = videos ? eval_videos(&t, argv[0], argv[1], o.per_frame, o.csv)
@@ -424,7 +424,7 @@ const verb verb_eval = {
     .name = "eval",
     .summary = "measure a reconstruction against its original: PSNR, SSIM, L1, flicker",
     .usage = "tessera eval ORIGINAL RECON [--json | --csv]\n"
-             "tessera eval CLIP CLIP [--video] [--per-frame] [--json | --csv]",
+             "tessera eval CLIP CLIP [--as-video] [--per-frame] [--json | --csv]",
     .about =
         "ORIGINAL and RECON are two pictures, or two folders whose pictures are matched by name "
         "without suffix. Every number stands beside the name of its protocol: PSNR over 8-bit "

@@ -271,10 +271,11 @@ typedef struct tsr_video_write_settings {
     int lossless; /* 1: every pixel is kept: FFV1 in mkv and nut, H.264 of R, G and B in mp4 (which
                      few players show), VP9 of them in webm; UNSUPPORTED in y4m and gif. Frames in a
                      folder always are. Default 0 */
-    tsr_rational rate;      /* frames a second: what frames without times have, and what y4m has; of
-                               files that keep times what their header says, which stays silent for 0/0.
-                               Default 0/0: 1 / time_base where that is 1..240, or else 25 */
-    tsr_rational time_base; /* seconds of a unit of pts and durations; default 0/0: 1 / rate */
+    tsr_rational rate;       /* frames a second: what frames without times have, and what y4m has.
+                                Default 0/0: 1 / time_base where that is 1..240, or else 25 */
+    int variable_rate;       /* 1: times follow no rate, and files that keep times state none, which
+                                readers would take for the length of the frames; default 0 */
+    tsr_rational time_base;  /* seconds of a unit of pts and durations; default 0/0: 1 / rate */
     tsr_video_matrix matrix; /* luma and chroma from R, G and B; default TSR_VIDEO_MATRIX_AUTO:
                                 BT.709, with tags that say so, and BT.601 in y4m, which has no such
                                 tag and is read so by everyone */

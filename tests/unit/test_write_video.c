@@ -102,7 +102,8 @@ static found read_clip(const char *path, const int *shown) {
 START_TEST(lossless_is_exact_and_keeps_times) {
     static const char *const paths[] = {"l.mkv", "l.mp4", "l.webm", "l.nut"};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; ++i) {
-        const tsr_video_write_settings s = {.lossless = 1, .time_base = {1, 1000}};
+        const tsr_video_write_settings s = {
+            .lossless = 1, .time_base = {1, 1000}, .variable_rate = 1};
         tsr_video_write_report report;
         ck_assert_msg(!write_clip(paths[i], &s, uneven, &report), "%s", tsr_detail(ctx));
         ck_assert_uint_eq(report.frames, FRAMES);
