@@ -53,11 +53,16 @@ tsr_status tsr_av_fail(tsr_context *ctx, tsr_status status, const char *name, co
 /* The stream that is read, or -1. */
 int tsr_av_choose_stream(const AVFormatContext *format);
 /* Fills the info, and *orientation with the EXIF orientation, 1..8, that turns frames upright. */
-void tsr_av_facts(const tsr_video_opening *o, const tsr_av_input *in, const AVCodecContext *decoder,
-                  int stream, int *orientation);
-/* Says which matrix and range a frame is converted by: its own tags, else the settings', else
- * BT.601 and limited. Sets info's matrix, range and what was assumed. */
-void tsr_av_color_of(const tsr_video_opening *o, const AVFrame *frame);
+void tsr_av_facts(const tsr_video_opening *o, const tsr_av_input *in, int stream, int *orientation);
+/* By which matrix and range samples are converted. */
+typedef struct tsr_av_color {
+    tsr_video_matrix matrix;
+    tsr_video_range range;
+    bool matrix_assumed, range_assumed; /* the tags do not say */
+} tsr_av_color;
+/* By the tags, else by the settings, else BT.601 and limited. */
+tsr_av_color tsr_av_color_of(const tsr_video_settings *settings, enum AVPixelFormat format,
+                             enum AVColorSpace space, enum AVColorRange range);
 
 /* ---- av_pixels.c: a frame of samples to RGB ---- */
 

@@ -161,15 +161,12 @@ static void times(const tsr_video_opening *o, const AVFormatContext *format,
 /* ---- colours ------------------------------------------------------------------------------------
  */
 
-static void tags(const tsr_video_opening *o, const AVCodecParameters *p,
-                 const AVCodecContext *decoder) {
+static void tags(const tsr_video_opening *o, const AVCodecParameters *p) {
     tsr_video_info *info = o->info;
-    const enum AVColorSpace space =
-        decoder->colorspace != AVCOL_SPC_UNSPECIFIED ? decoder->colorspace : p->color_space;
-    const enum AVColorRange range =
-        decoder->color_range != AVCOL_RANGE_UNSPECIFIED ? decoder->color_range : p->color_range;
-    put_tag(info->color_range, sizeof info->color_range, av_color_range_name(range));
-    put_tag(info->color_matrix, sizeof info->color_matrix, av_color_space_name(space));
+    info->primaries = (uint32_t)p->color_primaries; /* FFmpeg counts as H.273 does */
+    info->transfer = (uint32_t)p->color_trc;
+    put_tag(info->color_range, sizeof info->color_range, av_color_range_name(p->color_range));
+    put_tag(info->color_matrix, sizeof info->color_matrix, av_color_space_name(p->color_space));
     put_tag(info->color_primaries, sizeof info->color_primaries,
             av_color_primaries_name(p->color_primaries));
     put_tag(info->color_transfer, sizeof info->color_transfer,
@@ -206,51 +203,55 @@ static tsr_video_matrix matrix_of(enum AVColorSpace space) {
     }
 }
 
-void tsr_av_color_of(const tsr_video_opening *o, const AVFrame *frame) {
+tsr_av_color tsr_av_color_of(const tsr_video_settings *settings, enum AVPixelFormat format,
+                             enum AVColorSpace space, enum AVColorRange tagged) {
+    const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(format);
+    tsr_av_color c = {.matrix = matrix_of(space)};
+    if (d && (d->flags & (AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL)))
+        return (tsr_av_color){TSR_VIDEO_MATRIX_RGB, TSR_VIDEO_RANGE_FULL, false, false};
+    if (c.matrix == TSR_VIDEO_MATRIX_AUTO || c.matrix == TSR_VIDEO_MATRIX_RGB) {
+        c.matrix_assumed = d && d->nb_components >= 3; /* grey has no matrix */
+        c.matrix = settings->matrix ? settings->matrix : TSR_VIDEO_MATRIX_BT601;
+    }
+    if (tagged == AVCOL_RANGE_JPEG || is_yuvj(format))
+        c.range = TSR_VIDEO_RANGE_FULL;
+    else if (tagged == AVCOL_RANGE_MPEG)
+        c.range = TSR_VIDEO_RANGE_LIMITED;
+    else {
+        c.range_assumed = true;
+        c.range = settings->range ? settings->range : TSR_VIDEO_RANGE_LIMITED;
+    }
+    return c;
+}
+
+/* What is used for the stream, and a remark on what it does not say. */
+static void colours(const tsr_video_opening *o, const AVCodecParameters *p) {
+    static const char *const matrices[] = {"", "BT.601", "BT.709", "BT.2020", "RGB"};
+    const tsr_av_color c = tsr_av_color_of(o->settings, p->format, p->color_space, p->color_range);
     tsr_video_info *info = o->info;
-    const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(frame->format);
-    const bool rgb = d && (d->flags & (AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL));
-    tsr_video_matrix matrix = matrix_of(frame->colorspace);
-    tsr_video_range range = frame->color_range == AVCOL_RANGE_JPEG || is_yuvj(frame->format)
-                                ? TSR_VIDEO_RANGE_FULL
-                            : frame->color_range == AVCOL_RANGE_MPEG ? TSR_VIDEO_RANGE_LIMITED
-                                                                     : TSR_VIDEO_RANGE_AUTO;
-    info->matrix_assumed = info->range_assumed = 0;
-    if (rgb) {
-        info->matrix = TSR_VIDEO_MATRIX_RGB;
-        info->range = TSR_VIDEO_RANGE_FULL;
-        return;
-    }
-    if (matrix == TSR_VIDEO_MATRIX_AUTO || matrix == TSR_VIDEO_MATRIX_RGB) {
-        info->matrix_assumed = d && d->nb_components >= 3; /* grey has no matrix */
-        matrix = o->settings->matrix ? o->settings->matrix : TSR_VIDEO_MATRIX_BT601;
-    }
-    if (range == TSR_VIDEO_RANGE_AUTO) {
-        info->range_assumed = 1;
-        range = o->settings->range ? o->settings->range : TSR_VIDEO_RANGE_LIMITED;
-    }
-    info->matrix = matrix;
-    info->range = range;
-    static const char *const matrices[] = {"", "BT.601", "BT.709", "BT.2020"};
-    if (frame->colorspace != AVCOL_SPC_UNSPECIFIED && info->matrix_assumed)
+    info->matrix = c.matrix;
+    info->range = c.range;
+    info->matrix_assumed = c.matrix_assumed;
+    info->range_assumed = c.range_assumed;
+    if (c.matrix_assumed && p->color_space != AVCOL_SPC_UNSPECIFIED)
         tsr_video_remark(o->remarks, "%s: the colour matrix %s is not known here: %s is used",
-                         o->input->name, av_color_space_name(frame->colorspace), matrices[matrix]);
-    else if (info->matrix_assumed)
+                         o->input->name, av_color_space_name(p->color_space), matrices[c.matrix]);
+    else if (c.matrix_assumed)
         tsr_video_remark(o->remarks, "%s: the stream names no colour matrix: %s is %s",
-                         o->input->name, matrices[matrix],
+                         o->input->name, matrices[c.matrix],
                          o->settings->matrix ? "used as asked" : "assumed");
-    if (info->range_assumed)
+    if (c.range_assumed)
         tsr_video_remark(o->remarks, "%s: the stream names no colour range: %s is %s",
                          o->input->name,
-                         range == TSR_VIDEO_RANGE_FULL ? "full range" : "limited range",
+                         c.range == TSR_VIDEO_RANGE_FULL ? "full range" : "limited range",
                          o->settings->range ? "used as asked" : "assumed");
 }
 
 /* ---- all ----------------------------------------------------------------------------------------
  */
 
-void tsr_av_facts(const tsr_video_opening *o, const tsr_av_input *in, const AVCodecContext *decoder,
-                  int stream, int *orientation) {
+void tsr_av_facts(const tsr_video_opening *o, const tsr_av_input *in, int stream,
+                  int *orientation) {
     tsr_video_info *info = o->info;
     const AVFormatContext *f = in->format;
     const AVStream *s = f->streams[stream];
@@ -272,7 +273,8 @@ void tsr_av_facts(const tsr_video_opening *o, const tsr_av_input *in, const AVCo
     }
     geometry(o, s, orientation);
     times(o, f, s);
-    tags(o, p, decoder);
+    tags(o, p);
+    colours(o, p);
     if (info->audio_streams) tsr_video_remark(o->remarks, "%s: sound is dropped", o->input->name);
     if (info->video_streams > 1)
         tsr_video_remark(o->remarks, "%s: stream %d of %d video streams is read", o->input->name,

@@ -86,6 +86,7 @@ static tsr_status open_webp(const tsr_video_opening *o, void **state) {
     info->duration = TSR_NO_TIME;
     info->header_frames = v->info.frame_count;
     info->has_times = 1;
+    info->primaries = info->transfer = 2;
     info->matrix = TSR_VIDEO_MATRIX_RGB;
     info->range = TSR_VIDEO_RANGE_FULL;
     info->loops = v->info.frame_count > 1 ? (int)v->info.loop_count : -1;

@@ -151,6 +151,7 @@ static void describe(folder *v, const tsr_image *first) {
     info->start = v->pts ? v->pts[0] : 0;
     info->header_frames = v->count;
     info->has_times = 1;
+    info->primaries = info->transfer = 2;
     info->matrix = TSR_VIDEO_MATRIX_RGB;
     info->range = TSR_VIDEO_RANGE_FULL;
     if (v->pts) {

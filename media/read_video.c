@@ -255,7 +255,6 @@ static tsr_status next(void *state, tsr_video_slot *slot, bool *end) {
                         "%s: frame: wanted at most %llu pixels, got %d x %d", v->o.input->name,
                         (unsigned long long)v->o.settings->max_pixels, v->frame->width,
                         v->frame->height);
-    if (!v->shown) tsr_av_color_of(&v->o, v->frame);
     if (v->o.tap) {
         const tsr_video_planes planes = tsr_av_planes(v->frame);
         v->o.tap(v->o.tap_user, &planes);
@@ -266,7 +265,9 @@ static tsr_status next(void *state, tsr_video_slot *slot, bool *end) {
         s = tsr_av_pixels_measure(&v->pixels, v->frame, slot);
         turn_size(v, &slot->frame);
     } else {
-        s = tsr_av_pixels_make(&v->pixels, v->frame, v->o.info->matrix, v->o.info->range, slot);
+        const tsr_av_color color = tsr_av_color_of(v->o.settings, v->frame->format,
+                                                   v->frame->colorspace, v->frame->color_range);
+        s = tsr_av_pixels_make(&v->pixels, v->frame, color.matrix, color.range, slot);
         if (!s) s = tsr_video_slot_turn(v->o.ctx, slot, v->orientation);
     }
     ++v->shown;
@@ -332,7 +333,7 @@ static tsr_status open_video(const tsr_video_opening *o, void **state) {
     v->pixels = (tsr_av_pixels){.ctx = o->ctx, .name = o->input->name};
     memcpy(v->pixels.background, o->settings->background, 3);
     const tsr_status s = open_parts(v);
-    if (!s) tsr_av_facts(&v->o, &v->in, v->decoder, v->stream, &v->orientation);
+    if (!s) tsr_av_facts(&v->o, &v->in, v->stream, &v->orientation);
     return s;
 }
 

@@ -22,9 +22,9 @@ static bool name_good(const char *name) {
 }
 
 /* A fraction of numbers up to 2^31 - 1, or both 0 where it may be unknown. */
-static bool fraction_good(const uint32_t f[2], bool unknown) {
-    if (unknown && !f[0] && !f[1]) return true;
-    return f[0] && f[1] && f[0] <= INT32_MAX && f[1] <= INT32_MAX;
+static bool fraction_good(tsr_rational f, bool unknown) {
+    if (unknown && !f.num && !f.den) return true;
+    return f.num > 0 && f.den > 0 && f.num <= INT32_MAX && f.den <= INT32_MAX;
 }
 
 static bool ticks_good(int64_t ticks) {
@@ -38,13 +38,13 @@ static verdict judge(const tsr_token_clip *c) {
         return (verdict){"bytes of the name", "at most 255 of UTF-8 without control characters",
                          (int64_t)strlen(c->name)};
     if (!fraction_good(c->time_base, false))
-        return (verdict){"time base", "two numbers of 1..2^31-1", c->time_base[0]};
+        return (verdict){"time base", "two numbers of 1..2^31-1", c->time_base.num};
     if (!ticks_good(c->start)) return (verdict){"start", "at most 2^60 ticks from 0", c->start};
     if (!fraction_good(c->rate, true))
-        return (verdict){"rate", "two numbers of 1..2^31-1, or 0 and 0", c->rate[0]};
+        return (verdict){"rate", "two numbers of 1..2^31-1, or 0 and 0", c->rate.num};
     if (!fraction_good(c->sample_aspect, true))
         return (verdict){"sample aspect", "two numbers of 1..2^31-1, or 0 and 0",
-                         c->sample_aspect[0]};
+                         c->sample_aspect.num};
     if (c->source_frames > (uint64_t)INT64_MAX)
         return (verdict){"frames of the source", "below 2^63", INT64_MAX};
     if (c->coded_width > INT32_MAX || c->coded_height > INT32_MAX ||
@@ -92,7 +92,7 @@ tsr_status tsr_clip_check_frames(tsr_context *ctx, tsr_status status, const char
 }
 
 double tsr_clip_seconds(const tsr_token_clip *clip, int64_t pts) {
-    return (double)(pts - clip->start) * clip->time_base[0] / clip->time_base[1];
+    return (double)(pts - clip->start) * (double)clip->time_base.num / (double)clip->time_base.den;
 }
 
 /* ---- writing -------------------------------------------------------------------------------- */
@@ -101,9 +101,9 @@ static void put_zigzag(tsr_bytes *b, int64_t n) {
     tsr_bytes_varint(b, n < 0 ? ~((uint64_t)n << 1) : (uint64_t)n << 1);
 }
 
-static void put_pair(tsr_bytes *b, const uint32_t pair[2]) {
-    tsr_bytes_varint(b, pair[0]);
-    tsr_bytes_varint(b, pair[1]);
+static void put_fraction(tsr_bytes *b, tsr_rational f) {
+    tsr_bytes_varint(b, (uint64_t)f.num);
+    tsr_bytes_varint(b, (uint64_t)f.den);
 }
 
 static void put_times(tsr_bytes *b, const tsr_clip_times *t) {
@@ -137,16 +137,16 @@ void tsr_clip_put(tsr_bytes *b, const tsr_clip_record *r) {
     tsr_bytes_varint(b, r->times.items);
     tsr_bytes_u8(b, (uint32_t)name);
     tsr_bytes_put(b, c->name, name);
-    put_pair(b, c->time_base);
+    put_fraction(b, c->time_base);
     put_zigzag(b, c->start);
-    put_pair(b, c->rate);
+    put_fraction(b, c->rate);
     tsr_bytes_varint(b, c->source_frames);
     tsr_bytes_varint(b, c->coded_width);
     tsr_bytes_varint(b, c->coded_height);
     tsr_bytes_u8(b, c->rotation / 90 | (c->mirrored ? MIRRORED : 0) |
                         (c->sound_dropped ? SOUND_DROPPED : 0) |
                         (uint32_t)c->fields << FIELDS_SHIFT | (c->deinterlaced ? DEINTERLACED : 0));
-    put_pair(b, c->sample_aspect);
+    put_fraction(b, c->sample_aspect);
     tsr_bytes_u8(b, c->matrix);
     tsr_bytes_u8(b, c->range);
     tsr_bytes_u8(b, c->primaries);
@@ -164,9 +164,11 @@ static int64_t get_zigzag(tsr_cursor *c, uint64_t most) {
     return n & 1 ? -(int64_t)half - 1 : (int64_t)half;
 }
 
-static void get_pair(tsr_cursor *c, uint32_t pair[2]) {
-    pair[0] = (uint32_t)tsr_cursor_varint(c, INT32_MAX);
-    pair[1] = (uint32_t)tsr_cursor_varint(c, INT32_MAX);
+static tsr_rational get_fraction(tsr_cursor *c) {
+    tsr_rational f;
+    f.num = (int64_t)tsr_cursor_varint(c, INT32_MAX);
+    f.den = (int64_t)tsr_cursor_varint(c, INT32_MAX);
+    return f;
 }
 
 /* Each run differs from the one before, or they would be one. */
@@ -240,9 +242,9 @@ static tsr_status get_durations(tsr_context *ctx, tsr_cursor *c, tsr_clip_times 
 
 static void get_facts(tsr_cursor *c, tsr_clip_record *r) {
     tsr_token_clip *clip = &r->clip;
-    get_pair(c, clip->time_base);
+    clip->time_base = get_fraction(c);
     clip->start = get_zigzag(c, (uint64_t)TSR_CLIP_MOST_TICKS * 2);
-    get_pair(c, clip->rate);
+    clip->rate = get_fraction(c);
     clip->source_frames = tsr_cursor_varint(c, INT64_MAX);
     clip->coded_width = (uint32_t)tsr_cursor_varint(c, INT32_MAX);
     clip->coded_height = (uint32_t)tsr_cursor_varint(c, INT32_MAX);
@@ -253,7 +255,7 @@ static void get_facts(tsr_cursor *c, tsr_clip_record *r) {
     clip->sound_dropped = (display & SOUND_DROPPED) != 0;
     clip->fields = (tsr_clip_fields)(display >> FIELDS_SHIFT & 3);
     clip->deinterlaced = (display & DEINTERLACED) != 0;
-    get_pair(c, clip->sample_aspect);
+    clip->sample_aspect = get_fraction(c);
     clip->matrix = tsr_cursor_u8(c);
     clip->range = tsr_cursor_u8(c);
     clip->primaries = tsr_cursor_u8(c);

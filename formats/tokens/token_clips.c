@@ -115,7 +115,8 @@ tsr_status tsr_token_file_clip_frame(tsr_token_file *f, uint64_t clip, uint64_t 
     if (last == frame) return TSR_OK;
     /* before the first pts the first frame counts as shown at the start */
     const uint64_t since = last == UINT64_MAX ? frame : frame - last;
-    place->seconds += c->rate[0] ? (double)since * c->rate[1] / c->rate[0] : (double)NAN;
+    place->seconds +=
+        c->rate.num ? (double)since * (double)c->rate.den / (double)c->rate.num : (double)NAN;
     return TSR_OK;
 }
 
@@ -130,7 +131,7 @@ tsr_status tsr_token_file_clip_at(tsr_token_file *f, uint64_t clip, double secon
     if (s) return s;
     const tsr_token_clip *c = &f->clip.clip;
     const double most = (double)TSR_CLIP_MOST_TICKS;
-    double ticks = floor(seconds * c->time_base[1] / c->time_base[0] + 0.001);
+    double ticks = floor(seconds * (double)c->time_base.den / (double)c->time_base.num + 0.001);
     ticks = ticks < -most ? -most : ticks > most ? most : ticks;
     const uint64_t found = tsr_clip_times_find(&f->clip.times, c->start + (int64_t)ticks);
     if (found == UINT64_MAX)

@@ -109,8 +109,10 @@ typedef struct tsr_video_info {
 settings or what FFmpeg takes for it, 25 most often */
     int has_times;    /* 0: frames have no pts (bare streams): time is index / rate */
     char color_range[16], color_matrix[16], color_primaries[16], color_transfer[16];
-    char chroma_place[16];   /* tags as FFmpeg calls them ("tv", "bt709"); "" without a tag */
-    tsr_video_matrix matrix; /* that was used, and whether it is an assumption */
+    char chroma_place[16];        /* tags as FFmpeg calls them ("tv", "bt709"); "" without a tag */
+    uint32_t primaries, transfer; /* as numbered by ISO/IEC 23091-2 (H.273); 2: not known. Reported,
+ never applied */
+    tsr_video_matrix matrix;      /* that was used, and whether it is an assumption */
     tsr_video_range range;
     int matrix_assumed, range_assumed; /* 1: the stream does not say */
     char field_order[16];              /* "progressive", "tt", "bb", "tb", "bt"; "" not known */

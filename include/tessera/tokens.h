@@ -229,14 +229,13 @@ typedef enum tsr_clip_fields {
  * frames. A file may hold several clips, and items that belong to none. A struct of zeros with a
  * time base is a clip of which nothing else is known. */
 typedef struct tsr_token_clip {
-    const char *name;      /* of the source: its file name; UTF-8 without control characters, 0..255
-                              bytes. Clips may share one. NULL is "" when written */
-    uint32_t time_base[2]; /* seconds of a tick, numerator and denominator, 1..2^31-1 each:
-                              1/12800 */
+    const char *name; /* of the source: its file name; UTF-8 without control characters, 0..255
+                         bytes. Clips may share one. NULL is "" when written */
+    tsr_rational time_base; /* seconds of a tick: 1/12800; both numbers 1..2^31-1 */
     int64_t start; /* pts of the first frame that the source shows, in ticks, -2^60..2^60. Seconds
                       count from here */
-    uint32_t rate[2]; /* nominal frames a second, numerator and denominator: 30000/1001; default 0,
-                         0: unknown. It says nothing about the times of the frames */
+    tsr_rational rate; /* nominal frames a second: 30000/1001, likewise; default 0/0: not known. It
+                          says nothing about the times of the frames */
     uint64_t source_frames; /* frames that the source shows, of which those of the clip were chosen;
                                default 0: unknown */
     uint32_t coded_width,
@@ -244,11 +243,11 @@ typedef struct tsr_token_clip {
                           default 0: unknown. The size as displayed is the items' */
     uint32_t rotation; /* degrees clockwise that were applied to the frames: 0, 90, 180 or 270 */
     int mirrored;      /* 1: they were mirrored left to right, after the rotation */
-    uint32_t sample_aspect[2]; /* width to height of a stored pixel, 1..2^31-1 each; default 0, 0:
-                                  unknown, taken as square. Pixels were not resampled by it */
-    tsr_clip_fields fields;    /* of interlaced frames, which are woven unless `deinterlaced` */
-    int deinterlaced;          /* 1: each frame was made progressive */
-    int sound_dropped;         /* 1: the source has sound, which a token file does not keep */
+    tsr_rational sample_aspect; /* width to height of a stored pixel, likewise; default 0/0: not
+                                   known, taken as square. Pixels were not resampled by it */
+    tsr_clip_fields fields;     /* of interlaced frames, which are woven unless `deinterlaced` */
+    int deinterlaced;           /* 1: each frame was made progressive */
+    int sound_dropped;          /* 1: the source has sound, which a token file does not keep */
     /* Colour, as numbered by ISO/IEC 23091-2 (H.273): how pixels became RGB, and what else the
      * source says; below 256. */
     uint32_t matrix, range, primaries, transfer; /* range: 0 unknown, 1 limited, 2 full */

@@ -142,8 +142,8 @@ static void expect_times(tsr_token_file *file, uint64_t clip, const tsr_clip_fra
         ck_assert_uint_eq(p.item, c.first_item + i);
         ck_assert_uint_eq(p.decoded, 0);
         if (p.time.pts != TSR_NO_PTS)
-            ck_assert(p.seconds ==
-                      (double)(p.time.pts - c.start) * c.time_base[0] / c.time_base[1]);
+            ck_assert(p.seconds == (double)(p.time.pts - c.start) * (double)c.time_base.num /
+                                       (double)c.time_base.den);
     }
     NOT(TSR_ERROR_ARGUMENT, tsr_token_file_clip_frame(file, clip, count, &p));
 }
@@ -459,11 +459,11 @@ START_TEST(what_is_refused) {
     NOT(TSR_ERROR_ARGUMENT, tsr_token_writer_clip_begin(w, &clip))
     WRONG(name, "a\nb");
     WRONG(name, "\xff");
-    WRONG(time_base[0], 0);
-    WRONG(time_base[1], 0x80000000u);
+    WRONG(time_base.num, 0);
+    WRONG(time_base.den, 0x80000000u);
     WRONG(start, TSR_CLIP_MOST_TICKS + 1);
-    WRONG(rate[1], 0);
-    WRONG(sample_aspect[0], 0);
+    WRONG(rate.den, 0);
+    WRONG(sample_aspect.num, 0);
     WRONG(coded_width, 0);
     WRONG(rotation, 45);
     WRONG(rotation, 360);
