@@ -68,7 +68,7 @@ static tsr_status choose_frames(tsr_clip_job *j) {
     }
     if (!status && s->from > 0) {
         status = tsr_token_file_clip_frame(j->file, j->clip, j->facts.frames - 1, &place);
-        const double tick = (double)j->facts.time_base[0] / j->facts.time_base[1];
+        const double tick = (double)j->facts.time_base.num / (double)j->facts.time_base.den;
         const double shown = place.time.duration ? (double)place.time.duration * tick : 0;
         if (!status && s->from > place.seconds + shown)
             return tsr_fail(j->ctx, TSR_ERROR_ARGUMENT,
@@ -91,28 +91,32 @@ static tsr_status find_rate(tsr_clip_job *j) {
     for (uint64_t i = j->first; i < j->end; ++i) {
         const tsr_status s = tsr_token_file_clip_frame(j->file, j->clip, i, &at);
         if (s) return s;
-        if (at.time.pts == TSR_NO_PTS) told = false;
-        if (!told) break;
+        if (at.time.pts == TSR_NO_PTS) {
+            told = false;
+            break;
+        }
         const int64_t step = i > j->first ? at.time.pts - last : 0;
         if (i == j->first) first = at.time.pts;
         if (i > j->first && step < least) least = step;
         if (step > most) most = step;
         last = at.time.pts;
     }
-    const bool known = c->rate[0] && c->rate[1];
-    tsr_rational rate = {known ? c->rate[0] : 0, known ? c->rate[1] : 0};
+    const bool known = c->rate.den != 0;
+    tsr_rational rate = c->rate;
     const uint64_t steps = j->end - j->first - 1;
     if (told && steps) {
         const double mean = (double)(last - first) / (double)steps,
-                     source = known ? (double)c->time_base[1] * rate.den /
-                                          ((double)c->time_base[0] * rate.num)
+                     source = known ? (double)c->time_base.den * (double)rate.den /
+                                          ((double)c->time_base.num * (double)rate.num)
                                     : 0;
         j->video.variable_rate = most - least > 1 || least < 1;
-        if (!j->video.variable_rate && fabs(mean - source) > 1 && least * c->time_base[0] > 0)
-            rate = (tsr_rational){c->time_base[1], least * (int64_t)c->time_base[0]};
+        if (!j->video.variable_rate && fabs(mean - source) > 1 && least * c->time_base.num > 0)
+            rate = (tsr_rational){c->time_base.den, least * c->time_base.num};
     }
-    while (rate.num > INT32_MAX || rate.den > INT32_MAX) /* a mean needs no more */
-        rate.num = (rate.num + 1) / 2, rate.den = (rate.den + 1) / 2;
+    while (rate.num > INT32_MAX || rate.den > INT32_MAX) { /* FFmpeg's fractions have no more */
+        rate.num = (rate.num + 1) / 2;
+        rate.den = (rate.den + 1) / 2;
+    }
     j->video.rate = rate;
     return TSR_OK;
 }
@@ -133,7 +137,7 @@ tsr_status tsr_clip_job_open(tsr_clip_job *j) {
     if (!s) s = tsr_out_not_input(j->ctx, j->output, j->input);
     if (!s) s = choose_frames(j);
     if (!s) s = find_rate(j);
-    j->video.time_base = (tsr_rational){j->facts.time_base[0], j->facts.time_base[1]};
+    j->video.time_base = j->facts.time_base;
     return s;
 }
 
@@ -203,7 +207,8 @@ static tsr_status decode_item(decoded *d, uint64_t index) {
 static int64_t time_of(const tsr_clip_job *j, const tsr_clip_place *place, int64_t first) {
     if (place->time.pts != TSR_NO_PTS) return place->time.pts - first;
     if (isnan(place->seconds)) return TSR_NO_TIME;
-    const double ticks = place->seconds * j->facts.time_base[1] / j->facts.time_base[0];
+    const double ticks =
+        place->seconds * (double)j->facts.time_base.den / (double)j->facts.time_base.num;
     return (int64_t)floor(ticks + 0.5) + j->facts.start - first;
 }
 
