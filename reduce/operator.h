@@ -54,6 +54,20 @@ tsr_status tsr_operation_read(tsr_operation *o, const char *operation, char *tex
 /* Ends an operation: *made is its set with its trace, NULL after a failure. */
 tsr_status tsr_operation_end(tsr_operation *o, tsr_token_set **made);
 
+/* Applies a chain on a device that is open, or that the first operator which needs one opens:
+ * *device NULL, a cpu. report may be NULL; near ties are added to it. *reduced is NULL after a
+ * failure. Errors: those of tsr_token_set_reduce. */
+tsr_status tsr_operations_apply(tsr_device **device, const tsr_token_set *set,
+                                const char *const *operations, int count, tsr_reduce_report *report,
+                                tsr_token_set **reduced);
+
+/* Says where operations first .. first + count - 1 of a chain ran, the GPU or with NULL the cpu,
+ * and adds near_ties [count] or none. report may be NULL, here and below. */
+void tsr_report_steps(tsr_reduce_report *report, int first, int count, const tsr_device *device,
+                      const uint64_t *near_ties);
+/* Says what a device (NULL: none) did since it was opened. */
+void tsr_report_device(tsr_reduce_report *report, const tsr_device *device);
+
 /* Records a failure "<operator>: <text>". */
 void tsr_operation_fail(tsr_operation *o, tsr_status status, const char *format, ...)
     TSR_PRINTF(3, 4);

@@ -179,18 +179,19 @@ static tsr_status apply(tsr_device **device, const tsr_token_set *in, const char
     return tsr_operation_end(&o, made);
 }
 
-/* Says where operations first .. first + count - 1 of a chain ran. */
-static void report_steps(tsr_reduce_report *report, int first, int count, const char *ran_on,
-                         const uint64_t *near_ties) {
+void tsr_report_steps(tsr_reduce_report *report, int first, int count, const tsr_device *device,
+                      const uint64_t *near_ties) {
+    char ran_on[32] = "cpu";
+    if (device) snprintf(ran_on, sizeof ran_on, "vulkan:%d", tsr_device_properties(device)->index);
     for (int i = first; report && i < first + count && i < TSR_REDUCE_STEPS_MOST; ++i) {
         tsr_reduce_step *step = &report->steps[i];
         snprintf(step->ran_on, sizeof step->ran_on, "%s", ran_on);
-        step->near_ties = near_ties ? near_ties[i - first] : 0;
+        if (near_ties) step->near_ties += near_ties[i - first];
         report->step_count = i + 1;
     }
 }
 
-static void report_device(tsr_reduce_report *report, const tsr_device *device) {
+void tsr_report_device(tsr_reduce_report *report, const tsr_device *device) {
     if (!report || !device) return;
     const tsr_device_traffic t = tsr_device_traffic_of(device);
     report->programs = t.executions;
@@ -208,21 +209,36 @@ static tsr_status apply_some(tsr_device **device, const tsr_token_set *in,
     uint64_t near_ties[TSR_REDUCE_STEPS_MOST];
     const int most = count < TSR_REDUCE_STEPS_MOST ? count : TSR_REDUCE_STEPS_MOST;
     tsr_status status = TSR_OK;
-    char ran_on[32];
     *done = 0;
     if (info && info->kind == TSR_DEVICE_VULKAN)
         status = tsr_recorded_run(*device, in, operations, most, done, near_ties, made);
     if (status) return status;
     if (*done) {
-        snprintf(ran_on, sizeof ran_on, "vulkan:%d", info->index);
-        report_steps(report, first, *done, ran_on, near_ties);
+        tsr_report_steps(report, first, *done, *device, near_ties);
         return TSR_OK;
     }
     *done = 1;
-    report_steps(report, first, 1, "cpu", NULL);
+    tsr_report_steps(report, first, 1, NULL, NULL);
     return operations[0] ? apply(device, in, operations[0], made)
                          : tsr_fail(in->ctx, TSR_ERROR_ARGUMENT,
                                     "reduce: operation %d: wanted a text, got NULL", first);
+}
+
+tsr_status tsr_operations_apply(tsr_device **device, const tsr_token_set *set,
+                                const char *const *operations, int count, tsr_reduce_report *report,
+                                tsr_token_set **reduced) {
+    const tsr_token_set *in = set;
+    tsr_token_set *made = NULL;
+    tsr_status status = TSR_OK;
+    for (int i = 0, done = 0; i < count && !status; i += done) {
+        tsr_token_set *next = NULL;
+        status = apply_some(device, in, operations + i, count - i, i, report, &done, &next);
+        tsr_token_set_close(&made);
+        in = made = next;
+    }
+    if (status) tsr_token_set_close(&made);
+    *reduced = made;
+    return status;
 }
 
 tsr_status tsr_token_set_reduce(const tsr_token_set *set, const char *const *operations, int count,
@@ -240,20 +256,9 @@ tsr_status tsr_token_set_reduce(const tsr_token_set *set, const char *const *ope
     d.name = settings && settings->device ? settings->device : "cpu";
     tsr_status status = TSR_OK;
     if (strcmp(d.name, "cpu")) status = tsr_device_open(set->ctx, &device, &d);
-    const tsr_token_set *in = set;
-    tsr_token_set *made = NULL;
-    for (int i = 0, done = 0; i < count && !status; i += done) {
-        tsr_token_set *next = NULL;
-        status = apply_some(&device, in, operations + i, count - i, i, report, &done, &next);
-        tsr_token_set_close(&made);
-        in = made = next;
-    }
-    report_device(report, device);
+    if (!status) status = tsr_operations_apply(&device, set, operations, count, report, reduced);
+    tsr_report_device(report, device);
     tsr_device_close(&device);
-    if (status)
-        tsr_token_set_close(&made);
-    else
-        *reduced = made;
     return status;
 }
 

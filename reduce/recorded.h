@@ -120,12 +120,16 @@ bool tsr_recorded_plan_reads(const tsr_recorded_plan *plan, const char *column);
  * grid). The first walk of a plan must be one of tsr_outline: it decides plan->accepted and the
  * sizes of the result. */
 tsr_recorded_result tsr_recorded_walk(tsr_run *r, tsr_recorded_plan *plan, const tsr_recorded *at);
+/* Walks through the steps on shapes alone: `at` as in tsr_recorded_walk, its tensors host tensors
+ * whose data are not looked at. plan->accepted is 0 where no step can be recorded. Errors: MEMORY.
+ */
+void tsr_recorded_measure(tsr_device *device, tsr_recorded_plan *plan, const tsr_recorded *at);
 /* Derives the set that the recorded steps make of `in`, whose features are not looked at, from
- * what came down: features [rows, channels], integers, numbers. near_ties [accepted] gets those of
- * each step. Errors: MEMORY, and those of operators. */
+ * what came down: features [rows, width], which a projector may have widened, integers, numbers.
+ * near_ties [accepted] gets those of each step. Errors: MEMORY, and those of operators. */
 tsr_status tsr_recorded_derive(const tsr_recorded_plan *plan, const tsr_token_set *in,
-                               const float *features, const int32_t *integers, const float *numbers,
-                               uint64_t *near_ties, tsr_token_set **made);
+                               const float *features, int64_t width, const int32_t *integers,
+                               const float *numbers, uint64_t *near_ties, tsr_token_set **made);
 /* Runs as many operations as can be recorded on the device, as one program: *done of them, 0 where
  * the first one cannot be, and *made is the set they make (NULL). near_ties [count]. Errors:
  * MEMORY, the device's. */

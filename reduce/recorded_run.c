@@ -143,8 +143,8 @@ static tsr_status end_step(const tsr_recorded_step *s, const tsr_token_set *in,
 }
 
 tsr_status tsr_recorded_derive(const tsr_recorded_plan *plan, const tsr_token_set *in,
-                               const float *features, const int32_t *integers, const float *numbers,
-                               uint64_t *near_ties, tsr_token_set **made) {
+                               const float *features, int64_t width, const int32_t *integers,
+                               const float *numbers, uint64_t *near_ties, tsr_token_set **made) {
     tsr_status status = TSR_OK;
     tsr_token_set *set = NULL;
     *made = NULL;
@@ -159,13 +159,37 @@ tsr_status tsr_recorded_derive(const tsr_recorded_plan *plan, const tsr_token_se
         tsr_token_set_close(&set);
         set = next;
     }
-    if (status) {
+    if (!status) status = tsr_token_set_give(set, features, width);
+    if (status)
         tsr_token_set_close(&set);
-        return status;
-    }
-    memcpy(set->features, features, (size_t)(set->count * set->channels) * sizeof *features);
-    *made = set;
-    return TSR_OK;
+    else
+        *made = set;
+    return status;
+}
+
+/* ---- before: shapes ---- */
+
+static void measure_program(tsr_run *r, const void *model, tsr_tensor *const *in,
+                            tsr_tensor **out) {
+    const tsr_recorded *given = tsr_run_args(r);
+    tsr_recorded at = *given;
+    (void)model;
+    (void)out;
+    at.features = in[0];
+    at.sizes = in[1];
+    for (int i = 0; i < at.column_count; ++i)
+        at.columns[i].x = in[2 + i];
+    tsr_recorded_walk(r, at.plan, &at);
+}
+
+void tsr_recorded_measure(tsr_device *device, tsr_recorded_plan *plan, const tsr_recorded *at) {
+    tsr_tensor in[2 + TSR_RECORDED_COLUMNS] = {*at->features, *at->sizes};
+    tsr_recorded given = *at;
+    given.plan = plan;
+    for (int i = 0; i < at->column_count; ++i)
+        in[2 + i] = *at->columns[i].x;
+    const tsr_program program = {.fn = measure_program, .args = &given, .name = "operators"};
+    if (tsr_outline(device, &program, in, 2 + at->column_count)) plan->accepted = 0;
 }
 
 /* ---- running a set ---- */
@@ -238,7 +262,8 @@ static tsr_status run_chain(tsr_device *device, chain *c, const tsr_program *pro
         status = tsr_execute(device, program, in, in_count, out, count);
     }
     if (!status)
-        status = tsr_recorded_derive(p, c->in, features, integers, numbers, near_ties, made);
+        status = tsr_recorded_derive(p, c->in, features, p->channels, integers, numbers, near_ties,
+                                     made);
     tsr_scratch_free(&s);
     return status;
 }

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_OPERATIONS = 64 };
-
 typedef struct reduce_options {
     common_options common;
     const char *output, *key, *explain, *show;
@@ -53,26 +51,6 @@ static const option options[] = {
      NULL, 0, 0},
 };
 
-/* Operations of one chain: texts between '|'. */
-typedef struct chain {
-    const char *text; /* as given */
-    char *copy;
-    const char *at[MOST_OPERATIONS];
-    int count;
-} chain;
-
-static int chain_add(tool *t, chain *c, char *text) {
-    for (char *next; text; text = next) {
-        next = strchr(text, '|');
-        if (next) *next++ = 0;
-        if (c->count == MOST_OPERATIONS)
-            return tool_fail_text(t, TSR_ERROR_ARGUMENT,
-                                  "--op: wanted at most %d operations, got more", MOST_OPERATIONS);
-        c->at[c->count++] = text;
-    }
-    return -1;
-}
-
 /* ---- one chain over all sets of a file ---- */
 
 typedef struct totals {
@@ -111,37 +89,6 @@ typedef struct work {
     json_out *j;                   /* NULL: text */
 } work;
 
-/* Where operators ran, and what went to and fro. */
-static void report_json(const work *w, const tsr_reduce_report *r) {
-    json_array(w->j, "steps");
-    for (int i = 0; i < r->step_count; ++i) {
-        json_object(w->j, NULL);
-        json_text(w->j, "ran_on", r->steps[i].ran_on);
-        json_uint(w->j, "near_ties", r->steps[i].near_ties);
-        json_end(w->j, '}');
-    }
-    json_end(w->j, ']');
-    json_uint(w->j, "programs", r->programs);
-    json_uint(w->j, "submissions", r->submissions);
-    json_uint(w->j, "bytes_up", r->bytes_up);
-    json_uint(w->j, "bytes_down", r->bytes_down);
-}
-
-static void report_text(const work *w, const chain *c, const tsr_reduce_report *r) {
-    char programs[32], submissions[32], up[32], down[32];
-    for (int i = 0; i < r->step_count; ++i) {
-        char ties[48] = "";
-        if (r->steps[i].near_ties)
-            snprintf(ties, sizeof ties, ", %" PRIu64 " near ties", r->steps[i].near_ties);
-        tool_say(w->t, "  %s on %s%s", c->at[i], r->steps[i].ran_on, ties);
-    }
-    if (r->submissions)
-        tool_say(w->t, "  %s, %s, %s up, %s down", tool_count(r->programs, "program", programs),
-                 tool_count(r->submissions, "submission", submissions),
-                 tool_bytes(r->bytes_up, up, sizeof up),
-                 tool_bytes(r->bytes_down, down, sizeof down));
-}
-
 static void set_json(const work *w, const char *key, const tsr_token_set *made,
                      const tsr_token_set_comparison *c, bool compared, double seconds,
                      const tsr_reduce_report *report) {
@@ -165,7 +112,7 @@ static void set_json(const work *w, const char *key, const tsr_token_set *made,
         json_real(w->j, "squared_error", c->squared_error);
     }
     json_real(w->j, "seconds", seconds);
-    report_json(w, report);
+    report_json(w->j, report);
     if (w->o->trace) {
         json_object(w->j, "trace");
         for (int i = 0; i < tsr_token_set_trace_count(made); ++i) {
@@ -231,7 +178,8 @@ static int reduce_one(const work *w, const chain *c, int64_t index, totals *sum,
             set_json(w, key, made, &comparison, compared, seconds, &report);
         else if (say)
             set_text(w, key, made, &comparison, compared);
-        if (say && !w->j && (w->o->trace || w->o->common.verbose)) report_text(w, c, &report);
+        if (say && !w->j && (w->o->trace || w->o->common.verbose))
+            report_text(w->t, c->at, &report);
         if (say && w->o->show && code < 0)
             code = reduce_show(w->t, made, w->o->show, w->o->fit, w->o->frame, w->o->output);
     }
