@@ -4,6 +4,7 @@
 #include "../compute/threads.h"
 #include "average.h"
 #include "halving.h"
+#include "recorded.h"
 #include "select.h"
 #include "similarity.h"
 
@@ -237,6 +238,7 @@ const tsr_operator tsr_operator_bipartite_merge = {
                    {"distill_token", TSR_PARAMETER_CHOICE, "no", 0, 0, "no|yes",
                     "token 1 is never merged into, and stays second"}},
     .apply = bipartite_merge,
+    .record = tsr_record_bipartite_merge,
 };
 
 /* ---- halving-merge ---- */

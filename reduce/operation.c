@@ -238,8 +238,9 @@ void tsr_operation_keep(tsr_operation *o, const int32_t *index, int64_t k) {
     for (int64_t i = 0; i < k; ++i) {
         map[index[i]] = (int32_t)i;
         raster &= index[i] == i;
-        memcpy(o->out->features + i * in->channels, in->features + index[i] * in->channels,
-               (size_t)in->channels * sizeof(float));
+        if (!o->elsewhere)
+            memcpy(o->out->features + i * in->channels, in->features + index[i] * in->channels,
+                   (size_t)in->channels * sizeof(float));
         memcpy(o->out->positions + 3 * i, in->positions + 3 * (int64_t)index[i], 3 * sizeof(float));
     }
     if (raster) memcpy(o->out->grid, in->grid, sizeof in->grid);
@@ -264,7 +265,9 @@ void tsr_operation_replace(tsr_operation *o, const int32_t *map, int64_t rows, i
                            const float *features, const int64_t *grid) {
     begin(o, rows, channels);
     if (o->status) return;
-    if (features)
+    if (o->elsewhere)
+        ; /* they come down at the end of the chain */
+    else if (features)
         memcpy(o->out->features, features, (size_t)(rows * channels) * sizeof *features);
     else
         average(o, o->in->features, channels, map, rows, o->out->features);

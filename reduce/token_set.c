@@ -110,6 +110,19 @@ tsr_status tsr_token_set_create(tsr_context *ctx, const float *features, int64_t
     return TSR_OK;
 }
 
+tsr_status tsr_token_set_give(tsr_token_set *set, const float *features, int64_t channels) {
+    const size_t values = (size_t)(set->count * channels);
+    if (channels != set->channels) {
+        float *wider = tsr_alloc(set->ctx, values, sizeof *wider, "token set: features");
+        if (!wider) return TSR_ERROR_MEMORY;
+        free(set->features);
+        set->features = wider;
+        set->channels = channels;
+    }
+    memcpy(set->features, features, values * sizeof *features);
+    return TSR_OK;
+}
+
 void tsr_token_set_info_get(const tsr_token_set *set, tsr_token_set_info *info) {
     if (!info) return;
     *info = (tsr_token_set_info){.stream = ""};
