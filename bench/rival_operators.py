@@ -227,7 +227,8 @@ class Rival:
 # ---- rounds ---------------------------------------------------------------------------------------------------------
 
 def ours(tessera, row, seconds):
-    out = subprocess.run([tessera, "bench", "--filter", row, "--device", "cpu", "--seconds", str(seconds), "--json"],
+    out = subprocess.run([tessera, "bench", "--filter", row, "--device", "cpu", "--seconds", str(seconds),
+                          "--threads", str(THREADS), "--json"],
                          check=True, capture_output=True, text=True).stdout
     rows = [r for r in json.loads(out)["rows"] if r["name"] == row]
     if len(rows) != 1 or "median_ms" not in rows[0]:

@@ -35,6 +35,13 @@ void *tsr_operation_take(tsr_operation *o, int64_t count, size_t size, const cha
     return p;
 }
 
+void *tsr_operation_take_raw(tsr_operation *o, int64_t count, size_t size, const char *what) {
+    if (o->status) return NULL;
+    void *p = tsr_scratch_take_raw(&o->scratch, (size_t)(count > 0 ? count : 1), size, what);
+    if (!p) o->status = o->scratch.status;
+    return p;
+}
+
 /* ---- parameters ---- */
 
 static int parameter(const tsr_operation *o, const char *name) {

@@ -95,7 +95,7 @@ void tsr_similarity_open(tsr_operation *o, tsr_similarity *s, tsr_similarity_kin
     if (s->tile > n) s->tile = n;
     s->gathered = tsr_operation_take(o, s->tile * dim, sizeof(float), "similarities: rows");
     if (kind != TSR_SIMILARITY_DOT) {
-        float *staged = tsr_operation_take(o, n * dim, sizeof *staged, "similarities: rows");
+        float *staged = tsr_operation_take_raw(o, n * dim, sizeof *staged, "similarities: rows");
         if (kind == TSR_SIMILARITY_SQUARE_DISTANCE) {
             double *sum = tsr_operation_take(o, dim, sizeof *sum, "similarities: mean");
             s->mean = tsr_operation_take(o, dim, sizeof *s->mean, "similarities: mean");
@@ -104,6 +104,10 @@ void tsr_similarity_open(tsr_operation *o, tsr_similarity *s, tsr_similarity_kin
         }
         stage(o, &(stage_work){x, staged, s->mean, s->length, n, dim});
         s->staged = staged;
+    }
+    if (!o->status && tsr_device_is_plain_cpu(s->device)) {
+        tsr_products_open(o, &s->products, s->staged, dim, n, dim);
+        return;
     }
     const tsr_tensor columns =
         tsr_host_tensor(TSR_DTYPE_F32, (void *)s->staged, 2, (int64_t[]){n, dim});
@@ -143,15 +147,23 @@ static void finish_row(void *arg, int64_t i, int worker) {
     }
 }
 
+/* y [count, n] by the device. */
+static void device_product(tsr_similarity *s, const float *a, int64_t count, float *y) {
+    const tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, (void *)a, 2, (int64_t[]){count, s->dim});
+    tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, y, 2, (int64_t[]){count, s->n});
+    const tsr_program program = {.fn = product, .model = s->weights, .name = "similarities"};
+    s->o->status = tsr_execute(s->device, &program, &in, 1, &out, 1);
+}
+
 /* a: staged rows. length: their squared lengths, for squared distances. */
 static void compare(tsr_similarity *s, const float *a, const double *length, int64_t count,
                     float *y) {
     tsr_operation *o = s->o;
     if (o->status || count < 1) return;
-    const tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, (void *)a, 2, (int64_t[]){count, s->dim});
-    tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, y, 2, (int64_t[]){count, s->n});
-    const tsr_program program = {.fn = product, .model = s->weights, .name = "similarities"};
-    o->status = tsr_execute(s->device, &program, &in, 1, &out, 1);
+    if (s->products.gemm)
+        tsr_products_all(&s->products, a, s->dim, count, y);
+    else
+        device_product(s, a, count, y);
     if (!o->status && s->kind == TSR_SIMILARITY_SQUARE_DISTANCE)
         tsr_parallel(o->ctx, count, finish_row, &(finish_work){s, length, y});
 }

@@ -17,6 +17,7 @@
 #define REDUCE_SIMILARITY_H
 
 #include "operator.h"
+#include "products.h"
 
 /* What is computed of two rows a and b, in f32. */
 typedef enum tsr_similarity_kind {
@@ -38,8 +39,9 @@ typedef struct tsr_similarity {
     const float *staged; /* [n, dim] unit rows, or rows less their mean, or the rows themselves */
     float *mean;         /* [dim] for squared distances */
     double *length;      /* [n] squared lengths of staged rows, for squared distances */
+    tsr_products products; /* the staged rows where the device is the cpu; else ... */
     tsr_weights *weights;
-    tsr_weight *columns; /* the staged rows, as the device has them */
+    tsr_weight *columns; /* ... as the device has them */
     float *gathered;     /* [tile, dim] rows that are asked for by index or from outside */
 } tsr_similarity;
 
