@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* products.c: rows against rows on the cpu. */
 #include "products.h"
+#include "../compute/cpu/simd.h"
 #include "../compute/threads.h"
 
 #include <stdint.h>
@@ -12,7 +13,8 @@ enum {
     COLUMNS = 384,
     ROWS_OF_TILE = 96,
     COLUMNS_OF_TILE = 192,
-    LINE = 64
+    LINE = 64,
+    PANEL_MOST = 64
 };
 
 typedef struct pack_work {
@@ -20,13 +22,25 @@ typedef struct pack_work {
     const float *x;
     float *panels;
     int64_t stride, n, dim, step;
+    const double *length;
 } pack_work;
+
+TSR_CLONES static void divide(float *panel, int64_t dim, int64_t columns, const double *scale) {
+    for (int64_t i = 0; i < dim; ++i)
+        for (int64_t j = 0; j < columns; ++j)
+            panel[i * columns + j] = (float)((double)panel[i * columns + j] * scale[j]);
+}
 
 static void pack_tile(void *arg, int64_t tile, int worker) {
     const pack_work *w = arg;
     const int64_t from = tile * w->step, n = w->n - from < w->step ? w->n - from : w->step;
     (void)worker;
     w->gemm->pack(w->panels + from * w->dim, w->x + from * w->stride, w->dim, n, 1, w->stride);
+    if (!w->length) return;
+    double scale[PANEL_MOST] = {0};
+    for (int64_t j = 0; j < n; ++j)
+        scale[j] = w->length[from + j] > 0 ? 1 / w->length[from + j] : 0;
+    divide(w->panels + from * w->dim, w->dim, w->step, scale);
 }
 
 /* The first cache line in memory that is a line longer. */
@@ -35,13 +49,13 @@ static float *aligned(float *p) {
 }
 
 void tsr_products_open(tsr_operation *o, tsr_products *p, const float *x, int64_t stride, int64_t n,
-                       int64_t dim) {
+                       int64_t dim, const double *length) {
     const tsr_gemm_kernels *gemm = tsr_gemm_select(tsr_operation_device(o));
     const int64_t floats = (int64_t)tsr_gemm_panel_floats(gemm, dim, n) + LINE;
     float *panels = aligned(tsr_operation_take_raw(o, floats, sizeof *panels, "packed rows"));
     *p = (tsr_products){.o = o, .gemm = gemm, .panels = panels, .n = n, .dim = dim};
     if (o->status) return;
-    pack_work w = {gemm, x, panels, stride, n, dim, gemm->cols};
+    pack_work w = {gemm, x, panels, stride, n, dim, gemm->cols, length};
     tsr_parallel(o->ctx, (n + w.step - 1) / w.step, pack_tile, &w);
 }
 

@@ -16,10 +16,10 @@ typedef struct tsr_products {
     int64_t n, dim;
 } tsr_products;
 
-/* Packs rows x [n, dim], `stride` floats apart, with all threads. Memory: n dim floats until the
- * end of the operation. */
+/* Packs rows x [n, dim], `stride` floats apart, with all threads, each divided by its length [n]
+ * unless that is NULL or 0. Memory: n dim floats until the end of the operation. */
 void tsr_products_open(tsr_operation *o, tsr_products *p, const float *x, int64_t stride, int64_t n,
-                       int64_t dim);
+                       int64_t dim, const double *length);
 /* y [count, n]: products of rows a, `stride` floats apart, with all columns. */
 void tsr_products_all(const tsr_products *p, const float *a, int64_t stride, int64_t count,
                       float *y);
