@@ -2,49 +2,13 @@
 /* similarity.c: rows against rows. One side is a weight of a linear layer, which the device packs
  * or uploads once; the other side passes tile by tile. */
 #include "similarity.h"
-#include "../compute/cpu/simd.h"
 #include "../compute/threads.h"
 #include "../ops/ops.h"
 
 #include <math.h>
 #include <string.h>
 
-enum {
-    TILE_VALUES = 1 << 21,
-    TILE_LEAST = 64,
-    TILE_MOST = 1024,
-    STAGE_ROWS = 64,
-    VISIT_ROWS = 16,
-    LANES = 8
-};
-
-/* ---- sums ---- */
-
-TSR_CLONES double tsr_dot(const float *a, const float *b, int64_t n) {
-    double lane[LANES] = {0};
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (int l = 0; l < LANES; ++l)
-            lane[l] += (double)a[i + l] * (double)b[i + l];
-    for (; i < n; ++i)
-        lane[0] += (double)a[i] * (double)b[i];
-    return ((lane[0] + lane[4]) + (lane[1] + lane[5])) +
-           ((lane[2] + lane[6]) + (lane[3] + lane[7]));
-}
-
-TSR_CLONES double tsr_square_distance(const float *a, const float *b, int64_t n) {
-    double lane[LANES] = {0};
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (int l = 0; l < LANES; ++l) {
-            const double d = (double)a[i + l] - (double)b[i + l];
-            lane[l] += d * d;
-        }
-    for (; i < n; ++i)
-        lane[0] += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
-    return ((lane[0] + lane[4]) + (lane[1] + lane[5])) +
-           ((lane[2] + lane[6]) + (lane[3] + lane[7]));
-}
+enum { TILE_VALUES = 1 << 21, TILE_LEAST = 64, TILE_MOST = 1024, STAGE_ROWS = 64, VISIT_ROWS = 16 };
 
 /* ---- staging ---- */
 

@@ -16,6 +16,7 @@
 #ifndef REDUCE_SIMILARITY_H
 #define REDUCE_SIMILARITY_H
 
+#include "../compute/sums.h"
 #include "operator.h"
 #include "products.h"
 
@@ -72,8 +73,5 @@ void tsr_similarity_visit(tsr_similarity *s, const float *a, int64_t stride, int
 
 /* Divides rows x [n, dim] by their length (float64): unit [n, dim], which may be x. Zeros stay. */
 void tsr_unit_rows(tsr_operation *o, const float *x, int64_t n, int64_t dim, float *unit);
-/* Sums in float64, in an order that depends on n alone: a . b, and |a - b|^2. */
-double tsr_dot(const float *a, const float *b, int64_t n);
-double tsr_square_distance(const float *a, const float *b, int64_t n);
 
 #endif
