@@ -58,6 +58,11 @@ tsr_device_traffic tsr_device_traffic_of(const tsr_device *d) {
     return d->traffic;
 }
 
+bool tsr_device_is_plain_cpu(const tsr_device *d) {
+    return d->info.kind == TSR_DEVICE_CPU && !d->settings.reference && !d->settings.plan &&
+           !tsr_device_masked(d, "cpu");
+}
+
 bool tsr_device_masked(const tsr_device *d, const char *name) {
     for (const char *at = d->mask; at && *at;) {
         size_t n = strcspn(at, ",");
