@@ -511,6 +511,8 @@ void tsr_token_file_close(tsr_token_file **file) {
         tsr_stream_memory_free(&f->open_streams[i].memory);
     tsr_stream_memory_free(&f->asked.memory);
     tsr_stream_coder_free(&f->stream_coder);
+    tsr_clip_times_free(&f->clip.times);
+    free(f->clips);
     free(f->open_streams);
     free(f->stream_list);
     free(f->checkpoints);

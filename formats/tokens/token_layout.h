@@ -17,6 +17,8 @@
 #define TSR_TESS_LAYR  TSR_TESS_TYPE('L', 'A', 'Y', 'R')
 #define TSR_TESS_STRM  TSR_TESS_TYPE('S', 'T', 'R', 'M')
 #define TSR_TESS_ATTR  TSR_TESS_TYPE('A', 'T', 'T', 'R')
+#define TSR_TESS_TIME  TSR_TESS_TYPE('T', 'I', 'M', 'E')
+#define TSR_TESS_CLIP  TSR_TESS_TYPE('C', 'L', 'I', 'P')
 #define TSR_TESS_KEYS  TSR_TESS_TYPE('K', 'E', 'Y', 'S')
 #define TSR_TESS_INDX  TSR_TESS_TYPE('I', 'N', 'D', 'X')
 #define TSR_TESS_TEND  TSR_TESS_TYPE('T', 'E', 'N', 'D')
@@ -27,7 +29,9 @@ enum {
     TSR_TESS_MINOR_HINT = 1,       /* of files with a HINT chunk; 0 without */
     TSR_TESS_MINOR_ATTRIBUTES = 2, /* of files with an ATTR or a KEYS chunk */
     TSR_TESS_MINOR_STREAMS = 3,    /* of files with a STRM chunk */
+    TSR_TESS_MINOR_CLIPS = 4,      /* of files with a TIME or a CLIP chunk */
     TSR_TESS_HINT_BYTES = 17,
+    TSR_TESS_TIME_BYTES = 8,
     TSR_TESS_START_BYTES = 16,
     TSR_TESS_CHUNK_BYTES = 24,
     TSR_TESS_END_BYTES = 32,
@@ -163,6 +167,11 @@ tsr_status tsr_attributes_get(tsr_context *ctx, const char *name, const uint8_t 
 /* The owner that the payload of an ATTR chunk names; UINT64_MAX for none. */
 uint64_t tsr_attributes_owner(const uint8_t *payload, size_t size);
 
+/* Writes the TIME chunk of a video tokenizer. */
+void tsr_token_time_put(tsr_bytes *bytes, const tsr_token_header *header);
+/* Takes the frames of tiles from the payload of a TIME chunk. Errors: FORMAT. */
+tsr_status tsr_token_time_get(tsr_context *ctx, const char *name, const uint8_t *payload,
+                              tsr_token_header *header, const tsr_token_writer_settings *settings);
 /* Writes the HINT chunk if the header has hints. */
 void tsr_token_hints_put(tsr_bytes *bytes, const tsr_token_header *header);
 void tsr_token_hints_get(const uint8_t *payload, tsr_token_header *header);
@@ -289,21 +298,27 @@ uint64_t tsr_token_key_hash(const char *key);
 /* Sets *damage to what reading item `index` just failed with, which is in the context's detail. */
 void tsr_token_file_item_damage(const tsr_token_file *file, uint64_t index, tsr_status status,
                                 tsr_token_damage *damage);
-/* Memory of the items that are cut. Starts as zeros. */
+/* Memory of the items that are cut, and the clip that is open. Starts as zeros. */
 typedef struct tsr_token_cutter {
+    bool clip_open;
+    uint64_t clip;          /* of the input */
+    tsr_clip_frame *frames; /* of the item at hand */
+    size_t frames_room;
     uint32_t *counts, *ids;
     float *latents;
     uint8_t *kept;
     size_t counts_room, ids_room, latents_room, kept_room;
 } tsr_token_cutter;
 void tsr_token_cutter_free(tsr_token_cutter *cutter);
-/* Adds item `index` of a file to a writer. What cannot be read is told to settings->damaged and
- * counted. *key becomes the key of an item that was added, valid until the next call on the file,
- * or NULL. Without settings->tokens `cutter` may be NULL. Errors end the copying. */
+/* Adds item `index` of a file to a writer, and the clip that it belongs to. What cannot be read is
+ * told to settings->damaged and counted. *key becomes the key of an item that was added, valid
+ * until the next call on the file, or NULL. Errors end the copying. */
 tsr_status tsr_token_file_copy_item(tsr_token_file *file, uint64_t index, tsr_token_writer *writer,
                                     tsr_token_cutter *cutter,
                                     const tsr_token_cut_settings *settings,
                                     tsr_token_cut_report *report, const char **key);
+/* Ends the clip that copying left open, if it did: behind the last item of a file. */
+tsr_status tsr_token_file_copy_end(tsr_token_cutter *cutter, tsr_token_writer *writer);
 /* Tells what opening left out, and notes it in the report. */
 void tsr_token_file_copy_begin(tsr_token_file *file, const tsr_token_cut_settings *settings,
                                tsr_token_cut_report *report);
