@@ -6,6 +6,7 @@
 #include "../quantizer/spherical.h"
 
 #include <string.h>
+#include <tessera/media.h>
 
 enum { MOST_K = 64, LEAST_K = 12, PASSES = 50 };
 
@@ -86,7 +87,48 @@ static void compare_tokens(tsr_verify *v, const float *codebook, int k, int64_t 
     tsr_verify_f32(v, "tokens", tokens, 2, (int64_t[]){k + 1, dim});
 }
 
+/* Frames of the clip itself, where the case has it as a video, chosen as VQToken does. */
+static void compare_frames(tsr_verify *v) {
+    char path[4096];
+    const char *input = tsr_verify_text(v, v->run, "input"), *dot = strrchr(input, '.');
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(v->run, "frame_indices");
+    const tsr_frame_choice choice = {.rule = TSR_FRAMES_COUNT,
+                                     .frames = (uint32_t)tsr_verify_number(v->run, "frames", 0)};
+    if (v->status || !dot || strcmp(dot, ".mp4")) return;
+    tsr_verify_path(v, input, path, sizeof path);
+    tsr_frames *frames = NULL;
+    const tsr_video_frame *frame = NULL;
+    const tsr_frame_pick *pick = NULL;
+    uint8_t *all = NULL;
+    int64_t dim[4] = {0, 0, 0, 3};
+    int same = 0;
+    tsr_status s = tsr_frames_open(v->ctx, path, NULL, &choice, NULL, NULL, &frames);
+    while (!s && !(s = tsr_frames_next(frames, &frame, &pick)) && frame) {
+        const size_t bytes = (size_t)frame->width * frame->height * 3;
+        const cJSON *item = cJSON_GetArrayItem(list, (int)dim[0]);
+        same += cJSON_IsNumber(item) && item->valuedouble == (double)pick->index;
+        if (!all) {
+            dim[1] = frame->height;
+            dim[2] = frame->width;
+            all = tsr_verify_take(v, choice.frames, bytes, "frames");
+        }
+        if (all && dim[0] < choice.frames)
+            memcpy(all + (size_t)dim[0]++ * bytes, frame->rgb, bytes);
+    }
+    tsr_frames_close(&frames);
+    if (s == TSR_ERROR_UNSUPPORTED) {
+        tsr_verify_leave_out(v, "frames", "this build was made without what reads the clip");
+        return;
+    }
+    tsr_verify_record(v, s);
+    if (v->status) return;
+    tsr_verify_line(v, "frame_indices", same == (int)choice.frames, "%d of %u", same,
+                    choice.frames);
+    tsr_verify_u8(v, "frames", all, 4, dim);
+}
+
 void tsr_verify_vqtoken_clip(tsr_verify *v) {
+    compare_frames(v);
     const rows r = read_rows(v, v->run);
     const int k = (int)tsr_verify_number(v->run, "clusters", 0);
     const int passes = (int)tsr_verify_number(v->run, "passes", 0);

@@ -337,6 +337,8 @@ typedef struct tsr_encode_videos_report {
     tsr_encode_report frames; /* pictures are frames; `failed` counts videos that could not be read,
                                  or not to their end, and frames that could not be encoded */
     uint64_t clips;           /* that are in the file */
+    char remarks[8][240]; /* what was said about the videos (tsr_video_remarks): the first of it;
+                             "" behind the last */
 } tsr_encode_videos_report;
 /* Encodes videos into one token file, a clip each, every chosen frame an item that decodes alone.
  * An input is what tsr_video_open takes. Keys are NAME/000000, the video's name without folder and
