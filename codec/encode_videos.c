@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <tessera/videos.h>
 
 enum { ON_THE_WAY = 1024 }; /* frames whose times are remembered: more than a pipeline holds */
 
