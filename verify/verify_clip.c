@@ -24,7 +24,7 @@ static rows read_rows(tsr_verify *v, const cJSON *run) {
     r.n = r.frames * r.cells;
     r.unit = tsr_verify_take(v, r.n * r.dim, sizeof *r.unit, "directions");
     if (!v->status) v->status = tsr_vq_check(v->ctx, "projected", t.data, r.n, r.dim);
-    if (!v->status) tsr_spherical_unit(t.data, r.n, r.dim, r.unit);
+    if (!v->status) tsr_spherical_unit(v->ctx, t.data, r.n, r.dim, r.unit);
     return r;
 }
 
