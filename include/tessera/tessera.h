@@ -36,6 +36,7 @@
 #define TESSERA_H
 
 #include "datasets.h"
+#include "media.h"
 #include "tokens.h"
 
 #ifdef __cplusplus
