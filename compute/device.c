@@ -42,8 +42,12 @@ tsr_cpu_products tsr_device_products(const tsr_device *d) {
     return d->cpu_products;
 }
 
-bool tsr_device_uses_onednn(const tsr_device *d) {
-    return d->onednn;
+bool tsr_device_onednn_linear(const tsr_device *d) {
+    return d->onednn_linear;
+}
+
+bool tsr_device_onednn_conv(const tsr_device *d) {
+    return d->onednn_conv;
 }
 
 tsr_context *tsr_device_context(const tsr_device *d) {
