@@ -322,35 +322,6 @@ tsr_status tsr_encode_files(tsr_context *ctx, const char *const *inputs, int inp
                             const char *output, const tsr_encode_files_settings *settings,
                             tsr_encode_report *report);
 
-/* How videos become a token file. */
-typedef struct tsr_encode_videos_settings {
-    tsr_encode_files_settings files; /* as for pictures, each frame being one; of `source` nothing
-                                        is read, `check` and targets hold for each frame; default
-                                        tsr_encode_files_settings_default() */
-    tsr_video_settings video;        /* its background is files.encode.fit.background; default
-                                        tsr_video_settings_default() */
-    tsr_frame_choice frames;         /* default zeros: all frames */
-} tsr_encode_videos_settings;
-/* Default settings of tsr_encode_videos. */
-tsr_encode_videos_settings tsr_encode_videos_settings_default(void);
-/* Totals of one tsr_encode_videos. */
-typedef struct tsr_encode_videos_report {
-    tsr_encode_report frames; /* pictures are frames; `failed` counts videos that could not be read,
-                                 or not to their end, and frames that could not be encoded */
-    uint64_t clips;           /* that are in the file */
-} tsr_encode_videos_report;
-/* Encodes videos into one token file, a clip each, every chosen frame an item that decodes alone.
- * An input is what tsr_video_open takes. Keys are NAME/000000, the video's name without folder and
- * suffix and the number of the frame in the video. Frames without times get those of the assumed
- * rate. Memory does not grow with the length of a video.
- *
- * A video that is damaged is kept up to there and reported to files.failed: with TSR_ON_ERROR_STOP
- * that ends the call (files.keep_partial keeps what was done), with SKIP the next follows. settings
- * and report may be NULL. Errors: those of tsr_encode_files and tsr_frames_open. */
-tsr_status tsr_encode_videos(tsr_context *ctx, const char *const *inputs, int input_count,
-                             const char *output, const tsr_encode_videos_settings *settings,
-                             tsr_encode_videos_report *report);
-
 /* One shard of tsr_batch. All pointers are valid during the callback. */
 typedef struct tsr_batch_shard {
     const char *name;      /* of its file in the output folder */
