@@ -30,6 +30,7 @@ typedef struct matching {
     const tsr_row_view *a, *b;
     int64_t first;
     bool others;
+    double *square_a, *square_b; /* [a.n], [b.n] squared lengths */
     double *length_a, *length_b; /* [a.n], [b.n] */
     float *slack;                /* [a.n] twice the error of a row's rough cosines, in their unit */
     candidates *list;            /* [a.n] */
@@ -46,22 +47,26 @@ static const float *row_of(const tsr_row_view *r, int64_t i) {
 
 typedef struct length_work {
     const tsr_row_view *rows;
-    double *length;
+    double *square, *length;
 } length_work;
 
 static void length_tile(void *arg, int64_t tile, int worker) {
     const length_work *w = arg;
     (void)worker;
-    for (int64_t i = tile * LENGTH_ROWS; i < w->rows->n && i < (tile + 1) * LENGTH_ROWS; ++i)
-        w->length[i] = sqrt(tsr_dot(row_of(w->rows, i), row_of(w->rows, i), w->rows->dim));
+    for (int64_t i = tile * LENGTH_ROWS; i < w->rows->n && i < (tile + 1) * LENGTH_ROWS; ++i) {
+        w->square[i] = tsr_dot(row_of(w->rows, i), row_of(w->rows, i), w->rows->dim);
+        w->length[i] = sqrt(w->square[i]);
+    }
 }
 
+/* Squared lengths, and behind them lengths: [2, n]. */
 static double *lengths(tsr_operation *o, const tsr_row_view *rows) {
-    double *length = tsr_operation_take_raw(o, rows->n, sizeof *length, "lengths");
+    const int64_t n = rows->n;
+    double *square = tsr_operation_take_raw(o, 2 * n, sizeof *square, "lengths");
     if (!o->status)
-        tsr_parallel(o->ctx, (rows->n + LENGTH_ROWS - 1) / LENGTH_ROWS, length_tile,
-                     &(length_work){rows, length});
-    return length;
+        tsr_parallel(o->ctx, (n + LENGTH_ROWS - 1) / LENGTH_ROWS, length_tile,
+                     &(length_work){rows, square, square + n});
+    return square;
 }
 
 /* ---- rough cosines ---- */
@@ -116,7 +121,7 @@ static void look_at_block(void *arg, const tsr_block *b) {
 /* ---- exact cosines ---- */
 
 static float exact_cosine(const matching *m, int64_t i, int64_t j) {
-    const double lengths = m->length_a[i] * m->length_b[j];
+    const double lengths = sqrt(m->square_a[i] * m->square_b[j]); /* exact for copies */
     const double dot = tsr_dot(row_of(m->a, i), row_of(m->b, j), m->a->dim);
     return lengths > 0 ? (float)(dot / lengths) : 0;
 }
@@ -197,11 +202,13 @@ void tsr_best_matches(tsr_operation *o, const tsr_row_view *a, const tsr_row_vie
                       bool others, int32_t *match, float *cosine) {
     matching m = {.a = a, .b = b, .first = first, .others = others, .match = match};
     m.cosine = cosine;
-    m.length_a = lengths(o, a);
-    m.length_b = others ? m.length_a : lengths(o, b);
+    m.square_a = lengths(o, a);
+    m.square_b = others ? m.square_a : lengths(o, b);
     m.slack = tsr_operation_take_raw(o, a->n, sizeof *m.slack, "bounds");
     m.list = tsr_operation_take_raw(o, a->n, sizeof *m.list, "candidates");
     if (o->status) return;
+    m.length_a = m.square_a + a->n;
+    m.length_b = m.square_b + b->n;
     const bool bytes = a->n * b->n >= BYTES_FROM && tsr_products_have_bytes(o, a->dim);
     const int64_t left = bytes ? look_in_bytes(o, &m) : a->n;
     if (left >= (bytes ? FEW : 1) && !o->status) look_in_floats(o, &m, left);

@@ -4,6 +4,7 @@
 #include "verify_picture.h"
 
 #include "../quantizer/spherical.h"
+#include "../reduce/farthest.h"
 
 #include <string.h>
 
