@@ -13,7 +13,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { RING = 1024, MOST_AT_ONCE = 64 };
+enum { RING = 256, MOST_AT_ONCE = 24 };
 
 /* ---- rows of cosines ---- */
 
@@ -30,7 +30,7 @@ static void open_rows(tsr_operation *o, rows *r) {
     const int64_t n = o->in->count, dim = o->in->channels;
     *r = (rows){.near = 2 * (double)(dim + 4) * 0x1p-24};
     tsr_similarity_open(o, &r->s, TSR_SIMILARITY_COSINE, o->in->features, n, dim);
-    r->ring = tsr_operation_take(o, RING * n, sizeof *r->ring, "rows of cosines");
+    r->ring = tsr_operation_take_raw(o, RING * n, sizeof *r->ring, "rows of cosines");
     r->owner = tsr_operation_take(o, RING, sizeof *r->owner, "rows of cosines");
     r->place = tsr_operation_take(o, n, sizeof *r->place, "rows of cosines");
     for (int64_t i = 0; i < RING && r->place; ++i)
@@ -211,7 +211,7 @@ const tsr_operator tsr_operator_diverse_maxmin = {
                         "stay. variant=published is refused",
              .cost = "N^2 D multiply-adds for the first pick, of bytes where the processor has "
                      "them, and N D "
-                     "for each further one; 2 N D + 1024 N numbers, no N x N matrix",
+                     "for each further one; 2 N D + 256 N numbers, no N x N matrix",
              .columns = NULL},
     .parameters = {TSR_SELECT_PARAMETERS,
                    {"variant", TSR_PARAMETER_CHOICE, "distinct", 0, 0, "distinct|published",
@@ -257,7 +257,7 @@ const tsr_operator tsr_operator_diverse_kcentre = {
              .source = "in the manner of ToDRE's first version, whose code is not public; "
                        "Gonzalez 1985",
              .differs = NULL,
-             .cost = "N D multiply-adds for each pick; 2 N D + 1024 N numbers, no N x N matrix",
+             .cost = "N D multiply-adds for each pick; 2 N D + 256 N numbers, no N x N matrix",
              .columns = NULL},
     .parameters = {TSR_SELECT_PARAMETERS,
                    {"first", TSR_PARAMETER_INTEGER, "-1", -1, 2147483647, NULL,
@@ -298,7 +298,7 @@ const tsr_operator tsr_operator_diverse_maxsum = {
                         "stay in the order of tokens",
              .source = "in the manner of ToDRE's second version, whose code is not public",
              .differs = NULL,
-             .cost = "N D multiply-adds for each pick; 2 N D + 1024 N numbers, no N x N matrix",
+             .cost = "N D multiply-adds for each pick; 2 N D + 256 N numbers, no N x N matrix",
              .columns = NULL},
     .parameters = {TSR_SELECT_PARAMETERS},
     .apply = diverse_maxsum,
