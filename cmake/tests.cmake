@@ -56,6 +56,12 @@ target_compile_options(million_items PRIVATE -Wall -Wextra)
 target_compile_definitions(million_items PRIVATE _GNU_SOURCE)
 target_link_libraries(million_items PRIVATE tessera_static)
 add_test(NAME million_items COMMAND million_items ${CMAKE_BINARY_DIR} 3000 1)
+# Frames a second of reading and writing videos; bench/rival_video.py puts others beside it.
+add_executable(video_speed bench/programs/video_speed.c)
+target_include_directories(video_speed PRIVATE ${CMAKE_SOURCE_DIR})
+target_compile_options(video_speed PRIVATE -Wall -Wextra)
+target_compile_definitions(video_speed PRIVATE _GNU_SOURCE)
+target_link_libraries(video_speed PRIVATE tessera_static)
 # Pictures of every kind beside Pillow's pixels, and beside the tools of the libraries it lacks.
 add_executable(picture_pixels tests/pictures/picture_pixels.c)
 target_include_directories(picture_pixels PRIVATE ${CMAKE_SOURCE_DIR})
