@@ -88,13 +88,15 @@ static tsr_status start(tsr_token_writer *w, bool with_attributes, bool with_str
     if (w->started) return TSR_OK;
     tsr_bytes b = {0};
     w->started = true;
-    w->minor = with_streams ? TSR_TESS_MINOR_STREAMS
+    w->minor = w->header.tile_frames ? TSR_TESS_MINOR_FRAMES
+               : with_streams        ? TSR_TESS_MINOR_STREAMS
                : with_attributes || w->attributes.size || w->settings.key_index
                    ? TSR_TESS_MINOR_ATTRIBUTES
                : w->header.hints.present ? TSR_TESS_MINOR_HINT
                                          : 0;
     put_start(&b, w->minor);
     tsr_token_header_put(&b, &w->header, &w->settings);
+    tsr_token_frames_put(&b, &w->header);
     w->gap_bytes = b.size;
     tsr_token_hints_put(&b, &w->header);
     tsr_bytes_put(&b, w->attributes.at, w->attributes.size);
@@ -341,7 +343,8 @@ tsr_status tsr_token_writer_add(tsr_token_writer *w, const tsr_token_item *item)
         return tsr_fail(w->ctx, TSR_ERROR_ARGUMENT,
                         "%s: item %llu: wanted key and counts, got NULL", w->name,
                         (unsigned long long)w->items);
-    tsr_status s = tsr_token_item_check(w->ctx, TSR_ERROR_ARGUMENT, w->name, w->items, item);
+    tsr_status s =
+        tsr_token_item_check(w->ctx, TSR_ERROR_ARGUMENT, w->name, &w->header, w->items, item);
     uint64_t total = 0;
     uint32_t most = 0;
     bool kept = false;

@@ -220,7 +220,8 @@ MAKE(item_bits_after_last_id) {
         REPLACE(b, item_of(f, tokens));                                                            \
     }
 ITEM(item_plain, 2, (void)f)
-ITEM(item_flag_unknown, 2, f.flags = 34)
+ITEM(item_flag_unknown, 2, f.flags = 66)
+ITEM(item_frames_of_picture, 2, f.flags = 34)
 ITEM(item_key_above, 2, f.key = "../x", f.key_bytes = 4)
 ITEM(item_key_absolute, 2, f.key = "/x", f.key_bytes = 2)
 ITEM(item_key_with_control, 2, f.key = "a\x1bx", f.key_bytes = 3)
@@ -520,7 +521,8 @@ static const corrupt_case cases[] = {
          ONE_BAD(3, 1, TSR_ERROR_FORMAT, "id 25: wanted below 1000, got 1023")),
     CASE(item_bits_after_last_id, false, ONE_BAD(3, 1, TSR_ERROR_FORMAT, "bits after the last id")),
     {"item_plain", false, item_plain, {.items = 1, .bad_item = -1}},
-    CRAFTED(item_flag_unknown, "flags: wanted 0..31, got 34"),
+    CRAFTED(item_flag_unknown, "flags: wanted 0..63, got 66"),
+    CRAFTED(item_frames_of_picture, "frames: wanted 0 for a picture, got 2"),
     CRAFTED(item_key_above, "key: wanted a path without the parts '.' and '..', got '../x'"),
     CRAFTED(item_key_absolute, "key: wanted a relative path without empty parts, got '/x'"),
     CRAFTED(item_key_with_control, "key: wanted no control characters, got 'a?x'"),
