@@ -36,17 +36,23 @@ void tsr_load_causal(tsr_weight_loader *l, const char *prefix, const char *part,
     dim[3] = kernel[2];
 }
 
-/* [T, HW, C] -> [HW, T, C], or back with the sizes exchanged. */
-static tsr_tensor *exchange(tsr_run *r, const tsr_tensor *x) {
-    const int64_t t = x->dim[0], places = x->dim[1], c = x->dim[2];
-    tsr_tensor *y = tsr_transpose(r, tsr_reshape(r, x, 2, (int64_t[]){t, places * c}));
-    return tsr_transpose(r, tsr_reshape(r, y, 3, (int64_t[]){places, c, t}));
+/* Exchanges the middle dimensions: [B, N, M, C] -> [B*M, N, C]. */
+static tsr_tensor *exchange(tsr_run *r, const tsr_tensor *x, int64_t n, int64_t m) {
+    const int64_t c = tsr_cols(x);
+    if (!c) return tsr_transpose(r, x); /* it failed */
+    const int64_t b = tsr_elements(x) / (n * m * c);
+    tsr_tensor *y = tsr_transpose(r, tsr_reshape(r, x, 3, (int64_t[]){b, n, m * c}));
+    return tsr_transpose(r, tsr_reshape(r, y, 3, (int64_t[]){b * m, c, n}));
 }
 
 tsr_tensor *tsr_causal_attention(tsr_run *r, const tsr_tensor *q, const tsr_tensor *k,
-                                 const tsr_tensor *v) {
-    return exchange(r, tsr_attention(r, exchange(r, q), exchange(r, k), exchange(r, v),
-                                     &(tsr_attention_spec){.heads = 1, .mask = TSR_MASK_CAUSAL}));
+                                 const tsr_tensor *v, int64_t frames) {
+    const int64_t places = q->rank == 3 ? q->dim[1] : 1; /* of a failed tensor: none */
+    const tsr_tensor whole = *q;
+    tsr_tensor *y = tsr_attention(r, exchange(r, q, frames, places), exchange(r, k, frames, places),
+                                  exchange(r, v, frames, places),
+                                  &(tsr_attention_spec){.heads = 1, .mask = TSR_MASK_CAUSAL});
+    return tsr_reshape(r, exchange(r, y, places, frames), whole.rank, whole.dim);
 }
 
 tsr_tensor *tsr_causal_halve(tsr_run *r, const tsr_tensor *x, int64_t frames) {

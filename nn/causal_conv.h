@@ -32,10 +32,10 @@ tsr_tensor *tsr_causal_conv(tsr_run *r, const tsr_tensor *x, const tsr_conv_laye
 void tsr_load_causal(tsr_weight_loader *loader, const char *prefix, const char *part, int64_t out,
                      int64_t in, const int kernel[3], tsr_conv_layer *layer);
 
-/* Attention over time: each place of x [T, HW, C], one clip's rows, sees the same place of its own
- * and earlier frames, with one head. q, k, v and the result [T, HW, C]. */
+/* Attention over time, with one head: each place sees the same place of its own and of earlier
+ * frames. q, k, v and the result [B*T, HW, C]; `frames` is T. */
 tsr_tensor *tsr_causal_attention(tsr_run *r, const tsr_tensor *q, const tsr_tensor *k,
-                                 const tsr_tensor *v);
+                                 const tsr_tensor *v, int64_t frames);
 /* The mean of each two frames, the first of which is a copy of frame 0: x [B*T, H, W, C], T odd,
  * -> [B * (T + 1) / 2, H, W, C]. */
 tsr_tensor *tsr_causal_halve(tsr_run *r, const tsr_tensor *x, int64_t frames);

@@ -119,9 +119,9 @@ tsr_tensor *tsr_unfold_frames(tsr_run *r, const tsr_tensor *x, const tsr_frames_
                             (long long)taps, (long long)stride);
     const int64_t all = spec->frames << spec->twice;
     const int64_t last = (spec->made - 1) * stride + taps - 1 - spec->front;
-    if (spec->made < 1 || last < 0 || last >= all)
+    if (spec->made < 1 || last >= all)
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT,
-                            "unfold_frames: last frame: wanted 0 to %lld, got %lld",
+                            "unfold_frames: last frame: wanted at most %lld, got %lld",
                             (long long)all - 1, (long long)last);
     int64_t dim[TSR_MAX_RANK];
     memcpy(dim, x->dim, sizeof dim);

@@ -40,6 +40,8 @@ START_TEST(unfolds) {
         &(tsr_frames_spec){
             .frames = 6, .made = 3, .taps = 4, .stride = 2, .front = 2, .zeros = true},
         1, 2, 3, 4);
+    check(&(tsr_frames_spec){.frames = 1, .made = 1, .taps = 1, .stride = 2, .front = 1}, 2, 1, 2,
+          3);
     check(&(tsr_frames_spec){.frames = 5, .made = 3, .taps = 2, .stride = 2, .front = 1}, 2, 1, 5,
           3);
     check(&(tsr_frames_spec){.frames = 1, .made = 4, .taps = 1, .stride = 1, .front = 3}, 2, 3, 3,
@@ -74,7 +76,7 @@ START_TEST(refuses) {
     op_case o = {.run = {.name = "unfold", .fn = unfold, .model = (void *)&s}};
     op_in(&o, TSR_DTYPE_F32, SHAPE(2, 3, 3, 4));
     op_out(&o, TSR_DTYPE_F32, SHAPE(2, 3, 3, 12));
-    op_refused(&o, TSR_ERROR_ARGUMENT, "last frame: wanted 0 to 1, got 2");
+    op_refused(&o, TSR_ERROR_ARGUMENT, "last frame: wanted at most 1, got 2");
     o.in[0].dim[0] = 3;
     op_refused(&o, TSR_ERROR_ARGUMENT, "wanted a multiple of 2 frames, got [3, 3, 3, 4]");
     op_free(&o);

@@ -133,6 +133,12 @@ START_TEST(convolutions) {
           2, 3, 4);
     check(&(layer){.kernel = {3, 1, 1}, .n = 4, .c = 4, .spec = {.frames = 1, .front = 2}}, 1, 2,
           2);
+    check(&(layer){.kernel = {3, 1, 1},
+                   .n = 4,
+                   .c = 4,
+                   .spec = {.frames = 1, .front = 2, .stride = 2},
+                   .pooled = true},
+          2, 2, 2);
     /* Emu3: whole kernels, zeros in front, frames halved and doubled. */
     check(&(layer){.kernel = {4, 3, 3},
                    .n = 4,
@@ -159,36 +165,35 @@ END_TEST
 
 static void attend(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     (void)m;
-    out[0] = tsr_causal_attention(r, in[0], in[1], in[2]);
+    out[0] = tsr_causal_attention(r, in[0], in[1], in[2], 4);
 }
 
 START_TEST(attention_over_time_sees_no_later_frame) {
-    enum { T = 4, P = 6, C = 5 };
+    enum { B = 2, T = 4, P = 6, C = 5, N = T * P * C };
     op_case o = {.run = {.name = "causal attention", .fn = attend, .tolerance = 1e-5}};
     float *in[3];
     for (int i = 0; i < 3; ++i) {
-        in[i] = op_in(&o, TSR_DTYPE_F32, SHAPE(T, P, C));
-        random_normals(in[i], T * P * C);
+        in[i] = op_in(&o, TSR_DTYPE_F32, SHAPE(B * T, P, C));
+        random_normals(in[i], B * N);
     }
-    op_out(&o, TSR_DTYPE_F32, SHAPE(T, P, C));
+    op_out(&o, TSR_DTYPE_F32, SHAPE(B * T, P, C));
     op_run(&o);
-    double want[T * P * C];
-    for (int t = 0; t < T; ++t)
-        for (int p = 0; p < P; ++p) {
-            double weight[T], total = 0;
-            for (int s = 0; s <= t; ++s) {
-                double dot = 0;
-                for (int c = 0; c < C; ++c)
-                    dot += (double)in[0][(t * P + p) * C + c] * in[1][(s * P + p) * C + c];
-                total += weight[s] = exp(dot / sqrt(C));
-            }
-            for (int c = 0; c < C; ++c) {
-                double *w = &want[(t * P + p) * C + c];
-                *w = 0;
-                for (int s = 0; s <= t; ++s)
-                    *w += weight[s] / total * in[2][(s * P + p) * C + c];
-            }
+    double want[B * N];
+    for (int i = 0; i < B * T * P; ++i) {
+        const int b = i / P / T, t = i / P % T, p = i % P;
+        double weight[T], total = 0;
+        for (int s = 0; s <= t; ++s) {
+            double dot = 0;
+            for (int c = 0; c < C; ++c)
+                dot += (double)in[0][i * C + c] * in[1][((b * T + s) * P + p) * C + c];
+            total += weight[s] = exp(dot / sqrt(C));
         }
+        for (int c = 0; c < C; ++c) {
+            want[i * C + c] = 0;
+            for (int s = 0; s <= t; ++s)
+                want[i * C + c] += weight[s] / total * in[2][((b * T + s) * P + p) * C + c];
+        }
+    }
     op_expect(&o, 0, want, 1e-5);
     op_free(&o);
 }
