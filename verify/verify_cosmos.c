@@ -5,6 +5,7 @@
 #include "verify_picture.h"
 
 #include "../codec/tokenizers/cosmos/cosmos_model.h"
+#include "../formats/weights/torch_pickle.h"
 #include "../quantizer/quantizer.h"
 
 #include <stdlib.h>
@@ -294,7 +295,93 @@ static void verify_decode(tsr_verify *v, const cosmos *m, const clip *c) {
     verify_bytes(v, m, c, planes);
 }
 
+/* ---- archives ---- */
+
+static float as_float(const char *dtype, const uint8_t *bytes) {
+    uint32_t word = 0;
+    int64_t whole = 0;
+    float real;
+    memcpy(&word, bytes, dtype[0] == 'B' ? 2 : 4);
+    if (!strcmp(dtype, "I64"))
+        memcpy(&whole, bytes, sizeof whole);
+    else
+        whole = (int32_t)word;
+    if (dtype[0] == 'I') return (float)whole;
+    if (dtype[0] == 'B') return tsr_bf16_to_f32((uint16_t)word);
+    memcpy(&real, &word, sizeof real);
+    return real;
+}
+
+/* The rule's checksum over the values as f32. */
+static uint64_t checksum(tsr_verify *v, const tsr_torch *file, int index) {
+    const tsr_torch_tensor *t = tsr_torch_at(file, index);
+    const int64_t n = (int64_t)t->elements;
+    uint8_t *bytes = tsr_verify_take(v, n, t->element_bytes, t->path);
+    uint64_t sum = 0;
+    if (v->status) return 0;
+    v->status = tsr_torch_read(v->ctx, file, index, bytes);
+    for (int64_t i = 0; i < n && !v->status; ++i) {
+        const float value = as_float(t->dtype, bytes + (size_t)i * t->element_bytes);
+        uint32_t bits;
+        memcpy(&bits, &value, sizeof bits);
+        sum += (2 * (uint64_t)i + 1) * bits;
+    }
+    return sum;
+}
+
+static bool same_numbers(const cJSON *list, int count, const int64_t *values) {
+    if (cJSON_GetArraySize(list) != count) return false;
+    for (int i = 0; i < count; ++i)
+        if (cJSON_GetNumberValue(cJSON_GetArrayItem(list, i)) != (double)values[i]) return false;
+    return true;
+}
+
+/* What differs between an entry and the tensor, or NULL. */
+static const char *compare_entry(tsr_verify *v, const cJSON *entry, const tsr_torch *file,
+                                 int index) {
+    static const char *const types[][2] = {
+        {"float32", "F32"}, {"bfloat16", "BF16"}, {"int64", "I64"}, {"int32", "I32"}};
+    const tsr_torch_tensor *t = tsr_torch_at(file, index);
+    const char *type = tsr_verify_text(v, entry, "dtype");
+    bool known = false;
+    for (size_t i = 0; i < sizeof types / sizeof *types; ++i)
+        known |= !strcmp(types[i][0], type) && !strcmp(types[i][1], t->dtype);
+    if (!known) return "type";
+    if (!same_numbers(cJSON_GetObjectItemCaseSensitive(entry, "shape"), t->rank, t->dim))
+        return "shape";
+    if (!same_numbers(cJSON_GetObjectItemCaseSensitive(entry, "strides"), t->rank, t->stride))
+        return "strides";
+    if (tsr_verify_number(entry, "storage_offset", -1) != (double)t->offset) return "offset";
+    return checksum(v, file, index) == tsr_verify_hash(v, entry, "check") ? NULL : "values";
+}
+
+/* A TorchScript archive that must be read without Python. */
+static void verify_archive(tsr_verify *v, const cJSON *config) {
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(config, "entries"), *entry;
+    char path[4096];
+    tsr_torch *file = NULL;
+    tsr_verify_path(v, tsr_verify_text(v, config, "file"), path, sizeof path);
+    if (!v->status) v->status = tsr_torch_open(v->ctx, path, &file);
+    if (v->status) return;
+    tsr_verify_line(v, "tensors", tsr_torch_count(file) == cJSON_GetArraySize(list),
+                    "wanted %d, got %d", cJSON_GetArraySize(list), tsr_torch_count(file));
+    cJSON_ArrayForEach(entry, list) {
+        const char *name = tsr_verify_text(v, entry, "name"), *wrong = "missing";
+        for (int i = 0; i < tsr_torch_count(file) && !v->status; ++i)
+            if (!strcmp(tsr_torch_at(file, i)->path, name))
+                wrong = compare_entry(v, entry, file, i);
+        tsr_verify_line(v, name, !wrong, wrong ? "%s differs" : "as written down%s",
+                        wrong ? wrong : "");
+    }
+    tsr_torch_close(&file);
+}
+
 void tsr_verify_cosmos(tsr_verify *v) {
+    const cJSON *config = cJSON_GetObjectItemCaseSensitive(v->manifest, "config");
+    if (cJSON_HasObjectItem(config, "entries")) {
+        verify_archive(v, config);
+        return;
+    }
     const cosmos *m = get_model(v);
     if (v->status) return;
     const clip c = read_clip(v);

@@ -10,7 +10,6 @@
 #include "../../../nn/family.h"
 #include "../../../quantizer/quantizer.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,18 +44,25 @@ static void find_factors(const char *name, cosmos_hints *hints) {
     }
 }
 
-/* What the file says beside its tensors. */
+/* A small number among the metadata; 0: there is none. */
+static int read_fact(const tsr_model_source *source, const char *key) {
+    const char *text = tsr_safetensors_metadata(source->weights, key);
+    const long n = text ? strtol(text, NULL, 10) : 0;
+    return n > 0 && n <= 4096 ? (int)n : 0;
+}
+
+/* What the file says beside its tensors: the code of the archive it was, or else a name. */
 static cosmos_hints read_hints(const tsr_model_source *source) {
     static const char *const names[] = {"tessera.source", "tessera.name"}; /* the last one wins */
-    cosmos_hints hints = {0};
+    cosmos_hints hints = {.groups = read_fact(source, "torchscript.group_norm"),
+                          .space_halvings = read_fact(source, "torchscript.space_pools"),
+                          .time_halvings = read_fact(source, "torchscript.time_pools")};
+    if (hints.space_halvings) return hints;
     find_factors(source->path, &hints);
     for (int i = 0; i < 2; ++i) {
         const char *name = tsr_safetensors_metadata(source->weights, names[i]);
         if (name) find_factors(name, &hints);
     }
-    const char *groups = tsr_safetensors_metadata(source->weights, "torchscript.group_norm");
-    if (groups) hints.groups = atoi(groups);
-    if (hints.groups < 1 || hints.groups > 4096) hints.groups = 0;
     return hints;
 }
 

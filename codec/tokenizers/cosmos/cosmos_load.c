@@ -212,7 +212,13 @@ static void read_levels(tsr_weight_loader *l, cosmos *c, const cosmos_hints *hin
     const int64_t patch = c->haar.patch;
     int64_t changes[2][2] = {{0}}; /* by half; of space, of time */
     if (c->clip && keeps_unused(c)) {
-        if (hints->space_factor < patch || hints->time_factor < patch) {
+        const bool factors = hints->space_factor >= patch && hints->time_factor >= patch;
+        if (factors)
+            choose_levels(c, log_of(hints->space_factor / patch),
+                          log_of(hints->time_factor / patch));
+        else if (hints->space_halvings)
+            choose_levels(c, hints->space_halvings, hints->time_halvings);
+        else {
             l->status = tsr_fail(
                 l->ctx, TSR_ERROR_MODEL,
                 "%s: wanted a file or folder named like DV8x16x16 (time, height, width), since its "
@@ -220,7 +226,6 @@ static void read_levels(tsr_weight_loader *l, cosmos *c, const cosmos_hints *hin
                 l->path);
             return;
         }
-        choose_levels(c, log_of(hints->space_factor / patch), log_of(hints->time_factor / patch));
     }
     for (int half = 0; half < 2; ++half)
         for (int i = 0; i < TSR_COSMOS_LEVELS; ++i) {

@@ -50,8 +50,10 @@ typedef struct cosmos_half {                 /* encoder or decoder; level[0] has
 
 /* What the tensors of a file may leave open. 0: they, or what is published, decide. */
 typedef struct cosmos_hints {
-    int groups;                    /* of the norms of pictures */
-    int space_factor, time_factor; /* of clips whose file keeps unused tensors */
+    int groups; /* of the norms of pictures */
+    /* Of clips whose file keeps unused tensors: the factors, or else how many levels halve. */
+    int space_factor, time_factor;
+    int space_halvings, time_halvings;
 } cosmos_hints;
 
 typedef struct cosmos {
