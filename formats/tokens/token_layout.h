@@ -17,6 +17,7 @@
 #define TSR_TESS_LAYR  TSR_TESS_TYPE('L', 'A', 'Y', 'R')
 #define TSR_TESS_STRM  TSR_TESS_TYPE('S', 'T', 'R', 'M')
 #define TSR_TESS_ATTR  TSR_TESS_TYPE('A', 'T', 'T', 'R')
+#define TSR_TESS_FRAM  TSR_TESS_TYPE('F', 'R', 'A', 'M')
 #define TSR_TESS_TIME  TSR_TESS_TYPE('T', 'I', 'M', 'E')
 #define TSR_TESS_CLIP  TSR_TESS_TYPE('C', 'L', 'I', 'P')
 #define TSR_TESS_KEYS  TSR_TESS_TYPE('K', 'E', 'Y', 'S')
@@ -45,13 +46,15 @@ enum {
     TSR_TESS_MAX_IDS = 1 << 26,
     TSR_TESS_MAX_TILE_SIDE = 65536,
     TSR_TESS_MAX_CHANNELS = 4096,
-    TSR_TESS_MAX_LAYERS = 12, /* 4^11 > positions */
-    TSR_TESS_RATIO = 256,     /* raw size over coded size */
+    TSR_TESS_MAX_LAYERS = 12,     /* 4^11 > positions */
+    TSR_TESS_RATIO = 256,         /* raw size over coded size */
+    TSR_TESS_IDS_OF_BYTE = 65536, /* of coding 3 */
 };
 typedef enum tsr_tess_coding {
     TSR_TESS_CODING_RAW = 0,
     TSR_TESS_CODING_ZSTD = 1,
-    TSR_TESS_CODING_RANGE = 2
+    TSR_TESS_CODING_RANGE = 2,
+    TSR_TESS_CODING_TIME = 3
 } tsr_tess_coding;
 
 /* ---- bytes (token_bytes.c) --------------------------------------------------------------- */
@@ -259,7 +262,7 @@ tsr_status tsr_token_coder_put_latents(tsr_token_coder *coder, const char *name,
  * them. *coding becomes the coding of `data`. */
 tsr_status tsr_token_coder_check(tsr_token_coder *coder, tsr_cursor data, uint64_t total,
                                  tsr_tess_coding *coding);
-/* Decodes ids [span->total]. */
+/* Decodes ids [span->total], of coding 3 those of an item that is coded alone. */
 tsr_status tsr_token_coder_get(tsr_token_coder *coder, const tsr_id_span *span, tsr_cursor data,
                                uint32_t *ids);
 /* Decodes `total` vectors. */

@@ -72,6 +72,8 @@ static const char *chunk_what(const tsr_chunk *chunk) {
     switch (chunk->type) {
     case TSR_TESS_ITEM:
         return "an item with a wrong checksum is left out";
+    case TSR_TESS_FRAM:
+        return "a frame with a wrong checksum is left out";
     case TSR_TESS_LAYR:
         return "a layer of an item with a wrong checksum is left out";
     case TSR_TESS_STRM:
@@ -329,9 +331,16 @@ static tsr_status scan_item(tsr_token_file *f, scan *z, size_t at, const tsr_chu
     finish_item(f, z);
     z->broken = true; /* until it is seen to be good */
     tsr_item_fields fields;
-    tsr_status s = tsr_token_item_get(f->ctx, f->name, f->bytes + at + TSR_TESS_CHUNK_BYTES,
-                                      (size_t)chunk->size, &f->header, &f->probe, &fields);
+    const uint8_t *payload = f->bytes + at + TSR_TESS_CHUNK_BYTES;
+    const bool frame = chunk->type == TSR_TESS_FRAM;
+    uint32_t distance;
+    tsr_status s = frame ? tsr_token_frame_fields(f, f->info.items, payload, (size_t)chunk->size,
+                                                  &f->probe, &fields, &distance)
+                         : tsr_token_item_get(f->ctx, f->name, payload, (size_t)chunk->size,
+                                              &f->header, &f->probe, &fields);
     if (s == TSR_ERROR_MEMORY) return s;
+    if (s && frame)
+        return add_damage(f, at, s, "a frame without all that it is coded from is left out");
     if (s) return add_damage(f, at, s, "an item whose fields are out of range is left out");
     if (fields.number < z->next_number || fields.number == UINT64_MAX)
         return add_damage(f, at, TSR_ERROR_FORMAT, "an item out of order is left out");
@@ -424,7 +433,8 @@ static tsr_status scan_chunk(tsr_token_file *f, scan *z, size_t at, const tsr_ch
         return add_damage(f, at, TSR_ERROR_FORMAT,
                           "a second header; everything from there on is left out");
     }
-    if (known && chunk->type == TSR_TESS_ITEM) return scan_item(f, z, at, chunk);
+    if (known && (chunk->type == TSR_TESS_ITEM || chunk->type == TSR_TESS_FRAM))
+        return scan_item(f, z, at, chunk);
     if (known && chunk->type == TSR_TESS_LAYR) return scan_layer(f, z, at, chunk);
     if (known && chunk->type == TSR_TESS_STRM) return scan_stream(f, z, at, chunk);
     if (known && chunk->type == TSR_TESS_ATTR) return scan_attributes(f, z, at, chunk);
