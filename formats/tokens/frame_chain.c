@@ -103,7 +103,7 @@ tsr_status tsr_frame_chain_put(tsr_context *ctx, tsr_frame_chain *c, const tsr_t
     *done = size != SIZE_MAX && total / TSR_TESS_IDS_OF_BYTE <= size;
     b->size = *done ? start + used + size : start;
     if (*done) {
-        tsr_bytes_chunk_finish(b, start, TSR_TESS_FRAM, TSR_TESS_CRITICAL);
+        tsr_bytes_chunk_finish(b, start, TSR_TESS_PRED, TSR_TESS_CRITICAL);
         c->last = number;
         c->distance++;
     } else {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* frame_chain.h: items of a clip that are coded from the items before them: an ITEM chunk, then
- * FRAM chunks, each by the one before it. SPEC.md, section 7.3. */
+ * PRED chunks, each by the one before it. SPEC.md, section 7.3. */
 #ifndef FORMATS_FRAME_CHAIN_H
 #define FORMATS_FRAME_CHAIN_H
 
@@ -30,14 +30,14 @@ tsr_status tsr_frame_chain_begin(tsr_context *ctx, tsr_frame_chain *chain,
 /* Learns the first item, whose ids are chain->memory.ids, unless that was done. Errors: MEMORY. */
 tsr_status tsr_frame_chain_learn(tsr_context *ctx, tsr_frame_chain *chain,
                                  const tsr_token_header *header);
-/* Appends an item as a FRAM chunk of fewer bytes than `room`; *done is false, and nothing is left
+/* Appends an item as a PRED chunk of fewer bytes than `room`; *done is false, and nothing is left
  * in `bytes`, when that cannot be. Errors: MEMORY. */
 tsr_status tsr_frame_chain_put(tsr_context *ctx, tsr_frame_chain *chain,
                                const tsr_token_header *header, const tsr_token_item *item,
                                uint64_t number, uint32_t group, size_t room, tsr_bytes *bytes,
                                bool *done);
 
-/* A FRAM payload. */
+/* A PRED payload. */
 typedef struct tsr_frame_fields {
     uint64_t number;
     uint32_t distance;   /* of the ITEM before it that the chain begins with, 1..255 */

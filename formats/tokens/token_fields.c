@@ -35,8 +35,7 @@ size_t tsr_token_mask_bytes(uint32_t positions) {
 }
 
 uint32_t tsr_token_positions(const tsr_token_header *header) {
-    const uint32_t frames = header->frames ? header->frames : 1;
-    return frames * header->rows * header->columns; /* at most 2^20 in a checked header */
+    return header->rows * header->columns; /* at most 2^20 in a checked header */
 }
 
 uint32_t tsr_layer_end(uint32_t layer_tokens, uint32_t layer, uint32_t positions) {
@@ -103,15 +102,6 @@ tsr_status tsr_token_header_check(tsr_context *ctx, tsr_status status, const cha
     if (h->rows == 0 || h->columns == 0 || (uint64_t)h->rows * h->columns > TSR_TESS_MAX_POSITIONS)
         return bad_header(ctx, status, name, "rows x columns", "1..1048576",
                           (uint64_t)h->rows * h->columns);
-    if (h->frames > TSR_TESS_MAX_POSITIONS / (h->rows * h->columns))
-        return bad_header(ctx, status, name, "frames x rows x columns", "at most 1048576",
-                          (uint64_t)h->frames * h->rows * h->columns);
-    if (!h->frames != !h->tile_frames || h->tile_frames > TSR_MAX_ITEM_FRAMES)
-        return bad_header(ctx, status, name, "frames of a tile",
-                          h->frames ? "1..65536" : "0 without frames of the grid", h->tile_frames);
-    if (h->frames && h->geometry != TSR_GEOMETRY_GRID)
-        return bad_header(ctx, status, name, "geometry of tiles with frames", "1",
-                          (uint64_t)h->geometry);
     if (h->geometry == TSR_GEOMETRY_SEQUENCE && h->rows != 1)
         return bad_header(ctx, status, name, "rows of a sequence", "1", h->rows);
     if (h->nested > 1) return bad_header(ctx, status, name, "nested", "0 or 1", h->nested);
@@ -159,23 +149,6 @@ void tsr_token_header_put(tsr_bytes *bytes, const tsr_token_header *h,
         tsr_bytes_u8(bytes, h->latent_type);
     }
     tsr_bytes_chunk_finish(bytes, start, TSR_TESS_HEAD, TSR_TESS_CRITICAL);
-}
-
-void tsr_token_time_put(tsr_bytes *bytes, const tsr_token_header *h) {
-    if (!h->frames) return;
-    size_t start = tsr_bytes_chunk_start(bytes);
-    tsr_bytes_u32(bytes, h->frames);
-    tsr_bytes_u32(bytes, h->tile_frames);
-    tsr_bytes_chunk_finish(bytes, start, TSR_TESS_TIME, TSR_TESS_CRITICAL);
-}
-
-tsr_status tsr_token_time_get(tsr_context *ctx, const char *name, const uint8_t *p,
-                              tsr_token_header *h, const tsr_token_writer_settings *settings) {
-    h->frames = tsr_get_u32(p);
-    h->tile_frames = tsr_get_u32(p + 4);
-    if (h->frames == 0)
-        return bad_header(ctx, TSR_ERROR_FORMAT, name, "frames of the grid", "1 or more", 0);
-    return tsr_token_header_check(ctx, TSR_ERROR_FORMAT, name, h, settings);
 }
 
 void tsr_token_hints_put(tsr_bytes *bytes, const tsr_token_header *h) {

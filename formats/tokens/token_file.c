@@ -115,7 +115,7 @@ static tsr_status locate_chunk(tsr_token_file *f, uint64_t index, tsr_item_memor
         lose_attributes(l, TSR_ERROR_CHECKSUM, here);
         return TSR_OK;
     }
-    if (first && known && chunk.type == TSR_TESS_FRAM) {
+    if (first && known && chunk.type == TSR_TESS_PRED) {
         const tsr_status s = tsr_token_frame_fields(f, index, payload, (size_t)chunk.size, memory,
                                                     &l->fields, &l->distance);
         if (!s) l->layers[l->layer_count++] = l->fields.data;

@@ -17,8 +17,7 @@
 #define TSR_TESS_LAYR  TSR_TESS_TYPE('L', 'A', 'Y', 'R')
 #define TSR_TESS_STRM  TSR_TESS_TYPE('S', 'T', 'R', 'M')
 #define TSR_TESS_ATTR  TSR_TESS_TYPE('A', 'T', 'T', 'R')
-#define TSR_TESS_FRAM  TSR_TESS_TYPE('F', 'R', 'A', 'M')
-#define TSR_TESS_TIME  TSR_TESS_TYPE('T', 'I', 'M', 'E')
+#define TSR_TESS_PRED  TSR_TESS_TYPE('P', 'R', 'E', 'D')
 #define TSR_TESS_CLIP  TSR_TESS_TYPE('C', 'L', 'I', 'P')
 #define TSR_TESS_KEYS  TSR_TESS_TYPE('K', 'E', 'Y', 'S')
 #define TSR_TESS_INDX  TSR_TESS_TYPE('I', 'N', 'D', 'X')
@@ -30,9 +29,8 @@ enum {
     TSR_TESS_MINOR_HINT = 1,       /* of files with a HINT chunk; 0 without */
     TSR_TESS_MINOR_ATTRIBUTES = 2, /* of files with an ATTR or a KEYS chunk */
     TSR_TESS_MINOR_STREAMS = 3,    /* of files with a STRM chunk */
-    TSR_TESS_MINOR_CLIPS = 4,      /* of files with a TIME or a CLIP chunk */
+    TSR_TESS_MINOR_CLIPS = 4,      /* of files with a CLIP chunk */
     TSR_TESS_HINT_BYTES = 17,
-    TSR_TESS_TIME_BYTES = 8,
     TSR_TESS_START_BYTES = 16,
     TSR_TESS_CHUNK_BYTES = 24,
     TSR_TESS_END_BYTES = 32,
@@ -170,11 +168,6 @@ tsr_status tsr_attributes_get(tsr_context *ctx, const char *name, const uint8_t 
 /* The owner that the payload of an ATTR chunk names; UINT64_MAX for none. */
 uint64_t tsr_attributes_owner(const uint8_t *payload, size_t size);
 
-/* Writes the TIME chunk of a video tokenizer. */
-void tsr_token_time_put(tsr_bytes *bytes, const tsr_token_header *header);
-/* Takes the frames of tiles from the payload of a TIME chunk. Errors: FORMAT. */
-tsr_status tsr_token_time_get(tsr_context *ctx, const char *name, const uint8_t *payload,
-                              tsr_token_header *header, const tsr_token_writer_settings *settings);
 /* Writes the HINT chunk if the header has hints. */
 void tsr_token_hints_put(tsr_bytes *bytes, const tsr_token_header *header);
 void tsr_token_hints_get(const uint8_t *payload, tsr_token_header *header);

@@ -72,7 +72,7 @@ static const char *chunk_what(const tsr_chunk *chunk) {
     switch (chunk->type) {
     case TSR_TESS_ITEM:
         return "an item with a wrong checksum is left out";
-    case TSR_TESS_FRAM:
+    case TSR_TESS_PRED:
         return "a frame with a wrong checksum is left out";
     case TSR_TESS_LAYR:
         return "a layer of an item with a wrong checksum is left out";
@@ -332,7 +332,7 @@ static tsr_status scan_item(tsr_token_file *f, scan *z, size_t at, const tsr_chu
     z->broken = true; /* until it is seen to be good */
     tsr_item_fields fields;
     const uint8_t *payload = f->bytes + at + TSR_TESS_CHUNK_BYTES;
-    const bool frame = chunk->type == TSR_TESS_FRAM;
+    const bool frame = chunk->type == TSR_TESS_PRED;
     uint32_t distance;
     tsr_status s = frame ? tsr_token_frame_fields(f, f->info.items, payload, (size_t)chunk->size,
                                                   &f->probe, &fields, &distance)
@@ -433,7 +433,7 @@ static tsr_status scan_chunk(tsr_token_file *f, scan *z, size_t at, const tsr_ch
         return add_damage(f, at, TSR_ERROR_FORMAT,
                           "a second header; everything from there on is left out");
     }
-    if (known && (chunk->type == TSR_TESS_ITEM || chunk->type == TSR_TESS_FRAM))
+    if (known && (chunk->type == TSR_TESS_ITEM || chunk->type == TSR_TESS_PRED))
         return scan_item(f, z, at, chunk);
     if (known && chunk->type == TSR_TESS_LAYR) return scan_layer(f, z, at, chunk);
     if (known && chunk->type == TSR_TESS_STRM) return scan_stream(f, z, at, chunk);
@@ -500,28 +500,6 @@ static bool looks_translated(const uint8_t *b, size_t size) {
     return false;
 }
 
-/* Frames of tiles come directly after the header and are as much needed. */
-static tsr_status read_time(tsr_token_file *f) {
-    const size_t at = f->head_end, left = f->size - at;
-    tsr_chunk chunk;
-    if (!tsr_chunk_read(f->bytes + at, left, &chunk) || chunk.type != TSR_TESS_TIME ||
-        !tsr_chunk_known(&chunk))
-        return TSR_OK;
-    if (chunk.size != TSR_TESS_TIME_BYTES)
-        return tsr_fail(f->ctx, TSR_ERROR_FORMAT, "%s: frames of tiles: wanted 8 bytes, got %llu",
-                        f->name, (unsigned long long)chunk.size);
-    if (left < TSR_TESS_CHUNK_BYTES + TSR_TESS_TIME_BYTES)
-        return tsr_fail(f->ctx, TSR_ERROR_TRUNCATED, "%s: frames of tiles: wanted 8 bytes, got %zu",
-                        f->name, left - TSR_TESS_CHUNK_BYTES);
-    if (!tsr_token_payload_good(f, at, &chunk))
-        return tsr_fail(f->ctx, TSR_ERROR_CHECKSUM,
-                        "%s: frames of tiles: wanted checksum %08x, got another", f->name,
-                        chunk.payload_crc);
-    f->head_end += TSR_TESS_CHUNK_BYTES + TSR_TESS_TIME_BYTES;
-    return tsr_token_time_get(f->ctx, f->name, f->bytes + at + TSR_TESS_CHUNK_BYTES, &f->header,
-                              &f->settings);
-}
-
 static tsr_status read_start(tsr_token_file *f) {
     const uint8_t *b = f->bytes;
     size_t have = f->size < 8 ? f->size : 8;
@@ -572,7 +550,6 @@ static tsr_status read_start(tsr_token_file *f) {
     f->head_end = TSR_TESS_START_BYTES + TSR_TESS_CHUNK_BYTES + (size_t)chunk.size;
     tsr_status s = tsr_token_header_get(f->ctx, f->name, at + TSR_TESS_CHUNK_BYTES,
                                         (size_t)chunk.size, &f->header, &f->settings);
-    if (!s) s = read_time(f);
     f->info.header_bytes = f->head_end;
     if (s) return s;
     /* Hints come directly after; a damaged chunk is met, and counted, again when items are read. */

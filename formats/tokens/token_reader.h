@@ -114,7 +114,7 @@ tsr_status tsr_token_unknown_critical(tsr_token_file *file, size_t at);
  * *taken is false if it is none of the items that are there, or cannot be read. Errors: MEMORY. */
 tsr_status tsr_token_take_clip(tsr_token_file *file, size_t at, const tsr_chunk *chunk,
                                uint64_t next, bool *taken);
-/* Fields of the item whose FRAM payload this is, which is or becomes number `index` of the file,
+/* Fields of the item whose PRED payload this is, which is or becomes number `index` of the file,
  * out of the ITEM it goes back to; *distance: how far that is. Errors: FORMAT, CHECKSUM, MEMORY. */
 tsr_status tsr_token_frame_fields(tsr_token_file *file, uint64_t index, const uint8_t *payload,
                                   size_t size, tsr_item_memory *memory, tsr_item_fields *fields,

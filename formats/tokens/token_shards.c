@@ -45,8 +45,6 @@ static const char *difference(const tsr_token_header *a, const tsr_token_header 
     NUMBER("geometry", geometry)
     NUMBER("rows", rows)
     NUMBER("columns", columns)
-    NUMBER("frames of the grid", frames)
-    NUMBER("frames of a tile", tile_frames)
     NUMBER("nested", nested)
     NUMBER("tile width", tile_width)
     NUMBER("tile height", tile_height)

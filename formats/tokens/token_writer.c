@@ -98,7 +98,7 @@ static tsr_status start(tsr_token_writer *w, bool with_attributes, bool with_str
     if (w->started) return TSR_OK;
     tsr_bytes b = {0};
     w->started = true;
-    w->minor = w->clip_open || w->header.frames ? TSR_TESS_MINOR_CLIPS
+    w->minor = w->clip_open ? TSR_TESS_MINOR_CLIPS
                : with_streams                   ? TSR_TESS_MINOR_STREAMS
                : with_attributes || w->attributes.size || w->settings.key_index
                    ? TSR_TESS_MINOR_ATTRIBUTES
@@ -106,7 +106,6 @@ static tsr_status start(tsr_token_writer *w, bool with_attributes, bool with_str
                                          : 0;
     put_start(&b, w->minor);
     tsr_token_header_put(&b, &w->header, &w->settings);
-    tsr_token_time_put(&b, &w->header);
     w->gap_bytes = b.size;
     tsr_token_hints_put(&b, &w->header);
     tsr_bytes_put(&b, w->attributes.at, w->attributes.size);

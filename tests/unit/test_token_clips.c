@@ -518,7 +518,7 @@ START_TEST(frames_are_coded_by_the_frame_before) {
         ck_assert(again_size == size && !memcmp(again, bytes, size));
         int frames = 0;
         for (size_t i = 0; i + 4 < size; ++i)
-            frames += !memcmp(bytes + i, "FRAM", 4);
+            frames += !memcmp(bytes + i, "PRED", 4);
         ck_assert_int_eq(frames == 0, group == 1);
         tsr_token_file_close(&file);
         free(bytes);
