@@ -72,11 +72,6 @@ typedef struct tsr_token_header {
     tsr_geometry geometry;
     uint32_t rows, columns; /* positions of a tile: a grid of rows x columns; a sequence has rows 1
                                and as many columns as a tile has tokens at most */
-    uint32_t frames; /* of a video tokenizer: frames of a tile's grid at most, so that a tile has
-                        frames x rows x columns positions, frame by frame; default 0: tiles are
-                        of one picture each, without time */
-    uint32_t tile_frames; /* of a video tokenizer: pictures that a tile stands for at most,
-                             1..65536; 0 without `frames` */
     uint32_t nested;      /* 1: the first n ids of a tile decode for every n; 0: all are needed */
     uint32_t tile_width, tile_height; /* pixels, 1..65536 */
     tsr_fit fit;                      /* how the pictures were fitted; never TSR_FIT_AUTO */
@@ -275,7 +270,7 @@ uint64_t tsr_token_item_total(const tsr_token_item *item);
 uint32_t tsr_token_bits(const tsr_token_header *header);
 /* Bytes of one token in memory: 4 for an id, 4 * channels for a vector. */
 size_t tsr_token_value_bytes(const tsr_token_header *header);
-/* Positions of a tile: rows * columns, of a video tokenizer times its frames. */
+/* Positions of a tile: rows * columns. */
 uint32_t tsr_token_positions(const tsr_token_header *header);
 /* Bytes of one tile's kept mask: a bit for each of `positions`, rounded up. */
 size_t tsr_token_mask_bytes(uint32_t positions);
