@@ -222,29 +222,29 @@ static int make_metadata(job *j, tsr_metadata_pair *pairs) {
 static tsr_status write_all(job *j, const char *output, tsr_convert_report *report) {
     const char **names = tsr_alloc(j->ctx, (size_t)j->count, sizeof *names, j->input);
     tsr_tensor *tensors = tsr_alloc(j->ctx, (size_t)j->count, sizeof *tensors, j->input);
+    tsr_safetensors_info *shapes = tsr_alloc(j->ctx, (size_t)j->count, sizeof *shapes, j->input);
     tsr_metadata_pair *pairs = tsr_alloc(j->ctx, (size_t)tsr_model_file_metadata_count(j->file) + 4,
                                          sizeof *pairs, "metadata");
-    tsr_status status = names && tensors && pairs ? TSR_OK : TSR_ERROR_MEMORY;
+    tsr_status status = names && tensors && shapes && pairs ? TSR_OK : TSR_ERROR_MEMORY;
     for (int i = 0; i < j->count && !status; ++i) {
         const chosen *c = &j->kept[i];
         tsr_dtype dtype = TSR_DTYPE_F32;
-        const int64_t one = 1;
         status = output_type(j, c, &dtype);
-        if (!status && c->from.rank > TSR_MAX_RANK)
-            status = tsr_fail(j->ctx, TSR_ERROR_UNSUPPORTED,
-                              "%s: tensor %.200s: wanted at most %d dimensions, got %d", j->input,
-                              c->from.name, TSR_MAX_RANK, c->from.rank);
         if (status) break;
         names[i] = c->name;
-        tensors[i] = tsr_host_tensor(dtype, NULL, c->from.rank ? c->from.rank : 1,
-                                     c->from.rank ? c->from.dim : &one);
+        const int64_t elements = (int64_t)c->from.elements;
+        tensors[i] = tsr_host_tensor(dtype, NULL, 1, &elements);
+        shapes[i].rank = c->from.rank ? c->from.rank : 1; /* a single value is [1] */
+        memcpy(shapes[i].dim, c->from.rank ? c->from.dim : &elements,
+               (size_t)shapes[i].rank * sizeof *shapes[i].dim);
         j->total += c->from.bytes;
         report->bytes += c->from.elements * tsr_dtype_bytes(dtype);
     }
     if (!status)
-        status = tsr_safetensors_write_made(j->ctx, output, names, tensors, j->count, pairs,
+        status = tsr_safetensors_write_made(j->ctx, output, names, tensors, shapes, j->count, pairs,
                                             make_metadata(j, pairs), fill, j);
     free(pairs);
+    free(shapes);
     free(tensors);
     free(names);
     return status;

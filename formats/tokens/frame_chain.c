@@ -68,9 +68,9 @@ static bool fits(const tsr_frame_chain *c, const tsr_token_item *i) {
     return !i->kept && i->source_width == b->source_width && i->source_height == b->source_height &&
            i->orientation == b->orientation && i->width == b->width && i->height == b->height &&
            i->crop_x == b->crop_x && i->crop_y == b->crop_y && i->tile_columns == b->tile_columns &&
-           i->tile_rows == b->tile_rows && i->overlap == b->overlap && i->quality == b->quality &&
-           i->target.metric == b->target.metric && i->target.threshold == b->target.threshold &&
-           i->target.reached == b->target.reached &&
+           i->tile_rows == b->tile_rows && i->overlap == b->overlap && i->frames == b->frames &&
+           i->quality == b->quality && i->target.metric == b->target.metric &&
+           i->target.threshold == b->target.threshold && i->target.reached == b->target.reached &&
            !memcmp(i->counts, b->counts, tiles * sizeof *i->counts);
 }
 

@@ -168,6 +168,7 @@ bool tsr_chunk_read(const uint8_t *bytes, size_t left, tsr_chunk *chunk) {
 bool tsr_chunk_known(const tsr_chunk *chunk) {
     switch (chunk->type) {
     case TSR_TESS_HEAD:
+    case TSR_TESS_FRAM:
     case TSR_TESS_ITEM:
     case TSR_TESS_LAYR:
     case TSR_TESS_STRM:

@@ -12,6 +12,7 @@
 #define TSR_TESS_TYPE(a, b, c, d)                                                                  \
     ((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16 | (uint32_t)(d) << 24)
 #define TSR_TESS_HEAD  TSR_TESS_TYPE('H', 'E', 'A', 'D')
+#define TSR_TESS_FRAM  TSR_TESS_TYPE('F', 'R', 'A', 'M')
 #define TSR_TESS_HINT  TSR_TESS_TYPE('H', 'I', 'N', 'T')
 #define TSR_TESS_ITEM  TSR_TESS_TYPE('I', 'T', 'E', 'M')
 #define TSR_TESS_LAYR  TSR_TESS_TYPE('L', 'A', 'Y', 'R')
@@ -29,7 +30,8 @@ enum {
     TSR_TESS_MINOR_HINT = 1,       /* of files with a HINT chunk; 0 without */
     TSR_TESS_MINOR_ATTRIBUTES = 2, /* of files with an ATTR or a KEYS chunk */
     TSR_TESS_MINOR_STREAMS = 3,    /* of files with a STRM chunk */
-    TSR_TESS_MINOR_CLIPS = 4,      /* of files with a CLIP chunk */
+    TSR_TESS_MINOR_FRAMES = 4,     /* of files with a FRAM or a CLIP chunk */
+    TSR_TESS_FRAM_BYTES = 8,
     TSR_TESS_HINT_BYTES = 17,
     TSR_TESS_START_BYTES = 16,
     TSR_TESS_CHUNK_BYTES = 24,
@@ -168,6 +170,12 @@ tsr_status tsr_attributes_get(tsr_context *ctx, const char *name, const uint8_t 
 /* The owner that the payload of an ATTR chunk names; UINT64_MAX for none. */
 uint64_t tsr_attributes_owner(const uint8_t *payload, size_t size);
 
+/* Writes the FRAM chunk if tiles have frames, and reads its payload into a header that was checked.
+ * Errors: FORMAT. */
+void tsr_token_frames_put(tsr_bytes *bytes, const tsr_token_header *header);
+tsr_status tsr_token_frames_get(tsr_context *ctx, const char *name, const uint8_t *payload,
+                                size_t size, const tsr_token_writer_settings *settings,
+                                tsr_token_header *header);
 /* Writes the HINT chunk if the header has hints. */
 void tsr_token_hints_put(tsr_bytes *bytes, const tsr_token_header *header);
 void tsr_token_hints_get(const uint8_t *payload, tsr_token_header *header);
@@ -179,7 +187,8 @@ const char *tsr_token_key_clean(const char *key, char *clean, size_t size);
 /* Fails with `status` when a field of an item is out of range; counts, mask and ids are not
  * checked. `number` is the item's, for the detail text. */
 tsr_status tsr_token_item_check(tsr_context *ctx, tsr_status status, const char *name,
-                                uint64_t number, const tsr_token_item *item);
+                                const tsr_token_header *header, uint64_t number,
+                                const tsr_token_item *item);
 /* Writes the fields of a checked item, up to the coding byte; with `kept` also the kept mask. */
 void tsr_token_item_put(tsr_bytes *bytes, const tsr_token_header *header, uint64_t number,
                         const tsr_token_item *item, bool kept);

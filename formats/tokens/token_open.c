@@ -428,7 +428,7 @@ static tsr_status scan_chunk(tsr_token_file *f, scan *z, size_t at, const tsr_ch
         z->broken = true;
         return add_damage(f, at, TSR_ERROR_CHECKSUM, chunk_what(chunk));
     }
-    if (known && chunk->type == TSR_TESS_HEAD) {
+    if (known && (chunk->type == TSR_TESS_HEAD || chunk->type == TSR_TESS_FRAM)) {
         *end = true;
         return add_damage(f, at, TSR_ERROR_FORMAT,
                           "a second header; everything from there on is left out");
@@ -500,6 +500,29 @@ static bool looks_translated(const uint8_t *b, size_t size) {
     return false;
 }
 
+/* The FRAM chunk, if one stands behind HEAD. Without it no item would be understood. */
+static tsr_status read_frames(tsr_token_file *f) {
+    const size_t at = f->head_end, left = f->size - at;
+    tsr_chunk chunk;
+    if (!tsr_chunk_read(f->bytes + at, left, &chunk) || chunk.type != TSR_TESS_FRAM) {
+        if (f->info.version_minor < TSR_TESS_MINOR_FRAMES || left < TSR_TESS_CHUNK_BYTES ||
+            memcmp(f->bytes + at, "FRAM", 4) != 0)
+            return TSR_OK;
+        return tsr_fail(f->ctx, TSR_ERROR_CHECKSUM,
+                        "%s: header: wanted the FRAM chunk, got damaged bytes", f->name);
+    }
+    if (!tsr_chunk_known(&chunk)) return tsr_token_unknown_critical(f, at);
+    if (chunk.size > left - TSR_TESS_CHUNK_BYTES)
+        return tsr_fail(f->ctx, TSR_ERROR_TRUNCATED, "%s: frames: wanted %llu bytes, got %zu",
+                        f->name, (unsigned long long)chunk.size, left - TSR_TESS_CHUNK_BYTES);
+    if (!tsr_token_payload_good(f, at, &chunk))
+        return tsr_fail(f->ctx, TSR_ERROR_CHECKSUM, "%s: frames: wanted checksum %08x, got another",
+                        f->name, chunk.payload_crc);
+    f->head_end += TSR_TESS_CHUNK_BYTES + (size_t)chunk.size;
+    return tsr_token_frames_get(f->ctx, f->name, f->bytes + at + TSR_TESS_CHUNK_BYTES,
+                                (size_t)chunk.size, &f->settings, &f->header);
+}
+
 static tsr_status read_start(tsr_token_file *f) {
     const uint8_t *b = f->bytes;
     size_t have = f->size < 8 ? f->size : 8;
@@ -550,6 +573,7 @@ static tsr_status read_start(tsr_token_file *f) {
     f->head_end = TSR_TESS_START_BYTES + TSR_TESS_CHUNK_BYTES + (size_t)chunk.size;
     tsr_status s = tsr_token_header_get(f->ctx, f->name, at + TSR_TESS_CHUNK_BYTES,
                                         (size_t)chunk.size, &f->header, &f->settings);
+    if (!s) s = read_frames(f);
     f->info.header_bytes = f->head_end;
     if (s) return s;
     /* Hints come directly after; a damaged chunk is met, and counted, again when items are read. */

@@ -48,6 +48,8 @@ static const char *difference(const tsr_token_header *a, const tsr_token_header 
     NUMBER("nested", nested)
     NUMBER("tile width", tile_width)
     NUMBER("tile height", tile_height)
+    NUMBER("tile frames", tile_frames)
+    NUMBER("frames of the grid", frames)
     NUMBER("fit", fit)
     NUMBER("filter", filter)
     for (int i = 0; i < 3; ++i)

@@ -98,14 +98,15 @@ static tsr_status start(tsr_token_writer *w, bool with_attributes, bool with_str
     if (w->started) return TSR_OK;
     tsr_bytes b = {0};
     w->started = true;
-    w->minor = w->clip_open ? TSR_TESS_MINOR_CLIPS
-               : with_streams                   ? TSR_TESS_MINOR_STREAMS
+    w->minor = w->clip_open || w->header.tile_frames ? TSR_TESS_MINOR_FRAMES
+               : with_streams                        ? TSR_TESS_MINOR_STREAMS
                : with_attributes || w->attributes.size || w->settings.key_index
                    ? TSR_TESS_MINOR_ATTRIBUTES
                : w->header.hints.present ? TSR_TESS_MINOR_HINT
                                          : 0;
     put_start(&b, w->minor);
     tsr_token_header_put(&b, &w->header, &w->settings);
+    tsr_token_frames_put(&b, &w->header);
     w->gap_bytes = b.size;
     tsr_token_hints_put(&b, &w->header);
     tsr_bytes_put(&b, w->attributes.at, w->attributes.size);
@@ -121,7 +122,7 @@ static tsr_status start(tsr_token_writer *w, bool with_attributes, bool with_str
  * than its start says. A pipe keeps what was written: readers go by the chunks. */
 static tsr_status correct_start(tsr_token_writer *w) {
     tsr_bytes b = {0};
-    const uint32_t minor = w->clips            ? TSR_TESS_MINOR_CLIPS
+    const uint32_t minor = w->clips            ? TSR_TESS_MINOR_FRAMES
                            : w->has_streams    ? TSR_TESS_MINOR_STREAMS
                            : w->has_attributes ? TSR_TESS_MINOR_ATTRIBUTES
                                                : 0;
@@ -373,7 +374,8 @@ static tsr_status add_item(tsr_token_writer *w, const tsr_token_item *item) {
         return tsr_fail(w->ctx, TSR_ERROR_ARGUMENT,
                         "%s: item %llu: wanted key and counts, got NULL", w->name,
                         (unsigned long long)w->items);
-    tsr_status s = tsr_token_item_check(w->ctx, TSR_ERROR_ARGUMENT, w->name, w->items, item);
+    tsr_status s =
+        tsr_token_item_check(w->ctx, TSR_ERROR_ARGUMENT, w->name, &w->header, w->items, item);
     uint64_t total = 0;
     uint32_t most = 0;
     bool kept = false;
