@@ -11,7 +11,6 @@
  * 1e-6, batch norms eps 1e-5. What stands before the first frame is zeros. */
 #include "emu3_model.h"
 #include "../../../compute/arena.h"
-#include "../../../compute/op.h"
 
 #include <math.h>
 #include <stdarg.h>
