@@ -172,8 +172,10 @@ bool tsr_chunk_known(const tsr_chunk *chunk) {
     case TSR_TESS_ITEM:
     case TSR_TESS_LAYR:
     case TSR_TESS_STRM:
+    case TSR_TESS_PRED:
         return chunk->flags == TSR_TESS_CRITICAL;
     case TSR_TESS_ATTR:
+    case TSR_TESS_CLIP:
     case TSR_TESS_KEYS:
     case TSR_TESS_INDX:
     case TSR_TESS_TEND:

@@ -18,6 +18,8 @@
 #define TSR_TESS_LAYR  TSR_TESS_TYPE('L', 'A', 'Y', 'R')
 #define TSR_TESS_STRM  TSR_TESS_TYPE('S', 'T', 'R', 'M')
 #define TSR_TESS_ATTR  TSR_TESS_TYPE('A', 'T', 'T', 'R')
+#define TSR_TESS_PRED  TSR_TESS_TYPE('P', 'R', 'E', 'D')
+#define TSR_TESS_CLIP  TSR_TESS_TYPE('C', 'L', 'I', 'P')
 #define TSR_TESS_KEYS  TSR_TESS_TYPE('K', 'E', 'Y', 'S')
 #define TSR_TESS_INDX  TSR_TESS_TYPE('I', 'N', 'D', 'X')
 #define TSR_TESS_TEND  TSR_TESS_TYPE('T', 'E', 'N', 'D')
@@ -28,7 +30,7 @@ enum {
     TSR_TESS_MINOR_HINT = 1,       /* of files with a HINT chunk; 0 without */
     TSR_TESS_MINOR_ATTRIBUTES = 2, /* of files with an ATTR or a KEYS chunk */
     TSR_TESS_MINOR_STREAMS = 3,    /* of files with a STRM chunk */
-    TSR_TESS_MINOR_FRAMES = 4,     /* of files with a FRAM chunk */
+    TSR_TESS_MINOR_FRAMES = 4,     /* of files with a FRAM or a CLIP chunk */
     TSR_TESS_FRAM_BYTES = 8,
     TSR_TESS_HINT_BYTES = 17,
     TSR_TESS_START_BYTES = 16,
@@ -44,13 +46,15 @@ enum {
     TSR_TESS_MAX_IDS = 1 << 26,
     TSR_TESS_MAX_TILE_SIDE = 65536,
     TSR_TESS_MAX_CHANNELS = 4096,
-    TSR_TESS_MAX_LAYERS = 12, /* 4^11 > positions */
-    TSR_TESS_RATIO = 256,     /* raw size over coded size */
+    TSR_TESS_MAX_LAYERS = 12,     /* 4^11 > positions */
+    TSR_TESS_RATIO = 256,         /* raw size over coded size */
+    TSR_TESS_IDS_OF_BYTE = 65536, /* of coding 3 */
 };
 typedef enum tsr_tess_coding {
     TSR_TESS_CODING_RAW = 0,
     TSR_TESS_CODING_ZSTD = 1,
-    TSR_TESS_CODING_RANGE = 2
+    TSR_TESS_CODING_RANGE = 2,
+    TSR_TESS_CODING_TIME = 3
 } tsr_tess_coding;
 
 /* ---- bytes (token_bytes.c) --------------------------------------------------------------- */
@@ -260,7 +264,7 @@ tsr_status tsr_token_coder_put_latents(tsr_token_coder *coder, const char *name,
  * them. *coding becomes the coding of `data`. */
 tsr_status tsr_token_coder_check(tsr_token_coder *coder, tsr_cursor data, uint64_t total,
                                  tsr_tess_coding *coding);
-/* Decodes ids [span->total]. */
+/* Decodes ids [span->total], of coding 3 those of an item that is coded alone. */
 tsr_status tsr_token_coder_get(tsr_token_coder *coder, const tsr_id_span *span, tsr_cursor data,
                                uint32_t *ids);
 /* Decodes `total` vectors. */
@@ -299,21 +303,27 @@ uint64_t tsr_token_key_hash(const char *key);
 /* Sets *damage to what reading item `index` just failed with, which is in the context's detail. */
 void tsr_token_file_item_damage(const tsr_token_file *file, uint64_t index, tsr_status status,
                                 tsr_token_damage *damage);
-/* Memory of the items that are cut. Starts as zeros. */
+/* Memory of the items that are cut, and the clip that is open. Starts as zeros. */
 typedef struct tsr_token_cutter {
+    bool clip_open;
+    uint64_t clip;          /* of the input */
+    tsr_clip_frame *frames; /* of the item at hand */
+    size_t frames_room;
     uint32_t *counts, *ids;
     float *latents;
     uint8_t *kept;
     size_t counts_room, ids_room, latents_room, kept_room;
 } tsr_token_cutter;
 void tsr_token_cutter_free(tsr_token_cutter *cutter);
-/* Adds item `index` of a file to a writer. What cannot be read is told to settings->damaged and
- * counted. *key becomes the key of an item that was added, valid until the next call on the file,
- * or NULL. Without settings->tokens `cutter` may be NULL. Errors end the copying. */
+/* Adds item `index` of a file to a writer, and the clip that it belongs to. What cannot be read is
+ * told to settings->damaged and counted. *key becomes the key of an item that was added, valid
+ * until the next call on the file, or NULL. Errors end the copying. */
 tsr_status tsr_token_file_copy_item(tsr_token_file *file, uint64_t index, tsr_token_writer *writer,
                                     tsr_token_cutter *cutter,
                                     const tsr_token_cut_settings *settings,
                                     tsr_token_cut_report *report, const char **key);
+/* Ends the clip that copying left open, if it did: behind the last item of a file. */
+tsr_status tsr_token_file_copy_end(tsr_token_cutter *cutter, tsr_token_writer *writer);
 /* Tells what opening left out, and notes it in the report. */
 void tsr_token_file_copy_begin(tsr_token_file *file, const tsr_token_cut_settings *settings,
                                tsr_token_cut_report *report);

@@ -239,7 +239,8 @@ ITEM(item_mask_disagrees, 2, f.flags = 3, f.coding = 1, f.data = "\0\0\0\x01\x08
      f.data_bytes = 6)
 ITEM(item_mask_beyond_positions, 2, f.flags = 3, f.coding = 0x03, f.data = "\0\x10\0\x01\x08\x00",
      f.data_bytes = 6)
-ITEM(item_coding_unknown, 2, f.coding = 3)
+ITEM(item_coding_unknown, 2, f.coding = 4)
+ITEM(item_coded_over_time, 2, f.coding = 3, f.data = "\x01", f.data_bytes = 1)
 ITEM(item_data_too_short, 2, f.data_bytes = 2)
 ITEM(item_data_too_long, 2, f.data = "\x01\x08\x00\x00", f.data_bytes = 4)
 ITEM(item_zstd_not_smaller, 2, f.coding = 1)
@@ -540,7 +541,8 @@ static const corrupt_case cases[] = {
     CRAFTED(item_mask_missing, "raw ids: wanted 3 bytes, got 0"),
     CRAFTED(item_mask_disagrees, "kept mask of a tile"),
     CRAFTED(item_mask_beyond_positions, "bits beyond the last position"),
-    CRAFTED(item_coding_unknown, "coding: wanted 0..2, got 3"),
+    CRAFTED(item_coding_unknown, "coding: wanted 0..3, got 4"),
+    CRAFTED(item_coded_over_time, "wanted 0..2 of ids without whole frames, got 3"),
     CRAFTED(item_data_too_short, "raw ids: wanted 3 bytes, got 2"),
     CRAFTED(item_data_too_long, "raw ids: wanted 3 bytes, got 4"),
     CRAFTED(item_zstd_not_smaller, "wanted less than 3 bytes"),
