@@ -131,10 +131,12 @@ static void print_header(const view *w) {
     else
         printf("geometry    sequence of up to %u %s a tile", h->columns,
                h->channels ? "vectors" : "ids");
+    if (h->frames) printf(", %u times", h->frames);
     printf("%s\n", h->nested ? ", any prefix decodes" : "");
-    printf("tile        %ux%u, fit %s, %s filter, background %02x%02x%02x\n", h->tile_width,
-           h->tile_height, fit_name(h->fit), filter_name(h->filter), h->background[0],
-           h->background[1], h->background[2]);
+    printf("tile        %ux%u", h->tile_width, h->tile_height);
+    if (h->tile_frames) printf(" pixels, up to %u frames", h->tile_frames);
+    printf(", fit %s, %s filter, background %02x%02x%02x\n", fit_name(h->fit),
+           filter_name(h->filter), h->background[0], h->background[1], h->background[2]);
     if (h->hints.present)
         printf("decoding    %u steps, guidance %g (%s), seed %" PRIu64 "%s\n", h->hints.steps,
                (double)h->hints.guidance, h->hints.plain ? "cfg" : "apg", h->hints.seed,
@@ -264,6 +266,10 @@ static void json_header(json_out *j, const char *path, tsr_token_file *file) {
     json_bool(j, "nested", h->nested != 0);
     json_uint(j, "tile_width", h->tile_width);
     json_uint(j, "tile_height", h->tile_height);
+    if (h->tile_frames) {
+        json_uint(j, "tile_frames", h->tile_frames);
+        json_uint(j, "frames", h->frames);
+    }
     json_text(j, "fit", fit_name(h->fit));
     json_text(j, "filter", filter_name(h->filter));
     json_text(j, "background", background);
