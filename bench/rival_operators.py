@@ -323,14 +323,14 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="of a round, each side")
     parser.add_argument("--only", default=",".join(OPERATORS))
-    parser.add_argument("--clips", default="", help="rows of clips instead of operators: 2x27x27, 32x27x27")
+    parser.add_argument("--clips", default="", help="rows of clips that begin with this, instead of operators: 2x27x27, 32x27x27")
     parser.add_argument("--json", action="store_true", help="a line of JSON a row, every round in it")
     o = parser.parse_args()
     if not o.json:
         print("| tokens | operator | PyTorch ms | tessera ms | times as fast | in CPU time | PyTorch MB | tessera MB |")
         print("|---|---|---|---|---|---|---|---|")
     for name in CLIPS if o.clips else ():
-        if name.startswith(o.clips + " "):
+        if name.startswith(o.clips):
             compare(o.tessera, 0, name, o)
     for n in map(int, o.tokens.split(",")) if not o.clips else ():
         for name in o.only.split(","):
