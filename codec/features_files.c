@@ -5,6 +5,7 @@
 #include "../datasets/source.h"
 #include "../formats/file.h"
 #include "../media/image.h"
+#include "../reduce/token_set.h"
 #include "encoder.h"
 #include "feature_output.h"
 
@@ -44,8 +45,10 @@ typedef struct job {
     uint64_t total, passed; /* pictures; total 0: not known */
     tsr_status first;       /* of the bad pictures, with its text */
     char first_detail[1024];
+    float *newline; /* image_newline [projected], or NULL */
     char layers[128], hash[24];
-    const char *pairs[6][2];
+    const char *pairs[8][2];
+    int pair_count;
 } job;
 
 /* Reports a bad picture. With SKIP the others go on: TSR_OK. */
@@ -86,8 +89,11 @@ static tsr_status make_set(job *j, const tsr_picture_features *f, tsr_token_set 
     const int64_t n = (int64_t)f->rows * f->columns, all = f->all;
     const int64_t d = info->channels, heads = info->heads;
     const bool square = q->attention == TSR_ATTENTION_FULL;
+    const int64_t grid[3] = {1, f->rows, f->columns}, p = f->channels;
     tsr_status status = tsr_token_set_create(j->ctx, f->features[0], n, f->channels,
-                                             (int64_t[]){1, f->rows, f->columns}, set);
+                                             f->positions ? NULL : grid, set);
+    if (!status && f->positions)
+        memcpy((*set)->positions, f->positions, (size_t)n * 3 * sizeof *f->positions);
     for (int i = 1; i < q->layer_count && !status; ++i) {
         char name[32];
         snprintf(name, sizeof name, "features.%d", tsr_tower_layer(j->tower, q->layers[i]));
@@ -100,6 +106,7 @@ static tsr_status make_set(job *j, const tsr_picture_features *f, tsr_token_set 
         status = add_column(
             *set, "attention", square ? TSR_TOKEN_AXIS_SQUARE : TSR_TOKEN_AXIS_LAST, square ? 3 : 2,
             square ? (int64_t[]){heads, all, all} : (int64_t[]){heads, n, 0}, f->attention);
+    if (!status) status = add_column(*set, "image_newline", TSR_TOKEN_AXIS_NONE, 1, &p, j->newline);
     return status;
 }
 
@@ -204,6 +211,8 @@ static tsr_status run(job *j) {
 static void describe(job *j) {
     const tsr_tower_info *info = tsr_tower_properties(j->tower);
     const tsr_feature_request *q = &j->s->request;
+    static const char *const views[] = {"crop", "stretch", "pad", "smart", "budget"},
+                             *const tilings[] = {"", "next", "onevision"};
     const bool usual = !q->layer_count || q->layers[0] == TSR_LAYER_USUAL;
     size_t used = 0;
     for (int i = 0; i < (q->layer_count ? q->layer_count : 1); ++i)
@@ -217,8 +226,11 @@ static void describe(job *j) {
                                     {"features", q->project                    ? "projected"
                                                  : usual && info->feature_norm ? "normed"
                                                                                : "hidden"},
-                                    {"weights", j->hash}};
+                                    {"weights", j->hash},
+                                    {"view", views[info->view.kind]},
+                                    {"tiles", tilings[q->tiling]}};
     memcpy(j->pairs, pairs, sizeof pairs);
+    j->pair_count = q->tiling ? 7 : 6;
 }
 
 /* Pictures of a group: as many as asked for, or as many as an eighth of the memory holds. */
@@ -231,6 +243,7 @@ static tsr_status choose_group(job *j) {
                    n = cells * cells + info->leading;
     uint64_t values = n * info->channels * 4;
     if (j->s->request.attention == TSR_ATTENTION_FULL) values += 3 * info->heads * n * n;
+    if (j->s->request.tiling) values *= 1 + (j->s->request.tiling == TSR_TILING_NEXT ? 4 : 36);
     const uint64_t fit = j->ctx->settings.memory_limit / 8 / (values * sizeof(float) + 1);
     const uint64_t most = j->s->batch ? j->s->batch : GROUP;
     if (j->s->batch > TSR_MAX_BATCH)
@@ -246,6 +259,7 @@ static tsr_status open_all(job *j, const char *const *inputs, int count) {
     if (!status) status = tsr_tower_open(j->ctx, &j->tower, &j->s->model);
     if (!status) status = tsr_tower_check(j->tower, &j->s->request);
     if (!status) status = choose_group(j);
+    if (!status && j->s->request.project) status = tsr_tower_newline(j->tower, &j->newline);
     if (status) return status;
     const uint64_t entries = tsr_source_list_count(j->list);
     j->total = tsr_source_list_properties(j->list).counted ? entries : 0;
@@ -255,7 +269,7 @@ static tsr_status open_all(job *j, const char *const *inputs, int count) {
     const tsr_feature_output_settings s = {.f16 = j->s->f16 != 0,
                                            .unnamed = j->total == 1,
                                            .pairs = (const char *const(*)[2])j->pairs,
-                                           .pair_count = 5};
+                                           .pair_count = j->pair_count};
     status = tsr_feature_output_open(j->ctx, j->output_path, &s, &j->output);
     return status ? status : tsr_source_open(j->ctx, j->list, 0, entries, &j->source);
 }
@@ -296,6 +310,7 @@ tsr_status tsr_features_files(tsr_context *ctx, const char *const *inputs, int c
     for (int i = 0; i < j->count; ++i)
         forget(&j->group[i]);
     free(j->group);
+    free(j->newline);
     tsr_source_close(&j->source);
     tsr_source_list_close(&j->list);
     tsr_tower_close(&j->tower);

@@ -35,10 +35,11 @@ static const option options[] = {
      "bright, "
      "merged ones outlined together",
      NULL, 0, 0},
-    {"fit", 0, OPTION_CHOICE, AT(fit), "F", "stretch",
-     "with --show: how the picture became the grid of tokens: stretch (SigLIP), or crop, its "
-     "central square (CLIP, DINOv2)",
-     "stretch|crop", 0, 0},
+    {"fit", 0, OPTION_CHOICE, AT(fit), "F", "auto",
+     "with --show: how the picture became the grid of tokens: stretch (SigLIP), crop, its central "
+     "square (CLIP, DINOv2), pad, a square around it (LLaVA-1.5), or auto, what 'tessera features' "
+     "wrote into the file (stretch where it says nothing)",
+     "auto|stretch|crop|pad", 0, 0},
     {"frame", 0, OPTION_UINT, AT(frame), "N", "0", "with --show: which frame of a clip", NULL, 0,
      1e9},
     {"compare", 0, OPTION_FLAG, AT(compare), NULL, NULL,
@@ -198,7 +199,8 @@ static int reduce_one(const work *w, const chain *c, int64_t index, totals *sum,
         else if (say)
             set_text(w, key, made, &comparison, compared);
         if (say && w->o->show && code < 0)
-            code = reduce_show(w->t, made, w->o->show, w->o->fit, w->o->frame, w->o->output);
+            code = reduce_show(w->t, made, w->o->show, w->o->fit,
+                               tsr_token_sets_metadata(w->sets, "view"), w->o->frame, w->o->output);
     }
     tsr_token_set_close(&made);
     tsr_token_set_close(&set);
@@ -336,6 +338,18 @@ static int reduce_file(work *w, const chain *c) {
     return sum.failed ? EXIT_NEGATIVE : EXIT_DONE;
 }
 
+/* What `tessera features` says of all sets of a file is true of the reduced ones, too. */
+static tsr_status keep_metadata(const work *w) {
+    static const char *const keys[] = {"tower",   "family", "layer", "features",
+                                       "weights", "view",   "tiles"};
+    tsr_status s = TSR_OK;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys && !s; ++i) {
+        const char *value = tsr_token_sets_metadata(w->sets, keys[i]);
+        if (value) s = tsr_token_sets_describe(w->writer, keys[i], value);
+    }
+    return s;
+}
+
 /* ---- the verb ---- */
 
 static int work_on(tool *t, const reduce_options *o, const char *input, chain *chains, int count) {
@@ -349,6 +363,7 @@ static int work_on(tool *t, const reduce_options *o, const char *input, chain *c
         s = tsr_picture_write_check(t->ctx, o->output, NULL);
     else if (!s && o->output)
         s = tsr_token_sets_create(t->ctx, o->output, &w.writer);
+    if (!s && w.writer) s = keep_metadata(&w);
     int code = s ? tool_fail(t, s) : -1;
     if (code < 0 && o->show && !o->key && tsr_token_sets_count(w.sets) > 1)
         code = tool_fail_text(t, TSR_ERROR_ARGUMENT,
