@@ -8,9 +8,7 @@
 
 enum { ONEVISION_MOST = 9 }; /* "anyres_max_9" */
 
-tsr_anyres_plan tsr_feature_tiles_plan(const tsr_tower *t, tsr_tiling tiling,
-                                       const tsr_picture *picture) {
-    const int64_t side = t->info.view.width;
+static tsr_anyres_plan plan_tiles(int64_t side, tsr_tiling tiling, const tsr_picture *picture) {
     const tsr_anyres_size size = {picture->height, picture->width};
     tsr_anyres_size canvas[TSR_ANYRES_ONEVISION];
     tsr_anyres_onevision(side, canvas);
@@ -23,18 +21,18 @@ tsr_anyres_plan tsr_feature_tiles_plan(const tsr_tower *t, tsr_tiling tiling,
 }
 
 /* Tiles -> features [tiles, cells^2, channels]. */
-static tsr_status run_tiles(tsr_tower *t, const tsr_anyres_plan *plan, const tsr_picture *picture,
-                            const tsr_feature_request *q, tsr_scratch *s, float *values) {
+static tsr_status run_tiles(tsr_model *m, const tsr_anyres_plan *plan, const tsr_picture *picture,
+                            const tsr_feature_request *q, tsr_resampling filter, tsr_scratch *s,
+                            float *values) {
     const int64_t tiles = tsr_anyres_tiles(plan), side = plan->side;
     uint8_t *rgb = tsr_scratch_take(s, (size_t)(tiles * side * side), 3, "tiles: pixels");
     if (s->status) return s->status;
-    const tsr_status status =
-        tsr_anyres_cut(t->model.host, plan, picture, t->info.view.filter, rgb);
+    const tsr_status status = tsr_anyres_cut(m->host, plan, picture, filter, rgb);
     if (status) return status;
     const tsr_pixels pixels = {rgb, (int)tiles, {1, (uint32_t)side, (uint32_t)side}};
     const tsr_feature feature = {q->project ? TSR_FEATURE_PROJECTED : TSR_FEATURE_PATCHES,
                                  q->layer_count ? q->layers[0] : TSR_LAYER_USUAL, values};
-    return t->model.family->tower->features(t->model.state, &pixels, &feature, 1);
+    return m->family->tower->features(m->state, &pixels, &feature, 1);
 }
 
 /* Part (0 the whole picture, 1 the canvas), row and column of `count` packed rows. */
@@ -48,16 +46,17 @@ static void write_positions(float *positions, int64_t count, int64_t cells, int6
     }
 }
 
-tsr_status tsr_feature_tiles(tsr_tower *t, const tsr_picture *picture, const tsr_feature_request *q,
-                             const float *newline, tsr_picture_features *f) {
-    const tsr_anyres_plan plan = tsr_feature_tiles_plan(t, q->tiling, picture);
-    const int64_t cells = plan.side / t->info.patch, tiles = tsr_anyres_tiles(&plan);
-    const int64_t channels = q->project ? t->info.projected : t->info.channels;
+tsr_status tsr_feature_tiles(tsr_model *m, const tsr_tower_info *info, const tsr_picture *picture,
+                             const tsr_feature_request *q, const float *newline,
+                             tsr_picture_features *f) {
+    const tsr_anyres_plan plan = plan_tiles(info->view.width, q->tiling, picture);
+    const int64_t cells = plan.side / info->patch, tiles = tsr_anyres_tiles(&plan);
+    const int64_t channels = q->project ? info->projected : info->channels;
     const int64_t most = q->tiling == TSR_TILING_ONEVISION ? ONEVISION_MOST : INT32_MAX;
     const tsr_anyres_size made = tsr_anyres_limited(&plan, cells, most);
     const int64_t width = made.width + (newline != NULL),
                   count = cells * cells + made.height * width;
-    tsr_scratch s = {.ctx = t->model.ctx};
+    tsr_scratch s = {.ctx = m->ctx};
     float *values = tsr_scratch_take(&s, (size_t)(tiles * cells * cells * channels), sizeof *values,
                                      "tiles: features");
     f->features[0] =
@@ -65,12 +64,11 @@ tsr_status tsr_feature_tiles(tsr_tower *t, const tsr_picture *picture, const tsr
     f->positions = tsr_alloc(s.ctx, (size_t)count * 3, sizeof *f->positions, "positions");
     tsr_status status = s.status ? s.status
                         : f->features[0] && f->positions
-                            ? run_tiles(t, &plan, picture, q, &s, values)
+                            ? run_tiles(m, &plan, picture, q, info->view.filter, &s, values)
                             : TSR_ERROR_MEMORY;
     if (!status)
         status =
             tsr_anyres_pack(s.ctx, &plan, cells, most, values, channels, newline, f->features[0]);
-    if (!status) status = tsr_tower_finite(t, f->features[0], (size_t)(count * channels));
     if (!status) write_positions(f->positions, count, cells, width);
     f->rows = (uint32_t)count;
     f->columns = 1;

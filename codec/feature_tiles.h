@@ -4,16 +4,14 @@
 #ifndef CODEC_FEATURE_TILES_H
 #define CODEC_FEATURE_TILES_H
 
+#include "../models/model.h"
 #include "anyres.h"
-#include "tower.h"
 
-/* The plan of a picture for a tower's side. */
-tsr_anyres_plan tsr_feature_tiles_plan(const tsr_tower *tower, tsr_tiling tiling,
-                                       const tsr_picture *picture);
-/* Computes the features of one picture in tiles. newline: [channels], or NULL. Errors: those of
- * tsr_tower_features. */
-tsr_status tsr_feature_tiles(tsr_tower *tower, const tsr_picture *picture,
-                             const tsr_feature_request *request, const float *newline,
-                             tsr_picture_features *features);
+/* Computes the features of one picture in tiles by the tower `model`, described by `info`.
+ * newline: [channels] behind each row of the canvas, or NULL. The caller frees what *features
+ * holds, also after a failure. Errors: those of tsr_tower_features. */
+tsr_status tsr_feature_tiles(tsr_model *model, const tsr_tower_info *info,
+                             const tsr_picture *picture, const tsr_feature_request *request,
+                             const float *newline, tsr_picture_features *features);
 
 #endif

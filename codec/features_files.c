@@ -5,7 +5,7 @@
 #include "../datasets/source.h"
 #include "../formats/file.h"
 #include "../media/image.h"
-#include "../reduce/token_set.h"
+#include "bad_inputs.h"
 #include "encoder.h"
 #include "feature_output.h"
 
@@ -43,82 +43,60 @@ typedef struct job {
     waiting *group; /* [most] */
     int count, most;
     uint64_t total, passed; /* pictures; total 0: not known */
-    tsr_status first;       /* of the bad pictures, with its text */
-    char first_detail[1024];
-    float *newline; /* image_newline [projected], or NULL */
+    tsr_bad_inputs bad;     /* pictures */
+    float *newline;         /* image_newline [projected], or NULL */
     char layers[128], hash[24];
     const char *pairs[8][2];
     int pair_count;
 } job;
 
-/* Reports a bad picture. With SKIP the others go on: TSR_OK. */
-static tsr_status tell_bad(job *j, const char *name, tsr_status status, const char *detail) {
-    if (!j->report->failed++) {
-        j->first = status;
-        snprintf(j->first_detail, sizeof j->first_detail, "%s", detail);
-    }
-    const tsr_encode_failure failure = {name, status, detail};
-    if (j->s->failed) j->s->failed(j->s->failed_user, &failure);
-    return j->s->on_error == TSR_ON_ERROR_SKIP ? TSR_OK
-                                               : tsr_fail(j->ctx, status, "%.1000s", detail);
-}
-
-/* The same of the failure that the context has, unless it would meet the next picture, too. */
+/* Tells of a picture that failed, unless its failure would meet the next one, too. */
 static tsr_status tell_failure(job *j, const char *name, tsr_status status) {
-    char detail[1024];
-    if (!status || !tsr_fault_of_picture(status)) return status;
-    snprintf(detail, sizeof detail, "%s", tsr_detail(j->ctx));
-    return tell_bad(j, name, status, detail);
+    return status && tsr_fault_of_picture(status) ? tsr_bad_input_now(&j->bad, name, status)
+                                                  : status;
 }
 
 /* ---- token sets ---- */
 
-static tsr_status add_column(tsr_token_set *set, const char *name, tsr_token_axis axis, int rank,
-                             const int64_t *dim, const float *data) {
-    if (!data) return TSR_OK;
-    tsr_token_array a = {
-        .name = name, .type = TSR_ARRAY_F32, .axis = axis, .rank = rank, .data = data};
-    memcpy(a.dim, dim, (size_t)rank * sizeof *dim);
-    return tsr_token_set_add(set, &a);
+static tsr_status write_set(job *j, const char *key, const tsr_token_set *set) {
+    const tsr_status status = tsr_feature_output_add(j->output, key, set);
+    if (status) return status;
+    j->report->pictures++;
+    j->report->rows += (uint64_t)set->count;
+    return TSR_OK;
 }
 
-/* The set of a picture: features of the first layer, the rest as columns. */
-static tsr_status make_set(job *j, const tsr_picture_features *f, tsr_token_set **set) {
-    const tsr_tower_info *info = tsr_tower_properties(j->tower);
-    const tsr_feature_request *q = &j->s->request;
-    const int64_t n = (int64_t)f->rows * f->columns, all = f->all;
-    const int64_t d = info->channels, heads = info->heads;
-    const bool square = q->attention == TSR_ATTENTION_FULL;
-    const int64_t grid[3] = {1, f->rows, f->columns}, p = f->channels;
-    tsr_status status = tsr_token_set_create(j->ctx, f->features[0], n, f->channels,
-                                             f->positions ? NULL : grid, set);
-    if (!status && f->positions)
-        memcpy((*set)->positions, f->positions, (size_t)n * 3 * sizeof *f->positions);
-    for (int i = 1; i < q->layer_count && !status; ++i) {
-        char name[32];
-        snprintf(name, sizeof name, "features.%d", tsr_tower_layer(j->tower, q->layers[i]));
-        status = add_column(*set, name, TSR_TOKEN_AXIS_FIRST, 2, (int64_t[]){n, d}, f->features[i]);
-    }
-    if (!status) status = add_column(*set, "class", TSR_TOKEN_AXIS_NONE, 1, &d, f->class_row);
-    if (!status)
-        status = add_column(*set, "keys", TSR_TOKEN_AXIS_FIRST, 2, (int64_t[]){n, d}, f->keys);
-    if (!status)
-        status = add_column(
-            *set, "attention", square ? TSR_TOKEN_AXIS_SQUARE : TSR_TOKEN_AXIS_LAST, square ? 3 : 2,
-            square ? (int64_t[]){heads, all, all} : (int64_t[]){heads, n, 0}, f->attention);
-    if (!status) status = add_column(*set, "image_newline", TSR_TOKEN_AXIS_NONE, 1, &p, j->newline);
+/* Adds the learned newline to each set. */
+static tsr_status add_newlines(job *j, tsr_token_set **sets, int count) {
+    const tsr_token_array newline = {.name = "image_newline",
+                                     .type = TSR_ARRAY_F32,
+                                     .axis = TSR_TOKEN_AXIS_NONE,
+                                     .rank = 1,
+                                     .dim = {tsr_tower_properties(j->tower)->projected},
+                                     .data = j->newline};
+    tsr_status status = TSR_OK;
+    for (int i = 0; i < count && j->newline && !status; ++i)
+        status = tsr_token_set_add(sets[i], &newline);
     return status;
 }
 
-static tsr_status write_set(job *j, const char *key, const tsr_picture_features *f) {
-    tsr_token_set *set = NULL;
-    tsr_status status = make_set(j, f, &set);
-    if (!status) status = tsr_feature_output_add(j->output, key, set);
-    tsr_token_set_close(&set);
-    if (status) return status;
-    j->report->pictures++;
-    j->report->rows += (uint64_t)f->rows * f->columns;
-    return TSR_OK;
+/* The sets of pictures: sets[i] is that of pictures[i]. */
+static tsr_status make_sets(job *j, const tsr_picture *pictures, int count, tsr_token_set **sets) {
+    const tsr_feature_request *q = &j->s->request;
+    if (j->s->operation_count)
+        return tsr_tower_reduce(j->tower, pictures, count, q, j->s->operations,
+                                j->s->operation_count, sets, &j->report->operators);
+    tsr_picture_features *all = tsr_alloc(j->ctx, (size_t)count, sizeof *all, "features: group");
+    tsr_status status = all ? TSR_OK : TSR_ERROR_MEMORY;
+    if (!status) status = tsr_tower_features(j->tower, pictures, count, q, all);
+    for (int i = 0; i < count && !status; ++i)
+        status = tsr_tower_set(j->tower, q, &all[i], &sets[i]);
+    for (int i = 0; i < count && all; ++i)
+        tsr_picture_features_free(&all[i]);
+    for (int i = 0; i < count && status; ++i)
+        tsr_token_set_close(&sets[i]);
+    free(all);
+    return status;
 }
 
 /* ---- groups ---- */
@@ -133,21 +111,22 @@ static void forget(waiting *w) {
 /* Computes and writes `count` pictures of the group. */
 static tsr_status compute(job *j, waiting *group, int count) {
     tsr_picture *pictures = tsr_alloc(j->ctx, (size_t)count, sizeof *pictures, "features: group");
-    tsr_picture_features *all = tsr_alloc(j->ctx, (size_t)count, sizeof *all, "features: group");
-    tsr_status status = pictures && all ? TSR_OK : TSR_ERROR_MEMORY;
+    tsr_token_set **sets = tsr_alloc(j->ctx, (size_t)count, sizeof *sets, "features: group");
+    tsr_status status = pictures && sets ? TSR_OK : TSR_ERROR_MEMORY;
     for (int i = 0; i < count && !status; ++i)
         pictures[i] = (tsr_picture){.rgb = group[i].image.rgb,
                                     .width = group[i].image.width,
                                     .height = group[i].image.height,
                                     .key = group[i].name};
-    if (!status) status = tsr_tower_features(j->tower, pictures, count, &j->s->request, all);
+    if (!status) status = make_sets(j, pictures, count, sets);
+    if (!status) status = add_newlines(j, sets, count);
     const bool made = !status;
     for (int i = 0; i < count && made && !status; ++i)
-        status = tell_failure(j, group[i].name, write_set(j, group[i].key, &all[i]));
-    for (int i = 0; i < count && made; ++i)
-        tsr_picture_features_free(&all[i]);
+        status = tell_failure(j, group[i].name, write_set(j, group[i].key, sets[i]));
+    for (int i = 0; i < count && sets; ++i)
+        tsr_token_set_close(&sets[i]);
     free(pictures);
-    free(all);
+    free(sets);
     if (made || !tsr_fault_of_picture(status)) return status;
     if (count == 1) return tell_failure(j, group[0].name, status);
     status = TSR_OK; /* one of them is at fault: which one shows when each is alone */
@@ -175,7 +154,7 @@ static tsr_status take(job *j, tsr_sample *sample) {
     waiting *w = &j->group[j->count];
     if (sample->status) {
         ++j->passed;
-        return tell_bad(j, sample->name, sample->status, sample->detail);
+        return tsr_bad_input(&j->bad, sample->name, sample->status, sample->detail);
     }
     tsr_status status =
         tsr_image_decode(j->ctx, sample->name, sample->bytes, sample->size, &image, &w->image);
@@ -201,7 +180,7 @@ static tsr_status run(job *j) {
     }
     if (!status) status = flush(j);
     if (!status && !j->report->pictures && j->report->failed) /* all were bad and skipped */
-        status = tsr_fail(j->ctx, j->first, "%s", j->first_detail);
+        status = tsr_bad_inputs_fail(&j->bad);
     return status;
 }
 
@@ -299,7 +278,15 @@ tsr_status tsr_features_files(tsr_context *ctx, const char *const *inputs, int c
     if (status) return status;
     job *j = tsr_alloc(ctx, 1, sizeof *j, "features: job");
     if (!j) return TSR_ERROR_MEMORY;
-    *j = (job){.ctx = ctx, .s = &s, .output_path = output, .report = report};
+    *j = (job){.ctx = ctx,
+               .s = &s,
+               .output_path = output,
+               .report = report,
+               .bad = {.ctx = ctx,
+                       .on_error = s.on_error,
+                       .tell = s.failed,
+                       .tell_user = s.failed_user,
+                       .count = &report->failed}};
     status = open_all(j, inputs, count);
     if (!status) status = run(j);
     if (!status) {

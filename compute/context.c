@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +53,7 @@ void tsr_log(tsr_context *ctx, tsr_log_level level, const char *format, ...) {
     ctx->settings.log(ctx->settings.log_user, level, text);
 }
 
-void *tsr_alloc(tsr_context *ctx, size_t count, size_t size, const char *what) {
+static void *allocate(tsr_context *ctx, size_t count, size_t size, const char *what, bool zeroed) {
     uint64_t limit = ctx ? ctx->settings.memory_limit : UINT64_MAX;
     if (size && count > SIZE_MAX / size) {
         tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: %zu x %zu bytes overflow", what, count, size);
@@ -63,7 +64,17 @@ void *tsr_alloc(tsr_context *ctx, size_t count, size_t size, const char *what) {
                  what, (unsigned long long)limit, count * size);
         return NULL;
     }
-    void *p = calloc(count ? count : 1, size ? size : 1);
+    if (!count) count = 1;
+    if (!size) size = 1;
+    void *p = zeroed ? calloc(count, size) : malloc(count * size);
     if (!p) tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for %zu bytes", what, count * size);
     return p;
+}
+
+void *tsr_alloc(tsr_context *ctx, size_t count, size_t size, const char *what) {
+    return allocate(ctx, count, size, what, true);
+}
+
+void *tsr_alloc_raw(tsr_context *ctx, size_t count, size_t size, const char *what) {
+    return allocate(ctx, count, size, what, false);
 }

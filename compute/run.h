@@ -44,6 +44,7 @@ struct tsr_device {
     tsr_arena data;                  /* cpu: activations */
     tsr_arena scratch;               /* cpu: of one op */
     size_t peak;                     /* tsr_device_peak_bytes */
+    tsr_device_traffic traffic;      /* tsr_device_traffic_of */
     tsr_status lost; /* not OK: the device is lost, and every call fails with this */
     char lost_detail[256];
     void *vulkan; /* vulkan_device of device_vulkan.c */

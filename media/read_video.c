@@ -38,6 +38,7 @@ typedef struct av_video {
     int64_t damaged_pts; /* frames from here on are not whole; TSR_NO_TIME: not known */
     bool passed_damage;  /* lenient: frames from here on may have suffered */
     int64_t last_end;    /* of all packets of the stream: where the last ends */
+    bool open_end;       /* a packet does not say how long it is shown: the end is not known */
     int64_t last_byte;   /* behind the last packet */
 } av_video;
 
@@ -77,7 +78,8 @@ static void look_for_missing_end(av_video *v) {
         return;
     }
     if (f->nb_streams != 1 || f->duration == AV_NOPTS_VALUE || v->last_end == TSR_NO_TIME ||
-        f->duration_estimation_method == AVFMT_DURATION_FROM_BITRATE || !v->o.info->has_times)
+        v->open_end || f->duration_estimation_method == AVFMT_DURATION_FROM_BITRATE ||
+        !v->o.info->has_times)
         return;
     const double base = av_q2d(s->time_base), rate = av_q2d(s->avg_frame_rate);
     /* Durations are counted from the first frame or from 0: the shorter counts. */
@@ -102,6 +104,7 @@ static void note_packet(av_video *v) {
     const AVPacket *p = v->packet;
     const int64_t at = p->pts != AV_NOPTS_VALUE ? p->pts : p->dts;
     if (at != AV_NOPTS_VALUE && at + p->duration > v->last_end) v->last_end = at + p->duration;
+    if (p->duration <= 0) v->open_end = true;
     if (p->pos >= 0) v->last_byte = avio_tell(v->in.io);
 }
 

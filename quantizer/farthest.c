@@ -1,27 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* farthest.c: max-min picks of rows by their direction. */
 #include "spherical.h"
-#include "../compute/cpu/simd.h"
+#include "../compute/sums.h"
 #include "../compute/threads.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-enum { TILE = 256, LANES = 8, EXACT_MOST = 64 };
+enum { TILE = 256, EXACT_MOST = 64 };
 static const double PICKED = -4; /* below every distance 1 - cosine */
-
-/* Fixed lanes let the compiler use vectors without changing the order of additions. */
-TSR_CLONES static double dot(const float *a, const float *b, int64_t n) {
-    double lane[LANES] = {0};
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (int l = 0; l < LANES; ++l)
-            lane[l] += (double)a[i + l] * (double)b[i + l];
-    for (; i < n; ++i)
-        lane[0] += (double)a[i] * (double)b[i];
-    return ((lane[0] + lane[4]) + (lane[1] + lane[5])) +
-           ((lane[2] + lane[6]) + (lane[3] + lane[7]));
-}
 
 /* ---- the first pick ---- */
 
@@ -36,7 +23,7 @@ static double nearest_other(const tsr_farthest *f, int64_t j, int64_t m) {
     double most = -1;
     for (int64_t i = 0; i < m; ++i) {
         const float *other = f->unit + sampled(f, i, m) * f->dim;
-        const double cosine = i == j ? -1 : dot(row, other, f->dim);
+        const double cosine = i == j ? -1 : tsr_dot(row, other, f->dim);
         if (cosine > most) most = cosine;
     }
     return 1 - most;
@@ -92,7 +79,7 @@ static tsr_status pick_first(tsr_device *device, tsr_farthest *f, int64_t *pick)
             rows[j * f->dim + i] = f->unit[sampled(f, j, m) * f->dim + i];
     if (!status) status = measure(device, rows, m, f->dim, apart);
     for (int64_t j = 0; j < m && !status; ++j)
-        if (!(dot(rows + j * f->dim, rows + j * f->dim, f->dim) > 0)) apart[j] = -1;
+        if (!(tsr_dot(rows + j * f->dim, rows + j * f->dim, f->dim) > 0)) apart[j] = -1;
     if (!status) *pick = decide(f, apart, m);
     free(rows);
     free(apart);
@@ -107,7 +94,7 @@ static void approach_tile(void *arg, int64_t tile, int worker) {
     const float *pick = f->unit + f->rows[f->count - 1] * f->dim;
     (void)worker;
     for (int64_t i = tile * TILE; i < f->n && i < (tile + 1) * TILE; ++i) {
-        const double distance = 1 - dot(f->unit + i * f->dim, pick, f->dim);
+        const double distance = 1 - tsr_dot(f->unit + i * f->dim, pick, f->dim);
         if (distance < f->nearest[i]) f->nearest[i] = distance;
     }
 }
@@ -130,7 +117,7 @@ tsr_status tsr_farthest_open(tsr_device *device, tsr_farthest *f, const float *u
     if (!f->nearest || !f->rows) return TSR_ERROR_MEMORY;
     /* A row of zeros is at 1 from every pick, and would be picked again and again. */
     for (int64_t i = 0; i < n; ++i)
-        f->nearest[i] = dot(unit + i * dim, unit + i * dim, dim) > 0 ? INFINITY : PICKED / 2;
+        f->nearest[i] = tsr_dot(unit + i * dim, unit + i * dim, dim) > 0 ? INFINITY : PICKED / 2;
     int64_t first;
     const tsr_status status = pick_first(device, f, &first);
     if (!status) take(f, first);

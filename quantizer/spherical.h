@@ -25,14 +25,15 @@ typedef struct tsr_spherical_result {
 } tsr_spherical_result;
 
 /* Divides rows x [n, dim] by their length: unit [n, dim]. A row of zeros stays zero. */
-void tsr_spherical_unit(const float *x, int64_t n, int64_t dim, float *unit);
+void tsr_spherical_unit(tsr_context *ctx, const float *x, int64_t n, int64_t dim, float *unit);
 
 /* Clusters rows from first centroids [k, dim] (tsr_kmeans_seed with TSR_METRIC_COSINE draws some)
  * in at most `passes` passes, 1 or more. The centroid of an empty cluster does not move. Clustering
  * ends when the next step would change the matrix of centroids by less than 1e-4 (Frobenius norm).
- * On return `centroids` holds those that made the labels. Sums are float64 in row order and counts
- * integers, for every thread count. Errors: ARGUMENT (1 <= k <= n is asked for), MEMORY, those of
- * the device. */
+ * On return `centroids` holds those that made the labels. Sums are float64, and rows that change
+ * their label leave one and join another in row order; those of the codebook are made anew, so that
+ * it follows from the labels alone. The same for every thread count. Errors: ARGUMENT (1 <= k <= n
+ * is asked for), MEMORY, those of the device. */
 tsr_status tsr_spherical_kmeans(tsr_device *device, const float *x, int64_t n, int64_t dim,
                                 int64_t k, uint32_t passes, float *centroids,
                                 tsr_spherical_result *result);

@@ -5,6 +5,7 @@
  * next picks are computed in one matrix product, which costs little more than one row does, and
  * wait in a ring until they are asked for. What is picked does not depend on what waits there. */
 #include "diversity.h"
+#include "recorded.h"
 #include "../compute/threads.h"
 #include "select.h"
 #include "similarity.h"
@@ -305,6 +306,7 @@ const tsr_operator tsr_operator_diverse_maxmin = {
                    {"variant", TSR_PARAMETER_CHOICE, "distinct", 0, 0, "distinct|published",
                     "whether a token may be picked twice"}},
     .apply = diverse_maxmin,
+    .record = tsr_record_diverse_maxmin,
 };
 
 /* In the manner of the first version of ToDRE. */
@@ -351,6 +353,7 @@ const tsr_operator tsr_operator_diverse_kcentre = {
                    {"first", TSR_PARAMETER_INTEGER, "-1", -1, 2147483647, NULL,
                     "token that is picked first; -1: the medoid"}},
     .apply = diverse_kcentre,
+    .record = tsr_record_diverse_kcentre,
 };
 
 /* In the manner of the second version of ToDRE. */
@@ -390,4 +393,5 @@ const tsr_operator tsr_operator_diverse_maxsum = {
              .columns = NULL},
     .parameters = {TSR_SELECT_PARAMETERS},
     .apply = diverse_maxsum,
+    .record = tsr_record_diverse_maxsum,
 };

@@ -26,7 +26,7 @@ static rows rows_of(tsr_verify *v, const float *projected, int64_t frames, int64
     rows r = {.frames = frames, .cells = cells, .n = frames * cells, .dim = dim};
     r.unit = tsr_verify_take(v, r.n * dim, sizeof *r.unit, "directions");
     if (!v->status) v->status = tsr_vq_check(v->ctx, "projected", projected, r.n, dim);
-    if (!v->status) tsr_spherical_unit(projected, r.n, dim, r.unit);
+    if (!v->status) tsr_spherical_unit(v->ctx, projected, r.n, dim, r.unit);
     return r;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* media.h: frames of videos, one after the other.
+/* media.h: frames of videos, one after the other, read and written.
  *
  *     tsr_video *video = NULL;
  *     const tsr_video_frame *frame = NULL;
@@ -254,6 +254,134 @@ tsr_status tsr_frames_next(tsr_frames *frames, const tsr_video_frame **frame,
 void tsr_frames_count(const tsr_frames *frames, uint64_t *taken, uint64_t *all);
 /* The video that is read, for tsr_video_properties and tsr_video_remarks. Owned by the choice. */
 tsr_video *tsr_frames_video(tsr_frames *frames);
+
+/* ---- writing ----------------------------------------------------------------------------------
+ */
+
+/* How a video is written. A struct of zeros is the default. */
+typedef struct tsr_video_write_settings {
+    const char *format; /* "mp4", "mkv", "webm", "nut", "y4m", "gif" or "frames" (a folder of PNG
+                           pictures, frame_000001.png ..., with their times in frames.json); default
+                           NULL: what the suffix of the path says, "frames" where it ends in '/',
+                           and y4m for stdout, pipes and names without suffix */
+    const char *codec;  /* "h264", "vp9" or "ffv1"; default NULL: h264 in mp4, mkv and nut, vp9 in
+                           webm, ffv1 in mkv and nut that are lossless */
+    int crf;            /* quality of h264, 1..51, and vp9, 1..63: smaller is better and larger.
+                           Default 0: 18 of h264, 24 of vp9 */
+    const char *preset; /* of h264, from "ultrafast" to "placebo": slower makes smaller files;
+                           default NULL: "medium" */
+    int lossless; /* 1: every pixel is kept: FFV1 in mkv and nut, H.264 of R, G and B in mp4 (which
+                     few players show), VP9 of them in webm; UNSUPPORTED in y4m and gif. Frames in a
+                     folder always are. Default 0 */
+    tsr_rational rate;       /* frames a second: what frames without times have, and what y4m has.
+                                Default 0/0: 1 / time_base where that is 1..240, or else 25 */
+    int variable_rate;       /* 1: times follow no rate, and files that keep times state none, which
+                                readers would take for the length of the frames; default 0 */
+    tsr_rational time_base;  /* seconds of a unit of pts and durations; default 0/0: 1 / rate */
+    tsr_video_matrix matrix; /* luma and chroma from R, G and B; default TSR_VIDEO_MATRIX_AUTO:
+                                BT.709, with tags that say so, and BT.601 in y4m, which has no such
+                                tag and is read so by everyone */
+    tsr_video_range range;   /* default TSR_VIDEO_RANGE_AUTO: limited */
+} tsr_video_write_settings;
+
+/* What became of the frames. */
+typedef struct tsr_video_write_report {
+    uint64_t frames;   /* in the file */
+    uint64_t repeated; /* of them: copies that hold a frame, where the rate is constant (y4m) */
+    uint64_t dropped; /* added, but not in the file: no tick of a constant rate was theirs (y4m), or
+                         the frame before was shown for less than 2/100 s (gif) */
+    uint64_t moved;   /* added with a time that did not come after that of the frame before, and
+                         shown one unit after it */
+    uint64_t bytes;   /* of the file; 0 of a folder */
+    uint32_t coded_width, coded_height; /* samples of a frame in the file: even in 4:2:0 of h264,
+                                           where the last row or column of an odd picture stands
+                                           twice */
+    char format[16], codec[16];         /* as in the settings; "png" in a folder */
+    char samples[32];                   /* FFmpeg's name: "yuv420p" */
+} tsr_video_write_report;
+
+/* A video being written. */
+typedef struct tsr_video_writer tsr_video_writer;
+
+/* Says what tsr_video_writer_open would say of the path and the settings, and makes nothing: for
+ * before the work begins. Errors: ARGUMENT, UNSUPPORTED, EXISTS. */
+tsr_status tsr_video_write_check(tsr_context *ctx, const char *path,
+                                 const tsr_video_write_settings *settings);
+/* 1 if a path is named like a video that is written: .mp4, .m4v, .mkv, .webm, .nut, .y4m, .gif, or
+ * a folder's '/' at the end; 0 otherwise, and for stdout, pipes and devices. */
+int tsr_video_is_name(const char *path);
+/* Begins a video of frames of width x height pixels. `path` "-" is stdout; there mp4 is fragmented,
+ * since nobody can go back in a pipe. The file appears under `path` when it is complete, and so
+ * does a folder, which replaces an existing one only where that is empty or has a frames.json.
+ *
+ * mp4 (with the index in front), mkv, webm, nut and folders keep the time of each frame; Matroska
+ * (mkv, webm) rounds to milliseconds. y4m has a constant rate: a frame begins at the tick that is
+ * nearest to its time, counted from the first frame, and is held until the next one begins. gif
+ * counts 1/100 s, from the first frame on, and has one palette. Colours are computed by the rule of
+ * docs/VIDEO.md; equal frames, times and settings give equal bytes with equal versions of FFmpeg,
+ * whatever the number of threads.
+ *
+ * The caller ends *writer with tsr_video_writer_finish or tsr_video_writer_abandon; it is NULL on
+ * error. settings may be NULL (the defaults). FFmpeg's messages are switched off for the process.
+ * Errors: ARGUMENT (a setting out of range, a codec or suffix that does not fit the format, no
+ * pixels), UNSUPPORTED (a build or an FFmpeg without the encoder; lossless where it cannot be),
+ * TOO_LARGE (a side above 16384), EXISTS, writing errors. */
+tsr_status tsr_video_writer_open(tsr_context *ctx, const char *path,
+                                 const tsr_video_write_settings *settings, uint32_t width,
+                                 uint32_t height, tsr_video_writer **writer);
+/* Adds a frame: rgb is [height, width, 3]; pts is when it is shown, in units of the time base, or
+ * TSR_NO_TIME: the number of frames before it / rate. duration is how long, in units; 0 or
+ * TSR_NO_TIME: until the next one, the last as long as the one before it. After an error the writer
+ * can only be abandoned. Errors: writing errors; ARGUMENT (times beyond 2^53 units). */
+tsr_status tsr_video_writer_add(tsr_video_writer *writer, const uint8_t *rgb, int64_t pts,
+                                int64_t duration);
+/* Ends the video and gives the file its name. *writer becomes NULL also on error, when nothing
+ * stays behind. `report` may be NULL. Errors: writing errors; ARGUMENT (no frame was added). */
+tsr_status tsr_video_writer_finish(tsr_video_writer **writer, tsr_video_write_report *report);
+/* Removes what was written and sets *writer to NULL. NULL and a NULL *writer are accepted. */
+void tsr_video_writer_abandon(tsr_video_writer **writer);
+
+/* ---- comparing --------------------------------------------------------------------------------
+ */
+
+/* How far one frame is from its original. */
+typedef struct tsr_frame_score {
+    uint64_t index;
+    double seconds;                              /* from the first frame on, of the original */
+    double psnr;                                 /* dB over 8-bit RGB; infinity for equal frames */
+    double ssim_gaussian, ssim_uniform, l1, mse; /* as in tsr_evaluation; an SSIM is NaN where a
+                                                    side is below its window */
+    double flicker; /* mean absolute change of the signed error since the frame before,
+                       mean |(b_t - a_t) - (b_(t-1) - a_(t-1))| over pixels and channels on the
+                       0..255 scale; NaN of the first frame */
+} tsr_frame_score;
+/* How far a clip is from its original. */
+typedef struct tsr_video_evaluation {
+    uint32_t width, height;
+    uint64_t frames, equal; /* equal: of `frames`, in every pixel */
+    double seconds;         /* from the first frame to the last */
+    int by_index;           /* 1: one of the clips has no times, and frames were matched by place */
+    double psnr_pooled;     /* of the mean mse of all frames; infinity when all are equal */
+    double psnr_mean;       /* mean of the frames' psnr, over those that are not equal; NaN without
+                               any */
+    double ssim_gaussian, ssim_uniform; /* means of the frames' */
+    double l1, mse;                     /* means of the frames', which are those of all pixels */
+    double flicker; /* mean of the frames'; NaN of a single frame. An error that stands still has
+                       none, however large */
+} tsr_video_evaluation;
+/* Receives the score of each frame, in order, on the calling thread; nonzero stops. */
+typedef int (*tsr_frame_score_fn)(void *user, const tsr_frame_score *score);
+/* Compares two videos frame by frame, one pair of frames in memory. Frames belong together by their
+ * place and must agree in their times, counted from the first frame of each: within one unit of the
+ * coarser time base, and 1/100 s at most, since containers round (Matroska to 1/1000 s). settings
+ * are those of reading both; NULL: the defaults. `frame` may be NULL.
+ *
+ * Errors: those of tsr_video_open and tsr_video_next; ARGUMENT where the clips do not belong
+ * together, whose detail says which frame of which file: another size, another time, or another
+ * number of frames (*evaluation then has the frames up to there); INTERRUPTED. */
+tsr_status tsr_video_evaluate(tsr_context *ctx, const char *original, const char *reconstruction,
+                              const tsr_video_settings *settings, tsr_frame_score_fn frame,
+                              void *user, tsr_video_evaluation *evaluation);
 
 #ifdef __cplusplus
 }

@@ -36,6 +36,7 @@
 #define TESSERA_H
 
 #include "datasets.h"
+#include "media.h"
 #include "tokens.h"
 
 #ifdef __cplusplus
@@ -320,6 +321,35 @@ tsr_status tsr_encode_files(tsr_context *ctx, const char *const *inputs, int inp
                             const char *output, const tsr_encode_files_settings *settings,
                             tsr_encode_report *report);
 
+/* How videos become a token file. */
+typedef struct tsr_encode_videos_settings {
+    tsr_encode_files_settings files; /* as for pictures, each frame being one; of `source` nothing
+                                        is read, `check` and targets hold for each frame; default
+                                        tsr_encode_files_settings_default() */
+    tsr_video_settings video;        /* its background is files.encode.fit.background; default
+                                        tsr_video_settings_default() */
+    tsr_frame_choice frames;         /* default zeros: all frames */
+} tsr_encode_videos_settings;
+/* Default settings of tsr_encode_videos. */
+tsr_encode_videos_settings tsr_encode_videos_settings_default(void);
+/* Totals of one tsr_encode_videos. */
+typedef struct tsr_encode_videos_report {
+    tsr_encode_report frames; /* pictures are frames; `failed` counts videos that could not be read,
+                                 or not to their end, and frames that could not be encoded */
+    uint64_t clips;           /* that are in the file */
+} tsr_encode_videos_report;
+/* Encodes videos into one token file, a clip each, every chosen frame an item that decodes alone.
+ * An input is what tsr_video_open takes. Keys are NAME/000000, the video's name without folder and
+ * suffix and the number of the frame in the video. Frames without times get those of the assumed
+ * rate. Memory does not grow with the length of a video.
+ *
+ * A video that is damaged is kept up to there and reported to files.failed: with TSR_ON_ERROR_STOP
+ * that ends the call (files.keep_partial keeps what was done), with SKIP the next follows. settings
+ * and report may be NULL. Errors: those of tsr_encode_files and tsr_frames_open. */
+tsr_status tsr_encode_videos(tsr_context *ctx, const char *const *inputs, int input_count,
+                             const char *output, const tsr_encode_videos_settings *settings,
+                             tsr_encode_videos_report *report);
+
 /* One shard of tsr_batch. All pointers are valid during the callback. */
 typedef struct tsr_batch_shard {
     const char *name;      /* of its file in the output folder */
@@ -428,9 +458,11 @@ typedef struct tsr_decode_report {
     uint64_t
         undecodable; /* of the chosen items: whole, but too large or impossible for the model */
     uint64_t lost;   /* of `written`: their attributes are damaged */
-    int recovered, damaged; /* of the token file, as in tsr_token_file_info */
-    char device[256];       /* tsr_tokenizer_device */
-    char host_stages[64];   /* tsr_tokenizer_host_stages of decoding */
+    int recovered, damaged;       /* of the token file, as in tsr_token_file_info */
+    char device[256];             /* tsr_tokenizer_device */
+    char host_stages[64];         /* tsr_tokenizer_host_stages of decoding */
+    tsr_video_write_report video; /* of a clip that became a video: `written` then counts its
+                                     frames; zeros otherwise */
 } tsr_decode_report;
 
 /* How a token file becomes pictures. */
@@ -442,6 +474,13 @@ typedef struct tsr_decode_file_settings {
     int force; /* 1 decodes with weights other than those the file names, and logs a warning;
                   default 0 */
     tsr_picture_write_settings picture; /* how pictures are written; default: zeros */
+    tsr_video_write_settings video; /* how a clip is written, but for rate and time base, which are
+                                       its own; a format asks for a video whatever the name of the
+                                       output; default: zeros */
+    uint32_t clip;                  /* which clip of the file becomes the video, from 1 on; default
+                                       0: the only one */
+    double from, to; /* of a clip: the frames on screen from `from` seconds on, before `to`, both
+                        from its first frame on. Times then begin at 0. Default 0, 0: all of it */
     const char *const *items;    /* [item_count] items to decode, see tsr_token_file_select; default
                                     NULL */
     int item_count;              /* default 0: every item */
@@ -466,6 +505,13 @@ tsr_decode_file_settings tsr_decode_file_settings_default(void);
  * `damaged`, and the call returns DAMAGED, too. Of several items one that the model cannot have
  * made, or that is too large for the format, costs itself alone: the rest is written, and the call
  * returns its status (TOKENS, TOO_LARGE).
+ *
+ * A clip becomes a video where `output` is named like one (tsr_video_is_name) or settings->video,
+ * clip, from or to ask for it; and where the file has one clip, neither items nor a format of
+ * pictures are chosen, and `output` is stdout (y4m) or a folder (frames with their times). Frames
+ * keep the times of their source, as far as the format can. A frame that is damaged is not in it,
+ * and the one before stays on screen; the call then returns DAMAGED. The video appears when it is
+ * complete. Errors, besides: UNSUPPORTED (frames of several sizes), those of tsr_video_writer_open.
  *
  * After any other failure or an interruption the pictures that are complete stay, and the detail
  * text says how many there are. settings may be NULL (the defaults). Errors: any of status.h;
