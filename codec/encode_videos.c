@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <tessera/videos.h>
 
 enum { ON_THE_WAY = 1024 }; /* frames whose times are remembered: more than a pipeline holds */
 
@@ -35,6 +36,7 @@ typedef struct videos {
     const tsr_video_frame *held;    /* the first frame, while the mark before it passes */
     const tsr_frame_pick *held_pick;
     uint64_t sent;
+    int remarks; /* in the report */
     /* both ends': a frame's time is written before the frame is sent */
     tsr_clip_frame times[ON_THE_WAY];
     /* the consumer's: */
@@ -157,8 +159,18 @@ static tsr_status send_frame(videos *v, tsr_context *ctx, const tsr_video_frame 
     return TSR_OK;
 }
 
+/* Keeps what was said about a video for the report. */
+static void keep_remarks(videos *v) {
+    const int room = (int)(sizeof v->report->remarks / sizeof *v->report->remarks);
+    int count = 0;
+    const char *const *said = tsr_video_remarks(tsr_frames_video(v->frames), &count);
+    for (int i = 0; i < count && v->remarks < room; ++i, ++v->remarks)
+        snprintf(v->report->remarks[v->remarks], sizeof *v->report->remarks, "%s", said[i]);
+}
+
 /* Closes the video; the mark of its clip's end goes out where one began. */
 static void close_video(videos *v, tsr_feed *f) {
+    keep_remarks(v);
     tsr_frames_close(&v->frames);
     if (v->began) f->mark = v->marks + 2 * (size_t)v->at + 1;
     v->began = v->failed = false;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* evaluate_video.c: two videos side by side. */
-#include <tessera/media.h>
+#include <tessera/evaluate.h>
 #include "metrics.h"
 
 #include <math.h>

@@ -64,6 +64,8 @@ static const option options[] = {
 #include "video_options.def"
 };
 
+enum { MOST_REMARKS = sizeof((tsr_encode_videos_report *)0)->remarks / 240 };
+
 typedef struct listing {
     tool *t;
     const encode_options *o;
@@ -194,13 +196,15 @@ static void end_list(json_out *j, char **text) {
     *text = NULL;
 }
 
-static void print_json(tool *t, const encode_options *o, int inputs, const tsr_encode_report *r,
-                       uint64_t clips, const char *items, const char *failures) {
+static void print_json(tool *t, const encode_options *o, int inputs,
+                       const tsr_encode_videos_report *all, const char *items,
+                       const char *failures) {
+    const tsr_encode_report *r = &all->frames;
     json_out j;
     tool_json(t, &j);
     json_text(&j, "output", o->output);
     json_int(&j, "inputs", inputs);
-    if (clips) json_uint(&j, "clips", clips);
+    if (all->clips) json_uint(&j, "clips", all->clips);
     json_uint(&j, "pictures", r->pictures);
     json_uint(&j, "tiles", r->tiles);
     json_uint(&j, "tokens", r->tokens);
@@ -248,11 +252,19 @@ static void print_json(tool *t, const encode_options *o, int inputs, const tsr_e
     tool_stage_seconds(&j, &r->stages);
     json_uint(&j, "failed", r->failed);
     if (r->failed && failures) json_raw(&j, "failures", failures);
+    if (all->clips) {
+        json_array(&j, "remarks");
+        for (size_t i = 0; i < MOST_REMARKS && *all->remarks[i]; ++i)
+            json_text(&j, NULL, all->remarks[i]);
+        json_end(&j, ']');
+    }
     if (items) json_raw(&j, "items", items);
     json_close(&j);
 }
 
-static void say(tool *t, const encode_options *o, const tsr_encode_report *r, uint64_t clips) {
+static void say(tool *t, const encode_options *o, const tsr_encode_videos_report *all) {
+    const tsr_encode_report *r = &all->frames;
+    const uint64_t clips = all->clips;
     char number[32], clip[40] = "", pictures[32], tiles[32], tokens[32], ties[48], bytes[32] = "";
     const bool pipe = tool_is_stream(o->output); /* its bytes are not known here */
     if (!pipe) tool_bytes(r->bytes, bytes, sizeof bytes);
@@ -270,9 +282,16 @@ static void say(tool *t, const encode_options *o, const tsr_encode_report *r, ui
              tool_on_host(r->model.device, r->model.host_stages, on_host, sizeof on_host),
              o->common.precision ? ", fast precision" : "");
     if (o->common.verbose) tool_say_stages(t, &r->stages);
-    if (r->failed)
+    if (r->failed && clips)
+        tool_say(t, "%" PRIu64 " %s not read to the end, as said above", r->failed,
+                 r->failed == 1 ? "video was" : "videos were");
+    else if (r->failed)
         tool_say(t, "%" PRIu64 " %s left out, as said above", r->failed,
                  r->failed == 1 ? "picture was" : "pictures were");
+    for (size_t i = 0; i < MOST_REMARKS && *all->remarks[i] && !o->common.verbose; ++i) {
+        char line[256];
+        tool_say(t, "%s", tool_clean(all->remarks[i], line, sizeof line));
+    }
     if (o->common.precision)
         tool_say(t, "'tessera bench --agreement' measures how many ids are those of f32");
     if (r->predicted)
@@ -342,17 +361,13 @@ static int claim_output(const verb *v, encode_options *o, char **inputs, int cou
 /* Encodes pictures, or with `videos` videos. */
 static tsr_status encode(tool *t, const encode_options *o, const tsr_encode_files_settings *s,
                          const video_meaning *videos, char **inputs, int count,
-                         tsr_encode_report *report, uint64_t *clips) {
+                         tsr_encode_videos_report *report) {
     if (!videos)
-        return tsr_encode_files(t->ctx, (const char *const *)inputs, count, o->output, s, report);
+        return tsr_encode_files(t->ctx, (const char *const *)inputs, count, o->output, s,
+                                &report->frames);
     const tsr_encode_videos_settings v = {
         .files = *s, .video = videos->settings, .frames = videos->choice};
-    tsr_encode_videos_report r;
-    const tsr_status status =
-        tsr_encode_videos(t->ctx, (const char *const *)inputs, count, o->output, &v, &r);
-    *report = r.frames;
-    *clips = r.clips;
-    return status;
+    return tsr_encode_videos(t->ctx, (const char *const *)inputs, count, o->output, &v, report);
 }
 
 /* Refuses pictures and videos in one call. */
@@ -437,10 +452,8 @@ static int run(const verb *v, int argc, char **argv) {
     s.failed_user = &l;
     s.encode.progress = tool_progress;
     s.encode.progress_user = &t;
-    tsr_encode_report report = {0};
-    uint64_t clips = 0;
-    const tsr_status status =
-        encode(&t, &o, &s, videos ? &video : NULL, argv, operands, &report, &clips);
+    tsr_encode_videos_report report = {0};
+    const tsr_status status = encode(&t, &o, &s, videos ? &video : NULL, argv, operands, &report);
     end_list(&l.j, &l.text);
     end_list(&l.bad, &l.bad_text);
     if (status)
@@ -448,10 +461,10 @@ static int run(const verb *v, int argc, char **argv) {
     else {
         tool_progress_clear(&t);
         if (o.common.json)
-            print_json(&t, &o, operands, &report, clips, l.text, l.bad_text);
+            print_json(&t, &o, operands, &report, l.text, l.bad_text);
         else
-            say(&t, &o, &report, clips);
-        code = report.failed ? EXIT_NEGATIVE : EXIT_DONE;
+            say(&t, &o, &report);
+        code = report.frames.failed ? EXIT_NEGATIVE : EXIT_DONE;
     }
     free(l.text);
     free(l.bad_text);

@@ -135,9 +135,9 @@ static tsr_status add_strip(sheet *s, const char *path) {
     tsr_status status =
         tsr_frames_open(s->t->ctx, path, NULL, &choice, tool_progress, s->t, &frames);
     if (status) return status;
-    char name[256], clean[256], label[128];
-    tool_stem(path, name, sizeof name);
-    tool_clean(name, clean, sizeof clean);
+    char clean[256], label[128]; /* with the suffix: an original and its copy may share the rest */
+    const char *slash = strrchr(path, '/');
+    tool_clean(slash && slash[1] ? slash + 1 : path, clean, sizeof clean);
     const tsr_video_frame *frame = NULL;
     const tsr_frame_pick *pick = NULL;
     int count = 0;

@@ -2,7 +2,7 @@
 /* eval_video.c: see eval_video.h. */
 #include "eval_video.h"
 
-#include <tessera/media.h>
+#include <tessera/evaluate.h>
 
 #include <inttypes.h>
 #include <math.h>

@@ -4,7 +4,7 @@
 #ifndef TOOLS_VIDEO_OPTIONS_H
 #define TOOLS_VIDEO_OPTIONS_H
 
-#include <tessera/media.h>
+#include <tessera/videos.h>
 #include "tool.h"
 
 /* Member `video` of a verb's options. */

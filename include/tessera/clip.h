@@ -16,6 +16,7 @@
 #ifndef TESSERA_CLIP_H
 #define TESSERA_CLIP_H
 
+#include "media.h"
 #include "reduce.h"
 #include "tessera.h"
 

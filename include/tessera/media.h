@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* media.h: frames of videos, one after the other, read and written.
+/* media.h: frames of videos, one after the other, and pictures, read and written.
  *
  *     tsr_video *video = NULL;
  *     const tsr_video_frame *frame = NULL;
@@ -341,47 +341,43 @@ tsr_status tsr_video_writer_finish(tsr_video_writer **writer, tsr_video_write_re
 /* Removes what was written and sets *writer to NULL. NULL and a NULL *writer are accepted. */
 void tsr_video_writer_abandon(tsr_video_writer **writer);
 
-/* ---- comparing --------------------------------------------------------------------------------
+/* ---- pictures ---------------------------------------------------------------------------------
  */
 
-/* How far one frame is from its original. */
-typedef struct tsr_frame_score {
-    uint64_t index;
-    double seconds;                              /* from the first frame on, of the original */
-    double psnr;                                 /* dB over 8-bit RGB; infinity for equal frames */
-    double ssim_gaussian, ssim_uniform, l1, mse; /* as in tsr_evaluation; an SSIM is NaN where a
-                                                    side is below its window */
-    double flicker; /* mean absolute change of the signed error since the frame before,
-                       mean |(b_t - a_t) - (b_(t-1) - a_(t-1))| over pixels and channels on the
-                       0..255 scale; NaN of the first frame */
-} tsr_frame_score;
-/* How far a clip is from its original. */
-typedef struct tsr_video_evaluation {
-    uint32_t width, height;
-    uint64_t frames, equal; /* equal: of `frames`, in every pixel */
-    double seconds;         /* from the first frame to the last */
-    int by_index;           /* 1: one of the clips has no times, and frames were matched by place */
-    double psnr_pooled;     /* of the mean mse of all frames; infinity when all are equal */
-    double psnr_mean;       /* mean of the frames' psnr, over those that are not equal; NaN without
-                               any */
-    double ssim_gaussian, ssim_uniform; /* means of the frames' */
-    double l1, mse;                     /* means of the frames', which are those of all pixels */
-    double flicker; /* mean of the frames'; NaN of a single frame. An error that stands still has
-                       none, however large */
-} tsr_video_evaluation;
-/* Receives the score of each frame, in order, on the calling thread; nonzero stops. */
-typedef int (*tsr_frame_score_fn)(void *user, const tsr_frame_score *score);
-/* Compares two videos frame by frame, one pair of frames in memory. Frames belong together by their
- * place and must agree in their times, counted from the first frame of each: within one unit of the
- * coarser time base, and 1/100 s at most, since containers round (Matroska to 1/1000 s). settings
- * are those of reading both; NULL: the defaults. `frame` may be NULL.
- *
- * Errors: those of tsr_video_open and tsr_video_next; ARGUMENT where the clips do not belong
- * together, whose detail says which frame of which file: another size, another time, or another
- * number of frames (*evaluation then has the frames up to there); INTERRUPTED. */
-tsr_status tsr_video_evaluate(tsr_context *ctx, const char *original, const char *reconstruction,
-                              const tsr_video_settings *settings, tsr_frame_score_fn frame,
-                              void *user, tsr_video_evaluation *evaluation);
+/* How a picture becomes a file. A struct of zeros is the default. */
+typedef struct tsr_picture_write_settings {
+    const char *format; /* "png", "jpg", "webp", "avif", "tiff" or "ppm"; default NULL: what the
+                           suffix of the file's name says (.jpeg, .jpe, .jfif, .tif, .pnm are known,
+                           too), and png for stdout, pipes and names without suffix. A suffix of
+                           another format fails with ARGUMENT, and so does an unknown suffix without
+                           a format */
+    int quality;        /* of jpg, webp and avif, 1 (smallest) to 100 (nearest to the pixels);
+                           ARGUMENT with the others, and with `lossless`. JPEG and AVIF keep chroma at
+                           full resolution (4:4:4), WebP at half. Default 0: 95 */
+    int lossless; /* 1: webp and avif keep every pixel, as png, tiff and ppm always do; ARGUMENT
+                     with jpg. Default 0 */
+} tsr_picture_write_settings;
+
+/* Reads a picture file into *rgb, [*height, *width, 3], which the caller frees with free(). "-" is
+ * stdin. The EXIF orientation is applied, and transparent pixels are laid over `background`; NULL
+ * is white. Formats: those of tsr_encode_files. Errors: reading errors. */
+tsr_status tsr_picture_read(tsr_context *ctx, const char *path, const uint8_t background[3],
+                            uint8_t **rgb, int *width, int *height);
+/* Writes RGB [height, width, 3] as a picture file of the kind that the suffix of `path` or the
+ * settings say; "-" is stdout. The file appears under `path` when it is complete. settings may be
+ * NULL (the defaults). Errors: ARGUMENT, UNSUPPORTED (a format this build was made without),
+ * TOO_LARGE (more pixels than the format holds), EXISTS, writing errors. */
+tsr_status tsr_picture_write(tsr_context *ctx, const char *path, int width, int height,
+                             const uint8_t *rgb, const tsr_picture_write_settings *settings);
+/* Says what tsr_picture_write would say without looking at pixels, and writes nothing: for before
+ * the work begins. Errors: ARGUMENT, UNSUPPORTED, EXISTS. */
+tsr_status tsr_picture_write_check(tsr_context *ctx, const char *path,
+                                   const tsr_picture_write_settings *settings);
+/* Writes RGB [height, width, 3] as a PNG file, whatever its name; "-" is stdout. Equal pixels give
+ * equal bytes. The file appears under `path` when it is complete. Errors: ARGUMENT, EXISTS, writing
+ * errors. */
+tsr_status tsr_picture_write_png(tsr_context *ctx, const char *path, int width, int height,
+                                 const uint8_t *rgb);
 
 #ifdef __cplusplus
 }

@@ -36,6 +36,7 @@
 #define TESSERA_H
 
 #include "datasets.h"
+#include "evaluate.h"
 #include "media.h"
 #include "tokens.h"
 
@@ -321,35 +322,6 @@ tsr_status tsr_encode_files(tsr_context *ctx, const char *const *inputs, int inp
                             const char *output, const tsr_encode_files_settings *settings,
                             tsr_encode_report *report);
 
-/* How videos become a token file. */
-typedef struct tsr_encode_videos_settings {
-    tsr_encode_files_settings files; /* as for pictures, each frame being one; of `source` nothing
-                                        is read, `check` and targets hold for each frame; default
-                                        tsr_encode_files_settings_default() */
-    tsr_video_settings video;        /* its background is files.encode.fit.background; default
-                                        tsr_video_settings_default() */
-    tsr_frame_choice frames;         /* default zeros: all frames */
-} tsr_encode_videos_settings;
-/* Default settings of tsr_encode_videos. */
-tsr_encode_videos_settings tsr_encode_videos_settings_default(void);
-/* Totals of one tsr_encode_videos. */
-typedef struct tsr_encode_videos_report {
-    tsr_encode_report frames; /* pictures are frames; `failed` counts videos that could not be read,
-                                 or not to their end, and frames that could not be encoded */
-    uint64_t clips;           /* that are in the file */
-} tsr_encode_videos_report;
-/* Encodes videos into one token file, a clip each, every chosen frame an item that decodes alone.
- * An input is what tsr_video_open takes. Keys are NAME/000000, the video's name without folder and
- * suffix and the number of the frame in the video. Frames without times get those of the assumed
- * rate. Memory does not grow with the length of a video.
- *
- * A video that is damaged is kept up to there and reported to files.failed: with TSR_ON_ERROR_STOP
- * that ends the call (files.keep_partial keeps what was done), with SKIP the next follows. settings
- * and report may be NULL. Errors: those of tsr_encode_files and tsr_frames_open. */
-tsr_status tsr_encode_videos(tsr_context *ctx, const char *const *inputs, int input_count,
-                             const char *output, const tsr_encode_videos_settings *settings,
-                             tsr_encode_videos_report *report);
-
 /* One shard of tsr_batch. All pointers are valid during the callback. */
 typedef struct tsr_batch_shard {
     const char *name;      /* of its file in the output folder */
@@ -426,20 +398,6 @@ typedef struct tsr_batch_report {
 tsr_status tsr_batch(tsr_context *ctx, const char *const *inputs, int input_count,
                      const char *folder, const tsr_batch_settings *settings,
                      tsr_batch_report *report);
-
-/* How a picture becomes a file. A struct of zeros is the default. */
-typedef struct tsr_picture_write_settings {
-    const char *format; /* "png", "jpg", "webp", "avif", "tiff" or "ppm"; default NULL: what the
-                           suffix of the file's name says (.jpeg, .jpe, .jfif, .tif, .pnm are known,
-                           too), and png for stdout, pipes and names without suffix. A suffix of
-                           another format fails with ARGUMENT, and so does an unknown suffix without
-                           a format */
-    int quality;        /* of jpg, webp and avif, 1 (smallest) to 100 (nearest to the pixels);
-                           ARGUMENT with the others, and with `lossless`. JPEG and AVIF keep chroma at
-                           full resolution (4:4:4), WebP at half. Default 0: 95 */
-    int lossless; /* 1: webp and avif keep every pixel, as png, tiff and ppm always do; ARGUMENT
-                     with jpg. Default 0 */
-} tsr_picture_write_settings;
 
 /* One item that became a picture. All pointers are valid during the callback. */
 typedef struct tsr_decoded {
@@ -519,25 +477,6 @@ tsr_decode_file_settings tsr_decode_file_settings_default(void);
  * the input; EXISTS. */
 tsr_status tsr_decode_file(tsr_context *ctx, const char *input, const char *output,
                            const tsr_decode_file_settings *settings);
-
-/* Distances between two 8-bit RGB pictures, with all channels in one mean. */
-typedef struct tsr_evaluation {
-    int width, height;    /* of both pictures, in pixels */
-    double mse;           /* mean squared error on the 0..255 scale */
-    double psnr;          /* 10 log10(255^2 / mse) in dB; infinity for equal pictures */
-    double ssim_gaussian; /* SSIM of Wang et al. 2004: 11x11 gaussian window, sigma 1.5, valid
-                             region; NaN when a side is below 11 */
-    double ssim_uniform;  /* SSIM with a 7x7 uniform window and sample covariance (scikit-image's
-                             default); NaN when a side is below 7 */
-    double l1;            /* mean absolute error on the 0..1 scale */
-} tsr_evaluation;
-/* Compares two picture files of equal size. Errors: reading errors; ARGUMENT (sizes differ). */
-tsr_status tsr_evaluate_files(tsr_context *ctx, const char *original, const char *reconstruction,
-                              tsr_evaluation *evaluation);
-/* Compares two pictures in memory, RGB [height, width, 3]. Errors: ARGUMENT (a side below 1),
- * MEMORY. */
-tsr_status tsr_evaluate(tsr_context *ctx, const uint8_t *original, const uint8_t *reconstruction,
-                        int width, int height, tsr_evaluation *evaluation);
 
 /* ---- ring 2: tokenizers and pictures in memory ------------------------------------------- */
 
@@ -641,27 +580,6 @@ tsr_status tsr_tokenizer_decode(tsr_tokenizer *tokenizer, const tsr_token_header
 tsr_status tsr_tokenizer_decode_with(tsr_tokenizer *tokenizer, const tsr_token_header *header,
                                      const tsr_token_item *item,
                                      const tsr_decode_settings *settings, uint8_t *rgb);
-
-/* Reads a picture file into *rgb, [*height, *width, 3], which the caller frees with free(). "-" is
- * stdin. The EXIF orientation is applied, and transparent pixels are laid over `background`; NULL
- * is white. Formats: those of tsr_encode_files. Errors: reading errors. */
-tsr_status tsr_picture_read(tsr_context *ctx, const char *path, const uint8_t background[3],
-                            uint8_t **rgb, int *width, int *height);
-/* Writes RGB [height, width, 3] as a picture file of the kind that the suffix of `path` or the
- * settings say; "-" is stdout. The file appears under `path` when it is complete. settings may be
- * NULL (the defaults). Errors: ARGUMENT, UNSUPPORTED (a format this build was made without),
- * TOO_LARGE (more pixels than the format holds), EXISTS, writing errors. */
-tsr_status tsr_picture_write(tsr_context *ctx, const char *path, int width, int height,
-                             const uint8_t *rgb, const tsr_picture_write_settings *settings);
-/* Says what tsr_picture_write would say without looking at pixels, and writes nothing: for before
- * the work begins. Errors: ARGUMENT, UNSUPPORTED, EXISTS. */
-tsr_status tsr_picture_write_check(tsr_context *ctx, const char *path,
-                                   const tsr_picture_write_settings *settings);
-/* Writes RGB [height, width, 3] as a PNG file, whatever its name; "-" is stdout. Equal pixels give
- * equal bytes. The file appears under `path` when it is complete. Errors: ARGUMENT, EXISTS, writing
- * errors. */
-tsr_status tsr_picture_write_png(tsr_context *ctx, const char *path, int width, int height,
-                                 const uint8_t *rgb);
 
 /* ---- ring 3: experimental ---------------------------------------------------------------- */
 #ifdef TESSERA_EXPERIMENTAL

@@ -39,5 +39,5 @@ void moving_frame(const uint8_t *ground, int number, uint8_t *rgb) {
     char text[16];
     static const uint8_t ink[3] = {250, 246, 232};
     snprintf(text, sizeof text, "FRAME %02d", number);
-    stroke_text(&(stroke_picture){rgb, MOVING_WIDTH, MOVING_HEIGHT}, 12, 34, 18, 3, ink, text);
+    stroke_text(&(stroke_picture){rgb, MOVING_WIDTH, MOVING_HEIGHT}, 18, 52, 28, 5, ink, text);
 }

@@ -7,10 +7,10 @@
 #include <stdint.h>
 
 enum {
-    MOVING_WIDTH = 256,
-    MOVING_HEIGHT = 192,
+    MOVING_WIDTH = 384,
+    MOVING_HEIGHT = 288,
     MOVING_FRAMES = 16,
-    MOVING_STEP = 8, /* pixels that the view moves from frame to frame */
+    MOVING_STEP = 12, /* pixels that the view moves from frame to frame */
     MOVING_GROUND = MOVING_WIDTH + MOVING_FRAMES * MOVING_STEP /* width of the landscape */
 };
 /* Draws the landscape, [MOVING_HEIGHT, MOVING_GROUND, 3]. */
