@@ -440,8 +440,9 @@ const verb verb_eval = {
         "milliseconds); what does not is named. PSNR comes pooled (of the error of all frames) and "
         "as the mean of the frames' own; the flicker is the mean absolute change of the error from "
         "frame to frame, on the 0..255 scale.",
-    .exits = "1 when pictures have no counterpart or another size, or cannot be read (in "
-             "folders), and when clips differ in size, times or number of frames",
+    .exits =
+        "1 when pictures have no counterpart or another size, or cannot be read (in folders);\n"
+        "  when clips differ in size, times or number of frames",
     .examples = "# one picture\n"
                 "tessera eval photo.png back.png\n"
                 "# a folder of originals against a folder of decoded pictures\n"
