@@ -4,6 +4,7 @@
 #include "clip_make.h"
 #include "../compute/sums.h"
 #include "../quantizer/spherical.h"
+#include "../reduce/farthest.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -5,6 +5,7 @@
 #include "../datasets/source.h"
 #include "../formats/file.h"
 #include "../media/image.h"
+#include "../reduce/operator.h"
 #include "encoder.h"
 #include "feature_output.h"
 
@@ -248,7 +249,7 @@ static tsr_status check_arguments(tsr_context *ctx, const char *const *inputs, i
     if (count < 0 || (count ? !inputs : !s->source.files_from))
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "inputs: wanted at least one picture, got none");
     if (!output) return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "output: wanted a path, got NULL");
-    tsr_status status = TSR_OK;
+    tsr_status status = tsr_operations_check(ctx, s->operations, s->operation_count);
     for (int i = 0; i < count && !status; ++i)
         if (inputs[i]) status = tsr_out_not_input(ctx, output, inputs[i]);
     if (!status) status = tsr_out_not_input(ctx, output, s->source.files_from);

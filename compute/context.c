@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 const char *tsr_detail(const tsr_context *ctx) {
     return ctx ? ctx->detail : "";
@@ -75,6 +77,20 @@ void *tsr_alloc(tsr_context *ctx, size_t count, size_t size, const char *what) {
     return allocate(ctx, count, size, what, true);
 }
 
+/* Touching a large array for the first time costs as much as a pass over it when each page of 4 KiB
+ * is asked for alone. */
+static void want_huge_pages(void *p, size_t bytes) {
+#ifdef MADV_HUGEPAGE
+    const uintptr_t huge = (uintptr_t)1 << 21, from = ((uintptr_t)p + huge - 1) / huge * huge;
+    const uintptr_t to = ((uintptr_t)p + bytes) / huge * huge;
+    if (bytes >= 4 * huge && to > from) madvise((void *)from, to - from, MADV_HUGEPAGE);
+#else
+    (void)p, (void)bytes;
+#endif
+}
+
 void *tsr_alloc_raw(tsr_context *ctx, size_t count, size_t size, const char *what) {
-    return allocate(ctx, count, size, what, false);
+    void *p = allocate(ctx, count, size, what, false);
+    if (p) want_huge_pages(p, count * size);
+    return p;
 }

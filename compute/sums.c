@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* sums.c: float64 sums in eight lanes. */
+/* sums.c: float64 sums in lanes: four vectors of the widest kind, so that no addition waits for the
+ * one before it. */
 #include "sums.h"
 #include "cpu/simd.h"
 
-enum { LANES = 8 };
+enum { LANES = 32 };
+
+/* Sum of the lanes, halves onto halves. */
+static inline double fold(double *lane) {
+    for (int half = LANES / 2; half; half /= 2)
+        for (int l = 0; l < half; ++l)
+            lane[l] += lane[l + half];
+    return lane[0];
+}
 
 TSR_CLONES double tsr_dot(const float *a, const float *b, int64_t n) {
     double lane[LANES] = {0};
@@ -12,9 +21,8 @@ TSR_CLONES double tsr_dot(const float *a, const float *b, int64_t n) {
         for (int l = 0; l < LANES; ++l)
             lane[l] += (double)a[i + l] * (double)b[i + l];
     for (; i < n; ++i)
-        lane[0] += (double)a[i] * (double)b[i];
-    return ((lane[0] + lane[4]) + (lane[1] + lane[5])) +
-           ((lane[2] + lane[6]) + (lane[3] + lane[7]));
+        lane[i % LANES] += (double)a[i] * (double)b[i];
+    return fold(lane);
 }
 
 TSR_CLONES double tsr_square_distance(const float *a, const float *b, int64_t n) {
@@ -25,8 +33,9 @@ TSR_CLONES double tsr_square_distance(const float *a, const float *b, int64_t n)
             const double d = (double)a[i + l] - (double)b[i + l];
             lane[l] += d * d;
         }
-    for (; i < n; ++i)
-        lane[0] += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
-    return ((lane[0] + lane[4]) + (lane[1] + lane[5])) +
-           ((lane[2] + lane[6]) + (lane[3] + lane[7]));
+    for (; i < n; ++i) {
+        const double d = (double)a[i] - (double)b[i];
+        lane[i % LANES] += d * d;
+    }
+    return fold(lane);
 }

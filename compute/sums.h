@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sums.h: float64 sums over rows of f32 that decide between near equals. They are added in eight
+/* sums.h: float64 sums over rows of f32 that decide between near equals. They are added in
  * lanes, so that vectors may be used and the order of additions depends on n alone. */
 #ifndef COMPUTE_SUMS_H
 #define COMPUTE_SUMS_H

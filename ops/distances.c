@@ -40,7 +40,7 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     const int64_t m = tsr_rows(call->in[0]), n = tsr_rows(call->in[1]),
                   cols = tsr_cols(call->in[0]);
     const uint32_t push[3] = {(uint32_t)m, (uint32_t)n, (uint32_t)cols};
-    if (2 * cols > LOOP_LIMIT) return 0;
+    if (8 * cols > LOOP_LIMIT) return 0; /* a thread makes 8 numbers */
     *d = (tsr_gpu_dispatch){.variant = "distances"};
     dispatch_push(d, push, sizeof push);
     dispatch_bind(d, BIND_IN);

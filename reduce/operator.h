@@ -61,6 +61,9 @@ tsr_status tsr_operations_apply(tsr_device **device, const tsr_token_set *set,
                                 const char *const *operations, int count, tsr_reduce_report *report,
                                 tsr_token_set **reduced);
 
+/* Checks what can be said of operations before there is a set: names, parameters, and that none
+ * plans. Errors: ARGUMENT, NOT_FOUND. */
+tsr_status tsr_operations_check(tsr_context *ctx, const char *const *operations, int count);
 /* Says where operations first .. first + count - 1 of a chain ran, the GPU or with NULL the cpu,
  * and adds near_ties [count] or none. report may be NULL, here and below. */
 void tsr_report_steps(tsr_reduce_report *report, int first, int count, const tsr_device *device,

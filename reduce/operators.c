@@ -161,18 +161,34 @@ tsr_status tsr_operation_end(tsr_operation *o, tsr_token_set **made) {
     return o->status;
 }
 
+/* Reads an operation on token sets. */
+static tsr_status read_on_sets(tsr_operation *o, const char *operation, char *text) {
+    const tsr_status status = tsr_operation_read(o, operation, text);
+    if (status || o->op->info.kind != TSR_OPERATOR_PLAN) return status;
+    return tsr_fail(o->ctx, TSR_ERROR_ARGUMENT,
+                    "%s: wanted an operator on token sets, got one that plans", o->op->info.name);
+}
+
+tsr_status tsr_operations_check(tsr_context *ctx, const char *const *operations, int count) {
+    char text[TSR_OPERATION_TEXT];
+    tsr_status status = TSR_OK;
+    for (int i = 0; i < count && !status; ++i) {
+        tsr_operation o = {.ctx = ctx};
+        status = operations && operations[i] ? read_on_sets(&o, operations[i], text)
+                                             : tsr_fail(ctx, TSR_ERROR_ARGUMENT,
+                                                        "operation %d: wanted a text, got NULL", i);
+    }
+    return status;
+}
+
 /* *device may be NULL, and may be opened. */
 static tsr_status apply(tsr_device **device, const tsr_token_set *in, const char *operation,
                         tsr_token_set **made) {
     char text[TSR_OPERATION_TEXT];
     tsr_operation o = {.ctx = in->ctx, .device = device, .in = in, .scratch = {.ctx = in->ctx}};
     *made = NULL;
-    o.status = tsr_operation_read(&o, operation, text);
+    o.status = read_on_sets(&o, operation, text);
     if (o.status) return o.status;
-    if (o.op->info.kind == TSR_OPERATOR_PLAN)
-        return tsr_fail(o.ctx, TSR_ERROR_ARGUMENT,
-                        "%s: wanted an operator on token sets, got one that plans",
-                        o.op->info.name);
     o.trace = tsr_token_set_make(o.ctx, 1, 1, 1);
     if (!o.trace) return TSR_ERROR_MEMORY;
     o.op->apply(&o);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* products.c: rows against rows on the cpu. */
 #include "products.h"
+#include "../compute/cpu/gemm_bytes.h"
 #include "../compute/cpu/simd.h"
 #include "../compute/threads.h"
 
+#include <math.h>
 #include <stdint.h>
+#include <string.h>
 
 /* A block of rows and of columns: rows stay in the second-level cache while all columns pass. */
 enum {
@@ -14,7 +17,8 @@ enum {
     ROWS_OF_TILE = 96,
     COLUMNS_OF_TILE = 192,
     LINE = 64,
-    PANEL_MOST = 64
+    PANEL_MOST = 64,
+    LANES = 16
 };
 
 typedef struct pack_work {
@@ -131,4 +135,143 @@ void tsr_products_visit(const tsr_products *p, const float *a, int64_t stride, i
                     .fn = fn,
                     .arg = arg};
     tsr_parallel(o->ctx, (count + w.rows - 1) / w.rows, visit_rows, &w);
+}
+
+/* ---- bytes ---- */
+
+typedef struct round_work {
+    tsr_byte_rows *r;
+    const float *x;
+    int64_t stride, dim;
+    const double *length;
+} round_work;
+
+/* Greatest magnitude: that of the greatest bits without sign, since integers have a maximum that
+ * vectors know. */
+TSR_CLONES static float greatest(const float *x, int64_t n) {
+    int32_t most = 0;
+    for (int64_t i = 0; i < n; ++i) {
+        int32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        bits &= INT32_MAX;
+        most = bits > most ? bits : most;
+    }
+    float value;
+    memcpy(&value, &most, sizeof value);
+    return value;
+}
+
+/* Bytes of x * per_step; returns the sum of their squared errors in steps. */
+TSR_CLONES static float round_row(const float *x, int64_t n, float per_step, int8_t *to,
+                                  int32_t *sum) {
+    const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
+    float lane[LANES] = {0};
+    int32_t total[LANES] = {0};
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int l = 0; l < LANES; ++l) {
+            const float exact = x[i + l] * per_step, near = (exact + magic) - magic;
+            lane[l] += (exact - near) * (exact - near);
+            total[l] += (int32_t)near;
+            to[i + l] = (int8_t)(int32_t)near;
+        }
+    for (; i < n; ++i) {
+        const float exact = x[i] * per_step, near = (exact + magic) - magic;
+        lane[0] += (exact - near) * (exact - near);
+        total[0] += (int32_t)near;
+        to[i] = (int8_t)(int32_t)near;
+    }
+    for (int l = 1; l < LANES; ++l) {
+        lane[0] += lane[l];
+        total[0] += total[l];
+    }
+    *sum = total[0];
+    return lane[0];
+}
+
+static void round_tile(void *arg, int64_t tile, int worker) {
+    const round_work *w = arg;
+    tsr_byte_rows *r = w->r;
+    (void)worker;
+    for (int64_t i = tile * ROWS; i < r->n && i < (tile + 1) * ROWS; ++i) {
+        const float *x = w->x + i * w->stride;
+        const float most = greatest(x, w->dim);
+        /* Rows that f32 cannot scale are zeros, and wrong by their length, 1. */
+        const bool plain = most > 1e-30f && w->length[i] > 0;
+        const double left = (double)round_row(x, w->dim, plain ? 127 / most : 0,
+                                              r->bytes + i * r->depth, &r->sum[i]);
+        const double step = plain ? (double)most / 127 / w->length[i] : 0;
+        memset(r->bytes + i * r->depth + w->dim, 0, (size_t)(r->depth - w->dim));
+        r->step[i] = (float)step;
+        /* The errors themselves are known to 2^-24 of 127 steps. */
+        const double unknown = sqrt((double)w->dim) * 2e-5;
+        r->error[i] = plain              ? (float)(step * (sqrt(left) * 1.001 + unknown) + 1e-6)
+                      : w->length[i] > 0 ? 1.0f
+                                         : 0.0f;
+    }
+}
+
+bool tsr_products_have_bytes(tsr_operation *o, int64_t dim) {
+    const tsr_device *device = tsr_operation_device(o);
+    return !o->status && dim <= TSR_BYTES_DEPTH_MOST && tsr_device_is_plain_cpu(device) &&
+           tsr_byte_select(device);
+}
+
+void tsr_byte_rows_make(tsr_operation *o, tsr_byte_rows *r, const float *x, int64_t stride,
+                        int64_t n, int64_t dim, const double *length) {
+    *r = (tsr_byte_rows){.n = n, .depth = (dim + 3) / 4 * 4};
+    r->bytes = tsr_operation_take_raw(o, n * r->depth, 1, "rows of bytes");
+    r->sum = tsr_operation_take_raw(o, n, sizeof *r->sum, "rows of bytes");
+    r->step = tsr_operation_take(o, n + PANEL_MOST, sizeof *r->step, "rows of bytes");
+    r->error = tsr_operation_take_raw(o, n, sizeof *r->error, "rows of bytes");
+    if (!o->status)
+        tsr_parallel(o->ctx, (n + ROWS - 1) / ROWS, round_tile,
+                     &(round_work){r, x, stride, dim, length});
+}
+
+typedef struct byte_work {
+    const tsr_byte_kernels *kernels;
+    const tsr_byte_rows *a, *b;
+    uint8_t *panels;
+    float *block;
+    int64_t rows;
+    tsr_block_fn fn;
+    void *arg;
+} byte_work;
+
+static void pack_bytes(void *arg, int64_t tile, int worker) {
+    const byte_work *w = arg;
+    const int64_t depth = w->b->depth, step = w->kernels->cols, from = tile * step;
+    (void)worker;
+    w->kernels->pack(w->panels + from * depth, w->b->bytes + from * depth, depth,
+                     w->b->n - from < step ? w->b->n - from : step);
+}
+
+static void visit_bytes(void *arg, int64_t tile, int worker) {
+    const byte_work *w = arg;
+    const tsr_byte_rows *a = w->a;
+    tsr_block b = {.first = tile * w->rows, .ld = COLUMNS};
+    b.rows = a->n - b.first < w->rows ? a->n - b.first : w->rows;
+    b.y = w->block + (int64_t)worker * ROWS * COLUMNS;
+    for (; b.from < w->b->n; b.from += COLUMNS) {
+        b.columns = w->b->n - b.from < COLUMNS ? w->b->n - b.from : COLUMNS;
+        w->kernels->product(a->bytes + b.first * a->depth, a->sum + b.first, b.rows, a->depth,
+                            w->panels, w->b->step, b.from, b.from + b.columns, b.y, b.ld);
+        w->fn(w->arg, &b);
+    }
+}
+
+void tsr_byte_rows_visit(tsr_operation *o, const tsr_byte_rows *a, const tsr_byte_rows *b,
+                         tsr_block_fn fn, void *arg) {
+    byte_work w = {
+        .a = a, .b = b, .rows = a->n < 32 * ROWS ? FEW_ROWS : ROWS, .fn = fn, .arg = arg};
+    if (o->status) return;
+    w.kernels = tsr_byte_select(tsr_operation_device(o));
+    const int64_t bytes = (int64_t)w.kernels->panel_bytes(b->depth, b->n);
+    const int64_t floats = (int64_t)tsr_thread_count(o->ctx) * ROWS * COLUMNS + LINE;
+    w.panels = (uint8_t *)aligned(tsr_operation_take_raw(o, bytes / 4 + LINE, 4, "packed bytes"));
+    w.block = aligned(tsr_operation_take_raw(o, floats, sizeof(float), "block of products"));
+    if (o->status) return;
+    tsr_parallel(o->ctx, (b->n + w.kernels->cols - 1) / w.kernels->cols, pack_bytes, &w);
+    tsr_parallel(o->ctx, (a->n + w.rows - 1) / w.rows, visit_bytes, &w);
 }

@@ -37,4 +37,27 @@ typedef void (*tsr_block_fn)(void *arg, const tsr_block *block);
 void tsr_products_visit(const tsr_products *p, const float *a, int64_t stride, int64_t count,
                         tsr_block_fn fn, void *arg);
 
+/* ---- rough products --------------------------------------------------------------------------
+ */
+
+/* Unit rows as bytes: row i is about step[i] * bytes, and `error` is by how much it is not. */
+typedef struct tsr_byte_rows {
+    int64_t n, depth; /* dim rounded up to a multiple of 4 */
+    int8_t *bytes;    /* [n, depth] */
+    int32_t *sum;     /* [n] of the bytes of a row */
+    float *step;      /* [n], and room up to a whole panel */
+    float *error;     /* [n] length of the difference, rounded up */
+} tsr_byte_rows;
+/* Whether products of bytes are fast on the operation's device, and rows of dim numbers fit. */
+bool tsr_products_have_bytes(tsr_operation *o, int64_t dim);
+/* Rounds rows x [n, dim], `stride` floats apart, each divided by its length [n], to bytes. Memory:
+ * n dim bytes. */
+void tsr_byte_rows_make(tsr_operation *o, tsr_byte_rows *r, const float *x, int64_t stride,
+                        int64_t n, int64_t dim, const double *length);
+/* Hands step[j] * (bytes of row i of a . bytes of row j of b) to `fn`, as tsr_products_visit does:
+ * times a->step[i] it is the product of the unit rows to within
+ * a->error[i] + b->error[j] + a->error[i] * b->error[j]. Memory: n dim bytes. */
+void tsr_byte_rows_visit(tsr_operation *o, const tsr_byte_rows *a, const tsr_byte_rows *b,
+                         tsr_block_fn fn, void *arg);
+
 #endif

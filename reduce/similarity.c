@@ -60,6 +60,7 @@ static void begin(tsr_operation *o, tsr_similarity *s, tsr_similarity_kind kind,
                   int64_t dim) {
     *s = (tsr_similarity){.o = o, .kind = kind, .n = n, .dim = dim};
     s->device = tsr_operation_device(o);
+    if (o->status) return; /* n may be 0 then */
     s->tile = TILE_VALUES / n / TILE_LEAST * TILE_LEAST;
     s->tile = s->tile < TILE_LEAST ? TILE_LEAST : s->tile > TILE_MOST ? TILE_MOST : s->tile;
     if (s->tile > n) s->tile = n;

@@ -303,8 +303,8 @@ const verb verb_features = {
         "tessera features photo.jpg -t clip-vit-large-patch14-336 -o photo.npz --keys "
         "--attention class:22\n"
         "# the 64 rows that the class row looks at most, as LLaVA's language model takes them\n"
-        "tessera features photo.jpg -t llava-1.5-7b-hf -o photo.npz --attention class:22 "
-        "--op cls-attention-topk:k=64 --project",
+        "tessera features photo.jpg -t llava-1.5-7b-hf -o photo.npz --attention class:22 \\\n"
+        "    --op cls-attention-topk:k=64 --project",
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .device_options = DEVICE_ALL,

@@ -551,9 +551,11 @@ const verb verb_info = {
              "[-f]]\n"
              "               [--accuracy A] [--json]\n"
              "tessera info DIR [--json]\n"
+             "tessera info VIDEO [--json]\n"
              "tessera info --check FILE.tess|DIR... [--json]",
     .about =
-        "Prints how many items, tiles, tokens and bytes there are, the tokenizer and the hash of "
+        "Of a video file: what FFmpeg finds in it, and what would be assumed. Of a token file: "
+        "how many items, tiles, tokens and bytes there are, the tokenizer and the hash of "
         "its "
         "weights, whether the file is whole, codebook, geometry and preprocessing. With -v, or for "
         "the items of --item, a line for each item: size of the source, size of the picture the "

@@ -417,8 +417,11 @@ const verb verb_reduce = {
         "back over their source tokens, where a dropped token counts as 0, and with --compare the "
         "coverage, the cosine of each original feature to the nearest token there is. Ties go to "
         "the lowest "
-        "index; results depend on neither threads nor device. Of a file with many sets each is "
-        "reduced on its own, one in memory at a time.",
+        "index; results do not depend on threads, and on the device only where a decision lies "
+        "within "
+        "rounding, which is counted (-v). With --device vulkan operators are steps of one program, "
+        "and features stay on the GPU between them; -v, --trace and --json say where each ran. Of "
+        "a file with many sets each is reduced on its own, one in memory at a time.",
     .exits = "1 when some of several sets could not be reduced; the others were written",
     .examples =
         "# a quarter of the tokens, the most different ones\n"

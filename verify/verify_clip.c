@@ -6,6 +6,7 @@
 
 #include "../codec/view.h"
 #include "../quantizer/spherical.h"
+#include "../reduce/farthest.h"
 #include <tessera/media.h>
 
 #include <string.h>

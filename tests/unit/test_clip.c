@@ -15,6 +15,7 @@
 #include "formats/arrays/npy.h"
 #include "open_device.h"
 #include "quantizer/spherical.h"
+#include "reduce/farthest.h"
 
 enum { T = 6, H = 5, W = 7, D = 24, N = T * H * W, TRUE_K = 15 };
 
