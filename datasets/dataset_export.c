@@ -85,7 +85,7 @@ static tsr_status check_header(exporter *ex, const char *path, const tsr_token_h
     const tsr_token_header *first = &ex->header;
     if (strcmp(h->tokenizer, first->tokenizer) || h->weights_hash != first->weights_hash ||
         h->codebook_size != first->codebook_size || h->geometry != first->geometry ||
-        h->rows != first->rows || h->columns != first->columns)
+        h->frames != first->frames || h->rows != first->rows || h->columns != first->columns)
         return tsr_fail(
             ctx, TSR_ERROR_MODEL_MISMATCH,
             "%s: wanted tokens of %s (%u codes, %u x %u, weights %016llx) as in %s, got %s (%u "

@@ -608,8 +608,9 @@ tsr_status tsr_token_sets_finish(tsr_token_sets_writer **writer) {
     for (int i = 0; i < w->pair_count && pairs; ++i)
         pairs[i] = (tsr_metadata_pair){w->pairs[2 * i], w->pairs[2 * i + 1]};
     if (!status)
-        status = tsr_safetensors_write_made(w->ctx, w->path, (const char *const *)w->names,
-                                            w->tensors, w->count, pairs, w->pair_count, fill, w);
+        status =
+            tsr_safetensors_write_made(w->ctx, w->path, (const char *const *)w->names, w->tensors,
+                                       NULL, w->count, pairs, w->pair_count, fill, w);
     free(pairs);
     tsr_token_sets_abandon(writer);
     return status;

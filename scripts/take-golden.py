@@ -52,6 +52,26 @@ CASES = {
     "vqtoken/clustering": {run: ALL for run in ("small", "small-empty", "hard", "k1")},
     "vqtoken/elbow": ALL,
     "vqtoken/ties": ALL,
+    "cosmos/di16-tiny": {
+        "pair": ["encoder.patcher", "encoder.down.1.downsample", "encoder.mid.attn_1", "decoder.conv_out", "z", "ids",
+                 "margin", "image"],
+        "padded": ALL,
+    },
+    "cosmos/dv8x16x16-tiny": {
+        "t9": ["encoder.patcher3d", "encoder.conv_in.0", "encoder.down.0.downsample", "encoder.mid.attn_1.0",
+               "encoder.mid.attn_1", "decoder.up.1.upsample", "decoder.conv_out", "z", "ids", "margin", "video"],
+        "t1": ["z", "ids", "margin", "video"],
+        "padded": ALL,
+    },
+    "cosmos/jit-bfloat16": ALL,
+    "emu3/tiny": {
+        "picture": ["encoder.down.0.downsample", "encoder.conv_out", "encoder.time_conv.0", "encoder.time_res_stack.0.norm1",
+                    "decoder.mid.block_1.norm1", "decoder.up.3.attn.0", "z", "ids", "margin", "image", "image_u8"],
+        "t8": ["encoder.time_conv.1", "encoder.time_res_stack.0", "post_quant_conv", "decoder.time_res_stack.0",
+               "decoder.time_conv.0", "z", "ids", "margin", "video"],
+        "odd": ["ids", "margin"],
+    },
+    "emu3/prepare": ALL,
     "pickle/valid": ALL,
     "pickle/refuse": ALL,
     "towers/clip-tiny": {
@@ -176,7 +196,7 @@ def choose(case, manifest):
     used = set(words(runs))
     if "inputs" in out:
         out["inputs"] = [i for i in out["inputs"] if i["name"] in used]
-    used |= set(words(out.get("inputs", [])))
+    used |= set(words(out.get("inputs", []))) | set(words(out.get("config", {}).get("file", "")))  # also an archive
     out["sha256"] = {name: sha for name, sha in manifest["sha256"].items() if name in used}
     files = sorted(out["sha256"]) + sorted(w for w in used if w.startswith("../inputs/"))
     return out, files

@@ -480,7 +480,7 @@ const verb verb_encode = {
     .usage =
         "tessera encode IN... [-o OUT.tess] [-f] [-t MODEL] [-k N | --quality E | --target "
         "METRIC=VALUE]\n"
-        "               [--fit F] [--resample R] [--tile WxH] [--noise FILE.npy] [--on-error "
+        "               [--fit F] [--resample R] [--tile WxH[xF]] [--noise FILE.npy] [--on-error "
         "stop|skip]\n"
         "               [--files-from LIST [-0]] [--key K] [--labels folder] [--attributes "
         "FILE]\n"

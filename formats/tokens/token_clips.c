@@ -165,3 +165,13 @@ tsr_status tsr_token_file_item_clip(tsr_token_file *f, uint64_t item, uint64_t *
     if (count) *count = w->frames;
     return TSR_OK;
 }
+
+bool tsr_token_item_seconds(tsr_token_file *f, uint64_t index, double *seconds) {
+    uint64_t clip, first;
+    tsr_clip_place place;
+    if (!f->info.clips || tsr_token_file_item_clip(f, index, &clip, &first, NULL) ||
+        tsr_token_file_clip_frame(f, clip, first, &place))
+        return false;
+    *seconds = place.time.pts == TSR_NO_PTS ? 0 : place.seconds;
+    return true;
+}

@@ -72,6 +72,8 @@ static const char *chunk_what(const tsr_chunk *chunk) {
     switch (chunk->type) {
     case TSR_TESS_ITEM:
         return "an item with a wrong checksum is left out";
+    case TSR_TESS_PRED:
+        return "a frame with a wrong checksum is left out";
     case TSR_TESS_LAYR:
         return "a layer of an item with a wrong checksum is left out";
     case TSR_TESS_STRM:
@@ -329,9 +331,16 @@ static tsr_status scan_item(tsr_token_file *f, scan *z, size_t at, const tsr_chu
     finish_item(f, z);
     z->broken = true; /* until it is seen to be good */
     tsr_item_fields fields;
-    tsr_status s = tsr_token_item_get(f->ctx, f->name, f->bytes + at + TSR_TESS_CHUNK_BYTES,
-                                      (size_t)chunk->size, &f->header, &f->probe, &fields);
+    const uint8_t *payload = f->bytes + at + TSR_TESS_CHUNK_BYTES;
+    const bool frame = chunk->type == TSR_TESS_PRED;
+    uint32_t distance;
+    tsr_status s = frame ? tsr_token_frame_fields(f, f->info.items, payload, (size_t)chunk->size,
+                                                  &f->probe, &fields, &distance)
+                         : tsr_token_item_get(f->ctx, f->name, payload, (size_t)chunk->size,
+                                              &f->header, &f->probe, &fields);
     if (s == TSR_ERROR_MEMORY) return s;
+    if (s && frame)
+        return add_damage(f, at, s, "a frame without all that it is coded from is left out");
     if (s) return add_damage(f, at, s, "an item whose fields are out of range is left out");
     if (fields.number < z->next_number || fields.number == UINT64_MAX)
         return add_damage(f, at, TSR_ERROR_FORMAT, "an item out of order is left out");
@@ -419,12 +428,13 @@ static tsr_status scan_chunk(tsr_token_file *f, scan *z, size_t at, const tsr_ch
         z->broken = true;
         return add_damage(f, at, TSR_ERROR_CHECKSUM, chunk_what(chunk));
     }
-    if (known && chunk->type == TSR_TESS_HEAD) {
+    if (known && (chunk->type == TSR_TESS_HEAD || chunk->type == TSR_TESS_FRAM)) {
         *end = true;
         return add_damage(f, at, TSR_ERROR_FORMAT,
                           "a second header; everything from there on is left out");
     }
-    if (known && chunk->type == TSR_TESS_ITEM) return scan_item(f, z, at, chunk);
+    if (known && (chunk->type == TSR_TESS_ITEM || chunk->type == TSR_TESS_PRED))
+        return scan_item(f, z, at, chunk);
     if (known && chunk->type == TSR_TESS_LAYR) return scan_layer(f, z, at, chunk);
     if (known && chunk->type == TSR_TESS_STRM) return scan_stream(f, z, at, chunk);
     if (known && chunk->type == TSR_TESS_ATTR) return scan_attributes(f, z, at, chunk);
@@ -490,26 +500,27 @@ static bool looks_translated(const uint8_t *b, size_t size) {
     return false;
 }
 
-/* Frames of tiles come directly after the header and are as much needed. */
-static tsr_status read_time(tsr_token_file *f) {
+/* The FRAM chunk, if one stands behind HEAD. Without it no item would be understood. */
+static tsr_status read_frames(tsr_token_file *f) {
     const size_t at = f->head_end, left = f->size - at;
     tsr_chunk chunk;
-    if (!tsr_chunk_read(f->bytes + at, left, &chunk) || chunk.type != TSR_TESS_TIME ||
-        !tsr_chunk_known(&chunk))
-        return TSR_OK;
-    if (chunk.size != TSR_TESS_TIME_BYTES)
-        return tsr_fail(f->ctx, TSR_ERROR_FORMAT, "%s: frames of tiles: wanted 8 bytes, got %llu",
-                        f->name, (unsigned long long)chunk.size);
-    if (left < TSR_TESS_CHUNK_BYTES + TSR_TESS_TIME_BYTES)
-        return tsr_fail(f->ctx, TSR_ERROR_TRUNCATED, "%s: frames of tiles: wanted 8 bytes, got %zu",
-                        f->name, left - TSR_TESS_CHUNK_BYTES);
-    if (!tsr_token_payload_good(f, at, &chunk))
+    if (!tsr_chunk_read(f->bytes + at, left, &chunk) || chunk.type != TSR_TESS_FRAM) {
+        if (f->info.version_minor < TSR_TESS_MINOR_FRAMES || left < TSR_TESS_CHUNK_BYTES ||
+            memcmp(f->bytes + at, "FRAM", 4) != 0)
+            return TSR_OK;
         return tsr_fail(f->ctx, TSR_ERROR_CHECKSUM,
-                        "%s: frames of tiles: wanted checksum %08x, got another", f->name,
-                        chunk.payload_crc);
-    f->head_end += TSR_TESS_CHUNK_BYTES + TSR_TESS_TIME_BYTES;
-    return tsr_token_time_get(f->ctx, f->name, f->bytes + at + TSR_TESS_CHUNK_BYTES, &f->header,
-                              &f->settings);
+                        "%s: header: wanted the FRAM chunk, got damaged bytes", f->name);
+    }
+    if (!tsr_chunk_known(&chunk)) return tsr_token_unknown_critical(f, at);
+    if (chunk.size > left - TSR_TESS_CHUNK_BYTES)
+        return tsr_fail(f->ctx, TSR_ERROR_TRUNCATED, "%s: frames: wanted %llu bytes, got %zu",
+                        f->name, (unsigned long long)chunk.size, left - TSR_TESS_CHUNK_BYTES);
+    if (!tsr_token_payload_good(f, at, &chunk))
+        return tsr_fail(f->ctx, TSR_ERROR_CHECKSUM, "%s: frames: wanted checksum %08x, got another",
+                        f->name, chunk.payload_crc);
+    f->head_end += TSR_TESS_CHUNK_BYTES + (size_t)chunk.size;
+    return tsr_token_frames_get(f->ctx, f->name, f->bytes + at + TSR_TESS_CHUNK_BYTES,
+                                (size_t)chunk.size, &f->settings, &f->header);
 }
 
 static tsr_status read_start(tsr_token_file *f) {
@@ -562,7 +573,7 @@ static tsr_status read_start(tsr_token_file *f) {
     f->head_end = TSR_TESS_START_BYTES + TSR_TESS_CHUNK_BYTES + (size_t)chunk.size;
     tsr_status s = tsr_token_header_get(f->ctx, f->name, at + TSR_TESS_CHUNK_BYTES,
                                         (size_t)chunk.size, &f->header, &f->settings);
-    if (!s) s = read_time(f);
+    if (!s) s = read_frames(f);
     f->info.header_bytes = f->head_end;
     if (s) return s;
     /* Hints come directly after; a damaged chunk is met, and counted, again when items are read. */

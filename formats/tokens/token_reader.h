@@ -5,6 +5,7 @@
 #define FORMATS_TOKEN_READER_H
 
 #include "clip_times.h"
+#include "frame_chain.h"
 #include "token_layout.h"
 #include "token_streams.h"
 #include "../file.h"
@@ -78,9 +79,11 @@ struct tsr_token_file {
 
     tsr_open_clip *clips; /* [info.clips] in the order of their items */
     size_t clips_room;
-    uint64_t next_clip;   /* the least number that the next one may have */
-    tsr_clip_record clip; /* the one that was read last */
-    uint64_t clip_index;  /* which that is; UINT64_MAX: none */
+    uint64_t next_clip;    /* the least number that the next one may have */
+    tsr_clip_record clip;  /* the one that was read last */
+    uint64_t clip_index;   /* which that is; UINT64_MAX: none */
+    tsr_frame_chain chain; /* of items that were read last */
+    tsr_item_memory frame; /* of items between the chain's first and the one asked for */
 
     tsr_token_coder *coder;
     tsr_item_memory memory; /* of the item last asked for */
@@ -111,6 +114,14 @@ tsr_status tsr_token_unknown_critical(tsr_token_file *file, size_t at);
  * *taken is false if it is none of the items that are there, or cannot be read. Errors: MEMORY. */
 tsr_status tsr_token_take_clip(tsr_token_file *file, size_t at, const tsr_chunk *chunk,
                                uint64_t next, bool *taken);
+/* Fields of the item whose PRED payload this is, which is or becomes number `index` of the file,
+ * out of the ITEM it goes back to; *distance: how far that is. Errors: FORMAT, CHECKSUM, MEMORY. */
+tsr_status tsr_token_frame_fields(tsr_token_file *file, uint64_t index, const uint8_t *payload,
+                                  size_t size, tsr_item_memory *memory, tsr_item_fields *fields,
+                                  uint32_t *distance);
+/* Seconds of the first frame of an item from the start of its clip; false: it has no clip or pts.
+ */
+bool tsr_token_item_seconds(tsr_token_file *file, uint64_t index, double *seconds);
 /* Finds the entry of item `index`, which is below info.items. Errors: IO (the index changed since
  * it was read). */
 tsr_status tsr_token_entry_at(tsr_token_file *file, uint64_t index, tsr_token_entry *entry);

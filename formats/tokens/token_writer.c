@@ -2,6 +2,7 @@
 /* token_writer.c: a token file in one pass. An item is put together in memory, checked, and written
  * at once; its few index bytes wait in a spool. After a failed write the writer stays failed. */
 #include "clip_times.h"
+#include "frame_chain.h"
 #include "token_layout.h"
 #include "token_streams.h"
 #include "../checksum.h"
@@ -36,7 +37,9 @@ struct tsr_token_writer {
     tsr_stream_coder streams;
     tsr_clip_record clip; /* the one that is open, or was last */
     bool clip_open;
-    uint64_t clips; /* that were written */
+    tsr_frame_chain chain; /* of items of that clip */
+    tsr_bytes frame;       /* the item as the next of the chain */
+    uint64_t clips;        /* that were written */
     uint32_t *lengths, *flat;
     size_t lengths_room, flat_room;
     tsr_status failed;
@@ -51,6 +54,8 @@ static void writer_free(tsr_token_writer **writer) {
     tsr_token_coder_close(&w->coder);
     tsr_stream_coder_free(&w->streams);
     tsr_clip_times_free(&w->clip.times);
+    tsr_frame_chain_free(&w->chain);
+    tsr_bytes_free(&w->frame);
     tsr_bytes_free(&w->memory);
     tsr_spool_clear(&w->index);
     tsr_record_sort_free(&w->keys);
@@ -93,15 +98,15 @@ static tsr_status start(tsr_token_writer *w, bool with_attributes, bool with_str
     if (w->started) return TSR_OK;
     tsr_bytes b = {0};
     w->started = true;
-    w->minor = w->clip_open || w->header.frames ? TSR_TESS_MINOR_CLIPS
-               : with_streams                   ? TSR_TESS_MINOR_STREAMS
+    w->minor = w->clip_open || w->header.tile_frames ? TSR_TESS_MINOR_FRAMES
+               : with_streams                        ? TSR_TESS_MINOR_STREAMS
                : with_attributes || w->attributes.size || w->settings.key_index
                    ? TSR_TESS_MINOR_ATTRIBUTES
                : w->header.hints.present ? TSR_TESS_MINOR_HINT
                                          : 0;
     put_start(&b, w->minor);
     tsr_token_header_put(&b, &w->header, &w->settings);
-    tsr_token_time_put(&b, &w->header);
+    tsr_token_frames_put(&b, &w->header);
     w->gap_bytes = b.size;
     tsr_token_hints_put(&b, &w->header);
     tsr_bytes_put(&b, w->attributes.at, w->attributes.size);
@@ -117,7 +122,7 @@ static tsr_status start(tsr_token_writer *w, bool with_attributes, bool with_str
  * than its start says. A pipe keeps what was written: readers go by the chunks. */
 static tsr_status correct_start(tsr_token_writer *w) {
     tsr_bytes b = {0};
-    const uint32_t minor = w->clips            ? TSR_TESS_MINOR_CLIPS
+    const uint32_t minor = w->clips            ? TSR_TESS_MINOR_FRAMES
                            : w->has_streams    ? TSR_TESS_MINOR_STREAMS
                            : w->has_attributes ? TSR_TESS_MINOR_ATTRIBUTES
                                                : 0;
@@ -301,6 +306,25 @@ tsr_status tsr_token_writer_attributes(tsr_token_writer *w, const tsr_attribute 
                tsr_fail(w->ctx, TSR_ERROR_MEMORY, "%s: no memory for its attributes", w->name);
 }
 
+/* An item of a clip is coded from the one before it where that takes less than the ITEM chunk in
+ * w->scratch; otherwise it begins a chain. */
+static tsr_status put_frame(tsr_token_writer *w, const tsr_token_item *item) {
+    bool done = false;
+    tsr_bytes *b = &w->scratch;
+    if (!w->clip_open || !w->settings.entropy || w->header.channels || w->settings.layer_tokens ||
+        b->failed)
+        return TSR_OK;
+    w->frame.size = 0;
+    tsr_status s = tsr_frame_chain_put(w->ctx, &w->chain, &w->header, item, w->items,
+                                       w->clip.clip.group, b->size, &w->frame, &done);
+    if (s) return w->failed = s;
+    if (!done)
+        return w->failed = tsr_frame_chain_begin(w->ctx, &w->chain, &w->header, item, w->items);
+    b->size = 0;
+    tsr_bytes_put(b, w->frame.at, w->frame.size);
+    return TSR_OK;
+}
+
 /* Puts the chunks of a checked item together in w->scratch. */
 static tsr_status put_item(tsr_token_writer *w, const tsr_token_item *item, uint64_t total,
                            uint32_t most, bool kept) {
@@ -312,6 +336,7 @@ static tsr_status put_item(tsr_token_writer *w, const tsr_token_item *item, uint
     uint32_t layers = tsr_layer_count(w->settings.layer_tokens, most);
     if ((s = put_layer(w, item, 0, layers, total, kept))) return s;
     tsr_bytes_chunk_finish(b, chunk, TSR_TESS_ITEM, TSR_TESS_CRITICAL);
+    if ((s = put_frame(w, item))) return s;
     for (uint32_t layer = 1; layer < layers; ++layer) {
         chunk = tsr_bytes_chunk_start(b);
         tsr_bytes_varint(b, w->items);
@@ -321,6 +346,7 @@ static tsr_status put_item(tsr_token_writer *w, const tsr_token_item *item, uint
     }
     s = tsr_streams_put(&w->streams, w->name, w->items, item->streams, item->stream_count,
                         w->settings.entropy != 0, b);
+    w->chain.open = w->chain.open && !s; /* an item that is not added is not coded from */
     if (s) return b->failed ? w->failed = s : s;
     tsr_attributes_put(b, w->items + 1, &w->order, item->attribute_count);
     if (!b->failed) return TSR_OK;
@@ -348,7 +374,8 @@ static tsr_status add_item(tsr_token_writer *w, const tsr_token_item *item) {
         return tsr_fail(w->ctx, TSR_ERROR_ARGUMENT,
                         "%s: item %llu: wanted key and counts, got NULL", w->name,
                         (unsigned long long)w->items);
-    tsr_status s = tsr_token_item_check(w->ctx, TSR_ERROR_ARGUMENT, w->name, w->items, item);
+    tsr_status s =
+        tsr_token_item_check(w->ctx, TSR_ERROR_ARGUMENT, w->name, &w->header, w->items, item);
     uint64_t total = 0;
     uint32_t most = 0;
     bool kept = false;
@@ -400,6 +427,7 @@ tsr_status tsr_token_writer_clip_begin(tsr_token_writer *w, const tsr_token_clip
     r->number = w->clips;
     r->first_item = w->items;
     tsr_clip_times_clear(&r->times, clip->start);
+    w->chain.open = false;
     w->clip_open = true;
     return TSR_OK;
 }

@@ -76,6 +76,7 @@ typedef struct tsr_model_settings {
     uint32_t tile_width, tile_height; /* pixels; default 0: the size the model was trained with.
                                          Tokenizers over grids take any multiple of their step;
                                          every other tokenizer fails with UNSUPPORTED */
+    uint32_t tile_frames; /* most frames of a tile, of tokenizers of video; default 0: as trained */
 } tsr_model_settings;
 /* Default settings of a model. */
 tsr_model_settings tsr_model_settings_default(void);
@@ -505,12 +506,14 @@ const char *tsr_tokenizer_device(const tsr_tokenizer *tokenizer);
  * storage. */
 const char *tsr_tokenizer_host_stages(const tsr_tokenizer *tokenizer, int decoding);
 
-/* A picture in the caller's memory: 8-bit RGB [height, width, 3], row by row, no padding. */
+/* A picture in the caller's memory, 8-bit RGB [height, width, 3] row by row, no padding; or a
+ * stretch of a video, [frames, height, width, 3]. */
 typedef struct tsr_picture {
     const uint8_t *rgb;
     int width, height; /* pixels, at least 1 */
     const char *key;   /* key of the item, copied; NULL: "" */
     int orientation;   /* EXIF tag that was applied to the source, 1..8, for the item; 0: 1 */
+    int frames;        /* of a video, 1 to tile_frames of the tokenizer; 0: a picture */
 } tsr_picture;
 
 /* An encoded picture: tokens, and the memory they lie in. It does not depend on the tokenizer. */
@@ -523,9 +526,9 @@ const tsr_token_header *tsr_item_header(const tsr_item *item);
 /* Details of the choice of tokens; NULL when the tokenizer does not choose its tokens. Owned by the
  * item. */
 const tsr_selection_details *tsr_item_selection(const tsr_item *item);
-/* Fitted picture of an item, RGB [*height, *width, 3]: what the model saw, without padding. It is
- * the caller's own picture (tsr_picture.rgb) with TSR_FIT_TILE, and owned by the item with every
- * other fit. NULL without keep_fitted; *width and *height are then not set. */
+/* Fitted picture of an item, RGB [(frames,) *height, *width, 3]: what the model saw, without
+ * padding. It is the caller's own picture (tsr_picture.rgb) with TSR_FIT_TILE, and owned by the
+ * item with every other fit. NULL without keep_fitted; *width and *height are then not set. */
 const uint8_t *tsr_item_fitted(const tsr_item *item, int *width, int *height);
 /* Closes an item and sets *item to NULL. NULL and a NULL *item are accepted. */
 void tsr_item_close(tsr_item **item);
@@ -565,7 +568,8 @@ tsr_status tsr_tokenizer_search(tsr_tokenizer *tokenizer, const tsr_token_choice
                                 tsr_item *item, uint32_t *decodes);
 /* Name of a metric: "psnr", "ssim", "l1"; "none" for any other value. Static storage. */
 const char *tsr_target_name(tsr_target_metric metric);
-/* Decodes one item into the caller's `rgb`, [height, width, 3] with the size of tsr_item_size.
+/* Decodes one item into the caller's `rgb`, [height, width, 3] with the size of tsr_item_size, or
+ * [frames, height, width, 3] with the frames of the item.
  * `header` is the item's or its file's, and must name the tokenizer's family and codebook. A
  * tokenizer that takes tiles of any size changes to the header's tile size. `tokens` is as in
  * tsr_decode_settings; every other setting has its default.

@@ -72,16 +72,14 @@ typedef struct tsr_token_header {
     tsr_geometry geometry;
     uint32_t rows, columns; /* positions of a tile: a grid of rows x columns; a sequence has rows 1
                                and as many columns as a tile has tokens at most */
-    uint32_t frames; /* of a video tokenizer: frames of a tile's grid at most, so that a tile has
-                        frames x rows x columns positions, frame by frame; default 0: tiles are
-                        of one picture each, without time */
-    uint32_t tile_frames; /* of a video tokenizer: pictures that a tile stands for at most,
-                             1..65536; 0 without `frames` */
-    uint32_t nested;      /* 1: the first n ids of a tile decode for every n; 0: all are needed */
+    uint32_t nested;        /* 1: the first n ids of a tile decode for every n; 0: all are needed */
     uint32_t tile_width, tile_height; /* pixels, 1..65536 */
-    tsr_fit fit;                      /* how the pictures were fitted; never TSR_FIT_AUTO */
-    uint32_t filter;                  /* resampling of the fit: 0 bilinear, 1 bicubic, 2 Lanczos */
-    uint8_t background[3];            /* RGB under transparent pixels and of the padding */
+    uint32_t tile_frames; /* tokenizers of video: most frames of a tile, 1..65536, whose rows x
+                             columns positions come `frames` times; 0: tiles are pictures */
+    uint32_t frames;      /* positions of a tile along time, 1..tile_frames; 0 with tile_frames 0 */
+    tsr_fit fit;          /* how the pictures were fitted; never TSR_FIT_AUTO */
+    uint32_t filter;      /* resampling of the fit: 0 bilinear, 1 bicubic, 2 Lanczos */
+    uint8_t background[3]; /* RGB under transparent pixels and of the padding */
     tsr_decode_hints hints;
 } tsr_token_header;
 
@@ -174,8 +172,8 @@ typedef struct tsr_token_stream {
 #define TSR_MAX_STREAMS 64u /* of one item */
 #define TSR_NO_CELL     UINT32_MAX
 
-/* Tokens of one picture: tiles row by row, and the tokens of each tile in the order of its
- * positions. The memory belongs to whoever filled the struct. */
+/* Tokens of one picture, or of a stretch of a video: tiles row by row, and the tokens of each tile
+ * in the order of its positions. The memory belongs to whoever filled the struct. */
 typedef struct tsr_token_item {
     const char *key; /* name of the picture: its file name, or its path with '/' between the parts,
                         at most 1024 bytes, without control characters and without parts that are
@@ -187,11 +185,13 @@ typedef struct tsr_token_item {
     int32_t crop_x, crop_y;           /* corner of the tiled area in the fitted picture, in pixels;
                                          negative: that many pixels of padding */
     uint32_t tile_columns, tile_rows; /* product 1..1048576 */
-    uint32_t overlap;                 /* pixels shared by neighbouring tiles, below 65536 */
-    double time;   /* seconds from the start of a clip; 0 for a picture. tsr_token_writer_clip_add
-                      sets   it by the frame's pts */
-    float quality; /* tolerated mean absolute error that chose the tokens, on the 0..1
-                      scale; 0: the tokens were not chosen so */
+    uint32_t frames;  /* of each tile: 1..tile_frames of the header; 0 with tile_frames 0. A tile of
+                         fewer frames than tile_frames has fewer tokens: those of the first times */
+    uint32_t overlap; /* pixels shared by neighbouring tiles, below 65536 */
+    double time;      /* seconds from the start of a clip; 0 for a picture.
+                         tsr_token_writer_clip_add sets it by the frame's pts */
+    float quality;    /* tolerated mean absolute error that chose the tokens, on the 0..1
+                         scale; 0: the tokens were not chosen so */
     tsr_target target;      /* quality target that chose the number of tokens, if any */
     const uint32_t *counts; /* [tile_rows * tile_columns] tokens of each tile */
     const uint32_t *ids;    /* [sum of counts] ids; NULL for vectors */
@@ -275,7 +275,7 @@ uint64_t tsr_token_item_total(const tsr_token_item *item);
 uint32_t tsr_token_bits(const tsr_token_header *header);
 /* Bytes of one token in memory: 4 for an id, 4 * channels for a vector. */
 size_t tsr_token_value_bytes(const tsr_token_header *header);
-/* Positions of a tile: rows * columns, of a video tokenizer times its frames. */
+/* Positions of a tile: rows * columns, times `frames` where tiles have frames. */
 uint32_t tsr_token_positions(const tsr_token_header *header);
 /* Bytes of one tile's kept mask: a bit for each of `positions`, rounded up. */
 size_t tsr_token_mask_bytes(uint32_t positions);
