@@ -409,7 +409,7 @@ static int run(const verb *v, int argc, char **argv) {
     int code = args_parse(v, argc, argv, &o, &operands);
     if (code >= 0) return code;
     if (o.csv && o.common.json) return args_wrong(v, "wanted --csv or --json, got both");
-    const bool videos = o.as_video || eval_is_video(argv[0]) || eval_is_video(argv[1]);
+    const bool videos = o.as_video || tsr_video_is(argv[0]) || tsr_video_is(argv[1]);
     if (o.per_frame && !videos)
         return args_wrong(v, "--per-frame: wanted clips (or --as-video), got pictures");
     tool t;
