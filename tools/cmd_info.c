@@ -4,12 +4,14 @@
 #include "info_clips.h"
 #include "info_shards.h"
 #include "info_streams.h"
+#include "info_video.h"
 #include "token_damage.h"
 #include "tool.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <tessera/media.h>
 
 typedef struct info_options {
     common_options common;
@@ -543,6 +545,8 @@ static int run(const verb *v, int argc, char **argv) {
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
     if (o.check || shard_is_folder(argv[0]))
         code = look_at_shards(&t, &o, argv, operands);
+    else if (tsr_video_is(argv[0]))
+        code = info_video(&t, argv[0]);
     else
         code = look_at_one(&t, &o, argv[0]);
     tool_close(&t);
@@ -556,9 +560,11 @@ const verb verb_info = {
              "[-f]]\n"
              "               [--accuracy A] [--json]\n"
              "tessera info DIR [--json]\n"
+             "tessera info VIDEO [--json]\n"
              "tessera info --check FILE.tess|DIR... [--json]",
     .about =
-        "Prints how many items, tiles, tokens and bytes there are, the tokenizer and the hash of "
+        "Of a video file: what FFmpeg finds in it, and what would be assumed. Of a token file: "
+        "how many items, tiles, tokens and bytes there are, the tokenizer and the hash of "
         "its "
         "weights, whether the file is whole, codebook, geometry and preprocessing. With -v, or for "
         "the items of --item, a line for each item: size of the source, size of the picture the "
