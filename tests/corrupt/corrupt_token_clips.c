@@ -173,7 +173,7 @@ static const struct frame_case {
      BYTES("\1\1" KEY "\3"
            "0123456789012345678901234567890123456789"),
      "wanted less than"},
-    {"ids_out_of_range", BYTES("\1\1" KEY "\3\x46\1\x20\1"), "wanted ids below 1000"},
+    {"ids_out_of_range", BYTES("\1\1" KEY "\3\x4d\1\x23\1"), "wanted ids below 1000"},
 };
 enum { FRAME_CASES = sizeof frame_cases / sizeof *frame_cases };
 
@@ -209,11 +209,12 @@ START_TEST(frames) {
 }
 END_TEST
 
-/* Each flipped bit of a file with a clip is reported, or changes nothing that is read. */
+/* A third of the flipped bits of a file with a clip: each is reported, or changes nothing that is
+ * read. */
 START_TEST(flipped_bits) {
     tsr_bytes b = chain_file();
     int silent = 0;
-    for (size_t bit = 0; bit < 8 * b.size; ++bit) {
+    for (size_t bit = (size_t)random_below(3); bit < 8 * b.size; bit += 3) {
         tsr_token_file *file;
         tsr_token_item item;
         b.at[bit / 8] ^= (uint8_t)(1u << bit % 8);
