@@ -22,10 +22,19 @@ typedef struct tokenizer_bench {
     tsr_scratch scratch;
 } tokenizer_bench;
 
+static uint32_t frames_of(const tsr_token_header *h) {
+    return h->tile_frames ? h->tile_frames : 1;
+}
+
+/* Numbers of a tile. */
+static size_t tile_values(const tsr_token_header *h) {
+    return (size_t)frames_of(h) * h->tile_width * h->tile_height * 3;
+}
+
 static tsr_status encode_body(void *arg) {
     tokenizer_bench *m = arg;
     const tsr_token_header *h = &m->tokenizer->header;
-    const tsr_pixels pixels = {m->tiles, m->count, {1, h->tile_height, h->tile_width}};
+    const tsr_pixels pixels = {m->tiles, m->count, {frames_of(h), h->tile_height, h->tile_width}};
     m->batch.count = m->count;
     return tsr_encode_tiles(&m->tokenizer->model, &pixels, &(tsr_encode_request){0}, &m->batch);
 }
@@ -36,8 +45,8 @@ static tsr_status decode_body(void *arg) {
     const tsr_token_header *h = &m->tokenizer->header;
     const tsr_sampling sampling = {.hints = h->hints};
     m->batch.count = m->count;
-    return tsr_decode_tiles(&m->tokenizer->model, &m->batch, &sampling,
-                            (size_t)h->tile_width * h->tile_height * 3, m->rgb);
+    m->batch.frames = h->tile_frames;
+    return tsr_decode_tiles(&m->tokenizer->model, &m->batch, &sampling, tile_values(h), m->rgb);
 }
 
 static tsr_status too_long(void *arg) {
@@ -79,15 +88,15 @@ static tsr_status time_all(tsr_bencher *b, tokenizer_bench *m, const tsr_bench_d
 
 static tsr_status make_room(tsr_context *ctx, tokenizer_bench *m) {
     const tsr_token_header *h = &m->tokenizer->header;
-    const size_t values = (size_t)h->tile_width * h->tile_height * 3;
+    const size_t values = tile_values(h), frame = values / frames_of(h);
     const bool selects = m->tokenizer->model.family->tokenizer->abilities & TSR_TOKENIZER_SELECTS;
     m->scratch.ctx = ctx;
     m->tiles = tsr_scratch_take(&m->scratch, MOST, values, "bench: tiles");
     m->rgb = tsr_scratch_take(&m->scratch, MOST * values, sizeof *m->rgb, "bench: tiles");
     m->batch = tsr_token_batch_take(&m->scratch, h, MOST, selects);
     if (m->scratch.status) return m->scratch.status;
-    for (int i = 0; i < MOST; ++i)
-        tsr_bench_paint(m->tiles + (size_t)i * values, i, (int)h->tile_width, (int)h->tile_height);
+    for (int i = 0; i < MOST * (int)frames_of(h); ++i)
+        tsr_bench_paint(m->tiles + (size_t)i * frame, i, (int)h->tile_width, (int)h->tile_height);
     return TSR_OK;
 }
 

@@ -26,6 +26,9 @@ foreach(kind JPEG TIFF WEBP AVIF)
     tessera_leave_out("media/write_${stem}\\.c")
   endif()
 endforeach()
+if(NOT TESSERA_VIDEO)
+  tessera_leave_out("media/(video_mux|write_video_coded|write_video_gif)\\.c")
+endif()
 
 # Flags that everything in the tree is built with; they stand before the first target.
 if(TESSERA_WERROR)
@@ -85,6 +88,13 @@ foreach(reader "JPEG libjpeg" "TIFF libtiff-4" "WEBP libwebp" "JPEG2000 libopenj
     target_compile_definitions(tessera_objects PUBLIC TESSERA_WITH_${CMAKE_MATCH_1}=1)
   endif()
 endforeach()
+if(TESSERA_VIDEO)
+  list(APPEND tessera_modules libavformat libavcodec libavfilter libavutil)
+  target_compile_definitions(tessera_objects PUBLIC TESSERA_WITH_VIDEO=1)
+endif()
+if(TESSERA_WEBP) # frames of animated ones
+  list(APPEND tessera_modules libwebpdemux)
+endif()
 if(TESSERA_TIFF) # error handlers and limits of one file, not of the process, came with 4.5
   pkg_check_modules(TESSERA_LIBTIFF REQUIRED QUIET libtiff-4>=4.5)
 endif()

@@ -50,12 +50,17 @@ add_executable(make_weights tests/golden/make_weights.c)
 target_compile_options(make_weights PRIVATE -Wall -Wextra)
 target_compile_definitions(make_weights PRIVATE _GNU_SOURCE)
 target_link_libraries(make_weights PRIVATE tessera_static)
-# What a token file of a million items costs; the test runs it small, so that it goes on working.
-add_executable(million_items bench/programs/million_items.c)
-target_compile_options(million_items PRIVATE -Wall -Wextra)
-target_compile_definitions(million_items PRIVATE _GNU_SOURCE)
-target_link_libraries(million_items PRIVATE tessera_static)
+# Programs of bench/ that people run by hand (each says in its head what it measures); tests run what
+# ends with 1 where something is wrong, small, so that it goes on working.
+foreach(program million_items tile_seconds video_speed entropy_over_time)
+  add_executable(${program} bench/programs/${program}.c)
+  target_include_directories(${program} PRIVATE ${CMAKE_SOURCE_DIR})
+  target_compile_options(${program} PRIVATE -Wall -Wextra)
+  target_compile_definitions(${program} PRIVATE _GNU_SOURCE)
+  target_link_libraries(${program} PRIVATE tessera_static)
+endforeach()
 add_test(NAME million_items COMMAND million_items ${CMAKE_BINARY_DIR} 3000 1)
+add_test(NAME entropy_over_time COMMAND entropy_over_time ${CMAKE_SOURCE_DIR}/tests/golden/tess/v1_raw.tess)
 # Pictures of every kind beside Pillow's pixels, and beside the tools of the libraries it lacks.
 add_executable(picture_pixels tests/pictures/picture_pixels.c)
 target_include_directories(picture_pixels PRIVATE ${CMAKE_SOURCE_DIR})

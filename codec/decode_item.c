@@ -37,6 +37,10 @@ tsr_status tsr_tokenizer_decode(tsr_tokenizer *t, const tsr_token_header *header
 static tsr_status fill_batch(tsr_tokenizer *t, const tsr_token_item *item, int first,
                              uint32_t tokens, uint64_t *position, tsr_token_batch *batch) {
     const size_t width = tsr_token_batch_value_bytes(batch);
+    const tsr_tokenizer_ops *ops = t->model.family->tokenizer;
+    const uint32_t of_frames = item->frames ? ops->token_frames(t->model.state, item->frames) *
+                                                  t->header.rows * t->header.columns
+                                            : 0;
     const char *from = batch->channels ? (const char *)item->latents : (const char *)item->ids;
     for (int b = 0; b < batch->count; ++b) {
         const uint32_t have = item->counts[first + b];
@@ -44,6 +48,10 @@ static tsr_status fill_batch(tsr_tokenizer *t, const tsr_token_item *item, int f
             return tsr_fail(t->model.ctx, TSR_ERROR_TOKENS,
                             "%s: ids of tile %d: wanted at most %u, got %u", item->key, first + b,
                             batch->capacity, have);
+        if (item->frames && have != of_frames)
+            return tsr_fail(t->model.ctx, TSR_ERROR_TOKENS,
+                            "%s: ids of tile %d: wanted %u for %u frames, got %u", item->key,
+                            first + b, of_frames, item->frames, have);
         const uint32_t count = tokens && tokens < have ? tokens : have;
         batch->counts[b] = count;
         if (count) memcpy(tsr_token_batch_tile(batch, b), from + *position * width, count * width);
@@ -64,6 +72,10 @@ static tsr_status check_item(tsr_tokenizer *t, const tsr_token_header *header,
     if (item->kept && !(t->model.family->tokenizer->abilities & TSR_TOKENIZER_SELECTS))
         return tsr_fail(t->model.ctx, TSR_ERROR_UNSUPPORTED,
                         "%s: kept mask: wanted none for nested tokens, got one", item->key);
+    if (item->frames > t->header.tile_frames || !item->frames != !t->header.tile_frames)
+        return tsr_fail(t->model.ctx, TSR_ERROR_TOKENS, "%s: frames: wanted %s%u, got %u",
+                        item->key, t->header.tile_frames ? "1 to " : "", t->header.tile_frames,
+                        item->frames);
     if (!(channels ? (const void *)item->latents : item->ids) && tsr_token_item_total(item))
         return tsr_fail(t->model.ctx, TSR_ERROR_TOKENS, "%s: tokens: wanted %s, got NULL",
                         item->key, channels ? "vectors" : "ids");
@@ -76,7 +88,7 @@ static tsr_status decode_tiles(tsr_tokenizer *t, const tsr_token_item *item,
                                tsr_unfit *unfit) {
     const int total = unfit->columns * unfit->rows;
     int step = 0;
-    const size_t values = (size_t)t->header.tile_width * t->header.tile_height * 3;
+    const size_t values = (size_t)unfit->frames * t->header.tile_width * t->header.tile_height * 3;
     const size_t mask = tsr_token_mask_bytes(tsr_token_positions(&t->header));
     tsr_status status = tsr_tokenizer_batch(t, s->batch, &step);
     if (status) return status;
@@ -85,6 +97,7 @@ static tsr_status decode_tiles(tsr_tokenizer *t, const tsr_token_item *item,
     float *tiles =
         tsr_scratch_take(&scratch, (size_t)step * values, sizeof *tiles, "decode: tiles");
     tsr_token_batch batch = tsr_token_batch_take(&scratch, &t->header, step, false);
+    batch.frames = item->frames;
     status = scratch.status;
     uint64_t position = 0;
     sampling->progress_total = (uint64_t)total * sampling->hints.steps;

@@ -14,6 +14,7 @@ typedef struct stream {
     size_t tile_bytes;
     tsr_item **owner; /* [plan->batch] whose tile it is */
     int waiting;
+    uint32_t frames; /* of each tile that waits */
     tsr_token_batch batch;
     tsr_scratch scratch; /* of all arrays; freed by the caller */
 } stream;
@@ -24,7 +25,8 @@ static tsr_status stream_open(stream *s, tsr_tokenizer *t, tsr_encode_plan *plan
     const size_t n = (size_t)plan->batch;
     *s = (stream){.t = t, .plan = plan, .scratch = {.ctx = t->model.ctx}};
     s->tile_bytes = (size_t)h->tile_width * h->tile_height * 3;
-    s->tiles = tsr_scratch_take(&s->scratch, n, s->tile_bytes, "encode: tiles");
+    s->tiles = tsr_scratch_take(&s->scratch, n * (h->tile_frames ? h->tile_frames : 1),
+                                s->tile_bytes, "encode: tiles");
     s->owner = tsr_scratch_take(&s->scratch, n, sizeof *s->owner, "encode: owners");
     s->batch = tsr_token_batch_take(&s->scratch, h, plan->batch, selects);
     return s->scratch.status;
@@ -33,7 +35,7 @@ static tsr_status stream_open(stream *s, tsr_tokenizer *t, tsr_encode_plan *plan
 /* Encodes the tiles that wait, and gives them to their items. */
 static tsr_status stream_flush(stream *s) {
     const tsr_token_header *h = &s->plan->header;
-    const tsr_pixels pixels = {s->tiles, s->waiting, {1, h->tile_height, h->tile_width}};
+    const tsr_pixels pixels = {s->tiles, s->waiting, {s->frames, h->tile_height, h->tile_width}};
     tsr_status status = tsr_encode_plan_take_noise(s->t->model.ctx, s->plan, s->waiting);
     s->batch.count = s->waiting;
     if (!status) status = tsr_encode_tiles(&s->t->model, &pixels, &s->plan->request, &s->batch);
@@ -48,8 +50,11 @@ static tsr_status stream_add(stream *s, const tsr_canvas *canvas, tsr_item *item
     const int total = canvas->columns * canvas->rows;
     const tsr_encode_plan *plan = s->plan;
     tsr_status status = TSR_OK;
+    if (s->waiting && s->frames != (uint32_t)canvas->frames) status = stream_flush(s);
+    s->frames = (uint32_t)canvas->frames;
+    const size_t tile_bytes = s->frames * s->tile_bytes;
     for (int tile = 0; tile < total && !status; ++tile) {
-        tsr_canvas_cut(canvas, tile, s->tiles + (size_t)s->waiting * s->tile_bytes);
+        tsr_canvas_cut(canvas, tile, s->tiles + (size_t)s->waiting * tile_bytes);
         s->owner[s->waiting++] = item;
         if (s->waiting < plan->batch && !(last && tile + 1 == total)) continue;
         status = stream_flush(s);

@@ -66,7 +66,11 @@ tsr_status tsr_canvas_open(tsr_device *host, const tsr_picture *picture,
     if (w < 1 || h < 1 || !picture->rgb)
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "%s: size: wanted at least 1x1, got %dx%d", key, w,
                         h);
+    if (picture->frames < 0 || (uint32_t)picture->frames > header->tile_frames)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "%s: frames: wanted 0 to %u, got %d", key,
+                        header->tile_frames, picture->frames);
     *canvas = (tsr_canvas){.rgb = picture->rgb,
+                           .frames = picture->frames ? picture->frames : 1,
                            .width = w,
                            .height = h,
                            .columns = 1,
@@ -122,12 +126,15 @@ tsr_status tsr_canvas_open(tsr_device *host, const tsr_picture *picture,
                         "%s: size after fitting: wanted at most %llu pixels, got %dx%d", key,
                         (unsigned long long)max_pixels, canvas->width, canvas->height);
     if (canvas->width == w && canvas->height == h) return TSR_OK;
-    canvas->owned =
-        tsr_alloc(ctx, (size_t)canvas->width * (size_t)canvas->height, 3, "fit: canvas");
+    const size_t size = (size_t)canvas->width * (size_t)canvas->height * 3;
+    canvas->owned = tsr_alloc(ctx, (size_t)canvas->frames, size, "fit: canvas");
     if (!canvas->owned) return TSR_ERROR_MEMORY;
     canvas->rgb = canvas->owned;
-    tsr_status status = resize(host, picture->rgb, w, h, header->filter, canvas->width,
-                               canvas->height, canvas->owned);
+    tsr_status status = TSR_OK;
+    for (int f = 0; f < canvas->frames && !status; ++f)
+        status =
+            resize(host, picture->rgb + (size_t)f * (size_t)w * (size_t)h * 3, w, h, header->filter,
+                   canvas->width, canvas->height, canvas->owned + (size_t)f * size);
     if (status) tsr_canvas_free(canvas);
     return status;
 }
@@ -141,7 +148,8 @@ static int clamp(int v, int low, int high) {
     return v < low ? low : v > high ? high : v;
 }
 
-void tsr_canvas_cut(const tsr_canvas *c, int index, uint8_t *tile) {
+/* Copies a tile of the frame `rgb`, and returns the end of the copy. */
+static uint8_t *cut_frame(const tsr_canvas *c, const uint8_t *rgb, int index, uint8_t *tile) {
     const int x0 = c->crop_x + tile_origin(c->width, c->tile_width, c->columns, index % c->columns);
     const int y0 = c->crop_y + tile_origin(c->height, c->tile_height, c->rows, index / c->columns);
     for (int y = 0; y < c->tile_height; ++y) {
@@ -152,12 +160,19 @@ void tsr_canvas_cut(const tsr_canvas *c, int index, uint8_t *tile) {
              * costs fewer ids than a step would. */
             const uint8_t *from = c->background;
             if (inside || c->fit != TSR_FIT_PAD)
-                from = c->rgb + ((size_t)clamp(sy, 0, c->height - 1) * (size_t)c->width +
-                                 (size_t)clamp(sx, 0, c->width - 1)) *
-                                    3;
+                from = rgb + ((size_t)clamp(sy, 0, c->height - 1) * (size_t)c->width +
+                              (size_t)clamp(sx, 0, c->width - 1)) *
+                                 3;
             memcpy(tile, from, 3);
         }
     }
+    return tile;
+}
+
+void tsr_canvas_cut(const tsr_canvas *c, int index, uint8_t *tile) {
+    const size_t frame = (size_t)c->width * (size_t)c->height * 3;
+    for (int f = 0; f < c->frames; ++f)
+        tile = cut_frame(c, c->rgb + (size_t)f * frame, index, tile);
 }
 
 /* ---- tiles to picture ------------------------------------------------------------------------ */
@@ -201,7 +216,8 @@ tsr_status tsr_unfit_open(tsr_context *ctx, const tsr_token_header *header,
         return tsr_fail(ctx, TSR_ERROR_TOO_LARGE, "%s: size: wanted at most %llu pixels, got %dx%d",
                         item->key, (unsigned long long)max_pixels, ow, oh);
     const int tw = (int)header->tile_width, th = (int)header->tile_height;
-    *unfit = (tsr_unfit){.width = (int)item->width,
+    *unfit = (tsr_unfit){.frames = item->frames ? (int)item->frames : 1,
+                         .width = (int)item->width,
                          .height = (int)item->height,
                          .columns = 1,
                          .rows = 1,
@@ -235,8 +251,8 @@ tsr_status tsr_unfit_open(tsr_context *ctx, const tsr_token_header *header,
         return tsr_fail(ctx, TSR_ERROR_TOKENS, "%s: tiles: wanted %dx%d for %ux%u, got %ux%u",
                         item->key, unfit->columns, unfit->rows, item->width, item->height,
                         item->tile_columns, item->tile_rows);
-    unfit->rgb = tsr_alloc(ctx, (size_t)unfit->width * (size_t)unfit->height, 3 * sizeof(float),
-                           "decode: picture");
+    unfit->rgb = tsr_alloc(ctx, (size_t)unfit->width * (size_t)unfit->height,
+                           (size_t)unfit->frames * 3 * sizeof(float), "decode: picture");
     unfit->sum_x = tsr_alloc(ctx, (size_t)unfit->width, sizeof(float), "decode: weights");
     unfit->sum_y = tsr_alloc(ctx, (size_t)unfit->height, sizeof(float), "decode: weights");
     if (!unfit->rgb || !unfit->sum_x || !unfit->sum_y) {
@@ -248,7 +264,8 @@ tsr_status tsr_unfit_open(tsr_context *ctx, const tsr_token_header *header,
     return TSR_OK;
 }
 
-void tsr_unfit_add(tsr_unfit *u, int index, const float *tile) {
+/* Adds a tile's part of the frame `rgb`. */
+static void add_frame(const tsr_unfit *u, int index, const float *tile, float *rgb) {
     const int x0 = tile_origin(u->width, u->tile_width, u->columns, index % u->columns);
     const int y0 = tile_origin(u->height, u->tile_height, u->rows, index / u->columns);
     for (int y = 0; y < u->tile_height; ++y) {
@@ -260,17 +277,25 @@ void tsr_unfit_add(tsr_unfit *u, int index, const float *tile) {
             if (px < 0 || px >= u->width) continue;
             const float wx = u->fit == TSR_FIT_TILE ? rise(u, u->tile_width, x) / u->sum_x[px] : 1;
             const float *from = tile + ((size_t)y * (size_t)u->tile_width + (size_t)x) * 3;
-            float *to = u->rgb + ((size_t)py * (size_t)u->width + (size_t)px) * 3;
+            float *to = rgb + ((size_t)py * (size_t)u->width + (size_t)px) * 3;
             for (int c = 0; c < 3; ++c)
                 to[c] += wx * wy * from[c];
         }
     }
 }
 
+void tsr_unfit_add(tsr_unfit *u, int index, const float *tile) {
+    const size_t frame = (size_t)u->width * (size_t)u->height * 3;
+    const size_t of_tile = (size_t)u->tile_width * (size_t)u->tile_height * 3;
+    for (int f = 0; f < u->frames; ++f)
+        add_frame(u, index, tile + (size_t)f * of_tile, u->rgb + (size_t)f * frame);
+}
+
 tsr_status tsr_unfit_finish(tsr_device *host, const tsr_unfit *u, const tsr_token_header *header,
                             const tsr_token_item *item, uint8_t *rgb) {
     const bool stretch = header->fit == TSR_FIT_STRETCH;
-    const size_t values = (size_t)u->width * (size_t)u->height * 3;
+    const size_t frame = (size_t)u->width * (size_t)u->height * 3;
+    const size_t values = (size_t)u->frames * frame;
     uint8_t *bytes = rgb;
     if (stretch) {
         bytes = tsr_alloc(tsr_device_context(host), values, 1, "decode: tile");
@@ -283,8 +308,11 @@ tsr_status tsr_unfit_finish(tsr_device *host, const tsr_unfit *u, const tsr_toke
     if (!stretch) return TSR_OK;
     int width, height;
     tsr_item_size(header, item, &width, &height);
-    tsr_status status =
-        resize(host, bytes, u->width, u->height, header->filter, width, height, rgb);
+    const size_t whole = (size_t)width * (size_t)height * 3;
+    tsr_status status = TSR_OK;
+    for (int f = 0; f < u->frames && !status; ++f)
+        status = resize(host, bytes + (size_t)f * frame, u->width, u->height, header->filter, width,
+                        height, rgb + (size_t)f * whole);
     free(bytes);
     return status;
 }

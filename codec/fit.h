@@ -16,8 +16,9 @@ enum { TSR_TILE_OVERLAP = 32 }; /* pixels, at most a quarter of a tile */
 
 /* A picture after resizing, ready to be cut. */
 typedef struct tsr_canvas {
-    const uint8_t *rgb; /* [height, width, 3]: `owned`, or the caller's picture */
+    const uint8_t *rgb; /* [frames, height, width, 3]: `owned`, or the caller's picture */
     uint8_t *owned;
+    int frames; /* 1 of a picture */
     int width, height;
     int crop_x, crop_y; /* of the tile area; negative where padding stands before the picture */
     int columns, rows;
@@ -31,15 +32,15 @@ typedef struct tsr_canvas {
 tsr_status tsr_canvas_open(tsr_device *host, const tsr_picture *picture,
                            const tsr_token_header *header, tsr_canvas *canvas);
 void tsr_canvas_free(tsr_canvas *canvas);
-/* Copies tile `index` (row by row) to tile [tile_height, tile_width, 3]. */
+/* Copies tile `index` (row by row) to tile [frames, tile_height, tile_width, 3]. */
 void tsr_canvas_cut(const tsr_canvas *canvas, int index, uint8_t *tile);
 
 /* Puts decoded tiles together again. */
 typedef struct tsr_unfit {
-    int width, height; /* of the canvas */
+    int frames, width, height; /* of the canvas */
     int columns, rows, tile_width, tile_height, overlap, crop_x, crop_y;
     tsr_fit fit;
-    float *rgb;           /* [height, width, 3] sums of weighted tiles */
+    float *rgb;           /* [frames, height, width, 3] sums of weighted tiles */
     float *sum_x, *sum_y; /* [width], [height]: what the weights along an axis are divided by */
 } tsr_unfit;
 
@@ -47,10 +48,10 @@ typedef struct tsr_unfit {
  * MEMORY. */
 tsr_status tsr_unfit_open(tsr_context *ctx, const tsr_token_header *header,
                           const tsr_token_item *item, tsr_unfit *unfit);
-/* Adds tile `index`, RGB f32 0..1, not clamped. */
+/* Adds tile `index`, RGB f32 [frames, tile_height, tile_width, 3] of 0..1, not clamped. */
 void tsr_unfit_add(tsr_unfit *unfit, int index, const float *tile);
-/* Rounds to 8 bits and, for stretch, resizes to the source's size. rgb has tsr_item_size's bytes.
- */
+/* Rounds to 8 bits and, for stretch, resizes to the source's size. rgb has tsr_item_size's bytes
+ * for each frame. */
 tsr_status tsr_unfit_finish(tsr_device *host, const tsr_unfit *unfit,
                             const tsr_token_header *header, const tsr_token_item *item,
                             uint8_t *rgb);

@@ -58,8 +58,8 @@ const uint8_t *tsr_item_fitted(const tsr_item *item, int *width, int *height) {
 
 tsr_status tsr_item_keep_canvas(tsr_context *ctx, tsr_item *item, tsr_canvas *canvas) {
     if (canvas->fit == TSR_FIT_CROP) {
-        item->cut = tsr_alloc(ctx, (size_t)canvas->tile_width * (size_t)canvas->tile_height, 3,
-                              "item: fitted picture");
+        const size_t pixels = (size_t)canvas->tile_width * (size_t)canvas->tile_height;
+        item->cut = tsr_alloc(ctx, (size_t)canvas->frames * pixels, 3, "item: fitted picture");
         if (!item->cut) return TSR_ERROR_MEMORY;
         tsr_canvas_cut(canvas, 0, item->cut);
     }
@@ -155,6 +155,7 @@ tsr_status tsr_item_open(tsr_context *ctx, const tsr_picture *picture, const tsr
                          .tile_columns = (uint32_t)canvas->columns,
                          .tile_rows = (uint32_t)canvas->rows,
                          .overlap = (uint32_t)canvas->overlap,
+                         .frames = header->tile_frames ? (uint32_t)canvas->frames : 0,
                          .quality = quality};
     tsr_status status = make_room(ctx, masked, item);
     if (status)

@@ -8,21 +8,41 @@
 #include <stdlib.h>
 #include <string.h>
 
-static tsr_status set_tile(tsr_tokenizer *t, uint32_t width, uint32_t height) {
+static tsr_tile_size tile_of(const tsr_token_header *h) {
+    return (tsr_tile_size){h->tile_frames, h->tile_height, h->tile_width};
+}
+
+static bool same_tile(tsr_tile_size a, tsr_tile_size b) {
+    return a.frames == b.frames && a.height == b.height && a.width == b.width;
+}
+
+static tsr_status set_tile(tsr_tokenizer *t, tsr_tile_size size) {
     tsr_token_header *h = &t->header;
-    if (width == h->tile_width && height == h->tile_height) return TSR_OK;
+    if (same_tile(size, tile_of(h))) return TSR_OK;
+    if (size.frames && !h->tile_frames)
+        return tsr_fail(t->model.ctx, TSR_ERROR_UNSUPPORTED,
+                        "%s: frames of a tile: wanted none, since it is no tokenizer of video, got "
+                        "%u",
+                        h->tokenizer, size.frames);
     if (!t->model.family->tokenizer->resize)
         return tsr_fail(t->model.ctx, TSR_ERROR_UNSUPPORTED,
                         "%s: tile: wanted %ux%u, the only size it was trained for, got %ux%u",
-                        h->tokenizer, h->tile_width, h->tile_height, width, height);
-    return t->model.family->tokenizer->resize(
-        t->model.state, (tsr_tile_size){.frames = 1, .height = height, .width = width}, h);
+                        h->tokenizer, h->tile_width, h->tile_height, size.width, size.height);
+    return t->model.family->tokenizer->resize(t->model.state, size, h);
+}
+
+/* The tile size that settings ask for; what they leave open is the model's. */
+static tsr_tile_size chosen_tile(const tsr_token_header *h, const tsr_model_settings *s) {
+    tsr_tile_size size = tile_of(h);
+    if (s->tile_frames) size.frames = s->tile_frames;
+    if (s->tile_width || s->tile_height) size.width = s->tile_width, size.height = s->tile_height;
+    return size;
 }
 
 /* Nothing can be left out of ids that are not nested. */
 tsr_status tsr_tokenizer_check_prefix(tsr_tokenizer *t, uint32_t tokens, float quality) {
     const tsr_token_header *h = &t->header;
-    const uint32_t capacity = h->rows * h->columns;
+    const uint32_t capacity = tsr_token_positions(h);
     if (h->nested || (quality <= 0 && (tokens == 0 || tokens >= capacity))) return TSR_OK;
     const char *why = h->geometry == TSR_GEOMETRY_GRID ? "each id is a place of the picture"
                                                        : "its ids are not in an order of weight";
@@ -59,8 +79,7 @@ tsr_status tsr_tokenizer_open(tsr_context *ctx, tsr_tokenizer **tokenizer,
     if (!status) status = check_trade(t);
     if (!status) status = tsr_model_open_state(&t->model);
     if (!status) status = t->model.family->tokenizer->describe(t->model.state, &t->header);
-    if (!status && (s.tile_width || s.tile_height))
-        status = set_tile(t, s.tile_width, s.tile_height);
+    if (!status) status = set_tile(t, chosen_tile(&t->header, &s));
     if (status) {
         tsr_tokenizer_close(&t);
         return status;
@@ -117,14 +136,14 @@ static tsr_status compare_header(tsr_tokenizer *t, const tsr_token_header *h, in
             own->channels ? own->channels : own->codebook_size, h->channels ? "vectors" : "ids",
             h->channels ? h->channels : h->codebook_size);
     if (h->codebook_size != own->codebook_size || h->rows != own->rows ||
-        h->columns != own->columns || h->tile_width != own->tile_width ||
-        h->tile_height != own->tile_height || h->geometry != own->geometry)
+        h->columns != own->columns || !same_tile(tile_of(h), tile_of(own)) ||
+        h->frames != own->frames || h->geometry != own->geometry)
         return tsr_fail(t->model.ctx, TSR_ERROR_MODEL_MISMATCH,
-                        "%s: tokens: wanted %ux%u of %u codes for %ux%u pixels, got %ux%u of %u "
-                        "for %ux%u",
+                        "%s: tokens: wanted %ux%u of %u codes for %ux%u pixels and %u frames, got "
+                        "%ux%u of %u for %ux%u and %u",
                         name, own->rows, own->columns, own->codebook_size, own->tile_width,
-                        own->tile_height, h->rows, h->columns, h->codebook_size, h->tile_width,
-                        h->tile_height);
+                        own->tile_height, own->tile_frames, h->rows, h->columns, h->codebook_size,
+                        h->tile_width, h->tile_height, h->tile_frames);
     if (h->weights_hash && h->weights_hash != own->weights_hash && !force)
         return tsr_fail(t->model.ctx, TSR_ERROR_MODEL_MISMATCH,
                         "%s: weights hash: wanted %016" PRIx64 " (%s), got %016" PRIx64 " (%.63s)",
@@ -141,12 +160,11 @@ tsr_status tsr_tokenizer_accepts(tsr_tokenizer *t, const tsr_token_header *h, in
     const tsr_token_header *own = &t->header;
     if (h->family == own->family && t->model.family->tokenizer->resize &&
         h->codebook_size == own->codebook_size && h->channels == own->channels &&
-        (h->tile_width != own->tile_width || h->tile_height != own->tile_height)) {
-        const uint32_t was[] = {own->tile_width, own->tile_height};
-        tsr_status status = set_tile(t, h->tile_width, h->tile_height);
+        !h->tile_frames == !own->tile_frames && !same_tile(tile_of(h), tile_of(own))) {
+        const tsr_tile_size was = tile_of(own);
+        tsr_status status = set_tile(t, tile_of(h));
         if (!status) status = compare_header(t, h, force, name);
-        if (status)
-            (void)set_tile(t, was[0], was[1]); /* had before, so nothing speaks against it */
+        if (status) (void)set_tile(t, was); /* had before, so nothing speaks against it */
         return status;
     }
     return compare_header(t, h, force, name);
@@ -154,7 +172,8 @@ tsr_status tsr_tokenizer_accepts(tsr_tokenizer *t, const tsr_token_header *h, in
 
 /* All tiles in flight, as f32, take an eighth of the memory limit. */
 tsr_status tsr_tokenizer_batch(const tsr_tokenizer *t, uint32_t wanted, int *batch) {
-    const uint64_t tile = (uint64_t)t->header.tile_width * t->header.tile_height * 12;
+    const uint64_t frames = t->header.tile_frames ? t->header.tile_frames : 1;
+    const uint64_t tile = frames * t->header.tile_width * t->header.tile_height * 12;
     const uint64_t fit = t->model.ctx->settings.memory_limit / 8 / tile;
     const uint64_t most = wanted == 0 ? 16 : wanted;
     if (wanted > TSR_MAX_BATCH)

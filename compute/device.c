@@ -42,8 +42,12 @@ tsr_cpu_products tsr_device_products(const tsr_device *d) {
     return d->cpu_products;
 }
 
-bool tsr_device_uses_onednn(const tsr_device *d) {
-    return d->onednn;
+bool tsr_device_onednn_linear(const tsr_device *d) {
+    return d->onednn_linear;
+}
+
+bool tsr_device_onednn_conv(const tsr_device *d) {
+    return d->onednn_conv;
 }
 
 tsr_context *tsr_device_context(const tsr_device *d) {
@@ -56,6 +60,11 @@ size_t tsr_device_peak_bytes(const tsr_device *d) {
 
 tsr_device_traffic tsr_device_traffic_of(const tsr_device *d) {
     return d->traffic;
+}
+
+bool tsr_device_is_plain_cpu(const tsr_device *d) {
+    return d->info.kind == TSR_DEVICE_CPU && !d->settings.reference && !d->settings.plan &&
+           !tsr_device_masked(d, "cpu");
 }
 
 bool tsr_device_masked(const tsr_device *d, const char *name) {

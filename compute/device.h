@@ -102,6 +102,8 @@ tsr_context *tsr_device_context(const tsr_device *device);
 const char *tsr_device_fast_path(const tsr_device *device);
 /* True once a product has used the device's fast path. */
 bool tsr_device_fast_used(const tsr_device *device);
+/* True where ops run in the cpu's own loops: then a caller may use those (cpu/gemm.h) itself. */
+bool tsr_device_is_plain_cpu(const tsr_device *device);
 /* True if `name` was switched off with --mask. */
 bool tsr_device_masked(const tsr_device *device, const char *name);
 

@@ -16,11 +16,13 @@ void tsr_item_shape(const tsr_token_header *h, const tsr_token_item *item, int *
         full &= item->counts[t] == positions;
         equal &= item->counts[t] == item->counts[0];
     }
+    if (h->frames && tiles > 1) full = false; /* five axes are more than a record has */
     *rank = 0;
     if (tiles > 1 && (grid ? full : equal)) {
         shape[(*rank)++] = item->tile_rows;
         shape[(*rank)++] = item->tile_columns;
     }
+    if (grid && full && h->frames) shape[(*rank)++] = h->frames;
     if (grid && full) shape[(*rank)++] = h->rows;
     shape[(*rank)++] = grid && full                  ? h->columns
                        : !grid && equal && tiles > 1 ? item->counts[0]

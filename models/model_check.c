@@ -89,7 +89,8 @@ static void find_extra(checker *c) {
 /* One tile through a device that computes nothing. */
 static tsr_status plan(checker *c, tsr_device *device) {
     const tsr_token_header *h = &c->header;
-    const size_t pixels = (size_t)h->tile_width * h->tile_height * 3;
+    const uint32_t frames = h->tile_frames ? h->tile_frames : 1;
+    const size_t pixels = (size_t)frames * h->tile_width * h->tile_height * 3;
     const bool selects = c->m->family->tokenizer->abilities & TSR_TOKENIZER_SELECTS;
     tsr_sampling sampling = {.hints = h->hints};
     if (sampling.hints.steps > 1) sampling.hints.steps = 1; /* each step needs the same */
@@ -98,12 +99,13 @@ static tsr_status plan(checker *c, tsr_device *device) {
     float *rgb = tsr_scratch_take(&scratch, pixels, sizeof *rgb, "tile");
     tsr_token_batch batch = tsr_token_batch_take(&scratch, h, 1, selects);
     tsr_status status = scratch.status;
-    const tsr_pixels in = {tile, 1, {1, h->tile_height, h->tile_width}};
+    const tsr_pixels in = {tile, 1, {frames, h->tile_height, h->tile_width}};
     if (!status) status = tsr_encode_tiles(c->m, &in, &(tsr_encode_request){0}, &batch);
     if (!status) {
         c->report->encode_bytes = tsr_device_peak_bytes(device);
         memset(batch.values, 0, batch.capacity * tsr_token_batch_value_bytes(&batch));
         batch.counts[0] = batch.capacity;
+        batch.frames = h->tile_frames;
         tsr_token_batch all = batch;
         all.kept = NULL; /* every position has a token */
         status = tsr_decode_tiles(c->m, &all, &sampling, pixels, rgb);

@@ -14,8 +14,9 @@
 enum { MAX_LINE = 600 };
 
 typedef struct chosen { /* a tensor that is kept */
-    int index;          /* in the file */
-    const char *name;   /* in the output; inside the file's own name */
+    const tsr_model_file *file;
+    int index;        /* in the file */
+    const char *name; /* in the output; inside the file's own name */
     tsr_model_tensor from;
 } chosen;
 
@@ -23,11 +24,11 @@ typedef struct job {
     tsr_context *ctx;
     const char *input;
     const tsr_convert_settings *s;
-    tsr_model_file *file;
+    tsr_model_file *file, *with; /* with: the second one, or NULL */
     chosen *kept;
     int count, dropped;
     const char *key;
-    char licence[512], sha256[65];
+    char licence[512], sha256[65], with_sha256[65];
     uint64_t done, total;
 } job;
 
@@ -56,9 +57,10 @@ static void strip_common(job *j, const char *prefix) {
 }
 
 /* Nothing is there: says what else was. */
-static tsr_status none_found(job *j) {
+static tsr_status none_found(job *j, const tsr_model_file *file, const char *input,
+                             const char *key) {
     const char *first;
-    const uint64_t passed = tsr_model_file_passed_over(j->file, &first);
+    const uint64_t passed = tsr_model_file_passed_over(file, &first);
     char also[480] = "";
     if (passed)
         snprintf(also, sizeof also, "; passed over were %llu objects, first %s",
@@ -66,37 +68,46 @@ static tsr_status none_found(job *j) {
     return tsr_fail(j->ctx, TSR_ERROR_NOT_FOUND,
                     "%s: wanted tensors under \"%s\", got none (tessera model list-tensors "
                     "shows what there is)%s",
-                    j->input, j->key, also);
+                    input, key, also);
 }
 
-static tsr_status choose(job *j) {
-    int count = tsr_model_file_count(j->file);
+/* Adds the tensors of one file, under *key. */
+static tsr_status choose_from(job *j, const tsr_model_file *file, const char *input,
+                              const char **key) {
+    const int count = tsr_model_file_count(file), before = j->count;
     const bool own =
-        !j->s->key && j->file->torch; /* the file's own choice, without containers in it */
-    j->key = j->s->key ? j->s->key : tsr_model_file_weights_under(j->file);
-    if (!j->key)
-        return tsr_fail(j->ctx, TSR_ERROR_UNSUPPORTED, "%s: %s", j->input,
-                        tsr_model_file_unclear(j->file));
-    size_t n = strlen(j->key);
-    j->kept = tsr_alloc(j->ctx, (size_t)count, sizeof *j->kept, j->input);
-    if (!j->kept) return TSR_ERROR_MEMORY;
+        !j->s->key && file->torch; /* the file's own choice, without containers in it */
+    *key = j->s->key ? j->s->key : tsr_model_file_weights_under(file);
+    if (!*key)
+        return tsr_fail(j->ctx, TSR_ERROR_UNSUPPORTED, "%s: %s", input,
+                        tsr_model_file_unclear(file));
+    size_t n = strlen(*key);
     bool direct = false; /* does any stand in it directly? */
     for (int pass = 0; pass < 2; ++pass)
         for (int i = 0; i < count; ++i) {
             tsr_model_tensor m;
-            tsr_model_file_tensor(j->file, i, &m);
-            bool inside = !n || (strncmp(m.name, j->key, n) == 0 && m.name[n] == '/');
-            const bool here =
-                own && tsr_torch_at(j->file->torch, i)->keys == j->file->choice.keys + 1;
+            tsr_model_file_tensor(file, i, &m);
+            bool inside = !n || (strncmp(m.name, *key, n) == 0 && m.name[n] == '/');
+            const bool here = own && tsr_torch_at(file->torch, i)->keys == file->choice.keys + 1;
             const char *name = inside && n ? m.name + n + 1 : m.name;
             if (pass == 0)
                 direct = direct || (inside && here);
             else if (inside && (here || !direct) && (j->s->all || !tsr_model_only_training(name)))
-                j->kept[j->count++] = (chosen){i, name, m};
+                j->kept[j->count++] = (chosen){file, i, name, m};
             else
                 j->dropped++;
         }
-    if (!j->count) return none_found(j);
+    return j->count == before ? none_found(j, file, input, *key) : TSR_OK;
+}
+
+static tsr_status choose(job *j) {
+    const char *key; /* of the second file: its own */
+    const int count = tsr_model_file_count(j->file) + (j->with ? tsr_model_file_count(j->with) : 0);
+    j->kept = tsr_alloc(j->ctx, (size_t)count, sizeof *j->kept, j->input);
+    if (!j->kept) return TSR_ERROR_MEMORY;
+    tsr_status status = choose_from(j, j->file, j->input, &j->key);
+    if (!status && j->with) status = choose_from(j, j->with, j->s->with, &key);
+    if (status) return status;
     strip_common(j, "module.");
     strip_common(j, "_orig_mod.");
     strip_common(j, "module.");
@@ -126,7 +137,7 @@ static tsr_status fill(void *user, int index, void *bytes) {
     const bool same = strcmp(c->from.dtype, tsr_dtype_name(to)) == 0;
     uint8_t *own = same ? bytes : tsr_alloc(j->ctx, (size_t)c->from.bytes, 1, c->from.name);
     if (!own) return TSR_ERROR_MEMORY;
-    status = tsr_model_file_read(j->ctx, j->file, c->index, own);
+    status = tsr_model_file_read(j->ctx, c->file, c->index, own);
     if (!status && !same) {
         const uint64_t done = tsr_convert_values(c->from.dtype, own, to, bytes, c->from.elements);
         if (done < c->from.elements)
@@ -200,51 +211,62 @@ static void find_licence(job *j) {
 
 /* ---- the output ---- */
 
+static const char *name_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+enum { OWN_PAIRS = 6 };
+
 static int make_metadata(job *j, tsr_metadata_pair *pairs) {
-    const char *slash = strrchr(j->input, '/');
-    const tsr_metadata_pair ours[] = {{"tessera.source", slash ? slash + 1 : j->input},
-                                      {"tessera.source_sha256", j->sha256},
-                                      {"tessera.source_key", j->key},
-                                      {"tessera.licence", j->licence}};
+    const tsr_metadata_pair ours[OWN_PAIRS] = {
+        {"tessera.source", name_of(j->input)},
+        {"tessera.source_sha256", j->sha256},
+        {"tessera.source_key", j->key},
+        {"tessera.licence", j->licence},
+        {"tessera.with", j->with ? name_of(j->s->with) : NULL},
+        {"tessera.with_sha256", j->with_sha256}};
+    const int own = j->with ? OWN_PAIRS : OWN_PAIRS - 2;
     int count = 0;
     for (int i = 0; i < tsr_model_file_metadata_count(j->file); ++i) {
         tsr_metadata_pair p;
         tsr_model_file_metadata(j->file, i, &p.key, &p.value);
         bool replaced = false;
-        for (int k = 0; k < 4; ++k)
+        for (int k = 0; k < own; ++k)
             replaced = replaced || strcmp(p.key, ours[k].key) == 0;
         if (!replaced) pairs[count++] = p;
     }
-    memcpy(pairs + count, ours, sizeof ours);
-    return count + 4;
+    memcpy(pairs + count, ours, (size_t)own * sizeof *ours);
+    return count + own;
 }
 
 static tsr_status write_all(job *j, const char *output, tsr_convert_report *report) {
     const char **names = tsr_alloc(j->ctx, (size_t)j->count, sizeof *names, j->input);
     tsr_tensor *tensors = tsr_alloc(j->ctx, (size_t)j->count, sizeof *tensors, j->input);
-    tsr_metadata_pair *pairs = tsr_alloc(j->ctx, (size_t)tsr_model_file_metadata_count(j->file) + 4,
-                                         sizeof *pairs, "metadata");
-    tsr_status status = names && tensors && pairs ? TSR_OK : TSR_ERROR_MEMORY;
+    tsr_safetensors_info *shapes = tsr_alloc(j->ctx, (size_t)j->count, sizeof *shapes, j->input);
+    tsr_metadata_pair *pairs =
+        tsr_alloc(j->ctx, (size_t)tsr_model_file_metadata_count(j->file) + OWN_PAIRS, sizeof *pairs,
+                  "metadata");
+    tsr_status status = names && tensors && shapes && pairs ? TSR_OK : TSR_ERROR_MEMORY;
     for (int i = 0; i < j->count && !status; ++i) {
         const chosen *c = &j->kept[i];
         tsr_dtype dtype = TSR_DTYPE_F32;
-        const int64_t one = 1;
         status = output_type(j, c, &dtype);
-        if (!status && c->from.rank > TSR_MAX_RANK)
-            status = tsr_fail(j->ctx, TSR_ERROR_UNSUPPORTED,
-                              "%s: tensor %.200s: wanted at most %d dimensions, got %d", j->input,
-                              c->from.name, TSR_MAX_RANK, c->from.rank);
         if (status) break;
         names[i] = c->name;
-        tensors[i] = tsr_host_tensor(dtype, NULL, c->from.rank ? c->from.rank : 1,
-                                     c->from.rank ? c->from.dim : &one);
+        const int64_t elements = (int64_t)c->from.elements;
+        tensors[i] = tsr_host_tensor(dtype, NULL, 1, &elements);
+        shapes[i].rank = c->from.rank ? c->from.rank : 1; /* a single value is [1] */
+        memcpy(shapes[i].dim, c->from.rank ? c->from.dim : &elements,
+               (size_t)shapes[i].rank * sizeof *shapes[i].dim);
         j->total += c->from.bytes;
         report->bytes += c->from.elements * tsr_dtype_bytes(dtype);
     }
     if (!status)
-        status = tsr_safetensors_write_made(j->ctx, output, names, tensors, j->count, pairs,
+        status = tsr_safetensors_write_made(j->ctx, output, names, tensors, shapes, j->count, pairs,
                                             make_metadata(j, pairs), fill, j);
     free(pairs);
+    free(shapes);
     free(tensors);
     free(names);
     return status;
@@ -260,12 +282,17 @@ static tsr_status convert(job *j, const char *output, tsr_convert_report *report
         return tsr_fail(j->ctx, TSR_ERROR_ARGUMENT,
                         "convert: dtype: wanted f32, f16 or bf16, got %s", dtype);
     tsr_status status = tsr_out_not_input(j->ctx, output, j->input);
+    if (!status && j->s->with) status = tsr_out_not_input(j->ctx, output, j->s->with);
     if (!status) status = tsr_out_check(j->ctx, output);
     if (!status) status = tsr_model_file_open(j->ctx, j->input, &j->file);
+    if (!status && j->s->with) status = tsr_model_file_open(j->ctx, j->s->with, &j->with);
     if (!status) status = choose(j);
     if (!status)
         status =
             tsr_file_sha256(j->ctx, j->file->path, j->sha256, j->s->progress, j->s->progress_user);
+    if (!status && j->with)
+        status = tsr_file_sha256(j->ctx, j->with->path, j->with_sha256, j->s->progress,
+                                 j->s->progress_user);
     if (status) return status;
     find_licence(j);
     status = write_all(j, output, report);
@@ -282,7 +309,7 @@ tsr_status tsr_model_convert(tsr_context *ctx, const char *input, const char *ou
     if (!ctx) return TSR_ERROR_ARGUMENT;
     if (!input || !output)
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "convert: wanted two paths, got NULL");
-    if (strcmp(input, "-") == 0)
+    if (strcmp(input, "-") == 0 || (settings && settings->with && !strcmp(settings->with, "-")))
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
                         "convert: wanted a file that can be read twice, got a pipe");
     tsr_convert_settings fallback = tsr_convert_settings_default();
@@ -293,5 +320,6 @@ tsr_status tsr_model_convert(tsr_context *ctx, const char *input, const char *ou
     tsr_status status = convert(&j, output, report);
     free(j.kept);
     tsr_model_file_close(&j.file);
+    tsr_model_file_close(&j.with);
     return status;
 }

@@ -5,6 +5,7 @@
 #include "weights_path.h"
 #include "../nn/family.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +30,21 @@ static tsr_status open_found(tsr_context *ctx, const char *path, tsr_model_file 
     return tsr_safetensors_open(ctx, path, &f->safetensors);
 }
 
+static void note_fact(tsr_model_file *f, const char *key, uint64_t value) {
+    snprintf(f->facts[f->fact_count].value, sizeof f->facts[0].value, "%llu",
+             (unsigned long long)value);
+    f->facts[f->fact_count++].key = key;
+}
+
+/* What the code of a TorchScript archive says, as metadata. */
+static void note_facts(tsr_model_file *f) {
+    const tsr_script_facts *facts = tsr_torch_facts(f->torch);
+    if (facts->groups) note_fact(f, "torchscript.group_norm", (uint64_t)facts->groups);
+    if (!facts->space_pools && !facts->time_pools) return;
+    note_fact(f, "torchscript.space_pools", facts->space_pools);
+    note_fact(f, "torchscript.time_pools", facts->time_pools);
+}
+
 tsr_status tsr_model_file_open(tsr_context *ctx, const char *path, tsr_model_file **file) {
     if (!ctx) return TSR_ERROR_ARGUMENT;
     if (!file || !path)
@@ -40,6 +56,7 @@ tsr_status tsr_model_file_open(tsr_context *ctx, const char *path, tsr_model_fil
     tsr_status status = tsr_weights_path(ctx, path, &f->path);
     if (!status) status = open_found(ctx, f->path, f);
     if (!status && f->torch) tsr_torch_choose(f->torch, &f->choice);
+    if (!status && f->torch) note_facts(f);
     if (status) tsr_model_file_close(&f);
     *file = f;
     return status;
@@ -105,14 +122,19 @@ tsr_status tsr_model_file_read(tsr_context *ctx, const tsr_model_file *file, int
 }
 
 int tsr_model_file_metadata_count(const tsr_model_file *file) {
-    return file->torch ? 0 : tsr_safetensors_metadata_count(file->safetensors);
+    return file->torch ? file->fact_count : tsr_safetensors_metadata_count(file->safetensors);
 }
 
 void tsr_model_file_metadata(const tsr_model_file *file, int index, const char **key,
                              const char **value) {
     if (key) *key = NULL;
     if (value) *value = NULL;
-    if (!file->torch) tsr_safetensors_metadata_at(file->safetensors, index, key, value);
+    if (!file->torch) {
+        tsr_safetensors_metadata_at(file->safetensors, index, key, value);
+    } else if (index >= 0 && index < file->fact_count) {
+        if (key) *key = file->facts[index].key;
+        if (value) *value = file->facts[index].value;
+    }
 }
 
 const char *tsr_model_file_weights_under(const tsr_model_file *file) {

@@ -15,6 +15,11 @@ struct tsr_model_file {
     tsr_safetensors *safetensors; /* one of both */
     tsr_torch *torch;
     tsr_torch_choice choice; /* of a torch file */
+    struct {
+        const char *key;
+        char value[24];
+    } facts[3]; /* of a TorchScript archive */
+    int fact_count;
 };
 
 /* Row-major bytes of a tensor, own element type; checked against the file's checksum where it has

@@ -59,6 +59,7 @@ tsr_status tsr_encode_tiles(const tsr_model *m, const tsr_pixels *pixels,
         tsr_encode_request r = *request;
         r.first_tile += (uint64_t)first;
         tsr_token_batch part = part_of(batch, first, n);
+        part.frames = ops->token_frames ? pixels->tile.frames : 0;
         status = ops->encode(m->state, &some, &r, &part);
         for (int i = 0; i < n && part.channels && !status; ++i)
             status = check_finite(m->ctx, "latents", tsr_token_batch_tile(&part, i),

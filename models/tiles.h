@@ -15,8 +15,8 @@ tsr_token_batch tsr_token_batch_take(tsr_scratch *scratch, const tsr_token_heade
  * pixels->count tiles. Errors: those of the family. */
 tsr_status tsr_encode_tiles(const tsr_model *model, const tsr_pixels *pixels,
                             const tsr_encode_request *request, tsr_token_batch *batch);
-/* Tokens to RGB f32 [count, height, width, 3] in 0..1, in runs as above; `values` is the number of
- * floats of a tile. Errors: those of the family, MEMORY. */
+/* Tokens to RGB f32 [count, (batch->frames,) height, width, 3] in 0..1, in runs as above; `values`
+ * is the number of floats of a tile. Errors: those of the family, MEMORY. */
 tsr_status tsr_decode_tiles(const tsr_model *model, const tsr_token_batch *batch,
                             const tsr_sampling *sampling, size_t values, float *rgb);
 

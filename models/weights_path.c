@@ -23,7 +23,7 @@ static int worth(const char *name) {
     if (ends_with(name, ".safetensors")) return 5;
     if (ends_with(name, ".bin.index.json")) return 4;
     if (ends_with(name, ".bin") || ends_with(name, ".pth") || ends_with(name, ".pt") ||
-        ends_with(name, ".ckpt"))
+        ends_with(name, ".ckpt") || ends_with(name, ".jit"))
         return 3;
     return ends_with(name, ".index.json") || ends_with(name, ".gguf") || ends_with(name, ".h5") ||
            ends_with(name, ".msgpack") || ends_with(name, ".onnx");

@@ -35,7 +35,8 @@ typedef struct tsr_pixels {
  * decoding reads values, counts and kept. */
 typedef struct tsr_token_batch {
     int count;         /* tiles */
-    uint32_t capacity; /* positions of a tile: rows * columns of the header */
+    uint32_t frames;   /* of each tile, where tiles have frames: pixels->tile.frames; else 0 */
+    uint32_t capacity; /* positions of a tile: tsr_token_positions of the header */
     uint32_t stride; /* values from the first of a tile to the first of the next tile: capacity, or
                         counts[0] where the cost of decoding asked for equal counts */
     uint32_t channels; /* 0: values are ids, u32; else each value is a vector of `channels` f32 */
@@ -115,18 +116,23 @@ typedef struct tsr_tokenizer_ops {
     /* Fills the header except for background, family and hash. Fit and filter are filled by models
      * that prefer some, hints by models that sample. Errors: MODEL, TOO_LARGE. */
     tsr_status (*describe)(const void *model, tsr_token_header *header);
-    /* Changes the tile size, and fills tile size, rows, columns and name of the header. After a
-     * failure the tile size is unchanged. NULL: the model has one tile size. Errors: ARGUMENT,
-     * naming the possible sizes; TOO_LARGE. */
+    /* Changes the tile size, and fills tile size, frames, rows, columns and name of the header.
+     * After a failure the tile size is unchanged. NULL: the model has one tile size. Errors:
+     * ARGUMENT, naming the possible sizes; TOO_LARGE. */
     tsr_status (*resize)(void *model, tsr_tile_size size, tsr_token_header *header);
+    /* Tokenizers of video: positions along time that a tile of `frames` frames, 1 to tile_frames of
+     * the header, has; a tile's count is this times rows times columns. NULL: tiles are pictures.
+     */
+    uint32_t (*token_frames)(const void *model, uint32_t frames);
     /* Cost of a tile when encoding by `request`, or when decoding if request is NULL. NULL: batches
      * have any number of tiles. */
     tsr_tile_cost (*cost)(const void *model, const tsr_encode_request *request);
-    /* Encodes tiles. The tokens of a tile do not depend on the other tiles. Errors: MEMORY, the
-     * device's. */
+    /* Encodes tiles, all of pixels->tile, whose frames may be fewer than those of the header. The
+     * tokens of a tile do not depend on the other tiles. Errors: MEMORY, the device's. */
     tsr_status (*encode)(const void *model, const tsr_pixels *pixels,
                          const tsr_encode_request *request, tsr_token_batch *batch);
-    /* Decodes tokens to RGB f32 [count, height, width, 3] in 0..1, not clamped. Ids are below the
+    /* Decodes tokens to RGB f32 [count, height, width, 3], or of tiles with frames [count,
+     * batch->frames, height, width, 3], in 0..1, not clamped. Ids are below the
      * size of the codebook, vectors are finite. The pixels of a tile do not depend on the other
      * tiles. Errors: TOKENS (count, class or mask of a tile), INTERRUPTED, MEMORY, the device's. */
     tsr_status (*decode)(const void *model, const tsr_token_batch *batch,

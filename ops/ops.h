@@ -135,6 +135,25 @@ tsr_tensor *tsr_double(tsr_run *r, const tsr_tensor *x);
  * out. */
 tsr_tensor *tsr_halve(tsr_run *r, const tsr_tensor *x);
 
+/* ---- clips: maps of frames one after the other, [B*T, H, W, C] ------------------------------ */
+
+/* Which frames of a clip stand together. */
+typedef struct tsr_frames_spec {
+    int64_t frames; /* T of x */
+    int64_t made;   /* T' of the result */
+    int taps;       /* frames that stand together, 1..16; 0: 1 */
+    int stride;     /* 1..16; 0: 1 */
+    int front;      /* frames before the first; negative: frames left out */
+    bool twice;     /* every frame of x counts twice */
+    bool zeros;     /* frames before the first are zeros; else copies of the first */
+} tsr_frames_spec;
+/* Puts frames beside each other as a convolution over time reads them: x [B*T, H, W, C]
+ * -> [B*T', H, W, C*taps], where channel c*taps + k of frame t is channel c of frame
+ * t*stride + k - front. A kernel [N, C, kt, kh, kw] is then, without a move, one of [N, C*kt, kh,
+ * kw] for tsr_conv2d. The last frame needed is one of x. With one tap: a clip with frames repeated,
+ * left out or put in front. */
+tsr_tensor *tsr_unfold_frames(tsr_run *r, const tsr_tensor *x, const tsr_frames_spec *spec);
+
 /* ---- pointwise ------------------------------------------------------------------------- */
 
 /* y = act(x), element by element. */

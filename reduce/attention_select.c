@@ -10,7 +10,7 @@
 
 /* ---- means over attention ---- */
 
-enum { KEYS = 256 };
+enum { KEYS = 1024 };
 
 typedef struct mean_work {
     const float *data;

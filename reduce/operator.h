@@ -79,6 +79,8 @@ void tsr_operation_fail(tsr_operation *o, tsr_status status, const char *format,
 tsr_device *tsr_operation_device(tsr_operation *o);
 /* Array of count * size bytes, zeroed, until the end of the operation. NULL after a failure. */
 void *tsr_operation_take(tsr_operation *o, int64_t count, size_t size, const char *what);
+/* The same, not zeroed: for large arrays that are written before they are read. */
+void *tsr_operation_take_raw(tsr_operation *o, int64_t count, size_t size, const char *what);
 
 /* ---- parameters: values were checked against type and range before the operator is called ---- */
 

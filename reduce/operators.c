@@ -320,6 +320,7 @@ tsr_status tsr_operator_plan(tsr_context *ctx, const char *operation, tsr_token_
     o.trace = o.out = tsr_token_set_make(ctx, 1, 1, 1);
     if (!o.trace) return TSR_ERROR_MEMORY;
     o.out->sizes[0] = 1;
+    o.out->features[0] = 0;
     o.op->apply(&o);
     return tsr_operation_end(&o, answer);
 }

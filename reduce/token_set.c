@@ -42,7 +42,7 @@ tsr_token_set *tsr_token_set_make(tsr_context *ctx, int64_t source, int64_t coun
     s->count = count;
     s->channels = channels;
     if (__builtin_mul_overflow((size_t)count, (size_t)channels, &elements)) elements = SIZE_MAX;
-    s->features = tsr_alloc(ctx, elements, sizeof *s->features, "features");
+    s->features = tsr_alloc_raw(ctx, elements, sizeof *s->features, "features");
     if (s->features)
         s->source_map = tsr_alloc(ctx, (size_t)source, sizeof *s->source_map, "source map");
     if (s->source_map)

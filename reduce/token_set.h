@@ -30,7 +30,8 @@ struct tsr_token_set {
     int column_count, trace_count;
 };
 
-/* A set of these sizes with zeros everywhere, or NULL after a MEMORY failure. */
+/* A set of these sizes with zeros everywhere but in its features, which are to be set, or NULL
+ * after a MEMORY failure. */
 tsr_token_set *tsr_token_set_make(tsr_context *ctx, int64_t source, int64_t count,
                                   int64_t channels);
 /* A copy of a set without its trace. Errors: MEMORY. */

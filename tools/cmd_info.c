@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_info.c: what a token file holds, without a model. */
 #include "attribute_out.h"
+#include "info_clips.h"
 #include "info_shards.h"
 #include "info_streams.h"
+#include "info_video.h"
 #include "token_damage.h"
 #include "tool.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <tessera/media.h>
 
 typedef struct info_options {
     common_options common;
@@ -102,6 +105,7 @@ static void print_totals(const char *path, const view *w) {
     if (w->chosen_items)
         printf("complexity  %.1f tokens an item (KC: what the tokenizer found it needs)\n",
                (double)w->chosen / (double)w->chosen_items);
+    clip_lines(w->file);
     stream_totals_print(&w->streams, w->accuracy);
 }
 
@@ -129,10 +133,12 @@ static void print_header(const view *w) {
     else
         printf("geometry    sequence of up to %u %s a tile", h->columns,
                h->channels ? "vectors" : "ids");
+    if (h->frames) printf(", %u times", h->frames);
     printf("%s\n", h->nested ? ", any prefix decodes" : "");
-    printf("tile        %ux%u, fit %s, %s filter, background %02x%02x%02x\n", h->tile_width,
-           h->tile_height, fit_name(h->fit), filter_name(h->filter), h->background[0],
-           h->background[1], h->background[2]);
+    printf("tile        %ux%u", h->tile_width, h->tile_height);
+    if (h->tile_frames) printf(" pixels, up to %u frames", h->tile_frames);
+    printf(", fit %s, %s filter, background %02x%02x%02x\n", fit_name(h->fit),
+           filter_name(h->filter), h->background[0], h->background[1], h->background[2]);
     if (h->hints.present)
         printf("decoding    %u steps, guidance %g (%s), seed %" PRIu64 "%s\n", h->hints.steps,
                (double)h->hints.guidance, h->hints.plain ? "cfg" : "apg", h->hints.seed,
@@ -262,6 +268,10 @@ static void json_header(json_out *j, const char *path, tsr_token_file *file) {
     json_bool(j, "nested", h->nested != 0);
     json_uint(j, "tile_width", h->tile_width);
     json_uint(j, "tile_height", h->tile_height);
+    if (h->tile_frames) {
+        json_uint(j, "tile_frames", h->tile_frames);
+        json_uint(j, "frames", h->frames);
+    }
     json_text(j, "fit", fit_name(h->fit));
     json_text(j, "filter", filter_name(h->filter));
     json_text(j, "background", background);
@@ -339,6 +349,7 @@ static void print_json(view *w, const char *path, bool values) {
     walk(w, WALK_COUNT, &j, values);
     json_end(&j, ']');
     json_uint(&j, "tiles", w->tiles);
+    clip_json(&j, w->file);
     stream_totals_json(&j, &w->streams, w->accuracy);
     token_damage_json(&w->damage, &j, tsr_token_file_properties(w->file)->recovered != 0);
     json_close(&j);
@@ -534,6 +545,8 @@ static int run(const verb *v, int argc, char **argv) {
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
     if (o.check || shard_is_folder(argv[0]))
         code = look_at_shards(&t, &o, argv, operands);
+    else if (tsr_video_is(argv[0]))
+        code = info_video(&t, argv[0]);
     else
         code = look_at_one(&t, &o, argv[0]);
     tool_close(&t);
@@ -547,15 +560,19 @@ const verb verb_info = {
              "[-f]]\n"
              "               [--accuracy A] [--json]\n"
              "tessera info DIR [--json]\n"
+             "tessera info VIDEO [--json]\n"
              "tessera info --check FILE.tess|DIR... [--json]",
     .about =
-        "Prints how many items, tiles, tokens and bytes there are, the tokenizer and the hash of "
+        "Of a video file: what FFmpeg finds in it, and what would be assumed. Of a token file: "
+        "how many items, tiles, tokens and bytes there are, the tokenizer and the hash of "
         "its "
         "weights, whether the file is whole, codebook, geometry and preprocessing. With -v, or for "
         "the items of --item, a line for each item: size of the source, size of the picture the "
         "tiles cover, tiles, tokens, bits, bytes and coding. Every item is read, so that damage is "
         "found: a cut or damaged file is read as far as it goes, and each damaged place gets a "
-        "line. Attributes of the file come first, those of an item under its line, behind its "
+        "line. Clips get a line each: which items are their frames, their times, and what was "
+        "known or assumed of the source. Attributes of the file come first, those of an item under "
+        "its line, behind its "
         "streams. Of "
         "clip codebooks it says tokens and bytes, which are not the same thing.\n\n"
         "Of a folder: the totals of its shards (*.tess), their tokenizers, how many codes of the "

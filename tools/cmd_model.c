@@ -15,7 +15,7 @@ typedef struct model_options {
 
 typedef struct convert_options {
     common_options common;
-    const char *key, *licence;
+    const char *key, *licence, *with;
     int dtype, all;
 } convert_options;
 
@@ -31,6 +31,9 @@ static const option convert_list[] = {
     {"licence", 0, OPTION_TEXT, AT(licence), "TEXT",
      "what `tessera fetch` noted beside IN, or IN's own metadata",
      "noted in OUT: under which licence the weights are", NULL, 0, 0},
+    {"with", 0, OPTION_TEXT, AT(with), "FILE", "none",
+     "a second file whose tensors are added: the decoder of a model that is published in halves",
+     NULL, 0, 0},
     {"all", 0, OPTION_FLAG, AT(all), NULL, NULL,
      "keep also what only training needs: losses, discriminators, counters", NULL, 0, 0},
 };
@@ -222,6 +225,7 @@ static int run_convert(const verb *v, int argc, char **argv) {
     s.dtype = dtypes[o.dtype];
     s.key = o.key && strcmp(o.key, "/") == 0 ? "" : o.key;
     s.licence = o.licence;
+    s.with = o.with;
     s.all = o.all;
     s.progress = tool_progress;
     s.progress_user = &t;
@@ -451,23 +455,27 @@ static const verb verb_model_convert = {
     .name = "model convert",
     .summary = "a torch checkpoint's inference tensors as .safetensors",
     .usage = "tessera model convert IN OUT.safetensors [--dtype f32|f16|bf16] [--key KEY]\n"
-             "                      [--licence TEXT] [--all] [--json]",
+             "                      [--licence TEXT] [--with FILE] [--all] [--json]",
     .about =
-        "Takes the weights out of a .pth, .pt, .ckpt or .bin (or another .safetensors) without "
+        "Takes the weights out of a .pth, .pt, .ckpt, .bin or TorchScript archive (or another "
+        ".safetensors) without "
         "Python: the tensors of one container (the moving average where there is one), without "
         "optimizers, losses, discriminators and counters. Nothing of the checkpoint is run; "
         "values that are no tensors are passed over. Where several containers could be meant, the "
         "error lists them. The output's metadata note the source's name and SHA-256, the container "
         "and the licence. Memory: the "
         "largest tensor.",
-    .examples = "# KARL's checkpoint\n"
-                "tessera model convert karl_small_vqgan_quantized_latents.pth karl.safetensors\n"
-                "# to where -t llamagen-vq16 looks for it\n"
-                "tessera model convert \"$(tessera fetch -q llamagen-vq16)\" \\\n"
-                "  ~/.cache/tessera/llamagen-vq16/model.safetensors\n"
-                "# half the size; what is in it\n"
-                "tessera model convert last.ckpt vqgan.safetensors --dtype bf16\n"
-                "tessera model list-tensors vqgan.safetensors",
+    .examples =
+        "# KARL's checkpoint\n"
+        "tessera model convert karl_small_vqgan_quantized_latents.pth karl.safetensors\n"
+        "# to where -t llamagen-vq16 looks for it\n"
+        "tessera model convert \"$(tessera fetch -q llamagen-vq16)\" \\\n"
+        "  ~/.cache/tessera/llamagen-vq16/model.safetensors\n"
+        "# a tokenizer that is published as two TorchScript archives\n"
+        "tessera model convert encoder.jit cosmos-dv8x16x16.safetensors --with decoder.jit\n"
+        "# half the size; what is in it\n"
+        "tessera model convert last.ckpt vqgan.safetensors --dtype bf16\n"
+        "tessera model list-tensors vqgan.safetensors",
     .options = convert_list,
     .option_count = (int)(sizeof convert_list / sizeof *convert_list),
     .writes = true,

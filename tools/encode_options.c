@@ -7,14 +7,15 @@
 #include <string.h>
 
 /* "320x256"; false when it is anything else. */
-static bool parse_tile(const char *text, uint32_t *width, uint32_t *height) {
-    unsigned w = 0, h = 0;
-    int used = 0;
-    if (strlen(text) > 11 || strspn(text, "0123456789x") != strlen(text) ||
-        sscanf(text, "%5ux%5u%n", &w, &h, &used) != 2 || text[used] || w < 1 || h < 1)
-        return false;
-    *width = w;
-    *height = h;
+static bool parse_tile(const char *text, tsr_model_settings *model) {
+    unsigned w = 0, h = 0, f = 0;
+    int used = 0, all = 0;
+    if (strlen(text) > 17 || strspn(text, "0123456789x") != strlen(text)) return false;
+    const int n = sscanf(text, "%5ux%5u%nx%5u%n", &w, &h, &used, &f, &all);
+    if (n < 2 || text[n == 3 ? all : used] || w < 1 || h < 1 || (n == 3 && f < 1)) return false;
+    model->tile_width = w;
+    model->tile_height = h;
+    model->tile_frames = f;
     return true;
 }
 
@@ -63,8 +64,10 @@ int encode_meaning_read(const verb *v, const encode_choices *o, const common_opt
     if (o->target && !parse_target(o->target, &target))
         return args_wrong(v, "--target: wanted psnr=DB, ssim=S or l1=E, like psnr=24, got %s",
                           o->target);
-    if (o->tile && !parse_tile(o->tile, &m->model.tile_width, &m->model.tile_height))
-        return args_wrong(v, "--tile: wanted WIDTHxHEIGHT, like 320x256, got %s", o->tile);
+    if (o->tile && !parse_tile(o->tile, &m->model))
+        return args_wrong(
+            v, "--tile: wanted WIDTHxHEIGHT, like 320x256, or WIDTHxHEIGHTxFRAMES, got %s",
+            o->tile);
     m->model.model = o->model;
     m->model.device = common->device;
     m->model.mask = common->mask;

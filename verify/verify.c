@@ -265,6 +265,15 @@ static bool sums_agree(const cJSON *entry, const array *a, double tolerance) {
                room * (2 * largest + tolerance);
 }
 
+/* An array as a tensor, whose dimensions beyond TSR_MAX_RANK are joined to the last. */
+static tsr_tensor joined(tsr_dtype dtype, const void *data, int rank, const int64_t *dim) {
+    const int kept = rank < TSR_MAX_RANK ? rank : TSR_MAX_RANK;
+    tsr_tensor t = tsr_host_tensor(dtype, (void *)(uintptr_t)data, kept, dim);
+    for (int i = kept; i < rank; ++i)
+        t.dim[kept - 1] *= dim[i];
+    return t;
+}
+
 /* Writes what was made, before anything is said about it. */
 static void write_array(tsr_verify *v, const char *output, tsr_dtype dtype, const void *data,
                         int rank, const int64_t *dim) {
@@ -278,7 +287,7 @@ static void write_array(tsr_verify *v, const char *output, tsr_dtype dtype, cons
                         v->settings.write, sizeof path);
         return;
     }
-    const tsr_tensor t = tsr_host_tensor(dtype, (void *)(uintptr_t)data, rank, dim);
+    const tsr_tensor t = joined(dtype, data, rank, dim);
     v->status = tsr_npy_write(v->ctx, path, &t);
 }
 
@@ -321,7 +330,7 @@ static void compare(tsr_verify *v, const char *output, const array *a, tsr_verif
     double step = tsr_verify_number(entry, "stride", 1),
            tolerance = tsr_verify_number(entry, "tol", 0);
     if (!shape_agrees(entry, a)) {
-        tsr_tensor t = tsr_host_tensor(TSR_DTYPE_F32, NULL, a->rank, a->dim);
+        tsr_tensor t = joined(TSR_DTYPE_F32, NULL, a->rank, a->dim);
         char shape[64];
         tsr_verify_line(v, output, false, "shape: wanted the manifest's, got %s",
                         tsr_shape_text(&t, shape, sizeof shape));

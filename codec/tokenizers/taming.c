@@ -12,6 +12,7 @@ const tsr_grid_kind tsr_grid_taming = {
     .ignored = (const char *const[]){"loss.", "state_dict.loss.", NULL},
     .quant = true,
     .centred = true,
+    .foreign = "encoder.time_conv.0.conv.conv.weight", /* Emu3 has all the names, and time */
 };
 
 TSR_GRID_FAMILY(taming, "taming-vqgan",

@@ -9,6 +9,8 @@
 
 static const char magic[6] = {'\x93', 'N', 'U', 'M', 'P', 'Y'};
 
+enum { MOST_RANK = 8 }; /* of an array that becomes a tensor */
+
 typedef struct element { /* an element type of the file, and what it becomes */
     const char *text;
     size_t bytes;
@@ -38,17 +40,21 @@ static tsr_status read_fields(tsr_context *ctx, const char *name, const cJSON *d
     if (cJSON_IsTrue(order) && cJSON_GetArraySize(shape) > 1)
         return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED, "%s: fortran_order: wanted False, got True",
                         name);
+    if (cJSON_GetArraySize(shape) > MOST_RANK)
+        return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
+                        "%s: shape: wanted at most %d dimensions, got %d", name, MOST_RANK,
+                        cJSON_GetArraySize(shape));
     *rank = 0;
     for (const cJSON *d = shape->child; d; d = d->next) {
-        if (*rank == TSR_MAX_RANK)
-            return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
-                            "%s: shape: wanted at most %d dimensions, got %d", name, TSR_MAX_RANK,
-                            cJSON_GetArraySize(shape));
         if (!cJSON_IsNumber(d) || !(d->valuedouble >= 0 && d->valuedouble <= 0x1p53) ||
             d->valuedouble != (double)(int64_t)d->valuedouble)
             return tsr_fail(ctx, TSR_ERROR_FORMAT, "%s: shape: wanted whole numbers from 0 to 2^53",
                             name);
-        dim[(*rank)++] = (int64_t)d->valuedouble;
+        const int64_t n = (int64_t)d->valuedouble;
+        if (*rank < TSR_MAX_RANK)
+            dim[(*rank)++] = n;
+        else if (__builtin_mul_overflow(dim[TSR_MAX_RANK - 1], n, &dim[TSR_MAX_RANK - 1]))
+            return tsr_fail(ctx, TSR_ERROR_FORMAT, "%s: shape: its bytes overflow", name);
     }
     if (*rank == 0) dim[(*rank)++] = 1;
     return TSR_OK;

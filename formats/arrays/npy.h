@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* npy.h: NumPy's array file, versions 1 to 3. Little-endian f4, f8 (converted to f32), i4, i8, u1,
- * u2, f2; C order, up to TSR_MAX_RANK dimensions; everything else is refused by name. */
+ * u2, f2; C order, up to TSR_MAX_RANK dimensions (read as a tensor: up to 8, of which those behind
+ * the fourth are joined to it); everything else is refused by name. */
 #ifndef FORMATS_NPY_H
 #define FORMATS_NPY_H
 

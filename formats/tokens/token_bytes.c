@@ -168,11 +168,14 @@ bool tsr_chunk_read(const uint8_t *bytes, size_t left, tsr_chunk *chunk) {
 bool tsr_chunk_known(const tsr_chunk *chunk) {
     switch (chunk->type) {
     case TSR_TESS_HEAD:
+    case TSR_TESS_FRAM:
     case TSR_TESS_ITEM:
     case TSR_TESS_LAYR:
     case TSR_TESS_STRM:
+    case TSR_TESS_PRED:
         return chunk->flags == TSR_TESS_CRITICAL;
     case TSR_TESS_ATTR:
+    case TSR_TESS_CLIP:
     case TSR_TESS_KEYS:
     case TSR_TESS_INDX:
     case TSR_TESS_TEND:

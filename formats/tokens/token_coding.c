@@ -4,6 +4,7 @@
 #include "token_layout.h"
 #include "bitpack.h"
 #include "range_coder.h"
+#include "time_coder.h"
 #include "../../compute/tensor.h"
 
 #include <math.h>
@@ -12,9 +13,11 @@
 struct tsr_token_coder {
     tsr_context *ctx;
     uint32_t bits, columns, codebook_size;
+    uint32_t frame;           /* ids of a frame of a video tokenizer's tile; else 0 */
     uint32_t channels, width; /* of vectors: numbers, bytes of each; else 0 */
     tsr_range_model model;
     tsr_range_context *contexts; /* made at first use, as are the arrays */
+    tsr_time_coder time;
     tsr_token_zstd zstd;
     uint8_t *planes, *coded;
     size_t planes_room, coded_room;
@@ -28,6 +31,7 @@ tsr_status tsr_token_coder_open(tsr_context *ctx, tsr_token_coder **coder,
     c->bits = tsr_token_bits(header);
     c->columns = header->geometry == TSR_GEOMETRY_GRID ? header->columns : 0;
     c->codebook_size = header->codebook_size;
+    c->frame = header->frames ? header->rows * header->columns : 0;
     c->channels = header->channels;
     c->width = header->latent_type == TSR_LATENT_F16 ? 2 : 4;
     if (!c->channels) c->model = tsr_range_model_of(header);
@@ -38,6 +42,7 @@ void tsr_token_coder_close(tsr_token_coder **coder) {
     tsr_token_coder *c = *coder;
     if (!c) return;
     tsr_token_zstd_free(&c->zstd);
+    tsr_time_coder_free(&c->time);
     free(c->contexts);
     free(c->planes);
     free(c->coded);
@@ -74,6 +79,33 @@ static tsr_status try_range(tsr_token_coder *c, const tsr_id_span *span, const u
     return TSR_OK;
 }
 
+static tsr_time_layout time_layout_of(const tsr_token_coder *c, const tsr_id_span *span) {
+    return (tsr_time_layout){
+        .lengths = span->lengths, .tiles = span->tiles, .frame = c->frame, .columns = c->columns};
+}
+
+/* Can ids be coded frame by frame? */
+static bool has_frames(const tsr_token_coder *c, const tsr_id_span *span) {
+    if (!c->frame || span->sequence || span->first) return false;
+    for (uint32_t t = 0; t < span->tiles; ++t)
+        if (span->lengths[t] % c->frame) return false;
+    return true;
+}
+
+static tsr_status begin_time(tsr_token_coder *c, const tsr_time_layout *layout) {
+    return tsr_time_begin(c->ctx, &c->time, &c->model, tsr_time_cells(layout), layout->tiles);
+}
+
+static tsr_status try_time(tsr_token_coder *c, const tsr_id_span *span, const uint32_t *ids,
+                           uint8_t *out, size_t room, size_t *size) {
+    const tsr_time_layout layout = time_layout_of(c, span);
+    *size = SIZE_MAX;
+    if (!has_frames(c, span)) return TSR_OK;
+    const tsr_status s = begin_time(c, &layout);
+    if (!s) *size = tsr_time_encode(&c->time, &layout, ids, out, room);
+    return s;
+}
+
 static tsr_status id_planes(tsr_token_coder *c, const tsr_id_span *span, const uint32_t *ids) {
     size_t n = span->total, planes = (c->bits + 7) / 8;
     tsr_status s = tsr_grow(c->ctx, &c->planes, &c->planes_room, n * planes, 1, "id planes");
@@ -88,12 +120,13 @@ tsr_status tsr_token_coder_put(tsr_token_coder *c, const tsr_id_span *span, cons
     size_t raw = (size_t)raw_bytes(c, span->total), best = raw,
            least = (raw + TSR_TESS_RATIO - 1) / TSR_TESS_RATIO;
     tsr_tess_coding coding = TSR_TESS_CODING_RAW;
-    uint8_t *range = NULL, *zstd = NULL;
+    uint8_t *range = NULL, *zstd = NULL, *time = NULL;
     if (entropy && raw > 1) {
-        tsr_status s = tsr_grow(c->ctx, &c->coded, &c->coded_room, 2 * raw, 1, "coded ids");
+        tsr_status s = tsr_grow(c->ctx, &c->coded, &c->coded_room, 3 * raw, 1, "coded ids");
         if (s) return s;
         range = c->coded;
-        zstd = c->coded + raw;
+        zstd = range + raw;
+        time = zstd + raw;
         size_t size = SIZE_MAX;
         if ((s = id_planes(c, span, ids))) return s;
         size_t planes = span->total * ((c->bits + 7) / 8);
@@ -102,6 +135,9 @@ tsr_status tsr_token_coder_put(tsr_token_coder *c, const tsr_id_span *span, cons
         if (size < best && size >= least) coding = TSR_TESS_CODING_ZSTD, best = size;
         if ((s = try_range(c, span, ids, best - 1, &size))) return s;
         if (size < best && size >= least) coding = TSR_TESS_CODING_RANGE, best = size;
+        if ((s = try_time(c, span, ids, time, best - 1, &size))) return s;
+        if (size < best && size >= span->total / TSR_TESS_IDS_OF_BYTE)
+            coding = TSR_TESS_CODING_TIME, best = size;
     }
     tsr_bytes_u8(bytes, coding);
     uint8_t *out = tsr_bytes_extend(bytes, best);
@@ -110,7 +146,8 @@ tsr_status tsr_token_coder_put(tsr_token_coder *c, const tsr_id_span *span, cons
         if (best) out[best - 1] = 0;
         tsr_bitpack(ids, span->total, c->bits, out);
     } else {
-        memcpy(out, coding == TSR_TESS_CODING_ZSTD ? zstd : range, best);
+        const uint8_t *const coded[] = {NULL, zstd, range, time};
+        if (best) memcpy(out, coded[coding], best);
     }
     return TSR_OK;
 }
@@ -179,6 +216,18 @@ tsr_status tsr_token_coder_check(tsr_token_coder *c, tsr_cursor data, uint64_t t
                             c->channels ? "vectors" : "ids", (unsigned long long)raw,
                             (unsigned long long)size);
         return TSR_OK;
+    case TSR_TESS_CODING_TIME:
+        if (c->channels)
+            return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "coding of vectors: wanted 0 or 1, got 3");
+        if (size && data.end[-1] == 0)
+            return tsr_fail(c->ctx, TSR_ERROR_FORMAT,
+                            "ids coded over time: wanted a last byte other than 0, got 0");
+        if (size >= raw || size < total / TSR_TESS_IDS_OF_BYTE)
+            return tsr_fail(c->ctx, TSR_ERROR_FORMAT,
+                            "ids coded over time: wanted less than %llu bytes and at least one for "
+                            "65536 ids, got %llu",
+                            (unsigned long long)raw, (unsigned long long)size);
+        return TSR_OK;
     case TSR_TESS_CODING_RANGE:
         if (c->channels)
             return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "coding of vectors: wanted 0 or 1, got 2");
@@ -194,7 +243,7 @@ tsr_status tsr_token_coder_check(tsr_token_coder *c, tsr_cursor data, uint64_t t
                             (unsigned long long)raw, (unsigned long long)size);
         return TSR_OK;
     default:
-        return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "coding: wanted 0..2, got %u", number);
+        return tsr_fail(c->ctx, TSR_ERROR_FORMAT, "coding: wanted 0..3, got %u", number);
     }
 }
 
@@ -220,6 +269,16 @@ tsr_status tsr_token_coder_get(tsr_token_coder *c, const tsr_id_span *span, tsr_
         for (size_t p = 0; p < planes; ++p)
             for (size_t i = 0; i < n; ++i)
                 ids[i] |= (uint32_t)c->planes[p * n + i] << 8 * p;
+    } else if (coding == TSR_TESS_CODING_TIME) {
+        const tsr_time_layout layout = time_layout_of(c, span);
+        if (!has_frames(c, span))
+            return tsr_fail(c->ctx, TSR_ERROR_FORMAT,
+                            "coding: wanted 0..2 of ids without whole frames, got 3");
+        if ((s = begin_time(c, &layout))) return s;
+        if (tsr_time_decode(&c->time, &layout, data.at, tsr_cursor_left(&data), ids))
+            return tsr_fail(c->ctx, TSR_ERROR_FORMAT,
+                            "ids coded over time: wanted ids below %u, got another",
+                            c->codebook_size);
     } else {
         if ((s = need_contexts(c))) return s;
         tsr_range_layout layout = layout_of(c, span);

@@ -50,7 +50,47 @@ void tsr_token_cutter_free(tsr_token_cutter *c) {
     free(c->ids);
     free(c->latents);
     free(c->kept);
+    free(c->frames);
     *c = (tsr_token_cutter){0};
+}
+
+tsr_status tsr_token_file_copy_end(tsr_token_cutter *c, tsr_token_writer *writer) {
+    const bool open = c->clip_open;
+    c->clip_open = false;
+    return open ? tsr_token_writer_clip_end(writer) : TSR_OK;
+}
+
+/* Adds an item that is number `index` of `file` to the clip it belongs to, or to none. */
+static tsr_status add_to_clip(tsr_context *ctx, tsr_token_cutter *c, tsr_token_file *file,
+                              uint64_t index, tsr_token_writer *writer,
+                              const tsr_token_item *item) {
+    uint64_t clip = 0, first = 0;
+    uint32_t count = 0;
+    tsr_clip_place place = {0};
+    tsr_token_clip facts;
+    const bool any = tsr_token_file_properties(file)->clips > 0;
+    tsr_status s =
+        any ? tsr_token_file_item_clip(file, index, &clip, &first, &count) : TSR_ERROR_NOT_FOUND;
+    if (s && s != TSR_ERROR_NOT_FOUND) return s;
+    const bool none = s == TSR_ERROR_NOT_FOUND;
+    s = c->clip_open && (none || clip != c->clip) ? tsr_token_file_copy_end(c, writer) : TSR_OK;
+    if (s) return s;
+    if (none) return tsr_token_writer_add(writer, item);
+    if (!c->clip_open) {
+        s = tsr_token_file_clip(file, clip, &facts);
+        if (!s) s = tsr_token_writer_clip_begin(writer, &facts);
+        if (s) return s;
+        c->clip_open = true;
+        c->clip = clip;
+    }
+    s = tsr_grow(ctx, &c->frames, &c->frames_room, count, sizeof *c->frames, "frames of an item");
+    uint32_t skip = 0;
+    for (uint32_t i = 0; i < count && !s; ++i) {
+        s = tsr_token_file_clip_frame(file, clip, first + i, &place);
+        c->frames[i] = place.time;
+        if (i == 0) skip = place.decoded;
+    }
+    return s ? s : tsr_token_writer_clip_add(writer, item, c->frames, count, skip);
 }
 
 tsr_status tsr_token_file_copy_item(tsr_token_file *file, uint64_t index, tsr_token_writer *writer,
@@ -75,7 +115,7 @@ tsr_status tsr_token_file_copy_item(tsr_token_file *file, uint64_t index, tsr_to
                         item.key, item.stream_count);
     if (settings->tokens)
         s = cut_item(ctx, cutter, tsr_token_file_header(file), &item, settings->tokens);
-    if (!s) s = tsr_token_writer_add(writer, &item);
+    if (!s) s = add_to_clip(ctx, cutter, file, index, writer, &item);
     if (s) return s;
     *key = item.key;
     report->items++;
@@ -111,6 +151,7 @@ tsr_status tsr_token_file_copy(tsr_context *ctx, tsr_token_file *file, tsr_token
     for (uint64_t i = 0; !s && i < count; ++i)
         s = tsr_token_file_copy_item(file, indexes ? indexes[i] : i, writer, &c, settings, report,
                                      &key);
+    if (!s) s = tsr_token_file_copy_end(&c, writer);
     tsr_token_cutter_free(&c);
     free(indexes);
     if (s || !(info->recovered || info->damaged || report->unreadable || report->lost)) return s;

@@ -7,7 +7,14 @@
 #include <stdlib.h>
 
 enum { HEAD_FIXED = 45, HEAD_VECTORS = 5 };
-enum { HAS_MASK = 1, EQUAL_COUNTS = 2, HAS_TIME = 4, HAS_QUALITY = 8, HAS_TARGET = 16 };
+enum {
+    HAS_MASK = 1,
+    EQUAL_COUNTS = 2,
+    HAS_TIME = 4,
+    HAS_QUALITY = 8,
+    HAS_TARGET = 16,
+    HAS_FRAMES = 32
+};
 enum { NESTED = 1, ENTROPY = 2 };
 enum { FAST = 1, PLAIN = 2 }; /* of the hints' last byte */
 
@@ -35,7 +42,8 @@ size_t tsr_token_mask_bytes(uint32_t positions) {
 }
 
 uint32_t tsr_token_positions(const tsr_token_header *header) {
-    return header->rows * header->columns; /* at most 2^20 in a checked header */
+    /* At most 2^20 in a checked header. */
+    return header->rows * header->columns * (header->frames ? header->frames : 1);
 }
 
 uint32_t tsr_layer_end(uint32_t layer_tokens, uint32_t layer, uint32_t positions) {
@@ -111,6 +119,16 @@ tsr_status tsr_token_header_check(tsr_context *ctx, tsr_status status, const cha
         return bad_header(ctx, status, name, "tile height", "1..65536", h->tile_height);
     if (h->fit < TSR_FIT_CROP || h->fit > TSR_FIT_TILE)
         return bad_header(ctx, status, name, "fit", "1..4", (uint64_t)h->fit);
+    if (h->tile_frames > TSR_TESS_MAX_TILE_SIDE)
+        return bad_header(ctx, status, name, "tile frames", "0..65536", h->tile_frames);
+    if (h->frames > h->tile_frames || !h->frames != !h->tile_frames)
+        return bad_header(ctx, status, name, "frames of the grid",
+                          h->tile_frames ? "1..tile frames" : "0 for pictures", h->frames);
+    if (h->frames && h->geometry != TSR_GEOMETRY_GRID)
+        return bad_header(ctx, status, name, "geometry of frames", "1", (uint64_t)h->geometry);
+    if ((uint64_t)h->rows * h->columns * h->frames > TSR_TESS_MAX_POSITIONS)
+        return bad_header(ctx, status, name, "frames x rows x columns", "1..1048576",
+                          (uint64_t)h->rows * h->columns * h->frames);
     if (h->filter > 2) return bad_header(ctx, status, name, "filter", "0..2", h->filter);
     if (h->hints.present && (!isfinite(h->hints.guidance) || h->hints.fast < 0 ||
                              h->hints.fast > 1 || h->hints.plain < 0 || h->hints.plain > 1))
@@ -149,6 +167,25 @@ void tsr_token_header_put(tsr_bytes *bytes, const tsr_token_header *h,
         tsr_bytes_u8(bytes, h->latent_type);
     }
     tsr_bytes_chunk_finish(bytes, start, TSR_TESS_HEAD, TSR_TESS_CRITICAL);
+}
+
+void tsr_token_frames_put(tsr_bytes *bytes, const tsr_token_header *h) {
+    if (!h->tile_frames) return;
+    const size_t start = tsr_bytes_chunk_start(bytes);
+    tsr_bytes_u32(bytes, h->tile_frames);
+    tsr_bytes_u32(bytes, h->frames);
+    tsr_bytes_chunk_finish(bytes, start, TSR_TESS_FRAM, TSR_TESS_CRITICAL);
+}
+
+tsr_status tsr_token_frames_get(tsr_context *ctx, const char *name, const uint8_t *p, size_t size,
+                                const tsr_token_writer_settings *settings, tsr_token_header *h) {
+    if (size != TSR_TESS_FRAM_BYTES)
+        return bad_header(ctx, TSR_ERROR_FORMAT, name, "bytes of the frames", "8", size);
+    h->tile_frames = tsr_get_u32(p);
+    h->frames = tsr_get_u32(p + 4);
+    if (!h->tile_frames)
+        return bad_header(ctx, TSR_ERROR_FORMAT, name, "tile frames", "1..65536", 0);
+    return tsr_token_header_check(ctx, TSR_ERROR_FORMAT, name, h, settings);
 }
 
 void tsr_token_hints_put(tsr_bytes *bytes, const tsr_token_header *h) {
@@ -256,7 +293,8 @@ const char *tsr_token_key_clean(const char *key, char *clean, size_t size) {
 }
 
 tsr_status tsr_token_item_check(tsr_context *ctx, tsr_status status, const char *name,
-                                uint64_t number, const tsr_token_item *item) {
+                                const tsr_token_header *header, uint64_t number,
+                                const tsr_token_item *item) {
 #define BAD(field, wanted, got) return bad_item(ctx, status, name, number, field, wanted, got)
     const char *wrong = tsr_token_key_problem(item->key);
     if (wrong) {
@@ -275,6 +313,9 @@ tsr_status tsr_token_item_check(tsr_context *ctx, tsr_status status, const char 
     uint64_t tiles = (uint64_t)item->tile_columns * item->tile_rows;
     if (tiles == 0 || tiles > TSR_TESS_MAX_TILES) BAD("tiles", "1..1048576", (double)tiles);
     if (item->overlap > 65535) BAD("overlap", "at most 65535", item->overlap);
+    if (item->frames > header->tile_frames || !item->frames != !header->tile_frames)
+        BAD("frames", header->tile_frames ? "1 to those of a tile" : "0 for a picture",
+            item->frames);
     if (!isfinite(item->time)) BAD("time", "a finite number", item->time);
     if (!isfinite(item->quality) || item->quality < 0)
         BAD("quality", "a finite number, 0 or more", (double)item->quality);
@@ -304,10 +345,10 @@ void tsr_token_item_put(tsr_bytes *bytes, const tsr_token_header *header, uint64
         equal &= item->counts[t] == item->counts[0];
     size_t key = strlen(item->key);
     tsr_bytes_varint(bytes, number);
-    tsr_bytes_u8(bytes, (kept ? HAS_MASK : 0) | (equal ? EQUAL_COUNTS : 0) |
-                            (item->time != 0 ? HAS_TIME : 0) |
-                            (item->quality != 0 ? HAS_QUALITY : 0) |
-                            (item->target.metric ? HAS_TARGET : 0));
+    tsr_bytes_u8(bytes,
+                 (kept ? HAS_MASK : 0) | (equal ? EQUAL_COUNTS : 0) |
+                     (item->time != 0 ? HAS_TIME : 0) | (item->quality != 0 ? HAS_QUALITY : 0) |
+                     (item->target.metric ? HAS_TARGET : 0) | (item->frames ? HAS_FRAMES : 0));
     tsr_bytes_varint(bytes, key);
     tsr_bytes_put(bytes, item->key, key);
     tsr_bytes_varint(bytes, item->source_width);
@@ -320,6 +361,7 @@ void tsr_token_item_put(tsr_bytes *bytes, const tsr_token_header *header, uint64
     tsr_bytes_varint(bytes, item->tile_columns);
     tsr_bytes_varint(bytes, item->tile_rows);
     tsr_bytes_varint(bytes, item->overlap);
+    if (item->frames) tsr_bytes_varint(bytes, item->frames);
     if (item->time != 0) {
         uint64_t bits;
         memcpy(&bits, &item->time, 8);
@@ -383,7 +425,7 @@ tsr_status tsr_token_item_get(tsr_context *ctx, const char *name, const uint8_t 
 #define BAD(field, wanted, got)                                                                    \
     return bad_item(ctx, TSR_ERROR_FORMAT, name, number, field, wanted, got)
     uint32_t flags = tsr_cursor_u8(&c);
-    if (!c.bad && flags > 31) BAD("flags", "0..31", flags);
+    if (!c.bad && flags > 63) BAD("flags", "0..63", flags);
     size_t key = (size_t)tsr_cursor_varint(&c, TSR_TESS_MAX_KEY);
     const uint8_t *key_bytes = tsr_cursor_take(&c, key);
     item->source_width = (uint32_t)tsr_cursor_varint(&c, INT32_MAX);
@@ -396,6 +438,10 @@ tsr_status tsr_token_item_get(tsr_context *ctx, const char *name, const uint8_t 
     item->tile_columns = (uint32_t)tsr_cursor_varint(&c, TSR_TESS_MAX_TILES);
     item->tile_rows = (uint32_t)tsr_cursor_varint(&c, TSR_TESS_MAX_TILES);
     item->overlap = (uint32_t)tsr_cursor_varint(&c, 65535);
+    if (flags & HAS_FRAMES) {
+        item->frames = (uint32_t)tsr_cursor_varint(&c, TSR_TESS_MAX_TILE_SIDE);
+        if (!c.bad && !item->frames) BAD("frames", "1 or more", 0.0);
+    }
     if (flags & HAS_TIME) {
         const uint8_t *b = tsr_cursor_take(&c, 8);
         uint64_t bits = b ? tsr_get_u64(b) : 0;
@@ -424,7 +470,7 @@ tsr_status tsr_token_item_get(tsr_context *ctx, const char *name, const uint8_t 
     memory->key[key] = 0;
     item->key = memory->key;
     if (strlen(memory->key) != key) BAD("key", "text without 0 bytes", (double)key);
-    if ((s = tsr_token_item_check(ctx, TSR_ERROR_FORMAT, name, number, item))) return s;
+    if ((s = tsr_token_item_check(ctx, TSR_ERROR_FORMAT, name, header, number, item))) return s;
 
     uint32_t tiles = item->tile_columns * item->tile_rows; /* at most 2^20 from here on */
     uint32_t positions = tsr_token_positions(header);

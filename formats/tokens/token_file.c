@@ -16,6 +16,8 @@ typedef struct located {
     uint32_t stream_count, stream_total; /* found; that there are, 0: not known */
     const uint8_t *attributes;           /* payload of ATTR; NULL: none */
     size_t attributes_size;
+    uint32_t
+        distance;    /* of the item that the chain of this one begins with; 0: it is coded alone */
     tsr_status lost; /* of attributes that cannot be used */
     size_t lost_at;
 } located;
@@ -113,6 +115,12 @@ static tsr_status locate_chunk(tsr_token_file *f, uint64_t index, tsr_item_memor
         lose_attributes(l, TSR_ERROR_CHECKSUM, here);
         return TSR_OK;
     }
+    if (first && known && chunk.type == TSR_TESS_PRED) {
+        const tsr_status s = tsr_token_frame_fields(f, index, payload, (size_t)chunk.size, memory,
+                                                    &l->fields, &l->distance);
+        if (!s) l->layers[l->layer_count++] = l->fields.data;
+        return s;
+    }
     if (first != (chunk.type == TSR_TESS_ITEM))
         return tsr_fail(f->ctx, TSR_ERROR_FORMAT,
                         "%s: item %llu: byte %zu: wanted %s, got \"%.4s\"", f->name,
@@ -159,7 +167,7 @@ static tsr_status locate(tsr_token_file *f, uint64_t index, tsr_item_memory *mem
     tsr_status s = tsr_token_entry_at(f, index, &e);
     if (s) return s;
     const size_t end = (size_t)(e.offset + e.size);
-    l->layer_count = l->stream_count = l->stream_total = 0;
+    l->layer_count = l->stream_count = l->stream_total = l->distance = 0;
     l->attributes = NULL;
     l->lost = TSR_OK;
     for (size_t at = (size_t)e.offset; at < end && !s;)
@@ -182,6 +190,135 @@ static tsr_status locate(tsr_token_file *f, uint64_t index, tsr_item_memory *mem
             f->name, number, number, (unsigned long long)e.tokens,
             (unsigned long long)l->fields.number, (unsigned long long)l->fields.total);
     return TSR_OK;
+}
+
+/* ---- frames ----------------------------------------------------------------------------- */
+
+static tsr_status no_base(tsr_token_file *f, uint64_t index, const char *wanted) {
+    return tsr_fail(f->ctx, TSR_ERROR_FORMAT, "%s: item %llu: wanted %s", f->name,
+                    (unsigned long long)index, wanted);
+}
+
+tsr_status tsr_token_frame_fields(tsr_token_file *f, uint64_t index, const uint8_t *payload,
+                                  size_t size, tsr_item_memory *memory, tsr_item_fields *fields,
+                                  uint32_t *distance) {
+    tsr_frame_fields frame;
+    tsr_token_entry e;
+    tsr_chunk chunk;
+    if (!tsr_frame_get(payload, size, &frame) || frame.distance > index || f->header.channels ||
+        f->settings.layer_tokens)
+        return no_base(f, index, "fields of a frame in range, got others");
+    const uint64_t base = index - frame.distance, number = frame.number - frame.distance;
+    tsr_status s = tsr_token_entry_at(f, base, &e);
+    if (s) return s;
+    const size_t at = (size_t)e.offset;
+    if (!tsr_token_chunk_within(f, at, (size_t)(e.offset + e.size), &chunk) ||
+        chunk.type != TSR_TESS_ITEM || !tsr_chunk_known(&chunk) ||
+        !tsr_token_payload_good(f, at, &chunk))
+        return no_base(f, index, "the item that it is coded from, which is lost");
+    s = tsr_token_item_get(f->ctx, f->name, f->bytes + at + TSR_TESS_CHUNK_BYTES,
+                           (size_t)chunk.size, &f->header, memory, fields);
+    if (s) return s;
+    const tsr_time_layout layout = tsr_frame_layout(&f->header, &fields->item);
+    if (fields->number != number || fields->item.kept || frame.shared > strlen(memory->key) ||
+        !tsr_frame_layout_good(&layout))
+        return no_base(f, index, "an item that it can be coded from, got another");
+    const size_t key = frame.shared + frame.rest;
+    s = tsr_grow(f->ctx, &memory->key, &memory->key_room, key + 1, 1, "key");
+    if (s) return s;
+    memcpy(memory->key + frame.shared, frame.text, frame.rest);
+    memory->key[key] = 0;
+    fields->item.key = memory->key;
+    if (strlen(memory->key) != key || tsr_token_key_problem(memory->key))
+        return no_base(f, index, "a key that items may have, got another");
+    fields->number = frame.number;
+    fields->data = frame.data;
+    *distance = frame.distance;
+    return TSR_OK;
+}
+
+static tsr_status decode_frame(tsr_token_file *f, uint64_t index, const located *l, uint32_t *ids) {
+    tsr_frame_chain *c = &f->chain;
+    const tsr_time_layout layout = tsr_frame_layout(&f->header, &l->fields.item);
+    tsr_cursor data = l->layers[0];
+    tsr_cursor_u8(&data);
+    if (c->distance + 1 != l->distance || c->last + 1 != index)
+        return tsr_fail(f->ctx, TSR_ERROR_FORMAT,
+                        "coded frame: wanted number %u of its chain, got %u", c->distance + 1,
+                        l->distance);
+    c->open = false;
+    if (tsr_time_decode(&c->coder, &layout, data.at, tsr_cursor_left(&data), ids))
+        return tsr_fail(f->ctx, TSR_ERROR_FORMAT, "coded frame: wanted ids below %u, got another",
+                        f->header.codebook_size);
+    c->open = true;
+    c->last = index;
+    c->distance++;
+    return TSR_OK;
+}
+
+/* Checks the only layer of an item of a chain. */
+static tsr_status check_frame(tsr_token_file *f, const located *l) {
+    tsr_tess_coding coding;
+    const tsr_status s = tsr_token_coder_check(f->coder, l->layers[0], l->fields.total, &coding);
+    if (s || coding == TSR_TESS_CODING_TIME) return s;
+    return tsr_fail(f->ctx, TSR_ERROR_FORMAT, "coding of a frame: wanted 3, got %d", (int)coding);
+}
+
+/* Reads the item that a chain begins with, into the chain. */
+static tsr_status begin_chain(tsr_token_file *f, uint64_t index) {
+    tsr_frame_chain *c = &f->chain;
+    tsr_item_memory *m = &c->memory;
+    tsr_tess_coding coding;
+    located l;
+    c->open = c->learnt = false;
+    tsr_status s = locate(f, index, m, &l);
+    if (!s && l.distance) s = no_base(f, index, "an item that is coded alone, got another");
+    if (!s) s = tsr_token_coder_check(f->coder, l.layers[0], l.fields.total, &coding);
+    const size_t total = s ? 0 : (size_t)l.fields.total;
+    if (!s) s = tsr_grow(f->ctx, &m->ids, &m->ids_room, total ? total : 1, sizeof *m->ids, "ids");
+    if (s) return s;
+    c->base = l.fields.item;
+    const tsr_id_span span = {
+        .lengths = m->counts, .tiles = c->base.tile_columns * c->base.tile_rows, .total = total};
+    s = tsr_token_coder_get(f->coder, &span, l.layers[0], m->ids);
+    if (!s) s = tsr_frame_chain_learn(f->ctx, c, &f->header);
+    c->open = !s;
+    c->last = index;
+    c->distance = 0;
+    return s;
+}
+
+/* Brings f->chain to the item before `index`, from where it is if that is on the way. */
+static tsr_status follow_chain(tsr_token_file *f, uint64_t index, uint32_t distance) {
+    tsr_frame_chain *c = &f->chain;
+    tsr_item_memory *m = &f->frame;
+    const uint64_t base = index - distance;
+    const bool near =
+        c->open && c->last >= base && c->last < index && c->last - c->distance == base;
+    tsr_status s = near ? TSR_OK : begin_chain(f, base);
+    while (!s && c->last + 1 < index) {
+        located l;
+        const uint64_t next = c->last + 1;
+        s = locate(f, next, m, &l);
+        if (!s && !l.distance) s = no_base(f, next, "a frame of a chain, got an item");
+        if (!s) s = check_frame(f, &l);
+        const size_t total = s ? 0 : (size_t)l.fields.total;
+        if (!s)
+            s = tsr_grow(f->ctx, &m->ids, &m->ids_room, total ? total : 1, sizeof *m->ids, "ids");
+        if (!s) s = decode_frame(f, next, &l, m->ids);
+    }
+    return s;
+}
+
+/* Reads the ids of an item that is coded from others. */
+static tsr_status read_frame(tsr_token_file *f, uint64_t index, const located *l) {
+    tsr_status s = follow_chain(f, index, l->distance);
+    if (s && s != TSR_ERROR_MEMORY) {
+        snprintf(f->label, sizeof f->label, "%s", tsr_detail(f->ctx));
+        return tsr_fail(f->ctx, s, "%s: item %llu: what it is coded from is damaged: %s", f->name,
+                        (unsigned long long)index, f->label);
+    }
+    return s ? s : name_layer(f, index, 0, decode_frame(f, index, l, f->memory.ids));
 }
 
 static uint64_t layer_ids(const tsr_token_file *f, const tsr_token_item *item, uint32_t layer,
@@ -333,7 +470,9 @@ tsr_status tsr_token_file_item(tsr_token_file *f, uint64_t index, tsr_token_item
         tsr_tess_coding coding;
         uint64_t total = layer_ids(f, &l.fields.item, layer, &first, &end);
         s = name_layer(f, index, layer,
-                       tsr_token_coder_check(f->coder, l.layers[layer], total, &coding));
+                       l.distance
+                           ? check_frame(f, &l)
+                           : tsr_token_coder_check(f->coder, l.layers[layer], total, &coding));
     }
     size_t total = s ? 0 : (size_t)l.fields.total;
     const uint32_t channels = f->header.channels;
@@ -342,12 +481,17 @@ tsr_status tsr_token_file_item(tsr_token_file *f, uint64_t index, tsr_token_item
                      total ? total * channels : 1, sizeof(float), "vectors");
     else if (!s)
         s = tsr_grow(f->ctx, &f->memory.ids, &f->memory.ids_room, total ? total : 1, 4, "ids");
-    for (uint32_t layer = 0; !s && layer < l.layer_count; ++layer)
-        s = name_layer(f, index, layer, read_layer(f, &l, layer));
+    if (!s && l.distance)
+        s = read_frame(f, index, &l);
+    else
+        for (uint32_t layer = 0; !s && layer < l.layer_count; ++layer)
+            s = name_layer(f, index, layer, read_layer(f, &l, layer));
     if (!s) s = read_streams(f, index, &l);
     if (!s) s = read_attributes(f, index, &l);
     if (s) return s;
     *item = l.fields.item;
+    if (l.distance)
+        tsr_token_item_seconds(f, index, &item->time); /* else that of the chain's first */
     item->streams = l.stream_count ? f->stream_list : NULL;
     item->stream_count = l.stream_count;
     if (channels)
@@ -398,7 +542,7 @@ int tsr_token_file_item_lost(const tsr_token_file *f, tsr_token_damage *damage) 
 
 tsr_status tsr_token_file_item_storage(tsr_token_file *f, uint64_t index, uint64_t *bytes,
                                        const char **coding) {
-    static const char *const names[] = {"raw", "zstd", "range"};
+    static const char *const names[] = {"raw", "zstd", "range", "time"};
     if (!f) return TSR_ERROR_ARGUMENT;
     located l;
     tsr_status s = check_index(f, index);
@@ -511,6 +655,10 @@ void tsr_token_file_close(tsr_token_file **file) {
         tsr_stream_memory_free(&f->open_streams[i].memory);
     tsr_stream_memory_free(&f->asked.memory);
     tsr_stream_coder_free(&f->stream_coder);
+    tsr_clip_times_free(&f->clip.times);
+    tsr_frame_chain_free(&f->chain);
+    tsr_item_memory_free(&f->frame);
+    free(f->clips);
     free(f->open_streams);
     free(f->stream_list);
     free(f->checkpoints);

@@ -12,11 +12,14 @@
 #define TSR_TESS_TYPE(a, b, c, d)                                                                  \
     ((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16 | (uint32_t)(d) << 24)
 #define TSR_TESS_HEAD  TSR_TESS_TYPE('H', 'E', 'A', 'D')
+#define TSR_TESS_FRAM  TSR_TESS_TYPE('F', 'R', 'A', 'M')
 #define TSR_TESS_HINT  TSR_TESS_TYPE('H', 'I', 'N', 'T')
 #define TSR_TESS_ITEM  TSR_TESS_TYPE('I', 'T', 'E', 'M')
 #define TSR_TESS_LAYR  TSR_TESS_TYPE('L', 'A', 'Y', 'R')
 #define TSR_TESS_STRM  TSR_TESS_TYPE('S', 'T', 'R', 'M')
 #define TSR_TESS_ATTR  TSR_TESS_TYPE('A', 'T', 'T', 'R')
+#define TSR_TESS_PRED  TSR_TESS_TYPE('P', 'R', 'E', 'D')
+#define TSR_TESS_CLIP  TSR_TESS_TYPE('C', 'L', 'I', 'P')
 #define TSR_TESS_KEYS  TSR_TESS_TYPE('K', 'E', 'Y', 'S')
 #define TSR_TESS_INDX  TSR_TESS_TYPE('I', 'N', 'D', 'X')
 #define TSR_TESS_TEND  TSR_TESS_TYPE('T', 'E', 'N', 'D')
@@ -27,6 +30,8 @@ enum {
     TSR_TESS_MINOR_HINT = 1,       /* of files with a HINT chunk; 0 without */
     TSR_TESS_MINOR_ATTRIBUTES = 2, /* of files with an ATTR or a KEYS chunk */
     TSR_TESS_MINOR_STREAMS = 3,    /* of files with a STRM chunk */
+    TSR_TESS_MINOR_FRAMES = 4,     /* of files with a FRAM or a CLIP chunk */
+    TSR_TESS_FRAM_BYTES = 8,
     TSR_TESS_HINT_BYTES = 17,
     TSR_TESS_START_BYTES = 16,
     TSR_TESS_CHUNK_BYTES = 24,
@@ -41,13 +46,15 @@ enum {
     TSR_TESS_MAX_IDS = 1 << 26,
     TSR_TESS_MAX_TILE_SIDE = 65536,
     TSR_TESS_MAX_CHANNELS = 4096,
-    TSR_TESS_MAX_LAYERS = 12, /* 4^11 > positions */
-    TSR_TESS_RATIO = 256,     /* raw size over coded size */
+    TSR_TESS_MAX_LAYERS = 12,     /* 4^11 > positions */
+    TSR_TESS_RATIO = 256,         /* raw size over coded size */
+    TSR_TESS_IDS_OF_BYTE = 65536, /* of coding 3 */
 };
 typedef enum tsr_tess_coding {
     TSR_TESS_CODING_RAW = 0,
     TSR_TESS_CODING_ZSTD = 1,
-    TSR_TESS_CODING_RANGE = 2
+    TSR_TESS_CODING_RANGE = 2,
+    TSR_TESS_CODING_TIME = 3
 } tsr_tess_coding;
 
 /* ---- bytes (token_bytes.c) --------------------------------------------------------------- */
@@ -163,6 +170,12 @@ tsr_status tsr_attributes_get(tsr_context *ctx, const char *name, const uint8_t 
 /* The owner that the payload of an ATTR chunk names; UINT64_MAX for none. */
 uint64_t tsr_attributes_owner(const uint8_t *payload, size_t size);
 
+/* Writes the FRAM chunk if tiles have frames, and reads its payload into a header that was checked.
+ * Errors: FORMAT. */
+void tsr_token_frames_put(tsr_bytes *bytes, const tsr_token_header *header);
+tsr_status tsr_token_frames_get(tsr_context *ctx, const char *name, const uint8_t *payload,
+                                size_t size, const tsr_token_writer_settings *settings,
+                                tsr_token_header *header);
 /* Writes the HINT chunk if the header has hints. */
 void tsr_token_hints_put(tsr_bytes *bytes, const tsr_token_header *header);
 void tsr_token_hints_get(const uint8_t *payload, tsr_token_header *header);
@@ -174,7 +187,8 @@ const char *tsr_token_key_clean(const char *key, char *clean, size_t size);
 /* Fails with `status` when a field of an item is out of range; counts, mask and ids are not
  * checked. `number` is the item's, for the detail text. */
 tsr_status tsr_token_item_check(tsr_context *ctx, tsr_status status, const char *name,
-                                uint64_t number, const tsr_token_item *item);
+                                const tsr_token_header *header, uint64_t number,
+                                const tsr_token_item *item);
 /* Writes the fields of a checked item, up to the coding byte; with `kept` also the kept mask. */
 void tsr_token_item_put(tsr_bytes *bytes, const tsr_token_header *header, uint64_t number,
                         const tsr_token_item *item, bool kept);
@@ -250,7 +264,7 @@ tsr_status tsr_token_coder_put_latents(tsr_token_coder *coder, const char *name,
  * them. *coding becomes the coding of `data`. */
 tsr_status tsr_token_coder_check(tsr_token_coder *coder, tsr_cursor data, uint64_t total,
                                  tsr_tess_coding *coding);
-/* Decodes ids [span->total]. */
+/* Decodes ids [span->total], of coding 3 those of an item that is coded alone. */
 tsr_status tsr_token_coder_get(tsr_token_coder *coder, const tsr_id_span *span, tsr_cursor data,
                                uint32_t *ids);
 /* Decodes `total` vectors. */
@@ -289,21 +303,27 @@ uint64_t tsr_token_key_hash(const char *key);
 /* Sets *damage to what reading item `index` just failed with, which is in the context's detail. */
 void tsr_token_file_item_damage(const tsr_token_file *file, uint64_t index, tsr_status status,
                                 tsr_token_damage *damage);
-/* Memory of the items that are cut. Starts as zeros. */
+/* Memory of the items that are cut, and the clip that is open. Starts as zeros. */
 typedef struct tsr_token_cutter {
+    bool clip_open;
+    uint64_t clip;          /* of the input */
+    tsr_clip_frame *frames; /* of the item at hand */
+    size_t frames_room;
     uint32_t *counts, *ids;
     float *latents;
     uint8_t *kept;
     size_t counts_room, ids_room, latents_room, kept_room;
 } tsr_token_cutter;
 void tsr_token_cutter_free(tsr_token_cutter *cutter);
-/* Adds item `index` of a file to a writer. What cannot be read is told to settings->damaged and
- * counted. *key becomes the key of an item that was added, valid until the next call on the file,
- * or NULL. Without settings->tokens `cutter` may be NULL. Errors end the copying. */
+/* Adds item `index` of a file to a writer, and the clip that it belongs to. What cannot be read is
+ * told to settings->damaged and counted. *key becomes the key of an item that was added, valid
+ * until the next call on the file, or NULL. Errors end the copying. */
 tsr_status tsr_token_file_copy_item(tsr_token_file *file, uint64_t index, tsr_token_writer *writer,
                                     tsr_token_cutter *cutter,
                                     const tsr_token_cut_settings *settings,
                                     tsr_token_cut_report *report, const char **key);
+/* Ends the clip that copying left open, if it did: behind the last item of a file. */
+tsr_status tsr_token_file_copy_end(tsr_token_cutter *cutter, tsr_token_writer *writer);
 /* Tells what opening left out, and notes it in the report. */
 void tsr_token_file_copy_begin(tsr_token_file *file, const tsr_token_cut_settings *settings,
                                tsr_token_cut_report *report);

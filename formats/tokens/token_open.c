@@ -72,6 +72,8 @@ static const char *chunk_what(const tsr_chunk *chunk) {
     switch (chunk->type) {
     case TSR_TESS_ITEM:
         return "an item with a wrong checksum is left out";
+    case TSR_TESS_PRED:
+        return "a frame with a wrong checksum is left out";
     case TSR_TESS_LAYR:
         return "a layer of an item with a wrong checksum is left out";
     case TSR_TESS_STRM:
@@ -80,6 +82,8 @@ static const char *chunk_what(const tsr_chunk *chunk) {
         return "hints for decoding with a wrong checksum are left out";
     case TSR_TESS_ATTR:
         return "attributes with a wrong checksum are left out";
+    case TSR_TESS_CLIP:
+        return "facts and times of a clip with a wrong checksum are left out";
     case TSR_TESS_KEYS:
         return "an index of keys with a wrong checksum is left out";
     case TSR_TESS_INDX:
@@ -194,11 +198,18 @@ static bool open_keys(tsr_token_file *f, size_t at, const tsr_chunk *chunk) {
 
 static const char no_owner[] = "attributes that belong to nothing before them are left out";
 
-/* What a chunk of a known type, whose checksum is right, means between items. */
-static tsr_status gap_chunk(tsr_token_file *f, size_t at, const tsr_chunk *chunk, bool first) {
+static const char no_items[] = "facts and times of a clip that fit no items are left out";
+
+/* What a chunk of a known type, whose checksum is right, means behind `items` items. */
+static tsr_status gap_chunk(tsr_token_file *f, size_t at, const tsr_chunk *chunk, uint64_t items) {
+    if (chunk->type == TSR_TESS_CLIP) {
+        bool taken = false;
+        const tsr_status s = tsr_token_take_clip(f, at, chunk, items, &taken);
+        return s || taken ? s : add_damage(f, at, TSR_ERROR_FORMAT, no_items);
+    }
     if (chunk->type == TSR_TESS_ATTR) {
         bool taken = false;
-        const tsr_status s = first ? take_own(f, at, chunk, &taken) : TSR_OK;
+        const tsr_status s = items ? TSR_OK : take_own(f, at, chunk, &taken);
         return s || taken ? s : add_damage(f, at, TSR_ERROR_FORMAT, no_owner);
     }
     if (open_keys(f, at, chunk)) return TSR_OK;
@@ -208,15 +219,17 @@ static tsr_status gap_chunk(tsr_token_file *f, size_t at, const tsr_chunk *chunk
 
 /* ---- index ------------------------------------------------------------------------------- */
 
-/* Are the bytes from `at` to `end`, which are before the first item or not, whole chunks that may
- * stand between items? Sets *s for a critical one. One with a wrong checksum is damage that costs
- * no item: hints, for example. */
-static bool gap_good(tsr_token_file *f, size_t at, size_t end, bool first, tsr_status *s) {
+/* Are the bytes from `at` to `end`, behind `items` items, whole chunks that may stand between
+ * items? Sets *s for a critical one. One with a wrong checksum is damage that costs no item: hints,
+ * for example. */
+static bool gap_good(tsr_token_file *f, size_t at, size_t end, uint64_t items, tsr_status *s) {
     while (at < end) {
         tsr_chunk chunk;
         if (!tsr_token_chunk_within(f, at, end, &chunk)) return false;
         const bool known = tsr_chunk_known(&chunk);
-        if (known && chunk.type != TSR_TESS_ATTR && chunk.type != TSR_TESS_KEYS) return false;
+        if (known && chunk.type != TSR_TESS_ATTR && chunk.type != TSR_TESS_KEYS &&
+            chunk.type != TSR_TESS_CLIP)
+            return false;
         if (chunk.flags & TSR_TESS_CRITICAL) {
             *s = tsr_token_unknown_critical(f, at);
             return false;
@@ -225,7 +238,7 @@ static bool gap_good(tsr_token_file *f, size_t at, size_t end, bool first, tsr_s
         if (!tsr_token_payload_good(f, at, &chunk))
             *s = add_damage(f, at, TSR_ERROR_CHECKSUM, chunk_what(&chunk));
         else if (known)
-            *s = gap_chunk(f, at, &chunk, first);
+            *s = gap_chunk(f, at, &chunk, items);
         if (*s) return false;
         at += TSR_TESS_CHUNK_BYTES + (size_t)chunk.size;
     }
@@ -277,15 +290,14 @@ static bool read_index(tsr_token_file *f, tsr_status *s) {
             tsr_token_file_touch(f, p.entry, WINDOW / 64);
         }
         if (!read_entry(f, &p, &e, &gap)) return false;
-        if (gap && !gap_good(f, (size_t)end, (size_t)(end + gap), i == 0, s)) return false;
+        if (gap && !gap_good(f, (size_t)end, (size_t)(end + gap), i, s)) return false;
         tokens += e.tokens;
         payload += e.size;
     }
-    if (p.entry != f->index_end ||
-        !gap_good(f, (size_t)p.offset, (size_t)f->index_at, count == 0, s))
+    if (p.entry != f->index_end || !gap_good(f, (size_t)p.offset, (size_t)f->index_at, count, s))
         return false;
     f->info.tokens = tokens;
-    f->info.payload_bytes = payload;
+    f->info.payload_bytes += payload;
     f->info.index_bytes = f->size - f->index_at + f->keys_bytes;
     return true;
 }
@@ -319,17 +331,24 @@ static tsr_status scan_item(tsr_token_file *f, scan *z, size_t at, const tsr_chu
     finish_item(f, z);
     z->broken = true; /* until it is seen to be good */
     tsr_item_fields fields;
-    tsr_status s = tsr_token_item_get(f->ctx, f->name, f->bytes + at + TSR_TESS_CHUNK_BYTES,
-                                      (size_t)chunk->size, &f->header, &f->probe, &fields);
+    const uint8_t *payload = f->bytes + at + TSR_TESS_CHUNK_BYTES;
+    const bool frame = chunk->type == TSR_TESS_PRED;
+    uint32_t distance;
+    tsr_status s = frame ? tsr_token_frame_fields(f, f->info.items, payload, (size_t)chunk->size,
+                                                  &f->probe, &fields, &distance)
+                         : tsr_token_item_get(f->ctx, f->name, payload, (size_t)chunk->size,
+                                              &f->header, &f->probe, &fields);
     if (s == TSR_ERROR_MEMORY) return s;
+    if (s && frame)
+        return add_damage(f, at, s, "a frame without all that it is coded from is left out");
     if (s) return add_damage(f, at, s, "an item whose fields are out of range is left out");
     if (fields.number < z->next_number || fields.number == UINT64_MAX)
         return add_damage(f, at, TSR_ERROR_FORMAT, "an item out of order is left out");
     s = tsr_grow(f->ctx, &f->entries, &f->entries_room, (size_t)f->info.items + 1,
                  sizeof *f->entries, "item index");
     if (s) return s;
-    f->entries[f->info.items++] =
-        (tsr_token_entry){.offset = at, .size = TSR_TESS_CHUNK_BYTES + chunk->size};
+    f->entries[f->info.items++] = (tsr_token_entry){
+        .offset = at, .size = TSR_TESS_CHUNK_BYTES + chunk->size, .number = fields.number};
     *z = (scan){.fields = fields, .layers = 1, .open = true, .next_number = fields.number + 1};
     return TSR_OK;
 }
@@ -390,6 +409,15 @@ static tsr_status scan_attributes(tsr_token_file *f, scan *z, size_t at, const t
     return z->broken ? TSR_OK : add_damage(f, at, TSR_ERROR_FORMAT, no_owner);
 }
 
+static tsr_status scan_clip(tsr_token_file *f, scan *z, size_t at, const tsr_chunk *chunk) {
+    bool taken = false;
+    finish_item(f, z);
+    const tsr_status s = tsr_token_take_clip(f, at, chunk, z->next_number, &taken);
+    if (taken) z->next_number = f->clips[f->info.clips - 1].end;
+    /* That of items that are lost is no damage of its own. */
+    return s || taken || z->broken ? s : add_damage(f, at, TSR_ERROR_FORMAT, no_items);
+}
+
 /* What to do with the whole chunk at `at`. *end: nothing behind it counts. */
 static tsr_status scan_chunk(tsr_token_file *f, scan *z, size_t at, const tsr_chunk *chunk,
                              bool *end) {
@@ -400,15 +428,17 @@ static tsr_status scan_chunk(tsr_token_file *f, scan *z, size_t at, const tsr_ch
         z->broken = true;
         return add_damage(f, at, TSR_ERROR_CHECKSUM, chunk_what(chunk));
     }
-    if (known && chunk->type == TSR_TESS_HEAD) {
+    if (known && (chunk->type == TSR_TESS_HEAD || chunk->type == TSR_TESS_FRAM)) {
         *end = true;
         return add_damage(f, at, TSR_ERROR_FORMAT,
                           "a second header; everything from there on is left out");
     }
-    if (known && chunk->type == TSR_TESS_ITEM) return scan_item(f, z, at, chunk);
+    if (known && (chunk->type == TSR_TESS_ITEM || chunk->type == TSR_TESS_PRED))
+        return scan_item(f, z, at, chunk);
     if (known && chunk->type == TSR_TESS_LAYR) return scan_layer(f, z, at, chunk);
     if (known && chunk->type == TSR_TESS_STRM) return scan_stream(f, z, at, chunk);
     if (known && chunk->type == TSR_TESS_ATTR) return scan_attributes(f, z, at, chunk);
+    if (known && chunk->type == TSR_TESS_CLIP) return scan_clip(f, z, at, chunk);
     return TSR_OK;
 }
 
@@ -421,6 +451,7 @@ static void forget_index(tsr_token_file *f) {
     f->keys = NULL;
     f->key_count = f->keys_bytes = 0;
     f->index_at = 0;
+    f->info.clips = f->next_clip = f->info.payload_bytes = 0;
     f->info.damaged = 0;
     f->info.items = 0;
     f->info.key_index = 0;
@@ -467,6 +498,29 @@ static bool looks_translated(const uint8_t *b, size_t size) {
     for (size_t i = 0; i + 3 <= size && i < 4; ++i)
         if (memcmp(b + i, "TSR", 3) == 0) return i > 0;
     return false;
+}
+
+/* The FRAM chunk, if one stands behind HEAD. Without it no item would be understood. */
+static tsr_status read_frames(tsr_token_file *f) {
+    const size_t at = f->head_end, left = f->size - at;
+    tsr_chunk chunk;
+    if (!tsr_chunk_read(f->bytes + at, left, &chunk) || chunk.type != TSR_TESS_FRAM) {
+        if (f->info.version_minor < TSR_TESS_MINOR_FRAMES || left < TSR_TESS_CHUNK_BYTES ||
+            memcmp(f->bytes + at, "FRAM", 4) != 0)
+            return TSR_OK;
+        return tsr_fail(f->ctx, TSR_ERROR_CHECKSUM,
+                        "%s: header: wanted the FRAM chunk, got damaged bytes", f->name);
+    }
+    if (!tsr_chunk_known(&chunk)) return tsr_token_unknown_critical(f, at);
+    if (chunk.size > left - TSR_TESS_CHUNK_BYTES)
+        return tsr_fail(f->ctx, TSR_ERROR_TRUNCATED, "%s: frames: wanted %llu bytes, got %zu",
+                        f->name, (unsigned long long)chunk.size, left - TSR_TESS_CHUNK_BYTES);
+    if (!tsr_token_payload_good(f, at, &chunk))
+        return tsr_fail(f->ctx, TSR_ERROR_CHECKSUM, "%s: frames: wanted checksum %08x, got another",
+                        f->name, chunk.payload_crc);
+    f->head_end += TSR_TESS_CHUNK_BYTES + (size_t)chunk.size;
+    return tsr_token_frames_get(f->ctx, f->name, f->bytes + at + TSR_TESS_CHUNK_BYTES,
+                                (size_t)chunk.size, &f->settings, &f->header);
 }
 
 static tsr_status read_start(tsr_token_file *f) {
@@ -519,6 +573,7 @@ static tsr_status read_start(tsr_token_file *f) {
     f->head_end = TSR_TESS_START_BYTES + TSR_TESS_CHUNK_BYTES + (size_t)chunk.size;
     tsr_status s = tsr_token_header_get(f->ctx, f->name, at + TSR_TESS_CHUNK_BYTES,
                                         (size_t)chunk.size, &f->header, &f->settings);
+    if (!s) s = read_frames(f);
     f->info.header_bytes = f->head_end;
     if (s) return s;
     /* Hints come directly after; a damaged chunk is met, and counted, again when items are read. */
@@ -535,6 +590,7 @@ static tsr_status read_start(tsr_token_file *f) {
 
 tsr_status tsr_token_file_read_all(tsr_token_file *f) {
     f->info.bytes = f->size;
+    f->clip_index = UINT64_MAX;
     tsr_status s = read_start(f);
     if (!s) s = tsr_token_coder_open(f->ctx, &f->coder, &f->header);
     if (s) return s;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* token_reader.h: the inside of an open token file: token_open.c opens it, token_file.c reads its
- * items, token_keys.c looks for keys. */
+ * items, token_keys.c looks for keys, token_clips.c for clips. */
 #ifndef FORMATS_TOKEN_READER_H
 #define FORMATS_TOKEN_READER_H
 
+#include "clip_times.h"
+#include "frame_chain.h"
 #include "token_layout.h"
 #include "token_streams.h"
 #include "../file.h"
@@ -19,6 +21,7 @@ typedef struct tsr_token_entry {
     uint64_t offset, size;  /* of its chunks; of a scanned file those of ITEM, LAYR and STRM */
     uint64_t tokens;        /* that its counts must sum up to */
     uint64_t attributes_at; /* of a scanned file: its ATTR chunk, or 0 */
+    uint64_t number;        /* likewise: as it says; without loss that is its index */
 } tsr_token_entry;
 
 /* The index stays where it is in the file. For every CHECKPOINT_ITEMS-th item it is known where its
@@ -35,6 +38,13 @@ typedef struct tsr_left_out {
     tsr_status status;
     const char *what;
 } tsr_left_out;
+
+/* A clip of the file: where its chunk is, and its items that are there. */
+typedef struct tsr_open_clip {
+    uint64_t at;
+    uint64_t item, items;
+    uint64_t end; /* number behind that of its last item */
+} tsr_open_clip;
 
 /* A stretch of a mapped file that is read in order. */
 typedef struct tsr_touched {
@@ -67,6 +77,14 @@ struct tsr_token_file {
     const uint8_t *keys;            /* [key_count] records of KEYS; NULL: there is no key index */
     uint64_t key_count, keys_bytes; /* keys_bytes: of the chunk */
 
+    tsr_open_clip *clips; /* [info.clips] in the order of their items */
+    size_t clips_room;
+    uint64_t next_clip;    /* the least number that the next one may have */
+    tsr_clip_record clip;  /* the one that was read last */
+    uint64_t clip_index;   /* which that is; UINT64_MAX: none */
+    tsr_frame_chain chain; /* of items that were read last */
+    tsr_item_memory frame; /* of items between the chain's first and the one asked for */
+
     tsr_token_coder *coder;
     tsr_item_memory memory; /* of the item last asked for */
     tsr_item_memory probe;  /* for looking at items without disturbing it */
@@ -92,6 +110,18 @@ bool tsr_token_chunk_within(const tsr_token_file *file, size_t at, size_t end, t
 bool tsr_token_payload_good(tsr_token_file *file, size_t at, const tsr_chunk *chunk);
 /* Fails with UNSUPPORTED, naming the critical chunk at `at`. */
 tsr_status tsr_token_unknown_critical(tsr_token_file *file, size_t at);
+/* Takes the CLIP chunk at `at`, whose checksum is right and which follows item number `next` - 1;
+ * *taken is false if it is none of the items that are there, or cannot be read. Errors: MEMORY. */
+tsr_status tsr_token_take_clip(tsr_token_file *file, size_t at, const tsr_chunk *chunk,
+                               uint64_t next, bool *taken);
+/* Fields of the item whose PRED payload this is, which is or becomes number `index` of the file,
+ * out of the ITEM it goes back to; *distance: how far that is. Errors: FORMAT, CHECKSUM, MEMORY. */
+tsr_status tsr_token_frame_fields(tsr_token_file *file, uint64_t index, const uint8_t *payload,
+                                  size_t size, tsr_item_memory *memory, tsr_item_fields *fields,
+                                  uint32_t *distance);
+/* Seconds of the first frame of an item from the start of its clip; false: it has no clip or pts.
+ */
+bool tsr_token_item_seconds(tsr_token_file *file, uint64_t index, double *seconds);
 /* Finds the entry of item `index`, which is below info.items. Errors: IO (the index changed since
  * it was read). */
 tsr_status tsr_token_entry_at(tsr_token_file *file, uint64_t index, tsr_token_entry *entry);

@@ -48,6 +48,8 @@ static const char *difference(const tsr_token_header *a, const tsr_token_header 
     NUMBER("nested", nested)
     NUMBER("tile width", tile_width)
     NUMBER("tile height", tile_height)
+    NUMBER("tile frames", tile_frames)
+    NUMBER("frames of the grid", frames)
     NUMBER("fit", fit)
     NUMBER("filter", filter)
     for (int i = 0; i < 3; ++i)
@@ -176,6 +178,7 @@ static tsr_status check_input(merge *m, const char *first, const char *path) {
 
 static tsr_status add_input(merge *m, const char *path, tsr_token_writer *writer) {
     tsr_token_file *file;
+    tsr_token_cutter memory = {0};
     tsr_token_cut_report copied = {0};
     const tsr_token_cut_settings all = {.damaged = m->settings->damaged,
                                         .damaged_user = m->settings->damaged_user};
@@ -187,9 +190,11 @@ static tsr_status add_input(merge *m, const char *path, tsr_token_writer *writer
         const uint64_t number = m->report->items + copied.items;
         const char *key;
         s = report_progress(m->ctx, m->settings, "merge", number, m->items);
-        if (!s) s = tsr_token_file_copy_item(file, i, writer, NULL, &all, &copied, &key);
+        if (!s) s = tsr_token_file_copy_item(file, i, writer, &memory, &all, &copied, &key);
         if (!s && key) s = tsr_record_sort_add(&m->keys, tsr_token_key_hash(key), number);
     }
+    if (!s) s = tsr_token_file_copy_end(&memory, writer);
+    tsr_token_cutter_free(&memory);
     tsr_token_file_close(&file);
     if (!s) add_report(m->report, &copied);
     return s;
@@ -323,6 +328,7 @@ static tsr_status plan_parts(split *p, const char *input) {
 
 static tsr_status write_part(split *p, uint64_t part) {
     tsr_token_writer *writer;
+    tsr_token_cutter memory = {0};
     tsr_token_writer_settings writing = *tsr_token_file_settings(p->file);
     uint32_t count = 0;
     const tsr_attribute *list = tsr_token_file_attributes(p->file, &count);
@@ -337,8 +343,11 @@ static tsr_status write_part(split *p, uint64_t part) {
     const char *key;
     for (uint64_t i = first_item(p, part); i < end && !s; ++i) {
         s = report_progress(p->ctx, p->settings, "split", i, p->items);
-        if (!s) s = tsr_token_file_copy_item(p->file, i, writer, NULL, &p->all, &p->copied, &key);
+        if (!s)
+            s = tsr_token_file_copy_item(p->file, i, writer, &memory, &p->all, &p->copied, &key);
     }
+    if (!s) s = tsr_token_file_copy_end(&memory, writer);
+    tsr_token_cutter_free(&memory);
     if (s == TSR_ERROR_INTERRUPTED)
         s = tsr_fail(p->ctx, s, "%s: stopped: %llu of %llu parts are complete", p->folder,
                      (unsigned long long)part, (unsigned long long)p->parts);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* token_writer.c: a token file in one pass. An item is put together in memory, checked, and written
  * at once; its few index bytes wait in a spool. After a failed write the writer stays failed. */
+#include "clip_times.h"
+#include "frame_chain.h"
 #include "token_layout.h"
 #include "token_streams.h"
 #include "../checksum.h"
@@ -25,7 +27,7 @@ struct tsr_token_writer {
     bool started;         /* the header is written: with the first item, or at the end */
     bool has_attributes;  /* of an item */
     bool has_streams;     /* of an item */
-    size_t gap_bytes;     /* between HEAD and the first item */
+    size_t gap_bytes;     /* behind HEAD or the last item, before the next one */
     tsr_bytes attributes; /* ATTR chunk of the file */
     tsr_spool index;      /* entries without their number */
     tsr_record_sort keys; /* hash and item of each key */
@@ -33,6 +35,11 @@ struct tsr_token_writer {
     tsr_bytes scratch;    /* the item being put together */
     tsr_attribute_order order;
     tsr_stream_coder streams;
+    tsr_clip_record clip; /* the one that is open, or was last */
+    bool clip_open;
+    tsr_frame_chain chain; /* of items of that clip */
+    tsr_bytes frame;       /* the item as the next of the chain */
+    uint64_t clips;        /* that were written */
     uint32_t *lengths, *flat;
     size_t lengths_room, flat_room;
     tsr_status failed;
@@ -46,6 +53,9 @@ static void writer_free(tsr_token_writer **writer) {
     tsr_token_writer *w = *writer;
     tsr_token_coder_close(&w->coder);
     tsr_stream_coder_free(&w->streams);
+    tsr_clip_times_free(&w->clip.times);
+    tsr_frame_chain_free(&w->chain);
+    tsr_bytes_free(&w->frame);
     tsr_bytes_free(&w->memory);
     tsr_spool_clear(&w->index);
     tsr_record_sort_free(&w->keys);
@@ -88,13 +98,15 @@ static tsr_status start(tsr_token_writer *w, bool with_attributes, bool with_str
     if (w->started) return TSR_OK;
     tsr_bytes b = {0};
     w->started = true;
-    w->minor = with_streams ? TSR_TESS_MINOR_STREAMS
+    w->minor = w->clip_open || w->header.tile_frames ? TSR_TESS_MINOR_FRAMES
+               : with_streams                        ? TSR_TESS_MINOR_STREAMS
                : with_attributes || w->attributes.size || w->settings.key_index
                    ? TSR_TESS_MINOR_ATTRIBUTES
                : w->header.hints.present ? TSR_TESS_MINOR_HINT
                                          : 0;
     put_start(&b, w->minor);
     tsr_token_header_put(&b, &w->header, &w->settings);
+    tsr_token_frames_put(&b, &w->header);
     w->gap_bytes = b.size;
     tsr_token_hints_put(&b, &w->header);
     tsr_bytes_put(&b, w->attributes.at, w->attributes.size);
@@ -106,11 +118,12 @@ static tsr_status start(tsr_token_writer *w, bool with_attributes, bool with_str
     return s;
 }
 
-/* Attributes and streams that came after the first item make the file one of a later version than
- * its start says. A pipe keeps what was written: readers go by the chunks. */
+/* Attributes, streams and clips that came after the first item make the file one of a later version
+ * than its start says. A pipe keeps what was written: readers go by the chunks. */
 static tsr_status correct_start(tsr_token_writer *w) {
     tsr_bytes b = {0};
-    const uint32_t minor = w->has_streams      ? TSR_TESS_MINOR_STREAMS
+    const uint32_t minor = w->clips            ? TSR_TESS_MINOR_FRAMES
+                           : w->has_streams    ? TSR_TESS_MINOR_STREAMS
                            : w->has_attributes ? TSR_TESS_MINOR_ATTRIBUTES
                                                : 0;
     if (w->minor >= minor) return TSR_OK;
@@ -293,6 +306,25 @@ tsr_status tsr_token_writer_attributes(tsr_token_writer *w, const tsr_attribute 
                tsr_fail(w->ctx, TSR_ERROR_MEMORY, "%s: no memory for its attributes", w->name);
 }
 
+/* An item of a clip is coded from the one before it where that takes less than the ITEM chunk in
+ * w->scratch; otherwise it begins a chain. */
+static tsr_status put_frame(tsr_token_writer *w, const tsr_token_item *item) {
+    bool done = false;
+    tsr_bytes *b = &w->scratch;
+    if (!w->clip_open || !w->settings.entropy || w->header.channels || w->settings.layer_tokens ||
+        b->failed)
+        return TSR_OK;
+    w->frame.size = 0;
+    tsr_status s = tsr_frame_chain_put(w->ctx, &w->chain, &w->header, item, w->items,
+                                       w->clip.clip.group, b->size, &w->frame, &done);
+    if (s) return w->failed = s;
+    if (!done)
+        return w->failed = tsr_frame_chain_begin(w->ctx, &w->chain, &w->header, item, w->items);
+    b->size = 0;
+    tsr_bytes_put(b, w->frame.at, w->frame.size);
+    return TSR_OK;
+}
+
 /* Puts the chunks of a checked item together in w->scratch. */
 static tsr_status put_item(tsr_token_writer *w, const tsr_token_item *item, uint64_t total,
                            uint32_t most, bool kept) {
@@ -304,6 +336,7 @@ static tsr_status put_item(tsr_token_writer *w, const tsr_token_item *item, uint
     uint32_t layers = tsr_layer_count(w->settings.layer_tokens, most);
     if ((s = put_layer(w, item, 0, layers, total, kept))) return s;
     tsr_bytes_chunk_finish(b, chunk, TSR_TESS_ITEM, TSR_TESS_CRITICAL);
+    if ((s = put_frame(w, item))) return s;
     for (uint32_t layer = 1; layer < layers; ++layer) {
         chunk = tsr_bytes_chunk_start(b);
         tsr_bytes_varint(b, w->items);
@@ -313,6 +346,7 @@ static tsr_status put_item(tsr_token_writer *w, const tsr_token_item *item, uint
     }
     s = tsr_streams_put(&w->streams, w->name, w->items, item->streams, item->stream_count,
                         w->settings.entropy != 0, b);
+    w->chain.open = w->chain.open && !s; /* an item that is not added is not coded from */
     if (s) return b->failed ? w->failed = s : s;
     tsr_attributes_put(b, w->items + 1, &w->order, item->attribute_count);
     if (!b->failed) return TSR_OK;
@@ -324,24 +358,24 @@ static tsr_status put_item(tsr_token_writer *w, const tsr_token_item *item, uint
 static tsr_status note_item(tsr_token_writer *w, const tsr_token_item *item, uint64_t total) {
     tsr_bytes *e = &w->entry;
     e->size = 0;
-    tsr_bytes_varint(e, w->items ? 0 : w->gap_bytes); /* no other gaps */
+    tsr_bytes_varint(e, w->gap_bytes);
     tsr_bytes_varint(e, w->scratch.size);
     tsr_bytes_varint(e, total);
     tsr_status s = e->failed ? tsr_fail(w->ctx, TSR_ERROR_MEMORY, "%s: no memory", w->name)
                              : tsr_spool_put(&w->index, e->at, e->size);
     if (!s && w->settings.key_index)
         s = tsr_record_sort_add(&w->keys, tsr_token_key_hash(item->key), w->items);
+    w->gap_bytes = 0;
     return w->failed = s;
 }
 
-tsr_status tsr_token_writer_add(tsr_token_writer *w, const tsr_token_item *item) {
-    if (!w) return TSR_ERROR_ARGUMENT;
-    if (w->failed) return earlier(w);
+static tsr_status add_item(tsr_token_writer *w, const tsr_token_item *item) {
     if (!item || !item->key || !item->counts)
         return tsr_fail(w->ctx, TSR_ERROR_ARGUMENT,
                         "%s: item %llu: wanted key and counts, got NULL", w->name,
                         (unsigned long long)w->items);
-    tsr_status s = tsr_token_item_check(w->ctx, TSR_ERROR_ARGUMENT, w->name, w->items, item);
+    tsr_status s =
+        tsr_token_item_check(w->ctx, TSR_ERROR_ARGUMENT, w->name, &w->header, w->items, item);
     uint64_t total = 0;
     uint32_t most = 0;
     bool kept = false;
@@ -358,6 +392,82 @@ tsr_status tsr_token_writer_add(tsr_token_writer *w, const tsr_token_item *item)
     w->has_streams |= item->stream_count > 0;
     ++w->items;
     return emit(w, w->scratch.at, w->scratch.size);
+}
+
+tsr_status tsr_token_writer_add(tsr_token_writer *w, const tsr_token_item *item) {
+    if (!w) return TSR_ERROR_ARGUMENT;
+    if (w->failed) return earlier(w);
+    if (w->clip_open)
+        return tsr_fail(w->ctx, TSR_ERROR_STATE,
+                        "%s: item %llu: wanted a frame of the open clip, got an item without times",
+                        w->name, (unsigned long long)w->items);
+    return add_item(w, item);
+}
+
+/* ---- clips ------------------------------------------------------------------------------ */
+
+static tsr_status no_clip(tsr_token_writer *w) {
+    return tsr_fail(w->ctx, TSR_ERROR_STATE, "%s: clip: wanted an open one, got none", w->name);
+}
+
+tsr_status tsr_token_writer_clip_begin(tsr_token_writer *w, const tsr_token_clip *clip) {
+    if (!w) return TSR_ERROR_ARGUMENT;
+    if (w->failed) return earlier(w);
+    if (!clip) return tsr_fail(w->ctx, TSR_ERROR_ARGUMENT, "%s: clip: got NULL", w->name);
+    if (w->clip_open)
+        return tsr_fail(w->ctx, TSR_ERROR_STATE, "%s: clip: wanted the last one ended, got another",
+                        w->name);
+    const tsr_status s = tsr_clip_check(w->ctx, TSR_ERROR_ARGUMENT, w->name, clip);
+    if (s) return s;
+    tsr_clip_record *r = &w->clip;
+    r->clip = *clip;
+    snprintf(r->name, sizeof r->name, "%s", clip->name ? clip->name : "");
+    r->clip.name = r->name;
+    if (!r->clip.group) r->clip.group = TSR_CLIP_GROUP;
+    r->number = w->clips;
+    r->first_item = w->items;
+    tsr_clip_times_clear(&r->times, clip->start);
+    w->chain.open = false;
+    w->clip_open = true;
+    return TSR_OK;
+}
+
+tsr_status tsr_token_writer_clip_add(tsr_token_writer *w, const tsr_token_item *item,
+                                     const tsr_clip_frame *frames, uint32_t count, uint32_t skip) {
+    if (!w) return TSR_ERROR_ARGUMENT;
+    if (w->failed) return earlier(w);
+    if (!w->clip_open) return no_clip(w);
+    if (!item || !frames)
+        return tsr_fail(w->ctx, TSR_ERROR_ARGUMENT, "%s: frames of item %llu: got NULL", w->name,
+                        (unsigned long long)w->items);
+    tsr_status s = tsr_clip_check_frames(w->ctx, TSR_ERROR_ARGUMENT, w->name, frames, count, skip);
+    if (s) return s;
+    tsr_token_item timed = *item;
+    timed.time = frames[0].pts == TSR_NO_PTS ? 0 : tsr_clip_seconds(&w->clip.clip, frames[0].pts);
+    s = add_item(w, &timed);
+    if (s) return s;
+    s = tsr_clip_times_add(w->ctx, &w->clip.times, frames, count, skip);
+    return s ? w->failed = s : TSR_OK; /* the item is in the file */
+}
+
+static tsr_status end_clip(tsr_token_writer *w) {
+    if (!w->clip_open) return TSR_OK;
+    w->clip_open = false;
+    if (!w->clip.times.items) return TSR_OK;
+    tsr_bytes *b = &w->scratch;
+    b->size = 0;
+    tsr_clip_put(b, &w->clip);
+    if (b->failed)
+        return w->failed = tsr_fail(w->ctx, TSR_ERROR_MEMORY, "%s: no memory for a clip", w->name);
+    w->gap_bytes = b->size;
+    ++w->clips;
+    return emit(w, b->at, b->size);
+}
+
+tsr_status tsr_token_writer_clip_end(tsr_token_writer *w) {
+    if (!w) return TSR_ERROR_ARGUMENT;
+    if (w->failed) return earlier(w);
+    return w->clip_open ? end_clip(w) : no_clip(w);
 }
 
 /* ---- the end ---------------------------------------------------------------------------- */
@@ -432,7 +542,8 @@ static tsr_status walk_index(tsr_token_writer *w, uint32_t *crc) {
 }
 
 static tsr_status put_end(tsr_token_writer *w) {
-    tsr_status s = start(w, false, false);
+    tsr_status s = end_clip(w);
+    if (!s) s = start(w, false, false);
     if (!s && w->settings.key_index) s = put_keys(w);
     const uint64_t at = w->written;
     tsr_bytes *b = &w->scratch;

@@ -100,10 +100,12 @@ tsr_status tsr_safetensors_write(tsr_context *ctx, const char *path, const char 
 /* Writes the bytes of tensor `index` of the array `tensors`. */
 typedef tsr_status (*tsr_tensor_fill_fn)(void *user, int index, void *bytes);
 /* Writes a file like tsr_safetensors_write, calling `fill` for each tensor whose data is NULL, so
- * that one such tensor is in memory at a time. */
+ * that one such tensor is in memory at a time. shapes [count]: rank and dim of each as the file
+ * shall have them, with as many elements as the tensor, for more dimensions than a tensor can have;
+ * NULL: those of the tensors. */
 tsr_status tsr_safetensors_write_made(tsr_context *ctx, const char *path, const char *const *names,
-                                      const tsr_tensor *tensors, int count,
-                                      const tsr_metadata_pair *metadata, int metadata_count,
-                                      tsr_tensor_fill_fn fill, void *user);
+                                      const tsr_tensor *tensors, const tsr_safetensors_info *shapes,
+                                      int count, const tsr_metadata_pair *metadata,
+                                      int metadata_count, tsr_tensor_fill_fn fill, void *user);
 
 #endif

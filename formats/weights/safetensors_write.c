@@ -10,6 +10,7 @@
 typedef struct source {
     const char *name;
     const tsr_tensor *tensor;
+    const tsr_safetensors_info *shape; /* NULL: the tensor's */
     uint64_t bytes;
     int index; /* as the caller counts */
 } source;
@@ -68,8 +69,9 @@ static void put_header(FILE *to, const source *sources, int count,
         if (i) putc(',', to);
         put_text(to, sources[i].name);
         fprintf(to, ":{\"dtype\":\"%s\",\"shape\":[", tsr_dtype_name(t->dtype));
-        for (int d = 0; d < t->rank; ++d)
-            fprintf(to, d ? ",%lld" : "%lld", (long long)t->dim[d]);
+        const tsr_safetensors_info *wide = sources[i].shape;
+        for (int d = 0; d < (wide ? wide->rank : t->rank); ++d)
+            fprintf(to, d ? ",%lld" : "%lld", (long long)(wide ? wide->dim[d] : t->dim[d]));
         fprintf(to, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)at,
                 (unsigned long long)(at + sources[i].bytes));
         at += sources[i].bytes;
@@ -87,8 +89,8 @@ static tsr_status check_text(tsr_context *ctx, const char *path, const char *wha
 
 /* Fills `sources` in canonical order, `pairs` sorted; checks everything the caller said. */
 static tsr_status arrange(tsr_context *ctx, const char *path, const char *const *names,
-                          const tsr_tensor *tensors, int count, source *sources,
-                          tsr_metadata_pair *pairs, int pair_count, bool made) {
+                          const tsr_tensor *tensors, const tsr_safetensors_info *shapes, int count,
+                          source *sources, tsr_metadata_pair *pairs, int pair_count, bool made) {
     for (int i = 0; i < count; ++i) {
         const tsr_tensor *t = &tensors[i];
         tsr_status status = check_text(ctx, path, "tensor name", names[i]);
@@ -102,7 +104,8 @@ static tsr_status arrange(tsr_context *ctx, const char *path, const char *const 
             (elements && !t->data && !made))
             return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "%s: tensor %.200s: wanted a host tensor",
                             path, names[i]);
-        sources[i] = (source){names[i], t, (uint64_t)elements * tsr_dtype_bytes(t->dtype), i};
+        sources[i] = (source){names[i], t, shapes ? &shapes[i] : NULL,
+                              (uint64_t)elements * tsr_dtype_bytes(t->dtype), i};
     }
     qsort(sources, (size_t)count, sizeof *sources, compare_names);
     for (int i = 1; i < count; ++i)
@@ -152,14 +155,14 @@ static tsr_status write_file(tsr_context *ctx, const char *path, char *header, s
 tsr_status tsr_safetensors_write(tsr_context *ctx, const char *path, const char *const *names,
                                  const tsr_tensor *tensors, int count,
                                  const tsr_metadata_pair *metadata, int metadata_count) {
-    return tsr_safetensors_write_made(ctx, path, names, tensors, count, metadata, metadata_count,
-                                      NULL, NULL);
+    return tsr_safetensors_write_made(ctx, path, names, tensors, NULL, count, metadata,
+                                      metadata_count, NULL, NULL);
 }
 
 tsr_status tsr_safetensors_write_made(tsr_context *ctx, const char *path, const char *const *names,
-                                      const tsr_tensor *tensors, int count,
-                                      const tsr_metadata_pair *metadata, int metadata_count,
-                                      tsr_tensor_fill_fn fill, void *user) {
+                                      const tsr_tensor *tensors, const tsr_safetensors_info *shapes,
+                                      int count, const tsr_metadata_pair *metadata,
+                                      int metadata_count, tsr_tensor_fill_fn fill, void *user) {
     if (count < 0 || metadata_count < 0)
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "%s: wanted counts from 0, got %d and %d", path,
                         count, metadata_count);
@@ -170,8 +173,8 @@ tsr_status tsr_safetensors_write_made(tsr_context *ctx, const char *path, const 
     tsr_status status = sources && pairs ? TSR_OK : TSR_ERROR_MEMORY;
     if (!status) {
         if (metadata_count) memcpy(pairs, metadata, (size_t)metadata_count * sizeof *pairs);
-        status =
-            arrange(ctx, path, names, tensors, count, sources, pairs, metadata_count, fill != NULL);
+        status = arrange(ctx, path, names, tensors, shapes, count, sources, pairs, metadata_count,
+                         fill != NULL);
     }
     if (!status) {
         FILE *to = open_memstream(&header, &size);

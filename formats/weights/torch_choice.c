@@ -155,6 +155,7 @@ void tsr_torch_choose(const tsr_torch *f, tsr_torch_choice *c) {
     const tsr_pickle *p = tsr_torch_tree(f);
     tsr_pickle_ref ref = tsr_pickle_root(p);
     *c = (tsr_torch_choice){0};
+    if (tsr_torch_is_script(f)) return; /* one module */
     if (tsr_pickle_look(p, ref).kind == TSR_PICKLE_OBJECT && !has_tensors(f, "")) {
         char text[256];
         snprintf(c->unclear, sizeof c->unclear,

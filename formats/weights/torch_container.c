@@ -54,6 +54,50 @@ static tsr_status refuse_other_zip(torch_container *c) {
         c->name, name);
 }
 
+/* Only the code of a script may be compressed. */
+static tsr_status check_stored(torch_container *c, const tsr_zip_entry *e) {
+    if (!e->deflated) return TSR_OK;
+    return tsr_fail(c->ctx, TSR_ERROR_UNSUPPORTED,
+                    "%s: zip entry %.200s: wanted it stored, got it compressed (%llu bytes that "
+                    "would become %llu); torch.save never compresses",
+                    c->name, e->name, (unsigned long long)e->size, (unsigned long long)e->plain);
+}
+
+/* Looks through the code of a script, so far as it is of a size that code has. */
+static tsr_status read_code(torch_container *c) {
+    enum { MOST = 16 << 20 };
+    uint64_t left = MOST;
+    for (int i = 0; i < tsr_zip_count(c->zip); ++i) {
+        const tsr_zip_entry *e = tsr_zip_at(c->zip, i);
+        const char *dot = strrchr(e->name, '.');
+        if (strncmp(e->name, c->prefix, c->prefix_size) != 0 ||
+            strncmp(e->name + c->prefix_size, "code/", 5) != 0 || !dot || strcmp(dot, ".py") != 0 ||
+            e->plain > left)
+            continue;
+        left -= e->plain;
+        char *text = tsr_alloc(c->ctx, (size_t)e->plain, 1, c->name);
+        if (!text) return TSR_ERROR_MEMORY;
+        tsr_status status = fetch(c, e);
+        if (!status) status = tsr_zip_unpack(c->ctx, c->name, e, text, (size_t)e->plain);
+        if (!status) tsr_script_read(text, (size_t)e->plain, &c->facts);
+        free(text);
+        if (status) return status;
+    }
+    return TSR_OK;
+}
+
+/* Nothing of an archive that is no script is compressed, and other archives are called what they
+ * are. */
+static tsr_status check_plain(torch_container *c) {
+    for (int i = 0; i < tsr_zip_count(c->zip); ++i) {
+        const tsr_zip_entry *e = tsr_zip_at(c->zip, i);
+        if (!e->deflated) continue;
+        const tsr_status other = refuse_other_zip(c);
+        return other ? other : check_stored(c, e);
+    }
+    return TSR_OK;
+}
+
 tsr_status tsr_torch_open_zip(torch_container *c) {
     tsr_status status =
         tsr_zip_parse_fetched(c->ctx, c->name, c->bytes, c->size, c->fetch, c->user, &c->zip);
@@ -72,15 +116,16 @@ tsr_status tsr_torch_open_zip(torch_container *c) {
         c->prefix = e->name;
         c->prefix_size = (size_t)(slash - e->name) + 1;
     }
+    c->script = pickle && find_in_folder(c, "constants.pkl", 13);
+    if (!c->script && (status = check_plain(c))) return status;
     if (!pickle && (status = refuse_other_zip(c))) return status;
     if (!pickle)
         return refuse(c, TSR_ERROR_FORMAT,
                       "zip: wanted a checkpoint of torch.save with FOLDER/data.pkl, got none");
-    if (find_in_folder(c, "constants.pkl", 13))
-        return refuse(c, TSR_ERROR_UNSUPPORTED,
-                      "a TorchScript archive: it holds code; save its state_dict instead");
     const tsr_zip_entry *order = find_in_folder(c, "byteorder", 9);
+    if (order && (status = check_stored(c, order))) return status;
     if (order && (status = fetch(c, order))) return status;
+    if ((status = check_stored(c, pickle))) return status;
     if (order && (order->size != 6 || memcmp(order->bytes, "little", 6) != 0))
         return refuse(c, TSR_ERROR_UNSUPPORTED, "byteorder: wanted little, got another one");
     status = fetch(c, pickle);
@@ -89,7 +134,7 @@ tsr_status tsr_torch_open_zip(torch_container *c) {
     if (!status)
         status =
             tsr_pickle_parse(c->ctx, c->name, pickle->bytes, (size_t)pickle->size, &c->tree, &used);
-    return status;
+    return status || !c->script ? status : read_code(c);
 }
 
 tsr_status tsr_torch_place_zip(torch_container *c) {
@@ -100,6 +145,8 @@ tsr_status tsr_torch_place_zip(torch_container *c) {
         const tsr_zip_entry *e = find_in_folder(c, name, 5 + s->key_size);
         s->record = -1;
         if (!e) continue;
+        const tsr_status status = check_stored(c, e);
+        if (status) return status;
         s->bytes = e->bytes;
         s->record_bytes = e->size;
         s->record = (int)(e - tsr_zip_at(c->zip, 0));

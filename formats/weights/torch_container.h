@@ -4,6 +4,7 @@
 #ifndef FORMATS_TORCH_CONTAINER_H
 #define FORMATS_TORCH_CONTAINER_H
 
+#include "script_code.h"
 #include "unpickle.h"
 #include "zip_reader.h"
 
@@ -31,7 +32,9 @@ typedef struct torch_container {
     size_t storage_count;
     const char *prefix; /* zip: the archive's folder, with its slash */
     size_t prefix_size;
-    size_t records_at; /* old layout: where the list of keys begins */
+    size_t records_at;      /* old layout: where the list of keys begins */
+    bool script;            /* zip: a TorchScript archive */
+    tsr_script_facts facts; /* what the code of a script says */
 } torch_container;
 
 /* First step: find and parse the pickle of a zip archive, or of the old layout. */

@@ -56,6 +56,8 @@ struct tsr_torch {
     uint64_t size;
     uint32_t passed_over;
     char first_passed[400];
+    bool script;
+    tsr_script_facts facts;
 };
 
 typedef struct torch_reader {
@@ -237,7 +239,7 @@ static tsr_status keep_tensor(torch_reader *r, tsr_torch_tensor *t) {
     char *path = tsr_arena_take(r->in.ctx, &f->arena, length);
     if (!path) return TSR_ERROR_MEMORY;
     t->path = memcpy(path, r->path, length);
-    t->keys = r->keys;
+    t->keys = r->in.script ? 1 : r->keys; /* modules in modules are one set of names */
     f->tensors[f->count++] = *t;
     return TSR_OK;
 }
@@ -382,7 +384,7 @@ static tsr_status append_key(torch_reader *r, size_t *at, tsr_pickle_ref key, ui
                              bool keyed) {
     char number[24];
     tsr_pickle_view v = tsr_pickle_look(r->in.tree, key);
-    if (*at) append(r, at, "/", 1);
+    if (*at) append(r, at, r->in.script ? "." : "/", 1);
     if (!keyed)
         append(r, at, number, (size_t)snprintf(number, sizeof number, "%u", index));
     else if (v.kind == TSR_PICKLE_INT || v.kind == TSR_PICKLE_BOOL)
@@ -408,13 +410,14 @@ static void pass_over(torch_reader *r, tsr_pickle_ref ref) {
 }
 
 /* Containers may be shared and may even hold themselves, so depth and steps have limits. Of an
- * object only what was set in it as in a dictionary is looked at: then it is one. */
+ * object only what was set in it as in a dictionary is looked at: then it is one; of a module of a
+ * script also its state, which is one. */
 static tsr_status walk(torch_reader *r, tsr_pickle_ref ref, size_t at, int depth) {
     const tsr_pickle *p = r->in.tree;
     tsr_pickle_view v = tsr_pickle_look(p, ref);
     if (v.kind == TSR_PICKLE_CALL) return read_call(r, ref);
     const bool object = v.kind == TSR_PICKLE_OBJECT;
-    if (object || v.kind == TSR_PICKLE_PERSISTENT) pass_over(r, ref);
+    if ((object && !r->in.script) || v.kind == TSR_PICKLE_PERSISTENT) pass_over(r, ref);
     if (v.kind != TSR_PICKLE_DICT && v.kind != TSR_PICKLE_LIST && v.kind != TSR_PICKLE_TUPLE &&
         v.kind != TSR_PICKLE_SET && !object)
         return TSR_OK;
@@ -429,9 +432,15 @@ static tsr_status walk(torch_reader *r, tsr_pickle_ref ref, size_t at, int depth
                             "%s: its containers share themselves too often", r->in.name);
         tsr_pickle_kind kind = tsr_pickle_look(p, value).kind;
         if (kind < TSR_PICKLE_LIST || kind == TSR_PICKLE_GLOBAL) continue; /* plain values */
-        if (object && tsr_pickle_look(p, key).kind != TSR_PICKLE_TEXT) continue;
+        const bool named = !object || tsr_pickle_look(p, key).kind == TSR_PICKLE_TEXT;
         size_t end = at;
-        tsr_status status = append_key(r, &end, key, index, object || v.kind == TSR_PICKLE_DICT);
+        tsr_status status = TSR_OK;
+        if (!named && r->in.script && kind == TSR_PICKLE_DICT) {
+            status = walk(r, value, at, depth + 1); /* the attributes of a module */
+            if (status) return status;
+        }
+        if (!named) continue;
+        status = append_key(r, &end, key, index, object || v.kind == TSR_PICKLE_DICT);
         r->keys++;
         if (!status) status = walk(r, value, end, depth + 1);
         r->keys--;
@@ -473,6 +482,8 @@ static tsr_status read_all(torch_reader *r) {
     tsr_status status = zip ? tsr_torch_open_zip(&r->in) : tsr_torch_open_legacy(&r->in);
     r->file->zip = r->in.zip;
     r->file->tree = r->in.tree;
+    r->file->script = r->in.script;
+    r->file->facts = r->in.facts;
     if (!status) status = read_storages(r);
     if (!status) status = zip ? tsr_torch_place_zip(&r->in) : tsr_torch_place_legacy(&r->in);
     if (status) return status;
@@ -601,7 +612,15 @@ void tsr_torch_close(tsr_torch **file) {
 }
 
 const char *tsr_torch_layout(const tsr_torch *file) {
-    return file->zip ? "torch zip" : "torch legacy";
+    return file->script ? "torchscript" : file->zip ? "torch zip" : "torch legacy";
+}
+
+bool tsr_torch_is_script(const tsr_torch *file) {
+    return file->script;
+}
+
+const tsr_script_facts *tsr_torch_facts(const tsr_torch *file) {
+    return &file->facts;
 }
 
 int tsr_torch_count(const tsr_torch *file) {

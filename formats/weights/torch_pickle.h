@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* torch_pickle.h: checkpoints of torch.save (.pth, .pt, .ckpt, .bin) without Python: the zip layout
- * of PyTorch 1.6 and later, and the layout before it. Nothing of the file is run (unpickle.h) and
- * no name in it is used as a path.
+ * of PyTorch 1.6 and later, and the layout before it; and TorchScript archives (.jit, .pt), which
+ * are the zip layout with the code of a module beside it. Nothing of the file is run (unpickle.h)
+ * and no name in it is used as a path.
  *
  * The tensors of the whole file are listed under their paths: keys and indices from the outermost
  * container inwards with '/' between them ("ema/encoder.conv_in.weight", "optimizer/state/0/step").
  * Views are kept as strides over the file's bytes; every index a tensor can reach is checked
  * against its storage, every storage against its record. Objects of other kinds (scores of numpy,
  * paths, classes) are passed over; sparse and quantized tensors are listed and not read. Refused:
- * TorchScript archives, big-endian files, the tar layout of before 0.1.10, files that name what
+ * big-endian files, the tar layout of before 0.1.10, files that name what
  * runs programs, tensors that together would be more than 64 times the file. Errors: NOT_FOUND, IO,
  * FORMAT, TRUNCATED, UNSUPPORTED, CHECKSUM, TOO_LARGE, MEMORY. */
 #ifndef FORMATS_TORCH_PICKLE_H
 #define FORMATS_TORCH_PICKLE_H
 
+#include "script_code.h"
 #include "unpickle.h"
 #include "../file.h"
 
@@ -55,8 +57,13 @@ tsr_status tsr_torch_read(tsr_context *ctx, const tsr_torch *file, int index, vo
 uint64_t tsr_torch_bytes(const tsr_torch *file);
 /* Closes a checkpoint and sets *file to NULL. NULL and a NULL *file are accepted. */
 void tsr_torch_close(tsr_torch **file);
-/* Name of the layout: "torch zip" or "torch legacy". Static storage. */
+/* Name of the layout: "torch zip", "torch legacy" or "torchscript". Static storage. */
 const char *tsr_torch_layout(const tsr_torch *file);
+/* Whether the file is a TorchScript archive: its tensors are those of one module, under their names
+ * with dots. */
+bool tsr_torch_is_script(const tsr_torch *file);
+/* What the code of a TorchScript archive says; zeros for other files. Owned by the file. */
+const tsr_script_facts *tsr_torch_facts(const tsr_torch *file);
 /* Number of tensors. */
 int tsr_torch_count(const tsr_torch *file);
 /* Tensor `index`, in the file's order. Owned by the file. */

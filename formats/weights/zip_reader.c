@@ -290,11 +290,6 @@ static tsr_status read_directory(reader *r) {
     return TSR_OK;
 }
 
-tsr_status tsr_zip_parse(tsr_context *ctx, const char *name, const void *bytes, size_t size,
-                         tsr_zip **zip) {
-    return tsr_zip_parse_fetched(ctx, name, bytes, size, NULL, NULL, zip);
-}
-
 static tsr_status parse(reader *r, tsr_zip **zip) {
     *zip = NULL;
     tsr_status status = read_end(r);
@@ -310,15 +305,25 @@ static tsr_status parse(reader *r, tsr_zip **zip) {
 tsr_status tsr_zip_parse_fetched(tsr_context *ctx, const char *name, const void *bytes,
                                  uint64_t size, tsr_zip_fetch_fn fetch_fn, void *user,
                                  tsr_zip **zip) {
-    reader r = {
-        .ctx = ctx, .name = name, .bytes = bytes, .size = size, .fetch = fetch_fn, .user = user};
+    reader r = {.ctx = ctx,
+                .name = name,
+                .bytes = bytes,
+                .size = size,
+                .fetch = fetch_fn,
+                .user = user,
+                .deflated = true};
+    return parse(&r, zip);
+}
+
+tsr_status tsr_zip_parse(tsr_context *ctx, const char *name, const void *bytes, size_t size,
+                         tsr_zip **zip) {
+    reader r = {.ctx = ctx, .name = name, .bytes = bytes, .size = size};
     return parse(&r, zip);
 }
 
 tsr_status tsr_zip_parse_packed(tsr_context *ctx, const char *name, const void *bytes, size_t size,
                                 tsr_zip **zip) {
-    reader r = {.ctx = ctx, .name = name, .bytes = bytes, .size = size, .deflated = true};
-    return parse(&r, zip);
+    return tsr_zip_parse_fetched(ctx, name, bytes, size, NULL, NULL, zip);
 }
 
 /* Inflates pieces of at most 2^30 bytes, which zlib can count. */

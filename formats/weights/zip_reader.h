@@ -43,8 +43,8 @@ tsr_status tsr_zip_parse_packed(tsr_context *ctx, const char *name, const void *
  * When it is all of them, the CRC-32 is compared. Errors: CHECKSUM, FORMAT, MEMORY. */
 tsr_status tsr_zip_unpack(tsr_context *ctx, const char *name, const tsr_zip_entry *entry, void *to,
                           size_t size);
-/* The same for an archive whose bytes are not in memory yet: `fetch` is called for each range
- * before it is looked at, which is never the data of an entry. */
+/* tsr_zip_parse_packed for an archive whose bytes are not in memory yet: `fetch`, if it is not
+ * NULL, is called for each range before it is looked at, which is never the data of an entry. */
 tsr_status tsr_zip_parse_fetched(tsr_context *ctx, const char *name, const void *bytes,
                                  uint64_t size, tsr_zip_fetch_fn fetch, void *user, tsr_zip **zip);
 /* Closes an archive and sets *zip to NULL. NULL and a NULL *zip are accepted. */

@@ -87,6 +87,8 @@ typedef struct tsr_convert_settings {
                             tensors that stand in it directly */
     const char *licence; /* text for the output's metadata; default NULL: what a notice beside the
                             input or the input's metadata says, or else "not stated" */
+    const char *with;    /* a second file, whose tensors are added: the decoder of a model that is
+                            published in halves; default NULL */
     int all;             /* 1 converts also the tensors that only training needs; default 0 */
     tsr_progress_fn progress; /* default NULL: no reports */
     void *progress_user;      /* first argument of `progress`; default NULL */
@@ -109,7 +111,8 @@ typedef struct tsr_convert_report {
  * perceptual_loss, lpips, discriminator, discriminators or num_batches_tracked. A prefix "module."
  * or "_orig_mod." that all names share is removed. A tensor of rank 0 is written as [1]. The
  * input's metadata is copied, and "tessera.source" (the input's file name),
- * "tessera.source_sha256", "tessera.source_key" and "tessera.licence" are added.
+ * "tessera.source_sha256", "tessera.source_key" and "tessera.licence" are added; of a second file
+ * "tessera.with" and "tessera.with_sha256".
  *
  * Types: F32, F16, BF16, I64, I32 and U8 stay; F64 and the eight-bit floats F8_E4M3, F8_E5M2 and
  * F8_E8M0 become F32; BOOL, I16, I8 and U16 become I32; U32 and U64 become I64.

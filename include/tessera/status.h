@@ -54,6 +54,12 @@ const char *tsr_status_text(tsr_status status);
 /* Name of a status's constant ("TSR_ERROR_TRUNCATED"). Never NULL, static storage. */
 const char *tsr_status_name(tsr_status status);
 
+/* An exact fraction, such as 30000/1001 frames a second. den is above 0; 0 where the number is not
+ * known. */
+typedef struct tsr_rational {
+    int64_t num, den;
+} tsr_rational;
+
 /* Settings, worker threads and the detail text of the last failure. */
 typedef struct tsr_context tsr_context;
 

@@ -74,9 +74,12 @@ typedef struct tsr_token_header {
                                and as many columns as a tile has tokens at most */
     uint32_t nested;        /* 1: the first n ids of a tile decode for every n; 0: all are needed */
     uint32_t tile_width, tile_height; /* pixels, 1..65536 */
-    tsr_fit fit;                      /* how the pictures were fitted; never TSR_FIT_AUTO */
-    uint32_t filter;                  /* resampling of the fit: 0 bilinear, 1 bicubic, 2 Lanczos */
-    uint8_t background[3];            /* RGB under transparent pixels and of the padding */
+    uint32_t tile_frames; /* tokenizers of video: most frames of a tile, 1..65536, whose rows x
+                             columns positions come `frames` times; 0: tiles are pictures */
+    uint32_t frames;      /* positions of a tile along time, 1..tile_frames; 0 with tile_frames 0 */
+    tsr_fit fit;          /* how the pictures were fitted; never TSR_FIT_AUTO */
+    uint32_t filter;      /* resampling of the fit: 0 bilinear, 1 bicubic, 2 Lanczos */
+    uint8_t background[3]; /* RGB under transparent pixels and of the padding */
     tsr_decode_hints hints;
 } tsr_token_header;
 
@@ -169,8 +172,8 @@ typedef struct tsr_token_stream {
 #define TSR_MAX_STREAMS 64u /* of one item */
 #define TSR_NO_CELL     UINT32_MAX
 
-/* Tokens of one picture: tiles row by row, and the tokens of each tile in the order of its
- * positions. The memory belongs to whoever filled the struct. */
+/* Tokens of one picture, or of a stretch of a video: tiles row by row, and the tokens of each tile
+ * in the order of its positions. The memory belongs to whoever filled the struct. */
 typedef struct tsr_token_item {
     const char *key; /* name of the picture: its file name, or its path with '/' between the parts,
                         at most 1024 bytes, without control characters and without parts that are
@@ -182,10 +185,13 @@ typedef struct tsr_token_item {
     int32_t crop_x, crop_y;           /* corner of the tiled area in the fitted picture, in pixels;
                                          negative: that many pixels of padding */
     uint32_t tile_columns, tile_rows; /* product 1..1048576 */
-    uint32_t overlap;                 /* pixels shared by neighbouring tiles, below 65536 */
-    double time;                      /* seconds from the start of a clip; 0 for a picture */
-    float quality;          /* tolerated mean absolute error that chose the tokens, on the 0..1
-                               scale; 0: the tokens were not chosen so */
+    uint32_t frames;  /* of each tile: 1..tile_frames of the header; 0 with tile_frames 0. A tile of
+                         fewer frames than tile_frames has fewer tokens: those of the first times */
+    uint32_t overlap; /* pixels shared by neighbouring tiles, below 65536 */
+    double time;      /* seconds from the start of a clip; 0 for a picture.
+                         tsr_token_writer_clip_add sets it by the frame's pts */
+    float quality;    /* tolerated mean absolute error that chose the tokens, on the 0..1
+                         scale; 0: the tokens were not chosen so */
     tsr_target target;      /* quality target that chose the number of tokens, if any */
     const uint32_t *counts; /* [tile_rows * tile_columns] tokens of each tile */
     const uint32_t *ids;    /* [sum of counts] ids; NULL for vectors */
@@ -200,6 +206,68 @@ typedef struct tsr_token_item {
     uint32_t stream_count;           /* 0..TSR_MAX_STREAMS; stream n of a file is streams[n - 1] */
 } tsr_token_item;
 
+/* ---- clips: items that are frames of a video ---- */
+
+/* What was assumed of a clip because its file did not say it: bits of tsr_token_clip.assumed. */
+enum {
+    TSR_CLIP_ASSUMED_MATRIX = 1,
+    TSR_CLIP_ASSUMED_RANGE = 2,
+    TSR_CLIP_ASSUMED_RATE = 4,  /* frames a second */
+    TSR_CLIP_ASSUMED_TIMES = 8, /* the frames had no times: theirs are made from the rate */
+    TSR_CLIP_ASSUMED_ALL = 15
+};
+/* Fields of an interlaced picture. Numbers are written to files. */
+typedef enum tsr_clip_fields {
+    TSR_CLIP_PROGRESSIVE = 0,  /* or not known */
+    TSR_CLIP_TOP_FIRST = 1,    /* the first line belongs to the earlier field */
+    TSR_CLIP_BOTTOM_FIRST = 2, /* the second line does */
+    TSR_CLIP_MIXED = 3         /* frames of more than one kind */
+} tsr_clip_fields;
+
+/* A clip: items that follow each other in a file and are frames of one video, with their exact
+ * times. Of an image tokenizer each item is one frame; of a video tokenizer each is a window of
+ * frames. A file may hold several clips, and items that belong to none. A struct of zeros with a
+ * time base is a clip of which nothing else is known. */
+typedef struct tsr_token_clip {
+    const char *name; /* of the source: its file name; UTF-8 without control characters, 0..255
+                         bytes. Clips may share one. NULL is "" when written */
+    tsr_rational time_base; /* seconds of a tick: 1/12800; both numbers 1..2^31-1 */
+    int64_t start; /* pts of the first frame that the source shows, in ticks, -2^60..2^60. Seconds
+                      count from here */
+    tsr_rational rate; /* nominal frames a second: 30000/1001, likewise; default 0/0: not known. It
+                          says nothing about the times of the frames */
+    uint64_t source_frames; /* frames that the source shows, of which those of the clip were chosen;
+                               default 0: unknown */
+    uint32_t coded_width,
+        coded_height;  /* of the frames as stored, in pixels, before rotation;
+                          default 0: unknown. The size as displayed is the items' */
+    uint32_t rotation; /* degrees clockwise that were applied to the frames: 0, 90, 180 or 270 */
+    int mirrored;      /* 1: they were mirrored left to right, after the rotation */
+    tsr_rational sample_aspect; /* width to height of a stored pixel, likewise; default 0/0: not
+                                   known, taken as square. Pixels were not resampled by it */
+    tsr_clip_fields fields;     /* of interlaced frames, which are woven unless `deinterlaced` */
+    int deinterlaced;           /* 1: each frame was made progressive */
+    int sound_dropped;          /* 1: the source has sound, which a token file does not keep */
+    /* Colour, as numbered by ISO/IEC 23091-2 (H.273): how pixels became RGB, and what else the
+     * source says; below 256. */
+    uint32_t matrix, range, primaries, transfer; /* range: 0 unknown, 1 limited, 2 full */
+    uint32_t assumed; /* bits TSR_CLIP_ASSUMED_*: what the source did not say */
+    uint32_t group; /* every so many items one is coded without the items before it, so that reading
+                       one item reads fewer than that before it; 1..256, 1: every item alone.
+                       Default 0: 32 */
+    /* Filled by reading, not looked at by writing. */
+    uint64_t first_item, items; /* of the file: the clip's are consecutive */
+    uint64_t frames;            /* with those of items that are lost */
+    uint64_t lost_items;        /* of the clip, that are not in the file: 0 unless it is scanned */
+} tsr_token_clip;
+/* Time of a frame. */
+typedef struct tsr_clip_frame {
+    int64_t pts;       /* when it is shown, in ticks, -2^60..2^60; TSR_NO_PTS: not known */
+    uint64_t duration; /* how long it is shown, in ticks, at most 2^60; 0: not known */
+} tsr_clip_frame;
+#define TSR_NO_PTS          INT64_MIN
+#define TSR_MAX_ITEM_FRAMES 65536u
+
 /* Number of tokens of an item: the sum of its counts. */
 uint64_t tsr_token_item_total(const tsr_token_item *item);
 /* Bits of one token before entropy coding: for an id the smallest b with 2^b >= codebook_size, for
@@ -207,7 +275,7 @@ uint64_t tsr_token_item_total(const tsr_token_item *item);
 uint32_t tsr_token_bits(const tsr_token_header *header);
 /* Bytes of one token in memory: 4 for an id, 4 * channels for a vector. */
 size_t tsr_token_value_bytes(const tsr_token_header *header);
-/* Positions of a tile: rows * columns. */
+/* Positions of a tile: rows * columns, times `frames` where tiles have frames. */
 uint32_t tsr_token_positions(const tsr_token_header *header);
 /* Bytes of one tile's kept mask: a bit for each of `positions`, rounded up. */
 size_t tsr_token_mask_bytes(uint32_t positions);
@@ -252,6 +320,24 @@ tsr_status tsr_token_writer_attributes(tsr_token_writer *writer, const tsr_attri
  * positions; a kept mask that disagrees with the counts; a map to a cell that is not there).
  * Errors after which every call on the writer fails: IO, NO_SPACE, MEMORY. */
 tsr_status tsr_token_writer_add(tsr_token_writer *writer, const tsr_token_item *item);
+/* Opens a clip: items that tsr_token_writer_clip_add appends are its frames, up to
+ * tsr_token_writer_clip_end. The facts are copied. No other items can be added meanwhile.
+ * Errors: ARGUMENT (a field out of range, NULL), STATE (a clip is open), MEMORY, that of an earlier
+ * write. */
+tsr_status tsr_token_writer_clip_begin(tsr_token_writer *writer, const tsr_token_clip *clip);
+/* Appends an item that holds frames [count] of the open clip in display order: one of an image
+ * tokenizer, 1..65536 of a video tokenizer. `skip` is the number of decoded frames in front of them
+ * that are not shown (padding, or the overlap of windows), 0..65535; decoded frames behind them are
+ * not shown either. item->time is not looked at: it becomes seconds from the clip's start, if the
+ * first frame has a pts.
+ * Errors: STATE (no clip is open), ARGUMENT (a time out of range), those of tsr_token_writer_add.
+ */
+tsr_status tsr_token_writer_clip_add(tsr_token_writer *writer, const tsr_token_item *item,
+                                     const tsr_clip_frame *frames, uint32_t count, uint32_t skip);
+/* Ends the open clip and writes its facts and times, a few bytes where frames come at a constant
+ * rate. A clip without items leaves nothing in the file. Closing a writer ends its clip, too.
+ * Errors: STATE (no clip is open), IO, NO_SPACE, MEMORY, that of an earlier write. */
+tsr_status tsr_token_writer_clip_end(tsr_token_writer *writer);
 /* Writes index and footer, moves the file to its final name and frees the writer. *writer becomes
  * NULL, also on error; nothing then appears under the final name.
  * Errors: ARGUMENT (writer or *writer is NULL), that of an earlier add, IO, NO_SPACE, MEMORY. */
@@ -268,14 +354,15 @@ typedef struct tsr_token_file tsr_token_file;
 typedef struct tsr_token_file_info {
     uint64_t bytes;                        /* size of the file */
     uint64_t header_bytes;                 /* of `bytes`: start and header chunks */
-    uint64_t payload_bytes;                /* of `bytes`: items */
+    uint64_t payload_bytes;                /* of `bytes`: items and clips */
     uint64_t index_bytes;                  /* of `bytes`: index and footer */
     uint64_t items, tokens;                /* tokens: of all items */
     uint32_t version_major, version_minor; /* of the format */
     int recovered; /* 1: the index is missing or damaged, and items were found by scanning */
     int damaged; /* damaged places that opening found, see tsr_token_file_damage; what stands there
                     is left out. Items that the index lists are not looked at */
-    int key_index; /* 1: keys are found without looking at every item */
+    int key_index;  /* 1: keys are found without looking at every item */
+    uint64_t clips; /* see tsr_token_file_clip */
 } tsr_token_file_info;
 /* Opens a token file; "-" reads stdin to its end. A file that was cut or damaged after its header
  * opens with `recovered` set. A file of more than a MiB is mapped, and its index stays where it is:
@@ -316,6 +403,38 @@ tsr_status tsr_token_file_stream(tsr_token_file *file, uint64_t index, const cha
  * NULL. A result of tsr_token_file_item stays valid. Errors: as tsr_token_file_item. */
 tsr_status tsr_token_file_item_storage(tsr_token_file *file, uint64_t index, uint64_t *bytes,
                                        const char **coding);
+
+/* ---- reading clips ---- */
+
+/* Describes clip `index`, 0 .. info.clips - 1. clip->name is owned by the file, valid until the
+ * next call about clips on it or its close. *clip is zeros on error. Errors: ARGUMENT, MEMORY, IO.
+ */
+tsr_status tsr_token_file_clip(tsr_token_file *file, uint64_t index, tsr_token_clip *clip);
+/* A frame of a clip. */
+typedef struct tsr_clip_place {
+    uint64_t item;       /* index of the item in the file; TSR_NO_ITEM: that item is lost */
+    uint32_t decoded;    /* number of the frame among those that the item decodes to, from 0 */
+    tsr_clip_frame time; /* as written */
+    double seconds; /* from the clip's start. Of a frame without pts: that of the last one before it
+                       which has one, and a frame of the nominal rate for each since; NAN where
+                       there is no rate */
+} tsr_clip_place;
+/* Where frame `frame` of a clip is, 0 .. clip.frames - 1, and when it is shown. Errors: as
+ * tsr_token_file_clip. */
+tsr_status tsr_token_file_clip_frame(tsr_token_file *file, uint64_t clip, uint64_t frame,
+                                     tsr_clip_place *place);
+/* Finds the frame that is on screen at a time in seconds from the clip's start: the last one whose
+ * pts is not later, or the first when all are. A pts that is later by a thousandth of a tick counts
+ * as not later, so that seconds that were computed from a pts find it. Frames without pts are not
+ * found. Errors: ARGUMENT (a time that is no number), NOT_FOUND (no frame has a pts), those of
+ * tsr_token_file_clip. */
+tsr_status tsr_token_file_clip_at(tsr_token_file *file, uint64_t clip, double seconds,
+                                  uint64_t *frame);
+/* Finds the clip that an item belongs to, and which of its frames the item holds: *first and the
+ * *count - 1 after it. Any of the pointers may be NULL. Errors: NOT_FOUND (it belongs to none),
+ * those of tsr_token_file_clip. */
+tsr_status tsr_token_file_item_clip(tsr_token_file *file, uint64_t item, uint64_t *clip,
+                                    uint64_t *first, uint32_t *count);
 
 /* Finds the first item of that key. With a key index that takes microseconds, whatever the number
  * of items; without one, or in a file whose index is damaged, every item is looked at. Items that
@@ -375,7 +494,8 @@ typedef struct tsr_token_cut_report {
 } tsr_token_cut_report;
 /* Copies a token file, or some of its items, with at most settings->tokens ids of each tile. No
  * model is needed. "-" is stdin or stdout. The items that are kept are numbered anew from 0.
- * Attributes of the file and of the items are kept, and so is having a key index.
+ * Attributes of the file and of the items are kept, and so is having a key index. Of a clip the
+ * frames that are kept stay a clip, with its facts and their times as they were.
  *
  * An input that is cut or damaged costs what stands in the damaged place and nothing else: the
  * items that can be read are written, and the call returns DAMAGED. When no item can be read,
@@ -416,6 +536,7 @@ typedef struct tsr_token_shard_report {
 /* Writes the items of all inputs, one file after the other, into one output. No model is needed.
  * The headers must agree in every field, hints and layers too. Items keep their attributes and are
  * numbered anew; the file gets the attributes of all inputs, of two values of one name the first.
+ * Clips come one after the other.
  * Nothing is written before every input has been opened. Of damaged inputs every whole item is
  * written, and the call returns DAMAGED. On every other error nothing appears under `output`.
  * settings may be NULL, and so may report.
@@ -426,7 +547,9 @@ tsr_status tsr_token_file_merge(tsr_context *ctx, const char *const *inputs, int
                                 tsr_token_shard_report *report);
 /* Writes the items of a file into several files of a folder, which is made if it is not there:
  * "<input without .tess>-00000.tess", "-00001.tess" and so on; "-" is stdin, named "stdin". Each
- * part has the header and the attributes of the file. A part that exists is replaced, or refused
+ * part has the header and the attributes of the file. A clip that a part ends in goes on in the
+ * next part as a clip with the same facts, its frames with their own times. A part that exists is
+ * replaced, or refused
  * before anything is written, as the context says. On an error the parts that are complete stay.
  * report may be NULL.
  * Errors: DAMAGED; ARGUMENT (NULL; `items` and `parts` both 0 or both set; more parts than items,

@@ -66,4 +66,34 @@ run model list-tensors "$cases/values-p2.pth"
 code_is 0
 err_has '^passed over: [0-9]+ values that are no tensors, the first \(z/np_float: numpy._core.multiarray.scalar\)$'
 out_has '^SPARSE \[3, 3\] +0  z/sparse$'
+
+# A TorchScript archive: modules in modules become names with dots, of five dimensions too.
+jit=$SOURCE/tests/golden/cosmos/jit-bfloat16/encoder.jit
+run model convert "$jit" jit.safetensors
+code_is 0
+err_has '^jit.safetensors: 19 tensors .*, 0 left out'
+run model list-tensors jit.safetensors
+out_has '^BF16 +\[12, 12, 1, 3, 3\] +2592  encoder.conv_in.0.conv3d.weight$'
+run model convert "$jit" twice.safetensors --with "$jit"
+code_is 2
+err_has 'wanted once, got twice'
+run model convert "$jit" both.safetensors --with "$cases/two-names.pth"
+code_is 4
+# What its code says is kept; what is compressed beside it is refused.
+python3 - "$jit" <<'PY'
+import sys, zipfile
+old = zipfile.ZipFile(sys.argv[1])
+for name, packed in (("code", "none"), ("data", "archive/data/3"), ("pickle", "archive/data.pkl")):
+    with zipfile.ZipFile(name + ".jit", "w") as new:
+        for i in old.infolist():
+            new.writestr(zipfile.ZipInfo(i.filename), old.read(i), 8 if i.filename == packed else 0)
+        code = b"torch.group_norm(torch.relu(x), 16, w, b)\ntorch.avg_pool3d(x, [1, 2, 2], [1, 2, 2])\n"
+        new.writestr(zipfile.ZipInfo("archive/code/__torch__/norm.py"), code, 8)
+PY
+run model convert code.jit code.safetensors
+code_is 0
+grep -q '"torchscript.group_norm":"16","torchscript.space_pools":"1","torchscript.time_pools":"0"' code.safetensors ||
+    complain "the metadata do not say what the code does"
+fails 4 'archive/data/3: wanted it stored, got it compressed' model convert data.jit x.safetensors
+fails 4 'archive/data.pkl: wanted it stored, got it compressed' model convert pickle.jit x.safetensors
 finish

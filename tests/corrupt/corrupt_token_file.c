@@ -220,7 +220,8 @@ MAKE(item_bits_after_last_id) {
         REPLACE(b, item_of(f, tokens));                                                            \
     }
 ITEM(item_plain, 2, (void)f)
-ITEM(item_flag_unknown, 2, f.flags = 34)
+ITEM(item_flag_unknown, 2, f.flags = 66)
+ITEM(item_frames_of_picture, 2, f.flags = 34)
 ITEM(item_key_above, 2, f.key = "../x", f.key_bytes = 4)
 ITEM(item_key_absolute, 2, f.key = "/x", f.key_bytes = 2)
 ITEM(item_key_with_control, 2, f.key = "a\x1bx", f.key_bytes = 3)
@@ -238,7 +239,8 @@ ITEM(item_mask_disagrees, 2, f.flags = 3, f.coding = 1, f.data = "\0\0\0\x01\x08
      f.data_bytes = 6)
 ITEM(item_mask_beyond_positions, 2, f.flags = 3, f.coding = 0x03, f.data = "\0\x10\0\x01\x08\x00",
      f.data_bytes = 6)
-ITEM(item_coding_unknown, 2, f.coding = 3)
+ITEM(item_coding_unknown, 2, f.coding = 4)
+ITEM(item_coded_over_time, 2, f.coding = 3, f.data = "\x01", f.data_bytes = 1)
 ITEM(item_data_too_short, 2, f.data_bytes = 2)
 ITEM(item_data_too_long, 2, f.data = "\x01\x08\x00\x00", f.data_bytes = 4)
 ITEM(item_zstd_not_smaller, 2, f.coding = 1)
@@ -520,7 +522,8 @@ static const corrupt_case cases[] = {
          ONE_BAD(3, 1, TSR_ERROR_FORMAT, "id 25: wanted below 1000, got 1023")),
     CASE(item_bits_after_last_id, false, ONE_BAD(3, 1, TSR_ERROR_FORMAT, "bits after the last id")),
     {"item_plain", false, item_plain, {.items = 1, .bad_item = -1}},
-    CRAFTED(item_flag_unknown, "flags: wanted 0..31, got 34"),
+    CRAFTED(item_flag_unknown, "flags: wanted 0..63, got 66"),
+    CRAFTED(item_frames_of_picture, "frames: wanted 0 for a picture, got 2"),
     CRAFTED(item_key_above, "key: wanted a path without the parts '.' and '..', got '../x'"),
     CRAFTED(item_key_absolute, "key: wanted a relative path without empty parts, got '/x'"),
     CRAFTED(item_key_with_control, "key: wanted no control characters, got 'a?x'"),
@@ -538,7 +541,8 @@ static const corrupt_case cases[] = {
     CRAFTED(item_mask_missing, "raw ids: wanted 3 bytes, got 0"),
     CRAFTED(item_mask_disagrees, "kept mask of a tile"),
     CRAFTED(item_mask_beyond_positions, "bits beyond the last position"),
-    CRAFTED(item_coding_unknown, "coding: wanted 0..2, got 3"),
+    CRAFTED(item_coding_unknown, "coding: wanted 0..3, got 4"),
+    CRAFTED(item_coded_over_time, "wanted 0..2 of ids without whole frames, got 3"),
     CRAFTED(item_data_too_short, "raw ids: wanted 3 bytes, got 2"),
     CRAFTED(item_data_too_long, "raw ids: wanted 3 bytes, got 4"),
     CRAFTED(item_zstd_not_smaller, "wanted less than 3 bytes"),

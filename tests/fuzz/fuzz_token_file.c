@@ -110,6 +110,37 @@ static void look_at_items(tsr_token_file *file) {
     }
 }
 
+/* Frames of clips are where their items say, and times are in range. */
+static void look_at_clips(tsr_token_file *file) {
+    const tsr_token_file_info *info = tsr_token_file_properties(file);
+    tsr_token_clip clip;
+    tsr_clip_place place;
+    for (uint64_t c = 0; c < info->clips && c < 16; ++c) {
+        if (tsr_token_file_clip(file, c, &clip)) continue; /* no memory */
+        MUST(clip.items && clip.first_item + clip.items <= info->items && clip.frames);
+        MUST(tsr_utf8_valid(clip.name, strlen(clip.name), NULL) && clip.group);
+        MUST(info->recovered || !clip.lost_items);
+        const uint64_t step = clip.frames / 50 + 1;
+        for (uint64_t i = 0; i < clip.frames; i += step) {
+            uint64_t at = 0, first = 0;
+            uint32_t count = 0;
+            if (tsr_token_file_clip_frame(file, c, i, &place)) continue;
+            MUST(place.time.pts == TSR_NO_PTS || llabs(place.time.pts) <= (int64_t)1 << 60);
+            if (place.item == TSR_NO_ITEM) continue;
+            MUST(place.item - clip.first_item < clip.items);
+            MUST(tsr_token_file_item_clip(file, place.item, &at, &first, &count) ||
+                 (at == c && i >= first && i - first < count));
+            if (place.time.pts != TSR_NO_PTS &&
+                !tsr_token_file_clip_at(file, c, place.seconds, &at))
+                MUST(at < clip.frames);
+        }
+    }
+    for (uint64_t i = info->items < 40 ? info->items : 40; i-- > 0;) {
+        tsr_token_item item; /* against the order in which chains are coded */
+        tsr_token_file_item(file, i, &item);
+    }
+}
+
 /* An item is found by its number and, unless its key reads as one, by its key. An index of keys may
  * lie, but what is found has the key. */
 static void find_first(tsr_token_file *file) {
@@ -141,6 +172,7 @@ static void exercise(tsr_context *ctx, const uint8_t *data, size_t size, uint32_
         return;
     }
     look_at_items(file);
+    look_at_clips(file);
     find_first(file);
     uint8_t *once = NULL, *twice = NULL;
     size_t once_size, twice_size;
