@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #define SAMPLES_MAX   4096
 #define SAMPLES_LEAST 10
@@ -128,6 +129,7 @@ tsr_status tsr_bench_time(tsr_bencher *b, const tsr_bench_row *row, tsr_bench_bo
     double *times = tsr_alloc(b->ctx, SAMPLES_MAX, sizeof *times, "benchmark samples");
     if (!times) return TSR_ERROR_MEMORY;
     int n = 0;
+    const clock_t cpu = clock();
     for (double start = tsr_seconds();
          !s && n < SAMPLES_MAX && (n < least || tsr_seconds() - start < b->settings.seconds); ++n)
         s = sample(body, arg, inner, &times[n]);
@@ -140,6 +142,7 @@ tsr_status tsr_bench_time(tsr_bencher *b, const tsr_bench_row *row, tsr_bench_bo
     double scale = 1.0 / items, low = times[0] * scale;
     double median = (times[(n - 1) / 2] + times[n / 2]) * 0.5 * scale;
     double p95 = times[(int)ceil(0.95 * n) - 1] * scale;
+    const double cpu_seconds = (double)(clock() - cpu) / CLOCKS_PER_SEC / n / inner * scale;
     free(times);
     if (row->median) *row->median = median;
 
@@ -148,6 +151,7 @@ tsr_status tsr_bench_time(tsr_bencher *b, const tsr_bench_row *row, tsr_bench_bo
     cJSON_AddNumberToObject(j, "min_ms", low * 1e3);
     cJSON_AddNumberToObject(j, "median_ms", median * 1e3);
     cJSON_AddNumberToObject(j, "p95_ms", p95 * 1e3);
+    cJSON_AddNumberToObject(j, "cpu_ms", cpu_seconds * 1e3);
     cJSON_AddNumberToObject(j, "setup_ms",
                             (row->setup_seconds > 0 ? row->setup_seconds : setup) * 1e3);
     if (row->flops > 0) cJSON_AddNumberToObject(j, "gflops", row->flops / median * 1e-9);

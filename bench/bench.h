@@ -11,9 +11,10 @@
  *     }
  *
  * Each row is one line of JSON: name, by (tessera, reference, onednn ...), device, driver, dtype,
- * n, min/median/p95 in ms, GFLOP/s and GB/s of the median, share of the measured peak, activation
- * bytes, peak resident bytes, threads, version and commit. A row that fails says so in "error" and
- * the other rows still run; the first failure is what tsr_bench returns. */
+ * n, min/median/p95 in ms, cpu_ms (mean CPU time of all threads), GFLOP/s and GB/s of the median,
+ * share of the measured peak, activation bytes, peak resident bytes, threads, version and commit. A
+ * row that fails says so in "error" and the other rows still run; the first failure is what
+ * tsr_bench returns. */
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
 

@@ -39,6 +39,19 @@ static double work_of(const tsr_tower_info *info, const tsr_feature_sizes *size,
            2.0 * (double)size->patches * d * 3 * info->patch * info->patch;
 }
 
+static const char *row_name(char name[128], const char *title, bool fast, int count) {
+    snprintf(name, 128, "%s features in %s, %d picture%s", title, fast ? "fast" : "f32", count,
+             count == 1 ? "" : "s");
+    return name;
+}
+
+/* Whether a row of this tower is asked for. */
+static bool wants(const tsr_bencher *b, const char *title, bool fast) {
+    char name[128];
+    return tsr_bench_wants(b, row_name(name, title, fast, 1)) ||
+           tsr_bench_wants(b, row_name(name, title, fast, MOST));
+}
+
 /* Rows of 1 and MOST pictures. hidden: multiply-adds of an MLP for a row; 0: not known. */
 static tsr_status time_tower(tsr_bencher *b, tower_bench *m, const tsr_bench_device *d, bool fast,
                              const char *title, double hidden) {
@@ -60,8 +73,7 @@ static tsr_status time_tower(tsr_bencher *b, tower_bench *m, const tsr_bench_dev
     m->alone = 0;
     for (int count = 1; count <= MOST && !status; count *= MOST) {
         char name[128];
-        snprintf(name, sizeof name, "%s features %d%s", title, count, fast ? " fast" : "");
-        if (!tsr_bench_wants(b, name)) continue;
+        if (!tsr_bench_wants(b, row_name(name, title, fast, count))) continue;
         m->pixels = (tsr_pixels){rgb, count, tile};
         const tsr_bench_row row = {.name = name,
                                    .by = d->reference ? "reference" : "tessera",
@@ -90,7 +102,18 @@ bool tsr_bench_is_tower(tsr_context *ctx, const char *name) {
     return tower;
 }
 
-static tsr_status bench_model(tsr_bencher *b, const tsr_bench_device *d, bool fast) {
+/* Multiply-adds of a row in the MLP of a block; 0: not known. */
+static double mlp_work(const tsr_model *model) {
+    if (model->family->tower != &tsr_vit_tower_ops) return 0;
+    const tsr_vit_tower *t = model->state;
+    return (t->layout.gated ? 3.0 : 2.0) * (double)(t->width * t->hidden);
+}
+
+/* title: the tower's name once it has been opened; a row that nobody wants does not open it again.
+ */
+static tsr_status bench_model(tsr_bencher *b, const tsr_bench_device *d, bool fast,
+                              char title[64]) {
+    if (*title && !wants(b, title, fast)) return TSR_OK;
     char device[32];
     tsr_model model = {.ctx = b->ctx};
     const tsr_model_settings s = {.model = b->settings.model,
@@ -106,7 +129,8 @@ static tsr_status bench_model(tsr_bencher *b, const tsr_bench_device *d, bool fa
         tower_bench m = {.ctx = b->ctx, .ops = model.family->tower, .model = model.state};
         tsr_tower_info info = {0};
         m.ops->describe(m.model, &info);
-        status = time_tower(b, &m, d, fast, info.name, 0);
+        snprintf(title, 64, "%s", info.name);
+        status = time_tower(b, &m, d, fast, title, mlp_work(&model));
     }
     tsr_model_close(&model);
     return status;
@@ -178,8 +202,11 @@ static tsr_status make_weights(tsr_context *ctx, tsr_weights **weights) {
     return status;
 }
 
+static const char made_title[] = "tower dinov2-s";
+
 static tsr_status bench_made(tsr_bencher *b, const tsr_bench_device *d, bool fast) {
     char name[32];
+    if (!wants(b, made_title, fast)) return TSR_OK;
     tsr_device *device = NULL;
     tsr_weights *weights = NULL;
     tsr_vit_tower *tower = NULL;
@@ -199,7 +226,7 @@ static tsr_status bench_made(tsr_bencher *b, const tsr_bench_device *d, bool fas
     else
         tsr_weights_close(&weights);
     tower_bench m = {.ctx = b->ctx, .ops = &tsr_vit_tower_ops, .model = tower};
-    if (!status) status = time_tower(b, &m, d, fast, "tower dinov2-s", 2.0 * WIDTH * HIDDEN);
+    if (!status) status = time_tower(b, &m, d, fast, made_title, 2.0 * WIDTH * HIDDEN);
     tsr_vit_tower_close(&tower);
     tsr_device_close(&device);
     return status;
@@ -207,16 +234,14 @@ static tsr_status bench_made(tsr_bencher *b, const tsr_bench_device *d, bool fas
 
 tsr_status tsr_bench_suite_towers(tsr_bencher *b) {
     const bool model = b->settings.model != NULL;
+    char title[64] = "";
     tsr_status status = TSR_OK;
-    if (!model && !tsr_bench_wants(b, "tower dinov2-s features 16 fast") &&
-        !tsr_bench_wants(b, "tower dinov2-s features 1 fast"))
-        return TSR_OK;
     for (int i = 0; i < b->device_count && !status; ++i)
         for (int fast = 0; fast < 2 && !status; ++fast) {
             /* The reference takes 10 s a picture of the made-up tower. */
             if (b->devices[i].reference && (fast || !model)) continue;
-            status =
-                model ? bench_model(b, &b->devices[i], fast) : bench_made(b, &b->devices[i], fast);
+            status = model ? bench_model(b, &b->devices[i], fast, title)
+                           : bench_made(b, &b->devices[i], fast);
         }
     return status;
 }

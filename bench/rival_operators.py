@@ -1,23 +1,24 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Token operators: the published formulas in PyTorch and `tessera reduce`, same features, same cores, turn by turn.
+"""Token operators: the published formulas in PyTorch beside `tessera bench`, both warm, same
+features, same cores, round by round.
 
-    bench/rival_operators.py TESSERA [--tokens 576,2880,11664] [--channels 1024] [--rounds 3] [--only NAME,...]
+    bench/rival_operators.py TESSERA [--tokens 576,2880,11664] [--rounds 5] [--seconds 0.5] [--only NAME,...]
+                             [--json]
 
-Each measurement is a process of its own, so that peak memory is that operator's. Times leave out reading and
-writing files and, for PyTorch, one call before. Memory is the peak of the process less what it was with the
-features loaded. Needs PyTorch and NumPy. Both take as many threads as there are cores (TESSERA_THREADS)."""
+A round measures PyTorch, then `tessera bench --filter "operators N NAME"`, for about as long; the ratio is that of a round's
+medians, so that what else the machine does weighs on both. Printed are the median of the rounds and their range,
+CPU time of all threads, and memory: the peak of a first call less what was there before it, each operator in a process
+of its own. Needs PyTorch and NumPy. Both take as many threads as there are cores (TESSERA_THREADS)."""
 import argparse
 import json
 import os
-import resource
 import statistics
-import struct
 import subprocess
 import sys
-import tempfile
 import time
 
+CHANNELS = 1024
 THREADS = int(os.environ.get("TESSERA_THREADS", os.cpu_count()))
 GRIDS = {576: (24, 24), 2880: (48, 60), 11664: (108, 108)}
 
@@ -143,105 +144,140 @@ def cls_attention_topk(torch, x, attention):
     return x[mask]
 
 
-OPERATORS = {
-    "bipartite-merge": (bipartite_merge, lambda n: f"bipartite-merge:r={n // 4}"),
-    "dpc-knn": (dpc_knn, lambda n: "dpc-knn:ratio=0.45"),
-    "diverse-maxmin": (diverse_maxmin, lambda n: f"diverse-maxmin:k={round(0.098 * n)}"),
-    "coverage-greedy": (coverage_greedy, lambda n: f"coverage-greedy:k={n // 9}"),
-    "dct-lowpass": (dct_lowpass,
-                    lambda n: "dct-lowpass:size=%d+%d,gain=ortho" % tuple(s // 2 for s in grid_of(n))),
-    "cls-attention-topk": (cls_attention_topk, lambda n: f"cls-attention-topk:k={n // 4}"),
-}
+OPERATORS = {"bipartite-merge": bipartite_merge, "dpc-knn": dpc_knn, "diverse-maxmin": diverse_maxmin,
+             "coverage-greedy": coverage_greedy, "dct-lowpass": dct_lowpass, "cls-attention-topk": cls_attention_topk}
 
 
-def make_features(path, n, dim):
-    """Features around a few hundred centres, as those of pictures are; positive keys; class attention."""
+# ---- features by rule, as bench/bench_reduce.c makes them --------------------------------------------------------
+
+def uniform(np, count, seed):
+    """count numbers in -1..1: tsr_bench_floats."""
+    h = np.arange(count, dtype=np.uint32) * np.uint32(2654435761) + np.uint32(seed * 40503)
+    h = (h ^ (h >> np.uint32(16))) * np.uint32(0x7FEB352D)
+    h = (h ^ (h >> np.uint32(15))) * np.uint32(0x846CA68B)
+    h ^= h >> np.uint32(16)
+    return (h >> np.uint32(8)).astype(np.float32) * np.float32(2 / 16777216) - np.float32(1)
+
+
+def make_features(np, n, dim, centres):
+    x = uniform(np, n * dim, 1).reshape(n, dim)
+    centre = uniform(np, centres * dim, 2).reshape(centres, dim)
+    owner = ((uniform(np, n, 3).astype(np.float64) + 1) / 2 * centres).astype(np.int64)
+    x *= np.float32(0.5)
+    x += centre[owner]
+    x *= np.sqrt(np.float32(3))
+    return x
+
+
+# ---- PyTorch in a process of its own -------------------------------------------------------------------------------
+
+def peak_bytes():
+    with open("/proc/self/status") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmHWM")) * 1024
+
+
+def forget_peak():
+    with open("/proc/self/clear_refs", "w") as f:
+        f.write("5")
+
+
+def rival(name, n, seconds):
+    """Answers each line of its input with a round."""
     import numpy as np
-    rng = np.random.default_rng(n)
-    centres = rng.standard_normal((max(8, n // 16), dim), dtype=np.float32)
-    x = centres[rng.integers(len(centres), size=n)] + 0.5 * rng.standard_normal((n, dim), dtype=np.float32)
-    attention = rng.random((16, n), dtype=np.float32)
-    head, data = {"__metadata__": {"tessera.schema": "token-set/1", "tessera.grid": "1,%d,%d" % grid_of(n)}}, b""
-    for name, array in (("features", x), ("attention", attention)):
-        head[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": [len(data), len(data) + array.nbytes]}
-        data += array.tobytes()
-    text = json.dumps(head).encode()
-    text += b" " * (-len(text) % 8)
-    with open(path, "wb") as f:
-        f.write(struct.pack("<Q", len(text)) + text + data)
-
-
-def read_features(torch, path):
-    import numpy as np
-    with open(path, "rb") as f:
-        size, = struct.unpack("<Q", f.read(8))
-        head = json.loads(f.read(size))
-        data = f.read()
-    arrays = []
-    for name in ("features", "attention"):
-        a, b = head[name]["data_offsets"]
-        arrays.append(torch.from_numpy(np.frombuffer(data[a:b], np.float32).reshape(head[name]["shape"]).copy()))
-    return arrays
-
-
-def rival(name, path, rounds):
-    """In a process of its own: seconds of each round, peak bytes beyond the loaded features."""
     import torch
     torch.set_num_threads(THREADS)
-    x, attention = read_features(torch, path)
-    base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    x = torch.from_numpy(make_features(np, n, CHANNELS, n // 16))
+    attention = torch.from_numpy((uniform(np, 16 * n, 4).reshape(16, n) + 1) / 2)
+    run = OPERATORS[name]
     with torch.inference_mode():
-        OPERATORS[name][0](torch, x, attention)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        seconds = []
-        for _ in range(rounds):
-            start = time.perf_counter()
-            OPERATORS[name][0](torch, x, attention)
-            seconds.append(time.perf_counter() - start)
-    print(json.dumps({"seconds": seconds, "bytes": (peak - base) * 1024, "torch": torch.__version__}))
+        torch.ones(64, 64) @ torch.ones(64, 64)  # what the library itself takes is not the operator's
+        forget_peak()
+        base = peak_bytes()
+        run(torch, x, attention)
+        used = peak_bytes() - base
+        for _ in sys.stdin:
+            times, cpu, start = [], time.process_time(), time.perf_counter()
+            while len(times) < 3 or time.perf_counter() - start < seconds:
+                one = time.perf_counter()
+                run(torch, x, attention)
+                times.append(time.perf_counter() - one)
+            cpu = (time.process_time() - cpu) / len(times)
+            print(json.dumps({"ms": statistics.median(times) * 1e3, "cpu_ms": cpu * 1e3, "bytes": used,
+                              "n": len(times), "torch": torch.__version__}), flush=True)
 
 
-def measure(command):
-    """Output and peak memory of a process."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
-    text = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        sys.exit(f"failed: {command}")
-    return json.loads(text), usage.ru_maxrss * 1024
+class Rival:
+    def __init__(self, name, n, seconds):
+        self.process = subprocess.Popen([sys.executable, __file__, "rival", name, str(n), str(seconds)],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def round(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit("the PyTorch process ended")
+        return json.loads(line)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+# ---- rounds ---------------------------------------------------------------------------------------------------------
+
+def ours(tessera, row, seconds):
+    out = subprocess.run([tessera, "bench", "--filter", row, "--device", "cpu", "--seconds", str(seconds),
+                          "--threads", str(THREADS), "--json"],
+                         check=True, capture_output=True, text=True).stdout
+    rows = [r for r in json.loads(out)["rows"] if r["name"] == row]
+    if len(rows) != 1 or "median_ms" not in rows[0]:
+        sys.exit(f"no row {row}: {out}")
+    r = rows[0]
+    return {"ms": r["median_ms"], "cpu_ms": r["cpu_ms"], "bytes": r.get("activation_bytes", 0), "n": r["n"],
+            "commit": r["commit"]}
+
+
+def spread(values):
+    return "%.4g (%.4g to %.4g)" % (statistics.median(values), min(values), max(values))
+
+
+def compare(tessera, n, name, o):
+    rival_process = Rival(name, n, o.seconds)
+    theirs, mine = [], []
+    for _ in range(o.rounds):
+        theirs.append(rival_process.round())
+        mine.append(ours(tessera, f"operators {n} {name}", o.seconds))
+    rival_process.close()
+    ratio = [a["ms"] / b["ms"] for a, b in zip(theirs, mine)]
+    cpu = [a["cpu_ms"] / b["cpu_ms"] for a, b in zip(theirs, mine)]
+    mega = [max(r["bytes"] for r in rows) / 1e6 for rows in (theirs, mine)]
+    row = {"tokens": n, "operator": name, "rounds": o.rounds, "torch": theirs, "tessera": mine, "ratio": ratio,
+           "cpu_ratio": cpu}
+    if o.json:
+        print(json.dumps(row), flush=True)
+    else:
+        print(f"| {n:,} | `{name}` | {spread([r['ms'] for r in theirs])} | {spread([r['ms'] for r in mine])} | "
+              f"{spread(ratio)}x | {statistics.median(cpu):.3g}x | {mega[0]:.0f} | {mega[1]:.0f} |", flush=True)
 
 
 def main():
     if len(sys.argv) > 4 and sys.argv[1] == "rival":
-        return rival(sys.argv[2], sys.argv[3], int(sys.argv[4]))
-    parser = argparse.ArgumentParser()
+        return rival(sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tessera")
     parser.add_argument("--tokens", default="576,2880,11664")
-    parser.add_argument("--channels", type=int, default=1024)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.5, help="of a round, each side")
     parser.add_argument("--only", default=",".join(OPERATORS))
+    parser.add_argument("--json", action="store_true", help="a line of JSON a row, every round in it")
     o = parser.parse_args()
-    print(f"{THREADS} threads, {o.channels} channels, median of {o.rounds} (least..most); memory beyond the features")
-    with tempfile.TemporaryDirectory() as folder:
-        for n in map(int, o.tokens.split(",")):
-            path = os.path.join(folder, f"{n}.safetensors")
-            make_features(path, n, o.channels)
-            idle, base = measure([o.tessera, "reduce", path, "--op", f"cls-attention-topk:k={n}", "--trace", "--json"])
-            for name in o.only.split(","):
-                operation = OPERATORS[name][1](n)
-                theirs, _ = measure([sys.executable, __file__, "rival", name, path, str(o.rounds)])
-                ours, peaks = [], []
-                for _ in range(o.rounds):
-                    answer, peak = measure([o.tessera, "reduce", path, "--op", operation, "--json",
-                                            "-o", os.path.join(folder, "out.safetensors"), "-f",
-                                            "--threads", str(THREADS)])
-                    ours.append(answer["sets"][0]["seconds"])
-                    peaks.append(peak)
-                a, b = statistics.median(theirs["seconds"]), statistics.median(ours)
-                print(f"{n:6d} {name:20s} torch {a * 1e3:9.2f} ms ({min(theirs['seconds']) * 1e3:.2f}.."
-                      f"{max(theirs['seconds']) * 1e3:.2f}) {theirs['bytes'] / 1e6:8.1f} MB   tessera {b * 1e3:9.2f} ms "
-                      f"({min(ours) * 1e3:.2f}..{max(ours) * 1e3:.2f}) {max(0, max(peaks) - base) / 1e6:8.1f} MB   "
-                      f"{a / b:5.1f}x", flush=True)
+    if not o.json:
+        print("| tokens | operator | PyTorch ms | tessera ms | times as fast | in CPU time | PyTorch MB | tessera MB |")
+        print("|---|---|---|---|---|---|---|---|")
+    for n in map(int, o.tokens.split(",")):
+        for name in o.only.split(","):
+            compare(o.tessera, n, name, o)
 
 
 if __name__ == "__main__":

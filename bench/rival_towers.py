@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: MIT
 """A tower by transformers and by tessera: same weights, same pictures, same cores, turn by turn.
 
-    bench/rival_towers.py TESSERA FOLDER [PICTURES] [ROUNDS]
+    bench/rival_towers.py TESSERA FOLDER [ROUNDS [PICTURES]]
 
 FOLDER holds model.safetensors (or its index) and config.json of a CLIP, SigLIP or DINOv2; made-up weights
 will do: `make_weights MANIFEST FOLDER/model.safetensors` of a golden case writes some. Needs PyTorch,
-transformers and Pillow. Both make the usual features of PICTURES (default 8) random pictures of the tower's
-size: transformers in one process that has run a call before, attention by PyTorch's own fused kernel, without
-the blocks that are not needed; tessera by `tessera bench -t`, which times the same walk, and by whole processes
-of `tessera features`. Largest differences are printed with the times.
+transformers and Pillow. Both make the usual features of 1 or 16 PICTURES (default 1) of the tower's size:
+transformers in this process, attention by PyTorch's own fused kernel, without the blocks that are not needed;
+tessera by `tessera bench -t`, which times the same walk. A round (default 3) is three calls of the one, then
+one `tessera bench`. Walls are medians of all rounds, seconds of the processors those of transformers' calls:
+on a busy machine they are the ones to trust. Features of one picture are compared at the end.
 """
 import json
 import os
@@ -26,8 +27,10 @@ from PIL import Image
 from safetensors.torch import load_file
 
 tessera, folder = sys.argv[1:3]
-count = int(sys.argv[3]) if len(sys.argv) > 3 else 8
-rounds = int(sys.argv[4]) if len(sys.argv) > 4 else 3
+rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 3
+count = int(sys.argv[4]) if len(sys.argv) > 4 else 1
+if count not in (1, 16):
+    sys.exit("rival_towers: PICTURES: wanted 1 or 16, got %d" % count)
 
 with open(os.path.join(folder, "config.json")) as f:
     config = json.load(f)
@@ -86,28 +89,33 @@ def by_rival():
 
 
 def by_tessera(output):
-    subprocess.run([tessera, "features", *paths, "-t", folder, "-o", output, "-f", "-q", "--device", "cpu"], check=True)
+    subprocess.run([tessera, "features", paths[0], "-t", folder, "-o", output, "-f", "-q", "--device", "cpu"], check=True)
+
+
+def bench():
+    name = "f32, %d picture" % count
+    rows = subprocess.run([tessera, "bench", "-t", folder, "--device", "cpu", "--filter", name, "--seconds", "4", "--json"],
+                          check=True, capture_output=True, text=True).stdout
+    return next(r for r in json.loads(rows)["rows"] if r.get("by") == "tessera" and "median_ms" in r)
 
 
 want = by_rival()
-times = {"transformers, a call": [], "tessera features, a process": []}
-output = os.path.join(work, "f.safetensors")
+walls, processors, ours = [], [], []
 for _ in range(rounds):
-    began = time.time()
-    by_rival()
-    times["transformers, a call"].append(time.time() - began)
-    began = time.time()
-    by_tessera(output)
-    times["tessera features, a process"].append(time.time() - began)
-for name, seconds in times.items():
-    print("%-30s %8.1f ms a picture (median of %d)" % (name, 1000 * statistics.median(seconds) / count, rounds))
-rows = subprocess.run([tessera, "bench", "-t", folder, "--device", "cpu", "--json"], check=True,
-                      capture_output=True, text=True).stdout
-for row in json.loads(rows)["rows"]:
-    if row.get("by") == "tessera" and "median_ms" in row:
-        print("%-30s %8.1f ms a picture" % ("tessera bench, " + row["name"].split(" ", 1)[1], row["median_ms"]))
-got = load_file(output)
-size = int(round(want.shape[1] ** 0.5))
-if got[os.path.basename(paths[0]) + "/features"].shape[0] == size * size:
-    far = max(float(np.abs(got[os.path.basename(p) + "/features"].numpy() - want[i]).max()) for i, p in enumerate(paths))
-    print("largest difference %.3g, largest value %.3g" % (far, float(np.abs(want).max())))
+    for _ in range(3):
+        began, used = time.time(), time.process_time()
+        by_rival()
+        walls.append((time.time() - began) / count)
+        processors.append((time.process_time() - used) / count)
+    row = bench()
+    ours.append(row["median_ms"] / 1000 / count)
+print("transformers   %8.3f s a picture, least %8.3f, %8.3f s of the processors" % (
+    statistics.median(walls), min(walls), statistics.median(processors)))
+print("tessera        %8.3f s a picture, least %8.3f, %6.1f GFLOP/s" % (
+    statistics.median(ours), min(ours), row.get("gflops") or 0))
+print("transformers / tessera: %.2f" % (statistics.median(walls) / statistics.median(ours)))
+output = os.path.join(work, "f.safetensors")
+by_tessera(output)
+got = load_file(output)["features"].numpy()
+if got.shape == want[0].shape:
+    print("largest difference %.3g, largest value %.3g" % (np.abs(got - want[0]).max(), np.abs(want[0]).max()))

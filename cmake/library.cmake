@@ -26,6 +26,9 @@ foreach(kind JPEG TIFF WEBP AVIF)
     tessera_leave_out("media/write_${stem}\\.c")
   endif()
 endforeach()
+if(NOT TESSERA_VIDEO)
+  tessera_leave_out("media/(video_mux|write_video_coded|write_video_gif)\\.c")
+endif()
 
 # Flags that everything in the tree is built with; they stand before the first target.
 if(TESSERA_WERROR)

@@ -2,7 +2,9 @@
 /* clip_make.c: the features of a clip to K directions and an index map; the number K by one of
  * three rules. Clustering is quantizer/spherical.c. */
 #include "clip_make.h"
+#include "../compute/sums.h"
 #include "../quantizer/spherical.h"
+#include "../reduce/farthest.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -168,12 +170,9 @@ static tsr_status open_job(job *j, const float *features) {
     j->result.codebook = tsr_alloc(j->ctx, k * dim, sizeof(float), "clip codebook: means");
     if (!j->unit || !j->centroids || !j->result.labels || !j->result.counts || !j->result.codebook)
         return TSR_ERROR_MEMORY;
-    tsr_spherical_unit(features, j->n, j->dim, j->unit);
+    tsr_spherical_unit(j->ctx, features, j->n, j->dim, j->unit);
     for (size_t i = 0; i < n; ++i) {
-        double square = 0;
-        for (size_t d = 0; d < dim; ++d)
-            square += (double)j->unit[i * dim + d] * j->unit[i * dim + d];
-        j->square += square;
+        j->square += tsr_dot(j->unit + i * dim, j->unit + i * dim, j->dim);
     }
     if (j->s->first == TSR_CLIP_MAX_MIN)
         return tsr_farthest_open(j->device, &j->farthest, j->unit, j->n, j->dim);
@@ -202,10 +201,8 @@ static tsr_status hand_over(job *j, const float *features, uint32_t k, tsr_clip 
         return s;
     }
     for (int64_t i = 0; i < j->n; ++i) {
-        double square = 0;
-        for (int64_t d = 0; d < j->dim; ++d)
-            square += (double)features[i * j->dim + d] * features[i * j->dim + d];
-        clip->gains[i] = (float)sqrt(square);
+        const float *row = features + i * j->dim;
+        clip->gains[i] = (float)sqrt(tsr_dot(row, row, j->dim));
     }
     for (uint32_t c = 0; c < k; ++c)
         uses[c] = (uint64_t)j->result.counts[c];

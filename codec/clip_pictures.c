@@ -15,7 +15,8 @@ enum { GROUP = 8 }; /* pictures computed together */
 
 tsr_clip_pictures_settings tsr_clip_pictures_settings_default(void) {
     return (tsr_clip_pictures_settings){.files = tsr_clip_files_settings_default(),
-                                        .tower = tsr_model_settings_default()};
+                                        .tower = tsr_model_settings_default(),
+                                        .video = tsr_video_settings_default()};
 }
 
 /* One call's work. */
@@ -144,6 +145,29 @@ static tsr_status read_frames(job *j) {
     return s ? s : flush(j);
 }
 
+/* The chosen frames of a video; transparent pixels lie over the background, as a video has it. */
+static tsr_status read_video(job *j, const char *path) {
+    const tsr_clip_settings *c = &j->s->files.clip;
+    tsr_frames *frames = NULL;
+    const tsr_video_frame *frame = NULL;
+    const tsr_frame_pick *pick = NULL;
+    tsr_status s = tsr_frames_open(j->ctx, path, &j->s->video, &j->s->choice, c->progress,
+                                   c->progress_user, &frames);
+    while (!s && !(s = tsr_frames_next(frames, &frame, &pick)) && frame) {
+        tsr_image *image = &j->group[j->count];
+        const size_t bytes = (size_t)frame->width * frame->height * 3;
+        *image = (tsr_image){.width = (int)frame->width, .height = (int)frame->height};
+        image->rgb = tsr_alloc(j->ctx, bytes, 1, "frame of a video");
+        j->names[j->count] = strdup(path);
+        if (!image->rgb || !j->names[j->count]) s = TSR_ERROR_MEMORY;
+        if (!s) memcpy(image->rgb, frame->rgb, bytes);
+        if (++j->count == GROUP && !s) s = flush(j);
+        if (s) break;
+    }
+    tsr_frames_close(&frames);
+    return s ? s : flush(j);
+}
+
 /* ---- the clip ---------------------------------------------------------------------------------
  */
 
@@ -186,7 +210,7 @@ static void key_of(const job *j, const char *input, char key[TSR_TESS_MAX_KEY + 
 static tsr_status encode(job *j, const char *input) {
     const tsr_tower_info *info = tsr_tower_properties(j->tower);
     char key[TSR_TESS_MAX_KEY + 1], source[TSR_CLIP_SOURCE_BYTES];
-    tsr_status s = read_frames(j);
+    tsr_status s = j->s->is_video ? read_video(j, input) : read_frames(j);
     if (!s) s = read_newline(j);
     if (s) return s;
     key_of(j, input, key);
@@ -217,7 +241,10 @@ tsr_status tsr_clip_encode_pictures(tsr_context *ctx, const char *const *inputs,
     tsr_status s = tsr_clip_writer_open(ctx, &w, inputs, count, output, &settings->files,
                                         report ? report : &own);
     job j = {.ctx = ctx, .s = settings, .writer = &w};
-    if (!s) s = tsr_source_list_open(ctx, inputs, count, &settings->source, &j.list);
+    if (!s && settings->is_video && count != 1)
+        s = tsr_fail(ctx, TSR_ERROR_ARGUMENT, "clip: wanted one video, got %d", count);
+    if (!s && !settings->is_video)
+        s = tsr_source_list_open(ctx, inputs, count, &settings->source, &j.list);
     if (!s) s = tsr_tower_open(ctx, &j.tower, &settings->tower);
     if (!s) s = tsr_tower_check(j.tower, &request);
     if (!s) s = encode(&j, inputs[0]);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* decode_file.c: a token file to picture files. */
+/* decode_file.c: a token file to picture files, or a clip of it to a video. */
 #define TESSERA_EXPERIMENTAL
 #include <tessera/clip.h>
 
 #include "../media/picture_write.h"
 #include "../formats/tokens/token_layout.h"
+#include "decode_clip.h"
 #include "item_names.h"
 #include "tokenizer.h"
 
@@ -183,10 +184,9 @@ static tsr_status check_pictures(const job *j, const char *input) {
     return status;
 }
 
-/* Finds the items, opens the model and checks the settings, before anything is made. */
-static tsr_status open_job(job *j, const char *input) {
-    const tsr_decode_file_settings *s = j->s;
-    tsr_status status = tsr_token_file_open(j->ctx, &j->file, input);
+/* Opens the file and says whether it has pictures. */
+static tsr_status open_tokens(job *j, const char *input) {
+    const tsr_status status = tsr_token_file_open(j->ctx, &j->file, input);
     if (status) return status;
     const tsr_token_file_info *info = tsr_token_file_properties(j->file);
     j->header = *tsr_token_file_header(j->file);
@@ -198,7 +198,14 @@ static tsr_status open_job(job *j, const char *input) {
     j->report->items = info->items;
     j->report->recovered = info->recovered;
     j->report->damaged = info->damaged;
-    status = tsr_token_file_select(j->file, s->items, s->item_count, &j->indexes, &j->count);
+    return TSR_OK;
+}
+
+/* Finds the items and looks at the outputs, before anything is made. */
+static tsr_status choose_pictures(job *j, const char *input) {
+    const tsr_decode_file_settings *s = j->s;
+    tsr_status status =
+        tsr_token_file_select(j->file, s->items, s->item_count, &j->indexes, &j->count);
     if (status) return status;
     const bool pipe = !strcmp(j->to.output, "-");
     j->to.folder = !pipe && (j->count != 1 || is_folder(j->to.output));
@@ -214,12 +221,17 @@ static tsr_status open_job(job *j, const char *input) {
     status = check_target(j->ctx, input, &s->picture, &j->to);
     j->names.suffix = j->to.suffix;
     if (!status && j->to.folder) status = check_pictures(j, input);
-    if (status) return status;
+    return status;
+}
+
+/* Opens the model and checks that it made the tokens. */
+static tsr_status open_model(job *j, const char *input) {
+    const tsr_decode_file_settings *s = j->s;
     if (s->model.tile_width || s->model.tile_height)
         return tsr_fail(j->ctx, TSR_ERROR_ARGUMENT,
                         "tile: wanted 0x0, as the file has it, got %ux%u", s->model.tile_width,
                         s->model.tile_height);
-    status = tsr_tokenizer_open(j->ctx, &j->t, &s->model);
+    tsr_status status = tsr_tokenizer_open(j->ctx, &j->t, &s->model);
     if (j->t) {
         tsr_decode_report *r = j->report;
         snprintf(r->device, sizeof r->device, "%s", tsr_tokenizer_device(j->t));
@@ -263,8 +275,23 @@ tsr_status tsr_decode_file(tsr_context *ctx, const char *input, const char *outp
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "%s: wanted a path, got NULL",
                         input ? "output" : "input");
     job j = {.ctx = ctx, .s = &s, .to = {.output = output}, .report = report};
-    tsr_status status = open_job(&j, input);
-    if (!status) status = decode_all(&j, input);
+    tsr_status status = open_tokens(&j, input);
+    if (!status && tsr_clip_is_wanted(&s, j.file, output)) {
+        tsr_clip_job clip = {.ctx = ctx,
+                             .s = &s,
+                             .input = input,
+                             .output = output,
+                             .file = j.file,
+                             .header = &j.header,
+                             .report = report};
+        status = tsr_clip_job_open(&clip);
+        if (!status) status = open_model(&j, input);
+        if (!status) status = tsr_clip_job_run(&clip, j.t);
+    } else if (!status) {
+        status = choose_pictures(&j, input);
+        if (!status) status = open_model(&j, input);
+        if (!status) status = decode_all(&j, input);
+    }
     tsr_item_names_free(&j.names);
     tsr_tokenizer_close(&j.t);
     tsr_token_file_close(&j.file);

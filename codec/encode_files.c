@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* encode_files.c: picture files to one token file. The pipeline does the work; here stands what
- * goes in and what becomes of what comes out. */
+ * goes in and what becomes of what comes out; of videos only the second half. */
 #include "../formats/file.h"
 #include "../formats/tokens/token_layout.h"
-#include "pipeline.h"
+#include "encode_job.h"
 #include "target.h"
 
 #include <math.h>
@@ -12,8 +12,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static tsr_status check_arguments(tsr_context *ctx, const char *const *inputs, int count,
-                                  const char *output, const tsr_encode_files_settings *s) {
+tsr_status tsr_encode_check_arguments(tsr_context *ctx, const char *const *inputs, int count,
+                                      const char *output, const tsr_encode_files_settings *s) {
     if (count < 0 || (count ? !inputs : !s->source.files_from))
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "inputs: wanted at least one picture, got none");
     if (!output) return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "output: wanted a path, got NULL");
@@ -27,23 +27,9 @@ static tsr_status check_arguments(tsr_context *ctx, const char *const *inputs, i
     return status ? status : tsr_out_check(ctx, output);
 }
 
-/* One call's work, from picture files to the token file. */
-typedef struct job {
-    tsr_context *ctx;
-    const tsr_encode_files_settings *s;
-    const char *output;
-    tsr_source_list *list;
-    tsr_source *source; /* the reader's */
-    tsr_pipeline *pipeline;
-    tsr_token_writer *writer;
-    tsr_encode_report *report;
-    uint64_t total, passed; /* pictures; total 0: not known */
-    tsr_status first;       /* of the bad pictures, with its text */
-    char first_detail[1024];
-} job;
-
 /* Reports a bad picture. With SKIP the others go on: TSR_OK. */
-static tsr_status tell_bad(job *j, const char *input, tsr_status status, const char *detail) {
+tsr_status tsr_encode_job_tell_bad(tsr_encode_job *j, const char *input, tsr_status status,
+                                   const char *detail) {
     if (!j->report->failed++) {
         j->first = status;
         snprintf(j->first_detail, sizeof j->first_detail, "%s", detail);
@@ -67,7 +53,7 @@ static void report_tolerance(const tsr_encoder *encoder, float quality, tsr_enco
 }
 
 /* Opens the model and checks the settings before a picture is looked at. */
-static tsr_status open_pipeline(job *j, const tsr_image_settings *image) {
+tsr_status tsr_encode_job_open(tsr_encode_job *j, const tsr_image_settings *image) {
     const tsr_pipeline_settings settings = {.encoder = {.model = &j->s->model,
                                                         .encode = &j->s->encode,
                                                         .hints = &j->s->hints,
@@ -82,7 +68,7 @@ static tsr_status open_pipeline(job *j, const tsr_image_settings *image) {
     return TSR_OK;
 }
 
-static tsr_status open_list(job *j, const char *const *inputs, int count) {
+static tsr_status open_list(tsr_encode_job *j, const char *const *inputs, int count) {
     const tsr_status status = tsr_source_list_open(j->ctx, inputs, count, &j->s->source, &j->list);
     if (status) return status;
     const tsr_source_list_info info = tsr_source_list_properties(j->list);
@@ -93,7 +79,7 @@ static tsr_status open_list(job *j, const char *const *inputs, int count) {
 }
 
 /* Archives and pipes are not looked at: only reading them shows what is in them. */
-static tsr_status look_at(job *j, const tsr_image_settings *image, uint64_t index) {
+static tsr_status look_at(tsr_encode_job *j, const tsr_image_settings *image, uint64_t index) {
     const tsr_source_entry entry = tsr_source_list_entry(j->list, index);
     tsr_status status = TSR_OK;
     if (entry.problem)
@@ -104,12 +90,12 @@ static tsr_status look_at(job *j, const tsr_image_settings *image, uint64_t inde
     char detail[1024];
     snprintf(detail, sizeof detail, "%s", tsr_detail(j->ctx));
     tsr_source_list_leave_out(j->list, index);
-    (void)tell_bad(j, entry.path, status, detail);
+    (void)tsr_encode_job_tell_bad(j, entry.path, status, detail);
     return TSR_OK;
 }
 
 /* Finds all bad files by their headers. With STOP, one is enough to encode nothing. */
-static tsr_status look_at_all(job *j, const tsr_image_settings *image) {
+static tsr_status look_at_all(tsr_encode_job *j, const tsr_image_settings *image) {
     const tsr_encode_settings *s = &j->s->encode;
     const uint64_t all = tsr_source_list_count(j->list);
     for (uint64_t i = 0; i < all; ++i) {
@@ -130,7 +116,7 @@ static tsr_status look_at_all(job *j, const tsr_image_settings *image) {
 
 /* tsr_feed_fn */
 static tsr_status feed(void *user, tsr_context *ctx, tsr_feed *f) {
-    job *j = user;
+    tsr_encode_job *j = user;
     tsr_status status = TSR_OK;
     if (!j->source)
         status = tsr_source_open(ctx, j->list, 0, tsr_source_list_count(j->list), &j->source);
@@ -138,7 +124,7 @@ static tsr_status feed(void *user, tsr_context *ctx, tsr_feed *f) {
 }
 
 /* Writes an item and counts it. */
-static tsr_status take_item(job *j, const tsr_encoding *e) {
+static tsr_status take_item(tsr_encode_job *j, const tsr_encoding *e) {
     const tsr_token_item *tokens = tsr_item_tokens(e->item);
     const tsr_encoded done = {.item = tokens,
                               .details = tsr_item_selection(e->item),
@@ -147,7 +133,7 @@ static tsr_status take_item(job *j, const tsr_encoding *e) {
                               .predicted = e->predicted,
                               .decodes = e->decodes};
     const float quality = j->s->encode.choice.quality;
-    const tsr_status status = tsr_token_writer_add(j->writer, tokens);
+    const tsr_status status = j->add ? j->add(j, tokens) : tsr_token_writer_add(j->writer, tokens);
     if (status) return status;
     tsr_encode_report *r = j->report;
     r->target_decodes += done.decodes;
@@ -165,9 +151,7 @@ static tsr_status take_item(job *j, const tsr_encoding *e) {
     return TSR_OK;
 }
 
-/* tsr_consume_fn */
-static tsr_status consume(void *user, const tsr_passed *passed) {
-    job *j = user;
+tsr_status tsr_encode_job_consume(tsr_encode_job *j, const tsr_passed *passed) {
     const tsr_encoding *e = passed->encoding;
     const char *name = passed->sample->name;
     ++j->passed;
@@ -176,22 +160,28 @@ static tsr_status consume(void *user, const tsr_passed *passed) {
         const tsr_status status = take_item(j, e);
         char detail[1024];
         snprintf(detail, sizeof detail, "%s", tsr_detail(j->ctx));
-        return tsr_fault_of_picture(status) ? tell_bad(j, name, status, detail) : status;
+        return tsr_fault_of_picture(status) ? tsr_encode_job_tell_bad(j, name, status, detail)
+                                            : status;
     }
     const char *detail = e->detail ? e->detail : "no memory for what happened";
-    return tsr_fault_of_input(e->status) ? tell_bad(j, name, e->status, detail)
+    return tsr_fault_of_input(e->status) ? tsr_encode_job_tell_bad(j, name, e->status, detail)
                                          : tsr_fail(j->ctx, e->status, "%s", detail);
+}
+
+/* tsr_consume_fn */
+static tsr_status consume(void *user, const tsr_passed *passed) {
+    return tsr_encode_job_consume(user, passed);
 }
 
 /* tsr_stop_fn */
 static bool stop(void *user) {
-    const job *j = user;
+    const tsr_encode_job *j = user;
     const tsr_encode_settings *s = &j->s->encode;
     return s->progress && s->progress(s->progress_user, "encode", j->passed, j->total) != 0;
 }
 
-static tsr_status encode_all(job *j) {
-    const tsr_pipeline_ends ends = {.feed = feed, .consume = consume, .stop = stop, .user = j};
+tsr_status tsr_encode_job_run(tsr_encode_job *j, tsr_feed_fn feeds, tsr_consume_fn consumes) {
+    const tsr_pipeline_ends ends = {.feed = feeds, .consume = consumes, .stop = stop, .user = j};
     tsr_status status = tsr_pipeline_run(j->pipeline, &ends);
     if (status == TSR_ERROR_INTERRUPTED)
         status = tsr_fail(j->ctx, status, "%s: stopped by the caller", j->output);
@@ -205,7 +195,7 @@ static tsr_status encode_all(job *j) {
 /* ---- afterwards ---------------------------------------------------------------------------- */
 
 /* What was done before a failure is kept under another name, and the detail text says so. */
-static void keep_partial(job *j, tsr_status why) {
+static void keep_partial(tsr_encode_job *j, tsr_status why) {
     tsr_encode_report *r = j->report;
     char detail[1024];
     snprintf(detail, sizeof detail, "%s", tsr_detail(j->ctx));
@@ -218,23 +208,32 @@ static void keep_partial(job *j, tsr_status why) {
     (void)tsr_fail(j->ctx, why, "%s", detail);
 }
 
-static tsr_status run_job(job *j, const char *const *inputs, int count) {
+tsr_status tsr_encode_job_open_writer(tsr_encode_job *j) {
+    return tsr_token_writer_open(j->ctx, &j->writer, j->output,
+                                 &tsr_pipeline_encoder(j->pipeline, 0)->plan.header, &j->s->file);
+}
+
+tsr_status tsr_encode_job_finish(tsr_encode_job *j, tsr_status status) {
+    if (!status) status = tsr_out_check(j->ctx, j->output); /* it may have appeared meanwhile */
+    if (!status) status = tsr_token_writer_close(&j->writer);
+    if (status && j->writer && j->s->keep_partial) keep_partial(j, status);
+    tsr_token_writer_abandon(&j->writer);
+    struct stat st;
+    if (!status && strcmp(j->output, "-") && !stat(j->output, &st))
+        j->report->bytes = (uint64_t)st.st_size;
+    return status;
+}
+
+static tsr_status run_job(tsr_encode_job *j, const char *const *inputs, int count) {
     tsr_image_settings image = tsr_image_settings_default();
     memcpy(image.background, j->s->encode.fit.background, 3);
     tsr_status status = open_list(j, inputs, count);
-    if (!status) status = open_pipeline(j, &image);
+    if (!status) status = tsr_encode_job_open(j, &image);
     if (!status) status = look_at_all(j, &image);
-    if (!status)
-        status =
-            tsr_token_writer_open(j->ctx, &j->writer, j->output,
-                                  &tsr_pipeline_encoder(j->pipeline, 0)->plan.header, &j->s->file);
-    if (!status) status = encode_all(j);
+    if (!status) status = tsr_encode_job_open_writer(j);
+    if (!status) status = tsr_encode_job_run(j, feed, consume);
     if (!status) tsr_source_list_unused_keys(j->ctx, j->list, &j->report->unused_keys);
-    if (!status) status = tsr_out_check(j->ctx, j->output); /* it may have appeared meanwhile */
-    if (!status) return tsr_token_writer_close(&j->writer);
-    if (j->writer && j->s->keep_partial) keep_partial(j, status);
-    tsr_token_writer_abandon(&j->writer);
-    return status;
+    return tsr_encode_job_finish(j, status);
 }
 
 tsr_status tsr_encode_files(tsr_context *ctx, const char *const *inputs, int input_count,
@@ -245,17 +244,15 @@ tsr_status tsr_encode_files(tsr_context *ctx, const char *const *inputs, int inp
     tsr_encode_report own;
     if (!report) report = &own;
     *report = (tsr_encode_report){0};
-    tsr_status status = check_arguments(ctx, inputs, input_count, output, &s);
+    tsr_status status = tsr_encode_check_arguments(ctx, inputs, input_count, output, &s);
     if (status) return status;
-    job *j = tsr_alloc(ctx, 1, sizeof *j, "encode: job");
+    tsr_encode_job *j = tsr_alloc(ctx, 1, sizeof *j, "encode: job");
     if (!j) return TSR_ERROR_MEMORY;
     j->ctx = ctx;
     j->s = &s;
     j->output = output;
     j->report = report;
     status = run_job(j, inputs, input_count);
-    struct stat st;
-    if (!status && strcmp(output, "-") && !stat(output, &st)) report->bytes = (uint64_t)st.st_size;
     tsr_source_close(&j->source);
     tsr_pipeline_close(&j->pipeline);
     tsr_source_list_close(&j->list);

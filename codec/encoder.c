@@ -18,6 +18,7 @@ bool tsr_fault_of_picture(tsr_status status) {
     case TSR_ERROR_TRUNCATED:
     case TSR_ERROR_CHECKSUM:
     case TSR_ERROR_VERSION:
+    case TSR_ERROR_DAMAGED:
     case TSR_ERROR_UNSUPPORTED:
     case TSR_ERROR_TOKENS:
         return true;

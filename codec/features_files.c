@@ -5,6 +5,7 @@
 #include "../datasets/source.h"
 #include "../formats/file.h"
 #include "../media/image.h"
+#include "../reduce/operator.h"
 #include "encoder.h"
 #include "feature_output.h"
 
@@ -70,48 +71,31 @@ static tsr_status tell_failure(job *j, const char *name, tsr_status status) {
 
 /* ---- token sets ---- */
 
-static tsr_status add_column(tsr_token_set *set, const char *name, tsr_token_axis axis, int rank,
-                             const int64_t *dim, const float *data) {
-    if (!data) return TSR_OK;
-    tsr_token_array a = {
-        .name = name, .type = TSR_ARRAY_F32, .axis = axis, .rank = rank, .data = data};
-    memcpy(a.dim, dim, (size_t)rank * sizeof *dim);
-    return tsr_token_set_add(set, &a);
-}
-
-/* The set of a picture: features of the first layer, the rest as columns. */
-static tsr_status make_set(job *j, const tsr_picture_features *f, tsr_token_set **set) {
-    const tsr_tower_info *info = tsr_tower_properties(j->tower);
-    const tsr_feature_request *q = &j->s->request;
-    const int64_t n = (int64_t)f->rows * f->columns, all = f->all;
-    const int64_t d = info->channels, heads = info->heads;
-    const bool square = q->attention == TSR_ATTENTION_FULL;
-    tsr_status status = tsr_token_set_create(j->ctx, f->features[0], n, f->channels,
-                                             (int64_t[]){1, f->rows, f->columns}, set);
-    for (int i = 1; i < q->layer_count && !status; ++i) {
-        char name[32];
-        snprintf(name, sizeof name, "features.%d", tsr_tower_layer(j->tower, q->layers[i]));
-        status = add_column(*set, name, TSR_TOKEN_AXIS_FIRST, 2, (int64_t[]){n, d}, f->features[i]);
-    }
-    if (!status) status = add_column(*set, "class", TSR_TOKEN_AXIS_NONE, 1, &d, f->class_row);
-    if (!status)
-        status = add_column(*set, "keys", TSR_TOKEN_AXIS_FIRST, 2, (int64_t[]){n, d}, f->keys);
-    if (!status)
-        status = add_column(
-            *set, "attention", square ? TSR_TOKEN_AXIS_SQUARE : TSR_TOKEN_AXIS_LAST, square ? 3 : 2,
-            square ? (int64_t[]){heads, all, all} : (int64_t[]){heads, n, 0}, f->attention);
-    return status;
-}
-
-static tsr_status write_set(job *j, const char *key, const tsr_picture_features *f) {
-    tsr_token_set *set = NULL;
-    tsr_status status = make_set(j, f, &set);
-    if (!status) status = tsr_feature_output_add(j->output, key, set);
-    tsr_token_set_close(&set);
+static tsr_status write_set(job *j, const char *key, const tsr_token_set *set) {
+    const tsr_status status = tsr_feature_output_add(j->output, key, set);
     if (status) return status;
     j->report->pictures++;
-    j->report->rows += (uint64_t)f->rows * f->columns;
+    j->report->rows += (uint64_t)set->count;
     return TSR_OK;
+}
+
+/* The sets of pictures: sets[i] is that of pictures[i]. */
+static tsr_status make_sets(job *j, const tsr_picture *pictures, int count, tsr_token_set **sets) {
+    const tsr_feature_request *q = &j->s->request;
+    if (j->s->operation_count)
+        return tsr_tower_reduce(j->tower, pictures, count, q, j->s->operations,
+                                j->s->operation_count, sets, &j->report->operators);
+    tsr_picture_features *all = tsr_alloc(j->ctx, (size_t)count, sizeof *all, "features: group");
+    tsr_status status = all ? TSR_OK : TSR_ERROR_MEMORY;
+    if (!status) status = tsr_tower_features(j->tower, pictures, count, q, all);
+    for (int i = 0; i < count && !status; ++i)
+        status = tsr_tower_set(j->tower, q, &all[i], &sets[i]);
+    for (int i = 0; i < count && all; ++i)
+        tsr_picture_features_free(&all[i]);
+    for (int i = 0; i < count && status; ++i)
+        tsr_token_set_close(&sets[i]);
+    free(all);
+    return status;
 }
 
 /* ---- groups ---- */
@@ -126,21 +110,21 @@ static void forget(waiting *w) {
 /* Computes and writes `count` pictures of the group. */
 static tsr_status compute(job *j, waiting *group, int count) {
     tsr_picture *pictures = tsr_alloc(j->ctx, (size_t)count, sizeof *pictures, "features: group");
-    tsr_picture_features *all = tsr_alloc(j->ctx, (size_t)count, sizeof *all, "features: group");
-    tsr_status status = pictures && all ? TSR_OK : TSR_ERROR_MEMORY;
+    tsr_token_set **sets = tsr_alloc(j->ctx, (size_t)count, sizeof *sets, "features: group");
+    tsr_status status = pictures && sets ? TSR_OK : TSR_ERROR_MEMORY;
     for (int i = 0; i < count && !status; ++i)
         pictures[i] = (tsr_picture){.rgb = group[i].image.rgb,
                                     .width = group[i].image.width,
                                     .height = group[i].image.height,
                                     .key = group[i].name};
-    if (!status) status = tsr_tower_features(j->tower, pictures, count, &j->s->request, all);
+    if (!status) status = make_sets(j, pictures, count, sets);
     const bool made = !status;
     for (int i = 0; i < count && made && !status; ++i)
-        status = tell_failure(j, group[i].name, write_set(j, group[i].key, &all[i]));
-    for (int i = 0; i < count && made; ++i)
-        tsr_picture_features_free(&all[i]);
+        status = tell_failure(j, group[i].name, write_set(j, group[i].key, sets[i]));
+    for (int i = 0; i < count && sets; ++i)
+        tsr_token_set_close(&sets[i]);
     free(pictures);
-    free(all);
+    free(sets);
     if (made || !tsr_fault_of_picture(status)) return status;
     if (count == 1) return tell_failure(j, group[0].name, status);
     status = TSR_OK; /* one of them is at fault: which one shows when each is alone */
@@ -265,7 +249,7 @@ static tsr_status check_arguments(tsr_context *ctx, const char *const *inputs, i
     if (count < 0 || (count ? !inputs : !s->source.files_from))
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "inputs: wanted at least one picture, got none");
     if (!output) return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "output: wanted a path, got NULL");
-    tsr_status status = TSR_OK;
+    tsr_status status = tsr_operations_check(ctx, s->operations, s->operation_count);
     for (int i = 0; i < count && !status; ++i)
         if (inputs[i]) status = tsr_out_not_input(ctx, output, inputs[i]);
     if (!status) status = tsr_out_not_input(ctx, output, s->source.files_from);

@@ -38,6 +38,7 @@ typedef struct step {
     tsr_image image;
     tsr_encoding encoding;
     uint64_t bytes; /* of `flight_bytes` */
+    uint64_t raw;   /* bytes of a picture that came decoded and waits for a decoder */
 } step;
 
 typedef struct stage {
@@ -65,6 +66,7 @@ struct tsr_pipeline {
     step *steps; /* [STEPS] */
     uint64_t next_in, next_decode, next_encode, next_out;
     uint64_t in_flight;
+    uint64_t raw;          /* bytes of pictures that came decoded and wait */
     int decoding, waiting; /* decoders at work, and those that wait for room */
     bool ended, stop;      /* nothing more comes in; everybody leaves */
     tsr_status status;     /* the first failure of a stage */
@@ -106,12 +108,16 @@ static void step_clear(step *s) {
 
 /* ---- reader ------------------------------------------------------------------------------- */
 
+static uint64_t image_bytes(const tsr_image *image) {
+    return (uint64_t)image->width * (uint64_t)image->height * 3;
+}
+
 static void *read_all(void *arg) {
     stage *self = arg;
     tsr_pipeline *p = self->p;
     pthread_mutex_lock(&p->lock);
     while (!p->stop && !p->ended) {
-        if (p->next_in - p->next_out == STEPS) {
+        if (p->next_in - p->next_out == STEPS || p->raw > flight_bytes) {
             pthread_cond_wait(&p->changed, &p->lock);
             continue;
         }
@@ -127,7 +133,10 @@ static void *read_all(void *arg) {
             p->ended = true;
         } else {
             step *s = at(p, p->next_in++);
-            *s = (step){.state = DONE, .sample = feed.sample, .mark = feed.mark};
+            *s = (step){
+                .state = DONE, .sample = feed.sample, .mark = feed.mark, .image = feed.image};
+            if (feed.image.rgb) s->raw = image_bytes(&feed.image);
+            p->raw += s->raw;
             if (s->sample && !s->sample->status)
                 s->state = READ;
             else if (s->sample) {
@@ -160,10 +169,12 @@ static step *take_picture(tsr_pipeline *p) {
             if (p->ended) break;
         } else {
             step *s = at(p, p->next_decode);
-            if (!s->bytes) s->bytes = pixel_bytes(s->sample);
+            if (!s->bytes) s->bytes = s->raw ? s->raw : pixel_bytes(s->sample);
             if (!p->in_flight || p->in_flight + s->bytes <= flight_bytes) {
                 p->waiting -= waits;
                 ++p->next_decode;
+                p->raw -= s->raw;
+                s->raw = 0;
                 p->in_flight += s->bytes;
                 s->state = DECODING;
                 ++p->decoding;
@@ -185,8 +196,9 @@ static void decode(stage *self, step *s) {
     const tsr_sample *sample = s->sample;
     tsr_image *image = &s->image;
     tsr_fitted_picture *fitted = &s->encoding.fitted;
-    tsr_status status =
-        tsr_image_decode(self->ctx, sample->name, sample->bytes, sample->size, p->s.image, image);
+    tsr_status status = image->rgb ? TSR_OK
+                                   : tsr_image_decode(self->ctx, sample->name, sample->bytes,
+                                                      sample->size, p->s.image, image);
     if (!status) {
         fitted->picture = (tsr_picture){.rgb = image->rgb,
                                         .width = image->width,
@@ -397,7 +409,7 @@ tsr_status tsr_pipeline_run(tsr_pipeline *p, const tsr_pipeline_ends *ends) {
     p->passed = tsr_seconds() - began;
     for (int i = 0; i < STEPS; ++i)
         step_clear(&p->steps[i]);
-    p->in_flight = 0;
+    p->in_flight = p->raw = 0;
     if (!status && p->status) status = tsr_fail(p->ctx, p->status, "%s", p->detail);
     for (int i = 0; i < p->encoder_count && !status; ++i)
         status = tsr_encode_plan_finish(p->ctx, &p->encoder[i].plan);

@@ -16,7 +16,9 @@
 /* One step of the input: a sample, or a mark that passes through to the consumer in its place. */
 typedef struct tsr_feed {
     tsr_sample *sample; /* the pipeline's from here on */
-    void *mark;         /* the consumer's */
+    tsr_image image; /* of a sample without bytes: its picture, decoded already, such as the frame
+                        of a video; the pipeline's from here on */
+    void *mark;      /* the consumer's */
 } tsr_feed;
 /* Gives the next step; neither sample nor mark: the end. Called on the reader's thread; `ctx`
  * belongs to it and stays the same. */

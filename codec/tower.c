@@ -130,12 +130,15 @@ typedef struct group {
     size_t values[TSR_FEATURES_MOST]; /* of one picture */
     int count, layers;
     tsr_feature_sizes size;
+    bool stays; /* features of the first layer do not come down */
     tsr_scratch scratch;
 } group;
 
 static void ask(group *g, int pictures, tsr_feature_kind kind, int layer, int64_t values) {
-    float *all =
-        tsr_scratch_take(&g->scratch, (size_t)pictures * (size_t)values, sizeof *all, "features");
+    float *all = NULL;
+    if (!g->stays || g->count)
+        all = tsr_scratch_take(&g->scratch, (size_t)pictures * (size_t)values, sizeof *all,
+                               "features");
     g->values[g->count] = (size_t)values;
     g->list[g->count++] = (tsr_feature){kind, layer, all};
 }
@@ -208,6 +211,7 @@ static tsr_status hand_over(const group *g, int index, tsr_picture_features *f) 
     f->channels = g->q->project ? info->projected : info->channels;
     f->all = (uint32_t)tsr_tower_attended(g->t, n);
     for (int i = 0; i < g->count; ++i) {
+        if (!g->list[i].values) continue;
         const float *from = g->list[i].values + (size_t)index * g->values[i];
         const tsr_status status = check_finite(ctx, from, g->values[i]);
         float **to = &f->features[i < g->layers ? i : 0], *made;
@@ -239,24 +243,46 @@ static tsr_status hand_over(const group *g, int index, tsr_picture_features *f) 
     return TSR_OK;
 }
 
-/* Pictures whose views are of one size. */
-static tsr_status run_group(group *g, const tsr_picture *pictures, int count, tsr_tile_size tile,
-                            tsr_picture_features *all) {
-    const tsr_tower *t = g->t;
+tsr_status tsr_tower_run(tsr_tower *t, const tsr_picture *pictures, int count, tsr_tile_size tile,
+                         const tsr_feature_request *q, const tsr_tower_tail *tail,
+                         tsr_picture_features *all) {
+    group g = {.t = t, .q = q, .stays = tail != NULL, .scratch = {.ctx = t->model.ctx}};
     const tsr_tower_ops *ops = t->model.family->tower;
     const size_t bytes = (size_t)tile.width * tile.height * 3;
-    tsr_status status = ops->sizes(t->model.state, tile, &g->size);
+    tsr_status status = TSR_OK;
+    if (tail && !ops->features_and)
+        return tsr_fail(t->model.ctx, TSR_ERROR_UNSUPPORTED,
+                        "%s: wanted a tower that can be recorded with operators behind it",
+                        t->info.name);
+    status = ops->sizes(t->model.state, tile, &g.size);
     if (status) return status;
-    uint8_t *rgb = tsr_scratch_take(&g->scratch, (size_t)count, bytes, "features: pixels");
-    ask_all(g, count);
-    status = g->scratch.status;
+    uint8_t *rgb = tsr_scratch_take(&g.scratch, (size_t)count, bytes, "features: pixels");
+    ask_all(&g, count);
+    status = g.scratch.status;
     for (int i = 0; i < count && !status; ++i)
         status = tsr_view_make(t->model.host, &t->info.view, &pictures[i], rgb + (size_t)i * bytes);
     const tsr_pixels pixels = {rgb, count, tile};
-    if (!status) status = ops->features(t->model.state, &pixels, g->list, g->count);
+    if (!status)
+        status = tail ? ops->features_and(t->model.state, &pixels, g.list, g.count, tail)
+                      : ops->features(t->model.state, &pixels, g.list, g.count);
     for (int i = 0; i < count && !status; ++i)
-        status = hand_over(g, i, &all[i]);
+        status = hand_over(&g, i, &all[i]);
+    tsr_scratch_free(&g.scratch);
     return status;
+}
+
+int tsr_tower_group(const tsr_tower *t, const tsr_picture *pictures, int count, tsr_tile_size *tile,
+                    tsr_status *status) {
+    tsr_tile_size next = *tile = (tsr_tile_size){.frames = 1};
+    const tsr_view *view = &t->info.view;
+    int n = 1;
+    if (!*status)
+        *status = tsr_view_size(t->model.ctx, view, &pictures[0], &tile->width, &tile->height);
+    for (; n < count && !*status; ++n) {
+        *status = tsr_view_size(t->model.ctx, view, &pictures[n], &next.width, &next.height);
+        if (next.width != tile->width || next.height != tile->height) break;
+    }
+    return *status ? 0 : n;
 }
 
 tsr_status tsr_tower_features(tsr_tower *t, const tsr_picture *pictures, int count,
@@ -268,17 +294,9 @@ tsr_status tsr_tower_features(tsr_tower *t, const tsr_picture *pictures, int cou
     memset(all, 0, (size_t)count * sizeof *all);
     tsr_status status = tsr_tower_check(t, request);
     for (int done = 0, n; done < count && !status; done += n) {
-        tsr_tile_size tile = {.frames = 1}, next = tile;
-        status =
-            tsr_view_size(t->model.ctx, &t->info.view, &pictures[done], &tile.width, &tile.height);
-        for (n = 1; done + n < count && !status; ++n) {
-            status = tsr_view_size(t->model.ctx, &t->info.view, &pictures[done + n], &next.width,
-                                   &next.height);
-            if (next.width != tile.width || next.height != tile.height) break;
-        }
-        group g = {.t = t, .q = request, .scratch = {.ctx = t->model.ctx}};
-        if (!status) status = run_group(&g, pictures + done, n, tile, all + done);
-        tsr_scratch_free(&g.scratch);
+        tsr_tile_size tile;
+        n = tsr_tower_group(t, pictures + done, count - done, &tile, &status);
+        if (!status) status = tsr_tower_run(t, pictures + done, n, tile, request, NULL, all + done);
     }
     for (int i = 0; i < count && status; ++i)
         tsr_picture_features_free(&all[i]);

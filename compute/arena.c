@@ -102,13 +102,14 @@ struct tsr_scratch_piece {
     _Alignas(16) tsr_scratch_piece *before;
 };
 
-void *tsr_scratch_take(tsr_scratch *s, size_t count, size_t size, const char *what) {
+static void *take(tsr_scratch *s, size_t count, size_t size, const char *what,
+                  void *(*alloc)(tsr_context *, size_t, size_t, const char *)) {
     size_t bytes;
     if (s->status) return NULL;
     if (__builtin_mul_overflow(count, size, &bytes) ||
         __builtin_add_overflow(bytes, sizeof(tsr_scratch_piece), &bytes))
         bytes = SIZE_MAX; /* which tsr_alloc refuses by name */
-    tsr_scratch_piece *piece = tsr_alloc(s->ctx, 1, bytes, what);
+    tsr_scratch_piece *piece = alloc(s->ctx, 1, bytes, what);
     if (!piece) {
         s->status = TSR_ERROR_MEMORY;
         return NULL;
@@ -116,6 +117,14 @@ void *tsr_scratch_take(tsr_scratch *s, size_t count, size_t size, const char *wh
     piece->before = s->last;
     s->last = piece;
     return piece + 1;
+}
+
+void *tsr_scratch_take(tsr_scratch *s, size_t count, size_t size, const char *what) {
+    return take(s, count, size, what, tsr_alloc);
+}
+
+void *tsr_scratch_take_raw(tsr_scratch *s, size_t count, size_t size, const char *what) {
+    return take(s, count, size, what, tsr_alloc_raw);
 }
 
 void tsr_scratch_free(tsr_scratch *s) {

@@ -47,7 +47,7 @@ void tsr_arena_free(tsr_arena *arena);
  *     if (!status) status = ...;
  *     tsr_scratch_free(&s);
  *
- * Every array is an allocation of its own size, zeroed, so that nothing is held beyond what was
+ * Every array is an allocation of its own size, so that nothing is held beyond what was
  * taken. */
 typedef struct tsr_scratch_piece tsr_scratch_piece;
 typedef struct tsr_scratch {
@@ -58,6 +58,8 @@ typedef struct tsr_scratch {
 /* Array of count * size bytes, zeroed, aligned to 16. NULL after a failure: MEMORY, naming `what`,
  * when there is no memory, or when count * size overflows or exceeds the context's limit. */
 void *tsr_scratch_take(tsr_scratch *scratch, size_t count, size_t size, const char *what);
+/* The same, not zeroed: for large arrays that are written before they are read. */
+void *tsr_scratch_take_raw(tsr_scratch *scratch, size_t count, size_t size, const char *what);
 /* Frees every array; the scratch may be used again. */
 void tsr_scratch_free(tsr_scratch *scratch);
 

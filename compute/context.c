@@ -4,9 +4,12 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 const char *tsr_detail(const tsr_context *ctx) {
     return ctx ? ctx->detail : "";
@@ -52,7 +55,7 @@ void tsr_log(tsr_context *ctx, tsr_log_level level, const char *format, ...) {
     ctx->settings.log(ctx->settings.log_user, level, text);
 }
 
-void *tsr_alloc(tsr_context *ctx, size_t count, size_t size, const char *what) {
+static void *allocate(tsr_context *ctx, size_t count, size_t size, const char *what, bool zeroed) {
     uint64_t limit = ctx ? ctx->settings.memory_limit : UINT64_MAX;
     if (size && count > SIZE_MAX / size) {
         tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: %zu x %zu bytes overflow", what, count, size);
@@ -63,7 +66,31 @@ void *tsr_alloc(tsr_context *ctx, size_t count, size_t size, const char *what) {
                  what, (unsigned long long)limit, count * size);
         return NULL;
     }
-    void *p = calloc(count ? count : 1, size ? size : 1);
+    if (!count) count = 1;
+    if (!size) size = 1;
+    void *p = zeroed ? calloc(count, size) : malloc(count * size);
     if (!p) tsr_fail(ctx, TSR_ERROR_MEMORY, "%s: no memory for %zu bytes", what, count * size);
+    return p;
+}
+
+void *tsr_alloc(tsr_context *ctx, size_t count, size_t size, const char *what) {
+    return allocate(ctx, count, size, what, true);
+}
+
+/* Touching a large array for the first time costs as much as a pass over it when each page of 4 KiB
+ * is asked for alone. */
+static void want_huge_pages(void *p, size_t bytes) {
+#ifdef MADV_HUGEPAGE
+    const uintptr_t huge = (uintptr_t)1 << 21, from = ((uintptr_t)p + huge - 1) / huge * huge;
+    const uintptr_t to = ((uintptr_t)p + bytes) / huge * huge;
+    if (bytes >= 4 * huge && to > from) madvise((void *)from, to - from, MADV_HUGEPAGE);
+#else
+    (void)p, (void)bytes;
+#endif
+}
+
+void *tsr_alloc_raw(tsr_context *ctx, size_t count, size_t size, const char *what) {
+    void *p = allocate(ctx, count, size, what, false);
+    if (p) want_huge_pages(p, count * size);
     return p;
 }

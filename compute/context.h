@@ -38,5 +38,7 @@ void tsr_log(tsr_context *ctx, tsr_log_level level, const char *format, ...) TSR
  * failure that names `what`: no memory, or count * size overflows or exceeds the context's limit.
  */
 void *tsr_alloc(tsr_context *ctx, size_t count, size_t size, const char *what);
+/* The same, not zeroed: for large arrays that are written before they are read. */
+void *tsr_alloc_raw(tsr_context *ctx, size_t count, size_t size, const char *what);
 
 #endif

@@ -42,8 +42,12 @@ tsr_cpu_products tsr_device_products(const tsr_device *d) {
     return d->cpu_products;
 }
 
-bool tsr_device_uses_onednn(const tsr_device *d) {
-    return d->onednn;
+bool tsr_device_onednn_linear(const tsr_device *d) {
+    return d->onednn_linear;
+}
+
+bool tsr_device_onednn_conv(const tsr_device *d) {
+    return d->onednn_conv;
 }
 
 tsr_context *tsr_device_context(const tsr_device *d) {
@@ -52,6 +56,15 @@ tsr_context *tsr_device_context(const tsr_device *d) {
 
 size_t tsr_device_peak_bytes(const tsr_device *d) {
     return d->peak;
+}
+
+tsr_device_traffic tsr_device_traffic_of(const tsr_device *d) {
+    return d->traffic;
+}
+
+bool tsr_device_is_plain_cpu(const tsr_device *d) {
+    return d->info.kind == TSR_DEVICE_CPU && !d->settings.reference && !d->settings.plan &&
+           !tsr_device_masked(d, "cpu");
 }
 
 bool tsr_device_masked(const tsr_device *d, const char *name) {
@@ -111,5 +124,54 @@ tsr_status tsr_execute(tsr_device *d, const tsr_program *program, const tsr_tens
                         "a model function",
                         name);
     if (d->lost) return tsr_fail(d->ctx, d->lost, "%s", d->lost_detail);
+    ++d->traffic.executions;
     return d->backend->execute(d, program, in, in_count, out, out_count);
+}
+
+/* ---- outlines ---- */
+
+static tsr_status outline_make(tsr_run *run, tsr_tensor *tensor) {
+    (void)run;
+    (void)tensor;
+    return TSR_OK;
+}
+static tsr_status outline_weight(tsr_run *run, tsr_tensor *tensor, tsr_weight *weight,
+                                 bool kernel) {
+    (void)run;
+    (void)tensor;
+    (void)weight;
+    (void)kernel;
+    return TSR_OK;
+}
+static tsr_status outline_emit(tsr_run *run, const tsr_call *call) {
+    (void)run;
+    (void)call;
+    return TSR_OK;
+}
+static const tsr_backend outline_backend = {
+    .make = outline_make, .weight = outline_weight, .emit = outline_emit};
+
+tsr_status tsr_outline(tsr_device *d, const tsr_program *program, const tsr_tensor *in,
+                       int in_count) {
+    tsr_tensor own[TSR_MAX_IO], *inputs[TSR_MAX_IO] = {0}, *made[TSR_MAX_IO];
+    if (!d) return TSR_ERROR_ARGUMENT;
+    if (!program || !program->fn || in_count < 0 || in_count > TSR_MAX_IO)
+        return tsr_fail(d->ctx, TSR_ERROR_ARGUMENT,
+                        "outline: wanted a function and at most %d inputs, got %d", TSR_MAX_IO,
+                        in_count);
+    for (int i = 0; i < in_count; ++i) {
+        own[i] = in[i];
+        own[i].data = NULL;
+        inputs[i] = &own[i];
+    }
+    /* The same device with arenas and functions of its own. */
+    tsr_device shape = *d;
+    shape.backend = &outline_backend;
+    shape.nodes = shape.data = shape.scratch = (tsr_arena){0};
+    tsr_run run = {.device = &shape};
+    const tsr_status status = tsr_run_walk(&run, program, inputs, made, 0);
+    tsr_arena_free(&shape.nodes);
+    tsr_arena_free(&shape.data);
+    tsr_arena_free(&shape.scratch);
+    return status;
 }

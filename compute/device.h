@@ -102,6 +102,8 @@ tsr_context *tsr_device_context(const tsr_device *device);
 const char *tsr_device_fast_path(const tsr_device *device);
 /* True once a product has used the device's fast path. */
 bool tsr_device_fast_used(const tsr_device *device);
+/* True where ops run in the cpu's own loops: then a caller may use those (cpu/gemm.h) itself. */
+bool tsr_device_is_plain_cpu(const tsr_device *device);
 /* True if `name` was switched off with --mask. */
 bool tsr_device_masked(const tsr_device *device, const char *name);
 
@@ -141,8 +143,25 @@ tsr_status tsr_execute(tsr_device *device, const tsr_program *program, const tsr
 /* Drops recordings and packed weights that belong to `model`. */
 void tsr_device_forget(tsr_device *device, const void *model);
 
+/* Walks through a model function as tsr_execute would, on tensors that have shapes and no values,
+ * and computes nothing: for a function that leaves what it found about shapes in its arguments.
+ * Data of `in` may be NULL. Returns the first failure of any op; what only a device can refuse (a
+ * shape it has no form for) it does not see. */
+tsr_status tsr_outline(tsr_device *device, const tsr_program *program, const tsr_tensor *in,
+                       int in_count);
+
 /* Bytes of the activations of the last tsr_execute at its peak. */
 size_t tsr_device_peak_bytes(const tsr_device *device);
+
+/* What a device was asked to do since it was opened. Of the cpu device, which shares the host's
+ * memory, the executions alone are counted. */
+typedef struct tsr_device_traffic {
+    uint64_t executions;  /* programs */
+    uint64_t submissions; /* command buffers handed to the driver, for programs alone */
+    uint64_t bytes_up;    /* of inputs of programs; weights and tables are not counted */
+    uint64_t bytes_down;  /* of outputs of programs */
+} tsr_device_traffic;
+tsr_device_traffic tsr_device_traffic_of(const tsr_device *device);
 
 /* A scope frees the activations made inside it, all but one. Model functions wrap each block:
  *     tsr_scope s = tsr_scope_open(r);  x = vit_block(r, ...);  x = tsr_scope_close(r, s, x);

@@ -93,8 +93,10 @@ typedef enum tsr_cpu_products {
 } tsr_cpu_products;
 /* Form of a cpu device's products. */
 tsr_cpu_products tsr_device_products(const tsr_device *device);
-/* True if f32 products of a cpu device are computed by oneDNN, the fastest form --mask allows. */
-bool tsr_device_uses_onednn(const tsr_device *device);
+/* True if f32 products, or convolutions, of a cpu device are computed by oneDNN, as the fastest
+ * form that --mask allows. */
+bool tsr_device_onednn_linear(const tsr_device *device);
+bool tsr_device_onednn_conv(const tsr_device *device);
 /* Records that an op took another form than f32, for tsr_device_fast_used. */
 void tsr_device_use_fast(tsr_device *device);
 

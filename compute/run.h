@@ -36,14 +36,16 @@ struct tsr_device {
     char *mask;
     char fast_path[96]; /* tsr_device_fast_path; set when the device is opened */
     bool fast_used;
-    tsr_cpu_products cpu_products; /* cpu */
-    bool onednn;                   /* cpu: tsr_device_uses_onednn; set when the device is opened */
-    tsr_run *run;                  /* while a model function is being walked */
-    tsr_arena nodes;               /* tensor structs, which live as long as the run */
-    tsr_arena data;                /* cpu: activations */
-    tsr_arena scratch;             /* cpu: of one op */
-    size_t peak;                   /* tsr_device_peak_bytes */
-    tsr_status lost;               /* not OK: the device is lost, and every call fails with this */
+    tsr_cpu_products cpu_products;   /* cpu */
+    bool onednn_linear, onednn_conv; /* cpu: tsr_device_onednn_linear, ..._conv; set when the device
+                                        is opened */
+    tsr_run *run;                    /* while a model function is being walked */
+    tsr_arena nodes;                 /* tensor structs, which live as long as the run */
+    tsr_arena data;                  /* cpu: activations */
+    tsr_arena scratch;               /* cpu: of one op */
+    size_t peak;                     /* tsr_device_peak_bytes */
+    tsr_device_traffic traffic;      /* tsr_device_traffic_of */
+    tsr_status lost; /* not OK: the device is lost, and every call fails with this */
     char lost_detail[256];
     void *vulkan; /* vulkan_device of device_vulkan.c */
 };

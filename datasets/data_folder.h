@@ -8,23 +8,17 @@
 #define FORMATS_DATA_FOLDER_H
 
 #include "../formats/file.h"
+#include "../formats/out_folder.h"
 
 #define TSR_DATASET_CARD "tessera.json" /* what the data are, beside them */
 
-typedef struct tsr_data_folder {
-    tsr_context *ctx;
-    char *path, *temporary; /* NULL, NULL: stdout */
-    bool keep;              /* nothing may stand under `path` */
-} tsr_data_folder;
+/* A folder without a name is stdout. Committed and abandoned as any tsr_out_folder. */
+typedef tsr_out_folder tsr_data_folder;
 /* Says what tsr_data_folder_open would say of what exists, and makes nothing. A folder that exists
  * may be replaced when it is empty or holds a tessera.json. Errors: EXISTS, ARGUMENT. */
 tsr_status tsr_data_folder_check(tsr_context *ctx, const char *path);
 /* Makes the temporary folder; "-" is stdout. Errors: EXISTS, ARGUMENT, IO, NO_SPACE, MEMORY. */
 tsr_status tsr_data_folder_open(tsr_context *ctx, const char *path, tsr_data_folder *folder);
-/* Gives the folder its final name. Errors: EXISTS, IO, NO_SPACE. */
-tsr_status tsr_data_folder_commit(tsr_data_folder *folder);
-/* Removes what was written. Does nothing after tsr_data_folder_commit. */
-void tsr_data_folder_abandon(tsr_data_folder *folder);
 
 /* A file of the folder that is being written. */
 typedef struct tsr_data_file {

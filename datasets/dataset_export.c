@@ -527,7 +527,7 @@ static tsr_status export_all(exporter *ex, const char *const *inputs, int count,
         tsr_log(ctx, TSR_LOG_WARNING, "%llu attributes of bytes are left out: no format has them",
                 (unsigned long long)ex->bytes);
     if (!s) s = write_card(ex);
-    if (!s) s = tsr_data_folder_commit(&ex->folder);
+    if (!s) s = tsr_out_folder_commit(&ex->folder);
     if (s || !(ex->recovered || ex->damaged || ex->report.unreadable)) return s;
     return tsr_fail(ctx, TSR_ERROR_DAMAGED, "%s: inputs are cut or damaged: %llu items written",
                     output, (unsigned long long)ex->report.items);
@@ -554,7 +554,7 @@ tsr_status tsr_export(tsr_context *ctx, const char *const *inputs, int count, co
         if (ex->parts[i].writer) format->abandon(&ex->parts[i].writer);
         tsr_key_set_free(&ex->parts[i].keys);
     }
-    tsr_data_folder_abandon(&ex->folder);
+    tsr_out_folder_abandon(&ex->folder);
     tsr_token_file_close(&ex->stdin_file);
     tsr_path_list_free(&ex->paths);
     tsr_item_record_free(&ex->item);

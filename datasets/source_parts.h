@@ -4,26 +4,10 @@
 #define DATASETS_SOURCE_PARTS_H
 
 #include "../compute/context.h"
+#include "../formats/file_names.h"
 #include "../formats/hash.h"
 #include "attribute_table.h"
 #include "source.h"
-
-/* ---- names (source_names.c) --------------------------------------------------------------- */
-
-typedef enum tsr_name_kind {
-    TSR_NAME_OTHER,
-    TSR_NAME_PICTURE,
-    TSR_NAME_ARCHIVE,
-    TSR_NAME_TEXT,    /* members of archives that become attributes */
-    TSR_NAME_INTEGER, /* "cls" */
-    TSR_NAME_JSON
-} tsr_name_kind;
-/* What a suffix in lower case without its dot says: "jpg", "tar.gz", "txt". */
-tsr_name_kind tsr_suffix_kind(const char *suffix);
-/* What the name of a file says: PICTURE, ARCHIVE or OTHER. */
-tsr_name_kind tsr_file_kind(const char *path);
-/* Natural order: part by part of a path, digits by their value; equal only for equal texts. */
-int tsr_natural_order(const char *a, const char *b);
 
 /* ---- the list (source_entries.c, source_keys.c, source_folder.c, source_list.c) ----------- */
 

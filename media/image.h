@@ -59,6 +59,9 @@ tsr_status tsr_image_recognise(tsr_context *ctx, const char *name, const void *b
 /* Logs a warning when another picture follows the first of the bytes: for callers that want one of
  * a pipe. */
 void tsr_image_warn_of_more(tsr_context *ctx, const char *name, const uint8_t *bytes, size_t size);
+/* Turns the picture as an EXIF orientation, 1..8, asks; `name` begins the detail text. Errors:
+ * MEMORY. */
+tsr_status tsr_image_turn(tsr_context *ctx, const char *name, int orientation, tsr_image *image);
 /* For the decoders: fails with TOO_LARGE when width x height exceeds settings->max_pixels. `name`
  * begins the detail text. */
 tsr_status tsr_image_check_size(tsr_context *ctx, const char *name, uint64_t width, uint64_t height,

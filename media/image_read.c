@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Turns the picture as its EXIF tag asks: pixel (x, y) of the upright picture is taken from
+/* Pixel (x, y) of the upright picture is taken from
  * origin + x*step_x + y*step_y of the stored one. */
-static tsr_status turn(tsr_context *ctx, const char *name, int orientation, tsr_image *image) {
+tsr_status tsr_image_turn(tsr_context *ctx, const char *name, int orientation, tsr_image *image) {
     if (orientation == 1) return TSR_OK;
     const size_t w = (size_t)image->width, h = (size_t)image->height;
     bool swapped = orientation >= 5;
@@ -59,7 +59,7 @@ tsr_status tsr_image_decode(tsr_context *ctx, const char *name, const void *byte
                           "%s: wanted a whole picture, got one without end mark", name);
     if (!status) status = probe.reader->decode(&d);
     if (!settings->apply_orientation) image->orientation = 1;
-    if (!status) status = turn(ctx, name, image->orientation, image);
+    if (!status) status = tsr_image_turn(ctx, name, image->orientation, image);
     if (status) tsr_image_free(image);
     return status;
 }

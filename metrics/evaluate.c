@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* evaluate.c: all pixel measures of two pictures at once, from memory and from files. */
-#include <tessera/tessera.h>
+#include <tessera/evaluate.h>
 
 #include "metrics.h"
 #include "../media/image.h"

@@ -27,4 +27,44 @@ tsr_status tsr_ssim_gaussian(tsr_context *ctx, const uint8_t *a, const uint8_t *
 tsr_status tsr_ssim_uniform(tsr_context *ctx, const uint8_t *a, const uint8_t *b, int width,
                             int height, double *ssim);
 
+/* ---- clips: frames one after the other ---- */
+
+/* Error of one frame of a clip. */
+typedef struct tsr_frame_error {
+    tsr_pixel_error pixels;
+    double ssim_gaussian, ssim_uniform; /* NaN where a side is below the window */
+    double flicker;                     /* NaN of the first frame */
+} tsr_frame_error;
+/* A mean over the frames that have a number. */
+typedef struct tsr_clip_mean {
+    double sum;
+    uint64_t count;
+} tsr_clip_mean;
+/* What is known of a clip so far, and the error of its last frame. Zeros to begin. */
+typedef struct tsr_clip_error {
+    uint64_t frames, equal; /* equal: of `frames`, without any error */
+    tsr_clip_mean mse, psnr, ssim_gaussian, ssim_uniform, l1, flicker;
+    int width, height;
+    int16_t *last; /* [height, width, 3] */
+} tsr_clip_error;
+/* Measures the next frame of a clip. All frames have the size of the first.
+ *
+ * Protocol of the flicker. With the signed error e_t = b_t - a_t of frame t (a original, b
+ * reconstruction, 0..255) it is the mean absolute change of the error,
+ *
+ *     flicker_t = mean over pixels and channels of |e_t - e_(t-1)|,   t = 1, 2, ...
+ *     flicker   = mean over t >= 1 of flicker_t                       on the 0..255 scale.
+ *
+ * An error that stands still has none, however large, and so has motion that both show. Errors:
+ * MEMORY. */
+tsr_status tsr_clip_error_add(tsr_context *ctx, tsr_clip_error *clip, const uint8_t *a,
+                              const uint8_t *b, int width, int height, tsr_frame_error *frame);
+/* The mean, or NaN without any number. */
+double tsr_clip_mean_of(const tsr_clip_mean *mean);
+/* PSNR of the pooled error: 10 log10(255^2 / mean mse of the frames), infinity without error, NaN
+ * without frames. (The mean of the frames' own PSNR is `psnr`, over those that have an error.) */
+double tsr_clip_psnr(const tsr_clip_error *clip);
+/* Frees `last`. */
+void tsr_clip_error_free(tsr_clip_error *clip);
+
 #endif

@@ -170,6 +170,27 @@ typedef struct tsr_feature_sizes {
     int64_t projected_rows, projected_columns; /* of the grid of projected rows */
 } tsr_feature_sizes;
 
+/* An array that comes down from a tail, for each tile as large. */
+typedef struct tsr_tower_output {
+    tsr_dtype dtype;
+    int64_t values; /* of a tile */
+    void *data;     /* [tiles, values], the caller's */
+} tsr_tower_output;
+enum { TSR_TOWER_OUTPUTS = 3 };
+
+/* What is recorded behind a tower, in the same program, on arrays that stay on the device. */
+typedef struct tsr_tower_tail {
+    /* Sets out[0 .. output_count-1], each [tiles, values], from the list's arrays [tiles, ...].
+     * `model` is the tower's, for `project` below. */
+    void (*record)(tsr_run *run, const struct tsr_tower_tail *tail, const tsr_feature *list,
+                   int count, tsr_tensor *const *made, int64_t tiles, const void *model,
+                   tsr_tensor **out);
+    void *arg;       /* whose */
+    int64_t variant; /* all that `record` depends on beside shapes */
+    tsr_tower_output outputs[TSR_TOWER_OUTPUTS];
+    int output_count;
+} tsr_tower_tail;
+
 typedef struct tsr_tower_ops {
     /* Fills *info but for family and weights_hash. */
     void (*describe)(const void *model, tsr_tower_info *info);
@@ -181,6 +202,13 @@ typedef struct tsr_tower_ops {
      * row, projector or pooling); MEMORY, the device's. */
     tsr_status (*features)(const void *model, const tsr_pixels *pixels, const tsr_feature *list,
                            int count);
+    /* The same with a tail; arrays of the list whose `values` are NULL do not come down. NULL:
+     * nothing can be recorded behind these towers. */
+    tsr_status (*features_and)(const void *model, const tsr_pixels *pixels, const tsr_feature *list,
+                               int count, const tsr_tower_tail *tail);
+    /* Rows [..., D] through the projector of a model that has one: [..., P]. NULL: the projector
+     * takes more than a row at a time. */
+    tsr_tensor *(*project)(tsr_run *run, const void *model, tsr_tensor *rows);
 } tsr_tower_ops;
 
 /* What a judge says of pictures a, or of pairs a and b. Arrays are the caller's; an array that is

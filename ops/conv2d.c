@@ -263,7 +263,7 @@ static tsr_status cpu(tsr_device *device, const tsr_call *call) {
     j.bands =
         tsr_device_scratch(device, (size_t)tsr_thread_count(ctx) * j.band_floats * sizeof(float));
     if (!j.bands) return TSR_ERROR_MEMORY;
-    bool onednn = j.half ? products == TSR_PRODUCTS_BF16 : tsr_device_uses_onednn(device);
+    bool onednn = j.half ? products == TSR_PRODUCTS_BF16 : tsr_device_onednn_conv(device);
     tsr_onednn_conv_shape band = {.h = (j.band_rows - 1) * s.stride + s.kh,
                                   .w = j.band_width,
                                   .c = s.c,

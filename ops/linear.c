@@ -176,7 +176,7 @@ static tsr_status cpu(tsr_device *d, const tsr_call *c) {
     j.finish = c->in[BIAS] || c->in[GATE] || c->in[RESIDUAL] || c->p.i[ACT] != TSR_ACT_NONE;
     const tsr_cpu_products products = c->p.i[EXACT] ? TSR_PRODUCTS_F32 : tsr_device_products(d);
     bool half = products != TSR_PRODUCTS_F32;
-    bool onednn = half ? products == TSR_PRODUCTS_BF16 : tsr_device_uses_onednn(d);
+    bool onednn = half ? products == TSR_PRODUCTS_BF16 : tsr_device_onednn_linear(d);
     if (c->weight->packed && c->weight->packed_free != packed_free)
         return tsr_fail(ctx, TSR_ERROR_STATE,
                         "linear: %s: wanted a weight of linear layers alone, got one of conv2d",

@@ -258,6 +258,78 @@ tsr_beam tsr_beam_step(tsr_run *r, const tsr_beam *beam, const tsr_tensor *produ
 tsr_tensor *tsr_segment_sum(tsr_run *r, const tsr_tensor *x, const tsr_tensor *ids, int64_t k,
                             tsr_tensor **counts);
 
+/* ---- choosing and grouping rows ---------------------------------------------------------- */
+
+/* The order in which chosen places are listed. */
+typedef enum tsr_order { TSR_ORDER_FALLING = 0, TSR_ORDER_ASCENDING } tsr_order;
+/* Places of the k greatest of n numbers x, the lowest among equals; NaN is the greatest: I32 [k],
+ * by falling number or by ascending place. *edge becomes F32 [2], the least number that was taken
+ * and the greatest that was not (-infinity for k = n); NULL: not wanted. */
+tsr_tensor *tsr_top_k(tsr_run *r, const tsr_tensor *x, int64_t k, tsr_order order,
+                      tsr_tensor **edge);
+/* Ids I32 in ascending order. */
+tsr_tensor *tsr_sort_ids(tsr_run *r, const tsr_tensor *ids);
+
+/* Means of groups of rows: x [N, D], map I32 [N] -> [count, D], the mean of the rows that map sends
+ * to each group, -1 to none, weighted by weight [N] (not negative; NULL: equally). A group without
+ * weight counts its rows equally, one without rows is zeros; the mean of one row is that row. */
+tsr_tensor *tsr_group_mean(tsr_run *r, const tsr_tensor *x, const tsr_tensor *weight,
+                           const tsr_tensor *map, int64_t count);
+/* Means of lists of rows, which are known from shapes and may overlap: x [N, D] -> [count, D].
+ * lists: count + 1 starts that rise from 0, then the rows of all lists. With weight [N] a row
+ * weighs the softmax of weight / temperature inside its list. */
+tsr_tensor *tsr_list_mean(tsr_run *r, const tsr_tensor *x, const tsr_tensor *weight,
+                          float temperature, const int32_t *lists, int64_t count);
+
+/* Squared distances of all pairs of rows: a [M, D], b [N, D] -> [M, N]. */
+tsr_tensor *tsr_square_distances(tsr_run *r, const tsr_tensor *a, const tsr_tensor *b);
+
+/* Picks, one after the other. */
+typedef struct tsr_picks {
+    tsr_tensor *order;  /* I32 [k] what was picked */
+    tsr_tensor *at;     /* F32 [k] the score it was picked with */
+    tsr_tensor *margin; /* F32 [k] by how much that was above the next */
+    tsr_tensor *score;  /* F32 [N] scores after the last pick; -infinity of what is picked */
+} tsr_picks;
+typedef enum tsr_farthest_rule {
+    TSR_FARTHEST_MAXMIN =
+        0,                /* score: distance to the nearest pick; at first to the nearest other */
+    TSR_FARTHEST_KCENTRE, /* the same, but at first less the sum of distances to all */
+    TSR_FARTHEST_MAXSUM   /* score: sum of distances to the picks; at first to all */
+} tsr_farthest_rule;
+/* Picks k rows of N with the greatest score, the lowest among equals, from distances [N, N].
+ * first: the first pick; -1: the rule's. */
+tsr_picks tsr_pick_farthest(tsr_run *r, const tsr_tensor *distance, tsr_farthest_rule rule,
+                            int64_t first, int64_t k);
+/* Greedy facility location: similar [N, M], not negative, how well each of N candidates stands for
+ * each of M; k times the candidate that raises the sum of the greatest similarities most, the
+ * lowest among equals. */
+tsr_picks tsr_cover(tsr_run *r, const tsr_tensor *similar, int64_t k);
+
+/* Where t tokens go in a step of bipartite soft matching (Bolya et al. 2023): order I32 [even]
+ * lists the even tokens (token 2 i as i), of which the first `merged` go where their odd token odd
+ * I32 [even] (token 2 j + 1 as j) is -> I32 [t]: even tokens that stay, in order, then odd ones. */
+tsr_tensor *tsr_match_map(tsr_run *r, const tsr_tensor *order, const tsr_tensor *odd, int64_t t,
+                          int64_t merged);
+
+/* Density peaks of N rows of `dim` numbers from squared distances [N, N]; d = sqrt(square / dim).
+ */
+typedef struct tsr_peaks {
+    tsr_tensor *density; /* [N] exp(-mean of the smallest d^2, the row's own among them) */
+    tsr_tensor *delta; /* [N] d to the nearest denser row, of equal ones the lower is denser; of the
+                          densest the largest d of all */
+    tsr_tensor *score; /* [N] density * delta */
+} tsr_peaks;
+tsr_peaks tsr_density_peaks(tsr_run *r, const tsr_tensor *squares, int64_t dim, int64_t neighbours);
+/* The nearest of some rows, from distances [N, N] and centres I32 [K] -> I32 [N]: places in
+ * centres, the first of equal ones; a centre is its own. */
+tsr_tensor *tsr_join_centres(tsr_run *r, const tsr_tensor *distance, const tsr_tensor *centres);
+
+/* A tensor of these values, F32 or I32, which are read during the call and belong to the program:
+ * whatever they depend on must be in its variant. */
+tsr_tensor *tsr_constant(tsr_run *r, tsr_dtype dtype, int rank, const int64_t *dim,
+                         const void *values);
+
 /* ---- pictures -------------------------------------------------------------------------- */
 
 typedef enum tsr_filter {

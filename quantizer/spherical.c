@@ -2,31 +2,45 @@
 /* spherical.c: cosine k-means with plain means. Scores are a device's, everything that decides
  * between equals is float64 on the host. */
 #include "spherical.h"
+#include "../compute/arena.h"
+#include "../compute/cpu/gemm.h"
+#include "../compute/cpu/simd.h"
+#include "../compute/sums.h"
 #include "../compute/threads.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { COLUMNS = 32, RELEASED_FIRST = 12 };
+enum { COLUMNS = 64, ROWS = 192, RELEASED_FIRST = 12 };
 
-static double dot(const float *a, const float *b, int64_t n) {
-    double sum = 0;
-    for (int64_t i = 0; i < n; ++i)
-        sum += (double)a[i] * b[i];
-    return sum;
-}
+/* ---- labels ---------------------------------------------------------------------------------- */
+
+/* Rows that look for their centroid, and what they find. */
+typedef struct labelling {
+    const float *x; /* [n, dim] */
+    int64_t n, dim, k;
+    bool unit;                  /* rows have the length 1, or 0 */
+    const float *centroids;     /* [k, dim] */
+    double *length;             /* [k] of the centroids */
+    int32_t *labels;            /* [n] */
+    float *margins, *distances; /* [n] or NULL */
+    /* on the cpu */
+    const tsr_gemm_kernels *gemm;
+    tsr_gemm_panels panels; /* centroids divided by their length */
+    float *half;            /* [k], rounded up to panels: 0, and infinity past k */
+} labelling;
 
 /* Looks at every centroid; parallel and scaled ones tie exactly, since nothing is rounded to f32.
  * *margin: by how much the cosine is above the next. */
-static int32_t decide(const float *x, const float *centroids, const double *length, int64_t k,
-                      int64_t dim, float *margin) {
-    const double own = sqrt(dot(x, x, dim));
+static int32_t decide(const labelling *l, const float *x, float *margin) {
+    const double own = sqrt(tsr_dot(x, x, l->dim));
     double best = -INFINITY, second = -INFINITY;
     int32_t label = 0;
-    for (int64_t c = 0; c < k; ++c) {
-        const double cosine =
-            length[c] > 0 ? dot(x, centroids + c * dim, dim) / length[c] : 0; /* times |x| */
+    for (int64_t c = 0; c < l->k; ++c) {
+        const double cosine = l->length[c] > 0
+                                  ? tsr_dot(x, l->centroids + c * l->dim, l->dim) / l->length[c]
+                                  : 0; /* times |x| */
         if (cosine > best) {
             second = best;
             best = cosine;
@@ -39,67 +53,158 @@ static int32_t decide(const float *x, const float *centroids, const double *leng
     return label;
 }
 
-tsr_status tsr_spherical_assign(tsr_device *device, const float *x, int64_t n, int64_t dim,
-                                const float *centroids, int64_t k, int32_t *labels, float *margins,
-                                float *distances) {
+/* Takes the label of row i, whose cosine is `margin` above the next in f32. */
+static void take_label(const labelling *l, int64_t i, int32_t label, float margin) {
+    /* Twice the error of a product of two unit rows in f32, which were rounded themselves. */
+    const double near = 2.1 * (double)(l->dim + 8) * 0x1p-24;
+    const float *row = l->x + i * l->dim;
+    if (l->k == 1)
+        margin = 2;
+    else if (!(margin >= near))
+        label = decide(l, row, &margin);
+    l->labels[i] = label;
+    if (l->margins) l->margins[i] = margin;
+    if (!l->distances) return;
+    const double lengths = sqrt(tsr_dot(row, row, l->dim)) * l->length[label];
+    l->distances[i] =
+        lengths > 0 ? (float)(1 - tsr_dot(row, l->centroids + label * l->dim, l->dim) / lengths)
+                    : 1;
+}
+
+/* tsr_tile_fn: rows of one tile against all centroids. */
+static void label_tile(void *arg, int64_t tile, int worker) {
+    const labelling *l = arg;
+    const int64_t from = tile * ROWS, rows = l->n - from < ROWS ? l->n - from : ROWS;
+    tsr_code_best best[ROWS];
+    (void)worker;
+    for (int64_t i = 0; i < rows; ++i)
+        best[i] = (tsr_code_best){-INFINITY, -INFINITY, 0};
+    l->gemm->nearest(l->x + from * l->dim, l->dim, rows, &l->panels, l->half, 0, l->k, true, best);
+    for (int64_t i = 0; i < rows; ++i) {
+        const float *row = l->x + (from + i) * l->dim;
+        const double own = l->unit ? 1 : sqrt(tsr_dot(row, row, l->dim));
+        const double apart = (double)best[i].best - (double)best[i].second;
+        /* Rows of lengths that f32 products do not bear are looked at again. */
+        const bool plain = own > 1e-15 && own < 1e18;
+        take_label(l, from + i, best[i].id, plain ? (float)(apart / own) : 0);
+    }
+}
+
+/* The same by a device's nearest codes. */
+static tsr_status label_by_device(tsr_device *device, const labelling *l) {
     tsr_vq_pass pass;
-    tsr_status status = tsr_vq_pass_open(device, &pass, k, dim, TSR_METRIC_COSINE, 0, false);
+    tsr_status status = tsr_vq_pass_open(device, &pass, l->k, l->dim, TSR_METRIC_COSINE, 0, false);
     if (status) return status;
-    double *length = tsr_alloc(tsr_device_context(device), (size_t)k, sizeof *length,
-                               "cosine clusters: lengths");
-    if (!length) status = TSR_ERROR_MEMORY;
     bool zero = false; /* the device takes what has no direction for the origin, nearer than a right
                           angle */
-    for (int64_t c = 0; c < k && !status; ++c) {
-        length[c] = sqrt(dot(centroids + c * dim, centroids + c * dim, dim));
-        zero |= !(length[c] > 0);
+    for (int64_t c = 0; c < l->k; ++c)
+        zero |= !(l->length[c] > 0);
+    tsr_vq_pass_set_codes(&pass, l->centroids);
+    for (int64_t first = 0; first < l->n && !status; first += pass.rows) {
+        const int64_t count = l->n - first < pass.rows ? l->n - first : pass.rows;
+        status = tsr_vq_pass_run(&pass, l->x + first * l->dim, count);
+        /* on the unit sphere a squared distance is twice the cosine's; its error, too */
+        for (int64_t i = 0; i < count && !status; ++i)
+            take_label(l, first + i, pass.ids[i], zero ? 0 : pass.margin[i] / 2);
     }
-    if (!status) tsr_vq_pass_set_codes(&pass, centroids);
-    const double near = tsr_vq_tie_bound(dim, 1, 1);
-    for (int64_t first = 0; first < n && !status; first += pass.rows) {
-        const int64_t count = n - first < pass.rows ? n - first : pass.rows;
-        status = tsr_vq_pass_run(&pass, x + first * dim, count);
-        for (int64_t i = 0; i < count && !status; ++i) {
-            const float *row = x + (first + i) * dim;
-            int32_t label = pass.ids[i];
-            /* on the unit sphere a squared distance is twice the cosine's */
-            float margin = k > 1 ? pass.margin[i] / 2 : 2;
-            if (k > 1 && (zero || !(pass.margin[i] >= near)))
-                label = decide(row, centroids, length, k, dim, &margin);
-            labels[first + i] = label;
-            if (margins) margins[first + i] = margin;
-            if (!distances) continue;
-            const double lengths = sqrt(dot(row, row, dim)) * length[label];
-            distances[first + i] =
-                lengths > 0 ? (float)(1 - dot(row, centroids + label * dim, dim) / lengths) : 1;
-        }
-    }
-    free(length);
     tsr_vq_pass_close(&pass);
     return status;
 }
 
+static void pack_centroids(labelling *l, float *unit, float *panels, double *length) {
+    const int64_t cols = l->gemm->cols;
+    for (int64_t c = 0; c < l->k; ++c)
+        for (int64_t j = 0; j < l->dim; ++j)
+            unit[c * l->dim + j] =
+                length[c] > 0 ? (float)((double)l->centroids[c * l->dim + j] / length[c]) : 0;
+    l->gemm->pack(panels, unit, l->dim, l->k, 1, l->dim);
+    l->panels = (tsr_gemm_panels){panels, l->dim, l->k, l->dim, false};
+    for (int64_t c = 0; c < (l->k + cols - 1) / cols * cols; ++c)
+        l->half[c] = c < l->k ? 0 : INFINITY;
+}
+
+static tsr_status label(tsr_device *device, labelling *l) {
+    tsr_context *ctx = tsr_device_context(device);
+    const size_t k = (size_t)l->k, dim = (size_t)l->dim;
+    tsr_scratch s = {.ctx = ctx};
+    l->length = tsr_scratch_take(&s, k, sizeof *l->length, "cosine clusters: lengths");
+    for (size_t c = 0; c < k && !s.status; ++c)
+        l->length[c] = sqrt(tsr_dot(l->centroids + c * dim, l->centroids + c * dim, l->dim));
+    tsr_status status = s.status;
+    if (!status && !tsr_device_is_plain_cpu(device)) status = label_by_device(device, l);
+    if (!status && tsr_device_is_plain_cpu(device)) {
+        l->gemm = tsr_gemm_select(device);
+        const size_t wide = tsr_gemm_panel_floats(l->gemm, 1, l->k);
+        float *unit = tsr_scratch_take_raw(&s, k * dim, sizeof *unit, "cosine clusters: codes");
+        float *panels = tsr_scratch_take_raw(&s, wide * dim, sizeof *panels, "packed centroids");
+        l->half = tsr_scratch_take_raw(&s, wide, sizeof *l->half, "packed centroids");
+        if (!(status = s.status)) {
+            pack_centroids(l, unit, panels, l->length);
+            tsr_parallel(ctx, (l->n + ROWS - 1) / ROWS, label_tile, l);
+        }
+    }
+    tsr_scratch_free(&s);
+    return status;
+}
+
+tsr_status tsr_spherical_assign(tsr_device *device, const float *x, int64_t n, int64_t dim,
+                                const float *centroids, int64_t k, int32_t *labels, float *margins,
+                                float *distances) {
+    if (k < 1 || dim < 1)
+        return tsr_fail(tsr_device_context(device), TSR_ERROR_ARGUMENT,
+                        "cosine clusters: wanted a centroid of a number, got %lld of %lld",
+                        (long long)k, (long long)dim);
+    return label(device, &(labelling){.x = x,
+                                      .n = n,
+                                      .dim = dim,
+                                      .k = k,
+                                      .centroids = centroids,
+                                      .labels = labels,
+                                      .margins = margins,
+                                      .distances = distances});
+}
+
+/* ---- means ----------------------------------------------------------------------------------- */
+
 typedef struct sum_work {
     const float *unit; /* [n, dim] */
-    const int32_t *labels;
-    double *sums; /* [k, dim] */
     int64_t n, dim, k;
+    const int32_t *labels; /* [n] */
+    int32_t *summed;       /* [n] cluster whose sum has the row, or -1 */
+    int32_t *changed;      /* [n] rows that are to change theirs, ascending ... */
+    int64_t changes;       /* ... so many */
+    double *sums;          /* [k, dim] */
 } sum_work;
 
-/* One range of columns, all rows in order: the same sums for every thread count. */
+TSR_CLONES static void add_row(double *sum, const float *row, double sign, int64_t n) {
+    for (int64_t j = 0; j < n; ++j)
+        sum[j] += sign * (double)row[j];
+}
+
+/* tsr_tile_fn: one range of columns, all rows in order: the same sums for every thread count. */
 static void sum_columns(void *arg, int64_t tile, int worker) {
     const sum_work *w = arg;
-    (void)worker;
     const int64_t from = tile * COLUMNS;
     const int64_t count = w->dim - from < COLUMNS ? w->dim - from : COLUMNS;
-    for (int64_t c = 0; c < w->k; ++c)
-        memset(w->sums + c * w->dim + from, 0, sizeof *w->sums * (size_t)count);
-    for (int64_t i = 0; i < w->n; ++i) {
-        double *sum = w->sums + (int64_t)w->labels[i] * w->dim + from;
+    (void)worker;
+    for (int64_t at = 0; at < w->changes; ++at) {
+        const int64_t i = w->changed[at], left = w->summed[i];
         const float *row = w->unit + i * w->dim + from;
-        for (int64_t j = 0; j < count; ++j)
-            sum[j] += (double)row[j];
+        if (left >= 0) add_row(w->sums + left * w->dim + from, row, -1, count);
+        add_row(w->sums + w->labels[i] * w->dim + from, row, 1, count);
     }
+}
+
+/* Sums follow the labels: rows leave one sum and join another. `anew` forgets all sums first. */
+static void follow_labels(tsr_context *ctx, sum_work *w, bool anew) {
+    if (anew) memset(w->sums, 0, sizeof *w->sums * (size_t)(w->k * w->dim));
+    w->changes = 0;
+    for (int64_t i = 0; i < w->n; ++i) {
+        if (anew) w->summed[i] = -1;
+        if (w->summed[i] != w->labels[i]) w->changed[w->changes++] = (int32_t)i;
+    }
+    tsr_parallel(ctx, (w->dim + COLUMNS - 1) / COLUMNS, sum_columns, w);
+    memcpy(w->summed, w->labels, sizeof *w->summed * (size_t)w->n);
 }
 
 /* New centroids into `next`; returns how far they all moved. */
@@ -116,21 +221,29 @@ static double move(const sum_work *w, const int32_t *counts, const float *centro
     return sqrt(moved);
 }
 
-static tsr_status iterate(tsr_device *device, const sum_work *w, uint32_t passes, float *centroids,
+static tsr_status iterate(tsr_device *device, sum_work *w, uint32_t passes, float *centroids,
                           float *next, tsr_spherical_result *result) {
     tsr_context *ctx = tsr_device_context(device);
+    labelling l = {.x = w->unit,
+                   .n = w->n,
+                   .dim = w->dim,
+                   .k = w->k,
+                   .unit = true,
+                   .centroids = centroids,
+                   .labels = result->labels,
+                   .margins = result->margins};
     for (result->passes = 0;;) {
-        tsr_status status = tsr_spherical_assign(device, w->unit, w->n, w->dim, centroids, w->k,
-                                                 result->labels, result->margins, NULL);
+        const tsr_status status = label(device, &l);
         if (status) return status;
         memset(result->counts, 0, sizeof *result->counts * (size_t)w->k);
         for (int64_t i = 0; i < w->n; ++i)
             result->counts[result->labels[i]]++;
-        tsr_parallel(ctx, (w->dim + COLUMNS - 1) / COLUMNS, sum_columns, (void *)w);
+        follow_labels(ctx, w, result->passes == 0);
         const double moved = move(w, result->counts, centroids, next);
         if (++result->passes >= passes || moved < 1e-4) break;
         memcpy(centroids, next, sizeof *next * (size_t)(w->k * w->dim));
     }
+    if (result->passes > 1) follow_labels(ctx, w, true);
     for (int64_t c = 0; c < w->k; ++c) {
         float *code = result->codebook + c * w->dim;
         for (int64_t j = 0; j < w->dim; ++j)
@@ -139,13 +252,27 @@ static tsr_status iterate(tsr_device *device, const sum_work *w, uint32_t passes
     return TSR_OK;
 }
 
-void tsr_spherical_unit(const float *x, int64_t n, int64_t dim, float *unit) {
-    for (int64_t i = 0; i < n; ++i) {
-        const float *row = x + i * dim;
-        const double length = sqrt(dot(row, row, dim));
-        for (int64_t j = 0; j < dim; ++j)
-            unit[i * dim + j] = length > 0 ? (float)(row[j] / length) : 0;
+/* ---- clustering ------------------------------------------------------------------------------ */
+
+typedef struct unit_work {
+    const float *x;
+    int64_t n, dim;
+    float *unit;
+} unit_work;
+
+static void unit_tile(void *arg, int64_t tile, int worker) {
+    const unit_work *w = arg;
+    (void)worker;
+    for (int64_t i = tile * ROWS; i < w->n && i < (tile + 1) * ROWS; ++i) {
+        const float *row = w->x + i * w->dim;
+        const double length = sqrt(tsr_dot(row, row, w->dim));
+        for (int64_t j = 0; j < w->dim; ++j)
+            w->unit[i * w->dim + j] = length > 0 ? (float)(row[j] / length) : 0;
     }
+}
+
+void tsr_spherical_unit(tsr_context *ctx, const float *x, int64_t n, int64_t dim, float *unit) {
+    tsr_parallel(ctx, (n + ROWS - 1) / ROWS, unit_tile, &(unit_work){x, n, dim, unit});
 }
 
 static tsr_status check(tsr_context *ctx, int64_t n, int64_t dim, int64_t k, uint32_t passes) {
@@ -161,12 +288,15 @@ tsr_status tsr_spherical_kmeans_unit(tsr_device *device, const float *unit, int6
     tsr_context *ctx = tsr_device_context(device);
     tsr_status status = check(ctx, n, dim, k, passes);
     if (status) return status;
-    float *next = tsr_alloc(ctx, (size_t)k * (size_t)dim, sizeof *next, "cosine clusters: means");
-    double *sums = tsr_alloc(ctx, (size_t)k * (size_t)dim, sizeof *sums, "cosine clusters: sums");
-    const sum_work w = {unit, result->labels, sums, n, dim, k};
-    status = next && sums ? iterate(device, &w, passes, centroids, next, result) : TSR_ERROR_MEMORY;
-    free(next);
-    free(sums);
+    const size_t rows = (size_t)n, values = (size_t)k * (size_t)dim;
+    tsr_scratch s = {.ctx = ctx};
+    float *next = tsr_scratch_take(&s, values, sizeof *next, "cosine clusters: means");
+    sum_work w = {.unit = unit, .n = n, .dim = dim, .k = k, .labels = result->labels};
+    w.sums = tsr_scratch_take(&s, values, sizeof *w.sums, "cosine clusters: sums");
+    w.summed = tsr_scratch_take(&s, rows, sizeof *w.summed, "cosine clusters: labels");
+    w.changed = tsr_scratch_take(&s, rows, sizeof *w.changed, "cosine clusters: labels");
+    status = s.status ? s.status : iterate(device, &w, passes, centroids, next, result);
+    tsr_scratch_free(&s);
     return status;
 }
 
@@ -178,7 +308,7 @@ tsr_status tsr_spherical_kmeans(tsr_device *device, const float *x, int64_t n, i
     if (status) return status;
     float *unit = tsr_alloc(ctx, (size_t)n * (size_t)dim, sizeof *unit, "cosine clusters: rows");
     if (!unit) return TSR_ERROR_MEMORY;
-    tsr_spherical_unit(x, n, dim, unit);
+    tsr_spherical_unit(ctx, x, n, dim, unit);
     status = tsr_spherical_kmeans_unit(device, unit, n, dim, k, passes, centroids, result);
     free(unit);
     return status;
@@ -188,14 +318,14 @@ double tsr_spherical_distortion(const tsr_spherical_result *r, int64_t k, int64_
                                 double square) {
     double left = square;
     for (int64_t c = 0; c < k; ++c)
-        left -= r->counts[c] * dot(r->codebook + c * dim, r->codebook + c * dim, dim);
+        left -= r->counts[c] * tsr_dot(r->codebook + c * dim, r->codebook + c * dim, dim);
     return left > 0 ? left : 0;
 }
 
 double tsr_spherical_cosine(const tsr_spherical_result *r, int64_t k, int64_t dim, int64_t n) {
     double sum = 0;
     for (int64_t c = 0; c < k; ++c)
-        sum += r->counts[c] * sqrt(dot(r->codebook + c * dim, r->codebook + c * dim, dim));
+        sum += r->counts[c] * sqrt(tsr_dot(r->codebook + c * dim, r->codebook + c * dim, dim));
     return sum / (double)n;
 }
 

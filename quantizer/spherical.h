@@ -25,14 +25,15 @@ typedef struct tsr_spherical_result {
 } tsr_spherical_result;
 
 /* Divides rows x [n, dim] by their length: unit [n, dim]. A row of zeros stays zero. */
-void tsr_spherical_unit(const float *x, int64_t n, int64_t dim, float *unit);
+void tsr_spherical_unit(tsr_context *ctx, const float *x, int64_t n, int64_t dim, float *unit);
 
 /* Clusters rows from first centroids [k, dim] (tsr_kmeans_seed with TSR_METRIC_COSINE draws some)
  * in at most `passes` passes, 1 or more. The centroid of an empty cluster does not move. Clustering
  * ends when the next step would change the matrix of centroids by less than 1e-4 (Frobenius norm).
- * On return `centroids` holds those that made the labels. Sums are float64 in row order and counts
- * integers, for every thread count. Errors: ARGUMENT (1 <= k <= n is asked for), MEMORY, those of
- * the device. */
+ * On return `centroids` holds those that made the labels. Sums are float64, and rows that change
+ * their label leave one and join another in row order; those of the codebook are made anew, so that
+ * it follows from the labels alone. The same for every thread count. Errors: ARGUMENT (1 <= k <= n
+ * is asked for), MEMORY, those of the device. */
 tsr_status tsr_spherical_kmeans(tsr_device *device, const float *x, int64_t n, int64_t dim,
                                 int64_t k, uint32_t passes, float *centroids,
                                 tsr_spherical_result *result);
@@ -47,30 +48,8 @@ tsr_status tsr_spherical_kmeans_unit(tsr_device *device, const float *unit, int6
 tsr_status tsr_spherical_canonical(tsr_context *ctx, int64_t n, int64_t dim, int64_t k,
                                    tsr_spherical_result *result);
 
-/* ---- farthest.c: first centroids ------------------------------------------------------------ */
-
-/* Rows far from each other, picked one by one: the next pick is the row whose nearest pick is the
- * farthest by 1 - cosine, the lowest row on ties; the first is the row whose nearest other row is.
- * So k picks are the first k of more. Rows of zeros have no direction and come last. */
-typedef struct tsr_farthest {
-    tsr_context *ctx;
-    const float *unit; /* [n, dim] */
-    int64_t n, dim;
-    double *nearest; /* [n] distance to the nearest pick; below every distance: picked */
-    int64_t *rows;   /* [n] picks in order */
-    int64_t count;   /* picks so far */
-} tsr_farthest;
-/* Most rows among which the first pick is looked for, since that costs their square: of more rows
- * as many are taken at equal distances. */
-enum { TSR_FARTHEST_FIRST = 8192 };
-/* Opens a search over rows unit [n, dim], which must stay, and picks the first. The device decides
- * what lies within rounding in float64. Errors: ARGUMENT (no row), MEMORY, those of the device. */
-tsr_status tsr_farthest_open(tsr_device *device, tsr_farthest *farthest, const float *unit,
-                             int64_t n, int64_t dim);
-/* Picks until there are `count` of them, or n. */
-void tsr_farthest_pick(tsr_farthest *farthest, int64_t count);
-/* Frees the memory of a search; one of zeros is accepted. */
-void tsr_farthest_close(tsr_farthest *farthest);
+/* ---- how good, how many -----------------------------------------------------------------------
+ */
 
 /* Sum over rows of the squared distance to their centroid, from what clustering left: the rows'
  * squared lengths summed, less those of the means. `square` is the sum of squared lengths of unit

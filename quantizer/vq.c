@@ -2,6 +2,7 @@
 /* vq.c: nearest code of each row, chunk by chunk. */
 #include "quantizer.h"
 #include "../compute/cpu/simd.h"
+#include "../compute/sums.h"
 #include "../compute/threads.h"
 
 #include <math.h>
@@ -98,36 +99,17 @@ void tsr_vq_pass_close(tsr_vq_pass *pass) {
     *pass = (tsr_vq_pass){0};
 }
 
-/* Sums of squares in fixed lanes, so that the compiler may use vectors. */
-enum { LANES = 8 };
-
-static inline double square_length(const float *x, const float *minus, int64_t n) {
-    double lane[LANES] = {0};
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (int l = 0; l < LANES; ++l) {
-            double d = (double)x[i + l] - (minus ? (double)minus[i + l] : 0);
-            lane[l] += d * d;
-        }
-    for (; i < n; ++i) {
-        double d = (double)x[i] - (minus ? (double)minus[i] : 0);
-        lane[0] += d * d;
-    }
-    return ((lane[0] + lane[4]) + (lane[1] + lane[5])) +
-           ((lane[2] + lane[6]) + (lane[3] + lane[7]));
-}
-
 /* Stages one row and returns its length afterwards. */
 static inline double stage(const tsr_vq_pass *p, const float *from, float *to) {
     if (p->metric == TSR_METRIC_COSINE) {
-        double sum = square_length(from, NULL, p->dim), scale = sum > 0 ? 1 / sqrt(sum) : 0;
+        double sum = tsr_dot(from, from, p->dim), scale = sum > 0 ? 1 / sqrt(sum) : 0;
         for (int64_t i = 0; i < p->dim; ++i)
             to[i] = (float)(from[i] * scale);
         return sum > 0 ? 1 : 0;
     }
     for (int64_t i = 0; i < p->dim; ++i)
         to[i] = from[i] - p->shift[i];
-    return sqrt(square_length(to, NULL, p->dim));
+    return sqrt(tsr_dot(to, to, p->dim));
 }
 
 void tsr_vq_pass_set_codes(tsr_vq_pass *p, const float *codes) {
@@ -173,7 +155,7 @@ TSR_CLONES static void row_tile(void *arg, int64_t tile, int worker) {
             p->distance[i] = stage(p, w->x + i * p->dim, row);
             continue;
         }
-        p->distance[i] = square_length(row, p->codes + (int64_t)p->ids[i] * p->dim, p->dim);
+        p->distance[i] = tsr_square_distance(row, p->codes + (int64_t)p->ids[i] * p->dim, p->dim);
     }
 }
 

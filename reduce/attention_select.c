@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* attention_select.c: tokens that a tower's own attention points at. */
 #include "attention_select.h"
+#include "recorded.h"
 #include "../compute/threads.h"
 #include "select.h"
 
@@ -9,7 +10,7 @@
 
 /* ---- means over attention ---- */
 
-enum { KEYS = 256 };
+enum { KEYS = 1024 };
 
 typedef struct mean_work {
     const float *data;
@@ -96,6 +97,7 @@ const tsr_operator tsr_operator_cls_attention_topk = {
              .columns = "attention"},
     .parameters = {TSR_SELECT_PARAMETERS},
     .apply = cls_attention_topk,
+    .record = tsr_record_cls_attention_topk,
 };
 
 /* VTC-CLS: layers start .. L-2; the last one is never used. */
@@ -133,6 +135,7 @@ const tsr_operator tsr_operator_cls_sum_topk = {
                    {"start", TSR_PARAMETER_INTEGER, "0", 0, 1000000, NULL,
                     "first layer that counts, from 0"}},
     .apply = cls_sum_topk,
+    .record = tsr_record_cls_sum_topk,
 };
 
 /* ---- anchors, buffers, registers ---- */

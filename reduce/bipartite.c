@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* bipartite.c: bipartite soft matching, one step of it and steps down to a number of tokens. */
 #include "bipartite.h"
-#include "../compute/threads.h"
 #include "average.h"
+#include "best_match.h"
 #include "halving.h"
+#include "recorded.h"
 #include "select.h"
-#include "similarity.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -23,55 +23,16 @@ static int closest_first(const void *a, const void *b) {
     return x->even > y->even ? 1 : -1;
 }
 
-/* ---- the best odd token of each even one ---- */
-
-typedef struct best_work {
-    const float *cosines; /* [rows, odd] */
-    int64_t odd, first_odd;
-    edge *edges; /* [rows] */
-} best_work;
-
-static void best_of_row(void *arg, int64_t i, int worker) {
-    const best_work *w = arg;
-    const float *row = w->cosines + i * w->odd;
-    int64_t best = w->first_odd;
-    (void)worker;
-    for (int64_t j = w->first_odd + 1; j < w->odd; ++j)
-        if (row[j] > row[best]) best = j;
-    w->edges[i].odd = (int32_t)(2 * best + 1);
-    w->edges[i].cosine = row[best];
-}
-
-/* Copies every second row, beginning with `first`, as unit rows. */
-static void every_second(tsr_operation *o, const float *x, int64_t first, int64_t n, int64_t dim,
-                         float *to) {
-    if (o->status) return;
-    for (int64_t i = 0; i < n; ++i)
-        memcpy(to + i * dim, x + (first + 2 * i) * dim, (size_t)dim * sizeof *to);
-    tsr_unit_rows(o, to, n, dim, to);
-}
-
 /* Fills in edges [ceil(t / 2)]: `first_odd` odd tokens at the start are no targets. */
 static void find_edges(tsr_operation *o, const float *metric, int64_t t, int64_t dim,
                        int64_t first_odd, edge *edges) {
-    const int64_t even = (t + 1) / 2, odd = t / 2;
-    tsr_similarity s;
-    float *columns = tsr_operation_take(o, odd * dim, sizeof *columns, "odd tokens");
-    every_second(o, metric, 1, odd, dim, columns);
-    tsr_similarity_open(o, &s, TSR_SIMILARITY_DOT, columns, odd, dim);
-    float *rows = tsr_operation_take(o, s.tile * dim, sizeof *rows, "even tokens");
-    float *cosines = tsr_operation_take(o, s.tile * odd, sizeof *cosines, "cosines");
-    for (int64_t first = 0; first < even && !o->status; first += s.tile) {
-        const int64_t count = even - first < s.tile ? even - first : s.tile;
-        every_second(o, metric, 2 * first, count, dim, rows);
-        tsr_similarity_others(&s, rows, count, cosines);
-        for (int64_t i = 0; i < count; ++i)
-            edges[first + i].even = (int32_t)(2 * (first + i));
-        if (!o->status)
-            tsr_parallel(o->ctx, count, best_of_row,
-                         &(best_work){cosines, odd, first_odd, edges + first});
-    }
-    tsr_similarity_close(&s);
+    const tsr_row_view even = {metric, 2 * dim, (t + 1) / 2, dim};
+    const tsr_row_view odd = {metric + dim, 2 * dim, t / 2, dim};
+    int32_t *match = tsr_operation_take_raw(o, even.n, sizeof *match, "odd tokens");
+    float *cosine = tsr_operation_take_raw(o, even.n, sizeof *cosine, "cosines");
+    tsr_best_matches(o, &even, &odd, first_odd, false, match, cosine);
+    for (int64_t i = 0; i < even.n && !o->status; ++i)
+        edges[i] = (edge){cosine[i], (int32_t)(2 * i), 2 * match[i] + 1};
 }
 
 /* ---- one step ---- */
@@ -237,6 +198,7 @@ const tsr_operator tsr_operator_bipartite_merge = {
                    {"distill_token", TSR_PARAMETER_CHOICE, "no", 0, 0, "no|yes",
                     "token 1 is never merged into, and stays second"}},
     .apply = bipartite_merge,
+    .record = tsr_record_bipartite_merge,
 };
 
 /* ---- halving-merge ---- */

@@ -28,7 +28,8 @@ typedef struct tsr_match {
 /* Matches even tokens with odd ones: each even token takes the odd one with the largest cosine of
  * metric [t, dim], the lowest of equal ones, and the r most similar pairs merge, the lowest even
  * token first among equals. The result has the even tokens that remain, by falling similarity, then
- * the odd ones. Without pairs the order stays. Cosines are f32; no t x t matrix is made. */
+ * the odd ones. Without pairs the order stays. Cosines are those of best_match.h; no t x t matrix
+ * is made. */
 tsr_match tsr_bipartite_match(tsr_operation *o, const float *metric, int64_t t, int64_t dim,
                               tsr_matching wanted);
 

@@ -5,6 +5,7 @@
 #include "../quantizer/quantizer.h"
 #include "../quantizer/spherical.h"
 #include "operator.h"
+#include "recorded.h"
 #include "similarity.h"
 
 #include <math.h>
@@ -135,6 +136,66 @@ static void nearest_code(tsr_operation *o) {
     tsr_operation_attach(o, "ids", TSR_ARRAY_I32, TSR_TOKEN_AXIS_FIRST, 1, &n, ids);
 }
 
+/* By how much the nearest code must be nearer than the next, for each row: [n]; tsr_vq_tie_bound.
+ */
+static tsr_tensor *tie_bounds(tsr_recorded *x, tsr_tensor *rows, tsr_tensor *codes) {
+    const double share = tsr_vq_tie_bound(x->channels, 1, 0);
+    tsr_tensor *power = tsr_reduce(x->run, codes, TSR_REDUCE_SUMSQ); /* [count, 1] */
+    power = tsr_reduce(x->run, tsr_reshape(x->run, power, 1, (int64_t[]){tsr_elements(power)}),
+                       TSR_REDUCE_MAX); /* [1] */
+    tsr_tensor *own = tsr_reshape(x->run, tsr_reduce(x->run, rows, TSR_REDUCE_SUMSQ), 1, &x->count);
+    /* (|row| + |code|)^2 is at most twice the sum of their squares. */
+    return tsr_scale(x->run, tsr_binary(x->run, own, power, TSR_BINARY_ADD), (float)(2 * share), 0);
+}
+
+static int32_t *every_row(tsr_recorded *x) {
+    int32_t *map = tsr_operation_take(x->o, x->count, sizeof *map, "map");
+    for (int64_t i = 0; i < x->count && map; ++i)
+        map[i] = (int32_t)i;
+    return map;
+}
+
+/* The codebook as a tensor, whose rows are as wide as the features. */
+static tsr_tensor *record_codebook(tsr_recorded *x) {
+    codebook b = {0};
+    if (tsr_operation_has(x->o, "codebook")) {
+        b = find_codebook(x->o);
+        if (x->o->status) tsr_recorded_decline(x);
+    } else {
+        const tsr_token_array codes = tsr_recorded_table(x, "codes", 2);
+        b = (codebook){codes.data, codes.dim[0], codes.dim[1]};
+    }
+    if (!x->declined && (b.dim != x->channels ||
+                         tsr_vq_check(x->o->ctx, "nearest-code: codes", b.codes, b.count, b.dim)))
+        tsr_recorded_decline(x);
+    return x->declined
+               ? NULL
+               : tsr_constant(x->run, TSR_DTYPE_F32, 2, (int64_t[]){b.count, b.dim}, b.codes);
+}
+
+void tsr_record_nearest_code(tsr_recorded *x) {
+    tsr_tensor *codes = record_codebook(x), *margin;
+    if (x->declined) return;
+    tsr_tensor *rows =
+        tsr_operation_is(x->o, "rule", "cos") ? tsr_recorded_unit(x, x->features) : x->features;
+    tsr_tensor *ids = tsr_nearest_code(x->run, rows, codes, TSR_METRIC_EUCLID, &margin);
+    tsr_tensor *taken = tsr_gather_rows(x->run, codes, ids);
+    tsr_tensor *error = tsr_reduce(x->run, tsr_binary(x->run, rows, taken, TSR_BINARY_SUB),
+                                   TSR_REDUCE_SUMSQ); /* [n, 1] */
+    error = tsr_reduce(x->run, tsr_reshape(x->run, error, 1, &x->count), TSR_REDUCE_SUM);
+    /* How far f32 may be off grows with the rows themselves; the host bounds it row by row. */
+    tsr_recorded_margins(x, tsr_binary(x->run, margin, tie_bounds(x, rows, codes), TSR_BINARY_SUB),
+                         0);
+    tsr_recorded_trace(x, "squared_error", TSR_ARRAY_F64, error);
+    tsr_recorded_trace(x, "margin", TSR_ARRAY_F32, margin);
+    if (tsr_operation_is(x->o, "features", "codes")) {
+        int32_t *map = every_row(x);
+        tsr_recorded_replace(x, map, taken, x->grid[0] ? x->grid : NULL);
+    } else
+        tsr_recorded_keep_all(x);
+    tsr_recorded_attach(x, "ids", ids);
+}
+
 const tsr_operator tsr_operator_nearest_code = {
     .info = {.name = "nearest-code",
              .kind = TSR_OPERATOR_QUANTISE,
@@ -154,6 +215,7 @@ const tsr_operator tsr_operator_nearest_code = {
                    {"features", TSR_PARAMETER_CHOICE, "tokens", 0, 0, "tokens|codes",
                     "whether tokens keep their features or take those of the code"}},
     .apply = nearest_code,
+    .record = tsr_record_nearest_code,
 };
 
 /* ---- soft tokens ---- */

@@ -3,6 +3,7 @@
  * most (set cover). */
 #include "../compute/cpu/simd.h"
 #include "../compute/threads.h"
+#include "recorded.h"
 #include "select.h"
 #include "similarity.h"
 
@@ -248,6 +249,7 @@ const tsr_operator tsr_operator_coverage_greedy = {
                    {"exclude", TSR_PARAMETER_LIST, NULL, 0, 2147483647, NULL,
                     "tokens that are never picked, such as padding"}},
     .apply = coverage_greedy,
+    .record = tsr_record_coverage_greedy,
 };
 
 /* ---- set cover ---- */

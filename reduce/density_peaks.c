@@ -9,6 +9,7 @@
  * float64, so that copies of a token are at distance 0. */
 #include "../compute/cpu/simd.h"
 #include "../compute/threads.h"
+#include "recorded.h"
 #include "select.h"
 #include "similarity.h"
 
@@ -492,4 +493,5 @@ const tsr_operator tsr_operator_dpc_knn = {
                    {"neighbours", TSR_PARAMETER_INTEGER, "5", 1, 4096, NULL,
                     "nearest tokens that make a density"}},
     .apply = dpc_knn,
+    .record = tsr_record_dpc_knn,
 };

@@ -5,14 +5,16 @@
  * next picks are computed in one matrix product, which costs little more than one row does, and
  * wait in a ring until they are asked for. What is picked does not depend on what waits there. */
 #include "diversity.h"
+#include "recorded.h"
 #include "../compute/threads.h"
+#include "farthest.h"
 #include "select.h"
 #include "similarity.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { RING = 1024, MOST_AT_ONCE = 64, COLUMNS = 512, SEARCH_ROWS = 128 };
+enum { RING = 256, MOST_AT_ONCE = 24 };
 
 /* ---- rows of cosines ---- */
 
@@ -29,7 +31,7 @@ static void open_rows(tsr_operation *o, rows *r) {
     const int64_t n = o->in->count, dim = o->in->channels;
     *r = (rows){.near = 2 * (double)(dim + 4) * 0x1p-24};
     tsr_similarity_open(o, &r->s, TSR_SIMILARITY_COSINE, o->in->features, n, dim);
-    r->ring = tsr_operation_take(o, RING * n, sizeof *r->ring, "rows of cosines");
+    r->ring = tsr_operation_take_raw(o, RING * n, sizeof *r->ring, "rows of cosines");
     r->owner = tsr_operation_take(o, RING, sizeof *r->owner, "rows of cosines");
     r->place = tsr_operation_take(o, n, sizeof *r->place, "rows of cosines");
     for (int64_t i = 0; i < RING && r->place; ++i)
@@ -128,97 +130,6 @@ static void total_distances(tsr_operation *o, const tsr_similarity *s, double *t
     tsr_parallel(o->ctx, n, total_row, &(total_work){s, sum, total});
 }
 
-/* Search for the token whose nearest neighbour is farthest. A token's distance to any other token
- * bounds the one to its nearest, so tokens are looked at in the order of their bounds, a tile of
- * rows at a time; every row tightens the bounds of all tokens, and the search ends when no bound
- * reaches the best found. */
-typedef struct isolated_search {
-    const rows *r;
-    const int32_t *list; /* [count] tokens of this tile */
-    const float *tile;   /* [count, n] cosines */
-    int64_t count;
-    double *bound; /* [n] */
-    uint8_t *done; /* [n] the bound is the distance itself */
-} isolated_search;
-
-static void nearest_of_row(void *arg, int64_t t, int worker) {
-    const isolated_search *w = arg;
-    const int64_t n = w->r->s.n, i = w->list[t];
-    const float *row = w->tile + t * n;
-    double least = w->bound[i];
-    float most = -INFINITY;
-    (void)worker;
-    for (int64_t j = 0; j < n; ++j)
-        if (j != i) most = row[j] > most ? row[j] : most;
-    if (1 - (double)most >= w->r->near)
-        least = fmin(least, 1 - (double)most);
-    else
-        for (int64_t j = 0; j < n && least > 0; ++j)
-            if (j != i && 1 - (double)row[j] < w->r->near)
-                least = fmin(least, distance(w->r, i, j, row[j]));
-    w->bound[i] = least;
-    w->done[i] = 1;
-}
-
-static void tighten_columns(void *arg, int64_t part, int worker) {
-    const isolated_search *w = arg;
-    const int64_t n = w->r->s.n, from = part * COLUMNS,
-                  to = from + COLUMNS < n ? from + COLUMNS : n;
-    (void)worker;
-    for (int64_t t = 0; t < w->count; ++t)
-        for (int64_t j = from; j < to; ++j) {
-            const float cosine = w->tile[t * n + j];
-            if (!w->done[j] && 1 - (double)cosine < w->bound[j])
-                w->bound[j] = fmin(w->bound[j], distance(w->r, w->list[t], j, cosine));
-        }
-}
-
-/* The next tile: tokens spread evenly at first, then those with the highest bounds that reach
- * `best`. */
-static int64_t next_tile(const isolated_search *w, int32_t best, int64_t most, int32_t *list) {
-    const int64_t n = w->r->s.n;
-    int64_t count = 0;
-    if (best < 0) {
-        for (; count < most; ++count)
-            list[count] = (int32_t)(count * n / most);
-        return count;
-    }
-    for (int64_t i = 0; i < n; ++i) {
-        if (w->done[i] || w->bound[i] < w->bound[best] ||
-            (w->bound[i] == w->bound[best] && i > best))
-            continue;
-        if (count == most && !(w->bound[i] > w->bound[list[count - 1]])) continue;
-        int64_t at = count < most ? count++ : count - 1;
-        for (; at > 0 && w->bound[i] > w->bound[list[at - 1]]; --at)
-            list[at] = list[at - 1];
-        list[at] = (int32_t)i;
-    }
-    return count;
-}
-
-static int32_t most_isolated(tsr_operation *o, rows *r, double *nearest) {
-    const int64_t n = r->s.n, most = r->s.tile < SEARCH_ROWS ? r->s.tile : SEARCH_ROWS;
-    int32_t best = -1;
-    float *tile = tsr_operation_take(o, most * n, sizeof *tile, "cosines");
-    int32_t *list = tsr_operation_take(o, most, sizeof *list, "rows");
-    isolated_search w = {.r = r, .tile = tile, .list = list};
-    w.bound = tsr_operation_take(o, n, sizeof *w.bound, "bounds");
-    w.done = tsr_operation_take(o, n, sizeof *w.done, "bounds");
-    if (o->status) return 0;
-    for (int64_t i = 0; i < n; ++i)
-        w.bound[i] = n > 1 ? INFINITY : 0;
-    while (!o->status && (w.count = next_tile(&w, best, most, list)) > 0) {
-        tsr_similarity_picked(&r->s, list, w.count, tile);
-        if (o->status) break;
-        tsr_parallel(o->ctx, w.count, nearest_of_row, &w);
-        tsr_parallel(o->ctx, (n + COLUMNS - 1) / COLUMNS, tighten_columns, &w);
-        for (int64_t i = 0; i < n; ++i)
-            if (w.done[i] && (best < 0 || w.bound[i] > w.bound[best])) best = (int32_t)i;
-    }
-    *nearest = best < 0 ? 0 : w.bound[best];
-    return best;
-}
-
 /* ---- farthest first ---- */
 
 /* Picks k tokens from `first` on, each the farthest from those before it: order [k], and at what
@@ -266,7 +177,8 @@ void tsr_maxmin_picks(tsr_operation *o, int64_t k, int32_t *order, float *at) {
     double nearest = 0;
     if (o->status) return;
     open_rows(o, &r);
-    const int32_t first = most_isolated(o, &r, &nearest);
+    const tsr_row_view view = {o->in->features, o->in->channels, o->in->count, o->in->channels};
+    const int32_t first = tsr_most_isolated(o, &view, false, &nearest);
     farthest_first(o, &r, first, k, order, at);
     tsr_similarity_close(&r.s);
     at[0] = (float)nearest;
@@ -298,13 +210,15 @@ const tsr_operator tsr_operator_diverse_maxmin = {
              .differs = "the published code does not exclude tokens that are picked already and "
                         "returns a token twice where tokens are equal; here k different tokens "
                         "stay. variant=published is refused",
-             .cost = "at most N^2 D multiply-adds for the first pick, usually far fewer, and N D "
-                     "for each further one; 2 N D + 1024 N numbers, no N x N matrix",
+             .cost = "N^2 D multiply-adds for the first pick, of bytes where the processor has "
+                     "them, and N D "
+                     "for each further one; 2 N D + 256 N numbers, no N x N matrix",
              .columns = NULL},
     .parameters = {TSR_SELECT_PARAMETERS,
                    {"variant", TSR_PARAMETER_CHOICE, "distinct", 0, 0, "distinct|published",
                     "whether a token may be picked twice"}},
     .apply = diverse_maxmin,
+    .record = tsr_record_diverse_maxmin,
 };
 
 /* In the manner of the first version of ToDRE. */
@@ -345,12 +259,13 @@ const tsr_operator tsr_operator_diverse_kcentre = {
              .source = "in the manner of ToDRE's first version, whose code is not public; "
                        "Gonzalez 1985",
              .differs = NULL,
-             .cost = "N D multiply-adds for each pick; 2 N D + 1024 N numbers, no N x N matrix",
+             .cost = "N D multiply-adds for each pick; 2 N D + 256 N numbers, no N x N matrix",
              .columns = NULL},
     .parameters = {TSR_SELECT_PARAMETERS,
                    {"first", TSR_PARAMETER_INTEGER, "-1", -1, 2147483647, NULL,
                     "token that is picked first; -1: the medoid"}},
     .apply = diverse_kcentre,
+    .record = tsr_record_diverse_kcentre,
 };
 
 /* In the manner of the second version of ToDRE. */
@@ -386,8 +301,9 @@ const tsr_operator tsr_operator_diverse_maxsum = {
                         "stay in the order of tokens",
              .source = "in the manner of ToDRE's second version, whose code is not public",
              .differs = NULL,
-             .cost = "N D multiply-adds for each pick; 2 N D + 1024 N numbers, no N x N matrix",
+             .cost = "N D multiply-adds for each pick; 2 N D + 256 N numbers, no N x N matrix",
              .columns = NULL},
     .parameters = {TSR_SELECT_PARAMETERS},
     .apply = diverse_maxsum,
+    .record = tsr_record_diverse_maxsum,
 };

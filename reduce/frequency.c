@@ -4,9 +4,10 @@
  * Both methods compute the same. Matrices: Y = B_H X B_W^T with B_H = C_h^T C_H[0:h], [h, H], where
  * C_n is the orthonormal DCT-II of length n; two products on any device. FFTW: the transforms
  * themselves, on the cpu, in builds that have the library. */
-#include "operator.h"
+#include "frequency.h"
 #include "../compute/threads.h"
 #include "../ops/ops.h"
+#include "recorded.h"
 
 #include <math.h>
 #include <string.h>
@@ -41,7 +42,7 @@ static void low_pass(int64_t to, int64_t from, double gain, const double *small,
         }
 }
 
-static float *make_low_pass(tsr_operation *o, int64_t to, int64_t from, double gain) {
+float *tsr_low_pass_matrix(tsr_operation *o, int64_t to, int64_t from, double gain) {
     float *b = tsr_operation_take(o, to * from, sizeof *b, "matrix");
     double *small = tsr_operation_take(o, to * to, sizeof *small, "cosines");
     double *large = tsr_operation_take(o, to * from, sizeof *large, "cosines");
@@ -75,8 +76,8 @@ static void two_products(tsr_run *r, const void *model, tsr_tensor *const *in, t
 }
 
 static void by_matrices(tsr_operation *o, const cut *c, float *y) {
-    const float *rows = make_low_pass(o, c->to[0], c->from[0], c->gain);
-    const float *columns = make_low_pass(o, c->to[1], c->from[1], 1);
+    const float *rows = tsr_low_pass_matrix(o, c->to[0], c->from[0], c->gain);
+    const float *columns = tsr_low_pass_matrix(o, c->to[1], c->from[1], 1);
     tsr_weights *weights = NULL;
     tsr_device *device = tsr_operation_device(o);
     const int64_t frame = c->from[0] * c->from[1] * c->channels,
@@ -259,4 +260,5 @@ const tsr_operator tsr_operator_dct_lowpass = {
                    {"method", TSR_PARAMETER_CHOICE, "auto", 0, 0, "auto|matrices|fftw",
                     "auto: FFTW on the cpu where the build has it, else two matrices"}},
     .apply = dct_lowpass,
+    .record = tsr_record_dct_lowpass,
 };

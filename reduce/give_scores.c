@@ -2,6 +2,7 @@
 /* give_scores.c: numbers for tokens that need no attention of a tower, or attention of two layers:
  * relevance to a query, rarity of a code, error of a code, sensitivity of a projector. */
 #include "give_scores.h"
+#include "recorded.h"
 #include "../compute/threads.h"
 #include "../quantizer/rng.h"
 #include "similarity.h"
@@ -103,6 +104,7 @@ const tsr_operator tsr_operator_query_relevance = {
                    {"range", TSR_PARAMETER_CHOICE, "cosine", 0, 0, "cosine|unit",
                     "-1..1, or 0..1"}},
     .apply = query_relevance,
+    .record = tsr_record_query_relevance,
 };
 
 /* ---- attention-growth ---- */

@@ -2,6 +2,7 @@
 /* keep_scores.c: tokens kept by the numbers that stand beside them, the column "scores". */
 #include "../compute/threads.h"
 #include "give_scores.h"
+#include "recorded.h"
 #include "select.h"
 #include "similarity.h"
 
@@ -50,6 +51,7 @@ const tsr_operator tsr_operator_score_topk = {
                    {"even", TSR_PARAMETER_INTEGER, "0", 0, 2147483647, NULL,
                     "of these k, tokens spread evenly over the picture"}},
     .apply = score_topk,
+    .record = tsr_record_score_topk,
 };
 
 /* ---- score-rows ---- */

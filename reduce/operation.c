@@ -35,6 +35,13 @@ void *tsr_operation_take(tsr_operation *o, int64_t count, size_t size, const cha
     return p;
 }
 
+void *tsr_operation_take_raw(tsr_operation *o, int64_t count, size_t size, const char *what) {
+    if (o->status) return NULL;
+    void *p = tsr_scratch_take_raw(&o->scratch, (size_t)(count > 0 ? count : 1), size, what);
+    if (!p) o->status = o->scratch.status;
+    return p;
+}
+
 /* ---- parameters ---- */
 
 static int parameter(const tsr_operation *o, const char *name) {
@@ -149,6 +156,21 @@ static void average(tsr_operation *o, const float *x, int64_t width, const int32
     tsr_average(o, x, o->in->count, width, o->in->sizes, map, rows, to);
 }
 
+/* Copies the elements of a line that belong to tokens index[0 .. k-1], and with `first` the one
+ * before them all. */
+static void keep_line(const char *line, const int32_t *index, int64_t k, int64_t first,
+                      size_t bytes, char *to) {
+    if (first) memcpy(to, line, bytes);
+    if (bytes == sizeof(float))
+        for (int64_t j = 0; j < k; ++j)
+            memcpy(to + (size_t)(j + first) * sizeof(float),
+                   line + (size_t)(index[j] + first) * sizeof(float), sizeof(float));
+    else
+        for (int64_t j = 0; j < k; ++j)
+            memcpy(to + (size_t)(j + first) * bytes, line + (size_t)(index[j] + first) * bytes,
+                   bytes);
+}
+
 /* Copies a column for tokens index[0 .. k-1]. */
 static void keep_column(tsr_operation *o, const tsr_token_array *a, const int32_t *index,
                         int64_t k) {
@@ -164,7 +186,7 @@ static void keep_column(tsr_operation *o, const tsr_token_array *a, const int32_
     if (a->axis == TSR_TOKEN_AXIS_FIRST) b.dim[0] = k;
     if (a->axis == TSR_TOKEN_AXIS_LAST || square) b.dim[b.rank - 1] = k + first_row;
     if (square) b.dim[b.rank - 2] = k + first_row;
-    char *to = tsr_operation_take(o, tsr_token_array_elements(&b), bytes, a->name);
+    char *to = tsr_operation_take_raw(o, tsr_token_array_elements(&b), bytes, a->name);
     const char *from = a->data;
     if (!to) return;
     b.data = to;
@@ -176,14 +198,10 @@ static void keep_column(tsr_operation *o, const tsr_token_array *a, const int32_
     else {
         const int64_t planes = n / (square ? last * last : last), rows = square ? k + first_row : 1;
         for (int64_t p = 0; p < planes; ++p)
-            for (int64_t i = 0; i < rows; ++i) {
+            for (int64_t i = 0; i < rows; ++i, to += (size_t)(k + first_row) * bytes) {
                 const int64_t y = i < first_row ? 0 : square ? index[i - first_row] + first_row : 0;
                 const char *line = from + (size_t)((p * (square ? last : 1) + y) * last) * bytes;
-                for (int64_t j = 0; j < k + first_row; ++j, to += bytes)
-                    memcpy(to,
-                           line + (size_t)(j < first_row ? 0 : index[j - first_row] + first_row) *
-                                      bytes,
-                           bytes);
+                keep_line(line, index, k, first_row, bytes, to);
             }
     }
     o->status = tsr_token_set_add(o->out, &b);
@@ -238,8 +256,9 @@ void tsr_operation_keep(tsr_operation *o, const int32_t *index, int64_t k) {
     for (int64_t i = 0; i < k; ++i) {
         map[index[i]] = (int32_t)i;
         raster &= index[i] == i;
-        memcpy(o->out->features + i * in->channels, in->features + index[i] * in->channels,
-               (size_t)in->channels * sizeof(float));
+        if (!o->elsewhere)
+            memcpy(o->out->features + i * in->channels, in->features + index[i] * in->channels,
+                   (size_t)in->channels * sizeof(float));
         memcpy(o->out->positions + 3 * i, in->positions + 3 * (int64_t)index[i], 3 * sizeof(float));
     }
     if (raster) memcpy(o->out->grid, in->grid, sizeof in->grid);
@@ -264,7 +283,9 @@ void tsr_operation_replace(tsr_operation *o, const int32_t *map, int64_t rows, i
                            const float *features, const int64_t *grid) {
     begin(o, rows, channels);
     if (o->status) return;
-    if (features)
+    if (o->elsewhere)
+        ; /* they come down at the end of the chain */
+    else if (features)
         memcpy(o->out->features, features, (size_t)(rows * channels) * sizeof *features);
     else
         average(o, o->in->features, channels, map, rows, o->out->features);

@@ -20,10 +20,13 @@
 enum { TSR_OPERATOR_MAX_PARAMETERS = 12 };
 
 typedef struct tsr_operation tsr_operation;
+typedef struct tsr_recorded tsr_recorded;
 typedef struct tsr_operator {
     tsr_operator_info info; /* parameter_count is counted by operators.c */
     tsr_parameter parameters[TSR_OPERATOR_MAX_PARAMETERS + 1]; /* ended by a name NULL */
     void (*apply)(tsr_operation *o);
+    void (*record)(
+        tsr_recorded *x); /* the same on a device (recorded.h); NULL: on the host alone */
 } tsr_operator;
 #define OPERATOR(name) extern const tsr_operator tsr_operator_##name;
 #include "operators.def"
@@ -40,7 +43,33 @@ struct tsr_operation {
     tsr_scratch scratch;                            /* arrays of the operation; freed at its end */
     const char *value[TSR_OPERATOR_MAX_PARAMETERS]; /* text given for each parameter, or NULL */
     tsr_token_set *trace;                           /* holds the trace until it moves to `out` */
+    bool elsewhere; /* features are a device's: those of `in` and `out` are left alone */
 };
+
+/* Longest operation, "NAME:key=value,...", with the byte behind it. */
+enum { TSR_OPERATION_TEXT = 4096 };
+/* Sets o->op and o->value; `text` [TSR_OPERATION_TEXT] holds the values from then on. Errors:
+ * ARGUMENT, NOT_FOUND. */
+tsr_status tsr_operation_read(tsr_operation *o, const char *operation, char *text);
+/* Ends an operation: *made is its set with its trace, NULL after a failure. */
+tsr_status tsr_operation_end(tsr_operation *o, tsr_token_set **made);
+
+/* Applies a chain on a device that is open, or that the first operator which needs one opens:
+ * *device NULL, a cpu. report may be NULL; near ties are added to it. *reduced is NULL after a
+ * failure. Errors: those of tsr_token_set_reduce. */
+tsr_status tsr_operations_apply(tsr_device **device, const tsr_token_set *set,
+                                const char *const *operations, int count, tsr_reduce_report *report,
+                                tsr_token_set **reduced);
+
+/* Checks what can be said of operations before there is a set: names, parameters, and that none
+ * plans. Errors: ARGUMENT, NOT_FOUND. */
+tsr_status tsr_operations_check(tsr_context *ctx, const char *const *operations, int count);
+/* Says where operations first .. first + count - 1 of a chain ran, the GPU or with NULL the cpu,
+ * and adds near_ties [count] or none. report may be NULL, here and below. */
+void tsr_report_steps(tsr_reduce_report *report, int first, int count, const tsr_device *device,
+                      const uint64_t *near_ties);
+/* Says what a device (NULL: none) did since it was opened. */
+void tsr_report_device(tsr_reduce_report *report, const tsr_device *device);
 
 /* Records a failure "<operator>: <text>". */
 void tsr_operation_fail(tsr_operation *o, tsr_status status, const char *format, ...)
@@ -50,6 +79,8 @@ void tsr_operation_fail(tsr_operation *o, tsr_status status, const char *format,
 tsr_device *tsr_operation_device(tsr_operation *o);
 /* Array of count * size bytes, zeroed, until the end of the operation. NULL after a failure. */
 void *tsr_operation_take(tsr_operation *o, int64_t count, size_t size, const char *what);
+/* The same, not zeroed: for large arrays that are written before they are read. */
+void *tsr_operation_take_raw(tsr_operation *o, int64_t count, size_t size, const char *what);
 
 /* ---- parameters: values were checked against type and range before the operator is called ---- */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* operators.c: the list of operators, reading "NAME:key=value,...", and running a chain. */
 #include "operator.h"
+#include "recorded.h"
 
 #include "../quantizer/spherical.h"
 
@@ -14,7 +15,7 @@ static const tsr_operator *const operators[] = {
 #include "operators.def"
 #undef OPERATOR
 };
-enum { OPERATORS = sizeof operators / sizeof *operators, MAX_OPERATION = 4096 };
+enum { OPERATORS = sizeof operators / sizeof *operators };
 
 int tsr_operator_count(void) {
     return OPERATORS;
@@ -126,12 +127,11 @@ static tsr_status read_values(tsr_operation *o, char *text) {
     return TSR_OK;
 }
 
-/* Sets o->op and o->value; `text` [MAX_OPERATION] holds the values afterwards. */
-static tsr_status read_operation(tsr_operation *o, const char *operation, char *text) {
-    if (strlen(operation) >= MAX_OPERATION)
+tsr_status tsr_operation_read(tsr_operation *o, const char *operation, char *text) {
+    if (strlen(operation) >= TSR_OPERATION_TEXT)
         return tsr_fail(o->ctx, TSR_ERROR_ARGUMENT,
-                        "operation: wanted at most %d bytes, got %zu: %.60s...", MAX_OPERATION - 1,
-                        strlen(operation), operation);
+                        "operation: wanted at most %d bytes, got %zu: %.60s...",
+                        TSR_OPERATION_TEXT - 1, strlen(operation), operation);
     strcpy(text, operation);
     char *values = strchr(text, ':');
     if (values) *values++ = 0;
@@ -145,7 +145,7 @@ static tsr_status read_operation(tsr_operation *o, const char *operation, char *
 
 /* ---- running ---- */
 
-static void end(tsr_operation *o, tsr_token_set **made) {
+tsr_status tsr_operation_end(tsr_operation *o, tsr_token_set **made) {
     if (!o->status && !o->out)
         o->status = tsr_fail(o->ctx, TSR_ERROR_STATE, "%s: made no tokens", o->op->info.name);
     if (!o->status && o->trace != o->out) {
@@ -156,26 +156,105 @@ static void end(tsr_operation *o, tsr_token_set **made) {
     if (o->trace != o->out) tsr_token_set_close(&o->trace);
     if (o->status) tsr_token_set_close(&o->out);
     tsr_scratch_free(&o->scratch);
+    o->trace = NULL;
     *made = o->out;
+    return o->status;
+}
+
+/* Reads an operation on token sets. */
+static tsr_status read_on_sets(tsr_operation *o, const char *operation, char *text) {
+    const tsr_status status = tsr_operation_read(o, operation, text);
+    if (status || o->op->info.kind != TSR_OPERATOR_PLAN) return status;
+    return tsr_fail(o->ctx, TSR_ERROR_ARGUMENT,
+                    "%s: wanted an operator on token sets, got one that plans", o->op->info.name);
+}
+
+tsr_status tsr_operations_check(tsr_context *ctx, const char *const *operations, int count) {
+    char text[TSR_OPERATION_TEXT];
+    tsr_status status = TSR_OK;
+    for (int i = 0; i < count && !status; ++i) {
+        tsr_operation o = {.ctx = ctx};
+        status = operations && operations[i] ? read_on_sets(&o, operations[i], text)
+                                             : tsr_fail(ctx, TSR_ERROR_ARGUMENT,
+                                                        "operation %d: wanted a text, got NULL", i);
+    }
+    return status;
 }
 
 /* *device may be NULL, and may be opened. */
 static tsr_status apply(tsr_device **device, const tsr_token_set *in, const char *operation,
                         tsr_token_set **made) {
-    char text[MAX_OPERATION];
+    char text[TSR_OPERATION_TEXT];
     tsr_operation o = {.ctx = in->ctx, .device = device, .in = in, .scratch = {.ctx = in->ctx}};
     *made = NULL;
-    o.status = read_operation(&o, operation, text);
+    o.status = read_on_sets(&o, operation, text);
     if (o.status) return o.status;
-    if (o.op->info.kind == TSR_OPERATOR_PLAN)
-        return tsr_fail(o.ctx, TSR_ERROR_ARGUMENT,
-                        "%s: wanted an operator on token sets, got one that plans",
-                        o.op->info.name);
     o.trace = tsr_token_set_make(o.ctx, 1, 1, 1);
     if (!o.trace) return TSR_ERROR_MEMORY;
     o.op->apply(&o);
-    end(&o, made);
-    return o.status;
+    return tsr_operation_end(&o, made);
+}
+
+void tsr_report_steps(tsr_reduce_report *report, int first, int count, const tsr_device *device,
+                      const uint64_t *near_ties) {
+    char ran_on[32] = "cpu";
+    if (device) snprintf(ran_on, sizeof ran_on, "vulkan:%d", tsr_device_properties(device)->index);
+    for (int i = first; report && i < first + count && i < TSR_REDUCE_STEPS_MOST; ++i) {
+        tsr_reduce_step *step = &report->steps[i];
+        snprintf(step->ran_on, sizeof step->ran_on, "%s", ran_on);
+        if (near_ties) step->near_ties += near_ties[i - first];
+        report->step_count = i + 1;
+    }
+}
+
+void tsr_report_device(tsr_reduce_report *report, const tsr_device *device) {
+    if (!report || !device) return;
+    const tsr_device_traffic t = tsr_device_traffic_of(device);
+    report->programs = t.executions;
+    report->submissions = t.submissions;
+    report->bytes_up = t.bytes_up;
+    report->bytes_down = t.bytes_down;
+}
+
+/* Applies operations[0], on a GPU with as many behind it as can be recorded together: *done of
+ * them. `first` is the number of operations[0] in its chain. */
+static tsr_status apply_some(tsr_device **device, const tsr_token_set *in,
+                             const char *const *operations, int count, int first,
+                             tsr_reduce_report *report, int *done, tsr_token_set **made) {
+    const tsr_device_info *info = *device ? tsr_device_properties(*device) : NULL;
+    uint64_t near_ties[TSR_REDUCE_STEPS_MOST];
+    const int most = count < TSR_REDUCE_STEPS_MOST ? count : TSR_REDUCE_STEPS_MOST;
+    tsr_status status = TSR_OK;
+    *done = 0;
+    if (info && info->kind == TSR_DEVICE_VULKAN)
+        status = tsr_recorded_run(*device, in, operations, most, done, near_ties, made);
+    if (status) return status;
+    if (*done) {
+        tsr_report_steps(report, first, *done, *device, near_ties);
+        return TSR_OK;
+    }
+    *done = 1;
+    tsr_report_steps(report, first, 1, NULL, NULL);
+    return operations[0] ? apply(device, in, operations[0], made)
+                         : tsr_fail(in->ctx, TSR_ERROR_ARGUMENT,
+                                    "reduce: operation %d: wanted a text, got NULL", first);
+}
+
+tsr_status tsr_operations_apply(tsr_device **device, const tsr_token_set *set,
+                                const char *const *operations, int count, tsr_reduce_report *report,
+                                tsr_token_set **reduced) {
+    const tsr_token_set *in = set;
+    tsr_token_set *made = NULL;
+    tsr_status status = TSR_OK;
+    for (int i = 0, done = 0; i < count && !status; i += done) {
+        tsr_token_set *next = NULL;
+        status = apply_some(device, in, operations + i, count - i, i, report, &done, &next);
+        tsr_token_set_close(&made);
+        in = made = next;
+    }
+    if (status) tsr_token_set_close(&made);
+    *reduced = made;
+    return status;
 }
 
 tsr_status tsr_token_set_reduce(const tsr_token_set *set, const char *const *operations, int count,
@@ -186,26 +265,16 @@ tsr_status tsr_token_set_reduce(const tsr_token_set *set, const char *const *ope
         return tsr_fail(set->ctx, TSR_ERROR_ARGUMENT,
                         "reduce: wanted operations and a place for the set, got %d and %s", count,
                         reduced ? "a place" : "NULL");
+    tsr_reduce_report *report = settings ? settings->report : NULL;
+    if (report) *report = (tsr_reduce_report){0};
     tsr_device *device = NULL;
     tsr_device_settings d = tsr_device_settings_default();
     d.name = settings && settings->device ? settings->device : "cpu";
     tsr_status status = TSR_OK;
     if (strcmp(d.name, "cpu")) status = tsr_device_open(set->ctx, &device, &d);
-    const tsr_token_set *in = set;
-    tsr_token_set *made = NULL;
-    for (int i = 0; i < count && !status; ++i) {
-        tsr_token_set *next = NULL;
-        status = operations[i] ? apply(&device, in, operations[i], &next)
-                               : tsr_fail(set->ctx, TSR_ERROR_ARGUMENT,
-                                          "reduce: operation %d: wanted a text, got NULL", i);
-        tsr_token_set_close(&made);
-        in = made = next;
-    }
+    if (!status) status = tsr_operations_apply(&device, set, operations, count, report, reduced);
+    tsr_report_device(report, device);
     tsr_device_close(&device);
-    if (status)
-        tsr_token_set_close(&made);
-    else
-        *reduced = made;
     return status;
 }
 
@@ -236,13 +305,13 @@ tsr_status tsr_token_set_coverage(const tsr_token_set *original, const tsr_token
 }
 
 tsr_status tsr_operator_plan(tsr_context *ctx, const char *operation, tsr_token_set **answer) {
-    char text[MAX_OPERATION];
+    char text[TSR_OPERATION_TEXT];
     if (answer) *answer = NULL;
     if (!ctx || !operation || !answer)
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
                         "plan: wanted an operation and a place for the answer, got NULL");
     tsr_operation o = {.ctx = ctx, .scratch = {.ctx = ctx}};
-    o.status = read_operation(&o, operation, text);
+    o.status = tsr_operation_read(&o, operation, text);
     if (o.status) return o.status;
     if (o.op->info.kind != TSR_OPERATOR_PLAN)
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
@@ -251,7 +320,7 @@ tsr_status tsr_operator_plan(tsr_context *ctx, const char *operation, tsr_token_
     o.trace = o.out = tsr_token_set_make(ctx, 1, 1, 1);
     if (!o.trace) return TSR_ERROR_MEMORY;
     o.out->sizes[0] = 1;
+    o.out->features[0] = 0;
     o.op->apply(&o);
-    end(&o, answer);
-    return o.status;
+    return tsr_operation_end(&o, answer);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* pool.c: operators that make a smaller grid of a grid. */
-#include "windows.h"
 #include "../compute/tensor.h"
+#include "recorded.h"
+#include "windows.h"
 
 #include <math.h>
 
@@ -34,16 +35,49 @@ static const double *read_triple(tsr_operation *o, const char *name, const int64
     return o->status ? NULL : list;
 }
 
+static tsr_pooling pooling_of(const int64_t grid[3], tsr_windows frames, tsr_windows rows,
+                              tsr_windows columns) {
+    return (tsr_pooling){{grid[0], grid[1], grid[2]}, {frames, rows, columns}, .line = false};
+}
+
+/* ---- on a device ---- */
+
+/* Says that tokens are pooled; weight [count] or NULL. */
+static void record_pooling(tsr_recorded *x, const tsr_pooling *p, tsr_tensor *weight,
+                           double temperature) {
+    if (x->declined || x->o->status) {
+        tsr_recorded_decline(x);
+        return;
+    }
+    const int64_t out[3] = {p->axis[0].out, p->axis[1].out, p->axis[2].out};
+    int32_t *map = tsr_operation_take(x->o, x->count, sizeof *map, "map");
+    const int32_t *lists = tsr_windows_lists(x->o, p);
+    if (!map || !lists) {
+        tsr_recorded_decline(x);
+        return;
+    }
+    tsr_windows_map(p->grid, p->axis, 0, map);
+    tsr_recorded_replace(x, map,
+                         tsr_list_mean(x->run, x->features, weight, (float)temperature, lists,
+                                       out[0] * out[1] * out[2]),
+                         p->line ? NULL : out);
+}
+
+/* Whether the tokens fill a grid; declines where they do not. */
+static bool on_grid(tsr_recorded *x) {
+    if (!x->grid[0]) tsr_recorded_decline(x);
+    return !x->declined;
+}
+
 /* ---- pyramid-pool ---- */
 
-static void pyramid_pool(tsr_operation *o) {
-    const int64_t *grid = tsr_operation_grid(o);
+static tsr_pooling pyramid_windows(tsr_operation *o, const int64_t *grid, int64_t *window) {
     const bool drop = tsr_operation_is(o, "tail", "drop");
     const bool by_window = tsr_operation_has(o, "window");
     if (!o->status && by_window == tsr_operation_has(o, "target"))
         tsr_operation_fail(o, TSR_ERROR_ARGUMENT, "wanted either target or window, got %s",
                            by_window ? "both" : "none");
-    if (o->status) return;
+    if (o->status) return (tsr_pooling){0};
     const int64_t tokens = grid[1] * grid[2];
     int64_t k = tsr_operation_integer(o, by_window ? "window" : "target");
     if (!by_window && k > tokens)
@@ -51,12 +85,27 @@ static void pyramid_pool(tsr_operation *o) {
                            "target: wanted at most the %lld tokens of a frame, got %lld",
                            (long long)tokens, (long long)k);
     if (!by_window) k = (int64_t)sqrt((double)tokens / (double)k);
-    const tsr_windows axis[3] = {tsr_windows_sliding(o, grid[0], 1, 1),
-                                 tsr_windows_sliding(o, grid[1], k, k),
-                                 tsr_windows_sliding(o, grid[2], k, k)};
-    if (!drop) refuse_tail(o, axis, grid);
-    tsr_operation_trace_i32(o, "window", &(int32_t){(int32_t)k}, 1);
-    tsr_windows_replace(o, grid, axis, plain, false);
+    const tsr_pooling p =
+        pooling_of(grid, tsr_windows_sliding(o, grid[0], 1, 1),
+                   tsr_windows_sliding(o, grid[1], k, k), tsr_windows_sliding(o, grid[2], k, k));
+    if (!drop && !o->status) refuse_tail(o, p.axis, grid);
+    *window = k;
+    return p;
+}
+
+static void pyramid_pool(tsr_operation *o) {
+    int64_t window = 0;
+    const tsr_pooling p = pyramid_windows(o, tsr_operation_grid(o), &window);
+    tsr_operation_trace_i32(o, "window", &(int32_t){(int32_t)window}, 1);
+    tsr_windows_replace(o, &p, plain);
+}
+
+static void record_pyramid_pool(tsr_recorded *x) {
+    int64_t window = 0;
+    if (!on_grid(x)) return;
+    const tsr_pooling p = pyramid_windows(x->o, x->grid, &window);
+    if (x->tells) tsr_operation_trace_i32(x->o, "window", &(int32_t){(int32_t)window}, 1);
+    record_pooling(x, &p, NULL, 1);
 }
 
 const tsr_operator tsr_operator_pyramid_pool = {
@@ -78,11 +127,13 @@ const tsr_operator tsr_operator_pyramid_pool = {
                    {"tail", TSR_PARAMETER_CHOICE, "refuse", 0, 0, "refuse|drop",
                     "what happens to rows and columns that fill no window"}},
     .apply = pyramid_pool,
+    .record = record_pyramid_pool,
 };
 
 /* ---- adaptive-pool ---- */
 
-static void adaptive_pool(tsr_operation *o) {
+/* grid: where the tokens stand; NULL: they are a line of `tokens`. */
+static tsr_pooling adaptive_windows(tsr_operation *o, int64_t tokens, const int64_t *grid) {
     int count = 0;
     const double *size = tsr_operation_list(o, "size", &count);
     for (int i = 0; i < count && !o->status; ++i)
@@ -94,15 +145,35 @@ static void adaptive_pool(tsr_operation *o) {
                            "size: wanted tokens, rows+columns or frames+rows+columns, got %d "
                            "numbers",
                            count);
-    if (o->status) return;
-    const int64_t line[3] = {1, 1, o->in->count}, *grid = count == 1 ? line : tsr_operation_grid(o);
-    tsr_windows axis[3];
+    if (o->status) return (tsr_pooling){0};
+    const int64_t line[3] = {1, 1, tokens};
+    tsr_pooling p = {.line = !grid};
     for (int a = 0; a < 3; ++a) {
         const int i = a - (3 - count);
-        const int64_t out = i >= 0 ? (int64_t)size[i] : grid[a];
-        axis[a] = tsr_windows_adaptive(o, grid[a], out);
+        p.grid[a] = grid ? grid[a] : line[a];
+        p.axis[a] = tsr_windows_adaptive(o, p.grid[a], i >= 0 ? (int64_t)size[i] : p.grid[a]);
     }
-    tsr_windows_replace(o, grid, axis, plain, count == 1);
+    return p;
+}
+
+/* Whether one number of tokens is asked for, and no grid. */
+static bool wants_line(tsr_operation *o) {
+    int count = 0;
+    tsr_operation_list(o, "size", &count);
+    return count == 1;
+}
+
+static void adaptive_pool(tsr_operation *o) {
+    const int64_t *grid = wants_line(o) ? NULL : tsr_operation_grid(o);
+    const tsr_pooling p = adaptive_windows(o, o->in->count, grid);
+    tsr_windows_replace(o, &p, plain);
+}
+
+static void record_adaptive_pool(tsr_recorded *x) {
+    const bool line = wants_line(x->o);
+    if (!line && !on_grid(x)) return;
+    const tsr_pooling p = adaptive_windows(x->o, x->count, line ? NULL : x->grid);
+    record_pooling(x, &p, NULL, 1);
 }
 
 const tsr_operator tsr_operator_adaptive_pool = {
@@ -123,6 +194,7 @@ const tsr_operator tsr_operator_adaptive_pool = {
           "rows+columns of each frame, frames+rows+columns, or tokens of all as one line; "
           "a source token of two windows counts for the first"}},
     .apply = adaptive_pool,
+    .record = record_adaptive_pool,
 };
 
 /* ---- weighted-pool ---- */
@@ -145,8 +217,7 @@ static float *share(tsr_operation *o, double scale) {
     return w;
 }
 
-static void weighted_pool(tsr_operation *o) {
-    const int64_t *grid = tsr_operation_grid(o);
+static tsr_pooling weighted_windows(tsr_operation *o, const int64_t *grid) {
     const bool by_size = tsr_operation_has(o, "size");
     if (!o->status && by_size == tsr_operation_has(o, "window"))
         tsr_operation_fail(o, TSR_ERROR_ARGUMENT, "wanted either window or size, got %s",
@@ -156,16 +227,42 @@ static void weighted_pool(tsr_operation *o) {
         !by_size && tsr_operation_has(o, "stride")
             ? read_triple(o, "stride", (const int64_t[3]){1 << 20, 1 << 20, 1 << 20})
             : size;
+    if (o->status) return (tsr_pooling){0};
+    tsr_pooling p = {.line = false};
+    for (int a = 0; a < 3; ++a) {
+        const int64_t n = (int64_t)size[a], step = by_size ? grid[a] / n : (int64_t)stride[a];
+        p.grid[a] = grid[a];
+        p.axis[a] = tsr_windows_sliding(o, grid[a], by_size ? grid[a] - (n - 1) * step : n, step);
+    }
+    return p;
+}
+
+static void weighted_pool(tsr_operation *o) {
+    const tsr_pooling p = weighted_windows(o, tsr_operation_grid(o));
     tsr_window_weights weights = {.temperature = tsr_operation_number(o, "temperature")};
     if (tsr_operation_is(o, "weights", "scores"))
         weights.weight = share(o, tsr_operation_number(o, "logit_scale"));
-    if (o->status) return;
-    tsr_windows axis[3];
-    for (int a = 0; a < 3; ++a) {
-        const int64_t n = (int64_t)size[a], step = by_size ? grid[a] / n : (int64_t)stride[a];
-        axis[a] = tsr_windows_sliding(o, grid[a], by_size ? grid[a] - (n - 1) * step : n, step);
+    tsr_windows_replace(o, &p, weights);
+}
+
+static void record_weighted_pool(tsr_recorded *x) {
+    const double temperature = tsr_operation_number(x->o, "temperature");
+    if (!on_grid(x)) return;
+    const tsr_pooling p = weighted_windows(x->o, x->grid);
+    tsr_tensor *weight = NULL;
+    /* A low temperature makes the rounding of f32 weights a large share of the result. */
+    if (temperature < 0.1 && tsr_operation_is(x->o, "weights", "scores")) {
+        tsr_recorded_decline(x);
+        return;
     }
-    tsr_windows_replace(o, grid, axis, weights, false);
+    if (tsr_operation_is(x->o, "weights", "scores")) {
+        tsr_tensor *score = tsr_recorded_find(x, "scores", TSR_TOKEN_AXIS_FIRST, 1);
+        if (x->declined) return;
+        weight = tsr_softmax(
+            x->run, tsr_scale(x->run, score, (float)tsr_operation_number(x->o, "logit_scale"), 0));
+    }
+    record_pooling(x, &p, weight, temperature);
+    if (weight) tsr_recorded_trace(x, "weights", TSR_ARRAY_F32, weight);
 }
 
 const tsr_operator tsr_operator_weighted_pool = {
@@ -200,6 +297,7 @@ const tsr_operator tsr_operator_weighted_pool = {
                    {"temperature", TSR_PARAMETER_NUMBER, "0.01", 1e-9, 1e9, NULL,
                     "of the softmax inside a window"}},
     .apply = weighted_pool,
+    .record = record_weighted_pool,
 };
 
 /* ---- pool-1d ---- */
@@ -230,8 +328,9 @@ static void trace_positions(tsr_operation *o, const int64_t *from, const int64_t
     tsr_operation_trace_i32(o, "shared_positions", &shared, 1);
 }
 
-static void pool_1d(tsr_operation *o) {
-    const int64_t n = o->in->count, stride = tsr_operation_integer(o, "stride"),
+/* Runs of tokens; what stands around them is text. With `tell` their positions are traced. */
+static tsr_pooling run_windows(tsr_operation *o, int64_t n, bool tell) {
+    const int64_t stride = tsr_operation_integer(o, "stride"),
                   prefix = tsr_operation_integer(o, "prefix"),
                   suffix = tsr_operation_integer(o, "suffix"), visual = n - prefix - suffix;
     if (!o->status && visual < stride)
@@ -245,15 +344,24 @@ static void pool_1d(tsr_operation *o) {
                         .out = rows,
                         .from = tsr_operation_take(o, rows, sizeof(int64_t), "windows"),
                         .to = tsr_operation_take(o, rows, sizeof(int64_t), "windows")};
-    if (o->status) return;
+    if (o->status) return (tsr_pooling){0};
     for (int64_t i = 0; i < rows; ++i) {
         const bool window = i >= prefix && i < prefix + pooled;
         line.from[i] = i < prefix ? i : window ? prefix + (i - prefix) * stride : n - rows + i;
         line.to[i] = line.from[i] + (window ? stride : 1);
     }
-    trace_positions(o, line.from, line.to, rows, prefix, suffix);
-    tsr_windows_replace(o, (const int64_t[3]){1, 1, n}, (const tsr_windows[3]){one, one, line},
-                        plain, true);
+    if (tell) trace_positions(o, line.from, line.to, rows, prefix, suffix);
+    return (tsr_pooling){{1, 1, n}, {one, one, line}, .line = true};
+}
+
+static void pool_1d(tsr_operation *o) {
+    const tsr_pooling p = run_windows(o, o->in->count, true);
+    tsr_windows_replace(o, &p, plain);
+}
+
+static void record_pool_1d(tsr_recorded *x) {
+    const tsr_pooling p = run_windows(x->o, x->count, x->tells);
+    record_pooling(x, &p, NULL, 1);
 }
 
 const tsr_operator tsr_operator_pool_1d = {
@@ -279,6 +387,7 @@ const tsr_operator tsr_operator_pool_1d = {
                    {"first_position", TSR_PARAMETER_INTEGER, "0", 0, 1 << 30, NULL,
                     "position of the first token"}},
     .apply = pool_1d,
+    .record = record_pool_1d,
 };
 
 /* ---- slow-fast-pool ---- */
@@ -310,9 +419,9 @@ static void fast_stream(tsr_operation *o, const int64_t *grid) {
                          : n / step >= fewest ? tsr_windows_sliding(o, n, step, step)
                                               : tsr_windows_adaptive(o, n, n < fewest ? n : fewest);
     frames.pick = pick;
-    const tsr_windows axis[3] = {frames, tsr_windows_sliding(o, grid[1], side, side),
-                                 tsr_windows_sliding(o, grid[2], side, side)};
-    tsr_windows_replace(o, grid, axis, plain, false);
+    const tsr_pooling p = pooling_of(grid, frames, tsr_windows_sliding(o, grid[1], side, side),
+                                     tsr_windows_sliding(o, grid[2], side, side));
+    tsr_windows_replace(o, &p, plain);
 }
 
 static void slow_fast_pool(tsr_operation *o) {

@@ -41,12 +41,45 @@ static int best_first(const void *a, const void *b) {
     return x->index > y->index ? 1 : -1;
 }
 
+static void swap(scored *a, scored *b) {
+    const scored kept = *a;
+    *a = *b;
+    *b = kept;
+}
+
+/* Brings the k best of n to the front, in any order: quickselect, and after too many unlucky pivots
+ * a sort of what is left. */
+static void bring_to_front(scored *list, int64_t n, int64_t k) {
+    int64_t low = 0, high = n; /* the border is within low .. high */
+    int turns = 64 - __builtin_clzll((unsigned long long)n | 1);
+    for (turns *= 3; high - low > 8 && turns; --turns) {
+        scored a = list[low], b = list[low + (high - low) / 2], c = list[high - 1];
+        if (best_first(&b, &a) < 0) swap(&a, &b);
+        const scored pivot = best_first(&c, &a) < 0 ? a : best_first(&c, &b) < 0 ? c : b;
+        int64_t i = low, j = high - 1;
+        while (i <= j) {
+            while (best_first(&list[i], &pivot) < 0)
+                ++i;
+            while (best_first(&pivot, &list[j]) < 0)
+                --j;
+            if (i <= j) swap(&list[i++], &list[j--]);
+        }
+        if (k <= j)
+            high = j + 1;
+        else if (k >= i)
+            low = i;
+        else
+            return;
+    }
+    qsort(list + low, (size_t)(high - low), sizeof *list, best_first);
+}
+
 void tsr_select_top(tsr_operation *o, const float *score, int64_t n, int64_t k, int32_t *index) {
-    scored *list = tsr_operation_take(o, n, sizeof *list, "scores");
+    scored *list = tsr_operation_take_raw(o, n, sizeof *list, "scores");
     if (o->status) return;
     for (int64_t i = 0; i < n; ++i)
         list[i] = (scored){score[i], (int32_t)i};
-    qsort(list, (size_t)n, sizeof *list, best_first);
+    bring_to_front(list, n, k);
     for (int64_t i = 0; i < k; ++i)
         index[i] = list[i].index;
     tsr_select_sort(index, k);

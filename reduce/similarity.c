@@ -2,42 +2,13 @@
 /* similarity.c: rows against rows. One side is a weight of a linear layer, which the device packs
  * or uploads once; the other side passes tile by tile. */
 #include "similarity.h"
-#include "../compute/cpu/simd.h"
 #include "../compute/threads.h"
 #include "../ops/ops.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { TILE_VALUES = 1 << 21, TILE_LEAST = 64, TILE_MOST = 1024, STAGE_ROWS = 64, LANES = 8 };
-
-/* ---- sums ---- */
-
-TSR_CLONES double tsr_dot(const float *a, const float *b, int64_t n) {
-    double lane[LANES] = {0};
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (int l = 0; l < LANES; ++l)
-            lane[l] += (double)a[i + l] * (double)b[i + l];
-    for (; i < n; ++i)
-        lane[0] += (double)a[i] * (double)b[i];
-    return ((lane[0] + lane[4]) + (lane[1] + lane[5])) +
-           ((lane[2] + lane[6]) + (lane[3] + lane[7]));
-}
-
-TSR_CLONES double tsr_square_distance(const float *a, const float *b, int64_t n) {
-    double lane[LANES] = {0};
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (int l = 0; l < LANES; ++l) {
-            const double d = (double)a[i + l] - (double)b[i + l];
-            lane[l] += d * d;
-        }
-    for (; i < n; ++i)
-        lane[0] += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
-    return ((lane[0] + lane[4]) + (lane[1] + lane[5])) +
-           ((lane[2] + lane[6]) + (lane[3] + lane[7]));
-}
+enum { TILE_VALUES = 1 << 21, TILE_LEAST = 64, TILE_MOST = 1024, STAGE_ROWS = 64, VISIT_ROWS = 16 };
 
 /* ---- staging ---- */
 
@@ -85,17 +56,34 @@ static void mean_of_columns(const float *x, int64_t n, int64_t dim, double *sum,
         mean[j] = (float)(sum[j] / (double)n);
 }
 
-void tsr_similarity_open(tsr_operation *o, tsr_similarity *s, tsr_similarity_kind kind,
-                         const float *x, int64_t n, int64_t dim) {
-    *s = (tsr_similarity){.o = o, .kind = kind, .n = n, .dim = dim, .staged = x};
+static void begin(tsr_operation *o, tsr_similarity *s, tsr_similarity_kind kind, int64_t n,
+                  int64_t dim) {
+    *s = (tsr_similarity){.o = o, .kind = kind, .n = n, .dim = dim};
     s->device = tsr_operation_device(o);
-    if (o->status) return;
+    if (o->status) return; /* n may be 0 then */
     s->tile = TILE_VALUES / n / TILE_LEAST * TILE_LEAST;
     s->tile = s->tile < TILE_LEAST ? TILE_LEAST : s->tile > TILE_MOST ? TILE_MOST : s->tile;
     if (s->tile > n) s->tile = n;
-    s->gathered = tsr_operation_take(o, s->tile * dim, sizeof(float), "similarities: rows");
+}
+
+/* Staged rows become a weight of the device. */
+static void hand_to_device(tsr_similarity *s) {
+    tsr_operation *o = s->o;
+    const tsr_tensor columns =
+        tsr_host_tensor(TSR_DTYPE_F32, (void *)s->staged, 2, (int64_t[]){s->n, s->dim});
+    if (!o->status) o->status = tsr_weights_open(o->ctx, &s->weights);
+    if (!o->status) o->status = tsr_weights_add(o->ctx, s->weights, "rows", &columns);
+    if (!o->status) s->columns = tsr_weights_find(s->weights, "rows");
+}
+
+void tsr_similarity_open(tsr_operation *o, tsr_similarity *s, tsr_similarity_kind kind,
+                         const float *x, int64_t n, int64_t dim) {
+    begin(o, s, kind, n, dim);
+    s->staged = x;
+    if (o->status) return;
+    s->gathered = tsr_operation_take_raw(o, s->tile * dim, sizeof(float), "similarities: rows");
     if (kind != TSR_SIMILARITY_DOT) {
-        float *staged = tsr_operation_take(o, n * dim, sizeof *staged, "similarities: rows");
+        float *staged = tsr_operation_take_raw(o, n * dim, sizeof *staged, "similarities: rows");
         if (kind == TSR_SIMILARITY_SQUARE_DISTANCE) {
             double *sum = tsr_operation_take(o, dim, sizeof *sum, "similarities: mean");
             s->mean = tsr_operation_take(o, dim, sizeof *s->mean, "similarities: mean");
@@ -105,11 +93,27 @@ void tsr_similarity_open(tsr_operation *o, tsr_similarity *s, tsr_similarity_kin
         stage(o, &(stage_work){x, staged, s->mean, s->length, n, dim});
         s->staged = staged;
     }
-    const tsr_tensor columns =
-        tsr_host_tensor(TSR_DTYPE_F32, (void *)s->staged, 2, (int64_t[]){n, dim});
-    if (!o->status) o->status = tsr_weights_open(o->ctx, &s->weights);
-    if (!o->status) o->status = tsr_weights_add(o->ctx, s->weights, "rows", &columns);
-    if (!o->status) s->columns = tsr_weights_find(s->weights, "rows");
+    if (!o->status && tsr_device_is_plain_cpu(s->device))
+        tsr_products_open(o, &s->products, s->staged, dim, n, dim, NULL);
+    else
+        hand_to_device(s);
+}
+
+void tsr_similarity_open_rows(tsr_operation *o, tsr_similarity *s, const float *x, int64_t stride,
+                              int64_t n, int64_t dim, const double *length) {
+    begin(o, s, TSR_SIMILARITY_DOT, n, dim);
+    if (!o->status && tsr_device_is_plain_cpu(s->device)) {
+        tsr_products_open(o, &s->products, x, stride, n, dim, length);
+        return;
+    }
+    s->gathered = tsr_operation_take_raw(o, s->tile * dim, sizeof(float), "similarities: rows");
+    float *staged = tsr_operation_take_raw(o, n * dim, sizeof *staged, "similarities: rows");
+    for (int64_t i = 0; i < n && !o->status; ++i)
+        for (int64_t j = 0; j < dim; ++j)
+            staged[i * dim + j] =
+                length[i] > 0 ? (float)((double)x[i * stride + j] / length[i]) : 0;
+    s->staged = staged;
+    hand_to_device(s);
 }
 
 void tsr_similarity_close(tsr_similarity *s) {
@@ -143,15 +147,23 @@ static void finish_row(void *arg, int64_t i, int worker) {
     }
 }
 
+/* y [count, n] by the device. */
+static void device_product(tsr_similarity *s, const float *a, int64_t count, float *y) {
+    const tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, (void *)a, 2, (int64_t[]){count, s->dim});
+    tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, y, 2, (int64_t[]){count, s->n});
+    const tsr_program program = {.fn = product, .model = s->weights, .name = "similarities"};
+    s->o->status = tsr_execute(s->device, &program, &in, 1, &out, 1);
+}
+
 /* a: staged rows. length: their squared lengths, for squared distances. */
 static void compare(tsr_similarity *s, const float *a, const double *length, int64_t count,
                     float *y) {
     tsr_operation *o = s->o;
     if (o->status || count < 1) return;
-    const tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, (void *)a, 2, (int64_t[]){count, s->dim});
-    tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, y, 2, (int64_t[]){count, s->n});
-    const tsr_program program = {.fn = product, .model = s->weights, .name = "similarities"};
-    o->status = tsr_execute(s->device, &program, &in, 1, &out, 1);
+    if (s->products.gemm)
+        tsr_products_all(&s->products, a, s->dim, count, y);
+    else
+        device_product(s, a, count, y);
     if (!o->status && s->kind == TSR_SIMILARITY_SQUARE_DISTANCE)
         tsr_parallel(o->ctx, count, finish_row, &(finish_work){s, length, y});
 }
@@ -181,4 +193,41 @@ void tsr_similarity_others(tsr_similarity *s, const float *a, int64_t count, flo
         a = s->gathered;
     }
     compare(s, a, length, count, y);
+}
+
+/* ---- block by block ---- */
+
+typedef struct visit_work {
+    tsr_block_fn fn;
+    void *arg;
+    tsr_block whole; /* of a tile */
+} visit_work;
+
+static void visit_part(void *arg, int64_t part, int worker) {
+    const visit_work *w = arg;
+    tsr_block b = w->whole;
+    (void)worker;
+    b.first += part * VISIT_ROWS;
+    b.y += part * VISIT_ROWS * b.ld;
+    b.rows = b.rows - part * VISIT_ROWS < VISIT_ROWS ? b.rows - part * VISIT_ROWS : VISIT_ROWS;
+    w->fn(w->arg, &b);
+}
+
+void tsr_similarity_visit(tsr_similarity *s, const float *a, int64_t stride, int64_t count,
+                          tsr_block_fn fn, void *arg) {
+    tsr_operation *o = s->o;
+    if (s->products.gemm) {
+        tsr_products_visit(&s->products, a, stride, count, fn, arg);
+        return;
+    }
+    float *tile = tsr_operation_take_raw(o, s->tile * s->n, sizeof *tile, "similarities");
+    for (int64_t first = 0; first < count && !o->status; first += s->tile) {
+        const int64_t rows = count - first < s->tile ? count - first : s->tile;
+        for (int64_t i = 0; i < rows; ++i)
+            memcpy(s->gathered + i * s->dim, a + (first + i) * stride,
+                   (size_t)s->dim * sizeof(float));
+        compare(s, s->gathered, NULL, rows, tile);
+        visit_work w = {fn, arg, {first, rows, 0, s->n, s->n, tile}};
+        if (!o->status) tsr_parallel(o->ctx, (rows + VISIT_ROWS - 1) / VISIT_ROWS, visit_part, &w);
+    }
 }

@@ -16,7 +16,9 @@
 #ifndef REDUCE_SIMILARITY_H
 #define REDUCE_SIMILARITY_H
 
+#include "../compute/sums.h"
 #include "operator.h"
+#include "products.h"
 
 /* What is computed of two rows a and b, in f32. */
 typedef enum tsr_similarity_kind {
@@ -34,12 +36,13 @@ typedef struct tsr_similarity {
     tsr_device *device;
     tsr_similarity_kind kind;
     int64_t n, dim;
-    int64_t tile;        /* rows of a tile: [tile, n] takes a few megabytes */
-    const float *staged; /* [n, dim] unit rows, or rows less their mean, or the rows themselves */
-    float *mean;         /* [dim] for squared distances */
-    double *length;      /* [n] squared lengths of staged rows, for squared distances */
+    int64_t tile;          /* rows of a tile: [tile, n] takes a few megabytes */
+    const float *staged;   /* [n, dim] unit rows, or rows less their mean, or the rows themselves */
+    float *mean;           /* [dim] for squared distances */
+    double *length;        /* [n] squared lengths of staged rows, for squared distances */
+    tsr_products products; /* the staged rows where the device is the cpu; else ... */
     tsr_weights *weights;
-    tsr_weight *columns; /* the staged rows, as the device has them */
+    tsr_weight *columns; /* ... as the device has them */
     float *gathered;     /* [tile, dim] rows that are asked for by index or from outside */
 } tsr_similarity;
 
@@ -47,6 +50,11 @@ typedef struct tsr_similarity {
  * TSR_SIMILARITY_DOT. */
 void tsr_similarity_open(tsr_operation *o, tsr_similarity *s, tsr_similarity_kind kind,
                          const float *x, int64_t n, int64_t dim);
+/* Prepares rows x [n, dim], `stride` floats apart, for TSR_SIMILARITY_DOT with rows from outside:
+ * each divided by its length [n]. Memory: n dim floats, on other devices than the cpu twice that.
+ */
+void tsr_similarity_open_rows(tsr_operation *o, tsr_similarity *s, const float *x, int64_t stride,
+                              int64_t n, int64_t dim, const double *length);
 /* Gives back what the device holds; a similarity of zeros is accepted. */
 void tsr_similarity_close(tsr_similarity *s);
 
@@ -58,10 +66,12 @@ void tsr_similarity_picked(tsr_similarity *s, const int32_t *index, int64_t coun
 /* Compares other rows a [count, dim], count <= tile, with all: y [count, n]. */
 void tsr_similarity_others(tsr_similarity *s, const float *a, int64_t count, float *y);
 
+/* Hands the products of rows a, `stride` floats apart, with all to `fn`, as tsr_products_visit
+ * does; for TSR_SIMILARITY_DOT. */
+void tsr_similarity_visit(tsr_similarity *s, const float *a, int64_t stride, int64_t count,
+                          tsr_block_fn fn, void *arg);
+
 /* Divides rows x [n, dim] by their length (float64): unit [n, dim], which may be x. Zeros stay. */
 void tsr_unit_rows(tsr_operation *o, const float *x, int64_t n, int64_t dim, float *unit);
-/* Sums in float64, in an order that depends on n alone: a . b, and |a - b|^2. */
-double tsr_dot(const float *a, const float *b, int64_t n);
-double tsr_square_distance(const float *a, const float *b, int64_t n);
 
 #endif

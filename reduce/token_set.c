@@ -42,7 +42,7 @@ tsr_token_set *tsr_token_set_make(tsr_context *ctx, int64_t source, int64_t coun
     s->count = count;
     s->channels = channels;
     if (__builtin_mul_overflow((size_t)count, (size_t)channels, &elements)) elements = SIZE_MAX;
-    s->features = tsr_alloc(ctx, elements, sizeof *s->features, "features");
+    s->features = tsr_alloc_raw(ctx, elements, sizeof *s->features, "features");
     if (s->features)
         s->source_map = tsr_alloc(ctx, (size_t)source, sizeof *s->source_map, "source map");
     if (s->source_map)
@@ -107,6 +107,19 @@ tsr_status tsr_token_set_create(tsr_context *ctx, const float *features, int64_t
     for (int i = 0; i < 3; ++i)
         s->grid[i] = s->source_grid[i] = grid ? grid[i] : 0;
     *set = s;
+    return TSR_OK;
+}
+
+tsr_status tsr_token_set_give(tsr_token_set *set, const float *features, int64_t channels) {
+    const size_t values = (size_t)(set->count * channels);
+    if (channels != set->channels) {
+        float *wider = tsr_alloc(set->ctx, values, sizeof *wider, "token set: features");
+        if (!wider) return TSR_ERROR_MEMORY;
+        free(set->features);
+        set->features = wider;
+        set->channels = channels;
+    }
+    memcpy(set->features, features, values * sizeof *features);
     return TSR_OK;
 }
 

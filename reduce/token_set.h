@@ -30,11 +30,14 @@ struct tsr_token_set {
     int column_count, trace_count;
 };
 
-/* A set of these sizes with zeros everywhere, or NULL after a MEMORY failure. */
+/* A set of these sizes with zeros everywhere but in its features, which are to be set, or NULL
+ * after a MEMORY failure. */
 tsr_token_set *tsr_token_set_make(tsr_context *ctx, int64_t source, int64_t count,
                                   int64_t channels);
 /* A copy of a set without its trace. Errors: MEMORY. */
 tsr_status tsr_token_set_copy(const tsr_token_set *set, tsr_token_set **copy);
+/* Gives a set other features [count, channels], of another width if need be. Errors: MEMORY. */
+tsr_status tsr_token_set_give(tsr_token_set *set, const float *features, int64_t channels);
 /* Elements of an array; bytes of one element. */
 int64_t tsr_token_array_elements(const tsr_token_array *array);
 size_t tsr_array_type_bytes(tsr_array_type type);

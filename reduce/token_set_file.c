@@ -41,13 +41,14 @@ void tsr_token_sets_close(tsr_token_sets **sets) {
 }
 
 /* The key of a tensor called "<key>/features" or "features", which the caller frees; NULL for any
- * other. */
+ * other, "/features" among them: an empty key is that of "features". */
 static char *key_of(const char *name) {
     static const char features[] = "features";
     const size_t length = strlen(name), tail = sizeof features - 1;
     if (length < tail || strcmp(name + length - tail, features)) return NULL;
     if (length == tail) return strdup("");
-    return name[length - tail - 1] == '/' ? strndup(name, length - tail - 1) : NULL;
+    const size_t end = length - tail - 1;
+    return end && name[end] == '/' ? strndup(name, end) : NULL;
 }
 
 static tsr_status find_keys(tsr_token_sets *s) {

@@ -154,9 +154,36 @@ void tsr_windows_map(const int64_t grid[3], const tsr_windows axis[3], int64_t b
     }
 }
 
-void tsr_windows_replace(tsr_operation *o, const int64_t grid[3], const tsr_windows axis[3],
-                         tsr_window_weights weights, bool line) {
-    const int64_t out[3] = {axis[0].out, axis[1].out, axis[2].out}, d = o->in->channels;
+int32_t *tsr_windows_lists(tsr_operation *o, const tsr_pooling *of) {
+    const pooling p = {.grid = of->grid, .axis = of->axis};
+    const int64_t windows = of->axis[0].out * of->axis[1].out * of->axis[2].out;
+    int64_t members = 1;
+    for (int a = 0; a < 3; ++a) {
+        int64_t places = 0;
+        for (int64_t i = 0; i < of->axis[a].out; ++i)
+            places += of->axis[a].to[i] - of->axis[a].from[i];
+        members *= places;
+    }
+    if (!o->status && members + windows >= INT32_MAX)
+        tsr_operation_fail(o, TSR_ERROR_ARGUMENT,
+                           "wanted below 2^31 tokens of all windows, got %lld", (long long)members);
+    int32_t *lists =
+        tsr_operation_take(o, o->status ? 0 : windows + 1 + members, sizeof *lists, "windows");
+    if (!lists) return NULL;
+    int32_t *at = lists + windows + 1;
+    for (int64_t w = 0; w < windows; ++w) {
+        const box b = box_of(&p, w);
+        for (int64_t t = b.from[0]; t < b.to[0]; ++t)
+            for (int64_t y = b.from[1]; y < b.to[1]; ++y)
+                for (int64_t x = b.from[2]; x < b.to[2]; ++x)
+                    *at++ = (int32_t)token(&p, t, y, x);
+        lists[w + 1] = (int32_t)(at - lists - windows - 1);
+    }
+    return lists;
+}
+
+void tsr_windows_replace(tsr_operation *o, const tsr_pooling *p, tsr_window_weights weights) {
+    const int64_t out[3] = {p->axis[0].out, p->axis[1].out, p->axis[2].out}, d = o->in->channels;
     if (!o->status && out[0] * out[1] * out[2] > INT32_MAX)
         tsr_operation_fail(o, TSR_ERROR_ARGUMENT, "wanted below 2^31 tokens, got %lld",
                            (long long)(out[0] * out[1] * out[2]));
@@ -164,7 +191,7 @@ void tsr_windows_replace(tsr_operation *o, const int64_t grid[3], const tsr_wind
     int32_t *map = tsr_operation_take(o, o->in->count, sizeof *map, "map");
     float *y = tsr_operation_take(o, rows * d, sizeof *y, "features");
     if (o->status) return;
-    tsr_windows_mean(o, o->in->features, d, grid, axis, weights, y);
-    tsr_windows_map(grid, axis, 0, map);
-    tsr_operation_replace(o, map, rows, d, y, line ? NULL : out);
+    tsr_windows_mean(o, o->in->features, d, p->grid, p->axis, weights, y);
+    tsr_windows_map(p->grid, p->axis, 0, map);
+    tsr_operation_replace(o, map, rows, d, y, p->line ? NULL : out);
 }

@@ -27,15 +27,23 @@ typedef struct tsr_window_weights {
     double temperature;
 } tsr_window_weights;
 
+/* A pooling of a grid. */
+typedef struct tsr_pooling {
+    int64_t grid[3];
+    tsr_windows axis[3];
+    bool line; /* the new tokens are a line, without a grid */
+} tsr_pooling;
+
 /* Means over windows of x [grid[0] * grid[1] * grid[2], channels]: y [product of out, channels] in
  * raster order. Sums are float64 in raster order. */
 void tsr_windows_mean(tsr_operation *o, const float *x, int64_t channels, const int64_t grid[3],
                       const tsr_windows axis[3], tsr_window_weights weights, float *y);
 /* The first window that holds each token of the grid, plus `base`, or -1: map [tokens]. */
 void tsr_windows_map(const int64_t grid[3], const tsr_windows axis[3], int64_t base, int32_t *map);
-/* Pools the tokens of the set, which stand on `grid`, and replaces them. With `line` the new tokens
- * are a line, without a grid. */
-void tsr_windows_replace(tsr_operation *o, const int64_t grid[3], const tsr_windows axis[3],
-                         tsr_window_weights weights, bool line);
+/* The tokens of every window, as tsr_list_mean takes them: starts [windows + 1], then tokens. NULL
+ * after a failure. */
+int32_t *tsr_windows_lists(tsr_operation *o, const tsr_pooling *p);
+/* Pools the tokens of the set, which stand on the grid, and replaces them. */
+void tsr_windows_replace(tsr_operation *o, const tsr_pooling *p, tsr_window_weights weights);
 
 #endif

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Shows what the bundled tokenizer does: pictures to token files and back, a table, a contact sheet.
-#   demo.sh [PICTURE...]     without pictures: the samples, drawn by make_samples
+# Shows what the bundled tokenizer does: pictures and a clip to token files and back, a table, a contact sheet.
+#   demo.sh [PICTURE...]     without pictures: the samples, drawn by make_samples (the clip is one of them)
 # Everything it makes lies under demo/ (OUT=folder: elsewhere). DEVICE=vulkan:0 chooses another device.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,10 +12,12 @@ device=${DEVICE:-auto}
 [ -x "$tessera" ] || { echo "demo: no $tessera: run make build first" >&2; exit 1; }
 
 mkdir -p "$out/tokens" "$out/pictures"
+clip=
 if [ $# -eq 0 ]; then
-    echo "Drawing the sample pictures into $out/samples ..."
+    echo "Drawing the samples into $out/samples ..."
     "$build/make_samples" "$out/samples"
     set -- "$out"/samples/*.png
+    [ ! -f "$out/samples/clip.mkv" ] || clip=$out/samples/clip.mkv # a build with video
 fi
 
 # value KEY < JSON: the first number or text of that name, as the program prints one member a line
@@ -43,10 +45,23 @@ for picture in "$@"; do
         "$(value tokens <<<"$encoded")" "$(value bytes <<<"$encoded")" "$psnr" "$ssim" \
         "$(value total_seconds <<<"$encoded")" "$(value total_seconds <<<"$decoded")"
 done
+strips=()
+if [ -n "$clip" ]; then
+    back=$out/pictures/clip.mp4
+    encoded=$("$tessera" encode -f "$clip" -o "$out/tokens/clip.tess" --device "$device" --json)
+    decoded=$("$tessera" decode -f "$out/tokens/clip.tess" -o "$back" --device "$device" --json)
+    measured=$("$tessera" eval "$clip" "$back" --json)
+    printf '%-20.20s %10s %7s %8s %8.2f %8.4f %9.2f %9.2f\n' "clip.mkv, $(value frames <<<"$measured") frames" \
+        "$(value width <<<"$measured")x$(value height <<<"$measured")" "$(value tokens <<<"$encoded")" \
+        "$(value bytes <<<"$encoded")" "$(value psnr_pooled < <(sed -n '/"video"/,$p' <<<"$measured"))" \
+        "$(value ssim_gaussian < <(sed -n '/"video"/,$p' <<<"$measured"))" \
+        "$(value total_seconds <<<"$encoded")" "$(value total_seconds <<<"$decoded")"
+    strips=(--strip "$clip" --strip "$back")
+fi
 printf '\nDevice: %s\nSeconds are of the whole program, from its start to the closed file.\n' "$name_of_device"
 printf 'PSNR in dB over 8-bit RGB; SSIM with the 11x11 gaussian window of Wang et al. 2004.\n\n'
 
-"$tessera" sheet -f "$@" -o "$out/contact-sheet.png" -k 16,64,256 --device "$device" -q
+"$tessera" sheet -f "$@" "${strips[@]}" -o "$out/contact-sheet.png" -k 16,64,256 --device "$device" -q
 echo "Token files:    $out/tokens/"
 echo "Decoded again:  $out/pictures/"
-echo "Contact sheet:  $out/contact-sheet.png   (original, 16, 64 and 256 tokens a tile)"
+echo "Contact sheet:  $out/contact-sheet.png   (original, 16, 64 and 256 tokens a tile${clip:+; frames of the clip and of what came back})"

@@ -12,7 +12,7 @@ list of SHA-256 is that of the files that are left. tests/golden/SOURCES.md says
 import json, os, re, sys
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "golden")
-DROPPED = ("trace", "cross_check", "made_with")
+DROPPED = ("trace", "cross_check", "made_with", "readers")
 ALL = None
 
 # Case -> run -> outputs, or ALL of either; or a pattern for the names of runs.
@@ -103,6 +103,26 @@ CASES = {
         "|(time-hold|ffmpeg-fps-.*) (timing/(film.mkv|delayed.mp4)|codecs/h264.ts) .*"
         "|(linspace|segment|start).* n=(1|2|33|300) .*"),
     "video-select/sizes": ALL,
+    # Of each kind the smallest clip, and those whose key frames video-select asks for.
+    "video-in/codecs": {run: ALL for run in (
+        "h264-bframes.mp4", "h264.ts", "h264.h264", "hevc.mp4", "vp9.webm", "av1.mp4", "prores.mov",
+        "odd-interlaced.y4m", "raw-rgb24-33x17.rgb")},
+    "video-in/animations": {run: ALL for run in (
+        "disposal.gif", "still.gif", "alpha.webp", "still.webp", "alpha.apng", "default-image.apng")},
+    "video-in/timing": {run: ALL for run in (
+        "ntsc.mp4", "vfr.mkv", "trimmed.mp4", "delayed.mp4", "offset-10s.mkv", "open-gop.mkv",
+        "open-gop-cut.hevc", "one-frame.mp4", "long-gop.mp4", "all-key.mkv")},
+    "video-in/colour": {run: ALL for run in (
+        "bt709-limited.mp4", "bt601-full.mp4", "untagged.mp4", "bt2020-10bit.mkv", "vp9-444.webm",
+        "h264-gbr.mkv", "vp9-alpha.webm")},
+    "video-in/geometry": {run: ALL for run in (
+        "rotate-90.mp4", "rotate-180.mp4", "mirror.mp4", "rotate-30.mp4", "odd-33x17-vp9.webm",
+        "strip-1000x8.mp4", "column-8x600.mkv", "sar-40-33.mkv", "interlaced-tff.mp4",
+        "size-change.h264", "two-videos.mkv", "audio-first.mp4")},
+    "video-in/damaged": {run: ALL for run in (
+        "truncated.mp4", "truncated.mkv", "no-moov.mp4", "half-header.mkv", "flipped-bytes.mp4",
+        "huge-stsz.mp4", "offset-beyond-end.mp4", "zero-frames.mp4", "zero-frames.y4m", "bad-size.y4m",
+        "audio-only.m4a", "cover-art.m4a", "empty.mp4", "text.mp4", "no-first-key.h264")},
 }
 # Folders operators/NAME, which hold no texts of others.
 OPERATORS = """

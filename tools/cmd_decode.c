@@ -17,7 +17,9 @@ typedef struct decode_options {
     uint32_t tokens, batch, steps;
     double guidance;
     uint64_t seed;
-    uint32_t quality;
+    uint32_t quality, crf, clip;
+    const char *codec, *preset;
+    double from, to;
     int format, lossless;
     text_list items;
 } decode_options;
@@ -25,17 +27,38 @@ typedef struct decode_options {
 #define AT(field) offsetof(decode_options, field)
 static const option options[] = {
     {"output", 'o', OPTION_TEXT, AT(output), "OUT",
-     "beside FILE.tess: FILE.png, or the folder FILE/",
+     "beside FILE.tess: FILE.png, the folder FILE/, or FILE.mp4 of a clip",
      "a picture for a file with one item, whose suffix says its format; a folder for several (made "
-     "if missing; a name that ends in '/' is always a folder); '-' for stdout",
+     "if missing; a name that ends in '/' is always a folder); a video for a clip (.mp4, .mkv, "
+     ".webm, .nut, .y4m, .gif, or a folder of its frames); '-' for stdout",
      NULL, 0, 0},
     {"format", 0, OPTION_CHOICE, AT(format), "F", "auto",
-     "what pictures are written as, where no suffix says it: in a folder, on stdout; auto is png",
-     "auto|png|jpg|webp|avif|tiff|ppm", 0, 0},
+     "what is written where no suffix says it: in a folder, on stdout; auto is png, and of a clip "
+     "y4m on stdout and frames in a folder",
+     "auto|png|jpg|webp|avif|tiff|ppm|mp4|mkv|webm|nut|y4m|gif|frames", 0, 0},
     {"picture-quality", 0, OPTION_UINT, AT(quality), "Q", "95",
      "of jpg, webp and avif: 1 is smallest, 100 nearest to the decoded pixels", NULL, 1, 100},
     {"lossless", 0, OPTION_FLAG, AT(lossless), NULL, NULL,
-     "webp and avif that keep every pixel, as png, tiff and ppm always do", NULL, 0, 0},
+     "webp and avif that keep every pixel, as png, tiff and ppm always do; of a clip FFV1 in mkv "
+     "and "
+     "nut, and H.264 or VP9 of R, G and B in mp4 and webm, which few players show",
+     NULL, 0, 0},
+    {"crf", 0, OPTION_UINT, AT(crf), "Q", "18 of h264, 24 of vp9",
+     "of a clip: quality, 1 to 51 of h264 and 63 of vp9; smaller is better, and larger files", NULL,
+     1, 63},
+    {"codec", 0, OPTION_TEXT, AT(codec), "C", "h264, in webm vp9",
+     "of a clip: h264, vp9 or ffv1, as far as the container takes it", "h264|vp9|ffv1", 0, 0},
+    {"preset", 0, OPTION_TEXT, AT(preset), "P", "medium",
+     "of a clip in h264: x264's, from ultrafast to placebo; slower makes smaller files",
+     "ultrafast|superfast|veryfast|faster|fast|medium|slow|slower|veryslow|placebo", 0, 0},
+    {"from", 0, OPTION_REAL, AT(from), "SECONDS", "0",
+     "of a clip: begin with the frame on screen at this time, counted from its first frame; times "
+     "then begin at 0",
+     NULL, 0, 1e9},
+    {"to", 0, OPTION_REAL, AT(to), "SECONDS", "the end", "of a clip: frames shown before this time",
+     NULL, 0, 1e9},
+    {"clip", 0, OPTION_UINT, AT(clip), "N", "the only one",
+     "which clip of the file becomes the video, from 1 on", NULL, 1, 1u << 30},
     {"model", 't', OPTION_MODEL, AT(model), "MODEL", "the bundled tokenizer",
      "the tokenizer the tokens were made with: a file, a folder or a name, as in encode", NULL, 0,
      0},
@@ -112,6 +135,38 @@ static void add_damage(void *user, const tsr_token_damage *damage) {
     json_end(&r->list, '}');
 }
 
+static void json_video(json_out *j, const tsr_video_write_report *v) {
+    json_object(j, "video");
+    json_text(j, "format", v->format);
+    json_text(j, "codec", v->codec);
+    json_text(j, "samples", v->samples);
+    json_uint(j, "width", v->coded_width);
+    json_uint(j, "height", v->coded_height);
+    json_uint(j, "frames", v->frames);
+    json_uint(j, "repeated", v->repeated);
+    json_uint(j, "dropped", v->dropped);
+    json_uint(j, "moved", v->moved);
+    json_uint(j, "bytes", v->bytes);
+    json_end(j, '}');
+}
+
+/* What is not as in the clip, for people. */
+static void say_video(tool *t, const char *output, const tsr_video_write_report *v) {
+    char count[32], bytes[32];
+    tool_say(t, "%s: %s of %ux%u as %s in %s%s%s", output, tool_count(v->frames, "frame", count),
+             v->coded_width, v->coded_height, v->codec, v->format, v->bytes ? ", " : "",
+             v->bytes ? tool_bytes(v->bytes, bytes, sizeof bytes) : "");
+    if (v->repeated)
+        tool_say(t, "%s: %s repeat the one before, since the rate is constant", output,
+                 tool_count(v->repeated, "frame", count));
+    if (v->dropped)
+        tool_say(t, "%s: %s left out, too close to another one for %s", output,
+                 tool_count(v->dropped, "frame", count), v->format);
+    if (v->moved)
+        tool_say(t, "%s: %s moved, whose times did not come after the frame before", output,
+                 tool_count(v->moved, "frame", count));
+}
+
 static void print_json(tool *t, const char *input, const char *output, results *r,
                        const tsr_decode_report *report, double seconds) {
     json_out j;
@@ -120,6 +175,7 @@ static void print_json(tool *t, const char *input, const char *output, results *
     json_text(&j, "output", output);
     json_uint(&j, "item_count", report->items);
     json_uint(&j, "written", report->written);
+    if (*report->video.format) json_video(&j, &report->video);
     token_damage_json(&r->damage, &j, report->recovered != 0);
     if (r->file) {
         fputs(r->list.filled[0] ? "\n  ]" : "]", r->file);
@@ -141,7 +197,9 @@ static int finish(tool *t, const char *input, const char *output, tsr_status sta
     tool_progress_clear(t);
     if (t->o->json)
         print_json(t, input, output, r, report, seconds);
-    else if (!status && !args_is_stdout(output))
+    else if (*report->video.format && !args_is_stdout(output))
+        say_video(t, output, &report->video);
+    if (!t->o->json && !status && !args_is_stdout(output))
         tool_say(t, "%s: %.2f s, on %s%s", output, seconds, report->device,
                  tool_on_host(report->device, report->host_stages, on_host, sizeof on_host));
     if (status) {
@@ -157,27 +215,37 @@ static int finish(tool *t, const char *input, const char *output, tsr_status sta
     return tool_exit_code(status);
 }
 
-static const char *const formats[] = {NULL, "png", "jpg", "webp", "avif", "tiff", "ppm"};
+static const char *const formats[] = {NULL,  "png", "jpg",  "webp", "avif", "tiff", "ppm",
+                                      "mp4", "mkv", "webm", "nut",  "y4m",  "gif",  "frames"};
+enum { FIRST_VIDEO_FORMAT = 7 };
 
 /* Where pictures go when nobody says it: beside the token file, under its name. What cannot be
  * opened is left to the library to complain about. malloc'd; NULL: no memory. */
-static char *output_beside(const char *input, const char *format, const text_list *chosen) {
+static char *output_beside(const char *input, const decode_options *o) {
     tsr_context *ctx = NULL;
     tsr_token_file *file = NULL;
     size_t stem = strlen(input);
     char *name = NULL;
     uint64_t items = 1, *indexes = NULL;
+    const text_list *chosen = &o->items;
+    const char *format = formats[o->format];
+    bool video = o->format >= FIRST_VIDEO_FORMAT;
     if (stem > 5 && strcmp(input + stem - 5, ".tess") == 0) stem -= 5;
     if (tsr_context_open(&ctx, NULL)) return NULL;
     if (!tsr_token_file_open(ctx, &file, input) &&
         tsr_token_file_select(file, chosen->at, chosen->count, &indexes, &items))
         items = 1; /* the library says what is wrong with the choice */
+    if (file && !o->format && !chosen->count && !o->quality)
+        video = tsr_token_file_properties(file)->clips == 1;
     free(indexes);
     tsr_token_file_close(&file);
     tsr_context_close(&ctx);
-    const int written = items == 1
-                            ? asprintf(&name, "%.*s.%s", (int)stem, input, format ? format : "png")
-                            : asprintf(&name, "%.*s/", (int)stem, input);
+    const bool folder = video ? format && !strcmp(format, "frames") : items != 1;
+    const int written = folder ? asprintf(&name, "%.*s/", (int)stem, input)
+                               : asprintf(&name, "%.*s.%s", (int)stem, input,
+                                          format  ? format
+                                          : video ? "mp4"
+                                                  : "png");
     return written < 0 ? NULL : name;
 }
 
@@ -186,7 +254,7 @@ static int claim_output(const verb *v, decode_options *o, const char *input, cha
     int code;
     if (!o->output && strcmp(input, "-") == 0)
         return args_wrong(v, "-o OUT is missing: standard input has no name to put it beside");
-    if (!o->output) o->output = *beside = output_beside(input, formats[o->format], &o->items);
+    if (!o->output) o->output = *beside = output_beside(input, o);
     if (!o->output) return EXIT_FILES;
     code = tool_not_input(v, o->output, input);
     if (code < 0) code = tool_not_input(v, o->output, o->model);
@@ -267,8 +335,18 @@ static int run(const verb *v, int argc, char **argv) {
     s.model.mask = o.common.mask;
     s.model.precision = (tsr_precision)o.common.precision;
     s.force = o.common.force;
-    s.picture = (tsr_picture_write_settings){
-        .format = formats[o.format], .quality = (int)o.quality, .lossless = o.lossless};
+    const bool video = o.format >= FIRST_VIDEO_FORMAT;
+    s.picture = (tsr_picture_write_settings){.format = video ? NULL : formats[o.format],
+                                             .quality = (int)o.quality,
+                                             .lossless = o.lossless};
+    s.video = (tsr_video_write_settings){.format = video ? formats[o.format] : NULL,
+                                         .codec = o.codec,
+                                         .crf = (int)o.crf,
+                                         .preset = o.preset,
+                                         .lossless = o.lossless};
+    s.clip = o.clip;
+    s.from = o.from;
+    s.to = o.to;
     s.decode.tokens = o.tokens;
     s.decode.batch = o.batch;
     s.decode.sampling = (tsr_sampling_settings){.steps = o.steps,
@@ -299,13 +377,17 @@ static int run(const verb *v, int argc, char **argv) {
 
 const verb verb_decode = {
     .name = "decode",
-    .summary = "a token file to pictures",
+    .summary = "a token file to pictures, or a clip to a video",
     .usage = "tessera decode FILE.tess [-o OUT.png|OUT.jpg|...|OUTDIR|-] [-k N] [-t MODEL] [-f] "
              "[--item N|KEY]\n"
              "               [--format F] [--picture-quality Q | --lossless]\n"
              "               [--steps N] [--guidance W] [--guidance-mode apg|cfg] [--seed N | "
              "--noise FILE.npy]\n"
              "               [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]\n"
+             "tessera decode CLIP.tess [-o OUT.mp4|.mkv|.webm|.nut|.y4m|.gif|FRAMES/|-] [--clip N] "
+             "[--from S] [--to S]\n"
+             "               [--codec C] [--crf Q] [--preset P] [--lossless] [-k N] [-t MODEL] "
+             "[-f] [--json]\n"
              "tessera decode CLIPS.tess -o FEATURES.safetensors [--item N|KEY] [--vq-attention "
              "FILE] [--json]",
     .about =
@@ -315,6 +397,15 @@ const verb verb_decode = {
         "file made with other weights is refused; -f decodes it and warns. Of a file that is cut "
         "or "
         "damaged every whole picture is written, and each damaged one gets a line.\n\n"
+        "A clip becomes a video: H.264 in mp4 (yuv420p, BT.709, index in front) or mkv, VP9 in "
+        "webm, "
+        "FFV1 in mkv with --lossless, y4m on stdout, GIF, or a folder of PNG frames with "
+        "frames.json. Frames keep the times of their source, as exactly as the container can; y4m "
+        "has a constant rate and holds frames, and GIF counts 1/100 s. Odd sizes are padded to "
+        "even "
+        "ones for H.264 by repeating the last row and column, which is said. There is no sound. "
+        "The "
+        "video appears under its name when it is complete.\n\n"
         "Clip codebooks (encode --clip-codebook) become features again, where the output ends in "
         ".safetensors: a token set for each clip, with ids, codebook and gains as columns. There "
         "is no way from features to pixels.",
@@ -328,6 +419,9 @@ const verb verb_decode = {
                 "tessera decode album.tess --item 0 --item beach.jpg -o pictures/\n"
                 "# how it looks with 16 ids a tile\n"
                 "tessera decode photo.tess -k 16 -o coarse.png\n"
+                "# a clip as a video, near to lossless, and two seconds of it as frames\n"
+                "tessera decode clip.tess -o clip.mp4 --crf 12\n"
+                "tessera decode clip.tess -o frames/ --from 3 --to 5\n"
                 "# the features of clips\n"
                 "tessera decode clips.tess -o features.safetensors\n"
                 "# in a pipe\n"

@@ -2,6 +2,7 @@
 /* cmd_encode.c: pictures to a token file. */
 #include "encode_clip.h"
 #include "encode_options.h"
+#include "video_options.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -13,6 +14,7 @@ typedef struct encode_options {
     const char *output;
     encode_choices choices;
     clip_choices clip;
+    video_choices video;
     int check, on_error;
 } encode_options;
 
@@ -56,14 +58,13 @@ static const option options[] = {
      "with --clip-codebook and -t TOWER: put the features through the projector of its weights, "
      "and keep its learned newline",
      NULL, 0, 0},
-    {"frames", 0, OPTION_UINT, AT(clip.frames), "N", "all",
-     "with --clip-codebook and -t TOWER: N of the pictures, from the first to the last with equal "
-     "steps cut to whole numbers",
-     NULL, 1, 1000000},
     {"features-of", 0, OPTION_TEXT, AT(clip.source), "TEXT", "what the input says",
      "with --clip-codebook: what made the features (tower, layer, projector), kept in the file",
      NULL, 0, 0},
+#include "video_options.def"
 };
+
+enum { MOST_REMARKS = sizeof((tsr_encode_videos_report *)0)->remarks / 240 };
 
 typedef struct listing {
     tool *t;
@@ -195,12 +196,15 @@ static void end_list(json_out *j, char **text) {
     *text = NULL;
 }
 
-static void print_json(tool *t, const encode_options *o, int inputs, const tsr_encode_report *r,
-                       const char *items, const char *failures) {
+static void print_json(tool *t, const encode_options *o, int inputs,
+                       const tsr_encode_videos_report *all, const char *items,
+                       const char *failures) {
+    const tsr_encode_report *r = &all->frames;
     json_out j;
     tool_json(t, &j);
     json_text(&j, "output", o->output);
     json_int(&j, "inputs", inputs);
+    if (all->clips) json_uint(&j, "clips", all->clips);
     json_uint(&j, "pictures", r->pictures);
     json_uint(&j, "tiles", r->tiles);
     json_uint(&j, "tokens", r->tokens);
@@ -248,28 +252,46 @@ static void print_json(tool *t, const encode_options *o, int inputs, const tsr_e
     tool_stage_seconds(&j, &r->stages);
     json_uint(&j, "failed", r->failed);
     if (r->failed && failures) json_raw(&j, "failures", failures);
+    if (all->clips) {
+        json_array(&j, "remarks");
+        for (size_t i = 0; i < MOST_REMARKS && *all->remarks[i]; ++i)
+            json_text(&j, NULL, all->remarks[i]);
+        json_end(&j, ']');
+    }
     if (items) json_raw(&j, "items", items);
     json_close(&j);
 }
 
-static void say(tool *t, const encode_options *o, const tsr_encode_report *r) {
-    char pictures[32], tiles[32], tokens[32], ties[48], bytes[32] = "";
+static void say(tool *t, const encode_options *o, const tsr_encode_videos_report *all) {
+    const tsr_encode_report *r = &all->frames;
+    const uint64_t clips = all->clips;
+    char number[32], clip[40] = "", pictures[32], tiles[32], tokens[32], ties[48], bytes[32] = "";
     const bool pipe = tool_is_stream(o->output); /* its bytes are not known here */
     if (!pipe) tool_bytes(r->bytes, bytes, sizeof bytes);
     snprintf(ties, sizeof ties, "%" PRIu64 " near %s", r->near_ties,
              r->near_ties == 1 ? "tie" : "ties");
-    tool_say(t, "%s: %s, %s, %s%s%s, %s, %.2f s", args_is_stdout(o->output) ? "stdout" : o->output,
-             tool_count(r->pictures, "picture", pictures), tool_count(r->tiles, "tile", tiles),
-             tool_count(r->tokens, "token", tokens), pipe ? "" : ", ", bytes, ties, r->seconds);
+    if (clips) snprintf(clip, sizeof clip, "%s, ", tool_count(clips, "clip", number));
+    tool_say(t, "%s: %s%s, %s, %s%s%s, %s, %.2f s",
+             args_is_stdout(o->output) ? "stdout" : o->output, clip,
+             tool_count(r->pictures, clips ? "frame" : "picture", pictures),
+             tool_count(r->tiles, "tile", tiles), tool_count(r->tokens, "token", tokens),
+             pipe ? "" : ", ", bytes, ties, r->seconds);
     char on_host[96];
     tool_say(t, "%s, weights %016" PRIx64 ", on %s%s%s", r->model.tokenizer, r->model.weights_hash,
              r->model.device,
              tool_on_host(r->model.device, r->model.host_stages, on_host, sizeof on_host),
              o->common.precision ? ", fast precision" : "");
     if (o->common.verbose) tool_say_stages(t, &r->stages);
-    if (r->failed)
+    if (r->failed && clips)
+        tool_say(t, "%" PRIu64 " %s not read to the end, as said above", r->failed,
+                 r->failed == 1 ? "video was" : "videos were");
+    else if (r->failed)
         tool_say(t, "%" PRIu64 " %s left out, as said above", r->failed,
                  r->failed == 1 ? "picture was" : "pictures were");
+    for (size_t i = 0; i < MOST_REMARKS && *all->remarks[i] && !o->common.verbose; ++i) {
+        char line[256];
+        tool_say(t, "%s", tool_clean(all->remarks[i], line, sizeof line));
+    }
     if (o->common.precision)
         tool_say(t, "'tessera bench --agreement' measures how many ids are those of f32");
     if (r->predicted)
@@ -336,9 +358,34 @@ static int claim_output(const verb *v, encode_options *o, char **inputs, int cou
     return code < 0 ? tool_output(v, &o->common, o->output) : code;
 }
 
+/* Encodes pictures, or with `videos` videos. */
+static tsr_status encode(tool *t, const encode_options *o, const tsr_encode_files_settings *s,
+                         const video_meaning *videos, char **inputs, int count,
+                         tsr_encode_videos_report *report) {
+    if (!videos)
+        return tsr_encode_files(t->ctx, (const char *const *)inputs, count, o->output, s,
+                                &report->frames);
+    const tsr_encode_videos_settings v = {
+        .files = *s, .video = videos->settings, .frames = videos->choice};
+    return tsr_encode_videos(t->ctx, (const char *const *)inputs, count, o->output, &v, report);
+}
+
+/* Refuses pictures and videos in one call. */
+static int check_inputs(const verb *v, const encode_options *o, char **inputs, int count,
+                        int *videos) {
+    *videos = video_inputs(&o->video, inputs, count);
+    if (*videos == 2)
+        return args_wrong(v,
+                          "wanted either pictures or videos, got both: encode them one after the "
+                          "other and 'tessera merge' the files");
+    if (*videos && o->choices.files_from)
+        return args_wrong(v, "--files-from: wanted pictures, got videos");
+    return -1;
+}
+
 /* --clip-codebook: of the other options those hold that are not of pictures alone. */
-static int run_clips(const verb *v, encode_options *o, encode_meaning *m, char **inputs,
-                     int count) {
+static int run_clips(const verb *v, encode_options *o, encode_meaning *m,
+                     const video_meaning *video, int videos, char **inputs, int count) {
     tool t;
     const clip_job job = {.choices = &o->clip,
                           .common = &o->common,
@@ -347,6 +394,8 @@ static int run_clips(const verb *v, encode_options *o, encode_meaning *m, char *
                           .input_count = count,
                           .tower = &m->model,
                           .source = &m->source,
+                          .video = video,
+                          .is_video = videos,
                           .seed = o->choices.seed,
                           .file = m->file,
                           .on_error = (tsr_on_error)o->on_error};
@@ -365,11 +414,15 @@ static int run(const verb *v, int argc, char **argv) {
     if (code >= 0) return code;
     if (!operands && !o.choices.files_from) return args_wrong(v, "IN is missing");
     encode_meaning m;
+    video_meaning video;
+    int videos = 0;
     char *beside = NULL;
     tool t;
     code = encode_meaning_read(v, &o.choices, &o.common, &m);
+    if (code < 0) code = video_meaning_read(v, &o.video, &video);
+    if (code < 0) code = check_inputs(v, &o, argv, operands, &videos);
     if (code < 0) code = claim_output(v, &o, argv, operands, &beside);
-    if (code < 0 && o.clip.rule) code = run_clips(v, &o, &m, argv, operands);
+    if (code < 0 && o.clip.rule) code = run_clips(v, &o, &m, &video, videos, argv, operands);
     if (code < 0) code = tool_open(&t, v, &o.common);
     if (code >= 0) {
         free(beside);
@@ -399,9 +452,8 @@ static int run(const verb *v, int argc, char **argv) {
     s.failed_user = &l;
     s.encode.progress = tool_progress;
     s.encode.progress_user = &t;
-    tsr_encode_report report = {0};
-    tsr_status status =
-        tsr_encode_files(t.ctx, (const char *const *)argv, operands, o.output, &s, &report);
+    tsr_encode_videos_report report = {0};
+    const tsr_status status = encode(&t, &o, &s, videos ? &video : NULL, argv, operands, &report);
     end_list(&l.j, &l.text);
     end_list(&l.bad, &l.bad_text);
     if (status)
@@ -412,7 +464,7 @@ static int run(const verb *v, int argc, char **argv) {
             print_json(&t, &o, operands, &report, l.text, l.bad_text);
         else
             say(&t, &o, &report);
-        code = report.failed ? EXIT_NEGATIVE : EXIT_DONE;
+        code = report.frames.failed ? EXIT_NEGATIVE : EXIT_DONE;
     }
     free(l.text);
     free(l.bad_text);
@@ -425,18 +477,23 @@ static int run(const verb *v, int argc, char **argv) {
 const verb verb_encode = {
     .name = "encode",
     .summary = "pictures to a token file",
-    .usage = "tessera encode IN... [-o OUT.tess] [-f] [-t MODEL] [-k N | --quality E | --target "
-             "METRIC=VALUE]\n"
-             "               [--fit F] [--resample R] [--tile WxH[xF]] [--noise FILE.npy] "
-             "[--on-error stop|skip]\n"
-             "               [--files-from LIST [-0]] [--key K] [--labels folder] [--attributes "
-             "FILE]\n"
-             "               [--steps N] [--guidance W] [--guidance-mode apg|cfg] [--seed N]\n"
-             "               [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]\n"
-             "tessera encode FRAMES... -t TOWER --clip-codebook RULE [--project] [--frames N] ...\n"
-             "tessera encode FEATURES... --clip-codebook K|elbow|error=E [-o OUT.tess] [-f]\n"
-             "               [--codebook-type f16|f32|int8] [--gains] [--least-k K] [--most-k K]\n"
-             "               [--first-rows max-min|drawn] [--seed N] [--features-of TEXT] [--json]",
+    .usage =
+        "tessera encode IN... [-o OUT.tess] [-f] [-t MODEL] [-k N | --quality E | --target "
+        "METRIC=VALUE]\n"
+        "               [--fit F] [--resample R] [--tile WxH[xF]] [--noise FILE.npy] "
+        "[--on-error stop|skip]\n"
+        "               [--files-from LIST [-0]] [--key K] [--labels folder] [--attributes "
+        "FILE]\n"
+        "               [--steps N] [--guidance W] [--guidance-mode apg|cfg] [--seed N]\n"
+        "               [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]\n"
+        "tessera encode VIDEO... [-o OUT.tess] [-t MODEL] [--frames N[:RULE] | --fps F[:RULE] | "
+        "--every N |\n"
+        "               --keyframes | --scenes T | --cover N | --clips C:N[:GAP]] [--start S] "
+        "[--end S] ...\n"
+        "tessera encode FRAMES... -t TOWER --clip-codebook RULE [--project] [--frames N] ...\n"
+        "tessera encode FEATURES... --clip-codebook K|elbow|error=E [-o OUT.tess] [-f]\n"
+        "               [--codebook-type f16|f32|int8] [--gains] [--least-k K] [--most-k K]\n"
+        "               [--first-rows max-min|drawn] [--seed N] [--features-of TEXT] [--json]",
     .about =
         "Reads PNG, JPEG, WebP, GIF (its first frame), BMP, TIFF, PNM, QOI, JPEG 2000, AVIF, JPEG "
         "XL "
@@ -448,6 +505,12 @@ const verb verb_encode = {
         "with one picture or several, one behind the other, or an archive. The ids are the same "
         "for every --threads and --batch. Near ties are ids whose decision was so close that "
         "another device might decide otherwise.\n\n"
+        "Videos become clips: a clip each, every frame an item of it with its exact time, so that "
+        "any "
+        "frame decodes alone. What FFmpeg reads is a video, and with --as-video also a folder of "
+        "numbered pictures, a GIF or PNG that moves, and a pipe. All frames are taken unless "
+        "--frames, --fps, --every, --keyframes, --scenes, --cover or --clips choose some ('tessera "
+        "frames' lists which). Sound is dropped; docs/VIDEO.md has the rules.\n\n"
         "With --clip-codebook features of a clip become K vectors and an index map, as VQToken "
         "does "
         "it: an item for each token set or array. Clusters are numbered in raster order, so that "
@@ -467,12 +530,16 @@ const verb verb_encode = {
                 "# what find finds, with the names of folders as labels\n"
                 "find photos -name '*.jpg' | tessera encode --files-from - --labels folder -o "
                 "photos.tess\n"
-                "# the frames of a film\n"
-                "ffmpeg -i film.mp4 -f image2pipe -c:v png - | tessera encode - -o film.tess\n"
+                "# a video, and two frames a second of it\n"
+                "tessera encode film.mp4 -o film.tess\n"
+                "tessera encode film.mp4 -o film.tess --fps 2\n"
                 "# all frames of a clip as at most 32 vectors, found by the elbow rule\n"
                 "tessera encode clip.safetensors --clip-codebook elbow --gains -o clip.tess\n"
                 "# the same from its pictures\n"
                 "tessera encode frames/ -t llava/ --project --frames 32 --clip-codebook elbow -o "
+                "clip.tess\n"
+                "# the same from a video\n"
+                "tessera encode clip.mp4 -t llava/ --project --frames 32 --clip-codebook 32 -o "
                 "clip.tess\n"
                 "# in a pipe\n"
                 "curl -s https://example.org/a.webp | tessera encode - -o - | tessera info -",

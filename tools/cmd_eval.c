@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_eval.c: how far a reconstruction is from its original. */
+#include "eval_video.h"
 #include "tool.h"
 
 #include <dirent.h>
@@ -13,7 +14,22 @@
 
 typedef struct eval_options {
     common_options common;
+    int csv, per_frame, as_video;
 } eval_options;
+
+#define AT(field) offsetof(eval_options, field)
+static const option options[] = {
+    {"csv", 0, OPTION_FLAG, AT(csv), NULL, NULL,
+     "a line of comma-separated values for each picture, of clips for each frame, behind a line of "
+     "names; a cell is empty where there is no number",
+     NULL, 0, 0},
+    {"per-frame", 0, OPTION_FLAG, AT(per_frame), NULL, NULL,
+     "of clips: a line for each frame, too, and in JSON the member \"frames\"", NULL, 0, 0},
+    {"as-video", 0, OPTION_FLAG, AT(as_video), NULL, NULL,
+     "compare as clips what would be pictures: GIF, APNG and WebP that move, folders of numbered "
+     "frames, pipes",
+     NULL, 0, 0},
+};
 
 typedef struct pair {
     char *stem, *original, *reconstruction; /* either path may be NULL: no counterpart */
@@ -259,6 +275,33 @@ static void print_json(tool *t, const pairs *p, const sums *s) {
     json_close(&j);
 }
 
+static void csv_cell(double value, const char *after) {
+    if (isnan(value))
+        printf("%s", after);
+    else
+        printf("%.9g%s", value, after);
+}
+
+/* Names in quotes, with quotes doubled (RFC 4180). What has no numbers has empty cells. */
+static void print_csv(const pairs *p) {
+    printf("picture,psnr,ssim_gaussian,ssim_uniform,l1,mse\n");
+    for (int i = 0; i < p->count; ++i) {
+        const pair *q = &p->list[i];
+        putchar('"');
+        for (const char *c = q->stem; *c; ++c) {
+            if (*c == '"') putchar('"');
+            putchar(*c);
+        }
+        fputs("\",", stdout);
+        const bool measured = q->original && q->reconstruction && !q->status;
+        csv_cell(measured ? q->e.psnr : NAN, ",");
+        csv_cell(measured ? q->e.ssim_gaussian : NAN, ",");
+        csv_cell(measured ? q->e.ssim_uniform : NAN, ",");
+        csv_cell(measured ? q->e.l1 : NAN, ",");
+        csv_cell(measured ? q->e.mse : NAN, "\n");
+    }
+}
+
 static void print_row(const char *name, double psnr, double gaussian, double uniform, double l1) {
     char clean[64];
     printf("%-24.60s %9.4f %9.6f %9.6f %9.6f\n", tool_clean(name, clean, sizeof clean), psnr,
@@ -333,42 +376,55 @@ static void say_failures(tool *t, const sums *s) {
                  s->failed - s->sizes);
 }
 
+static int run_pictures(tool *t, const char *original, const char *reconstruction, bool csv) {
+    pairs p = {0};
+    sums s = {0};
+    int code = collect(t, original, reconstruction, &p);
+    const bool folders = is_folder(original);
+    for (int i = 0; code < 0 && i < p.count; ++i) {
+        if (tool_progress(t, "comparing", (uint64_t)i, (uint64_t)p.count))
+            code = tool_fail_text(t, TSR_ERROR_INTERRUPTED, "%s", "");
+        else
+            code = compare(t, &p.list[i], folders);
+        add(&s, &p.list[i]);
+    }
+    if (code < 0) {
+        tool_progress_clear(t);
+        if (t->o->json)
+            print_json(t, &p, &s);
+        else if (csv)
+            print_csv(&p);
+        else
+            print_table(&p, &s);
+        say_failures(t, &s);
+        code = s.failed + s.unmatched ? EXIT_NEGATIVE : EXIT_DONE;
+    }
+    pairs_free(&p);
+    return code;
+}
+
 static int run(const verb *v, int argc, char **argv) {
     eval_options o = {0};
     int operands;
     int code = args_parse(v, argc, argv, &o, &operands);
     if (code >= 0) return code;
+    if (o.csv && o.common.json) return args_wrong(v, "wanted --csv or --json, got both");
+    const bool videos = o.as_video || eval_is_video(argv[0]) || eval_is_video(argv[1]);
+    if (o.per_frame && !videos)
+        return args_wrong(v, "--per-frame: wanted clips (or --as-video), got pictures");
     tool t;
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
-    pairs p = {0};
-    sums s = {0};
-    code = collect(&t, argv[0], argv[1], &p);
-    const bool folders = is_folder(argv[0]);
-    for (int i = 0; code < 0 && i < p.count; ++i) {
-        if (tool_progress(&t, "comparing", (uint64_t)i, (uint64_t)p.count))
-            code = tool_fail_text(&t, TSR_ERROR_INTERRUPTED, "%s", "");
-        else
-            code = compare(&t, &p.list[i], folders);
-        add(&s, &p.list[i]);
-    }
-    if (code < 0) {
-        tool_progress_clear(&t);
-        if (o.common.json)
-            print_json(&t, &p, &s);
-        else
-            print_table(&p, &s);
-        say_failures(&t, &s);
-        code = s.failed + s.unmatched ? EXIT_NEGATIVE : EXIT_DONE;
-    }
-    pairs_free(&p);
+    code = videos ? eval_videos(&t, argv[0], argv[1], o.per_frame, o.csv)
+                  : run_pictures(&t, argv[0], argv[1], o.csv);
     tool_close(&t);
     return code;
 }
 
 const verb verb_eval = {
     .name = "eval",
-    .summary = "measure a reconstruction against its original: PSNR, SSIM, L1",
-    .usage = "tessera eval ORIGINAL RECON [--json]",
+    .summary = "measure a reconstruction against its original: PSNR, SSIM, L1, flicker",
+    .usage = "tessera eval ORIGINAL RECON [--json | --csv]\n"
+             "tessera eval CLIP CLIP [--as-video] [--per-frame] [--json | --csv]",
     .about =
         "ORIGINAL and RECON are two pictures, or two folders whose pictures are matched by name "
         "without suffix. Every number stands beside the name of its protocol: PSNR over 8-bit "
@@ -378,16 +434,25 @@ const verb verb_eval = {
         "(null "
         "in JSON) and an SSIM is nan where a side is below its window, and each mean is over the "
         "pictures that have the number. Names in folders that begin with a dot, and what has no "
-        "picture's suffix, do not count.",
-    .exits = "1 when pictures have no counterpart or another size, or cannot be read (in folders)",
+        "picture's suffix, do not count.\n\n"
+        "Two clips are compared frame by frame, which must agree in size, number and time (from "
+        "the first frame on, within a unit of the coarser time base, since Matroska rounds to "
+        "milliseconds); what does not is named. PSNR comes pooled (of the error of all frames) and "
+        "as the mean of the frames' own; the flicker is the mean absolute change of the error from "
+        "frame to frame, on the 0..255 scale.",
+    .exits = "1 when pictures have no counterpart or another size, or cannot be read (in "
+             "folders), and when clips differ in size, times or number of frames",
     .examples = "# one picture\n"
                 "tessera eval photo.png back.png\n"
                 "# a folder of originals against a folder of decoded pictures\n"
                 "tessera eval originals/ decoded/\n"
                 "# the mean alone\n"
-                "tessera eval originals/ decoded/ --json | jq .mean",
-    .options = NULL,
-    .option_count = 0,
+                "tessera eval originals/ decoded/ --json | jq .mean\n"
+                "# a clip, and each of its frames as a table for a plot\n"
+                "tessera eval clip.mp4 back.mp4\n"
+                "tessera eval clip.mp4 back.mp4 --csv > frames.csv",
+    .options = options,
+    .option_count = sizeof options / sizeof *options,
     .least_operands = 2,
     .most_operands = 2,
     .operands = "ORIGINAL RECON",

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_features.c: what a vision tower makes of pictures, as token sets. */
+#include "operator_text.h"
 #include "tool.h"
 
 #include <tessera/features.h>
@@ -13,6 +14,7 @@ typedef struct features_options {
     const char *output, *model, *layers, *attention, *files_from;
     int keys, project, f16, key, on_error, files_from_zero;
     uint32_t batch;
+    text_list operations;
 } features_options;
 
 #define AT(field) offsetof(features_options, field)
@@ -37,9 +39,14 @@ static const option options[] = {
      "also attention: 'class' is that of the class row to the patches, 'full' that of all rows; "
      "BLOCK 0 to L-1, without it the block before the first layer",
      "class|full", 0, 0},
+    {"op", 0, OPTION_TEXTS, AT(operations), "OPERATION", NULL,
+     "apply an operator of reduce to each token set before it is written: NAME or "
+     "NAME:KEY=VALUE,...; several are applied one after the other, and so are those between '|'",
+     NULL, 0, 0},
     {"project", 0, OPTION_FLAG, AT(project), NULL, NULL,
-     "put the features through the projector, of weights that have one (LLaVA, Qwen2-VL)", NULL, 0,
-     0},
+     "put the features, or the rows that --op left of them, through the projector, of weights that "
+     "have one (LLaVA, Qwen2-VL)",
+     NULL, 0, 0},
     {"dtype", 0, OPTION_CHOICE, AT(f16), "T", "f32",
      "how numbers are stored: f16 halves the file; positions stay f32", "f32|f16", 0, 0},
     {"key", 0, OPTION_CHOICE, AT(key), "K", "auto", "what a picture is called, as in encode",
@@ -139,6 +146,7 @@ static void failed_one(void *user, const tsr_encode_failure *f) {
 
 static void print_json(tool *t, const features_options *o, const tsr_features_report *r,
                        const char *list) {
+    const bool reduced = o->operations.count > 0;
     json_out j;
     tool_json(t, &j);
     json_text(&j, "output", o->output);
@@ -159,19 +167,26 @@ static void print_json(tool *t, const features_options *o, const tsr_features_re
     json_uint(&j, "feature_layer", r->tower.feature_layer);
     json_uint(&j, "projected", r->tower.projected);
     json_end(&j, '}');
+    if (reduced) {
+        json_object(&j, "operators");
+        report_json(&j, &r->operators);
+        json_end(&j, '}');
+    }
     json_real(&j, "total_seconds", tool_seconds() - t->started);
     json_uint(&j, "failed", r->failed);
     if (r->failed && list) json_raw(&j, "failures", list);
     json_close(&j);
 }
 
-static void say(tool *t, const features_options *o, const tsr_features_report *r) {
+static void say(tool *t, const features_options *o, const tsr_features_settings *s,
+                const tsr_features_report *r) {
     char pictures[32], rows[32], bytes[32];
     tool_say(t, "%s: %s, %s, %s, %.2f s", args_is_stdout(o->output) ? "stdout" : o->output,
              tool_count(r->pictures, "picture", pictures), tool_count(r->rows, "row", rows),
              tool_bytes(r->bytes, bytes, sizeof bytes), tool_seconds() - t->started);
     tool_say(t, "%s, weights %016" PRIx64 ", on %s%s", r->tower.name, r->tower.weights_hash,
              r->device, o->common.precision ? ", fast precision" : "");
+    if (s->operation_count && o->common.verbose) report_text(t, s->operations, &r->operators);
     if (r->failed)
         tool_say(t, "%" PRIu64 " %s left out, as said above", r->failed,
                  r->failed == 1 ? "picture was" : "pictures were");
@@ -212,7 +227,7 @@ static int work(tool *t, const features_options *o, tsr_features_settings *s, ch
     else if (o->common.json)
         print_json(t, o, &report, l.text);
     else
-        say(t, o, &report);
+        say(t, o, s, &report);
     free(l.text);
     return code;
 }
@@ -241,7 +256,18 @@ static int run(const verb *v, int argc, char **argv) {
     if (code < 0) code = tool_output(v, &o.common, o.output);
     if (code < 0) code = tool_open(&t, v, &o.common);
     if (code >= 0) return code;
-    code = work(&t, &o, &s, argv, operands);
+    chain c = {0};
+    char *copies[MOST_TEXTS] = {0};
+    for (int i = 0; i < o.operations.count && code < 0; ++i) {
+        copies[i] = strdup(o.operations.at[i]);
+        code = copies[i] ? chain_add(&t, &c, copies[i])
+                         : tool_fail_text(&t, TSR_ERROR_MEMORY, "no memory for the operations");
+    }
+    s.operations = c.at;
+    s.operation_count = c.count;
+    if (code < 0) code = work(&t, &o, &s, argv, operands);
+    for (int i = 0; i < MOST_TEXTS; ++i)
+        free(copies[i]);
     tool_close(&t);
     return code;
 }
@@ -251,8 +277,8 @@ const verb verb_features = {
     .summary = "features of pictures by a vision tower, as token sets",
     .usage =
         "tessera features IN... -t TOWER -o F.safetensors|F.npz|DIR/ [--layer N,...] [--keys]\n"
-        "                 [--attention class|full[:BLOCK]] [--project] [--dtype f32|f16] "
-        "[--key K]\n"
+        "                 [--attention class|full[:BLOCK]] [--op OPERATION ...] [--project]\n"
+        "                 [--dtype f32|f16] [--key K]\n"
         "                 [--files-from LIST [-0]] [--batch N] [--on-error skip|stop] [-f]\n"
         "                 [--device cpu|vulkan[:N]] [--json]",
     .about =
@@ -262,16 +288,23 @@ const verb verb_features = {
         "weights says, or as the family usually is. Inputs are what encode takes: pictures, "
         "folders, "
         "archives, pipes.\n"
+        "With --op operators (tessera reduce --list) choose or merge the rows of each picture, and "
+        "with --project the projector takes those that remain; on a GPU tower, operators and "
+        "projector are one program, and the rows never leave the device in between.\n"
         "Each picture becomes a token set: KEY/features, KEY/positions, and what was asked for, "
         "KEY/class, KEY/keys, KEY/attention; with a single picture the names have no KEY/. "
         "Pictures "
         "are read one after the other, and numbers are written as they are made.",
     .exits = "1: pictures that could not be read were left out",
-    .examples = "# the rows that LLaVA-1.5's projector takes\n"
-                "tessera features photos/ -t clip-vit-large-patch14-336 -o photos.safetensors\n"
-                "# with what operators look at: keys, and the class row's attention in block 22\n"
-                "tessera features photo.jpg -t clip-vit-large-patch14-336 -o photo.npz --keys "
-                "--attention class:22",
+    .examples =
+        "# the rows that LLaVA-1.5's projector takes\n"
+        "tessera features photos/ -t clip-vit-large-patch14-336 -o photos.safetensors\n"
+        "# with what operators look at: keys, and the class row's attention in block 22\n"
+        "tessera features photo.jpg -t clip-vit-large-patch14-336 -o photo.npz --keys "
+        "--attention class:22\n"
+        "# the 64 rows that the class row looks at most, as LLaVA's language model takes them\n"
+        "tessera features photo.jpg -t llava-1.5-7b-hf -o photo.npz --attention class:22 \\\n"
+        "    --op cls-attention-topk:k=64 --project",
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .device_options = DEVICE_ALL,

@@ -3,12 +3,14 @@
 #include "attribute_out.h"
 #include "info_shards.h"
 #include "info_streams.h"
+#include "info_video.h"
 #include "token_damage.h"
 #include "tool.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <tessera/media.h>
 
 typedef struct info_options {
     common_options common;
@@ -540,6 +542,8 @@ static int run(const verb *v, int argc, char **argv) {
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
     if (o.check || shard_is_folder(argv[0]))
         code = look_at_shards(&t, &o, argv, operands);
+    else if (tsr_video_is(argv[0]))
+        code = info_video(&t, argv[0]);
     else
         code = look_at_one(&t, &o, argv[0]);
     tool_close(&t);

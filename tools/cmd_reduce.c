@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_OPERATIONS = 64 };
-
 typedef struct reduce_options {
     common_options common;
     const char *output, *key, *explain, *show;
@@ -53,26 +51,6 @@ static const option options[] = {
      NULL, 0, 0},
 };
 
-/* Operations of one chain: texts between '|'. */
-typedef struct chain {
-    const char *text; /* as given */
-    char *copy;
-    const char *at[MOST_OPERATIONS];
-    int count;
-} chain;
-
-static int chain_add(tool *t, chain *c, char *text) {
-    for (char *next; text; text = next) {
-        next = strchr(text, '|');
-        if (next) *next++ = 0;
-        if (c->count == MOST_OPERATIONS)
-            return tool_fail_text(t, TSR_ERROR_ARGUMENT,
-                                  "--op: wanted at most %d operations, got more", MOST_OPERATIONS);
-        c->at[c->count++] = text;
-    }
-    return -1;
-}
-
 /* ---- one chain over all sets of a file ---- */
 
 typedef struct totals {
@@ -112,7 +90,8 @@ typedef struct work {
 } work;
 
 static void set_json(const work *w, const char *key, const tsr_token_set *made,
-                     const tsr_token_set_comparison *c, bool compared, double seconds) {
+                     const tsr_token_set_comparison *c, bool compared, double seconds,
+                     const tsr_reduce_report *report) {
     tsr_token_set_info info;
     tsr_token_set_info_get(made, &info);
     json_object(w->j, NULL);
@@ -133,6 +112,7 @@ static void set_json(const work *w, const char *key, const tsr_token_set *made,
         json_real(w->j, "squared_error", c->squared_error);
     }
     json_real(w->j, "seconds", seconds);
+    report_json(w->j, report);
     if (w->o->trace) {
         json_object(w->j, "trace");
         for (int i = 0; i < tsr_token_set_trace_count(made); ++i) {
@@ -165,7 +145,8 @@ static void set_text(const work *w, const char *key, const tsr_token_set *made,
 /* Applies a chain to one set. A set that cannot be read or reduced is said and left out. */
 static int reduce_one(const work *w, const chain *c, int64_t index, totals *sum, bool say) {
     tsr_token_set *set = NULL, *made = NULL;
-    const tsr_reduce_settings settings = {.device = w->o->common.device};
+    tsr_reduce_report report = {0};
+    const tsr_reduce_settings settings = {.device = w->o->common.device, .report = &report};
     const char *key = tsr_token_sets_key(w->sets, index);
     tsr_status s = tsr_token_sets_read(w->sets, index, &set);
     const double start = tool_seconds();
@@ -194,9 +175,11 @@ static int reduce_one(const work *w, const chain *c, int64_t index, totals *sum,
     if (!s) {
         add_totals(sum, &comparison, compared, coverage, seconds, made);
         if (say && w->j)
-            set_json(w, key, made, &comparison, compared, seconds);
+            set_json(w, key, made, &comparison, compared, seconds, &report);
         else if (say)
             set_text(w, key, made, &comparison, compared);
+        if (say && !w->j && (w->o->trace || w->o->common.verbose))
+            report_text(w->t, c->at, &report);
         if (say && w->o->show && code < 0)
             code = reduce_show(w->t, made, w->o->show, w->o->fit, w->o->frame, w->o->output);
     }
@@ -434,8 +417,11 @@ const verb verb_reduce = {
         "back over their source tokens, where a dropped token counts as 0, and with --compare the "
         "coverage, the cosine of each original feature to the nearest token there is. Ties go to "
         "the lowest "
-        "index; results depend on neither threads nor device. Of a file with many sets each is "
-        "reduced on its own, one in memory at a time.",
+        "index; results do not depend on threads, and on the device only where a decision lies "
+        "within "
+        "rounding, which is counted (-v). With --device vulkan operators are steps of one program, "
+        "and features stay on the GPU between them; -v, --trace and --json say where each ran. Of "
+        "a file with many sets each is reduced on its own, one in memory at a time.",
     .exits = "1 when some of several sets could not be reduced; the others were written",
     .examples =
         "# a quarter of the tokens, the most different ones\n"

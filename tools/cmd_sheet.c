@@ -3,18 +3,21 @@
 #include "sheet_layout.h"
 #include "tool.h"
 
+#include <tessera/media.h>
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_COUNTS = 8 };
+enum { MOST_COUNTS = 8, STRIP_FRAMES = 6 /* in a row, without pictures above it */ };
 
 typedef struct sheet_options {
     common_options common;
     const char *output, *model, *counts;
     uint32_t cell;
     int fit;
+    text_list strips;
 } sheet_options;
 
 #define AT(field) offsetof(sheet_options, field)
@@ -32,6 +35,10 @@ static const option options[] = {
     {"cell", 0, OPTION_UINT, AT(cell), "PIXELS", "384",
      "longest side of a picture on the sheet; larger ones are shrunk, small ones stay", NULL, 32,
      4096},
+    {"strip", 0, OPTION_TEXTS, AT(strips), "VIDEO", NULL,
+     "a row of frames of a video, evenly spread, below the pictures and as many as the columns, or "
+     "6; may be given several times, say for a clip and what was decoded of it",
+     NULL, 0, 0},
 };
 
 typedef struct sheet {
@@ -119,12 +126,43 @@ static tsr_status add_picture(sheet *s, const sheet_options *o, const char *path
     return status;
 }
 
+/* A row of frames, the first and the last among them. A short video repeats frames, one that is
+ * damaged leaves places empty. */
+static tsr_status add_strip(sheet *s, const char *path) {
+    const tsr_frame_choice choice = {.rule = TSR_FRAMES_COUNT,
+                                     .frames = (uint32_t)s->layout.columns};
+    tsr_frames *frames = NULL;
+    tsr_status status =
+        tsr_frames_open(s->t->ctx, path, NULL, &choice, tool_progress, s->t, &frames);
+    if (status) return status;
+    char clean[256], label[128]; /* with the suffix: an original and its copy may share the rest */
+    const char *slash = strrchr(path, '/');
+    tool_clean(slash && slash[1] ? slash + 1 : path, clean, sizeof clean);
+    const tsr_video_frame *frame = NULL;
+    const tsr_frame_pick *pick = NULL;
+    int count = 0;
+    while (!(status = tsr_frames_next(frames, &frame, &pick)) && frame) {
+        snprintf(label, sizeof label, "%.60s  frame %" PRIu64 "  %.3f s", clean, pick->index,
+                 pick->seconds);
+        if (!sheet_add(&s->layout, frame->rgb, (int)frame->width, (int)frame->height, label))
+            status = TSR_ERROR_MEMORY;
+        if (status) break;
+        count++;
+    }
+    static const uint8_t paper[3] = {255, 255, 255};
+    for (; !status && count < s->layout.columns; ++count)
+        if (!sheet_add(&s->layout, paper, 1, 1, "")) status = TSR_ERROR_MEMORY;
+    tsr_frames_close(&frames);
+    return status;
+}
+
 static void print_json(sheet *s, const sheet_options *o, int pictures) {
     json_out j;
     tool_json(s->t, &j);
     json_text(&j, "output", o->output);
     json_int(&j, "pictures", pictures);
-    json_text(&j, "device", tsr_tokenizer_device(s->tokenizer));
+    json_int(&j, "strips", o->strips.count);
+    json_text(&j, "device", s->tokenizer ? tsr_tokenizer_device(s->tokenizer) : NULL);
     json_array(&j, "columns");
     for (int i = 0; i < s->columns; ++i) {
         json_object(&j, NULL);
@@ -145,12 +183,14 @@ static tsr_status make_sheet(sheet *s, const sheet_options *o, char **paths, int
     settings.mask = o->common.mask;
     settings.precision = (tsr_precision)o->common.precision;
     tsr_status status = tsr_picture_write_check(s->t->ctx, o->output, NULL);
-    if (!status) status = tsr_tokenizer_open(s->t->ctx, &s->tokenizer, &settings);
+    if (!status && count) status = tsr_tokenizer_open(s->t->ctx, &s->tokenizer, &settings);
     for (int i = 0; i < count && !status; ++i) {
         if (tool_progress(s->t, "drawing", (uint64_t)i, (uint64_t)count))
             return TSR_ERROR_INTERRUPTED;
         status = add_picture(s, o, paths[i]);
     }
+    for (int i = 0; i < o->strips.count && !status; ++i)
+        status = add_strip(s, o->strips.at[i]);
     if (status) return status;
     sheet_picture page = {0};
     if (!sheet_draw(&s->layout, &page)) return TSR_ERROR_MEMORY;
@@ -160,20 +200,23 @@ static tsr_status make_sheet(sheet *s, const sheet_options *o, char **paths, int
 }
 
 static int run(const verb *v, int argc, char **argv) {
-    sheet_options o = {.counts = "16,64,256", .cell = 384};
+    sheet_options o = {.cell = 384};
     int operands;
     int code = args_parse(v, argc, argv, &o, &operands);
     if (code >= 0) return code;
     if (!o.output) return args_wrong(v, "-o SHEET.png is missing");
+    if (!operands && !o.strips.count) return args_wrong(v, "wanted pictures or --strip, got none");
     tool t;
     sheet s = {.t = &t};
-    if ((code = parse_counts(v, o.counts, &s)) >= 0) return code;
+    if ((code = parse_counts(v, o.counts ? o.counts : "16,64,256", &s)) >= 0) return code;
     if ((code = tool_not_input(v, o.output, o.model)) >= 0) return code;
     for (int i = 0; i < operands; ++i)
         if ((code = tool_not_input(v, o.output, argv[i])) >= 0) return code;
+    for (int i = 0; i < o.strips.count; ++i)
+        if ((code = tool_not_input(v, o.output, o.strips.at[i])) >= 0) return code;
     if ((code = tool_output(v, &o.common, o.output)) >= 0) return code;
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
-    s.layout.columns = s.columns + 1;
+    s.layout.columns = operands || o.counts ? s.columns + 1 : STRIP_FRAMES;
     s.layout.cell = (int)o.cell;
     tsr_status status = make_sheet(&s, &o, argv, operands);
     if (status)
@@ -186,7 +229,9 @@ static int run(const verb *v, int argc, char **argv) {
             print_json(&s, &o, operands);
         else if (!tool_is_stream(o.output))
             tool_say(&t, "%s: %s, %.2f s", o.output,
-                     tool_count((uint64_t)operands, "picture", count), tool_seconds() - t.started);
+                     operands ? tool_count((uint64_t)operands, "picture", count)
+                              : tool_count((uint64_t)o.strips.count, "strip", count),
+                     tool_seconds() - t.started);
     }
     sheet_layout_free(&s.layout);
     tsr_tokenizer_close(&s.tokenizer);
@@ -197,21 +242,27 @@ static int run(const verb *v, int argc, char **argv) {
 const verb verb_sheet = {
     .name = "sheet",
     .summary = "a contact sheet: original beside reconstructions at several token counts",
-    .usage = "tessera sheet IN... -o SHEET.png [-k 16,64,256] [-t MODEL] [--fit F] [-f]\n"
-             "              [--device cpu|vulkan[:N]] [--json]",
+    .usage =
+        "tessera sheet [IN...] [--strip VIDEO] -o SHEET.png [-k 16,64,256] [-t MODEL] [--fit F] "
+        "[-f]\n"
+        "              [--device cpu|vulkan[:N]] [--json]",
     .about =
         "One row for each picture: the original as the tokenizer saw it, then what each number of "
         "tokens a tile gives back, with all tokens of the picture and the PSNR below it. Every "
-        "picture is encoded once; the columns are prefixes of the same ids.",
+        "picture is encoded once; the columns are prefixes of the same ids. Below them stands a "
+        "row "
+        "of frames of each --strip, with their numbers and times.",
     .examples = "# what 16, 64 and 256 tokens a tile keep\n"
                 "tessera sheet photos/*.jpg -o sheet.png\n"
                 "# every doubling\n"
-                "tessera sheet photo.png -o sheet.png -k 1,4,16,64,256",
+                "tessera sheet photo.png -o sheet.png -k 1,4,16,64,256\n"
+                "# six frames of a clip over the same frames of what was decoded\n"
+                "tessera sheet --strip clip.mp4 --strip back.mp4 -o strip.png",
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .device_options = DEVICE_ALL,
     .writes = true,
-    .least_operands = 1,
+    .least_operands = 0,
     .most_operands = -1,
     .operands = "IN",
     .run = run,

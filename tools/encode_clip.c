@@ -151,8 +151,16 @@ int encode_clips_check(const verb *v, const clip_job *job) {
     if ((c->least || c->most) && s.rule == TSR_CLIP_FIXED)
         return args_wrong(v, "--least-k and --most-k: wanted with elbow or error=E, got K %u",
                           s.clusters);
-    if (!job->tower->model && (c->project || c->frames))
+    const tsr_frame_choice *frames = &job->video->choice;
+    const bool linear =
+        frames->rule == TSR_FRAMES_ALL || (frames->rule == TSR_FRAMES_COUNT && !frames->rounding);
+    if (!job->tower->model && (c->project || frames->rule || job->is_video))
         return args_wrong(v, "--project and --frames: wanted pictures and -t TOWER, got features");
+    if (!job->is_video && !linear)
+        return args_wrong(v, "of pictures --frames N alone takes some; the other rules take frames "
+                             "of a video");
+    if (job->is_video && job->input_count > 1)
+        return args_wrong(v, "--clip-codebook: wanted one video, got %d", job->input_count);
     return -1;
 }
 
@@ -187,7 +195,10 @@ static tsr_status encode(tool *t, const clip_job *job, const tsr_clip_files_sett
     const tsr_clip_pictures_settings p = {.files = *s,
                                           .tower = *job->tower,
                                           .project = job->choices->project,
-                                          .frames = job->choices->frames,
+                                          .frames = job->video->choice.frames,
+                                          .is_video = job->is_video,
+                                          .video = job->video->settings,
+                                          .choice = job->video->choice,
                                           .source = *job->source};
     return tsr_clip_encode_pictures(t->ctx, inputs, job->input_count, job->output, &p, report);
 }

@@ -4,7 +4,7 @@
 #ifndef TOOLS_ENCODE_CLIP_H
 #define TOOLS_ENCODE_CLIP_H
 
-#include "tool.h"
+#include "video_options.h"
 
 /* Member `clip` of the verb's options. */
 typedef struct clip_choices {
@@ -12,7 +12,7 @@ typedef struct clip_choices {
     const char *source;
     int type, gains, first;
     int project;
-    uint32_t least, most, frames;
+    uint32_t least, most;
 } clip_choices;
 
 /* What of the verb's other options holds for clips, too. */
@@ -25,6 +25,8 @@ typedef struct clip_job {
     const tsr_model_settings
         *tower; /* its model, a path by then; NULL there: inputs are features */
     const tsr_source_settings *source;
+    const video_meaning *video; /* which frames, and how a video is read */
+    bool is_video;              /* the input is one */
     uint64_t seed;
     tsr_token_writer_settings file;
     tsr_on_error on_error;

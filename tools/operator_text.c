@@ -189,3 +189,47 @@ void operator_print(const tsr_token_array *a, int64_t most) {
     if (n > most) printf(" ... (%" PRId64 " in all; --json prints them)", n);
     putchar('\n');
 }
+
+/* ---- chains ---- */
+
+int chain_add(tool *t, chain *c, char *text) {
+    for (char *next; text; text = next) {
+        next = strchr(text, '|');
+        if (next) *next++ = 0;
+        if (c->count == MOST_OPERATIONS)
+            return tool_fail_text(t, TSR_ERROR_ARGUMENT,
+                                  "--op: wanted at most %d operations, got more", MOST_OPERATIONS);
+        c->at[c->count++] = text;
+    }
+    return -1;
+}
+
+void report_json(json_out *j, const tsr_reduce_report *r) {
+    json_array(j, "steps");
+    for (int i = 0; i < r->step_count; ++i) {
+        json_object(j, NULL);
+        json_text(j, "ran_on", r->steps[i].ran_on);
+        json_uint(j, "near_ties", r->steps[i].near_ties);
+        json_end(j, '}');
+    }
+    json_end(j, ']');
+    json_uint(j, "programs", r->programs);
+    json_uint(j, "submissions", r->submissions);
+    json_uint(j, "bytes_up", r->bytes_up);
+    json_uint(j, "bytes_down", r->bytes_down);
+}
+
+void report_text(tool *t, const char *const *operations, const tsr_reduce_report *r) {
+    char programs[32], submissions[32], up[32], down[32];
+    for (int i = 0; i < r->step_count; ++i) {
+        char ties[48] = "";
+        if (r->steps[i].near_ties)
+            snprintf(ties, sizeof ties, ", %" PRIu64 " near ties", r->steps[i].near_ties);
+        tool_say(t, "  %s on %s%s", operations[i], r->steps[i].ran_on, ties);
+    }
+    if (r->submissions)
+        tool_say(t, "  %s, %s, %s up, %s down", tool_count(r->programs, "program", programs),
+                 tool_count(r->submissions, "submission", submissions),
+                 tool_bytes(r->bytes_up, up, sizeof up),
+                 tool_bytes(r->bytes_down, down, sizeof down));
+}

@@ -16,4 +16,20 @@ void operator_json(json_out *j, const tsr_token_array *array);
 /* Prints an array in lines of "name: numbers", cut after `most` numbers. */
 void operator_print(const tsr_token_array *array, int64_t most);
 
+enum { MOST_OPERATIONS = 64 };
+/* Operations of one chain: texts between '|'. */
+typedef struct chain {
+    const char *text; /* as given */
+    char *copy;
+    const char *at[MOST_OPERATIONS];
+    int count;
+} chain;
+/* Adds the operations of `text`, which is cut at '|'. Returns -1, or the exit code of what it said.
+ */
+int chain_add(tool *t, chain *c, char *text);
+
+/* Where the operations of a chain ran, and what went to and fro: as JSON, or in words. */
+void report_json(json_out *j, const tsr_reduce_report *r);
+void report_text(tool *t, const char *const *operations, const tsr_reduce_report *r);
+
 #endif

@@ -15,6 +15,7 @@ typedef struct walk {
     int count;
     int layer[TSR_FEATURES_MOST];
     int deepest;
+    const tsr_tower_tail *tail; /* NULL: none */
 } walk;
 
 static tsr_tensor *rows_of(tsr_run *r, const tsr_vit_tower *t, tsr_tensor *x, int64_t first,
@@ -62,10 +63,9 @@ static bool make_all(tsr_run *r, const tsr_vit_tower *t, const walk *w, int i, t
     return made;
 }
 
-/* in: patch rows [B, N, 3 p p], positions [N, D]. out: what the walk's list asks for. */
-static void tower_program(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
-    const tsr_vit_tower *t = model;
-    const walk *w = tsr_run_args(r);
+/* Patch rows [B, N, 3 p p] and positions [N, D] to what the walk's list asks for. */
+static void walk_blocks(tsr_run *r, const tsr_vit_tower *t, const walk *w, tsr_tensor *const *in,
+                        tsr_tensor **out) {
     const tsr_attention_spec attention = {.heads = t->heads};
     tsr_scope floor = tsr_scope_open(r); /* a hidden layer takes the place of the one before it,
                                             unless something was made of that one */
@@ -83,6 +83,21 @@ static void tower_program(tsr_run *r, const void *model, tsr_tensor *const *in, 
         if (i == w->deepest) return;
         x = tsr_scope_close(r, floor, tsr_vit_block_run(r, &t->block[i], x, &attention));
     }
+}
+
+/* in: patch rows [B, N, 3 p p], positions [N, D]. out: what the walk's list asks for, but for what
+ * stays on the device, and what the tail makes of it. */
+static void tower_program(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
+    const walk *w = tsr_run_args(r);
+    tsr_tensor *made[TSR_FEATURES_MOST];
+    walk_blocks(r, model, w, in, made);
+    for (int j = 0; j < w->count; ++j)
+        if (w->list[j].values) *out++ = made[j];
+    if (w->tail) w->tail->record(r, w->tail, w->list, w->count, made, in[0]->dim[0], model, out);
+}
+
+static tsr_tensor *project(tsr_run *r, const void *model, tsr_tensor *rows) {
+    return tsr_projector_run(r, &((const tsr_vit_tower *)model)->projector, rows);
 }
 
 /* ---- running it ---- */
@@ -166,7 +181,9 @@ static tsr_status plan_walk(const tsr_vit_tower *t, walk *w, int64_t *variant) {
         if (w->layer[i] > w->deepest) w->deepest = w->layer[i];
         hash = (hash ^ (uint64_t)f->kind) * 0x100000001B3u;
         hash = (hash ^ (uint64_t)(f->layer + 1)) * 0x100000001B3u;
+        hash = (hash ^ (uint64_t)(f->values != NULL)) * 0x100000001B3u;
     }
+    if (w->tail) hash = (hash ^ (uint64_t)w->tail->variant) * 0x100000001B3u;
     *variant = (int64_t)(hash >> 1);
     return status;
 }
@@ -185,9 +202,29 @@ static tsr_tile_cost cost_of(const tsr_vit_tower *t, const walk *w, tsr_grid_siz
     return cost;
 }
 
-tsr_status tsr_vit_tower_rows(const tsr_vit_tower *t, const float *rows, int64_t count,
-                              tsr_grid_size grid, const tsr_feature *list, int features) {
-    walk w = {.list = list, .count = features};
+/* What comes down from b tiles, from tile `done` on; returns how many arrays there are. */
+static int list_outputs(const tsr_vit_tower *t, const walk *w, tsr_grid_size grid, int64_t done,
+                        int64_t b, tsr_tensor *out) {
+    int count = 0;
+    for (int i = 0; i < w->count; ++i) {
+        const int64_t values = tsr_feature_values(t, w->list[i].kind, grid);
+        if (w->list[i].values)
+            out[count++] = tsr_host_tensor(TSR_DTYPE_F32, w->list[i].values + done * values, 2,
+                                           (int64_t[]){b, values});
+    }
+    for (int i = 0; w->tail && i < w->tail->output_count; ++i) {
+        const tsr_tower_output *o = &w->tail->outputs[i];
+        out[count++] = tsr_host_tensor(
+            o->dtype, (char *)o->data + (size_t)(done * o->values) * tsr_dtype_bytes(o->dtype), 2,
+            (int64_t[]){b, o->values});
+    }
+    return count;
+}
+
+static tsr_status run_rows(const tsr_vit_tower *t, const float *rows, int64_t count,
+                           tsr_grid_size grid, const tsr_feature *list, int features,
+                           const tsr_tower_tail *tail) {
+    walk w = {.list = list, .count = features, .tail = tail};
     tsr_program program = {.fn = tower_program, .model = t, .args = &w, .name = t->kind->name};
     tsr_status status = plan_walk(t, &w, &program.variant);
     if (status) return status;
@@ -204,16 +241,17 @@ tsr_status tsr_vit_tower_rows(const tsr_vit_tower *t, const float *rows, int64_t
             tsr_host_tensor(TSR_DTYPE_F32, (float *)(uintptr_t)rows + done * n * inputs, 3,
                             (int64_t[]){b, n, inputs}),
             tsr_host_tensor(TSR_DTYPE_F32, positions, 2, (int64_t[]){n, t->width})};
-        tsr_tensor out[TSR_FEATURES_MOST];
-        for (int i = 0; i < features; ++i) {
-            const int64_t values = tsr_feature_values(t, list[i].kind, grid);
-            out[i] = tsr_host_tensor(TSR_DTYPE_F32, list[i].values + done * values, 2,
-                                     (int64_t[]){b, values});
-        }
-        status = tsr_execute(t->device, &program, in, 2, out, features);
+        tsr_tensor out[TSR_FEATURES_MOST + TSR_TOWER_OUTPUTS];
+        const int outputs = list_outputs(t, &w, grid, done, b, out);
+        status = tsr_execute(t->device, &program, in, 2, out, outputs);
     }
     tsr_scratch_free(&s);
     return status;
+}
+
+tsr_status tsr_vit_tower_rows(const tsr_vit_tower *t, const float *rows, int64_t count,
+                              tsr_grid_size grid, const tsr_feature *list, int features) {
+    return run_rows(t, rows, count, grid, list, features, NULL);
 }
 
 static tsr_status sizes(const void *model, tsr_tile_size tile, tsr_feature_sizes *sizes) {
@@ -257,8 +295,8 @@ void tsr_vit_tower_cut(const tsr_vit_tower *t, const tsr_pixels *pixels, float *
                     rows + i * values);
 }
 
-static tsr_status features(const void *model, const tsr_pixels *pixels, const tsr_feature *list,
-                           int count) {
+static tsr_status features_and(const void *model, const tsr_pixels *pixels, const tsr_feature *list,
+                               int count, const tsr_tower_tail *tail) {
     const tsr_vit_tower *t = model;
     tsr_feature_sizes size;
     tsr_status status = sizes(t, pixels->tile, &size);
@@ -270,11 +308,16 @@ static tsr_status features(const void *model, const tsr_pixels *pixels, const ts
     status = s.status;
     if (!status) {
         tsr_vit_tower_cut(t, pixels, rows);
-        status = tsr_vit_tower_rows(t, rows, pixels->count,
-                                    (tsr_grid_size){size.rows, size.columns}, list, count);
+        status = run_rows(t, rows, pixels->count, (tsr_grid_size){size.rows, size.columns}, list,
+                          count, tail);
     }
     tsr_scratch_free(&s);
     return status;
+}
+
+static tsr_status features(const void *model, const tsr_pixels *pixels, const tsr_feature *list,
+                           int count) {
+    return features_and(model, pixels, list, count, NULL);
 }
 
 static void describe(const void *model, tsr_tower_info *info) {
@@ -293,5 +336,8 @@ static void describe(const void *model, tsr_tower_info *info) {
     info->view = t->view;
 }
 
-const tsr_tower_ops tsr_vit_tower_ops = {
-    .describe = describe, .sizes = sizes, .features = features};
+const tsr_tower_ops tsr_vit_tower_ops = {.describe = describe,
+                                         .sizes = sizes,
+                                         .features = features,
+                                         .features_and = features_and,
+                                         .project = project};

@@ -1,30 +1,127 @@
 /* SPDX-License-Identifier: MIT */
-/* verify_clip.c: golden cases of VQToken's whole way, from the projector's rows on: first rows,
- * clusters, canonical labels, tokens with the learned newline, and the number of clusters. */
-#include "verify_picture.h"
+/* verify_clip.c: golden cases of VQToken's whole way: a video to frames, pixels, features and
+ * projected rows, first rows, clusters, canonical labels, tokens with the learned newline, and the
+ * number of clusters. */
+#include "verify_tower.h"
 
+#include "../codec/view.h"
 #include "../quantizer/spherical.h"
+#include "../reduce/farthest.h"
+#include <tessera/media.h>
 
 #include <string.h>
 
 enum { MOST_K = 64, LEAST_K = 12, PASSES = 50 };
 
-/* Projected rows of the clip, as stored, by the run that makes them. */
+/* ---- the video to rows ------------------------------------------------------------------------
+ */
+
+/* Projected rows of the clip as directions. */
 typedef struct rows {
     float *unit; /* [n, dim] */
     int64_t frames, cells, n, dim;
 } rows;
 
-static rows read_rows(tsr_verify *v, const cJSON *run) {
+static rows rows_of(tsr_verify *v, const float *projected, int64_t frames, int64_t cells,
+                    int64_t dim) {
+    rows r = {.frames = frames, .cells = cells, .n = frames * cells, .dim = dim};
+    r.unit = tsr_verify_take(v, r.n * dim, sizeof *r.unit, "directions");
+    if (!v->status) v->status = tsr_vq_check(v->ctx, "projected", projected, r.n, dim);
+    if (!v->status) tsr_spherical_unit(v->ctx, projected, r.n, dim, r.unit);
+    return r;
+}
+
+/* The rows as stored, by the run that makes them. */
+static rows stored_rows(tsr_verify *v, const cJSON *run) {
     const cJSON *entry = tsr_verify_entry(run, "outputs", "projected");
     const tsr_tensor t = tsr_verify_array(v, entry, TSR_DTYPE_F32);
     if (t.rank != 3) tsr_verify_refuse(v, "projected: wanted frames x cells x channels");
-    rows r = {.frames = t.dim[0], .cells = t.dim[1], .dim = t.dim[2]};
-    r.n = r.frames * r.cells;
-    r.unit = tsr_verify_take(v, r.n * r.dim, sizeof *r.unit, "directions");
-    if (!v->status) v->status = tsr_vq_check(v->ctx, "projected", t.data, r.n, r.dim);
-    if (!v->status) tsr_spherical_unit(t.data, r.n, r.dim, r.unit);
-    return r;
+    return v->status ? (rows){0} : rows_of(v, t.data, t.dim[0], t.dim[1], t.dim[2]);
+}
+
+static void close_frames(void **frames) {
+    tsr_frames *f = *frames;
+    tsr_frames_close(&f);
+}
+
+/* Appends the frames of the run's video to rgb, which becomes [frames, height, width, 3]. False
+ * where this build does not read videos. */
+static bool read_frames(tsr_verify *v, int64_t frames, tsr_pixels *p) {
+    const tsr_frame_choice choice = {.rule = TSR_FRAMES_COUNT, .frames = (uint32_t)frames};
+    const tsr_video_frame *frame = NULL;
+    const tsr_frame_pick *pick = NULL;
+    tsr_frames *video = NULL;
+    uint8_t *all = NULL;
+    char path[4096];
+    tsr_verify_path(v, tsr_verify_text(v, v->run, "input"), path, sizeof path);
+    if (v->status) return true;
+    tsr_status s = tsr_frames_open(v->ctx, path, NULL, &choice, NULL, NULL, &video);
+    if (s == TSR_ERROR_UNSUPPORTED) {
+        tsr_verify_leave_out(v, "frames", "this build was made without what reads the clip");
+        return false;
+    }
+    tsr_verify_close_later(v, video, close_frames);
+    while (!s && !(s = tsr_frames_next(video, &frame, &pick)) && frame && p->count < frames) {
+        const size_t bytes = (size_t)frame->width * frame->height * 3;
+        if (!all) {
+            p->tile = (tsr_tile_size){1, frame->height, frame->width};
+            all = tsr_verify_take(v, frames, bytes, "frames");
+        }
+        if (!all) break;
+        memcpy(all + (size_t)p->count++ * bytes, frame->rgb, bytes);
+    }
+    p->rgb = all;
+    if (s) tsr_verify_record(v, s);
+    if (!v->status && p->count != frames)
+        tsr_verify_refuse(v, "frames: wanted %lld, got %d", (long long)frames, p->count);
+    tsr_verify_u8(v, "frames", all, 4, (int64_t[]){frames, p->tile.height, p->tile.width, 3});
+    return true;
+}
+
+/* Frames as the tower takes them. */
+static tsr_pixels make_views(tsr_verify *v, const tsr_view *view, const tsr_pixels *p) {
+    const tsr_pixels out = {
+        tsr_verify_take(v, p->count, (size_t)view->width * view->height * 3, "pixels"),
+        p->count,
+        {1, view->height, view->width}};
+    for (int i = 0; i < p->count && !v->status; ++i) {
+        const size_t from = (size_t)p->tile.width * p->tile.height * 3,
+                     to = (size_t)view->width * view->height * 3;
+        const tsr_picture picture = {
+            .rgb = p->rgb + (size_t)i * from, .width = p->tile.width, .height = p->tile.height};
+        v->status = tsr_view_make(v->device, view, &picture,
+                                  (uint8_t *)(uintptr_t)out.rgb + (size_t)i * to);
+    }
+    tsr_verify_u8(v, "pixels", out.rgb, 4,
+                  (int64_t[]){p->count, out.tile.height, out.tile.width, 3});
+    return out;
+}
+
+/* The rows that the case's tower and projector make of the video. */
+static rows make_rows(tsr_verify *v) {
+    const int64_t frames = (int64_t)tsr_verify_number(v->run, "frames", 0);
+    const tsr_vit_tower *t = tsr_verify_tower_model(v);
+    tsr_pixels p = {0};
+    if (frames < 1 || frames > 1024) tsr_verify_refuse(v, "frames: wanted 1 to 1024");
+    if (v->status) return (rows){0};
+    if (!read_frames(v, frames, &p)) return stored_rows(v, v->run);
+    if (v->status) return (rows){0};
+    p = make_views(v, &t->view, &p);
+    const tsr_grid_size grid = {t->view.height / t->patch, t->view.width / t->patch};
+    const int64_t cells = grid.rows * grid.columns, dim = t->projector.width;
+    float *patches =
+        tsr_verify_take(v, frames * cells * tsr_vit_tower_inputs(t), sizeof *patches, "patches");
+    tsr_feature list[2] = {
+        {TSR_FEATURE_PATCHES, TSR_LAYER_USUAL,
+         tsr_verify_take(v, frames * cells * t->width, sizeof(float), "features")},
+        {TSR_FEATURE_PROJECTED, TSR_LAYER_USUAL,
+         tsr_verify_take(v, frames * cells * dim, sizeof(float), "projected rows")}};
+    if (v->status) return (rows){0};
+    tsr_vit_tower_cut(t, &p, patches);
+    v->status = tsr_vit_tower_rows(t, patches, frames, grid, list, 2);
+    tsr_verify_f32(v, "features", list[0].values, 3, (int64_t[]){frames, cells, t->width});
+    tsr_verify_f32(v, "projected", list[1].values, 3, (int64_t[]){frames, cells, dim});
+    return v->status ? (rows){0} : rows_of(v, list[1].values, frames, cells, dim);
 }
 
 /* Picks `count` first rows and compares them with the run's. */
@@ -55,27 +152,11 @@ static tsr_spherical_result take_result(tsr_verify *v, const rows *r, int k) {
 /* ---- a fixed number ---------------------------------------------------------------------------
  */
 
-typedef struct clip_model {
-    tsr_synthetic *synthetic;
-    tsr_weights *weights;
-} clip_model;
-
-static void close_model(void *model) {
-    clip_model *m = model;
-    tsr_weights_close(&m->weights);
-    tsr_synthetic_close(&m->synthetic);
-}
-
-static void open_model(tsr_verify *v, void *model) {
-    clip_model *m = model;
-    tsr_synthetic_open(v, TSR_DTYPE_F32, &m->synthetic, &m->weights);
-}
-
 /* Codebook rows, then the learned newline. */
 static void compare_tokens(tsr_verify *v, const float *codebook, int k, int64_t dim) {
-    const clip_model *m = tsr_verify_model(v, sizeof *m, open_model, close_model);
+    const tsr_vit_tower *t = tsr_verify_tower_model(v);
     float *tokens = tsr_verify_take(v, (k + 1) * dim, sizeof *tokens, "tokens");
-    tsr_weight *newline = v->status ? NULL : tsr_weights_find(m->weights, "image_newline");
+    tsr_weight *newline = v->status ? NULL : tsr_weights_find(t->weights, "image_newline");
     const float *values = NULL;
     if (!v->status && !newline) tsr_verify_refuse(v, "image_newline: wanted a tensor");
     if (!v->status) v->status = tsr_weight_borrow(v->ctx, newline, &values);
@@ -87,7 +168,7 @@ static void compare_tokens(tsr_verify *v, const float *codebook, int k, int64_t 
 }
 
 void tsr_verify_vqtoken_clip(tsr_verify *v) {
-    const rows r = read_rows(v, v->run);
+    const rows r = make_rows(v);
     const int k = (int)tsr_verify_number(v->run, "clusters", 0);
     const int passes = (int)tsr_verify_number(v->run, "passes", 0);
     if (k < 1 || k > MOST_K) tsr_verify_refuse(v, "clusters: wanted 1 to %d, got %d", MOST_K, k);
@@ -142,7 +223,7 @@ static void compare_k(tsr_verify *v, const char *field, int64_t got) {
 
 void tsr_verify_vqtoken_elbow(tsr_verify *v) {
     const cJSON *run = rows_run(v);
-    const rows r = run ? read_rows(v, run) : (rows){0};
+    const rows r = run ? stored_rows(v, run) : (rows){0};
     const int from = (int)tsr_verify_number(v->run, "k_from", 0);
     const int to = (int)tsr_verify_number(v->run, "k_to", 0);
     const int passes = (int)tsr_verify_number(v->run, "rounds_max", 0);

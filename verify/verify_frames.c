@@ -4,6 +4,7 @@
 #include "../formats/file.h"
 #include "verify.h"
 
+#include <tessera/media.h>
 #include <tessera/reduce.h>
 
 #include <math.h>
@@ -145,14 +146,43 @@ static void write_times(tsr_verify *v, operation *op, const char *rule) {
     write_list(v, op, "pts", "pts");
 }
 
+/* Key frames are read from the clip, which is part of another family of cases. */
+static void compare_key_frames(tsr_verify *v) {
+    char path[4096];
+    const char *clip = tsr_verify_text(v, v->run, "clip");
+    const tsr_frame_choice choice = {.rule = TSR_FRAMES_KEYS};
+    const cJSON *list = field(v->run, "indices");
+    tsr_frames *frames = NULL;
+    const tsr_video_frame *frame = NULL;
+    const tsr_frame_pick *pick = NULL;
+    int32_t count = 0, differ = 0;
+    if ((size_t)snprintf(path, sizeof path, "%s/../../video-in/%s", v->folder, clip) >=
+            sizeof path ||
+        strstr(clip, ".."))
+        tsr_verify_refuse(v, "clip: wanted a file of ../video-in, got \"%s\"", clip);
+    if (v->status) return;
+    tsr_status s = tsr_frames_open(v->ctx, path, NULL, &choice, NULL, NULL, &frames);
+    while (!s && !(s = tsr_frames_next(frames, &frame, &pick)) && frame) {
+        const cJSON *item = cJSON_GetArrayItem(list, count++);
+        differ += !cJSON_IsNumber(item) || item->valuedouble != (double)pick->index;
+    }
+    tsr_frames_close(&frames);
+    if (s == TSR_ERROR_UNSUPPORTED)
+        tsr_verify_leave_out(v, "indices", "this build was made without what reads the clip");
+    else if (s)
+        v->status = s;
+    else
+        tsr_verify_line(v, "indices", !differ && count == cJSON_GetArraySize(list),
+                        "wanted %d key frames, got %d; %d differ", cJSON_GetArraySize(list), count,
+                        differ);
+}
+
 void tsr_verify_frame_select(tsr_verify *v) {
     const char *rule = tsr_verify_text(v, v->run, "rule");
     operation op = {{0}, 0};
     if (v->status) return;
     if (!strcmp(rule, "key-frames")) {
-        tsr_verify_leave_out(v, "indices",
-                             "which frames of the clip are key frames is in the video file alone, "
-                             "which this build does not read");
+        compare_key_frames(v);
         return;
     }
     if (!strcmp(rule, "time-hold") || !strncmp(rule, "ffmpeg-fps-", 11))

@@ -21,11 +21,9 @@ static void open_tower(tsr_verify *v, void *model) {
     static const struct {
         const char *name;
         const tsr_vit_tower_kind *kind;
-    } kinds[] = {{"clip-vision", &tsr_clip_vision},
-                 {"siglip-vision", &tsr_siglip},
-                 {"siglip2-vision", &tsr_siglip},
-                 {"dinov2", &tsr_dinov2},
-                 {"operator-pipeline", &tsr_clip_vision}};
+    } kinds[] = {{"clip-vision", &tsr_clip_vision},       {"siglip-vision", &tsr_siglip},
+                 {"siglip2-vision", &tsr_siglip},         {"dinov2", &tsr_dinov2},
+                 {"operator-pipeline", &tsr_clip_vision}, {"vqtoken-pipeline", &tsr_siglip}};
     const cJSON *config = cJSON_GetObjectItemCaseSensitive(v->manifest, "config");
     const char *name = tsr_verify_text(v, config, "kind");
     const tsr_vit_tower_kind *kind = NULL;
@@ -34,11 +32,18 @@ static void open_tower(tsr_verify *v, void *model) {
     for (unsigned i = 0; i < sizeof kinds / sizeof *kinds; ++i)
         if (!strcmp(kinds[i].name, name)) kind = kinds[i].kind;
     if (!kind) tsr_verify_refuse(v, "kind: wanted a tower that this build has, got %s", name);
-    config = cJSON_GetObjectItemCaseSensitive(config, "upstream_config");
+    const cJSON *upstream = cJSON_GetObjectItemCaseSensitive(config, "upstream_config");
     tsr_synthetic_open(v, TSR_DTYPE_F32, &m->synthetic, &weights);
     if (!v->status)
         v->status =
-            tsr_vit_tower_open(v->device, kind, config, NULL, weights, v->folder, &m->tower);
+            tsr_vit_tower_open(v->device, kind, upstream, NULL, weights, v->folder, &m->tower);
+    if (v->status) return;
+    /* Files that hold the last block, which a language model leaves out, do not say so. */
+    const int own = m->tower->feature_layer, depth = m->tower->depth;
+    const int layer = (int)tsr_verify_number(config, "feature_layer", own);
+    m->tower->feature_layer = layer < 0 ? depth + 1 + layer : layer;
+    if (m->tower->feature_layer < 0 || m->tower->feature_layer > depth)
+        tsr_verify_refuse(v, "feature_layer: wanted one of %d layers, got %d", depth, layer);
 }
 
 const tsr_vit_tower *tsr_verify_tower_model(tsr_verify *v) {

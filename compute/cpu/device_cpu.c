@@ -162,7 +162,7 @@ static void choose_products(tsr_device *d) {
                tsr_onednn_bf16_works(d->ctx)) {
         d->cpu_products = TSR_PRODUCTS_BF16;
         does = "products in bf16, sums in f32";
-    } else if (!d->onednn && !tsr_device_masked(d, "bf16_weights")) {
+    } else if (!d->onednn_conv && !tsr_device_masked(d, "bf16_weights")) {
         /* Where oneDNN is used, its f32 kernels beat ours with bf16 weights. */
         d->cpu_products = TSR_PRODUCTS_BF16_WEIGHTS;
         does = "weights in bf16, products in f32";
@@ -178,8 +178,10 @@ static void choose_products(tsr_device *d) {
 
 tsr_status tsr_cpu_open(tsr_device *d) {
     d->backend = &backend;
-    d->onednn =
-        !tsr_device_masked(d, "onednn") && tsr_onednn_is_fastest(!tsr_device_masked(d, "avx2"));
+    const bool usable = !tsr_device_masked(d, "onednn"), avx2 = !tsr_device_masked(d, "avx2");
+    d->onednn_linear = usable && tsr_onednn_is_fastest(!tsr_device_masked(d, "avx512"), avx2);
+    /* Most of oneDNN's AVX-512 convolutions beat ours. */
+    d->onednn_conv = usable && tsr_onednn_is_fastest(false, avx2);
     choose_products(d);
     return TSR_OK;
 }

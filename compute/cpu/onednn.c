@@ -57,8 +57,8 @@ static bool processor_has_avx2(void) {
 #endif
 }
 
-bool tsr_onednn_is_fastest(bool use_avx2) {
-    return processor_has_avx512() || (processor_has_avx2() && !use_avx2);
+bool tsr_onednn_is_fastest(bool use_avx512, bool use_avx2) {
+    return processor_has_avx512() ? !use_avx512 : processor_has_avx2() && !use_avx2;
 }
 
 /* Not every build and machine that says it has them computes right: small products whose sums are
@@ -263,8 +263,8 @@ tsr_status tsr_onednn_status(tsr_context *ctx, tsr_onednn *p) {
 
 #else /* built without oneDNN */
 
-bool tsr_onednn_is_fastest(bool use_avx2) {
-    (void)use_avx2;
+bool tsr_onednn_is_fastest(bool use_avx512, bool use_avx2) {
+    (void)use_avx512, (void)use_avx2;
     return false;
 }
 bool tsr_onednn_bf16_works(tsr_context *ctx) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* onednn.h: f32 and bf16 products from oneDNN, where it is built in (TESSERA_WITH_ONEDNN) and the
- * better choice: oneDNN's AVX-512 kernels beat ours, its AVX2 kernels do not (docs/SPEED.md).
+ * better choice (docs/speed/cpu-kernels.md).
  * oneDNN runs single-threaded inside our own tiles. Every call computes a tile of one size (the
  * last tile padded with zeros), so that results do not depend on the number of rows. onednn_api.h
  * hides the differences between 2.x and 3.x. */
@@ -15,10 +15,10 @@
 /* A product with one weight, which oneDNN has reordered. */
 typedef struct tsr_onednn tsr_onednn;
 
-/* True if oneDNN is built in and its f32 products are the fastest on this processor. From fastest
- * to slowest: onednn, avx512 on a processor with AVX-512; avx2, onednn, baseline on any other.
- * use_avx2: our AVX2 kernels are not masked. */
-bool tsr_onednn_is_fastest(bool use_avx2);
+/* True if oneDNN is built in and its f32 products are faster on this processor than our kernels
+ * that may be used. From fastest to slowest: avx512, onednn, avx2 on a processor with AVX-512;
+ * avx2, onednn, baseline on any other. */
+bool tsr_onednn_is_fastest(bool use_avx512, bool use_avx2);
 /* True if oneDNN has bf16 products, this processor has instructions for them, and a small product
  * and a small convolution come out right. A wrong result is logged as a warning. */
 bool tsr_onednn_bf16_works(tsr_context *ctx);

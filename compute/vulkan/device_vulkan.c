@@ -108,14 +108,19 @@ static tsr_status execute(tsr_device *d, const tsr_program *program, const tsr_t
     if (status) return status;
     d->peak = r->arena_bytes;
     char *staging = v->staging.mapped;
-    for (int i = 0; i < in_count; ++i)
+    for (int i = 0; i < in_count; ++i) {
         memcpy(staging + r->in_at[i], in[i].data, bytes_of(&in[i]));
+        d->traffic.bytes_up += bytes_of(&in[i]);
+    }
     status = vulkan_submit(v, r->commands, r->command_count);
+    d->traffic.submissions += (uint64_t)r->command_count;
     if (!status) status = vulkan_check_messages(v);
     if (!status && r->band_count)
         status = check_bands(v, r, program->name ? program->name : "program");
-    for (int i = 0; i < out_count && !status; ++i)
+    for (int i = 0; i < out_count && !status; ++i) {
         memcpy(out[i].data, staging + r->out_at[i], bytes_of(&out[i]));
+        d->traffic.bytes_down += bytes_of(&out[i]);
+    }
     return status;
 }
 

@@ -16,6 +16,7 @@
 #ifndef TESSERA_CLIP_H
 #define TESSERA_CLIP_H
 
+#include "media.h"
 #include "reduce.h"
 #include "tessera.h"
 
@@ -153,16 +154,20 @@ typedef struct tsr_clip_pictures_settings {
                         takes them; of fewer than F some come twice. UNSUPPORTED of archives and
                         pipes. Default 0: all */
     tsr_source_settings source; /* default zeros */
-    const char *key;            /* of the item; default NULL: the name of the first input without
-                                   folder and suffix */
+    int is_video; /* 1: the input is one video, read by `video`, of which `choice` takes the frames;
+                     `frames` is not looked at then. Default 0: pictures */
+    tsr_video_settings video; /* default tsr_video_settings_default() */
+    tsr_frame_choice choice;  /* default zeros: all frames */
+    const char *key;          /* of the item; default NULL: the name of the first input without
+                                 folder and suffix */
 } tsr_clip_pictures_settings;
 /* Default settings of tsr_clip_encode_pictures. */
 tsr_clip_pictures_settings tsr_clip_pictures_settings_default(void);
-/* Encodes pictures, which are the frames of one clip in the order of tsr_encode_files, into a token
- * file with one item: pictures to a tower's features (features.h) to codebook and index map. A
- * picture that cannot be read fails the call. settings must name a tower; report may be NULL.
- * Errors: those of tsr_tower_open, tsr_tower_features and tsr_clip_encode_files; UNSUPPORTED
- * (frames of different grids). */
+/* Encodes pictures, which are the frames of one clip in the order of tsr_encode_files, or chosen
+ * frames of a video, into a token file with one item: pictures to a tower's features (features.h)
+ * to codebook and index map. A picture that cannot be read fails the call. settings must name a
+ * tower; report may be NULL. Errors: those of tsr_tower_open, tsr_tower_features and
+ * tsr_clip_encode_files; UNSUPPORTED (frames of different grids). */
 tsr_status tsr_clip_encode_pictures(tsr_context *ctx, const char *const *inputs, int count,
                                     const char *output, const tsr_clip_pictures_settings *settings,
                                     tsr_clip_report *report);

@@ -12,6 +12,7 @@
 #ifndef TESSERA_FEATURES_H
 #define TESSERA_FEATURES_H
 
+#include "reduce.h"
 #include "tessera.h"
 
 #ifdef __cplusplus
@@ -144,6 +145,12 @@ typedef struct tsr_features_settings {
     int f16;                     /* 1: features, class rows, keys and attention are stored as f16,
                                     which halves the file; a value beyond 65504 is then an error of
                                     its picture. Default 0: f32 */
+    /* Operations [operation_count] on the token set of each picture, as in tsr_token_set_reduce.
+     * With request.project the projector takes the rows that they leave. On a GPU tower, operators
+     * and projector are one program where all of the operators can be recorded
+     * (docs/TOKEN_SETS.md). Default: none */
+    const char *const *operations;
+    int operation_count;
     uint32_t batch;        /* pictures computed together, 1..TSR_MAX_BATCH; no number depends on
                               it. Default 0: chosen from the memory there is */
     tsr_on_error on_error; /* default TSR_ON_ERROR_SKIP */
@@ -158,10 +165,13 @@ tsr_features_settings tsr_features_settings_default(void);
 /* Totals of one tsr_features_files. */
 typedef struct tsr_features_report {
     uint64_t pictures, failed; /* written, and left out */
-    uint64_t rows;             /* rows of the first layer, of all pictures */
+    uint64_t rows;             /* rows of the first layer, or what operators left of them, of all
+                                  pictures */
     uint64_t bytes;            /* of values written */
     char device[300];          /* as tsr_tower_device */
     tsr_tower_info tower;
+    tsr_reduce_report operators; /* with operations: where they ran on the last pictures, near ties
+                                    of all, and what the tower's device did for both */
 } tsr_features_report;
 
 /* Computes features of picture files and writes them as token sets.

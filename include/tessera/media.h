@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* media.h: frames of videos, one after the other.
+/* media.h: frames of videos, one after the other, and pictures, read and written.
  *
  *     tsr_video *video = NULL;
  *     const tsr_video_frame *frame = NULL;
@@ -56,11 +56,13 @@ typedef struct tsr_video_settings {
     const char *raw;       /* samples without a header: "FORMAT,WIDTHxHEIGHT", with FFmpeg's name of
                               the sample format ("yuv420p,64x48"); default NULL: the file has a
                               header */
+    int facts_only;        /* 1: frames come without pixels, rgb NULL, as all else is known of them;
+default 0 */
     int lenient;           /* 1: reading goes on behind damage, and frames that may have suffered
                               are marked; default 0: damage ends the video, and what was whole
                               before it has come out */
     uint64_t max_pixels;   /* of a frame; larger ones are refused before memory is taken for them;
-                              default 0: 2^28 */
+                              default 0: 2^26 */
     uint64_t max_frames;   /* more end the video with TOO_LARGE; default 0: 2^31 - 1 */
     double max_seconds;    /* later frames, counted from the first, end the video with TOO_LARGE;
                               default 0: no limit */
@@ -86,8 +88,8 @@ typedef struct tsr_video_info {
     int streams;        /* all of the file: sound and subtitles are dropped */
     int video_streams;
     int audio_streams;
-    uint32_t width, height; /* of the first frame as coded, cropped as the codec says; frames may
-                               have other sizes */
+    uint32_t width, height; /* as coded, by the header, cropped as the codec says; frames may have
+                               other sizes */
     uint32_t display_width, display_height; /* as shown: turned, and with square pixels */
     tsr_rational
         sample_aspect; /* width to height of a pixel before turning; 0/0: not known, square */
@@ -101,12 +103,16 @@ typedef struct tsr_video_info {
     int64_t duration; /* units, by the header, or TSR_NO_TIME; only reading to the end tells */
     uint64_t header_frames; /* number of frames by the header; 0: it does not say */
     tsr_rational rate;      /* frames a second, the mean by the header; 0/0: not known */
-    tsr_rational base_rate; /* the rate of which times are multiples, as guessed by FFmpeg */
-    int rate_assumed;       /* 1: the rate is that of the settings, or 25 */
-    int has_times;          /* 0: frames have no pts (bare streams): time is index / rate */
+    tsr_rational
+        base_rate;    /* the rate of which times are multiples, as guessed by FFmpeg, or assumed */
+    int rate_assumed; /* 1: the file has no times, and its rate is that of the
+settings or what FFmpeg takes for it, 25 most often */
+    int has_times;    /* 0: frames have no pts (bare streams): time is index / rate */
     char color_range[16], color_matrix[16], color_primaries[16], color_transfer[16];
-    char chroma_place[16];   /* tags as FFmpeg calls them ("tv", "bt709"); "" without a tag */
-    tsr_video_matrix matrix; /* that was used, and whether it is an assumption */
+    char chroma_place[16];        /* tags as FFmpeg calls them ("tv", "bt709"); "" without a tag */
+    uint32_t primaries, transfer; /* as numbered by ISO/IEC 23091-2 (H.273); 2: not known. Reported,
+ never applied */
+    tsr_video_matrix matrix;      /* that was used, and whether it is an assumption */
     tsr_video_range range;
     int matrix_assumed, range_assumed; /* 1: the stream does not say */
     char field_order[16];              /* "progressive", "tt", "bb", "tb", "bt"; "" not known */
@@ -123,7 +129,8 @@ typedef struct tsr_video_frame {
                                TSR_NO_TIME */
     int64_t duration;       /* units; 0 or TSR_NO_TIME where the file does not tell */
     uint64_t index;         /* 0 for the first that is shown; TSR_NO_INDEX behind a seek */
-    int key;                /* 1: a key frame */
+    char type;              /* 'I', 'P', 'B' ... as the codec calls it; '?' where it does not */
+    int key;                /* 1: a key frame; 0 also where the type is '?' */
     int interlaced;         /* 1: two fields, woven unless they were taken apart */
     int top_first;          /* 1: the upper field is the earlier one */
     int damaged;        /* 1: may hold pixels that the decoder made up (lenient reading alone) */
@@ -166,12 +173,211 @@ tsr_status tsr_video_next(tsr_video *video, const tsr_video_frame **frame);
 tsr_status tsr_video_seek(tsr_video *video, int64_t pts);
 /* What was said about the video: things assumed, dropped and not applied, one line each. *count is
  * their number, which grows while frames are read. Owned by the video. */
-const char *const *tsr_video_remarks(const tsr_video *video, int *count);
+const char *const *tsr_video_remarks(tsr_video *video, int *count);
 
 /* Says from the first bytes of a file whether it is a video: 1 for containers of video and for bare
  * streams that can be told, 0 for pictures and everything else. GIF, PNG and WebP are pictures
- * here, also where they move; tsr_video_open takes them. */
+ * here, also where they move, but for animated WebP, which has no other reader; tsr_video_open
+ * takes all of them. */
 int tsr_video_recognised(const void *bytes, uint64_t size);
+/* The same of a file, by its first bytes. 0 also for folders, for pipes, whose bytes are not taken
+ * away, and for what cannot be opened; stdin that is a file is looked at. */
+int tsr_video_is(const char *path);
+
+/* ---- choosing frames --------------------------------------------------------------------------
+ */
+
+/* Which frames of a video are taken. */
+typedef enum tsr_frame_rule {
+    TSR_FRAMES_ALL = 0,
+    TSR_FRAMES_COUNT = 1, /* `frames` of them, spread by `rounding` */
+    TSR_FRAMES_RATE = 2,  /* `rate` a second, by `rounding` */
+    TSR_FRAMES_EVERY = 3, /* 0, every, 2 every ... */
+    TSR_FRAMES_KEYS = 4,  /* key frames */
+    TSR_FRAMES_SCENES =
+        5,                /* the first, and those whose score is above `threshold`: FFmpeg's scene
+                             score, min(m, |m - previous m|) / 100 within 0..1, m the change of luma */
+    TSR_FRAMES_COVER = 6, /* `frames` of them that differ most: the first, then each time the one
+                             farthest from those taken (mean squared difference of 8 x 8 areas) */
+    TSR_FRAMES_CLIPS = 7  /* `clips` runs of `frames` frames, `gap` apart, spread evenly as
+                             torchcodec  does it; in the order of the video */
+} tsr_frame_rule;
+
+/* A choice of frames. A struct of zeros takes all. */
+typedef struct tsr_frame_choice {
+    tsr_frame_rule rule;
+    const char *rounding; /* COUNT: linspace-trunc (default), linspace-round, start-of-segment,
+                             segment-middle, segment-mean, qwen-smart-nframes, qwen-hf-arange; RATE:
+                             time-hold (default: the frame on screen), ffmpeg-fps-near,
+                             ffmpeg-fps-down, start-of-segment, llava-fps-cap, qwen-smart-nframes,
+                             qwen-hf-arange. docs/VIDEO.md has the formulas */
+    uint32_t frames;      /* COUNT, COVER, CLIPS: 1 or more */
+    tsr_rational rate;    /* RATE */
+    uint32_t every;       /* EVERY: 1 or more */
+    double threshold;     /* SCENES: 0..1; default 0: 0.4 */
+    uint32_t clips, gap;  /* CLIPS; gap 0: 1 */
+    double start, end; /* seconds after the first frame: the rule sees frames shown from `start` on
+                          and before `end`; end 0: up to the last */
+} tsr_frame_choice;
+
+/* A frame that was taken. */
+typedef struct tsr_frame_pick {
+    uint64_t index;   /* in the video, from 0 */
+    int64_t pts;      /* as the file has it, or TSR_NO_TIME */
+    int64_t duration; /* units; 0: not known */
+    double seconds;   /* after the first frame; by the rate where frames have no times */
+    double score;     /* SCENES: of the scene; COVER: distance to the frames taken before; else the
+                         change of luma to the frame before in the video */
+    int key;
+} tsr_frame_pick;
+
+/* The frames of a choice, one after the other. */
+typedef struct tsr_frames tsr_frames;
+/* Opens a video and chooses. ALL, EVERY, KEYS and SCENES choose while they read, so that pipes do;
+ * the other rules read the video once before, without pixels, to know its frames: UNSUPPORTED for
+ * pipes. progress (may be NULL) counts frames of that reading, of an unknown total. The caller
+ * closes *frames with tsr_frames_close; it is NULL on error. settings and choice may be NULL.
+ * Errors: those of tsr_video_open and tsr_video_next; ARGUMENT (a rule's numbers; more frames than
+ * there are, where its formula refuses that; times that do not rise, for RATE); INTERRUPTED. A
+ * video that is damaged is chosen from as far as it is whole. */
+tsr_status tsr_frames_open(tsr_context *ctx, const char *path, const tsr_video_settings *settings,
+                           const tsr_frame_choice *choice, tsr_progress_fn progress, void *user,
+                           tsr_frames **frames);
+/* Closes the choice and its video. NULL and a NULL *frames are accepted. */
+void tsr_frames_close(tsr_frames **frames);
+/* Gives the next frame that was taken, or NULL at the end; a frame that a rule takes twice comes
+ * twice. *pick and *frame are valid until the next call. Errors: those of tsr_video_next, behind
+ * the whole frames. */
+tsr_status tsr_frames_next(tsr_frames *frames, const tsr_video_frame **frame,
+                           const tsr_frame_pick **pick);
+/* How many frames the choice has and how many the video shows; 0 while that is not known. */
+void tsr_frames_count(const tsr_frames *frames, uint64_t *taken, uint64_t *all);
+/* The video that is read, for tsr_video_properties and tsr_video_remarks. Owned by the choice. */
+tsr_video *tsr_frames_video(tsr_frames *frames);
+
+/* ---- writing ----------------------------------------------------------------------------------
+ */
+
+/* How a video is written. A struct of zeros is the default. */
+typedef struct tsr_video_write_settings {
+    const char *format; /* "mp4", "mkv", "webm", "nut", "y4m", "gif" or "frames" (a folder of PNG
+                           pictures, frame_000001.png ..., with their times in frames.json); default
+                           NULL: what the suffix of the path says, "frames" where it ends in '/',
+                           and y4m for stdout, pipes and names without suffix */
+    const char *codec;  /* "h264", "vp9" or "ffv1"; default NULL: h264 in mp4, mkv and nut, vp9 in
+                           webm, ffv1 in mkv and nut that are lossless */
+    int crf;            /* quality of h264, 1..51, and vp9, 1..63: smaller is better and larger.
+                           Default 0: 18 of h264, 24 of vp9 */
+    const char *preset; /* of h264, from "ultrafast" to "placebo": slower makes smaller files;
+                           default NULL: "medium" */
+    int lossless; /* 1: every pixel is kept: FFV1 in mkv and nut, H.264 of R, G and B in mp4 (which
+                     few players show), VP9 of them in webm; UNSUPPORTED in y4m and gif. Frames in a
+                     folder always are. Default 0 */
+    tsr_rational rate;       /* frames a second: what frames without times have, and what y4m has.
+                                Default 0/0: 1 / time_base where that is 1..240, or else 25 */
+    int variable_rate;       /* 1: times follow no rate, and files that keep times state none, which
+                                readers would take for the length of the frames; default 0 */
+    tsr_rational time_base;  /* seconds of a unit of pts and durations; default 0/0: 1 / rate */
+    tsr_video_matrix matrix; /* luma and chroma from R, G and B; default TSR_VIDEO_MATRIX_AUTO:
+                                BT.709, with tags that say so, and BT.601 in y4m, which has no such
+                                tag and is read so by everyone */
+    tsr_video_range range;   /* default TSR_VIDEO_RANGE_AUTO: limited */
+} tsr_video_write_settings;
+
+/* What became of the frames. */
+typedef struct tsr_video_write_report {
+    uint64_t frames;   /* in the file */
+    uint64_t repeated; /* of them: copies that hold a frame, where the rate is constant (y4m) */
+    uint64_t dropped; /* added, but not in the file: no tick of a constant rate was theirs (y4m), or
+                         the frame before was shown for less than 2/100 s (gif) */
+    uint64_t moved;   /* added with a time that did not come after that of the frame before, and
+                         shown one unit after it */
+    uint64_t bytes;   /* of the file; 0 of a folder */
+    uint32_t coded_width, coded_height; /* samples of a frame in the file: even in 4:2:0 of h264,
+                                           where the last row or column of an odd picture stands
+                                           twice */
+    char format[16], codec[16];         /* as in the settings; "png" in a folder */
+    char samples[32];                   /* FFmpeg's name: "yuv420p" */
+} tsr_video_write_report;
+
+/* A video being written. */
+typedef struct tsr_video_writer tsr_video_writer;
+
+/* Says what tsr_video_writer_open would say of the path and the settings, and makes nothing: for
+ * before the work begins. Errors: ARGUMENT, UNSUPPORTED, EXISTS. */
+tsr_status tsr_video_write_check(tsr_context *ctx, const char *path,
+                                 const tsr_video_write_settings *settings);
+/* 1 if a path is named like a video that is written: .mp4, .m4v, .mkv, .webm, .nut, .y4m, .gif, or
+ * a folder's '/' at the end; 0 otherwise, and for stdout, pipes and devices. */
+int tsr_video_is_name(const char *path);
+/* Begins a video of frames of width x height pixels. `path` "-" is stdout; there mp4 is fragmented,
+ * since nobody can go back in a pipe. The file appears under `path` when it is complete, and so
+ * does a folder, which replaces an existing one only where that is empty or has a frames.json.
+ *
+ * mp4 (with the index in front), mkv, webm, nut and folders keep the time of each frame; Matroska
+ * (mkv, webm) rounds to milliseconds. y4m has a constant rate: a frame begins at the tick that is
+ * nearest to its time, counted from the first frame, and is held until the next one begins. gif
+ * counts 1/100 s, from the first frame on, and has one palette. Colours are computed by the rule of
+ * docs/VIDEO.md; equal frames, times and settings give equal bytes with equal versions of FFmpeg,
+ * whatever the number of threads.
+ *
+ * The caller ends *writer with tsr_video_writer_finish or tsr_video_writer_abandon; it is NULL on
+ * error. settings may be NULL (the defaults). FFmpeg's messages are switched off for the process.
+ * Errors: ARGUMENT (a setting out of range, a codec or suffix that does not fit the format, no
+ * pixels), UNSUPPORTED (a build or an FFmpeg without the encoder; lossless where it cannot be),
+ * TOO_LARGE (a side above 16384), EXISTS, writing errors. */
+tsr_status tsr_video_writer_open(tsr_context *ctx, const char *path,
+                                 const tsr_video_write_settings *settings, uint32_t width,
+                                 uint32_t height, tsr_video_writer **writer);
+/* Adds a frame: rgb is [height, width, 3]; pts is when it is shown, in units of the time base, or
+ * TSR_NO_TIME: the number of frames before it / rate. duration is how long, in units; 0 or
+ * TSR_NO_TIME: until the next one, the last as long as the one before it. After an error the writer
+ * can only be abandoned. Errors: writing errors; ARGUMENT (times beyond 2^53 units). */
+tsr_status tsr_video_writer_add(tsr_video_writer *writer, const uint8_t *rgb, int64_t pts,
+                                int64_t duration);
+/* Ends the video and gives the file its name. *writer becomes NULL also on error, when nothing
+ * stays behind. `report` may be NULL. Errors: writing errors; ARGUMENT (no frame was added). */
+tsr_status tsr_video_writer_finish(tsr_video_writer **writer, tsr_video_write_report *report);
+/* Removes what was written and sets *writer to NULL. NULL and a NULL *writer are accepted. */
+void tsr_video_writer_abandon(tsr_video_writer **writer);
+
+/* ---- pictures ---------------------------------------------------------------------------------
+ */
+
+/* How a picture becomes a file. A struct of zeros is the default. */
+typedef struct tsr_picture_write_settings {
+    const char *format; /* "png", "jpg", "webp", "avif", "tiff" or "ppm"; default NULL: what the
+                           suffix of the file's name says (.jpeg, .jpe, .jfif, .tif, .pnm are known,
+                           too), and png for stdout, pipes and names without suffix. A suffix of
+                           another format fails with ARGUMENT, and so does an unknown suffix without
+                           a format */
+    int quality;        /* of jpg, webp and avif, 1 (smallest) to 100 (nearest to the pixels);
+                           ARGUMENT with the others, and with `lossless`. JPEG and AVIF keep chroma at
+                           full resolution (4:4:4), WebP at half. Default 0: 95 */
+    int lossless; /* 1: webp and avif keep every pixel, as png, tiff and ppm always do; ARGUMENT
+                     with jpg. Default 0 */
+} tsr_picture_write_settings;
+
+/* Reads a picture file into *rgb, [*height, *width, 3], which the caller frees with free(). "-" is
+ * stdin. The EXIF orientation is applied, and transparent pixels are laid over `background`; NULL
+ * is white. Formats: those of tsr_encode_files. Errors: reading errors. */
+tsr_status tsr_picture_read(tsr_context *ctx, const char *path, const uint8_t background[3],
+                            uint8_t **rgb, int *width, int *height);
+/* Writes RGB [height, width, 3] as a picture file of the kind that the suffix of `path` or the
+ * settings say; "-" is stdout. The file appears under `path` when it is complete. settings may be
+ * NULL (the defaults). Errors: ARGUMENT, UNSUPPORTED (a format this build was made without),
+ * TOO_LARGE (more pixels than the format holds), EXISTS, writing errors. */
+tsr_status tsr_picture_write(tsr_context *ctx, const char *path, int width, int height,
+                             const uint8_t *rgb, const tsr_picture_write_settings *settings);
+/* Says what tsr_picture_write would say without looking at pixels, and writes nothing: for before
+ * the work begins. Errors: ARGUMENT, UNSUPPORTED, EXISTS. */
+tsr_status tsr_picture_write_check(tsr_context *ctx, const char *path,
+                                   const tsr_picture_write_settings *settings);
+/* Writes RGB [height, width, 3] as a PNG file, whatever its name; "-" is stdout. Equal pixels give
+ * equal bytes. The file appears under `path` when it is complete. Errors: ARGUMENT, EXISTS, writing
+ * errors. */
+tsr_status tsr_picture_write_png(tsr_context *ctx, const char *path, int width, int height,
+                                 const uint8_t *rgb);
 
 #ifdef __cplusplus
 }

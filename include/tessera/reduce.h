@@ -110,9 +110,29 @@ tsr_token_array tsr_token_set_trace(const tsr_token_set *set, const char *name);
  * Errors: ARGUMENT. */
 tsr_status tsr_token_set_unmerge(const tsr_token_set *set, float *features);
 
-/* How operators run. A struct of zeros is the default. */
+/* Most operations that a report tells of; later ones are applied and not told. */
+enum { TSR_REDUCE_STEPS_MOST = 64 };
+/* What became of one operation of a chain. */
+typedef struct tsr_reduce_step {
+    char ran_on[32]; /* "vulkan:0": recorded there, with its neighbours, as one program; "cpu": on
+                        the host, which may have had matrix products made by the device */
+    uint64_t near_ties; /* decisions of a recorded operator whose margin is within the rounding of
+                           f32, so that the cpu may decide otherwise */
+} tsr_reduce_step;
+/* How a chain was run. */
+typedef struct tsr_reduce_report {
+    int step_count;
+    tsr_reduce_step steps[TSR_REDUCE_STEPS_MOST];
+    uint64_t programs;             /* that a device was given; 0 where none was opened */
+    uint64_t submissions;          /* of them to the driver of a GPU */
+    uint64_t bytes_up, bytes_down; /* of their inputs and outputs between host and GPU */
+} tsr_reduce_report;
+
+/* How operators run. A struct of zeros is the default. On a GPU operators that can be recorded
+ * (docs/TOKEN_SETS.md) are steps of one program, and features stay on the device between them. */
 typedef struct tsr_reduce_settings {
-    const char *device; /* as in tsr_model_settings; default NULL: the cpu */
+    const char *device;        /* as in tsr_model_settings; default NULL: the cpu */
+    tsr_reduce_report *report; /* filled, also on error; default NULL: none */
 } tsr_reduce_settings;
 
 /* How much of one set is left in another. */

@@ -36,6 +36,8 @@
 #define TESSERA_H
 
 #include "datasets.h"
+#include "evaluate.h"
+#include "media.h"
 #include "tokens.h"
 
 #ifdef __cplusplus
@@ -398,20 +400,6 @@ tsr_status tsr_batch(tsr_context *ctx, const char *const *inputs, int input_coun
                      const char *folder, const tsr_batch_settings *settings,
                      tsr_batch_report *report);
 
-/* How a picture becomes a file. A struct of zeros is the default. */
-typedef struct tsr_picture_write_settings {
-    const char *format; /* "png", "jpg", "webp", "avif", "tiff" or "ppm"; default NULL: what the
-                           suffix of the file's name says (.jpeg, .jpe, .jfif, .tif, .pnm are known,
-                           too), and png for stdout, pipes and names without suffix. A suffix of
-                           another format fails with ARGUMENT, and so does an unknown suffix without
-                           a format */
-    int quality;        /* of jpg, webp and avif, 1 (smallest) to 100 (nearest to the pixels);
-                           ARGUMENT with the others, and with `lossless`. JPEG and AVIF keep chroma at
-                           full resolution (4:4:4), WebP at half. Default 0: 95 */
-    int lossless; /* 1: webp and avif keep every pixel, as png, tiff and ppm always do; ARGUMENT
-                     with jpg. Default 0 */
-} tsr_picture_write_settings;
-
 /* One item that became a picture. All pointers are valid during the callback. */
 typedef struct tsr_decoded {
     uint64_t index;   /* of the item in the file */
@@ -429,9 +417,11 @@ typedef struct tsr_decode_report {
     uint64_t
         undecodable; /* of the chosen items: whole, but too large or impossible for the model */
     uint64_t lost;   /* of `written`: their attributes are damaged */
-    int recovered, damaged; /* of the token file, as in tsr_token_file_info */
-    char device[256];       /* tsr_tokenizer_device */
-    char host_stages[64];   /* tsr_tokenizer_host_stages of decoding */
+    int recovered, damaged;       /* of the token file, as in tsr_token_file_info */
+    char device[256];             /* tsr_tokenizer_device */
+    char host_stages[64];         /* tsr_tokenizer_host_stages of decoding */
+    tsr_video_write_report video; /* of a clip that became a video: `written` then counts its
+                                     frames; zeros otherwise */
 } tsr_decode_report;
 
 /* How a token file becomes pictures. */
@@ -443,6 +433,13 @@ typedef struct tsr_decode_file_settings {
     int force; /* 1 decodes with weights other than those the file names, and logs a warning;
                   default 0 */
     tsr_picture_write_settings picture; /* how pictures are written; default: zeros */
+    tsr_video_write_settings video; /* how a clip is written, but for rate and time base, which are
+                                       its own; a format asks for a video whatever the name of the
+                                       output; default: zeros */
+    uint32_t clip;                  /* which clip of the file becomes the video, from 1 on; default
+                                       0: the only one */
+    double from, to; /* of a clip: the frames on screen from `from` seconds on, before `to`, both
+                        from its first frame on. Times then begin at 0. Default 0, 0: all of it */
     const char *const *items;    /* [item_count] items to decode, see tsr_token_file_select; default
                                     NULL */
     int item_count;              /* default 0: every item */
@@ -468,31 +465,19 @@ tsr_decode_file_settings tsr_decode_file_settings_default(void);
  * made, or that is too large for the format, costs itself alone: the rest is written, and the call
  * returns its status (TOKENS, TOO_LARGE).
  *
+ * A clip becomes a video where `output` is named like one (tsr_video_is_name) or settings->video,
+ * clip, from or to ask for it; and where the file has one clip, neither items nor a format of
+ * pictures are chosen, and `output` is stdout (y4m) or a folder (frames with their times). Frames
+ * keep the times of their source, as far as the format can. A frame that is damaged is not in it,
+ * and the one before stays on screen; the call then returns DAMAGED. The video appears when it is
+ * complete. Errors, besides: UNSUPPORTED (frames of several sizes), those of tsr_video_writer_open.
+ *
  * After any other failure or an interruption the pictures that are complete stay, and the detail
  * text says how many there are. settings may be NULL (the defaults). Errors: any of status.h;
  * DAMAGED; MODEL_MISMATCH (other weights) unless `force` is set; ARGUMENT also when an output is
  * the input; EXISTS. */
 tsr_status tsr_decode_file(tsr_context *ctx, const char *input, const char *output,
                            const tsr_decode_file_settings *settings);
-
-/* Distances between two 8-bit RGB pictures, with all channels in one mean. */
-typedef struct tsr_evaluation {
-    int width, height;    /* of both pictures, in pixels */
-    double mse;           /* mean squared error on the 0..255 scale */
-    double psnr;          /* 10 log10(255^2 / mse) in dB; infinity for equal pictures */
-    double ssim_gaussian; /* SSIM of Wang et al. 2004: 11x11 gaussian window, sigma 1.5, valid
-                             region; NaN when a side is below 11 */
-    double ssim_uniform;  /* SSIM with a 7x7 uniform window and sample covariance (scikit-image's
-                             default); NaN when a side is below 7 */
-    double l1;            /* mean absolute error on the 0..1 scale */
-} tsr_evaluation;
-/* Compares two picture files of equal size. Errors: reading errors; ARGUMENT (sizes differ). */
-tsr_status tsr_evaluate_files(tsr_context *ctx, const char *original, const char *reconstruction,
-                              tsr_evaluation *evaluation);
-/* Compares two pictures in memory, RGB [height, width, 3]. Errors: ARGUMENT (a side below 1),
- * MEMORY. */
-tsr_status tsr_evaluate(tsr_context *ctx, const uint8_t *original, const uint8_t *reconstruction,
-                        int width, int height, tsr_evaluation *evaluation);
 
 /* ---- ring 2: tokenizers and pictures in memory ------------------------------------------- */
 
@@ -599,27 +584,6 @@ tsr_status tsr_tokenizer_decode(tsr_tokenizer *tokenizer, const tsr_token_header
 tsr_status tsr_tokenizer_decode_with(tsr_tokenizer *tokenizer, const tsr_token_header *header,
                                      const tsr_token_item *item,
                                      const tsr_decode_settings *settings, uint8_t *rgb);
-
-/* Reads a picture file into *rgb, [*height, *width, 3], which the caller frees with free(). "-" is
- * stdin. The EXIF orientation is applied, and transparent pixels are laid over `background`; NULL
- * is white. Formats: those of tsr_encode_files. Errors: reading errors. */
-tsr_status tsr_picture_read(tsr_context *ctx, const char *path, const uint8_t background[3],
-                            uint8_t **rgb, int *width, int *height);
-/* Writes RGB [height, width, 3] as a picture file of the kind that the suffix of `path` or the
- * settings say; "-" is stdout. The file appears under `path` when it is complete. settings may be
- * NULL (the defaults). Errors: ARGUMENT, UNSUPPORTED (a format this build was made without),
- * TOO_LARGE (more pixels than the format holds), EXISTS, writing errors. */
-tsr_status tsr_picture_write(tsr_context *ctx, const char *path, int width, int height,
-                             const uint8_t *rgb, const tsr_picture_write_settings *settings);
-/* Says what tsr_picture_write would say without looking at pixels, and writes nothing: for before
- * the work begins. Errors: ARGUMENT, UNSUPPORTED, EXISTS. */
-tsr_status tsr_picture_write_check(tsr_context *ctx, const char *path,
-                                   const tsr_picture_write_settings *settings);
-/* Writes RGB [height, width, 3] as a PNG file, whatever its name; "-" is stdout. Equal pixels give
- * equal bytes. The file appears under `path` when it is complete. Errors: ARGUMENT, EXISTS, writing
- * errors. */
-tsr_status tsr_picture_write_png(tsr_context *ctx, const char *path, int width, int height,
-                                 const uint8_t *rgb);
 
 /* ---- ring 3: experimental ---------------------------------------------------------------- */
 #ifdef TESSERA_EXPERIMENTAL

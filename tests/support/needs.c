@@ -50,6 +50,9 @@ static const char *const formats[] = {
 #ifdef TESSERA_WITH_HEIF
     "HEIC",
 #endif
+#ifdef TESSERA_WITH_VIDEO
+    "video",
+#endif
     NULL};
 
 static bool has_format(const char *format) {
@@ -64,6 +67,10 @@ const char *need_jpeg(void) {
 
 const char *need_gif(void) {
     return has_format("GIF") ? NULL : WITHOUT "GIF";
+}
+
+const char *need_video(void) {
+    return has_format("video") ? NULL : WITHOUT "video";
 }
 
 bool built_with(const char *format) {

@@ -12,6 +12,7 @@ const char *need_shared_golden(void); /* golden cases that are not in the tree: 
 const char *need_vulkan_at_full_speed(void);
 const char *need_jpeg(void); /* a build with JPEG */
 const char *need_gif(void);
+const char *need_video(void);
 
 /* Whether this build was made with the library of a picture format: "JPEG", "JPEG 2000" ..., as
  * readers and writers call it. Asks the build, not the library under test. Says what is left out

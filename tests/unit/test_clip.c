@@ -15,6 +15,7 @@
 #include "formats/arrays/npy.h"
 #include "open_device.h"
 #include "quantizer/spherical.h"
+#include "reduce/farthest.h"
 
 enum { T = 6, H = 5, W = 7, D = 24, N = T * H * W, TRUE_K = 15 };
 
@@ -269,7 +270,7 @@ START_TEST(farthest_rows) {
     own_device d = open_own_device("cpu", 2);
     tsr_farthest f;
     memset(features + 4 * D, 0, sizeof *features * D); /* comes last */
-    tsr_spherical_unit(features, N, D, unit);
+    tsr_spherical_unit(d.ctx, features, N, D, unit);
     ck_assert_int_eq(tsr_farthest_open(d.device, &f, unit, N, D), TSR_OK);
     tsr_farthest_pick(&f, 9);
     ck_assert_int_eq(f.count, 9);

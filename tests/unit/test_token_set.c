@@ -249,6 +249,26 @@ START_TEST(refused) {
 }
 END_TEST
 
+/* A tensor "/features" would be read as the set "", which is called "features". */
+START_TEST(no_empty_key) {
+    static const char header[] =
+        "{\"/features\":{\"dtype\":\"F32\",\"shape\":[1,1],\"data_offsets\":[0,4]}}";
+    char path[] = "/tmp/tessera-set-XXXXXX";
+    ck_assert_int_eq(tsr_context_open(&ctx, NULL), TSR_OK);
+    const int fd = mkstemp(path);
+    const uint8_t length[8] = {sizeof header - 1}, value[4] = {0};
+    ck_assert_int_eq(write(fd, length, sizeof length), sizeof length);
+    ck_assert_int_eq(write(fd, header, sizeof header - 1), sizeof header - 1);
+    ck_assert_int_eq(write(fd, value, sizeof value), sizeof value);
+    close(fd);
+    tsr_token_sets *sets = NULL;
+    ck_assert_int_eq(tsr_token_sets_open(ctx, path, &sets), TSR_ERROR_FORMAT);
+    ck_assert_ptr_nonnull(strstr(tsr_detail(ctx), "wanted a tensor \"features\""));
+    unlink(path);
+    tsr_context_close(&ctx);
+}
+END_TEST
+
 /* Every operator says what it is, in full, and its defaults are values it accepts. */
 START_TEST(operators_explain_themselves) {
     ck_assert_int_eq(tsr_context_open(&ctx, NULL), TSR_OK);
@@ -287,4 +307,4 @@ START_TEST(operators_explain_themselves) {
 END_TEST
 
 TEST_MAIN("token set", created, kept_columns_follow, merged_by_size, through_a_file, refused,
-          operators_explain_themselves)
+          no_empty_key, operators_explain_themselves)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* make_samples.c: draws the sample pictures: make_samples FOLDER writes five PNG files. They are
- * made rather than kept: the repository stays small, and nobody's rights are touched. */
+/* make_samples.c: draws the samples: make_samples FOLDER writes five PNG files and, in a build with
+ * video, clip.mkv, which keeps every pixel. They are made rather than kept: the repository stays
+ * small, and nobody's rights are touched. */
 #include <tessera/tessera.h>
 #include "../stroke_font.h"
 #include "canvas.h"
+#include "moving.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -70,6 +72,30 @@ static tsr_status make(tsr_context *ctx, const char *folder, const sample *s) {
     return status;
 }
 
+static tsr_status make_clip(tsr_context *ctx, const char *folder) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/clip.mkv", folder);
+    const tsr_video_write_settings settings = {.lossless = 1, .rate = {8, 1}};
+    uint8_t *ground = malloc((size_t)MOVING_GROUND * MOVING_HEIGHT * 3),
+            *rgb = malloc((size_t)MOVING_WIDTH * MOVING_HEIGHT * 3);
+    tsr_video_writer *writer = NULL;
+    tsr_status status = ground && rgb ? TSR_OK : TSR_ERROR_MEMORY;
+    if (!status)
+        status = tsr_video_writer_open(ctx, path, &settings, MOVING_WIDTH, MOVING_HEIGHT, &writer);
+    if (!status) moving_ground(ground);
+    for (int i = 0; !status && i < MOVING_FRAMES; ++i) {
+        moving_frame(ground, i, rgb);
+        status = tsr_video_writer_add(writer, rgb, TSR_NO_TIME, 0);
+    }
+    if (!status)
+        status = tsr_video_writer_finish(&writer, NULL);
+    else
+        tsr_video_writer_abandon(&writer);
+    free(ground);
+    free(rgb);
+    return status == TSR_ERROR_UNSUPPORTED ? TSR_OK : status; /* a build without video */
+}
+
 int main(int argc, char **argv) {
     if (argc != 2) {
         fprintf(stderr, "usage: make_samples FOLDER\n");
@@ -83,6 +109,7 @@ int main(int argc, char **argv) {
     tsr_status status = tsr_context_open(&ctx, NULL);
     for (size_t i = 0; !status && i < sizeof samples / sizeof *samples; ++i)
         status = make(ctx, argv[1], &samples[i]);
+    if (!status) status = make_clip(ctx, argv[1]);
     if (status)
         fprintf(stderr, "make_samples: %s: %s\n", tsr_status_text(status),
                 ctx ? tsr_detail(ctx) : "");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* source_names.c: what the names of files and of members of archives say, and their order. */
-#include "source_parts.h"
+/* file_names.c: what the names of files and of members of archives say, and their order. */
+#include "file_names.h"
 
+#include <stdbool.h>
 #include <string.h>
 #include <strings.h>
 

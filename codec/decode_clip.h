@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* decode_clip.h: the frames of a clip to a video. */
+#ifndef CODEC_DECODE_CLIP_H
+#define CODEC_DECODE_CLIP_H
+
+#include <stdbool.h>
+#include <tessera/tessera.h>
+
+/* Which clip of an open token file becomes which video. */
+typedef struct tsr_clip_job {
+    tsr_context *ctx;
+    const tsr_decode_file_settings *s;
+    const char *input, *output;
+    tsr_token_file *file;
+    const tsr_token_header *header;
+    tsr_decode_report *report;
+    /* The rest is set by tsr_clip_job_open. */
+    uint64_t clip, first, end; /* frames first .. end - 1 of the clip */
+    tsr_token_clip facts;
+    tsr_video_write_settings video;
+} tsr_clip_job;
+
+/* True if this file becomes a video under this name: the name or the settings say so, or it is a
+ * folder or stdout, the file has one clip, and nothing asks for pictures. */
+bool tsr_clip_is_wanted(const tsr_decode_file_settings *s, const tsr_token_file *file,
+                        const char *output);
+/* Chooses clip and frames and looks at everything that could be said of the output. Errors: those
+ * of tsr_video_write_check; ARGUMENT (no clip, several of which none is chosen, a time that is none
+ * of the clip's); those of tsr_token_file_clip. */
+tsr_status tsr_clip_job_open(tsr_clip_job *job);
+/* Decodes the frames and writes the video. Items that cannot be read are told and counted, and the
+ * frame before theirs stays for them. Errors: those of tsr_decode_file. */
+tsr_status tsr_clip_job_run(const tsr_clip_job *job, tsr_tokenizer *tokenizer);
+
+#endif

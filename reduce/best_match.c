@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/* best_match.c: the most similar row of each row: a first pass of rough cosines, whose error is
+ * bounded, and exact ones of the few rows that are within the bound of the best. */
+#include "best_match.h"
+#include "../compute/cpu/simd.h"
+#include "../compute/threads.h"
+#include "similarity.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+enum {
+    LISTED = 32, /* rows b that are listed for a row a */
+    FEW = 16,    /* rows a for which packing rows b takes longer than exact cosines */
+    LOOK = 32,
+    LENGTH_ROWS = 64,
+    BYTES_FROM = 1 << 17 /* pairs */
+};
+
+/* Rows that may be the best of one row. */
+typedef struct candidates {
+    float best;    /* greatest rough cosine */
+    int32_t count; /* LISTED + 1: too many to list */
+    int32_t row[LISTED];
+    float rough[LISTED];
+} candidates;
+
+typedef struct matching {
+    const tsr_row_view *a, *b;
+    int64_t first;
+    bool others;
+    double *square_a, *square_b; /* [a.n], [b.n] squared lengths */
+    double *length_a, *length_b; /* [a.n], [b.n] */
+    float *slack;                /* [a.n] twice the error of a row's rough cosines, in their unit */
+    candidates *list;            /* [a.n] */
+    const int32_t *row;          /* rows a that are looked at; NULL: all */
+    int32_t *match;
+    float *cosine;
+} matching;
+
+static const float *row_of(const tsr_row_view *r, int64_t i) {
+    return r->x + i * r->stride;
+}
+
+/* ---- lengths ---- */
+
+typedef struct length_work {
+    const tsr_row_view *rows;
+    double *square, *length;
+} length_work;
+
+static void length_tile(void *arg, int64_t tile, int worker) {
+    const length_work *w = arg;
+    (void)worker;
+    for (int64_t i = tile * LENGTH_ROWS; i < w->rows->n && i < (tile + 1) * LENGTH_ROWS; ++i) {
+        w->square[i] = tsr_dot(row_of(w->rows, i), row_of(w->rows, i), w->rows->dim);
+        w->length[i] = sqrt(w->square[i]);
+    }
+}
+
+/* Squared lengths, and behind them lengths: [2, n]. */
+static double *lengths(tsr_operation *o, const tsr_row_view *rows) {
+    const int64_t n = rows->n;
+    double *square = tsr_operation_take_raw(o, 2 * n, sizeof *square, "lengths");
+    if (!o->status)
+        tsr_parallel(o->ctx, (n + LENGTH_ROWS - 1) / LENGTH_ROWS, length_tile,
+                     &(length_work){rows, square, square + n});
+    return square;
+}
+
+/* ---- rough cosines ---- */
+
+/* Forgets rows that the best has left behind. */
+static void prune(candidates *c, float least) {
+    int32_t kept = 0;
+    for (int32_t i = 0; i < c->count; ++i)
+        if (c->rough[i] >= least) {
+            c->row[kept] = c->row[i];
+            c->rough[kept++] = c->rough[i];
+        }
+    c->count = kept;
+}
+
+static void offer(candidates *c, int64_t row, float rough, float slack) {
+    if (rough > c->best) c->best = rough;
+    if (c->count == LISTED) prune(c, c->best - slack);
+    if (c->count >= LISTED) {
+        c->count = LISTED + 1;
+        return;
+    }
+    c->row[c->count] = (int32_t)row;
+    c->rough[c->count++] = rough;
+}
+
+/* Whether one of n numbers is not below `least`. */
+TSR_CLONES static bool any_reaches(const float *x, int64_t n, float least) {
+    int reaches = 0;
+    for (int64_t i = 0; i < n; ++i)
+        reaches |= x[i] >= least;
+    return reaches;
+}
+
+static void look_at_block(void *arg, const tsr_block *b) {
+    const matching *m = arg;
+    for (int64_t r = 0; r < b->rows; ++r) {
+        const int64_t i = m->row ? m->row[b->first + r] : b->first + r;
+        candidates *c = &m->list[i];
+        const float *y = b->y + r * b->ld, slack = m->slack[i];
+        for (int64_t j0 = 0; j0 < b->columns && c->count <= LISTED; j0 += LOOK) {
+            const int64_t n = b->columns - j0 < LOOK ? b->columns - j0 : LOOK;
+            if (!any_reaches(y + j0, n, c->best - slack)) continue;
+            for (int64_t j = j0; j < j0 + n && c->count <= LISTED; ++j)
+                if (y[j] >= c->best - slack && b->from + j >= m->first &&
+                    !(m->others && b->from + j == i))
+                    offer(c, b->from + j, y[j], slack);
+        }
+    }
+}
+
+/* ---- exact cosines ---- */
+
+static float exact_cosine(const matching *m, int64_t i, int64_t j) {
+    const double lengths = sqrt(m->square_a[i] * m->square_b[j]); /* exact for copies */
+    const double dot = tsr_dot(row_of(m->a, i), row_of(m->b, j), m->a->dim);
+    return lengths > 0 ? (float)(dot / lengths) : 0;
+}
+
+static void decide(void *arg, int64_t i, int worker) {
+    const matching *m = arg;
+    const candidates *c = &m->list[i];
+    /* Products of very long and of very short rows say nothing in f32. */
+    const bool plain = m->length_a[i] > 1e-20 && m->length_a[i] < 1e20 && isfinite(c->best);
+    const bool all = !plain || c->count > LISTED || !c->count;
+    const float least = c->best - m->slack[i];
+    float best = -INFINITY;
+    (void)worker;
+    m->match[i] = -1;
+    for (int64_t at = all ? m->first : 0; at < (all ? m->b->n : c->count); ++at) {
+        const int64_t j = all ? at : c->row[at];
+        if (all ? m->others && i == j : c->rough[at] < least) continue;
+        const float cosine = exact_cosine(m, i, j);
+        if (cosine > best || m->match[i] < 0) {
+            best = cosine;
+            m->match[i] = (int32_t)j;
+        }
+    }
+    m->cosine[i] = best;
+}
+
+/* ---- both ---- */
+
+/* Rough cosines times the length of row a, from f32 products, of the rows a that m->row names. */
+static void look_in_floats(tsr_operation *o, matching *m, int64_t count) {
+    tsr_similarity s;
+    const int64_t dim = m->a->dim;
+    const float *x = m->a->x;
+    int64_t stride = m->a->stride;
+    for (int64_t at = 0; at < count; ++at) {
+        const int64_t i = m->row ? m->row[at] : at;
+        m->slack[i] = 2 * (float)(dim + 8) * FLT_EPSILON * (float)m->length_a[i];
+        m->list[i] = (candidates){.best = -FLT_MAX};
+    }
+    if (m->row) {
+        float *picked = tsr_operation_take_raw(o, count * dim, sizeof *picked, "picked rows");
+        for (int64_t at = 0; at < count && !o->status; ++at)
+            memcpy(picked + at * dim, row_of(m->a, m->row[at]), (size_t)dim * sizeof *picked);
+        x = picked;
+        stride = dim;
+    }
+    tsr_similarity_open_rows(o, &s, m->b->x, m->b->stride, m->b->n, dim, m->length_b);
+    tsr_similarity_visit(&s, x, stride, count, look_at_block, m);
+    tsr_similarity_close(&s);
+}
+
+/* Rough cosines divided by a's step, from products of bytes. Returns how many rows a are left, to
+ * which too many rows b are close: m->row. */
+static int64_t look_in_bytes(tsr_operation *o, matching *m) {
+    tsr_byte_rows a, b;
+    float worst = 0;
+    int64_t left = 0;
+    int32_t *row = tsr_operation_take_raw(o, m->a->n, sizeof *row, "rows left");
+    tsr_byte_rows_make(o, &a, m->a->x, m->a->stride, m->a->n, m->a->dim, m->length_a);
+    b = a;
+    if (!m->others)
+        tsr_byte_rows_make(o, &b, m->b->x, m->b->stride, m->b->n, m->b->dim, m->length_b);
+    if (o->status) return 0;
+    for (int64_t j = 0; j < b.n; ++j)
+        worst = fmaxf(worst, b.error[j]);
+    for (int64_t i = 0; i < a.n; ++i) {
+        m->slack[i] = 2 * (a.error[i] + worst * (1 + a.error[i])) / fmaxf(a.step[i], FLT_MIN);
+        m->list[i] = (candidates){.best = -FLT_MAX};
+    }
+    tsr_byte_rows_visit(o, &a, &b, look_at_block, m);
+    for (int64_t i = 0; i < a.n && !o->status; ++i)
+        if (m->list[i].count > LISTED) row[left++] = (int32_t)i;
+    m->row = row;
+    return left;
+}
+
+void tsr_best_matches(tsr_operation *o, const tsr_row_view *a, const tsr_row_view *b, int64_t first,
+                      bool others, int32_t *match, float *cosine) {
+    matching m = {.a = a, .b = b, .first = first, .others = others, .match = match};
+    m.cosine = cosine;
+    m.square_a = lengths(o, a);
+    m.square_b = others ? m.square_a : lengths(o, b);
+    m.slack = tsr_operation_take_raw(o, a->n, sizeof *m.slack, "bounds");
+    m.list = tsr_operation_take_raw(o, a->n, sizeof *m.list, "candidates");
+    if (o->status) return;
+    m.length_a = m.square_a + a->n;
+    m.length_b = m.square_b + b->n;
+    const bool bytes = a->n * b->n >= BYTES_FROM && tsr_products_have_bytes(o, a->dim);
+    const int64_t left = bytes ? look_in_bytes(o, &m) : a->n;
+    if (left >= (bytes ? FEW : 1) && !o->status) look_in_floats(o, &m, left);
+    if (!o->status) tsr_parallel(o->ctx, a->n, decide, &m);
+}

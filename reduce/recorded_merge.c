@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* recorded_merge.c: recorded operators that merge tokens. */
+#include "recorded.h"
+#include "select.h"
+
+#include <math.h>
+
+enum { MOST_TOKENS = 8192 }; /* distances of all pairs are stored */
+
+/* ---- bipartite soft matching ---- */
+
+/* What tokens are compared by: [count, any]. */
+static tsr_tensor *find_metric(tsr_recorded *x) {
+    if (tsr_operation_is(x->o, "metric", "features") ||
+        (tsr_operation_is(x->o, "metric", "auto") && !tsr_recorded_has(x, "keys")))
+        return x->features;
+    return tsr_recorded_find(x, "keys", TSR_TOKEN_AXIS_FIRST, 2);
+}
+
+/* Every second row of x [n, width], beginning with `first`. */
+static tsr_tensor *every_second(tsr_recorded *x, tsr_tensor *rows, int64_t first, int64_t n) {
+    int32_t *list = tsr_operation_take(x->o, n, sizeof *list, "tokens");
+    for (int64_t i = 0; i < n && list; ++i)
+        list[i] = (int32_t)(first + 2 * i);
+    if (!list) {
+        tsr_recorded_decline(x);
+        return NULL;
+    }
+    return tsr_gather_rows(x->run, rows, tsr_constant(x->run, TSR_DTYPE_I32, 1, &n, list));
+}
+
+/* Numbers of even tokens, or of odd ones, as numbers of tokens: 2 i + odd. */
+static tsr_tensor *as_tokens(tsr_recorded *x, tsr_tensor *numbers, int64_t count, int odd) {
+    int32_t *list = tsr_operation_take(x->o, count, sizeof *list, "tokens");
+    for (int64_t i = 0; i < count && list; ++i)
+        list[i] = (int32_t)(2 * i + odd);
+    if (!list) {
+        tsr_recorded_decline(x);
+        return numbers;
+    }
+    tsr_tensor *table = tsr_constant(x->run, TSR_DTYPE_I32, 2, (int64_t[]){count, 1}, list);
+    return tsr_reshape(x->run, tsr_gather_rows(x->run, table, numbers), 1,
+                       (int64_t[]){tsr_elements(numbers)});
+}
+
+/* Traces of the matching, as `apply` tells them. */
+static void trace_pairs(tsr_recorded *x, tsr_tensor *order, tsr_tensor *odd, int64_t even,
+                        int64_t merged) {
+    tsr_tensor *list = tsr_reshape(x->run, order, 3, (int64_t[]){1, even, 1});
+    tsr_tensor *from = tsr_reshape(x->run, tsr_slice_rows(x->run, list, 0, merged), 1, &merged);
+    if (even > merged) {
+        const int64_t rest = even - merged;
+        tsr_tensor *stay = tsr_slice_rows(x->run, list, merged, rest);
+        tsr_recorded_trace(x, "unmerged", TSR_ARRAY_I32,
+                           as_tokens(x, tsr_reshape(x->run, stay, 1, &rest), even, 0));
+    } else if (x->tells)
+        tsr_operation_trace_i32(x->o, "unmerged", NULL, 0);
+    tsr_tensor *into = tsr_gather_rows(x->run, tsr_reshape(x->run, odd, 2, (int64_t[]){even, 1}),
+                                       from); /* [merged, 1] */
+    tsr_recorded_trace(x, "merged", TSR_ARRAY_I32, as_tokens(x, from, even, 0));
+    tsr_recorded_trace(x, "merged_into", TSR_ARRAY_I32,
+                       as_tokens(x, tsr_reshape(x->run, into, 1, &merged), x->count / 2, 1));
+}
+
+void tsr_record_bipartite_merge(tsr_recorded *x) {
+    const int64_t t = x->count, even = (t + 1) / 2, r = tsr_operation_integer(x->o, "r");
+    const int64_t merged = r < t / 2 ? r : t / 2;
+    tsr_tensor *metric = find_metric(x);
+    if (merged < 1 || !tsr_operation_is(x->o, "class_token", "no") ||
+        !tsr_operation_is(x->o, "distill_token", "no"))
+        tsr_recorded_decline(x);
+    if (x->declined) return;
+    tsr_tensor *rows = tsr_recorded_unit(x, metric), *margin;
+    tsr_tensor *a = every_second(x, rows, 0, even), *b = every_second(x, rows, 1, t / 2);
+    if (x->declined) return;
+    /* Of unit rows the nearest is the one of largest cosine. */
+    tsr_tensor *odd = tsr_nearest_code(x->run, a, b, TSR_METRIC_EUCLID, &margin);
+    tsr_tensor *pairs = tsr_binary(x->run, a, tsr_gather_rows(x->run, b, odd), TSR_BINARY_MUL);
+    tsr_tensor *cosine = tsr_reduce(x->run, pairs, TSR_REDUCE_SUM); /* [even, 1] */
+    tsr_tensor *order = tsr_top_k(x->run, cosine, even, TSR_ORDER_FALLING, NULL);
+    const double bound = tsr_recorded_cosine_bound(tsr_cols(metric));
+    if (t / 2 > 1) tsr_recorded_margins(x, margin, 2 * bound); /* of squared distances */
+    tsr_recorded_falling(x, tsr_gather_rows(x->run, cosine, order), bound, 0);
+    trace_pairs(x, order, odd, even, merged);
+    tsr_recorded_merge(x, tsr_match_map(x->run, order, odd, t, merged), t - merged);
+}
+
+/* ---- density peaks ---- */
+
+/* Number of clusters, as `apply` counts it; declines where the parameters name none. */
+static int64_t count_centres(tsr_recorded *x) {
+    if (tsr_operation_has(x->o, "k") || !tsr_operation_has(x->o, "ratio")) {
+        const int64_t k = tsr_select_count(x->o, x->count);
+        if (k < 1 || x->o->status) tsr_recorded_decline(x);
+        return k;
+    }
+    const int64_t k = (int64_t)ceil((double)x->count * tsr_operation_number(x->o, "ratio"));
+    return k < 1 ? 1 : k;
+}
+
+void tsr_record_dpc_knn(tsr_recorded *x) {
+    const int64_t n = x->count, count = count_centres(x);
+    int64_t k = tsr_operation_integer(x->o, "neighbours");
+    if (k > count) k = count / 2 > 3 ? 3 : count / 2 > 1 ? count / 2 : 1;
+    if (k > n) k = n;
+    if (n > MOST_TOKENS) tsr_recorded_decline(x);
+    if (x->declined) return;
+    tsr_tensor *squares = tsr_square_distances(x->run, x->features, x->features);
+    const tsr_peaks peaks = tsr_density_peaks(x->run, squares, x->channels, k);
+    tsr_tensor *centres = tsr_top_k(x->run, peaks.score, count, TSR_ORDER_FALLING, NULL);
+    tsr_tensor *list =
+        tsr_gather_rows(x->run, tsr_reshape(x->run, peaks.score, 2, (int64_t[]){n, 1}), centres);
+    tsr_recorded_falling(x, list, 0, (double)(x->channels + 4) * 0x1p-24);
+    tsr_recorded_trace(x, "centres", TSR_ARRAY_I32, centres);
+    tsr_recorded_trace(x, "density", TSR_ARRAY_F32, peaks.density);
+    tsr_recorded_trace(x, "delta", TSR_ARRAY_F32, peaks.delta);
+    tsr_recorded_merge(x, tsr_join_centres(x->run, squares, centres), count);
+}
