@@ -138,7 +138,17 @@ static void geometry(const tsr_video_opening *o, const AVStream *stream, int *or
 /* ---- times --------------------------------------------------------------------------------------
  */
 
-/* Containers of bare streams bring neither times nor, most of them, a rate. */
+/* Whether it is a stream of a codec without a container: what FFmpeg says of its times is made up.
+ */
+static bool is_bare(const char *container) {
+    static const char *const names[] = {"h264", "hevc",      "vvc",   "m4v",  "mpegvideo", "vc1",
+                                        "h261", "h263",      "obu",   "evc",  "mjpeg",     "avs2",
+                                        "avs3", "cavsvideo", "dirac", "dnxhd"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; ++i)
+        if (!strcmp(names[i], container)) return true;
+    return false;
+}
+
 static void times(const tsr_video_opening *o, const AVFormatContext *format,
                   const AVStream *stream) {
     tsr_video_info *info = o->info;
@@ -148,7 +158,7 @@ static void times(const tsr_video_opening *o, const AVFormatContext *format,
     info->header_frames = stream->nb_frames > 0 ? (uint64_t)stream->nb_frames : 0;
     info->rate = rational(stream->avg_frame_rate);
     info->base_rate = rational(stream->r_frame_rate);
-    info->has_times = (format->iformat->flags & AVFMT_NOTIMESTAMPS) == 0 || o->settings->raw;
+    info->has_times = !is_bare(format->iformat->name);
     info->rate_assumed = o->settings->raw || !info->has_times;
     if (!info->has_times && o->settings->rate.den) info->rate = o->settings->rate;
     const tsr_rational rate = info->rate.den ? info->rate : info->base_rate;

@@ -31,6 +31,7 @@ typedef struct av_video {
     int stream, orientation;
     bool drained;      /* the decoder was told that nothing more comes */
     bool flushed;      /* so was the deinterlacer */
+    bool wait_for_key; /* behind a seek: what comes before the first key frame lacks references */
     uint64_t shown;    /* frames that came out */
     int64_t next_pts;  /* of a frame that has none: where the one before ends */
     tsr_status damage; /* what is told behind the last whole frame */
@@ -192,29 +193,38 @@ static bool is_concealed(const AVFrame *f) {
     return (f->flags & AV_FRAME_FLAG_CORRUPT) || f->decode_error_flags;
 }
 
-/* The next frame that may be shown, deinterlaced at need. */
+/* Whether a frame that was decoded is shown; *end: it is damaged, and the video ends before it. */
+static bool may_be_shown(av_video *v, bool *end) {
+    const int64_t pts = v->frame->best_effort_timestamp;
+    if (v->wait_for_key && !TSR_AV_KEY(v->frame)) return false;
+    v->wait_for_key = false;
+    if (v->o.settings->lenient) return true;
+    if (is_concealed(v->frame)) {
+        if (!v->shown) return false; /* a leading picture without its references */
+        note_damage(v, "a frame cannot be decoded as a whole");
+        *end = true;
+    }
+    if (v->damaged_pts != TSR_NO_TIME && pts != AV_NOPTS_VALUE && pts >= v->damaged_pts)
+        *end = true;
+    return true;
+}
+
+/* The next frame that is shown, deinterlaced at need. */
 static tsr_status next_frame(av_video *v, bool *end) {
-    for (;;) {
-        bool got = !v->flushed;
-        tsr_status s = v->flushed ? TSR_OK : receive(v, end);
-        if (s) return s;
-        if (!*end && got && is_concealed(v->frame) && !v->o.settings->lenient) {
-            if (!v->shown) continue; /* leading pictures without references */
-            note_damage(v, "a frame cannot be decoded as a whole");
-            *end = true;
+    for (bool got = false;;) {
+        if (!v->flushed) {
+            const tsr_status s = receive(v, end);
+            if (s) return s;
+            if (!*end && !may_be_shown(v, end)) continue;
         }
-        if (!*end && !v->o.settings->lenient && v->damaged_pts != TSR_NO_TIME &&
-            v->frame->best_effort_timestamp != AV_NOPTS_VALUE &&
-            v->frame->best_effort_timestamp >= v->damaged_pts)
-            *end = true;
         if (!v->o.settings->deinterlace) return TSR_OK;
-        s = tsr_av_deinterlace(v->o.ctx, v->o.input->name, &v->deinterlacer, v->frame, *end,
+        const bool over = v->flushed || *end;
+        const tsr_status s =
+            tsr_av_deinterlace(v->o.ctx, v->o.input->name, &v->deinterlacer, v->frame, over,
                                v->in.format->streams[v->stream]->time_base, &got);
-        v->flushed |= *end;
-        if (s || got || *end) {
-            if (got) *end = false;
-            return s;
-        }
+        v->flushed = over;
+        *end = over && !got;
+        if (s || got || over) return s;
     }
 }
 
@@ -292,7 +302,10 @@ static tsr_status open_decoder(av_video *v) {
         return tsr_fail(v->o.ctx, TSR_ERROR_MEMORY, "%s: no memory for FFmpeg", v->o.input->name);
     int error = avcodec_parameters_to_context(v->decoder, stream->codecpar);
     v->decoder->pkt_timebase = stream->time_base;
-    v->decoder->thread_count = v->o.settings->threads;
+    /* With more threads the decoders of H.264, HEVC and MPEG-4 see other damage, and see it
+     * elsewhere: where such a video ends would depend on their number. */
+    const bool many = codec->id == AV_CODEC_ID_AV1 || codec->id == AV_CODEC_ID_VP9;
+    v->decoder->thread_count = many ? v->o.settings->threads : 1;
     v->decoder->max_pixels =
         (int64_t)(v->o.settings->max_pixels < INT64_MAX ? v->o.settings->max_pixels : INT64_MAX);
     if (!v->o.settings->lenient)
@@ -304,7 +317,7 @@ static tsr_status open_decoder(av_video *v) {
 }
 
 static void forget(av_video *v) {
-    v->drained = v->flushed = v->passed_damage = false;
+    v->drained = v->flushed = v->passed_damage = v->wait_for_key = false;
     v->damage = TSR_OK;
     v->damaged_pts = v->next_pts = v->last_end = TSR_NO_TIME;
     v->last_byte = -1;
@@ -317,6 +330,11 @@ static tsr_status open_parts(av_video *v) {
     if (v->stream < 0 || !v->in.format->streams[v->stream]->codecpar->width)
         return tsr_fail(v->o.ctx, TSR_ERROR_FORMAT, "%s: wanted a video stream, got none",
                         v->o.input->name);
+    const AVCodecParameters *p = v->in.format->streams[v->stream]->codecpar;
+    if ((uint64_t)p->width * (uint64_t)p->height > v->o.settings->max_pixels)
+        return tsr_fail(v->o.ctx, TSR_ERROR_TOO_LARGE,
+                        "%s: frame: wanted at most %llu pixels, got %d x %d", v->o.input->name,
+                        (unsigned long long)v->o.settings->max_pixels, p->width, p->height);
     /* Tables of samples tell where each frame lies: the others need not be read. */
     if (!strncmp(v->in.format->iformat->name, "mov,", 4))
         for (unsigned i = 0; i < v->in.format->nb_streams; ++i)
@@ -364,6 +382,7 @@ static tsr_status seek(void *state, int64_t pts) {
     avcodec_flush_buffers(v->decoder);
     tsr_av_deinterlacer_free(&v->deinterlacer);
     forget(v);
+    v->wait_for_key = true;
     return TSR_OK;
 }
 

@@ -164,6 +164,11 @@ static void swap_slots(tsr_video_slot *a, tsr_video_slot *b) {
     *b = t;
 }
 
+static tsr_status next_of(tsr_video *v, tsr_video_slot *slot, bool *end) {
+    *end = false;
+    return v->kind->next(v->state, slot, end);
+}
+
 /* Decodes into `slot` the next frame that comes out. While a target is looked for the frame on
  * screen there is the last at or before it, which the one behind it shows: that waits in `spare`.
  */
@@ -174,7 +179,7 @@ static tsr_status decode_one(tsr_video *v, tsr_video_slot *slot, bool *end) {
         v->spare_filled = false;
         return TSR_OK;
     }
-    tsr_status s = v->kind->next(v->state, slot, end);
+    tsr_status s = next_of(v, slot, end);
     bool found = false;
     while (!s && v->target != TSR_NO_TIME) {
         if (*end && found) { /* the target is on or behind the last frame */
@@ -183,7 +188,13 @@ static tsr_status decode_one(tsr_video *v, tsr_video_slot *slot, bool *end) {
             *end = false; /* the kind says again that it is at its end */
             return TSR_OK;
         }
-        if (*end) break;
+        if (*end && v->rewound) break;
+        if (*end) { /* nothing could be shown from there on */
+            v->rewound = true;
+            s = v->kind->seek(v->state, TSR_NO_TIME);
+            if (!s) s = next_of(v, slot, end);
+            continue;
+        }
         const bool behind = slot->frame.pts != TSR_NO_TIME && slot->frame.pts > v->target;
         if (behind && (found || v->rewound)) { /* without one before, it is the first of all */
             v->target = TSR_NO_TIME;
@@ -198,7 +209,7 @@ static tsr_status decode_one(tsr_video *v, tsr_video_slot *slot, bool *end) {
             swap_slots(slot, &v->spare);
             found = true;
         }
-        if (!s) s = v->kind->next(v->state, slot, end);
+        if (!s) s = next_of(v, slot, end);
     }
     return s;
 }

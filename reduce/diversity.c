@@ -45,8 +45,7 @@ static double distance(const rows *r, int64_t i, int64_t j, float cosine) {
     const double d = 1 - (double)cosine;
     if (d >= r->near) return d;
     const int64_t dim = r->s.dim;
-    const float *a = r->s.staged + i * dim, *b = r->s.staged + j * dim;
-    return tsr_square_distance(a, b, dim) / 2; /* of unit vectors */
+    return tsr_direction_distance(r->s.x + i * dim, r->s.x + j * dim, dim);
 }
 
 /* The `most` unpicked tokens with the highest scores whose row is not there: list [most]. */
@@ -100,34 +99,37 @@ static int32_t best_unpicked(const double *score, const uint8_t *picked, int64_t
 /* Sum of distances of each token to all others: n - 1 less the cosines, which are one product with
  * the sum of all unit rows. */
 typedef struct total_work {
-    const tsr_similarity *s;
+    const float *unit; /* [n, dim] */
+    int64_t n, dim;
     const float *sum; /* [dim] high part and [dim] rest of the sum of all rows */
     double *total;
 } total_work;
 
 static void total_row(void *arg, int64_t i, int worker) {
     const total_work *w = arg;
-    const int64_t dim = w->s->dim;
-    const float *row = w->s->staged + i * dim;
+    const int64_t dim = w->dim;
+    const float *row = w->unit + i * dim;
     (void)worker;
     const double own = tsr_dot(row, row, dim);
     w->total[i] =
-        (double)(w->s->n - 1) + own - tsr_dot(row, w->sum, dim) - tsr_dot(row, w->sum + dim, dim);
+        (double)(w->n - 1) + own - tsr_dot(row, w->sum, dim) - tsr_dot(row, w->sum + dim, dim);
 }
 
 static void total_distances(tsr_operation *o, const tsr_similarity *s, double *total) {
     const int64_t n = s->n, dim = s->dim;
     double *exact = tsr_operation_take(o, dim, sizeof *exact, "sum of rows");
     float *sum = tsr_operation_take(o, 2 * dim, sizeof *sum, "sum of rows");
+    float *unit = tsr_operation_take_raw(o, n * dim, sizeof *unit, "unit rows");
     if (o->status) return;
+    tsr_unit_rows(o, s->x, n, dim, unit);
     for (int64_t i = 0; i < n; ++i)
         for (int64_t j = 0; j < dim; ++j)
-            exact[j] += (double)s->staged[i * dim + j];
+            exact[j] += (double)unit[i * dim + j];
     for (int64_t j = 0; j < dim; ++j) {
         sum[j] = (float)exact[j];
         sum[dim + j] = (float)(exact[j] - (double)sum[j]);
     }
-    tsr_parallel(o->ctx, n, total_row, &(total_work){s, sum, total});
+    tsr_parallel(o->ctx, n, total_row, &(total_work){unit, n, dim, sum, total});
 }
 
 /* ---- farthest first ---- */

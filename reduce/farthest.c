@@ -13,11 +13,11 @@ static const double PICKED = -4; /* below every distance 1 - cosine */
 
 /* ---- the first pick ---- */
 
-/* 1 - cosine; copies are at 0, since the root of a square is exact. */
-static double distance(const tsr_row_view *r, int64_t i, int64_t j) {
-    const float *a = r->x + i * r->stride, *b = r->x + j * r->stride;
-    const double lengths = sqrt(tsr_dot(a, a, r->dim) * tsr_dot(b, b, r->dim));
-    return lengths > 0 ? 1 - tsr_dot(a, b, r->dim) / lengths : 1;
+double tsr_direction_distance(const float *a, const float *b, int64_t dim) {
+    /* For copies the root of a square, which is exact. */
+    const double lengths = sqrt(tsr_dot(a, a, dim) * tsr_dot(b, b, dim));
+    const double distance = lengths > 0 ? 1 - tsr_dot(a, b, dim) / lengths : 1;
+    return distance > 0 ? distance : 0;
 }
 
 int32_t tsr_most_isolated(tsr_operation *o, const tsr_row_view *rows, bool directions,
@@ -39,13 +39,14 @@ int32_t tsr_most_isolated(tsr_operation *o, const tsr_row_view *rows, bool direc
     double most = -1; /* cosines were rounded: those near the least are compared in float64 */
     for (int64_t i = 0; i < n; ++i) {
         if (cosine[i] > least + 0x1p-22f) continue;
-        const double d = distance(rows, i, match[i]);
+        const double d = tsr_direction_distance(rows->x + i * rows->stride,
+                                                rows->x + match[i] * rows->stride, rows->dim);
         if (d > most) {
             most = d;
             pick = (int32_t)i;
         }
     }
-    *apart = most > 0 ? most : 0;
+    *apart = most;
     return pick;
 }
 

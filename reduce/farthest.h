@@ -6,6 +6,9 @@
 
 #include "best_match.h"
 
+/* 1 - cosine in float64; copies are at 0 exactly, rows of zeros at 1 from all. */
+double tsr_direction_distance(const float *a, const float *b, int64_t dim);
+
 /* The row whose nearest other row is the farthest, the lowest one on ties; *distance: to that row,
  * exactly 0 for copies. A single row is at 0. With `directions` rows of zeros, which have none, are
  * never it, unless all are. */

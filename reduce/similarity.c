@@ -8,7 +8,14 @@
 #include <math.h>
 #include <string.h>
 
-enum { TILE_VALUES = 1 << 21, TILE_LEAST = 64, TILE_MOST = 1024, STAGE_ROWS = 64, VISIT_ROWS = 16 };
+enum {
+    TILE_VALUES = 1 << 21,
+    TILE_LEAST = 64,
+    TILE_MOST = 1024,
+    TILE_CPU = 256,
+    STAGE_ROWS = 64,
+    VISIT_ROWS = 16
+};
 
 /* ---- staging ---- */
 
@@ -63,6 +70,8 @@ static void begin(tsr_operation *o, tsr_similarity *s, tsr_similarity_kind kind,
     if (o->status) return; /* n may be 0 then */
     s->tile = TILE_VALUES / n / TILE_LEAST * TILE_LEAST;
     s->tile = s->tile < TILE_LEAST ? TILE_LEAST : s->tile > TILE_MOST ? TILE_MOST : s->tile;
+    /* A tile costs a device a submission, and the cpu nothing. */
+    if (!o->status && tsr_device_is_plain_cpu(s->device) && s->tile > TILE_CPU) s->tile = TILE_CPU;
     if (s->tile > n) s->tile = n;
 }
 
@@ -79,9 +88,18 @@ static void hand_to_device(tsr_similarity *s) {
 void tsr_similarity_open(tsr_operation *o, tsr_similarity *s, tsr_similarity_kind kind,
                          const float *x, int64_t n, int64_t dim) {
     begin(o, s, kind, n, dim);
-    s->staged = x;
+    s->x = s->staged = x;
     if (o->status) return;
+    const bool cpu = tsr_device_is_plain_cpu(s->device);
     s->gathered = tsr_operation_take_raw(o, s->tile * dim, sizeof(float), "similarities: rows");
+    if (cpu && kind == TSR_SIMILARITY_COSINE) {
+        double *length = tsr_operation_take_raw(o, n, sizeof *length, "similarities: lengths");
+        for (int64_t i = 0; i < n && !o->status; ++i)
+            length[i] = sqrt(tsr_dot(x + i * dim, x + i * dim, dim));
+        s->staged = NULL;
+        tsr_products_open(o, &s->products, x, dim, n, dim, length);
+        return;
+    }
     if (kind != TSR_SIMILARITY_DOT) {
         float *staged = tsr_operation_take_raw(o, n * dim, sizeof *staged, "similarities: rows");
         if (kind == TSR_SIMILARITY_SQUARE_DISTANCE) {
@@ -93,7 +111,7 @@ void tsr_similarity_open(tsr_operation *o, tsr_similarity *s, tsr_similarity_kin
         stage(o, &(stage_work){x, staged, s->mean, s->length, n, dim});
         s->staged = staged;
     }
-    if (!o->status && tsr_device_is_plain_cpu(s->device))
+    if (cpu)
         tsr_products_open(o, &s->products, s->staged, dim, n, dim, NULL);
     else
         hand_to_device(s);
@@ -171,18 +189,22 @@ static void compare(tsr_similarity *s, const float *a, const double *length, int
 int64_t tsr_similarity_rows(tsr_similarity *s, int64_t first, float *y) {
     const int64_t count = s->n - first < s->tile ? s->n - first : s->tile;
     if (s->o->status) return 0;
-    compare(s, s->staged + first * s->dim, s->length ? s->length + first : NULL, count, y);
+    if (s->staged)
+        compare(s, s->staged + first * s->dim, s->length ? s->length + first : NULL, count, y);
+    else
+        tsr_similarity_others(s, s->x + first * s->dim, count, y);
     return s->o->status ? 0 : count;
 }
 
 void tsr_similarity_picked(tsr_similarity *s, const int32_t *index, int64_t count, float *y) {
     double length[TILE_MOST];
     if (s->o->status) return;
+    const float *from = s->staged ? s->staged : s->x;
     for (int64_t i = 0; i < count; ++i) {
-        memcpy(s->gathered + i * s->dim, s->staged + index[i] * s->dim,
-               (size_t)s->dim * sizeof(float));
+        memcpy(s->gathered + i * s->dim, from + index[i] * s->dim, (size_t)s->dim * sizeof(float));
         length[i] = s->length ? s->length[index[i]] : 0;
     }
+    if (!s->staged) tsr_unit_rows(s->o, s->gathered, count, s->dim, s->gathered);
     compare(s, s->gathered, length, count, y);
 }
 

@@ -36,10 +36,13 @@ typedef struct tsr_similarity {
     tsr_device *device;
     tsr_similarity_kind kind;
     int64_t n, dim;
-    int64_t tile;          /* rows of a tile: [tile, n] takes a few megabytes */
-    const float *staged;   /* [n, dim] unit rows, or rows less their mean, or the rows themselves */
-    float *mean;           /* [dim] for squared distances */
-    double *length;        /* [n] squared lengths of staged rows, for squared distances */
+    int64_t tile;   /* rows of a tile: [tile, n] takes a few megabytes */
+    const float *x; /* [n, dim] as they came */
+    const float
+        *staged;    /* [n, dim] unit rows, or rows less their mean, or the rows themselves; NULL
+                       for cosines on the cpu, where rows are divided when they are asked for */
+    float *mean;    /* [dim] for squared distances */
+    double *length; /* [n] squared lengths of staged rows, for squared distances */
     tsr_products products; /* the staged rows where the device is the cpu; else ... */
     tsr_weights *weights;
     tsr_weight *columns; /* ... as the device has them */
@@ -47,7 +50,7 @@ typedef struct tsr_similarity {
 } tsr_similarity;
 
 /* Prepares rows x [n, dim], which must stay until the end. Memory: 2 n dim floats, n dim for
- * TSR_SIMILARITY_DOT. */
+ * TSR_SIMILARITY_DOT and for cosines on the cpu. */
 void tsr_similarity_open(tsr_operation *o, tsr_similarity *s, tsr_similarity_kind kind,
                          const float *x, int64_t n, int64_t dim);
 /* Prepares rows x [n, dim], `stride` floats apart, for TSR_SIMILARITY_DOT with rows from outside:

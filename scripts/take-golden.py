@@ -64,6 +64,14 @@ CASES = {
         "padded": ALL,
     },
     "cosmos/jit-bfloat16": ALL,
+    "emu3/tiny": {
+        "picture": ["encoder.down.0.downsample", "encoder.conv_out", "encoder.time_conv.0", "encoder.time_res_stack.0.norm1",
+                    "decoder.mid.block_1.norm1", "decoder.up.3.attn.0", "z", "ids", "margin", "image", "image_u8"],
+        "t8": ["encoder.time_conv.1", "encoder.time_res_stack.0", "post_quant_conv", "decoder.time_res_stack.0",
+               "decoder.time_conv.0", "z", "ids", "margin", "video"],
+        "odd": ["ids", "margin"],
+    },
+    "emu3/prepare": ALL,
     "pickle/valid": ALL,
     "pickle/refuse": ALL,
     "towers/clip-tiny": {

@@ -480,8 +480,8 @@ const verb verb_encode = {
     .usage =
         "tessera encode IN... [-o OUT.tess] [-f] [-t MODEL] [-k N | --quality E | --target "
         "METRIC=VALUE]\n"
-        "               [--fit F] [--resample R] [--tile WxH[xF]] [--noise FILE.npy] "
-        "[--on-error stop|skip]\n"
+        "               [--fit F] [--resample R] [--tile WxH[xF]] [--noise FILE.npy] [--on-error "
+        "stop|skip]\n"
         "               [--files-from LIST [-0]] [--key K] [--labels folder] [--attributes "
         "FILE]\n"
         "               [--steps N] [--guidance W] [--guidance-mode apg|cfg] [--seed N]\n"

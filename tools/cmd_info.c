@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_info.c: what a token file holds, without a model. */
 #include "attribute_out.h"
+#include "info_clips.h"
 #include "info_shards.h"
 #include "info_streams.h"
 #include "info_video.h"
@@ -104,6 +105,7 @@ static void print_totals(const char *path, const view *w) {
     if (w->chosen_items)
         printf("complexity  %.1f tokens an item (KC: what the tokenizer found it needs)\n",
                (double)w->chosen / (double)w->chosen_items);
+    clip_lines(w->file);
     stream_totals_print(&w->streams, w->accuracy);
 }
 
@@ -347,6 +349,7 @@ static void print_json(view *w, const char *path, bool values) {
     walk(w, WALK_COUNT, &j, values);
     json_end(&j, ']');
     json_uint(&j, "tiles", w->tiles);
+    clip_json(&j, w->file);
     stream_totals_json(&j, &w->streams, w->accuracy);
     token_damage_json(&w->damage, &j, tsr_token_file_properties(w->file)->recovered != 0);
     json_close(&j);
@@ -557,15 +560,19 @@ const verb verb_info = {
              "[-f]]\n"
              "               [--accuracy A] [--json]\n"
              "tessera info DIR [--json]\n"
+             "tessera info VIDEO [--json]\n"
              "tessera info --check FILE.tess|DIR... [--json]",
     .about =
-        "Prints how many items, tiles, tokens and bytes there are, the tokenizer and the hash of "
+        "Of a video file: what FFmpeg finds in it, and what would be assumed. Of a token file: "
+        "how many items, tiles, tokens and bytes there are, the tokenizer and the hash of "
         "its "
         "weights, whether the file is whole, codebook, geometry and preprocessing. With -v, or for "
         "the items of --item, a line for each item: size of the source, size of the picture the "
         "tiles cover, tiles, tokens, bits, bytes and coding. Every item is read, so that damage is "
         "found: a cut or damaged file is read as far as it goes, and each damaged place gets a "
-        "line. Attributes of the file come first, those of an item under its line, behind its "
+        "line. Clips get a line each: which items are their frames, their times, and what was "
+        "known or assumed of the source. Attributes of the file come first, those of an item under "
+        "its line, behind its "
         "streams. Of "
         "clip codebooks it says tokens and bytes, which are not the same thing.\n\n"
         "Of a folder: the totals of its shards (*.tess), their tokenizers, how many codes of the "

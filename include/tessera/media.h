@@ -67,8 +67,8 @@ default 0 */
     double max_seconds;    /* later frames, counted from the first, end the video with TOO_LARGE;
                               default 0: no limit */
     uint64_t memory;       /* bytes of frames that wait, 1 frame at least; default 0: 64 MiB */
-    int threads; /* of the decoder, 1..16; no frame depends on the number. Default 0: those
-                    of the context, of many 4 */
+    int threads; /* of decoders that give the same frames with any number (AV1, VP9; the others
+                    take one), 1..16. Default 0: those of the context, of many 4 */
 } tsr_video_settings;
 /* Default settings of reading. */
 tsr_video_settings tsr_video_settings_default(void);
