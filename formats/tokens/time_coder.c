@@ -7,6 +7,8 @@
 #include <stdlib.h>
 
 enum {
+    CONTEXTS_OF_ID = 1024, /* so many for each id of a frame, from the least to the most */
+    LEAST_BITS = 10,
     CONTEXTS = 1 << TSR_TIME_CONTEXT_BITS,
     FULL_COUNT = 255,
     START_WEIGHT = 19661, /* 0.3: five of them make 1.5 */
@@ -63,7 +65,10 @@ tsr_status tsr_time_begin(tsr_context *ctx, tsr_time_coder *t, const tsr_range_m
     if (!s) s = tsr_grow(ctx, &t->seen, &t->seen_room, tiles, 1, "time coder");
     if (s) return s;
     if (!t->ready) make_stretch(t);
-    tsr_range_renew(t->contexts, CONTEXTS);
+    t->bits = LEAST_BITS;
+    while (t->bits < TSR_TIME_CONTEXT_BITS && (uint64_t)1 << t->bits < CONTEXTS_OF_ID * cells)
+        ++t->bits;
+    tsr_range_renew(t->contexts, (size_t)1 << t->bits);
     tsr_range_renew(t->still, sizeof t->still / sizeof *t->still);
     for (int m = 0; m < TSR_TIME_MIXERS; ++m)
         for (int i = 0; i < TSR_TIME_INPUTS; ++i)
@@ -146,8 +151,8 @@ static uint32_t hashed(uint32_t kind, uint32_t a, uint32_t b, uint32_t c) {
     return stirred(stirred(stirred(stirred(kind + 1) + a) + b) + c);
 }
 
-static uint32_t numbered(uint32_t hash, uint32_t node) {
-    return stirred(hash + node) >> (32 - TSR_TIME_CONTEXT_BITS);
+static uint32_t numbered(const walk *w, uint32_t hash, uint32_t node) {
+    return stirred(hash + node) >> (32 - w->t->bits);
 }
 
 /* ---- ids ------------------------------------------------------------------------------------ */
@@ -178,11 +183,11 @@ static int code_copy(walk *w, const place *p, int copy) {
     while (bucket < 7 && i + 1 >= 2u << bucket)
         ++bucket;
     const uint32_t at[TSR_TIME_INPUTS] = {
-        numbered(hashed(1, left, up, was), 0),
-        numbered(hashed(2, i, was, 0), 0),
-        numbered(hashed(3, id, 0, 0), 0),
-        numbered(hashed(4, left * 3 + left2, up * 3 + next, bucket), 0),
-        numbered(hashed(5, held, left, up), 0),
+        numbered(w, hashed(1, left, up, was), 0),
+        numbered(w, hashed(2, i, was, 0), 0),
+        numbered(w, hashed(3, id, 0, 0), 0),
+        numbered(w, hashed(4, left * 3 + left2, up * 3 + next, bucket), 0),
+        numbered(w, hashed(5, held, left, up), 0),
     };
     return code_mixed(w, (int)was, at, copy);
 }
@@ -219,7 +224,7 @@ static bool code_id(walk *w, const place *p, uint32_t *id) {
         for (uint32_t left = width; left-- > 0;) {
             uint32_t at[TSR_TIME_INPUTS];
             for (int i = 0; i < TSR_TIME_INPUTS; ++i)
-                at[i] = numbered(hash[i], node);
+                at[i] = numbered(w, hash[i], node);
             node = node << 1 | (uint32_t)code_mixed(w, mixer, at, (int)(mine >> left & 1));
         }
         const uint32_t digit = node - (1u << width);

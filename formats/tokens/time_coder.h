@@ -11,7 +11,7 @@
 #include "../../compute/context.h"
 
 enum {
-    TSR_TIME_CONTEXT_BITS = 18, /* of the number of a context: they share 2^18 of them */
+    TSR_TIME_CONTEXT_BITS = 18, /* most bits of the number of a context */
     TSR_TIME_INPUTS = 5,
     TSR_TIME_MIXERS = 2 + 2 * 2 * TSR_RANGE_MAX_DIGITS
 };
@@ -28,7 +28,8 @@ typedef struct tsr_time_layout {
 /* What was learnt of the frames so far. Starts as zeros. */
 typedef struct tsr_time_coder {
     const tsr_range_model *model;
-    tsr_range_context *contexts;                       /* [2^18] */
+    tsr_range_context *contexts; /* [2^18], of which 2^bits are used */
+    uint32_t bits;
     int32_t weights[TSR_TIME_MIXERS][TSR_TIME_INPUTS]; /* in 1/65536 */
     tsr_range_context still[9];                        /* of whole tiles */
     uint32_t *last, *before; /* [cells] ids of the frame before, and of the one before that */

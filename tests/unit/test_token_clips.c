@@ -639,20 +639,127 @@ START_TEST(what_is_refused) {
 }
 END_TEST
 
-int main(void) {
+/* ---- files of version 1.4, read for ever -------------------------------------------------- */
+
+/* The content: 12 frames of pictures at uneven times, one without, in groups of 5, a picture of no
+ * clip, and the windows above in a second file. It must never be made otherwise: `--write FOLDER`
+ * wrote tests/golden/tess/v1_4_*.tess. */
+enum { GOLDEN_FRAMES = 12 };
+
+static uint32_t golden_id(uint32_t frame, uint32_t place) {
+    const uint32_t changed = (frame * 5 + place * 3) % 7 < 2 ? frame : frame / 4;
+    return (changed * 31 + place * 11) % CODES;
+}
+
+static tsr_clip_frame golden_time(uint32_t frame) {
+    return (tsr_clip_frame){frame == 7 ? TSR_NO_PTS : (int64_t)frame * 3003 - (frame > 4) * 10,
+                            frame == 11 ? 0 : 3003};
+}
+
+static const tsr_token_item *golden_item(uint32_t frame) {
+    static char key[32];
+    static uint32_t golden_ids[ROWS * COLUMNS];
+    static tsr_token_item item;
+    snprintf(key, sizeof key, "clip/%03u", frame);
+    item = picture(0);
+    item.key = key;
+    item.ids = golden_ids;
+    for (uint32_t i = 0; i < ROWS * COLUMNS; ++i)
+        golden_ids[i] = golden_id(frame, i);
+    return &item;
+}
+
+static void write_golden(const char *where) {
+    char path[600];
+    tsr_token_header header = header_of(0, 0);
+    tsr_token_writer *w;
+    tsr_token_clip clip = facts;
+    clip.group = 5;
+    header.level_count = 2;
+    header.levels[0] = 10, header.levels[1] = 5;
+    snprintf(path, sizeof path, "%s/v1_4_clip.tess", where);
+    OK(tsr_token_writer_open(ctx, &w, path, &header, NULL));
+    OK(tsr_token_writer_clip_begin(w, &clip));
+    for (uint32_t i = 0; i < GOLDEN_FRAMES; ++i) {
+        const tsr_clip_frame time = golden_time(i);
+        OK(tsr_token_writer_clip_add(w, golden_item(i), &time, 1, 0));
+    }
+    OK(tsr_token_writer_clip_end(w));
+    OK(tsr_token_writer_add(w, golden_item(99)));
+    OK(tsr_token_writer_close(&w));
+    header = header_of(3, 9);
+    snprintf(path, sizeof path, "%s/v1_4_windows.tess", where);
+    OK(tsr_token_writer_open(ctx, &w, path, &header, NULL));
+    write_windows(w);
+    OK(tsr_token_writer_close(&w));
+}
+
+START_TEST(golden_clips_are_read_for_ever) {
+    tsr_token_file *file;
+    tsr_token_clip clip, want = facts;
+    tsr_token_item item;
+    tsr_clip_place p;
+    int over_time = 0;
+    want.group = 5;
+    OK(tsr_token_file_open(ctx, &file, TESSERA_TESTS "/golden/tess/v1_4_clip.tess"));
+    const tsr_token_file_info *info = tsr_token_file_properties(file);
+    ck_assert(info->version_minor == 4 && info->items == GOLDEN_FRAMES + 1 && info->clips == 1);
+    OK(tsr_token_file_clip(file, 0, &clip));
+    expect_facts(&clip, &want);
+    for (uint32_t i = 0; i <= GOLDEN_FRAMES; ++i) {
+        const char *coding;
+        const uint32_t frame = i == GOLDEN_FRAMES ? 99 : i;
+        OK(tsr_token_file_item(file, i, &item));
+        ck_assert_str_eq(item.key, golden_item(frame)->key);
+        ck_assert_mem_eq(item.ids, golden_item(frame)->ids, ROWS * COLUMNS * sizeof *item.ids);
+        OK(tsr_token_file_item_storage(file, i, NULL, &coding));
+        over_time += !strcmp(coding, "time");
+        if (i == GOLDEN_FRAMES) break;
+        OK(tsr_token_file_clip_frame(file, 0, i, &p));
+        ck_assert(p.time.pts == golden_time(i).pts && p.time.duration == golden_time(i).duration);
+    }
+    ck_assert_int_ge(over_time, 6);
+    tsr_token_file_close(&file);
+    OK(tsr_token_file_open(ctx, &file, TESSERA_TESTS "/golden/tess/v1_4_windows.tess"));
+    ck_assert(tsr_token_file_header(file)->frames == 3);
+    OK(tsr_token_file_clip(file, 0, &clip));
+    ck_assert(clip.items == 4 && clip.frames == 30);
+    for (uint32_t i = 0; i < 4; ++i) {
+        OK(tsr_token_file_item(file, i, &item));
+        const tsr_token_item made = item_of("v", item.counts[0], i);
+        ck_assert_mem_eq(item.ids, made.ids, item.counts[0] * sizeof *item.ids);
+    }
+    tsr_token_file_close(&file);
+}
+END_TEST
+
+static const char *write_to; /* of --write */
+
+START_TEST(write_files) {
+    write_golden(write_to);
+}
+END_TEST
+
+int main(int argc, char **argv) {
     Suite *suite = suite_create("token clips");
     TCase *tc = tcase_create("token clips");
     tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_add_test(tc, facts_and_times_come_back);
-    tcase_add_test(tc, constant_rate_costs_nothing);
-    tcase_add_test(tc, what_is_on_screen);
-    tcase_add_test(tc, windows_of_frames);
-    tcase_add_test(tc, cut_split_and_merged);
-    tcase_add_test(tc, cut_short_and_damaged);
-    tcase_add_test(tc, frames_are_coded_by_the_frame_before);
-    tcase_add_test(tc, still_frames_cost_nothing);
-    tcase_add_test(tc, damage_within_a_group);
-    tcase_add_test(tc, what_is_refused);
+    write_to = argc == 3 && !strcmp(argv[1], "--write") ? argv[2] : NULL;
+    if (write_to) {
+        tcase_add_test(tc, write_files);
+    } else {
+        tcase_add_test(tc, facts_and_times_come_back);
+        tcase_add_test(tc, constant_rate_costs_nothing);
+        tcase_add_test(tc, what_is_on_screen);
+        tcase_add_test(tc, windows_of_frames);
+        tcase_add_test(tc, cut_split_and_merged);
+        tcase_add_test(tc, cut_short_and_damaged);
+        tcase_add_test(tc, frames_are_coded_by_the_frame_before);
+        tcase_add_test(tc, still_frames_cost_nothing);
+        tcase_add_test(tc, damage_within_a_group);
+        tcase_add_test(tc, what_is_refused);
+        tcase_add_test(tc, golden_clips_are_read_for_ever);
+    }
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
