@@ -27,6 +27,7 @@ static const shape shapes[] = {
     {"linear 256x768x3072 gelu", 256, 768, 3072, TSR_ACT_GELU},
     {"linear 256x3072x768", 256, 3072, 768, TSR_ACT_NONE},
     {"linear 512x1024x1024", 512, 1024, 1024, TSR_ACT_NONE},
+    {"linear 577x1024x4096", 577, 1024, 4096, TSR_ACT_NONE}, /* CLIP ViT-L/14 at 336 pixels */
     {"linear 4096x768x768", 4096, 768, 768, TSR_ACT_NONE},
 };
 

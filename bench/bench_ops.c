@@ -140,6 +140,30 @@ static void fn_segment_sum(tsr_run *r, const void *m, tsr_tensor *const *in, tsr
     (void)m;
     out[0] = tsr_segment_sum(r, in[0], in[1], 4096, &out[1]);
 }
+static void fn_group_mean(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
+    (void)m;
+    out[0] = tsr_group_mean(r, in[0], NULL, in[1], 512);
+}
+static void fn_distances(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
+    (void)m;
+    out[0] = tsr_square_distances(r, in[0], in[0]);
+}
+static void fn_top_k(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
+    (void)m;
+    out[0] = tsr_top_k(r, in[0], 64, TSR_ORDER_ASCENDING, NULL);
+}
+static void fn_pick_farthest(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
+    (void)m;
+    out[0] = tsr_pick_farthest(r, in[0], TSR_FARTHEST_MAXMIN, -1, 64).order;
+}
+static void fn_cover(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
+    (void)m;
+    out[0] = tsr_cover(r, in[0], 64).order;
+}
+static void fn_peaks(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
+    (void)m;
+    out[0] = tsr_density_peaks(r, in[0], 1024, 5).score;
+}
 static void fn_beam(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     (void)m;
     const tsr_beam beam = {.rest = in[0], .score = in[1]};
@@ -408,10 +432,40 @@ static tsr_status bench_resize(tsr_bencher *b) {
     return s;
 }
 
+/* What operators on the 576 tokens of a CLIP tower are recorded with. */
+static tsr_status bench_choosing(tsr_bencher *b) {
+    enum { N = 576, D = 1024, K = 64, GROUPS = 512 };
+    static const struct {
+        const char *name;
+        tsr_model_fn fn;
+        int64_t in[2], out[2];
+        bool picks; /* the output is I32 */
+        double flops;
+    } rows[] = {
+        {"group_mean 576x1024 into 512", fn_group_mean, {N, D}, {GROUPS, D}, false, N * D},
+        {"distances 576x576 d1024", fn_distances, {N, D}, {N, N}, false, 3.0 * N * N * D},
+        {"top_k 64 of 576", fn_top_k, {N, 1}, {K, 1}, true, N * N},
+        {"pick_farthest 64 of 576", fn_pick_farthest, {N, N}, {K, 1}, true, N * (N + 2.0 * K)},
+        {"cover 64 of 576", fn_cover, {N, N}, {K, 1}, true, 2.0 * K * N * N},
+        {"peaks 576 k5", fn_peaks, {N, N}, {N, 1}, false, 6.0 * N * N}};
+    tsr_status s = TSR_OK;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows && !s; ++i) {
+        if (!tsr_bench_wants(b, rows[i].name)) continue;
+        operands o = {.b = b};
+        give(&o, TSR_DTYPE_F32, 2, DIMS(rows[i].in[0], rows[i].in[1]), 0);
+        if (rows[i].fn == fn_group_mean) give(&o, TSR_DTYPE_I32, 1, DIMS(N), GROUPS);
+        take(&o, rows[i].picks ? TSR_DTYPE_I32 : TSR_DTYPE_F32, 2,
+             DIMS(rows[i].out[0], rows[i].out[1]));
+        s = finish(
+            &o, &(tsr_bench_case){.name = rows[i].name, .fn = rows[i].fn, .flops = rows[i].flops});
+    }
+    return s;
+}
+
 tsr_status tsr_bench_suite_ops(tsr_bencher *b) {
-    tsr_status (*const parts[])(tsr_bencher *) = {bench_attention, bench_nearest,  bench_norm,
-                                                  bench_plain,     bench_movement, bench_quantizers,
-                                                  bench_slots,     bench_beam,     bench_resize};
+    tsr_status (*const parts[])(tsr_bencher *) = {
+        bench_attention,  bench_nearest, bench_norm, bench_plain,  bench_movement,
+        bench_quantizers, bench_slots,   bench_beam, bench_resize, bench_choosing};
     tsr_status s = TSR_OK;
     for (size_t i = 0; i < sizeof parts / sizeof *parts && !s; ++i)
         s = parts[i](b);

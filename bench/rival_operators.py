@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Token operators: the published formulas in PyTorch beside `tessera bench`, both warm, same
+"""Token operators and clip codebooks: the published formulas in PyTorch beside `tessera bench`, both warm, same
 features, same cores, round by round.
 
     bench/rival_operators.py TESSERA [--tokens 576,2880,11664] [--rounds 5] [--seconds 0.5] [--only NAME,...]
-                             [--json]
+                             [--clips 32x27x27] [--json]
 
 A round measures PyTorch, then `tessera bench --filter "operators N NAME"`, for about as long; the ratio is that of a round's
 medians, so that what else the machine does weighs on both. Printed are the median of the rounds and their range,
@@ -148,6 +148,52 @@ OPERATORS = {"bipartite-merge": bipartite_merge, "dpc-knn": dpc_knn, "diverse-ma
              "coverage-greedy": coverage_greedy, "dct-lowpass": dct_lowpass, "cls-attention-topk": cls_attention_topk}
 
 
+# ---- VQToken's clustering, as released: cluster.py of Hai-chao-Zhang/VQToken @ 019f89f ---------------------------
+
+def seeds(torch, x, k):
+    """k-means++ that measures all distances anew for each centroid."""
+    picked = [x[torch.randint(len(x), (1,)).item()]]
+    while len(picked) < k:
+        weight = torch.cdist(x, torch.stack(picked)).amin(dim=1).square() + 1e-6
+        picked.append(x[torch.multinomial(weight / weight.sum(), 1).item()])
+    return torch.stack(picked)
+
+
+def kmeans(torch, x, k, passes):
+    """`passes` passes: x is divided by its length in each, a mean gathers its rows."""
+    centroid = seeds(torch, x, k)
+    for _ in range(passes):
+        unit = x / x.norm(dim=-1, keepdim=True)
+        label = (1 - unit @ (centroid / centroid.norm(dim=-1, keepdim=True)).T).argmin(dim=1)
+        mean = []
+        for c in range(k):
+            rows = x[label == c]
+            mean.append(rows.mean(dim=0) if len(rows) else centroid[c])
+        moved = torch.stack(mean)
+        torch.linalg.norm(moved - centroid)
+        centroid = moved
+    return label, centroid
+
+
+def clip_fixed(torch, x, passes):
+    return kmeans(torch, x / x.norm(dim=-1, keepdim=True), 32, passes)
+
+
+def clip_elbow(torch, x, passes):
+    x = x / x.norm(dim=-1, keepdim=True)
+    distortion = []
+    for k in range(12, 33):
+        label, centroid = kmeans(torch, x, k, passes)
+        distortion.append(((x - centroid[label]) ** 2).sum().item())
+    bend = [distortion[i + 2] - 2 * distortion[i + 1] + distortion[i] for i in range(len(distortion) - 2)]
+    return kmeans(torch, x, 13 + max(range(len(bend)), key=bend.__getitem__), passes)
+
+
+# name of the row: cells, passes, formula
+CLIPS = {"2x27x27 K=32": (2 * 729, 3, clip_fixed), "2x27x27 elbow": (2 * 729, 3, clip_elbow),
+         "32x27x27 K=32": (32 * 729, 10, clip_fixed), "32x27x27 elbow": (32 * 729, 10, clip_elbow)}
+
+
 # ---- features by rule, as bench/bench_reduce.c makes them --------------------------------------------------------
 
 def uniform(np, count, seed):
@@ -186,20 +232,25 @@ def rival(name, n, seconds):
     import numpy as np
     import torch
     torch.set_num_threads(THREADS)
-    x = torch.from_numpy(make_features(np, n, CHANNELS, n // 16))
-    attention = torch.from_numpy((uniform(np, 16 * n, 4).reshape(16, n) + 1) / 2)
-    run = OPERATORS[name]
+    if name in CLIPS:
+        cells, passes, formula = CLIPS[name]
+        x = torch.from_numpy(make_features(np, cells, 896, 4))
+        run = lambda: formula(torch, x, passes)
+    else:
+        x = torch.from_numpy(make_features(np, n, CHANNELS, n // 16))
+        attention = torch.from_numpy((uniform(np, 16 * n, 4).reshape(16, n) + 1) / 2)
+        run = lambda: OPERATORS[name](torch, x, attention)
     with torch.inference_mode():
         torch.ones(64, 64) @ torch.ones(64, 64)  # what the library itself takes is not the operator's
         forget_peak()
         base = peak_bytes()
-        run(torch, x, attention)
+        run()
         used = peak_bytes() - base
         for _ in sys.stdin:
             times, cpu, start = [], time.process_time(), time.perf_counter()
-            while len(times) < 3 or time.perf_counter() - start < seconds:
+            while not times or time.perf_counter() - start < seconds:
                 one = time.perf_counter()
-                run(torch, x, attention)
+                run()
                 times.append(time.perf_counter() - one)
             cpu = (time.process_time() - cpu) / len(times)
             print(json.dumps({"ms": statistics.median(times) * 1e3, "cpu_ms": cpu * 1e3, "bytes": used,
@@ -243,11 +294,12 @@ def spread(values):
 
 
 def compare(tessera, n, name, o):
+    """A row of operators with n tokens, or with n 0 one of clips."""
     rival_process = Rival(name, n, o.seconds)
     theirs, mine = [], []
     for _ in range(o.rounds):
         theirs.append(rival_process.round())
-        mine.append(ours(tessera, f"operators {n} {name}", o.seconds))
+        mine.append(ours(tessera, f"operators {n} {name}" if n else f"clips {name}", o.seconds))
     rival_process.close()
     ratio = [a["ms"] / b["ms"] for a, b in zip(theirs, mine)]
     cpu = [a["cpu_ms"] / b["cpu_ms"] for a, b in zip(theirs, mine)]
@@ -257,7 +309,8 @@ def compare(tessera, n, name, o):
     if o.json:
         print(json.dumps(row), flush=True)
     else:
-        print(f"| {n:,} | `{name}` | {spread([r['ms'] for r in theirs])} | {spread([r['ms'] for r in mine])} | "
+        print(f"| {n:,} | `{name}` |" if n else f"| clip | {name} |", end="")
+        print(f" {spread([r['ms'] for r in theirs])} | {spread([r['ms'] for r in mine])} | "
               f"{spread(ratio)}x | {statistics.median(cpu):.3g}x | {mega[0]:.0f} | {mega[1]:.0f} |", flush=True)
 
 
@@ -270,12 +323,16 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="of a round, each side")
     parser.add_argument("--only", default=",".join(OPERATORS))
+    parser.add_argument("--clips", default="", help="rows of clips that begin with this, instead of operators: 2x27x27, 32x27x27")
     parser.add_argument("--json", action="store_true", help="a line of JSON a row, every round in it")
     o = parser.parse_args()
     if not o.json:
         print("| tokens | operator | PyTorch ms | tessera ms | times as fast | in CPU time | PyTorch MB | tessera MB |")
         print("|---|---|---|---|---|---|---|---|")
-    for n in map(int, o.tokens.split(",")):
+    for name in CLIPS if o.clips else ():
+        if name.startswith(o.clips):
+            compare(o.tessera, 0, name, o)
+    for n in map(int, o.tokens.split(",")) if not o.clips else ():
         for name in o.only.split(","):
             compare(o.tessera, n, name, o)
 

@@ -108,7 +108,7 @@ for _ in range(rounds):
         walls.append((time.time() - began) / count)
         processors.append((time.process_time() - used) / count)
     row = bench()
-    ours.append(row["median_ms"] / 1000 / count)
+    ours.append(row["median_ms"] / 1000)
 print("transformers   %8.3f s a picture, least %8.3f, %8.3f s of the processors" % (
     statistics.median(walls), min(walls), statistics.median(processors)))
 print("tessera        %8.3f s a picture, least %8.3f, %6.1f GFLOP/s" % (

@@ -159,6 +159,7 @@ tsr_status tsr_anyres_pack(tsr_context *ctx, const tsr_anyres_plan *plan, int64_
     for (int64_t y = 0; y < made.height && !status; ++y) {
         memcpy(packed, small + y * made.width * channels, (size_t)made.width * row);
         packed += made.width * channels;
+        if (!newline) continue;
         memcpy(packed, newline, row);
         packed += channels;
     }

@@ -54,8 +54,10 @@ void tsr_anyres_order(const tsr_anyres_plan *plan, int64_t cells, int32_t *order
 /* Size of LLaVA-OneVision's grid: above most * cells^2 cells by more than a tenth in each
  * direction, it is made smaller. */
 tsr_anyres_size tsr_anyres_limited(const tsr_anyres_plan *plan, int64_t cells, int64_t most);
-/* Packs LLaVA-OneVision's rows: features [tiles, cells^2, channels] and newline [channels] to
- * [cells^2 + rows * (columns + 1), channels] of tsr_anyres_limited. Errors: MEMORY. */
+/* Packs the rows of all tiles: features [tiles, cells^2, channels] and newline [channels] to
+ * [cells^2 + rows * (columns + 1), channels] of tsr_anyres_limited: LLaVA-OneVision's with most 9,
+ * LLaVA-1.6's, in the order of tsr_anyres_order, with a `most` that no picture has. Without a
+ * newline (NULL) there are as many rows less. Errors: MEMORY. */
 tsr_status tsr_anyres_pack(tsr_context *ctx, const tsr_anyres_plan *plan, int64_t cells,
                            int64_t most, const float *features, int64_t channels,
                            const float *newline, float *packed);

@@ -171,25 +171,6 @@ static tsr_status read_video(job *j, const char *path) {
 /* ---- the clip ---------------------------------------------------------------------------------
  */
 
-/* The learned newline that stands beside the projector, if it does. */
-static tsr_status read_newline(job *j) {
-    static const char *const names[] = {"image_newline", "model.image_newline",
-                                        "language_model.model.image_newline"};
-    const tsr_safetensors *file = j->tower->model.weights;
-    tsr_status s = TSR_OK;
-    for (size_t i = 0; i < sizeof names / sizeof *names && j->s->project && !s; ++i) {
-        const int index = tsr_safetensors_find(file, names[i]);
-        const tsr_tensor *t = index < 0 ? NULL : tsr_safetensors_tensor(file, index);
-        if (!t || t->rank != 1 || t->dim[0] != j->channels) continue;
-        s = tsr_safetensors_load(j->ctx, file, index);
-        if (!s)
-            s = tsr_tensor_to_f32(j->ctx, names[i], tsr_safetensors_tensor(file, index),
-                                  &j->newline);
-        break;
-    }
-    return s;
-}
-
 /* The key of the clip: the first input without folder and suffix. */
 static void key_of(const job *j, const char *input, char key[TSR_TESS_MAX_KEY + 1]) {
     size_t n = strlen(input);
@@ -211,7 +192,7 @@ static tsr_status encode(job *j, const char *input) {
     const tsr_tower_info *info = tsr_tower_properties(j->tower);
     char key[TSR_TESS_MAX_KEY + 1], source[TSR_CLIP_SOURCE_BYTES];
     tsr_status s = j->s->is_video ? read_video(j, input) : read_frames(j);
-    if (!s) s = read_newline(j);
+    if (!s && j->s->project) s = tsr_tower_newline(j->tower, &j->newline);
     if (s) return s;
     key_of(j, input, key);
     snprintf(source, sizeof source, "%s, layer %d%s", info->name,

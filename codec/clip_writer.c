@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* clip_writer.c: see clip_writer.h. */
 #include "clip_writer.h"
+#include "../compute/arena.h"
+#include "../compute/sums.h"
 #include "../formats/file.h"
 #include "../formats/tokens/token_layout.h"
+#include "../formats/tokens/token_streams.h"
 #include "clip_make.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -55,12 +59,33 @@ static tsr_status add_item(tsr_clip_writer *w, const tsr_clip_input *in, const t
     return tsr_token_writer_add(w->writer, &item);
 }
 
+/* Mean cosine over the cells between features and the vectors that the file holds: a cluster's unit
+ * vectors add up to count times their mean, which is what the clip's codebook is. */
+static tsr_status measure_stored(const tsr_clip_writer *w, tsr_clip *clip) {
+    const size_t d = clip->channels;
+    float *row = tsr_alloc(w->ctx, d, sizeof *row, "clip: stored vector");
+    double sum = 0, cells = 0;
+    if (!row) return TSR_ERROR_MEMORY;
+    for (uint32_t k = 0; k < clip->clusters; ++k) {
+        const float *mean = clip->codebook + k * d;
+        memcpy(row, mean, d * sizeof *row);
+        tsr_stream_round_row(w->s->codebook_type, row, clip->channels);
+        const double square = tsr_dot(row, row, (int64_t)d);
+        if (square > 0) sum += clip->counts[k] * tsr_dot(mean, row, (int64_t)d) / sqrt(square);
+        cells += clip->counts[k];
+    }
+    free(row);
+    clip->cosine = sum / cells;
+    return TSR_OK;
+}
+
 tsr_status tsr_clip_writer_add(tsr_clip_writer *w, const tsr_clip_input *in) {
     tsr_clip clip;
     char name[512];
     snprintf(name, sizeof name, "%.300s%s%.200s", in->file, *in->key ? ": " : "", in->key);
     tsr_status s =
         tsr_clip_make_on(w->device, name, in->features, in->grid, in->channels, &w->s->clip, &clip);
+    if (!s) s = measure_stored(w, &clip);
     if (!s) s = add_item(w, in, &clip);
     if (!s) {
         tsr_clip_report *r = w->report;
@@ -83,12 +108,7 @@ static bool is_of_the_clip(tsr_status s) {
 
 tsr_status tsr_clip_writer_bad(tsr_clip_writer *w, const char *input, tsr_status s) {
     if (!s || !is_of_the_clip(s) || s == TSR_ERROR_NO_SPACE || s == TSR_ERROR_EXISTS) return s;
-    char detail[1024];
-    snprintf(detail, sizeof detail, "%s", tsr_detail(w->ctx));
-    w->report->failed++;
-    const tsr_encode_failure failure = {input, s, detail};
-    if (w->s->failed) w->s->failed(w->s->failed_user, &failure);
-    return w->s->on_error == TSR_ON_ERROR_SKIP ? TSR_OK : tsr_fail(w->ctx, s, "%.1000s", detail);
+    return tsr_bad_input_now(&w->bad, input, s);
 }
 
 /* ---- the file
@@ -98,8 +118,16 @@ tsr_status tsr_clip_writer_open(tsr_context *ctx, tsr_clip_writer *w, const char
                                 int count, const char *output,
                                 const tsr_clip_files_settings *settings, tsr_clip_report *report) {
     *report = (tsr_clip_report){0};
-    *w = (tsr_clip_writer){
-        .ctx = ctx, .s = settings, .output = output, .report = report, .started = seconds()};
+    *w = (tsr_clip_writer){.ctx = ctx,
+                           .s = settings,
+                           .output = output,
+                           .report = report,
+                           .bad = {.ctx = ctx,
+                                   .on_error = settings->on_error,
+                                   .tell = settings->failed,
+                                   .tell_user = settings->failed_user,
+                                   .count = &report->failed},
+                           .started = seconds()};
     tsr_status s = TSR_OK;
     if (!inputs || count < 1 || !w->output)
         return tsr_fail(w->ctx, TSR_ERROR_ARGUMENT,

@@ -10,6 +10,7 @@
 #include <tessera/clip.h>
 
 #include "../compute/device.h"
+#include "bad_inputs.h"
 
 enum { TSR_CLIP_SOURCE_BYTES = 256 };
 
@@ -31,6 +32,7 @@ typedef struct tsr_clip_writer {
     tsr_device *device;
     tsr_token_writer *writer;
     tsr_clip_report *report;
+    tsr_bad_inputs bad; /* clips */
     double started;
 } tsr_clip_writer;
 

@@ -27,19 +27,6 @@ tsr_status tsr_encode_check_arguments(tsr_context *ctx, const char *const *input
     return status ? status : tsr_out_check(ctx, output);
 }
 
-/* Reports a bad picture. With SKIP the others go on: TSR_OK. */
-tsr_status tsr_encode_job_tell_bad(tsr_encode_job *j, const char *input, tsr_status status,
-                                   const char *detail) {
-    if (!j->report->failed++) {
-        j->first = status;
-        snprintf(j->first_detail, sizeof j->first_detail, "%s", detail);
-    }
-    const tsr_encode_failure failure = {input, status, detail};
-    if (j->s->failed) j->s->failed(j->s->failed_user, &failure);
-    return j->s->on_error == TSR_ON_ERROR_SKIP ? TSR_OK
-                                               : tsr_fail(j->ctx, status, "%.1000s", detail);
-}
-
 /* ---- before: everything that can be known beforehand --------------------------------------- */
 
 static void report_tolerance(const tsr_encoder *encoder, float quality, tsr_encode_report *r) {
@@ -61,6 +48,11 @@ tsr_status tsr_encode_job_open(tsr_encode_job *j, const tsr_image_settings *imag
                                             .devices = j->s->devices,
                                             .device_count = j->s->device_count,
                                             .image = image};
+    j->bad = (tsr_bad_inputs){.ctx = j->ctx,
+                              .on_error = j->s->on_error,
+                              .tell = j->s->failed,
+                              .tell_user = j->s->failed_user,
+                              .count = &j->report->failed};
     const tsr_status status = tsr_pipeline_open(j->ctx, &settings, &j->pipeline);
     if (status) return status;
     tsr_pipeline_describe(j->pipeline, &j->report->model);
@@ -87,10 +79,8 @@ static tsr_status look_at(tsr_encode_job *j, const tsr_image_settings *image, ui
     else if (entry.kind == TSR_SOURCE_PICTURE)
         status = tsr_image_look(j->ctx, entry.path, image);
     if (!status || !tsr_fault_of_input(status)) return status;
-    char detail[1024];
-    snprintf(detail, sizeof detail, "%s", tsr_detail(j->ctx));
     tsr_source_list_leave_out(j->list, index);
-    (void)tsr_encode_job_tell_bad(j, entry.path, status, detail);
+    (void)tsr_bad_input_now(&j->bad, entry.path, status);
     return TSR_OK;
 }
 
@@ -106,10 +96,10 @@ static tsr_status look_at_all(tsr_encode_job *j, const tsr_image_settings *image
     }
     const uint64_t bad = j->passed = j->report->failed;
     if (!bad || (j->s->on_error == TSR_ON_ERROR_SKIP && bad < all)) return TSR_OK;
-    if (all == 1 || bad == 1) return tsr_fail(j->ctx, j->first, "%s", j->first_detail);
-    return tsr_fail(j->ctx, j->first,
+    if (all == 1 || bad == 1) return tsr_bad_inputs_fail(&j->bad);
+    return tsr_fail(j->ctx, j->bad.status,
                     "%llu of %llu inputs are bad, nothing was encoded; the first: %s",
-                    (unsigned long long)bad, (unsigned long long)all, j->first_detail);
+                    (unsigned long long)bad, (unsigned long long)all, j->bad.detail);
 }
 
 /* ---- meanwhile: the ends of the pipeline ---------------------------------------------------- */
@@ -158,13 +148,10 @@ tsr_status tsr_encode_job_consume(tsr_encode_job *j, const tsr_passed *passed) {
     j->report->near_ties += e->near_ties;
     if (e->item) {
         const tsr_status status = take_item(j, e);
-        char detail[1024];
-        snprintf(detail, sizeof detail, "%s", tsr_detail(j->ctx));
-        return tsr_fault_of_picture(status) ? tsr_encode_job_tell_bad(j, name, status, detail)
-                                            : status;
+        return tsr_fault_of_picture(status) ? tsr_bad_input_now(&j->bad, name, status) : status;
     }
     const char *detail = e->detail ? e->detail : "no memory for what happened";
-    return tsr_fault_of_input(e->status) ? tsr_encode_job_tell_bad(j, name, e->status, detail)
+    return tsr_fault_of_input(e->status) ? tsr_bad_input(&j->bad, name, e->status, detail)
                                          : tsr_fail(j->ctx, e->status, "%s", detail);
 }
 
@@ -188,7 +175,7 @@ tsr_status tsr_encode_job_run(tsr_encode_job *j, tsr_feed_fn feeds, tsr_consume_
     tsr_pipeline_times(j->pipeline, &j->report->stages);
     j->report->seconds = j->report->stages.encode;
     if (!status && !j->report->pictures && j->report->failed) /* all were bad and skipped */
-        status = tsr_fail(j->ctx, j->first, "%s", j->first_detail);
+        status = tsr_bad_inputs_fail(&j->bad);
     return status;
 }
 

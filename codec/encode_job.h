@@ -3,6 +3,7 @@
 #ifndef CODEC_ENCODE_JOB_H
 #define CODEC_ENCODE_JOB_H
 
+#include "bad_inputs.h"
 #include "pipeline.h"
 
 typedef struct tsr_encode_job tsr_encode_job;
@@ -18,8 +19,7 @@ struct tsr_encode_job {
     tsr_status (*add)(tsr_encode_job *job, const tsr_token_item *item);
     tsr_encode_report *report;
     uint64_t total, passed; /* pictures; total 0: not known */
-    tsr_status first;       /* of the bad pictures, with its text */
-    char first_detail[1024];
+    tsr_bad_inputs bad;     /* pictures */
 };
 
 /* Errors: ARGUMENT (no input; the output is an input, the model or the noise), EXISTS. */
@@ -33,9 +33,6 @@ tsr_status tsr_encode_job_open_writer(tsr_encode_job *j);
 tsr_status tsr_encode_job_run(tsr_encode_job *j, tsr_feed_fn feeds, tsr_consume_fn consumes);
 /* Writes and counts what came out of the pipeline for a sample, or reports why nothing did. */
 tsr_status tsr_encode_job_consume(tsr_encode_job *j, const tsr_passed *passed);
-/* Reports a bad picture. With SKIP the others go on: TSR_OK. */
-tsr_status tsr_encode_job_tell_bad(tsr_encode_job *j, const char *input, tsr_status status,
-                                   const char *detail);
 /* Closes the file, or after a failure keeps what was done where that was asked for. Returns the
  * first failure. */
 tsr_status tsr_encode_job_finish(tsr_encode_job *j, tsr_status status);

@@ -6,6 +6,7 @@
 #include "../formats/file.h"
 #include "../media/image.h"
 #include "../reduce/operator.h"
+#include "bad_inputs.h"
 #include "encoder.h"
 #include "feature_output.h"
 
@@ -43,30 +44,17 @@ typedef struct job {
     waiting *group; /* [most] */
     int count, most;
     uint64_t total, passed; /* pictures; total 0: not known */
-    tsr_status first;       /* of the bad pictures, with its text */
-    char first_detail[1024];
+    tsr_bad_inputs bad;     /* pictures */
+    float *newline;         /* image_newline [projected], or NULL */
     char layers[128], hash[24];
-    const char *pairs[6][2];
+    const char *pairs[8][2];
+    int pair_count;
 } job;
 
-/* Reports a bad picture. With SKIP the others go on: TSR_OK. */
-static tsr_status tell_bad(job *j, const char *name, tsr_status status, const char *detail) {
-    if (!j->report->failed++) {
-        j->first = status;
-        snprintf(j->first_detail, sizeof j->first_detail, "%s", detail);
-    }
-    const tsr_encode_failure failure = {name, status, detail};
-    if (j->s->failed) j->s->failed(j->s->failed_user, &failure);
-    return j->s->on_error == TSR_ON_ERROR_SKIP ? TSR_OK
-                                               : tsr_fail(j->ctx, status, "%.1000s", detail);
-}
-
-/* The same of the failure that the context has, unless it would meet the next picture, too. */
+/* Tells of a picture that failed, unless its failure would meet the next one, too. */
 static tsr_status tell_failure(job *j, const char *name, tsr_status status) {
-    char detail[1024];
-    if (!status || !tsr_fault_of_picture(status)) return status;
-    snprintf(detail, sizeof detail, "%s", tsr_detail(j->ctx));
-    return tell_bad(j, name, status, detail);
+    return status && tsr_fault_of_picture(status) ? tsr_bad_input_now(&j->bad, name, status)
+                                                  : status;
 }
 
 /* ---- token sets ---- */
@@ -77,6 +65,20 @@ static tsr_status write_set(job *j, const char *key, const tsr_token_set *set) {
     j->report->pictures++;
     j->report->rows += (uint64_t)set->count;
     return TSR_OK;
+}
+
+/* Adds the learned newline to each set. */
+static tsr_status add_newlines(job *j, tsr_token_set **sets, int count) {
+    const tsr_token_array newline = {.name = "image_newline",
+                                     .type = TSR_ARRAY_F32,
+                                     .axis = TSR_TOKEN_AXIS_NONE,
+                                     .rank = 1,
+                                     .dim = {tsr_tower_properties(j->tower)->projected},
+                                     .data = j->newline};
+    tsr_status status = TSR_OK;
+    for (int i = 0; i < count && j->newline && !status; ++i)
+        status = tsr_token_set_add(sets[i], &newline);
+    return status;
 }
 
 /* The sets of pictures: sets[i] is that of pictures[i]. */
@@ -118,6 +120,7 @@ static tsr_status compute(job *j, waiting *group, int count) {
                                     .height = group[i].image.height,
                                     .key = group[i].name};
     if (!status) status = make_sets(j, pictures, count, sets);
+    if (!status) status = add_newlines(j, sets, count);
     const bool made = !status;
     for (int i = 0; i < count && made && !status; ++i)
         status = tell_failure(j, group[i].name, write_set(j, group[i].key, sets[i]));
@@ -152,7 +155,7 @@ static tsr_status take(job *j, tsr_sample *sample) {
     waiting *w = &j->group[j->count];
     if (sample->status) {
         ++j->passed;
-        return tell_bad(j, sample->name, sample->status, sample->detail);
+        return tsr_bad_input(&j->bad, sample->name, sample->status, sample->detail);
     }
     tsr_status status =
         tsr_image_decode(j->ctx, sample->name, sample->bytes, sample->size, &image, &w->image);
@@ -178,7 +181,7 @@ static tsr_status run(job *j) {
     }
     if (!status) status = flush(j);
     if (!status && !j->report->pictures && j->report->failed) /* all were bad and skipped */
-        status = tsr_fail(j->ctx, j->first, "%s", j->first_detail);
+        status = tsr_bad_inputs_fail(&j->bad);
     return status;
 }
 
@@ -188,6 +191,8 @@ static tsr_status run(job *j) {
 static void describe(job *j) {
     const tsr_tower_info *info = tsr_tower_properties(j->tower);
     const tsr_feature_request *q = &j->s->request;
+    static const char *const views[] = {"crop", "stretch", "pad", "smart", "budget"},
+                             *const tilings[] = {"", "next", "onevision"};
     const bool usual = !q->layer_count || q->layers[0] == TSR_LAYER_USUAL;
     size_t used = 0;
     for (int i = 0; i < (q->layer_count ? q->layer_count : 1); ++i)
@@ -201,8 +206,11 @@ static void describe(job *j) {
                                     {"features", q->project                    ? "projected"
                                                  : usual && info->feature_norm ? "normed"
                                                                                : "hidden"},
-                                    {"weights", j->hash}};
+                                    {"weights", j->hash},
+                                    {"view", views[info->view.kind]},
+                                    {"tiles", tilings[q->tiling]}};
     memcpy(j->pairs, pairs, sizeof pairs);
+    j->pair_count = q->tiling ? 7 : 6;
 }
 
 /* Pictures of a group: as many as asked for, or as many as an eighth of the memory holds. */
@@ -215,6 +223,7 @@ static tsr_status choose_group(job *j) {
                    n = cells * cells + info->leading;
     uint64_t values = n * info->channels * 4;
     if (j->s->request.attention == TSR_ATTENTION_FULL) values += 3 * info->heads * n * n;
+    if (j->s->request.tiling) values *= 1 + (j->s->request.tiling == TSR_TILING_NEXT ? 4 : 36);
     const uint64_t fit = j->ctx->settings.memory_limit / 8 / (values * sizeof(float) + 1);
     const uint64_t most = j->s->batch ? j->s->batch : GROUP;
     if (j->s->batch > TSR_MAX_BATCH)
@@ -230,6 +239,7 @@ static tsr_status open_all(job *j, const char *const *inputs, int count) {
     if (!status) status = tsr_tower_open(j->ctx, &j->tower, &j->s->model);
     if (!status) status = tsr_tower_check(j->tower, &j->s->request);
     if (!status) status = choose_group(j);
+    if (!status && j->s->request.project) status = tsr_tower_newline(j->tower, &j->newline);
     if (status) return status;
     const uint64_t entries = tsr_source_list_count(j->list);
     j->total = tsr_source_list_properties(j->list).counted ? entries : 0;
@@ -239,7 +249,7 @@ static tsr_status open_all(job *j, const char *const *inputs, int count) {
     const tsr_feature_output_settings s = {.f16 = j->s->f16 != 0,
                                            .unnamed = j->total == 1,
                                            .pairs = (const char *const(*)[2])j->pairs,
-                                           .pair_count = 5};
+                                           .pair_count = j->pair_count};
     status = tsr_feature_output_open(j->ctx, j->output_path, &s, &j->output);
     return status ? status : tsr_source_open(j->ctx, j->list, 0, entries, &j->source);
 }
@@ -269,7 +279,15 @@ tsr_status tsr_features_files(tsr_context *ctx, const char *const *inputs, int c
     if (status) return status;
     job *j = tsr_alloc(ctx, 1, sizeof *j, "features: job");
     if (!j) return TSR_ERROR_MEMORY;
-    *j = (job){.ctx = ctx, .s = &s, .output_path = output, .report = report};
+    *j = (job){.ctx = ctx,
+               .s = &s,
+               .output_path = output,
+               .report = report,
+               .bad = {.ctx = ctx,
+                       .on_error = s.on_error,
+                       .tell = s.failed,
+                       .tell_user = s.failed_user,
+                       .count = &report->failed}};
     status = open_all(j, inputs, count);
     if (!status) status = run(j);
     if (!status) {
@@ -280,6 +298,7 @@ tsr_status tsr_features_files(tsr_context *ctx, const char *const *inputs, int c
     for (int i = 0; i < j->count; ++i)
         forget(&j->group[i]);
     free(j->group);
+    free(j->newline);
     tsr_source_close(&j->source);
     tsr_source_list_close(&j->list);
     tsr_tower_close(&j->tower);

@@ -2,6 +2,9 @@
 /* tower.c: opening towers, and features of pictures in memory. */
 #include "tower.h"
 #include "../compute/arena.h"
+#include "../formats/arrays/feature_arrays.h"
+#include "../nn/grid_pool.h"
+#include "feature_tiles.h"
 #include "view.h"
 
 #include <math.h>
@@ -74,6 +77,23 @@ int64_t tsr_tower_attended(const tsr_tower *t, int64_t patches) {
     return patches + (t->info.has_class != 0);
 }
 
+tsr_status tsr_tower_newline(const tsr_tower *t, float **newline) {
+    static const char tail[] = "image_newline";
+    const tsr_safetensors *file = t->model.weights;
+    *newline = NULL;
+    for (int i = 0; i < tsr_safetensors_count(file); ++i) {
+        const char *name = tsr_safetensors_name(file, i);
+        const size_t size = strlen(name);
+        const tsr_tensor *shape = tsr_safetensors_tensor(file, i);
+        if (size + 1 < sizeof tail || strcmp(name + size + 1 - sizeof tail, tail)) continue;
+        if (shape->rank != 1 || shape->dim[0] != t->info.projected) continue;
+        const tsr_status status = tsr_safetensors_load(t->model.ctx, file, i);
+        if (status) return status;
+        return tsr_tensor_to_f32(t->model.ctx, name, tsr_safetensors_tensor(file, i), newline);
+    }
+    return TSR_OK;
+}
+
 static tsr_status check_number(const tsr_tower *t, const char *what, int got, int most) {
     if (got >= 0 && got <= most) return TSR_OK;
     return tsr_fail(t->model.ctx, TSR_ERROR_ARGUMENT, "%s: %s: wanted 0 to %d, got %d",
@@ -112,6 +132,21 @@ tsr_status tsr_tower_check(const tsr_tower *t, const tsr_feature_request *q) {
     if (q->project && !t->info.projected)
         return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
                         "%s: wanted weights with a projector, got none (LLaVA's files have one)",
+                        t->info.name);
+    if ((q->tiling || q->pooling) && (q->layer_count > 1 || q->keys || q->attention))
+        return tsr_fail(
+            ctx, TSR_ERROR_UNSUPPORTED,
+            "%s: wanted the features of one layer alone in tiles or pooled, got further "
+            "layers, keys or attention",
+            t->info.name);
+    if (q->tiling && q->pooling)
+        return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED, "%s: wanted tiles or pooled frames, got both",
+                        t->info.name);
+    if (q->tiling && (!t->info.view.width || t->info.view.width != t->info.view.height ||
+                      t->info.view.kind == TSR_VIEW_SMART || t->info.view.kind == TSR_VIEW_BUDGET))
+        return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
+                        "%s: wanted a tower of pictures of one size for tiles, got one that takes "
+                        "any",
                         t->info.name);
     if (q->project && q->layer_count && (q->layer_count > 1 || q->layers[0] != TSR_LAYER_USUAL))
         return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
@@ -200,6 +235,29 @@ static tsr_status check_finite(tsr_context *ctx, const float *values, size_t cou
     return TSR_OK;
 }
 
+/* Halves the grid of the features. */
+static tsr_status pool_features(const group *g, tsr_picture_features *f) {
+    static const tsr_pool pools[] = {[TSR_POOLING_BILINEAR] = TSR_POOL_BILINEAR,
+                                     [TSR_POOLING_AVERAGE] = TSR_POOL_AVERAGE,
+                                     [TSR_POOLING_MAX] = TSR_POOL_MAX};
+    tsr_context *ctx = g->t->model.ctx;
+    const tsr_pool pool = pools[g->q->pooling];
+    const tsr_grid_size from = {f->rows, f->columns}, to = tsr_pool_size(pool, from);
+    if (!to.rows || !to.columns)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
+                        "%s: pooling: wanted a grid of at least 2 x 2 patches, got %u x %u",
+                        g->t->info.name, f->rows, f->columns);
+    float *made = tsr_alloc(ctx, (size_t)(to.rows * to.columns) * f->channels, sizeof *made,
+                            "features: pooled");
+    if (!made) return TSR_ERROR_MEMORY;
+    const tsr_status status = tsr_pool_grids(ctx, pool, f->features[0], 1, from, f->channels, made);
+    free(f->features[0]);
+    f->features[0] = made;
+    f->rows = (uint32_t)to.rows;
+    f->columns = (uint32_t)to.columns;
+    return status;
+}
+
 /* Hands the arrays of picture `index` of the group over. */
 static tsr_status hand_over(const group *g, int index, tsr_picture_features *f) {
     const tsr_tower_info *info = &g->t->info;
@@ -240,7 +298,7 @@ static tsr_status hand_over(const group *g, int index, tsr_picture_features *f) 
         if (!made) return TSR_ERROR_MEMORY;
         *to = made;
     }
-    return TSR_OK;
+    return g->q->pooling ? pool_features(g, f) : TSR_OK;
 }
 
 tsr_status tsr_tower_run(tsr_tower *t, const tsr_picture *pictures, int count, tsr_tile_size tile,
@@ -271,6 +329,21 @@ tsr_status tsr_tower_run(tsr_tower *t, const tsr_picture *pictures, int count, t
     return status;
 }
 
+/* Pictures in tiles, one after the other. */
+static tsr_status run_tiles(tsr_tower *t, const tsr_picture *pictures, int count,
+                            const tsr_feature_request *q, tsr_picture_features *all) {
+    float *newline = NULL;
+    tsr_status status = q->project ? tsr_tower_newline(t, &newline) : TSR_OK;
+    for (int i = 0; i < count && !status; ++i) {
+        status = tsr_feature_tiles(&t->model, &t->info, &pictures[i], q, newline, &all[i]);
+        if (!status)
+            status = check_finite(t->model.ctx, all[i].features[0],
+                                  (size_t)all[i].rows * all[i].channels);
+    }
+    free(newline);
+    return status;
+}
+
 int tsr_tower_group(const tsr_tower *t, const tsr_picture *pictures, int count, tsr_tile_size *tile,
                     tsr_status *status) {
     tsr_tile_size next = *tile = (tsr_tile_size){.frames = 1};
@@ -293,6 +366,10 @@ tsr_status tsr_tower_features(tsr_tower *t, const tsr_picture *pictures, int cou
                  : TSR_ERROR_ARGUMENT;
     memset(all, 0, (size_t)count * sizeof *all);
     tsr_status status = tsr_tower_check(t, request);
+    if (!status && request->tiling) {
+        status = run_tiles(t, pictures, count, request, all);
+        count = status ? count : 0; /* all done */
+    }
     for (int done = 0, n; done < count && !status; done += n) {
         tsr_tile_size tile;
         n = tsr_tower_group(t, pictures + done, count - done, &tile, &status);
@@ -310,5 +387,6 @@ void tsr_picture_features_free(tsr_picture_features *f) {
     free(f->class_row);
     free(f->keys);
     free(f->attention);
+    free(f->positions);
     *f = (tsr_picture_features){0};
 }

@@ -16,6 +16,9 @@ tsr_status tsr_tower_check(const tsr_tower *tower, const tsr_feature_request *re
 /* Hidden layer that a request's layer means; block that a layer of keys or attention means. */
 int tsr_tower_layer(const tsr_tower *tower, int layer);
 int tsr_tower_block(const tsr_tower *tower, int layer);
+/* The learned row that LLaVA puts behind rows of patches and frames: image_newline [projected],
+ * freed by the caller; NULL where the weights have none. Errors: the weights', MEMORY. */
+tsr_status tsr_tower_newline(const tsr_tower *tower, float **newline);
 /* Rows and columns of attention with TSR_ATTENTION_FULL: the class row and the patches. */
 int64_t tsr_tower_attended(const tsr_tower *tower, int64_t patches);
 

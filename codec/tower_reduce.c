@@ -250,6 +250,12 @@ tsr_status tsr_tower_reduce(tsr_tower *t, const tsr_picture *pictures, int count
                             int operation_count, tsr_token_set **sets, tsr_reduce_report *report) {
     memset(sets, 0, (size_t)count * sizeof *sets);
     tsr_status status = tsr_tower_check(t, q);
+    if (!status && (q->tiling || q->pooling))
+        status =
+            tsr_fail(t->model.ctx, TSR_ERROR_UNSUPPORTED,
+                     "%s: wanted operators, or tiles and pooled grids, got both: operators take "
+                     "those from their file (tessera reduce)",
+                     t->info.name);
     if (!status && q->project && !t->model.family->tower->project)
         status = tsr_fail(t->model.ctx, TSR_ERROR_UNSUPPORTED,
                           "%s: wanted a projector that takes row by row behind operators, got one "

@@ -26,9 +26,12 @@ tsr_status tsr_tower_set(const tsr_tower *tower, const tsr_feature_request *q,
                                   : tsr_alloc(ctx, (size_t)(n * f->channels), sizeof *zeros,
                                               "token set: features");
     if (!f->features[0] && !zeros) return TSR_ERROR_MEMORY;
+    const int64_t grid[3] = {1, f->rows, f->columns};
     tsr_status status = tsr_token_set_create(ctx, zeros ? zeros : f->features[0], n, f->channels,
-                                             (int64_t[]){1, f->rows, f->columns}, set);
+                                             f->positions ? NULL : grid, set);
     free(zeros);
+    if (!status && f->positions)
+        memcpy((*set)->positions, f->positions, (size_t)n * 3 * sizeof *f->positions);
     for (int i = 1; i < q->layer_count && !status; ++i) {
         char name[32];
         snprintf(name, sizeof name, "features.%d", tsr_tower_layer(tower, q->layers[i]));

@@ -199,6 +199,7 @@ static tsr_status begin_file(tsr_mux *mux) {
     }
     error = avformat_write_header(mux->format, &options);
     av_dict_free(&options);
+    mux->begun = error >= 0;
     return error < 0 ? tsr_mux_fail(mux, "header", error) : TSR_OK;
 }
 
@@ -253,6 +254,7 @@ tsr_status tsr_mux_finish(tsr_mux *mux, tsr_video_write_report *report) {
     int error = avcodec_send_frame(mux->encoder, NULL);
     tsr_status s = error < 0 ? tsr_mux_fail(mux, "encode", error) : write_packets(mux);
     if (s) return s;
+    mux->begun = false;
     error = av_write_trailer(mux->format);
     avio_flush(mux->io);
     if (error < 0 || mux->io_status) return tsr_mux_fail(mux, "end of the file", error);
@@ -267,6 +269,11 @@ tsr_status tsr_mux_finish(tsr_mux *mux, tsr_video_write_report *report) {
 }
 
 void tsr_mux_close(tsr_mux *mux) {
+    if (mux->begun && !strcmp(mux->job->muxer, "gif")) {       /* keeps a packet up to its end */
+        if (!mux->io_status) mux->io_status = TSR_ERROR_STATE; /* nothing is written any more */
+        av_write_trailer(mux->format);
+    }
+    mux->begun = false;
     avcodec_free_context(&mux->encoder);
     av_packet_free(&mux->packet);
     avformat_free_context(mux->format);

@@ -27,7 +27,8 @@ typedef struct tsr_mux {
     struct {
         int64_t pts, duration;
     } sent[TSR_MUX_DELAY]; /* of the last frames: encoders do not hand durations on */
-    bool open;
+    bool open;             /* `out` is */
+    bool begun;            /* the header is written, and the end is not */
 } tsr_mux;
 
 /* Opens output, encoder `encoder_name` and muxer for frames of `samples`. `width` and `height` are

@@ -64,11 +64,12 @@ int tsr_video_is(const char *path) {
     uint8_t head[HEAD];
     struct stat st;
     const bool in = path && !strcmp(path, "-");
-    const int fd = !path ? -1 : in ? 0 : open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    /* A named pipe is not even opened: whoever waits to write into it would take this for a
+     * reader. */
+    if (!path || (in ? fstat(0, &st) : stat(path, &st)) || !S_ISREG(st.st_mode)) return 0;
+    const int fd = in ? 0 : open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return 0;
-    const ssize_t got = !fstat(fd, &st) && S_ISREG(st.st_mode)
-                            ? pread(fd, head, sizeof head, in ? lseek(fd, 0, SEEK_CUR) : 0)
-                            : 0;
+    const ssize_t got = pread(fd, head, sizeof head, in ? lseek(fd, 0, SEEK_CUR) : 0);
     if (!in) close(fd);
     return got > 0 && tsr_video_recognised(head, (uint64_t)got);
 }

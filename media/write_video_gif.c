@@ -88,7 +88,8 @@ static tsr_status feed(gif *g, const filter *f, const uint8_t *rgb, int64_t pts)
             to[0] = rgb[2], to[1] = rgb[1], to[2] = rgb[0], to[3] = 255;
         }
     }
-    error = av_buffersrc_add_frame(f->frames, frame); /* takes it and leaves an empty one */
+    /* Takes the frame and leaves an empty one; without PUSH frames would wait in the graph. */
+    error = av_buffersrc_add_frame_flags(f->frames, frame, AV_BUFFERSRC_FLAG_PUSH);
     return error < 0 ? tsr_mux_fail(&g->mux, "palette", error) : TSR_OK;
 }
 

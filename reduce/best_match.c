@@ -14,6 +14,7 @@ enum {
     LISTED = 32, /* rows b that are listed for a row a */
     FEW = 16,    /* rows a for which packing rows b takes longer than exact cosines */
     LOOK = 32,
+    TRIAL = 96, /* rows a that tell whether bytes are of use */
     LENGTH_ROWS = 64,
     BYTES_FROM = 1 << 17 /* pairs */
 };
@@ -35,6 +36,7 @@ typedef struct matching {
     float *slack;                /* [a.n] twice the error of a row's rough cosines, in their unit */
     candidates *list;            /* [a.n] */
     const int32_t *row;          /* rows a that are looked at; NULL: all */
+    int64_t base;                /* row a that is row 0 of what is looked at, without `row` */
     int32_t *match;
     float *cosine;
 } matching;
@@ -104,7 +106,7 @@ TSR_CLONES static bool any_reaches(const float *x, int64_t n, float least) {
 static void look_at_block(void *arg, const tsr_block *b) {
     const matching *m = arg;
     for (int64_t r = 0; r < b->rows; ++r) {
-        const int64_t i = m->row ? m->row[b->first + r] : b->first + r;
+        const int64_t i = m->row ? m->row[b->first + r] : m->base + b->first + r;
         candidates *c = &m->list[i];
         const float *y = b->y + r * b->ld, slack = m->slack[i];
         for (int64_t j0 = 0; j0 < b->columns && c->count <= LISTED; j0 += LOOK) {
@@ -191,9 +193,16 @@ static int64_t look_in_bytes(tsr_operation *o, matching *m) {
         m->slack[i] = 2 * (a.error[i] + worst * (1 + a.error[i])) / fmaxf(a.step[i], FLT_MIN);
         m->list[i] = (candidates){.best = -FLT_MAX};
     }
-    tsr_byte_rows_visit(o, &a, &b, look_at_block, m);
-    for (int64_t i = 0; i < a.n && !o->status; ++i)
-        if (m->list[i].count > LISTED) row[left++] = (int32_t)i;
+    for (int64_t step = TRIAL; m->base < m->a->n && !o->status; m->base += step, step = m->a->n) {
+        const tsr_byte_rows part = tsr_byte_rows_from(&a, m->base, step);
+        tsr_byte_rows_visit(o, &part, &b, look_at_block, m);
+        for (int64_t i = m->base; i < m->base + part.n && !o->status; ++i)
+            if (m->list[i].count > LISTED) row[left++] = (int32_t)i;
+        if (2 * left > m->base + part.n) { /* all rows are much alike: bytes tell nothing */
+            m->base = 0;
+            return m->a->n;
+        }
+    }
     m->row = row;
     return left;
 }

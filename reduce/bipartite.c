@@ -237,4 +237,5 @@ const tsr_operator tsr_operator_halving_merge = {
                    {"variant", TSR_PARAMETER_CHOICE, "sizes", 0, 0, "sizes|published",
                     "whether sizes weigh in every level"}},
     .apply = halving_merge,
+    .record = tsr_record_halving_merge,
 };

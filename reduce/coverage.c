@@ -82,7 +82,7 @@ static void add_vision(tsr_operation *o, coverage *c) {
     }
     const double alpha = tsr_operation_number(o, "alpha");
     c->temperature = tsr_operation_number(o, "temperature_vision");
-    c->vision = tsr_operation_take(o, c->n * c->n, sizeof *c->vision, "similarities");
+    c->vision = tsr_operation_take_raw(o, c->n * c->n, sizeof *c->vision, "similarities");
     if (o->status) return;
     for (int64_t i = 0; i < c->n; ++i)
         c->weight[i] = alpha / (double)c->n;

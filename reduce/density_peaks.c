@@ -74,20 +74,14 @@ static void centre_tile(void *arg, int64_t t, int worker) {
 }
 
 static void centre_rows(peaks *p) {
-    double *sum = tsr_operation_take(p->o, p->dim, sizeof *sum, "mean");
     p->mean = tsr_operation_take(p->o, p->dim, sizeof *p->mean, "mean");
-    if (p->o->status) return;
-    for (int64_t i = 0; i < p->n; ++i)
-        for (int64_t j = 0; j < p->dim; ++j)
-            sum[j] += (double)p->x[i * p->dim + j];
-    for (int64_t j = 0; j < p->dim; ++j)
-        p->mean[j] = (float)(sum[j] / (double)p->n);
-    tsr_parallel(p->o->ctx, (p->n + LOOK - 1) / LOOK, centre_tile, p);
+    tsr_mean_of_columns(p->o, p->x, p->n, p->dim, p->mean);
+    if (!p->o->status) tsr_parallel(p->o->ctx, (p->n + LOOK - 1) / LOOK, centre_tile, p);
 }
 
 static void open_blocks(peaks *p) {
     int64_t values = 0, rows = 0;
-    p->centred = tsr_operation_take(p->o, p->n * p->dim, sizeof(float), "centred tokens");
+    p->centred = tsr_operation_take_raw(p->o, p->n * p->dim, sizeof(float), "centred tokens");
     p->length = tsr_operation_take(p->o, p->n, sizeof(double), "lengths");
     centre_rows(p);
     p->width = ((p->n + BLOCKS - 1) / BLOCKS + LOOK - 1) / LOOK * LOOK;
@@ -99,9 +93,9 @@ static void open_blocks(peaks *p) {
         if (s->tile * columns > values) values = s->tile * columns;
         if (s->tile > rows) rows = s->tile;
     }
-    p->tile = tsr_operation_take(p->o, values, sizeof(float), "distances");
-    p->turned = tsr_operation_take(p->o, tsr_thread_count(p->o->ctx) * COLUMNS * rows,
-                                   sizeof(float), "distances");
+    p->tile = tsr_operation_take_raw(p->o, values, sizeof(float), "distances");
+    p->turned = tsr_operation_take_raw(p->o, tsr_thread_count(p->o->ctx) * COLUMNS * rows,
+                                       sizeof(float), "distances");
 }
 
 static void close_blocks(peaks *p) {
@@ -282,7 +276,7 @@ static void second_pass(peaks *p, const int32_t *tokens, int64_t count) {
     tsr_operation *o = p->o;
     int32_t *best = tsr_operation_take(o, count, sizeof *best, "denser tokens");
     float *at = tsr_operation_take(o, count, sizeof *at, "distances");
-    float *rows = tsr_operation_take(o, LEAST_WIDTH * p->dim, sizeof *rows, "tokens");
+    float *rows = tsr_operation_take_raw(o, LEAST_WIDTH * p->dim, sizeof *rows, "tokens");
     for (int64_t i = 0; i < count && !o->status; ++i)
         best[i] = -1;
     for (int64_t first = 0; first < count && !o->status; first += p->rows) {
@@ -382,12 +376,12 @@ static void join_by_product(peaks *p, const int32_t *centre, int64_t centres, co
                             int64_t count, int32_t *cluster) {
     tsr_operation *o = p->o;
     tsr_similarity s;
-    float *columns = tsr_operation_take(o, centres * p->dim, sizeof *columns, "centres");
+    float *columns = tsr_operation_take_raw(o, centres * p->dim, sizeof *columns, "centres");
     for (int64_t i = 0; i < centres && !o->status; ++i)
         memcpy(columns + i * p->dim, p->x + centre[i] * p->dim, (size_t)p->dim * sizeof *columns);
     tsr_similarity_open(o, &s, TSR_SIMILARITY_SQUARE_DISTANCE, columns, centres, p->dim);
-    float *tile = tsr_operation_take(o, s.tile * centres, sizeof *tile, "distances");
-    float *rows = tsr_operation_take(o, s.tile * p->dim, sizeof *rows, "tokens");
+    float *tile = tsr_operation_take_raw(o, s.tile * centres, sizeof *tile, "distances");
+    float *rows = tsr_operation_take_raw(o, s.tile * p->dim, sizeof *rows, "tokens");
     for (int64_t first = 0; first < count && !o->status; first += s.tile) {
         const int64_t n = count - first < s.tile ? count - first : s.tile;
         for (int64_t i = 0; i < n; ++i)
@@ -443,8 +437,8 @@ static void dpc_knn(tsr_operation *o) {
     if (k > n) k = n;
     peaks p = {.o = o, .x = o->in->features, .n = n, .dim = o->in->channels, .k = k};
     p.listed = k > LISTED ? k : LISTED < n ? LISTED : n;
-    p.near = tsr_operation_take(o, n * p.listed, sizeof *p.near, "nearest tokens");
-    p.nearest = tsr_operation_take(o, n * p.listed, sizeof *p.nearest, "nearest tokens");
+    p.near = tsr_operation_take_raw(o, n * p.listed, sizeof *p.near, "nearest tokens");
+    p.nearest = tsr_operation_take_raw(o, n * p.listed, sizeof *p.nearest, "nearest tokens");
     p.count = tsr_operation_take(o, n, sizeof *p.count, "nearest tokens");
     p.farthest = tsr_operation_take(o, n, sizeof *p.farthest, "distances");
     p.farthest_token = tsr_operation_take(o, n, sizeof *p.farthest_token, "distances");

@@ -393,7 +393,7 @@ const tsr_operator tsr_operator_pool_1d = {
 /* ---- slow-fast-pool ---- */
 
 /* The frames that the fast stream looks at: *n of them, ascending. */
-static int64_t *sample_frames(tsr_operation *o, int64_t frames, int64_t *n) {
+static int64_t *sample_frames(tsr_operation *o, int64_t frames, int64_t *n, bool tell) {
     const int64_t stride = tsr_operation_integer(o, "sampling_stride"),
                   fewest = tsr_operation_integer(o, "min_fast_frames");
     if (o->status) return NULL;
@@ -404,30 +404,30 @@ static int64_t *sample_frames(tsr_operation *o, int64_t frames, int64_t *n) {
     int32_t *list = tsr_operation_take(o, *n, sizeof *list, "frames");
     for (int64_t i = 0; i < *n && !o->status; ++i)
         list[i] = (int32_t)(pick[i] = i * frames / *n);
-    tsr_operation_trace_i32(o, "sampled_frames", list, *n);
+    if (tell) tsr_operation_trace_i32(o, "sampled_frames", list, *n);
     return pick;
 }
 
-static void fast_stream(tsr_operation *o, const int64_t *grid) {
+static tsr_pooling fast_windows(tsr_operation *o, const int64_t *grid, bool tell) {
     const int64_t step = tsr_operation_integer(o, "temporal_stride"),
                   side = tsr_operation_integer(o, "spatial_stride"),
                   fewest = tsr_operation_integer(o, "min_fast_frames");
     int64_t n = 0;
-    const int64_t *pick = sample_frames(o, grid[0], &n);
-    if (o->status) return;
+    const int64_t *pick = sample_frames(o, grid[0], &n, tell);
+    if (o->status) return (tsr_pooling){0};
     tsr_windows frames = n == 1               ? tsr_windows_sliding(o, n, 1, 1)
                          : n / step >= fewest ? tsr_windows_sliding(o, n, step, step)
                                               : tsr_windows_adaptive(o, n, n < fewest ? n : fewest);
     frames.pick = pick;
-    const tsr_pooling p = pooling_of(grid, frames, tsr_windows_sliding(o, grid[1], side, side),
-                                     tsr_windows_sliding(o, grid[2], side, side));
-    tsr_windows_replace(o, &p, plain);
+    return pooling_of(grid, frames, tsr_windows_sliding(o, grid[1], side, side),
+                      tsr_windows_sliding(o, grid[2], side, side));
 }
 
 static void slow_fast_pool(tsr_operation *o) {
     const int64_t *grid = tsr_operation_grid(o);
     if (tsr_operation_is(o, "stream", "fast")) {
-        fast_stream(o, grid);
+        const tsr_pooling p = fast_windows(o, grid, true);
+        tsr_windows_replace(o, &p, plain);
         tsr_operation_stream(o, "fast");
         return;
     }
@@ -436,6 +436,17 @@ static void slow_fast_pool(tsr_operation *o) {
         index[i] = (int32_t)i;
     tsr_operation_keep(o, index, o->in->count);
     tsr_operation_stream(o, "slow");
+}
+
+static void record_slow_fast_pool(tsr_recorded *x) {
+    const bool fast = tsr_operation_is(x->o, "stream", "fast");
+    if (!on_grid(x)) return;
+    if (fast) {
+        const tsr_pooling p = fast_windows(x->o, x->grid, x->tells);
+        record_pooling(x, &p, NULL, 1);
+    } else
+        tsr_recorded_keep_all(x);
+    tsr_recorded_stream(x, fast ? "fast" : "slow");
 }
 
 const tsr_operator tsr_operator_slow_fast_pool = {
@@ -469,4 +480,5 @@ const tsr_operator tsr_operator_slow_fast_pool = {
                    {"min_fast_frames", TSR_PARAMETER_INTEGER, "16", 1, 1 << 20, NULL,
                     "fewest frames of the fast stream"}},
     .apply = slow_fast_pool,
+    .record = record_slow_fast_pool,
 };

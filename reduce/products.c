@@ -229,6 +229,15 @@ void tsr_byte_rows_make(tsr_operation *o, tsr_byte_rows *r, const float *x, int6
                      &(round_work){r, x, stride, dim, length});
 }
 
+tsr_byte_rows tsr_byte_rows_from(const tsr_byte_rows *r, int64_t first, int64_t n) {
+    return (tsr_byte_rows){.n = r->n - first < n ? r->n - first : n,
+                           .depth = r->depth,
+                           .bytes = r->bytes + first * r->depth,
+                           .sum = r->sum + first,
+                           .step = r->step + first,
+                           .error = r->error + first};
+}
+
 typedef struct byte_work {
     const tsr_byte_kernels *kernels;
     const tsr_byte_rows *a, *b;

@@ -54,6 +54,8 @@ bool tsr_products_have_bytes(tsr_operation *o, int64_t dim);
  * n dim bytes. */
 void tsr_byte_rows_make(tsr_operation *o, tsr_byte_rows *r, const float *x, int64_t stride,
                         int64_t n, int64_t dim, const double *length);
+/* At most n of these rows from row `first` on; a view. */
+tsr_byte_rows tsr_byte_rows_from(const tsr_byte_rows *r, int64_t first, int64_t n);
 /* Hands step[j] * (bytes of row i of a . bytes of row j of b) to `fn`, as tsr_products_visit does:
  * times a->step[i] it is the product of the unit rows to within
  * a->error[i] + b->error[j] + a->error[i] * b->error[j]. Memory: n dim bytes. */

@@ -68,12 +68,18 @@ tsr_tensor *tsr_recorded_unit(tsr_recorded *x, const tsr_tensor *rows);
 /* Keeps the tokens index [k], ascending. */
 void tsr_recorded_keep(tsr_recorded *x, tsr_tensor *index);
 void tsr_recorded_keep_all(tsr_recorded *x);
+/* Keeps tokens that shapes decide: index [k] is the host's, until the end of the operation. grid:
+ * the one that they fill in raster order, or NULL. */
+void tsr_recorded_keep_listed(tsr_recorded *x, const int32_t *index, int64_t k,
+                              const int64_t *grid);
 /* Merges: token i goes into row map[i]; features are means weighted by size. */
 void tsr_recorded_merge(tsr_recorded *x, tsr_tensor *map, int64_t rows);
 /* Replaces the tokens by features [rows, any], by a map that shapes decide: map [count] is the
  * host's, until the end of the operation. grid: frames, rows, columns, or NULL. */
 void tsr_recorded_replace(tsr_recorded *x, const int32_t *map, tsr_tensor *features,
                           const int64_t *grid);
+/* Names the stream that the new set is; static storage. */
+void tsr_recorded_stream(tsr_recorded *x, const char *name);
 /* Adds a column [count, ...], F32 or I32: after one of the four. */
 void tsr_recorded_attach(tsr_recorded *x, const char *name, tsr_tensor *column);
 /* Adds to the trace: a tensor as it is, or with type F64 as float64. */
@@ -83,6 +89,9 @@ void tsr_recorded_margins(tsr_recorded *x, tsr_tensor *margins, double bound);
 /* Counts near ties: neighbours in a falling list that are nearer than `bound`, or than `relative`
  * of the larger one. */
 void tsr_recorded_falling(tsr_recorded *x, tsr_tensor *list, double bound, double relative);
+/* Whether distances of all pairs of tokens are few enough to be stored (8192 tokens, 256 MiB) and
+ * to be made at once by a slow GPU (2^36 multiply-adds), for rows of this width. */
+bool tsr_recorded_pairs_fit(const tsr_recorded *x, int64_t width);
 /* Bound of the rounding of a cosine of rows of this width. */
 double tsr_recorded_cosine_bound(int64_t width);
 
@@ -148,6 +157,7 @@ void tsr_record_diverse_kcentre(tsr_recorded *x);
 void tsr_record_diverse_maxsum(tsr_recorded *x);
 void tsr_record_coverage_greedy(tsr_recorded *x);
 void tsr_record_bipartite_merge(tsr_recorded *x);
+void tsr_record_halving_merge(tsr_recorded *x);
 void tsr_record_dpc_knn(tsr_recorded *x);
 void tsr_record_nearest_code(tsr_recorded *x);
 void tsr_record_dct_lowpass(tsr_recorded *x);

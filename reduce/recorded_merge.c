@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* recorded_merge.c: recorded operators that merge tokens. */
+#include "halving.h"
 #include "recorded.h"
 #include "select.h"
 
 #include <math.h>
-
-enum { MOST_TOKENS = 8192 }; /* distances of all pairs are stored */
 
 /* ---- bipartite soft matching ---- */
 
@@ -62,27 +61,71 @@ static void trace_pairs(tsr_recorded *x, tsr_tensor *order, tsr_tensor *odd, int
                        as_tokens(x, tsr_reshape(x->run, into, 1, &merged), x->count / 2, 1));
 }
 
+/* A matching of t tokens. */
+typedef struct matching {
+    tsr_tensor *order; /* I32 [even] even tokens, those with the most similar odd one first */
+    tsr_tensor *odd;   /* I32 [even] the odd one of each */
+    tsr_tensor *map;   /* I32 [t] */
+} matching;
+
+/* Matches even rows of metric [t, any] with odd ones; the `merged` most similar pairs merge. */
+static matching match(tsr_recorded *x, tsr_tensor *metric, int64_t t, int64_t merged) {
+    const int64_t even = (t + 1) / 2;
+    matching m = {0};
+    tsr_tensor *rows = tsr_recorded_unit(x, metric), *margin;
+    tsr_tensor *a = every_second(x, rows, 0, even), *b = every_second(x, rows, 1, t / 2);
+    if (x->declined) return m;
+    /* Of unit rows the nearest is the one of largest cosine. */
+    m.odd = tsr_nearest_code(x->run, a, b, TSR_METRIC_EUCLID, &margin);
+    tsr_tensor *pairs = tsr_binary(x->run, a, tsr_gather_rows(x->run, b, m.odd), TSR_BINARY_MUL);
+    tsr_tensor *cosine = tsr_reduce(x->run, pairs, TSR_REDUCE_SUM); /* [even, 1] */
+    m.order = tsr_top_k(x->run, cosine, even, TSR_ORDER_FALLING, NULL);
+    m.map = tsr_match_map(x->run, m.order, m.odd, t, merged);
+    const double bound = tsr_recorded_cosine_bound(tsr_cols(metric));
+    if (t / 2 > 1) tsr_recorded_margins(x, margin, 2 * bound); /* of squared distances */
+    tsr_recorded_falling(x, tsr_gather_rows(x->run, cosine, m.order), bound, 0);
+    return m;
+}
+
 void tsr_record_bipartite_merge(tsr_recorded *x) {
-    const int64_t t = x->count, even = (t + 1) / 2, r = tsr_operation_integer(x->o, "r");
+    const int64_t t = x->count, r = tsr_operation_integer(x->o, "r");
     const int64_t merged = r < t / 2 ? r : t / 2;
     tsr_tensor *metric = find_metric(x);
     if (merged < 1 || !tsr_operation_is(x->o, "class_token", "no") ||
         !tsr_operation_is(x->o, "distill_token", "no"))
         tsr_recorded_decline(x);
     if (x->declined) return;
-    tsr_tensor *rows = tsr_recorded_unit(x, metric), *margin;
-    tsr_tensor *a = every_second(x, rows, 0, even), *b = every_second(x, rows, 1, t / 2);
+    const matching m = match(x, metric, t, merged);
     if (x->declined) return;
-    /* Of unit rows the nearest is the one of largest cosine. */
-    tsr_tensor *odd = tsr_nearest_code(x->run, a, b, TSR_METRIC_EUCLID, &margin);
-    tsr_tensor *pairs = tsr_binary(x->run, a, tsr_gather_rows(x->run, b, odd), TSR_BINARY_MUL);
-    tsr_tensor *cosine = tsr_reduce(x->run, pairs, TSR_REDUCE_SUM); /* [even, 1] */
-    tsr_tensor *order = tsr_top_k(x->run, cosine, even, TSR_ORDER_FALLING, NULL);
-    const double bound = tsr_recorded_cosine_bound(tsr_cols(metric));
-    if (t / 2 > 1) tsr_recorded_margins(x, margin, 2 * bound); /* of squared distances */
-    tsr_recorded_falling(x, tsr_gather_rows(x->run, cosine, order), bound, 0);
-    trace_pairs(x, order, odd, even, merged);
-    tsr_recorded_merge(x, tsr_match_map(x->run, order, odd, t, merged), t - merged);
+    trace_pairs(x, m.order, m.odd, (t + 1) / 2, merged);
+    tsr_recorded_merge(x, m.map, t - merged);
+}
+
+void tsr_record_halving_merge(tsr_recorded *x) {
+    const int64_t n = x->count, target = tsr_operation_integer(x->o, "target");
+    tsr_tensor *rows = x->features, *sizes = x->sizes, *map = NULL;
+    int32_t levels[64];
+    int count = 0;
+    int64_t t = n;
+    if (x->o->status || target >= n || !tsr_operation_is(x->o, "variant", "sizes"))
+        tsr_recorded_decline(x);
+    for (int64_t r; !x->declined && (levels[count++] = (int32_t)t, r = tsr_halving_step(t, target));
+         t -= r) {
+        const matching m = match(x, rows, t, r);
+        if (x->declined) return;
+        rows = tsr_group_mean(x->run, rows, sizes, m.map, t - r);
+        sizes = tsr_segment_sum(x->run, tsr_reshape(x->run, sizes, 2, (int64_t[]){t, 1}), m.map,
+                                t - r, NULL);
+        sizes = tsr_reshape(x->run, sizes, 1, (int64_t[]){t - r});
+        map = map ? tsr_reshape(x->run,
+                                tsr_gather_rows(
+                                    x->run, tsr_reshape(x->run, m.map, 2, (int64_t[]){t, 1}), map),
+                                1, &n)
+                  : m.map;
+    }
+    if (x->declined) return;
+    if (x->tells) tsr_operation_trace_i32(x->o, "levels", levels, count);
+    tsr_recorded_merge(x, map, target);
 }
 
 /* ---- density peaks ---- */
@@ -103,7 +146,7 @@ void tsr_record_dpc_knn(tsr_recorded *x) {
     int64_t k = tsr_operation_integer(x->o, "neighbours");
     if (k > count) k = count / 2 > 3 ? 3 : count / 2 > 1 ? count / 2 : 1;
     if (k > n) k = n;
-    if (n > MOST_TOKENS) tsr_recorded_decline(x);
+    if (!tsr_recorded_pairs_fit(x, x->channels)) tsr_recorded_decline(x);
     if (x->declined) return;
     tsr_tensor *squares = tsr_square_distances(x->run, x->features, x->features);
     const tsr_peaks peaks = tsr_density_peaks(x->run, squares, x->channels, k);

@@ -45,6 +45,11 @@ tsr_tensor *tsr_recorded_unit(tsr_recorded *x, const tsr_tensor *rows) {
                      (float)(1 / sqrt((double)tsr_cols(rows))), 0);
 }
 
+bool tsr_recorded_pairs_fit(const tsr_recorded *x, int64_t width) {
+    enum { MOST_TOKENS = 8192 };
+    return x->count <= MOST_TOKENS && x->count * x->count <= ((int64_t)1 << 36) / width;
+}
+
 double tsr_recorded_cosine_bound(int64_t width) {
     return 2 * (double)(width + 4) * 0x1p-24;
 }
@@ -149,9 +154,9 @@ static void note(tsr_recorded *x, tsr_recorded_becomes becomes, int64_t rows) {
     x->step->channels = x->channels;
 }
 
-void tsr_recorded_keep(tsr_recorded *x, tsr_tensor *index) {
+/* Tokens, sizes and columns of a list. */
+static void gather(tsr_recorded *x, tsr_tensor *index) {
     const int64_t n = x->count, k = tsr_elements(index);
-    if (!bring(x, TSR_RECORDED_INDEX, "index", index)) return;
     drop_columns(x);
     x->features = tsr_gather_rows(x->run, x->features, index);
     x->sizes = tsr_gather_rows(x->run, tsr_reshape(x->run, x->sizes, 2, (int64_t[]){n, 1}), index);
@@ -159,6 +164,27 @@ void tsr_recorded_keep(tsr_recorded *x, tsr_tensor *index) {
         from_rows(x, &x->columns[i], tsr_gather_rows(x->run, as_rows(x, &x->columns[i]), index), k);
     if (k != n) memset(x->grid, 0, sizeof x->grid); /* all tokens, ascending, are as they were */
     note(x, TSR_RECORDED_KEPT, k);
+}
+
+void tsr_recorded_keep(tsr_recorded *x, tsr_tensor *index) {
+    if (bring(x, TSR_RECORDED_INDEX, "index", index)) gather(x, index);
+}
+
+void tsr_recorded_keep_listed(tsr_recorded *x, const int32_t *index, int64_t k,
+                              const int64_t *grid) {
+    if (x->declined || x->o->status || !index || k < 1) {
+        tsr_recorded_decline(x);
+        return;
+    }
+    gather(x, tsr_constant(x->run, TSR_DTYPE_I32, 1, &k, index));
+    x->step->map = index;
+    if (!grid) return;
+    memcpy(x->grid, grid, sizeof x->grid);
+    memcpy(x->step->grid, grid, sizeof x->grid);
+}
+
+void tsr_recorded_stream(tsr_recorded *x, const char *name) {
+    x->step->stream = name;
 }
 
 void tsr_recorded_keep_all(tsr_recorded *x) {
@@ -228,6 +254,9 @@ static bool take_step(tsr_recorded *x, tsr_recorded_walker *w, int i) {
     s->last = plan->to_the_end && i == plan->count - 1;
     x->tells = s->last && !plan->measured;
     s->becomes = TSR_RECORDED_NOTHING;
+    s->map = NULL;
+    s->stream = NULL;
+    memset(s->grid, 0, sizeof s->grid);
     s->op->record(x);
     x->tells = false;
     if (!x->declined && !s->o.status && s->becomes != TSR_RECORDED_NOTHING &&

@@ -50,7 +50,8 @@ struct tsr_recorded_step {
     bool last; /* of the whole chain */
     tsr_recorded_becomes becomes;
     int64_t rows, channels, grid[3];
-    const int32_t *map; /* of REPLACED */
+    const int32_t *map; /* of REPLACED, or the tokens that are KEPT, where shapes decide; NULL */
+    const char *stream; /* NULL: as it was */
     tsr_recorded_piece pieces[TSR_RECORDED_PIECES];
     int piece_count;
     tsr_recorded_walker *walker; /* during a walk */

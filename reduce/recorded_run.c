@@ -118,10 +118,12 @@ static void derive_step(const tsr_recorded_step *s, tsr_operation *o, const int3
             all[i] = (int32_t)i;
         list = all;
     }
-    if (s->becomes == TSR_RECORDED_KEPT || s->becomes == TSR_RECORDED_STAY)
+    if (s->becomes == TSR_RECORDED_KEPT || s->becomes == TSR_RECORDED_STAY) {
         tsr_operation_keep(o, list, s->rows);
-    else
+        if (s->grid[0]) tsr_operation_on_grid(o, s->grid[0], s->grid[1], s->grid[2]);
+    } else
         tsr_operation_replace(o, list, s->rows, s->channels, NULL, s->grid[0] ? s->grid : NULL);
+    if (s->stream) tsr_operation_stream(o, s->stream);
     for (int i = 0; i < s->piece_count; ++i)
         if (s->pieces[i].use == TSR_RECORDED_COLUMN || s->pieces[i].use == TSR_RECORDED_TRACE)
             add_piece(o, &s->pieces[i], words_of(&s->pieces[i], integers, numbers));

@@ -5,8 +5,6 @@
 
 #include <math.h>
 
-/* Distances of all pairs are stored: 256 MiB. Beyond that the host works in tiles. */
-enum { MOST_TOKENS = 8192 };
 /* Share of a score by which sums of f32 may be off. */
 #define ROUNDING 0x1p-20
 
@@ -110,7 +108,7 @@ static void keep_picks(tsr_recorded *x, const tsr_picks *picks, double bound) {
 
 /* Half the squared distance of unit rows is 1 - cosine, exactly 0 for copies. */
 static tsr_picks pick_far(tsr_recorded *x, tsr_farthest_rule rule, int64_t first, int64_t k) {
-    if (x->count > MOST_TOKENS || first >= x->count) tsr_recorded_decline(x);
+    if (!tsr_recorded_pairs_fit(x, x->channels) || first >= x->count) tsr_recorded_decline(x);
     if (x->declined) return (tsr_picks){0};
     tsr_tensor *unit = tsr_recorded_unit(x, x->features);
     tsr_tensor *distance = tsr_scale(x->run, tsr_square_distances(x->run, unit, unit), 0.5f, 0);
@@ -188,11 +186,13 @@ void tsr_record_coverage_greedy(tsr_recorded *x) {
                               ? tsr_recorded_find(x, "encoder", TSR_TOKEN_AXIS_FIRST, 2)
                               : x->features;
     tsr_tensor *text = tsr_recorded_has(x, "text") ? unit_text(x) : NULL;
-    if (x->count > MOST_TOKENS || tsr_operation_has(x->o, "exclude")) tsr_recorded_decline(x);
+    if (tsr_operation_has(x->o, "exclude")) tsr_recorded_decline(x);
+    if (!x->declined && !tsr_recorded_pairs_fit(x, tsr_cols(encoder))) tsr_recorded_decline(x);
     if (x->declined) return;
     const tsr_picks picks = tsr_cover(x->run, covered(x, encoder, text), k);
-    tsr_recorded_trace(x, "gain", TSR_ARRAY_F32, picks.at);
     /* A gain is a sum of parts of at most 1 + alpha in all. */
-    keep_picks(x, &picks,
-               ROUNDING * 0.25 * (1 + tsr_operation_number(x->o, "alpha")) / (double)x->count);
+    const double bound =
+        ROUNDING * 0.25 * (1 + tsr_operation_number(x->o, "alpha")) / (double)x->count;
+    keep_picks(x, &picks, bound);
+    tsr_recorded_trace(x, "gain", TSR_ARRAY_F32, picks.at);
 }

@@ -2,6 +2,7 @@
 /* similarity.c: rows against rows. One side is a weight of a linear layer, which the device packs
  * or uploads once; the other side passes tile by tile. */
 #include "similarity.h"
+#include "../compute/cpu/simd.h"
 #include "../compute/threads.h"
 #include "../ops/ops.h"
 
@@ -14,7 +15,8 @@ enum {
     TILE_MOST = 1024,
     TILE_CPU = 256,
     STAGE_ROWS = 64,
-    VISIT_ROWS = 16
+    VISIT_ROWS = 16,
+    MEAN_COLUMNS = 128
 };
 
 /* ---- staging ---- */
@@ -55,12 +57,34 @@ void tsr_unit_rows(tsr_operation *o, const float *x, int64_t n, int64_t dim, flo
     stage(o, &(stage_work){.x = x, .to = unit, .n = n, .dim = dim});
 }
 
-static void mean_of_columns(const float *x, int64_t n, int64_t dim, double *sum, float *mean) {
-    for (int64_t i = 0; i < n; ++i)
-        for (int64_t j = 0; j < dim; ++j)
-            sum[j] += (double)x[i * dim + j];
-    for (int64_t j = 0; j < dim; ++j)
-        mean[j] = (float)(sum[j] / (double)n);
+typedef struct mean_work {
+    const float *x;
+    int64_t n, dim;
+    float *mean;
+} mean_work;
+
+TSR_CLONES static void add_row(double *sum, const float *row, int64_t n) {
+    for (int64_t j = 0; j < n; ++j)
+        sum[j] += (double)row[j];
+}
+
+/* One range of columns, all rows in order: the same sums for every thread count. */
+static void mean_tile(void *arg, int64_t tile, int worker) {
+    const mean_work *w = arg;
+    const int64_t from = tile * MEAN_COLUMNS;
+    const int64_t n = w->dim - from < MEAN_COLUMNS ? w->dim - from : MEAN_COLUMNS;
+    double sum[MEAN_COLUMNS] = {0};
+    (void)worker;
+    for (int64_t i = 0; i < w->n; ++i)
+        add_row(sum, w->x + i * w->dim + from, n);
+    for (int64_t j = 0; j < n; ++j)
+        w->mean[from + j] = (float)(sum[j] / (double)w->n);
+}
+
+void tsr_mean_of_columns(tsr_operation *o, const float *x, int64_t n, int64_t dim, float *mean) {
+    if (o->status) return;
+    tsr_parallel(o->ctx, (dim + MEAN_COLUMNS - 1) / MEAN_COLUMNS, mean_tile,
+                 &(mean_work){x, n, dim, mean});
 }
 
 static void begin(tsr_operation *o, tsr_similarity *s, tsr_similarity_kind kind, int64_t n,
@@ -91,7 +115,6 @@ void tsr_similarity_open(tsr_operation *o, tsr_similarity *s, tsr_similarity_kin
     s->x = s->staged = x;
     if (o->status) return;
     const bool cpu = tsr_device_is_plain_cpu(s->device);
-    s->gathered = tsr_operation_take_raw(o, s->tile * dim, sizeof(float), "similarities: rows");
     if (cpu && kind == TSR_SIMILARITY_COSINE) {
         double *length = tsr_operation_take_raw(o, n, sizeof *length, "similarities: lengths");
         for (int64_t i = 0; i < n && !o->status; ++i)
@@ -103,10 +126,9 @@ void tsr_similarity_open(tsr_operation *o, tsr_similarity *s, tsr_similarity_kin
     if (kind != TSR_SIMILARITY_DOT) {
         float *staged = tsr_operation_take_raw(o, n * dim, sizeof *staged, "similarities: rows");
         if (kind == TSR_SIMILARITY_SQUARE_DISTANCE) {
-            double *sum = tsr_operation_take(o, dim, sizeof *sum, "similarities: mean");
             s->mean = tsr_operation_take(o, dim, sizeof *s->mean, "similarities: mean");
             s->length = tsr_operation_take(o, n, sizeof *s->length, "similarities: lengths");
-            if (!o->status) mean_of_columns(x, n, dim, sum, s->mean);
+            tsr_mean_of_columns(o, x, n, dim, s->mean);
         }
         stage(o, &(stage_work){x, staged, s->mean, s->length, n, dim});
         s->staged = staged;
@@ -124,7 +146,6 @@ void tsr_similarity_open_rows(tsr_operation *o, tsr_similarity *s, const float *
         tsr_products_open(o, &s->products, x, stride, n, dim, length);
         return;
     }
-    s->gathered = tsr_operation_take_raw(o, s->tile * dim, sizeof(float), "similarities: rows");
     float *staged = tsr_operation_take_raw(o, n * dim, sizeof *staged, "similarities: rows");
     for (int64_t i = 0; i < n && !o->status; ++i)
         for (int64_t j = 0; j < dim; ++j)
@@ -186,6 +207,14 @@ static void compare(tsr_similarity *s, const float *a, const double *length, int
         tsr_parallel(o->ctx, count, finish_row, &(finish_work){s, length, y});
 }
 
+/* Room for rows that are asked for by index or from outside. */
+static float *gathered(tsr_similarity *s) {
+    if (!s->gathered)
+        s->gathered = tsr_operation_take_raw(s->o, s->tile * s->dim, sizeof *s->gathered,
+                                             "similarities: rows");
+    return s->gathered;
+}
+
 int64_t tsr_similarity_rows(tsr_similarity *s, int64_t first, float *y) {
     const int64_t count = s->n - first < s->tile ? s->n - first : s->tile;
     if (s->o->status) return 0;
@@ -198,7 +227,7 @@ int64_t tsr_similarity_rows(tsr_similarity *s, int64_t first, float *y) {
 
 void tsr_similarity_picked(tsr_similarity *s, const int32_t *index, int64_t count, float *y) {
     double length[TILE_MOST];
-    if (s->o->status) return;
+    if (s->o->status || !gathered(s)) return;
     const float *from = s->staged ? s->staged : s->x;
     for (int64_t i = 0; i < count; ++i) {
         memcpy(s->gathered + i * s->dim, from + index[i] * s->dim, (size_t)s->dim * sizeof(float));
@@ -211,6 +240,7 @@ void tsr_similarity_picked(tsr_similarity *s, const int32_t *index, int64_t coun
 void tsr_similarity_others(tsr_similarity *s, const float *a, int64_t count, float *y) {
     double length[TILE_MOST];
     if (s->kind != TSR_SIMILARITY_DOT) {
+        if (s->o->status || !gathered(s)) return;
         stage(s->o, &(stage_work){a, s->gathered, s->mean, s->mean ? length : NULL, count, s->dim});
         a = s->gathered;
     }
@@ -243,7 +273,7 @@ void tsr_similarity_visit(tsr_similarity *s, const float *a, int64_t stride, int
         return;
     }
     float *tile = tsr_operation_take_raw(o, s->tile * s->n, sizeof *tile, "similarities");
-    for (int64_t first = 0; first < count && !o->status; first += s->tile) {
+    for (int64_t first = 0; first < count && gathered(s) && !o->status; first += s->tile) {
         const int64_t rows = count - first < s->tile ? count - first : s->tile;
         for (int64_t i = 0; i < rows; ++i)
             memcpy(s->gathered + i * s->dim, a + (first + i) * stride,

@@ -74,6 +74,8 @@ void tsr_similarity_others(tsr_similarity *s, const float *a, int64_t count, flo
 void tsr_similarity_visit(tsr_similarity *s, const float *a, int64_t stride, int64_t count,
                           tsr_block_fn fn, void *arg);
 
+/* Means of the columns of x [n, dim], summed in float64 in the order of rows: mean [dim]. */
+void tsr_mean_of_columns(tsr_operation *o, const float *x, int64_t n, int64_t dim, float *mean);
 /* Divides rows x [n, dim] by their length (float64): unit [n, dim], which may be x. Zeros stay. */
 void tsr_unit_rows(tsr_operation *o, const float *x, int64_t n, int64_t dim, float *unit);
 

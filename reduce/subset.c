@@ -1,20 +1,66 @@
 /* SPDX-License-Identifier: MIT */
 /* subset.c: tokens kept, or put in order, by where they stand: prefixes, strides, even subsets,
  * frames, regions, coarse to fine. */
+#include "recorded.h"
 #include "select.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* Tokens that stay, by where they stand alone: the same on the host and on a device. */
+typedef struct subset {
+    int64_t k;
+    int32_t *index;  /* [k] */
+    int64_t grid[3]; /* that they fill; zeros: none */
+} subset;
+
+static subset take(tsr_operation *o, int64_t k) {
+    k = o->status ? 0 : k;
+    return (subset){k, tsr_operation_take(o, k, sizeof(int32_t), "indices"), {0, 0, 0}};
+}
+
+static void keep(tsr_operation *o, const subset *s) {
+    tsr_operation_keep(o, s->index, s->k);
+    if (s->grid[0]) tsr_operation_on_grid(o, s->grid[0], s->grid[1], s->grid[2]);
+}
+
+static void keep_recorded(tsr_recorded *x, const subset *s) {
+    tsr_recorded_keep_listed(x, s->index, s->k, s->grid[0] ? s->grid : NULL);
+}
+
+/* `apply` and `record` of an operator whose subset depends on the number of tokens or on the grid.
+ */
+#define BY_COUNT(name)                                                                             \
+    static void name(tsr_operation *o) {                                                           \
+        const subset s = name##_of(o, o->in->count);                                               \
+        keep(o, &s);                                                                               \
+    }                                                                                              \
+    static void record_##name(tsr_recorded *x) {                                                   \
+        const subset s = name##_of(x->o, x->count);                                                \
+        keep_recorded(x, &s);                                                                      \
+    }
+#define BY_GRID(name)                                                                              \
+    static void name(tsr_operation *o) {                                                           \
+        const subset s = name##_of(o, tsr_operation_grid(o));                                      \
+        keep(o, &s);                                                                               \
+    }                                                                                              \
+    static void record_##name(tsr_recorded *x) {                                                   \
+        if (!x->grid[0]) tsr_recorded_decline(x);                                                  \
+        if (x->declined) return;                                                                   \
+        const subset s = name##_of(x->o, x->grid);                                                 \
+        keep_recorded(x, &s);                                                                      \
+    }
 
 /* ---- prefix ---- */
 
-static void prefix(tsr_operation *o) {
-    const int64_t k = tsr_select_count(o, o->in->count);
-    int32_t *index = tsr_operation_take(o, k, sizeof *index, "indices");
-    for (int64_t i = 0; i < k && index; ++i)
-        index[i] = (int32_t)i;
-    tsr_operation_keep(o, index, k);
+static subset prefix_of(tsr_operation *o, int64_t n) {
+    const subset s = take(o, tsr_select_count(o, n));
+    for (int64_t i = 0; i < s.k && s.index; ++i)
+        s.index[i] = (int32_t)i;
+    return s;
 }
+BY_COUNT(prefix)
 
 const tsr_operator tsr_operator_prefix = {
     .info = {.name = "prefix",
@@ -28,23 +74,24 @@ const tsr_operator tsr_operator_prefix = {
              .columns = NULL},
     .parameters = {TSR_SELECT_PARAMETERS},
     .apply = prefix,
+    .record = record_prefix,
 };
 
 /* ---- stride-pick ---- */
 
-static void stride_pick(tsr_operation *o) {
+static subset stride_pick_of(tsr_operation *o, int64_t n) {
     const int64_t stride = tsr_operation_integer(o, "stride"),
-                  first = tsr_operation_integer(o, "first"), n = o->in->count;
+                  first = tsr_operation_integer(o, "first");
     if (!o->status && first >= n)
         tsr_operation_fail(o, TSR_ERROR_ARGUMENT,
                            "first: wanted a token below the %lld there are, got %lld", (long long)n,
                            (long long)first);
-    const int64_t k = o->status ? 0 : (n - first + stride - 1) / stride;
-    int32_t *index = tsr_operation_take(o, k, sizeof *index, "indices");
-    for (int64_t i = 0; i < k && index; ++i)
-        index[i] = (int32_t)(first + i * stride);
-    tsr_operation_keep(o, index, k);
+    const subset s = take(o, o->status ? 0 : (n - first + stride - 1) / stride);
+    for (int64_t i = 0; i < s.k && s.index; ++i)
+        s.index[i] = (int32_t)(first + i * stride);
+    return s;
 }
+BY_COUNT(stride_pick)
 
 const tsr_operator tsr_operator_stride_pick = {
     .info = {.name = "stride-pick",
@@ -59,12 +106,12 @@ const tsr_operator tsr_operator_stride_pick = {
                     "distance of kept tokens"},
                    {"first", TSR_PARAMETER_INTEGER, "0", 0, 2147483647, NULL, "first kept token"}},
     .apply = stride_pick,
+    .record = record_stride_pick,
 };
 
 /* ---- grid-subset ---- */
 
-static void grid_subset(tsr_operation *o) {
-    const int64_t *grid = tsr_operation_grid(o);
+static subset grid_subset_of(tsr_operation *o, const int64_t *grid) {
     const int64_t rows = tsr_operation_integer(o, "rows"),
                   columns = tsr_operation_integer(o, "columns");
     if (!o->status && (rows > grid[1] || columns > grid[2]))
@@ -72,18 +119,17 @@ static void grid_subset(tsr_operation *o) {
             o, TSR_ERROR_ARGUMENT, "%s: wanted at most the %lld of the grid, got %lld",
             rows > grid[1] ? "rows" : "columns", (long long)grid[rows > grid[1] ? 1 : 2],
             (long long)(rows > grid[1] ? rows : columns));
-    const int64_t k = o->status ? 0 : grid[0] * rows * columns;
-    int32_t *index = tsr_operation_take(o, k, sizeof *index, "indices");
-    if (o->status) return;
-    for (int64_t i = 0; i < k; ++i) {
+    subset s = take(o, grid[0] * rows * columns);
+    for (int64_t i = 0; i < s.k && s.index; ++i) {
         const int64_t t = i / (rows * columns), y = i / columns % rows, x = i % columns;
         const int64_t row = (2 * y + 1) * grid[1] / (2 * rows),
                       column = (2 * x + 1) * grid[2] / (2 * columns);
-        index[i] = (int32_t)((t * grid[1] + row) * grid[2] + column);
+        s.index[i] = (int32_t)((t * grid[1] + row) * grid[2] + column);
     }
-    tsr_operation_keep(o, index, k);
-    tsr_operation_on_grid(o, grid[0], rows, columns);
+    memcpy(s.grid, (int64_t[]){grid[0], rows, columns}, sizeof s.grid);
+    return s;
 }
+BY_GRID(grid_subset)
 
 const tsr_operator tsr_operator_grid_subset = {
     .info = {.name = "grid-subset",
@@ -98,16 +144,16 @@ const tsr_operator tsr_operator_grid_subset = {
     .parameters = {{"rows", TSR_PARAMETER_INTEGER, NULL, 1, 32768, NULL, "rows that stay"},
                    {"columns", TSR_PARAMETER_INTEGER, NULL, 1, 32768, NULL, "columns that stay"}},
     .apply = grid_subset,
+    .record = record_grid_subset,
 };
 
 /* ---- frame-keep ---- */
 
-static void frame_keep(tsr_operation *o) {
-    const int64_t *grid = tsr_operation_grid(o);
+static subset frame_keep_of(tsr_operation *o, const int64_t *grid) {
     int count = 0;
     const double *frame = tsr_operation_list(o, "frames", &count);
-    const int64_t places = grid[1] * grid[2], k = count * places;
-    int32_t *index = tsr_operation_take(o, k, sizeof *index, "indices");
+    const int64_t places = grid[1] * grid[2];
+    subset s = take(o, count * places);
     for (int i = 0; i < count && !o->status; ++i) {
         if (frame[i] != floor(frame[i]) || frame[i] >= (double)grid[0])
             tsr_operation_fail(o, TSR_ERROR_ARGUMENT,
@@ -119,11 +165,12 @@ static void frame_keep(tsr_operation *o) {
                                "frames: wanted each once, in order, got %g after %g", frame[i],
                                frame[i - 1]);
         for (int64_t p = 0; p < places && !o->status; ++p)
-            index[i * places + p] = (int32_t)((int64_t)frame[i] * places + p);
+            s.index[i * places + p] = (int32_t)((int64_t)frame[i] * places + p);
     }
-    tsr_operation_keep(o, index, k);
-    tsr_operation_on_grid(o, count, grid[1], grid[2]);
+    memcpy(s.grid, (int64_t[]){count, grid[1], grid[2]}, sizeof s.grid);
+    return s;
 }
+BY_GRID(frame_keep)
 
 const tsr_operator tsr_operator_frame_keep = {
     .info = {.name = "frame-keep",
@@ -137,19 +184,19 @@ const tsr_operator tsr_operator_frame_keep = {
     .parameters = {{"frames", TSR_PARAMETER_LIST, NULL, 0, 2147483647, NULL,
                     "indices of frames from 0: 0+12+25"}},
     .apply = frame_keep,
+    .record = record_frame_keep,
 };
 
 /* ---- region ---- */
 
-static void region(tsr_operation *o) {
-    const int64_t *grid = tsr_operation_grid(o);
+static subset region_of(tsr_operation *o, const int64_t *grid) {
     int count = 0;
     const double *box = tsr_operation_list(o, "box", &count);
     const bool share = tsr_operation_is(o, "unit", "share");
     if (!o->status && count != 4)
         tsr_operation_fail(o, TSR_ERROR_ARGUMENT,
                            "box: wanted left, top, right and bottom, got %d numbers", count);
-    if (o->status) return;
+    if (o->status) return (subset){0};
     /* Cells that the box touches: shares are widened to whole cells. */
     const double wide = share ? (double)grid[2] : 1, high = share ? (double)grid[1] : 1;
     const int64_t x0 = (int64_t)floor(box[0] * wide), y0 = (int64_t)floor(box[1] * high),
@@ -160,17 +207,18 @@ static void region(tsr_operation *o) {
                            "cells, got %lld+%lld+%lld+%lld",
                            (long long)grid[2], (long long)grid[1], (long long)x0, (long long)y0,
                            (long long)x1, (long long)y1);
-        return;
+        return (subset){0};
     }
-    const int64_t rows = y1 - y0, columns = x1 - x0, k = grid[0] * rows * columns;
-    int32_t *index = tsr_operation_take(o, k, sizeof *index, "indices");
-    if (o->status) return;
-    for (int64_t i = 0; i < k; ++i)
-        index[i] = (int32_t)((i / (rows * columns) * grid[1] + y0 + i / columns % rows) * grid[2] +
-                             x0 + i % columns);
-    tsr_operation_keep(o, index, k);
-    tsr_operation_on_grid(o, grid[0], rows, columns);
+    const int64_t rows = y1 - y0, columns = x1 - x0;
+    subset s = take(o, grid[0] * rows * columns);
+    for (int64_t i = 0; i < s.k && s.index; ++i)
+        s.index[i] =
+            (int32_t)((i / (rows * columns) * grid[1] + y0 + i / columns % rows) * grid[2] + x0 +
+                      i % columns);
+    memcpy(s.grid, (int64_t[]){grid[0], rows, columns}, sizeof s.grid);
+    return s;
 }
+BY_GRID(region)
 
 const tsr_operator tsr_operator_region = {
     .info = {.name = "region",
@@ -188,6 +236,7 @@ const tsr_operator tsr_operator_region = {
                    {"unit", TSR_PARAMETER_CHOICE, "cells", 0, 0, "cells|share",
                     "cells of the grid, or shares of width and height"}},
     .apply = region,
+    .record = record_region,
 };
 
 /* ---- coarse-to-fine ---- */

@@ -378,18 +378,19 @@ static int run(const verb *v, int argc, char **argv) {
 const verb verb_decode = {
     .name = "decode",
     .summary = "a token file to pictures, or a clip to a video",
-    .usage = "tessera decode FILE.tess [-o OUT.png|OUT.jpg|...|OUTDIR|-] [-k N] [-t MODEL] [-f] "
-             "[--item N|KEY]\n"
-             "               [--format F] [--picture-quality Q | --lossless]\n"
-             "               [--steps N] [--guidance W] [--guidance-mode apg|cfg] [--seed N | "
-             "--noise FILE.npy]\n"
-             "               [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]\n"
-             "tessera decode CLIP.tess [-o OUT.mp4|.mkv|.webm|.nut|.y4m|.gif|FRAMES/|-] [--clip N] "
-             "[--from S] [--to S]\n"
-             "               [--codec C] [--crf Q] [--preset P] [--lossless] [-k N] [-t MODEL] "
-             "[-f] [--json]\n"
-             "tessera decode CLIPS.tess -o FEATURES.safetensors [--item N|KEY] [--vq-attention "
-             "FILE] [--json]",
+    .usage =
+        "tessera decode FILE.tess [-o OUT.png|OUT.jpg|...|OUTDIR|-] [-k N] [-t MODEL] [-f] "
+        "[--item N|KEY]\n"
+        "               [--format F] [--picture-quality Q | --lossless]\n"
+        "               [--steps N] [--guidance W] [--guidance-mode apg|cfg] [--seed N | "
+        "--noise FILE.npy]\n"
+        "               [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]\n"
+        "tessera decode CLIP.tess [-o OUT.mp4|.mkv|.webm|.nut|.y4m|.gif|FRAMES/|-] [--clip N]\n"
+        "               [--from S] [--to S] [--codec C] [--crf Q] [--preset P] [--lossless] "
+        "[-k N]\n"
+        "               [-t MODEL] [-f] [--json]\n"
+        "tessera decode CLIPS.tess -o FEATURES.safetensors [--item N|KEY] [--vq-attention "
+        "FILE] [--json]",
     .about =
         "Writes one item as the picture OUT, in the format that its suffix says (png, jpg, webp, "
         "avif, tiff, ppm), and several into a folder, each named after the picture it came from; "

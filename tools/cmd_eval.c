@@ -409,7 +409,7 @@ static int run(const verb *v, int argc, char **argv) {
     int code = args_parse(v, argc, argv, &o, &operands);
     if (code >= 0) return code;
     if (o.csv && o.common.json) return args_wrong(v, "wanted --csv or --json, got both");
-    const bool videos = o.as_video || eval_is_video(argv[0]) || eval_is_video(argv[1]);
+    const bool videos = o.as_video || tsr_video_is(argv[0]) || tsr_video_is(argv[1]);
     if (o.per_frame && !videos)
         return args_wrong(v, "--per-frame: wanted clips (or --as-video), got pictures");
     tool t;
@@ -440,8 +440,9 @@ const verb verb_eval = {
         "milliseconds); what does not is named. PSNR comes pooled (of the error of all frames) and "
         "as the mean of the frames' own; the flicker is the mean absolute change of the error from "
         "frame to frame, on the 0..255 scale.",
-    .exits = "1 when pictures have no counterpart or another size, or cannot be read (in "
-             "folders), and when clips differ in size, times or number of frames",
+    .exits =
+        "1 when pictures have no counterpart or another size, or cannot be read (in folders);\n"
+        "  when clips differ in size, times or number of frames",
     .examples = "# one picture\n"
                 "tessera eval photo.png back.png\n"
                 "# a folder of originals against a folder of decoded pictures\n"

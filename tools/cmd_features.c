@@ -12,7 +12,7 @@
 typedef struct features_options {
     common_options common;
     const char *output, *model, *layers, *attention, *files_from;
-    int keys, project, f16, key, on_error, files_from_zero;
+    int keys, project, pool, tiles, f16, key, on_error, files_from_zero;
     uint32_t batch;
     text_list operations;
 } features_options;
@@ -47,6 +47,17 @@ static const option options[] = {
      "put the features, or the rows that --op left of them, through the projector, of weights that "
      "have one (LLaVA, Qwen2-VL)",
      NULL, 0, 0},
+    {"anyres", 0, OPTION_CHOICE, AT(tiles), "A", "none",
+     "cut each picture into tiles beside the whole of it: next, as LLaVA-1.6 does (2 to 4 tiles), "
+     "or "
+     "onevision, as LLaVA-OneVision does (1 to 36). Rows come as a language model takes them: the "
+     "whole picture's, then the tiles' row by row, with --project an image_newline behind each row "
+     "where the weights have one",
+     "none|next|onevision", 0, 0},
+    {"pool", 0, OPTION_CHOICE, AT(pool), "P", "none",
+     "halve the grid of each picture, as LLaVA-OneVision does with the frames of a video: bilinear "
+     "(OneVision's; 27 x 27 become 14 x 14), average or max of 2 x 2",
+     "none|bilinear|average|max", 0, 0},
     {"dtype", 0, OPTION_CHOICE, AT(f16), "T", "f32",
      "how numbers are stored: f16 halves the file; positions stay f32", "f32|f16", 0, 0},
     {"key", 0, OPTION_CHOICE, AT(key), "K", "auto", "what a picture is called, as in encode",
@@ -104,6 +115,8 @@ static int read_request(const verb *v, const features_options *o, tsr_feature_re
     int code = read_layers(v, o->layers, q);
     q->keys = o->keys;
     q->project = o->project;
+    q->pooling = (tsr_pooling)o->pool;
+    q->tiling = (tsr_tiling)o->tiles;
     if (q->layer_count) /* beside a layer stands the block that makes it */
         q->key_layer = q->attention_layer = q->layers[0] ? q->layers[0] - 1 : 0;
     return code < 0 ? read_attention(v, o->attention, q) : code;
@@ -278,7 +291,7 @@ const verb verb_features = {
     .usage =
         "tessera features IN... -t TOWER -o F.safetensors|F.npz|DIR/ [--layer N,...] [--keys]\n"
         "                 [--attention class|full[:BLOCK]] [--op OPERATION ...] [--project]\n"
-        "                 [--dtype f32|f16] [--key K]\n"
+        "                 [--anyres next|onevision] [--pool P] [--dtype f32|f16] [--key K]\n"
         "                 [--files-from LIST [-0]] [--batch N] [--on-error skip|stop] [-f]\n"
         "                 [--device cpu|vulkan[:N]] [--json]",
     .about =

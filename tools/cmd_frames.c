@@ -261,9 +261,9 @@ const verb verb_frames = {
     .name = "frames",
     .summary = "which frames of a video a rule takes, and when they are shown",
     .usage =
-        "tessera frames VIDEO [--frames N[:RULE] | --fps F[:RULE] | --every N | --keyframes |\n"
-        "               --scenes T | --cover N | --clips C:N[:GAP]] [--start S] [--end S]\n"
-        "               [--budget T] [--sheet SHEET.png] [--json]",
+        "tessera frames VIDEO [--frames N[:RULE] | --fps F[:RULE]]\n"
+        "               [--every N | --keyframes | --scenes T] [--cover N | --clips C:N[:GAP]]\n"
+        "               [--start S] [--end S] [--budget T] [--sheet SHEET.png] [--json]",
     .about =
         "Lists the frames that 'encode', 'features' and the rest take with the same options: their "
         "numbers from 0 on, times as the file has them (pts) and in seconds after the first frame, "

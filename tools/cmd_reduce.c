@@ -4,6 +4,8 @@
 #include "plot.h"
 #include "reduce_show.h"
 
+#include <tessera/clip.h>
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -11,7 +13,7 @@
 
 typedef struct reduce_options {
     common_options common;
-    const char *output, *key, *explain, *show;
+    const char *output, *key, *explain, *show, *stream, *into;
     text_list operations;
     uint32_t frame;
     int list, compare, trace, fit;
@@ -20,7 +22,14 @@ typedef struct reduce_options {
 #define AT(field) offsetof(reduce_options, field)
 static const option options[] = {
     {"output", 'o', OPTION_TEXT, AT(output), "OUT", NULL,
-     "where to write: token sets (.safetensors); with --show or --compare a picture (.png ...)",
+     "where to write: token sets (.safetensors), or their column ids as streams of a token file "
+     "(.tess); with --show or --compare a picture (.png ...)",
+     NULL, 0, 0},
+    {"stream", 0, OPTION_TEXT, AT(stream), "NAME", "ids",
+     "with -o OUT.tess: what the stream of ids is called", NULL, 0, 0},
+    {"into", 0, OPTION_TEXT, AT(into), "IN.tess", "none",
+     "with -o OUT.tess: the token file whose items, found by key, get the stream behind those they "
+     "have",
      NULL, 0, 0},
     {"op", 0, OPTION_TEXTS, AT(operations), "OPERATION", NULL,
      "NAME or NAME:KEY=VALUE,KEY=VALUE; several are applied one after the other, and so are those "
@@ -33,10 +42,11 @@ static const option options[] = {
      "bright, "
      "merged ones outlined together",
      NULL, 0, 0},
-    {"fit", 0, OPTION_CHOICE, AT(fit), "F", "stretch",
-     "with --show: how the picture became the grid of tokens: stretch (SigLIP), or crop, its "
-     "central square (CLIP, DINOv2)",
-     "stretch|crop", 0, 0},
+    {"fit", 0, OPTION_CHOICE, AT(fit), "F", "auto",
+     "with --show: how the picture became the grid of tokens: stretch (SigLIP), crop, its central "
+     "square (CLIP, DINOv2), pad, a square around it (LLaVA-1.5), or auto, what 'tessera features' "
+     "wrote into the file (stretch where it says nothing)",
+     "auto|stretch|crop|pad", 0, 0},
     {"frame", 0, OPTION_UINT, AT(frame), "N", "0", "with --show: which frame of a clip", NULL, 0,
      1e9},
     {"compare", 0, OPTION_FLAG, AT(compare), NULL, NULL,
@@ -85,7 +95,8 @@ typedef struct work {
     tool *t;
     const reduce_options *o;
     tsr_token_sets *sets;
-    tsr_token_sets_writer *writer; /* NULL: nothing is written */
+    tsr_token_sets_writer *writer; /* NULL: no token sets are written */
+    tsr_set_streams *streams;      /* NULL: no token file is */
     json_out *j;                   /* NULL: text */
 } work;
 
@@ -164,6 +175,7 @@ static int reduce_one(const work *w, const chain *c, int64_t index, totals *sum,
                    !tsr_token_set_compare(set, made, &comparison);
         if (compared && w->o->compare) s = tsr_token_set_coverage(set, made, &settings, &coverage);
         if (!s && w->writer) s = tsr_token_sets_append(w->writer, key, made);
+        if (!s && w->streams) s = tsr_set_streams_append(w->streams, *key ? key : "tokens", made);
         if (s) code = tool_fail(w->t, s);
     } else if (tsr_token_sets_count(w->sets) == 1 || w->o->key) {
         code = tool_fail(w->t, s);
@@ -181,7 +193,8 @@ static int reduce_one(const work *w, const chain *c, int64_t index, totals *sum,
         if (say && !w->j && (w->o->trace || w->o->common.verbose))
             report_text(w->t, c->at, &report);
         if (say && w->o->show && code < 0)
-            code = reduce_show(w->t, made, w->o->show, w->o->fit, w->o->frame, w->o->output);
+            code = reduce_show(w->t, made, w->o->show, w->o->fit,
+                               tsr_token_sets_metadata(w->sets, "view"), w->o->frame, w->o->output);
     }
     tsr_token_set_close(&made);
     tsr_token_set_close(&set);
@@ -304,6 +317,10 @@ static int reduce_file(work *w, const chain *c) {
         const tsr_status s = tsr_token_sets_finish(&w->writer);
         if (s) return tool_fail(w->t, s);
     }
+    if (w->streams) {
+        const tsr_status s = tsr_set_streams_finish(&w->streams);
+        if (s) return tool_fail(w->t, s);
+    }
     char sets[32], failed[48] = "";
     if (sum.failed)
         snprintf(failed, sizeof failed, "; %" PRIu64 " could not be reduced", sum.failed);
@@ -319,6 +336,34 @@ static int reduce_file(work *w, const chain *c) {
     return sum.failed ? EXIT_NEGATIVE : EXIT_DONE;
 }
 
+/* What `tessera features` says of all sets of a file is true of the reduced ones, too. */
+static tsr_status keep_metadata(const work *w) {
+    static const char *const keys[] = {"tower",   "family", "layer", "features",
+                                       "weights", "view",   "tiles"};
+    tsr_status s = TSR_OK;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys && !s; ++i) {
+        const char *value = tsr_token_sets_metadata(w->sets, keys[i]);
+        if (value) s = tsr_token_sets_describe(w->writer, keys[i], value);
+    }
+    return s;
+}
+
+static bool is_token_file(const char *path) {
+    const size_t n = strlen(path);
+    return n > 5 && !strcmp(path + n - 5, ".tess");
+}
+
+/* The token file that ids go into; their source is the sets' tower. */
+static tsr_status open_streams(work *w) {
+    tsr_set_streams_settings s = tsr_set_streams_settings_default();
+    const char *weights = tsr_token_sets_metadata(w->sets, "weights");
+    if (w->o->stream) s.stream = w->o->stream;
+    s.source = tsr_token_sets_metadata(w->sets, "tower");
+    s.weights_hash = weights ? strtoull(weights, NULL, 16) : 0;
+    s.into = w->o->into;
+    return tsr_set_streams_create(w->t->ctx, w->o->output, &s, &w->streams);
+}
+
 /* ---- the verb ---- */
 
 static int work_on(tool *t, const reduce_options *o, const char *input, chain *chains, int count) {
@@ -330,8 +375,11 @@ static int work_on(tool *t, const reduce_options *o, const char *input, chain *c
     tsr_status s = tsr_token_sets_open(t->ctx, input, &w.sets);
     if (!s && o->output && (o->show || o->compare))
         s = tsr_picture_write_check(t->ctx, o->output, NULL);
+    else if (!s && o->output && is_token_file(o->output))
+        s = open_streams(&w);
     else if (!s && o->output)
         s = tsr_token_sets_create(t->ctx, o->output, &w.writer);
+    if (!s && w.writer) s = keep_metadata(&w);
     int code = s ? tool_fail(t, s) : -1;
     if (code < 0 && o->show && !o->key && tsr_token_sets_count(w.sets) > 1)
         code = tool_fail_text(t, TSR_ERROR_ARGUMENT,
@@ -345,6 +393,7 @@ static int work_on(tool *t, const reduce_options *o, const char *input, chain *c
     if (memory && fclose(memory) == 0 && code <= EXIT_NEGATIVE) fputs(text, stdout);
     free(text);
     tsr_token_sets_abandon(&w.writer);
+    tsr_set_streams_abandon(&w.streams);
     tsr_token_sets_close(&w.sets);
     return code;
 }
@@ -376,7 +425,10 @@ static int run(const verb *v, int argc, char **argv) {
     if (!asks && !o.output && !o.compare && !o.trace) return args_wrong(v, "-o OUT is missing");
     if (o.show && (o.compare || !o.output))
         return args_wrong(v, "--show: wanted -o OVERLAY.png and no --compare");
+    if ((o.stream || o.into) && (!o.output || o.show || o.compare || !is_token_file(o.output)))
+        return args_wrong(v, "--stream, --into: wanted -o OUT.tess, which they are of");
     if (o.output && operands && (code = tool_not_input(v, o.output, argv[0])) >= 0) return code;
+    if (o.output && (code = tool_not_input(v, o.output, o.into)) >= 0) return code;
     if (o.output && (code = tool_output(v, &o.common, o.output)) >= 0) return code;
     tool t;
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
@@ -405,6 +457,8 @@ const verb verb_reduce = {
     .usage =
         "tessera reduce IN.safetensors -o OUT.safetensors --op OPERATION [--op ...] [--key KEY]\n"
         "               [--trace] [--json]\n"
+        "tessera reduce IN.safetensors -o OUT.tess --op OPERATION ... [--stream NAME] [--into "
+        "IN.tess]\n"
         "tessera reduce IN.safetensors --op OPERATION ... --show PICTURE -o OVERLAY.png\n"
         "tessera reduce IN.safetensors --compare --op 'A:k=64' --op 'B:r=40|C' [-o PLOT.png]\n"
         "tessera reduce --list\n"
@@ -429,6 +483,10 @@ const verb verb_reduce = {
         "# look at it\n"
         "tessera reduce features.safetensors --op cls-attention-topk:k=64 --show cat.jpg -o "
         "cat.png\n"
+        "# ids of the nearest of the codes in the file, beside the items' own ids\n"
+        "tessera reduce features.safetensors -o both.tess --op nearest-code --stream semantic "
+        "--into "
+        "photos.tess\n"
         "# what is best for 64 tokens?\n"
         "tessera reduce features.safetensors --compare --op cls-attention-topk:k=64 \\\n"
         "    --op diverse-maxmin:k=64 --op 'pyramid-pool:target=144|diverse-maxmin:k=64' -o "

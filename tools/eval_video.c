@@ -21,16 +21,6 @@ static const char *const protocols[][2] = {
      "mean |(b_t - a_t) - (b_(t-1) - a_(t-1))|, a original, b reconstruction; 0..255 scale"},
 };
 
-bool eval_is_video(const char *path) {
-    uint8_t head[64];
-    if (tool_is_stream(path)) return false; /* its bytes would be gone */
-    FILE *file = fopen(path, "rb");
-    if (!file) return false;
-    const size_t size = fread(head, 1, sizeof head, file);
-    fclose(file);
-    return tsr_video_recognised(head, size) != 0;
-}
-
 /* Where the frames go while they come. */
 typedef struct frames_out {
     tool *t;

@@ -5,8 +5,6 @@
 
 #include "tool.h"
 
-/* True if the file holds a video, by its first bytes; moving pictures such as GIF are none. */
-bool eval_is_video(const char *path);
 /* Compares two clips and prints what is found: a table, with `per_frame` a line for each frame;
  * with `csv` a line for each frame alone; or JSON. Returns the exit code. */
 int eval_videos(tool *t, const char *original, const char *reconstruction, bool per_frame,

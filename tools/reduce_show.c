@@ -65,8 +65,23 @@ static void crop(sheet_picture *p) {
     p->width = p->height = side;
 }
 
-int reduce_show(tool *t, const tsr_token_set *set, const char *path, int fit, uint32_t frame,
-                const char *output) {
+/* The picture in the middle of a grey square. False: no memory. */
+static bool pad(sheet_picture *p) {
+    const int side = p->width > p->height ? p->width : p->height;
+    const int x = (side - p->width) / 2, y = (side - p->height) / 2;
+    uint8_t *rgb = malloc(3 * (size_t)side * (size_t)side);
+    if (!rgb) return false;
+    memset(rgb, 120, 3 * (size_t)side * (size_t)side);
+    for (int i = 0; i < p->height; ++i)
+        memcpy(rgb + 3 * ((size_t)(y + i) * (size_t)side + (size_t)x),
+               p->rgb + 3 * (size_t)i * (size_t)p->width, 3 * (size_t)p->width);
+    free(p->rgb);
+    *p = (sheet_picture){.rgb = rgb, .width = side, .height = side};
+    return true;
+}
+
+int reduce_show(tool *t, const tsr_token_set *set, const char *path, int fit, const char *view,
+                uint32_t frame, const char *output) {
     static const uint8_t white[3] = {255, 255, 255};
     overlay o;
     sheet_picture picture = {0};
@@ -86,12 +101,15 @@ int reduce_show(tool *t, const tsr_token_set *set, const char *path, int fit, ui
     tsr_status s =
         tsr_picture_read(t->ctx, path, white, &picture.rgb, &picture.width, &picture.height);
     if (s) return tool_fail(t, s);
+    if (fit == SHOW_AUTO && view && !strcmp(view, "crop")) fit = SHOW_CROP;
+    if (fit == SHOW_AUTO && view && !strcmp(view, "pad")) fit = SHOW_PAD;
     if (fit == SHOW_CROP) crop(&picture);
+    const bool padded = fit != SHOW_PAD || pad(&picture);
     /* every cell has whole pixels, so that outlines stand where the cells end */
     const int64_t least = o.rows < o.columns ? o.rows : o.columns;
     const int cell = (int)((SHORT_SIDE + least - 1) / least);
     o.page = (sheet_picture){.width = cell * (int)o.columns, .height = cell * (int)o.rows};
-    o.page.rgb = o.rows * o.columns > 1 << 20
+    o.page.rgb = o.rows * o.columns > 1 << 20 || !padded
                      ? NULL
                      : malloc(3 * (size_t)o.page.width * (size_t)o.page.height);
     if (o.page.rgb) {

@@ -92,17 +92,7 @@ const tsr_vit_tower_kind tsr_clip_vision = {
 
 /* ---- the family ---- */
 
-static bool recognise(const tsr_safetensors *file) {
-    return tsr_vit_tower_recognise(&tsr_clip_vision, file);
-}
-
-static void list_tensors(const tsr_model_source *source, tsr_weight_loader *loader) {
-    tsr_vit_tower_list(&tsr_clip_vision, source, loader);
-}
-
-static tsr_status open_model(tsr_device *device, const tsr_model_source *source, void **model) {
-    return tsr_vit_tower_open_file(&tsr_clip_vision, device, source, model);
-}
+TSR_VIT_TOWER_FAMILY(tsr_clip_vision)
 
 const tsr_family tsr_family_clip_vision = {
     .name = "clip-vision",

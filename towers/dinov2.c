@@ -112,17 +112,7 @@ const tsr_vit_tower_kind tsr_dinov2 = {
 
 /* ---- the family ---- */
 
-static bool recognise(const tsr_safetensors *file) {
-    return tsr_vit_tower_recognise(&tsr_dinov2, file);
-}
-
-static void list_tensors(const tsr_model_source *source, tsr_weight_loader *loader) {
-    tsr_vit_tower_list(&tsr_dinov2, source, loader);
-}
-
-static tsr_status open_model(tsr_device *device, const tsr_model_source *source, void **model) {
-    return tsr_vit_tower_open_file(&tsr_dinov2, device, source, model);
-}
+TSR_VIT_TOWER_FAMILY(tsr_dinov2)
 
 const tsr_family tsr_family_dinov2 = {
     .name = "dinov2",

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* projector.h: what stands between a tower and a language model in LLaVA and its successors: the
- * MLP that gives rows the language model's width, pooling of a frame's grid, and image_newline. */
+ * MLP that gives rows the language model's width, and image_newline. */
 #ifndef TOWERS_PROJECTOR_H
 #define TOWERS_PROJECTOR_H
 
-#include "../nn/grid_resize.h"
 #include "../nn/load_weights.h"
 #include "../ops/ops.h"
 
@@ -22,18 +21,5 @@ typedef struct tsr_projector {
 void tsr_projector_load(tsr_weight_loader *loader, int64_t width, tsr_projector *projector);
 /* Projects rows: x [..., D] -> [..., P]. */
 tsr_tensor *tsr_projector_run(tsr_run *r, const tsr_projector *projector, const tsr_tensor *x);
-
-/* How the grid of a frame becomes a smaller one. */
-typedef enum tsr_pool {
-    TSR_POOL_BILINEAR = 0, /* to ceil(n / 2) rows and columns; each reads 2 x 2 */
-    TSR_POOL_AVERAGE,      /* means of 2 x 2; an odd last row or column is left out */
-    TSR_POOL_MAX           /* greatest of 2 x 2; an odd last row or column is left out */
-} tsr_pool;
-/* Size of a grid after pooling; 0 rows or columns where nothing is left. */
-tsr_grid_size tsr_pool_size(tsr_pool pool, tsr_grid_size size);
-/* Pools `frames` grids [frames, size, channels] to [frames, tsr_pool_size, channels]. Errors:
- * MEMORY. */
-tsr_status tsr_pool_grids(tsr_context *ctx, tsr_pool pool, const float *from, int64_t frames,
-                          tsr_grid_size size, int64_t channels, float *to);
 
 #endif

@@ -118,5 +118,17 @@ tsr_status tsr_vit_tower_open_file(const tsr_vit_tower_kind *kind, tsr_device *d
                                    const tsr_model_source *source, void **model);
 void tsr_vit_tower_close_file(void **model);
 extern const tsr_tower_ops tsr_vit_tower_ops;
+/* Defines recognise, list_tensors and open_model of the family whose models are `kind`s. */
+#define TSR_VIT_TOWER_FAMILY(kind)                                                                 \
+    static bool recognise(const tsr_safetensors *file) {                                           \
+        return tsr_vit_tower_recognise(&(kind), file);                                             \
+    }                                                                                              \
+    static void list_tensors(const tsr_model_source *source, tsr_weight_loader *loader) {          \
+        tsr_vit_tower_list(&(kind), source, loader);                                               \
+    }                                                                                              \
+    static tsr_status open_model(tsr_device *device, const tsr_model_source *source,               \
+                                 void **model) {                                                   \
+        return tsr_vit_tower_open_file(&(kind), device, source, model);                            \
+    }
 
 #endif

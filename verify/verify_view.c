@@ -5,7 +5,7 @@
 
 #include "../codec/anyres.h"
 #include "../media/image.h"
-#include "../towers/projector.h"
+#include "../nn/grid_pool.h"
 #include "../towers/qwen_patches.h"
 #include "../towers/vit_tower.h"
 

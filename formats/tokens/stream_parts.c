@@ -157,6 +157,15 @@ static int quantised(float value, float scale) {
     return q > Q_MOST ? Q_MOST : q < -Q_MOST ? -Q_MOST : q;
 }
 
+void tsr_stream_round_row(tsr_codebook_type type, float *row, uint32_t channels) {
+    const float scale = type == TSR_CODEBOOK_INT8 ? scale_of(row, channels) : 0;
+    for (uint32_t j = 0; j < channels; ++j)
+        if (type == TSR_CODEBOOK_F16)
+            row[j] = tsr_f16_to_f32(tsr_f32_to_f16(row[j]));
+        else if (type == TSR_CODEBOOK_INT8)
+            row[j] = scale * (float)quantised(row[j], scale);
+}
+
 static tsr_status stage_row(tsr_stream_coder *c, const char *label, const tsr_token_stream *s,
                             const float *row, uint64_t i, uint64_t rows) {
     const uint64_t n = rows * s->channels, first = i * s->channels;

@@ -52,6 +52,8 @@ typedef struct tsr_stream_coder {
     size_t contexts_room, content_room, coded_room;
 } tsr_stream_coder;
 void tsr_stream_coder_free(tsr_stream_coder *coder);
+/* Rounds a codebook row as a stream with this type of codebook gives it back. */
+void tsr_stream_round_row(tsr_codebook_type type, float *row, uint32_t channels);
 
 static inline uint64_t tsr_stream_cells(const tsr_token_stream *s) {
     return (uint64_t)s->frames * s->rows * s->columns;

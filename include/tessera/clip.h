@@ -71,7 +71,8 @@ typedef struct tsr_clip {
     uint32_t *counts;                         /* [K] cells of each cluster */
     float *codebook;   /* [K, D] mean of the directions (features divided by their length) */
     float *gains;      /* [T, H, W] length of each feature */
-    double cosine;     /* mean over the cells between feature and codebook row */
+    double cosine;     /* mean over the cells between feature and codebook row; where a file is
+                          written, between feature and the row as stored */
     double perplexity; /* exp of the entropy of the counts */
     uint32_t passes;   /* of the last clustering */
     uint32_t tried;    /* numbers of clusters that were tried */
@@ -127,7 +128,7 @@ typedef struct tsr_clip_report {
     uint64_t tokens; /* codebook rows and newlines: tokens that go out */
     uint64_t bytes;  /* of the file; 0 where it went to a pipe, as are the next three */
     uint64_t codebook_bytes, map_bytes, gains_bytes; /* coded parts of all streams */
-    double cosine;                                   /* mean over the clips */
+    double cosine; /* mean over the clips, of the vectors as stored */
     double seconds;
     char device[300];
 } tsr_clip_report;
@@ -198,6 +199,41 @@ typedef struct tsr_clip_decode_report {
 tsr_status tsr_clip_decode_file(tsr_context *ctx, const char *input, const char *output,
                                 const tsr_clip_decode_settings *settings,
                                 tsr_clip_decode_report *report);
+
+/* ---- ids of token sets as streams ----------------------------------------------------------- */
+
+/* How tsr_set_streams_create works. */
+typedef struct tsr_set_streams_settings {
+    const char *stream;    /* name of the stream; default "ids" */
+    const char *source;    /* what made the ids; default NULL: nothing is said */
+    uint64_t weights_hash; /* of the source; default 0: unknown */
+    const char *into; /* a token file whose items get the stream behind those they have, found by
+                         the sets' keys; items without a set are written as they are. Default NULL:
+                         each set becomes an item with this stream alone */
+    tsr_codebook_type codebook_type; /* of the sets' codes; default TSR_CODEBOOK_F16 */
+    tsr_token_writer_settings file;  /* default tsr_token_writer_settings_default() */
+} tsr_set_streams_settings;
+/* Default settings of tsr_set_streams_create. */
+tsr_set_streams_settings tsr_set_streams_settings_default(void);
+
+/* A token file being written from the ids of token sets. */
+typedef struct tsr_set_streams tsr_set_streams;
+/* Begins the file. settings may be NULL, and its texts must stay. *streams is NULL on error.
+ * Errors: ARGUMENT, DAMAGED and UNSUPPORTED (`into` is damaged, has clips of videos), reading and
+ * writing errors. */
+tsr_status tsr_set_streams_create(tsr_context *ctx, const char *path,
+                                  const tsr_set_streams_settings *settings,
+                                  tsr_set_streams **streams);
+/* Writes the column "ids" [k] of a set: a grid of the set's where it has one, else one row. A
+ * column "codes" [K, D] becomes the stream's codebook; without it K is the greatest id and one.
+ * Errors: UNSUPPORTED (no ids), TOKENS (an id that is no code's), NOT_FOUND (`into` has no such
+ * key), ARGUMENT (a second set of one key, a stream of this name), writing errors. */
+tsr_status tsr_set_streams_append(tsr_set_streams *streams, const char *key,
+                                  const tsr_token_set *set);
+/* Completes the file; *streams becomes NULL also on error. */
+tsr_status tsr_set_streams_finish(tsr_set_streams **streams);
+/* Leaves nothing behind; *streams becomes NULL. NULL and a NULL *streams are accepted. */
+void tsr_set_streams_abandon(tsr_set_streams **streams);
 
 #endif /* TESSERA_EXPERIMENTAL */
 #ifdef __cplusplus

@@ -100,6 +100,26 @@ typedef enum tsr_attention_rows {
                                 take is left out, so that rows may sum to less than 1 */
 } tsr_attention_rows;
 
+/* Whether a picture goes through the tower in tiles beside the whole of it. */
+typedef enum tsr_tiling {
+    TSR_TILING_NONE = 0,
+    /* LLaVA-1.6's "anyres": of five canvases of 2, 3 or 2 x 2 tiles the one on which most of the
+       picture's pixels survive, padding left out again */
+    TSR_TILING_NEXT = 1,
+    /* LLaVA-OneVision's "anyres_max_9": of canvases of 1 x 1 to 6 x 6 tiles; above 9 tiles' worth
+       of patches the features are made smaller, bilinearly */
+    TSR_TILING_ONEVISION = 2
+} tsr_tiling;
+
+/* How grids of features are halved, as LLaVA-OneVision does with the frames of a video
+ * (mm_spatial_pool_mode). */
+typedef enum tsr_pooling {
+    TSR_POOLING_NONE = 0,
+    TSR_POOLING_BILINEAR = 1, /* to ceil(rows / 2) x ceil(columns / 2); OneVision's */
+    TSR_POOLING_AVERAGE = 2,  /* means of 2 x 2; an odd last row or column is left out */
+    TSR_POOLING_MAX = 3       /* greatest of 2 x 2; likewise */
+} tsr_pooling;
+
 /* What is computed of each picture. A struct of zeros asks for hidden layer 0; start from
  * tsr_features_settings_default. */
 typedef struct tsr_feature_request {
@@ -111,10 +131,16 @@ typedef struct tsr_feature_request {
     int attention_layer;                 /* 0..L-1, or TSR_LAYER_USUAL; default TSR_LAYER_USUAL */
     int project; /* 1: the features go through the projector. UNSUPPORTED of weights without one,
                     and with other layers than TSR_LAYER_USUAL. Default 0 */
+    tsr_tiling tiling; /* default TSR_TILING_NONE. UNSUPPORTED with several layers, keys, attention,
+                          and of towers that take pictures of any size */
+    tsr_pooling pooling; /* default TSR_POOLING_NONE. UNSUPPORTED with several layers, keys,
+                            attention and tiles */
 } tsr_feature_request;
 
-/* Features of one picture. N patches in rows of `columns`, row by row. Arrays that were not asked
- * for are NULL. Owned by whoever owns the struct. */
+/* Features of one picture. N patches in rows of `columns`, row by row. In tiles N rows of one
+ * column: those of the whole picture, then those of the canvas, row by row; where the projector's
+ * weights have an image_newline, it stands behind each row of the canvas. Arrays that were not
+ * asked for are NULL. Owned by whoever owns the struct. */
 typedef struct tsr_picture_features {
     uint32_t rows, columns; /* of the grid of patches; N = rows * columns */
     uint32_t channels;      /* of `features`: D, or the projector's */
@@ -124,6 +150,8 @@ typedef struct tsr_picture_features {
                                                  features are projected */
     float *keys;                              /* [N, D] */
     float *attention;                         /* [H, N] or [H, R, R] */
+    float *positions; /* in tiles: [N, 3] 0 of the whole picture or 1 of the canvas, row, column in
+                         it; NULL without */
 } tsr_picture_features;
 
 /* Computes features of pictures of any size. all[i] becomes those of pictures[i], which the caller

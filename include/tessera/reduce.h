@@ -72,7 +72,8 @@ typedef struct tsr_token_set_info {
     const float *features;     /* [k, D] */
     const int32_t *source_map; /* [N] token that holds the source token, or -1: dropped */
     const float *positions; /* [k, 3] frame, row, column, in cells of the source grid; of a merged
-                               token the mean over its source tokens */
+                               token the mean over its source tokens, of one without source tokens
+                               (size 0) zeros, which say nothing */
     const float *sizes;     /* [k] number of source tokens in a token */
     const char *stream;     /* name of the stream, "" where it has none */
 } tsr_token_set_info;

@@ -12,6 +12,10 @@ code_is 0
 json_ok
 is "keys of the document" "error rows tessera verb" "$(json '" ".join(sorted(d))')"
 is "a row" True "$(json 'any(r["by"] == "tessera" and r["median_ms"] >= r["min_ms"] > 0 for r in d["rows"])')"
+run bench --filter 'operators 576 cls' --seconds 0.001 --device cpu --json
+code_is 0
+is "a token operator" "operators 576 cls-attention-topk" "$(json '" ".join(r["name"] for r in d["rows"])')"
+is "its times" True "$(json 'd["rows"][0]["median_ms"] > 0 and d["rows"][0]["cpu_ms"] >= 0')"
 run bench --filter no-such-row
 code_is 0
 out_empty

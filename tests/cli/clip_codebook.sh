@@ -103,8 +103,9 @@ code_is 0
 # ---- back, and a second reader ------------------------------------------------------------------------
 for options in "--codebook-type f32 --coding raw" "--codebook-type f16 --gains" "--codebook-type int8 --gains"; do
     # shellcheck disable=SC2086
-    run encode one.safetensors --clip-codebook 14 $options -o t.tess -f -q
+    run encode one.safetensors --clip-codebook 14 $options -o t.tess -f --json
     code_is 0
+    mv out report.json
     run decode t.tess -o back.safetensors -f
     code_is 0
     err_has '^back\.safetensors: features of 1 clip'
@@ -125,7 +126,7 @@ for i in range(378):
     a, b = row(x, i), row(t["one/features"], i)
     near += sum(p * q for p, q in zip(a, b)) / math.sqrt(sum(p * p for p in a) * sum(q * q for q in b))
 print(t["one/ids"] == s["ids"], t["one/codebook"] == sum(s["codebook"], []), t["one/image_newline"] == s["newline"],
-      t.get("one/gains") == s.get("gains"), near / 378 > 0.995)
+      t.get("one/gains") == s.get("gains"), abs(near / 378 - json.load(open("report.json"))["cosine"]) < 2e-7) # of what is stored
 PY
 )"
 done

@@ -75,6 +75,52 @@ d = ast.literal_eval(head[10:10 + head[8] + 256 * head[9]].decode())
 meta = z.read("__metadata__.npy"); at = 10 + meta[8] + 256 * meta[9]
 names = sorted(n.split("/")[1] for n in z.namelist() if n.startswith("p0") and "class" not in n)
 print(*names, d["descr"], d["shape"], json.loads(meta[at:])["tessera.schema"])')"
+# tiles beside the whole picture: rows are those of the tiles alone, a newline behind each row of them
+python3 - <<'PY'
+import json, struct
+data = open("clip/model.safetensors", "rb").read()
+size = struct.unpack("<Q", data[:8])[0]
+head, body = json.loads(data[8:8 + size]), data[8 + size:]
+n = head["multi_modal_projector.linear_2.bias"]["shape"][0]
+head["image_newline"] = {"dtype": "F32", "shape": [n], "data_offsets": [len(body), len(body) + 4 * n]}
+text = json.dumps(head).encode()
+open("llava.safetensors", "wb").write(struct.pack("<Q", len(text)) + text + body + struct.pack("<%df" % n, *range(n)))
+def part(name, first, width):
+    data = bytes((x * 7 + y * 13 + c * 50) % 256 for y in range(56) for x in range(first, first + width) for c in range(3))
+    open(name, "wb").write(b"P6\n%d 56\n255\n" % width + data)
+part("wide.ppm", 0, 112), part("left.ppm", 0, 56), part("right.ppm", 56, 56)
+PY
+run features wide.ppm -t llava.safetensors -o wide.safetensors --project --anyres next --device cpu -q
+code_is 0
+run features wide.ppm -t llava.safetensors -o one-vision.safetensors --project --anyres onevision --device cpu -q
+code_is 0
+run features left.ppm right.ppm -t llava.safetensors -o halves.safetensors --project --device cpu -q
+code_is 0
+run features left.ppm -t llava.safetensors -o pooled.safetensors --project --pool average --device cpu -q
+code_is 0
+is "tiles, newlines, positions, pooled" "[52, 96] True True (1.0, 3.0, 8.0) next True" "$(python3 - <<'PY'
+from look import *
+(wide, meta), halves, pooled = read("wide.safetensors"), read("halves.safetensors")[0], read("pooled.safetensors")[0]
+left, right = halves["left.ppm/features"], halves["right.ppm/features"]
+want = b"".join(left[2][1536 * y:1536 * y + 1536] + right[2][1536 * y:1536 * y + 1536] + wide["image_newline"][2] for y in range(4))
+number = lambda t, i, c: struct.unpack_from("<f", t[2], 384 * i + 4 * c)[0]
+near = lambda c: abs(sum(number(left, i, c) for i in (0, 1, 4, 5)) / 4 - number(pooled["features"], 0, c)) < 1e-5
+print(wide["features"][1], wide["features"][2][16 * 384:] == want, wide == read("one-vision.safetensors")[0],
+      struct.unpack("<3f", wide["positions"][2][-12:]), meta["tiles"], pooled["features"][1] == [4, 96] and all(map(near, range(96))))
+PY
+)"
+fails 4 'wanted the features of one layer alone in tiles or pooled' features wide.ppm -t clip -o x.safetensors --anyres next --keys
+fails 4 'wanted a tower of pictures of one size for tiles' features wide.ppm -t qwen2-5-vl -o x.safetensors --anyres next
+# the file says how pictures became its grid, and operators hand it on: a crop shows what only the crop holds
+run reduce all.safetensors --key p0.ppm -o few.safetensors --op cls-attention-topk:k=5
+code_is 0
+for fit in auto crop stretch pad; do
+    run reduce few.safetensors --key p0.ppm --op cls-attention-topk:k=5 --show pictures/p0.ppm --fit $fit -o $fit.png
+    code_is 0
+done
+cmp -s auto.png crop.png || complain "--show does not know the fit"
+cmp -s pad.png stretch.png && complain "--fit pad is stretch"
+
 # operators read it
 run reduce all.safetensors -o less.safetensors --op cls-attention-topk:k=5
 code_is 0

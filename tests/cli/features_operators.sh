@@ -83,10 +83,10 @@ if "$TESSERA" devices --json 2>/dev/null | grep -q '"vulkan:0"'; then
     code_is 0
     same one-by-one.safetensors gpu.safetensors 0
     # an operator that is the host's between tower and projector
-    run features pictures -t clip -o apart.safetensors --device vulkan:0 $ask --op halving-merge:target=5 --project --json
+    run features pictures -t clip -o apart.safetensors --device vulkan:0 $ask --op bipartite-merge:r=5,class_token=yes --project --json
     code_is 0
     is "where" "cpu" "$(json '" ".join(s["ran_on"] for s in d["operators"]["steps"])')"
-    run features pictures -t clip -o apart-cpu.safetensors --device cpu $ask --op halving-merge:target=5 --project -q
+    run features pictures -t clip -o apart-cpu.safetensors --device cpu $ask --op bipartite-merge:r=5,class_token=yes --project -q
     same apart.safetensors apart-cpu.safetensors 1e-4
 else
     echo "left out: a tower on a GPU: no Vulkan device"

@@ -8,6 +8,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 # Headers that only those parts may ask for: here they are as good as absent.
 for header in dnnl.h oneapi/dnnl/dnnl.h volk.h vulkan/vulkan.h curl/curl.h jpeglib.h tiffio.h webp/decode.h webp/encode.h \
+    webp/demux.h libavformat/avformat.h libavcodec/avcodec.h libavfilter/avfilter.h libavutil/imgutils.h libavutil/pixdesc.h \
     gif_lib.h openjpeg.h avif/avif.h jxl/decode.h libheif/heif.h archive.h archive_entry.h; do
     mkdir -p "$work/absent/$(dirname $header)"
     echo "#error $header is asked for" >"$work/absent/$header"
@@ -15,10 +16,10 @@ done
 cmake -S "$source" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O0 -I$work/absent" \
     -DTESSERA_VULKAN=OFF -DTESSERA_ONEDNN=OFF -DTESSERA_FETCH=OFF -DTESSERA_TESTS=ON \
     -DTESSERA_JPEG=OFF -DTESSERA_TIFF=OFF -DTESSERA_WEBP=OFF -DTESSERA_GIF=OFF -DTESSERA_JPEG2000=OFF \
-    -DTESSERA_AVIF=OFF -DTESSERA_JXL=OFF -DTESSERA_HEIF=OFF -DTESSERA_ARCHIVE=OFF -DTESSERA_FFTW=OFF -DTESSERA_WERROR=ON >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+    -DTESSERA_AVIF=OFF -DTESSERA_JXL=OFF -DTESSERA_HEIF=OFF -DTESSERA_ARCHIVE=OFF -DTESSERA_VIDEO=OFF -DTESSERA_FFTW=OFF -DTESSERA_WERROR=ON >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 cmake --build "$work/build" >"$work/log" 2>&1 || { grep -E 'error|undefined|warning' "$work/log"; exit 1; }
 libraries=$(ldd "$work/build/tessera")
-for name in libjpeg libtiff libwebp libgif libopenjp2 libavif libjxl libheif libarchive dnnl libvulkan libcurl; do
+for name in libjpeg libtiff libwebp libgif libopenjp2 libavif libjxl libheif libarchive libavformat libavcodec libavfilter dnnl libvulkan libcurl; do
     if grep -q "$name" <<<"$libraries"; then
         echo "still linked: $(grep "$name" <<<"$libraries")"
         exit 1
@@ -36,13 +37,17 @@ done
 (cd "$work" && tar cf a.tar samples/weave.png)
 message=$("$work/build/tessera" encode "$work/a.tar" -o "$work/x.tess" --device cpu 2>&1) && { echo "encode of a tar must fail"; exit 1; }
 grep -q "a.tar: wanted pictures, got a tar archive (this build was made without libarchive;" <<<"$message" || { echo "encode of a tar: got $message"; exit 1; }
+# So is a video, while a folder of pictures is still read as one.
+message=$("$work/build/tessera" frames "$source/tests/golden/video-in/timing/one-frame.mp4" 2>&1) && { echo "frames of a video must fail"; exit 1; }
+grep -q "this build was made without FFmpeg; -DTESSERA_VIDEO=ON brings it" <<<"$message" || { echo "frames of a video: got $message"; exit 1; }
+[ "$("$work/build/tessera" frames "$work/samples" -q | wc -l)" -gt 2 ] || { echo "frames of a folder: wanted some"; exit 1; }
 # Without libcurl fetch still says what to get and where to put it.
 message=$("$work/build/tessera" fetch titok-s128 --to "$work/models" 2>&1) && { echo "fetch without libcurl must fail"; exit 1; }
 grep -q "no libcurl; get https://.*model.safetensors.*$work/models/model.safetensors" <<<"$message" ||
     { echo "fetch without libcurl: got $message"; exit 1; }
 # Of the tests, those that ask about the missing parts themselves or depend on them.
 (cd "$work/build" && ctest -j 2 --no-tests=error --output-on-failure --output-junit tests.xml --test-output-size-passed 1000000 \
-    -R '^(test_(devices|recorder|fork|image|picture_write|source|source_tar|encode_sources)|device_list|source_inputs|bad_input|kept_outputs|picture_formats|piped_pictures|picture_kinds)(_|$)') \
+    -R '^(test_(devices|recorder|fork|image|picture_write|source|source_tar|encode_sources|video)|device_list|source_inputs|bad_input|kept_outputs|picture_formats|piped_pictures|picture_kinds)(_|$)') \
     >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 bash "$source/scripts/test-summary.sh" "$work/build"
 # A format whose library was left out is known by name all the same.

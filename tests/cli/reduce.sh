@@ -113,4 +113,36 @@ is "no frame" "[] []" "$(json '"%s %s" % (d["plans"][0]["indices"], d["plans"][0
 run reduce --explain cls-attention-topk
 code_is 0
 out_has '^formula: '
+# ids of sets as streams of a token file, one behind the other
+python3 - <<'PY'
+import json, struct
+parts = {"a/features": ([6, 2], [0, 0, 4, 0, 0, 4, 4, 0, 0, 0, 0, 4]), "a/codes": ([3, 2], [0, 0, 4, 0, 0, 4])}
+head, body = {"__metadata__": {"tessera.grid/a": "1,2,3", "tower": "a tower"}}, b""
+for name, (shape, values) in parts.items():
+    data = struct.pack("<%df" % len(values), *values)
+    head[name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(body), len(body) + len(data)]}
+    body += data
+text = json.dumps(head).encode()
+open("codes.safetensors", "wb").write(struct.pack("<Q", len(text)) + text + body)
+PY
+run reduce codes.safetensors -o coarse.tess --op nearest-code --stream coarse
+code_is 0
+run reduce codes.safetensors -o both.tess --op nearest-code --into coarse.tess
+code_is 0
+run info --check both.tess
+code_is 0
+run info -v both.tess
+code_is 0
+out_has 'stream coarse: 1x2x3 cells below 3, .* of a tower$'
+out_has 'stream ids: 1x2x3 cells below 3, .* of a tower$'
+if command -v zstd >/dev/null; then
+    python3 "$SOURCE/examples/read_clip_codebook.py" both.tess both.json >/dev/null || complain "read_clip_codebook.py"
+    is "streams" "coarse [0, 1, 2, 1, 0, 2] 4.0 ids [0, 1, 2, 1, 0, 2] 4.0" "$(python3 -c 'import json
+print(*("%s %s %s" % (s["name"], s["ids"], s["codebook"][1][0]) for s in json.load(open("both.json"))))')"
+fi
+fails 2 'wanted another name than that of a stream it has, got coarse' reduce codes.safetensors -o x.tess --op nearest-code --stream coarse --into both.tess
+fails 4 'wanted a column ids of 6 whole numbers' reduce one.safetensors -o x.tess --op cls-attention-topk:k=6
+fails 2 'wanted -o OUT.tess' reduce one.safetensors -o x.safetensors --op cls-attention-topk:k=6 --stream a
+[ ! -e x.tess ] || complain "a refused stream left a file"
+
 finish

@@ -16,6 +16,19 @@ echo before >small/old.png
 fails 3 'small/old.png.*No space left' decode p.tess -f -o small/old.png --device cpu
 is "the older file" before "$(cat small/old.png)"
 no_leftovers small
+# a video, and a folder of its frames
+if built_with video; then
+    mkdir frames
+    picture frames/0.ppm 300 200 1
+    "$TESSERA" encode --as-video frames -o clip.tess --device cpu -q || complain "encode --as-video"
+    for output in x.mkv x.nut x.gif frames/; do
+        lossless=--lossless
+        [ $output != x.gif ] || lossless=-q
+        fails 3 "small/.*No space left" decode clip.tess -f -o small/$output $lossless --device cpu
+        absent small/${output%/}
+        no_leftovers small
+    done
+fi
 # a data set: no folder, no half of one, and an older one stays
 rm small/old.png
 python3 - <<'PY'

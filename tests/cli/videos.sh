@@ -45,6 +45,12 @@ for i in 1 2 10; do printf 'P6\n2 2\n255\n%b' '\x10\x20\x30\x10\x20\x30\x10\x20\
 "$TESSERA" encode --as-video frames --rate 10 -o folder.tess --device cpu -q || complain "encode a folder"
 is "items of a folder" 3 "$("$TESSERA" info folder.tess | awk '$1 == "items" {print $2}')"
 
+# Exact times go into the file and come out of it.
+"$TESSERA" encode "$clips/timing/vfr.mkv" -o times.tess --device cpu -q
+"$TESSERA" decode times.tess -o back.mkv --device cpu -q || complain "decode of a clip"
+is "times of a clip that was decoded" "$("$TESSERA" frames "$clips/timing/vfr.mkv" -q | awk 'NR > 1 {print $1, $2}')" \
+    "$("$TESSERA" frames back.mkv -q | awk 'NR > 1 {print $1, $2}')"
+
 # Damage: what is whole is kept under another name, or with skip as it is; the exit code says so.
 message=$("$TESSERA" encode "$clips/damaged/truncated.mp4" -o cut.tess --device cpu -q 2>&1)
 is "exit code of a cut video" 1 $?

@@ -25,6 +25,7 @@ static const char *const recorded[][3] = {
     {"cls-sum-topk:k=100,start=1", "diverse-maxsum:k=70", "coverage-greedy:k=12"},
     {"pool-1d:stride=3", "dpc-knn:k=20,neighbours=4", "nearest-code:features=codes"},
     {"pyramid-pool:window=2", "bipartite-merge:r=30,metric=features", "diverse-kcentre:k=9"},
+    {"region:box=2+1+16+11", "slow-fast-pool:spatial_stride=2", "halving-merge:target=9"},
     {"query-relevance:range=unit", "weighted-pool:window=1+4+6,temperature=0.5",
      "nearest-code:rule=cos"},
 };
@@ -201,10 +202,10 @@ START_TEST(one_submission_and_what_the_cpu_makes) {
 }
 END_TEST
 
-/* halving-merge has no recorded form; so has bipartite-merge with a class token. */
+/* A class token is the host's. */
 START_TEST(the_host_between_two_programs) {
-    static const char *const ops[3] = {"cls-attention-topk:k=200", "halving-merge:target=120",
-                                       "diverse-maxmin:k=48"};
+    static const char *const ops[3] = {
+        "cls-attention-topk:k=200", "bipartite-merge:r=80,class_token=yes", "diverse-maxmin:k=48"};
     tsr_context *ctx = tsr_device_context(everywhere_device("cpu", NULL));
     tsr_token_set *set = make(ctx, false), *cpu = reduce(ctx, set, ops, "cpu", NULL);
     for (int v = 0; v < everywhere_vulkan_count(); ++v) {

@@ -5,10 +5,9 @@
 
 #include "everywhere.h"
 #include "needs.h"
-#include "nn/grid_resize.h"
+#include "nn/grid_pool.h"
 #include "open_device.h"
 #include "tiny_model.h"
-#include "towers/projector.h"
 #include "towers/vit_tower.h"
 
 #include <math.h>
