@@ -484,7 +484,7 @@ const verb verb_reduce = {
         "tessera reduce features.safetensors --op cls-attention-topk:k=64 --show cat.jpg -o "
         "cat.png\n"
         "# ids of the nearest of the codes in the file, beside the items' own ids\n"
-        "tessera reduce features.safetensors -o both.tess --op nearest-code --stream semantic "
+        "tessera reduce f.safetensors -o both.tess --op nearest-code --stream semantic "
         "--into "
         "photos.tess\n"
         "# what is best for 64 tokens?\n"
