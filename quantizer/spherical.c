@@ -16,6 +16,17 @@ enum { COLUMNS = 64, ROWS = 192, RELEASED_FIRST = 12 };
 
 /* ---- labels ---------------------------------------------------------------------------------- */
 
+/* What spares a row its look at the centroids (Hamerly 2010, for directions): the cosine to its own
+ * was above every other by `gap`, and between two unit rows a cosine changes by no more than one of
+ * them moves. */
+typedef struct bounds {
+    float *gap;            /* [n] after errors of rounding; <= 0: the row looks */
+    float *direction;      /* [k, dim] of the centroids at the last look */
+    double *drift;         /* [k] how far each has moved since */
+    double greatest, next; /* of drift */
+    bool known;            /* there was a look before */
+} bounds;
+
 /* Rows that look for their centroid, and what they find. */
 typedef struct labelling {
     const float *x; /* [n, dim] */
@@ -29,6 +40,8 @@ typedef struct labelling {
     const tsr_gemm_kernels *gemm;
     tsr_gemm_panels panels; /* centroids divided by their length */
     float *half;            /* [k], rounded up to panels: 0, and infinity past k */
+    float *picked;          /* [workers, ROWS, dim] rows of a tile that look */
+    bounds *bounds;         /* of those who label several times; NULL: every row looks */
 } labelling;
 
 /* Looks at every centroid; parallel and scaled ones tie exactly, since nothing is rounded to f32.
@@ -63,6 +76,7 @@ static void take_label(const labelling *l, int64_t i, int32_t label, float margi
     else if (!(margin >= near))
         label = decide(l, row, &margin);
     l->labels[i] = label;
+    if (l->bounds) l->bounds->gap[i] = (float)((double)margin - 2 * near);
     if (l->margins) l->margins[i] = margin;
     if (!l->distances) return;
     const double lengths = sqrt(tsr_dot(row, row, l->dim)) * l->length[label];
@@ -71,22 +85,44 @@ static void take_label(const labelling *l, int64_t i, int32_t label, float margi
                     : 1;
 }
 
+/* Whether row i has to look, now that the centroids have drifted. */
+static bool must_look(const labelling *l, int64_t i) {
+    bounds *b = l->bounds;
+    if (!b || !b->known) return true;
+    const double own = b->drift[l->labels[i]];
+    const double other = own < b->greatest ? b->greatest : b->next;
+    /* the last term is more than the rounding to f32 */
+    b->gap[i] = (float)((double)b->gap[i] - own - other - 0x1p-22);
+    return b->gap[i] <= 0;
+}
+
 /* tsr_tile_fn: rows of one tile against all centroids. */
 static void label_tile(void *arg, int64_t tile, int worker) {
     const labelling *l = arg;
     const int64_t from = tile * ROWS, rows = l->n - from < ROWS ? l->n - from : ROWS;
+    const float *x = l->x + from * l->dim;
     tsr_code_best best[ROWS];
-    (void)worker;
+    int32_t index[ROWS];
+    int64_t count = 0;
     for (int64_t i = 0; i < rows; ++i)
+        if (must_look(l, from + i)) index[count++] = (int32_t)i;
+    if (count == 0) return;
+    if (count < rows) {
+        float *picked = l->picked + worker * ROWS * l->dim;
+        for (int64_t i = 0; i < count; ++i)
+            memcpy(picked + i * l->dim, x + index[i] * l->dim, sizeof *x * (size_t)l->dim);
+        x = picked;
+    }
+    for (int64_t i = 0; i < count; ++i)
         best[i] = (tsr_code_best){-INFINITY, -INFINITY, 0};
-    l->gemm->nearest(l->x + from * l->dim, l->dim, rows, &l->panels, l->half, 0, l->k, true, best);
-    for (int64_t i = 0; i < rows; ++i) {
-        const float *row = l->x + (from + i) * l->dim;
+    l->gemm->nearest(x, l->dim, count, &l->panels, l->half, 0, l->k, true, best);
+    for (int64_t i = 0; i < count; ++i) {
+        const float *row = x + i * l->dim;
         const double own = l->unit ? 1 : sqrt(tsr_dot(row, row, l->dim));
         const double apart = (double)best[i].best - (double)best[i].second;
         /* Rows of lengths that f32 products do not bear are looked at again. */
         const bool plain = own > 1e-15 && own < 1e18;
-        take_label(l, from + i, best[i].id, plain ? (float)(apart / own) : 0);
+        take_label(l, from + index[i], best[i].id, plain ? (float)(apart / own) : 0);
     }
 }
 
@@ -111,12 +147,32 @@ static tsr_status label_by_device(tsr_device *device, const labelling *l) {
     return status;
 }
 
+/* Notes how far centroid c has moved. */
+static void note_drift(bounds *b, int64_t c, double square) {
+    b->drift[c] = sqrt(square);
+    if (c == 0) b->greatest = b->next = 0;
+    if (b->drift[c] >= b->greatest) {
+        b->next = b->greatest;
+        b->greatest = b->drift[c];
+    } else if (b->drift[c] > b->next) {
+        b->next = b->drift[c];
+    }
+}
+
+/* unit [k, dim]: their directions, in place of those before. */
 static void pack_centroids(labelling *l, float *unit, float *panels, double *length) {
     const int64_t cols = l->gemm->cols;
-    for (int64_t c = 0; c < l->k; ++c)
-        for (int64_t j = 0; j < l->dim; ++j)
-            unit[c * l->dim + j] =
-                length[c] > 0 ? (float)((double)l->centroids[c * l->dim + j] / length[c]) : 0;
+    for (int64_t c = 0; c < l->k; ++c) {
+        double square = 0;
+        for (int64_t j = 0; j < l->dim; ++j) {
+            const int64_t at = c * l->dim + j;
+            const float now = length[c] > 0 ? (float)((double)l->centroids[at] / length[c]) : 0;
+            const double d = (double)now - (double)unit[at];
+            square += d * d;
+            unit[at] = now;
+        }
+        if (l->bounds) note_drift(l->bounds, c, square);
+    }
     l->gemm->pack(panels, unit, l->dim, l->k, 1, l->dim);
     l->panels = (tsr_gemm_panels){panels, l->dim, l->k, l->dim, false};
     for (int64_t c = 0; c < (l->k + cols - 1) / cols * cols; ++c)
@@ -135,12 +191,16 @@ static tsr_status label(tsr_device *device, labelling *l) {
     if (!status && tsr_device_is_plain_cpu(device)) {
         l->gemm = tsr_gemm_select(device);
         const size_t wide = tsr_gemm_panel_floats(l->gemm, 1, l->k);
-        float *unit = tsr_scratch_take_raw(&s, k * dim, sizeof *unit, "cosine clusters: codes");
+        float *unit = l->bounds ? l->bounds->direction
+                                : tsr_scratch_take(&s, k * dim, sizeof *unit, "directions");
+        const size_t buffers = l->bounds ? (size_t)tsr_thread_count(ctx) * ROWS : 0;
+        l->picked = tsr_scratch_take_raw(&s, buffers * dim, sizeof *l->picked, "rows that look");
         float *panels = tsr_scratch_take_raw(&s, wide * dim, sizeof *panels, "packed centroids");
         l->half = tsr_scratch_take_raw(&s, wide, sizeof *l->half, "packed centroids");
         if (!(status = s.status)) {
             pack_centroids(l, unit, panels, l->length);
             tsr_parallel(ctx, (l->n + ROWS - 1) / ROWS, label_tile, l);
+            if (l->bounds) l->bounds->known = true;
         }
     }
     tsr_scratch_free(&s);
@@ -221,8 +281,8 @@ static double move(const sum_work *w, const int32_t *counts, const float *centro
     return sqrt(moved);
 }
 
-static tsr_status iterate(tsr_device *device, sum_work *w, uint32_t passes, float *centroids,
-                          float *next, tsr_spherical_result *result) {
+static tsr_status iterate(tsr_device *device, sum_work *w, bounds *bounds, uint32_t passes,
+                          float *centroids, float *next, tsr_spherical_result *result) {
     tsr_context *ctx = tsr_device_context(device);
     labelling l = {.x = w->unit,
                    .n = w->n,
@@ -231,7 +291,8 @@ static tsr_status iterate(tsr_device *device, sum_work *w, uint32_t passes, floa
                    .unit = true,
                    .centroids = centroids,
                    .labels = result->labels,
-                   .margins = result->margins};
+                   .margins = result->margins,
+                   .bounds = bounds};
     for (result->passes = 0;;) {
         const tsr_status status = label(device, &l);
         if (status) return status;
@@ -295,7 +356,16 @@ tsr_status tsr_spherical_kmeans_unit(tsr_device *device, const float *unit, int6
     w.sums = tsr_scratch_take(&s, values, sizeof *w.sums, "cosine clusters: sums");
     w.summed = tsr_scratch_take(&s, rows, sizeof *w.summed, "cosine clusters: labels");
     w.changed = tsr_scratch_take(&s, rows, sizeof *w.changed, "cosine clusters: labels");
-    status = s.status ? s.status : iterate(device, &w, passes, centroids, next, result);
+    /* Margins are those of the last pass: then every row looks. */
+    const bool bounded = !result->margins && tsr_device_is_plain_cpu(device);
+    bounds b = {0};
+    if (bounded) {
+        b.gap = tsr_scratch_take(&s, rows, sizeof *b.gap, "cosine clusters: gaps");
+        b.direction = tsr_scratch_take(&s, values, sizeof(float), "directions");
+        b.drift = tsr_scratch_take(&s, (size_t)k, sizeof(double), "cosine clusters: drift");
+    }
+    status = s.status ? s.status
+                      : iterate(device, &w, bounded ? &b : NULL, passes, centroids, next, result);
     tsr_scratch_free(&s);
     return status;
 }

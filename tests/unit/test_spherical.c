@@ -17,16 +17,22 @@ typedef struct made {
     tsr_spherical_result result;
 } made;
 
-static void cluster(int threads, const float *x, int64_t n, int64_t k, const float *first,
-                    made *m) {
+static void cluster_some(int threads, const float *x, int64_t n, int64_t k, const float *first,
+                         bool margins, made *m) {
     static float centroids[N * DIM];
     own_device d = open_own_device("cpu", threads);
-    m->result = (tsr_spherical_result){
-        .labels = m->labels, .margins = m->margins, .counts = m->counts, .codebook = m->codebook};
+    m->result =
+        (tsr_spherical_result){.labels = m->labels, .counts = m->counts, .codebook = m->codebook};
+    if (margins) m->result.margins = m->margins;
     memcpy(centroids, first, sizeof *first * (size_t)(k * DIM));
     ck_assert_int_eq(tsr_spherical_kmeans(d.device, x, n, DIM, k, PASSES, centroids, &m->result),
                      TSR_OK);
     close_own_device(&d);
+}
+
+static void cluster(int threads, const float *x, int64_t n, int64_t k, const float *first,
+                    made *m) {
+    cluster_some(threads, x, n, k, first, true, m);
 }
 
 static void canonical(int64_t n, int64_t k, made *m) {
@@ -64,6 +70,28 @@ START_TEST(threads_change_nothing) {
     expect_equal_i32("labels", a.labels, b.labels, N);
     ck_assert_int_eq(memcmp(a.codebook, b.codebook, sizeof *x * K * DIM), 0);
     ck_assert_int_eq(memcmp(a.margins, b.margins, sizeof a.margins), 0);
+}
+END_TEST
+
+/* Without margins most rows need not look again in later passes. Rows that stand twice, negated or
+ * right between two centroids are among them. */
+START_TEST(rows_that_need_not_look_keep_their_labels) {
+    random_normals(x, N * DIM);
+    for (int i = 0; i < 60; ++i)
+        for (int j = 0; j < DIM; ++j) {
+            x[(100 + i) * DIM + j] = x[(i % K) * DIM + j] + x[(i + 1) % K * DIM + j];
+            x[(200 + i) * DIM + j] = -x[(300 + i) * DIM + j];
+            x[(400 + i) * DIM + j] = i < 3 ? 0 : x[(500 + i) * DIM + j];
+        }
+    for (int threads = 1; threads < 4; threads += 2)
+        for (int64_t k = 2; k <= 40; k += 19) {
+            cluster_some(1, x, N, k, x, true, &a);
+            cluster_some(threads, x, N, k, x, false, &b);
+            ck_assert_uint_gt(a.result.passes, 4);
+            ck_assert_uint_eq(a.result.passes, b.result.passes);
+            expect_equal_i32("labels", a.labels, b.labels, N);
+            ck_assert_int_eq(memcmp(a.codebook, b.codebook, sizeof *x * (size_t)k * DIM), 0);
+        }
 }
 END_TEST
 
@@ -172,5 +200,6 @@ START_TEST(the_elbow) {
 END_TEST
 
 TEST_MAIN("spherical", the_order_of_first_centroids_vanishes, threads_change_nothing,
+          rows_that_need_not_look_keep_their_labels,
           labels_and_codebook_are_what_they_are_said_to_be, as_many_clusters_as_rows_are_the_rows,
           sizes_are_checked, what_has_no_direction, the_elbow)
