@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* encode_videos.c: videos to one token file, a clip each, a frame an item. The reader's thread
- * takes the chosen frames and puts marks around those of a clip; at the end of the pipeline the
- * marks open and close the clip in the file. Nothing is held for a frame but what is on its way. */
+/* encode_videos.c: videos to one token file, a clip each, a frame an item, or with a tokenizer of
+ * video as many frames as its tiles have. The reader's thread takes the chosen frames and puts
+ * marks around those of a clip; at the end of the pipeline the marks open and close the clip in the
+ * file. Nothing is held for a frame but what is on its way. */
 #include "../datasets/source_parts.h"
 #include "../formats/file.h"
 #include "../formats/tokens/token_layout.h"
@@ -12,7 +13,7 @@
 #include <string.h>
 #include <tessera/videos.h>
 
-enum { ON_THE_WAY = 1024 }; /* frames whose times are remembered: more than a pipeline holds */
+enum { ON_THE_WAY = 1024 }; /* items whose times are remembered: more than a pipeline holds */
 
 /* A mark of one video: where its clip begins, with its facts, or ends. */
 typedef struct clip_mark {
@@ -33,12 +34,16 @@ typedef struct videos {
     int at;
     bool began, failed;             /* its clip; its reading, which was told */
     char key[TSR_TESS_MAX_KEY + 1]; /* of its clip */
-    const tsr_video_frame *held;    /* the first frame, while the mark before it passes */
+    const tsr_video_frame *held;    /* a frame that was read and belongs to the next step */
     const tsr_frame_pick *held_pick;
+    tsr_sample *failure; /* that was met inside an item's frames and comes behind them */
     uint64_t sent;
     int remarks; /* in the report */
-    /* both ends': a frame's time is written before the frame is sent */
-    tsr_clip_frame times[ON_THE_WAY];
+    /* both ends': an item's times are written before it is sent */
+    bool of_video;               /* the tokenizer's tiles have frames */
+    uint32_t window;             /* frames of an item at most */
+    tsr_clip_frame *times;       /* [ON_THE_WAY, window] */
+    uint32_t counts[ON_THE_WAY]; /* frames of each */
     /* the consumer's: */
     uint64_t consumed;
 } videos;
@@ -129,34 +134,62 @@ static tsr_status open_next(videos *v, tsr_context *ctx) {
     return tsr_frames_open(ctx, path, &s, &v->s->frames, NULL, NULL, &v->frames);
 }
 
-/* Sends what is known of a failure in the place of a frame. */
-static tsr_status send_failure(videos *v, tsr_context *ctx, tsr_status status, tsr_feed *f) {
-    f->sample = tsr_sample_new(ctx, 0, v->key, v->inputs[v->at]);
-    return f->sample ? tsr_sample_spoil(ctx, f->sample, status) : TSR_ERROR_MEMORY;
+/* What is known of a failure, which takes the place of an item. */
+static tsr_status note_failure(const videos *v, tsr_context *ctx, tsr_status status,
+                               tsr_sample **sample) {
+    *sample = tsr_sample_new(ctx, 0, v->key, v->inputs[v->at]);
+    return *sample ? tsr_sample_spoil(ctx, *sample, status) : TSR_ERROR_MEMORY;
 }
 
-static tsr_status send_frame(videos *v, tsr_context *ctx, const tsr_video_frame *frame,
-                             const tsr_frame_pick *pick, tsr_feed *f) {
-    char key[TSR_TESS_MAX_KEY + 32];
+/* Takes the frame into the item that is being filled, whose room is for `window` of them. */
+static void take_frame(videos *v, const tsr_video_frame *frame, const tsr_frame_pick *pick,
+                       tsr_feed *f) {
     const size_t bytes = (size_t)frame->width * frame->height * 3;
+    const uint64_t slot = v->sent % ON_THE_WAY;
     const bool times = frame->pts != TSR_NO_TIME;
-    snprintf(key, sizeof key, "%s/%06llu", v->key, (unsigned long long)pick->index);
-    v->times[v->sent++ % ON_THE_WAY] = (tsr_clip_frame){
+    memcpy(f->image.rgb + v->counts[slot] * bytes, frame->rgb, bytes);
+    v->times[slot * v->window + v->counts[slot]++] = (tsr_clip_frame){
         .pts = times ? frame->pts : (int64_t)pick->index,
         .duration = frame->duration > 0 && times ? (uint64_t)frame->duration : !times};
+}
+
+/* Sends an item: this frame and, of a tokenizer of video, those behind it of the same size. */
+static tsr_status send_frames(videos *v, tsr_context *ctx, const tsr_video_frame *frame,
+                              const tsr_frame_pick *pick, tsr_feed *f) {
+    char key[TSR_TESS_MAX_KEY + 32];
+    const uint32_t width = frame->width, height = frame->height;
+    const size_t bytes = (size_t)width * height * 3;
+    const uint64_t slot = v->sent % ON_THE_WAY;
+    snprintf(key, sizeof key, "%s/%06llu", v->key, (unsigned long long)pick->index);
     f->sample = tsr_sample_new(ctx, 0, key, v->inputs[v->at]);
     if (!f->sample) return TSR_ERROR_MEMORY;
-    f->image = (tsr_image){.width = (int)frame->width,
-                           .height = (int)frame->height,
-                           .rgb = tsr_alloc(ctx, bytes, 1, "frame of a video"),
+    f->image = (tsr_image){.width = (int)width,
+                           .height = (int)height,
+                           .rgb = tsr_alloc(ctx, v->window, bytes, "frames of a video"),
                            .orientation = 1,
                            .source_bits = 8};
     if (!f->image.rgb) {
         tsr_sample_free(&f->sample);
         return TSR_ERROR_MEMORY;
     }
-    memcpy(f->image.rgb, frame->rgb, bytes);
-    return TSR_OK;
+    v->counts[slot] = 0;
+    take_frame(v, frame, pick, f);
+    tsr_status s = TSR_OK;
+    while (v->counts[slot] < v->window && !v->failed) {
+        const tsr_status failure = tsr_frames_next(v->frames, &frame, &pick);
+        v->failed = failure != TSR_OK;
+        if (failure) s = note_failure(v, ctx, failure, &v->failure);
+        if (failure || !frame) break;
+        if (frame->width != width || frame->height != height) {
+            v->held = frame;
+            v->held_pick = pick;
+            break;
+        }
+        take_frame(v, frame, pick, f);
+    }
+    if (v->of_video) f->frames = (int)v->counts[slot];
+    ++v->sent;
+    return s;
 }
 
 /* Keeps what was said about a video for the report. */
@@ -183,13 +216,17 @@ static tsr_status step(videos *v, tsr_context *ctx, tsr_feed *f) {
     const tsr_frame_pick *pick = v->held_pick;
     tsr_status s = TSR_OK;
     v->held = NULL;
-    if (v->failed) return TSR_OK;
+    if (v->failed) {
+        f->sample = v->failure;
+        v->failure = NULL;
+        return TSR_OK;
+    }
     if (!frame) s = tsr_frames_next(v->frames, &frame, &pick);
     if (s) {
         v->failed = true;
-        return send_failure(v, ctx, s, f);
+        return note_failure(v, ctx, s, &f->sample);
     }
-    if (frame && v->began) return send_frame(v, ctx, frame, pick, f);
+    if (frame && v->began) return send_frames(v, ctx, frame, pick, f);
     if (!frame) return TSR_OK;
     clip_mark *mark = v->marks + 2 * (size_t)v->at;
     mark->begins = v->began = true;
@@ -206,7 +243,7 @@ static tsr_status feed(void *user, tsr_context *ctx, tsr_feed *f) {
     tsr_status s = TSR_OK;
     while (!s && !f->sample && !f->mark && v->at < v->count) {
         if (!v->frames && (s = open_next(v, ctx))) {
-            s = send_failure(v, ctx, s, f);
+            s = note_failure(v, ctx, s, &f->sample);
             ++v->at;
             break;
         }
@@ -221,7 +258,9 @@ static tsr_status feed(void *user, tsr_context *ctx, tsr_feed *f) {
 
 static tsr_status add(tsr_encode_job *j, const tsr_token_item *item) {
     const videos *v = (const videos *)(const void *)j;
-    return tsr_token_writer_clip_add(j->writer, item, &v->times[(v->consumed - 1) % ON_THE_WAY], 1,
+    const uint64_t slot = (v->consumed - 1) % ON_THE_WAY;
+    v->report->frame_count += v->counts[slot];
+    return tsr_token_writer_clip_add(j->writer, item, v->times + slot * v->window, v->counts[slot],
                                      0);
 }
 
@@ -245,6 +284,14 @@ static tsr_status run_job(videos *v) {
     tsr_image_settings image = tsr_image_settings_default();
     memcpy(image.background, v->s->files.encode.fit.background, 3);
     tsr_status status = tsr_encode_job_open(&v->job, &image);
+    if (!status) {
+        const tsr_token_header *header = &tsr_pipeline_encoder(v->job.pipeline, 0)->plan.header;
+        v->of_video = header->tile_frames > 0;
+        v->window = v->of_video ? header->tile_frames : 1;
+        v->times = tsr_alloc(v->job.ctx, (size_t)ON_THE_WAY * v->window, sizeof *v->times,
+                             "encode: times of frames");
+        if (!v->times) status = TSR_ERROR_MEMORY;
+    }
     if (!status) status = tsr_encode_job_open_writer(&v->job);
     if (!status) status = tsr_encode_job_run(&v->job, feed, consume);
     return tsr_encode_job_finish(&v->job, status);
@@ -276,6 +323,8 @@ tsr_status tsr_encode_videos(tsr_context *ctx, const char *const *inputs, int in
     status = v->marks ? run_job(v) : TSR_ERROR_MEMORY;
     tsr_frames_close(&v->frames);
     tsr_pipeline_close(&v->job.pipeline);
+    tsr_sample_free(&v->failure);
+    free(v->times);
     free(v->marks);
     free(v);
     return status;

@@ -36,6 +36,7 @@ typedef struct step {
     tsr_sample *sample;
     void *mark;
     tsr_image image;
+    int frames; /* of `image`, as in tsr_feed */
     tsr_encoding encoding;
     uint64_t bytes; /* of `flight_bytes` */
     uint64_t raw;   /* bytes of a picture that came decoded and waits for a decoder */
@@ -108,8 +109,9 @@ static void step_clear(step *s) {
 
 /* ---- reader ------------------------------------------------------------------------------- */
 
-static uint64_t image_bytes(const tsr_image *image) {
-    return (uint64_t)image->width * (uint64_t)image->height * 3;
+static uint64_t image_bytes(const tsr_feed *feed) {
+    const uint64_t frames = feed->frames ? (uint64_t)feed->frames : 1;
+    return frames * (uint64_t)feed->image.width * (uint64_t)feed->image.height * 3;
 }
 
 static void *read_all(void *arg) {
@@ -133,9 +135,12 @@ static void *read_all(void *arg) {
             p->ended = true;
         } else {
             step *s = at(p, p->next_in++);
-            *s = (step){
-                .state = DONE, .sample = feed.sample, .mark = feed.mark, .image = feed.image};
-            if (feed.image.rgb) s->raw = image_bytes(&feed.image);
+            *s = (step){.state = DONE,
+                        .sample = feed.sample,
+                        .mark = feed.mark,
+                        .image = feed.image,
+                        .frames = feed.frames};
+            if (feed.image.rgb) s->raw = image_bytes(&feed);
             p->raw += s->raw;
             if (s->sample && !s->sample->status)
                 s->state = READ;
@@ -203,6 +208,7 @@ static void decode(stage *self, step *s) {
         fitted->picture = (tsr_picture){.rgb = image->rgb,
                                         .width = image->width,
                                         .height = image->height,
+                                        .frames = s->frames,
                                         .key = sample->key,
                                         .orientation = image->orientation};
         status = tsr_canvas_open(self->host, &fitted->picture, &p->encoder[0].plan.header,
@@ -258,7 +264,7 @@ static int find_group(tsr_pipeline *p, step **group, uint64_t *end, bool *full) 
         if (s->state != DECODED) break;
         const tsr_canvas *canvas = &s->encoding.fitted.canvas;
         group[count++] = s;
-        pixels += (uint64_t)canvas->width * (uint64_t)canvas->height;
+        pixels += (uint64_t)canvas->frames * (uint64_t)canvas->width * (uint64_t)canvas->height;
         *full = count == TSR_ENCODER_GROUP || pixels >= group_pixels;
     }
     *end = i;

@@ -18,6 +18,8 @@ typedef struct tsr_feed {
     tsr_sample *sample; /* the pipeline's from here on */
     tsr_image image; /* of a sample without bytes: its picture, decoded already, such as the frame
                         of a video; the pipeline's from here on */
+    int frames;      /* of a tokenizer of video: image.rgb is [frames, height, width, 3]; 0: one
+                        picture */
     void *mark;      /* the consumer's */
 } tsr_feed;
 /* Gives the next step; neither sample nor mark: the end. Called on the reader's thread; `ctx`

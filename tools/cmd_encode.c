@@ -205,7 +205,7 @@ static void print_json(tool *t, const encode_options *o, int inputs,
     json_text(&j, "output", o->output);
     json_int(&j, "inputs", inputs);
     if (all->clips) json_uint(&j, "clips", all->clips);
-    json_uint(&j, "pictures", r->pictures);
+    json_uint(&j, "pictures", all->clips ? all->frame_count : r->pictures);
     json_uint(&j, "tiles", r->tiles);
     json_uint(&j, "tokens", r->tokens);
     json_uint(&j, "bytes", r->bytes);
@@ -273,7 +273,8 @@ static void say(tool *t, const encode_options *o, const tsr_encode_videos_report
     if (clips) snprintf(clip, sizeof clip, "%s, ", tool_count(clips, "clip", number));
     tool_say(t, "%s: %s%s, %s, %s%s%s, %s, %.2f s",
              args_is_stdout(o->output) ? "stdout" : o->output, clip,
-             tool_count(r->pictures, clips ? "frame" : "picture", pictures),
+             clips ? tool_count(all->frame_count, "frame", pictures)
+                   : tool_count(r->pictures, "picture", pictures),
              tool_count(r->tiles, "tile", tiles), tool_count(r->tokens, "token", tokens),
              pipe ? "" : ", ", bytes, ties, r->seconds);
     char on_host[96];

@@ -30,15 +30,18 @@ typedef struct tsr_encode_videos_settings {
 tsr_encode_videos_settings tsr_encode_videos_settings_default(void);
 /* Totals of one tsr_encode_videos. */
 typedef struct tsr_encode_videos_report {
-    tsr_encode_report frames; /* pictures are frames; `failed` counts videos that could not be read,
-                                 or not to their end, and frames that could not be encoded */
+    tsr_encode_report frames; /* pictures are items; `failed` counts videos that could not be read,
+                                 or not to their end, and items that could not be encoded */
     uint64_t clips;           /* that are in the file */
+    uint64_t frame_count;     /* frames in them */
     char remarks[8][240]; /* what was said about the videos (tsr_video_remarks): the first of it;
                              "" behind the last */
 } tsr_encode_videos_report;
-/* Encodes videos into one token file, a clip each, every chosen frame an item that decodes alone.
- * An input is what tsr_video_open takes. Keys are NAME/000000, the video's name without folder and
- * suffix and the number of the frame in the video. Frames without times get those of the assumed
+/* Encodes videos into one token file, a clip each. Every chosen frame is an item; a tokenizer of
+ * video gets as many frames in a row as its tiles have (tsr_model_settings.tile_frames) for each
+ * item, fewer at a clip's end and where the size of frames changes. Items decode alone. An input is
+ * what tsr_video_open takes. Keys are NAME/000000, the video's name without folder and suffix and
+ * the number of the item's first frame in the video. Frames without times get those of the assumed
  * rate. Memory does not grow with the length of a video.
  *
  * A video that is damaged is kept up to there and reported to files.failed: with TSR_ON_ERROR_STOP

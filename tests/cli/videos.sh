@@ -51,6 +51,29 @@ is "items of a folder" 3 "$("$TESSERA" info folder.tess | awk '$1 == "items" {pr
 is "times of a clip that was decoded" "$("$TESSERA" frames "$clips/timing/vfr.mkv" -q | awk 'NR > 1 {print $1, $2}')" \
     "$("$TESSERA" frames back.mkv -q | awk 'NR > 1 {print $1, $2}')"
 
+# A tokenizer of video gets as many frames an item as its tiles have; the last item has what is left.
+for model in "emu3/tiny 4" "cosmos/dv8x16x16-tiny 9"; do
+    read -r case frames <<<"$model"
+    "$BUILD/make_weights" "$SOURCE/tests/golden/$case/manifest.json" video.safetensors || complain "make_weights $case"
+    said=$("$TESSERA" encode "$clips/timing/vfr.mkv" -t video.safetensors --tile 64x48x$frames --fit crop -o windows.tess -f --device cpu 2>&1) ||
+        complain "$case: encode: $said"
+    is "$case: items and frames" "$(((16 + frames - 1) / frames)) 16" \
+        "$(echo $("$TESSERA" info windows.tess | sed -n 's/^items  *//p; s/^clip .*: \([0-9]*\) frames in .*/\1/p'))"
+    grep -q '1 clip, 16 frames, ' <<<"$said" || complain "$case: $said"
+    "$TESSERA" decode windows.tess -t video.safetensors -o windows.mkv -f --device cpu -q || complain "$case: decode"
+    is "$case: times" "$("$TESSERA" frames "$clips/timing/vfr.mkv" -q | awk 'NR > 1 {print $1, $2}')" \
+        "$("$TESSERA" frames windows.mkv -q | awk 'NR > 1 {print $1, $2}')"
+    "$TESSERA" encode "$clips/timing/vfr.mkv" -t video.safetensors --tile 64x48x$frames --fit crop -o one.tess -f --device cpu --batch 1 --threads 1 -q
+    is "$case: one at a time" "$("$TESSERA" info --ids windows.tess | md5sum)" "$("$TESSERA" info --ids one.tess | md5sum)"
+done
+"$TESSERA" encode "$clips/damaged/truncated.mp4" -t video.safetensors --tile 64x48x4 --fit crop -o cutwindows.tess --device cpu -q 2>/dev/null
+keys() { sed -n "s,.*\"key\": \"$1/\([0-9]*\)\".*,\1,p"; }
+"$TESSERA" encode "$clips/geometry/size-change.h264" -t video.safetensors --tile 64x48x9 --fit crop -o sizes.tess --device cpu -q 2>/dev/null
+is "where the size changes an item ends" "000000 000004 000008" "$(echo $("$TESSERA" info sizes.tess --json | keys size-change))"
+"$TESSERA" encode "$clips/damaged/truncated.mp4" -t video.safetensors --tile 64x48x9 --fit crop -o part.tess --device cpu -q 2>/dev/null
+is "items and frames of a cut video" "1 6" \
+    "$(echo $("$TESSERA" info part.partial.tess | sed -n 's/^items  *//p; s/^clip .*: \([0-9]*\) frames in .*/\1/p'))"
+
 # Damage: what is whole is kept under another name, or with skip as it is; the exit code says so.
 message=$("$TESSERA" encode "$clips/damaged/truncated.mp4" -o cut.tess --device cpu -q 2>&1)
 is "exit code of a cut video" 1 $?
