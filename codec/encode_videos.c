@@ -127,7 +127,7 @@ static tsr_status open_next(videos *v, tsr_context *ctx) {
     clip_mark *marks = v->marks + 2 * (size_t)v->at;
     const char *path = v->inputs[v->at], *slash = strrchr(path, '/');
     key_of(path, v->key);
-    snprintf(marks->name, sizeof marks->name, "%s", slash && slash[1] ? slash + 1 : v->key);
+    snprintf(marks->name, sizeof marks->name, "%.255s", slash && slash[1] ? slash + 1 : v->key);
     for (char *c = marks->name; *c; ++c)
         if ((unsigned char)*c < 32 || *c == 127) *c = '_';
     v->began = false;

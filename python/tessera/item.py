@@ -75,6 +75,8 @@ class Header:
     geometry: str = "grid"
     rows: int = 1
     columns: int = 1
+    frames: int = 0
+    tile_frames: int = 0
     nested: bool = False
     tile_width: int = 256
     tile_height: int = 256
@@ -85,8 +87,8 @@ class Header:
 
     @property
     def positions(self) -> int:
-        """Positions of a tile: rows * columns."""
-        return self.rows * self.columns
+        """Positions of a tile: rows * columns, of a tokenizer of video times its frames."""
+        return self.rows * self.columns * max(self.frames, 1)
 
     @property
     def id_dtype(self) -> np.dtype:
@@ -113,7 +115,7 @@ class Header:
 
 #: Scalar fields of an item beside its key, as in tsr_token_item.
 GEOMETRY = ("source_width", "source_height", "orientation", "width", "height", "crop_x", "crop_y",
-            "tile_columns", "tile_rows", "overlap")
+            "tile_columns", "tile_rows", "frames", "overlap")
 _SCALARS = GEOMETRY + ("time", "quality")
 
 
@@ -251,6 +253,7 @@ class Item:
     crop_y: int = 0
     tile_columns: int = 1
     tile_rows: int = 1
+    frames: int = 0
     overlap: int = 0
     time: float = 0.0
     quality: float = 0.0

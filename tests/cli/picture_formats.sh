@@ -129,7 +129,8 @@ run decode beside/a.tess --device cpu -q
 is "without -o" png "$(kind beside/a.png)"
 run decode beside/two.tess --device cpu -q
 is "several without -o" "a.png b.png" "$(echo $(ls beside/two))"
-fails 2 'wanted a folder for 2 items, got the name of a picture, both.gif \(both.gif/ is a folder\)' decode two.tess -o both.gif
+fails 2 'two.tess: wanted a clip for the video both.gif, got none' decode two.tess -o both.gif
+fails 2 'wanted a folder for 2 items, got the name of a picture, both.webp \(both.webp/ is a folder\)' decode two.tess -o both.webp
 cp a.tess beside/other
 has jpg && run decode beside/other --format jpg --device cpu -q && is "another name" jpg "$(kind beside/other.jpg)"
 cp a.ppm beside/c.ppm
@@ -154,7 +155,7 @@ has tiff && wrong 2 x.tiff 'picture quality: .*got TIFF' --picture-quality 50
 has jpg && wrong 2 x.jpg 'lossless: wanted a format that can, got JPEG' --lossless
 has webp && wrong 2 x.webp 'wanted a quality or lossless, got both' --lossless --picture-quality 5
 wrong 2 x.jpg "picture-quality: wanted a whole number from 1 to 100, got '0'" --picture-quality 0
-wrong 2 x.jpg "format: wanted auto, png, jpg, webp, avif, tiff or ppm, got 'jpeg'; did you mean 'jpg'" --format jpeg
+wrong 2 x.jpg "format: wanted auto, png, jpg, webp, avif, tiff, ppm, .* or frames, got 'jpeg'; did you mean 'jpg'" --format jpeg
 fails 2 'got .bmp$' sheet a.ppm -o x.bmp -k 4 --device cpu
 absent x.bmp
 has webp && {
