@@ -8,6 +8,16 @@
 
 /* ---- what operators read ---- */
 
+bool tsr_recorded_step_reads(const tsr_recorded_step *s, const char *column) {
+    const size_t n = strlen(column);
+    for (const char *at = s->op->info.columns; at && *at; at += strspn(at, " ")) {
+        const size_t length = strcspn(at, " ");
+        if (length == n && !memcmp(at, column, n)) return true;
+        at += length;
+    }
+    return false;
+}
+
 void tsr_recorded_decline(tsr_recorded *x) {
     x->declined = true;
 }

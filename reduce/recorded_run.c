@@ -9,16 +9,6 @@
 
 /* ---- plans ---- */
 
-bool tsr_recorded_step_reads(const tsr_recorded_step *s, const char *column) {
-    const size_t n = strlen(column);
-    for (const char *at = s->op->info.columns; at && *at; at += strspn(at, " ")) {
-        const size_t length = strcspn(at, " ");
-        if (length == n && !memcmp(at, column, n)) return true;
-        at += length;
-    }
-    return false;
-}
-
 bool tsr_recorded_plan_reads(const tsr_recorded_plan *plan, const char *column) {
     for (int i = 0; i < plan->count; ++i)
         if (tsr_recorded_step_reads(&plan->steps[i], column)) return true;

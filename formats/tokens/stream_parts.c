@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* stream_parts.c: the parts of a stream to bytes and back: codebook and gains as byte planes, ids
  * and maps packed, by zstd or by the map coder. */
-#include "token_streams.h"
+#include "stream_parts.h"
 #include "bitpack.h"
 #include "map_coder.h"
 #include "../../compute/tensor.h"

@@ -194,49 +194,6 @@ static tsr_status locate(tsr_token_file *f, uint64_t index, tsr_item_memory *mem
 
 /* ---- frames ----------------------------------------------------------------------------- */
 
-static tsr_status no_base(tsr_token_file *f, uint64_t index, const char *wanted) {
-    return tsr_fail(f->ctx, TSR_ERROR_FORMAT, "%s: item %llu: wanted %s", f->name,
-                    (unsigned long long)index, wanted);
-}
-
-tsr_status tsr_token_frame_fields(tsr_token_file *f, uint64_t index, const uint8_t *payload,
-                                  size_t size, tsr_item_memory *memory, tsr_item_fields *fields,
-                                  uint32_t *distance) {
-    tsr_frame_fields frame;
-    tsr_token_entry e;
-    tsr_chunk chunk;
-    if (!tsr_frame_get(payload, size, &frame) || frame.distance > index || f->header.channels ||
-        f->settings.layer_tokens)
-        return no_base(f, index, "fields of a frame in range, got others");
-    const uint64_t base = index - frame.distance, number = frame.number - frame.distance;
-    tsr_status s = tsr_token_entry_at(f, base, &e);
-    if (s) return s;
-    const size_t at = (size_t)e.offset;
-    if (!tsr_token_chunk_within(f, at, (size_t)(e.offset + e.size), &chunk) ||
-        chunk.type != TSR_TESS_ITEM || !tsr_chunk_known(&chunk) ||
-        !tsr_token_payload_good(f, at, &chunk))
-        return no_base(f, index, "the item that it is coded from, which is lost");
-    s = tsr_token_item_get(f->ctx, f->name, f->bytes + at + TSR_TESS_CHUNK_BYTES,
-                           (size_t)chunk.size, &f->header, memory, fields);
-    if (s) return s;
-    const tsr_time_layout layout = tsr_frame_layout(&f->header, &fields->item);
-    if (fields->number != number || fields->item.kept || frame.shared > strlen(memory->key) ||
-        !tsr_frame_layout_good(&layout))
-        return no_base(f, index, "an item that it can be coded from, got another");
-    const size_t key = frame.shared + frame.rest;
-    s = tsr_grow(f->ctx, &memory->key, &memory->key_room, key + 1, 1, "key");
-    if (s) return s;
-    memcpy(memory->key + frame.shared, frame.text, frame.rest);
-    memory->key[key] = 0;
-    fields->item.key = memory->key;
-    if (strlen(memory->key) != key || tsr_token_key_problem(memory->key))
-        return no_base(f, index, "a key that items may have, got another");
-    fields->number = frame.number;
-    fields->data = frame.data;
-    *distance = frame.distance;
-    return TSR_OK;
-}
-
 static tsr_status decode_frame(tsr_token_file *f, uint64_t index, const located *l, uint32_t *ids) {
     tsr_frame_chain *c = &f->chain;
     const tsr_time_layout layout = tsr_frame_layout(&f->header, &l->fields.item);
@@ -272,7 +229,8 @@ static tsr_status begin_chain(tsr_token_file *f, uint64_t index) {
     located l;
     c->open = c->learnt = false;
     tsr_status s = locate(f, index, m, &l);
-    if (!s && l.distance) s = no_base(f, index, "an item that is coded alone, got another");
+    if (!s && l.distance)
+        s = tsr_token_no_base(f, index, "an item that is coded alone, got another");
     if (!s) s = tsr_token_coder_check(f->coder, l.layers[0], l.fields.total, &coding);
     const size_t total = s ? 0 : (size_t)l.fields.total;
     if (!s) s = tsr_grow(f->ctx, &m->ids, &m->ids_room, total ? total : 1, sizeof *m->ids, "ids");
@@ -300,7 +258,7 @@ static tsr_status follow_chain(tsr_token_file *f, uint64_t index, uint32_t dista
         located l;
         const uint64_t next = c->last + 1;
         s = locate(f, next, m, &l);
-        if (!s && !l.distance) s = no_base(f, next, "a frame of a chain, got an item");
+        if (!s && !l.distance) s = tsr_token_no_base(f, next, "a frame of a chain, got an item");
         if (!s) s = check_frame(f, &l);
         const size_t total = s ? 0 : (size_t)l.fields.total;
         if (!s)

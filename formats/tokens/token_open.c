@@ -2,51 +2,14 @@
 /* token_open.c: opening a token file. It goes by the index at the end; if that is missing or does
  * not agree with the file, it scans the chunks from the front. Nothing in the file is believed
  * before it was compared with the bytes that are there. */
-#include "token_reader.h"
 #include "../checksum.h"
+#include "token_reader.h"
 
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-/* ---- memory of a mapped file ------------------------------------------------------------- */
-
-enum { WINDOW = 1 << 16, PIECE = 1 << 20 }; /* bytes the system maps around one; of a checksum */
-#define BEHIND_MOST  ((uint64_t)2 << 20)    /* of what was read in order */
-#define TOUCHED_MOST ((uint64_t)256 << 20)  /* of everything */
-
-static void give_back(tsr_token_file *f) {
-    if (f->map.mapped) tsr_map_release(f->bytes, f->size);
-    f->touched = 0;
-}
-
-void tsr_token_file_touch(tsr_token_file *f, uint64_t at, uint64_t size) {
-    if (!f->map.mapped) return;
-    tsr_touched *t = &f->walks[f->index_at && at >= f->index_at - f->keys_bytes];
-    const uint64_t to = (at + size + WINDOW - 1) / WINDOW * WINDOW;
-    if (at >= t->from && to <= t->to) return;
-    if (at < t->from || at > t->to + WINDOW) t->from = t->to = at / WINDOW * WINDOW; /* a jump */
-    f->touched += to - t->to;
-    t->to = to;
-    if (t->to - t->from > BEHIND_MOST) {
-        tsr_map_release(f->bytes + t->from, (size_t)(at / WINDOW * WINDOW - t->from));
-        t->from = at / WINDOW * WINDOW;
-    }
-    if (f->touched > TOUCHED_MOST) give_back(f);
-}
-
 /* ---- chunks ----------------------------------------------------------------------------- */
-
-bool tsr_token_payload_good(tsr_token_file *f, size_t at, const tsr_chunk *chunk) {
-    uint32_t crc = 0;
-    at += TSR_TESS_CHUNK_BYTES;
-    for (size_t left = (size_t)chunk->size, piece; left > 0; left -= piece, at += piece) {
-        piece = left < PIECE ? left : PIECE;
-        tsr_token_file_touch(f, at, piece);
-        crc = tsr_crc32c_add(crc, f->bytes + at, piece);
-    }
-    return crc == chunk->payload_crc;
-}
 
 /* Notes one damaged place. A chunk takes 24 bytes, so the list stays below the size of the file. */
 static tsr_status add_damage(tsr_token_file *f, size_t at, tsr_status status, const char *what) {
@@ -58,13 +21,6 @@ static tsr_status add_damage(tsr_token_file *f, size_t at, tsr_status status, co
     f->damage[count] = (tsr_left_out){.offset = at, .status = status, .what = what};
     ++f->info.damaged;
     return TSR_OK;
-}
-
-tsr_status tsr_token_unknown_critical(tsr_token_file *f, size_t at) {
-    return tsr_fail(f->ctx, TSR_ERROR_UNSUPPORTED,
-                    "%s: byte %zu: wanted a chunk this version knows, got critical \"%.4s\" with "
-                    "flags %u",
-                    f->name, at, (const char *)f->bytes + at, tsr_get_u32(f->bytes + at + 4));
 }
 
 /* A chunk with a wrong checksum, in words. */
@@ -91,62 +47,6 @@ static const char *chunk_what(const tsr_chunk *chunk) {
     default:
         return "a chunk with a wrong checksum is left out";
     }
-}
-
-/* Reads the chunk at `at`, whole before `end`. */
-bool tsr_token_chunk_within(const tsr_token_file *f, size_t at, size_t end, tsr_chunk *chunk) {
-    return tsr_chunk_read(f->bytes + at, end - at, chunk) &&
-           chunk->size <= end - at - TSR_TESS_CHUNK_BYTES;
-}
-
-/* ---- entries ----------------------------------------------------------------------------- */
-
-/* Reads the entry that begins at p->entry and moves *p behind it. False: it cannot be one. */
-static bool read_entry(const tsr_token_file *f, tsr_checkpoint *p, tsr_token_entry *e,
-                       uint64_t *gap) {
-    tsr_cursor c = {.at = f->bytes + p->entry, .end = f->bytes + f->index_end};
-    *gap = tsr_cursor_varint(&c, f->index_at - p->offset);
-    const uint64_t at = p->offset + *gap;
-    const uint64_t size = tsr_cursor_varint(&c, f->index_at - at);
-    const uint64_t tokens = tsr_cursor_varint(&c, TSR_TESS_MAX_IDS);
-    if (c.bad || size < TSR_TESS_CHUNK_BYTES) return false;
-    *e = (tsr_token_entry){.offset = at, .size = size, .tokens = tokens};
-    *p = (tsr_checkpoint){.entry = (uint64_t)(c.at - f->bytes), .offset = at + size};
-    return true;
-}
-
-/* From a checkpoint, or from `next` if that is nearer. False: the index changed under us. */
-static bool find_entry(const tsr_token_file *f, uint64_t index, tsr_checkpoint *p,
-                       tsr_token_entry *e) {
-    uint64_t i = index / TSR_CHECKPOINT_ITEMS * TSR_CHECKPOINT_ITEMS, gap;
-    const bool nearer = f->next_item > i && f->next_item <= index;
-    *p = nearer ? f->next : f->checkpoints[index / TSR_CHECKPOINT_ITEMS];
-    for (i = nearer ? f->next_item : i; i <= index; ++i)
-        if (!read_entry(f, p, e, &gap)) return false;
-    return true;
-}
-
-tsr_status tsr_token_entry_at(tsr_token_file *f, uint64_t index, tsr_token_entry *entry) {
-    if (f->info.recovered) {
-        *entry = f->entries[index];
-        return TSR_OK;
-    }
-    tsr_checkpoint p;
-    tsr_token_file_touch(f, f->checkpoints[index / TSR_CHECKPOINT_ITEMS].entry, WINDOW / 64);
-    if (!find_entry(f, index, &p, entry))
-        return tsr_fail(f->ctx, TSR_ERROR_IO, "%s: index: wanted what was there when it was opened",
-                        f->name);
-    f->next_item = index + 1;
-    f->next = p;
-    return TSR_OK;
-}
-
-uint64_t tsr_token_file_item_offset(const tsr_token_file *f, uint64_t index) {
-    tsr_checkpoint p;
-    tsr_token_entry e;
-    if (index >= f->info.items) return 0;
-    if (f->info.recovered) return f->entries[index].offset;
-    return find_entry(f, index, &p, &e) ? e.offset : 0;
 }
 
 /* ---- chunks between items ----------------------------------------------------------------- */
@@ -287,9 +187,9 @@ static bool read_index(tsr_token_file *f, tsr_status *s) {
         const uint64_t end = p.offset;
         if (i % TSR_CHECKPOINT_ITEMS == 0) {
             f->checkpoints[i / TSR_CHECKPOINT_ITEMS] = p;
-            tsr_token_file_touch(f, p.entry, WINDOW / 64);
+            tsr_token_file_touch(f, p.entry, TSR_ENTRY_WINDOW);
         }
-        if (!read_entry(f, &p, &e, &gap)) return false;
+        if (!tsr_token_entry_read(f, &p, &e, &gap)) return false;
         if (gap && !gap_good(f, (size_t)end, (size_t)(end + gap), i, s)) return false;
         tokens += e.tokens;
         payload += e.size;
@@ -595,6 +495,6 @@ tsr_status tsr_token_file_read_all(tsr_token_file *f) {
     if (!s) s = tsr_token_coder_open(f->ctx, &f->coder, &f->header);
     if (s) return s;
     if (!read_index(f, &s) && !s) s = read_by_scan(f);
-    give_back(f);
+    tsr_token_file_give_back(f);
     return s;
 }

@@ -122,6 +122,12 @@ tsr_status tsr_token_frame_fields(tsr_token_file *file, uint64_t index, const ui
 /* Seconds of the first frame of an item from the start of its clip; false: it has no clip or pts.
  */
 bool tsr_token_item_seconds(tsr_token_file *file, uint64_t index, double *seconds);
+/* Fails with FORMAT: a frame that cannot be had from what it is coded from. */
+tsr_status tsr_token_no_base(tsr_token_file *file, uint64_t index, const char *wanted);
+/* Reads the entry that begins at p->entry and moves *p behind it; *gap: bytes between the item
+ * before and this one. False: it cannot be one. */
+bool tsr_token_entry_read(const tsr_token_file *file, tsr_checkpoint *p, tsr_token_entry *entry,
+                          uint64_t *gap);
 /* Finds the entry of item `index`, which is below info.items. Errors: IO (the index changed since
  * it was read). */
 tsr_status tsr_token_entry_at(tsr_token_file *file, uint64_t index, tsr_token_entry *entry);
@@ -141,5 +147,8 @@ static inline uint64_t tsr_key_record_item(const tsr_token_file *f, uint64_t rec
  * time; of a file that is read at random, where a page may well be wanted again, a quarter of a GiB
  * may stay. */
 void tsr_token_file_touch(tsr_token_file *file, uint64_t at, uint64_t size);
+enum { TSR_ENTRY_WINDOW = 1024 }; /* bytes of the index that are touched for an entry */
+/* Gives back all pages of a mapped file. */
+void tsr_token_file_give_back(tsr_token_file *file);
 
 #endif
