@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* video_write.h: what a kind of video file is when it is written. video_write.c chooses the kind,
+/* video_write.h: what a kind of video file is when it is written. write_video.c chooses the kind,
  * decides about times and hands frames to its *sink*; a sink puts each frame it gets into the file
  * and knows nothing of rates. */
 #ifndef MEDIA_VIDEO_WRITE_H
