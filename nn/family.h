@@ -4,8 +4,8 @@
  * A family is one file that defines `const tsr_family tsr_family_<name>`, and one line in
  * models/registry.def. All families are loaded alike. What a model can do is said by exactly one of
  * three tables of functions: a tokenizer turns tiles into tokens and tokens into tiles, a
- * tower turns tiles into features, a judge makes scores, numbers or texts of pictures. A family sees
- * tiles or pictures in memory, never files.
+ * tower turns tiles into features, a judge makes scores, numbers or texts of pictures. A family
+ * sees tiles or pictures in memory, never files.
  *
  * A model is const while it runs: the functions below that compute take a const model. */
 #ifndef NN_FAMILY_H
@@ -212,8 +212,8 @@ typedef struct tsr_tower_ops {
     tsr_tensor *(*project)(tsr_run *run, const void *model, tsr_tensor *rows);
 } tsr_tower_ops;
 
-/* What a judge makes of pictures. Pictures of a call have one size unless info.mixed, and sizes that
- * the judge takes; how their bytes become the network's input is the judge's own business. No
+/* What a judge makes of pictures. Pictures of a call have one size unless info.mixed, and sizes
+ * that the judge takes; how their bytes become the network's input is the judge's own business. No
  * number depends on the other pictures of the call, but for readings with `together`. Functions of
  * what a judge does not do are NULL. */
 typedef struct tsr_judge_ops {

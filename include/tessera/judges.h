@@ -40,19 +40,19 @@ enum { TSR_JUDGE_OUTPUTS_MOST = 8 };
 
 /* What is known about an open judge. Unused places of lists are zeros. */
 typedef struct tsr_judge_info {
-    char family[32];       /* "lpips", "dists", "inception", ... */
-    char name[64];         /* what the weights' metadata call it, or family and network: "lpips-alex" */
-    char protocol[256];    /* what is computed, in words: network, scale of the pixels, resizing */
-    char licence[128];     /* "tessera.licence" of the weights' metadata; "not stated" without */
-    uint64_t weights_hash; /* identity of the weights, as in token files */
-    unsigned abilities;    /* of tsr_judge_ability */
+    char family[32]; /* "lpips", "dists", "inception", ... */
+    char name[64];   /* what the weights' metadata call it, or family and network: "lpips-alex" */
+    char protocol[256];     /* what is computed, in words: network, scale of the pixels, resizing */
+    char licence[128];      /* "tessera.licence" of the weights' metadata; "not stated" without */
+    uint64_t weights_hash;  /* identity of the weights, as in token files */
+    unsigned abilities;     /* of tsr_judge_ability */
     uint32_t width, height; /* pixels of the pictures it takes; 0: any size from least_* on */
     uint32_t least_width, least_height; /* smallest picture it takes; at least 1 */
     int mixed; /* 1: pictures of different sizes may share a batch (the network has one input size)
                 */
     struct {
-        char name[24];     /* of the output: "2048", "logits_unbiased" */
-        uint32_t channels; /* numbers of a picture */
+        char name[24];                 /* of the output: "2048", "logits_unbiased" */
+        uint32_t channels;             /* numbers of a picture */
     } outputs[TSR_JUDGE_OUTPUTS_MOST]; /* of a judge that embeds; the first is the usual one */
     int output_count;
     /* How pictures become the network's input, where a protocol has several ways: "tf1", "torch".
@@ -63,7 +63,8 @@ typedef struct tsr_judge_info {
 
 /* Opens the judge in a weight file or in the folder with it. The caller closes *judge with
  * tsr_judge_close. settings->model must be set; tile sizes are not used. Errors: reading errors;
- * MODEL (tensors make no judge); UNSUPPORTED (a tokenizer's or tower's weights); device errors;
+ * MODEL (tensors make no judge); UNSUPPORTED (a tokenizer's or tower's
+ * weights; another precision than f32, in which published numbers are computed); device errors;
  * ARGUMENT. */
 tsr_status tsr_judge_open(tsr_context *ctx, tsr_judge **judge, const tsr_model_settings *settings);
 /* Closes a judge and sets *judge to NULL. NULL and a NULL *judge are accepted. */

@@ -4,14 +4,15 @@
 #define JUDGES_PARSEQ_H
 
 #include "../../nn/family.h"
+#include "../../nn/french_letters.h"
 #include "../../nn/vit.h"
 
 enum {
     TSR_PARSEQ_HEIGHT = 32,
     TSR_PARSEQ_WIDTH = 128,
-    TSR_PARSEQ_PATCHES = 128,  /* 8 rows of 16, each 4 high and 8 wide */
-    TSR_PARSEQ_PATCH = 96,     /* numbers of a patch: 3 x 4 x 8 */
-    TSR_PARSEQ_LETTERS = 126,  /* of the vocabulary "french" */
+    TSR_PARSEQ_PATCHES = 128, /* 8 rows of 16, each 4 high and 8 wide */
+    TSR_PARSEQ_PATCH = 96,    /* numbers of a patch: 3 x 4 x 8 */
+    TSR_PARSEQ_LETTERS = TSR_FRENCH_LETTERS,
     TSR_PARSEQ_CLASSES = 127,  /* letters, then the end */
     TSR_PARSEQ_POSITIONS = 33, /* 32 letters and the end */
     TSR_PARSEQ_BLOCKS = 32
@@ -23,9 +24,6 @@ enum {
  * double, cut to an integer. Errors: MEMORY. */
 tsr_status tsr_parseq_prepare(tsr_context *ctx, const uint8_t *rgb, int width, int height,
                               float *prepared);
-
-/* Code points of the vocabulary, [TSR_PARSEQ_LETTERS], in the order of the classes. */
-const uint32_t *tsr_parseq_vocabulary(void);
 
 /* Layers of an attention, as Q, K, V and output. */
 typedef struct tsr_parseq_attention {
