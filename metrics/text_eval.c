@@ -206,3 +206,33 @@ tsr_status tsr_text_eval_finish(tsr_text_eval *e, tsr_text_result *result) {
     *result = e->result;
     return TSR_OK;
 }
+
+static void add_means(tsr_bin_means *sum, const tsr_bin_means *more) {
+    for (int i = 0; i < TSR_SIZE_BINS_MOST; ++i) {
+        sum->count[i] += more->count[i];
+        sum->sum[i] += more->sum[i];
+    }
+    sum->dropped += more->dropped;
+    sum->all_count += more->all_count;
+    sum->all_sum += more->all_sum;
+}
+
+void tsr_text_result_add(tsr_text_result *sum, const tsr_text_result *more) {
+    tsr_text_totals *t = &sum->totals;
+    const tsr_text_totals *m = &more->totals;
+    sum->pictures += more->pictures;
+    sum->missing_pictures += more->missing_pictures;
+    sum->left_out += more->left_out;
+    sum->outside += more->outside;
+    t->texts += m->texts;
+    t->exact += m->exact;
+    t->similarity += m->similarity;
+    t->length += m->length;
+    t->distance += m->distance;
+    t->words += m->words;
+    t->word_distance += m->word_distance;
+    sum->rates = tsr_text_totals_rates(t);
+    sum->bins = more->bins;
+    add_means(&sum->accuracy, &more->accuracy);
+    add_means(&sum->similarity, &more->similarity);
+}

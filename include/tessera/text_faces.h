@@ -92,6 +92,10 @@ typedef struct tsr_text_result {
     tsr_bin_means accuracy, similarity; /* by bin */
 } tsr_text_result;
 
+/* Adds what was found in one set of pictures to a sum over sets with the same bins, so that all
+ * words are pooled. A struct of zeros is an empty sum. */
+void tsr_text_result_add(tsr_text_result *sum, const tsr_text_result *more);
+
 /* An evaluation that is going on, over one candidate for the pictures. */
 typedef struct tsr_text_eval tsr_text_eval;
 /* Begins an evaluation; annotations and reader outlive it. settings may be NULL. Errors: ARGUMENT
