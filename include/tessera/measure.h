@@ -191,6 +191,11 @@ void tsr_measurement_about(const tsr_measurement *measurement, tsr_measured *mea
 /* Says what encoding took, in seconds, for tsr_measured.encode_seconds. */
 void tsr_measurement_set_encode(tsr_measurement *measurement, double seconds);
 
+/* Says under which names the pair of picture `index` was written, relative to the report, for the
+ * page; either may be NULL. Errors: ARGUMENT (beyond), MEMORY. */
+tsr_status tsr_measurement_set_files(tsr_measurement *measurement, uint64_t index,
+                                     const char *original, const char *candidate);
+
 /* A metric of pictures over all of them. */
 typedef struct tsr_summary {
     double mean;        /* over the `count` pictures with a finite value; infinity when all are
