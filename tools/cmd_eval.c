@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_eval.c: how far reconstructions are from their originals. */
+#include "eval_content.h"
 #include "eval_video.h"
 #include "measure_options.h"
 
@@ -9,6 +10,7 @@
 typedef struct eval_options {
     common_options common;
     measure_choices measure;
+    content_choices content;
     const char *csv;
     int per_picture, per_frame, as_video, on_error;
 } eval_options;
@@ -26,6 +28,7 @@ static const option options[] = {
      "what a picture that cannot be compared does: skip (it is named, exit code 1), or stop",
      "skip|stop", 0, 0},
 #include "measure_options.def"
+#include "eval_content.def"
     {"per-frame", 0, OPTION_FLAG, AT(per_frame), NULL, NULL,
      "of clips: a line for each frame, too, and in JSON the member \"frames\"", NULL, 0, 0},
     {"as-video", 0, OPTION_FLAG, AT(as_video), NULL, NULL,
@@ -41,18 +44,41 @@ typedef struct eval_job {
     tsr_originals *originals;
     tsr_report *report;
     const char *path; /* of the originals */
+    content content;  /* text and faces */
 } eval_job;
+
+/* Puts what was found of text and faces into the report. */
+static tsr_status attach_content(eval_job *j, const char *name) {
+    char *text = NULL, *faces = NULL;
+    const int index = tsr_report_count(j->report) - 1;
+    tsr_status status = content_end(&j->content, name, &text, &faces);
+    if (!status && text) status = tsr_report_attach(j->report, index, "text", text);
+    if (!status && faces) status = tsr_report_attach(j->report, index, "faces", faces);
+    free(text);
+    free(faces);
+    return status;
+}
 
 /* Measures a candidate and adds it to the report. Returns -1 or the exit code. */
 static int measure(eval_job *j, const tsr_candidate *c) {
     tsr_measurement *measurement = NULL;
-    tsr_status status = tsr_measure(j->t->ctx, j->originals, c, &j->m->settings, &measurement);
+    tsr_measured about;
+    char name[256] = "";
     measure_command command;
+    tsr_status status = content_begin(&j->content);
+    if (!status) status = tsr_measure(j->t->ctx, j->originals, c, &j->m->settings, &measurement);
+    if (j->content.status) status = j->content.status; /* what stopped it */
+    if (!status) {
+        tsr_measurement_about(measurement, &about);
+        snprintf(name, sizeof name, "%s", about.name);
+    }
     if (!status) {
         measure_command_make(&command, "eval", j->path, c->path, NULL, c->tokens, c->anchor, j->m);
         status = tsr_report_add(j->report, &measurement, command.at, command.count);
         measure_command_free(&command);
     }
+    if (!status && content_wanted(&j->o->content)) status = attach_content(j, name);
+    tsr_measurement_close(&measurement);
     return status ? tool_fail(j->t, status) : -1;
 }
 
@@ -108,7 +134,9 @@ static int show(eval_job *j) {
     if (status) return tool_fail(j->t, status);
     if (!j->t->o->json && !(j->o->csv && args_is_stdout(j->o->csv)))
         measure_print(j->report, j->o->per_picture);
-    return measure_say_failures(j->t, j->report);
+    if (!j->t->o->json && !(j->o->csv && args_is_stdout(j->o->csv))) content_show(&j->content);
+    const int code = measure_say_failures(j->t, j->report);
+    return code == EXIT_DONE && j->content.problems ? EXIT_NEGATIVE : code;
 }
 
 static int run_pictures(tool *t, const eval_options *o, measure_meaning *m, int count,
@@ -120,15 +148,23 @@ static int run_pictures(tool *t, const eval_options *o, measure_meaning *m, int 
     m->settings.force = o->common.force;
     m->settings.progress = tool_progress;
     m->settings.progress_user = t;
-    tsr_status status = tsr_originals_open(t->ctx, paths[0], &j.originals);
+    code = content_open(t, &o->content, &j.content);
+    if (content_wanted(&o->content)) { /* marks are in pixels of the originals */
+        m->settings.at = TSR_AT_ORIGINAL;
+        m->settings.pair = content_pair;
+        m->settings.pair_user = &j.content;
+    }
+    tsr_status status = code >= 0 ? TSR_OK : tsr_originals_open(t->ctx, paths[0], &j.originals);
     const tsr_report_head head = {.device = o->common.device, .seed = o->measure.seed};
-    if (!status) status = tsr_report_open(t->ctx, j.originals, paths[0], &head, &j.report);
+    if (!status && code < 0)
+        status = tsr_report_open(t->ctx, j.originals, paths[0], &head, &j.report);
     if (status) code = tool_fail(t, status);
     for (int i = 1; i < count && code < 0; ++i)
         code = measure_operand(&j, paths[i]);
     tool_progress_clear(t);
     if (code < 0) code = single_failure(&j);
     if (code < 0) code = show(&j);
+    content_close(&j.content);
     tsr_report_close(&j.report);
     tsr_originals_close(&j.originals);
     return code;
@@ -147,6 +183,9 @@ static int run(const verb *v, int argc, char **argv) {
         code = args_wrong(v, "--json and --csv - would both write to stdout");
     const bool videos =
         code < 0 && operands == 2 && (o.as_video || tsr_video_is(argv[0]) || tsr_video_is(argv[1]));
+    if (code < 0) code = content_check(v, &o.content);
+    if (code < 0 && videos && content_wanted(&o.content))
+        code = args_wrong(v, "--text and --faces: wanted pictures, got clips");
     if (code < 0 && o.per_frame && !videos)
         code = args_wrong(v, "--per-frame: wanted clips (or --as-video), got pictures");
     if (code < 0 && videos && o.csv && !args_is_stdout(o.csv))
@@ -168,6 +207,7 @@ const verb verb_eval = {
     .usage = "tessera eval ORIGINALS CANDIDATE... [--metrics LIST] [--per-picture] [--csv FILE]\n"
              "             [-t MODEL...] [-k LIST] [--anchor LIST] [--weights METRIC=PATH...]\n"
              "             [--at fitted|original] [--resize] [--on-error skip|stop] [--json]\n"
+             "             [--text FILE --reader READER] [--faces FILE --embedder EMBEDDER]\n"
              "tessera eval CLIP CLIP [--as-video] [--per-frame] [--json | --csv -]\n"
              "tessera eval --metrics help",
     .about =
@@ -182,6 +222,10 @@ const verb verb_eval = {
         "equal pictures is inf and not in the mean; a number that a picture cannot have (SSIM "
         "below its window) is null, with the reason. JSON is a report as 'tessera report' writes "
         "it (docs/EVALUATION.md).\n\n"
+        "--text and --faces look at marked words and faces of the originals: T-ACC, T-NED, CER and "
+        "WER of what a reader reads in the candidate, by pixels a character; F-Sim, the cosine of "
+        "embeddings at the same five points, by size. Candidates are then brought to the size of "
+        "the originals (--at original). docs/TEXT_AND_FACES.md has the protocols.\n\n"
         "Two clips are compared frame by frame, which must agree in size, number and time (from "
         "the first frame on, within a unit of the coarser time base, since Matroska rounds to "
         "milliseconds); what does not is named. PSNR comes pooled (of the error of all frames) and "
