@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # libtessera: every .c and .S of the library's rooms, once as objects, then shared and static.
 set(tessera_sources "")
-foreach(room compute ops formats media datasets quantizer reduce nn models towers metrics codec batch verify bench)
+foreach(room compute ops formats media datasets quantizer reduce nn models towers metrics codec evaluation batch verify bench)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${room}/*.c
        ${CMAKE_SOURCE_DIR}/${room}/*.S)
   list(APPEND tessera_sources ${sources})

@@ -15,6 +15,7 @@
 #ifndef TESSERA_MEDIA_H
 #define TESSERA_MEDIA_H
 
+#include <stddef.h>
 #include "status.h"
 
 #ifdef __cplusplus
@@ -369,6 +370,13 @@ tsr_status tsr_picture_read(tsr_context *ctx, const char *path, const uint8_t ba
  * TOO_LARGE (more pixels than the format holds), EXISTS, writing errors. */
 tsr_status tsr_picture_write(tsr_context *ctx, const char *path, int width, int height,
                              const uint8_t *rgb, const tsr_picture_write_settings *settings);
+/* Writes the same bytes to memory: *bytes [*size], which the caller frees with free(). What kind
+ * they are is settings->format alone; default png. Errors: ARGUMENT, UNSUPPORTED, TOO_LARGE,
+ * MEMORY.
+ */
+tsr_status tsr_picture_encode(tsr_context *ctx, int width, int height, const uint8_t *rgb,
+                              const tsr_picture_write_settings *settings, uint8_t **bytes,
+                              size_t *size);
 /* Says what tsr_picture_write would say without looking at pixels, and writes nothing: for before
  * the work begins. Errors: ARGUMENT, UNSUPPORTED, EXISTS. */
 tsr_status tsr_picture_write_check(tsr_context *ctx, const char *path,
