@@ -19,7 +19,7 @@ GOLDEN = pathlib.Path(os.environ["SOURCE"]) / "tests" / "golden" / "tess"
 def test_facts_of_a_clip():
     with tessera.open(GOLDEN / "v1_4_clip.tess") as file:
         clip, = file.clips
-        assert clip.name == "café 1.mp4" and clip.index == 0 and clip.items == range(12) and len(clip) == 12
+        assert clip.name == "café 1.mp4" and clip.number == 0 and clip.items == range(12) and len(clip) == 12
         assert clip.rate == Fraction(30000, 1001) and clip.time_base == Fraction(1, 90000) and clip.start == -1500
         assert clip.sample_aspect == Fraction(40, 33) and (clip.coded_width, clip.coded_height) == (1920, 1088)
         assert clip.rotation == 270 and clip.mirrored and clip.deinterlaced and clip.sound_dropped
