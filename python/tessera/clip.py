@@ -42,7 +42,7 @@ class Clip(Sequence):
     for frame in clip   -- every frame
     len(clip)           -- number of frames, with those of items that are lost
 
-    index -- number of the clip in its file
+    number -- of the clip in its file
     name -- of the source: its file name
     time_base -- seconds of a tick
     start -- pts of the first frame that the source shows; seconds count from here
@@ -52,7 +52,7 @@ class Clip(Sequence):
     The other fields are those of tsr_token_clip in tessera/tokens.h; None stands for "not known".
     """
 
-    index: int
+    number: int
     name: str
     time_base: Fraction
     start: int
@@ -78,9 +78,9 @@ class Clip(Sequence):
     _file: Any = dataclasses.field(repr=False)
 
     @classmethod
-    def from_c(cls, index: int, data, file: Any) -> "Clip":
-        """A copy of the tsr_token_clip of that index of a TokenFile."""
-        return cls(index=index, name=text(data.name), time_base=Fraction(data.time_base.num, data.time_base.den),
+    def from_c(cls, number: int, data, file: Any) -> "Clip":
+        """A copy of the tsr_token_clip of that number of a TokenFile."""
+        return cls(number=number, name=text(data.name), time_base=Fraction(data.time_base.num, data.time_base.den),
                    start=data.start, rate=fraction(data.rate), source_frames=data.source_frames or None,
                    coded_width=data.coded_width or None, coded_height=data.coded_height or None,
                    rotation=data.rotation, mirrored=bool(data.mirrored), sample_aspect=fraction(data.sample_aspect),
@@ -105,7 +105,7 @@ class Clip(Sequence):
     __hash__ = None  # type: ignore[assignment]
 
     def _frame(self, number: int) -> ClipFrame:
-        place = self._file._clip_place(self.index, number)
+        place = self._file._clip_place(self.number, number)
         pts = None if place.time.pts == lib.TSR_NO_PTS else place.time.pts
         return ClipFrame(number, None if place.item == lib.TSR_NO_ITEM else place.item, place.decoded, pts,
                          place.time.duration or None, None if pts is None else (pts - self.start) * self.time_base,
@@ -128,7 +128,7 @@ class Clip(Sequence):
     def at(self, seconds: Union[float, Fraction]) -> ClipFrame:
         """The frame that is on screen so many seconds from the clip's start: the last one that is not later, or
         the first when all are. Raises NotFoundError where no frame has a time, ArgumentError for a nan."""
-        return self._frame(self._file._clip_at(self.index, float(seconds)))
+        return self._frame(self._file._clip_at(self.number, float(seconds)))
 
     @property
     def seconds(self) -> np.ndarray:

@@ -4,6 +4,7 @@ import math
 import os
 import pathlib
 import pickle
+import subprocess
 from fractions import Fraction
 
 import numpy as np
@@ -19,7 +20,7 @@ GOLDEN = pathlib.Path(os.environ["SOURCE"]) / "tests" / "golden" / "tess"
 def test_facts_of_a_clip():
     with tessera.open(GOLDEN / "v1_4_clip.tess") as file:
         clip, = file.clips
-        assert clip.name == "café 1.mp4" and clip.index == 0 and clip.items == range(12) and len(clip) == 12
+        assert clip.name == "café 1.mp4" and clip.number == 0 and clip.items == range(12) and len(clip) == 12
         assert clip.rate == Fraction(30000, 1001) and clip.time_base == Fraction(1, 90000) and clip.start == -1500
         assert clip.sample_aspect == Fraction(40, 33) and (clip.coded_width, clip.coded_height) == (1920, 1088)
         assert clip.rotation == 270 and clip.mirrored and clip.deinterlaced and clip.sound_dropped
@@ -130,3 +131,29 @@ def test_clip_of_the_program(program, tmp_path, tokenizer):
         assert (file.ids(np.uint32) == ids).all()
         with pytest.raises(tessera.Error, match="frames"):
             tokenizer.encode([frames])  # a tokenizer of pictures
+
+
+def test_tiles_with_frames(tmp_path):
+    """A tokenizer of video, with made-up weights: stretches in, as many frames out."""
+    make = pathlib.Path(os.environ.get("BUILD", "")) / "make_weights"
+    if not make.exists():
+        pytest.skip("BUILD has no make_weights to make a model with")
+    case = pathlib.Path(os.environ["SOURCE"]) / "tests" / "golden" / "cosmos" / "dv8x16x16-tiny" / "manifest.json"
+    subprocess.run([make, case, tmp_path / "m.safetensors"], check=True, capture_output=True)
+    frames = np.random.default_rng(2).integers(0, 256, (9, 32, 48, 3), np.uint8)
+    with tessera.Tokenizer(tmp_path / "m.safetensors", device="cpu", threads=1, tile=(48, 32, 9)) as tokenizer:
+        assert tokenizer.header.tile_frames == 9 and tokenizer.positions == 2 * 2 * 3
+        items = tokenizer.encode_items([frames, frames[:3], frames[0]], keys="abc")
+        assert [item.frames for item in items] == [9, 3, 1]
+        back = tokenizer.decode(items)
+        assert [each.shape for each in back] == [(9, 32, 48, 3), (3, 32, 48, 3), (1, 32, 48, 3)]
+        ids, counts = tokenizer.encode(frames[None])
+        assert (ids[0] == items[0].ids).all() and counts.tolist() == [[12]]
+        whole = tokenizer.decode(ids, counts)
+        assert whole.shape == (1, 9, 32, 48, 3) and (whole[0] == back[0]).all()
+        assert (tokenizer.decode(items[:1], header=items.header)[0][:3] != back[1]).any()
+        tessera.write(tmp_path / "windows.tess", items.header, items)
+        with pytest.raises(tessera.ArgumentError, match="frames"):
+            tokenizer.encode([np.zeros((10, 32, 48, 3), np.uint8)])
+        with tessera.open(tmp_path / "windows.tess") as file:
+            assert list(file) == list(items) and (tokenizer.decode(file[1], header=file.header)[0] == back[1]).all()

@@ -287,7 +287,8 @@ START_TEST(folders_with_times) {
         {"{\"time_base\": \"1/0\"}", "wanted a fraction of seconds"},
         {"{\"time_base\": \"1/10\", \"rate\": \"25\"}", "wanted a fraction like \"25/1\""},
         {"{\"time_base\": \"1/10\", \"frames\": [{\"file\": \"a.ppm\"}]}", "a frame with \"file\""},
-        {"{\"time_base\": \"1/10\", \"frames\": [{\"file\": \"a.ppm\", \"pts\": 1.5}]}", "byte 58"},
+        {"{\"time_base\": \"1/10\", \"frames\": [{\"file\": \"a.ppm\", \"pts\": 1.5}]}",
+         "byte 59: wanted a whole number"},
         {"{\"time_base\": \"1/10\", \"frames\": [{\"file\": \"a.ppm\", \"pts\": 3}, "
          "{\"file\": \"b.ppm\", \"pts\": 3}]}",
          "wanted pts that rise"},
