@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* plot.c: where everything of a plot stands; see plot.h. */
-#include "plot.h"
+/* plot_pen.c: where everything of a plot stands; see plot_pen.h. */
 #include "plot_pen.h"
 
 #include <math.h>
