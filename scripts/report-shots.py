@@ -91,10 +91,12 @@ class Browser:
         if key == "Enter":
             self.call("Input.dispatchKeyEvent", type="char", text="\r")
 
-    def shot(self, path, height=None):
+    def shot(self, path, whole=True):
+        """The page down to 16,000 pixels, or what the window shows."""
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": min(height or size["height"], 16000), "scale": 1}
-        data = self.call("Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True)["data"]
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], 16000), "scale": 1}
+        more = {"clip": clip, "captureBeyondViewport": True} if whole else {}
+        data = self.call("Page.captureScreenshot", format="png", **more)["data"]
         with open(path, "wb") as f:
             f.write(base64.b64decode(data))
 
@@ -158,7 +160,7 @@ def viewer(b, folder):
     b.key("ArrowRight", 39)
     is_("the comparison moves by keyboard", True, clip != "" and clip != b.value("document.querySelector('.stage .above').style.clipPath"))
     if folder:
-        b.shot(os.path.join(folder, "compare.png"), 900)
+        b.shot(os.path.join(folder, "compare.png"), False)
     b.value("document.querySelector('.view .next').click()")
     is_("the next one is another", True, before != b.value("document.querySelector('.view strong').textContent"))
     b.key("Escape", 27)

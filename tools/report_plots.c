@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WIDTH = 480, HEIGHT = 330, TIP = 320 };
+enum { WIDTH = 450, HEIGHT = 320, TIP = 320 };
 
 /* ---- what there is ---- */
 

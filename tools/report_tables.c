@@ -306,9 +306,9 @@ static void parameters(FILE *f, const cJSON *object) {
 }
 
 static void protocol_metric(FILE *f, const report_metric *m) {
-    fputs("<div class=\"card protocol\"><h3>", f);
+    fputs("<div class=\"card protocol\"><h4>", f);
     html_text(f, m->label);
-    fputs("</h3>", f);
+    fputs("</h4>", f);
     if (*m->protocol) {
         fputs("<p>", f);
         html_text(f, m->protocol);
@@ -329,10 +329,10 @@ static void protocol_metric(FILE *f, const report_metric *m) {
 static void protocol_candidate(const report_part *p, int i) {
     const report_candidate *c = &p->r->candidates[i];
     FILE *f = p->file;
-    fputs("<div class=\"card protocol\"><h3>", f);
+    fputs("<div class=\"card protocol\"><h4>", f);
     plot_svg_key(p->look[i], c->kind == REPORT_ANCHOR, f);
     html_text(f, c->name);
-    fputs("</h3><dl>", f);
+    fputs("</h4><dl>", f);
     entry(f, "model", c->model_name, false);
     entry(f, "weights", c->model_hash, true);
     entry(f, "precision", c->precision, false);
@@ -350,7 +350,7 @@ void report_protocol(const report_part *p) {
     char text[40];
     fputs("<section id=\"protocol\"><h2>Protocol</h2><p class=\"say\">What every number above is, "
           "and how it is made again. Hashes are of the bytes that were used.</p>"
-          "<div class=\"card protocol\"><h3>This report</h3><dl>",
+          "<h3>This report</h3><div class=\"card protocol\"><dl>",
           f);
     entry(f, "program", r->program, false);
     entry(f, "made", r->created, false);
