@@ -13,7 +13,7 @@
 enum { PLOT_COLOURS = 8 };
 
 typedef struct plot_point {
-    double x, y;      /* a point where one is no finite number is left out */
+    double x, y;      /* a point where one is no number, or 1e100 and more, is left out */
     double low, high; /* of the interval drawn around y; both NaN or both equal to y: none */
     const char *tip;  /* said of the point where a pointer rests on it; or NULL */
 } plot_point;

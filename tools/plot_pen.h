@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* plot_pen.h: what a plot is drawn with: plot.c decides where everything stands, a pen (SVG text,
- * or pixels) puts it there. Coordinates are pixels, y downwards. */
+/* plot_pen.h: what a plot is drawn with: plot_pen.c decides where everything stands, a pen (SVG
+ * text, or pixels) puts it there. Coordinates are pixels, y downwards. */
 #ifndef TOOLS_PLOT_PEN_H
 #define TOOLS_PLOT_PEN_H
 

@@ -14,23 +14,21 @@ const char plot_svg_style[] =
     ".plot{--plot-ink:#1b1e23;--plot-muted:#5c6470;--plot-grid:#d9dde3;--plot-paper:#fff;"
     "--plot-0:#0067a5;--plot-1:#b84a00;--plot-2:#00704f;--plot-3:#a03a78;"
     "--plot-4:#7a5c00;--plot-5:#5b4fc7;--plot-6:#3d6a75;--plot-7:#8c2f39}\n"
-    ".plot text{font-family:system-ui,'DejaVu Sans',sans-serif;font-size:12px;stroke:none}\n"
+    ".plot text{font-family:system-ui,'DejaVu Sans',sans-serif;font-size:12px}\n"
     ".plot text.title{font-size:14px;font-weight:600}\n"
-    ".plot line,.plot polyline{fill:none}\n"
-    ".plot .ink{fill:var(--plot-ink);stroke:var(--plot-ink)}\n"
-    ".plot .muted{fill:var(--plot-muted);stroke:var(--plot-muted)}\n"
-    ".plot .grid{fill:var(--plot-grid);stroke:var(--plot-grid)}\n"
-    ".plot .c0{fill:var(--plot-0);stroke:var(--plot-0)}\n"
-    ".plot .c1{fill:var(--plot-1);stroke:var(--plot-1)}\n"
-    ".plot .c2{fill:var(--plot-2);stroke:var(--plot-2)}\n"
-    ".plot .c3{fill:var(--plot-3);stroke:var(--plot-3)}\n"
-    ".plot .c4{fill:var(--plot-4);stroke:var(--plot-4)}\n"
-    ".plot .c5{fill:var(--plot-5);stroke:var(--plot-5)}\n"
-    ".plot .c6{fill:var(--plot-6);stroke:var(--plot-6)}\n"
-    ".plot .c7{fill:var(--plot-7);stroke:var(--plot-7)}\n"
-    ".plot .mark{stroke:var(--plot-paper);stroke-width:1}\n"
-    ".plot polyline.muted,.plot polyline.ink,.plot polyline.grid{fill:none}\n"
-    ".plot g polyline{fill:none}\n";
+    ".plot polyline{fill:none}\n"
+    ".plot .ink{fill:var(--plot-ink)}.plot .muted{fill:var(--plot-muted)}\n"
+    ".plot .l-ink{stroke:var(--plot-ink)}.plot .l-muted{stroke:var(--plot-muted)}\n"
+    ".plot .l-grid{stroke:var(--plot-grid)}\n"
+    ".plot .c0{fill:var(--plot-0)}.plot .l-c0{stroke:var(--plot-0)}\n"
+    ".plot .c1{fill:var(--plot-1)}.plot .l-c1{stroke:var(--plot-1)}\n"
+    ".plot .c2{fill:var(--plot-2)}.plot .l-c2{stroke:var(--plot-2)}\n"
+    ".plot .c3{fill:var(--plot-3)}.plot .l-c3{stroke:var(--plot-3)}\n"
+    ".plot .c4{fill:var(--plot-4)}.plot .l-c4{stroke:var(--plot-4)}\n"
+    ".plot .c5{fill:var(--plot-5)}.plot .l-c5{stroke:var(--plot-5)}\n"
+    ".plot .c6{fill:var(--plot-6)}.plot .l-c6{stroke:var(--plot-6)}\n"
+    ".plot .c7{fill:var(--plot-7)}.plot .l-c7{stroke:var(--plot-7)}\n"
+    ".plot .mark{stroke:var(--plot-paper);stroke-width:1}\n";
 
 typedef struct svg_pen {
     plot_pen pen; /* first: pens are cast to it */
@@ -64,7 +62,7 @@ static void line(plot_pen *pen, const double (*points)[2], int count, int paint,
                  bool dashed) {
     FILE *f = file_of(pen);
     char name[8];
-    fprintf(f, "<polyline class=\"%s\" stroke-width=\"%g\"%s points=\"", class_of(paint, name),
+    fprintf(f, "<polyline class=\"l-%s\" stroke-width=\"%g\"%s points=\"", class_of(paint, name),
             width, dashed ? " stroke-dasharray=\"6 4\"" : "");
     for (int i = 0; i < count; ++i)
         fprintf(f, "%s%.1f,%.1f", i ? " " : "", points[i][0], points[i][1]);

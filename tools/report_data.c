@@ -42,7 +42,7 @@ static void read_metrics(fields *f, report_data *r) {
     const size_t mark = fields_into(f, "metrics", -1);
     cJSON_ArrayForEach(v, array) {
         const int i = r->metric_count++;
-        const size_t element = fields_into(f, NULL, i);
+        const size_t element = fields_into(f, "", i);
         if (!cJSON_IsObject(v))
             fields_wrong(f, "", "wanted an object");
         else
@@ -109,7 +109,7 @@ static void read_bins(fields *f, const cJSON *v, const char *first, const char *
     const size_t mark = fields_into(f, "bins", -1);
     cJSON_ArrayForEach(one, array) {
         report_bin *b = &bins->at[bins->count];
-        const size_t element = fields_into(f, NULL, bins->count++);
+        const size_t element = fields_into(f, "", bins->count++);
         b->low = fields_real(f, one, "low", false);
         b->high = fields_real(f, one, "high", false);
         b->count = fields_count(f, one, "count", 0);
@@ -206,7 +206,7 @@ static void read_candidates(fields *f, report_data *r) {
     if (!r->candidates) return;
     const size_t mark = fields_into(f, "candidates", -1);
     cJSON_ArrayForEach(v, array) {
-        const size_t element = fields_into(f, NULL, r->candidate_count);
+        const size_t element = fields_into(f, "", r->candidate_count);
         if (!cJSON_IsObject(v))
             fields_wrong(f, "", "wanted an object");
         else
@@ -252,7 +252,7 @@ static void read_picture(fields *f, const cJSON *v, const report_data *r, report
     if (!p->cells) return;
     const size_t mark = fields_into(f, "values", -1);
     cJSON_ArrayForEach(one, array) {
-        const size_t element = fields_into(f, NULL, p->count);
+        const size_t element = fields_into(f, "", p->count);
         if (!cJSON_IsObject(one))
             fields_wrong(f, "", "wanted an object");
         else
@@ -270,7 +270,7 @@ static void read_pictures(fields *f, report_data *r) {
     if (!r->pictures) return;
     const size_t mark = fields_into(f, "pictures", -1);
     cJSON_ArrayForEach(v, array) {
-        const size_t element = fields_into(f, NULL, r->picture_count);
+        const size_t element = fields_into(f, "", r->picture_count);
         if (!cJSON_IsObject(v))
             fields_wrong(f, "", "wanted an object");
         else

@@ -4,8 +4,6 @@
 #include "html_out.h"
 #include "out_file.h"
 #include "plot.h"
-#include "report_parts.h"
-#include "report_pictures.h"
 
 #include <errno.h>
 #include <math.h>
@@ -147,7 +145,7 @@ static void top(const report_part *p, bool pictures) {
           f);
 }
 
-static int write_page(tool *t, const report_data *r, const char *base, const char *folder,
+static int write_page(tool *t, const report_data *r, const char *base,
                       const report_page_settings *settings, FILE *f) {
     report_part p = {.file = f, .r = r};
     report_looks(&p);
@@ -158,7 +156,7 @@ static int write_page(tool *t, const report_data *r, const char *base, const cha
     report_text_plots(&p);
     report_face_plots(&p);
     report_code_plots(&p);
-    const int code = report_pictures(t, &p, base, folder, settings);
+    const int code = report_pictures(t, &p, base, settings);
     report_protocol(&p);
     fputs("</main><footer><div class=\"wide\">Written by ", f);
     html_text(f, r->program);
@@ -188,7 +186,7 @@ int report_page_write(tool *t, const char *json_path, const char *folder,
     else
         code = out_file_open(t, &out, path);
     if (code < 0) {
-        code = write_page(t, r, base, folder, settings ? settings : &standard, out.file);
+        code = write_page(t, r, base, settings ? settings : &standard, out.file);
         const int closed = out_file_close(t, &out, code < 0);
         if (code < 0) code = closed;
     }

@@ -4,14 +4,7 @@
 #ifndef TOOLS_REPORT_PAGE_H
 #define TOOLS_REPORT_PAGE_H
 
-#include "tool.h"
-
-enum { REPORT_PICTURES = 12, REPORT_SIDE = 512 };
-
-typedef struct report_page_settings {
-    uint32_t pictures; /* in the page, the worst; 0: none */
-    uint32_t side;     /* longest side of a picture in the page; larger ones are shrunk */
-} report_page_settings;
+#include "report_pictures.h"
 
 /* Writes folder/index.html of the report in `json_path`; pictures are found from the folder of
  * json_path. One that is there is replaced. settings NULL: REPORT_PICTURES and REPORT_SIDE. Returns

@@ -18,9 +18,8 @@ typedef struct gallery {
     const report_part *p;
     const char *base;
     uint32_t side;
-    char work[4200];    /* a folder of our own */
-    char picture[4300]; /* a file in it */
-    const char *kind;   /* of that file: "image/webp" */
+    FILE *packed;       /* a nameless file, in which pictures get their format */
+    const char *format; /* "webp" */
     int code;           /* -1 while all is well */
 } gallery;
 
@@ -73,44 +72,43 @@ static void shrink(sheet_picture *p, uint32_t side) {
     *p = small;
 }
 
-static void embed_file(gallery *g) {
-    FILE *file = fopen(g->picture, "rb");
-    uint8_t bytes[3 * 4096]; /* whole triples, so that base 64 goes on without gaps */
-    size_t got;
-    if (!file) {
-        give_up(g, TSR_ERROR_IO, g->picture, strerror(errno));
+/* Makes a picture's file; its bytes are in g->packed, from the start to where that stands. */
+static void pack(gallery *g, const sheet_picture *p, int quality) {
+    char path[32];
+    const bool lossy = strcmp(g->format, "png") != 0;
+    const tsr_picture_write_settings settings = {.format = g->format,
+                                                 .quality = lossy ? quality : 0};
+    const int fd = fileno(g->packed);
+    snprintf(path, sizeof path, "/dev/fd/%d", fd);
+    if (lseek(fd, 0, SEEK_SET) != 0 || ftruncate(fd, 0) != 0) {
+        give_up(g, TSR_ERROR_IO, "temporary file", strerror(errno));
         return;
     }
-    while ((got = fread(bytes, 1, sizeof bytes, file)) > 0)
+    const tsr_status s = tsr_picture_write(g->t->ctx, path, p->width, p->height, p->rgb, &settings);
+    if (s) give_up(g, s, "temporary file", tsr_detail(g->t->ctx));
+}
+
+static void embed_file(gallery *g) {
+    uint8_t bytes[3 * 4096]; /* whole triples, so that base 64 goes on without gaps */
+    size_t got;
+    rewind(g->packed);
+    while ((got = fread(bytes, 1, sizeof bytes, g->packed)) > 0)
         html_base64(g->p->file, bytes, got);
-    if (ferror(file)) give_up(g, TSR_ERROR_IO, g->picture, strerror(errno));
-    fclose(file);
+    if (ferror(g->packed)) give_up(g, TSR_ERROR_IO, "temporary file", strerror(errno));
 }
 
 /* Writes an <img> with the picture in it. */
-static void embed(gallery *g, const sheet_picture *p, uint32_t quality, const char *class,
+static void embed(gallery *g, const sheet_picture *p, int quality, const char *class,
                   const char *alt, const char *of) {
     FILE *f = g->p->file;
+    if (g->code < 0 && !p->rgb) give_up(g, TSR_ERROR_MEMORY, of, "no memory for the picture");
+    if (g->code < 0) pack(g, p, quality);
     if (g->code >= 0) return;
-    if (!p->rgb) {
-        give_up(g, TSR_ERROR_MEMORY, of, "no memory for the picture");
-        return;
-    }
-    tsr_picture_write_settings settings = {0};
-    settings.quality = quality;
-    if (!strcmp(g->kind, "image/png")) settings.quality = 0;
-    unlink(g->picture);
-    const tsr_status s =
-        tsr_picture_write(g->t->ctx, g->picture, p->width, p->height, p->rgb, &settings);
-    if (s) {
-        give_up(g, s, g->picture, tsr_detail(g->t->ctx));
-        return;
-    }
     fprintf(f, "<img class=\"%s\" width=\"%d\" height=\"%d\" decoding=\"async\" alt=\"", class,
             p->width, p->height);
     html_text(f, alt);
     html_text(f, of);
-    fprintf(f, "\" src=\"data:%s;base64,", g->kind);
+    fprintf(f, "\" src=\"data:image/%s;base64,", strcmp(g->format, "jpg") ? g->format : "jpeg");
     embed_file(g);
     fputs("\">", f);
 }
@@ -328,21 +326,16 @@ static const char viewer[] =
     "aria-label=\"Share of the original that is shown\"><div class=\"ends\"><span>original</span>"
     "<span class=\"right\"></span></div><div class=\"numbers say\"></div></div></dialog>\n";
 
-/* A folder of our own and the kind of picture that this build writes smallest. */
-static void begin(gallery *g, const char *folder) {
-    static const char *const kinds[][2] = {
-        {"x.webp", "image/webp"}, {"x.jpg", "image/jpeg"}, {"x.png", "image/png"}};
-    int k = 0;
-    while (k < 2 && tsr_picture_write_check(g->t->ctx, kinds[k][0], NULL) == TSR_ERROR_UNSUPPORTED)
-        ++k;
-    g->kind = kinds[k][1];
-    snprintf(g->work, sizeof g->work, "%s/.page-XXXXXX", folder);
-    if (!mkdtemp(g->work)) {
-        give_up(g, TSR_ERROR_IO, folder, strerror(errno));
-        g->work[0] = 0;
-        return;
+/* Takes the kind of picture that this build writes smallest. */
+static void begin(gallery *g) {
+    static const char *const formats[] = {"webp", "jpg", "png"};
+    for (int k = 0; k < 3; ++k) {
+        const tsr_picture_write_settings settings = {.format = formats[k]};
+        g->format = formats[k];
+        if (!tsr_picture_write_check(g->t->ctx, "-", &settings)) break;
     }
-    snprintf(g->picture, sizeof g->picture, "%s/%s", g->work, kinds[k][0]);
+    g->packed = tmpfile();
+    if (!g->packed) give_up(g, TSR_ERROR_IO, "temporary file", strerror(errno));
 }
 
 static void each_picture(gallery *g, const rank *order, int count) {
@@ -355,7 +348,7 @@ static void each_picture(gallery *g, const rank *order, int count) {
     tool_progress_clear(g->t);
 }
 
-int report_pictures(tool *t, const report_part *p, const char *base, const char *folder,
+int report_pictures(tool *t, const report_part *p, const char *base,
                     const report_page_settings *settings) {
     const report_data *r = p->r;
     gallery g = {.t = t, .p = p, .base = base, .side = settings->side, .code = -1};
@@ -384,14 +377,11 @@ int report_pictures(tool *t, const report_part *p, const char *base, const char 
             "picture.<span class=\"script-only\"> A click compares a picture with its "
             "original.</span></p>",
             settings->side);
-    begin(&g, folder);
+    begin(&g);
     tools_bar(&g, m ? m->name : "");
     each_picture(&g, order, count);
     fprintf(p->file, "</div></section>\n%s", viewer);
-    if (*g.work) {
-        unlink(g.picture);
-        rmdir(g.work);
-    }
+    if (g.packed) fclose(g.packed);
     free(order);
     return g.code;
 }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WIDTH = 480, HEIGHT = 330, TIP = 320 };
+enum { WIDTH = 450, HEIGHT = 320, TIP = 320 };
 
 /* ---- what there is ---- */
 
@@ -219,8 +219,8 @@ void report_rate_plots(const report_part *p) {
     if (!report_has_rates(r)) return;
     fputs("<section id=\"rates\"><h2>Quality and rate</h2><p class=\"say\">Each point is a "
           "candidate, each line a series; bars are 95 % intervals of the mean, dashed lines are "
-          "anchors: what a common codec, or plain resizing, gives at that size. Numbers stand "
-          "behind the points.</p>",
+          "anchors: what a common codec, or plain resizing, gives at that size. A pointer "
+          "on a point shows its numbers.</p>",
           f);
     report_legend(p);
     fputs("<input class=\"axis\" type=\"radio\" name=\"axis\" id=\"by-bits\" checked><input "

@@ -45,26 +45,16 @@ const char *report_range(double low, double high, char text[100]) {
 
 /* A cell that the script sorts by; `digits` is what people read. */
 static void number_cell(FILE *f, double v, const char *digits, const char *class, const char *small,
-                        const char *why) {
+                        int note) {
     fputs("<td", f);
     if (*class || isnan(v)) fprintf(f, " class=\"%s\"", isnan(v) ? "none" : class);
     if (!isnan(v)) fprintf(f, " data-v=\"%.9g\"", v);
-    if (why) {
-        fputs(" title=\"", f);
-        html_text(f, why);
-        fputs("\"", f);
-    }
     fputs(">", f);
     html_text(f, digits);
-    if (why) fputs("<sup aria-hidden=\"true\">*</sup>", f);
+    if (note) fprintf(f, "<sup><a href=\"#note-%d\">%d</a></sup>", note, note);
     if (small && *small) {
         fputs("<small>", f);
         html_text(f, small);
-        fputs("</small>", f);
-    }
-    if (why) {
-        fputs("<small>", f);
-        html_text(f, why);
         fputs("</small>", f);
     }
     fputs("</td>", f);
@@ -73,7 +63,9 @@ static void number_cell(FILE *f, double v, const char *digits, const char *class
 static void head_cell(FILE *f, const char *title, const char *small, bool text, bool descending) {
     fprintf(f, "<th scope=\"col\"%s%s>", text ? " class=\"name\" data-text=\"1\"" : "",
             descending ? " data-first=\"descending\"" : "");
+    fputs("<span>", f);
     html_text(f, title);
+    fputs("</span>", f);
     if (*small) {
         fputs("<small>", f);
         html_text(f, small);
@@ -113,7 +105,23 @@ static int best_of(const report_data *r, int m) {
     return best;
 }
 
-static void metric_cell(const report_part *p, int i, int m, bool best) {
+/* What is said of numbers, each text once, below the table. */
+typedef struct notes {
+    const char *at[64];
+    int count;
+} notes;
+
+/* The number of a note; 0 where there is nothing to say. */
+static int note_of(notes *n, const char *why) {
+    if (!why || !*why) return 0;
+    int k = 0;
+    while (k < n->count && strcmp(n->at[k], why))
+        ++k;
+    if (k == n->count && n->count < (int)(sizeof n->at / sizeof *n->at)) n->at[n->count++] = why;
+    return k < n->count ? k + 1 : n->count;
+}
+
+static void metric_cell(const report_part *p, int i, int m, bool best, notes *n) {
     const report_summary *s = &p->r->candidates[i].summary[m];
     char number[40], range[100] = "", small[200];
     if (isfinite(s->low) && isfinite(s->high)) report_range(s->low, s->high, range);
@@ -122,27 +130,30 @@ static void metric_cell(const report_part *p, int i, int m, bool best) {
         snprintf(small + strlen(small), sizeof small - strlen(small), "%s%lld without",
                  *range ? ", " : "", (long long)s->missing);
     number_cell(p->file, s->mean, report_number(s->mean, number), best ? "best" : "", small,
-                s->why);
+                note_of(n, s->why));
 }
 
 static void cost_cells(const report_part *p, const report_candidate *c, bool times) {
     char text[40];
-    number_cell(p->file, c->tokens, report_whole(c->tokens, text), "", NULL, NULL);
-    number_cell(p->file, c->bytes, report_whole(c->bytes, text), "", NULL, NULL);
-    number_cell(p->file, c->bits_per_pixel, report_number(c->bits_per_pixel, text), "", NULL, NULL);
+    number_cell(p->file, c->tokens, report_whole(c->tokens, text), "", NULL, 0);
+    number_cell(p->file, c->bytes, report_whole(c->bytes, text), "", NULL, 0);
+    number_cell(p->file, c->bits_per_pixel, report_number(c->bits_per_pixel, text), "", NULL, 0);
     if (!times) return;
-    number_cell(p->file, c->encode_seconds, report_number(c->encode_seconds, text), "", NULL, NULL);
-    number_cell(p->file, c->decode_seconds, report_number(c->decode_seconds, text), "", NULL, NULL);
+    number_cell(p->file, c->encode_seconds, report_number(c->encode_seconds, text), "", NULL, 0);
+    number_cell(p->file, c->decode_seconds, report_number(c->decode_seconds, text), "", NULL, 0);
 }
 
 void report_table(const report_part *p) {
     const report_data *r = p->r;
     FILE *f = p->file;
+    notes said = {.count = 0};
     bool times = false, text = report_has_text(r), faces = report_has_faces(r);
     for (int i = 0; i < r->candidate_count; ++i)
         times = times || !isnan(r->candidates[i].encode_seconds);
     fputs("<section id=\"candidates\"><h2>Candidates</h2><p class=\"say\">Means over the pictures; "
-          "below each its 95 % bootstrap interval. Bold is the best of a column, at whatever rate. "
+          "below each its 95 % bootstrap interval. \xE2\x86\x91: more is better, \xE2\x86\x93: "
+          "less. Bold is the best of a column, at "
+          "whatever rate. "
           "<span class=\"script-only\">A click on a heading sorts.</span></p>"
           "<div class=\"card scroll pin\" tabindex=\"0\" role=\"region\" "
           "aria-label=\"Table of candidates\"><table class=\"sortable\"><thead><tr>",
@@ -159,15 +170,15 @@ void report_table(const report_part *p) {
         char small[120];
         if (!metric_known(r, m)) continue;
         snprintf(small, sizeof small, "%.60s%s%s", r->metrics[m].unit,
-                 *r->metrics[m].unit ? ", " : "",
-                 r->metrics[m].lower ? "less is better" : "more is better");
+                 *r->metrics[m].unit ? " " : "",
+                 r->metrics[m].lower ? "\xE2\x86\x93" : "\xE2\x86\x91");
         head_cell(f, r->metrics[m].label, small, false, !r->metrics[m].lower);
     }
     if (text) {
-        head_cell(f, "T-ACC", "words read right", false, true);
-        head_cell(f, "T-NED", "1 - edit distance", false, true);
+        head_cell(f, "T-ACC", "words read right \xE2\x86\x91", false, true);
+        head_cell(f, "T-NED", "letters read right \xE2\x86\x91", false, true);
     }
-    if (faces) head_cell(f, "F-Sim", "face similarity", false, true);
+    if (faces) head_cell(f, "F-Sim", "face similarity \xE2\x86\x91", false, true);
     fputs("</tr></thead><tbody>", f);
     for (int i = 0; i < r->candidate_count; ++i) {
         const report_candidate *c = &r->candidates[i];
@@ -176,18 +187,25 @@ void report_table(const report_part *p) {
         name_cell(p, i);
         cost_cells(p, c, times);
         for (int m = 0; m < r->metric_count; ++m)
-            if (metric_known(r, m)) metric_cell(p, i, m, best_of(r, m) == i);
+            if (metric_known(r, m)) metric_cell(p, i, m, best_of(r, m) == i, &said);
         const double t_acc = c->text.known ? c->text.t_acc : NAN,
                      t_ned = c->text.known ? c->text.t_ned : NAN,
                      f_sim = c->faces.known ? c->faces.f_sim : NAN;
         if (text) {
-            number_cell(f, t_acc, report_number(t_acc, number), "", NULL, NULL);
-            number_cell(f, t_ned, report_number(t_ned, number), "", NULL, NULL);
+            number_cell(f, t_acc, report_number(t_acc, number), "", NULL, 0);
+            number_cell(f, t_ned, report_number(t_ned, number), "", NULL, 0);
         }
-        if (faces) number_cell(f, f_sim, report_number(f_sim, number), "", NULL, NULL);
+        if (faces) number_cell(f, f_sim, report_number(f_sim, number), "", NULL, 0);
         fputs("</tr>\n", f);
     }
-    fputs("</tbody></table></div></section>\n", f);
+    fputs("</tbody></table></div>", f);
+    if (said.count) fputs("<ol class=\"say notes\">", f);
+    for (int k = 0; k < said.count; ++k) {
+        fprintf(f, "<li id=\"note-%d\">", k + 1);
+        html_text(f, said.at[k]);
+        fputs("</li>", f);
+    }
+    fprintf(f, "%s</section>\n", said.count ? "</ol>" : "");
 }
 
 /* ---- use of codes ---- */
@@ -212,11 +230,11 @@ void report_codes_table(const report_part *p) {
         const double share = 100.0 * (double)c->used / size;
         fputs("<tr>", f);
         name_cell(p, i);
-        number_cell(f, size, report_whole(size, text), "", NULL, NULL);
-        number_cell(f, (double)c->used, report_whole((double)c->used, text), "", NULL, NULL);
-        number_cell(f, share, report_number(share, text), "", NULL, NULL);
-        number_cell(f, c->perplexity, report_number(c->perplexity, text), "", NULL, NULL);
-        number_cell(f, c->entropy_bits, report_number(c->entropy_bits, text), "", NULL, NULL);
+        number_cell(f, size, report_whole(size, text), "", NULL, 0);
+        number_cell(f, (double)c->used, report_whole((double)c->used, text), "", NULL, 0);
+        number_cell(f, share, report_number(share, text), "", NULL, 0);
+        number_cell(f, c->perplexity, report_number(c->perplexity, text), "", NULL, 0);
+        number_cell(f, c->entropy_bits, report_number(c->entropy_bits, text), "", NULL, 0);
         fputs("</tr>", f);
     }
     fputs("</tbody></table></div>\n", f);
@@ -288,9 +306,9 @@ static void parameters(FILE *f, const cJSON *object) {
 }
 
 static void protocol_metric(FILE *f, const report_metric *m) {
-    fputs("<div class=\"card protocol\"><h3>", f);
+    fputs("<div class=\"card protocol\"><h4>", f);
     html_text(f, m->label);
-    fputs("</h3>", f);
+    fputs("</h4>", f);
     if (*m->protocol) {
         fputs("<p>", f);
         html_text(f, m->protocol);
@@ -311,10 +329,10 @@ static void protocol_metric(FILE *f, const report_metric *m) {
 static void protocol_candidate(const report_part *p, int i) {
     const report_candidate *c = &p->r->candidates[i];
     FILE *f = p->file;
-    fputs("<div class=\"card protocol\"><h3>", f);
+    fputs("<div class=\"card protocol\"><h4>", f);
     plot_svg_key(p->look[i], c->kind == REPORT_ANCHOR, f);
     html_text(f, c->name);
-    fputs("</h3><dl>", f);
+    fputs("</h4><dl>", f);
     entry(f, "model", c->model_name, false);
     entry(f, "weights", c->model_hash, true);
     entry(f, "precision", c->precision, false);
@@ -332,7 +350,7 @@ void report_protocol(const report_part *p) {
     char text[40];
     fputs("<section id=\"protocol\"><h2>Protocol</h2><p class=\"say\">What every number above is, "
           "and how it is made again. Hashes are of the bytes that were used.</p>"
-          "<div class=\"card protocol\"><h3>This report</h3><dl>",
+          "<h3>This report</h3><div class=\"card protocol\"><dl>",
           f);
     entry(f, "program", r->program, false);
     entry(f, "made", r->created, false);

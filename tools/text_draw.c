@@ -82,8 +82,10 @@ double text_width(const text_style *style, const char *text) {
     return (double)width / PANGO_SCALE;
 }
 
-/* Lays premultiplied native-endian ARGB over RGB. */
-static void lay_over(const text_picture *on, cairo_surface_t *ink, int left, int top) {
+/* Lays premultiplied native-endian ARGB over RGB; *box becomes what it covered. */
+static void lay_over(const text_picture *on, cairo_surface_t *ink, int left, int top,
+                     text_box *box) {
+    int x0 = on->width, y0 = on->height, x1 = 0, y1 = 0;
     cairo_surface_flush(ink);
     const uint8_t *rows = cairo_image_surface_get_data(ink);
     const int stride = cairo_image_surface_get_stride(ink);
@@ -95,6 +97,10 @@ static void lay_over(const text_picture *on, cairo_surface_t *ink, int left, int
             memcpy(&pixel, rows + (size_t)y * (size_t)stride + 4 * (size_t)x, 4);
             const uint32_t through = 255 - (pixel >> 24);
             if (through == 255) continue;
+            x0 = x + left < x0 ? x + left : x0;
+            y0 = y + top < y0 ? y + top : y0;
+            x1 = x + left >= x1 ? x + left + 1 : x1;
+            y1 = y + top >= y1 ? y + top + 1 : y1;
             uint8_t *at =
                 on->rgb + 3 * ((size_t)(y + top) * (size_t)on->width + (size_t)(x + left));
             for (int c = 0; c < 3; ++c) {
@@ -102,6 +108,7 @@ static void lay_over(const text_picture *on, cairo_surface_t *ink, int left, int
                 at[c] = (uint8_t)(sum > 255 ? 255 : sum);
             }
         }
+    if (x1 > x0) *box = (text_box){x0, y0, x1, y1};
 }
 
 static bool draw_layout(const text_picture *on, cairo_t *measure, const text_style *style, double x,
@@ -114,13 +121,12 @@ static bool draw_layout(const text_picture *on, cairo_t *measure, const text_sty
     const double limit = 1e8;
     bool good = true;
     if (ink.width > 0 && ink.height > 0 && fabs(x) < limit && fabs(y) < limit) {
-        const text_box all = {x + ink.x * unit, base + ink.y * unit, x + (ink.x + ink.width) * unit,
-                              base + (ink.y + ink.height) * unit};
-        if (box) *box = all;
-        /* of the ink that part which the picture shows, with a border for smooth edges */
-        const int left = (int)fmax(floor(all.x0) - 1, 0), top = (int)fmax(floor(all.y0) - 1, 0);
-        const int right = (int)fmin(ceil(all.x1) + 1, on->width),
-                  bottom = (int)fmin(ceil(all.y1) + 1, on->height);
+        /* of the ink that part which the picture shows; hinting and smooth edges take some more */
+        const int border = 2;
+        const int left = (int)fmax(floor(x + ink.x * unit) - border, 0),
+                  top = (int)fmax(floor(base + ink.y * unit) - border, 0);
+        const int right = (int)fmin(ceil(x + (ink.x + ink.width) * unit) + border, on->width),
+                  bottom = (int)fmin(ceil(base + (ink.y + ink.height) * unit) + border, on->height);
         if (right > left && bottom > top) {
             cairo_surface_t *surface =
                 cairo_image_surface_create(CAIRO_FORMAT_ARGB32, right - left, bottom - top);
@@ -129,7 +135,7 @@ static bool draw_layout(const text_picture *on, cairo_t *measure, const text_sty
             cairo_move_to(cairo, x - left, base - top);
             pango_cairo_show_layout(cairo, layout);
             good = cairo_status(cairo) == CAIRO_STATUS_SUCCESS;
-            if (good) lay_over(on, surface, left, top);
+            if (good) lay_over(on, surface, left, top, box);
             cairo_destroy(cairo);
             cairo_surface_destroy(surface);
         }
@@ -140,11 +146,12 @@ static bool draw_layout(const text_picture *on, cairo_t *measure, const text_sty
 
 bool text_draw(const text_picture *on, const text_style *style, double x, double y,
                const uint8_t colour[3], const char *text, text_box *ink) {
-    if (ink) *ink = (text_box){x, y, x, y};
+    text_box nowhere, *box = ink ? ink : &nowhere;
+    *box = (text_box){0};
     if (!*text || text_draw_missing()) return true;
     cairo_surface_t *none = cairo_image_surface_create(CAIRO_FORMAT_ARGB32, 1, 1);
     cairo_t *cairo = cairo_create(none);
-    const bool good = draw_layout(on, cairo, style, x, y, colour, text, ink);
+    const bool good = draw_layout(on, cairo, style, x, y, colour, text, box);
     cairo_destroy(cairo);
     cairo_surface_destroy(none);
     return good;
@@ -182,7 +189,9 @@ bool text_draw(const text_picture *on, const text_style *style, double x, double
     (void)style;
     (void)colour;
     (void)text;
-    if (ink) *ink = (text_box){x, y, x, y};
+    (void)x;
+    (void)y;
+    if (ink) *ink = (text_box){0};
     return true;
 }
 

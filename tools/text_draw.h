@@ -23,7 +23,7 @@ typedef struct text_picture {
 
 /* A rectangle of pixels, x1 and y1 beyond its last. */
 typedef struct text_box {
-    double x0, y0, x1, y1;
+    int x0, y0, x1, y1;
 } text_box;
 
 /* NULL if text can be drawn, or why it cannot, in a sentence without full stop. */
@@ -32,7 +32,7 @@ const char *text_draw_missing(void);
  * as they are drawn. */
 double text_width(const text_style *style, const char *text);
 /* Draws one line with its baseline at y, from x on; what leaves the picture is clipped. `ink` (may
- * be NULL) gets the rectangle that the ink covers, empty where nothing was drawn. False: no memory.
+ * be NULL) gets the rectangle of the pixels that changed, zeros where none did. False: no memory.
  */
 bool text_draw(const text_picture *on, const text_style *style, double x, double y,
                const uint8_t colour[3], const char *text, text_box *ink);

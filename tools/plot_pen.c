@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* plot.c: where everything of a plot stands; see plot.h. */
-#include "plot.h"
+/* plot_pen.c: where everything of a plot stands; see plot_pen.h. */
 #include "plot_pen.h"
 
 #include <math.h>
@@ -17,12 +16,18 @@ typedef struct frame {
     double room;                     /* for names at the right */
 } frame;
 
+/* Beyond these, sums and quotients of an axis leave the range of a double. */
+static bool fits(double v, bool logarithmic) {
+    const double most = 1e100;
+    return fabs(v) < most && (!logarithmic || v > 1 / most);
+}
+
 static bool drawable(const plot *p, const plot_point *q) {
-    return isfinite(q->x) && isfinite(q->y) && (!p->log_x || q->x > 0) && (!p->log_y || q->y > 0);
+    return fits(q->x, p->log_x) && fits(q->y, p->log_y);
 }
 
 static bool has_interval(const plot *p, const plot_point *q) {
-    return isfinite(q->low) && isfinite(q->high) && q->high > q->low && (!p->log_y || q->low > 0);
+    return fits(q->low, p->log_y) && fits(q->high, p->log_y) && q->high > q->low;
 }
 
 /* ---- ranges ---- */
