@@ -127,6 +127,23 @@ tsr_status tsr_report_add(tsr_report *r, tsr_measurement **measurement, const ch
     return tsr_report_take(r, m, array_of(command, command_count), NULL);
 }
 
+tsr_status tsr_report_move(tsr_report *r, tsr_report *from) {
+    if (from->originals != r->originals || from->hash != r->hash)
+        return tsr_fail(r->ctx, TSR_ERROR_ARGUMENT,
+                        "report: wanted one of the same originals, got one of others");
+    tsr_status status = TSR_OK;
+    int moved = 0;
+    for (; moved < from->count && !status; ++moved) {
+        const struct tsr_report_entry *e = &from->candidates[moved];
+        status = tsr_report_take(r, e->m, e->command, e->extras); /* closes them on an error */
+    }
+    if (moved)
+        memmove(from->candidates, from->candidates + moved,
+                (size_t)(from->count - moved) * sizeof *from->candidates);
+    from->count -= moved;
+    return status;
+}
+
 tsr_status tsr_report_attach(tsr_report *r, int index, const char *key, const char *json) {
     if (index < -1 || index >= r->count)
         return tsr_fail(r->ctx, TSR_ERROR_ARGUMENT, "report: candidate: wanted -1 to %d, got %d",

@@ -260,6 +260,9 @@ void tsr_report_close(tsr_report **report);
  * ARGUMENT (other originals than those before), MEMORY. */
 tsr_status tsr_report_add(tsr_report *report, tsr_measurement **measurement,
                           const char *const *command, int command_count);
+/* Moves all candidates of `from` behind those of `report`, with what was attached to them. Errors:
+ * ARGUMENT (other originals), MEMORY. */
+tsr_status tsr_report_move(tsr_report *report, tsr_report *from);
 /* Puts a value that is JSON already under `key` of candidate `index` ("codes", "text", "faces"), or
  * of the report itself with index -1. Errors: ARGUMENT (beyond; not JSON), MEMORY. */
 tsr_status tsr_report_attach(tsr_report *report, int index, const char *key, const char *json);
