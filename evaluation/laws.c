@@ -213,6 +213,14 @@ tsr_status tsr_report_law(const tsr_report *r, const char *metric, const tsr_law
     } else {
         const double rest = fit(points, law->points, &law->a, &law->b, &law->d);
         law->rms = sqrt(rest / law->points);
+        if (law->b < 1.01 * least_b)
+            snprintf(law->why, sizeof law->why,
+                     "b is at the least of the search: quality goes with the logarithm of the "
+                     "tokens here, and a and d are not known");
+        else if (law->b > 0.99 * most_b)
+            snprintf(law->why, sizeof law->why,
+                     "b is at the most of the search: quality no longer depends on the tokens "
+                     "here, and a is not known");
         if (r->originals > 1)
             status = intervals(r, chosen, n, metric, s.seed ? s.seed : r->seed, resamples, law);
     }

@@ -162,6 +162,10 @@ tsr_status tsr_report_attach(tsr_report *r, int index, const char *key, const ch
     return TSR_OK;
 }
 
+uint64_t tsr_report_hash(const tsr_report *r) {
+    return r->hash;
+}
+
 uint64_t tsr_report_originals(const tsr_report *r) {
     return r->originals;
 }

@@ -59,6 +59,7 @@ static int say_law(fit_job *f, const char *metric, const char *series) {
                "%.4g]\n",
                metric, tool_clean(series ? series : "all", clean, 24), law.points, law.a, law.b,
                law.d, law.rms, law.a_low, law.a_high, law.b_low, law.b_high, law.d_low, law.d_high);
+        if (*law.why) printf("    %s\n", law.why);
     } else {
         json_out *j = &f->j;
         json_object(j, NULL);

@@ -266,6 +266,8 @@ tsr_status tsr_report_move(tsr_report *report, tsr_report *from);
 /* Puts a value that is JSON already under `key` of candidate `index` ("codes", "text", "faces"), or
  * of the report itself with index -1. Errors: ARGUMENT (beyond; not JSON), MEMORY. */
 tsr_status tsr_report_attach(tsr_report *report, int index, const char *key, const char *json);
+/* Hash of the names and bytes of the originals. */
+uint64_t tsr_report_hash(const tsr_report *report);
 /* Number of originals. */
 uint64_t tsr_report_originals(const tsr_report *report);
 /* Number of candidates. */
@@ -299,7 +301,7 @@ typedef struct tsr_law {
                                                            NaN where pictures are fewer than two */
     double rms;         /* of the residuals at the points, in the unit of the metric */
     double least, most; /* tokens of the points */
-    char why[160];
+    char why[200];
 } tsr_law;
 /* How laws are fitted. A struct of zeros is the default. */
 typedef struct tsr_law_settings {
