@@ -127,6 +127,23 @@ tsr_status tsr_report_add(tsr_report *r, tsr_measurement **measurement, const ch
     return tsr_report_take(r, m, array_of(command, command_count), NULL);
 }
 
+tsr_status tsr_report_move(tsr_report *r, tsr_report *from) {
+    if (from->originals != r->originals || from->hash != r->hash)
+        return tsr_fail(r->ctx, TSR_ERROR_ARGUMENT,
+                        "report: wanted one of the same originals, got one of others");
+    tsr_status status = TSR_OK;
+    int moved = 0;
+    for (; moved < from->count && !status; ++moved) {
+        const struct tsr_report_entry *e = &from->candidates[moved];
+        status = tsr_report_take(r, e->m, e->command, e->extras); /* closes them on an error */
+    }
+    if (moved)
+        memmove(from->candidates, from->candidates + moved,
+                (size_t)(from->count - moved) * sizeof *from->candidates);
+    from->count -= moved;
+    return status;
+}
+
 tsr_status tsr_report_attach(tsr_report *r, int index, const char *key, const char *json) {
     if (index < -1 || index >= r->count)
         return tsr_fail(r->ctx, TSR_ERROR_ARGUMENT, "report: candidate: wanted -1 to %d, got %d",
@@ -143,6 +160,14 @@ tsr_status tsr_report_attach(tsr_report *r, int index, const char *key, const ch
         return tsr_fail(r->ctx, TSR_ERROR_MEMORY, "report: no memory");
     }
     return TSR_OK;
+}
+
+uint64_t tsr_report_hash(const tsr_report *r) {
+    return r->hash;
+}
+
+uint64_t tsr_report_originals(const tsr_report *r) {
+    return r->originals;
 }
 
 int tsr_report_count(const tsr_report *r) {

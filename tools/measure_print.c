@@ -47,11 +47,11 @@ static int digits_of(const tsr_metric_info *info) {
 
 static void print_name(const char *name) {
     char clean[64];
-    printf("%-28.60s", tool_clean(name, clean, sizeof clean));
+    printf("%-36.60s", tool_clean(name, clean, sizeof clean));
 }
 
 static void print_overview(const tsr_report *r, const metric_list *metrics) {
-    printf("%-28s %8s %10s %10s %10s %10s", "candidate", "pictures", "tokens", "bytes",
+    printf("%-36s %8s %10s %10s %10s %10s", "candidate", "pictures", "tokens", "bytes",
            "bits/pixel", "seconds");
     for (int k = 0; k < metrics->count; ++k)
         printf(" %10.16s", metrics->at[k].name);
@@ -84,7 +84,7 @@ static void print_overview(const tsr_report *r, const metric_list *metrics) {
 static void print_summary(const tsr_report *r, const tsr_metric_info *info) {
     printf("\n%s%s%s, %s is better: %s\n", info->name, *info->unit ? " in " : "", info->unit,
            info->higher ? "more" : "less", info->protocol);
-    printf("%-28s %10s %10s %10s %10s %8s %10s  %s\n", "candidate", "mean", "sd", "95 % from", "to",
+    printf("%-36s %10s %10s %10s %10s %8s %10s  %s\n", "candidate", "mean", "sd", "95 % from", "to",
            "of", "worst", "picture");
     for (int c = 0; c < tsr_report_count(r); ++c) {
         const tsr_measurement *m = tsr_report_candidate(r, c);
@@ -138,7 +138,7 @@ static void print_pictures(const tsr_report *r, const metric_list *metrics) {
         tsr_measured about;
         char clean[700];
         tsr_measurement_about(m, &about);
-        printf("\n%-28s", tool_clean(about.name, clean, 60));
+        printf("\n%-36s", tool_clean(about.name, clean, 60));
         printf(" %10s %10s", "tokens", "bytes");
         for (int k = 0; k < metrics->count; ++k)
             if (!metrics->at[k].set) printf(" %10.16s", metrics->at[k].name);
