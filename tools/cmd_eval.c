@@ -52,18 +52,6 @@ typedef struct eval_job {
     content content;  /* text and faces */
 } eval_job;
 
-/* Puts what was found of text and faces into the report. */
-static tsr_status attach_content(eval_job *j, const char *name) {
-    char *text = NULL, *faces = NULL;
-    const int index = tsr_report_count(j->report) - 1;
-    tsr_status status = content_end(&j->content, name, &text, &faces);
-    if (!status && text) status = tsr_report_attach(j->report, index, "text", text);
-    if (!status && faces) status = tsr_report_attach(j->report, index, "faces", faces);
-    free(text);
-    free(faces);
-    return status;
-}
-
 /* Measures a candidate and adds it to the report. Returns -1 or the exit code. */
 static int measure(eval_job *j, const tsr_candidate *c) {
     tsr_measurement *measurement = NULL;
@@ -82,7 +70,8 @@ static int measure(eval_job *j, const tsr_candidate *c) {
         status = tsr_report_add(j->report, &measurement, command.at, command.count);
         measure_command_free(&command);
     }
-    if (!status && content_wanted(&j->o->content)) status = attach_content(j, name);
+    if (!status && content_wanted(&j->o->content))
+        status = content_attach(&j->content, name, j->report);
     tsr_measurement_close(&measurement);
     return status ? tool_fail(j->t, status) : -1;
 }
@@ -199,7 +188,7 @@ static int run_clip(tool *t, const eval_options *o, measure_meaning *m, char **a
 }
 
 /* Options that only one of the kinds has. Returns -1 or the exit code. */
-static int check_kind(const verb *v, const eval_options *o, eval_kind kind, const char *path) {
+static int check_kind(const verb *v, eval_options *o, eval_kind kind, const char *path) {
     if (o->per_frame && kind == EVAL_PICTURES)
         return args_wrong(v, "--per-frame: wanted clips (or --as-video), got pictures");
     if (kind != EVAL_CLIP && (o->clip || o->square))
@@ -221,6 +210,7 @@ static int run(const verb *v, int argc, char **argv) {
     int code = args_parse(v, argc, argv, &o, &operands);
     if (code >= 0) return code;
     code = measure_read(v, &o.measure, &o.common, &m);
+    m.content = &o.content;
     if (code < 0 && operands < 2)
         code = args_wrong(v, operands ? "a candidate is missing" : "ORIGINALS is missing");
     if (code < 0 && o.csv && o.common.json && args_is_stdout(o.csv))

@@ -271,7 +271,8 @@ static void print_faces(const content *c, const tsr_face_result *r) {
     }
 }
 
-tsr_status content_end(content *c, const char *name, char **text, char **faces) {
+/* Ends a candidate: *text and *faces become its JSON objects, which the caller frees, or NULL. */
+static tsr_status end(content *c, const char *name, char **text, char **faces) {
     *text = *faces = NULL;
     tsr_status status = c->status;
     if (!c->people) c->people = open_memstream(&c->shown, &c->shown_size);
@@ -290,6 +291,17 @@ tsr_status content_end(content *c, const char *name, char **text, char **faces) 
         print_faces(c, &r);
         if (!(*faces = faces_json(c, &r))) status = TSR_ERROR_MEMORY;
     }
+    return status;
+}
+
+tsr_status content_attach(content *c, const char *name, tsr_report *report) {
+    char *text = NULL, *faces = NULL;
+    const int index = tsr_report_count(report) - 1;
+    tsr_status status = end(c, name, &text, &faces);
+    if (!status && text) status = tsr_report_attach(report, index, "text", text);
+    if (!status && faces) status = tsr_report_attach(report, index, "faces", faces);
+    free(text);
+    free(faces);
     return status;
 }
 

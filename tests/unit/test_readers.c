@@ -27,7 +27,7 @@ typedef struct made {
 } made;
 
 /* A tensor [dims..., ended by 0] of numbers around `offset`. */
-static void add(made *m, const char *name, float scale, float offset, ...) {
+static void add(made *m, const char *name, float scale, double offset, ...) {
     int64_t dim[TSR_MAX_RANK], n = 1;
     int rank = 0, next;
     va_list args;
@@ -39,7 +39,7 @@ static void add(made *m, const char *name, float scale, float offset, ...) {
     ck_assert_ptr_nonnull(data);
     random_normals(data, n);
     for (int64_t i = 0; i < n; ++i)
-        data[i] = data[i] * scale + offset;
+        data[i] = data[i] * scale + (float)offset;
     const tsr_tensor t = tsr_host_tensor(TSR_DTYPE_F32, data, rank, dim);
     ck_assert_int_eq(tsr_weights_add(m->ctx, m->weights, name, &t), TSR_OK);
 }
