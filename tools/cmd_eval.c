@@ -14,7 +14,9 @@
 
 typedef struct eval_options {
     common_options common;
-    int csv, per_frame, as_video;
+    int csv, per_frame, as_video, square;
+    const char *model;
+    uint32_t clip;
 } eval_options;
 
 #define AT(field) offsetof(eval_options, field)
@@ -29,6 +31,12 @@ static const option options[] = {
      "compare as clips what would be pictures: GIF, APNG and WebP that move, folders of numbered "
      "frames, pipes",
      NULL, 0, 0},
+    {"model", 't', OPTION_MODEL, AT(model), "MODEL", "the bundled tokenizer",
+     "of a clip in a token file: the tokenizer that decodes it", NULL, 0, 0},
+    {"clip", 0, OPTION_UINT, AT(clip), "N", "the only one",
+     "of a token file with several clips: which one, from 1 on", NULL, 1, UINT32_MAX},
+    {"square-pixels", 0, OPTION_FLAG, AT(square), NULL, NULL,
+     "of a clip in a token file: it was encoded with --square-pixels", NULL, 0, 0},
 };
 
 typedef struct pair {
@@ -409,13 +417,29 @@ static int run(const verb *v, int argc, char **argv) {
     int code = args_parse(v, argc, argv, &o, &operands);
     if (code >= 0) return code;
     if (o.csv && o.common.json) return args_wrong(v, "wanted --csv or --json, got both");
-    const bool videos = o.as_video || tsr_video_is(argv[0]) || tsr_video_is(argv[1]);
-    if (o.per_frame && !videos)
-        return args_wrong(v, "--per-frame: wanted clips (or --as-video), got pictures");
     tool t;
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
-    code = videos ? eval_videos(&t, argv[0], argv[1], o.per_frame, o.csv)
-                  : run_pictures(&t, argv[0], argv[1], o.csv);
+    const bool clip = eval_is_clip(&t, argv[1]);
+    const bool videos = o.as_video || tsr_video_is(argv[0]) || tsr_video_is(argv[1]);
+    const eval_clip_job job = {.original = argv[0],
+                               .tokens = argv[1],
+                               .model = o.model,
+                               .clip = o.clip,
+                               .square_pixels = o.square != 0,
+                               .per_frame = o.per_frame != 0,
+                               .csv = o.csv != 0};
+    if (o.per_frame && !videos && !clip)
+        code = args_wrong(v, "--per-frame: wanted clips (or --as-video), got pictures");
+    else if (!clip && (o.model || o.clip || o.square))
+        code = args_wrong(v,
+                          "-t, --clip and --square-pixels: wanted a clip in a "
+                          "token file (.tess), got %s",
+                          argv[1]);
+    else if (clip)
+        code = eval_clip(&t, &job);
+    else
+        code = videos ? eval_videos(&t, argv[0], argv[1], o.per_frame, o.csv)
+                      : run_pictures(&t, argv[0], argv[1], o.csv);
     tool_close(&t);
     return code;
 }
@@ -424,7 +448,9 @@ const verb verb_eval = {
     .name = "eval",
     .summary = "measure a reconstruction against its original: PSNR, SSIM, L1, flicker",
     .usage = "tessera eval ORIGINAL RECON [--json | --csv]\n"
-             "tessera eval CLIP CLIP [--as-video] [--per-frame] [--json | --csv]",
+             "tessera eval CLIP CLIP [--as-video] [--per-frame] [--json | --csv]\n"
+             "tessera eval VIDEO CLIP.tess [-t MODEL] [--clip N] [--square-pixels]\n"
+             "             [--per-frame] [--json | --csv] [--device cpu|vulkan[:N]]",
     .about =
         "ORIGINAL and RECON are two pictures, or two folders whose pictures are matched by name "
         "without suffix. Every number stands beside the name of its protocol: PSNR over 8-bit "
@@ -439,7 +465,12 @@ const verb verb_eval = {
         "the first frame on, within a unit of the coarser time base, since Matroska rounds to "
         "milliseconds); what does not is named. PSNR comes pooled (of the error of all frames) and "
         "as the mean of the frames' own; the flicker is the mean absolute change of the error from "
-        "frame to frame, on the 0..255 scale.",
+        "frame to frame, on the 0..255 scale.\n\n"
+        "A clip in a token file is decoded on the way and compared with its video: each of its "
+        "frames with the video's frame of the same time, so that frames which were not chosen are "
+        "passed over. Where the tokenizer crops or pads, the video's frames are fitted as they "
+        "were "
+        "for it, which is said.",
     .exits =
         "1 when pictures have no counterpart or another size, or cannot be read (in folders);\n"
         "  when clips differ in size, times or number of frames",
@@ -451,9 +482,12 @@ const verb verb_eval = {
                 "tessera eval originals/ decoded/ --json | jq .mean\n"
                 "# a clip, and each of its frames as a table for a plot\n"
                 "tessera eval clip.mp4 back.mp4\n"
-                "tessera eval clip.mp4 back.mp4 --csv > frames.csv",
+                "tessera eval clip.mp4 back.mp4 --csv > frames.csv\n"
+                "# a clip in a token file, decoded on the way\n"
+                "tessera encode clip.mp4 -o clip.tess && tessera eval clip.mp4 clip.tess",
     .options = options,
     .option_count = sizeof options / sizeof *options,
+    .device_options = DEVICE_ALL,
     .least_operands = 2,
     .most_operands = 2,
     .operands = "ORIGINAL RECON",
