@@ -135,6 +135,34 @@ tsr_tensor *tsr_double(tsr_run *r, const tsr_tensor *x);
  * out. */
 tsr_tensor *tsr_halve(tsr_run *r, const tsr_tensor *x);
 
+/* What a window of tsr_pool2d becomes. Places outside of the map are in no window. */
+typedef enum tsr_pool_kind {
+    TSR_POOL2D_MAX = 0,
+    TSR_POOL2D_MEAN,    /* of the values inside the map: padding is not counted */
+    TSR_POOL2D_BINOMIAL /* sqrt(sum of f x^2 + 1e-12), f = [1 2 1] x [1 2 1] / 16: a 3 x 3 window;
+                           the l2 pooling of Henaff and Simoncelli 2016 as DISTS has it */
+} tsr_pool_kind;
+typedef struct tsr_pool_spec {
+    tsr_pool_kind kind;
+    int size, stride;             /* of the square window, 1..128; stride 0: size */
+    int top, left, bottom, right; /* places around the map, below size */
+    bool ceil; /* a window may hang over the right and bottom edge by less than a stride */
+} tsr_pool_spec;
+/* Pools each channel over windows: x [B, H, W, C] -> [B, OH, OW, C]. Every window must have a place
+ * inside the map. */
+tsr_tensor *tsr_pool2d(tsr_run *r, const tsr_tensor *x, const tsr_pool_spec *spec);
+
+/* Weighted squared distance of unit vectors over channels, of pairs of maps: x [2B, H, W, C], pair
+ * i being maps a = i and b = B + i, weight of C elements -> [B, H, W], sum of w (a / (|a| + eps) -
+ * b / (|b| + eps))^2 (LPIPS, Zhang et al. 2018). */
+tsr_tensor *tsr_unit_distance(tsr_run *r, const tsr_tensor *x, tsr_weight *weight, float eps);
+
+/* Moments of each channel over all places of pairs of maps: x [2B, ..., C], pair i being maps a = i
+ * and b = B + i -> [B, 5, C]: the means of a and b, their variances and their covariance, divided
+ * by the number of places; merged from those of 256 places at a time, so that a large mean costs no
+ * digits. */
+tsr_tensor *tsr_pair_moments(tsr_run *r, const tsr_tensor *x);
+
 /* ---- clips: maps of frames one after the other, [B*T, H, W, C] ------------------------------ */
 
 /* Which frames of a clip stand together. */
