@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #define TESSERA_EXPERIMENTAL
 #include <tessera/measure.h>
-#include <tessera/measures.h>
+#include <tessera/statistics.h>
 #include "metrics.h"
 
 /* Two pictures of one size, RGB [height, width, 3]. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_eval.c: how far reconstructions are from their originals. */
 #include "eval_video.h"
-#include "measure_options.h"
+#include "measure_codes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +43,11 @@ typedef struct eval_job {
     const char *path; /* of the originals */
 } eval_job;
 
+static bool is_tokens(const char *path) {
+    const size_t n = strlen(path);
+    return n > 5 && !strcmp(path + n - 5, ".tess");
+}
+
 /* Measures a candidate and adds it to the report. Returns -1 or the exit code. */
 static int measure(eval_job *j, const tsr_candidate *c) {
     tsr_measurement *measurement = NULL;
@@ -53,12 +58,10 @@ static int measure(eval_job *j, const tsr_candidate *c) {
         status = tsr_report_add(j->report, &measurement, command.at, command.count);
         measure_command_free(&command);
     }
-    return status ? tool_fail(j->t, status) : -1;
-}
-
-static bool is_tokens(const char *path) {
-    const size_t n = strlen(path);
-    return n > 5 && !strcmp(path + n - 5, ".tess");
+    if (status) return tool_fail(j->t, status);
+    const int index = tsr_report_count(j->report) - 1;
+    return c->path && is_tokens(c->path) ? measure_codes(j->t, c->path, c->tokens, j->report, index)
+                                         : -1;
 }
 
 static int measure_operand(eval_job *j, const char *path) {
