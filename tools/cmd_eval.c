@@ -10,7 +10,8 @@ typedef struct eval_options {
     common_options common;
     measure_choices measure;
     const char *csv;
-    int per_picture, per_frame, as_video, on_error;
+    int per_picture, per_frame, as_video, on_error, square;
+    uint32_t clip;
 } eval_options;
 
 #define AT(field) offsetof(eval_options, field)
@@ -32,6 +33,10 @@ static const option options[] = {
      "compare as clips what would be pictures: GIF, APNG and WebP that move, folders of numbered "
      "frames, pipes",
      NULL, 0, 0},
+    {"clip", 0, OPTION_UINT, AT(clip), "N", "the only one",
+     "of a token file with several clips: which one, from 1 on", NULL, 1, UINT32_MAX},
+    {"square-pixels", 0, OPTION_FLAG, AT(square), NULL, NULL,
+     "of a clip in a token file: it was encoded with --square-pixels", NULL, 0, 0},
 };
 
 typedef struct eval_job {
@@ -137,6 +142,43 @@ static int run_pictures(tool *t, const eval_options *o, measure_meaning *m, int 
     return code;
 }
 
+/* What two operands are. */
+typedef enum eval_kind { EVAL_PICTURES, EVAL_VIDEOS, EVAL_CLIP } eval_kind;
+
+static eval_kind kind_of(tool *t, const eval_options *o, int operands, char **argv) {
+    if (operands != 2) return EVAL_PICTURES;
+    if (eval_is_clip(t, argv[1])) return EVAL_CLIP;
+    return o->as_video || tsr_video_is(argv[0]) || tsr_video_is(argv[1]) ? EVAL_VIDEOS
+                                                                         : EVAL_PICTURES;
+}
+
+static int run_clip(tool *t, const eval_options *o, measure_meaning *m, char **argv) {
+    const int code = measure_locate(t, m);
+    if (code >= 0) return code;
+    const eval_clip_job job = {.original = argv[0],
+                               .tokens = argv[1],
+                               .model = m->model_count ? m->models[0] : NULL,
+                               .clip = o->clip,
+                               .square_pixels = o->square != 0,
+                               .per_frame = o->per_frame != 0,
+                               .csv = o->csv != NULL};
+    return eval_clip(t, &job);
+}
+
+/* Options that only one of the kinds has. Returns -1 or the exit code. */
+static int check_kind(const verb *v, const eval_options *o, eval_kind kind, const char *path) {
+    if (o->per_frame && kind == EVAL_PICTURES)
+        return args_wrong(v, "--per-frame: wanted clips (or --as-video), got pictures");
+    if (kind != EVAL_CLIP && (o->clip || o->square))
+        return args_wrong(v,
+                          "--clip and --square-pixels: wanted a clip in a token file (.tess), got "
+                          "%s",
+                          path);
+    if (kind != EVAL_PICTURES && o->csv && !args_is_stdout(o->csv))
+        return args_wrong(v, "--csv: wanted '-' with clips, got '%s'", o->csv);
+    return o->csv && !args_is_stdout(o->csv) ? tool_output(v, &o->common, o->csv) : -1;
+}
+
 static int run(const verb *v, int argc, char **argv) {
     eval_options o = {0};
     measure_meaning m = {0};
@@ -148,17 +190,16 @@ static int run(const verb *v, int argc, char **argv) {
         code = args_wrong(v, operands ? "a candidate is missing" : "ORIGINALS is missing");
     if (code < 0 && o.csv && o.common.json && args_is_stdout(o.csv))
         code = args_wrong(v, "--json and --csv - would both write to stdout");
-    const bool videos =
-        code < 0 && operands == 2 && (o.as_video || tsr_video_is(argv[0]) || tsr_video_is(argv[1]));
-    if (code < 0 && o.per_frame && !videos)
-        code = args_wrong(v, "--per-frame: wanted clips (or --as-video), got pictures");
-    if (code < 0 && videos && o.csv && !args_is_stdout(o.csv))
-        code = args_wrong(v, "--csv: wanted '-' with clips, got '%s'", o.csv);
-    if (code < 0 && o.csv && !args_is_stdout(o.csv)) code = tool_output(v, &o.common, o.csv);
     tool t;
     if (code < 0 && (code = tool_open(&t, v, &o.common)) < 0) {
-        code = videos ? eval_videos(&t, argv[0], argv[1], o.per_frame, o.csv != NULL)
-                      : run_pictures(&t, &o, &m, operands, argv);
+        const eval_kind kind = kind_of(&t, &o, operands, argv);
+        code = check_kind(v, &o, kind, argv[1]);
+        if (code < 0 && kind == EVAL_CLIP)
+            code = run_clip(&t, &o, &m, argv);
+        else if (code < 0 && kind == EVAL_VIDEOS)
+            code = eval_videos(&t, argv[0], argv[1], o.per_frame, o.csv != NULL);
+        else if (code < 0)
+            code = run_pictures(&t, &o, &m, operands, argv);
         tool_close(&t);
     }
     measure_free(&m);
@@ -172,6 +213,8 @@ const verb verb_eval = {
              "             [-t MODEL...] [-k LIST] [--anchor LIST] [--weights METRIC=PATH...]\n"
              "             [--at fitted|original] [--resize] [--on-error skip|stop] [--json]\n"
              "tessera eval CLIP CLIP [--as-video] [--per-frame] [--json | --csv -]\n"
+             "tessera eval VIDEO CLIP.tess [-t MODEL] [--clip N] [--square-pixels]\n"
+             "             [--per-frame] [--json | --csv -]\n"
              "tessera eval --metrics help",
     .about =
         "ORIGINALS is a picture, a folder or a tar archive; a CANDIDATE is any of these, or a "
@@ -189,7 +232,11 @@ const verb verb_eval = {
         "the first frame on, within a unit of the coarser time base, since Matroska rounds to "
         "milliseconds); what does not is named. PSNR comes pooled (of the error of all frames) and "
         "as the mean of the frames' own; the flicker is the mean absolute change of the error from "
-        "frame to frame, on the 0..255 scale.",
+        "frame to frame, on the 0..255 scale.\n\n"
+        "A clip in a token file is decoded on the way and compared with its video: each of its "
+        "frames with the video's frame of the same time, so that frames which were not chosen are "
+        "passed over. Where the tokenizer crops or pads, the video's frames are fitted as they "
+        "were for it, which is said.",
     .exits =
         "1 when pictures have no counterpart or another size, or cannot be read (in folders);\n"
         "  when clips differ in size, times or number of frames",
@@ -203,7 +250,9 @@ const verb verb_eval = {
                 "tessera eval originals/ decoded/ --json | jq '.candidates[].summary'\n"
                 "# a clip, and each of its frames as a table for a plot\n"
                 "tessera eval clip.mp4 back.mp4\n"
-                "tessera eval clip.mp4 back.mp4 --csv - > frames.csv",
+                "tessera eval clip.mp4 back.mp4 --csv - > frames.csv\n"
+                "# a clip in a token file, decoded on the way\n"
+                "tessera encode clip.mp4 -o clip.tess && tessera eval clip.mp4 clip.tess",
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .device_options = DEVICE_ALL,

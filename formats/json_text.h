@@ -14,7 +14,7 @@
 #ifndef FORMATS_JSON_TEXT_H
 #define FORMATS_JSON_TEXT_H
 
-#include "../formats/tokens/token_layout.h"
+#include "tokens/token_layout.h"
 
 enum { TSR_JSON_DEPTH = 64 };
 
@@ -54,6 +54,8 @@ bool tsr_json_is_signed(tsr_json *json);
 void tsr_json_skip(tsr_json *json);
 /* True if there is a fault, or anything but blanks behind the value. */
 bool tsr_json_finish(tsr_json *json);
+/* Fails with what `json` found wrong: FORMAT, or MEMORY. `where` begins the detail text. */
+tsr_status tsr_json_failed(tsr_context *ctx, const char *where, const tsr_json *json);
 
 /* Appends a text with quotes and escapes; with `ascii` all that is not ASCII is escaped, too. The
  * text must be UTF-8. */

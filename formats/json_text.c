@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* json_text.c: see json_text.h. */
 #include "json_text.h"
-#include "../formats/utf8.h"
+#include "utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -284,6 +284,13 @@ bool tsr_json_finish(tsr_json *j) {
     blanks(j);
     if (j->at != j->end) tsr_json_wrong(j, "nothing behind the value");
     return j->wrong != NULL;
+}
+
+tsr_status tsr_json_failed(tsr_context *ctx, const char *where, const tsr_json *json) {
+    const bool memory = json->wrong && !strncmp(json->wrong, "memory", 6);
+    return tsr_fail(ctx, memory ? TSR_ERROR_MEMORY : TSR_ERROR_FORMAT,
+                    "%s: byte %zu: wanted %s, got something else", where, json->bad_at,
+                    json->wrong ? json->wrong : "JSON");
 }
 
 void tsr_json_put(tsr_bytes *to, const void *text, size_t size, bool ascii) {
