@@ -48,23 +48,23 @@ is "a name without suffix" png "$(kind nosuffix)"
 for format in png tiff ppm; do
     has $format || continue
     run eval want.png there.$format --json
-    is "pixels of $format" True "$(json 'd["equal"] == 1 and d["pictures"][0]["mse"] == 0')"
+    is "pixels of $format" True "$(json 'd["candidates"][0]["counts"]["equal"] == 1 and d["pictures"][0]["values"][0]["l1"] == 0')"
 done
 for format in jpg webp; do
     has $format || continue
     run decode a.tess -o low.$format --picture-quality 20 --device cpu -q
     code_is 0
     run eval want.png there.$format --json
-    high=$(json 'd["mean"]["psnr"]')
+    high=$(json 'd["candidates"][0]["summary"]["psnr"]["mean"]')
     run eval want.png low.$format --json
-    is "$format: 95 is nearer than 20" True "$(json "28 < d['mean']['psnr'] < $high - 3")"
+    is "$format: 95 is nearer than 20" True "$(json "28 < d['candidates'][0]['summary']['psnr']['mean'] < $high - 3")"
     [ "$(stat -c %s low.$format)" -lt "$(stat -c %s there.$format)" ] || complain "$format: 20 is not smaller than 95"
 done
 if has webp; then
     run decode a.tess -o all.webp --lossless --device cpu -q
     code_is 0
     run eval want.png all.webp --json
-    is "pixels of lossless webp" 0 "$(json 'd["pictures"][0]["mse"]')"
+    is "pixels of lossless webp" 0 "$(json 'd["pictures"][0]["values"][0]["l1"]')"
 fi
 if has avif; then
     run decode a.tess -o all.avif --lossless --device cpu -q
@@ -75,9 +75,9 @@ if has avif; then
     if command -v avifdec >/dev/null; then
         for name in all there; do avifdec -q 100 $name.avif $name-avif.png >/dev/null 2>&1 || avifdec $name.avif $name-avif.png >/dev/null; done
         run eval want.png all-avif.png --json
-        is "pixels of lossless avif" 0 "$(json 'd["pictures"][0]["mse"]')"
+        is "pixels of lossless avif" 0 "$(json 'd["pictures"][0]["values"][0]["l1"]')"
         run eval want.png there-avif.png --json
-        is "pixels of avif" True "$(json 'd["mean"]["psnr"] > 35')"
+        is "pixels of avif" True "$(json 'd["candidates"][0]["summary"]["psnr"]["mean"] > 35')"
     else
         leave_out "pixels of AVIF: no avifdec"
     fi
