@@ -19,7 +19,7 @@ enum {
     LENGTH_ROWS = 64,
     PAIRS_FROM = 2048,   /* rows */
     PAIR_MOST = 256,     /* columns of a block of pairs */
-    BYTES_FROM = 1 << 17 /* pairs */
+    BYTES_FROM = 1 << 16 /* pairs */
 };
 
 /* Rows that may be the best of one row. */
