@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* batch.c: data sets to a folder of shards. The reader's thread goes through the shards of this
  * rank and puts a mark into the pipeline where one begins and where it ends; the calling thread
- * meets the marks in their places, and opens and closes token files there. */
-#include "../codec/pipeline.h"
+ * meets the marks in their places, and opens and closes token files there, and in the shard of a
+ * video its clip. */
+#include "../codec/video_feed.h"
 #include "../compute/clock.h"
+#include "../datasets/source_parts.h"
 #include "journal.h"
 #include "shards.h"
 
@@ -16,10 +18,11 @@
 
 enum { SHARD_SIZE = 10000 };
 
-/* Begin or end of a shard in the pipeline. */
+/* Begin or end of a shard in the pipeline, or of the clip in one. */
 typedef struct mark {
     const tsr_shard *shard;
     bool end;
+    const void *clip; /* the mark of the video's feed; NULL: of the shard */
     uint64_t input_hash, content_hash;
 } mark;
 
@@ -39,9 +42,12 @@ typedef struct job {
     uint64_t next; /* in todo */
     bool within;   /* between the marks of `next` */
     tsr_source *source;
-    mark *marks; /* [2 * todo_count] begin and end of each */
+    tsr_video_feed *videos; /* NULL: the list has none */
+    bool of_video;          /* the shard at work: its video was begun */
+    mark *marks;            /* [todo_count][4] begin and end of each, and of its clip */
     /* caller's: the shard at work */
     tsr_token_writer *writer;
+    bool clip; /* is open in it */
     char *path;
     tsr_batch_shard now;
     double began;
@@ -52,18 +58,54 @@ tsr_batch_settings tsr_batch_settings_default(void) {
                                 .encode = tsr_encode_settings_default(),
                                 .file = tsr_token_writer_settings_default(),
                                 .source = {.key = TSR_KEY_AUTO},
+                                .video = tsr_video_settings_default(),
                                 .on_error = TSR_ON_ERROR_SKIP};
 }
 
 /* ---- reader ------------------------------------------------------------------------------- */
 
-static void end_source(job *j, tsr_feed *feed) {
-    mark *m = &j->marks[2 * j->next + 1];
-    *m = (mark){.shard = m[-1].shard, .end = true, .content_hash = tsr_source_hash(j->source)};
+static void end_shard_of(job *j, uint64_t content_hash, tsr_feed *feed) {
+    mark *m = &j->marks[4 * j->next + 1];
+    *m = (mark){.shard = m[-1].shard, .end = true, .content_hash = content_hash};
     tsr_source_close(&j->source);
-    j->within = false;
+    j->within = j->of_video = false;
     ++j->next;
     feed->mark = m;
+}
+
+/* XXH64 of a file as it is read now; of what is no file that of nothing. */
+static uint64_t hash_of_file(tsr_context *ctx, const char *path) {
+    tsr_hash hash;
+    tsr_source_bytes bytes;
+    char piece[1 << 14];
+    struct stat st;
+    size_t got = 1;
+    tsr_hash_start(&hash, 0);
+    if (strcmp(path, "-") && !stat(path, &st) && S_ISREG(st.st_mode) &&
+        !tsr_source_bytes_open(ctx, path, &hash, &bytes)) {
+        while (got && !tsr_source_bytes_read(&bytes, piece, sizeof piece, &got)) {
+        }
+        tsr_source_bytes_close(&bytes);
+    }
+    return tsr_hash_finish(&hash);
+}
+
+/* The next step of the shard of a video. */
+static tsr_status feed_video(job *j, tsr_context *ctx, const tsr_shard *shard, tsr_feed *feed) {
+    const tsr_source_entry entry = tsr_source_list_entry(j->list, shard->first);
+    if (!j->of_video) tsr_video_feed_begin(j->videos, shard->first, entry.path, entry.key);
+    j->of_video = true;
+    tsr_status status = tsr_video_feed_next(j->videos, ctx, feed);
+    if (!status && feed->sample) status = tsr_source_list_complete(ctx, j->list, feed->sample);
+    if (!status && !feed->sample && !feed->mark)
+        end_shard_of(j, hash_of_file(ctx, entry.path), feed);
+    else if (feed->mark) {
+        mark *m = &j->marks[4 * j->next + 2];
+        m += m->clip != NULL; /* the clip's begin came before */
+        *m = (mark){.shard = shard, .clip = feed->mark};
+        feed->mark = m;
+    }
+    return status;
 }
 
 /* tsr_feed_fn */
@@ -72,16 +114,18 @@ static tsr_status feed_next(void *user, tsr_context *ctx, tsr_feed *feed) {
     if (!j->within && j->next == j->todo_count) return TSR_OK;
     const tsr_shard *shard = &j->shards.shard[j->todo[j->next]];
     if (!j->within) {
-        mark *m = &j->marks[2 * j->next];
+        mark *m = &j->marks[4 * j->next];
         *m = (mark){.shard = shard, .input_hash = tsr_shard_input_hash(j->list, shard)};
         j->within = true;
         feed->mark = m;
         return TSR_OK;
     }
     tsr_status status = TSR_OK;
+    if (tsr_source_list_entry(j->list, shard->first).kind == TSR_SOURCE_VIDEO)
+        return feed_video(j, ctx, shard, feed);
     if (!j->source) status = tsr_source_open(ctx, j->list, shard->first, shard->count, &j->source);
     if (!status) status = tsr_source_next(j->source, &feed->sample);
-    if (!status && !feed->sample) end_source(j, feed);
+    if (!status && !feed->sample) end_shard_of(j, tsr_source_hash(j->source), feed);
     return status;
 }
 
@@ -152,7 +196,10 @@ static tsr_status add_item(job *j, const tsr_passed *passed) {
         return tsr_fail(j->ctx, e->status, "%s", e->detail ? e->detail : "");
     if (!e->item) return tell_bad(j, sample, e->status, e->detail ? e->detail : "");
     const tsr_token_item *item = tsr_item_tokens(e->item);
-    const tsr_status status = tsr_token_writer_add(j->writer, item);
+    const tsr_clip_frame *times;
+    const uint32_t frames = j->clip ? tsr_video_feed_times(j->videos, &times) : 0;
+    const tsr_status status = j->clip ? tsr_token_writer_clip_add(j->writer, item, times, frames, 0)
+                                      : tsr_token_writer_add(j->writer, item);
     if (tsr_fault_of_picture(status)) {
         char detail[1024]; /* the context's own text is about to be written anew */
         snprintf(detail, sizeof detail, "%s", tsr_detail(j->ctx));
@@ -168,8 +215,16 @@ static tsr_status add_item(job *j, const tsr_passed *passed) {
 /* tsr_consume_fn */
 static tsr_status consume(void *user, const tsr_passed *passed) {
     job *j = user;
-    if (!passed->mark) return add_item(j, passed);
+    if (!passed->mark) {
+        if (j->clip) tsr_video_feed_pass(j->videos, passed->sample);
+        return add_item(j, passed);
+    }
     const mark *m = passed->mark;
+    if (m->clip) {
+        const tsr_status status = tsr_video_feed_mark(j->videos, m->clip, j->writer, &j->clip);
+        j->report->clips += !status && j->clip;
+        return status;
+    }
     return m->end ? end_shard(j, m) : begin_shard(j, m);
 }
 
@@ -277,8 +332,31 @@ static tsr_status choose(job *j) {
         j->pictures_todo += shard->count;
     }
     if (!tsr_source_list_properties(j->list).counted) j->pictures_todo = 0;
-    j->marks = tsr_alloc(j->ctx, 2 * j->todo_count + 1, sizeof *j->marks, "batch: shards");
+    j->marks = tsr_alloc(j->ctx, 4 * j->todo_count + 1, sizeof *j->marks, "batch: shards");
     return j->marks ? TSR_OK : TSR_ERROR_MEMORY;
+}
+
+/* Where there are videos: what reads them, and the settings that decide their frames. */
+static tsr_status open_videos(job *j, fields *f) {
+    const tsr_batch_settings *s = j->s;
+    const tsr_frame_choice *c = &s->frames;
+    const tsr_video_settings *v = &s->video;
+    bool videos = false;
+    for (uint64_t i = 0; i < tsr_source_list_count(j->list) && !videos; ++i)
+        videos = tsr_source_list_entry(j->list, i).kind == TSR_SOURCE_VIDEO;
+    if (!videos) return TSR_OK;
+    add_field(f, "frames", "%d %.40s %u %" PRId64 "/%" PRId64 " %u %.9g %u:%u %.9g..%.9g %d",
+              (int)c->rule, c->rounding ? c->rounding : "", c->frames, c->rate.num, c->rate.den,
+              c->every, c->threshold, c->clips, c->gap, c->start, c->end, c->square_pixels);
+    add_field(f, "video", "%d %d %d %d %" PRId64 "/%" PRId64 " %.60s", (int)v->matrix,
+              (int)v->range, v->deinterlace, v->lenient, v->rate.num, v->rate.den,
+              v->raw ? v->raw : "");
+    const tsr_video_feed_settings feeds = {.video = v,
+                                           .frames = c,
+                                           .background = s->encode.fit.background,
+                                           .header =
+                                               &tsr_pipeline_encoder(j->pipeline, 0)->plan.header};
+    return tsr_video_feed_open(j->ctx, &feeds, &j->videos);
 }
 
 static tsr_status run(job *j, const char *const *inputs, int input_count) {
@@ -291,12 +369,16 @@ static tsr_status run(job *j, const char *const *inputs, int input_count) {
         .device_count = s->device_count,
         .image = &image};
     fields f;
-    tsr_status status = tsr_source_list_open(j->ctx, inputs, input_count, &s->source, &j->list);
+    tsr_status status =
+        tsr_source_list_open_videos(j->ctx, inputs, input_count, &s->source,
+                                    s->as_video ? TSR_SOURCE_ALL : TSR_SOURCE_SOME, &j->list);
     if (!status) status = tsr_shards_make(j->ctx, j->list, s->shard_size, &j->shards);
     if (!status) status = tsr_pipeline_open(j->ctx, &settings, &j->pipeline);
     if (status) return status;
     tsr_pipeline_describe(j->pipeline, &j->report->model);
     describe_job(j, &f);
+    status = open_videos(j, &f);
+    if (status) return status;
     status = tsr_journal_open(j->ctx, j->folder, f.field, f.count, s->rank, s->overwrite != 0,
                               &j->journal);
     if (!status) status = choose(j);
@@ -344,6 +426,7 @@ tsr_status tsr_batch(tsr_context *ctx, const char *const *inputs, int input_coun
     tsr_token_writer_abandon(&j->writer);
     tsr_source_close(&j->source);
     tsr_pipeline_close(&j->pipeline);
+    tsr_video_feed_close(&j->videos);
     tsr_journal_close(&j->journal);
     tsr_shards_free(&j->shards);
     tsr_source_list_close(&j->list);

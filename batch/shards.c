@@ -26,6 +26,13 @@ static void stem_of(const char *path, char *stem, size_t size) {
     snprintf(stem, size, "%.*s", (int)length, name);
 }
 
+/* "FOLDER-NAME" of the key "FOLDER/NAME". */
+static void stem_of_video(const char *key, char *stem, size_t size) {
+    snprintf(stem, size, "%s", key);
+    for (char *c = stem; *c; ++c)
+        if (*c == '/') *c = '-';
+}
+
 typedef struct named {
     const char *name;
     uint64_t first; /* entry */
@@ -80,7 +87,10 @@ tsr_status tsr_shards_make(tsr_context *ctx, const tsr_source_list *list, uint64
             snprintf(shard->name, sizeof shard->name, "%06" PRIu64 ".tess", of_pictures++);
         } else {
             char stem[240];
-            stem_of(first.path, stem, sizeof stem);
+            if (first.kind == TSR_SOURCE_VIDEO)
+                stem_of_video(first.key, stem, sizeof stem);
+            else
+                stem_of(first.path, stem, sizeof stem);
             snprintf(shard->name, sizeof shard->name, "%s.tess", stem);
         }
         i += shard->count;

@@ -18,7 +18,7 @@ typedef struct tsr_shards {
 } tsr_shards;
 
 /* Pictures that stand next to each other in the list share a shard, up to `size` of them; an
- * archive or a pipe is one. Errors: ARGUMENT (two shards of one name), MEMORY. On success
+ * archive, a video or a pipe is one. Errors: ARGUMENT (two shards of one name), MEMORY. On success
  * tsr_shards_free. */
 tsr_status tsr_shards_make(tsr_context *ctx, const tsr_source_list *list, uint64_t size,
                            tsr_shards *shards);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # libtessera: every .c and .S of the library's rooms, once as objects, then shared and static.
 set(tessera_sources "")
-foreach(room compute ops formats media datasets quantizer reduce nn models towers metrics codec batch verify bench)
+foreach(room compute ops formats media datasets quantizer reduce nn models towers metrics codec evaluation batch verify bench)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${room}/*.c
        ${CMAKE_SOURCE_DIR}/${room}/*.S)
   list(APPEND tessera_sources ${sources})
@@ -61,7 +61,7 @@ set_source_files_properties(${CMAKE_SOURCE_DIR}/models/embedded.S PROPERTIES
 foreach(source codec/tokenizers/mosaic/mosaic.c codec/tokenizers/mosaic/mosaic_model.c
                codec/tokenizers/mosaic/mosaic_encode.c quantizer/residual_fsq.c quantizer/rvq_search.c
                reduce/average.c reduce/frame_budget.c reduce/windows.c reduce/frames.c
-               reduce/picture_sizes.c)
+               reduce/picture_sizes.c metrics/face_align.c)
   if(NOT ${CMAKE_SOURCE_DIR}/${source} IN_LIST tessera_sources)
     message(FATAL_ERROR "cmake/library.cmake: ${source}: wanted a source of the library, got none")
   endif()

@@ -6,6 +6,7 @@
 #define TESSERA_EXPERIMENTAL
 #include "../compute/context.h"
 #include "../formats/tokens/token_layout.h"
+#include "view.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -16,7 +17,7 @@
 #include <tessera/media.h>
 #include <tessera/reduce.h>
 
-enum { THUMB = 8, MOST_FRAMES = 1 << 22, MOST_COVER = 1 << 16 };
+enum { THUMB = 8, MOST_FRAMES = 1 << 22, MOST_COVER = 1 << 16, MOST_PIXELS = 1 << 26 };
 
 /* What is known of one frame of the video. */
 typedef struct fact {
@@ -45,6 +46,11 @@ struct tsr_frames {
     int64_t first_pts;
     uint64_t read;
     double last_change;
+    /* of frames whose pixels become square: */
+    tsr_device *host;        /* NULL until it is needed */
+    tsr_video_frame squared; /* with pixels [squared_room] of its own */
+    uint8_t *squared_rgb;
+    size_t squared_room;
 };
 
 /* ---- times --------------------------------------------------------------------------------------
@@ -360,6 +366,8 @@ void tsr_frames_close(tsr_frames **frames) {
     tsr_frames *f = frames ? *frames : NULL;
     if (!f) return;
     tsr_video_close(&f->video);
+    tsr_device_close(&f->host);
+    free(f->squared_rgb);
     free(f->facts);
     free(f->thumbs);
     free(f->picks);
@@ -397,6 +405,49 @@ static bool takes(tsr_frames *f, const tsr_video_frame *frame, tsr_frame_pick *p
     }
 }
 
+/* ---- square pixels ------------------------------------------------------------------------------
+ */
+
+/* A side of `pixels` that are num/den as long as the others. */
+static uint32_t stretched(uint32_t pixels, int64_t num, int64_t den) {
+    const double side = floor((double)pixels * (double)num / (double)den + 0.5);
+    return side < 1 ? 1 : side > UINT32_MAX ? UINT32_MAX : (uint32_t)side;
+}
+
+/* The frame as it is meant to be shown. The aspect is that of the coded pixels: of a frame that was
+ * turned by a quarter it is the height that changes. */
+static tsr_status make_square(tsr_frames *f, const tsr_video_frame **frame) {
+    const tsr_video_info *i = tsr_video_properties(f->video);
+    const tsr_rational aspect = i->sample_aspect;
+    const tsr_video_frame *from = *frame;
+    if (aspect.num < 1 || aspect.den < 1 || aspect.num == aspect.den) return TSR_OK;
+    tsr_video_frame *to = &f->squared;
+    *to = *from;
+    if (i->rotation % 180)
+        to->height = stretched(from->height, aspect.num, aspect.den);
+    else
+        to->width = stretched(from->width, aspect.num, aspect.den);
+    *frame = to;
+    if (!from->rgb) return TSR_OK;
+    if ((uint64_t)to->width * to->height > MOST_PIXELS)
+        return tsr_fail(f->ctx, TSR_ERROR_TOO_LARGE,
+                        "frames: wanted at most %d pixels, got %ux%u with square ones", MOST_PIXELS,
+                        to->width, to->height);
+    tsr_device_settings cpu = tsr_device_settings_default();
+    cpu.name = "cpu";
+    const tsr_picture picture = {
+        .rgb = from->rgb, .width = (int)from->width, .height = (int)from->height};
+    tsr_status s = f->host ? TSR_OK : tsr_device_open(f->ctx, &f->host, &cpu);
+    if (!s)
+        s = tsr_grow(f->ctx, &f->squared_rgb, &f->squared_room, (size_t)to->width * to->height * 3,
+                     1, "frame of a video");
+    if (!s)
+        s = tsr_view_resize(f->host, &picture, TSR_RESAMPLING_LANCZOS, to->width, to->height,
+                            f->squared_rgb);
+    to->rgb = f->squared_rgb;
+    return s;
+}
+
 tsr_status tsr_frames_next(tsr_frames *f, const tsr_video_frame **frame,
                            const tsr_frame_pick **pick) {
     if (!f || !frame || !pick) return TSR_ERROR_ARGUMENT;
@@ -425,5 +476,8 @@ tsr_status tsr_frames_next(tsr_frames *f, const tsr_video_frame **frame,
     }
     *frame = f->frame;
     *pick = &f->pick;
-    return TSR_OK;
+    if (!f->c.square_pixels) return TSR_OK;
+    const tsr_status s = make_square(f, frame);
+    if (s) *frame = NULL;
+    return s;
 }

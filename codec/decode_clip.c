@@ -35,8 +35,8 @@ bool tsr_clip_is_wanted(const tsr_decode_file_settings *s, const tsr_token_file 
 static tsr_status choose_clip(tsr_clip_job *j) {
     const uint64_t clips = tsr_token_file_properties(j->file)->clips;
     if (!clips)
-        return tsr_fail(j->ctx, TSR_ERROR_ARGUMENT, "%s: wanted a clip for the video %s, got none",
-                        j->input, j->output);
+        return tsr_fail(j->ctx, TSR_ERROR_ARGUMENT, "%s: wanted a clip%s%s, got none", j->input,
+                        j->output ? " for the video " : "", j->output ? j->output : "");
     if (!j->s->clip && clips > 1)
         return tsr_fail(j->ctx, TSR_ERROR_ARGUMENT,
                         "%s: clip: wanted a number from 1 to %llu, got none", j->input,
@@ -121,6 +121,11 @@ static tsr_status find_rate(tsr_clip_job *j) {
     return TSR_OK;
 }
 
+tsr_status tsr_clip_job_choose(tsr_clip_job *j) {
+    const tsr_status s = choose_clip(j);
+    return s ? s : choose_frames(j);
+}
+
 tsr_status tsr_clip_job_open(tsr_clip_job *j) {
     j->video = j->s->video;
     const size_t n = strlen(j->output);
@@ -132,26 +137,15 @@ tsr_status tsr_clip_job_open(tsr_clip_job *j) {
                         j->s->item_count       ? "a choice of items"
                         : j->s->picture.format ? j->s->picture.format
                                                : "a picture quality");
-    tsr_status s = choose_clip(j);
+    tsr_status s = tsr_clip_job_choose(j);
     if (!s) s = tsr_video_write_check(j->ctx, j->output, &j->video);
     if (!s) s = tsr_out_not_input(j->ctx, j->output, j->input);
-    if (!s) s = choose_frames(j);
     if (!s) s = find_rate(j);
     j->video.time_base = j->facts.time_base;
     return s;
 }
 
 /* ---- the work ------------------------------------------------------------------------------- */
-
-/* The pixels of the item at hand. */
-typedef struct decoded {
-    const tsr_clip_job *j;
-    tsr_tokenizer *t;
-    uint64_t item; /* TSR_NO_ITEM: none yet */
-    bool whole;    /* its pixels are there */
-    int width, height;
-    uint8_t *rgb; /* [frames of a tile, height, width, 3] */
-} decoded;
 
 static void count_bad(const tsr_clip_job *j, uint64_t item, tsr_status status) {
     tsr_token_damage damage;
@@ -161,7 +155,7 @@ static void count_bad(const tsr_clip_job *j, uint64_t item, tsr_status status) {
 }
 
 /* Room for the first item's frames; later ones have its size. */
-static tsr_status fit_size(decoded *d, const tsr_token_item *item) {
+static tsr_status fit_size(tsr_clip_frames *d, const tsr_token_item *item) {
     int width, height;
     tsr_item_size(d->j->header, item, &width, &height);
     if (d->rgb && width == d->width && height == d->height) return TSR_OK;
@@ -183,7 +177,7 @@ static tsr_status fit_size(decoded *d, const tsr_token_item *item) {
 }
 
 /* Decodes an item unless it is the one at hand. One that is damaged is told, and not whole. */
-static tsr_status decode_item(decoded *d, uint64_t index) {
+static tsr_status decode_item(tsr_clip_frames *d, uint64_t index) {
     const tsr_clip_job *j = d->j;
     if (d->item == index) return TSR_OK;
     d->item = index;
@@ -212,29 +206,59 @@ static int64_t time_of(const tsr_clip_job *j, const tsr_clip_place *place, int64
     return (int64_t)floor(ticks + 0.5) + j->facts.start - first;
 }
 
-static tsr_status write_frames(const tsr_clip_job *j, decoded *d, tsr_video_writer **writer) {
+/* Says how far it is. */
+static tsr_status show(const tsr_clip_job *j, uint64_t done) {
     const tsr_decode_settings *s = &j->s->decode;
-    tsr_clip_place place;
+    if (!s->progress || !s->progress(s->progress_user, "decode", done, j->end - j->first))
+        return TSR_OK;
+    return tsr_fail(j->ctx, TSR_ERROR_INTERRUPTED, "%s: stopped by the caller", j->input);
+}
+
+tsr_status tsr_clip_frames_next(void *user, const tsr_video_frame **frame) {
+    tsr_clip_frames *d = user;
+    const tsr_clip_job *j = d->j;
     tsr_status status = TSR_OK;
-    int64_t first = 0;
-    for (uint64_t i = j->first; !status && i < j->end; ++i) {
-        status = tsr_token_file_clip_frame(j->file, j->clip, i, &place);
-        if (!status && i == j->first && j->first) first = time_of(j, &place, 0);
-        if (!status && place.item != TSR_NO_ITEM) status = decode_item(d, place.item);
-        if (!status && place.item != TSR_NO_ITEM && d->whole) {
-            const size_t bytes = (size_t)d->width * (size_t)d->height * 3;
-            if (!*writer)
-                status = tsr_video_writer_open(j->ctx, j->output, &j->video, (uint32_t)d->width,
-                                               (uint32_t)d->height, writer);
-            if (!status)
-                status =
-                    tsr_video_writer_add(*writer, d->rgb + place.decoded * bytes,
-                                         time_of(j, &place, first), (int64_t)place.time.duration);
-            j->report->written += !status;
-        }
-        if (!status && s->progress &&
-            s->progress(s->progress_user, "decode", i - j->first + 1, j->end - j->first))
-            status = tsr_fail(j->ctx, TSR_ERROR_INTERRUPTED, "%s: stopped by the caller", j->input);
+    *frame = NULL;
+    while (!status && !*frame && j->first + d->done < j->end) {
+        tsr_clip_place place;
+        const uint64_t i = j->first + d->done;
+        if (d->done) status = show(j, d->done);
+        if (!status) status = tsr_token_file_clip_frame(j->file, j->clip, i, &place);
+        if (status) break;
+        if (!d->done && j->first) d->first = time_of(j, &place, 0);
+        ++d->done;
+        if (place.item == TSR_NO_ITEM) continue;
+        status = decode_item(d, place.item);
+        if (status || !d->whole) continue;
+        d->frame = (tsr_video_frame){.rgb = d->rgb + place.decoded *
+                                                         ((size_t)d->width * (size_t)d->height * 3),
+                                     .width = (uint32_t)d->width,
+                                     .height = (uint32_t)d->height,
+                                     .pts = time_of(j, &place, d->first),
+                                     .duration = (int64_t)place.time.duration,
+                                     .index = i};
+        *frame = &d->frame;
+    }
+    return status || *frame ? status : show(j, d->done);
+}
+
+void tsr_clip_frames_free(tsr_clip_frames *frames) {
+    free(frames->rgb);
+    frames->rgb = NULL;
+}
+
+static tsr_status write_frames(const tsr_clip_job *j, tsr_clip_frames *d,
+                               tsr_video_writer **writer) {
+    const tsr_video_frame *frame = NULL;
+    tsr_status status;
+    while (!(status = tsr_clip_frames_next(d, &frame)) && frame) {
+        if (!*writer)
+            status = tsr_video_writer_open(j->ctx, j->output, &j->video, frame->width,
+                                           frame->height, writer);
+        if (!status)
+            status = tsr_video_writer_add(*writer, frame->rgb, frame->pts, frame->duration);
+        if (status) break;
+        j->report->written++;
     }
     return status;
 }
@@ -242,12 +266,12 @@ static tsr_status write_frames(const tsr_clip_job *j, decoded *d, tsr_video_writ
 tsr_status tsr_clip_job_run(const tsr_clip_job *j, tsr_tokenizer *tokenizer) {
     tsr_decode_report *r = j->report;
     tsr_video_writer *writer = NULL;
-    decoded d = {.j = j, .t = tokenizer, .item = TSR_NO_ITEM};
+    tsr_clip_frames d = {.j = j, .t = tokenizer, .item = TSR_NO_ITEM};
     tsr_token_damage damage;
     for (int i = 0; i < r->damaged && !tsr_token_file_damage(j->file, i, &damage); ++i)
         if (j->s->damaged) j->s->damaged(j->s->damaged_user, &damage);
     tsr_status s = write_frames(j, &d, &writer);
-    free(d.rgb);
+    tsr_clip_frames_free(&d);
     if (!s && !writer)
         s = tsr_fail(j->ctx, TSR_ERROR_DAMAGED, "%s: wanted one or more whole frames, got none",
                      j->input);

@@ -113,6 +113,23 @@ static tsr_status feed(void *user, tsr_context *ctx, tsr_feed *f) {
     return status ? status : tsr_source_next(j->source, &f->sample);
 }
 
+void tsr_encode_job_count(tsr_encode_job *j, const tsr_encoded *done) {
+    const float quality = j->s->encode.choice.quality;
+    tsr_encode_report *r = j->report;
+    r->target_decodes += done->decodes;
+    r->target_reached += (uint64_t)done->reached;
+    r->pictures++;
+    r->predicted += !isnan(done->predicted);
+    r->out_of_reach += done->predicted > (double)quality;
+    r->tiles += (uint64_t)done->item->tile_columns * done->item->tile_rows;
+    r->tokens += tsr_token_item_total(done->item);
+    if (j->s->check) {
+        r->error_sum += done->error;
+        r->within_quality += quality > 0 && done->error <= (double)quality;
+    }
+    if (j->s->encoded) j->s->encoded(j->s->encoded_user, done);
+}
+
 /* Writes an item and counts it. */
 static tsr_status take_item(tsr_encode_job *j, const tsr_encoding *e) {
     const tsr_token_item *tokens = tsr_item_tokens(e->item);
@@ -122,23 +139,9 @@ static tsr_status take_item(tsr_encode_job *j, const tsr_encoding *e) {
                               .reached = e->reached,
                               .predicted = e->predicted,
                               .decodes = e->decodes};
-    const float quality = j->s->encode.choice.quality;
     const tsr_status status = j->add ? j->add(j, tokens) : tsr_token_writer_add(j->writer, tokens);
-    if (status) return status;
-    tsr_encode_report *r = j->report;
-    r->target_decodes += done.decodes;
-    r->target_reached += (uint64_t)done.reached;
-    r->pictures++;
-    r->predicted += !isnan(done.predicted);
-    r->out_of_reach += done.predicted > (double)quality;
-    r->tiles += (uint64_t)tokens->tile_columns * tokens->tile_rows;
-    r->tokens += tsr_token_item_total(tokens);
-    if (j->s->check) {
-        r->error_sum += done.error;
-        r->within_quality += quality > 0 && done.error <= (double)quality;
-    }
-    if (j->s->encoded) j->s->encoded(j->s->encoded_user, &done);
-    return TSR_OK;
+    if (!status && !j->later) tsr_encode_job_count(j, &done);
+    return status;
 }
 
 tsr_status tsr_encode_job_consume(tsr_encode_job *j, const tsr_passed *passed) {

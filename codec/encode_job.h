@@ -17,6 +17,8 @@ struct tsr_encode_job {
     tsr_token_writer *writer;
     /* How an item is written; NULL: tsr_token_writer_add. */
     tsr_status (*add)(tsr_encode_job *job, const tsr_token_item *item);
+    bool later; /* `add` keeps items back, and tsr_encode_job_count counts them when they are
+                   written */
     tsr_encode_report *report;
     uint64_t total, passed; /* pictures; total 0: not known */
     tsr_bad_inputs bad;     /* pictures */
@@ -33,6 +35,8 @@ tsr_status tsr_encode_job_open_writer(tsr_encode_job *j);
 tsr_status tsr_encode_job_run(tsr_encode_job *j, tsr_feed_fn feeds, tsr_consume_fn consumes);
 /* Writes and counts what came out of the pipeline for a sample, or reports why nothing did. */
 tsr_status tsr_encode_job_consume(tsr_encode_job *j, const tsr_passed *passed);
+/* Counts and tells an item that was written. */
+void tsr_encode_job_count(tsr_encode_job *j, const tsr_encoded *done);
 /* Closes the file, or after a failure keeps what was done where that was asked for. Returns the
  * first failure. */
 tsr_status tsr_encode_job_finish(tsr_encode_job *j, tsr_status status);

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* features_files.c: picture files to token sets. Pictures are read one after the other, computed in
- * small groups and written; a bad one costs no other. */
+/* features_files.c: picture files, or the frames of videos, to token sets. Pictures are read one
+ * after the other, computed in small groups and written; a bad one costs no other. */
 #include "tower.h"
 #include "../datasets/source.h"
 #include "../formats/file.h"
+#include "../formats/tokens/token_layout.h"
 #include "../media/image.h"
 #include "../reduce/operator.h"
 #include "bad_inputs.h"
 #include "encoder.h"
 #include "feature_output.h"
+#include "video_feed.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -23,6 +25,7 @@ tsr_features_settings tsr_features_settings_default(void) {
         .model = tsr_model_settings_default(),
         .request = {.key_layer = TSR_LAYER_USUAL, .attention_layer = TSR_LAYER_USUAL},
         .source = {.key = TSR_KEY_AUTO},
+        .video = tsr_video_settings_default(),
         .on_error = TSR_ON_ERROR_SKIP};
 }
 
@@ -37,8 +40,11 @@ typedef struct job {
     const tsr_features_settings *s;
     const char *output_path;
     tsr_tower *tower;
-    tsr_source_list *list;
+    const char *const *inputs; /* [input_count] */
+    int input_count;
+    tsr_source_list *list; /* of pictures */
     tsr_source *source;
+    size_t remarks; /* in the report */
     tsr_feature_output *output;
     tsr_features_report *report;
     waiting *group; /* [most] */
@@ -170,8 +176,66 @@ static tsr_status take(job *j, tsr_sample *sample) {
     return j->count == j->most ? flush(j) : TSR_OK;
 }
 
+/* ---- frames of videos ---- */
+
+static tsr_status take_frame(job *j, const char *path, const char *key,
+                             const tsr_video_frame *frame, uint64_t index) {
+    const size_t bytes = (size_t)frame->width * frame->height * 3;
+    waiting *w = &j->group[j->count++];
+    *w = (waiting){.image = {.width = (int)frame->width, .height = (int)frame->height}};
+    w->image.rgb = tsr_alloc(j->ctx, bytes, 1, "frame of a video");
+    if (asprintf(&w->key, "%s/%06" PRIu64, key, index) < 0) w->key = NULL;
+    if (asprintf(&w->name, "%s: frame %" PRIu64, path, index) < 0) w->name = NULL;
+    if (!w->image.rgb || !w->key || !w->name)
+        return tsr_fail(j->ctx, TSR_ERROR_MEMORY, "%s: no memory for a frame", path);
+    memcpy(w->image.rgb, frame->rgb, bytes);
+    return j->count == j->most ? flush(j) : TSR_OK;
+}
+
+/* Keeps what was said about a video for the report. */
+static void keep_remarks(job *j, tsr_frames *frames) {
+    const size_t room = sizeof j->report->remarks / sizeof *j->report->remarks;
+    int count = 0;
+    const char *const *said = frames ? tsr_video_remarks(tsr_frames_video(frames), &count) : NULL;
+    for (int i = 0; i < count && j->remarks < room; ++i, ++j->remarks)
+        snprintf(j->report->remarks[j->remarks], sizeof *j->report->remarks, "%s", said[i]);
+}
+
+/* A video that is damaged is told behind its whole frames. */
+static tsr_status take_video(job *j, const char *path) {
+    tsr_frames *frames = NULL;
+    const tsr_video_frame *frame = NULL;
+    const tsr_frame_pick *pick = NULL;
+    char key[TSR_TESS_MAX_KEY + 1];
+    tsr_video_key(path, key, sizeof key);
+    bool read = false; /* what failed is the reading */
+    tsr_status status = tsr_frames_open(j->ctx, path, &j->s->video, &j->s->frames, j->s->progress,
+                                        j->s->progress_user, &frames);
+    read = status != TSR_OK;
+    while (!status) {
+        status = tsr_frames_next(frames, &frame, &pick);
+        read = status != TSR_OK;
+        if (status || !frame) break;
+        status = take_frame(j, path, key, frame, pick->index);
+    }
+    keep_remarks(j, frames);
+    tsr_frames_close(&frames);
+    if (!read || !tsr_fault_of_input(status)) return status;
+    return tsr_bad_input_now(&j->bad, path, status);
+}
+
+static tsr_status run_videos(job *j) {
+    tsr_status status = TSR_OK;
+    for (int i = 0; i < j->input_count && !status; ++i)
+        status = take_video(j, j->inputs[i]);
+    if (!status) status = flush(j);
+    if (!status && !j->report->pictures && j->report->failed) status = tsr_bad_inputs_fail(&j->bad);
+    return status;
+}
+
 static tsr_status run(job *j) {
     tsr_status status = TSR_OK;
+    if (j->s->is_video) return run_videos(j);
     for (bool more = true; more && !status;) {
         tsr_sample *sample = NULL;
         status = tsr_source_next(j->source, &sample);
@@ -235,14 +299,16 @@ static tsr_status choose_group(job *j) {
 }
 
 static tsr_status open_all(job *j, const char *const *inputs, int count) {
-    tsr_status status = tsr_source_list_open(j->ctx, inputs, count, &j->s->source, &j->list);
+    tsr_status status = TSR_OK;
+    if (!j->s->is_video)
+        status = tsr_source_list_open(j->ctx, inputs, count, &j->s->source, &j->list);
     if (!status) status = tsr_tower_open(j->ctx, &j->tower, &j->s->model);
     if (!status) status = tsr_tower_check(j->tower, &j->s->request);
     if (!status) status = choose_group(j);
     if (!status && j->s->request.project) status = tsr_tower_newline(j->tower, &j->newline);
     if (status) return status;
-    const uint64_t entries = tsr_source_list_count(j->list);
-    j->total = tsr_source_list_properties(j->list).counted ? entries : 0;
+    const uint64_t entries = j->list ? tsr_source_list_count(j->list) : 0;
+    j->total = j->list && tsr_source_list_properties(j->list).counted ? entries : 0;
     j->report->tower = *tsr_tower_properties(j->tower);
     snprintf(j->report->device, sizeof j->report->device, "%s", tsr_tower_device(j->tower));
     describe(j);
@@ -251,13 +317,17 @@ static tsr_status open_all(job *j, const char *const *inputs, int count) {
                                            .pairs = (const char *const(*)[2])j->pairs,
                                            .pair_count = j->pair_count};
     status = tsr_feature_output_open(j->ctx, j->output_path, &s, &j->output);
-    return status ? status : tsr_source_open(j->ctx, j->list, 0, entries, &j->source);
+    return status || !j->list ? status : tsr_source_open(j->ctx, j->list, 0, entries, &j->source);
 }
 
 static tsr_status check_arguments(tsr_context *ctx, const char *const *inputs, int count,
                                   const char *output, const tsr_features_settings *s) {
     if (count < 0 || (count ? !inputs : !s->source.files_from))
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "inputs: wanted at least one picture, got none");
+    for (int i = 0; i < count && s->is_video; ++i)
+        if (!inputs[i]) return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "inputs: wanted a path, got NULL");
+    if (s->is_video && s->source.files_from)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "inputs: wanted videos by name, got a list");
     if (!output) return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "output: wanted a path, got NULL");
     tsr_status status = tsr_operations_check(ctx, s->operations, s->operation_count);
     for (int i = 0; i < count && !status; ++i)
@@ -281,6 +351,8 @@ tsr_status tsr_features_files(tsr_context *ctx, const char *const *inputs, int c
     if (!j) return TSR_ERROR_MEMORY;
     *j = (job){.ctx = ctx,
                .s = &s,
+               .inputs = inputs,
+               .input_count = count,
                .output_path = output,
                .report = report,
                .bad = {.ctx = ctx,

@@ -12,6 +12,8 @@
 typedef enum tsr_source_kind {
     TSR_SOURCE_PICTURE, /* a file with one picture */
     TSR_SOURCE_ARCHIVE, /* a file that is a tar, plain or compressed, with WebDataset keys */
+    TSR_SOURCE_VIDEO,   /* what tsr_video_open takes, in lists that were asked for videos: no source
+                           reads it */
     TSR_SOURCE_STREAM   /* stdin or a pipe: pictures one behind the other, or a tar. Its first bytes
                            tell, and they are read when its turn comes */
 } tsr_source_kind;
@@ -19,8 +21,9 @@ typedef enum tsr_source_kind {
 /* One entry of a list. Owned by the list. */
 typedef struct tsr_source_entry {
     const char *path; /* to open; "-" is stdin */
-    const char *key;  /* of a picture's item; of pipes what the keys of several pictures begin with;
-                         the samples of archives have keys of their own */
+    const char
+        *key; /* of a picture's item; of videos, without suffix, and of pipes what the keys of
+                 several pictures begin with; the samples of archives have keys of their own */
     tsr_source_kind kind;
     tsr_status problem; /* not OK: it is known already that it cannot be read, and its sample says
                            so: a line of a list that leads nowhere, a name that cannot be a key */
@@ -40,6 +43,17 @@ typedef struct tsr_source_list tsr_source_list;
  * at all; "-" twice; a key), MEMORY. */
 tsr_status tsr_source_list_open(tsr_context *ctx, const char *const *inputs, int count,
                                 const tsr_source_settings *settings, tsr_source_list **list);
+/* Which inputs are videos. */
+typedef enum tsr_source_videos {
+    TSR_SOURCE_NO_VIDEOS, /* none */
+    TSR_SOURCE_SOME,      /* files that are, by their content where they were named, in folders by
+                             their suffix */
+    TSR_SOURCE_ALL /* every input that was named, also folders of numbered pictures and pipes */
+} tsr_source_videos;
+/* As tsr_source_list_open, which takes none for videos. */
+tsr_status tsr_source_list_open_videos(tsr_context *ctx, const char *const *inputs, int count,
+                                       const tsr_source_settings *settings,
+                                       tsr_source_videos videos, tsr_source_list **list);
 void tsr_source_list_close(tsr_source_list **list);
 uint64_t tsr_source_list_count(const tsr_source_list *list);
 tsr_source_entry tsr_source_list_entry(const tsr_source_list *list, uint64_t index);
@@ -78,6 +92,12 @@ typedef struct tsr_sample {
 } tsr_sample;
 /* NULL and a NULL *sample are accepted. */
 void tsr_sample_free(tsr_sample **sample);
+
+/* Adds the label and the attributes that the list has for a sample: those of its key, or for the
+ * frames of a video those of the video's. What does not fit makes the sample bad. Sources do it
+ * themselves. Errors: MEMORY. */
+tsr_status tsr_source_list_complete(tsr_context *ctx, const tsr_source_list *list,
+                                    tsr_sample *sample);
 
 /* A source uses its context until it is closed and belongs to its thread; several sources may read
  * from one list at the same time, each with a context of its own. */

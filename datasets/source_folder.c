@@ -92,6 +92,8 @@ static bool was_seen(const walk *w, const struct stat *st) {
 
 static tsr_status add_file(walk *w, const char *path) {
     const tsr_name_kind kind = tsr_file_kind(path);
+    if (w->list->videos && tsr_is_video_name(path))
+        return tsr_list_add(w->list, path, path + w->root, w->line, TSR_SOURCE_VIDEO);
     if (kind == TSR_NAME_OTHER) {
         w->others++;
         return TSR_OK;

@@ -41,6 +41,25 @@ static void form_key(const char *path, const char *below, tsr_key kind, char *ke
     if (kind == TSR_KEY_STEM && dot && dot != key) *dot = 0;
 }
 
+/* Of "clips/a.mp4" "clips/a", of "frames/" "frames": numbers of frames follow. */
+static void drop_suffix(char *key) {
+    size_t n = strlen(key);
+    while (n && key[n - 1] == '/')
+        key[--n] = 0;
+    char *slash = strrchr(key, '/'), *name = slash ? slash + 1 : key, *dot = strrchr(name, '.');
+    if (dot && dot != name) *dot = 0;
+}
+
+/* The name in a path, and the '/' behind it of a folder of frames. */
+static const char *name_of(const char *path) {
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/')
+        --n;
+    while (n && path[n - 1] != '/')
+        --n;
+    return path + n;
+}
+
 static const char *clean(const char *text, char out[200]) {
     return tsr_token_key_clean(text, out, 200);
 }
@@ -71,6 +90,11 @@ tsr_status tsr_list_make_key(tsr_source_list *list, tsr_list_entry *e, const cha
     tsr_key kind = list->settings.key;
     if (kind == TSR_KEY_AUTO) kind = below || e->line ? TSR_KEY_PATH : TSR_KEY_NAME;
     form_key(e->path, below, kind, list->scratch);
+    if (e->kind == TSR_SOURCE_VIDEO) {
+        if (kind == TSR_KEY_NAME || kind == TSR_KEY_STEM)
+            strcpy(list->scratch, strcmp(e->path, "-") ? name_of(e->path) : "stdin");
+        drop_suffix(list->scratch);
+    }
     if (replace_controls(list->scratch) && e->kind != TSR_SOURCE_ARCHIVE)
         tell_changed(list, e->path, list->scratch);
     const size_t m = strlen(list->scratch);

@@ -2,6 +2,8 @@
 /* source_list.c: what there is to read, in order. */
 #include "source_parts.h"
 
+#include <tessera/media.h>
+
 #include "../formats/file.h"
 #include "../formats/tokens/token_layout.h"
 
@@ -18,6 +20,7 @@ static tsr_source_kind kind_of_file(tsr_source_list *list, const char *path) {
     const tsr_name_kind kind = tsr_file_kind(path);
     if (kind != TSR_NAME_OTHER)
         return kind == TSR_NAME_ARCHIVE ? TSR_SOURCE_ARCHIVE : TSR_SOURCE_PICTURE;
+    if (list->videos && tsr_video_is(path)) return TSR_SOURCE_VIDEO;
     tsr_hash unused;
     tsr_hash_start(&unused, 0);
     tsr_source_bytes bytes;
@@ -37,8 +40,10 @@ static const char *list_name(const tsr_source_list *list) {
 /* An input that was named, on a line of a list (from 1) or by the caller (0). */
 static tsr_status add_input(tsr_source_list *list, const char *path, uint64_t line) {
     struct stat st;
+    const bool video = list->videos == TSR_SOURCE_ALL;
     if (!strcmp(path, "-")) {
-        if (!line) return tsr_list_add(list, path, NULL, 0, TSR_SOURCE_STREAM);
+        if (!line)
+            return tsr_list_add(list, path, NULL, 0, video ? TSR_SOURCE_VIDEO : TSR_SOURCE_STREAM);
         const tsr_status bad = tsr_fail(
             list->ctx, TSR_ERROR_ARGUMENT,
             "%s:%llu: wanted a file or folder, got '-' (stdin is named on the command line)",
@@ -46,11 +51,13 @@ static tsr_status add_input(tsr_source_list *list, const char *path, uint64_t li
         return tsr_list_add_bad(list, path, line, bad);
     }
     if (stat(path, &st)) {
-        if (!line) return tsr_list_add(list, path, NULL, 0, TSR_SOURCE_PICTURE);
+        if (!line)
+            return tsr_list_add(list, path, NULL, 0, video ? TSR_SOURCE_VIDEO : TSR_SOURCE_PICTURE);
         const tsr_status bad = tsr_fail_errno(list->ctx, "%s:%llu: %s", list_name(list),
                                               (unsigned long long)line, path);
         return tsr_list_add_bad(list, path, line, bad);
     }
+    if (video) return tsr_list_add(list, path, NULL, line, TSR_SOURCE_VIDEO);
     if (S_ISDIR(st.st_mode)) return tsr_list_add_folder(list, path, line);
     return tsr_list_add(list, path, NULL, line,
                         S_ISREG(st.st_mode) ? kind_of_file(list, path) : TSR_SOURCE_STREAM);
@@ -146,6 +153,12 @@ static tsr_status fill(tsr_source_list *list, const char *const *inputs, int cou
 
 tsr_status tsr_source_list_open(tsr_context *ctx, const char *const *inputs, int count,
                                 const tsr_source_settings *settings, tsr_source_list **list) {
+    return tsr_source_list_open_videos(ctx, inputs, count, settings, TSR_SOURCE_NO_VIDEOS, list);
+}
+
+tsr_status tsr_source_list_open_videos(tsr_context *ctx, const char *const *inputs, int count,
+                                       const tsr_source_settings *settings,
+                                       tsr_source_videos videos, tsr_source_list **list) {
     const tsr_source_settings s = settings ? *settings : (tsr_source_settings){0};
     *list = NULL;
     tsr_status status = check_settings(ctx, inputs, count, &s);
@@ -154,6 +167,7 @@ tsr_status tsr_source_list_open(tsr_context *ctx, const char *const *inputs, int
     if (!l) return TSR_ERROR_MEMORY;
     l->ctx = ctx;
     l->settings = s;
+    l->videos = videos;
     status = fill(l, inputs, count);
     free(l->scratch);
     l->scratch = NULL;

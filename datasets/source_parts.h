@@ -25,6 +25,7 @@ typedef struct tsr_text_block tsr_text_block;
 struct tsr_source_list {
     tsr_context *ctx; /* of tsr_source_list_open, valid while it runs */
     tsr_source_settings settings;
+    tsr_source_videos videos;
     tsr_list_entry *entries;
     size_t count, room;
     tsr_text_block *texts;

@@ -98,22 +98,25 @@ static tsr_status add_attribute(void *user, const tsr_attribute *attribute) {
     return tsr_sample_add(a->ctx, a->sample, attribute);
 }
 
-/* Labels and the table's attributes. What does not fit makes the sample bad. */
-static tsr_status complete(tsr_source *s, tsr_sample *sample) {
+tsr_status tsr_source_list_complete(tsr_context *ctx, const tsr_source_list *list,
+                                    tsr_sample *sample) {
+    const tsr_list_entry *e = &list->entries[sample->entry];
+    const bool video = e->kind == TSR_SOURCE_VIDEO;
     tsr_status status = TSR_OK;
     if (sample->status) return TSR_OK;
-    if (s->list->settings.folder_labels) {
-        const bool member = current(s)->kind != TSR_SOURCE_PICTURE;
+    if (list->settings.folder_labels) {
+        const bool member = e->kind != TSR_SOURCE_PICTURE && !video;
         tsr_attribute label = {.name = "label", .type = TSR_ATTRIBUTE_TEXT};
         const char *name;
-        label.size = folder_of(member ? sample->key : current(s)->path, &name);
+        label.size = folder_of(member ? sample->key : e->path, &name);
         label.bytes = name;
-        if (label.size) status = tsr_sample_add(s->ctx, sample, &label);
+        if (label.size) status = tsr_sample_add(ctx, sample, &label);
     }
-    addition a = {s->ctx, sample};
-    if (!status && s->list->table)
-        status = tsr_attribute_table_find(s->ctx, s->list->table, sample->key, add_attribute, &a);
-    return status && status != TSR_ERROR_MEMORY ? tsr_sample_spoil(s->ctx, sample, status) : status;
+    addition a = {ctx, sample};
+    if (!status && list->table)
+        status = tsr_attribute_table_find(ctx, list->table, video ? e->key : sample->key,
+                                          add_attribute, &a);
+    return status && status != TSR_ERROR_MEMORY ? tsr_sample_spoil(ctx, sample, status) : status;
 }
 
 /* ---- pictures ------------------------------------------------------------------------------ */
@@ -244,7 +247,7 @@ static tsr_status next(tsr_source *s, tsr_sample **sample) {
 tsr_status tsr_source_next(tsr_source *source, tsr_sample **sample) {
     *sample = NULL;
     tsr_status status = next(source, sample);
-    if (!status && *sample) status = complete(source, *sample);
+    if (!status && *sample) status = tsr_source_list_complete(source->ctx, source->list, *sample);
     if (status) tsr_sample_free(sample);
     return status;
 }

@@ -44,6 +44,17 @@ tsr_name_kind tsr_file_kind(const char *path) {
     return TSR_NAME_OTHER;
 }
 
+bool tsr_is_video_name(const char *path) {
+    static const char *const videos[] = {"mp4", "m4v",  "mov", "mkv",  "webm", "avi", "mpg", "mpeg",
+                                         "ts",  "m2ts", "mts", "ogv",  "flv",  "wmv", "3gp", "nut",
+                                         "y4m", "h264", "264", "hevc", "h265", "265", "ivf"};
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *dot = strrchr(name, '.');
+    for (size_t i = 0; dot && dot > name && i < sizeof videos / sizeof *videos; ++i)
+        if (!strcasecmp(dot + 1, videos[i])) return true;
+    return false;
+}
+
 static bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }

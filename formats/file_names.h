@@ -3,6 +3,8 @@
 #ifndef FORMATS_FILE_NAMES_H
 #define FORMATS_FILE_NAMES_H
 
+#include <stdbool.h>
+
 typedef enum tsr_name_kind {
     TSR_NAME_OTHER,
     TSR_NAME_PICTURE,
@@ -15,6 +17,8 @@ typedef enum tsr_name_kind {
 tsr_name_kind tsr_suffix_kind(const char *suffix);
 /* What the name of a file says: PICTURE, ARCHIVE or OTHER. */
 tsr_name_kind tsr_file_kind(const char *path);
+/* Says whether the name of a file has the suffix of a video: mp4, mkv, webm ... */
+bool tsr_is_video_name(const char *path);
 /* Natural order: part by part of a path, digits by their value; equal only for equal texts. */
 int tsr_natural_order(const char *a, const char *b);
 

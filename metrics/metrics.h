@@ -6,6 +6,9 @@
 #ifndef METRICS_METRICS_H
 #define METRICS_METRICS_H
 
+#include <stdbool.h>
+#include <tessera/evaluate.h>
+
 #include "../compute/context.h"
 
 /* Pixel-by-pixel distances of two pictures. */
@@ -66,5 +69,27 @@ double tsr_clip_mean_of(const tsr_clip_mean *mean);
 double tsr_clip_psnr(const tsr_clip_error *clip);
 /* Frees `last`. */
 void tsr_clip_error_free(tsr_clip_error *clip);
+
+/* ---- two clips side by side ---- */
+
+/* Frames in the order in which they are shown, of a video or of anything else that has some. */
+typedef struct tsr_frame_stream {
+    const char *path; /* for messages */
+    void *user;       /* first argument of both */
+    /* Gives the next frame, which is valid until the next call, or NULL at the end. */
+    tsr_status (*next)(void *user, const tsr_video_frame **frame);
+    /* Makes of a frame that is about to be compared what the other side's are like; NULL: nothing.
+     * *frame then is valid as long as the frame was. */
+    tsr_status (*fit)(void *user, const tsr_video_frame **frame);
+    tsr_rational time_base, rate; /* rate 0/0: not known */
+} tsr_frame_stream;
+/* Compares the frames of b with those of a, as tsr_video_evaluate says; with `chosen` b has some of
+ * the frames of a, in order, maybe several times, and is compared as tsr_clip_evaluate says.
+ * *passed_over: frames of a that b does not have, before the last of b; may be NULL. `fn` may be
+ * NULL. Errors: as tsr_video_evaluate. */
+tsr_status tsr_frame_streams_compare(tsr_context *ctx, const tsr_frame_stream *a,
+                                     const tsr_frame_stream *b, bool chosen, tsr_frame_score_fn fn,
+                                     void *user, tsr_video_evaluation *evaluation,
+                                     uint64_t *passed_over);
 
 #endif

@@ -11,8 +11,9 @@
 #include <string.h>
 
 enum {
-    LISTED = 32, /* rows b that are listed for a row a */
-    FEW = 16,    /* rows a for which packing rows b takes longer than exact cosines */
+    LISTED = 32,     /* rows b that are listed for a row a */
+    CLOSER_FROM = 3, /* listed rows for which a closer look pays */
+    FEW = 16,        /* rows a for which packing rows b takes longer than exact cosines */
     LOOK = 32,
     TRIAL = 96, /* rows a that tell whether bytes are of use */
     LENGTH_ROWS = 64,
@@ -128,19 +129,42 @@ static float exact_cosine(const matching *m, int64_t i, int64_t j) {
     return lengths > 0 ? (float)(dot / lengths) : 0;
 }
 
+/* Of the listed rows those that f32 products leave in question: a float64 product takes three times
+ * as long, and bytes leave many. */
+static void look_closer(const matching *m, int64_t i, candidates *c) {
+    const int64_t dim = m->a->dim;
+    const float slack = 2 * (float)TSR_DOT_F32_ERROR(dim) * (float)m->length_a[i];
+    float best = -INFINITY;
+    if (c->count < CLOSER_FROM || m->length_a[i] < 1e-12 || m->length_a[i] > 1e12) return;
+    for (int32_t at = 0; at < c->count; ++at) {
+        const double length = m->length_b[c->row[at]];
+        if (length > 0 && (length < 1e-12 || length > 1e12)) return;
+    }
+    for (int32_t at = 0; at < c->count; ++at) {
+        const double length = m->length_b[c->row[at]];
+        const float dot = tsr_dot_f32(row_of(m->a, i), row_of(m->b, c->row[at]), dim);
+        c->rough[at] = length > 0 ? (float)((double)dot / length) : 0;
+        best = fmaxf(best, c->rough[at]);
+    }
+    prune(c, best - slack);
+}
+
 static void decide(void *arg, int64_t i, int worker) {
     const matching *m = arg;
-    const candidates *c = &m->list[i];
+    candidates *c = &m->list[i];
     /* Products of very long and of very short rows say nothing in f32. */
     const bool plain = m->length_a[i] > 1e-20 && m->length_a[i] < 1e20 && isfinite(c->best);
     const bool all = !plain || c->count > LISTED || !c->count;
-    const float least = c->best - m->slack[i];
     float best = -INFINITY;
     (void)worker;
     m->match[i] = -1;
+    if (!all) {
+        prune(c, c->best - m->slack[i]);
+        look_closer(m, i, c);
+    }
     for (int64_t at = all ? m->first : 0; at < (all ? m->b->n : c->count); ++at) {
         const int64_t j = all ? at : c->row[at];
-        if (all ? m->others && i == j : c->rough[at] < least) continue;
+        if (all && m->others && i == j) continue;
         const float cosine = exact_cosine(m, i, j);
         if (cosine > best || m->match[i] < 0) {
             best = cosine;

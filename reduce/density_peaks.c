@@ -20,8 +20,8 @@
 enum {
     LISTED = 16,       /* nearest that are kept of each token, or k where that is more */
     LOOK = 64,         /* distances that are looked at together */
-    BLOCKS = 8,        /* blocks that tokens are cut into, of at least ... */
-    LEAST_WIDTH = 256, /* ... so many */
+    BLOCKS = 12,       /* blocks that tokens are cut into, of at least ... */
+    LEAST_WIDTH = 128, /* ... so many */
     COLUMNS = 16       /* columns of a tile that are read together */
 };
 

@@ -50,6 +50,16 @@ def probe(path, raw):
     return len(times), [float(t) - float(times[0]) for t in times]
 
 
+def named(path, raw, folder):
+    """Samples without a header as a file that says what they are; None without ffmpeg."""
+    if not shutil.which("ffmpeg"):
+        return None
+    copy = os.path.join(folder, "original.y4m")
+    subprocess.run(["ffmpeg", "-v", "error", "-f", "rawvideo", "-pixel_format", "yuv420p", "-video_size", raw[0],
+                    "-framerate", raw[1], "-i", path, copy], check=True)
+    return copy
+
+
 def agrees(path, raw, back, seconds):
     """What ffprobe says of the original beside what it says of the copy."""
     count, times = probe(path, raw)
@@ -80,10 +90,11 @@ def row(options, path, folder):
     decoded, decode_s, decode_mb = run([options.tessera, "decode", tokens, "-o", back, "--lossless"] + common)
     cells = [name, f"{decoded['video']['width']}x{decoded['video']['height']}", str(decoded["video"]["frames"]),
              str(encoded["tokens"]), str(os.path.getsize(tokens))]
-    if raw or part:  # eval reads whole files that say what they are
+    original = named(path, raw, folder) if raw else path
+    if not original or part:  # eval reads whole files that say what they are
         cells += ["", "", ""]
     else:
-        v = run([options.tessera, "eval", path, back, "--json"])[0]["video"]
+        v = run([options.tessera, "eval", original, back, "--json"])[0]["video"]
         cells += [f"{v['psnr_pooled']:.2f}", f"{v['ssim_gaussian']:.4f}", f"{v['flicker']:.2f}"]
     cells += [f"{encode_s:.1f}", f"{decode_s:.1f}", f"{encode_mb:.0f}", f"{decode_mb:.0f}"]
     said, good = ("no ffprobe", True) if not shutil.which("ffprobe") else agrees(path, raw, back, options.seconds)

@@ -234,7 +234,8 @@ static int read_value(const verb *v, const option *o, const char *value, void *t
         *(uint64_t *)target = number << shift;
         return -1;
     }
-    case OPTION_REAL: {
+    case OPTION_REAL:
+    case OPTION_REAL_OR: {
         errno = 0;
         double real = strtod(value, &end);
         if (end == value || *end || errno || !isfinite(real) || real < o->least || real > o->most)
@@ -273,6 +274,13 @@ static int unknown_option(const verb *v, const char *typed) {
     return args_wrong(v, "unknown option '--%s'", typed);
 }
 
+static bool is_number(const char *text) {
+    char *end;
+    if (!text) return false;
+    (void)strtod(text, &end);
+    return end != text && !*end;
+}
+
 /* Sets one option; *used says whether the next argument was its value. */
 static int set_option(const verb *v, const option *o, const char *attached, const char *next,
                       void *target, bool *used) {
@@ -284,6 +292,8 @@ static int set_option(const verb *v, const option *o, const char *attached, cons
         return -1;
     }
     const char *value = attached ? attached : next;
+    if (o->kind == OPTION_REAL_OR && !attached && !is_number(next))
+        return read_value(v, o, o->fallback, place);
     if (!value) return args_wrong(v, "--%s: a value %s is missing", o->name, o->value);
     *used = !attached;
     return read_value(v, o, value, place);

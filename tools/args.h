@@ -21,17 +21,18 @@ enum {
 };
 
 typedef enum option_kind {
-    OPTION_FLAG,   /* int, becomes 1 */
-    OPTION_COUNT,  /* int, one more each time */
-    OPTION_TEXT,   /* const char *; completions offer `choices`, or files where there are none */
-    OPTION_MODEL,  /* const char *; a file, a folder or a name, which tool_open makes a path of */
-    OPTION_TEXTS,  /* text_list, one more each time */
-    OPTION_UINT,   /* uint32_t between least and most */
-    OPTION_UINT64, /* uint64_t */
-    OPTION_BYTES,  /* uint64_t; the number may end in K, M or G */
-    OPTION_REAL,   /* double between least and most */
-    OPTION_CHOICE, /* int, the place in `choices` */
-    OPTION_COLOUR  /* uint8_t[3], RRGGBB */
+    OPTION_FLAG,    /* int, becomes 1 */
+    OPTION_COUNT,   /* int, one more each time */
+    OPTION_TEXT,    /* const char *; completions offer `choices`, or files where there are none */
+    OPTION_MODEL,   /* const char *; a file, a folder or a name, which tool_open makes a path of */
+    OPTION_TEXTS,   /* text_list, one more each time */
+    OPTION_UINT,    /* uint32_t between least and most */
+    OPTION_UINT64,  /* uint64_t */
+    OPTION_BYTES,   /* uint64_t; the number may end in K, M or G */
+    OPTION_REAL,    /* double between least and most */
+    OPTION_REAL_OR, /* the same, and `fallback` where no number stands behind it; value "[T]" */
+    OPTION_CHOICE,  /* int, the place in `choices` */
+    OPTION_COLOUR   /* uint8_t[3], RRGGBB */
 } option_kind;
 
 /* Values of an option that may be given several times. */

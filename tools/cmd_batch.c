@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_batch.c: data sets to shards of tokens, on one machine or many. */
 #include "encode_options.h"
+#include "video_options.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -14,6 +15,7 @@ typedef struct batch_options {
     uint64_t shard_size;
     const char *rank, *world;
     int overwrite, on_error;
+    video_choices video;
 } batch_options;
 
 #define AT(field) offsetof(batch_options, field)
@@ -21,7 +23,8 @@ static const option options[] = {
     {"output", 'o', OPTION_TEXT, AT(output), "DIR", NULL,
      "the folder of the shards; made if it is missing", NULL, 0, 0},
     {"shard-size", 0, OPTION_UINT64, AT(shard_size), "N", "10000",
-     "pictures of a shard; a tar archive becomes one shard, whatever its size", NULL, 0, 0},
+     "pictures of a shard; a tar archive becomes one shard, and so does a video, whatever its size",
+     NULL, 0, 0},
     {"rank", 0, OPTION_TEXT, AT(rank), "R", "from the environment, or 0",
      "with --world W: this process makes the shards whose number is R modulo W, counted from 0",
      NULL, 0, 0},
@@ -36,6 +39,7 @@ static const option options[] = {
      "stop (the finished shards stay)",
      "skip|stop", 0, 0},
 #include "encode_options.def"
+#include "video_options.def"
 };
 
 /* Variables of a launcher. `first`: the least rank it gives, when that is not 0. */
@@ -149,6 +153,7 @@ static void print_json(tool *t, const batch_options *o, const tsr_batch_settings
     json_uint(&j, "made", r->made);
     json_uint(&j, "partial", r->partial);
     json_uint(&j, "unmade", r->unmade);
+    json_uint(&j, "clips", r->clips);
     json_uint(&j, "pictures", r->pictures);
     json_uint(&j, "tiles", r->tiles);
     json_uint(&j, "tokens", r->tokens);
@@ -182,8 +187,10 @@ static void say(tool *t, const batch_options *o, const tsr_batch_settings *s,
         tool_say(t, "%s: nothing was left to do", o->output);
         return;
     }
-    tool_say(t, "%s: %s, %s, %s, %s, %.1f s, %.1f pictures a second", o->output,
-             tool_count(r->made, "shard", made), tool_count(r->pictures, "picture", pictures),
+    char clip[40] = "", number[32];
+    if (r->clips) snprintf(clip, sizeof clip, "%s, ", tool_count(r->clips, "clip", number));
+    tool_say(t, "%s: %s, %s%s, %s, %s, %.1f s, %.1f pictures a second", o->output,
+             tool_count(r->made, "shard", made), clip, tool_count(r->pictures, "picture", pictures),
              tool_count(r->tokens, "token", tokens), tool_bytes(r->bytes, bytes, sizeof bytes),
              r->stages.passed, (double)r->pictures / passed);
     tool_say(t, "%s, weights %016" PRIx64 ", on %s%s%s", r->model.tokenizer, r->model.weights_hash,
@@ -194,7 +201,7 @@ static void say(tool *t, const batch_options *o, const tsr_batch_settings *s,
         tool_say(t, "%" PRIu64 " %s no item; %s/errors.jsonl says why", r->failed,
                  r->failed == 1 ? "sample has" : "samples have", o->output);
     if (r->partial)
-        tool_say(t, "%s of archives that end too early: what came before is there",
+        tool_say(t, "%s of archives or videos that end too early: what came before is there",
                  tool_count(r->partial, "shard", shards));
     if (r->unmade)
         tool_say(t, "%s could not be made; the next run tries again",
@@ -202,8 +209,8 @@ static void say(tool *t, const batch_options *o, const tsr_batch_settings *s,
     if (o->common.verbose) tool_say_stages(t, &r->stages);
 }
 
-static int work(tool *t, const batch_options *o, const encode_meaning *m, char **inputs, int count,
-                int rank, int world) {
+static int work(tool *t, const batch_options *o, const encode_meaning *m,
+                const video_meaning *video, char **inputs, int count, int rank, int world) {
     tsr_batch_settings s = tsr_batch_settings_default();
     listing l = {.t = t};
     s.model = m->model;
@@ -214,6 +221,9 @@ static int work(tool *t, const batch_options *o, const encode_meaning *m, char *
     s.hints = m->hints;
     s.file = m->file;
     s.source = m->source;
+    s.video = video->settings;
+    s.frames = video->choice;
+    s.as_video = o->video.as_video || o->video.raw;
     s.devices = m->devices;
     s.device_count = m->device_count;
     s.shard_size = o->shard_size;
@@ -259,12 +269,14 @@ static int run(const verb *v, int argc, char **argv) {
     code = find_rank(v, &o, &rank, &world, &from);
     if (code >= 0) return code;
     encode_meaning m;
+    video_meaning video;
     tool t;
     code = encode_meaning_read(v, &o.choices, &o.common, &m);
+    if (code < 0) code = video_meaning_read(v, &o.video, &video);
     if (code < 0) code = tool_open(&t, v, &o.common);
     if (code < 0) {
         if (from && o.common.verbose) tool_say(&t, "rank %d of %d, from %s", rank, world, from);
-        code = work(&t, &o, &m, argv, operands, rank, world);
+        code = work(&t, &o, &m, &video, argv, operands, rank, world);
         tool_close(&t);
     }
     encode_meaning_free(&m);
@@ -280,11 +292,16 @@ const verb verb_batch = {
              "              [--files-from LIST [-0]] [--key K] [--labels folder] [--attributes "
              "FILE]\n"
              "              [--device cpu|vulkan[:N]|vulkan:all|A,B] [--precision f32|fast] "
-             "[--json]",
+             "[--json]\n"
+             "tessera batch VIDEO... -o DIR [--frames N[:RULE] | --fps F[:RULE]]\n"
+             "              [--every N | --keyframes | --scenes [T]] [--cover N | --clips "
+             "C:N[:GAP]]\n"
+             "              [--start S] [--end S] [--as-video] ...",
     .about =
         "Encodes folders, lists and tar archives (WebDataset, img2dataset) into shards: token "
         "files of --shard-size pictures each (000000.tess, 000001.tess, ...), and NAME.tess for "
-        "each NAME.tar. Reading, decoding, the model and writing work at the same time. The "
+        "each NAME.tar and each video, a clip as encode makes it (of FOLDER/NAME.mp4 in a folder "
+        "FOLDER-NAME.tess). Reading, decoding, the model and writing work at the same time. The "
         "command can be repeated: finished shards stay as they are, so that a run which was "
         "stopped or killed goes on where it was; when all is done it does nothing. DIR also holds "
         "job.json (the settings), manifest.jsonl (a line for each finished shard: input, hashes, "
@@ -300,6 +317,8 @@ const verb verb_batch = {
                 "find photos -name '*.jpg' -print0 | tessera batch --files-from - -0 -o tokens\n"
                 "# WebDataset shards, one of four processes\n"
                 "tessera batch shards/*.tar -o tokens --rank 0 --world 4\n"
+                "# two frames a second of each video in a folder, a token file each\n"
+                "tessera batch films -o tokens --fps 2\n"
                 "# in a Slurm array job, with a published tokenizer, on all GPUs of the node\n"
                 "srun tessera batch shards/*.tar -o tokens -t titok-s128 --device vulkan:all\n"
                 "# totals of the result\n"

@@ -488,7 +488,7 @@ const verb verb_encode = {
         "               [--steps N] [--guidance W] [--guidance-mode apg|cfg] [--seed N]\n"
         "               [--device cpu|vulkan[:N]] [--precision f32|fast] [--json]\n"
         "tessera encode VIDEO... [-o OUT.tess] [-t MODEL] [--frames N[:RULE] | --fps F[:RULE]]\n"
-        "               [--every N | --keyframes | --scenes T] [--cover N | --clips C:N[:GAP]]\n"
+        "               [--every N | --keyframes | --scenes [T]] [--cover N | --clips C:N[:GAP]]\n"
         "               [--start S] [--end S] ...\n"
         "tessera encode FRAMES... -t TOWER --clip-codebook RULE [--project] [--frames N] ...\n"
         "tessera encode FEATURES... --clip-codebook K|elbow|error=E [-o OUT.tess] [-f]\n"

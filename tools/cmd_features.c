@@ -2,6 +2,7 @@
 /* cmd_features.c: what a vision tower makes of pictures, as token sets. */
 #include "operator_text.h"
 #include "tool.h"
+#include "video_options.h"
 
 #include <tessera/features.h>
 
@@ -15,6 +16,8 @@ typedef struct features_options {
     int keys, project, pool, tiles, f16, key, on_error, files_from_zero;
     uint32_t batch;
     text_list operations;
+    video_choices video;
+    uint8_t background[3];
 } features_options;
 
 #define AT(field) offsetof(features_options, field)
@@ -72,6 +75,11 @@ static const option options[] = {
      "what a picture that cannot be read does: skip leaves it out and ends with exit code 1; stop "
      "ends the work",
      "skip|stop", 0, 0},
+    {"background", 0, OPTION_COLOUR, AT(background), "RRGGBB", "ffffff",
+     "the colour under transparent pixels of videos; pictures lose their alpha, as the towers' own "
+     "processors do it",
+     NULL, 0, 0},
+#include "video_options.def"
 };
 
 /* Reads "3,12,23". Returns -1, or the exit code after a mistake. */
@@ -122,6 +130,8 @@ static int read_request(const verb *v, const features_options *o, tsr_feature_re
     return code < 0 ? read_attention(v, o->attention, q) : code;
 }
 
+enum { MOST_REMARKS = sizeof((tsr_features_report *)0)->remarks / 240 };
+
 /* The pictures that failed, as JSON. */
 typedef struct failures {
     tool *t;
@@ -158,12 +168,13 @@ static void failed_one(void *user, const tsr_encode_failure *f) {
 }
 
 static void print_json(tool *t, const features_options *o, const tsr_features_report *r,
-                       const char *list) {
+                       bool videos, const char *list) {
     const bool reduced = o->operations.count > 0;
     json_out j;
     tool_json(t, &j);
     json_text(&j, "output", o->output);
     json_uint(&j, "pictures", r->pictures);
+    json_bool(&j, "videos", videos);
     json_uint(&j, "rows", r->rows);
     json_uint(&j, "bytes", r->bytes);
     json_text(&j, "dtype", o->f16 ? "f16" : "f32");
@@ -188,6 +199,12 @@ static void print_json(tool *t, const features_options *o, const tsr_features_re
     json_real(&j, "total_seconds", tool_seconds() - t->started);
     json_uint(&j, "failed", r->failed);
     if (r->failed && list) json_raw(&j, "failures", list);
+    if (videos) {
+        json_array(&j, "remarks");
+        for (size_t i = 0; i < MOST_REMARKS && *r->remarks[i]; ++i)
+            json_text(&j, NULL, r->remarks[i]);
+        json_end(&j, ']');
+    }
     json_close(&j);
 }
 
@@ -195,14 +212,38 @@ static void say(tool *t, const features_options *o, const tsr_features_settings 
                 const tsr_features_report *r) {
     char pictures[32], rows[32], bytes[32];
     tool_say(t, "%s: %s, %s, %s, %.2f s", args_is_stdout(o->output) ? "stdout" : o->output,
-             tool_count(r->pictures, "picture", pictures), tool_count(r->rows, "row", rows),
-             tool_bytes(r->bytes, bytes, sizeof bytes), tool_seconds() - t->started);
+             tool_count(r->pictures, s->is_video ? "frame" : "picture", pictures),
+             tool_count(r->rows, "row", rows), tool_bytes(r->bytes, bytes, sizeof bytes),
+             tool_seconds() - t->started);
     tool_say(t, "%s, weights %016" PRIx64 ", on %s%s", r->tower.name, r->tower.weights_hash,
              r->device, o->common.precision ? ", fast precision" : "");
     if (s->operation_count && o->common.verbose) report_text(t, s->operations, &r->operators);
-    if (r->failed)
+    for (size_t i = 0; i < MOST_REMARKS && *r->remarks[i]; ++i) {
+        char line[256];
+        tool_say(t, "%s", tool_clean(r->remarks[i], line, sizeof line));
+    }
+    if (r->failed && s->is_video)
+        tool_say(t, "%" PRIu64 " %s not read to the end, as said above", r->failed,
+                 r->failed == 1 ? "video was" : "videos were");
+    else if (r->failed)
         tool_say(t, "%" PRIu64 " %s left out, as said above", r->failed,
                  r->failed == 1 ? "picture was" : "pictures were");
+}
+
+/* Whether the inputs are videos, and how they are read. Returns -1, or the exit code after a
+ * mistake. */
+static int read_videos(const verb *v, const features_options *o, char **inputs, int count,
+                       video_meaning *m, tsr_features_settings *s) {
+    const int code = video_meaning_read(v, &o->video, m);
+    const int videos = code < 0 ? video_inputs(&o->video, inputs, count) : 0;
+    if (videos == 2)
+        return args_wrong(v, "wanted either pictures or videos, got both: two calls take them");
+    if (videos && o->files_from) return args_wrong(v, "--files-from: wanted pictures, got videos");
+    memcpy(m->settings.background, o->background, 3);
+    s->is_video = videos;
+    s->video = m->settings;
+    s->frames = m->choice;
+    return code;
 }
 
 /* Computes and reports. */
@@ -238,7 +279,7 @@ static int work(tool *t, const features_options *o, tsr_features_settings *s, ch
     if (status)
         code = tool_fail(t, status);
     else if (o->common.json)
-        print_json(t, o, &report, l.text);
+        print_json(t, o, &report, s->is_video != 0, l.text);
     else
         say(t, o, s, &report);
     free(l.text);
@@ -246,7 +287,8 @@ static int work(tool *t, const features_options *o, tsr_features_settings *s, ch
 }
 
 static int run(const verb *v, int argc, char **argv) {
-    features_options o = {.key = TSR_KEY_AUTO};
+    features_options o = {.key = TSR_KEY_AUTO, .background = {255, 255, 255}};
+    video_meaning video;
     tsr_features_settings s = tsr_features_settings_default();
     int operands;
     tool t;
@@ -256,6 +298,7 @@ static int run(const verb *v, int argc, char **argv) {
     if (!o.output) return args_wrong(v, "-o OUT is missing");
     if (!o.model) return args_wrong(v, "-t TOWER is missing");
     code = read_request(v, &o, &s.request);
+    if (code < 0) code = read_videos(v, &o, argv, operands, &video, &s);
     s.source.key = (tsr_key)o.key;
     s.source.files_from = o.files_from;
     s.source.files_from_zero = o.files_from_zero;
@@ -293,7 +336,12 @@ const verb verb_features = {
         "                 [--attention class|full[:BLOCK]] [--op OPERATION ...] [--project]\n"
         "                 [--anyres next|onevision] [--pool P] [--dtype f32|f16] [--key K]\n"
         "                 [--files-from LIST [-0]] [--batch N] [--on-error skip|stop] [-f]\n"
-        "                 [--device cpu|vulkan[:N]] [--json]",
+        "                 [--device cpu|vulkan[:N]] [--json]\n"
+        "tessera features VIDEO... -t TOWER -o F.safetensors|F.npz|DIR/ [--frames N[:RULE] | "
+        "--fps F[:RULE]]\n"
+        "                 [--every N | --keyframes | --scenes [T]] [--cover N | --clips "
+        "C:N[:GAP]]\n"
+        "                 [--start S] [--end S] ...",
     .about =
         "Runs CLIP, SigLIP, DINOv2 or Qwen2-VL's tower over pictures and writes one row of numbers "
         "for each patch, with its position. Pictures are resized and cut as "
@@ -307,7 +355,9 @@ const verb verb_features = {
         "Each picture becomes a token set: KEY/features, KEY/positions, and what was asked for, "
         "KEY/class, KEY/keys, KEY/attention; with a single picture the names have no KEY/. "
         "Pictures "
-        "are read one after the other, and numbers are written as they are made.",
+        "are read one after the other, and numbers are written as they are made.\n"
+        "Of videos the frames that the options choose are the pictures ('tessera frames' lists "
+        "which): KEY is NAME/000012, the video's name and the number of the frame in it.",
     .exits = "1: pictures that could not be read were left out",
     .examples =
         "# the rows that LLaVA-1.5's projector takes\n"
@@ -317,7 +367,9 @@ const verb verb_features = {
         "--attention class:22\n"
         "# the 64 rows that the class row looks at most, as LLaVA's language model takes them\n"
         "tessera features photo.jpg -t llava-1.5-7b-hf -o photo.npz --attention class:22 \\\n"
-        "    --op cls-attention-topk:k=64 --project",
+        "    --op cls-attention-topk:k=64 --project\n"
+        "# 32 frames of a video, spread evenly\n"
+        "tessera features clip.mp4 -t siglip-so400m-patch14-384 -o clip.safetensors --frames 32",
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .device_options = DEVICE_ALL,

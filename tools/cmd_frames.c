@@ -110,22 +110,23 @@ static int read_frames(listing *l) {
     }
 }
 
-/* Half of the tokens evenly, half by change; the shares are cut, and what is left goes to the
- * earliest frames. */
-static void split_budget(listing *l) {
-    const uint64_t n = l->count, budget = l->o->budget;
-    double sum = 0;
-    uint64_t given = 0;
-    for (uint64_t i = 0; i < n; ++i)
-        sum += l->list[i].change;
-    for (uint64_t i = 0; i < n; ++i) {
-        const double share =
-            0.5 / (double)n + (sum > 0 ? 0.5 * l->list[i].change / sum : 0.5 / (double)n);
-        l->list[i].tokens = (uint64_t)(share * (double)budget);
-        given += l->list[i].tokens;
-    }
-    for (uint64_t i = 0; given < budget && n; i = (i + 1) % n, ++given)
-        l->list[i].tokens++;
+static int split_budget(listing *l) {
+    const uint64_t n = l->count;
+    double *change = calloc(n ? n : 1, sizeof *change);
+    uint64_t *tokens = calloc(n ? n : 1, sizeof *tokens);
+    int code =
+        change && tokens ? -1 : tool_fail_text(l->t, TSR_ERROR_MEMORY, "no memory for frames");
+    for (uint64_t i = 0; i < n && code < 0; ++i)
+        change[i] = l->list[i].change;
+    const tsr_status s =
+        code < 0 && n ? tsr_frames_share(l->t->ctx, n, l->o->budget, change, NULL, NULL, tokens)
+                      : TSR_OK;
+    if (s) code = tool_fail(l->t, s);
+    for (uint64_t i = 0; i < n && code < 0; ++i)
+        l->list[i].tokens = tokens[i];
+    free(change);
+    free(tokens);
+    return code;
 }
 
 /* ---- output -------------------------------------------------------------------------------------
@@ -220,7 +221,7 @@ static int list_frames(tool *t, const frames_options *o, const video_meaning *m,
         s = tsr_frames_open(t->ctx, input, &m->settings, &m->choice, tool_progress, t, &l.frames);
     int code = s ? tool_fail(t, s) : read_frames(&l);
     tool_progress_clear(t);
-    if (code < 0 && o->budget) split_budget(&l);
+    if (code < 0 && o->budget) code = split_budget(&l);
     if (code < 0 && o->sheet) code = write_sheet(&l);
     if (code < 0) {
         if (o->common.json)
@@ -262,7 +263,7 @@ const verb verb_frames = {
     .summary = "which frames of a video a rule takes, and when they are shown",
     .usage =
         "tessera frames VIDEO [--frames N[:RULE] | --fps F[:RULE]]\n"
-        "               [--every N | --keyframes | --scenes T] [--cover N | --clips C:N[:GAP]]\n"
+        "               [--every N | --keyframes | --scenes [T]] [--cover N | --clips C:N[:GAP]]\n"
         "               [--start S] [--end S] [--budget T] [--sheet SHEET.png] [--json]",
     .about =
         "Lists the frames that 'encode', 'features' and the rest take with the same options: their "

@@ -2,7 +2,7 @@
 /* eval_video.c: see eval_video.h. */
 #include "eval_video.h"
 
-#include <tessera/evaluate.h>
+#include <tessera/videos.h>
 
 #include <inttypes.h>
 #include <math.h>
@@ -78,17 +78,31 @@ static int take_frame(void *user, const tsr_frame_score *score) {
     return tool_progress(o->t, "comparing frames", score->index + 1, 0);
 }
 
-static void print_json(tool *t, const char *original, const char *reconstruction,
-                       const tsr_video_evaluation *e, frames_out *frames, const char *mismatch) {
+/* What is told when the frames are over. */
+typedef struct outcome {
+    const char *original, *reconstruction;
+    tsr_video_evaluation e;
+    const tsr_clip_evaluate_report *clip; /* of a clip of a token file; or NULL */
+    const char *mismatch;                 /* or NULL */
+} outcome;
+
+static void print_json(tool *t, const outcome *o, frames_out *frames) {
+    const tsr_video_evaluation *e = &o->e;
     json_out j;
     tool_json(t, &j);
     json_object(&j, "protocol");
     for (size_t i = 0; i < sizeof protocols / sizeof *protocols; ++i)
         json_text(&j, protocols[i][0], protocols[i][1]);
     json_end(&j, '}');
-    json_text(&j, "original", original);
-    json_text(&j, "reconstruction", reconstruction);
-    if (mismatch) json_text(&j, "error", mismatch);
+    json_text(&j, "original", o->original);
+    json_text(&j, "reconstruction", o->reconstruction);
+    if (o->mismatch) json_text(&j, "error", o->mismatch);
+    if (o->clip) {
+        json_text(&j, "tokenizer", o->clip->tokenizer);
+        json_text(&j, "device", o->clip->device);
+        json_text(&j, "compared_with", o->clip->fitted ? "the picture as fitted" : "the picture");
+        json_uint(&j, "passed_over", o->clip->passed_over);
+    }
     json_object(&j, "video");
     json_uint(&j, "width", e->width);
     json_uint(&j, "height", e->height);
@@ -113,44 +127,85 @@ static void print_json(tool *t, const char *original, const char *reconstruction
     json_close(&j);
 }
 
-static void print_table(const tsr_video_evaluation *e) {
+static void print_table(const outcome *o) {
+    const tsr_video_evaluation *e = &o->e;
     const double values[] = {e->psnr_pooled, e->psnr_mean, e->ssim_gaussian, e->ssim_uniform,
                              e->l1,          e->mse,       e->flicker};
     printf("%" PRIu64 " frames of %ux%u, %.3f s, matched by %s, %" PRIu64 " equal\n", e->frames,
            e->width, e->height, e->seconds, e->by_index ? "place" : "time", e->equal);
+    if (o->clip && o->clip->passed_over)
+        printf("# %" PRIu64 " frames of the original are not in the clip\n", o->clip->passed_over);
+    if (o->clip && o->clip->fitted) printf("# compared with the frames as they were fitted\n");
     for (size_t i = 0; i < sizeof values / sizeof *values; ++i)
         printf("%-13s %12.6f  # %s\n", protocols[i][0], values[i], protocols[i][1]);
+}
+
+static void begin(tool *t, frames_out *frames, bool per_frame) {
+    if (t->o->json && per_frame && (frames->file = open_memstream(&frames->bytes, &frames->size))) {
+        frames->list = (json_out){.file = frames->file};
+        fputc('[', frames->file);
+    }
+    if (frames->csv) printf("frame,seconds,psnr,ssim_gaussian,ssim_uniform,l1,mse,flicker\n");
+    if (frames->text)
+        printf("%8s %10s %9s %9s %9s %9s %9s\n", "frame", "seconds", "psnr", "ssim_gau", "ssim_uni",
+               "l1", "flicker");
+}
+
+/* Prints what came of it. Returns the exit code. */
+static int end(tool *t, outcome *o, frames_out *frames, tsr_status s) {
+    int code = EXIT_DONE;
+    tool_progress_clear(t);
+    if (s && s != TSR_ERROR_ARGUMENT && !(s == TSR_ERROR_DAMAGED && o->e.frames)) {
+        code = tool_fail(t, s);
+    } else {
+        /* Clips that do not belong together are an answer, about the frames that do. */
+        o->mismatch = s ? tsr_detail(t->ctx) : NULL;
+        if (t->o->json)
+            print_json(t, o, frames);
+        else if (!frames->csv && o->e.frames)
+            print_table(o);
+        if (o->mismatch) tool_warn(t, "%s", o->mismatch);
+        code = o->mismatch ? EXIT_NEGATIVE : EXIT_DONE;
+    }
+    if (frames->file) fclose(frames->file);
+    free(frames->bytes);
+    return code;
 }
 
 int eval_videos(tool *t, const char *original, const char *reconstruction, bool per_frame,
                 bool csv) {
     frames_out frames = {.t = t, .csv = csv, .text = per_frame && !t->o->json && !csv};
-    if (t->o->json && per_frame && (frames.file = open_memstream(&frames.bytes, &frames.size))) {
-        frames.list = (json_out){.file = frames.file};
-        fputc('[', frames.file);
-    }
-    if (csv) printf("frame,seconds,psnr,ssim_gaussian,ssim_uniform,l1,mse,flicker\n");
-    if (frames.text)
-        printf("%8s %10s %9s %9s %9s %9s %9s\n", "frame", "seconds", "psnr", "ssim_gau", "ssim_uni",
-               "l1", "flicker");
-    tsr_video_evaluation e;
+    outcome o = {.original = original, .reconstruction = reconstruction};
+    begin(t, &frames, per_frame);
     const tsr_status s =
-        tsr_video_evaluate(t->ctx, original, reconstruction, NULL, take_frame, &frames, &e);
-    tool_progress_clear(t);
-    int code = EXIT_DONE;
-    if (s && s != TSR_ERROR_ARGUMENT) {
-        code = tool_fail(t, s);
-    } else {
-        /* Clips that do not belong together are an answer, about the frames that do. */
-        const char *mismatch = s ? tsr_detail(t->ctx) : NULL;
-        if (t->o->json)
-            print_json(t, original, reconstruction, &e, &frames, mismatch);
-        else if (!csv && e.frames)
-            print_table(&e);
-        if (mismatch) tool_warn(t, "%s", mismatch);
-        code = mismatch ? EXIT_NEGATIVE : EXIT_DONE;
-    }
-    if (frames.file) fclose(frames.file);
-    free(frames.bytes);
-    return code;
+        tsr_video_evaluate(t->ctx, original, reconstruction, NULL, take_frame, &frames, &o.e);
+    return end(t, &o, &frames, s);
+}
+
+bool eval_is_clip(tool *t, const char *path) {
+    const size_t n = strlen(path);
+    tsr_token_file *file = NULL;
+    if (n < 5 || strcmp(path + n - 5, ".tess")) return false;
+    const bool clip =
+        !tsr_token_file_open(t->ctx, &file, path) && tsr_token_file_properties(file)->clips > 0;
+    tsr_token_file_close(&file);
+    return clip;
+}
+
+int eval_clip(tool *t, const eval_clip_job *job) {
+    frames_out frames = {
+        .t = t, .csv = job->csv, .text = job->per_frame && !t->o->json && !job->csv};
+    tsr_clip_evaluate_report report;
+    outcome o = {.original = job->original, .reconstruction = job->tokens, .clip = &report};
+    tsr_clip_evaluate_settings s = tsr_clip_evaluate_settings_default();
+    s.model.model = job->model;
+    s.model.device = t->o->device;
+    s.model.mask = t->o->mask;
+    s.model.precision = (tsr_precision)t->o->precision;
+    s.clip = job->clip;
+    s.square_pixels = job->square_pixels;
+    begin(t, &frames, job->per_frame);
+    const tsr_status status = tsr_clip_evaluate(t->ctx, job->original, job->tokens, &s, take_frame,
+                                                &frames, &o.e, &report);
+    return end(t, &o, &frames, status);
 }

@@ -98,6 +98,7 @@ int video_meaning_read(const verb *v, const video_choices *o, video_meaning *m) 
         return args_wrong(v, "--end: wanted seconds behind --start %g, got %g", o->start, o->end);
     m->choice.start = o->start;
     m->choice.end = o->end;
+    m->choice.square_pixels = o->square;
     return read_rules(v, o, m);
 }
 

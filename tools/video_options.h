@@ -11,7 +11,7 @@
 typedef struct video_choices {
     const char *frames, *fps, *clips, *rate, *raw;
     uint32_t every, cover;
-    int keyframes, matrix, range, deinterlace, lenient, as_video;
+    int keyframes, matrix, range, deinterlace, square, lenient, as_video;
     double scenes, start, end;
 } video_choices;
 

@@ -170,6 +170,10 @@ typedef struct tsr_features_settings {
     tsr_model_settings model;    /* `model` names the tower; default tsr_model_settings_default() */
     tsr_feature_request request; /* default: features of the usual layer alone */
     tsr_source_settings source;  /* default: key TSR_KEY_AUTO */
+    int is_video;                /* 1: inputs are videos, as tsr_video_open takes them, and their
+                                    frames are the pictures; of `source` nothing is read. Default 0 */
+    tsr_video_settings video;    /* with is_video; default tsr_video_settings_default() */
+    tsr_frame_choice frames;     /* with is_video; default zeros: all frames */
     int f16;                     /* 1: features, class rows, keys and attention are stored as f16,
                                     which halves the file; a value beyond 65504 is then an error of
                                     its picture. Default 0: f32 */
@@ -198,6 +202,8 @@ typedef struct tsr_features_report {
     uint64_t bytes;            /* of values written */
     char device[300];          /* as tsr_tower_device */
     tsr_tower_info tower;
+    char remarks[8][240];        /* what was said about the videos (tsr_video_remarks): the first of
+                                    it; "" behind the last */
     tsr_reduce_report operators; /* with operations: where they ran on the last pictures, near ties
                                     of all, and what the tower's device did for both */
 } tsr_features_report;

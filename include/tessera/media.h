@@ -15,6 +15,7 @@
 #ifndef TESSERA_MEDIA_H
 #define TESSERA_MEDIA_H
 
+#include <stddef.h>
 #include "status.h"
 
 #ifdef __cplusplus
@@ -218,6 +219,10 @@ typedef struct tsr_frame_choice {
     uint32_t clips, gap;  /* CLIPS; gap 0: 1 */
     double start, end; /* seconds after the first frame: the rule sees frames shown from `start` on
                           and before `end`; end 0: up to the last */
+    int square_pixels; /* 1: frames whose pixels are not square (tsr_video_info.sample_aspect) are
+                          resized to the width they are shown at, round(width * aspect) before
+                          turning, by a Lanczos filter of three lobes; default 0: pixels stay as
+                          they are, as in every reader */
 } tsr_frame_choice;
 
 /* A frame that was taken. */
@@ -252,6 +257,14 @@ tsr_status tsr_frames_next(tsr_frames *frames, const tsr_video_frame **frame,
                            const tsr_frame_pick **pick);
 /* How many frames the choice has and how many the video shows; 0 while that is not known. */
 void tsr_frames_count(const tsr_frames *frames, uint64_t *taken, uint64_t *all);
+/* Splits tokens over frames [count] by what changes: a half evenly, a half in proportion to
+ * change [count], numbers of any scale not below 0. least and most [count] bound what a frame gets
+ * and may be NULL (0, no bound): what a bound cuts off goes to the others by the same rule.
+ * Fractions are cut, and what is left goes to the earliest frames with room. tokens [count] add up
+ * to `budget`, or to all of `most` where that is less. Errors: ARGUMENT (no frames, a change below
+ * 0, a budget below the sum of `least`). */
+tsr_status tsr_frames_share(tsr_context *ctx, uint64_t count, uint64_t budget, const double *change,
+                            const uint64_t *least, const uint64_t *most, uint64_t *tokens);
 /* The video that is read, for tsr_video_properties and tsr_video_remarks. Owned by the choice. */
 tsr_video *tsr_frames_video(tsr_frames *frames);
 
@@ -369,6 +382,13 @@ tsr_status tsr_picture_read(tsr_context *ctx, const char *path, const uint8_t ba
  * TOO_LARGE (more pixels than the format holds), EXISTS, writing errors. */
 tsr_status tsr_picture_write(tsr_context *ctx, const char *path, int width, int height,
                              const uint8_t *rgb, const tsr_picture_write_settings *settings);
+/* Writes the same bytes to memory: *bytes [*size], which the caller frees with free(). What kind
+ * they are is settings->format alone; default png. Errors: ARGUMENT, UNSUPPORTED, TOO_LARGE,
+ * MEMORY.
+ */
+tsr_status tsr_picture_encode(tsr_context *ctx, int width, int height, const uint8_t *rgb,
+                              const tsr_picture_write_settings *settings, uint8_t **bytes,
+                              size_t *size);
 /* Says what tsr_picture_write would say without looking at pixels, and writes nothing: for before
  * the work begins. Errors: ARGUMENT, UNSUPPORTED, EXISTS. */
 tsr_status tsr_picture_write_check(tsr_context *ctx, const char *path,

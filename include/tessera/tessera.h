@@ -347,12 +347,17 @@ typedef struct tsr_batch_settings {
     tsr_sampling_settings hints; /* decode hints for the files; default zeros: the model's */
     tsr_token_writer_settings file; /* default tsr_token_writer_settings_default() */
     tsr_source_settings source;     /* default: key TSR_KEY_AUTO */
+    tsr_video_settings video;       /* how videos are read; its background is
+                                       encode.fit.background; default tsr_video_settings_default() */
+    tsr_frame_choice frames;        /* which frames of videos; default zeros: all */
+    int as_video;               /* 1: every input is a video: folders of numbered pictures, pictures
+                                   that move and pipes, too; default 0: files that are videos are */
     const char *const *devices; /* [device_count] devices that share the work, "vulkan:0" ...; two
                                    that differ may decide near ties differently. Default NULL:
                                    model.device alone */
     int device_count;           /* default 0 */
-    uint64_t shard_size; /* pictures of a shard, 1 or more; an archive becomes one shard, whatever
-                            its size. Default 0: 10000 */
+    uint64_t shard_size; /* pictures of a shard, 1 or more; an archive becomes one shard, and so
+                            does a video, whatever its size. Default 0: 10000 */
     int rank, world;     /* this process makes the shards whose number is `rank` modulo `world`;
                             default 0, 0: all */
     int overwrite;       /* 1: shards of an earlier run with other settings or inputs are made anew;
@@ -371,9 +376,10 @@ typedef struct tsr_batch_report {
     uint64_t shards;      /* of this rank */
     uint64_t done_before; /* of `shards`: made by an earlier run */
     uint64_t made;        /* of `shards`: made by this call */
-    uint64_t unmade;      /* of `shards`: could not be made (an archive that is missing) */
-    uint64_t partial;     /* of `made`: archives that could not be read to their end */
-    uint64_t pictures, tiles, tokens; /* of `made` */
+    uint64_t unmade;  /* of `shards`: could not be made (an archive or a video that is missing) */
+    uint64_t partial; /* of `made`: archives and videos that could not be read to their end */
+    uint64_t clips;   /* of `made`: videos */
+    uint64_t pictures, tiles, tokens; /* of `made`; frames are pictures */
     uint64_t failed;                  /* pictures without an item */
     uint64_t near_ties;               /* as in tsr_encode_report */
     uint64_t bytes;                   /* of the files of `made` */
@@ -384,7 +390,8 @@ typedef struct tsr_batch_report {
 
 /* Encodes data sets into a folder of token files, "shards": of pictures, of folders and lists of
  * them, settings->shard_size in each file (000000.tess, ...), and one of each tar archive
- * (NAME.tess for NAME.tar). Reading, decoding, encoding and writing go on at the same time.
+ * (NAME.tess for NAME.tar) and of each video (a clip, as tsr_encode_videos makes it; of FOLDER/NAME
+ * in a folder FOLDER-NAME.tess). Reading, decoding, encoding and writing go on at the same time.
  *
  * The call can be repeated: shards that stand finished are not made again, and a run that was
  * interrupted or killed goes on with the first unfinished shard. The folder also holds job.json

@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* stroke_font.c: see stroke_font.h. A glyph is a text of digit pairs "xy" on a grid 5 wide:
  * capitals reach from y 0 down to the baseline at 6, small letters start at 2, descenders end at 8.
- * A blank lifts the pen; a point drawn alone is a dot. Blunt corners are rounded when drawn.
- *
- * A Latin letter with a mark is the letter and the mark; what cannot be drawn is its number in
- * hexadecimal in a box, so that two names that differ look different. */
+ * A blank lifts the pen; a point drawn alone is a dot. Blunt corners are rounded when drawn. */
 #include "stroke_font.h"
 
 #include <math.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <string.h>
 
 enum { BASELINE = 6, GAP = 2, MAX_SEGMENTS = 800 };
 
@@ -112,39 +107,6 @@ static const char *const glyphs[95] = {
     "03122332",                         /* ~ */
 };
 
-/* U+00C0 to U+017F: the letter, then its mark, or a second letter, or a blank; two blanks are what
- * is not drawn. */
-static const char latin[] = "A`A'A^A~A:AoAEC,E`E'E^E:I`I'I^I:"   /* U+00C0 */
-                            "D/N~O`O'O^O~O:x O/U`U'U^U:Y'  ss"   /* U+00D0 */
-                            "a`a'a^a~a:aoaec,e`e'e^e:i`i'i^i:"   /* U+00E0 */
-                            "d/n~o`o'o^o~o:  o/u`u'u^u:y'  y:"   /* U+00F0 */
-                            "A-a-AuauA;a;C'c'C^c^C.c.CvcvDvdv"   /* U+0100 */
-                            "D/d/E-e-EueuE.e.E;e;EvevG^g^Gugu"   /* U+0110 */
-                            "G.g.G,g,H^h^H/h/I~i~I-i-IuiuI;i;"   /* U+0120 */
-                            "I.i IJijJ^j^K,k,k L'l'L,l,LvlvL."   /* U+0130 */
-                            "l.L/l/N'n'N,n,Nvnv'n    O-o-Ouou"   /* U+0140 */
-                            "O\"o\"OEoeR'r'R,r,RvrvS's'S^s^S,s," /* U+0150 */
-                            "SvsvT,t,TvtvT/t/U~u~U-u-UuuuUouo"   /* U+0160 */
-                            "U\"u\"U;u;W^w^Y^y^Y:Z'z'Z.z.Zvzvs " /* U+0170 */;
-
-/* Marks: two units high, above a letter or below the baseline; a stroke lies across its middle. */
-static const struct {
-    char mark;
-    uint16_t combining; /* the code point that puts it on the letter before */
-    char where;         /* 'a'bove, 'b'elow, 'c'rossing */
-    const char *strokes;
-} marks[] = {
-    {'`', 0x300, 'a', "0011"},       {'\'', 0x301, 'a', "1001"},
-    {'^', 0x302, 'a', "011021"},     {'~', 0x303, 'a', "01102130"},
-    {'-', 0x304, 'a', "0121"},       {'u', 0x306, 'a', "000121 2120"},
-    {'.', 0x307, 'a', "0101"},       {':', 0x308, 'a', "0101 2121"},
-    {'o', 0x30A, 'a', "0010110100"}, {'"', 0x30B, 'a', "1001 3021"},
-    {'v', 0x30C, 'a', "001120"},     {'!', 0x323, 'b', "0101"},
-    {',', 0x326, 'b', "1002"},       {',', 0x327, 'b', "101102"},
-    {';', 0x328, 'b', "100122"},     {'_', 0x331, 'b', "0121"},
-    {'/', 0x338, 'c', "0220"},
-};
-
 typedef struct segment {
     double x0, y0, x1, y1;
 } segment;
@@ -234,105 +196,9 @@ static void add_glyph(outline *o, const char *glyph, double x, double y, double 
     }
 }
 
-/* ---- code points ---- */
-
-/* Takes one code point off the text. A byte that is not UTF-8 comes as 0xDC00 + byte, which no text
- * has. */
-static uint32_t take(const char **text) {
-    const uint8_t *p = (const uint8_t *)*text;
-    const int more = *p < 0x80   ? 0
-                     : *p < 0xC2 ? -1
-                     : *p < 0xE0 ? 1
-                     : *p < 0xF0 ? 2
-                     : *p < 0xF5 ? 3
-                                 : -1;
-    uint32_t c = more <= 0 ? *p : *p & (0x3Fu >> more);
-    bool good = more >= 0;
-    for (int i = 1; good && i <= more; ++i) {
-        good = (p[i] & 0xC0) == 0x80; /* the 0 at the end is none */
-        c = c << 6 | (p[i] & 0x3F);
-    }
-    *text += good ? 1 + more : 1;
-    return good ? c : 0xDC00u + *p;
-}
-
-static bool is_small(char letter) { /* as high as an x */
-    return letter >= 'a' && letter <= 'z' && !strchr("bdfhklt", letter);
-}
-
-static void add_mark(outline *o, size_t mark, char letter, double width) {
-    const char *strokes = marks[mark].strokes, where = marks[mark].where;
-    const double high = is_small(letter) ? 0 : -2;
-    const double y = where == 'a' ? high : where == 'b' ? 6.5 : is_small(letter) ? 3 : 2;
-    add_glyph(o, strokes, (width - glyph_width(strokes)) / 2, y, 1);
-}
-
-/* The mark a code point puts on the letter before it, or -1. */
-static int mark_of(uint32_t c) {
-    for (size_t i = 0; i < sizeof marks / sizeof *marks; ++i)
-        if (marks[i].combining == c) return (int)i;
-    return -1;
-}
-
-static double add_letter(outline *o, char letter, double x, bool dotless) {
-    const char *glyph = dotless && letter == 'i'   ? "0206"
-                        : dotless && letter == 'j' ? "121708"
-                                                   : glyphs[letter - ' '];
-    add_glyph(o, glyph, x, 0, 1);
-    return glyph_width(glyph);
-}
-
-/* Two rows of digits in a box. */
-static double add_box(outline *o, uint32_t c) {
-    char digits[9];
-    const bool byte = c >= 0xDC00 && c < 0xDE00;
-    const int count = snprintf(digits, sizeof digits,
-                               byte         ? "%02X"
-                               : c > 0xFFFF ? "%06X"
-                                            : "%04X",
-                               byte ? c - 0xDC00 : c);
-    const int columns = count / 2;
-    const double width = 2.4 * columns + 0.9;
-    const double corner[5][2] = {{0, -1}, {width, -1}, {width, 7}, {0, 7}, {0, -1}};
-    for (int i = 0; i < 4; ++i)
-        add(o, corner[i][0], corner[i][1], corner[i + 1][0], corner[i + 1][1]);
-    for (int i = 0; i < count; ++i)
-        add_glyph(o, glyphs[digits[i] - ' '], 0.9 + i % columns * 2.4, i / columns ? 3.6 : -0.1,
-                  0.42);
-    return width;
-}
-
-/* Takes one code point and the marks upon it off the text; returns its width. */
-static double take_shape(const char **text, outline *o) {
-    const uint32_t c = take(text);
-    char letter = 0, second = ' ';
-    o->count = 0;
-    if (c >= 32 && c < 127) letter = (char)c;
-    if (c >= 0xC0 && c < 0x180 && latin[2 * (c - 0xC0)] != ' ') {
-        letter = latin[2 * (c - 0xC0)];
-        second = latin[2 * (c - 0xC0) + 1];
-    }
-    if (!letter) return add_box(o, c);
-    const char *after = *text;
-    int own = -1, mark = **text ? mark_of(take(&after)) : -1;
-    for (size_t i = 0; i < sizeof marks / sizeof *marks; ++i)
-        if (marks[i].mark == second) own = (int)i;
-    const bool marked = own >= 0 || mark >= 0;
-    const bool narrow = marked && strchr("Iijl", letter); /* less wide than its mark */
-    const bool dotless =
-        c == 0x131 || (marked && marks[own >= 0 ? own : mark].where == 'a'); /* or two dots */
-    double width = add_letter(o, letter, narrow ? 1 : 0, dotless);
-    if (narrow) width = 2;
-    if (own >= 0) {
-        add_mark(o, (size_t)own, letter, width);
-        second = ' ';
-    }
-    if (second != ' ') width += GAP + add_letter(o, second, width + GAP, false);
-    for (; **text && mark >= 0; after = *text, mark = mark_of(**text ? take(&after) : 0)) {
-        add_mark(o, (size_t)mark, letter, width);
-        take(text);
-    }
-    return width;
+/* The strokes of a character; printable ASCII alone has any. */
+static const char *glyph_of(char c) {
+    return c >= ' ' && c < 127 ? glyphs[c - ' '] : "";
 }
 
 static double distance(const outline *o, double x, double y) {
@@ -375,19 +241,19 @@ static void draw_glyph(const stroke_picture *p, const outline *o, double x, doub
 
 double stroke_text_width(const char *text, double size) {
     double units = 0;
-    outline o;
-    while (*text)
-        units += take_shape(&text, &o) + GAP;
+    for (; *text; ++text)
+        units += glyph_width(glyph_of(*text)) + GAP;
     return units > 0 ? (units - GAP) * size / BASELINE : 0;
 }
 
 void stroke_text(const stroke_picture *picture, double x, double baseline, double size, double pen,
                  const uint8_t colour[3], const char *text) {
-    double unit = size / BASELINE;
-    outline o;
-    while (*text) {
-        const double width = take_shape(&text, &o);
+    const double unit = size / BASELINE;
+    for (; *text; ++text) {
+        const char *glyph = glyph_of(*text);
+        outline o = {.count = 0};
+        add_glyph(&o, glyph, 0, 0, 1);
         if (o.count) draw_glyph(picture, &o, x, baseline, unit, pen, colour);
-        x += (width + GAP) * unit;
+        x += (glyph_width(glyph) + GAP) * unit;
     }
 }
