@@ -163,7 +163,7 @@ static int run_clip(tool *t, const eval_options *o, measure_meaning *m, char **a
 }
 
 /* Options that only one of the kinds has. Returns -1 or the exit code. */
-static int check_kind(const verb *v, const eval_options *o, eval_kind kind, const char *path) {
+static int check_kind(const verb *v, eval_options *o, eval_kind kind, const char *path) {
     if (o->per_frame && kind == EVAL_PICTURES)
         return args_wrong(v, "--per-frame: wanted clips (or --as-video), got pictures");
     if (kind != EVAL_CLIP && (o->clip || o->square))
