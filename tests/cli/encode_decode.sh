@@ -86,7 +86,6 @@ is "and so says each item" "$fewer" "$(json 'sum(i["tokens"] for i in d["items"]
 run encode b.ppm a.ppm -o far.tess --target psnr=90 --device cpu
 code_is 0
 is "who is out of reach" "a.ppm b.ppm" "$(sed -n 's/: out of reach: psnr .* with all [0-9]* tokens$//p' err | sort | tr '\n' ' ' | sed 's/ $//')"
-run encode a.ppm b.ppm -f -o target.tess --target psnr=11 --device cpu --json
 run decode target.tess -o target/ --device cpu -q
 code_is 0
 run eval a.ppm target/a.png --json
@@ -110,8 +109,11 @@ run decode l.tess -o l.png --device cpu -q
 code_is 0
 cmp -s l.png a.png || complain "layers changed the picture"
 for fit in auto crop pad stretch tile; do
-    run encode a.ppm -f -o f.tess --fit $fit --device cpu -q
+    run encode a.ppm -f -o f.tess --fit $fit --device cpu --check --json
     code_is 0
+    # where something is fitted away: 0.1344, 0.1372 and 0.1337, in whatever order a device adds; a large error
+    # would mean another part of the picture
+    case $fit in crop | pad | stretch) is "check after $fit" True "$(json '0.13 < d["mean_absolute_error"] < 0.14')" ;; esac
     run decode f.tess -o f-$fit.png --device cpu -q
     code_is 0
 done
@@ -124,12 +126,6 @@ run decode f.tess -o f.png --device cpu -q
 run eval b.ppm f.png --json
 l1=$(json '"%.9f" % d["candidates"][0]["summary"]["l1"]["mean"]')
 is "check with each fit" " $l1 $l1 $l1 $l1" "$errors"
-for fit in crop pad stretch; do # now something is; a large error would mean another part of it
-    run encode a.ppm -f -o f.tess --fit $fit --device cpu --check --json
-    code_is 0
-    # 0.1344, 0.1372 and 0.1337, in whatever order a device adds
-    is "check after $fit" True "$(json '0.13 < d["mean_absolute_error"] < 0.14')"
-done
 for fit in stretch tile; do
     run eval a.ppm f-$fit.png
     code_is 0
