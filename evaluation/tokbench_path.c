@@ -30,7 +30,8 @@ static tsr_status open_tokenizer(tsr_tokbench_path *p, const tsr_model_settings 
     tsr_status status = tsr_tokenizer_open(p->ctx, &p->tokenizer, &s);
     if (status == TSR_ERROR_UNSUPPORTED || status == TSR_ERROR_ARGUMENT)
         status = tsr_tokenizer_open(p->ctx, &p->tokenizer, settings);
-    if (!status) snprintf(p->name, sizeof p->name, "%s", tsr_tokenizer_header(p->tokenizer)->name);
+    if (!status)
+        snprintf(p->name, sizeof p->name, "%s", tsr_tokenizer_header(p->tokenizer)->tokenizer);
     return status;
 }
 
