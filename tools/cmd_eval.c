@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_eval.c: how far reconstructions are from their originals. */
+#include "eval_content.h"
 #include "eval_video.h"
 #include "measure_options.h"
 
@@ -9,6 +10,7 @@
 typedef struct eval_options {
     common_options common;
     measure_choices measure;
+    content_choices content;
     const char *csv;
     int per_picture, per_frame, as_video, on_error, square;
     uint32_t clip;
@@ -27,6 +29,7 @@ static const option options[] = {
      "what a picture that cannot be compared does: skip (it is named, exit code 1), or stop",
      "skip|stop", 0, 0},
 #include "measure_options.def"
+#include "eval_content.def"
     {"per-frame", 0, OPTION_FLAG, AT(per_frame), NULL, NULL,
      "of clips: a line for each frame, too, and in JSON the member \"frames\"", NULL, 0, 0},
     {"as-video", 0, OPTION_FLAG, AT(as_video), NULL, NULL,
@@ -46,18 +49,30 @@ typedef struct eval_job {
     tsr_originals *originals;
     tsr_report *report;
     const char *path; /* of the originals */
+    content content;  /* text and faces */
 } eval_job;
 
 /* Measures a candidate and adds it to the report. Returns -1 or the exit code. */
 static int measure(eval_job *j, const tsr_candidate *c) {
     tsr_measurement *measurement = NULL;
-    tsr_status status = tsr_measure(j->t->ctx, j->originals, c, &j->m->settings, &measurement);
+    tsr_measured about;
+    char name[256] = "";
     measure_command command;
+    tsr_status status = content_begin(&j->content);
+    if (!status) status = tsr_measure(j->t->ctx, j->originals, c, &j->m->settings, &measurement);
+    if (j->content.status) status = j->content.status; /* what stopped it */
+    if (!status) {
+        tsr_measurement_about(measurement, &about);
+        snprintf(name, sizeof name, "%s", about.name);
+    }
     if (!status) {
         measure_command_make(&command, "eval", j->path, c->path, NULL, c->tokens, c->anchor, j->m);
         status = tsr_report_add(j->report, &measurement, command.at, command.count);
         measure_command_free(&command);
     }
+    if (!status && content_wanted(&j->o->content))
+        status = content_attach(&j->content, name, j->report);
+    tsr_measurement_close(&measurement);
     return status ? tool_fail(j->t, status) : -1;
 }
 
@@ -113,7 +128,9 @@ static int show(eval_job *j) {
     if (status) return tool_fail(j->t, status);
     if (!j->t->o->json && !(j->o->csv && args_is_stdout(j->o->csv)))
         measure_print(j->report, j->o->per_picture);
-    return measure_say_failures(j->t, j->report);
+    if (!j->t->o->json && !(j->o->csv && args_is_stdout(j->o->csv))) content_show(&j->content);
+    const int code = measure_say_failures(j->t, j->report);
+    return code == EXIT_DONE && j->content.problems ? EXIT_NEGATIVE : code;
 }
 
 static int run_pictures(tool *t, const eval_options *o, measure_meaning *m, int count,
@@ -125,15 +142,23 @@ static int run_pictures(tool *t, const eval_options *o, measure_meaning *m, int 
     m->settings.force = o->common.force;
     m->settings.progress = tool_progress;
     m->settings.progress_user = t;
-    tsr_status status = tsr_originals_open(t->ctx, paths[0], &j.originals);
+    code = content_open(t, &o->content, &j.content);
+    if (content_wanted(&o->content)) { /* marks are in pixels of the originals */
+        m->settings.at = TSR_AT_ORIGINAL;
+        m->settings.pair = content_pair;
+        m->settings.pair_user = &j.content;
+    }
+    tsr_status status = code >= 0 ? TSR_OK : tsr_originals_open(t->ctx, paths[0], &j.originals);
     const tsr_report_head head = {.device = o->common.device, .seed = o->measure.seed};
-    if (!status) status = tsr_report_open(t->ctx, j.originals, paths[0], &head, &j.report);
+    if (!status && code < 0)
+        status = tsr_report_open(t->ctx, j.originals, paths[0], &head, &j.report);
     if (status) code = tool_fail(t, status);
     for (int i = 1; i < count && code < 0; ++i)
         code = measure_operand(&j, paths[i]);
     tool_progress_clear(t);
     if (code < 0) code = single_failure(&j);
     if (code < 0) code = show(&j);
+    content_close(&j.content);
     tsr_report_close(&j.report);
     tsr_originals_close(&j.originals);
     return code;
@@ -163,7 +188,7 @@ static int run_clip(tool *t, const eval_options *o, measure_meaning *m, char **a
 }
 
 /* Options that only one of the kinds has. Returns -1 or the exit code. */
-static int check_kind(const verb *v, const eval_options *o, eval_kind kind, const char *path) {
+static int check_kind(const verb *v, eval_options *o, eval_kind kind, const char *path) {
     if (o->per_frame && kind == EVAL_PICTURES)
         return args_wrong(v, "--per-frame: wanted clips (or --as-video), got pictures");
     if (kind != EVAL_CLIP && (o->clip || o->square))
@@ -171,6 +196,8 @@ static int check_kind(const verb *v, const eval_options *o, eval_kind kind, cons
                           "--clip and --square-pixels: wanted a clip in a token file (.tess), got "
                           "%s",
                           path);
+    if (kind != EVAL_PICTURES && content_wanted(&o->content))
+        return args_wrong(v, "--text and --faces: wanted pictures, got clips");
     if (kind != EVAL_PICTURES && o->csv && !args_is_stdout(o->csv))
         return args_wrong(v, "--csv: wanted '-' with clips, got '%s'", o->csv);
     return o->csv && !args_is_stdout(o->csv) ? tool_output(v, &o->common, o->csv) : -1;
@@ -183,10 +210,12 @@ static int run(const verb *v, int argc, char **argv) {
     int code = args_parse(v, argc, argv, &o, &operands);
     if (code >= 0) return code;
     code = measure_read(v, &o.measure, &o.common, &m);
+    m.content = &o.content;
     if (code < 0 && operands < 2)
         code = args_wrong(v, operands ? "a candidate is missing" : "ORIGINALS is missing");
     if (code < 0 && o.csv && o.common.json && args_is_stdout(o.csv))
         code = args_wrong(v, "--json and --csv - would both write to stdout");
+    if (code < 0) code = content_check(v, &o.content);
     tool t;
     if (code < 0 && (code = tool_open(&t, v, &o.common)) < 0) {
         const eval_kind kind = kind_of(&t, &o, operands, argv);
@@ -209,6 +238,7 @@ const verb verb_eval = {
     .usage = "tessera eval ORIGINALS CANDIDATE... [--metrics LIST] [--per-picture] [--csv FILE]\n"
              "             [-t MODEL...] [-k LIST] [--anchor LIST] [--weights METRIC=PATH...]\n"
              "             [--at fitted|original] [--resize] [--on-error skip|stop] [--json]\n"
+             "             [--text FILE --reader READER] [--faces FILE --embedder EMBEDDER]\n"
              "tessera eval CLIP CLIP [--as-video] [--per-frame] [--json | --csv -]\n"
              "tessera eval VIDEO CLIP.tess [-t MODEL] [--clip N] [--square-pixels]\n"
              "             [--per-frame] [--json | --csv -]\n"
@@ -225,6 +255,10 @@ const verb verb_eval = {
         "equal pictures is inf and not in the mean; a number that a picture cannot have (SSIM "
         "below its window) is null, with the reason. JSON is a report as 'tessera report' writes "
         "it (docs/EVALUATION.md).\n\n"
+        "--text and --faces look at marked words and faces of the originals: T-ACC, T-NED, CER and "
+        "WER of what a reader reads in the candidate, by pixels a character; F-Sim, the cosine of "
+        "embeddings at the same five points, by size. Candidates are then brought to the size of "
+        "the originals (--at original). docs/TEXT_AND_FACES.md has the protocols.\n\n"
         "Two clips are compared frame by frame, which must agree in size, number and time (from "
         "the first frame on, within a unit of the coarser time base, since Matroska rounds to "
         "milliseconds); what does not is named. PSNR comes pooled (of the error of all frames) and "

@@ -13,6 +13,7 @@
 typedef struct report_options {
     common_options common;
     measure_choices measure;
+    content_choices content;
     const char *output;
     uint32_t pictures, side;
     int no_pictures;
@@ -24,6 +25,7 @@ static const option options[] = {
      "the folder of the report, made if missing; one that an earlier run began goes on", NULL, 0,
      0},
 #include "measure_options.def"
+#include "eval_content.def"
     {"no-pictures", 0, OPTION_FLAG, AT(no_pictures), NULL, NULL,
      "keep no decoded pictures, and show none on the page", NULL, 0, 0},
     {"pictures", 0, OPTION_UINT, AT(pictures), "N", "12", "pictures on the page, the worst of all",
@@ -66,8 +68,11 @@ static int run_report(tool *t, const report_options *o, measure_meaning *m, int 
                       char **argv, const char *const *command, int command_count) {
     char path[4200];
     int failed = EXIT_DONE;
+    content content = {0};
     int code = measure_locate(t, m);
     if (code < 0) code = check_folder(t, o->output);
+    if (code < 0) code = content_open(t, &o->content, &content);
+    if (content_wanted(&o->content)) m->settings.at = TSR_AT_ORIGINAL; /* marks are in its pixels */
     const report_order order = {.originals = argv[0],
                                 .folder = o->output,
                                 .paths = (const char *const *)argv + 1,
@@ -75,9 +80,12 @@ static int run_report(tool *t, const report_options *o, measure_meaning *m, int 
                                 .pictures = !o->no_pictures,
                                 .force = o->common.force,
                                 .meaning = m,
+                                .content = content_wanted(&o->content) ? &content : NULL,
                                 .command = command,
                                 .command_count = command_count};
     if (code < 0) code = report_run(t, &order, &failed);
+    if (content.problems && failed == EXIT_DONE) failed = EXIT_NEGATIVE;
+    content_close(&content);
     const report_page_settings page = {.pictures = o->no_pictures ? 0 : o->pictures,
                                        .side = o->side};
     snprintf(path, sizeof path, "%s/report.json", o->output);
@@ -102,6 +110,8 @@ static int run(const verb *v, int argc, char **argv) {
     int code = args_parse(v, argc, argv, &o, &operands);
     if (code >= 0) return code;
     code = measure_read(v, &o.measure, &o.common, &m);
+    m.content = &o.content;
+    if (code < 0) code = content_check(v, &o.content);
     if (code < 0 && operands < 1) code = args_wrong(v, "ORIGINALS is missing");
     if (code < 0 && !o.output) code = args_wrong(v, "-o DIR is missing");
     /* Pieces of an interrupted run are replaced; what is finished is guarded by what made it. */
@@ -122,7 +132,8 @@ const verb verb_report = {
     .summary = "encode, decode and measure a folder of pictures, with a page that shows it",
     .usage = "tessera report ORIGINALS [CANDIDATE...] -o DIR [-t MODEL...] [-k LIST]\n"
              "               [--metrics LIST] [--anchor LIST] [--weights METRIC=PATH...]\n"
-             "               [--at fitted|original] [--no-pictures] [--json]",
+             "               [--at fitted|original] [--no-pictures] [--json]\n"
+             "               [--text FILE --reader READER] [--faces FILE --embedder EMBEDDER]",
     .about =
         "Encodes ORIGINALS (as in 'tessera eval') with each tokenizer and number of ids, decodes, "
         "measures, adds anchors and whatever CANDIDATE exists already (pictures, folders, token "

@@ -11,14 +11,13 @@
 typedef struct tokbench_options {
     common_options common;
     const char *model, *reader, *embedder, *text, *faces;
-    int setting, jpeg, ignore_case;
+    int setting, jpeg, ignore_case, resize_only;
 } tokbench_options;
 
 #define AT(field) offsetof(tokbench_options, field)
 static const option options[] = {
-    {"model", 't', OPTION_MODEL, AT(model), "MODEL", "Resize alone",
-     "the tokenizer: a file, a folder or a name, as in encode; without it the upper bound alone",
-     NULL, 0, 0},
+    {"model", 't', OPTION_MODEL, AT(model), "MODEL", "the bundled tokenizer",
+     "the tokenizer: a file, a folder or a name, as in encode", NULL, 0, 0},
     {"setting", 0, OPTION_CHOICE, AT(setting), "SIDE", "256",
      "side of the square that the tokenizer sees, in pixels", "256|512|1024", 0, 0},
     {"reader", 0, OPTION_TEXT, AT(reader), "READER", "no text",
@@ -32,6 +31,8 @@ static const option options[] = {
      "faces of other pictures, which lie in DATA; forms as in eval --faces", NULL, 0, 0},
     {"ignore-case", 0, OPTION_FLAG, AT(ignore_case), NULL, NULL,
      "compare texts in lower case, which the benchmark does not", NULL, 0, 0},
+    {"resize-only", 0, OPTION_FLAG, AT(resize_only), NULL, NULL,
+     "the upper bound alone, without a tokenizer", NULL, 0, 0},
     {"published-jpeg", 0, OPTION_FLAG, AT(jpeg), NULL, NULL,
      "make a JPEG of quality 75, 4:2:0, of each picture whose name is a JPEG's, as the published "
      "scripts do; without it pixels are kept",
@@ -327,7 +328,7 @@ static int run_job(bench_job *b) {
     if (b->o->reader) code = content_open_reader(b->t, b->o->reader, &b->reader);
     if (code < 0 && b->o->embedder)
         code = content_open_embedder(b->t, b->o->embedder, &b->embedder);
-    b->paths = b->o->model ? 2 : 1;
+    b->paths = b->o->resize_only ? 1 : 2;
     for (int i = 0; i < b->paths && code < 0; ++i) {
         const tsr_status status = tsr_tokbench_path_open(b->t->ctx, b->setting, i ? &model : NULL,
                                                          b->o->jpeg, &b->path[i]);
@@ -349,6 +350,8 @@ static int run(const verb *v, int argc, char **argv) {
     if (code < 0 && operands < 1) code = args_wrong(v, "DATA is missing");
     if (code < 0 && !o.reader && !o.embedder)
         code = args_wrong(v, "wanted --reader, --embedder or both, got neither");
+    if (code < 0 && o.model && o.resize_only)
+        code = args_wrong(v, "--resize-only: wanted no --model with it, got %s", o.model);
     if (code < 0 && o.text && !o.reader)
         code = args_wrong(v, "--text: wanted --reader with it, got none");
     if (code < 0 && o.faces && !o.embedder)
@@ -381,10 +384,10 @@ const verb verb_tokbench = {
         "pictures, reader and embedder are the benchmark's (docs/TEXT_AND_FACES.md).",
     .exits = "1 when a picture could not be read or a mark could not be used",
     .examples = "# the whole protocol\n"
-                "tessera tokbench TokBench/ -t flextok-d12 --setting 256 --reader "
-                "parseq:parseq.safetensors --embedder arcface:glint360k-r100.safetensors\n"
+                "tessera tokbench TokBench/ --reader parseq:parseq.safetensors --embedder "
+                "arcface:r100.safetensors\n"
                 "# own pictures, with Tesseract\n"
-                "tessera tokbench photos/ -t mosaic-64 --text words.tsv --reader tesseract\n",
+                "tessera tokbench photos/ --text words.tsv --reader tesseract\n",
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .device_options = DEVICE_ALL,

@@ -121,6 +121,10 @@ void content_close(content *c) {
     tsr_embedder_close(&c->embedder);
     tsr_annotations_close(&c->words);
     tsr_annotations_close(&c->faces);
+    if (c->people) fclose(c->people);
+    free(c->shown);
+    c->people = NULL;
+    c->shown = NULL;
 }
 
 /* ---- a candidate ---- */
@@ -228,58 +232,81 @@ static char *faces_json(const content *c, const tsr_face_result *r) {
     return text;
 }
 
-static void print_edges(const tsr_size_bins *b, int i) {
+static void print_edges(const content *c, const tsr_size_bins *b, int i) {
     if (b->edges[i + 1] < 1e9)
-        printf("  %6g to %-6g", b->edges[i], b->edges[i + 1]);
+        fprintf(c->people, "  %6g to %-6g", b->edges[i], b->edges[i + 1]);
     else
-        printf("  %6g and more", b->edges[i]);
+        fprintf(c->people, "  %6g and more", b->edges[i]);
 }
 
 static void print_text(const content *c, const tsr_text_result *r) {
-    printf("text: %s\n", tsr_reader_protocol(c->reader));
-    printf("  %llu words of %llu pictures: T-ACC %.2f %%, T-NED %.2f %%, CER %.4f, WER %.4f%s\n",
-           (unsigned long long)r->totals.texts, (unsigned long long)r->pictures,
-           100 * r->rates.accuracy, 100 * r->rates.similarity, r->rates.cer, r->rates.wer,
-           c->choices->ignore_case ? ", without case" : "");
+    fprintf(c->people, "text: %s\n", tsr_reader_protocol(c->reader));
+    fprintf(c->people,
+            "  %llu words of %llu pictures: T-ACC %.2f %%, T-NED %.2f %%, CER %.4f, WER %.4f%s\n",
+            (unsigned long long)r->totals.texts, (unsigned long long)r->pictures,
+            100 * r->rates.accuracy, 100 * r->rates.similarity, r->rates.cer, r->rates.wer,
+            c->choices->ignore_case ? ", without case" : "");
     if (r->outside)
-        printf("  %llu words have a letter that the reader lacks\n",
-               (unsigned long long)r->outside);
-    printf("  pixels a character    words   T-ACC   T-NED\n");
+        fprintf(c->people, "  %llu words have a letter that the reader lacks\n",
+                (unsigned long long)r->outside);
+    fprintf(c->people, "  pixels a character    words   T-ACC   T-NED\n");
     for (int i = 0; i < r->bins.count; ++i) {
         if (!r->accuracy.count[i]) continue;
-        print_edges(&r->bins, i);
-        printf("  %9llu  %6.2f  %6.2f\n", (unsigned long long)r->accuracy.count[i],
-               100 * tsr_bin_means_of(&r->accuracy, i), 100 * tsr_bin_means_of(&r->similarity, i));
+        print_edges(c, &r->bins, i);
+        fprintf(c->people, "  %9llu  %6.2f  %6.2f\n", (unsigned long long)r->accuracy.count[i],
+                100 * tsr_bin_means_of(&r->accuracy, i), 100 * tsr_bin_means_of(&r->similarity, i));
     }
 }
 
 static void print_faces(const content *c, const tsr_face_result *r) {
-    printf("faces: %s\n", tsr_embedder_protocol(c->embedder));
-    printf("  %llu faces of %llu pictures: F-Sim %.4f\n", (unsigned long long)r->faces,
-           (unsigned long long)r->pictures, r->similarity);
-    printf("  pixels of a side      faces   F-Sim\n");
+    fprintf(c->people, "faces: %s\n", tsr_embedder_protocol(c->embedder));
+    fprintf(c->people, "  %llu faces of %llu pictures: F-Sim %.4f\n", (unsigned long long)r->faces,
+            (unsigned long long)r->pictures, r->similarity);
+    fprintf(c->people, "  pixels of a side      faces   F-Sim\n");
     for (int i = 0; i < r->bins.count; ++i) {
         if (!r->similarities.count[i]) continue;
-        print_edges(&r->bins, i);
-        printf("  %9llu  %6.4f\n", (unsigned long long)r->similarities.count[i],
-               tsr_bin_means_of(&r->similarities, i));
+        print_edges(c, &r->bins, i);
+        fprintf(c->people, "  %9llu  %6.4f\n", (unsigned long long)r->similarities.count[i],
+                tsr_bin_means_of(&r->similarities, i));
     }
 }
 
-tsr_status content_end(content *c, bool show, char **text, char **faces) {
+/* Ends a candidate: *text and *faces become its JSON objects, which the caller frees, or NULL. */
+static tsr_status end(content *c, const char *name, char **text, char **faces) {
     *text = *faces = NULL;
     tsr_status status = c->status;
+    if (!c->people) c->people = open_memstream(&c->shown, &c->shown_size);
+    if (!c->people) return TSR_ERROR_MEMORY;
+    char clean[512];
+    fprintf(c->people, "\n%s\n", tool_clean(name, clean, sizeof clean));
     if (!status && c->text_eval) {
         tsr_text_result r;
         status = tsr_text_eval_finish(c->text_eval, &r);
-        if (!status && show) print_text(c, &r);
+        if (!status) print_text(c, &r);
         if (!status && !(*text = text_json(c, &r))) status = TSR_ERROR_MEMORY;
     }
     if (!status && c->face_eval) {
         tsr_face_result r;
         tsr_face_eval_finish(c->face_eval, &r);
-        if (show) print_faces(c, &r);
+        print_faces(c, &r);
         if (!(*faces = faces_json(c, &r))) status = TSR_ERROR_MEMORY;
     }
     return status;
+}
+
+tsr_status content_attach(content *c, const char *name, tsr_report *report) {
+    char *text = NULL, *faces = NULL;
+    const int index = tsr_report_count(report) - 1;
+    tsr_status status = end(c, name, &text, &faces);
+    if (!status && text) status = tsr_report_attach(report, index, "text", text);
+    if (!status && faces) status = tsr_report_attach(report, index, "faces", faces);
+    free(text);
+    free(faces);
+    return status;
+}
+
+void content_show(content *c) {
+    if (!c->people) return;
+    fflush(c->people);
+    fwrite(c->shown, 1, c->shown_size, stdout);
 }

@@ -4,6 +4,7 @@
 #ifndef TOOLS_EVAL_CONTENT_H
 #define TOOLS_EVAL_CONTENT_H
 
+#include <tessera/measure.h>
 #include <tessera/text_faces.h>
 #include "tool.h"
 
@@ -24,6 +25,9 @@ typedef struct content {
     tsr_face_eval *face_eval;
     tsr_status status; /* first failure inside content_pair; its detail stands in the context */
     uint64_t problems; /* marks that were left out, each said on stderr */
+    FILE *people;      /* what content_show prints; NULL: nothing yet */
+    char *shown;
+    size_t shown_size;
 } content;
 
 /* Refuses --text without --reader and the like. Returns -1, or the exit code. */
@@ -47,8 +51,10 @@ tsr_status content_begin(content *c);
 /* tsr_pair_fn with a content as user: looks at a pair. Nonzero after a failure. */
 int content_pair(void *user, uint64_t index, const char *name, const uint8_t *original,
                  const uint8_t *candidate, int width, int height);
-/* Ends a candidate: *text and *faces become its JSON objects, which the caller frees, or NULL where
- * they were not asked for. With `show` what was found is printed, too. */
-tsr_status content_end(content *c, bool show, char **text, char **faces);
+/* Ends the candidate called `name`, the last of the report: what was found becomes its "text" and
+ * "faces". */
+tsr_status content_attach(content *c, const char *name, tsr_report *report);
+/* Prints what was found in all candidates, for people. */
+void content_show(content *c);
 
 #endif

@@ -202,6 +202,14 @@ void measure_command_make(measure_command *c, const char *verb_name, const char 
     for (int i = 0; i < m->choices->weights.count; ++i)
         add_option(c, "--weights", m->choices->weights.at[i]);
     add_option(c, "--anchor", anchor);
+    const content_choices *content = m->content;
+    if (content) {
+        add_option(c, "--text", content->text);
+        add_option(c, "--reader", content->reader);
+        if (content->ignore_case) add(c, "--ignore-case");
+        add_option(c, "--faces", content->faces);
+        add_option(c, "--embedder", content->embedder);
+    }
     if (m->choices->at) add_option(c, "--at", "original");
     if (m->choices->resize) add(c, "--resize");
     add_number(c, "--seed", m->choices->seed);

@@ -5,6 +5,7 @@
 #define TOOLS_MEASURE_OPTIONS_H
 
 #include <tessera/measure.h>
+#include "eval_content.h"
 #include "tool.h"
 
 /* Member `measure` of a verb's options. A struct of zeros is the default. */
@@ -27,6 +28,7 @@ typedef struct name_list {
 /* What the choices mean. */
 typedef struct measure_meaning {
     const measure_choices *choices;
+    const content_choices *content; /* text and faces; set by the verb; NULL: none */
     name_list metrics, anchors;
     uint32_t tokens[MOST_NAMES];
     int token_count;           /* 0: all */

@@ -119,6 +119,18 @@ static int keep_pair(void *user, uint64_t index, const char *name, const uint8_t
     return stat(path, &st) ? write_side(j, folder, name, original, width, height) : 0;
 }
 
+/* tsr_pair_fn: text and faces, and both sides as pictures, whichever was asked for. */
+static int look_at_pair(void *user, uint64_t index, const char *name, const uint8_t *original,
+                        const uint8_t *candidate, int width, int height) {
+    report_job *j = user;
+    if (j->o->content &&
+        content_pair(j->o->content, index, name, original, candidate, width, height)) {
+        j->pair_status = j->o->content->status;
+        return 1;
+    }
+    return j->o->pictures ? keep_pair(user, index, name, original, candidate, width, height) : 0;
+}
+
 static int name_sides(report_job *j, tsr_measurement *m) {
     tsr_measured about;
     tsr_measurement_about(m, &about);
@@ -181,12 +193,13 @@ static int measure(report_job *j, const tsr_candidate *c, const measure_command 
     tsr_measure_settings s = j->o->meaning->settings;
     s.progress = tell_progress;
     s.progress_user = j;
-    if (j->o->pictures) {
-        s.pair = keep_pair;
+    if (j->o->pictures || j->o->content) {
+        s.pair = look_at_pair;
         s.pair_user = j;
     }
     j->pair_status = TSR_OK;
-    tsr_status status = tsr_measure(j->t->ctx, j->originals, c, &s, &m);
+    tsr_status status = j->o->content ? content_begin(j->o->content) : TSR_OK;
+    if (!status) status = tsr_measure(j->t->ctx, j->originals, c, &s, &m);
     if (status) return tool_fail(j->t, j->pair_status ? j->pair_status : status);
     if (!c->anchor) tsr_measurement_set_encode(m, encode_seconds);
     int code = j->o->pictures ? name_sides(j, m) : -1;
@@ -194,6 +207,7 @@ static int measure(report_job *j, const tsr_candidate *c, const measure_command 
     if (code < 0) {
         status = tsr_report_open(j->t->ctx, j->originals, j->o->originals, &head, &own);
         if (!status) status = tsr_report_add(own, &m, command->at, command->count);
+        if (!status && j->o->content) status = content_attach(j->o->content, j->what, own);
         if (status) code = tool_fail(j->t, status);
     }
     snprintf(path, sizeof path, "%s/report.json", j->folder);

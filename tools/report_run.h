@@ -14,6 +14,7 @@ typedef struct report_order {
     bool pictures; /* write both sides of each pair, for the page */
     bool force;    /* candidates of other settings are made anew */
     const measure_meaning *meaning;
+    content *content;           /* text and faces, open; NULL: none */
     const char *const *command; /* [command_count] the whole command line */
     int command_count;
 } report_order;

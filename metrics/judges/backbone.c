@@ -111,11 +111,16 @@ static tsr_tensor *conv(tsr_run *r, const tsr_tensor *x, const tsr_backbone_laye
                                        .act = TSR_ACT_RELU});
 }
 
-/* Maps beside each other: a [B, H, W, Ca], b [B, H, W, Cb] -> [B, H, W, Ca + Cb]. */
-static tsr_tensor *beside(tsr_run *r, const tsr_tensor *a, const tsr_tensor *b) {
+tsr_tensor *tsr_maps_beside(tsr_run *r, const tsr_tensor *a, const tsr_tensor *b) {
     const int64_t n = a->dim[0] * a->dim[1] * a->dim[2], ca = a->dim[3], cb = b->dim[3];
-    tsr_tensor *x = tsr_concat_rows(r, tsr_reshape(r, a, 3, (int64_t[]){n, 1, ca}),
-                                    tsr_reshape(r, b, 3, (int64_t[]){n, 1, cb}));
+    int64_t width = ca, rest = cb; /* rows to be joined are of the greatest common divisor */
+    while (rest) {
+        const int64_t next = width % rest;
+        width = rest;
+        rest = next;
+    }
+    tsr_tensor *x = tsr_concat_rows(r, tsr_reshape(r, a, 3, (int64_t[]){n, ca / width, width}),
+                                    tsr_reshape(r, b, 3, (int64_t[]){n, cb / width, width}));
     return tsr_reshape(r, x, 4, (int64_t[]){a->dim[0], a->dim[1], a->dim[2], ca + cb});
 }
 
@@ -138,7 +143,7 @@ static tsr_tensor *step(tsr_run *r, const tsr_backbone *b, int i, tsr_tensor *x,
     if (s->kind == TSR_STEP_CONV) return conv(r, x, &l[0], s->stride, s->padding);
     tsr_scope scope = tsr_scope_open(r);
     x = conv(r, x, &l[0], 1, 0);
-    x = beside(r, conv(r, x, &l[1], 1, 0), conv(r, x, &l[2], 1, 1));
+    x = tsr_maps_beside(r, conv(r, x, &l[1], 1, 0), conv(r, x, &l[2], 1, 1));
     return tsr_scope_close(r, scope, x);
 }
 

@@ -65,6 +65,9 @@ void tsr_backbone_sizes(const tsr_backbone_kind *kind, tsr_pool_kind pool, uint3
 /* Bytes of the activations of one picture at their peak, roughly. */
 tsr_tile_cost tsr_backbone_cost(const tsr_backbone_kind *kind, uint32_t width, uint32_t height);
 
+/* Maps beside each other: a [B, H, W, Ca], b [B, H, W, Cb] -> [B, H, W, Ca + Cb]. */
+tsr_tensor *tsr_maps_beside(tsr_run *r, const tsr_tensor *a, const tsr_tensor *b);
+
 /* How bytes become the network's input: (value / 255 * multiply + add - mean) / deviation. */
 typedef struct tsr_input_scale {
     double multiply, add, mean[3], deviation[3];

@@ -143,8 +143,8 @@ void tsr_face_describe(const void *model, tsr_judge_info *info) {
     snprintf(info->name, sizeof info->name, "%s%s%s", kind->name, *n->variant ? "-" : "",
              n->variant);
     snprintf(info->protocol, sizeof info->protocol,
-             "face embedding, %s %s: aligned crop %dx%d, RGB, (v - 127.5) / %g; compared by cosine",
-             kind->name, n->variant, kind->width, kind->height, kind->deviation);
+             "face embedding, %s: aligned crop %dx%d, RGB, (v - 127.5) / %g; compared by cosine",
+             info->name, kind->width, kind->height, kind->deviation);
     info->abilities = TSR_JUDGE_EMBEDS;
     info->width = info->least_width = (uint32_t)kind->width;
     info->height = info->least_height = (uint32_t)kind->height;
