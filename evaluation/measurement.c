@@ -51,6 +51,8 @@ void tsr_measurement_close(tsr_measurement **measurement) {
         free(m->pictures[i].name);
         free(m->pictures[i].detail);
         free(m->pictures[i].note);
+        free(m->pictures[i].original);
+        free(m->pictures[i].file);
     }
     free(m->name);
     free(m->series);
@@ -115,6 +117,17 @@ void tsr_measurement_about(const tsr_measurement *m, tsr_measured *about) {
 
 void tsr_measurement_set_encode(tsr_measurement *m, double seconds) {
     m->encode_seconds = seconds;
+}
+
+tsr_status tsr_measurement_set_files(tsr_measurement *m, uint64_t index, const char *original,
+                                     const char *candidate) {
+    if (index >= m->count) return TSR_ERROR_ARGUMENT;
+    tsr_picture_score *p = &m->pictures[index];
+    free(p->original);
+    free(p->file);
+    p->original = original ? strdup(original) : NULL;
+    p->file = candidate ? strdup(candidate) : NULL;
+    return (original && !p->original) || (candidate && !p->file) ? TSR_ERROR_MEMORY : TSR_OK;
 }
 
 tsr_status tsr_measurement_summary(const tsr_measurement *m, const char *metric,

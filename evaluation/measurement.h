@@ -25,7 +25,8 @@ struct tsr_originals {
 typedef struct tsr_picture_score {
     char *name; /* of the original, or of the picture of the candidate that has none */
     tsr_status status;
-    char *detail, *note; /* NULL: "" */
+    char *detail, *note;   /* NULL: "" */
+    char *original, *file; /* of the report: where both sides were written; NULL: nowhere */
     int width, height;
     uint64_t tokens, bytes;
     bool equal, alone, floored;

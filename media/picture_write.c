@@ -140,7 +140,8 @@ static tsr_picture_job job_of(tsr_out *out, const char *name, int width, int hei
                              .height = height,
                              .rgb = rgb,
                              .quality = s && s->quality ? s->quality : QUALITY,
-                             .lossless = s && s->lossless};
+                             .lossless = s && s->lossless,
+                             .half_chroma = s && s->half_chroma};
 }
 
 static tsr_status write_as(tsr_context *ctx, const tsr_picture_kind *kind, const char *path,

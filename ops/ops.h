@@ -116,6 +116,17 @@ typedef struct tsr_conv_spec {
  * upsample), W' likewise. spec may be NULL: no bias, no padding, stride 1. */
 tsr_tensor *tsr_conv2d(tsr_run *r, const tsr_tensor *x, tsr_weight *w, const tsr_conv_spec *spec);
 
+/* Options of a depthwise convolution. */
+typedef struct tsr_depthwise_spec {
+    int stride;                   /* of rows and columns, 1..16; 0: 1 */
+    int top, left, bottom, right; /* rows and columns of zeros around the input, below the kernel */
+} tsr_depthwise_spec;
+/* 2-D convolution of each channel by itself: x [B, H, W, C], kernel [kh, kw, C] up to 16 x 16, bias
+ * [C] -> [B, (top + H + bottom - kh) / stride + 1, (left + W + right - kw) / stride + 1, C]. spec
+ * may be NULL: no padding, stride 1. */
+tsr_tensor *tsr_depthwise(tsr_run *r, const tsr_tensor *x, const tsr_tensor *kernel,
+                          const tsr_tensor *bias, const tsr_depthwise_spec *spec);
+
 /* Options of a group norm. */
 typedef struct tsr_group_norm_spec {
     tsr_weight *gamma, *beta; /* [C] or NULL (1 and 0) */
@@ -192,7 +203,8 @@ typedef enum tsr_binary_kind {
     TSR_BINARY_MUL,
     TSR_BINARY_DIV,
     TSR_BINARY_MIN,
-    TSR_BINARY_MAX
+    TSR_BINARY_MAX,
+    TSR_BINARY_PRELU /* a where it is above 0, else a * b (He et al. 2015) */
 } tsr_binary_kind;
 /* Combines a and b element by element. b has the shape of a, or a shape that a ends with: b is then
  * repeated over the leading dimensions of a. */

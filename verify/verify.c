@@ -175,13 +175,13 @@ static tsr_tensor read_array(tsr_verify *v, const cJSON *entry, tsr_dtype dtype)
 
 const double *tsr_verify_doubles(tsr_verify *v, const cJSON *entry, int64_t *count) {
     char path[4096];
-    double *values = NULL;
-    *count = 0;
+    tsr_npy_doubles all = {0};
     tsr_verify_path(v, tsr_verify_text(v, entry, "file"), path, sizeof path);
-    if (!v->status) v->status = tsr_npy_read_doubles(v->ctx, path, &values, count);
+    if (!v->status) v->status = tsr_npy_read_doubles(v->ctx, path, &all);
+    *count = all.count;
     double *kept = tsr_verify_take(v, *count, sizeof *kept, "golden array");
-    if (kept && values) memcpy(kept, values, (size_t)*count * sizeof *kept);
-    free(values);
+    if (kept && all.values) memcpy(kept, all.values, (size_t)*count * sizeof *kept);
+    free(all.values);
     return v->status ? NULL : kept;
 }
 
@@ -239,9 +239,9 @@ double tsr_verify_number(const cJSON *entry, const char *field, double otherwise
 }
 
 typedef struct array { /* what was made, of one of the types */
+    const double *f64;
     const float *f32;
     const int32_t *i32;
-    const double *f64;
     int rank;
     const int64_t *dim;
     int64_t count;
@@ -287,26 +287,41 @@ static tsr_tensor joined(tsr_dtype dtype, const void *data, int rank, const int6
     return t;
 }
 
-/* Where an output of the run is written. */
-static void write_path(tsr_verify *v, const char *output, char *path, size_t bytes) {
+/* Path of an output's file in settings.write; false where nothing is to be written. */
+static bool output_path(tsr_verify *v, const char *output, char *path, size_t bytes) {
     char name[256];
+    if (!v->settings.write || v->status) return false;
     snprintf(name, sizeof name, "%s.%s", tsr_verify_name(v), output);
     for (char *c = name; *c; ++c)
         if (*c == '/') *c = '-';
-    if ((size_t)snprintf(path, bytes, "%s/%s.npy", v->settings.write, name) >= bytes)
-        tsr_verify_fail(v, TSR_ERROR_ARGUMENT, "%s: wanted a path below %zu bytes, got longer",
-                        v->settings.write, bytes);
+    if ((size_t)snprintf(path, bytes, "%s/%s.npy", v->settings.write, name) < bytes) return true;
+    tsr_verify_fail(v, TSR_ERROR_ARGUMENT, "%s: wanted a path below %zu bytes, got longer",
+                    v->settings.write, bytes);
+    return false;
 }
 
 /* Writes what was made, before anything is said about it. */
 static void write_array(tsr_verify *v, const char *output, tsr_dtype dtype, const void *data,
                         int rank, const int64_t *dim) {
     char path[4096];
-    if (!v->settings.write || v->status) return;
-    write_path(v, output, path, sizeof path);
-    if (v->status) return;
+    if (!output_path(v, output, path, sizeof path)) return;
     const tsr_tensor t = joined(dtype, data, rank, dim);
     v->status = tsr_npy_write(v->ctx, path, &t);
+}
+
+/* The entry's array as float64; malloc'd, NULL after a failure. */
+static double *read_doubles(tsr_verify *v, const cJSON *entry, int64_t stored) {
+    char path[4096];
+    tsr_npy_doubles all;
+    tsr_verify_path(v, tsr_verify_text(v, entry, "file"), path, sizeof path);
+    if (v->status) return NULL;
+    v->status = tsr_npy_read_doubles(v->ctx, path, &all);
+    if (!v->status && all.count != stored)
+        tsr_verify_fail(v, TSR_ERROR_FORMAT, "%s: wanted %lld stored values, got %lld", path,
+                        (long long)stored, (long long)all.count);
+    if (!v->status) return all.values;
+    free(all.values);
+    return NULL;
 }
 
 /* Compares every stride-th value of `a` with want [stored]. */
@@ -342,25 +357,6 @@ static void compare_values(tsr_verify *v, const cJSON *entry, const char *output
                         near);
 }
 
-/* The stored array of an entry, in the type of `a`; returns what the caller frees. */
-static void *read_like(tsr_verify *v, const cJSON *entry, const array *a, array *want) {
-    if (a->f64) {
-        char path[4096];
-        double *values = NULL;
-        tsr_verify_path(v, tsr_verify_text(v, entry, "file"), path, sizeof path);
-        if (!v->status) v->status = tsr_npy_read_doubles(v->ctx, path, &values, &want->count);
-        want->f64 = values;
-        return values;
-    }
-    const tsr_tensor t = read_array(v, entry, a->f32 ? TSR_DTYPE_F32 : TSR_DTYPE_I32);
-    want->count = tsr_elements(&t);
-    if (a->f32)
-        want->f32 = t.data;
-    else
-        want->i32 = t.data;
-    return t.data;
-}
-
 static void compare(tsr_verify *v, const char *output, const array *a, tsr_verify_ties ties) {
     const cJSON *entry = tsr_verify_output(v, output);
     if (v->status || !entry) return;
@@ -379,14 +375,21 @@ static void compare(tsr_verify *v, const char *output, const array *a, tsr_verif
         return;
     }
     int64_t stride = (int64_t)step, stored = (a->count + stride - 1) / stride;
-    array w = {0};
-    void *data = read_like(v, entry, a, &w);
-    if (w.count != stored)
+    if (a->f64) {
+        double *values = read_doubles(v, entry, stored);
+        const array w = {.f64 = values};
+        if (!v->status) compare_values(v, entry, output, a, &w, stored, stride, tolerance, ties);
+        free(values);
+        return;
+    }
+    tsr_tensor want = read_array(v, entry, a->f32 ? TSR_DTYPE_F32 : TSR_DTYPE_I32);
+    if (tsr_elements(&want) != stored)
         tsr_verify_fail(v, TSR_ERROR_FORMAT, "%s: %s: %s: wanted %lld stored values, got %lld",
                         v->folder, tsr_verify_name(v), output, (long long)stored,
-                        (long long)w.count);
+                        (long long)tsr_elements(&want));
+    const array w = {.f32 = a->f32 ? want.data : NULL, .i32 = a->f32 ? NULL : want.data};
     if (!v->status) compare_values(v, entry, output, a, &w, stored, stride, tolerance, ties);
-    free(data);
+    free(want.data);
 }
 
 static int64_t count_of(int rank, const int64_t *dim) {
@@ -411,11 +414,9 @@ void tsr_verify_f32(tsr_verify *v, const char *output, const float *got, int ran
 void tsr_verify_f64(tsr_verify *v, const char *output, const double *got, int rank,
                     const int64_t *dim) {
     const array a = {.f64 = got, .rank = rank, .dim = dim, .count = count_of(rank, dim)};
-    if (v->settings.write && !v->status) {
-        char path[4096];
-        write_path(v, output, path, sizeof path);
-        if (!v->status) v->status = tsr_npy_write_doubles(v->ctx, path, got, rank, dim);
-    }
+    char path[4096];
+    if (output_path(v, output, path, sizeof path))
+        v->status = tsr_npy_write_doubles(v->ctx, path, got, rank, dim);
     compare(v, output, &a, (tsr_verify_ties){0});
 }
 

@@ -143,6 +143,7 @@ void tsr_verify_i32(tsr_verify *v, const char *output, const int32_t *got, int r
                     const int64_t *dim);
 void tsr_verify_i32_ties(tsr_verify *v, const char *output, const int32_t *got, int rank,
                          const int64_t *dim, tsr_verify_ties ties);
+/* The same for float64, stored as such. */
 void tsr_verify_f64(tsr_verify *v, const char *output, const double *got, int rank,
                     const int64_t *dim);
 /* Compares an 8-bit picture: values may differ by at most the entry's `tol`, in at most its

@@ -33,7 +33,8 @@ typedef struct tsr_metric_info {
     const char *source;   /* paper or code that defines it */
     int higher;           /* 1: more is better; 0: less is */
     int set;              /* 1: one number for all pictures together; 0: one for each picture */
-    const char *weights;  /* model that it needs, for people; NULL: none */
+    const char *weights;  /* name of the model that it needs: of the catalog, and for
+                             tsr_measure_settings.weights instead of the metric's; NULL: none */
 } tsr_metric_info;
 /* Number of metrics in this build. */
 int tsr_metric_count(void);
@@ -191,6 +192,11 @@ void tsr_measurement_about(const tsr_measurement *measurement, tsr_measured *mea
 /* Says what encoding took, in seconds, for tsr_measured.encode_seconds. */
 void tsr_measurement_set_encode(tsr_measurement *measurement, double seconds);
 
+/* Says under which names the pair of picture `index` was written, relative to the report, for the
+ * page; either may be NULL. Errors: ARGUMENT (beyond), MEMORY. */
+tsr_status tsr_measurement_set_files(tsr_measurement *measurement, uint64_t index,
+                                     const char *original, const char *candidate);
+
 /* A metric of pictures over all of them. */
 typedef struct tsr_summary {
     double mean;        /* over the `count` pictures with a finite value; infinity when all are
@@ -255,9 +261,16 @@ void tsr_report_close(tsr_report **report);
  * ARGUMENT (other originals than those before), MEMORY. */
 tsr_status tsr_report_add(tsr_report *report, tsr_measurement **measurement,
                           const char *const *command, int command_count);
+/* Moves all candidates of `from` behind those of `report`, with what was attached to them. Errors:
+ * ARGUMENT (other originals), MEMORY. */
+tsr_status tsr_report_move(tsr_report *report, tsr_report *from);
 /* Puts a value that is JSON already under `key` of candidate `index` ("codes", "text", "faces"), or
  * of the report itself with index -1. Errors: ARGUMENT (beyond; not JSON), MEMORY. */
 tsr_status tsr_report_attach(tsr_report *report, int index, const char *key, const char *json);
+/* Hash of the names and bytes of the originals. */
+uint64_t tsr_report_hash(const tsr_report *report);
+/* Number of originals. */
+uint64_t tsr_report_originals(const tsr_report *report);
 /* Number of candidates. */
 int tsr_report_count(const tsr_report *report);
 /* Candidate `index`, owned by the report; NULL beyond. */
@@ -277,6 +290,49 @@ tsr_status tsr_report_read(tsr_context *ctx, const char *path, tsr_report **repo
 /* The same from memory; `name` begins detail texts. */
 tsr_status tsr_report_parse(tsr_context *ctx, const char *name, const char *json, size_t size,
                             tsr_report **report);
+
+/* ---- laws ----------------------------------------------------------------------------------- */
+
+/* Quality against tokens: quality = a * tokens^-b + d. */
+typedef struct tsr_law {
+    int points;                                         /* candidates that it was fitted to */
+    double a, b, d;                                     /* NaN: not fitted, and `why` says why */
+    double a_low, a_high, b_low, b_high, d_low, d_high; /* 95 %: percentiles over resampled pictures
+                                                           (all points of a resample see the same);
+                                                           NaN where pictures are fewer than two */
+    double rms;         /* of the residuals at the points, in the unit of the metric */
+    double least, most; /* tokens of the points */
+    char why[200];
+} tsr_law;
+/* How laws are fitted. A struct of zeros is the default. */
+typedef struct tsr_law_settings {
+    const char *series; /* candidates of this series; default NULL: all tokenizers' together, such
+                           as patch codebooks of several sizes */
+    uint64_t seed;      /* default 0: the report's */
+    uint32_t resamples; /* at most 100,000; default 0: 500 */
+} tsr_law_settings;
+/* Fits the law to the candidates of kind "tokenizer" that have a mean of `metric` and a number of
+ * tokens, by least squares over their means, each weighted alike: a and d are linear for a given b,
+ * which is searched over 0.001 .. 8 on a logarithmic grid of 400 and refined by golden section. At
+ * least three different numbers of tokens are needed. Errors: NOT_FOUND (no candidate has the
+ * metric), ARGUMENT (a metric of sets), MEMORY. */
+tsr_status tsr_report_law(const tsr_report *report, const char *metric,
+                          const tsr_law_settings *settings, tsr_law *law);
+/* Quality that a law predicts. */
+double tsr_law_at(const tsr_law *law, double tokens);
+
+/* The fewest tokens of one picture that are good enough. */
+typedef struct tsr_fewest {
+    int candidate;   /* that has them; -1: none is good enough */
+    uint64_t tokens; /* 0: none */
+    double value;    /* of the metric there; NaN: none */
+} tsr_fewest;
+/* Finds them for each original, among the candidates of a series (NULL: of all tokenizers): with
+ * `within` 0, those whose value is at least `threshold` (at most, where less is better); with
+ * `within` 1, at most `threshold` worse than the best that the picture has in the series. fewest
+ * [originals of the report] is the caller's. Errors: as tsr_report_law. */
+tsr_status tsr_report_fewest(const tsr_report *report, const char *metric, const char *series,
+                             int within, double threshold, tsr_fewest *fewest);
 
 #endif /* TESSERA_EXPERIMENTAL */
 #ifdef __cplusplus

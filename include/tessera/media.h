@@ -367,8 +367,11 @@ typedef struct tsr_picture_write_settings {
     int quality;        /* of jpg, webp and avif, 1 (smallest) to 100 (nearest to the pixels);
                            ARGUMENT with the others, and with `lossless`. JPEG and AVIF keep chroma at
                            full resolution (4:4:4), WebP at half. Default 0: 95 */
-    int lossless; /* 1: webp and avif keep every pixel, as png, tiff and ppm always do; ARGUMENT
-                     with jpg. Default 0 */
+    int lossless;    /* 1: webp and avif keep every pixel, as png, tiff and ppm always do; ARGUMENT
+                        with jpg. Default 0 */
+    int half_chroma; /* 1: jpg keeps chroma at half of the resolution (4:2:0), as most programs
+                        write it unless told otherwise; not read by other formats. Default 0: 4:4:4
+                      */
 } tsr_picture_write_settings;
 
 /* Reads a picture file into *rgb, [*height, *width, 3], which the caller frees with free(). "-" is

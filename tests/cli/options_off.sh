@@ -17,7 +17,7 @@ done
 cmake -S "$source" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O0 -I$work/absent" \
     -DTESSERA_VULKAN=OFF -DTESSERA_ONEDNN=OFF -DTESSERA_FETCH=OFF -DTESSERA_PANGO=OFF -DTESSERA_TESTS=ON \
     -DTESSERA_JPEG=OFF -DTESSERA_TIFF=OFF -DTESSERA_WEBP=OFF -DTESSERA_GIF=OFF -DTESSERA_JPEG2000=OFF \
-    -DTESSERA_AVIF=OFF -DTESSERA_JXL=OFF -DTESSERA_HEIF=OFF -DTESSERA_ARCHIVE=OFF -DTESSERA_VIDEO=OFF -DTESSERA_FFTW=OFF -DTESSERA_WERROR=ON >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+    -DTESSERA_AVIF=OFF -DTESSERA_JXL=OFF -DTESSERA_HEIF=OFF -DTESSERA_ARCHIVE=OFF -DTESSERA_VIDEO=OFF -DTESSERA_TESSERACT=OFF -DTESSERA_FFTW=OFF -DTESSERA_WERROR=ON >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 cmake --build "$work/build" >"$work/log" 2>&1 || { grep -E 'error|undefined|warning' "$work/log"; exit 1; }
 libraries=$(ldd "$work/build/tessera")
 for name in libjpeg libtiff libwebp libgif libopenjp2 libavif libjxl libheif libarchive libavformat libavcodec libavfilter dnnl libvulkan libcurl libpango libcairo libfontconfig; do

@@ -180,17 +180,16 @@ START_TEST(doubles_stay_doubles) {
     open_context();
     const double values[4] = {0.1, -1e300, 3, 0x1p-1074};
     char path[] = "/tmp/tessera-npy-XXXXXX";
-    double *got = NULL;
-    int64_t count = 0;
+    tsr_npy_doubles got;
     close(mkstemp(path));
     ck_assert_int_eq(tsr_npy_write_doubles(ctx, path, values, 2, (int64_t[]){2, 2}), TSR_OK);
-    ck_assert_int_eq(tsr_npy_read_doubles(ctx, path, &got, &count), TSR_OK);
-    ck_assert_int_eq(count, 4);
-    ck_assert_mem_eq(got, values, sizeof values);
-    free(got);
+    ck_assert_int_eq(tsr_npy_read_doubles(ctx, path, &got), TSR_OK);
+    ck_assert(got.count == 4 && got.rank == 2 && got.dim[1] == 2);
+    ck_assert_mem_eq(got.values, values, sizeof values);
+    free(got.values);
     unlink(path);
-    ck_assert_int_eq(tsr_npy_read_doubles(ctx, path, &got, &count), TSR_ERROR_NOT_FOUND);
-    ck_assert_ptr_null(got);
+    ck_assert_int_eq(tsr_npy_read_doubles(ctx, path, &got), TSR_ERROR_NOT_FOUND);
+    ck_assert_ptr_null(got.values);
     static const struct {
         const char *header;
         size_t bytes;
@@ -207,11 +206,11 @@ START_TEST(doubles_stay_doubles) {
     for (unsigned i = 0; i < sizeof cases / sizeof *cases; ++i) {
         size_t size;
         uint8_t *file = make(cases[i].header, two, cases[i].bytes, &size);
-        ck_assert_int_eq(tsr_npy_parse_doubles(ctx, "x.npy", file, size, &got, &count),
-                         cases[i].status);
+        ck_assert_int_eq(tsr_npy_parse_doubles(ctx, "x.npy", file, size, &got), cases[i].status);
         free(file);
-        if (!cases[i].status) ck_assert(count == 2 && got[0] == .5 && got[1] == -2.25);
-        free(got);
+        if (!cases[i].status)
+            ck_assert(got.count == 2 && got.values[0] == .5 && got.values[1] == -2.25);
+        free(got.values);
     }
     tsr_context_close(&ctx);
 }
