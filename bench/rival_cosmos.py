@@ -10,38 +10,21 @@ they compute the same. One tile: 256x256, or a clip of 9 frames of 256x256. TILE
 a process of its own that has the model open; both take as many threads as there are cores, unless TESSERA_THREADS says
 otherwise. Beside seconds of the clock stand seconds of processors, which other programs disturb less.
 """
-import json
-import os
-import statistics
-import subprocess
 import sys
-import tempfile
-import time
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
+import rival_tile
+
 program, kind, path = sys.argv[1:4]
 rounds = int(sys.argv[4]) if len(sys.argv) > 4 else 3
 side = int(sys.argv[5]) if len(sys.argv) > 5 else 256
-threads = int(os.environ.get("TESSERA_THREADS", os.cpu_count()))
-torch.set_num_threads(threads)
 clip = kind == "dv8"
 PATCH, LEVELS = 4, (8, 8, 8, 5, 5, 5)
 
-
-def load(path):
-    with open(path, "rb") as f:
-        size = int.from_bytes(f.read(8), "little")
-        header = json.loads(f.read(size))
-        data = f.read()
-    types = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
-    return {name: torch.frombuffer(bytearray(data[slice(*t["data_offsets"])]), dtype=types[t["dtype"]])
-            .reshape(t["shape"]).float() for name, t in header.items() if name != "__metadata__" and t["dtype"] in types}
-
-
-W = load(path)
+W = rival_tile.load(path)
 
 
 def has(name):
@@ -209,43 +192,7 @@ def decode(ids):
     return wavelets(pair("decoder.conv_out", F.silu(norm("decoder.norm_out", x))), back=True)
 
 
-frames = 9 if clip else 1
-tile = np.random.default_rng(1).integers(0, 256, (frames, side // 8, side // 8, 3), np.uint8).repeat(8, 1).repeat(8, 2)
-pixels = torch.from_numpy((tile / 255.0 * 2 - 1).astype(np.float32)).permute(3, 0, 1, 2)[None]
+tile = rival_tile.blocks(9 if clip else 1, side)
+pixels = rival_tile.numbers(tile)
 pixels = pixels.contiguous() if clip else pixels[:, :, 0].contiguous()
-work = tempfile.mkdtemp()
-tile.tofile(os.path.join(work, "rgb"))
-rows = {}
-
-
-def timed(name, call):
-    clock, cpu = time.time(), time.process_time()
-    result = call()
-    rows.setdefault(name, []).append((time.time() - clock, time.process_time() - cpu))
-    return result
-
-
-with torch.inference_mode():
-    for r in range(rounds + 1):
-        if r == 1:
-            rows.clear()  # the first round warms up
-        ids, margin = timed("PyTorch encode", lambda: encode(pixels))
-        picture = timed("PyTorch decode", lambda: decode(ids))
-        out = subprocess.run([program, path, os.path.join(work, "rgb"), str(side), str(side), str(frames if clip else 0), "1",
-                              str(threads), os.path.join(work, "ids")], check=True, capture_output=True, text=True).stdout
-        a, b, c, d = (float(x) for x in out.split())
-        rows.setdefault("tessera encode", []).append((a, b))
-        rows.setdefault("tessera decode", []).append((c, d))
-ours = np.fromfile(os.path.join(work, "ids"), np.uint32)
-theirs, margins = ids.reshape(-1).numpy(), margin.reshape(-1).numpy()
-differ = ours != theirs
-print(f"{kind}: {threads} threads, PyTorch {torch.__version__}; ids equal: {(~differ).sum()} of {len(ours)}, largest margin of one "
-      f"that differs {margins[differ].max(initial=0):.2g}; decoded {tuple(picture.shape)}")
-print("\n| least / median | seconds | of processors |\n|---|---|---|")
-for name, values in sorted(rows.items()):
-    clock, cpu = zip(*values)
-    print(f"| {name} | {min(clock):.3f} / {statistics.median(clock):.3f} | {min(cpu):.3f} / {statistics.median(cpu):.3f} |")
-for half in ("encode", "decode"):
-    a, b = rows[f"PyTorch {half}"], rows[f"tessera {half}"]
-    print(f"{half}: {min(x for x, _ in a) / min(x for x, _ in b):.2f} times as fast by the clock's least, "
-          f"{min(x for _, x in a) / min(x for _, x in b):.2f} by the processors'")
+rival_tile.run(f"Cosmos {kind}, {len(tile)} of {side}x{side}", program, path, tile, clip, rounds, lambda: encode(pixels), decode)

@@ -11,7 +11,7 @@ foreach(variable ${variables})
   endif()
   string(TOLOWER ${CMAKE_MATCH_1} name)
   # How a build is made, or a part of the program alone.
-  if(name MATCHES "^(tests|fuzz|werror|coverage|package|fetch|python)$")
+  if(name MATCHES "^(tests|fuzz|werror|coverage|package|fetch|pango|python)$")
     continue()
   endif()
   if(${variable})

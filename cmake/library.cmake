@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # libtessera: every .c and .S of the library's rooms, once as objects, then shared and static.
 set(tessera_sources "")
-foreach(room compute ops formats media datasets quantizer reduce nn models towers metrics codec batch verify bench)
+foreach(room compute ops formats media datasets quantizer reduce nn models towers metrics codec evaluation batch verify bench)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${room}/*.c
        ${CMAKE_SOURCE_DIR}/${room}/*.S)
   list(APPEND tessera_sources ${sources})
@@ -57,11 +57,12 @@ set(tessera_catalog ${CMAKE_SOURCE_DIR}/models/catalog)
 set_source_files_properties(${CMAKE_SOURCE_DIR}/models/embedded.S PROPERTIES
   COMPILE_DEFINITIONS "TESSERA_BUNDLED_MODEL=\"${tessera_bundled_model}\";TESSERA_CATALOG=\"${tessera_catalog}\""
   OBJECT_DEPENDS "${tessera_bundled_model};${tessera_catalog}")
-# What decides ids is rounded in the same places by every compiler.
+# What decides ids is rounded in the same places by every compiler, and a picture has distance 0 to
+# itself.
 foreach(source codec/tokenizers/mosaic/mosaic.c codec/tokenizers/mosaic/mosaic_model.c
                codec/tokenizers/mosaic/mosaic_encode.c quantizer/residual_fsq.c quantizer/rvq_search.c
                reduce/average.c reduce/frame_budget.c reduce/windows.c reduce/frames.c
-               reduce/picture_sizes.c)
+               reduce/picture_sizes.c ops/unit_distance.c metrics/face_align.c)
   if(NOT ${CMAKE_SOURCE_DIR}/${source} IN_LIST tessera_sources)
     message(FATAL_ERROR "cmake/library.cmake: ${source}: wanted a source of the library, got none")
   endif()
@@ -91,6 +92,10 @@ endforeach()
 if(TESSERA_VIDEO)
   list(APPEND tessera_modules libavformat libavcodec libavfilter libavutil)
   target_compile_definitions(tessera_objects PUBLIC TESSERA_WITH_VIDEO=1)
+endif()
+if(TESSERA_TESSERACT)
+  list(APPEND tessera_modules tesseract)
+  target_compile_definitions(tessera_objects PUBLIC TESSERA_WITH_TESSERACT=1)
 endif()
 if(TESSERA_WEBP) # frames of animated ones
   list(APPEND tessera_modules libwebpdemux)

@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: MIT
 file(GLOB tessera_tool_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tools/*.c)
 if(tessera_tool_sources)
-  add_executable(tessera_cli ${tessera_tool_sources})
+  # The style and the script of report pages are linked in as they are.
+  set(tessera_report_style ${CMAKE_SOURCE_DIR}/tools/report.css)
+  set(tessera_report_script ${CMAKE_SOURCE_DIR}/tools/report.js)
+  set_source_files_properties(${CMAKE_SOURCE_DIR}/tools/report_assets.S PROPERTIES
+    COMPILE_DEFINITIONS "TESSERA_REPORT_STYLE=\"${tessera_report_style}\";TESSERA_REPORT_SCRIPT=\"${tessera_report_script}\""
+    OBJECT_DEPENDS "${tessera_report_style};${tessera_report_script}")
+  add_executable(tessera_cli ${tessera_tool_sources} ${CMAKE_SOURCE_DIR}/tools/report_assets.S)
   set_target_properties(tessera_cli PROPERTIES OUTPUT_NAME tessera)
   target_compile_options(tessera_cli PRIVATE -Wall -Wextra)
   target_compile_definitions(tessera_cli PRIVATE _GNU_SOURCE TESSERA_EXPERIMENTAL)
@@ -17,11 +23,23 @@ if(tessera_tool_sources)
                       "to put it, but not do it (libcurl4-openssl-dev; -DTESSERA_FETCH=OFF silences this)")
     endif()
   endif()
+  # So does it draw text and plots.
+  if(TESSERA_PANGO)
+    pkg_check_modules(TESSERA_PANGO_LIBRARIES IMPORTED_TARGET pangocairo>=1.44 fontconfig)
+    if(TESSERA_PANGO_LIBRARIES_FOUND)
+      target_link_libraries(tessera_cli PRIVATE PkgConfig::TESSERA_PANGO_LIBRARIES)
+      target_compile_definitions(tessera_cli PRIVATE
+        TESSERA_WITH_PANGO="${TESSERA_PANGO_LIBRARIES_pangocairo_VERSION}")
+    else()
+      message(WARNING "pangocairo was not found: contact sheets will have no labels, plots are SVG alone and "
+                      "`tessera pages` draws nothing (libpango1.0-dev; -DTESSERA_PANGO=OFF silences this)")
+    endif()
+  endif()
 endif()
 
 # The sample pictures of `make demo` and of the tests are drawn, not kept.
 file(GLOB tessera_sample_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tools/samples/*.c)
-add_executable(make_samples ${tessera_sample_sources} ${CMAKE_SOURCE_DIR}/tools/stroke_font.c)
+add_executable(make_samples ${tessera_sample_sources})
 target_compile_options(make_samples PRIVATE -Wall -Wextra)
 target_compile_definitions(make_samples PRIVATE _GNU_SOURCE)
 target_link_libraries(make_samples PRIVATE tessera_static)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* arena.c: a chain of blocks; `current` is the one being filled, later ones wait for reuse. */
 #include "arena.h"
+#include "cpu/simd.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { ALIGNMENT = 64, SMALLEST_BLOCK = 1 << 20 };
 
@@ -98,18 +100,75 @@ void tsr_arena_free(tsr_arena *arena) {
 
 /* ---- scratch ---- */
 
+/* What a context keeps for the next call: only arrays that take long to be had from the system.
+ * Sanitizers see what is used after it was given back if it really is. */
+#ifdef TSR_SANITIZED
+enum { KEPT_LEAST = 1 << 16, KEPT_MOST = 0 };
+#else
+enum { KEPT_LEAST = 1 << 16, KEPT_MOST = 1 << 25 };
+#endif
+
 struct tsr_scratch_piece {
     _Alignas(16) tsr_scratch_piece *before;
+    size_t bytes; /* with this header */
 };
 
-static void *take(tsr_scratch *s, size_t count, size_t size, const char *what,
-                  void *(*alloc)(tsr_context *, size_t, size_t, const char *)) {
+/* The smallest kept array of at least `bytes` bytes that is not far too large, taken out; or NULL.
+ */
+static tsr_scratch_piece *take_kept(tsr_context *ctx, size_t bytes) {
+    tsr_scratch_piece **best = NULL;
+    for (tsr_scratch_piece **p = &ctx->kept; *p; p = &(*p)->before)
+        if ((*p)->bytes >= bytes && (*p)->bytes / 2 <= bytes &&
+            (!best || (*p)->bytes < (*best)->bytes))
+            best = p;
+    if (!best) return NULL;
+    tsr_scratch_piece *piece = *best;
+    *best = piece->before;
+    ctx->kept_bytes -= piece->bytes;
+    return piece;
+}
+
+/* Keeps an array; those that have waited longest make room. */
+static void keep(tsr_context *ctx, tsr_scratch_piece *piece) {
+    if (piece->bytes < KEPT_LEAST || piece->bytes > KEPT_MOST) {
+        free(piece);
+        return;
+    }
+    piece->before = ctx->kept;
+    ctx->kept = piece;
+    ctx->kept_bytes += piece->bytes;
+    while (ctx->kept_bytes > KEPT_MOST) {
+        tsr_scratch_piece **last = &ctx->kept;
+        while ((*last)->before)
+            last = &(*last)->before;
+        ctx->kept_bytes -= (*last)->bytes;
+        free(*last);
+        *last = NULL;
+    }
+}
+
+void tsr_scratch_forget(tsr_context *ctx) {
+    while (ctx->kept) {
+        tsr_scratch_piece *piece = ctx->kept;
+        ctx->kept = piece->before;
+        free(piece);
+    }
+    ctx->kept_bytes = 0;
+}
+
+static void *take(tsr_scratch *s, size_t count, size_t size, const char *what, bool zeroed) {
     size_t bytes;
     if (s->status) return NULL;
     if (__builtin_mul_overflow(count, size, &bytes) ||
         __builtin_add_overflow(bytes, sizeof(tsr_scratch_piece), &bytes))
         bytes = SIZE_MAX; /* which tsr_alloc refuses by name */
-    tsr_scratch_piece *piece = alloc(s->ctx, 1, bytes, what);
+    tsr_scratch_piece *piece = s->reuse && s->ctx ? take_kept(s->ctx, bytes) : NULL;
+    if (piece) {
+        if (zeroed) memset(piece + 1, 0, bytes - sizeof *piece);
+    } else {
+        piece = (zeroed ? tsr_alloc : tsr_alloc_raw)(s->ctx, 1, bytes, what);
+        if (piece) piece->bytes = bytes;
+    }
     if (!piece) {
         s->status = TSR_ERROR_MEMORY;
         return NULL;
@@ -120,18 +179,21 @@ static void *take(tsr_scratch *s, size_t count, size_t size, const char *what,
 }
 
 void *tsr_scratch_take(tsr_scratch *s, size_t count, size_t size, const char *what) {
-    return take(s, count, size, what, tsr_alloc);
+    return take(s, count, size, what, true);
 }
 
 void *tsr_scratch_take_raw(tsr_scratch *s, size_t count, size_t size, const char *what) {
-    return take(s, count, size, what, tsr_alloc_raw);
+    return take(s, count, size, what, false);
 }
 
 void tsr_scratch_free(tsr_scratch *s) {
     while (s->last) {
         tsr_scratch_piece *piece = s->last;
         s->last = piece->before;
-        free(piece);
+        if (s->reuse && s->ctx)
+            keep(s->ctx, piece);
+        else
+            free(piece);
     }
     s->status = TSR_OK;
 }

@@ -48,10 +48,11 @@ void tsr_arena_free(tsr_arena *arena);
  *     tsr_scratch_free(&s);
  *
  * Every array is an allocation of its own size, so that nothing is held beyond what was
- * taken. */
-typedef struct tsr_scratch_piece tsr_scratch_piece;
+ * taken. With `reuse` large arrays go back to the context, 32 MiB of them at most, for the next
+ * call: to be handed pages by the kernel can take longer than what is done in them. */
 typedef struct tsr_scratch {
     tsr_context *ctx;
+    bool reuse;              /* not where several threads take; ctx NULL: never */
     tsr_status status;       /* the first failure; later calls of tsr_scratch_take do nothing */
     tsr_scratch_piece *last; /* of the list of arrays */
 } tsr_scratch;
@@ -60,7 +61,9 @@ typedef struct tsr_scratch {
 void *tsr_scratch_take(tsr_scratch *scratch, size_t count, size_t size, const char *what);
 /* The same, not zeroed: for large arrays that are written before they are read. */
 void *tsr_scratch_take_raw(tsr_scratch *scratch, size_t count, size_t size, const char *what);
-/* Frees every array; the scratch may be used again. */
+/* Frees every array, or gives it back to the context; the scratch may be used again. */
 void tsr_scratch_free(tsr_scratch *scratch);
+/* Frees what a context keeps for the next call; tsr_context_close calls this. */
+void tsr_scratch_forget(tsr_context *ctx);
 
 #endif

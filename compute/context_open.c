@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* context_open.c: opening a context, and closing it with its threads. */
+#include "arena.h"
 #include "context.h"
 #include "limits.h"
 #include "threads.h"
@@ -30,6 +31,7 @@ tsr_status tsr_context_open(tsr_context **ctx, const tsr_context_settings *setti
 void tsr_context_close(tsr_context **ctx) {
     if (!ctx || !*ctx) return;
     tsr_threads_close(&(*ctx)->threads);
+    tsr_scratch_forget(*ctx);
     free(*ctx);
     *ctx = NULL;
 }

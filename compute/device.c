@@ -42,6 +42,10 @@ tsr_cpu_products tsr_device_products(const tsr_device *d) {
     return d->cpu_products;
 }
 
+bool tsr_device_bf16_matrix(const tsr_device *d) {
+    return d->info.cooperative_matrix;
+}
+
 bool tsr_device_onednn_linear(const tsr_device *d) {
     return d->onednn_linear;
 }

@@ -87,12 +87,15 @@ struct tsr_op {
  * first bf16 form that the processor has instructions for, or else f32. */
 typedef enum tsr_cpu_products {
     TSR_PRODUCTS_F32,
-    TSR_PRODUCTS_BF16,        /* both operands rounded to bf16, by oneDNN (avx512_bf16, AMX) */
+    TSR_PRODUCTS_BF16, /* both operands rounded to bf16, by oneDNN (avx512_bf16, AMX); without
+                          AMX not in conv2d_winograd.c */
     TSR_PRODUCTS_BF16_WEIGHTS /* weights rounded to bf16 and kept so, our own kernels; not in
                                  conv2d_winograd.c */
 } tsr_cpu_products;
 /* Form of a cpu device's products. */
 tsr_cpu_products tsr_device_products(const tsr_device *device);
+/* True if the processor of a cpu device has matrix units for bf16 products (AMX). */
+bool tsr_device_bf16_matrix(const tsr_device *device);
 /* True if f32 products, or convolutions, of a cpu device are computed by oneDNN, as the fastest
  * form that --mask allows. */
 bool tsr_device_onednn_linear(const tsr_device *device);

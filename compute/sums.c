@@ -4,7 +4,7 @@
 #include "sums.h"
 #include "cpu/simd.h"
 
-enum { LANES = 32 };
+enum { LANES = 32, SINGLES = 64 };
 
 /* Sum of the lanes, halves onto halves. */
 static inline double fold(double *lane) {
@@ -38,4 +38,18 @@ TSR_CLONES double tsr_square_distance(const float *a, const float *b, int64_t n)
         lane[i % LANES] += d * d;
     }
     return fold(lane);
+}
+
+TSR_CLONES float tsr_dot_f32(const float *a, const float *b, int64_t n) {
+    float lane[SINGLES] = {0};
+    int64_t i = 0;
+    for (; i + SINGLES <= n; i += SINGLES)
+        for (int l = 0; l < SINGLES; ++l)
+            lane[l] += a[i + l] * b[i + l];
+    for (; i < n; ++i)
+        lane[i % SINGLES] += a[i] * b[i];
+    for (int half = SINGLES / 2; half; half /= 2)
+        for (int l = 0; l < half; ++l)
+            lane[l] += lane[l + half];
+    return lane[0];
 }

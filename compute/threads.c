@@ -116,7 +116,8 @@ int tsr_thread_count(const tsr_context *ctx) {
 
 void tsr_parallel(tsr_context *ctx, int64_t tiles, tsr_tile_fn fn, void *arg) {
     if (inside >= 0 || tiles <= 1 || tsr_thread_count(ctx) == 1) {
-        int worker = inside >= 0 ? inside : 0;
+        /* Inside a tile of another context: any number of this one's will do. */
+        const int worker = inside >= 0 && inside < tsr_thread_count(ctx) ? inside : 0;
         for (int64_t i = 0; i < tiles; ++i)
             fn(arg, i, worker);
         return;

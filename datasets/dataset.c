@@ -267,10 +267,3 @@ void tsr_ids_put(tsr_bytes *to, const uint32_t *ids, uint64_t count, tsr_id_type
 tsr_id_type tsr_choose_unsigned(uint64_t numbers) {
     return numbers <= 65536 ? TSR_ID_U16 : TSR_ID_U32;
 }
-
-tsr_status tsr_json_failed(tsr_context *ctx, const char *where, const tsr_json *json) {
-    const bool memory = json->wrong && !strncmp(json->wrong, "memory", 6);
-    return tsr_fail(ctx, memory ? TSR_ERROR_MEMORY : TSR_ERROR_FORMAT,
-                    "%s: byte %zu: wanted %s, got something else", where, json->bad_at,
-                    json->wrong ? json->wrong : "JSON");
-}

@@ -14,7 +14,7 @@
 #include "../formats/tokens/token_layout.h"
 #include "data_files.h"
 #include "data_folder.h"
-#include "json_text.h"
+#include "../formats/json_text.h"
 
 enum { TSR_RECORD_MAX_RANK = 4, TSR_RECORD_MAX_TEXT = 1 << 28 };
 
@@ -186,8 +186,5 @@ enum {
     TSR_ID_ANY = (1 << TSR_ID_TYPES) - 1,
     TSR_ID_UNSIGNED = 1 << TSR_ID_U8 | 1 << TSR_ID_U16 | 1 << TSR_ID_U32 | 1 << TSR_ID_U64
 };
-
-/* Fails with what `json` found wrong: FORMAT, or MEMORY. `where` begins the detail text. */
-tsr_status tsr_json_failed(tsr_context *ctx, const char *where, const tsr_json *json);
 
 #endif

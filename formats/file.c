@@ -319,7 +319,26 @@ tsr_status tsr_out_open(tsr_context *ctx, const char *path, tsr_out *out) {
     return status;
 }
 
+tsr_out tsr_out_memory(void) {
+    return (tsr_out){.fd = -1, .in_memory = true};
+}
+
+static tsr_status write_to_memory(tsr_context *ctx, tsr_out *out, const void *bytes, size_t size) {
+    const size_t used = (size_t)out->written;
+    if (size > out->room - used) {
+        const size_t room = used + size > 2 * out->room ? used + size : 2 * out->room;
+        uint8_t *more = realloc(out->bytes, room);
+        if (!more) return tsr_fail(ctx, TSR_ERROR_MEMORY, "output: no memory for %zu bytes", room);
+        out->bytes = more;
+        out->room = room;
+    }
+    if (size) memcpy(out->bytes + used, bytes, size);
+    out->written += size;
+    return TSR_OK;
+}
+
 tsr_status tsr_out_write(tsr_context *ctx, tsr_out *out, const void *bytes, size_t size) {
+    if (out->in_memory) return write_to_memory(ctx, out, bytes, size);
     const uint8_t *at = bytes;
     while (size > 0) {
         ssize_t put = write(out->fd, at, size < (1u << 30) ? size : 1u << 30);

@@ -69,6 +69,9 @@ typedef struct tsr_out {
     uint64_t written;
     char *path, *temporary; /* NULL, NULL for stdout; temporary is NULL when written directly */
     bool keep;              /* nothing may stand under `path` when the output is committed */
+    bool in_memory;         /* of tsr_out_memory: `bytes` [written] in `room` */
+    uint8_t *bytes;
+    size_t room;
 } tsr_out;
 /* Opens an output; "-" is stdout. Errors: IO, NO_SPACE, EXISTS, MEMORY. */
 tsr_status tsr_out_open(tsr_context *ctx, const char *path, tsr_out *out);
@@ -77,6 +80,8 @@ tsr_status tsr_out_open(tsr_context *ctx, const char *path, tsr_out *out);
 tsr_status tsr_out_check(tsr_context *ctx, const char *path);
 /* Appends bytes. Errors: IO, NO_SPACE. */
 tsr_status tsr_out_write(tsr_context *ctx, tsr_out *out, const void *bytes, size_t size);
+/* An output whose bytes stay in memory, for tsr_out_write alone; the caller frees out->bytes. */
+tsr_out tsr_out_memory(void);
 /* True if written bytes can be changed: the output is a file under a temporary name. */
 bool tsr_out_can_change(const tsr_out *out);
 /* Writes over bytes that were written at `offset`, of an output that can change. Errors: IO. */

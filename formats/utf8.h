@@ -35,6 +35,17 @@ static inline bool tsr_utf8_valid(const void *text, size_t size, size_t *bad) {
     return true;
 }
 
+/* Code point at *at of valid text that does not end there; *at moves behind it. */
+static inline uint32_t tsr_utf8_next(const char **at) {
+    const uint8_t *p = (const uint8_t *)*at;
+    const int more = *p < 0x80 ? 0 : *p < 0xE0 ? 1 : *p < 0xF0 ? 2 : 3;
+    uint32_t c = more ? *p & (0x3Fu >> more) : *p;
+    for (int i = 1; i <= more; ++i)
+        c = c << 6 | (p[i] & 0x3Fu);
+    *at += more + 1;
+    return c;
+}
+
 /* Writes code point `c` (below 0x110000) to at least 4 bytes and returns how many it took. */
 static inline size_t tsr_utf8_put(uint32_t c, char *to) {
     if (c < 0x80) {

@@ -3,6 +3,7 @@
 #include "picture_write.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -119,9 +120,8 @@ tsr_status tsr_picture_write_check(tsr_context *ctx, const char *path,
     return status ? status : tsr_out_check(ctx, path);
 }
 
-static tsr_status write_as(tsr_context *ctx, const tsr_picture_kind *kind, const char *path,
-                           int width, int height, const uint8_t *rgb,
-                           const tsr_picture_write_settings *s) {
+static tsr_status check_size(tsr_context *ctx, const tsr_picture_kind *kind, const char *path,
+                             int width, int height, const uint8_t *rgb) {
     if (width < 1 || height < 1 || !rgb)
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "%s: size: wanted at least 1x1, got %dx%d", path,
                         width, height);
@@ -129,16 +129,30 @@ static tsr_status write_as(tsr_context *ctx, const tsr_picture_kind *kind, const
         return tsr_fail(ctx, TSR_ERROR_TOO_LARGE,
                         "%s: size: wanted at most %d pixels a side (%s), got %dx%d", path,
                         kind->most_side, kind->title, width, height);
-    tsr_out out;
-    tsr_status status = tsr_out_open(ctx, path, &out);
+    return TSR_OK;
+}
+
+static tsr_picture_job job_of(tsr_out *out, const char *name, int width, int height,
+                              const uint8_t *rgb, const tsr_picture_write_settings *s) {
+    return (tsr_picture_job){.out = out,
+                             .name = name,
+                             .width = width,
+                             .height = height,
+                             .rgb = rgb,
+                             .quality = s && s->quality ? s->quality : QUALITY,
+                             .lossless = s && s->lossless,
+                             .half_chroma = s && s->half_chroma};
+}
+
+static tsr_status write_as(tsr_context *ctx, const tsr_picture_kind *kind, const char *path,
+                           int width, int height, const uint8_t *rgb,
+                           const tsr_picture_write_settings *s) {
+    tsr_status status = check_size(ctx, kind, path, width, height, rgb);
     if (status) return status;
-    const tsr_picture_job job = {.out = &out,
-                                 .name = path,
-                                 .width = width,
-                                 .height = height,
-                                 .rgb = rgb,
-                                 .quality = s && s->quality ? s->quality : QUALITY,
-                                 .lossless = s && s->lossless};
+    tsr_out out;
+    status = tsr_out_open(ctx, path, &out);
+    if (status) return status;
+    const tsr_picture_job job = job_of(&out, path, width, height, rgb, s);
     status = kind->write(ctx, &job);
     if (!status) status = tsr_out_commit(ctx, &out);
     tsr_out_abandon(&out);
@@ -152,6 +166,29 @@ tsr_status tsr_picture_write(tsr_context *ctx, const char *path, int width, int 
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "tsr_picture_write: wanted a path, got NULL");
     const tsr_status status = tsr_picture_kind_of(ctx, path, settings, &kind);
     return status ? status : write_as(ctx, kind, path, width, height, rgb, settings);
+}
+
+tsr_status tsr_picture_encode(tsr_context *ctx, int width, int height, const uint8_t *rgb,
+                              const tsr_picture_write_settings *settings, uint8_t **bytes,
+                              size_t *size) {
+    const tsr_picture_kind *kind = NULL;
+    if (!bytes || !size)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "tsr_picture_encode: wanted an address, got NULL");
+    *bytes = NULL;
+    *size = 0;
+    tsr_status status = tsr_picture_kind_of(ctx, "-", settings, &kind);
+    if (!status) status = check_size(ctx, kind, "picture", width, height, rgb);
+    if (status) return status;
+    tsr_out out = tsr_out_memory();
+    const tsr_picture_job job = job_of(&out, "picture", width, height, rgb, settings);
+    status = kind->write(ctx, &job);
+    if (status) {
+        free(out.bytes);
+        return status;
+    }
+    *bytes = out.bytes;
+    *size = (size_t)out.written;
+    return TSR_OK;
 }
 
 tsr_status tsr_png_write(tsr_context *ctx, const char *path, int width, int height,

@@ -16,6 +16,7 @@ typedef struct tsr_picture_job {
     const uint8_t *rgb; /* [height, width, 3] */
     int quality;        /* 1..100 */
     bool lossless;
+    bool half_chroma; /* jpg alone */
 } tsr_picture_job;
 
 /* A kind of picture file. */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* read_frames_folder.c: a folder of pictures as a video: its pictures in natural order, by their
  * suffix, at a constant rate, or at the times of a file timecodes.txt beside them (format v2: one
- * number of milliseconds a line). */
+ * number of milliseconds a line); or, without that, those that a file frames.json names
+ * (frames_list.h), at its times. */
 #include "../formats/file.h"
 #include "../formats/file_names.h"
+#include "frames_list.h"
 #include "image.h"
 #include "video.h"
 
@@ -11,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MOST_NAMES = 1 << 24, MICRO = 1000000 };
 
@@ -19,7 +22,9 @@ typedef struct folder {
     char **name; /* [count] */
     uint64_t count, room;
     uint64_t at;
-    int64_t *pts; /* [count] of timecodes.txt; NULL: at the rate */
+    int64_t *pts;       /* [count] in units of `time_base`; NULL: at the rate */
+    uint64_t *duration; /* [count] of frames.json, 0: up to the next one; NULL: all are */
+    tsr_rational time_base, rate;
     tsr_video_change change;
 } folder;
 
@@ -98,20 +103,21 @@ static bool microseconds(const char *line, size_t length, int64_t *time) {
     return i == length;
 }
 
-static tsr_status read_times(folder *v) {
-    char path[4096];
-    tsr_map map;
-    if ((size_t)snprintf(path, sizeof path, "%s/timecodes.txt", v->o.input->path) >= sizeof path)
-        return TSR_OK;
-    FILE *there = fopen(path, "rb");
-    if (!there) return TSR_OK;
-    fclose(there);
-    tsr_status s = tsr_map_open(v->o.ctx, path, &map);
-    if (s) return s;
+/* Maps a file of the folder; *there: there is one. */
+static tsr_status map_beside(folder *v, const char *name, char *path, size_t room, tsr_map *map,
+                             bool *there) {
+    *there =
+        (size_t)snprintf(path, room, "%s/%s", v->o.input->path, name) < room && !access(path, F_OK);
+    return *there ? tsr_map_open(v->o.ctx, path, map) : TSR_OK;
+}
+
+static tsr_status read_timecodes(folder *v, const char *path, const tsr_map *map) {
+    tsr_status s = TSR_OK;
+    v->time_base = (tsr_rational){1, MICRO};
     v->pts = tsr_alloc(v->o.ctx, v->count, sizeof *v->pts, "times of frames");
-    if (!v->pts) s = TSR_ERROR_MEMORY;
+    if (!v->pts) return TSR_ERROR_MEMORY;
     uint64_t n = 0;
-    const char *at = (const char *)map.bytes, *end = at + map.size;
+    const char *at = (const char *)map->bytes, *end = at + map->size;
     for (uint64_t line = 1; at < end && !s; ++line) {
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         const size_t length = (size_t)((stop ? stop : end) - at);
@@ -127,11 +133,76 @@ static tsr_status read_times(folder *v) {
         }
         at += length + 1;
     }
-    tsr_map_close(&map);
     if (!s && n < v->count)
         s = tsr_fail(v->o.ctx, TSR_ERROR_FORMAT,
                      "%s: wanted a time for each of %llu pictures, got %llu", path,
                      (unsigned long long)v->count, (unsigned long long)n);
+    return s;
+}
+
+static int find_name(const void *text, const void *name) {
+    return tsr_natural_order(text, *(char *const *)name);
+}
+
+/* Brings the pictures into the order of a list that names all of them, with its times. Frames of
+ * the list that are not there are left out. */
+static tsr_status take_listed(folder *v, const char *path, const tsr_frames_list *list) {
+    char **listed = tsr_alloc(v->o.ctx, list->count, sizeof *listed, "names of frames");
+    bool *taken = tsr_alloc(v->o.ctx, v->count, sizeof *taken, "names of frames");
+    v->pts = tsr_alloc(v->o.ctx, list->count, sizeof *v->pts, "times of frames");
+    v->duration = tsr_alloc(v->o.ctx, list->count, sizeof *v->duration, "times of frames");
+    tsr_status s = listed && taken && v->pts && v->duration ? TSR_OK : TSR_ERROR_MEMORY;
+    uint64_t n = 0, other = 0;
+    for (uint64_t i = 0; i < list->count && !s; ++i) {
+        const tsr_listed_frame *f = &list->frame[i];
+        char **at = bsearch(f->file, v->name, v->count, sizeof *v->name, find_name);
+        if (!at) continue;
+        if (taken[at - v->name])
+            s = tsr_fail(v->o.ctx, TSR_ERROR_FORMAT, "%s: wanted each file once, got %s twice",
+                         path, f->file);
+        taken[at - v->name] = true;
+        listed[n] = *at;
+        v->pts[n] = f->pts;
+        v->duration[n++] = (uint64_t)f->duration;
+    }
+    while (!s && other < v->count && taken[other])
+        ++other;
+    if (!s && other < v->count)
+        s = tsr_fail(v->o.ctx, TSR_ERROR_FORMAT,
+                     "%s: wanted a time for each picture, got none for %s", path, v->name[other]);
+    if (!s) {
+        if (n < list->count)
+            tsr_video_remark(v->o.remarks, "%s: %llu of the %llu frames are not there", path,
+                             (unsigned long long)(list->count - n),
+                             (unsigned long long)list->count);
+        memcpy(v->name, listed, n * sizeof *listed); /* all of them, each once: n is v->count */
+        v->time_base = list->time_base;
+        v->rate = list->rate;
+    }
+    free(listed);
+    free(taken);
+    return s;
+}
+
+static tsr_status read_times(folder *v) {
+    char path[4096];
+    tsr_map map;
+    tsr_frames_list list;
+    bool there;
+    tsr_status s = map_beside(v, "timecodes.txt", path, sizeof path, &map, &there);
+    if (s) return s;
+    if (there) {
+        s = read_timecodes(v, path, &map);
+        tsr_map_close(&map);
+        return s;
+    }
+    s = map_beside(v, TSR_VIDEO_FRAMES_FILE, path, sizeof path, &map, &there);
+    if (s || !there) return s;
+    s = tsr_frames_list_parse(v->o.ctx, path, map.bytes, map.size, &list);
+    tsr_map_close(&map);
+    if (s) return s;
+    s = take_listed(v, path, &list);
+    tsr_frames_list_free(&list);
     return s;
 }
 
@@ -155,7 +226,8 @@ static void describe(folder *v, const tsr_image *first) {
     info->matrix = TSR_VIDEO_MATRIX_RGB;
     info->range = TSR_VIDEO_RANGE_FULL;
     if (v->pts) {
-        info->time_base = (tsr_rational){1, MICRO};
+        info->time_base = v->time_base;
+        info->rate = info->base_rate = v->rate;
         info->duration = TSR_NO_TIME;
         return;
     }
@@ -193,10 +265,12 @@ static tsr_status next_in_folder(void *state, tsr_video_slot *slot, bool *end) {
     tsr_status s = read_picture(v, i, &image);
     if (s) return s;
     ++v->at;
-    const int64_t duration = !v->pts            ? 1
-                             : i + 1 < v->count ? v->pts[i + 1] - v->pts[i]
-                             : i                ? v->pts[i] - v->pts[i - 1]
-                                                : 0;
+    int64_t duration = v->duration ? (int64_t)v->duration[i] : 0;
+    if (!duration)
+        duration = !v->pts            ? 1
+                   : i + 1 < v->count ? v->pts[i + 1] - v->pts[i]
+                   : i                ? v->pts[i] - v->pts[i - 1]
+                                      : 0;
     free(slot->bytes);
     slot->bytes = image.rgb;
     slot->room = (size_t)image.width * (size_t)image.height * 3;
@@ -228,6 +302,7 @@ static void close_folder(void *state) {
         free(v->name[i]);
     free(v->name);
     free(v->pts);
+    free(v->duration);
     free(v->change.last);
     free(v);
 }

@@ -48,7 +48,6 @@ struct tsr_video_sink {
     /* Removes what is not finished and frees the state. */
     void (*close)(void *state);
 };
-#define TSR_VIDEO_FRAMES_FILE "frames.json" /* times of the frames in a folder */
 extern const tsr_video_sink tsr_video_sink_coded, tsr_video_sink_gif, tsr_video_sink_folder;
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* write_jpeg.c: JPEG through libjpeg-turbo: baseline, the accurate integer DCT, tables made for the
- * picture, and chroma at full resolution (4:4:4), since the pixels are there to be looked at
- * closely.
+ * picture, and chroma at full resolution (4:4:4) unless asked for less, since the pixels are there
+ * to be looked at closely.
  *
  * libjpeg reports errors by a call that must not return: it jumps. Everything that must survive the
  * jump lives in one struct of the caller's frame. */
@@ -77,7 +77,7 @@ static void write_picture(writer *w) {
     jpeg_set_quality(jpeg, job->quality, TRUE);
     jpeg->dct_method = JDCT_ISLOW;
     jpeg->optimize_coding = TRUE;
-    jpeg->comp_info[0].h_samp_factor = jpeg->comp_info[0].v_samp_factor = 1;
+    jpeg->comp_info[0].h_samp_factor = jpeg->comp_info[0].v_samp_factor = job->half_chroma ? 2 : 1;
     jpeg_start_compress(jpeg, TRUE);
     while (jpeg->next_scanline < jpeg->image_height) {
         /* libjpeg reads rows and does not write them, but its type has no const. */

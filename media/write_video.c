@@ -3,6 +3,7 @@
  * shown. */
 #include "../formats/file.h"
 #include "../formats/out_folder.h"
+#include "frames_list.h"
 #include "video_write.h"
 
 #include <stdio.h>

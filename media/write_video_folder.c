@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* write_video_folder.c: the sink of folders: frame_000001.png ..., and frames.json with their
- * times:
- * {"time_base": "1/12800", "rate": "25/1", "width": 64, "height": 48,
- *  "frames": [{"file": "frame_000001.png", "pts": 0, "duration": 512}, ...]}. */
+ * times (frames_list.h). */
 #include "../formats/file.h"
 #include "../formats/out_folder.h"
+#include "frames_list.h"
 #include "image.h"
 #include "video_write.h"
 
@@ -36,10 +35,11 @@ static tsr_status open_folder(const tsr_video_job *job, void **state) {
     s = tsr_out_open(job->ctx, f->inside, &f->times);
     if (s) return s;
     char text[300];
+    const tsr_rational rate = job->rate_known ? job->rate : (tsr_rational){0, 0};
     const int size = snprintf(text, sizeof text,
                               "{\"time_base\": \"%" PRId64 "/%" PRId64 "\", \"rate\": \"%" PRId64
                               "/%" PRId64 "\", \"width\": %u, \"height\": %u,\n \"frames\": [",
-                              job->time_base.num, job->time_base.den, job->rate.num, job->rate.den,
+                              job->time_base.num, job->time_base.den, rate.num, rate.den,
                               job->width, job->height);
     return tsr_out_write(job->ctx, &f->times, text, (size_t)size);
 }

@@ -6,6 +6,7 @@
  * as the window is high in a ring, so memory is bounded by the width and the number of threads, not
  * by the height. Each band gives one float64 sum; bands are added in order. */
 #include "metrics.h"
+#include "gaussian_ssim.h"
 #include "../compute/threads.h"
 
 #include <math.h>
@@ -13,10 +14,9 @@
 #include <string.h>
 
 enum {
-    BAND = 64,     /* output rows of a tile */
-    GAUSSIAN = 11, /* window sides */
-    UNIFORM = 7,
-    MOMENTS = 5 /* of a window: a, b, aa, bb, ab */
+    BAND = 64,   /* output rows of a tile */
+    UNIFORM = 7, /* window side */
+    MOMENTS = 5  /* of a window: a, b, aa, bb, ab */
 };
 
 static const double c1 = 0.01 * 255 * 0.01 * 255, c2 = 0.03 * 255 * 0.03 * 255;
@@ -24,67 +24,13 @@ static const double c1 = 0.01 * 255 * 0.01 * 255, c2 = 0.03 * 255 * 0.03 * 255;
 typedef struct work {
     const uint8_t *a, *b;
     int width, height, bands; /* bands of one channel */
-    double taps[GAUSSIAN];
-    unsigned char *scratch; /* one piece for each worker */
+    unsigned char *scratch;   /* one piece for each worker */
     size_t scratch_bytes;
     double *sum; /* [3 * bands] */
 } work;
 
 static double similarity(double ma, double mb, double va, double vb, double cov) {
     return (2 * ma * mb + c1) * (2 * cov + c2) / ((ma * ma + mb * mb + c1) * (va + vb + c2));
-}
-
-/* One input row of channel `c`, filtered along x: out holds MOMENTS rows of `columns` values, `raw`
- * is room for MOMENTS rows of the picture's width. */
-static void gaussian_row(const work *w, int y, int c, size_t columns, double *raw, double *out) {
-    size_t width = (size_t)w->width;
-    const uint8_t *a = w->a + (size_t)y * width * 3 + c, *b = w->b + (a - w->a);
-    for (size_t x = 0; x < width; ++x) {
-        int va = a[3 * x], vb = b[3 * x];
-        raw[x] = va;
-        raw[width + x] = vb;
-        raw[2 * width + x] = va * va;
-        raw[3 * width + x] = vb * vb;
-        raw[4 * width + x] = va * vb;
-    }
-    memset(out, 0, sizeof(double) * MOMENTS * columns);
-    for (int i = 0; i < MOMENTS; ++i)
-        for (int t = 0; t < GAUSSIAN; ++t) {
-            const double *from = raw + i * width + t;
-            double *to = out + i * columns;
-            for (size_t x = 0; x < columns; ++x)
-                to[x] += w->taps[t] * from[x];
-        }
-}
-
-static void gaussian_band(void *arg, int64_t tile, int worker) {
-    const work *w = arg;
-    int columns = w->width - GAUSSIAN + 1, rows = w->height - GAUSSIAN + 1;
-    int c = (int)(tile / w->bands), first = (int)(tile % w->bands) * BAND;
-    int last = first + BAND < rows ? first + BAND : rows;
-    size_t n = (size_t)columns, row = MOMENTS * n;
-    double *ring = (double *)(void *)(w->scratch + (size_t)worker * w->scratch_bytes);
-    double *m = ring + GAUSSIAN * row, *raw = m + row, sum = 0;
-    for (int y = first; y < first + GAUSSIAN - 1; ++y)
-        gaussian_row(w, y, c, n, raw, ring + (size_t)(y % GAUSSIAN) * row);
-    for (int y = first; y < last; ++y) {
-        int below = y + GAUSSIAN - 1;
-        gaussian_row(w, below, c, n, raw, ring + (size_t)(below % GAUSSIAN) * row);
-        memset(m, 0, sizeof(double) * row);
-        for (int t = 0; t < GAUSSIAN; ++t) {
-            const double *from = ring + (size_t)((y + t) % GAUSSIAN) * row;
-            for (size_t i = 0; i < row; ++i)
-                m[i] += w->taps[t] * from[i];
-        }
-        double line = 0;
-        for (size_t x = 0; x < n; ++x) {
-            double ma = m[x], mb = m[n + x];
-            line += similarity(ma, mb, m[2 * n + x] - ma * ma, m[3 * n + x] - mb * mb,
-                               m[4 * n + x] - ma * mb);
-        }
-        sum += line;
-    }
-    w->sum[tile] = sum;
 }
 
 /* Adds (sign 1) or takes away (sign -1, modulo 2^32) one input row in the column sums. */
@@ -170,17 +116,11 @@ static tsr_status measure(tsr_context *ctx, work *w, int window, size_t scratch_
  * use_sample_covariance=False, data_range=255, channel_axis=2). */
 tsr_status tsr_ssim_gaussian(tsr_context *ctx, const uint8_t *a, const uint8_t *b, int width,
                              int height, double *ssim) {
-    work w = {.a = a, .b = b, .width = width, .height = height};
-    double total = 0;
-    for (int i = 0; i < GAUSSIAN; ++i) {
-        double d = i - GAUSSIAN / 2;
-        w.taps[i] = exp(-d * d / (2 * 1.5 * 1.5));
-        total += w.taps[i];
-    }
-    for (int i = 0; i < GAUSSIAN; ++i)
-        w.taps[i] /= total;
-    return measure(ctx, &w, GAUSSIAN, (size_t)(GAUSSIAN + 2) * MOMENTS * (size_t)width,
-                   sizeof(double), gaussian_band, ssim);
+    const tsr_channels in = {.a8 = a, .b8 = b, .width = width, .height = height};
+    tsr_channel_means means;
+    const tsr_status status = tsr_gaussian_ssim(ctx, &in, false, &means);
+    *ssim = (means.ssim[0] + means.ssim[1] + means.ssim[2]) / 3;
+    return status;
 }
 
 /* Protocol (scikit-image's default, and most published figures of image tokenizers): for each

@@ -140,6 +140,33 @@ static tsr_status plan_tower(checker *c, tsr_device *device) {
     return status;
 }
 
+/* One picture, or one pair, through a device that computes nothing. */
+static tsr_status plan_judge(checker *c, tsr_device *device) {
+    const tsr_judge_ops *ops = c->m->family->judge;
+    enum { UNSIZED = 256 }; /* pixels of a side of judges that take any size */
+    tsr_judge_info info = {0};
+    ops->describe(c->m->state, &info);
+    const int width = info.width ? (int)info.width : UNSIZED;
+    const int height = info.height ? (int)info.height : UNSIZED;
+    tsr_scratch scratch = {.ctx = c->ctx};
+    uint8_t *rgb = tsr_scratch_take(&scratch, (size_t)width * (size_t)height, 3, "picture");
+    float *values =
+        tsr_scratch_take(&scratch, info.outputs[0].channels + 1, sizeof *values, "values");
+    tsr_reading *reading = tsr_scratch_take(&scratch, 1, sizeof *reading, "reading");
+    const tsr_picture picture = {.rgb = rgb, .width = width, .height = height};
+    double distance;
+    tsr_status status = scratch.status;
+    if (!status && ops->compare)
+        status = ops->compare(c->m->state, &picture, &picture, 1, &distance);
+    if (!status && ops->embed)
+        status = ops->embed(c->m->state, &picture, 1, 0, (const int[]){0}, 1, &values);
+    if (!status && ops->read)
+        status = ops->read(c->m->state, &picture, 1, &(tsr_read_request){0}, reading);
+    if (!status) c->report->encode_bytes = tsr_device_peak_bytes(device);
+    tsr_scratch_free(&scratch);
+    return status;
+}
+
 static tsr_status plan_model(checker *c) {
     tsr_model *m = c->m;
     tsr_device_settings s = tsr_device_settings_default();
@@ -157,6 +184,7 @@ static tsr_status plan_model(checker *c) {
     }
     if (!status && m->family->tokenizer) status = plan(c, m->device);
     if (!status && m->family->tower) status = plan_tower(c, m->device);
+    if (!status && m->family->judge) status = plan_judge(c, m->device);
     for (int i = 0; i < tsr_safetensors_count(m->weights) && !status; ++i)
         if (!c->report->expected || c->known[i])
             c->report->weight_bytes +=

@@ -157,8 +157,10 @@ int tsr_family_count(void) {
 }
 
 void tsr_family_at(int index, tsr_family_info *info) {
-    *info = (tsr_family_info){.name = "", .about = ""};
+    *info = (tsr_family_info){.trade = "", .name = "", .about = ""};
     if (index < 0 || index >= tsr_registry_count) return;
     const tsr_family *f = tsr_registry[index].family;
-    *info = (tsr_family_info){tsr_registry[index].id, f->name, f->about, f->needs, f->verified};
+    const char *trade = f->tokenizer ? "tokenizer" : f->tower ? "tower" : "judge";
+    *info =
+        (tsr_family_info){tsr_registry[index].id, trade, f->name, f->about, f->needs, f->verified};
 }

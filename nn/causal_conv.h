@@ -8,7 +8,7 @@
 #ifndef NN_CAUSAL_CONV_H
 #define NN_CAUSAL_CONV_H
 
-#include "conv_ae.h"
+#include "conv_layers.h"
 
 /* Options of a causal convolution. A struct of zeros, but for frames, is none of them. */
 typedef struct tsr_causal_spec {

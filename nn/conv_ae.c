@@ -92,11 +92,9 @@ static size_t enter(position *n, const char *where) {
 
 static void load_attention(position *n, tsr_conv_attention *a, const char *where, int64_t d) {
     const size_t length = enter(n, where);
-    tsr_conv_layer *const parts[4] = {&a->query, &a->key, &a->value, &a->out};
     load_layer(n, &a->norm, n->layout->attention[0], 1, &d, true);
-    for (int i = 0; i < 4; ++i)
-        load_layer(n, parts[i], n->layout->attention[i + 1], n->layout->attention_matrix ? 2 : 4,
-                   (int64_t[]){d, d, 1, 1}, true);
+    tsr_conv_load_attention(n->loader, n->name, n->layout->attention + 1,
+                            n->layout->attention_matrix, d, a);
     n->name[length] = 0;
 }
 
@@ -166,12 +164,6 @@ void tsr_conv_load(tsr_weight_loader *loader, const char *prefix, const tsr_conv
     }
 }
 
-void tsr_conv_load_one(tsr_weight_loader *loader, const char *prefix, const char *part, int64_t out,
-                       int64_t in, int kernel, tsr_conv_layer *layer) {
-    tsr_load_layer(loader, prefix, part, 4, (int64_t[]){out, in, kernel, kernel}, &layer->weight,
-                   &layer->bias);
-}
-
 /* ---- the model ---- */
 
 typedef struct walk {
@@ -189,57 +181,27 @@ static tsr_tensor *part(walk *w, tsr_tensor *x) {
     return x;
 }
 
-static tsr_tensor *conv(walk *w, const tsr_tensor *x, const tsr_conv_layer *l, bool upsample,
-                        const tsr_tensor *residual) {
-    const int pad = (int)(l->weight->tensor.dim[2] / 2); /* 3x3 and 1x1 keep the size */
-    return tsr_conv2d(w->r, x, l->weight,
-                      &(tsr_conv_spec){.bias = l->bias,
-                                       .top = pad,
-                                       .left = pad,
-                                       .bottom = pad,
-                                       .right = pad,
-                                       .upsample = upsample,
-                                       .residual = residual});
-}
-
-tsr_tensor *tsr_conv_one(tsr_run *r, const tsr_tensor *x, const tsr_conv_layer *layer) {
-    return tsr_conv2d(r, x, layer->weight, &(tsr_conv_spec){.bias = layer->bias});
-}
-
 static tsr_tensor *norm(walk *w, const tsr_tensor *x, const tsr_conv_layer *l, tsr_activation act) {
-    return tsr_group_norm(
-        w->r, x,
-        &(tsr_group_norm_spec){
-            .gamma = l->weight, .beta = l->bias, .groups = w->h->groups, .eps = 1e-6f, .act = act});
-}
-
-static tsr_tensor *project(walk *w, const tsr_tensor *x, const tsr_conv_layer *l,
-                           const tsr_tensor *add) {
-    return tsr_linear(w->r, x, l->weight, &(tsr_epilogue){.bias = l->bias, .residual = add});
+    return tsr_conv_norm(w->r, x, l, w->h->groups, act);
 }
 
 static tsr_tensor *run_attention(walk *w, const tsr_conv_attention *a, tsr_tensor *x) {
-    const int64_t flat[3] = {x->dim[0], x->dim[1] * x->dim[2], x->dim[3]};
-    const tsr_tensor whole = *x;
-    tsr_tensor *y = tsr_reshape(w->r, norm(w, x, &a->norm, TSR_ACT_NONE), 3, flat);
-    y = tsr_attention(w->r, project(w, y, &a->query, NULL), project(w, y, &a->key, NULL),
-                      project(w, y, &a->value, NULL), &(tsr_attention_spec){.heads = 1});
-    y = project(w, y, &a->out, tsr_reshape(w->r, x, 3, flat));
-    return tsr_reshape(w->r, y, whole.rank, whole.dim);
+    return tsr_conv_attend(w->r, a, x, norm(w, x, &a->norm, TSR_ACT_NONE), NULL, 0);
 }
 
 static tsr_tensor *run_resnet(walk *w, const tsr_conv_resnet *n, tsr_tensor *x) {
     const tsr_scope scope = tsr_scope_open(w->r);
     tsr_tensor *y = norm(w, x, &n->norm1, TSR_ACT_SILU);
-    y = conv(w, y, &n->conv1, false, NULL);
+    y = tsr_conv_same(w->r, y, &n->conv1, false, NULL);
     y = norm(w, y, &n->norm2, TSR_ACT_SILU);
     if (!n->shortcut.weight)
-        y = conv(w, y, &n->conv2, false, x);
+        y = tsr_conv_same(w->r, y, &n->conv2, false, x);
     else if (!w->h->shortcut_after)
-        y = conv(w, y, &n->conv2, false, conv(w, x, &n->shortcut, false, NULL));
+        y = tsr_conv_same(w->r, y, &n->conv2, false,
+                          tsr_conv_same(w->r, x, &n->shortcut, false, NULL));
     else {
-        y = conv(w, y, &n->conv2, false, NULL);
-        y = conv(w, y, &n->shortcut, false, y);
+        y = tsr_conv_same(w->r, y, &n->conv2, false, NULL);
+        y = tsr_conv_same(w->r, y, &n->shortcut, false, y);
     }
     return w->parts ? y : tsr_scope_close(w->r, scope, y);
 }
@@ -265,13 +227,13 @@ static tsr_tensor *run_out(walk *w, tsr_tensor *x) {
         x = tsr_unary(w->r, x, TSR_ACT_SILU);
     } else
         x = norm(w, x, &w->h->norm_out, TSR_ACT_SILU);
-    return conv(w, x, &w->h->conv_out, false, NULL);
+    return tsr_conv_same(w->r, x, &w->h->conv_out, false, NULL);
 }
 
 tsr_tensor *tsr_conv_encode(tsr_run *r, const tsr_conv_half *h, tsr_tensor *x,
                             tsr_conv_parts *parts) {
     walk w = {.r = r, .h = h, .parts = parts, .scope = tsr_scope_open(r)};
-    x = part(&w, conv(&w, x, &h->conv_in, false, NULL)); /* [B, H, W, width 0] */
+    x = part(&w, tsr_conv_same(r, x, &h->conv_in, false, NULL)); /* [B, H, W, width 0] */
     for (int i = 0; i < h->shape.levels; ++i) {
         x = run_level(&w, &h->level[i], x);
         if (h->level[i].resize.weight)
@@ -292,11 +254,12 @@ tsr_tensor *tsr_conv_encode(tsr_run *r, const tsr_conv_half *h, tsr_tensor *x,
 tsr_tensor *tsr_conv_decode(tsr_run *r, const tsr_conv_half *h, tsr_tensor *x,
                             tsr_conv_parts *parts) {
     walk w = {.r = r, .h = h, .parts = parts, .scope = tsr_scope_open(r)};
-    x = part(&w, conv(&w, x, &h->conv_in, false, NULL)); /* [B, h, w, width of the smallest] */
+    x = part(&w,
+             tsr_conv_same(r, x, &h->conv_in, false, NULL)); /* [B, h, w, width of the smallest] */
     x = run_middle(&w, x);
     for (int i = h->shape.levels - 1; i >= 0; --i) {
         x = run_level(&w, &h->level[i], x);
-        if (i) x = conv(&w, x, &h->level[i].resize, true, NULL); /* [B, 2h, 2w, width i] */
+        if (i) x = tsr_conv_same(r, x, &h->level[i].resize, true, NULL); /* [B, 2h, 2w, width i] */
         x = part(&w, x);
     }
     return run_out(&w, x);

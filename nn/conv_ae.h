@@ -6,17 +6,10 @@
 #ifndef NN_CONV_AE_H
 #define NN_CONV_AE_H
 
-#include "../ops/ops.h"
-#include "load_weights.h"
+#include "conv_layers.h"
 
 enum { TSR_CONV_LEVELS = 8, TSR_CONV_RESNETS = 6 };
 
-typedef struct tsr_conv_layer {
-    tsr_weight *weight, *bias; /* bias may be NULL */
-} tsr_conv_layer;
-typedef struct tsr_conv_attention { /* one head over all positions; norm.weight NULL = none */
-    tsr_conv_layer norm, query, key, value, out;
-} tsr_conv_attention;
 typedef struct tsr_conv_resnet {
     tsr_conv_layer norm1, conv1, norm2, conv2, shortcut; /* shortcut: where the width changes */
     tsr_conv_attention attention;                        /* after it */
@@ -67,11 +60,6 @@ tsr_status tsr_conv_read_shape(tsr_context *ctx, tsr_weights *weights, const cha
  * set before; 0 becomes 32. */
 void tsr_conv_load(tsr_weight_loader *loader, const char *prefix, const tsr_conv_layout *layout,
                    bool decoder, const tsr_conv_shape *shape, tsr_conv_half *half);
-/* Loads a convolution that stands alone: <prefix><part>.weight [out, in, kernel, kernel] and its
- * bias. */
-void tsr_conv_load_one(tsr_weight_loader *loader, const char *prefix, const char *part, int64_t out,
-                       int64_t in, int kernel, tsr_conv_layer *layer);
-
 /* Outputs of the parts of a half, for verification: conv_in, levels and the three of the middle in
  * their order of computation, norm_out before its activation, and of an encoder conv_out. With them
  * no activation is freed before the half is computed. */
@@ -86,7 +74,5 @@ tsr_tensor *tsr_conv_encode(tsr_run *r, const tsr_conv_half *half, tsr_tensor *x
                             tsr_conv_parts *parts);
 tsr_tensor *tsr_conv_decode(tsr_run *r, const tsr_conv_half *half, tsr_tensor *x,
                             tsr_conv_parts *parts);
-/* Computes a 1x1 convolution. */
-tsr_tensor *tsr_conv_one(tsr_run *r, const tsr_tensor *x, const tsr_conv_layer *layer);
 
 #endif

@@ -4,14 +4,15 @@
  * A family is one file that defines `const tsr_family tsr_family_<name>`, and one line in
  * models/registry.def. All families are loaded alike. What a model can do is said by exactly one of
  * three tables of functions: a tokenizer turns tiles into tokens and tokens into tiles, a
- * tower turns tiles into features, a judge scores pictures. A family sees tiles in memory, never
- * files or whole pictures.
+ * tower turns tiles into features, a judge makes scores, numbers or texts of pictures. A family
+ * sees tiles or pictures in memory, never files.
  *
  * A model is const while it runs: the functions below that compute take a const model. */
 #ifndef NN_FAMILY_H
 #define NN_FAMILY_H
 
 #include <tessera/features.h>
+#include <tessera/judges.h>
 #include "../compute/device.h"
 #include "../formats/weights/safetensors.h"
 #include "batching.h"
@@ -211,19 +212,25 @@ typedef struct tsr_tower_ops {
     tsr_tensor *(*project)(tsr_run *run, const void *model, tsr_tensor *rows);
 } tsr_tower_ops;
 
-/* What a judge says of pictures a, or of pairs a and b. Arrays are the caller's; an array that is
- * NULL is not computed. */
-typedef struct tsr_judgement {
-    double *scores;    /* [count] distance of a[i] and b[i]. Default: NULL */
-    int64_t channels;  /* of an embedding; filled by the judge when embeddings is NULL */
-    float *embeddings; /* [count, channels] of a. Default: NULL */
-    char (*texts)[64]; /* [count] the text in a, UTF-8, ended by 0. Default: NULL */
-} tsr_judgement;
+/* What a judge makes of pictures. Pictures of a call have one size unless info.mixed, and sizes
+ * that the judge takes; how their bytes become the network's input is the judge's own business. No
+ * number depends on the other pictures of the call, but for readings with `together`. Functions of
+ * what a judge does not do are NULL. */
 typedef struct tsr_judge_ops {
-    /* Judges pictures a, all of one size. b: as many pictures to compare with, or NULL for
-     * embeddings and texts. Errors: ARGUMENT (sizes, or an array the judge does not compute). */
-    tsr_status (*score)(const void *model, const tsr_pixels *a, const tsr_pixels *b,
-                        tsr_judgement *judgement);
+    /* Fills *info but for family, licence and weights_hash. */
+    void (*describe)(const void *model, tsr_judge_info *info);
+    /* Cost of one picture, or of one pair, of this size: how many of them make a call. */
+    tsr_tile_cost (*cost)(const void *model, uint32_t width, uint32_t height);
+    /* Distances [count] of a[i] and b[i]. Errors: MEMORY, the device's. */
+    tsr_status (*compare)(const void *model, const tsr_picture *a, const tsr_picture *b, int count,
+                          double *distances);
+    /* values[i] [count, channels of that output], for outputs[0 .. output_count - 1], numbers in
+     * info.outputs; `preparation` is a number in info.preparations. Errors: as above. */
+    tsr_status (*embed)(const void *model, const tsr_picture *pictures, int count, int preparation,
+                        const int *outputs, int output_count, float *const *values);
+    /* Readings [count], zeroed before. Errors: as above; MODEL. */
+    tsr_status (*read)(const void *model, const tsr_picture *pictures, int count,
+                       const tsr_read_request *request, tsr_reading *readings);
 } tsr_judge_ops;
 
 /* ---- families ---------------------------------------------------------------------------- */

@@ -246,7 +246,9 @@ static tsr_status cpu(tsr_device *device, const tsr_call *call) {
     packed *p = NULL;
     const tsr_cpu_products products = tsr_device_products(device);
     j.half = products != TSR_PRODUCTS_F32;
-    bool allowed = products != TSR_PRODUCTS_BF16 && !tsr_device_masked(device, "winograd");
+    /* It saves more than bf16 products gain, but for those of matrix units. */
+    bool allowed = (products != TSR_PRODUCTS_BF16 || !tsr_device_bf16_matrix(device)) &&
+                   !tsr_device_masked(device, "winograd");
     int edge = allowed ? tsr_winograd_fits(&s) : 0; /* its transformed weights stay f32 */
     if (edge) {
         tsr_status status = packed_get(device, call->weight, j.g, false, edge, &s, NULL, &p);

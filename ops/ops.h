@@ -116,6 +116,17 @@ typedef struct tsr_conv_spec {
  * upsample), W' likewise. spec may be NULL: no bias, no padding, stride 1. */
 tsr_tensor *tsr_conv2d(tsr_run *r, const tsr_tensor *x, tsr_weight *w, const tsr_conv_spec *spec);
 
+/* Options of a depthwise convolution. */
+typedef struct tsr_depthwise_spec {
+    int stride;                   /* of rows and columns, 1..16; 0: 1 */
+    int top, left, bottom, right; /* rows and columns of zeros around the input, below the kernel */
+} tsr_depthwise_spec;
+/* 2-D convolution of each channel by itself: x [B, H, W, C], kernel [kh, kw, C] up to 16 x 16, bias
+ * [C] -> [B, (top + H + bottom - kh) / stride + 1, (left + W + right - kw) / stride + 1, C]. spec
+ * may be NULL: no padding, stride 1. */
+tsr_tensor *tsr_depthwise(tsr_run *r, const tsr_tensor *x, const tsr_tensor *kernel,
+                          const tsr_tensor *bias, const tsr_depthwise_spec *spec);
+
 /* Options of a group norm. */
 typedef struct tsr_group_norm_spec {
     tsr_weight *gamma, *beta; /* [C] or NULL (1 and 0) */
@@ -134,6 +145,34 @@ tsr_tensor *tsr_double(tsr_run *r, const tsr_tensor *x);
 /* Averages 2 x 2 pixels: [B, H, W, C] -> [B, H / 2, W / 2, C]; an odd last row or column is left
  * out. */
 tsr_tensor *tsr_halve(tsr_run *r, const tsr_tensor *x);
+
+/* What a window of tsr_pool2d becomes. Places outside of the map are in no window. */
+typedef enum tsr_pool_kind {
+    TSR_POOL2D_MAX = 0,
+    TSR_POOL2D_MEAN,    /* of the values inside the map: padding is not counted */
+    TSR_POOL2D_BINOMIAL /* sqrt(sum of f x^2 + 1e-12), f = [1 2 1] x [1 2 1] / 16: a 3 x 3 window;
+                           the l2 pooling of Henaff and Simoncelli 2016 as DISTS has it */
+} tsr_pool_kind;
+typedef struct tsr_pool_spec {
+    tsr_pool_kind kind;
+    int size, stride;             /* of the square window, 1..128; stride 0: size */
+    int top, left, bottom, right; /* places around the map, below size */
+    bool ceil; /* a window may hang over the right and bottom edge by less than a stride */
+} tsr_pool_spec;
+/* Pools each channel over windows: x [B, H, W, C] -> [B, OH, OW, C]. Every window must have a place
+ * inside the map. */
+tsr_tensor *tsr_pool2d(tsr_run *r, const tsr_tensor *x, const tsr_pool_spec *spec);
+
+/* Weighted squared distance of unit vectors over channels, of pairs of maps: x [2B, H, W, C], pair
+ * i being maps a = i and b = B + i, weight of C elements -> [B, H, W], sum of w (a / (|a| + eps) -
+ * b / (|b| + eps))^2 (LPIPS, Zhang et al. 2018). */
+tsr_tensor *tsr_unit_distance(tsr_run *r, const tsr_tensor *x, tsr_weight *weight, float eps);
+
+/* Moments of each channel over all places of pairs of maps: x [2B, ..., C], pair i being maps a = i
+ * and b = B + i -> [B, 5, C]: the means of a and b, their variances and their covariance, divided
+ * by the number of places; merged from those of 256 places at a time, so that a large mean costs no
+ * digits. */
+tsr_tensor *tsr_pair_moments(tsr_run *r, const tsr_tensor *x);
 
 /* ---- clips: maps of frames one after the other, [B*T, H, W, C] ------------------------------ */
 
@@ -164,7 +203,8 @@ typedef enum tsr_binary_kind {
     TSR_BINARY_MUL,
     TSR_BINARY_DIV,
     TSR_BINARY_MIN,
-    TSR_BINARY_MAX
+    TSR_BINARY_MAX,
+    TSR_BINARY_PRELU /* a where it is above 0, else a * b (He et al. 2015) */
 } tsr_binary_kind;
 /* Combines a and b element by element. b has the shape of a, or a shape that a ends with: b is then
  * repeated over the leading dimensions of a. */

@@ -29,6 +29,8 @@ static inline float combine(float a, float b, tsr_binary_kind kind) {
         return b < a || b != b ? b : a; /* a NaN on either side wins */
     case TSR_BINARY_MAX:
         return b > a || b != b ? b : a;
+    case TSR_BINARY_PRELU:
+        return a > 0 ? a : a * b;
     }
     return a;
 }
@@ -74,6 +76,7 @@ TSR_CLONES static void binary_run(float *y, const float *a, const float *b, int6
         LOOP(TSR_BINARY_DIV)
         LOOP(TSR_BINARY_MIN)
         LOOP(TSR_BINARY_MAX)
+        LOOP(TSR_BINARY_PRELU)
     }
 #undef LOOP
 }
@@ -181,9 +184,9 @@ tsr_tensor *tsr_binary(tsr_run *r, const tsr_tensor *a, const tsr_tensor *b, tsr
     if (a->dtype != TSR_DTYPE_F32 || b->dtype != TSR_DTYPE_F32)
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "binary: wanted F32 and F32, got %s and %s",
                             tsr_dtype_name(a->dtype), tsr_dtype_name(b->dtype));
-    if (kind < TSR_BINARY_ADD || kind > TSR_BINARY_MAX)
+    if (kind < TSR_BINARY_ADD || kind > TSR_BINARY_PRELU)
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "binary: kind: wanted 0 to %d, got %d",
-                            TSR_BINARY_MAX, (int)kind);
+                            TSR_BINARY_PRELU, (int)kind);
     char want[96], got[96];
     if (!repeats(a, b))
         return tsr_run_fail(

@@ -62,7 +62,7 @@ static void match(tsr_operation *o, const float *metric, int64_t t, int64_t dim,
                   tsr_matching wanted, tsr_match *m) {
     const int64_t even = (t + 1) / 2;
     tsr_operation inner = *o;
-    inner.scratch = (tsr_scratch){.ctx = o->ctx};
+    inner.scratch = (tsr_scratch){.ctx = o->ctx, .reuse = true};
     edge *edges = tsr_operation_take(&inner, even, sizeof *edges, "pairs");
     find_edges(&inner, metric, t, dim, wanted.distill_token, edges);
     if (!inner.status) {

@@ -32,8 +32,9 @@ tsr_status tsr_operations_check(tsr_context *ctx, const char *const *operations,
 static tsr_status apply(tsr_device **device, const tsr_token_set *in, const char *operation,
                         tsr_token_set **made) {
     char text[TSR_OPERATION_TEXT];
-    tsr_operation o = {.ctx = in->ctx, .device = device, .in = in, .scratch = {.ctx = in->ctx}};
+    tsr_operation o = {.ctx = in->ctx, .device = device, .in = in};
     *made = NULL;
+    o.scratch = (tsr_scratch){.ctx = in->ctx, .reuse = true};
     o.status = read_on_sets(&o, operation, text);
     if (o.status) return o.status;
     o.trace = tsr_token_set_make(o.ctx, 1, 1, 1);

@@ -73,6 +73,7 @@ static const float *row_of(rows *r, int32_t pick, const double *score, const uin
         int32_t list[MOST_AT_ONCE];
         int64_t most = r->s.tile < MOST_AT_ONCE ? r->s.tile : MOST_AT_ONCE;
         if (most > 4 * more + 1) most = 4 * more + 1;
+        if (isinf(score[pick])) most = 1; /* the first: nothing is known of the others */
         list[0] = pick;
         r->place[pick] = 0; /* so that the list does not have it twice */
         const int64_t count = 1 + likeliest(r, score, picked, most - 1, list + 1);

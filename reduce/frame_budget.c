@@ -250,7 +250,7 @@ static void reduce_frame(tsr_operation *o, const budget *b, int64_t frame, int64
                 *sizes = o->in->sizes + frame * b->tokens;
     const shape s = shape_of(b, n);
     tsr_operation inner = *o;
-    inner.scratch = (tsr_scratch){.ctx = o->ctx};
+    inner.scratch = (tsr_scratch){.ctx = o->ctx, .reuse = true};
     y += base * b->channels;
     map += frame * b->tokens;
     if (b->reducer <= 2)

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* operation_result.c: what becomes of the tokens of an operation: keep, merge, replace, and what
  * follows from it. */
+#include "../compute/threads.h"
 #include "average.h"
 #include "operator.h"
 
 #include <stdio.h>
 #include <string.h>
+
+enum { KEEP_ROWS = 64, KEEP_ALONE = 1 << 18 /* numbers that one thread copies */ };
 
 /* out->source_map: first by the old map, then by `map` of the tokens. */
 static void compose(const tsr_operation *o, const int32_t *map) {
@@ -111,6 +114,32 @@ static void begin(tsr_operation *o, int64_t rows, int64_t channels) {
     memcpy(o->out->stream, o->in->stream, sizeof o->out->stream);
 }
 
+typedef struct keep_work {
+    const float *from;
+    const int32_t *index;
+    int64_t k, width;
+    float *to;
+} keep_work;
+
+static void keep_tile(void *arg, int64_t tile, int worker) {
+    const keep_work *w = arg;
+    (void)worker;
+    for (int64_t i = tile * KEEP_ROWS; i < w->k && i < (tile + 1) * KEEP_ROWS; ++i)
+        memcpy(w->to + i * w->width, w->from + w->index[i] * w->width,
+               (size_t)w->width * sizeof *w->to);
+}
+
+/* Features of tokens index[0 .. k-1]: by all threads where it takes longer than to wake them. */
+static void keep_rows(tsr_operation *o, const int32_t *index, int64_t k) {
+    keep_work w = {o->in->features, index, k, o->in->channels, o->out->features};
+    const int64_t tiles = (k + KEEP_ROWS - 1) / KEEP_ROWS;
+    if (k * w.width >= KEEP_ALONE)
+        tsr_parallel(o->ctx, tiles, keep_tile, &w);
+    else
+        for (int64_t tile = 0; tile < tiles; ++tile)
+            keep_tile(&w, tile, 0);
+}
+
 void tsr_operation_keep(tsr_operation *o, const int32_t *index, int64_t k) {
     const tsr_token_set *in = o->in;
     int32_t *map = tsr_operation_take(o, in->count, sizeof *map, "map");
@@ -122,11 +151,9 @@ void tsr_operation_keep(tsr_operation *o, const int32_t *index, int64_t k) {
     for (int64_t i = 0; i < k; ++i) {
         map[index[i]] = (int32_t)i;
         raster &= index[i] == i;
-        if (!o->elsewhere)
-            memcpy(o->out->features + i * in->channels, in->features + index[i] * in->channels,
-                   (size_t)in->channels * sizeof(float));
         memcpy(o->out->positions + 3 * i, in->positions + 3 * (int64_t)index[i], 3 * sizeof(float));
     }
+    if (!o->elsewhere) keep_rows(o, index, k);
     if (raster) memcpy(o->out->grid, in->grid, sizeof in->grid);
     compose(o, map);
     for (int c = 0; c < in->column_count && !o->status; ++c)

@@ -48,6 +48,14 @@ static void stage_tile(void *arg, int64_t tile, int worker) {
     }
 }
 
+/* Lengths alone, not squared. */
+static void length_tile(void *arg, int64_t tile, int worker) {
+    const stage_work *w = arg;
+    (void)worker;
+    for (int64_t i = tile * STAGE_ROWS; i < w->n && i < (tile + 1) * STAGE_ROWS; ++i)
+        w->length[i] = sqrt(tsr_dot(w->x + i * w->dim, w->x + i * w->dim, w->dim));
+}
+
 static void stage(tsr_operation *o, const stage_work *w) {
     if (o->status) return;
     tsr_parallel(o->ctx, (w->n + STAGE_ROWS - 1) / STAGE_ROWS, stage_tile, (void *)w);
@@ -117,8 +125,9 @@ void tsr_similarity_open(tsr_operation *o, tsr_similarity *s, tsr_similarity_kin
     const bool cpu = tsr_device_is_plain_cpu(s->device);
     if (cpu && kind == TSR_SIMILARITY_COSINE) {
         double *length = tsr_operation_take_raw(o, n, sizeof *length, "similarities: lengths");
-        for (int64_t i = 0; i < n && !o->status; ++i)
-            length[i] = sqrt(tsr_dot(x + i * dim, x + i * dim, dim));
+        if (!o->status)
+            tsr_parallel(o->ctx, (n + STAGE_ROWS - 1) / STAGE_ROWS, length_tile,
+                         &(stage_work){.x = x, .length = length, .n = n, .dim = dim});
         s->staged = NULL;
         tsr_products_open(o, &s->products, x, dim, n, dim, length);
         return;

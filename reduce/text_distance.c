@@ -55,6 +55,11 @@ static int advance(block *b, int in, int last) {
     return out;
 }
 
+/* Bytes that tsr_edit_distance takes for texts of up to `points`. */
+static size_t edit_bytes(size_t points) {
+    return (points / 64 + 1) * sizeof(block) + points * sizeof(placed);
+}
+
 int64_t tsr_edit_distance(tsr_text a, tsr_text b, void *workspace) {
     const tsr_text pattern = a.count <= b.count ? a : b, text = a.count <= b.count ? b : a;
     const int64_t m = pattern.count, blocks = (m + 63) / 64;
@@ -164,6 +169,33 @@ static double bleu(const word *reference, int64_t n, const word *prediction, int
     return penalty * exp(sum);
 }
 
+/* Gives equal words equal ids. */
+static void number_words(word *words, const word **sorted, int64_t count) {
+    for (int64_t i = 0; i < count; ++i)
+        sorted[i] = words + i;
+    qsort((void *)sorted, (size_t)count, sizeof *sorted, by_letters);
+    for (int64_t i = 0, id = 0; i < count; ++id) {
+        const word *same = sorted[i];
+        for (; i < count && !by_letters(&same, &sorted[i]); ++i)
+            words[sorted[i] - words].id = (int32_t)id;
+    }
+}
+
+/* Workspace: words [2 half], pointers to them, ids [2 half], and what tsr_edit_distance takes. */
+int64_t tsr_word_distance(tsr_text a, tsr_text b, void *workspace, int64_t *count) {
+    const int64_t longest = a.count > b.count ? a.count : b.count, half = longest / 2 + 1;
+    word *words = workspace;
+    const word **sorted = (const word **)(words + 2 * half);
+    const int64_t n = split(a, words), m = split(b, words + n);
+    number_words(words, sorted, n + m);
+    block *edits = (block *)(sorted + 2 * half);
+    uint32_t *ids = (uint32_t *)((char *)edits + edit_bytes((size_t)half));
+    for (int64_t i = 0; i < n + m; ++i)
+        ids[i] = (uint32_t)words[i].id;
+    *count = n;
+    return tsr_edit_distance((tsr_text){ids, n}, (tsr_text){ids + n, m}, edits);
+}
+
 /* Workspace: words [2 half], pointers to them, n-grams [2 half]; half = words of the longest text.
  */
 tsr_word_scores tsr_compare_words(tsr_text reference, tsr_text prediction, void *workspace) {
@@ -198,8 +230,9 @@ tsr_word_scores tsr_compare_words(tsr_text reference, tsr_text prediction, void 
 }
 
 size_t tsr_text_workspace(int64_t longest) {
-    const size_t points = (size_t)longest, half = points / 2 + 1;
-    const size_t edits = (points / 64 + 1) * sizeof(block) + points * sizeof(placed);
-    const size_t words = 2 * half * (sizeof(word) + sizeof(word *) + sizeof(gram));
-    return (edits > words ? edits : words) + 16;
+    const size_t half = (size_t)longest / 2 + 1, words = 2 * half * (sizeof(word) + sizeof(word *));
+    const size_t ids = edit_bytes(half) + 2 * half * sizeof(uint32_t);
+    const size_t grams = 2 * half * sizeof(gram), edits = edit_bytes((size_t)longest);
+    const size_t compared = words + (grams > ids ? grams : ids);
+    return (edits > compared ? edits : compared) + 16;
 }

@@ -15,6 +15,10 @@ size_t tsr_text_workspace(int64_t longest);
  * is aligned to 16. */
 int64_t tsr_edit_distance(tsr_text a, tsr_text b, void *workspace);
 
+/* Levenshtein distance over words, which stand between whitespace as below; *words becomes how many
+ * the first text has. */
+int64_t tsr_word_distance(tsr_text a, tsr_text b, void *workspace, int64_t *words);
+
 /* Agreement of words, which stand between whitespace (Unicode's, as Python's str.split takes it).
  */
 typedef struct tsr_word_scores {

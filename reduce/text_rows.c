@@ -54,20 +54,14 @@ static tsr_status find_name(const reader *r, char ***names, int *count, const ch
 /* Code points of a text that must be there. There is room: a text has no more of them than its line
  * has bytes. */
 static tsr_status take_text(reader *r, const char *field, const cJSON *item, tsr_text *text) {
-    const uint8_t *at = (const uint8_t *)cJSON_GetStringValue(item);
+    const char *at = cJSON_GetStringValue(item);
     if (!at) return refuse(r, field, "a text", kind_of(item));
-    const size_t size = strlen((const char *)at);
+    const size_t size = strlen(at);
     if (!tsr_utf8_valid(at, size, NULL)) return refuse(r, field, "UTF-8", "other bytes");
     uint32_t *to = r->rows->points + r->used;
     *text = (tsr_text){.points = to};
-    while (*at) {
-        const int more = *at < 0x80 ? 0 : *at < 0xE0 ? 1 : *at < 0xF0 ? 2 : 3;
-        uint32_t c = more ? *at & (0x3Fu >> more) : *at;
-        ++at;
-        for (int i = 0; i < more; ++i)
-            c = c << 6 | (*at++ & 0x3Fu);
-        to[text->count++] = c;
-    }
+    while (*at)
+        to[text->count++] = tsr_utf8_next(&at);
     r->used += text->count;
     if (text->count > r->rows->longest) r->rows->longest = text->count;
     return TSR_OK;

@@ -17,7 +17,7 @@ pack() { # a build of its own: no oneDNN, of the libraries of pictures JPEG's al
     shift
     cmake -S "$here/.." -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DTESSERA_TESTS=ON -DTESSERA_ONEDNN=OFF \
         -DTESSERA_FETCH=OFF -DTESSERA_TIFF=OFF -DTESSERA_WEBP=OFF -DTESSERA_GIF=OFF -DTESSERA_JPEG2000=OFF \
-        -DTESSERA_AVIF=OFF -DTESSERA_JXL=OFF -DTESSERA_HEIF=OFF -DTESSERA_ARCHIVE=OFF -DTESSERA_VIDEO=OFF >/dev/null
+        -DTESSERA_AVIF=OFF -DTESSERA_JXL=OFF -DTESSERA_HEIF=OFF -DTESSERA_ARCHIVE=OFF -DTESSERA_VIDEO=OFF -DTESSERA_TESSERACT=OFF >/dev/null
     cmake --build "$build" -j "$(nproc)" --target tessera_cli make_samples make_weights "${tests[@]}" >/dev/null
     cp "$here/gpu.sh" "$folder/"
     (cd "$build" && cp tessera make_samples make_weights "${tests[@]}" "$folder/bin/")

@@ -50,6 +50,7 @@ static void list_json(tool *t) {
         json_object(&j, NULL);
         json_text(&j, "name", f.name);
         json_uint(&j, "id", f.id);
+        json_text(&j, "trade", f.trade);
         json_text(&j, "about", f.about);
         json_text(&j, "needs", f.needs);
         json_text(&j, "verified", f.verified);
@@ -66,7 +67,7 @@ static void list_text(void) {
         if (f.id)
             printf("%s%s (family %u)\n", i ? "\n" : "", f.name, f.id);
         else
-            printf("%s%s (tower)\n", i ? "\n" : "", f.name);
+            printf("%s%s (%s)\n", i ? "\n" : "", f.name, f.trade);
         args_print_wrapped(f.about, printf("  "), 2);
         if (f.needs) args_print_wrapped(f.needs, printf("  needs     "), 12);
         if (f.verified) args_print_wrapped(f.verified, printf("  verified  "), 12);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_reduce.c: operators on token sets: select, merge, pool, order, quantise. */
 #include "operator_text.h"
+#include "out_file.h"
 #include "plot.h"
 #include "reduce_show.h"
+#include "text_draw.h"
 
 #include <tessera/clip.h>
 
@@ -10,6 +12,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 typedef struct reduce_options {
     common_options common;
@@ -23,7 +26,7 @@ typedef struct reduce_options {
 static const option options[] = {
     {"output", 'o', OPTION_TEXT, AT(output), "OUT", NULL,
      "where to write: token sets (.safetensors), or their column ids as streams of a token file "
-     "(.tess); with --show or --compare a picture (.png ...)",
+     "(.tess); with --show or --compare a picture (.png ...), with --compare also .svg",
      NULL, 0, 0},
     {"stream", 0, OPTION_TEXT, AT(stream), "NAME", "ids",
      "with -o OUT.tess: what the stream of ids is called", NULL, 0, 0},
@@ -227,9 +230,33 @@ static double mean_of(double sum, uint64_t count) {
     return count ? sum / (double)count : NAN;
 }
 
+static bool is_svg(const char *path) {
+    const char *dot = strrchr(path, '.');
+    return dot && !strcasecmp(dot, ".svg");
+}
+
+/* The plot as the file's suffix says: SVG, or a picture. */
+static int write_plot(tool *t, const plot *p, const char *path) {
+    const int width = 1100, height = 560 > 110 + 15 * p->count ? 560 : 110 + 15 * p->count;
+    if (is_svg(path)) {
+        out_file out;
+        const int code = out_file_open(t, &out, path);
+        if (code >= 0) return code;
+        plot_svg_document(p, width, height, out.file);
+        return out_file_close(t, &out, true);
+    }
+    uint8_t *rgb = NULL;
+    if (!plot_draw(p, width, height, &rgb))
+        return tool_fail_text(t, TSR_ERROR_MEMORY, "%s: no memory for the plot", path);
+    const tsr_status s = tsr_picture_write(t->ctx, path, width, height, rgb, NULL);
+    free(rgb);
+    return s ? tool_fail(t, s) : -1;
+}
+
 static int compare_plot(tool *t, const reduce_options *o, const chain *chains, const totals *sums,
                         int count) {
     plot_point points[MOST_TEXTS];
+    plot_series series[MOST_TEXTS];
     double least = 1, low = 1;
     for (int i = 0; i < count; ++i) {
         const totals *s = &sums[i];
@@ -240,7 +267,10 @@ static int compare_plot(tool *t, const reduce_options *o, const chain *chains, c
                                   chains[i].text);
         points[i] = (plot_point){.x = (double)s->kept / (double)s->source,
                                  .y = mean_of(s->coverage, s->compared),
-                                 .label = chains[i].text};
+                                 .low = NAN,
+                                 .high = NAN};
+        series[i] =
+            (plot_series){.name = chains[i].text, .points = &points[i], .count = 1, .look = i};
         if (points[i].x < least) least = points[i].x;
         if (points[i].y < low) low = points[i].y;
     }
@@ -252,15 +282,9 @@ static int compare_plot(tool *t, const reduce_options *o, const chain *chains, c
                     .y_least = floor(low * 10 - 0.01) / 10,
                     .y_most = 1,
                     .log_x = true,
-                    .points = points,
+                    .series = series,
                     .count = count};
-    uint8_t *rgb = NULL;
-    const int width = 1100, height = 560;
-    if (!plot_draw(&p, width, height, &rgb))
-        return tool_fail_text(t, TSR_ERROR_MEMORY, "%s: no memory for the plot", o->output);
-    const tsr_status s = tsr_picture_write(t->ctx, o->output, width, height, rgb, NULL);
-    free(rgb);
-    return s ? tool_fail(t, s) : -1;
+    return write_plot(t, &p, o->output);
 }
 
 static void compare_row(const work *w, const chain *c, const totals *s, int number) {
@@ -373,11 +397,11 @@ static int work_on(tool *t, const reduce_options *o, const char *input, chain *c
     FILE *memory = o->common.json ? open_memstream(&text, &size) : NULL;
     work w = {.t = t, .o = o, .j = memory ? &j : NULL};
     tsr_status s = tsr_token_sets_open(t->ctx, input, &w.sets);
-    if (!s && o->output && (o->show || o->compare))
+    if (!s && o->output && (o->show || (o->compare && !is_svg(o->output))))
         s = tsr_picture_write_check(t->ctx, o->output, NULL);
-    else if (!s && o->output && is_token_file(o->output))
+    else if (!s && o->output && !o->compare && is_token_file(o->output))
         s = open_streams(&w);
-    else if (!s && o->output)
+    else if (!s && o->output && !o->compare)
         s = tsr_token_sets_create(t->ctx, o->output, &w.writer);
     if (!s && w.writer) s = keep_metadata(&w);
     int code = s ? tool_fail(t, s) : -1;
@@ -440,6 +464,9 @@ static int run(const verb *v, int argc, char **argv) {
     } else if (o.list) {
         operator_list(&t, false);
         code = EXIT_DONE;
+    } else if (o.compare && o.output && !is_svg(o.output) && text_draw_missing()) {
+        code = tool_fail_text(&t, TSR_ERROR_UNSUPPORTED, "%s: %s; a plot is also written as .svg",
+                              o.output, text_draw_missing());
     } else {
         code = make_chains(&t, &o, chains, &count);
         if (code < 0) code = work_on(&t, &o, argv[0], chains, count);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_sheet.c: a contact sheet: what a picture looks like at several numbers of tokens. */
 #include "sheet_layout.h"
+#include "text_draw.h"
 #include "tool.h"
 
 #include <tessera/media.h>
@@ -65,6 +66,16 @@ static int parse_counts(const verb *v, const char *text, sheet *s) {
     return s->columns ? -1 : args_wrong(v, "--tokens: wanted numbers, got none");
 }
 
+/* How many bytes of a name a label has room for, up to the end of a letter. */
+static int name_bytes(const char *name) {
+    int length = 0;
+    while (name[length] && length < 60)
+        length++;
+    while (name[length] && ((unsigned char)name[length] & 0xC0) == 0x80)
+        length--;
+    return length;
+}
+
 static tsr_status add_columns(sheet *s, const tsr_item *item, const tsr_picture *picture,
                               const char *name) {
     const tsr_token_header *header = tsr_item_header(item);
@@ -78,7 +89,8 @@ static tsr_status add_columns(sheet *s, const tsr_item *item, const tsr_picture 
     uint8_t *decoded = malloc((size_t)w * (size_t)h * 3);
     tsr_status status = decoded ? TSR_OK : TSR_ERROR_MEMORY;
     char label[128];
-    snprintf(label, sizeof label, "%.60s  %dx%d", name, picture->width, picture->height);
+    snprintf(label, sizeof label, "%.*s  %dx%d", name_bytes(name), name, picture->width,
+             picture->height);
     if (!status && !sheet_add(&s->layout, original, w, h, label)) status = TSR_ERROR_MEMORY;
     const uint64_t tiles = (uint64_t)tokens.tile_columns * tokens.tile_rows;
     for (int i = 0; i < s->columns && !status; ++i) {
@@ -142,8 +154,8 @@ static tsr_status add_strip(sheet *s, const char *path) {
     const tsr_frame_pick *pick = NULL;
     int count = 0;
     while (!(status = tsr_frames_next(frames, &frame, &pick)) && frame) {
-        snprintf(label, sizeof label, "%.60s  frame %" PRIu64 "  %.3f s", clean, pick->index,
-                 pick->seconds);
+        snprintf(label, sizeof label, "%.*s  frame %" PRIu64 "  %.3f s", name_bytes(clean), clean,
+                 pick->index, pick->seconds);
         if (!sheet_add(&s->layout, frame->rgb, (int)frame->width, (int)frame->height, label))
             status = TSR_ERROR_MEMORY;
         if (status) break;
@@ -199,6 +211,16 @@ static tsr_status make_sheet(sheet *s, const sheet_options *o, char **paths, int
     return status;
 }
 
+static void say_done(tool *t, const sheet_options *o, int pictures) {
+    const char *missing = text_draw_missing();
+    char count[32];
+    if (missing) tool_warn(t, "labels are left out: %s", missing);
+    tool_say(t, "%s: %s, %.2f s", o->output,
+             pictures ? tool_count((uint64_t)pictures, "picture", count)
+                      : tool_count((uint64_t)o->strips.count, "strip", count),
+             tool_seconds() - t->started);
+}
+
 static int run(const verb *v, int argc, char **argv) {
     sheet_options o = {.cell = 384};
     int operands;
@@ -224,14 +246,10 @@ static int run(const verb *v, int argc, char **argv) {
     else {
         code = EXIT_DONE;
         tool_progress_clear(&t);
-        char count[32];
         if (o.common.json)
             print_json(&s, &o, operands);
         else if (!tool_is_stream(o.output))
-            tool_say(&t, "%s: %s, %.2f s", o.output,
-                     operands ? tool_count((uint64_t)operands, "picture", count)
-                              : tool_count((uint64_t)o.strips.count, "strip", count),
-                     tool_seconds() - t.started);
+            say_done(&t, &o, operands);
     }
     sheet_layout_free(&s.layout);
     tsr_tokenizer_close(&s.tokenizer);
@@ -251,7 +269,11 @@ const verb verb_sheet = {
         "tokens a tile gives back, with all tokens of the picture and the PSNR below it. Every "
         "picture is encoded once; the columns are prefixes of the same ids. Below them stands a "
         "row "
-        "of frames of each --strip, with their numbers and times.",
+        "of frames of each --strip, with their numbers and times. Names of any script are drawn; "
+        "where "
+        "nothing draws text (a build without pango, a machine without fonts) labels are left out, "
+        "and "
+        "it says so.",
     .examples = "# what 16, 64 and 256 tokens a tile keep\n"
                 "tessera sheet photos/*.jpg -o sheet.png\n"
                 "# every doubling\n"

@@ -162,17 +162,28 @@ static void print_libraries(json_out *j, const char *list) {
         putchar('\n');
 }
 
+/* Parts that the program alone has: the library draws no text and opens no connection. */
+#ifdef TESSERA_WITH_CURL
+#define FETCH_FEATURE "+fetch"
+#define FETCH_LIBRARY " libcurl=" TESSERA_WITH_CURL
+#else
+#define FETCH_FEATURE "-fetch"
+#define FETCH_LIBRARY ""
+#endif
+#ifdef TESSERA_WITH_PANGO
+#define PANGO_FEATURE "+pango"
+#define PANGO_LIBRARY " pangocairo=" TESSERA_WITH_PANGO
+#else
+#define PANGO_FEATURE "-pango"
+#define PANGO_LIBRARY ""
+#endif
+
 static int print_version(bool json) {
     char features[512], libraries[1024];
     json_out j;
-#ifdef TESSERA_WITH_CURL
-    snprintf(features, sizeof features, "%s +fetch", tsr_build_features());
-    snprintf(libraries, sizeof libraries, "%s libcurl=%s", tsr_build_libraries(),
-             TESSERA_WITH_CURL);
-#else
-    snprintf(features, sizeof features, "%s -fetch", tsr_build_features());
-    snprintf(libraries, sizeof libraries, "%s", tsr_build_libraries());
-#endif
+    snprintf(features, sizeof features, "%s " FETCH_FEATURE " " PANGO_FEATURE,
+             tsr_build_features());
+    snprintf(libraries, sizeof libraries, "%s" FETCH_LIBRARY PANGO_LIBRARY, tsr_build_libraries());
     if (json) {
         json_open(&j, stdout);
         json_text(&j, "tessera", tsr_version());

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* sheet_layout.c: see sheet_layout.h. */
 #include "sheet_layout.h"
-#include "stroke_font.h"
+#include "text_draw.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -90,14 +90,23 @@ static int row_height(const sheet_layout *s, int row) {
     return most;
 }
 
-/* A label shrinks until it fits its column. */
-static void draw_label(const sheet_picture *page, int x, int y, int room, const char *label) {
+/* A label shrinks until it fits its column, and then loses its end. */
+static bool draw_label(const sheet_picture *page, int x, int y, int room, const char *label) {
     static const uint8_t ink[3] = {236, 232, 224};
-    double size = 10;
-    while (size > 5 && stroke_text_width(label, size) > room)
-        size -= 0.5;
-    const stroke_picture on = {page->rgb, page->width, page->height};
-    stroke_text(&on, x + 1, y + 17, size, fmax(1.0, size * 0.14), ink, label);
+    const text_picture on = {page->rgb, page->width, page->height};
+    text_style style = {.size = 13};
+    const double width = text_width(&style, label);
+    if (width > room) style.size = fmax(8, floor(2 * style.size * room / width) / 2);
+    char cut[sizeof((sheet_cell *)0)->label + 4];
+    size_t length = strlen(label);
+    snprintf(cut, sizeof cut, "%s", label);
+    while (length && text_width(&style, cut) > room) {
+        length--;
+        while (length && ((unsigned char)label[length] & 0xC0) == 0x80) /* inside a letter */
+            length--;
+        snprintf(cut, sizeof cut, "%.*s\xE2\x80\xA6", (int)length, label);
+    }
+    return text_draw(&on, &style, x + 1, y + 17, ink, cut, NULL);
 }
 
 bool sheet_draw(const sheet_layout *s, sheet_picture *page) {
@@ -117,7 +126,11 @@ bool sheet_draw(const sheet_layout *s, sheet_picture *page) {
             if (index >= s->count) break;
             const sheet_cell *cell = &s->cells[index];
             sheet_paste(page, &cell->picture, x, y);
-            draw_label(page, x, y + high, wide, cell->label);
+            if (!draw_label(page, x, y + high, wide, cell->label)) {
+                free(page->rgb);
+                page->rgb = NULL;
+                return false;
+            }
         }
         y += high + LABEL + MARGIN / 2;
     }

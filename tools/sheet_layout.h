@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sheet_layout.h: labelled pictures in rows and columns on one page. */
+/* sheet_layout.h: labelled pictures in rows and columns on one page. Labels are UTF-8
+ * (text_draw.h); where text cannot be drawn, they are left out. */
 #ifndef TOOLS_SHEET_LAYOUT_H
 #define TOOLS_SHEET_LAYOUT_H
 

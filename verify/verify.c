@@ -173,6 +173,18 @@ static tsr_tensor read_array(tsr_verify *v, const cJSON *entry, tsr_dtype dtype)
     return (tsr_tensor){0};
 }
 
+const double *tsr_verify_doubles(tsr_verify *v, const cJSON *entry, int64_t *count) {
+    char path[4096];
+    tsr_npy_doubles all = {0};
+    tsr_verify_path(v, tsr_verify_text(v, entry, "file"), path, sizeof path);
+    if (!v->status) v->status = tsr_npy_read_doubles(v->ctx, path, &all);
+    *count = all.count;
+    double *kept = tsr_verify_take(v, *count, sizeof *kept, "golden array");
+    if (kept && all.values) memcpy(kept, all.values, (size_t)*count * sizeof *kept);
+    free(all.values);
+    return v->status ? NULL : kept;
+}
+
 tsr_tensor tsr_verify_array(tsr_verify *v, const cJSON *entry, tsr_dtype dtype) {
     tsr_tensor t = read_array(v, entry, dtype);
     const size_t size = tsr_dtype_bytes(dtype);
@@ -226,7 +238,8 @@ double tsr_verify_number(const cJSON *entry, const char *field, double otherwise
     return cJSON_IsNumber(item) ? item->valuedouble : otherwise;
 }
 
-typedef struct array { /* what was made, of either type */
+typedef struct array { /* what was made, of one of the types */
+    const double *f64;
     const float *f32;
     const int32_t *i32;
     int rank;
@@ -235,7 +248,7 @@ typedef struct array { /* what was made, of either type */
 } array;
 
 static double value_at(const array *a, int64_t i) {
-    return a->f32 ? (double)a->f32[i] : (double)a->i32[i];
+    return a->f64 ? a->f64[i] : a->f32 ? (double)a->f32[i] : (double)a->i32[i];
 }
 
 /* The entry's shape must be the array's. */
@@ -274,21 +287,41 @@ static tsr_tensor joined(tsr_dtype dtype, const void *data, int rank, const int6
     return t;
 }
 
-/* Writes what was made, before anything is said about it. */
-static void write_array(tsr_verify *v, const char *output, tsr_dtype dtype, const void *data,
-                        int rank, const int64_t *dim) {
-    char path[4096], name[256];
-    if (!v->settings.write || v->status) return;
+/* Path of an output's file in settings.write; false where nothing is to be written. */
+static bool output_path(tsr_verify *v, const char *output, char *path, size_t bytes) {
+    char name[256];
+    if (!v->settings.write || v->status) return false;
     snprintf(name, sizeof name, "%s.%s", tsr_verify_name(v), output);
     for (char *c = name; *c; ++c)
         if (*c == '/') *c = '-';
-    if ((size_t)snprintf(path, sizeof path, "%s/%s.npy", v->settings.write, name) >= sizeof path) {
-        tsr_verify_fail(v, TSR_ERROR_ARGUMENT, "%s: wanted a path below %zu bytes, got longer",
-                        v->settings.write, sizeof path);
-        return;
-    }
+    if ((size_t)snprintf(path, bytes, "%s/%s.npy", v->settings.write, name) < bytes) return true;
+    tsr_verify_fail(v, TSR_ERROR_ARGUMENT, "%s: wanted a path below %zu bytes, got longer",
+                    v->settings.write, bytes);
+    return false;
+}
+
+/* Writes what was made, before anything is said about it. */
+static void write_array(tsr_verify *v, const char *output, tsr_dtype dtype, const void *data,
+                        int rank, const int64_t *dim) {
+    char path[4096];
+    if (!output_path(v, output, path, sizeof path)) return;
     const tsr_tensor t = joined(dtype, data, rank, dim);
     v->status = tsr_npy_write(v->ctx, path, &t);
+}
+
+/* The entry's array as float64; malloc'd, NULL after a failure. */
+static double *read_doubles(tsr_verify *v, const cJSON *entry, int64_t stored) {
+    char path[4096];
+    tsr_npy_doubles all;
+    tsr_verify_path(v, tsr_verify_text(v, entry, "file"), path, sizeof path);
+    if (v->status) return NULL;
+    v->status = tsr_npy_read_doubles(v->ctx, path, &all);
+    if (!v->status && all.count != stored)
+        tsr_verify_fail(v, TSR_ERROR_FORMAT, "%s: wanted %lld stored values, got %lld", path,
+                        (long long)stored, (long long)all.count);
+    if (!v->status) return all.values;
+    free(all.values);
+    return NULL;
 }
 
 /* Compares every stride-th value of `a` with want [stored]. */
@@ -342,6 +375,13 @@ static void compare(tsr_verify *v, const char *output, const array *a, tsr_verif
         return;
     }
     int64_t stride = (int64_t)step, stored = (a->count + stride - 1) / stride;
+    if (a->f64) {
+        double *values = read_doubles(v, entry, stored);
+        const array w = {.f64 = values};
+        if (!v->status) compare_values(v, entry, output, a, &w, stored, stride, tolerance, ties);
+        free(values);
+        return;
+    }
     tsr_tensor want = read_array(v, entry, a->f32 ? TSR_DTYPE_F32 : TSR_DTYPE_I32);
     if (tsr_elements(&want) != stored)
         tsr_verify_fail(v, TSR_ERROR_FORMAT, "%s: %s: %s: wanted %lld stored values, got %lld",
@@ -369,6 +409,15 @@ void tsr_verify_f32_ties(tsr_verify *v, const char *output, const float *got, in
 void tsr_verify_f32(tsr_verify *v, const char *output, const float *got, int rank,
                     const int64_t *dim) {
     tsr_verify_f32_ties(v, output, got, rank, dim, (tsr_verify_ties){0});
+}
+
+void tsr_verify_f64(tsr_verify *v, const char *output, const double *got, int rank,
+                    const int64_t *dim) {
+    const array a = {.f64 = got, .rank = rank, .dim = dim, .count = count_of(rank, dim)};
+    char path[4096];
+    if (output_path(v, output, path, sizeof path))
+        v->status = tsr_npy_write_doubles(v->ctx, path, got, rank, dim);
+    compare(v, output, &a, (tsr_verify_ties){0});
 }
 
 void tsr_verify_i32_ties(tsr_verify *v, const char *output, const int32_t *got, int rank,

@@ -107,6 +107,9 @@ const cJSON *tsr_verify_output(const tsr_verify *v, const char *name);
 /* Array in the file an entry names, of this element type; its data lives until the end of the run.
  * Zeroed after a failure. */
 tsr_tensor tsr_verify_array(tsr_verify *v, const cJSON *entry, tsr_dtype dtype);
+/* Array of f8 or f4 in the file an entry names, unrounded: [*count] until the end of the run. NULL
+ * after a failure. */
+const double *tsr_verify_doubles(tsr_verify *v, const cJSON *entry, int64_t *count);
 
 /* ---- reporting ---- */
 
@@ -140,6 +143,9 @@ void tsr_verify_i32(tsr_verify *v, const char *output, const int32_t *got, int r
                     const int64_t *dim);
 void tsr_verify_i32_ties(tsr_verify *v, const char *output, const int32_t *got, int rank,
                          const int64_t *dim, tsr_verify_ties ties);
+/* The same for float64, stored as such. */
+void tsr_verify_f64(tsr_verify *v, const char *output, const double *got, int rank,
+                    const int64_t *dim);
 /* Compares an 8-bit picture: values may differ by at most the entry's `tol`, in at most its
  * `max_fraction` of the values. */
 void tsr_verify_u8(tsr_verify *v, const char *output, const uint8_t *got, int rank,

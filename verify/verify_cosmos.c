@@ -152,7 +152,7 @@ static void compare_rows(tsr_verify *v, const char *output, const float *got, in
 enum { TRACED = 12 }; /* outputs of a walk beside its own */
 
 typedef struct traced { /* layers that one walk looks at */
-    cosmos_trace trace;
+    tsr_layer_trace trace;
     const char *names[TRACED];
     tsr_tensor out[TRACED];
 } traced;

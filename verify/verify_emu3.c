@@ -127,7 +127,7 @@ static stage stage_of(const char *name) {
 enum { TRACED = 10 }; /* outputs of a walk beside its own */
 
 typedef struct traced { /* layers that one walk looks at */
-    emu3_trace trace;
+    tsr_layer_trace trace;
     const char *names[TRACED];
     tsr_tensor out[TRACED];
 } traced;

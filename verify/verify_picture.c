@@ -47,3 +47,17 @@ void tsr_verify_ids(tsr_verify *v, const int32_t *ids, const float *margin, int 
     tsr_verify_i32_ties(v, "ids", ids, rank, dim, (tsr_verify_ties){tie, 1});
     tsr_verify_f32(v, "margin", margin, rank, dim);
 }
+
+void tsr_verify_pair(tsr_verify *v, const char *field, tsr_picture pair[2], uint8_t *rgb[2]) {
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(v->run, field);
+    rgb[0] = rgb[1] = NULL;
+    if (cJSON_GetArraySize(list) != 2) tsr_verify_refuse(v, "%s: wanted two pictures", field);
+    for (int i = 0; i < 2; ++i) {
+        const char *name = cJSON_GetStringValue(cJSON_GetArrayItem(list, i));
+        pair[i] = (tsr_picture){0};
+        rgb[i] = tsr_verify_picture(v, name ? name : "", &pair[i].width, &pair[i].height);
+        pair[i].rgb = rgb[i];
+    }
+    if (pair[0].width != pair[1].width || pair[0].height != pair[1].height)
+        tsr_verify_refuse(v, "%s: wanted pictures of one size", field);
+}

@@ -24,6 +24,7 @@ float combine(float p, float q) {
     case 3: return p / q;
     case 4: return q < p || isnan(q) ? q : p;
     case 5: return q > p || isnan(q) ? q : p;
+    case 6: return p > 0 ? p : p * q;
     }
     return p;
 }

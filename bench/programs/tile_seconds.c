@@ -2,15 +2,17 @@
 /* tile_seconds.c: what one tile costs a tokenizer on the cpu, in a process that has the model open:
  * for comparisons with other programs on the same pixels.
  *
- *     tile_seconds MODEL RGB WIDTH HEIGHT FRAMES ROUNDS THREADS IDS
+ *     tile_seconds MODEL RGB WIDTH HEIGHT FRAMES ROUNDS THREADS IDS [fast]
  *
  * RGB holds the bytes of one tile, [FRAMES, HEIGHT, WIDTH, 3]; FRAMES 0 is a picture. The tile is
  * encoded and decoded ROUNDS + 1 times, the first to warm up. A line for each of the others:
- * seconds of the clock and of the processors to encode, then to decode. IDS gets the ids, u32. */
+ * seconds of the clock and of the processors to encode, then to decode. IDS gets the ids, u32.
+ * `fast` allows 16-bit operands, as --precision does. */
 #include <tessera/tessera.h>
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 typedef struct seconds {
@@ -71,6 +73,7 @@ static int measure(char **argv, uint8_t *rgb, uint8_t *back, tsr_picture tile) {
     cs.threads = atoi(argv[7]);
     s.model = argv[1];
     s.device = "cpu";
+    if (argv[9]) s.precision = TSR_PRECISION_FAST;
     s.tile_width = (uint32_t)tile.width;
     s.tile_height = (uint32_t)tile.height;
     s.tile_frames = (uint32_t)tile.frames;
@@ -86,8 +89,9 @@ static int measure(char **argv, uint8_t *rgb, uint8_t *back, tsr_picture tile) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 9) {
-        fprintf(stderr, "usage: tile_seconds MODEL RGB WIDTH HEIGHT FRAMES ROUNDS THREADS IDS\n");
+    if (argc != 9 && (argc != 10 || strcmp(argv[9], "fast"))) {
+        fprintf(stderr,
+                "usage: tile_seconds MODEL RGB WIDTH HEIGHT FRAMES ROUNDS THREADS IDS [fast]\n");
         return 2;
     }
     const tsr_picture tile = {

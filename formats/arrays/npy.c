@@ -240,6 +240,23 @@ tsr_status tsr_npy_read(tsr_context *ctx, const char *path, tsr_tensor *tensor) 
     return status;
 }
 
+/* The header and the bytes behind it. */
+static tsr_status write_file(tsr_context *ctx, const char *path, const char *descr, int rank,
+                             const int64_t *dim, const void *data, size_t bytes) {
+    uint64_t shape[TSR_MAX_RANK];
+    char header[TSR_NPY_HEADER_BYTES];
+    for (int i = 0; i < rank; ++i)
+        shape[i] = (uint64_t)dim[i];
+    const size_t total = tsr_npy_header_make(descr, shape, rank, header);
+    tsr_out out;
+    tsr_status status = tsr_out_open(ctx, path, &out);
+    if (!status) status = tsr_out_write(ctx, &out, header, total);
+    if (!status) status = tsr_out_write(ctx, &out, data, bytes);
+    if (!status) status = tsr_out_commit(ctx, &out);
+    tsr_out_abandon(&out);
+    return status;
+}
+
 tsr_status tsr_npy_write(tsr_context *ctx, const char *path, const tsr_tensor *tensor) {
     static const struct {
         tsr_dtype dtype;
@@ -259,19 +276,62 @@ tsr_status tsr_npy_write(tsr_context *ctx, const char *path, const tsr_tensor *t
     if (tensor->rank < 1 || tensor->rank > TSR_MAX_RANK || count < 0 || (count && !tensor->data))
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "%s: wanted a host tensor", path);
 
-    uint64_t dim[TSR_MAX_RANK];
-    char header[TSR_NPY_HEADER_BYTES];
-    for (int i = 0; i < tensor->rank; ++i)
-        dim[i] = (uint64_t)tensor->dim[i];
-    const size_t total = tsr_npy_header_make(descr, dim, tensor->rank, header);
+    return write_file(ctx, path, descr, tensor->rank, tensor->dim, tensor->data,
+                      (size_t)count * tsr_dtype_bytes(tensor->dtype));
+}
 
-    tsr_out out;
-    tsr_status status = tsr_out_open(ctx, path, &out);
-    if (!status) status = tsr_out_write(ctx, &out, header, total);
-    if (!status)
-        status =
-            tsr_out_write(ctx, &out, tensor->data, (size_t)count * tsr_dtype_bytes(tensor->dtype));
-    if (!status) status = tsr_out_commit(ctx, &out);
-    tsr_out_abandon(&out);
+/* ---- float64 ---- */
+
+tsr_status tsr_npy_parse_doubles(tsr_context *ctx, const char *name, const void *bytes, size_t size,
+                                 tsr_npy_doubles *array) {
+    tsr_npy_header h;
+    *array = (tsr_npy_doubles){0};
+    tsr_status status = tsr_npy_describe(ctx, name, bytes, size, &h);
+    if (status) return status;
+    if (h.kind != 'f' || h.big || (h.bytes != 8 && h.bytes != 4) || (h.fortran && h.rank > 1))
+        return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
+                        "%s: descr: wanted <f8 or <f4 in C order, got %c%c%u%s", name,
+                        h.big ? '>' : '<', h.kind, h.units, h.fortran ? " in Fortran order" : "");
+    if (h.data_bytes != size - h.data_at)
+        return tsr_fail(ctx,
+                        h.data_bytes > size - h.data_at ? TSR_ERROR_TRUNCATED : TSR_ERROR_FORMAT,
+                        "%s: data: wanted %llu bytes, got %zu", name,
+                        (unsigned long long)h.data_bytes, size - h.data_at);
+    double *values = tsr_alloc(ctx, (size_t)h.elements + 1, sizeof *values, name);
+    if (!values) return TSR_ERROR_MEMORY;
+    const uint8_t *from = (const uint8_t *)bytes + h.data_at;
+    for (size_t i = 0; i < h.elements; ++i) {
+        float single;
+        if (h.bytes == 8) {
+            memcpy(&values[i], from + 8 * i, 8);
+            continue;
+        }
+        memcpy(&single, from + 4 * i, 4);
+        values[i] = (double)single;
+    }
+    *array = (tsr_npy_doubles){.values = values, .rank = h.rank, .count = (int64_t)h.elements};
+    for (int i = 0; i < h.rank; ++i)
+        array->dim[i] = (int64_t)h.dim[i];
+    return TSR_OK;
+}
+
+tsr_status tsr_npy_read_doubles(tsr_context *ctx, const char *path, tsr_npy_doubles *array) {
+    *array = (tsr_npy_doubles){0};
+    tsr_map map;
+    tsr_status status = tsr_map_open(ctx, path, &map);
+    if (status) return status;
+    status = tsr_npy_parse_doubles(ctx, path, map.bytes, map.size, array);
+    tsr_map_close(&map);
     return status;
+}
+
+tsr_status tsr_npy_write_doubles(tsr_context *ctx, const char *path, const double *values, int rank,
+                                 const int64_t *dim) {
+    size_t count = 1;
+    if (!values || rank < 1 || rank > TSR_MAX_RANK)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "%s: wanted an array of 1 to %d dimensions", path,
+                        TSR_MAX_RANK);
+    for (int i = 0; i < rank; ++i)
+        count *= (size_t)dim[i];
+    return write_file(ctx, path, "<f8", rank, dim, values, count * sizeof *values);
 }

@@ -40,4 +40,19 @@ tsr_status tsr_npy_parse(tsr_context *ctx, const char *name, const void *bytes, 
 /* Writes a host tensor; path "-" is stdout. Errors: UNSUPPORTED (dtype), writing errors. */
 tsr_status tsr_npy_write(tsr_context *ctx, const char *path, const tsr_tensor *tensor);
 
+/* An array of float64, as statistics of features are stored. */
+typedef struct tsr_npy_doubles {
+    double *values; /* of malloc; freed by the caller */
+    int rank;
+    int64_t dim[TSR_MAX_RANK], count;
+} tsr_npy_doubles;
+/* Reads an array of f8 or f4, every value as it is, C order. Errors: as tsr_npy_read. */
+tsr_status tsr_npy_read_doubles(tsr_context *ctx, const char *path, tsr_npy_doubles *array);
+/* Reads such an array from bytes in memory; `name` begins the detail text. */
+tsr_status tsr_npy_parse_doubles(tsr_context *ctx, const char *name, const void *bytes, size_t size,
+                                 tsr_npy_doubles *array);
+/* Writes an array of f8; path "-" is stdout. Errors: writing errors. */
+tsr_status tsr_npy_write_doubles(tsr_context *ctx, const char *path, const double *values, int rank,
+                                 const int64_t *dim);
+
 #endif

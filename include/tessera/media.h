@@ -15,6 +15,7 @@
 #ifndef TESSERA_MEDIA_H
 #define TESSERA_MEDIA_H
 
+#include <stddef.h>
 #include "status.h"
 
 #ifdef __cplusplus
@@ -366,8 +367,11 @@ typedef struct tsr_picture_write_settings {
     int quality;        /* of jpg, webp and avif, 1 (smallest) to 100 (nearest to the pixels);
                            ARGUMENT with the others, and with `lossless`. JPEG and AVIF keep chroma at
                            full resolution (4:4:4), WebP at half. Default 0: 95 */
-    int lossless; /* 1: webp and avif keep every pixel, as png, tiff and ppm always do; ARGUMENT
-                     with jpg. Default 0 */
+    int lossless;    /* 1: webp and avif keep every pixel, as png, tiff and ppm always do; ARGUMENT
+                        with jpg. Default 0 */
+    int half_chroma; /* 1: jpg keeps chroma at half of the resolution (4:2:0), as most programs
+                        write it unless told otherwise; not read by other formats. Default 0: 4:4:4
+                      */
 } tsr_picture_write_settings;
 
 /* Reads a picture file into *rgb, [*height, *width, 3], which the caller frees with free(). "-" is
@@ -381,6 +385,13 @@ tsr_status tsr_picture_read(tsr_context *ctx, const char *path, const uint8_t ba
  * TOO_LARGE (more pixels than the format holds), EXISTS, writing errors. */
 tsr_status tsr_picture_write(tsr_context *ctx, const char *path, int width, int height,
                              const uint8_t *rgb, const tsr_picture_write_settings *settings);
+/* Writes the same bytes to memory: *bytes [*size], which the caller frees with free(). What kind
+ * they are is settings->format alone; default png. Errors: ARGUMENT, UNSUPPORTED, TOO_LARGE,
+ * MEMORY.
+ */
+tsr_status tsr_picture_encode(tsr_context *ctx, int width, int height, const uint8_t *rgb,
+                              const tsr_picture_write_settings *settings, uint8_t **bytes,
+                              size_t *size);
 /* Says what tsr_picture_write would say without looking at pixels, and writes nothing: for before
  * the work begins. Errors: ARGUMENT, UNSUPPORTED, EXISTS. */
 tsr_status tsr_picture_write_check(tsr_context *ctx, const char *path,

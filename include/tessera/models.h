@@ -131,7 +131,8 @@ tsr_status tsr_model_convert(tsr_context *ctx, const char *input, const char *ou
 
 /* A family of models that this build can read. All texts have static storage. */
 typedef struct tsr_family_info {
-    uint32_t id;          /* number of the family in token files; 0: a tower */
+    uint32_t id;          /* number of the family in token files; 0: not a tokenizer */
+    const char *trade;    /* "tokenizer", "tower" or "judge" */
     const char *name;     /* "mosaic" */
     const char *about;    /* one line */
     const char *needs;    /* files that the family reads; NULL: not stated */
@@ -166,8 +167,8 @@ typedef struct tsr_model_check_report {
     uint64_t missing, misshapen, extra, other, unusable; /* faults of each tsr_check_kind */
     /* Memory of one tile in flight beside the program, in bytes; 0 unless the model opened. */
     uint64_t weight_bytes;               /* all weights as f32 */
-    uint64_t encode_bytes, decode_bytes; /* peak of the activations; of a tower, which does not
-                                            decode, encode_bytes alone */
+    uint64_t encode_bytes, decode_bytes; /* peak of the activations; of towers and judges, which
+                                            do not decode, encode_bytes alone */
 } tsr_model_check_report;
 
 /* Checks every tensor of a weight file, or of the weight file in a folder, against what its family

@@ -14,6 +14,7 @@ themselves.
 """
 from ._core import text as _text
 from ._native import lib as _lib
+from .clip import Clip, ClipFrame
 from .errors import (ArgumentError, DeviceError, Error, ExistsError, FileError, FormatError, InterruptedCallError,
                      ModelError, NoSpaceError, NotFoundError, OutOfMemoryError, StateError, Status, TokensError,
                      TooLargeError, UnsupportedError)
@@ -25,7 +26,7 @@ from .tokenizer import Encoded, Tokenizer
 #: Version of the library inside.
 __version__: str = _text(_lib.tsr_version())
 
-__all__ = ["ArgumentError", "DeviceError", "Encoded", "Error", "ExistsError", "FileError", "FormatError", "Header",
-           "InterruptedCallError", "Item", "ModelError", "NoSpaceError", "NotFoundError", "OutOfMemoryError",
-           "StateError", "Status", "Stream", "TokenFile", "Tokenizer", "TokensError", "TooLargeError",
-           "UnsupportedError", "open", "read_picture", "write", "write_picture"]
+__all__ = ["ArgumentError", "Clip", "ClipFrame", "DeviceError", "Encoded", "Error", "ExistsError", "FileError",
+           "FormatError", "Header", "InterruptedCallError", "Item", "ModelError", "NoSpaceError", "NotFoundError",
+           "OutOfMemoryError", "StateError", "Status", "Stream", "TokenFile", "Tokenizer", "TokensError",
+           "TooLargeError", "UnsupportedError", "open", "read_picture", "write", "write_picture"]

@@ -89,6 +89,16 @@ def as_picture(value: Any, field: str) -> np.ndarray:
     return np.ascontiguousarray(array)
 
 
+def as_picture_or_clip(value: Any, field: str) -> np.ndarray:
+    """One picture as `as_picture` has it, or a stretch of a video, uint8 [frames, height, width, 3]."""
+    array = as_array(value)
+    if array.ndim != 4:
+        return as_picture(array, field)
+    if array.dtype != np.uint8 or array.shape[3] != 3 or 0 in array.shape:
+        raise errors.ArgumentError(f"{field}: wanted uint8 [frames, height, width, 3], got {array.dtype} {list(array.shape)}")
+    return np.ascontiguousarray(array)
+
+
 def is_paths(pictures: Union[Sequence[Any], np.ndarray]) -> bool:
     """Whether a sequence holds files (paths, or their bytes) rather than arrays."""
     return not isinstance(pictures, np.ndarray) and not hasattr(pictures, "__dlpack__") and all(

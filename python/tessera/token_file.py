@@ -11,6 +11,7 @@ import numpy as np
 
 from . import errors
 from ._core import Context, Forked, c_path, c_text, ffi, lib, text
+from .clip import Clip
 from .item import AttributeValue, Header, Item, from_struct, read_attributes, write_attributes
 
 PathLike = Union[str, bytes, "os.PathLike[Any]"]
@@ -29,6 +30,7 @@ class TokenFile(Forked):
 
     header -- `Header`: what made the tokens
     attributes -- of the whole file: texts, integers and bytes by name
+    clips -- `Clip` objects: which items are frames of which video, with their times
     info -- sizes, counts and state, as in tsr_token_file_info of tessera/tokens.h
     path -- as it was given
 
@@ -200,6 +202,46 @@ class TokenFile(Forked):
                 self._context.check(lib.tsr_token_file_damage(self._file, i, data))
                 places.append((data.offset, text(data.detail)))
         return places
+
+    # ---- clips ----
+
+    @property
+    def clips(self) -> list[Clip]:
+        """The clips of the file, in order: items that are frames of a video. They read from the file, which
+        must stay open."""
+        found = []
+        data = ffi.new("tsr_token_clip *")
+        for index in range(self.info["clips"]):
+            with self._lock:
+                self._context.check(lib.tsr_token_file_clip(self._file, index, data))
+                found.append(Clip.from_c(index, data, self))
+        return found
+
+    def clip_of(self, which: Union[int, str]) -> Optional[tuple[Clip, range]]:
+        """The clip that an item (its index or key) belongs to, and the numbers of the frames in it that the item
+        holds; None where it belongs to none."""
+        item = self.find(which) if isinstance(which, str) else self._index(which)
+        if item is None:
+            raise KeyError(which)
+        clip, first, count = ffi.new("uint64_t *"), ffi.new("uint64_t *"), ffi.new("uint32_t *")
+        with self._lock:
+            status = lib.tsr_token_file_item_clip(self._file, item, clip, first, count)
+            if status == lib.TSR_ERROR_NOT_FOUND:
+                return None
+            self._context.check(status)
+        return self.clips[clip[0]], range(first[0], first[0] + count[0])
+
+    def _clip_place(self, clip: int, frame: int):
+        place = ffi.new("tsr_clip_place *")
+        with self._lock:
+            self._context.check(lib.tsr_token_file_clip_frame(self._file, clip, frame, place))
+        return place
+
+    def _clip_at(self, clip: int, seconds: float) -> int:
+        frame = ffi.new("uint64_t *")
+        with self._lock:
+            self._context.check(lib.tsr_token_file_clip_at(self._file, clip, seconds, frame))
+        return frame[0]
 
     # ---- ids of many items ----
 

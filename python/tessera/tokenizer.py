@@ -13,7 +13,7 @@ import numpy as np
 from . import errors
 from ._core import Context, Forked, Progress, Reporter, c_path, c_text, ffi, lib, text, value_of
 from .item import GEOMETRY, Header, Item, own_array, whole_numbers
-from .pictures import WHITE, as_array, as_picture, is_paths, read_picture
+from .pictures import WHITE, as_array, as_picture_or_clip, is_paths, read_picture
 
 #: Pictures: uint8 [B, H, W, 3], or a sequence of uint8 [H, W, 3], of paths, or of the bytes of files.
 Pictures = Union[np.ndarray, Sequence[Any]]
@@ -44,7 +44,7 @@ class _Engine:
             settings.device = self._text(c_text(options["device"]))
             settings.mask = self._text(None if options["mask"] is None else c_text(options["mask"]))
             settings.precision = value_of("tsr_precision", "precision", options["precision"])
-            settings.tile_width, settings.tile_height = options["tile"]
+            settings.tile_width, settings.tile_height, settings.tile_frames = (*options["tile"], 0)[:3]
             self.context.check(lib.tsr_tokenizer_open(self.context.pointer, self._slot, settings))
         except BaseException:
             self.context.close()
@@ -85,7 +85,8 @@ class _Engine:
         for one, picture, key in zip(inputs, pictures, keys):
             alive += [ffi.from_buffer("uint8_t[]", picture), ffi.new("char[]", c_text(key))]
             one.rgb, one.key = alive[-2], alive[-1]
-            one.height, one.width = picture.shape[:2]
+            one.height, one.width = picture.shape[-3:-1]
+            one.frames = picture.shape[0] if picture.ndim == 4 else 0
         ties = ffi.new("uint64_t *")
         try:
             self.context.check(lib.tsr_tokenizer_encode(self.tokenizer, inputs, count, settings, items, ties),
@@ -151,7 +152,8 @@ class Tokenizer(Forked):
     threads -- worker threads of each open model; None: one for each processor the process may use
     precision -- "f32", or "fast": 16-bit operands on devices that gain by it
     parallel -- how many calls run at once: each further one opens the model again, with its memory
-    tile -- (width, height) of a tile in pixels, for tokenizers over grids; (0, 0): as trained
+    tile -- (width, height) of a tile in pixels, for tokenizers over grids, of video also its frames:
+        (width, height, frames); 0: as trained
     memory_limit -- bytes that a call may plan for; 0: three quarters of what there is
     mask -- names of op variants and capabilities to leave out
 
@@ -163,7 +165,7 @@ class Tokenizer(Forked):
     """
 
     def __init__(self, model: Any = None, device: str = "auto", threads: Optional[int] = None, *,
-                 precision: str = "f32", parallel: int = 1, tile: tuple[int, int] = (0, 0), memory_limit: int = 0,
+                 precision: str = "f32", parallel: int = 1, tile: tuple[int, ...] = (0, 0), memory_limit: int = 0,
                  mask: Optional[str] = None):
         super().__init__()
         if parallel < 1:
@@ -269,7 +271,8 @@ class Tokenizer(Forked):
         """Encodes pictures: ids uint32 [B, n] and counts uint32 [B, tiles].
 
         pictures -- uint8 [B, H, W, 3] (numpy, or DLPack on the host; not copied), or a sequence of uint8
-            [H, W, 3], paths, or bytes of picture files
+            [H, W, 3], paths, or bytes of picture files; of tokenizers of video also stretches of one, [T, H, W, 3]
+            in a sequence or [B, T, H, W, 3], at most as many frames as a tile has
         tokens -- most ids of a tile, for nested ids; 0: no limit
         quality -- tolerated mean absolute error of a tile, 0..1, for tokenizers that predict it
         target -- ("psnr", 30.0), ("ssim", 0.9) or ("l1", 0.05): the fewest ids that reach it
@@ -322,8 +325,9 @@ class Tokenizer(Forked):
                 take: Callable[[Any], None]) -> tuple[Header, int]:
         if not isinstance(pictures, (np.ndarray, list, tuple)):
             pictures = as_array(pictures) if hasattr(pictures, "__dlpack__") else list(pictures)
-        if isinstance(pictures, np.ndarray) and pictures.ndim != 4:
-            raise errors.ArgumentError(f"pictures: wanted uint8 [B, H, W, 3], got {list(pictures.shape)}")
+        if isinstance(pictures, np.ndarray) and pictures.ndim not in (4, 5):
+            raise errors.ArgumentError(f"pictures: wanted uint8 [B, H, W, 3] or [B, T, H, W, 3], got "
+                                       f"{list(pictures.shape)}")
         count = len(pictures)
         files = is_paths(pictures)
         if keys is None:
@@ -341,7 +345,7 @@ class Tokenizer(Forked):
             if files:
                 arrays = _read_all(some, choices.get("background", WHITE))
             else:
-                arrays = [as_picture(each, f"picture {first + i}") for i, each in enumerate(some)]
+                arrays = [as_picture_or_clip(each, f"picture {first + i}") for i, each in enumerate(some)]
             with self._engine() as engine:
                 header, more = engine.encode(arrays, keys[first:first + at_once], dict(choices), take)
             ties += more
@@ -352,7 +356,8 @@ class Tokenizer(Forked):
     def decode(self, ids: Any, counts: Any = None, *, like: Union[Item, Sequence[Item], None] = None,
                header: Optional[Header] = None, progress: Optional[Progress] = None,
                **choices: Any) -> Union[np.ndarray, list[np.ndarray]]:
-        """Decodes tokens to uint8 [B, H, W, 3]; a list of [H, W, 3] where sizes differ.
+        """Decodes tokens to uint8 [B, H, W, 3]; a list of [H, W, 3] where sizes differ. Items of tokenizers of
+        video become [T, H, W, 3] each, with their frames.
 
         ids -- integers [B, n] or [n] as `encode` made them; or an `Item`, or a sequence of them
         counts -- tokens of each tile, [B, tiles] or [B]; None: every row is one tile of n tokens
@@ -379,7 +384,7 @@ class Tokenizer(Forked):
         settings = decode_settings(reporter, **choices)
         c_header = header.to_c()
         prepared = [item.to_c(header) for item in items]
-        sizes = [_size(c_header, data) for data, _alive in prepared]
+        sizes = [_size(c_header, data) for data, _alive in prepared]  # (frames,) height, width
         if not items:
             return np.zeros((0, header.tile_height, header.tile_width, 3), np.uint8)
         if len(set(sizes)) == 1:
@@ -413,7 +418,8 @@ class Tokenizer(Forked):
         geometry: dict[str, Any]
         if like is None:
             width, height = self.header.tile_width, self.header.tile_height
-            geometry = dict(source_width=width, source_height=height, width=width, height=height)
+            geometry = dict(source_width=width, source_height=height, width=width, height=height,
+                            frames=self.header.tile_frames)
         else:
             geometry = {name: getattr(like, name) for name in GEOMETRY}
         tiles = geometry.get("tile_columns", 1) * geometry.get("tile_rows", 1)
@@ -442,10 +448,10 @@ def _is_items(value: Any) -> bool:
                                                  (bool(value) and all(isinstance(each, Item) for each in value)))
 
 
-def _size(header, data) -> tuple[int, int]:
+def _size(header, data) -> tuple[int, ...]:
     width, height = ffi.new("int *"), ffi.new("int *")
     lib.tsr_item_size(header, data, width, height)
-    return height[0], width[0]
+    return (data.frames,) * (data.frames > 0) + (height[0], width[0])
 
 
 def _stack(rows: list[np.ndarray], least: int) -> np.ndarray:

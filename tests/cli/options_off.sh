@@ -9,17 +9,18 @@ trap 'rm -rf "$work"' EXIT
 # Headers that only those parts may ask for: here they are as good as absent.
 for header in dnnl.h oneapi/dnnl/dnnl.h volk.h vulkan/vulkan.h curl/curl.h jpeglib.h tiffio.h webp/decode.h webp/encode.h \
     webp/demux.h libavformat/avformat.h libavcodec/avcodec.h libavfilter/avfilter.h libavutil/imgutils.h libavutil/pixdesc.h \
-    gif_lib.h openjpeg.h avif/avif.h jxl/decode.h libheif/heif.h archive.h archive_entry.h; do
+    gif_lib.h openjpeg.h avif/avif.h jxl/decode.h libheif/heif.h archive.h archive_entry.h \
+    cairo.h pango/pangocairo.h fontconfig/fontconfig.h; do
     mkdir -p "$work/absent/$(dirname $header)"
     echo "#error $header is asked for" >"$work/absent/$header"
 done
 cmake -S "$source" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O0 -I$work/absent" \
-    -DTESSERA_VULKAN=OFF -DTESSERA_ONEDNN=OFF -DTESSERA_FETCH=OFF -DTESSERA_TESTS=ON \
+    -DTESSERA_VULKAN=OFF -DTESSERA_ONEDNN=OFF -DTESSERA_FETCH=OFF -DTESSERA_PANGO=OFF -DTESSERA_TESTS=ON \
     -DTESSERA_JPEG=OFF -DTESSERA_TIFF=OFF -DTESSERA_WEBP=OFF -DTESSERA_GIF=OFF -DTESSERA_JPEG2000=OFF \
-    -DTESSERA_AVIF=OFF -DTESSERA_JXL=OFF -DTESSERA_HEIF=OFF -DTESSERA_ARCHIVE=OFF -DTESSERA_VIDEO=OFF -DTESSERA_FFTW=OFF -DTESSERA_WERROR=ON >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+    -DTESSERA_AVIF=OFF -DTESSERA_JXL=OFF -DTESSERA_HEIF=OFF -DTESSERA_ARCHIVE=OFF -DTESSERA_VIDEO=OFF -DTESSERA_TESSERACT=OFF -DTESSERA_FFTW=OFF -DTESSERA_WERROR=ON >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 cmake --build "$work/build" >"$work/log" 2>&1 || { grep -E 'error|undefined|warning' "$work/log"; exit 1; }
 libraries=$(ldd "$work/build/tessera")
-for name in libjpeg libtiff libwebp libgif libopenjp2 libavif libjxl libheif libarchive libavformat libavcodec libavfilter dnnl libvulkan libcurl; do
+for name in libjpeg libtiff libwebp libgif libopenjp2 libavif libjxl libheif libarchive libavformat libavcodec libavfilter dnnl libvulkan libcurl libpango libcairo libfontconfig; do
     if grep -q "$name" <<<"$libraries"; then
         echo "still linked: $(grep "$name" <<<"$libraries")"
         exit 1
@@ -41,6 +42,22 @@ grep -q "a.tar: wanted pictures, got a tar archive (this build was made without 
 message=$("$work/build/tessera" frames "$source/tests/golden/video-in/timing/one-frame.mp4" 2>&1) && { echo "frames of a video must fail"; exit 1; }
 grep -q "this build was made without FFmpeg; -DTESSERA_VIDEO=ON brings it" <<<"$message" || { echo "frames of a video: got $message"; exit 1; }
 [ "$("$work/build/tessera" frames "$work/samples" -q | wc -l)" -gt 2 ] || { echo "frames of a folder: wanted some"; exit 1; }
+# Without pango a sheet has no labels and says so, pages of text are refused, and a plot is SVG.
+message=$("$work/build/tessera" sheet "$work/samples/weave.png" -o "$work/sheet.png" -k 4 --device cpu 2>&1) || { echo "sheet: got $message"; exit 1; }
+grep -q "labels are left out: this build was made without pango" <<<"$message" || { echo "sheet: got $message"; exit 1; }
+message=$("$work/build/tessera" pages -o "$work/pages" 2>&1) && { echo "pages must fail"; exit 1; }
+grep -q "this build was made without pango; -DTESSERA_PANGO=ON brings it$" <<<"$message" || { echo "pages: got $message"; exit 1; }
+[ ! -e "$work/pages" ] || { echo "pages: wanted no folder"; exit 1; }
+python3 - "$work/set.safetensors" <<'END'
+import json, struct, sys
+head = json.dumps({"features": {"dtype": "F32", "shape": [8, 2], "data_offsets": [0, 64]}}).encode()
+head += b" " * (-len(head) % 8)
+open(sys.argv[1], "wb").write(struct.pack("<Q", len(head)) + head + struct.pack("<16f", *[i % 5 + 1 for i in range(16)]))
+END
+message=$("$work/build/tessera" reduce "$work/set.safetensors" --compare --op diverse-maxmin:k=3 -o "$work/plot.png" 2>&1) && { echo "a plot as PNG must fail"; exit 1; }
+grep -q "plot.png: this build was made without pango.*; a plot is also written as .svg$" <<<"$message" || { echo "plot: got $message"; exit 1; }
+"$work/build/tessera" reduce "$work/set.safetensors" --compare --op diverse-maxmin:k=3 -o "$work/plot.svg" >/dev/null || { echo "a plot as SVG must work"; exit 1; }
+grep -q "diverse-maxmin:k=3</text>" "$work/plot.svg" || { echo "plot.svg: wanted the chain's name"; exit 1; }
 # Without libcurl fetch still says what to get and where to put it.
 message=$("$work/build/tessera" fetch titok-s128 --to "$work/models" 2>&1) && { echo "fetch without libcurl must fail"; exit 1; }
 grep -q "no libcurl; get https://.*model.safetensors.*$work/models/model.safetensors" <<<"$message" ||

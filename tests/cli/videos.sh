@@ -50,6 +50,15 @@ is "items of a folder" 3 "$("$TESSERA" info folder.tess | awk '$1 == "items" {pr
 "$TESSERA" decode times.tess -o back.mkv --device cpu -q || complain "decode of a clip"
 is "times of a clip that was decoded" "$("$TESSERA" frames "$clips/timing/vfr.mkv" -q | awk 'NR > 1 {print $1, $2}')" \
     "$("$TESSERA" frames back.mkv -q | awk 'NR > 1 {print $1, $2}')"
+# Through a folder, too, whose frames.json has them; a frame that is taken out leaves the others theirs.
+"$TESSERA" decode times.tess -o pictures/ --device cpu -q || complain "decode of a clip to a folder"
+"$TESSERA" encode --as-video pictures -o again.tess --device cpu -q || complain "encode of that folder"
+clip_times() { "$TESSERA" info "$1" --json | grep -E '"(time|first_seconds|last_seconds|constant)":'; }
+is "times of a clip through a folder" "$(clip_times times.tess)" "$(clip_times again.tess)"
+rm pictures/frame_000003.png
+left=$("$TESSERA" frames pictures 2>said | awk 'NR > 1 {print $2}')
+is "times without a frame" "$("$TESSERA" frames "$clips/timing/vfr.mkv" -q | awk 'NR > 1 && NR != 4 {print $2}')" "$left"
+grep -q 'frames.json: 1 of the 16 frames are not there' said || complain "a frame that is gone: $(cat said)"
 
 # A tokenizer of video gets as many frames an item as its tiles have; the last item has what is left.
 for model in "emu3/tiny 4" "cosmos/dv8x16x16-tiny 9"; do

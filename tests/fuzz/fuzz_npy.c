@@ -20,6 +20,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         abort();
     }
     free(t.data);
+    tsr_npy_doubles doubles;
+    double sum = 0;
+    if (tsr_npy_parse_doubles(ctx, "fuzz", data, size, &doubles) && doubles.values) abort();
+    for (int64_t i = 0; i < doubles.count; ++i)
+        sum += doubles.values[i];
+    (void)sum;
+    free(doubles.values);
     alloc_fail_at(size % 16);
     tsr_npy_parse(ctx, "fuzz", data, size, &t);
     alloc_fail_at(-1);

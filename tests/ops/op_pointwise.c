@@ -49,6 +49,8 @@ static double exact(const recipe *r, double a, double b) {
         return isnan(a) || isnan(b) ? NAN : a < b ? a : b;
     case 10 + TSR_BINARY_MAX:
         return isnan(a) || isnan(b) ? NAN : a > b ? a : b;
+    case 10 + TSR_BINARY_PRELU:
+        return a > 0 ? a : a * b;
     default:
         return a * (double)r->multiply + (double)r->add;
     }
@@ -103,7 +105,7 @@ START_TEST(unary_of_every_kind) {
 END_TEST
 
 START_TEST(binary_repeats_the_second_operand) {
-    for (int kind = TSR_BINARY_ADD; kind <= TSR_BINARY_MAX; ++kind)
+    for (int kind = TSR_BINARY_ADD; kind <= TSR_BINARY_PRELU; ++kind)
         for (int s = 0; s < SHAPES; s += 2) {
             try_shape((recipe){1, kind, 0, 0}, 3, shapes[s], 3, shapes[s]);
             try_shape((recipe){1, kind, 0, 0}, 3, shapes[s], 2, shapes[s] + 1);

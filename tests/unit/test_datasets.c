@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <tessera/datasets.h>
 #include <unistd.h>
-#include "datasets/json_text.h"
+#include "formats/json_text.h"
 #include "datasets/key_set.h"
 #include "testing.h"
 

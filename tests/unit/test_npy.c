@@ -176,4 +176,45 @@ START_TEST(reads_what_numpy_wrote) {
 }
 END_TEST
 
-TEST_MAIN("npy", round_trips, converts, refuses, every_truncation, reads_what_numpy_wrote)
+START_TEST(doubles_stay_doubles) {
+    open_context();
+    const double values[4] = {0.1, -1e300, 3, 0x1p-1074};
+    char path[] = "/tmp/tessera-npy-XXXXXX";
+    tsr_npy_doubles got;
+    close(mkstemp(path));
+    ck_assert_int_eq(tsr_npy_write_doubles(ctx, path, values, 2, (int64_t[]){2, 2}), TSR_OK);
+    ck_assert_int_eq(tsr_npy_read_doubles(ctx, path, &got), TSR_OK);
+    ck_assert(got.count == 4 && got.rank == 2 && got.dim[1] == 2);
+    ck_assert_mem_eq(got.values, values, sizeof values);
+    free(got.values);
+    unlink(path);
+    ck_assert_int_eq(tsr_npy_read_doubles(ctx, path, &got), TSR_ERROR_NOT_FOUND);
+    ck_assert_ptr_null(got.values);
+    static const struct {
+        const char *header;
+        size_t bytes;
+        tsr_status status;
+    } cases[] = {
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", 8, TSR_OK},
+        {"{'descr': '<f8', 'fortran_order': False, 'shape': (2,), }", 15, TSR_ERROR_TRUNCATED},
+        {"{'descr': '<f8', 'fortran_order': False, 'shape': (2,), }", 17, TSR_ERROR_FORMAT},
+        {"{'descr': '>f8', 'fortran_order': False, 'shape': (2,), }", 16, TSR_ERROR_UNSUPPORTED},
+        {"{'descr': '<i4', 'fortran_order': False, 'shape': (2,), }", 8, TSR_ERROR_UNSUPPORTED},
+        {"{'descr': '<f8', 'fortran_order': True, 'shape': (1, 2), }", 16, TSR_ERROR_UNSUPPORTED},
+    };
+    const float two[5] = {.5f, -2.25f, 0, 0, 0};
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        size_t size;
+        uint8_t *file = make(cases[i].header, two, cases[i].bytes, &size);
+        ck_assert_int_eq(tsr_npy_parse_doubles(ctx, "x.npy", file, size, &got), cases[i].status);
+        free(file);
+        if (!cases[i].status)
+            ck_assert(got.count == 2 && got.values[0] == .5 && got.values[1] == -2.25);
+        free(got.values);
+    }
+    tsr_context_close(&ctx);
+}
+END_TEST
+
+TEST_MAIN("npy", doubles_stay_doubles, round_trips, converts, refuses, every_truncation,
+          reads_what_numpy_wrote)

@@ -53,4 +53,37 @@ START_TEST(failures_stick) {
 }
 END_TEST
 
-TEST_MAIN("scratch", arrays, failures_stick)
+/* With `reuse` arrays come back as if they were new, whatever was in them and however large they
+ * were; without a context, too. */
+START_TEST(arrays_return) {
+    tsr_context *ctx = open_context(1 << 26);
+    for (int turn = 0; turn < 6; ++turn) {
+        tsr_scratch s = {.ctx = ctx, .reuse = true}, none = {.reuse = true};
+        const size_t n = ((size_t)1 << 20) + (size_t)(turn % 3) * 70000;
+        uint8_t *zeroed = tsr_scratch_take(&s, n, 1, "zeroed");
+        uint8_t *raw = tsr_scratch_take_raw(&s, n / 2, 1, "raw");
+        ck_assert_ptr_nonnull(zeroed);
+        ck_assert_ptr_nonnull(raw);
+        ck_assert(raw + n / 2 <= zeroed || zeroed + n <= raw);
+        for (size_t i = 0; i < n; ++i)
+            ck_assert_uint_eq(zeroed[i], 0);
+        memset(zeroed, 0xA5, n);
+        memset(raw, 0x5A, n / 2);
+        ck_assert_ptr_nonnull(tsr_scratch_take(&none, n, 1, "without a context"));
+        tsr_scratch_free(&none);
+        tsr_scratch_free(&s);
+        ck_assert_uint_le(ctx->kept_bytes, 1 << 25);
+    }
+    /* More than is kept pushes out what has waited longest. */
+    tsr_scratch s = {.ctx = ctx, .reuse = true};
+    for (int i = 0; i < 5; ++i)
+        ck_assert_ptr_nonnull(tsr_scratch_take_raw(&s, 10 << 20, 1, "large"));
+    tsr_scratch_free(&s);
+    ck_assert_uint_le(ctx->kept_bytes, 1 << 25);
+    tsr_scratch_forget(ctx);
+    ck_assert_uint_eq(ctx->kept_bytes, 0);
+    tsr_context_close(&ctx);
+}
+END_TEST
+
+TEST_MAIN("scratch", arrays, failures_stick, arrays_return)

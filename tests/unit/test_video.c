@@ -275,6 +275,66 @@ START_TEST(folders) {
 }
 END_TEST
 
+/* What decoding writes beside frames gives them their times back. */
+START_TEST(folders_with_times) {
+    static const struct {
+        const char *json, *message;
+    } bad[] = {
+        {"", "frames.json: byte 0: wanted a value"},
+        {"{\"frames\": [{\"file\": \"a.ppm\", \"pts\": 0}]}",
+         "wanted \"time_base\" and \"frames\""},
+        {"{\"time_base\": \"1/10\", \"frames\": []}", "wanted \"time_base\" and \"frames\""},
+        {"{\"time_base\": \"1/0\"}", "wanted a fraction of seconds"},
+        {"{\"time_base\": \"1/10\", \"rate\": \"25\"}", "wanted a fraction like \"25/1\""},
+        {"{\"time_base\": \"1/10\", \"frames\": [{\"file\": \"a.ppm\"}]}", "a frame with \"file\""},
+        {"{\"time_base\": \"1/10\", \"frames\": [{\"file\": \"a.ppm\", \"pts\": 1.5}]}",
+         "byte 59: wanted a whole number"},
+        {"{\"time_base\": \"1/10\", \"frames\": [{\"file\": \"a.ppm\", \"pts\": 3}, "
+         "{\"file\": \"b.ppm\", \"pts\": 3}]}",
+         "wanted pts that rise"},
+        {"{\"time_base\": \"1/10\", \"frames\": [{\"file\": \"a.ppm\", \"pts\": 3}, "
+         "{\"file\": \"a.ppm\", \"pts\": 4}]}",
+         "wanted each file once, got a.ppm twice"},
+        {"{\"time_base\": \"1/10\", \"frames\": [{\"file\": \"a.ppm\", \"pts\": 3}]}",
+         "wanted a time for each picture, got none for b.ppm"},
+        {"{\"time_base\": \"1/10\", \"frames\": [{\"file\": \"a.ppm\", \"pts\": 3}], \"frames\": "
+         "[]}",
+         "wanted one list of frames"},
+        {"{\"time_base\": \"1/10\", \"frames\": [{\"file\": \"a.ppm\", \"pts\": "
+         "2305843009213693952}]}",
+         "a pts of -2^60 to 2^60"},
+    };
+    static const char good[] =
+        "{\"time_base\": \"1001/24000\", \"rate\": \"24000/1001\", \"frames\": ["
+        "{\"file\": \"b.ppm\", \"pts\": -4, \"duration\": 3}, "
+        "{\"file\": \"gone.ppm\", \"pts\": 2}, {\"file\": \"a.ppm\", \"pts\": 7}]}";
+    open_context();
+    ck_assert_ptr_nonnull(mkdtemp(strcpy(folder, "/tmp/tessera-video-XXXXXX")));
+    write_grey("a.ppm", 30);
+    write_grey("b.ppm", 10);
+    write_file("frames.json", good, sizeof good - 1);
+    tsr_video *video = NULL;
+    const tsr_video_frame *f = NULL;
+    ck_assert_int_eq(tsr_video_open(ctx, folder, NULL, &video), TSR_OK);
+    const tsr_video_info *info = tsr_video_properties(video);
+    ck_assert(info->time_base.num == 1001 && info->time_base.den == 24000 && !info->rate_assumed);
+    ck_assert(info->rate.num == 24000 && info->start == -4 && info->header_frames == 2);
+    ck_assert(!tsr_video_next(video, &f) && f && f->rgb[0] == 10 && f->pts == -4);
+    ck_assert_int_eq(f->duration, 3);
+    ck_assert(!tsr_video_next(video, &f) && f && f->rgb[0] == 30 && f->pts == 7);
+    ck_assert_int_eq(f->duration, 11);
+    ck_assert(!tsr_video_next(video, &f) && !f);
+    ck_assert_int_eq(tsr_video_seek(video, 6), TSR_OK);
+    ck_assert(!tsr_video_next(video, &f) && f->pts == -4);
+    tsr_video_close(&video);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; ++i) {
+        write_file("frames.json", bad[i].json, strlen(bad[i].json));
+        refused(folder, NULL, TSR_ERROR_FORMAT, bad[i].message, 0);
+    }
+    tsr_context_close(&ctx);
+}
+END_TEST
+
 /* One luma of 81, chroma 90 and 240: a red of BT.601 limited; by hand from the formula. */
 START_TEST(untagged_colours) {
     open_context();
@@ -432,7 +492,7 @@ static const char *need_video(void) {
 #endif
 }
 
-TEST_PARTS("video", PART(own, NULL, folders, recognised),
+TEST_PARTS("video", PART(own, NULL, folders, folders_with_times, recognised),
            PART(files, need_video, same_for_every_thread_and_memory, seeks_exactly,
                 damage_comes_behind_whole_frames, limits, playlists, untagged_colours, deinterlaced,
                 choices))

@@ -3,7 +3,7 @@
  * video, clip.mkv, which keeps every pixel. They are made rather than kept: the repository stays
  * small, and nobody's rights are touched. */
 #include <tessera/tessera.h>
-#include "../stroke_font.h"
+#include "stroke_font.h"
 #include "canvas.h"
 #include "moving.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* moving.c: see moving.h. */
 #include "moving.h"
-#include "../stroke_font.h"
+#include "stroke_font.h"
 #include "canvas.h"
 
 #include <math.h>

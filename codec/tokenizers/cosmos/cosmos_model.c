@@ -9,7 +9,6 @@
 #include "cosmos_model.h"
 #include "../../../compute/arena.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,45 +67,15 @@ void tsr_cosmos_close(cosmos **model) {
 /* Arguments of a program. */
 typedef struct arguments {
     int64_t frames; /* of a clip, as the program gets them */
-    const cosmos_trace *trace;
+    const tsr_layer_trace *trace;
 } arguments;
 
 typedef struct walk {
     tsr_run *r;
     const cosmos *c;
-    const cosmos_trace *trace; /* NULL: none */
-    tsr_tensor **seen;         /* [trace->count] */
-    int64_t frames;            /* T of the map */
+    tsr_layer_view view;
+    int64_t frames; /* T of the map */
 } walk;
-
-/* Whether a layer is looked at: its place among the outputs, or -1. */
-static int place_of(const walk *w, const char *format, va_list args) {
-    char name[160];
-    if (!w->trace) return -1;
-    vsnprintf(name, sizeof name, format, args);
-    for (int i = 0; i < w->trace->count; ++i)
-        if (!strcmp(w->trace->names[i], name)) return i;
-    return -1;
-}
-
-/* A layer's output; returns it. */
-static tsr_tensor *see(walk *w, tsr_tensor *x, const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    const int at = place_of(w, format, args);
-    va_end(args);
-    if (at >= 0) w->seen[at] = x;
-    return x;
-}
-
-static tsr_scope open_scope(walk *w) {
-    return tsr_scope_open(w->r);
-}
-
-/* Ends a part: its other activations may go, but those that are looked at may not. */
-static tsr_tensor *close_scope(walk *w, tsr_scope scope, tsr_tensor *x) {
-    return w->trace ? x : tsr_scope_close(w->r, scope, x);
-}
 
 static tsr_tensor *conv_time(walk *w, const tsr_tensor *x, const tsr_conv_layer *l,
                              const tsr_tensor *residual) {
@@ -118,70 +87,51 @@ static tsr_tensor *conv_time(walk *w, const tsr_tensor *x, const tsr_conv_layer 
 /* 3x3; in clips over space and then over time. */
 static tsr_tensor *conv(walk *w, const tsr_tensor *x, const cosmos_conv *c,
                         const tsr_tensor *residual, const char *name) {
-    const tsr_conv_spec spec = {.bias = c->space.bias,
-                                .top = 1,
-                                .left = 1,
-                                .bottom = 1,
-                                .right = 1,
-                                .residual = c->time.weight ? NULL : residual};
-    tsr_tensor *y = tsr_conv2d(w->r, x, c->space.weight, &spec);
+    tsr_tensor *y = tsr_conv_same(w->r, x, &c->space, false, c->time.weight ? NULL : residual);
     if (!c->time.weight) return y;
-    return conv_time(w, see(w, y, "%s.0", name), &c->time, residual);
+    return conv_time(w, tsr_layer_see(&w->view, y, "%s.0", name), &c->time, residual);
 }
 
 static tsr_tensor *norm(walk *w, const tsr_tensor *x, const tsr_conv_layer *l, tsr_activation act) {
-    return tsr_group_norm(
-        w->r, x,
-        &(tsr_group_norm_spec){
-            .gamma = l->weight, .beta = l->bias, .groups = w->c->groups, .eps = 1e-6f, .act = act});
+    return tsr_conv_norm(w->r, x, l, w->c->groups, act);
 }
 
 /* Norm and swish; the norm alone is what is looked at. */
 static tsr_tensor *norm_swish(walk *w, const tsr_tensor *x, const tsr_conv_layer *l,
                               const char *name) {
-    if (!w->trace) return norm(w, x, l, TSR_ACT_SILU);
-    return tsr_unary(w->r, see(w, norm(w, x, l, TSR_ACT_NONE), "%s", name), TSR_ACT_SILU);
+    if (!w->view.trace) return norm(w, x, l, TSR_ACT_SILU);
+    return tsr_unary(w->r, tsr_layer_see(&w->view, norm(w, x, l, TSR_ACT_NONE), "%s", name),
+                     TSR_ACT_SILU);
 }
 
 static tsr_tensor *run_resnet(walk *w, const cosmos_resnet *n, tsr_tensor *x, const char *name) {
-    const tsr_scope scope = open_scope(w);
+    const tsr_scope scope = tsr_scope_open(w->r);
     char part[128];
     snprintf(part, sizeof part, "%s.norm1", name);
     tsr_tensor *y = norm_swish(w, x, &n->norm1, part);
     snprintf(part, sizeof part, "%s.conv1", name);
-    y = see(w, conv(w, y, &n->conv1, NULL, part), "%s", part);
+    y = tsr_layer_see(&w->view, conv(w, y, &n->conv1, NULL, part), "%s", part);
     y = norm(w, y, &n->norm2, TSR_ACT_SILU);
     const tsr_tensor *straight = n->shortcut.weight ? tsr_conv_one(w->r, x, &n->shortcut) : x;
     snprintf(part, sizeof part, "%s.conv2", name);
     y = conv(w, y, &n->conv2, straight, part);
-    return see(w, close_scope(w, scope, y), "%s", name);
-}
-
-static tsr_tensor *project(walk *w, const tsr_tensor *x, const tsr_conv_layer *l,
-                           const tsr_tensor *add) {
-    return tsr_linear(w->r, x, l->weight, &(tsr_epilogue){.bias = l->bias, .residual = add});
+    return tsr_layer_see(&w->view, tsr_layer_close(&w->view, w->r, scope, y), "%s", name);
 }
 
 /* x + attention over the places of a frame, or over the frames at a place. */
 static tsr_tensor *attend(walk *w, const tsr_conv_attention *a, tsr_tensor *x, bool over_time) {
-    const int64_t flat[3] = {x->dim[0], x->dim[1] * x->dim[2], x->dim[3]};
-    const tsr_tensor whole = *x;
-    tsr_tensor *y = tsr_reshape(w->r, norm(w, x, &a->norm, TSR_ACT_NONE), 3, flat);
-    tsr_tensor *q = project(w, y, &a->query, NULL), *k = project(w, y, &a->key, NULL);
-    tsr_tensor *v = project(w, y, &a->value, NULL);
-    y = over_time ? tsr_causal_attention(w->r, q, k, v, w->frames)
-                  : tsr_attention(w->r, q, k, v, &(tsr_attention_spec){.heads = 1});
-    y = project(w, y, &a->out, tsr_reshape(w->r, x, 3, flat));
-    return tsr_reshape(w->r, y, whole.rank, whole.dim);
+    return tsr_conv_attend(w->r, a, x, norm(w, x, &a->norm, TSR_ACT_NONE),
+                           over_time ? tsr_causal_attention : NULL, w->frames);
 }
 
 static tsr_tensor *run_attention(walk *w, const cosmos_attention *a, tsr_tensor *x,
                                  const char *name) {
     if (!a->space.norm.weight) return x;
-    const tsr_scope scope = open_scope(w);
+    const tsr_scope scope = tsr_scope_open(w->r);
     x = attend(w, &a->space, x, false);
-    if (a->time.norm.weight) x = attend(w, &a->time, see(w, x, "%s.0", name), true);
-    return see(w, close_scope(w, scope, x), "%s", name);
+    if (a->time.norm.weight)
+        x = attend(w, &a->time, tsr_layer_see(&w->view, x, "%s.0", name), true);
+    return tsr_layer_see(&w->view, tsr_layer_close(&w->view, w->r, scope, x), "%s", name);
 }
 
 static tsr_tensor *run_middle(walk *w, const cosmos_half *h, tsr_tensor *x, const char *half) {
@@ -212,7 +162,7 @@ static tsr_tensor *run_end(walk *w, const cosmos_half *h, tsr_tensor *x, const c
     snprintf(name, sizeof name, "%s.norm_out", half);
     x = norm_swish(w, x, &h->norm_out, name);
     snprintf(name, sizeof name, "%s.conv_out", half);
-    return see(w, conv(w, x, &h->conv_out, NULL, name), "%s", name);
+    return tsr_layer_see(&w->view, conv(w, x, &h->conv_out, NULL, name), "%s", name);
 }
 
 /* ---- encoder ---- */
@@ -242,11 +192,11 @@ static tsr_tensor *halve_time(walk *w, tsr_tensor *x, const tsr_conv_layer *l) {
 }
 
 static tsr_tensor *downsample(walk *w, const cosmos_resize *s, tsr_tensor *x) {
-    const tsr_scope scope = open_scope(w);
+    const tsr_scope scope = tsr_scope_open(w->r);
     if (s->space) x = halve_space(w, x, &s->conv[0]);
     if (s->time) x = halve_time(w, x, &s->conv[1]);
     if (w->c->clip && (s->space || s->time)) x = tsr_conv_one(w->r, x, &s->conv[2]);
-    return close_scope(w, scope, x);
+    return tsr_layer_close(&w->view, w->r, scope, x);
 }
 
 /* planes [B*T, 3, H, W], with the first frame so often that the wavelets get whole patches ->
@@ -256,13 +206,15 @@ static tsr_tensor *run_encoder(walk *w, tsr_tensor *planes) {
     const cosmos_half *h = &c->encoder;
     tsr_tensor *x = tsr_haar_split(w->r, &c->haar, planes); /* [B*T', H/p, W/p, 3p^2 or 3p^3] */
     if (c->clip) w->frames /= c->haar.patch;
-    see(w, x, "encoder.patcher%s", c->clip ? "3d" : "");
-    x = see(w, conv(w, x, &h->conv_in, NULL, "encoder.conv_in"), "encoder.conv_in");
+    tsr_layer_see(&w->view, x, "encoder.patcher%s", c->clip ? "3d" : "");
+    x = tsr_layer_see(&w->view, conv(w, x, &h->conv_in, NULL, "encoder.conv_in"),
+                      "encoder.conv_in");
     for (int i = 0; i < h->levels; ++i) {
-        const tsr_scope scope = open_scope(w);
+        const tsr_scope scope = tsr_scope_open(w->r);
         x = run_resnets(w, h, i, x, "encoder.down");
-        x = see(w, downsample(w, &h->level[i].resize, x), "encoder.down.%d.downsample", i);
-        x = close_scope(w, scope, x);
+        x = tsr_layer_see(&w->view, downsample(w, &h->level[i].resize, x),
+                          "encoder.down.%d.downsample", i);
+        x = tsr_layer_close(&w->view, w->r, scope, x);
     }
     x = run_middle(w, h, x, "encoder");
     x = run_end(w, h, x, "encoder"); /* [B*t, h, w, z] */
@@ -272,7 +224,7 @@ static tsr_tensor *run_encoder(walk *w, tsr_tensor *planes) {
 /* ---- decoder ---- */
 
 static tsr_tensor *upsample(walk *w, const cosmos_resize *s, tsr_tensor *x) {
-    const tsr_scope scope = open_scope(w);
+    const tsr_scope scope = tsr_scope_open(w->r);
     const bool clip = w->c->clip;
     if (s->time) { /* 1 + m frames to 1 + 2m: every frame twice, but the first */
         if (w->frames > 1) {
@@ -285,31 +237,26 @@ static tsr_tensor *upsample(walk *w, const cosmos_resize *s, tsr_tensor *x) {
     }
     if (s->space) {
         const tsr_conv_layer *l = &s->conv[clip]; /* conv2 of clips */
-        x = tsr_conv2d(w->r, x, l->weight,
-                       &(tsr_conv_spec){.bias = l->bias,
-                                        .top = 1,
-                                        .left = 1,
-                                        .bottom = 1,
-                                        .right = 1,
-                                        .upsample = true,
-                                        .residual = clip ? tsr_double(w->r, x) : NULL});
+        x = tsr_conv_same(w->r, x, l, true, clip ? tsr_double(w->r, x) : NULL);
     }
     if (clip && (s->space || s->time)) x = tsr_conv_one(w->r, x, &s->conv[2]);
-    return close_scope(w, scope, x);
+    return tsr_layer_close(&w->view, w->r, scope, x);
 }
 
 /* latents [B*t, h, w, channels] -> planes [B*T, 3, H, W]. */
 static tsr_tensor *run_decoder(walk *w, tsr_tensor *x) {
     const cosmos *c = w->c;
     const cosmos_half *h = &c->decoder;
-    x = see(w, tsr_conv_one(w->r, x, &c->post_quant), "post_quant_conv");
-    x = see(w, conv(w, x, &h->conv_in, NULL, "decoder.conv_in"), "decoder.conv_in");
+    x = tsr_layer_see(&w->view, tsr_conv_one(w->r, x, &c->post_quant), "post_quant_conv");
+    x = tsr_layer_see(&w->view, conv(w, x, &h->conv_in, NULL, "decoder.conv_in"),
+                      "decoder.conv_in");
     x = run_middle(w, h, x, "decoder");
     for (int i = h->levels - 1; i >= 0; --i) {
-        const tsr_scope scope = open_scope(w);
+        const tsr_scope scope = tsr_scope_open(w->r);
         x = run_resnets(w, h, i, x, "decoder.up");
-        x = see(w, upsample(w, &h->level[i].resize, x), "decoder.up.%d.upsample", i);
-        x = close_scope(w, scope, x);
+        x = tsr_layer_see(&w->view, upsample(w, &h->level[i].resize, x), "decoder.up.%d.upsample",
+                          i);
+        x = tsr_layer_close(&w->view, w->r, scope, x);
     }
     x = run_end(w, h, x, "decoder");      /* [B*T', H/p, W/p, 3p^2 or 3p^3] */
     x = tsr_haar_join(w->r, &c->haar, x); /* [B*T'*p, 3, H, W] */
@@ -325,7 +272,7 @@ static tsr_tensor *run_decoder(walk *w, tsr_tensor *x) {
 
 static walk start(tsr_run *r, const cosmos *c, tsr_tensor **seen) {
     const arguments *a = tsr_run_args(r);
-    return (walk){.r = r, .c = c, .trace = a->trace, .seen = seen, .frames = a->frames};
+    return (walk){.r = r, .c = c, .view = {a->trace, seen}, .frames = a->frames};
 }
 
 /* in: planes. out: latents [N, channels]; of discrete models also bounded [N, 6] and ids [N]; then
@@ -356,15 +303,9 @@ static int64_t variant_of(const arguments *a) {
     return a->frames + (a->trace ? a->trace->variant << 20 : 0);
 }
 
-static int add_trace(const cosmos_trace *trace, tsr_tensor *out, int count) {
-    for (int i = 0; trace && i < trace->count; ++i)
-        out[count++] = trace->out[i];
-    return count;
-}
-
 tsr_status tsr_cosmos_encode(const cosmos *c, const float *planes, int64_t count, int64_t frames,
                              int64_t height, int64_t width, float *z, float *bounded, int32_t *ids,
-                             const cosmos_trace *trace) {
+                             const tsr_layer_trace *trace) {
     const int64_t copies = c->clip ? c->haar.patch - 1 : 0, t = tsr_cosmos_times(c, frames);
     const int64_t n = count * t * (height / c->factor) * (width / c->factor), d = c->channels;
     const size_t frame = (size_t)(3 * height * width);
@@ -396,14 +337,14 @@ tsr_status tsr_cosmos_encode(const cosmos *c, const float *planes, int64_t count
                                  .name = "cosmos encode"};
     if (!status)
         status = tsr_execute(c->device, &program, &in, 1, out,
-                             add_trace(trace, out, c->continuous ? 1 : 3));
+                             tsr_layer_trace_add(trace, out, c->continuous ? 1 : 3));
     tsr_scratch_free(&s);
     return status;
 }
 
 tsr_status tsr_cosmos_decode(const cosmos *c, const int32_t *ids, const float *latents,
                              int64_t count, int64_t frames, int64_t height, int64_t width,
-                             float *planes, const cosmos_trace *trace) {
+                             float *planes, const tsr_layer_trace *trace) {
     const int64_t t = tsr_cosmos_times(c, frames), h = height / c->factor, w = width / c->factor;
     const arguments args = {.frames = t, .trace = trace};
     const tsr_tensor in = c->continuous ? tsr_host_tensor(TSR_DTYPE_F32, (float *)latents, 4,
@@ -417,5 +358,5 @@ tsr_status tsr_cosmos_decode(const cosmos *c, const int32_t *ids, const float *l
                                  .args = &args,
                                  .variant = variant_of(&args),
                                  .name = "cosmos decode"};
-    return tsr_execute(c->device, &program, &in, 1, out, add_trace(trace, out, 1));
+    return tsr_execute(c->device, &program, &in, 1, out, tsr_layer_trace_add(trace, out, 1));
 }

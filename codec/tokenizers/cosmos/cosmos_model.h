@@ -9,6 +9,7 @@
 
 #include "../../../nn/causal_conv.h"
 #include "../../../nn/haar.h"
+#include "../../../nn/layer_trace.h"
 
 enum { TSR_COSMOS_LEVELS = 4, TSR_COSMOS_RESNETS = 6 };
 
@@ -83,14 +84,6 @@ tsr_status tsr_cosmos_open(tsr_device *device, tsr_weights *weights, const char 
 /* Closes a model; NULL and a NULL *model are accepted. */
 void tsr_cosmos_close(cosmos **model);
 
-/* Outputs of layers by their names in the file ("encoder.down.0.block.0"), for verification. */
-typedef struct cosmos_trace {
-    const char *const *names; /* [count] */
-    tsr_tensor *out;          /* [count] the caller's, channels last */
-    int count;                /* at most 12 */
-    int64_t variant;          /* differs for other names */
-} cosmos_trace;
-
 /* FSQ of all discrete models: 64000 ids, the first level the lowest digit. */
 enum { TSR_COSMOS_FSQ = 6 };
 extern const int tsr_cosmos_levels[TSR_COSMOS_FSQ];
@@ -105,12 +98,12 @@ int64_t tsr_cosmos_times(const cosmos *c, int64_t frames);
  */
 tsr_status tsr_cosmos_encode(const cosmos *c, const float *planes, int64_t count, int64_t frames,
                              int64_t height, int64_t width, float *z, float *bounded, int32_t *ids,
-                             const cosmos_trace *trace);
+                             const tsr_layer_trace *trace);
 /* Decodes ids [count, t, h, w], or latents [..., channels] of continuous models, to planes [count,
  * frames, 3, height, width] of about -1 .. 1, where frames, height and width are those of t, h and
  * w. trace may be NULL. Errors: MEMORY, the device's. */
 tsr_status tsr_cosmos_decode(const cosmos *c, const int32_t *ids, const float *latents,
                              int64_t count, int64_t frames, int64_t height, int64_t width,
-                             float *planes, const cosmos_trace *trace);
+                             float *planes, const tsr_layer_trace *trace);
 
 #endif

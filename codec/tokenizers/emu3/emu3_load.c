@@ -99,14 +99,10 @@ static void load_resnet(position *p, int64_t in, int64_t out, int64_t codes, emu
 /* `norm` and the parts behind `where` follow p->name. */
 static void load_attention(position *p, const char *norm, const char *where, int64_t width,
                            int64_t codes, emu3_attention *a) {
-    tsr_conv_layer *const layers[4] = {&a->query, &a->key, &a->value, &a->out};
-    char part[64];
+    char prefix[256];
     load_norm(p, norm, width, codes, &a->norm);
-    for (int i = 0; i < 4; ++i) {
-        snprintf(part, sizeof part, "%.32s.%s", where, p->n->parts[i]);
-        tsr_load_layer(p->l, p->name, part, p->n->matrix ? 2 : 4, (int64_t[]){width, width, 1, 1},
-                       &layers[i]->weight, &layers[i]->bias);
-    }
+    snprintf(prefix, sizeof prefix, "%s%.32s.", p->name, where);
+    tsr_conv_load_attention(p->l, prefix, p->n->parts, p->n->matrix, width, &a->parts);
 }
 
 /* ---- over time ---- */

@@ -13,7 +13,6 @@
 #include "../../../compute/arena.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,46 +119,16 @@ void tsr_emu3_close(emu3 **model) {
 /* Arguments of a program. */
 typedef struct arguments {
     int64_t frames, wanted; /* of a clip, as the program gets them; and as it gives them */
-    const emu3_trace *trace;
+    const tsr_layer_trace *trace;
 } arguments;
 
 typedef struct walk {
     tsr_run *r;
     const emu3 *m;
-    const emu3_trace *trace; /* NULL: none */
-    tsr_tensor **seen;       /* [trace->count] */
+    tsr_layer_view view;
     int64_t frames;          /* T of the map */
     const tsr_tensor *codes; /* [n, h, w, channels] that modulate the decoder's norms */
 } walk;
-
-/* A layer's output, which may be looked at; returns it. */
-static tsr_tensor *see(walk *w, tsr_tensor *x, const char *format, ...) {
-    char name[160];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(name, sizeof name, format, args);
-    va_end(args);
-    for (int i = 0; w->trace && i < w->trace->count; ++i)
-        if (!strcmp(w->trace->names[i], name)) w->seen[i] = x;
-    return x;
-}
-
-/* Ends a part: its other activations may go, but those that are looked at may not. */
-static tsr_tensor *close_scope(walk *w, tsr_scope scope, tsr_tensor *x) {
-    return w->trace ? x : tsr_scope_close(w->r, scope, x);
-}
-
-static tsr_tensor *conv(walk *w, const tsr_tensor *x, const tsr_conv_layer *l, bool upsample,
-                        const tsr_tensor *residual) {
-    return tsr_conv2d(w->r, x, l->weight,
-                      &(tsr_conv_spec){.bias = l->bias,
-                                       .top = 1,
-                                       .left = 1,
-                                       .bottom = 1,
-                                       .right = 1,
-                                       .upsample = upsample,
-                                       .residual = residual});
-}
 
 /* A convolution of the codes at the size of a map with `rows` rows. One of 1x1 commutes with
  * repeating, and is cheaper before it. */
@@ -174,12 +143,7 @@ static tsr_tensor *modulation(walk *w, const tsr_conv_layer *l, int64_t rows) {
 static tsr_tensor *norm(walk *w, const tsr_tensor *x, const emu3_norm *n, tsr_activation act) {
     const bool spatial = n->scale.weight != NULL;
     const int64_t rows = x->rank == 4 ? x->dim[1] : 0; /* of a failed tensor: none */
-    tsr_tensor *y = tsr_group_norm(w->r, x,
-                                   &(tsr_group_norm_spec){.gamma = n->norm.weight,
-                                                          .beta = n->norm.bias,
-                                                          .groups = 32,
-                                                          .eps = 1e-6f,
-                                                          .act = spatial ? TSR_ACT_NONE : act});
+    tsr_tensor *y = tsr_conv_norm(w->r, x, &n->norm, 32, spatial ? TSR_ACT_NONE : act);
     if (!spatial) return y;
     y = tsr_binary(w->r, y, modulation(w, &n->scale, rows), TSR_BINARY_MUL);
     y = tsr_binary(w->r, y, modulation(w, &n->shift, rows), TSR_BINARY_ADD);
@@ -188,8 +152,9 @@ static tsr_tensor *norm(walk *w, const tsr_tensor *x, const emu3_norm *n, tsr_ac
 
 /* Norm and swish; the norm alone is what is looked at. */
 static tsr_tensor *norm_swish(walk *w, const tsr_tensor *x, const emu3_norm *n, const char *name) {
-    if (!w->trace) return norm(w, x, n, TSR_ACT_SILU);
-    return tsr_unary(w->r, see(w, norm(w, x, n, TSR_ACT_NONE), "%s", name), TSR_ACT_SILU);
+    if (!w->view.trace) return norm(w, x, n, TSR_ACT_SILU);
+    return tsr_unary(w->r, tsr_layer_see(&w->view, norm(w, x, n, TSR_ACT_NONE), "%s", name),
+                     TSR_ACT_SILU);
 }
 
 /* ---- frames ---- */
@@ -199,30 +164,21 @@ static tsr_tensor *run_resnet(walk *w, const emu3_resnet *n, tsr_tensor *x, cons
     char part[96];
     snprintf(part, sizeof part, "%s.norm1", name);
     tsr_tensor *y = norm_swish(w, x, &n->norm1, part);
-    y = see(w, conv(w, y, &n->conv1, false, NULL), "%s.conv1", name);
+    y = tsr_layer_see(&w->view, tsr_conv_same(w->r, y, &n->conv1, false, NULL), "%s.conv1", name);
     y = norm(w, y, &n->norm2, TSR_ACT_SILU);
-    y = conv(w, y, &n->conv2, false, n->shortcut.weight ? tsr_conv_one(w->r, x, &n->shortcut) : x);
-    return see(w, close_scope(w, scope, y), "%s", name);
-}
-
-static tsr_tensor *project(walk *w, const tsr_tensor *x, const tsr_conv_layer *l,
-                           const tsr_tensor *add) {
-    return tsr_linear(w->r, x, l->weight, &(tsr_epilogue){.bias = l->bias, .residual = add});
+    y = tsr_conv_same(w->r, y, &n->conv2, false,
+                      n->shortcut.weight ? tsr_conv_one(w->r, x, &n->shortcut) : x);
+    return tsr_layer_see(&w->view, tsr_layer_close(&w->view, w->r, scope, y), "%s", name);
 }
 
 /* x + attention over all places of a frame. */
 static tsr_tensor *run_attention(walk *w, const emu3_attention *a, tsr_tensor *x,
                                  const char *name) {
-    if (!a->query.weight) return x;
+    if (!a->parts.query.weight) return x;
     const tsr_scope scope = tsr_scope_open(w->r);
-    const int64_t flat[3] = {x->dim[0], x->dim[1] * x->dim[2], x->dim[3]};
-    const tsr_tensor whole = *x;
-    tsr_tensor *y = tsr_reshape(w->r, norm(w, x, &a->norm, TSR_ACT_NONE), 3, flat);
-    y = tsr_attention(w->r, project(w, y, &a->query, NULL), project(w, y, &a->key, NULL),
-                      project(w, y, &a->value, NULL), &(tsr_attention_spec){.heads = 1});
-    y = project(w, y, &a->out, tsr_reshape(w->r, x, 3, flat));
-    y = tsr_reshape(w->r, y, whole.rank, whole.dim);
-    return see(w, close_scope(w, scope, y), "%s", name);
+    tsr_tensor *y =
+        tsr_conv_attend(w->r, &a->parts, x, norm(w, x, &a->norm, TSR_ACT_NONE), NULL, 0);
+    return tsr_layer_see(&w->view, tsr_layer_close(&w->view, w->r, scope, y), "%s", name);
 }
 
 static tsr_tensor *run_middle(walk *w, const emu3_half *h, tsr_tensor *x, const char *half) {
@@ -250,12 +206,13 @@ static tsr_tensor *run_end(walk *w, const emu3_half *h, tsr_tensor *x, const cha
     char name[64];
     snprintf(name, sizeof name, "%s.norm_out", half);
     x = norm_swish(w, x, &h->norm_out, name);
-    return see(w, conv(w, x, &h->conv_out, false, NULL), "%s.conv_out", half);
+    return tsr_layer_see(&w->view, tsr_conv_same(w->r, x, &h->conv_out, false, NULL), "%s.conv_out",
+                         half);
 }
 
 static walk start(tsr_run *r, const emu3 *m, tsr_tensor **seen) {
     const arguments *a = tsr_run_args(r);
-    return (walk){.r = r, .m = m, .trace = a->trace, .seen = seen, .frames = a->frames};
+    return (walk){.r = r, .m = m, .view = {a->trace, seen}, .frames = a->frames};
 }
 
 /* in: planes [n, 3, H, W]. out: features [n, h, w, z]; then what is looked at. */
@@ -266,7 +223,7 @@ static void encode_frames(tsr_run *r, const void *model, tsr_tensor *const *in, 
     const int64_t n = in[0]->dim[0], rows = in[0]->dim[2], columns = in[0]->dim[3];
     tsr_tensor *x = tsr_transpose(r, tsr_reshape(r, in[0], 3, (int64_t[]){n, 3, rows * columns}));
     x = tsr_reshape(r, x, 4, (int64_t[]){n, rows, columns, 3});
-    x = see(&w, conv(&w, x, &h->conv_in, false, NULL), "encoder.conv_in");
+    x = tsr_layer_see(&w.view, tsr_conv_same(r, x, &h->conv_in, false, NULL), "encoder.conv_in");
     for (int i = 0; i < h->levels; ++i) {
         const tsr_scope scope = tsr_scope_open(r);
         const tsr_conv_layer *half = &h->level[i].resize;
@@ -275,7 +232,8 @@ static void encode_frames(tsr_run *r, const void *model, tsr_tensor *const *in, 
             x = tsr_conv2d(
                 r, x, half->weight,
                 &(tsr_conv_spec){.bias = half->bias, .stride = 2, .bottom = 1, .right = 1});
-        x = see(&w, close_scope(&w, scope, x), "encoder.down.%d.downsample", i);
+        x = tsr_layer_see(&w.view, tsr_layer_close(&w.view, r, scope, x),
+                          "encoder.down.%d.downsample", i);
     }
     x = run_middle(&w, h, x, "encoder");
     out[0] = run_end(&w, h, x, "encoder");
@@ -287,13 +245,15 @@ static void decode_frames(tsr_run *r, const void *model, tsr_tensor *const *in, 
     const emu3_half *h = &m->decoder;
     walk w = start(r, m, out + 1);
     w.codes = in[1];
-    tsr_tensor *x = see(&w, conv(&w, in[0], &h->conv_in, false, NULL), "decoder.conv_in");
+    tsr_tensor *x = tsr_layer_see(&w.view, tsr_conv_same(r, in[0], &h->conv_in, false, NULL),
+                                  "decoder.conv_in");
     x = run_middle(&w, h, x, "decoder");
     for (int i = h->levels - 1; i >= 0; --i) {
         const tsr_scope scope = tsr_scope_open(r);
         x = run_level(&w, h, i, x, "decoder.up");
-        if (i) x = conv(&w, x, &h->level[i].resize, true, NULL);
-        x = see(&w, close_scope(&w, scope, x), "decoder.up.%d.upsample", i);
+        if (i) x = tsr_conv_same(r, x, &h->level[i].resize, true, NULL);
+        x = tsr_layer_see(&w.view, tsr_layer_close(&w.view, r, scope, x), "decoder.up.%d.upsample",
+                          i);
     }
     x = run_end(&w, h, x, "decoder");
     const int64_t n = x->dim[0], rows = x->dim[1], columns = x->rank == 4 ? x->dim[2] : 0;
@@ -324,12 +284,12 @@ static tsr_tensor *run_time_resnets(walk *w, const emu3_half *h, tsr_tensor *x, 
     for (int i = 0; i < h->time_resnets; ++i) {
         const emu3_time_resnet *n = &h->time_resnet[i];
         tsr_tensor *y = batch_norm(w, x, &n->norm1);
-        see(w, y, "%s.time_res_stack.%d.norm1", half, i);
+        tsr_layer_see(&w->view, y, "%s.time_res_stack.%d.norm1", half, i);
         y = tsr_unary(w->r, y, TSR_ACT_SILU);
         y = conv_time(w, y, &n->conv1, (tsr_causal_spec){0});
         y = tsr_unary(w->r, batch_norm(w, y, &n->norm2), TSR_ACT_SILU);
         x = conv_time(w, y, &n->conv2, (tsr_causal_spec){.conv = {.residual = x}});
-        see(w, x, "%s.time_res_stack.%d", half, i);
+        tsr_layer_see(&w->view, x, "%s.time_res_stack.%d", half, i);
     }
     return x;
 }
@@ -349,7 +309,7 @@ static void encode_time(tsr_run *r, const void *model, tsr_tensor *const *in, ts
     for (int i = 0; i < h->times; ++i) {
         x = conv_time(&w, x, &h->time_conv[i], (tsr_causal_spec){.stride = 2});
         w.frames /= 2;
-        x = tsr_unary(r, see(&w, x, "encoder.time_conv.%d", i), TSR_ACT_SILU);
+        x = tsr_unary(r, tsr_layer_see(&w.view, x, "encoder.time_conv.%d", i), TSR_ACT_SILU);
     }
     x = run_time_resnets(&w, h, x, "encoder");
     x = conv_time(&w, x, &m->quant, (tsr_causal_spec){0});
@@ -373,14 +333,15 @@ static void decode_time(tsr_run *r, const void *model, tsr_tensor *const *in, ts
     tsr_tensor *p = conv_time(&w, q, &m->post_quant, (tsr_causal_spec){0});
     const int64_t n = in[0]->dim[0], frame = in[0]->dim[1] * in[0]->dim[2] * m->channels;
     const int64_t rows[3] = {1, n, frame};
-    tsr_tensor *x = tsr_concat_rows(r, tsr_reshape(r, see(&w, p, "post_quant_conv"), 3, rows),
-                                    tsr_reshape(r, q, 3, rows));
+    tsr_tensor *x =
+        tsr_concat_rows(r, tsr_reshape(r, tsr_layer_see(&w.view, p, "post_quant_conv"), 3, rows),
+                        tsr_reshape(r, q, 3, rows));
     x = tsr_reshape(r, x, 4, (int64_t[]){2 * n, in[0]->dim[1], in[0]->dim[2], m->channels});
     x = run_time_resnets(&w, h, x, "decoder");
     for (int i = 0; i < h->times; ++i) {
         x = conv_time(&w, x, &h->time_conv[i], (tsr_causal_spec){.twice = true});
         w.frames *= 2;
-        x = tsr_unary(r, see(&w, x, "decoder.time_conv.%d", i), TSR_ACT_SILU);
+        x = tsr_unary(r, tsr_layer_see(&w.view, x, "decoder.time_conv.%d", i), TSR_ACT_SILU);
     }
     x = first_frames(&w, x, a->wanted); /* [2 * B * wanted, h, w, channels] */
     const int64_t half = n / a->frames * a->wanted;
@@ -394,9 +355,8 @@ static void decode_time(tsr_run *r, const void *model, tsr_tensor *const *in, ts
 
 static tsr_status run(const emu3 *m, tsr_model_fn fn, const char *name, const arguments *args,
                       const tsr_tensor *in, int in_count, tsr_tensor out[TSR_MAX_IO], int count) {
-    const emu3_trace *trace = args->trace;
-    for (int i = 0; trace && i < trace->count; ++i)
-        out[count++] = trace->out[i];
+    const tsr_layer_trace *trace = args->trace;
+    count = tsr_layer_trace_add(trace, out, count);
     /* A walk differs by its frames, since a batch of clips is frames alone, and by what is looked
      * at. */
     const int64_t variant =
@@ -407,7 +367,7 @@ static tsr_status run(const emu3 *m, tsr_model_fn fn, const char *name, const ar
 }
 
 tsr_status tsr_emu3_encode_frames(const emu3 *m, const float *planes, int64_t n, int64_t height,
-                                  int64_t width, float *features, const emu3_trace *trace) {
+                                  int64_t width, float *features, const tsr_layer_trace *trace) {
     const int64_t shape[4] = {n, height / m->factor, width / m->factor, m->channels};
     const tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, (float *)(uintptr_t)planes, 4,
                                           (int64_t[]){n, 3, height, width});
@@ -418,7 +378,7 @@ tsr_status tsr_emu3_encode_frames(const emu3 *m, const float *planes, int64_t n,
 
 tsr_status tsr_emu3_encode_time(const emu3 *m, const float *features, int64_t count, int64_t frames,
                                 int64_t h, int64_t w, const emu3_codes *codes,
-                                const emu3_trace *trace) {
+                                const tsr_layer_trace *trace) {
     const int64_t t = frames == 1 ? 1 : tsr_emu3_times(m, frames), n = count * t * h * w;
     const tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, (float *)(uintptr_t)features, 4,
                                           (int64_t[]){count * frames, h, w, m->channels});
@@ -443,7 +403,7 @@ tsr_status tsr_emu3_encode_time(const emu3 *m, const float *features, int64_t co
 
 tsr_status tsr_emu3_decode_time(const emu3 *m, const int32_t *ids, int64_t count, int64_t t,
                                 int64_t h, int64_t w, int64_t frames, float *features,
-                                float *modulation, const emu3_trace *trace) {
+                                float *modulation, const tsr_layer_trace *trace) {
     const int64_t shape[4] = {count * frames, h, w, m->channels};
     const tsr_tensor in =
         tsr_host_tensor(TSR_DTYPE_I32, (int32_t *)(uintptr_t)ids, 3, (int64_t[]){count * t, h, w});
@@ -455,7 +415,7 @@ tsr_status tsr_emu3_decode_time(const emu3 *m, const int32_t *ids, int64_t count
 
 tsr_status tsr_emu3_decode_frames(const emu3 *m, const float *features, const float *modulation,
                                   int64_t n, int64_t h, int64_t w, float *planes,
-                                  const emu3_trace *trace) {
+                                  const tsr_layer_trace *trace) {
     const int64_t shape[4] = {n, h, w, m->channels};
     const tsr_tensor in[2] = {
         tsr_host_tensor(TSR_DTYPE_F32, (float *)(uintptr_t)features, 4, shape),

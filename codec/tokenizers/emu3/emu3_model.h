@@ -8,6 +8,7 @@
 
 #include "../../../nn/causal_conv.h"
 #include "../../../nn/code_table.h"
+#include "../../../nn/layer_trace.h"
 
 enum { TSR_EMU3_LEVELS = 6, TSR_EMU3_RESNETS = 6, TSR_EMU3_TIMES = 4 };
 
@@ -17,8 +18,8 @@ typedef struct emu3_norm {
 } emu3_norm;
 
 typedef struct emu3_attention {
-    emu3_norm norm; /* norm.norm.weight NULL: no attention */
-    tsr_conv_layer query, key, value, out;
+    emu3_norm norm;
+    tsr_conv_attention parts; /* all but its norm; query.weight NULL: no attention */
 } emu3_attention;
 
 typedef struct emu3_resnet {
@@ -91,21 +92,13 @@ tsr_status tsr_emu3_open(tsr_device *device, tsr_weights *weights, const char *p
 /* Closes a model; NULL and a NULL *model are accepted. */
 void tsr_emu3_close(emu3 **model);
 
-/* Outputs of layers by their names in the class ("encoder.down.0.block.0"), for verification. */
-typedef struct emu3_trace {
-    const char *const *names; /* [count] */
-    tsr_tensor *out;          /* [count] the caller's, channels last */
-    int count;                /* at most 12 */
-    int64_t variant;          /* differs for other names */
-} emu3_trace;
-
 /* Halves of the model over frames alone and over time. Frames are [n, ...]: a clip's one after the
  * other. features are what the two exchange: [n, h, w, channels]. trace may be NULL. Errors:
  * MEMORY, the device's. */
 
 /* Encodes frames of -1 .. 1, planes [n, 3, height, width], each by itself. */
 tsr_status tsr_emu3_encode_frames(const emu3 *m, const float *planes, int64_t n, int64_t height,
-                                  int64_t width, float *features, const emu3_trace *trace);
+                                  int64_t width, float *features, const tsr_layer_trace *trace);
 /* What encoding over time gives; all but ids may be NULL. */
 typedef struct emu3_codes {
     int32_t *ids;        /* [count, t, h, w] */
@@ -117,16 +110,16 @@ typedef struct emu3_codes {
  * for each factor of two; `frames` 1: a picture, which counts as time_factor equal frames. */
 tsr_status tsr_emu3_encode_time(const emu3 *m, const float *features, int64_t count, int64_t frames,
                                 int64_t h, int64_t w, const emu3_codes *codes,
-                                const emu3_trace *trace);
+                                const tsr_layer_trace *trace);
 /* Decodes ids [count, t, h, w], below the number of codes, to features and modulation [count *
  * frames, h, w, channels] of the first `frames` of t * time_factor frames. */
 tsr_status tsr_emu3_decode_time(const emu3 *m, const int32_t *ids, int64_t count, int64_t t,
                                 int64_t h, int64_t w, int64_t frames, float *features,
-                                float *modulation, const emu3_trace *trace);
+                                float *modulation, const tsr_layer_trace *trace);
 /* Decodes frames to planes [n, 3, h * factor, w * factor] of about -1 .. 1. */
 tsr_status tsr_emu3_decode_frames(const emu3 *m, const float *features, const float *modulation,
                                   int64_t n, int64_t h, int64_t w, float *planes,
-                                  const emu3_trace *trace);
+                                  const tsr_layer_trace *trace);
 /* Positions along time of so many frames. */
 int64_t tsr_emu3_times(const emu3 *m, int64_t frames);
 

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* metric.c: the table of metrics, and what they share. */
+#include "metric.h"
+
+#include <string.h>
+
+#define METRIC(name) extern const tsr_metric tsr_metric_##name;
+#include "metrics.def"
+#undef METRIC
+#define METRIC(name) &tsr_metric_##name,
+static const tsr_metric *const metrics[] = {
+#include "metrics.def"
+};
+#undef METRIC
+enum { METRICS = sizeof metrics / sizeof *metrics };
+
+int tsr_metric_count(void) {
+    return METRICS;
+}
+
+void tsr_metric_at(int index, tsr_metric_info *info) {
+    *info = index < 0 || index >= METRICS ? (tsr_metric_info){"", "", "", "", "", 0, 0, NULL}
+                                          : metrics[index]->info;
+}
+
+int tsr_metric_find(const char *name) {
+    for (int i = 0; name && i < METRICS; ++i)
+        if (!strcmp(metrics[i]->info.name, name)) return i;
+    return -1;
+}
+
+const tsr_metric *tsr_metric_named(const char *name) {
+    const int index = tsr_metric_find(name);
+    return index < 0 ? NULL : metrics[index];
+}
+
+tsr_status tsr_metric_pixels(tsr_context *ctx, tsr_metric_pair *p, const tsr_pixel_error **error) {
+    tsr_status status = TSR_OK;
+    if (!p->known)
+        status = tsr_psnr(ctx, p->original, p->candidate, p->width, p->height, &p->pixels);
+    p->known = !status;
+    *error = &p->pixels;
+    return status;
+}
+
+void *tsr_metric_share_find(const tsr_metric_shares *s, const char *key) {
+    for (int i = 0; i < s->count; ++i)
+        if (!strcmp(s->at[i].key, key)) return s->at[i].object;
+    return NULL;
+}
+
+tsr_status tsr_metric_share_add(tsr_context *ctx, tsr_metric_shares *s, const char *key,
+                                void *object, void (*close)(void *object)) {
+    if (s->count == TSR_METRIC_SHARES) {
+        close(object);
+        return tsr_fail(ctx, TSR_ERROR_MEMORY, "metrics: wanted at most %d shared objects, got %s",
+                        TSR_METRIC_SHARES, key);
+    }
+    s->at[s->count].key = key;
+    s->at[s->count].object = object;
+    s->at[s->count++].close = close;
+    return TSR_OK;
+}

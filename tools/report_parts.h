@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* report_parts.h: the sections of a report page; each writes HTML to the page's file, and nothing
+ * where the report has nothing for it. */
+#ifndef TOOLS_REPORT_PARTS_H
+#define TOOLS_REPORT_PARTS_H
+
+#include <stdio.h>
+
+#include "report_data.h"
+
+typedef struct report_part {
+    FILE *file;
+    const report_data *r;
+    int look[REPORT_CANDIDATES]; /* of the candidate's series: colour and marker */
+    int series_count;
+} report_part;
+
+/* Gives every series its look, in the order in which they come. */
+void report_looks(report_part *p);
+
+/* report_tables.c */
+void report_table(const report_part *p);
+void report_codes_table(const report_part *p);
+void report_protocol(const report_part *p);
+
+/* report_plots.c */
+void report_legend(const report_part *p);
+void report_rate_plots(const report_part *p);
+void report_text_plots(const report_part *p);
+void report_face_plots(const report_part *p);
+void report_code_plots(const report_part *p);
+
+/* True if the report has a section of that kind. */
+bool report_has_rates(const report_data *r);
+bool report_has_text(const report_data *r);
+bool report_has_faces(const report_data *r);
+bool report_has_codes(const report_data *r);
+
+/* A number for people: as many digits as its metric is given with; "–" for NaN, "∞". */
+const char *report_number(double v, char text[40]);
+/* 1,234,567 */
+const char *report_whole(double v, char text[40]);
+/* Two values as "24.1–25.3", with as many digits as report_number. */
+const char *report_range(double low, double high, char text[100]);
+
+#endif
