@@ -8,7 +8,8 @@ Reading: every frame of CLIP as 8-bit RGB; ours by bench/programs/video_speed.c,
 to_ndarray(format="rgb24"). Resampling: the same frames to WIDTH x HEIGHT by Lanczos, ours the op that fits
 pictures to tiles, theirs Pillow's resize. Writing: the frames as H.264, CRF 18, preset medium, 4:2:0, four
 threads of x264 each. Every figure is the median of --repeat runs, with the lowest and the highest; the runs
-of all ways alternate, so that other work on the machine meets all of them. Needs av and Pillow.
+of all ways alternate, so that other work on the machine meets all of them. CPU time is that of all threads,
+and on a machine with other work the figure to compare. Needs av and Pillow.
 """
 import argparse
 import json
@@ -60,9 +61,9 @@ def ours(options, *what):
 
 
 def timed(work):
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), time.process_time()
     frames = work()
-    return frames, time.perf_counter() - started
+    return frames, time.perf_counter() - started, time.process_time() - cpu
 
 
 def main():
@@ -79,7 +80,7 @@ def main():
 
     def from_ours(*what):
         made = ours(options, *what)
-        return made["frames"], made["seconds"]
+        return made["frames"], made["seconds"], made["cpu_seconds"]
 
     with tempfile.TemporaryDirectory() as folder:
         ways = {
@@ -92,15 +93,19 @@ def main():
             "read and write: PyAV": lambda: timed(lambda: write_av(options, os.path.join(folder, "b.mp4"))),
         }
         times = {name: [] for name in ways}
+        cpus = {name: [] for name in ways}
         for _ in range(options.repeat):
             for name, way in ways.items():
-                frames, seconds = way()
+                frames, seconds, cpu = way()
                 times[name].append(frames / seconds)
+                cpus[name].append(1000 * cpu / frames)
         print(f"{os.path.basename(options.clip)}, {frames} frames, {options.threads} threads, "
               f"to {size[0]}x{size[1]}, PyAV {av.__version__}")
-        print("| way | frames a second | lowest | highest |\n|---|---|---|---|")
+        print("| way | frames a second | lowest | highest | CPU ms a frame | lowest | highest |\n|---|---|---|---|---|---|---|")
         for name, rates in times.items():
-            print(f"| {name} | {statistics.median(rates):.1f} | {min(rates):.1f} | {max(rates):.1f} |")
+            c = cpus[name]
+            print(f"| {name} | {statistics.median(rates):.1f} | {min(rates):.1f} | {max(rates):.1f} "
+                  f"| {statistics.median(c):.2f} | {min(c):.2f} | {max(c):.2f} |")
 
 
 if __name__ == "__main__":

@@ -163,7 +163,7 @@ static tsr_status by_error(job *j, uint32_t *k, bool *reached) {
 
 static tsr_status open_job(job *j, const float *features) {
     const size_t n = (size_t)j->n, k = j->most, dim = (size_t)j->dim;
-    j->unit = tsr_alloc(j->ctx, n * dim, sizeof *j->unit, "clip codebook: directions");
+    j->unit = tsr_alloc_raw(j->ctx, n * dim, sizeof *j->unit, "clip codebook: directions");
     j->centroids = tsr_alloc(j->ctx, k * dim, sizeof *j->centroids, "clip codebook: centroids");
     j->result.labels = tsr_alloc(j->ctx, n, sizeof(int32_t), "clip codebook: labels");
     j->result.counts = tsr_alloc(j->ctx, k, sizeof(int32_t), "clip codebook: counts");

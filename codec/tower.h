@@ -38,9 +38,10 @@ tsr_status tsr_tower_set(const tsr_tower *tower, const tsr_feature_request *requ
                          const tsr_picture_features *features, tsr_token_set **set);
 /* The token sets of pictures, reduced by operations: sets[i] is that of pictures[i], which the
  * caller closes; NULL on error. request->project puts the features of the result through the
- * projector. On a GPU tower, operators and projector are one program where all of the operators can
- * be recorded. report counts near ties of all pictures; its traffic is that of the tower's device
- * since it was opened. Errors: those of tsr_tower_features and tsr_token_set_reduce. */
+ * projector, or with tiles or pooled grids those the operators take. On a GPU tower, operators and
+ * projector are one program where all of the operators can be recorded. report counts near ties of
+ * all pictures; its traffic is that of the tower's device since it was opened. Errors: those of
+ * tsr_tower_features and tsr_token_set_reduce. */
 tsr_status tsr_tower_reduce(tsr_tower *tower, const tsr_picture *pictures, int count,
                             const tsr_feature_request *request, const char *const *operations,
                             int operation_count, tsr_token_set **sets, tsr_reduce_report *report);

@@ -216,27 +216,32 @@ static tsr_status project(tsr_tower *t, tsr_token_set *set) {
     return status;
 }
 
+/* tile NULL: rows in tiles, or of pooled grids. Operators then take them as a language model would,
+ * projected ones: neighbours in them are what was projected. */
 static tsr_status run_apart(tsr_tower *t, const tsr_picture *pictures, int count,
-                            tsr_tile_size tile, const tsr_feature_request *q,
+                            const tsr_tile_size *tile, const tsr_feature_request *q,
                             const char *const *operations, int operation_count,
                             tsr_token_set **sets, tsr_reduce_report *report) {
     tsr_scratch s = {.ctx = t->model.ctx};
     tsr_picture_features *all = tsr_scratch_take(&s, (size_t)count, sizeof *all, "features");
     tsr_feature_request request = *q;
-    request.project = 0;
+    const bool behind = tile && q->project; /* the projector comes behind the operators */
+    if (behind) request.project = 0;
     tsr_status status = s.status;
-    if (!status) status = tsr_tower_run(t, pictures, count, tile, &request, NULL, all);
+    if (!status)
+        status = tile ? tsr_tower_run(t, pictures, count, *tile, &request, NULL, all)
+                      : tsr_tower_features(t, pictures, count, &request, all);
     for (int i = 0; i < count && !status; ++i) {
         tsr_token_set *set = NULL;
         status = tsr_tower_set(t, &request, &all[i], &set);
         if (!status)
             status = tsr_operations_apply(&t->model.device, set, operations, operation_count,
                                           report, &sets[i]);
-        if (!status && q->project && sets[i]->channels != t->info.channels)
+        if (!status && behind && sets[i]->channels != t->info.channels)
             status = tsr_fail(t->model.ctx, TSR_ERROR_ARGUMENT,
                               "projector: wanted rows of %u channels, got %lld from the operators",
                               t->info.channels, (long long)sets[i]->channels);
-        if (!status && q->project) status = project(t, sets[i]);
+        if (!status && behind) status = project(t, sets[i]);
         tsr_token_set_close(&set);
     }
     for (int i = 0; i < count && all; ++i)
@@ -250,18 +255,15 @@ tsr_status tsr_tower_reduce(tsr_tower *t, const tsr_picture *pictures, int count
                             int operation_count, tsr_token_set **sets, tsr_reduce_report *report) {
     memset(sets, 0, (size_t)count * sizeof *sets);
     tsr_status status = tsr_tower_check(t, q);
-    if (!status && (q->tiling || q->pooling))
-        status =
-            tsr_fail(t->model.ctx, TSR_ERROR_UNSUPPORTED,
-                     "%s: wanted operators, or tiles and pooled grids, got both: operators take "
-                     "those from their file (tessera reduce)",
-                     t->info.name);
-    if (!status && q->project && !t->model.family->tower->project)
+    const bool arranged = q->tiling || q->pooling;
+    if (!status && q->project && !arranged && !t->model.family->tower->project)
         status = tsr_fail(t->model.ctx, TSR_ERROR_UNSUPPORTED,
                           "%s: wanted a projector that takes row by row behind operators, got one "
                           "that merges neighbours",
                           t->info.name);
-    for (int at = 0, n; at < count && !status; at += n) {
+    if (!status && arranged)
+        status = run_apart(t, pictures, count, NULL, q, operations, operation_count, sets, report);
+    for (int at = 0, n; at < count && !arranged && !status; at += n) {
         tsr_tile_size tile;
         bool done = false;
         n = tsr_tower_group(t, pictures + at, count - at, &tile, &status);
@@ -269,8 +271,8 @@ tsr_status tsr_tower_reduce(tsr_tower *t, const tsr_picture *pictures, int count
             status = try_recorded(t, pictures + at, n, tile, q, operations, operation_count,
                                   sets + at, report, &done);
         if (!status && !done)
-            status = run_apart(t, pictures + at, n, tile, q, operations, operation_count, sets + at,
-                               report);
+            status = run_apart(t, pictures + at, n, &tile, q, operations, operation_count,
+                               sets + at, report);
     }
     tsr_report_device(report, t->model.device);
     for (int i = 0; i < count && status; ++i)

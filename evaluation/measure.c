@@ -59,7 +59,7 @@ static tsr_status choose_metrics(job *j) {
     return TSR_OK;
 }
 
-/* "METRIC=PATH": the path, or NULL. A name that ends in '*' is for all metrics that begin so. */
+/* "METRIC=PATH": the path, or NULL. A name that ends in "*" is for all that begin so. */
 static const char *weights_of(const job *j, const char *metric) {
     for (int i = j->s.weight_count - 1; i >= 0; --i) {
         const char *equal = strchr(j->s.weights[i], '=');
@@ -88,7 +88,9 @@ static tsr_status open_sessions(job *j) {
     for (int k = 0; k < j->m->metric_count && !status; ++k) {
         const tsr_metric *metric = j->m->metrics[k];
         if (!metric->open) continue;
-        const tsr_metric_settings settings = {.weights = weights_of(j, metric->info.name),
+        const char *weights = weights_of(j, metric->info.name);
+        if (!weights && metric->info.weights) weights = weights_of(j, metric->info.weights);
+        const tsr_metric_settings settings = {.weights = weights,
                                               .model = &j->s.model,
                                               .shares = &j->shares,
                                               .pairs = j->m->originals,

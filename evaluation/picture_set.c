@@ -135,6 +135,11 @@ tsr_status tsr_picture_set_open(tsr_context *ctx, const char *path, tsr_picture_
     if (status == TSR_ERROR_ARGUMENT && folder)
         status = tsr_fail(ctx, TSR_ERROR_NOT_FOUND, "%s: wanted pictures, got none", path);
     const uint64_t entries = status ? 0 : tsr_source_list_count(list);
+    const tsr_source_entry only =
+        entries == 1 ? tsr_source_list_entry(list, 0) : (tsr_source_entry){0};
+    if (only.problem && folder && !strcmp(only.path, path)) /* the folder itself is the problem */
+        status = tsr_fail(ctx, only.problem == TSR_ERROR_IO ? TSR_ERROR_IO : TSR_ERROR_NOT_FOUND,
+                          "%s: wanted pictures, got none", path);
     for (uint64_t i = 0; i < entries && !status; ++i)
         status = add_entry(set, list, i);
     set->single =

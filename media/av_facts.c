@@ -131,7 +131,7 @@ static void geometry(const tsr_video_opening *o, const AVStream *stream, int *or
     }
     if (info->sample_aspect.den && aspect.num != aspect.den)
         tsr_video_remark(
-            o->remarks, "%s: pixels are %d:%d, not square, and stay as they are: shown as %u x %u",
+            o->remarks, "%s: pixels are %d:%d, not square: they are meant to be shown as %u x %u",
             o->input->name, aspect.num, aspect.den, info->display_width, info->display_height);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* distributions.c: KID, Inception Score, precision and recall, as torch-fidelity has them, in
  * float64. */
-#include <tessera/metrics.h>
+#include <tessera/statistics.h>
 
 #include "../compute/arena.h"
 #include "../compute/threads.h"

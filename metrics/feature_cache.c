@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* feature_cache.c: features in a safetensors file, with all that decided them as metadata. */
-#include <tessera/metrics.h>
+#include <tessera/statistics.h>
 
 #include "../formats/sha256.h"
 #include "../formats/weights/safetensors.h"

@@ -3,7 +3,7 @@
  * covariance S and a factor F [r, columns] with S = F^T F: the centred rows where there are fewer
  * of them than columns, else Cholesky's. tr sqrt(S1 S2) is then the sum of the singular values of
  * F1 F2^T, of which nothing is unsymmetric or complex. */
-#include <tessera/metrics.h>
+#include <tessera/statistics.h>
 
 #include "matrix64.h"
 

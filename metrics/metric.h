@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #define TESSERA_EXPERIMENTAL
 #include <tessera/measure.h>
+#include <tessera/statistics.h>
 #include "metrics.h"
 
 /* Two pictures of one size, RGB [height, width, 3]. */
@@ -19,6 +20,8 @@ typedef struct tsr_metric_pair {
     int width, height;
     bool known; /* `pixels` is filled: ask tsr_metric_pixels */
     tsr_pixel_error pixels;
+    bool structured; /* `structure` is filled */
+    tsr_structure structure;
 } tsr_metric_pair;
 /* Mean squared error, PSNR and L1 of the pair, computed once for all metrics that want it. Errors:
  * MEMORY. */

@@ -2,7 +2,7 @@
 /* ms_ssim.c: structural similarity at one scale and at five (Wang, Simoncelli and Bovik 2003), in
  * the forms of two libraries. One pass over the picture serves all forms; the halved pictures are
  * shared where no side is odd. */
-#include <tessera/metrics.h>
+#include <tessera/statistics.h>
 
 #include "gaussian_ssim.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* random_state.c: MT19937 as NumPy's RandomState seeds it, and its permutation: Fisher and Yates
  * from the top, places drawn by masking and rejecting. */
-#include <tessera/metrics.h>
+#include <tessera/statistics.h>
 
 enum { WORDS = 624, AHEAD = 397 };
 

@@ -17,7 +17,9 @@ enum {
     LOOK = 32,
     TRIAL = 96, /* rows a that tell whether bytes are of use */
     LENGTH_ROWS = 64,
-    BYTES_FROM = 1 << 17 /* pairs */
+    PAIRS_FROM = 2048,   /* rows */
+    PAIR_MOST = 256,     /* columns of a block of pairs */
+    BYTES_FROM = 1 << 16 /* pairs */
 };
 
 /* Rows that may be the best of one row. */
@@ -104,6 +106,19 @@ TSR_CLONES static bool any_reaches(const float *x, int64_t n, float least) {
     return reaches;
 }
 
+/* Whether one of n numbers is not below its own `least`. */
+TSR_CLONES static bool any_reaches_each(const float *x, int64_t n, const float *least) {
+    int reaches = 0;
+    for (int64_t i = 0; i < n; ++i)
+        reaches |= x[i] >= least[i];
+    return reaches;
+}
+
+TSR_CLONES static void to_cosines(float *y, int64_t n, float scale) {
+    for (int64_t i = 0; i < n; ++i)
+        y[i] *= scale;
+}
+
 static void look_at_block(void *arg, const tsr_block *b) {
     const matching *m = arg;
     for (int64_t r = 0; r < b->rows; ++r) {
@@ -117,6 +132,36 @@ static void look_at_block(void *arg, const tsr_block *b) {
                 if (y[j] >= c->best - slack && b->from + j >= m->first &&
                     !(m->others && b->from + j == i))
                     offer(c, b->from + j, y[j], slack);
+        }
+    }
+}
+
+/* A block of pairs, in the unit of cosines: the rows of both its sides look. */
+static void look_at_pairs(void *arg, const tsr_block *b) {
+    const matching *m = arg;
+    const bool same = b->first >= b->from && b->first < b->from + b->columns;
+    float least[PAIR_MOST];
+    for (int64_t j = 0; j < b->columns; ++j)
+        least[j] = m->list[b->from + j].best - m->slack[b->from + j];
+    for (int64_t r = 0; r < b->rows; ++r) {
+        const int64_t i = b->first + r;
+        candidates *c = &m->list[i];
+        const float slack = m->slack[i];
+        float *y = b->y + r * b->ld;
+        to_cosines(y, b->columns, m->length_a[i] > 0 ? (float)(1 / m->length_a[i]) : 0);
+        for (int64_t j0 = 0; j0 < b->columns; j0 += LOOK) {
+            const int64_t end = b->columns - j0 < LOOK ? b->columns : j0 + LOOK;
+            if (c->count <= LISTED && any_reaches(y + j0, end - j0, c->best - slack))
+                for (int64_t j = j0; j < end && c->count <= LISTED; ++j)
+                    if (y[j] >= c->best - slack && b->from + j != i)
+                        offer(c, b->from + j, y[j], slack);
+            if (same || !any_reaches_each(y + j0, end - j0, least + j0)) continue;
+            for (int64_t j = j0; j < end; ++j) {
+                candidates *d = &m->list[b->from + j];
+                if (y[j] < least[j] || d->count > LISTED) continue;
+                offer(d, i, y[j], m->slack[b->from + j]);
+                least[j] = d->count > LISTED ? FLT_MAX : d->best - m->slack[b->from + j];
+            }
         }
     }
 }
@@ -166,7 +211,8 @@ static void decide(void *arg, int64_t i, int worker) {
         const int64_t j = all ? at : c->row[at];
         if (all && m->others && i == j) continue;
         const float cosine = exact_cosine(m, i, j);
-        if (cosine > best || m->match[i] < 0) {
+        /* listed rows come in no order */
+        if (cosine > best || m->match[i] < 0 || (cosine == best && j < m->match[i])) {
             best = cosine;
             m->match[i] = (int32_t)j;
         }
@@ -176,15 +222,28 @@ static void decide(void *arg, int64_t i, int worker) {
 
 /* ---- both ---- */
 
-/* Rough cosines times the length of row a, from f32 products, of the rows a that m->row names. */
+/* Whether rows are looked at as pairs: each with all others, so many that all threads find some
+ * that do not share a row, and of lengths that f32 products bear, since a row's product with a very
+ * long one is looked at by both. */
+static bool in_pairs(const matching *m, int64_t count) {
+    if (!m->others || m->row || m->first || count != m->a->n || count < PAIRS_FROM) return false;
+    for (int64_t i = 0; i < count; ++i)
+        if (m->length_a[i] > 0 && (m->length_a[i] < 1e-12 || m->length_a[i] > 1e12)) return false;
+    return true;
+}
+
+/* Rough cosines times the length of row a, or as pairs plain ones, from f32 products, of the rows a
+ * that m->row names. */
 static void look_in_floats(tsr_operation *o, matching *m, int64_t count) {
     tsr_similarity s;
     const int64_t dim = m->a->dim;
     const float *x = m->a->x;
     int64_t stride = m->a->stride;
+    tsr_similarity_open_rows(o, &s, m->b->x, m->b->stride, m->b->n, dim, m->length_b);
+    const bool pairs = s.products.gemm && in_pairs(m, count);
     for (int64_t at = 0; at < count; ++at) {
         const int64_t i = m->row ? m->row[at] : at;
-        m->slack[i] = 2 * (float)(dim + 8) * FLT_EPSILON * (float)m->length_a[i];
+        m->slack[i] = 2 * (float)(dim + 8) * FLT_EPSILON * (pairs ? 1 : (float)m->length_a[i]);
         m->list[i] = (candidates){.best = -FLT_MAX};
     }
     if (m->row) {
@@ -194,8 +253,10 @@ static void look_in_floats(tsr_operation *o, matching *m, int64_t count) {
         x = picked;
         stride = dim;
     }
-    tsr_similarity_open_rows(o, &s, m->b->x, m->b->stride, m->b->n, dim, m->length_b);
-    tsr_similarity_visit(&s, x, stride, count, look_at_block, m);
+    if (pairs)
+        tsr_products_visit_pairs(&s.products, x, stride, look_at_pairs, m);
+    else
+        tsr_similarity_visit(&s, x, stride, count, look_at_block, m);
     tsr_similarity_close(&s);
 }
 

@@ -80,8 +80,11 @@ static void approach_tile(void *arg, int64_t tile, int worker) {
     const tsr_farthest *f = arg;
     const float *pick = f->unit + f->rows[f->count - 1] * f->dim;
     (void)worker;
+    const double error = TSR_DOT_F32_ERROR(f->dim) * 1.001; /* unit rows are about that long */
     for (int64_t i = tile * TILE; i < f->n && i < (tile + 1) * TILE; ++i) {
-        const double distance = 1 - tsr_dot(f->unit + i * f->dim, pick, f->dim);
+        const float *row = f->unit + i * f->dim;
+        if (1 - (double)tsr_dot_f32(row, pick, f->dim) - error >= f->nearest[i]) continue;
+        const double distance = 1 - tsr_dot(row, pick, f->dim);
         if (distance < f->nearest[i]) f->nearest[i] = distance;
     }
 }

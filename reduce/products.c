@@ -14,6 +14,7 @@ enum {
     ROWS = 48,
     FEW_ROWS = 24,
     COLUMNS = 384,
+    PAIR = 192, /* rows that meet as many others: a whole number of panels */
     ROWS_OF_TILE = 96,
     COLUMNS_OF_TILE = 192,
     LINE = 64,
@@ -135,6 +136,59 @@ void tsr_products_visit(const tsr_products *p, const float *a, int64_t stride, i
                     .fn = fn,
                     .arg = arg};
     tsr_parallel(o->ctx, (count + w.rows - 1) / w.rows, visit_rows, &w);
+}
+
+/* ---- pairs ---- */
+
+typedef struct pair_work {
+    visit_work v;
+    int64_t players, round; /* sets of PAIR rows, an even number; < 0: each against itself */
+} pair_work;
+
+/* Which two sets meet in a round: one stays at its place, the others move around in a circle. */
+static void meet(const pair_work *w, int64_t at, int64_t *one, int64_t *other) {
+    const int64_t turn = w->players - 1;
+    *one = w->round < 0 ? at : at ? (w->round + at) % turn : turn;
+    *other = w->round < 0 ? at : (w->round - at + turn) % turn;
+}
+
+static void visit_pair(void *arg, int64_t at, int worker) {
+    const pair_work *w = arg;
+    const visit_work *v = &w->v;
+    const int64_t n = v->count;
+    int64_t one, other;
+    meet(w, at, &one, &other);
+    if (one * PAIR >= n || other * PAIR >= n) return;
+    const int64_t end = n - one * PAIR < PAIR ? n : (one + 1) * PAIR;
+    tsr_block b = {.from = other * PAIR, .ld = COLUMNS};
+    b.columns = n - b.from < PAIR ? n - b.from : PAIR;
+    b.y = v->block + (int64_t)worker * ROWS * COLUMNS;
+    for (b.first = one * PAIR; b.first < end; b.first += ROWS) {
+        b.rows = end - b.first < ROWS ? end - b.first : ROWS;
+        v->p->gemm->product(v->a + b.first * v->stride, v->stride, b.rows, &v->panels, b.from,
+                            b.from + b.columns, b.y, b.ld);
+        v->fn(v->arg, &b);
+    }
+}
+
+void tsr_products_visit_pairs(const tsr_products *p, const float *a, int64_t stride,
+                              tsr_block_fn fn, void *arg) {
+    tsr_operation *o = p->o;
+    const int64_t floats = (int64_t)tsr_thread_count(o->ctx) * ROWS * COLUMNS + LINE;
+    const int64_t sets = (p->n + PAIR - 1) / PAIR;
+    pair_work w = {.players = (sets + 1) / 2 * 2, .round = -1};
+    w.v = (visit_work){.p = p,
+                       .panels = {p->panels, p->dim, p->n, p->dim, false},
+                       .a = a,
+                       .stride = stride,
+                       .count = p->n,
+                       .fn = fn,
+                       .arg = arg};
+    w.v.block = aligned(tsr_operation_take_raw(o, floats, sizeof(float), "block of products"));
+    if (o->status) return;
+    tsr_parallel(o->ctx, sets, visit_pair, &w);
+    for (w.round = 0; w.round < w.players - 1; ++w.round)
+        tsr_parallel(o->ctx, w.players / 2, visit_pair, &w);
 }
 
 /* ---- bytes ---- */

@@ -37,6 +37,13 @@ typedef void (*tsr_block_fn)(void *arg, const tsr_block *block);
 void tsr_products_visit(const tsr_products *p, const float *a, int64_t stride, int64_t count,
                         tsr_block_fn fn, void *arg);
 
+/* The same of the packed rows with themselves, each pair once: a block of `rows` rows against as
+ * many columns that are other rows, or against the same ones, whose pairs come both ways. No two
+ * blocks at the same time share a row, whichever side it is on; rows come in no order. For rows by
+ * the thousand. `a` are the packed rows before they were divided. */
+void tsr_products_visit_pairs(const tsr_products *p, const float *a, int64_t stride,
+                              tsr_block_fn fn, void *arg);
+
 /* ---- rough products --------------------------------------------------------------------------
  */
 

@@ -2,7 +2,7 @@
 /* cmd_eval.c: how far reconstructions are from their originals. */
 #include "eval_content.h"
 #include "eval_video.h"
-#include "measure_options.h"
+#include "measure_codes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +52,11 @@ typedef struct eval_job {
     content content;  /* text and faces */
 } eval_job;
 
+static bool is_tokens(const char *path) {
+    const size_t n = strlen(path);
+    return n > 5 && !strcmp(path + n - 5, ".tess");
+}
+
 /* Measures a candidate and adds it to the report. Returns -1 or the exit code. */
 static int measure(eval_job *j, const tsr_candidate *c) {
     tsr_measurement *measurement = NULL;
@@ -73,12 +78,10 @@ static int measure(eval_job *j, const tsr_candidate *c) {
     if (!status && content_wanted(&j->o->content))
         status = content_attach(&j->content, name, j->report);
     tsr_measurement_close(&measurement);
-    return status ? tool_fail(j->t, status) : -1;
-}
-
-static bool is_tokens(const char *path) {
-    const size_t n = strlen(path);
-    return n > 5 && !strcmp(path + n - 5, ".tess");
+    if (status) return tool_fail(j->t, status);
+    const int index = tsr_report_count(j->report) - 1;
+    return c->path && is_tokens(c->path) ? measure_codes(j->t, c->path, c->tokens, j->report, index)
+                                         : -1;
 }
 
 static int measure_operand(eval_job *j, const char *path) {

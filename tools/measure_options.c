@@ -67,8 +67,7 @@ static void list_metrics(bool json) {
         printf("    ");
         args_print_wrapped(info.source, 4, 4);
         if (info.weights) {
-            printf("    ");
-            args_print_wrapped(info.weights, 4, 4);
+            printf("    model: %s (--weights %s=FILE)\n", info.weights, info.weights);
         }
     }
     if (json) {

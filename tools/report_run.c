@@ -5,6 +5,7 @@
  * back), report.json (its measurement), and made-by, a text of everything that the numbers depend
  * on. made-by is written last: a folder whose made-by says what is asked for is finished. */
 #include "report_run.h"
+#include "measure_codes.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -90,6 +91,11 @@ static void made_by(const report_job *j, const char *what, const measure_command
                                 j->hash, what);
     for (int i = 0; i < command->count && n < MADE_BYTES; ++i)
         n += (size_t)snprintf(text + n, MADE_BYTES - n, "%s\n", command->at[i]);
+}
+
+static bool is_tokens(const char *path) {
+    const size_t n = strlen(path);
+    return n > 5 && !strcmp(path + n - 5, ".tess");
 }
 
 /* ---- both sides as pictures ---- */
@@ -210,6 +216,8 @@ static int measure(report_job *j, const tsr_candidate *c, const measure_command 
         if (!status && j->o->content) status = content_attach(j->o->content, j->what, own);
         if (status) code = tool_fail(j->t, status);
     }
+    if (code < 0 && c->path && is_tokens(c->path))
+        code = measure_codes(j->t, c->path, c->tokens, own, 0);
     snprintf(path, sizeof path, "%s/report.json", j->folder);
     if (code < 0) code = write_report(j, own, path);
     snprintf(path, sizeof path, "%s/made-by", j->folder);
@@ -242,7 +250,7 @@ static int begin(report_job *j, const char *name, const char *made, bool *finish
 }
 
 static int measure_anchors(report_job *j, const char *model, const char *path, const char *name,
-                           uint32_t tokens, const char *tess) {
+                           uint32_t tokens) {
     const measure_meaning *m = j->o->meaning;
     const int like = tsr_report_count(j->report) - 1;
     int code = -1;
@@ -257,7 +265,6 @@ static int measure_anchors(report_job *j, const char *model, const char *path, c
         code = begin(j, what, made, &finished);
         const tsr_candidate c = {.anchor = m->anchors.at[i],
                                  .like = tsr_report_candidate(j->report, like)};
-        (void)tess;
         if (code < 0 && !finished) code = measure(j, &c, &command, made, NAN);
         j->steps += tsr_originals_count(j->originals);
         measure_command_free(&command);
@@ -352,7 +359,7 @@ static int measure_tokens(report_job *j, const char *asked, const char *model,
     }
     measure_command_free(&command);
     j->steps += tsr_originals_count(j->originals);
-    return code < 0 ? measure_anchors(j, asked, NULL, name, tokens, e.path) : code;
+    return code < 0 ? measure_anchors(j, asked, NULL, name, tokens) : code;
 }
 
 static int measure_model(report_job *j, int index) {
@@ -372,11 +379,6 @@ static int measure_model(report_job *j, int index) {
 }
 
 /* ---- what exists already ---- */
-
-static bool is_tokens(const char *path) {
-    const size_t n = strlen(path);
-    return n > 5 && !strcmp(path + n - 5, ".tess");
-}
 
 /* Size and time of change: what a path stands for may have been replaced. */
 static void state_of(const char *path, char text[64]) {
@@ -411,7 +413,7 @@ static int measure_path(report_job *j, const char *path, uint32_t tokens) {
     if (code < 0 && !finished) code = measure(j, &c, &command, made, NAN);
     measure_command_free(&command);
     j->steps += tsr_originals_count(j->originals);
-    return code < 0 && is_tokens(path) ? measure_anchors(j, NULL, path, name, tokens, path) : code;
+    return code < 0 && is_tokens(path) ? measure_anchors(j, NULL, path, name, tokens) : code;
 }
 
 /* ---- all of it ---- */

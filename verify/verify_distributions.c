@@ -2,7 +2,7 @@
 /* verify_distributions.c: golden cases of numbers of sets of features, and of MS-SSIM. */
 #include "verify_weights.h"
 
-#include <tessera/metrics.h>
+#include <tessera/statistics.h>
 
 #include <math.h>
 #include <stdlib.h>

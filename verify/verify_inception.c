@@ -3,7 +3,7 @@
  * number. */
 #include "verify_picture.h"
 
-#include <tessera/metrics.h>
+#include <tessera/statistics.h>
 #include "../metrics/judges/inception.h"
 
 #include <stdlib.h>

@@ -178,9 +178,10 @@ typedef struct tsr_features_settings {
                                     which halves the file; a value beyond 65504 is then an error of
                                     its picture. Default 0: f32 */
     /* Operations [operation_count] on the token set of each picture, as in tsr_token_set_reduce.
-     * With request.project the projector takes the rows that they leave. On a GPU tower, operators
-     * and projector are one program where all of the operators can be recorded
-     * (docs/TOKEN_SETS.md). Default: none */
+     * With request.project the projector takes the rows that they leave; in tiles or pooled grids
+     * they take the rows as a language model would, projected ones then. On a GPU tower, operators
+     * and projector are one program where all of the operators can be recorded and there are
+     * neither (docs/TOKEN_SETS.md). Default: none */
     const char *const *operations;
     int operation_count;
     uint32_t batch;        /* pictures computed together, 1..TSR_MAX_BATCH; no number depends on

@@ -33,7 +33,8 @@ typedef struct tsr_metric_info {
     const char *source;   /* paper or code that defines it */
     int higher;           /* 1: more is better; 0: less is */
     int set;              /* 1: one number for all pictures together; 0: one for each picture */
-    const char *weights;  /* model that it needs, for people; NULL: none */
+    const char *weights;  /* name of the model that it needs: of the catalog, and for
+                             tsr_measure_settings.weights instead of the metric's; NULL: none */
 } tsr_metric_info;
 /* Number of metrics in this build. */
 int tsr_metric_count(void);

@@ -33,38 +33,34 @@ PY
 agree() {
     local file=$1 written=$2 damaged=$3 recovered=$4 i
     shift 4
+    # an expression of all that is looked at: each document starts Python once
     run info "$file" --json
     code_is 1
-    json_ok
-    is "info of $file" "$damaged $recovered False" "$(json '"%d %s %s" % (d["damaged"], d["recovered"], d["whole"])')"
-    is "damage in info of $file" "$damaged" "$(json 'len(d["damage"])')"
-    is "entries in info of $file" "$(json 'd["item_count"]')" "$(json 'len(d["items"])')"
-    is "errors in info of $file" "$(json 'd["unreadable_items"]')" "$(json 'sum("error" in i for i in d["items"])')"
+    is "info of $file: damaged, recovered, whole, places, entries and errors as counted" \
+        "$damaged $recovered False $damaged True True" "$(json '"%d %s %s %d %s %s" % (
+            d["damaged"], d["recovered"], d["whole"], len(d["damage"]), d["item_count"] == len(d["items"]),
+            d["unreadable_items"] == sum("error" in i for i in d["items"]))')"
     run info "$file"
     code_is 1
     out_has '^integrity   not whole: '
     grep -q '^integrity   whole' out && complain "info $file: whole beside damage"
     rm -rf out.dir
-    run decode "$file" -o out.dir/ --device cpu -f --json
+    # a document, and in words a line for each damaged place and one at the end
+    run decode "$file" -o out.dir/ --device cpu -f -q --json
     code_is 1
-    json_ok
-    is "decode of $file" "$written $damaged $recovered False" "$(json '"%d %d %s %s" % (d["written"], d["damaged"], d["recovered"], d["whole"])')"
-    is "outputs of $file" "$written" "$(json 'sum("output" in p for p in d["pictures"])')"
-    is "errors in decode of $file" "$(json 'd["unreadable_items"]')" "$(json 'sum("error" in p for p in d["pictures"])')"
+    is "decode of $file: written, damaged, recovered, whole, outputs, errors as counted" \
+        "$written $damaged $recovered False $written True" "$(json '"%d %d %s %s %d %s" % (
+            d["written"], d["damaged"], d["recovered"], d["whole"], sum("output" in p for p in d["pictures"]),
+            d["unreadable_items"] == sum("error" in p for p in d["pictures"]))')"
     is "pictures of $file" "$(for i in "$@"; do echo p$i.png; done)" "$(ls out.dir 2>/dev/null)"
     for i in "$@"; do
         cmp -s out.dir/p$i.png whole/p$i.png || complain "decode $file: p$i.png differs"
     done
-    # in words: a line for each damaged place and one at the end
-    rm -rf out.dir
-    run decode "$file" -o out.dir/ --device cpu -f -q
-    code_is 1
     is "lines about $file" $((damaged + 1)) "$(wc -l <err)"
     grep -qE "^tessera decode: $file: not whole: .*; $written pictures? written$" err || complain "$last: $(cat err)"
     rm -f cut.tess
     run cut "$file" -o cut.tess -k 8 --json
     code_is 1
-    json_ok
     is "cut of $file" "$written $damaged $recovered False" "$(json '"%d %d %s %s" % (d["items"], d["damaged"], d["recovered"], d["whole"])')"
     if [ "$written" -gt 0 ]; then
         run info cut.tess --json

@@ -27,7 +27,7 @@ code_is 0
 run decode cpu.tess -o b.png --device vulkan:0 -q
 code_is 0
 run eval a.png b.png --json
-is "at least 50 dB between the devices" True "$(json '(d["mean"]["psnr"] or 1000) > 50')"
+is "at least 50 dB between the devices" True "$(json 'float(d["candidates"][0]["summary"]["psnr"]["mean"]) > 50')"
 run decode cpu.tess -o b.png -f --device vulkan:0 --json
 is "stages of decode" "{'decode': 'vulkan:0'}" "$(json 'd["stages"]')"
 

@@ -109,6 +109,18 @@ print(wide["features"][1], wide["features"][2][16 * 384:] == want, wide == read(
       struct.unpack("<3f", wide["positions"][2][-12:]), meta["tiles"], pooled["features"][1] == [4, 96] and all(map(near, range(96))))
 PY
 )"
+# operators take these rows as they are, as reduce does from the file
+for way in wide "pooled left"; do
+    set -- $way
+    [ $1 = wide ] && how="--anyres next" || how="--pool average"
+    run features ${2:-wide}.ppm -t llava.safetensors -o $1-op.safetensors --project $how --op diverse-maxmin:k=3 --device cpu -q
+    code_is 0
+    run reduce $1.safetensors -o $1-reduced.safetensors --op diverse-maxmin:k=3 --device cpu -q
+    code_is 0
+    is "$1: three of its rows" "[3, 96] True" "$(python3 -c "from look import read
+a, b = read('$1-op.safetensors')[0], read('$1-reduced.safetensors')[0]
+print(a['features'][1], all(a[k] == b[k] for k in ('features', 'positions', 'source_map')))")"
+done
 fails 4 'wanted the features of one layer alone in tiles or pooled' features wide.ppm -t clip -o x.safetensors --anyres next --keys
 fails 4 'wanted a tower of pictures of one size for tiles' features wide.ppm -t qwen2-5-vl -o x.safetensors --anyres next
 # the file says how pictures became its grid, and operators hand it on: a crop shows what only the crop holds

@@ -80,7 +80,7 @@ cmp -s usual.tess f16.tess || complain "f16 is not the default"
 run eval f32.png f16.png --json
 code_is 0
 # 65.5 dB
-is "half precision is near" True "$(json 'd["pictures"][0]["psnr"] > 60')"
+is "half precision is near" True "$(json 'd["pictures"][0]["values"][0]["psnr"] > 60')"
 
 # the numbers: f16 rounds those of f32
 "$TESSERA" info --latents f32.tess >f32.txt && "$TESSERA" info --latents f16.tess >f16.txt

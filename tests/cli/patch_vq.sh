@@ -34,7 +34,7 @@ is "stages of decode" "cpu {'decode': 'cpu'}" "$(json 'd["device"] + " " + str(d
 run codebook stats a.ppm -p 4 -c c.safetensors --json
 mse=$(json 'd["mse"]')
 run eval a.ppm a.png --json
-is "error of the picture" True "$(json "abs(d['mean']['psnr'] + 10 * __import__('math').log10($mse)) < 0.1")"
+is "error of the picture" True "$(json "abs(d['candidates'][0]['summary']['psnr']['mean'] + 10 * __import__('math').log10($mse)) < 0.1")"
 run encode a.ppm -t c.safetensors --tile 8x8 -o small.tess --device cpu -q --batch 1
 code_is 0
 run decode small.tess -t c.safetensors -o small.png --device cpu -q --batch 7

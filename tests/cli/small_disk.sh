@@ -21,11 +21,26 @@ if built_with video; then
     mkdir frames
     picture frames/0.ppm 300 200 1
     "$TESSERA" encode --as-video frames -o clip.tess --device cpu -q || complain "encode --as-video"
-    for output in x.mkv x.nut x.gif frames/; do
+    for output in x.mp4 x.mkv x.nut x.webm x.gif frames/; do
         lossless=--lossless
         [ $output != x.gif ] || lossless=-q
         fails 3 "small/.*No space left" decode clip.tess -f -o small/$output $lossless --device cpu
         absent small/${output%/}
+        no_leftovers small
+    done
+    # a video to tokens, as they come and split by a budget at the end of the clip
+    python3 - <<'PY'
+import random
+random.seed(7)
+with open("film.y4m", "wb") as f:
+    f.write(b"YUV4MPEG2 W64 H48 F25:1 Ip A1:1 C420jpeg\n")
+    for t in range(60):
+        f.write(b"FRAME\n" + bytes(random.randrange(256) for _ in range(64 * 48)) + bytes([128] * (2 * 24 * 32)))
+PY
+    for budget in "" "--budget 12000"; do
+        fails 3 'small/film.tess.*No space left' encode film.y4m -o small/film.tess $budget --device cpu
+        absent small/film.tess
+        absent small/film.partial.tess
         no_leftovers small
     done
 fi

@@ -12,10 +12,11 @@
 #include <math.h>
 #include <string.h>
 
-enum { N = 420, DIM = 37, WIDE = DIM + 3, CENTRES = 20 };
+enum { N = 420, MANY = 2111, DIM = 37, WIDE = DIM + 3, CENTRES = 20 };
 
-static float x[N * WIDE], plain_cosine[N], cosine[N];
-static int32_t plain[N], match[N];
+static float x[MANY * WIDE], plain_cosine[MANY], cosine[MANY];
+static int32_t plain[MANY], match[MANY];
+static int64_t used = N; /* rows */
 
 static const tsr_operator test_operator = {.info = {.name = "test"}};
 
@@ -48,9 +49,9 @@ static float exact(int64_t i, int64_t j) {
 }
 
 static void search(int64_t first, bool others) {
-    for (int64_t i = 0; i < N; ++i) {
+    for (int64_t i = 0; i < used; ++i) {
         plain[i] = -1;
-        for (int64_t j = first; j < N; ++j) {
+        for (int64_t j = first; j < used; ++j) {
             if (others && i == j) continue;
             const float c = exact(i, j);
             if (plain[i] >= 0 && !(c > plain_cosine[i])) continue;
@@ -71,10 +72,10 @@ static void compare(const char *mask, int threads, int64_t first, bool others) {
     }
     tsr_operation o = {
         .ctx = d.ctx, .device = &d.device, .op = &test_operator, .scratch = {.ctx = d.ctx}};
-    const tsr_row_view rows = {x, WIDE, N, DIM};
+    const tsr_row_view rows = {x, WIDE, used, DIM};
     tsr_best_matches(&o, &rows, &rows, first, others, match, cosine);
     ck_assert_int_eq(o.status, TSR_OK);
-    for (int i = 0; i < N; ++i) {
+    for (int i = 0; i < used; ++i) {
         /* a sum in another order may round to the next f32, and so may its rival */
         ck_assert_msg(fabsf(cosine[i] - plain_cosine[i]) <= 0x1p-23f, "row %d: wanted %g, got %g",
                       i, (double)plain_cosine[i], (double)cosine[i]);
@@ -87,14 +88,14 @@ static void compare(const char *mask, int threads, int64_t first, bool others) {
 }
 
 static void compare_all(int64_t first, bool others) {
-    static int32_t before[N];
+    static int32_t before[MANY];
     search(first, others);
     compare(NULL, 1, first, others);
     memcpy(before, match, sizeof before);
     compare(NULL, 3, first, others);
-    ck_assert_mem_eq(before, match, sizeof before);
+    ck_assert_mem_eq(before, match, (size_t)used * sizeof *match);
     compare("avx512", 2, first, others);
-    ck_assert_mem_eq(before, match, sizeof before);
+    ck_assert_mem_eq(before, match, (size_t)used * sizeof *match);
 }
 
 START_TEST(matches) {
@@ -112,6 +113,29 @@ START_TEST(copies) {
     compare_all(5, true);
     ck_assert_int_eq(match[0], 5);
     ck_assert_int_eq(match[5], 6);
+}
+END_TEST
+
+/* So many rows that each pair is looked at once: with copies at both ends of them, and a row of
+ * zeros; not so where one is very long. */
+START_TEST(pairs) {
+    random_normals(x, MANY * WIDE);
+    memset(x + 11 * WIDE, 0, DIM * sizeof *x);
+    memcpy(x + 2110 * WIDE, x + 7 * WIDE, DIM * sizeof *x);
+    memcpy(x + 300 * WIDE, x + 7 * WIDE, DIM * sizeof *x);
+    for (int j = 0; j < DIM; ++j)
+        x[20 * WIDE + j] *= 1e-5f;
+    used = MANY;
+    search(0, true);
+    compare("avx512", 1, 0, true);
+    ck_assert_int_eq(match[2110], 7);
+    ck_assert_int_eq(match[300], 7);
+    ck_assert_int_eq(match[7], 300);
+    compare("avx512", 4, 0, true);
+    for (int j = 0; j < DIM; ++j)
+        x[21 * WIDE + j] *= 1e30f;
+    compare("avx512", 2, 0, true);
+    used = N;
 }
 END_TEST
 
@@ -193,4 +217,4 @@ START_TEST(bytes) {
 }
 END_TEST
 
-TEST_MAIN("best match", matches, copies, few_left, isolated, bytes)
+TEST_MAIN("best match", matches, copies, pairs, few_left, isolated, bytes)

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* metrics.h: numbers of sets of pictures: how far two distributions of features are from each other
- * (Frechet distance, KID, precision and recall), Inception Score, pooled PSNR; and the similarities
- * of pairs that come in several forms (SSIM, MS-SSIM). Every number stands for a protocol, which
- * its comment names. Distances of single pairs and clips are in evaluate.h, networks in judges.h.
+/* statistics.h: numbers of sets of pictures: how far two distributions of features are from each
+ * other (Frechet distance, KID, precision and recall), Inception Score, pooled PSNR; and the
+ * similarities of pairs that come in several forms (SSIM, MS-SSIM). Every number stands for a
+ * protocol, which its comment names. Distances of single pairs and clips are in evaluate.h,
+ * networks in judges.h.
  *
  * All sums are in float64 and in an order that does not depend on threads. Features are f32 [rows,
  * columns], row by row. The conventions of tessera.h hold here, too. */
-#ifndef TESSERA_METRICS_H
-#define TESSERA_METRICS_H
+#ifndef TESSERA_STATISTICS_H
+#define TESSERA_STATISTICS_H
 
 #include "judges.h"
 

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/* Numbers of sets of features and the forms of SSIM: what golden cases do not hold. */
+#include <tessera/statistics.h>
+
+#include "metrics/matrix64.h"
+#include "testing.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void expect(tsr_context *ctx, tsr_status got, tsr_status status, const char *text) {
+    ck_assert_msg(got == status && strstr(tsr_detail(ctx), text), "%d: %s", got, tsr_detail(ctx));
+}
+
+/* The distance from factors is that from statistics, on both sides of the Jacobi limit. */
+START_TEST(frechet_forms_agree) {
+    tsr_context *ctx;
+    ck_assert_int_eq(tsr_context_open(&ctx, NULL), TSR_OK);
+    for (int d = 20; d <= 200; d += 180) {
+        const int n = 2 * d + 3, m = d + 40;
+        float *a = malloc((size_t)(n * d) * sizeof *a), *b = malloc((size_t)(m * d) * sizeof *b);
+        double *s = malloc((size_t)(2 * d * d + 2 * d) * sizeof *s);
+        double *ca = s, *cb = s + d * d, *ma = s + 2 * d * d, *mb = ma + d;
+        for (int i = 0; i < n * d; ++i)
+            a[i] = random_normal() * (float)(1 + i % d) / (float)d;
+        for (int i = 0; i < m * d; ++i)
+            b[i] = random_normal() + 0.5f;
+        tsr_frechet f, g, same;
+        const uint64_t rows_a = (uint64_t)n, rows_b = (uint64_t)m, columns = (uint64_t)d;
+        ck_assert_int_eq(tsr_frechet_distance(ctx, a, rows_a, b, rows_b, columns, &f), TSR_OK);
+        ck_assert_int_eq(tsr_feature_statistics(ctx, a, rows_a, columns, ma, ca), TSR_OK);
+        ck_assert_int_eq(tsr_feature_statistics(ctx, b, rows_b, columns, mb, cb), TSR_OK);
+        ck_assert_int_eq(tsr_frechet_statistics(ctx, ma, ca, rows_a, mb, cb, rows_b, columns, &g),
+                         TSR_OK);
+        ck_assert_double_eq_tol(f.distance, g.distance, 1e-9 * (f.trace1 + f.trace2));
+        ck_assert(f.biased && f.distance > 0);
+        ck_assert_int_eq(tsr_frechet_distance(ctx, a, rows_a, a, rows_a, columns, &same), TSR_OK);
+        ck_assert(same.distance < 1e-9 * same.trace1);
+        free(a);
+        free(b);
+        free(s);
+    }
+    tsr_context_close(&ctx);
+}
+END_TEST
+
+/* Eigenvalues of a known matrix: 2 on the diagonal, -1 beside it. */
+START_TEST(eigenvalues) {
+    enum { N = 90 };
+    tsr_context *ctx;
+    ck_assert_int_eq(tsr_context_open(&ctx, NULL), TSR_OK);
+    double *s = calloc(N * N, sizeof *s), values[N], sum = 0, squares = 0;
+    for (int i = 0; i < N; ++i) {
+        s[i * N + i] = 2;
+        if (i) s[i * N + i - 1] = s[(i - 1) * N + i] = -1;
+    }
+    ck_assert_int_eq(tsr_matrix64_eigenvalues(ctx, s, N, values), TSR_OK);
+    for (int i = 0; i < N; ++i) {
+        double nearest = 9;
+        for (int k = 1; k <= N; ++k)
+            nearest = fmin(nearest, fabs(values[i] - 2 + 2 * cos(k * acos(-1) / (N + 1))));
+        ck_assert(nearest < 1e-12);
+        sum += values[i];
+        squares += values[i] * values[i];
+    }
+    ck_assert_double_eq_tol(sum, 2.0 * N, 1e-10);
+    ck_assert_double_eq_tol(squares, 4.0 * N + 2.0 * (N - 1), 1e-9);
+    free(s);
+    tsr_context_close(&ctx);
+}
+END_TEST
+
+START_TEST(refuses_sets) {
+    tsr_context *ctx;
+    float x[40];
+    tsr_frechet f;
+    tsr_spread s;
+    tsr_precision_recall p;
+    ck_assert_int_eq(tsr_context_open(&ctx, NULL), TSR_OK);
+    random_normals(x, 40);
+    expect(ctx, tsr_frechet_distance(ctx, x, 1, x, 10, 4, &f), TSR_ERROR_ARGUMENT,
+           "wanted at least 2 rows");
+    expect(ctx, tsr_kid(ctx, x, 10, x, 10, 4, 2, 11, 2020, &s, NULL, NULL), TSR_ERROR_ARGUMENT,
+           "wanted 2 to 10 rows, got 11");
+    expect(ctx, tsr_inception_score(ctx, x, 4, 10, 0, 2020, &s, NULL, NULL), TSR_ERROR_ARGUMENT,
+           "wanted at least 10 rows for as many parts, got 4");
+    expect(ctx, tsr_precision_recall_measure(ctx, x, 3, x, 10, 4, 0, &p, NULL, NULL),
+           TSR_ERROR_ARGUMENT, "wanted more than 3 rows in both sets, got 3 and 10");
+    x[17] = NAN;
+    expect(ctx, tsr_frechet_distance(ctx, x, 10, x, 10, 4, &f), TSR_ERROR_MODEL,
+           "row 4: wanted finite features");
+    tsr_context_close(&ctx);
+}
+END_TEST
+
+START_TEST(structures) {
+    enum { SIDE = 176 };
+    tsr_context *ctx;
+    tsr_structure s;
+    ck_assert_int_eq(tsr_context_open(&ctx, NULL), TSR_OK);
+    uint8_t *a = malloc(SIDE * SIDE * 3);
+    for (int i = 0; i < SIDE * SIDE * 3; ++i)
+        a[i] = (uint8_t)random_below(256);
+    ck_assert_int_eq(tsr_structure_measure(ctx, a, a, SIDE, SIDE, &s), TSR_OK);
+    ck_assert(s.ssim_gaussian == 1 && s.ssim_torchmetrics == 1); /* equal pictures */
+    ck_assert_double_eq_tol(s.ms_ssim_piq, 1, 1e-15);
+    ck_assert_double_eq_tol(s.ms_ssim_torchmetrics, 1, 1e-15);
+    ck_assert_int_eq(tsr_structure_measure(ctx, a, a, SIDE, 170, &s), TSR_OK);
+    ck_assert(isnan(s.ms_ssim_torchmetrics) && !isnan(s.ms_ssim_piq));
+    ck_assert_int_eq(tsr_structure_measure(ctx, a, a, 8, 8, &s), TSR_OK);
+    ck_assert(isnan(s.ms_ssim_piq) && isnan(s.ssim_gaussian) && s.ssim_torchmetrics == 1);
+    ck_assert_int_eq(tsr_structure_measure(ctx, a, a, 5, 8, &s), TSR_OK);
+    ck_assert(isnan(s.ssim_torchmetrics));
+    const double mse[3] = {0, 65.025, 0};
+    const uint64_t pixels[3] = {10, 20, 10};
+    ck_assert_double_eq_tol(tsr_psnr_pooled(mse, pixels, 3), 10 * log10(2000), 1e-12);
+    ck_assert(isinf(tsr_psnr_pooled(mse, pixels, 1)) && isnan(tsr_psnr_pooled(mse, pixels, 0)));
+    free(a);
+    tsr_context_close(&ctx);
+}
+END_TEST
+
+START_TEST(keeps_features) {
+    tsr_context *ctx;
+    char path[] = "/tmp/tessera-features-XXXXXX", hex[65];
+    float *read = NULL, values[6] = {1, 2, 3, 4, 5, 6};
+    uint8_t rgb[12] = {1, 2, 3};
+    tsr_picture p = {.rgb = rgb, .width = 2, .height = 2};
+    tsr_picture_digest *digest = NULL;
+    ck_assert_int_eq(tsr_context_open(&ctx, NULL), TSR_OK);
+    close(mkstemp(path));
+    tsr_feature_key key = {.judge = "inception", .output = "2048", .preparation = "tf1"};
+    strcpy(key.device, "cpu");
+    key.weights = 0x1234;
+    key.rows = 2;
+    key.columns = 3;
+    for (int i = 0; i < 2; ++i)
+        ck_assert_int_eq(tsr_picture_digest_add(ctx, &digest, &p), TSR_OK);
+    tsr_picture_digest_end(&digest, key.pictures);
+    ck_assert(strlen(key.pictures) == 64 && !digest);
+    ck_assert_int_eq(tsr_feature_cache_write(ctx, path, &key, values), TSR_OK);
+    ck_assert_int_eq(tsr_feature_cache_read(ctx, path, &key, &read), TSR_OK);
+    ck_assert(!memcmp(read, values, sizeof values));
+    free(read);
+    p.width = 1; /* other pictures: the same bytes in another shape */
+    p.height = 4;
+    for (int i = 0; i < 2; ++i)
+        ck_assert_int_eq(tsr_picture_digest_add(ctx, &digest, &p), TSR_OK);
+    tsr_picture_digest_end(&digest, hex);
+    tsr_feature_key other = key;
+    strcpy(other.pictures, hex);
+    expect(ctx, tsr_feature_cache_read(ctx, path, &other, &read), TSR_ERROR_STATE,
+           "tessera.features.pictures: wanted ");
+    other = key;
+    strcpy(other.preparation, "torch");
+    expect(ctx, tsr_feature_cache_read(ctx, path, &other, &read), TSR_ERROR_STATE,
+           "tessera.features.preparation: wanted torch, got tf1");
+    expect(
+        ctx,
+        tsr_feature_cache_read(ctx, TESSERA_TESTS "/../models/mosaic-64.safetensors", &key, &read),
+        TSR_ERROR_FORMAT, "wanted features of a judge, got other data");
+    ck_assert_ptr_null(read);
+    remove(path);
+    tsr_context_close(&ctx);
+}
+END_TEST
+
+TEST_MAIN("statistics", frechet_forms_agree, eigenvalues, refuses_sets, structures, keeps_features)
