@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Any bytes as report.json, as `tessera fit` and a report that goes on read it: a status, or a
  * report that laws can be asked of, and that is written and read again. */
-#define TESSERA_EXPERIMENTAL
 #include <stdlib.h>
 #include <string.h>
 

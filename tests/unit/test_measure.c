@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* test_measure.c: many pictures against candidates: summaries, intervals, laws, and reports that
  * are written and read back. */
-#define TESSERA_EXPERIMENTAL
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

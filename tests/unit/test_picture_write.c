@@ -34,7 +34,8 @@ static void teardown(void) {
 }
 
 static tsr_status write_it(const char *path, const char *format, int quality, int lossless) {
-    const tsr_picture_write_settings s = {format, quality, lossless};
+    const tsr_picture_write_settings s = {
+        .format = format, .quality = quality, .lossless = lossless};
     const tsr_status checked = tsr_picture_write_check(ctx, path, &s);
     const tsr_status status = tsr_picture_write(ctx, path, W, H, rgb, &s);
     ck_assert_int_eq(checked, status);
