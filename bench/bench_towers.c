@@ -238,8 +238,9 @@ tsr_status tsr_bench_suite_towers(tsr_bencher *b) {
     tsr_status status = TSR_OK;
     for (int i = 0; i < b->device_count && !status; ++i)
         for (int fast = 0; fast < 2 && !status; ++fast) {
-            /* The reference takes 10 s a picture of the made-up tower. */
-            if (b->devices[i].reference && (fast || !model)) continue;
+            /* The reference takes 10 s a picture of the made-up tower, of a published one minutes.
+             */
+            if (b->devices[i].reference) continue;
             status = model ? bench_model(b, &b->devices[i], fast, title)
                            : bench_made(b, &b->devices[i], fast);
         }
