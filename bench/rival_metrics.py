@@ -8,9 +8,8 @@
 
 Pairs are centre crops of PICTURES and the same crops through Pillow's JPEG at quality 30. Weights are
 made up once, by a seed, so that nothing is downloaded: they go to both sides as the same file. Prints
-for each number the largest difference beside its bound, and seconds of the processors and peak memory (theirs:
-of the whole script so far). Exit code 1 where a difference
-is beyond its bound.
+for each number the largest difference beside its bound, and seconds of the processors and peak memory
+(theirs: of the whole script so far). Exit code 1 where a difference is beyond its bound.
 """
 import argparse
 import io

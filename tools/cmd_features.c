@@ -337,11 +337,9 @@ const verb verb_features = {
         "                 [--anyres next|onevision] [--pool P] [--dtype f32|f16] [--key K]\n"
         "                 [--files-from LIST [-0]] [--batch N] [--on-error skip|stop] [-f]\n"
         "                 [--device cpu|vulkan[:N]] [--json]\n"
-        "tessera features VIDEO... -t TOWER -o F.safetensors|F.npz|DIR/ [--frames N[:RULE] | "
-        "--fps F[:RULE]]\n"
-        "                 [--every N | --keyframes | --scenes [T]] [--cover N | --clips "
-        "C:N[:GAP]]\n"
-        "                 [--start S] [--end S] ...",
+        "tessera features VIDEO... -t TOWER -o F.safetensors|F.npz|DIR/\n"
+        "                 [--frames N[:RULE] | --fps F[:RULE]] [--every N | --keyframes]\n"
+        "                 [--scenes [T]] [--cover N | --clips C:N[:GAP]] [--start S] [--end S] ...",
     .about =
         "Runs CLIP, SigLIP, DINOv2 or Qwen2-VL's tower over pictures and writes one row of numbers "
         "for each patch, with its position. Pictures are resized and cut as "

@@ -240,6 +240,18 @@ void report_rate_plots(const report_part *p) {
     fputs("</div></section>\n", f);
 }
 
+/* The names of a plot's series in full, below it. */
+static void plot_legend(FILE *f, const plot *p) {
+    fputs("<ul class=\"legend\" aria-label=\"Series\">", f);
+    for (int i = 0; i < p->count; ++i) {
+        fputs("<li>", f);
+        plot_svg_key(p->series[i].look, p->series[i].dashed, f);
+        html_text(f, p->series[i].name);
+        fputs("</li>", f);
+    }
+    fputs("</ul>", f);
+}
+
 /* ---- curves over size ---- */
 
 /* The middle of a bin on a logarithmic axis; of one that is open, its closed end. */
@@ -299,6 +311,7 @@ static void size_figure(const report_part *part, const size_plot *q) {
         if (series) {
             fputs("<figure class=\"card\">", f);
             plot_svg(&p, WIDTH, HEIGHT, f);
+            plot_legend(f, &p);
             fputs("</figure>\n", f);
         }
     }
@@ -373,6 +386,7 @@ static void code_figure(const report_part *part, bool bits) {
         if (series) {
             fputs("<figure class=\"card\">", part->file);
             plot_svg(&p, WIDTH, HEIGHT, part->file);
+            plot_legend(part->file, &p);
             fputs("</figure>\n", part->file);
         }
     }

@@ -75,8 +75,8 @@ grep -q 'wanted shards of different names, got a.tess' err || complain "two vide
 # ---- eval of a clip in a token file: as that of the video it decodes to ----
 "$TESSERA" encode "$vfr" -o clip.tess --device cpu -q
 "$TESSERA" decode clip.tess -o back.nut --lossless --device cpu -q
-"$TESSERA" eval "$vfr" back.nut --csv >back.csv
-run eval "$vfr" clip.tess --csv --device cpu
+"$TESSERA" eval "$vfr" back.nut --csv - >back.csv
+run eval "$vfr" clip.tess --csv - --device cpu
 code_is 0
 checks=$((checks + 1))
 cmp -s back.csv out || complain "eval of a clip differs from that of its decoded video: $(diff back.csv out | head -4)"
@@ -90,7 +90,7 @@ run eval "$vfr" some.tess --device cpu --json
 code_is 0
 is "frames that were not chosen" "3 12" "$(json '"%d %d" % (d["video"]["frames"], d["passed_over"])')"
 "$TESSERA" encode "$vfr" --fps 20 -o often.tess --device cpu -q
-run eval "$vfr" often.tess --device cpu --csv
+run eval "$vfr" often.tess --device cpu --csv -
 code_is 0
 is "frames that come twice" "49 $(sed -n 2p back.csv | cut -d, -f2-3)" "$(wc -l <out) $(sed -n 2p out | cut -d, -f2-3)"
 "$TESSERA" encode "$clips/codecs/h264.h264" -o bare.tess --device cpu -q
@@ -105,7 +105,7 @@ out_has '^# compared with the frames as they were fitted'
 run eval "$clips/timing/ntsc.mp4" clip.tess --device cpu
 code_is 1
 err_has 'clip.tess: (time|size) of frame [0-9]+: wanted '
-fails 2 '--clip.*wanted a clip in a token file' eval "$vfr" back.nut --clip 1
+fails 2 '--clip.* wanted a clip in a token file' eval "$vfr" back.nut --clip 1
 
 # ---- a budget of a clip ----
 run encode "$vfr" --budget 1500 -o budget.tess --device cpu --json

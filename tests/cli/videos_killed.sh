@@ -32,7 +32,8 @@ begun() {
     case $1 in
     encode) compgen -G '.killed.tess*' >/dev/null ;;
     decode) compgen -G '.killed.mp4*' >/dev/null ;;
-    batch) [ "$(stands batch | wc -l)" -ge "$2" ] && compgen -G 'killed/.*.tess*' >/dev/null ;;
+    batch) compgen -G 'killed/.*.tess*' >/dev/null && [ "$(stands batch | wc -l)" -ge "$2" ] ||
+        { [ "$2" -gt 0 ] && [ "$(stands batch | wc -l)" -ge "$2" ]; } ;;
     esac
 }
 
@@ -57,7 +58,7 @@ for verb in encode decode batch; do
     for i in $(seq 1 "$moments"); do
         rm -rf killed killed.* .killed.*
         delay=$(awk -v i="$i" -v n="$moments" 'BEGIN {printf "%.3f", 0.6 * (i - 1) / n * (i - 1) / n}')
-        [ $verb != batch ] || delay=0.0$((i * 7 % 10))
+        [ $verb != batch ] || delay=0.00$((i * 7 % 10))
         "$TESSERA" "${words[@]}" 2>/dev/null &
         pid=$!
         for _ in $(seq 3000); do

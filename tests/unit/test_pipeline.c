@@ -17,7 +17,8 @@ enum {
     HUGE_SIDE = 400
 }; /* each takes some fifty times as long */
 #elif defined(__SANITIZE_ADDRESS__)
-/* Some ten times as long; still more than the pipeline's steps, and more bytes than may be in flight. */
+/* Some ten times as long; still more than the pipeline's steps, and more bytes than may be in
+ * flight. */
 enum { MANY = 90, SOME = 70, LARGE = 9, LARGE_SIDE = 1500, HUGE_SIDE = 2000 };
 #else
 enum { MANY = 300, SOME = 150, LARGE = 12, LARGE_SIDE = 1500, HUGE_SIDE = 2000 };
