@@ -74,7 +74,7 @@ models codec/tokenizer.h
 towers models/model.h
 towers codec/fit.h
 metrics codec/fit.h
-metrics/judges codec/fit.h metrics
+metrics/judges codec/fit.h
 codec/tokenizers codec/fit.h
 codec/tokenizers models/model.h
 codec/tokenizers media/image.h

@@ -35,7 +35,7 @@ for suffix in mkv webm; do
     code_is 0
     is "$suffix: equal frames" "4 4" "$(json '"%d %d" % (d["video"]["frames"], d["video"]["equal"])')"
 done
-run eval exact.mkv back.webm --csv
+run eval exact.mkv back.webm --csv -
 code_is 0
 is "lines of CSV" 5 "$(wc -l <out)"
 out_has '^0,0,[0-9.]+,[0-9.]+,[0-9.]+,[0-9.]+,[0-9.]+,$'
