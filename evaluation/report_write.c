@@ -301,13 +301,14 @@ tsr_status tsr_report_json(const tsr_report *r, char **json) {
     cJSON_Delete(root);
     if (!text) return tsr_fail(r->ctx, TSR_ERROR_MEMORY, "report: no memory for the document");
     const size_t size = strlen(text);
-    *json = realloc(text, size + 2); /* cJSON allocates by malloc */
-    if (!*json) {
-        free(text);
-        return tsr_fail(r->ctx, TSR_ERROR_MEMORY, "report: no memory for the document");
+    *json = malloc(size + 2);
+    if (*json) {
+        memcpy(*json, text, size);
+        memcpy(*json + size, "\n", 2);
     }
-    memcpy(*json + size, "\n", 2);
-    return TSR_OK;
+    cJSON_free(text);
+    return *json ? TSR_OK
+                 : tsr_fail(r->ctx, TSR_ERROR_MEMORY, "report: no memory for the document");
 }
 
 /* ---- tables ---- */
