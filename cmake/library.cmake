@@ -20,7 +20,7 @@ if(NOT TESSERA_VULKAN)
   tessera_leave_out("compute/vulkan/.*\\.c")
 endif()
 # Writers of pictures that have a library of their own (readers stay: they know their format by name).
-foreach(kind JPEG TIFF WEBP AVIF)
+foreach(kind JPEG TIFF WEBP AVIF JXL)
   if(NOT TESSERA_${kind})
     string(TOLOWER ${kind} stem)
     tessera_leave_out("media/write_${stem}\\.c")

@@ -94,8 +94,7 @@ static tsr_status open_sessions(job *j) {
                                               .model = &j->s.model,
                                               .shares = &j->shares,
                                               .pairs = j->m->originals,
-                                              .seed = j->m->seed,
-                                              .cache = j->s.cache};
+                                              .seed = j->m->seed};
         status = metric->open(j->ctx, &settings, &j->sessions[k]);
         j->has_sessions = true;
         if (!status && metric->model) metric->model(j->sessions[k], &j->m->models[k]);

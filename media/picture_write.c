@@ -17,6 +17,9 @@
 #ifndef TESSERA_WITH_AVIF
 #define tsr_avif_put NULL
 #endif
+#ifndef TESSERA_WITH_JXL
+#define tsr_jxl_put NULL
+#endif
 #ifndef TESSERA_WITH_TIFF
 #define tsr_tiff_put NULL
 #endif
@@ -26,11 +29,12 @@ static const tsr_picture_kind kinds[] = {
     {"jpg", "JPEG", ".jpg .jpeg .jpe .jfif ", true, false, 65500, tsr_jpeg_put},
     {"webp", "WebP", ".webp ", true, true, 16383, tsr_webp_put},
     {"avif", "AVIF", ".avif ", true, true, 65536, tsr_avif_put},
+    {"jxl", "JPEG XL", ".jxl ", true, true, 1 << 30, tsr_jxl_put},
     {"tiff", "TIFF", ".tiff .tif ", false, true, 0x7fffffff, tsr_tiff_put},
     {"ppm", "PPM", ".ppm .pnm ", false, true, 0x7fffffff, tsr_pnm_put},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds, QUALITY = 95 };
-#define FORMATS_TEXT "png, jpg, webp, avif, tiff or ppm"
+#define FORMATS_TEXT "png, jpg, webp, avif, jxl, tiff or ppm"
 
 /* The suffix of a path's last part, with its dot; "" where there is none. */
 static const char *suffix_of(const char *path) {
@@ -49,7 +53,7 @@ static const tsr_picture_kind *kind_of_suffix(const char *suffix) {
 }
 
 bool tsr_picture_is_name(const char *path) {
-    static const char *const unwritten[] = {".gif", ".bmp", ".jxl", ".heic", ".jp2", ".qoi"};
+    static const char *const unwritten[] = {".gif", ".bmp", ".heic", ".jp2", ".qoi"};
     const char *suffix = suffix_of(path);
     for (size_t i = 0; i < sizeof unwritten / sizeof *unwritten; ++i)
         if (!strcasecmp(suffix, unwritten[i])) return true;
@@ -84,18 +88,19 @@ tsr_status tsr_picture_kind_of(tsr_context *ctx, const char *path,
                         wanted->title, said->title);
     if (!wanted && !said && *suffix)
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
-                        "%s: wanted the suffix of a picture (.png, .jpg, .webp, .avif, .tiff, "
-                        ".ppm) or a format beside the name, got %s",
+                        "%s: wanted the suffix of a picture (.png, .jpg, .webp, .avif, .jxl, "
+                        ".tiff, .ppm) or a format beside the name, got %s",
                         path, suffix);
     const tsr_picture_kind *k = wanted ? wanted : said ? said : &kinds[0];
     if (s.quality < 0 || s.quality > 100)
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "picture quality: wanted 1 to 100, got %d",
                         s.quality);
     if (s.quality && !k->lossy)
-        return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
-                        "picture quality: wanted JPEG, WebP or AVIF with it, got %s, which keeps "
-                        "every pixel",
-                        k->title);
+        return tsr_fail(
+            ctx, TSR_ERROR_ARGUMENT,
+            "picture quality: wanted JPEG, WebP, AVIF or JPEG XL with it, got %s, which "
+            "keeps every pixel",
+            k->title);
     if (s.quality && s.lossless)
         return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
                         "picture quality: wanted a quality or lossless, got both");

@@ -36,6 +36,7 @@ tsr_status tsr_pnm_put(tsr_context *ctx, const tsr_picture_job *job);
 tsr_status tsr_jpeg_put(tsr_context *ctx, const tsr_picture_job *job);
 tsr_status tsr_webp_put(tsr_context *ctx, const tsr_picture_job *job);
 tsr_status tsr_avif_put(tsr_context *ctx, const tsr_picture_job *job);
+tsr_status tsr_jxl_put(tsr_context *ctx, const tsr_picture_job *job);
 tsr_status tsr_tiff_put(tsr_context *ctx, const tsr_picture_job *job);
 
 /* The kind that a file of this name and these settings gets; checks the settings against it.

@@ -53,9 +53,8 @@ typedef struct tsr_metric_settings {
     const char *weights;             /* file or folder of the judge; NULL: none was given */
     const tsr_model_settings *model; /* device, mask and precision; its `model` is not read */
     tsr_metric_shares *shares;
-    uint64_t pairs;    /* that will come at most */
-    uint64_t seed;     /* of whatever is drawn */
-    const char *cache; /* folder for features of the originals; NULL: nothing is cached */
+    uint64_t pairs; /* that will come at most */
+    uint64_t seed;  /* of whatever is drawn */
 } tsr_metric_settings;
 
 struct tsr_metric {

@@ -35,11 +35,12 @@ static const option options[] = {
     {"format", 0, OPTION_CHOICE, AT(format), "F", "auto",
      "what is written where no suffix says it: in a folder, on stdout; auto is png, and of a clip "
      "y4m on stdout and frames in a folder",
-     "auto|png|jpg|webp|avif|tiff|ppm|mp4|mkv|webm|nut|y4m|gif|frames", 0, 0},
+     "auto|png|jpg|webp|avif|jxl|tiff|ppm|mp4|mkv|webm|nut|y4m|gif|frames", 0, 0},
     {"picture-quality", 0, OPTION_UINT, AT(quality), "Q", "95",
-     "of jpg, webp and avif: 1 is smallest, 100 nearest to the decoded pixels", NULL, 1, 100},
+     "of jpg, webp, avif and jxl: 1 is smallest, 100 nearest to the decoded pixels", NULL, 1, 100},
     {"lossless", 0, OPTION_FLAG, AT(lossless), NULL, NULL,
-     "webp and avif that keep every pixel, as png, tiff and ppm always do; of a clip FFV1 in mkv "
+     "webp, avif and jxl that keep every pixel, as png, tiff and ppm always do; of a clip FFV1 in "
+     "mkv "
      "and "
      "nut, and H.264 or VP9 of R, G and B in mp4 and webm, which few players show",
      NULL, 0, 0},
@@ -215,9 +216,9 @@ static int finish(tool *t, const char *input, const char *output, tsr_status sta
     return tool_exit_code(status);
 }
 
-static const char *const formats[] = {NULL,  "png", "jpg",  "webp", "avif", "tiff", "ppm",
-                                      "mp4", "mkv", "webm", "nut",  "y4m",  "gif",  "frames"};
-enum { FIRST_VIDEO_FORMAT = 7 };
+static const char *const formats[] = {NULL,  "png", "jpg",  "webp", "avif", "jxl", "tiff",  "ppm",
+                                      "mp4", "mkv", "webm", "nut",  "y4m",  "gif", "frames"};
+enum { FIRST_VIDEO_FORMAT = 8 };
 
 /* Where pictures go when nobody says it: beside the token file, under its name. What cannot be
  * opened is left to the library to complain about. malloc'd; NULL: no memory. */
@@ -393,7 +394,8 @@ const verb verb_decode = {
         "FILE] [--json]",
     .about =
         "Writes one item as the picture OUT, in the format that its suffix says (png, jpg, webp, "
-        "avif, tiff, ppm), and several into a folder, each named after the picture it came from; "
+        "avif, jxl, tiff, ppm), and several into a folder, each named after the picture it came "
+        "from; "
         "equal names get -2, -3 and so on. Pictures that are complete stay when it is stopped. A "
         "file made with other weights is refused; -f decodes it and warns. Of a file that is cut "
         "or "

@@ -24,7 +24,8 @@ typedef struct sheet_options {
 #define AT(field) offsetof(sheet_options, field)
 static const option options[] = {
     {"output", 'o', OPTION_TEXT, AT(output), "SHEET.png", NULL,
-     "where to write; the suffix says the format (png, jpg, webp, avif, tiff, ppm); '-' is PNG on "
+     "where to write; the suffix says the format (png, jpg, webp, avif, jxl, tiff, ppm); '-' is "
+     "PNG on "
      "stdout",
      NULL, 0, 0},
     {"model", 't', OPTION_MODEL, AT(model), "MODEL", "the bundled tokenizer",

@@ -142,10 +142,9 @@ typedef struct tsr_measure_settings {
     uint32_t resamples;    /* of the bootstrap, at most 1,000,000; default 0: 2000 */
     tsr_model_settings model; /* device, mask and precision of tokenizers and judges; its `model` is
                                  not read; default zeros, which is tsr_model_settings_default() */
-    int force;         /* 1: token files are decoded with weights other than those they name */
-    tsr_pair_fn pair;  /* default NULL */
-    void *pair_user;   /* first argument of `pair`; default NULL */
-    const char *cache; /* folder where judges keep features of originals; default NULL: none */
+    int force;        /* 1: token files are decoded with weights other than those they name */
+    tsr_pair_fn pair; /* default NULL */
+    void *pair_user;  /* first argument of `pair`; default NULL */
     tsr_progress_fn progress; /* counts pictures; default NULL: no reports */
     void *progress_user;      /* first argument of `progress`; default NULL */
 } tsr_measure_settings;

@@ -332,7 +332,8 @@ int tsr_video_is_name(const char *path);
  * nearest to its time, counted from the first frame, and is held until the next one begins. gif
  * counts 1/100 s, from the first frame on, and has one palette. Colours are computed by the rule of
  * docs/VIDEO.md; equal frames, times and settings give equal bytes with equal versions of FFmpeg,
- * whatever the number of threads.
+ * whatever the number of threads, except that x264 was once seen to choose between two forms of the
+ * same frames (mp4, docs/VIDEO.md).
  *
  * The caller ends *writer with tsr_video_writer_finish or tsr_video_writer_abandon; it is NULL on
  * error. settings may be NULL (the defaults). FFmpeg's messages are switched off for the process.
@@ -359,19 +360,19 @@ void tsr_video_writer_abandon(tsr_video_writer **writer);
 
 /* How a picture becomes a file. A struct of zeros is the default. */
 typedef struct tsr_picture_write_settings {
-    const char *format; /* "png", "jpg", "webp", "avif", "tiff" or "ppm"; default NULL: what the
-                           suffix of the file's name says (.jpeg, .jpe, .jfif, .tif, .pnm are known,
-                           too), and png for stdout, pipes and names without suffix. A suffix of
-                           another format fails with ARGUMENT, and so does an unknown suffix without
-                           a format */
-    int quality;        /* of jpg, webp and avif, 1 (smallest) to 100 (nearest to the pixels);
-                           ARGUMENT with the others, and with `lossless`. JPEG and AVIF keep chroma at
-                           full resolution (4:4:4), WebP at half. Default 0: 95 */
-    int lossless;    /* 1: webp and avif keep every pixel, as png, tiff and ppm always do; ARGUMENT
-                        with jpg. Default 0 */
-    int half_chroma; /* 1: jpg keeps chroma at half of the resolution (4:2:0), as most programs
-                        write it unless told otherwise; not read by other formats. Default 0: 4:4:4
-                      */
+    const char *format; /* "png", "jpg", "webp", "avif", "jxl", "tiff" or "ppm"; default NULL: what
+                           the suffix of the file's name says (.jpeg, .jpe, .jfif, .tif, .pnm are
+                           known, too), and png for stdout, pipes and names without suffix. A suffix
+                           of another format fails with ARGUMENT, and so does an unknown suffix
+                           without a format */
+    int quality;        /* of jpg, webp, avif and jxl, 1 (smallest) to 100 (nearest to the pixels);
+                           ARGUMENT with the others, and with `lossless`. JPEG, AVIF and JPEG XL keep
+                           chroma at full resolution (4:4:4), WebP at half. Default 0: 95 */
+    int lossless;       /* 1: webp, avif and jxl keep every pixel, as png, tiff and ppm always do;
+                           ARGUMENT with jpg. Default 0 */
+    int half_chroma;    /* 1: jpg keeps chroma at half of the resolution (4:2:0), as most programs
+                           write it unless told otherwise; not read by other formats. Default 0: 4:4:4
+                         */
 } tsr_picture_write_settings;
 
 /* Reads a picture file into *rgb, [*height, *width, 3], which the caller frees with free(). "-" is

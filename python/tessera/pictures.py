@@ -59,7 +59,7 @@ def read_picture(source: Any, background: Sequence[int] = WHITE) -> np.ndarray:
 def write_picture(path: Any, picture: np.ndarray, *, format: Optional[str] = None, quality: int = 0,
                   lossless: bool = False, keep_existing: bool = False) -> None:
     """Writes uint8 [height, width, 3] as a picture file of the kind its suffix says, or `format`: png,
-    jpg, webp, avif, tiff, ppm. quality -- of jpg, webp and avif, 1 to 100; 0: 95."""
+    jpg, webp, avif, jxl, tiff, ppm. quality -- of jpg, webp, avif and jxl, 1 to 100; 0: 95."""
     rgb = as_picture(picture, "picture")
     settings = ffi.new("tsr_picture_write_settings *")
     named = ffi.NULL if format is None else ffi.new("char[]", format.encode())

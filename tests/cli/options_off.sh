@@ -9,7 +9,7 @@ trap 'rm -rf "$work"' EXIT
 # Headers that only those parts may ask for: here they are as good as absent.
 for header in dnnl.h oneapi/dnnl/dnnl.h volk.h vulkan/vulkan.h curl/curl.h jpeglib.h tiffio.h webp/decode.h webp/encode.h \
     webp/demux.h libavformat/avformat.h libavcodec/avcodec.h libavfilter/avfilter.h libavutil/imgutils.h libavutil/pixdesc.h \
-    gif_lib.h openjpeg.h avif/avif.h jxl/decode.h libheif/heif.h archive.h archive_entry.h \
+    gif_lib.h openjpeg.h avif/avif.h jxl/decode.h jxl/encode.h libheif/heif.h archive.h archive_entry.h \
     cairo.h pango/pangocairo.h fontconfig/fontconfig.h; do
     mkdir -p "$work/absent/$(dirname $header)"
     echo "#error $header is asked for" >"$work/absent/$header"
@@ -30,7 +30,7 @@ done
 # A kind of picture that this build cannot write is refused by its name.
 "$work/build/make_samples" "$work/samples" >/dev/null
 "$work/build/tessera" encode "$work/samples/weave.png" -o "$work/a.tess" --device cpu -q
-for kind in JPEG:jpg WebP:webp AVIF:avif TIFF:tiff; do
+for kind in JPEG:jpg WebP:webp AVIF:avif "JPEG XL:jxl" TIFF:tiff; do
     message=$("$work/build/tessera" decode "$work/a.tess" -o "$work/a.${kind#*:}" 2>&1) && { echo "decode to $kind must fail"; exit 1; }
     grep -q "a.${kind#*:}: this build writes no ${kind%:*}$" <<<"$message" || { echo "decode to $kind: got $message"; exit 1; }
 done

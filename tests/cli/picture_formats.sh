@@ -20,15 +20,16 @@ kind() { # the kind that the bytes of a file say
     ffd8ff*) echo jpg ;;
     52494646????????57454250) echo webp ;;
     ????????6674797061766966) echo avif ;;
+    ff0a*) echo jxl ;;
     49492a00* | 4d4d002a*) echo tiff ;;
     5036*) echo ppm ;;
     *) echo "$bytes" ;;
     esac
 }
 formats=
-for pair in png: jpg:JPEG webp:WebP avif:AVIF tiff:TIFF ppm:; do
+for pair in png: jpg:JPEG webp:WebP avif:AVIF "jxl:JPEG XL" tiff:TIFF ppm:; do
     format=${pair%:*}
-    if [ -z "${pair#*:}" ] || built_with ${pair#*:}; then
+    if [ -z "${pair#*:}" ] || built_with "${pair#*:}"; then
         run decode a.tess -o there.$format --device cpu -q
         code_is 0
         is "bytes under .$format" $format "$(kind there.$format)"
@@ -87,6 +88,22 @@ if has avif; then
         leave_out "pixels of AVIF: no avifdec"
     fi
 fi
+if has jxl; then
+    run decode a.tess -o all.jxl --lossless --device cpu -q
+    code_is 0
+    run decode a.tess -o low.jxl --picture-quality 20 --device cpu -q
+    code_is 0
+    [ "$(stat -c %s low.jxl)" -lt "$(stat -c %s there.jxl)" ] || complain "jxl: 20 is not smaller than 95"
+    if command -v djxl >/dev/null; then
+        for name in all there; do djxl $name.jxl $name-jxl.png >/dev/null 2>&1; done
+        run eval want.png all-jxl.png --json
+        is "pixels of lossless jxl" 0 "$(json 'd["pictures"][0]["values"][0]["l1"]')"
+        run eval want.png there-jxl.png --json
+        is "pixels of jxl" True "$(json 'd["candidates"][0]["summary"]["psnr"]["mean"] > 35')"
+    else
+        leave_out "pixels of JPEG XL: no djxl"
+    fi
+fi
 # another program reads them, too
 pillow=
 for python in python3 /usr/bin/python3; do
@@ -94,7 +111,7 @@ for python in python3 /usr/bin/python3; do
 done
 if [ -n "$pillow" ]; then
     for format in $formats; do
-        [ $format != avif ] || continue # not in Pillow of Debian 12
+        [ $format != avif ] && [ $format != jxl ] || continue # not in Pillow of Debian 12
         is "Pillow's word for $format" "ok" "$($pillow - $format 2>&1 <<'PY'
 import sys
 from PIL import Image, ImageChops
@@ -152,7 +169,7 @@ wrong() {
     absent "$name"
 }
 wrong 2 x.bmp 'x.bmp: wanted the suffix of a picture .*got .bmp$'
-wrong 2 x.jxl 'got .jxl$'
+wrong 2 x.heic 'got .heic$'
 wrong 2 x.jpg 'x.jpg: wanted a name for PNG, got one for JPEG$' --format png
 wrong 2 x.png 'x.png: wanted a name for TIFF, got one for PNG$' --format tiff
 wrong 2 x.png 'picture quality: .*got PNG' --picture-quality 50
@@ -160,7 +177,7 @@ has tiff && wrong 2 x.tiff 'picture quality: .*got TIFF' --picture-quality 50
 has jpg && wrong 2 x.jpg 'lossless: wanted a format that can, got JPEG' --lossless
 has webp && wrong 2 x.webp 'wanted a quality or lossless, got both' --lossless --picture-quality 5
 wrong 2 x.jpg "picture-quality: wanted a whole number from 1 to 100, got '0'" --picture-quality 0
-wrong 2 x.jpg "format: wanted auto, png, jpg, webp, avif, tiff, ppm, .* or frames, got 'jpeg'; did you mean 'jpg'" --format jpeg
+wrong 2 x.jpg "format: wanted auto, png, jpg, webp, avif, jxl, tiff, ppm, .* or frames, got 'jpeg'; did you mean 'jpg'" --format jpeg
 fails 2 'got .bmp$' sheet a.ppm -o x.bmp -k 4 --device cpu
 absent x.bmp
 has webp && {

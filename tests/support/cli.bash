@@ -154,6 +154,7 @@ leave_out() {
 # --version names; says what is left out where it has not.
 built_with() {
     local part=${1// /}
+    [ "$part" != JPEGXL ] || part=JXL
     "$TESSERA" --version | grep -qiE "^features .*\+$part( |\$)" && return
     leave_out "this build was made without $1"
     return 1
