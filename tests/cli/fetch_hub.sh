@@ -139,7 +139,7 @@ code_is 0
 json_ok
 is "its hash" "$sha True record" "$(json '"%s %s %s" % tuple(d["files"][0][k] for k in ("sha256", "there_already", "checked"))')"
 chmod u+w "$model/blobs/$sha"
-printf x | dd of="$model/blobs/$sha" bs=1 seek=5 conv=notrunc status=none
+printf damaged! | dd of="$model/blobs/$sha" bs=1 seek=5 conv=notrunc status=none
 fails 4 'w.safetensors: sha256: wanted .* \(record\), got ' fetch m --catalog table -q --check
 rm "$model/blobs/$sha"
 catalog https://huggingface.co/a/b/resolve/main/w.safetensors
