@@ -201,6 +201,16 @@ END_TEST
 
 static char folder[] = "/tmp/tessera-video-XXXXXX";
 
+static void make_folder(void) {
+    ck_assert_ptr_nonnull(mkdtemp(strcpy(folder, "/tmp/tessera-video-XXXXXX")));
+}
+
+static void remove_folder(void) {
+    char command[64];
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    ck_assert_int_eq(system(command), 0);
+}
+
 static const char *write_file(const char *name, const void *bytes, size_t size) {
     static char path[4][256];
     static int turn;
@@ -214,7 +224,7 @@ static const char *write_file(const char *name, const void *bytes, size_t size) 
 /* No other file is opened, whatever the bytes say. */
 START_TEST(playlists) {
     open_context();
-    ck_assert_ptr_nonnull(mkdtemp(strcpy(folder, "/tmp/tessera-video-XXXXXX")));
+    make_folder();
     static const char hls[] = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n"
                               "/etc/hostname\n#EXT-X-ENDLIST\n",
                       concat[] = "ffconcat version 1.0\nfile /etc/hostname\n";
@@ -224,6 +234,7 @@ START_TEST(playlists) {
             "a list of other files (concat", 0);
     refused(TESSERA_TESTS "/golden/towers/siglip-tiny/a.png", NULL, TSR_ERROR_UNSUPPORTED,
             "a still picture", 0);
+    remove_folder();
     tsr_context_close(&ctx);
 }
 END_TEST
@@ -237,7 +248,7 @@ static void write_grey(const char *name, int grey) {
 
 START_TEST(folders) {
     open_context();
-    ck_assert_ptr_nonnull(mkdtemp(strcpy(folder, "/tmp/tessera-video-XXXXXX")));
+    make_folder();
     refused(folder, NULL, TSR_ERROR_FORMAT, "wanted numbered pictures, got none", 0);
     write_grey("f10.ppm", 30); /* natural order: 2, 9, 10 */
     write_grey("f2.ppm", 10);
@@ -271,6 +282,7 @@ START_TEST(folders) {
     refused(folder, NULL, TSR_ERROR_FORMAT, "a time for each of 3 pictures, got 2", 0);
     write_file("timecodes.txt", word, sizeof word - 1);
     refused(folder, NULL, TSR_ERROR_FORMAT, "line 2", 0);
+    remove_folder();
     tsr_context_close(&ctx);
 }
 END_TEST
@@ -309,7 +321,7 @@ START_TEST(folders_with_times) {
         "{\"file\": \"b.ppm\", \"pts\": -4, \"duration\": 3}, "
         "{\"file\": \"gone.ppm\", \"pts\": 2}, {\"file\": \"a.ppm\", \"pts\": 7}]}";
     open_context();
-    ck_assert_ptr_nonnull(mkdtemp(strcpy(folder, "/tmp/tessera-video-XXXXXX")));
+    make_folder();
     write_grey("a.ppm", 30);
     write_grey("b.ppm", 10);
     write_file("frames.json", good, sizeof good - 1);
@@ -331,6 +343,7 @@ START_TEST(folders_with_times) {
         write_file("frames.json", bad[i].json, strlen(bad[i].json));
         refused(folder, NULL, TSR_ERROR_FORMAT, bad[i].message, 0);
     }
+    remove_folder();
     tsr_context_close(&ctx);
 }
 END_TEST
@@ -338,7 +351,7 @@ END_TEST
 /* One luma of 81, chroma 90 and 240: a red of BT.601 limited; by hand from the formula. */
 START_TEST(untagged_colours) {
     open_context();
-    ck_assert_ptr_nonnull(mkdtemp(strcpy(folder, "/tmp/tessera-video-XXXXXX")));
+    make_folder();
     static const char y4m[] = "YUV4MPEG2 W2 H2 F25:1 C420jpeg\nFRAME\n\x51\x51\x51\x51\x5a\xf0";
     const char *path = write_file("red.y4m", y4m, sizeof y4m - 1);
     static const uint8_t want[2][3] = {{254, 0, 0}, {255, 24, 0}};
@@ -358,6 +371,7 @@ START_TEST(untagged_colours) {
                   strstr(said[0], m ? "BT.709 is used as asked" : "BT.601 is assumed"));
         tsr_video_close(&video);
     }
+    remove_folder();
     tsr_context_close(&ctx);
 }
 END_TEST
