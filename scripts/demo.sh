@@ -22,6 +22,8 @@ fi
 
 # value KEY < JSON: the first number or text of that name, as the program prints one member a line
 value() { sed -n "s/^ *\"$1\": \"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}\$/\1/p" | head -n 1; }
+# column NAME < CSV: that cell of the first row; texts stand in front and have no commas here.
+column() { awk -F, -v name="$1" 'NR == 1 { for (i = 1; i <= NF; ++i) if ($i == name) at = NF - i } NR == 2 { print $(NF - at) }'; }
 
 printf '\n%-20s %10s %7s %8s %8s %8s %9s %9s\n' picture size tokens bytes PSNR SSIM 'encode s' 'decode s'
 name_of_device=
@@ -36,9 +38,9 @@ for picture in "$@"; do
     size="$(value source_width <<<"$info")x$(value source_height <<<"$info")"
     psnr=- ssim=-
     # A picture that cannot be measured still has its row.
-    if measured=$("$tessera" eval "$picture" "$out/pictures/$stem.png" --json -q 2>/dev/null); then
-        psnr=$(printf '%.2f' "$(value psnr < <(sed -n '/"pictures"/,$p' <<<"$measured"))" 2>/dev/null) || psnr=inf
-        ssim=$(printf '%.4f' "$(value ssim_gaussian < <(sed -n '/"pictures"/,$p' <<<"$measured"))" 2>/dev/null) || ssim=-
+    if measured=$("$tessera" eval "$picture" "$out/pictures/$stem.png" --metrics psnr,ssim --csv - -q 2>/dev/null); then
+        psnr=$(printf '%.2f' "$(column psnr <<<"$measured")" 2>/dev/null) || psnr=-
+        ssim=$(printf '%.4f' "$(column ssim <<<"$measured")" 2>/dev/null) || ssim=-
     fi
     name_of_device=$(sed -n 's/^ *"device": "\(.*\)",$/\1/p' <<<"$encoded")
     printf '%-20.20s %10s %7s %8s %8s %8s %9.2f %9.2f\n' "$name" "$size" \

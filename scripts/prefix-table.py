@@ -47,6 +47,6 @@ with tempfile.TemporaryDirectory() as work:
     for quality in (0.03, 0.05, 0.09):
         made = tessera("encode", *pictures, "-f", "-o", cut, "--quality", str(quality))
         rows = evaluation()
-        kept = sum(p["l1"] <= quality for p in rows["pictures"])
-        print(f"| {quality} | {made['tokens'] / made['tiles']:.1f} | {rows['mean']['l1']:.4f} | {kept} of {len(pictures)} | "
+        kept = sum(p["values"][0]["l1"] <= quality for p in rows["pictures"])
+        print(f"| {quality} | {made['tokens'] / made['tiles']:.1f} | {rows['candidates'][0]['summary']['l1']['mean']:.4f} | {kept} of {len(pictures)} | "
               f"{os.path.getsize(cut) / len(pictures):.0f} |", flush=True)

@@ -21,10 +21,10 @@ near() {
     code_is 0
     err_empty
     python3 -c '
-import json, math, sys
-psnr = json.load(open("out"))["pictures"][0]["psnr"]
-sys.exit((math.inf if psnr is None else psnr) < float(sys.argv[1]))' "$1" 2>/dev/null ||
-        complain "$2: wanted $1 dB or more, got $(grep -m1 '"psnr": [0-9n]' out)"
+import json, sys
+psnr = json.load(open("out"))["pictures"][0]["values"][0]["psnr"]
+sys.exit(float(psnr) < float(sys.argv[1]))' "$1" 2>/dev/null ||
+        complain "$2: wanted $1 dB or more, got $(grep -m1 '"psnr":.[^{]' out)"
 }
 read_whole() {
     reads "$1" || return 0
