@@ -17,6 +17,8 @@ typedef struct features {
     const char *preparation;
     float *original, *candidate, *logits; /* [rows, FEATURES], likewise, [rows, LOGITS] */
     uint64_t rows, room, seed;
+    tsr_precision_recall neighbours; /* what precision and recall share */
+    bool searched;                   /* `neighbours` is filled */
 } features;
 
 static void features_close(void *object) {
@@ -229,16 +231,21 @@ const tsr_metric tsr_metric_is = {
     .close = session_end,
 };
 
-static tsr_status precision_recall(const features *f, tsr_precision_recall *result) {
-    return tsr_precision_recall_measure(f->ctx, f->candidate, f->rows, f->original, f->rows,
-                                        FEATURES, 0, result, NULL, NULL);
+/* One search among all rows gives both numbers. */
+static tsr_status search_neighbours(features *f) {
+    if (f->searched) return TSR_OK;
+    const tsr_status status =
+        tsr_precision_recall_measure(f->ctx, f->candidate, f->rows, f->original, f->rows, FEATURES,
+                                     0, &f->neighbours, NULL, NULL);
+    f->searched = status == TSR_OK;
+    return status;
 }
 
 static tsr_status finish_precision(void *session, tsr_set_score *score) {
-    tsr_precision_recall r;
-    if (too_few(session, 4, score)) return TSR_OK;
-    const tsr_status status = precision_recall(session, &r);
-    if (!status) score->value = r.precision;
+    features *f = session;
+    if (too_few(f, 4, score)) return TSR_OK;
+    const tsr_status status = search_neighbours(f);
+    if (!status) score->value = f->neighbours.precision;
     return status;
 }
 const tsr_metric tsr_metric_precision = {
@@ -259,10 +266,10 @@ const tsr_metric tsr_metric_precision = {
 };
 
 static tsr_status finish_recall(void *session, tsr_set_score *score) {
-    tsr_precision_recall r;
-    if (too_few(session, 4, score)) return TSR_OK;
-    const tsr_status status = precision_recall(session, &r);
-    if (!status) score->value = r.recall;
+    features *f = session;
+    if (too_few(f, 4, score)) return TSR_OK;
+    const tsr_status status = search_neighbours(f);
+    if (!status) score->value = f->neighbours.recall;
     return status;
 }
 const tsr_metric tsr_metric_recall = {
