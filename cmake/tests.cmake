@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # tests/unit/test_<x>.c, tests/ops/op_<x>.c and tests/corrupt/corrupt_<x>.c are one Check program
-# each, and one test each or, where the program has TEST_PARTS, one test for each PART;
+# each, and one test each or, where the program has TEST_PARTS, one test for each PART (all of a
+# program's tests have its name as their label);
 # tests/cli/*.sh are one test each (they get the built program's path in $TESSERA); each line of
 # tests/golden/cases.txt is one test for each of its devices. Exit 77 means skipped, with the reason
 # printed as "skipped: why": scripts/test-summary.sh counts them.
@@ -43,7 +44,7 @@ foreach(source ${tessera_test_sources})
     endif()
     # Check's own four seconds a test are too few under a sanitizer on a busy machine.
     set_tests_properties(${test} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1200
-                         ENVIRONMENT "CK_DEFAULT_TIMEOUT=300")
+                         ENVIRONMENT "CK_DEFAULT_TIMEOUT=300" LABELS ${name})
   endforeach()
 endforeach()
 add_executable(make_weights tests/golden/make_weights.c)
