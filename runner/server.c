@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* server.c: what a server is, and its tokenizer. */
-#include "server.h"
+#include "server_connection.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "compute/clock.h"
-#include "server.h"
+#include "server_connection.h"
 #include "server_answer.h"
 
 tsr_generate_request tsr_generate_request_default(void) {

@@ -223,7 +223,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.chunk('error: {"code":500,"message":"slot lost","type":"server_error"}\n\n')
                 return self.chunk("")
             if how.startswith("stall") and at == number and n == 0:
-                time.sleep(30)
+                time.sleep(20)
             if how.startswith("slow"):
                 time.sleep(0.02)
             if llama:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* server.h: the inside of a tsr_server. */
-#ifndef RUNNER_SERVER_H
-#define RUNNER_SERVER_H
+/* server_connection.h: the inside of a tsr_server. */
+#ifndef RUNNER_SERVER_CONNECTION_H
+#define RUNNER_SERVER_CONNECTION_H
 
 #include "dialect.h"
 #include "http.h"
