@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* token_table.c: texts and ids of a tokenizer.json, or of a config.json with a vocabulary_map. The
- * JSON is read value by value; entries are sorted by id and by text, and looked up by halving. */
-#include "../formats/file.h"
+/* token_table.c: texts and ids of a tokenizer.json, of a config.json with a vocabulary_map, or of a
+ * GGUF file. JSON is read value by value; entries are sorted by id and by text, and looked up by
+ * halving. */
 #include "../formats/json_text.h"
+#include "gguf.h"
 #include "vocab_map.h"
 
 #include <stdio.h>
@@ -27,6 +28,7 @@ typedef struct reader {
     const char *name;
     tsr_json j;
     tsr_token_table *t;
+    bool several; /* a text may belong to several ids: the first is found */
     tsr_status status;
 } reader;
 
@@ -200,12 +202,41 @@ static tsr_status sort(reader *r) {
     if (!t->by_text) return TSR_ERROR_MEMORY;
     memcpy(t->by_text, t->by_id, t->count * sizeof *t->by_text);
     qsort_r(t->by_text, t->count, sizeof *t->by_text, compare_entries, t);
-    for (size_t i = 1; i < t->count; ++i)
+    for (size_t i = 1; i < t->count && !r->several; ++i)
         if (!compare_entries(&t->by_text[i - 1], &t->by_text[i], t))
             return tsr_fail(r->ctx, TSR_ERROR_FORMAT,
                             "%.300s: token \"%.80s\": wanted one id, got %u and %u", r->name,
                             texts + t->by_text[i].at, t->by_text[i - 1].id, t->by_text[i].id);
     return TSR_OK;
+}
+
+/* The entries of a table: sorted, or gone after a failure. */
+static tsr_status finish(reader *r, tsr_token_table **table) {
+    if (!r->status && r->t->texts.failed)
+        r->status = tsr_fail(r->ctx, TSR_ERROR_MEMORY, "no memory for the texts of tokens");
+    if (!r->status) r->status = sort(r);
+    if (r->status)
+        tsr_token_table_close(&r->t);
+    else
+        *table = r->t;
+    return r->status;
+}
+
+/* The vocabulary of a GGUF file. */
+static tsr_status read_gguf(tsr_context *ctx, const char *path, tsr_token_table **table) {
+    tsr_gguf *file;
+    reader r = {.ctx = ctx, .name = path, .several = true};
+    r.status = tsr_gguf_open(ctx, path, &file);
+    if (r.status) return r.status;
+    r.t = tsr_alloc(ctx, 1, sizeof *r.t, "token table");
+    if (!r.t) r.status = TSR_ERROR_MEMORY;
+    for (int32_t id = 0; id < tsr_gguf_n_vocab(file) && !r.status; ++id) {
+        size_t size;
+        const char *piece = tsr_gguf_piece(file, id, &size);
+        if (piece) add(&r, piece, size, (uint64_t)id);
+    }
+    tsr_gguf_close(&file);
+    return finish(&r, table);
 }
 
 tsr_status tsr_token_table_parse(tsr_context *ctx, const char *name, const void *text, size_t size,
@@ -217,20 +248,13 @@ tsr_status tsr_token_table_parse(tsr_context *ctx, const char *name, const void 
     if (size > MOST_BYTES)
         return tsr_fail(ctx, TSR_ERROR_TOO_LARGE, "%.300s: wanted at most %d bytes, got %zu", name,
                         MOST_BYTES, size);
-    tsr_token_table *t = tsr_alloc(ctx, 1, sizeof *t, "token table");
-    if (!t) return TSR_ERROR_MEMORY;
-    reader r = {.ctx = ctx, .name = name, .j = tsr_json_start(text, size), .t = t};
+    reader r = {.ctx = ctx, .name = name, .j = tsr_json_start(text, size)};
+    r.t = tsr_alloc(ctx, 1, sizeof *r.t, "token table");
+    if (!r.t) return TSR_ERROR_MEMORY;
     read_top(&r);
     if (tsr_json_finish(&r.j) && !r.status) r.status = tsr_json_failed(ctx, name, &r.j);
     tsr_json_free(&r.j);
-    if (!r.status && t->texts.failed)
-        r.status = tsr_fail(ctx, TSR_ERROR_MEMORY, "no memory for the texts of tokens");
-    if (!r.status) r.status = sort(&r);
-    if (r.status)
-        tsr_token_table_close(&t);
-    else
-        *table = t;
-    return r.status;
+    return finish(&r, table);
 }
 
 tsr_status tsr_token_table_open(tsr_context *ctx, const char *path, tsr_token_table **table) {
@@ -241,9 +265,10 @@ tsr_status tsr_token_table_open(tsr_context *ctx, const char *path, tsr_token_ta
                         "tsr_token_table_open: wanted a path and a table, got NULL");
     tsr_status status = tsr_map_open(ctx, path, &map);
     if (status) return status;
-    status = tsr_token_table_parse(ctx, path, map.bytes, map.size, table);
+    const bool gguf = map.size >= 4 && !memcmp(map.bytes, "GGUF", 4);
+    if (!gguf) status = tsr_token_table_parse(ctx, path, map.bytes, map.size, table);
     tsr_map_close(&map);
-    return status;
+    return gguf ? read_gguf(ctx, path, table) : status;
 }
 
 void tsr_token_table_close(tsr_token_table **table) {

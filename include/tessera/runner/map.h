@@ -174,14 +174,15 @@ tsr_status tsr_vocab_map_check(tsr_context *ctx, const tsr_vocab_map *map,
                                const tsr_vocabulary *vocabulary, int all, tsr_map_line_fn line,
                                void *user, int *failed);
 
-/* A tokenizer.json of Hugging Face (its added tokens and its vocabulary), or a config.json with a
- * vocabulary_map: texts and their ids, and nothing of how text is cut into tokens. */
+/* A tokenizer.json of Hugging Face (its added tokens and its vocabulary), a config.json with a
+ * vocabulary_map, or the vocabulary of a GGUF file: texts and their ids, and nothing of how text is
+ * cut into tokens. */
 typedef struct tsr_token_table tsr_token_table;
 /* Opens one. *table is NULL on error; else the caller closes it. Errors: NOT_FOUND, IO, TOO_LARGE
- * (above 256 MiB), FORMAT (neither of both; an id twice with different texts; a text twice),
+ * (JSON above 256 MiB), FORMAT (none of them; an id twice with different texts; a text twice),
  * MEMORY. */
 tsr_status tsr_token_table_open(tsr_context *ctx, const char *path, tsr_token_table **table);
-/* The same from text in memory, which is not needed afterwards. */
+/* The same from JSON in memory, which is not needed afterwards. */
 tsr_status tsr_token_table_parse(tsr_context *ctx, const char *name, const void *text, size_t size,
                                  tsr_token_table **table);
 void tsr_token_table_close(tsr_token_table **table);
