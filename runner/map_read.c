@@ -183,7 +183,7 @@ static void read_special(reader *r, const char *name) {
     const char *key;
     uint32_t seen = 0;
     s->id = TSR_NO_ID;
-    snprintf(s->name, sizeof s->name, "%s", name);
+    snprintf(s->name, sizeof s->name, "%.63s", name);
     if (strlen(name) >= sizeof s->name || !*name)
         refuse(r, "special: wanted names of 1 to %zu bytes, got \"%.80s\"", sizeof s->name - 1,
                name);
@@ -264,7 +264,7 @@ static void read_picture(reader *r, const char *name) {
     if (!*name || strlen(name) >= sizeof p->name)
         refuse(r, "pictures: wanted names of 1 to %zu bytes, got \"%.80s\"", sizeof p->name - 1,
                name);
-    snprintf(p->name, sizeof p->name, "%s", name);
+    snprintf(p->name, sizeof p->name, "%.63s", name);
     if (!tsr_json_enter(&r->j, '{')) return;
     while (tsr_json_member(&r->j, &key)) {
         const int k = key_of(r, "pictures.", key, keys);

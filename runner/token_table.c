@@ -13,6 +13,7 @@ enum { MOST_BYTES = 256 << 20, MOST_ENTRIES = 1 << 24 };
 
 typedef struct entry {
     uint32_t id;
+    bool added;      /* found in text before anything else is: an added or a special token */
     size_t at, size; /* of its text, behind which a zero byte stands */
 } entry;
 
@@ -21,6 +22,7 @@ struct tsr_token_table {
     entry *by_id, *by_text; /* [count] */
     size_t count, room;
     uint32_t vocab_size; /* that the config states; 0: none */
+    size_t longest;      /* bytes of the longest added token */
 };
 
 typedef struct reader {
@@ -39,7 +41,7 @@ static void refuse(reader *r, tsr_status status, const char *what) {
     tsr_json_wrong(&r->j, "nothing more");
 }
 
-static void add(reader *r, const char *text, size_t size, uint64_t id) {
+static void add(reader *r, const char *text, size_t size, uint64_t id, bool added) {
     tsr_token_table *t = r->t;
     if (r->j.wrong || r->status) return;
     if (id > TSR_VOCAB_MOST_N || t->count >= MOST_ENTRIES) {
@@ -52,13 +54,14 @@ static void add(reader *r, const char *text, size_t size, uint64_t id) {
         refuse(r, status, "");
         return;
     }
-    t->by_id[t->count++] = (entry){(uint32_t)id, t->texts.size, size};
+    t->by_id[t->count++] = (entry){(uint32_t)id, added, t->texts.size, size};
+    if (added && size > t->longest) t->longest = size;
     tsr_bytes_put(&t->texts, text, size);
     tsr_bytes_u8(&t->texts, 0);
 }
 
 /* {"text": id, ...} */
-static void read_pairs(reader *r) {
+static void read_pairs(reader *r, bool added) {
     const char *name;
     if (!tsr_json_enter(&r->j, '{')) return;
     while (tsr_json_member(&r->j, &name)) {
@@ -68,7 +71,7 @@ static void read_pairs(reader *r) {
             return;
         }
         const uint64_t id = tsr_json_unsigned(&r->j);
-        add(r, copy, strlen(copy), id);
+        add(r, copy, strlen(copy), id, added);
         free(copy);
     }
 }
@@ -83,7 +86,7 @@ static void read_scored(reader *r) {
         for (int k = 0; tsr_json_element(&r->j); ++k)
             if (k == 0) {
                 const char *text = tsr_json_string(&r->j, &size);
-                add(r, text, size, id);
+                add(r, text, size, id, false);
             } else {
                 tsr_json_skip(&r->j);
             }
@@ -109,7 +112,7 @@ static void read_added(reader *r) {
                 tsr_json_skip(&r->j);
             }
         if (id != UINT64_MAX && text.size)
-            add(r, (const char *)text.at, text.size, id);
+            add(r, (const char *)text.at, text.size, id, true);
         else
             refuse(r, TSR_OK, "added_tokens: wanted an id and a content, got not both");
         tsr_bytes_free(&text);
@@ -125,7 +128,7 @@ static void read_model(reader *r) {
         else if (tsr_json_peek(&r->j) == '[')
             read_scored(r);
         else
-            read_pairs(r);
+            read_pairs(r, false);
 }
 
 static void read_vocab_size(reader *r) {
@@ -141,7 +144,7 @@ static void read_top(reader *r) {
         if (!strcmp(name, "added_tokens"))
             read_added(r);
         else if (!strcmp(name, "vocabulary_map") && tsr_json_peek(&r->j) == '{')
-            read_pairs(r);
+            read_pairs(r, true);
         else if (!strcmp(name, "model") && tsr_json_peek(&r->j) == '{')
             read_model(r);
         else if (!strcmp(name, "vocab_size") && tsr_json_peek(&r->j) == '0')
@@ -195,7 +198,10 @@ static tsr_status sort(reader *r) {
             return tsr_fail(r->ctx, TSR_ERROR_FORMAT,
                             "%.300s: id %u: wanted one text, got \"%.80s\" and \"%.80s\"", r->name,
                             e->id, texts + last->at, texts + e->at);
-        if (!same) t->by_id[kept++] = *e;
+        if (same)
+            t->by_id[kept - 1].added |= e->added;
+        else
+            t->by_id[kept++] = *e;
     }
     t->count = kept;
     t->by_text = tsr_alloc_raw(r->ctx, t->count, sizeof *t->by_text, "tokens of a table");
@@ -233,7 +239,10 @@ static tsr_status read_gguf(tsr_context *ctx, const char *path, tsr_token_table 
     for (int32_t id = 0; id < tsr_gguf_n_vocab(file) && !r.status; ++id) {
         size_t size;
         const char *piece = tsr_gguf_piece(file, id, &size);
-        if (piece) add(&r, piece, size, (uint64_t)id);
+        const tsr_gguf_piece_type type = tsr_gguf_piece_type_of(file, id);
+        if (piece)
+            add(&r, piece, size, (uint64_t)id,
+                type == TSR_GGUF_PIECE_CONTROL || type == TSR_GGUF_PIECE_USER_DEFINED);
     }
     tsr_gguf_close(&file);
     return finish(&r, table);
@@ -303,18 +312,56 @@ tsr_vocabulary tsr_token_table_vocabulary(tsr_token_table *table) {
                             .user = table};
 }
 
-uint32_t tsr_token_table_find(const tsr_token_table *t, const char *text, size_t size) {
+/* The entry of a text, or NULL; of equal texts (GGUF) any. */
+static const entry *find(const tsr_token_table *t, const char *text, size_t size) {
     const char *texts = (const char *)t->texts.at;
     size_t low = 0, high = t->count;
     while (low < high) {
         const size_t middle = low + (high - low) / 2;
         const entry *e = &t->by_text[middle];
         const int order = compare_text(texts + e->at, e->size, text, size);
-        if (!order) return e->id;
+        if (!order) return e;
         if (order < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    return TSR_NO_ID;
+    return NULL;
+}
+
+uint32_t tsr_token_table_find(const tsr_token_table *t, const char *text, size_t size) {
+    const entry *e = find(t, text, size);
+    return e ? e->id : TSR_NO_ID;
+}
+
+tsr_status tsr_token_table_ids(tsr_context *ctx, const tsr_token_table *t, const char *text,
+                               uint32_t **ids, uint64_t *count) {
+    if (ids) *ids = NULL;
+    if (!t || !text || !ids || !count)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
+                        "tsr_token_table_ids: wanted table, text, ids and count, got NULL");
+    const size_t size = strlen(text);
+    uint32_t *out = tsr_alloc_raw(ctx, size + 1, sizeof *out, "ids of a text");
+    if (!out) return TSR_ERROR_MEMORY;
+    *count = 0;
+    for (size_t at = 0; at < size;) {
+        size_t length = size - at < t->longest ? size - at : t->longest;
+        const entry *e = NULL;
+        for (; length && !e; --length) { /* the longest one */
+            e = find(t, text + at, length);
+            if (e && !e->added) e = NULL;
+        }
+        if (!e) {
+            free(out);
+            return tsr_fail(ctx, TSR_ERROR_UNSUPPORTED,
+                            "text \"%.60s\": wanted added or special tokens alone, got other text "
+                            "at byte %zu: only the model's own tokenizer can say its ids (its "
+                            "server, or ids given)",
+                            text, at);
+        }
+        out[(*count)++] = e->id;
+        at += e->size;
+    }
+    *ids = out;
+    return TSR_OK;
 }

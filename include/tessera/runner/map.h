@@ -191,6 +191,12 @@ void tsr_token_table_close(tsr_token_table **table);
 tsr_vocabulary tsr_token_table_vocabulary(tsr_token_table *table);
 /* Id of the token written exactly so; TSR_NO_ID where there is none. */
 uint32_t tsr_token_table_find(const tsr_token_table *table, const char *text, size_t size);
+/* Ids of a text that is added and special tokens alone, one behind the other, the longest first.
+ * How other text becomes tokens is not in a table: it is refused. *ids [*count] is freed by the
+ * caller with free(), NULL on error. Errors: UNSUPPORTED (other text, and where it begins),
+ * ARGUMENT (NULL), MEMORY. */
+tsr_status tsr_token_table_ids(tsr_context *ctx, const tsr_token_table *table, const char *text,
+                               uint32_t **ids, uint64_t *count);
 
 /* Gives special tokens that are known by their text alone the ids of a table, and a map without
  * n_vocab the table's. Errors: NOT_FOUND (a text that the table lacks), FORMAT (an id inside a
