@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include "id_file.h"
 #include "run_job.h"
 
 typedef struct run_options {
@@ -199,9 +200,9 @@ static int run_all(run_state *r, run_options *o, run_prompts *prompts) {
     int code = -1;
     for (int i = 0; i < o->ids.count && code < 0; ++i) {
         uint32_t *ids;
-        size_t count;
-        code = run_read_ids(r->t, o->ids.at[i], &ids, &count);
-        if (code < 0) code = run_prompts_add(r->t, prompts, o->ids.at[i], ids, count);
+        uint64_t count;
+        code = id_file_read(r->t, o->ids.at[i], &ids, &count);
+        if (code < 0) code = run_prompts_add(r->t, prompts, o->ids.at[i], ids, (size_t)count);
     }
     if (code < 0) code = read_key(r, o);
     if (code < 0 && o->grammar) code = read_text(r->t, o->grammar, &r->grammar);

@@ -23,10 +23,6 @@ typedef struct run_prompts {
  * failure; the ids are freed then. */
 int run_prompts_add(tool *t, run_prompts *prompts, const char *name, uint32_t *ids, size_t count);
 void run_prompts_free(run_prompts *prompts);
-/* Reads ids that are given as such: a list in JSON, or 32-bit little-endian numbers (.bin). Returns
- * as above. */
-int run_read_ids(tool *t, const char *path, uint32_t **ids, size_t *count);
-
 /* A reply, from wherever it came. */
 typedef struct run_reply {
     const run_prompt *prompt;

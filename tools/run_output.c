@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "id_file.h"
 #include "run_job.h"
 
 static const char *stop_name(const tsr_generate_reply *r) {
@@ -100,12 +101,6 @@ static int write_log(tool *t, run_output *o, const run_reply *r) {
     return tool_fail_text(t, TSR_ERROR_IO, "%s: %s", o->log, strerror(errno));
 }
 
-static void write_bytes(FILE *file, const tsr_generate_reply *got) {
-    for (size_t i = 0; i < got->id_count; ++i)
-        for (int b = 0; b < 32; b += 8)
-            putc((int)(got->ids[i] >> b & 255), file);
-}
-
 static int write_file(tool *t, const run_output *o, const run_reply *r, const char *path) {
     out_file out;
     int code = out_file_open(t, &out, path);
@@ -116,7 +111,7 @@ static int write_file(tool *t, const run_output *o, const run_reply *r, const ch
         write_members(&j, r, true);
         json_close(&j);
     } else if (!strcmp(o->kind, "bin")) {
-        write_bytes(out.file, r->got);
+        id_file_put(out.file, r->got->ids, r->got->id_count);
     } else {
         fputs(r->got->text, out.file);
     }
