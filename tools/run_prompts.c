@@ -4,7 +4,8 @@
 #include <string.h>
 #include "run_job.h"
 
-int run_prompts_add(tool *t, run_prompts *p, const char *name, uint32_t *ids, size_t count) {
+int run_prompts_add(tool *t, run_prompts *p, const char *name, const char *source, uint32_t *ids,
+                    size_t count) {
     if (p->count == p->room) {
         const size_t room = p->room ? 2 * p->room : 16;
         run_prompt *at = realloc(p->at, room * sizeof *at);
@@ -15,7 +16,7 @@ int run_prompts_add(tool *t, run_prompts *p, const char *name, uint32_t *ids, si
         free(ids);
         return tool_fail_text(t, TSR_ERROR_MEMORY, "%s: memory for its prompt", name);
     }
-    p->at[p->count++] = (run_prompt){copy, ids, count};
+    p->at[p->count++] = (run_prompt){copy, source, ids, count};
     return -1;
 }
 
