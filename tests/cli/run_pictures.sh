@@ -98,6 +98,10 @@ is "grammar" "root ::= frame <[64101]> frame ::= code{16} code ::= !<[64101]>" "
 # A map that is not the server's; one that nobody can run; what a map is for.
 sed 's/"<|code 64101|>"/"<|end|>"/' map.json >other.json
 fails 5 'its vocabulary is not that of the map weave: .*eoi' run two.tess --item 0 --map other.json --server "$url/ok/llama" --text question=
+run map check map.json --server "$url/ok/llama"
+code_is 0
+run map check other.json --server "$url/ok/llama"
+code_is 1
 run run two.tess --item 0 --map other.json --server "$url/ok/llama" --text question= --unchecked
 code_is 0
 fails 5 'its vocabulary is not that of the map' run two.tess --item 0 --map liquid-7b --server "$url/ok/llama"
