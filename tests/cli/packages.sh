@@ -33,6 +33,11 @@ depends=$(field Depends)
 for library in libpng libzstd libcjson $(ldd "$TESSERA" | grep -oE '^\s*(libcurl|libjpeg|libtiff|libdnnl)' | sort -u); do
     grep -qE "$library" <<<"$depends" || complain "tessera does not depend on $library: $depends"
 done
+# What it opens only when wanted is recommended.
+recommends=$(field Recommends)
+for library in libvulkan1 $("$TESSERA" --version | grep -oE 'libavfilter [0-9]+' | tr -d ' '); do
+    grep -qE "(^|, )$library(,|$)" <<<"$recommends" || complain "tessera does not recommend $library: $recommends"
+done
 package=packed/libtessera-dev_${version}_$architecture.deb
 is "libtessera-dev depends on" "libtessera0 (= $version)" "$(field Depends)"
 
