@@ -48,8 +48,9 @@ for file in bin/tessera share/man/man1/tessera.1 share/man/man1/tessera-encode.1
 done
 is "libraries in tessera" "" "$(find root-tessera -name '*.so*' -o -name '*.a')"
 is "shared libraries" 1 "$(find root-libtessera0 -name 'libtessera.so.0.*' -type f | wc -l)"
+is "shared libraries of the runner" 1 "$(find root-libtessera0 -name 'libtessera-runner.so.0.*' -type f | wc -l)"
 is "programs in libtessera-dev" "" "$(find root-libtessera-dev -type f -perm -u+x)"
-for pattern in tessera.h libtessera.a tessera.pc tessera-config.cmake; do
+for pattern in tessera.h libtessera.a tessera.pc tessera-config.cmake libtessera-runner.a tessera-runner.pc prompt.h; do
     is "libtessera-dev: $pattern" 1 "$(find root-libtessera-dev -name $pattern | wc -l)"
 done
 last="the unpacked program"
