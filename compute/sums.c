@@ -4,6 +4,8 @@
 #include "sums.h"
 #include "cpu/simd.h"
 
+#include <string.h>
+
 enum { LANES = 32, SINGLES = 64 };
 
 /* Sum of the lanes, halves onto halves. */
@@ -40,16 +42,25 @@ TSR_CLONES double tsr_square_distance(const float *a, const float *b, int64_t n)
     return fold(lane);
 }
 
+/* What a register of AVX2 holds; wider vectors are taken to pieces there by way of memory. */
+typedef float vector __attribute__((vector_size(32), aligned(4), may_alias));
+enum { WIDTH = 8, VECTORS = SINGLES / WIDTH };
+
 TSR_CLONES float tsr_dot_f32(const float *a, const float *b, int64_t n) {
-    float lane[SINGLES] = {0};
+    vector sum[VECTORS] = {{0}};
+    float lane[WIDTH], rest = 0;
     int64_t i = 0;
     for (; i + SINGLES <= n; i += SINGLES)
-        for (int l = 0; l < SINGLES; ++l)
-            lane[l] += a[i + l] * b[i + l];
+        for (int v = 0; v < VECTORS; ++v)
+            sum[v] += *(const vector *)(a + i + WIDTH * v) * *(const vector *)(b + i + WIDTH * v);
     for (; i < n; ++i)
-        lane[i % SINGLES] += a[i] * b[i];
-    for (int half = SINGLES / 2; half; half /= 2)
+        rest += a[i] * b[i];
+    for (int half = VECTORS / 2; half; half /= 2)
+        for (int v = 0; v < half; ++v)
+            sum[v] += sum[v + half];
+    memcpy(lane, &sum[0], sizeof lane);
+    for (int half = WIDTH / 2; half; half /= 2)
         for (int l = 0; l < half; ++l)
             lane[l] += lane[l + half];
-    return lane[0];
+    return lane[0] + rest;
 }

@@ -13,11 +13,14 @@
 enum {
     LISTED = 32,     /* rows b that are listed for a row a */
     CLOSER_FROM = 3, /* listed rows for which a closer look pays */
-    FEW = 16,        /* rows a for which packing rows b takes longer than exact cosines */
+    ABREAST = 4,     /* rows a beside a row b that has come to the cache */
+    FEW = 32,        /* rows a for which packing rows b takes longer than exact cosines */
     LOOK = 32,
-    TRIAL = 96, /* rows a that tell whether bytes are of use */
+    TRIAL = 96,       /* rows a that tell whether bytes are of use ... */
+    TRIAL_PAIRS = 24, /* ... where they are looked at once more with the others */
     LENGTH_ROWS = 64,
-    PAIRS_FROM = 2048,   /* rows */
+    PAIRS_FROM = 2048, /* rows */
+    BYTE_PAIRS_FROM = 384,
     PAIR_MOST = 256,     /* columns of a block of pairs */
     BYTES_FROM = 1 << 16 /* pairs */
 };
@@ -36,8 +39,12 @@ typedef struct matching {
     bool others;
     double *square_a, *square_b; /* [a.n], [b.n] squared lengths */
     double *length_a, *length_b; /* [a.n], [b.n] */
+    float *unit;                 /* [a.n] times which a row's rough cosines are cosines */
     float *slack;                /* [a.n] twice the error of a row's rough cosines, in their unit */
+    const float *step;           /* [a.n] times which rough products of pairs are cosines */
     candidates *list;            /* [a.n] */
+    const uint8_t *wanted;       /* [a.n] rows a that are decided; NULL: all */
+    int64_t left;                /* rows a of which bytes tell too little */
     const int32_t *row;          /* rows a that are looked at; NULL: all */
     int64_t base;                /* row a that is row 0 of what is looked at, without `row` */
     int32_t *match;
@@ -136,7 +143,7 @@ static void look_at_block(void *arg, const tsr_block *b) {
     }
 }
 
-/* A block of pairs, in the unit of cosines: the rows of both its sides look. */
+/* A block of pairs: the rows of both its sides look. Their unit is that of cosines. */
 static void look_at_pairs(void *arg, const tsr_block *b) {
     const matching *m = arg;
     const bool same = b->first >= b->from && b->first < b->from + b->columns;
@@ -148,7 +155,7 @@ static void look_at_pairs(void *arg, const tsr_block *b) {
         candidates *c = &m->list[i];
         const float slack = m->slack[i];
         float *y = b->y + r * b->ld;
-        to_cosines(y, b->columns, m->length_a[i] > 0 ? (float)(1 / m->length_a[i]) : 0);
+        to_cosines(y, b->columns, m->step[i]);
         for (int64_t j0 = 0; j0 < b->columns; j0 += LOOK) {
             const int64_t end = b->columns - j0 < LOOK ? b->columns : j0 + LOOK;
             if (c->count <= LISTED && any_reaches(y + j0, end - j0, c->best - slack))
@@ -168,6 +175,16 @@ static void look_at_pairs(void *arg, const tsr_block *b) {
 
 /* ---- exact cosines ---- */
 
+/* Products of very long and of very short rows say nothing in f32. */
+static bool is_plain(const matching *m, int64_t i) {
+    return m->length_a[i] > 1e-20 && m->length_a[i] < 1e20 && isfinite(m->list[i].best);
+}
+
+/* Whether f32 products of a row of that length say something, times the inverse of others. */
+static bool is_moderate(double length) {
+    return length > 1e-12 && length < 1e12;
+}
+
 static float exact_cosine(const matching *m, int64_t i, int64_t j) {
     const double lengths = sqrt(m->square_a[i] * m->square_b[j]); /* exact for copies */
     const double dot = tsr_dot(row_of(m->a, i), row_of(m->b, j), m->a->dim);
@@ -180,10 +197,10 @@ static void look_closer(const matching *m, int64_t i, candidates *c) {
     const int64_t dim = m->a->dim;
     const float slack = 2 * (float)TSR_DOT_F32_ERROR(dim) * (float)m->length_a[i];
     float best = -INFINITY;
-    if (c->count < CLOSER_FROM || m->length_a[i] < 1e-12 || m->length_a[i] > 1e12) return;
+    if (c->count < CLOSER_FROM || !is_moderate(m->length_a[i])) return;
     for (int32_t at = 0; at < c->count; ++at) {
         const double length = m->length_b[c->row[at]];
-        if (length > 0 && (length < 1e-12 || length > 1e12)) return;
+        if (length > 0 && !is_moderate(length)) return;
     }
     for (int32_t at = 0; at < c->count; ++at) {
         const double length = m->length_b[c->row[at]];
@@ -197,12 +214,12 @@ static void look_closer(const matching *m, int64_t i, candidates *c) {
 static void decide(void *arg, int64_t i, int worker) {
     const matching *m = arg;
     candidates *c = &m->list[i];
-    /* Products of very long and of very short rows say nothing in f32. */
-    const bool plain = m->length_a[i] > 1e-20 && m->length_a[i] < 1e20 && isfinite(c->best);
-    const bool all = !plain || c->count > LISTED || !c->count;
     float best = -INFINITY;
     (void)worker;
     m->match[i] = -1;
+    m->cosine[i] = INFINITY;
+    if (m->wanted && !m->wanted[i]) return;
+    const bool all = !is_plain(m, i) || c->count > LISTED || !c->count;
     if (!all) {
         prune(c, c->best - m->slack[i]);
         look_closer(m, i, c);
@@ -228,7 +245,7 @@ static void decide(void *arg, int64_t i, int worker) {
 static bool in_pairs(const matching *m, int64_t count) {
     if (!m->others || m->row || m->first || count != m->a->n || count < PAIRS_FROM) return false;
     for (int64_t i = 0; i < count; ++i)
-        if (m->length_a[i] > 0 && (m->length_a[i] < 1e-12 || m->length_a[i] > 1e12)) return false;
+        if (m->length_a[i] > 0 && !is_moderate(m->length_a[i])) return false;
     return true;
 }
 
@@ -241,11 +258,16 @@ static void look_in_floats(tsr_operation *o, matching *m, int64_t count) {
     int64_t stride = m->a->stride;
     tsr_similarity_open_rows(o, &s, m->b->x, m->b->stride, m->b->n, dim, m->length_b);
     const bool pairs = s.products.gemm && in_pairs(m, count);
-    for (int64_t at = 0; at < count; ++at) {
+    float *step = tsr_operation_take(o, pairs ? count : 0, sizeof *step, "bounds");
+    for (int64_t at = 0; at < count && !o->status; ++at) {
         const int64_t i = m->row ? m->row[at] : at;
+        const float inverse = m->length_a[i] > 0 ? (float)(1 / m->length_a[i]) : 0;
+        if (pairs) step[i] = inverse;
+        m->unit[i] = pairs ? 1 : inverse;
         m->slack[i] = 2 * (float)(dim + 8) * FLT_EPSILON * (pairs ? 1 : (float)m->length_a[i]);
         m->list[i] = (candidates){.best = -FLT_MAX};
     }
+    m->step = step;
     if (m->row) {
         float *picked = tsr_operation_take_raw(o, count * dim, sizeof *picked, "picked rows");
         for (int64_t at = 0; at < count && !o->status; ++at)
@@ -260,51 +282,149 @@ static void look_in_floats(tsr_operation *o, matching *m, int64_t count) {
     tsr_similarity_close(&s);
 }
 
-/* Rough cosines divided by a's step, from products of bytes. Returns how many rows a are left, to
- * which too many rows b are close: m->row. */
+/* Row b j beside rows a row[0 .. count-1], in the unit of their lengths. */
+static void offer_directly(const matching *m, const int32_t *row, int64_t count, int64_t j) {
+    const double length = m->length_b[j];
+    for (int64_t at = 0; at < count; ++at) {
+        const int64_t i = row[at];
+        candidates *c = &m->list[i];
+        if ((m->others && i == j) || c->count > LISTED) continue;
+        if (length > 0 && !is_moderate(length)) {
+            c->count = LISTED + 1;
+            continue;
+        }
+        const float dot = tsr_dot_f32(row_of(m->a, i), row_of(m->b, j), m->a->dim);
+        const float rough = length > 0 ? (float)((double)dot / length) : 0;
+        if (rough >= c->best - m->slack[i]) offer(c, j, rough, m->slack[i]);
+    }
+}
+
+/* The rows a that m->row names, ABREAST at a time, beside all rows b by f32 products of two rows:
+ * for so few that packing rows b would take longer. */
+static void look_directly(void *arg, int64_t tile, int worker) {
+    const matching *m = arg;
+    const int32_t *row = m->row + tile * ABREAST;
+    const int64_t left = m->left - tile * ABREAST, count = left < ABREAST ? left : ABREAST;
+    (void)worker;
+    for (int64_t at = 0; at < count; ++at) {
+        const int64_t i = row[at];
+        if (!is_moderate(m->length_a[i])) continue; /* all its cosines are exact ones */
+        m->list[i] = (candidates){.best = -FLT_MAX};
+        m->unit[i] = (float)(1 / m->length_a[i]);
+        m->slack[i] = 2 * (float)TSR_DOT_F32_ERROR(m->a->dim) * (float)m->length_a[i];
+    }
+    for (int64_t j = m->first; j < m->b->n; ++j)
+        offer_directly(m, row, count, j);
+}
+
+/* Nothing is known of rows first .. end - 1 yet. `worst`: greatest error of a row b. Unit: a's
+ * step, or with `pairs` that of cosines. */
+static void expect_bytes(const matching *m, const tsr_byte_rows *a, float worst, bool pairs,
+                         int64_t first, int64_t end) {
+    for (int64_t i = first; i < end; ++i) {
+        m->unit[i] = pairs ? 1 : fmaxf(a->step[i], FLT_MIN);
+        m->slack[i] = 2 * (a->error[i] + worst * (1 + a->error[i])) / m->unit[i];
+        m->list[i] = (candidates){.best = -FLT_MAX};
+    }
+}
+
+/* Lists rows first .. end - 1 to which too many rows b are close, from `left` on; returns how many
+ * there are. */
+static int64_t list_left(const matching *m, int64_t first, int64_t end, int32_t *row,
+                         int64_t left) {
+    for (int64_t i = first; i < end; ++i)
+        if (m->list[i].count > LISTED) row[left++] = (int32_t)i;
+    return left;
+}
+
+/* Rough cosines from products of bytes. Returns how many rows a are left, to which too many rows b
+ * are close: m->row. */
 static int64_t look_in_bytes(tsr_operation *o, matching *m) {
     tsr_byte_rows a, b;
     float worst = 0;
     int64_t left = 0;
-    int32_t *row = tsr_operation_take_raw(o, m->a->n, sizeof *row, "rows left");
-    tsr_byte_rows_make(o, &a, m->a->x, m->a->stride, m->a->n, m->a->dim, m->length_a);
+    const int64_t n = m->a->n;
+    const bool pairs = m->others && !m->first && n >= BYTE_PAIRS_FROM;
+    int32_t *row = tsr_operation_take_raw(o, n, sizeof *row, "rows left");
+    tsr_byte_rows_make(o, &a, m->a->x, m->a->stride, n, m->a->dim, m->length_a);
     b = a;
     if (!m->others)
         tsr_byte_rows_make(o, &b, m->b->x, m->b->stride, m->b->n, m->b->dim, m->length_b);
     if (o->status) return 0;
     for (int64_t j = 0; j < b.n; ++j)
         worst = fmaxf(worst, b.error[j]);
-    for (int64_t i = 0; i < a.n; ++i) {
-        m->slack[i] = 2 * (a.error[i] + worst * (1 + a.error[i])) / fmaxf(a.step[i], FLT_MIN);
-        m->list[i] = (candidates){.best = -FLT_MAX};
-    }
-    for (int64_t step = TRIAL; m->base < m->a->n && !o->status; m->base += step, step = m->a->n) {
-        const tsr_byte_rows part = tsr_byte_rows_from(&a, m->base, step);
-        tsr_byte_rows_visit(o, &part, &b, look_at_block, m);
-        for (int64_t i = m->base; i < m->base + part.n && !o->status; ++i)
-            if (m->list[i].count > LISTED) row[left++] = (int32_t)i;
-        if (2 * left > m->base + part.n) { /* all rows are much alike: bytes tell nothing */
+    expect_bytes(m, &a, worst, false, 0, n);
+    for (int64_t step = pairs ? TRIAL_PAIRS : TRIAL; m->base < n && !o->status;
+         m->base += step, step = n) {
+        if (pairs && m->base) {
+            expect_bytes(m, &a, worst, true, left = 0, n);
+            m->step = a.step;
+            tsr_byte_rows_visit_pairs(o, &b, look_at_pairs, m);
             m->base = 0;
-            return m->a->n;
+        } else {
+            const tsr_byte_rows part = tsr_byte_rows_from(&a, m->base, step);
+            tsr_byte_rows_visit(o, &part, &b, look_at_block, m);
+        }
+        const int64_t end = n - m->base < step ? n : m->base + step;
+        left = list_left(m, m->base, end, row, left);
+        if (2 * left > end) { /* all rows are much alike: bytes tell nothing */
+            m->base = 0;
+            return n;
         }
     }
     m->row = row;
     return left;
 }
 
+/* ---- all, or the most isolated ---- */
+
+/* Marks the rows whose greatest cosine may be the least of all. */
+static void find_isolated(matching *m, uint8_t *wanted) {
+    double least = INFINITY; /* the greatest that the least can be */
+    for (int64_t i = 0; i < m->a->n; ++i) {
+        const candidates *c = &m->list[i];
+        if (!is_plain(m, i) || c->count > LISTED || !c->count) continue;
+        least = fmin(least, (double)m->unit[i] * ((double)c->best + (double)m->slack[i]));
+    }
+    for (int64_t i = 0; i < m->a->n; ++i) {
+        const double best = (double)m->unit[i] * ((double)m->list[i].best - (double)m->slack[i]);
+        wanted[i] = !is_plain(m, i) || !(best > least + 1e-6);
+    }
+    m->wanted = wanted;
+}
+
+static void find_matches(tsr_operation *o, matching *m, bool isolated) {
+    const tsr_row_view *a = m->a, *b = m->b;
+    m->square_a = lengths(o, a);
+    m->square_b = m->others ? m->square_a : lengths(o, b);
+    m->unit = tsr_operation_take_raw(o, a->n, sizeof *m->unit, "bounds");
+    m->slack = tsr_operation_take_raw(o, a->n, sizeof *m->slack, "bounds");
+    m->list = tsr_operation_take_raw(o, a->n, sizeof *m->list, "candidates");
+    uint8_t *wanted = tsr_operation_take_raw(o, a->n, sizeof *wanted, "candidates");
+    if (o->status) return;
+    m->length_a = m->square_a + a->n;
+    m->length_b = m->square_b + b->n;
+    const bool bytes = a->n * b->n >= BYTES_FROM && tsr_products_have_bytes(o, a->dim);
+    m->left = bytes ? look_in_bytes(o, m) : a->n;
+    if (o->status) return;
+    if (m->left >= (bytes ? FEW : 1))
+        look_in_floats(o, m, m->left);
+    else
+        tsr_parallel(o->ctx, (m->left + ABREAST - 1) / ABREAST, look_directly, m);
+    if (o->status) return;
+    if (isolated) find_isolated(m, wanted);
+    tsr_parallel(o->ctx, a->n, decide, m);
+}
+
 void tsr_best_matches(tsr_operation *o, const tsr_row_view *a, const tsr_row_view *b, int64_t first,
                       bool others, int32_t *match, float *cosine) {
     matching m = {.a = a, .b = b, .first = first, .others = others, .match = match};
     m.cosine = cosine;
-    m.square_a = lengths(o, a);
-    m.square_b = others ? m.square_a : lengths(o, b);
-    m.slack = tsr_operation_take_raw(o, a->n, sizeof *m.slack, "bounds");
-    m.list = tsr_operation_take_raw(o, a->n, sizeof *m.list, "candidates");
-    if (o->status) return;
-    m.length_a = m.square_a + a->n;
-    m.length_b = m.square_b + b->n;
-    const bool bytes = a->n * b->n >= BYTES_FROM && tsr_products_have_bytes(o, a->dim);
-    const int64_t left = bytes ? look_in_bytes(o, &m) : a->n;
-    if (left >= (bytes ? FEW : 1) && !o->status) look_in_floats(o, &m, left);
-    if (!o->status) tsr_parallel(o->ctx, a->n, decide, &m);
+    find_matches(o, &m, false);
+}
+
+void tsr_isolated_matches(tsr_operation *o, const tsr_row_view *rows, int32_t *match,
+                          float *cosine) {
+    matching m = {.a = rows, .b = rows, .others = true, .match = match, .cosine = cosine};
+    find_matches(o, &m, true);
 }

@@ -96,6 +96,8 @@ static void compare_all(int64_t first, bool others) {
     ck_assert_mem_eq(before, match, (size_t)used * sizeof *match);
     compare("avx512", 2, first, others);
     ck_assert_mem_eq(before, match, (size_t)used * sizeof *match);
+    compare("avx512,avx2", 2, first, others);
+    ck_assert_mem_eq(before, match, (size_t)used * sizeof *match);
 }
 
 START_TEST(matches) {
@@ -127,14 +129,18 @@ START_TEST(pairs) {
         x[20 * WIDE + j] *= 1e-5f;
     used = MANY;
     search(0, true);
-    compare("avx512", 1, 0, true);
-    ck_assert_int_eq(match[2110], 7);
-    ck_assert_int_eq(match[300], 7);
-    ck_assert_int_eq(match[7], 300);
-    compare("avx512", 4, 0, true);
+    static const char *const masks[] = {NULL, "avx512", "avx512,avx2"};
+    for (int i = 0; i < 3; ++i) {
+        compare(masks[i], 1, 0, true);
+        ck_assert_int_eq(match[2110], 7);
+        ck_assert_int_eq(match[300], 7);
+        ck_assert_int_eq(match[7], 300);
+        compare(masks[i], 4, 0, true);
+    }
     for (int j = 0; j < DIM; ++j)
         x[21 * WIDE + j] *= 1e30f;
-    compare("avx512", 2, 0, true);
+    for (int i = 0; i < 3; ++i)
+        compare(masks[i], 2, 0, true);
     used = N;
 }
 END_TEST
@@ -181,26 +187,20 @@ START_TEST(isolated) {
 }
 END_TEST
 
-/* Products of bytes are exact, and as near to those of the rows as they say. */
-START_TEST(bytes) {
-    own_device d = open_own_device("cpu", 2);
-    const tsr_byte_kernels *k = tsr_byte_select(d.device);
-    if (!k) {
-        leave_out("no AVX-512 VNNI");
-        close_own_device(&d);
-        return;
-    }
+/* Products of bytes are exact, those of the greatest bytes too. */
+static void multiply(const tsr_byte_kernels *k) {
     enum { ROWS = 15, COLUMNS = 70, DEPTH = 36, PANELS = 96 };
     static int8_t a[ROWS * DEPTH], b[COLUMNS * DEPTH];
     static uint8_t panels[PANELS * DEPTH];
     static float scale[PANELS], y[ROWS * PANELS];
+    const int most = k->most, kinds = 2 * most + 1;
     int32_t sum[ROWS] = {0};
     for (int i = 0; i < ROWS * DEPTH; ++i) {
-        a[i] = (int8_t)(i * 37 % 255 - 127);
+        a[i] = (int8_t)(i < DEPTH ? most : i < 2 * DEPTH ? -most : i * 37 % kinds - most);
         sum[i / DEPTH] += a[i];
     }
     for (int i = 0; i < COLUMNS * DEPTH; ++i)
-        b[i] = (int8_t)(i * 91 % 255 - 127);
+        b[i] = (int8_t)(i < DEPTH ? most : i < 2 * DEPTH ? -most : i * 91 % kinds - most);
     for (int j = 0; j < COLUMNS; ++j)
         scale[j] = j % 2 ? 0.5f : 1;
     ck_assert_uint_le(k->panel_bytes(DEPTH, COLUMNS), sizeof panels);
@@ -213,6 +213,21 @@ START_TEST(bytes) {
                 wanted += a[i * DEPTH + l] * b[j * DEPTH + l];
             ck_assert_float_eq(y[i * PANELS + j], (float)wanted * scale[j]);
         }
+}
+
+START_TEST(bytes) {
+    own_device d = open_own_device("cpu", 2);
+    tsr_device_settings settings = tsr_device_settings_default();
+    const tsr_byte_kernels *k = tsr_byte_select(d.device);
+    settings.name = "cpu";
+    settings.mask = "avx512";
+    if (k) multiply(k);
+    tsr_device_close(&d.device);
+    ck_assert_int_eq(tsr_device_open(d.ctx, &d.device, &settings), TSR_OK);
+    if ((k = tsr_byte_select(d.device)))
+        multiply(k);
+    else
+        leave_out("no AVX2");
     close_own_device(&d);
 }
 END_TEST
