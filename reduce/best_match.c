@@ -25,10 +25,14 @@ enum {
     BYTES_FROM = 1 << 16 /* pairs */
 };
 
+/* Of a cosine from an f32 product, and of one that was rounded to f32. */
+#define BAR_ERROR(dim) (TSR_DOT_F32_ERROR(dim) + 1e-6)
+
 /* Rows that may be the best of one row. */
 typedef struct candidates {
     float best;    /* greatest rough cosine */
-    int32_t count; /* LISTED + 1: too many to list */
+    float lost;    /* greatest that the list had no room for */
+    int32_t count; /* of the list */
     int32_t row[LISTED];
     float rough[LISTED];
 } candidates;
@@ -43,7 +47,7 @@ typedef struct matching {
     float *slack;                /* [a.n] twice the error of a row's rough cosines, in their unit */
     const float *step;           /* [a.n] times which rough products of pairs are cosines */
     candidates *list;            /* [a.n] */
-    const uint8_t *wanted;       /* [a.n] rows a that are decided; NULL: all */
+    float bar;                   /* rows a with a greater cosine are of no interest */
     int64_t left;                /* rows a of which bytes tell too little */
     const int32_t *row;          /* rows a that are looked at; NULL: all */
     int64_t base;                /* row a that is row 0 of what is looked at, without `row` */
@@ -83,6 +87,8 @@ static double *lengths(tsr_operation *o, const tsr_row_view *rows) {
 
 /* ---- rough cosines ---- */
 
+static const candidates nothing = {.best = -FLT_MAX, .lost = -FLT_MAX};
+
 /* Forgets rows that the best has left behind. */
 static void prune(candidates *c, float least) {
     int32_t kept = 0;
@@ -94,11 +100,22 @@ static void prune(candidates *c, float least) {
     c->count = kept;
 }
 
+/* Whether the list has no room for all rows that may be the best. */
+static bool is_overfull(const candidates *c, float slack) {
+    return c->lost >= c->best - slack;
+}
+
+/* Rows of less need not be offered: they are not the best, or as lost as others. */
+static float least_of(const candidates *c, float slack) {
+    const float least = c->best - slack;
+    return least > c->lost ? least : c->lost;
+}
+
 static void offer(candidates *c, int64_t row, float rough, float slack) {
     if (rough > c->best) c->best = rough;
     if (c->count == LISTED) prune(c, c->best - slack);
-    if (c->count >= LISTED) {
-        c->count = LISTED + 1;
+    if (c->count == LISTED) {
+        if (rough > c->lost) c->lost = rough;
         return;
     }
     c->row[c->count] = (int32_t)row;
@@ -126,21 +143,24 @@ TSR_CLONES static void to_cosines(float *y, int64_t n, float scale) {
         y[i] *= scale;
 }
 
+/* Row a i looks at its products with rows b from, from + 1, ... */
+static void look(const matching *m, int64_t i, int64_t from, const float *y, int64_t n) {
+    candidates *c = &m->list[i];
+    const float slack = m->slack[i];
+    for (int64_t j0 = 0; j0 < n; j0 += LOOK) {
+        const int64_t end = n - j0 < LOOK ? n : j0 + LOOK;
+        if (!any_reaches(y + j0, end - j0, least_of(c, slack))) continue;
+        for (int64_t j = j0; j < end; ++j)
+            if (y[j] >= least_of(c, slack) && from + j >= m->first && !(m->others && from + j == i))
+                offer(c, from + j, y[j], slack);
+    }
+}
+
 static void look_at_block(void *arg, const tsr_block *b) {
     const matching *m = arg;
-    for (int64_t r = 0; r < b->rows; ++r) {
-        const int64_t i = m->row ? m->row[b->first + r] : m->base + b->first + r;
-        candidates *c = &m->list[i];
-        const float *y = b->y + r * b->ld, slack = m->slack[i];
-        for (int64_t j0 = 0; j0 < b->columns && c->count <= LISTED; j0 += LOOK) {
-            const int64_t n = b->columns - j0 < LOOK ? b->columns - j0 : LOOK;
-            if (!any_reaches(y + j0, n, c->best - slack)) continue;
-            for (int64_t j = j0; j < j0 + n && c->count <= LISTED; ++j)
-                if (y[j] >= c->best - slack && b->from + j >= m->first &&
-                    !(m->others && b->from + j == i))
-                    offer(c, b->from + j, y[j], slack);
-        }
-    }
+    for (int64_t r = 0; r < b->rows; ++r)
+        look(m, m->row ? m->row[b->first + r] : m->base + b->first + r, b->from, b->y + r * b->ld,
+             b->columns);
 }
 
 /* A block of pairs: the rows of both its sides look. Their unit is that of cosines. */
@@ -149,25 +169,20 @@ static void look_at_pairs(void *arg, const tsr_block *b) {
     const bool same = b->first >= b->from && b->first < b->from + b->columns;
     float least[PAIR_MOST];
     for (int64_t j = 0; j < b->columns; ++j)
-        least[j] = m->list[b->from + j].best - m->slack[b->from + j];
+        least[j] = least_of(&m->list[b->from + j], m->slack[b->from + j]);
     for (int64_t r = 0; r < b->rows; ++r) {
         const int64_t i = b->first + r;
-        candidates *c = &m->list[i];
-        const float slack = m->slack[i];
         float *y = b->y + r * b->ld;
         to_cosines(y, b->columns, m->step[i]);
-        for (int64_t j0 = 0; j0 < b->columns; j0 += LOOK) {
+        look(m, i, b->from, y, b->columns);
+        for (int64_t j0 = 0; !same && j0 < b->columns; j0 += LOOK) {
             const int64_t end = b->columns - j0 < LOOK ? b->columns : j0 + LOOK;
-            if (c->count <= LISTED && any_reaches(y + j0, end - j0, c->best - slack))
-                for (int64_t j = j0; j < end && c->count <= LISTED; ++j)
-                    if (y[j] >= c->best - slack && b->from + j != i)
-                        offer(c, b->from + j, y[j], slack);
-            if (same || !any_reaches_each(y + j0, end - j0, least + j0)) continue;
+            if (!any_reaches_each(y + j0, end - j0, least + j0)) continue;
             for (int64_t j = j0; j < end; ++j) {
                 candidates *d = &m->list[b->from + j];
-                if (y[j] < least[j] || d->count > LISTED) continue;
+                if (y[j] < least[j]) continue;
                 offer(d, i, y[j], m->slack[b->from + j]);
-                least[j] = d->count > LISTED ? FLT_MAX : d->best - m->slack[b->from + j];
+                least[j] = least_of(d, m->slack[b->from + j]);
             }
         }
     }
@@ -206,9 +221,22 @@ static void look_closer(const matching *m, int64_t i, candidates *c) {
         const double length = m->length_b[c->row[at]];
         const float dot = tsr_dot_f32(row_of(m->a, i), row_of(m->b, c->row[at]), dim);
         c->rough[at] = length > 0 ? (float)((double)dot / length) : 0;
-        best = fmaxf(best, c->rough[at]);
+        if (c->rough[at] > best) best = c->rough[at];
     }
     prune(c, best - slack);
+}
+
+/* Whether row a i has a cosine above the bar, by a look at the one that seems greatest. */
+static bool is_above_bar(const matching *m, int64_t i) {
+    const candidates *c = &m->list[i];
+    int32_t top = 0;
+    if (!c->count || !is_moderate(m->length_a[i])) return false;
+    for (int32_t at = 1; at < c->count; ++at)
+        if (c->rough[at] > c->rough[top]) top = at;
+    const int64_t j = c->row[top];
+    if (!is_moderate(m->length_b[j])) return false;
+    const double dot = (double)tsr_dot_f32(row_of(m->a, i), row_of(m->b, j), m->a->dim);
+    return dot / (m->length_a[i] * m->length_b[j]) > (double)m->bar + BAR_ERROR(m->a->dim);
 }
 
 static void decide(void *arg, int64_t i, int worker) {
@@ -218,8 +246,8 @@ static void decide(void *arg, int64_t i, int worker) {
     (void)worker;
     m->match[i] = -1;
     m->cosine[i] = INFINITY;
-    if (m->wanted && !m->wanted[i]) return;
-    const bool all = !is_plain(m, i) || c->count > LISTED || !c->count;
+    if (m->bar < INFINITY && is_above_bar(m, i)) return;
+    const bool all = !is_plain(m, i) || !c->count || is_overfull(c, m->slack[i]);
     if (!all) {
         prune(c, c->best - m->slack[i]);
         look_closer(m, i, c);
@@ -265,7 +293,7 @@ static void look_in_floats(tsr_operation *o, matching *m, int64_t count) {
         if (pairs) step[i] = inverse;
         m->unit[i] = pairs ? 1 : inverse;
         m->slack[i] = 2 * (float)(dim + 8) * FLT_EPSILON * (pairs ? 1 : (float)m->length_a[i]);
-        m->list[i] = (candidates){.best = -FLT_MAX};
+        m->list[i] = nothing;
     }
     m->step = step;
     if (m->row) {
@@ -288,14 +316,14 @@ static void offer_directly(const matching *m, const int32_t *row, int64_t count,
     for (int64_t at = 0; at < count; ++at) {
         const int64_t i = row[at];
         candidates *c = &m->list[i];
-        if ((m->others && i == j) || c->count > LISTED) continue;
+        if (m->others && i == j) continue;
         if (length > 0 && !is_moderate(length)) {
-            c->count = LISTED + 1;
+            c->lost = FLT_MAX; /* any product may be the greatest */
             continue;
         }
         const float dot = tsr_dot_f32(row_of(m->a, i), row_of(m->b, j), m->a->dim);
         const float rough = length > 0 ? (float)((double)dot / length) : 0;
-        if (rough >= c->best - m->slack[i]) offer(c, j, rough, m->slack[i]);
+        if (rough >= least_of(c, m->slack[i])) offer(c, j, rough, m->slack[i]);
     }
 }
 
@@ -309,7 +337,7 @@ static void look_directly(void *arg, int64_t tile, int worker) {
     for (int64_t at = 0; at < count; ++at) {
         const int64_t i = row[at];
         if (!is_moderate(m->length_a[i])) continue; /* all its cosines are exact ones */
-        m->list[i] = (candidates){.best = -FLT_MAX};
+        m->list[i] = nothing;
         m->unit[i] = (float)(1 / m->length_a[i]);
         m->slack[i] = 2 * (float)TSR_DOT_F32_ERROR(m->a->dim) * (float)m->length_a[i];
     }
@@ -324,7 +352,7 @@ static void expect_bytes(const matching *m, const tsr_byte_rows *a, float worst,
     for (int64_t i = first; i < end; ++i) {
         m->unit[i] = pairs ? 1 : fmaxf(a->step[i], FLT_MIN);
         m->slack[i] = 2 * (a->error[i] + worst * (1 + a->error[i])) / m->unit[i];
-        m->list[i] = (candidates){.best = -FLT_MAX};
+        m->list[i] = nothing;
     }
 }
 
@@ -333,7 +361,7 @@ static void expect_bytes(const matching *m, const tsr_byte_rows *a, float worst,
 static int64_t list_left(const matching *m, int64_t first, int64_t end, int32_t *row,
                          int64_t left) {
     for (int64_t i = first; i < end; ++i)
-        if (m->list[i].count > LISTED) row[left++] = (int32_t)i;
+        if (is_overfull(&m->list[i], m->slack[i])) row[left++] = (int32_t)i;
     return left;
 }
 
@@ -378,19 +406,18 @@ static int64_t look_in_bytes(tsr_operation *o, matching *m) {
 
 /* ---- all, or the most isolated ---- */
 
-/* Marks the rows whose greatest cosine may be the least of all. */
-static void find_isolated(matching *m, uint8_t *wanted) {
-    double least = INFINITY; /* the greatest that the least can be */
+/* Sets what the greatest cosine of the most isolated row cannot exceed: that of the row which
+ * seems to be it. */
+static void find_bar(matching *m) {
+    int64_t least = -1;
     for (int64_t i = 0; i < m->a->n; ++i) {
         const candidates *c = &m->list[i];
-        if (!is_plain(m, i) || c->count > LISTED || !c->count) continue;
-        least = fmin(least, (double)m->unit[i] * ((double)c->best + (double)m->slack[i]));
+        if (!is_moderate(m->length_a[i]) || !isfinite(c->best) || !c->count) continue;
+        if (least < 0 || m->unit[i] * c->best < m->unit[least] * m->list[least].best) least = i;
     }
-    for (int64_t i = 0; i < m->a->n; ++i) {
-        const double best = (double)m->unit[i] * ((double)m->list[i].best - (double)m->slack[i]);
-        wanted[i] = !is_plain(m, i) || !(best > least + 1e-6);
-    }
-    m->wanted = wanted;
+    if (least < 0) return;
+    decide(m, least, 0);
+    m->bar = m->cosine[least];
 }
 
 static void find_matches(tsr_operation *o, matching *m, bool isolated) {
@@ -400,7 +427,6 @@ static void find_matches(tsr_operation *o, matching *m, bool isolated) {
     m->unit = tsr_operation_take_raw(o, a->n, sizeof *m->unit, "bounds");
     m->slack = tsr_operation_take_raw(o, a->n, sizeof *m->slack, "bounds");
     m->list = tsr_operation_take_raw(o, a->n, sizeof *m->list, "candidates");
-    uint8_t *wanted = tsr_operation_take_raw(o, a->n, sizeof *wanted, "candidates");
     if (o->status) return;
     m->length_a = m->square_a + a->n;
     m->length_b = m->square_b + b->n;
@@ -412,7 +438,8 @@ static void find_matches(tsr_operation *o, matching *m, bool isolated) {
     else
         tsr_parallel(o->ctx, (m->left + ABREAST - 1) / ABREAST, look_directly, m);
     if (o->status) return;
-    if (isolated) find_isolated(m, wanted);
+    m->bar = INFINITY;
+    if (isolated) find_bar(m);
     tsr_parallel(o->ctx, a->n, decide, m);
 }
 
