@@ -46,15 +46,9 @@ TSR_CLONES double tsr_square_distance(const float *a, const float *b, int64_t n)
 typedef float vector __attribute__((vector_size(32), aligned(4), may_alias));
 enum { WIDTH = 8, VECTORS = SINGLES / WIDTH };
 
-TSR_CLONES float tsr_dot_f32(const float *a, const float *b, int64_t n) {
-    vector sum[VECTORS] = {{0}};
-    float lane[WIDTH], rest = 0;
-    int64_t i = 0;
-    for (; i + SINGLES <= n; i += SINGLES)
-        for (int v = 0; v < VECTORS; ++v)
-            sum[v] += *(const vector *)(a + i + WIDTH * v) * *(const vector *)(b + i + WIDTH * v);
-    for (; i < n; ++i)
-        rest += a[i] * b[i];
+/* Sum of all lanes. */
+static inline __attribute__((always_inline)) float fold_vectors(vector *sum) {
+    float lane[WIDTH];
     for (int half = VECTORS / 2; half; half /= 2)
         for (int v = 0; v < half; ++v)
             sum[v] += sum[v + half];
@@ -62,5 +56,32 @@ TSR_CLONES float tsr_dot_f32(const float *a, const float *b, int64_t n) {
     for (int half = WIDTH / 2; half; half /= 2)
         for (int l = 0; l < half; ++l)
             lane[l] += lane[l + half];
-    return lane[0] + rest;
+    return lane[0];
+}
+
+TSR_CLONES float tsr_dot_f32(const float *a, const float *b, int64_t n) {
+    vector sum[VECTORS] = {{0}};
+    float rest = 0;
+    int64_t i = 0;
+    for (; i + SINGLES <= n; i += SINGLES)
+        for (int v = 0; v < VECTORS; ++v)
+            sum[v] += *(const vector *)(a + i + WIDTH * v) * *(const vector *)(b + i + WIDTH * v);
+    for (; i < n; ++i)
+        rest += a[i] * b[i];
+    return fold_vectors(sum) + rest;
+}
+
+TSR_CLONES float tsr_square_distance_f32(const float *a, const float *b, int64_t n) {
+    vector sum[VECTORS] = {{0}};
+    float rest = 0;
+    int64_t i = 0;
+    for (; i + SINGLES <= n; i += SINGLES)
+        for (int v = 0; v < VECTORS; ++v) {
+            const vector d =
+                *(const vector *)(a + i + WIDTH * v) - *(const vector *)(b + i + WIDTH * v);
+            sum[v] += d * d;
+        }
+    for (; i < n; ++i)
+        rest += (a[i] - b[i]) * (a[i] - b[i]);
+    return fold_vectors(sum) + rest;
 }
