@@ -48,6 +48,7 @@ typedef struct matching {
     const float *step;           /* [a.n] times which rough products of pairs are cosines */
     candidates *list;            /* [a.n] */
     float bar;                   /* rows a with a greater cosine are of no interest */
+    int64_t bar_row;             /* the row that set it, which is decided; -1: none */
     int64_t left;                /* rows a of which bytes tell too little */
     const int32_t *row;          /* rows a that are looked at; NULL: all */
     int64_t base;                /* row a that is row 0 of what is looked at, without `row` */
@@ -244,6 +245,7 @@ static void decide(void *arg, int64_t i, int worker) {
     candidates *c = &m->list[i];
     float best = -INFINITY;
     (void)worker;
+    if (i == m->bar_row) return;
     m->match[i] = -1;
     m->cosine[i] = INFINITY;
     if (m->bar < INFINITY && is_above_bar(m, i)) return;
@@ -418,6 +420,7 @@ static void find_bar(matching *m) {
     if (least < 0) return;
     decide(m, least, 0);
     m->bar = m->cosine[least];
+    m->bar_row = least;
 }
 
 static void find_matches(tsr_operation *o, matching *m, bool isolated) {
@@ -433,12 +436,13 @@ static void find_matches(tsr_operation *o, matching *m, bool isolated) {
     const bool bytes = a->n * b->n >= BYTES_FROM && tsr_products_have_bytes(o, a->dim);
     m->left = bytes ? look_in_bytes(o, m) : a->n;
     if (o->status) return;
-    if (m->left >= (bytes ? FEW : 1))
+    if (m->left >= (m->row ? FEW : 1))
         look_in_floats(o, m, m->left);
     else
         tsr_parallel(o->ctx, (m->left + ABREAST - 1) / ABREAST, look_directly, m);
     if (o->status) return;
     m->bar = INFINITY;
+    m->bar_row = -1;
     if (isolated) find_bar(m);
     tsr_parallel(o->ctx, a->n, decide, m);
 }

@@ -12,7 +12,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { N = 420, MANY = 2111, DIM = 37, WIDE = DIM + 3, CENTRES = 20 };
+enum { N = 420, MANY = 2200, DIM = 37, WIDE = DIM + 3, CENTRES = 20 };
 
 static float x[MANY * WIDE], plain_cosine[MANY], cosine[MANY];
 static int32_t plain[MANY], match[MANY];
@@ -145,6 +145,27 @@ START_TEST(pairs) {
 }
 END_TEST
 
+/* So few rows beside so many that products of bytes are asked first, and tell nothing. */
+START_TEST(few_beside_many) {
+    random_normals(x, MANY * WIDE);
+    for (int64_t i = 0; i < MANY; ++i)
+        for (int j = 0; j < DIM; ++j)
+            x[i * WIDE + j] = x[j] + 1e-4f * x[i * WIDE + j];
+    own_device d = open_own_device("cpu", 2);
+    tsr_operation o = {
+        .ctx = d.ctx, .device = &d.device, .op = &test_operator, .scratch = {.ctx = d.ctx}};
+    const tsr_row_view few = {x, WIDE, 31, DIM}, many = {x + 40 * WIDE, WIDE, MANY - 40, DIM};
+    ck_assert_int_ge(few.n * many.n, 1 << 16);
+    tsr_best_matches(&o, &few, &many, 0, false, match, cosine);
+    ck_assert_int_eq(o.status, TSR_OK);
+    for (int64_t i = 0; i < few.n; ++i)
+        for (int64_t j = 0; j < many.n; ++j)
+            ck_assert_float_le(exact(i, 40 + j), exact(i, 40 + match[i]) + 0x1p-23f);
+    tsr_scratch_free(&o.scratch);
+    close_own_device(&d);
+}
+END_TEST
+
 /* A few rows of a few hundred are as close to all: they alone are looked at again. */
 START_TEST(few_left) {
     make_rows();
@@ -155,18 +176,14 @@ START_TEST(few_left) {
 }
 END_TEST
 
-START_TEST(isolated) {
-    make_rows();
-    own_device d = open_own_device("cpu", 2);
-    tsr_operation o = {
-        .ctx = d.ctx, .device = &d.device, .op = &test_operator, .scratch = {.ctx = d.ctx}};
-    const tsr_row_view rows = {x, WIDE, N, DIM}, one = {x, WIDE, 1, DIM},
-                       pair = {x + 400 * WIDE, WIDE, 2, DIM};
+/* Of the first n rows, as they are and with row 11, of zeros, against a plain search. */
+static void find_isolated(tsr_operation *o, int64_t n) {
+    const tsr_row_view rows = {x, WIDE, n, DIM};
     double distance, most = -1;
     int32_t wanted = 0;
-    for (int64_t i = 0; i < N; ++i) {
+    for (int64_t i = 0; i < n; ++i) {
         double least = 3;
-        for (int64_t j = 0; j < N; ++j)
+        for (int64_t j = 0; j < n; ++j)
             if (i != j)
                 least = fmin(least, tsr_direction_distance(x + i * WIDE, x + j * WIDE, DIM));
         if (i != 11 && least > most) {
@@ -174,10 +191,27 @@ START_TEST(isolated) {
             wanted = (int32_t)i;
         }
     }
-    ck_assert_int_eq(tsr_most_isolated(&o, &rows, true, &distance), wanted);
+    ck_assert_int_eq(tsr_most_isolated(o, &rows, true, &distance), wanted);
     ck_assert_double_eq_tol(distance, most, 1e-12);
-    ck_assert_int_eq(tsr_most_isolated(&o, &rows, false, &distance), 11); /* zeros: 1 from all */
+    ck_assert_int_eq(tsr_most_isolated(o, &rows, false, &distance), 11); /* zeros: 1 from all */
     ck_assert_double_eq(distance, 1);
+}
+
+START_TEST(isolated) {
+    make_rows();
+    own_device d = open_own_device("cpu", 2);
+    tsr_operation o = {
+        .ctx = d.ctx, .device = &d.device, .op = &test_operator, .scratch = {.ctx = d.ctx}};
+    const tsr_row_view one = {x, WIDE, 1, DIM}, pair = {x + 400 * WIDE, WIDE, 2, DIM};
+    double distance;
+    find_isolated(&o, 200); /* f32 products */
+    find_isolated(&o, 300); /* products of bytes */
+    find_isolated(&o, N);   /* each pair once */
+    for (int i = 0; i < N; ++i)
+        for (int j = 0; j < DIM; ++j)
+            x[i * WIDE + j] *= 1e-3f;
+    find_isolated(&o, 300);
+    find_isolated(&o, N);
     ck_assert_int_eq(tsr_most_isolated(&o, &one, true, &distance), 0);
     ck_assert_double_eq(distance, 0);
     ck_assert_int_eq(tsr_most_isolated(&o, &pair, true, &distance), 0);
@@ -232,4 +266,4 @@ START_TEST(bytes) {
 }
 END_TEST
 
-TEST_MAIN("best match", matches, copies, pairs, few_left, isolated, bytes)
+TEST_MAIN("best match", matches, copies, pairs, few_left, few_beside_many, isolated, bytes)
