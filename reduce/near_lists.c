@@ -20,8 +20,8 @@ enum {
     SIDE_MOST = 384,   /* columns of a block */
     ROWS_FROM = 256,   /* with fewer rows f32 products take as long */
     MOST_LEFT = 32,    /* of so many rows one may be left for a look at all others */
-    TRIAL = 24,        /* rows that tell whether bytes are of use ... */
-    TRIAL_FROM = 1024, /* ... where there are so many */
+    TRIAL = 24,        /* rows that tell whether bytes are of use, ... */
+    TRIAL_LEFT = 8,    /* ... where one in so many is left */
     LENGTH_MOST = 1000 /* times the shortest length: bytes of longer rows drown those of shorter */
 };
 
@@ -384,10 +384,9 @@ static bool are_whole(const rough *w, int64_t n, int64_t most) {
 
 /* Whether a few rows say that bytes are of use. */
 static bool is_promising(rough *w) {
-    if (w->l->n < TRIAL_FROM) return true;
     const tsr_byte_rows part = tsr_byte_rows_from(&w->bytes, 0, TRIAL);
     tsr_byte_rows_visit(w->l->o, &part, &w->bytes, look_at_block, w);
-    const bool whole = !w->l->o->status && are_whole(w, TRIAL, 2);
+    const bool whole = !w->l->o->status && are_whole(w, TRIAL, TRIAL_LEFT);
     for (int64_t i = 0; i < TRIAL; ++i)
         begin(w, i);
     return whole;
