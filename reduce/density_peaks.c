@@ -525,8 +525,9 @@ const tsr_operator tsr_operator_dpc_knn = {
              "is denser. Published means divide by n + 1e-6 and forget sizes; here means are "
              "weighted by size. New tokens come by falling density * delta, as published",
          .cost =
-             "N^2 D / 2 multiply-adds for all pairs of tokens, a twelfth more, and a few per cent "
-             "again; 2 N D + 32 N numbers, no N x N matrix",
+             "N^2 D / 2 multiply-adds for all pairs of tokens, of bytes where the processor has "
+             "them, else a twelfth more, and a few per cent again; 2 N D + 32 N numbers, no N x N "
+             "matrix",
          .columns = NULL},
     .parameters = {{"k", TSR_PARAMETER_INTEGER, NULL, 1, 2147483647, NULL,
                     "clusters; or give ratio"},
