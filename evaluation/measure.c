@@ -44,58 +44,18 @@ typedef struct job {
 
 static const char *const usual[] = {"psnr", "ssim", "ssim_uniform", "l1"};
 
-static tsr_status choose_metrics(job *j) {
-    for (int k = 0; k < j->m->metric_count; ++k) {
-        const char *name = j->s.metrics[k];
-        j->m->metrics[k] = tsr_metric_named(name);
-        if (!j->m->metrics[k])
-            return tsr_fail(j->ctx, TSR_ERROR_ARGUMENT,
-                            "metrics: wanted the name of a metric, got %s ('help' lists them)",
-                            name);
-        for (int i = 0; i < k; ++i)
-            if (j->m->metrics[i] == j->m->metrics[k])
-                return tsr_fail(j->ctx, TSR_ERROR_ARGUMENT, "metrics: got %s twice", name);
-    }
-    return TSR_OK;
-}
-
-/* "METRIC=PATH": the path, or NULL. A name that ends in "*" is for all that begin so. */
-static const char *weights_of(const job *j, const char *metric) {
-    for (int i = j->s.weight_count - 1; i >= 0; --i) {
-        const char *equal = strchr(j->s.weights[i], '=');
-        const size_t n = equal ? (size_t)(equal - j->s.weights[i]) : 0;
-        const bool whole = n && strlen(metric) == n && !strncmp(j->s.weights[i], metric, n);
-        const bool begins = n && equal[-1] == '*' && !strncmp(j->s.weights[i], metric, n - 1);
-        if (whole || begins) return equal + 1;
-    }
-    return NULL;
-}
-
-static tsr_status check_weights(const job *j) {
-    for (int i = 0; i < j->s.weight_count; ++i) {
-        const char *equal = strchr(j->s.weights[i], '=');
-        if (!equal || equal == j->s.weights[i] || !equal[1])
-            return tsr_fail(j->ctx, TSR_ERROR_ARGUMENT, "weights: wanted METRIC=PATH, got %s",
-                            j->s.weights[i]);
-    }
-    return TSR_OK;
-}
-
 static tsr_status open_sessions(job *j) {
     j->sessions = tsr_alloc(j->ctx, (size_t)j->m->metric_count + 1, sizeof *j->sessions, "metrics");
     if (!j->sessions) return TSR_ERROR_MEMORY;
-    tsr_status status = check_weights(j);
+    const tsr_metric_settings settings = {.shares = &j->shares,
+                                          .kept = &j->originals->kept_by_metrics,
+                                          .pairs = j->m->originals,
+                                          .seed = j->m->seed};
+    tsr_status status = TSR_OK;
     for (int k = 0; k < j->m->metric_count && !status; ++k) {
         const tsr_metric *metric = j->m->metrics[k];
         if (!metric->open) continue;
-        const char *weights = weights_of(j, metric->info.name);
-        if (!weights && metric->info.weights) weights = weights_of(j, metric->info.weights);
-        const tsr_metric_settings settings = {.weights = weights,
-                                              .model = &j->s.model,
-                                              .shares = &j->shares,
-                                              .pairs = j->m->originals,
-                                              .seed = j->m->seed};
-        status = metric->open(j->ctx, &settings, &j->sessions[k]);
+        status = tsr_metric_session_open(j->ctx, &j->s, metric, &settings, &j->sessions[k]);
         j->has_sessions = true;
         if (!status && metric->model) metric->model(j->sessions[k], &j->m->models[k]);
     }
@@ -105,8 +65,7 @@ static tsr_status open_sessions(job *j) {
 static void close_sessions(job *j) {
     for (int k = 0; j->sessions && k < j->m->metric_count; ++k)
         if (j->sessions[k]) j->m->metrics[k]->close(j->sessions[k]);
-    for (int i = j->shares.count - 1; i >= 0; --i)
-        j->shares.at[i].close(j->shares.at[i].object);
+    tsr_metric_shares_close(&j->shares);
     free(j->sessions);
 }
 
@@ -496,7 +455,7 @@ tsr_status tsr_measure(tsr_context *ctx, tsr_originals *originals, const tsr_can
     tsr_status status = open_candidate(&j);
     if (!status) status = pair_names(&j, j.s.metric_count);
     if (!status) j.m->at = j.s.at;
-    if (!status) status = choose_metrics(&j);
+    if (!status) status = tsr_metrics_choose(ctx, &j.s, false, j.m->metrics);
     if (!status) status = describe(&j);
     if (!status) status = open_sessions(&j);
     if (!status) status = open_workers(&j);
@@ -538,6 +497,7 @@ void tsr_originals_close(tsr_originals **originals) {
     tsr_tokenizer_close(&o->kept.tokenizer);
     free(o->kept.model);
     free(o->kept.device);
+    tsr_metric_shares_close(&o->kept_by_metrics);
     tsr_picture_set_close(&o->set);
     free(o);
     *originals = NULL;

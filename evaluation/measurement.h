@@ -19,6 +19,7 @@ struct tsr_originals {
     tsr_context *ctx;
     tsr_picture_set set;
     tsr_kept_tokenizer kept;
+    tsr_metric_shares kept_by_metrics; /* features of the originals */
 };
 
 /* One picture of a measurement. Texts are owned. */

@@ -5,7 +5,9 @@
 #ifndef EVALUATION_PICTURE_SET_H
 #define EVALUATION_PICTURE_SET_H
 
+#ifndef TESSERA_EXPERIMENTAL
 #define TESSERA_EXPERIMENTAL
+#endif
 #include <tessera/measure.h>
 #include "../formats/spool.h"
 #include "../media/image.h"

@@ -187,8 +187,18 @@ static tsr_status compare(comparison *c, bool chosen, tsr_clip_error *clip, tsr_
         *seconds = a->pts != TSR_NO_TIME ? seconds_of(&c->a, a)
                    : rate.den            ? (double)place * (double)rate.den / (double)rate.num
                                          : 0;
-        const tsr_frame_score score = {c->frames,      *seconds,    e.pixels.psnr, e.ssim_gaussian,
-                                       e.ssim_uniform, e.pixels.l1, e.pixels.mse,  e.flicker};
+        const tsr_frame_score score = {.index = c->frames,
+                                       .seconds = *seconds,
+                                       .psnr = e.pixels.psnr,
+                                       .ssim_gaussian = e.ssim_gaussian,
+                                       .ssim_uniform = e.ssim_uniform,
+                                       .l1 = e.pixels.l1,
+                                       .mse = e.pixels.mse,
+                                       .flicker = e.flicker,
+                                       .width = a->width,
+                                       .height = a->height,
+                                       .original_rgb = a->rgb,
+                                       .reconstruction_rgb = c->b.frame->rgb};
         c->frames++;
         if (fn && fn(user, &score))
             return tsr_fail(c->ctx, TSR_ERROR_INTERRUPTED, "%s: stopped at frame %llu",

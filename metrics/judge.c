@@ -22,7 +22,7 @@ static tsr_status open_model(tsr_judge *j, const tsr_model_settings *settings) {
     if (!status && !j->model.family->judge)
         status = tsr_fail(
             j->model.ctx, TSR_ERROR_UNSUPPORTED,
-            "%s: wanted a judge (LPIPS, DISTS, Inception, a reader, a face embedder), "
+            "%s: wanted a judge (LPIPS, DISTS, Inception, I3D, a reader, a face embedder), "
             "got the weights of %s, a %s",
             j->model.file, j->model.family->name, j->model.family->tower ? "tower" : "tokenizer");
     if (!status && settings->precision != TSR_PRECISION_F32)
@@ -94,10 +94,18 @@ static tsr_status check_pictures(const tsr_judge *j, const tsr_picture *pictures
     tsr_status status = TSR_OK;
     for (int i = 0; i < count && !status; ++i) {
         const tsr_picture *p = &pictures[i];
-        if (!p->rgb || p->width < 1 || p->height < 1 || p->frames)
+        if (!p->rgb || p->width < 1 || p->height < 1)
             status = tsr_fail(j->model.ctx, TSR_ERROR_ARGUMENT,
                               "%s: picture %d: wanted a picture with pixels, got %d x %d",
                               j->info.name, i, p->width, p->height);
+        else if (j->info.least_frames && p->frames < (int)j->info.least_frames)
+            status = tsr_fail(j->model.ctx, TSR_ERROR_ARGUMENT,
+                              "%s: clip %d: wanted at least %u frames, got %d", j->info.name, i,
+                              j->info.least_frames, p->frames);
+        else if (!j->info.least_frames && p->frames)
+            status = tsr_fail(j->model.ctx, TSR_ERROR_ARGUMENT,
+                              "%s: picture %d: wanted a picture, got a clip of %d frames",
+                              j->info.name, i, p->frames);
         else
             status = tsr_judge_takes(j, (uint32_t)p->width, (uint32_t)p->height);
     }
@@ -122,10 +130,11 @@ static int next_call(const tsr_judge *j, const tsr_picture *pictures, int count)
     const tsr_judge_ops *ops = j->model.family->judge;
     const tsr_picture *p = pictures;
     int same = 1;
-    while (same < count && (j->info.mixed || (pictures[same].width == p->width &&
-                                              pictures[same].height == p->height)))
+    while (
+        same < count && pictures[same].frames == p->frames &&
+        (j->info.mixed || (pictures[same].width == p->width && pictures[same].height == p->height)))
         ++same;
-    const tsr_tile_cost cost = ops->cost(j->model.state, (uint32_t)p->width, (uint32_t)p->height);
+    const tsr_tile_cost cost = ops->cost(j->model.state, p);
     return (int)tsr_tiles_in_run(j->model.device, &cost, same);
 }
 

@@ -11,13 +11,13 @@
 #include <tessera/models.h>
 
 tsr_status tsr_metric_judge_open(tsr_context *ctx, const tsr_metric_settings *s, const char *name,
-                                 const char *family, tsr_judge **judge) {
+                                 const char *published, const char *family, tsr_judge **judge) {
     *judge = NULL;
     char *found = NULL;
-    if (!s->weights && tsr_model_locate(ctx, name, &found))
+    if (!s->weights && tsr_model_locate(ctx, published, &found))
         return tsr_fail(ctx, TSR_ERROR_NOT_FOUND,
-                        "%s: weights: wanted %s=PATH or a fetched model of this name, got none",
-                        name, name);
+                        "%s: weights: wanted %s=PATH or the fetched model %s, got none", name, name,
+                        published);
     tsr_model_settings settings = s->model ? *s->model : tsr_model_settings_default();
     settings.model = s->weights ? s->weights : found;
     settings.precision = TSR_PRECISION_F32; /* published numbers are */
@@ -56,12 +56,14 @@ static void session_close(void *object) {
 }
 
 static tsr_status open_named(tsr_context *ctx, const tsr_metric_settings *settings,
-                             const char *name, const char *family, void **object) {
+                             const char *name, const char *published, const char *family,
+                             void **object) {
     session *s = tsr_alloc(ctx, 1, sizeof *s, name);
     *object = NULL;
     if (!s) return TSR_ERROR_MEMORY;
     s->ctx = ctx;
-    const tsr_status status = tsr_metric_judge_open(ctx, settings, name, family, &s->judge);
+    const tsr_status status =
+        tsr_metric_judge_open(ctx, settings, name, published, family, &s->judge);
     if (status)
         free(s);
     else
@@ -108,7 +110,7 @@ static void session_model(const void *object, tsr_metric_model *model) {
     "LPIPS 0.1 with its linear layers, 8-bit RGB scaled to -1..1, no resizing, mean over places; "
 
 static tsr_status open_alex(tsr_context *ctx, const tsr_metric_settings *s, void **object) {
-    return open_named(ctx, s, "lpips-alex", "lpips", object);
+    return open_named(ctx, s, "lpips-alex", "lpips-alex", "lpips", object);
 }
 const tsr_metric tsr_metric_lpips_alex = {
     .info = {.name = "lpips-alex",
@@ -124,7 +126,7 @@ const tsr_metric tsr_metric_lpips_alex = {
 };
 
 static tsr_status open_vgg(tsr_context *ctx, const tsr_metric_settings *s, void **object) {
-    return open_named(ctx, s, "lpips-vgg", "lpips", object);
+    return open_named(ctx, s, "lpips-vgg", "lpips-vgg", "lpips", object);
 }
 const tsr_metric tsr_metric_lpips_vgg = {
     .info = {.name = "lpips-vgg",
@@ -140,7 +142,7 @@ const tsr_metric tsr_metric_lpips_vgg = {
 };
 
 static tsr_status open_squeeze(tsr_context *ctx, const tsr_metric_settings *s, void **object) {
-    return open_named(ctx, s, "lpips-squeeze", "lpips", object);
+    return open_named(ctx, s, "lpips-squeeze", "lpips-squeeze", "lpips", object);
 }
 const tsr_metric tsr_metric_lpips_squeeze = {
     .info = {.name = "lpips-squeeze",
@@ -156,7 +158,7 @@ const tsr_metric tsr_metric_lpips_squeeze = {
 };
 
 static tsr_status open_dists(tsr_context *ctx, const tsr_metric_settings *s, void **object) {
-    return open_named(ctx, s, "dists", "dists", object);
+    return open_named(ctx, s, "dists", "dists-vgg", "dists", object);
 }
 const tsr_metric tsr_metric_dists = {
     .info = {.name = "dists",

@@ -19,7 +19,7 @@ int tsr_metric_count(void) {
 }
 
 void tsr_metric_at(int index, tsr_metric_info *info) {
-    *info = index < 0 || index >= METRICS ? (tsr_metric_info){"", "", "", "", "", 0, 0, NULL}
+    *info = index < 0 || index >= METRICS ? (tsr_metric_info){"", "", "", "", "", 0, 0, 0, NULL}
                                           : metrics[index]->info;
 }
 
@@ -32,6 +32,53 @@ int tsr_metric_find(const char *name) {
 const tsr_metric *tsr_metric_named(const char *name) {
     const int index = tsr_metric_find(name);
     return index < 0 ? NULL : metrics[index];
+}
+
+tsr_status tsr_metrics_choose(tsr_context *ctx, const tsr_measure_settings *s, bool clips,
+                              const tsr_metric **list) {
+    for (int k = 0; k < s->metric_count; ++k) {
+        const char *name = s->metrics[k];
+        list[k] = tsr_metric_named(name);
+        if (!list[k])
+            return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
+                            "metrics: wanted the name of a metric, got %s ('help' lists them)",
+                            name);
+        if ((list[k]->info.clips != 0) != clips)
+            return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "metrics: wanted metrics of %s, got %s",
+                            clips ? "clips" : "pictures", name);
+        for (int i = 0; i < k; ++i)
+            if (list[i] == list[k])
+                return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "metrics: got %s twice", name);
+    }
+    return TSR_OK;
+}
+
+/* "METRIC=PATH": the path, or NULL. A name that ends in "*" is for all that begin so. */
+static const char *weights_of(const tsr_measure_settings *s, const char *metric) {
+    for (int i = s->weight_count - 1; metric && i >= 0; --i) {
+        const char *equal = strchr(s->weights[i], '=');
+        const size_t n = equal ? (size_t)(equal - s->weights[i]) : 0;
+        const bool whole = n && strlen(metric) == n && !strncmp(s->weights[i], metric, n);
+        const bool begins = n && equal[-1] == '*' && !strncmp(s->weights[i], metric, n - 1);
+        if (whole || begins) return equal + 1;
+    }
+    return NULL;
+}
+
+tsr_status tsr_metric_session_open(tsr_context *ctx, const tsr_measure_settings *s,
+                                   const tsr_metric *metric, const tsr_metric_settings *rest,
+                                   void **session) {
+    for (int i = 0; i < s->weight_count; ++i) {
+        const char *equal = strchr(s->weights[i], '=');
+        if (!equal || equal == s->weights[i] || !equal[1])
+            return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "weights: wanted METRIC=PATH, got %s",
+                            s->weights[i]);
+    }
+    tsr_metric_settings settings = *rest;
+    settings.model = &s->model;
+    settings.weights = weights_of(s, metric->info.name);
+    if (!settings.weights) settings.weights = weights_of(s, metric->info.weights);
+    return metric->open(ctx, &settings, session);
 }
 
 tsr_status tsr_metric_pixels(tsr_context *ctx, tsr_metric_pair *p, const tsr_pixel_error **error) {
@@ -60,4 +107,11 @@ tsr_status tsr_metric_share_add(tsr_context *ctx, tsr_metric_shares *s, const ch
     s->at[s->count].object = object;
     s->at[s->count++].close = close;
     return TSR_OK;
+}
+
+void tsr_metric_shares_close(tsr_metric_shares *s) {
+    while (s->count > 0) {
+        s->count--;
+        s->at[s->count].close(s->at[s->count].object);
+    }
 }

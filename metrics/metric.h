@@ -2,14 +2,17 @@
 /* metric.h: what a metric has to bring to be asked for by its name (`--metrics psnr,ssim`). Each is
  * one `const tsr_metric tsr_metric_<name>` beside its function, and a row of metrics.def.
  *
- * A metric is of one of two kinds. A plain one computes a number from one pair of pictures, on any
- * thread: it has `measure`. A session sees all pairs, in their order and on one thread: networks,
- * which like batches, and numbers about a whole set. */
+ * A metric is of one of two kinds, and of pictures, or of the frames of clips (info.clips). A plain
+ * one computes a number from one pair of pictures, on any thread: it has `measure`. A session sees
+ * all pairs, in their order and on one thread: networks, which like batches, and numbers about a
+ * whole set. */
 #ifndef METRICS_METRIC_H
 #define METRICS_METRIC_H
 
 #include <stdbool.h>
+#ifndef TESSERA_EXPERIMENTAL
 #define TESSERA_EXPERIMENTAL
+#endif
 #include <tessera/measure.h>
 #include <tessera/statistics.h>
 #include "metrics.h"
@@ -20,6 +23,7 @@ typedef struct tsr_metric_pair {
     int width, height;
     bool known; /* `pixels` is filled: ask tsr_metric_pixels */
     tsr_pixel_error pixels;
+    uint64_t clip;   /* number of the clip, of a metric of clips */
     bool structured; /* `structure` is filled */
     tsr_structure structure;
 } tsr_metric_pair;
@@ -43,18 +47,22 @@ typedef struct tsr_metric_shares {
 } tsr_metric_shares;
 /* NULL: nothing has this key yet. */
 void *tsr_metric_share_find(const tsr_metric_shares *shares, const char *key);
-/* Keeps an object until the measurement ends. Errors: MEMORY (no room), and the object is closed.
- */
+/* Keeps an object until the shares are closed: when the measurement ends, or with the originals.
+ * Errors: MEMORY (no room), and the object is closed. */
 tsr_status tsr_metric_share_add(tsr_context *ctx, tsr_metric_shares *shares, const char *key,
                                 void *object, void (*close)(void *object));
+
+/* Closes all objects, the last one first. */
+void tsr_metric_shares_close(tsr_metric_shares *shares);
 
 /* How a session is opened. */
 typedef struct tsr_metric_settings {
     const char *weights;             /* file or folder of the judge; NULL: none was given */
     const tsr_model_settings *model; /* device, mask and precision; its `model` is not read */
     tsr_metric_shares *shares;
-    uint64_t pairs; /* that will come at most */
-    uint64_t seed;  /* of whatever is drawn */
+    tsr_metric_shares *kept; /* what outlives the measurement, as long as the originals; or NULL */
+    uint64_t pairs;          /* that will come at most */
+    uint64_t seed;           /* of whatever is drawn */
 } tsr_metric_settings;
 
 struct tsr_metric {
@@ -62,7 +70,8 @@ struct tsr_metric {
     /* Plain metrics. *value NaN where the pair has no such number; *why then says in a few words of
      * static storage why. */
     tsr_status (*measure)(tsr_context *ctx, tsr_metric_pair *pair, double *value, const char **why);
-    /* Sessions. NULL in a plain metric. `add` gets pairs first .. first + count - 1 of those that
+    /* Sessions. NULL in a plain metric. Pairs of a metric of clips are frames, in their order, and
+     * `first` counts frames of all clips. `add` gets pairs first .. first + count - 1 of those that
      * could be read; of a metric of pictures it fills values [count] and why [count], of a metric
      * of sets it leaves them. `finish` and `model` may be NULL. */
     tsr_status (*open)(tsr_context *ctx, const tsr_metric_settings *settings, void **session);
@@ -75,5 +84,14 @@ struct tsr_metric {
 
 /* The metric of a name, or NULL. */
 const tsr_metric *tsr_metric_named(const char *name);
+/* The metrics of settings->metrics, all of pictures or all of clips, into list [metric_count].
+ * Errors: ARGUMENT (unknown, twice, of the other kind). */
+tsr_status tsr_metrics_choose(tsr_context *ctx, const tsr_measure_settings *settings, bool clips,
+                              const tsr_metric **list);
+/* Opens the session of a metric with the weights that settings->weights name for it. Errors:
+ * ARGUMENT (weights that are not METRIC=PATH); those of the metric. */
+tsr_status tsr_metric_session_open(tsr_context *ctx, const tsr_measure_settings *settings,
+                                   const tsr_metric *metric, const tsr_metric_settings *rest,
+                                   void **session);
 
 #endif

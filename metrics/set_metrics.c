@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* set_metrics.c: numbers of two sets of pictures by the features of one network, FID's Inception.
- * All metrics of one preparation share its features, which are computed once. */
+ * All metrics of one preparation share its features, which are computed once; those of originals
+ * stay for the next candidate. */
 #include "judge_metrics.h"
+#include "kept_features.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -15,6 +17,7 @@ typedef struct features {
     tsr_context *ctx;
     tsr_judge *judge;
     const char *preparation;
+    tsr_kept_features *kept; /* rows of originals from candidate to candidate; NULL: none */
     float *original, *candidate, *logits; /* [rows, FEATURES], likewise, [rows, LOGITS] */
     uint64_t rows, room, seed;
     tsr_precision_recall neighbours; /* what precision and recall share */
@@ -30,6 +33,22 @@ static void features_close(void *object) {
     free(f);
 }
 
+/* Finds the rows of originals that earlier candidates left, or the place for them. */
+static tsr_status open_kept(features *f, tsr_metric_shares *kept, const char *key) {
+    if (!kept) return TSR_OK;
+    f->kept = tsr_metric_share_find(kept, key);
+    if (!f->kept) {
+        tsr_kept_features *made = tsr_kept_features_open(f->ctx, FEATURES);
+        if (!made) return TSR_ERROR_MEMORY;
+        const tsr_status status =
+            tsr_metric_share_add(f->ctx, kept, key, made, tsr_kept_features_close);
+        if (status) return status;
+        f->kept = made;
+    }
+    tsr_kept_features_of(f->kept, f->judge);
+    return TSR_OK;
+}
+
 /* The shared features of a preparation, opened by the first metric that wants them. */
 static tsr_status features_open(tsr_context *ctx, const tsr_metric_settings *s, const char *key,
                                 const char *preparation, void **session) {
@@ -41,7 +60,9 @@ static tsr_status features_open(tsr_context *ctx, const tsr_metric_settings *s, 
     f->ctx = ctx;
     f->preparation = preparation;
     f->seed = s->seed;
-    tsr_status status = tsr_metric_judge_open(ctx, s, "inception", "inception", &f->judge);
+    tsr_status status =
+        tsr_metric_judge_open(ctx, s, "inception", "inception-2015-12-05", "inception", &f->judge);
+    if (!status) status = open_kept(f, s->kept, key);
     if (status) {
         features_close(f);
         return status;
@@ -69,6 +90,36 @@ static tsr_status make_room(features *f, uint64_t rows) {
     return TSR_OK;
 }
 
+/* Rows of originals: kept ones are copied, the others are computed in one call and kept. `missing`
+ * and `place` have room for `count`. */
+static tsr_status embed_originals(features *f, const tsr_picture *pictures, int count,
+                                  tsr_picture *missing, int *place) {
+    const tsr_embed_request one = {
+        .preparation = f->preparation, .outputs = {"2048"}, .output_count = 1};
+    float *to = f->original + f->rows * FEATURES;
+    int n = 0;
+    for (int i = 0; i < count; ++i) {
+        const float *row = f->kept ? tsr_kept_features_find(f->kept, &pictures[i]) : NULL;
+        if (row) {
+            memcpy(to + (size_t)i * FEATURES, row, FEATURES * sizeof *row);
+        } else {
+            place[n] = i;
+            missing[n++] = pictures[i];
+        }
+    }
+    if (!n) return TSR_OK;
+    float *made = tsr_alloc(f->ctx, (size_t)n * FEATURES, sizeof *made, "features");
+    if (!made) return TSR_ERROR_MEMORY;
+    tsr_status status = tsr_judge_embed(f->judge, missing, n, &one, &made);
+    for (int i = 0; i < n && !status; ++i) {
+        const float *row = made + (size_t)i * FEATURES;
+        memcpy(to + (size_t)place[i] * FEATURES, row, FEATURES * sizeof *row);
+        if (f->kept) status = tsr_kept_features_add(f->kept, &missing[i], row);
+    }
+    free(made);
+    return status;
+}
+
 static tsr_status features_add(void *session, tsr_metric_pair *pairs, int count, uint64_t first,
                                double *values, const char **why) {
     features *f = session;
@@ -76,23 +127,24 @@ static tsr_status features_add(void *session, tsr_metric_pair *pairs, int count,
     (void)why;
     if (f->rows > first) return TSR_OK; /* another metric has brought them */
     tsr_status status = make_room(f, f->rows + (uint64_t)count);
-    tsr_picture *pictures = tsr_alloc(f->ctx, (size_t)count, sizeof *pictures, "features");
-    if (!pictures) return TSR_ERROR_MEMORY;
-    for (int i = 0; i < count; ++i)
+    tsr_picture *pictures = tsr_alloc(f->ctx, 2 * (size_t)count, sizeof *pictures, "features");
+    int *place = tsr_alloc(f->ctx, (size_t)count, sizeof *place, "features");
+    if (!pictures || !place) status = TSR_ERROR_MEMORY;
+    for (int i = 0; i < count && !status; ++i)
         pictures[i] = (tsr_picture){
             .rgb = pairs[i].original, .width = pairs[i].width, .height = pairs[i].height};
-    const tsr_embed_request one = {
-        .preparation = f->preparation, .outputs = {"2048"}, .output_count = 1};
     const tsr_embed_request both = {
         .preparation = f->preparation, .outputs = {"2048", "logits_unbiased"}, .output_count = 2};
-    float *original[] = {f->original + f->rows * FEATURES};
-    float *candidate[] = {f->candidate + f->rows * FEATURES, f->logits + f->rows * LOGITS};
-    if (!status) status = tsr_judge_embed(f->judge, pictures, count, &one, original);
-    for (int i = 0; i < count; ++i)
+    if (!status) status = embed_originals(f, pictures, count, pictures + count, place);
+    for (int i = 0; i < count && !status; ++i)
         pictures[i].rgb = pairs[i].candidate;
-    if (!status) status = tsr_judge_embed(f->judge, pictures, count, &both, candidate);
+    if (!status) {
+        float *candidate[] = {f->candidate + f->rows * FEATURES, f->logits + f->rows * LOGITS};
+        status = tsr_judge_embed(f->judge, pictures, count, &both, candidate);
+    }
     if (!status) f->rows += (uint64_t)count;
     free(pictures);
+    free(place);
     return status;
 }
 

@@ -2,6 +2,8 @@
 /* causal_conv.c: convolutions, attention and means over time, of ops on frames. */
 #include "causal_conv.h"
 
+#include <stdio.h>
+
 int64_t tsr_causal_frames(const tsr_causal_spec *s, int taps) {
     return ((s->frames << s->twice) + s->front - taps) / (s->stride ? s->stride : 1) + 1;
 }
@@ -24,16 +26,26 @@ tsr_tensor *tsr_causal_conv(tsr_run *r, const tsr_tensor *x, const tsr_conv_laye
     return tsr_conv2d(r, x, layer->weight, &conv);
 }
 
-void tsr_load_causal(tsr_weight_loader *l, const char *prefix, const char *part, int64_t out,
-                     int64_t in, const int kernel[3], tsr_conv_layer *layer) {
+void tsr_load_kernel_over_frames(tsr_weight_loader *l, const char *prefix, const char *part,
+                                 int64_t out, int64_t in, const int kernel[3],
+                                 tsr_weight **weight) {
     const int64_t area = (int64_t)kernel[1] * kernel[2]; /* tsr_file_weight joins the two */
-    tsr_load_layer(l, prefix, part, 4, (int64_t[]){out, in, kernel[0], area}, &layer->weight,
-                   &layer->bias);
-    if (l->status || !layer->weight) return;
-    int64_t *dim = layer->weight->tensor.dim;
+    char name[256];
+    snprintf(name, sizeof name, "%s%s", prefix, part);
+    tsr_load_weight(l, name, ".weight", 4, (int64_t[]){out, in, kernel[0], area}, weight);
+    if (l->status || !*weight) return;
+    int64_t *dim = (*weight)->tensor.dim;
     dim[1] = in * kernel[0];
     dim[2] = kernel[1];
     dim[3] = kernel[2];
+}
+
+void tsr_load_causal(tsr_weight_loader *l, const char *prefix, const char *part, int64_t out,
+                     int64_t in, const int kernel[3], tsr_conv_layer *layer) {
+    char name[256];
+    snprintf(name, sizeof name, "%s%s", prefix, part);
+    tsr_load_kernel_over_frames(l, prefix, part, out, in, kernel, &layer->weight);
+    tsr_load_weight(l, name, ".bias", 1, &out, &layer->bias);
 }
 
 /* Exchanges the middle dimensions: [B, N, M, C] -> [B*M, N, C]. */

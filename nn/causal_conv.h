@@ -27,8 +27,11 @@ int64_t tsr_causal_frames(const tsr_causal_spec *spec, int taps);
 tsr_tensor *tsr_causal_conv(tsr_run *r, const tsr_tensor *x, const tsr_conv_layer *layer,
                             const tsr_causal_spec *spec);
 
-/* Loads <prefix><part>.weight [out, in, kt, kh, kw] and its bias, where kernel is kt, kh, kw. The
- * layer's weight has the shape [out, in * kt, kh, kw], which is the same numbers. */
+/* Loads <prefix><part>.weight [out, in, kt, kh, kw], where kernel is kt, kh, kw. *weight has the
+ * shape [out, in * kt, kh, kw], which is the same numbers. */
+void tsr_load_kernel_over_frames(tsr_weight_loader *loader, const char *prefix, const char *part,
+                                 int64_t out, int64_t in, const int kernel[3], tsr_weight **weight);
+/* The same of a layer, which has a bias [out] beside it. */
 void tsr_load_causal(tsr_weight_loader *loader, const char *prefix, const char *part, int64_t out,
                      int64_t in, const int kernel[3], tsr_conv_layer *layer);
 

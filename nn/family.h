@@ -212,15 +212,15 @@ typedef struct tsr_tower_ops {
     tsr_tensor *(*project)(tsr_run *run, const void *model, tsr_tensor *rows);
 } tsr_tower_ops;
 
-/* What a judge makes of pictures. Pictures of a call have one size unless info.mixed, and sizes
- * that the judge takes; how their bytes become the network's input is the judge's own business. No
- * number depends on the other pictures of the call, but for readings with `together`. Functions of
- * what a judge does not do are NULL. */
+/* What a judge makes of pictures, or of clips, which are pictures with frames. Those of a call have
+ * one size unless info.mixed, one number of frames, and sizes that the judge takes; how their bytes
+ * become the network's input is the judge's own business. No number depends on the other pictures
+ * of the call, but for readings with `together`. Functions of what a judge does not do are NULL. */
 typedef struct tsr_judge_ops {
     /* Fills *info but for family, licence and weights_hash. */
     void (*describe)(const void *model, tsr_judge_info *info);
     /* Cost of one picture, or of one pair, of this size: how many of them make a call. */
-    tsr_tile_cost (*cost)(const void *model, uint32_t width, uint32_t height);
+    tsr_tile_cost (*cost)(const void *model, const tsr_picture *picture);
     /* Distances [count] of a[i] and b[i]. Errors: MEMORY, the device's. */
     tsr_status (*compare)(const void *model, const tsr_picture *a, const tsr_picture *b, int count,
                           double *distances);

@@ -184,13 +184,14 @@ typedef struct tsr_frames_spec {
     int stride;     /* 1..16; 0: 1 */
     int front;      /* frames before the first; negative: frames left out */
     bool twice;     /* every frame of x counts twice */
-    bool zeros;     /* frames before the first are zeros; else copies of the first */
+    bool zeros;     /* frames before the first and behind the last are zeros; else those before are
+                       copies of the first, and there are none behind */
 } tsr_frames_spec;
 /* Puts frames beside each other as a convolution over time reads them: x [B*T, H, W, C]
  * -> [B*T', H, W, C*taps], where channel c*taps + k of frame t is channel c of frame
  * t*stride + k - front. A kernel [N, C, kt, kh, kw] is then, without a move, one of [N, C*kt, kh,
- * kw] for tsr_conv2d. The last frame needed is one of x. With one tap: a clip with frames repeated,
- * left out or put in front. */
+ * kw] for tsr_conv2d. The last frame needed is one of x, or with zeros up to 16 behind. With one
+ * tap: a clip with frames repeated, left out or put in front. */
 tsr_tensor *tsr_unfold_frames(tsr_run *r, const tsr_tensor *x, const tsr_frames_spec *spec);
 
 /* ---- pointwise ------------------------------------------------------------------------- */

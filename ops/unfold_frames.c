@@ -3,6 +3,7 @@
 #include "rowwise.h"
 
 enum { FRAMES, MADE, TAPS, STRIDE, FRONT, TWICE, ZEROS }; /* p.i */
+enum { MOST_TAPS = 16 };
 
 typedef struct view {
     const float *x;
@@ -24,10 +25,10 @@ static view get_view(const tsr_call *call) {
                   .p = p};
 }
 
-/* Places `first` to `end` - 1 of tap k of frame `at` of the result; NULL: zeros. */
+/* Tap k of frame `at` of the result; NULL: zeros. */
 static const float *tap(const view *v, int64_t at, int64_t k) {
     int64_t i = at % v->made * v->p[STRIDE] + k - v->p[FRONT];
-    if (i < 0 && v->p[ZEROS]) return NULL;
+    if (v->p[ZEROS] && (i < 0 || i >= v->frames << v->p[TWICE])) return NULL;
     i = i < 0 ? 0 : i >> v->p[TWICE];
     return v->x + (at / v->made * v->frames + i) * v->places * v->c;
 }
@@ -51,7 +52,7 @@ static void three(float *y, const float *a, const float *b, const float *c, int6
     for (int64_t i = 0; i < n; ++i) {
         y[3 * i] = a ? a[i] : 0;
         y[3 * i + 1] = b ? b[i] : 0;
-        y[3 * i + 2] = c[i];
+        y[3 * i + 2] = c ? c[i] : 0;
     }
 }
 
@@ -62,14 +63,14 @@ static void tile(void *arg, int64_t t, int worker) {
     const int64_t all = v->places * v->c, at = t / j->parts, first = t % j->parts * j->part;
     const int64_t n = all - first < j->part ? all - first : j->part;
     float *y = v->y + (at * all + first) * v->taps;
-    const float *from[16];
+    const float *from[MOST_TAPS];
     for (int64_t k = 0; k < v->taps; ++k) {
         from[k] = tap(v, at, k);
         if (from[k]) from[k] += first;
     }
     if (v->taps == 1 && from[0]) {
         memcpy(y, from[0], (size_t)n * sizeof *y);
-    } else if (v->taps == 3 && from[0] && from[1] && from[2]) {
+    } else if (v->taps == 3) {
         three(y, from[0], from[1], from[2], n);
     } else {
         for (int64_t k = 0; k < v->taps; ++k)
@@ -113,16 +114,17 @@ tsr_tensor *tsr_unfold_frames(tsr_run *r, const tsr_tensor *x, const tsr_frames_
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT,
                             "unfold_frames: x: wanted a multiple of %lld frames, got %s",
                             (long long)spec->frames, tsr_shape_text(x, got, sizeof got));
-    if (taps < 1 || taps > 16 || stride < 1 || stride > 16)
+    if (taps < 1 || taps > MOST_TAPS || stride < 1 || stride > 16)
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT,
                             "unfold_frames: taps and stride: wanted 1 to 16, got %lld and %lld",
                             (long long)taps, (long long)stride);
     const int64_t all = spec->frames << spec->twice;
+    const int64_t most = all + (spec->zeros ? MOST_TAPS : 0);
     const int64_t last = (spec->made - 1) * stride + taps - 1 - spec->front;
-    if (spec->made < 1 || last >= all)
+    if (spec->made < 1 || last >= most)
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT,
                             "unfold_frames: last frame: wanted at most %lld, got %lld",
-                            (long long)all - 1, (long long)last);
+                            (long long)most - 1, (long long)last);
     int64_t dim[TSR_MAX_RANK];
     memcpy(dim, x->dim, sizeof dim);
     dim[0] = x->dim[0] / spec->frames * spec->made;

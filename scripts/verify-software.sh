@@ -16,6 +16,7 @@ for case in vqtoken/{elbow,ties,clustering,attention} \
     karl/{vqgan-tiny,vqgan-tiny-continuous,vae-tiny,vae-tiny-continuous} \
     towers/{clip-tiny,siglip-tiny,dinov2-tiny,dinov2-swiglu-tiny,dinov2-registers-tiny} \
     cosmos/{di8,di8-360p,di16,di16-360p,ci8-360p,di-attn,dv4x8x8,dv4x8x8-360p,dv8x8x8,dv8x16x16,dv8x16x16-legacy}-tiny \
+    lpips/{alex,squeeze} dists/vgg parseq/narrow arcface/{mobilefacenet,mobilefacenet-trained} \
     cosmos/{cv4x8x8,cv8x8x8-720p}-tiny emu3/{tiny,tiny-options} \
     towers/{siglip2-naflex-tiny,qwen2-vl-tiny,qwen2-5-vl-tiny,preprocess,anyres}; do
     [ -d "$golden/$case" ] || { echo "verify-software: $golden/$case is not there" >&2; exit 1; }

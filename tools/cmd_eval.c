@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 typedef struct eval_options {
     common_options common;
@@ -168,33 +169,55 @@ static int run_pictures(tool *t, const eval_options *o, measure_meaning *m, int 
 }
 
 /* What two operands are. */
-typedef enum eval_kind { EVAL_PICTURES, EVAL_VIDEOS, EVAL_CLIP } eval_kind;
+typedef enum eval_kind { EVAL_PICTURES, EVAL_VIDEOS, EVAL_CLIP, EVAL_CLIPS } eval_kind;
 
-static eval_kind kind_of(tool *t, const eval_options *o, int operands, char **argv) {
+static bool is_folder(const char *path) {
+    struct stat s;
+    return !stat(path, &s) && S_ISDIR(s.st_mode);
+}
+
+/* Metrics of clips were asked for. */
+static bool wants_clips(const measure_meaning *m) {
+    for (int i = 0; i < m->metrics.count; ++i) {
+        tsr_metric_info info;
+        tsr_metric_at(tsr_metric_find(m->metrics.at[i]), &info);
+        if (info.clips) return true;
+    }
+    return false;
+}
+
+static eval_kind kind_of(tool *t, const eval_options *o, const measure_meaning *m, int operands,
+                         char **argv) {
     if (operands != 2) return EVAL_PICTURES;
+    if (!o->as_video && wants_clips(m) && is_folder(argv[0]) && is_folder(argv[1]))
+        return EVAL_CLIPS;
     if (eval_is_clip(t, argv[1])) return EVAL_CLIP;
     return o->as_video || tsr_video_is(argv[0]) || tsr_video_is(argv[1]) ? EVAL_VIDEOS
                                                                          : EVAL_PICTURES;
 }
 
-static int run_clip(tool *t, const eval_options *o, measure_meaning *m, char **argv) {
+static int run_clips(tool *t, const eval_options *o, measure_meaning *m, eval_kind kind,
+                     char **argv) {
     const int code = measure_locate(t, m);
     if (code >= 0) return code;
-    const eval_clip_job job = {.original = argv[0],
-                               .tokens = argv[1],
-                               .model = m->model_count ? m->models[0] : NULL,
-                               .clip = o->clip,
-                               .square_pixels = o->square != 0,
-                               .per_frame = o->per_frame != 0,
-                               .csv = o->csv != NULL};
-    return eval_clip(t, &job);
+    const eval_clip_choices choices = {.m = m,
+                                       .clip = o->clip,
+                                       .square_pixels = o->square != 0,
+                                       .per_frame = o->per_frame != 0,
+                                       .csv = o->csv != NULL};
+    if (kind == EVAL_CLIPS) return eval_clip_folders(t, argv[0], argv[1], &choices);
+    return kind == EVAL_CLIP ? eval_clip(t, argv[0], argv[1], &choices)
+                             : eval_videos(t, argv[0], argv[1], &choices);
 }
 
 /* Options that only one of the kinds has. Returns -1 or the exit code. */
 static int check_kind(const verb *v, eval_options *o, eval_kind kind, const char *path) {
     if (o->per_frame && kind == EVAL_PICTURES)
         return args_wrong(v, "--per-frame: wanted clips (or --as-video), got pictures");
-    if (kind != EVAL_CLIP && (o->clip || o->square))
+    if (kind == EVAL_CLIPS && (o->per_frame || o->csv || o->clip))
+        return args_wrong(v,
+                          "--per-frame, --csv and --clip: wanted two clips, got folders of them");
+    if (kind != EVAL_CLIP && (o->clip || (o->square && kind != EVAL_CLIPS)))
         return args_wrong(v,
                           "--clip and --square-pixels: wanted a clip in a token file (.tess), got "
                           "%s",
@@ -221,14 +244,11 @@ static int run(const verb *v, int argc, char **argv) {
     if (code < 0) code = content_check(v, &o.content);
     tool t;
     if (code < 0 && (code = tool_open(&t, v, &o.common)) < 0) {
-        const eval_kind kind = kind_of(&t, &o, operands, argv);
+        const eval_kind kind = kind_of(&t, &o, &m, operands, argv);
         code = check_kind(v, &o, kind, argv[1]);
-        if (code < 0 && kind == EVAL_CLIP)
-            code = run_clip(&t, &o, &m, argv);
-        else if (code < 0 && kind == EVAL_VIDEOS)
-            code = eval_videos(&t, argv[0], argv[1], o.per_frame, o.csv != NULL);
-        else if (code < 0)
-            code = run_pictures(&t, &o, &m, operands, argv);
+        if (code < 0)
+            code = kind == EVAL_PICTURES ? run_pictures(&t, &o, &m, operands, argv)
+                                         : run_clips(&t, &o, &m, kind, argv);
         tool_close(&t);
     }
     measure_free(&m);
@@ -238,14 +258,16 @@ static int run(const verb *v, int argc, char **argv) {
 const verb verb_eval = {
     .name = "eval",
     .summary = "measure reconstructions against originals: PSNR, SSIM ... with intervals",
-    .usage = "tessera eval ORIGINALS CANDIDATE... [--metrics LIST] [--per-picture] [--csv FILE]\n"
-             "             [-t MODEL...] [-k LIST] [--anchor LIST] [--weights METRIC=PATH...]\n"
-             "             [--at fitted|original] [--resize] [--on-error skip|stop] [--json]\n"
-             "             [--text FILE --reader READER] [--faces FILE --embedder EMBEDDER]\n"
-             "tessera eval CLIP CLIP [--as-video] [--per-frame] [--json | --csv -]\n"
-             "tessera eval VIDEO CLIP.tess [-t MODEL] [--clip N] [--square-pixels]\n"
-             "             [--per-frame] [--json | --csv -]\n"
-             "tessera eval --metrics help",
+    .usage =
+        "tessera eval ORIGINALS CANDIDATE... [--metrics LIST] [--per-picture] [--csv FILE]\n"
+        "             [-t MODEL...] [-k LIST] [--anchor LIST] [--weights METRIC=PATH...]\n"
+        "             [--at fitted|original] [--resize] [--on-error skip|stop] [--json]\n"
+        "             [--text FILE --reader READER] [--faces FILE --embedder EMBEDDER]\n"
+        "tessera eval CLIP CLIP [--as-video] [--per-frame] [--metrics rfvd] [--json | --csv -]\n"
+        "tessera eval VIDEO CLIP.tess [-t MODEL] [--clip N] [--square-pixels]\n"
+        "             [--per-frame] [--metrics rfvd] [--json | --csv -]\n"
+        "tessera eval CLIPS/ CLIPS/ --metrics rfvd [-t MODEL] [--square-pixels] [--json]\n"
+        "tessera eval --metrics help",
     .about =
         "ORIGINALS is a picture, a folder or a tar archive; a CANDIDATE is any of these, or a "
         "token file (.tess), which is decoded on the way. Pictures of folders, with those of "
@@ -270,7 +292,10 @@ const verb verb_eval = {
         "A clip in a token file is decoded on the way and compared with its video: each of its "
         "frames with the video's frame of the same time, so that frames which were not chosen are "
         "passed over. Where the tokenizer crops or pads, the video's frames are fitted as they "
-        "were for it, which is said.",
+        "were for it, which is said.\n\n"
+        "With a metric of clips (--metrics rfvd) the frames of both sides also go through its "
+        "network, in windows; two folders then are sets of clips, videos on one side, videos or "
+        "token files of the same names on the other, and the metric is over all of them.",
     .exits =
         "1 when pictures have no counterpart or another size, or cannot be read (in folders);\n"
         "  when clips differ in size, times or number of frames",

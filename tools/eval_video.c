@@ -29,6 +29,8 @@ typedef struct frames_out {
     json_out list;
     char *bytes;
     size_t size;
+    eval_metrics metrics;
+    tsr_status status; /* of the metrics: it stopped the comparison */
 } frames_out;
 
 static void csv_number(double value, const char *after) {
@@ -70,6 +72,8 @@ static void json_frame(json_out *j, const tsr_frame_score *s) {
 /* tsr_frame_score_fn */
 static int take_frame(void *user, const tsr_frame_score *score) {
     frames_out *o = user;
+    if (o->metrics.measure) o->status = tsr_clip_measure_add(o->metrics.measure, score);
+    if (o->status) return 1;
     if (o->file) json_frame(&o->list, score);
     if (o->text || o->csv) {
         tool_progress_clear(o->t);
@@ -93,6 +97,7 @@ static void print_json(tool *t, const outcome *o, frames_out *frames) {
     json_object(&j, "protocol");
     for (size_t i = 0; i < sizeof protocols / sizeof *protocols; ++i)
         json_text(&j, protocols[i][0], protocols[i][1]);
+    eval_metrics_protocols(&frames->metrics, &j);
     json_end(&j, '}');
     json_text(&j, "original", o->original);
     json_text(&j, "reconstruction", o->reconstruction);
@@ -118,6 +123,7 @@ static void print_json(tool *t, const outcome *o, frames_out *frames) {
     json_real(&j, "mse", e->mse);
     json_real(&j, "flicker", e->flicker);
     json_end(&j, '}');
+    eval_metrics_json(&frames->metrics, &j);
     if (frames->file) {
         fputs(frames->list.filled[0] ? "\n  ]" : "]", frames->file);
         const bool failed = fclose(frames->file) != 0;
@@ -127,7 +133,7 @@ static void print_json(tool *t, const outcome *o, frames_out *frames) {
     json_close(&j);
 }
 
-static void print_table(const outcome *o) {
+static void print_table(const outcome *o, const frames_out *frames) {
     const tsr_video_evaluation *e = &o->e;
     const double values[] = {e->psnr_pooled, e->psnr_mean, e->ssim_gaussian, e->ssim_uniform,
                              e->l1,          e->mse,       e->flicker};
@@ -138,10 +144,16 @@ static void print_table(const outcome *o) {
     if (o->clip && o->clip->fitted) printf("# compared with the frames as they were fitted\n");
     for (size_t i = 0; i < sizeof values / sizeof *values; ++i)
         printf("%-13s %12.6f  # %s\n", protocols[i][0], values[i], protocols[i][1]);
+    eval_metrics_print(&frames->metrics);
 }
 
-static void begin(tool *t, frames_out *frames, bool per_frame) {
-    if (t->o->json && per_frame && (frames->file = open_memstream(&frames->bytes, &frames->size))) {
+/* Errors: those of opening the metrics of clips. */
+static tsr_status begin(tool *t, frames_out *frames, const eval_clip_choices *c) {
+    *frames = (frames_out){.t = t, .csv = c->csv, .text = c->per_frame && !t->o->json && !c->csv};
+    const tsr_status status = eval_metrics_open(t, c->m, &frames->metrics);
+    if (status) return status;
+    if (t->o->json && c->per_frame &&
+        (frames->file = open_memstream(&frames->bytes, &frames->size))) {
         frames->list = (json_out){.file = frames->file};
         fputc('[', frames->file);
     }
@@ -149,13 +161,16 @@ static void begin(tool *t, frames_out *frames, bool per_frame) {
     if (frames->text)
         printf("%8s %10s %9s %9s %9s %9s %9s\n", "frame", "seconds", "psnr", "ssim_gau", "ssim_uni",
                "l1", "flicker");
+    return TSR_OK;
 }
 
 /* Prints what came of it. Returns the exit code. */
 static int end(tool *t, outcome *o, frames_out *frames, tsr_status s) {
     int code = EXIT_DONE;
     tool_progress_clear(t);
-    if (s && s != TSR_ERROR_ARGUMENT && !(s == TSR_ERROR_DAMAGED && o->e.frames)) {
+    if (frames->status) s = frames->status;
+    if (frames->status ||
+        (s && s != TSR_ERROR_ARGUMENT && !(s == TSR_ERROR_DAMAGED && o->e.frames))) {
         code = tool_fail(t, s);
     } else {
         /* Clips that do not belong together are an answer, about the frames that do. */
@@ -163,22 +178,23 @@ static int end(tool *t, outcome *o, frames_out *frames, tsr_status s) {
         if (t->o->json)
             print_json(t, o, frames);
         else if (!frames->csv && o->e.frames)
-            print_table(o);
+            print_table(o, frames);
         if (o->mismatch) tool_warn(t, "%s", o->mismatch);
         code = o->mismatch ? EXIT_NEGATIVE : EXIT_DONE;
     }
     if (frames->file) fclose(frames->file);
     free(frames->bytes);
+    tsr_clip_measure_close(&frames->metrics.measure);
     return code;
 }
 
-int eval_videos(tool *t, const char *original, const char *reconstruction, bool per_frame,
-                bool csv) {
-    frames_out frames = {.t = t, .csv = csv, .text = per_frame && !t->o->json && !csv};
+int eval_videos(tool *t, const char *original, const char *reconstruction,
+                const eval_clip_choices *choices) {
+    frames_out frames;
     outcome o = {.original = original, .reconstruction = reconstruction};
-    begin(t, &frames, per_frame);
-    const tsr_status s =
-        tsr_video_evaluate(t->ctx, original, reconstruction, NULL, take_frame, &frames, &o.e);
+    tsr_status s = begin(t, &frames, choices);
+    if (s) return tool_fail(t, s);
+    s = tsr_video_evaluate(t->ctx, original, reconstruction, NULL, take_frame, &frames, &o.e);
     return end(t, &o, &frames, s);
 }
 
@@ -192,20 +208,17 @@ bool eval_is_clip(tool *t, const char *path) {
     return clip;
 }
 
-int eval_clip(tool *t, const eval_clip_job *job) {
-    frames_out frames = {
-        .t = t, .csv = job->csv, .text = job->per_frame && !t->o->json && !job->csv};
+int eval_clip(tool *t, const char *original, const char *tokens, const eval_clip_choices *c) {
+    frames_out frames;
     tsr_clip_evaluate_report report;
-    outcome o = {.original = job->original, .reconstruction = job->tokens, .clip = &report};
+    outcome o = {.original = original, .reconstruction = tokens, .clip = &report};
     tsr_clip_evaluate_settings s = tsr_clip_evaluate_settings_default();
-    s.model.model = job->model;
-    s.model.device = t->o->device;
-    s.model.mask = t->o->mask;
-    s.model.precision = (tsr_precision)t->o->precision;
-    s.clip = job->clip;
-    s.square_pixels = job->square_pixels;
-    begin(t, &frames, job->per_frame);
-    const tsr_status status = tsr_clip_evaluate(t->ctx, job->original, job->tokens, &s, take_frame,
-                                                &frames, &o.e, &report);
+    s.model = c->m->settings.model;
+    s.model.model = c->m->model_count ? c->m->models[0] : NULL;
+    s.clip = c->clip;
+    s.square_pixels = c->square_pixels;
+    tsr_status status = begin(t, &frames, c);
+    if (status) return tool_fail(t, status);
+    status = tsr_clip_evaluate(t->ctx, original, tokens, &s, take_frame, &frames, &o.e, &report);
     return end(t, &o, &frames, status);
 }

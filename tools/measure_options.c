@@ -52,7 +52,7 @@ static void list_metrics(bool json) {
             json_text(&j, "label", info.label);
             json_text(&j, "unit", info.unit);
             json_text(&j, "better", info.higher ? "higher" : "lower");
-            json_text(&j, "scope", info.set ? "set" : "picture");
+            json_text(&j, "scope", info.clips ? "clips" : info.set ? "set" : "picture");
             json_text(&j, "protocol", info.protocol);
             json_text(&j, "source", info.source);
             json_text(&j, "weights", info.weights);
@@ -61,7 +61,9 @@ static void list_metrics(bool json) {
         }
         printf("%-20s %s%s%s, %s is better, one for %s\n", info.name, info.label,
                *info.unit ? " in " : "", info.unit, info.higher ? "more" : "less",
-               info.set ? "all pictures" : "each picture");
+               info.clips ? "all clips"
+               : info.set ? "all pictures"
+                          : "each picture");
         printf("    ");
         args_print_wrapped(info.protocol, 4, 4);
         printf("    ");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* verify_distributions.c: golden cases of numbers of sets of features, and of MS-SSIM. */
-#include "verify_weights.h"
+#include "verify_picture.h"
 
 #include <tessera/statistics.h>
 
@@ -183,9 +183,7 @@ static void make_pair(tsr_verify *v, int64_t width, int64_t height, uint8_t *a, 
     double sums[2] = {0};
     for (int64_t i = 0; i < width * height * 3; ++i) {
         const int64_t c = i % 3, x = i / 3 % width, y = i / 3 / width;
-        const int64_t r =
-            (128 + ((x * (c + 1)) >> 1) + ((y * (3 - c)) >> 2) + 48 * (((x >> 4) ^ (y >> 4)) & 1)) &
-            255;
+        const int64_t r = tsr_verify_formula(x, y, c);
         int64_t d = r + (x * 31 + y * 17 + c * 7 + ((x * y) >> 2)) % 23 - 11;
         d = d < 0 ? 0 : d > 255 ? 255 : d;
         a[i] = (uint8_t)r;

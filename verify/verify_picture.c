@@ -16,6 +16,11 @@ uint8_t *tsr_verify_picture(tsr_verify *v, const char *name, int *width, int *he
     return rgb;
 }
 
+uint8_t tsr_verify_formula(int64_t x, int64_t y, int64_t c) {
+    const int64_t checks = ((x >> 4) ^ (y >> 4)) & 1;
+    return (uint8_t)(128 + ((x * (c + 1)) >> 1) + ((y * (3 - c)) >> 2) + 48 * checks);
+}
+
 float *tsr_verify_channels_first(tsr_verify *v, const float *data, const int64_t *dim) {
     const int64_t plane = dim[1] * dim[2], channels = dim[3];
     if (v->status) return NULL;

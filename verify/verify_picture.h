@@ -9,6 +9,9 @@
 /* Reads the picture that the manifest's inputs call `name`: RGB [height, width, 3], malloc'd; free
  * with free(). NULL after a failure. */
 uint8_t *tsr_verify_picture(tsr_verify *v, const char *name, int *width, int *height);
+/* Byte of channel c at column x and row y of the picture that cases make by formula
+ * (golden/ms-ssim). */
+uint8_t tsr_verify_formula(int64_t x, int64_t y, int64_t c);
 /* Reads the two pictures, of one size, that the run's list `field` names; rgb[0] and rgb[1] are
  * malloc'd or NULL: free both with free(). */
 void tsr_verify_pair(tsr_verify *v, const char *field, tsr_picture pair[2], uint8_t *rgb[2]);

@@ -15,8 +15,8 @@ void main() {
     if (at >= push.n) return;
     int k = at % push.taps, value = at / push.taps % push.frame, t = at / push.taps / push.frame;
     int i = t % push.made * push.stride + k - push.front;
-    bool zero = i < 0 && push.zeros != 0;
-    i = max(i, 0) >> push.twice;
+    bool zero = push.zeros != 0 && (i < 0 || i >> push.twice >= push.frames);
+    i = clamp(i >> push.twice, 0, push.frames - 1);
     int from = (t / push.made * push.frames + i) * push.frame + value;
     y[OFFSET(1) + at] = zero ? 0.0 : x[OFFSET(0) + from];
 }

@@ -40,9 +40,12 @@ typedef struct tsr_frame_score {
     double psnr;                                 /* dB over 8-bit RGB; infinity for equal frames */
     double ssim_gaussian, ssim_uniform, l1, mse; /* as in tsr_evaluation; an SSIM is NaN where a
                                                     side is below its window */
-    double flicker; /* mean absolute change of the signed error since the frame before,
-                       mean |(b_t - a_t) - (b_(t-1) - a_(t-1))| over pixels and channels on the
-                       0..255 scale; NaN of the first frame */
+    double flicker;         /* mean absolute change of the signed error since the frame before,
+                               mean |(b_t - a_t) - (b_(t-1) - a_(t-1))| over pixels and channels on the
+                               0..255 scale; NaN of the first frame */
+    uint32_t width, height; /* of both frames */
+    const uint8_t *original_rgb, *reconstruction_rgb; /* [height, width, 3] what was compared, valid
+                                                         during the call that receives the score */
 } tsr_frame_score;
 /* How far a clip is from its original. */
 typedef struct tsr_video_evaluation {

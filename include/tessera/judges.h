@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* judges.h: networks that judge pictures: how far two pictures are from each other (LPIPS, DISTS),
- * what numbers stand for a picture or a face (Inception, ArcFace), which word a picture shows
- * (PARSeq).
+ * what numbers stand for a picture, a face or a clip (Inception, ArcFace, I3D), which word a
+ * picture shows (PARSeq).
  *
  *     tsr_model_settings s = tsr_model_settings_default();
  *     s.model = "lpips-alex.safetensors"; // or a name of the catalog
@@ -48,6 +48,8 @@ typedef struct tsr_judge_info {
     unsigned abilities;     /* of tsr_judge_ability */
     uint32_t width, height; /* pixels of the pictures it takes; 0: any size from least_* on */
     uint32_t least_width, least_height; /* smallest picture it takes; at least 1 */
+    uint32_t least_frames; /* 0: it takes pictures; else clips, pictures of so many frames or more:
+                              tsr_picture.frames, rgb [frames, height, width, 3] */
     int mixed; /* 1: pictures of different sizes may share a batch (the network has one input size)
                 */
     struct {

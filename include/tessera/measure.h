@@ -15,6 +15,7 @@
 #ifndef TESSERA_MEASURE_H
 #define TESSERA_MEASURE_H
 
+#include "evaluate.h"
 #include "tessera.h"
 
 #ifdef __cplusplus
@@ -33,8 +34,9 @@ typedef struct tsr_metric_info {
     const char *source;   /* paper or code that defines it */
     int higher;           /* 1: more is better; 0: less is */
     int set;              /* 1: one number for all pictures together; 0: one for each picture */
-    const char *weights;  /* name of the model that it needs: of the catalog, and for
-                             tsr_measure_settings.weights instead of the metric's; NULL: none */
+    int clips; /* 1: of clips, for tsr_clip_measure_open; 0: of pictures, for tsr_measure */
+    const char *weights; /* name of the model that it needs, for tsr_measure_settings.weights
+                            instead of the metric's; NULL: none */
 } tsr_metric_info;
 /* Number of metrics in this build. */
 int tsr_metric_count(void);
@@ -53,7 +55,7 @@ typedef struct tsr_metric_model {
 /* The number of a metric of sets. */
 typedef struct tsr_set_score {
     double value;      /* NaN: there is none, and `warning` says why */
-    uint64_t count;    /* pictures that it was made from */
+    uint64_t count;    /* pictures, or windows of clips, that it was made from */
     char warning[256]; /* what a reader of the number must know; "" without */
 } tsr_set_score;
 
@@ -155,9 +157,10 @@ typedef struct tsr_measure_settings {
  * tsr_measurement_close. settings may be NULL (the defaults).
  *
  * A picture in one folder alone, of another size, or unreadable, and a damaged item, is that
- * picture's status. Errors: ARGUMENT (an unknown metric or anchor), MODEL and MODEL_MISMATCH (no
- * weights fit the token file; the judge's), UNSUPPORTED (a codec this build lacks, features, video
- * tokens), reading errors, device errors, INTERRUPTED; with STOP that of the first picture. */
+ * picture's status. Errors: ARGUMENT (an unknown metric or anchor, a metric of clips), MODEL and
+ * MODEL_MISMATCH (no weights fit the token file; the judge's), UNSUPPORTED (a codec this build
+ * lacks, features, video tokens), reading errors, device errors, INTERRUPTED; with STOP that of the
+ * first picture. */
 tsr_status tsr_measure(tsr_context *ctx, tsr_originals *originals, const tsr_candidate *candidate,
                        const tsr_measure_settings *settings, tsr_measurement **measurement);
 /* Closes a measurement. NULL and a NULL *measurement are accepted. */
@@ -234,6 +237,28 @@ tsr_status tsr_measurement_picture(const tsr_measurement *measurement, uint64_t 
  * NULL) then says why, or is "". */
 double tsr_measurement_value(const tsr_measurement *measurement, const char *metric, uint64_t index,
                              const char **why);
+
+/* ---- clips ---------------------------------------------------------------------------------- */
+
+/* Metrics of clips, fed with the frames of any number of pairs of clips, one after the other, as
+ * tsr_video_evaluate and tsr_clip_evaluate hand them to their callback. */
+typedef struct tsr_clip_measure tsr_clip_measure;
+/* Opens settings->metrics [metric_count], metrics of clips all of them, with their judges. Of the
+ * settings weights, seed and model are read, too. *measure is NULL on error; else the caller closes
+ * it with tsr_clip_measure_close. Errors: ARGUMENT (none, an unknown metric, one twice, one of
+ * pictures); those of opening judges. */
+tsr_status tsr_clip_measure_open(tsr_context *ctx, const tsr_measure_settings *settings,
+                                 tsr_clip_measure **measure);
+/* NULL and a NULL *measure are accepted. */
+void tsr_clip_measure_close(tsr_clip_measure **measure);
+/* Takes the next frame of the clip at hand, both sides of it. Errors: MEMORY, the judges'. */
+tsr_status tsr_clip_measure_add(tsr_clip_measure *measure, const tsr_frame_score *frame);
+/* Ends the clip at hand: the next frame is the first of another one. */
+void tsr_clip_measure_end(tsr_clip_measure *measure);
+/* The number of metric `index`, in the order of the settings, over all clips so far, and what its
+ * judge is (`model` may be NULL). Errors: ARGUMENT (beyond), MEMORY. */
+tsr_status tsr_clip_measure_score(tsr_clip_measure *measure, int index, tsr_set_score *score,
+                                  tsr_metric_model *model);
 
 /* ---- reports -------------------------------------------------------------------------------- */
 

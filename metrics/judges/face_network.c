@@ -157,9 +157,9 @@ void tsr_face_describe(const void *model, tsr_judge_info *info) {
 }
 
 /* The first maps are the largest: 64 or 128 channels at the crop's size or half of it. */
-tsr_tile_cost tsr_face_cost(const void *model, uint32_t width, uint32_t height) {
+tsr_tile_cost tsr_face_cost(const void *model, const tsr_picture *picture) {
     (void)model;
-    const uint64_t map = (uint64_t)width * height * 64 * sizeof(float);
+    const uint64_t map = (uint64_t)picture->width * (uint64_t)picture->height * 64 * sizeof(float);
     return (tsr_tile_cost){.bytes = 6 * map, .tensor_bytes = map};
 }
 

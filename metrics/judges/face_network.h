@@ -61,7 +61,7 @@ tsr_status tsr_face_embed(const tsr_face_network *network, const uint8_t *const 
 /* What both families are made of. */
 tsr_tensor *tsr_face_prelu(tsr_run *r, tsr_tensor *x, tsr_weight *slope);
 void tsr_face_describe(const void *model, tsr_judge_info *info);
-tsr_tile_cost tsr_face_cost(const void *model, uint32_t width, uint32_t height);
+tsr_tile_cost tsr_face_cost(const void *model, const tsr_picture *picture);
 tsr_status tsr_face_judge(const void *model, const tsr_picture *pictures, int count,
                           int preparation, const int *outputs, int output_count,
                           float *const *values);

@@ -4,6 +4,7 @@
 #include "../../compute/arena.h"
 #include "../../compute/threads.h"
 #include "../../nn/grid_resize.h"
+#include "bilinear_input.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,45 +14,6 @@ enum { SIDE = TSR_INCEPTION_SIDE };
 /* ---- preparation ---- */
 
 const char *const tsr_inception_view_names[TSR_INCEPTION_VIEWS] = {"tf1", "torch", "clean"};
-
-/* Two neighbours on an axis, and the second one's share. */
-typedef struct neighbours {
-    int low[SIDE], high[SIDE];
-    float share[SIDE];
-} neighbours;
-
-/* All in f32, as both programs have it: without half pixels (TensorFlow 1), or with them and cut
- * off at the first centre (PyTorch). */
-static void find_neighbours(int length, bool half_pixels, neighbours *n) {
-    const float scale = (float)length / (float)SIDE;
-    for (int i = 0; i < SIDE; ++i) {
-        float p = half_pixels ? ((float)i + 0.5f) * scale - 0.5f : (float)i * scale;
-        if (p < 0) p = 0;
-        n->low[i] = (int)p < length - 1 ? (int)p : length - 1;
-        n->high[i] = n->low[i] + 1 < length ? n->low[i] + 1 : length - 1;
-        n->share[i] = p - (float)n->low[i];
-    }
-}
-
-static void bilinear(const tsr_picture *p, bool half_pixels, float scale, float multiply, float add,
-                     float *x) {
-    neighbours across, down;
-    find_neighbours(p->width, half_pixels, &across);
-    find_neighbours(p->height, half_pixels, &down);
-    for (int i = 0; i < SIDE; ++i) {
-        const uint8_t *top = p->rgb + (size_t)down.low[i] * (size_t)p->width * 3;
-        const uint8_t *below = p->rgb + (size_t)down.high[i] * (size_t)p->width * 3;
-        for (int j = 0; j < SIDE; ++j)
-            for (int c = 0; c < 3; ++c) {
-                const int a = across.low[j] * 3 + c, b = across.high[j] * 3 + c;
-                const float ta = (float)top[a] * scale, tb = (float)top[b] * scale;
-                const float ba = (float)below[a] * scale, bb = (float)below[b] * scale;
-                const float t = ta + (tb - ta) * across.share[j];
-                const float u = ba + (bb - ba) * across.share[j];
-                *x++ = (t + (u - t) * down.share[i]) * multiply + add;
-            }
-    }
-}
 
 static tsr_status clean(tsr_context *ctx, const tsr_picture *p, float *x) {
     const size_t n = (size_t)p->width * (size_t)p->height * 3;
@@ -72,9 +34,9 @@ tsr_status tsr_inception_prepare(tsr_context *ctx, const tsr_picture *p, tsr_inc
                                  float *x) {
     if (view == TSR_INCEPTION_CLEAN) return clean(ctx, p, x);
     if (view == TSR_INCEPTION_TORCH)
-        bilinear(p, true, 1.0f / 255, 2, -1, x);
+        tsr_bilinear_input(p, SIDE, &(tsr_bilinear){true, 1.0f / 255, 2, -1}, x);
     else
-        bilinear(p, false, 1, 1.0f / 128, -1, x);
+        tsr_bilinear_input(p, SIDE, &(tsr_bilinear){false, 1, 1.0f / 128, -1}, x);
     return TSR_OK;
 }
 
@@ -140,10 +102,9 @@ static void describe(const void *model, tsr_judge_info *info) {
                  tsr_inception_view_names[i]);
 }
 
-static tsr_tile_cost cost(const void *model, uint32_t width, uint32_t height) {
+static tsr_tile_cost cost(const void *model, const tsr_picture *picture) {
     (void)model;
-    (void)width;
-    (void)height;
+    (void)picture;
     /* The first three maps: 149 x 149 x 32, 147 x 147 x 32 and 147 x 147 x 64. */
     return (tsr_tile_cost){.bytes = 14 << 20, .tensor_bytes = 147 * 147 * 64 * 4};
 }

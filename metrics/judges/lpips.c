@@ -177,9 +177,10 @@ static void describe(const void *model, tsr_judge_info *info) {
     info->least_width = info->least_height = (uint32_t)m->backbone.kind->least;
 }
 
-static tsr_tile_cost cost(const void *model, uint32_t width, uint32_t height) {
+static tsr_tile_cost cost(const void *model, const tsr_picture *picture) {
     const tsr_lpips *m = model;
-    const tsr_tile_cost one = tsr_backbone_cost(m->backbone.kind, width, height);
+    const tsr_tile_cost one =
+        tsr_backbone_cost(m->backbone.kind, (uint32_t)picture->width, (uint32_t)picture->height);
     return (tsr_tile_cost){.bytes = 2 * one.bytes, .tensor_bytes = 2 * one.tensor_bytes};
 }
 

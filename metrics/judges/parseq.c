@@ -390,9 +390,9 @@ static void describe(const void *model, tsr_judge_info *info) {
 }
 
 /* The encoder's rows, and letters beside them. */
-static tsr_tile_cost cost(const void *model, uint32_t width, uint32_t height) {
+static tsr_tile_cost cost(const void *model, const tsr_picture *picture) {
     const tsr_parseq *m = model;
-    (void)width, (void)height; /* every crop becomes 32 x 128 */
+    (void)picture; /* every crop becomes 32 x 128 */
     return tsr_tile_cost_rows(TSR_PARSEQ_PATCHES + 1 + 6 * TSR_PARSEQ_POSITIONS, m->width);
 }
 

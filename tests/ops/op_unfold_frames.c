@@ -12,10 +12,8 @@ static float want(const tsr_frames_spec *s, const float *x, int64_t frame, int64
     const int64_t k = at % s->taps, channel = at / s->taps % c, value = at / s->taps / c % frame;
     const int64_t t = at / s->taps / c / frame % s->made, b = at / s->taps / c / frame / s->made;
     int64_t i = t * s->stride + k - s->front;
-    if (i < 0) {
-        if (s->zeros) return 0;
-        i = 0;
-    }
+    if (s->zeros && (i < 0 || i >= s->frames * (s->twice ? 2 : 1))) return 0;
+    if (i < 0) i = 0;
     if (s->twice) i /= 2;
     return x[((b * s->frames + i) * frame + value) * c + channel];
 }
@@ -58,6 +56,31 @@ START_TEST(unfolds) {
                              .twice = true,
                              .zeros = true},
           3, 2, 70, 70);
+    /* Kernels that look at both sides: zeros behind the last frame, too. */
+    check(
+        &(tsr_frames_spec){
+            .frames = 4, .made = 4, .taps = 3, .stride = 1, .front = 1, .zeros = true},
+        2, 2, 3, 5);
+    check(
+        &(tsr_frames_spec){
+            .frames = 10, .made = 5, .taps = 7, .stride = 2, .front = 2, .zeros = true},
+        2, 3, 3, 3);
+    check(
+        &(tsr_frames_spec){
+            .frames = 1, .made = 1, .taps = 3, .stride = 2, .front = 0, .zeros = true},
+        3, 1, 2, 4);
+    check(
+        &(tsr_frames_spec){
+            .frames = 3, .made = 3, .taps = 1, .stride = 1, .front = -2, .zeros = true},
+        2, 1, 2, 4);
+    check(&(tsr_frames_spec){.frames = 2,
+                             .made = 2,
+                             .taps = 5,
+                             .stride = 2,
+                             .front = 1,
+                             .twice = true,
+                             .zeros = true},
+          1, 2, 2, 3);
 }
 END_TEST
 
@@ -83,4 +106,15 @@ START_TEST(refuses) {
 }
 END_TEST
 
-TEST_MAIN("op_unfold_frames", unfolds, batches_of_any_size_give_the_same_bits, refuses)
+START_TEST(refuses_too_many_frames_of_zeros) {
+    const tsr_frames_spec s = {.frames = 2, .made = 18, .taps = 2, .stride = 1, .zeros = true};
+    op_case o = {.run = {.name = "unfold", .fn = unfold, .model = (void *)&s}};
+    op_in(&o, TSR_DTYPE_F32, SHAPE(2, 3, 3, 4));
+    op_out(&o, TSR_DTYPE_F32, SHAPE(18, 3, 3, 8));
+    op_refused(&o, TSR_ERROR_ARGUMENT, "last frame: wanted at most 17, got 18");
+    op_free(&o);
+}
+END_TEST
+
+TEST_MAIN("op_unfold_frames", unfolds, batches_of_any_size_give_the_same_bits, refuses,
+          refuses_too_many_frames_of_zeros)

@@ -3,7 +3,7 @@
 #include <tessera/judges.h>
 
 #include "testing.h"
-#include "tiny_model.h"
+#include "tiny_judges.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,29 +11,6 @@
 enum { PAIRS = 5 };
 static tsr_context *ctx;
 static tiny_model file;
-
-static void fire(int number, int in, int squeeze, int out) {
-    tiny_model_layer(&file, squeeze, in, 1, true, "features.%d.squeeze", number);
-    tiny_model_layer(&file, out / 2, squeeze, 1, true, "features.%d.expand1x1", number);
-    tiny_model_layer(&file, out / 2, squeeze, 3, true, "features.%d.expand3x3", number);
-}
-
-static void make_squeeze(void) {
-    static const int channels[7] = {64, 128, 256, 384, 384, 512, 512};
-    file = (tiny_model){0};
-    tiny_model_layer(&file, 64, 3, 3, true, "features.0");
-    fire(3, 64, 16, 128);
-    fire(4, 128, 16, 128);
-    fire(6, 128, 32, 256);
-    fire(7, 256, 32, 256);
-    fire(9, 256, 48, 384);
-    fire(10, 384, 48, 384);
-    fire(11, 384, 64, 512);
-    fire(12, 512, 64, 512);
-    for (int i = 0; i < 7; ++i)
-        tiny_model_add(&file, 0.1f, 0.1f, 4, (int64_t[]){1, channels[i], 1, 1},
-                       "lin%d.model.1.weight", i);
-}
 
 static tsr_judge *open_judge(void) {
     tsr_model_settings s = tsr_model_settings_default();
@@ -59,7 +36,7 @@ START_TEST(compares) {
     static const int sizes[PAIRS][2] = {{40, 33}, {40, 33}, {40, 33}, {17, 64}, {40, 33}};
     tsr_picture a[PAIRS], b[PAIRS];
     double all[PAIRS], one, other;
-    make_squeeze();
+    tiny_squeeze(&file);
     tsr_judge *judge = open_judge();
     const tsr_judge_info *info = tsr_judge_properties(judge);
     ck_assert_str_eq(info->name, "lpips-squeeze");
@@ -94,7 +71,7 @@ START_TEST(refuses_pictures) {
     float value, *values = &value;
     tsr_reading reading;
     double distance;
-    make_squeeze();
+    tiny_squeeze(&file);
     tsr_judge *judge = open_judge();
     expect(tsr_judge_compare(judge, &a, &b, 1, &distance), TSR_ERROR_ARGUMENT,
            "pair 0: wanted pictures of one size, got 20 x 20 and 20 x 21");
@@ -122,11 +99,11 @@ START_TEST(refuses_weights) {
     expect(tsr_judge_open(ctx, &judge, &s), TSR_ERROR_ARGUMENT, "wanted a file or folder");
     ck_assert_ptr_null(judge);
     s.model = TESSERA_TESTS "/../models/mosaic-64.safetensors";
-    expect(
-        tsr_judge_open(ctx, &judge, &s), TSR_ERROR_UNSUPPORTED,
-        "wanted a judge (LPIPS, DISTS, Inception, a reader, a face embedder), got the weights of "
-        "mosaic, a tokenizer");
-    make_squeeze();
+    expect(tsr_judge_open(ctx, &judge, &s), TSR_ERROR_UNSUPPORTED,
+           "wanted a judge (LPIPS, DISTS, Inception, I3D, a reader, a face embedder), got the "
+           "weights of "
+           "mosaic, a tokenizer");
+    tiny_squeeze(&file);
     s.model = tiny_model_write(&file, NULL, NULL);
     s.precision = TSR_PRECISION_FAST;
     expect(tsr_judge_open(ctx, &judge, &s), TSR_ERROR_UNSUPPORTED, "precision: wanted f32");
