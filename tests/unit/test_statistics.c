@@ -3,6 +3,7 @@
 #include <tessera/statistics.h>
 
 #include "metrics/matrix64.h"
+#include "metrics/metrics.h"
 #include "testing.h"
 
 #include <math.h>
@@ -47,6 +48,11 @@ START_TEST(frechet_forms_agree) {
 }
 END_TEST
 
+static int by_size(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
 /* Eigenvalues of a known matrix: 2 on the diagonal, -1 beside it. */
 START_TEST(eigenvalues) {
     enum { N = 90 };
@@ -70,6 +76,59 @@ START_TEST(eigenvalues) {
     ck_assert_double_eq_tol(squares, 4.0 * N + 2.0 * (N - 1), 1e-9);
     free(s);
     tsr_context_close(&ctx);
+}
+END_TEST
+
+/* Eigenvalues that are known because the matrix was made of them: reflections on both sides of a
+ * diagonal. Sizes at and around the width of the band and its multiples; the same to the bit for
+ * every number of threads. */
+START_TEST(dense_eigenvalues) {
+    static const int sizes[] = {1, 2, 3, 31, 32, 33, 34, 63, 64, 65, 97, 200, 301};
+    for (size_t at = 0; at < sizeof sizes / sizeof *sizes; ++at) {
+        const int n = sizes[at];
+        const size_t whole = (size_t)(n * n);
+        double *s = calloc(whole, sizeof *s), *copy = malloc(whole * sizeof *s);
+        double *u = malloc((size_t)n * sizeof *u), *first = malloc((size_t)n * sizeof *u);
+        double *values = malloc((size_t)n * sizeof *values), *p = malloc((size_t)n * sizeof *p);
+        for (int i = 0; i < n; ++i)
+            s[i * n + i] = i % 7 ? (i % 5 - 1) * 0.75 : 1e-9 * i; /* several times the same one */
+        for (int round = 0; round < 4; ++round) {
+            double square = 0, dot = 0;
+            for (int i = 0; i < n; ++i) {
+                u[i] = (double)random_normal();
+                square += u[i] * u[i];
+            }
+            for (int i = 0; i < n; ++i) {
+                p[i] = 0;
+                for (int j = 0; j < n; ++j)
+                    p[i] += s[i * n + j] * u[j] * 2 / square;
+                dot += p[i] * u[i] / square;
+            }
+            for (int i = 0; i < n; ++i)
+                for (int j = 0; j < n; ++j)
+                    s[i * n + j] -= p[i] * u[j] + u[i] * p[j] - 2 * dot * u[i] * u[j];
+        }
+        for (int threads = 1; threads <= 3; ++threads) {
+            tsr_context *ctx = NULL;
+            tsr_context_settings settings = tsr_context_settings_default();
+            settings.threads = threads;
+            ck_assert_int_eq(tsr_context_open(&ctx, &settings), TSR_OK);
+            memcpy(copy, s, whole * sizeof *s);
+            ck_assert_msg(!tsr_matrix64_eigenvalues(ctx, copy, n, values), "%d: %s", n,
+                          tsr_detail(ctx));
+            if (threads == 1) memcpy(first, values, (size_t)n * sizeof *values);
+            ck_assert(!memcmp(first, values, (size_t)n * sizeof *values));
+            tsr_context_close(&ctx);
+        }
+        qsort(values, (size_t)n, sizeof *values, by_size);
+        for (int i = 0; i < n; ++i)
+            u[i] = i % 7 ? (i % 5 - 1) * 0.75 : 1e-9 * i;
+        qsort(u, (size_t)n, sizeof *u, by_size);
+        for (int i = 0; i < n; ++i)
+            ck_assert_msg(fabs(values[i] - u[i]) < 1e-13 * n, "%d: value %d: %.17g, %.17g", n, i,
+                          values[i], u[i]);
+        free(s), free(copy), free(u), free(first), free(values), free(p);
+    }
 }
 END_TEST
 
@@ -114,6 +173,21 @@ START_TEST(structures) {
     ck_assert(isnan(s.ms_ssim_piq) && isnan(s.ssim_gaussian) && s.ssim_torchmetrics == 1);
     ck_assert_int_eq(tsr_structure_measure(ctx, a, a, 5, 8, &s), TSR_OK);
     ck_assert(isnan(s.ssim_torchmetrics));
+    /* SSIM over the plain picture is that beside the other forms, to the bit: bands of 64 rows, and
+     * what is left of them. */
+    uint8_t *b = malloc(SIDE * SIDE * 3);
+    for (int i = 0; i < SIDE * SIDE * 3; ++i)
+        b[i] = (uint8_t)(a[i] / 2 + random_below(128));
+    static const int heights[] = {11, 12, 74, 75, 76, 138, 139, SIDE};
+    for (size_t i = 0; i < sizeof heights / sizeof *heights; ++i) {
+        double plain;
+        const int width = SIDE - 3 * (int)i;
+        ck_assert_int_eq(tsr_ssim_gaussian(ctx, a, b, width, heights[i], &plain), TSR_OK);
+        ck_assert_int_eq(tsr_structure_measure(ctx, a, b, width, heights[i], &s), TSR_OK);
+        ck_assert_msg(plain == s.ssim_gaussian, "%d x %d: %.17g, %.17g", width, heights[i], plain,
+                      s.ssim_gaussian);
+    }
+    free(b);
     const double mse[3] = {0, 65.025, 0};
     const uint64_t pixels[3] = {10, 20, 10};
     ck_assert_double_eq_tol(tsr_psnr_pooled(mse, pixels, 3), 10 * log10(2000), 1e-12);
@@ -168,4 +242,5 @@ START_TEST(keeps_features) {
 }
 END_TEST
 
-TEST_MAIN("statistics", frechet_forms_agree, eigenvalues, refuses_sets, structures, keeps_features)
+TEST_MAIN("statistics", frechet_forms_agree, eigenvalues, dense_eigenvalues, refuses_sets,
+          structures, keeps_features)
