@@ -31,6 +31,7 @@ typedef struct work {
     int pad;                  /* HALF: over the reflected picture; 0 */
     int columns, rows, bands; /* of the output; bands of one channel */
     double *scratch;
+    size_t row_values;     /* from a filtered row to the next */
     size_t scratch_values; /* of a worker */
     band_sums *sums;       /* [3 * bands] */
 } work;
@@ -149,7 +150,7 @@ static void band(void *arg, int64_t tile, int worker) {
     const int c = (int)(tile / w->bands), index = (int)(tile % w->bands);
     const int first = index ? w->pad + index * BAND : 0;
     const int last = index + 1 < w->bands ? w->pad + (index + 1) * BAND : w->rows;
-    const size_t n = (size_t)w->columns, row = MOMENTS * n;
+    const size_t n = (size_t)w->columns, row = w->row_values;
     double *ring = w->scratch + (size_t)worker * w->scratch_values;
     double *m = ring + RING * row, *raw = m + 2 * row;
     band_sums sums = {0};
@@ -216,7 +217,10 @@ tsr_status tsr_gaussian_ssim(tsr_context *ctx, const tsr_channels *in, bool full
     w.bands = inside > BAND ? (inside + BAND - 1) / BAND : 1;
     /* Pieces end on cache lines so that workers do not share any. */
     const size_t n = (size_t)w.columns;
-    w.scratch_values = ((RING + 2) * MOMENTS * n + 4 * (n + TSR_GAUSSIAN - 1) + 15) / 16 * 16;
+    /* An odd number of cache lines: at a multiple of a page, twelve rows would share the eight
+     * places that the first cache has for each address within a page. */
+    w.row_values = ((MOMENTS * n + 7) / 8 | 1) * 8;
+    w.scratch_values = ((RING + 2) * w.row_values + 4 * (n + TSR_GAUSSIAN - 1) + 15) / 16 * 16;
     w.scratch = tsr_alloc(ctx, (size_t)tsr_thread_count(ctx) * w.scratch_values, sizeof *w.scratch,
                           "ssim: rows");
     w.sums = tsr_alloc(ctx, (size_t)w.bands * 3, sizeof *w.sums, "ssim: sums");
