@@ -178,8 +178,13 @@ def batches(pairs, size):
 
 
 def each(fn, size=8):
+    cold = [True]
+
     def run(pairs):
         held = list(batches(pairs, size))
+        if cold.pop():  # a first call makes what later ones have
+            fn(*held[0])
+        cold.append(False)
         begin = time.perf_counter(), os.times().user
         values = [v for a, b in held for v in fn(a, b)]
         return values, (time.perf_counter() - begin[0], os.times().user - begin[1])
@@ -278,6 +283,7 @@ def their_inception(weights, preparation):
 
     def run(pairs):
         held = list(batches(pairs, 16))
+        take(held[0][0])  # a first call makes what later ones have
         begin = time.perf_counter(), os.times().user
         both = [(take(a), take(b)) for a, b in held]
         taken = time.perf_counter() - begin[0], os.times().user - begin[1]
@@ -296,11 +302,17 @@ def their_parseq(weights, vocab):
     model = parseq(pretrained=False, pretrained_backbone=False, vocab=vocab).eval()
     lost = model.load_state_dict(load_file(weights), strict=False)
     assert not lost.missing_keys, lost.missing_keys
-    resize, normalise = Resize((32, 128), preserve_aspect_ratio=True), Normalize(
+    own_resize, normalise = Resize((32, 128), preserve_aspect_ratio=True), Normalize(
         PARSEQ_MEAN, PARSEQ_DEVIATION)
+    try:  # later versions hand pictures on in an object
+        from doctr.utils import Sample
+        resize = lambda x: own_resize(Sample(image=x)).image
+    except ImportError:
+        resize = own_resize
 
     def run(words):
         held = [torch.from_numpy(pixels(p)).permute(2, 0, 1) / 255.0 for p, _ in words]
+        model(normalise(torch.stack([resize(w) for w in held[:32]])), return_preds=True)
         begin = time.perf_counter(), os.times().user
         values = []
         for i in range(0, len(held), 32):
