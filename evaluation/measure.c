@@ -180,6 +180,8 @@ static tsr_status measure_pair(job *j, const tsr_measure_worker *w, tsr_pair_slo
                             .candidate = slot->rgb,
                             .width = slot->width,
                             .height = slot->height};
+    for (int k = 0; k < j->m->metric_count; ++k)
+        pair.structural |= j->m->metrics[k]->structural;
     const tsr_pixel_error *error;
     tsr_status status = tsr_metric_pixels(w->ctx, &pair, &error);
     for (int k = 0; k < j->m->metric_count && !status; ++k) {

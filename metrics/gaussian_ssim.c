@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* gaussian_ssim.c: SSIM (Wang et al. 2004) under a separable gaussian window. A tile is a band of
- * output rows of one channel; it keeps as many filtered input rows as the window is high in a ring,
- * so memory is bounded by the width and the number of threads, not by the height. Each band gives
- * float64 sums; bands are added in order. */
+ * output rows of one channel; it keeps as many filtered input rows as two windows are high in a
+ * ring, so memory is bounded by the width and the number of threads, not by the height. Each band
+ * gives float64 sums; bands are added in order, and begin at the same pixels with and without the
+ * reflected border, so that both ways give the same means to the bit. */
 #include "gaussian_ssim.h"
 #include "../compute/cpu/simd.h"
 #include "../compute/threads.h"
@@ -14,7 +15,8 @@
 enum {
     BAND = 64, /* output rows of a tile */
     HALF = TSR_GAUSSIAN / 2,
-    MOMENTS = 5 /* of a window: a, b, aa, bb, ab */
+    RING = TSR_GAUSSIAN + 1,
+    MOMENTS = 4 /* of a window: a, b, aa + bb, ab */
 };
 
 static const double c1 = 0.01 * 255 * 0.01 * 255, c2 = 0.03 * 255 * 0.03 * 255;
@@ -29,6 +31,7 @@ typedef struct work {
     int pad;                  /* HALF: over the reflected picture; 0 */
     int columns, rows, bands; /* of the output; bands of one channel */
     double *scratch;
+    size_t row_values;     /* from a filtered row to the next */
     size_t scratch_values; /* of a worker */
     band_sums *sums;       /* [3 * bands] */
 } work;
@@ -60,10 +63,14 @@ static void fetch(const work *w, int c, int y, double *a, double *b) {
     }
 }
 
+/* aa + bb and ab. */
 TSR_CLONES static void multiply(const double *restrict a, const double *restrict b,
-                                double *restrict to, size_t n) {
-    for (size_t x = 0; x < n; ++x)
-        to[x] = a[x] * b[x];
+                                double *restrict squares, double *restrict product, size_t n) {
+    for (size_t x = 0; x < n; ++x) {
+        const double aa = a[x] * a[x], bb = b[x] * b[x];
+        squares[x] = aa + bb; /* of bytes and of halved ones exact */
+        product[x] = a[x] * b[x];
+    }
 }
 
 TSR_CLONES static void filter(const double *restrict taps, const double *restrict from,
@@ -74,40 +81,42 @@ TSR_CLONES static void filter(const double *restrict taps, const double *restric
                 taps[4] * (from[x + 4] + from[x + 6]) + taps[5] * from[x + 5];
 }
 
-/* One input row's moments, filtered along x: [MOMENTS, columns]. raw: [3, columns + 10]. */
+/* One input row's moments, filtered along x: [MOMENTS, columns]. raw: [4, columns + 10]. */
 static void filter_row(const work *w, int c, int y, double *raw, double *to) {
     const size_t n = (size_t)w->columns, wide = n + TSR_GAUSSIAN - 1;
-    double *a = raw, *b = raw + wide, *product = b + wide;
+    double *a = raw, *b = raw + wide, *squares = b + wide, *product = squares + wide;
     fetch(w, c, y, a, b);
-    filter(w->taps, a, to, n);
-    filter(w->taps, b, to + n, n);
-    multiply(a, a, product, wide);
-    filter(w->taps, product, to + 2 * n, n);
-    multiply(b, b, product, wide);
-    filter(w->taps, product, to + 3 * n, n);
-    multiply(a, b, product, wide);
-    filter(w->taps, product, to + 4 * n, n);
+    multiply(a, b, squares, product, wide);
+    for (size_t i = 0; i < MOMENTS; ++i)
+        filter(w->taps, raw + i * wide, to + i * n, n);
 }
 
-/* Eleven rows of one moment, filtered along y. */
+/* Twelve rows of one moment, filtered along y: two rows of the output, which share ten. */
 TSR_CLONES static void filter_down(const double *restrict taps, const double *const *rows,
-                                   size_t at, double *restrict to, size_t n) {
+                                   size_t at, double *restrict to, double *restrict to_next,
+                                   size_t n) {
     const double *r0 = rows[0] + at, *r1 = rows[1] + at, *r2 = rows[2] + at, *r3 = rows[3] + at;
     const double *r4 = rows[4] + at, *r5 = rows[5] + at, *r6 = rows[6] + at, *r7 = rows[7] + at;
-    const double *r8 = rows[8] + at, *r9 = rows[9] + at, *r10 = rows[10] + at;
+    const double *r8 = rows[8] + at, *r9 = rows[9] + at, *r10 = rows[10] + at, *r11 = rows[11] + at;
     TSR_INDEPENDENT
-    for (size_t x = 0; x < n; ++x)
+    for (size_t x = 0; x < n; ++x) {
         to[x] = taps[0] * (r0[x] + r10[x]) + taps[1] * (r1[x] + r9[x]) + taps[2] * (r2[x] + r8[x]) +
                 taps[3] * (r3[x] + r7[x]) + taps[4] * (r4[x] + r6[x]) + taps[5] * r5[x];
+        to_next[x] = taps[0] * (r1[x] + r11[x]) + taps[1] * (r2[x] + r10[x]) +
+                     taps[2] * (r3[x] + r9[x]) + taps[3] * (r4[x] + r8[x]) +
+                     taps[4] * (r5[x] + r7[x]) + taps[5] * r6[x];
+    }
 }
 
 /* Moments [MOMENTS, n] to similarity and contrast, in the places of the first two. */
 TSR_CLONES static void similarity(double *restrict m, size_t n) {
     TSR_INDEPENDENT
     for (size_t x = 0; x < n; ++x) {
-        const double ma = m[x], mb = m[n + x], apart = ma - mb;
-        const double va = m[2 * n + x] - ma * ma, vb = m[3 * n + x] - mb * mb;
-        const double contrast = (2 * (m[4 * n + x] - ma * mb) + c2) / (va + vb + c2);
+        const double ma = m[x], mb = m[n + x], apart = ma - mb, both = 2 * ma * mb;
+        /* Both variances together are E(aa + bb) - ma^2 - mb^2; so written, equal pictures have
+         * twice the covariance to the bit. */
+        const double variances = (m[2 * n + x] - both) - apart * apart;
+        const double contrast = ((2 * m[3 * n + x] - both) + c2) / (variances + c2);
         /* (2 ma mb + c1) / (ma^2 + mb^2 + c1), which is 1 for equal means however it is rounded */
         m[x] = (1 - apart * apart / (ma * ma + mb * mb + c1)) * contrast;
         m[n + x] = contrast;
@@ -126,30 +135,40 @@ static double sum_of(const double *x, size_t n) {
     return (lane[0] + lane[1]) + (lane[2] + lane[3]) + rest;
 }
 
+/* Adds what row y of the output is. m: its moments, which are lost. */
+static void add_row(const work *w, int y, double *m, band_sums *sums) {
+    const size_t n = (size_t)w->columns, pad = (size_t)w->pad;
+    similarity(m, n);
+    if (pad) sums->full += sum_of(m, n);
+    if (n <= 2 * pad || y < w->pad || y >= w->rows - w->pad) return;
+    sums->ssim += sum_of(m + pad, n - 2 * pad); /* places whose window lies inside */
+    sums->contrast += sum_of(m + n + pad, n - 2 * pad);
+}
+
 static void band(void *arg, int64_t tile, int worker) {
     const work *w = arg;
-    const int c = (int)(tile / w->bands), first = (int)(tile % w->bands) * BAND;
-    const int last = first + BAND < w->rows ? first + BAND : w->rows;
-    const size_t n = (size_t)w->columns, row = MOMENTS * n;
+    const int c = (int)(tile / w->bands), index = (int)(tile % w->bands);
+    const int first = index ? w->pad + index * BAND : 0;
+    const int last = index + 1 < w->bands ? w->pad + (index + 1) * BAND : w->rows;
+    const size_t n = (size_t)w->columns, row = w->row_values;
     double *ring = w->scratch + (size_t)worker * w->scratch_values;
-    double *m = ring + TSR_GAUSSIAN * row, *raw = m + row;
+    double *m = ring + RING * row, *raw = m + 2 * row;
     band_sums sums = {0};
     for (int y = first; y < first + TSR_GAUSSIAN - 1; ++y)
-        filter_row(w, c, y, raw, ring + (size_t)(y % TSR_GAUSSIAN) * row);
-    for (int y = first; y < last; ++y) {
-        const int below = y + TSR_GAUSSIAN - 1;
-        const double *rows[TSR_GAUSSIAN];
-        filter_row(w, c, below, raw, ring + (size_t)(below % TSR_GAUSSIAN) * row);
-        for (int t = 0; t < TSR_GAUSSIAN; ++t)
-            rows[t] = ring + (size_t)((y + t) % TSR_GAUSSIAN) * row;
+        filter_row(w, c, y, raw, ring + (size_t)(y % RING) * row);
+    for (int y = first; y < last; y += 2) {
+        const double *rows[RING];
+        /* Of a single row at the end there is no twelfth: what lies there gives a row that nobody
+         * reads. */
+        for (int below = y + TSR_GAUSSIAN - 1; below < y + RING && below < last + TSR_GAUSSIAN - 1;
+             ++below)
+            filter_row(w, c, below, raw, ring + (size_t)(below % RING) * row);
+        for (int t = 0; t < RING; ++t)
+            rows[t] = ring + (size_t)((y + t) % RING) * row;
         for (size_t i = 0; i < MOMENTS; ++i)
-            filter_down(w->taps, rows, i * n, m + i * n, n);
-        similarity(m, n);
-        if (w->pad) sums.full += sum_of(m, n);
-        const size_t inside = n - 2 * (size_t)w->pad; /* places whose window lies inside */
-        if ((int)n <= 2 * w->pad || y < w->pad || y >= w->rows - w->pad) continue;
-        sums.ssim += sum_of(m + w->pad, inside);
-        sums.contrast += sum_of(m + n + w->pad, inside);
+            filter_down(w->taps, rows, i * n, m + i * n, m + row + i * n, n);
+        add_row(w, y, m, &sums);
+        if (y + 1 < last) add_row(w, y + 1, m + row, &sums);
     }
     w->sums[tile] = sums;
 }
@@ -194,11 +213,14 @@ tsr_status tsr_gaussian_ssim(tsr_context *ctx, const tsr_channels *in, bool full
     w.rows = in->height + 2 * w.pad - TSR_GAUSSIAN + 1;
     if (w.columns < 1 || w.rows < 1) return TSR_OK;
     set_taps(&w);
-    w.bands = (w.rows + BAND - 1) / BAND;
+    const int inside = w.rows - 2 * w.pad; /* rows by which bands are counted */
+    w.bands = inside > BAND ? (inside + BAND - 1) / BAND : 1;
     /* Pieces end on cache lines so that workers do not share any. */
     const size_t n = (size_t)w.columns;
-    w.scratch_values =
-        ((TSR_GAUSSIAN + 1) * MOMENTS * n + 3 * (n + TSR_GAUSSIAN - 1) + 15) / 16 * 16;
+    /* An odd number of cache lines: at a multiple of a page, twelve rows would share the eight
+     * places that the first cache has for each address within a page. */
+    w.row_values = ((MOMENTS * n + 7) / 8 | 1) * 8;
+    w.scratch_values = ((RING + 2) * w.row_values + 4 * (n + TSR_GAUSSIAN - 1) + 15) / 16 * 16;
     w.scratch = tsr_alloc(ctx, (size_t)tsr_thread_count(ctx) * w.scratch_values, sizeof *w.scratch,
                           "ssim: rows");
     w.sums = tsr_alloc(ctx, (size_t)w.bands * 3, sizeof *w.sums, "ssim: sums");

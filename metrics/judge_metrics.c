@@ -176,19 +176,11 @@ const tsr_metric tsr_metric_dists = {
 
 /* ---- structure ---- */
 
-static tsr_status measure_structure(tsr_context *ctx, tsr_metric_pair *p) {
-    tsr_status status = TSR_OK;
-    if (!p->structured)
-        status = tsr_structure_measure(ctx, p->original, p->candidate, p->width, p->height,
-                                       &p->structure);
-    p->structured = !status;
-    return status;
-}
-
 static tsr_status measure_ms_ssim(tsr_context *ctx, tsr_metric_pair *p, double *value,
                                   const char **why) {
-    const tsr_status status = measure_structure(ctx, p);
-    *value = p->structure.ms_ssim_torchmetrics;
+    const tsr_structure *structure;
+    const tsr_status status = tsr_metric_structure(ctx, p, &structure);
+    *value = structure->ms_ssim_torchmetrics;
     *why = "a side is below 176 pixels";
     return status;
 }
@@ -202,13 +194,15 @@ const tsr_metric tsr_metric_ms_ssim = {
              .source = "Wang et al. 2003; torchmetrics "
                        "MultiScaleStructuralSimilarityIndexMeasure, normalize='relu'",
              .higher = 1},
+    .structural = true,
     .measure = measure_ms_ssim,
 };
 
 static tsr_status measure_ms_ssim_piq(tsr_context *ctx, tsr_metric_pair *p, double *value,
                                       const char **why) {
-    const tsr_status status = measure_structure(ctx, p);
-    *value = p->structure.ms_ssim_piq;
+    const tsr_structure *structure;
+    const tsr_status status = tsr_metric_structure(ctx, p, &structure);
+    *value = structure->ms_ssim_piq;
     *why = "a side is below 161 pixels";
     return status;
 }
@@ -220,13 +214,15 @@ const tsr_metric tsr_metric_ms_ssim_piq = {
                          "itself, mean over channels at the end, sides from 161 on: piq's form",
              .source = "Wang et al. 2003; piq multi_scale_ssim",
              .higher = 1},
+    .structural = true,
     .measure = measure_ms_ssim_piq,
 };
 
 static tsr_status measure_ssim_reflected(tsr_context *ctx, tsr_metric_pair *p, double *value,
                                          const char **why) {
-    const tsr_status status = measure_structure(ctx, p);
-    *value = p->structure.ssim_torchmetrics;
+    const tsr_structure *structure;
+    const tsr_status status = tsr_metric_structure(ctx, p, &structure);
+    *value = structure->ssim_torchmetrics;
     *why = "a side is below 6 pixels";
     return status;
 }
@@ -238,5 +234,6 @@ const tsr_metric tsr_metric_ssim_torchmetrics = {
                          "pixels and every place counted: torchmetrics' form from 1.4.2 on",
              .source = "torchmetrics StructuralSimilarityIndexMeasure",
              .higher = 1},
+    .structural = true,
     .measure = measure_ssim_reflected,
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* matrix64.c: products, Cholesky's factor and eigenvalues of float64 matrices. */
+/* matrix64.c: products, Cholesky's factor and singular values of float64 matrices. */
 #include "matrix64.h"
 #include "../compute/cpu/simd.h"
 #include "../compute/threads.h"
@@ -11,7 +11,9 @@
 
 /* ---- products ---- */
 
-enum { TILE = 96, DEPTH = 256, MR = 4, NR = 16 }; /* TILE is a multiple of both */
+/* TILE is a multiple of MR and NR; MR x NR sums fill the 16 registers of AVX2 but for four. */
+enum { TILE = 96, DEPTH = 256, MR = 6, NR = 8, LANES = 4 };
+typedef double lanes __attribute__((vector_size(LANES * sizeof(double)), may_alias, aligned(8)));
 
 typedef struct product {
     tsr_matrix64 a, b;
@@ -22,23 +24,66 @@ typedef struct product {
 } product;
 
 /* Packs `count` lines of a matrix, `depth` deep, in groups of `group` lines:
- * [groups][depth][group], zeros for lines that are not there. */
-static void pack(const double *from, int64_t line, int64_t step, int64_t count, int64_t depth,
-                 int group, double *to) {
+ * [groups][depth][group], zeros for lines that are not there. False where all of it is zero, as
+ * half of a triangular matrix is. */
+static inline __attribute__((always_inline)) bool pack(const double *from, int64_t line,
+                                                       int64_t step, int64_t count, int64_t depth,
+                                                       int group, double *to) {
+    bool some = false;
     for (int64_t g = 0; g < count; g += group)
-        for (int64_t k = 0; k < depth; ++k)
-            for (int64_t i = g; i < g + group; ++i)
-                *to++ = i < count ? from[i * line + k * step] : 0;
+        for (int64_t k = 0; k < depth; ++k, to += group)
+            if (g + group <= count)
+                for (int i = 0; i < group; ++i)
+                    some |= (to[i] = from[(g + i) * line + k * step]) != 0;
+            else
+                for (int i = 0; i < group; ++i)
+                    some |= (to[i] = g + i < count ? from[(g + i) * line + k * step] : 0) != 0;
+    return some;
 }
 
+/* One of the two strides is 1 almost always; as a constant it lets the compiler move vectors. */
+TSR_CLONES static bool pack_rows(const double *from, int64_t line, int64_t step, int64_t count,
+                                 int64_t depth, double *to) {
+    return line == 1   ? pack(from, 1, step, count, depth, MR, to)
+           : step == 1 ? pack(from, line, 1, count, depth, MR, to)
+                       : pack(from, line, step, count, depth, MR, to);
+}
+TSR_CLONES static bool pack_columns(const double *from, int64_t line, int64_t step, int64_t count,
+                                    int64_t depth, double *to) {
+    return line == 1   ? pack(from, 1, step, count, depth, NR, to)
+           : step == 1 ? pack(from, line, 1, count, depth, NR, to)
+                       : pack(from, line, step, count, depth, NR, to);
+}
+
+/* Adds sign * a b to MR x NR places of c. */
 TSR_CLONES static void kernel(int64_t depth, const double *restrict a, const double *restrict b,
-                              double *restrict sums) {
-    double acc[MR][NR] = {{0}};
-    for (int64_t k = 0; k < depth; ++k, a += MR, b += NR)
-        for (int i = 0; i < MR; ++i)
-            for (int j = 0; j < NR; ++j)
-                acc[i][j] += a[i] * b[j];
-    memcpy(sums, acc, sizeof acc);
+                              double sign, double *restrict c, int64_t pitch) {
+    lanes acc[MR][NR / LANES] = {{{0}}};
+    for (int64_t k = 0; k < depth; ++k, a += MR, b += NR) {
+        const lanes b0 = *(const lanes *)b, b1 = *(const lanes *)(b + LANES);
+        for (int i = 0; i < MR; ++i) {
+            acc[i][0] += a[i] * b0;
+            acc[i][1] += a[i] * b1;
+        }
+    }
+    for (int i = 0; i < MR; ++i)
+        for (int j = 0; j < NR / LANES; ++j)
+            *(lanes *)(c + i * pitch + j * LANES) += sign * acc[i][j];
+}
+
+/* A product tile of packed panels that are not all zero. */
+static void multiply_panels(const product *p, int64_t i0, int64_t j0, int64_t m, int64_t n,
+                            int64_t depth, const double *pa, const double *pb) {
+    for (int64_t j = 0; j < n; j += NR)
+        for (int64_t i = 0; i < m; i += MR) {
+            double *c = p->c + (i0 + i) * p->pitch + j0 + j, sums[MR * NR] = {0};
+            const bool whole = i + MR <= m && j + NR <= n;
+            kernel(depth, pa + i * depth, pb + j * depth, p->sign, whole ? c : sums,
+                   whole ? p->pitch : NR);
+            for (int64_t y = 0; !whole && y < MR && i + y < m; ++y)
+                for (int64_t x = 0; x < NR && j + x < n; ++x)
+                    c[y * p->pitch + x] += sums[y * NR + x];
+        }
 }
 
 static void product_tile(void *arg, int64_t index, int worker) {
@@ -47,21 +92,14 @@ static void product_tile(void *arg, int64_t index, int worker) {
     const int64_t m = p->a.rows - i0 < TILE ? p->a.rows - i0 : TILE;
     const int64_t n = p->b.columns - j0 < TILE ? p->b.columns - j0 : TILE;
     double *pa = p->scratch + (size_t)worker * 2 * TILE * DEPTH, *pb = pa + TILE * DEPTH;
-    double sums[MR * NR];
     if (p->lower && i0 + m <= j0) return;
     for (int64_t k0 = 0; k0 < p->a.columns; k0 += DEPTH) {
         const int64_t depth = p->a.columns - k0 < DEPTH ? p->a.columns - k0 : DEPTH;
-        pack(p->a.data + i0 * p->a.down + k0 * p->a.across, p->a.down, p->a.across, m, depth, MR,
-             pa);
-        pack(p->b.data + j0 * p->b.across + k0 * p->b.down, p->b.across, p->b.down, n, depth, NR,
-             pb);
-        for (int64_t i = 0; i < m; i += MR)
-            for (int64_t j = 0; j < n; j += NR) {
-                kernel(depth, pa + i * depth, pb + j * depth, sums);
-                for (int64_t r = i; r < i + MR && r < m; ++r)
-                    for (int64_t c = j; c < j + NR && c < n; ++c)
-                        p->c[(i0 + r) * p->pitch + j0 + c] += p->sign * sums[(r - i) * NR + c - j];
-            }
+        if (pack_rows(p->a.data + i0 * p->a.down + k0 * p->a.across, p->a.down, p->a.across, m,
+                      depth, pa) &&
+            pack_columns(p->b.data + j0 * p->b.across + k0 * p->b.down, p->b.across, p->b.down, n,
+                         depth, pb))
+            multiply_panels(p, i0, j0, m, n, depth, pa, pb);
     }
 }
 
@@ -104,19 +142,33 @@ static void factor_block(const factor *f) {
     }
 }
 
-/* A row below the block. */
-static void factor_row(void *arg, int64_t index, int worker) {
+enum { ROWS = 8 }; /* that a tile below the block has */
+
+/* Rows below the block, side by side: each step is the same for all of them. */
+TSR_CLONES static void factor_rows(void *arg, int64_t tile, int worker) {
     const factor *f = arg;
     (void)worker;
-    const int64_t n = f->n, end = f->first + f->count;
-    double *x = f->s + (end + index) * n;
-    for (int64_t j = f->first; j < end; ++j) {
-        const double *row = f->s + j * n;
-        double sum = x[j];
-        for (int64_t k = f->first; k < j; ++k)
-            sum -= x[k] * row[k];
-        x[j] = row[j] > 0 ? sum / row[j] : 0;
+    const int64_t n = f->n, end = f->first + f->count, top = end + tile * ROWS;
+    const int rows = n - top < ROWS ? (int)(n - top) : ROWS;
+    lanes x[BLOCK][ROWS / LANES] = {{{0}}};
+    for (int r = 0; r < rows; ++r)
+        for (int64_t j = 0; j < f->count; ++j)
+            x[j][r / LANES][r % LANES] = f->s[(top + r) * n + f->first + j];
+    for (int64_t j = 0; j < f->count; ++j) {
+        const double *row = f->s + (f->first + j) * n + f->first;
+        lanes a = x[j][0], b = x[j][1];
+        for (int64_t k = 0; k < j; ++k) {
+            a -= row[k] * x[k][0];
+            b -= row[k] * x[k][1];
+        }
+        x[j][0] = x[j][1] = (lanes){0};
+        if (!(row[j] > 0)) continue;
+        x[j][0] = a / row[j];
+        x[j][1] = b / row[j];
     }
+    for (int r = 0; r < rows; ++r)
+        for (int64_t j = 0; j < f->count; ++j)
+            f->s[(top + r) * n + f->first + j] = x[j][r / LANES][r % LANES];
 }
 
 tsr_status tsr_matrix64_cholesky(tsr_context *ctx, double *s, int64_t n) {
@@ -130,7 +182,7 @@ tsr_status tsr_matrix64_cholesky(tsr_context *ctx, double *s, int64_t n) {
         factor_block(&f);
         const int64_t end = f.first + f.count, rest = n - end;
         if (!rest) break;
-        tsr_parallel(ctx, rest, factor_row, &f);
+        tsr_parallel(ctx, (rest + ROWS - 1) / ROWS, factor_rows, &f);
         const tsr_matrix64 panel = {s + end * n + f.first, rest, f.count, n, 1};
         status = tsr_matrix64_multiply(ctx, panel, tsr_matrix64_turned(panel), -1, true,
                                        s + end * n + end, n);
@@ -138,138 +190,6 @@ tsr_status tsr_matrix64_cholesky(tsr_context *ctx, double *s, int64_t n) {
     for (int64_t i = 0; i < n; ++i)
         memset(s + i * n + i + 1, 0, (size_t)(n - i - 1) * sizeof *s);
     return status;
-}
-
-/* ---- eigenvalues ---- */
-
-/* A step of the tridiagonal form: the rank-2 change of the step before is applied in the same pass
- * that multiplies by this step's vector. */
-typedef struct reflection {
-    double *s, *v, *w, *u, *p; /* [n] of the whole matrix's indices */
-    int64_t n, first;          /* first row and column that remain */
-} reflection;
-
-enum { ROWS = 32, SUMS = 16 };
-
-TSR_CLONES static double reflect_row(double *restrict row, const double *restrict v,
-                                     const double *restrict w, const double *restrict u, double vi,
-                                     double wi, int64_t n) {
-    double lane[SUMS] = {0}, sum = 0;
-    const int64_t whole = n / SUMS * SUMS;
-    for (int64_t j = 0; j < whole; j += SUMS)
-        for (int l = 0; l < SUMS; ++l) {
-            const double x = row[j + l] - vi * w[j + l] - wi * v[j + l];
-            row[j + l] = x;
-            lane[l] += x * u[j + l];
-        }
-    for (int64_t j = whole; j < n; ++j) {
-        row[j] -= vi * w[j] + wi * v[j];
-        sum += row[j] * u[j];
-    }
-    for (int l = 0; l < SUMS; ++l)
-        sum += lane[l];
-    return sum;
-}
-
-static void reflect_tile(void *arg, int64_t tile, int worker) {
-    const reflection *r = arg;
-    (void)worker;
-    const int64_t f = r->first, end = f + (tile + 1) * ROWS < r->n ? f + (tile + 1) * ROWS : r->n;
-    for (int64_t i = f + tile * ROWS; i < end; ++i)
-        r->p[i] = reflect_row(r->s + i * r->n + f, r->v + f, r->w + f, r->u + f, r->v[i], r->w[i],
-                              r->n - f);
-}
-
-/* Diagonal d [n] and what is beside it e [n - 1]; work [4 n]. */
-static void tridiagonal(tsr_context *ctx, double *s, int64_t n, double *d, double *e,
-                        double *work) {
-    reflection r = {.s = s, .v = work, .w = work + n, .u = work + 2 * n, .p = work + 3 * n, .n = n};
-    for (int64_t k = 0; k < n; ++k) {
-        d[k] = s[k * n + k] - 2 * r.v[k] * r.w[k];
-        if (k + 1 == n) break;
-        double square = 0;
-        for (int64_t i = k + 1; i < n; ++i) {
-            r.u[i] = s[i * n + k] - r.v[i] * r.w[k] - r.w[i] * r.v[k];
-            if (i > k + 1) square += r.u[i] * r.u[i];
-        }
-        const double x = r.u[k + 1];
-        const double length = sqrt(x * x + square);
-        double tau = 0;
-        e[k] = x;
-        if (square > 0) { /* else nothing is to be cleared */
-            e[k] = x > 0 ? -length : length;
-            r.u[k + 1] = x - e[k];
-            tau = 2 / (r.u[k + 1] * r.u[k + 1] + square);
-        }
-        r.first = k + 1;
-        tsr_parallel(ctx, (n - k - 1 + ROWS - 1) / ROWS, reflect_tile, &r);
-        double dot = 0;
-        for (int64_t i = k + 1; i < n; ++i)
-            dot += r.p[i] * r.u[i];
-        const double half = tau * tau * dot / 2;
-        for (int64_t i = k + 1; i < n; ++i) {
-            r.v[i] = r.u[i];
-            r.w[i] = tau * r.p[i] - half * r.u[i];
-        }
-    }
-}
-
-/* Eigenvalues of the tridiagonal matrix into d; false without convergence. */
-static bool implicit_ql(double *d, double *e, int64_t n) {
-    double norm = 0;
-    for (int64_t i = 0; i < n; ++i)
-        norm = fmax(norm, fabs(d[i]) + (i + 1 < n ? fabs(e[i]) : 0));
-    for (int64_t l = 0; l < n; ++l)
-        for (int round = 0;; ++round) {
-            int64_t m = l;
-            for (; m + 1 < n; ++m) {
-                const double near = fmax(fabs(d[m]) + fabs(d[m + 1]), norm * 1e-6);
-                if (fabs(e[m]) <= DBL_EPSILON * near) break;
-            }
-            if (m == l) break;
-            if (round == 60) return false;
-            double g = (d[l + 1] - d[l]) / (2 * e[l]), r = sqrt(g * g + 1);
-            g = d[m] - d[l] + e[l] / (g + copysign(r, g));
-            double sine = 1, cosine = 1, shift = 0;
-            int64_t i = m - 1;
-            for (; i >= l; --i) {
-                const double f = sine * e[i], b = cosine * e[i];
-                r = sqrt(f * f + g * g);
-                if (i + 1 < n - 1 || m < n - 1) e[i + 1] = r;
-                if (r == 0) {
-                    d[i + 1] -= shift;
-                    break;
-                }
-                sine = f / r;
-                cosine = g / r;
-                g = d[i + 1] - shift;
-                r = (d[i] - g) * sine + 2 * cosine * b;
-                shift = sine * r;
-                d[i + 1] = g + shift;
-                g = cosine * r - b;
-            }
-            if (r == 0 && i >= l) continue;
-            d[l] -= shift;
-            e[l] = g;
-            if (m < n - 1) e[m] = 0;
-        }
-    return true;
-}
-
-tsr_status tsr_matrix64_eigenvalues(tsr_context *ctx, double *s, int64_t n, double *values) {
-    double *work = tsr_alloc(ctx, (size_t)n * 5 + 1, sizeof *work, "matrix: reflections");
-    if (!work) return TSR_ERROR_MEMORY;
-    double *e = work + 4 * n;
-    tridiagonal(ctx, s, n, values, e, work);
-    e[n - 1] = 0;
-    bool finite = true;
-    for (int64_t i = 0; i < n; ++i)
-        finite = finite && isfinite(values[i]) && isfinite(e[i]);
-    const bool done = finite && implicit_ql(values, e, n);
-    free(work);
-    return done ? TSR_OK
-                : tsr_fail(ctx, TSR_ERROR_MODEL, "eigenvalues: wanted finite features, got %s",
-                           finite ? "no convergence" : "a value that is not finite");
 }
 
 /* ---- singular values ---- */

@@ -90,6 +90,17 @@ tsr_status tsr_metric_pixels(tsr_context *ctx, tsr_metric_pair *p, const tsr_pix
     return status;
 }
 
+tsr_status tsr_metric_structure(tsr_context *ctx, tsr_metric_pair *p,
+                                const tsr_structure **structure) {
+    tsr_status status = TSR_OK;
+    if (!p->structured)
+        status = tsr_structure_measure(ctx, p->original, p->candidate, p->width, p->height,
+                                       &p->structure);
+    p->structured = !status;
+    *structure = &p->structure;
+    return status;
+}
+
 void *tsr_metric_share_find(const tsr_metric_shares *s, const char *key) {
     for (int i = 0; i < s->count; ++i)
         if (!strcmp(s->at[i].key, key)) return s->at[i].object;

@@ -24,6 +24,7 @@ typedef struct tsr_metric_pair {
     bool known; /* `pixels` is filled: ask tsr_metric_pixels */
     tsr_pixel_error pixels;
     uint64_t clip;   /* number of the clip, of a metric of clips */
+    bool structural; /* a metric of this pair wants its structure: others take it from there, too */
     bool structured; /* `structure` is filled */
     tsr_structure structure;
 } tsr_metric_pair;
@@ -31,6 +32,10 @@ typedef struct tsr_metric_pair {
  * MEMORY. */
 tsr_status tsr_metric_pixels(tsr_context *ctx, tsr_metric_pair *pair,
                              const tsr_pixel_error **error);
+
+/* SSIM and MS-SSIM in their forms, computed once for all metrics that want them. Errors: MEMORY. */
+tsr_status tsr_metric_structure(tsr_context *ctx, tsr_metric_pair *pair,
+                                const tsr_structure **structure);
 
 typedef struct tsr_metric tsr_metric;
 
@@ -67,6 +72,7 @@ typedef struct tsr_metric_settings {
 
 struct tsr_metric {
     tsr_metric_info info;
+    bool structural; /* it is taken from tsr_metric_structure */
     /* Plain metrics. *value NaN where the pair has no such number; *why then says in a few words of
      * static storage why. */
     tsr_status (*measure)(tsr_context *ctx, tsr_metric_pair *pair, double *value, const char **why);

@@ -62,7 +62,12 @@ const tsr_metric tsr_metric_l1 = {
 static tsr_status measure_ssim(tsr_context *ctx, tsr_metric_pair *p, double *value,
                                const char **why) {
     *why = "a side is below the window of 11 pixels";
-    return tsr_ssim_gaussian(ctx, p->original, p->candidate, p->width, p->height, value);
+    if (!p->structural)
+        return tsr_ssim_gaussian(ctx, p->original, p->candidate, p->width, p->height, value);
+    const tsr_structure *structure; /* the same number to the bit, and computed once */
+    const tsr_status status = tsr_metric_structure(ctx, p, &structure);
+    *value = structure->ssim_gaussian;
+    return status;
 }
 const tsr_metric tsr_metric_ssim = {
     .info = {.name = "ssim",

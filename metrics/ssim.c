@@ -7,6 +7,7 @@
  * by the height. Each band gives one float64 sum; bands are added in order. */
 #include "metrics.h"
 #include "gaussian_ssim.h"
+#include "../compute/cpu/simd.h"
 #include "../compute/threads.h"
 
 #include <math.h>
@@ -29,10 +30,6 @@ typedef struct work {
     double *sum; /* [3 * bands] */
 } work;
 
-static double similarity(double ma, double mb, double va, double vb, double cov) {
-    return (2 * ma * mb + c1) * (2 * cov + c2) / ((ma * ma + mb * mb + c1) * (va + vb + c2));
-}
-
 /* Adds (sign 1) or takes away (sign -1, modulo 2^32) one input row in the column sums. */
 static void uniform_row(const work *w, int y, int c, uint32_t sign, uint32_t *columns) {
     const uint8_t *a = w->a + (size_t)y * w->width * 3 + c, *b = w->b + (a - w->a);
@@ -48,10 +45,43 @@ static void uniform_row(const work *w, int y, int c, uint32_t sign, uint32_t *co
     }
 }
 
+enum { PIECE = 64, LANES = 4 };
+
+/* Similarities of n <= PIECE windows beside each other, from the column sums [MOMENTS, width]. */
+TSR_CLONES static void uniform_piece(const uint32_t *restrict sums, size_t width, size_t n,
+                                     double *restrict to) {
+    const double all = UNIFORM * UNIFORM, scale = all / (all - 1);
+    int32_t box[MOMENTS][PIECE]; /* exact: 49 * 255^2 < 2^31 */
+    for (size_t i = 0; i < MOMENTS; ++i) {
+        const uint32_t *from = sums + i * width;
+        for (size_t x = 0; x < n; ++x)
+            box[i][x] = (int32_t)(from[x] + from[x + 1] + from[x + 2] + from[x + 3] + from[x + 4] +
+                                  from[x + 5] + from[x + 6]);
+    }
+    for (size_t x = 0; x < n; ++x) {
+        const double ma = box[0][x] / all, mb = box[1][x] / all;
+        const double va = scale * (box[2][x] / all - ma * ma);
+        const double vb = scale * (box[3][x] / all - mb * mb);
+        const double cov = scale * (box[4][x] / all - ma * mb);
+        to[x] = (2 * ma * mb + c1) * (2 * cov + c2) / ((ma * ma + mb * mb + c1) * (va + vb + c2));
+    }
+}
+
+/* Their sum over a line, in an order that depends on its length alone. */
+static double uniform_line(const uint32_t *sums, size_t width, size_t columns) {
+    double lane[LANES] = {0}, piece[PIECE];
+    for (size_t x = 0; x < columns; x += PIECE) {
+        const size_t n = columns - x < PIECE ? columns - x : PIECE;
+        uniform_piece(sums + x, width, n, piece);
+        for (size_t k = 0; k < n; ++k)
+            lane[k % LANES] += piece[k];
+    }
+    return (lane[0] + lane[1]) + (lane[2] + lane[3]);
+}
+
 static void uniform_band(void *arg, int64_t tile, int worker) {
     const work *w = arg;
-    const double n = UNIFORM * UNIFORM;
-    int columns = w->width - UNIFORM + 1, rows = w->height - UNIFORM + 1;
+    int rows = w->height - UNIFORM + 1;
     int c = (int)(tile / w->bands), first = (int)(tile % w->bands) * BAND;
     int last = first + BAND < rows ? first + BAND : rows;
     uint32_t *sums = (uint32_t *)(void *)(w->scratch + (size_t)worker * w->scratch_bytes);
@@ -61,22 +91,7 @@ static void uniform_band(void *arg, int64_t tile, int worker) {
     double sum = 0;
     for (int y = first; y < last; ++y) {
         uniform_row(w, y + UNIFORM - 1, c, 1, sums);
-        uint32_t box[MOMENTS] = {0}; /* exact: 49 * 255^2 < 2^32 */
-        for (int i = 0; i < MOMENTS; ++i)
-            for (int x = 0; x < UNIFORM - 1; ++x)
-                box[i] += sums[(size_t)i * w->width + x];
-        double line = 0;
-        for (int x = 0; x < columns; ++x) {
-            for (int i = 0; i < MOMENTS; ++i)
-                box[i] += sums[(size_t)i * w->width + x + UNIFORM - 1];
-            double ma = box[0] / n, mb = box[1] / n;
-            double scale = n / (n - 1);
-            line += similarity(ma, mb, scale * (box[2] / n - ma * ma),
-                               scale * (box[3] / n - mb * mb), scale * (box[4] / n - ma * mb));
-            for (int i = 0; i < MOMENTS; ++i)
-                box[i] -= sums[(size_t)i * w->width + x];
-        }
-        sum += line;
+        sum += uniform_line(sums, (size_t)w->width, (size_t)(w->width - UNIFORM + 1));
         uniform_row(w, y, c, (uint32_t)-1, sums);
     }
     w->sum[tile] = sum;

@@ -197,15 +197,22 @@ static void tile(void *arg, int64_t index, int worker) {
     float *band = j->bands + (size_t)worker * j->band_floats, *y = j->y + row0 * s->n;
     int64_t from = end;
     end = s->n - from < j->part ? s->n : from + j->part;
-    copy_band(j, b, oy, rows, band);
+    /* Under a kernel one pixel wide the rows of a band lie behind each other as those of y do: they
+     * are one product. One pixel high, too, and the band is the picture itself. */
+    const bool joined = s->kw == 1 && s->stride == 1;
+    const bool plain =
+        joined && s->kh == 1 && s->w == s->ow && s->h == s->oh && !s->left && !s->top;
+    const int64_t calls = joined ? 1 : rows, together = joined ? rows * s->ow : s->ow;
+    const float *in = plain ? j->x + (b * s->h + oy) * s->w * s->c : band;
+    if (!plain) copy_band(j, b, oy, rows, band);
     for (int64_t n0 = from; n0 < end; n0 += j->block) {
         int64_t n1 = end - n0 < j->block ? end : n0 + j->block;
         for (int64_t ky = 0; ky < s->kh; ++ky) {
             tsr_gemm_panels panels = {j->panels + ky * k * j->g->cols / (j->half ? 2 : 1), k, s->n,
                                       s->kh * k, j->half};
-            for (int64_t i = 0; i < rows; ++i)
+            for (int64_t i = 0; i < calls; ++i)
                 (ky ? j->g->accumulate : j->g->product)(
-                    band + (i * s->stride + ky) * j->band_width * s->c, s->stride * s->c, s->ow,
+                    in + (i * s->stride + ky) * j->band_width * s->c, s->stride * s->c, together,
                     &panels, n0, n1, y + i * s->ow * s->n + n0, s->n);
         }
         if (j->finish) j->g->epilogue(&j->epilogue, y + n0, s->n, row0, rows * s->ow, n0, n1);

@@ -3,14 +3,20 @@
  * the numbers with those of the Python programs.
  *
  *   judge_files WEIGHTS DEVICE [PREPARATION] < pairs
- *   judge_files - DEVICE < pairs
+ *   judge_files - DEVICE psnr|ssim|ssim_uniform|structure < pairs
+ *   judge_files - DEVICE frechet ROWS COLUMNS < features
  *
  * Each line of the input is ORIGINAL<TAB>RECONSTRUCTION. A judge that compares prints a distance
- * for each line, a judge that embeds the Frechet distance of the two sides ("frechet"), KID and,
- * where it has them, Inception Score; "-" prints PSNR and the forms of SSIM. The last line is the
- * seconds of the judging alone and the peak of memory in MiB. */
+ * for each line, a judge that reads the confidence and the text of each original, a judge that
+ * embeds the Frechet distance of the two sides ("frechet"), KID and, where it has them, Inception
+ * Score. "-" prints a number of pixels, or all forms of SSIM that one pass gives (structure), or
+ * the Frechet distance of two sets of features, f32 one behind the other. The last line is the
+ * seconds of the judging alone, the processors' seconds as user, and the peak of memory in MiB. */
 #include <tessera/statistics.h>
 
+#include "metrics/metrics.h"
+
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +41,12 @@ static double seconds(void) {
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+static double user_seconds(void) {
+    struct rusage used;
+    getrusage(RUSAGE_SELF, &used);
+    return (double)used.ru_utime.tv_sec + (double)used.ru_utime.tv_usec * 1e-6;
+}
+
 static void read_picture(const char *path, tsr_picture *p) {
     uint8_t *rgb;
     want(tsr_picture_read(ctx, path, NULL, &rgb, &p->width, &p->height));
@@ -53,15 +65,49 @@ static void read_pairs(void) {
     }
 }
 
-static void pixels(void) {
+static void pixels(const char *what) {
     for (int i = 0; i < count; ++i) {
-        tsr_evaluation e;
+        const int width = a[i].width, height = a[i].height;
+        tsr_pixel_error error;
         tsr_structure s;
-        want(tsr_evaluate(ctx, a[i].rgb, b[i].rgb, a[i].width, a[i].height, &e));
-        want(tsr_structure_measure(ctx, a[i].rgb, b[i].rgb, a[i].width, a[i].height, &s));
-        printf("%.12g %.12g %.12g %.12g %.12g %.12g\n", e.psnr, s.ssim_gaussian, e.ssim_uniform,
-               s.ssim_torchmetrics, s.ms_ssim_piq, s.ms_ssim_torchmetrics);
+        double value = 0;
+        if (!strcmp(what, "psnr")) {
+            want(tsr_psnr(ctx, a[i].rgb, b[i].rgb, width, height, &error));
+            value = error.psnr;
+        } else if (!strcmp(what, "ssim")) {
+            want(tsr_ssim_gaussian(ctx, a[i].rgb, b[i].rgb, width, height, &value));
+        } else if (!strcmp(what, "ssim_uniform")) {
+            want(tsr_ssim_uniform(ctx, a[i].rgb, b[i].rgb, width, height, &value));
+        } else {
+            want(tsr_structure_measure(ctx, a[i].rgb, b[i].rgb, width, height, &s));
+            printf("%.12g %.12g ", s.ms_ssim_torchmetrics, s.ms_ssim_piq);
+            value = s.ssim_torchmetrics;
+        }
+        printf("%.12g\n", value);
     }
+}
+
+static void read_words(tsr_judge *judge) {
+    tsr_reading *words = calloc((size_t)count, sizeof *words);
+    want(tsr_judge_read(judge, a, count, NULL, words));
+    for (int i = 0; i < count; ++i)
+        printf("%.9g %s\n", words[i].confidence, words[i].text);
+    free(words);
+}
+
+/* Two sets of as many rows; the time is of the distance alone. */
+static void frechet_of_features(uint64_t rows, uint64_t columns, double *begin) {
+    const size_t n = (size_t)(rows * columns);
+    float *x = malloc(2 * n * sizeof *x);
+    tsr_frechet f;
+    if (!x || fread(x, sizeof *x, 2 * n, stdin) != 2 * n) {
+        fprintf(stderr, "judge_files: wanted two sets of features\n");
+        exit(1);
+    }
+    *begin = seconds();
+    want(tsr_frechet_distance(ctx, x, rows, x + n, rows, columns, &f));
+    printf("frechet %.12g\n", f.distance);
+    free(x);
 }
 
 static void compare(tsr_judge *judge) {
@@ -109,29 +155,35 @@ static double peak_mib(void) {
 }
 
 int main(int argc, char **argv) {
-    if (argc < 3) {
-        fprintf(stderr, "usage: judge_files WEIGHTS|- DEVICE [PREPARATION] < pairs\n");
+    const bool network = argc > 1 && strcmp(argv[1], "-") != 0;
+    if (argc < 3 || (!network && argc < 4)) {
+        fprintf(stderr, "usage: judge_files WEIGHTS DEVICE [PREPARATION] < pairs\n"
+                        "       judge_files - DEVICE psnr|ssim|ssim_uniform|structure < pairs\n"
+                        "       judge_files - DEVICE frechet ROWS COLUMNS < features\n");
         return 2;
     }
     tsr_model_settings s = tsr_model_settings_default();
     tsr_judge *judge = NULL;
-    struct rusage used;
     if (tsr_context_open(&ctx, NULL)) return 1;
     s.model = argv[1];
     s.device = argv[2];
-    read_pairs();
-    if (strcmp(argv[1], "-")) want(tsr_judge_open(ctx, &judge, &s));
-    const double begin = seconds();
-    if (!judge)
-        pixels();
+    const bool features = !network && argc > 5 && !strcmp(argv[3], "frechet");
+    if (!features) read_pairs();
+    if (network) want(tsr_judge_open(ctx, &judge, &s));
+    const double before = user_seconds();
+    double begin = seconds();
+    if (features)
+        frechet_of_features(strtoull(argv[4], NULL, 10), strtoull(argv[5], NULL, 10), &begin);
+    else if (!network)
+        pixels(argv[3]);
     else if (tsr_judge_properties(judge)->abilities & TSR_JUDGE_COMPARES)
         compare(judge);
+    else if (tsr_judge_properties(judge)->abilities & TSR_JUDGE_READS)
+        read_words(judge);
     else
         embed(judge, argc > 3 ? argv[3] : NULL);
     const double taken = seconds() - begin;
-    getrusage(RUSAGE_SELF, &used);
-    printf("seconds %.3f cpu %.3f peak_mib %.0f\n", taken,
-           (double)used.ru_utime.tv_sec + (double)used.ru_utime.tv_usec * 1e-6, peak_mib());
+    printf("seconds %.3f user %.3f peak_mib %.0f\n", taken, user_seconds() - before, peak_mib());
     tsr_judge_close(&judge);
     for (int i = 0; i < count; ++i) {
         free((void *)(uintptr_t)a[i].rgb);

@@ -2,7 +2,11 @@
 /* Numbers of sets of features and the forms of SSIM: what golden cases do not hold. */
 #include <tessera/statistics.h>
 
+#include "golden_pair.h"
+#include "metrics/gaussian_ssim.h"
 #include "metrics/matrix64.h"
+#include "metrics/metrics.h"
+#include "metrics/judges/inception.h"
 #include "testing.h"
 
 #include <math.h>
@@ -47,6 +51,11 @@ START_TEST(frechet_forms_agree) {
 }
 END_TEST
 
+static int by_size(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
 /* Eigenvalues of a known matrix: 2 on the diagonal, -1 beside it. */
 START_TEST(eigenvalues) {
     enum { N = 90 };
@@ -70,6 +79,59 @@ START_TEST(eigenvalues) {
     ck_assert_double_eq_tol(squares, 4.0 * N + 2.0 * (N - 1), 1e-9);
     free(s);
     tsr_context_close(&ctx);
+}
+END_TEST
+
+/* Eigenvalues that are known because the matrix was made of them: reflections on both sides of a
+ * diagonal. Sizes at and around the width of the band and its multiples; the same to the bit for
+ * every number of threads. */
+START_TEST(dense_eigenvalues) {
+    static const int sizes[] = {1, 2, 3, 31, 32, 33, 34, 63, 64, 65, 97, 200, 301};
+    for (size_t at = 0; at < sizeof sizes / sizeof *sizes; ++at) {
+        const int n = sizes[at];
+        const size_t whole = (size_t)(n * n);
+        double *s = calloc(whole, sizeof *s), *copy = malloc(whole * sizeof *s);
+        double *u = malloc((size_t)n * sizeof *u), *first = malloc((size_t)n * sizeof *u);
+        double *values = malloc((size_t)n * sizeof *values), *p = malloc((size_t)n * sizeof *p);
+        for (int i = 0; i < n; ++i)
+            s[i * n + i] = i % 7 ? (i % 5 - 1) * 0.75 : 1e-9 * i; /* several times the same one */
+        for (int round = 0; round < 4; ++round) {
+            double square = 0, dot = 0;
+            for (int i = 0; i < n; ++i) {
+                u[i] = (double)random_normal();
+                square += u[i] * u[i];
+            }
+            for (int i = 0; i < n; ++i) {
+                p[i] = 0;
+                for (int j = 0; j < n; ++j)
+                    p[i] += s[i * n + j] * u[j] * 2 / square;
+                dot += p[i] * u[i] / square;
+            }
+            for (int i = 0; i < n; ++i)
+                for (int j = 0; j < n; ++j)
+                    s[i * n + j] -= p[i] * u[j] + u[i] * p[j] - 2 * dot * u[i] * u[j];
+        }
+        for (int threads = 1; threads <= 3; ++threads) {
+            tsr_context *ctx = NULL;
+            tsr_context_settings settings = tsr_context_settings_default();
+            settings.threads = threads;
+            ck_assert_int_eq(tsr_context_open(&ctx, &settings), TSR_OK);
+            memcpy(copy, s, whole * sizeof *s);
+            ck_assert_msg(!tsr_matrix64_eigenvalues(ctx, copy, n, values), "%d: %s", n,
+                          tsr_detail(ctx));
+            if (threads == 1) memcpy(first, values, (size_t)n * sizeof *values);
+            ck_assert(!memcmp(first, values, (size_t)n * sizeof *values));
+            tsr_context_close(&ctx);
+        }
+        qsort(values, (size_t)n, sizeof *values, by_size);
+        for (int i = 0; i < n; ++i)
+            u[i] = i % 7 ? (i % 5 - 1) * 0.75 : 1e-9 * i;
+        qsort(u, (size_t)n, sizeof *u, by_size);
+        for (int i = 0; i < n; ++i)
+            ck_assert_msg(fabs(values[i] - u[i]) < 1e-13 * n, "%d: value %d: %.17g, %.17g", n, i,
+                          values[i], u[i]);
+        free(s), free(copy), free(u), free(first), free(values), free(p);
+    }
 }
 END_TEST
 
@@ -114,11 +176,136 @@ START_TEST(structures) {
     ck_assert(isnan(s.ms_ssim_piq) && isnan(s.ssim_gaussian) && s.ssim_torchmetrics == 1);
     ck_assert_int_eq(tsr_structure_measure(ctx, a, a, 5, 8, &s), TSR_OK);
     ck_assert(isnan(s.ssim_torchmetrics));
+    /* SSIM over the plain picture is that beside the other forms, to the bit: bands of 64 rows, and
+     * what is left of them. */
+    uint8_t *b = malloc(SIDE * SIDE * 3);
+    for (int i = 0; i < SIDE * SIDE * 3; ++i)
+        b[i] = (uint8_t)(a[i] / 2 + random_below(128));
+    static const int heights[] = {11, 12, 74, 75, 76, 138, 139, SIDE};
+    for (size_t i = 0; i < sizeof heights / sizeof *heights; ++i) {
+        double plain;
+        const int width = SIDE - 3 * (int)i;
+        ck_assert_int_eq(tsr_ssim_gaussian(ctx, a, b, width, heights[i], &plain), TSR_OK);
+        ck_assert_int_eq(tsr_structure_measure(ctx, a, b, width, heights[i], &s), TSR_OK);
+        ck_assert_msg(plain == s.ssim_gaussian, "%d x %d: %.17g, %.17g", width, heights[i], plain,
+                      s.ssim_gaussian);
+    }
+    free(b);
     const double mse[3] = {0, 65.025, 0};
     const uint64_t pixels[3] = {10, 20, 10};
     ck_assert_double_eq_tol(tsr_psnr_pooled(mse, pixels, 3), 10 * log10(2000), 1e-12);
     ck_assert(isinf(tsr_psnr_pooled(mse, pixels, 1)) && isnan(tsr_psnr_pooled(mse, pixels, 0)));
     free(a);
+    tsr_context_close(&ctx);
+}
+END_TEST
+
+/* What other programs say of the golden pair (scikit-image 0.19, piq, torchmetrics), to the digits
+ * that are written down: 7 x 7 and the plain gaussian are in test_ssim.c, PSNR in test_psnr.c. */
+START_TEST(known_table) {
+    static const struct {
+        int side;
+        double psnr_piq, ssim, reflected, ms_piq, ms_torchmetrics, ssim_piq;
+    } rows[] = {
+        {256, 31.8054168838, 0.8453629304, 0.8384646657, 0.9882749650, 0.9882766325, 0.8453629304},
+        {512, 31.7961869426, 0.8431423807, 0.8398732554, 0.9879981662, 0.9879982381, 0.9864376773}};
+    tsr_context *ctx;
+    ck_assert_int_eq(tsr_context_open(&ctx, NULL), TSR_OK);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; ++i) {
+        const int side = rows[i].side, factor = side / 256, small = side / factor;
+        uint8_t *a, *b;
+        tsr_structure s;
+        tsr_pixel_error e;
+        tsr_channel_means means;
+        golden_pair(side, &a, &b);
+        ck_assert_int_eq(tsr_psnr(ctx, a, b, side, side, &e), TSR_OK);
+        ck_assert_double_eq_tol(-10 * log10(e.mse / 65025 + 1e-8), rows[i].psnr_piq, 1e-10);
+        ck_assert_int_eq(tsr_structure_measure(ctx, a, b, side, side, &s), TSR_OK);
+        ck_assert_double_eq_tol(s.ssim_gaussian, rows[i].ssim, 1e-10);
+        ck_assert_double_eq_tol(s.ms_ssim_piq, rows[i].ms_piq, 1e-10);
+        /* torchmetrics has its exponents in float32 */
+        ck_assert_double_eq_tol(s.ssim_torchmetrics, rows[i].reflected, 1e-9);
+        ck_assert_double_eq_tol(s.ms_ssim_torchmetrics, rows[i].ms_torchmetrics, 1e-9);
+        /* piq's SSIM is of the means of as many pixels as 256 go into the side. */
+        const size_t n = (size_t)small * (size_t)small;
+        double *planes = calloc(6 * n, sizeof *planes);
+        tsr_channels in = {.width = small, .height = small};
+        for (int c = 0; c < 6; ++c) {
+            const uint8_t *from = c < 3 ? a : b;
+            for (int y = 0; y < small * factor; ++y)
+                for (int x = 0; x < small * factor; ++x)
+                    planes[(size_t)c * n + (size_t)(y / factor * small + x / factor)] +=
+                        (double)from[(y * side + x) * 3 + c % 3] / (factor * factor);
+            (c < 3 ? in.a : in.b)[c % 3] = planes + (size_t)c * n;
+        }
+        ck_assert_int_eq(tsr_gaussian_ssim(ctx, &in, false, &means), TSR_OK);
+        ck_assert_double_eq_tol((means.ssim[0] + means.ssim[1] + means.ssim[2]) / 3,
+                                rows[i].ssim_piq, 1e-10);
+        free(planes), free(a), free(b);
+    }
+    tsr_context_close(&ctx);
+}
+END_TEST
+
+/* What Pillow 13.0 makes of each channel in its mode F by BICUBIC, cut to 0..255, as clean-fid
+ * does: upwards, as it is, downwards, and both at once. Places are row, column, channel. */
+START_TEST(clean_is_pillows) {
+    static const int place[8][3] = {{0, 0, 0},   {0, 298, 1},   {298, 0, 2}, {298, 298, 0},
+                                    {17, 91, 1}, {150, 149, 2}, {222, 7, 0}, {100, 201, 1}};
+    static const struct {
+        int width, height;
+        double pixels, sum, squares, at[8];
+    } rows[] = {
+        {40,
+         30,
+         459444,
+         34223417.537,
+         5338828134.260,
+         {0, 34.25404, 0, 6.68692, 192.62993, 190.45055, 183.18942, 116.18542}},
+        {299, 299, 34252492, 34252492, 5839118174, {0, 121, 30, 212, 82, 227, 29, 180}},
+        {511,
+         350,
+         68515618,
+         34248297.311,
+         4860280743.638,
+         {0.90725, 100.63226, 87.33568, 147.17863, 98.95258, 99.41416, 137.86395, 204.10120}},
+        {1000,
+         77,
+         29450236,
+         34193645.016,
+         4654129511.771,
+         {4.16236, 106.02822, 164.26108, 156.63158, 115.51569, 109.46478, 181.85938, 139.94115}}};
+    enum { SIDE = TSR_INCEPTION_SIDE, VALUES = SIDE * SIDE * 3 };
+    tsr_context *ctx;
+    ck_assert_int_eq(tsr_context_open(&ctx, NULL), TSR_OK);
+    float *x = malloc(VALUES * sizeof *x);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; ++i) {
+        const int w = rows[i].width, h = rows[i].height;
+        uint8_t *rgb = malloc((size_t)(w * h * 3));
+        double pixels = 0, sum = 0, squares = 0;
+        for (int k = 0; k < w * h * 3; ++k) {
+            const int c = k % 3, px = k / 3 % w, py = k / 3 / w;
+            rgb[k] = (uint8_t)(px * px * 3 + py * py * 5 + px * py * 7 + c * 85 +
+                               (px / 9 + py / 7) % 2 * 120);
+            pixels += rgb[k];
+        }
+        ck_assert_double_eq(pixels, rows[i].pixels); /* the same picture */
+        const tsr_picture p = {.rgb = rgb, .width = w, .height = h};
+        ck_assert_int_eq(tsr_inception_prepare(ctx, &p, TSR_INCEPTION_CLEAN, x), TSR_OK);
+        for (int k = 0; k < VALUES; ++k) {
+            const double value = (double)x[k] * 128 + 128;
+            sum += value;
+            squares += value * value;
+        }
+        for (int k = 0; k < 8; ++k) {
+            const int at = (place[k][0] * SIDE + place[k][1]) * 3 + place[k][2];
+            ck_assert_double_eq_tol((double)x[at] * 128 + 128, rows[i].at[k], 1e-4);
+        }
+        ck_assert_double_eq_tol(sum, rows[i].sum, 1e-7 * sum);
+        ck_assert_double_eq_tol(squares, rows[i].squares, 1e-7 * squares);
+        free(rgb);
+    }
+    free(x);
     tsr_context_close(&ctx);
 }
 END_TEST
@@ -168,4 +355,5 @@ START_TEST(keeps_features) {
 }
 END_TEST
 
-TEST_MAIN("statistics", frechet_forms_agree, eigenvalues, refuses_sets, structures, keeps_features)
+TEST_MAIN("statistics", clean_is_pillows, frechet_forms_agree, eigenvalues, dense_eigenvalues,
+          refuses_sets, structures, known_table, keeps_features)
