@@ -217,7 +217,8 @@ void report_rate_plots(const report_part *p) {
     FILE *f = p->file;
     if (!report_has_rates(r)) return;
     fputs("<section id=\"rates\"><h2>Quality and rate</h2><p class=\"say\">Each point is a "
-          "candidate, each line a series; bars are 95 % intervals of the mean, dashed lines are "
+          "candidate, each line a series; bars are 95 % intervals of the mean over pictures, which "
+          "numbers of text, of faces and of sets do not have. Dashed lines are "
           "anchors: what a common codec, or plain resizing, gives at that size. A pointer "
           "on a point shows its numbers.</p>",
           f);
@@ -264,8 +265,14 @@ typedef struct size_plot {
     const report_part *p;
     bool faces, second;
     const char *title;
-    int look; /* candidates of this series alone; -1: all */
+    int look; /* candidates of this series alone; or one of those below */
 } size_plot;
+enum { ALL = -1, NO_ANCHORS = -2 };
+
+static bool in_plot(const size_plot *q, int i) {
+    if (q->look == NO_ANCHORS) return q->p->r->candidates[i].kind != REPORT_ANCHOR;
+    return q->look == ALL || q->p->look[i] == q->look;
+}
 
 static const report_bins *bins_of(const report_candidate *c, bool faces) {
     return faces ? &c->faces.bins : &c->text.bins;
@@ -307,9 +314,13 @@ static bool size_make(const size_plot *q, report_plot_parts *parts, plot *p) {
         const report_bins *bins = bins_of(c, q->faces);
         for (int k = 0; k < bins->count; ++k)
             least = fmin(least, bins->at[k].first); /* cosines can be below 0 */
-        if (q->look >= 0 && q->p->look[i] != q->look) continue;
+        if (!in_plot(q, i)) continue;
         plot_series *s = &parts->series[series];
-        *s = (plot_series){.name = c->name,
+        /* a title with the series says it already */
+        const size_t known = strlen(c->series);
+        const bool twice = q->look >= 0 && c->kind == REPORT_ANCHOR &&
+                           !strncmp(c->name, c->series, known) && c->name[known] == ' ';
+        *s = (plot_series){.name = c->name + (twice ? known + 1 : 0),
                            .points = &parts->points[count],
                            .look = series,
                            .dashed = c->kind == REPORT_ANCHOR};
@@ -340,25 +351,36 @@ static void size_figure(const size_plot *q) {
     parts_free(&parts);
 }
 
-/* One plot where its lines can be told apart, else one for each series. */
+/* Plots of a group of candidates. */
+static void size_group(size_plot q, int look, const char *name) {
+    char text[200];
+    snprintf(text, sizeof text, "%s: %.120s", q.title, name);
+    q.title = text;
+    q.look = look;
+    size_figure(&q);
+}
+
+/* One plot where its lines can be told apart; else one of all but the anchors, or of each of their
+ * series, and one of each anchor. */
 static void size_figures(const report_part *p, bool faces, bool second, const char *title) {
     const report_data *r = p->r;
-    int lines = 0;
+    int lines[2] = {0, 0};
     for (int i = 0; i < r->candidate_count; ++i)
-        lines += bins_of(&r->candidates[i], faces)->count > 0;
-    size_plot q = {p, faces, second, title, -1};
-    if (lines <= PLOT_COLOURS) {
+        lines[r->candidates[i].kind == REPORT_ANCHOR] +=
+            bins_of(&r->candidates[i], faces)->count > 0;
+    const size_plot q = {p, faces, second, title, ALL};
+    if (lines[0] + lines[1] <= PLOT_COLOURS) {
         size_figure(&q);
         return;
     }
-    for (q.look = 0; q.look < p->series_count; ++q.look) {
-        char text[200];
+    const bool together = lines[0] <= PLOT_COLOURS;
+    if (together) size_group(q, NO_ANCHORS, "tokenizers");
+    for (int look = 0; look < p->series_count; ++look) {
         int i = 0;
-        while (p->look[i] != q.look)
+        while (p->look[i] != look)
             ++i;
-        snprintf(text, sizeof text, "%s: %.120s", title, r->candidates[i].series);
-        q.title = text;
-        size_figure(&q);
+        if (r->candidates[i].kind == REPORT_ANCHOR || !together)
+            size_group(q, look, r->candidates[i].series);
     }
 }
 
@@ -409,7 +431,7 @@ const char *report_plot_make(const report_part *p, const char *number, report_pl
     }
     if (!rate.title) return "wanted a metric of the report, t_acc, t_ned or f_sim";
     const size_plot size = {p, rate.what == other(REPORT_FACE_SIM),
-                            rate.what == other(REPORT_TEXT_NED), rate.title, -1};
+                            rate.what == other(REPORT_TEXT_NED), rate.title, ALL};
     if (over == REPORT_OVER_SIZE && rate.what >= 0)
         return "wanted t_acc, t_ned or f_sim with --over size";
     const bool good = over == REPORT_OVER_SIZE

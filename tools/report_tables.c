@@ -162,10 +162,11 @@ static void metric_cell(const report_part *p, int i, int m, bool best, notes *n)
 static int floored_note(const report_candidate *c, notes *n) {
     char text[200];
     if (!c->floored) return 0;
-    snprintf(text, sizeof text,
-             "Of %lld of %lld pictures it takes more than the tokens do, at the least quality that "
-             "it has: it is not at an equal rate there.",
-             (long long)c->floored, (long long)c->compared);
+    snprintf(
+        text, sizeof text,
+        "For %lld of %lld pictures even its least takes more than the tokens do: the rate is not "
+        "equal there.",
+        (long long)c->floored, (long long)c->compared);
     return note_of(n, text);
 }
 
