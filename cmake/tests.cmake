@@ -17,6 +17,9 @@ target_compile_options(tessera_test_support PRIVATE -Wall -Wextra)
 target_compile_definitions(tessera_test_support PUBLIC _GNU_SOURCE TESSERA_EXPERIMENTAL
   TESSERA_SHARED="${CMAKE_SOURCE_DIR}/../shared" TESSERA_TESTS="${CMAKE_SOURCE_DIR}/tests")
 target_link_libraries(tessera_test_support PUBLIC tessera_static PkgConfig::CHECK)
+if(TARGET tessera_runner)
+  target_link_libraries(tessera_test_support PUBLIC tessera_runner)
+endif()
 # Parts and cases are read when CMake runs.
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
              ${tessera_test_sources} ${CMAKE_SOURCE_DIR}/tests/golden/cases.txt)
