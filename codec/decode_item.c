@@ -107,7 +107,11 @@ static tsr_status decode_tiles(tsr_tokenizer *t, const tsr_token_item *item,
         sampling->first_tile = (uint64_t)first;
         sampling->progress_done = (uint64_t)first * sampling->hints.steps;
         status = fill_batch(t, item, first, s->tokens, &position, &batch);
-        if (!status) status = tsr_decode_tiles(&t->model, &batch, sampling, values, tiles);
+        if (!status) {
+            status = tsr_decode_tiles(&t->model, &batch, sampling, values, tiles);
+            if (status == TSR_ERROR_MODEL) /* of many items, this one */
+                tsr_fail(t->model.ctx, status, "%s: %s", item->key, tsr_detail(t->model.ctx));
+        }
         for (int b = 0; b < batch.count && !status; ++b)
             tsr_unfit_add(unfit, first + b, tiles + (size_t)b * values);
     }

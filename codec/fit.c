@@ -301,9 +301,11 @@ tsr_status tsr_unfit_finish(tsr_device *host, const tsr_unfit *u, const tsr_toke
         bytes = tsr_alloc(tsr_device_context(host), values, 1, "decode: tile");
         if (!bytes) return TSR_ERROR_MEMORY;
     }
+    /* No NaN comes here: tsr_decode_tiles refuses values that are not finite, and weights of a
+     * pixel add up to 1. */
     for (size_t i = 0; i < values; ++i) {
         const float v = u->rgb[i] * 255.0f + 0.5f;
-        bytes[i] = v >= 255 ? 255 : v > 0 ? (uint8_t)v : 0; /* NaN becomes 0 */
+        bytes[i] = v >= 255 ? 255 : v > 0 ? (uint8_t)v : 0;
     }
     if (!stretch) return TSR_OK;
     int width, height;

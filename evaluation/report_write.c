@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* report_write.c: a report as JSON (docs/EVALUATION.md) and as tables of comma-separated values. */
 #include "report.h"
+#include "../formats/json_text.h"
 #include "../formats/utf8.h"
 
 #include <inttypes.h>
@@ -105,6 +106,19 @@ static void put_metrics(builder *b, cJSON *root, const tsr_report *r) {
     }
 }
 
+/* Why a candidate has no mean: why its pictures have no number, or why none was compared. */
+static void put_why(builder *b, cJSON *o, const tsr_measurement *m, const char *why) {
+    char text[900] = "no picture was compared";
+    for (uint64_t i = 0; i < m->count && !*why; ++i) {
+        const tsr_picture_score *p = &m->pictures[i];
+        if (!p->status) continue;
+        snprintf(text, sizeof text, "no picture was compared; %.200s: %.600s", p->name,
+                 p->detail ? p->detail : tsr_status_text(p->status));
+        break;
+    }
+    put_text(b, o, "why", *why ? why : text);
+}
+
 static void put_summary(builder *b, cJSON *to, const tsr_measurement *m, int k) {
     const tsr_summary *s = &m->summaries[k];
     cJSON *o = keep(b, cJSON_AddObjectToObject(to, m->metrics[k]->info.name));
@@ -121,7 +135,7 @@ static void put_summary(builder *b, cJSON *to, const tsr_measurement *m, int k) 
         for (uint64_t i = 0; i < m->count && !*why; ++i)
             if (!m->pictures[i].status)
                 (void)tsr_measurement_value(m, m->metrics[k]->info.name, i, &why);
-        put_text(b, o, "why", *why ? why : "no picture was compared");
+        put_why(b, o, m, why);
         return;
     }
     cJSON *worst = keep(b, cJSON_AddObjectToObject(o, "worst"));
@@ -297,18 +311,18 @@ tsr_status tsr_report_json(const tsr_report *r, char **json) {
         put_pictures(&b, root, r);
         put_all(&b, root, r->extras);
     }
-    char *text = b.failed ? NULL : cJSON_Print(root);
+    char *text = b.failed ? NULL : cJSON_PrintUnformatted(root);
     cJSON_Delete(root);
-    if (!text) return tsr_fail(r->ctx, TSR_ERROR_MEMORY, "report: no memory for the document");
-    const size_t size = strlen(text);
-    *json = malloc(size + 2);
-    if (*json) {
-        memcpy(*json, text, size);
-        memcpy(*json + size, "\n", 2);
-    }
+    tsr_bytes bytes = {0};
+    if (text) tsr_json_put_laid_out(&bytes, text);
     cJSON_free(text);
-    return *json ? TSR_OK
-                 : tsr_fail(r->ctx, TSR_ERROR_MEMORY, "report: no memory for the document");
+    tsr_bytes_put(&bytes, "\n", 2); /* and the zero */
+    if (text && !bytes.failed) {
+        *json = (char *)bytes.at;
+        return TSR_OK;
+    }
+    tsr_bytes_free(&bytes);
+    return tsr_fail(r->ctx, TSR_ERROR_MEMORY, "report: no memory for the document");
 }
 
 /* ---- tables ---- */

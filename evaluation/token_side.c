@@ -53,8 +53,9 @@ static bool is_other_model(tsr_status status) {
     return status == TSR_ERROR_MODEL_MISMATCH || status == TSR_ERROR_UNSUPPORTED;
 }
 
-/* The weights that were given, one after the other; without any the bundled ones, and then what the
- * file names. The first failure is what is told, since it speaks of what the caller gave. */
+/* The weights that were given, one after the other; without any, or with several, which all
+ * candidates of a report share, then the bundled ones and what the file names. One that was given
+ * alone is meant. The first failure is what is told, since it speaks of what the caller gave. */
 static tsr_status find_tokenizer(tsr_context *ctx, tsr_originals *o, const tsr_candidate *c,
                                  const tsr_measure_settings *s, tsr_token_side *side) {
     tsr_status status = TSR_ERROR_MODEL_MISMATCH;
@@ -63,9 +64,9 @@ static tsr_status find_tokenizer(tsr_context *ctx, tsr_originals *o, const tsr_c
         status = try_model(ctx, &o->kept, c->models[i], s, side);
         if (status && !*first) snprintf(first, sizeof first, "%s", tsr_detail(ctx));
     }
-    if (!c->model_count && is_other_model(status)) {
+    if (c->model_count != 1 && is_other_model(status)) {
         status = try_model(ctx, &o->kept, NULL, s, side);
-        if (status) snprintf(first, sizeof first, "%s", tsr_detail(ctx));
+        if (status && !*first) snprintf(first, sizeof first, "%s", tsr_detail(ctx));
         char *path = NULL;
         if (is_other_model(status) && !tsr_model_locate(ctx, side->header->tokenizer, &path))
             status = try_model(ctx, &o->kept, path, s, side);

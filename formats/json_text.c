@@ -351,3 +351,47 @@ void tsr_json_put_format(tsr_bytes *to, const char *format, ...) {
     va_end(list);
     tsr_bytes_put(to, text, n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1);
 }
+
+static void new_line(tsr_bytes *to, int depth) {
+    tsr_bytes_u8(to, '\n');
+    for (int i = 0; i < depth; ++i)
+        tsr_bytes_put(to, "  ", 2);
+}
+
+/* Bytes of the string, or of the list of numbers, that begins here; 0: neither. */
+static size_t unbroken(const char *p) {
+    size_t n = 1;
+    if (*p == '[' && (p[1] == '-' || (p[1] >= '0' && p[1] <= '9'))) {
+        n = strcspn(p, "]");
+        return p[n] == ']' && strcspn(p + 1, "[{\"tfn") >= n ? n + 1 : 0;
+    }
+    if (*p != '"') return 0;
+    for (; p[n] && p[n] != '"'; ++n)
+        n += p[n] == '\\' && p[n + 1];
+    return n + (p[n] == '"');
+}
+
+void tsr_json_put_laid_out(tsr_bytes *to, const char *compact) {
+    int depth = 0;
+    for (const char *p = compact; *p;) {
+        const size_t whole = unbroken(p);
+        const bool open = *p == '{' || *p == '[', close = *p == '}' || *p == ']';
+        if (whole) {
+            for (size_t i = 0; i < whole; ++i) {
+                tsr_bytes_u8(to, (uint8_t)p[i]);
+                if (*p == '[' && p[i] == ',') tsr_bytes_u8(to, ' ');
+            }
+            p += whole;
+        } else if (open && p[1] == *p + 2) { /* of either kind the closing one is two further */
+            tsr_bytes_put(to, p, 2);
+            p += 2;
+        } else {
+            if (close) new_line(to, --depth);
+            tsr_bytes_u8(to, (uint8_t)*p);
+            if (open) ++depth;
+            if (open || *p == ',') new_line(to, depth);
+            if (*p == ':') tsr_bytes_u8(to, ' ');
+            ++p;
+        }
+    }
+}

@@ -63,5 +63,8 @@ void tsr_json_put(tsr_bytes *to, const void *text, size_t size, bool ascii);
 /* Appends a number, and formatted text of at most 255 bytes. */
 void tsr_json_put_number(tsr_bytes *to, uint64_t number);
 void tsr_json_put_format(tsr_bytes *to, const char *format, ...) TSR_PRINTF(2, 3);
+/* Appends valid JSON that has no blanks between its values as people and line tools read it: two
+ * blanks a level, one member or element a line; a list of numbers stays on one line. */
+void tsr_json_put_laid_out(tsr_bytes *to, const char *compact);
 
 #endif

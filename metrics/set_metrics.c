@@ -191,6 +191,10 @@ static tsr_status open_torch(tsr_context *ctx, const tsr_metric_settings *s, voi
     return features_open(ctx, s, "inception torch", "torch", session);
 }
 
+/* What all metrics below have in common, of their `info` and of themselves. */
+#define SET_OF_FEATURES  .set = 1, .weights = "inception"
+#define FEATURES_SESSION .add = features_add, .model = features_model, .close = session_end
+
 #define FRECHET                                                                                    \
     "Frechet distance of 2,048 pooled features of FID's Inception, originals against candidates "  \
     "as compared, covariances over n - 1, float64; "
@@ -200,13 +204,10 @@ const tsr_metric tsr_metric_rfid = {
              .unit = "",
              .protocol = FRECHET "resized to 299x299 as TensorFlow 1 does (torch-fidelity)",
              .source = "Heusel et al. 2017; torch-fidelity",
-             .set = 1,
-             .weights = "inception"},
+             SET_OF_FEATURES},
     .open = open_tf1,
-    .add = features_add,
+    FEATURES_SESSION,
     .finish = finish_frechet,
-    .model = features_model,
-    .close = session_end,
 };
 const tsr_metric tsr_metric_rfid_pytorch = {
     .info = {.name = "rfid_pytorch",
@@ -214,13 +215,10 @@ const tsr_metric tsr_metric_rfid_pytorch = {
              .unit = "",
              .protocol = FRECHET "resized to 299x299 by PyTorch's bilinear (pytorch-fid)",
              .source = "Heusel et al. 2017; pytorch-fid",
-             .set = 1,
-             .weights = "inception"},
+             SET_OF_FEATURES},
     .open = open_torch,
-    .add = features_add,
+    FEATURES_SESSION,
     .finish = finish_frechet,
-    .model = features_model,
-    .close = session_end,
 };
 
 /* ---- KID, Inception Score, precision and recall ---- */
@@ -245,13 +243,10 @@ const tsr_metric tsr_metric_kid = {
                          "100 subsets of 1,000 pictures (of all, where fewer), NumPy's "
                          "RandomState(2020)",
              .source = "Binkowski et al. 2018; torch-fidelity",
-             .set = 1,
-             .weights = "inception"},
+             SET_OF_FEATURES},
     .open = open_tf1,
-    .add = features_add,
+    FEATURES_SESSION,
     .finish = finish_kid,
-    .model = features_model,
-    .close = session_end,
 };
 
 static tsr_status finish_score(void *session, tsr_set_score *score) {
@@ -274,13 +269,10 @@ const tsr_metric tsr_metric_is = {
                          "order of NumPy's RandomState(2020)",
              .source = "Salimans et al. 2016; torch-fidelity",
              .higher = 1,
-             .set = 1,
-             .weights = "inception"},
+             SET_OF_FEATURES},
     .open = open_tf1,
-    .add = features_add,
+    FEATURES_SESSION,
     .finish = finish_score,
-    .model = features_model,
-    .close = session_end,
 };
 
 /* One search among all rows gives both numbers. */
@@ -308,13 +300,10 @@ const tsr_metric tsr_metric_precision = {
                          "neighbour, features of rfid, float64",
              .source = "Kynkaanniemi et al. 2019",
              .higher = 1,
-             .set = 1,
-             .weights = "inception"},
+             SET_OF_FEATURES},
     .open = open_tf1,
-    .add = features_add,
+    FEATURES_SESSION,
     .finish = finish_precision,
-    .model = features_model,
-    .close = session_end,
 };
 
 static tsr_status finish_recall(void *session, tsr_set_score *score) {
@@ -332,11 +321,8 @@ const tsr_metric tsr_metric_recall = {
                          "neighbour, features of rfid, float64",
              .source = "Kynkaanniemi et al. 2019",
              .higher = 1,
-             .set = 1,
-             .weights = "inception"},
+             SET_OF_FEATURES},
     .open = open_tf1,
-    .add = features_add,
+    FEATURES_SESSION,
     .finish = finish_recall,
-    .model = features_model,
-    .close = session_end,
 };

@@ -22,8 +22,10 @@ struct tsr_tesseract {
 tsr_status tsr_tesseract_open(tsr_context *ctx, const char *language, char about[128],
                               tsr_tesseract **tesseract) {
     /* Words are not corrected towards a language: what counts is what can be seen. */
-    static char *const keys[] = {"load_system_dawg", "load_freq_dawg"};
-    static char *const values[] = {"0", "0"};
+    enum { KEYS = 3 };
+    static char *const keys[KEYS] = {"load_system_dawg", "load_freq_dawg", "debug_file"};
+    /* It prints statistics of crops without a line of text on stderr, unless told otherwise. */
+    static char *const values[KEYS] = {"0", "0", "/dev/null"};
     tsr_tesseract *t = tsr_alloc(ctx, 1, sizeof *t, "tesseract");
     *tesseract = NULL;
     if (!t) return TSR_ERROR_MEMORY;
@@ -34,7 +36,7 @@ tsr_status tsr_tesseract_open(tsr_context *ctx, const char *language, char about
     for (int i = 0; i < t->count && !status; ++i) {
         t->handles[i] = TessBaseAPICreate();
         if (!t->handles[i] || TessBaseAPIInit4(t->handles[i], NULL, language, OEM_LSTM_ONLY, NULL,
-                                               0, (char **)keys, (char **)values, 2, 0))
+                                               0, (char **)keys, (char **)values, KEYS, 0))
             status =
                 tsr_fail(ctx, TSR_ERROR_NOT_FOUND,
                          "tesseract: wanted language data \"%s\" (package tesseract-ocr-%s, or "

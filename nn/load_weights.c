@@ -2,6 +2,7 @@
 /* load_weights.c: finding the tensors that a model names. */
 #include "load_weights.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,7 +109,7 @@ tsr_status tsr_not_finite(tsr_context *ctx, const char *what, float value) {
         ctx, TSR_ERROR_MODEL,
         "model: %s: wanted values that are finite, got %g: its weights are too large for "
         "f32, or not those of this family",
-        what, (double)value);
+        what, isnan(value) ? (double)NAN : (double)value); /* "-nan" would be of some machines */
 }
 
 /* ---- weights of a file ---- */

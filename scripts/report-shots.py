@@ -6,7 +6,7 @@ Checks, with one line each: nothing is said on the console and no exception is t
 asked for; every picture is shown and has a text for those who do not see it; at 400 pixels width nothing stands beyond
 the window; headings follow their order; the table sorts, the theme switches, a picture opens, is compared and closes by
 keyboard; without scripts the page says the same. With FOLDER it keeps screenshots there: 1280 and 400 pixels wide,
-light and dark. Exit code 0 when all is well, 1 when something is not, 77 without Chromium ($CHROMIUM says which).
+light and dark, and on paper. Exit code 0 when all is well, 1 when something is not, 77 without Chromium ($CHROMIUM says which).
 Needs Python's own library alone: it talks to the browser over two pipes.
 """
 import base64
@@ -71,10 +71,10 @@ class Browser:
         while not any(e.get("method") == method for e in self.events):
             self.events.append(self.message())
 
-    def open(self, url, width, dark=False, scripts=True):
+    def open(self, url, width, dark=False, scripts=True, media=""):
         self.call("Emulation.setScriptExecutionDisabled", value=not scripts)
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
-        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
+        self.call("Emulation.setEmulatedMedia", media=media, features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
         self.events = [e for e in self.events if e.get("method") != "Page.loadEventFired"]
         self.call("Page.navigate", url=url)
         self.wait("Page.loadEventFired")
@@ -123,6 +123,8 @@ SEEN = """(function () { var bad = [];
  document.querySelectorAll('body img').forEach(function (i) { if (i.closest('dialog')) return;
   if (!i.naturalWidth) bad.push('not shown: ' + i.alt); if (!i.alt) bad.push('without a text: ' + i.src.slice(0, 40)); });
  return bad; })()"""
+PRINTED = """Array.from(document.querySelectorAll('nav,select,.tabs,.command button')).filter(
+ function (e) { return e.offsetParent !== null; }).map(function (e) { return e.outerHTML.slice(0, 60); })"""
 HEADINGS = """(function () { var last = 0, bad = [];
  document.querySelectorAll('h1,h2,h3,h4').forEach(function (h) { var n = +h.tagName[1];
   if (n > last + 1) bad.push(h.textContent); last = n; }); return bad; })()"""
@@ -183,6 +185,11 @@ def check(b, page, folder):
             is_("%s: nothing stands beyond the window" % name, True, b.value("document.documentElement.scrollWidth <= innerWidth"))
             if folder:
                 b.shot(os.path.join(folder, name + ".png"))
+    b.open(url, 720, media="print")  # the width of A4 between its margins
+    is_("on paper: nothing stands beyond the sheet", True, b.value("document.documentElement.scrollWidth <= innerWidth"))
+    is_("on paper: nothing to click on", [], b.value(PRINTED))
+    if folder:
+        b.shot(os.path.join(folder, "print.png"))
     b.open(url, 1280)
     is_("every picture is shown and has a text", [], b.value(SEEN))
     is_("headings follow their order", [], b.value(HEADINGS))

@@ -81,8 +81,8 @@ static int measure(eval_job *j, const tsr_candidate *c) {
     tsr_measurement_close(&measurement);
     if (status) return tool_fail(j->t, status);
     const int index = tsr_report_count(j->report) - 1;
-    return c->path && is_tokens(c->path) ? measure_codes(j->t, c->path, c->tokens, j->report, index)
-                                         : -1;
+    if (c->anchor || !c->path || !is_tokens(c->path)) return -1; /* an anchor has no codes */
+    return measure_codes(j->t, c->path, c->tokens, j->report, index);
 }
 
 static int measure_operand(eval_job *j, const char *path) {

@@ -6,10 +6,8 @@
 
 #include <tessera/media.h>
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { MOST_SIZES = 32, MOST_FONTS = 16, KINDS = 3 };
 
@@ -183,11 +181,6 @@ static int one_page(pages *p, const char *family, double size, uint32_t number,
 
 /* ---- all pages ---- */
 
-static int make_folder(tool *t, const char *path) {
-    if (mkdir(path, 0777) == 0 || errno == EEXIST) return -1;
-    return tool_fail_text(t, TSR_ERROR_IO, "%s: %s", path, strerror(errno));
-}
-
 static int all_pages(pages *p, FILE *lists[KINDS]) {
     const pages_options *o = p->o;
     const uint64_t total = (uint64_t)o->fonts.count * (uint64_t)p->size_count * (uint64_t)o->count;
@@ -208,11 +201,11 @@ static int write_pages(pages *p) {
     out_file outs[KINDS] = {{0}};
     FILE *lists[KINDS] = {NULL};
     char paths[KINDS][4400];
-    int code = make_folder(p->t, o->output);
+    int code = tool_make_folders(p->t, o->output);
     for (int k = 0; k < KINDS && code < 0; ++k) {
         if (!p->kinds[k]) continue;
         snprintf(paths[k], sizeof paths[k], "%.4200s/%s", o->output, kind_names[k]);
-        code = make_folder(p->t, paths[k]);
+        code = tool_make_folders(p->t, paths[k]);
         snprintf(paths[k], sizeof paths[k], "%.4200s/%s/words.tsv", o->output, kind_names[k]);
         if (code < 0) code = out_file_open(p->t, &outs[k], paths[k]);
         if (code < 0) lists[k] = outs[k].file;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_reduce.c: operators on token sets: select, merge, pool, order, quantise. */
 #include "operator_text.h"
-#include "out_file.h"
-#include "plot.h"
+#include "plot_file.h"
 #include "reduce_show.h"
 #include "text_draw.h"
 
@@ -12,7 +11,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 typedef struct reduce_options {
     common_options common;
@@ -230,29 +228,6 @@ static double mean_of(double sum, uint64_t count) {
     return count ? sum / (double)count : NAN;
 }
 
-static bool is_svg(const char *path) {
-    const char *dot = strrchr(path, '.');
-    return dot && !strcasecmp(dot, ".svg");
-}
-
-/* The plot as the file's suffix says: SVG, or a picture. */
-static int write_plot(tool *t, const plot *p, const char *path) {
-    const int width = 1100, height = 560 > 110 + 15 * p->count ? 560 : 110 + 15 * p->count;
-    if (is_svg(path)) {
-        out_file out;
-        const int code = out_file_open(t, &out, path);
-        if (code >= 0) return code;
-        plot_svg_document(p, width, height, out.file);
-        return out_file_close(t, &out, true);
-    }
-    uint8_t *rgb = NULL;
-    if (!plot_draw(p, width, height, &rgb))
-        return tool_fail_text(t, TSR_ERROR_MEMORY, "%s: no memory for the plot", path);
-    const tsr_status s = tsr_picture_write(t->ctx, path, width, height, rgb, NULL);
-    free(rgb);
-    return s ? tool_fail(t, s) : -1;
-}
-
 static int compare_plot(tool *t, const reduce_options *o, const chain *chains, const totals *sums,
                         int count) {
     plot_point points[MOST_TEXTS];
@@ -284,7 +259,7 @@ static int compare_plot(tool *t, const reduce_options *o, const chain *chains, c
                     .log_x = true,
                     .series = series,
                     .count = count};
-    return write_plot(t, &p, o->output);
+    return plot_file_write(t, &p, o->output);
 }
 
 static void compare_row(const work *w, const chain *c, const totals *s, int number) {
@@ -397,7 +372,7 @@ static int work_on(tool *t, const reduce_options *o, const char *input, chain *c
     FILE *memory = o->common.json ? open_memstream(&text, &size) : NULL;
     work w = {.t = t, .o = o, .j = memory ? &j : NULL};
     tsr_status s = tsr_token_sets_open(t->ctx, input, &w.sets);
-    if (!s && o->output && (o->show || (o->compare && !is_svg(o->output))))
+    if (!s && o->output && (o->show || (o->compare && !plot_file_is_svg(o->output))))
         s = tsr_picture_write_check(t->ctx, o->output, NULL);
     else if (!s && o->output && !o->compare && is_token_file(o->output))
         s = open_streams(&w);
@@ -464,9 +439,9 @@ static int run(const verb *v, int argc, char **argv) {
     } else if (o.list) {
         operator_list(&t, false);
         code = EXIT_DONE;
-    } else if (o.compare && o.output && !is_svg(o.output) && text_draw_missing()) {
+    } else if (o.compare && o.output && plot_file_missing(o.output)) {
         code = tool_fail_text(&t, TSR_ERROR_UNSUPPORTED, "%s: %s; a plot is also written as .svg",
-                              o.output, text_draw_missing());
+                              o.output, plot_file_missing(o.output));
     } else {
         code = make_chains(&t, &o, chains, &count);
         if (code < 0) code = work_on(&t, &o, argv[0], chains, count);

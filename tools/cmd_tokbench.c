@@ -2,6 +2,7 @@
 /* cmd_tokbench.c: the protocol of TokBench, and its table with a row of ours. */
 #include "eval_content.h"
 
+#include <tessera/media.h>
 #include <tessera/tokbench.h>
 
 #include <stdlib.h>
@@ -10,7 +11,7 @@
 
 typedef struct tokbench_options {
     common_options common;
-    const char *model, *reader, *embedder, *text, *faces;
+    const char *model, *reader, *embedder, *text, *faces, *keep;
     int setting, jpeg, ignore_case, resize_only;
 } tokbench_options;
 
@@ -33,6 +34,8 @@ static const option options[] = {
      "compare texts in lower case, which the benchmark does not", NULL, 0, 0},
     {"resize-only", 0, OPTION_FLAG, AT(resize_only), NULL, NULL,
      "the upper bound alone, without a tokenizer", NULL, 0, 0},
+    {"keep", 0, OPTION_TEXT, AT(keep), "DIR", "nothing is kept",
+     "keep every picture that came back, as DIR/METHOD/SET/NAME.png", NULL, 0, 0},
     {"published-jpeg", 0, OPTION_FLAG, AT(jpeg), NULL, NULL,
      "make a JPEG of quality 75, 4:2:0, of each picture whose name is a JPEG's, as the published "
      "scripts do; without it pixels are kept",
@@ -95,15 +98,48 @@ static tsr_status open_evals(bench_job *b, const tsr_annotations *marks, set_eva
     return status;
 }
 
-static tsr_status send(bench_job *b, set_evals *e, const char *name, const tsr_picture *p) {
+/* Whether a name of the annotations stays below the folder that it is put into. */
+static bool stays_below(const char *name) {
+    bool good = *name && *name != '/';
+    for (const char *part = name; part && good; part = strchr(part, '/')) {
+        part += *part == '/';
+        good = strncmp(part, "..", 2) != 0 || (part[2] && part[2] != '/');
+    }
+    return good;
+}
+
+/* Keeps what came back on path i. Returns -1, or the exit code. */
+static int keep(bench_job *b, int i, const char *set, const char *name, const tsr_picture *p) {
+    char path[4400], method[200];
+    if (!b->o->keep) return -1;
+    if (!stays_below(name))
+        return tool_fail_text(b->t, TSR_ERROR_FORMAT,
+                              "--keep: %s: wanted the name of a picture below its folder", name);
+    snprintf(method, sizeof method, "%s", tsr_tokbench_path_name(b->path[i]));
+    for (char *c = method; *c; ++c)
+        if (*c == '/') *c = '-';
+    snprintf(path, sizeof path, "%.3500s/%s/%s/%.400s.png", b->o->keep, method, set, name);
+    char *slash = strrchr(path, '/');
+    *slash = 0;
+    const int code = tool_make_folders(b->t, path);
+    *slash = '/';
+    if (code >= 0) return code;
+    const tsr_status status = tsr_picture_write_png(b->t->ctx, path, p->width, p->height, p->rgb);
+    return status ? tool_fail(b->t, status) : -1;
+}
+
+/* Sends a picture on every path; *code becomes the exit code of a failure that was told. */
+static tsr_status send(bench_job *b, set_evals *e, const char *set, const char *name,
+                       const tsr_picture *p, int *code) {
     tsr_status status = TSR_OK;
-    for (int i = 0; i < b->paths && !status; ++i) {
+    for (int i = 0; i < b->paths && !status && *code < 0; ++i) {
         uint8_t *rgb = NULL;
         uint64_t tokens = 0;
         status = tsr_tokbench_send(b->path[i], name, p, &rgb, &tokens);
         const tsr_picture back = {.rgb = rgb, .width = p->width, .height = p->height};
         if (!status && e->text[i]) status = tsr_text_eval_picture(e->text[i], name, &back);
         if (!status && e->faces[i]) status = tsr_face_eval_pair(e->faces[i], name, p, &back);
+        if (!status) *code = keep(b, i, set, name, &back);
         free(rgb);
         b->tokens += (double)tokens;
     }
@@ -133,13 +169,14 @@ static int run_set(bench_job *b, const char *annotations, tsr_annotation_kind ki
     if (code >= 0) return code;
     tsr_status status = open_evals(b, marks, &e);
     const uint64_t count = tsr_annotations_count(marks);
-    for (uint64_t i = 0; i < count && !status; ++i) {
+    for (uint64_t i = 0; i < count && !status && code < 0; ++i) {
         const tsr_marked_picture *m = tsr_annotations_picture(marks, i);
         tsr_picture p = {0};
         uint8_t *rgb;
-        if (read_picture(b, folder, m->name, &p, &rgb)) status = send(b, &e, m->name, &p);
+        if (read_picture(b, folder, m->name, &p, &rgb))
+            status = send(b, &e, what, m->name, &p, &code);
         free(rgb);
-        if (!status && tool_progress(b->t, what, i + 1, count)) {
+        if (!status && code < 0 && tool_progress(b->t, what, i + 1, count)) {
             status = TSR_ERROR_INTERRUPTED;
             code = tool_fail_text(b->t, status, "stopped");
         }
@@ -372,8 +409,9 @@ static int run(const verb *v, int argc, char **argv) {
 const verb verb_tokbench = {
     .name = "tokbench",
     .summary = "what text and faces survive of a tokenizer, by TokBench's protocol",
-    .usage = "tessera tokbench DATA [-t MODEL] [--setting 256|512|1024] [--reader READER]\n"
-             "                 [--embedder EMBEDDER] [--text FILE] [--faces FILE] [--json]",
+    .usage =
+        "tessera tokbench DATA [-t MODEL] [--setting 256|512|1024] [--reader READER]\n"
+        "                 [--embedder EMBEDDER] [--text FILE] [--faces FILE] [--keep DIR] [--json]",
     .about =
         "Every picture is brought onto a black square by Lanczos, encoded and decoded, cut out and "
         "brought back to its own size; words are read and faces compared there. DATA is TokBench's "
@@ -391,6 +429,7 @@ const verb verb_tokbench = {
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .device_options = DEVICE_ALL,
+    .writes = true,
     .least_operands = 0,
     .most_operands = 1,
     .operands = "DATA",

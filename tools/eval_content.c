@@ -170,13 +170,80 @@ static void json_edges(json_out *j, const tsr_size_bins *b, int i) {
         json_null(j, "high");
 }
 
+/* What a number of a bin is called, in JSON and in the table, and how it is shown there. */
+typedef struct bin_column {
+    const char *key;
+    const tsr_bin_means *means;
+    double scale; /* 100: percent */
+    int digits;
+} bin_column;
+
+/* A text that grows in memory. */
+typedef struct growing {
+    char *text;
+    size_t size;
+    FILE *file;
+} growing;
+
+static bool begin_json(growing *g, json_out *j) {
+    *g = (growing){0};
+    g->file = open_memstream(&g->text, &g->size);
+    if (g->file) json_open(j, g->file);
+    return g->file != NULL;
+}
+
+/* The last member of either object, and its end: the numbers by size. */
+static char *end_json(growing *g, json_out *j, const tsr_size_bins *b, const bin_column *columns,
+                      int count) {
+    json_array(j, "bins");
+    for (int i = 0; i < b->count; ++i) {
+        json_object(j, NULL);
+        json_edges(j, b, i);
+        json_uint(j, "count", columns[0].means->count[i]);
+        for (int k = 0; k < count; ++k)
+            json_real(j, columns[k].key, tsr_bin_means_of(columns[k].means, i));
+        json_end(j, '}');
+    }
+    json_end(j, ']');
+    json_close(j);
+    fclose(g->file);
+    return g->text;
+}
+
+/* The lines of the bins that hold anything. */
+static void print_bins(const content *c, const tsr_size_bins *b, const bin_column *columns,
+                       int count) {
+    for (int i = 0; i < b->count; ++i) {
+        const unsigned long long seen = columns[0].means->count[i];
+        if (!seen) continue;
+        if (b->edges[i + 1] < 1e9)
+            fprintf(c->people, "  %6g to %-6g", b->edges[i], b->edges[i + 1]);
+        else
+            fprintf(c->people, "  %6g and more", b->edges[i]);
+        fprintf(c->people, "  %9llu", seen);
+        for (int k = 0; k < count; ++k)
+            fprintf(c->people, "  %6.*f", columns[k].digits,
+                    columns[k].scale * tsr_bin_means_of(columns[k].means, i));
+        fputc('\n', c->people);
+    }
+}
+
+enum { TEXT_COLUMNS = 2, FACE_COLUMNS = 1 };
+
+static void text_columns(const tsr_text_result *r, bin_column columns[TEXT_COLUMNS]) {
+    columns[0] = (bin_column){"t_acc", &r->accuracy, 100, 2};
+    columns[1] = (bin_column){"t_ned", &r->similarity, 100, 2};
+}
+
+static void face_columns(const tsr_face_result *r, bin_column columns[FACE_COLUMNS]) {
+    columns[0] = (bin_column){"f_sim", &r->similarities, 1, 4};
+}
+
 static char *text_json(const content *c, const tsr_text_result *r) {
-    char *text = NULL;
-    size_t size = 0;
     json_out j;
-    FILE *file = open_memstream(&text, &size);
-    if (!file) return NULL;
-    json_open(&j, file);
+    growing g;
+    bin_column columns[TEXT_COLUMNS];
+    if (!begin_json(&g, &j)) return NULL;
     json_text(&j, "reader", tsr_reader_name(c->reader));
     json_text(&j, "protocol", tsr_reader_protocol(c->reader));
     json_bool(&j, "ignore_case", c->choices->ignore_case != 0);
@@ -189,28 +256,15 @@ static char *text_json(const content *c, const tsr_text_result *r) {
     json_uint(&j, "missing_pictures", r->missing_pictures);
     json_uint(&j, "left_out", r->left_out);
     json_uint(&j, "outside_alphabet", r->outside);
-    json_array(&j, "bins");
-    for (int i = 0; i < r->bins.count; ++i) {
-        json_object(&j, NULL);
-        json_edges(&j, &r->bins, i);
-        json_uint(&j, "count", r->accuracy.count[i]);
-        json_real(&j, "t_acc", tsr_bin_means_of(&r->accuracy, i));
-        json_real(&j, "t_ned", tsr_bin_means_of(&r->similarity, i));
-        json_end(&j, '}');
-    }
-    json_end(&j, ']');
-    json_close(&j);
-    fclose(file);
-    return text;
+    text_columns(r, columns);
+    return end_json(&g, &j, &r->bins, columns, TEXT_COLUMNS);
 }
 
 static char *faces_json(const content *c, const tsr_face_result *r) {
-    char *text = NULL;
-    size_t size = 0;
     json_out j;
-    FILE *file = open_memstream(&text, &size);
-    if (!file) return NULL;
-    json_open(&j, file);
+    growing g;
+    bin_column columns[FACE_COLUMNS];
+    if (!begin_json(&g, &j)) return NULL;
     json_text(&j, "embedder", tsr_embedder_name(c->embedder));
     json_text(&j, "protocol", tsr_embedder_protocol(c->embedder));
     json_text(&j, "licence", tsr_embedder_licence(c->embedder));
@@ -218,28 +272,12 @@ static char *faces_json(const content *c, const tsr_face_result *r) {
     json_uint(&j, "count", r->faces);
     json_uint(&j, "pictures", r->pictures);
     json_uint(&j, "missing_pictures", r->missing_pictures);
-    json_array(&j, "bins");
-    for (int i = 0; i < r->bins.count; ++i) {
-        json_object(&j, NULL);
-        json_edges(&j, &r->bins, i);
-        json_uint(&j, "count", r->similarities.count[i]);
-        json_real(&j, "f_sim", tsr_bin_means_of(&r->similarities, i));
-        json_end(&j, '}');
-    }
-    json_end(&j, ']');
-    json_close(&j);
-    fclose(file);
-    return text;
-}
-
-static void print_edges(const content *c, const tsr_size_bins *b, int i) {
-    if (b->edges[i + 1] < 1e9)
-        fprintf(c->people, "  %6g to %-6g", b->edges[i], b->edges[i + 1]);
-    else
-        fprintf(c->people, "  %6g and more", b->edges[i]);
+    face_columns(r, columns);
+    return end_json(&g, &j, &r->bins, columns, FACE_COLUMNS);
 }
 
 static void print_text(const content *c, const tsr_text_result *r) {
+    bin_column columns[TEXT_COLUMNS];
     fprintf(c->people, "text: %s\n", tsr_reader_protocol(c->reader));
     fprintf(c->people,
             "  %llu words of %llu pictures: T-ACC %.2f %%, T-NED %.2f %%, CER %.4f, WER %.4f%s\n",
@@ -250,25 +288,18 @@ static void print_text(const content *c, const tsr_text_result *r) {
         fprintf(c->people, "  %llu words have a letter that the reader lacks\n",
                 (unsigned long long)r->outside);
     fprintf(c->people, "  pixels a character    words   T-ACC   T-NED\n");
-    for (int i = 0; i < r->bins.count; ++i) {
-        if (!r->accuracy.count[i]) continue;
-        print_edges(c, &r->bins, i);
-        fprintf(c->people, "  %9llu  %6.2f  %6.2f\n", (unsigned long long)r->accuracy.count[i],
-                100 * tsr_bin_means_of(&r->accuracy, i), 100 * tsr_bin_means_of(&r->similarity, i));
-    }
+    text_columns(r, columns);
+    print_bins(c, &r->bins, columns, TEXT_COLUMNS);
 }
 
 static void print_faces(const content *c, const tsr_face_result *r) {
+    bin_column columns[FACE_COLUMNS];
     fprintf(c->people, "faces: %s\n", tsr_embedder_protocol(c->embedder));
     fprintf(c->people, "  %llu faces of %llu pictures: F-Sim %.4f\n", (unsigned long long)r->faces,
             (unsigned long long)r->pictures, r->similarity);
     fprintf(c->people, "  pixels of a side      faces   F-Sim\n");
-    for (int i = 0; i < r->bins.count; ++i) {
-        if (!r->similarities.count[i]) continue;
-        print_edges(c, &r->bins, i);
-        fprintf(c->people, "  %9llu  %6.4f\n", (unsigned long long)r->similarities.count[i],
-                tsr_bin_means_of(&r->similarities, i));
-    }
+    face_columns(r, columns);
+    print_bins(c, &r->bins, columns, FACE_COLUMNS);
 }
 
 /* Ends a candidate: *text and *faces become its JSON objects, which the caller frees, or NULL. */

@@ -195,6 +195,11 @@ static void read_candidate(fields *f, const cJSON *v, const report_data *r, repo
     c->encode_seconds = fields_real(f, cost, "encode_seconds", false);
     c->decode_seconds = fields_real(f, cost, "decode_seconds", false);
     fields_back(f, mark);
+    const cJSON *counts = fields_object(f, v, "counts", false);
+    mark = fields_into(f, "counts", -1);
+    c->compared = fields_count(f, counts, "compared", 0);
+    c->floored = fields_count(f, counts, "floored", 0);
+    fields_back(f, mark);
     read_summaries(f, v, r, c);
     read_parts(f, v, c);
 }

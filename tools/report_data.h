@@ -80,7 +80,8 @@ typedef struct report_candidate {
     const char *model_name, *model_hash, *precision; /* NULL without a model */
     const cJSON *parameters, *command;               /* an object; an array of texts; or NULL */
     double tokens, bytes, bits_per_pixel, encode_seconds, decode_seconds;
-    report_summary *summary; /* one of each metric */
+    int64_t compared, floored; /* pictures, and those of an anchor that takes more than was asked */
+    report_summary *summary;   /* one of each metric */
     report_codes codes;
     report_text text;
     report_faces faces;

@@ -3,7 +3,7 @@
 #include "report_page.h"
 #include "html_out.h"
 #include "out_file.h"
-#include "plot.h"
+#include "plot_file.h"
 
 #include <errno.h>
 #include <math.h>
@@ -77,10 +77,14 @@ static void facts(const report_part *p) {
     const int64_t pictures = r->originals_count >= 0 ? r->originals_count : r->picture_count;
     fact(f, "Pictures", report_whole((double)pictures, text),
          !strcmp(r->fitted, "fitted") ? "as the tokenizer saw them" : "");
-    snprintf(small, sizeof small, "%d of tokenizers, %d anchors", kinds[0] + kinds[2], kinds[1]);
+    int used = snprintf(small, sizeof small, "%d of tokenizers", kinds[REPORT_TOKENIZER]);
+    if (kinds[REPORT_ANCHOR])
+        used += snprintf(small + used, sizeof small - (size_t)used, ", %d anchors",
+                         kinds[REPORT_ANCHOR]);
+    if (kinds[REPORT_FILES])
+        snprintf(small + used, sizeof small - (size_t)used, ", %d of files", kinds[REPORT_FILES]);
     fact(f, "Candidates", report_whole(r->candidate_count, text), small);
-    snprintf(small, sizeof small, "in %d series", p->series_count);
-    fact(f, "Metrics", report_whole(r->metric_count, text), small);
+    fact(f, "Metrics", report_whole(r->metric_count, text), "");
     double seconds = 0;
     for (int i = 0; i < r->candidate_count; ++i) {
         const report_candidate *c = &r->candidates[i];
@@ -132,7 +136,9 @@ static void top(const report_part *p, bool pictures) {
     html_text(f, r->created);
     fputs(" \xC2\xB7 ", f);
     html_text(f, r->program);
-    fputs("</p></div></div></header>\n<nav aria-label=\"Sections\"><div class=\"wide\">", f);
+    fputs("</p></div></div></header>\n<nav aria-label=\"Sections\"><div class=\"wide\"><div "
+          "class=\"links\">",
+          f);
     link_to(f, true, "candidates", "Candidates");
     link_to(f, report_has_rates(r), "rates", "Rates");
     link_to(f, report_has_text(r), "text", "Text");
@@ -140,7 +146,8 @@ static void top(const report_part *p, bool pictures) {
     link_to(f, report_has_codes(r), "codes", "Codes");
     link_to(f, pictures, "pictures", "Pictures");
     link_to(f, true, "protocol", "Protocol");
-    fputs("<button id=\"theme\" type=\"button\" class=\"script-only\" aria-label=\"Light or dark\">"
+    fputs("</div><button id=\"theme\" type=\"button\" class=\"script-only\" aria-label=\"Light or "
+          "dark\">"
           "Dark</button></div></nav>\n<main class=\"wide\">\n",
           f);
 }
@@ -168,17 +175,25 @@ static int write_page(tool *t, const report_data *r, const char *base,
     return code;
 }
 
+/* The report of a file; NULL after the failure was told, with the exit code in *code. */
+static report_data *open_report(tool *t, const char *json_path, int *code) {
+    char error[1200];
+    size_t size = 0;
+    char *bytes = read_all(t, json_path, &size, code);
+    if (!bytes) return NULL;
+    report_data *r = report_data_read(bytes, size, error, sizeof error);
+    free(bytes);
+    if (!r) *code = tool_fail_text(t, TSR_ERROR_FORMAT, "%s: %s", json_path, error);
+    return r;
+}
+
 int report_page_write(tool *t, const char *json_path, const char *folder,
                       const report_page_settings *settings) {
     const report_page_settings standard = {REPORT_PICTURES, REPORT_SIDE};
-    char base[4200], path[4200], error[1200];
-    size_t size = 0;
+    char base[4200], path[4200];
     int code;
-    char *bytes = read_all(t, json_path, &size, &code);
-    if (!bytes) return code;
-    report_data *r = report_data_read(bytes, size, error, sizeof error);
-    free(bytes);
-    if (!r) return tool_fail_text(t, TSR_ERROR_FORMAT, "%s: %s", json_path, error);
+    report_data *r = open_report(t, json_path, &code);
+    if (!r) return code;
     folder_of(json_path, base);
     out_file out;
     if (snprintf(path, sizeof path, "%s/index.html", folder) >= (int)sizeof path)
@@ -190,6 +205,22 @@ int report_page_write(tool *t, const char *json_path, const char *folder,
         const int closed = out_file_close(t, &out, code < 0);
         if (code < 0) code = closed;
     }
+    report_data_free(r);
+    return code;
+}
+
+int report_page_plot(tool *t, const char *json_path, const char *number, report_plot_over over,
+                     const char *path) {
+    int code;
+    report_data *r = open_report(t, json_path, &code);
+    if (!r) return code;
+    report_part p = {.r = r};
+    report_plot made;
+    report_looks(&p);
+    const char *why = report_plot_make(&p, number, over, &made);
+    code = why ? tool_fail_text(t, TSR_ERROR_ARGUMENT, "--plot %s: %s", number, why)
+               : plot_file_write(t, &made.plot, path);
+    report_plot_free(&made);
     report_data_free(r);
     return code;
 }

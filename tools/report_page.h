@@ -4,6 +4,7 @@
 #ifndef TOOLS_REPORT_PAGE_H
 #define TOOLS_REPORT_PAGE_H
 
+#include "report_parts.h"
 #include "report_pictures.h"
 
 /* Writes folder/index.html of the report in `json_path`; pictures are found from the folder of
@@ -12,5 +13,10 @@
  * page and is no failure. */
 int report_page_write(tool *t, const char *json_path, const char *folder,
                       const report_page_settings *settings);
+
+/* Writes one plot of the report in `json_path` as the file `path`: a metric's by its name, t_acc,
+ * t_ned or f_sim. Returns -1, or the exit code after it has told the failure. */
+int report_page_plot(tool *t, const char *json_path, const char *number, report_plot_over over,
+                     const char *path);
 
 #endif

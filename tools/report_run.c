@@ -38,20 +38,6 @@ static int tell_progress(void *user, const char *what, uint64_t done, uint64_t t
     return tool_progress(j->t, j->what, j->steps + done, j->all);
 }
 
-static int make_folder(report_job *j, const char *path) {
-    char part[PATH_BYTES];
-    const size_t n = strlen(path);
-    for (size_t i = 1; i <= n && n < sizeof part; ++i) {
-        if (path[i] != '/' && path[i]) continue;
-        snprintf(part, i + 1, "%s", path);
-        if (mkdir(part, 0777) && errno != EEXIST)
-            return tool_fail_text(j->t, TSR_ERROR_IO, "%s: %s", part, strerror(errno));
-    }
-    return n < sizeof part
-               ? -1
-               : tool_fail_text(j->t, TSR_ERROR_ARGUMENT, "%s: the path is too long", path);
-}
-
 /* Letters, digits and dots of a text as the name of a folder. */
 static void slug(const char *text, char name[NAME_BYTES]) {
     size_t n = 0;
@@ -106,7 +92,7 @@ static int write_side(report_job *j, const char *folder, const char *name, const
     snprintf(path, sizeof path, "%s/%s.png", folder, name);
     snprintf(parent, sizeof parent, "%s", path);
     *strrchr(parent, '/') = 0;
-    if (make_folder(j, parent) >= 0) return 1;
+    if (tool_make_folders(j->t, parent) >= 0) return 1;
     j->pair_status = tsr_picture_write_png(j->t->ctx, path, width, height, rgb);
     return j->pair_status != TSR_OK;
 }
@@ -246,7 +232,7 @@ static int begin(report_job *j, const char *name, const char *made, bool *finish
         if (remove(path))
             return tool_fail_text(j->t, TSR_ERROR_IO, "%s: %s", path, strerror(errno));
     }
-    return *finished ? -1 : make_folder(j, j->folder);
+    return *finished ? -1 : tool_make_folders(j->t, j->folder);
 }
 
 static int measure_anchors(report_job *j, const char *model, const char *path, const char *name,
@@ -455,7 +441,7 @@ static int write_all(report_job *j) {
 
 int report_run(tool *t, const report_order *o, int *failed) {
     report_job j = {.t = t, .o = o};
-    int code = make_folder(&j, o->folder);
+    int code = tool_make_folders(t, o->folder);
     tsr_status status = TSR_OK;
     const tsr_measure_settings *s = &o->meaning->settings;
     const tsr_report_head head = {.command = o->command,

@@ -94,20 +94,31 @@ static bool metric_known(const report_data *r, int m) {
     return false;
 }
 
+double report_other_number(const report_candidate *c, report_other what) {
+    if (what == REPORT_FACE_SIM) return c->faces.known ? c->faces.f_sim : NAN;
+    if (!c->text.known) return NAN;
+    return what == REPORT_TEXT_ACC ? c->text.t_acc : c->text.t_ned;
+}
+
+/* The first of the candidates with the best mean of metric m (of other number -1 - m, where that is
+ * negative), or -1. */
 static int best_of(const report_data *r, int m) {
     int best = -1;
+    double b = NAN;
     for (int i = 0; i < r->candidate_count; ++i) {
-        const double v = r->candidates[i].summary[m].mean;
-        if (isnan(v)) continue;
-        const double b = best < 0 ? v : r->candidates[best].summary[m].mean;
-        if (best < 0 || (r->metrics[m].lower ? v < b : v > b)) best = i;
+        const report_candidate *c = &r->candidates[i];
+        const double v =
+            m < 0 ? report_other_number(c, (report_other)(-1 - m)) : c->summary[m].mean;
+        if (isnan(v) || (best >= 0 && !(m >= 0 && r->metrics[m].lower ? v < b : v > b))) continue;
+        best = i;
+        b = v;
     }
     return best;
 }
 
 /* What is said of numbers, each text once, below the table. */
 typedef struct notes {
-    const char *at[64];
+    char *at[64];
     int count;
 } notes;
 
@@ -117,8 +128,22 @@ static int note_of(notes *n, const char *why) {
     int k = 0;
     while (k < n->count && strcmp(n->at[k], why))
         ++k;
-    if (k == n->count && n->count < (int)(sizeof n->at / sizeof *n->at)) n->at[n->count++] = why;
+    if (k == n->count && n->count < (int)(sizeof n->at / sizeof *n->at) &&
+        (n->at[n->count] = strdup(why)))
+        n->count++;
     return k < n->count ? k + 1 : n->count;
+}
+
+/* The list of notes; forgets them. */
+static void notes_end(notes *n, FILE *f) {
+    if (n->count) fputs("<ol class=\"say notes\">", f);
+    for (int k = 0; k < n->count; ++k) {
+        fprintf(f, "<li id=\"note-%d\">", k + 1);
+        html_text(f, n->at[k]);
+        fputs("</li>", f);
+        free(n->at[k]);
+    }
+    if (n->count) fputs("</ol>", f);
 }
 
 static void metric_cell(const report_part *p, int i, int m, bool best, notes *n) {
@@ -133,31 +158,42 @@ static void metric_cell(const report_part *p, int i, int m, bool best, notes *n)
                 note_of(n, s->why));
 }
 
-static void cost_cells(const report_part *p, const report_candidate *c, bool times) {
-    char text[40];
-    number_cell(p->file, c->tokens, report_whole(c->tokens, text), "", NULL, 0);
-    number_cell(p->file, c->bytes, report_whole(c->bytes, text), "", NULL, 0);
-    number_cell(p->file, c->bits_per_pixel, report_number(c->bits_per_pixel, text), "", NULL, 0);
-    if (!times) return;
-    number_cell(p->file, c->encode_seconds, report_number(c->encode_seconds, text), "", NULL, 0);
-    number_cell(p->file, c->decode_seconds, report_number(c->decode_seconds, text), "", NULL, 0);
+/* An anchor that cannot be as small as it should. */
+static int floored_note(const report_candidate *c, notes *n) {
+    char text[200];
+    if (!c->floored) return 0;
+    snprintf(
+        text, sizeof text,
+        "For %lld of %lld pictures even its least takes more than the tokens do: the rate is not "
+        "equal there.",
+        (long long)c->floored, (long long)c->compared);
+    return note_of(n, text);
 }
 
-void report_table(const report_part *p) {
+static const char *seconds(double v, char text[40]) {
+    if (!(v < 1e7)) return report_number(v, text);
+    snprintf(text, 40, "%.*f", v < 10 ? 2 : v < 1000 ? 1 : 0, v);
+    return text;
+}
+
+static void cost_cells(const report_part *p, const report_candidate *c, bool times, notes *n) {
+    char text[40];
+    FILE *f = p->file;
+    number_cell(f, c->tokens, report_whole(c->tokens, text), "", NULL, 0);
+    number_cell(f, c->bytes, report_whole(c->bytes, text), "", NULL, floored_note(c, n));
+    number_cell(f, c->bits_per_pixel, report_number(c->bits_per_pixel, text), "", NULL, 0);
+    if (!times) return;
+    number_cell(f, c->encode_seconds, seconds(c->encode_seconds, text), "", NULL, 0);
+    number_cell(f, c->decode_seconds, seconds(c->decode_seconds, text), "", NULL, 0);
+}
+
+static void table_head(const report_part *p, bool times, const bool others[REPORT_OTHERS]) {
+    static const char *const titles[REPORT_OTHERS] = {"T-ACC", "T-NED", "F-Sim"};
+    static const char *const smalls[REPORT_OTHERS] = {"words read right \xE2\x86\x91",
+                                                      "letters read right \xE2\x86\x91",
+                                                      "face similarity \xE2\x86\x91"};
     const report_data *r = p->r;
     FILE *f = p->file;
-    notes said = {.count = 0};
-    bool times = false, text = report_has_text(r), faces = report_has_faces(r);
-    for (int i = 0; i < r->candidate_count; ++i)
-        times = times || !isnan(r->candidates[i].encode_seconds);
-    fputs("<section id=\"candidates\"><h2>Candidates</h2><p class=\"say\">Means over the pictures; "
-          "below each its 95 % bootstrap interval. \xE2\x86\x91: more is better, \xE2\x86\x93: "
-          "less. Bold is the best of a column, at "
-          "whatever rate. "
-          "<span class=\"script-only\">A click on a heading sorts.</span></p>"
-          "<div class=\"card scroll pin\" tabindex=\"0\" role=\"region\" "
-          "aria-label=\"Table of candidates\"><table class=\"sortable\"><thead><tr>",
-          f);
     head_cell(f, "Candidate", "", true, false);
     head_cell(f, "Tokens", "a picture", false, false);
     head_cell(f, "Bytes", "a picture", false, false);
@@ -174,38 +210,52 @@ void report_table(const report_part *p) {
                  r->metrics[m].lower ? "\xE2\x86\x93" : "\xE2\x86\x91");
         head_cell(f, r->metrics[m].label, small, false, !r->metrics[m].lower);
     }
-    if (text) {
-        head_cell(f, "T-ACC", "words read right \xE2\x86\x91", false, true);
-        head_cell(f, "T-NED", "letters read right \xE2\x86\x91", false, true);
+    for (int k = 0; k < REPORT_OTHERS; ++k)
+        if (others[k]) head_cell(f, titles[k], smalls[k], false, true);
+}
+
+static void table_row(const report_part *p, int i, bool times, const bool others[REPORT_OTHERS],
+                      notes *n) {
+    const report_data *r = p->r;
+    const report_candidate *c = &r->candidates[i];
+    char number[40];
+    fputs("<tr>", p->file);
+    name_cell(p, i);
+    cost_cells(p, c, times, n);
+    for (int m = 0; m < r->metric_count; ++m)
+        if (metric_known(r, m)) metric_cell(p, i, m, best_of(r, m) == i, n);
+    for (int k = 0; k < REPORT_OTHERS; ++k) {
+        const double v = report_other_number(c, (report_other)k);
+        if (others[k])
+            number_cell(p->file, v, report_number(v, number), best_of(r, -1 - k) == i ? "best" : "",
+                        NULL, 0);
     }
-    if (faces) head_cell(f, "F-Sim", "face similarity \xE2\x86\x91", false, true);
+    fputs("</tr>\n", p->file);
+}
+
+void report_table(const report_part *p) {
+    const report_data *r = p->r;
+    FILE *f = p->file;
+    notes said = {.count = 0};
+    bool times = false;
+    const bool text = report_has_text(r), others[REPORT_OTHERS] = {text, text, report_has_faces(r)};
+    for (int i = 0; i < r->candidate_count; ++i)
+        times = times || !isnan(r->candidates[i].encode_seconds);
+    fputs("<section id=\"candidates\"><h2>Candidates</h2><p class=\"say\">Means over the pictures; "
+          "below each its 95 % bootstrap interval. \xE2\x86\x91: more is better, \xE2\x86\x93: "
+          "less. Bold is the best of a column, at whatever rate. "
+          "<span class=\"script-only\">A click on a heading sorts.</span> <span "
+          "class=\"narrow\">The table goes on to the right.</span></p>"
+          "<div class=\"card scroll pin\" tabindex=\"0\" role=\"region\" "
+          "aria-label=\"Table of candidates\"><table class=\"sortable\"><thead><tr>",
+          f);
+    table_head(p, times, others);
     fputs("</tr></thead><tbody>", f);
-    for (int i = 0; i < r->candidate_count; ++i) {
-        const report_candidate *c = &r->candidates[i];
-        char number[40];
-        fputs("<tr>", f);
-        name_cell(p, i);
-        cost_cells(p, c, times);
-        for (int m = 0; m < r->metric_count; ++m)
-            if (metric_known(r, m)) metric_cell(p, i, m, best_of(r, m) == i, &said);
-        const double t_acc = c->text.known ? c->text.t_acc : NAN,
-                     t_ned = c->text.known ? c->text.t_ned : NAN,
-                     f_sim = c->faces.known ? c->faces.f_sim : NAN;
-        if (text) {
-            number_cell(f, t_acc, report_number(t_acc, number), "", NULL, 0);
-            number_cell(f, t_ned, report_number(t_ned, number), "", NULL, 0);
-        }
-        if (faces) number_cell(f, f_sim, report_number(f_sim, number), "", NULL, 0);
-        fputs("</tr>\n", f);
-    }
+    for (int i = 0; i < r->candidate_count; ++i)
+        table_row(p, i, times, others, &said);
     fputs("</tbody></table></div>", f);
-    if (said.count) fputs("<ol class=\"say notes\">", f);
-    for (int k = 0; k < said.count; ++k) {
-        fprintf(f, "<li id=\"note-%d\">", k + 1);
-        html_text(f, said.at[k]);
-        fputs("</li>", f);
-    }
-    fprintf(f, "%s</section>\n", said.count ? "</ol>" : "");
+    notes_end(&said, f);
+    fputs("</section>\n", f);
 }
 
 /* ---- use of codes ---- */

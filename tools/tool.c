@@ -329,6 +329,20 @@ int tool_progress(void *user, const char *what, uint64_t done, uint64_t total) {
     return 0;
 }
 
+int tool_make_folders(tool *t, const char *path) {
+    char part[4200];
+    const size_t n = strlen(path);
+    for (size_t i = 1; i <= n && n < sizeof part; ++i) {
+        if (path[i] != '/' && path[i]) continue;
+        snprintf(part, i + 1, "%s", path);
+        if (mkdir(part, 0777) && errno != EEXIST)
+            return tool_fail_text(t, TSR_ERROR_IO, "%s: %s", part, strerror(errno));
+    }
+    return n < sizeof part
+               ? -1
+               : tool_fail_text(t, TSR_ERROR_ARGUMENT, "%s: the path is too long", path);
+}
+
 void tool_json(tool *t, json_out *j) {
     tool_json_to(t, j, stdout);
 }

@@ -54,6 +54,9 @@ const char *tool_count(uint64_t number, const char *one, char text[32]);
 int tool_progress(void *user, const char *what, uint64_t done, uint64_t total);
 /* Erases the bar. */
 void tool_progress_clear(tool *t);
+/* Makes a folder and those above it; what is there stays. Returns -1, or the exit code after it has
+ * told the failure. */
+int tool_make_folders(tool *t, const char *path);
 /* Opens the document and writes "tessera" and "verb". */
 void tool_json(tool *t, json_out *j);
 /* The same to `file`: for a document that is shown only when the work has succeeded. */

@@ -99,7 +99,8 @@ typedef struct tsr_candidate {
     uint32_t tokens; /* token files: decode at most the first N ids of each tile; default 0: all */
     const char *const *models; /* [model_count] token files: weights that may have made them, files
                                   or folders; default NULL: the bundled tokenizer, and the published
-                                  model that the file names, where it was fetched */
+                                  model that the file names, where it was fetched, which are also
+                                  tried after several that did not */
     int model_count;
     tsr_decode_settings
         decode;         /* token files: `tokens` and `progress` are not read; default zeros */

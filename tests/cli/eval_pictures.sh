@@ -159,6 +159,8 @@ else
     echo "left out: anchors of codecs this build lacks"
 fi
 run eval many many.tess --anchor resize --json --device cpu
+is "an anchor has no codes" "True False" "$(json '" ".join(str("codes" in c) for c in d["candidates"])')"
+grep -q '^  "schema": "tessera.report/1",$' out || complain "eval --json is not laid out as other verbs': $(head -3 out)"
 code_is 0
 fails 2 'anchor: wanted jpeg' eval many many.tess --anchor gif --device cpu
 

@@ -15,7 +15,7 @@ python3 "$SOURCE/tests/support/make_report.py" report 48 32 4 || exit 1
 run show report
 code_is 0
 look 0 report/index.html
-is "what was looked at" 20 "$(grep -c '^ok' seen)"
+is "what was looked at" 22 "$(grep -c '^ok' seen)"
 
 # A page with every fault it looks for: one that asks for a file of another place, says something, is too wide, and has
 # a picture that is none.

@@ -55,6 +55,27 @@ code_is 0
 is "two pictures" 2 "$(grep -o '<article' two/index.html | wc -l)"
 grep -q 'The 2 worst of 6' two/index.html || complain "two/index.html: wanted 'The 2 worst of 6'"
 
+# one plot
+for number in psnr t_acc t_ned f_sim; do
+    run show report --plot $number -o $number.svg
+    code_is 0
+    python3 -c "import sys, xml.dom.minidom as m; m.parse('$number.svg')" || complain "$number.svg is no XML"
+done
+is "points of the plot" 8 "$(grep -oE '<(circle|polygon) class="mark[^>]*><title>[^<]*bits per pixel</title>' psnr.svg | wc -l)"
+run show report --plot t_acc --over size -o size.svg --json
+code_is 0
+json_ok
+is "--json: output of a plot" size.svg "$(json 'd["output"]')"
+grep -q 'pixels per character' size.svg || complain "size.svg: wanted pixels per character"
+run show report --plot psnr --over tokens -o tokens.svg
+code_is 0
+fails 3 'size.svg' show report --plot t_acc --over size -o size.svg
+fails 2 '--plot beauty: wanted a metric of the report, t_acc, t_ned or f_sim' show report --plot beauty -o beauty.svg
+fails 2 '--plot psnr: wanted t_acc, t_ned or f_sim with --over size' show report --plot psnr --over size -o beauty.svg
+fails 2 'wanted -o FILE.svg' show report --plot psnr
+fails 2 'wanted --plot with it' show report --over size -o beauty.svg
+absent beauty.svg
+
 # a picture that is gone, a pipe, a folder: said on the page
 rm "report/candidates/0/plain.ppm" && mkfifo "report/candidates/0/plain.ppm"
 rm "report/candidates/2/plain.ppm"

@@ -26,6 +26,16 @@ first=$(in_report '[d["candidates"][2]["summary"], d["candidates"][2]["cost"]["b
 run "${command[@]}" -o again -q
 code_is 0
 is "the row again" "$first" "$(python3 -c 'import json; d = json.load(open("again/report.json")); print([d["candidates"][0]["summary"], d["candidates"][0]["cost"]["bytes"]])')"
+# every number of the report by the commands that it prints, and that a number which is another is seen
+checks=$((checks + 1))
+python3 -B "$SOURCE/scripts/report-repeat.py" "$TESSERA" rep >repeated 2>&1 || complain "report-repeat.py: $(grep -v '^ok' repeated)"
+is "candidates repeated" "4" "$(grep -c '^ok  .*: [1-9][0-9]* numbers$' repeated)"
+sed '0,/"mean": [0-9]/s//"mean": 9/' rep/report.json >changed.json
+checks=$((checks + 1))
+if python3 -B "$SOURCE/scripts/report-repeat.py" "$TESSERA" changed.json 'mosaic-64, 4 tokens' >repeated 2>&1; then
+    complain "report-repeat.py: wanted it to see a changed mean"
+fi
+grep -q '^FAILED mosaic-64, 4 tokens: .*summary.psnr.mean: 9' repeated || complain "report-repeat.py: wanted the mean named, got $(cat repeated)"
 # finished candidates are not made anew, whatever became of their tokens; an unfinished one is
 touch -d 2001-01-01 rep/candidates/*/made-by rep/candidates/*/report.json
 rm rep/candidates/mosaic-64-16-tokens/made-by

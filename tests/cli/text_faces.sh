@@ -77,6 +77,15 @@ PY
         is "resize reads large words" "1.0" "$(json 'float(d["rows"][0]["t_acc"]["large"])')"
         is "three words" "3" "$(json 'sum(d["rows"][0]["words_by_size"])')"
         is "published rows" "0.9251 0.99" "$(json '"%.4f %.2f" % (d["published"][0]["t_acc"]["small"], d["published"][0]["f_sim"]["medium"])')"
+        run tokbench pages --text good.tsv --reader tesseract --setting 512 --device cpu --keep kept -q
+        code_is 0
+        is "what came back" "kept/Resize/words/page.png.png kept/mosaic-64/words/page.png.png" "$(echo $(find kept -type f | LC_ALL=C sort))"
+        run eval pages/page.png kept/Resize/words/page.png.png --json
+        code_is 0
+        is "at its own size" "True" "$(json 'd["candidates"][0]["summary"]["psnr"]["mean"] > 20')"
+        fails 3 'page.png.png' tokbench pages --text good.tsv --reader tesseract --setting 512 --resize-only --keep kept
+        sed 's|^page.png|../pages/page.png|' good.tsv >away.tsv
+        fails 4 '--keep: ../pages/page.png: wanted the name of a picture below its folder' tokbench pages --text away.tsv --reader tesseract --resize-only --keep other
     fi
 else
     echo "left out: no Tesseract with English data"

@@ -138,6 +138,39 @@ for bad in nan infinite huge; do
     is "$bad" "False 1" "$(json '"%s %d" % (d["good"], d["unusable"])')"
 done
 
+# Weights that are good each by itself, and decode to what is no number: an error with the picture's name, no output;
+# in eval no number, and the reason.
+python3 - "$good" <<'PY'
+import json, struct, sys
+b = open(sys.argv[1], "rb").read()
+n = struct.unpack("<Q", b[:8])[0]
+head, data = {}, b""
+for k, v in json.loads(b[8:8 + n]).items():
+    if k != "__metadata__":
+        lo, hi = v["data_offsets"]
+        raw = b[8 + n + lo:8 + n + hi]
+        if k in ("decoder.norm.weight", "decoder.head.weight"):
+            raw, v = struct.pack("<f", 1e19) * (len(raw) // 2), dict(v, dtype="F32")
+        v = dict(v, data_offsets=[len(data), len(data) + len(raw)])
+        data += raw
+    head[k] = v
+j = json.dumps(head).encode()
+open("overflow.safetensors", "wb").write(struct.pack("<Q", len(j)) + j + data)
+PY
+mkdir two
+picture two/first.ppm 40 30
+picture two/second.ppm 30 40 2
+run encode two -o two.tess -t overflow.safetensors
+code_is 0
+fails 5 '^tessera decode: not a usable model: first.ppm: model: pixels: wanted values that are finite, got -?(nan|inf)' decode two.tess -t overflow.safetensors -o pictures/
+is "nothing was written" "" "$(find pictures -type f)"
+run eval two two.tess -t overflow.safetensors --json
+code_is 1
+json_ok
+is "no number" "None None 0 2" "$(json '"%s %s %d %d" % (d["candidates"][0]["summary"]["psnr"]["mean"], d["candidates"][0]["summary"]["psnr"]["low"], d["candidates"][0]["counts"]["compared"], d["candidates"][0]["counts"]["failed"])')"
+is "why" True "$(json 'd["candidates"][0]["summary"]["psnr"]["why"].startswith("no picture was compared; first.ppm: ") and "finite" in d["candidates"][0]["summary"]["psnr"]["why"]')"
+is "which" "first.ppm TSR_ERROR_MODEL second.ppm TSR_ERROR_MODEL" "$(json '" ".join("%s %s" % (p["name"], p["values"][0]["error"]) for p in d["pictures"])')"
+
 # Files that lose their tail while they are converted: a status, never a signal. The writer waits at a pipe that is full.
 python3 - <<'PY'
 import json, struct, zipfile

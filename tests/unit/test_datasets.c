@@ -335,6 +335,38 @@ START_TEST(json_texts_come_back) {
 }
 END_TEST
 
+START_TEST(json_is_laid_out) {
+    static const char compact[] =
+        "{\"a\":{},\"b\":[],\"n\":[1,-2.5e3,3],\"t\":[\"x, [{\\\\\\\"}]\",null,"
+        "{\"c\":true}],\"m\":[1,\"2\"],\"d\":[[1,2],[3]]}";
+    static const char wanted[] = "{\n"
+                                 "  \"a\": {},\n"
+                                 "  \"b\": [],\n"
+                                 "  \"n\": [1, -2.5e3, 3],\n"
+                                 "  \"t\": [\n"
+                                 "    \"x, [{\\\\\\\"}]\",\n"
+                                 "    null,\n"
+                                 "    {\n"
+                                 "      \"c\": true\n"
+                                 "    }\n"
+                                 "  ],\n"
+                                 "  \"m\": [\n"
+                                 "    1,\n"
+                                 "    \"2\"\n"
+                                 "  ],\n"
+                                 "  \"d\": [\n"
+                                 "    [1, 2],\n"
+                                 "    [3]\n"
+                                 "  ]\n"
+                                 "}";
+    tsr_bytes b = {0};
+    tsr_json_put_laid_out(&b, compact);
+    tsr_bytes_u8(&b, 0);
+    ck_assert_str_eq((const char *)b.at, wanted);
+    tsr_bytes_free(&b);
+}
+END_TEST
+
 START_TEST(keys_are_found_again) {
     tsr_key_set set = {0};
     char key[32];
@@ -357,7 +389,8 @@ int main(void) {
     const TTest *const tests[] = {
         formats_are_listed,      arguments_are_checked, a_context_keeps_what_exists,
         stopping_leaves_nothing, bad_items_are_told,    json_numbers_are_whole,
-        json_texts_come_back,    keys_are_found_again,  bytes_are_left_out,
+        json_texts_come_back,    json_is_laid_out,      keys_are_found_again,
+        bytes_are_left_out,
     };
     for (size_t i = 0; i < sizeof tests / sizeof *tests; ++i)
         tcase_add_test(tc, tests[i]);
