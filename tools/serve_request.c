@@ -106,7 +106,7 @@ static const option *find_row(const char *name) {
     return NULL;
 }
 
-static bool unknown_option(const serve_request *r, const char *name, serve_refusal *wrong) {
+static bool no_option(const serve_request *r, const char *name, serve_refusal *wrong) {
     const char *names[ALLOWED];
     int count = 0;
     for (int i = 0; i < ALLOWED; ++i)
@@ -128,7 +128,7 @@ bool serve_request_option(serve_request *r, const char *name, const char *value,
     for (int i = 0; i < ALLOWED; ++i)
         may |= !strcmp(allowed[i].name, name) && allowed[i].actions & (int)r->action;
     const option *o = may ? find_row(name) : NULL;
-    if (!o) return unknown_option(r, name, wrong);
+    if (!o) return no_option(r, name, wrong);
     if (o->kind == OPTION_FLAG)
         return read_flag(name, value, (int *)((char *)r + o->offset), wrong);
     args_refusal refusal;
@@ -256,7 +256,7 @@ static bool read_kept(const cJSON *v, serve_ids *ids, serve_refusal *wrong) {
 }
 
 /* A choice that encode has: its place, by a row of its table. */
-static bool read_choice(const cJSON *v, const char *name, int *target, serve_refusal *wrong) {
+static bool read_named_choice(const cJSON *v, const char *name, int *target, serve_refusal *wrong) {
     args_refusal refusal;
     if (!cJSON_IsString(v)) return serve_refuse(wrong, 400, "item.%s: wanted a text", name);
     if (!args_read_value(find_row(name), v->valuestring, target, &refusal))
@@ -292,8 +292,8 @@ static bool read_member(const cJSON *v, serve_ids *ids, serve_refusal *wrong) {
         *sizes[i].at = (uint32_t)(int32_t)number;
         return true;
     }
-    if (!strcmp(name, "fit")) return read_choice(v, name, &ids->fit, wrong);
-    if (!strcmp(name, "resample")) return read_choice(v, name, &ids->filter, wrong);
+    if (!strcmp(name, "fit")) return read_named_choice(v, name, &ids->fit, wrong);
+    if (!strcmp(name, "resample")) return read_named_choice(v, name, &ids->filter, wrong);
     if (!strcmp(name, "kept")) return read_kept(v, ids, wrong);
     if (!strcmp(name, "counts"))
         return read_list(v, "item.counts", UINT32_MAX, &ids->counts, &ids->count_of_counts, wrong);
