@@ -16,7 +16,7 @@ url=$(python3 -c 'import json; print(json.load(open("info"))["url"])') || exit 1
 timeout 300 python3 -B "$SOURCE/scripts/serve-shots.py" "$url" >seen 2>&1
 code=$?
 is "serve-shots.py: exit code; $(grep -v '^ok' seen | head -5)" 0 $code
-is "what was looked at" 40 "$(grep -c '^ok' seen)"
+is "what was looked at" 41 "$(grep -c '^ok' seen)"
 kill $server
 wait $server
 is "exit code of the server" 0 $?
