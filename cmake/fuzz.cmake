@@ -16,7 +16,7 @@ foreach(source ${tessera_fuzz_sources})
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/tests/fuzz)
   target_compile_options(${name} PRIVATE -Wall -Wextra)
   target_compile_definitions(${name} PRIVATE _GNU_SOURCE TESSERA_EXPERIMENTAL)
-  target_link_libraries(${name} PRIVATE tessera_static)
+  target_link_libraries(${name} PRIVATE tessera_runner tessera_static)
   target_link_options(${name} PRIVATE
     -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=posix_memalign)
   if(TESSERA_FUZZ)
