@@ -54,6 +54,11 @@ add_executable(make_weights tests/golden/make_weights.c)
 target_compile_options(make_weights PRIVATE -Wall -Wextra)
 target_compile_definitions(make_weights PRIVATE _GNU_SOURCE)
 target_link_libraries(make_weights PRIVATE tessera_static)
+add_executable(make_gguf tests/golden/make_gguf.c tests/support/gguf_sample.c)
+target_include_directories(make_gguf PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/tests/support)
+target_compile_options(make_gguf PRIVATE -Wall -Wextra)
+target_compile_definitions(make_gguf PRIVATE _GNU_SOURCE)
+target_link_libraries(make_gguf PRIVATE tessera_static)
 # Programs of bench/ that people run by hand (each says in its head what it measures); tests run what
 # ends with 1 where something is wrong, small, so that it goes on working.
 foreach(program million_items tile_seconds video_speed entropy_over_time judge_files)

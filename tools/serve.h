@@ -78,6 +78,19 @@ struct serve_server {
     serve_http *http;
 };
 
+/* An item that came as a token file or as ids. */
+typedef struct serve_tokens {
+    tsr_token_file *file; /* NULL: ids */
+    tsr_token_header header;
+    tsr_token_item item; /* points into the file or the request */
+    uint32_t single;     /* its only count, where there was none */
+} serve_tokens;
+/* Reads the body of a request for tokens. False: the answer says why not. The caller closes
+ * tokens->file. */
+bool serve_tokens_open(serve_server *s, tsr_context *ctx, serve_exchange *x, serve_tokens *tokens);
+/* Ids as a piece of the prompt of a language model (serve_prompt.c). */
+void serve_prompt(serve_server *s, tsr_context *ctx, serve_exchange *x);
+
 /* ---- serve_workers.c ---- */
 
 /* Starts limits.running threads, each with a context. NULL after a failure, with its status. */

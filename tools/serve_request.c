@@ -66,6 +66,9 @@ static const option own_rows[] = {
     {"format", 0, OPTION_TEXT, AT(format), "F", NULL, NULL, NULL, 0, 0},
     {"name", 0, OPTION_TEXT, AT(name), "TEXT", NULL, NULL, NULL, 0, 0},
     {"item", 0, OPTION_TEXT, AT(item), "N|KEY", NULL, NULL, NULL, 0, 0},
+    {"map", 0, OPTION_TEXT, AT(map), "NAME", NULL, NULL, NULL, 0, 0},
+    {"template", 0, OPTION_TEXT, AT(template_name), "NAME", NULL, NULL, NULL, 0, 0},
+    {"form", 0, OPTION_TEXT, AT(form), "FORM", NULL, NULL, NULL, 0, 0},
     {"picture-quality", 0, OPTION_UINT, AT(picture_quality), "Q", NULL, NULL, NULL, 1, 100},
     {"lossless", 0, OPTION_FLAG, AT(lossless), NULL, NULL, NULL, NULL, 0, 0},
     {"force", 0, OPTION_FLAG, AT(force), NULL, NULL, NULL, NULL, 0, 0},
@@ -74,7 +77,7 @@ static const option own_rows[] = {
 static const struct {
     const char *name;
     int actions;
-} allowed[] = {{"tokens", SERVE_ENCODE | SERVE_DECODE | SERVE_PROMPT},
+} allowed[] = {{"tokens", SERVE_ENCODE | SERVE_DECODE},
                {"quality", SERVE_ENCODE},
                {"target", SERVE_ENCODE},
                {"fit", SERVE_ENCODE},
@@ -93,6 +96,9 @@ static const struct {
                {"guidance-mode", SERVE_DECODE},
                {"seed", SERVE_DECODE},
                {"item", SERVE_DECODE | SERVE_PROMPT},
+               {"map", SERVE_PROMPT},
+               {"template", SERVE_PROMPT},
+               {"form", SERVE_PROMPT},
                {"picture-quality", SERVE_DECODE},
                {"lossless", SERVE_DECODE},
                {"force", SERVE_DECODE}};
@@ -346,6 +352,25 @@ static bool read_bytes(const cJSON *v, serve_request *r, serve_refusal *wrong) {
     return true;
 }
 
+/* "text": {"text:caption": "a house"} */
+static bool read_places(const cJSON *places, serve_request *r, serve_refusal *wrong) {
+    if (!cJSON_IsObject(places))
+        return serve_refuse(wrong, 400, "text: wanted an object of texts by their places");
+    for (const cJSON *v = places->child; v; v = v->next) {
+        if (r->place_count == SERVE_MOST_PLACES || r->text_count + 2 > SERVE_MOST_TEXTS)
+            return serve_refuse(wrong, 400, "text: wanted at most %d places", SERVE_MOST_PLACES);
+        char *key = strdup(v->string), *text = cJSON_IsString(v) ? strdup(v->valuestring) : NULL;
+        if (!key || !text) {
+            free(key);
+            free(text);
+            return serve_refuse(wrong, 400, "text: %.60s: wanted a text", v->string);
+        }
+        r->text_keys[r->place_count] = r->texts[r->text_count++] = key;
+        r->text_values[r->place_count++] = r->texts[r->text_count++] = text;
+    }
+    return true;
+}
+
 /* What an answer of /v1/encode has besides "item": it may be sent to /v1/decode as it is. */
 static bool said_by_encode(const char *name) {
     static const char *const names[] = {"model", "name", "token_count", "token_bits", "id_bytes"};
@@ -377,6 +402,7 @@ static bool read_top(const cJSON *v, serve_request *r, serve_refusal *wrong) {
         r->ids.there = true;
         return read_list(v, "ids", UINT32_MAX, &r->ids.ids, &r->ids.count_of_ids, wrong);
     }
+    if (r->action == SERVE_PROMPT && !strcmp(name, "text")) return read_places(v, r, wrong);
     if (!encode && !strcmp(name, "weights_hash")) return read_hash(v, &r->ids.weights, wrong);
     if (!encode && said_by_encode(name)) return true;
     return read_option(v, r, wrong);

@@ -8,7 +8,7 @@
 #include "encode_options.h"
 
 /* Numbers, texts and lists that a JSON document may have, so that its memory is bounded. */
-enum { SERVE_MOST_VALUES = 1 << 18, SERVE_MOST_TEXTS = 64 };
+enum { SERVE_MOST_VALUES = 1 << 18, SERVE_MOST_TEXTS = 64, SERVE_MOST_PLACES = 16 };
 
 /* Why a request is refused. */
 typedef struct serve_refusal {
@@ -44,6 +44,9 @@ typedef struct serve_request {
     serve_action action;
     encode_choices choices;
     const char *format, *name, *item;
+    const char *map, *template_name, *form; /* of a prompt */
+    const char *text_keys[SERVE_MOST_PLACES], *text_values[SERVE_MOST_PLACES];
+    int place_count; /* texts for places of the template */
     uint32_t picture_quality;
     int lossless, force;
     uint8_t *bytes; /* a picture, or a token file, from JSON; owned */

@@ -317,49 +317,49 @@ static void decode_item(serve_server *s, tsr_context *ctx, serve_exchange *x, se
     free(w->rgb);
 }
 
-static void decode(serve_server *s, tsr_context *ctx, serve_exchange *x) {
+bool serve_tokens_open(serve_server *s, tsr_context *ctx, serve_exchange *x, serve_tokens *t) {
     serve_request *r = &x->request;
     serve_refusal wrong;
-    serve_work w = {0};
-    tsr_token_file *file = NULL;
-    tsr_token_header header;
-    tsr_token_item item;
-    uint32_t single;
-    const format *f = NULL;
-    bool good = read_body(x, &wrong) && (f = choose_format(x, pictures_out, &wrong));
+    bool good = read_body(x, &wrong);
+    *t = (serve_tokens){0};
     if (good && r->ids.there)
         good = same_weights(&s->model, r->ids.weights, r->force, &wrong) &&
-               place_ids(&s->model, &r->ids, &header, &item, &single, &wrong);
+               place_ids(&s->model, &r->ids, &t->header, &t->item, &t->single, &wrong);
     else if (good) {
-        const tsr_status status = tsr_token_file_parse(ctx, &file, "body", r->bytes, r->size);
+        const tsr_status status = tsr_token_file_parse(ctx, &t->file, "body", r->bytes, r->size);
         if (status) {
             serve_answer_status(x, status, tsr_detail(ctx));
-            return;
+            return false;
         }
-        header = *tsr_token_file_header(file);
-        good = same_weights(&s->model, header.weights_hash, r->force, &wrong);
-        if (good && choose_item(ctx, x, file, &item)) {
-            tsr_token_file_close(&file);
-            return;
+        t->header = *tsr_token_file_header(t->file);
+        /* A prompt is made without the model. */
+        good = same_weights(&s->model, t->header.weights_hash,
+                            r->force || r->action == SERVE_PROMPT, &wrong);
+        if (good && choose_item(ctx, x, t->file, &t->item)) {
+            tsr_token_file_close(&t->file);
+            return false;
         }
     }
-    w.header = &header;
-    w.tokens = &item;
-    if (good)
+    if (good) return true;
+    tsr_token_file_close(&t->file);
+    serve_answer_refusal(x, &wrong);
+    return false;
+}
+
+static void decode(serve_server *s, tsr_context *ctx, serve_exchange *x) {
+    serve_refusal wrong;
+    serve_tokens tokens;
+    if (!serve_tokens_open(s, ctx, x, &tokens)) return;
+    serve_work w = {.header = &tokens.header, .tokens = &tokens.item};
+    const format *f = choose_format(x, pictures_out, &wrong);
+    if (f)
         decode_item(s, ctx, x, &w, f);
     else
         serve_answer_refusal(x, &wrong);
-    tsr_token_file_close(&file);
+    tsr_token_file_close(&tokens.file);
 }
 
 /* ---- the others ---- */
-
-static void prompt(serve_server *s, tsr_context *ctx, serve_exchange *x) {
-    (void)s, (void)ctx;
-    serve_answer_error(x, 501,
-                       "this build has no vocabulary maps, which put ids into the prompt of a "
-                       "language model");
-}
 
 static void health(serve_server *s, tsr_context *ctx, serve_exchange *x) {
     (void)ctx;
@@ -425,7 +425,7 @@ static const serve_route routes[] = {{"/", "GET", true, 0, page},
                                      {"/metrics", "GET", false, 0, metrics},
                                      {"/v1/encode", "POST", false, SERVE_ENCODE, encode},
                                      {"/v1/decode", "POST", false, SERVE_DECODE, decode},
-                                     {"/v1/prompt", "POST", false, SERVE_PROMPT, prompt}};
+                                     {"/v1/prompt", "POST", false, SERVE_PROMPT, serve_prompt}};
 
 const serve_route *serve_route_find(const char *path) {
     for (size_t i = 0; i < sizeof routes / sizeof *routes; ++i)
