@@ -220,8 +220,7 @@ const verb verb_serve = {
              "3 when the port is in use",
     .examples = "# on http://127.0.0.1:8080/\n"
                 "tessera serve\n"
-                "curl -s --data-binary @photo.jpg -H 'Content-Type: image/jpeg' "
-                "'http://127.0.0.1:8080/v1/encode?tokens=64'\n"
+                "curl -s -F image=@photo.jpg -F tokens=64 http://127.0.0.1:8080/v1/encode\n"
                 "# with a token, for a whole network\n"
                 "tessera serve --host 0.0.0.0 --token-file secret.txt\n"
                 "# on a free port, which the document on stdout names\n"

@@ -352,7 +352,7 @@ static bool read_bytes(const cJSON *v, serve_request *r, serve_refusal *wrong) {
     return true;
 }
 
-/* "text": {"text:caption": "a house"} */
+/* "text": {"caption": "a house"} */
 static bool read_places(const cJSON *places, serve_request *r, serve_refusal *wrong) {
     if (!cJSON_IsObject(places))
         return serve_refuse(wrong, 400, "text: wanted an object of texts by their places");

@@ -265,8 +265,38 @@ def others(s):
     is_("page: nothing of other places", False, b"http://" in data or b"https://" in data)
     status, headers, data = s.ask("HEAD", "/health")
     is_("HEAD", (200, b""), (status, data))
-    status, _, data = s.ask("POST", "/v1/prompt", json.dumps({"ids": [1, 2]}), JSON)
-    is_("prompt", 501, status)
+    prompt(s)
+
+
+def prompt(s):
+    """Ids of a file of another tokenizer: as `tessera prompt` has them."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = folder + "/p.tess"
+        with open(folder + "/p.jsonl", "w") as f:
+            f.write(json.dumps({"key": "a", "ids": [7919 * i % 8192 for i in range(1024)]}) + "\n")
+        cli("import", folder + "/p.jsonl", "-o", path, "--from", "jsonl", "-k", "8192", "--rows", "32", "--columns", "32", "-q")
+        with open(path, "rb") as f:
+            data = f.read()
+        for query, more in [("", []), ("&template=image", ["--template", "image"]), ("&form=string", ["--form", "string"])]:
+            wanted = cli("prompt", path, "--map", "chameleon", "-o", "-", "-q", *more)
+            status, _, got = s.ask("POST", "/v1/prompt?map=chameleon" + query, data)
+            is_("prompt" + query, 200, status)
+            wanted = wanted.decode() if "string" in query else json.loads(wanted)
+            answer = json.loads(got)
+            is_("prompt%s: as the command line" % query, wanted, answer.get("text") if "string" in query else answer)
+        tess = {"tess": base64.b64encode(data).decode(), "map": "chameleon", "template": "prompt", "form": "mixed", "text": {"question": "what is it?"}}
+        wanted = json.loads(cli("prompt", path, "--map", "chameleon", "--template", "prompt", "--form", "mixed", "--text", "question=what is it?", "-o", "-", "-q"))
+        status, _, got = s.ask("POST", "/v1/prompt", json.dumps(tess), JSON)
+        is_("prompt with text: as the command line", (200, wanted), (status, json.loads(got)))
+        for body, status, code, text in [(dict(tess, map="chamelion"), 400, "bad_request", "got 'chamelion'; did you mean chameleon"),
+                                         (dict(tess, map="/etc/passwd"), 400, "bad_request", "map: wanted one of"),
+                                         (dict(tess, map=folder + "/own.json"), 400, "bad_request", "map: wanted one of"),
+                                         (dict(tess, form="x"), 400, "bad_request", "form: wanted ids, mixed or string"),
+                                         (dict(tess, template="nope"), 404, "not_found", "nope"),
+                                         (dict(tess, text={"question": 3}), 400, "bad_request", "text: question: wanted a text"),
+                                         ({"ids": [1, 2], "map": "chameleon"}, 422, "unprocessable", "8192"),
+                                         ({"ids": [1, 2]}, 400, "bad_request", "map: wanted one of")]:
+            error(s.ask("POST", "/v1/prompt", json.dumps(body), JSON), status, code, text, "prompt: " + text)
 
 
 def bad():
