@@ -167,6 +167,7 @@ static int run(const verb *v, int argc, char **argv) {
                                       .device = o.common.device,
                                       .mask = o.common.mask,
                                       .precision = (tsr_precision)o.common.precision};
+    s.model_settings = model;
     code = read_token(&t, &o, token, sizeof token);
     s.token = *token ? token : NULL;
     if (code < 0 && !s.metrics) code = tool_fail_text(&t, TSR_ERROR_MEMORY, "no memory");

@@ -69,6 +69,7 @@ struct serve_server {
     tool *t;
     serve_limits limits;
     serve_model model;
+    tsr_model_settings model_settings; /* that it was opened with */
     serve_metrics *metrics;
     serve_workers *workers;
     const char *token; /* NULL: none is wanted */
@@ -90,6 +91,9 @@ typedef struct serve_tokens {
 bool serve_tokens_open(serve_server *s, tsr_context *ctx, serve_exchange *x, serve_tokens *tokens);
 /* Ids as a piece of the prompt of a language model (serve_prompt.c). */
 void serve_prompt(serve_server *s, tsr_context *ctx, serve_exchange *x);
+
+/* A video to a token file (serve_clip.c). */
+void serve_clip(serve_server *s, tsr_context *ctx, serve_exchange *x, const encode_meaning *m);
 
 /* ---- serve_workers.c ---- */
 

@@ -48,6 +48,7 @@ typedef struct serve_request {
     const char *text_keys[SERVE_MOST_PLACES], *text_values[SERVE_MOST_PLACES];
     int place_count; /* texts for places of the template */
     uint32_t picture_quality;
+    uint32_t frames, every; /* of a clip; 0: not said */
     int lossless, force;
     uint8_t *bytes; /* a picture, or a token file, from JSON; owned */
     size_t size;

@@ -131,10 +131,6 @@ static void answer_file(tsr_context *ctx, serve_exchange *x, const encode_meanin
 static bool read_picture(serve_server *s, tsr_context *ctx, serve_exchange *x,
                          const encode_meaning *m, serve_work *w) {
     serve_request *r = &x->request;
-    if (tsr_video_recognised(r->bytes, r->size)) {
-        serve_answer_error(x, 422, "wanted a picture, got a video: 'tessera encode' takes videos");
-        return false;
-    }
     uint8_t *rgb = NULL;
     const tsr_status status = tsr_picture_parse(
         ctx, r->name ? r->name : "picture", r->bytes, r->size, m->encode.fit.background,
@@ -166,8 +162,13 @@ static void encode(serve_server *s, tsr_context *ctx, serve_exchange *x) {
         serve_answer_refusal(x, &wrong);
         return;
     }
-    if (!read_picture(s, ctx, x, &m, &w)) {
+    const bool clip = tsr_video_recognised(x->request.bytes, x->request.size);
+    if (clip || !read_picture(s, ctx, x, &m, &w)) {
         serve_queue_expect(s->model.queue, -1);
+        if (clip && f == tokens_out)
+            serve_answer_error(x, 406, "a video becomes a token file: ask for format=tess");
+        else if (clip)
+            serve_clip(s, ctx, x, &m);
         return;
     }
     w.settings = m.encode;

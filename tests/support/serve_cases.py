@@ -196,10 +196,31 @@ def good():
     two = cli_merge(whole, cli_file(png(64, 64), "b.png"))
     status, _, data = s.ask("POST", "/v1/decode?item=b.png", two)
     is_("an item by its key", (200, (64, 64)), (status, struct.unpack(">II", data[16:24])))
+    clips(s)
     many(s)
     others(s)
     is_("stopped", 0, s.stop())
     has("log", "POST /v1/encode 200", s.said())
+
+
+def clips(s):
+    """A video: as the command line makes a clip of it."""
+    if "+video" not in cli("--version").decode():
+        print("left out: this build was made without FFmpeg")
+        return
+    path = os.path.join(os.environ["SOURCE"], "tests/golden/video-in/timing/vfr.mkv")
+    with open(path, "rb") as f:
+        data = f.read()
+    for query, more in [("frames=3", ["--frames", "3"]), ("every=6&tokens=8&fit=crop", ["--every", "6", "-k", "8", "--fit", "crop"])]:
+        wanted = cli_file(data, "vfr.mkv", *more)
+        status, headers, got = s.ask("POST", "/v1/encode?format=tess&name=vfr.mkv&" + query, data, {"Content-Type": "video/x-matroska"})
+        is_("a clip, " + query, (200, True), (status, got == wanted))
+    status, _, png_ = s.ask("POST", "/v1/decode?item=1", wanted)
+    is_("a frame of it", (200, b"\x89PNG"), (status, png_[:4]))
+    error(s.ask("POST", "/v1/encode", data, {}), 406, "not_acceptable", "ask for format=tess", "a clip as JSON")
+    answer = s.ask("POST", "/v1/encode?format=tess", data[:200], {})
+    is_("half a clip", True, answer[0] in (400, 413, 422))
+    is_("its place is not told", False, b"tessera-serve-" in answer[2])
 
 
 def cli_merge(*files):
