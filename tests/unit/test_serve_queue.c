@@ -200,8 +200,10 @@ START_TEST(closing_runs_the_rest) {
     client c[CLIENTS];
     for (int i = 0; i < CLIENTS; ++i)
         c[i] = (client){.queue = q, .jobs = 1, .kinds = 1, .deadline = 60};
-    start(c, CLIENTS);
-    await_waiting(q, CLIENTS - 3); /* a full batch is being run */
+    start(c, 1);
+    await_begun(&log, 1);
+    start(c + 1, CLIENTS - 1);
+    await_waiting(q, CLIENTS - 1);
     atomic_store(&log.open, 1);
     serve_queue_close(&q);
     finish(c, CLIENTS);
