@@ -32,6 +32,7 @@ void tsr_context_close(tsr_context **ctx) {
     if (!ctx || !*ctx) return;
     tsr_threads_close(&(*ctx)->threads);
     tsr_scratch_forget(*ctx);
+    free((*ctx)->cpu);
     free(*ctx);
     *ctx = NULL;
 }

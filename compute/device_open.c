@@ -186,6 +186,18 @@ static tsr_status check_mask(tsr_context *ctx, const tsr_device_settings *s) {
     }
 }
 
+/* The cpu, described once for each context. */
+static tsr_status describe_cpu(tsr_context *ctx, tsr_device_info *info) {
+    if (!ctx->cpu) {
+        ctx->cpu = tsr_alloc(ctx, 1, sizeof *ctx->cpu, "device cpu");
+        if (!ctx->cpu) return TSR_ERROR_MEMORY;
+        tsr_cpu_describe(ctx->cpu);
+    }
+    *info = *ctx->cpu;
+    info->chosen = true;
+    return TSR_OK;
+}
+
 tsr_status tsr_device_open(tsr_context *ctx, tsr_device **device,
                            const tsr_device_settings *settings) {
     if (!device) return tsr_fail(ctx, TSR_ERROR_ARGUMENT, "device open: wanted a place, got NULL");
@@ -213,9 +225,8 @@ tsr_status tsr_device_open(tsr_context *ctx, tsr_device **device,
         return tsr_fail(ctx, TSR_ERROR_MEMORY, "device %s: no memory for the mask", s.name);
     }
     if (index < 0) {
-        tsr_cpu_describe(&d->info);
-        d->info.chosen = true;
-        status = tsr_cpu_open(d);
+        status = describe_cpu(ctx, &d->info);
+        if (!status) status = tsr_cpu_open(d);
     } else {
         d->info = (tsr_device_info){.kind = TSR_DEVICE_VULKAN, .index = index};
         status = tsr_vulkan_open(d);

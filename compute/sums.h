@@ -15,4 +15,7 @@ double tsr_square_distance(const float *a, const float *b, int64_t n);
 float tsr_dot_f32(const float *a, const float *b, int64_t n);
 #define TSR_DOT_F32_ERROR(n) (((double)(n) / 64 + 10) * 0x1p-23)
 
+/* |a - b|^2 in f32: 0 for copies, and the same for b and a. */
+float tsr_square_distance_f32(const float *a, const float *b, int64_t n);
+
 #endif

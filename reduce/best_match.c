@@ -13,19 +13,26 @@
 enum {
     LISTED = 32,     /* rows b that are listed for a row a */
     CLOSER_FROM = 3, /* listed rows for which a closer look pays */
-    FEW = 16,        /* rows a for which packing rows b takes longer than exact cosines */
+    ABREAST = 4,     /* rows a beside a row b that has come to the cache */
+    FEW = 32,        /* rows a for which packing rows b takes longer than exact cosines */
     LOOK = 32,
-    TRIAL = 96, /* rows a that tell whether bytes are of use */
+    TRIAL = 96,       /* rows a that tell whether bytes are of use ... */
+    TRIAL_PAIRS = 24, /* ... where they are looked at once more with the others */
     LENGTH_ROWS = 64,
-    PAIRS_FROM = 2048,   /* rows */
+    PAIRS_FROM = 2048, /* rows */
+    BYTE_PAIRS_FROM = 384,
     PAIR_MOST = 256,     /* columns of a block of pairs */
     BYTES_FROM = 1 << 16 /* pairs */
 };
 
+/* Of a cosine from an f32 product, and of one that was rounded to f32. */
+#define BAR_ERROR(dim) (TSR_DOT_F32_ERROR(dim) + 1e-6)
+
 /* Rows that may be the best of one row. */
 typedef struct candidates {
     float best;    /* greatest rough cosine */
-    int32_t count; /* LISTED + 1: too many to list */
+    float lost;    /* greatest that the list had no room for */
+    int32_t count; /* of the list */
     int32_t row[LISTED];
     float rough[LISTED];
 } candidates;
@@ -36,8 +43,13 @@ typedef struct matching {
     bool others;
     double *square_a, *square_b; /* [a.n], [b.n] squared lengths */
     double *length_a, *length_b; /* [a.n], [b.n] */
+    float *unit;                 /* [a.n] times which a row's rough cosines are cosines */
     float *slack;                /* [a.n] twice the error of a row's rough cosines, in their unit */
+    const float *step;           /* [a.n] times which rough products of pairs are cosines */
     candidates *list;            /* [a.n] */
+    float bar;                   /* rows a with a greater cosine are of no interest */
+    int64_t bar_row;             /* the row that set it, which is decided; -1: none */
+    int64_t left;                /* rows a of which bytes tell too little */
     const int32_t *row;          /* rows a that are looked at; NULL: all */
     int64_t base;                /* row a that is row 0 of what is looked at, without `row` */
     int32_t *match;
@@ -76,6 +88,8 @@ static double *lengths(tsr_operation *o, const tsr_row_view *rows) {
 
 /* ---- rough cosines ---- */
 
+static const candidates nothing = {.best = -FLT_MAX, .lost = -FLT_MAX};
+
 /* Forgets rows that the best has left behind. */
 static void prune(candidates *c, float least) {
     int32_t kept = 0;
@@ -87,11 +101,22 @@ static void prune(candidates *c, float least) {
     c->count = kept;
 }
 
+/* Whether the list has no room for all rows that may be the best. */
+static bool is_overfull(const candidates *c, float slack) {
+    return c->lost >= c->best - slack;
+}
+
+/* Rows of less need not be offered: they are not the best, or as lost as others. */
+static float least_of(const candidates *c, float slack) {
+    const float least = c->best - slack;
+    return least > c->lost ? least : c->lost;
+}
+
 static void offer(candidates *c, int64_t row, float rough, float slack) {
     if (rough > c->best) c->best = rough;
     if (c->count == LISTED) prune(c, c->best - slack);
-    if (c->count >= LISTED) {
-        c->count = LISTED + 1;
+    if (c->count == LISTED) {
+        if (rough > c->lost) c->lost = rough;
         return;
     }
     c->row[c->count] = (int32_t)row;
@@ -119,54 +144,62 @@ TSR_CLONES static void to_cosines(float *y, int64_t n, float scale) {
         y[i] *= scale;
 }
 
-static void look_at_block(void *arg, const tsr_block *b) {
-    const matching *m = arg;
-    for (int64_t r = 0; r < b->rows; ++r) {
-        const int64_t i = m->row ? m->row[b->first + r] : m->base + b->first + r;
-        candidates *c = &m->list[i];
-        const float *y = b->y + r * b->ld, slack = m->slack[i];
-        for (int64_t j0 = 0; j0 < b->columns && c->count <= LISTED; j0 += LOOK) {
-            const int64_t n = b->columns - j0 < LOOK ? b->columns - j0 : LOOK;
-            if (!any_reaches(y + j0, n, c->best - slack)) continue;
-            for (int64_t j = j0; j < j0 + n && c->count <= LISTED; ++j)
-                if (y[j] >= c->best - slack && b->from + j >= m->first &&
-                    !(m->others && b->from + j == i))
-                    offer(c, b->from + j, y[j], slack);
-        }
+/* Row a i looks at its products with rows b from, from + 1, ... */
+static void look(const matching *m, int64_t i, int64_t from, const float *y, int64_t n) {
+    candidates *c = &m->list[i];
+    const float slack = m->slack[i];
+    for (int64_t j0 = 0; j0 < n; j0 += LOOK) {
+        const int64_t end = n - j0 < LOOK ? n : j0 + LOOK;
+        if (!any_reaches(y + j0, end - j0, least_of(c, slack))) continue;
+        for (int64_t j = j0; j < end; ++j)
+            if (y[j] >= least_of(c, slack) && from + j >= m->first && !(m->others && from + j == i))
+                offer(c, from + j, y[j], slack);
     }
 }
 
-/* A block of pairs, in the unit of cosines: the rows of both its sides look. */
+static void look_at_block(void *arg, const tsr_block *b) {
+    const matching *m = arg;
+    for (int64_t r = 0; r < b->rows; ++r)
+        look(m, m->row ? m->row[b->first + r] : m->base + b->first + r, b->from, b->y + r * b->ld,
+             b->columns);
+}
+
+/* A block of pairs: the rows of both its sides look. Their unit is that of cosines. */
 static void look_at_pairs(void *arg, const tsr_block *b) {
     const matching *m = arg;
     const bool same = b->first >= b->from && b->first < b->from + b->columns;
     float least[PAIR_MOST];
     for (int64_t j = 0; j < b->columns; ++j)
-        least[j] = m->list[b->from + j].best - m->slack[b->from + j];
+        least[j] = least_of(&m->list[b->from + j], m->slack[b->from + j]);
     for (int64_t r = 0; r < b->rows; ++r) {
         const int64_t i = b->first + r;
-        candidates *c = &m->list[i];
-        const float slack = m->slack[i];
         float *y = b->y + r * b->ld;
-        to_cosines(y, b->columns, m->length_a[i] > 0 ? (float)(1 / m->length_a[i]) : 0);
-        for (int64_t j0 = 0; j0 < b->columns; j0 += LOOK) {
+        to_cosines(y, b->columns, m->step[i]);
+        look(m, i, b->from, y, b->columns);
+        for (int64_t j0 = 0; !same && j0 < b->columns; j0 += LOOK) {
             const int64_t end = b->columns - j0 < LOOK ? b->columns : j0 + LOOK;
-            if (c->count <= LISTED && any_reaches(y + j0, end - j0, c->best - slack))
-                for (int64_t j = j0; j < end && c->count <= LISTED; ++j)
-                    if (y[j] >= c->best - slack && b->from + j != i)
-                        offer(c, b->from + j, y[j], slack);
-            if (same || !any_reaches_each(y + j0, end - j0, least + j0)) continue;
+            if (!any_reaches_each(y + j0, end - j0, least + j0)) continue;
             for (int64_t j = j0; j < end; ++j) {
                 candidates *d = &m->list[b->from + j];
-                if (y[j] < least[j] || d->count > LISTED) continue;
+                if (y[j] < least[j]) continue;
                 offer(d, i, y[j], m->slack[b->from + j]);
-                least[j] = d->count > LISTED ? FLT_MAX : d->best - m->slack[b->from + j];
+                least[j] = least_of(d, m->slack[b->from + j]);
             }
         }
     }
 }
 
 /* ---- exact cosines ---- */
+
+/* Products of very long and of very short rows say nothing in f32. */
+static bool is_plain(const matching *m, int64_t i) {
+    return m->length_a[i] > 1e-20 && m->length_a[i] < 1e20 && isfinite(m->list[i].best);
+}
+
+/* Whether f32 products of a row of that length say something, times the inverse of others. */
+static bool is_moderate(double length) {
+    return length > 1e-12 && length < 1e12;
+}
 
 static float exact_cosine(const matching *m, int64_t i, int64_t j) {
     const double lengths = sqrt(m->square_a[i] * m->square_b[j]); /* exact for copies */
@@ -180,29 +213,43 @@ static void look_closer(const matching *m, int64_t i, candidates *c) {
     const int64_t dim = m->a->dim;
     const float slack = 2 * (float)TSR_DOT_F32_ERROR(dim) * (float)m->length_a[i];
     float best = -INFINITY;
-    if (c->count < CLOSER_FROM || m->length_a[i] < 1e-12 || m->length_a[i] > 1e12) return;
+    if (c->count < CLOSER_FROM || !is_moderate(m->length_a[i])) return;
     for (int32_t at = 0; at < c->count; ++at) {
         const double length = m->length_b[c->row[at]];
-        if (length > 0 && (length < 1e-12 || length > 1e12)) return;
+        if (length > 0 && !is_moderate(length)) return;
     }
     for (int32_t at = 0; at < c->count; ++at) {
         const double length = m->length_b[c->row[at]];
         const float dot = tsr_dot_f32(row_of(m->a, i), row_of(m->b, c->row[at]), dim);
         c->rough[at] = length > 0 ? (float)((double)dot / length) : 0;
-        best = fmaxf(best, c->rough[at]);
+        if (c->rough[at] > best) best = c->rough[at];
     }
     prune(c, best - slack);
+}
+
+/* Whether row a i has a cosine above the bar, by a look at the one that seems greatest. */
+static bool is_above_bar(const matching *m, int64_t i) {
+    const candidates *c = &m->list[i];
+    int32_t top = 0;
+    if (!c->count || !is_moderate(m->length_a[i])) return false;
+    for (int32_t at = 1; at < c->count; ++at)
+        if (c->rough[at] > c->rough[top]) top = at;
+    const int64_t j = c->row[top];
+    if (!is_moderate(m->length_b[j])) return false;
+    const double dot = (double)tsr_dot_f32(row_of(m->a, i), row_of(m->b, j), m->a->dim);
+    return dot / (m->length_a[i] * m->length_b[j]) > (double)m->bar + BAR_ERROR(m->a->dim);
 }
 
 static void decide(void *arg, int64_t i, int worker) {
     const matching *m = arg;
     candidates *c = &m->list[i];
-    /* Products of very long and of very short rows say nothing in f32. */
-    const bool plain = m->length_a[i] > 1e-20 && m->length_a[i] < 1e20 && isfinite(c->best);
-    const bool all = !plain || c->count > LISTED || !c->count;
     float best = -INFINITY;
     (void)worker;
+    if (i == m->bar_row) return;
     m->match[i] = -1;
+    m->cosine[i] = INFINITY;
+    if (m->bar < INFINITY && is_above_bar(m, i)) return;
+    const bool all = !is_plain(m, i) || !c->count || is_overfull(c, m->slack[i]);
     if (!all) {
         prune(c, c->best - m->slack[i]);
         look_closer(m, i, c);
@@ -228,7 +275,7 @@ static void decide(void *arg, int64_t i, int worker) {
 static bool in_pairs(const matching *m, int64_t count) {
     if (!m->others || m->row || m->first || count != m->a->n || count < PAIRS_FROM) return false;
     for (int64_t i = 0; i < count; ++i)
-        if (m->length_a[i] > 0 && (m->length_a[i] < 1e-12 || m->length_a[i] > 1e12)) return false;
+        if (m->length_a[i] > 0 && !is_moderate(m->length_a[i])) return false;
     return true;
 }
 
@@ -241,11 +288,16 @@ static void look_in_floats(tsr_operation *o, matching *m, int64_t count) {
     int64_t stride = m->a->stride;
     tsr_similarity_open_rows(o, &s, m->b->x, m->b->stride, m->b->n, dim, m->length_b);
     const bool pairs = s.products.gemm && in_pairs(m, count);
-    for (int64_t at = 0; at < count; ++at) {
+    float *step = tsr_operation_take(o, pairs ? count : 0, sizeof *step, "bounds");
+    for (int64_t at = 0; at < count && !o->status; ++at) {
         const int64_t i = m->row ? m->row[at] : at;
+        const float inverse = m->length_a[i] > 0 ? (float)(1 / m->length_a[i]) : 0;
+        if (pairs) step[i] = inverse;
+        m->unit[i] = pairs ? 1 : inverse;
         m->slack[i] = 2 * (float)(dim + 8) * FLT_EPSILON * (pairs ? 1 : (float)m->length_a[i]);
-        m->list[i] = (candidates){.best = -FLT_MAX};
+        m->list[i] = nothing;
     }
+    m->step = step;
     if (m->row) {
         float *picked = tsr_operation_take_raw(o, count * dim, sizeof *picked, "picked rows");
         for (int64_t at = 0; at < count && !o->status; ++at)
@@ -260,51 +312,150 @@ static void look_in_floats(tsr_operation *o, matching *m, int64_t count) {
     tsr_similarity_close(&s);
 }
 
-/* Rough cosines divided by a's step, from products of bytes. Returns how many rows a are left, to
- * which too many rows b are close: m->row. */
+/* Row b j beside rows a row[0 .. count-1], in the unit of their lengths. */
+static void offer_directly(const matching *m, const int32_t *row, int64_t count, int64_t j) {
+    const double length = m->length_b[j];
+    for (int64_t at = 0; at < count; ++at) {
+        const int64_t i = row[at];
+        candidates *c = &m->list[i];
+        if (m->others && i == j) continue;
+        if (length > 0 && !is_moderate(length)) {
+            c->lost = FLT_MAX; /* any product may be the greatest */
+            continue;
+        }
+        const float dot = tsr_dot_f32(row_of(m->a, i), row_of(m->b, j), m->a->dim);
+        const float rough = length > 0 ? (float)((double)dot / length) : 0;
+        if (rough >= least_of(c, m->slack[i])) offer(c, j, rough, m->slack[i]);
+    }
+}
+
+/* The rows a that m->row names, ABREAST at a time, beside all rows b by f32 products of two rows:
+ * for so few that packing rows b would take longer. */
+static void look_directly(void *arg, int64_t tile, int worker) {
+    const matching *m = arg;
+    const int32_t *row = m->row + tile * ABREAST;
+    const int64_t left = m->left - tile * ABREAST, count = left < ABREAST ? left : ABREAST;
+    (void)worker;
+    for (int64_t at = 0; at < count; ++at) {
+        const int64_t i = row[at];
+        if (!is_moderate(m->length_a[i])) continue; /* all its cosines are exact ones */
+        m->list[i] = nothing;
+        m->unit[i] = (float)(1 / m->length_a[i]);
+        m->slack[i] = 2 * (float)TSR_DOT_F32_ERROR(m->a->dim) * (float)m->length_a[i];
+    }
+    for (int64_t j = m->first; j < m->b->n; ++j)
+        offer_directly(m, row, count, j);
+}
+
+/* Nothing is known of rows first .. end - 1 yet. `worst`: greatest error of a row b. Unit: a's
+ * step, or with `pairs` that of cosines. */
+static void expect_bytes(const matching *m, const tsr_byte_rows *a, float worst, bool pairs,
+                         int64_t first, int64_t end) {
+    for (int64_t i = first; i < end; ++i) {
+        m->unit[i] = pairs ? 1 : fmaxf(a->step[i], FLT_MIN);
+        m->slack[i] = 2 * (a->error[i] + worst * (1 + a->error[i])) / m->unit[i];
+        m->list[i] = nothing;
+    }
+}
+
+/* Lists rows first .. end - 1 to which too many rows b are close, from `left` on; returns how many
+ * there are. */
+static int64_t list_left(const matching *m, int64_t first, int64_t end, int32_t *row,
+                         int64_t left) {
+    for (int64_t i = first; i < end; ++i)
+        if (is_overfull(&m->list[i], m->slack[i])) row[left++] = (int32_t)i;
+    return left;
+}
+
+/* Rough cosines from products of bytes. Returns how many rows a are left, to which too many rows b
+ * are close: m->row. */
 static int64_t look_in_bytes(tsr_operation *o, matching *m) {
     tsr_byte_rows a, b;
     float worst = 0;
     int64_t left = 0;
-    int32_t *row = tsr_operation_take_raw(o, m->a->n, sizeof *row, "rows left");
-    tsr_byte_rows_make(o, &a, m->a->x, m->a->stride, m->a->n, m->a->dim, m->length_a);
+    const int64_t n = m->a->n;
+    const bool pairs = m->others && !m->first && n >= BYTE_PAIRS_FROM;
+    int32_t *row = tsr_operation_take_raw(o, n, sizeof *row, "rows left");
+    tsr_byte_rows_make(o, &a, m->a->x, m->a->stride, n, m->a->dim, m->length_a);
     b = a;
     if (!m->others)
         tsr_byte_rows_make(o, &b, m->b->x, m->b->stride, m->b->n, m->b->dim, m->length_b);
     if (o->status) return 0;
     for (int64_t j = 0; j < b.n; ++j)
         worst = fmaxf(worst, b.error[j]);
-    for (int64_t i = 0; i < a.n; ++i) {
-        m->slack[i] = 2 * (a.error[i] + worst * (1 + a.error[i])) / fmaxf(a.step[i], FLT_MIN);
-        m->list[i] = (candidates){.best = -FLT_MAX};
-    }
-    for (int64_t step = TRIAL; m->base < m->a->n && !o->status; m->base += step, step = m->a->n) {
-        const tsr_byte_rows part = tsr_byte_rows_from(&a, m->base, step);
-        tsr_byte_rows_visit(o, &part, &b, look_at_block, m);
-        for (int64_t i = m->base; i < m->base + part.n && !o->status; ++i)
-            if (m->list[i].count > LISTED) row[left++] = (int32_t)i;
-        if (2 * left > m->base + part.n) { /* all rows are much alike: bytes tell nothing */
+    expect_bytes(m, &a, worst, false, 0, n);
+    for (int64_t step = pairs ? TRIAL_PAIRS : TRIAL; m->base < n && !o->status;
+         m->base += step, step = n) {
+        if (pairs && m->base) {
+            expect_bytes(m, &a, worst, true, left = 0, n);
+            m->step = a.step;
+            tsr_byte_rows_visit_pairs(o, &b, look_at_pairs, m);
             m->base = 0;
-            return m->a->n;
+        } else {
+            const tsr_byte_rows part = tsr_byte_rows_from(&a, m->base, step);
+            tsr_byte_rows_visit(o, &part, &b, look_at_block, m);
+        }
+        const int64_t end = n - m->base < step ? n : m->base + step;
+        left = list_left(m, m->base, end, row, left);
+        if (2 * left > end) { /* all rows are much alike: bytes tell nothing */
+            m->base = 0;
+            return n;
         }
     }
     m->row = row;
     return left;
 }
 
+/* ---- all, or the most isolated ---- */
+
+/* Sets what the greatest cosine of the most isolated row cannot exceed: that of the row which
+ * seems to be it. */
+static void find_bar(matching *m) {
+    int64_t least = -1;
+    for (int64_t i = 0; i < m->a->n; ++i) {
+        const candidates *c = &m->list[i];
+        if (!is_moderate(m->length_a[i]) || !isfinite(c->best) || !c->count) continue;
+        if (least < 0 || m->unit[i] * c->best < m->unit[least] * m->list[least].best) least = i;
+    }
+    if (least < 0) return;
+    decide(m, least, 0);
+    m->bar = m->cosine[least];
+    m->bar_row = least;
+}
+
+static void find_matches(tsr_operation *o, matching *m, bool isolated) {
+    const tsr_row_view *a = m->a, *b = m->b;
+    m->square_a = lengths(o, a);
+    m->square_b = m->others ? m->square_a : lengths(o, b);
+    m->unit = tsr_operation_take_raw(o, a->n, sizeof *m->unit, "bounds");
+    m->slack = tsr_operation_take_raw(o, a->n, sizeof *m->slack, "bounds");
+    m->list = tsr_operation_take_raw(o, a->n, sizeof *m->list, "candidates");
+    if (o->status) return;
+    m->length_a = m->square_a + a->n;
+    m->length_b = m->square_b + b->n;
+    const bool bytes = a->n * b->n >= BYTES_FROM && tsr_products_have_bytes(o, a->dim);
+    m->left = bytes ? look_in_bytes(o, m) : a->n;
+    if (o->status) return;
+    if (m->left >= (m->row ? FEW : 1))
+        look_in_floats(o, m, m->left);
+    else
+        tsr_parallel(o->ctx, (m->left + ABREAST - 1) / ABREAST, look_directly, m);
+    if (o->status) return;
+    m->bar = INFINITY;
+    m->bar_row = -1;
+    if (isolated) find_bar(m);
+    tsr_parallel(o->ctx, a->n, decide, m);
+}
+
 void tsr_best_matches(tsr_operation *o, const tsr_row_view *a, const tsr_row_view *b, int64_t first,
                       bool others, int32_t *match, float *cosine) {
     matching m = {.a = a, .b = b, .first = first, .others = others, .match = match};
     m.cosine = cosine;
-    m.square_a = lengths(o, a);
-    m.square_b = others ? m.square_a : lengths(o, b);
-    m.slack = tsr_operation_take_raw(o, a->n, sizeof *m.slack, "bounds");
-    m.list = tsr_operation_take_raw(o, a->n, sizeof *m.list, "candidates");
-    if (o->status) return;
-    m.length_a = m.square_a + a->n;
-    m.length_b = m.square_b + b->n;
-    const bool bytes = a->n * b->n >= BYTES_FROM && tsr_products_have_bytes(o, a->dim);
-    const int64_t left = bytes ? look_in_bytes(o, &m) : a->n;
-    if (left >= (bytes ? FEW : 1) && !o->status) look_in_floats(o, &m, left);
-    if (!o->status) tsr_parallel(o->ctx, a->n, decide, &m);
+    find_matches(o, &m, false);
+}
+
+void tsr_isolated_matches(tsr_operation *o, const tsr_row_view *rows, int32_t *match,
+                          float *cosine) {
+    matching m = {.a = rows, .b = rows, .others = true, .match = match, .cosine = cosine};
+    find_matches(o, &m, true);
 }

@@ -21,5 +21,9 @@ typedef struct tsr_row_view {
  * Memory: the packed rows b; no matrix of cosines. */
 void tsr_best_matches(tsr_operation *o, const tsr_row_view *a, const tsr_row_view *b, int64_t first,
                       bool others, int32_t *match, float *cosine);
+/* Of rows among themselves those whose greatest cosine may be the least of all, that of rows of
+ * zeros left out: match and cosine as above, for all other rows -1 and infinity. */
+void tsr_isolated_matches(tsr_operation *o, const tsr_row_view *rows, int32_t *match,
+                          float *cosine);
 
 #endif

@@ -6,9 +6,13 @@
  * short list of the nearest of each token. The nearest denser token and the nearest centre are
  * mostly in that list; products are made again for the tokens of which they are not. No N x N
  * matrix is stored. Distances that count, those of k neighbours and deltas, are computed again in
- * float64, so that copies of a token are at distance 0. */
+ * float64, so that copies of a token are at distance 0.
+ *
+ * On a cpu with products of bytes these make the lists (near_lists.h), of all that is nearer than a
+ * radius that is known for each token. */
 #include "../compute/cpu/simd.h"
 #include "../compute/threads.h"
+#include "near_lists.h"
 #include "recorded.h"
 #include "select.h"
 #include "similarity.h"
@@ -33,7 +37,10 @@ typedef struct peaks {
     float *near;      /* [n, listed] squared distances, ascending, ties by index */
     int32_t *nearest; /* [n, listed] their tokens */
     int32_t *count;   /* [n] of them so far */
-    float *farthest;  /* [n] largest squared distance of each token */
+    float *radius;    /* [n] all tokens at smaller squared distances are listed */
+    tsr_near_lists lists;
+    bool by_bytes;   /* the lists are in use, and no block is open */
+    float *farthest; /* [n] largest squared distance of each token */
     int32_t *farthest_token;
     float *density, *delta, *score; /* [n] */
     int32_t *rank;                  /* [n] 0 for the densest token */
@@ -74,6 +81,8 @@ static void centre_tile(void *arg, int64_t t, int worker) {
 }
 
 static void centre_rows(peaks *p) {
+    p->centred = tsr_operation_take_raw(p->o, p->n * p->dim, sizeof(float), "centred tokens");
+    p->length = tsr_operation_take(p->o, p->n, sizeof(double), "lengths");
     p->mean = tsr_operation_take(p->o, p->dim, sizeof *p->mean, "mean");
     tsr_mean_of_columns(p->o, p->x, p->n, p->dim, p->mean);
     if (!p->o->status) tsr_parallel(p->o->ctx, (p->n + LOOK - 1) / LOOK, centre_tile, p);
@@ -81,9 +90,6 @@ static void centre_rows(peaks *p) {
 
 static void open_blocks(peaks *p) {
     int64_t values = 0, rows = 0;
-    p->centred = tsr_operation_take_raw(p->o, p->n * p->dim, sizeof(float), "centred tokens");
-    p->length = tsr_operation_take(p->o, p->n, sizeof(double), "lengths");
-    centre_rows(p);
     p->width = ((p->n + BLOCKS - 1) / BLOCKS + LOOK - 1) / LOOK * LOOK;
     if (p->width < LEAST_WIDTH) p->width = LEAST_WIDTH;
     for (int64_t c = 0; c < p->n; c += p->width) {
@@ -166,7 +172,8 @@ static float density_of(const peaks *p, int64_t i) {
     const int64_t k = p->k < LISTED ? p->k : LISTED;
     double sum = 0;
     for (int64_t j = 0; j < k; ++j) {
-        const double d = exact_distance(p, i, p->nearest[i * p->listed + j]);
+        const int64_t other = p->nearest[i * p->listed + j];
+        const double d = other == i ? 0 : exact_distance(p, i, other);
         square[j] = d * d;
     }
     qsort(square, (size_t)k, sizeof *square, ascending);
@@ -217,8 +224,9 @@ static void first_pass(peaks *p) {
     }
 }
 
-static void find_density(void *arg, int64_t i, int worker) {
+static void find_density(void *arg, int64_t at, int worker) {
     peaks *p = arg;
+    const int64_t i = p->by_bytes ? p->lists.order[at] : at;
     (void)worker;
     p->density[i] = density_of(p, i);
 }
@@ -248,7 +256,7 @@ static void rank_tokens(peaks *p) {
 /* ---- delta: from the list, else by a second pass ---- */
 
 static bool delta_from_list(peaks *p, int64_t i) {
-    for (int64_t j = 0; j < p->listed; ++j) {
+    for (int64_t j = 0; j < p->count[i]; ++j) {
         const int32_t other = p->nearest[i * p->listed + j];
         if (p->rank[other] >= p->rank[i]) continue;
         p->delta[i] = (float)exact_distance(p, i, other);
@@ -300,6 +308,14 @@ static void second_pass(peaks *p, const int32_t *tokens, int64_t count) {
         p->delta[tokens[i]] = (float)exact_distance(p, tokens[i], best[i]);
 }
 
+/* The same from the lists' products of bytes. */
+static void second_by_bytes(peaks *p, const int32_t *tokens, int64_t count) {
+    int32_t *best = tsr_operation_take_raw(p->o, count, sizeof *best, "denser tokens");
+    if (!p->o->status) tsr_near_lists_lower(&p->lists, tokens, count, p->rank, best);
+    for (int64_t i = 0; i < count && !p->o->status; ++i)
+        p->delta[tokens[i]] = (float)exact_distance(p, tokens[i], best[i]);
+}
+
 /* The largest distance of all, for the densest token. */
 static float largest_distance(const peaks *p) {
     int64_t best = 0;
@@ -319,14 +335,46 @@ static void find_deltas(peaks *p) {
         else if (!delta_from_list(p, i))
             left[count++] = (int32_t)i;
     }
-    if (count) second_pass(p, left, count);
+    if (count && p->by_bytes)
+        second_by_bytes(p, left, count);
+    else if (count)
+        second_pass(p, left, count);
+}
+
+/* The first pass with products of bytes, where they are of use. */
+static bool first_by_bytes(peaks *p) {
+    p->lists = (tsr_near_lists){.o = p->o,
+                                .x = p->x,
+                                .centred = p->centred,
+                                .length = p->length,
+                                .n = p->n,
+                                .dim = p->dim,
+                                .k = p->k,
+                                .listed = p->listed,
+                                .near = p->near,
+                                .nearest = p->nearest,
+                                .count = p->count,
+                                .radius = p->radius};
+    p->by_bytes = !p->o->status && tsr_near_lists_find(&p->lists);
+    if (p->by_bytes) {
+        p->farthest[p->lists.apart[0]] = 0; /* the others are at -1 */
+        p->farthest_token[p->lists.apart[0]] = p->lists.apart[1];
+    }
+    return p->by_bytes;
+}
+
+static void first_by_floats(peaks *p) {
+    open_blocks(p);
+    first_pass(p);
+    for (int64_t i = 0; i < p->n && !p->o->status; ++i)
+        p->radius[i] = p->listed == p->n ? INFINITY : p->near[(i + 1) * p->listed - 1];
 }
 
 static void find_peaks(peaks *p) {
     for (int64_t i = 0; i < p->n; ++i)
         p->farthest[i] = -1;
-    open_blocks(p);
-    first_pass(p);
+    centre_rows(p);
+    if (!first_by_bytes(p)) first_by_floats(p);
     if (!p->o->status) tsr_parallel(p->o->ctx, p->n, find_density, p);
     find_deltas(p);
     close_blocks(p);
@@ -336,22 +384,21 @@ static void find_peaks(peaks *p) {
 
 /* ---- centres and their members ---- */
 
-/* The nearest centre of token i, if the list of its nearest shows it: all that is not listed is at
- * least as far as the last of the list. Of centres at one distance the first. number [n]: of each
- * centre, -1 for other tokens. */
+/* The nearest centre of token i, if the list of its nearest shows it. Of centres at one distance
+ * the first. number [n]: of each centre, -1 for other tokens. */
 static int32_t listed_centre(const peaks *p, int64_t i, const int32_t *number) {
-    const float *near = p->near + i * p->listed, last = near[p->listed - 1];
+    const float *near = p->near + i * p->listed;
     const int32_t *nearest = p->nearest + i * p->listed;
     int32_t best = -1;
     float at = 0;
-    for (int64_t j = 0; j < p->listed && (best < 0 || near[j] == at); ++j) {
+    for (int64_t j = 0; j < p->count[i] && (best < 0 || near[j] == at); ++j) {
         const int32_t c = number[nearest[j]];
         if (c >= 0 && (best < 0 || c < best)) {
             best = c;
             at = near[j];
         }
     }
-    return p->listed == p->n || at < last ? best : -1;
+    return at < p->radius[i] ? best : -1;
 }
 
 typedef struct joining {
@@ -440,6 +487,7 @@ static void dpc_knn(tsr_operation *o) {
     p.near = tsr_operation_take_raw(o, n * p.listed, sizeof *p.near, "nearest tokens");
     p.nearest = tsr_operation_take_raw(o, n * p.listed, sizeof *p.nearest, "nearest tokens");
     p.count = tsr_operation_take(o, n, sizeof *p.count, "nearest tokens");
+    p.radius = tsr_operation_take(o, n, sizeof *p.radius, "distances");
     p.farthest = tsr_operation_take(o, n, sizeof *p.farthest, "distances");
     p.farthest_token = tsr_operation_take(o, n, sizeof *p.farthest_token, "distances");
     p.density = tsr_operation_take(o, n, sizeof *p.density, "densities");
@@ -477,8 +525,9 @@ const tsr_operator tsr_operator_dpc_knn = {
              "is denser. Published means divide by n + 1e-6 and forget sizes; here means are "
              "weighted by size. New tokens come by falling density * delta, as published",
          .cost =
-             "N^2 D / 2 multiply-adds for all pairs of tokens, a twelfth more, and a few per cent "
-             "again; 2 N D + 32 N numbers, no N x N matrix",
+             "N^2 D / 2 multiply-adds for all pairs of tokens, of bytes where the processor has "
+             "them, else a twelfth more, and a few per cent again; 2 N D + 32 N numbers, no N x N "
+             "matrix",
          .columns = NULL},
     .parameters = {{"k", TSR_PARAMETER_INTEGER, NULL, 1, 2147483647, NULL,
                     "clusters; or give ratio"},

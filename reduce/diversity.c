@@ -3,7 +3,8 @@
  *
  * No N x N matrix is stored. A pick needs its row of distances to all tokens; rows of the likeliest
  * next picks are computed in one matrix product, which costs little more than one row does, and
- * wait in a ring until they are asked for. What is picked does not depend on what waits there. */
+ * wait in a ring until they are asked for: on the cpu as many as its product takes at once. What is
+ * picked does not depend on what waits there. */
 #include "diversity.h"
 #include "recorded.h"
 #include "../compute/threads.h"
@@ -71,7 +72,9 @@ static const float *row_of(rows *r, int32_t pick, const double *score, const uin
     if (o->status) return NULL;
     if (r->place[pick] < 0) {
         int32_t list[MOST_AT_ONCE];
-        int64_t most = r->s.tile < MOST_AT_ONCE ? r->s.tile : MOST_AT_ONCE;
+        const tsr_gemm_kernels *cpu = r->s.products.gemm;
+        const int64_t at_once = cpu && cpu->rows < MOST_AT_ONCE ? cpu->rows : MOST_AT_ONCE;
+        int64_t most = r->s.tile < at_once ? r->s.tile : at_once;
         if (most > 4 * more + 1) most = 4 * more + 1;
         if (isinf(score[pick])) most = 1; /* the first: nothing is known of the others */
         list[0] = pick;

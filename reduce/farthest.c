@@ -28,11 +28,12 @@ int32_t tsr_most_isolated(tsr_operation *o, const tsr_row_view *rows, bool direc
     if (n < 2) return pick;
     int32_t *match = tsr_operation_take_raw(o, n, sizeof *match, "nearest rows");
     float *cosine = tsr_operation_take_raw(o, n, sizeof *cosine, "nearest rows");
-    tsr_best_matches(o, rows, rows, 0, true, match, cosine);
+    tsr_isolated_matches(o, rows, match, cosine);
     if (o->status) return pick;
     float least = INFINITY;
     for (int64_t i = 0; i < n; ++i) {
         const float *row = rows->x + i * rows->stride;
+        if (match[i] < 0) continue;
         if (directions && !(tsr_dot(row, row, rows->dim) > 0)) cosine[i] = INFINITY;
         least = fminf(least, cosine[i]);
     }

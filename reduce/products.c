@@ -14,12 +14,14 @@ enum {
     ROWS = 48,
     FEW_ROWS = 24,
     COLUMNS = 384,
-    PAIR = 192, /* rows that meet as many others: a whole number of panels */
+    PAIR = 192,   /* rows that meet as many others: twice a whole number of panels */
+    FEW_SETS = 6, /* with fewer sets than that half as many rows meet */
     ROWS_OF_TILE = 96,
     COLUMNS_OF_TILE = 192,
     LINE = 64,
     PANEL_MOST = 64,
-    LANES = 16
+    LANES = 16,
+    CHUNK = 64 /* numbers that are rounded together */
 };
 
 typedef struct pack_work {
@@ -141,8 +143,13 @@ void tsr_products_visit(const tsr_products *p, const float *a, int64_t stride, i
 /* ---- pairs ---- */
 
 typedef struct pair_work {
-    visit_work v;
-    int64_t players, round; /* sets of PAIR rows, an even number; < 0: each against itself */
+    void (*product)(const void *side, const tsr_block *block); /* fills in its y */
+    const void *side;
+    float *block;           /* of each worker: [ROWS, COLUMNS] */
+    int64_t n, set;         /* rows, and of them in a set: a whole number of panels */
+    int64_t players, round; /* sets, an even number; < 0: each against itself */
+    tsr_block_fn fn;
+    void *arg;
 } pair_work;
 
 /* Which two sets meet in a round: one stays at its place, the others move around in a circle. */
@@ -154,41 +161,47 @@ static void meet(const pair_work *w, int64_t at, int64_t *one, int64_t *other) {
 
 static void visit_pair(void *arg, int64_t at, int worker) {
     const pair_work *w = arg;
-    const visit_work *v = &w->v;
-    const int64_t n = v->count;
+    const int64_t n = w->n, set = w->set;
     int64_t one, other;
     meet(w, at, &one, &other);
-    if (one * PAIR >= n || other * PAIR >= n) return;
-    const int64_t end = n - one * PAIR < PAIR ? n : (one + 1) * PAIR;
-    tsr_block b = {.from = other * PAIR, .ld = COLUMNS};
-    b.columns = n - b.from < PAIR ? n - b.from : PAIR;
-    b.y = v->block + (int64_t)worker * ROWS * COLUMNS;
-    for (b.first = one * PAIR; b.first < end; b.first += ROWS) {
+    if (one * set >= n || other * set >= n) return;
+    const int64_t end = n - one * set < set ? n : (one + 1) * set;
+    tsr_block b = {.from = other * set, .ld = COLUMNS};
+    b.columns = n - b.from < set ? n - b.from : set;
+    b.y = w->block + (int64_t)worker * ROWS * COLUMNS;
+    for (b.first = one * set; b.first < end; b.first += ROWS) {
         b.rows = end - b.first < ROWS ? end - b.first : ROWS;
-        v->p->gemm->product(v->a + b.first * v->stride, v->stride, b.rows, &v->panels, b.from,
-                            b.from + b.columns, b.y, b.ld);
-        v->fn(v->arg, &b);
+        w->product(w->side, &b);
+        w->fn(w->arg, &b);
     }
 }
 
-void tsr_products_visit_pairs(const tsr_products *p, const float *a, int64_t stride,
-                              tsr_block_fn fn, void *arg) {
-    tsr_operation *o = p->o;
+/* All pairs of n rows, once, by `product` of `side`. */
+static void visit_all_pairs(tsr_operation *o, int64_t n, pair_work w) {
     const int64_t floats = (int64_t)tsr_thread_count(o->ctx) * ROWS * COLUMNS + LINE;
-    const int64_t sets = (p->n + PAIR - 1) / PAIR;
-    pair_work w = {.players = (sets + 1) / 2 * 2, .round = -1};
-    w.v = (visit_work){.p = p,
-                       .panels = {p->panels, p->dim, p->n, p->dim, false},
-                       .a = a,
-                       .stride = stride,
-                       .count = p->n,
-                       .fn = fn,
-                       .arg = arg};
-    w.v.block = aligned(tsr_operation_take_raw(o, floats, sizeof(float), "block of products"));
+    w.n = n;
+    w.set = n < FEW_SETS * PAIR ? PAIR / 2 : PAIR;
+    const int64_t sets = (n + w.set - 1) / w.set;
+    w.players = (sets + 1) / 2 * 2;
+    w.round = -1;
+    w.block = aligned(tsr_operation_take_raw(o, floats, sizeof(float), "block of products"));
     if (o->status) return;
     tsr_parallel(o->ctx, sets, visit_pair, &w);
     for (w.round = 0; w.round < w.players - 1; ++w.round)
         tsr_parallel(o->ctx, w.players / 2, visit_pair, &w);
+}
+
+static void multiply_floats(const void *side, const tsr_block *b) {
+    const visit_work *v = side;
+    v->p->gemm->product(v->a + b->first * v->stride, v->stride, b->rows, &v->panels, b->from,
+                        b->from + b->columns, b->y, b->ld);
+}
+
+void tsr_products_visit_pairs(const tsr_products *p, const float *a, int64_t stride,
+                              tsr_block_fn fn, void *arg) {
+    const visit_work side = {
+        .p = p, .panels = {p->panels, p->dim, p->n, p->dim, false}, .a = a, .stride = stride};
+    visit_all_pairs(p->o, p->n, (pair_work){multiply_floats, &side, .fn = fn, .arg = arg});
 }
 
 /* ---- bytes ---- */
@@ -198,6 +211,7 @@ typedef struct round_work {
     const float *x;
     int64_t stride, dim;
     const double *length;
+    float most; /* greatest magnitude of a byte */
 } round_work;
 
 /* Greatest magnitude: that of the greatest bits without sign, since integers have a maximum that
@@ -215,25 +229,43 @@ TSR_CLONES static float greatest(const float *x, int64_t n) {
     return value;
 }
 
-/* Bytes of x * per_step; returns the sum of their squared errors in steps. */
+/* Bytes of CHUNK numbers x * per_step, their sum added to `total` and their squared errors in steps
+ * to `lane`. Plain loops, one for each: compilers make vectors of them. */
+static inline __attribute__((always_inline)) void
+round_chunk(const float *x, float per_step, int8_t *to, float *lane, int32_t *total) {
+    const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
+    float near[CHUNK];
+    int32_t whole[CHUNK];
+    for (int l = 0; l < CHUNK; ++l)
+        near[l] = (x[l] * per_step + magic) - magic;
+    for (int l = 0; l < CHUNK; ++l)
+        whole[l] = (int32_t)near[l];
+    for (int l = 0; l < CHUNK; ++l)
+        to[l] = (int8_t)whole[l];
+    for (int l = 0; l < CHUNK; ++l)
+        near[l] = x[l] * per_step - near[l];
+    for (int at = 0; at < CHUNK; at += LANES)
+        for (int l = 0; l < LANES; ++l)
+            lane[l] += near[at + l] * near[at + l];
+    for (int at = 0; at < CHUNK; at += LANES)
+        for (int l = 0; l < LANES; ++l)
+            total[l] += whole[at + l];
+}
+
+/* Bytes of x * per_step and their sum; returns the sum of their squared errors in steps. */
 TSR_CLONES static float round_row(const float *x, int64_t n, float per_step, int8_t *to,
                                   int32_t *sum) {
-    const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
     float lane[LANES] = {0};
     int32_t total[LANES] = {0};
     int64_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (int l = 0; l < LANES; ++l) {
-            const float exact = x[i + l] * per_step, near = (exact + magic) - magic;
-            lane[l] += (exact - near) * (exact - near);
-            total[l] += (int32_t)near;
-            to[i + l] = (int8_t)(int32_t)near;
-        }
-    for (; i < n; ++i) {
-        const float exact = x[i] * per_step, near = (exact + magic) - magic;
-        lane[0] += (exact - near) * (exact - near);
-        total[0] += (int32_t)near;
-        to[i] = (int8_t)(int32_t)near;
+    for (; i + CHUNK <= n; i += CHUNK)
+        round_chunk(x + i, per_step, to + i, lane, total);
+    if (i < n) {
+        float rest[CHUNK] = {0};
+        int8_t bytes[CHUNK];
+        memcpy(rest, x + i, (size_t)(n - i) * sizeof *x);
+        round_chunk(rest, per_step, bytes, lane, total);
+        memcpy(to + i, bytes, (size_t)(n - i));
     }
     for (int l = 1; l < LANES; ++l) {
         lane[0] += lane[l];
@@ -249,12 +281,12 @@ static void round_tile(void *arg, int64_t tile, int worker) {
     (void)worker;
     for (int64_t i = tile * ROWS; i < r->n && i < (tile + 1) * ROWS; ++i) {
         const float *x = w->x + i * w->stride;
-        const float most = greatest(x, w->dim);
+        const float highest = greatest(x, w->dim);
         /* Rows that f32 cannot scale are zeros, and wrong by their length, 1. */
-        const bool plain = most > 1e-30f && w->length[i] > 0;
-        const double left = (double)round_row(x, w->dim, plain ? 127 / most : 0,
+        const bool plain = highest > 1e-30f && w->length[i] > 0;
+        const double left = (double)round_row(x, w->dim, plain ? w->most / highest : 0,
                                               r->bytes + i * r->depth, &r->sum[i]);
-        const double step = plain ? (double)most / 127 / w->length[i] : 0;
+        const double step = plain ? (double)highest / (double)w->most / w->length[i] : 0;
         memset(r->bytes + i * r->depth + w->dim, 0, (size_t)(r->depth - w->dim));
         r->step[i] = (float)step;
         /* The errors themselves are known to 2^-24 of 127 steps. */
@@ -280,7 +312,8 @@ void tsr_byte_rows_make(tsr_operation *o, tsr_byte_rows *r, const float *x, int6
     r->error = tsr_operation_take_raw(o, n, sizeof *r->error, "rows of bytes");
     if (!o->status)
         tsr_parallel(o->ctx, (n + ROWS - 1) / ROWS, round_tile,
-                     &(round_work){r, x, stride, dim, length});
+                     &(round_work){r, x, stride, dim, length,
+                                   (float)tsr_byte_select(tsr_operation_device(o))->most});
 }
 
 tsr_byte_rows tsr_byte_rows_from(const tsr_byte_rows *r, int64_t first, int64_t n) {
@@ -310,31 +343,51 @@ static void pack_bytes(void *arg, int64_t tile, int worker) {
                      w->b->n - from < step ? w->b->n - from : step);
 }
 
+/* Rows a beside rows b, which are packed. */
+static byte_work open_bytes(tsr_operation *o, const tsr_byte_rows *a, const tsr_byte_rows *b) {
+    byte_work w = {.a = a, .b = b};
+    if (o->status) return w;
+    w.kernels = tsr_byte_select(tsr_operation_device(o));
+    const int64_t bytes = (int64_t)w.kernels->panel_bytes(b->depth, b->n);
+    w.panels = (uint8_t *)aligned(tsr_operation_take_raw(o, bytes / 4 + LINE, 4, "packed bytes"));
+    if (!o->status)
+        tsr_parallel(o->ctx, (b->n + w.kernels->cols - 1) / w.kernels->cols, pack_bytes, &w);
+    return w;
+}
+
+static void multiply_bytes(const void *side, const tsr_block *b) {
+    const byte_work *w = side;
+    const tsr_byte_rows *a = w->a;
+    w->kernels->product(a->bytes + b->first * a->depth, a->sum + b->first, b->rows, a->depth,
+                        w->panels, w->b->step, b->from, b->from + b->columns, b->y, b->ld);
+}
+
 static void visit_bytes(void *arg, int64_t tile, int worker) {
     const byte_work *w = arg;
-    const tsr_byte_rows *a = w->a;
     tsr_block b = {.first = tile * w->rows, .ld = COLUMNS};
-    b.rows = a->n - b.first < w->rows ? a->n - b.first : w->rows;
+    b.rows = w->a->n - b.first < w->rows ? w->a->n - b.first : w->rows;
     b.y = w->block + (int64_t)worker * ROWS * COLUMNS;
     for (; b.from < w->b->n; b.from += COLUMNS) {
         b.columns = w->b->n - b.from < COLUMNS ? w->b->n - b.from : COLUMNS;
-        w->kernels->product(a->bytes + b.first * a->depth, a->sum + b.first, b.rows, a->depth,
-                            w->panels, w->b->step, b.from, b.from + b.columns, b.y, b.ld);
+        multiply_bytes(w, &b);
         w->fn(w->arg, &b);
     }
 }
 
 void tsr_byte_rows_visit(tsr_operation *o, const tsr_byte_rows *a, const tsr_byte_rows *b,
                          tsr_block_fn fn, void *arg) {
-    byte_work w = {
-        .a = a, .b = b, .rows = a->n < 32 * ROWS ? FEW_ROWS : ROWS, .fn = fn, .arg = arg};
-    if (o->status) return;
-    w.kernels = tsr_byte_select(tsr_operation_device(o));
-    const int64_t bytes = (int64_t)w.kernels->panel_bytes(b->depth, b->n);
+    byte_work w = open_bytes(o, a, b);
     const int64_t floats = (int64_t)tsr_thread_count(o->ctx) * ROWS * COLUMNS + LINE;
-    w.panels = (uint8_t *)aligned(tsr_operation_take_raw(o, bytes / 4 + LINE, 4, "packed bytes"));
     w.block = aligned(tsr_operation_take_raw(o, floats, sizeof(float), "block of products"));
-    if (o->status) return;
-    tsr_parallel(o->ctx, (b->n + w.kernels->cols - 1) / w.kernels->cols, pack_bytes, &w);
-    tsr_parallel(o->ctx, (a->n + w.rows - 1) / w.rows, visit_bytes, &w);
+    w.rows = a->n < 32 * ROWS ? FEW_ROWS : ROWS;
+    w.fn = fn;
+    w.arg = arg;
+    if (!o->status) tsr_parallel(o->ctx, (a->n + w.rows - 1) / w.rows, visit_bytes, &w);
+}
+
+void tsr_byte_rows_visit_pairs(tsr_operation *o, const tsr_byte_rows *r, tsr_block_fn fn,
+                               void *arg) {
+    const byte_work side = open_bytes(o, r, r);
+    if (!o->status)
+        visit_all_pairs(o, r->n, (pair_work){multiply_bytes, &side, .fn = fn, .arg = arg});
 }

@@ -68,5 +68,8 @@ tsr_byte_rows tsr_byte_rows_from(const tsr_byte_rows *r, int64_t first, int64_t 
  * a->error[i] + b->error[j] + a->error[i] * b->error[j]. Memory: n dim bytes. */
 void tsr_byte_rows_visit(tsr_operation *o, const tsr_byte_rows *a, const tsr_byte_rows *b,
                          tsr_block_fn fn, void *arg);
+/* The same of rows with themselves, each pair once, as tsr_products_visit_pairs does. */
+void tsr_byte_rows_visit_pairs(tsr_operation *o, const tsr_byte_rows *r, tsr_block_fn fn,
+                               void *arg);
 
 #endif

@@ -76,11 +76,17 @@ static void bring_to_front(scored *list, int64_t n, int64_t k) {
 
 void tsr_select_top(tsr_operation *o, const float *score, int64_t n, int64_t k, int32_t *index) {
     scored *list = tsr_operation_take_raw(o, n, sizeof *list, "scores");
-    if (o->status) return;
+    uint8_t *chosen = tsr_operation_take(o, n, 1, "marks");
+    if (o->status || k < 1) return;
     for (int64_t i = 0; i < n; ++i)
         list[i] = (scored){score[i], (int32_t)i};
     bring_to_front(list, n, k);
     for (int64_t i = 0; i < k; ++i)
-        index[i] = list[i].index;
-    tsr_select_sort(index, k);
+        chosen[list[i].index] = 1;
+    int64_t count = 0;
+    for (int64_t i = 0; i < n; ++i) {
+        index[count] = (int32_t)i;
+        count += chosen[i];
+        if (count == k) break;
+    }
 }

@@ -117,7 +117,9 @@ tsr_status tsr_reply_header(tsr_context *ctx, const tsr_vocab_map *map, const ts
     tsr_token_header h = like ? *like : (tsr_token_header){.fit = TSR_FIT_CROP};
     h.geometry = grid ? TSR_GEOMETRY_GRID : TSR_GEOMETRY_SEQUENCE;
     h.rows = grid ? reply->rows : 1;
-    h.columns = reply->columns;
+    /* Fewer ids of a nested tokenizer are a prefix of what it has room for. */
+    const bool prefix = !grid && like && like->nested && reply->columns <= like->columns;
+    h.columns = prefix ? like->columns : reply->columns;
     if (!like) {
         const char *name = *info->models ? info->models : info->name;
         snprintf(h.tokenizer, sizeof h.tokenizer, "%.*s", (int)strcspn(name, " "), name);

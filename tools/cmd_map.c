@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_map.c: vocabulary maps: which there are, what they say, whether they fit a model. */
 #include <tessera/runner/map.h>
+#include <tessera/runner/server.h>
 #include "out_file.h"
 #include "tool.h"
 
@@ -10,7 +11,7 @@
 
 typedef struct map_options {
     common_options common;
-    const char *gguf, *tokenizer, *like, *name, *output;
+    const char *gguf, *tokenizer, *server, *like, *name, *output;
     int all;
 } map_options;
 
@@ -242,7 +243,11 @@ static void on_line(void *user, const char *what, int agrees, const char *text) 
 
 static int check(tool *t, const map_options *o, const tsr_vocab_map *map, const char *path) {
     tsr_token_table *table = NULL;
+    tsr_server *server = NULL;
+    tsr_server_settings where = tsr_server_settings_default();
+    where.url = o->server;
     tsr_status s = path ? tsr_token_table_open(t->ctx, path, &table) : TSR_OK;
+    if (!s && o->server) s = tsr_server_open(t->ctx, &where, &server);
     if (s) return tool_fail(t, s);
     json_out j;
     check_state state = {o->common.json ? &j : NULL};
@@ -252,8 +257,9 @@ static int check(tool *t, const map_options *o, const tsr_vocab_map *map, const 
         json_text(&j, "map", tsr_vocab_map_info(map)->name);
         json_array(&j, "lines");
     }
-    if (table) {
-        const tsr_vocabulary vocabulary = tsr_token_table_vocabulary(table);
+    if (table || server) {
+        const tsr_vocabulary vocabulary =
+            server ? tsr_server_vocabulary(server) : tsr_token_table_vocabulary(table);
         s = tsr_vocab_map_check(t->ctx, map, &vocabulary, o->all, on_line, &state, &failed);
     }
     if (o->common.json) {
@@ -262,12 +268,15 @@ static int check(tool *t, const map_options *o, const tsr_vocab_map *map, const 
         json_text(&j, "error", s ? tsr_detail(t->ctx) : NULL);
         json_close(&j);
     } else if (!s) {
-        printf("%s: %s\n", tsr_vocab_map_info(map)->name,
-               !table   ? "the map is well formed; --gguf or --tokenizer compares it with a model"
-               : failed ? "does not fit"
-                        : "fits");
+        printf(
+            "%s: %s\n", tsr_vocab_map_info(map)->name,
+            !table && !server
+                ? "the map is well formed; --gguf, --tokenizer or --server compares it with a model"
+            : failed ? "does not fit"
+                     : "fits");
     }
     tsr_token_table_close(&table);
+    tsr_server_close(&server);
     if (s && o->common.json) return tool_exit_code(s);
     return s ? tool_fail(t, s) : failed ? EXIT_NEGATIVE : EXIT_DONE;
 }
@@ -277,6 +286,8 @@ static const option check_options[] = {
      "the model file whose vocabulary is compared", NULL, 0, 0},
     {"tokenizer", 0, OPTION_TEXT, AT(tokenizer), "FILE.json", NULL,
      "a tokenizer.json, or a config.json with a vocabulary_map, to compare with", NULL, 0, 0},
+    {"server", 0, OPTION_TEXT, AT(server), "URL", NULL,
+     "the server whose vocabulary is compared, one request for each text", NULL, 0, 0},
     {"all", 0, OPTION_FLAG, AT(all), NULL, NULL, "compare the text of every code, not of a few",
      NULL, 0, 0},
 };
@@ -286,8 +297,8 @@ static int run_check(const verb *v, int argc, char **argv) {
     int operands;
     int code = args_parse(v, argc, argv, &o, &operands);
     if (code >= 0) return code;
-    if (o.gguf && o.tokenizer)
-        return args_wrong(v, "wanted one of --gguf and --tokenizer, got both");
+    if (!!o.gguf + !!o.tokenizer + !!o.server > 1)
+        return args_wrong(v, "wanted one of --gguf, --tokenizer and --server, got several");
     tool t;
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
     tsr_vocab_map *map;
@@ -384,7 +395,9 @@ static const verb verb_map_show = {
 static const verb verb_map_check = {
     .name = "map check",
     .summary = "compare a map with the vocabulary of a model",
-    .usage = "tessera map check MAP [--gguf FILE.gguf | --tokenizer FILE.json] [--all] [--json]",
+    .usage =
+        "tessera map check MAP [--gguf FILE.gguf | --tokenizer FILE.json | --server URL] [--all]\n"
+        "                  [--json]",
     .about = "Compares the number of ids, the text of every special token and the texts of codes. "
              "Ids that have drifted are the worst mistake there is, since nothing complains: check "
              "before the first prompt. What has no text on one side is left out and said.",
@@ -425,7 +438,7 @@ const verb verb_map = {
     .summary = "vocabulary maps of language models: list, show, check, import",
     .usage = "tessera map list\n"
              "tessera map show MAP\n"
-             "tessera map check MAP [--gguf FILE.gguf | --tokenizer FILE.json]\n"
+             "tessera map check MAP [--gguf FILE.gguf | --tokenizer FILE.json | --server URL]\n"
              "tessera map import FILE --like MAP -o OUT.json",
     .about = "A vocabulary map says how the codes of a visual tokenizer stand among the ids of a "
              "language model, and how pictures are laid out in its prompts. Each part has its own "

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_prompt.c: token files to the prompts of language models, and replies to token files. */
-#include <tessera/runner/prompt.h>
 #include "id_file.h"
 #include "out_file.h"
+#include "prompt_input.h"
+#include "reply_pictures.h"
 #include "tool.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { MOST_PICTURES = 4096 };
 
 typedef struct prompt_options {
     common_options common;
@@ -72,132 +71,11 @@ static const option options[] = {
 typedef struct work {
     tool *t;
     const prompt_options *o;
-    tsr_vocab_map *map;
-    tsr_token_table *table;
-    tsr_token_file *file;
-    tsr_codes *pictures; /* [count], each with its codes */
-    int count;
-    tsr_prompt_text texts[2 * MOST_TEXTS];
-    char *keys[2 * MOST_TEXTS];
-    int text_count;
+    prompt_input in;
 } work;
 
-static void work_free(work *w) {
-    for (int i = 0; i < w->count; ++i)
-        free((uint32_t *)(uintptr_t)w->pictures[i].codes);
-    free(w->pictures);
-    for (int i = 0; i < w->text_count; ++i) {
-        free(w->keys[i]);
-        free((uint32_t *)(uintptr_t)w->texts[i].ids);
-    }
-    tsr_token_file_close(&w->file);
-    tsr_token_table_close(&w->table);
-    tsr_vocab_map_close(&w->map);
-}
-
-static int open_map(work *w) {
-    tsr_status s = tsr_vocab_map_open(w->t->ctx, w->o->map, &w->map);
-    if (!s && w->o->tokenizer) {
-        s = tsr_token_table_open(w->t->ctx, w->o->tokenizer, &w->table);
-        if (!s) s = tsr_vocab_map_resolve(w->t->ctx, w->map, w->table);
-    }
-    return s ? tool_fail(w->t, s) : -1;
-}
-
-/* ---- forwards ---- */
-
-static int read_items(work *w, const char *path) {
-    uint64_t *chosen = NULL, count = 0;
-    tsr_status s = tsr_token_file_open(w->t->ctx, &w->file, path);
-    if (!s && w->o->items.count)
-        s = tsr_token_file_select(w->file, w->o->items.at, w->o->items.count, &chosen, &count);
-    else if (!s)
-        count = tsr_token_file_properties(w->file)->items;
-    if (!s && (!count || count > MOST_PICTURES)) {
-        free(chosen);
-        return tool_fail_text(w->t, TSR_ERROR_ARGUMENT, "%s: wanted 1 to %d items, got %" PRIu64,
-                              path, MOST_PICTURES, count);
-    }
-    if (!s) w->pictures = calloc((size_t)count, sizeof *w->pictures);
-    if (!s && !w->pictures) {
-        free(chosen);
-        return tool_fail_text(w->t, TSR_ERROR_MEMORY, "no memory for pictures");
-    }
-    for (uint64_t i = 0; i < count && !s; ++i) {
-        tsr_token_item item;
-        tsr_codes *c = &w->pictures[i];
-        s = tsr_token_file_item(w->file, chosen ? chosen[i] : i, &item);
-        if (!s) s = tsr_codes_of_item(w->t->ctx, tsr_token_file_header(w->file), &item, c);
-        if (s) break;
-        const size_t n = (size_t)c->frames * c->rows * c->columns;
-        uint32_t *copy = malloc(n * sizeof *copy);
-        if (!copy) {
-            free(chosen);
-            return tool_fail_text(w->t, TSR_ERROR_MEMORY, "no memory for codes");
-        }
-        memcpy(copy, c->codes, n * sizeof *copy);
-        c->codes = copy;
-        ++w->count;
-    }
-    free(chosen);
-    if (!s && w->o->frames) {
-        tsr_codes joined;
-        s = tsr_codes_join(w->t->ctx, w->pictures, w->count, &joined);
-        for (int i = 0; i < w->count && !s; ++i)
-            free((uint32_t *)(uintptr_t)w->pictures[i].codes);
-        if (!s) {
-            w->pictures[0] = joined;
-            w->count = 1;
-        }
-    }
-    return s ? tool_fail(w->t, s) : -1;
-}
-
-/* "5,17,3" as ids. */
-static uint32_t *parse_ids(const char *text, uint64_t *count) {
-    uint32_t *ids = malloc((strlen(text) + 1) * sizeof *ids);
-    *count = 0;
-    while (ids && *text) {
-        char *end;
-        const unsigned long long n = strtoull(text, &end, 10);
-        if (*text < '0' || *text > '9' || n >= TSR_NO_ID || (*end && (*end != ',' || !end[1]))) {
-            free(ids);
-            return NULL;
-        }
-        ids[(*count)++] = (uint32_t)n;
-        text = *end ? end + 1 : end;
-    }
-    return ids;
-}
-
-/* KEY=VALUE of an option. */
-static int add_text(work *w, const char *given, bool ids) {
-    const char *name = ids ? "--text-ids" : "--text", *equals = strchr(given, '=');
-    if (!equals || equals == given)
-        return args_wrong(w->t->v, "%s: wanted KEY=%s, got '%s'", name, ids ? "IDS" : "TEXT",
-                          given);
-    char *key = strndup(given, (size_t)(equals - given));
-    if (!key) return tool_fail_text(w->t, TSR_ERROR_MEMORY, "no memory for a text");
-    tsr_prompt_text *text = &w->texts[w->text_count];
-    w->keys[w->text_count++] = key;
-    text->key = key;
-    if (ids) {
-        text->ids = parse_ids(equals + 1, &text->count);
-        if (!text->ids)
-            return args_wrong(w->t->v, "--text-ids: wanted whole numbers with commas, got '%s'",
-                              equals + 1);
-        return -1;
-    }
-    text->text = equals + 1;
-    if (!w->table || w->o->form) return -1;
-    uint32_t *made;
-    const tsr_status s = tsr_token_table_ids(w->t->ctx, w->table, text->text, &made, &text->count);
-    text->ids = made;
-    return s ? tool_fail(w->t, s) : -1;
-}
-
 static void write_json(work *w, FILE *file, const char *template_name, const tsr_prompt *prompt) {
-    const tsr_map_info *m = tsr_vocab_map_info(w->map);
+    const tsr_map_info *m = tsr_vocab_map_info(w->in.map);
     const bool mixed = w->o->form && !strcmp(w->o->form, "mixed");
     uint64_t count, runs;
     const uint32_t *ids = tsr_prompt_ids(prompt, &count);
@@ -255,9 +133,9 @@ static int write_prompt(work *w, const char *template_name, const tsr_prompt *pr
             json_out j;
             tool_json(w->t, &j);
             json_text(&j, "output", o->output);
-            json_text(&j, "map", tsr_vocab_map_info(w->map)->name);
+            json_text(&j, "map", tsr_vocab_map_info(w->in.map)->name);
             json_text(&j, "template", template_name);
-            json_int(&j, "pictures", w->count);
+            json_int(&j, "pictures", w->in.count);
             json_uint(&j, "ids", count);
             json_uint(&j, "bytes", string ? size : count * 4);
             json_close(&j);
@@ -266,40 +144,36 @@ static int write_prompt(work *w, const char *template_name, const tsr_prompt *pr
                      size);
         else
             tool_say(w->t, "%s: %" PRIu64 " ids of %s, template %s", o->output, count,
-                     tsr_vocab_map_info(w->map)->name, template_name);
+                     tsr_vocab_map_info(w->in.map)->name, template_name);
     }
-    const tsr_map_class kind = tsr_vocab_map_info(w->map)->kind;
+    const tsr_map_class kind = tsr_vocab_map_info(w->in.map)->kind;
     if (kind == TSR_MAP_MASKED || kind == TSR_MAP_OWN)
         tool_warn(w->t, "%s",
-                  tsr_vocab_map_runnable(w->t->ctx, w->map) ? tsr_detail(w->t->ctx) : "");
+                  tsr_vocab_map_runnable(w->t->ctx, w->in.map) ? tsr_detail(w->t->ctx) : "");
     return EXIT_DONE;
 }
 
 static int forwards(work *w, const char *path) {
     const prompt_options *o = w->o;
-    int code = open_map(w);
-    if (code < 0) code = read_items(w, path);
+    int code = prompt_input_map(w->t, &w->in, o->map, o->tokenizer);
+    if (code < 0) code = prompt_input_items(w->t, &w->in, path, &o->items, o->frames);
     for (int i = 0; i < o->texts.count && code < 0; ++i)
-        code = add_text(w, o->texts.at[i], false);
+        code = prompt_input_text(w->t, &w->in, o->texts.at[i], false, o->form != NULL);
     for (int i = 0; i < o->text_ids.count && code < 0; ++i)
-        code = add_text(w, o->text_ids.at[i], true);
+        code = prompt_input_text(w->t, &w->in, o->text_ids.at[i], true, false);
     if (code >= 0) return code;
-    tsr_prompt_settings s = {.template_name = o->template_name,
-                             .pictures = w->pictures,
-                             .picture_count = w->count,
-                             .texts = w->texts,
-                             .text_count = w->text_count,
+    tsr_prompt_settings s = {.template_name = prompt_input_template(&w->in, o->template_name),
+                             .pictures = w->in.pictures,
+                             .picture_count = w->in.count,
+                             .texts = w->in.texts,
+                             .text_count = w->in.text_count,
                              .text_length = o->text_length,
                              .form = !o->form                     ? TSR_PROMPT_IDS
                                      : !strcmp(o->form, "mixed")  ? TSR_PROMPT_MIXED
                                      : !strcmp(o->form, "string") ? TSR_PROMPT_STRING
                                                                   : TSR_PROMPT_IDS};
-    if (!s.template_name && tsr_vocab_map_info(w->map)->templates)
-        s.template_name = tsr_vocab_map_template(w->map, 0).name;
-    else if (!s.template_name)
-        s.template_name = ""; /* the map's reason is told, not this */
     tsr_prompt *prompt = NULL;
-    const tsr_status status = tsr_prompt_build(w->t->ctx, w->map, &s, &prompt);
+    const tsr_status status = tsr_prompt_build(w->t->ctx, w->in.map, &s, &prompt);
     code = status ? tool_fail(w->t, status) : write_prompt(w, s.template_name, prompt);
     tsr_prompt_close(&prompt);
     return code;
@@ -307,139 +181,49 @@ static int forwards(work *w, const char *path) {
 
 /* ---- backwards ---- */
 
-static int parse_grid(const work *w, const char *text, tsr_reply_settings *s) {
-    uint32_t n[3] = {0};
-    int count = 0;
-    const char *at = text;
-    while (at && *at && count < 3) {
-        char *end;
-        const unsigned long value = strtoul(at, &end, 10);
-        if (end == at || *at == '-' || !value || value > 1u << 26 || (*end && *end != ',')) break;
-        n[count++] = (uint32_t)value;
-        at = *end ? end + 1 : end;
-    }
-    if (at && (*at || !count))
-        return args_wrong(w->t->v, "--grid: wanted [T,]H,W or one number, got '%s'", text);
-    s->frames = count == 3 ? n[0] : 0;
-    s->rows = count > 1 ? n[count - 2] : 0;
-    s->columns = count ? n[count - 1] : 0;
-    return -1;
-}
-
-/* The reply that is read: ids or a string. */
-typedef struct reply_input {
-    uint32_t *ids;
-    char *text;
-    uint64_t count;
-} reply_input;
-
-static tsr_status read_one(work *w, const reply_input *in, const tsr_reply_settings *s,
-                           tsr_reply *reply) {
-    return in->text
-               ? tsr_reply_read_string(w->t->ctx, w->map, in->text, (size_t)in->count, s, reply)
-               : tsr_reply_read(w->t->ctx, w->map, in->ids, in->count, s, reply);
-}
-
-static void reply_json(json_out *j, const tsr_reply *r) {
-    json_object(j, NULL);
-    json_text(j, "verdict", tsr_reply_verdict_name(r->verdict));
-    json_text(j, "text", r->text);
-    json_bool(j, "usable", r->usable);
-    json_bool(j, "repaired", r->repaired);
-    json_uint(j, "before", r->before);
-    json_uint(j, "end", r->end);
-    json_uint(j, "frames", r->frames);
-    json_uint(j, "rows", r->rows);
-    json_uint(j, "columns", r->columns);
-    json_uint(j, "codes_invented", r->repairs.codes_invented);
-    json_end(j, '}');
-}
-
-/* Adds the codes of a reply to the file, which is opened for the first. */
-static tsr_status add_reply(work *w, tsr_token_writer **writer, tsr_token_header *header,
-                            const tsr_reply *reply, int number) {
-    tsr_token_item item;
-    uint32_t tokens;
-    char key[32];
-    tsr_status s = TSR_OK;
-    if (!*writer) {
-        tsr_token_file *like = NULL;
-        if (w->o->like) s = tsr_token_file_open(w->t->ctx, &like, w->o->like);
-        if (!s)
-            s = tsr_reply_header(w->t->ctx, w->map, reply,
-                                 like ? tsr_token_file_header(like) : NULL, header);
-        const tsr_token_writer_settings settings = tsr_token_writer_settings_default();
-        if (!s) s = tsr_token_writer_open(w->t->ctx, writer, w->o->output, header, &settings);
-        tsr_token_file_close(&like);
-    }
-    snprintf(key, sizeof key, "picture-%d", number);
-    if (!s) s = tsr_reply_item(w->t->ctx, header, reply, key, &tokens, &item);
-    if (!s) s = tsr_token_writer_add(*writer, &item);
-    return s;
-}
-
-static int read_pictures(work *w, const reply_input *in, tsr_reply_settings *s) {
-    const bool quiet_out = w->o->common.json && !args_is_stdout(w->o->output);
-    tsr_token_writer *writer = NULL;
-    tsr_token_header header;
+static int read_pictures(work *w, reply_pictures *p, const tsr_reply_settings *s) {
+    const bool document = w->o->common.json && !args_is_stdout(w->o->output);
     json_out j;
-    int number = 0, written = 0, damaged = 0, code = -1;
-    if (quiet_out) {
+    if (document) {
         tool_json(w->t, &j);
         json_array(&j, "pictures");
+        p->json = &j;
     }
-    for (uint64_t before = UINT64_MAX; code < 0 && s->offset != before; ++number) {
-        tsr_reply reply;
-        before = s->offset;
-        tsr_status status = read_one(w, in, s, &reply);
-        /* Behind the last picture there is text, or nothing. */
-        const bool over = !status && number && reply.verdict == TSR_REPLY_NO_BEGIN;
-        if (!status && !over) {
-            if (quiet_out)
-                reply_json(&j, &reply);
-            else
-                tool_say(w->t, "picture %d: %s: %u x %u x %u codes", number, reply.text,
-                         reply.frames, reply.rows, reply.columns);
-            damaged += !reply.usable;
-            if (reply.usable) status = add_reply(w, &writer, &header, &reply, number);
-            written += reply.usable && !status;
-        }
-        s->offset = reply.end;
-        s->begun = 0;
-        tsr_reply_free(&reply);
-        if (status) code = tool_fail(w->t, status);
-        if (over || s->offset >= in->count || number > MOST_PICTURES) break;
-    }
-    if (code < 0 && writer) {
-        const tsr_status status = tsr_token_writer_close(&writer);
-        if (status) code = tool_fail(w->t, status);
-    }
-    tsr_token_writer_abandon(&writer);
-    if (quiet_out && code < 0) {
+    const tsr_status status = reply_pictures_write(w->t, p, s);
+    if (status) return tool_fail(w->t, status);
+    if (document) {
         json_end(&j, ']');
-        json_int(&j, "written", written);
-        json_int(&j, "damaged", damaged);
+        json_int(&j, "written", p->written);
+        json_int(&j, "damaged", p->damaged);
         json_close(&j);
     }
-    if (code < 0 && !written) tool_warn(w->t, "no picture could be used; nothing was written");
-    return code >= 0 ? code : damaged ? EXIT_NEGATIVE : EXIT_DONE;
+    if (!p->written) tool_warn(w->t, "no picture could be used; nothing was written");
+    return p->damaged ? EXIT_NEGATIVE : EXIT_DONE;
 }
 
 static int backwards(work *w, const char *path) {
     tsr_reply_settings s = {.picture = w->o->picture, .begun = w->o->begun, .repair = w->o->repair};
-    reply_input in = {0};
+    uint32_t *ids = NULL;
+    char *text = NULL;
+    uint64_t count = 0;
     size_t size = 0;
-    int code = open_map(w);
-    if (code < 0) code = parse_grid(w, w->o->grid, &s);
+    int code = prompt_input_map(w->t, &w->in, w->o->map, w->o->tokenizer);
+    if (code < 0) code = reply_grid(w->t->v, w->o->grid, &s);
     if (code < 0 && w->o->form && !strcmp(w->o->form, "string")) {
-        code = id_file_bytes(w->t, path, &in.text, &size);
-        in.count = size;
+        code = id_file_bytes(w->t, path, &text, &size);
+        count = size;
     } else if (code < 0) {
-        code = id_file_read(w->t, path, &in.ids, &in.count);
+        code = id_file_read(w->t, path, &ids, &count);
     }
-    if (code < 0) code = read_pictures(w, &in, &s);
-    free(in.ids);
-    free(in.text);
+    reply_pictures p = {.map = w->in.map,
+                        .ids = ids,
+                        .text = text,
+                        .count = count,
+                        .like = w->o->like,
+                        .output = w->o->output};
+    if (code < 0) code = read_pictures(w, &p, &s);
+    free(ids);
+    free(text);
     return code;
 }
 
@@ -468,7 +252,7 @@ static int run(const verb *v, int argc, char **argv) {
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
     work w = {.t = &t, .o = &o};
     code = o.inverse ? backwards(&w, argv[0]) : forwards(&w, argv[0]);
-    work_free(&w);
+    prompt_input_free(&w.in);
     tool_close(&t);
     return code;
 }

@@ -12,7 +12,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { N = 420, MANY = 2111, DIM = 37, WIDE = DIM + 3, CENTRES = 20 };
+enum { N = 420, MANY = 2200, DIM = 37, WIDE = DIM + 3, CENTRES = 20 };
 
 static float x[MANY * WIDE], plain_cosine[MANY], cosine[MANY];
 static int32_t plain[MANY], match[MANY];
@@ -96,6 +96,8 @@ static void compare_all(int64_t first, bool others) {
     ck_assert_mem_eq(before, match, (size_t)used * sizeof *match);
     compare("avx512", 2, first, others);
     ck_assert_mem_eq(before, match, (size_t)used * sizeof *match);
+    compare("avx512,avx2", 2, first, others);
+    ck_assert_mem_eq(before, match, (size_t)used * sizeof *match);
 }
 
 START_TEST(matches) {
@@ -127,15 +129,40 @@ START_TEST(pairs) {
         x[20 * WIDE + j] *= 1e-5f;
     used = MANY;
     search(0, true);
-    compare("avx512", 1, 0, true);
-    ck_assert_int_eq(match[2110], 7);
-    ck_assert_int_eq(match[300], 7);
-    ck_assert_int_eq(match[7], 300);
-    compare("avx512", 4, 0, true);
+    static const char *const masks[] = {NULL, "avx512", "avx512,avx2"};
+    for (int i = 0; i < 3; ++i) {
+        compare(masks[i], 1, 0, true);
+        ck_assert_int_eq(match[2110], 7);
+        ck_assert_int_eq(match[300], 7);
+        ck_assert_int_eq(match[7], 300);
+        compare(masks[i], 4, 0, true);
+    }
     for (int j = 0; j < DIM; ++j)
         x[21 * WIDE + j] *= 1e30f;
-    compare("avx512", 2, 0, true);
+    for (int i = 0; i < 3; ++i)
+        compare(masks[i], 2, 0, true);
     used = N;
+}
+END_TEST
+
+/* So few rows beside so many that products of bytes are asked first, and tell nothing. */
+START_TEST(few_beside_many) {
+    random_normals(x, MANY * WIDE);
+    for (int64_t i = 0; i < MANY; ++i)
+        for (int j = 0; j < DIM; ++j)
+            x[i * WIDE + j] = x[j] + 1e-4f * x[i * WIDE + j];
+    own_device d = open_own_device("cpu", 2);
+    tsr_operation o = {
+        .ctx = d.ctx, .device = &d.device, .op = &test_operator, .scratch = {.ctx = d.ctx}};
+    const tsr_row_view few = {x, WIDE, 31, DIM}, many = {x + 40 * WIDE, WIDE, MANY - 40, DIM};
+    ck_assert_int_ge(few.n * many.n, 1 << 16);
+    tsr_best_matches(&o, &few, &many, 0, false, match, cosine);
+    ck_assert_int_eq(o.status, TSR_OK);
+    for (int64_t i = 0; i < few.n; ++i)
+        for (int64_t j = 0; j < many.n; ++j)
+            ck_assert_float_le(exact(i, 40 + j), exact(i, 40 + match[i]) + 0x1p-23f);
+    tsr_scratch_free(&o.scratch);
+    close_own_device(&d);
 }
 END_TEST
 
@@ -149,18 +176,14 @@ START_TEST(few_left) {
 }
 END_TEST
 
-START_TEST(isolated) {
-    make_rows();
-    own_device d = open_own_device("cpu", 2);
-    tsr_operation o = {
-        .ctx = d.ctx, .device = &d.device, .op = &test_operator, .scratch = {.ctx = d.ctx}};
-    const tsr_row_view rows = {x, WIDE, N, DIM}, one = {x, WIDE, 1, DIM},
-                       pair = {x + 400 * WIDE, WIDE, 2, DIM};
+/* Of the first n rows, as they are and with row 11, of zeros, against a plain search. */
+static void find_isolated(tsr_operation *o, int64_t n) {
+    const tsr_row_view rows = {x, WIDE, n, DIM};
     double distance, most = -1;
     int32_t wanted = 0;
-    for (int64_t i = 0; i < N; ++i) {
+    for (int64_t i = 0; i < n; ++i) {
         double least = 3;
-        for (int64_t j = 0; j < N; ++j)
+        for (int64_t j = 0; j < n; ++j)
             if (i != j)
                 least = fmin(least, tsr_direction_distance(x + i * WIDE, x + j * WIDE, DIM));
         if (i != 11 && least > most) {
@@ -168,10 +191,27 @@ START_TEST(isolated) {
             wanted = (int32_t)i;
         }
     }
-    ck_assert_int_eq(tsr_most_isolated(&o, &rows, true, &distance), wanted);
+    ck_assert_int_eq(tsr_most_isolated(o, &rows, true, &distance), wanted);
     ck_assert_double_eq_tol(distance, most, 1e-12);
-    ck_assert_int_eq(tsr_most_isolated(&o, &rows, false, &distance), 11); /* zeros: 1 from all */
+    ck_assert_int_eq(tsr_most_isolated(o, &rows, false, &distance), 11); /* zeros: 1 from all */
     ck_assert_double_eq(distance, 1);
+}
+
+START_TEST(isolated) {
+    make_rows();
+    own_device d = open_own_device("cpu", 2);
+    tsr_operation o = {
+        .ctx = d.ctx, .device = &d.device, .op = &test_operator, .scratch = {.ctx = d.ctx}};
+    const tsr_row_view one = {x, WIDE, 1, DIM}, pair = {x + 400 * WIDE, WIDE, 2, DIM};
+    double distance;
+    find_isolated(&o, 200); /* f32 products */
+    find_isolated(&o, 300); /* products of bytes */
+    find_isolated(&o, N);   /* each pair once */
+    for (int i = 0; i < N; ++i)
+        for (int j = 0; j < DIM; ++j)
+            x[i * WIDE + j] *= 1e-3f;
+    find_isolated(&o, 300);
+    find_isolated(&o, N);
     ck_assert_int_eq(tsr_most_isolated(&o, &one, true, &distance), 0);
     ck_assert_double_eq(distance, 0);
     ck_assert_int_eq(tsr_most_isolated(&o, &pair, true, &distance), 0);
@@ -181,26 +221,20 @@ START_TEST(isolated) {
 }
 END_TEST
 
-/* Products of bytes are exact, and as near to those of the rows as they say. */
-START_TEST(bytes) {
-    own_device d = open_own_device("cpu", 2);
-    const tsr_byte_kernels *k = tsr_byte_select(d.device);
-    if (!k) {
-        leave_out("no AVX-512 VNNI");
-        close_own_device(&d);
-        return;
-    }
+/* Products of bytes are exact, those of the greatest bytes too. */
+static void multiply(const tsr_byte_kernels *k) {
     enum { ROWS = 15, COLUMNS = 70, DEPTH = 36, PANELS = 96 };
     static int8_t a[ROWS * DEPTH], b[COLUMNS * DEPTH];
     static uint8_t panels[PANELS * DEPTH];
     static float scale[PANELS], y[ROWS * PANELS];
+    const int most = k->most, kinds = 2 * most + 1;
     int32_t sum[ROWS] = {0};
     for (int i = 0; i < ROWS * DEPTH; ++i) {
-        a[i] = (int8_t)(i * 37 % 255 - 127);
+        a[i] = (int8_t)(i < DEPTH ? most : i < 2 * DEPTH ? -most : i * 37 % kinds - most);
         sum[i / DEPTH] += a[i];
     }
     for (int i = 0; i < COLUMNS * DEPTH; ++i)
-        b[i] = (int8_t)(i * 91 % 255 - 127);
+        b[i] = (int8_t)(i < DEPTH ? most : i < 2 * DEPTH ? -most : i * 91 % kinds - most);
     for (int j = 0; j < COLUMNS; ++j)
         scale[j] = j % 2 ? 0.5f : 1;
     ck_assert_uint_le(k->panel_bytes(DEPTH, COLUMNS), sizeof panels);
@@ -213,8 +247,23 @@ START_TEST(bytes) {
                 wanted += a[i * DEPTH + l] * b[j * DEPTH + l];
             ck_assert_float_eq(y[i * PANELS + j], (float)wanted * scale[j]);
         }
+}
+
+START_TEST(bytes) {
+    own_device d = open_own_device("cpu", 2);
+    tsr_device_settings settings = tsr_device_settings_default();
+    const tsr_byte_kernels *k = tsr_byte_select(d.device);
+    settings.name = "cpu";
+    settings.mask = "avx512";
+    if (k) multiply(k);
+    tsr_device_close(&d.device);
+    ck_assert_int_eq(tsr_device_open(d.ctx, &d.device, &settings), TSR_OK);
+    if ((k = tsr_byte_select(d.device)))
+        multiply(k);
+    else
+        leave_out("no AVX2");
     close_own_device(&d);
 }
 END_TEST
 
-TEST_MAIN("best match", matches, copies, pairs, few_left, isolated, bytes)
+TEST_MAIN("best match", matches, copies, pairs, few_left, few_beside_many, isolated, bytes)

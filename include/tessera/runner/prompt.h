@@ -178,6 +178,15 @@ tsr_status tsr_reply_read_string(tsr_context *ctx, const tsr_vocab_map *map, con
 /* Frees the codes and zeroes *reply. A zeroed reply is accepted. */
 void tsr_reply_free(tsr_reply *reply);
 
+/* A grammar (GBNF of llama.cpp) that a reply must fit to be a picture of the settings' grid, for a
+ * prompt that ended with the head of the picture: separators and the end stand where the layout has
+ * them. Between them it allows every id but the separator, since a list of all codes would slow the
+ * model down: tsr_reply_read still says what came. *text is freed by the caller with free().
+ * Errors: ARGUMENT (NULL; no grid, or one that the map does not allow), UNSUPPORTED (a layout
+ * without ids that end something; a token without an id), NOT_FOUND (no such layout), MEMORY. */
+tsr_status tsr_reply_grammar(tsr_context *ctx, const tsr_vocab_map *map,
+                             const tsr_reply_settings *settings, char **text);
+
 /* ---- token files ---- */
 
 /* The codes of an item of a token file, for prompts: one tile, whole or cut where the tokenizer
