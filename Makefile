@@ -11,7 +11,7 @@ CTEST = ctest --output-on-failure --no-tests=error --output-junit tests.xml --te
 # is not instrumented.
 UNSANITIZED = ^(arrows|arrows_selftest|golden_sources|headers|exports|install_consumers|packages|portable_calls|options_off|coopmat_sources|summary_of_tests|radv_spills|python_package|usage|manual_pages|completions|bench_rows|videos_killed|golden_.*_vulkan)$$
 # Tests of what threads share, for ThreadSanitizer; nothing else is built for it.
-THREADED = test_threads test_batching test_two_contexts test_fork test_pipeline test_video
+THREADED = test_threads test_batching test_two_contexts test_fork test_pipeline test_video test_serve_queue
 # Build folders whose suites have run; what ran and what was skipped in each is said at the end.
 SUITES ?= build/sanitize
 
@@ -22,7 +22,8 @@ help:
 	@echo 'make check           install what is missing, build, run the whole test suite, then with sanitizers,'
 	@echo '                     then the tests of threads under ThreadSanitizer;'
 	@echo '                     says at the end how many tests ran, how many were skipped and why'
-	@echo 'make check-long      what large Python libraries (torch, ray, datatrove, ...) make of our files; downloads gigabytes'
+	@echo 'make check-long      what large Python libraries (torch, ray, datatrove, ...) make of our files; downloads gigabytes;'
+	@echo '                     and a minute of hostile clients of tessera serve'
 	@echo 'make check-sanitize  the suite under AddressSanitizer and UndefinedBehaviorSanitizer alone'
 	@echo 'make check-tsan      the tests of threads under ThreadSanitizer alone'
 	@echo 'make build           the release build: build/release/tessera'

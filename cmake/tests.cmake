@@ -67,7 +67,7 @@ target_compile_definitions(make_gguf PRIVATE _GNU_SOURCE)
 target_link_libraries(make_gguf PRIVATE tessera_static)
 # Programs of bench/ that people run by hand (each says in its head what it measures); tests run what
 # ends with 1 where something is wrong, small, so that it goes on working.
-foreach(program million_items tile_seconds video_speed entropy_over_time judge_files prompt_speed)
+foreach(program million_items tile_seconds video_speed entropy_over_time judge_files prompt_speed encode_loop)
   add_executable(${program} bench/programs/${program}.c)
   target_include_directories(${program} PRIVATE ${CMAKE_SOURCE_DIR})
   target_compile_options(${program} PRIVATE -Wall -Wextra)

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
 file(GLOB tessera_tool_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tools/*.c)
 if(tessera_tool_sources)
-  # The style and the script of report pages are linked in as they are.
+  # The style and the script of report pages and the page of the server are linked in as they are.
   set(tessera_report_style ${CMAKE_SOURCE_DIR}/tools/report.css)
   set(tessera_report_script ${CMAKE_SOURCE_DIR}/tools/report.js)
-  set_source_files_properties(${CMAKE_SOURCE_DIR}/tools/report_assets.S PROPERTIES
-    COMPILE_DEFINITIONS "TESSERA_REPORT_STYLE=\"${tessera_report_style}\";TESSERA_REPORT_SCRIPT=\"${tessera_report_script}\""
-    OBJECT_DEPENDS "${tessera_report_style};${tessera_report_script}")
-  add_executable(tessera_cli ${tessera_tool_sources} ${CMAKE_SOURCE_DIR}/tools/report_assets.S)
+  set(tessera_serve_page ${CMAKE_SOURCE_DIR}/tools/serve_page.html)
+  set_source_files_properties(${CMAKE_SOURCE_DIR}/tools/page_assets.S PROPERTIES
+    COMPILE_DEFINITIONS "TESSERA_REPORT_STYLE=\"${tessera_report_style}\";TESSERA_REPORT_SCRIPT=\"${tessera_report_script}\";TESSERA_SERVE_PAGE=\"${tessera_serve_page}\""
+    OBJECT_DEPENDS "${tessera_report_style};${tessera_report_script};${tessera_serve_page}")
+  add_executable(tessera_cli ${tessera_tool_sources} ${CMAKE_SOURCE_DIR}/tools/page_assets.S)
   set_target_properties(tessera_cli PROPERTIES OUTPUT_NAME tessera)
   target_compile_options(tessera_cli PRIVATE -Wall -Wextra)
   target_compile_definitions(tessera_cli PRIVATE _GNU_SOURCE TESSERA_EXPERIMENTAL)
@@ -24,6 +25,17 @@ if(tessera_tool_sources)
     else()
       message(WARNING "libcurl was not found: `tessera fetch` will say what to download and where "
                       "to put it, but not do it (libcurl4-openssl-dev; -DTESSERA_FETCH=OFF silences this)")
+    endif()
+  endif()
+  # It alone answers others, too.
+  if(TESSERA_SERVE)
+    pkg_check_modules(TESSERA_MICROHTTPD IMPORTED_TARGET libmicrohttpd>=0.9.71)
+    if(TESSERA_MICROHTTPD_FOUND)
+      target_link_libraries(tessera_cli PRIVATE PkgConfig::TESSERA_MICROHTTPD)
+      target_compile_definitions(tessera_cli PRIVATE TESSERA_WITH_SERVE="${TESSERA_MICROHTTPD_VERSION}")
+    else()
+      message(WARNING "libmicrohttpd was not found: `tessera serve` will say how to get it "
+                      "(libmicrohttpd-dev; -DTESSERA_SERVE=OFF silences this)")
     endif()
   endif()
   # So does it draw text and plots.

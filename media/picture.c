@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* picture.c: the public call that reads a picture, over image.h. */
+/* picture.c: the public calls that read a picture, over image.h. */
 #include <tessera/tessera.h>
 #include "image.h"
 
@@ -17,5 +17,25 @@ tsr_status tsr_picture_read(tsr_context *ctx, const char *path, const uint8_t ba
     *rgb = image.rgb;
     *width = image.width;
     *height = image.height;
+    return status;
+}
+
+tsr_status tsr_picture_parse(tsr_context *ctx, const char *name, const void *bytes, size_t size,
+                             const uint8_t background[3], uint64_t max_pixels, uint8_t **rgb,
+                             int *width, int *height, int *orientation) {
+    if (rgb) *rgb = NULL;
+    if (!bytes || !rgb || !width || !height)
+        return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
+                        "tsr_picture_parse: wanted four addresses, got NULL");
+    tsr_image_settings settings = tsr_image_settings_default();
+    if (background) memcpy(settings.background, background, sizeof settings.background);
+    if (max_pixels) settings.max_pixels = max_pixels;
+    tsr_image image;
+    const tsr_status status =
+        tsr_image_decode(ctx, name ? name : "picture in memory", bytes, size, &settings, &image);
+    *rgb = image.rgb;
+    *width = image.width;
+    *height = image.height;
+    if (orientation) *orientation = status ? 0 : image.orientation;
     return status;
 }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Tests that download more than `make check` may: what large Python libraries make of our files. Each part
-# is a function below; a part that lacks something says "skipped: why".
+# Tests that download more or take longer than `make check` may: what large Python libraries make of our files, and a
+# minute of hostile clients. Each part is a function below; a part that lacks something says "skipped: why".
 #   check-long.sh [PART...]      default: every part
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -43,7 +43,12 @@ datasets() {
     return $code
 }
 
-parts=(python_torch python_ray datasets)
+# Good and hostile clients of `tessera serve` at the same time, for a minute.
+serve_hostile() {
+    SERVE_SECONDS=60 bash tests/cli/serve_hostile.sh
+}
+
+parts=(serve_hostile python_torch python_ray datasets)
 [ $# -gt 0 ] || set -- "${parts[@]}"
 passed=0 failed=0 skipped=0
 for part in "$@"; do

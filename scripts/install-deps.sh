@@ -11,7 +11,7 @@ build=(gcc libc6-dev cmake ninja-build pkg-config glslang-tools
        libpng-dev libzstd-dev libcjson-dev libssl-dev libxxhash-dev libdnnl-dev libvulkan-dev libvulkan-volk-dev
        libjpeg-dev libtiff-dev libwebp-dev libgif-dev libopenjp2-7-dev libavif-dev libjxl-dev libheif-dev
        libavformat-dev libavcodec-dev libavfilter-dev libavutil-dev libarchive-dev zlib1g-dev libcurl4-openssl-dev
-       libpango1.0-dev libtesseract-dev tesseract-ocr)
+       libpango1.0-dev libtesseract-dev tesseract-ocr libmicrohttpd-dev)
 tests=(g++ check libsubunit-dev mesa-vulkan-drivers vulkan-validationlayers spirv-tools python3 python3-dev python3-venv
        python3-pil libjpeg-turbo-progs libavif-bin libjxl-tools libheif-examples groff-base mandoc zsh fish dpkg-dev file fonts-dejavu-core)
 optional=(clang-format-14 libfftw3-dev) # not in every release; tests leave out what needs it

@@ -119,6 +119,11 @@ def is_(what, wanted, got):
     print("%s %s%s" % ("ok    " if good else "FAILED", what, "" if good else ": wanted %r, got %r" % (wanted, got)))
 
 
+def find_program():
+    """Path of a Chromium, or None."""
+    return os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
 SEEN = """(function () { var bad = [];
  document.querySelectorAll('body img').forEach(function (i) { if (i.closest('dialog')) return;
   if (!i.naturalWidth) bad.push('not shown: ' + i.alt); if (!i.alt) bad.push('without a text: ' + i.src.slice(0, 40)); });
@@ -214,7 +219,7 @@ def check(b, page, folder):
 def main():
     if len(sys.argv) not in (2, 3):
         raise SystemExit(__doc__)
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    program = find_program()
     if not program:
         print("skipped: no Chromium here (Debian: chromium)")
         return 77
@@ -230,4 +235,5 @@ def main():
     return 1 if failures else 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

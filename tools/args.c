@@ -157,14 +157,22 @@ int args_choices(const char *choices, char *text, size_t bytes, const char **nam
     return count;
 }
 
-static int read_choice(const verb *v, const option *o, const char *value, int *target) {
+bool args_refuse(args_refusal *wrong, const char *format, ...) {
+    va_list list;
+    va_start(list, format);
+    vsnprintf(wrong->text, sizeof wrong->text, format, list);
+    va_end(list);
+    return false;
+}
+
+static bool read_choice(const option *o, const char *value, int *target, args_refusal *wrong) {
     char text[256], list[256] = "";
     const char *names[16];
     int count = args_choices(o->choices, text, sizeof text, names, 16);
     for (int i = 0; i < count; ++i)
         if (strcmp(value, names[i]) == 0) {
             *target = i;
-            return -1;
+            return true;
         }
     for (int i = 0; i < count; ++i) {
         size_t used = strlen(list);
@@ -176,9 +184,8 @@ static int read_choice(const verb *v, const option *o, const char *value, int *t
     }
     const char *near = args_suggest(value, names, count);
     if (near)
-        return args_wrong(v, "--%s: wanted %s, got '%s'; did you mean '%s'?", o->name, list, value,
-                          near);
-    return args_wrong(v, "--%s: wanted %s, got '%s'", o->name, list, value);
+        return args_refuse(wrong, "wanted %s, got '%s'; did you mean '%s'?", list, value, near);
+    return args_refuse(wrong, "wanted %s, got '%s'", list, value);
 }
 
 /* A whole decimal number and nothing else; strtoull alone would take "-1" and " 7x". */
@@ -189,38 +196,38 @@ static bool read_digits(const char *text, char **end, uint64_t *number) {
     return errno == 0;
 }
 
-static int read_value(const verb *v, const option *o, const char *value, void *target) {
+bool args_read_value(const option *o, const char *value, void *target, args_refusal *wrong) {
     char *end = NULL;
     uint64_t number = 0;
     switch (o->kind) {
     case OPTION_TEXT:
     case OPTION_MODEL:
-        if (!*value) return args_wrong(v, "--%s: wanted %s, got an empty text", o->name, o->value);
+        if (!*value) return args_refuse(wrong, "wanted %s, got an empty text", o->value);
         *(const char **)target = value;
-        return -1;
+        return true;
     case OPTION_TEXTS: {
         text_list *list = target;
-        if (!*value) return args_wrong(v, "--%s: wanted %s, got an empty text", o->name, o->value);
+        if (!*value) return args_refuse(wrong, "wanted %s, got an empty text", o->value);
         if (list->count == MOST_TEXTS)
-            return args_wrong(v,
-                              "--%s: wanted at most %d times, got more: a list like 0,2,5-7 holds "
-                              "any number",
-                              o->name, MOST_TEXTS);
+            return args_refuse(wrong,
+                               "wanted at most %d times, got more: a list like 0,2,5-7 holds "
+                               "any number",
+                               MOST_TEXTS);
         list->at[list->count++] = value;
-        return -1;
+        return true;
     }
     case OPTION_UINT:
         if (!read_digits(value, &end, &number) || *end || (double)number < o->least ||
             (double)number > o->most)
-            return args_wrong(v, "--%s: wanted a whole number from %.0f to %.0f, got '%s'", o->name,
-                              o->least, o->most, value);
+            return args_refuse(wrong, "wanted a whole number from %.0f to %.0f, got '%s'", o->least,
+                               o->most, value);
         *(uint32_t *)target = (uint32_t)number;
-        return -1;
+        return true;
     case OPTION_UINT64:
         if (!read_digits(value, &end, &number) || *end)
-            return args_wrong(v, "--%s: wanted a whole number, got '%s'", o->name, value);
+            return args_refuse(wrong, "wanted a whole number, got '%s'", value);
         *(uint64_t *)target = number;
-        return -1;
+        return true;
     case OPTION_BYTES: {
         bool ok = read_digits(value, &end, &number);
         int shift = 0;
@@ -229,39 +236,44 @@ static int read_value(const verb *v, const option *o, const char *value, void *t
             ok = shift && !end[1];
         }
         if (!ok || number == 0 || number > UINT64_MAX >> shift)
-            return args_wrong(v, "--%s: wanted a size such as 500M or 2G, got '%s'", o->name,
-                              value);
+            return args_refuse(wrong, "wanted a size such as 500M or 2G, got '%s'", value);
         *(uint64_t *)target = number << shift;
-        return -1;
+        return true;
     }
     case OPTION_REAL:
     case OPTION_REAL_OR: {
         errno = 0;
         double real = strtod(value, &end);
         if (end == value || *end || errno || !isfinite(real) || real < o->least || real > o->most)
-            return args_wrong(v, "--%s: wanted a number from %g to %g, got '%s'", o->name, o->least,
-                              o->most, value);
+            return args_refuse(wrong, "wanted a number from %g to %g, got '%s'", o->least, o->most,
+                               value);
         *(double *)target = real;
-        return -1;
+        return true;
     }
     case OPTION_CHOICE:
-        return read_choice(v, o, value, target);
+        return read_choice(o, value, target, wrong);
     case OPTION_COLOUR: {
         const char *digits = value[0] == '#' ? value + 1 : value;
         if (strlen(digits) != 6 || strspn(digits, "0123456789abcdefABCDEF") != 6)
-            return args_wrong(v, "--%s: wanted six hexadecimal digits RRGGBB, got '%s'", o->name,
-                              value);
+            return args_refuse(wrong, "wanted six hexadecimal digits RRGGBB, got '%s'", value);
         unsigned long rgb = strtoul(digits, NULL, 16);
         uint8_t *colour = target;
         for (int i = 0; i < 3; ++i)
             colour[i] = (uint8_t)(rgb >> (16 - 8 * i));
-        return -1;
+        return true;
     }
     case OPTION_FLAG:
     case OPTION_COUNT:
         break;
     }
-    return -1;
+    return true;
+}
+
+static int read_value(const verb *v, const option *o, const char *value, void *target) {
+    args_refusal wrong;
+    return args_read_value(o, value, target, &wrong)
+               ? -1
+               : args_wrong(v, "--%s: %s", o->name, wrong.text);
 }
 
 static int unknown_option(const verb *v, const char *typed) {

@@ -91,6 +91,17 @@ typedef struct verb {
  * -1 to go on, or the exit code to leave with (help was printed, or the mistake was). */
 int args_parse(const verb *v, int argc, char **argv, void *target, int *operands);
 
+/* What is wrong with a value: "wanted a whole number from 1 to 9, got 'x'". */
+typedef struct args_refusal {
+    char text[600];
+} args_refusal;
+/* Says what was wanted and what came; returns false. */
+bool args_refuse(args_refusal *wrong, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Reads the value of an option that is no flag into *target, which is of the option's kind; texts
+ * are not copied. Returns false, and *wrong says why, when it is none. */
+bool args_read_value(const option *o, const char *value, void *target, args_refusal *wrong);
+
 /* Runs the part of `v` that argv names ("codebook train"), or prints v's own help. */
 int args_run_part(const verb *v, int argc, char **argv);
 

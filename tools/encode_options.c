@@ -51,22 +51,22 @@ static int read_devices(const verb *v, const char *text, encode_meaning *m) {
     return -1;
 }
 
-int encode_meaning_read(const verb *v, const encode_choices *o, const common_options *common,
-                        encode_meaning *m) {
+bool encode_meaning_fill(const encode_choices *o, const common_options *common, encode_meaning *m,
+                         args_refusal *wrong) {
     *m = (encode_meaning){.model = tsr_model_settings_default(),
                           .encode = tsr_encode_settings_default(),
                           .file = tsr_token_writer_settings_default()};
     if (o->tokens && o->quality > 0)
-        return args_wrong(v, "-k and --quality exclude each other: wanted one of them");
+        return args_refuse(wrong, "-k and --quality exclude each other: wanted one of them");
     if (o->target && o->quality > 0)
-        return args_wrong(v, "--quality and --target exclude each other: wanted one of them");
+        return args_refuse(wrong, "--quality and --target exclude each other: wanted one of them");
     tsr_target target = {0};
     if (o->target && !parse_target(o->target, &target))
-        return args_wrong(v, "--target: wanted psnr=DB, ssim=S or l1=E, like psnr=24, got %s",
-                          o->target);
+        return args_refuse(wrong, "--target: wanted psnr=DB, ssim=S or l1=E, like psnr=24, got %s",
+                           o->target);
     if (o->tile && !parse_tile(o->tile, &m->model))
-        return args_wrong(
-            v, "--tile: wanted WIDTHxHEIGHT, like 320x256, or WIDTHxHEIGHTxFRAMES, got %s",
+        return args_refuse(
+            wrong, "--tile: wanted WIDTHxHEIGHT, like 320x256, or WIDTHxHEIGHTxFRAMES, got %s",
             o->tile);
     m->model.model = o->model;
     m->model.device = common->device;
@@ -95,7 +95,14 @@ int encode_meaning_read(const verb *v, const encode_choices *o, const common_opt
                                       .files_from_zero = o->files_from_zero,
                                       .folder_labels = o->labels,
                                       .attributes = o->attributes};
-    return read_devices(v, common->device, m);
+    return true;
+}
+
+int encode_meaning_read(const verb *v, const encode_choices *choices, const common_options *common,
+                        encode_meaning *m) {
+    args_refusal wrong;
+    return encode_meaning_fill(choices, common, m, &wrong) ? read_devices(v, common->device, m)
+                                                           : args_wrong(v, "%s", wrong.text);
 }
 
 void encode_meaning_free(encode_meaning *m) {

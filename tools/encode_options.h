@@ -38,6 +38,10 @@ typedef struct encode_meaning {
     char *device_text;
     const char *device_names[16];
 } encode_meaning;
+/* Fills *meaning but for several devices, from choices that did not come from a command line alone.
+ * False, and *wrong says why, when they exclude each other or are none. */
+bool encode_meaning_fill(const encode_choices *choices, const common_options *common,
+                         encode_meaning *meaning, args_refusal *wrong);
 /* Fills *meaning, whose texts are those of the choices. Returns -1, or the exit code to leave with
  * after a mistake of the command line. Call encode_meaning_free in either case. */
 int encode_meaning_read(const verb *v, const encode_choices *choices, const common_options *common,

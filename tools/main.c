@@ -176,13 +176,21 @@ static void print_libraries(json_out *j, const char *list) {
 #define PANGO_FEATURE "-pango"
 #define PANGO_LIBRARY ""
 #endif
+#ifdef TESSERA_WITH_SERVE
+#define SERVE_FEATURE "+serve"
+#define SERVE_LIBRARY " libmicrohttpd=" TESSERA_WITH_SERVE
+#else
+#define SERVE_FEATURE "-serve"
+#define SERVE_LIBRARY ""
+#endif
 
 static int print_version(bool json) {
     char features[512], libraries[1024];
     json_out j;
-    snprintf(features, sizeof features, "%s " FETCH_FEATURE " " PANGO_FEATURE,
+    snprintf(features, sizeof features, "%s " FETCH_FEATURE " " PANGO_FEATURE " " SERVE_FEATURE,
              tsr_build_features());
-    snprintf(libraries, sizeof libraries, "%s" FETCH_LIBRARY PANGO_LIBRARY, tsr_build_libraries());
+    snprintf(libraries, sizeof libraries, "%s" FETCH_LIBRARY PANGO_LIBRARY SERVE_LIBRARY,
+             tsr_build_libraries());
     if (json) {
         json_open(&j, stdout);
         json_text(&j, "tessera", tsr_version());

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-extern const char report_style[], report_script[]; /* report_assets.S */
+extern const char report_style[], report_script[]; /* page_assets.S */
 
 /* ---- reading ---- */
 

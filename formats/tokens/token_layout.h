@@ -277,12 +277,6 @@ tsr_status tsr_token_coder_get_latents(tsr_token_coder *coder, uint64_t total, t
  * what was done when the rest cannot be: *name of `size` bytes becomes the name. Errors: STATE
  * (nothing was added, or the output has no name), those of tsr_token_writer_close. */
 tsr_status tsr_token_writer_close_partial(tsr_token_writer **writer, char *name, size_t size);
-/* Opens a writer to memory, which is ended with tsr_token_writer_close_memory. */
-tsr_status tsr_token_writer_open_memory(tsr_context *ctx, tsr_token_writer **writer,
-                                        const tsr_token_header *header,
-                                        const tsr_token_writer_settings *settings);
-/* Ends a writer to memory; the caller frees *bytes with free(). */
-tsr_status tsr_token_writer_close_memory(tsr_token_writer **writer, uint8_t **bytes, size_t *size);
 /* Writer settings that a file was written with. Owned by the file. */
 const tsr_token_writer_settings *tsr_token_file_settings(const tsr_token_file *file);
 /* Context that a file was opened with. */

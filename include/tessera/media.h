@@ -380,6 +380,14 @@ typedef struct tsr_picture_write_settings {
  * is white. Formats: those of tsr_encode_files. Errors: reading errors. */
 tsr_status tsr_picture_read(tsr_context *ctx, const char *path, const uint8_t background[3],
                             uint8_t **rgb, int *width, int *height);
+/* Reads a picture from the bytes of a file [size] in memory, as tsr_picture_read does; no file is
+ * opened. `name` begins detail texts; NULL is "picture in memory". A picture of more than
+ * `max_pixels` pixels by its header is refused before it is decoded; 0: 2^28. *orientation becomes
+ * the EXIF tag that was applied, 1..8; it may be NULL. On error *rgb is NULL. Errors: ARGUMENT
+ * (NULL), FORMAT, TRUNCATED, UNSUPPORTED, TOO_LARGE, MEMORY. */
+tsr_status tsr_picture_parse(tsr_context *ctx, const char *name, const void *bytes, size_t size,
+                             const uint8_t background[3], uint64_t max_pixels, uint8_t **rgb,
+                             int *width, int *height, int *orientation);
 /* Writes RGB [height, width, 3] as a picture file of the kind that the suffix of `path` or the
  * settings say; "-" is stdout. The file appears under `path` when it is complete. settings may be
  * NULL (the defaults). Errors: ARGUMENT, UNSUPPORTED (a format this build was made without),

@@ -308,6 +308,11 @@ tsr_token_writer_settings tsr_token_writer_settings_default(void);
 tsr_status tsr_token_writer_open(tsr_context *ctx, tsr_token_writer **writer, const char *path,
                                  const tsr_token_header *header,
                                  const tsr_token_writer_settings *settings);
+/* Opens a writer to memory, which is ended with tsr_token_writer_close_memory. Its bytes are those
+ * that a file would have. Errors: as tsr_token_writer_open, without IO and NO_SPACE. */
+tsr_status tsr_token_writer_open_memory(tsr_context *ctx, tsr_token_writer **writer,
+                                        const tsr_token_header *header,
+                                        const tsr_token_writer_settings *settings);
 /* Sets the attributes of the file, before its first item; they are copied. A second call replaces
  * them, and count 0 takes them away.
  * Errors: ARGUMENT (an attribute out of range, two of one name, NULL), STATE (an item was added),
@@ -342,6 +347,10 @@ tsr_status tsr_token_writer_clip_end(tsr_token_writer *writer);
  * NULL, also on error; nothing then appears under the final name.
  * Errors: ARGUMENT (writer or *writer is NULL), that of an earlier add, IO, NO_SPACE, MEMORY. */
 tsr_status tsr_token_writer_close(tsr_token_writer **writer);
+/* The same for a writer to memory: *bytes [*size] is the whole file, which the caller frees with
+ * free(). *writer becomes NULL, also on error; *bytes is then NULL. Errors: that of an earlier add,
+ * MEMORY. */
+tsr_status tsr_token_writer_close_memory(tsr_token_writer **writer, uint8_t **bytes, size_t *size);
 /* Deletes what was written, frees the writer and sets *writer to NULL. Nothing appears under the
  * final name. NULL and a NULL *writer are accepted. */
 void tsr_token_writer_abandon(tsr_token_writer **writer);

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# The library, the program and every test build, link and start without Vulkan, oneDNN, libcurl and the
-# libraries of picture formats; tests of what is left out there say so.
+# The library, the program and every test build, link and start without Vulkan, oneDNN, libcurl, libmicrohttpd
+# and the libraries of picture formats; tests of what is left out there say so.
 set -euo pipefail
 source=${SOURCE:?}
 work=$(mktemp -d)
@@ -10,17 +10,17 @@ trap 'rm -rf "$work"' EXIT
 for header in dnnl.h oneapi/dnnl/dnnl.h volk.h vulkan/vulkan.h curl/curl.h jpeglib.h tiffio.h webp/decode.h webp/encode.h \
     webp/demux.h libavformat/avformat.h libavcodec/avcodec.h libavfilter/avfilter.h libavutil/imgutils.h libavutil/pixdesc.h \
     gif_lib.h openjpeg.h avif/avif.h jxl/decode.h jxl/encode.h libheif/heif.h archive.h archive_entry.h \
-    cairo.h pango/pangocairo.h fontconfig/fontconfig.h; do
+    cairo.h pango/pangocairo.h fontconfig/fontconfig.h microhttpd.h; do
     mkdir -p "$work/absent/$(dirname $header)"
     echo "#error $header is asked for" >"$work/absent/$header"
 done
 cmake -S "$source" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O0 -I$work/absent" \
     -DTESSERA_VULKAN=OFF -DTESSERA_ONEDNN=OFF -DTESSERA_FETCH=OFF -DTESSERA_SERVERS=OFF -DTESSERA_PANGO=OFF -DTESSERA_TESTS=ON \
     -DTESSERA_JPEG=OFF -DTESSERA_TIFF=OFF -DTESSERA_WEBP=OFF -DTESSERA_GIF=OFF -DTESSERA_JPEG2000=OFF \
-    -DTESSERA_AVIF=OFF -DTESSERA_JXL=OFF -DTESSERA_HEIF=OFF -DTESSERA_ARCHIVE=OFF -DTESSERA_VIDEO=OFF -DTESSERA_TESSERACT=OFF -DTESSERA_FFTW=OFF -DTESSERA_WERROR=ON >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+    -DTESSERA_AVIF=OFF -DTESSERA_JXL=OFF -DTESSERA_HEIF=OFF -DTESSERA_ARCHIVE=OFF -DTESSERA_VIDEO=OFF -DTESSERA_TESSERACT=OFF -DTESSERA_SERVE=OFF -DTESSERA_FFTW=OFF -DTESSERA_WERROR=ON >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 cmake --build "$work/build" >"$work/log" 2>&1 || { grep -E 'error|undefined|warning' "$work/log"; exit 1; }
 libraries=$(ldd "$work/build/tessera")
-for name in libjpeg libtiff libwebp libgif libopenjp2 libavif libjxl libheif libarchive libavformat libavcodec libavfilter dnnl libvulkan libcurl libpango libcairo libfontconfig; do
+for name in libjpeg libtiff libwebp libgif libopenjp2 libavif libjxl libheif libarchive libavformat libavcodec libavfilter dnnl libvulkan libcurl libpango libcairo libfontconfig libmicrohttpd; do
     if grep -q "$name" <<<"$libraries"; then
         echo "still linked: $(grep "$name" <<<"$libraries")"
         exit 1
@@ -66,6 +66,9 @@ grep -q "diverse-maxmin:k=3</text>" "$work/plot.svg" || { echo "plot.svg: wanted
 message=$("$work/build/tessera" fetch titok-s128 --to "$work/models" 2>&1) && { echo "fetch without libcurl must fail"; exit 1; }
 grep -q "no libcurl; get https://.*model.safetensors.*$work/models/model.safetensors" <<<"$message" ||
     { echo "fetch without libcurl: got $message"; exit 1; }
+# So does serve.
+message=$("$work/build/tessera" serve --port 0 2>&1) && { echo "serve without libmicrohttpd must fail"; exit 1; }
+grep -q "this build was made without libmicrohttpd; -DTESSERA_SERVE=ON with libmicrohttpd-dev brings it$" <<<"$message" || { echo "serve: got $message"; exit 1; }
 # Of the tests, those that ask about the missing parts themselves or depend on them.
 (cd "$work/build" && ctest -j 2 --no-tests=error --output-on-failure --output-junit tests.xml --test-output-size-passed 1000000 \
     -R '^(test_(devices|recorder|fork|image|picture_write|source|source_tar|encode_sources|video)|device_list|source_inputs|bad_input|kept_outputs|picture_formats|piped_pictures|picture_kinds)(_|$)') \

@@ -26,7 +26,7 @@ for name in --version -V version; do
     is "$name --json: version" "0.1.0 version" "$(json 'd["tessera"] + " " + d["verb"]')"
 done
 # A feature is one exactly when its library is linked.
-for pair in jpeg:libjpeg heif:libheif archive:libarchive onednn:libdnnl fetch:libcurl; do
+for pair in jpeg:libjpeg heif:libheif archive:libarchive onednn:libdnnl fetch:libcurl serve:libmicrohttpd; do
     wanted=False
     ldd "$TESSERA" | grep -q "${pair#*:}" && wanted=True
     is "feature ${pair%:*}" $wanted "$(json "d['features']['${pair%:*}']")"

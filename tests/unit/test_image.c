@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <tessera/media.h>
 #include "media/image.h"
 #include "media/reader.h"
 #include "needs.h"
@@ -658,6 +659,40 @@ START_TEST(names_do_not_matter) {
 END_TEST
 
 /* Decoders say nothing, neither on the standard error nor on the standard output. */
+/* The public call over bytes: the pixels of the file's reader, a limit that holds before decoding,
+ * a name in the text, and nothing but bytes is ever a picture. */
+START_TEST(bytes_in_memory) {
+    open_context();
+    const char good[] = "P6\n2 1\n255\n\1\2\3\4\5\6";
+    uint8_t *rgb = NULL;
+    int width = 0, height = 0, orientation = 0;
+    ck_assert_int_eq(tsr_picture_parse(ctx, NULL, good, sizeof good - 1, NULL, 2, &rgb, &width,
+                                       &height, &orientation),
+                     TSR_OK);
+    ck_assert_int_eq(width * 10 + height, 21);
+    ck_assert_int_eq(orientation, 1);
+    ck_assert_mem_eq(rgb, "\1\2\3\4\5\6", 6);
+    free(rgb);
+    ck_assert_int_eq(tsr_picture_parse(ctx, "small", good, sizeof good - 1, NULL, 1, &rgb, &width,
+                                       &height, NULL),
+                     TSR_ERROR_TOO_LARGE);
+    ck_assert_ptr_null(rgb);
+    ck_assert_ptr_nonnull(strstr(tsr_detail(ctx), "small"));
+    const char bomb[] = "P6\n60000 60000\n255\n";
+    ck_assert_int_eq(
+        tsr_picture_parse(ctx, NULL, bomb, sizeof bomb - 1, NULL, 0, &rgb, &width, &height, NULL),
+        TSR_ERROR_TOO_LARGE);
+    const char *const paths[] = {"/dev/zero", "file:///dev/zero", "http://127.0.0.1/a.png", "-"};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; ++i)
+        ck_assert_int_eq(tsr_picture_parse(ctx, NULL, paths[i], strlen(paths[i]), NULL, 0, &rgb,
+                                           &width, &height, NULL),
+                         TSR_ERROR_FORMAT);
+    ck_assert_int_eq(tsr_picture_parse(ctx, NULL, NULL, 0, NULL, 0, &rgb, &width, &height, NULL),
+                     TSR_ERROR_ARGUMENT);
+    tsr_context_close(&ctx);
+}
+END_TEST
+
 START_TEST(silence) {
     open_context();
     bool read_here[SAMPLES];
@@ -701,5 +736,5 @@ END_TEST
 TEST_PARTS("image",
            PART(own, NULL, plain_formats, alpha, orientation, every_truncation, flipped_bytes,
                 huge_headers, huge_inside, sizes_at_the_edge, no_pictures, names_do_not_matter,
-                silence),
+                bytes_in_memory, silence),
            PART(gif, need_gif, gif), PART(jpeg, need_jpeg, jpeg))
