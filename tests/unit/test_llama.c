@@ -377,6 +377,7 @@ START_TEST(stretched_positions) {
     OK(tsr_llama_feed_ids(ctx, model, ids + 1, 6, NULL, NULL));
     float *seven = copy_logits();
     tsr_llama_close(&model);
+    tsr_context_close(&ctx);
     const tsr_llama_settings half = {.context = 2048, .rope_scale = 0.5f};
     open_model(&s, &half);
     ck_assert_int_eq(tsr_llama_properties(model)->context, 2048);
