@@ -15,7 +15,7 @@ for header in dnnl.h oneapi/dnnl/dnnl.h volk.h vulkan/vulkan.h curl/curl.h jpegl
     echo "#error $header is asked for" >"$work/absent/$header"
 done
 cmake -S "$source" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O0 -I$work/absent" \
-    -DTESSERA_VULKAN=OFF -DTESSERA_ONEDNN=OFF -DTESSERA_FETCH=OFF -DTESSERA_PANGO=OFF -DTESSERA_TESTS=ON \
+    -DTESSERA_VULKAN=OFF -DTESSERA_ONEDNN=OFF -DTESSERA_FETCH=OFF -DTESSERA_SERVERS=OFF -DTESSERA_PANGO=OFF -DTESSERA_TESTS=ON \
     -DTESSERA_JPEG=OFF -DTESSERA_TIFF=OFF -DTESSERA_WEBP=OFF -DTESSERA_GIF=OFF -DTESSERA_JPEG2000=OFF \
     -DTESSERA_AVIF=OFF -DTESSERA_JXL=OFF -DTESSERA_HEIF=OFF -DTESSERA_ARCHIVE=OFF -DTESSERA_VIDEO=OFF -DTESSERA_TESSERACT=OFF -DTESSERA_FFTW=OFF -DTESSERA_WERROR=ON >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 cmake --build "$work/build" >"$work/log" 2>&1 || { grep -E 'error|undefined|warning' "$work/log"; exit 1; }
@@ -42,6 +42,10 @@ grep -q "a.tar: wanted pictures, got a tar archive (this build was made without 
 message=$("$work/build/tessera" frames "$source/tests/golden/video-in/timing/one-frame.mp4" 2>&1) && { echo "frames of a video must fail"; exit 1; }
 grep -q "this build was made without FFmpeg; -DTESSERA_VIDEO=ON brings it" <<<"$message" || { echo "frames of a video: got $message"; exit 1; }
 [ "$("$work/build/tessera" frames "$work/samples" -q | wc -l)" -gt 2 ] || { echo "frames of a folder: wanted some"; exit 1; }
+# A server is not asked.
+echo '[1]' >"$work/ids.json"
+message=$("$work/build/tessera" run --ids "$work/ids.json" --server http://127.0.0.1:1 2>&1) && { echo "run must fail"; exit 1; }
+grep -q "this build was made without libcurl; -DTESSERA_SERVERS=ON brings it$" <<<"$message" || { echo "run: got $message"; exit 1; }
 # Without pango a sheet has no labels and says so, pages of text are refused, and a plot is SVG.
 message=$("$work/build/tessera" sheet "$work/samples/weave.png" -o "$work/sheet.png" -k 4 --device cpu 2>&1) || { echo "sheet: got $message"; exit 1; }
 grep -q "labels are left out: this build was made without pango" <<<"$message" || { echo "sheet: got $message"; exit 1; }
