@@ -6,9 +6,10 @@ JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
 # tests.xml is what scripts/test-summary.sh reads.
 CTEST = ctest --output-on-failure --no-tests=error --output-junit tests.xml --test-output-size-passed 1000000
-# Tests that measure, look at the source tree or at help texts alone gain nothing from a sanitizer; of golden
-# cases on Vulkan the host's part is that of the tests of ops and batches, and the driver is not instrumented.
-UNSANITIZED = ^(arrows|arrows_selftest|golden_sources|headers|exports|install_consumers|packages|options_off|radv_spills|python_package|usage|manual_pages|completions|bench_rows|videos_killed|golden_.*_vulkan)$$
+# Tests that measure, look at the source tree, at names in objects or at help texts alone gain nothing from a
+# sanitizer; of golden cases on Vulkan the host's part is that of the tests of ops and batches, and the driver
+# is not instrumented.
+UNSANITIZED = ^(arrows|arrows_selftest|golden_sources|headers|exports|install_consumers|packages|portable_calls|options_off|coopmat_sources|summary_of_tests|radv_spills|python_package|usage|manual_pages|completions|bench_rows|videos_killed|golden_.*_vulkan)$$
 # Tests of what threads share, for ThreadSanitizer; nothing else is built for it.
 THREADED = test_threads test_batching test_two_contexts test_fork test_pipeline test_video
 # Build folders whose suites have run; what ran and what was skipped in each is said at the end.

@@ -30,7 +30,12 @@ set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_PROGRAM_PACKAGE_NAME tessera)
 set(CPACK_DEBIAN_PROGRAM_PACKAGE_SECTION graphics)
 set(CPACK_DEBIAN_PROGRAM_PACKAGE_SHLIBDEPS ON)
-set(CPACK_DEBIAN_PROGRAM_PACKAGE_RECOMMENDS "libvulkan1, ca-certificates")
+set(opened_libraries libvulkan1) # when wanted, not linked: dpkg-shlibdeps does not see them
+if(TESSERA_VIDEO)
+  string(REGEX MATCH "^[0-9]+" major "${TESSERA_LIBAVFILTER_VERSION}")
+  string(APPEND opened_libraries ", libavfilter${major}")
+endif()
+set(CPACK_DEBIAN_PROGRAM_PACKAGE_RECOMMENDS "${opened_libraries}, ca-certificates")
 set(CPACK_DEBIAN_PROGRAM_PACKAGE_SUGGESTS "mesa-vulkan-drivers, bash-completion")
 set(CPACK_COMPONENT_PROGRAM_DESCRIPTION
     "The program tessera turns pictures into short lists of integers (token files), decodes them
@@ -40,7 +45,7 @@ tokenizer is bundled; weights of published ones are fetched by name.")
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_NAME ${library_package})
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_SECTION libs)
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_SHLIBDEPS ON)
-set(CPACK_DEBIAN_LIBRARY_PACKAGE_RECOMMENDS libvulkan1)
+set(CPACK_DEBIAN_LIBRARY_PACKAGE_RECOMMENDS "${opened_libraries}")
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
 set(CPACK_COMPONENT_LIBRARY_DESCRIPTION
     "The shared library libtessera, for programs that encode pictures to discrete tokens and decode

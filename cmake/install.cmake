@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-# cmake --install: the program, libtessera shared and static, headers, tessera.pc and the CMake
-# package (tessera::tessera, tessera::tessera_static). Components are what the Debian packages are
+# cmake --install: the program, libtessera and libtessera-runner shared and static, headers, their .pc
+# files and the CMake package (tessera::tessera, tessera::tessera_static, tessera::tessera_runner_shared,
+# tessera::tessera_runner). Components are what the Debian packages are
 # made of (cmake/deb.cmake).
 include(CMakePackageConfigHelpers)
 set(tessera_package ${CMAKE_INSTALL_LIBDIR}/cmake/tessera)
 
-install(TARGETS tessera tessera_static EXPORT tessera_targets
+install(TARGETS tessera tessera_static tessera_runner_shared tessera_runner EXPORT tessera_targets
         RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT library
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library NAMELINK_COMPONENT development
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development)
@@ -41,7 +42,9 @@ endif()
 list(JOIN tessera_modules ", " TESSERA_PC_MODULES)
 list(TRANSFORM tessera_plain_libraries PREPEND "-l" OUTPUT_VARIABLE plain)
 list(JOIN plain " " TESSERA_PC_LIBS)
-foreach(name tessera tessera-static)
+list(TRANSFORM tessera_runner_modules PREPEND ", " OUTPUT_VARIABLE plain)
+list(JOIN plain "" TESSERA_PC_RUNNER_MODULES)
+foreach(name tessera tessera-static tessera-runner tessera-runner-static)
   configure_file(cmake/${name}.pc.in ${CMAKE_BINARY_DIR}/generated/${name}.pc @ONLY)
   install(FILES ${CMAKE_BINARY_DIR}/generated/${name}.pc
           DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT development)

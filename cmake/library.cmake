@@ -90,7 +90,9 @@ foreach(reader "JPEG libjpeg" "TIFF libtiff-4" "WEBP libwebp" "JPEG2000 libopenj
   endif()
 endforeach()
 if(TESSERA_VIDEO)
-  list(APPEND tessera_modules libavformat libavcodec libavfilter libavutil)
+  list(APPEND tessera_modules libavformat libavcodec libavutil)
+  pkg_check_modules(TESSERA_LIBAVFILTER REQUIRED libavfilter) # its headers: opened when wanted
+  target_include_directories(tessera_objects PRIVATE ${TESSERA_LIBAVFILTER_INCLUDE_DIRS})
   target_compile_definitions(tessera_objects PUBLIC TESSERA_WITH_VIDEO=1)
 endif()
 if(TESSERA_TESSERACT)

@@ -6,6 +6,12 @@
 # tests/golden/cases.txt is one test for each of its devices. Exit 77 means skipped, with the reason
 # printed as "skipped: why": scripts/test-summary.sh counts them.
 pkg_check_modules(CHECK REQUIRED IMPORTED_TARGET check)
+# There are hundreds of programs to link, which the linker gold, where it is, does in a third of the time.
+include(CheckLinkerFlag)
+check_linker_flag(C -fuse-ld=gold TESSERA_LINKS_WITH_GOLD)
+if(TESSERA_LINKS_WITH_GOLD)
+  add_link_options(-fuse-ld=gold)
+endif()
 file(GLOB tessera_test_sources CONFIGURE_DEPENDS
      ${CMAKE_SOURCE_DIR}/tests/unit/test_*.c ${CMAKE_SOURCE_DIR}/tests/ops/op_*.c
      ${CMAKE_SOURCE_DIR}/tests/corrupt/corrupt_*.c)
@@ -61,14 +67,15 @@ target_compile_definitions(make_gguf PRIVATE _GNU_SOURCE)
 target_link_libraries(make_gguf PRIVATE tessera_static)
 # Programs of bench/ that people run by hand (each says in its head what it measures); tests run what
 # ends with 1 where something is wrong, small, so that it goes on working.
-foreach(program million_items tile_seconds video_speed entropy_over_time judge_files)
+foreach(program million_items tile_seconds video_speed entropy_over_time judge_files prompt_speed)
   add_executable(${program} bench/programs/${program}.c)
   target_include_directories(${program} PRIVATE ${CMAKE_SOURCE_DIR})
   target_compile_options(${program} PRIVATE -Wall -Wextra)
   target_compile_definitions(${program} PRIVATE _GNU_SOURCE)
-  target_link_libraries(${program} PRIVATE tessera_static)
+  target_link_libraries(${program} PRIVATE tessera_runner)
 endforeach()
 add_test(NAME million_items COMMAND million_items ${CMAKE_BINARY_DIR} 3000 1)
+add_test(NAME prompt_speed COMMAND prompt_speed 20)
 add_test(NAME entropy_over_time COMMAND entropy_over_time ${CMAKE_SOURCE_DIR}/tests/golden/tess/v1_raw.tess)
 # Pictures of every kind beside Pillow's pixels, and beside the tools of the libraries it lacks.
 add_executable(picture_pixels tests/pictures/picture_pixels.c)

@@ -3,14 +3,13 @@
  * of the earlier field, at its own time. Frames that are not marked interlaced pass unchanged. */
 #ifdef TESSERA_WITH_VIDEO
 #include "av.h"
+#include "av_filters.h"
 
-#include <libavfilter/avfilter.h>
-#include <libavfilter/buffersink.h>
-#include <libavfilter/buffersrc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 struct tsr_av_deinterlacer {
+    tsr_av_filters av;
     AVFilterGraph *graph;
     AVFilterContext *source, *sink;
     int width, height, format;
@@ -18,7 +17,7 @@ struct tsr_av_deinterlacer {
 
 void tsr_av_deinterlacer_free(tsr_av_deinterlacer **d) {
     if (!*d) return;
-    avfilter_graph_free(&(*d)->graph);
+    if ((*d)->graph) (*d)->av.avfilter_graph_free(&(*d)->graph);
     free(*d);
     *d = NULL;
 }
@@ -27,24 +26,24 @@ void tsr_av_deinterlacer_free(tsr_av_deinterlacer **d) {
 static int build(tsr_av_deinterlacer *d, const AVFrame *f, AVRational base) {
     char text[160];
     AVFilterContext *bwdif = NULL;
-    d->graph = avfilter_graph_alloc();
+    d->graph = d->av.avfilter_graph_alloc();
     if (!d->graph) return AVERROR(ENOMEM);
     d->graph->nb_threads = 1;
-    avfilter_graph_set_auto_convert(d->graph, AVFILTER_AUTO_CONVERT_NONE);
+    d->av.avfilter_graph_set_auto_convert(d->graph, AVFILTER_AUTO_CONVERT_NONE);
     snprintf(text, sizeof text, "video_size=%dx%d:pix_fmt=%d:time_base=%d/%d:pixel_aspect=1/1",
              f->width, f->height, f->format, base.num, base.den);
-    int error = avfilter_graph_create_filter(&d->source, avfilter_get_by_name("buffer"), "in", text,
-                                             NULL, d->graph);
+    int error = d->av.avfilter_graph_create_filter(&d->source, d->av.avfilter_get_by_name("buffer"),
+                                                   "in", text, NULL, d->graph);
     if (error >= 0)
-        error = avfilter_graph_create_filter(&bwdif, avfilter_get_by_name("bwdif"), "bwdif",
-                                             "mode=send_frame:parity=auto:deint=interlaced", NULL,
-                                             d->graph);
+        error = d->av.avfilter_graph_create_filter(
+            &bwdif, d->av.avfilter_get_by_name("bwdif"), "bwdif",
+            "mode=send_frame:parity=auto:deint=interlaced", NULL, d->graph);
     if (error >= 0)
-        error = avfilter_graph_create_filter(&d->sink, avfilter_get_by_name("buffersink"), "out",
-                                             NULL, NULL, d->graph);
-    if (error >= 0) error = avfilter_link(d->source, 0, bwdif, 0);
-    if (error >= 0) error = avfilter_link(bwdif, 0, d->sink, 0);
-    return error < 0 ? error : avfilter_graph_config(d->graph, NULL);
+        error = d->av.avfilter_graph_create_filter(
+            &d->sink, d->av.avfilter_get_by_name("buffersink"), "out", NULL, NULL, d->graph);
+    if (error >= 0) error = d->av.avfilter_link(d->source, 0, bwdif, 0);
+    if (error >= 0) error = d->av.avfilter_link(bwdif, 0, d->sink, 0);
+    return error < 0 ? error : d->av.avfilter_graph_config(d->graph, NULL);
 }
 
 static tsr_status open_graph(tsr_context *ctx, const char *name, tsr_av_deinterlacer **made,
@@ -54,6 +53,8 @@ static tsr_status open_graph(tsr_context *ctx, const char *name, tsr_av_deinterl
     d->width = f->width;
     d->height = f->height;
     d->format = f->format;
+    const tsr_status s = tsr_av_filters_open(ctx, name, "deinterlacing", &d->av);
+    if (s) return s;
     const int error = build(d, f, base);
     return error < 0 ? tsr_av_fail(ctx, TSR_ERROR_UNSUPPORTED, name, "deinterlacing", error)
                      : TSR_OK;
@@ -72,9 +73,9 @@ tsr_status tsr_av_deinterlace(tsr_context *ctx, const char *name, tsr_av_deinter
                         "%s: deinterlacing: wanted frames of one size and format, got %dx%d behind "
                         "%dx%d",
                         name, frame->width, frame->height, (*d)->width, (*d)->height);
-    int error = av_buffersrc_add_frame((*d)->source, end ? NULL : frame);
+    int error = (*d)->av.av_buffersrc_add_frame((*d)->source, end ? NULL : frame);
     if (error == AVERROR_EOF) error = 0; /* the end was told before */
-    if (error >= 0) error = av_buffersink_get_frame((*d)->sink, frame);
+    if (error >= 0) error = (*d)->av.av_buffersink_get_frame((*d)->sink, frame);
     *got = error >= 0;
     if (error >= 0 || error == AVERROR(EAGAIN) || error == AVERROR_EOF) return TSR_OK;
     return tsr_av_fail(ctx, TSR_ERROR_MEMORY, name, "deinterlacing", error);

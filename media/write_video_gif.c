@@ -4,11 +4,9 @@
  * filters palettegen and paletteuse make it and use it, the latter with an ordered (Bayer) dither,
  * whose pattern does not move either. */
 #include "../formats/spool.h"
+#include "av_filters.h"
 #include "video_mux.h"
 
-#include <libavfilter/avfilter.h>
-#include <libavfilter/buffersink.h>
-#include <libavfilter/buffersrc.h>
 #include <libavutil/opt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +22,7 @@ typedef struct gif {
     tsr_spool frames; /* {pts, duration, rgb} each */
     uint8_t *rgb;     /* [height, width, 3], of a frame that comes back */
     uint64_t count;
+    tsr_av_filters av;
     filter make;
     AVFrame *frame; /* what goes into a filter */
 } gif;
@@ -41,17 +40,17 @@ static tsr_status open_filter(gif *g, const char *text, bool with_palette, filte
                           : "",
              text);
     AVFilterInOut *in = NULL, *out = NULL;
-    if (!(f->graph = avfilter_graph_alloc()))
+    if (!(f->graph = g->av.avfilter_graph_alloc()))
         return tsr_mux_fail(&g->mux, "palette", AVERROR(ENOMEM));
     f->graph->nb_threads = 1; /* a frame here and there: threads cost more than they give */
-    int error = avfilter_graph_parse2(f->graph, all, &in, &out);
-    if (error >= 0) error = avfilter_graph_config(f->graph, NULL);
-    avfilter_inout_free(&in);
-    avfilter_inout_free(&out);
+    int error = g->av.avfilter_graph_parse2(f->graph, all, &in, &out);
+    if (error >= 0) error = g->av.avfilter_graph_config(f->graph, NULL);
+    g->av.avfilter_inout_free(&in);
+    g->av.avfilter_inout_free(&out);
     if (error < 0) return tsr_mux_fail(&g->mux, "palette", error);
-    f->frames = avfilter_graph_get_filter(f->graph, "buffer@frames");
-    f->palette = avfilter_graph_get_filter(f->graph, "buffer@palette");
-    f->out = avfilter_graph_get_filter(f->graph, "buffersink@out");
+    f->frames = g->av.avfilter_graph_get_filter(f->graph, "buffer@frames");
+    f->palette = g->av.avfilter_graph_get_filter(f->graph, "buffer@palette");
+    f->out = g->av.avfilter_graph_get_filter(f->graph, "buffersink@out");
     return f->frames && f->out ? TSR_OK
                                : tsr_mux_fail(&g->mux, "palette", AVERROR_FILTER_NOT_FOUND);
 }
@@ -59,8 +58,10 @@ static tsr_status open_filter(gif *g, const char *text, bool with_palette, filte
 static tsr_status open_gif(const tsr_video_job *job, void **state) {
     gif *g = *state = tsr_alloc(job->ctx, 1, sizeof *g, "video writer");
     if (!g) return TSR_ERROR_MEMORY;
-    tsr_status s = tsr_mux_open(&g->mux, job, job->codec->encoder, AV_PIX_FMT_PAL8, (int)job->width,
-                                (int)job->height);
+    tsr_status s = tsr_av_filters_open(job->ctx, job->name, "palette", &g->av);
+    if (!s)
+        s = tsr_mux_open(&g->mux, job, job->codec->encoder, AV_PIX_FMT_PAL8, (int)job->width,
+                         (int)job->height);
     g->frames =
         (tsr_spool){.ctx = job->ctx, .beside = tsr_out_can_change(&g->mux.out) ? job->name : NULL};
     if (!s) s = open_filter(g, "[frames]palettegen=reserve_transparent=0[made]", false, &g->make);
@@ -89,7 +90,7 @@ static tsr_status feed(gif *g, const filter *f, const uint8_t *rgb, int64_t pts)
         }
     }
     /* Takes the frame and leaves an empty one; without PUSH frames would wait in the graph. */
-    error = av_buffersrc_add_frame_flags(f->frames, frame, AV_BUFFERSRC_FLAG_PUSH);
+    error = g->av.av_buffersrc_add_frame_flags(f->frames, frame, AV_BUFFERSRC_FLAG_PUSH);
     return error < 0 ? tsr_mux_fail(&g->mux, "palette", error) : TSR_OK;
 }
 
@@ -106,7 +107,7 @@ static tsr_status add_gif(void *state, const uint8_t *rgb, int64_t pts, int64_t 
 /* Writes what comes out of the filter. */
 static tsr_status drain(gif *g, const filter *f, AVFrame *made, int64_t duration) {
     for (;;) {
-        const int error = av_buffersink_get_frame(f->out, made);
+        const int error = g->av.av_buffersink_get_frame(f->out, made);
         if (error == AVERROR(EAGAIN) || error == AVERROR_EOF) return TSR_OK;
         if (error < 0) return tsr_mux_fail(&g->mux, "palette", error);
         const tsr_status s = tsr_mux_put(&g->mux, made, duration);
@@ -129,7 +130,7 @@ static tsr_status write_frames(gif *g, const filter *use, AVFrame *made) {
     }
     if (s) return s;
     av_opt_set_int(g->mux.format->priv_data, "final_delay", times[1], 0);
-    const int error = av_buffersrc_add_frame(use->frames, NULL);
+    const int error = g->av.av_buffersrc_add_frame(use->frames, NULL);
     if (error < 0) return tsr_mux_fail(&g->mux, "palette", error);
     return drain(g, use, made, times[1]);
 }
@@ -138,8 +139,8 @@ static tsr_status finish_gif(void *state, tsr_video_write_report *report) {
     gif *g = state;
     filter use = {0};
     AVFrame *made = av_frame_alloc();
-    int error = made ? av_buffersrc_add_frame(g->make.frames, NULL) : AVERROR(ENOMEM);
-    if (error >= 0) error = av_buffersink_get_frame(g->make.out, made);
+    int error = made ? g->av.av_buffersrc_add_frame(g->make.frames, NULL) : AVERROR(ENOMEM);
+    if (error >= 0) error = g->av.av_buffersink_get_frame(g->make.out, made);
     tsr_status s = error < 0 ? tsr_mux_fail(&g->mux, "palette", error) : TSR_OK;
     if (!s)
         s = open_filter(g,
@@ -148,14 +149,14 @@ static tsr_status finish_gif(void *state, tsr_video_write_report *report) {
                         true, &use);
     if (!s) {
         made->pts = 0;
-        error = av_buffersrc_add_frame(use.palette, made);
-        if (error >= 0) error = av_buffersrc_add_frame(use.palette, NULL);
+        error = g->av.av_buffersrc_add_frame(use.palette, made);
+        if (error >= 0) error = g->av.av_buffersrc_add_frame(use.palette, NULL);
         if (error < 0) s = tsr_mux_fail(&g->mux, "palette", error);
     }
     if (!s) s = write_frames(g, &use, made);
     if (!s) s = tsr_mux_finish(&g->mux, report);
     av_frame_free(&made);
-    avfilter_graph_free(&use.graph);
+    if (use.graph) g->av.avfilter_graph_free(&use.graph);
     return s;
 }
 
@@ -163,7 +164,7 @@ static void close_gif(void *state) {
     gif *g = state;
     if (!g) return;
     tsr_spool_clear(&g->frames);
-    avfilter_graph_free(&g->make.graph);
+    if (g->make.graph) g->av.avfilter_graph_free(&g->make.graph);
     av_frame_free(&g->frame);
     free(g->rgb);
     tsr_mux_close(&g->mux);

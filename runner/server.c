@@ -194,6 +194,7 @@ void tsr_server_close(tsr_server **at) {
     tsr_http_close(&s->http);
     free(s->url);
     free(s->model);
+    free(s->piece);
     free(s);
 }
 
@@ -273,4 +274,17 @@ tsr_status tsr_server_detokenize(tsr_server *s, const uint32_t *ids, size_t coun
         status = tsr_fail(s->ctx, TSR_ERROR_MEMORY, "%s: memory for a text", s->url);
     cJSON_Delete(json);
     return status;
+}
+
+static const char *piece_of(void *user, uint32_t id, size_t *size) {
+    tsr_server *s = user;
+    free(s->piece);
+    s->piece = NULL;
+    if (tsr_server_detokenize(s, &id, 1, &s->piece)) return NULL;
+    *size = strlen(s->piece);
+    return s->piece;
+}
+
+tsr_vocabulary tsr_server_vocabulary(tsr_server *server) {
+    return (tsr_vocabulary){.count = server->facts.vocabulary, .text = piece_of, .user = server};
 }

@@ -11,6 +11,7 @@ struct tsr_server {
     tsr_http *http;
     tsr_server_settings settings;
     char *url, *model;
+    char *piece; /* the text of an id that was asked for last */
     tsr_server_facts facts;
 };
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_verify.c: golden cases: known answers, computed again. */
+#include <tessera/runner/map.h>
 #include "tool.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 typedef struct verify_options {
     common_options common;
@@ -35,6 +37,13 @@ static void on_line(void *user, const char *output, int passed, const char *text
     }
 }
 
+/* True for a golden file of vocabulary maps; a case is a folder. */
+static bool is_map_file(const char *path) {
+    struct stat found;
+    const size_t n = strlen(path);
+    return n > 5 && !strcmp(path + n - 5, ".json") && !stat(path, &found) && S_ISREG(found.st_mode);
+}
+
 static int run(const verb *v, int argc, char **argv) {
     verify_options o = {0};
     int operands;
@@ -60,11 +69,12 @@ static int run(const verb *v, int argc, char **argv) {
             json_array(&state.j, "outputs");
         } else if (operands > 1)
             printf("%s\n", tool_clean(argv[i], clean, sizeof clean));
-        tsr_status s = tsr_verify_case(
-            t.ctx, argv[i],
-            &(tsr_verify_settings){
-                .device = o.common.device, .write = o.write, .line = on_line, .user = &state},
-            &case_passed, &case_failed);
+        const tsr_verify_settings settings = {
+            .device = o.common.device, .write = o.write, .line = on_line, .user = &state};
+        tsr_status s =
+            is_map_file(argv[i])
+                ? tsr_vocab_map_verify(t.ctx, argv[i], on_line, &state, &case_passed, &case_failed)
+                : tsr_verify_case(t.ctx, argv[i], &settings, &case_passed, &case_failed);
         if (state.json) {
             json_end(&state.j, ']');
             json_int(&state.j, "passed", case_passed);
@@ -104,12 +114,15 @@ const verb verb_verify = {
     .about =
         "Reads a case folder (its manifest.json), makes its weights and inputs by the rule the "
         "manifest names, runs it on the device, and compares every output within the case's "
-        "tolerance. One line for each output, then the counts.",
+        "tolerance. One line for each output, then the counts. A file of JSON is one of vocabulary "
+        "maps: prompts are built and read back, and damaged replies get their verdicts.",
     .exits = "0 only if nothing failed; 1 when an output is outside its tolerance",
     .examples = "# one case\n"
                 "tessera verify golden/flextok/fsq\n"
                 "# several, on the first Vulkan device\n"
-                "tessera verify golden/flextok/* --device vulkan:0",
+                "tessera verify golden/flextok/* --device vulkan:0\n"
+                "# prompts and replies of a language model\n"
+                "tessera verify golden/vocabulary-maps/emu3.json",
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .device_options = DEVICE_NAME,

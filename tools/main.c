@@ -6,7 +6,6 @@
 #include "manual.h"
 #include "verbs.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -198,18 +197,6 @@ static int print_version(bool json) {
     return EXIT_DONE;
 }
 
-/* Sanitized builds only. The Vulkan loader unloads drivers, and what they leaked has then no name
- * that tests/lsan.supp could list; kept in memory they can be told apart from us. */
-static void keep_drivers_loaded(void) {
-#if defined(__SANITIZE_ADDRESS__)
-    static const char *const drivers[] = {"libvulkan.so.1", "libvulkan_lvp.so",
-                                          "libvulkan_radeon.so", "libvulkan_intel.so",
-                                          "libvulkan_intel_hasvk.so"};
-    for (size_t i = 0; i < sizeof drivers / sizeof *drivers; ++i)
-        dlopen(drivers[i], RTLD_LAZY | RTLD_NODELETE);
-#endif
-}
-
 static bool is_one_of(const char *text, const char *a, const char *b, const char *c) {
     return strcmp(text, a) == 0 || strcmp(text, b) == 0 || strcmp(text, c) == 0;
 }
@@ -231,6 +218,5 @@ int main(int argc, char **argv) {
     }
     const verb *v = verb_find(name);
     if (!v) return unknown(name);
-    keep_drivers_loaded();
     return finish(v->run(v, argc - 2, argv + 2));
 }

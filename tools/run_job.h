@@ -4,12 +4,14 @@
 #ifndef TOOLS_RUN_JOB_H
 #define TOOLS_RUN_JOB_H
 
+#include <tessera/runner/prompt.h>
 #include <tessera/runner/server.h>
 #include "out_file.h"
 
 /* A prompt on its way to a model. */
 typedef struct run_prompt {
-    char *name; /* of the file or item it was made of */
+    char *name;         /* of the file or item it was made of */
+    const char *source; /* the token file its pictures are of, or NULL */
     uint32_t *ids;
     size_t id_count;
 } run_prompt;
@@ -21,12 +23,9 @@ typedef struct run_prompts {
 
 /* Takes over `ids`, which come from malloc. Returns -1, or the exit code after it has told the
  * failure; the ids are freed then. */
-int run_prompts_add(tool *t, run_prompts *prompts, const char *name, uint32_t *ids, size_t count);
+int run_prompts_add(tool *t, run_prompts *prompts, const char *name, const char *source,
+                    uint32_t *ids, size_t count);
 void run_prompts_free(run_prompts *prompts);
-/* Reads ids that are given as such: a list in JSON, or 32-bit little-endian numbers (.bin). Returns
- * as above. */
-int run_read_ids(tool *t, const char *path, uint32_t **ids, size_t *count);
-
 /* A reply, from wherever it came. */
 typedef struct run_reply {
     const run_prompt *prompt;
@@ -36,11 +35,16 @@ typedef struct run_reply {
 
 /* Where replies go. */
 typedef struct run_output {
-    const char *path; /* NULL: text to stdout */
-    const char *kind; /* "txt", "json", "bin" */
-    bool single;      /* one prompt: its failure is that of the program */
-    bool folder;      /* one file for each prompt in the folder `path` */
-    const char *log;  /* path of the run log, or NULL */
+    const char *path;          /* NULL: text to stdout */
+    const char *kind;          /* "json", "bin", "txt", "tess", or the suffix of a picture */
+    const char *like;          /* a token file of the tokenizer; NULL: that of the prompt */
+    const tsr_vocab_map *map;  /* of replies with pictures, or NULL */
+    tsr_reply_settings layout; /* how their first picture is read */
+    tsr_model_settings model;  /* decodes them */
+    size_t damaged;            /* pictures that could not be used */
+    bool single;               /* one prompt: its failure is that of the program */
+    bool folder;               /* one file for each prompt in the folder `path` */
+    const char *log;           /* path of the run log, or NULL */
     FILE *log_file;
     FILE *list; /* of `text`: the member "requests" of the document; NULL without --json */
     json_out json;

@@ -323,7 +323,7 @@ static int prepare(local_run *r, run_prompts *prompts) {
                                o->features ? o->features
                                : o->clip   ? o->clip
                                            : "text",
-                               NULL, 0);
+                               NULL, NULL, 0);
     return code;
 }
 

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+#include "id_file.h"
+#include "reply_pictures.h"
 #include "run_job.h"
 
 static const char *stop_name(const tsr_generate_reply *r) {
@@ -100,13 +103,7 @@ static int write_log(tool *t, run_output *o, const run_reply *r) {
     return tool_fail_text(t, TSR_ERROR_IO, "%s: %s", o->log, strerror(errno));
 }
 
-static void write_bytes(FILE *file, const tsr_generate_reply *got) {
-    for (size_t i = 0; i < got->id_count; ++i)
-        for (int b = 0; b < 32; b += 8)
-            putc((int)(got->ids[i] >> b & 255), file);
-}
-
-static int write_file(tool *t, const run_output *o, const run_reply *r, const char *path) {
+static int write_text_file(tool *t, const run_output *o, const run_reply *r, const char *path) {
     out_file out;
     int code = out_file_open(t, &out, path);
     if (code >= 0) return code;
@@ -116,11 +113,45 @@ static int write_file(tool *t, const run_output *o, const run_reply *r, const ch
         write_members(&j, r, true);
         json_close(&j);
     } else if (!strcmp(o->kind, "bin")) {
-        write_bytes(out.file, r->got);
+        id_file_put(out.file, r->got->ids, r->got->id_count);
     } else {
         fputs(r->got->text, out.file);
     }
     return out_file_close(t, &out, true);
+}
+
+/* Decodes the token file `from` to pictures, and removes it. */
+static int decode(tool *t, const run_output *o, const char *from, const char *path) {
+    tsr_decode_file_settings s = tsr_decode_file_settings_default();
+    s.model = o->model;
+    const tsr_status status = tsr_decode_file(t->ctx, from, path, &s);
+    const int code = status ? tool_fail(t, status) : -1;
+    unlink(from);
+    return code;
+}
+
+/* The pictures of a reply as tokens, or decoded. */
+static int write_pictures(tool *t, run_output *o, const run_reply *r, const char *path) {
+    char tokens[4300];
+    const bool stays = !strcmp(o->kind, "tess");
+    snprintf(tokens, sizeof tokens, stays ? "%s" : "%s.part.tess", path);
+    reply_pictures p = {.map = o->map,
+                        .ids = r->got->ids,
+                        .count = r->got->id_count,
+                        .like = o->like ? o->like : r->prompt->source,
+                        .output = tokens,
+                        .json = o->list ? &o->json : NULL};
+    if (o->list) json_array(&o->json, "pictures");
+    const tsr_status status = reply_pictures_write(t, &p, &o->layout);
+    if (o->list) json_end(&o->json, ']');
+    o->damaged += (size_t)p.damaged;
+    if (status) return tool_fail(t, status);
+    if (!p.written) tool_warn(t, "%s: no picture could be used", r->prompt->name);
+    return p.written && !stays ? decode(t, o, tokens, path) : -1;
+}
+
+static bool is_text(const char *kind) {
+    return !strcmp(kind, "json") || !strcmp(kind, "bin") || !strcmp(kind, "txt");
 }
 
 /* The name of a reply's file: that of the prompt without what leads out of the folder. */
@@ -142,9 +173,10 @@ int run_output_reply(tool *t, run_output *o, const run_reply *r) {
     tool_progress_clear(t);
     o->tokens += r->got->id_count;
     if (o->log_file) code = write_log(t, o, r);
+    if (o->list) json_object(&o->json, NULL);
     if (code < 0 && !r->got->status && o->path) {
         name_file(o, r, path, sizeof path);
-        code = write_file(t, o, r, path);
+        code = is_text(o->kind) ? write_text_file(t, o, r, path) : write_pictures(t, o, r, path);
     }
     if (code >= 0) return code;
     if (r->got->status) {
@@ -155,7 +187,6 @@ int run_output_reply(tool *t, run_output *o, const run_reply *r) {
         if (!o->path && !o->list) printf("%s\n", r->got->text);
     }
     if (o->list) {
-        json_object(&o->json, NULL);
         if (*path) json_text(&o->json, "output", path);
         write_members(&o->json, r, false);
         json_end(&o->json, '}');

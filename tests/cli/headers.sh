@@ -9,8 +9,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 
-for header in "$source"/include/tessera/*.h; do
-    name=tessera/$(basename "$header")
+for header in "$source"/include/tessera/*.h "$source"/include/tessera/runner/*.h; do
+    name=${header#"$source/include/"}
     for define in "" "#define TESSERA_EXPERIMENTAL"; do
         # Twice: the guard must hold.
         printf '%s\n#include <%s>\n#include <%s>\nint main(void) { return 0; }\n' \

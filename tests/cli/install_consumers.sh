@@ -65,6 +65,44 @@ cc -std=c11 "${flags[@]}" consumer.c -o c_static $(pkg-config --cflags --libs te
 if ldd c_static | grep -q libtessera; then echo "c_static is not static"; exit 1; fi
 check "C, pkg-config, static" ./c_static
 
+# libtessera-runner beside it: a prompt and its reply.
+cat >runner.c <<'C'
+#include <stdio.h>
+#include <tessera/runner/prompt.h>
+int main(void) {
+    tsr_context *ctx = NULL;
+    tsr_vocab_map *map = NULL;
+    tsr_prompt *prompt = NULL;
+    const uint32_t codes[2] = {0, 32767};
+    const tsr_codes picture = {codes, TSR_GEOMETRY_GRID, 1, 1, 2, 32768, 0};
+    const tsr_prompt_settings s = {.template_name = "image", .pictures = &picture, .picture_count = 1};
+    tsr_reply reply = {0};
+    uint64_t count = 0;
+    if (tsr_context_open(&ctx, NULL)) return 1;
+    if (tsr_vocab_map_open(ctx, "emu3", &map) || tsr_prompt_build(ctx, map, &s, &prompt)) return 2;
+    const uint32_t *ids = tsr_prompt_ids(prompt, &count);
+    if (tsr_reply_read(ctx, map, ids, count, NULL, &reply) || reply.codes[1] != 32767) return 3;
+    printf("runner: %d ids, last %u, %s\n", (int)count, ids[count - 1], reply.text);
+    tsr_reply_free(&reply);
+    tsr_prompt_close(&prompt);
+    if (tsr_vocab_map_open(ctx, "no-such", &map) != TSR_ERROR_NOT_FOUND || !*tsr_detail(ctx)) return 4;
+    tsr_vocab_map_close(&map);
+    tsr_context_close(&ctx);
+    return 0;
+}
+C
+check_runner() { # check_runner NAME PROGRAM
+    out=$("$2") || { echo "$1: failed ($?): $out"; exit 1; }
+    [ "$out" = "runner: 10 ids, last 151853, ok" ] || { echo "$1: wanted 10 ids, got: $out"; exit 1; }
+    echo "$1: $out"
+}
+cc -std=c11 -Wall -Werror "${flags[@]}" runner.c -o r_shared $(pkg-config --cflags --libs tessera-runner)
+ldd r_shared | grep -q libtessera-runner || { echo "r_shared is not shared"; exit 1; }
+check_runner "runner, pkg-config, shared" ./r_shared
+cc -std=c11 "${flags[@]}" runner.c -o r_static $(pkg-config --cflags --libs tessera-runner-static)
+if ldd r_static | grep -q libtessera; then echo "r_static is not static"; exit 1; fi
+check_runner "runner, pkg-config, static" ./r_static
+
 cat >CMakeLists.txt <<M
 cmake_minimum_required(VERSION 3.21)
 project(consumer C${cxx:+ CXX})
@@ -77,6 +115,10 @@ if(CMAKE_CXX_COMPILER)
 endif()
 add_executable(cm_static consumer.c)
 target_link_libraries(cm_static tessera::tessera_static)
+add_executable(cm_runner runner.c)
+target_link_libraries(cm_runner tessera::tessera_runner_shared)
+add_executable(cm_runner_static runner.c)
+target_link_libraries(cm_runner_static tessera::tessera_runner)
 M
 cmake -S . -B cm -G Ninja -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release \
     -DCMAKE_C_FLAGS="${flags[*]:-}" -DCMAKE_CXX_FLAGS="${flags[*]:-}" >cm.log 2>&1 ||
@@ -86,3 +128,6 @@ check "C, find_package, shared" cm/cm_c
 [ -z "$cxx" ] || check "C++, find_package, shared" cm/cm_cxx
 if ldd cm/cm_static | grep -q libtessera; then echo "cm_static is not static"; exit 1; fi
 check "C, find_package, static" cm/cm_static
+check_runner "runner, find_package, shared" cm/cm_runner
+if ldd cm/cm_runner_static | grep -q libtessera; then echo "cm_runner_static is not static"; exit 1; fi
+check_runner "runner, find_package, static" cm/cm_runner_static

@@ -33,6 +33,11 @@ depends=$(field Depends)
 for library in libpng libzstd libcjson $(ldd "$TESSERA" | grep -oE '^\s*(libcurl|libjpeg|libtiff|libdnnl)' | sort -u); do
     grep -qE "$library" <<<"$depends" || complain "tessera does not depend on $library: $depends"
 done
+# What it opens only when wanted is recommended.
+recommends=$(field Recommends)
+for library in libvulkan1 $("$TESSERA" --version | grep -oE 'libavfilter [0-9]+' | tr -d ' '); do
+    grep -qE "(^|, )$library(,|$)" <<<"$recommends" || complain "tessera does not recommend $library: $recommends"
+done
 package=packed/libtessera-dev_${version}_$architecture.deb
 is "libtessera-dev depends on" "libtessera0 (= $version)" "$(field Depends)"
 
@@ -43,8 +48,9 @@ for file in bin/tessera share/man/man1/tessera.1 share/man/man1/tessera-encode.1
 done
 is "libraries in tessera" "" "$(find root-tessera -name '*.so*' -o -name '*.a')"
 is "shared libraries" 1 "$(find root-libtessera0 -name 'libtessera.so.0.*' -type f | wc -l)"
+is "shared libraries of the runner" 1 "$(find root-libtessera0 -name 'libtessera-runner.so.0.*' -type f | wc -l)"
 is "programs in libtessera-dev" "" "$(find root-libtessera-dev -type f -perm -u+x)"
-for pattern in tessera.h libtessera.a tessera.pc tessera-config.cmake; do
+for pattern in tessera.h libtessera.a tessera.pc tessera-config.cmake libtessera-runner.a tessera-runner.pc prompt.h; do
     is "libtessera-dev: $pattern" 1 "$(find root-libtessera-dev -name $pattern | wc -l)"
 done
 last="the unpacked program"

@@ -136,12 +136,14 @@ fails 3 'prompt: wanted fewer than the 512 ids' run --ids long.json --server "$u
 fails 2 'request exceeds the available context size' run --ids a.json --server "$url/ok/llama" -n 5000
 echo 'root ::= "a"' >g.gbnf
 fails 4 'grammar: llama-server alone takes one' run --ids a.json --server "$url/ok/openai" --grammar g.gbnf
-for bad in '[1, "2"]' '[1, -2]' '[1.5]' '{}' 'x' '[]' '[99999999999]'; do
+for bad in '[1, "2"]' '[1, -2]' '[1.5]' '{}' 'x' '[99999999999]'; do
     echo "$bad" >bad.json
     fails 4 'bad.json: ' run --ids bad.json --server "$url/ok/llama"
 done
+echo '[]' >bad.json
+fails 2 'prompt: wanted ids, got none' run --ids bad.json --server "$url/ok/llama"
 printf 'abc' >bad.bin
-fails 4 'bad.bin: wanted 4 bytes for each id' run --ids bad.bin --server "$url/ok/llama"
+fails 4 'bad.bin: ' run --ids bad.bin --server "$url/ok/llama"
 fails 3 'none.json: ' run --ids none.json --server "$url/ok/llama"
 
 # Requests at a time, and connections kept between them.

@@ -14,6 +14,13 @@ trap 'rm -rf "$here"' EXIT
 failures=0
 checks=0
 
+# Where python3 is a script that looks for the one wanted (pyenv), looking takes longer than most of what is
+# asked of it: once is enough.
+if [ "$(head -c 2 "$(command -v python3)" 2>/dev/null)" = "#!" ]; then
+    found_python=$(python3 -S -c 'import os, sys; print(os.path.dirname(sys.executable))')
+    PATH=${found_python:+$found_python:}$PATH
+fi
+
 complain() {
     echo "FAILED: $*"
     failures=$((failures + 1))
@@ -102,15 +109,16 @@ absent() {
     [ ! -e "$1" ] || complain "$last: wanted no file $1"
 }
 
+# Python's start is most of what these ask of it: without its site's packages (-S) it takes a fraction.
 json_ok() { # out is one JSON document
     checks=$((checks + 1))
-    python3 -c 'import json,sys; json.load(open("out"))' 2>json_error ||
+    python3 -S -c 'import json,sys; json.load(open("out"))' 2>json_error ||
         complain "$last: stdout is not JSON: $(tail -1 json_error); $(head -c 300 out)"
 }
 
 # json EXPRESSION: prints a value of the document d in `out`
 json() {
-    python3 -c 'import json,sys; d=json.load(open("out")); print(eval(sys.argv[1]))' "$1"
+    python3 -S -c 'import json,sys; d=json.load(open("out")); print(eval(sys.argv[1]))' "$1"
 }
 
 is() { # is WHAT WANTED GOT
@@ -120,22 +128,28 @@ is() { # is WHAT WANTED GOT
 
 # picture FILE WIDTH HEIGHT [SEED]: a smooth coloured picture with a few edges, as PPM.
 picture() {
-    python3 - "$@" <<'PY'
+    python3 -S - "$@" <<'PY'
 import sys
 name, w, h = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 s = int(sys.argv[4]) if len(sys.argv) > 4 else 1
-rows = bytearray()
+# A row at a time: squares of 16 pixels, raised by 60 in turn, of which the first of a row is or is not.
+raised = [bytes((x >> 4 ^ first) & 1 for x in range(w)) for first in (0, 1)]
+red = [bytes((x * (3 + s) // 2 + 60 * up) & 255 for x, up in enumerate(row)) for row in raised]
+ramp = bytes(range(256)) * (w // 256 + 2)
+rows, row = bytearray(), bytearray(3 * w)
 for y in range(h):
-    for x in range(w):
-        edge = 60 if ((x >> 4) ^ (y >> 4)) & 1 else 0
-        rows += bytes(((x * (3 + s) // 2 + edge) & 255, (y * 2 + s * 40 + edge) & 255, (x + y + s * 7) & 255))
+    first, green, blue = y >> 4 & 1, y * 2 + s * 40, (y + s * 7) & 255
+    row[0::3] = red[first]
+    row[1::3] = raised[first].translate(bytes((green & 255, (green + 60) & 255)) + bytes(254))
+    row[2::3] = ramp[blue:blue + w]
+    rows += row
 open(name, "wb").write(b"P6\n%d %d\n255\n" % (w, h) + rows)
 PY
 }
 
 # tess FILE [name=value ...]: a token file that the library had no hand in, see make_tess.py.
 tess() {
-    python3 "$SOURCE/tests/support/make_tess.py" "$@"
+    python3 -S "$SOURCE/tests/support/make_tess.py" "$@"
 }
 
 # skip REASON: what the script needs is not there; before any check. A script of which only a part

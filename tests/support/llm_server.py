@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """A language model's server for tests, which speaks four dialects and misbehaves on request.
 
-    llm_server.py PORT_FILE [LOG]
+    llm_server.py PORT_FILE [VOCABULARY]
 
 The first parts of the path say how it behaves ("/cut3/llama/completion": cuts each first answer after
 three ids). Its "model" is arithmetic on all ids so far, so that a reply that is resumed must equal
-one that was not cut. /stats tells connections and requests.
+one that was not cut. /pictureN replies with N codes (ids from 100 on) and the id 64101. /stats tells
+connections and requests, /last the request before.
 """
 
 import json
@@ -15,16 +16,17 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-VOCABULARY = 1200
+VOCABULARY = int(sys.argv[2]) if len(sys.argv) > 2 else 1200
 CONTEXT = 512
 END = 2
 lock = threading.Lock()
 stats = {"connections": 0, "requests": 0, "most_at_once": 0, "at_once": 0}
+last = [{}]
 seen = {}  # path and body of requests that were disturbed already
 
 
 def next_id(ids):
-    """3..1199, by all ids so far."""
+    """3 to the end of the vocabulary, by all ids so far."""
     h = 0
     for i in ids:
         h = (h * 31 + i + 7) % 1000003
@@ -71,6 +73,8 @@ class Handler(BaseHTTPRequestHandler):
         path = self.path
         if path == "/stats":
             return self.reply(200, stats)
+        if path == "/last":
+            return self.reply(200, last[0])
         if not path.endswith("/v1/models"):
             return self.reply(404, {"error": {"code": 404, "message": "no such route"}})
         if path.startswith("/loading"):
@@ -96,7 +100,10 @@ class Handler(BaseHTTPRequestHandler):
             stats["at_once"] += 1
             stats["most_at_once"] = max(stats["most_at_once"], stats["at_once"])
         try:
-            self.answer(json.loads(body), body)
+            ask = json.loads(body)
+            if "tokenize" not in self.path:
+                last[0] = ask
+            self.answer(ask, body)
         except Gone:
             self.close_connection = True
         finally:
@@ -147,6 +154,8 @@ class Handler(BaseHTTPRequestHandler):
         new = ids[len(prompt):]
         if how.startswith("early"):
             new, stop = new[:number] + [END], "eos"
+        if how.startswith("picture"):
+            new, stop = [100 + i * 37 % 64000 for i in new[:number]] + [64101], "eos"
         if how.startswith("liebig"):
             new[1:2] = [VOCABULARY + 5]
         if how.startswith("lietype"):

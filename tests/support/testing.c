@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "testing.h"
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <math.h>
 #include <stdarg.h>
@@ -151,21 +150,8 @@ void leave_out(const char *format, ...) {
     fflush(stdout); /* Check ends a test's process without */
 }
 
-/* The Vulkan loader unloads drivers; what they leaked has then no name that tests/lsan.supp could
- * list. Kept in memory, they can be told apart from us. */
-static void keep_drivers_loaded(void) {
-#if defined(__SANITIZE_ADDRESS__)
-    static const char *const drivers[] = {
-        "libvulkan.so.1",     "libvulkan_lvp.so",         "libvulkan_radeon.so",
-        "libvulkan_intel.so", "libvulkan_intel_hasvk.so", "libVkLayer_khronos_validation.so"};
-    for (size_t i = 0; i < sizeof drivers / sizeof *drivers; ++i)
-        dlopen(drivers[i], RTLD_LAZY | RTLD_NODELETE);
-#endif
-}
-
 int run_tests(const char *name, const TTest *const *tests, int count) {
     test_seed(); /* here, so that forked tests share it */
-    keep_drivers_loaded();
     Suite *suite = suite_create(name);
     for (int i = 0; i < count; ++i) {
         TCase *tcase = tcase_create(tests[i]->name);
@@ -221,7 +207,6 @@ static bool need_met(const test_part *part) {
 int run_parts(const char *name, const test_part *parts, int count, int argc, char **argv) {
     int code = EXIT_SUCCESS, named = 0, ran = 0;
     test_seed();
-    keep_drivers_loaded();
     for (int i = 0; i < count; ++i) {
         if (argc > 1 && strcmp(argv[1], parts[i].name) != 0) continue;
         ++named;

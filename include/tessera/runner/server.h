@@ -23,6 +23,7 @@
 #define TESSERA_RUNNER_SERVER_H
 
 #include <stddef.h>
+#include <tessera/runner/map.h>
 #include <tessera/status.h>
 
 #ifdef __cplusplus
@@ -89,6 +90,10 @@ tsr_status tsr_server_tokenize(tsr_server *server, const char *text, uint32_t **
  * free(). Errors: as for tsr_server_tokenize; ARGUMENT (the server knows no such id). */
 tsr_status tsr_server_detokenize(tsr_server *server, const uint32_t *ids, size_t id_count,
                                  char **text);
+
+/* The server's vocabulary, for tsr_vocab_map_check: each text that is looked at is asked for. A
+ * text is valid until the next one is asked for. Valid as long as the server. */
+tsr_vocabulary tsr_server_vocabulary(tsr_server *server);
 
 /* A prompt and how it is to be continued. */
 typedef struct tsr_generate_request {
