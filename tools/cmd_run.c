@@ -578,10 +578,10 @@ const verb verb_run = {
     .examples =
         "# what does a model of Liquid's say to a picture?\n"
         "tessera run photo.tess --map liquid-7b --template caption --text caption= --server "
-        "http://127.0.0.1:8080\n"
+        "http://gpu:8000\n"
         "# a picture out of a model's reply\n"
-        "tessera run --map emu3 --template generate --text caption='a red cat' --grid 32,32 "
-        "--shape -n 1200 -o cat.png --server http://127.0.0.1:8080\n"
+        "tessera run --map emu3 --template generate --text caption=cat --grid 32,32 "
+        "--shape -n 1200 -o cat.png --server URL\n"
         "# ids as they are, eight requests at a time, with a log\n"
         "tessera run --ids a.json --ids b.json --server http://gpu:8000 -j 8 -o replies/ "
         "--log run.jsonl\n"
