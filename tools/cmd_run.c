@@ -6,7 +6,7 @@
 #include "id_file.h"
 #include "prompt_input.h"
 #include "reply_pictures.h"
-#include "run_job.h"
+#include "run_local.h"
 
 typedef struct run_options {
     common_options common;
@@ -18,6 +18,10 @@ typedef struct run_options {
     uint32_t max_tokens, top_k, logprobs, jobs, timeout, most_seconds, retries;
     double temperature, top_p;
     uint64_t seed;
+    const char *gguf, *library, *before, *after, *features, *set, *column, *clip;
+    uint32_t context;
+    double visual_step, rope_scale;
+    int perplexity;
 } run_options;
 
 #define AT(field) offsetof(run_options, field)
@@ -25,6 +29,32 @@ static const option options[] = {
     {"server", 0, OPTION_TEXT, AT(server), "URL", NULL,
      "address of the server: http://HOST:PORT, with the path in front of its routes if it has one",
      NULL, 0, 0},
+    {"gguf", 0, OPTION_TEXT, AT(gguf), "MODEL.gguf", NULL,
+     "a model to run in this program with libllama, in place of a server (scripts/llama.sh)", NULL,
+     0, 0},
+    {"llama-library", 0, OPTION_TEXT, AT(library), "FILE", "$TESSERA_LLAMA",
+     "libllama, of the release that `tessera run` knows", NULL, 0, 0},
+    {"context", 0, OPTION_UINT, AT(context), "N", "as trained, at most 8192",
+     "with --gguf: tokens of prompt and reply together", NULL, 1, 1u << 24},
+    {"before", 0, OPTION_TEXT, AT(before), "TEXT", NULL,
+     "with --gguf: text before embeddings and ids; names of special tokens become their ids", NULL,
+     0, 0},
+    {"after", 0, OPTION_TEXT, AT(after), "TEXT", NULL, "with --gguf: text behind them", NULL, 0, 0},
+    {"features", 0, OPTION_TEXT, AT(features), "F.safetensors", NULL,
+     "with --gguf: rows of a token set as embeddings, as wide as the model's", NULL, 0, 0},
+    {"set", 0, OPTION_TEXT, AT(set), "KEY", "the only one", "which set of --features", NULL, 0, 0},
+    {"column", 0, OPTION_TEXT, AT(column), "NAME", "features",
+     "rows of this array of the set: codebook, vq_tokens", NULL, 0, 0},
+    {"clip-codebook", 0, OPTION_TEXT, AT(clip), "CLIP.tess", NULL,
+     "with --gguf: rows of a clip's codebook as embeddings, in the order of its index map", NULL, 0,
+     0},
+    {"visual-step", 0, OPTION_REAL, AT(visual_step), "D", "1",
+     "with --gguf: positions from embedding to embedding; those that share one see each other",
+     NULL, 1e-6, 1},
+    {"rope-scale", 0, OPTION_REAL, AT(rope_scale), "S", "the model's",
+     "with --gguf: factor of all positions", NULL, 1e-6, 1e6},
+    {"perplexity", 0, OPTION_FLAG, AT(perplexity), NULL, NULL,
+     "with --gguf: no reply, but how many bits the model needs for each id of --ids", NULL, 0, 0},
     {"dialect", 0, OPTION_CHOICE, AT(dialect), "D", "ask",
      "how the server is spoken to; ask: as it says of itself", "ask|llama|openai|vllm|sglang", 0,
      0},
@@ -43,7 +73,8 @@ static const option options[] = {
     {"template", 0, OPTION_TEXT, AT(template_name), "NAME", "the map's first",
      "the sequence that prompts are: `tessera map show MAP` lists them", NULL, 0, 0},
     {"item", 0, OPTION_TEXTS, AT(items), "N|KEY", "every item",
-     "a picture: number from 0 on, range or list (0,2,5-7), or key; may be given several times",
+     "a picture, or the clip of --clip-codebook: number from 0 on, range or list (0,2,5-7), or "
+     "key; may be given several times",
      NULL, 0, 0},
     {"frames", 0, OPTION_FLAG, AT(frames), NULL, NULL,
      "join the items of a file to the frames of one video", NULL, 0, 0},
@@ -112,6 +143,7 @@ typedef struct run_state {
     tsr_server *server;
     run_output output;
     tsr_server_facts facts;
+    local_facts local;
     char *key, *grammar;
     char differs[600]; /* of map and server: the first comparison */
     int code;          /* of a reply that could not be written; -1: none */
@@ -347,10 +379,20 @@ static void print_json(run_state *r, const run_options *o, double seconds) {
     const bool whole = fclose(out->list) == 0;
     out->list = NULL;
     tool_json(r->t, &j);
-    json_text(&j, "server", o->server);
-    json_text(&j, "dialect", tsr_server_dialect_name(r->facts.dialect));
-    json_uint(&j, "vocabulary", r->facts.vocabulary);
-    json_uint(&j, "context", r->facts.context);
+    if (o->gguf) {
+        json_text(&j, "model", o->gguf);
+        json_text(&j, "library", r->local.library);
+        json_text(&j, "library_version", r->local.version);
+        json_text(&j, "architecture", r->local.architecture);
+        json_int(&j, "vocabulary", r->local.vocabulary);
+        json_int(&j, "embedding", r->local.width);
+        json_int(&j, "context", r->local.context);
+    } else {
+        json_text(&j, "server", o->server);
+        json_text(&j, "dialect", tsr_server_dialect_name(r->facts.dialect));
+        json_uint(&j, "vocabulary", r->facts.vocabulary);
+        json_uint(&j, "context", r->facts.context);
+    }
     json_uint(&j, "replies", out->written);
     json_uint(&j, "failed", out->failed);
     json_uint(&j, "tokens", out->tokens);
@@ -376,8 +418,37 @@ static int finish(run_state *r, const run_options *o, tsr_status status) {
     return !out->failed ? EXIT_DONE : out->written ? EXIT_NEGATIVE : tool_exit_code(status);
 }
 
+/* A model inside the program: ids, texts and rows, no map. */
+static int run_gguf(run_state *r) {
+    const run_options *o = r->o;
+    const local_options local = {.gguf = o->gguf,
+                                 .library = o->library,
+                                 .before = o->before,
+                                 .after = o->after,
+                                 .features = o->features,
+                                 .set = o->set,
+                                 .column = o->column,
+                                 .clip = o->clip,
+                                 .item = o->items.count ? o->items.at[0] : NULL,
+                                 .visual_step = o->visual_step,
+                                 .rope_scale = o->rope_scale,
+                                 .temperature = o->temperature,
+                                 .top_p = o->top_p,
+                                 .seed = o->seed,
+                                 .context = o->context,
+                                 .max_tokens = o->max_tokens,
+                                 .top_k = o->top_k,
+                                 .logprobs = o->logprobs,
+                                 .perplexity = o->perplexity};
+    int code = all_prompts(r, NULL, 0);
+    if (code < 0) code = run_output_open(r->t, &r->output, r->prompts.count ? r->prompts.count : 1);
+    if (code < 0) code = run_local(r->t, &local, &r->prompts, &r->output, &r->local);
+    return code < 0 ? finish(r, o, TSR_OK) : code;
+}
+
 static int run_all(run_state *r, char **files, int count) {
     const run_options *o = r->o;
+    if (o->gguf) return run_gguf(r);
     int code = read_key(r, o);
     if (code < 0 && o->map) code = prompt_input_map(r->t, &r->input, o->map, o->tokenizer);
     if (code < 0) code = connect_server(r);
@@ -414,12 +485,42 @@ static int choose_output(const verb *v, const run_options *o, common_options *co
                       o->output);
 }
 
+/* What goes with --gguf. Returns -1, or the exit code. */
+static int check_local(const verb *v, const run_options *o, int operands) {
+    const bool local = o->library || o->before || o->after || o->features || o->clip || o->set ||
+                       o->column || o->context || o->perplexity || o->rope_scale > 0 ||
+                       o->visual_step < 1;
+    if (!o->gguf)
+        return local ? args_wrong(v, "texts around embeddings, positions and scores need --gguf")
+                     : -1;
+    if (o->server) return args_wrong(v, "--server and --gguf: wanted one of them");
+    if (o->map || operands)
+        return args_wrong(v,
+                          "--gguf takes --ids: `tessera prompt` makes them of FILE.tess and a map");
+    if (o->grammar || o->model_name || o->key_file || o->whole || o->dialect)
+        return args_wrong(v, "--gguf: grammars and what speaks to servers need --server");
+    if (o->features && o->clip)
+        return args_wrong(v, "--features and --clip-codebook: wanted one of them");
+    if ((!o->features && (o->set || o->column)) || (!o->clip && o->items.count))
+        return args_wrong(v, "--set and --column go with --features, --item with --clip-codebook");
+    if (o->items.count > 1) return args_wrong(v, "--item: --clip-codebook takes one");
+    if (o->perplexity && (!o->ids.count || o->output || o->log))
+        return args_wrong(v, "--perplexity scores --ids, and has no -o and no --log");
+    if (!o->ids.count && !o->features && !o->clip && !o->before && !o->after)
+        return args_wrong(v, "--ids FILE is missing");
+    return -1;
+}
+
 static int check_options(const verb *v, const run_options *o, int operands) {
-    if (!o->server) return args_wrong(v, "--server URL is missing");
+    const int code = check_local(v, o, operands);
+    if (code >= 0) return code;
+    if (!o->server && !o->gguf) return args_wrong(v, "--server URL or --gguf MODEL is missing");
     if (!o->map && operands) return args_wrong(v, "--map MAP is missing: it says what codes are");
-    if (!o->map && !o->ids.count) return args_wrong(v, "FILE.tess with --map, or --ids is missing");
-    if (!o->map && (o->template_name || o->items.count || o->texts.count || o->text_ids.count ||
-                    o->frames || o->picture || o->grid || o->shape || o->repair || o->tokenizer))
+    if (!o->map && !o->ids.count && !o->gguf)
+        return args_wrong(v, "FILE.tess with --map, or --ids is missing");
+    if (!o->map &&
+        (o->template_name || (o->items.count && !o->clip) || o->texts.count || o->text_ids.count ||
+         o->frames || o->picture || o->grid || o->shape || o->repair || o->tokenizer))
         return args_wrong(v, "--template, --item, --text, --text-ids, --frames, --picture, --grid, "
                              "--shape, --repair and --tokenizer need --map");
     if (o->shape && !o->grid) return args_wrong(v, "--shape: --grid H,W is missing");
@@ -433,7 +534,8 @@ static int run(const verb *v, int argc, char **argv) {
                      .jobs = 1,
                      .timeout = 300,
                      .most_seconds = 3600,
-                     .retries = 5};
+                     .retries = 5,
+                     .visual_step = 1};
     int operands;
     int code = args_parse(v, argc, argv, &o, &operands);
     if (code >= 0) return code;
@@ -459,25 +561,36 @@ static int run(const verb *v, int argc, char **argv) {
 const verb verb_run = {
     .name = "run",
     .summary = "token files to a language model, and its replies back",
-    .usage = "tessera run FILE.tess... --map MAP --server URL [--template NAME] [--text KEY=TEXT]\n"
-             "            [-n N] [-o OUT] [-j N] [--log RUN.jsonl] [-f] [--json]\n"
-             "tessera run --ids FILE --server URL [-n N] [-o OUT] [-f] [--json]",
+    .usage =
+        "tessera run FILE.tess... --map MAP --server URL [--template NAME] [--text KEY=TEXT]\n"
+        "            [-n N] [-o OUT] [-j N] [--log RUN.jsonl] [-f] [--json]\n"
+        "tessera run --ids FILE --server URL [-n N] [-o OUT] [-f] [--json]\n"
+        "tessera run --gguf MODEL.gguf [--ids FILE] [--before TEXT] [--features F] [--after TEXT]",
     .about = "Sends ids to a server that takes them (llama-server, vLLM, SGLang, TensorRT-LLM) and "
              "takes "
              "ids back, which are checked against the server's vocabulary. A server that is busy "
              "is asked "
-             "again; a stream that is cut goes on behind the ids that came.",
+             "again; a stream that is cut goes on behind the ids that came. With --gguf the model "
+             "runs inside the program: "
+             "prompts "
+             "may then hold embeddings, too.",
     .exits = "1 when some requests failed and others did not, or a picture could not be used",
     .examples =
         "# what does a model of Liquid's say to a picture?\n"
         "tessera run photo.tess --map liquid-7b --template caption --text caption= --server "
-        "http://127.0.0.1:8080\n"
+        "http://gpu:8000\n"
         "# a picture out of a model's reply\n"
-        "tessera run --map emu3 --template generate --text caption='a red cat' --grid 32,32 "
-        "--shape -n 1200 -o cat.png --server http://127.0.0.1:8080\n"
+        "tessera run --map emu3 --template generate --text caption=cat --grid 9,9 -o cat.png "
+        "--server "
+        "URL\n"
         "# ids as they are, eight requests at a time, with a log\n"
         "tessera run --ids a.json --ids b.json --server http://gpu:8000 -j 8 -o replies/ "
-        "--log run.jsonl",
+        "--log run.jsonl\n"
+        "# projected features of a picture as embeddings between two texts\n"
+        "tessera features photo.jpg -t llava --project -o photo.safetensors\n"
+        "tessera run --gguf m.gguf --before 'USER: ' --features photo.safetensors --after 'What?'\n"
+        "# how many bits does the model need for each token?\n"
+        "tessera run --gguf model.gguf --ids prompt.json --perplexity",
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .writes = true,

@@ -30,6 +30,11 @@ const manual_row manual_environment[] = {
     {"HF_ENDPOINT", "the server that 'tessera fetch' asks instead of https://huggingface.co"},
     {"HF_TOKEN", "a login that 'tessera fetch' shows to that server, and to no other"},
     {"HF_HUB_OFFLINE", "1, yes, on or true: 'tessera fetch' downloads nothing"},
+    {"TESSERA_SERVER_KEY",
+     "the bearer token that 'tessera run' shows to its server where --key-file "
+     "names none"},
+    {"TESSERA_LLAMA", "libllama, for 'tessera run --gguf'; default where scripts/llama.sh --user "
+                      "puts it, or a library of the system"},
     {"https_proxy, http_proxy, all_proxy, no_proxy", "proxies of 'tessera fetch', as curl(1) has "
                                                      "them"},
     {"VK_DRIVER_FILES, VK_ICD_FILENAMES", "which drivers the Vulkan loader offers"},

@@ -61,7 +61,7 @@ fails 2 "did you mean 'train'" help codebook trian
 
 # Every variable the program and the library read is said, and no other.
 rows_of() { sed -n "/^\.SH \"$1\"/,/^\.SH /p" tessera.1 | sed -n 's/^\\fB\(.*\)\\fR$/\1/p' | sed 's/\\-/-/g; s/\\(ti/~/g; s/\\&//g'; }
-grep -rhoE '(getenv\(|\{)"[A-Z][A-Z_]+"' "$SOURCE"/{tools,models,codec,compute,formats,ops,nn,metrics,verify,bench} --include='*.c' |
+grep -rhoE '(getenv\(|\{)"[A-Z][A-Z_]+"' "$SOURCE"/{tools,models,codec,compute,formats,ops,nn,metrics,runner,verify,bench} --include='*.c' |
     grep -oE '[A-Z][A-Z_]+' | grep -E '^(HF_|HUGGING|XDG_|HOME|TESSERA_)' | sort -u >wanted
 grep -q XDG_CACHE_HOME wanted || complain "no variable in the sources?"
 # Those of other programs' libraries are for the reader alone.

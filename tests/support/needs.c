@@ -4,6 +4,7 @@
 
 #include "everywhere.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,6 +24,16 @@ const char *need_vulkan_at_full_speed(void) {
 #else
     return need_vulkan();
 #endif
+}
+
+const char *libllama_path(void) {
+    const char *set = getenv("TESSERA_LLAMA");
+    return set && *set ? set : TESSERA_TESTS "/../build/llama/lib/libllama.v0.5.0.so";
+}
+
+const char *need_libllama(void) {
+    return access(libllama_path(), R_OK) ? "libllama is not there (scripts/llama.sh brings it)"
+                                         : NULL;
 }
 
 static const char *const formats[] = {

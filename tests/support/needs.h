@@ -13,6 +13,9 @@ const char *need_vulkan_at_full_speed(void);
 const char *need_jpeg(void); /* a build with JPEG */
 const char *need_gif(void);
 const char *need_video(void);
+const char *need_libllama(void); /* scripts/llama.sh brings it */
+/* $TESSERA_LLAMA, or where scripts/llama.sh puts the library without a folder. */
+const char *libllama_path(void);
 
 /* Whether this build was made with the library of a picture format: "JPEG", "JPEG 2000" ..., as
  * readers and writers call it. Asks the build, not the library under test. Says what is left out
