@@ -18,7 +18,7 @@ typedef struct run_options {
     uint32_t max_tokens, top_k, logprobs, jobs, timeout, most_seconds, retries;
     double temperature, top_p;
     uint64_t seed;
-    const char *gguf, *library, *before, *after, *features, *set, *column, *clip;
+    const char *gguf, *library, *before, *after, *features, *set, *column, *clip, *plot;
     uint32_t context;
     double visual_step, rope_scale;
     int perplexity;
@@ -55,6 +55,8 @@ static const option options[] = {
      "with --gguf: factor of all positions", NULL, 1e-6, 1e6},
     {"perplexity", 0, OPTION_FLAG, AT(perplexity), NULL, NULL,
      "with --gguf: no reply, but how many bits the model needs for each id of --ids", NULL, 0, 0},
+    {"plot", 0, OPTION_TEXT, AT(plot), "FILE", NULL,
+     "with --perplexity: the bits of each id by its position, as .svg or a picture", NULL, 0, 0},
     {"dialect", 0, OPTION_CHOICE, AT(dialect), "D", "ask",
      "how the server is spoken to; ask: as it says of itself", "ask|llama|openai|vllm|sglang", 0,
      0},
@@ -141,6 +143,8 @@ typedef struct run_state {
     run_prompts prompts;
     prompt_input input;
     tsr_server *server;
+    local_run *model; /* of --gguf */
+    local_options model_options;
     run_output output;
     tsr_server_facts facts;
     local_facts local;
@@ -251,7 +255,8 @@ static void on_comparison(void *user, const char *what, int agrees, const char *
 
 /* Silent drift of ids is the worst failure: nothing is sent before texts and numbers agree. */
 static int check_map(run_state *r) {
-    const tsr_vocabulary vocabulary = tsr_server_vocabulary(r->server);
+    const tsr_vocabulary vocabulary =
+        r->model ? run_local_vocabulary(r->model) : tsr_server_vocabulary(r->server);
     int failed = 0;
     tsr_status s = tsr_vocab_map_runnable(r->t->ctx, r->input.map);
     if (!s && !r->o->unchecked)
@@ -261,8 +266,8 @@ static int check_map(run_state *r) {
         return tool_fail_text(r->t, TSR_ERROR_MODEL_MISMATCH,
                               "%s: its vocabulary is not that of the map %s: %s (%d differ; "
                               "--unchecked goes on)",
-                              r->o->server, tsr_vocab_map_info(r->input.map)->name, r->differs,
-                              failed);
+                              r->model ? r->o->gguf : r->o->server,
+                              tsr_vocab_map_info(r->input.map)->name, r->differs, failed);
     return -1;
 }
 
@@ -331,8 +336,8 @@ static int empty_prompt(run_state *r) {
 static int all_prompts(run_state *r, char **files, int count) {
     const run_options *o = r->o;
     int code = -1;
-    r->input.cut = cut_text;
-    r->input.user = r;
+    r->input.cut = r->model ? run_local_cut : cut_text;
+    r->input.user = r->model ? (void *)r->model : (void *)r;
     for (int i = 0; i < o->texts.count && code < 0; ++i)
         code = prompt_input_text(r->t, &r->input, o->texts.at[i], false, false);
     for (int i = 0; i < o->text_ids.count && code < 0; ++i)
@@ -375,7 +380,7 @@ static int choose_layout(run_state *r) {
 static void print_json(run_state *r, const run_options *o, double seconds) {
     json_out j;
     run_output *out = &r->output;
-    fputs(out->json.filled[0] ? "\n  ]" : "]", out->list);
+    fputs(out->json.filled[1] ? "\n  ]" : "]", out->list);
     const bool whole = fclose(out->list) == 0;
     out->list = NULL;
     tool_json(r->t, &j);
@@ -419,45 +424,48 @@ static int finish(run_state *r, const run_options *o, tsr_status status) {
 }
 
 /* A model inside the program: ids, texts and rows, no map. */
-static int run_gguf(run_state *r) {
+static int open_model(run_state *r) {
     const run_options *o = r->o;
-    const local_options local = {.gguf = o->gguf,
-                                 .library = o->library,
-                                 .before = o->before,
-                                 .after = o->after,
-                                 .features = o->features,
-                                 .set = o->set,
-                                 .column = o->column,
-                                 .clip = o->clip,
-                                 .item = o->items.count ? o->items.at[0] : NULL,
-                                 .visual_step = o->visual_step,
-                                 .rope_scale = o->rope_scale,
-                                 .temperature = o->temperature,
-                                 .top_p = o->top_p,
-                                 .seed = o->seed,
-                                 .context = o->context,
-                                 .max_tokens = o->max_tokens,
-                                 .top_k = o->top_k,
-                                 .logprobs = o->logprobs,
-                                 .perplexity = o->perplexity};
-    int code = all_prompts(r, NULL, 0);
-    if (code < 0) code = run_output_open(r->t, &r->output, r->prompts.count ? r->prompts.count : 1);
-    if (code < 0) code = run_local(r->t, &local, &r->prompts, &r->output, &r->local);
-    return code < 0 ? finish(r, o, TSR_OK) : code;
+    r->model_options = (local_options){.gguf = o->gguf,
+                                       .library = o->library,
+                                       .before = o->before,
+                                       .after = o->after,
+                                       .features = o->features,
+                                       .set = o->set,
+                                       .column = o->column,
+                                       .clip = o->clip,
+                                       .item = o->items.count ? o->items.at[0] : NULL,
+                                       .visual_step = o->visual_step,
+                                       .rope_scale = o->rope_scale,
+                                       .temperature = o->temperature,
+                                       .top_p = o->top_p,
+                                       .seed = o->seed,
+                                       .context = o->context,
+                                       .max_tokens = o->max_tokens,
+                                       .top_k = o->top_k,
+                                       .logprobs = o->logprobs,
+                                       .perplexity = o->perplexity,
+                                       .plot = o->plot};
+    return run_local_open(r->t, &r->model_options, &r->model, &r->local);
+}
+
+static int answer_all(run_state *r) {
+    if (!r->model) return finish(r, r->o, ask(r));
+    const int code = run_local_prompts(r->model, &r->prompts, &r->output);
+    return code < 0 ? finish(r, r->o, TSR_OK) : code;
 }
 
 static int run_all(run_state *r, char **files, int count) {
     const run_options *o = r->o;
-    if (o->gguf) return run_gguf(r);
     int code = read_key(r, o);
     if (code < 0 && o->map) code = prompt_input_map(r->t, &r->input, o->map, o->tokenizer);
-    if (code < 0) code = connect_server(r);
+    if (code < 0) code = o->gguf ? open_model(r) : connect_server(r);
     if (code < 0 && o->map) code = check_map(r);
     if (code < 0) code = choose_layout(r);
     if (code < 0) code = all_prompts(r, files, count);
     if (code < 0 && o->grammar) code = read_text(r->t, o->grammar, &r->grammar);
-    if (code < 0) code = run_output_open(r->t, &r->output, r->prompts.count);
-    return code < 0 ? finish(r, o, ask(r)) : code;
+    if (code < 0) code = run_output_open(r->t, &r->output, r->prompts.count ? r->prompts.count : 1);
+    return code < 0 ? answer_all(r) : code;
 }
 
 static int choose_output(const verb *v, const run_options *o, common_options *common,
@@ -488,25 +496,25 @@ static int choose_output(const verb *v, const run_options *o, common_options *co
 /* What goes with --gguf. Returns -1, or the exit code. */
 static int check_local(const verb *v, const run_options *o, int operands) {
     const bool local = o->library || o->before || o->after || o->features || o->clip || o->set ||
-                       o->column || o->context || o->perplexity || o->rope_scale > 0 ||
+                       o->column || o->plot || o->context || o->perplexity || o->rope_scale > 0 ||
                        o->visual_step < 1;
     if (!o->gguf)
         return local ? args_wrong(v, "texts around embeddings, positions and scores need --gguf")
                      : -1;
     if (o->server) return args_wrong(v, "--server and --gguf: wanted one of them");
-    if (o->map || operands)
-        return args_wrong(v,
-                          "--gguf takes --ids: `tessera prompt` makes them of FILE.tess and a map");
-    if (o->grammar || o->model_name || o->key_file || o->whole || o->dialect)
+    if (o->map && (o->features || o->clip || o->before || o->after))
+        return args_wrong(v, "--map and embeddings between texts: wanted one of them");
+    if (o->grammar || o->shape || o->model_name || o->key_file || o->whole || o->dialect)
         return args_wrong(v, "--gguf: grammars and what speaks to servers need --server");
     if (o->features && o->clip)
         return args_wrong(v, "--features and --clip-codebook: wanted one of them");
-    if ((!o->features && (o->set || o->column)) || (!o->clip && o->items.count))
+    if ((!o->features && (o->set || o->column)) || (!o->clip && !o->map && o->items.count))
         return args_wrong(v, "--set and --column go with --features, --item with --clip-codebook");
-    if (o->items.count > 1) return args_wrong(v, "--item: --clip-codebook takes one");
-    if (o->perplexity && (!o->ids.count || o->output || o->log))
-        return args_wrong(v, "--perplexity scores --ids, and has no -o and no --log");
-    if (!o->ids.count && !o->features && !o->clip && !o->before && !o->after)
+    if (o->items.count > 1 && !o->map) return args_wrong(v, "--item: --clip-codebook takes one");
+    if (o->perplexity && ((!o->ids.count && !operands) || o->output || o->log))
+        return args_wrong(v, "--perplexity scores --ids or FILE.tess, and has no -o and no --log");
+    if (o->plot && !o->perplexity) return args_wrong(v, "--plot goes with --perplexity");
+    if (!o->ids.count && !o->map && !o->features && !o->clip && !o->before && !o->after)
         return args_wrong(v, "--ids FILE is missing");
     return -1;
 }
@@ -543,6 +551,7 @@ static int run(const verb *v, int argc, char **argv) {
     run_state r = {.t = &t, .o = &o, .code = -1};
     if ((code = check_options(v, &o, operands)) >= 0) return code;
     if ((code = choose_output(v, &o, &o.common, &r.output)) >= 0) return code;
+    if (o.plot && (code = tool_output(v, &o.common, o.plot)) >= 0) return code;
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
     r.output.model = tsr_model_settings_default();
     r.output.model.model = o.model;
@@ -551,6 +560,7 @@ static int run(const verb *v, int argc, char **argv) {
     run_output_close(&r.output);
     run_prompts_free(&r.prompts);
     tsr_server_close(&r.server);
+    run_local_close(&r.model);
     prompt_input_free(&r.input);
     free(r.key);
     free(r.grammar);

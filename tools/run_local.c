@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* run_local.c: a model inside the process. */
+#include "plot_file.h"
 #include "run_local.h"
 
 #include <math.h>
@@ -14,7 +15,7 @@ typedef struct local_rows {
     int32_t count, width;
 } local_rows;
 
-typedef struct local_run {
+struct local_run {
     tool *t;
     const local_options *o;
     tsr_llama *model;
@@ -22,7 +23,10 @@ typedef struct local_run {
     local_rows rows;
     int32_t *before, *after;
     int32_t before_count, after_count;
-} local_run;
+    char *piece;         /* the text of an id that was asked for last */
+    plot_series *curves; /* [curve_count] bits by position, of prompts that were scored */
+    int curve_count;
+};
 
 /* ---- rows ---- */
 
@@ -276,6 +280,47 @@ static int answer(local_run *r, const run_prompt *p, size_t index, run_output *o
 
 /* ---- scoring ---- */
 
+/* Keeps a prompt's bits by position for the plot. */
+static bool keep_curve(local_run *r, const run_prompt *p, const float *logprobs) {
+    plot_series *curves = realloc(r->curves, ((size_t)r->curve_count + 1) * sizeof *curves);
+    if (curves) r->curves = curves;
+    plot_point *points = curves ? malloc((p->id_count + 1) * sizeof *points) : NULL;
+    if (!points) return false;
+    for (size_t i = 0; i < p->id_count; ++i)
+        points[i] = (plot_point){(double)i, -(double)logprobs[i] / M_LN2, NAN, NAN, NULL};
+    r->curves[r->curve_count] = (plot_series){.name = p->name,
+                                              .points = points,
+                                              .count = (int)p->id_count,
+                                              .look = r->curve_count,
+                                              .bare = true};
+    ++r->curve_count;
+    return true;
+}
+
+static void tell_score(local_run *r, const run_prompt *p, run_output *out, const float *logprobs,
+                       uint64_t scored, double mean) {
+    if (out->list) {
+        json_out *j = &out->json;
+        json_object(j, NULL);
+        json_text(j, "name", p->name);
+        json_uint(j, "prompt_tokens", p->id_count);
+        json_uint(j, "scored_tokens", scored);
+        json_real(j, "bits_per_token", mean / M_LN2);
+        json_real(j, "perplexity", exp(mean));
+        json_array(j, "logprobs"); /* null where nothing stands before an id */
+        for (size_t i = 0; i < p->id_count; ++i)
+            json_real(j, NULL, (double)logprobs[i]);
+        json_end(j, ']');
+        json_end(j, '}');
+        return;
+    }
+    char clean[400];
+    tool_progress_clear(r->t);
+    printf("%s: %.4f bits a token, perplexity %.4g, of %llu ids\n",
+           tool_clean(p->name, clean, sizeof clean), mean / M_LN2, exp(mean),
+           (unsigned long long)scored);
+}
+
 /* What the model makes of the ids of a prompt: the mean of -log2 p over those that something stands
  * before. */
 static int score(local_run *r, const run_prompt *p, run_output *out) {
@@ -289,27 +334,26 @@ static int score(local_run *r, const run_prompt *p, run_output *out) {
         sum -= (double)logprobs[i];
         ++scored;
     }
-    free(logprobs);
-    if (status) return tool_fail(r->t, status);
-    const double mean = scored ? sum / (double)scored : NAN;
-    ++out->written;
-    out->tokens += scored;
-    if (out->list) {
-        json_object(&out->json, NULL);
-        json_text(&out->json, "name", p->name);
-        json_uint(&out->json, "prompt_tokens", p->id_count);
-        json_uint(&out->json, "scored_tokens", scored);
-        json_real(&out->json, "bits_per_token", mean / M_LN2);
-        json_real(&out->json, "perplexity", exp(mean));
-        json_end(&out->json, '}');
-    } else {
-        char clean[400];
-        tool_progress_clear(r->t);
-        printf("%s: %.4f bits a token, perplexity %.4g, of %llu ids\n",
-               tool_clean(p->name, clean, sizeof clean), mean / M_LN2, exp(mean),
-               (unsigned long long)scored);
+    int code = status ? tool_fail(r->t, status) : -1;
+    if (code < 0) {
+        ++out->written;
+        out->tokens += scored;
+        tell_score(r, p, out, logprobs, scored, scored ? sum / (double)scored : NAN);
     }
-    return -1;
+    if (code < 0 && r->o->plot && !keep_curve(r, p, logprobs))
+        code = tool_fail_text(r->t, TSR_ERROR_MEMORY, "%s: memory for the plot", r->o->plot);
+    free(logprobs);
+    return code;
+}
+
+static int write_plot(local_run *r) {
+    if (!r->o->plot || !r->curve_count) return -1;
+    const plot p = {.title = "what each id costs the model",
+                    .x_name = "position in the prompt",
+                    .y_name = "bits",
+                    .series = r->curves,
+                    .count = r->curve_count};
+    return plot_file_write(r->t, &p, r->o->plot);
 }
 
 /* ---- all of it ---- */
@@ -327,27 +371,70 @@ static int prepare(local_run *r, run_prompts *prompts) {
     return code;
 }
 
-int run_local(tool *t, const local_options *o, run_prompts *prompts, run_output *out,
-              local_facts *facts) {
-    local_run r = {.t = t, .o = o};
+int run_local_open(tool *t, const local_options *o, local_run **out, local_facts *facts) {
+    *out = NULL;
+    local_run *r = calloc(1, sizeof *r);
+    if (!r) return tool_fail_text(t, TSR_ERROR_MEMORY, "%s: memory for a model", o->gguf);
+    r->t = t;
+    r->o = o;
     const tsr_llama_settings settings = {
         .library = o->library, .context = (int32_t)o->context, .rope_scale = (float)o->rope_scale};
-    const tsr_status status = tsr_llama_open(t->ctx, &r.model, o->gguf, &settings);
-    if (status) return tool_fail(t, status);
-    r.info = tsr_llama_properties(r.model);
-    snprintf(facts->library, sizeof facts->library, "%s", r.info->library);
-    snprintf(facts->version, sizeof facts->version, "%s", r.info->version);
-    snprintf(facts->architecture, sizeof facts->architecture, "%s", r.info->architecture);
-    facts->vocabulary = r.info->n_vocab;
-    facts->width = r.info->n_embd;
-    facts->context = r.info->context;
-    int code = prepare(&r, prompts);
+    const tsr_status status = tsr_llama_open(t->ctx, &r->model, o->gguf, &settings);
+    if (status) {
+        free(r);
+        return tool_fail(t, status);
+    }
+    r->info = tsr_llama_properties(r->model);
+    snprintf(facts->library, sizeof facts->library, "%s", r->info->library);
+    snprintf(facts->version, sizeof facts->version, "%s", r->info->version);
+    snprintf(facts->architecture, sizeof facts->architecture, "%s", r->info->architecture);
+    facts->vocabulary = r->info->n_vocab;
+    facts->width = r->info->n_embd;
+    facts->context = r->info->context;
+    *out = r;
+    return -1;
+}
+
+void run_local_close(local_run **at) {
+    local_run *r = *at;
+    *at = NULL;
+    if (!r) return;
+    free(r->rows.at);
+    free(r->before);
+    free(r->after);
+    free(r->piece);
+    for (int i = 0; i < r->curve_count; ++i)
+        free((plot_point *)(uintptr_t)r->curves[i].points);
+    free(r->curves);
+    tsr_llama_close(&r->model);
+    free(r);
+}
+
+static const char *piece_of(void *user, uint32_t id, size_t *size) {
+    local_run *r = user;
+    const int32_t one = (int32_t)id;
+    free(r->piece);
+    r->piece = NULL;
+    return tsr_llama_text(r->t->ctx, r->model, &one, 1, 1, &r->piece, size) ? NULL : r->piece;
+}
+
+tsr_vocabulary run_local_vocabulary(local_run *r) {
+    return (tsr_vocabulary){.count = (uint32_t)r->info->n_vocab, .text = piece_of, .user = r};
+}
+
+tsr_status run_local_cut(void *user, const char *text, uint32_t **ids, uint64_t *count) {
+    local_run *r = user;
+    int32_t n = 0, *made = NULL;
+    const tsr_status s = tsr_llama_tokenize(r->t->ctx, r->model, text, strlen(text), 0, &made, &n);
+    *ids = (uint32_t *)made; /* none is below 0 */
+    *count = (uint64_t)n;
+    return s;
+}
+
+int run_local_prompts(local_run *r, run_prompts *prompts, run_output *out) {
+    int code = prepare(r, prompts);
     for (size_t i = 0; i < prompts->count && code < 0; ++i)
         code =
-            o->perplexity ? score(&r, &prompts->at[i], out) : answer(&r, &prompts->at[i], i, out);
-    free(r.rows.at);
-    free(r.before);
-    free(r.after);
-    tsr_llama_close(&r.model);
-    return code;
+            r->o->perplexity ? score(r, &prompts->at[i], out) : answer(r, &prompts->at[i], i, out);
+    return code < 0 ? write_plot(r) : code;
 }

@@ -5,6 +5,7 @@
 #define TOOLS_RUN_LOCAL_H
 
 #include <tessera/runner/llama.h>
+#include <tessera/runner/map.h>
 #include "run_job.h"
 
 typedef struct local_options {
@@ -20,7 +21,8 @@ typedef struct local_options {
     uint64_t seed;
     uint32_t context; /* tokens; 0: as tsr_llama_settings says */
     uint32_t max_tokens, top_k, logprobs;
-    int perplexity; /* score the ids of prompts instead of generating */
+    int perplexity;   /* score the ids of prompts instead of generating */
+    const char *plot; /* of the scores by position: .svg or a picture, or NULL */
 } local_options;
 
 /* What `tessera run` says of the model at its end. */
@@ -29,11 +31,20 @@ typedef struct local_facts {
     int32_t vocabulary, width, context;
 } local_facts;
 
+/* A model that is open. */
+typedef struct local_run local_run;
+
+/* Opens a model. `o` must stay until it is closed. Returns -1, or the exit code after it has told
+ * the failure. */
+int run_local_open(tool *t, const local_options *o, local_run **run, local_facts *facts);
+void run_local_close(local_run **run);
+/* Its vocabulary; a text is valid until the next one is asked for. */
+tsr_vocabulary run_local_vocabulary(local_run *run);
+/* Ids of a text, for prompt_input: `run` is a local_run. */
+tsr_status run_local_cut(void *run, const char *text, uint32_t **ids, uint64_t *count);
 /* Runs every prompt; with none in `prompts` the texts and rows are one, which is added. A prompt is
  * `before`, the rows, its ids, `after`. Replies go to `out`. With `perplexity` nothing is
- * generated: the probabilities of the prompt's own ids are reported. Returns -1, or the exit code
- * after it has told the failure. */
-int run_local(tool *t, const local_options *o, run_prompts *prompts, run_output *out,
-              local_facts *facts);
+ * generated: the probabilities of the prompt's own ids are reported. Returns as above. */
+int run_local_prompts(local_run *run, run_prompts *prompts, run_output *out);
 
 #endif

@@ -27,7 +27,7 @@ int run_output_open(tool *t, run_output *o, size_t prompts) {
     if (!t->o->json) return -1;
     if (!(o->list = open_memstream(&o->text, &o->size)))
         return tool_fail_text(t, TSR_ERROR_MEMORY, "memory for the document");
-    o->json = (json_out){.file = o->list};
+    o->json = (json_out){.file = o->list, .depth = 1};
     fputc('[', o->list);
     return -1;
 }
