@@ -575,7 +575,8 @@ const verb verb_run = {
         "tessera run FILE.tess... --map MAP --server URL [--template NAME] [--text KEY=TEXT]\n"
         "            [-n N] [-o OUT] [-j N] [--log RUN.jsonl] [-f] [--json]\n"
         "tessera run --ids FILE --server URL [-n N] [-o OUT] [-f] [--json]\n"
-        "tessera run --gguf MODEL.gguf [--ids FILE] [--before TEXT] [--features F] [--after TEXT]",
+        "tessera run --gguf MODEL.gguf [--ids FILE] [--before TEXT] [--features F] [--after TEXT]\n"
+        "tessera run --gguf MODEL.gguf FILE.tess... --map MAP [--template NAME] [--text KEY=TEXT]",
     .about = "Sends ids to a server that takes them (llama-server, vLLM, SGLang, TensorRT-LLM) and "
              "takes "
              "ids back, which are checked against the server's vocabulary. A server that is busy "
