@@ -438,7 +438,7 @@ const verb verb_map = {
     .summary = "vocabulary maps of language models: list, show, check, import",
     .usage = "tessera map list\n"
              "tessera map show MAP\n"
-             "tessera map check MAP [--gguf FILE.gguf | --tokenizer FILE.json | --server URL]\n"
+             "tessera map check MAP [--gguf FILE | --tokenizer FILE | --server URL]\n"
              "tessera map import FILE --like MAP -o OUT.json",
     .about = "A vocabulary map says how the codes of a visual tokenizer stand among the ids of a "
              "language model, and how pictures are laid out in its prompts. Each part has its own "

@@ -33,6 +33,8 @@ const manual_row manual_environment[] = {
     {"TESSERA_SERVER_KEY",
      "the bearer token that 'tessera run' shows to its server where --key-file "
      "names none"},
+    {"TESSERA_SERVE_TOKEN",
+     "the bearer token that 'tessera serve' wants where --token-file names none"},
     {"TESSERA_LLAMA", "libllama, for 'tessera run --gguf'; default where scripts/llama.sh --user "
                       "puts it, or a library of the system"},
     {"https_proxy, http_proxy, all_proxy, no_proxy", "proxies of 'tessera fetch', as curl(1) has "
