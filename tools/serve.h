@@ -79,9 +79,14 @@ struct serve_server {
     serve_http *http;
 };
 
+/* What an answer can be: its name in ?format= and its media type. */
+typedef struct serve_format {
+    const char *name, *type;
+} serve_format;
 /* An item that came as a token file or as ids. */
 typedef struct serve_tokens {
-    tsr_token_file *file; /* NULL: ids */
+    const serve_format *format; /* of the picture to answer with; NULL for prompts */
+    tsr_token_file *file;       /* NULL: ids */
     tsr_token_header header;
     tsr_token_item item; /* points into the file or the request */
     uint32_t single;     /* its only count, where there was none */

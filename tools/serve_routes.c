@@ -43,27 +43,24 @@ static bool read_body(serve_exchange *x, serve_refusal *wrong) {
     return true;
 }
 
-typedef struct format {
-    const char *name, *type;
-} format;
-static const format tokens_out[] = {{"json", "application/json"},
-                                    {"tess", "application/vnd.tessera"},
-                                    {"tess", "application/octet-stream"},
-                                    {NULL, NULL}};
-static const format pictures_out[] = {{"png", "image/png"},
-                                      {"jpg", "image/jpeg"},
-                                      {"webp", "image/webp"},
-                                      {"avif", "image/avif"},
-                                      {"jxl", "image/jxl"},
-                                      {"tiff", "image/tiff"},
-                                      {NULL, NULL}};
+static const serve_format tokens_out[] = {{"json", "application/json"},
+                                          {"tess", "application/vnd.tessera"},
+                                          {"tess", "application/octet-stream"},
+                                          {NULL, NULL}};
+static const serve_format pictures_out[] = {{"png", "image/png"},
+                                            {"jpg", "image/jpeg"},
+                                            {"webp", "image/webp"},
+                                            {"avif", "image/avif"},
+                                            {"jxl", "image/jxl"},
+                                            {"tiff", "image/tiff"},
+                                            {NULL, NULL}};
 
 /* The one that ?format= or the first known part of Accept names; else the first. */
-static const format *choose_format(const serve_exchange *x, const format *known,
-                                   serve_refusal *wrong) {
+static const serve_format *choose_format(const serve_exchange *x, const serve_format *known,
+                                         serve_refusal *wrong) {
     char accept[sizeof x->accept], *rest = accept;
     const char *asked = x->request.format;
-    for (const format *f = known; asked && f->name; ++f)
+    for (const serve_format *f = known; asked && f->name; ++f)
         if (!strcmp(f->name, asked)) return f;
     if (asked) {
         serve_refuse(wrong, 400, "format: wanted %s, got '%.40s'",
@@ -75,7 +72,7 @@ static const format *choose_format(const serve_exchange *x, const format *known,
     bool any = !*accept;
     for (char *part; (part = strsep(&rest, ","));) {
         part += strspn(part, " ");
-        for (const format *f = known; f->name; ++f)
+        for (const serve_format *f = known; f->name; ++f)
             if (type_is(part, f->type)) return f;
         any |= type_is(part, "*/*") || (known == pictures_out && type_is(part, "image/*"));
     }
@@ -150,7 +147,7 @@ static void encode(serve_server *s, tsr_context *ctx, serve_exchange *x) {
     encode_meaning m;
     serve_work w = {0};
     serve_queue_expect(s->model.queue, 1);
-    const format *f = NULL;
+    const serve_format *f = NULL;
     bool good = read_body(x, &wrong) && (f = choose_format(x, tokens_out, &wrong));
     if (good && !encode_meaning_fill(&x->request.choices, &none, &m, &refusal))
         good = serve_refuse(&wrong, 400, "%s", refusal.text);
@@ -276,7 +273,7 @@ static bool same_weights(const serve_model *m, uint64_t hash, bool force, serve_
 
 /* Decodes the item and answers with the picture. */
 static void decode_item(serve_server *s, tsr_context *ctx, serve_exchange *x, serve_work *w,
-                        const format *f) {
+                        const serve_format *f) {
     const serve_request *r = &x->request;
     int width, height;
     tsr_item_size(w->header, w->tokens, &width, &height);
@@ -323,6 +320,9 @@ bool serve_tokens_open(serve_server *s, tsr_context *ctx, serve_exchange *x, ser
     serve_refusal wrong;
     bool good = read_body(x, &wrong);
     *t = (serve_tokens){0};
+    /* What cannot be answered is refused before the tokens are looked at. */
+    if (good && r->action == SERVE_DECODE)
+        good = (t->format = choose_format(x, pictures_out, &wrong)) != NULL;
     if (good && r->ids.there)
         good = same_weights(&s->model, r->ids.weights, r->force, &wrong) &&
                place_ids(&s->model, &r->ids, &t->header, &t->item, &t->single, &wrong);
@@ -348,15 +348,10 @@ bool serve_tokens_open(serve_server *s, tsr_context *ctx, serve_exchange *x, ser
 }
 
 static void decode(serve_server *s, tsr_context *ctx, serve_exchange *x) {
-    serve_refusal wrong;
     serve_tokens tokens;
     if (!serve_tokens_open(s, ctx, x, &tokens)) return;
     serve_work w = {.header = &tokens.header, .tokens = &tokens.item};
-    const format *f = choose_format(x, pictures_out, &wrong);
-    if (f)
-        decode_item(s, ctx, x, &w, f);
-    else
-        serve_answer_refusal(x, &wrong);
+    decode_item(s, ctx, x, &w, tokens.format);
     tsr_token_file_close(&tokens.file);
 }
 

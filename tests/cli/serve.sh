@@ -9,5 +9,5 @@ for part in good bad stop; do
     python3 -B "$SOURCE/tests/support/serve_cases.py" $part || complain "serve_cases.py $part"
 done
 fails 2 "^tessera serve: --port: wanted a whole number from 0 to 65535, got '99999'" serve --port 99999
-fails 3 "^tessera serve: no such file" serve --port 0 -t "$here/none.safetensors"
+fails 3 "^tessera serve: not found: .*none.safetensors: wanted a file, a folder or the name of a published model" serve --port 0 -t "$here/none.safetensors"
 finish

@@ -95,9 +95,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        counted = self.path.startswith("/slow")
         with lock:
             stats["requests"] += 1
-            stats["at_once"] += 1
+            stats["at_once"] += counted
             stats["most_at_once"] = max(stats["most_at_once"], stats["at_once"])
         try:
             ask = json.loads(body)
@@ -108,7 +109,7 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         finally:
             with lock:
-                stats["at_once"] -= 1
+                stats["at_once"] -= counted
 
     def answer(self, ask, body):
         if self.path.endswith("/tokenize"):
