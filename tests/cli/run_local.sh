@@ -103,6 +103,15 @@ local_run --gguf film.gguf --features film.safetensors --column codebook "${arou
 code_is 0
 is "the film's embeddings" 12 "$(member rows.json 'len(d["tokens"])')"
 is "tess or safetensors" "$(member column.json '(d["tokens"], d["top"])')" "$(member rows.json '(d["tokens"], d["top"])')"
+# A picture through tower, operator and projector straight into the model: a pipe is as good as a file.
+picture=$(ls frames/* | head -1)
+run features "$picture" -t siglip --op diverse-maxmin:k=8 --project -o eight.safetensors --device cpu -q
+code_is 0
+local_run --gguf wide.gguf --features eight.safetensors "${around[@]}" -o file.json
+code_is 0
+"$TESSERA" features "$picture" -t siglip --op diverse-maxmin:k=8 --project -o - --device cpu -q |
+    "$TESSERA" run --threads 1 --gguf wide.gguf --features - "${around[@]}" -o pipe.json || complain "features in a pipe"
+is "a pipe or a file" "$(member file.json '(d["tokens"], d["top"])')" "$(member pipe.json '(d["tokens"], d["top"])')"
 python3 -c 'import json; json.dump(list(range(402, 434)), open("codes.json", "w"))'
 local_run --gguf film.gguf --ids codes.json "${around[@]}" -o tokens.json
 code_is 0
