@@ -16,9 +16,9 @@
  * /inference/v1/generate and SGLang's /generate. llama-server was run against; the other three were
  * read in their projects' sources and tested against a server of our own that answers as they do.
  *
- * Nothing that a server sends is believed: ids are checked against the vocabulary, an answer has
- * limits, and a reply with other ids than the text says cannot be made. A call that fails names the
- * server's address, the field, what was wanted and what came. */
+ * Nothing that a server sends is believed: ids are checked against the vocabulary, and an answer
+ * has limits. A call that fails names the server's address, the field, what was wanted and what
+ * came. */
 #ifndef TESSERA_RUNNER_SERVER_H
 #define TESSERA_RUNNER_SERVER_H
 
