@@ -79,6 +79,12 @@ struct tsr_op {
     /* Describes up to TSR_MAX_DISPATCHES dispatches, which execute in order with barriers between,
      * and returns their number. 0: no GPU form for these shapes, the run fails with UNSUPPORTED. */
     int (*gpu)(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch *dispatch);
+    /* Operands and results that `gpu` takes as f16 as well as f32 when caps->fp16 is set: bit i for
+     * in[i], bit TSR_CALL_TENSORS + i for out[i]. What is chosen (vulkan_halves.c) shows in the
+     * dtype of the call's tensors when `gpu` is asked. An f16 tensor has the shape and order of the
+     * f32 one, two elements in a word, the first in its low half, rounded as half_round of
+     * vulkan_shaders/half.glsl does. NULL: none. */
+    uint32_t (*halves)(const tsr_call *call, const tsr_gpu_caps *caps);
     /* Number of multiply-adds of a product. NULL: one for each element of the output. */
     double (*work)(const tsr_call *call);
 };

@@ -29,7 +29,7 @@ typedef struct vulkan_builder {
     int node_count, node_capacity;
     vulkan_step *steps;
     int step_count, step_capacity;
-    int dispatch_count, binding_count, barrier_count, fenced;
+    int dispatch_count, binding_count, barrier_count, fenced, half_count;
     size_t table_bytes, staging_bytes, arena_bytes, activation_sum;
     size_t chunk_sizes[VULKAN_MAX_CHUNKS];
     int chunk_count;
@@ -58,6 +58,10 @@ size_t vulkan_form_bytes(const vulkan_node *node, bool half);
 size_t vulkan_weights_to_come(vulkan_builder *b);
 /* Uploads the weights that are not on the device yet; `bytes` is vulkan_weights_to_come. */
 tsr_status vulkan_weights_upload(vulkan_builder *b, size_t bytes);
+
+/* Decides which activations are kept as f16; `made` are the program's results. To be called before
+ * the ops are described. */
+tsr_status vulkan_halves_choose(vulkan_builder *b, const tsr_tensor *made, int made_count);
 
 /* Writes the steps into the command buffers of r. */
 tsr_status vulkan_record_commands(vulkan_builder *b, vulkan_recording *r);

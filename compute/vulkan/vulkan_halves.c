@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* vulkan_halves.c: which activations of a recording are kept as f16.
+ *
+ * With TSR_PRECISION_FAST products round their operands to f16 whatever they are given. Where the
+ * op that makes a tensor can write f16 and every op that reads it can read f16 (tsr_op.halves), the
+ * rounding is done once, by the writer, and the tensor takes half the memory and half the traffic.
+ * What a program returns, and what one op cannot read, stays f32; models do not know of it. */
+#include "vulkan_builder.h"
+
+#include <stdlib.h>
+
+enum { HALF_ROW = 8 }; /* elements of 16 bytes, which is what a binding's start is a multiple of */
+
+/* What is known of a tensor's memory once all steps are seen. */
+typedef struct claim {
+    int writers;
+    bool refused;
+} claim;
+
+static void look(const vulkan_builder *b, claim *claims, const tsr_tensor *t, bool able,
+                 bool writes) {
+    if (!t || b->nodes[t->node].kind != VULKAN_NODE_MADE) return;
+    claim *c = &claims[t->node];
+    c->writers += writes;
+    if (!able || t->dtype != TSR_DTYPE_F32 || t->offset % HALF_ROW) c->refused = true;
+}
+
+static void turn(const vulkan_builder *b, const claim *claims, const tsr_tensor *t) {
+    if (t && b->nodes[t->node].kind == VULKAN_NODE_MADE && !claims[t->node].refused)
+        ((tsr_tensor *)t)->dtype = TSR_DTYPE_F16; /* the run's own structs, see run.h */
+}
+
+tsr_status vulkan_halves_choose(vulkan_builder *b, const tsr_tensor *made, int made_count) {
+    const vulkan_device *v = b->v;
+    if (!v->caps.fp16 || tsr_device_masked(v->device, "f16_activations")) return TSR_OK;
+    claim *claims = tsr_alloc(v->device->ctx, (size_t)b->node_count, sizeof *claims, "plan");
+    if (!claims) return TSR_ERROR_MEMORY;
+    for (int i = 0; i < b->step_count; ++i) {
+        const tsr_call *c = &b->steps[i].call;
+        const uint32_t able = c->op->halves ? c->op->halves(c, &v->caps) : 0;
+        for (int k = 0; k < c->in_count; ++k)
+            look(b, claims, c->in[k], able >> k & 1, false);
+        for (int k = 0; k < c->out_count; ++k)
+            look(b, claims, c->out[k], able >> (TSR_CALL_TENSORS + k) & 1, true);
+    }
+    for (int i = 0; i < made_count; ++i)
+        claims[made[i].node].refused = true;
+    for (int i = 0; i < b->node_count; ++i)
+        if (claims[i].writers != 1) claims[i].refused = true;
+    for (int i = 0; i < b->step_count; ++i) {
+        const tsr_call *c = &b->steps[i].call;
+        for (int k = 0; k < c->in_count; ++k)
+            turn(b, claims, c->in[k]);
+        for (int k = 0; k < c->out_count; ++k)
+            turn(b, claims, c->out[k]);
+    }
+    for (int i = 0; i < b->node_count; ++i)
+        if (b->nodes[i].kind == VULKAN_NODE_MADE && !claims[i].refused) {
+            b->nodes[i].bytes /= 2;
+            ++b->half_count;
+        }
+    free(claims);
+    return TSR_OK;
+}
