@@ -14,10 +14,12 @@ CTEST = ctest --output-on-failure --no-tests=error --output-junit tests.xml --te
 UNSANITIZED = ^(arrows|arrows_selftest|golden_sources|headers|exports|install_consumers|packages|portable_calls|options_off|coopmat_sources|summary_of_tests|radv_spills|python_package|usage|manual_pages|completions|bench_rows|videos_killed|golden_.*_vulkan|systems|dataset_libraries|golden_shared_(towers_siglip-so400m-384|towers_clip-l14-336|emu3_full|arcface_r100))$$
 # Tests of what threads share, for ThreadSanitizer; nothing else is built for it.
 THREADED = test_threads test_batching test_two_contexts test_fork test_pipeline test_video test_serve_queue
+# What lasts longest there, and whose code smaller tests run, too: `make check-long` runs these.
+SANITIZED_LONG = ^(terminal|pillow_pictures|batch_two_drivers|video_verbs|test_judge_metrics|test_mosaic_device|golden_shared_(inception_rfid-mini|i3d_rgb|karl_vae-tiny|karl_vae-tiny-continuous|karl_vqgan-tiny-continuous|arcface_r50))$$
 # Build folders whose suites have run; what ran and what was skipped in each is said at the end.
 SUITES ?= build/sanitize
 
-.PHONY: help demo check check-long check-sanitize check-tsan build format coverage fuzz bench install package clean
+.PHONY: help demo check check-long check-sanitize check-sanitize-long check-tsan build format coverage fuzz bench install package clean
 
 help:
 	@echo 'make demo [PICTURES="a.jpg b.png"]  install what is missing, build, encode and decode pictures'
@@ -25,7 +27,8 @@ help:
 	@echo '                     then the tests of threads under ThreadSanitizer;'
 	@echo '                     says at the end how many tests ran, how many were skipped and why'
 	@echo 'make check-long      what large Python libraries (torch, ray, datatrove, ...) make of our files; downloads gigabytes;'
-	@echo '                     and a minute of hostile clients of tessera serve'
+	@echo '                     a minute of hostile clients of tessera serve, the longest tests under sanitizers, and'
+	@echo '                     every test built without the optional libraries'
 	@echo 'make check-sanitize  the suite under AddressSanitizer and UndefinedBehaviorSanitizer alone'
 	@echo 'make check-tsan      the tests of threads under ThreadSanitizer alone'
 	@echo 'make build           the release build: build/release/tessera'
@@ -61,13 +64,15 @@ check-long:
 	cmake --build --preset release -j $(JOBS) --target tessera_cli make_samples
 	@bash scripts/check-long.sh
 
-check-sanitize:
+check-sanitize: SANITIZED = -E '$(UNSANITIZED)|$(SANITIZED_LONG)'
+check-sanitize-long: SANITIZED = -R '$(SANITIZED_LONG)'
+check-sanitize check-sanitize-long:
 	cmake --preset sanitize
 	cmake --build --preset sanitize -j $(JOBS)
 	@cd build/sanitize && { \
 	ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
 	LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0 \
-	UBSAN_OPTIONS=print_stacktrace=1 $(CTEST) -j $(JOBS) -E '$(UNSANITIZED)'; \
+	UBSAN_OPTIONS=print_stacktrace=1 $(CTEST) -j $(JOBS) $(SANITIZED); \
 	status=$$?; cd $(CURDIR) && bash scripts/test-summary.sh $(SUITES) && exit $$status; }
 
 # Its shadow memory and some kernels' random addresses do not go together: the addresses give way.

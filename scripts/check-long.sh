@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Tests that download more or take longer than `make check` may: what large Python libraries make of our files, and a
-# minute of hostile clients. Each part is a function below; a part that lacks something says "skipped: why".
+# Tests that download more or take longer than `make check` may: what large Python libraries make of our files, a
+# minute of hostile clients, every test without the optional libraries, long tests under sanitizers. Each part is a
+# function below; a part that lacks something says "skipped: why".
 #   check-long.sh [PART...]      default: every part
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -48,7 +49,17 @@ serve_hostile() {
     SERVE_SECONDS=60 bash tests/cli/serve_hostile.sh
 }
 
-parts=(serve_hostile python_torch python_ray datasets)
+# Every test built, and some run, without the optional libraries.
+options_off() {
+    EVERY_TEST=1 bash tests/cli/options_off.sh
+}
+
+# The tests that last longest under sanitizers.
+sanitizers() {
+    make --no-print-directory check-sanitize-long
+}
+
+parts=(serve_hostile options_off sanitizers python_torch python_ray datasets)
 [ $# -gt 0 ] || set -- "${parts[@]}"
 passed=0 failed=0 skipped=0
 for part in "$@"; do
