@@ -240,7 +240,8 @@ static bool read_error(tsr_answer_reader *r, const cJSON *error) {
                      ? (int)code->valuedouble
                      : 500;
     if (cJSON_IsString(error)) text = error;
-    return wrong(r, cJSON_IsString(text) ? text->valuestring : "an error without a message");
+    const bool said = cJSON_IsString(text) && text->valuestring[0];
+    return wrong(r, said ? text->valuestring : "an error without a message");
 }
 
 /* An event "error:" is all error; other messages may have one. */

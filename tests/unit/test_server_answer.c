@@ -110,6 +110,7 @@ static const struct {
     {TSR_SERVER_LLAMA, true, "data: {\"tokens\":[1,\n\n", "wanted JSON"},
     {TSR_SERVER_LLAMA, true, "error: {\"code\":500,\"message\":\"slot lost\"}\n\n", "slot lost"},
     {TSR_SERVER_LLAMA, false, "{\"error\":{\"code\":503,\"message\":\"busy\"}}", "busy"},
+    {TSR_SERVER_LLAMA, true, "error: \"\"\n\n", "an error without a message"},
     {TSR_SERVER_OPENAI, false, "{\"choices\":[]}", "wanted a list \"choices\""},
     {TSR_SERVER_OPENAI, false, "{\"choices\":[5]}", "wanted a JSON object"},
     {TSR_SERVER_OPENAI, false, "{\"choices\":[{\"text\":\"abc\"}]}", "text without ids"},
