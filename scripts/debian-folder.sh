@@ -16,7 +16,9 @@ debian_folder() {
             grep -oE 'https?://[^ ]+/debian/?( |$)' | head -1 | tr -d ' ' || true)}
         mirror=${mirror:-http://deb.debian.org/debian}
         local begun=$SECONDS
-        debootstrap --variant=minbase "$suite" "$place" "$mirror" >"$place.log" 2>&1 ||
+        # What it mounts there ends with it, however it ends.
+        unshare --mount --propagation private debootstrap --variant=minbase "$suite" "$place" "$mirror" \
+            >"$place.log" 2>&1 ||
             { tail "$place.log" >&2; return 1; }
         echo "$suite" >"$place/.tessera-chroot"
         echo "debootstrap of $suite took $((SECONDS - begun)) s"

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Counts what one step of a kernel's tile costs a SIMD of an AMD chip, from machine code.
 
-    gpu-bounds.py modules TABLE VARIANTS SHADERS SPV   SPIR-V of the table's variants into SPV
+    gpu-bounds.py modules TABLE VARIANTS SHADERS SPV   SPIR-V that is checked in to SPV; prints what is
+                                                       to be compiled: variant, source, options
     gpu-bounds.py pipelines TABLE yes|no               lines for radv_compile in the table's order, with
                                                        or without matrices; row numbers to stderr
     gpu-bounds.py count TABLE FOLDER CHIP...    counts; FOLDER/CHIP/<n>.s and FOLDER/CHIP.tsv
@@ -21,7 +22,6 @@ is counted, in cycles of one SIMD for one wave:
 Memory instructions are counted, not weighed: what they cost depends on caches no compiler knows."""
 import json
 import re
-import subprocess
 import sys
 from dataclasses import dataclass, field
 
@@ -70,24 +70,22 @@ def evaluate(expression, kernel):
 # ---- modules --------------------------------------------------------------------------------------
 
 def modules(table, variants, shaders, folder):
+    """Writes the SPIR-V that is checked in; prints `variant source options` of what is to be compiled."""
     lines = {}
     for line in open(variants):
         word = line.split()
         if word and not word[0].startswith("#"):
             lines[word[0]] = word[1:]
-    for variant in {k.variant for k in read_table(table)}:
+    for variant in sorted({k.variant for k in read_table(table)}):
         if variant not in lines:
-            sys.exit(f"{variant}: not in {variants}")
-        out = f"{folder}/{variant}.spv"
+            sys.exit(f"{table}: {variant}: not in {variants}")
         try:
             made = open(f"{shaders}/coopmat/{variant}.inc").read()
         except FileNotFoundError:
-            source, *options = lines[variant]
-            subprocess.run(["glslangValidator", "--quiet", "-g0", "--target-env", "vulkan1.2", *options,
-                            "-o", out, f"{shaders}/{source}"], check=True)
+            print(variant, *lines[variant])
             continue
         words = re.findall(r"0x([0-9a-f]{8})", made[made.index("{"):])
-        with open(out, "wb") as f:
+        with open(f"{folder}/{variant}.spv", "wb") as f:
             f.write(b"".join(int(w, 16).to_bytes(4, "little") for w in words))
 
 

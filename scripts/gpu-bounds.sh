@@ -11,6 +11,8 @@
 #   OUT=folder      where the documents go; default docs/gpu
 #   TABLE=file      another table of kernels
 #   KEEP=folder     keeps the assembly there, one file for each line and chip
+#   GLSL=1          compiles every shader from source with the newer glslang of FOLDER, also those whose
+#                   SPIR-V is checked in
 #   CHIPS="..."     RADV_FORCE_FAMILY names; default "navi31 navi21" (navi31 is gfx1100)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -18,7 +20,7 @@ cd "$(dirname "$0")/.."
 table=${TABLE:-scripts/gpu-bounds.txt}
 out=${OUT:-docs/gpu}
 read -ra chips <<<"${CHIPS:-navi31 navi21}"
-packages=(mesa-vulkan-drivers libvulkan1)
+packages=(mesa-vulkan-drivers libvulkan1 glslang-tools)
 
 if [ "${1:-}" = prepare ]; then
     place=$(realpath -m "${2:?gpu-bounds.sh prepare: wanted a folder}")
@@ -52,8 +54,21 @@ if [ $# -gt 0 ]; then
 fi
 cc -O1 -o "$inside/radv_compile" tests/evidence/radv_compile.c -lvulkan
 mkdir "$inside/spv"
-python3 scripts/gpu-bounds.py modules "$table" vulkan_shaders/variants.txt vulkan_shaders "$inside/spv"
 there=/srv/${inside##*/}
+cp -r vulkan_shaders "$inside/shaders"
+[ -z "${GLSL:-}" ] || rm -rf "$inside/shaders/coopmat"
+python3 scripts/gpu-bounds.py modules "$table" vulkan_shaders/variants.txt "$inside/shaders" "$inside/spv" \
+    >"$work/compile"
+while read -r variant source options; do
+    # What the product's build compiles on this machine is compiled so here, too.
+    where=() at=$inside
+    if [ -n "${GLSL:-}" ] || [[ $options == *COOPMAT* ]]; then
+        where=(debian_inside "$place") at=$there
+    fi
+    # shellcheck disable=SC2086
+    "${where[@]}" glslangValidator --quiet -g0 --target-env vulkan1.2 $options -o "$at/spv/$variant.spv" \
+        "$at/shaders/$source"
+done <"$work/compile"
 icd=/usr/share/vulkan/icd.d/$(ls "$place/usr/share/vulkan/icd.d" | grep -m1 radeon)
 for chip in "${chips[@]}"; do
     matrices=yes
