@@ -63,6 +63,9 @@ tsr_status vulkan_weights_upload(vulkan_builder *b, size_t bytes);
  * the ops are described. */
 tsr_status vulkan_halves_choose(vulkan_builder *b, const tsr_tensor *made, int made_count);
 
+/* Logs what the described steps read and write of activations, by op. */
+void vulkan_traffic_log(const vulkan_builder *b);
+
 /* Writes the steps into the command buffers of r. */
 tsr_status vulkan_record_commands(vulkan_builder *b, vulkan_recording *r);
 

@@ -9,6 +9,7 @@
  *   vulkan_plan.c      where activations lie (no Vulkan in it)
  *   vulkan_record.c    a model function becomes steps with places
  *   vulkan_halves.c    which activations are kept as f16
+ *   vulkan_traffic.c   what they read and write
  *   vulkan_weights.c   weights in the forms that shaders want
  *   vulkan_commands.c  the steps become a command buffer
  *   device_vulkan.c    open, close, execute, forget */

@@ -364,6 +364,7 @@ tsr_status vulkan_recording_make(vulkan_device *v, const tsr_program *program, c
     tsr_status status = walk(&b, r);
     if (!status) status = place_nodes(&b);
     if (!status) lay_out_staging(&b, r);
+    if (!status) vulkan_traffic_log(&b);
     size_t new_weights = status ? 0 : vulkan_weights_to_come(&b);
     if (!status) status = check_budget(&b, new_weights);
     if (!status) status = reserve_staging(v, staging_needed(&b, new_weights + b.table_bytes));
