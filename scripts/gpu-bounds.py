@@ -338,7 +338,9 @@ def count(arguments):
         lines = [int(x) for x in open(f"{folder}/{chip}.rows").read().split()]
         statistics = read_statistics(f"{folder}/{chip}.tsv")
         by_row = {k.row: k for k in kernels}
-        for n, (row, s) in enumerate(zip(lines, statistics, strict=True)):
+        if len(lines) != len(statistics):
+            sys.exit(f"{folder}/{chip}.tsv: wanted {len(lines)} pipelines, got {len(statistics)}")
+        for n, (row, s) in enumerate(zip(lines, statistics)):
             kernel = by_row[row]
             m = measure(kernel, f"{folder}/{chip}/{n}.s", "--loops" in flags)
             r = {"name": kernel.name, "variant": kernel.variant, "chip": chip,

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: MIT
 # What the inner loops of our kernels could reach at most on AMD chips, from the machine code that
 # RADV of Mesa 25 makes for them on its null device (nothing runs, no GPU is needed): writes
-# docs/gpu/BOUNDS.md and docs/gpu/bounds.json and fails when a kernel is below its floor or spills.
+# docs/gpu/BOUNDS.md and docs/gpu/bounds.json (and ESTIMATE.md, which follows) and fails when a kernel is below its floor or spills.
 #   gpu-bounds.sh prepare FOLDER          a Debian 13 with that Mesa, by debootstrap; needs root
 #   gpu-bounds.sh FOLDER                  all kernels of scripts/gpu-bounds.txt, writes the documents
 #   gpu-bounds.sh FOLDER WORD...          only lines of the table with one of these words; each loop
 #                                         with its counts; writes no document. For tuning
-# Without FOLDER, or where it is none of ours: exit 77, skipped. Environment:
+# Without FOLDER it is $TESSERA_DEBIAN13; where that is none of ours: exit 77, skipped. Environment:
 #   OUT=folder      where the documents go; default docs/gpu
 #   TABLE=file      another table of kernels
 #   KEEP=folder     keeps the assembly there, one file for each line and chip
@@ -28,18 +28,19 @@ if [ "${1:-}" = prepare ]; then
     debian_packages "$place" "${packages[@]}"
     exit
 fi
-place=$(realpath -m "${1:-/nowhere}")
-if ! compgen -G "$place/.tessera-*" >/dev/null; then
-    echo "skipped: no Debian 13 at $place (gpu-bounds.sh prepare FOLDER makes one)"
+place=${1:-${TESSERA_DEBIAN13:-}}
+if [ -z "$place" ] || ! compgen -G "$place/.tessera-*" >/dev/null; then
+    echo "skipped: no Debian 13 at '$place': gpu-bounds.sh prepare FOLDER makes one"
     exit 77
 fi
+place=$(realpath "$place")
 [ "$(id -u)" = 0 ] || { echo "skipped: chroot needs root"; exit 77; }
 version=$(debian_inside "$place" dpkg-query -W -f '${Version}' mesa-vulkan-drivers 2>/dev/null || true)
 case "$version" in
 25.*) ;;
 *) echo "skipped: wanted RADV of Mesa 25 in $place, got ${version:-none}"; exit 77 ;;
 esac
-shift
+shift $(($# > 0))
 
 # Beside others who may run this in the same folder.
 inside=$(mktemp -d "$place/srv/bounds.XXXXXX")
@@ -91,6 +92,10 @@ if [ $# -gt 0 ]; then
     python3 scripts/gpu-bounds.py count "$table" "$work" "${chips[@]}" --loops
 else
     mkdir -p "$out"
+    status=0
     python3 scripts/gpu-bounds.py count "$table" "$work" "${chips[@]}" --mesa "$version" \
-        --others scripts/gpu-bounds-others.txt --markdown "$out/BOUNDS.md" --json "$out/bounds.json"
+        --others scripts/gpu-bounds-others.txt --markdown "$out/BOUNDS.md" --json "$out/bounds.json" || status=$?
+    [ ! -e "$out/counts.tsv" ] || python3 scripts/gpu-estimate.py --bounds "$out/bounds.json" \
+        --counts "$out/counts.tsv" --out "$out/ESTIMATE.md"
+    exit $status
 fi

@@ -3,7 +3,7 @@
 """Tables of what a Vulkan recording holds, for gpu-counts.sh.
 
     gpu-counts.py OUT                                        writes OUT/COUNTS.md from OUT/counts.tsv
-    gpu-counts.py OUT LABEL MODEL COMMIT SAID [OPTION...]    first puts in what `tessera -vv` said
+    gpu-counts.py OUT LABEL MODEL COMMIT SAID [OPTION...]    first puts in what record_only said
 
 counts.tsv has one line for each label, model and op: label, model, commit, options, op, ops, dispatches,
 multiply-adds, bytes read, bytes written; and one with the op `*`: recordings, ops, dispatches,
