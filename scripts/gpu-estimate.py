@@ -225,7 +225,7 @@ def document(bounds, names, new, counts):
         for label in labels:
             values = [with_bounds(d, m, bounds, *(counts[m.count, label][i] for i in (0, 2)))
                       if (m.count, label) in counts else None for m in MODELS]
-            text.append(row(f"**today's bounds, bytes counted \"{label}\"**", values))
+            text.append(row(f"**by [BOUNDS.md](BOUNDS.md), counted \"{label}\"**", values))
     text += ["", "The last rows take the bounds of " + "; ".join(
         f"{kind}: {names[kind]}, {bounds[kind][0]:.0f} %" for kind in bounds) + ".",
         "" if new else "They are the bounds of the kernels there are; new ones have not come into the table yet.",
