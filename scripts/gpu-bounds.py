@@ -10,8 +10,8 @@
                   [--json FILE] [--markdown FILE --others FILE] [--loops] [--mesa VERSION]
 
 The table, scripts/gpu-bounds.txt, explains its columns. A basic block weighs the product of the trip
-counts of the loops around it, inside the loop that makes the step; both sides of a branch count. What
-is counted, in cycles of one SIMD for one wave:
+counts of the loops around it, inside the loop that makes the step; both sides of a branch count, but for
+address arithmetic behind a scalar branch where the table says how rare it is. What is counted, in cycles of one SIMD for one wave:
 
     vector   32 for a matrix instruction; 2 for any other with 64 lanes, 1 with 32; a pair that issues
              together (v_dual_a :: v_dual_b) as one; reading or writing one lane 1 with either
@@ -19,7 +19,9 @@ is counted, in cycles of one SIMD for one wave:
              every lane
     bound    the product's cycles / the larger of the two
 
-Memory instructions are counted, not weighed: what they cost depends on caches no compiler knows."""
+Memory instructions are counted, not weighed: what they cost depends on caches no compiler knows. `waits`
+are the places of a step where a wave stops until its loads are there; one is needed for the words of a
+step, and each further one is a load that hides behind nothing."""
 import json
 import re
 import sys
@@ -37,6 +39,7 @@ class Kernel:
     product: str  # expression, cycles of the step's products
     step: int  # which loop around the products is the step, 0 = outermost
     trips: list  # expressions, for the loops inside the step in the order of the code
+    rare: str  # expression, how often in a step blocks run that a scalar branch skips
     floor: float  # per cent; 0 = none
     beside: str  # the specification's figure
     row: int = 0
@@ -51,9 +54,11 @@ def read_table(path):
         part = [p.strip() for p in line.split("|")]
         if len(part) != 9:
             sys.exit(f"{path}:{number}: wanted 9 columns, got {len(part)}")
-        kernels.append(Kernel(part[0], part[1], int(part[2]), [int(c) for c in part[3].split()],
-                              part[4], int(part[5]), [t for t in part[6].split() if t != "-"], float(part[7] or 0), part[8],
-                              number))
+        trips = [t for t in part[6].split() if t != "-"]
+        rare = [t[5:] for t in trips if t.startswith("rare=")]
+        kernels.append(Kernel(part[0], part[1], int(part[2]), [int(c) for c in part[3].split()], part[4],
+                              int(part[5]), [t for t in trips if not t.startswith("rare=")],
+                              rare[0] if rare else "1", float(part[7] or 0), part[8], number))
     return kernels
 
 
@@ -132,13 +137,17 @@ class Loop:
     inner: list = field(default_factory=list)
 
 
-def find_loops(blocks):
-    """Natural loops: a branch back to a block that dominates the branch."""
-    n = len(blocks)
+def find_before(blocks):
     before = [[] for _ in blocks]
     for i, b in enumerate(blocks):
         for t in b.to:
             before[t].append(i)
+    return before
+
+
+def find_over(blocks):
+    """For each block those that dominate it."""
+    n, before = len(blocks), find_before(blocks)
     everything = set(range(n))
     over = [everything] * n
     over[0] = {0}
@@ -150,6 +159,12 @@ def find_loops(blocks):
             new = (set.intersection(*sets) if sets else set()) | {i}
             if new != over[i]:
                 over[i], changed = new, True
+    return over
+
+
+def find_loops(blocks, over):
+    """Natural loops: a branch back to a block that dominates the branch."""
+    before = find_before(blocks)
     bodies = {}
     for i, b in enumerate(blocks):
         for t in b.to:
@@ -167,6 +182,20 @@ def find_loops(blocks):
         around = [o for o in loops if o is not loop and loop.head in o.body and loop.body <= o.body]
         (min(around, key=lambda o: len(o.body)).inner if around else roots).append(loop)
     return roots
+
+
+def find_rare(blocks, over, counts):
+    """Blocks that a scalar branch skips and that only compute: no memory, no matrices."""
+    rare = set()
+    for b in blocks:
+        if len(b.to) != 2 or not any(re.match(r"s_cbranch_scc", text) for text in b.lines):
+            continue
+        for first, other in (b.to, b.to[::-1]):
+            region = {i for i in range(len(blocks)) if first in over[i]}
+            if other not in region and not any(counts[i]["memory"] + counts[i]["lds"] + counts[i]["matrix"]
+                                               for i in region):
+                rare |= region
+    return rare
 
 
 # Bytes of one lane. Wider words first.
@@ -194,7 +223,7 @@ def is_product(text):
                                      r"(?:mix(?:lo|hi)?_)?f(?:16|32)", text))
 
 
-KINDS = ("vector_cycles", "lds_cycles", "vector", "matrix", "pairs", "products", "lds", "memory",
+KINDS = ("vector_cycles", "lds_cycles", "vector", "matrix", "pairs", "products", "lds", "memory", "waits",
          "scalar")
 
 
@@ -220,6 +249,7 @@ def count_block(block, lanes):
             c["memory"] += 1
         elif name.startswith("s_"):
             c["scalar"] += 1
+            c["waits"] += "vmcnt(" in text
     return c
 
 
@@ -257,12 +287,12 @@ def step_loop(kernel, roots, counts):
     return chain[kernel.step], None
 
 
-def weigh(loop, counts, trips):
+def weigh(loop, counts, trips, rare, share):
     total = dict.fromkeys(KINDS, 0)
     for i in own_blocks(loop):
-        add(total, counts[i])
+        add(total, counts[i], share if i in rare else 1)
     for inner in loop.inner:
-        add(total, weigh(inner, counts, trips), trips[inner.head])
+        add(total, weigh(inner, counts, trips, rare, share), trips[inner.head])
     return total
 
 
@@ -273,7 +303,7 @@ def show(loop, counts, blocks, depth, trips):
     times = trips.get(loop.head, "?")
     print(f"  {'    ' * depth}{blocks[loop.head].label} x {times}: vector {c['vector']} ({c['pairs']} pairs, "
           f"{c['matrix']} matrix), products {c['products']}, LDS {c['lds']} ({c['lds_cycles']:g} cycles), "
-          f"memory {c['memory']}, scalar {c['scalar']}", file=sys.stderr)
+          f"memory {c['memory']} ({c['waits']} waits), scalar {c['scalar']}", file=sys.stderr)
     for inner in sorted(loop.inner, key=lambda o: o.head):
         show(inner, counts, blocks, depth + 1, trips)
 
@@ -281,7 +311,8 @@ def show(loop, counts, blocks, depth, trips):
 def measure(kernel, path, verbose):
     blocks = read_blocks(path)
     counts = [count_block(b, kernel.lanes) for b in blocks]
-    roots = find_loops(blocks)
+    over = find_over(blocks)
+    roots = find_loops(blocks, over)
     loop, wrong = step_loop(kernel, roots, counts)
     inside = flat(loop) if loop else []
     trips = {}
@@ -295,7 +326,7 @@ def measure(kernel, path, verbose):
             show(root, counts, blocks, 0, {**trips, **({loop.head: "step"} if loop else {})})
     if wrong:
         return {"error": wrong}
-    total = weigh(loop, counts, trips)
+    total = weigh(loop, counts, trips, find_rare(blocks, over, counts), evaluate(kernel.rare, kernel))
     product = evaluate(kernel.product, kernel)
     larger = max(total["vector_cycles"], total["lds_cycles"])
     if total["matrix"] and total["matrix"] * 32 != product:
@@ -304,7 +335,7 @@ def measure(kernel, path, verbose):
     if not total["matrix"] and most < product:
         return {"error": f"wanted multiply-adds for {product:g} cycles in a step, got {most:g}"}
     return {"product": int(product), "bound": round(100 * product / larger, 1),
-            **{k: int(v) if v == int(v) else v for k, v in total.items()}}
+            **{k: int(v) if v == int(v) else round(v, 2) for k, v in total.items()}}
 
 
 # ---- the outcome ----------------------------------------------------------------------------------
@@ -371,17 +402,17 @@ def count(arguments):
 def cells(r):
     spill = r["spilled_vgprs"] + r["spilled_sgprs"] + r["scratch"]
     if "error" in r:
-        numbers = ["-"] * 6 + [r["error"]]
+        numbers = ["-"] * 7 + [r["error"]]
     else:
         numbers = [f"{r['product']:g}", f"{r['vector_cycles']:g}", f"{r['lds_cycles']:g}",
-                   f"{r['matrix']:g}", f"{r['lds']:g}", f"{r['memory']:g}", f"**{r['bound']:.0f} %**"]
+                   f"{r['matrix']:g}", f"{r['lds']:g}", f"{r['memory']:g}", f"{r['waits']:g}", f"**{r['bound']:.0f} %**"]
     return [r["name"], str(r["lanes"]), r["chip"], *numbers, f"{r['floor']:g} %" if r["floor"] else "",
             r["beside"], f"{r['vgprs']} / {r['waves']} / {r['lds_bytes']:,}",
             f"**{spill}**" if spill else "0"]
 
 
 HEAD = ["kernel", "lanes", "chip", "product", "vector", "LDS", "matrix instr.", "LDS instr.",
-        "memory instr.", "bound", "floor", "specification", "VGPRs / waves / LDS bytes", "spills"]
+        "memory instr.", "waits", "bound", "floor", "specification", "VGPRs / waves / LDS bytes", "spills"]
 
 
 def plain_rows(rows):
@@ -402,6 +433,8 @@ Cycles are those of one SIMD for one wave and one step. **vector**: a matrix ins
 **LDS**: bytes / 64, the SIMD's half of 128 bytes a cycle. **bound** = the cycles of the products alone /
 the larger of the two. Instructions are counted with the trips of the loops around them inside the
 step. The f32 attention is held against single issue with 64 lanes and against pairs with 32.
+**waits** are the places of a step where a wave stops until its loads have come; a kernel that
+fetches the next step's words while it multiplies needs one.
 The script fails when a bound is below its floor, when registers spill or scratch memory is used.
 
 ## Our kernels
