@@ -77,6 +77,18 @@ check(measure(CODE, "a | v | 32 | 3 | 2 | 1 | c0 | | "), vector_cycles=12, lds_c
 # A matrix instruction is 32 cycles with either width.
 check(measure(MATRIX, "a | v | 32 | 1 | 32 | 1 | c0 | | "), matrix=1, vector_cycles=37, lds_cycles=16, bound=86.5)
 check(measure(MATRIX, "a | v | 64 | 1 | 32 | 1 | c0 | | "), matrix=1, vector_cycles=39, lds_cycles=32, bound=82.1)
+# A wait between a load and the products is one that hides behind nothing.
+assert measure(CODE, "a | v | 64 | 3 | 4 | 1 | c0 | | ")["waits"] == 0
+WAITS = CODE.replace("BB6:\n", "BB6:\n\ts_waitcnt vmcnt(0)                                         ; bf8903f7\n")
+assert measure(WAITS, "a | v | 64 | 3 | 4 | 1 | c0 | | ")["waits"] == 1
+WAITS = CODE.replace("BB4:\n", "BB4:\n\ts_waitcnt vmcnt(0)                                         ; bf8903f7\n")
+assert measure(WAITS, "a | v | 64 | 3 | 4 | 1 | c0 | | ")["waits"] == 0
+# Address arithmetic behind a scalar branch: BB5 is skipped by one, but loads; the rest is none.
+SCALAR = CODE.replace("s_cbranch_execz BB6", "s_cbranch_scc1 BB6")
+check(measure(SCALAR, "a | v | 64 | 3 | 4 | 1 | c0 rare=0 | | "), vector_cycles=17, memory=3)
+SCALAR = SCALAR.replace("\tglobal_load_b128 v[4:7], v[8:9], off                        ; dc5e0000\n", "")
+check(measure(SCALAR, "a | v | 64 | 3 | 4 | 1 | c0 rare=0 | | "), vector_cycles=14, pairs=0)
+check(measure(SCALAR, "a | v | 64 | 3 | 4 | 1 | c0 rare=1/3 | | "), vector_cycles=15, pairs=1)
 # What the table says must be what the code has.
 check(measure(CODE, "a | v | 64 | 3 | 4 | 1 | - | | "),
       error="wanted trip counts of 1 loops inside the step, got 0")
