@@ -450,13 +450,14 @@ The script fails when a bound is below its floor, when registers spill or scratc
 ## Our kernels
 
 {ours}
-The column "specification" holds what was counted by hand for this kernel when the work was
-specified (vector, LDS: bound), for navi31: the script has to find the same.
+The column "specification" holds what was counted by hand when the work was specified, for navi31:
+vector, LDS and bound of our kernel before it, or of the sketch that asked for the new one.
 
-## Others
+## Others, and ours before
 
-Not counted by this script: the specification's figures for the shaders of ggml and ncnn, compiled the
-same way, and for the sketches it asked ours to reach. navi31.
+The specification's figures for our kernels before this work, for the shaders of ggml and ncnn and for
+the sketches it asked ours to reach, navi31. For the twelve rows of ours this script, run on the commit
+before, counted the same to the last cycle; the rest are not counted by it.
 
 {others}"""
 
