@@ -299,10 +299,11 @@ def count_waits(loop, blocks):
     """Where a wave stops for loads after they are asked for and before the last product is done."""
     lines = [text for i in sorted(loop.body) for text in blocks[i].lines]
     products = [n for n, text in enumerate(lines) if text.startswith("v_") and is_product(text)]
-    asked, waits = False, 0
-    for n, text in enumerate(lines):
-        asked |= bool(re.match(r"(buffer|global|flat)_load", text))
-        waits += asked and "vmcnt(" in text and n < products[-1]
+    asked = waits = 0
+    for n, text in enumerate(lines[:products[-1]]):
+        asked += bool(re.match(r"(buffer|global|flat)_load", text))
+        left = re.search(r"vmcnt\((\d+)\)", text)  # that many may still be on their way
+        waits += bool(left) and int(left[1]) < asked
     return waits
 
 

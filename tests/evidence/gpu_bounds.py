@@ -83,6 +83,8 @@ WAITS = CODE.replace("BB6:\n", "BB6:\n\ts_waitcnt vmcnt(0)                      
 assert measure(WAITS, "a | v | 64 | 3 | 4 | 1 | c0 | | ")["waits"] == 1
 WAITS = CODE.replace("BB4:\n", "BB4:\n\ts_waitcnt vmcnt(0)                                         ; bf8903f7\n")
 assert measure(WAITS, "a | v | 64 | 3 | 4 | 1 | c0 | | ")["waits"] == 0
+WAITS = CODE.replace("BB6:\n", "BB6:\n\ts_waitcnt vmcnt(1)                                         ; bf8903f7\n")
+assert measure(WAITS, "a | v | 64 | 3 | 4 | 1 | c0 | | ")["waits"] == 0  # for an older one
 # Address arithmetic behind a scalar branch: BB5 is skipped by one, but loads; the rest is none.
 SCALAR = CODE.replace("s_cbranch_execz BB6", "s_cbranch_scc1 BB6")
 check(measure(SCALAR, "a | v | 64 | 3 | 4 | 1 | c0 rare=0 | | "), vector_cycles=17, memory=3)
