@@ -16,6 +16,10 @@ typedef struct shape {
     int64_t prefix;
     bool key_bias;
     float scale;
+    /* Joined: q, k and v are columns of one tensor [B, nk, 3D + 2 gap], in the order v, q, k, each
+     * behind a gap but the first. Queries are rows first .. first + nq - 1 of it. */
+    bool joined;
+    int64_t gap, first;
 } shape;
 
 static void model(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
@@ -24,8 +28,17 @@ static void model(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor *
                                .mask = s->mask,
                                .prefix = s->prefix,
                                .scale = s->scale,
-                               .key_bias = s->key_bias ? in[3] : NULL};
-    out[0] = tsr_attention(r, in[0], in[1], in[2], &spec);
+                               .key_bias = s->key_bias ? in[s->joined ? 1 : 3] : NULL};
+    if (!s->joined) {
+        out[0] = tsr_attention(r, in[0], in[1], in[2], &spec);
+        return;
+    }
+    spec.channels = (int64_t)s->heads * s->width;
+    spec.q_at = spec.channels + s->gap;
+    spec.k_at = 2 * spec.q_at;
+    spec.first = s->first;
+    spec.count = s->nq;
+    out[0] = tsr_attention(r, in[0], in[0], in[0], &spec);
 }
 
 static bool sees(const shape *s, int64_t i, int64_t j) {
@@ -69,7 +82,7 @@ static void exact(const shape *s, const float *q, const float *k, const float *v
 
 /* Kernels of the cpu, and bodies of the shader, in turn switched off. */
 static const char *const cpu_masks[] = {"avx512", "avx2,avx512", NULL};
-static const char *const gpu_masks[] = {"attention_sg", NULL};
+static const char *const gpu_masks[] = {"int64", "attention_sg", NULL};
 
 static void on_all(everywhere_case c) {
     c.masks = cpu_masks;
@@ -80,15 +93,31 @@ static void on_all(everywhere_case c) {
     everywhere(&c);
 }
 
+/* Copies rows of q, k or v into their columns of the joined tensor. */
+static void join(const shape *s, float *to, int64_t at, int64_t first, const float *from,
+                 int64_t rows) {
+    int64_t d = (int64_t)s->heads * s->width, all = 3 * d + 2 * s->gap;
+    for (int64_t b = 0; b < s->batch; ++b)
+        for (int64_t i = 0; i < rows; ++i)
+            memcpy(to + (b * s->nk + first + i) * all + at, from + (b * rows + i) * d,
+                   (size_t)d * sizeof *to);
+}
+
 static void try_case(shape s) {
     int64_t d = (int64_t)s.heads * s.width, nq = s.batch * s.nq * d, nk = s.batch * s.nk * d;
+    int64_t wide = 3 * d + 2 * s.gap, all = s.batch * s.nk * wide;
     float *q = guarded((size_t)nq * 4), *k = guarded((size_t)nk * 4), *v = guarded((size_t)nk * 4);
     float *bias = guarded((size_t)(s.batch * s.nk) * 4), *y = guarded((size_t)nq * 4);
+    float *joint = guarded((size_t)all * 4);
     double *want = malloc((size_t)nq * sizeof *want);
     ck_assert_ptr_nonnull(want);
     random_normals(q, nq);
     random_normals(k, nk);
     random_normals(v, nk);
+    random_normals(joint, all);
+    join(&s, joint, 0, 0, v, s.nk);
+    if (s.joined) join(&s, joint, d + s.gap, s.first, q, s.nq);
+    join(&s, joint, 2 * (d + s.gap), 0, k, s.nk);
     random_normals(bias, s.batch * s.nk);
     for (int64_t i = 0; i < s.batch * s.nk; ++i)
         if (random_below(4) == 0) bias[i] = -INFINITY;
@@ -96,20 +125,25 @@ static void try_case(shape s) {
         for (int64_t i = (s.batch - 1) * s.nk; i < s.batch * s.nk; ++i)
             bias[i] = -INFINITY;
     exact(&s, q, k, v, bias, want);
+    const tsr_tensor biases = tsr_host_tensor(TSR_DTYPE_F32, bias, 2, (int64_t[]){s.batch, s.nk});
     tsr_tensor in[4] = {tsr_host_tensor(TSR_DTYPE_F32, q, 3, (int64_t[]){s.batch, s.nq, d}),
                         tsr_host_tensor(TSR_DTYPE_F32, k, 3, (int64_t[]){s.batch, s.nk, d}),
                         tsr_host_tensor(TSR_DTYPE_F32, v, 3, (int64_t[]){s.batch, s.nk, d}),
-                        tsr_host_tensor(TSR_DTYPE_F32, bias, 2, (int64_t[]){s.batch, s.nk})};
+                        biases};
+    if (s.joined) {
+        in[0] = tsr_host_tensor(TSR_DTYPE_F32, joint, 3, (int64_t[]){s.batch, s.nk, wide});
+        in[1] = biases;
+    }
     tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, y, 3, (int64_t[]){s.batch, s.nq, d});
-    char name[96];
-    snprintf(name, sizeof name, "attention %lldx%lldx%lld heads %dx%d mask %d/%lld%s",
+    char name[128];
+    snprintf(name, sizeof name, "attention %lldx%lldx%lld heads %dx%d mask %d/%lld%s%s",
              (long long)s.batch, (long long)s.nq, (long long)s.nk, s.heads, s.width, (int)s.mask,
-             (long long)s.prefix, s.key_bias ? " bias" : "");
+             (long long)s.prefix, s.key_bias ? " bias" : "", s.joined ? " joined" : "");
     on_all((everywhere_case){.name = name,
                              .fn = model,
                              .model = &s,
                              .in = in,
-                             .in_count = s.key_bias ? 4 : 3,
+                             .in_count = (s.joined ? 1 : 3) + s.key_bias,
                              .out = &out,
                              .out_count = 1,
                              .tolerance = 5e-6});
@@ -119,15 +153,20 @@ static void try_case(shape s) {
     guarded_free(v);
     guarded_free(bias);
     guarded_free(y);
+    guarded_free(joint);
     free(want);
 }
 
 START_TEST(sizes_around_the_tiles) {
-    static const shape shapes[] = {
-        {1, 1, 1, 1, 1, 0, 0, false, 0},     {1, 1, 9, 2, 3, 0, 0, false, 0},
-        {2, 5, 7, 3, 8, 0, 0, false, 0.5f},  {1, 47, 16, 1, 16, 0, 0, false, 0},
-        {1, 48, 17, 2, 32, 0, 0, false, 0},  {1, 49, 97, 1, 64, 0, 0, false, 0},
-        {2, 33, 130, 2, 33, 0, 0, false, 0}, {1, 100, 300, 1, 80, 0, 0, false, 0}};
+    static const shape shapes[] = {{1, 1, 1, 1, 1, 0, 0, false, 0, false, 0, 0},
+                                   {1, 1, 9, 2, 3, 0, 0, false, 0, false, 0, 0},
+                                   {2, 5, 7, 3, 8, 0, 0, false, 0.5f, false, 0, 0},
+                                   {1, 47, 16, 1, 16, 0, 0, false, 0, false, 0, 0},
+                                   {1, 48, 17, 2, 32, 0, 0, false, 0, false, 0, 0},
+                                   {1, 49, 97, 1, 64, 0, 0, false, 0, false, 0, 0},
+                                   {2, 33, 130, 2, 33, 0, 0, false, 0, false, 0, 0},
+                                   {1, 100, 300, 1, 80, 0, 0, false, 0, false, 0, 0},
+                                   {1, 65, 66, 1, 128, 0, 0, false, 0, false, 0, 0}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; ++i)
         try_case(shapes[i]);
 }
@@ -135,27 +174,51 @@ END_TEST
 
 /* What autoencoders have in their middle: one head as wide as the feature map is deep. */
 START_TEST(one_head_of_all_channels) {
-    try_case((shape){2, 21, 70, 1, 512, 0, 0, false, 0});
-    try_case((shape){1, 40, 40, 1, 256, 0, 0, false, 0});
+    try_case((shape){2, 21, 70, 1, 512, 0, 0, false, 0, false, 0, 0});
+    try_case((shape){1, 40, 40, 1, 256, 0, 0, false, 0, false, 0, 0});
 }
 END_TEST
 
 START_TEST(masks_and_key_bias) {
     for (int bias = 0; bias < 2; ++bias) {
-        try_case((shape){2, 19, 23, 2, 8, TSR_MASK_NONE, 0, bias, 0});
-        try_case((shape){2, 50, 50, 2, 8, TSR_MASK_CAUSAL, 0, bias, 0});
-        try_case((shape){1, 9, 14, 1, 5, TSR_MASK_CAUSAL, 0, bias, 0});
-        try_case((shape){1, 14, 9, 1, 5, TSR_MASK_CAUSAL, 0, bias, 0}); /* rows without keys */
-        try_case((shape){2, 70, 70, 2, 8, TSR_MASK_CAUSAL_LAST, 30, bias, 0});
-        try_case((shape){1, 20, 20, 1, 8, TSR_MASK_CAUSAL_LAST, 0, bias, 0});
-        try_case((shape){1, 20, 20, 1, 8, TSR_MASK_CAUSAL_LAST, 20, bias, 0});
+        try_case((shape){2, 19, 23, 2, 8, TSR_MASK_NONE, 0, bias, 0, false, 0, 0});
+        try_case((shape){2, 50, 50, 2, 8, TSR_MASK_CAUSAL, 0, bias, 0, false, 0, 0});
+        try_case((shape){1, 9, 14, 1, 5, TSR_MASK_CAUSAL, 0, bias, 0, false, 0, 0});
+        try_case((shape){1, 14, 9, 1, 5, TSR_MASK_CAUSAL, 0, bias, 0, false, 0,
+                         0}); /* rows without keys */
+        try_case((shape){2, 70, 70, 2, 8, TSR_MASK_CAUSAL_LAST, 30, bias, 0, false, 0, 0});
+        try_case((shape){1, 20, 20, 1, 8, TSR_MASK_CAUSAL_LAST, 0, bias, 0, false, 0, 0});
+        try_case((shape){1, 20, 20, 1, 8, TSR_MASK_CAUSAL_LAST, 20, bias, 0, false, 0, 0});
+    }
+}
+END_TEST
+
+/* q, k and v as columns of one tensor, and a part of its rows as queries. */
+START_TEST(columns_of_a_joint_product) {
+    static const shape shapes[] = {
+        {.batch = 2, .nq = 40, .nk = 40, .heads = 2, .width = 16},
+        {.batch = 2, .nq = 11, .nk = 70, .heads = 3, .width = 8, .gap = 8, .first = 59},
+        {.batch = 3, .nq = 1, .nk = 33, .heads = 1, .width = 64, .gap = 4, .first = 5},
+        {.batch = 2, .nq = 20, .nk = 30, .heads = 2, .width = 5, .gap = 3, .first = 10},
+        {.batch = 1,
+         .nq = 9,
+         .nk = 14,
+         .heads = 1,
+         .width = 8,
+         .mask = TSR_MASK_CAUSAL,
+         .first = 2},
+        {.batch = 2, .nq = 19, .nk = 23, .heads = 2, .width = 8, .key_bias = true, .gap = 1}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; ++i) {
+        shape s = shapes[i];
+        s.joined = true;
+        try_case(s);
     }
 }
 END_TEST
 
 /* Bits of one item alone and among 16. */
 START_TEST(a_batch_item_does_not_see_the_others) {
-    shape s = {16, 60, 60, 3, 32, TSR_MASK_CAUSAL_LAST, 20, false, 0};
+    shape s = {16, 60, 60, 3, 32, TSR_MASK_CAUSAL_LAST, 20, false, 0, false, 0, 0};
     int64_t d = (int64_t)s.heads * s.width, item = s.nq * d;
     float *x = guarded((size_t)(16 * item) * 4), *all = guarded((size_t)(16 * item) * 4);
     float *one = guarded((size_t)item * 4);
@@ -181,7 +244,7 @@ END_TEST
 
 START_TEST(wrong_shapes_are_refused) {
     float x[64] = {0}, y[64];
-    shape s = {1, 2, 3, 3, 2, 0, 0, false, 0};
+    shape s = {1, 2, 3, 3, 2, 0, 0, false, 0, false, 0, 0};
     tsr_device *d = everywhere_device("cpu", NULL);
     tsr_program p = {.fn = model, .model = &s, .variant = 0, .name = "wrong"};
     tsr_tensor in[3] = {tsr_host_tensor(TSR_DTYPE_F32, x, 3, (int64_t[]){1, 2, 8}),
@@ -196,8 +259,21 @@ START_TEST(wrong_shapes_are_refused) {
     ck_assert_int_eq(tsr_execute(d, &p, in, 3, &out, 1), TSR_ERROR_ARGUMENT);
     ck_assert_str_eq(tsr_detail(tsr_device_context(d)),
                      "attention: v: wanted [1, 3, 8], got [1, 2, 8]");
+    s.joined = true;
+    s.width = 1;
+    s.gap = 2;
+    in[0].dim[2] = 9;
+    ck_assert_int_eq(tsr_execute(d, &p, in, 1, &out, 1), TSR_ERROR_ARGUMENT);
+    ck_assert_str_eq(tsr_detail(tsr_device_context(d)),
+                     "attention: k: wanted 2 channels from channel 8 on, got rows of 9");
+    in[0].dim[2] = 10;
+    s.first = 1;
+    ck_assert_int_eq(tsr_execute(d, &p, in, 1, &out, 1), TSR_ERROR_ARGUMENT);
+    ck_assert_str_eq(tsr_detail(tsr_device_context(d)),
+                     "attention: queries: wanted rows within 0..1, got 2 from 1 on");
 }
 END_TEST
 
 TEST_MAIN("op_attention", sizes_around_the_tiles, one_head_of_all_channels, masks_and_key_bias,
-          a_batch_item_does_not_see_the_others, wrong_shapes_are_refused)
+          columns_of_a_joint_product, a_batch_item_does_not_see_the_others,
+          wrong_shapes_are_refused)
