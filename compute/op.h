@@ -34,7 +34,10 @@ typedef struct tsr_call {
 /* Capabilities of a GPU, after --mask, for an op's `gpu` function. */
 typedef struct tsr_gpu_caps {
     uint32_t subgroup_size; /* of the pipelines that will be made */
-    bool subgroup_ops;      /* arithmetic, ballot, shuffle */
+    /* What a dispatch may ask for instead (tsr_gpu_dispatch.subgroup_size); 0: nothing else. */
+    uint32_t subgroup_min, subgroup_max;
+    uint32_t vendor;   /* the PCI number of its maker, e.g. 0x10DE; 0: not known */
+    bool subgroup_ops; /* arithmetic, ballot, shuffle */
     /* --precision fast: products may take weights as pairs of f16 in words (unpackHalf2x16, which
      * needs no feature of the device), x rounded to f16, sums in f32. */
     bool fp16;
@@ -58,7 +61,8 @@ typedef struct tsr_gpu_dispatch {
      * the weight in[1] as pairs of f16 (TSR_BIND_HALF). */
     uint8_t bind[TSR_CALL_TENSORS];
     int bind_count;
-    bool full_subgroups; /* local_size_x is a multiple of the subgroup size, and that matters */
+    bool full_subgroups;    /* local_size_x is a multiple of the subgroup size, and that matters */
+    uint32_t subgroup_size; /* pinned for this one; 0: caps->subgroup_size */
 } tsr_gpu_dispatch;
 
 /* Binding of the weight in[1] as f16, two in a word, rounded to nearest, at most 65504 in

@@ -51,7 +51,7 @@ void score(uint b, uint head, uint row0, uint key0) {
             tile[row * PITCH + i % WORDS] = w;
         }
         barrier();
-        [[unroll]] for (uint c = 0; c < WORDS; ++c) {
+        for (uint c = 0; c < WORDS; ++c) {
             vec4 kv[TK];
             [[unroll]] for (uint j = 0; j < TK; ++j)
                 kv[j] = tile[(BM + tx + j * ACROSS) * PITCH + c];
@@ -123,7 +123,7 @@ void main() {
                     values[i] = w;
                 }
                 barrier();
-                [[unroll]] for (uint i = 0; i < CHUNK; i += 4) {
+                for (uint i = 0; i < CHUNK; i += 4) {
                     vec4 p[TM];
                     [[unroll]] for (uint r = 0; r < TM; ++r)
                         p[r] = tile[(ty + r * DOWN) * SCORES + (i0 + i) / 4];

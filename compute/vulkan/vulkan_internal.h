@@ -116,6 +116,7 @@ tsr_status vulkan_physical_devices(tsr_context *ctx, const vulkan_instance *inst
 
 typedef struct vulkan_traits { /* beyond tsr_device_info */
     uint32_t queue_family;
+    uint32_t vendor;
     bool openable; /* false: reason says what is missing */
     bool subgroup_ops, memory_model, int64;
     bool portability_subset, extension_subgroup_control, full_subgroups;
@@ -143,6 +144,7 @@ typedef struct vulkan_pipeline { /* key first */
     uint32_t spec[16];
     int spec_count, bind_count;
     bool full_subgroups;
+    uint32_t subgroup_size; /* 0: the device's */
     VkPipeline handle;
 } vulkan_pipeline;
 

@@ -82,7 +82,7 @@ static void exact(const shape *s, const float *q, const float *k, const float *v
 
 /* Kernels of the cpu, and bodies of the shader, in turn switched off. */
 static const char *const cpu_masks[] = {"avx512", "avx2,avx512", NULL};
-static const char *const gpu_masks[] = {"int64", "attention_sg", NULL};
+static const char *const gpu_masks[] = {"attention_sg", NULL};
 
 static void on_all(everywhere_case c) {
     c.masks = cpu_masks;
@@ -242,6 +242,148 @@ START_TEST(a_batch_item_does_not_see_the_others) {
 }
 END_TEST
 
+/* ---- --precision fast ---- */
+
+/* Bodies in turn switched off: the one of software drivers, then matrix units. */
+static const char *const fast_masks[] = {"int64", "attention_sg", "attention_sg,attention_coopmat"};
+enum { FAST_MASKS = sizeof fast_masks / sizeof *fast_masks };
+
+static void random_halves(float *x, int64_t n) {
+    random_normals(x, n);
+    for (int64_t i = 0; i < n; ++i)
+        x[i] = tsr_f16_to_f32(tsr_f32_to_f16(x[i]));
+}
+
+static void run_fast(const char *name, const char *mask, tsr_model_fn fn, shape *s,
+                     const tsr_tensor *in, int in_count, tsr_tensor *out) {
+    tsr_device *d = everywhere_fast_device(name, mask);
+    ck_assert_msg(d != NULL, "%s could not be opened", name);
+    tsr_program p = {.fn = fn, .model = s, .variant = 0, .name = "fast attention"};
+    ck_assert_msg(!tsr_execute(d, &p, in, in_count, out, 1), "%s without %s: %s", name,
+                  mask ? mask : "nothing", tsr_detail(tsr_device_context(d)));
+    guarded_check(out->data);
+    tsr_device_forget(d, s);
+}
+
+/* Matrix units take q, k, v and the weights as f16: a weight is off by 2^-11 of itself. */
+static void try_fast(shape s) {
+    const int64_t d = (int64_t)s.heads * s.width, nq = s.batch * s.nq * d, nk = s.batch * s.nk * d;
+    float *q = guarded((size_t)nq * 4), *k = guarded((size_t)nk * 4), *v = guarded((size_t)nk * 4);
+    float *bias = guarded((size_t)(s.batch * s.nk) * 4), *y = guarded((size_t)nq * 4);
+    float *size = guarded((size_t)nk * 4);
+    double *want = malloc((size_t)nq * sizeof *want), *most = malloc((size_t)nq * sizeof *most);
+    ck_assert(want && most);
+    random_halves(q, nq);
+    random_halves(k, nk);
+    random_halves(v, nk);
+    random_normals(bias, s.batch * s.nk);
+    for (int64_t i = 0; i < s.batch * s.nk; ++i)
+        if (random_below(4) == 0 || i >= (s.batch - 1) * s.nk) bias[i] = -INFINITY;
+    for (int64_t i = 0; i < nk; ++i)
+        size[i] = fabsf(v[i]);
+    exact(&s, q, k, v, bias, want);
+    exact(&s, q, k, size, bias, most);
+    const int64_t shape_q[3] = {s.batch, s.nq, d}, shape_k[3] = {s.batch, s.nk, d};
+    tsr_tensor in[4] = {tsr_host_tensor(TSR_DTYPE_F32, q, 3, shape_q),
+                        tsr_host_tensor(TSR_DTYPE_F32, k, 3, shape_k),
+                        tsr_host_tensor(TSR_DTYPE_F32, v, 3, shape_k),
+                        tsr_host_tensor(TSR_DTYPE_F32, bias, 2, (int64_t[]){s.batch, s.nk})};
+    tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, y, 3, shape_q);
+    for (int i = 0; i < everywhere_vulkan_count() * FAST_MASKS; ++i) {
+        char name[32];
+        snprintf(name, sizeof name, "vulkan:%d", i / FAST_MASKS);
+        run_fast(name, fast_masks[i % FAST_MASKS], model, &s, in, 3 + s.key_bias, &out);
+        for (int64_t j = 0; j < nq; ++j)
+            ck_assert_msg(fabs(y[j] - want[j]) <= 0x1p-10 * most[j] + 2e-5,
+                          "%s without %s, %lldx%lldx%lld heads %dx%d mask %d, value %lld: wanted "
+                          "%g, got %g",
+                          name, fast_masks[i % FAST_MASKS] ? fast_masks[i % FAST_MASKS] : "nothing",
+                          (long long)s.batch, (long long)s.nq, (long long)s.nk, s.heads, s.width,
+                          (int)s.mask, (long long)j, want[j], (double)y[j]);
+    }
+    guarded_free(q);
+    guarded_free(k);
+    guarded_free(v);
+    guarded_free(bias);
+    guarded_free(y);
+    guarded_free(size);
+    free(want);
+    free(most);
+}
+
+START_TEST(fast_precision) {
+    try_fast((shape){.batch = 1, .nq = 1, .nk = 1, .heads = 1, .width = 8});
+    try_fast((shape){.batch = 2, .nq = 100, .nk = 100, .heads = 2, .width = 64});
+    try_fast((shape){.batch = 1, .nq = 63, .nk = 33, .heads = 2, .width = 72});
+    try_fast((shape){.batch = 1, .nq = 65, .nk = 95, .heads = 1, .width = 128});
+    try_fast((shape){.batch = 2, .nq = 17, .nk = 70, .heads = 2, .width = 24, .key_bias = true});
+    try_fast((shape){.batch = 2, .nq = 70, .nk = 70, .heads = 2, .width = 32, .mask = 1});
+    try_fast((shape){
+        .batch = 1, .nq = 130, .nk = 130, .heads = 1, .width = 16, .mask = 2, .prefix = 60});
+    try_fast((shape){.batch = 1, .nq = 80, .nk = 70, .heads = 1, .width = 8, .mask = 1});
+}
+END_TEST
+
+/* Attention among the channels of another attention's result: it may be kept as f16. */
+static void model_twice(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
+    const shape *s = m;
+    tsr_tensor *y = tsr_attention(r, in[0], in[1], in[2], &(tsr_attention_spec){.heads = s->heads});
+    out[0] = tsr_attention(
+        r, y, y, y,
+        &(tsr_attention_spec){
+            .heads = 2, .channels = 16, .k_at = 16, .v_at = 32, .first = 3, .count = s->nq - 3});
+}
+
+START_TEST(activations_kept_as_f16) {
+    shape s = {.batch = 2, .nq = 70, .nk = 70, .heads = 3, .width = 16};
+    enum { N = 2 * 70 * 48, OUT = 2 * 67 * 16 };
+    float *x[3], *y = guarded(OUT * 4), *kept = guarded(OUT * 4);
+    tsr_tensor in[3], out = tsr_host_tensor(TSR_DTYPE_F32, y, 3, (int64_t[]){2, 67, 16});
+    for (int i = 0; i < 3; ++i) {
+        x[i] = guarded(N * 4);
+        random_halves(x[i], N);
+        in[i] = tsr_host_tensor(TSR_DTYPE_F32, x[i], 3, (int64_t[]){2, 70, 48});
+        for (int j = 0; j < N; ++j)
+            x[i][j] *= 4; /* so that the weights are few */
+    }
+    double *first = malloc(N * sizeof *first), *want = malloc(OUT * sizeof *want);
+    float *part[3] = {guarded(OUT * 4), guarded(2 * 70 * 16 * 4), guarded(2 * 70 * 16 * 4)};
+    ck_assert(first && want);
+    exact(&s, x[0], x[1], x[2], NULL, first);
+    for (int i = 0; i < 3; ++i)
+        for (int j = 0, to = 0; j < 2 * 70; ++j) {
+            if (i == 0 && j % 70 < 3) continue;
+            for (int c = 0; c < 16; ++c)
+                part[i][to++] = (float)first[j * 48 + i * 16 + c];
+        }
+    exact(&(shape){.batch = 2, .nq = 67, .nk = 70, .heads = 2, .width = 8}, part[0], part[1],
+          part[2], NULL, want);
+    static const char *const without[] = {"f16_activations", "attention_sg,f16_activations",
+                                          "attention_sg,attention_coopmat,f16_activations"};
+    static const char *const with[] = {NULL, "attention_sg", "attention_sg,attention_coopmat"};
+    for (int i = 0; i < everywhere_vulkan_count() * 3; ++i) {
+        char name[32];
+        snprintf(name, sizeof name, "vulkan:%d", i / 3);
+        out.data = y;
+        run_fast(name, without[i % 3], model_twice, &s, in, 3, &out);
+        expect_close("f32 between", y, want, OUT, 1e-2);
+        out.data = kept;
+        run_fast(name, with[i % 3], model_twice, &s, in, 3, &out);
+        expect_close("f16 between", kept, want, OUT, 1e-2);
+        ck_assert_msg(memcmp(y, kept, OUT * 4) || (with[i % 3] && strcmp(with[i % 3], with[2])),
+                      "%s: nothing was kept as f16", name);
+    }
+    for (int i = 0; i < 3; ++i) {
+        guarded_free(x[i]);
+        guarded_free(part[i]);
+    }
+    guarded_free(y);
+    guarded_free(kept);
+    free(first);
+    free(want);
+}
+END_TEST
+
 START_TEST(wrong_shapes_are_refused) {
     float x[64] = {0}, y[64];
     shape s = {1, 2, 3, 3, 2, 0, 0, false, 0, false, 0, 0};
@@ -275,5 +417,5 @@ START_TEST(wrong_shapes_are_refused) {
 END_TEST
 
 TEST_MAIN("op_attention", sizes_around_the_tiles, one_head_of_all_channels, masks_and_key_bias,
-          columns_of_a_joint_product, a_batch_item_does_not_see_the_others,
-          wrong_shapes_are_refused)
+          columns_of_a_joint_product, fast_precision, activations_kept_as_f16,
+          a_batch_item_does_not_see_the_others, wrong_shapes_are_refused)
