@@ -148,12 +148,19 @@ typedef struct vulkan_pipeline { /* key first */
     VkPipeline handle;
 } vulkan_pipeline;
 
+typedef enum vulkan_form { /* how a weight lies on the device */
+                           VULKAN_FORM_F32,
+                           VULKAN_FORM_HALF, /* TSR_BIND_HALF */
+                           VULKAN_FORM_ROWS, /* TSR_BIND_HALF_ROWS */
+                           VULKAN_FORMS
+} vulkan_form;
+
 typedef struct vulkan_weight { /* one weight of one model, on the device */
     const void *model;
     int id;
     bool kernel; /* in the order of tsr_run_kernel */
-    bool half;   /* in the form of TSR_BIND_HALF */
-    int block;   /* index into vulkan_device.blocks */
+    vulkan_form form;
+    int block; /* index into vulkan_device.blocks */
     VkDeviceSize offset;
 } vulkan_weight;
 
@@ -250,10 +257,10 @@ typedef struct vulkan_node { /* a tensor's memory */
     int first, last; /* steps between which it must be kept */
     tsr_weight *weight;
     bool kernel; /* the weight in the order of tsr_run_kernel */
-    struct {     /* the weight as f32, and as TSR_BIND_HALF */
+    struct {
         bool needed;
         int resident; /* index into vulkan_device.weights */
-    } form[2];
+    } form[VULKAN_FORMS];
     vulkan_place place;
 } vulkan_node;
 
