@@ -257,18 +257,19 @@ static int gpu_broadcast(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_di
 
 /* Any device: tiles in shared memory. */
 static int gpu_tile(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
-    enum { LANES = 128, ROWS = 4, DEPTH = 16, VALUES = 4096 }; /* VALUES: bytes of a chunk of v */
+    enum { LANES = 128, DEPTH = 16, VALUES = 4096 }; /* VALUES: bytes of a chunk of v */
     const int64_t nq = c->out[0]->dim[1], nk = c->in[K]->dim[1], width = d->spec[WIDTH];
     /* Lanes across; keys and words of channels of a lane. Wide heads, and devices with little
      * shared memory, take fewer rows at a time. */
+    const int64_t each = nq <= 16 ? 1 : nq <= 32 ? 2 : 4; /* rows of a lane */
     int64_t across = 8, keys = 8, words = width <= 32 ? 1 : width <= 64 ? 2 : 4, bytes;
     for (;; across *= 2, keys /= 2) {
-        const int64_t rows = LANES / across * ROWS, scores = rows * (keys * across + 4) * 4;
+        const int64_t rows = LANES / across * each, scores = rows * (keys * across + 4) * 4;
         const int64_t chunks = (rows + keys * across) * (DEPTH + 4) * 4;
         bytes = (scores > chunks ? scores : chunks) + VALUES + (rows + LANES) * 4;
         if (across == 16 || (width <= 128 && bytes <= caps->max_shared_bytes)) break;
     }
-    const int64_t rows = LANES / across * ROWS, block = keys * across, wide = across * words * 4;
+    const int64_t rows = LANES / across * each, block = keys * across, wide = across * words * 4;
     const int64_t cuts = (width + wide - 1) / wide;
     const int64_t turns =
         (nk + block - 1) / block *
@@ -277,7 +278,7 @@ static int gpu_tile(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatc
     d->variant = "attention_tile";
     d->spec[LOCAL] = LANES;
     d->spec[SUBGROUP] = 1;
-    d->spec[TM] = ROWS;
+    d->spec[TM] = (uint32_t)each;
     d->spec[TK] = (uint32_t)keys;
     d->spec[TC] = (uint32_t)words;
     d->spec[BODY] = (uint32_t)across;

@@ -107,20 +107,20 @@ void main() {
             if (key0 > 0) {
                 [[unroll]] for (uint i = 0; i < EACH; ++i) {
                     uint at = t + i * LANES;
+                    bool inside = at % WORDS * 8 < WIDTH && key0 - BN + at / WORDS < end;
                     if (at < BN * WORDS) {
-                        ks[at / WORDS * PITCH + at % WORDS] = next_k[i];
-                        vs[at / WORDS * PITCH + at % WORDS] = next_v[i];
+                        ks[at / WORDS * PITCH + at % WORDS] = inside ? next_k[i] : uvec4(0);
+                        vs[at / WORDS * PITCH + at % WORDS] = inside ? next_v[i] : uvec4(0);
                     }
                 }
             }
             barrier();
             [[unroll]] for (uint i = 0; i < EACH; ++i) {
-                uint at = t + i * LANES, key = key0 + at / WORDS, c = at % WORDS * 8;
-                next_k[i] = next_v[i] = uvec4(0);
-                if (at < BN * WORDS && c < WIDTH && key < end) {
-                    next_k[i] = word_k(row_of_k(b, head, key), c);
-                    next_v[i] = word_v(row_of_v(b, head, key), c);
-                }
+                // Always a load, of any word there is: a word that is chosen here is waited for here.
+                uint at = t + i * LANES, key = min(key0 + at / WORDS, max(end, 1) - 1);
+                uint c = min(at % WORDS * 8, WIDTH - 8);
+                next_k[i] = word_k(row_of_k(b, head, key), c);
+                next_v[i] = word_v(row_of_v(b, head, key), c);
             }
             if (key0 == 0) continue;
             uint first = key0 - BN; // of the block in shared memory
