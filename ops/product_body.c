@@ -45,7 +45,7 @@ static const matrix_row matrix_rows[] = {
 };
 
 /* A software driver compiles each matrix of a subgroup for itself: few of them. */
-static const matrix_tile software_tile = {32, 32, MATRIX_STEP, 16, 16, 0};
+static const matrix_tile software_tile = {32, 16, 16, 16, 8, 0};
 
 uint32_t matrix_tile_threads(const matrix_tile *t) {
     return t->rows / t->share_rows * (t->cols / t->share_cols) * t->lanes;

@@ -39,7 +39,7 @@ layout(constant_id = 4) const uint WIDE = 0; // c is a multiple of 4
 layout(constant_id = 5) const uint ACT = 0;
 // 1 bias, 2 residual; 8 x is f16, 16 y is f16, 32 n is a multiple of 4
 layout(constant_id = 6) const uint PARTS = 0;
-// 1: a loop finishes the sums (linear.comp says why)
+// 1: a loop finishes the sums, of f32 in y (linear.comp says why)
 layout(constant_id = 7) const uint ROLLED = 0;
 layout(constant_id = 8) const uint BM = 64; // shared tile: pixels, columns, depth
 layout(constant_id = 9) const uint BN = 64;
@@ -153,6 +153,19 @@ void store4(vec4 sum, uint pixel, uint col) {
     y4[(OFFSET(4) + at) / 4] = sum;
 }
 
+void store_raw(vec4 sum, uint pixel, uint col) {
+    if (pixel < push.pixels)
+        [[unroll]] for (uint i = 0; i < 4; ++i)
+            if (col + i < push.n) y[OFFSET(4) + pixel * push.n + col + i] = sum[i];
+}
+
+void finish_later(uint pixel, uint col) {
+    for (uint i = 0; i < 4; ++i) {
+        uint at = OFFSET(4) + pixel * push.n + col + i;
+        if (pixel < push.pixels && col + i < push.n) y[at] = finish(y[at], pixel, col + i);
+    }
+}
+
 vec4 fma4(float a, vec4 b, vec4 sum) { return fma(vec4(a), b, sum); }
 
 #ifdef COOPMAT
@@ -259,10 +272,16 @@ void main() {
                 }
             }
         }
-        if (ROLLED != 0) {
+        if (ROLLED != 0 && !Y_HALF) {
+            [[unroll]] for (uint r = 0; r < TM; ++r)
+                [[unroll]] for (uint j = 0; j < TN; ++j)
+                    store_raw(sum[r][j], pixel0 + r, col0 + j * SUBGROUP * 4);
+            for (uint i = 0; i < TM * TN && (ACT | PARTS & 3) != 0; ++i)
+                finish_later(pixel0 + i / TN, col0 + i % TN * SUBGROUP * 4);
+        } else if (ROLLED != 0) {
             vec4 kept[TM * TN];
             [[unroll]] for (uint i = 0; i < TM * TN; ++i) kept[i] = sum[i / TN][i % TN];
-            for (uint i = 0; i < TM * TN; ++i)
+            for (uint i = 0; i < TM * TN && pixel0 + i / TN < push.pixels; ++i)
                 store4(kept[i], pixel0 + i / TN, col0 + i % TN * SUBGROUP * 4);
         } else
             [[unroll]] for (uint r = 0; r < TM; ++r)
@@ -364,7 +383,7 @@ void main() {
         if (ROLLED != 0) {
             vec4 kept[TM * TN];
             [[unroll]] for (uint i = 0; i < TM * TN; ++i) kept[i] = sum[i / TN][i % TN];
-            for (uint i = 0; i < TM * TN; ++i)
+            for (uint i = 0; i < TM * TN && pixel0 + ty * TM + i / TN < push.pixels; ++i)
                 store4(kept[i], pixel0 + ty * TM + i / TN, col0 + (tx + i % TN * across) * 4);
         } else
             [[unroll]] for (uint r = 0; r < TM; ++r)

@@ -54,7 +54,7 @@ void coopmat_tile(uint steps, uint tile_row, uint tile_col) {
         coopmat_stage();
         barrier();
         if (step + 1 < steps) fetch(step + 1);
-        [[unroll]] for (uint k = 0; k < BK / CK; ++k) {
+        for (uint k = 0; k < BK / CK; ++k) { // software drivers had better not unroll it
             uint word = k * CK / 8;
             coopmat<float16_t, gl_ScopeSubgroup, CM, CK, gl_MatrixUseA> a[FM];
             [[unroll]] for (uint i = 0; i < FM; ++i)

@@ -30,7 +30,8 @@ layout(constant_id = 5) const uint ACT = 0;
 // 1 bias, 2 gate, 4 residual; 8 x is f16, 16 y is f16, 32 n is a multiple of 4
 layout(constant_id = 6) const uint PARTS = 0;
 // 1: a loop finishes the sums, which keeps the code short where it is compiled by a general compiler
-// at run time; 0: all are finished one after the other.
+// at run time; 0: all are finished one after the other. The loop's end is not a constant, lest the
+// compiler unrolls it for the array.
 layout(constant_id = 7) const uint ROLLED = 0;
 layout(constant_id = 8) const uint BM = 64; // shared tile: rows, columns, depth
 layout(constant_id = 9) const uint BN = 64;
@@ -157,7 +158,7 @@ void store_halves(float sum[TM][TN], uint row0, uint col0) {
     float kept[2 * PAIRS];
     [[unroll]] for (uint i = 0; i < 2 * PAIRS; ++i) kept[i] = sum[i / TN][i % TN];
     if (ROLLED != 0)
-        for (uint i = 0; i < 2 * PAIRS; i += 2)
+        for (uint i = 0; i < 2 * PAIRS && row0 + i / TN < push.m; i += 2)
             store2(kept[i], kept[i + 1], row0 + i / TN, col0 + lane_column(i % TN));
     else
         [[unroll]] for (uint i = 0; i < 2 * PAIRS; i += 2)
@@ -277,7 +278,7 @@ void main() {
         if (ROLLED != 0) {
             vec4 kept[QUARTETS];
             [[unroll]] for (uint i = 0; i < QUARTETS; ++i) kept[i] = sum[i / EACH_ROW][i % EACH_ROW];
-            for (uint i = 0; i < QUARTETS; ++i)
+            for (uint i = 0; i < QUARTETS && row0 + ty * TM + i / EACH_ROW < push.m; ++i)
                 store4(kept[i], row0 + ty * TM + i / EACH_ROW,
                        col0 + (tx + i % EACH_ROW * across) * 4);
         } else
