@@ -11,7 +11,7 @@ CTEST = ctest --output-on-failure --no-tests=error --output-junit tests.xml --te
 # is not instrumented.
 # Commands of docs/SYSTEMS.md and files for other people's libraries are written by verbs that have scripts of their
 # own, and golden cases of published sizes run what small ones of the same families have run.
-UNSANITIZED = ^(arrows|arrows_selftest|golden_sources|headers|exports|install_consumers|packages|portable_calls|options_off|coopmat_sources|summary_of_tests|radv_spills|python_package|usage|manual_pages|completions|bench_rows|videos_killed|golden_.*_vulkan|systems|dataset_libraries|golden_shared_(towers_siglip-so400m-384|towers_clip-l14-336|emu3_full|arcface_r100))$$
+UNSANITIZED = ^(arrows|arrows_selftest|golden_sources|headers|exports|install_consumers|packages|portable_calls|options_off|coopmat_sources|summary_of_tests|radv_spills|gpu_bounds|gpu_bounds_counting|gpu_estimate|python_package|usage|manual_pages|completions|bench_rows|videos_killed|golden_.*_vulkan|systems|dataset_libraries|golden_shared_(towers_siglip-so400m-384|towers_clip-l14-336|emu3_full|arcface_r100))$$
 # Tests of what threads share, for ThreadSanitizer; nothing else is built for it.
 THREADED = test_threads test_batching test_two_contexts test_fork test_pipeline test_video test_serve_queue
 # What lasts longest there, and whose code smaller tests run, too: `make check-long` runs these.

@@ -68,15 +68,28 @@ static tsr_tensor *norm(tsr_run *r, const tsr_vit_block *w, const tsr_tensor *x,
 }
 
 enum { QUERY, KEY, VALUE };
-/* Parts first .. last of what the block's attention takes of y, the output of norm1: [B, N, D]
- * each. */
-static void project(tsr_run *r, const tsr_vit_block *w, const tsr_tensor *y, int first, int last,
-                    tsr_tensor *out[3]) {
+/* What the block's attention takes, [B, N, D] each: a tensor of its own, or the columns from `at`
+ * on of the joint product [B, N, 3D]. */
+typedef struct attended {
+    tsr_tensor *x;
+    int64_t at;
+} attended;
+
+/* Parts first .. last of what attention takes of y, the output of norm1. */
+static void project(tsr_run *r, const tsr_vit_block *w, tsr_tensor *y, int first, int last,
+                    attended out[3]) {
     const int64_t d = tsr_cols(y);
-    if (w->qkv) y = tsr_linear(r, y, w->qkv, &(tsr_epilogue){.bias = w->qkv_bias}); /* [B, N, 3D] */
+    if (w->qkv) y = tsr_linear(r, y, w->qkv, &(tsr_epilogue){.bias = w->qkv_bias});
     for (int i = first; i <= last; ++i)
-        out[i] = w->qkv ? tsr_slice_cols(r, y, i * d, d)
-                        : tsr_linear(r, y, w->layer[i], &(tsr_epilogue){.bias = w->layer_bias[i]});
+        out[i] = w->qkv ? (attended){y, i * d}
+                        : (attended){tsr_linear(r, y, w->layer[i],
+                                                &(tsr_epilogue){.bias = w->layer_bias[i]}),
+                                     0};
+}
+
+/* A part as a tensor of its own, [B, N, d]. */
+static tsr_tensor *alone(tsr_run *r, attended part, int64_t d) {
+    return tsr_cols(part.x) == d ? part.x : tsr_slice_cols(r, part.x, part.at, d);
 }
 
 static tsr_tensor *run_mlp(tsr_run *r, const tsr_vit_block *w, const tsr_tensor *x,
@@ -106,35 +119,50 @@ static tsr_tensor *rotate(tsr_run *r, const tsr_vit_attention *a, tsr_tensor *x)
 }
 
 /* Attention inside windows: rows are brought together window by window, and back. */
-static tsr_tensor *attend_windows(tsr_run *r, const tsr_vit_attention *a, tsr_tensor *part[3]) {
-    const int64_t shape[3] = {part[QUERY]->dim[0], part[QUERY]->dim[1], part[QUERY]->dim[2]};
-    const int64_t rows[2] = {shape[0] * shape[1], shape[2]};
-    tsr_attention_spec spec = a->spec;
+static tsr_tensor *attend_windows(tsr_run *r, const tsr_vit_attention *a,
+                                  const tsr_attention_spec *whole, attended part[3]) {
+    const int64_t batch = part[QUERY].x->dim[0], rows = part[QUERY].x->dim[1];
+    tsr_attention_spec spec = *whole;
     spec.key_bias = a->empty;
-    for (int i = QUERY; i <= VALUE; ++i) /* [W, L, D] */
-        part[i] = tsr_gather_rows(r, tsr_reshape(r, part[i], 2, rows), a->windows);
-    tsr_tensor *y = tsr_attention(r, part[QUERY], part[KEY], part[VALUE], &spec);
+    tsr_tensor *in[3]; /* [W, L, D or 3D] */
+    for (int i = QUERY; i <= VALUE; ++i) {
+        const int64_t flat[2] = {batch * rows, tsr_cols(part[i].x)};
+        in[i] = i && part[i].x == part[QUERY].x
+                    ? in[QUERY]
+                    : tsr_gather_rows(r, tsr_reshape(r, part[i].x, 2, flat), a->windows);
+    }
+    tsr_tensor *y = tsr_attention(r, in[QUERY], in[KEY], in[VALUE], &spec);
     y = tsr_reshape(r, y, 2, (int64_t[]){y->dim[0] * y->dim[1], y->dim[2]});
-    return tsr_reshape(r, tsr_gather_rows(r, y, a->places), 3, shape);
+    return tsr_reshape(r, tsr_gather_rows(r, y, a->places), 3,
+                       (int64_t[]){batch, rows, tsr_cols(y)});
 }
 
 /* The block for rows first .. first + count - 1 of x, which see all of it. */
 static tsr_tensor *run_rows(tsr_run *r, const tsr_vit_block *w, tsr_tensor *x,
                             const tsr_vit_attention *a, int64_t first, int64_t count) {
     const tsr_scope scope = tsr_scope_open(r);
-    tsr_tensor *part[3], *y;
+    const int64_t d = tsr_cols(x);
+    attended part[3];
+    tsr_tensor *y;
 
-    project(r, w, norm(r, w, x, w->norm1_gamma, w->norm1_beta), QUERY, VALUE, part); /* [B, N, D] */
-    part[QUERY] = rotate(r, a, part[QUERY]);
-    part[KEY] = rotate(r, a, part[KEY]);
+    project(r, w, norm(r, w, x, w->norm1_gamma, w->norm1_beta), QUERY, VALUE, part);
+    for (int i = QUERY; i <= KEY && a->cosines; ++i)
+        part[i] = (attended){rotate(r, a, alone(r, part[i], d)), 0};
+    if (a->windows && a->cosines) part[VALUE] = (attended){alone(r, part[VALUE], d), 0};
+    tsr_attention_spec spec = a->spec;
+    spec.channels = d;
+    spec.q_at = part[QUERY].at;
+    spec.k_at = part[KEY].at;
+    spec.v_at = part[VALUE].at;
     if (count != x->dim[1]) {
-        part[QUERY] = tsr_slice_rows(r, part[QUERY], first, count);
+        spec.first = first;
+        spec.count = count;
         x = tsr_slice_rows(r, x, first, count);
     }
     if (a->windows)
-        y = attend_windows(r, a, part);
+        y = attend_windows(r, a, &spec, part);
     else
-        y = tsr_attention(r, part[QUERY], part[KEY], part[VALUE], &a->spec);
+        y = tsr_attention(r, part[QUERY].x, part[KEY].x, part[VALUE].x, &spec);
     x = tsr_linear(r, y, w->proj,
                    &(tsr_epilogue){.bias = w->proj_bias,
                                    .gate = w->scale1 ? tsr_from_weight(r, w->scale1) : NULL,
@@ -164,17 +192,18 @@ tsr_tensor *tsr_vit_blocks_run(tsr_run *r, const tsr_vit_block *w, int depth, in
 
 tsr_tensor *tsr_vit_block_keys(tsr_run *r, const tsr_vit_block *w, tsr_tensor *x) {
     const tsr_scope scope = tsr_scope_open(r);
-    tsr_tensor *part[3];
+    attended part[3];
     project(r, w, norm(r, w, x, w->norm1_gamma, w->norm1_beta), KEY, KEY, part);
-    return tsr_scope_close(r, scope, part[KEY]);
+    return tsr_scope_close(r, scope, alone(r, part[KEY], tsr_cols(x)));
 }
 
 tsr_tensor *tsr_vit_block_attention(tsr_run *r, const tsr_vit_block *w, tsr_tensor *x, int heads,
                                     int64_t queries) {
     const tsr_scope scope = tsr_scope_open(r);
-    tsr_tensor *part[3];
+    attended part[3];
     project(r, w, norm(r, w, x, w->norm1_gamma, w->norm1_beta), QUERY, KEY, part);
-    tsr_tensor *q = queries == x->dim[1] ? part[QUERY] : tsr_slice_rows(r, part[QUERY], 0, queries);
-    tsr_tensor *y = tsr_softmax(r, tsr_attention_scores(r, q, part[KEY], heads, 0));
+    tsr_tensor *q = alone(r, part[QUERY], tsr_cols(x)), *k = alone(r, part[KEY], tsr_cols(x));
+    if (queries != x->dim[1]) q = tsr_slice_rows(r, q, 0, queries);
+    tsr_tensor *y = tsr_softmax(r, tsr_attention_scores(r, q, k, heads, 0));
     return tsr_scope_close(r, scope, y);
 }

@@ -73,9 +73,9 @@ static tsr_tensor *attend(tsr_run *r, const attention_weights *w, tsr_tensor *x,
     const tsr_epilogue bias = {.bias = w->in_bias};
     tsr_tensor *mine = tsr_linear(r, x, w->in, &bias);
     tsr_tensor *other = memory == x ? mine : tsr_linear(r, memory, w->in, &bias);
-    tsr_tensor *y =
-        tsr_attention(r, tsr_slice_cols(r, mine, 0, d), tsr_slice_cols(r, other, d, d),
-                      tsr_slice_cols(r, other, 2 * d, d), &(tsr_attention_spec){.heads = HEADS});
+    tsr_tensor *y = tsr_attention(
+        r, mine, other, other,
+        &(tsr_attention_spec){.heads = HEADS, .channels = d, .k_at = d, .v_at = 2 * d});
     return tsr_linear(r, y, w->out, &(tsr_epilogue){.bias = w->out_bias, .residual = x});
 }
 

@@ -13,7 +13,26 @@
 #include <string.h>
 
 enum { Q, K, V, KEY_BIAS, OPERANDS };
-enum { HEADS, SCALE, MASK, PREFIX }; /* p.i, but p.f[SCALE] */
+enum { HEADS, SCALE, MASK, PREFIX, FIRST, AT }; /* p.i, but p.f[SCALE]; AT + Q .. AT + V */
+
+/* What a call computes with, of one kind of rows: q, k or v may be some columns of longer rows. */
+typedef struct part {
+    const float *data;       /* on the host: row 0 of batch item 0, channel 0 of head 0 */
+    int64_t first;           /* the element that is */
+    int64_t rows, row, item; /* rows used of a batch item; elements from row to row, item to item */
+} part;
+
+static part part_of(const tsr_call *c, int i) {
+    const tsr_tensor *t = c->in[i];
+    part p = {.rows = t->dim[1], .row = tsr_cols(t), .first = c->p.i[AT + i]};
+    p.item = p.rows * p.row;
+    if (i == Q) {
+        p.rows = c->out[0]->dim[1];
+        p.first += c->p.i[FIRST] * p.row;
+    }
+    if (t->data) p.data = (const float *)t->data + p.first;
+    return p;
+}
 
 /* How many keys row i sees: always the first ones. */
 static int64_t visible(const tsr_call *c, int64_t i, int64_t nq, int64_t nk) {
@@ -24,13 +43,14 @@ static int64_t visible(const tsr_call *c, int64_t i, int64_t nq, int64_t nk) {
 }
 
 static void reference_row(const tsr_call *c, int64_t b, int64_t h, int64_t i) {
-    int64_t nq = c->in[Q]->dim[1], nk = c->in[K]->dim[1], d = tsr_cols(c->in[Q]);
-    int64_t width = d / c->p.i[HEADS], n = visible(c, i, nq, nk);
-    const float *q = (const float *)c->in[Q]->data + (b * nq + i) * d + h * width;
-    const float *k = (const float *)c->in[K]->data + b * nk * d + h * width;
-    const float *v = (const float *)c->in[V]->data + b * nk * d + h * width;
+    const part pq = part_of(c, Q), pk = part_of(c, K), pv = part_of(c, V);
+    int64_t d = tsr_cols(c->out[0]), width = d / c->p.i[HEADS], nk = pk.rows;
+    int64_t n = visible(c, i, pq.rows, nk);
+    const float *q = pq.data + b * pq.item + i * pq.row + h * width;
+    const float *k = pk.data + b * pk.item + h * width;
+    const float *v = pv.data + b * pv.item + h * width;
     const float *bias = c->in[KEY_BIAS] ? (const float *)c->in[KEY_BIAS]->data + b * nk : NULL;
-    float *y = (float *)c->out[0]->data + (b * nq + i) * d + h * width;
+    float *y = (float *)c->out[0]->data + (b * pq.rows + i) * d + h * width;
     float max = -INFINITY, sum = 0;
     memset(y, 0, (size_t)width * sizeof *y);
     /* Two passes over the keys, so that no row of scores has to be kept. */
@@ -38,7 +58,7 @@ static void reference_row(const tsr_call *c, int64_t b, int64_t h, int64_t i) {
         for (int64_t j = 0; j < n; ++j) {
             float s = 0;
             for (int64_t l = 0; l < width; ++l)
-                s += q[l] * k[j * d + l];
+                s += q[l] * k[j * pk.row + l];
             s = s * c->p.f[SCALE] + (bias ? bias[j] : 0.0f);
             if (s == -INFINITY) continue;
             if (pass == 0) {
@@ -48,16 +68,16 @@ static void reference_row(const tsr_call *c, int64_t b, int64_t h, int64_t i) {
             float e = expf(s - max);
             sum += e;
             for (int64_t l = 0; l < width; ++l)
-                y[l] += e * v[j * d + l];
+                y[l] += e * v[j * pv.row + l];
         }
     for (int64_t l = 0; l < width; ++l)
         y[l] = sum == 0 ? 0 : y[l] / sum;
 }
 
 static void reference(const tsr_call *c) {
-    for (int64_t b = 0; b < c->in[Q]->dim[0]; ++b)
+    for (int64_t b = 0; b < c->out[0]->dim[0]; ++b)
         for (int64_t h = 0; h < c->p.i[HEADS]; ++h)
-            for (int64_t i = 0; i < c->in[Q]->dim[1]; ++i)
+            for (int64_t i = 0; i < c->out[0]->dim[1]; ++i)
                 reference_row(c, b, h, i);
 }
 
@@ -66,6 +86,7 @@ static void reference(const tsr_call *c) {
 typedef struct job {
     const tsr_call *c;
     const tsr_gemm_kernels *g;
+    part q, k, v;
     int64_t heads, width, nq, nk, d;
     int64_t item;                 /* the first batch item of this round */
     float *keys, *values, *score; /* score: one block for each worker */
@@ -77,11 +98,11 @@ typedef struct job {
 static void pack_tile(void *arg, int64_t index, int worker) {
     (void)worker;
     const job *j = arg;
-    int64_t at = (j->item + index / j->heads) * j->nk * j->d + index % j->heads * j->width;
-    const float *k = (const float *)j->c->in[K]->data + at;
-    const float *v = (const float *)j->c->in[V]->data + at;
-    j->g->pack(j->keys + (size_t)index * j->keys_floats, k, j->width, j->nk, 1, j->d);
-    j->g->pack(j->values + (size_t)index * j->values_floats, v, j->nk, j->width, j->d, 1);
+    int64_t item = j->item + index / j->heads, channel = index % j->heads * j->width;
+    const float *k = j->k.data + item * j->k.item + channel;
+    const float *v = j->v.data + item * j->v.item + channel;
+    j->g->pack(j->keys + (size_t)index * j->keys_floats, k, j->width, j->nk, 1, j->k.row);
+    j->g->pack(j->values + (size_t)index * j->values_floats, v, j->nk, j->width, j->v.row, 1);
 }
 
 static void block_tile(void *arg, int64_t index, int worker) {
@@ -90,10 +111,9 @@ static void block_tile(void *arg, int64_t index, int worker) {
     int64_t pair = index / j->blocks, i0 = index % j->blocks * j->block;
     int64_t b = j->item + pair / j->heads, h = pair % j->heads;
     int64_t rows = j->nq - i0 < j->block ? j->nq - i0 : j->block;
-    int64_t at = (b * j->nq + i0) * j->d + h * j->width;
-    const float *q = (const float *)c->in[Q]->data + at;
+    const float *q = j->q.data + b * j->q.item + i0 * j->q.row + h * j->width;
     const float *bias = c->in[KEY_BIAS] ? (const float *)c->in[KEY_BIAS]->data + b * j->nk : NULL;
-    float *y = (float *)c->out[0]->data + at;
+    float *y = (float *)c->out[0]->data + (b * j->nq + i0) * j->d + h * j->width;
     float *score = j->score + (size_t)worker * j->score_floats;
     /* Masks only grow with the row, or are the prefix: the last row or the first sees the most. */
     int64_t first = visible(c, i0, j->nq, j->nk);
@@ -102,7 +122,7 @@ static void block_tile(void *arg, int64_t index, int worker) {
     int64_t whole = (keys + j->g->cols - 1) / j->g->cols * j->g->cols;
     tsr_gemm_panels panels = {j->keys + (size_t)pair * j->keys_floats, j->width, j->nk, j->width,
                               false};
-    j->g->product(q, j->d, rows, &panels, 0, whole, score, j->score_stride);
+    j->g->product(q, j->q.row, rows, &panels, 0, whole, score, j->score_stride);
     float weight[128];
     for (int64_t r = 0; r < rows; ++r) {
         float *s = score + r * j->score_stride;
@@ -123,12 +143,15 @@ static tsr_status cpu(tsr_device *device, const tsr_call *c) {
     tsr_context *ctx = tsr_device_context(device);
     job j = {.c = c,
              .g = tsr_gemm_select(device),
+             .q = part_of(c, Q),
+             .k = part_of(c, K),
+             .v = part_of(c, V),
              .heads = c->p.i[HEADS],
-             .width = tsr_cols(c->in[Q]) / c->p.i[HEADS],
-             .nq = c->in[Q]->dim[1],
+             .width = tsr_cols(c->out[0]) / c->p.i[HEADS],
+             .nq = c->out[0]->dim[1],
              .nk = c->in[K]->dim[1],
-             .d = tsr_cols(c->in[Q])};
-    int64_t batch = c->in[Q]->dim[0];
+             .d = tsr_cols(c->out[0])};
+    int64_t batch = c->out[0]->dim[0];
     j.block = 48 / j.g->rows * j.g->rows;
     j.blocks = (j.nq + j.block - 1) / j.block;
     j.keys_floats = tsr_gemm_panel_floats(j.g, j.width, j.nk);
@@ -155,54 +178,167 @@ static tsr_status cpu(tsr_device *device, const tsr_call *c) {
 
 /* ---- vulkan ----------------------------------------------------------------------------- */
 
-static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
-    int64_t batch = c->in[Q]->dim[0], nq = c->in[Q]->dim[1], nk = c->in[K]->dim[1];
-    int64_t depth = tsr_cols(c->in[Q]), heads = c->p.i[HEADS], width = depth / heads;
-    int64_t words = (width + 3) / 4, s = caps->subgroup_size;
-    if (batch * nq * depth > INT32_MAX || batch * nk * depth > INT32_MAX) return 0;
-    bool sg = caps->subgroup_ops && caps->allowed(caps->device, "attention_sg");
-    if (!sg && !caps->allowed(caps->device, "attention_plain")) return 0;
-    /* Words of four channels in a lane, keys in a lane, query rows of a subgroup. */
-    int64_t tc = sg ? (words + s - 1) / s : 1, tk = s <= 8 ? 4 : 1;
-    int64_t tm = tc > 16 ? 2 : tc > 2 ? 4 : 8;
-    bool longs = caps->software && caps->int64 && width % 4 == 0; /* wide.glsl */
-    int64_t blocks = (nq + tm - 1) / tm;
-    int64_t turns = sg ? nk / (s * tk) * words + nk + words : nk * (words + 1) + words;
-    if (turns > 50000 || tc > 32) return 0; /* the limit on loop iterations */
-    struct {
-        uint32_t batch, nq, nk, d, heads, prefix;
-        float scale;
-    } push = {(uint32_t)batch, (uint32_t)nq,    (uint32_t)nk,
-              (uint32_t)depth, (uint32_t)heads, (uint32_t)c->p.i[PREFIX],
-              c->p.f[SCALE]};
-    uint32_t waves = !sg || caps->software || 4 * s > caps->max_workgroup ? 1 : 4;
-    uint32_t local = sg ? (uint32_t)s * waves : 64;
-    uint32_t spec[] = {
-        local,          sg ? (uint32_t)s : 1, (uint32_t)tm,           (uint32_t)tk,
-        (uint32_t)tc,   width % 4 == 0,       (uint32_t)c->p.i[MASK], c->in[KEY_BIAS] != NULL,
-        (uint32_t)width};
-    int64_t groups = sg ? (batch * heads * blocks + waves - 1) / waves
-                        : (batch * heads * nq * ((width + 15) / 16) + 63) / 64;
-    *d = (tsr_gpu_dispatch){.variant = !sg     ? "attention_plain"
-                                       : longs ? "attention_sg64"
-                                               : "attention_sg",
-                            .spec_count = (int)(sizeof spec / sizeof *spec),
-                            .groups = {groups > 65535 ? 65535 : (uint32_t)groups, 1, 1},
-                            .push_bytes = sizeof push,
+typedef struct push {
+    uint32_t batch, nq, nk, d, heads, prefix;
+    float scale;
+    uint32_t q_first, q_row, q_item, k_first, k_row, v_first, v_row;
+} push;
+
+enum { LOCAL, SUBGROUP, TM, TK, TC, WIDE, MASKED, BIASED, WIDTH, HALVES, BODY }; /* constants */
+
+/* Whether all addresses are multiples of `unit` elements. */
+static bool aligned(const tsr_call *c, int64_t unit) {
+    bool all = tsr_cols(c->out[0]) / c->p.i[HEADS] % unit == 0;
+    for (int i = Q; i <= V; ++i)
+        all = all && tsr_cols(c->in[i]) % unit == 0 && c->p.i[AT + i] % unit == 0;
+    return all;
+}
+
+static uint32_t halves(const tsr_call *c, const tsr_gpu_caps *caps) {
+    (void)caps;
+    return aligned(c, 8) ? 1u << Q | 1u << K | 1u << V | 1u << TSR_CALL_TENSORS : 0;
+}
+
+/* What all bodies are told. */
+static void describe(const tsr_call *c, tsr_gpu_dispatch *d) {
+    const part q = part_of(c, Q), k = part_of(c, K), v = part_of(c, V);
+    const push push = {.batch = (uint32_t)c->out[0]->dim[0],
+                       .nq = (uint32_t)q.rows,
+                       .nk = (uint32_t)k.rows,
+                       .d = (uint32_t)tsr_cols(c->out[0]),
+                       .heads = (uint32_t)c->p.i[HEADS],
+                       .prefix = (uint32_t)c->p.i[PREFIX],
+                       .scale = c->p.f[SCALE],
+                       .q_first = (uint32_t)q.first,
+                       .q_row = (uint32_t)q.row,
+                       .q_item = (uint32_t)q.item,
+                       .k_first = (uint32_t)k.first,
+                       .k_row = (uint32_t)k.row,
+                       .v_first = (uint32_t)v.first,
+                       .v_row = (uint32_t)v.row};
+    uint32_t half = 0;
+    for (int i = Q; i <= V; ++i)
+        half |= (uint32_t)(c->in[i]->dtype == TSR_DTYPE_F16) << i;
+    half |= (uint32_t)(c->out[0]->dtype == TSR_DTYPE_F16) << 3;
+    *d = (tsr_gpu_dispatch){.push_bytes = sizeof push,
                             .bind = {Q, K, V, c->in[KEY_BIAS] ? KEY_BIAS : Q, 8},
-                            .bind_count = 5,
-                            .full_subgroups = sg};
-    memcpy(d->spec, spec, sizeof spec);
+                            .bind_count = 5};
     memcpy(d->push, &push, sizeof push);
+    d->spec[WIDE] = aligned(c, 4);
+    d->spec[MASKED] = (uint32_t)c->p.i[MASK];
+    d->spec[BIASED] = c->in[KEY_BIAS] != NULL;
+    d->spec[WIDTH] = (uint32_t)(tsr_cols(c->out[0]) / c->p.i[HEADS]);
+    d->spec[HALVES] = half;
+}
+
+static void set_groups(tsr_gpu_dispatch *d, int64_t groups) {
+    d->groups[0] = groups > 65535 ? 65535 : (uint32_t)groups;
+    d->groups[1] = d->groups[2] = 1;
+}
+
+/* Software drivers: subgroups and broadcasts. */
+static int gpu_broadcast(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
+    const int64_t s = caps->subgroup_size, nq = c->out[0]->dim[1], nk = c->in[K]->dim[1];
+    const int64_t width = d->spec[WIDTH], words = (width + 3) / 4;
+    /* Words of four channels in a lane, keys in a lane, query rows of a subgroup. */
+    const int64_t tc = (words + s - 1) / s, tk = s <= 8 ? 4 : 1, tm = tc > 16 ? 2 : tc > 2 ? 4 : 8;
+    const int64_t turns = nk / (s * tk) * words + nk + words;
+    if (turns > 50000 || tc > 32) return 0; /* the limit on loop iterations */
+    d->variant = caps->int64 && d->spec[WIDE] ? "attention_sg64" : "attention_sg"; /* wide.glsl */
+    d->spec[LOCAL] = d->spec[SUBGROUP] = (uint32_t)s;
+    d->spec[TM] = (uint32_t)tm;
+    d->spec[TK] = (uint32_t)tk;
+    d->spec[TC] = (uint32_t)tc;
+    d->spec_count = BODY;
+    d->full_subgroups = true;
+    set_groups(d, c->out[0]->dim[0] * c->p.i[HEADS] * ((nq + tm - 1) / tm));
     return 1;
 }
 
-static double work(const tsr_call *c) { /* scores, and their sums of values */
-    return 2.0 * (double)tsr_elements(c->in[Q]) * (double)c->in[K]->dim[1];
+/* Any device: tiles in shared memory. */
+static int gpu_tile(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
+    enum { LANES = 128, DEPTH = 16, VALUES = 4096 }; /* VALUES: bytes of a chunk of v */
+    const int64_t nq = c->out[0]->dim[1], nk = c->in[K]->dim[1], width = d->spec[WIDTH];
+    /* Lanes across; keys and words of channels of a lane. Wide heads, and devices with little
+     * shared memory, take fewer rows at a time. */
+    const int64_t each = nq <= 16 ? 1 : nq <= 32 ? 2 : 4; /* rows of a lane */
+    int64_t across = 8, keys = 8, words = width <= 32 ? 1 : width <= 64 ? 2 : 4, bytes;
+    for (;; across *= 2, keys /= 2) {
+        const int64_t rows = LANES / across * each, scores = rows * (keys * across + 4) * 4;
+        const int64_t chunks = (rows + keys * across) * (DEPTH + 4) * 4;
+        bytes = (scores > chunks ? scores : chunks) + VALUES + (rows + LANES) * 4;
+        if (across == 16 || (width <= 128 && bytes <= caps->max_shared_bytes)) break;
+    }
+    const int64_t rows = LANES / across * each, block = keys * across, wide = across * words * 4;
+    const int64_t cuts = (width + wide - 1) / wide;
+    const int64_t turns =
+        (nk + block - 1) / block *
+        ((width + DEPTH - 1) / DEPTH * ((rows + block) * DEPTH / 4 / LANES + 1) + block / 4 + 16);
+    if (bytes > caps->max_shared_bytes || (caps->software && turns > 50000)) return 0;
+    d->variant = "attention_tile";
+    d->spec[LOCAL] = LANES;
+    d->spec[SUBGROUP] = 1;
+    d->spec[TM] = (uint32_t)each;
+    d->spec[TK] = (uint32_t)keys;
+    d->spec[TC] = (uint32_t)words;
+    d->spec[BODY] = (uint32_t)across;
+    d->spec[BODY + 1] = (uint32_t)(LANES / across);
+    d->spec_count = BODY + 2;
+    set_groups(d, c->out[0]->dim[0] * c->p.i[HEADS] * cuts * ((nq + rows - 1) / rows));
+    return 1;
 }
 
-static const tsr_op op_attention = {
-    .name = "attention", .reference = reference, .cpu = cpu, .gpu = gpu, .work = work};
+/* Devices with matrix units: f16 operands. */
+static int gpu_matrix(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
+    enum { INTEL = 0x8086, WAVES = 4, ROWS = 16, DEEPEST = 128, ROOMY = 64 << 10 };
+    const uint32_t width = d->spec[WIDTH], depth = (width + 15) / 16 * 16;
+    const uint32_t wanted = caps->vendor == INTEL ? 16 : 32; /* what matrix units run at */
+    const bool pin =
+        caps->subgroup_min && wanted >= caps->subgroup_min && wanted <= caps->subgroup_max;
+    const uint32_t lanes = pin ? wanted : caps->subgroup_size;
+    const uint32_t keys = caps->max_shared_bytes >= ROOMY ? 64 : 32, pitch = depth / 8 + 1;
+    const uint32_t area = pitch > keys / 8 + 1 ? pitch : keys / 8 + 1; /* q, then weights */
+    const uint32_t bytes = 2 * keys * pitch * 16 + WAVES * ROWS * (area * 16 + (keys + 4) * 4 + 4);
+    for (int i = 0; i < 3; ++i)
+        if (!caps->matrix[i] || ROWS % caps->matrix[i]) return 0;
+    if (!caps->subgroup_ops || !aligned(c, 8) || width > DEEPEST || lanes > 64 ||
+        WAVES * lanes > caps->max_workgroup || bytes > caps->max_shared_bytes)
+        return 0;
+    d->variant = "attention_coopmat";
+    d->spec[LOCAL] = WAVES * lanes;
+    d->spec[SUBGROUP] = lanes;
+    memcpy(d->spec + BODY, caps->matrix, sizeof caps->matrix);
+    d->spec[BODY + 3] = keys;
+    d->spec[BODY + 4] = depth;
+    d->spec_count = BODY + 5;
+    d->full_subgroups = true;
+    d->subgroup_size = pin ? lanes : 0;
+    const int64_t blocks = (c->out[0]->dim[1] + WAVES * ROWS - 1) / (WAVES * ROWS);
+    set_groups(d, c->out[0]->dim[0] * c->p.i[HEADS] * blocks);
+    return 1;
+}
+
+static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
+    for (int i = Q; i <= V; ++i) /* the shaders count in 32 bits */
+        if (tsr_elements(c->in[i]) > INT32_MAX) return 0;
+    if (tsr_elements(c->out[0]) > INT32_MAX) return 0;
+    describe(c, d);
+    const bool sg = caps->software && caps->subgroup_ops; /* their shared memory is slow */
+    if (sg && caps->allowed(caps->device, "attention_sg") && gpu_broadcast(c, caps, d)) return 1;
+    if (caps->allowed(caps->device, "attention_coopmat") && gpu_matrix(c, caps, d)) return 1;
+    return caps->allowed(caps->device, "attention_tile") ? gpu_tile(c, caps, d) : 0;
+}
+
+static double work(const tsr_call *c) { /* scores, and their sums of values */
+    return 2.0 * (double)tsr_elements(c->out[0]) * (double)c->in[K]->dim[1];
+}
+
+static const tsr_op op_attention = {.name = "attention",
+                                    .reference = reference,
+                                    .cpu = cpu,
+                                    .gpu = gpu,
+                                    .halves = halves,
+                                    .work = work};
 
 /* ---- the public function ---------------------------------------------------------------- */
 
@@ -219,17 +355,31 @@ tsr_tensor *tsr_attention(tsr_run *r, const tsr_tensor *q, const tsr_tensor *k, 
     if (q->rank != 3)
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "attention: q: wanted [B, Nq, D], got %s",
                             tsr_shape_text(q, got, sizeof got));
-    for (int i = K; i <= V; ++i)
-        if (all[i]->rank != 3 || all[i]->dim[0] != q->dim[0] || all[i]->dim[1] != k->dim[1] ||
-            all[i]->dim[2] != q->dim[2])
+    const int64_t d = spec->channels ? spec->channels : q->dim[2];
+    const int64_t at[3] = {spec->q_at, spec->k_at, spec->v_at};
+    for (int i = Q; i <= V; ++i)
+        if (all[i]->rank != 3 || all[i]->dim[0] != q->dim[0] ||
+            (i != Q && all[i]->dim[1] != k->dim[1]) || (!spec->channels && all[i]->dim[2] != d))
             return tsr_run_fail(r, TSR_ERROR_ARGUMENT,
                                 "attention: %s: wanted [%lld, %lld, %lld], got %s", names[i],
-                                (long long)q->dim[0], (long long)k->dim[1], (long long)q->dim[2],
+                                (long long)q->dim[0], (long long)k->dim[1], (long long)d,
                                 tsr_shape_text(all[i], got, sizeof got));
-    if (spec->heads < 1 || q->dim[2] % spec->heads)
+    for (int i = Q; i <= V; ++i)
+        if (d < 1 || at[i] < 0 || at[i] > INT32_MAX || at[i] + d > all[i]->dim[2])
+            return tsr_run_fail(r, TSR_ERROR_ARGUMENT,
+                                "attention: %s: wanted %lld channels from channel %lld on, got "
+                                "rows of %lld",
+                                names[i], (long long)d, (long long)at[i],
+                                (long long)all[i]->dim[2]);
+    const int64_t nq = spec->count ? spec->count : q->dim[1];
+    if (nq < 1 || spec->first < 0 || spec->first > INT32_MAX || spec->first + nq > q->dim[1])
+        return tsr_run_fail(r, TSR_ERROR_ARGUMENT,
+                            "attention: queries: wanted rows within 0..%lld, got %lld from %lld on",
+                            (long long)q->dim[1] - 1, (long long)nq, (long long)spec->first);
+    if (spec->heads < 1 || d % spec->heads)
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT,
                             "attention: heads: wanted a divisor of %lld channels, got %d",
-                            (long long)q->dim[2], spec->heads);
+                            (long long)d, spec->heads);
     if (spec->mask < TSR_MASK_NONE || spec->mask > TSR_MASK_CAUSAL_LAST)
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "attention: mask: wanted 0 to %d, got %d",
                             TSR_MASK_CAUSAL_LAST, (int)spec->mask);
@@ -246,16 +396,19 @@ tsr_tensor *tsr_attention(tsr_run *r, const tsr_tensor *q, const tsr_tensor *k, 
         return tsr_run_fail(r, TSR_ERROR_TOO_LARGE,
                             "attention: wanted at most %d rows, got %lld and %lld", INT32_MAX,
                             (long long)q->dim[1], (long long)k->dim[1]);
-    tsr_tensor *y = tsr_run_new(r, TSR_DTYPE_F32, 3, q->dim);
+    tsr_tensor *y = tsr_run_new(r, TSR_DTYPE_F32, 3, (int64_t[]){q->dim[0], nq, d});
     tsr_call c = {.op = &op_attention,
                   .in = {q, k, v, spec->key_bias},
                   .out = {y},
                   .in_count = OPERANDS,
                   .out_count = 1};
     c.p.i[HEADS] = spec->heads;
-    c.p.f[SCALE] = spec->scale != 0 ? spec->scale : 1 / sqrtf((float)(q->dim[2] / spec->heads));
+    c.p.f[SCALE] = spec->scale != 0 ? spec->scale : 1 / sqrtf((float)(d / spec->heads));
     c.p.i[MASK] = spec->mask;
     c.p.i[PREFIX] = (int32_t)spec->prefix;
+    c.p.i[FIRST] = (int32_t)spec->first;
+    for (int i = Q; i <= V; ++i)
+        c.p.i[AT + i] = (int32_t)at[i];
     tsr_run_emit(r, &c);
     return y;
 }

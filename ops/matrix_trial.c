@@ -19,6 +19,40 @@ static void product_model(tsr_run *r, const void *model, tsr_tensor *const *in, 
                                : tsr_conv2d(r, in[0], p->weight, NULL);
 }
 
+static void attention_model(tsr_run *r, const void *model, tsr_tensor *const *in,
+                            tsr_tensor **out) {
+    (void)model;
+    out[0] = tsr_attention(r, in[0], in[1], in[2], &(tsr_attention_spec){.heads = 1});
+}
+
+/* Queries and keys are numbers in binary, -32 and 32 for 0 and 1, so that a query's own key beats
+ * every other by more than exp can tell from 0: the result is that key's value. */
+static tsr_status try_attention(tsr_device *d) {
+    enum { QUERIES = 70, KEYS = 50, WIDTH = 16, STEP = 7 };
+    float q[QUERIES * WIDTH], k[KEYS * WIDTH], v[KEYS * WIDTH], y[QUERIES * WIDTH];
+    for (int i = 0; i < QUERIES * WIDTH; ++i)
+        q[i] = i / WIDTH * STEP % KEYS >> i % WIDTH % 8 & 1 ? 32 : -32;
+    for (int i = 0; i < KEYS * WIDTH; ++i) {
+        k[i] = i / WIDTH >> i % WIDTH % 8 & 1 ? 32 : -32;
+        v[i] = (float)(i * 5 % 201 - 100);
+    }
+    const tsr_tensor in[3] = {tsr_host_tensor(TSR_DTYPE_F32, q, 3, (int64_t[]){1, QUERIES, WIDTH}),
+                              tsr_host_tensor(TSR_DTYPE_F32, k, 3, (int64_t[]){1, KEYS, WIDTH}),
+                              tsr_host_tensor(TSR_DTYPE_F32, v, 3, (int64_t[]){1, KEYS, WIDTH})};
+    tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, y, 3, in[0].dim);
+    const tsr_program program = {.fn = attention_model, .model = q, .name = "attention_coopmat"};
+    tsr_status status = tsr_execute(d, &program, in, 3, &out, 1);
+    for (int i = 0; i < QUERIES * WIDTH && !status; ++i) {
+        const float want = v[i / WIDTH * STEP % KEYS * WIDTH + i % WIDTH];
+        if (y[i] != want)
+            status = tsr_fail(tsr_device_context(d), TSR_ERROR_DEVICE,
+                              "attention_coopmat: value %d: wanted %g, got %g", i, (double)want,
+                              (double)y[i]);
+    }
+    tsr_device_forget(d, q);
+    return status == TSR_ERROR_UNSUPPORTED ? TSR_OK : status; /* products may fit all the same */
+}
+
 tsr_status tsr_try_matrices(tsr_device *d) {
     float x[ROWS * K], w[N * K], y[ROWS * N];
     for (int i = 0; i < ROWS * K; ++i)
@@ -50,5 +84,6 @@ tsr_status tsr_try_matrices(tsr_device *d) {
         }
     }
     tsr_device_forget(d, &p);
-    return status;
+    if (status || tsr_device_masked(d, "attention_coopmat")) return status;
+    return try_attention(d);
 }

@@ -47,6 +47,13 @@ typedef struct tsr_attention_spec {
     int64_t prefix;             /* for CAUSAL_LAST */
     const tsr_tensor *key_bias; /* [B, Nk] added to the logits of each key, or NULL; -INFINITY
                                    drops a key. A row without any key gives 0. */
+    /* q, k and v may be columns of longer rows, as of the joint product of a layer, which is then
+     * given three times: `channels` (D) columns each, from q_at, k_at, v_at on. 0: D is the length
+     * of their rows. */
+    int64_t channels, q_at, k_at, v_at;
+    /* Queries are rows first .. first + count - 1 of each batch item of q; masks count from the
+     * first of them. count 0: all rows. */
+    int64_t first, count;
 } tsr_attention_spec;
 
 /* Multi-head attention, softmax(scale q k^T + key_bias) v (Vaswani et al. 2017): q [B, Nq, D],

@@ -26,25 +26,8 @@ if [ "${TESSERA_CHROOT:-}" != namespace ]; then
 fi
 cd "$(dirname "$0")/.."
 source=$PWD
-mirror=${MIRROR:-$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
-    grep -oE 'https?://[^ ]+/debian/?( |$)' | head -1 | tr -d ' ' || true)}
-mirror=${mirror:-http://deb.debian.org/debian}
-
-if [ ! -e "$place/.tessera-chroot" ]; then
-    [ ! -e "$place" ] || { echo "chroot: $place exists and is not ours" >&2; exit 1; }
-    SECONDS=0
-    debootstrap --variant=minbase "$suite" "$place" "$mirror" >"$place.log" 2>&1 ||
-        { tail "$place.log"; exit 1; }
-    echo "$suite" >"$place/.tessera-chroot"
-    echo "chroot: debootstrap took $SECONDS s"
-fi
-# What reaches the network here (proxies, certificates) must reach it there.
-cp -L /etc/resolv.conf "$place/etc/resolv.conf" 2>/dev/null || true
-grep -lisE 'Acquire::https?::proxy' /etc/apt/apt.conf.d/* | while read -r f; do
-    cp "$f" "$place/etc/apt/apt.conf.d/"
-done || true # most machines have none
-mkdir -p "$place/etc/ssl/certs"
-cp -L /etc/ssl/certs/ca-certificates.crt "$place/etc/ssl/certs/" 2>/dev/null || true
+. scripts/debian-folder.sh
+debian_folder "$place" "$suite"
 
 # A /dev of its own, with what programs and tests ask for. Where devices cannot be made, the
 # machine's single ones are bound, never the folder.
@@ -68,10 +51,8 @@ for i in 0:stdin 1:stdout 2:stderr; do ln -s "/proc/self/fd/${i%:*}" "$dev/${i#*
 mount -t proc proc "$place/proc"
 mount -t sysfs -o ro sysfs "$place/sys" 2>/dev/null || true # nothing of ours needs it
 
-inside() { chroot "$place" /usr/bin/env DEBIAN_FRONTEND=noninteractive CI=true LC_ALL=C.UTF-8 \
-    HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin bash -c "$1"; }
-inside 'apt-get -q update && apt-get -q -y --no-install-recommends install git make ca-certificates' \
-    >>"$place.log" 2>&1 || { tail "$place.log"; exit 1; }
+inside() { debian_inside "$place" CI=true bash -c "$1"; }
+debian_packages "$place" git make ca-certificates
 rm -rf "$place/srv/tessera" "$place/srv/tessera.bundle"
 git -C "$source" bundle create -q "$place/srv/tessera.bundle" HEAD
 inside 'git -c init.defaultBranch=main -c advice.detachedHead=false clone -q /srv/tessera.bundle /srv/tessera'

@@ -11,6 +11,7 @@
 #                               has cooperative matrices of 8 x 8 x 8
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/debian-folder.sh
 shaders=vulkan_shaders
 made=$shaders/coopmat
 
@@ -49,31 +50,12 @@ check_one() {
     differ=1
 }
 
-# Options before the program are variables.
-inside() { chroot "$place" /usr/bin/env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 HOME=/root \
-    PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
+inside() { debian_inside "$place" "$@"; }
 
 prepare() {
     place=${1:?coopmat.sh: wanted a folder}
-    local mirror=${MIRROR:-http://deb.debian.org/debian} name packages
-    if [ ! -e "$place/.tessera-coopmat" ]; then
-        [ ! -e "$place" ] || { echo "coopmat: $place exists and is not ours" >&2; exit 1; }
-        debootstrap --variant=minbase sid "$place" "$mirror" >"$place.log" 2>&1 ||
-            { tail "$place.log"; exit 1; }
-        touch "$place/.tessera-coopmat"
-    fi
-    cp -L /etc/resolv.conf "$place/etc/resolv.conf" 2>/dev/null || true
-    { grep -lisE 'Acquire::https?::proxy' /etc/apt/apt.conf.d/* || true; } | while read -r name; do
-        cp "$name" "$place/etc/apt/apt.conf.d/"
-    done
-    packages=(glslang-tools spirv-tools mesa-vulkan-drivers libvulkan1)
-    if ! inside dpkg -s "${packages[@]}" >/dev/null 2>&1; then
-        # A mirror's copy of sid may be older than it promises to become.
-        inside apt-get -q -o Acquire::Check-Valid-Until=false update >>"$place.log" 2>&1 ||
-            { tail "$place.log"; exit 1; }
-        inside apt-get -q -y --no-install-recommends install "${packages[@]}" >>"$place.log" 2>&1 ||
-            { tail "$place.log"; exit 1; }
-    fi
+    debian_folder "$place" sid
+    debian_packages "$place" glslang-tools spirv-tools mesa-vulkan-drivers libvulkan1
 }
 
 build_one() {

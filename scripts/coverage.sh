@@ -10,7 +10,7 @@ cmake --preset coverage >/dev/null
 cmake --build --preset coverage -j "$(nproc)"
 find build/coverage -name '*.gcda' -delete
 (cd build/coverage && ctest --output-on-failure --no-tests=error \
-    -E '^(arrows|arrows_selftest|headers|exports|install_consumers|options_off|radv_spills|python_package|crash_safety|locked_folder)$')
+    -E '^(arrows|arrows_selftest|headers|exports|install_consumers|options_off|radv_spills|gpu_bounds|gpu_bounds_counting|gpu_estimate|python_package|crash_safety|locked_folder)$')
 failed=0
 for folder in compute quantizer formats nn models codec verify metrics; do
     [ -d "$folder" ] || continue

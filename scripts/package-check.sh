@@ -7,28 +7,12 @@
 # The machine's /dev is never bound into the folder: what runs inside has a private mount namespace
 # with a small /dev of its own, which ends with it, however it ends.
 set -euo pipefail
-place=${1:?usage: package-check.sh FOLDER}
+place=$(realpath -m "${1:?usage: package-check.sh FOLDER}")
 cd "$(dirname "$0")/.."
 packages=(build/package/*.deb)
 [ -e "${packages[0]}" ] || { echo "package-check: no build/package/*.deb: run make package first" >&2; exit 1; }
-mirror=${MIRROR:-$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
-    grep -oE 'https?://[^ ]+/debian/?( |$)' | head -1 | tr -d ' ' || true)}
-mirror=${mirror:-http://deb.debian.org/debian}
-
-if [ ! -e "$place/.tessera-chroot" ]; then
-    [ ! -e "$place" ] || { echo "package-check: $place exists and is not ours" >&2; exit 1; }
-    unshare -m --propagation private debootstrap --variant=minbase bookworm "$place" "$mirror" >"$place.log" 2>&1 ||
-        { tail "$place.log"; exit 1; }
-    touch "$place/.tessera-chroot"
-fi
-place=$(cd "$place" && pwd)
-# What reaches the network here (proxies, certificates) must reach it there.
-cp -L /etc/resolv.conf "$place/etc/resolv.conf" 2>/dev/null || true
-grep -lisE 'Acquire::https?::proxy' /etc/apt/apt.conf.d/* | while read -r f; do
-    cp "$f" "$place/etc/apt/apt.conf.d/"
-done || true # most machines have none
-mkdir -p "$place/etc/ssl/certs"
-cp -L /etc/ssl/certs/ca-certificates.crt "$place/etc/ssl/certs/" 2>/dev/null || true
+. scripts/debian-folder.sh
+debian_folder "$place" bookworm
 
 # inside COMMANDS: in the chroot, with mounts that nobody outside sees.
 inside() {

@@ -77,9 +77,9 @@ static tsr_tensor *pool(tsr_run *r, const tsr_vit_tower *t, tsr_tensor *x) {
     q = tsr_binary(r, tsr_scale(r, tsr_slice_rows(r, x, 0, 1), 0, 0), tsr_slice_cols(r, q, 0, d),
                    TSR_BINARY_ADD); /* [B, 1, D] */
     tsr_tensor *kv = tsr_linear(r, x, t->head.qkv, &(tsr_epilogue){.bias = t->head.qkv_bias});
-    tsr_tensor *y =
-        tsr_attention(r, q, tsr_slice_cols(r, kv, d, d), tsr_slice_cols(r, kv, 2 * d, d),
-                      &(tsr_attention_spec){.heads = t->heads});
+    tsr_tensor *y = tsr_attention(
+        r, q, kv, kv,
+        &(tsr_attention_spec){.heads = t->heads, .channels = d, .k_at = d, .v_at = 2 * d});
     y = tsr_linear(r, y, t->head.proj, &(tsr_epilogue){.bias = t->head.proj_bias});
     tsr_tensor *z = tsr_layer_norm(
         r, y, &(tsr_norm_spec){.gamma = t->head.gamma, .beta = t->head.beta, .eps = t->layout.eps});

@@ -251,14 +251,14 @@ static void add_letter(tsr_run *r, decoding *d, const tsr_tensor *ids, int64_t a
 
 /* Logits [B, L, 127] of the greedy pass, and its choices [B, L, 1]. */
 static tsr_tensor *decode(tsr_run *r, decoding *d, tsr_tensor **choices) {
-    const tsr_attention_spec attention = {.heads = DECODER_HEADS};
     const walk_args *args = tsr_run_args(r);
     const tsr_tensor *ids = tsr_constant(r, TSR_DTYPE_I32, 1, &d->b, args->starts);
     tsr_tensor *logits = NULL;
     for (int64_t i = 0; i < d->l; ++i) {
         add_letter(r, d, ids, i);
-        tsr_tensor *look = tsr_slice_rows(r, d->looks, i, 1);
-        look = tsr_attention(r, look, d->keys, d->values, &attention);
+        tsr_tensor *look =
+            tsr_attention(r, d->looks, d->keys, d->values,
+                          &(tsr_attention_spec){.heads = DECODER_HEADS, .first = i, .count = 1});
         tsr_tensor *y = finish(r, d, look, tsr_slice_rows(r, d->queries, i, 1)); /* [B, 1, 127] */
         tsr_tensor *choice = tsr_reduce(r, y, TSR_REDUCE_ARGMAX);
         logits = append(r, logits, y);
@@ -276,10 +276,12 @@ static tsr_tensor *refine(tsr_run *r, const decoding *d) {
         float own[TSR_PARSEQ_POSITIONS] = {0};
         if (i + 1 < d->l) own[i + 1] = -INFINITY;
         const tsr_tensor *hidden = tsr_constant(r, TSR_DTYPE_F32, 1, &d->l, own);
-        const tsr_attention_spec attention = {
-            .heads = DECODER_HEADS, .key_bias = tsr_binary(r, ends, hidden, TSR_BINARY_ADD)};
-        tsr_tensor *look = tsr_slice_rows(r, d->looks, i, 1);
-        all = append(r, all, tsr_attention(r, look, d->keys, d->values, &attention));
+        const tsr_attention_spec attention = {.heads = DECODER_HEADS,
+                                              .key_bias =
+                                                  tsr_binary(r, ends, hidden, TSR_BINARY_ADD),
+                                              .first = i,
+                                              .count = 1};
+        all = append(r, all, tsr_attention(r, d->looks, d->keys, d->values, &attention));
     }
     return finish(r, d, all, d->queries);
 }

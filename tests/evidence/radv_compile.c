@@ -3,16 +3,31 @@
  * RADV's null device: RADV_FORCE_FAMILY=navi21) and prints what the compiler says of each: one line
  * of tab-separated fields, header first. Nothing is run.
  *
- *     radv_compile FOLDER < pipelines.txt
+ *     radv_compile FOLDER [ASSEMBLY] < pipelines.txt
  *
- * Each input line is `variant subgroup count constants...`: the module is FOLDER/variant.spv;
- * subgroup is the size to require, 0 = the driver's choice; specialisation constants get ids 0, 1,
+ * With ASSEMBLY, a folder, the machine code of line n goes to ASSEMBLY/n.s (0, 1, ...), as the
+ * driver writes it. Each input line is `variant subgroup count constants...`: the module is
+ * FOLDER/variant.spv; subgroup is the size to require, 0 = the driver's choice; specialisation
+ * constants get ids 0, 1,
  * ... */
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <vulkan/vulkan.h>
+
+/* Debian 12's headers do not know these; only queried and enabled, so the layout is enough. */
+#ifndef VK_KHR_cooperative_matrix
+#define VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME "VK_KHR_cooperative_matrix"
+#define VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR                          \
+    ((VkStructureType)1000506000)
+typedef struct VkPhysicalDeviceCooperativeMatrixFeaturesKHR {
+    VkStructureType sType;
+    void *pNext;
+    VkBool32 cooperativeMatrix, cooperativeMatrixRobustBufferAccess;
+} VkPhysicalDeviceCooperativeMatrixFeaturesKHR;
+#endif
 
 #define MAX_CONSTANTS 32
 #define MAX_BINDINGS  32
@@ -57,7 +72,21 @@ typedef struct gpu {
     VkDevice device;
     VkPhysicalDeviceProperties properties;
     PFN_vkGetPipelineExecutableStatisticsKHR statistics;
+    PFN_vkGetPipelineExecutableInternalRepresentationsKHR representations;
 } gpu;
+
+static bool has_extension(VkPhysicalDevice physical, const char *name) {
+    uint32_t count = 0;
+    check(vkEnumerateDeviceExtensionProperties(physical, NULL, &count, NULL), "extensions");
+    VkExtensionProperties *list = calloc(count + 1, sizeof *list);
+    if (!list) exit(1);
+    check(vkEnumerateDeviceExtensionProperties(physical, NULL, &count, list), "extensions");
+    bool found = false;
+    for (uint32_t i = 0; i < count; ++i)
+        found |= !strcmp(list[i].extensionName, name);
+    free(list);
+    return found;
+}
 
 static gpu open_gpu(void) {
     gpu g = {0};
@@ -79,8 +108,13 @@ static gpu open_gpu(void) {
      * validation layer's question, not this program's. */
     VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executable = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR};
+    const bool matrices = has_extension(g.physical, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
+        .pNext = &executable};
     VkPhysicalDeviceVulkan13Features v13 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES, .pNext = &executable};
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES,
+        .pNext = matrices ? (void *)&matrix : &executable};
     VkPhysicalDeviceVulkan12Features v12 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, .pNext = &v13};
     VkPhysicalDeviceVulkan11Features v11 = {
@@ -96,16 +130,19 @@ static gpu open_gpu(void) {
     VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
                                      .queueCount = 1,
                                      .pQueuePriorities = &priority};
-    const char *extensions[] = {VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME};
+    const char *extensions[] = {VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME,
+                                VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME};
     VkDeviceCreateInfo device_info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                                       .pNext = &features,
                                       .queueCreateInfoCount = 1,
                                       .pQueueCreateInfos = &queue,
-                                      .enabledExtensionCount = 1,
+                                      .enabledExtensionCount = matrices ? 2 : 1,
                                       .ppEnabledExtensionNames = extensions};
     check(vkCreateDevice(g.physical, &device_info, NULL, &g.device), "vkCreateDevice");
     g.statistics = (PFN_vkGetPipelineExecutableStatisticsKHR)vkGetDeviceProcAddr(
         g.device, "vkGetPipelineExecutableStatisticsKHR");
+    g.representations = (PFN_vkGetPipelineExecutableInternalRepresentationsKHR)vkGetDeviceProcAddr(
+        g.device, "vkGetPipelineExecutableInternalRepresentationsKHR");
     return g;
 }
 
@@ -116,8 +153,39 @@ static uint64_t statistic(const VkPipelineExecutableStatisticKHR *list, uint32_t
     return 0;
 }
 
+/* Writes the representation "Assembly" of a pipeline made with it captured. */
+static int write_assembly(const gpu *g, VkPipeline pipeline, const char *path) {
+    VkPipelineExecutableInfoKHR which = {.sType = VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_INFO_KHR,
+                                         .pipeline = pipeline};
+    VkPipelineExecutableInternalRepresentationKHR list[16];
+    uint32_t count = 16;
+    for (uint32_t i = 0; i < count; ++i)
+        list[i] = (VkPipelineExecutableInternalRepresentationKHR){
+            .sType = VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_INTERNAL_REPRESENTATION_KHR};
+    check(g->representations(g->device, &which, &count, list), "representations");
+    for (uint32_t i = 0; i < count; ++i) {
+        if (strcmp(list[i].name, "Assembly")) continue;
+        char *text = malloc(list[i].dataSize + 1);
+        if (!text) return 1;
+        list[i].pData = text;
+        /* The second call fills every entry that has memory. */
+        check(g->representations(g->device, &which, &count, list), "assembly");
+        FILE *f = fopen(path, "w");
+        const size_t length = strnlen(text, list[i].dataSize);
+        const bool wrong = !f || fwrite(text, 1, length, f) != length;
+        if ((f && fclose(f)) || wrong) {
+            perror(path);
+            exit(1);
+        }
+        free(text);
+        return 0;
+    }
+    fprintf(stderr, "radv_compile: the driver gives no assembly\n");
+    return 1;
+}
+
 static int compile(const gpu *g, const char *folder, const char *variant, uint32_t subgroup,
-                   const uint32_t *constants, uint32_t constant_count) {
+                   const uint32_t *constants, uint32_t constant_count, const char *assembly) {
     char path[4096];
     size_t bytes = 0;
     snprintf(path, sizeof path, "%s/%s.spv", folder, variant);
@@ -167,7 +235,8 @@ static int compile(const gpu *g, const char *folder, const char *variant, uint32
         .requiredSubgroupSize = subgroup};
     VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
-        .flags = VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR,
+        .flags = VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR |
+                 (assembly ? VK_PIPELINE_CREATE_CAPTURE_INTERNAL_REPRESENTATIONS_BIT_KHR : 0u),
         .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
                   .pNext = subgroup ? &size : NULL,
                   .stage = VK_SHADER_STAGE_COMPUTE_BIT,
@@ -200,18 +269,19 @@ static int compile(const gpu *g, const char *folder, const char *variant, uint32
     for (size_t i = 0; i < sizeof shown / sizeof *shown; ++i)
         printf("\t%llu", (unsigned long long)statistic(list, count, shown[i]));
     putchar('\n');
+    const int failed = assembly ? write_assembly(g, pipeline, assembly) : 0;
 
     vkDestroyPipeline(g->device, pipeline, NULL);
     vkDestroyShaderModule(g->device, module, NULL);
     vkDestroyPipelineLayout(g->device, layout, NULL);
     vkDestroyDescriptorSetLayout(g->device, set, NULL);
     free(words);
-    return 0;
+    return failed;
 }
 
 int main(int argc, char **argv) {
-    if (argc != 2) {
-        fprintf(stderr, "usage: radv_compile FOLDER < pipelines.txt\n");
+    if (argc != 2 && argc != 3) {
+        fprintf(stderr, "usage: radv_compile FOLDER [ASSEMBLY] < pipelines.txt\n");
         return 2;
     }
     gpu g = open_gpu();
@@ -219,8 +289,8 @@ int main(int argc, char **argv) {
     printf(
         "variant\tsubgroup\tconstants\tvgprs\tsgprs\tspilled_vgprs\tspilled_sgprs\tscratch\tlds\t"
         "waves\tcode\n");
-    char line[1024];
-    int failed = 0;
+    char line[1024], assembly[4096];
+    int failed = 0, number = 0;
     while (fgets(line, sizeof line, stdin)) {
         char variant[128], *at = line;
         int used = 0;
@@ -231,7 +301,9 @@ int main(int argc, char **argv) {
         at += used;
         for (unsigned i = 0; i < count; ++i)
             constants[i] = (uint32_t)strtoul(at, &at, 10);
-        failed |= compile(&g, argv[1], variant, subgroup, constants, count);
+        if (argc == 3) snprintf(assembly, sizeof assembly, "%s/%d.s", argv[2], number++);
+        failed |=
+            compile(&g, argv[1], variant, subgroup, constants, count, argc == 3 ? assembly : NULL);
         fflush(stdout);
     }
     return failed;

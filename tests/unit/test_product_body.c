@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/* Which tile a product gets on which device: made-up capabilities, no device. */
+#include "ops/product_body.h"
+#include "testing.h"
+
+#include <string.h>
+
+enum { AMD = 0x1002, NVIDIA = 0x10DE, INTEL = 0x8086, APPLE = 0x106B };
+
+static bool allow(const void *masked, const char *variant) {
+    return !masked || !strstr(masked, variant);
+}
+
+static tsr_gpu_caps caps_of(uint32_t vendor, uint32_t lanes, uint32_t least, uint32_t most) {
+    return (tsr_gpu_caps){.subgroup_size = lanes,
+                          .subgroup_min = least,
+                          .subgroup_max = most,
+                          .vendor = vendor,
+                          .subgroup_ops = true,
+                          .fp16 = true,
+                          .matrix = {16, 16, 16},
+                          .max_shared_bytes = 48 << 10,
+                          .max_workgroup = 1024,
+                          .allowed = allow};
+}
+
+static void want_tile(const tsr_gpu_caps *caps, int64_t m, int64_t n, matrix_tile want) {
+    matrix_tile got;
+    ck_assert(matrix_tile_choose(caps, m, n, &got));
+    ck_assert_msg(
+        !memcmp(&got, &want, sizeof got),
+        "%lld x %lld: wanted %u x %u in %u x %u of %u lanes, got %u x %u in %u x %u of %u",
+        (long long)m, (long long)n, want.rows, want.cols, want.share_rows, want.share_cols,
+        want.lanes, got.rows, got.cols, got.share_rows, got.share_cols, got.lanes);
+}
+
+START_TEST(tiles_of_devices_with_matrices) {
+    const matrix_tile large32 = {128, 128, 32, 64, 32, 32}, small32 = {64, 64, 32, 32, 32, 32};
+    const matrix_tile large64 = {128, 128, 32, 64, 64, 64}, small64 = {64, 64, 32, 32, 32, 64};
+    const matrix_tile large16 = {128, 128, 32, 16, 32, 16}, small16 = {64, 64, 32, 16, 32, 16};
+    tsr_gpu_caps c = caps_of(NVIDIA, 32, 32, 32);
+    want_tile(&c, 49280, 1536, large32);
+    want_tile(&c, 385, 512, small32);    /* too few tiles of 128 x 128 */
+    want_tile(&c, 1 << 20, 64, small32); /* half of a tile's columns would be nobody's */
+    want_tile(&c, 1 << 20, 128, large32);
+    c = caps_of(AMD, 64, 32, 64); /* RDNA: the driver reports 64, and 32 can be pinned */
+    want_tile(&c, 49280, 1536, large32);
+    c.subgroup_min = c.subgroup_max = 0; /* nothing can be pinned */
+    want_tile(&c, 49280, 1536, large64);
+    want_tile(&c, 64, 512, small64);
+    c = caps_of(INTEL, 32, 8, 32); /* Xe2 */
+    c.matrix[0] = 8;
+    want_tile(&c, 49280, 1536, large16);
+    want_tile(&c, 385, 512, small16);
+    matrix_tile tile;
+    c.matrix[1] = 8; /* Xe1 */
+    ck_assert(!matrix_tile_choose(&c, 49280, 1536, &tile));
+    c = caps_of(INTEL, 32, 0, 0); /* 16 lanes cannot be pinned */
+    ck_assert(!matrix_tile_choose(&c, 49280, 1536, &tile));
+}
+END_TEST
+
+START_TEST(limits_of_devices_with_matrices) {
+    const matrix_tile large32 = {128, 128, 32, 64, 32, 32}, small32 = {64, 64, 32, 32, 32, 32};
+    tsr_gpu_caps c = caps_of(0, 32, 32, 32);
+    ck_assert_uint_eq(matrix_tile_shared(&large32, &c), 28672);
+    ck_assert_uint_eq(matrix_tile_threads(&large32), 256);
+    ck_assert_uint_eq(matrix_tile_shared(&small32, &c), 14336);
+    ck_assert_uint_eq(matrix_tile_threads(&small32), 128);
+    c.max_shared_bytes = 32 << 10;
+    want_tile(&c, 49280, 1536, large32);
+    c.max_shared_bytes = 28672; /* the driver wants some, too */
+    want_tile(&c, 49280, 1536, small32);
+    c.max_shared_bytes = 16 << 10;
+    c.max_workgroup = 128;
+    want_tile(&c, 49280, 1536, small32);
+    matrix_tile tile;
+    c.max_workgroup = 127;
+    ck_assert(!matrix_tile_choose(&c, 49280, 1536, &tile));
+    c = caps_of(0, 32, 32, 32);
+    c.max_shared_bytes = 15 << 10;
+    ck_assert(!matrix_tile_choose(&c, 49280, 1536, &tile));
+    c.max_shared_bytes = 32 << 10;
+    c.matrix[0] = 64; /* larger than a subgroup's share of the small tile */
+    ck_assert(!matrix_tile_choose(&c, 49280, 1536, &tile));
+    c.matrix[0] = 0;
+    ck_assert(!matrix_tile_choose(&c, 49280, 1536, &tile));
+}
+END_TEST
+
+START_TEST(specs_name_the_lanes_they_were_made_for) {
+    tsr_gpu_caps c = caps_of(AMD, 64, 32, 64);
+    matrix_tile tile;
+    ck_assert(matrix_tile_choose(&c, 49280, 1536, &tile));
+    tsr_gpu_dispatch d = {.spec = {[5] = 7}};
+    matrix_tile_specs(&tile, &c, &d);
+    const uint32_t want[COOPMAT_SPECS] = {256, 32, 64, 32, 0, 7, 0, 0, 128, 128, 32, 16, 16, 16};
+    ck_assert_mem_eq(d.spec, want, sizeof want);
+    ck_assert_uint_eq(d.subgroup_size, 32);
+    ck_assert(d.full_subgroups);
+    c.subgroup_size = 32;
+    tsr_gpu_dispatch same = {0};
+    matrix_tile_specs(&tile, &c, &same);
+    ck_assert_uint_eq(same.subgroup_size, 0);
+}
+END_TEST
+
+START_TEST(bodies) {
+    static const product_variants variants = {.sg = {"a_sg", "a_half_sg"},
+                                              .sg64 = {"a_sg64", "a_half_sg64"},
+                                              .sm = {"a_sm", "a_half_sm"},
+                                              .coopmat = "a_coopmat",
+                                              .threads = 256,
+                                              .shared_bytes = SHARED_TILE_BYTES};
+    tsr_gpu_caps c = caps_of(NVIDIA, 32, 32, 32);
+    ck_assert_str_eq(product_choose(&c, &variants, 512, true).variant, "a_coopmat");
+    ck_assert_str_eq(product_choose(&c, &variants, 16, true).variant, "a_half_sm");
+    c.device = "a_coopmat a_half_sm";
+    ck_assert_str_eq(product_choose(&c, &variants, 512, true).variant, "a_half_sg");
+    c = caps_of(INTEL, 32, 8, 32);
+    c.matrix[1] = 8;
+    ck_assert_str_eq(product_choose(&c, &variants, 512, true).variant, "a_half_sm");
+    c = caps_of(APPLE, 32, 0, 0);
+    memset(c.matrix, 0, sizeof c.matrix);
+    c.fp16 = false;
+    ck_assert_str_eq(product_choose(&c, &variants, 512, true).variant, "a_sm");
+    c.max_workgroup = 128;
+    ck_assert_str_eq(product_choose(&c, &variants, 512, true).variant, "a_sg");
+    c.subgroup_ops = false;
+    ck_assert_ptr_null(product_choose(&c, &variants, 512, true).variant);
+}
+END_TEST
+
+/* Whatever is asked for, the shared tile stays within what product_choose was told of. */
+START_TEST(shared_tiles_fit) {
+    static const int64_t sizes[][2] = {{1, 1}, {385, 512}, {49280, 1536}, {1 << 20, 64}};
+    for (int software = 0; software < 2; ++software)
+        for (int half = 0; half < 2; ++half)
+            for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i) {
+                tsr_gpu_caps c = caps_of(0, 32, 0, 0);
+                c.software = software;
+                const shared_tile t = shared_tile_choose(&c, sizes[i][0], sizes[i][1], half);
+                const uint32_t each = half ? 2 : 1;
+                ck_assert_uint_le(t.rows / t.lane_rows * (t.cols / t.lane_cols),
+                                  SHARED_TILE_THREADS);
+                ck_assert_uint_le(t.depth / each * (t.rows + t.cols + 8) * 4, SHARED_TILE_BYTES);
+                ck_assert(t.lane_rows % 4 == 0 && t.lane_cols % 4 == 0);
+                ck_assert_uint_eq(t.depth, half ? 32 : 16);
+            }
+    tsr_gpu_caps c = caps_of(0, 32, 0, 0);
+    ck_assert_uint_eq(shared_tile_choose(&c, 49280, 1536, false).rows, 128);
+    ck_assert_uint_eq(shared_tile_choose(&c, 385, 512, false).rows, 64);
+}
+END_TEST
+
+TEST_MAIN("test_product_body", tiles_of_devices_with_matrices, limits_of_devices_with_matrices,
+          specs_name_the_lanes_they_were_made_for, bodies, shared_tiles_fit)
