@@ -7,8 +7,8 @@
 // Nothing but copies lies between memory and the matrices: an invocation has the 16-byte words of the
 // next step in registers, asked for before the products of this step, and stores them as they are.
 // The including shader defines TM, TN, BM, BN, BK, SUBGROUP and
-//   void fetch(uint step)                        fills next_x and next_w: word word_of(n) of row
-//                                                row_of(n), for the step's depth of BK
+//   void fetch(uint step)                        fills next_x, next_w and kept_x: word word_of(n) of
+//                                                row row_of(n), for the step's depth of BK
 //   void store4(vec4 sum, uint row, uint col)    finishes and writes four columns from col on
 // and calls coopmat_tile.
 //
@@ -30,6 +30,9 @@ shared uvec4 staged[(BM + BN) * PITCH]; // x, then w
 shared vec4 done[SUBGROUPS * CM * CN / 4];
 
 uvec4 next_x[XL], next_w[WL];
+// False: the word of x lies outside, and becomes zeros when it is stored. Were it made zero where it is
+// fetched, the compiler would wait for the memory there.
+bool kept_x[XL];
 
 uint row_of(uint n) { return (gl_LocalInvocationIndex + n * THREADS) / WORDS; }
 uint word_of(uint n) { return (gl_LocalInvocationIndex + n * THREADS) % WORDS; }
@@ -37,7 +40,7 @@ uint word_of(uint n) { return (gl_LocalInvocationIndex + n * THREADS) % WORDS; }
 void coopmat_stage() {
     [[unroll]] for (uint n = 0; n < XL; ++n)
         if (BM * WORDS % THREADS == 0 || row_of(n) < BM)
-            staged[row_of(n) * PITCH + word_of(n)] = next_x[n];
+            staged[row_of(n) * PITCH + word_of(n)] = kept_x[n] ? next_x[n] : uvec4(0);
     [[unroll]] for (uint n = 0; n < WL; ++n)
         if (BN * WORDS % THREADS == 0 || row_of(n) < BN)
             staged[(BM + row_of(n)) * PITCH + word_of(n)] = next_w[n];
