@@ -172,6 +172,7 @@ vec4 fma4(float a, vec4 b, vec4 sum) { return fma(vec4(a), b, sum); }
 
 HALF_READ4(0, xh4);
 
+const bool ALL_KEPT = false; // a kernel reaches over the edges
 void fetch(uint step);
 #include "coopmat.glsl"
 
@@ -181,13 +182,14 @@ uint x_at[XL], w_at[WL]; // of this place in the kernel: the word of channel 0, 
 uint first_col, tap, depth; // depth: words of channels that are done
 
 void find_words() {
-    uint ky = tap / push.kw, kx = tap % push.kw, words = (push.c + 7) / 8;
+    uint last = min(tap, push.kh * push.kw - 1); // one fetch too many is made
+    uint ky = last / push.kw, kx = last % push.kw, words = (push.c + 7) / 8;
     [[unroll]] for (uint n = 0; n < XL; ++n) {
         x_at[n] = find_input(pixel[n], ky, kx);
         if (X_HALF && x_at[n] != OUTSIDE) x_at[n] = OFFSET(0) / 4 + x_at[n] / 8 + word_of(n);
     }
     [[unroll]] for (uint n = 0; n < WL; ++n)
-        w_at[n] = OFFSET(1) / 4 + (tap * push.n + min(first_col + row_of(n), push.n - 1)) * words + word_of(n);
+        w_at[n] = OFFSET(1) / 4 + (last * push.n + min(first_col + row_of(n), push.n - 1)) * words + word_of(n);
 }
 
 // Steps come in order: all channels of one place in the kernel, then those of the next.

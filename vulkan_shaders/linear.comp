@@ -105,6 +105,7 @@ uvec4 words_x(uint row, uint k) {
 HALF_READ4(0, xh4);
 HALF_READ4(1, wh4);
 
+const bool ALL_KEPT = EVEN;
 void fetch(uint step);
 #include "coopmat.glsl"
 
