@@ -146,7 +146,7 @@ static int run_pictures(tool *t, const eval_options *o, measure_meaning *m, int 
     m->settings.force = o->common.force;
     m->settings.progress = tool_progress;
     m->settings.progress_user = t;
-    code = content_open(t, &o->content, &j.content);
+    code = content_open(t, &o->content, &m->settings, &j.content);
     if (content_wanted(&o->content)) { /* marks are in pixels of the originals */
         m->settings.at = TSR_AT_ORIGINAL;
         m->settings.pair = content_pair;

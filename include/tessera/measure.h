@@ -228,6 +228,14 @@ typedef struct tsr_summary {
  * sets), MEMORY. */
 tsr_status tsr_measurement_summary(const tsr_measurement *measurement, const char *metric,
                                    tsr_summary *summary);
+/* 95 % interval of a mean by the percentile bootstrap: percentiles 2.5 and 97.5, interpolated
+ * linearly, of sum / weight of `resamples` (0: 2000) samples of `count` groups with replacement,
+ * drawn by Philox from `seed` (0: 1). A group is a picture: sums [count] of its values, weights
+ * [count] of what they are divided by (words, faces), above 0; NULL: 1 each. *low and *high are NaN
+ * below two groups. The same for every number of threads. Errors: ARGUMENT, MEMORY. */
+tsr_status tsr_bootstrap_interval(tsr_context *ctx, const double *sums, const double *weights,
+                                  uint64_t count, uint64_t seed, uint32_t resamples, double *low,
+                                  double *high);
 /* The number of a metric of sets. Errors: NOT_FOUND, ARGUMENT (a metric of pictures). */
 tsr_status tsr_measurement_set(const tsr_measurement *measurement, const char *metric,
                                tsr_set_score *score);
