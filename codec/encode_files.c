@@ -44,7 +44,10 @@ tsr_status tsr_encode_job_open(tsr_encode_job *j, const tsr_image_settings *imag
     const tsr_pipeline_settings settings = {.encoder = {.model = &j->s->model,
                                                         .encode = &j->s->encode,
                                                         .hints = &j->s->hints,
-                                                        .check = j->s->check != 0},
+                                                        .check = j->s->check != 0,
+                                                        .tokenizer = j->s->tokenizer,
+                                                        .turn = j->s->turn,
+                                                        .turn_user = j->s->turn_user},
                                             .devices = j->s->devices,
                                             .device_count = j->s->device_count,
                                             .image = image};

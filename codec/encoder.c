@@ -46,24 +46,69 @@ void tsr_encoding_clear(tsr_encoding *e) {
     *e = (tsr_encoding){0};
 }
 
-tsr_status tsr_encoder_open(tsr_context *ctx, const tsr_encoder_settings *s, tsr_encoder *encoder) {
-    *encoder = (tsr_encoder){.ctx = ctx, .check = s->check};
+/* ---- one's turn at a tokenizer that is shared ---- */
+
+/* What is done in a turn. */
+typedef struct turn {
+    tsr_encoder *encoder;
+    tsr_status (*work)(tsr_encoder *encoder, void *arg);
+    void *arg;
+    tsr_status status;
+} turn;
+
+/* What the tokenizer's context was told is told to the encoder's before somebody else fails. */
+static void take_turn(void *arg) {
+    turn *t = arg;
+    tsr_encoder *e = t->encoder;
+    tsr_context *of = e->tokenizer->model.ctx;
+    t->status = t->work(e, t->arg);
+    if (t->status && of != e->ctx) tsr_fail(e->ctx, t->status, "%s", tsr_detail(of));
+}
+
+static tsr_status in_turn(tsr_encoder *e, tsr_status (*work)(tsr_encoder *, void *), void *arg) {
+    turn t = {.encoder = e, .work = work, .arg = arg};
+    if (!e->turn)
+        take_turn(&t);
+    else if (e->turn(e->turn_user, take_turn, &t))
+        t.status =
+            tsr_fail(e->ctx, TSR_ERROR_INTERRUPTED, "encode: the tokenizer was not to be had");
+    return t.status;
+}
+
+/* ---- opening ---- */
+
+static tsr_status open_plan(tsr_encoder *e, void *arg) {
+    const tsr_encoder_settings *s = arg;
     tsr_encode_settings encode = *s->encode;
     encode.progress = NULL; /* counted in pictures here */
     encode.keep_fitted = s->check;
-    tsr_status status = tsr_tokenizer_open(ctx, &encoder->tokenizer, s->model);
-    if (!status) status = tsr_encode_plan_open(encoder->tokenizer, &encode, &encoder->plan);
-    if (!status)
-        status = tsr_encode_plan_set_hints(encoder->tokenizer, s->hints, s->model->precision,
-                                           &encoder->plan);
+    const tsr_status status = tsr_encode_plan_open(e->tokenizer, &encode, &e->plan);
+    return status
+               ? status
+               : tsr_encode_plan_set_hints(e->tokenizer, s->hints, s->model->precision, &e->plan);
+}
+
+tsr_status tsr_encoder_open(tsr_context *ctx, const tsr_encoder_settings *s, tsr_encoder *encoder) {
+    *encoder = (tsr_encoder){.ctx = ctx,
+                             .tokenizer = s->tokenizer,
+                             .shared = s->tokenizer != NULL,
+                             .turn = s->tokenizer ? s->turn : NULL,
+                             .turn_user = s->turn_user,
+                             .check = s->check};
+    tsr_status status =
+        s->tokenizer ? TSR_OK : tsr_tokenizer_open(ctx, &encoder->tokenizer, s->model);
+    if (!status) status = in_turn(encoder, open_plan, (void *)(uintptr_t)s);
     if (status) tsr_encoder_close(encoder);
     return status;
 }
 
 void tsr_encoder_close(tsr_encoder *encoder) {
     tsr_encode_plan_close(&encoder->plan);
-    tsr_tokenizer_close(&encoder->tokenizer);
+    if (!encoder->shared) tsr_tokenizer_close(&encoder->tokenizer);
+    encoder->tokenizer = NULL;
 }
+
+/* ---- encoding ---- */
 
 /* Decodes the item again and compares it with what the model saw. */
 static tsr_status check_item(tsr_tokenizer *t, const tsr_item *item, double *error) {
@@ -111,23 +156,44 @@ static tsr_status encode_each(tsr_encoder *encoder, tsr_encoding *const *group, 
     for (int i = 0; i < count; ++i) {
         const tsr_status status = encode_span(encoder, group + i, 1);
         if (status && !tsr_fault_of_picture(status)) return status;
-        if (status) tsr_encoding_fail(group[i], encoder->ctx, status);
+        if (status) tsr_encoding_fail(group[i], encoder->tokenizer->model.ctx, status);
     }
     return TSR_OK;
 }
 
-tsr_status tsr_encoder_run(tsr_encoder *encoder, tsr_encoding *const *group, int count) {
-    tsr_status status = encode_span(encoder, group, count);
+/* Pictures of a group that take one turn. */
+typedef struct span {
+    tsr_encoding *const *group;
+    int count;
+} span;
+
+static tsr_status run_span(tsr_encoder *encoder, void *arg) {
+    const span *s = arg;
+    tsr_status status = TSR_OK;
+    if (encoder->turn) /* others may have decoded tiles of another size meanwhile */
+        status = tsr_tokenizer_accepts(encoder->tokenizer, &encoder->plan.header, 0, "encode");
+    if (!status) status = encode_span(encoder, s->group, s->count);
     /* Noise that was taken cannot be taken again. */
     if (tsr_fault_of_picture(status) && !encoder->plan.request.noise)
-        status = encode_each(encoder, group, count);
-    for (int i = 0; i < count && !status; ++i) {
-        if (!group[i]->item) continue;
-        const tsr_status own = finish(encoder, group[i]);
+        status = encode_each(encoder, s->group, s->count);
+    for (int i = 0; i < s->count && !status; ++i) {
+        if (!s->group[i]->item) continue;
+        const tsr_status own = finish(encoder, s->group[i]);
         if (tsr_fault_of_picture(own))
-            tsr_encoding_fail(group[i], encoder->ctx, own);
+            tsr_encoding_fail(s->group[i], encoder->tokenizer->model.ctx, own);
         else
             status = own;
+    }
+    return status;
+}
+
+tsr_status tsr_encoder_run(tsr_encoder *encoder, tsr_encoding *const *group, int count) {
+    enum { A_TURN = 16 }; /* ids do not depend on it */
+    const int most = encoder->turn && count > A_TURN ? A_TURN : count;
+    tsr_status status = TSR_OK;
+    for (int i = 0; i < count && !status; i += most) {
+        span s = {group + i, count - i < most ? count - i : most};
+        status = in_turn(encoder, run_span, &s);
     }
     return status;
 }

@@ -13,12 +13,18 @@ typedef struct tsr_encoder_settings {
     const tsr_model_settings *model;
     const tsr_encode_settings *encode;
     const tsr_sampling_settings *hints;
-    bool check; /* decode again and measure the error */
+    bool check;               /* decode again and measure the error */
+    tsr_tokenizer *tokenizer; /* open already, of another context; NULL: the model's is opened */
+    tsr_turn_fn turn;         /* around all uses of `tokenizer`; NULL: there are no others */
+    void *turn_user;
 } tsr_encoder_settings;
 
 typedef struct tsr_encoder {
-    tsr_context *ctx; /* of the tokenizer */
+    tsr_context *ctx; /* of the encoder's thread; what a call fails with is told here */
     tsr_tokenizer *tokenizer;
+    bool shared; /* the tokenizer is somebody's else, who closes it */
+    tsr_turn_fn turn;
+    void *turn_user;
     tsr_encode_plan plan;
     bool check;
 } tsr_encoder;

@@ -520,6 +520,9 @@ static tsr_status open_all(tsr_pipeline *p) {
         return tsr_fail(p->ctx, TSR_ERROR_ARGUMENT,
                         "noise: wanted one device, since tiles take theirs in order; got %d",
                         encoders);
+    if (encoders > 1 && p->s.encoder.tokenizer)
+        return tsr_fail(p->ctx, TSR_ERROR_ARGUMENT,
+                        "devices: wanted one with a tokenizer that is open, got %d", encoders);
     p->steps = tsr_alloc(p->ctx, STEPS, sizeof *p->steps, "encode: pipeline");
     p->models = tsr_alloc(p->ctx, (size_t)encoders, sizeof *p->models, "encode: models");
     p->encoder = tsr_alloc(p->ctx, (size_t)encoders, sizeof *p->encoder, "encode: models");

@@ -170,6 +170,13 @@ tsr_status tsr_tokenizer_accepts(tsr_tokenizer *t, const tsr_token_header *h, in
     return compare_header(t, h, force, name);
 }
 
+tsr_status tsr_tokenizer_retile(tsr_tokenizer *t, const tsr_token_header *header) {
+    if (!t) return TSR_ERROR_ARGUMENT;
+    if (!header)
+        return tsr_fail(t->model.ctx, TSR_ERROR_ARGUMENT, "header: wanted an address, got NULL");
+    return tsr_tokenizer_accepts(t, header, 0, "tile");
+}
+
 /* All tiles in flight, as f32, take an eighth of the memory limit. */
 tsr_status tsr_tokenizer_batch(const tsr_tokenizer *t, uint32_t wanted, int *batch) {
     const uint64_t frames = t->header.tile_frames ? t->header.tile_frames : 1;

@@ -189,11 +189,11 @@ static void take_score(tsr_face_eval *e, const tsr_picture *p, const char *name,
     const double side = side_of(e->embedder, mark);
     const double longer = p->width > p->height ? p->width : p->height;
     const double size = !e->settings.by_ratio ? side : mark->size > 0 ? mark->size : side / longer;
-    tsr_bin_means_add(&e->result.similarities, tsr_size_bins_find(&e->settings.bins, size),
-                      similarity);
+    const int bin = tsr_size_bins_find(&e->settings.bins, size);
+    tsr_bin_means_add(&e->result.similarities, bin, similarity);
     e->result.faces++;
     e->sum += similarity;
-    const tsr_face_row row = {name, face, size, similarity};
+    const tsr_face_row row = {name, face, size, similarity, bin};
     if (e->settings.row) e->settings.row(e->settings.row_user, &row);
 }
 

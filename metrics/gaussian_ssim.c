@@ -28,6 +28,7 @@ typedef struct band_sums {
 typedef struct work {
     const tsr_channels *in;
     double taps[HALF + 1];    /* the window is symmetric */
+    double covariance;        /* factor of variances and covariance */
     int pad;                  /* HALF: over the reflected picture; 0 */
     int columns, rows, bands; /* of the output; bands of one channel */
     double *scratch;
@@ -109,14 +110,14 @@ TSR_CLONES static void filter_down(const double *restrict taps, const double *co
 }
 
 /* Moments [MOMENTS, n] to similarity and contrast, in the places of the first two. */
-TSR_CLONES static void similarity(double *restrict m, size_t n) {
+TSR_CLONES static void similarity(double *restrict m, size_t n, double covariance) {
     TSR_INDEPENDENT
     for (size_t x = 0; x < n; ++x) {
         const double ma = m[x], mb = m[n + x], apart = ma - mb, both = 2 * ma * mb;
         /* Both variances together are E(aa + bb) - ma^2 - mb^2; so written, equal pictures have
          * twice the covariance to the bit. */
-        const double variances = (m[2 * n + x] - both) - apart * apart;
-        const double contrast = ((2 * m[3 * n + x] - both) + c2) / (variances + c2);
+        const double variances = covariance * ((m[2 * n + x] - both) - apart * apart);
+        const double contrast = (covariance * (2 * m[3 * n + x] - both) + c2) / (variances + c2);
         /* (2 ma mb + c1) / (ma^2 + mb^2 + c1), which is 1 for equal means however it is rounded */
         m[x] = (1 - apart * apart / (ma * ma + mb * mb + c1)) * contrast;
         m[n + x] = contrast;
@@ -138,7 +139,7 @@ static double sum_of(const double *x, size_t n) {
 /* Adds what row y of the output is. m: its moments, which are lost. */
 static void add_row(const work *w, int y, double *m, band_sums *sums) {
     const size_t n = (size_t)w->columns, pad = (size_t)w->pad;
-    similarity(m, n);
+    similarity(m, n, w->covariance);
     if (pad) sums->full += sum_of(m, n);
     if (n <= 2 * pad || y < w->pad || y >= w->rows - w->pad) return;
     sums->ssim += sum_of(m + pad, n - 2 * pad); /* places whose window lies inside */
@@ -202,9 +203,9 @@ static void take_means(const work *w, tsr_channel_means *means) {
     }
 }
 
-tsr_status tsr_gaussian_ssim(tsr_context *ctx, const tsr_channels *in, bool full,
+tsr_status tsr_gaussian_ssim(tsr_context *ctx, const tsr_channels *in, bool full, double covariance,
                              tsr_channel_means *means) {
-    work w = {.in = in};
+    work w = {.in = in, .covariance = covariance};
     const int smaller = in->width < in->height ? in->width : in->height;
     for (int c = 0; c < 3; ++c)
         means->ssim[c] = means->contrast[c] = means->full[c] = NAN;

@@ -23,9 +23,10 @@ typedef struct tsr_channel_means {
                                     around; NaN where it was not asked for or a side is below 6 */
 } tsr_channel_means;
 
-/* Measures the similarity of all channels. full: also over the reflected picture. Errors: MEMORY.
- */
+/* Measures the similarity of all channels. full: also over the reflected picture. covariance:
+ * factor of variances and covariance: 1 of the population, n / (n - 1) of the sample, n = 121
+ * places of a window. Errors: MEMORY. */
 tsr_status tsr_gaussian_ssim(tsr_context *ctx, const tsr_channels *channels, bool full,
-                             tsr_channel_means *means);
+                             double covariance, tsr_channel_means *means);
 
 #endif

@@ -198,6 +198,26 @@ const tsr_metric tsr_metric_ms_ssim = {
     .measure = measure_ms_ssim,
 };
 
+static tsr_status measure_ms_ssim_cropped(tsr_context *ctx, tsr_metric_pair *p, double *value,
+                                          const char **why) {
+    const tsr_structure *structure;
+    const tsr_status status = tsr_metric_structure(ctx, p, &structure);
+    *value = structure->ms_ssim_torchmetrics_cropped;
+    *why = "a side is below 176 pixels";
+    return status;
+}
+const tsr_metric tsr_metric_ms_ssim_cropped = {
+    .info = {.name = "ms_ssim_cropped",
+             .label = "MS-SSIM (cropped)",
+             .unit = "",
+             .protocol = "as ms_ssim, but the last scale counts places where the window lies "
+                         "inside: torchmetrics' form before 1.4.2",
+             .source = "torchmetrics MultiScaleStructuralSimilarityIndexMeasure, normalize='relu'",
+             .higher = 1},
+    .structural = true,
+    .measure = measure_ms_ssim_cropped,
+};
+
 static tsr_status measure_ms_ssim_piq(tsr_context *ctx, tsr_metric_pair *p, double *value,
                                       const char **why) {
     const tsr_structure *structure;

@@ -23,6 +23,7 @@ void tsr_kept_features_close(void *kept) {
     if (!k) return;
     free(k->rows);
     free(k->table);
+    free(k->path);
     free(k);
 }
 
@@ -32,12 +33,15 @@ void tsr_kept_features_of(tsr_kept_features *k, const tsr_judge *judge) {
     if (k->weights == weights && !strcmp(k->device, device)) return;
     k->weights = weights;
     snprintf(k->device, sizeof k->device, "%s", device);
-    k->count = 0;
+    k->count = k->in_file = 0;
+    free(k->path);
+    k->path = NULL;
     if (k->table) memset(k->table, 0, k->slots * sizeof *k->table);
 }
 
 static tsr_kept_row hash_of(const tsr_picture *p) {
-    const size_t n = (size_t)p->width * (size_t)p->height * 3;
+    const size_t frames = p->frames > 0 ? (size_t)p->frames : 1;
+    const size_t n = (size_t)p->width * (size_t)p->height * 3 * frames;
     const uint64_t seed = (uint64_t)p->width << 32 | (uint64_t)p->height;
     return (tsr_kept_row){.hash = {tsr_hash64(p->rgb, n, seed), tsr_hash64(p->rgb, n, ~seed)}};
 }
@@ -75,14 +79,19 @@ static tsr_status make_room(tsr_kept_features *k) {
 
 tsr_status tsr_kept_features_add(tsr_kept_features *k, const tsr_picture *picture,
                                  const float *row) {
-    const size_t bytes = k->columns * sizeof *row;
+    const tsr_kept_row new = hash_of(picture);
     k->computed++;
+    return tsr_kept_features_put(k, new.hash, row);
+}
+
+tsr_status tsr_kept_features_put(tsr_kept_features *k, const uint64_t hash[2], const float *row) {
+    const size_t bytes = k->columns * sizeof *row;
     if ((k->count + 1) * bytes > k->ctx->settings.memory_limit / 8) return TSR_OK;
     tsr_status status = make_room(k);
     if (!status)
         status = tsr_grow(k->ctx, &k->rows, &k->room, k->count + 1, bytes, "kept features");
     if (status) return status;
-    tsr_kept_row new = hash_of(picture);
+    tsr_kept_row new = {.hash = {hash[0], hash[1]}};
     tsr_kept_row *slot = slot_of(k, &new);
     if (slot->place) return TSR_OK; /* the same pixels twice */
     memcpy(k->rows + k->count * k->columns, row, bytes);

@@ -76,6 +76,8 @@ tsr_status tsr_metric_session_open(tsr_context *ctx, const tsr_measure_settings 
     }
     tsr_metric_settings settings = *rest;
     settings.model = &s->model;
+    settings.cache = s->cache;
+    settings.features = s->features;
     settings.weights = weights_of(s, metric->info.name);
     if (!settings.weights) settings.weights = weights_of(s, metric->info.weights);
     return metric->open(ctx, &settings, session);

@@ -68,6 +68,8 @@ typedef struct tsr_metric_settings {
     tsr_metric_shares *kept; /* what outlives the measurement, as long as the originals; or NULL */
     uint64_t pairs;          /* that will come at most */
     uint64_t seed;           /* of whatever is drawn */
+    const char *cache;       /* as in tsr_measure_settings, and so are the counts */
+    tsr_feature_counts *features;
 } tsr_metric_settings;
 
 struct tsr_metric {

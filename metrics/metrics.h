@@ -29,6 +29,9 @@ tsr_status tsr_ssim_gaussian(tsr_context *ctx, const uint8_t *a, const uint8_t *
  * over channels. NaN when a side is below 7. Errors: MEMORY. */
 tsr_status tsr_ssim_uniform(tsr_context *ctx, const uint8_t *a, const uint8_t *b, int width,
                             int height, double *ssim);
+/* The same over another range of values L than 255, of which (0.01 L)^2 and (0.03 L)^2 are made. */
+tsr_status tsr_ssim_uniform_of_range(tsr_context *ctx, const uint8_t *a, const uint8_t *b,
+                                     int width, int height, double range, double *ssim);
 
 /* ---- clips: frames one after the other ---- */
 

@@ -108,7 +108,7 @@ static tsr_status measure_scales(tsr_context *ctx, const tsr_channels *picture, 
         free(now.values);
         now = next;
         in = channels_of(&now);
-        if (!status) status = tsr_gaussian_ssim(ctx, &in, k + 1 == SCALES, &means[k]);
+        if (!status) status = tsr_gaussian_ssim(ctx, &in, k + 1 == SCALES, 1, &means[k]);
     }
     free(now.values);
     return status;
@@ -133,9 +133,9 @@ static double combine_piq(const tsr_channel_means *m) {
     return mean_of(value);
 }
 
-/* The mean over channels first. */
-static double combine_torchmetrics(const tsr_channel_means *m) {
-    double value = pow(above_zero(mean_of(m[SCALES - 1].full)), powers[SCALES - 1]);
+/* The mean over channels first. last: SSIM of each channel at the last scale. */
+static double combine_torchmetrics(const tsr_channel_means *m, const double last[3]) {
+    double value = pow(above_zero(mean_of(last)), powers[SCALES - 1]);
     for (int k = 0; k + 1 < SCALES; ++k)
         value *= pow(above_zero(mean_of(m[k].contrast)), powers[k]);
     return value;
@@ -151,8 +151,9 @@ tsr_status tsr_structure_measure(tsr_context *ctx, const uint8_t *a, const uint8
     const int smaller = width < height ? width : height;
     const bool even = width % 16 == 0 && height % 16 == 0; /* at all scales that are halved */
     tsr_channel_means means[SCALES];
-    *s = (tsr_structure){.ms_ssim_piq = NAN, .ms_ssim_torchmetrics = NAN};
-    tsr_status status = tsr_gaussian_ssim(ctx, &in, true, &means[0]);
+    *s = (tsr_structure){
+        .ms_ssim_piq = NAN, .ms_ssim_torchmetrics = NAN, .ms_ssim_torchmetrics_cropped = NAN};
+    tsr_status status = tsr_gaussian_ssim(ctx, &in, true, 1, &means[0]);
     s->ssim_gaussian = mean_of(means[0].ssim);
     s->ssim_torchmetrics = mean_of(means[0].full);
     if (!status && smaller >= LEAST_PIQ) {
@@ -161,7 +162,8 @@ tsr_status tsr_structure_measure(tsr_context *ctx, const uint8_t *a, const uint8
     }
     if (!status && smaller >= LEAST_TORCHMETRICS) {
         if (!even) status = measure_scales(ctx, &in, ODD_DROPPED, means);
-        s->ms_ssim_torchmetrics = combine_torchmetrics(means);
+        s->ms_ssim_torchmetrics = combine_torchmetrics(means, means[SCALES - 1].full);
+        s->ms_ssim_torchmetrics_cropped = combine_torchmetrics(means, means[SCALES - 1].ssim);
     }
     return status;
 }

@@ -10,14 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FEATURES = 2048, LOGITS = 1008 };
+enum { FEATURES = 2048, LOGITS = 1008, ROW = FEATURES + LOGITS };
 
 /* Features of both sides, in the order of the pairs. */
 typedef struct features {
     tsr_context *ctx;
     tsr_judge *judge;
     const char *preparation;
-    tsr_kept_features *kept; /* rows of originals from candidate to candidate; NULL: none */
+    tsr_kept_features *kept;              /* rows [ROW] from candidate to candidate; NULL: none */
+    bool keeps_candidates;                /* with a cache; else the originals alone */
+    tsr_feature_counts *counts;           /* NULL: nobody asks */
     float *original, *candidate, *logits; /* [rows, FEATURES], likewise, [rows, LOGITS] */
     uint64_t rows, room, seed;
     tsr_precision_recall neighbours; /* what precision and recall share */
@@ -26,6 +28,7 @@ typedef struct features {
 
 static void features_close(void *object) {
     features *f = object;
+    if (f->kept) (void)tsr_kept_features_save(f->kept); /* after an end before its time */
     tsr_judge_close(&f->judge);
     free(f->original);
     free(f->candidate);
@@ -33,20 +36,23 @@ static void features_close(void *object) {
     free(f);
 }
 
-/* Finds the rows of originals that earlier candidates left, or the place for them. */
-static tsr_status open_kept(features *f, tsr_metric_shares *kept, const char *key) {
-    if (!kept) return TSR_OK;
-    f->kept = tsr_metric_share_find(kept, key);
+/* Finds the rows that earlier candidates left, or the place for them, and those of the cache. */
+static tsr_status open_kept(features *f, const tsr_metric_settings *s, const char *key) {
+    if (!s->kept) return TSR_OK;
+    f->kept = tsr_metric_share_find(s->kept, key);
     if (!f->kept) {
-        tsr_kept_features *made = tsr_kept_features_open(f->ctx, FEATURES);
+        tsr_kept_features *made = tsr_kept_features_open(f->ctx, ROW);
         if (!made) return TSR_ERROR_MEMORY;
         const tsr_status status =
-            tsr_metric_share_add(f->ctx, kept, key, made, tsr_kept_features_close);
+            tsr_metric_share_add(f->ctx, s->kept, key, made, tsr_kept_features_close);
         if (status) return status;
         f->kept = made;
     }
     tsr_kept_features_of(f->kept, f->judge);
-    return TSR_OK;
+    f->keeps_candidates = s->cache != NULL;
+    return s->cache ? tsr_kept_features_load(f->kept, s->cache, f->judge, "2048,logits_unbiased",
+                                             f->preparation)
+                    : TSR_OK;
 }
 
 /* The shared features of a preparation, opened by the first metric that wants them. */
@@ -60,9 +66,10 @@ static tsr_status features_open(tsr_context *ctx, const tsr_metric_settings *s, 
     f->ctx = ctx;
     f->preparation = preparation;
     f->seed = s->seed;
+    f->counts = s->features;
     tsr_status status =
         tsr_metric_judge_open(ctx, s, "inception", "inception-2015-12-05", "inception", &f->judge);
-    if (!status) status = open_kept(f, s->kept, key);
+    if (!status) status = open_kept(f, s, key);
     if (status) {
         features_close(f);
         return status;
@@ -90,32 +97,55 @@ static tsr_status make_room(features *f, uint64_t rows) {
     return TSR_OK;
 }
 
-/* Rows of originals: kept ones are copied, the others are computed in one call and kept. `missing`
- * and `place` have room for `count`. */
-static tsr_status embed_originals(features *f, const tsr_picture *pictures, int count,
-                                  tsr_picture *missing, int *place) {
-    const tsr_embed_request one = {
-        .preparation = f->preparation, .outputs = {"2048"}, .output_count = 1};
-    float *to = f->original + f->rows * FEATURES;
+/* Computes the rows of `count` pictures in one call, [count, FEATURES] and [count, LOGITS]. */
+static tsr_status compute(features *f, const tsr_picture *pictures, int count, float *made,
+                          float *logits) {
+    const tsr_embed_request both = {
+        .preparation = f->preparation, .outputs = {"2048", "logits_unbiased"}, .output_count = 2};
+    if (f->counts) f->counts->computed += (uint64_t)count;
+    return tsr_judge_embed(f->judge, pictures, count, &both, (float *[]){made, logits});
+}
+
+/* Copies kept rows, and fills `missing` and `place` [count] with the pictures that have none. */
+static int take_kept(features *f, const tsr_picture *pictures, int count, float *to, float *logits,
+                     tsr_picture *missing, int *place) {
     int n = 0;
     for (int i = 0; i < count; ++i) {
-        const float *row = f->kept ? tsr_kept_features_find(f->kept, &pictures[i]) : NULL;
+        const float *row = tsr_kept_features_find(f->kept, &pictures[i]);
         if (row) {
             memcpy(to + (size_t)i * FEATURES, row, FEATURES * sizeof *row);
+            memcpy(logits + (size_t)i * LOGITS, row + FEATURES, LOGITS * sizeof *row);
         } else {
             place[n] = i;
             missing[n++] = pictures[i];
         }
     }
-    if (!n) return TSR_OK;
-    float *made = tsr_alloc(f->ctx, (size_t)n * FEATURES, sizeof *made, "features");
-    if (!made) return TSR_ERROR_MEMORY;
-    tsr_status status = tsr_judge_embed(f->judge, missing, n, &one, &made);
+    if (f->counts) f->counts->reused += (uint64_t)(count - n);
+    return n;
+}
+
+/* Rows of one side: kept ones are copied, the others are computed in one call and kept. to: [count,
+ * FEATURES], logits: [count, LOGITS]. */
+static tsr_status embed_kept(features *f, const tsr_picture *pictures, int count, float *to,
+                             float *logits) {
+    tsr_picture *missing = tsr_alloc(f->ctx, (size_t)count, sizeof *missing, "features");
+    int *place = tsr_alloc(f->ctx, (size_t)count, sizeof *place, "features");
+    float *made = tsr_alloc(f->ctx, (size_t)count + 1, ROW * sizeof *made, "features");
+    tsr_status status = missing && place && made ? TSR_OK : TSR_ERROR_MEMORY;
+    const int n = status ? 0 : take_kept(f, pictures, count, to, logits, missing, place);
+    float *made_logits = made ? made + (size_t)n * FEATURES : NULL;
+    float *row = made ? made + (size_t)count * ROW : NULL; /* one row as it is kept */
+    if (n) status = compute(f, missing, n, made, made_logits);
     for (int i = 0; i < n && !status; ++i) {
-        const float *row = made + (size_t)i * FEATURES;
-        memcpy(to + (size_t)place[i] * FEATURES, row, FEATURES * sizeof *row);
-        if (f->kept) status = tsr_kept_features_add(f->kept, &missing[i], row);
+        const size_t at = (size_t)place[i];
+        memcpy(row, made + (size_t)i * FEATURES, FEATURES * sizeof *row);
+        memcpy(row + FEATURES, made_logits + (size_t)i * LOGITS, LOGITS * sizeof *row);
+        memcpy(to + at * FEATURES, row, FEATURES * sizeof *row);
+        memcpy(logits + at * LOGITS, row + FEATURES, LOGITS * sizeof *row);
+        status = tsr_kept_features_add(f->kept, &missing[i], row);
     }
+    free(missing);
+    free(place);
     free(made);
     return status;
 }
@@ -127,24 +157,21 @@ static tsr_status features_add(void *session, tsr_metric_pair *pairs, int count,
     (void)why;
     if (f->rows > first) return TSR_OK; /* another metric has brought them */
     tsr_status status = make_room(f, f->rows + (uint64_t)count);
-    tsr_picture *pictures = tsr_alloc(f->ctx, 2 * (size_t)count, sizeof *pictures, "features");
-    int *place = tsr_alloc(f->ctx, (size_t)count, sizeof *place, "features");
-    if (!pictures || !place) status = TSR_ERROR_MEMORY;
-    for (int i = 0; i < count && !status; ++i)
-        pictures[i] = (tsr_picture){
-            .rgb = pairs[i].original, .width = pairs[i].width, .height = pairs[i].height};
-    const tsr_embed_request both = {
-        .preparation = f->preparation, .outputs = {"2048", "logits_unbiased"}, .output_count = 2};
-    if (!status) status = embed_originals(f, pictures, count, pictures + count, place);
-    for (int i = 0; i < count && !status; ++i)
-        pictures[i].rgb = pairs[i].candidate;
-    if (!status) {
-        float *candidate[] = {f->candidate + f->rows * FEATURES, f->logits + f->rows * LOGITS};
-        status = tsr_judge_embed(f->judge, pictures, count, &both, candidate);
+    tsr_picture *pictures = tsr_alloc(f->ctx, (size_t)count, sizeof *pictures, "features");
+    if (!pictures) status = TSR_ERROR_MEMORY;
+    for (int side = 0; side < 2 && !status; ++side) {
+        float *to = (side ? f->candidate : f->original) + f->rows * FEATURES;
+        float *logits = f->logits + f->rows * LOGITS; /* the candidates', which come last, stay */
+        for (int i = 0; i < count; ++i)
+            pictures[i] = (tsr_picture){.rgb = side ? pairs[i].candidate : pairs[i].original,
+                                        .width = pairs[i].width,
+                                        .height = pairs[i].height};
+        status = f->kept && (!side || f->keeps_candidates)
+                     ? embed_kept(f, pictures, count, to, logits)
+                     : compute(f, pictures, count, to, logits);
     }
     if (!status) f->rows += (uint64_t)count;
     free(pictures);
-    free(place);
     return status;
 }
 
@@ -157,22 +184,27 @@ static void session_end(void *session) {
     (void)session;
 }
 
-static bool too_few(const features *f, uint64_t least, tsr_set_score *score) {
+/* Begins a number of all pictures: what was computed is saved, and too few pictures have none. */
+static tsr_status begin_score(const features *f, uint64_t least, tsr_set_score *score,
+                              bool *enough) {
     score->count = f->rows;
     score->value = NAN;
-    if (f->rows >= least) return false;
-    snprintf(score->warning, sizeof score->warning, "wanted at least %llu pictures, got %llu",
-             (unsigned long long)least, (unsigned long long)f->rows);
-    return true;
+    *enough = f->rows >= least;
+    if (!*enough)
+        snprintf(score->warning, sizeof score->warning, "wanted at least %llu pictures, got %llu",
+                 (unsigned long long)least, (unsigned long long)f->rows);
+    return f->kept ? tsr_kept_features_save(f->kept) : TSR_OK;
 }
 
 /* ---- Frechet distance ---- */
 
 static tsr_status finish_frechet(void *session, tsr_set_score *score) {
     const features *f = session;
-    if (too_few(f, 2, score)) return TSR_OK;
+    bool enough;
+    tsr_status status = begin_score(f, 2, score, &enough);
+    if (status || !enough) return status;
     tsr_frechet d;
-    const tsr_status status =
+    status =
         tsr_frechet_distance(f->ctx, f->original, f->rows, f->candidate, f->rows, FEATURES, &d);
     if (status) return status;
     score->value = d.distance;
@@ -225,10 +257,12 @@ const tsr_metric tsr_metric_rfid_pytorch = {
 
 static tsr_status finish_kid(void *session, tsr_set_score *score) {
     const features *f = session;
-    if (too_few(f, 2, score)) return TSR_OK;
+    bool enough;
+    tsr_status status = begin_score(f, 2, score, &enough);
+    if (status || !enough) return status;
     tsr_spread kid;
-    const tsr_status status = tsr_kid(f->ctx, f->original, f->rows, f->candidate, f->rows, FEATURES,
-                                      0, 0, 2020, &kid, NULL, NULL);
+    status = tsr_kid(f->ctx, f->original, f->rows, f->candidate, f->rows, FEATURES, 0, 0, 2020,
+                     &kid, NULL, NULL);
     if (status) return status;
     score->value = kid.mean;
     snprintf(score->warning, sizeof score->warning, "deviation of %llu subsets: %.6g",
@@ -251,10 +285,11 @@ const tsr_metric tsr_metric_kid = {
 
 static tsr_status finish_score(void *session, tsr_set_score *score) {
     const features *f = session;
-    if (too_few(f, 10, score)) return TSR_OK;
+    bool enough;
+    tsr_status status = begin_score(f, 10, score, &enough);
+    if (status || !enough) return status;
     tsr_spread is;
-    const tsr_status status =
-        tsr_inception_score(f->ctx, f->logits, f->rows, LOGITS, 0, 2020, &is, NULL, NULL);
+    status = tsr_inception_score(f->ctx, f->logits, f->rows, LOGITS, 0, 2020, &is, NULL, NULL);
     if (status) return status;
     score->value = is.mean;
     snprintf(score->warning, sizeof score->warning, "deviation of %llu parts: %.6g",
@@ -287,8 +322,10 @@ static tsr_status search_neighbours(features *f) {
 
 static tsr_status finish_precision(void *session, tsr_set_score *score) {
     features *f = session;
-    if (too_few(f, 4, score)) return TSR_OK;
-    const tsr_status status = search_neighbours(f);
+    bool enough;
+    tsr_status status = begin_score(f, 4, score, &enough);
+    if (status || !enough) return status;
+    status = search_neighbours(f);
     if (!status) score->value = f->neighbours.precision;
     return status;
 }
@@ -308,8 +345,10 @@ const tsr_metric tsr_metric_precision = {
 
 static tsr_status finish_recall(void *session, tsr_set_score *score) {
     features *f = session;
-    if (too_few(f, 4, score)) return TSR_OK;
-    const tsr_status status = search_neighbours(f);
+    bool enough;
+    tsr_status status = begin_score(f, 4, score, &enough);
+    if (status || !enough) return status;
+    status = search_neighbours(f);
     if (!status) score->value = f->neighbours.recall;
     return status;
 }

@@ -20,11 +20,10 @@ enum {
     MOMENTS = 5  /* of a window: a, b, aa, bb, ab */
 };
 
-static const double c1 = 0.01 * 255 * 0.01 * 255, c2 = 0.03 * 255 * 0.03 * 255;
-
 typedef struct work {
     const uint8_t *a, *b;
     int width, height, bands; /* bands of one channel */
+    double c1, c2;            /* (K1 L)^2, (K2 L)^2 */
     unsigned char *scratch;   /* one piece for each worker */
     size_t scratch_bytes;
     double *sum; /* [3 * bands] */
@@ -48,8 +47,10 @@ static void uniform_row(const work *w, int y, int c, uint32_t sign, uint32_t *co
 enum { PIECE = 64, LANES = 4 };
 
 /* Similarities of n <= PIECE windows beside each other, from the column sums [MOMENTS, width]. */
-TSR_CLONES static void uniform_piece(const uint32_t *restrict sums, size_t width, size_t n,
+TSR_CLONES static void uniform_piece(const work *w, const uint32_t *restrict sums, size_t n,
                                      double *restrict to) {
+    const double c1 = w->c1, c2 = w->c2;
+    const size_t width = (size_t)w->width;
     const double all = UNIFORM * UNIFORM, scale = all / (all - 1);
     int32_t box[MOMENTS][PIECE]; /* exact: 49 * 255^2 < 2^31 */
     for (size_t i = 0; i < MOMENTS; ++i) {
@@ -68,11 +69,11 @@ TSR_CLONES static void uniform_piece(const uint32_t *restrict sums, size_t width
 }
 
 /* Their sum over a line, in an order that depends on its length alone. */
-static double uniform_line(const uint32_t *sums, size_t width, size_t columns) {
+static double uniform_line(const work *w, const uint32_t *sums, size_t columns) {
     double lane[LANES] = {0}, piece[PIECE];
     for (size_t x = 0; x < columns; x += PIECE) {
         const size_t n = columns - x < PIECE ? columns - x : PIECE;
-        uniform_piece(sums + x, width, n, piece);
+        uniform_piece(w, sums + x, n, piece);
         for (size_t k = 0; k < n; ++k)
             lane[k % LANES] += piece[k];
     }
@@ -91,7 +92,7 @@ static void uniform_band(void *arg, int64_t tile, int worker) {
     double sum = 0;
     for (int y = first; y < last; ++y) {
         uniform_row(w, y + UNIFORM - 1, c, 1, sums);
-        sum += uniform_line(sums, (size_t)w->width, (size_t)(w->width - UNIFORM + 1));
+        sum += uniform_line(w, sums, (size_t)(w->width - UNIFORM + 1));
         uniform_row(w, y, c, (uint32_t)-1, sums);
     }
     w->sum[tile] = sum;
@@ -133,7 +134,7 @@ tsr_status tsr_ssim_gaussian(tsr_context *ctx, const uint8_t *a, const uint8_t *
                              int height, double *ssim) {
     const tsr_channels in = {.a8 = a, .b8 = b, .width = width, .height = height};
     tsr_channel_means means;
-    const tsr_status status = tsr_gaussian_ssim(ctx, &in, false, &means);
+    const tsr_status status = tsr_gaussian_ssim(ctx, &in, false, 1, &means);
     *ssim = (means.ssim[0] + means.ssim[1] + means.ssim[2]) / 3;
     return status;
 }
@@ -145,7 +146,13 @@ tsr_status tsr_ssim_gaussian(tsr_context *ctx, const uint8_t *a, const uint8_t *
  * channel_axis=2). Window sums are exact integers. */
 tsr_status tsr_ssim_uniform(tsr_context *ctx, const uint8_t *a, const uint8_t *b, int width,
                             int height, double *ssim) {
-    work w = {.a = a, .b = b, .width = width, .height = height};
+    return tsr_ssim_uniform_of_range(ctx, a, b, width, height, 255, ssim);
+}
+
+tsr_status tsr_ssim_uniform_of_range(tsr_context *ctx, const uint8_t *a, const uint8_t *b,
+                                     int width, int height, double range, double *ssim) {
+    const double k1 = 0.01 * range, k2 = 0.03 * range;
+    work w = {.a = a, .b = b, .width = width, .height = height, .c1 = k1 * k1, .c2 = k2 * k2};
     return measure(ctx, &w, UNIFORM, (size_t)MOMENTS * (size_t)width, sizeof(uint32_t),
                    uniform_band, ssim);
 }

@@ -96,7 +96,7 @@ static tsr_status take_score(tsr_text_eval *e, const word *w, const tsr_reading 
     const tsr_status status =
         tsr_text_compare(e->ctx, w->mark->text, reading->text, e->settings.ignore_case, &row.score);
     if (status) return status;
-    const int bin = tsr_size_bins_find(&e->settings.bins, w->size);
+    const int bin = row.bin = tsr_size_bins_find(&e->settings.bins, w->size);
     tsr_text_totals_add(&e->result.totals, &row.score);
     tsr_bin_means_add(&e->result.accuracy, bin, row.score.exact);
     tsr_bin_means_add(&e->result.similarity, bin, row.score.similarity);

@@ -4,6 +4,7 @@
  * row of 400 logits of I3D. */
 #include "../formats/tokens/token_layout.h"
 #include "judge_metrics.h"
+#include "kept_features.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -22,11 +23,15 @@ typedef struct session {
     uint64_t clip;
     float *rows[2]; /* [count, LOGITS] */
     size_t room[2];
-    uint64_t count, left_out; /* windows; frames that filled none */
+    uint64_t count, left_out;   /* windows; frames that filled none */
+    tsr_kept_features *kept;    /* rows of the cache; NULL: none */
+    tsr_feature_counts *counts; /* NULL: nobody asks */
 } session;
 
 static void session_close(void *object) {
     session *s = object;
+    if (s->kept) (void)tsr_kept_features_save(s->kept); /* after an end before its time */
+    tsr_kept_features_close(s->kept);
     tsr_judge_close(&s->judge);
     free(s->original);
     free(s->candidate);
@@ -41,12 +46,42 @@ static tsr_status session_open(tsr_context *ctx, const tsr_metric_settings *sett
     *object = NULL;
     if (!s) return TSR_ERROR_MEMORY;
     s->ctx = ctx;
-    const tsr_status status =
-        tsr_metric_judge_open(ctx, settings, "i3d", "i3d-rgb", "i3d", &s->judge);
+    s->counts = settings->features;
+    tsr_status status = tsr_metric_judge_open(ctx, settings, "i3d", "i3d-rgb", "i3d", &s->judge);
+    if (!status && settings->cache) {
+        s->kept = tsr_kept_features_open(ctx, LOGITS);
+        status = s->kept ? tsr_kept_features_load(s->kept, settings->cache, s->judge, "logits",
+                                                  "windows of 16")
+                         : TSR_ERROR_MEMORY;
+    }
     if (status)
         session_close(s);
     else
         *object = s;
+    return status;
+}
+
+/* Rows of both sides of a window: kept ones are copied, the others are computed in one call. */
+static tsr_status embed_pair(session *s, const tsr_picture pair[2], float both[2][LOGITS]) {
+    tsr_picture missing[2];
+    float made[2][LOGITS], *values[] = {made[0]};
+    int place[2], n = 0;
+    for (int i = 0; i < 2; ++i) {
+        const float *row = s->kept ? tsr_kept_features_find(s->kept, &pair[i]) : NULL;
+        if (row)
+            memcpy(both[i], row, sizeof both[i]);
+        else
+            place[n] = i, missing[n++] = pair[i];
+    }
+    if (s->counts) {
+        s->counts->computed += (uint64_t)n;
+        s->counts->reused += (uint64_t)(2 - n);
+    }
+    tsr_status status = n ? tsr_judge_embed(s->judge, missing, n, NULL, values) : TSR_OK;
+    for (int i = 0; i < n && !status; ++i) {
+        memcpy(both[place[i]], made[i], sizeof made[i]);
+        if (s->kept) status = tsr_kept_features_add(s->kept, &missing[i], made[i]);
+    }
     return status;
 }
 
@@ -55,12 +90,12 @@ static tsr_status take_window(session *s) {
     const tsr_picture pair[2] = {
         {.rgb = s->original, .width = s->width, .height = s->height, .frames = FRAMES},
         {.rgb = s->candidate, .width = s->width, .height = s->height, .frames = FRAMES}};
-    float both[2][LOGITS], *values[] = {both[0]};
+    float both[2][LOGITS];
     const size_t rows = (size_t)s->count + 1;
     tsr_status status = TSR_OK;
     for (int i = 0; i < 2 && !status; ++i)
         status = tsr_grow(s->ctx, &s->rows[i], &s->room[i], rows, sizeof both[0], "windows");
-    if (!status) status = tsr_judge_embed(s->judge, pair, 2, NULL, values);
+    if (!status) status = embed_pair(s, pair, both);
     for (int i = 0; i < 2 && !status; ++i)
         memcpy(s->rows[i] + s->count * LOGITS, both[i], sizeof both[i]);
     if (!status) s->count++;
@@ -102,15 +137,17 @@ static tsr_status session_finish(void *object, tsr_set_score *score) {
     const session *s = object;
     const unsigned long long windows = s->count, left = s->left_out + (uint64_t)s->filled;
     tsr_frechet d;
+    tsr_status status = s->kept ? tsr_kept_features_save(s->kept) : TSR_OK;
     score->count = s->count;
     score->value = NAN;
-    if (windows < 2) {
+    if (!status && windows < 2) {
         snprintf(score->warning, sizeof score->warning,
                  "wanted at least 2 windows of %d frames, got %llu", FRAMES, windows);
         return TSR_OK;
     }
-    const tsr_status status =
-        tsr_frechet_distance(s->ctx, s->rows[0], s->count, s->rows[1], s->count, LOGITS, &d);
+    if (!status)
+        status =
+            tsr_frechet_distance(s->ctx, s->rows[0], s->count, s->rows[1], s->count, LOGITS, &d);
     if (status) return status;
     score->value = d.distance;
     char *to = score->warning;

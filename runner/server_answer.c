@@ -324,6 +324,8 @@ const char *tsr_refusal_text(const tsr_bytes *body, char *text, size_t size) {
     const cJSON *message = cJSON_IsString(error) ? error : member(error, "message");
     if (!message) message = member(json, "message");
     if (!message) message = member(json, "detail");
+    /* FastAPI lists what is wrong with a body: [{"loc", "msg", "type"}]. */
+    if (cJSON_IsArray(message)) message = member(cJSON_GetArrayItem(message, 0), "msg");
     if (cJSON_IsString(message)) {
         snprintf(text, size, "%s", message->valuestring);
     } else {

@@ -146,7 +146,7 @@ static int run_pictures(tool *t, const eval_options *o, measure_meaning *m, int 
     m->settings.force = o->common.force;
     m->settings.progress = tool_progress;
     m->settings.progress_user = t;
-    code = content_open(t, &o->content, &j.content);
+    code = content_open(t, &o->content, &m->settings, &j.content);
     if (content_wanted(&o->content)) { /* marks are in pixels of the originals */
         m->settings.at = TSR_AT_ORIGINAL;
         m->settings.pair = content_pair;
@@ -162,6 +162,7 @@ static int run_pictures(tool *t, const eval_options *o, measure_meaning *m, int 
     tool_progress_clear(t);
     if (code < 0) code = single_failure(&j);
     if (code < 0) code = show(&j);
+    measure_say_cache(t, m);
     content_close(&j.content);
     tsr_report_close(&j.report);
     tsr_originals_close(&j.originals);
@@ -198,16 +199,18 @@ static eval_kind kind_of(tool *t, const eval_options *o, const measure_meaning *
 
 static int run_clips(tool *t, const eval_options *o, measure_meaning *m, eval_kind kind,
                      char **argv) {
-    const int code = measure_locate(t, m);
-    if (code >= 0) return code;
+    const int located = measure_locate(t, m);
+    if (located >= 0) return located;
     const eval_clip_choices choices = {.m = m,
                                        .clip = o->clip,
                                        .square_pixels = o->square != 0,
                                        .per_frame = o->per_frame != 0,
                                        .csv = o->csv != NULL};
-    if (kind == EVAL_CLIPS) return eval_clip_folders(t, argv[0], argv[1], &choices);
-    return kind == EVAL_CLIP ? eval_clip(t, argv[0], argv[1], &choices)
-                             : eval_videos(t, argv[0], argv[1], &choices);
+    const int code = kind == EVAL_CLIPS  ? eval_clip_folders(t, argv[0], argv[1], &choices)
+                     : kind == EVAL_CLIP ? eval_clip(t, argv[0], argv[1], &choices)
+                                         : eval_videos(t, argv[0], argv[1], &choices);
+    measure_say_cache(t, m);
+    return code;
 }
 
 /* Options that only one of the kinds has. Returns -1 or the exit code. */
@@ -262,7 +265,7 @@ const verb verb_eval = {
         "tessera eval ORIGINALS CANDIDATE... [--metrics LIST] [--per-picture] [--csv FILE]\n"
         "             [-t MODEL...] [-k LIST] [--anchor LIST] [--weights METRIC=PATH...]\n"
         "             [--at fitted|original] [--resize] [--on-error skip|stop] [--json]\n"
-        "             [--text FILE --reader READER] [--faces FILE --embedder EMBEDDER]\n"
+        "             [--text FILE --reader READER] [--faces FILE --embedder EMBEDDER] [--cache DIR]\n"
         "tessera eval CLIP CLIP [--as-video] [--per-frame] [--metrics rfvd] [--json | --csv -]\n"
         "tessera eval VIDEO CLIP.tess [-t MODEL] [--clip N] [--square-pixels]\n"
         "             [--per-frame] [--metrics rfvd] [--json | --csv -]\n"

@@ -71,7 +71,7 @@ static int run_report(tool *t, const report_options *o, measure_meaning *m, int 
     content content = {0};
     int code = measure_locate(t, m);
     if (code < 0) code = check_folder(t, o->output);
-    if (code < 0) code = content_open(t, &o->content, &content);
+    if (code < 0) code = content_open(t, &o->content, &m->settings, &content);
     if (content_wanted(&o->content)) m->settings.at = TSR_AT_ORIGINAL; /* marks are in its pixels */
     const report_order order = {.originals = argv[0],
                                 .folder = o->output,
@@ -91,6 +91,7 @@ static int run_report(tool *t, const report_options *o, measure_meaning *m, int 
     snprintf(path, sizeof path, "%s/report.json", o->output);
     if (code < 0) code = report_page_write(t, path, o->output, &page);
     tool_progress_clear(t);
+    measure_say_cache(t, m);
     if (code >= 0) return code;
     if (t->o->json)
         print_json(t, o->output);

@@ -100,9 +100,11 @@ int content_open_embedder(tool *t, const char *given, tsr_embedder **embedder) {
     return code;
 }
 
-int content_open(tool *t, const content_choices *choices, content *c) {
+int content_open(tool *t, const content_choices *choices, const tsr_measure_settings *settings,
+                 content *c) {
     int code = -1;
-    *c = (content){.t = t, .choices = choices};
+    *c = (content){
+        .t = t, .choices = choices, .seed = settings->seed, .resamples = settings->resamples};
     if (choices->text) {
         code = content_open_marks(t, choices->text, TSR_ANNOTATION_TEXT, &c->problems, &c->words);
         if (code < 0) code = content_open_reader(t, choices->reader, &c->reader);
@@ -121,6 +123,8 @@ void content_close(content *c) {
     tsr_embedder_close(&c->embedder);
     tsr_annotations_close(&c->words);
     tsr_annotations_close(&c->faces);
+    content_spread_clear(&c->word_spread);
+    content_spread_clear(&c->face_spread);
     if (c->people) fclose(c->people);
     free(c->shown);
     c->people = NULL;
@@ -136,15 +140,21 @@ static void say_left_out(void *user, const char *line) {
 }
 
 tsr_status content_begin(content *c) {
-    const tsr_text_eval_settings text = {
-        .ignore_case = c->choices->ignore_case, .problem = say_left_out, .problem_user = c};
+    const tsr_text_eval_settings text = {.ignore_case = c->choices->ignore_case,
+                                         .row = content_spread_text,
+                                         .row_user = &c->word_spread,
+                                         .problem = say_left_out,
+                                         .problem_user = c};
+    const tsr_face_eval_settings faces = {.row = content_spread_face, .row_user = &c->face_spread};
+    content_spread_clear(&c->word_spread);
+    content_spread_clear(&c->face_spread);
     tsr_status status = TSR_OK;
     tsr_text_eval_close(&c->text_eval);
     tsr_face_eval_close(&c->face_eval);
     c->status = TSR_OK;
     if (c->words) status = tsr_text_eval_open(c->t->ctx, c->words, c->reader, &text, &c->text_eval);
     if (!status && c->faces)
-        status = tsr_face_eval_open(c->t->ctx, c->faces, c->embedder, NULL, &c->face_eval);
+        status = tsr_face_eval_open(c->t->ctx, c->faces, c->embedder, &faces, &c->face_eval);
     return status;
 }
 
@@ -176,7 +186,38 @@ typedef struct bin_column {
     const tsr_bin_means *means;
     double scale; /* 100: percent */
     int digits;
+    const content_spread *spread;
+    spread_number number;
 } bin_column;
+
+/* The 95 % interval of a number in a bin or over all: unknown where there is no memory for it. */
+static void interval(const content *c, const content_spread *spread, spread_number number, int cell,
+                     double *low, double *high) {
+    (void)content_spread_interval(c->t->ctx, spread, number, cell, c->seed, c->resamples, low,
+                                  high);
+}
+
+/* "key", "key_low" and "key_high" */
+static void json_number(json_out *j, const content *c, const char *key, double value,
+                        const content_spread *spread, spread_number number, int cell) {
+    char name[32];
+    double low, high;
+    interval(c, spread, number, cell, &low, &high);
+    json_real(j, key, value);
+    snprintf(name, sizeof name, "%s_low", key);
+    json_real(j, name, low);
+    snprintf(name, sizeof name, "%s_high", key);
+    json_real(j, name, high);
+}
+
+/* " (90.12 to 95.00)" behind a number; nothing where there is no interval. */
+static void print_interval(const content *c, const content_spread *spread, spread_number number,
+                           int cell, double scale, int digits) {
+    double low, high;
+    interval(c, spread, number, cell, &low, &high);
+    if (isnan(low)) return;
+    fprintf(c->people, " (%.*f to %.*f)", digits, scale * low, digits, scale * high);
+}
 
 /* A text that grows in memory. */
 typedef struct growing {
@@ -193,15 +234,16 @@ static bool begin_json(growing *g, json_out *j) {
 }
 
 /* The last member of either object, and its end: the numbers by size. */
-static char *end_json(growing *g, json_out *j, const tsr_size_bins *b, const bin_column *columns,
-                      int count) {
+static char *end_json(const content *c, growing *g, json_out *j, const tsr_size_bins *b,
+                      const bin_column *columns, int count) {
     json_array(j, "bins");
     for (int i = 0; i < b->count; ++i) {
         json_object(j, NULL);
         json_edges(j, b, i);
         json_uint(j, "count", columns[0].means->count[i]);
         for (int k = 0; k < count; ++k)
-            json_real(j, columns[k].key, tsr_bin_means_of(columns[k].means, i));
+            json_number(j, c, columns[k].key, tsr_bin_means_of(columns[k].means, i),
+                        columns[k].spread, columns[k].number, i);
         json_end(j, '}');
     }
     json_end(j, ']');
@@ -221,22 +263,27 @@ static void print_bins(const content *c, const tsr_size_bins *b, const bin_colum
         else
             fprintf(c->people, "  %6g and more", b->edges[i]);
         fprintf(c->people, "  %9llu", seen);
-        for (int k = 0; k < count; ++k)
-            fprintf(c->people, "  %6.*f", columns[k].digits,
-                    columns[k].scale * tsr_bin_means_of(columns[k].means, i));
+        for (int k = 0; k < count; ++k) {
+            const bin_column *column = &columns[k];
+            fprintf(c->people, "  %6.*f", column->digits,
+                    column->scale * tsr_bin_means_of(column->means, i));
+            print_interval(c, column->spread, column->number, i, column->scale, column->digits);
+        }
         fputc('\n', c->people);
     }
 }
 
 enum { TEXT_COLUMNS = 2, FACE_COLUMNS = 1 };
 
-static void text_columns(const tsr_text_result *r, bin_column columns[TEXT_COLUMNS]) {
-    columns[0] = (bin_column){"t_acc", &r->accuracy, 100, 2};
-    columns[1] = (bin_column){"t_ned", &r->similarity, 100, 2};
+static void text_columns(const content *c, const tsr_text_result *r,
+                         bin_column columns[TEXT_COLUMNS]) {
+    columns[0] = (bin_column){"t_acc", &r->accuracy, 100, 2, &c->word_spread, SPREAD_FIRST};
+    columns[1] = (bin_column){"t_ned", &r->similarity, 100, 2, &c->word_spread, SPREAD_SECOND};
 }
 
-static void face_columns(const tsr_face_result *r, bin_column columns[FACE_COLUMNS]) {
-    columns[0] = (bin_column){"f_sim", &r->similarities, 1, 4};
+static void face_columns(const content *c, const tsr_face_result *r,
+                         bin_column columns[FACE_COLUMNS]) {
+    columns[0] = (bin_column){"f_sim", &r->similarities, 1, 4, &c->face_spread, SPREAD_FIRST};
 }
 
 static char *text_json(const content *c, const tsr_text_result *r) {
@@ -247,17 +294,17 @@ static char *text_json(const content *c, const tsr_text_result *r) {
     json_text(&j, "reader", tsr_reader_name(c->reader));
     json_text(&j, "protocol", tsr_reader_protocol(c->reader));
     json_bool(&j, "ignore_case", c->choices->ignore_case != 0);
-    json_real(&j, "t_acc", r->rates.accuracy);
-    json_real(&j, "t_ned", r->rates.similarity);
-    json_real(&j, "cer", r->rates.cer);
-    json_real(&j, "wer", r->rates.wer);
+    const double rates[] = {r->rates.accuracy, r->rates.similarity, r->rates.cer, r->rates.wer};
+    static const char *const names[] = {"t_acc", "t_ned", "cer", "wer"};
+    for (int i = 0; i < SPREAD_NUMBERS; ++i)
+        json_number(&j, c, names[i], rates[i], &c->word_spread, (spread_number)i, SPREAD_ALL);
     json_uint(&j, "words", r->totals.texts);
     json_uint(&j, "pictures", r->pictures);
     json_uint(&j, "missing_pictures", r->missing_pictures);
     json_uint(&j, "left_out", r->left_out);
     json_uint(&j, "outside_alphabet", r->outside);
-    text_columns(r, columns);
-    return end_json(&g, &j, &r->bins, columns, TEXT_COLUMNS);
+    text_columns(c, r, columns);
+    return end_json(c, &g, &j, &r->bins, columns, TEXT_COLUMNS);
 }
 
 static char *faces_json(const content *c, const tsr_face_result *r) {
@@ -268,12 +315,12 @@ static char *faces_json(const content *c, const tsr_face_result *r) {
     json_text(&j, "embedder", tsr_embedder_name(c->embedder));
     json_text(&j, "protocol", tsr_embedder_protocol(c->embedder));
     json_text(&j, "licence", tsr_embedder_licence(c->embedder));
-    json_real(&j, "f_sim", r->similarity);
+    json_number(&j, c, "f_sim", r->similarity, &c->face_spread, SPREAD_FIRST, SPREAD_ALL);
     json_uint(&j, "count", r->faces);
     json_uint(&j, "pictures", r->pictures);
     json_uint(&j, "missing_pictures", r->missing_pictures);
-    face_columns(r, columns);
-    return end_json(&g, &j, &r->bins, columns, FACE_COLUMNS);
+    face_columns(c, r, columns);
+    return end_json(c, &g, &j, &r->bins, columns, FACE_COLUMNS);
 }
 
 static void print_text(const content *c, const tsr_text_result *r) {
@@ -284,21 +331,31 @@ static void print_text(const content *c, const tsr_text_result *r) {
             (unsigned long long)r->totals.texts, (unsigned long long)r->pictures,
             100 * r->rates.accuracy, 100 * r->rates.similarity, r->rates.cer, r->rates.wer,
             c->choices->ignore_case ? ", without case" : "");
+    static const char *const titles[] = {"T-ACC", "T-NED", "CER", "WER"};
+    if (c->word_spread.count > 1) fputs("  95 %:", c->people);
+    for (int i = 0; i < SPREAD_NUMBERS && c->word_spread.count > 1; ++i) {
+        fprintf(c->people, "%s %s", i ? "," : "", titles[i]);
+        print_interval(c, &c->word_spread, (spread_number)i, SPREAD_ALL, i < 2 ? 100 : 1,
+                       i < 2 ? 2 : 4);
+    }
+    if (c->word_spread.count > 1) fputc('\n', c->people);
     if (r->outside)
         fprintf(c->people, "  %llu words have a letter that the reader lacks\n",
                 (unsigned long long)r->outside);
     fprintf(c->people, "  pixels a character    words   T-ACC   T-NED\n");
-    text_columns(r, columns);
+    text_columns(c, r, columns);
     print_bins(c, &r->bins, columns, TEXT_COLUMNS);
 }
 
 static void print_faces(const content *c, const tsr_face_result *r) {
     bin_column columns[FACE_COLUMNS];
     fprintf(c->people, "faces: %s\n", tsr_embedder_protocol(c->embedder));
-    fprintf(c->people, "  %llu faces of %llu pictures: F-Sim %.4f\n", (unsigned long long)r->faces,
+    fprintf(c->people, "  %llu faces of %llu pictures: F-Sim %.4f", (unsigned long long)r->faces,
             (unsigned long long)r->pictures, r->similarity);
+    print_interval(c, &c->face_spread, SPREAD_FIRST, SPREAD_ALL, 1, 4);
+    fputc('\n', c->people);
     fprintf(c->people, "  pixels of a side      faces   F-Sim\n");
-    face_columns(r, columns);
+    face_columns(c, r, columns);
     print_bins(c, &r->bins, columns, FACE_COLUMNS);
 }
 

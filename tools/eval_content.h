@@ -6,6 +6,7 @@
 
 #include <tessera/measure.h>
 #include <tessera/text_faces.h>
+#include "content_spread.h"
 #include "tool.h"
 
 /* Member `content` of a verb's options (eval_content.def). A struct of zeros is the default. */
@@ -24,6 +25,9 @@ typedef struct content {
     tsr_text_eval *text_eval; /* of the candidate that is being measured */
     tsr_face_eval *face_eval;
     tsr_status status; /* first failure inside content_pair; its detail stands in the context */
+    content_spread word_spread, face_spread; /* by picture, of the candidate */
+    uint64_t seed;                           /* of the intervals, as in tsr_measure_settings */
+    uint32_t resamples;
     uint64_t problems; /* marks that were left out, each said on stderr */
     FILE *people;      /* what content_show prints; NULL: nothing yet */
     char *shown;
@@ -34,9 +38,10 @@ typedef struct content {
 int content_check(const verb *v, const content_choices *choices);
 /* Whether anything was asked for. */
 bool content_wanted(const content_choices *choices);
-/* Opens annotations, reader and embedder; says the licence of weights that have one. Returns -1, or
- * the exit code. content_close closes in any case. */
-int content_open(tool *t, const content_choices *choices, content *c);
+/* Opens annotations, reader and embedder; says the licence of weights that have one. Of settings
+ * the bootstrap's are read. Returns -1, or the exit code. content_close closes in any case. */
+int content_open(tool *t, const content_choices *choices, const tsr_measure_settings *settings,
+                 content *c);
 void content_close(content *c);
 /* Opens a reader or an embedder by "KIND:NAME", whose name may be one of the catalog. Returns -1,
  * or the exit code. */

@@ -115,6 +115,8 @@ int measure_read(const verb *v, const measure_choices *c, const common_options *
                                          .on_error = TSR_ON_ERROR_SKIP,
                                          .seed = c->seed,
                                          .resamples = c->resamples,
+                                         .cache = c->cache,
+                                         .features = &m->features,
                                          .model = tsr_model_settings_default()};
     m->settings.model.device = common->device;
     m->settings.model.mask = common->mask;
@@ -151,6 +153,12 @@ int measure_locate(tool *t, measure_meaning *m) {
         if (!(i < m->model_count ? m->models[i] : m->weights[i - m->model_count]))
             return tool_fail_text(t, TSR_ERROR_MEMORY, "names of models");
     return -1;
+}
+
+void measure_say_cache(tool *t, const measure_meaning *m) {
+    if (m->choices->cache && m->features.computed + m->features.reused)
+        tool_say(t, "features: %" PRIu64 " computed, %" PRIu64 " from before (%s)",
+                 m->features.computed, m->features.reused, m->choices->cache);
 }
 
 void measure_free(measure_meaning *m) {

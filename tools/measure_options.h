@@ -12,6 +12,7 @@
 typedef struct measure_choices {
     const char *metrics, *anchors, *tokens;
     text_list models, weights;
+    const char *cache;
     int at, resize;
     uint64_t seed;
     uint32_t resamples;
@@ -36,6 +37,7 @@ typedef struct measure_meaning {
     char *weights[MOST_TEXTS]; /* "METRIC=PATH" */
     int model_count, weight_count;
     tsr_measure_settings settings; /* without progress */
+    tsr_feature_counts features;   /* that the measurements computed and found */
 } measure_meaning;
 /* Reads the lists. Returns -1, or the exit code to leave with: after a mistake of the command line,
  * or 0 after --metrics help. Call measure_free in either case. */
@@ -44,6 +46,8 @@ int measure_read(const verb *v, const measure_choices *choices, const common_opt
 /* Makes paths of models and weights. Returns -1, or the exit code after a failure. */
 int measure_locate(tool *t, measure_meaning *meaning);
 void measure_free(measure_meaning *meaning);
+/* Says how many features --cache had, where it was given. */
+void measure_say_cache(tool *t, const measure_meaning *meaning);
 
 /* The command line "tessera VERB ORIGINALS OPERAND" with the choices that decide numbers, as a list
  * of texts; measure_command_free frees it. `tokens` 0 and `anchor` NULL are left out, and so is

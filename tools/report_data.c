@@ -100,6 +100,15 @@ static void read_summaries(fields *f, const cJSON *v, const report_data *r, repo
     }
 }
 
+/* "key", "key_low" and "key_high", which older reports lack. */
+static report_mean read_mean(fields *f, const cJSON *v, const char *key) {
+    char low[32], high[32];
+    snprintf(low, sizeof low, "%s_low", key);
+    snprintf(high, sizeof high, "%s_high", key);
+    return (report_mean){fields_real(f, v, key, false), fields_real(f, v, low, false),
+                         fields_real(f, v, high, false)};
+}
+
 static void read_bins(fields *f, const cJSON *v, const char *first, const char *second,
                       report_bins *bins) {
     const cJSON *array = fields_array(f, v, "bins", REPORT_BINS, false), *one;
@@ -113,8 +122,8 @@ static void read_bins(fields *f, const cJSON *v, const char *first, const char *
         b->low = fields_real(f, one, "low", false);
         b->high = fields_real(f, one, "high", false);
         b->count = fields_count(f, one, "count", 0);
-        b->first = fields_real(f, one, first, false);
-        b->second = second ? fields_real(f, one, second, false) : NAN;
+        b->first = read_mean(f, one, first);
+        b->second = second ? read_mean(f, one, second) : (report_mean){NAN, NAN, NAN};
         if (!cJSON_IsObject(one) || isnan(b->low))
             fields_wrong(f, "", "wanted an object with low, high and count");
         fields_back(f, element);
@@ -142,8 +151,8 @@ static void read_parts(fields *f, const cJSON *v, report_candidate *c) {
     mark = fields_into(f, "text", -1);
     c->text.known = part != NULL;
     c->text.reader = fields_text(f, part, "reader", "", false);
-    c->text.t_acc = fields_real(f, part, "t_acc", false);
-    c->text.t_ned = fields_real(f, part, "t_ned", false);
+    c->text.t_acc = read_mean(f, part, "t_acc");
+    c->text.t_ned = read_mean(f, part, "t_ned");
     c->text.cer = fields_real(f, part, "cer", false);
     c->text.wer = fields_real(f, part, "wer", false);
     c->text.words = fields_count(f, part, "words", 0);
@@ -153,7 +162,7 @@ static void read_parts(fields *f, const cJSON *v, report_candidate *c) {
     mark = fields_into(f, "faces", -1);
     c->faces.known = part != NULL;
     c->faces.embedder = fields_text(f, part, "embedder", "", false);
-    c->faces.f_sim = fields_real(f, part, "f_sim", false);
+    c->faces.f_sim = read_mean(f, part, "f_sim");
     c->faces.count = fields_count(f, part, "count", 0);
     if (part) read_bins(f, part, "f_sim", NULL, &c->faces.bins);
     fields_back(f, mark);

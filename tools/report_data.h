@@ -37,10 +37,15 @@ typedef struct report_summary {
     const char *why; /* it has no number, or a warning; or NULL */
 } report_summary;
 
+/* A mean and its 95 % interval; NaN what is not known. */
+typedef struct report_mean {
+    double value, low, high;
+} report_mean;
+
 typedef struct report_bin {
     double low, high; /* pixels per character; pixels of a face */
     int64_t count;
-    double first, second; /* T-ACC and T-NED; F-Sim and nothing */
+    report_mean first, second; /* T-ACC and T-NED; F-Sim and nothing */
 } report_bin;
 
 typedef struct report_bins {
@@ -59,7 +64,8 @@ typedef struct report_codes {
 typedef struct report_text {
     bool known;
     const char *reader;
-    double t_acc, t_ned, cer, wer;
+    report_mean t_acc, t_ned;
+    double cer, wer;
     int64_t words;
     report_bins bins;
 } report_text;
@@ -67,7 +73,7 @@ typedef struct report_text {
 typedef struct report_faces {
     bool known;
     const char *embedder;
-    double f_sim;
+    report_mean f_sim;
     int64_t count;
     report_bins bins;
 } report_faces;

@@ -24,7 +24,7 @@ typedef enum report_other {
     REPORT_OTHERS
 } report_other;
 /* NaN where it was not measured. */
-double report_other_number(const report_candidate *c, report_other what);
+report_mean report_other_number(const report_candidate *c, report_other what);
 
 /* Gives every series its look, in the order in which they come. */
 void report_looks(report_part *p);

@@ -46,11 +46,6 @@ bool report_has_codes(const report_data *r) {
 
 /* ---- series of candidates over what they cost ---- */
 
-/* One number of a candidate with its interval. */
-typedef struct measure {
-    double value, low, high;
-} measure;
-
 static const char text_acc[] = "Words read right (T-ACC)",
                   text_ned[] = "Letters read right (T-NED)", face_sim[] = "Faces kept (F-Sim)";
 
@@ -59,9 +54,9 @@ static int other(report_other number) {
     return -1 - (int)number;
 }
 
-static measure measured(const report_candidate *c, int what) {
-    if (what < 0) return (measure){report_other_number(c, (report_other)(-1 - what)), NAN, NAN};
-    return (measure){c->summary[what].mean, c->summary[what].low, c->summary[what].high};
+static report_mean measured(const report_candidate *c, int what) {
+    if (what < 0) return report_other_number(c, (report_other)(-1 - what));
+    return (report_mean){c->summary[what].mean, c->summary[what].low, c->summary[what].high};
 }
 
 typedef struct rate_plot {
@@ -93,7 +88,8 @@ static int by_x(const void *a, const void *b) {
     return p->x < q->x ? -1 : p->x > q->x ? 1 : 0;
 }
 
-static void tip_of(const rate_plot *q, const report_candidate *c, const measure *m, char tip[TIP]) {
+static void tip_of(const rate_plot *q, const report_candidate *c, const report_mean *m,
+                   char tip[TIP]) {
     char value[40], range[100], cost[40];
     const double x = cost_of(c, q->tokens);
     const int at =
@@ -118,7 +114,7 @@ static int rate_points(const rate_plot *q, report_plot_parts *parts, int *series
         *s = (plot_series){.points = &parts->points[count], .look = look};
         for (int i = 0; i < r->candidate_count; ++i) {
             const report_candidate *c = &r->candidates[i];
-            const measure m = measured(c, q->what);
+            const report_mean m = measured(c, q->what);
             const double x = cost_of(c, q->tokens);
             if (q->p->look[i] != look || isnan(m.value)) continue;
             if (!isfinite(m.value) || !(x > 0)) {
@@ -285,16 +281,16 @@ static int size_points(const size_plot *q, const report_candidate *c, plot_point
     int count = 0;
     for (int k = 0; k < bins->count; ++k) {
         const report_bin *b = &bins->at[k];
-        const double y = q->second ? b->second : b->first;
+        const report_mean y = q->second ? b->second : b->first;
         char value[40], range[100], seen[40];
-        if (isnan(y) || !(middle(b) > 0)) continue;
+        if (isnan(y.value) || !(middle(b) > 0)) continue;
         if (isnan(b->high))
             snprintf(range, sizeof range, "%g and more", b->low);
         else
             snprintf(range, sizeof range, "%g to %g", b->low, b->high);
         snprintf(tips[count], TIP, "%.120s: %s at %s pixels, %s seen", c->name,
-                 report_number(y, value), range, report_whole((double)b->count, seen));
-        points[count] = (plot_point){middle(b), y, NAN, NAN, tips[count]};
+                 report_number(y.value, value), range, report_whole((double)b->count, seen));
+        points[count] = (plot_point){middle(b), y.value, y.low, y.high, tips[count]};
         count++;
     }
     return count;
@@ -313,7 +309,7 @@ static bool size_make(const size_plot *q, report_plot_parts *parts, plot *p) {
         const report_candidate *c = &r->candidates[i];
         const report_bins *bins = bins_of(c, q->faces);
         for (int k = 0; k < bins->count; ++k)
-            least = fmin(least, bins->at[k].first); /* cosines can be below 0 */
+            least = fmin(least, bins->at[k].first.value); /* cosines can be below 0 */
         if (!in_plot(q, i)) continue;
         plot_series *s = &parts->series[series];
         /* a title with the series says it already */

@@ -94,9 +94,10 @@ static bool metric_known(const report_data *r, int m) {
     return false;
 }
 
-double report_other_number(const report_candidate *c, report_other what) {
-    if (what == REPORT_FACE_SIM) return c->faces.known ? c->faces.f_sim : NAN;
-    if (!c->text.known) return NAN;
+report_mean report_other_number(const report_candidate *c, report_other what) {
+    const bool known = what == REPORT_FACE_SIM ? c->faces.known : c->text.known;
+    if (!known) return (report_mean){NAN, NAN, NAN};
+    if (what == REPORT_FACE_SIM) return c->faces.f_sim;
     return what == REPORT_TEXT_ACC ? c->text.t_acc : c->text.t_ned;
 }
 
@@ -108,7 +109,7 @@ static int best_of(const report_data *r, int m) {
     for (int i = 0; i < r->candidate_count; ++i) {
         const report_candidate *c = &r->candidates[i];
         const double v =
-            m < 0 ? report_other_number(c, (report_other)(-1 - m)) : c->summary[m].mean;
+            m < 0 ? report_other_number(c, (report_other)(-1 - m)).value : c->summary[m].mean;
         if (isnan(v) || (best >= 0 && !(m >= 0 && r->metrics[m].lower ? v < b : v > b))) continue;
         best = i;
         b = v;
@@ -225,10 +226,12 @@ static void table_row(const report_part *p, int i, bool times, const bool others
     for (int m = 0; m < r->metric_count; ++m)
         if (metric_known(r, m)) metric_cell(p, i, m, best_of(r, m) == i, n);
     for (int k = 0; k < REPORT_OTHERS; ++k) {
-        const double v = report_other_number(c, (report_other)k);
+        const report_mean v = report_other_number(c, (report_other)k);
+        char range[100];
         if (others[k])
-            number_cell(p->file, v, report_number(v, number), best_of(r, -1 - k) == i ? "best" : "",
-                        NULL, 0);
+            number_cell(p->file, v.value, report_number(v.value, number),
+                        best_of(r, -1 - k) == i ? "best" : "",
+                        isfinite(v.low) ? report_range(v.low, v.high, range) : NULL, 0);
     }
     fputs("</tr>\n", p->file);
 }

@@ -83,17 +83,24 @@ struct serve_server {
 typedef struct serve_format {
     const char *name, *type;
 } serve_format;
-/* An item that came as a token file or as ids. */
+/* Items that came as a token file or as ids: one to decode, some for a prompt. */
 typedef struct serve_tokens {
     const serve_format *format; /* of the picture to answer with; NULL for prompts */
     tsr_token_file *file;       /* NULL: ids */
+    uint64_t *chosen, count;    /* [count] items of the file; NULL: 0 .. count - 1 */
+    /* What serve_tokens_item gave: */
     tsr_token_header header;
     tsr_token_item item; /* points into the file or the request */
     uint32_t single;     /* its only count, where there was none */
 } serve_tokens;
-/* Reads the body of a request for tokens. False: the answer says why not. The caller closes
- * tokens->file. */
+/* Reads the body of a request for tokens. False: the answer says why not. serve_tokens_close closes
+ * in either case. */
 bool serve_tokens_open(serve_server *s, tsr_context *ctx, serve_exchange *x, serve_tokens *tokens);
+/* Fills header and item with picture `index`, 0 .. count - 1, until the next call. False: the
+ * answer says why not. */
+bool serve_tokens_item(serve_server *s, tsr_context *ctx, serve_exchange *x, serve_tokens *tokens,
+                       uint64_t index);
+void serve_tokens_close(serve_tokens *tokens);
 /* Ids as a piece of the prompt of a language model (serve_prompt.c). */
 void serve_prompt(serve_server *s, tsr_context *ctx, serve_exchange *x);
 

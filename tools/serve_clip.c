@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* serve_clip.c: videos to clips; see serve.h. Readers of videos want a file, so the bytes get one
- * in a folder of their own, for as long as it takes; one clip is encoded at a time, with a model of
- * its own beside that of the pictures. */
+ * in a folder of their own, for as long as it takes; one clip is encoded at a time, by the model
+ * that the pictures have, in turns: theirs go on between its frames. */
 #include "serve.h"
 
 #include <ctype.h>
@@ -52,7 +52,11 @@ static void encode(serve_server *s, tsr_context *ctx, serve_exchange *x, const e
     double deadline = x->deadline;
     tsr_encode_videos_report report = {0};
     tsr_encode_videos_settings v = tsr_encode_videos_settings_default();
+    serve_turns turns = {.model = &s->model, .deadline = x->deadline};
     v.files.model = s->model_settings;
+    v.files.tokenizer = s->model.tokenizer;
+    v.files.turn = serve_model_turn;
+    v.files.turn_user = &turns;
     v.files.encode = m->encode;
     v.files.file = m->file;
     v.files.encode.progress = on_progress;

@@ -11,8 +11,9 @@ static bool together(const serve_job *first, const serve_job *second) {
     const serve_work *a = (const serve_work *)first, *b = (const serve_work *)second;
     const tsr_encode_settings *s = &a->settings, *t = &b->settings;
     const tsr_token_choice *c = &s->choice, *d = &t->choice;
-    return !a->decode && !b->decode && !c->target.metric && !d->target.metric &&
-           s->fit.fit == t->fit.fit && s->fit.resampling == t->fit.resampling &&
+    return !a->use && !b->use && !a->decode && !b->decode && !c->target.metric &&
+           !d->target.metric && s->fit.fit == t->fit.fit &&
+           s->fit.resampling == t->fit.resampling &&
            !memcmp(s->fit.background, t->fit.background, sizeof s->fit.background) &&
            c->tokens == d->tokens && c->quality == d->quality && c->budget == d->budget &&
            c->keep_all == d->keep_all && s->f32_latents == t->f32_latents;
@@ -49,6 +50,8 @@ static void encode(serve_model *m, serve_work *const *work, uint32_t count) {
     s.progress = on_progress;
     s.progress_user = &deadline;
     s.keep_fitted = s.choice.target.metric != TSR_TARGET_NONE;
+    /* Ids of a client may have had tiles of another size, which are not the next one's. */
+    if (!status) status = tsr_tokenizer_retile(m->tokenizer, &m->header);
     if (!status) status = tsr_tokenizer_encode(m->tokenizer, pictures, (int)count, &s, items, NULL);
     if (!status && s.choice.target.metric)
         status = tsr_tokenizer_search(m->tokenizer, &s.choice, items[0], NULL);
@@ -71,6 +74,10 @@ static void encode(serve_model *m, serve_work *const *work, uint32_t count) {
 static void run(void *user, serve_job *const *jobs, uint32_t count) {
     serve_model *m = user;
     serve_work *const *work = (serve_work *const *)(const void *)jobs;
+    if (work[0]->use) {
+        work[0]->use(work[0]->use_arg);
+        return;
+    }
     serve_metrics_batch(m->metrics, count);
     if (work[0]->decode)
         decode(m, work[0]);
@@ -100,4 +107,11 @@ void serve_model_close(serve_model *m) {
 
 serve_queue_result serve_model_do(serve_model *m, serve_work *work) {
     return serve_queue_do(m->queue, &work->job, work->deadline);
+}
+
+int serve_model_turn(void *user, void (*use)(void *arg), void *arg) {
+    const serve_turns *turns = user;
+    serve_work w = {.use = use, .use_arg = arg, .deadline = turns->deadline};
+    serve_queue_expect(turns->model->queue, 1);
+    return serve_model_do(turns->model, &w) != SERVE_QUEUE_DONE;
 }

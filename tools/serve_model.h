@@ -8,9 +8,11 @@
 #include "serve_queue.h"
 #include "tool.h"
 
-/* One picture to encode, or one item to decode. */
+/* One picture to encode, one item to decode, or a call to make. */
 typedef struct serve_work {
     serve_job job;
+    void (*use)(void *arg); /* what is to be called; NULL: one of the other two */
+    void *use_arg;
     bool decode;
     double deadline; /* on serve_clock: work that can stop stops then */
     /* encode */
@@ -31,7 +33,7 @@ typedef struct serve_work {
 typedef struct serve_model {
     tsr_context *ctx;
     tsr_tokenizer *tokenizer;
-    tsr_token_header header; /* as it was opened: decoding may change the tokenizer's own */
+    tsr_token_header header; /* as it was opened: decoding changes the tokenizer's own */
     char device[256];
     serve_metrics *metrics;
     serve_queue *queue;
@@ -45,5 +47,13 @@ tsr_status serve_model_open(serve_model *model, tsr_context *ctx,
 void serve_model_close(serve_model *model);
 /* Does work that was announced to the queue (serve_queue_expect). */
 serve_queue_result serve_model_do(serve_model *model, serve_work *work);
+
+/* A clip's claim on the model. */
+typedef struct serve_turns {
+    serve_model *model;
+    double deadline; /* on serve_clock */
+} serve_turns;
+/* tsr_turn_fn with serve_turns as user: a turn stands in the queue like any picture. */
+int serve_model_turn(void *turns, void (*use)(void *arg), void *arg);
 
 #endif

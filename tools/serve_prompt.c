@@ -70,17 +70,40 @@ static void answer_prompt(serve_exchange *x, const tsr_vocab_map *map, const tsr
     serve_answer_error(x, 503, "no memory for the answer");
 }
 
+/* Codes of all pictures, which are the caller's to free, also after a failure. */
+static bool read_codes(serve_server *s, tsr_context *ctx, serve_exchange *x, serve_tokens *tokens,
+                       tsr_codes *codes) {
+    for (uint64_t i = 0; i < tokens->count; ++i) {
+        tsr_codes c;
+        if (!serve_tokens_item(s, ctx, x, tokens, i)) return false;
+        const tsr_status status = tsr_codes_of_item(ctx, &tokens->header, &tokens->item, &c);
+        if (status) {
+            serve_answer_status(x, status, tsr_detail(ctx));
+            return false;
+        }
+        const size_t n = (size_t)c.frames * c.rows * c.columns;
+        uint32_t *copy = malloc(n * sizeof *copy + 1);
+        if (!copy) {
+            serve_answer_error(x, 503, "no memory for the codes");
+            return false;
+        }
+        memcpy(copy, c.codes, n * sizeof *copy);
+        c.codes = copy;
+        codes[i] = c;
+    }
+    return true;
+}
+
 static void build(tsr_context *ctx, serve_exchange *x, const tsr_vocab_map *map,
-                  const serve_tokens *tokens, tsr_prompt_form form) {
+                  const tsr_codes *codes, int count, tsr_prompt_form form) {
     const serve_request *r = &x->request;
     tsr_prompt_text texts[SERVE_MOST_PLACES] = {{0}};
-    tsr_codes codes = {0};
     tsr_prompt *prompt = NULL;
     for (int i = 0; i < r->place_count; ++i)
         texts[i] = (tsr_prompt_text){.key = r->text_keys[i], .text = r->text_values[i]};
     tsr_prompt_settings s = {.template_name = r->template_name,
-                             .pictures = &codes,
-                             .picture_count = 1,
+                             .pictures = codes,
+                             .picture_count = count,
                              .texts = texts,
                              .text_count = r->place_count,
                              .form = form};
@@ -88,8 +111,7 @@ static void build(tsr_context *ctx, serve_exchange *x, const tsr_vocab_map *map,
         s.template_name = tsr_vocab_map_template(map, 0).name;
     else if (!s.template_name)
         s.template_name = ""; /* the map's reason is told, not this */
-    tsr_status status = tsr_codes_of_item(ctx, &tokens->header, &tokens->item, &codes);
-    if (!status) status = tsr_prompt_build(ctx, map, &s, &prompt);
+    const tsr_status status = tsr_prompt_build(ctx, map, &s, &prompt);
     if (status)
         serve_answer_status(x, status, tsr_detail(ctx));
     else
@@ -100,16 +122,19 @@ static void build(tsr_context *ctx, serve_exchange *x, const tsr_vocab_map *map,
 void serve_prompt(serve_server *s, tsr_context *ctx, serve_exchange *x) {
     static const char *const forms[] = {"ids", "mixed", "string"};
     serve_tokens tokens;
+    tsr_codes codes[SERVE_MOST_PICTURES] = {{0}};
     tsr_vocab_map *map = NULL;
     int form = 0;
-    if (!serve_tokens_open(s, ctx, x, &tokens)) return;
-    while (x->request.form && form < 3 && strcmp(x->request.form, forms[form]))
+    const bool good = serve_tokens_open(s, ctx, x, &tokens);
+    while (good && x->request.form && form < 3 && strcmp(x->request.form, forms[form]))
         ++form;
     if (form == 3)
         serve_answer_error(x, 400, "form: wanted ids, mixed or string, got '%.40s'",
                            x->request.form);
-    else if (open_map(ctx, x, &map))
-        build(ctx, x, map, &tokens, (tsr_prompt_form)form);
+    else if (good && open_map(ctx, x, &map) && read_codes(s, ctx, x, &tokens, codes))
+        build(ctx, x, map, codes, (int)tokens.count, (tsr_prompt_form)form);
+    for (int i = 0; i < SERVE_MOST_PICTURES; ++i)
+        free((uint32_t *)(uintptr_t)codes[i].codes);
     tsr_vocab_map_close(&map);
-    tsr_token_file_close(&tokens.file);
+    serve_tokens_close(&tokens);
 }

@@ -150,6 +150,11 @@ bool serve_request_option(serve_request *r, const char *name, const char *value,
         r->texts[r->text_count++] = copy;
         value = copy;
     }
+    if (r->action == SERVE_PROMPT && !strcmp(name, "item")) {
+        if (r->item_count == SERVE_MOST_PICTURES)
+            return serve_refuse(wrong, 400, "item: wanted at most %d", SERVE_MOST_PICTURES);
+        r->items[r->item_count++] = value;
+    }
     if (!args_read_value(o, value, (char *)r + o->offset, &refusal))
         return serve_refuse(wrong, 400, "%s: %s", name, refusal.text);
     return true;
@@ -161,10 +166,12 @@ void serve_request_free(serve_request *r) {
     r->text_count = 0;
     free(r->bytes);
     r->bytes = NULL;
-    free(r->ids.counts);
-    free(r->ids.ids);
-    free(r->ids.kept);
-    r->ids = (serve_ids){0};
+    for (int i = 0; i < r->ids_count; ++i) {
+        free(r->ids[i].counts);
+        free(r->ids[i].ids);
+        free(r->ids[i].kept);
+    }
+    r->ids_count = 0;
 }
 
 /* ---- base 64 ---- */
@@ -318,9 +325,23 @@ static bool read_member(const cJSON *v, serve_ids *ids, serve_refusal *wrong) {
     return serve_refuse(wrong, 400, "item.%.60s: no member of an item", name);
 }
 
-static bool read_item(const cJSON *item, serve_ids *ids, serve_refusal *wrong) {
+/* The place of the next picture's ids; NULL: there are too many. */
+static serve_ids *next_ids(serve_request *r, serve_refusal *wrong) {
+    const int most = r->action == SERVE_PROMPT ? SERVE_MOST_PICTURES : 1;
+    if (r->ids_count < most) {
+        r->ids[r->ids_count] = (serve_ids){0};
+        return &r->ids[r->ids_count++];
+    }
+    serve_refuse(wrong, 400, "wanted ids of %d picture%s at most, got more", most,
+                 most > 1 ? "s" : "");
+    return NULL;
+}
+
+static bool read_item(const cJSON *item, serve_request *r, serve_refusal *wrong) {
     if (!cJSON_IsObject(item)) return serve_refuse(wrong, 400, "item: wanted an object");
-    ids->there = ids->placed = true;
+    serve_ids *ids = next_ids(r, wrong);
+    if (!ids) return false;
+    ids->placed = true;
     for (const cJSON *v = item->child; v; v = v->next)
         if (!read_member(v, ids, wrong)) return false;
     if (!ids->ids || !ids->counts || !ids->width || !ids->height || !ids->source_width ||
@@ -397,17 +418,36 @@ static bool read_option(const cJSON *v, serve_request *r, serve_refusal *wrong) 
     return serve_request_option(r, v->string, value, wrong);
 }
 
+/* Several pictures of a prompt: what /v1/encode gave, or names of items. */
+static bool read_items(const cJSON *list, serve_request *r, serve_refusal *wrong) {
+    bool good = true;
+    for (const cJSON *v = list->child; v && good; v = v->next) {
+        char number[40];
+        if (cJSON_IsNumber(v)) snprintf(number, sizeof number, "%.17g", v->valuedouble);
+        if (cJSON_IsObject(v))
+            good = read_item(v, r, wrong);
+        else if (cJSON_IsString(v) || cJSON_IsNumber(v))
+            good =
+                serve_request_option(r, "item", cJSON_IsString(v) ? v->valuestring : number, wrong);
+        else
+            good = serve_refuse(wrong, 400, "item: wanted items, numbers or keys");
+    }
+    return good;
+}
+
 static bool read_top(const cJSON *v, serve_request *r, serve_refusal *wrong) {
     const bool encode = r->action == SERVE_ENCODE;
     const char *name = v->string;
     if (!strcmp(name, encode ? "image" : "tess")) return read_bytes(v, r, wrong);
-    if (!encode && !strcmp(name, "item") && cJSON_IsObject(v)) return read_item(v, &r->ids, wrong);
+    if (!encode && !strcmp(name, "item") && cJSON_IsObject(v)) return read_item(v, r, wrong);
+    if (r->action == SERVE_PROMPT && !strcmp(name, "item") && cJSON_IsArray(v))
+        return read_items(v, r, wrong);
     if (!encode && !strcmp(name, "ids")) {
-        r->ids.there = true;
-        return read_list(v, "ids", UINT32_MAX, &r->ids.ids, &r->ids.count_of_ids, wrong);
+        serve_ids *ids = next_ids(r, wrong);
+        return ids && read_list(v, "ids", UINT32_MAX, &ids->ids, &ids->count_of_ids, wrong);
     }
     if (r->action == SERVE_PROMPT && !strcmp(name, "text")) return read_places(v, r, wrong);
-    if (!encode && !strcmp(name, "weights_hash")) return read_hash(v, &r->ids.weights, wrong);
+    if (!encode && !strcmp(name, "weights_hash")) return read_hash(v, &r->weights, wrong);
     if (!encode && said_by_encode(name)) return true;
     return read_option(v, r, wrong);
 }
@@ -431,9 +471,9 @@ bool serve_request_json(serve_request *r, const char *json, size_t size, serve_r
         good = read_top(v, r, wrong);
     cJSON_Delete(root);
     if (!good) return false;
-    if (r->ids.there && r->bytes)
+    if (r->ids_count && r->bytes)
         return serve_refuse(wrong, 400, "wanted either ids or a token file, got both");
-    if (!r->ids.there && !r->bytes)
+    if (!r->ids_count && !r->bytes)
         return serve_refuse(wrong, 400, "wanted \"%s\"",
                             r->action == SERVE_ENCODE ? "image" : "item\", \"ids\" or \"tess");
     return true;

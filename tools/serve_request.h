@@ -8,7 +8,12 @@
 #include "encode_options.h"
 
 /* Numbers, texts and lists that a JSON document may have, so that its memory is bounded. */
-enum { SERVE_MOST_VALUES = 1 << 18, SERVE_MOST_TEXTS = 64, SERVE_MOST_PLACES = 16 };
+enum {
+    SERVE_MOST_VALUES = 1 << 18,
+    SERVE_MOST_TEXTS = 64,
+    SERVE_MOST_PLACES = 16,
+    SERVE_MOST_PICTURES = 32 /* of a prompt */
+};
 
 /* Why a request is refused. */
 typedef struct serve_refusal {
@@ -26,7 +31,6 @@ typedef enum serve_action { SERVE_ENCODE = 1, SERVE_DECODE = 2, SERVE_PROMPT = 4
 
 /* Ids that came as JSON, as tsr_token_item and the header have them. */
 typedef struct serve_ids {
-    bool there;
     bool placed; /* there was an "item"; else the ids are those of a single tile */
     uint32_t source_width, source_height, orientation, width, height;
     int32_t crop_x, crop_y;
@@ -36,14 +40,16 @@ typedef struct serve_ids {
     uint32_t *counts, *ids;
     uint8_t *kept;
     uint64_t count_of_counts, count_of_ids, bytes_of_kept;
-    uint64_t weights; /* hash that the document names; 0: none */
 } serve_ids;
 
 /* A request; zeros but for `action` and `choices` (ENCODE_CHOICES) in the beginning. */
 typedef struct serve_request {
     serve_action action;
     encode_choices choices;
-    const char *format, *name, *item;
+    const char *format, *name;
+    const char *item;                       /* option: the last one that was named */
+    const char *items[SERVE_MOST_PICTURES]; /* all that were named, of a prompt */
+    int item_count;
     const char *map, *template_name, *form; /* of a prompt */
     const char *text_keys[SERVE_MOST_PLACES], *text_values[SERVE_MOST_PLACES];
     int place_count; /* texts for places of the template */
@@ -52,7 +58,9 @@ typedef struct serve_request {
     int lossless, force;
     uint8_t *bytes; /* a picture, or a token file, from JSON; owned */
     size_t size;
-    serve_ids ids;
+    serve_ids ids[SERVE_MOST_PICTURES]; /* [ids_count] 0: there is a token file */
+    int ids_count;
+    uint64_t weights;              /* hash that the document names; 0: none */
     char *texts[SERVE_MOST_TEXTS]; /* values of options, owned */
     int text_count;
 } serve_request;

@@ -182,28 +182,27 @@ static void encode(serve_server *s, tsr_context *ctx, serve_exchange *x) {
 
 /* ---- decode ---- */
 
-/* The item among those of a token file that the request names. */
-static tsr_status choose_item(tsr_context *ctx, serve_exchange *x, tsr_token_file *file,
-                              tsr_token_item *item) {
-    const uint64_t count = tsr_token_file_properties(file)->items;
-    uint64_t *indexes = NULL, chosen = 1, index = 0;
+/* The items of a token file that the request names: one to decode; of a prompt all, where it names
+ * none. */
+static bool choose_items(tsr_context *ctx, serve_exchange *x, serve_tokens *t) {
+    const serve_request *r = &x->request;
+    const bool prompt = r->action == SERVE_PROMPT;
+    const uint64_t count = tsr_token_file_properties(t->file)->items;
+    const int named = prompt ? r->item_count : r->item != NULL;
+    const uint64_t most = prompt ? SERVE_MOST_PICTURES : 1;
     tsr_status status = TSR_OK;
-    if (x->request.item)
-        status = tsr_token_file_select(file, &x->request.item, 1, &indexes, &chosen);
-    if (!status && indexes) index = indexes[0];
-    free(indexes);
-    if (status) {
+    t->count = count;
+    if (named)
+        status = tsr_token_file_select(t->file, prompt ? r->items : &r->item, named, &t->chosen,
+                                       &t->count);
+    if (status)
         serve_answer_status(x, status, tsr_detail(ctx));
-        return status;
-    }
-    if (chosen != 1 || !count || (count > 1 && !x->request.item)) {
-        serve_answer_error(x, 400, "item: wanted the number or the key of one of %llu items",
+    else if (!t->count || t->count > most)
+        serve_answer_error(x, 400, "item: wanted the %s of %llu items",
+                           prompt ? "numbers or the keys of at most 32"
+                                  : "number or the key of one",
                            (unsigned long long)count);
-        return TSR_ERROR_ARGUMENT;
-    }
-    status = tsr_token_file_item(file, index, item);
-    if (status) serve_answer_status(x, status, tsr_detail(ctx));
-    return status;
+    return !status && t->count && t->count <= most;
 }
 
 /* Ids that came as JSON as an item of the model. */
@@ -323,10 +322,10 @@ bool serve_tokens_open(serve_server *s, tsr_context *ctx, serve_exchange *x, ser
     /* What cannot be answered is refused before the tokens are looked at. */
     if (good && r->action == SERVE_DECODE)
         good = (t->format = choose_format(x, pictures_out, &wrong)) != NULL;
-    if (good && r->ids.there)
-        good = same_weights(&s->model, r->ids.weights, r->force, &wrong) &&
-               place_ids(&s->model, &r->ids, &t->header, &t->item, &t->single, &wrong);
-    else if (good) {
+    if (good && r->ids_count) {
+        t->count = (uint64_t)r->ids_count;
+        good = same_weights(&s->model, r->weights, r->force, &wrong);
+    } else if (good) {
         const tsr_status status = tsr_token_file_parse(ctx, &t->file, "body", r->bytes, r->size);
         if (status) {
             serve_answer_status(x, status, tsr_detail(ctx));
@@ -336,23 +335,40 @@ bool serve_tokens_open(serve_server *s, tsr_context *ctx, serve_exchange *x, ser
         /* A prompt is made without the model. */
         good = same_weights(&s->model, t->header.weights_hash,
                             r->force || r->action == SERVE_PROMPT, &wrong);
-        if (good && choose_item(ctx, x, t->file, &t->item)) {
-            tsr_token_file_close(&t->file);
-            return false;
-        }
+        if (good) return choose_items(ctx, x, t);
     }
-    if (good) return true;
+    if (!good) serve_answer_refusal(x, &wrong);
+    return good;
+}
+
+bool serve_tokens_item(serve_server *s, tsr_context *ctx, serve_exchange *x, serve_tokens *t,
+                       uint64_t index) {
+    serve_refusal wrong;
+    if (!t->file) {
+        const bool good =
+            place_ids(&s->model, &x->request.ids[index], &t->header, &t->item, &t->single, &wrong);
+        if (!good) serve_answer_refusal(x, &wrong);
+        return good;
+    }
+    const tsr_status status =
+        tsr_token_file_item(t->file, t->chosen ? t->chosen[index] : index, &t->item);
+    if (status) serve_answer_status(x, status, tsr_detail(ctx));
+    return !status;
+}
+
+void serve_tokens_close(serve_tokens *t) {
     tsr_token_file_close(&t->file);
-    serve_answer_refusal(x, &wrong);
-    return false;
+    free(t->chosen);
+    t->chosen = NULL;
 }
 
 static void decode(serve_server *s, tsr_context *ctx, serve_exchange *x) {
     serve_tokens tokens;
-    if (!serve_tokens_open(s, ctx, x, &tokens)) return;
-    serve_work w = {.header = &tokens.header, .tokens = &tokens.item};
-    decode_item(s, ctx, x, &w, tokens.format);
-    tsr_token_file_close(&tokens.file);
+    if (serve_tokens_open(s, ctx, x, &tokens) && serve_tokens_item(s, ctx, x, &tokens, 0)) {
+        serve_work w = {.header = &tokens.header, .tokens = &tokens.item};
+        decode_item(s, ctx, x, &w, tokens.format);
+    }
+    serve_tokens_close(&tokens);
 }
 
 /* ---- the others ---- */

@@ -10,7 +10,7 @@
 struct serve_workers {
     serve_server *server;
     pthread_mutex_t lock;
-    pthread_cond_t news; /* a request came, one was answered, or the end is near */
+    pthread_cond_t news; /* a request came, which is for one of the threads; or the end is near */
     serve_exchange *first, **last;
     uint32_t running, waiting, threads;
     bool closing;
@@ -48,7 +48,6 @@ static void *work(void *user) {
         x->done(x);
         pthread_mutex_lock(&w->lock);
         w->running--;
-        pthread_cond_broadcast(&w->news);
     }
     pthread_mutex_unlock(&w->lock);
     return NULL;
@@ -93,7 +92,7 @@ bool serve_workers_put(serve_workers *w, serve_exchange *x) {
         *w->last = x;
         w->last = &x->next;
         w->waiting++;
-        pthread_cond_broadcast(&w->news);
+        pthread_cond_signal(&w->news);
     }
     pthread_mutex_unlock(&w->lock);
     return room;

@@ -127,6 +127,11 @@ typedef enum tsr_measure_at {
 typedef int (*tsr_pair_fn)(void *user, uint64_t index, const char *name, const uint8_t *original,
                            const uint8_t *candidate, int width, int height);
 
+/* How many rows of features of pictures and windows networks computed, and how many were there. */
+typedef struct tsr_feature_counts {
+    uint64_t computed, reused;
+} tsr_feature_counts;
+
 /* How a measurement goes. A struct of zeros is the default. */
 typedef struct tsr_measure_settings {
     const char *const
@@ -145,11 +150,17 @@ typedef struct tsr_measure_settings {
     uint32_t resamples;    /* of the bootstrap, at most 1,000,000; default 0: 2000 */
     tsr_model_settings model; /* device, mask and precision of tokenizers and judges; its `model` is
                                  not read; default zeros, which is tsr_model_settings_default() */
-    int force;        /* 1: token files are decoded with weights other than those they name */
-    tsr_pair_fn pair; /* default NULL */
-    void *pair_user;  /* first argument of `pair`; default NULL */
-    tsr_progress_fn progress; /* counts pictures; default NULL: no reports */
-    void *progress_user;      /* first argument of `progress`; default NULL */
+    int force;         /* 1: token files are decoded with weights other than those they name */
+    const char *cache; /* a folder, which is made: features of both sides that networks gave in
+                          earlier runs (Inception's and I3D's: rfid, kid, is, precision, recall,
+                          rfvd) are taken from its files, and new ones added at the end. A file is
+                          of one judge, its weights, output, preparation, device and version of the
+                          library; a row of the hash of the pixels. Default NULL: none */
+    tsr_feature_counts *features; /* counts are added here; default NULL */
+    tsr_pair_fn pair;             /* default NULL */
+    void *pair_user;              /* first argument of `pair`; default NULL */
+    tsr_progress_fn progress;     /* counts pictures; default NULL: no reports */
+    void *progress_user;          /* first argument of `progress`; default NULL */
 } tsr_measure_settings;
 
 /* Compares one candidate with all originals, in one pass. Metrics of pictures run on all threads
@@ -217,6 +228,14 @@ typedef struct tsr_summary {
  * sets), MEMORY. */
 tsr_status tsr_measurement_summary(const tsr_measurement *measurement, const char *metric,
                                    tsr_summary *summary);
+/* 95 % interval of a mean by the percentile bootstrap: percentiles 2.5 and 97.5, interpolated
+ * linearly, of sum / weight of `resamples` (0: 2000) samples of `count` groups with replacement,
+ * drawn by Philox from `seed` (0: 1). A group is a picture: sums [count] of its values, weights
+ * [count] of what they are divided by (words, faces), above 0; NULL: 1 each. *low and *high are NaN
+ * below two groups. The same for every number of threads. Errors: ARGUMENT, MEMORY. */
+tsr_status tsr_bootstrap_interval(tsr_context *ctx, const double *sums, const double *weights,
+                                  uint64_t count, uint64_t seed, uint32_t resamples, double *low,
+                                  double *high);
 /* The number of a metric of sets. Errors: NOT_FOUND, ARGUMENT (a metric of pictures). */
 tsr_status tsr_measurement_set(const tsr_measurement *measurement, const char *metric,
                                tsr_set_score *score);

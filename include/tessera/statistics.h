@@ -35,6 +35,9 @@ typedef struct tsr_structure {
                                     places before the powers; SSIM of the last scale over the
                                     reflected picture; odd sides lose their last line. Sides from
                                     176 on */
+    double
+        ms_ssim_torchmetrics_cropped; /* torchmetrics before 1.4.2: SSIM of the last scale over
+                                         places where the window lies inside. Sides from 176 on */
 } tsr_structure;
 /* Measures two pictures in memory, RGB [height, width, 3]. Errors: ARGUMENT, MEMORY. */
 tsr_status tsr_structure_measure(tsr_context *ctx, const uint8_t *original,

@@ -210,6 +210,9 @@ typedef struct tsr_encode_failure {
 /* Receives each bad picture of tsr_encode_files, on the calling thread. */
 typedef void (*tsr_encode_failure_fn)(void *user, const tsr_encode_failure *failure);
 
+/* Calls use(arg) when a tokenizer that is shared is free, on any thread, and returns when that has
+ * ended. Nonzero: it was not called, and the work ends with INTERRUPTED. */
+typedef int (*tsr_turn_fn)(void *user, void (*use)(void *arg), void *arg);
 /* How picture files become a token file. */
 typedef struct tsr_encode_files_settings {
     tsr_model_settings model;    /* default tsr_model_settings_default() */
@@ -230,8 +233,14 @@ typedef struct tsr_encode_files_settings {
                          as a whole token file, `output` with ".partial" before its .tess (and -2,
                          -3
                          ... where the context keeps what exists). Default 0: nothing is kept */
-    tsr_encode_failure_fn failed; /* receives each bad picture; default NULL: no reports */
-    void *failed_user;            /* first argument of `failed`; default NULL */
+    tsr_encode_failure_fn failed;    /* receives each bad picture; default NULL: no reports */
+    void *failed_user;               /* first argument of `failed`; default NULL */
+    struct tsr_tokenizer *tokenizer; /* one that is open, which is used instead of opening
+                                     model.model: a file more costs no loading. Not with several
+                                     devices. Default NULL */
+    tsr_turn_fn turn; /* all uses of `tokenizer` go through it, at most 16 pictures a turn, so that
+                         others can use it between them; default NULL: it is this call's alone */
+    void *turn_user;  /* first argument of `turn`; default NULL */
 } tsr_encode_files_settings;
 /* Default settings of tsr_encode_files. */
 tsr_encode_files_settings tsr_encode_files_settings_default(void);
@@ -502,6 +511,10 @@ void tsr_tokenizer_close(tsr_tokenizer **tokenizer);
 /* Header of the tokens a tokenizer makes, before encode settings change its fit, filter, background
  * and latent type. Owned by the tokenizer. tsr_tokenizer_decode may change its tile size. */
 const tsr_token_header *tsr_tokenizer_header(const tsr_tokenizer *tokenizer);
+/* Takes tiles of the size in `header` from now on, as decoding under that header does: back to
+ * those it was opened with, by a copy of its header. Errors: MODEL_MISMATCH (a header of another
+ * tokenizer), UNSUPPORTED (a tile it does not take). */
+tsr_status tsr_tokenizer_retile(tsr_tokenizer *tokenizer, const tsr_token_header *header);
 /* Device of a tokenizer, for people to read: "cpu", "vulkan:0 (llvmpipe ...)". Owned by the
  * tokenizer. */
 const char *tsr_tokenizer_device(const tsr_tokenizer *tokenizer);

@@ -55,6 +55,7 @@ typedef struct tsr_text_row {
     const char *picture, *truth, *read; /* read "": the reader saw nothing */
     double confidence;
     double size; /* what the bins are made by: see by_ratio */
+    int bin;     /* of that size; -1: in none */
     tsr_text_score score;
 } tsr_text_row;
 typedef void (*tsr_text_row_fn)(void *user, const tsr_text_row *row);
@@ -145,6 +146,7 @@ typedef struct tsr_face_row {
     const char *picture;
     uint64_t face; /* number in its picture */
     double size, similarity;
+    int bin; /* of that size; -1: in none */
 } tsr_face_row;
 typedef void (*tsr_face_row_fn)(void *user, const tsr_face_row *row);
 

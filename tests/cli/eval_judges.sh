@@ -82,6 +82,25 @@ json_ok
 is "faces" 1 "$(json 'd["candidates"][0]["faces"]["count"]')"
 grep -q 'two.ppm: face: wanted ten numbers' err || complain "no line of the face: $(cat err)"
 
+# -- features that stay: a second run computes none, a picture more is one more
+make_weights inception/fid-2015-12-05 inception.safetensors
+rfid() { run eval a b "$@" --metrics rfid,kid --weights inception=inception.safetensors --device cpu --json; }
+value() { json 'd["candidates"][0]["sets"]["rfid"]["value"]'; }
+rfid
+plain=$(value)
+rfid --cache kept
+grep -qF 'features: 6 computed, 0 from before (kept)' err || complain "first run: $(cat err)"
+is "the same number" "$plain" "$(value)"
+rfid --cache kept
+grep -qF 'features: 0 computed, 6 from before (kept)' err || complain "second run: $(cat err)"
+is "the same number" "$plain" "$(value)"
+picture a/three.ppm 20 20 5
+picture b/three.ppm 20 20 6
+rfid --cache kept
+grep -qF 'features: 2 computed, 6 from before (kept)' err || complain "a pair more: $(cat err)"
+fails 3 'err: wanted a folder to keep features in' eval a b --metrics rfid --weights inception=inception.safetensors --cache err
+rm a/three.ppm b/three.ppm
+
 # -- clips
 if ! "$TESSERA" --version | grep -q +video; then
     echo "left out: metrics of clips, this build was made without FFmpeg"

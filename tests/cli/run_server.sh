@@ -49,6 +49,43 @@ for dialect in llama openai vllm sglang; do
     [ $dialect = openai ] || is "$dialect: likeliest ids" "${want_a%% *} $((${want_a%% *} + 1))" "$(member out requests.0.top.0.ids)"
     is "$dialect: probability" -0.25 "$(member out requests.0.logprobs.0)"
 done
+
+# What goes out, member by member: greedy as a stream, drawn and in one piece with probabilities.
+sent() { python3 -c 'import json, sys, urllib.request
+got, wanted = json.load(urllib.request.urlopen(sys.argv[1] + "/last")), json.loads(sys.argv[2])
+print("as written down" if got == wanted else "got %s" % json.dumps(got))' "$url" "$1"; }
+wire() {
+    ask ok/$1 --dialect $1
+    is "$1: greedy" "as written down" "$(sent "$2")"
+    ask ok/$1 --dialect $1 --whole --logprobs 2 --temperature 0.5 --top-k 40 --top-p 0.9 --seed 7 --json
+    is "$1: drawn" "as written down" "$(sent "$3")"
+}
+p='[1, 40, 41, 42]' greedy='"temperature": 0, "top_p": 1' drawn='"temperature": 0.5, "top_p": 0.9, "top_k": 40'
+always='"return_tokens": true, "cache_prompt": false, "min_p": 0'
+wire llama "{\"prompt\": $p, \"n_predict\": 6, \"stream\": true, $always, $greedy, \"top_k\": 0}" \
+    "{\"prompt\": $p, \"n_predict\": 6, \"stream\": false, $always, $drawn, \"seed\": 7, \"n_probs\": 2}"
+always='"model": "tiny", "return_token_ids": true'
+wire openai "{\"prompt\": $p, \"max_tokens\": 6, \"stream\": true, $always, $greedy}" \
+    "{\"prompt\": $p, \"max_tokens\": 6, \"stream\": false, $always, $drawn, \"seed\": 7, \"logprobs\": 2}"
+wire vllm "{\"model\": \"tiny\", \"token_ids\": $p, \"sampling_params\": {\"max_tokens\": 6, $greedy}}" \
+    "{\"model\": \"tiny\", \"token_ids\": $p, \"sampling_params\": {\"max_tokens\": 6, $drawn, \"seed\": 7, \"logprobs\": 2}}"
+always='"skip_special_tokens": false'
+wire sglang "{\"input_ids\": $p, \"return_logprob\": true, \"sampling_params\": {\"max_new_tokens\": 6, $greedy, $always}}" \
+    "{\"input_ids\": $p, \"return_logprob\": true, \"top_logprobs_num\": 2, \"sampling_params\": {\"max_new_tokens\": 6, $drawn, \"sampling_seed\": 7, $always}}"
+ask ids/sglang --dialect sglang --json # ids in a list of their own, beside the pairs
+tokens_are "$want_a"
+ask ok/openai --json --logprobs 1 # probabilities in the chunks of a stream
+tokens_are "$want_a"
+is "probabilities of a stream" -0.25 "$(member out requests.0.logprobs.5)"
+is "prompt of a stream whose last chunk alone tells it" 4 "$(member out requests.0.prompt_tokens)"
+for form in 0 1 2 3 4; do
+    for dialect in llama openai vllm sglang; do
+        run run --ids a.json --server "$url/refuse$form/$dialect" --dialect $dialect --retries 0
+        [ "$code" != 0 ] || complain "refused and content"
+        err_has "the server answered 4[02][02]: refused $form"
+    done
+done
+fails 4 'request 0: .*slot lost' run --ids a.json --server "$url/fault2/openai" --dialect openai --retries 0
 for dialect in llama sglang openai; do
     ask ok/$dialect --json
     is "asked dialect" $dialect "$(member out dialect)"

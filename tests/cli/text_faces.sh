@@ -70,7 +70,22 @@ PY
         is "the box is counted" 1 "$(json 'd["candidates"][0]["text"]["left_out"]')"
         run eval pages pages --text marks.tsv --reader tesseract
         out_has 'T-ACC 100.00 %, T-NED 100.00 %, CER 0.0000'
+        # a page that is read and one that is not: pictures are drawn with their words
         head -3 marks.tsv >good.tsv
+        mkdir two halves
+        cp pages/page.png two/read.png && cp pages/page.png two/lost.png
+        cp pages/page.png halves/read.png && cp blurred/page.png halves/lost.png
+        sed 's/^page/read/' good.tsv >two.tsv && sed 's/^page/lost/' good.tsv >>two.tsv
+        run eval two halves --text two.tsv --reader tesseract --json
+        code_is 0
+        json_ok
+        is "half of all words, and what two pictures say of it" "0.5 0.0 1.0" \
+            "$(json '"%.1f %.1f %.1f" % tuple(d["candidates"][0]["text"][k] for k in ("t_acc", "t_acc_low", "t_acc_high"))')"
+        is "by size, too" "True" "$(json 'all((b["t_acc_low"] is None) == (b["count"] == 0) for b in d["candidates"][0]["text"]["bins"])')"
+        run eval two halves --text two.tsv --reader tesseract
+        out_has '95 %: T-ACC \(0.00 to 100.00\), T-NED'
+        run eval pages pages --text good.tsv --reader tesseract --json
+        is "one picture has no interval" None "$(json 'd["candidates"][0]["text"]["t_acc_low"]')"
         run tokbench pages --text good.tsv --reader tesseract --setting 512 --resize-only --json
         code_is 0
         json_ok
@@ -106,6 +121,7 @@ if [ -e "$weights" ]; then
     json_ok
     grep -q 'picture lfw/none.jpg: face: wanted ten numbers, x and y of five points, got none' err || complain "no line of the face: $(cat err)"
     is "a face is itself" "True 6" "$(json 'str(abs(d["candidates"][0]["faces"]["f_sim"] - 1) < 1e-6) + " %d" % d["candidates"][0]["faces"]["count"]')"
+    is "its interval" True "$(json 'all(abs(d["candidates"][0]["faces"][k] - 1) < 1e-6 for k in ("f_sim_low", "f_sim_high"))')"
     run eval faces faces --faces marks.tsv --embedder "arcface:$weights"
     [ "$code" != 0 ] && grep -q "wanted weights of arcface, got those of mobilefacenet" err || complain "another network: $(cat err)"
     grep -v none marks.tsv >good.tsv

@@ -29,17 +29,25 @@ static void check(bool good, const serve_refusal *wrong) {
 }
 
 /* What was read is as it must be for those who use it. */
-static void use(const serve_request *r) {
-    const serve_ids *ids = &r->ids;
+static void use_ids(const serve_ids *ids) {
     volatile uint64_t sum = 0;
-    if (ids->there == (r->bytes != NULL)) abort();
     for (uint64_t i = 0; i < ids->count_of_ids; ++i)
         sum += ids->ids[i];
     for (uint64_t i = 0; ids->placed && i < ids->count_of_counts; ++i)
         sum += ids->counts[i];
+    if (ids->placed && (!ids->width || !ids->tile_columns || ids->fit < 1 || ids->fit > 4)) abort();
+}
+
+static void use(const serve_request *r) {
+    volatile uint64_t sum = 0;
+    if ((r->ids_count > 0) == (r->bytes != NULL)) abort();
+    if (r->ids_count > (r->action == SERVE_PROMPT ? SERVE_MOST_PICTURES : 1)) abort();
+    for (int i = 0; i < r->ids_count; ++i)
+        use_ids(&r->ids[i]);
+    for (int i = 0; i < r->item_count; ++i)
+        sum += strlen(r->items[i]);
     for (size_t i = 0; i < r->size && r->bytes; ++i)
         sum += r->bytes[i];
-    if (ids->placed && (!ids->width || !ids->tile_columns || ids->fit < 1 || ids->fit > 4)) abort();
 }
 
 static void try_json(serve_action action, const char *text, size_t size) {

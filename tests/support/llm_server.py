@@ -6,7 +6,8 @@
 The first parts of the path say how it behaves ("/cut3/llama/completion": cuts each first answer after
 three ids). Its "model" is arithmetic on all ids so far, so that a reply that is resumed must equal
 one that was not cut. /pictureN replies with N codes (ids from 100 on) and the id 64101. /stats tells
-connections and requests, /last the request before.
+connections and requests, /last the request before. Requests must have the members that their dialect has
+for them and no others, of the documented types: the real servers refuse unknown ones, or worse, ignore them.
 """
 
 import json
@@ -39,6 +40,44 @@ def piece(i):
 
 class Gone(Exception):
     pass
+
+
+WHOLE, REAL, TEXT, FLAG = (int,), (int, float), (str,), (bool,)
+SAMPLED = {"temperature": REAL, "top_p": REAL, "top_k": WHOLE}
+# What a request may have, by dialect; "!" is a member that it must have.
+WIRE = {
+    "llama": dict(SAMPLED, **{"!prompt": (list,), "!n_predict": WHOLE, "!stream": FLAG, "!return_tokens": FLAG, "!cache_prompt": FLAG,
+                              "min_p": REAL, "seed": WHOLE, "n_probs": WHOLE, "grammar": TEXT}),
+    "openai": dict(SAMPLED, **{"!model": TEXT, "!prompt": (list,), "!max_tokens": WHOLE, "!stream": FLAG, "!return_token_ids": FLAG,
+                               "seed": WHOLE, "logprobs": WHOLE}),
+    "vllm": {"!model": TEXT, "!token_ids": (list,),
+             "!sampling_params": dict(SAMPLED, **{"!max_tokens": WHOLE, "seed": WHOLE, "logprobs": WHOLE})},
+    "sglang": {"!input_ids": (list,), "!return_logprob": FLAG, "top_logprobs_num": WHOLE,
+               "!sampling_params": dict(SAMPLED, **{"!max_new_tokens": WHOLE, "!skip_special_tokens": FLAG, "sampling_seed": WHOLE})},
+}
+
+
+def dialect_of(path):
+    if path.endswith("/inference/v1/generate"):
+        return "vllm"
+    return "llama" if path.endswith("/completion") else "sglang" if path.endswith("/generate") else "openai"
+
+
+def unlike(value, wire, at=""):
+    """What of a request is not as documented; None: all is."""
+    for name, types in wire.items():
+        plain = name.lstrip("!")
+        if plain not in value:
+            if name != plain:
+                return "%s%s: missing" % (at, plain)
+        elif isinstance(types, dict):
+            wrong = unlike(value[plain], types, plain + ".")
+            if wrong:
+                return wrong
+        elif not isinstance(value[plain], types) or (isinstance(value[plain], bool) and types is not FLAG):
+            return "%s%s: %r" % (at, plain, value[plain])
+    extra = [n for n in value if n not in wire and "!" + n not in wire]
+    return "%s%s: unknown" % (at, extra[0]) if extra else None
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -136,7 +175,23 @@ class Handler(BaseHTTPRequestHandler):
         if how.startswith("silent"):
             time.sleep(number)
             raise Gone
+        if how.startswith("refuse"):
+            return self.refuse(number)
+        wrong = unlike(ask, WIRE[dialect_of(self.path)])
+        if wrong:
+            return self.reply(400, {"error": {"code": 400, "message": "not of this wire format: " + wrong}})
         self.generate(ask, how, number, n)
+
+    def refuse(self, number):
+        """Refusals in the forms of llama-server, of vLLM now and before, of FastAPI and SGLang."""
+        message = "refused %d" % number
+        forms = [(400, {"error": {"code": 400, "message": message, "type": "invalid_request_error"}}),
+                 (400, {"error": {"message": message, "type": "BadRequestError", "param": None, "code": 400}}),
+                 (400, {"object": "error", "message": message, "type": "BadRequestError", "param": None, "code": 400}),
+                 (422, {"detail": [{"type": "int_parsing", "loc": ["body", "max_tokens"], "msg": message, "input": "x"}]}),
+                 (400, {"error": message})]
+        status, value = forms[number]
+        return self.reply(status, value)
 
     # ---- replies ----
 
@@ -191,7 +246,7 @@ class Handler(BaseHTTPRequestHandler):
                     {"token": "token_id:%d" % i, "logprob": -0.25,
                      "top_logprobs": [{"token": "token_id:%d" % t, "logprob": p}
                                       for p, t in self.top(i, sampling["logprobs"])]} for i in new]}
-            value = {"choices": [choice]}
+            value = {"request_id": "generate-tokens-1", "choices": [choice], "prompt_logprobs": None, "kv_transfer_params": None}
         elif self.path.endswith("/generate"):
             meta = {"finish_reason": {"type": reason}, "prompt_tokens": len(prompt),
                     "output_token_logprobs": [[-0.25, i, None] for i in new]}
@@ -199,6 +254,8 @@ class Handler(BaseHTTPRequestHandler):
                 meta["output_top_logprobs"] = [[[p, t, None] for p, t in self.top(i, ask["top_logprobs_num"])]
                                                for i in new]
             value = {"text": text, "meta_info": meta}
+            if how.startswith("ids"):  # later versions
+                value["output_ids"] = new
         else:
             choice = {"index": 0, "text": text, "finish_reason": reason, "logprobs": None}
             if how.startswith("content"):
@@ -224,13 +281,18 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         llama = self.path.endswith("/completion")
+        self.chunk(": a comment keeps the connection awake\r\n\r\n")
         for at, i in enumerate(new):
             cut = how.startswith("cut") and at == number and (n == 0 or "always" in self.path)
             if cut:
                 self.connection.close()
                 raise Gone
             if how.startswith("fault") and at == number and n == 0:
-                self.chunk('error: {"code":500,"message":"slot lost","type":"server_error"}\n\n')
+                if llama:
+                    self.chunk('error: {"code":500,"message":"slot lost","type":"server_error"}\n\n')
+                else:
+                    self.event({"error": {"message": "slot lost", "type": "InternalServerError", "param": None, "code": 500}})
+                    self.chunk("data: [DONE]\n\n")
                 return self.chunk("")
             if how.startswith("stall") and at == number and n == 0:
                 time.sleep(20)
@@ -244,7 +306,11 @@ class Handler(BaseHTTPRequestHandler):
                 choice = {"index": 0, "text": "?" if how.startswith("lie") else piece(i), "finish_reason": None}
                 if not how.startswith("textonly"):
                     choice["token_ids"] = [i]
-                value = {"choices": [choice]}
+                if ask.get("logprobs"):
+                    choice["logprobs"] = {"token_logprobs": [-0.25]}
+                value = {"id": "cmpl-1", "object": "text_completion", "model": "tiny", "choices": [choice], "usage": None}
+                if not at:
+                    choice["prompt_token_ids"] = prompt
             self.event(value)
         if how.startswith("noend"):
             return self.chunk("")
@@ -252,8 +318,8 @@ class Handler(BaseHTTPRequestHandler):
             self.event({"content": "", "tokens": [], "stop": True, "stop_type": stop, "tokens_evaluated": len(prompt)})
         else:
             reason = "length" if stop == "limit" else "stop"
-            self.event({"choices": [{"index": 0, "text": "", "finish_reason": reason}],
-                        "usage": {"prompt_tokens": len(prompt)}})
+            self.event({"choices": [{"index": 0, "text": "", "finish_reason": reason}], "usage": None})
+            self.event({"choices": [], "usage": {"prompt_tokens": len(prompt)}})
             self.chunk("data: [DONE]\n\n")
         self.chunk("")
 

@@ -222,6 +222,22 @@ def clips(s):
         wanted = cli_file(data, "vfr.mkv", *more)
         status, headers, got = s.ask("POST", "/v1/encode?format=tess&name=vfr.mkv&" + query, data, {"Content-Type": "video/x-matroska"})
         is_("a clip, " + query, (200, True), (status, got == wanted))
+    # pictures go on while a clip has the same model: both get what they would get alone
+    picture = png(300, 200)
+    alone, got = s.ask("POST", "/v1/encode", picture, IMAGE)[2], []
+
+    def client():
+        c = s.connect()
+        for _ in range(4):
+            got.append(s.ask("POST", "/v1/encode", picture, IMAGE, c)[2] == alone)
+    threads = [threading.Thread(target=client) for _ in range(3)]
+    for t in threads:
+        t.start()
+    whole = s.ask("POST", "/v1/encode?format=tess&name=vfr.mkv", data, {"Content-Type": "video/x-matroska"})
+    for t in threads:
+        t.join()
+    is_("a clip among pictures", (200, True), (whole[0], whole[2] == cli_file(data, "vfr.mkv")))
+    is_("pictures beside a clip", [True] * 12, got)
     status, _, png_ = s.ask("POST", "/v1/decode?item=1", wanted)
     is_("a frame of it", (200, b"\x89PNG"), (status, png_[:4]))
     error(s.ask("POST", "/v1/encode", data, {}), 406, "not_acceptable", "ask for format=tess", "a clip as JSON")
@@ -316,6 +332,25 @@ def prompt(s):
         wanted = json.loads(cli("prompt", path, "--map", "chameleon", "--template", "prompt", "--form", "mixed", "--text", "question=what is it?", "-o", "-", "-q"))
         status, _, got = s.ask("POST", "/v1/prompt", json.dumps(tess), JSON)
         is_("prompt with text: as the command line", (200, wanted), (status, json.loads(got)))
+        # several pictures: of a file all, or those that are named, in their order; or ids
+        with open(folder + "/q.jsonl", "w") as f:
+            for k, key in enumerate("abc"):
+                f.write(json.dumps({"key": key, "ids": [(7919 * i + k) % 8192 for i in range(1024)]}) + "\n")
+        cli("import", folder + "/q.jsonl", "-o", folder + "/q.tess", "--from", "jsonl", "-k", "8192", "--rows", "32", "--columns", "32", "-q")
+        with open(folder + "/q.tess", "rb") as f:
+            several = f.read()
+        two = {"tess": base64.b64encode(several).decode(), "map": "chameleon", "template": "two", "form": "mixed", "text": {"and": "and"}}
+        for names in (["c", "a"], ["1", "2"]):
+            items = [word for name in names for word in ("--item", name)]
+            wanted = json.loads(cli("prompt", folder + "/q.tess", "--map", "chameleon", "--template", "two", "--form", "mixed", "--text", "and=and", "-o", "-", "-q", *items))
+            query = "/v1/prompt?" + "&".join("item=" + name for name in names)
+            for what, answer in [("JSON", s.ask("POST", "/v1/prompt", json.dumps(dict(two, item=names)), JSON)), ("address", s.ask("POST", query, json.dumps(two), JSON))]:
+                is_("prompt of %r, %s: as the command line" % (names, what), (200, wanted), (answer[0], json.loads(answer[2])))
+        error(s.ask("POST", "/v1/prompt", json.dumps(two), JSON), 400, "bad_request", "", "three pictures for two places")
+        error(s.ask("POST", "/v1/prompt", json.dumps(dict(two, item=["a", "x"])), JSON), 404, "not_found", "x", "a key that is none")
+        error(s.ask("POST", "/v1/prompt", json.dumps(dict(two, item=["a", None])), JSON), 400, "bad_request", "item: wanted items, numbers or keys", "no name")
+        error(s.ask("POST", "/v1/prompt", json.dumps(dict(two, item=["a"] * 33)), JSON), 400, "bad_request", "item: wanted at most 32", "too many names")
+        error(s.ask("POST", "/v1/decode", json.dumps({"item": [{}]}), JSON), 400, "bad_request", "item", "several items to decode")
         for body, status, code, text in [(dict(tess, map="chamelion"), 400, "bad_request", "got 'chamelion'; did you mean chameleon"),
                                          (dict(tess, map="/etc/passwd"), 400, "bad_request", "map: wanted one of"),
                                          (dict(tess, map=folder + "/own.json"), 400, "bad_request", "map: wanted one of"),

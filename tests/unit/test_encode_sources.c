@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* test_encode_sources.c: attributes go from samples to the items that tsr_encode_files hands out.
- */
+/* test_encode_sources.c: attributes go from samples to the items that tsr_encode_files hands out;
+ * a tokenizer that is open already is used in turns. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +52,7 @@ static void put(const char *path, const void *bytes, size_t size) {
     ck_assert_int_eq(fclose(f), 0);
 }
 
-static char folder[] = "/tmp/tessera-encode-XXXXXX";
+static char folder[64] = "/tmp/tessera-encode-XXXXXX";
 
 static void enter(void) {
     uint8_t picture[1024];
@@ -117,4 +117,95 @@ START_TEST(attributes_reach_the_items) {
 }
 END_TEST
 
-TEST_MAIN("encode_sources", attributes_reach_the_items)
+/* ---- a tokenizer that is shared ---- */
+
+typedef struct owner {
+    int turns, most; /* most: turns that are given; 0: all */
+} owner;
+
+/* tsr_turn_fn */
+static int give_turn(void *user, void (*use)(void *), void *arg) {
+    owner *o = user;
+    if (o->most && o->turns == o->most) return 1;
+    o->turns++;
+    use(arg);
+    return 0;
+}
+
+static size_t read_whole(const char *path, uint8_t *to, size_t room) {
+    FILE *f = fopen(path, "rb");
+    ck_assert_ptr_nonnull(f);
+    const size_t size = fread(to, 1, room, f);
+    ck_assert_int_eq(fclose(f), 0);
+    unlink(path);
+    return size;
+}
+
+START_TEST(shared_tokenizer) {
+    enum { PICTURES = 20, ROOM = 1 << 20 };
+    char names[PICTURES][24];
+    const char *inputs[PICTURES];
+    uint8_t picture[1024], *own = malloc(ROOM), *shared = malloc(ROOM);
+    tsr_context *ctx, *other;
+    tsr_tokenizer *t = NULL;
+    owner o = {0};
+    tsr_encode_report report;
+    ck_assert_ptr_nonnull(mkdtemp(strcpy(folder, "/tmp/tessera-encode-XXXXXX")));
+    ck_assert_int_eq(chdir(folder), 0);
+    const size_t size = make_picture(picture);
+    for (int i = 0; i < PICTURES; ++i) {
+        picture[size - 1] = (uint8_t)(12 * i);
+        snprintf(names[i], sizeof names[i], "%d.ppm", i);
+        put(inputs[i] = names[i], picture, size);
+    }
+    ck_assert_int_eq(tsr_context_open(&ctx, NULL), TSR_OK);
+    ck_assert_int_eq(tsr_context_open(&other, NULL), TSR_OK);
+    tsr_encode_files_settings s = tsr_encode_files_settings_default();
+    s.model.device = "cpu";
+    ck_assert_int_eq(tsr_tokenizer_open(other, &t, &s.model), TSR_OK);
+    ck_assert_msg(!tsr_encode_files(ctx, inputs, PICTURES, "x.tess", &s, NULL), "%s",
+                  tsr_detail(ctx));
+    const size_t bytes = read_whole("x.tess", own, ROOM);
+    s.model.model = "no-such.safetensors"; /* it is not opened */
+    s.tokenizer = t;
+    s.turn = give_turn;
+    s.turn_user = &o;
+    ck_assert_msg(!tsr_encode_files(ctx, inputs, PICTURES, "x.tess", &s, &report), "%s",
+                  tsr_detail(ctx));
+    ck_assert_uint_eq(report.pictures, PICTURES);
+    ck_assert_int_ge(o.turns, 3); /* to look at it, and 16 pictures at most in each of the others */
+    ck_assert_uint_eq(read_whole("x.tess", shared, ROOM), bytes);
+    ck_assert_int_eq(memcmp(own, shared, bytes), 0);
+    o = (owner){.most = 1};
+    ck_assert_int_eq(tsr_encode_files(ctx, inputs, PICTURES, "x.tess", &s, NULL),
+                     TSR_ERROR_INTERRUPTED);
+    ck_assert_msg(strstr(tsr_detail(ctx), "stopped by the caller"), "%s", tsr_detail(ctx));
+    /* What the tokenizer refuses is told in the context of the call. */
+    o = (owner){0};
+    s.encode.choice.tokens = 1 << 20;
+    ck_assert_int_eq(tsr_encode_files(ctx, inputs, PICTURES, "x.tess", &s, NULL),
+                     TSR_ERROR_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(tsr_detail(ctx), "tokens: wanted"));
+    const char *const devices[] = {"cpu", "cpu"};
+    s.devices = devices;
+    s.device_count = 2;
+    ck_assert_int_eq(tsr_encode_files(ctx, inputs, PICTURES, "x.tess", &s, NULL),
+                     TSR_ERROR_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(tsr_detail(ctx), "devices: wanted one with a tokenizer"));
+    ck_assert_int_eq(tsr_tokenizer_retile(t, tsr_tokenizer_header(t)), TSR_OK);
+    tsr_token_header header = *tsr_tokenizer_header(t);
+    header.tile_width *= 2;
+    ck_assert_int_eq(tsr_tokenizer_retile(t, &header), TSR_ERROR_MODEL_MISMATCH);
+    tsr_tokenizer_close(&t);
+    tsr_context_close(&other);
+    tsr_context_close(&ctx);
+    for (int i = 0; i < PICTURES; ++i)
+        unlink(names[i]);
+    ck_assert_int_eq(chdir("/"), 0);
+    rmdir(folder);
+    free(own);
+    free(shared);
+}
+END_TEST
+
+TEST_MAIN("encode_sources", attributes_reach_the_items, shared_tokenizer)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* test_judge_metrics.c: metrics with a network over made-up weights: pictures that a network cannot
  * take, sets that are too small, equal sides, judges of another family or that cannot be read; that
- * features of originals are computed once for all candidates; the distance of clips. */
+ * features of originals are computed once for all candidates, and with a cache once for all runs;
+ * the distance of clips. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -176,6 +177,108 @@ START_TEST(sets) {
 }
 END_TEST
 
+/* ---- the cache ---- */
+
+static char *cache_file(void) {
+    static char name[320];
+    char command[160];
+    snprintf(command, sizeof command, "ls %s/cache/*.safetensors", place);
+    FILE *f = popen(command, "r");
+    ck_assert(f && fgets(name, sizeof name, f));
+    name[strcspn(name, "\n")] = 0;
+    ck_assert_int_eq(pclose(f), 0);
+    return name;
+}
+
+/* rFID of folders a and b by originals of their own, as another run has them. */
+static double cached_rfid(const char *weights, uint64_t computed, uint64_t reused) {
+    static const char *const metrics[] = {"rfid", "precision"};
+    char path[128], folder[128];
+    tsr_feature_counts counts = {0};
+    tsr_measurement *m = NULL;
+    tsr_originals *o = originals();
+    snprintf(path, sizeof path, "%s/b", place);
+    snprintf(folder, sizeof folder, "%s/cache", place);
+    const tsr_candidate c = {.path = path};
+    tsr_measure_settings s = {.metrics = metrics,
+                              .metric_count = 2,
+                              .weights = &weights,
+                              .weight_count = 1,
+                              .cache = folder,
+                              .features = &counts};
+    s.model.device = "cpu";
+    ck_assert_msg(!tsr_measure(ctx, o, &c, &s, &m), "%s", tsr_detail(ctx));
+    ck_assert_uint_eq(counts.computed, computed);
+    ck_assert_uint_eq(counts.reused, reused);
+    const double rfid = set_value(m, "rfid", "");
+    tsr_measurement_close(&m);
+    tsr_originals_close(&o);
+    return rfid;
+}
+
+START_TEST(cache) {
+    static const char *const rfid = "rfid";
+    tiny_model file;
+    char weights[160], command[800], folder[128];
+    make_place();
+    tiny_inception(&file);
+    snprintf(weights, sizeof weights, "inception=%s", tiny_model_write(&file, NULL, NULL));
+    for (int i = 0; i < PICTURES; ++i) {
+        write_picture("a", i, 24, 16, 0);
+        write_picture("b", i, 24, 16, 30);
+    }
+    tsr_originals *o = originals();
+    tsr_measurement *m = measure(o, "b", &rfid, 1, weights);
+    const double plain = set_value(m, "rfid", "");
+    tsr_measurement_close(&m);
+    tsr_originals_close(&o);
+    ck_assert(cached_rfid(weights, 2 * PICTURES, 0) == plain);
+    ck_assert(cached_rfid(weights, 0, 2 * PICTURES) == plain); /* nothing is computed again */
+    write_picture("b", 1, 24, 16, 31);                         /* one other picture: one row */
+    ck_assert(cached_rfid(weights, 1, 2 * PICTURES - 1) != plain);
+    ck_assert(cached_rfid(weights, 0, 2 * PICTURES) != plain);
+
+    /* Other weights have a file of their own; under this one's name theirs are refused. */
+    char mine[320];
+    snprintf(mine, sizeof mine, "%s", cache_file());
+    snprintf(command, sizeof command, "mv %s %s/kept", mine, place);
+    ck_assert_int_eq(system(command), 0);
+    tiny_model other;
+    char others[160];
+    tiny_inception(&other);
+    ((float *)other.tensor[0].data)[0] += 1;
+    snprintf(others, sizeof others, "inception=%s", tiny_model_write(&other, NULL, NULL));
+    (void)cached_rfid(others, 2 * PICTURES, 0);
+    ck_assert_str_ne(cache_file(), mine);
+    snprintf(command, sizeof command, "mv %s/kept %s", place, cache_file());
+    ck_assert_int_eq(system(command), 0);
+    const tsr_candidate c = {.path = place};
+    snprintf(folder, sizeof folder, "%s/cache", place);
+    const char *list[] = {others};
+    tsr_measure_settings s = {
+        .metrics = &rfid, .metric_count = 1, .weights = list, .weight_count = 1, .cache = folder};
+    s.model.device = "cpu";
+    o = originals();
+    for (int i = 0; i < 2; ++i) { /* also when it is asked again */
+        ck_assert_int_eq(tsr_measure(ctx, o, &c, &s, &m), TSR_ERROR_STATE);
+        ck_assert_msg(strstr(tsr_detail(ctx), "tessera.features.weights: wanted "), "%s",
+                      tsr_detail(ctx));
+    }
+    /* A file that is cut, and a place that is no folder. */
+    snprintf(command, sizeof command, "truncate -s 3000 %s", cache_file());
+    ck_assert_int_eq(system(command), 0);
+    ck_assert_int_eq(tsr_measure(ctx, o, &c, &s, &m), TSR_ERROR_TRUNCATED);
+    s.cache = file.path;
+    ck_assert_int_eq(tsr_measure(ctx, o, &c, &s, &m), TSR_ERROR_IO);
+    ck_assert_msg(strstr(tsr_detail(ctx), "wanted a folder to keep features in"), "%s",
+                  tsr_detail(ctx));
+    tsr_originals_close(&o);
+    tiny_model_free(&other);
+    tiny_model_free(&file);
+    remove_place();
+}
+END_TEST
+
 START_TEST(kept_rows) {
     enum { COLUMNS = 3, MANY = 200 };
     uint8_t rgb[2 * 3 * 3] = {0};
@@ -206,15 +309,24 @@ END_TEST
 
 /* ---- clips ---- */
 
-static tsr_status open_clips(const char *metric, const char *weights, tsr_clip_measure **m) {
-    tsr_measure_settings s = {
-        .metrics = &metric, .metric_count = 1, .weights = &weights, .weight_count = 1};
+static tsr_feature_counts windows; /* that open_clips's measures computed and found */
+
+/* cache: NULL: none. */
+static tsr_status open_clips(const char *metric, const char *weights, const char *cache,
+                             tsr_clip_measure **m) {
+    tsr_measure_settings s = {.metrics = &metric,
+                              .metric_count = 1,
+                              .weights = &weights,
+                              .weight_count = 1,
+                              .cache = cache,
+                              .features = &windows};
     s.model.device = "cpu";
     return tsr_clip_measure_open(ctx, &s, m);
 }
 
 /* Two clips of a window each, and some frames more. */
-static double clip_distance(const char *weights, int noise, const char *warning) {
+static double clip_distance(const char *weights, const char *cache, int noise,
+                            const char *warning) {
     enum { SIDE = 20, BYTES = SIDE * SIDE * 3 };
     uint8_t a[BYTES], b[BYTES];
     const tsr_frame_score frame = {
@@ -222,7 +334,7 @@ static double clip_distance(const char *weights, int noise, const char *warning)
     tsr_clip_measure *m = NULL;
     tsr_set_score score;
     tsr_metric_model model;
-    ck_assert_msg(!open_clips("rfvd", weights, &m), "%s", tsr_detail(ctx));
+    ck_assert_msg(!open_clips("rfvd", weights, cache, &m), "%s", tsr_detail(ctx));
     ck_assert_int_eq(tsr_clip_measure_score(m, 0, &score, NULL), TSR_OK);
     ck_assert(isnan(score.value) &&
               strstr(score.warning, "at least 2 windows of 16 frames, got 0"));
@@ -251,10 +363,20 @@ START_TEST(clips) {
     tsr_clip_measure *m = NULL;
     tiny_i3d(&file);
     snprintf(weights, sizeof weights, "rfvd=%s", tiny_model_write(&file, NULL, NULL));
-    const double differs = clip_distance(weights, 40, "3 frames filled no window");
+    const double differs = clip_distance(weights, NULL, 40, "3 frames filled no window");
     ck_assert(differs > 0 && isfinite(differs));
-    ck_assert(fabs(clip_distance(weights, 0, "2 windows are fewer than 2,048")) < 1e-9 * differs);
-    ck_assert_int_eq(open_clips("psnr", weights, &m), TSR_ERROR_ARGUMENT);
+    make_place();
+    char folder[128];
+    snprintf(folder, sizeof folder, "%s/cache", place);
+    windows = (tsr_feature_counts){0};
+    ck_assert(clip_distance(weights, folder, 40, "") == differs);
+    ck_assert(windows.computed == 4 && windows.reused == 0);
+    ck_assert(clip_distance(weights, folder, 40, "") == differs);
+    ck_assert(windows.computed == 4 && windows.reused == 4); /* nothing anew */
+    remove_place();
+    ck_assert(fabs(clip_distance(weights, NULL, 0, "2 windows are fewer than 2,048")) <
+              1e-9 * differs);
+    ck_assert_int_eq(open_clips("psnr", weights, NULL, &m), TSR_ERROR_ARGUMENT);
     ck_assert_msg(strstr(tsr_detail(ctx), "wanted metrics of clips, got psnr"), "%s",
                   tsr_detail(ctx));
     ck_assert_ptr_null(m);
@@ -264,7 +386,7 @@ START_TEST(clips) {
 END_TEST
 
 static int run(void) {
-    const TTest *const tests[] = {distances, sets, kept_rows, clips};
+    const TTest *const tests[] = {distances, sets, cache, kept_rows, clips};
     return run_tests("judge_metrics", tests, (int)(sizeof tests / sizeof *tests));
 }
 

@@ -57,6 +57,30 @@ static tsr_measurement *measure(tsr_context *ctx, tsr_originals *o, uint64_t see
     return m;
 }
 
+/* Two pictures are drawn as 00, 01 or 10, and 11: a quarter, a half and a quarter of all samples. */
+START_TEST(bootstrap) {
+    tsr_context *c = NULL;
+    const double sums[] = {0, 10, 3, 4}, weights[] = {1, 9, 1, 1};
+    double low, high, plain[2];
+    ck_assert_int_eq(tsr_context_open(&c, NULL), TSR_OK);
+    ck_assert_int_eq(tsr_bootstrap_interval(c, sums, weights, 2, 0, 0, &low, &high), TSR_OK);
+    ck_assert(low == 0 && high == 20.0 / 18);
+    ck_assert_int_eq(tsr_bootstrap_interval(c, sums, NULL, 4, 7, 100, plain, plain + 1), TSR_OK);
+    const double ones[] = {1, 1, 1, 1};
+    ck_assert_int_eq(tsr_bootstrap_interval(c, sums, ones, 4, 7, 100, &low, &high), TSR_OK);
+    ck_assert(low == plain[0] && high == plain[1] && low < 17.0 / 4 && high > 17.0 / 4);
+    ck_assert_int_eq(tsr_bootstrap_interval(c, sums, weights, 1, 0, 0, &low, &high), TSR_OK);
+    ck_assert(isnan(low) && isnan(high));
+    const double none[] = {1, 0};
+    ck_assert_int_eq(tsr_bootstrap_interval(c, sums, none, 2, 0, 0, &low, &high),
+                     TSR_ERROR_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(tsr_detail(c), "group 1: wanted a finite sum and a weight"));
+    ck_assert_int_eq(tsr_bootstrap_interval(c, sums, NULL, 2, 0, 2000000, &low, &high),
+                     TSR_ERROR_ARGUMENT);
+    tsr_context_close(&c);
+}
+END_TEST
+
 START_TEST(summaries) {
     make_pictures();
     char path[128];
@@ -216,4 +240,4 @@ START_TEST(laws) {
 }
 END_TEST
 
-TEST_MAIN("measure", summaries, written_and_read, laws)
+TEST_MAIN("measure", bootstrap, summaries, written_and_read, laws)
