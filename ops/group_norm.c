@@ -277,8 +277,12 @@ static uint32_t halves(const tsr_call *call, const tsr_gpu_caps *caps) {
     return tsr_cols(call->in[IN_X]) % UNIT ? 0 : half_in(IN_X) | half_out(OUT_Y);
 }
 
-static const tsr_op op_group_norm = {
-    .name = "group_norm", .reference = reference, .cpu = cpu, .gpu = gpu, .halves = halves};
+static const tsr_op op_group_norm = {.name = "group_norm",
+                                     .reference = reference,
+                                     .cpu = cpu,
+                                     .gpu = gpu,
+                                     .halves = halves,
+                                     .carries = true};
 
 /* ---- the public function ---------------------------------------------------------------- */
 

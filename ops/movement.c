@@ -118,8 +118,12 @@ static uint32_t halves(const tsr_call *call, const tsr_gpu_caps *caps) {
     return able;
 }
 
-static const tsr_op op_movement = {
-    .name = "movement", .reference = reference, .cpu = cpu, .gpu = gpu, .halves = halves};
+static const tsr_op op_movement = {.name = "movement",
+                                   .reference = reference,
+                                   .cpu = cpu,
+                                   .gpu = gpu,
+                                   .halves = halves,
+                                   .carries = true};
 
 static tsr_tensor *emit(tsr_run *r, tsr_call *call, const box *boxes, int rank,
                         const int64_t *dim) {

@@ -154,8 +154,12 @@ static uint32_t halves(const tsr_call *c, const tsr_gpu_caps *caps) {
     return half_in(0) | half_out(0) | (bn == 1 || bn % WORD == 0 ? half_in(1) : 0);
 }
 
-static const tsr_op op_pointwise = {
-    .name = "pointwise", .reference = reference, .cpu = cpu, .gpu = gpu, .halves = halves};
+static const tsr_op op_pointwise = {.name = "pointwise",
+                                    .reference = reference,
+                                    .cpu = cpu,
+                                    .gpu = gpu,
+                                    .halves = halves,
+                                    .carries = true};
 
 static tsr_tensor *emit(tsr_run *r, const tsr_tensor *a, const tsr_tensor *b, int form, int kind,
                         float multiply, float add) {
