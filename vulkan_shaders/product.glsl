@@ -62,7 +62,7 @@ const uint XW = TM > SUBGROUP ? TM / SUBGROUP : 1; // words of x a lane loads fo
 
 // Adds rows row0 .. row0 + TM times columns col0 + lane + j * SUBGROUP to sum. Rows and columns past
 // the end repeat the last one; the caller drops them. Also sums the squares of the loaded rows and
-// columns when SQUARES is defined.
+// columns when SQUARES is defined, where SQUARES_OF_X and SQUARES_OF_W say so.
 void subgroup_product(uint row0, uint col0, inout float sum[TM][TN]
 #ifdef SQUARES
                       , inout float xx[XW], inout float ww[TN]
@@ -76,8 +76,10 @@ void subgroup_product(uint row0, uint col0, inout float sum[TM][TN]
         [[unroll]] for (uint j = 0; j < TN; ++j)
             wv[j] = load_w(min(col0 + j * SUBGROUP + lane, push.n - 1), k);
 #ifdef SQUARES
-        [[unroll]] for (uint i = 0; i < XW; ++i) xx[i] = fma4(xv[i], xv[i], xx[i]);
-        [[unroll]] for (uint j = 0; j < TN; ++j) ww[j] = fma4(wv[j], wv[j], ww[j]);
+        if (SQUARES_OF_X)
+            [[unroll]] for (uint i = 0; i < XW; ++i) xx[i] = fma4(xv[i], xv[i], xx[i]);
+        if (SQUARES_OF_W)
+            [[unroll]] for (uint j = 0; j < TN; ++j) ww[j] = fma4(wv[j], wv[j], ww[j]);
 #endif
         [[unroll]] for (uint r = 0; r < TM; ++r) {
             vec4 row = subgroupBroadcast(xv[r / SUBGROUP], r % SUBGROUP);
