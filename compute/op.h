@@ -34,7 +34,10 @@ typedef struct tsr_call {
 /* Capabilities of a GPU, after --mask, for an op's `gpu` function. */
 typedef struct tsr_gpu_caps {
     uint32_t subgroup_size; /* of the pipelines that will be made */
-    bool subgroup_ops;      /* arithmetic, ballot, shuffle */
+    /* What a dispatch may ask for instead (tsr_gpu_dispatch.subgroup_size); 0: nothing else. */
+    uint32_t subgroup_min, subgroup_max;
+    uint32_t vendor;   /* the PCI number of its maker, e.g. 0x10DE; 0: not known */
+    bool subgroup_ops; /* arithmetic, ballot, shuffle */
     /* --precision fast: products may take weights as pairs of f16 in words (unpackHalf2x16, which
      * needs no feature of the device), x rounded to f16, sums in f32. */
     bool fp16;
@@ -54,18 +57,20 @@ typedef struct tsr_gpu_dispatch {
     uint32_t groups[3]; /* each at most 65535 */
     uint8_t push[128];  /* the shader's push constants, after the offsets of the tensors */
     uint32_t push_bytes;
-    /* Which tensors are bound, in binding order: 0..7 = in[i], 8..15 = out[i-8], 16 = table, 17 =
-     * the weight in[1] as pairs of f16 (TSR_BIND_HALF). */
+    /* Which tensors are bound, in binding order: 0..7 = in[i], 8..15 = out[i-8], 16 = table, 17
+     * and 18 = the weight in[1] as f16 (TSR_BIND_HALF, TSR_BIND_HALF_ROWS). */
     uint8_t bind[TSR_CALL_TENSORS];
     int bind_count;
-    bool full_subgroups; /* local_size_x is a multiple of the subgroup size, and that matters */
+    bool full_subgroups;    /* local_size_x is a multiple of the subgroup size, and that matters */
+    uint32_t subgroup_size; /* pinned for this one; 0: caps->subgroup_size */
 } tsr_gpu_dispatch;
 
 /* Binding of the weight in[1] as f16, two in a word, rounded to nearest, at most 65504 in
  * magnitude; made once, when the weight is uploaded. Layout of a weight from tsr_run_weight: [N, K
  * rounded up to 8], zeros past K. Of a weight from tsr_run_kernel: words [kh, kw, C rounded up to 4
- * / 2, N rounded up to 4], each of two channels. */
-enum { TSR_BIND_HALF = 17 };
+ * / 2, N rounded up to 4], each of two channels. The second form is a weight from tsr_run_kernel as
+ * the rows that a matrix unit multiplies: [kh, kw, N, C rounded up to 8], zeros past C. */
+enum { TSR_BIND_HALF = 17, TSR_BIND_HALF_ROWS = 18 };
 
 #define TSR_MAX_DISPATCHES 8
 

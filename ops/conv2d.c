@@ -13,6 +13,7 @@
 #include "../compute/cpu/onednn.h"
 #include "../compute/cpu/onednn_conv.h"
 #include "conv2d.h"
+#include "product_body.h"
 
 enum { X, WEIGHT, BIAS, RESIDUAL, OPERANDS };
 enum { KH, KW, STRIDE, TOP, LEFT, UPSAMPLE, ACT }; /* p.i */
@@ -322,27 +323,43 @@ static tiling choose_tiling(const geometry *s, const tsr_gpu_caps *caps, bool sh
     return (tiling){4, 1, 64, 64};
 }
 
-static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
-    enum { BK = 16, THREADS = 256, SHARED = BK * (256 + 4 + 16) * 4 };
-    geometry s = get_geometry(call);
-    int64_t pixels = s.batch * s.oh * s.ow, columns = tile_count(s.n, 4) * 4;
-    if (s.kh * s.kw * tile_count(s.c, BK) * BK > 40000 || s.kh * s.kw * s.c * columns > INT32_MAX)
-        return 0;
+enum { BK = 16, SHARED_THREADS = 256, SHARED_BYTES = BK * (256 + 4 + 16) * 4 };
+
+static product_body choose(const geometry *s, const tsr_gpu_caps *caps) {
     static const product_variants variants = {.sg = {"conv2d_sg", "conv2d_half_sg"},
                                               .sg64 = {"conv2d_sg64", "conv2d_half_sg64"},
                                               .sm = {"conv2d_sm", "conv2d_half_sm"},
                                               .coopmat = "conv2d_coopmat",
-                                              .threads = THREADS,
-                                              .shared_bytes = SHARED};
-    const product_body body = product_choose(caps, &variants, s.n, true);
+                                              .threads = SHARED_THREADS,
+                                              .shared_bytes = SHARED_BYTES};
+    return product_choose(caps, &variants, s->n, true);
+}
+
+/* Pixels of whole 16-byte words. */
+static uint32_t halves(const tsr_call *call, const tsr_gpu_caps *caps) {
+    const geometry s = get_geometry(call);
+    if (!choose(&s, caps).half) return 0;
+    return (s.c % 8 == 0 ? 1u << X : 0) | (s.n % 8 == 0 ? 1u << TSR_CALL_TENSORS : 0);
+}
+
+static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
+    enum { DEPTH = 32 }; /* the most that a tile takes at a time */
+    geometry s = get_geometry(call);
+    int64_t pixels = s.batch * s.oh * s.ow, columns = tile_count(s.n, 4) * 4;
+    if (s.kh * s.kw * tile_count(s.c, DEPTH) * DEPTH > 40000 ||
+        s.kh * s.kw * s.c * columns > INT32_MAX)
+        return 0;
+    const product_body body = choose(&s, caps);
     if (!body.variant) return 0;
     const bool sm = body.sm, coopmat = body.coopmat;
     tiling t = choose_tiling(&s, caps, sm);
     uint32_t size = caps->subgroup_size;
-    uint32_t waves = coopmat ? 4 : caps->software || 4 * size > caps->max_workgroup ? 1 : 4;
-    uint32_t parts = (call->in[BIAS] ? 1u : 0u) | (call->in[RESIDUAL] ? 2u : 0u);
+    uint32_t waves = caps->software || 4 * size > caps->max_workgroup ? 1 : 4;
+    uint32_t parts = (call->in[BIAS] ? 1u : 0u) | (call->in[RESIDUAL] ? 2u : 0u) |
+                     (call->in[X]->dtype == TSR_DTYPE_F16 ? 8u : 0u) |
+                     (call->out[0]->dtype == TSR_DTYPE_F16 ? 16u : 0u) | (s.n % 4 ? 0u : 32u);
     *d = (tsr_gpu_dispatch){.variant = body.variant, .full_subgroups = !sm};
-    uint32_t spec[] = {sm ? THREADS : size * waves,
+    uint32_t spec[] = {sm ? SHARED_THREADS : size * waves,
                        sm ? 1 : size,
                        t.tm,
                        t.tn,
@@ -356,9 +373,11 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     d->spec_count = sm ? 11 : 8;
     memcpy(d->spec, spec, (size_t)d->spec_count * sizeof *spec);
     if (coopmat) {
-        coopmat_spec(caps, d->spec);
-        d->spec_count = COOPMAT_SPECS;
-        t.bm = t.bn = coopmat_tile(caps);
+        matrix_tile tile;
+        if (!matrix_tile_choose(caps, pixels, s.n, &tile)) return 0;
+        matrix_tile_specs(&tile, caps, d);
+        t.bm = tile.rows;
+        t.bn = tile.cols;
     }
     uint32_t push[] = {(uint32_t)pixels, (uint32_t)s.n,  (uint32_t)columns,  (uint32_t)s.c,
                        (uint32_t)s.h,    (uint32_t)s.w,  (uint32_t)s.oh,     (uint32_t)s.ow,
@@ -366,7 +385,7 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
                        (uint32_t)s.left, (uint32_t)s.up};
     dispatch_push(d, push, sizeof push);
     dispatch_bind(d, BIND_IN + X);
-    dispatch_bind(d, body.half ? TSR_BIND_HALF : BIND_IN + WEIGHT);
+    dispatch_bind(d, coopmat ? TSR_BIND_HALF_ROWS : body.half ? TSR_BIND_HALF : BIND_IN + WEIGHT);
     dispatch_bind(d, BIND_IN + (call->in[BIAS] ? BIAS : X)); /* an absent one is never read */
     dispatch_bind(d, BIND_IN + (call->in[RESIDUAL] ? RESIDUAL : X));
     dispatch_bind(d, BIND_OUT);
@@ -383,8 +402,12 @@ static double work(const tsr_call *call) {
     return (double)tsr_elements(call->out[0]) * (double)(s.kh * s.kw * s.c);
 }
 
-static const tsr_op op_conv2d = {
-    .name = "conv2d", .reference = reference, .cpu = cpu, .gpu = gpu, .work = work};
+static const tsr_op op_conv2d = {.name = "conv2d",
+                                 .reference = reference,
+                                 .cpu = cpu,
+                                 .gpu = gpu,
+                                 .halves = halves,
+                                 .work = work};
 
 /* ---- the public function ---------------------------------------------------------------- */
 

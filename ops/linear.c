@@ -7,6 +7,7 @@
 #include "../compute/activation.h"
 #include "../compute/cpu/gemm.h"
 #include "../compute/cpu/onednn.h"
+#include "product_body.h"
 #include "rowwise.h"
 
 #include <stdlib.h>
@@ -213,65 +214,80 @@ static tsr_status cpu(tsr_device *d, const tsr_call *c) {
 
 /* ---- vulkan ----------------------------------------------------------------------------- */
 
-static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
-    int64_t m = tsr_rows(c->in[X]), k = tsr_cols(c->in[X]), n = tsr_cols(c->out[0]);
-    /* The shaders count in 32 bits and stay under 60,000 loop iterations. */
-    if (m * k > INT32_MAX || n * k > INT32_MAX || m * n > INT32_MAX || k > 40000) return 0;
-    enum { BM = 64, BN = 64, BK = 16, TILE_ROWS = 4, TILE_COLS = 4 };
-    enum { THREADS = BM / TILE_ROWS * (BN / TILE_COLS), SHARED = BK * (BM + BN + 2) * 4 };
+static product_body choose(const tsr_call *c, const tsr_gpu_caps *caps) {
     static const product_variants variants = {.sg = {"linear_sg", "linear_half_sg"},
                                               .sg64 = {"linear_sg64", "linear_half_sg64"},
                                               .sm = {"linear_sm", "linear_half_sm"},
                                               .coopmat = "linear_coopmat",
-                                              .threads = THREADS,
-                                              .shared_bytes = SHARED};
+                                              .threads = SHARED_TILE_THREADS,
+                                              .shared_bytes = SHARED_TILE_BYTES};
     tsr_gpu_caps own = *caps;
     if (c->p.i[EXACT]) own.fp16 = false;
-    const product_body body = product_choose(&own, &variants, n, k % 4 == 0);
+    return product_choose(&own, &variants, tsr_cols(c->out[0]), tsr_cols(c->in[X]) % 4 == 0);
+}
+
+/* Rows of whole 16-byte words. */
+static uint32_t halves(const tsr_call *c, const tsr_gpu_caps *caps) {
+    if (!choose(c, caps).half) return 0;
+    return (tsr_cols(c->in[X]) % 8 == 0 ? 1u << X : 0) |
+           (tsr_cols(c->out[0]) % 8 == 0 ? 1u << TSR_CALL_TENSORS : 0);
+}
+
+static void across_and_down(tsr_gpu_dispatch *d, int64_t m, int64_t n, uint32_t rows,
+                            uint32_t cols) {
+    d->groups[0] = (uint32_t)least((n + cols - 1) / cols, 65535);
+    d->groups[1] = (uint32_t)least((m + rows - 1) / rows, 65535);
+}
+
+static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
+    int64_t m = tsr_rows(c->in[X]), k = tsr_cols(c->in[X]), n = tsr_cols(c->out[0]);
+    /* The shaders count in 32 bits and stay under 60,000 loop iterations. */
+    if (m * k > INT32_MAX || n * k > INT32_MAX || m * n > INT32_MAX || k > 40000) return 0;
+    const product_body body = choose(c, caps);
     if (!body.variant) return 0;
+    const bool y_half = c->out[0]->dtype == TSR_DTYPE_F16;
     uint32_t s = caps->subgroup_size, parts = 0;
     for (int i = BIAS; i <= RESIDUAL; ++i)
         if (c->in[i]) parts |= 1u << (i - BIAS);
+    if (c->in[X]->dtype == TSR_DTYPE_F16) parts |= 8;
+    if (y_half) parts |= 16;
+    if (n % 4 == 0) parts |= 32;
     struct {
         uint32_t m, n, k, gate_rows, gate_last;
     } push = {(uint32_t)m, (uint32_t)n, (uint32_t)k, (uint32_t)c->p.i[GATE_ROWS],
               (uint32_t)c->p.i[GATE_LAST]};
-    *d = (tsr_gpu_dispatch){.variant = body.variant,
-                            .push_bytes = sizeof push,
-                            .bind = {0, body.half ? TSR_BIND_HALF : 1, c->in[BIAS] ? BIAS : 0,
-                                     c->in[GATE] ? GATE : 0, c->in[RESIDUAL] ? RESIDUAL : 0, 8},
-                            .bind_count = 6};
+    *d = (tsr_gpu_dispatch){
+        .variant = body.variant,
+        .spec = {0, 0, 0, 0, k % 4 == 0, (uint32_t)c->p.i[ACT], parts, caps->software},
+        .spec_count = 8,
+        .push_bytes = sizeof push,
+        .bind = {0, body.half ? TSR_BIND_HALF : 1, c->in[BIAS] ? BIAS : 0, c->in[GATE] ? GATE : 0,
+                 c->in[RESIDUAL] ? RESIDUAL : 0, 8},
+        .bind_count = 6};
     memcpy(d->push, &push, sizeof push);
-    uint32_t wide = k % 4 == 0;
     if (body.coopmat) {
-        uint32_t tile = coopmat_tile(caps);
-        uint32_t spec[COOPMAT_SPECS] = {4 * s, s, 1, 1, wide, (uint32_t)c->p.i[ACT], parts};
-        coopmat_spec(caps, spec);
-        memcpy(d->spec, spec, sizeof spec);
-        d->spec_count = COOPMAT_SPECS;
-        d->full_subgroups = true;
-        d->groups[0] = (uint32_t)least((n + tile - 1) / tile, 65535);
-        d->groups[1] = (uint32_t)least((m + tile - 1) / tile, 65535);
+        matrix_tile t;
+        if (!matrix_tile_choose(caps, m, n, &t)) return 0;
+        matrix_tile_specs(&t, caps, d);
+        across_and_down(d, m, n, t.rows, t.cols);
     } else if (body.sm) {
-        uint32_t depth = body.half ? 2 * BK : BK; /* the same bytes */
-        uint32_t spec[] = {
-            THREADS,        1,  TILE_ROWS, TILE_COLS, wide, (uint32_t)c->p.i[ACT], parts,
-            caps->software, BM, BN,        depth};
+        const shared_tile t = shared_tile_choose(caps, m, n, body.half);
+        const uint32_t spec[] = {t.rows / t.lane_rows * (t.cols / t.lane_cols), 1, t.lane_rows,
+                                 t.lane_cols},
+                       tile[] = {t.rows, t.cols, t.depth};
         memcpy(d->spec, spec, sizeof spec);
-        d->spec_count = (int)(sizeof spec / sizeof *spec);
-        d->groups[0] = (uint32_t)least((n + BN - 1) / BN, 65535);
-        d->groups[1] = (uint32_t)least((m + BM - 1) / BM, 65535);
+        memcpy(d->spec + 8, tile, sizeof tile);
+        d->spec_count = 11;
+        across_and_down(d, m, n, t.rows, t.cols);
     } else {
         /* 16 rows by 64 to 128 columns for a subgroup; a GPU runs four of them in a workgroup. */
         uint32_t tm = 16, tn = caps->software ? 8 : s >= 128 ? 1 : s >= 64 ? 2 : 4;
+        if (y_half && tn < 2) tn = 2; /* a lane writes two columns as one word */
         uint32_t waves = caps->software || 4 * s > caps->max_workgroup ? 1 : 4;
-        uint32_t spec[] = {s * waves,     s, tm, tn, wide, (uint32_t)c->p.i[ACT], parts,
-                           caps->software};
+        const uint32_t spec[] = {s * waves, s, tm, tn};
         memcpy(d->spec, spec, sizeof spec);
-        d->spec_count = (int)(sizeof spec / sizeof *spec);
         d->full_subgroups = true;
-        d->groups[0] = (uint32_t)least((n + s * tn - 1) / (s * tn), 65535);
-        d->groups[1] = (uint32_t)least((m + tm * waves - 1) / (tm * waves), 65535);
+        across_and_down(d, m, n, tm * waves, s * tn);
     }
     d->groups[2] = 1;
     return (n + 31) / 32 > 65535 ? 0 : 1; /* columns do not stride on */
@@ -281,8 +297,12 @@ static double work(const tsr_call *c) {
     return (double)tsr_elements(c->out[0]) * (double)tsr_cols(c->in[0]);
 }
 
-static const tsr_op op_linear = {
-    .name = "linear", .reference = reference, .cpu = cpu, .gpu = gpu, .work = work};
+static const tsr_op op_linear = {.name = "linear",
+                                 .reference = reference,
+                                 .cpu = cpu,
+                                 .gpu = gpu,
+                                 .halves = halves,
+                                 .work = work};
 
 /* ---- the public function ---------------------------------------------------------------- */
 

@@ -185,67 +185,6 @@ static inline bool is_half(const tsr_tensor *t) {
     return t && t->dtype == TSR_DTYPE_F16;
 }
 
-/* Constants 8..13 of a shader with coopmat.glsl: tile and matrices. */
-enum { COOPMAT_DEPTH = 32, COOPMAT_SPECS = 14 };
-/* Edge of the output tile of a workgroup. */
-static inline uint32_t coopmat_tile(const tsr_gpu_caps *caps) {
-    return caps->software ? 32 : 64; /* a software driver compiles each matrix for itself */
-}
-
-/* True if cooperative matrices serve a product of n columns: the device has them, and shared memory
- * for a tile; n fills a good part of a tile; and a software device has no `rival` form. */
-static inline bool coopmat_fits(const tsr_gpu_caps *caps, const char *variant, int64_t n,
-                                bool rival) {
-    uint32_t tile = coopmat_tile(caps), bytes = tile * tile * 4 + tile * (COOPMAT_DEPTH + 8) * 4;
-    return caps->subgroup_ops && caps->matrix[0] && caps->matrix[0] * 2 <= tile &&
-           caps->matrix[1] * 2 <= tile && caps->max_shared_bytes >= bytes &&
-           caps->max_workgroup >= 4 * caps->subgroup_size && n > 16 && !(caps->software && rival) &&
-           caps->allowed(caps->device, variant);
-}
-
-/* Fills specialisation constants 8..13. */
-static inline void coopmat_spec(const tsr_gpu_caps *caps, uint32_t *spec) {
-    uint32_t tile = coopmat_tile(caps);
-    spec[8] = spec[9] = tile;
-    spec[10] = COOPMAT_DEPTH;
-    memcpy(spec + 11, caps->matrix, sizeof caps->matrix);
-}
-
-/* Names of the shader variants of linear or conv2d. [0] has f32 weights, [1] f16 weights. */
-typedef struct product_variants {
-    const char *sg[2];              /* subgroup broadcast */
-    const char *sg64[2];            /* subgroup broadcast of 64-bit words (wide.glsl) */
-    const char *sm[2];              /* shared memory */
-    const char *coopmat;            /* cooperative matrices, f16 weights */
-    uint32_t threads, shared_bytes; /* of sm */
-} product_variants;
-
-/* The variant that was chosen. */
-typedef struct product_body {
-    const char *variant;    /* NULL: the device can run none */
-    bool half, sm, coopmat; /* f16 weights; shared memory; cooperative matrices */
-} product_body;
-
-/* Chooses a variant for a product of n columns: f16 weights where --precision fast allows them and
- * a variant can run. The choice does not depend on the number of rows, so that a batch of any size
- * gives the same bits. */
-static inline product_body product_choose(const tsr_gpu_caps *caps, const product_variants *v,
-                                          int64_t n, bool longs) {
-    /* Mesa's software driver fetches component by component: fewer, longer ones. */
-    longs = longs && caps->software && caps->int64;
-    for (int half = caps->fp16; half >= 0; --half) {
-        bool sg = caps->subgroup_ops && caps->allowed(caps->device, v->sg[half]);
-        bool sm = caps->max_shared_bytes >= v->shared_bytes && caps->max_workgroup >= v->threads &&
-                  caps->allowed(caps->device, v->sm[half]);
-        if (half && coopmat_fits(caps, v->coopmat, n, sg))
-            return (product_body){v->coopmat, .half = true, .coopmat = true};
-        if (sm && !(sg && caps->software)) /* a software driver's shared memory is slow */
-            return (product_body){v->sm[half], .half = half, .sm = true};
-        if (sg) return (product_body){longs ? v->sg64[half] : v->sg[half], .half = half};
-    }
-    return (product_body){0};
-}
-
 /* Sets the push constants of a dispatch. */
 static inline void dispatch_push(tsr_gpu_dispatch *d, const void *bytes, size_t count) {
     memcpy(d->push, bytes, count);

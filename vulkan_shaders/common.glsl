@@ -14,3 +14,6 @@ layout(push_constant) uniform Push {
     layout(std430, set = 0, binding = i) readonly buffer Tensor##i { type name[]; }
 #define TENSOR_WRITE(i, type, name) \
     layout(std430, set = 0, binding = i) buffer Tensor##i { type name[]; }
+// The same memory, 16 bytes at a time.
+#define TENSOR_WRITE4(i, name) \
+    layout(std430, set = 0, binding = i) buffer TensorQuad##i { vec4 name[]; }

@@ -8,7 +8,8 @@
 // pixels' words travel by broadcast; or (SHARED_TILE) BM pixels and BN columns in shared memory; or
 // (COOPMAT, with HALF) such a tile on matrix units.
 // With HALF the kernel is f16, two channels of a column in a word, [kh, kw, C / 2, columns] with C a
-// multiple of 4, and x is rounded to f16 (half.glsl).
+// multiple of 4, or with COOPMAT rows of C as matrix units read them, [kh, kw, n, C], C a multiple of
+// 8; x is rounded to f16 (half.glsl) unless it is f16 already, and y may be f16, too.
 // Each sum goes through k in order, so a pixel's result does not depend on how many there are.
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -30,21 +31,28 @@
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint SUBGROUP = 32;
-layout(constant_id = 2) const uint TM = 4; // sums of one invocation: pixels and words of 4 columns
+// Sums of one invocation: pixels and words of 4 columns; with COOPMAT of one subgroup: pixels and
+// columns.
+layout(constant_id = 2) const uint TM = 4;
 layout(constant_id = 3) const uint TN = 1;
 layout(constant_id = 4) const uint WIDE = 0; // c is a multiple of 4
 layout(constant_id = 5) const uint ACT = 0;
-layout(constant_id = 6) const uint PARTS = 0; // 1 bias, 2 residual
-// 1: sums go through y and a loop finishes them (linear.comp says why)
+// 1 bias, 2 residual; 8 x is f16, 16 y is f16, 32 n is a multiple of 4
+layout(constant_id = 6) const uint PARTS = 0;
+// 1: a loop finishes the sums (linear.comp says why)
 layout(constant_id = 7) const uint ROLLED = 0;
 layout(constant_id = 8) const uint BM = 64; // shared tile: pixels, columns, depth
 layout(constant_id = 9) const uint BN = 64;
 layout(constant_id = 10) const uint BK = 16;
 
+const bool X_HALF = (PARTS & 8) != 0, Y_HALF = (PARTS & 16) != 0;
+const bool QUADS = (PARTS & 32) != 0;
+
 TENSOR_READ(0, float, x);
 WIDE_READ(0, x4);
 #ifdef HALF
 #include "half.glsl"
+HALF_READ2(0, xh);
 HALF_READ4(1, wh);
 #else
 WIDE_READ(1, w4);
@@ -52,16 +60,22 @@ WIDE_READ(1, w4);
 TENSOR_READ(2, float, bias);
 TENSOR_READ(3, float, residual);
 TENSOR_WRITE(4, float, y);
+WIDE_READ(2, bias4);
+WIDE_READ(3, residual4);
+TENSOR_WRITE4(4, y4);
+#ifdef HALF
+HALF_WRITE2(4, yh2);
+#endif
 
 struct Pixel { // of y: where its kernel's first row and column lie in the (doubled) input
-    uint image; // the address of its picture
+    uint image; // the number of its picture's first element
     int row, col;
 };
 
 Pixel find_pixel(uint at) {
     at = min(at, push.pixels - 1);
     Pixel p;
-    p.image = OFFSET(0) + at / (push.oh * push.ow) * (push.h * push.w * push.c);
+    p.image = at / (push.oh * push.ow) * (push.h * push.w * push.c);
     p.row = int(at / push.ow % push.oh * push.stride) - int(push.top);
     p.col = int(at % push.ow * push.stride) - int(push.left);
     return p;
@@ -69,7 +83,7 @@ Pixel find_pixel(uint at) {
 
 const uint OUTSIDE = 0xFFFFFFFFu;
 
-// The address of channel 0 under (ky, kx) of the kernel.
+// The number of channel 0 under (ky, kx) of the kernel.
 uint find_input(Pixel p, uint ky, uint kx) {
     uint row = uint(p.row + int(ky)), col = uint(p.col + int(kx)); // below 0 is far beyond the end
     if (row >= push.h << push.up || col >= push.w << push.up) return OUTSIDE;
@@ -78,6 +92,7 @@ uint find_input(Pixel p, uint ky, uint kx) {
 
 vec4 load_x_exact(uint at, uint c) {
     if (at == OUTSIDE || c >= push.c) return vec4(0.0);
+    at += OFFSET(0);
     if (WIDE != 0) return WIDE_LOAD(x4, at + c);
     vec4 v = vec4(x[at + c], 0.0, 0.0, 0.0);
     if (c + 1 < push.c) v.y = x[at + c + 1];
@@ -87,7 +102,15 @@ vec4 load_x_exact(uint at, uint c) {
 }
 
 #ifdef HALF
-vec4 load_x(uint at, uint c) { return half_round(load_x_exact(at, c)); }
+uvec2 load_x_words(uint at, uint c) { // c and C of f16 maps are multiples of 4
+    if (!X_HALF) return half_pack(load_x_exact(at, c));
+    if (at == OUTSIDE || c >= push.c) return uvec2(0);
+    return HALF_LOAD2(xh, OFFSET(0) + (at + c) / 2);
+}
+vec4 load_x(uint at, uint c) {
+    if (X_HALF) return half_unpack(load_x_words(at, c));
+    return half_round(load_x_exact(at, c));
+}
 // Four columns of channels c and c + 1 at one place of the kernel; past the last word of columns
 // they repeat it, and are dropped later.
 uvec4 load_w_words(uint tap, uint c, uint col) {
@@ -109,66 +132,83 @@ float finish(float sum, uint pixel, uint col) {
     return sum;
 }
 
-void store(vec4 sum, uint pixel, uint col) {
-    if (pixel < push.pixels)
+// Finishes and writes four columns from col on.
+void store4(vec4 sum, uint pixel, uint col) {
+    if (pixel >= push.pixels || col >= push.n) return;
+    uint at = pixel * push.n + col;
+    if (!QUADS) {
         [[unroll]] for (uint i = 0; i < 4; ++i)
-            if (col + i < push.n)
-                y[OFFSET(4) + pixel * push.n + col + i] =
-                    ROLLED != 0 ? sum[i] : finish(sum[i], pixel, col + i);
-}
-
-void finish_later(uint pixel, uint col) {
-    for (uint i = 0; i < 4; ++i) {
-        uint at = OFFSET(4) + pixel * push.n + col + i;
-        if (pixel < push.pixels && col + i < push.n) y[at] = finish(y[at], pixel, col + i);
+            if (col + i < push.n) y[OFFSET(4) + at + i] = finish(sum[i], pixel, col + i);
+        return;
     }
+    if ((PARTS & 1) != 0) sum += WIDE_LOAD(bias4, OFFSET(2) + col);
+    [[unroll]] for (uint i = 0; i < 4; ++i) sum[i] = activate(sum[i], ACT);
+    if ((PARTS & 2) != 0) sum += WIDE_LOAD(residual4, OFFSET(3) + at);
+#ifdef HALF
+    if (Y_HALF) {
+        yh2[(OFFSET(4) + at / 2) / 2] = half_pack(sum);
+        return;
+    }
+#endif
+    y4[(OFFSET(4) + at) / 4] = sum;
 }
 
 vec4 fma4(float a, vec4 b, vec4 sum) { return fma(vec4(a), b, sum); }
 
 #ifdef COOPMAT
 
-uint tile_pixel, tile_col;
-void stage(uint step);
+HALF_READ4(0, xh4);
+
+void fetch(uint step);
 #include "coopmat.glsl"
 
-const uint THREADS = 4 * SUBGROUP;
-const uint XL = (BM * BK / 4 + THREADS - 1) / THREADS; // words of x an invocation loads for a tile
-Pixel staged[XL];
+Pixel pixel[XL];
+uint x_at[XL], w_at[WL]; // of this place in the kernel: the word of channel 0, OUTSIDE, the f32 element
+uint first_col, tap, depth; // depth: words of channels that are done
 
-void stage(uint step) {
-    uint depth = (push.c + BK - 1) / BK, tap = step / depth, c0 = step % depth * BK;
+void find_words() {
+    uint ky = tap / push.kw, kx = tap % push.kw, words = (push.c + 7) / 8;
     [[unroll]] for (uint n = 0; n < XL; ++n) {
-        uint i = gl_LocalInvocationIndex + n * THREADS, k = i % (BK / 4) * 4, row = i / (BK / 4);
-        if (row >= BM) break;
-        uint from = find_input(staged[n], tap / push.kw, tap % push.kw);
-        stage_x(row * PITCH + k, load_x(from, c0 + k));
+        x_at[n] = find_input(pixel[n], ky, kx);
+        if (X_HALF && x_at[n] != OUTSIDE) x_at[n] = OFFSET(0) / 4 + x_at[n] / 8 + word_of(n);
     }
-    for (uint i = gl_LocalInvocationIndex; i < BN * BK / 8; i += THREADS) {
-        uint k = i / (BN / 4) * 2, col = i % (BN / 4) * 4;
-        uvec4 words = uvec4(0);
-        if (c0 + k < push.c) words = load_w_words(tap, c0 + k, tile_col + col);
-        [[unroll]] for (uint e = 0; e < 4; ++e) {
-            vec2 pair = unpackHalf2x16(words[e]);
-            ws[(col + e) * PITCH + k] = float16_t(pair.x);
-            ws[(col + e) * PITCH + k + 1] = float16_t(pair.y);
+    [[unroll]] for (uint n = 0; n < WL; ++n)
+        w_at[n] = OFFSET(1) / 4 + (tap * push.n + min(first_col + row_of(n), push.n - 1)) * words + word_of(n);
+}
+
+// Steps come in order: all channels of one place in the kernel, then those of the next.
+void fetch(uint step) {
+    uint words = (push.c + 7) / 8;
+    if (depth == 0) find_words();
+    [[unroll]] for (uint n = 0; n < XL; ++n) {
+        uint word = depth + word_of(n);
+        next_x[n] = uvec4(0);
+        if (x_at[n] != OUTSIDE && word < words) {
+            if (X_HALF)
+                next_x[n] = xh4[x_at[n] + depth];
+            else
+                next_x[n] = uvec4(load_x_words(x_at[n], word * 8), load_x_words(x_at[n], word * 8 + 4));
         }
+    }
+    [[unroll]] for (uint n = 0; n < WL; ++n) {
+        next_w[n] = uvec4(0);
+        if (depth + word_of(n) < words) next_w[n] = wh[w_at[n] + depth];
+    }
+    depth += WORDS;
+    if (depth >= words) {
+        depth = 0;
+        ++tap;
     }
 }
 
 void main() {
-    tile_col = gl_WorkGroupID.x * BN;
-    uint taps = push.kh * push.kw, next = gl_NumWorkGroups.y * BM;
-    for (tile_pixel = gl_WorkGroupID.y * BM; tile_pixel < push.pixels; tile_pixel += next) {
-        [[unroll]] for (uint n = 0; n < XL; ++n)
-            staged[n] = find_pixel(tile_pixel + (gl_LocalInvocationIndex + n * THREADS) / (BK / 4));
-        coopmat_tile(taps * ((push.c + BK - 1) / BK));
-        for (uint i = gl_LocalInvocationIndex; i < BM * BN; i += THREADS) {
-            uint pixel = tile_pixel + i / BN, col = tile_col + i % BN;
-            if (pixel < push.pixels && col < push.n)
-                y[OFFSET(4) + pixel * push.n + col] = finish(done[i], pixel, col);
-        }
-        barrier();
+    first_col = gl_WorkGroupID.x * BN;
+    uint words = (push.c + 7) / 8, steps = push.kh * push.kw * ((words + WORDS - 1) / WORDS);
+    for (uint pixel0 = gl_WorkGroupID.y * BM; pixel0 < push.pixels; pixel0 += gl_NumWorkGroups.y * BM) {
+        [[unroll]] for (uint n = 0; n < XL; ++n) pixel[n] = find_pixel(pixel0 + row_of(n));
+        tap = 0;
+        depth = 0;
+        coopmat_tile(steps, pixel0, first_col);
     }
 }
 
@@ -219,12 +259,15 @@ void main() {
                 }
             }
         }
-        [[unroll]] for (uint r = 0; r < TM; ++r)
-            [[unroll]] for (uint j = 0; j < TN; ++j)
-                store(sum[r][j], pixel0 + r, col0 + j * SUBGROUP * 4);
-        if (ROLLED != 0 && (ACT | PARTS) != 0)
+        if (ROLLED != 0) {
+            vec4 kept[TM * TN];
+            [[unroll]] for (uint i = 0; i < TM * TN; ++i) kept[i] = sum[i / TN][i % TN];
             for (uint i = 0; i < TM * TN; ++i)
-                finish_later(pixel0 + i / TN, col0 + i % TN * SUBGROUP * 4);
+                store4(kept[i], pixel0 + i / TN, col0 + i % TN * SUBGROUP * 4);
+        } else
+            [[unroll]] for (uint r = 0; r < TM; ++r)
+                [[unroll]] for (uint j = 0; j < TN; ++j)
+                    store4(sum[r][j], pixel0 + r, col0 + j * SUBGROUP * 4);
     }
 }
 
@@ -266,7 +309,7 @@ void main() {
                     uint at = t + i * THREADS, k = at % (BK / 4) * 4, row = at / (BK / 4);
                     if (row >= BM) break;
 #ifdef HALF
-                    uvec2 v = half_pack(load_x_exact(from[i], c0 + k));
+                    uvec2 v = load_x_words(from[i], c0 + k);
 #else
                     vec4 v = load_x(from[i], c0 + k);
 #endif
@@ -318,12 +361,15 @@ void main() {
                 barrier();
             }
         }
-        [[unroll]] for (uint r = 0; r < TM; ++r)
-            [[unroll]] for (uint j = 0; j < TN; ++j)
-                store(sum[r][j], pixel0 + ty * TM + r, col0 + (tx + j * across) * 4);
-        if (ROLLED != 0 && (ACT | PARTS) != 0)
+        if (ROLLED != 0) {
+            vec4 kept[TM * TN];
+            [[unroll]] for (uint i = 0; i < TM * TN; ++i) kept[i] = sum[i / TN][i % TN];
             for (uint i = 0; i < TM * TN; ++i)
-                finish_later(pixel0 + ty * TM + i / TN, col0 + (tx + i % TN * across) * 4);
+                store4(kept[i], pixel0 + ty * TM + i / TN, col0 + (tx + i % TN * across) * 4);
+        } else
+            [[unroll]] for (uint r = 0; r < TM; ++r)
+                [[unroll]] for (uint j = 0; j < TN; ++j)
+                    store4(sum[r][j], pixel0 + ty * TM + r, col0 + (tx + j * across) * 4);
     }
 }
 

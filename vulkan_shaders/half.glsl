@@ -29,7 +29,7 @@ vec4 half_unpack(uvec2 v) { return vec4(unpackHalf2x16(v.x), unpackHalf2x16(v.y)
     layout(std430, set = 0, binding = i) readonly buffer TensorHalf##i { uint64_t name[]; }
 #define HALF_LOAD2(name, at) unpack32(name[(at) / 2])
 #define HALF_READ4(i, name) \
-    layout(std430, set = 0, binding = i) readonly buffer TensorHalf##i { u64vec2 name[]; }
+    layout(std430, set = 0, binding = i) readonly buffer TensorHalfWide##i { u64vec2 name[]; }
 uvec4 half_from_long(u64vec2 v) { return uvec4(unpack32(v.x), unpack32(v.y)); }
 #define HALF_LOAD4(name, at) half_from_long(name[(at) / 4])
 #else
@@ -37,6 +37,12 @@ uvec4 half_from_long(u64vec2 v) { return uvec4(unpack32(v.x), unpack32(v.y)); }
     layout(std430, set = 0, binding = i) readonly buffer TensorHalf##i { uvec2 name[]; }
 #define HALF_LOAD2(name, at) name[(at) / 2]
 #define HALF_READ4(i, name) \
-    layout(std430, set = 0, binding = i) readonly buffer TensorHalf##i { uvec4 name[]; }
+    layout(std430, set = 0, binding = i) readonly buffer TensorHalfWide##i { uvec4 name[]; }
 #define HALF_LOAD4(name, at) name[(at) / 4]
 #endif
+
+// Results that are kept as f16: 2 or 4 at a time.
+#define HALF_WRITE(i, name) \
+    layout(std430, set = 0, binding = i) buffer TensorHalfOut##i { uint name[]; }
+#define HALF_WRITE2(i, name) \
+    layout(std430, set = 0, binding = i) buffer TensorHalfOutWide##i { uvec2 name[]; }

@@ -2,7 +2,8 @@
 // linear.comp: y = residual + gate * act(x w^T + bias). Three bodies: subgroup broadcast
 // (product.glsl); with SHARED_TILE a tile of x and of w in shared memory, which any GPU can run; with
 // COOPMAT (and HALF) such a tile on matrix units (coopmat.glsl).
-// With HALF the weight is f16 and x is rounded to it; what is shared is then pairs of f16.
+// With HALF the weight is f16 and x is rounded to it, unless it is f16 already; what is shared is
+// then pairs of f16. y may be f16, too, rounded once by half_round.
 // Each sum goes through k in order, so a row's result does not depend on how many rows there are.
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -21,17 +22,22 @@
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint SUBGROUP = 32;
-layout(constant_id = 2) const uint TM = 4; // sums of one invocation: rows and columns
+// Sums of one invocation, with COOPMAT of one subgroup: rows and columns.
+layout(constant_id = 2) const uint TM = 4;
 layout(constant_id = 3) const uint TN = 4;
 layout(constant_id = 4) const uint WIDE = 0; // k is a multiple of 4
 layout(constant_id = 5) const uint ACT = 0;
-layout(constant_id = 6) const uint PARTS = 0; // 1 bias, 2 gate, 4 residual
-// 1: sums go through y and a loop finishes them, which keeps the code short where it is compiled
-// by a general compiler at run time; 0: finished in registers.
+// 1 bias, 2 gate, 4 residual; 8 x is f16, 16 y is f16, 32 n is a multiple of 4
+layout(constant_id = 6) const uint PARTS = 0;
+// 1: a loop finishes the sums, which keeps the code short where it is compiled by a general compiler
+// at run time; 0: all are finished one after the other.
 layout(constant_id = 7) const uint ROLLED = 0;
 layout(constant_id = 8) const uint BM = 64; // shared tile: rows, columns, depth
 layout(constant_id = 9) const uint BN = 64;
 layout(constant_id = 10) const uint BK = 16;
+
+const bool X_HALF = (PARTS & 8) != 0, Y_HALF = (PARTS & 16) != 0;
+const bool QUADS = (PARTS & 32) != 0;
 
 #if !defined(SHARED_TILE) && !defined(COOPMAT)
 #define SUBGROUP_PRODUCT
@@ -50,62 +56,141 @@ float finish(float sum, uint row, uint col) {
     return sum;
 }
 
+#if defined(SHARED_TILE) || defined(COOPMAT)
+WIDE_READ(2, bias4);
+WIDE_READ(3, gate4);
+WIDE_READ(4, residual4);
+TENSOR_WRITE4(5, y4);
+#ifdef HALF
+HALF_WRITE2(5, yh2);
+#endif
+
+// Finishes and writes four columns from col on.
+void store4(vec4 sum, uint row, uint col) {
+    if (row >= push.m || col >= push.n) return;
+    uint at = row * push.n + col;
+    if (!QUADS) {
+        [[unroll]] for (uint i = 0; i < 4; ++i)
+            if (col + i < push.n) y[OFFSET(5) + at + i] = finish(sum[i], row, col + i);
+        return;
+    }
+    if ((PARTS & 1) != 0) sum += WIDE_LOAD(bias4, OFFSET(2) + col);
+    [[unroll]] for (uint i = 0; i < 4; ++i) sum[i] = activate(sum[i], ACT);
+    if ((PARTS & 2) != 0)
+        sum *= WIDE_LOAD(gate4, OFFSET(3) + min(row / push.gate_rows, push.gate_last) * push.n + col);
+    if ((PARTS & 4) != 0) sum += WIDE_LOAD(residual4, OFFSET(4) + at);
+#ifdef HALF
+    if (Y_HALF) {
+        yh2[(OFFSET(5) + at / 2) / 2] = half_pack(sum);
+        return;
+    }
+#endif
+    y4[(OFFSET(5) + at) / 4] = sum;
+}
+#endif
+
+#ifdef HALF
+// Eight f16 along k; beyond the end zeros.
+uvec4 words_x(uint row, uint k) {
+    uvec2 a = uvec2(0), b = uvec2(0);
+    if (k < push.k) a = load_x_words(row, k);
+    if (k + 4 < push.k) b = load_x_words(row, k + 4);
+    return uvec4(a, b);
+}
+#endif
+
 #ifdef COOPMAT
 
-uint tile_row, tile_col;
-void stage(uint step);
+HALF_READ4(0, xh4);
+HALF_READ4(1, wh4);
+
+void fetch(uint step);
 #include "coopmat.glsl"
 
-void stage(uint step) {
-    uint k0 = step * BK;
-    for (uint i = gl_LocalInvocationIndex; i < BM * BK / 4; i += gl_WorkGroupSize.x) {
-        uint k = i % (BK / 4) * 4, row = i / (BK / 4);
-        vec4 v = vec4(0.0);
-        if (k0 + k < push.k) v = load_x(min(tile_row + row, push.m - 1), k0 + k);
-        stage_x(row * PITCH + k, v);
+uint x_at[XL], w_at[WL]; // where the words of the first step lie, in 16 bytes; of f32 x the row
+
+void fetch(uint step) {
+    [[unroll]] for (uint n = 0; n < XL; ++n) {
+        uint word = step * WORDS + word_of(n);
+        if (!X_HALF)
+            next_x[n] = words_x(x_at[n], word * 8);
+        else if (word < push.k / 8)
+            next_x[n] = xh4[x_at[n] + step * WORDS];
+        else
+            next_x[n] = uvec4(0);
     }
-    for (uint i = gl_LocalInvocationIndex; i < BN * BK / 4; i += gl_WorkGroupSize.x) {
-        uint k = i % (BK / 4) * 4, col = i / (BK / 4);
-        vec4 v = vec4(0.0);
-        if (k0 + k < push.k) v = load_w(min(tile_col + col, push.n - 1), k0 + k);
-        [[unroll]] for (uint e = 0; e < 4; ++e) ws[col * PITCH + k + e] = float16_t(v[e]);
+    [[unroll]] for (uint n = 0; n < WL; ++n) {
+        uint word = step * WORDS + word_of(n);
+        if (word < (push.k + 7) / 8)
+            next_w[n] = wh4[w_at[n] + step * WORDS];
+        else
+            next_w[n] = uvec4(0);
     }
 }
 
 void main() {
-    tile_col = gl_WorkGroupID.x * BN;
-    for (tile_row = gl_WorkGroupID.y * BM; tile_row < push.m; tile_row += gl_NumWorkGroups.y * BM) {
-        coopmat_tile((push.k + BK - 1) / BK);
-        for (uint i = gl_LocalInvocationIndex; i < BM * BN; i += gl_WorkGroupSize.x) {
-            uint row = tile_row + i / BN, col = tile_col + i % BN;
-            if (row < push.m && col < push.n)
-                y[OFFSET(5) + row * push.n + col] = finish(done[i], row, col);
+    uint tile_col = gl_WorkGroupID.x * BN, words = (push.k + 7) / 8;
+    [[unroll]] for (uint n = 0; n < WL; ++n)
+        w_at[n] = OFFSET(1) / 4 + min(tile_col + row_of(n), push.n - 1) * words + word_of(n);
+    for (uint tile_row = gl_WorkGroupID.y * BM; tile_row < push.m; tile_row += gl_NumWorkGroups.y * BM) {
+        [[unroll]] for (uint n = 0; n < XL; ++n) {
+            uint row = min(tile_row + row_of(n), push.m - 1);
+            x_at[n] = X_HALF ? OFFSET(0) / 4 + row * words + word_of(n) : row;
         }
-        barrier();
+        coopmat_tile((words + WORDS - 1) / WORDS, tile_row, tile_col);
     }
 }
 
 #elif !defined(SHARED_TILE)
 
+#ifdef HALF
+HALF_WRITE(5, yh);
+void store2(float first, float second, uint row, uint col) { // n is even
+    if (row >= push.m || col >= push.n) return;
+    vec4 v = vec4(finish(first, row, col), finish(second, row, col + 1), 0.0, 0.0);
+    yh[OFFSET(5) + (row * push.n + col) / 2] = half_pack(v).x;
+}
+
+// The sums as f16.
+void store_halves(float sum[TM][TN], uint row0, uint col0) {
+    const uint PAIRS = TM * TN / 2;
+    float kept[2 * PAIRS];
+    [[unroll]] for (uint i = 0; i < 2 * PAIRS; ++i) kept[i] = sum[i / TN][i % TN];
+    if (ROLLED != 0)
+        for (uint i = 0; i < 2 * PAIRS; i += 2)
+            store2(kept[i], kept[i + 1], row0 + i / TN, col0 + lane_column(i % TN));
+    else
+        [[unroll]] for (uint i = 0; i < 2 * PAIRS; i += 2)
+            store2(kept[i], kept[i + 1], row0 + i / TN, col0 + lane_column(i % TN));
+}
+#endif
+
 void main() {
     uint waves = gl_WorkGroupSize.x / SUBGROUP, lane = gl_SubgroupInvocationID;
-    uint col0 = gl_WorkGroupID.x * SUBGROUP * TN + lane;
+    uint col0 = gl_WorkGroupID.x * SUBGROUP * TN;
     uint step = gl_NumWorkGroups.y * waves * TM;
     for (uint row0 = (gl_WorkGroupID.y * waves + gl_SubgroupID) * TM; row0 < push.m; row0 += step) {
         float sum[TM][TN];
         [[unroll]] for (uint r = 0; r < TM; ++r)
             [[unroll]] for (uint j = 0; j < TN; ++j) sum[r][j] = 0.0;
-        subgroup_product(row0, gl_WorkGroupID.x * SUBGROUP * TN, sum);
+        subgroup_product(row0, col0, sum);
+#ifdef HALF
+        if (Y_HALF) {
+            store_halves(sum, row0, col0);
+            continue;
+        }
+#endif
+        // With ROLLED the sums go through y.
         [[unroll]] for (uint r = 0; r < TM; ++r)
             [[unroll]] for (uint j = 0; j < TN; ++j) {
-                uint row = row0 + r, col = col0 + j * SUBGROUP;
+                uint row = row0 + r, col = col0 + j * SUBGROUP + lane;
                 if (row < push.m && col < push.n)
                     y[OFFSET(5) + row * push.n + col] =
                         ROLLED != 0 ? sum[r][j] : finish(sum[r][j], row, col);
             }
-        if (ROLLED != 0 && (ACT | PARTS) != 0)
+        if (ROLLED != 0 && (ACT | PARTS & 7) != 0)
             for (uint i = 0; i < TM * TN; ++i) {
-                uint row = row0 + i / TN, col = col0 + i % TN * SUBGROUP;
+                uint row = row0 + i / TN, col = col0 + i % TN * SUBGROUP + lane;
                 uint at = OFFSET(5) + row * push.n + col;
                 if (row < push.m && col < push.n) y[at] = finish(y[at], row, col);
             }
@@ -114,80 +199,91 @@ void main() {
 
 #else
 
-// A shared word holds EACH values along k.
+// A shared word holds EACH values along k, and four of them are staged at a time.
 #ifdef HALF
-#define WORD uint
-#define VALUE vec2
-#define OPEN(word) unpackHalf2x16(word)
+#define WORDS uvec4
 const uint EACH = 2;
-uvec2 words_x(uint row, uint k) { return half_pack(load_x_exact(row, k)); }
-uvec2 words_w(uint row, uint k) { return load_w_words(row, k); }
-float add_product(vec2 a, vec2 b, float sum) { return fma(a.y, b.y, fma(a.x, b.x, sum)); }
-#define WORDS uvec2
+WORDS words_w(uint row, uint k) {
+    return uvec4(load_w_words(row, k), load_w_words(row, k + 4)); // its rows are padded to 8
+}
 #else
-#define WORD float
-#define VALUE float
-#define OPEN(word) word
-const uint EACH = 1;
-vec4 words_x(uint row, uint k) { return load_x(row, k); }
-vec4 words_w(uint row, uint k) { return load_w(row, k); }
-float add_product(float a, float b, float sum) { return fma(a, b, sum); }
 #define WORDS vec4
+const uint EACH = 1;
+WORDS words_x(uint row, uint k) { return load_x(row, k); }
+WORDS words_w(uint row, uint k) { return load_w(row, k); }
 #endif
 
-// Stored k-major, so that neighbours read neighbours; one word of padding against bank conflicts.
-shared WORD xs[BK / EACH * (BM + 1)];
-shared WORD ws[BK / EACH * (BN + 1)];
+// Stored k-major, so that neighbours read neighbours, four rows or columns at a time. Four words of
+// padding keep them whole and neighbouring k in other banks.
+const uint XS = BM + 4, WS = BN + 4;
+shared WORDS xs[BK / EACH * (BM + 4) / 4];
+shared WORDS ws[BK / EACH * (BN + 4) / 4];
 
 void main() {
-    const uint across = BN / TN, down = BM / TM;
+    const uint across = BN / TN, down = BM / TM, UNITS = BK / (4 * EACH);
     uint t = gl_LocalInvocationIndex, tx = t % across, ty = t / across;
     uint col0 = gl_WorkGroupID.x * BN, step = gl_NumWorkGroups.y * BM;
     for (uint row0 = gl_WorkGroupID.y * BM; row0 < push.m; row0 += step) {
-        float sum[TM][TN];
+        vec4 sum[TM][TN / 4];
         [[unroll]] for (uint r = 0; r < TM; ++r)
-            [[unroll]] for (uint j = 0; j < TN; ++j) sum[r][j] = 0.0;
+            [[unroll]] for (uint j = 0; j < TN / 4; ++j) sum[r][j] = vec4(0.0);
         for (uint k0 = 0; k0 < push.k; k0 += BK) {
-            for (uint i = t; i < BM * BK / 4; i += across * down) {
-                uint k = i % (BK / 4) * 4, row = i / (BK / 4);
+            for (uint i = t; i < BM * UNITS; i += across * down) {
+                uint k = i % UNITS * 4, row = i / UNITS; // k in words
                 WORDS v = WORDS(0);
-                if (k0 + k < push.k) v = words_x(min(row0 + row, push.m - 1), k0 + k);
-                [[unroll]] for (uint c = 0; c < 4 / EACH; ++c)
-                    xs[(k / EACH + c) * (BM + 1) + row] = v[c];
+                if (k0 + k * EACH < push.k) v = words_x(min(row0 + row, push.m - 1), k0 + k * EACH);
+                [[unroll]] for (uint c = 0; c < 4; ++c) xs[((k + c) * XS + row) / 4][row % 4] = v[c];
             }
-            for (uint i = t; i < BN * BK / 4; i += across * down) {
-                uint k = i % (BK / 4) * 4, row = i / (BK / 4);
+            for (uint i = t; i < BN * UNITS; i += across * down) {
+                uint k = i % UNITS * 4, row = i / UNITS;
                 WORDS v = WORDS(0);
-                if (k0 + k < push.k) v = words_w(min(col0 + row, push.n - 1), k0 + k);
-                [[unroll]] for (uint c = 0; c < 4 / EACH; ++c)
-                    ws[(k / EACH + c) * (BN + 1) + row] = v[c];
+                if (k0 + k * EACH < push.k) v = words_w(min(col0 + row, push.n - 1), k0 + k * EACH);
+                [[unroll]] for (uint c = 0; c < 4; ++c) ws[((k + c) * WS + row) / 4][row % 4] = v[c];
             }
             barrier();
             for (uint k = 0; k < BK / EACH; ++k) {
-                VALUE b[TN];
-                [[unroll]] for (uint j = 0; j < TN; ++j)
-                    b[j] = OPEN(ws[k * (BN + 1) + tx + j * across]);
-                [[unroll]] for (uint r = 0; r < TM; ++r) {
-                    VALUE a = OPEN(xs[k * (BM + 1) + ty + r * down]);
-                    [[unroll]] for (uint j = 0; j < TN; ++j)
-                        sum[r][j] = add_product(a, b[j], sum[r][j]);
+#ifdef HALF
+                vec4 even[TN / 4], odd[TN / 4];
+                [[unroll]] for (uint j = 0; j < TN / 4; ++j) {
+                    uvec4 words = ws[k * (WS / 4) + tx + j * across];
+                    [[unroll]] for (uint i = 0; i < 4; ++i) {
+                        vec2 pair = unpackHalf2x16(words[i]);
+                        even[j][i] = pair.x;
+                        odd[j][i] = pair.y;
+                    }
                 }
+                [[unroll]] for (uint r = 0; r < TM; r += 4) {
+                    uvec4 words = xs[(k * XS + ty * TM + r) / 4];
+                    [[unroll]] for (uint e = 0; e < 4; ++e) {
+                        vec2 a = unpackHalf2x16(words[e]);
+                        [[unroll]] for (uint j = 0; j < TN / 4; ++j)
+                            sum[r + e][j] = fma(vec4(a.y), odd[j], fma(vec4(a.x), even[j], sum[r + e][j]));
+                    }
+                }
+#else
+                vec4 b[TN / 4];
+                [[unroll]] for (uint j = 0; j < TN / 4; ++j) b[j] = ws[k * (WS / 4) + tx + j * across];
+                [[unroll]] for (uint r = 0; r < TM; r += 4) {
+                    vec4 a = xs[(k * XS + ty * TM + r) / 4];
+                    [[unroll]] for (uint e = 0; e < 4; ++e)
+                        [[unroll]] for (uint j = 0; j < TN / 4; ++j)
+                            sum[r + e][j] = fma(vec4(a[e]), b[j], sum[r + e][j]);
+                }
+#endif
             }
             barrier();
         }
-        [[unroll]] for (uint r = 0; r < TM; ++r)
-            [[unroll]] for (uint j = 0; j < TN; ++j) {
-                uint row = row0 + ty + r * down, col = col0 + tx + j * across;
-                if (row < push.m && col < push.n)
-                    y[OFFSET(5) + row * push.n + col] =
-                        ROLLED != 0 ? sum[r][j] : finish(sum[r][j], row, col);
-            }
-        if (ROLLED != 0 && (ACT | PARTS) != 0)
-            for (uint i = 0; i < TM * TN; ++i) {
-                uint row = row0 + ty + i / TN * down, col = col0 + tx + i % TN * across;
-                uint at = OFFSET(5) + row * push.n + col;
-                if (row < push.m && col < push.n) y[at] = finish(y[at], row, col);
-            }
+        const uint QUARTETS = TM * TN / 4, EACH_ROW = TN / 4;
+        if (ROLLED != 0) {
+            vec4 kept[QUARTETS];
+            [[unroll]] for (uint i = 0; i < QUARTETS; ++i) kept[i] = sum[i / EACH_ROW][i % EACH_ROW];
+            for (uint i = 0; i < QUARTETS; ++i)
+                store4(kept[i], row0 + ty * TM + i / EACH_ROW,
+                       col0 + (tx + i % EACH_ROW * across) * 4);
+        } else
+            [[unroll]] for (uint r = 0; r < TM; ++r)
+                [[unroll]] for (uint j = 0; j < TN / 4; ++j)
+                    store4(sum[r][j], row0 + ty * TM + r, col0 + (tx + j * across) * 4);
     }
 }
 

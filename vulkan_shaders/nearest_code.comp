@@ -90,7 +90,6 @@ layout(constant_id = 8) const bool KNOWN = false; // |c|^2 comes as a tensor
 
 #ifndef PLAIN
 #define SUBGROUP_PRODUCT
-const bool SQUARES_OF_X = COSINE != 0, SQUARES_OF_W = !KNOWN;
 #define SQUARES
 #endif
 #include "product.glsl"
@@ -140,7 +139,7 @@ void main() {
             [[unroll]] for (uint i = 0; i < XW; ++i) xx[i] = 0.0;
             [[unroll]] for (uint j = 0; j < TN; ++j) ww[j] = 0.0;
             subgroup_product(row0, col0, sum, xx, ww);
-            if (KNOWN)
+            if (KNOWN) // what the product added up is then never used, and not compiled
                 [[unroll]] for (uint j = 0; j < TN; ++j)
                     ww[j] = squares[OFFSET(2) + min(col0 + j * SUBGROUP + lane, push.n - 1)];
             [[unroll]] for (uint r = 0; r < TM; ++r) {

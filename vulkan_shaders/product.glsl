@@ -9,7 +9,8 @@
 // shared memory, no barrier: right for software drivers and for GPUs where shared memory is slow.
 //
 // With HALF the rows of w are pairs of f16 (half.glsl), padded to a multiple of 8, and x is rounded
-// to f16; the sums stay f32.
+// to f16, or with X_HALF is f16 already, k a multiple of 8; the sums stay f32. With Y_HALF a lane's
+// columns are neighbours two by two, as a word of y is written by one lane.
 
 #include "wide.glsl"
 
@@ -18,6 +19,7 @@ TENSOR_READ(0, float, x);
 WIDE_READ(0, x4);
 #ifdef HALF
 #include "half.glsl"
+HALF_READ2(0, xh);
 HALF_READ2(1, wh);
 #else
 TENSOR_READ(1, float, w);
@@ -35,7 +37,14 @@ vec4 load_x_exact(uint row, uint k) {
 }
 
 #ifdef HALF
-vec4 load_x(uint row, uint k) { return half_round(load_x_exact(row, k)); }
+uvec2 load_x_words(uint row, uint k) {
+    if (X_HALF) return HALF_LOAD2(xh, OFFSET(0) + (row * push.k + k) / 2);
+    return half_pack(load_x_exact(row, k));
+}
+vec4 load_x(uint row, uint k) {
+    if (X_HALF) return half_unpack(load_x_words(row, k));
+    return half_round(load_x_exact(row, k));
+}
 uvec2 load_w_words(uint row, uint k) {
     return HALF_LOAD2(wh, OFFSET(1) + row * ((push.k + 7) / 8 * 4) + k / 2);
 }
@@ -60,9 +69,17 @@ float fma4(vec4 a, vec4 b, float sum) {
 #ifdef SUBGROUP_PRODUCT
 const uint XW = TM > SUBGROUP ? TM / SUBGROUP : 1; // words of x a lane loads for each four k
 
-// Adds rows row0 .. row0 + TM times columns col0 + lane + j * SUBGROUP to sum. Rows and columns past
+uint lane_column(uint j) {
+    uint lane = gl_SubgroupInvocationID;
+#ifdef HALF
+    if (Y_HALF) return (j / 2 * SUBGROUP + lane) * 2 + j % 2;
+#endif
+    return j * SUBGROUP + lane;
+}
+
+// Adds rows row0 .. row0 + TM times columns col0 + lane_column(j) to sum. Rows and columns past
 // the end repeat the last one; the caller drops them. Also sums the squares of the loaded rows and
-// columns when SQUARES is defined, where SQUARES_OF_X and SQUARES_OF_W say so.
+// columns when SQUARES is defined.
 void subgroup_product(uint row0, uint col0, inout float sum[TM][TN]
 #ifdef SQUARES
                       , inout float xx[XW], inout float ww[TN]
@@ -74,12 +91,10 @@ void subgroup_product(uint row0, uint col0, inout float sum[TM][TN]
         [[unroll]] for (uint i = 0; i < XW; ++i)
             xv[i] = load_x(min(row0 + min(i * SUBGROUP + lane, TM - 1), push.m - 1), k);
         [[unroll]] for (uint j = 0; j < TN; ++j)
-            wv[j] = load_w(min(col0 + j * SUBGROUP + lane, push.n - 1), k);
+            wv[j] = load_w(min(col0 + lane_column(j), push.n - 1), k);
 #ifdef SQUARES
-        if (SQUARES_OF_X)
-            [[unroll]] for (uint i = 0; i < XW; ++i) xx[i] = fma4(xv[i], xv[i], xx[i]);
-        if (SQUARES_OF_W)
-            [[unroll]] for (uint j = 0; j < TN; ++j) ww[j] = fma4(wv[j], wv[j], ww[j]);
+        [[unroll]] for (uint i = 0; i < XW; ++i) xx[i] = fma4(xv[i], xv[i], xx[i]);
+        [[unroll]] for (uint j = 0; j < TN; ++j) ww[j] = fma4(wv[j], wv[j], ww[j]);
 #endif
         [[unroll]] for (uint r = 0; r < TM; ++r) {
             vec4 row = subgroupBroadcast(xv[r / SUBGROUP], r % SUBGROUP);

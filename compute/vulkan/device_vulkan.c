@@ -154,6 +154,9 @@ static void fill_caps(vulkan_device *v) {
     const tsr_device_info *info = &d->info;
     v->caps = (tsr_gpu_caps){
         .subgroup_size = info->subgroup_size,
+        .subgroup_min = info->subgroup_size_control ? info->subgroup_min : 0,
+        .subgroup_max = info->subgroup_size_control ? info->subgroup_max : 0,
+        .vendor = v->traits.vendor,
         .subgroup_ops = v->traits.subgroup_ops && !tsr_device_masked(d, "subgroup"),
         .fp16 = d->settings.precision == TSR_PRECISION_FAST && !tsr_device_masked(d, "fp16"),
         .int64 = v->traits.int64 && !tsr_device_masked(d, "int64"),

@@ -43,7 +43,7 @@ static inline size_t vulkan_round(size_t n, size_t unit) {
 
 /* The tensor a binding code of tsr_gpu_dispatch names; NULL for the table or an absent operand. */
 static inline const tsr_tensor *vulkan_bound(const tsr_call *call, int code) {
-    if (code == TSR_BIND_HALF) return call->in[1];
+    if (code == TSR_BIND_HALF || code == TSR_BIND_HALF_ROWS) return call->in[1];
     return code < TSR_CALL_TENSORS       ? call->in[code]
            : code < 2 * TSR_CALL_TENSORS ? call->out[code - TSR_CALL_TENSORS]
                                          : NULL;
@@ -51,8 +51,14 @@ static inline const tsr_tensor *vulkan_bound(const tsr_call *call, int code) {
 
 /* ---- vulkan_weights.c ---- */
 
-/* Bytes of a weight on the device, as f32 or with `half` as TSR_BIND_HALF. */
-size_t vulkan_form_bytes(const vulkan_node *node, bool half);
+/* The form of a weight that a binding code of tsr_gpu_dispatch asks for. */
+static inline vulkan_form vulkan_form_of(int code) {
+    return code == TSR_BIND_HALF        ? VULKAN_FORM_HALF
+           : code == TSR_BIND_HALF_ROWS ? VULKAN_FORM_ROWS
+                                        : VULKAN_FORM_F32;
+}
+/* Bytes of a weight on the device in a form. */
+size_t vulkan_form_bytes(const vulkan_node *node, vulkan_form form);
 
 /* Finds the weights that are on the device already and returns the bytes of all others. */
 size_t vulkan_weights_to_come(vulkan_builder *b);

@@ -27,12 +27,12 @@ static void barrier_between_ops(vulkan_builder *b, VkCommandBuffer c) {
 }
 
 /* Where a tensor's bytes are. */
-static void locate(const vulkan_builder *b, const tsr_tensor *t, bool half, VkBuffer *buffer,
+static void locate(const vulkan_builder *b, const tsr_tensor *t, vulkan_form form, VkBuffer *buffer,
                    size_t *offset) {
     const vulkan_node *n = &b->nodes[t->node];
     size_t inside = (size_t)t->offset * tsr_dtype_bytes(t->dtype);
     if (n->kind == VULKAN_NODE_WEIGHT) {
-        const vulkan_weight *w = &b->v->weights[n->form[half].resident];
+        const vulkan_weight *w = &b->v->weights[n->form[form].resident];
         *buffer = b->v->blocks[w->block].buffer.buffer;
         *offset = (size_t)w->offset + inside;
     } else {
@@ -90,9 +90,9 @@ static tsr_status bind(vulkan_builder *b, const vulkan_recording *r, const vulka
         VkBuffer buffer = r->tables.buffer;
         size_t offset = s->table_at, bytes = s->call.table_bytes;
         if (t) {
-            bool half = d->bind[i] == TSR_BIND_HALF;
-            locate(b, t, half, &buffer, &offset);
-            bytes = half ? vulkan_form_bytes(&b->nodes[t->node], true)
+            const vulkan_form form = vulkan_form_of(d->bind[i]);
+            locate(b, t, form, &buffer, &offset);
+            bytes = form ? vulkan_form_bytes(&b->nodes[t->node], form)
                          : (size_t)tsr_elements(t) * tsr_dtype_bytes(t->dtype);
         }
         size_t start = offset / align * align, rest = offset - start, more = 0;
@@ -233,7 +233,7 @@ static tsr_status record_all(vulkan_builder *b, vulkan_recording *r) {
     size_t offset;
     if (b->fenced) record_fences(b, c);
     for (int i = 0; i < r->in_count; ++i) {
-        locate(b, &r->in[i], false, &buffer, &offset);
+        locate(b, &r->in[i], VULKAN_FORM_F32, &buffer, &offset);
         VkBufferCopy copy = {r->in_at[i], offset, b->nodes[r->in[i].node].bytes};
         v->vk.vkCmdCopyBuffer(c, v->staging.buffer, buffer, 1, &copy);
     }
@@ -255,7 +255,7 @@ static tsr_status record_all(vulkan_builder *b, vulkan_recording *r) {
             VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
             VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_READ_BIT);
     for (int i = 0; i < r->out_count; ++i) {
-        locate(b, &r->made[i], false, &buffer, &offset);
+        locate(b, &r->made[i], VULKAN_FORM_F32, &buffer, &offset);
         VkBufferCopy copy = {offset, r->out_at[i],
                              (size_t)tsr_elements(&r->made[i]) * tsr_dtype_bytes(r->made[i].dtype)};
         v->vk.vkCmdCopyBuffer(c, buffer, v->staging.buffer, 1, &copy);

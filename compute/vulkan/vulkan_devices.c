@@ -102,6 +102,7 @@ void vulkan_describe(const vulkan_instance *n, VkPhysicalDevice p, int index, ts
     info->max_shared_bytes = l->maxComputeSharedMemorySize;
     info->max_workgroup = l->maxComputeWorkGroupInvocations;
     info->max_push_bytes = l->maxPushConstantsSize;
+    traits->vendor = basic.vendorID;
     traits->storage_alignment = l->minStorageBufferOffsetAlignment;
     read_memory(n, p, info);
     if (version < VK_API_VERSION_1_2) {

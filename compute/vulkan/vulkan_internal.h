@@ -116,6 +116,7 @@ tsr_status vulkan_physical_devices(tsr_context *ctx, const vulkan_instance *inst
 
 typedef struct vulkan_traits { /* beyond tsr_device_info */
     uint32_t queue_family;
+    uint32_t vendor;
     bool openable; /* false: reason says what is missing */
     bool subgroup_ops, memory_model, int64;
     bool portability_subset, extension_subgroup_control, full_subgroups;
@@ -143,15 +144,23 @@ typedef struct vulkan_pipeline { /* key first */
     uint32_t spec[16];
     int spec_count, bind_count;
     bool full_subgroups;
+    uint32_t subgroup_size; /* 0: the device's */
     VkPipeline handle;
 } vulkan_pipeline;
+
+typedef enum vulkan_form { /* how a weight lies on the device */
+                           VULKAN_FORM_F32,
+                           VULKAN_FORM_HALF, /* TSR_BIND_HALF */
+                           VULKAN_FORM_ROWS, /* TSR_BIND_HALF_ROWS */
+                           VULKAN_FORMS
+} vulkan_form;
 
 typedef struct vulkan_weight { /* one weight of one model, on the device */
     const void *model;
     int id;
     bool kernel; /* in the order of tsr_run_kernel */
-    bool half;   /* in the form of TSR_BIND_HALF */
-    int block;   /* index into vulkan_device.blocks */
+    vulkan_form form;
+    int block; /* index into vulkan_device.blocks */
     VkDeviceSize offset;
 } vulkan_weight;
 
@@ -248,10 +257,10 @@ typedef struct vulkan_node { /* a tensor's memory */
     int first, last; /* steps between which it must be kept */
     tsr_weight *weight;
     bool kernel; /* the weight in the order of tsr_run_kernel */
-    struct {     /* the weight as f32, and as TSR_BIND_HALF */
+    struct {
         bool needed;
         int resident; /* index into vulkan_device.weights */
-    } form[2];
+    } form[VULKAN_FORMS];
     vulkan_place place;
 } vulkan_node;
 

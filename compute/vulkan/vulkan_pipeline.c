@@ -48,6 +48,7 @@ tsr_status vulkan_layouts_open(vulkan_device *v) {
 static bool matches(const vulkan_pipeline *p, int shader, const tsr_gpu_dispatch *d) {
     return p->shader == shader && p->spec_count == d->spec_count &&
            p->bind_count == d->bind_count && p->full_subgroups == d->full_subgroups &&
+           p->subgroup_size == d->subgroup_size &&
            !memcmp(p->spec, d->spec, (size_t)d->spec_count * sizeof *d->spec);
 }
 
@@ -70,7 +71,7 @@ static tsr_status compile(vulkan_device *v, const tsr_gpu_dispatch *d, vulkan_pi
                                  d->spec};
     VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size = {
         .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
-        .requiredSubgroupSize = v->caps.subgroup_size};
+        .requiredSubgroupSize = d->subgroup_size ? d->subgroup_size : v->caps.subgroup_size};
     const tsr_device_info *info = &v->device->info;
     VkComputePipelineCreateInfo create = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
@@ -113,7 +114,8 @@ tsr_status vulkan_pipeline_get(vulkan_device *v, const tsr_gpu_dispatch *d, VkPi
     *p = (vulkan_pipeline){.shader = shader,
                            .spec_count = d->spec_count,
                            .bind_count = d->bind_count,
-                           .full_subgroups = d->full_subgroups};
+                           .full_subgroups = d->full_subgroups,
+                           .subgroup_size = d->subgroup_size};
     memcpy(p->spec, d->spec, (size_t)d->spec_count * sizeof *d->spec);
     tsr_status status = compile(v, d, p);
     if (status) return status;

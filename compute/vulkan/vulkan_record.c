@@ -127,13 +127,13 @@ static tsr_status check_dispatch(vulkan_builder *b, const vulkan_step *s,
         size_t bytes = s->call.table_bytes;
         if (t) {
             vulkan_node *n = &b->nodes[t->node];
-            bool half = d->bind[i] == TSR_BIND_HALF;
-            if (half && n->kind != VULKAN_NODE_WEIGHT)
+            const vulkan_form form = vulkan_form_of(d->bind[i]);
+            if (form && n->kind != VULKAN_NODE_WEIGHT)
                 return tsr_fail(ctx, TSR_ERROR_DEVICE, "%s: %s: binding %d: wanted a weight", op,
                                 d->variant, i);
-            n->form[half].needed = true;
-            if (half) b->v->device->fast_used = true;
-            bytes = vulkan_form_bytes(n, half);
+            n->form[form].needed = true;
+            if (form) b->v->device->fast_used = true;
+            bytes = vulkan_form_bytes(n, form);
         }
         if (vulkan_round(bytes, 16) > b->v->device->info.max_storage_range)
             return tsr_fail(

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* vulkan_weights.c: a recording's weights go to the device, each once, in every form that one of
- * its dispatches binds: as they are or in the order of tsr_run_kernel, in f32 or as pairs of f16.
- */
+ * its dispatches binds: as they are or in the order of tsr_run_kernel, in f32 or in f16. */
 #include "vulkan_builder.h"
 
 #include <math.h>
@@ -11,11 +10,12 @@ static int64_t round_up(int64_t n, int64_t unit) {
     return (n + unit - 1) / unit * unit;
 }
 
-size_t vulkan_form_bytes(const vulkan_node *node, bool half) {
-    if (!half) return node->bytes;
+size_t vulkan_form_bytes(const vulkan_node *node, vulkan_form form) {
+    if (form == VULKAN_FORM_F32) return node->bytes;
     const tsr_tensor *t = &node->weight->tensor;
     const int64_t *d = t->dim;
     if (!node->kernel) return (size_t)(d[0] * round_up(tsr_elements(t) / d[0], 8)) * 2;
+    if (form == VULKAN_FORM_ROWS) return (size_t)(d[2] * d[3] * d[0] * round_up(d[1], 8)) * 2;
     return (size_t)(d[2] * d[3] * round_up(d[1], 4) * round_up(d[0], 4)) * 2;
 }
 
@@ -24,16 +24,16 @@ size_t vulkan_weights_to_come(vulkan_builder *b) {
     for (int i = 0; i < b->node_count; ++i) {
         vulkan_node *n = &b->nodes[i];
         if (n->kind != VULKAN_NODE_WEIGHT) continue;
-        for (int half = 0; half < 2; ++half) {
-            n->form[half].resident = -1;
+        for (int form = 0; form < VULKAN_FORMS; ++form) {
+            n->form[form].resident = -1;
             for (int k = 0; k < b->v->weight_count; ++k) {
                 const vulkan_weight *w = &b->v->weights[k];
-                if (w->id == n->weight->id && w->kernel == n->kernel && w->half == half &&
+                if (w->id == n->weight->id && w->kernel == n->kernel && (int)w->form == form &&
                     w->model == b->program->model)
-                    n->form[half].resident = k;
+                    n->form[form].resident = k;
             }
-            if (n->form[half].needed && n->form[half].resident < 0)
-                bytes += vulkan_round(vulkan_form_bytes(n, half), VULKAN_ALIGN);
+            if (n->form[form].needed && n->form[form].resident < 0)
+                bytes += vulkan_round(vulkan_form_bytes(n, form), VULKAN_ALIGN);
         }
     }
     return bytes;
@@ -86,6 +86,16 @@ static void fill_kernel(const vulkan_node *node, bool half, const float *values,
                 }
 }
 
+/* A convolution's weight as TSR_BIND_HALF_ROWS; `copy` is zero. */
+static void fill_taps(const vulkan_node *node, const float *values, uint16_t *copy) {
+    const int64_t *d = node->weight->tensor.dim;
+    const int64_t n = d[0], c = d[1], taps = d[2] * d[3], deep = round_up(c, 8);
+    for (int64_t o = 0; o < n; ++o)
+        for (int64_t i = 0; i < c; ++i)
+            for (int64_t t = 0; t < taps; ++t)
+                copy[(t * n + o) * deep + i] = to_half(values[(o * c + i) * taps + t]);
+}
+
 static void fill_rows(const vulkan_node *node, const float *values, uint16_t *copy) {
     const tsr_tensor *t = &node->weight->tensor;
     int64_t n = t->dim[0], k = tsr_elements(t) / n, deep = round_up(k, 8);
@@ -95,13 +105,15 @@ static void fill_rows(const vulkan_node *node, const float *values, uint16_t *co
 }
 
 static tsr_status upload(vulkan_device *v, const vulkan_buffer *to, size_t at,
-                         const vulkan_node *node, bool half, const float *values) {
-    size_t bytes = vulkan_form_bytes(node, half);
-    if (!half && !node->kernel) return vulkan_upload(v, to, at, values, bytes);
+                         const vulkan_node *node, vulkan_form form, const float *values) {
+    size_t bytes = vulkan_form_bytes(node, form);
+    if (!form && !node->kernel) return vulkan_upload(v, to, at, values, bytes);
     float *copy = tsr_alloc(v->device->ctx, (bytes + 3) / 4, sizeof *copy, "weight");
     if (!copy) return TSR_ERROR_MEMORY;
-    if (node->kernel)
-        fill_kernel(node, half, values, copy);
+    if (form == VULKAN_FORM_ROWS)
+        fill_taps(node, values, (uint16_t *)copy);
+    else if (node->kernel)
+        fill_kernel(node, form == VULKAN_FORM_HALF, values, copy);
     else
         fill_rows(node, values, (uint16_t *)copy);
     tsr_status status = vulkan_upload(v, to, at, copy, bytes);
@@ -114,10 +126,10 @@ typedef struct space { /* where the next weight goes */
     size_t at, left, to_come;
 } space;
 
-static tsr_status add_form(vulkan_builder *b, space *s, vulkan_node *n, bool half) {
+static tsr_status add_form(vulkan_builder *b, space *s, vulkan_node *n, vulkan_form form) {
     enum { BLOCK_BYTES = 256 << 20 };
     vulkan_device *v = b->v;
-    size_t size = vulkan_round(vulkan_form_bytes(n, half), VULKAN_ALIGN);
+    size_t size = vulkan_round(vulkan_form_bytes(n, form), VULKAN_ALIGN);
     if (size > s->left) {
         size_t take = s->to_come < BLOCK_BYTES ? s->to_come : BLOCK_BYTES;
         if (take < size) take = size;
@@ -131,12 +143,12 @@ static tsr_status add_form(vulkan_builder *b, space *s, vulkan_node *n, bool hal
     v->weights = list;
     const float *values;
     tsr_status status = tsr_weight_borrow(v->device->ctx, n->weight, &values);
-    if (!status) status = upload(v, &v->blocks[s->block].buffer, s->at, n, half, values);
+    if (!status) status = upload(v, &v->blocks[s->block].buffer, s->at, n, form, values);
     tsr_weight_return(n->weight, values);
     if (status) return status;
-    n->form[half].resident = v->weight_count;
+    n->form[form].resident = v->weight_count;
     v->weights[v->weight_count++] =
-        (vulkan_weight){b->program->model, n->weight->id, n->kernel, half, s->block, s->at};
+        (vulkan_weight){b->program->model, n->weight->id, n->kernel, form, s->block, s->at};
     s->at += size;
     s->left -= size;
     s->to_come -= size;
@@ -148,9 +160,9 @@ tsr_status vulkan_weights_upload(vulkan_builder *b, size_t bytes) {
     tsr_status status = TSR_OK;
     for (int i = 0; i < b->node_count && !status; ++i) {
         vulkan_node *n = &b->nodes[i];
-        for (int half = 0; half < 2 && !status && n->kind == VULKAN_NODE_WEIGHT; ++half)
-            if (n->form[half].needed && n->form[half].resident < 0)
-                status = add_form(b, &s, n, half);
+        for (int form = 0; form < VULKAN_FORMS && !status && n->kind == VULKAN_NODE_WEIGHT; ++form)
+            if (n->form[form].needed && n->form[form].resident < 0)
+                status = add_form(b, &s, n, (vulkan_form)form);
     }
     return status;
 }

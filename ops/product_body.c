@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/* product_body.c: see product_body.h. */
+#include "product_body.h"
+
+#include <string.h>
+
+enum { INTEL = 0x8086 };
+
+/* Workgroups that are enough for any device of which nothing else is known: four for each of 32
+ * cores. A larger tile reads its operands less often, but only where all cores have one. */
+enum { ENOUGH_TILES = 4 * 32 };
+
+enum { MATRIX_STEP = 32, LEFT_TO_THE_DRIVER = 2048 /* bytes of shared memory */ };
+
+static int64_t tiles(int64_t n, int64_t each) {
+    return (n + each - 1) / each;
+}
+
+/* True if tiles of this size are many, and their last column is not mostly empty. */
+static bool is_worth(int64_t m, int64_t n, uint32_t rows, uint32_t cols) {
+    const int64_t across = tiles(n, cols);
+    return across * cols * 3 <= n * 4 && across * tiles(m, rows) >= ENOUGH_TILES;
+}
+
+/* ---- matrix units ------------------------------------------------------------------------ */
+
+/* The settings of a device, the first row that suits it. What is known of them was counted in code
+ * compiled for AMD chips (docs/RADV.md says how); the others wait for a device. */
+typedef struct matrix_row {
+    uint32_t vendor;  /* 0: any other */
+    uint32_t columns; /* of its matrices; 0: any */
+    uint32_t lanes;
+    matrix_tile large, small;
+} matrix_row;
+
+static const matrix_row matrix_rows[] = {
+    /* The units of Xe2 work on 16 lanes. Matrices of 8 columns are Xe1's, where products on them
+     * were reported to be slower than without: there is no row for those. */
+    {INTEL, 16, 16, {128, 128, MATRIX_STEP, 16, 32, 16}, {64, 64, MATRIX_STEP, 16, 32, 16}},
+    {0, 0, 32, {128, 128, MATRIX_STEP, 64, 32, 32}, {64, 64, MATRIX_STEP, 32, 32, 32}},
+    /* 64 x 64 for a subgroup of 32 lanes does not fit its registers. */
+    {0, 0, 64, {128, 128, MATRIX_STEP, 64, 64, 64}, {64, 64, MATRIX_STEP, 32, 32, 64}},
+    {0, 0, 16, {64, 64, MATRIX_STEP, 16, 32, 16}, {64, 64, MATRIX_STEP, 16, 32, 16}},
+    {0, 0, 8, {64, 64, MATRIX_STEP, 16, 16, 8}, {32, 32, MATRIX_STEP, 16, 16, 8}},
+};
+
+/* A software driver compiles each matrix of a subgroup for itself: few of them. */
+static const matrix_tile software_tile = {32, 32, MATRIX_STEP, 16, 16, 0};
+
+uint32_t matrix_tile_threads(const matrix_tile *t) {
+    return t->rows / t->share_rows * (t->cols / t->share_cols) * t->lanes;
+}
+
+uint32_t matrix_tile_shared(const matrix_tile *t, const tsr_gpu_caps *caps) {
+    const uint32_t operands = (t->rows + t->cols) * (t->depth + 8) * 2;
+    const uint32_t subgroups = matrix_tile_threads(t) / t->lanes;
+    return operands + subgroups * caps->matrix[0] * caps->matrix[1] * 4;
+}
+
+static bool fits(const matrix_tile *t, const tsr_gpu_caps *caps) {
+    return t->share_rows % caps->matrix[0] == 0 && t->share_cols % caps->matrix[1] == 0 &&
+           t->depth % caps->matrix[2] == 0 && caps->matrix[2] % 8 == 0 &&
+           caps->matrix[1] % 4 == 0 && matrix_tile_threads(t) <= caps->max_workgroup &&
+           matrix_tile_shared(t, caps) + LEFT_TO_THE_DRIVER <= caps->max_shared_bytes;
+}
+
+static bool has_lanes(const tsr_gpu_caps *caps, uint32_t lanes) {
+    return lanes == caps->subgroup_size ||
+           (caps->subgroup_min && lanes >= caps->subgroup_min && lanes <= caps->subgroup_max);
+}
+
+bool matrix_tile_choose(const tsr_gpu_caps *caps, int64_t m, int64_t n, matrix_tile *tile) {
+    if (!caps->matrix[0] || !caps->subgroup_ops) return false;
+    if (caps->software) {
+        *tile = software_tile;
+        tile->lanes = caps->subgroup_size;
+        return fits(tile, caps);
+    }
+    for (size_t i = 0; i < sizeof matrix_rows / sizeof *matrix_rows; ++i) {
+        const matrix_row *row = &matrix_rows[i];
+        const bool known = caps->vendor == INTEL;
+        if (known != (row->vendor == INTEL) || !has_lanes(caps, row->lanes) ||
+            (row->columns && row->columns != caps->matrix[1]) || !fits(&row->small, caps))
+            continue;
+        const matrix_tile *large = &row->large;
+        *tile = is_worth(m, n, large->rows, large->cols) && fits(large, caps) ? *large : row->small;
+        return true;
+    }
+    return false;
+}
+
+void matrix_tile_specs(const matrix_tile *t, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
+    d->spec[0] = matrix_tile_threads(t);
+    d->spec[1] = t->lanes;
+    d->spec[2] = t->share_rows;
+    d->spec[3] = t->share_cols;
+    d->spec[8] = t->rows;
+    d->spec[9] = t->cols;
+    d->spec[10] = t->depth;
+    memcpy(d->spec + 11, caps->matrix, sizeof caps->matrix);
+    d->spec_count = COOPMAT_SPECS;
+    d->full_subgroups = true;
+    if (t->lanes != caps->subgroup_size) d->subgroup_size = t->lanes;
+}
+
+/* ---- shared memory ----------------------------------------------------------------------- */
+
+shared_tile shared_tile_choose(const tsr_gpu_caps *caps, int64_t m, int64_t n, bool half) {
+    const uint32_t depth = half ? 32 : 16; /* the same bytes */
+    if (caps->software) return (shared_tile){64, 64, depth, 4, 4};
+    if (is_worth(m, n, 128, 128)) return (shared_tile){128, 128, depth, 8, 8};
+    return (shared_tile){64, 64, depth, 8, 4};
+}
+
+/* ---- the body ---------------------------------------------------------------------------- */
+
+/* True if cooperative matrices serve a product of n columns: n fills a good part of a tile, and a
+ * software device has no `rival` form. */
+static bool coopmat_serves(const tsr_gpu_caps *caps, const char *variant, int64_t n, bool rival) {
+    matrix_tile tile;
+    return n > 16 && !(caps->software && rival) && caps->allowed(caps->device, variant) &&
+           matrix_tile_choose(caps, 1, n, &tile);
+}
+
+product_body product_choose(const tsr_gpu_caps *caps, const product_variants *v, int64_t n,
+                            bool longs) {
+    /* Mesa's software driver fetches component by component: fewer, longer ones. */
+    longs = longs && caps->software && caps->int64;
+    for (int half = caps->fp16; half >= 0; --half) {
+        bool sg = caps->subgroup_ops && caps->allowed(caps->device, v->sg[half]);
+        bool sm = caps->max_shared_bytes >= v->shared_bytes && caps->max_workgroup >= v->threads &&
+                  caps->allowed(caps->device, v->sm[half]);
+        if (half && coopmat_serves(caps, v->coopmat, n, sg))
+            return (product_body){v->coopmat, .half = true, .coopmat = true};
+        if (sm && !(sg && caps->software)) /* a software driver's shared memory is slow */
+            return (product_body){v->sm[half], .half = half, .sm = true};
+        if (sg) return (product_body){longs ? v->sg64[half] : v->sg[half], .half = half};
+    }
+    return (product_body){0};
+}

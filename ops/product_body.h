@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* product_body.h: which shader computes a product on a GPU, and in which tiles; for linear and
+ * conv2d. Neither the shader nor the order of a sum depends on the number of rows, so that a batch
+ * of any size gives the same bits; the tile may, as each sum goes through k in the same steps. */
+#ifndef OPS_PRODUCT_BODY_H
+#define OPS_PRODUCT_BODY_H
+
+#include "../compute/op.h"
+
+/* Names of the shader variants of linear or conv2d. [0] has f32 weights, [1] f16 weights. */
+typedef struct product_variants {
+    const char *sg[2];              /* subgroup broadcast */
+    const char *sg64[2];            /* subgroup broadcast of 64-bit words (wide.glsl) */
+    const char *sm[2];              /* shared memory */
+    const char *coopmat;            /* cooperative matrices, f16 weights */
+    uint32_t threads, shared_bytes; /* the most that sm takes */
+} product_variants;
+
+/* The variant that was chosen. */
+typedef struct product_body {
+    const char *variant;    /* NULL: the device can run none */
+    bool half, sm, coopmat; /* f16 weights; shared memory; cooperative matrices */
+} product_body;
+
+/* Chooses a variant for a product of n columns: f16 weights where --precision fast allows them and
+ * a variant can run. `longs`: the rows can be read as 64-bit words. */
+product_body product_choose(const tsr_gpu_caps *caps, const product_variants *variants, int64_t n,
+                            bool longs);
+
+/* A workgroup's tile of a product on matrix units (vulkan_shaders/coopmat.glsl). */
+typedef struct matrix_tile {
+    uint32_t rows, cols, depth;      /* of the workgroup */
+    uint32_t share_rows, share_cols; /* of each of its subgroups */
+    uint32_t lanes;                  /* of a subgroup */
+} matrix_tile;
+
+/* Chooses the tile of an m x n product on a device with cooperative matrices, from one table by
+ * maker, lanes that can be had, shape of the matrices, shared memory and size of workgroups. False:
+ * none fits, or the device's matrices are known to be slower than none. */
+bool matrix_tile_choose(const tsr_gpu_caps *caps, int64_t m, int64_t n, matrix_tile *tile);
+/* Invocations, and bytes of shared memory, of a workgroup with this tile. */
+uint32_t matrix_tile_threads(const matrix_tile *tile);
+uint32_t matrix_tile_shared(const matrix_tile *tile, const tsr_gpu_caps *caps);
+
+/* Fills specialisation constants 0..3 and 8..13 of a shader with coopmat.glsl, and the dispatch's
+ * subgroup size; an op fills 4..7. */
+enum { COOPMAT_SPECS = 14 };
+void matrix_tile_specs(const matrix_tile *tile, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d);
+
+/* A workgroup's tile of a product in shared memory without matrix units (SHARED_TILE of
+ * linear.comp): each invocation has lane_rows x lane_cols sums. */
+typedef struct shared_tile {
+    uint32_t rows, cols, depth;
+    uint32_t lane_rows, lane_cols; /* multiples of 4 */
+} shared_tile;
+
+/* The tile of an m x n product; `half`: f16 operands, which are half as long. */
+shared_tile shared_tile_choose(const tsr_gpu_caps *caps, int64_t m, int64_t n, bool half);
+/* The most that shared_tile_choose asks for, whatever the product. */
+enum { SHARED_TILE_THREADS = 256, SHARED_TILE_BYTES = 16 * (128 + 4 + 128 + 4) * 4 };
+
+#endif
