@@ -10,6 +10,13 @@ target_compile_definitions(collect_dispatches PRIVATE _GNU_SOURCE TESSERA_EXPERI
 target_link_libraries(collect_dispatches PRIVATE tessera_static)
 target_link_options(collect_dispatches PRIVATE -Wl,--wrap=tsr_run_emit -Wl,--wrap=tsr_bench_time
                     -Wl,--wrap=tsr_bench_program)
+# How near products of f16 pairs come to f32's: the table of docs/gpu/EXACT.md.
+add_executable(exact_products tests/evidence/exact_products.c)
+target_include_directories(exact_products PRIVATE ${CMAKE_SOURCE_DIR})
+target_compile_options(exact_products PRIVATE -Wall -Wextra)
+target_compile_definitions(exact_products PRIVATE _GNU_SOURCE TESSERA_EXPERIMENTAL)
+target_link_libraries(exact_products PRIVATE tessera_static m)
+add_test(NAME exact_products COMMAND exact_products)
 add_test(NAME coopmat_sources COMMAND bash ${CMAKE_SOURCE_DIR}/scripts/coopmat.sh check)
 pkg_check_modules(VULKAN_LOADER IMPORTED_TARGET vulkan)
 if(VULKAN_LOADER_FOUND)

@@ -159,21 +159,33 @@ static int64_t parts_wanted(int64_t n, int64_t k) {
     return parts < 1 ? 1 : parts > MOST_PARTS ? MOST_PARTS : parts;
 }
 
-/* Parts that loops need which take `step` codes at a time and meet all rows in `passes`. 0: no
- * number is enough. */
-static int64_t parts_needed(int64_t k, int64_t d, int64_t step, int64_t passes) {
-    int64_t steps = TURNS / (passes * (tile_count(d, 4) + 1));
+/* The bodies of the shader, with the codes that a loop takes at a time and the iterations that this
+ * costs for codes of d numbers. */
+typedef enum body { SUBGROUP, SHARED, PLAIN } body;
+enum { LEAST_STEP = 32, TILE_ROWS = 64, TILE_CODES = 128, TILE_DEPTH = 16, TILE_BYTES = 16384 };
+
+static int64_t turns_of(body b, int64_t d) {
+    return b == SHARED ? tile_count(d, TILE_DEPTH) * (TILE_DEPTH + 1) + 1 : tile_count(d, 4) + 1;
+}
+
+/* Parts that a body's loops need which take `step` codes at a time and meet all rows in `passes`.
+ * 0: no number is enough. */
+static int64_t parts_needed(body b, int64_t k, int64_t d, int64_t step, int64_t passes) {
+    int64_t steps = TURNS / (passes * turns_of(b, d));
     return steps ? tile_count(k, steps * step) : 0;
 }
 
-/* Parts that STATE has room for: for the slower of the two bodies where that is no burden. */
+/* Parts that STATE has room for: for the slowest of the bodies where that is no burden. */
 static int64_t parts_kept(int64_t n, int64_t k, int64_t d) {
-    enum { LEAST_STEP = 32, LEAST_ROWS = 8, BURDEN = 1 << 22 };
-    int64_t wanted = parts_wanted(n, k);
+    enum { LEAST_ROWS = 8, BURDEN = 1 << 22 };
+    int64_t most = parts_wanted(n, k);
     int64_t passes = tile_count(tile_count(n, LEAST_ROWS), GROUP_LIMIT);
-    int64_t needed = parts_needed(k, d, 1, passes);
-    if (needed * n > BURDEN) needed = parts_needed(k, d, LEAST_STEP, passes);
-    return needed > wanted ? needed : wanted;
+    int64_t needed[] = {parts_needed(PLAIN, k, d, 1, passes),
+                        parts_needed(SHARED, k, d, TILE_CODES, passes),
+                        parts_needed(SUBGROUP, k, d, LEAST_STEP, passes)};
+    for (int i = needed[0] * n > BURDEN; i < 3; ++i)
+        if (needed[i] > most) most = needed[i];
+    return most;
 }
 
 static void merge(const tsr_call *c, int64_t parts, tsr_gpu_dispatch *d) {
@@ -190,19 +202,30 @@ static void merge(const tsr_call *c, int64_t parts, tsr_gpu_dispatch *d) {
     grid_set(d, tile_count(n, GROUP_THREADS / threads));
 }
 
+/* Long codes pay for shared memory, but not on software drivers. */
+static body choose(const tsr_gpu_caps *caps, bool sg, int64_t d) {
+    const bool sm = caps->max_shared_bytes >= TILE_BYTES && caps->max_workgroup >= 128 &&
+                    caps->allowed(caps->device, "nearest_code_sm");
+    if (sm && (!sg || (d >= 2 * TILE_DEPTH && !caps->software))) return SHARED;
+    return sg ? SUBGROUP : PLAIN;
+}
+
 static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
     int64_t n = tsr_rows(c->in[X]), k = tsr_rows(c->in[CODES]), depth = tsr_cols(c->in[X]);
     int64_t s = caps->subgroup_size;
     if (n * depth > INT32_MAX || k * depth > INT32_MAX) return 0;
-    bool sg = caps->subgroup_ops && caps->allowed(caps->device, "nearest_code_sg");
-    if (!sg && !caps->allowed(caps->device, "nearest_code_plain")) return 0;
+    const bool sg = caps->subgroup_ops && caps->allowed(caps->device, "nearest_code_sg");
+    const body form = choose(caps, sg, depth);
+    if (form == PLAIN && !caps->allowed(caps->device, "nearest_code_plain")) return 0;
     bool longs = caps->software && caps->int64 && depth % 4 == 0; /* wide.glsl */
-    int64_t tm = caps->software ? 16 : 8, tn = s >= 64 ? 2 : 4, step = sg ? s * tn : 1;
-    uint32_t waves = !sg || caps->software || 4 * s > caps->max_workgroup ? 1 : 4;
-    uint32_t local = sg ? (uint32_t)s * waves : 64;
-    int64_t groups = tile_count(n, sg ? tm * waves : 64);
+    int64_t tm = caps->software ? 16 : 8, tn = s >= 64 ? 2 : 4;
+    uint32_t waves = caps->software || 4 * s > caps->max_workgroup ? 1 : 4;
+    const int64_t step = form == SUBGROUP ? s * tn : form == SHARED ? TILE_CODES : 1;
+    const int64_t rows = form == SUBGROUP ? tm * waves : TILE_ROWS;
+    const uint32_t local = form == SUBGROUP ? (uint32_t)s * waves : form == SHARED ? 128 : 64;
+    int64_t groups = tile_count(n, rows);
     /* beyond that many groups each strides on */
-    int64_t parts = parts_needed(k, depth, step, tile_count(groups, GROUP_LIMIT));
+    int64_t parts = parts_needed(form, k, depth, step, tile_count(groups, GROUP_LIMIT));
     if (parts < 1 || parts > GROUP_LIMIT) return 0;
     if (parts < parts_wanted(n, k)) parts = parts_wanted(n, k);
     int64_t codes = tile_count(tile_count(k, parts), step) * step;
@@ -219,15 +242,16 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
                        parts > 1,
                        c->in[SQUARES] != NULL};
     *d = (tsr_gpu_dispatch){
-        .variant = !sg     ? "nearest_code_plain"
-                   : longs ? "nearest_code_sg64"
-                           : "nearest_code_sg",
+        .variant = form == PLAIN    ? "nearest_code_plain"
+                   : form == SHARED ? "nearest_code_sm"
+                   : longs          ? "nearest_code_sg64"
+                                    : "nearest_code_sg",
         .spec_count = (int)(sizeof spec / sizeof *spec),
         .groups = {groups > GROUP_LIMIT ? GROUP_LIMIT : (uint32_t)groups, (uint32_t)parts, 1},
         .bind = {X, CODES, c->in[SQUARES] ? SQUARES : X, BIND_OUT + IDS,
                  BIND_OUT + (margin ? MARGIN : IDS), BIND_OUT + (parts > 1 ? STATE : IDS)},
         .bind_count = 6,
-        .full_subgroups = sg};
+        .full_subgroups = form == SUBGROUP};
     memcpy(d->spec, spec, sizeof spec);
     uint32_t push[] = {(uint32_t)n, (uint32_t)k, (uint32_t)depth, (uint32_t)codes};
     dispatch_push(d, push, sizeof push);

@@ -146,11 +146,12 @@ static inline uint32_t row_threads(int64_t cols) {
 }
 
 /* The lanes of a subgroup that share a row in a shader with subgroup_rows.glsl, each with four
- * elements at a time: a power of two that depends on the row's length alone. */
+ * elements at a time: a power of two that depends on the row's length alone. Across 32 lanes AMD's
+ * chips exchange numbers in one instruction, across 64 in a loop. */
+enum { SHUFFLED = 32 };
 static inline uint32_t subgroup_row_threads(const tsr_gpu_caps *caps, int64_t cols) {
     uint32_t threads = 1;
-    while (threads * 2 <= caps->subgroup_size && threads * 2 <= GROUP_THREADS &&
-           (int64_t)threads * 4 < cols)
+    while (threads * 2 <= caps->subgroup_size && threads < SHUFFLED && (int64_t)threads * 4 < cols)
         threads *= 2;
     return threads;
 }

@@ -32,6 +32,7 @@ layout(constant_id = 8) const bool HALF_Y = false; // COLS is a multiple of 4 th
 
 const bool WIDE = COLS % 4 == 0;
 const uint STEP = 4 * THREADS; // elements that the lanes of a row read at a time
+const bool LONG = COLS > HELD * STEP; // than what is kept
 const uint INSIDE = COLS / STEP; // words of a lane that all lie inside the row
 
 QUAD_READ(0, x, false)
@@ -98,7 +99,7 @@ void main() {
     }
     float mean = 0.0;
     if (!RMS) {
-        for (uint at = behind; at < COLS; at += STEP) sums += x_of(from, at);
+        for (uint at = behind; LONG && at < COLS; at += STEP) sums += x_of(from, at);
         mean = row_sum(total(sums)) / float(COLS);
     }
     [[unroll]] for (uint i = 0; i < HELD; ++i) {
@@ -107,7 +108,7 @@ void main() {
         if (i < INSIDE || at < COLS) d = differences(held[i], at, mean);
         squares += d * d;
     }
-    for (uint at = behind; at < COLS; at += STEP) {
+    for (uint at = behind; LONG && at < COLS; at += STEP) {
         vec4 d = differences(x_of(from, at), at, mean);
         squares += d * d;
     }
@@ -123,6 +124,6 @@ void main() {
         uint at = first + i * STEP;
         if (i < INSIDE || at < COLS) finish(n, at, held[i], mean, factor, scale_row, shift_row);
     }
-    for (uint at = behind; at < COLS; at += STEP)
+    for (uint at = behind; LONG && at < COLS; at += STEP)
         finish(n, at, x_of(from, at), mean, factor, scale_row, shift_row);
 }

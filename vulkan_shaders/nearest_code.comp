@@ -3,14 +3,15 @@
 // taken while the scores are in registers. Ties go to the lowest index; NaN never wins. The codes are
 // cut into parts, one for each y of the grid; where there are several, best, second best and id of
 // each go to `state`, and MERGE puts them together: which is best and which second does not depend on
-// the cut. Two bodies: subgroup broadcast (product.glsl), and with PLAIN one invocation for each row.
+// the cut. Three bodies: subgroup broadcast (product.glsl); with SHARED_TILE 64 rows and 128 codes at a
+// time in shared memory, for long codes; with PLAIN one invocation for each row.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #ifdef LONG_WORDS
 #extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
 #endif
-#if !defined(PLAIN) && !defined(MERGE)
+#if !defined(PLAIN) && !defined(MERGE) && !defined(SHARED_TILE)
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_ballot : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
@@ -26,6 +27,13 @@ float margin_of(float best, float second, uint codes) {
     return 2.0 * (best - second);
 }
 
+// Adds another part's best, second and winner to what a thread has.
+void add(inout float best, inout float second, inout int id, float b, float s, int i) {
+    second = max(min(best, b), max(second, s));
+    if (b > best || (b == best && i < id)) id = i;
+    best = max(best, b);
+}
+
 #ifdef MERGE
 
 #define BINDINGS 3
@@ -38,13 +46,6 @@ TENSOR_WRITE(1, int, ids);
 TENSOR_WRITE(2, float, margin);
 shared float bests[GROUP], seconds[GROUP];
 shared int winners[GROUP];
-
-// Adds a part's best, second and winner to what a thread has.
-void add(inout float best, inout float second, inout int id, float b, float s, int i) {
-    second = max(min(best, b), max(second, s));
-    if (b > best || (b == best && i < id)) id = i;
-    best = max(best, b);
-}
 
 void main() {
     uint row = row_number(), t = gl_LocalInvocationID.x, lane = row_lane();
@@ -88,7 +89,7 @@ layout(constant_id = 6) const uint MARGIN = 0;
 layout(constant_id = 7) const uint SPLIT = 0; // 1: there are several parts
 layout(constant_id = 8) const bool KNOWN = false; // |c|^2 comes as a tensor
 
-#ifndef PLAIN
+#if !defined(PLAIN) && !defined(SHARED_TILE)
 #define SUBGROUP_PRODUCT
 #define SQUARES
 #endif
@@ -118,7 +119,103 @@ void end(uint row, float best, float second, int id) {
     if (MARGIN != 0) margin[OFFSET(4) + row] = margin_of(best, second, push.n);
 }
 
-#ifndef PLAIN
+#ifdef SHARED_TILE
+
+// 128 invocations, 8 x 16, of 8 rows and twice 4 codes each.
+const uint BM = 64, BN = 128, BK = 16, PAD = 4, COLUMNS = 16;
+shared float x_tile[BK * (BM + PAD)]; // k by k, so that a lane's rows are neighbours
+shared float w_tile[BK * (BN + PAD)];
+shared float bests[128], seconds[128];
+shared int winners[128];
+
+// Four k of rows and codes from k0 on, zeros past the end of k.
+void stage(uint row0, uint col0, uint k0) {
+    [[unroll]] for (uint i = 0; i < (BM + BN) * BK / 4 / 128; ++i) {
+        uint at = gl_LocalInvocationID.x + i * 128, k = at % (BK / 4) * 4, line = at / (BK / 4);
+        bool inside = k0 + k < push.k, is_x = i * (128 / (BK / 4)) < BM; // all lanes alike
+        vec4 v = vec4(0.0);
+        if (inside && is_x) v = load_x(min(row0 + line, push.m - 1), k0 + k);
+        if (inside && !is_x) v = load_w(min(col0 + line - BM, push.n - 1), k0 + k);
+        [[unroll]] for (uint j = 0; j < 4; ++j) {
+            if (is_x) x_tile[(k + j) * (BM + PAD) + line] = v[j];
+            else w_tile[(k + j) * (BN + PAD) + line - BM] = v[j];
+        }
+    }
+}
+
+vec4 four_x(uint at) { return vec4(x_tile[at], x_tile[at + 1], x_tile[at + 2], x_tile[at + 3]); }
+vec4 four_w(uint at) { return vec4(w_tile[at], w_tile[at + 1], w_tile[at + 2], w_tile[at + 3]); }
+
+void main() {
+    uint t = gl_LocalInvocationID.x, down = t / COLUMNS, across = t % COLUMNS;
+    uint begin = gl_WorkGroupID.y * push.codes, behind = min(push.n, begin + push.codes);
+    for (uint row0 = gl_WorkGroupID.x * BM; row0 < push.m; row0 += gl_NumWorkGroups.x * BM) {
+        float best[8], second[8];
+        int id[8];
+        [[unroll]] for (uint r = 0; r < 8; ++r) {
+            best[r] = LOWEST;
+            second[r] = LOWEST;
+            id[r] = 0x7fffffff;
+        }
+        for (uint col0 = begin; col0 < behind; col0 += BN) {
+            vec4 sum[8][2], ww[2];
+            float xx[8];
+            [[unroll]] for (uint j = 0; j < 2; ++j) {
+                ww[j] = vec4(0.0);
+                [[unroll]] for (uint r = 0; r < 8; ++r) sum[r][j] = vec4(0.0);
+            }
+            [[unroll]] for (uint r = 0; r < 8; ++r) xx[r] = 0.0;
+            for (uint k0 = 0; k0 < push.k; k0 += BK) {
+                barrier(); // what was staged before has been read
+                stage(row0, col0, k0);
+                barrier();
+                for (uint k = 0; k < BK; ++k) {
+                    uint x_at = k * (BM + PAD) + down * 8, w_at = k * (BN + PAD) + across * 4;
+                    vec4 xv[2] = {four_x(x_at), four_x(x_at + 4)};
+                    vec4 wv[2] = {four_w(w_at), four_w(w_at + COLUMNS * 4)};
+                    [[unroll]] for (uint j = 0; j < 2; ++j) {
+                        if (!KNOWN) ww[j] = fma(wv[j], wv[j], ww[j]);
+                        [[unroll]] for (uint r = 0; r < 8; ++r)
+                            sum[r][j] = fma(vec4(xv[r / 4][r % 4]), wv[j], sum[r][j]);
+                    }
+                    if (COSINE != 0)
+                        [[unroll]] for (uint r = 0; r < 8; ++r)
+                            xx[r] = fma(xv[r / 4][r % 4], xv[r / 4][r % 4], xx[r]);
+                }
+            }
+            [[unroll]] for (uint j = 0; j < 8; ++j) { // in the order of the codes
+                uint col = col0 + j / 4 * (COLUMNS * 4) + across * 4 + j % 4;
+                float cc = ww[j / 4][j % 4];
+                if (KNOWN) cc = squares[OFFSET(2) + min(col, push.n - 1)];
+                [[unroll]] for (uint r = 0; r < 8; ++r) {
+                    float s = score(sum[r][j / 4][j % 4], inverse_norm(xx[r]), cc);
+                    bool wins = s > best[r] && col < behind;
+                    if (MARGIN != 0)
+                        second[r] = wins ? best[r] : s > second[r] && col < behind ? s : second[r];
+                    best[r] = wins ? s : best[r];
+                    id[r] = wins ? int(col) : id[r];
+                }
+            }
+        }
+        [[unroll]] for (uint r = 0; r < 8; ++r) {
+            for (uint width = COLUMNS / 2; width > 0; width /= 2) {
+                barrier();
+                bests[t] = best[r];
+                seconds[t] = second[r];
+                winners[t] = id[r];
+                barrier();
+                if (across < width)
+                    add(best[r], second[r], id[r], bests[t + width], seconds[t + width],
+                        winners[t + width]);
+            }
+            uint row = row0 + down * 8 + r;
+            if (across == 0 && row < push.m)
+                end(row, best[r], second[r], best[r] > LOWEST ? id[r] : 0);
+        }
+    }
+}
+
+#elif !defined(PLAIN)
 
 void main() {
     uint waves = gl_WorkGroupSize.x / SUBGROUP, lane = gl_SubgroupInvocationID;

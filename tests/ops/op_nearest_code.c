@@ -103,7 +103,7 @@ static void check(const char *where, const everywhere_case *c, const tsr_tensor 
 
 /* Kernels of the cpu, and bodies of the shader, in turn switched off. */
 static const char *const cpu_masks[] = {"avx512", "avx2,avx512", NULL};
-static const char *const gpu_masks[] = {"nearest_code_sg", NULL};
+static const char *const gpu_masks[] = {"nearest_code_sg", "nearest_code_sg,nearest_code_sm", NULL};
 
 /* The plain body refuses codebooks that would take it too many loop iterations. */
 static bool one_body;
