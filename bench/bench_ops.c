@@ -76,7 +76,7 @@ static void fn_attention(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_t
 }
 static void fn_nearest(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     (void)m;
-    out[0] = tsr_nearest_code(r, in[0], in[1], TSR_METRIC_EUCLID, NULL);
+    out[0] = tsr_nearest_code(r, in[0], in[1], NULL, TSR_METRIC_EUCLID, NULL);
 }
 static void fn_norm(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     out[0] = tsr_layer_norm(r, in[0], m);

@@ -90,6 +90,9 @@ struct tsr_op {
      * f32 one, two elements in a word, the first in its low half, rounded as half_round of
      * vulkan_shaders/half.glsl does. NULL: none. */
     uint32_t (*halves)(const tsr_call *call, const tsr_gpu_caps *caps);
+    /* True of an op that is no product: what comes in as f16 loses digits that it would not lose
+     * otherwise, so it comes so only where the result goes out as f16. */
+    bool carries;
     /* Number of multiply-adds of a product. NULL: one for each element of the output. */
     double (*work)(const tsr_call *call);
 };

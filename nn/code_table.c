@@ -48,6 +48,10 @@ tsr_status tsr_code_table_prepare(tsr_context *ctx, tsr_weights *weights, bool n
         t->own[i] = tsr_alloc(ctx, (size_t)(k * d), sizeof(float), "codebook");
         if (!t->own[i]) return TSR_ERROR_MEMORY;
     }
+    t->own[2] = tsr_alloc(ctx, (size_t)k, sizeof(float), "codebook");
+    if (!t->own[2]) return TSR_ERROR_MEMORY;
+    tsr_code_squares(t->codes->f32, k, d, t->own[2]);
+    status = add_table(ctx, weights, t->codes, "squares", t->own[2], k, 1, &t->squares);
     for (int64_t row = 0; row < k; ++row) {
         const float *code = t->codes->f32 + row * d;
         double length = 0;
@@ -60,7 +64,7 @@ tsr_status tsr_code_table_prepare(tsr_context *ctx, tsr_weights *weights, bool n
         for (int64_t i = 0; i < d && soft; ++i)
             t->own[1][i * k + row] = code[i];
     }
-    if (normalised) {
+    if (!status && normalised) {
         t->longest = 1;
         status = add_table(ctx, weights, t->codes, "rows", t->own[0], k, d, &t->rows);
     }
@@ -70,14 +74,14 @@ tsr_status tsr_code_table_prepare(tsr_context *ctx, tsr_weights *weights, bool n
 }
 
 void tsr_code_table_drop(tsr_code_table *t) {
-    free(t->own[0]);
-    free(t->own[1]);
+    for (int i = 0; i < 3; ++i)
+        free(t->own[i]);
     *t = (tsr_code_table){0};
 }
 
 void tsr_code_table_search(tsr_run *r, const tsr_code_table *t, tsr_tensor *x, tsr_tensor **ids,
                            tsr_tensor **margin, tsr_tensor **square) {
-    *ids = tsr_nearest_code(r, x, tsr_from_weight(r, t->codes),
+    *ids = tsr_nearest_code(r, x, tsr_from_weight(r, t->codes), tsr_from_weight(r, t->squares),
                             t->normalised ? TSR_METRIC_COSINE : TSR_METRIC_EUCLID, margin);
     *square = tsr_reduce(r, x, TSR_REDUCE_SUMSQ);
 }

@@ -8,19 +8,20 @@
 #include "load_weights.h"
 
 typedef struct tsr_code_table {
-    tsr_weight *codes; /* [K, D] */
-    tsr_weight *rows;  /* [K, D] as the decoder takes them: normalised, or the codes */
-    tsr_weight *mix;   /* [D, K] for tsr_code_table_mix, or NULL */
-    float *own[2];     /* memory of rows and mix */
-    double longest;    /* code; 1 when normalised */
-    bool normalised;   /* both sides of the search, and the rows */
+    tsr_weight *codes;   /* [K, D] */
+    tsr_weight *rows;    /* [K, D] as the decoder takes them: normalised, or the codes */
+    tsr_weight *mix;     /* [D, K] for tsr_code_table_mix, or NULL */
+    tsr_weight *squares; /* [K, 1] sum of each code's squares */
+    float *own[3];       /* memory of rows, mix and squares */
+    double longest;      /* code; 1 when normalised */
+    bool normalised;     /* both sides of the search, and the rows */
 } tsr_code_table;
 
 /* Loads tensor `name` [K, D]; K and D are what loader->weights say. Failures: MODEL when there is
  * no matrix of at most 2^24 rows. */
 void tsr_code_table_load(tsr_weight_loader *loader, const char *name, tsr_code_table *table);
-/* Makes the tables that the model computes with, after all tensors are loaded: rows, and with
- * `soft` mix. They are added to `weights`; their memory is the table's and is freed with
+/* Makes the tables that the model computes with, after all tensors are loaded: rows, and squares,
+ * and with `soft` mix. They are added to `weights`; their memory is the table's and is freed with
  * tsr_code_table_drop, after the weights are closed. Errors: MEMORY. */
 tsr_status tsr_code_table_prepare(tsr_context *ctx, tsr_weights *weights, bool normalised,
                                   bool soft, tsr_code_table *table);

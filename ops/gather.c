@@ -54,16 +54,27 @@ static tsr_status cpu(tsr_device *device, const tsr_call *call) {
     return TSR_OK;
 }
 
+enum { QUAD = 4 };
+
+/* True for rows of whole words of four elements. */
+static bool in_quads(const tsr_call *call) {
+    return !call->p.i[P_COLUMNS] && tsr_cols(call->out[0]) % QUAD == 0;
+}
+
 static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
     (void)caps;
-    bool columns = call->p.i[P_COLUMNS];
-    int64_t n = tsr_elements(call->out[0]);
-    /* elements of the output, its columns, and the rows or columns ids must stay below */
-    uint32_t push[4] = {(uint32_t)n, (uint32_t)tsr_cols(call->out[0]),
-                        (uint32_t)(columns ? tsr_cols(call->in[0]) : tsr_rows(call->in[0])),
-                        columns};
-    *d = (tsr_gpu_dispatch){.variant = "gather"};
-    dispatch_push(d, push, sizeof push);
+    const bool columns = call->p.i[P_COLUMNS], quads = in_quads(call);
+    const int64_t unit = quads ? QUAD : 1, cols = tsr_cols(call->out[0]) / unit;
+    const int64_t n = tsr_elements(call->out[0]) / unit;
+    struct { /* elements of the output, its columns, and what ids must stay below */
+        uint32_t n, out_cols, end, columns;
+        divisor cols;
+    } push = {(uint32_t)n, (uint32_t)cols,
+              (uint32_t)(columns ? tsr_cols(call->in[0]) : tsr_rows(call->in[0])), columns,
+              divisor_of((uint32_t)cols)};
+    *d = (tsr_gpu_dispatch){
+        .variant = "gather", .spec = {quads, is_half(call->out[0])}, .spec_count = 2};
+    dispatch_push(d, &push, sizeof push);
     dispatch_bind(d, BIND_IN);
     dispatch_bind(d, BIND_IN + 1);
     dispatch_bind(d, BIND_OUT);
@@ -71,7 +82,13 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     return 1;
 }
 
-static const tsr_op op_gather = {.name = "gather", .reference = reference, .cpu = cpu, .gpu = gpu};
+static uint32_t halves(const tsr_call *call, const tsr_gpu_caps *caps) {
+    (void)caps;
+    return in_quads(call) ? half_out(0) : 0;
+}
+
+static const tsr_op op_gather = {
+    .name = "gather", .reference = reference, .cpu = cpu, .gpu = gpu, .halves = halves};
 
 static tsr_tensor *emit(tsr_run *r, const tsr_tensor *x, const tsr_tensor *ids, bool columns,
                         int rank, const int64_t *dim) {

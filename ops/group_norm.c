@@ -187,45 +187,102 @@ static tsr_status cpu(tsr_device *device, const tsr_call *call) {
 
 /* ---- vulkan ----------------------------------------------------------------------------- */
 
+/* How the invocations of a group share positions: constants 1..4 of group_norm.comp. A function of
+ * the number of channels alone. */
+typedef struct layout {
+    uint32_t units;  /* of 4 channels, or of 1, in a position */
+    uint32_t slots;  /* positions beside each other */
+    uint32_t rounds; /* units that an invocation takes in them */
+    uint32_t turns;  /* positions one after the other */
+} layout;
+
+enum { UNIT = 4 };        /* channels that a lane takes where they are a multiple of it */
+enum { PART_TURNS = 8 };  /* units that an invocation keeps in registers between two passes */
+enum { APPLY_TURNS = 4 }; /* units that it normalises: more groups, as it keeps none */
+enum { WHOLE_TURNS = 16 };
+
+static layout get_layout(int64_t channels, int turns) {
+    layout l = {.units = (uint32_t)(channels % UNIT ? channels : channels / UNIT)};
+    l.slots = l.units < GROUP_THREADS ? GROUP_THREADS / l.units : 1;
+    l.rounds = (uint32_t)tile_count(l.units * l.slots, GROUP_THREADS);
+    l.turns = l.rounds < (uint32_t)turns ? (uint32_t)turns / l.rounds : 1;
+    return l;
+}
+
+/* Chunks of positions that PART makes of each batch item. */
+static int64_t chunks_of(layout l, int64_t positions) {
+    return tile_count(positions, (int64_t)l.slots * l.turns);
+}
+
+static void describe(const tsr_call *call, const job *j, tsr_gpu_dispatch *d, const char *variant,
+                     layout l, int64_t groups) {
+    *d = (tsr_gpu_dispatch){.variant = variant,
+                            .spec = {row_threads(chunks_of(l, j->positions)), l.units, l.slots,
+                                     l.rounds, l.turns, (uint32_t)j->width, is_half(call->in[IN_X]),
+                                     is_half(call->out[OUT_Y]), (uint32_t)j->act,
+                                     call->in[IN_GAMMA] != NULL, call->in[IN_BETA] != NULL},
+                            .spec_count = 11};
+    struct {
+        uint32_t items, positions, chunks, groups;
+        float eps;
+    } push = {(uint32_t)j->batch, (uint32_t)j->positions, (uint32_t)chunks_of(l, j->positions),
+              (uint32_t)j->groups, j->eps};
+    dispatch_push(d, &push, sizeof push);
+    grid_set(d, groups);
+}
+
+static void bind_operands(const tsr_call *call, tsr_gpu_dispatch *d) {
+    for (int i = IN_X; i <= IN_BETA; ++i) /* an absent operand is bound to x and never read */
+        dispatch_bind(d, BIND_IN + (call->in[i] ? i : IN_X));
+}
+
 static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
     job j = get_job(call);
-    /* As many sums as a chunk's invocations can share: whole sets of channels. */
-    int64_t lanes = j.channels;
-    if (lanes < GROUP_THREADS) lanes = GROUP_THREADS / j.channels * j.channels;
-    uint32_t threads = row_threads(j.chunks);
-    if ((lanes + j.groups) * 4 > caps->max_shared_bytes || j.chunks / threads * 3 > LOOP_LIMIT)
+    const bool narrow = j.channels % UNIT != 0;
+    /* A group of channels that the registers of one group of invocations hold. */
+    int64_t kept = tile_count(j.positions * j.width, GROUP_THREADS * UNIT);
+    if (j.width % UNIT == 0 && kept <= WHOLE_TURNS &&
+        caps->allowed(caps->device, "group_norm_whole")) {
+        layout whole = {(uint32_t)(j.channels / UNIT), 1, 1, (uint32_t)kept};
+        describe(call, &j, d, "group_norm_whole", whole, j.batch * j.groups);
+        d->spec[0] = GROUP_THREADS;
+        bind_operands(call, d);
+        dispatch_bind(d, BIND_OUT + OUT_Y);
+        return 1;
+    }
+    layout part = get_layout(j.channels, PART_TURNS), apply = get_layout(j.channels, APPLY_TURNS);
+    int64_t chunks = chunks_of(part, j.positions);
+    uint32_t threads = row_threads(chunks);
+    int64_t sums = (int64_t)part.units * part.slots * (j.width % UNIT && !narrow ? UNIT : 1);
+    if ((sums + j.groups) * 4 > caps->max_shared_bytes || chunks / threads * 3 > LOOP_LIMIT)
         return 0;
-    struct {
-        uint32_t items, positions, channels, groups, width, step, chunks;
-        float eps;
-    } push = {(uint32_t)j.batch, (uint32_t)j.positions, (uint32_t)j.channels, (uint32_t)j.groups,
-              (uint32_t)j.width, (uint32_t)j.step,      (uint32_t)j.chunks,   j.eps};
-    d[0] = (tsr_gpu_dispatch){.variant = "group_norm_part",
-                              .spec = {(uint32_t)lanes, (uint32_t)j.groups},
-                              .spec_count = 2};
+    describe(call, &j, &d[0], narrow ? "group_norm_part_narrow" : "group_norm_part", part,
+             j.batch * chunks);
     dispatch_bind(&d[0], BIND_IN + IN_X);
     dispatch_bind(&d[0], BIND_OUT + OUT_PARTS);
-    grid_set(&d[0], j.batch * j.chunks);
-    d[1] = (tsr_gpu_dispatch){.variant = "group_norm_merge", .spec = {threads}, .spec_count = 1};
+    describe(call, &j, &d[1], "group_norm_merge", part,
+             tile_count(j.batch * j.groups, GROUP_THREADS / threads));
     dispatch_bind(&d[1], BIND_OUT + OUT_PARTS);
     dispatch_bind(&d[1], BIND_OUT + OUT_TOTALS);
-    grid_set(&d[1], tile_count(j.batch * j.groups, GROUP_THREADS / threads));
-    d[2] = (tsr_gpu_dispatch){
-        .variant = "group_norm",
-        .spec = {(uint32_t)j.act, call->in[IN_GAMMA] != NULL, call->in[IN_BETA] != NULL},
-        .spec_count = 3};
-    for (int i = IN_X; i <= IN_BETA; ++i) /* an absent operand is bound to x and never read */
-        dispatch_bind(&d[2], BIND_IN + (call->in[i] ? i : IN_X));
+    describe(call, &j, &d[2], narrow ? "group_norm_narrow" : "group_norm", apply,
+             j.batch * chunks_of(apply, j.positions));
+    bind_operands(call, &d[2]);
     dispatch_bind(&d[2], BIND_OUT + OUT_TOTALS);
     dispatch_bind(&d[2], BIND_OUT + OUT_Y);
-    grid_set(&d[2], tile_count(j.batch * j.positions * j.channels, GROUP_THREADS));
-    for (int i = 0; i < 3; ++i)
-        dispatch_push(&d[i], &push, sizeof push);
     return 3;
 }
 
-static const tsr_op op_group_norm = {
-    .name = "group_norm", .reference = reference, .cpu = cpu, .gpu = gpu};
+static uint32_t halves(const tsr_call *call, const tsr_gpu_caps *caps) {
+    (void)caps;
+    return tsr_cols(call->in[IN_X]) % UNIT ? 0 : half_in(IN_X) | half_out(OUT_Y);
+}
+
+static const tsr_op op_group_norm = {.name = "group_norm",
+                                     .reference = reference,
+                                     .cpu = cpu,
+                                     .gpu = gpu,
+                                     .halves = halves,
+                                     .carries = true};
 
 /* ---- the public function ---------------------------------------------------------------- */
 
@@ -268,7 +325,9 @@ tsr_tensor *tsr_group_norm(tsr_run *r, const tsr_tensor *x, const tsr_group_norm
     call.p.f[P_EPS] = spec->eps;
     call.p.i[P_GROUPS] = (int32_t)groups;
     call.p.i[P_ACT] = spec->act;
-    int64_t chunks = tile_count(tsr_rows(x) / x->dim[0], rows_per_tile(channels));
+    int64_t positions = tsr_rows(x) / x->dim[0];
+    int64_t chunks = on_cpu(r) ? tile_count(positions, rows_per_tile(channels))
+                               : chunks_of(get_layout(channels, PART_TURNS), positions);
     call.out[OUT_Y] = tsr_run_new(r, TSR_DTYPE_F32, x->rank, x->dim);
     call.out[OUT_PARTS] =
         tsr_run_new(r, TSR_DTYPE_F32, 4, (int64_t[]){x->dim[0], groups, chunks, 2});

@@ -51,22 +51,47 @@ static tsr_status cpu(tsr_device *device, const tsr_call *call) {
     return TSR_OK;
 }
 
+enum { QUAD = 4 }; /* channels that an invocation takes where they are a multiple of it */
+
 static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
     (void)caps;
     view v = get_view(call);
-    int64_t n = tsr_elements(call->out[0]);
-    *d = (tsr_gpu_dispatch){.variant = "half_double"};
-    uint32_t push[] = {(uint32_t)n,    (uint32_t)v.h,  (uint32_t)v.w, (uint32_t)v.c,
-                       (uint32_t)v.oh, (uint32_t)v.ow, v.halve};
-    dispatch_push(d, push, sizeof push);
+    const bool quads = v.c % QUAD == 0;
+    const int64_t unit = quads ? QUAD : 1, n = tsr_elements(call->out[0]) / unit;
+    *d = (tsr_gpu_dispatch){.variant = "half_double",
+                            .spec = {quads, is_half(call->in[0]), is_half(call->out[0])},
+                            .spec_count = 3};
+    struct {
+        uint32_t n, h, w, c, oh, ow, halve;
+        divisor by_c, by_ow, by_oh;
+    } push = {(uint32_t)n,
+              (uint32_t)v.h,
+              (uint32_t)v.w,
+              (uint32_t)(v.c / unit),
+              (uint32_t)v.oh,
+              (uint32_t)v.ow,
+              v.halve,
+              divisor_of((uint32_t)(v.c / unit)),
+              divisor_of((uint32_t)v.ow),
+              divisor_of((uint32_t)v.oh)};
+    dispatch_push(d, &push, sizeof push);
     dispatch_bind(d, BIND_IN);
     dispatch_bind(d, BIND_OUT);
     grid_set(d, tile_count(n, GROUP_THREADS));
     return 1;
 }
 
-static const tsr_op op_half_double = {
-    .name = "half_double", .reference = reference, .cpu = cpu, .gpu = gpu};
+static uint32_t halves(const tsr_call *call, const tsr_gpu_caps *caps) {
+    (void)caps;
+    return get_view(call).c % QUAD ? 0 : half_in(0) | half_out(0);
+}
+
+static const tsr_op op_half_double = {.name = "half_double",
+                                      .reference = reference,
+                                      .cpu = cpu,
+                                      .gpu = gpu,
+                                      .halves = halves,
+                                      .carries = true};
 
 static tsr_tensor *emit(tsr_run *r, const char *what, const tsr_tensor *x, bool halve) {
     if (!want_tensor(r, what, x, TSR_DTYPE_F32, 4)) return tsr_run_failed(r);

@@ -123,22 +123,30 @@ static tsr_status cpu(tsr_device *device, const tsr_call *call) {
     return TSR_OK;
 }
 
+enum { HELD = 16 }; /* words of four that a lane keeps at most: 64 registers */
+
 static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
-    (void)caps;
     int64_t rows = tsr_rows(call->in[IN_X]), cols = tsr_cols(call->in[IN_X]);
-    uint32_t threads = row_threads(cols);
-    if (cols / threads * 3 > LOOP_LIMIT) return 0;
-    *d = (tsr_gpu_dispatch){.variant = "layer_norm"};
+    const bool sg = subgroup_rows_fit(caps, "layer_norm_sg");
+    uint32_t threads = sg ? subgroup_row_threads(caps, cols) : row_threads(cols);
+    int64_t words = tile_count(cols, 4 * (int64_t)threads);
+    if (words * 3 > LOOP_LIMIT) return 0;
+    *d = (tsr_gpu_dispatch){.variant = sg ? "layer_norm_sg" : "layer_norm_plain",
+                            .full_subgroups = sg};
     d->spec[d->spec_count++] = threads;
     for (int i = IN_GAMMA; i <= IN_SHIFT; ++i)
         d->spec[d->spec_count++] = call->in[i] != NULL;
     d->spec[d->spec_count++] = call->p.i[P_RMS] != 0;
+    d->spec[d->spec_count++] = (uint32_t)cols;
+    d->spec[d->spec_count++] = words < HELD ? (uint32_t)words : HELD;
+    d->spec[d->spec_count++] = is_half(call->out[0]);
     struct {
-        uint32_t rows, cols, group, last, scale_step, shift_step;
+        uint32_t rows;
+        divisor group;
+        uint32_t last, scale_step, shift_step;
         float eps;
     } push = {(uint32_t)rows,
-              (uint32_t)cols,
-              (uint32_t)call->p.i[P_GROUP],
+              divisor_of((uint32_t)call->p.i[P_GROUP]),
               (uint32_t)call->p.i[P_LAST],
               (uint32_t)call->p.i[P_SCALE_STEP],
               (uint32_t)call->p.i[P_SHIFT_STEP],
@@ -151,8 +159,13 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     return 1;
 }
 
+static uint32_t halves(const tsr_call *call, const tsr_gpu_caps *caps) {
+    (void)caps;
+    return tsr_cols(call->in[IN_X]) % 4 ? 0 : half_out(0); /* x is the residual stream: f32 */
+}
+
 static const tsr_op op_layer_norm = {
-    .name = "layer_norm", .reference = reference, .cpu = cpu, .gpu = gpu};
+    .name = "layer_norm", .reference = reference, .cpu = cpu, .gpu = gpu, .halves = halves};
 
 /* A row for everybody, [D], one for each batch item, [B, D], or [G, D] for groups of rows. */
 static bool want_modulation(tsr_run *r, const char *what, const tsr_tensor *m, const tsr_tensor *x,

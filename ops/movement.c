@@ -72,12 +72,34 @@ static tsr_status cpu(tsr_device *device, const tsr_call *call) {
     return TSR_OK;
 }
 
+enum { QUAD = 4 };
+
+/* Turns a box of elements into one of words of four neighbours; false where it is none. */
+static bool in_quads(box *b) {
+    if (b->from_step[2] != 1 || b->to_step[2] != 1) return false;
+    int32_t *numbers[] = {&b->n[2], &b->from,       &b->from_step[0], &b->from_step[1],
+                          &b->to,   &b->to_step[0], &b->to_step[1]};
+    enum { NUMBERS = sizeof numbers / sizeof *numbers };
+    for (int i = 0; i < NUMBERS; ++i)
+        if (*numbers[i] % QUAD) return false;
+    for (int i = 0; i < NUMBERS; ++i)
+        *numbers[i] /= QUAD;
+    return true;
+}
+
 static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
     (void)caps;
     for (int copy = 0; copy < call->in_count; ++copy, ++d) {
         box b = get_box(call, copy);
-        *d = (tsr_gpu_dispatch){.variant = "movement"};
-        dispatch_push(d, &b, sizeof b);
+        const bool quads = in_quads(&b);
+        *d = (tsr_gpu_dispatch){.variant = "movement",
+                                .spec = {quads, is_half(call->in[copy]), is_half(call->out[0])},
+                                .spec_count = 3};
+        struct {
+            box b;
+            divisor n1, n2;
+        } push = {b, divisor_of((uint32_t)b.n[1]), divisor_of((uint32_t)b.n[2])};
+        dispatch_push(d, &push, sizeof push);
         dispatch_bind(d, BIND_IN + copy);
         dispatch_bind(d, BIND_OUT);
         grid_set(d, tile_count((int64_t)b.n[0] * b.n[1] * b.n[2], GROUP_THREADS));
@@ -85,8 +107,23 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     return call->in_count;
 }
 
-static const tsr_op op_movement = {
-    .name = "movement", .reference = reference, .cpu = cpu, .gpu = gpu};
+static uint32_t halves(const tsr_call *call, const tsr_gpu_caps *caps) {
+    (void)caps;
+    uint32_t able = half_out(0);
+    for (int copy = 0; copy < call->in_count; ++copy) {
+        box b = get_box(call, copy);
+        if (!in_quads(&b)) return 0;
+        able |= half_in(copy);
+    }
+    return able;
+}
+
+static const tsr_op op_movement = {.name = "movement",
+                                   .reference = reference,
+                                   .cpu = cpu,
+                                   .gpu = gpu,
+                                   .halves = halves,
+                                   .carries = true};
 
 static tsr_tensor *emit(tsr_run *r, tsr_call *call, const box *boxes, int rank,
                         const int64_t *dim) {

@@ -5,15 +5,13 @@
  * with the halved norms beside it; slices of it that fit the first-level cache meet blocks of rows,
  * and scores never leave the registers. Ties go to the lowest index; a row with NaN gets id 0 and
  * margin NaN, a code with NaN is never chosen. */
-#include "../compute/op.h"
 #include "../compute/cpu/gemm.h"
-#include "ops.h"
+#include "rowwise.h"
 
 #include <math.h>
-#include <string.h>
 
-enum { X, CODES, OPERANDS };
-enum { IDS, MARGIN, STATE }; /* STATE: [N, 2] best and second best, between dispatches */
+enum { X, CODES, SQUARES, OPERANDS };
+enum { IDS, MARGIN, STATE }; /* STATE: [N, parts, 3] what each part of the codes found */
 enum { METRIC };
 
 /* What a row or code is multiplied by under COSINE: 1/|v|, and 0 for a vector of zeros. */
@@ -149,47 +147,117 @@ static tsr_status cpu(tsr_device *device, const tsr_call *c) {
 
 /* ---- vulkan ----------------------------------------------------------------------------- */
 
-/* Loop iterations one dispatch may make; a longer codebook is split, see STATE. */
-enum { TURNS = 50000 };
+/* The codes are cut into parts, each searched by workgroups of its own: where there are few rows,
+ * so that the device has work, and where there are so many codes that an invocation would make too
+ * many loop iterations. Ids and margins do not depend on the cut. */
+enum { TURNS = 50000, GROUPS = 512, GROUP_ROWS = 32, PART_CODES = 256, MOST_PARTS = 64 };
+
+/* Parts that give the device enough workgroups. */
+static int64_t parts_wanted(int64_t n, int64_t k) {
+    int64_t parts = GROUPS / tile_count(n, GROUP_ROWS);
+    if (parts > k / PART_CODES) parts = k / PART_CODES;
+    return parts < 1 ? 1 : parts > MOST_PARTS ? MOST_PARTS : parts;
+}
+
+/* The bodies of the shader, with the codes that a loop takes at a time and the iterations that this
+ * costs for codes of d numbers. */
+typedef enum body { SUBGROUP, SHARED, PLAIN } body;
+enum { LEAST_STEP = 32, TILE_ROWS = 64, TILE_CODES = 128, TILE_DEPTH = 16, TILE_BYTES = 16384 };
+
+static int64_t turns_of(body b, int64_t d) {
+    return b == SHARED ? tile_count(d, TILE_DEPTH) * (TILE_DEPTH + 1) + 1 : tile_count(d, 4) + 1;
+}
+
+/* Parts that a body's loops need which take `step` codes at a time and meet all rows in `passes`.
+ * 0: no number is enough. */
+static int64_t parts_needed(body b, int64_t k, int64_t d, int64_t step, int64_t passes) {
+    int64_t steps = TURNS / (passes * turns_of(b, d));
+    return steps ? tile_count(k, steps * step) : 0;
+}
+
+/* Parts that STATE has room for: for the slowest of the bodies where that is no burden. */
+static int64_t parts_kept(int64_t n, int64_t k, int64_t d) {
+    enum { LEAST_ROWS = 8, BURDEN = 1 << 22 };
+    int64_t most = parts_wanted(n, k);
+    int64_t passes = tile_count(tile_count(n, LEAST_ROWS), GROUP_LIMIT);
+    int64_t needed[] = {parts_needed(PLAIN, k, d, 1, passes),
+                        parts_needed(SHARED, k, d, TILE_CODES, passes),
+                        parts_needed(SUBGROUP, k, d, LEAST_STEP, passes)};
+    for (int i = needed[0] * n > BURDEN; i < 3; ++i)
+        if (needed[i] > most) most = needed[i];
+    return most;
+}
+
+static void merge(const tsr_call *c, int64_t parts, tsr_gpu_dispatch *d) {
+    const int64_t n = tsr_rows(c->in[X]);
+    const uint32_t threads = row_threads(parts * 4);
+    const bool margin = c->out[MARGIN] != NULL;
+    *d = (tsr_gpu_dispatch){
+        .variant = "nearest_code_merge", .spec = {threads, margin}, .spec_count = 2};
+    uint32_t push[] = {(uint32_t)n, (uint32_t)tsr_rows(c->in[CODES]), (uint32_t)parts};
+    dispatch_push(d, push, sizeof push);
+    dispatch_bind(d, BIND_OUT + STATE);
+    dispatch_bind(d, BIND_OUT + IDS);
+    dispatch_bind(d, BIND_OUT + (margin ? MARGIN : IDS));
+    grid_set(d, tile_count(n, GROUP_THREADS / threads));
+}
+
+/* Long codes pay for shared memory, but not on software drivers. */
+static body choose(const tsr_gpu_caps *caps, bool sg, int64_t d) {
+    const bool sm = caps->max_shared_bytes >= TILE_BYTES && caps->max_workgroup >= 128 &&
+                    caps->allowed(caps->device, "nearest_code_sm");
+    if (sm && (!sg || (d >= 2 * TILE_DEPTH && !caps->software))) return SHARED;
+    return sg ? SUBGROUP : PLAIN;
+}
 
 static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
     int64_t n = tsr_rows(c->in[X]), k = tsr_rows(c->in[CODES]), depth = tsr_cols(c->in[X]);
-    int64_t words = (depth + 3) / 4, s = caps->subgroup_size;
+    int64_t s = caps->subgroup_size;
     if (n * depth > INT32_MAX || k * depth > INT32_MAX) return 0;
-    bool sg = caps->subgroup_ops && caps->allowed(caps->device, "nearest_code_sg");
-    if (!sg && !caps->allowed(caps->device, "nearest_code_plain")) return 0;
+    const bool sg = caps->subgroup_ops && caps->allowed(caps->device, "nearest_code_sg");
+    const body form = choose(caps, sg, depth);
+    if (form == PLAIN && !caps->allowed(caps->device, "nearest_code_plain")) return 0;
     bool longs = caps->software && caps->int64 && depth % 4 == 0; /* wide.glsl */
     int64_t tm = caps->software ? 16 : 8, tn = s >= 64 ? 2 : 4;
-    uint32_t waves = !sg || caps->software || 4 * s > caps->max_workgroup ? 1 : 4;
-    uint32_t local = sg ? (uint32_t)s * waves : 64;
-    int64_t rows = sg ? tm * waves : 64, groups = (n + rows - 1) / rows;
-    int64_t passes = (groups + 65534) / 65535; /* beyond that many groups each strides on */
-    int64_t turns = TURNS / (passes * (words + 1)), codes = sg ? turns * s * tn : turns;
-    int count = codes < 1 ? TSR_MAX_DISPATCHES + 1 : (int)((k + codes - 1) / codes);
-    if (count > TSR_MAX_DISPATCHES) return 0;
-    bool state = count > 1, margin = c->out[MARGIN] != NULL;
-    if (state && !c->out[STATE]) return 0;
-    for (int i = 0; i < count; ++i) {
-        struct {
-            uint32_t m, n, k, from, to;
-        } push = {(uint32_t)n, (uint32_t)k, (uint32_t)depth, (uint32_t)(i * codes),
-                  (uint32_t)(i + 1 < count ? (i + 1) * codes : k)};
-        uint32_t spec[] = {local,          sg ? (uint32_t)s : 1,     (uint32_t)tm, (uint32_t)tn,
-                           depth % 4 == 0, (uint32_t)c->p.i[METRIC], margin,       state};
-        d[i] = (tsr_gpu_dispatch){
-            .variant = !sg     ? "nearest_code_plain"
-                       : longs ? "nearest_code_sg64"
-                               : "nearest_code_sg",
-            .spec_count = (int)(sizeof spec / sizeof *spec),
-            .groups = {groups > 65535 ? 65535 : (uint32_t)groups, 1, 1},
-            .push_bytes = sizeof push,
-            .bind = {X, CODES, 8 + IDS, margin ? 8 + MARGIN : 8 + IDS, state ? 8 + STATE : 8 + IDS},
-            .bind_count = 5,
-            .full_subgroups = sg};
-        memcpy(d[i].spec, spec, sizeof spec);
-        memcpy(d[i].push, &push, sizeof push);
-    }
-    return count;
+    uint32_t waves = caps->software || 4 * s > caps->max_workgroup ? 1 : 4;
+    const int64_t step = form == SUBGROUP ? s * tn : form == SHARED ? TILE_CODES : 1;
+    const int64_t rows = form == SUBGROUP ? tm * waves : TILE_ROWS;
+    const uint32_t local = form == SUBGROUP ? (uint32_t)s * waves : form == SHARED ? 128 : 64;
+    int64_t groups = tile_count(n, rows);
+    /* beyond that many groups each strides on */
+    int64_t parts = parts_needed(form, k, depth, step, tile_count(groups, GROUP_LIMIT));
+    if (parts < 1 || parts > GROUP_LIMIT) return 0;
+    if (parts < parts_wanted(n, k)) parts = parts_wanted(n, k);
+    int64_t codes = tile_count(tile_count(k, parts), step) * step;
+    parts = tile_count(k, codes);
+    if (parts > 1 && (!c->out[STATE] || parts > c->out[STATE]->dim[1])) return 0;
+    bool margin = c->out[MARGIN] != NULL;
+    uint32_t spec[] = {local,
+                       sg ? (uint32_t)s : 1,
+                       (uint32_t)tm,
+                       (uint32_t)tn,
+                       depth % 4 == 0,
+                       (uint32_t)c->p.i[METRIC],
+                       margin,
+                       parts > 1,
+                       c->in[SQUARES] != NULL};
+    *d = (tsr_gpu_dispatch){
+        .variant = form == PLAIN    ? "nearest_code_plain"
+                   : form == SHARED ? "nearest_code_sm"
+                   : longs          ? "nearest_code_sg64"
+                                    : "nearest_code_sg",
+        .spec_count = (int)(sizeof spec / sizeof *spec),
+        .groups = {groups > GROUP_LIMIT ? GROUP_LIMIT : (uint32_t)groups, (uint32_t)parts, 1},
+        .bind = {X, CODES, c->in[SQUARES] ? SQUARES : X, BIND_OUT + IDS,
+                 BIND_OUT + (margin ? MARGIN : IDS), BIND_OUT + (parts > 1 ? STATE : IDS)},
+        .bind_count = 6,
+        .full_subgroups = form == SUBGROUP};
+    memcpy(d->spec, spec, sizeof spec);
+    uint32_t push[] = {(uint32_t)n, (uint32_t)k, (uint32_t)depth, (uint32_t)codes};
+    dispatch_push(d, push, sizeof push);
+    if (parts == 1) return 1;
+    merge(c, parts, d + 1);
+    return 2;
 }
 
 static double work(const tsr_call *c) {
@@ -199,10 +267,19 @@ static double work(const tsr_call *c) {
 static const tsr_op op_nearest_code = {
     .name = "nearest_code", .reference = reference, .cpu = cpu, .gpu = gpu, .work = work};
 
-/* ---- the public function ---------------------------------------------------------------- */
+/* ---- the public functions --------------------------------------------------------------- */
+
+void tsr_code_squares(const float *codes, int64_t k, int64_t d, float *squares) {
+    for (int64_t j = 0; j < k; ++j) {
+        double sum = 0;
+        for (int64_t i = 0; i < d; ++i)
+            sum += (double)codes[j * d + i] * codes[j * d + i];
+        squares[j] = (float)sum;
+    }
+}
 
 tsr_tensor *tsr_nearest_code(tsr_run *r, const tsr_tensor *x, const tsr_tensor *codes,
-                             tsr_metric metric, tsr_tensor **margin) {
+                             const tsr_tensor *squares, tsr_metric metric, tsr_tensor **margin) {
     if (margin) *margin = NULL;
     if (tsr_run_is_failed(r)) {
         if (margin) *margin = tsr_run_failed(r);
@@ -222,6 +299,12 @@ tsr_tensor *tsr_nearest_code(tsr_run *r, const tsr_tensor *x, const tsr_tensor *
         failed =
             tsr_run_fail(r, TSR_ERROR_TOO_LARGE, "nearest_code: wanted at most %d codes, got %s",
                          INT32_MAX - 64, tsr_shape_text(codes, got, sizeof got));
+    else if (squares &&
+             (squares->dtype != TSR_DTYPE_F32 || tsr_elements(squares) != tsr_rows(codes)))
+        failed = tsr_run_fail(r, TSR_ERROR_ARGUMENT,
+                              "nearest_code: squares: wanted %lld numbers, got %s of %s",
+                              (long long)tsr_rows(codes), tsr_shape_text(squares, got, sizeof got),
+                              tsr_dtype_name(squares->dtype));
     else if (metric != TSR_METRIC_EUCLID && metric != TSR_METRIC_COSINE)
         failed = tsr_run_fail(r, TSR_ERROR_ARGUMENT, "nearest_code: metric: wanted 0 or 1, got %d",
                               (int)metric);
@@ -235,18 +318,16 @@ tsr_tensor *tsr_nearest_code(tsr_run *r, const tsr_tensor *x, const tsr_tensor *
         dim[i] = x->rank > 1 ? x->dim[i] : 1;
     tsr_tensor *ids = tsr_run_new(r, TSR_DTYPE_I32, rank, dim);
     tsr_call c = {.op = &op_nearest_code,
-                  .in = {x, codes},
+                  .in = {x, codes, squares},
                   .out = {ids},
                   .in_count = OPERANDS,
                   .out_count = margin ? 2 : 1};
     if (margin) c.out[MARGIN] = *margin = tsr_run_new(r, TSR_DTYPE_F32, rank, dim);
-    /* More codes than one dispatch may look at: the standings travel through a tensor. */
-    if (tsr_device_properties(tsr_run_device(r))->kind == TSR_DEVICE_VULKAN &&
-        tsr_elements(codes) > TURNS) {
-        int64_t n = tsr_rows(x);
+    const int64_t n = tsr_rows(x), parts = parts_kept(n, tsr_rows(codes), tsr_cols(x));
+    if (!on_cpu(r) && parts > 1) {
         if (!margin)
             c.out[MARGIN] = tsr_run_new(r, TSR_DTYPE_F32, rank, dim); /* no holes in the list */
-        c.out[STATE] = tsr_run_new(r, TSR_DTYPE_F32, 2, (int64_t[]){n, 2});
+        c.out[STATE] = tsr_run_new(r, TSR_DTYPE_F32, 3, (int64_t[]){n, parts, 3});
         c.out_count = 3;
     }
     c.p.i[METRIC] = metric;

@@ -71,9 +71,13 @@ typedef enum tsr_metric { TSR_METRIC_EUCLID = 0, TSR_METRIC_COSINE } tsr_metric;
 
 /* Nearest code of each row: x [N, D], codes [K, D] -> ids I32 [N]. *margin becomes F32 [N]: squared
  * distance of the second nearest code less that of the nearest (0 for K = 1); margin may be NULL.
- * COSINE l2-normalises rows and codes first. The N x K matrix is never stored. */
+ * COSINE l2-normalises rows and codes first. The N x K matrix is never stored. `squares`, K numbers
+ * from tsr_code_squares, spare a GPU adding them up for every few rows; NULL: it does. The cpu
+ * device has its own. */
 tsr_tensor *tsr_nearest_code(tsr_run *r, const tsr_tensor *x, const tsr_tensor *codes,
-                             tsr_metric metric, tsr_tensor **margin);
+                             const tsr_tensor *squares, tsr_metric metric, tsr_tensor **margin);
+/* Sums of squares of K codes of D numbers: added in f64. */
+void tsr_code_squares(const float *codes, int64_t k, int64_t d, float *squares);
 
 /* ---- rows ------------------------------------------------------------------------------ */
 

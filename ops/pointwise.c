@@ -6,7 +6,7 @@
 #include "../compute/op.h"
 #include "../compute/activation.h"
 #include "../compute/cpu/simd.h"
-#include "ops.h"
+#include "rowwise.h"
 
 /* p.i[0] form, p.i[1] activation or binary kind, p.f[2] multiply, p.f[3] add */
 enum { FORM, KIND, MULTIPLY, ADD };
@@ -110,29 +110,56 @@ static tsr_status cpu(tsr_device *d, const tsr_call *c) {
     return TSR_OK;
 }
 
+/* How b repeats over a, as pointwise.comp numbers it. */
+enum { EVERY_ELEMENT, WHOLE, ONE_NUMBER, EVERY_WORD };
+enum { WORD = 4 }; /* elements that an invocation takes */
+
 static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
     (void)caps;
-    int64_t n = tsr_elements(c->out[0]), groups = (n + 127) / 128;
+    const bool two = c->in_count > 1;
+    int64_t n = tsr_elements(c->out[0]), bn = two ? tsr_elements(c->in[1]) : n;
+    int64_t groups = tile_count(n, (int64_t)GROUP_THREADS * WORD);
     if (n > INT32_MAX) return 0;
+    const int repeat = bn == n     ? WHOLE
+                       : bn == 1   ? ONE_NUMBER
+                       : bn % WORD ? EVERY_ELEMENT
+                                   : EVERY_WORD;
     struct {
         uint32_t n, bn;
         float multiply, add;
-    } push = {(uint32_t)n, c->in_count > 1 ? (uint32_t)tsr_elements(c->in[1]) : 1, c->p.f[MULTIPLY],
-              c->p.f[ADD]};
+        divisor words;
+    } push = {(uint32_t)n, (uint32_t)bn, c->p.f[MULTIPLY], c->p.f[ADD],
+              divisor_of(repeat == EVERY_WORD ? (uint32_t)(bn / WORD) : 1)};
     *d = (tsr_gpu_dispatch){
         .variant = "pointwise",
-        .spec = {(uint32_t)c->p.i[FORM], (uint32_t)c->p.i[KIND]},
-        .spec_count = 2,
-        .groups = {groups > 65535 ? 65535 : (uint32_t)groups, 1, 1}, /* the shader strides on */
-        .push_bytes = sizeof push,
-        .bind = {0, c->in_count > 1 ? 1 : 0, 8},
+        .spec = {(uint32_t)c->p.i[FORM], (uint32_t)c->p.i[KIND], (uint32_t)repeat,
+                 is_half(c->in[0]), two && is_half(c->in[1]), is_half(c->out[0])},
+        .spec_count = 6,
+        .groups = {groups > GROUP_LIMIT ? GROUP_LIMIT : (uint32_t)groups, 1, 1}, /* strides on */
+        .bind = {BIND_IN, BIND_IN + two, BIND_OUT},
         .bind_count = 3};
-    memcpy(d->push, &push, sizeof push);
+    dispatch_push(d, &push, sizeof push);
     return 1;
 }
 
-static const tsr_op op_pointwise = {
-    .name = "pointwise", .reference = reference, .cpu = cpu, .gpu = gpu};
+/* Sums stay f32: they are, or begin, the residual stream, and what is added to it is its next term.
+ * Differences lose digits. */
+static uint32_t halves(const tsr_call *c, const tsr_gpu_caps *caps) {
+    (void)caps;
+    const bool two = c->in_count > 1;
+    if (tsr_elements(c->out[0]) % WORD) return 0;
+    if (!two) return half_in(0) | half_out(0);
+    if (c->p.i[KIND] == TSR_BINARY_ADD || c->p.i[KIND] == TSR_BINARY_SUB) return 0;
+    int64_t bn = tsr_elements(c->in[1]);
+    return half_in(0) | half_out(0) | (bn == 1 || bn % WORD == 0 ? half_in(1) : 0);
+}
+
+static const tsr_op op_pointwise = {.name = "pointwise",
+                                    .reference = reference,
+                                    .cpu = cpu,
+                                    .gpu = gpu,
+                                    .halves = halves,
+                                    .carries = true};
 
 static tsr_tensor *emit(tsr_run *r, const tsr_tensor *a, const tsr_tensor *b, int form, int kind,
                         float multiply, float add) {

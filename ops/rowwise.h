@@ -145,6 +145,47 @@ static inline uint32_t row_threads(int64_t cols) {
     return threads;
 }
 
+/* The lanes of a subgroup that share a row in a shader with subgroup_rows.glsl, each with four
+ * elements at a time: a power of two that depends on the row's length alone. Across 32 lanes AMD's
+ * chips exchange numbers in one instruction, across 64 in a loop. */
+enum { SHUFFLED = 32 };
+static inline uint32_t subgroup_row_threads(const tsr_gpu_caps *caps, int64_t cols) {
+    uint32_t threads = 1;
+    while (threads * 2 <= caps->subgroup_size && threads < SHUFFLED && (int64_t)threads * 4 < cols)
+        threads *= 2;
+    return threads;
+}
+
+/* True if such a shader, by its variant's name, can run. */
+static inline bool subgroup_rows_fit(const tsr_gpu_caps *caps, const char *variant) {
+    return caps->subgroup_ops && caps->subgroup_size <= GROUP_THREADS &&
+           GROUP_THREADS % caps->subgroup_size == 0 && caps->allowed(caps->device, variant);
+}
+
+/* Two push constants that divide numbers below 2^31 by d, 1 to 2^31 - 1, in shaders with
+ * divide.glsl. */
+typedef struct divisor {
+    uint32_t magic, shift;
+} divisor;
+
+static inline divisor divisor_of(uint32_t d) {
+    uint32_t shift = 0;
+    while (((uint64_t)1 << shift) < d)
+        ++shift;
+    return (divisor){(uint32_t)(((uint64_t)1 << (31 + shift)) / d + 1), shift};
+}
+
+/* Bits of tsr_op.halves. */
+static inline uint32_t half_in(int i) {
+    return 1u << i;
+}
+static inline uint32_t half_out(int i) {
+    return 1u << (TSR_CALL_TENSORS + i);
+}
+static inline bool is_half(const tsr_tensor *t) {
+    return t && t->dtype == TSR_DTYPE_F16;
+}
+
 /* Sets the push constants of a dispatch. */
 static inline void dispatch_push(tsr_gpu_dispatch *d, const void *bytes, size_t count) {
     memcpy(d->push, bytes, count);

@@ -128,7 +128,7 @@ void tsr_vq_pass_set_codes(tsr_vq_pass *p, const float *codes) {
 
 static void nearest(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     (void)model;
-    out[0] = tsr_nearest_code(r, in[0], in[1], TSR_METRIC_EUCLID, &out[1]);
+    out[0] = tsr_nearest_code(r, in[0], in[1], NULL, TSR_METRIC_EUCLID, &out[1]);
 }
 
 static void nearest_and_sum(tsr_run *r, const void *model, tsr_tensor *const *in,

@@ -178,7 +178,7 @@ void tsr_record_nearest_code(tsr_recorded *x) {
     if (x->declined) return;
     tsr_tensor *rows =
         tsr_operation_is(x->o, "rule", "cos") ? tsr_recorded_unit(x, x->features) : x->features;
-    tsr_tensor *ids = tsr_nearest_code(x->run, rows, codes, TSR_METRIC_EUCLID, &margin);
+    tsr_tensor *ids = tsr_nearest_code(x->run, rows, codes, NULL, TSR_METRIC_EUCLID, &margin);
     tsr_tensor *taken = tsr_gather_rows(x->run, codes, ids);
     tsr_tensor *error = tsr_reduce(x->run, tsr_binary(x->run, rows, taken, TSR_BINARY_SUB),
                                    TSR_REDUCE_SUMSQ); /* [n, 1] */

@@ -76,7 +76,7 @@ static matching match(tsr_recorded *x, tsr_tensor *metric, int64_t t, int64_t me
     tsr_tensor *a = every_second(x, rows, 0, even), *b = every_second(x, rows, 1, t / 2);
     if (x->declined) return m;
     /* Of unit rows the nearest is the one of largest cosine. */
-    m.odd = tsr_nearest_code(x->run, a, b, TSR_METRIC_EUCLID, &margin);
+    m.odd = tsr_nearest_code(x->run, a, b, NULL, TSR_METRIC_EUCLID, &margin);
     tsr_tensor *pairs = tsr_binary(x->run, a, tsr_gather_rows(x->run, b, m.odd), TSR_BINARY_MUL);
     tsr_tensor *cosine = tsr_reduce(x->run, pairs, TSR_REDUCE_SUM); /* [even, 1] */
     m.order = tsr_top_k(x->run, cosine, even, TSR_ORDER_FALLING, NULL);

@@ -4,6 +4,7 @@
  * With TSR_PRECISION_FAST products round their operands to f16 whatever they are given. Where the
  * op that makes a tensor can write f16 and every op that reads it can read f16 (tsr_op.halves), the
  * rounding is done once, by the writer, and the tensor takes half the memory and half the traffic.
+ * Between ops that are no products nothing was rounded before, and nothing is now.
  * What a program returns, and what one op cannot read, stays f32; models do not know of it. */
 #include "vulkan_builder.h"
 
@@ -23,6 +24,26 @@ static void look(const vulkan_builder *b, claim *claims, const tsr_tensor *t, bo
     claim *c = &claims[t->node];
     c->writers += writes;
     if (!able || t->dtype != TSR_DTYPE_F32 || t->offset % HALF_ROW) c->refused = true;
+}
+
+/* Whether something the call makes is kept as f16, as far as `claims` say. */
+static bool goes_on(const claim *claims, const tsr_call *c, uint32_t able) {
+    for (int k = 0; k < c->out_count; ++k)
+        if (c->out[k] && able >> (TSR_CALL_TENSORS + k) & 1 && !claims[c->out[k]->node].refused)
+            return true;
+    return false;
+}
+
+/* Only a chain that ends in a product pays: from the last step to the first, since a result's
+ * readers stand behind it, an op that carries refuses operands when its results were refused. */
+static void follow_back(const vulkan_builder *b, claim *claims) {
+    for (int i = b->step_count - 1; i >= 0; --i) {
+        const tsr_call *c = &b->steps[i].call;
+        if (!c->op->halves || !c->op->carries) continue;
+        if (goes_on(claims, c, c->op->halves(c, &b->v->caps))) continue;
+        for (int k = 0; k < c->in_count; ++k)
+            if (c->in[k]) claims[c->in[k]->node].refused = true;
+    }
 }
 
 static void turn(const vulkan_builder *b, const claim *claims, const tsr_tensor *t) {
@@ -47,6 +68,7 @@ tsr_status vulkan_halves_choose(vulkan_builder *b, const tsr_tensor *made, int m
         claims[made[i].node].refused = true;
     for (int i = 0; i < b->node_count; ++i)
         if (claims[i].writers != 1) claims[i].refused = true;
+    follow_back(b, claims);
     for (int i = 0; i < b->step_count; ++i) {
         const tsr_call *c = &b->steps[i].call;
         for (int k = 0; k < c->in_count; ++k)

@@ -15,11 +15,13 @@ typedef struct book {
     int64_t n, k, d;
     const float *x, *codes;
     const char *name;
+    bool known; /* the codes' squares are given */
 } book;
 
 static void model(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
     const book *b = m;
-    out[0] = tsr_nearest_code(r, in[0], in[1], b->metric, b->margin ? &out[1] : NULL);
+    out[0] = tsr_nearest_code(r, in[0], in[1], b->known ? in[2] : NULL, b->metric,
+                              b->margin ? &out[1] : NULL);
 }
 
 static double norm(const float *v, int64_t d) {
@@ -101,7 +103,7 @@ static void check(const char *where, const everywhere_case *c, const tsr_tensor 
 
 /* Kernels of the cpu, and bodies of the shader, in turn switched off. */
 static const char *const cpu_masks[] = {"avx512", "avx2,avx512", NULL};
-static const char *const gpu_masks[] = {"nearest_code_sg", NULL};
+static const char *const gpu_masks[] = {"nearest_code_sg", "nearest_code_sg,nearest_code_sm", NULL};
 
 /* The plain body refuses codebooks that would take it too many loop iterations. */
 static bool one_body;
@@ -122,18 +124,28 @@ static void try_book(book b, float *x, float *codes) {
     b.x = x;
     b.codes = codes;
     b.name = name;
-    tsr_tensor in[2] = {tsr_host_tensor(TSR_DTYPE_F32, x, 2, (int64_t[]){b.n, b.d}),
-                        tsr_host_tensor(TSR_DTYPE_F32, codes, 2, (int64_t[]){b.k, b.d})};
+    float *squares = guarded((size_t)b.k * 4);
+    tsr_code_squares(codes, b.k, b.d, squares);
+    tsr_tensor in[3] = {tsr_host_tensor(TSR_DTYPE_F32, x, 2, (int64_t[]){b.n, b.d}),
+                        tsr_host_tensor(TSR_DTYPE_F32, codes, 2, (int64_t[]){b.k, b.d}),
+                        tsr_host_tensor(TSR_DTYPE_F32, squares, 1, &b.k)};
     tsr_tensor out[2] = {tsr_host_tensor(TSR_DTYPE_I32, NULL, 1, &b.n),
                          tsr_host_tensor(TSR_DTYPE_F32, NULL, 1, &b.n)};
-    on_all((everywhere_case){.name = name,
-                             .fn = model,
-                             .model = &b,
-                             .in = in,
-                             .in_count = 2,
-                             .out = out,
-                             .out_count = b.margin ? 2 : 1,
-                             .compare = check});
+    const bool small = b.n * b.k < 20000; /* brute force is slow: else one of the two */
+    for (int known = 0; known < 2; ++known) {
+        if (!small && known != b.margin) continue;
+        b.known = known;
+        on_all((everywhere_case){.name = name,
+                                 .fn = model,
+                                 .model = &b,
+                                 .variant = known,
+                                 .in = in,
+                                 .in_count = 2 + known,
+                                 .out = out,
+                                 .out_count = b.margin ? 2 : 1,
+                                 .compare = check});
+    }
+    guarded_free(squares);
 }
 
 static void try_random(int64_t n, int64_t k, int64_t d, tsr_metric metric, bool margin, int extra) {
@@ -150,7 +162,7 @@ static void try_random(int64_t n, int64_t k, int64_t d, tsr_metric metric, bool 
         x[(n / 3) * d + d / 2] = NAN;
         codes[(k / 4) * d] = NAN;
     }
-    try_book((book){metric, margin, n, k, d, NULL, NULL, NULL}, x, codes);
+    try_book((book){metric, margin, n, k, d, NULL, NULL, NULL, false}, x, codes);
     guarded_free(x);
     guarded_free(codes);
 }
@@ -182,7 +194,8 @@ START_TEST(one_code_with_nan) {
             random_normals(codes, (int64_t)K * D);
             memcpy(x, codes, (size_t)K * D * 4);
             codes[broken * D + D / 2] = NAN;
-            try_book((book){(tsr_metric)(form & 1), form & 2, K, K, D, NULL, NULL, NULL}, x, codes);
+            try_book((book){(tsr_metric)(form & 1), form & 2, K, K, D, NULL, NULL, NULL, false}, x,
+                     codes);
             guarded_free(x);
             guarded_free(codes);
         }
@@ -199,10 +212,69 @@ START_TEST(the_lowest_of_equal_codes) {
             random_normals(codes, period * D);
             for (int64_t j = period; j < K; ++j)
                 memcpy(codes + j * D, codes + j % period * D, D * 4);
-            try_book((book){(tsr_metric)(form & 1), form & 2, N, K, D, NULL, NULL, NULL}, x, codes);
+            try_book((book){(tsr_metric)(form & 1), form & 2, N, K, D, NULL, NULL, NULL, false}, x,
+                     codes);
             guarded_free(x);
             guarded_free(codes);
         }
+}
+END_TEST
+
+/* The same code twice, on both sides of every border that a cut into parts may have: the lower
+ * index wins, whichever part or lane has it, and the margin is 0. */
+START_TEST(ties_across_parts) {
+    enum { N = 16, K = 4096, D = 8 };
+    for (int form = 0; form < 4; ++form) {
+        float *x = guarded((size_t)N * D * 4), *codes = guarded((size_t)K * D * 4);
+        random_normals(codes, (int64_t)K * D);
+        random_normals(x, (int64_t)N * D);
+        for (int64_t i = 0; i < N; ++i) { /* nothing is nearer to a row than the row */
+            const int64_t border = 256 * (i % 15 + 1), lower = border - 1 - (i & 3) * 40;
+            const int64_t upper = border + (i & 1) * 100;
+            memcpy(codes + lower * D, x + i * D, D * 4);
+            memcpy(codes + upper * D, x + i * D, D * 4);
+        }
+        try_book((book){(tsr_metric)(form & 1), form & 2, N, K, D, NULL, NULL, NULL, false}, x,
+                 codes);
+        guarded_free(x);
+        guarded_free(codes);
+    }
+}
+END_TEST
+
+/* The cut depends on the number of rows; ids and margins must not. */
+START_TEST(parts_change_nothing) {
+    enum { N = 1100, K = 3000, D = 12, FEW = 37 };
+    for (int v = 0; v < everywhere_vulkan_count(); ++v) {
+        char device[32];
+        snprintf(device, sizeof device, "vulkan:%d", v);
+        tsr_device *d = everywhere_device(device, NULL);
+        float *x = guarded((size_t)N * D * 4), *codes = guarded((size_t)K * D * 4);
+        random_normals(x, (int64_t)N * D);
+        random_normals(codes, (int64_t)K * D);
+        memcpy(codes + (K - 5) * D, codes + 7 * D, D * 4);
+        memcpy(x + 3 * D, codes + 7 * D, D * 4);
+        int32_t all[N], some[N];
+        float margin[N], some_margin[N];
+        book b = {TSR_METRIC_EUCLID, true, N, K, D, x, codes, "parts", false};
+        for (int64_t from = 0; from <= N; from += FEW) {
+            const int64_t n = from == 0 ? N : from + FEW > N ? N - from + FEW : FEW;
+            const int64_t at = from == 0 ? 0 : from - FEW;
+            tsr_tensor in[2] = {tsr_host_tensor(TSR_DTYPE_F32, x + at * D, 2, (int64_t[]){n, D}),
+                                tsr_host_tensor(TSR_DTYPE_F32, codes, 2, (int64_t[]){K, D})};
+            tsr_tensor out[2] = {
+                tsr_host_tensor(TSR_DTYPE_I32, from ? some + at : all, 1, &n),
+                tsr_host_tensor(TSR_DTYPE_F32, from ? some_margin + at : margin, 1, &n)};
+            tsr_program p = {.fn = model, .model = &b, .variant = 0, .name = "parts"};
+            ck_assert_msg(!tsr_execute(d, &p, in, 2, out, 2), "%s",
+                          tsr_detail(tsr_device_context(d)));
+        }
+        tsr_device_forget(d, &b);
+        ck_assert(!memcmp(all, some, sizeof all) && !memcmp(margin, some_margin, sizeof margin));
+        ck_assert(all[3] == 7 && margin[3] == 0);
+        guarded_free(x);
+        guarded_free(codes);
+    }
 }
 END_TEST
 
@@ -225,7 +297,7 @@ END_TEST
 START_TEST(wrong_shapes_are_refused) {
     float x[64] = {0};
     int32_t ids[8];
-    book b = {TSR_METRIC_EUCLID, false, 4, 4, 8, NULL, NULL, NULL};
+    book b = {TSR_METRIC_EUCLID, false, 4, 4, 8, NULL, NULL, NULL, false};
     tsr_device *d = everywhere_device("cpu", NULL);
     tsr_program p = {.fn = model, .model = &b, .variant = 0, .name = "wrong"};
     tsr_tensor in[2] = {tsr_host_tensor(TSR_DTYPE_F32, x, 2, (int64_t[]){4, 8}),
@@ -238,5 +310,5 @@ START_TEST(wrong_shapes_are_refused) {
 END_TEST
 
 TEST_MAIN("op_nearest_code", sizes_around_the_tiles, ties_zeros_and_nan, one_code_with_nan,
-          the_lowest_of_equal_codes, real_codebook_sizes, a_codebook_split_over_dispatches,
-          wrong_shapes_are_refused)
+          the_lowest_of_equal_codes, ties_across_parts, parts_change_nothing, real_codebook_sizes,
+          a_codebook_split_over_dispatches, wrong_shapes_are_refused)
