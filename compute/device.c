@@ -13,7 +13,9 @@ tsr_device_settings tsr_device_settings_default(void) {
 void tsr_device_close(tsr_device **device) {
     if (!device || !*device) return;
     tsr_device *d = *device;
+    if (d->timing) tsr_times_log(d->ctx, d->name, &d->times);
     if (d->backend) d->backend->close(d);
+    tsr_times_free(&d->times);
     tsr_arena_free(&d->nodes);
     tsr_arena_free(&d->data);
     tsr_arena_free(&d->scratch);

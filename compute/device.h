@@ -68,9 +68,13 @@ typedef struct tsr_device_settings {
     bool guard; /* tests: every activation gets its own place, filled with 0xFF and fenced; a write
                    beyond its end or before its start fails the run; default false */
     /* vulkan: most multiply-adds of a submission. A program is submitted in pieces of about this
-     * size, so that a slow device is never busy so long that its driver resets it. An op is not
-     * divided. Default 0: 2^34. */
+     * size, so that a slow device is never busy so long that its driver resets it. Default 0: what
+     * takes 50 ms, and at least 2^34. */
     double submission;
+    /* vulkan: multiply-adds a second that the device is taken to do, by which long submissions and
+     * dispatches are sized (vulkan_pace.c). Default 0: hardware is measured, and software devices
+     * cut nothing. */
+    double rate;
     /* vulkan, TSR_PRECISION_FAST: computes known products with every form that uses the device's
      * matrix units, and fails where they are wrong (tsr_try_matrices of ops.h); asked while the
      * device is opened. Matrix units are used only if it succeeds. Default NULL: not used. */

@@ -252,6 +252,7 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
         d->full_subgroups = true;
         d->groups[0] = (uint32_t)least((n + tile - 1) / tile, 65535);
         d->groups[1] = (uint32_t)least((m + tile - 1) / tile, 65535);
+        d->cut.rows = tile;
     } else if (body.sm) {
         uint32_t depth = body.half ? 2 * BK : BK; /* the same bytes */
         uint32_t spec[] = {
@@ -261,6 +262,7 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
         d->spec_count = (int)(sizeof spec / sizeof *spec);
         d->groups[0] = (uint32_t)least((n + BN - 1) / BN, 65535);
         d->groups[1] = (uint32_t)least((m + BM - 1) / BM, 65535);
+        d->cut.rows = BM;
     } else {
         /* 16 rows by 64 to 128 columns for a subgroup; a GPU runs four of them in a workgroup. */
         uint32_t tm = 16, tn = caps->software ? 8 : s >= 128 ? 1 : s >= 64 ? 2 : 4;
@@ -272,8 +274,10 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
         d->full_subgroups = true;
         d->groups[0] = (uint32_t)least((n + s * tn - 1) / (s * tn), 65535);
         d->groups[1] = (uint32_t)least((m + tm * waves - 1) / (tm * waves), 65535);
+        d->cut.rows = tm * waves;
     }
     d->groups[2] = 1;
+    d->cut.axis = 1;
     return (n + 31) / 32 > 65535 ? 0 : 1; /* columns do not stride on */
 }
 

@@ -185,7 +185,8 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
             .push_bytes = sizeof push,
             .bind = {X, CODES, 8 + IDS, margin ? 8 + MARGIN : 8 + IDS, state ? 8 + STATE : 8 + IDS},
             .bind_count = 5,
-            .full_subgroups = sg};
+            .full_subgroups = sg,
+            .cut = {.rows = (uint32_t)rows}};
         memcpy(d[i].spec, spec, sizeof spec);
         memcpy(d[i].push, &push, sizeof push);
     }
