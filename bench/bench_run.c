@@ -43,6 +43,16 @@ tsr_status tsr_bench(tsr_context *ctx, const tsr_bench_settings *settings, tsr_b
     tsr_bencher b = {.ctx = ctx, .row = row, .user = user};
     if (settings) b.settings = *settings;
     if (!(b.settings.seconds > 0)) b.settings.seconds = 0.5;
+    static const int usual[] = {1, 16};
+    if (!b.settings.batches) {
+        b.settings.batches = usual;
+        b.settings.batch_count = 2;
+    }
+    for (int i = 0; i < b.settings.batch_count; ++i)
+        if (b.settings.batches[i] < 1 || b.settings.batches[i] > 4096)
+            return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
+                            "tsr_bench: batches: %d: wanted 1 to 4096, got %d", i,
+                            b.settings.batches[i]);
     tsr_device_info *list = NULL;
     int count = 0;
     tsr_status s = tsr_device_list(ctx, &list, &count);

@@ -68,6 +68,22 @@ tsr_device_traffic tsr_device_traffic_of(const tsr_device *d) {
     return d->traffic;
 }
 
+tsr_status tsr_device_time_ops(tsr_device *d, bool on) {
+    if (on && !(d->tick > 0))
+        return tsr_fail(d->ctx, TSR_ERROR_UNSUPPORTED,
+                        "device %s: wanted timestamps, got %s without them", d->name,
+                        d->info.kind == TSR_DEVICE_CPU ? "the cpu device" : "a queue");
+    d->timing = on;
+    if (!on) return TSR_OK;
+    tsr_times_free(&d->times);
+    ++d->times_started;
+    return TSR_OK;
+}
+
+const tsr_times *tsr_device_times(const tsr_device *d) {
+    return &d->times;
+}
+
 bool tsr_device_is_plain_cpu(const tsr_device *d) {
     return d->info.kind == TSR_DEVICE_CPU && !d->settings.reference && !d->settings.plan &&
            !tsr_device_masked(d, "cpu");

@@ -167,6 +167,13 @@ typedef struct tsr_device_traffic {
 } tsr_device_traffic;
 tsr_device_traffic tsr_device_traffic_of(const tsr_device *device);
 
+/* Starts timing the ops of programs (times.h) with empty sums, or stops it; the sums stay to be
+ * read. Off when a device is opened, except with a context that logs TSR_LOG_DEBUG. Errors:
+ * UNSUPPORTED (the cpu device; a queue without timestamps). */
+tsr_status tsr_device_time_ops(tsr_device *device, bool on);
+/* What was measured since tsr_device_time_ops. Owned by the device. */
+const struct tsr_times *tsr_device_times(const tsr_device *device);
+
 /* A scope frees the activations made inside it, all but one. Model functions wrap each block:
  *     tsr_scope s = tsr_scope_open(r);  x = vit_block(r, ...);  x = tsr_scope_close(r, s, x);
  * On vulkan a scope does nothing, as lifetimes are derived. */

@@ -7,33 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "run.h"
-
 enum { SHOWN = 5, FLOPS_A_BYTE = 16 };
 
 tsr_time_bound tsr_timed_bound(const tsr_timed_op *op) {
     return op->multiply_adds > 0 && 2 * op->multiply_adds >= FLOPS_A_BYTE * op->bytes
                ? TSR_BOUND_ARITHMETIC
                : TSR_BOUND_MEMORY;
-}
-
-tsr_status tsr_device_time_ops(tsr_device *d, bool on) {
-    if (!on) {
-        d->timing = false;
-        return TSR_OK;
-    }
-    if (!(d->tick > 0))
-        return tsr_fail(d->ctx, TSR_ERROR_UNSUPPORTED,
-                        "device %s: wanted timestamps, got %s without them", d->name,
-                        d->info.kind == TSR_DEVICE_CPU ? "the cpu device" : "a queue");
-    tsr_times_free(&d->times);
-    ++d->times_started;
-    d->timing = true;
-    return TSR_OK;
-}
-
-const tsr_times *tsr_device_times(const tsr_device *d) {
-    return &d->times;
 }
 
 void tsr_times_free(tsr_times *t) {

@@ -9,7 +9,9 @@
 #ifndef COMPUTE_TIMES_H
 #define COMPUTE_TIMES_H
 
-#include "device.h"
+#include <stdint.h>
+
+#include "context.h"
 
 /* A program that was timed. */
 typedef struct tsr_timed_program {
@@ -43,12 +45,6 @@ typedef enum tsr_time_bound { TSR_BOUND_MEMORY, TSR_BOUND_ARITHMETIC } tsr_time_
 /* ARITHMETIC for products with at least 16 floating-point operations (two a multiply-add) for each
  * byte, which no GPU has the memory to be held up by in f32; MEMORY for everything else. */
 tsr_time_bound tsr_timed_bound(const tsr_timed_op *op);
-
-/* Starts timing with empty sums, or stops it; the sums stay to be read. Errors: UNSUPPORTED (the
- * cpu device; a queue without timestamps). */
-tsr_status tsr_device_time_ops(tsr_device *device, bool on);
-/* What was measured since tsr_device_time_ops. Owned by the device. */
-const tsr_times *tsr_device_times(const tsr_device *device);
 
 /* Index of the program of that name, added if new; -1 after a MEMORY failure. */
 int tsr_times_program(tsr_context *ctx, tsr_times *times, const char *name);
