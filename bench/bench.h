@@ -122,6 +122,9 @@ void tsr_bench_paint(uint8_t *rgb, int number, int width, int height);
 /* Measures the cpu's peaks in some tenths of a second. gbs is 0 without memory for the copy. */
 tsr_bench_peaks tsr_bench_measure_peaks(tsr_context *ctx);
 
+/* Emits a row for each Vulkan device that says what it is ("details": compute/details.h). */
+tsr_status tsr_bench_describe(tsr_bencher *b);
+
 /* Whether the weights of this name are a tower's, which another suite measures than tokenizers. */
 bool tsr_bench_is_tower(tsr_context *ctx, const char *name);
 

@@ -7,9 +7,11 @@
  * has to travel. Rows have the op's own time (op_ms, op_tflops, op_gbs) beside the whole program's.
  * On software devices, which would need minutes, only with a filter that begins with "gpu". */
 #include "bench.h"
+#include "../compute/details.h"
 #include "../compute/weights.h"
 #include "../ops/ops.h"
 
+#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -302,6 +304,41 @@ static tsr_status bench_submissions(tsr_bencher *b, tsr_bench_device *d) {
         close_bench(&m);
         tsr_device_close(&m.device);
     }
+    return s;
+}
+
+/* A row without times: what the device is. */
+static tsr_status describe(tsr_bencher *b, const tsr_bench_device *d) {
+    char *details = NULL;
+    const char *name = "gpu device";
+#ifdef TESSERA_WITH_VULKAN
+    const tsr_status s = tsr_vulkan_details(b->ctx, d->info.index, &details);
+#else
+    const tsr_status s = tsr_fail(b->ctx, TSR_ERROR_UNSUPPORTED, "this build has no Vulkan");
+#endif
+    cJSON *j = cJSON_CreateObject();
+    char device[32];
+    snprintf(device, sizeof device, "vulkan:%d", d->info.index);
+    cJSON_AddStringToObject(j, "name", name);
+    cJSON_AddStringToObject(j, "by", "tessera");
+    cJSON_AddStringToObject(j, "device", device);
+    if (s)
+        cJSON_AddStringToObject(j, "skipped", tsr_detail(b->ctx));
+    else
+        cJSON_AddItemToObject(j, "details", cJSON_Parse(details));
+    free(details);
+    char *text = cJSON_PrintUnformatted(j);
+    cJSON_Delete(j);
+    if (!text) return tsr_fail(b->ctx, TSR_ERROR_MEMORY, "benchmark row: no memory for its text");
+    b->row(b->user, text);
+    cJSON_free(text);
+    return TSR_OK;
+}
+
+tsr_status tsr_bench_describe(tsr_bencher *b) {
+    tsr_status s = TSR_OK;
+    for (int i = 0; i < b->device_count && !s; ++i)
+        if (b->devices[i].info.kind == TSR_DEVICE_VULKAN) s = describe(b, &b->devices[i]);
     return s;
 }
 

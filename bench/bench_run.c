@@ -24,6 +24,8 @@ static bool has_cpu_rows(const tsr_bencher *b) {
 
 static tsr_status run_suites(tsr_bencher *b) {
     tsr_status s = TSR_OK;
+    if (!b->settings.filter || !strncmp(b->settings.filter, "gpu", 3)) s = tsr_bench_describe(b);
+    if (s) return s;
     if (b->settings.model) /* no row has a share there */
         return tsr_bench_is_tower(b->ctx, b->settings.model) ? tsr_bench_suite_towers(b)
                                                              : tsr_bench_suite_tokenizer(b);
