@@ -4,6 +4,8 @@
 #include "../models/registry.h"
 #include "../compute/clock.h"
 #include "../compute/threads.h"
+#include "../compute/times.h"
+#include "../ops/ops.h"
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
@@ -18,6 +20,7 @@
 #define SECONDS_SLOW  5.0
 #define SECONDS_SHORT 100e-6 /* shorter bodies are called several times for one sample */
 #define REPEAT_GPU    16
+#define SECONDS_TIMED 0.1 /* calls whose ops are timed go on for so long */
 
 bool tsr_bench_wants(const tsr_bencher *b, const char *name) {
     return !b->settings.filter || strstr(name, b->settings.filter);
@@ -118,6 +121,73 @@ static tsr_status sample(tsr_bench_body body, void *arg, int inner, double *seco
     return TSR_OK;
 }
 
+/* ---- the device's own clock ---- */
+
+/* Adds the sums of the op that the row is about; `runs` is how often the body was called. */
+static void add_op(cJSON *j, const tsr_bench_row *row, const tsr_times *t, double runs) {
+    double seconds = 0, work = 0, bytes = 0;
+    for (int i = 0; row->timed_op && i < t->op_count; ++i)
+        if (!strcmp(t->ops[i].op, row->timed_op)) {
+            seconds += t->ops[i].seconds;
+            work += t->ops[i].multiply_adds;
+            bytes += t->ops[i].bytes;
+        }
+    if (!(seconds > 0)) return;
+    cJSON_AddStringToObject(j, "op", row->timed_op);
+    cJSON_AddNumberToObject(j, "op_ms", seconds * 1e3 / runs / (row->items > 0 ? row->items : 1));
+    if (work > 0) cJSON_AddNumberToObject(j, "op_tflops", 2e-12 * work / seconds);
+    cJSON_AddNumberToObject(j, "op_gbs", 1e-9 * bytes / seconds);
+}
+
+static tsr_status add_programs(tsr_bencher *b, cJSON *j, const tsr_times *t) {
+    cJSON *list = cJSON_AddArrayToObject(j, "programs");
+    tsr_status s = TSR_OK;
+    for (int i = 0; i < t->program_count && !s; ++i) {
+        const tsr_timed_program *p = &t->programs[i];
+        char *ops = NULL;
+        s = tsr_times_json(b->ctx, t, i, &ops);
+        cJSON *o = s ? NULL : cJSON_CreateObject();
+        cJSON_AddStringToObject(o, "name", p->name);
+        cJSON_AddNumberToObject(o, "runs", (double)p->runs);
+        cJSON_AddNumberToObject(o, "ms", p->runs ? 1e3 * p->seconds / (double)p->runs : 0);
+        if (!s) cJSON_AddItemToObject(o, "ops", cJSON_Parse(ops));
+        if (o) cJSON_AddItemToArray(list, o);
+        free(ops);
+    }
+    return s;
+}
+
+/* Calls the body a few times more with its ops timed, and writes what the device's clock said into
+ * the row. Nothing where it has none. */
+static tsr_status add_times(tsr_bencher *b, cJSON *j, const tsr_bench_row *row, double median,
+                            tsr_bench_body body, void *arg) {
+    enum { CALLS = 8 };
+    if (!row->timed || tsr_device_time_ops(row->timed, true)) return TSR_OK;
+    const tsr_times *t = tsr_device_times(row->timed);
+    const double start = tsr_seconds();
+    int calls = 0;
+    tsr_status s = TSR_OK;
+    while (!s && calls < CALLS && (!calls || tsr_seconds() - start < SECONDS_TIMED)) {
+        s = body(arg);
+        ++calls;
+    }
+    double device = 0;
+    for (int i = 0; i < t->program_count; ++i)
+        device += t->programs[i].seconds / calls / (row->items > 0 ? row->items : 1);
+    if (!s && t->program_count) {
+        cJSON_AddNumberToObject(j, "device_ms", device * 1e3);
+        cJSON_AddNumberToObject(j, "host_ms", (median - device) * 1e3);
+        add_op(j, row, t, calls);
+        s = add_programs(b, j, t);
+    }
+    if (b->ctx->settings.log_level >= TSR_LOG_DEBUG) {
+        tsr_times_log(b->ctx, row->name, t);
+        tsr_device_time_ops(row->timed, true); /* as it was */
+    } else
+        tsr_device_time_ops(row->timed, false);
+    return s;
+}
+
 tsr_status tsr_bench_time(tsr_bencher *b, const tsr_bench_row *row, tsr_bench_body body,
                           void *arg) {
     double setup = 0, once = 0;
@@ -170,30 +240,57 @@ tsr_status tsr_bench_time(tsr_bencher *b, const tsr_bench_row *row, tsr_bench_bo
     }
     if (row->activation_bytes)
         cJSON_AddNumberToObject(j, "activation_bytes", (double)row->activation_bytes);
+    if ((s = add_times(b, j, row, median, body, arg))) {
+        cJSON_Delete(j);
+        return row_failed(b, row, s);
+    }
     return row_end(b, j);
+}
+
+const char *tsr_bench_dtype(const tsr_bencher *b) {
+    return b->settings.precision == TSR_PRECISION_FAST ? "fast" : NULL;
+}
+
+static tsr_status open_with(tsr_bencher *b, const tsr_bench_device *d, double submission,
+                            tsr_device **device) {
+    char spec[32] = "cpu";
+    if (d->info.kind == TSR_DEVICE_VULKAN) snprintf(spec, sizeof spec, "vulkan:%d", d->info.index);
+    tsr_device_settings settings = tsr_device_settings_default();
+    settings.name = spec;
+    const char *switches[TSR_SWITCHES_MOST + 1];
+    tsr_registry_switches(switches);
+    settings.mask = b->settings.mask;
+    settings.switches = switches;
+    settings.reference = d->reference;
+    settings.submission = submission;
+    if (!d->reference) settings.precision = b->settings.precision;
+    settings.try_matrices = tsr_try_matrices;
+    return tsr_device_open(b->ctx, device, &settings);
+}
+
+static void not_opened(tsr_bencher *b, const tsr_bench_device *d, const char *name, tsr_status s) {
+    tsr_bench_row row = {
+        .name = name, .by = d->reference ? "reference" : "tessera", .device = &d->info};
+    row_failed(b, &row, s);
 }
 
 tsr_device *tsr_bench_open(tsr_bencher *b, int index, const char *name) {
     tsr_bench_device *d = &b->devices[index];
     if (!d->tried) {
-        char spec[32] = "cpu";
-        if (d->info.kind == TSR_DEVICE_VULKAN)
-            snprintf(spec, sizeof spec, "vulkan:%d", d->info.index);
-        tsr_device_settings settings = tsr_device_settings_default();
-        settings.name = spec;
-        const char *switches[TSR_SWITCHES_MOST + 1];
-        tsr_registry_switches(switches);
-        settings.mask = b->settings.mask;
-        settings.switches = switches;
-        settings.reference = d->reference;
         d->tried = true;
-        d->opened = tsr_device_open(b->ctx, &d->device, &settings);
+        d->opened = open_with(b, d, 0, &d->device);
     }
     if (!d->opened) return d->device;
-    tsr_bench_row row = {
-        .name = name, .by = d->reference ? "reference" : "tessera", .device = &d->info};
-    row_failed(b, &row, d->opened);
+    not_opened(b, d, name, d->opened);
     return NULL;
+}
+
+tsr_device *tsr_bench_open_for(tsr_bencher *b, const tsr_bench_device *d, const char *name,
+                               double submission) {
+    tsr_device *device = NULL;
+    const tsr_status s = open_with(b, d, submission, &device);
+    if (s) not_opened(b, d, name, s);
+    return device;
 }
 
 typedef struct execution {
@@ -232,8 +329,9 @@ tsr_status tsr_bench_program(tsr_bencher *b, const tsr_bench_case *c) {
                                   .name = c->name};
         tsr_bench_row row = {.name = c->name,
                              .by = d->reference ? "reference" : "tessera",
-                             .dtype = c->dtype,
+                             .dtype = c->dtype || d->reference ? c->dtype : tsr_bench_dtype(b),
                              .device = &d->info,
+                             .timed = device,
                              .flops = c->flops,
                              .bytes = c->bytes,
                              .items = gpu ? REPEAT_GPU : 1};

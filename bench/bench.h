@@ -12,7 +12,11 @@
  *
  * Each row is one line of JSON: name, by (tessera, reference, onednn ...), device, driver, dtype,
  * n, min/median/p95 in ms, cpu_ms (mean CPU time of all threads), GFLOP/s and GB/s of the median,
- * share of the measured peak, activation bytes, peak resident bytes, threads, version and commit. A
+ * share of the measured peak, activation bytes, peak resident bytes, threads, version and commit.
+ * On a GPU with timestamps also what its own clock says: device_ms of one item, host_ms (the median
+ * less that), and "programs": for each program that ran its name, runs, ms of a run and "ops" as
+ * tsr_times_json of compute/times.h writes them; rows of one op have op, op_ms (of one item),
+ * op_tflops and op_gbs. A
  * row that fails says so in "error" and the other rows still run; the first failure is what
  * tsr_bench returns. */
 #ifndef BENCH_BENCH_H
@@ -63,6 +67,9 @@ typedef struct tsr_bench_row {
     size_t activation_bytes;
     double setup_seconds; /* packing, recording, shader compilation: the call before warm-up */
     double *median;       /* gets the seconds of one item; NULL = not asked for */
+    tsr_device *timed;    /* the device the body runs on, whose ops are timed in further calls;
+                             NULL = not timed */
+    const char *timed_op; /* the op that the row is about; NULL = the whole */
 } tsr_bench_row;
 
 typedef tsr_status (*tsr_bench_body)(void *arg);
@@ -97,6 +104,12 @@ tsr_status tsr_bench_program(tsr_bencher *b, const tsr_bench_case *c);
 /* Device `index` of the bencher, opened; NULL (with the reason recorded as a row of `name`) when it
  * cannot be. For suites that need the device itself. */
 tsr_device *tsr_bench_open(tsr_bencher *b, int index, const char *name);
+/* The same device opened once more with another tsr_device_settings.submission; the caller closes
+ * it. */
+tsr_device *tsr_bench_open_for(tsr_bencher *b, const tsr_bench_device *d, const char *name,
+                               double submission);
+/* tsr_bench_row.dtype of rows on devices from tsr_bench_open: "fast", or NULL for f32. */
+const char *tsr_bench_dtype(const tsr_bencher *b);
 
 /* Makes n floats from a counter-based generator, uniform in -1..1, which the caller frees with
  * free(). NULL after a MEMORY failure. */
@@ -108,6 +121,9 @@ void tsr_bench_paint(uint8_t *rgb, int number, int width, int height);
 
 /* Measures the cpu's peaks in some tenths of a second. gbs is 0 without memory for the copy. */
 tsr_bench_peaks tsr_bench_measure_peaks(tsr_context *ctx);
+
+/* Emits a row for each Vulkan device that says what it is ("details": compute/details.h). */
+tsr_status tsr_bench_describe(tsr_bencher *b);
 
 /* Whether the weights of this name are a tower's, which another suite measures than tokenizers. */
 bool tsr_bench_is_tower(tsr_context *ctx, const char *name);

@@ -24,6 +24,8 @@ static bool has_cpu_rows(const tsr_bencher *b) {
 
 static tsr_status run_suites(tsr_bencher *b) {
     tsr_status s = TSR_OK;
+    if (!b->settings.filter || !strncmp(b->settings.filter, "gpu", 3)) s = tsr_bench_describe(b);
+    if (s) return s;
     if (b->settings.model) /* no row has a share there */
         return tsr_bench_is_tower(b->ctx, b->settings.model) ? tsr_bench_suite_towers(b)
                                                              : tsr_bench_suite_tokenizer(b);
@@ -43,6 +45,16 @@ tsr_status tsr_bench(tsr_context *ctx, const tsr_bench_settings *settings, tsr_b
     tsr_bencher b = {.ctx = ctx, .row = row, .user = user};
     if (settings) b.settings = *settings;
     if (!(b.settings.seconds > 0)) b.settings.seconds = 0.5;
+    static const int usual[] = {1, 16};
+    if (!b.settings.batches) {
+        b.settings.batches = usual;
+        b.settings.batch_count = 2;
+    }
+    for (int i = 0; i < b.settings.batch_count; ++i)
+        if (b.settings.batches[i] < 1 || b.settings.batches[i] > 4096)
+            return tsr_fail(ctx, TSR_ERROR_ARGUMENT,
+                            "tsr_bench: batches: %d: wanted 1 to 4096, got %d", i,
+                            b.settings.batches[i]);
     tsr_device_info *list = NULL;
     int count = 0;
     tsr_status s = tsr_device_list(ctx, &list, &count);

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST = 16 };
 static const double long_run = 100; /* seconds a row of several tiles may take */
 
 typedef struct tokenizer_bench {
@@ -20,6 +19,7 @@ typedef struct tokenizer_bench {
     tsr_token_batch batch;
     float *rgb;
     tsr_scratch scratch;
+    int most; /* tiles of the largest batch */
 } tokenizer_bench;
 
 static uint32_t frames_of(const tsr_token_header *h) {
@@ -66,7 +66,8 @@ static tsr_status time_row(tsr_bencher *b, tokenizer_bench *m, const tsr_bench_d
                                .dtype = fast ? "fast" : NULL,
                                .device = &d->info,
                                .items = m->count,
-                               .median = alone};
+                               .median = alone,
+                               .timed = m->tokenizer->model.device};
     m->alone = *alone;
     return tsr_bench_time(b, &row, *alone * 5 * m->count > long_run ? too_long : body, m);
 }
@@ -78,7 +79,8 @@ static tsr_status time_all(tsr_bencher *b, tokenizer_bench *m, const tsr_bench_d
     const bool plain = d->info.kind == TSR_DEVICE_CPU && !d->reference && !fast;
     double encode = 0, decode = 0;
     tsr_status status = TSR_OK;
-    for (m->count = 1; m->count <= MOST && !status; m->count *= MOST) {
+    for (int i = 0; i < b->settings.batch_count && !status; ++i) {
+        m->count = b->settings.batches[i];
         if (!host || plain) status = time_row(b, m, d, title, "encode", fast, encode_body, &encode);
         if (!status && decode * m->count < long_run) status = encode_body(m);
         if (!status) status = time_row(b, m, d, title, "decode", fast, decode_body, &decode);
@@ -91,11 +93,11 @@ static tsr_status make_room(tsr_context *ctx, tokenizer_bench *m) {
     const size_t values = tile_values(h), frame = values / frames_of(h);
     const bool selects = m->tokenizer->model.family->tokenizer->abilities & TSR_TOKENIZER_SELECTS;
     m->scratch.ctx = ctx;
-    m->tiles = tsr_scratch_take(&m->scratch, MOST, values, "bench: tiles");
-    m->rgb = tsr_scratch_take(&m->scratch, MOST * values, sizeof *m->rgb, "bench: tiles");
-    m->batch = tsr_token_batch_take(&m->scratch, h, MOST, selects);
+    m->tiles = tsr_scratch_take(&m->scratch, m->most, values, "bench: tiles");
+    m->rgb = tsr_scratch_take(&m->scratch, m->most * values, sizeof *m->rgb, "bench: tiles");
+    m->batch = tsr_token_batch_take(&m->scratch, h, m->most, selects);
     if (m->scratch.status) return m->scratch.status;
-    for (int i = 0; i < MOST * (int)frames_of(h); ++i)
+    for (int i = 0; i < m->most * (int)frames_of(h); ++i)
         tsr_bench_paint(m->tiles + (size_t)i * frame, i, (int)h->tile_width, (int)h->tile_height);
     return TSR_OK;
 }
@@ -114,6 +116,8 @@ static tsr_status bench_device(tsr_bencher *b, const tsr_bench_device *d, bool f
     if (status) return status;
     const char *title = s.model ? m.tokenizer->header.tokenizer : "mosaic";
     if (!fast || *tsr_device_fast_path(m.tokenizer->model.device)) {
+        for (int i = 0; i < b->settings.batch_count; ++i)
+            if (b->settings.batches[i] > m.most) m.most = b->settings.batches[i];
         status = make_room(b->ctx, &m);
         if (!status) status = time_all(b, &m, d, title, fast);
     }

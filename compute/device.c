@@ -13,7 +13,9 @@ tsr_device_settings tsr_device_settings_default(void) {
 void tsr_device_close(tsr_device **device) {
     if (!device || !*device) return;
     tsr_device *d = *device;
+    if (d->timing) tsr_times_log(d->ctx, d->name, &d->times);
     if (d->backend) d->backend->close(d);
+    tsr_times_free(&d->times);
     tsr_arena_free(&d->nodes);
     tsr_arena_free(&d->data);
     tsr_arena_free(&d->scratch);
@@ -64,6 +66,22 @@ size_t tsr_device_peak_bytes(const tsr_device *d) {
 
 tsr_device_traffic tsr_device_traffic_of(const tsr_device *d) {
     return d->traffic;
+}
+
+tsr_status tsr_device_time_ops(tsr_device *d, bool on) {
+    if (on && !(d->tick > 0))
+        return tsr_fail(d->ctx, TSR_ERROR_UNSUPPORTED,
+                        "device %s: wanted timestamps, got %s without them", d->name,
+                        d->info.kind == TSR_DEVICE_CPU ? "the cpu device" : "a queue");
+    d->timing = on;
+    if (!on) return TSR_OK;
+    tsr_times_free(&d->times);
+    ++d->times_started;
+    return TSR_OK;
+}
+
+const tsr_times *tsr_device_times(const tsr_device *d) {
+    return &d->times;
 }
 
 bool tsr_device_is_plain_cpu(const tsr_device *d) {

@@ -68,9 +68,13 @@ typedef struct tsr_device_settings {
     bool guard; /* tests: every activation gets its own place, filled with 0xFF and fenced; a write
                    beyond its end or before its start fails the run; default false */
     /* vulkan: most multiply-adds of a submission. A program is submitted in pieces of about this
-     * size, so that a slow device is never busy so long that its driver resets it. An op is not
-     * divided. Default 0: 2^34. */
+     * size, so that a slow device is never busy so long that its driver resets it. Default 0: what
+     * takes 50 ms, and at least 2^34. */
     double submission;
+    /* vulkan: multiply-adds a second that the device is taken to do, by which long submissions and
+     * dispatches are sized (vulkan_pace.c). Default 0: hardware is measured, and software devices
+     * cut nothing. */
+    double rate;
     /* vulkan, TSR_PRECISION_FAST: computes known products with every form that uses the device's
      * matrix units, and fails where they are wrong (tsr_try_matrices of ops.h); asked while the
      * device is opened. Matrix units are used only if it succeeds. Default NULL: not used. */
@@ -162,6 +166,13 @@ typedef struct tsr_device_traffic {
     uint64_t bytes_down;  /* of outputs of programs */
 } tsr_device_traffic;
 tsr_device_traffic tsr_device_traffic_of(const tsr_device *device);
+
+/* Starts timing the ops of programs (times.h) with empty sums, or stops it; the sums stay to be
+ * read. Off when a device is opened, except with a context that logs TSR_LOG_DEBUG. Errors:
+ * UNSUPPORTED (the cpu device; a queue without timestamps). */
+tsr_status tsr_device_time_ops(tsr_device *device, bool on);
+/* What was measured since tsr_device_time_ops. Owned by the device. */
+const struct tsr_times *tsr_device_times(const tsr_device *device);
 
 /* A scope frees the activations made inside it, all but one. Model functions wrap each block:
  *     tsr_scope s = tsr_scope_open(r);  x = vit_block(r, ...);  x = tsr_scope_close(r, s, x);

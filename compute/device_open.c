@@ -236,5 +236,8 @@ tsr_status tsr_device_open(tsr_context *ctx, tsr_device **device,
         tsr_device_close(device);
     else
         tsr_log(ctx, TSR_LOG_INFO, "device %s: %s, %s", d->name, d->info.name, d->info.driver);
+    if (!status && ctx->settings.log_level >= TSR_LOG_DEBUG && index >= 0 &&
+        tsr_device_time_ops(d, true))
+        tsr_log(ctx, TSR_LOG_DEBUG, "%s: ops are not timed", tsr_detail(ctx));
     return status;
 }

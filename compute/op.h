@@ -63,6 +63,15 @@ typedef struct tsr_gpu_dispatch {
     int bind_count;
     bool full_subgroups;    /* local_size_x is a multiple of the subgroup size, and that matters */
     uint32_t subgroup_size; /* pinned for this one; 0: caps->subgroup_size */
+    /* How the device may cut a long dispatch into several of some of its groups each: group g along
+     * `axis` takes the rows from g x rows on and stops at their number, which is word `count_at` of
+     * push and used for nothing but where rows end. rows 0: it may not be cut. A grid whose groups
+     * stride on, as it would have more than 65535, is never cut. */
+    struct {
+        uint32_t rows;
+        uint8_t axis, count_at;
+    } cut;
+    uint32_t pieces; /* set by the device: how many it makes of it; 0 and 1: it is left whole */
 } tsr_gpu_dispatch;
 
 /* Binding of the weight in[1] as f16, two in a word, rounded to nearest, at most 65504 in

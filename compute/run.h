@@ -11,6 +11,7 @@
 
 #include "arena.h"
 #include "op.h"
+#include "times.h"
 
 /* What a kind of device does. */
 typedef struct tsr_backend {
@@ -45,6 +46,10 @@ struct tsr_device {
     tsr_arena scratch;               /* cpu: of one op */
     size_t peak;                     /* tsr_device_peak_bytes */
     tsr_device_traffic traffic;      /* tsr_device_traffic_of */
+    double tick;       /* seconds between numbers of the GPU's timestamps; 0: it has none */
+    bool timing;       /* ops are timed; times.h */
+    int times_started; /* how often the sums began anew: rows of older recordings are not theirs */
+    tsr_times times;
     tsr_status lost; /* not OK: the device is lost, and every call fails with this */
     char lost_detail[256];
     void *vulkan; /* vulkan_device of device_vulkan.c */

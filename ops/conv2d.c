@@ -391,7 +391,9 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     dispatch_bind(d, BIND_IN + (call->in[RESIDUAL] ? RESIDUAL : X));
     dispatch_bind(d, BIND_OUT);
     int64_t across = tile_count(s.n, sm || coopmat ? t.bn : size * t.tn * 4);
-    int64_t down = tile_count(pixels, sm || coopmat ? t.bm : t.tm * waves);
+    d->cut.axis = 1;
+    d->cut.rows = sm || coopmat ? t.bm : t.tm * waves;
+    int64_t down = tile_count(pixels, d->cut.rows);
     d->groups[0] = (uint32_t)across;
     d->groups[1] = (uint32_t)(down < GROUP_LIMIT ? down : GROUP_LIMIT); /* pixels stride on */
     d->groups[2] = 1;

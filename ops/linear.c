@@ -271,6 +271,7 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
         matrix_tile_specs(&t, caps, d);
         across_and_down(d, m, n, t.rows, t.cols);
         if (k % t.depth == 0) d->spec[6] |= 64;
+        d->cut.rows = t.rows;
     } else if (body.sm) {
         const shared_tile t = shared_tile_choose(caps, m, n, body.half);
         const uint32_t spec[] = {t.rows / t.lane_rows * (t.cols / t.lane_cols), 1, t.lane_rows,
@@ -281,6 +282,7 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
         d->spec_count = 11;
         if (k % t.depth == 0) d->spec[6] |= 64;
         across_and_down(d, m, n, t.rows, t.cols);
+        d->cut.rows = t.rows;
     } else {
         /* 16 rows by 64 to 128 columns for a subgroup; a GPU runs four of them in a workgroup. */
         uint32_t tm = 16, tn = caps->software ? 8 : s >= 128 ? 1 : s >= 64 ? 2 : 4;
@@ -290,8 +292,10 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
         memcpy(d->spec, spec, sizeof spec);
         d->full_subgroups = true;
         across_and_down(d, m, n, tm * waves, s * tn);
+        d->cut.rows = tm * waves;
     }
     d->groups[2] = 1;
+    d->cut.axis = 1;
     return (n + 31) / 32 > 65535 ? 0 : 1; /* columns do not stride on */
 }
 

@@ -251,7 +251,8 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
         .bind = {X, CODES, c->in[SQUARES] ? SQUARES : X, BIND_OUT + IDS,
                  BIND_OUT + (margin ? MARGIN : IDS), BIND_OUT + (parts > 1 ? STATE : IDS)},
         .bind_count = 6,
-        .full_subgroups = form == SUBGROUP};
+        .full_subgroups = form == SUBGROUP,
+        .cut = {.rows = (uint32_t)rows}};
     memcpy(d->spec, spec, sizeof spec);
     uint32_t push[] = {(uint32_t)n, (uint32_t)k, (uint32_t)depth, (uint32_t)codes};
     dispatch_push(d, push, sizeof push);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_bench.c: how fast it is here, beside the plain C reference and beside rivals; and how many
  * ids --precision fast changes. */
-#include "tool.h"
+#include "bench_report.h"
 
 #include <cjson/cJSON.h>
 #include <inttypes.h>
@@ -10,9 +10,9 @@
 
 typedef struct bench_options {
     common_options common;
-    const char *filter, *model;
+    const char *filter, *model, *report, *batch;
     double seconds;
-    int agreement;
+    int agreement, precision;
 } bench_options;
 
 #define AT(field) offsetof(bench_options, field)
@@ -21,6 +21,14 @@ static const option options[] = {
      "only rows whose name contains TEXT", NULL, 0, 0},
     {"seconds", 0, OPTION_REAL, AT(seconds), "S", "0.5", "least time spent on a row", NULL, 0,
      3600},
+    {"precision", 0, OPTION_CHOICE, AT(precision), "P", "f32",
+     "of rows of ops: f32 or fast; a model is timed in both", "f32|fast", 0, 0},
+    {"batch", 0, OPTION_TEXT, AT(batch), "N[,N...]", "1,16",
+     "with -t: tiles of a row, computed at once", NULL, 0, 0},
+    {"report", 0, OPTION_TEXT, AT(report), "FILE", NULL,
+     "write devices, versions, clocks and rows with the time of each op to FILE, as JSON, and "
+     "FILE.txt to read",
+     NULL, 0, 0},
     {"agreement", 0, OPTION_FLAG, AT(agreement), NULL, NULL,
      "instead: encode PICTURES in f32 and in fast precision and count equal ids", NULL, 0, 0},
     {"model", 't', OPTION_MODEL, AT(model), "MODEL", "the bundled tokenizer",
@@ -34,55 +42,19 @@ typedef struct bench_state {
     json_out j;
     bool json;
     int rows, errors;
+    bench_report *report; /* NULL: none is written */
 } bench_state;
-
-static double number(const cJSON *row, const char *key) {
-    const cJSON *value = cJSON_GetObjectItemCaseSensitive(row, key);
-    return cJSON_IsNumber(value) ? value->valuedouble : -1;
-}
-
-static const char *text(const cJSON *row, const char *key) {
-    const cJSON *value = cJSON_GetObjectItemCaseSensitive(row, key);
-    return cJSON_IsString(value) ? value->valuestring : NULL;
-}
-
-static const char *cell(double value, const char *format, char *out, size_t size) {
-    if (value < 0)
-        snprintf(out, size, "-");
-    else
-        snprintf(out, size, format, value);
-    return out;
-}
-
-static void print_row(const char *json) {
-    cJSON *row = cJSON_Parse(json);
-    const char *name = text(row, "name"), *by = text(row, "by"), *device = text(row, "device");
-    const char *error = text(row, "error"), *skipped = text(row, "skipped");
-    printf("%-34s %-10s %-9s ", name ? name : "?", by ? by : "?", device ? device : "?");
-    if (error || skipped) {
-        printf("%s: %s\n", error ? "failed" : "skipped", error ? error : skipped);
-    } else {
-        char a[24], b[24], c[24];
-        double share = number(row, "peak_share");
-        printf("%9.3f %9.3f %9.3f %8s %7s %6s\n", number(row, "min_ms"), number(row, "median_ms"),
-               number(row, "p95_ms"), cell(number(row, "gflops"), "%.1f", a, sizeof a),
-               cell(number(row, "gbs"), "%.2f", b, sizeof b),
-               cell(share < 0 ? share : 100 * share, "%.0f%%", c, sizeof c));
-    }
-    fflush(stdout);
-    cJSON_Delete(row);
-}
 
 static void on_row(void *user, const char *json) {
     bench_state *state = user;
-    if (state->rows++ == 0 && !state->json)
-        printf("%-34s %-10s %-9s %9s %9s %9s %8s %7s %6s\n", "row", "by", "device", "min ms",
-               "median", "p95", "GFLOP/s", "GB/s", "peak");
+    if (state->rows++ == 0 && !state->json) bench_row_head(stdout);
     if (strstr(json, "\"error\":")) state->errors++;
     if (state->json)
         json_raw(&state->j, NULL, json);
     else
-        print_row(json);
+        bench_row_print(stdout, json);
+    fflush(stdout); /* a run that is stopped has written what it had */
+    if (state->report) bench_report_row(state->report, json);
 }
 
 static void agreement_json(tool *t, const tsr_agreement *a) {
@@ -151,6 +123,20 @@ static int run_agreement(const verb *v, const bench_options *o, char **pictures,
     return code;
 }
 
+/* "1,16,128"; NULL gives none. False where it is something else. */
+static bool read_batches(const char *text, int *batches, int *count) {
+    *count = 0;
+    for (const char *at = text; at; ++at) {
+        char *end;
+        const long n = strtol(at, &end, 10);
+        if (end == at || n < 1 || n > 4096 || *count == 32 || (*end && *end != ',')) return false;
+        batches[(*count)++] = (int)n;
+        if (!*end) break;
+        at = end;
+    }
+    return true;
+}
+
 static int run(const verb *v, int argc, char **argv) {
     bench_options o = {0};
     int operands;
@@ -165,8 +151,25 @@ static int run(const verb *v, int argc, char **argv) {
                           argv[0]);
     tool t;
     if ((code = tool_open(&t, v, &o.common)) >= 0) return code;
+    int batches[32], batch_count = 0;
+    if (!read_batches(o.batch, batches, &batch_count)) {
+        tool_close(&t);
+        return args_wrong(v, "--batch %s: wanted numbers from 1 to 4096 with commas between",
+                          o.batch);
+    }
     bench_state state = {.json = o.common.json != 0};
+    bench_report report = {0};
+    if (o.report) {
+        if ((code = bench_report_open(&t, &report, o.report, o.model, o.filter)) >= 0) {
+            tool_close(&t);
+            return code;
+        }
+        state.report = &report;
+    }
     tsr_bench_settings s = {.model = o.model,
+                            .precision = o.precision ? TSR_PRECISION_FAST : TSR_PRECISION_F32,
+                            .batches = batch_count ? batches : NULL,
+                            .batch_count = batch_count,
                             .device = o.common.device,
                             .filter = o.filter,
                             .mask = o.common.mask,
@@ -181,7 +184,8 @@ static int run(const verb *v, int argc, char **argv) {
         json_text(&state.j, "error", status ? tsr_detail(t.ctx) : NULL);
         json_close(&state.j);
     }
-    code = EXIT_DONE;
+    code = o.report ? bench_report_close(&t, &report, status ? tsr_detail(t.ctx) : NULL) : -1;
+    if (code < 0) code = EXIT_DONE;
     if (status) {
         code = tool_exit_code(status);
         if (o.common.quiet < 2)
@@ -196,8 +200,8 @@ const verb verb_bench = {
     .name = "bench",
     .summary = "time every op and model, beside the C reference and oneDNN",
     .usage =
-        "tessera bench [-t MODEL] [--filter TEXT] [--device cpu|vulkan[:N]] [--seconds S] "
-        "[--json]\n"
+        "tessera bench [-t MODEL [--batch N,...]] [--filter TEXT] [--device cpu|vulkan[:N]] "
+        "[--precision P] [--seconds S] [--report FILE] [--json]\n"
         "tessera bench --agreement [-t MODEL] [PICTURES...] [--device cpu|vulkan[:N]] [--json]",
     .about =
         "One row for each measurement: least, median and 95th percentile in milliseconds, GFLOP/s "
@@ -218,6 +222,8 @@ const verb verb_bench = {
                 "tessera bench -t titok/\n"
                 "# for a record\n"
                 "tessera bench --json > bench.json\n"
+                "# what a graphics card does, as a file to send\n"
+                "tessera bench --filter gpu --device vulkan:0 --report my-card.json\n"
                 "# what --precision fast does to the ids of a model\n"
                 "tessera bench --agreement -t flextok/ album/*.jpg",
     .options = options,

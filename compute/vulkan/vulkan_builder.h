@@ -30,6 +30,7 @@ typedef struct vulkan_builder {
     vulkan_step *steps;
     int step_count, step_capacity;
     int dispatch_count, binding_count, barrier_count, fenced, half_count;
+    int cut_count, piece_count; /* dispatches that are cut, and what they become */
     size_t table_bytes, staging_bytes, arena_bytes, activation_sum;
     size_t chunk_sizes[VULKAN_MAX_CHUNKS];
     int chunk_count;
@@ -71,6 +72,13 @@ tsr_status vulkan_halves_choose(vulkan_builder *b, const tsr_tensor *made, int m
 
 /* Logs what the described steps read and write of activations, by op. */
 void vulkan_traffic_log(const vulkan_builder *b);
+/* Makes the queries of the recording, if its ops are timed or it is to be measured. */
+tsr_status vulkan_times_make(vulkan_builder *b, vulkan_recording *r);
+
+/* Multiply-adds of an op. */
+double vulkan_work(const tsr_call *call);
+/* Decides into how many pieces a dispatch of a step is cut and returns their number, at least 1. */
+uint32_t vulkan_pace_cut(vulkan_recording *r, const vulkan_step *s, tsr_gpu_dispatch *d);
 
 /* Writes the steps into the command buffers of r. */
 tsr_status vulkan_record_commands(vulkan_builder *b, vulkan_recording *r);

@@ -78,12 +78,14 @@ static int ranges_of(const vulkan_builder *b, const vulkan_step *s, const tsr_gp
     return count;
 }
 
-static tsr_status bind(vulkan_builder *b, const vulkan_recording *r, const vulkan_step *s,
-                       const tsr_gpu_dispatch *d, VkCommandBuffer c, VkDescriptorSet set) {
+/* Writes the set of a dispatch, and the first words of its push constants: where each tensor
+ * starts.
+ */
+static tsr_status write_set(vulkan_builder *b, const vulkan_recording *r, const vulkan_step *s,
+                            const tsr_gpu_dispatch *d, VkDescriptorSet set, uint32_t *push) {
     vulkan_device *v = b->v;
     VkDescriptorBufferInfo info[TSR_CALL_TENSORS];
     VkWriteDescriptorSet write[TSR_CALL_TENSORS];
-    uint32_t push[32];
     size_t align = v->traits.storage_alignment ? (size_t)v->traits.storage_alignment : 1;
     for (int i = 0; i < d->bind_count; ++i) {
         const tsr_tensor *t = vulkan_bound(&s->call, d->bind[i]);
@@ -116,29 +118,111 @@ static tsr_status bind(vulkan_builder *b, const vulkan_recording *r, const vulka
                                           .pBufferInfo = &info[i]};
     }
     v->vk.vkUpdateDescriptorSets(v->handle, (uint32_t)d->bind_count, write, 0, NULL);
-    VkPipelineLayout layout = v->layout[d->bind_count];
-    v->vk.vkCmdBindDescriptorSets(c, VK_PIPELINE_BIND_POINT_COMPUTE, layout, 0, 1, &set, 0, NULL);
-    uint32_t bytes = 4u * (uint32_t)d->bind_count;
-    memcpy(push + d->bind_count, d->push, d->push_bytes);
-    v->vk.vkCmdPushConstants(c, layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
-                             (uint32_t)vulkan_round(bytes + d->push_bytes, 4), push);
     return TSR_OK;
 }
 
-static tsr_status record_step(vulkan_builder *b, vulkan_recording *r, const vulkan_step *s,
-                              VkCommandBuffer c) {
+/* Ends the command buffer that is being recorded, if any. */
+static tsr_status end_buffer(vulkan_device *v, const vulkan_recording *r) {
+    const VkResult result =
+        r->command_count ? v->vk.vkEndCommandBuffer(r->commands[r->command_count - 1]) : VK_SUCCESS;
+    return result ? vulkan_fail(v, result, "command buffer") : TSR_OK;
+}
+
+static tsr_status next_buffer(vulkan_device *v, vulkan_recording *r, VkCommandBuffer *c) {
+    tsr_status status = end_buffer(v, r);
+    if (status) return status;
+    VkCommandBuffer *list = vulkan_grown(v->device->ctx, r->commands, r->command_count,
+                                         &r->command_capacity, sizeof *list);
+    if (!list) return TSR_ERROR_MEMORY;
+    r->commands = list;
+    VkCommandBufferAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+                                            .commandPool = v->pool,
+                                            .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+                                            .commandBufferCount = 1};
+    VkResult result = v->vk.vkAllocateCommandBuffers(v->handle, &allocate, c);
+    if (result) return vulkan_fail(v, result, "command buffer");
+    r->commands[r->command_count++] = *c;
+    VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+    result = v->vk.vkBeginCommandBuffer(*c, &begin);
+    return result ? vulkan_fail(v, result, "command buffer") : TSR_OK;
+}
+
+/* A submission that is being filled. */
+typedef struct filling {
+    VkCommandBuffer commands;
+    double done; /* multiply-adds in it */
+} filling;
+
+/* Begins a new submission unless `work` still fits the one that is being filled. */
+static tsr_status make_room(vulkan_device *v, vulkan_recording *r, filling *f, double work) {
+    tsr_status status = TSR_OK;
+    if (f->done > 0 && f->done + work > r->pace.submission) {
+        status = next_buffer(v, r, &f->commands);
+        f->done = 0;
+    }
+    f->done += work;
+    return status;
+}
+
+/* One dispatch, or its pieces: the grid's groups in turn, each told that the rows end where its own
+ * do. `push` holds the offsets of the tensors. */
+static tsr_status record_pieces(vulkan_builder *b, vulkan_recording *r, const vulkan_step *s,
+                                const tsr_gpu_dispatch *d, VkDescriptorSet set, uint32_t *push,
+                                filling *f) {
     vulkan_device *v = b->v;
-    for (int i = 0; i < s->dispatch_count; ++i) {
+    const double work = vulkan_work(&s->call) / s->dispatch_count;
+    const uint32_t pieces = d->pieces > 1 ? d->pieces : 1, axis = d->cut.axis;
+    VkPipeline pipeline;
+    tsr_status status = vulkan_pipeline_get(v, d, &pipeline);
+    memcpy(push + d->bind_count, d->push, d->push_bytes);
+    for (uint32_t i = 0; i < pieces && !status; ++i) {
+        uint32_t base[3] = {0}, groups[3] = {d->groups[0], d->groups[1], d->groups[2]};
+        if (pieces > 1) {
+            if (i) status = make_room(v, r, f, work / pieces);
+            if (status) break;
+            const uint64_t all = d->groups[axis];
+            uint32_t rows, *count = &push[d->bind_count + d->cut.count_at];
+            memcpy(&rows, d->push + 4 * d->cut.count_at, sizeof rows);
+            base[axis] = (uint32_t)(all * i / pieces);
+            const uint32_t end = (uint32_t)(all * (i + 1) / pieces);
+            groups[axis] = end - base[axis];
+            *count = i + 1 < pieces ? end * d->cut.rows : rows;
+        }
+        VkPipelineLayout layout = v->layout[d->bind_count];
+        VkCommandBuffer c = f->commands;
+        v->vk.vkCmdBindDescriptorSets(c, VK_PIPELINE_BIND_POINT_COMPUTE, layout, 0, 1, &set, 0,
+                                      NULL);
+        v->vk.vkCmdPushConstants(
+            c, layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
+            (uint32_t)vulkan_round(4u * (uint32_t)d->bind_count + d->push_bytes, 4), push);
+        v->vk.vkCmdBindPipeline(c, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
+        if (pieces > 1)
+            v->vk.vkCmdDispatchBase(c, base[0], base[1], base[2], groups[0], groups[1], groups[2]);
+        else
+            v->vk.vkCmdDispatch(c, groups[0], groups[1], groups[2]);
+    }
+    return status;
+}
+
+static tsr_status record_step(vulkan_builder *b, vulkan_recording *r, int number, filling *f) {
+    vulkan_device *v = b->v;
+    const vulkan_step *s = &b->steps[number];
+    /* Pieces fill submissions themselves; an op that is left whole is in one. */
+    double work = 0;
+    for (int i = 0; i < s->dispatch_count; ++i)
+        work += vulkan_work(&s->call) / s->dispatch_count /
+                (s->dispatches[i].pieces > 1 ? s->dispatches[i].pieces : 1);
+    tsr_status status = make_room(v, r, f, work);
+    for (int i = 0; i < s->dispatch_count && !status; ++i) {
         const tsr_gpu_dispatch *d = &s->dispatches[i];
-        VkPipeline pipeline;
-        tsr_status status = vulkan_pipeline_get(v, d, &pipeline);
-        if (status) return status;
         vulkan_range ranges[TSR_CALL_TENSORS];
+        uint32_t push[32];
         int count = ranges_of(b, s, d, ranges);
         bool wait = i > 0;
         for (int k = 0; k < count && !wait; ++k)
             wait = conflicts(b, &ranges[k]);
-        if (wait) barrier_between_ops(b, c);
+        if (wait) barrier_between_ops(b, f->commands);
+        if (i == 0) vulkan_times_mark(v, r, f->commands, VULKAN_MARK_OP, number);
         for (int k = 0; k < count && !status; ++k)
             status = remember(b, &ranges[k]);
         VkDescriptorSetAllocateInfo allocate = {.sType =
@@ -150,12 +234,11 @@ static tsr_status record_step(vulkan_builder *b, vulkan_recording *r, const vulk
         VkResult result = VK_SUCCESS;
         if (!status) result = v->vk.vkAllocateDescriptorSets(v->handle, &allocate, &set);
         if (result) return vulkan_fail(v, result, "descriptors");
-        if (!status) status = bind(b, r, s, d, c, set);
-        if (status) return status;
-        v->vk.vkCmdBindPipeline(c, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
-        v->vk.vkCmdDispatch(c, d->groups[0], d->groups[1], d->groups[2]);
+        if (!status) status = write_set(b, r, s, d, set, push);
+        if (!status) status = record_pieces(b, r, s, d, set, push, f);
     }
-    return TSR_OK;
+    if (!status) vulkan_times_mark(v, r, f->commands, VULKAN_MARK_OP_END, number);
+    return status;
 }
 
 /* Guard: the whole arena becomes 0xFF (NaN, -1), and each activation gets a fence on both ends. */
@@ -191,46 +274,15 @@ static void fetch_fences(vulkan_builder *b, const vulkan_recording *r, VkCommand
     }
 }
 
-/* Ends the command buffer that is being recorded, if any. */
-static tsr_status end_buffer(vulkan_device *v, const vulkan_recording *r) {
-    const VkResult result =
-        r->command_count ? v->vk.vkEndCommandBuffer(r->commands[r->command_count - 1]) : VK_SUCCESS;
-    return result ? vulkan_fail(v, result, "command buffer") : TSR_OK;
-}
-
-static tsr_status next_buffer(vulkan_device *v, vulkan_recording *r, VkCommandBuffer *c) {
-    tsr_status status = end_buffer(v, r);
-    if (status) return status;
-    VkCommandBuffer *list = vulkan_grown(v->device->ctx, r->commands, r->command_count,
-                                         &r->command_capacity, sizeof *list);
-    if (!list) return TSR_ERROR_MEMORY;
-    r->commands = list;
-    VkCommandBufferAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
-                                            .commandPool = v->pool,
-                                            .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
-                                            .commandBufferCount = 1};
-    VkResult result = v->vk.vkAllocateCommandBuffers(v->handle, &allocate, c);
-    if (result) return vulkan_fail(v, result, "command buffer");
-    r->commands[r->command_count++] = *c;
-    VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
-    result = v->vk.vkBeginCommandBuffer(*c, &begin);
-    return result ? vulkan_fail(v, result, "command buffer") : TSR_OK;
-}
-
-static double work_of(const tsr_call *call) {
-    return call->op->work ? call->op->work(call) : (double)tsr_elements(call->out[0]);
-}
-
 static tsr_status record_all(vulkan_builder *b, vulkan_recording *r) {
     vulkan_device *v = b->v;
-    const double most = v->device->settings.submission > 0 ? v->device->settings.submission
-                                                           : (double)((uint64_t)1 << 34);
-    double done = 0;
-    VkCommandBuffer c = VK_NULL_HANDLE;
-    tsr_status status = next_buffer(v, r, &c);
+    filling f = {.commands = VK_NULL_HANDLE};
+    tsr_status status = next_buffer(v, r, &f.commands);
     if (status) return status;
     VkBuffer buffer;
     size_t offset;
+    VkCommandBuffer c = f.commands;
+    vulkan_times_mark(v, r, c, VULKAN_MARK_FIRST, -1);
     if (b->fenced) record_fences(b, c);
     for (int i = 0; i < r->in_count; ++i) {
         locate(b, &r->in[i], VULKAN_FORM_F32, &buffer, &offset);
@@ -241,19 +293,15 @@ static tsr_status record_all(vulkan_builder *b, vulkan_recording *r) {
         barrier(b, c, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
                 VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
                 VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
-    for (int i = 0; i < b->step_count; ++i) {
-        const double work = work_of(&b->steps[i].call);
-        if (done > 0 && done + work > most) {
-            status = next_buffer(v, r, &c);
-            done = 0;
-        }
-        if (!status) status = record_step(b, r, &b->steps[i], c);
-        if (status) return status;
-        done += work;
-    }
+    vulkan_times_mark(v, r, c, VULKAN_MARK_COPIED_IN, -1);
+    for (int i = 0; i < b->step_count && !status; ++i)
+        status = record_step(b, r, i, &f);
+    if (status) return status;
+    c = f.commands;
     barrier(b, c, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
             VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
             VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_READ_BIT);
+    vulkan_times_mark(v, r, c, VULKAN_MARK_COPY_OUT, -1);
     for (int i = 0; i < r->out_count; ++i) {
         locate(b, &r->made[i], VULKAN_FORM_F32, &buffer, &offset);
         VkBufferCopy copy = {offset, r->out_at[i],
@@ -263,6 +311,7 @@ static tsr_status record_all(vulkan_builder *b, vulkan_recording *r) {
     if (b->fenced) fetch_fences(b, r, c);
     barrier(b, c, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
             VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
+    vulkan_times_mark(v, r, c, VULKAN_MARK_LAST, -1);
     return end_buffer(v, r);
 }
 

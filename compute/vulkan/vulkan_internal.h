@@ -12,6 +12,8 @@
  *   vulkan_traffic.c   what they read and write
  *   vulkan_weights.c   weights in the forms that shaders want
  *   vulkan_commands.c  the steps become a command buffer
+ *   vulkan_times.c     timestamps around ops and around a recording
+ *   vulkan_pace.c      how much a submission and a dispatch may hold
  *   device_vulkan.c    open, close, execute, forget */
 #ifndef COMPUTE_VULKAN_INTERNAL_H
 #define COMPUTE_VULKAN_INTERNAL_H
@@ -122,6 +124,8 @@ typedef struct vulkan_traits { /* beyond tsr_device_info */
     bool subgroup_ops, memory_model, int64;
     bool portability_subset, extension_subgroup_control, full_subgroups;
     VkDeviceSize storage_alignment;
+    uint32_t timestamp_bits; /* of the queue family; 0: it has no timestamps */
+    float timestamp_period;  /* nanoseconds between two numbers of a timestamp */
     /* M, N, K of cooperative matrices f16 x f16 -> f32, from vulkan_matrices_find; 0: none, or not
      * in use. */
     uint32_t matrix[3];
@@ -144,8 +148,8 @@ typedef struct vulkan_pipeline { /* key first */
     int shader;
     uint32_t spec[16];
     int spec_count, bind_count;
-    bool full_subgroups;
-    uint32_t subgroup_size; /* 0: the device's */
+    bool full_subgroups, based; /* based: for dispatches in pieces */
+    uint32_t subgroup_size;     /* 0: the device's */
     VkPipeline handle;
 } vulkan_pipeline;
 
@@ -201,6 +205,8 @@ typedef struct vulkan_device {
     int chunk_count;
     vulkan_buffer staging;        /* host-visible, inputs then outputs; shared too */
     vulkan_recording *recordings; /* most recent first */
+    double rate;      /* multiply-adds a second of the recording that was measured last; 0: none */
+    bool rate_is_own; /* ... of the one that is being made again, which is not measured any more */
     tsr_gpu_caps caps;
 } vulkan_device;
 
@@ -265,6 +271,15 @@ typedef struct vulkan_node { /* a tensor's memory */
     vulkan_place place;
 } vulkan_node;
 
+/* How a recording is cut into submissions and dispatches; all in multiply-adds (vulkan_pace.c). */
+typedef struct vulkan_pace {
+    double submission, dispatch; /* the most of each; dispatch INFINITY: none is cut */
+    double largest;              /* of the dispatches that may be cut */
+    double work;                 /* of all */
+    bool measure;                /* the next run says how fast the device is */
+    double rate;                 /* a second, as measured; 0: not measured */
+} vulkan_pace;
+
 struct vulkan_recording {
     vulkan_recording *next;
     /* the key */
@@ -281,6 +296,9 @@ struct vulkan_recording {
     size_t arena_bytes;
     size_t bands_at; /* guard: where the fences land in staging */
     int band_count;
+    bool timed;                 /* timestamps stand around each op */
+    struct vulkan_times *times; /* its timestamps; NULL: it has none */
+    vulkan_pace pace;
 };
 
 /* Recording of a program for these input shapes, or NULL. */
@@ -292,6 +310,35 @@ tsr_status vulkan_recording_make(vulkan_device *v, const tsr_program *program, c
 void vulkan_recording_close(vulkan_device *v, vulkan_recording *recording);
 /* Drops the recordings of a model, or of every model with `all`. */
 void vulkan_recordings_drop(vulkan_device *v, const void *model, bool all);
+
+/* ---- vulkan_times.c ---- */
+
+/* What has just been recorded when a timestamp is asked for, or comes next. */
+typedef enum vulkan_mark {
+    VULKAN_MARK_FIRST,     /* next: the first command of the recording */
+    VULKAN_MARK_COPIED_IN, /* the inputs were copied */
+    VULKAN_MARK_OP,        /* next: the dispatches of a step, behind the barrier before them */
+    VULKAN_MARK_OP_END,    /* the dispatches of a step */
+    VULKAN_MARK_COPY_OUT,  /* next: copies of the outputs */
+    VULKAN_MARK_LAST       /* the last command of the recording */
+} vulkan_mark;
+/* Writes the timestamp of a mark, where the recording has one for it; `step` is the number of the
+ * step. */
+void vulkan_times_mark(const vulkan_device *v, const vulkan_recording *r, VkCommandBuffer c,
+                       vulkan_mark mark, int step);
+/* Adds the timestamps of a run that has ended to the device's sums under the program's name. */
+tsr_status vulkan_times_read(vulkan_device *v, vulkan_recording *r, const char *name);
+void vulkan_times_close(vulkan_device *v, vulkan_recording *r);
+
+/* ---- vulkan_pace.c ---- */
+
+/* Decides how a recording will be cut, before its steps are described. */
+void vulkan_pace_set(const vulkan_device *v, vulkan_recording *r);
+/* Notes how long a run took that r->pace.measure had asked for. */
+void vulkan_pace_measured(vulkan_device *v, vulkan_recording *r, double seconds);
+/* True if the recording should be made again, as the device is much faster, or slower, than the
+ * rate it was cut for. */
+bool vulkan_pace_outgrown(const vulkan_device *v, const vulkan_recording *r);
 
 /* Functions of the backend, see tsr_backend. */
 tsr_status vulkan_run_make(tsr_run *run, tsr_tensor *tensor);

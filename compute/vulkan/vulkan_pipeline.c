@@ -48,7 +48,7 @@ tsr_status vulkan_layouts_open(vulkan_device *v) {
 static bool matches(const vulkan_pipeline *p, int shader, const tsr_gpu_dispatch *d) {
     return p->shader == shader && p->spec_count == d->spec_count &&
            p->bind_count == d->bind_count && p->full_subgroups == d->full_subgroups &&
-           p->subgroup_size == d->subgroup_size &&
+           p->subgroup_size == d->subgroup_size && p->based == (d->pieces > 1) &&
            !memcmp(p->spec, d->spec, (size_t)d->spec_count * sizeof *d->spec);
 }
 
@@ -75,6 +75,7 @@ static tsr_status compile(vulkan_device *v, const tsr_gpu_dispatch *d, vulkan_pi
     const tsr_device_info *info = &v->device->info;
     VkComputePipelineCreateInfo create = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+        .flags = p->based ? VK_PIPELINE_CREATE_DISPATCH_BASE_BIT : 0,
         .layout = v->layout[d->bind_count],
         .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
                   .pNext = info->subgroup_size_control ? &size : NULL,
@@ -115,7 +116,8 @@ tsr_status vulkan_pipeline_get(vulkan_device *v, const tsr_gpu_dispatch *d, VkPi
                            .spec_count = d->spec_count,
                            .bind_count = d->bind_count,
                            .full_subgroups = d->full_subgroups,
-                           .subgroup_size = d->subgroup_size};
+                           .subgroup_size = d->subgroup_size,
+                           .based = d->pieces > 1};
     memcpy(p->spec, d->spec, (size_t)d->spec_count * sizeof *d->spec);
     tsr_status status = compile(v, d, p);
     if (status) return status;

@@ -144,7 +144,7 @@ static tsr_status check_dispatch(vulkan_builder *b, const vulkan_step *s,
     return TSR_OK;
 }
 
-static tsr_status describe(vulkan_builder *b) {
+static tsr_status describe(vulkan_builder *b, vulkan_recording *r) {
     for (int i = 0; i < b->step_count; ++i) {
         vulkan_step *s = &b->steps[i];
         tsr_gpu_dispatch list[TSR_MAX_DISPATCHES];
@@ -155,9 +155,13 @@ static tsr_status describe(vulkan_builder *b) {
         if (!s->dispatches) return TSR_ERROR_MEMORY;
         memcpy(s->dispatches, list, (size_t)count * sizeof *list);
         s->dispatch_count = count;
+        r->pace.work += vulkan_work(&s->call);
         for (int k = 0; k < count; ++k) {
             tsr_status status = check_dispatch(b, s, &list[k]);
             if (status) return status;
+            const uint32_t pieces = vulkan_pace_cut(r, s, &s->dispatches[k]);
+            b->cut_count += pieces > 1;
+            b->piece_count += pieces > 1 ? (int)pieces : 0;
             ++b->dispatch_count;
             b->binding_count += list[k].bind_count;
         }
@@ -278,6 +282,7 @@ void vulkan_recording_close(vulkan_device *v, vulkan_recording *r) {
     free(r->commands);
     if (r->descriptors) v->vk.vkDestroyDescriptorPool(v->handle, r->descriptors, NULL);
     vulkan_buffer_close(v, &r->tables);
+    vulkan_times_close(v, r);
     free(r);
 }
 
@@ -342,7 +347,7 @@ static tsr_status walk(vulkan_builder *b, vulkan_recording *r) {
     }
     /* ops look at their operands again when they are described, so the structs must live on */
     if (!status) status = vulkan_halves_choose(b, r->made, r->out_count);
-    if (!status) status = describe(b);
+    if (!status) status = describe(b, r);
     tsr_arena_rewind(&d->data, (tsr_arena_mark){0});
     return status;
 }
@@ -360,6 +365,7 @@ tsr_status vulkan_recording_make(vulkan_device *v, const tsr_program *program, c
         r->in[i] = in[i];
         r->in[i].data = NULL;
     }
+    vulkan_pace_set(v, r);
     vulkan_builder b = {.v = v, .program = program};
     tsr_status status = walk(&b, r);
     if (!status) status = place_nodes(&b);
@@ -371,12 +377,15 @@ tsr_status vulkan_recording_make(vulkan_device *v, const tsr_program *program, c
     if (!status) status = vulkan_weights_upload(&b, new_weights);
     if (!status) status = upload_tables(&b, r);
     if (!status) status = reserve_chunks(v, b.chunk_sizes, b.chunk_count);
+    if (!status) status = vulkan_times_make(&b, r);
     if (!status) status = vulkan_record_commands(&b, r);
     if (!status) status = vulkan_check_messages(v);
     if (!status)
-        tsr_log(d->ctx, TSR_LOG_DEBUG, "%s on %s: %d barriers for %d dispatches, %d submissions",
-                program->name ? program->name : "program", d->name, b.barrier_count,
-                b.dispatch_count, r->command_count);
+        tsr_log(
+            d->ctx, TSR_LOG_DEBUG,
+            "%s on %s: %d barriers for %d dispatches, %d submissions; %d dispatches cut into %d",
+            program->name ? program->name : "program", d->name, b.barrier_count, b.dispatch_count,
+            r->command_count, b.cut_count, b.piece_count);
     r->arena_bytes = b.arena_bytes;
     builder_free(&b);
     tsr_arena_rewind(&d->nodes, (tsr_arena_mark){0});

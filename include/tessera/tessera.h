@@ -659,6 +659,10 @@ typedef struct tsr_bench_settings {
     const char *filter; /* text that a row's name must contain; default NULL: all rows */
     const char *mask;   /* names left out, as in tsr_model_settings; default NULL: none */
     double seconds;     /* least time spent on a row, in seconds; default 0: 0.5 */
+    tsr_precision precision; /* of ops; models are timed in both; default TSR_PRECISION_F32 */
+    const int *batches; /* tiles of a model that are computed at once, a row each, 1..4096; default
+                           NULL: 1 and 16 */
+    int batch_count;    /* of batches */
 } tsr_bench_settings;
 /* Receives one row, an object of JSON on one line, on the calling thread. The text is valid during
  * the call. */
