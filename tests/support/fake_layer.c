@@ -16,7 +16,17 @@
 
 extern char **environ;
 
+#define LAYER "VK_LAYER_TESSERA_fake_device"
+
 static char log_name[64];
+static char outer[512]; /* layers that were asked for from outside: validation, in front of ours */
+static bool outer_known;
+
+static void remember_outer(void) {
+    const char *list = getenv("VK_INSTANCE_LAYERS");
+    if (!outer_known && list && *list) snprintf(outer, sizeof outer, "%s", list);
+    outer_known = true;
+}
 
 const char *need_fake_layer(void) {
     if (access(TESSERA_FAKE_LAYER "/fake_device_layer.json", R_OK))
@@ -32,8 +42,12 @@ void fake_layer_off(void) {
             unsetenv(name);
         } else
             ++e;
-    unsetenv("VK_INSTANCE_LAYERS");
+    remember_outer();
     unsetenv("VK_ADD_LAYER_PATH");
+    if (*outer)
+        setenv("VK_INSTANCE_LAYERS", outer, 1);
+    else
+        unsetenv("VK_INSTANCE_LAYERS");
 }
 
 static void remove_log(void) {
@@ -57,7 +71,9 @@ void fake_layer(const char *const *variables) {
     }
     /* beside the system's layers, as validation may be wanted, too */
     setenv("VK_ADD_LAYER_PATH", TESSERA_FAKE_LAYER, 1);
-    setenv("VK_INSTANCE_LAYERS", "VK_LAYER_TESSERA_fake_device", 1);
+    char layers[sizeof outer + sizeof LAYER + 1];
+    snprintf(layers, sizeof layers, "%s%s" LAYER, outer, *outer ? ":" : "");
+    setenv("VK_INSTANCE_LAYERS", layers, 1);
 }
 
 int fake_layer_lines(const char *start) {
