@@ -34,15 +34,14 @@ typedef struct tsr_call {
 /* Capabilities of a GPU, after --mask, for an op's `gpu` function. */
 typedef struct tsr_gpu_caps {
     uint32_t subgroup_size; /* of the pipelines that will be made */
-    /* What a dispatch may ask for instead (tsr_gpu_dispatch.subgroup_size); 0: nothing else. */
-    uint32_t subgroup_min, subgroup_max;
-    uint32_t vendor;   /* the PCI number of its maker, e.g. 0x10DE; 0: not known */
-    bool subgroup_ops; /* arithmetic, ballot, shuffle */
+    bool subgroup_ops;      /* arithmetic, ballot, shuffle */
     /* --precision fast: products may take weights as pairs of f16 in words (unpackHalf2x16, which
      * needs no feature of the device), x rounded to f16, sums in f32. */
     bool fp16;
     uint32_t matrix[3]; /* --precision fast: M, N, K of cooperative matrices f16 x f16 -> f32 */
-    bool int64;         /* 64-bit integers in shaders */
+    /* Subgroup size of the pipelines that use them (tsr_gpu_dispatch.subgroup_size). */
+    uint32_t matrix_subgroup;
+    bool int64; /* 64-bit integers in shaders */
     uint32_t max_shared_bytes, max_workgroup;
     bool software; /* CPU device: choose subgroup-broadcast bodies */
     bool (*allowed)(const void *device, const char *variant); /* false: --mask names the variant */

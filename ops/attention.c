@@ -290,17 +290,14 @@ static int gpu_tile(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatc
 
 /* Devices with matrix units: f16 operands. */
 static int gpu_matrix(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
-    enum { INTEL = 0x8086, WAVES = 4, ROWS = 16, DEEPEST = 128, ROOMY = 64 << 10 };
+    enum { WAVES = 4, ROWS = 16, DEEPEST = 128, ROOMY = 64 << 10 };
     const uint32_t width = d->spec[WIDTH], depth = (width + 15) / 16 * 16;
-    const uint32_t wanted = caps->vendor == INTEL ? 16 : 32; /* what matrix units run at */
-    const bool pin =
-        caps->subgroup_min && wanted >= caps->subgroup_min && wanted <= caps->subgroup_max;
-    const uint32_t lanes = pin ? wanted : caps->subgroup_size;
+    const uint32_t lanes = caps->matrix_subgroup;
     const uint32_t keys = caps->max_shared_bytes >= ROOMY ? 64 : 32, pitch = depth / 8 + 1;
     const uint32_t area = pitch > keys / 8 + 1 ? pitch : keys / 8 + 1; /* q, then weights */
     const uint32_t bytes = 2 * keys * pitch * 16 + WAVES * ROWS * (area * 16 + (keys + 4) * 4 + 4);
     for (int i = 0; i < 3; ++i)
-        if (!caps->matrix[i] || ROWS % caps->matrix[i]) return 0;
+        if (!lanes || !caps->matrix[i] || ROWS % caps->matrix[i]) return 0;
     if (!caps->subgroup_ops || !aligned(c, 8) || width > DEEPEST || lanes > 64 ||
         WAVES * lanes > caps->max_workgroup || bytes > caps->max_shared_bytes)
         return 0;
@@ -312,7 +309,7 @@ static int gpu_matrix(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispa
     d->spec[BODY + 4] = depth;
     d->spec_count = BODY + 5;
     d->full_subgroups = true;
-    d->subgroup_size = pin ? lanes : 0;
+    d->subgroup_size = lanes;
     const int64_t blocks = (c->out[0]->dim[1] + WAVES * ROWS - 1) / (WAVES * ROWS);
     set_groups(d, c->out[0]->dim[0] * c->p.i[HEADS] * blocks);
     return 1;

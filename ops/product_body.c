@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-enum { INTEL = 0x8086 };
-
 /* Workgroups that are enough for any device of which nothing else is known: four for each of 32
  * cores. A larger tile reads its operands less often, but only where all cores have one. */
 enum { ENOUGH_TILES = 4 * 32 };
@@ -27,21 +25,19 @@ static bool is_worth(int64_t m, int64_t n, uint32_t rows, uint32_t cols) {
 /* The settings of a device, the first row that suits it. What is known of them was counted in code
  * compiled for AMD chips (docs/RADV.md says how); the others wait for a device. */
 typedef struct matrix_row {
-    uint32_t vendor;  /* 0: any other */
-    uint32_t columns; /* of its matrices; 0: any */
     uint32_t lanes;
+    uint32_t columns; /* of its matrices; 0: any */
     matrix_tile large, small;
 } matrix_row;
 
 static const matrix_row matrix_rows[] = {
-    /* The units of Xe2 work on 16 lanes. Matrices of 8 columns are Xe1's, where products on them
-     * were reported to be slower than without: there is no row for those. */
-    {INTEL, 16, 16, {128, 128, MATRIX_STEP, 16, 32, 16}, {64, 64, MATRIX_STEP, 16, 32, 16}},
-    {0, 0, 32, {128, 128, MATRIX_STEP, 64, 32, 32}, {64, 64, MATRIX_STEP, 32, 32, 32}},
+    /* The units of Xe2. Matrices of 8 columns are Xe1's, where products on them were reported to be
+     * slower than without: there is no row for those. */
+    {16, 16, {128, 128, MATRIX_STEP, 16, 32, 16}, {64, 64, MATRIX_STEP, 16, 32, 16}},
+    {32, 0, {128, 128, MATRIX_STEP, 64, 32, 32}, {64, 64, MATRIX_STEP, 32, 32, 32}},
     /* 64 x 64 for a subgroup of 32 lanes does not fit its registers. */
-    {0, 0, 64, {128, 128, MATRIX_STEP, 64, 64, 64}, {64, 64, MATRIX_STEP, 32, 32, 64}},
-    {0, 0, 16, {64, 64, MATRIX_STEP, 16, 32, 16}, {64, 64, MATRIX_STEP, 16, 32, 16}},
-    {0, 0, 8, {64, 64, MATRIX_STEP, 16, 16, 8}, {32, 32, MATRIX_STEP, 16, 16, 8}},
+    {64, 0, {128, 128, MATRIX_STEP, 64, 64, 64}, {64, 64, MATRIX_STEP, 32, 32, 64}},
+    {8, 0, {64, 64, MATRIX_STEP, 16, 16, 8}, {32, 32, MATRIX_STEP, 16, 16, 8}},
 };
 
 /* A software driver compiles each matrix of a subgroup for itself: few of them. */
@@ -64,22 +60,16 @@ static bool fits(const matrix_tile *t, const tsr_gpu_caps *caps) {
            matrix_tile_shared(t, caps) + LEFT_TO_THE_DRIVER <= caps->max_shared_bytes;
 }
 
-static bool has_lanes(const tsr_gpu_caps *caps, uint32_t lanes) {
-    return lanes == caps->subgroup_size ||
-           (caps->subgroup_min && lanes >= caps->subgroup_min && lanes <= caps->subgroup_max);
-}
-
 bool matrix_tile_choose(const tsr_gpu_caps *caps, int64_t m, int64_t n, matrix_tile *tile) {
     if (!caps->matrix[0] || !caps->subgroup_ops) return false;
     if (caps->software) {
         *tile = software_tile;
-        tile->lanes = caps->subgroup_size;
+        tile->lanes = caps->matrix_subgroup;
         return fits(tile, caps);
     }
     for (size_t i = 0; i < sizeof matrix_rows / sizeof *matrix_rows; ++i) {
         const matrix_row *row = &matrix_rows[i];
-        const bool known = caps->vendor == INTEL;
-        if (known != (row->vendor == INTEL) || !has_lanes(caps, row->lanes) ||
+        if (row->lanes != caps->matrix_subgroup ||
             (row->columns && row->columns != caps->matrix[1]) || !fits(&row->small, caps))
             continue;
         const matrix_tile *large = &row->large;

@@ -17,3 +17,6 @@ layout(push_constant) uniform Push {
 // The same memory, 16 bytes at a time.
 #define TENSOR_WRITE4(i, name) \
     layout(std430, set = 0, binding = i) buffer TensorQuad##i { vec4 name[]; }
+
+// By its bits: where arithmetic is fast, comparisons of NaN are taken for false and folded away.
+bool is_nan(float v) { return (floatBitsToUint(v) & 0x7FFFFFFFu) > 0x7F800000u; }

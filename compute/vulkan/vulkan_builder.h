@@ -79,6 +79,9 @@ tsr_status vulkan_times_make(vulkan_builder *b, vulkan_recording *r);
 double vulkan_work(const tsr_call *call);
 /* Decides into how many pieces a dispatch of a step is cut and returns their number, at least 1. */
 uint32_t vulkan_pace_cut(vulkan_recording *r, const vulkan_step *s, tsr_gpu_dispatch *d);
+/* vulkan_pipeline.c: compiles the pipelines of all steps that are not there yet, on the context's
+ * threads. */
+tsr_status vulkan_pipelines_make(vulkan_builder *b);
 
 /* Writes the steps into the command buffers of r. */
 tsr_status vulkan_record_commands(vulkan_builder *b, vulkan_recording *r);

@@ -5,17 +5,14 @@
 
 #include <string.h>
 
-enum { AMD = 0x1002, NVIDIA = 0x10DE, INTEL = 0x8086, APPLE = 0x106B };
-
 static bool allow(const void *masked, const char *variant) {
     return !masked || !strstr(masked, variant);
 }
 
-static tsr_gpu_caps caps_of(uint32_t vendor, uint32_t lanes, uint32_t least, uint32_t most) {
+/* `lanes` is what the driver reports, `pinned` what its matrix units work with. */
+static tsr_gpu_caps caps_of(uint32_t lanes, uint32_t pinned) {
     return (tsr_gpu_caps){.subgroup_size = lanes,
-                          .subgroup_min = least,
-                          .subgroup_max = most,
-                          .vendor = vendor,
+                          .matrix_subgroup = pinned,
                           .subgroup_ops = true,
                           .fp16 = true,
                           .matrix = {16, 16, 16},
@@ -38,31 +35,31 @@ START_TEST(tiles_of_devices_with_matrices) {
     const matrix_tile large32 = {128, 128, 32, 64, 32, 32}, small32 = {64, 64, 32, 32, 32, 32};
     const matrix_tile large64 = {128, 128, 32, 64, 64, 64}, small64 = {64, 64, 32, 32, 32, 64};
     const matrix_tile large16 = {128, 128, 32, 16, 32, 16}, small16 = {64, 64, 32, 16, 32, 16};
-    tsr_gpu_caps c = caps_of(NVIDIA, 32, 32, 32);
+    tsr_gpu_caps c = caps_of(32, 32); /* NVIDIA */
     want_tile(&c, 49280, 1536, large32);
     want_tile(&c, 385, 512, small32);    /* too few tiles of 128 x 128 */
     want_tile(&c, 1 << 20, 64, small32); /* half of a tile's columns would be nobody's */
     want_tile(&c, 1 << 20, 128, large32);
-    c = caps_of(AMD, 64, 32, 64); /* RDNA: the driver reports 64, and 32 can be pinned */
+    c = caps_of(64, 32); /* RDNA: the driver reports 64, and 32 can be pinned */
     want_tile(&c, 49280, 1536, large32);
-    c.subgroup_min = c.subgroup_max = 0; /* nothing can be pinned */
+    c = caps_of(64, 64); /* nothing can be pinned */
     want_tile(&c, 49280, 1536, large64);
     want_tile(&c, 64, 512, small64);
-    c = caps_of(INTEL, 32, 8, 32); /* Xe2 */
+    c = caps_of(32, 16); /* Xe2 */
     c.matrix[0] = 8;
     want_tile(&c, 49280, 1536, large16);
     want_tile(&c, 385, 512, small16);
     matrix_tile tile;
     c.matrix[1] = 8; /* Xe1 */
     ck_assert(!matrix_tile_choose(&c, 49280, 1536, &tile));
-    c = caps_of(INTEL, 32, 0, 0); /* 16 lanes cannot be pinned */
+    c = caps_of(32, 0); /* not used on this device */
     ck_assert(!matrix_tile_choose(&c, 49280, 1536, &tile));
 }
 END_TEST
 
 START_TEST(limits_of_devices_with_matrices) {
     const matrix_tile large32 = {128, 128, 32, 64, 32, 32}, small32 = {64, 64, 32, 32, 32, 32};
-    tsr_gpu_caps c = caps_of(0, 32, 32, 32);
+    tsr_gpu_caps c = caps_of(32, 32);
     ck_assert_uint_eq(matrix_tile_shared(&large32, &c), 28672);
     ck_assert_uint_eq(matrix_tile_threads(&large32), 256);
     ck_assert_uint_eq(matrix_tile_shared(&small32, &c), 14336);
@@ -77,7 +74,7 @@ START_TEST(limits_of_devices_with_matrices) {
     matrix_tile tile;
     c.max_workgroup = 127;
     ck_assert(!matrix_tile_choose(&c, 49280, 1536, &tile));
-    c = caps_of(0, 32, 32, 32);
+    c = caps_of(32, 32);
     c.max_shared_bytes = 15 << 10;
     ck_assert(!matrix_tile_choose(&c, 49280, 1536, &tile));
     c.max_shared_bytes = 32 << 10;
@@ -89,7 +86,7 @@ START_TEST(limits_of_devices_with_matrices) {
 END_TEST
 
 START_TEST(specs_name_the_lanes_they_were_made_for) {
-    tsr_gpu_caps c = caps_of(AMD, 64, 32, 64);
+    tsr_gpu_caps c = caps_of(64, 32);
     matrix_tile tile;
     ck_assert(matrix_tile_choose(&c, 49280, 1536, &tile));
     tsr_gpu_dispatch d = {.spec = {[5] = 7}};
@@ -112,15 +109,15 @@ START_TEST(bodies) {
                                               .coopmat = "a_coopmat",
                                               .threads = 256,
                                               .shared_bytes = SHARED_TILE_BYTES};
-    tsr_gpu_caps c = caps_of(NVIDIA, 32, 32, 32);
+    tsr_gpu_caps c = caps_of(32, 32);
     ck_assert_str_eq(product_choose(&c, &variants, 512, true).variant, "a_coopmat");
     ck_assert_str_eq(product_choose(&c, &variants, 16, true).variant, "a_half_sm");
     c.device = "a_coopmat a_half_sm";
     ck_assert_str_eq(product_choose(&c, &variants, 512, true).variant, "a_half_sg");
-    c = caps_of(INTEL, 32, 8, 32);
+    c = caps_of(32, 16);
     c.matrix[1] = 8;
     ck_assert_str_eq(product_choose(&c, &variants, 512, true).variant, "a_half_sm");
-    c = caps_of(APPLE, 32, 0, 0);
+    c = caps_of(32, 0);
     memset(c.matrix, 0, sizeof c.matrix);
     c.fp16 = false;
     ck_assert_str_eq(product_choose(&c, &variants, 512, true).variant, "a_sm");
@@ -137,7 +134,7 @@ START_TEST(shared_tiles_fit) {
     for (int software = 0; software < 2; ++software)
         for (int half = 0; half < 2; ++half)
             for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i) {
-                tsr_gpu_caps c = caps_of(0, 32, 0, 0);
+                tsr_gpu_caps c = caps_of(32, 0);
                 c.software = software;
                 const shared_tile t = shared_tile_choose(&c, sizes[i][0], sizes[i][1], half);
                 const uint32_t each = half ? 2 : 1;
@@ -147,7 +144,7 @@ START_TEST(shared_tiles_fit) {
                 ck_assert(t.lane_rows % 4 == 0 && t.lane_cols % 4 == 0);
                 ck_assert_uint_eq(t.depth, half ? 32 : 16);
             }
-    tsr_gpu_caps c = caps_of(0, 32, 0, 0);
+    tsr_gpu_caps c = caps_of(32, 0);
     ck_assert_uint_eq(shared_tile_choose(&c, 49280, 1536, false).rows, 128);
     ck_assert_uint_eq(shared_tile_choose(&c, 385, 512, false).rows, 64);
 }
