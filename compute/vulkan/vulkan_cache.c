@@ -245,6 +245,7 @@ static void save(vulkan_device *v) {
     if (!v->kept.path || d->lost || (!v->kept.compiled && !news)) return;
     if (v->vk.vkGetPipelineCacheData(v->handle, v->cache, &size, NULL) || size < VULKAN_HEADER)
         return;
+    if (size == VULKAN_HEADER && !news) return; /* this driver keeps nothing */
     const char *why = NULL;
     unsigned char *data = NULL;
     if (size > MOST_BYTES - sizeof(file_head))
