@@ -21,6 +21,7 @@ typedef struct chain {
     int64_t dim[MOST][4]; /* of the weights; dim[i][2] = 0: linear */
     tsr_conv_spec conv[MOST];
     bool residual; /* of the last */
+    bool bodies;   /* software drivers compile each body for a second: all of them only here */
     tsr_weight *w[MOST], *bias[MOST];
 } chain;
 
@@ -121,6 +122,7 @@ static void try(chain c, const tsr_tensor *x, const tsr_tensor *y, int halves) {
     for (int v = 0; v < everywhere_vulkan_count(); ++v)
         for (size_t m = 0; m < sizeof masks / sizeof *masks; ++m) {
             int none = -1, kept = -1;
+            if (!c.bodies && m % 3) continue; /* the first and the last */
             if (!run(&c, v, masks[m], false, in, &f32, &none)) continue;
             ck_assert(run(&c, v, masks[m], true, in, &f16, &kept));
             ck_assert_int_eq(none, 0);
@@ -145,7 +147,8 @@ static tsr_tensor shape(int rank, int64_t a, int64_t b, int64_t c, int64_t d) {
 
 START_TEST(linear_to_linear) {
     const tsr_tensor x = shape(2, 97, 40, 0, 0), y = shape(2, 97, 33, 0, 0);
-    try((chain){.links = 3, .dim = {{72, 40}, {136, 72}, {33, 136}}, .residual = true}, &x, &y, 2);
+    try((chain){.links = 2, .dim = {{136, 40}, {33, 136}}, .residual = true, .bodies = true}, &x,
+        &y, 1);
     const tsr_tensor odd = shape(2, 70, 37, 0, 0), wide = shape(2, 70, 66, 0, 0);
     try((chain){.links = 2, .dim = {{64, 37}, {66, 64}}}, &odd, &wide, 1);
 }
@@ -165,7 +168,8 @@ START_TEST(convolution_to_convolution) {
     try((chain){.links = 3,
                 .dim = {{40, 3, 3, 3}, {24, 40, 3, 3}, {20, 24, 3, 3}},
                 .conv = {same, same, down},
-                .residual = true},
+                .residual = true,
+                .bodies = true},
         &x, &y, 2);
     /* Doubled maps, and one pixel's kernel, which is a linear layer. */
     tsr_conv_spec up = same;
