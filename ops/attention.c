@@ -194,11 +194,6 @@ static bool aligned(const tsr_call *c, int64_t unit) {
     return all;
 }
 
-static uint32_t halves(const tsr_call *c, const tsr_gpu_caps *caps) {
-    (void)caps;
-    return aligned(c, 8) ? 1u << Q | 1u << K | 1u << V | 1u << TSR_CALL_TENSORS : 0;
-}
-
 /* What all bodies are told. */
 static void describe(const tsr_call *c, tsr_gpu_dispatch *d) {
     const part q = part_of(c, Q), k = part_of(c, K), v = part_of(c, V);
@@ -315,15 +310,33 @@ static int gpu_matrix(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispa
     return 1;
 }
 
+static bool takes_matrix(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
+    return caps->allowed(caps->device, "attention_coopmat") && gpu_matrix(c, caps, d);
+}
+
+/* Software drivers have slow shared memory, and compile each matrix for itself. */
+static bool takes_broadcast(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
+    return caps->software && caps->subgroup_ops && caps->allowed(caps->device, "attention_sg") &&
+           gpu_broadcast(c, caps, d);
+}
+
 static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
     for (int i = Q; i <= V; ++i) /* the shaders count in 32 bits */
         if (tsr_elements(c->in[i]) > INT32_MAX) return 0;
     if (tsr_elements(c->out[0]) > INT32_MAX) return 0;
     describe(c, d);
-    const bool sg = caps->software && caps->subgroup_ops; /* their shared memory is slow */
-    if (sg && caps->allowed(caps->device, "attention_sg") && gpu_broadcast(c, caps, d)) return 1;
-    if (caps->allowed(caps->device, "attention_coopmat") && gpu_matrix(c, caps, d)) return 1;
+    if (takes_broadcast(c, caps, d) || takes_matrix(c, caps, d)) return 1;
     return caps->allowed(caps->device, "attention_tile") ? gpu_tile(c, caps, d) : 0;
+}
+
+/* What reads the result rounds it anyway. q, k and v are rounded by matrix units alone: elsewhere
+ * f16 would cost ids and save little. */
+static uint32_t halves(const tsr_call *c, const tsr_gpu_caps *caps) {
+    tsr_gpu_dispatch d;
+    describe(c, &d);
+    const uint32_t result = aligned(c, 8) ? 1u << TSR_CALL_TENSORS : 0;
+    if (takes_broadcast(c, caps, &d) || !takes_matrix(c, caps, &d)) return result;
+    return result | 1u << Q | 1u << K | 1u << V;
 }
 
 static double work(const tsr_call *c) { /* scores, and their sums of values */

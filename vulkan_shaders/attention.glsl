@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // attention.glsl: what the bodies of attention share: its operands, which keys a row sees, and how
-// channels are read and written. q, k and v are columns of rows of any length, each as f32 or as f16.
+// channels are read and written. q, k and v are columns of rows of any length.
 #define BINDINGS 5
 #define PUSH                                                                                       \
     uint batch; uint nq; uint nk; uint d; uint heads; uint prefix; float scale;                    \
@@ -19,7 +19,7 @@ layout(constant_id = 5) const uint WIDE = 0;   // everything is a multiple of 4
 layout(constant_id = 6) const uint MASK = 0;   // tsr_mask
 layout(constant_id = 7) const uint BIASED = 0; // there is a key bias
 layout(constant_id = 8) const uint WIDTH = 64; // channels of a head
-layout(constant_id = 9) const uint HALVES = 0; // f16: 1 q, 2 k, 4 v, 8 y; then all multiples of 8
+layout(constant_id = 9) const uint HALVES = 0; // f16: 1 q, 2 k, 4 v (on matrix units alone), 8 y
 
 TENSOR_READ(0, float, q);
 TENSOR_READ(1, float, k);
@@ -29,16 +29,12 @@ TENSOR_WRITE(4, float, y);
 WIDE_READ(0, q4);
 WIDE_READ(1, k4);
 WIDE_READ(2, v4);
-HALF_READ2(0, qh);
-HALF_READ2(1, kh);
-HALF_READ2(2, vh);
 layout(std430, set = 0, binding = 4) writeonly buffer TensorHalf4 { uvec2 yh[]; };
 
 const float LOWEST = -3.402823466e38;
 
 // Four channels from c on; `at` is the element of the head's channel 0 in that row.
 #define LOAD4(name, i, at, c)                                                                      \
-    if ((HALVES & (1u << i)) != 0) return half_unpack(HALF_LOAD2(name##h, OFFSET(i) + (at + c) / 2)); \
     if (WIDE != 0) return WIDE_LOAD(name##4, OFFSET(i) + at + c);                                   \
     return vec4(name[OFFSET(i) + at + c],                                                          \
                 c + 1 < WIDTH ? name[OFFSET(i) + at + min(c + 1, WIDTH - 1)] : 0.0,                \

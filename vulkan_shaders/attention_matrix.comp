@@ -50,7 +50,11 @@ void subgroup_sync() {
                    gl_SemanticsAcquireRelease);
 }
 
-// Eight channels from c on as a word; zeros where there is no row or channel.
+HALF_READ2(0, qh);
+HALF_READ2(1, kh);
+HALF_READ2(2, vh);
+
+// Eight channels from c on as a word.
 #define WORD(load, i, at, c)                                                                       \
     if ((HALVES & (1u << i)) != 0) {                                                               \
         uint from = OFFSET(i) + (at + c) / 2;                                                      \
