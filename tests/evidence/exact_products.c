@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* exact_products.c: how near products of f16 pairs come to f32's. Each operand is x = h + l 2^-11 with
- * h and l in f16, which keeps 22 bits; a product is the sum of h h, h l and l h, each added up in
- * f32 as a matrix unit would. Prints a table of errors against f64 in units of 2^-24 |x| |w|, and
- * fails where pairs are worse than three times f32. No GPU is used.
+/* exact_products.c: how near products of f16 pairs come to f32's. Each operand is x = h + l 2^-11
+ * with h and l in f16, which keeps 22 bits; a product is the sum of h h, h l and l h, each added up
+ * in f32 as a matrix unit would. Prints a table of errors against f64 in units of 2^-24 |x| |w|,
+ * and fails where pairs are worse than three times f32. No GPU is used.
  *
  *     exact_products > table.txt */
 #include "compute/tensor.h"
@@ -83,9 +83,12 @@ int main(void) {
         int n;
         float large; /* every 61st of x is so many times larger: channels that stand out */
         float scale; /* of w */
-    } cases[] = {{"attention head", 64, 1, 1},       {"TiTok S", 512, 1, 0.04f},
-                 {"TiTok S, fc2", 2048, 1, 0.02f},   {"conv 3x3 of 512", 4608, 1, 0.015f},
-                 {"channels that stand out", 768, 100, 0.04f}, {"small weights", 768, 1, 1e-4f}};
+    } cases[] = {{"attention head", 64, 1, 1},
+                 {"TiTok S", 512, 1, 0.04f},
+                 {"TiTok S, fc2", 2048, 1, 0.02f},
+                 {"conv 3x3 of 512", 4608, 1, 0.015f},
+                 {"channels that stand out", 768, 100, 0.04f},
+                 {"small weights", 768, 1, 1e-4f}};
     int failed = 0;
     printf("| product | terms | form | rms error | largest |\n|---|---|---|---|---|\n");
     for (size_t c = 0; c < sizeof cases / sizeof *cases; ++c) {
