@@ -376,6 +376,7 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
         matrix_tile tile;
         if (!matrix_tile_choose(caps, pixels, s.n, &tile)) return 0;
         matrix_tile_specs(&tile, caps, d);
+        if (s.c % tile.depth == 0) d->spec[6] |= 64;
         t.bm = tile.rows;
         t.bn = tile.cols;
     }

@@ -270,6 +270,7 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
         if (!matrix_tile_choose(caps, m, n, &t)) return 0;
         matrix_tile_specs(&t, caps, d);
         across_and_down(d, m, n, t.rows, t.cols);
+        if (k % t.depth == 0) d->spec[6] |= 64;
     } else if (body.sm) {
         const shared_tile t = shared_tile_choose(caps, m, n, body.half);
         const uint32_t spec[] = {t.rows / t.lane_rows * (t.cols / t.lane_cols), 1, t.lane_rows,
@@ -278,6 +279,7 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
         memcpy(d->spec, spec, sizeof spec);
         memcpy(d->spec + 8, tile, sizeof tile);
         d->spec_count = 11;
+        if (k % t.depth == 0) d->spec[6] |= 64;
         across_and_down(d, m, n, t.rows, t.cols);
     } else {
         /* 16 rows by 64 to 128 columns for a subgroup; a GPU runs four of them in a workgroup. */

@@ -37,7 +37,7 @@ layout(constant_id = 2) const uint TM = 4;
 layout(constant_id = 3) const uint TN = 1;
 layout(constant_id = 4) const uint WIDE = 0; // c is a multiple of 4
 layout(constant_id = 5) const uint ACT = 0;
-// 1 bias, 2 residual; 8 x is f16, 16 y is f16, 32 n is a multiple of 4
+// 1 bias, 2 residual; 8 x is f16, 16 y is f16, 32 n is a multiple of 4, 64 c is one of BK
 layout(constant_id = 6) const uint PARTS = 0;
 // 1: a loop finishes the sums, of f32 in y (linear.comp says why)
 layout(constant_id = 7) const uint ROLLED = 0;
@@ -46,7 +46,7 @@ layout(constant_id = 9) const uint BN = 64;
 layout(constant_id = 10) const uint BK = 16;
 
 const bool X_HALF = (PARTS & 8) != 0, Y_HALF = (PARTS & 16) != 0;
-const bool QUADS = (PARTS & 32) != 0;
+const bool QUADS = (PARTS & 32) != 0, EVEN = (PARTS & 64) != 0;
 
 TENSOR_READ(0, float, x);
 WIDE_READ(0, x4);
@@ -172,21 +172,24 @@ vec4 fma4(float a, vec4 b, vec4 sum) { return fma(vec4(a), b, sum); }
 
 HALF_READ4(0, xh4);
 
+const bool ALL_KEPT = false; // a kernel reaches over the edges
 void fetch(uint step);
 #include "coopmat.glsl"
 
 Pixel pixel[XL];
-uint x_at[XL], w_at[WL]; // of this place in the kernel: the word of channel 0, OUTSIDE, the f32 element
+uint x_at[XL], w_at[WL]; // of this place in the kernel: the word of channel 0, or OUTSIDE; of f32 x
+                         // the element
 uint first_col, tap, depth; // depth: words of channels that are done
 
 void find_words() {
-    uint ky = tap / push.kw, kx = tap % push.kw, words = (push.c + 7) / 8;
+    uint last = min(tap, push.kh * push.kw - 1); // one fetch too many is made
+    uint ky = last / push.kw, kx = last % push.kw, words = (push.c + 7) / 8;
     [[unroll]] for (uint n = 0; n < XL; ++n) {
         x_at[n] = find_input(pixel[n], ky, kx);
         if (X_HALF && x_at[n] != OUTSIDE) x_at[n] = OFFSET(0) / 4 + x_at[n] / 8 + word_of(n);
     }
     [[unroll]] for (uint n = 0; n < WL; ++n)
-        w_at[n] = OFFSET(1) / 4 + (tap * push.n + min(first_col + row_of(n), push.n - 1)) * words + word_of(n);
+        w_at[n] = OFFSET(1) / 4 + (last * push.n + min(first_col + row_of(n), push.n - 1)) * words + word_of(n);
 }
 
 // Steps come in order: all channels of one place in the kernel, then those of the next.
@@ -195,18 +198,15 @@ void fetch(uint step) {
     if (depth == 0) find_words();
     [[unroll]] for (uint n = 0; n < XL; ++n) {
         uint word = depth + word_of(n);
-        next_x[n] = uvec4(0);
-        if (x_at[n] != OUTSIDE && word < words) {
-            if (X_HALF)
-                next_x[n] = xh4[x_at[n] + depth];
-            else
-                next_x[n] = uvec4(load_x_words(x_at[n], word * 8), load_x_words(x_at[n], word * 8 + 4));
-        }
+        kept_x[n] = x_at[n] != OUTSIDE && (EVEN || word < words);
+        if (X_HALF)
+            next_x[n] = xh4[kept_x[n] ? x_at[n] + depth : 0];
+        else
+            next_x[n] = uvec4(load_x_words(x_at[n], word * 8), load_x_words(x_at[n], word * 8 + 4));
     }
-    [[unroll]] for (uint n = 0; n < WL; ++n) {
-        next_w[n] = uvec4(0);
-        if (depth + word_of(n) < words) next_w[n] = wh[w_at[n] + depth];
-    }
+    [[unroll]] for (uint n = 0; n < WL; ++n)
+        next_w[n] =
+            wh[w_at[n] + (EVEN ? depth : min(depth + word_of(n), words - 1) - word_of(n))];
     depth += WORDS;
     if (depth >= words) {
         depth = 0;

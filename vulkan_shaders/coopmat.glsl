@@ -6,9 +6,9 @@
 //
 // Nothing but copies lies between memory and the matrices: an invocation has the 16-byte words of the
 // next step in registers, asked for before the products of this step, and stores them as they are.
-// The including shader defines TM, TN, BM, BN, BK, SUBGROUP and
-//   void fetch(uint step)                        fills next_x and next_w: word word_of(n) of row
-//                                                row_of(n), for the step's depth of BK
+// The including shader defines TM, TN, BM, BN, BK, SUBGROUP, ALL_KEPT and
+//   void fetch(uint step)                        fills next_x, next_w and kept_x: word word_of(n) of
+//                                                row row_of(n), for the step's depth of BK
 //   void store4(vec4 sum, uint row, uint col)    finishes and writes four columns from col on
 // and calls coopmat_tile.
 //
@@ -30,14 +30,18 @@ shared uvec4 staged[(BM + BN) * PITCH]; // x, then w
 shared vec4 done[SUBGROUPS * CM * CN / 4];
 
 uvec4 next_x[XL], next_w[WL];
+// False, unless ALL_KEPT says there is none: the word of x lies outside, and becomes zeros when it is
+// stored. Were it made zero where it is fetched, the compiler would wait for the memory there.
+bool kept_x[XL];
 
-uint row_of(uint n) { return (gl_LocalInvocationIndex + n * THREADS) / WORDS; }
-uint word_of(uint n) { return (gl_LocalInvocationIndex + n * THREADS) % WORDS; }
+// THREADS is a multiple of WORDS.
+uint row_of(uint n) { return gl_LocalInvocationIndex / WORDS + n * (THREADS / WORDS); }
+uint word_of(uint n) { return gl_LocalInvocationIndex % WORDS; }
 
 void coopmat_stage() {
     [[unroll]] for (uint n = 0; n < XL; ++n)
         if (BM * WORDS % THREADS == 0 || row_of(n) < BM)
-            staged[row_of(n) * PITCH + word_of(n)] = next_x[n];
+            staged[row_of(n) * PITCH + word_of(n)] = ALL_KEPT || kept_x[n] ? next_x[n] : uvec4(0);
     [[unroll]] for (uint n = 0; n < WL; ++n)
         if (BN * WORDS % THREADS == 0 || row_of(n) < BN)
             staged[(BM + row_of(n)) * PITCH + word_of(n)] = next_w[n];
@@ -53,7 +57,7 @@ void coopmat_tile(uint steps, uint tile_row, uint tile_col) {
     for (uint step = 0; step < steps; ++step) {
         coopmat_stage();
         barrier();
-        if (step + 1 < steps) fetch(step + 1);
+        fetch(min(step + 1, steps - 1)); // without a branch, the last again for nothing
         for (uint k = 0; k < BK / CK; ++k) { // software drivers had better not unroll it
             uint word = k * CK / 8;
             coopmat<float16_t, gl_ScopeSubgroup, CM, CK, gl_MatrixUseA> a[FM];

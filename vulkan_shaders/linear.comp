@@ -27,7 +27,7 @@ layout(constant_id = 2) const uint TM = 4;
 layout(constant_id = 3) const uint TN = 4;
 layout(constant_id = 4) const uint WIDE = 0; // k is a multiple of 4
 layout(constant_id = 5) const uint ACT = 0;
-// 1 bias, 2 gate, 4 residual; 8 x is f16, 16 y is f16, 32 n is a multiple of 4
+// 1 bias, 2 gate, 4 residual; 8 x is f16, 16 y is f16, 32 n is a multiple of 4, 64 k is one of BK
 layout(constant_id = 6) const uint PARTS = 0;
 // 1: a loop finishes the sums, which keeps the code short where it is compiled by a general compiler
 // at run time; 0: all are finished one after the other. The loop's end is not a constant, lest the
@@ -38,7 +38,7 @@ layout(constant_id = 9) const uint BN = 64;
 layout(constant_id = 10) const uint BK = 16;
 
 const bool X_HALF = (PARTS & 8) != 0, Y_HALF = (PARTS & 16) != 0;
-const bool QUADS = (PARTS & 32) != 0;
+const bool QUADS = (PARTS & 32) != 0, EVEN = (PARTS & 64) != 0;
 
 #if !defined(SHARED_TILE) && !defined(COOPMAT)
 #define SUBGROUP_PRODUCT
@@ -105,27 +105,26 @@ uvec4 words_x(uint row, uint k) {
 HALF_READ4(0, xh4);
 HALF_READ4(1, wh4);
 
+const bool ALL_KEPT = EVEN;
 void fetch(uint step);
 #include "coopmat.glsl"
 
 uint x_at[XL], w_at[WL]; // where the words of the first step lie, in 16 bytes; of f32 x the row
 
+// Past the end of k a row's last word is read again, and that of x dropped.
 void fetch(uint step) {
+    uint words = (push.k + 7) / 8;
     [[unroll]] for (uint n = 0; n < XL; ++n) {
         uint word = step * WORDS + word_of(n);
-        if (!X_HALF)
-            next_x[n] = words_x(x_at[n], word * 8);
-        else if (word < push.k / 8)
-            next_x[n] = xh4[x_at[n] + step * WORDS];
+        kept_x[n] = EVEN || word < words;
+        if (X_HALF)
+            next_x[n] = xh4[x_at[n] + (EVEN ? step * WORDS : min(word, words - 1) - word_of(n))];
         else
-            next_x[n] = uvec4(0);
+            next_x[n] = words_x(x_at[n], word * 8);
     }
     [[unroll]] for (uint n = 0; n < WL; ++n) {
         uint word = step * WORDS + word_of(n);
-        if (word < (push.k + 7) / 8)
-            next_w[n] = wh4[w_at[n] + step * WORDS];
-        else
-            next_w[n] = uvec4(0);
+        next_w[n] = wh4[w_at[n] + (EVEN ? step * WORDS : min(word, words - 1) - word_of(n))];
     }
 }
 
@@ -219,28 +218,38 @@ WORDS words_w(uint row, uint k) { return load_w(row, k); }
 const uint XS = BM + 4, WS = BN + 4;
 shared WORDS xs[BK / EACH * (BM + 4) / 4];
 shared WORDS ws[BK / EACH * (BN + 4) / 4];
+const uint THREADS = BN / TN * (BM / TM), UNITS = BK / (4 * EACH);
+const uint XL = BM * UNITS / THREADS, WL = BN * UNITS / THREADS; // units an invocation stages
+const uint NEXT = THREADS / UNITS; // rows between two of them, a multiple of 4
 
 void main() {
-    const uint across = BN / TN, down = BM / TM, UNITS = BK / (4 * EACH);
+    const uint across = BN / TN, down = BM / TM;
     uint t = gl_LocalInvocationIndex, tx = t % across, ty = t / across;
+    uint unit = t % UNITS * 4, staged_row = t / UNITS; // unit in words
+    uint quartet = unit * (XS / 4) + staged_row / 4, quartet_w = unit * (WS / 4) + staged_row / 4;
     uint col0 = gl_WorkGroupID.x * BN, step = gl_NumWorkGroups.y * BM;
     for (uint row0 = gl_WorkGroupID.y * BM; row0 < push.m; row0 += step) {
         vec4 sum[TM][TN / 4];
         [[unroll]] for (uint r = 0; r < TM; ++r)
             [[unroll]] for (uint j = 0; j < TN / 4; ++j) sum[r][j] = vec4(0.0);
-        for (uint k0 = 0; k0 < push.k; k0 += BK) {
-            for (uint i = t; i < BM * UNITS; i += across * down) {
-                uint k = i % UNITS * 4, row = i / UNITS; // k in words
-                WORDS v = WORDS(0);
-                if (k0 + k * EACH < push.k) v = words_x(min(row0 + row, push.m - 1), k0 + k * EACH);
-                [[unroll]] for (uint c = 0; c < 4; ++c) xs[((k + c) * XS + row) / 4][row % 4] = v[c];
+        for (uint k0 = unit * EACH; k0 - unit * EACH < push.k; k0 += BK) {
+            WORDS x_unit[XL], w_unit[WL];
+            [[unroll]] for (uint n = 0; n < XL; ++n) {
+                x_unit[n] = WORDS(0);
+                if (EVEN || k0 < push.k)
+                    x_unit[n] = words_x(min(row0 + staged_row + n * NEXT, push.m - 1), k0);
             }
-            for (uint i = t; i < BN * UNITS; i += across * down) {
-                uint k = i % UNITS * 4, row = i / UNITS;
-                WORDS v = WORDS(0);
-                if (k0 + k * EACH < push.k) v = words_w(min(col0 + row, push.n - 1), k0 + k * EACH);
-                [[unroll]] for (uint c = 0; c < 4; ++c) ws[((k + c) * WS + row) / 4][row % 4] = v[c];
+            [[unroll]] for (uint n = 0; n < WL; ++n) {
+                w_unit[n] = WORDS(0);
+                if (EVEN || k0 < push.k)
+                    w_unit[n] = words_w(min(col0 + staged_row + n * NEXT, push.n - 1), k0);
             }
+            [[unroll]] for (uint n = 0; n < XL; ++n)
+                [[unroll]] for (uint c = 0; c < 4; ++c)
+                    xs[quartet + c * (XS / 4) + n * (NEXT / 4)][staged_row % 4] = x_unit[n][c];
+            [[unroll]] for (uint n = 0; n < WL; ++n)
+                [[unroll]] for (uint c = 0; c < 4; ++c)
+                    ws[quartet_w + c * (WS / 4) + n * (NEXT / 4)][staged_row % 4] = w_unit[n][c];
             barrier();
             for (uint k = 0; k < BK / EACH; ++k) {
 #ifdef HALF
