@@ -343,9 +343,9 @@ START_TEST(activations_kept_as_f16) {
         x[i] = guarded(N * 4);
         random_halves(x[i], N);
         in[i] = tsr_host_tensor(TSR_DTYPE_F32, x[i], 3, (int64_t[]){2, 70, 48});
-        for (int j = 0; j < N; ++j)
-            x[i][j] *= 4; /* so that the weights are few */
     }
+    for (int i = 0; i < N; ++i)
+        x[0][i] *= 4; /* so that few keys weigh much */
     double *first = malloc(N * sizeof *first), *want = malloc(OUT * sizeof *want);
     float *part[3] = {guarded(OUT * 4), guarded(2 * 70 * 16 * 4), guarded(2 * 70 * 16 * 4)};
     ck_assert(first && want);
@@ -366,10 +366,10 @@ START_TEST(activations_kept_as_f16) {
         snprintf(name, sizeof name, "vulkan:%d", i / 3);
         out.data = y;
         run_fast(name, without[i % 3], model_twice, &s, in, 3, &out);
-        expect_close("f32 between", y, want, OUT, 1e-2);
+        expect_close("f32 between", y, want, OUT, 4e-3);
         out.data = kept;
         run_fast(name, with[i % 3], model_twice, &s, in, 3, &out);
-        expect_close("f16 between", kept, want, OUT, 1e-2);
+        expect_close("f16 between", kept, want, OUT, 4e-3);
         ck_assert_msg(memcmp(y, kept, OUT * 4) || (with[i % 3] && strcmp(with[i % 3], with[2])),
                       "%s: nothing was kept as f16", name);
     }
