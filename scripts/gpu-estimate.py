@@ -37,7 +37,7 @@ RIVAL = {"linear": 0.35, "attention": 0.35, "conv2d": 0.25}  # of the peak, for 
 
 
 class Device:
-    def __init__(self, name, peak, single, bandwidth, fast, f32, attention, norms, group_norms, batch):
+    def __init__(self, name, peak, single, bandwidth, fast, f32, attention, norms, group_norms, cores, memory):
         self.name = name
         self.peak = peak  # floating-point operations a second of f16 products on matrix units; published
         self.single = single  # of f32 multiply-adds issued one at a time; published
@@ -50,17 +50,18 @@ class Device:
         # a half of its bandwidth, for their integer divisions).
         self.norms = norms or MEMORY_SHARE * bandwidth
         self.group_norms = group_norms or MEMORY_SHARE * bandwidth
-        self.batch = batch  # pictures in a batch from now on: 4 GiB of activations or 1/16 of the memory
+        self.cores = cores  # as its driver says, or the 32 that are taken where it does not; published
+        self.memory = memory  # bytes; published
 
 
-H200 = Device("H200", 989e12, 67e12, 4.8e12, 100e12, (20e12, 40e12), 10e12, 2.5e12, 1.4e12, 128)
-XTX = Device("7900 XTX", 122.8e12, 30.7e12, 0.96e12, 28.7e12, (15e12, 18e12), 4.4e12, None, None, 16)
-B580 = Device("B580", 116.7e12, 14.6e12, 0.456e12, 17e12, (5e12, 6e12), 2e12, None, None, 10)
+H200 = Device("H200", 989e12, 67e12, 4.8e12, 100e12, (20e12, 40e12), 10e12, 2.5e12, 1.4e12, 132, 141e9)
+XTX = Device("7900 XTX", 122.8e12, 30.7e12, 0.96e12, 28.7e12, (15e12, 18e12), 4.4e12, None, None, 96, 24e9)
+B580 = Device("B580", 116.7e12, 14.6e12, 0.456e12, 17e12, (5e12, 6e12), 2e12, None, None, 32, 12e9)
 DEVICES = (H200, XTX, B580)
 
 
 class Model:
-    def __init__(self, name, flops, others, group_norm, barriers, batch, total, fused, count):
+    def __init__(self, name, flops, others, group_norm, barriers, batch, total, fused, smallest, arena, count):
         self.name = name
         self.flops = flops  # of one 256 x 256 picture, by kind, a multiply-add as 2; stated
         self.others = others  # bytes of norms and copies in f32; TiTok stated, the rest solved
@@ -69,18 +70,20 @@ class Model:
         self.batch = batch  # pictures in a batch, then; stated
         self.total = total  # bytes that all ops read and write, in f32; TiTok stated, the rest solved
         self.fused = fused  # the same in f16 with the fusions; TiTok, VQ-16 stated, FlexTok solved
+        self.smallest = smallest  # rows and columns of the smallest product of its blocks, of a picture
+        self.arena = arena  # bytes of activations of a picture; counted (COUNTS.md)
         self.count = count  # its name in counts.tsv
 
 
 MODELS = (
     Model("TiTok S", {"linear": 19.4e9, "conv2d": 0, "attention": 2.43e9}, 63e6, False, 81, 16,
-          202e6, 101e6, "titok/s128"),
+          202e6, 101e6, (385, 512), 5.5e6, "titok/s128"),
     Model("VQ-16", {"linear": 0, "conv2d": 138.0e9, "attention": 0.4e9}, 430e6, True, 110, 8,
-          1145e6, 271e6, "taming-vqgan/llamagen-full"),
+          1145e6, 271e6, (256, 512), 100.8e6, "taming-vqgan/llamagen-full"),
     Model("FlexTok d12-d12", {"linear": 87e9, "conv2d": 252e9, "attention": 4e9}, 570e6, True, 110, 8,
-          2086e6, 853e6, "flextok/full-d12-d12"),
+          2086e6, 853e6, (1024, 512), 100.8e6, "flextok/full-d12-d12"),
     Model("KARL small", {"linear": 103e9, "conv2d": 128e9, "attention": 9e9}, 480e6, True, 110, 8,
-          None, None, "karl/small-vqgan"),
+          None, None, (256, 512), 100.8e6, "karl/small-vqgan"),
 )
 TARGETS = {"TiTok S": 15000, "VQ-16": 2500}  # pictures a second on an H200, for the new kernels
 
@@ -134,11 +137,22 @@ def rival(device, model):
     return 1 / sum(model.flops[k] / (RIVAL[k] * device.peak) for k in model.flops if model.flops[k])
 
 
+def batch_from(device, model):
+    """The rule of nn/batching.h: the fewest pictures whose smallest product has four tiles of 128 x 128
+    for each core, where an eighth of the memory holds their activations."""
+    rows, columns = model.smallest
+    across, wanted, pictures = -(-columns // 128), 4 * device.cores, 1
+    while -(-rows * pictures // 128) * across < wanted:
+        pictures += 1
+    return max(1, min(pictures, int(device.memory / 8 / model.arena)))
+
+
 def with_bounds(device, model, bounds, others, barriers):
-    """By bounds {kind: (per cent, on matrix units)}, with batches that fill the device."""
+    """By bounds {kind: (per cent, on matrix units)}."""
     rates = {k: REALISED * percent / 100 * (device.peak if matrix else device.single)
              for k, (percent, matrix) in bounds.items()}
-    return 1 / seconds(model.flops, rates, others, MEMORY_SHARE * device.bandwidth, barriers, device.batch)
+    return 1 / seconds(model.flops, rates, others, MEMORY_SHARE * device.bandwidth, barriers,
+                       batch_from(device, model))
 
 
 def specified_rows():
@@ -237,16 +251,19 @@ def document(bounds, names, new, counts):
         f"XTX); memory gives {MEMORY_SHARE:.0%} of the bandwidth; bytes and barriers are those",
         "[counted](COUNTS.md). Products are taken to hide their own bytes; the limits by bytes say when",
         "they cannot. Constants, and where each comes from:", "",
-        "| device | matrix peak, TFLOP/s | f32, single issue | TB/s | before: fast | f32 linear, conv2d | attention | norms TB/s | batch |",
-        "|---|---|---|---|---|---|---|---|---|"]
+        "| device | matrix peak, TFLOP/s | f32, single issue | TB/s | before: fast | f32 linear, conv2d | attention | norms TB/s | cores | GB |",
+        "|---|---|---|---|---|---|---|---|---|---|"]
     for d in DEVICES:
         text.append(f"| {d.name} | {d.peak / 1e12:g} | {d.single / 1e12:g} | {d.bandwidth / 1e12:g} | {d.fast['linear'] / 1e12:g} | "
                     f"{d.f32['linear'] / 1e12:g}, {d.f32['conv2d'] / 1e12:g} | {d.fast['attention'] / 1e12:g} | "
-                    f"{d.norms / 1e12:.2f}, group norm {d.group_norms / 1e12:.2f} | {d.batch} |")
+                    f"{d.norms / 1e12:.2f}, group norm {d.group_norms / 1e12:.2f} | "
+                    f"{d.cores} | {d.memory / 1e9:g} |")
     text += ["", "Peaks and bandwidths are the makers'. Rates before this work are the specification's estimates; the",
-             "rate of group norms on an H200 is the one that gives its rows. The batch of the last rows is what",
-             "memory allows (4 GiB of activations, 1/16 of the memory), at most 128.", "",
-             "| model | linear, G operations | conv2d | attention | norms and copies before, MB | barriers | batch |",
+             "rate of group norms on an H200 is the one that gives its rows. The batches of the last rows follow the",
+             "rule of the library (`nn/batching.h`): the fewest pictures whose smallest product has four tiles of",
+             "128 x 128 for each core, as far as an eighth of the memory goes: " + "; ".join(
+                 f"{d.name} " + ", ".join(str(batch_from(d, m)) for m in MODELS) for d in DEVICES) + ".", "",
+             "| model | linear, G operations | conv2d | attention | norms and copies before, MB | barriers | batch before |",
              "|---|---|---|---|---|---|---|"]
     for m in MODELS:
         text.append(f"| {m.name} | {m.flops['linear'] / 1e9:g} | {m.flops['conv2d'] / 1e9:g} | "

@@ -69,9 +69,12 @@ def sources(e):
                     "after\ttitok/s128\tabc\t\tlayer_norm\t3\t3\t0\t20\t10\n")
         counts = e.read_counts(counts)
         assert counts == {("titok/s128", "after"): [30, 130, 81]}, counts
-    # 19.4 G at 0.57 x 90 % of 989 T, 2.43 G at 0.57 x 56 %, 31.5 MB at 3.84 TB/s, 81 x 4 us / 128.
+    # 19.4 G at 0.57 x 90 % of 989 T, 2.43 G at 0.57 x 56 %, 31.5 MB at 3.84 TB/s, 81 x 4 us / 44:
+    # 44 pictures have 133 x 4 tiles of 128 x 128, 43 have 130 x 4; four for each of 132 cores are 528.
+    assert [e.batch_from(e.H200, m) for m in e.MODELS] == [44, 66, 17, 66]
+    assert [e.batch_from(e.XTX, m) for m in e.MODELS] == [32, 29, 12, 29]
     near(e.with_bounds(e.H200, e.MODELS[0], bounds, 31.5e6, 81),
-         1 / (19.4e9 / 507.4e12 + 2.43e9 / 315.7e12 + 31.5e6 / 3.84e12 + 324e-6 / 128), 0.001, "new row")
+         1 / (19.4e9 / 507.4e12 + 2.43e9 / 315.7e12 + 31.5e6 / 3.84e12 + 324e-6 / 44), 0.001, "new row")
 
 
 def documents(e):
