@@ -1,4 +1,24 @@
 # SPDX-License-Identifier: MIT
+# A part of the program that needs libraries of its own: the option TESSERA_<option> asks for it, TESSERA_WITH_<part>
+# is the version of `module`, the first of `modules` of pkg-config. `missing` is what is said without them.
+function(tessera_optional_part option part module modules missing)
+  if(NOT TESSERA_${option})
+    return()
+  endif()
+  pkg_check_modules(TESSERA_PART_${part} IMPORTED_TARGET ${modules})
+  if(NOT TESSERA_PART_${part}_FOUND)
+    message(WARNING "${missing}; -DTESSERA_${option}=OFF silences this)")
+    return()
+  endif()
+  # Of one module the version stands without its name.
+  set(version ${TESSERA_PART_${part}_${module}_VERSION})
+  if(NOT version)
+    set(version ${TESSERA_PART_${part}_VERSION})
+  endif()
+  target_link_libraries(tessera_cli PRIVATE PkgConfig::TESSERA_PART_${part})
+  target_compile_definitions(tessera_cli PRIVATE TESSERA_WITH_${part}="${version}")
+endfunction()
+
 file(GLOB tessera_tool_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tools/*.c)
 if(tessera_tool_sources)
   # The style and the script of report pages and the page of the server are linked in as they are.
@@ -17,39 +37,14 @@ if(tessera_tool_sources)
     target_link_libraries(tessera_cli PRIVATE tessera_runner)
   endif()
   # Only the program talks to the network, so the library and its users never link libcurl.
-  if(TESSERA_FETCH)
-    pkg_check_modules(TESSERA_CURL IMPORTED_TARGET libcurl>=7.68)
-    if(TESSERA_CURL_FOUND)
-      target_link_libraries(tessera_cli PRIVATE PkgConfig::TESSERA_CURL)
-      target_compile_definitions(tessera_cli PRIVATE TESSERA_WITH_CURL="${TESSERA_CURL_VERSION}")
-    else()
-      message(WARNING "libcurl was not found: `tessera fetch` will say what to download and where "
-                      "to put it, but not do it (libcurl4-openssl-dev; -DTESSERA_FETCH=OFF silences this)")
-    endif()
-  endif()
+  tessera_optional_part(FETCH CURL libcurl "libcurl>=7.68"
+    "libcurl was not found: `tessera fetch` will say what to download and where to put it, but not do it (libcurl4-openssl-dev")
   # It alone answers others, too.
-  if(TESSERA_SERVE)
-    pkg_check_modules(TESSERA_MICROHTTPD IMPORTED_TARGET libmicrohttpd>=0.9.71)
-    if(TESSERA_MICROHTTPD_FOUND)
-      target_link_libraries(tessera_cli PRIVATE PkgConfig::TESSERA_MICROHTTPD)
-      target_compile_definitions(tessera_cli PRIVATE TESSERA_WITH_SERVE="${TESSERA_MICROHTTPD_VERSION}")
-    else()
-      message(WARNING "libmicrohttpd was not found: `tessera serve` will say how to get it "
-                      "(libmicrohttpd-dev; -DTESSERA_SERVE=OFF silences this)")
-    endif()
-  endif()
+  tessera_optional_part(SERVE SERVE libmicrohttpd "libmicrohttpd>=0.9.71"
+    "libmicrohttpd was not found: `tessera serve` will say how to get it (libmicrohttpd-dev")
   # So does it draw text and plots.
-  if(TESSERA_PANGO)
-    pkg_check_modules(TESSERA_PANGO_LIBRARIES IMPORTED_TARGET pangocairo>=1.44 fontconfig)
-    if(TESSERA_PANGO_LIBRARIES_FOUND)
-      target_link_libraries(tessera_cli PRIVATE PkgConfig::TESSERA_PANGO_LIBRARIES)
-      target_compile_definitions(tessera_cli PRIVATE
-        TESSERA_WITH_PANGO="${TESSERA_PANGO_LIBRARIES_pangocairo_VERSION}")
-    else()
-      message(WARNING "pangocairo was not found: contact sheets will have no labels, plots are SVG alone and "
-                      "`tessera pages` draws nothing (libpango1.0-dev; -DTESSERA_PANGO=OFF silences this)")
-    endif()
-  endif()
+  tessera_optional_part(PANGO PANGO pangocairo "pangocairo>=1.44;fontconfig"
+    "pangocairo was not found: contact sheets will have no labels, plots are SVG alone and `tessera pages` draws nothing (libpango1.0-dev")
 endif()
 
 # The sample pictures of `make demo` and of the tests are drawn, not kept.

@@ -4,6 +4,12 @@
 
 #include "formats/json_text.h"
 
+/* What vLLM's two routes and SGLang's call the cutting of texts, and vLLM's the way back. */
+#define CUTS_LIKE_VLLM                                                                             \
+    .tokenize = "/tokenize", .tokenize_text = "prompt",                                            \
+    .tokenize_always = "\"add_special_tokens\":false"
+#define TEXTS_OF_VLLM CUTS_LIKE_VLLM, .detokenize_text = "prompt"
+
 /* llama-server: tools/server of llama.cpp v0.5.0, run against. vLLM: entrypoints/openai and
  * entrypoints/serve/disagg of 2026, read. SGLang: managers/io_struct.py of 2026, read. */
 static const tsr_dialect dialects[] = {
@@ -32,10 +38,7 @@ static const tsr_dialect dialects[] = {
                            .choices = "choices",
                            .ids = "token_ids",
                            .text = "text",
-                           .tokenize = "/tokenize",
-                           .tokenize_text = "prompt",
-                           .tokenize_always = "\"add_special_tokens\":false",
-                           .detokenize_text = "prompt"},
+                           TEXTS_OF_VLLM},
     [TSR_SERVER_VLLM] = {.route = "/inference/v1/generate",
                          .has_model = true,
                          .prompt = "token_ids",
@@ -47,10 +50,7 @@ static const tsr_dialect dialects[] = {
                          .choices = "choices",
                          .ids = "token_ids",
                          .text = "text",
-                         .tokenize = "/tokenize",
-                         .tokenize_text = "prompt",
-                         .tokenize_always = "\"add_special_tokens\":false",
-                         .detokenize_text = "prompt"},
+                         TEXTS_OF_VLLM},
     [TSR_SERVER_SGLANG] = {.route = "/generate",
                            .prompt = "input_ids",
                            .sampling = "sampling_params",
@@ -62,9 +62,7 @@ static const tsr_dialect dialects[] = {
                            .sampling_always = "\"skip_special_tokens\":false",
                            .ids = "output_ids",
                            .text = "text",
-                           .tokenize = "/tokenize",
-                           .tokenize_text = "prompt",
-                           .tokenize_always = "\"add_special_tokens\":false",
+                           CUTS_LIKE_VLLM,
                            .detokenize_always = "\"skip_special_tokens\":false",
                            .detokenize_text = "text"},
 };

@@ -27,7 +27,7 @@ static void compute(tsr_folder *f, const tsr_batch_norm *n, float **scale, float
     for (int i = 0; i < 4 && !f->made.status; ++i)
         f->made.status = tsr_weight_borrow(f->made.ctx, part[i], &v[i]);
     for (int64_t i = 0; i < c && !f->made.status; ++i) {
-        const double s = (double)v[0][i] / sqrt((double)v[3][i] + (double)f->eps);
+        const double s = (double)v[0][i] / sqrt((double)v[3][i] + f->eps);
         (*scale)[i] = (float)s;
         (*shift)[i] = (float)((double)v[1][i] - (double)v[2][i] * s);
     }

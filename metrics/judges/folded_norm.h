@@ -18,7 +18,7 @@ void tsr_load_batch_norm(tsr_weight_loader *loader, const char *prefix, const ch
 /* What makes new weights out of those of a file. Sticky: look at made.status at the end. */
 typedef struct tsr_folder {
     tsr_weights *weights; /* to which the new ones are added */
-    float eps;            /* of the norms */
+    double eps;           /* of the norms */
     tsr_scratch made;     /* their memory: free it after the weights are closed */
 } tsr_folder;
 

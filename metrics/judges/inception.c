@@ -12,13 +12,10 @@
 #include "../../compute/arena.h"
 #include "../../ops/ops.h"
 #include "backbone.h"
+#include "folded_norm.h"
 
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define BN_EPS 1e-3
 
 /* ---- the convolutions, in the order of the walk ---- */
 
@@ -80,7 +77,7 @@ static const row rows[TSR_INCEPTION_CONVS] = {
     E("Mixed_7c", 2048),
 };
 
-enum { CLASSES = 1008, POOL3 = 2048, MOST_OUT = 448 };
+enum { CLASSES = 1008, POOL3 = 2048 };
 static const int widths[TSR_INCEPTION_OUTPUTS] = {64, 192, 768, POOL3, CLASSES, CLASSES};
 const char *const tsr_inception_output_names[TSR_INCEPTION_OUTPUTS] = {
     "64", "192", "768", "2048", "logits_unbiased", "logits"};
@@ -91,91 +88,39 @@ int tsr_inception_channels(tsr_inception_output output) {
 
 /* ---- weights ---- */
 
-/* A convolution as the file has it, and as the network runs it. */
 typedef struct conv {
-    tsr_context *ctx;
-    tsr_weight *kernel, *gamma, *beta, *mean, *variance; /* the file's */
-    float *scale;                                        /* [out] */
-    tsr_weight_source source;
-    tsr_weight *folded, *bias; /* the network's */
+    tsr_weight *kernel;  /* the file's */
+    tsr_batch_norm norm; /* likewise */
+    tsr_folded folded;   /* what is run */
 } conv;
 
 struct tsr_inception {
     tsr_context *ctx;
     tsr_device *device;
-    tsr_weights *weights, *folded;
+    tsr_weights *weights;
+    tsr_folder folder;
     conv conv[TSR_INCEPTION_CONVS];
     tsr_weight *fc, *fc_bias;
-    float numbers[2][TSR_INCEPTION_CONVS][MOST_OUT]; /* scale, bias */
 };
 
 static void load(tsr_weight_loader *l, tsr_inception *m) {
     for (int i = 0; i < TSR_INCEPTION_CONVS; ++i) {
         const row *s = &rows[i];
         conv *c = &m->conv[i];
-        const int64_t n = s->out;
-        char bn[64];
         tsr_load_weight(l, s->name, ".conv.weight", 4,
                         (int64_t[]){s->out, s->in, s->rows, s->columns}, &c->kernel);
-        snprintf(bn, sizeof bn, "%s.bn", s->name);
-        tsr_load_layer(l, "", bn, 1, &n, &c->gamma, &c->beta);
-        tsr_load_weight(l, bn, ".running_mean", 1, &n, &c->mean);
-        tsr_load_weight(l, bn, ".running_var", 1, &n, &c->variance);
+        tsr_load_batch_norm(l, s->name, ".bn", s->out, &c->norm);
     }
     tsr_load_layer(l, "", "fc", 2, (int64_t[]){CLASSES, POOL3}, &m->fc, &m->fc_bias);
-}
-
-/* Values of a kernel with the scale of its output channel: fill of a tsr_weight_source. */
-static tsr_status fill(tsr_context *ctx, const void *user, const char *name, int64_t first,
-                       int64_t count, float *to) {
-    const conv *c = user;
-    const float *values;
-    const tsr_status status = tsr_weight_borrow(ctx, c->kernel, &values);
-    const int64_t each = tsr_elements(&c->kernel->tensor) / c->kernel->tensor.dim[0];
-    (void)name;
-    if (status) return status;
-    for (int64_t i = 0; i < count; ++i)
-        to[i] = values[first + i] * c->scale[(first + i) / each];
-    tsr_weight_return(c->kernel, values);
-    return TSR_OK;
-}
-
-static tsr_status fold(tsr_inception *m, int index) {
-    conv *c = &m->conv[index];
-    tsr_weight *const parts[] = {c->gamma, c->beta, c->mean, c->variance};
-    const int64_t n = rows[index].out;
-    char name[64];
-    tsr_status status = TSR_OK;
-    for (int i = 0; i < 4 && !status; ++i)
-        status = tsr_weight_pin(m->ctx, parts[i]);
-    if (status) return status;
-    float *bias = m->numbers[1][index];
-    c->scale = m->numbers[0][index];
-    for (int64_t i = 0; i < n; ++i) {
-        const double s = (double)c->gamma->f32[i] / sqrt((double)c->variance->f32[i] + BN_EPS);
-        c->scale[i] = (float)s;
-        bias[i] = (float)((double)c->beta->f32[i] - (double)c->mean->f32[i] * s);
-    }
-    c->source = (tsr_weight_source){fill, c};
-    const tsr_tensor kernel = tsr_host_tensor(TSR_DTYPE_F32, NULL, 4, c->kernel->tensor.dim);
-    const tsr_tensor shift = tsr_host_tensor(TSR_DTYPE_F32, bias, 1, &n);
-    snprintf(name, sizeof name, "%s.weight", rows[index].name);
-    status = tsr_weights_add_lazy(m->ctx, m->folded, name, &kernel, &c->source);
-    c->folded = tsr_weights_find(m->folded, name);
-    snprintf(name, sizeof name, "%s.bias", rows[index].name);
-    if (!status) status = tsr_weights_add(m->ctx, m->folded, name, &shift);
-    c->bias = tsr_weights_find(m->folded, name);
-    return status;
 }
 
 static tsr_status load_tensors(tsr_inception *m, const char *path) {
     tsr_weight_loader l = tsr_load_all_begin(m->ctx, m->weights, path);
     load(&l, m);
-    tsr_status status = tsr_load_all_end(&l, NULL);
-    if (!status) status = tsr_weights_open(m->ctx, &m->folded);
+    const tsr_status status = tsr_load_all_end(&l, NULL);
     for (int i = 0; i < TSR_INCEPTION_CONVS && !status; ++i)
-        status = fold(m, i);
-    return status;
+        tsr_fold(&m->folder, m->conv[i].kernel, &m->conv[i].norm, &m->conv[i].folded);
+    return status ? status : m->folder.made.status;
 }
 
 tsr_status tsr_inception_open(tsr_device *device, tsr_weights *weights, const char *path,
@@ -190,6 +135,7 @@ tsr_status tsr_inception_open(tsr_device *device, tsr_weights *weights, const ch
     m->ctx = ctx;
     m->device = device;
     m->weights = weights;
+    m->folder = (tsr_folder){weights, 1e-3, {.ctx = ctx}};
     const tsr_status status = load_tensors(m, path);
     if (status)
         tsr_inception_close(&m);
@@ -202,8 +148,8 @@ void tsr_inception_close(tsr_inception **model) {
     if (!model || !*model) return;
     tsr_inception *m = *model;
     tsr_device_forget(m->device, m);
-    tsr_weights_close(&m->folded);
     tsr_weights_close(&m->weights);
+    tsr_scratch_free(&m->folder.made);
     free(m);
     *model = NULL;
 }
@@ -232,8 +178,8 @@ typedef struct walker {
 static tsr_tensor *conv_next(walker *w, const tsr_tensor *x) {
     const row *s = &rows[w->next];
     const conv *c = &w->m->conv[w->next++];
-    return tsr_conv2d(w->r, x, c->folded,
-                      &(tsr_conv_spec){.bias = c->bias,
+    return tsr_conv2d(w->r, x, c->folded.weight,
+                      &(tsr_conv_spec){.bias = c->folded.bias,
                                        .stride = s->stride,
                                        .top = s->pad_rows,
                                        .bottom = s->pad_rows,

@@ -85,7 +85,7 @@ for form in 0 1 2 3 4; do
         err_has "the server answered 4[02][02]: refused $form"
     done
 done
-fails 4 'request 0: .*slot lost' run --ids a.json --server "$url/fault2/openai" --dialect openai --retries 0
+fails 3 'request 0: the server ended its answer with an error 500: slot lost' run --ids a.json --server "$url/fault3/openai" --dialect openai --retries 0
 for dialect in llama sglang openai; do
     ask ok/$dialect --json
     is "asked dialect" $dialect "$(member out dialect)"

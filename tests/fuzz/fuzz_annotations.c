@@ -6,17 +6,10 @@
 #include <string.h>
 #include <tessera/annotations.h>
 #include "alloc_fail.h"
+#include "must.h"
 #include "formats/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "broken promise: %s\n", #condition);                                   \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 static void count_line(void *user, const char *line) {
     ++*(uint64_t *)user;

@@ -5,19 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include "alloc_fail.h"
+#include "must.h"
 #include "compute/context.h"
 #include "datasets/attribute_table.h"
 #include "formats/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "broken promise: %s\n", #condition);                                   \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 static tsr_status check_attribute(void *user, const tsr_attribute *a) {
     int *count = user;

@@ -7,19 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include "alloc_fail.h"
+#include "must.h"
 #include "datasets/item_records.h"
 #include "datasets/vocabulary.h"
 #include "formats/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "broken promise: %s\n", #condition);                                   \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 enum { MOST_FILES = 4, MOST_RECORDS = 200, CODES = 1024 };
 

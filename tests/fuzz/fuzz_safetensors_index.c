@@ -6,17 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 #include "alloc_fail.h"
+#include "must.h"
 #include "formats/weights/safetensors.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "broken promise: %s\n", #condition);                                   \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 static char folder[] = "/tmp/tessera-fuzz-index-XXXXXX", path[128];
 

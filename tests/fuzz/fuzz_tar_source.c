@@ -5,19 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include "alloc_fail.h"
+#include "must.h"
 #include "datasets/source_parts.h"
 #include "formats/tokens/token_layout.h"
 #include "formats/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "broken promise: %s\n", #condition);                                   \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 static void check_sample(const tsr_sample *s) {
     MUST(s->key && s->name && s->detail && s->entry == 7);

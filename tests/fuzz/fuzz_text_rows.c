@@ -5,17 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "alloc_fail.h"
+#include "must.h"
 #include "reduce/text_distance.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "broken promise: %s\n", #condition);                                   \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 static void check_row(const tsr_text_rows *rows, const tsr_text_row *row, void *workspace) {
     const int64_t a = row->reference.count, b = row->prediction.count;

@@ -9,19 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include "alloc_fail.h"
+#include "must.h"
 #include "formats/checksum.h"
 #include "formats/tokens/token_layout.h"
 #include "formats/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "broken promise: %s\n", #condition);                                   \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 /* Copies what can be read; *whole says whether that was everything. */
 static bool rewrite(tsr_context *ctx, tsr_token_file *file, uint32_t tokens, bool *whole,

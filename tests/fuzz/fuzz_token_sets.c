@@ -5,17 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "alloc_fail.h"
+#include "must.h"
 #include "reduce/token_set.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "broken promise: %s\n", #condition);                                   \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 static void look_at(tsr_context *ctx, const tsr_token_set *set) {
     tsr_token_set_info info;

@@ -6,16 +6,9 @@
 #include <string.h>
 #include <tessera/runner/map.h>
 #include "alloc_fail.h"
+#include "must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "broken promise: %s\n", #condition);                                   \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 static void use(tsr_context *ctx, tsr_token_table *table) {
     const tsr_vocabulary v = tsr_token_table_vocabulary(table);

@@ -6,16 +6,9 @@
 #include <string.h>
 #include <tessera/runner/prompt.h>
 #include "alloc_fail.h"
+#include "must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "broken promise: %s\n", #condition);                                   \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 /* A picture of a layout, all of one code. */
 static uint32_t codes[4096];

@@ -5,17 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "alloc_fail.h"
+#include "must.h"
 #include "formats/weights/zip_reader.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "broken promise: %s\n", #condition);                                   \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     tsr_context *ctx = NULL;

@@ -204,10 +204,31 @@ def good():
     status, _, data = s.ask("POST", "/v1/decode?item=b.png", two)
     is_("an item by its key", (200, (64, 64)), (status, struct.unpack(">II", data[16:24])))
     clips(s)
+    tiles()
     many(s)
     others(s)
     is_("stopped", 0, s.stop())
     has("log", "POST /v1/encode 200", s.said())
+
+
+def tiles():
+    """Ids of a client with tiles of another size do not change what the next one gets."""
+    with tempfile.TemporaryDirectory() as folder:
+        picture, weights = folder + "/a.png", folder + "/w.safetensors"
+        with open(picture, "wb") as f:
+            f.write(png(128, 128))
+        cli("codebook", "train", picture, "-p", "8", "-k", "16", "-o", weights, "-q")
+        cli("encode", picture, "-t", weights, "--tile", "64x64", "-o", folder + "/small.tess", "-q", "--device", "cpu")
+        with open(folder + "/small.tess", "rb") as f:
+            small = f.read()
+        s = Server("-t", weights)
+        with open(picture, "rb") as f:
+            picture = f.read()
+        before = s.ask("POST", "/v1/encode", picture, IMAGE)
+        is_("a picture", (200, 256), (before[0], json.loads(before[2])["item"]["tile_width"]))
+        is_("ids of small tiles", 200, s.ask("POST", "/v1/decode", small)[0])
+        is_("the same picture again", before[2], s.ask("POST", "/v1/encode", picture, IMAGE)[2])
+        s.stop()
 
 
 def clips(s):
@@ -347,7 +368,7 @@ def prompt(s):
             for what, answer in [("JSON", s.ask("POST", "/v1/prompt", json.dumps(dict(two, item=names)), JSON)), ("address", s.ask("POST", query, json.dumps(two), JSON))]:
                 is_("prompt of %r, %s: as the command line" % (names, what), (200, wanted), (answer[0], json.loads(answer[2])))
         error(s.ask("POST", "/v1/prompt", json.dumps(two), JSON), 400, "bad_request", "", "three pictures for two places")
-        error(s.ask("POST", "/v1/prompt", json.dumps(dict(two, item=["a", "x"])), JSON), 404, "not_found", "x", "a key that is none")
+        error(s.ask("POST", "/v1/prompt", json.dumps(dict(two, item=["a", "x"])), JSON), 400, "bad_request", "x", "a key that is none")
         error(s.ask("POST", "/v1/prompt", json.dumps(dict(two, item=["a", None])), JSON), 400, "bad_request", "item: wanted items, numbers or keys", "no name")
         error(s.ask("POST", "/v1/prompt", json.dumps(dict(two, item=["a"] * 33)), JSON), 400, "bad_request", "item: wanted at most 32", "too many names")
         error(s.ask("POST", "/v1/decode", json.dumps({"item": [{}]}), JSON), 400, "bad_request", "item", "several items to decode")

@@ -57,7 +57,8 @@ static tsr_measurement *measure(tsr_context *ctx, tsr_originals *o, uint64_t see
     return m;
 }
 
-/* Two pictures are drawn as 00, 01 or 10, and 11: a quarter, a half and a quarter of all samples. */
+/* Two pictures are drawn as 00, 01 or 10, and 11: a quarter, a half and a quarter of all samples.
+ */
 START_TEST(bootstrap) {
     tsr_context *c = NULL;
     const double sums[] = {0, 10, 3, 4}, weights[] = {1, 9, 1, 1};
