@@ -108,8 +108,8 @@ static void walk(tsr_run *run, const void *model, tsr_tensor *const *in, tsr_ten
         y = tsr_attention(run, x, x, x, &(tsr_attention_spec){.heads = (int)r->other});
         break;
     case NEAREST:
-        out[0] =
-            tsr_nearest_code(run, x, tsr_gather_rows(run, in[0], in[2]), TSR_METRIC_EUCLID, NULL);
+        out[0] = tsr_nearest_code(run, x, tsr_gather_rows(run, in[0], in[2]), NULL,
+                                  TSR_METRIC_EUCLID, NULL);
         return;
     case GROUP_NORM:
         y = tsr_group_norm(run, x, &(tsr_group_norm_spec){.eps = 1e-6f});
