@@ -185,8 +185,8 @@ static void fetch_fences(vulkan_builder *b, const vulkan_recording *r, VkCommand
         VkBufferCopy behind = {n->place.offset + vulkan_round(n->bytes, 16), at + VULKAN_BAND,
                                VULKAN_BAND};
         VkBufferCopy both[] = {before, behind};
-        b->v->vk.vkCmdCopyBuffer(c, b->v->chunks[n->place.chunk].buffer, b->v->staging.buffer, 2,
-                                 both);
+        b->v->vk.vkCmdCopyBuffer(c, b->v->chunks[n->place.chunk].buffer,
+                                 b->v->slot[r->slot].staging.buffer, 2, both);
         at += 2 * VULKAN_BAND;
     }
 }
@@ -229,13 +229,24 @@ static tsr_status record_all(vulkan_builder *b, vulkan_recording *r) {
     VkCommandBuffer c = VK_NULL_HANDLE;
     tsr_status status = next_buffer(v, r, &c);
     if (status) return status;
+    const VkBuffer staging = v->slot[r->slot].staging.buffer;
     VkBuffer buffer;
     size_t offset;
+    if (v->stamps) {
+        v->vk.vkCmdResetQueryPool(c, v->stamps, 2u * (uint32_t)r->slot, 2);
+        v->vk.vkCmdWriteTimestamp(c, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT, v->stamps,
+                                  2u * (uint32_t)r->slot);
+    }
+    /* The program before this one may still be in flight, in the same arena. */
+    barrier(b, c, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+            VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
+            VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+            VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT);
     if (b->fenced) record_fences(b, c);
     for (int i = 0; i < r->in_count; ++i) {
         locate(b, &r->in[i], false, &buffer, &offset);
         VkBufferCopy copy = {r->in_at[i], offset, b->nodes[r->in[i].node].bytes};
-        v->vk.vkCmdCopyBuffer(c, v->staging.buffer, buffer, 1, &copy);
+        v->vk.vkCmdCopyBuffer(c, staging, buffer, 1, &copy);
     }
     if (r->in_count || b->fenced)
         barrier(b, c, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
@@ -255,14 +266,18 @@ static tsr_status record_all(vulkan_builder *b, vulkan_recording *r) {
             VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
             VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_READ_BIT);
     for (int i = 0; i < r->out_count; ++i) {
+        if (!(r->wanted >> i & 1)) continue;
         locate(b, &r->made[i], false, &buffer, &offset);
         VkBufferCopy copy = {offset, r->out_at[i],
                              (size_t)tsr_elements(&r->made[i]) * tsr_dtype_bytes(r->made[i].dtype)};
-        v->vk.vkCmdCopyBuffer(c, buffer, v->staging.buffer, 1, &copy);
+        v->vk.vkCmdCopyBuffer(c, buffer, staging, 1, &copy);
     }
     if (b->fenced) fetch_fences(b, r, c);
     barrier(b, c, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
             VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
+    if (v->stamps)
+        v->vk.vkCmdWriteTimestamp(c, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT, v->stamps,
+                                  2u * (uint32_t)r->slot + 1);
     return end_buffer(v, r);
 }
 

@@ -41,7 +41,7 @@ static void read_extensions(const vulkan_instance *n, VkPhysicalDevice p, extens
 }
 
 /* A queue that computes; one without graphics is taken where there is a choice. */
-static bool find_queue(const vulkan_instance *n, VkPhysicalDevice p, uint32_t *family) {
+static bool find_queue(const vulkan_instance *n, VkPhysicalDevice p, vulkan_traits *traits) {
     VkQueueFamilyProperties list[32];
     uint32_t count = 32;
     n->GetPhysicalDeviceQueueFamilyProperties(p, &count, list);
@@ -52,7 +52,8 @@ static bool find_queue(const vulkan_instance *n, VkPhysicalDevice p, uint32_t *f
                          !(list[i].queueFlags & VK_QUEUE_GRAPHICS_BIT)))
             best = (int)i;
     }
-    *family = best < 0 ? 0 : (uint32_t)best;
+    traits->queue_family = best < 0 ? 0 : (uint32_t)best;
+    traits->stamp_bits = best < 0 ? 0 : list[best].timestampValidBits;
     return best >= 0;
 }
 
@@ -103,6 +104,7 @@ void vulkan_describe(const vulkan_instance *n, VkPhysicalDevice p, int index, ts
     info->max_workgroup = l->maxComputeWorkGroupInvocations;
     info->max_push_bytes = l->maxPushConstantsSize;
     traits->storage_alignment = l->minStorageBufferOffsetAlignment;
+    traits->stamp_seconds = 1e-9 * (double)l->timestampPeriod;
     read_memory(n, p, info);
     if (version < VK_API_VERSION_1_2) {
         snprintf(info->driver, sizeof info->driver, "0x%x", basic.driverVersion);
@@ -171,7 +173,7 @@ void vulkan_describe(const vulkan_instance *n, VkPhysicalDevice p, int index, ts
     traits->full_subgroups = info->subgroup_size_control && size_features.computeFullSubgroups;
     traits->memory_model = f12.vulkanMemoryModel;
 
-    if (!find_queue(n, p, &traits->queue_family))
+    if (!find_queue(n, p, traits))
         snprintf(info->reason, sizeof info->reason, "it cannot compute, only draw or copy");
     else if (l->maxPerStageDescriptorStorageBuffers < TSR_CALL_TENSORS ||
              l->maxComputeWorkGroupInvocations < 128 || l->maxStorageBufferRange < 1u << 27)

@@ -4,14 +4,15 @@
  *   vulkan_loader.c    the loader, instances, validation messages
  *   vulkan_devices.c   listing and describing devices, the canary
  *   vulkan_matrices.c  cooperative matrices: the shape, and whether they compute right
- *   vulkan_memory.c    buffers, staging, uploads, submit and wait
+ *   vulkan_memory.c    buffers, staging, uploads, submitting and waiting
  *   vulkan_pipeline.c  modules, layouts, pipelines
  *   vulkan_plan.c      where activations lie (no Vulkan in it)
  *   vulkan_record.c    a model function becomes steps with places
  *   vulkan_halves.c    which activations are kept as f16
  *   vulkan_weights.c   weights in the forms that shaders want
  *   vulkan_commands.c  the steps become a command buffer
- *   device_vulkan.c    open, close, execute, forget */
+ *   vulkan_flights.c   programs on their way: submit, wait, inputs in, outputs out
+ *   device_vulkan.c    open, close, forget */
 #ifndef COMPUTE_VULKAN_INTERNAL_H
 #define COMPUTE_VULKAN_INTERNAL_H
 
@@ -120,6 +121,8 @@ typedef struct vulkan_traits { /* beyond tsr_device_info */
     bool subgroup_ops, memory_model, int64;
     bool portability_subset, extension_subgroup_control, full_subgroups;
     VkDeviceSize storage_alignment;
+    uint32_t stamp_bits;  /* of timestamps; 0: none */
+    double stamp_seconds; /* of a step of them */
     /* M, N, K of cooperative matrices f16 x f16 -> f32, from vulkan_matrices_find; 0: none, or not
      * in use. */
     uint32_t matrix[3];
@@ -176,7 +179,19 @@ typedef struct vulkan_device {
     VkQueue queue;
     VkCommandPool pool;
     VkCommandBuffer once; /* for uploads */
-    VkFence fence;
+    /* A program in flight has a place of its own for what the host shares with the device. */
+    struct vulkan_slot {
+        VkFence fence;
+        vulkan_buffer
+            staging;        /* host-visible, inputs then outputs, of all recordings of the slot */
+        tsr_flight *flight; /* NULL: free */
+        vulkan_recording *recording; /* of the flight */
+        uint64_t number;             /* of the flight: flights end in their order */
+        double submitted;            /* when, by tsr_seconds */
+    } slot[TSR_FLIGHTS];
+    uint64_t flights;   /* begun so far */
+    VkQueryPool stamps; /* two timestamps a slot; NULL: the queue has none */
+    double last_seen;   /* when the host saw the last flight finished */
     VkPipelineCache cache;
     VkDescriptorSetLayout set_layout[TSR_CALL_TENSORS + 1]; /* by number of bindings */
     VkPipelineLayout layout[TSR_CALL_TENSORS + 1];
@@ -189,7 +204,6 @@ typedef struct vulkan_device {
     int block_count, block_capacity;
     vulkan_buffer chunks[VULKAN_MAX_CHUNKS]; /* the activation arena, shared by all recordings */
     int chunk_count;
-    vulkan_buffer staging;        /* host-visible, inputs then outputs; shared too */
     vulkan_recording *recordings; /* most recent first */
     tsr_gpu_caps caps;
 } vulkan_device;
@@ -218,18 +232,34 @@ tsr_status vulkan_buffer_open(vulkan_device *v, vulkan_buffer *buffer, VkDeviceS
 void vulkan_buffer_close(vulkan_device *v, vulkan_buffer *buffer);
 /* Bytes that all buffers of the device take. */
 VkDeviceSize vulkan_allocated(const vulkan_device *v);
-/* True if the staging buffer has `size` bytes already, or the chunks have `sizes`. */
-bool vulkan_staging_fits(const vulkan_device *v, VkDeviceSize size);
+/* True if a slot's staging buffer has `size` bytes already, or the chunks have `sizes`. */
+bool vulkan_staging_fits(const vulkan_device *v, int slot, VkDeviceSize size);
 bool vulkan_chunks_fit(const vulkan_device *v, const size_t *sizes, int count);
 /* Replace the staging buffer, or the chunks, that are too small. Recordings point to them: drop all
  * recordings first (vulkan_recordings_drop) unless vulkan_staging_fits and vulkan_chunks_fit. */
-tsr_status vulkan_staging_reserve(vulkan_device *v, VkDeviceSize size);
+tsr_status vulkan_staging_reserve(vulkan_device *v, int slot, VkDeviceSize size);
 tsr_status vulkan_chunks_reserve(vulkan_device *v, const size_t *sizes, int count);
-/* Copies host bytes into a buffer, piece by piece through staging, which must be reserved. */
+/* Copies host bytes into a buffer, piece by piece through the staging of slot 0, which must be
+ * reserved. No program may be in flight. */
 tsr_status vulkan_upload(vulkan_device *v, const vulkan_buffer *to, VkDeviceSize offset,
                          const void *bytes, size_t size);
-/* Runs command buffers, each a submission of its own, and waits for the last. */
-tsr_status vulkan_submit(vulkan_device *v, const VkCommandBuffer *commands, int count);
+/* Hands command buffers to the device, each a submission of its own; the last signals `fence`. */
+tsr_status vulkan_submit(vulkan_device *v, const VkCommandBuffer *commands, int count,
+                         VkFence fence);
+/* Waits for a fence and resets it. */
+tsr_status vulkan_wait(vulkan_device *v, VkFence fence);
+
+/* ---- vulkan_flights.c ---- */
+
+/* Makes and destroys the slots' fences and the timestamps. */
+tsr_status vulkan_flights_open(vulkan_device *v);
+void vulkan_flights_close(vulkan_device *v);
+/* Finishes all programs in flight. Whoever frees or overwrites what they use calls this before. */
+void vulkan_flights_settle(vulkan_device *v);
+/* Functions of the backend, see tsr_backend. */
+tsr_status vulkan_begin(tsr_device *device, const tsr_program *program, const tsr_tensor *in,
+                        int in_count, tsr_flight *flight);
+void vulkan_finish(tsr_device *device, tsr_flight *flight);
 
 /* ---- vulkan_pipeline.c ---- */
 
@@ -261,7 +291,10 @@ struct vulkan_recording {
     tsr_program program;
     tsr_tensor in[TSR_MAX_IO];
     int in_count, out_count;
+    uint32_t wanted; /* bit i: output i is asked for */
+    int slot;        /* whose staging the commands copy from and to */
     /* what replay needs */
+    char name[48];             /* of the program, for messages */
     VkCommandBuffer *commands; /* submitted one after the other */
     int command_count, command_capacity;
     VkDescriptorPool descriptors;
@@ -273,12 +306,19 @@ struct vulkan_recording {
     int band_count;
 };
 
-/* Recording of a program for these input shapes, or NULL. */
-vulkan_recording *vulkan_recording_find(vulkan_device *v, const tsr_program *program,
-                                        const tsr_tensor *in, int in_count, int out_count);
-/* Walks through a program and records it. The device owns *recording. */
-tsr_status vulkan_recording_make(vulkan_device *v, const tsr_program *program, const tsr_tensor *in,
-                                 int in_count, int out_count, vulkan_recording **recording);
+/* Which recording of a program. */
+typedef struct vulkan_request {
+    const tsr_program *program;
+    const tsr_tensor *in; /* shapes */
+    int in_count, out_count;
+    uint32_t wanted;
+    int slot;
+} vulkan_request;
+/* Recording that serves a request, or NULL. */
+vulkan_recording *vulkan_recording_find(vulkan_device *v, const vulkan_request *request);
+/* Walks through a program and records it; nothing may be in flight. The device owns *recording. */
+tsr_status vulkan_recording_make(vulkan_device *v, const vulkan_request *request,
+                                 vulkan_recording **recording);
 void vulkan_recording_close(vulkan_device *v, vulkan_recording *recording);
 /* Drops the recordings of a model, or of every model with `all`. */
 void vulkan_recordings_drop(vulkan_device *v, const void *model, bool all);

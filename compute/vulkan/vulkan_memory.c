@@ -109,7 +109,9 @@ void vulkan_buffer_close(vulkan_device *v, vulkan_buffer *b) {
 }
 
 VkDeviceSize vulkan_allocated(const vulkan_device *v) {
-    VkDeviceSize n = v->staging.size;
+    VkDeviceSize n = 0;
+    for (int i = 0; i < TSR_FLIGHTS; ++i)
+        n += v->slot[i].staging.size;
     for (int i = 0; i < v->chunk_count; ++i)
         n += v->chunks[i].size;
     for (int i = 0; i < v->block_count; ++i)
@@ -117,15 +119,16 @@ VkDeviceSize vulkan_allocated(const vulkan_device *v) {
     return n;
 }
 
-bool vulkan_staging_fits(const vulkan_device *v, VkDeviceSize size) {
-    return v->staging.size >= size && v->staging.size > 0;
+bool vulkan_staging_fits(const vulkan_device *v, int slot, VkDeviceSize size) {
+    return v->slot[slot].staging.size >= size && v->slot[slot].staging.size > 0;
 }
 
-tsr_status vulkan_staging_reserve(vulkan_device *v, VkDeviceSize size) {
+tsr_status vulkan_staging_reserve(vulkan_device *v, int slot, VkDeviceSize size) {
     enum { SMALLEST = 1 << 20 };
-    if (vulkan_staging_fits(v, size)) return TSR_OK;
-    vulkan_buffer_close(v, &v->staging);
-    return vulkan_buffer_open(v, &v->staging, size < SMALLEST ? SMALLEST : size, true, "staging");
+    vulkan_buffer *staging = &v->slot[slot].staging;
+    if (vulkan_staging_fits(v, slot, size)) return TSR_OK;
+    vulkan_buffer_close(v, staging);
+    return vulkan_buffer_open(v, staging, size < SMALLEST ? SMALLEST : size, true, "staging");
 }
 
 bool vulkan_chunks_fit(const vulkan_device *v, const size_t *sizes, int count) {
@@ -146,24 +149,27 @@ tsr_status vulkan_chunks_reserve(vulkan_device *v, const size_t *sizes, int coun
     return TSR_OK;
 }
 
-tsr_status vulkan_submit(vulkan_device *v, const VkCommandBuffer *commands, int count) {
+tsr_status vulkan_submit(vulkan_device *v, const VkCommandBuffer *commands, int count,
+                         VkFence fence) {
     VkResult result = VK_SUCCESS;
     for (int i = 0; i < count && !result; ++i) { /* one call for each: drivers join those of one */
         VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
                                .commandBufferCount = 1,
                                .pCommandBuffers = &commands[i]};
-        result =
-            v->vk.vkQueueSubmit(v->queue, 1, &submit, i + 1 < count ? VK_NULL_HANDLE : v->fence);
+        result = v->vk.vkQueueSubmit(v->queue, 1, &submit, i + 1 < count ? VK_NULL_HANDLE : fence);
     }
-    if (result) {
-        v->vk.vkQueueWaitIdle(v->queue); /* what did go out uses buffers that may be freed now */
-        return vulkan_fail(v, result, "submit");
-    }
+    if (!result) return TSR_OK;
+    v->vk.vkQueueWaitIdle(v->queue); /* what did go out uses buffers that may be freed now */
+    return vulkan_fail(v, result, "submit");
+}
+
+tsr_status vulkan_wait(vulkan_device *v, VkFence fence) {
+    VkResult result;
     do
-        result = v->vk.vkWaitForFences(v->handle, 1, &v->fence, VK_TRUE, 1000000000ull);
+        result = v->vk.vkWaitForFences(v->handle, 1, &fence, VK_TRUE, 1000000000ull);
     while (result == VK_TIMEOUT);
     if (result) return vulkan_fail(v, result, "wait");
-    result = v->vk.vkResetFences(v->handle, 1, &v->fence);
+    result = v->vk.vkResetFences(v->handle, 1, &fence);
     return result ? vulkan_fail(v, result, "fence") : TSR_OK;
 }
 
@@ -174,7 +180,7 @@ static tsr_status copy_piece(vulkan_device *v, const vulkan_buffer *to, VkDevice
     VkResult result = v->vk.vkBeginCommandBuffer(v->once, &begin);
     if (result) return vulkan_fail(v, result, "upload");
     VkBufferCopy region = {0, offset, size};
-    v->vk.vkCmdCopyBuffer(v->once, v->staging.buffer, to->buffer, 1, &region);
+    v->vk.vkCmdCopyBuffer(v->once, v->slot[0].staging.buffer, to->buffer, 1, &region);
     VkMemoryBarrier barrier = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
                                .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
                                .dstAccessMask = VK_ACCESS_SHADER_READ_BIT};
@@ -182,15 +188,18 @@ static tsr_status copy_piece(vulkan_device *v, const vulkan_buffer *to, VkDevice
                                VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &barrier, 0, NULL, 0,
                                NULL);
     result = v->vk.vkEndCommandBuffer(v->once);
-    return result ? vulkan_fail(v, result, "upload") : vulkan_submit(v, &v->once, 1);
+    if (result) return vulkan_fail(v, result, "upload");
+    const tsr_status status = vulkan_submit(v, &v->once, 1, v->slot[0].fence);
+    return status ? status : vulkan_wait(v, v->slot[0].fence);
 }
 
 tsr_status vulkan_upload(vulkan_device *v, const vulkan_buffer *to, VkDeviceSize offset,
                          const void *bytes, size_t size) {
+    const vulkan_buffer *staging = &v->slot[0].staging;
     tsr_status status = TSR_OK;
     for (size_t at = 0; at < size && !status;) {
-        size_t piece = size - at < v->staging.size ? size - at : (size_t)v->staging.size;
-        memcpy(v->staging.mapped, (const char *)bytes + at, piece);
+        size_t piece = size - at < staging->size ? size - at : (size_t)staging->size;
+        memcpy(staging->mapped, (const char *)bytes + at, piece);
         status = copy_piece(v, to, offset + at, piece);
         at += piece;
     }
