@@ -91,43 +91,73 @@ static tsr_status finish(tsr_encoder *encoder, tsr_encoding *e) {
     return encoder->check ? check_item(encoder->tokenizer, e->item, &e->error) : status;
 }
 
-static tsr_status encode_span(tsr_encoder *encoder, tsr_encoding *const *group, int count) {
-    tsr_fitted_picture *pictures[TSR_ENCODER_GROUP] = {NULL};
-    tsr_item *items[TSR_ENCODER_GROUP] = {NULL};
+void tsr_encoder_begin(tsr_encoder *encoder, tsr_encoding *const *group, int count,
+                       tsr_encoder_flight *f) {
+    f->count = count;
+    for (int i = 0; i < count; ++i) {
+        f->group[i] = group[i];
+        f->picture[i] = &group[i]->fitted;
+    }
+    f->status = tsr_encode_canvases_begin(encoder->tokenizer, &encoder->plan, f->picture, count,
+                                          f->item, &f->stream);
+}
+
+static tsr_status end_span(tsr_encoder_flight *f) {
     uint64_t near_ties = 0;
-    for (int i = 0; i < count; ++i)
-        pictures[i] = &group[i]->fitted;
-    tsr_status status =
-        tsr_encode_canvases(encoder->tokenizer, &encoder->plan, pictures, count, items, &near_ties);
-    for (int i = 0; i < count && !status; ++i)
-        group[i]->item = items[i];
-    if (!status) group[0]->near_ties = near_ties;
+    tsr_status status = f->status;
+    if (!status) status = tsr_encode_canvases_end(&f->stream, &near_ties);
+    for (int i = 0; i < f->count && !status; ++i)
+        f->group[i]->item = f->item[i];
+    if (!status) f->group[0]->near_ties = near_ties;
     return status;
 }
 
 /* When a whole group cannot be encoded, its pictures are tried one by one, so that the one at fault
  * is known: no id depends on the company. */
 static tsr_status encode_each(tsr_encoder *encoder, tsr_encoding *const *group, int count) {
-    for (int i = 0; i < count; ++i) {
-        const tsr_status status = encode_span(encoder, group + i, 1);
-        if (status && !tsr_fault_of_picture(status)) return status;
-        if (status) tsr_encoding_fail(group[i], encoder->ctx, status);
+    tsr_encoder_flight *one = tsr_alloc(encoder->ctx, 1, sizeof *one, "encode: a picture");
+    if (!one) return TSR_ERROR_MEMORY;
+    tsr_status failed = TSR_OK;
+    for (int i = 0; i < count && !failed; ++i) {
+        tsr_encoder_begin(encoder, group + i, 1, one);
+        const tsr_status status = end_span(one);
+        if (status && !tsr_fault_of_picture(status))
+            failed = status;
+        else if (status)
+            tsr_encoding_fail(group[i], encoder->ctx, status);
     }
-    return TSR_OK;
+    free(one);
+    return failed;
 }
 
-tsr_status tsr_encoder_run(tsr_encoder *encoder, tsr_encoding *const *group, int count) {
-    tsr_status status = encode_span(encoder, group, count);
+tsr_status tsr_encoder_end(tsr_encoder *encoder, tsr_encoder_flight *f) {
+    tsr_status status = end_span(f);
     /* Noise that was taken cannot be taken again. */
     if (tsr_fault_of_picture(status) && !encoder->plan.request.noise)
-        status = encode_each(encoder, group, count);
-    for (int i = 0; i < count && !status; ++i) {
-        if (!group[i]->item) continue;
-        const tsr_status own = finish(encoder, group[i]);
+        status = encode_each(encoder, f->group, f->count);
+    for (int i = 0; i < f->count && !status; ++i) {
+        if (!f->group[i]->item) continue;
+        const tsr_status own = finish(encoder, f->group[i]);
         if (tsr_fault_of_picture(own))
-            tsr_encoding_fail(group[i], encoder->ctx, own);
+            tsr_encoding_fail(f->group[i], encoder->ctx, own);
         else
             status = own;
     }
+    f->count = 0;
+    return status;
+}
+
+bool tsr_encoder_flies(const tsr_encoder *encoder) {
+    const tsr_model *m = &encoder->tokenizer->model;
+    return m->family->tokenizer->encode_begin &&
+           tsr_device_properties(m->device)->kind != TSR_DEVICE_CPU;
+}
+
+tsr_status tsr_encoder_run(tsr_encoder *encoder, tsr_encoding *const *group, int count) {
+    tsr_encoder_flight *flight = tsr_alloc(encoder->ctx, 1, sizeof *flight, "encode: a group");
+    if (!flight) return TSR_ERROR_MEMORY;
+    tsr_encoder_begin(encoder, group, count, flight);
+    const tsr_status status = tsr_encoder_end(encoder, flight);
+    free(flight);
     return status;
 }

@@ -49,6 +49,8 @@ typedef struct tsr_device_info {
     uint64_t memory_bytes; /* largest device-local heap; cpu: what the process may use */
     uint64_t max_storage_range, max_allocation;               /* bytes */
     uint32_t max_shared_bytes, max_workgroup, max_push_bytes; /* workgroup: invocations */
+    uint32_t cores; /* multiprocessors (VK_NV_shader_sm_builtins) or compute units
+                       (VK_AMD_shader_core_properties2); 0: the driver does not say */
 } tsr_device_info;
 
 /* How a device is opened. A struct of zeros is the default. */
