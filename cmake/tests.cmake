@@ -65,6 +65,24 @@ target_include_directories(make_gguf PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_
 target_compile_options(make_gguf PRIVATE -Wall -Wextra)
 target_compile_definitions(make_gguf PRIVATE _GNU_SOURCE)
 target_link_libraries(make_gguf PRIVATE tessera_static)
+# A layer that tests put between the Vulkan loader and a driver: the driver then says that it is
+# another device, or is lost. In a folder of its own, so that nothing but a test finds it.
+if(TESSERA_VULKAN)
+  include(CheckIncludeFile)
+  check_include_file(vulkan/vk_layer.h TESSERA_HAS_VK_LAYER)
+  set(fake_layer_folder ${CMAKE_BINARY_DIR}/vulkan_layer)
+  if(TESSERA_HAS_VK_LAYER)
+    add_library(fake_device_layer MODULE tests/vulkan_layer/fake_device_layer.c)
+    target_compile_options(fake_device_layer PRIVATE -Wall -Wextra -fvisibility=hidden)
+    target_compile_definitions(fake_device_layer PRIVATE _GNU_SOURCE)
+    target_link_libraries(fake_device_layer PRIVATE Threads::Threads)
+    set_target_properties(fake_device_layer PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${fake_layer_folder})
+    set(FAKE_LAYER_LIBRARY ./libfake_device_layer.so)
+    configure_file(tests/vulkan_layer/fake_device_layer.json.in ${fake_layer_folder}/fake_device_layer.json @ONLY)
+    add_dependencies(tessera_test_support fake_device_layer)
+  endif()
+  target_compile_definitions(tessera_test_support PUBLIC TESSERA_FAKE_LAYER="${fake_layer_folder}")
+endif()
 # Programs of bench/ that people run by hand (each says in its head what it measures); tests run what
 # ends with 1 where something is wrong, small, so that it goes on working.
 foreach(program million_items tile_seconds video_speed entropy_over_time judge_files prompt_speed encode_loop)
@@ -95,6 +113,7 @@ add_test(NAME python_package COMMAND bash ${CMAKE_SOURCE_DIR}/tests/python/pytho
 set_tests_properties(test_karl test_karl_batches test_grid PROPERTIES COST 100)
 set(tessera_script_environment
     "TESSERA=${CMAKE_BINARY_DIR}/tessera" "CC=${CMAKE_C_COMPILER}"
+    "TESSERA_PIPELINE_CACHE=off" # nothing is left in the home of whoever runs the tests
     "SOURCE=${CMAKE_SOURCE_DIR}" "BUILD=${CMAKE_BINARY_DIR}" "SHARED=${CMAKE_SOURCE_DIR}/../shared")
 set_tests_properties(python_package PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1200 COST 200
                      ENVIRONMENT "${tessera_script_environment}")

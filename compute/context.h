@@ -15,7 +15,7 @@ typedef struct tsr_threads tsr_threads;
 typedef struct tsr_scratch_piece tsr_scratch_piece;
 
 struct tsr_context {
-    tsr_context_settings settings; /* with zeros replaced by the real numbers */
+    tsr_context_settings settings; /* with zeros replaced by the real numbers, texts our own */
     tsr_threads *threads;          /* started at the first parallel call */
     tsr_scratch_piece *kept;       /* arrays for the next call (arena.h), the newest first */
     size_t kept_bytes;

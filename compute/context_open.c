@@ -6,6 +6,7 @@
 #include "threads.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 tsr_context_settings tsr_context_settings_default(void) {
     return (tsr_context_settings){.log_level = TSR_LOG_WARNING};
@@ -24,6 +25,10 @@ tsr_status tsr_context_open(tsr_context **ctx, const tsr_context_settings *setti
     tsr_context *c = calloc(1, sizeof *c);
     if (!c) return TSR_ERROR_MEMORY;
     c->settings = s;
+    if (s.cache_folder && !(c->settings.cache_folder = strdup(s.cache_folder))) {
+        free(c);
+        return TSR_ERROR_MEMORY;
+    }
     *ctx = c;
     return TSR_OK;
 }
@@ -33,6 +38,7 @@ void tsr_context_close(tsr_context **ctx) {
     tsr_threads_close(&(*ctx)->threads);
     tsr_scratch_forget(*ctx);
     free((*ctx)->cpu);
+    free((void *)(*ctx)->settings.cache_folder);
     free(*ctx);
     *ctx = NULL;
 }

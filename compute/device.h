@@ -45,8 +45,19 @@ typedef struct tsr_device_info {
     bool chosen;   /* what "auto" takes; `reason` says why */
     char reason[256];
     uint32_t subgroup_size, subgroup_min, subgroup_max;
+    uint32_t vendor_id, device_id, driver_id; /* vulkan: as Vulkan numbers them; driver_id 0: not
+                                                 known */
+    /* vulkan: what follows from all this (vulkan_choices.c). Where `subgroup_bodies` is false, ops
+     * take the bodies that exchange nothing between the threads of a subgroup. Pipelines of matrix
+     * units are pinned to `matrix_subgroup` threads; 0: matrix units are not used. */
+    bool subgroup_bodies;
+    uint32_t matrix_subgroup;
+    char subgroup_reason[96], matrix_reason[128];
     bool fp16, bf16, int8, cooperative_matrix, subgroup_size_control; /* as the driver reports */
     uint64_t memory_bytes; /* largest device-local heap; cpu: what the process may use */
+    /* What is free of it, by VK_EXT_memory_budget, when the device was looked at; 0: the driver
+     * does not say, and for the cpu. */
+    uint64_t memory_free_bytes;
     uint64_t max_storage_range, max_allocation;               /* bytes */
     uint32_t max_shared_bytes, max_workgroup, max_push_bytes; /* workgroup: invocations */
     uint32_t cores; /* multiprocessors (VK_NV_shader_sm_builtins) or compute units
@@ -73,6 +84,11 @@ typedef struct tsr_device_settings {
      * size, so that a slow device is never busy so long that its driver resets it. An op is not
      * divided. Default 0: 2^34. */
     double submission;
+    /* vulkan: seconds without progress (no submission of the program ended) after which the device
+     * counts as lost. Default 0: 60 on hardware, whose submissions are kept to seconds, and no
+     * limit on software devices, which compute on the host's own processors: there one op may take
+     * minutes on a busy machine, and nothing can hang that is not seen as a process that works. */
+    double stuck_after;
     /* vulkan, TSR_PRECISION_FAST: computes known products with every form that uses the device's
      * matrix units, and fails where they are wrong (tsr_try_matrices of ops.h); asked while the
      * device is opened. Matrix units are used only if it succeeds. Default NULL: not used. */

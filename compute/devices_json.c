@@ -26,6 +26,9 @@ static cJSON *device_json(const tsr_device_info *d) {
               cJSON_AddBoolToObject(o, "chosen", d->chosen) &&
               cJSON_AddStringToObject(o, "reason", d->reason) &&
               cJSON_AddNumberToObject(o, "memory_bytes", (double)d->memory_bytes) &&
+              (d->memory_free_bytes
+                   ? cJSON_AddNumberToObject(o, "memory_free_bytes", (double)d->memory_free_bytes)
+                   : cJSON_AddNullToObject(o, "memory_free_bytes")) &&
               cJSON_AddBoolToObject(o, "fp16", d->fp16) &&
               cJSON_AddBoolToObject(o, "bf16", d->bf16) &&
               cJSON_AddBoolToObject(o, "int8", d->int8) &&
@@ -45,7 +48,19 @@ static cJSON *device_json(const tsr_device_info *d) {
              cJSON_AddNumberToObject(l, "workgroup", d->max_workgroup) &&
              cJSON_AddNumberToObject(l, "push_bytes", d->max_push_bytes) &&
              cJSON_AddNumberToObject(o, "cores", d->cores);
-    if (ok && (l || d->kind == TSR_DEVICE_CPU)) return o;
+    cJSON *i = l ? cJSON_AddObjectToObject(o, "ids") : NULL;
+    if (i)
+        ok = ok && cJSON_AddNumberToObject(i, "vendor", d->vendor_id) &&
+             cJSON_AddNumberToObject(i, "device", d->device_id) &&
+             cJSON_AddNumberToObject(i, "driver", d->driver_id);
+    cJSON *c = i ? cJSON_AddObjectToObject(o, "choices") : NULL;
+    if (c)
+        ok = ok && cJSON_AddBoolToObject(c, "subgroup_bodies", d->subgroup_bodies) &&
+             cJSON_AddStringToObject(c, "subgroup_reason", d->subgroup_reason) &&
+             cJSON_AddBoolToObject(c, "matrix_units", d->matrix_subgroup > 0) &&
+             cJSON_AddNumberToObject(c, "matrix_subgroup", d->matrix_subgroup) &&
+             cJSON_AddStringToObject(c, "matrix_reason", d->matrix_reason);
+    if (ok && (c || d->kind == TSR_DEVICE_CPU)) return o;
     cJSON_Delete(o);
     return NULL;
 }

@@ -39,7 +39,9 @@ typedef struct tsr_gpu_caps {
      * needs no feature of the device), x rounded to f16, sums in f32. */
     bool fp16;
     uint32_t matrix[3]; /* --precision fast: M, N, K of cooperative matrices f16 x f16 -> f32 */
-    bool int64;         /* 64-bit integers in shaders */
+    uint32_t
+        matrix_subgroup; /* subgroup size of pipelines that use them: tsr_gpu_dispatch.subgroup */
+    bool int64;          /* 64-bit integers in shaders */
     uint32_t max_shared_bytes, max_workgroup;
     bool software; /* CPU device: choose subgroup-broadcast bodies */
     bool (*allowed)(const void *device, const char *variant); /* false: --mask names the variant */
@@ -59,6 +61,7 @@ typedef struct tsr_gpu_dispatch {
     uint8_t bind[TSR_CALL_TENSORS];
     int bind_count;
     bool full_subgroups; /* local_size_x is a multiple of the subgroup size, and that matters */
+    uint32_t subgroup;   /* size that the pipeline is pinned to; 0: caps->subgroup_size */
 } tsr_gpu_dispatch;
 
 /* Binding of the weight in[1] as f16, two in a word, rounded to nearest, at most 65504 in

@@ -28,11 +28,13 @@ static uint64_t enough_tiles(const tsr_device_info *info, const tsr_tile_cost *c
     return pieces(pieces(outputs, pieces(cost->columns, EDGE)) * EDGE, cost->rows);
 }
 
-/* Tiles that a GPU has memory for. */
+/* Tiles that a GPU has memory for. What other processes and the weights have taken is not free. */
 static uint64_t tiles_that_fit(const tsr_device_info *info, const tsr_tile_cost *cost) {
     uint64_t piece = least(least(info->max_storage_range, most_bytes), info->memory_bytes / 16);
     if (info->max_allocation) piece = least(piece, info->max_allocation);
-    return least(info->memory_bytes / 8 / cost->bytes, piece / cost->tensor_bytes);
+    uint64_t all = info->memory_bytes / 8;
+    if (info->memory_free_bytes) all = least(all, info->memory_free_bytes / 2);
+    return least(all / cost->bytes, piece / cost->tensor_bytes);
 }
 
 int64_t tsr_tiles_in_run(tsr_device *device, const tsr_tile_cost *cost, int64_t count) {

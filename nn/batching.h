@@ -21,7 +21,8 @@ typedef struct tsr_tile_cost {
  * four output tiles of 128 x 128 for each core (32 cores where the driver does not say), if
  * - the largest tensor fits into a binding and an allocation, and has at most a sixteenth of the
  *   memory and 2^31 - 1 floats;
- * - all activations fit into an eighth of the memory.
+ * - all activations fit into an eighth of the memory, and into half of what was free of it when the
+ *   device was opened, where the driver says so.
  * Where the product is not known, the largest tensor may have 2^26 floats. A processor gets a few
  * small tiles, for one large tile makes it busy; its batch stays below half of the context's memory
  * limit. */

@@ -338,7 +338,7 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     if (!body.variant) return 0;
     const bool sm = body.sm, coopmat = body.coopmat;
     tiling t = choose_tiling(&s, caps, sm);
-    uint32_t size = caps->subgroup_size;
+    uint32_t size = coopmat ? caps->matrix_subgroup : caps->subgroup_size;
     uint32_t waves = coopmat ? 4 : caps->software || 4 * size > caps->max_workgroup ? 1 : 4;
     uint32_t parts = (call->in[BIAS] ? 1u : 0u) | (call->in[RESIDUAL] ? 2u : 0u);
     *d = (tsr_gpu_dispatch){.variant = body.variant, .full_subgroups = !sm};
@@ -356,6 +356,7 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     d->spec_count = sm ? 11 : 8;
     memcpy(d->spec, spec, (size_t)d->spec_count * sizeof *spec);
     if (coopmat) {
+        d->subgroup = size;
         coopmat_spec(caps, d->spec);
         d->spec_count = COOPMAT_SPECS;
         t.bm = t.bn = coopmat_tile(caps);

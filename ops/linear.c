@@ -245,6 +245,7 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
     uint32_t wide = k % 4 == 0;
     if (body.coopmat) {
         uint32_t tile = coopmat_tile(caps);
+        s = d->subgroup = caps->matrix_subgroup;
         uint32_t spec[COOPMAT_SPECS] = {4 * s, s, 1, 1, wide, (uint32_t)c->p.i[ACT], parts};
         coopmat_spec(caps, spec);
         memcpy(d->spec, spec, sizeof spec);

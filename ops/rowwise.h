@@ -159,8 +159,8 @@ static inline bool coopmat_fits(const tsr_gpu_caps *caps, const char *variant, i
     uint32_t tile = coopmat_tile(caps), bytes = tile * tile * 4 + tile * (COOPMAT_DEPTH + 8) * 4;
     return caps->subgroup_ops && caps->matrix[0] && caps->matrix[0] * 2 <= tile &&
            caps->matrix[1] * 2 <= tile && caps->max_shared_bytes >= bytes &&
-           caps->max_workgroup >= 4 * caps->subgroup_size && n > 16 && !(caps->software && rival) &&
-           caps->allowed(caps->device, variant);
+           caps->max_workgroup >= 4 * caps->matrix_subgroup && n > 16 &&
+           !(caps->software && rival) && caps->allowed(caps->device, variant);
 }
 
 /* Fills specialisation constants 8..13. */

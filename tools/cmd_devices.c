@@ -58,7 +58,10 @@ static void print_device(const cJSON *d, bool details) {
         if (*text(d, "api")) printf("%sVulkan %s", *text(d, "driver") ? ", " : "", text(d, "api"));
         putchar('\n');
     }
-    printf("  memory    %s\n", memory(number(d, "memory_bytes"), bytes, sizeof bytes));
+    char unused[32];
+    const double left = number(d, "memory_free_bytes"); /* 0: not known */
+    printf("  memory    %s%s%s\n", memory(number(d, "memory_bytes"), bytes, sizeof bytes),
+           left > 0 ? ", free now " : "", left > 0 ? memory(left, unused, sizeof unused) : "");
     printf("  numbers   16-bit floats %s, bfloat16 %s, 8-bit integers %s, matrix units %s\n",
            with(yes(d, "fp16")), with(yes(d, "bf16")), with(yes(d, "int8")),
            with(yes(d, "cooperative_matrix")));
@@ -77,6 +80,11 @@ static void print_device(const cJSON *d, bool details) {
                memory(number(l, "shared_bytes"), shared, sizeof shared), number(l, "workgroup"),
                number(l, "push_bytes"));
     }
+    const cJSON *c = cJSON_GetObjectItemCaseSensitive(d, "choices");
+    if (c && *text(c, "subgroup_reason"))
+        printf("  choices   subgroup bodies %s; matrix units %s\n",
+               tool_clean(text(c, "subgroup_reason"), clean, sizeof clean),
+               text(c, "matrix_reason"));
 }
 
 static void print_json(tool *t, const cJSON *list) {
@@ -129,8 +137,9 @@ const verb verb_devices = {
     .summary = "list the CPU and GPUs, and say which one is used and why",
     .usage = "tessera devices [--json]",
     .about =
-        "Every device with its maker, driver, memory and number formats; -v adds subgroups and "
-        "limits. Without --device the one 'used by default' is taken. A software Vulkan driver is "
+        "Every device with its maker, driver, memory and number formats; -v adds subgroups, limits "
+        "and choices. Without --device the one 'used by default' is taken. A software Vulkan "
+        "driver is "
         "a "
         "CPU in disguise and is never taken by itself; a device that cannot be used says why.",
     .exits = NULL,

@@ -39,6 +39,8 @@ const manual_row manual_environment[] = {
                       "puts it, or a library of the system"},
     {"https_proxy, http_proxy, all_proxy, no_proxy", "proxies of 'tessera fetch', as curl(1) has "
                                                      "them"},
+    {"TESSERA_PIPELINE_CACHE",
+     "0, no or off: compiled programs of GPUs are not kept for later runs"},
     {"VK_DRIVER_FILES, VK_ICD_FILENAMES", "which drivers the Vulkan loader offers"},
     {NULL, NULL},
 };
@@ -48,6 +50,9 @@ const manual_row manual_files[] = {
                                "source, size and sha256"},
     {"~/.cache/huggingface/hub/models--ORG--NAME/snapshots/REV/",
      "models that Hugging Face's own tools have downloaded"},
+    {"~/.cache/tessera/*.pipelines",
+     "compiled programs of GPUs, one file for each device, driver and build, 256 MiB at most; may "
+     "be removed at any time"},
     {NULL, NULL},
 };
 

@@ -109,6 +109,17 @@ static void on_log(void *user, tsr_log_level level, const char *text) {
     fprintf(stderr, "tessera %s: %s%s\n", t->v->name, names[level], text);
 }
 
+/* Where GPUs keep their compiled programs, in `text`; NULL: nowhere. */
+static const char *cache_folder(char *text, size_t size) {
+    const char *off = getenv("TESSERA_PIPELINE_CACHE"), *cache = getenv("XDG_CACHE_HOME"),
+               *home = getenv("HOME");
+    if (off && (!strcmp(off, "0") || !strcmp(off, "no") || !strcmp(off, "off"))) return NULL;
+    const bool own = cache && *cache == '/'; /* the rule of that variable: no relative path */
+    if (!own && (!home || *home != '/')) return NULL;
+    const int n = snprintf(text, size, "%s%s/tessera", own ? cache : home, own ? "" : "/.cache");
+    return n > 0 && (size_t)n < size ? text : NULL;
+}
+
 int tool_open(tool *t, const verb *v, const common_options *o) {
     memset(t, 0, sizeof *t);
     t->v = v;
@@ -123,6 +134,8 @@ int tool_open(tool *t, const verb *v, const common_options *o) {
     s.log_level = level > TSR_LOG_DEBUG ? TSR_LOG_DEBUG : level < 0 ? 0 : (tsr_log_level)level;
     s.log = o->quiet > 1 ? NULL : on_log;
     s.log_user = t;
+    char cache[4096];
+    s.cache_folder = cache_folder(cache, sizeof cache);
     tsr_status status = tsr_context_open(&t->ctx, &s);
     if (status) return tool_fail(t, status);
     for (int i = 0; i < v->option_count; ++i) {
@@ -234,8 +247,11 @@ int tool_fail_text(tool *t, tsr_status status, const char *format, ...) {
 
 int tool_fail(tool *t, tsr_status status) {
     const char *detail = t->ctx ? tsr_detail(t->ctx) : "";
-    return tool_fail_text(t, status, "%s%s", detail,
-                          status == TSR_ERROR_EXISTS ? "; -f replaces it" : "");
+    const char *hint = status == TSR_ERROR_EXISTS ? "; -f replaces it"
+                       : status == TSR_ERROR_DEVICE_LOST
+                           ? ": run the command again, or with --device cpu"
+                           : "";
+    return tool_fail_text(t, status, "%s%s", detail, hint);
 }
 
 void tool_say(tool *t, const char *format, ...) {

@@ -9,7 +9,8 @@ float fast_exp(float x) {
     float c = x > 88.0 ? 88.0 : x;
     c = c < -87.0 ? -87.0 : c;
     float n = roundEven(c * 1.44269504);
-    float r = (c - n * 0.693145752) - n * 1.42860677e-6;
+    // ln 2 in two parts: as one term, which fast arithmetic would make of it, n loses its last digits
+    precise float r = (c - n * 0.693145752) - n * 1.42860677e-6;
     float p = 1.0 / 720.0;
     p = p * r + 1.0 / 120.0;
     p = p * r + 1.0 / 24.0;
@@ -44,7 +45,7 @@ float activate(float x, uint act) {
     case ACT_GELU: return 0.5 * x * (1.0 + fast_erf(x * 0.70710678));
     case ACT_GELU_TANH: return 0.5 * x * (1.0 + fast_tanh(0.79788456 * (x + 0.044715 * x * x * x)));
     case ACT_SILU: return x / (1.0 + fast_exp(-x));
-    case ACT_RELU: return x > 0.0 ? x : isnan(x) ? x : 0.0;
+    case ACT_RELU: return x > 0.0 ? x : is_nan(x) ? x : 0.0;
     case ACT_TANH: return fast_tanh(x);
     case ACT_SIGMOID: return 1.0 / (1.0 + fast_exp(-x));
     case ACT_QUICK_GELU: return x / (1.0 + fast_exp(-1.702 * x));

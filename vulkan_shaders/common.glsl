@@ -14,3 +14,6 @@ layout(push_constant) uniform Push {
     layout(std430, set = 0, binding = i) readonly buffer Tensor##i { type name[]; }
 #define TENSOR_WRITE(i, type, name) \
     layout(std430, set = 0, binding = i) buffer Tensor##i { type name[]; }
+
+// By its bits: where arithmetic is fast, comparisons of NaN are taken for false and folded away.
+bool is_nan(float v) { return (floatBitsToUint(v) & 0x7FFFFFFFu) > 0x7F800000u; }

@@ -36,7 +36,7 @@ void main() {
             if (MODE == ENCODE) {
                 float z = b + table_float(6 * i + 2);
                 b = fast_tanh(z) * table_float(6 * i) - table_float(6 * i + 1);
-                if (isnan(z)) b = z;
+                if (is_nan(z)) b = z;
                 bounded[OFFSET(3) + at] = b;
             }
             int middle = level / 2;

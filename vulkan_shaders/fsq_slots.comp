@@ -35,7 +35,7 @@ int round_slot(uint slot, float scale, float left, out float margin) {
     int level = word(slot % push.levels), middle = level / 2;
     float half_range = float(level - 1) * 1.001 / 2.0;
     float z = left * scale, bounded = fast_tanh(z) * half_range - (level % 2 == 0 ? 0.5 : 0.0);
-    if (isnan(z)) bounded = z;
+    if (is_nan(z)) bounded = z;
     float q = roundEven(bounded), low = float(-middle), high = float(level - 1 - middle);
     margin = 0.5 - abs(bounded - q);
     return int(q >= low ? q < high ? q : high : low) + middle; // NaN: the lowest

@@ -22,8 +22,8 @@ float combine(float p, float q) {
     case 1: return p - q;
     case 2: return p * q;
     case 3: return p / q;
-    case 4: return q < p || isnan(q) ? q : p;
-    case 5: return q > p || isnan(q) ? q : p;
+    case 4: return q < p || is_nan(q) ? q : p;
+    case 5: return q > p || is_nan(q) ? q : p;
     case 6: return p > 0 ? p : p * q;
     }
     return p;

@@ -34,7 +34,7 @@ void main() {
                 result += float((ky == 1 ? 2 : 1) * (kx == 1 ? 2 : 1)) / 16.0 * v * v;
             else if (KIND == MEAN)
                 result += v;
-            else if (count == 0 || v > result || isnan(v))
+            else if (count == 0 || v > result || is_nan(v))
                 result = v;
             ++count;
         }

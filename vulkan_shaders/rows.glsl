@@ -22,7 +22,7 @@ float row_sum(float value) {
     return row_lanes[at - lane];
 }
 
-bool greater(float a, float b) { return a > b || (isnan(a) && !isnan(b)); }
+bool greater(float a, float b) { return a > b || (is_nan(a) && !is_nan(b)); }
 
 // The greatest value (NaN above all) and the lowest of its places.
 void row_max(inout float value, inout uint place) {

@@ -24,7 +24,7 @@ void main() {
     for (uint i = row_lane(); i < cols; i += THREADS) sum += fast_exp(x[from + i] - most);
     sum = row_sum(sum);
     if (row >= push.rows) return;
-    bool masked = most == least, spoilt = isnan(most) || isinf(most);
+    bool masked = most == least, spoilt = (floatBitsToUint(most) & 0x7F800000u) == 0x7F800000u; // infinite or NaN
     for (uint i = row_lane(); i < cols; i += THREADS) {
         float v = fast_exp(x[from + i] - most) / sum;
         if (masked) v = 0.0;

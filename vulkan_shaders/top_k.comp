@@ -20,7 +20,7 @@ TENSOR_WRITE(3, uint, rank);
 shared float numbers[GROUP];
 shared uint ranks[GROUP];
 
-bool greater(float a, float b) { return a > b || (isnan(a) && !isnan(b)); }
+bool greater(float a, float b) { return a > b || (is_nan(a) && !is_nan(b)); }
 
 void find_rank() {
     uint lane = gl_LocalInvocationID.x, at = thread_id(), before = 0;

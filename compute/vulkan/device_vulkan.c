@@ -19,6 +19,9 @@ static void free_device(vulkan_device *v) {
     free(v->pipelines);
     free(v->weights);
     free(v->blocks);
+    for (int i = 0; i < TSR_FLIGHTS; ++i)
+        free(v->slot[i].fences);
+    free(v->kept.path);
     free(v);
 }
 
@@ -31,8 +34,12 @@ static void close_vulkan(tsr_device *d) {
         free_device(v);
         return;
     }
+    if (v->handle && !vulkan_settle(v)) { /* the driver's objects stay, as in a child */
+        if (!v->instance->messenger) free(v->instance);
+        free_device(v);
+        return;
+    }
     if (v->handle) {
-        v->vk.vkDeviceWaitIdle(v->handle);
         vulkan_recordings_drop(v, NULL, true);
         for (int i = 0; i < v->block_count; ++i)
             vulkan_buffer_close(v, &v->blocks[i].buffer);
@@ -48,7 +55,7 @@ static void close_vulkan(tsr_device *d) {
             if (v->set_layout[i])
                 v->vk.vkDestroyDescriptorSetLayout(v->handle, v->set_layout[i], NULL);
         }
-        if (v->cache) v->vk.vkDestroyPipelineCache(v->handle, v->cache, NULL);
+        vulkan_cache_close(v);
         if (v->pool) v->vk.vkDestroyCommandPool(v->handle, v->pool, NULL);
         v->vk.vkDestroyDevice(v->handle, NULL);
     }
@@ -58,7 +65,8 @@ static void close_vulkan(tsr_device *d) {
 
 static void forget(tsr_device *d, const void *model) {
     vulkan_device *v = d->vulkan;
-    vulkan_flights_settle(v);
+    vulkan_flights_finish(v);
+    if (v->stuck) return; /* it may still use what would be freed here; closing sees to it */
     vulkan_recordings_drop(v, model, false);
     int kept = 0;
     for (int i = 0; i < v->weight_count; ++i)
@@ -88,7 +96,8 @@ static void fill_caps(vulkan_device *v) {
     const tsr_device_info *info = &d->info;
     v->caps = (tsr_gpu_caps){
         .subgroup_size = info->subgroup_size,
-        .subgroup_ops = v->traits.subgroup_ops && !tsr_device_masked(d, "subgroup"),
+        .subgroup_ops = info->subgroup_bodies && !tsr_device_masked(d, "subgroup"),
+        .matrix_subgroup = info->matrix_subgroup,
         .fp16 = d->settings.precision == TSR_PRECISION_FAST && !tsr_device_masked(d, "fp16"),
         .int64 = v->traits.int64 && !tsr_device_masked(d, "int64"),
         .max_shared_bytes = info->max_shared_bytes,
@@ -156,12 +165,9 @@ static tsr_status create_objects(vulkan_device *v) {
                                             .commandBufferCount = 1};
     result = v->vk.vkAllocateCommandBuffers(v->handle, &allocate, &v->once);
     if (result) return vulkan_fail(v, result, "command buffer");
-    const tsr_status status = vulkan_flights_open(v);
-    if (status) return status;
-    VkPipelineCacheCreateInfo cache = {.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
-    result = v->vk.vkCreatePipelineCache(v->handle, &cache, NULL, &v->cache);
-    if (result) return vulkan_fail(v, result, "pipeline cache");
-    return vulkan_layouts_open(v);
+    tsr_status status = vulkan_cache_open(v);
+    if (!status) status = vulkan_flights_open(v);
+    return status ? status : vulkan_layouts_open(v);
 }
 
 static const char *last_name(uint32_t count, char *text, size_t size) {
@@ -213,5 +219,7 @@ tsr_status tsr_vulkan_open(tsr_device *d) {
     if (v->caps.fp16) snprintf(d->fast_path, sizeof d->fast_path, "products in f16, sums in f32");
     if (!status) status = vulkan_check_messages(v);
     if (!status) status = vulkan_matrices_try(v);
+    if (!status) vulkan_arithmetic_try(v);
+    if (!status && d->lost) status = tsr_fail(d->ctx, d->lost, "%s", d->lost_detail);
     return status;
 }

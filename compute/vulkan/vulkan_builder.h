@@ -63,6 +63,10 @@ tsr_status vulkan_weights_upload(vulkan_builder *b, size_t bytes);
  * before the ops are described. */
 tsr_status vulkan_halves_choose(vulkan_builder *b, const vulkan_recording *r);
 
+/* vulkan_pipeline.c: compiles the pipelines of all steps that are not there yet, on the context's
+ * threads. */
+tsr_status vulkan_pipelines_make(vulkan_builder *b);
+
 /* Writes the steps into the command buffers of r. */
 tsr_status vulkan_record_commands(vulkan_builder *b, vulkan_recording *r);
 

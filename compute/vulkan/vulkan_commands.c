@@ -130,9 +130,8 @@ static tsr_status record_step(vulkan_builder *b, vulkan_recording *r, const vulk
     vulkan_device *v = b->v;
     for (int i = 0; i < s->dispatch_count; ++i) {
         const tsr_gpu_dispatch *d = &s->dispatches[i];
-        VkPipeline pipeline;
-        tsr_status status = vulkan_pipeline_get(v, d, &pipeline);
-        if (status) return status;
+        const VkPipeline pipeline = vulkan_pipeline_of(v, d);
+        tsr_status status = TSR_OK;
         vulkan_range ranges[TSR_CALL_TENSORS];
         int count = ranges_of(b, s, d, ranges);
         bool wait = i > 0;

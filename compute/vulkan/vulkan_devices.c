@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* vulkan_devices.c: what Vulkan devices there are and what they can do, and the canary: a software
- * driver that cuts long loops gives wrong numbers without an error, so each software device has to
- * loop once before it may be taken for work it was not named for. */
+/* vulkan_devices.c: what Vulkan devices there are and what they can do. */
 #include "vulkan_internal.h"
 
 #include <stdio.h>
@@ -57,13 +55,29 @@ static bool find_queue(const vulkan_instance *n, VkPhysicalDevice p, vulkan_trai
     return best >= 0;
 }
 
-static void read_memory(const vulkan_instance *n, VkPhysicalDevice p, tsr_device_info *info) {
-    VkPhysicalDeviceMemoryProperties m;
-    n->GetPhysicalDeviceMemoryProperties(p, &m);
-    for (uint32_t i = 0; i < m.memoryHeapCount; ++i)
-        if ((m.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) &&
-            m.memoryHeaps[i].size > info->memory_bytes)
-            info->memory_bytes = m.memoryHeaps[i].size;
+/* The largest device-local heap, which weights and activations lie in; -1: there is none. */
+static int main_heap(const VkPhysicalDeviceMemoryProperties *m) {
+    int best = -1;
+    for (uint32_t i = 0; i < m->memoryHeapCount; ++i)
+        if ((m->memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) &&
+            (best < 0 || m->memoryHeaps[i].size > m->memoryHeaps[best].size))
+            best = (int)i;
+    return best;
+}
+
+uint64_t vulkan_memory_free(const vulkan_instance *n, VkPhysicalDevice p,
+                            const vulkan_traits *traits) {
+    if (!traits->memory_budget) return 0;
+    VkPhysicalDeviceMemoryBudgetPropertiesEXT b = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
+    VkPhysicalDeviceMemoryProperties2 m = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, .pNext = &b};
+    n->GetPhysicalDeviceMemoryProperties2(p, &m);
+    const int heap = main_heap(&m.memoryProperties);
+    if (heap < 0 || !b.heapBudget[heap]) return 0;
+    /* The budget is what this process may use, what it uses already included. 0 would mean that
+     * nothing is known. */
+    return b.heapUsage[heap] < b.heapBudget[heap] ? b.heapBudget[heap] - b.heapUsage[heap] : 1;
 }
 
 static int rank_of(VkPhysicalDeviceType type) {
@@ -105,7 +119,11 @@ void vulkan_describe(const vulkan_instance *n, VkPhysicalDevice p, int index, ts
     info->max_push_bytes = l->maxPushConstantsSize;
     traits->storage_alignment = l->minStorageBufferOffsetAlignment;
     traits->stamp_seconds = 1e-9 * (double)l->timestampPeriod;
-    read_memory(n, p, info);
+    VkPhysicalDeviceMemoryProperties memory;
+    n->GetPhysicalDeviceMemoryProperties(p, &memory);
+    if (main_heap(&memory) >= 0) info->memory_bytes = memory.memoryHeaps[main_heap(&memory)].size;
+    info->vendor_id = basic.vendorID;
+    info->device_id = basic.deviceID;
     if (version < VK_API_VERSION_1_2) {
         snprintf(info->driver, sizeof info->driver, "0x%x", basic.driverVersion);
         snprintf(info->reason, sizeof info->reason,
@@ -123,6 +141,7 @@ void vulkan_describe(const vulkan_instance *n, VkPhysicalDevice p, int index, ts
     bool amd_cores = has(&e, "VK_AMD_shader_core_properties2");
     traits->extension_subgroup_control = size_control && has(&e, "VK_EXT_subgroup_size_control");
     traits->portability_subset = has(&e, "VK_KHR_portability_subset");
+    traits->memory_budget = has(&e, "VK_EXT_memory_budget");
     free(e.list);
 
     VkPhysicalDeviceSubgroupSizeControlProperties size = {
@@ -162,6 +181,8 @@ void vulkan_describe(const vulkan_instance *n, VkPhysicalDevice p, int index, ts
 
     snprintf(info->driver, sizeof info->driver, "%.120s%s%.120s", p12.driverName,
              p12.driverInfo[0] ? " " : "", p12.driverInfo);
+    info->driver_id = p12.driverID;
+    info->memory_free_bytes = vulkan_memory_free(n, p, traits);
     info->max_allocation = p11.maxMemoryAllocationSize;
     info->subgroup_size = info->subgroup_min = info->subgroup_max = p11.subgroupSize;
     info->cores = sm_builtins ? sm.shaderSMCount : amd_cores ? amd.activeComputeUnitCount : 0;
@@ -183,6 +204,8 @@ void vulkan_describe(const vulkan_instance *n, VkPhysicalDevice p, int index, ts
                            (p11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT);
     traits->full_subgroups = info->subgroup_size_control && size_features.computeFullSubgroups;
     traits->memory_model = f12.vulkanMemoryModel;
+    traits->sizes_vary = size_control && size.minSubgroupSize != size.maxSubgroupSize;
+    vulkan_choose(info, traits);
 
     if (!find_queue(n, p, traits))
         snprintf(info->reason, sizeof info->reason, "it cannot compute, only draw or copy");
@@ -193,71 +216,6 @@ void vulkan_describe(const vulkan_instance *n, VkPhysicalDevice p, int index, ts
             "its limits are too small: 8 buffers of 128 MiB and groups of 128 threads are needed");
     else
         traits->openable = info->usable = true;
-}
-
-/* ---- the canary ---- */
-
-static void canary_model(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
-    (void)model, (void)in;
-    out[0] = tsr_vulkan_canary(r);
-}
-
-enum { CANARY_LOOPS = 70000 };
-
-static void canary_reference(const tsr_call *c) {
-    uint32_t x = 1;
-    for (int i = 0; i < CANARY_LOOPS; ++i)
-        x = x * 1664525u + 1013904223u;
-    memcpy(c->out[0]->data, &x, sizeof x);
-}
-
-static int canary_gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
-    (void)c, (void)caps;
-    uint32_t loops = CANARY_LOOPS;
-    *d = (tsr_gpu_dispatch){.variant = "canary",
-                            .groups = {1, 1, 1},
-                            .push_bytes = sizeof loops,
-                            .bind = {8},
-                            .bind_count = 1};
-    memcpy(d->push, &loops, sizeof loops);
-    return 1;
-}
-
-static const tsr_op canary = {.name = "canary", .reference = canary_reference, .gpu = canary_gpu};
-
-tsr_tensor *tsr_vulkan_canary(tsr_run *r) {
-    tsr_tensor *y = tsr_run_new(r, TSR_DTYPE_I32, 1, (int64_t[]){1});
-    tsr_call c = {.op = &canary, .out = {y}, .out_count = 1};
-    tsr_run_emit(r, &c);
-    return y;
-}
-
-/* Runs the canary and writes into `info` what came of it. */
-static void try_canary(tsr_context *ctx, tsr_device_info *info) {
-    char name[32];
-    snprintf(name, sizeof name, "vulkan:%d", info->index);
-    tsr_device_settings s = tsr_device_settings_default();
-    s.name = name;
-    tsr_device *d = NULL;
-    uint32_t got = 0, want;
-    tsr_tensor out = tsr_host_tensor(TSR_DTYPE_I32, &got, 1, (int64_t[]){1});
-    tsr_program program = {.fn = canary_model, .name = "canary"};
-    tsr_status status = tsr_device_open(ctx, &d, &s);
-    if (!status) status = tsr_execute(d, &program, NULL, 0, &out, 1);
-    tsr_device_close(&d);
-    tsr_tensor expected = tsr_host_tensor(TSR_DTYPE_I32, &want, 1, (int64_t[]){1});
-    canary_reference(&(tsr_call){.out = {&expected}, .out_count = 1});
-    if (status) {
-        info->usable = false;
-        snprintf(info->reason, sizeof info->reason, "%.250s", tsr_detail(ctx));
-    } else if (got != want) {
-        info->usable = false;
-        snprintf(info->reason, sizeof info->reason,
-                 "its driver computes long loops wrongly (above %d turns), so it is taken only "
-                 "when it is "
-                 "named, as %s; Tessera's own loops are shorter",
-                 CANARY_LOOPS, name);
-    }
 }
 
 tsr_status tsr_vulkan_list(tsr_context *ctx, tsr_device_entry **list, int *count, bool quick) {
@@ -285,7 +243,7 @@ tsr_status tsr_vulkan_list(tsr_context *ctx, tsr_device_entry **list, int *count
     *count = (int)n;
     for (uint32_t i = 0; i < n && !quick; ++i) {
         tsr_device_info *info = &(*list)[i].info;
-        if (info->usable) try_canary(ctx, info);
+        if (info->usable) vulkan_try_canaries(ctx, info);
         if (info->usable && info->software)
             snprintf(info->reason, sizeof info->reason,
                      "it is a CPU in disguise, far slower than cpu: taken only when it is named");

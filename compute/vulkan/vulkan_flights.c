@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* vulkan_flights.c: programs on their way. Two may be in flight, so that the host copies the next
  * inputs and looks at the last outputs while the device computes. Each has a slot with a staging
- * buffer and a fence; the command buffers of a recording name a slot's staging buffer, so a program
+ * buffer and fences; the command buffers of a recording name a slot's staging buffer, so a program
  * that is begun twice before it ends has two recordings. Activations are shared: commands of a
  * queue begin in the order of submission, and a recording begins with a barrier.
  *
@@ -18,11 +18,6 @@ static size_t bytes_of(const tsr_tensor *t) {
 }
 
 tsr_status vulkan_flights_open(vulkan_device *v) {
-    const VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
-    for (int i = 0; i < TSR_FLIGHTS; ++i) {
-        const VkResult result = v->vk.vkCreateFence(v->handle, &fence, NULL, &v->slot[i].fence);
-        if (result) return vulkan_fail(v, result, "fence");
-    }
     if (!v->traits.stamp_bits) return TSR_OK;
     const VkQueryPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
                                         .queryType = VK_QUERY_TYPE_TIMESTAMP,
@@ -34,7 +29,8 @@ tsr_status vulkan_flights_open(vulkan_device *v) {
 void vulkan_flights_close(vulkan_device *v) {
     for (int i = 0; i < TSR_FLIGHTS; ++i) {
         vulkan_buffer_close(v, &v->slot[i].staging);
-        if (v->slot[i].fence) v->vk.vkDestroyFence(v->handle, v->slot[i].fence, NULL);
+        for (int k = 0; k < v->slot[i].fence_count; ++k)
+            v->vk.vkDestroyFence(v->handle, v->slot[i].fences[k], NULL);
     }
     if (v->stamps) v->vk.vkDestroyQueryPool(v->handle, v->stamps, NULL);
 }
@@ -93,7 +89,7 @@ tsr_status vulkan_begin(tsr_device *d, const tsr_program *program, const tsr_ten
         q.wanted |= (uint32_t)(flight->out[i].data != NULL) << i;
     vulkan_recording *r = status ? NULL : vulkan_recording_find(v, &q);
     if (!r && !status) {
-        vulkan_flights_settle(v);
+        vulkan_flights_finish(v);
         status = vulkan_recording_make(v, &q, &r);
     }
     for (int i = 0; i < flight->out_count && !status; ++i)
@@ -106,8 +102,8 @@ tsr_status vulkan_begin(tsr_device *d, const tsr_program *program, const tsr_ten
         memcpy((char *)slot->staging.mapped + r->in_at[i], in[i].data, bytes_of(&in[i]));
         d->traffic.bytes_up += bytes_of(&in[i]);
     }
-    slot->submitted = tsr_seconds();
-    status = vulkan_submit(v, r->commands, r->command_count, slot->fence);
+    slot->began = tsr_seconds();
+    status = vulkan_submit(v, slot, r->commands, r->command_count);
     if (status) return status;
     d->traffic.submissions += (uint64_t)r->command_count;
     slot->flight = flight;
@@ -136,8 +132,7 @@ static tsr_status check_bands(vulkan_device *v, const struct vulkan_slot *slot) 
  * submitted, or since the one before was seen finished. */
 static double computed(vulkan_device *v, int slot, double now) {
     uint64_t at[2] = {0, 0};
-    const double from =
-        v->slot[slot].submitted > v->last_seen ? v->slot[slot].submitted : v->last_seen;
+    const double from = v->slot[slot].began > v->last_seen ? v->slot[slot].began : v->last_seen;
     if (!v->stamps ||
         v->vk.vkGetQueryPoolResults(v->handle, v->stamps, 2u * (uint32_t)slot, 2, sizeof at, at,
                                     sizeof *at, VK_QUERY_RESULT_64_BIT))
@@ -152,7 +147,7 @@ static tsr_status finish(vulkan_device *v, int index) {
     const vulkan_recording *r = slot->recording;
     tsr_device_traffic *traffic = &v->device->traffic;
     const double before = tsr_seconds();
-    tsr_status status = vulkan_wait(v, slot->fence);
+    tsr_status status = vulkan_await(v, slot);
     const double now = tsr_seconds();
     traffic->host_waited += now - before;
     if (!status) traffic->busy += computed(v, index, now);
@@ -189,7 +184,7 @@ void vulkan_finish(tsr_device *d, tsr_flight *flight) {
     }
 }
 
-void vulkan_flights_settle(vulkan_device *v) {
+void vulkan_flights_finish(vulkan_device *v) {
     for (int i; (i = oldest(v)) >= 0;)
         vulkan_finish(v->device, v->slot[i].flight);
 }

@@ -2,10 +2,14 @@
 /* vulkan_internal.h: what the vulkan*.c files share. Nothing outside them includes it.
  *
  *   vulkan_loader.c    the loader, instances, validation messages
- *   vulkan_devices.c   listing and describing devices, the canary
+ *   vulkan_devices.c   listing and describing devices
+ *   vulkan_canary.c    what a driver must compute right before its device is taken
+ *   vulkan_choices.c   what is used on which device, by vendor, driver and what it reports
  *   vulkan_matrices.c  cooperative matrices: the shape, and whether they compute right
- *   vulkan_memory.c    buffers, staging, uploads, submitting and waiting
+ *   vulkan_memory.c    buffers, staging, uploads, submitting
+ *   vulkan_lost.c      waiting, and what becomes of a device that is lost or stuck
  *   vulkan_pipeline.c  modules, layouts, pipelines
+ *   vulkan_cache.c     compiled pipelines in a folder, for the next process
  *   vulkan_plan.c      where activations lie (no Vulkan in it)
  *   vulkan_record.c    a model function becomes steps with places
  *   vulkan_halves.c    which activations are kept as f16
@@ -79,6 +83,7 @@ typedef struct VkPhysicalDeviceShaderBfloat16FeaturesKHR {
     X(GetPhysicalDeviceProperties2)                                                                \
     X(GetPhysicalDeviceFeatures2)                                                                  \
     X(GetPhysicalDeviceMemoryProperties)                                                           \
+    X(GetPhysicalDeviceMemoryProperties2)                                                          \
     X(GetPhysicalDeviceQueueFamilyProperties)                                                      \
     X(CreateDevice)                                                                                \
     X(GetDeviceProcAddr)
@@ -90,6 +95,8 @@ typedef struct vulkan_messages {
     int count;
     char first[900];
 } vulkan_messages;
+
+typedef struct vulkan_device vulkan_device;
 
 typedef struct vulkan_instance { /* a table of its own: volk's global one is left alone */
     VkInstance handle;
@@ -118,7 +125,8 @@ tsr_status vulkan_physical_devices(tsr_context *ctx, const vulkan_instance *inst
 typedef struct vulkan_traits { /* beyond tsr_device_info */
     uint32_t queue_family;
     bool openable; /* false: reason says what is missing */
-    bool subgroup_ops, memory_model, int64;
+    bool subgroup_ops, memory_model, int64, memory_budget;
+    bool sizes_vary; /* one kernel may run with another subgroup size than the reported one */
     bool portability_subset, extension_subgroup_control, full_subgroups;
     VkDeviceSize storage_alignment;
     uint32_t stamp_bits;  /* of timestamps; 0: none */
@@ -130,7 +138,21 @@ typedef struct vulkan_traits { /* beyond tsr_device_info */
 void vulkan_describe(const vulkan_instance *instance, VkPhysicalDevice physical, int index,
                      tsr_device_info *info, vulkan_traits *traits, int *rank);
 
-tsr_tensor *tsr_vulkan_canary(tsr_run *run);
+/* Bytes that are free now in the heap that memory_bytes speaks of; 0: the driver does not say. */
+uint64_t vulkan_memory_free(const vulkan_instance *instance, VkPhysicalDevice physical,
+                            const vulkan_traits *traits);
+
+/* ---- vulkan_canary.c ---- */
+
+/* Opens a device, runs the canaries and writes into `info` what came of it. */
+void vulkan_try_canaries(tsr_context *ctx, tsr_device_info *info);
+/* Warns if the device that is being opened, a GPU, computes exponentials, NaN or f16 wrongly. */
+void vulkan_arithmetic_try(vulkan_device *v);
+
+/* ---- vulkan_choices.c ---- */
+
+/* Fills what tsr_device_info says of choices from the rest of it and from the traits. */
+void vulkan_choose(tsr_device_info *info, const vulkan_traits *traits);
 
 /* ---- the device ---- */
 
@@ -146,6 +168,7 @@ typedef struct vulkan_pipeline { /* key first */
     uint32_t spec[16];
     int spec_count, bind_count;
     bool full_subgroups;
+    uint32_t subgroup;
     VkPipeline handle;
 } vulkan_pipeline;
 
@@ -168,7 +191,7 @@ typedef struct vulkan_recording vulkan_recording;
 
 enum { VULKAN_MAX_CHUNKS = 64, VULKAN_MAX_RECORDINGS = 64 };
 
-typedef struct vulkan_device {
+struct vulkan_device {
     tsr_device *device;
     vulkan_instance *instance;
     VkPhysicalDevice physical;
@@ -181,18 +204,28 @@ typedef struct vulkan_device {
     VkCommandBuffer once; /* for uploads */
     /* A program in flight has a place of its own for what the host shares with the device. */
     struct vulkan_slot {
-        VkFence fence;
+        VkFence *fences; /* one for each submission of a list */
+        int fence_count, fence_capacity;
+        int submitted; /* fences that were handed to the queue and not seen to be signalled all */
         vulkan_buffer
             staging;        /* host-visible, inputs then outputs, of all recordings of the slot */
         tsr_flight *flight; /* NULL: free */
         vulkan_recording *recording; /* of the flight */
         uint64_t number;             /* of the flight: flights end in their order */
-        double submitted;            /* when, by tsr_seconds */
+        double began;                /* when it was submitted, by tsr_seconds */
     } slot[TSR_FLIGHTS];
     uint64_t flights;   /* begun so far */
     VkQueryPool stamps; /* two timestamps a slot; NULL: the queue has none */
     double last_seen;   /* when the host saw the last flight finished */
+    bool stuck;         /* given up while the device may still be working: nothing may be freed */
     VkPipelineCache cache;
+    struct {        /* vulkan_cache.c: the file it is kept in */
+        char *path; /* NULL: it is not kept */
+        uint32_t flags, read_flags;
+        size_t read_size; /* of what was read; 0: nothing */
+        uint64_t read_hash;
+        int compiled; /* pipelines asked for, in the file or not */
+    } kept;
     VkDescriptorSetLayout set_layout[TSR_CALL_TENSORS + 1]; /* by number of bindings */
     VkPipelineLayout layout[TSR_CALL_TENSORS + 1];
     VkShaderModule *modules; /* one for each built-in shader, made when first used */
@@ -206,7 +239,7 @@ typedef struct vulkan_device {
     int chunk_count;
     vulkan_recording *recordings; /* most recent first */
     tsr_gpu_caps caps;
-} vulkan_device;
+};
 
 /* ---- vulkan_matrices.c ---- */
 
@@ -223,8 +256,6 @@ tsr_status vulkan_matrices_try(vulkan_device *v);
  * have moved. NULL after a MEMORY failure; the old list is then unchanged. */
 void *vulkan_grown(tsr_context *ctx, void *list, int count, int *capacity, size_t size);
 
-/* Turns the result of a failed Vulkan call into a status, and remembers a lost device. */
-tsr_status vulkan_fail(vulkan_device *v, VkResult result, const char *what);
 /* Fails the call when the validation layer said something since the last look. */
 tsr_status vulkan_check_messages(vulkan_device *v);
 tsr_status vulkan_buffer_open(vulkan_device *v, vulkan_buffer *buffer, VkDeviceSize size, bool host,
@@ -243,30 +274,53 @@ tsr_status vulkan_chunks_reserve(vulkan_device *v, const size_t *sizes, int coun
  * reserved. No program may be in flight. */
 tsr_status vulkan_upload(vulkan_device *v, const vulkan_buffer *to, VkDeviceSize offset,
                          const void *bytes, size_t size);
-/* Hands command buffers to the device, each a submission of its own; the last signals `fence`. */
-tsr_status vulkan_submit(vulkan_device *v, const VkCommandBuffer *commands, int count,
-                         VkFence fence);
-/* Waits for a fence and resets it. */
-tsr_status vulkan_wait(vulkan_device *v, VkFence fence);
+/* Hands command buffers to the device, each a submission of its own with a fence of the slot; those
+ * before a failure are waited for. */
+tsr_status vulkan_submit(vulkan_device *v, struct vulkan_slot *slot,
+                         const VkCommandBuffer *commands, int count);
+/* Waits for what a slot has submitted. */
+tsr_status vulkan_await(vulkan_device *v, struct vulkan_slot *slot);
 
 /* ---- vulkan_flights.c ---- */
 
-/* Makes and destroys the slots' fences and the timestamps. */
+/* Makes the timestamps; destroys them and what the slots hold. */
 tsr_status vulkan_flights_open(vulkan_device *v);
 void vulkan_flights_close(vulkan_device *v);
 /* Finishes all programs in flight. Whoever frees or overwrites what they use calls this before. */
-void vulkan_flights_settle(vulkan_device *v);
+void vulkan_flights_finish(vulkan_device *v);
 /* Functions of the backend, see tsr_backend. */
 tsr_status vulkan_begin(tsr_device *device, const tsr_program *program, const tsr_tensor *in,
                         int in_count, tsr_flight *flight);
 void vulkan_finish(tsr_device *device, tsr_flight *flight);
 
+/* ---- vulkan_lost.c ---- */
+
+/* Turns the result of a failed Vulkan call into a status, and remembers a lost device. */
+tsr_status vulkan_fail(vulkan_device *v, VkResult result, const char *what);
+/* Waits for a fence, which is one submission's; after tsr_device_settings.stuck_after seconds the
+ * device is lost. */
+tsr_status vulkan_wait(vulkan_device *v, VkFence fence);
+/* Waits for a device that is being closed. False: it is stuck, and what it may still use must not
+ * be freed. */
+bool vulkan_settle(vulkan_device *v);
+
+/* ---- vulkan_cache.c ---- */
+
+/* What a device has passed with these shaders and this driver. */
+enum { VULKAN_PASSED_MATRICES = 1, VULKAN_PASSED_ARITHMETIC = 2 };
+/* Makes the pipeline cache, with what the folder of the context holds for this device. */
+tsr_status vulkan_cache_open(vulkan_device *v);
+/* Writes the cache back if there is something new in it, and destroys it. */
+void vulkan_cache_close(vulkan_device *v);
+/* Whether `what` was passed, by the file; and notes that it was. */
+bool vulkan_cache_passed(const vulkan_device *v, uint32_t what);
+void vulkan_cache_pass(vulkan_device *v, uint32_t what);
+
 /* ---- vulkan_pipeline.c ---- */
 
 tsr_status vulkan_layouts_open(vulkan_device *v);
-/* Pipeline of a dispatch, made when it is first asked for and owned by the device. */
-tsr_status vulkan_pipeline_get(vulkan_device *v, const tsr_gpu_dispatch *dispatch,
-                               VkPipeline *pipeline);
+/* Pipeline of a dispatch, which vulkan_pipelines_make has made; owned by the device. */
+VkPipeline vulkan_pipeline_of(const vulkan_device *v, const tsr_gpu_dispatch *dispatch);
 /* Index of a built-in shader, or -1. */
 int vulkan_shader_find(const char *name);
 

@@ -43,9 +43,13 @@ static bool wanted(const tsr_device *d) {
 void vulkan_matrices_find(vulkan_device *v) {
     const tsr_device_info *info = &v->device->info;
     const vulkan_traits *t = &v->traits;
-    if (!wanted(v->device) || !info->cooperative_matrix || !info->fp16 || !t->memory_model ||
-        !t->full_subgroups || !t->subgroup_ops)
+    if (!wanted(v->device)) return;
+    if (!info->matrix_subgroup || !t->full_subgroups) {
+        if (info->cooperative_matrix)
+            tsr_log(v->device->ctx, TSR_LOG_INFO, "device %s: its cooperative matrices are %s",
+                    v->device->name, info->matrix_reason);
         return;
+    }
     VkPhysicalDeviceCooperativeMatrixPropertiesKHR matrices = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_PROPERTIES_KHR};
     VkPhysicalDeviceProperties2 p2 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
@@ -64,6 +68,12 @@ tsr_status vulkan_matrices_try(vulkan_device *v) {
     tsr_gpu_caps *caps = &v->caps;
     const uint32_t *shape = v->traits.matrix;
     if (!shape[0]) return TSR_OK;
+    /* What was tried with the same shaders and driver need not be tried at every start. */
+    if (vulkan_cache_passed(v, VULKAN_PASSED_MATRICES) && !d->settings.validation) {
+        tsr_log(d->ctx, TSR_LOG_INFO, "device %s: cooperative matrices, which passed before",
+                d->name);
+        return TSR_OK;
+    }
     bool (*allowed)(const void *, const char *) = caps->allowed;
     caps->allowed = matrices_alone;
     tsr_status status = d->settings.try_matrices(d);
@@ -74,12 +84,16 @@ tsr_status vulkan_matrices_try(vulkan_device *v) {
     const bool fits = status != TSR_ERROR_UNSUPPORTED;
     if (status && fits && d->settings.validation) return status;
     if (status) memset(caps->matrix, 0, sizeof caps->matrix);
+    if (!status && !tsr_device_masked(d, "linear_coopmat") &&
+        !tsr_device_masked(d, "conv2d_coopmat")) /* a masked one was not tried */
+        vulkan_cache_pass(v, VULKAN_PASSED_MATRICES);
     if (status)
         tsr_log(d->ctx, fits ? TSR_LOG_WARNING : TSR_LOG_INFO,
                 "device %s (%s): its cooperative matrices are not used: %s", d->name, d->info.name,
                 tsr_detail(d->ctx));
     else
-        tsr_log(d->ctx, TSR_LOG_INFO, "device %s: cooperative matrices of %u x %u x %u", d->name,
-                shape[0], shape[1], shape[2]);
+        tsr_log(d->ctx, TSR_LOG_INFO,
+                "device %s: cooperative matrices of %u x %u x %u, subgroups of %u", d->name,
+                shape[0], shape[1], shape[2], caps->matrix_subgroup);
     return TSR_OK;
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* vulkan_memory.c: buffers, the staging buffer, uploads, and waiting for the device. */
+/* vulkan_memory.c: buffers, the staging buffer, uploads, submissions. */
 #include "vulkan_internal.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,24 +15,6 @@ void *vulkan_grown(tsr_context *ctx, void *list, int count, int *capacity, size_
     }
     *capacity = more;
     return p;
-}
-
-tsr_status vulkan_fail(vulkan_device *v, VkResult result, const char *what) {
-    tsr_device *d = v->device;
-    switch (result) {
-    case VK_ERROR_OUT_OF_HOST_MEMORY:
-    case VK_ERROR_OUT_OF_DEVICE_MEMORY:
-        return tsr_fail(d->ctx, TSR_ERROR_MEMORY, "device %s: %s: out of %s memory", d->name, what,
-                        result == VK_ERROR_OUT_OF_HOST_MEMORY ? "host" : "device");
-    case VK_ERROR_DEVICE_LOST:
-        d->lost = TSR_ERROR_DEVICE_LOST;
-        snprintf(d->lost_detail, sizeof d->lost_detail, "device %s: lost in %s; open it again",
-                 d->name, what);
-        return tsr_fail(d->ctx, TSR_ERROR_DEVICE_LOST, "%s", d->lost_detail);
-    default:
-        return tsr_fail(d->ctx, TSR_ERROR_DEVICE, "device %s: %s: VkResult %d", d->name, what,
-                        result);
-    }
 }
 
 tsr_status vulkan_check_messages(vulkan_device *v) {
@@ -53,12 +34,21 @@ tsr_status vulkan_check_messages(vulkan_device *v) {
                     text);
 }
 
-/* The first type among `bits` with all of `wanted`; the order drivers list them in is by speed. */
+/* The first type among `bits` with all of `wanted`; the order drivers list them in is by speed. Of
+ * device-local types the first of the largest heap: some drivers begin with the window of 256 MiB
+ * through which the host sees a part of the memory. */
 static int find_type(const vulkan_device *v, uint32_t bits, VkMemoryPropertyFlags wanted) {
-    for (uint32_t i = 0; i < v->memory.memoryTypeCount; ++i)
-        if ((bits >> i & 1) && (v->memory.memoryTypes[i].propertyFlags & wanted) == wanted)
-            return (int)i;
-    return -1;
+    const VkPhysicalDeviceMemoryProperties *m = &v->memory;
+    int best = -1;
+    for (uint32_t i = 0; i < m->memoryTypeCount; ++i) {
+        if (!(bits >> i & 1) || (m->memoryTypes[i].propertyFlags & wanted) != wanted) continue;
+        if (best >= 0 && (!(wanted & VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT) ||
+                          m->memoryHeaps[m->memoryTypes[i].heapIndex].size <=
+                              m->memoryHeaps[m->memoryTypes[best].heapIndex].size))
+            continue;
+        best = (int)i;
+    }
+    return best;
 }
 
 tsr_status vulkan_buffer_open(vulkan_device *v, vulkan_buffer *b, VkDeviceSize size, bool host,
@@ -149,28 +139,52 @@ tsr_status vulkan_chunks_reserve(vulkan_device *v, const size_t *sizes, int coun
     return TSR_OK;
 }
 
-tsr_status vulkan_submit(vulkan_device *v, const VkCommandBuffer *commands, int count,
-                         VkFence fence) {
+static tsr_status reserve_fences(vulkan_device *v, struct vulkan_slot *s, int count) {
+    while (s->fence_count < count) {
+        VkFence *list = vulkan_grown(v->device->ctx, s->fences, s->fence_count, &s->fence_capacity,
+                                     sizeof *list);
+        if (!list) return TSR_ERROR_MEMORY;
+        s->fences = list;
+        VkFenceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
+        VkResult result = v->vk.vkCreateFence(v->handle, &info, NULL, &list[s->fence_count]);
+        if (result) return vulkan_fail(v, result, "fence");
+        ++s->fence_count;
+    }
+    return TSR_OK;
+}
+
+tsr_status vulkan_submit(vulkan_device *v, struct vulkan_slot *slot,
+                         const VkCommandBuffer *commands, int count) {
+    tsr_status status = reserve_fences(v, slot, count);
+    if (status || !count) return status;
     VkResult result = VK_SUCCESS;
+    slot->submitted = 0;
     for (int i = 0; i < count && !result; ++i) { /* one call for each: drivers join those of one */
         VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
                                .commandBufferCount = 1,
                                .pCommandBuffers = &commands[i]};
-        result = v->vk.vkQueueSubmit(v->queue, 1, &submit, i + 1 < count ? VK_NULL_HANDLE : fence);
+        result = v->vk.vkQueueSubmit(v->queue, 1, &submit, slot->fences[i]);
+        slot->submitted += !result;
     }
     if (!result) return TSR_OK;
-    v->vk.vkQueueWaitIdle(v->queue); /* what did go out uses buffers that may be freed now */
-    return vulkan_fail(v, result, "submit");
+    status = vulkan_fail(v, result, "submit");
+    /* What did go out uses buffers that may be freed after a failure. */
+    (void)vulkan_await(v, slot);
+    return status;
 }
 
-tsr_status vulkan_wait(vulkan_device *v, VkFence fence) {
-    VkResult result;
-    do
-        result = v->vk.vkWaitForFences(v->handle, 1, &fence, VK_TRUE, 1000000000ull);
-    while (result == VK_TIMEOUT);
-    if (result) return vulkan_fail(v, result, "wait");
-    result = v->vk.vkResetFences(v->handle, 1, &fence);
-    return result ? vulkan_fail(v, result, "fence") : TSR_OK;
+tsr_status vulkan_await(vulkan_device *v, struct vulkan_slot *slot) {
+    tsr_status status = TSR_OK;
+    for (int i = 0; i < slot->submitted && !v->device->lost; ++i) {
+        const tsr_status waited = vulkan_wait(v, slot->fences[i]);
+        if (!status) status = waited;
+    }
+    if (v->device->lost && !status)
+        status = tsr_fail(v->device->ctx, v->device->lost, "%s", v->device->lost_detail);
+    if (v->device->lost || !slot->submitted) return status;
+    const VkResult result = v->vk.vkResetFences(v->handle, (uint32_t)slot->submitted, slot->fences);
+    slot->submitted = 0;
+    return status || !result ? status : vulkan_fail(v, result, "fence");
 }
 
 static tsr_status copy_piece(vulkan_device *v, const vulkan_buffer *to, VkDeviceSize offset,
@@ -189,8 +203,8 @@ static tsr_status copy_piece(vulkan_device *v, const vulkan_buffer *to, VkDevice
                                NULL);
     result = v->vk.vkEndCommandBuffer(v->once);
     if (result) return vulkan_fail(v, result, "upload");
-    const tsr_status status = vulkan_submit(v, &v->once, 1, v->slot[0].fence);
-    return status ? status : vulkan_wait(v, v->slot[0].fence);
+    const tsr_status status = vulkan_submit(v, &v->slot[0], &v->once, 1);
+    return status ? status : vulkan_await(v, &v->slot[0]);
 }
 
 tsr_status vulkan_upload(vulkan_device *v, const vulkan_buffer *to, VkDeviceSize offset,

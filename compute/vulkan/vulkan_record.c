@@ -227,11 +227,18 @@ static tsr_status check_budget(vulkan_builder *b, size_t new_weights) {
     uint64_t limit = d->info.memory_bytes;
     if (d->info.software && d->ctx->settings.memory_limit < limit)
         limit = d->ctx->settings.memory_limit;
+    /* What others have taken counts as soon as more is to be allocated than the device holds. */
+    const uint64_t held = vulkan_allocated(v);
+    const uint64_t left =
+        total > held ? vulkan_memory_free(v->instance, v->physical, &v->traits) : 0;
+    const bool taken = left && held + left < limit;
+    if (taken) limit = held + left;
     if (total <= limit) return TSR_OK;
     return tsr_fail(d->ctx, TSR_ERROR_TOO_LARGE,
-                    "%s: device %s: wanted at most %llu bytes, got %llu (activations %llu, weights "
-                    "%llu, staging %zu)",
-                    name, d->name, (unsigned long long)limit, (unsigned long long)total,
+                    "%s: device %s: wanted at most %llu bytes%s, got %llu (activations %llu, "
+                    "weights %llu, staging %zu)",
+                    name, d->name, (unsigned long long)limit,
+                    taken ? ", as others use its memory, too" : "", (unsigned long long)total,
                     (unsigned long long)activations, (unsigned long long)(weights + new_weights),
                     b->staging_bytes);
 }
@@ -376,6 +383,7 @@ tsr_status vulkan_recording_make(vulkan_device *v, const vulkan_request *request
     if (!status) status = vulkan_weights_upload(&b, new_weights);
     if (!status) status = upload_tables(&b, r);
     if (!status) status = reserve_chunks(v, b.chunk_sizes, b.chunk_count);
+    if (!status) status = vulkan_pipelines_make(&b);
     if (!status) status = vulkan_record_commands(&b, r);
     if (!status) status = vulkan_check_messages(v);
     if (!status)

@@ -79,19 +79,24 @@ typedef struct tsr_context_settings {
     int threads; /* worker threads for CPU work, 0..1024; default 0: one for each processor the
                     process may use, by its CPU affinity and the quotas of its control groups,
                     rounded up */
-    uint64_t memory_limit;   /* bytes that a single call may plan for; default 0: three quarters of
-                                the memory the process may use, which is the least of the RAM, the
-                                limits of its control groups and what is left of RLIMIT_AS when the
-                                context is opened */
-    int keep_existing;       /* 1: no call replaces a file that exists: the call fails with EXISTS,
-                                before it computes anything where it knows the file's name by then,
-                                and also when the file appeared meanwhile. 0: the new file takes
-                                the place of the old one when it is complete; default 0, since a
-                                program that names a file has decided. Devices and pipes are never
-                                refused */
-    tsr_log_level log_level; /* messages up to this level are logged; default TSR_LOG_WARNING */
-    tsr_log_fn log;          /* receives messages; default NULL: silence */
-    void *log_user;          /* first argument of `log`; default NULL */
+    uint64_t memory_limit;    /* bytes that a single call may plan for; default 0: three quarters of
+                                 the memory the process may use, which is the least of the RAM, the
+                                 limits of its control groups and what is left of RLIMIT_AS when the
+                                 context is opened */
+    int keep_existing;        /* 1: no call replaces a file that exists: the call fails with EXISTS,
+                                 before it computes anything where it knows the file's name by then,
+                                 and also when the file appeared meanwhile. 0: the new file takes
+                                 the place of the old one when it is complete; default 0, since a
+                                 program that names a file has decided. Devices and pipes are never
+                                 refused */
+    tsr_log_level log_level;  /* messages up to this level are logged; default TSR_LOG_WARNING */
+    tsr_log_fn log;           /* receives messages; default NULL: silence */
+    void *log_user;           /* first argument of `log`; default NULL */
+    const char *cache_folder; /* folder where GPU devices keep their compiled programs, which makes
+                                 the next start quicker; made when something is first written to
+                                 it. What is damaged in it or of another device is not used, and a
+                                 folder that cannot be written is no failure. Copied. Default NULL:
+                                 nothing is kept */
 } tsr_context_settings;
 /* Default settings of a context. */
 tsr_context_settings tsr_context_settings_default(void);

@@ -91,25 +91,40 @@ START_TEST(gpu_rows) {
     enum { WORKS = sizeof works / sizeof *works };
     static const struct {
         const char *name;
-        uint64_t memory, range, allocation;
+        uint64_t memory, range, allocation, free;
         uint32_t cores;
         int64_t want[WORKS];
     } gpus[] = {
         /* 4 x 20 outputs of 128 x 128: 20 rows of them are 2,560 rows */
-        {"8 GB, 20 cores", (uint64_t)8192 * MB, UINT32_MAX, 0, 20, {7, 10, 4, 1, 64}},
-        {"8 GB, cores unknown", (uint64_t)8192 * MB, UINT32_MAX, 0, 0, {11, 10, 6, 1, 64}},
+        {"8 GB, 20 cores", (uint64_t)8192 * MB, UINT32_MAX, 0, 0, 20, {7, 10, 4, 1, 64}},
+        {"8 GB, cores unknown", (uint64_t)8192 * MB, UINT32_MAX, 0, 0, 0, {11, 10, 6, 1, 64}},
         {"24 GB, 96 cores",
          (uint64_t)24576 * MB,
          UINT32_MAX,
          (uint64_t)4096 * MB,
+         0,
          96,
          {32, 31, 16, 1, 64}},
-        {"141 GB, 132 cores", (uint64_t)141 * 1024 * MB, UINT32_MAX, 0, 132, {44, 66, 22, 5, 64}},
-        {"8 GB, bindings of 128 MiB", (uint64_t)8192 * MB, 128 * MB, 0, 20, {7, 4, 4, 1, 32}},
+        {"24 GB, 96 cores, 1.5 GB free",
+         (uint64_t)24576 * MB,
+         UINT32_MAX,
+         (uint64_t)4096 * MB,
+         1536 * MB,
+         96,
+         {32, 7, 16, 1, 64}},
+        {"141 GB, 132 cores",
+         (uint64_t)141 * 1024 * MB,
+         UINT32_MAX,
+         0,
+         0,
+         132,
+         {44, 66, 22, 5, 64}},
+        {"8 GB, bindings of 128 MiB", (uint64_t)8192 * MB, 128 * MB, 0, 0, 20, {7, 4, 4, 1, 32}},
         {"4 GB, allocations of 64 MiB",
          (uint64_t)4096 * MB,
          UINT32_MAX,
          64 * MB,
+         0,
          8,
          {3, 2, 2, 1, 16}},
     };
@@ -118,6 +133,7 @@ START_TEST(gpu_rows) {
         tsr_device d = {.ctx = ctx,
                         .info = {.kind = TSR_DEVICE_VULKAN,
                                  .memory_bytes = gpus[g].memory,
+                                 .memory_free_bytes = gpus[g].free,
                                  .max_storage_range = gpus[g].range,
                                  .max_allocation = gpus[g].allocation,
                                  .cores = gpus[g].cores}};
