@@ -53,6 +53,17 @@ START_TEST(divides_as_the_host) {
 }
 END_TEST
 
+/* Families whose authors write (v / 255 - 0.5) / 0.5 have the same bits with 2 and -1. */
+START_TEST(centred) {
+    for (int v = 0; v < 256; ++v) {
+        const volatile float part = (float)v / 255.0f, less = part - 0.5f, theirs = less / 0.5f;
+        const volatile float product = part * 2, ours = product - 1;
+        const float a = theirs, b = ours;
+        ck_assert_mem_eq(&a, &b, sizeof a);
+    }
+}
+END_TEST
+
 START_TEST(refuses) {
     recipe m = {1, 0, true};
     op_case c = {.run = {.name = "from_bytes", .fn = model, .model = &m}};
@@ -69,4 +80,4 @@ START_TEST(refuses) {
 }
 END_TEST
 
-TEST_MAIN("op_from_bytes", divides_as_the_host, refuses)
+TEST_MAIN("op_from_bytes", divides_as_the_host, centred, refuses)
