@@ -62,7 +62,7 @@ set_source_files_properties(${CMAKE_SOURCE_DIR}/models/embedded.S PROPERTIES
 foreach(source codec/tokenizers/mosaic/mosaic.c codec/tokenizers/mosaic/mosaic_model.c
                codec/tokenizers/mosaic/mosaic_encode.c quantizer/residual_fsq.c quantizer/rvq_search.c
                reduce/average.c reduce/frame_budget.c reduce/windows.c reduce/frames.c
-               reduce/picture_sizes.c ops/unit_distance.c metrics/face_align.c)
+               reduce/picture_sizes.c ops/unit_distance.c ops/from_bytes.c metrics/face_align.c)
   if(NOT ${CMAKE_SOURCE_DIR}/${source} IN_LIST tessera_sources)
     message(FATAL_ERROR "cmake/library.cmake: ${source}: wanted a source of the library, got none")
   endif()

@@ -90,7 +90,7 @@ static tsr_status decode_tiles(tsr_tokenizer *t, const tsr_token_item *item,
     int step = 0;
     const size_t values = (size_t)unfit->frames * t->header.tile_width * t->header.tile_height * 3;
     const size_t mask = tsr_token_mask_bytes(tsr_token_positions(&t->header));
-    tsr_status status = tsr_tokenizer_batch(t, s->batch, &step);
+    tsr_status status = tsr_tokenizer_batch(t, s->batch, NULL, &step);
     if (status) return status;
     if (step > total) step = total;
     tsr_scratch scratch = {.ctx = t->model.ctx};

@@ -105,10 +105,10 @@ tsr_status tsr_encode_plan_open(tsr_tokenizer *t, const tsr_encode_settings *s,
                               .progress_user = s->progress_user};
     tsr_status status = check_ranges(t->model.ctx, s);
     if (!status) status = check_abilities(t, &s->choice);
-    if (!status) status = tsr_tokenizer_batch(t, s->batch, &plan->batch);
     if (!status) status = fill_header(t, s, &plan->header);
+    if (!status) fill_request(t, &s->choice, plan);
+    if (!status) status = tsr_tokenizer_batch(t, s->batch, &plan->request, &plan->batch);
     if (status) return status;
-    fill_request(t, &s->choice, plan);
     return read_noise(t, s->noise, plan);
 }
 
@@ -121,8 +121,8 @@ tsr_status tsr_encode_plan_search(tsr_tokenizer *t, const tsr_token_header *head
         status =
             tsr_fail(t->model.ctx, TSR_ERROR_ARGUMENT, "target: wanted psnr, ssim or l1, got none");
     if (!status) status = check_abilities(t, choice);
-    if (!status) status = tsr_tokenizer_batch(t, 0, &plan->batch);
     if (!status) fill_request(t, choice, plan);
+    if (!status) status = tsr_tokenizer_batch(t, 0, &plan->request, &plan->batch);
     return status;
 }
 

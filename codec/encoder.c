@@ -136,32 +136,63 @@ static tsr_status finish(tsr_encoder *encoder, tsr_encoding *e) {
     return encoder->check ? check_item(encoder->tokenizer, e->item, &e->error) : status;
 }
 
-static tsr_status encode_span(tsr_encoder *encoder, tsr_encoding *const *group, int count) {
-    tsr_fitted_picture *pictures[TSR_ENCODER_GROUP] = {NULL};
-    tsr_item *items[TSR_ENCODER_GROUP] = {NULL};
+static void begin_now(tsr_encoder *encoder, tsr_encoding *const *group, int count,
+                      tsr_encoder_flight *f) {
+    f->count = count;
+    for (int i = 0; i < count; ++i) {
+        f->group[i] = group[i];
+        f->picture[i] = &group[i]->fitted;
+    }
+    f->status = tsr_encode_canvases_begin(encoder->tokenizer, &encoder->plan, f->picture, count,
+                                          f->item, &f->stream);
+}
+
+static tsr_status end_span(tsr_encoder_flight *f) {
     uint64_t near_ties = 0;
-    for (int i = 0; i < count; ++i)
-        pictures[i] = &group[i]->fitted;
-    tsr_status status =
-        tsr_encode_canvases(encoder->tokenizer, &encoder->plan, pictures, count, items, &near_ties);
-    for (int i = 0; i < count && !status; ++i)
-        group[i]->item = items[i];
-    if (!status) group[0]->near_ties = near_ties;
+    tsr_status status = f->status;
+    if (!status) status = tsr_encode_canvases_end(&f->stream, &near_ties);
+    for (int i = 0; i < f->count && !status; ++i)
+        f->group[i]->item = f->item[i];
+    if (!status) f->group[0]->near_ties = near_ties;
     return status;
 }
 
 /* When a whole group cannot be encoded, its pictures are tried one by one, so that the one at fault
  * is known: no id depends on the company. */
 static tsr_status encode_each(tsr_encoder *encoder, tsr_encoding *const *group, int count) {
-    for (int i = 0; i < count; ++i) {
-        const tsr_status status = encode_span(encoder, group + i, 1);
-        if (status && !tsr_fault_of_picture(status)) return status;
-        if (status) tsr_encoding_fail(group[i], encoder->tokenizer->model.ctx, status);
+    tsr_encoder_flight *one = tsr_alloc(encoder->ctx, 1, sizeof *one, "encode: a picture");
+    if (!one) return TSR_ERROR_MEMORY;
+    tsr_status failed = TSR_OK;
+    for (int i = 0; i < count && !failed; ++i) {
+        begin_now(encoder, group + i, 1, one);
+        const tsr_status status = end_span(one);
+        if (status && !tsr_fault_of_picture(status))
+            failed = status;
+        else if (status)
+            tsr_encoding_fail(group[i], encoder->tokenizer->model.ctx, status);
     }
-    return TSR_OK;
+    free(one);
+    return failed;
 }
 
-/* Pictures of a group that take one turn. */
+static tsr_status end_now(tsr_encoder *encoder, tsr_encoder_flight *f) {
+    tsr_status status = end_span(f);
+    /* Noise that was taken cannot be taken again. */
+    if (tsr_fault_of_picture(status) && !encoder->plan.request.noise)
+        status = encode_each(encoder, f->group, f->count);
+    for (int i = 0; i < f->count && !status; ++i) {
+        if (!f->group[i]->item) continue;
+        const tsr_status own = finish(encoder, f->group[i]);
+        if (tsr_fault_of_picture(own))
+            tsr_encoding_fail(f->group[i], encoder->tokenizer->model.ctx, own);
+        else
+            status = own;
+    }
+    f->count = 0;
+    return status;
+}
+
+/* Pictures of a group that take one turn at a tokenizer that is shared. */
 typedef struct span {
     tsr_encoding *const *group;
     int count;
@@ -169,31 +200,51 @@ typedef struct span {
 
 static tsr_status run_span(tsr_encoder *encoder, void *arg) {
     const span *s = arg;
-    tsr_status status = TSR_OK;
-    if (encoder->turn) /* others may have decoded tiles of another size meanwhile */
-        status = tsr_tokenizer_accepts(encoder->tokenizer, &encoder->plan.header, 0, "encode");
-    if (!status) status = encode_span(encoder, s->group, s->count);
-    /* Noise that was taken cannot be taken again. */
-    if (tsr_fault_of_picture(status) && !encoder->plan.request.noise)
-        status = encode_each(encoder, s->group, s->count);
-    for (int i = 0; i < s->count && !status; ++i) {
-        if (!s->group[i]->item) continue;
-        const tsr_status own = finish(encoder, s->group[i]);
-        if (tsr_fault_of_picture(own))
-            tsr_encoding_fail(s->group[i], encoder->tokenizer->model.ctx, own);
-        else
-            status = own;
-    }
+    /* others may have decoded tiles of another size meanwhile */
+    tsr_status status =
+        tsr_tokenizer_accepts(encoder->tokenizer, &encoder->plan.header, 0, "encode");
+    if (status) return status;
+    tsr_encoder_flight *f = tsr_alloc(encoder->ctx, 1, sizeof *f, "encode: a group");
+    if (!f) return TSR_ERROR_MEMORY;
+    begin_now(encoder, s->group, s->count, f);
+    status = end_now(encoder, f);
+    free(f);
     return status;
 }
 
-tsr_status tsr_encoder_run(tsr_encoder *encoder, tsr_encoding *const *group, int count) {
+void tsr_encoder_begin(tsr_encoder *encoder, tsr_encoding *const *group, int count,
+                       tsr_encoder_flight *f) {
+    if (!encoder->turn) {
+        begin_now(encoder, group, count, f);
+        return;
+    }
+    f->count = count;
+    memcpy(f->group, group, (size_t)count * sizeof(group[0]));
+}
+
+tsr_status tsr_encoder_end(tsr_encoder *encoder, tsr_encoder_flight *f) {
     enum { A_TURN = 16 }; /* ids do not depend on it */
-    const int most = encoder->turn && count > A_TURN ? A_TURN : count;
+    if (!encoder->turn) return end_now(encoder, f);
     tsr_status status = TSR_OK;
-    for (int i = 0; i < count && !status; i += most) {
-        span s = {group + i, count - i < most ? count - i : most};
+    for (int i = 0; i < f->count && !status; i += A_TURN) {
+        span s = {f->group + i, f->count - i < A_TURN ? f->count - i : A_TURN};
         status = in_turn(encoder, run_span, &s);
     }
+    f->count = 0;
+    return status;
+}
+
+bool tsr_encoder_flies(const tsr_encoder *encoder) {
+    const tsr_model *m = &encoder->tokenizer->model;
+    return !encoder->turn && m->family->tokenizer->encode_begin &&
+           tsr_device_properties(m->device)->kind != TSR_DEVICE_CPU;
+}
+
+tsr_status tsr_encoder_run(tsr_encoder *encoder, tsr_encoding *const *group, int count) {
+    tsr_encoder_flight *flight = tsr_alloc(encoder->ctx, 1, sizeof *flight, "encode: a group");
+    if (!flight) return TSR_ERROR_MEMORY;
+    tsr_encoder_begin(encoder, group, count, flight);
+    const tsr_status status = tsr_encoder_end(encoder, flight);
+    free(flight);
     return status;
 }

@@ -6,7 +6,10 @@
 
 #include "encode_pictures.h"
 
-enum { TSR_ENCODER_GROUP = 64 }; /* most pictures of a group */
+enum {
+    TSR_ENCODER_GROUP = 64, /* usual pictures of a group */
+    TSR_ENCODER_MOST = 512  /* most */
+};
 
 /* What is asked of the encoders of one call. Pointers outlive the encoders. */
 typedef struct tsr_encoder_settings {
@@ -46,9 +49,27 @@ typedef struct tsr_encoding {
 tsr_status tsr_encoder_open(tsr_context *ctx, const tsr_encoder_settings *settings,
                             tsr_encoder *encoder);
 void tsr_encoder_close(tsr_encoder *encoder);
-/* Encodes a group of 1..TSR_ENCODER_GROUP pictures. A picture that is at fault gets a status and
- * costs no other one. Errors: those that the next picture would meet, too (device, memory, noise).
- */
+/* A group on its way. The caller's, at one place until it has ended. */
+typedef struct tsr_encoder_flight {
+    tsr_encoding *group[TSR_ENCODER_MOST];
+    tsr_fitted_picture *picture[TSR_ENCODER_MOST];
+    tsr_item *item[TSR_ENCODER_MOST];
+    int count; /* 0: nothing is on its way */
+    tsr_encode_stream *stream;
+    tsr_status status; /* of beginning */
+} tsr_encoder_flight;
+/* Begins to encode a group of 1..TSR_ENCODER_MOST pictures: where the device can, it computes while
+ * the host goes on. The pictures stay in their places until the end. */
+void tsr_encoder_begin(tsr_encoder *encoder, tsr_encoding *const *group, int count,
+                       tsr_encoder_flight *flight);
+/* Waits for a group, searches for its targets and checks it. A picture that is at fault gets a
+ * status and costs no other one. Groups end in the order of their beginning. Errors: those that the
+ * next picture would meet, too (device, memory, noise). */
+tsr_status tsr_encoder_end(tsr_encoder *encoder, tsr_encoder_flight *flight);
+/* True if a begun group is computed by a device while the host goes on; else it is computed when it
+ * begins, and there is no use in beginning another before it ends. */
+bool tsr_encoder_flies(const tsr_encoder *encoder);
+/* Both at once. */
 tsr_status tsr_encoder_run(tsr_encoder *encoder, tsr_encoding *const *group, int count);
 /* Takes over the detail text of ctx. */
 void tsr_encoding_fail(tsr_encoding *encoding, tsr_context *ctx, tsr_status status);

@@ -22,10 +22,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEPS = 4 * TSR_ENCODER_GROUP };
-/* Pixels of a group and bytes of pictures in flight. */
-static const uint64_t group_pixels = (uint64_t)1 << 22;
-static const uint64_t flight_bytes = (uint64_t)4 * 3 << 22;
+/* Least pixels of a group and bytes of pictures in flight; a device that takes large batches gets
+ * larger groups. */
+static const uint64_t least_pixels = (uint64_t)1 << 22;
+static const uint64_t least_flight = (uint64_t)4 * 3 << 22;
+/* Bytes of a picture that each decoder may have: 16 million pixels. */
+static const uint64_t decoder_bytes = (uint64_t)3 << 24;
 /* An encoder does not wait longer for company. */
 static const double patience = 1;
 
@@ -38,7 +40,7 @@ typedef struct step {
     tsr_image image;
     int frames; /* of `image`, as in tsr_feed */
     tsr_encoding encoding;
-    uint64_t bytes; /* of `flight_bytes` */
+    uint64_t bytes; /* of flight_bytes */
     uint64_t raw;   /* bytes of a picture that came decoded and waits for a decoder */
 } step;
 
@@ -50,7 +52,8 @@ typedef struct stage {
     tsr_device *host;     /* of a decoder: resamples */
     tsr_encoder *encoder; /* of an encoder */
     double busy, idle;
-    uint64_t encoded; /* pictures, by an encoder */
+    uint64_t encoded;             /* pictures, by an encoder */
+    double computed, host_waited; /* by its device, and for its device */
 } stage;
 
 struct tsr_pipeline {
@@ -64,7 +67,11 @@ struct tsr_pipeline {
     int decoder_count, encoder_count;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    step *steps; /* [STEPS] */
+    step *steps; /* [step_count] */
+    uint64_t step_count;
+    int group_most;        /* pictures of a group */
+    uint64_t group_pixels; /* of a group */
+    uint64_t flight_bytes; /* of pictures between the stages */
     uint64_t next_in, next_decode, next_encode, next_out;
     uint64_t in_flight;
     uint64_t raw;          /* bytes of pictures that came decoded and wait */
@@ -77,7 +84,7 @@ struct tsr_pipeline {
 };
 
 static step *at(tsr_pipeline *p, uint64_t number) {
-    return &p->steps[number % STEPS];
+    return &p->steps[number % p->step_count];
 }
 
 /* Waits for a change, at most `seconds`; the lock is held. */
@@ -119,7 +126,7 @@ static void *read_all(void *arg) {
     tsr_pipeline *p = self->p;
     pthread_mutex_lock(&p->lock);
     while (!p->stop && !p->ended) {
-        if (p->next_in - p->next_out == STEPS || p->raw > flight_bytes) {
+        if (p->next_in - p->next_out == p->step_count || p->raw > p->flight_bytes) {
             pthread_cond_wait(&p->changed, &p->lock);
             continue;
         }
@@ -175,7 +182,7 @@ static step *take_picture(tsr_pipeline *p) {
         } else {
             step *s = at(p, p->next_decode);
             if (!s->bytes) s->bytes = s->raw ? s->raw : pixel_bytes(s->sample);
-            if (!p->in_flight || p->in_flight + s->bytes <= flight_bytes) {
+            if (!p->in_flight || p->in_flight + s->bytes <= p->flight_bytes) {
                 p->waiting -= waits;
                 ++p->next_decode;
                 p->raw -= s->raw;
@@ -249,7 +256,7 @@ static void *decode_all(void *arg) {
 static bool nothing_comes(const tsr_pipeline *p) {
     if (p->decoding) return false;
     if (p->waiting) return true;
-    return p->next_decode == p->next_in && (p->ended || p->next_in - p->next_out == STEPS);
+    return p->next_decode == p->next_in && (p->ended || p->next_in - p->next_out == p->step_count);
 }
 
 /* Looks for a group from next_encode on: pictures that stand decoded, one behind the other, with
@@ -265,14 +272,15 @@ static int find_group(tsr_pipeline *p, step **group, uint64_t *end, bool *full) 
         const tsr_canvas *canvas = &s->encoding.fitted.canvas;
         group[count++] = s;
         pixels += (uint64_t)canvas->frames * (uint64_t)canvas->width * (uint64_t)canvas->height;
-        *full = count == TSR_ENCODER_GROUP || pixels >= group_pixels;
+        *full = count == p->group_most || pixels >= p->group_pixels;
     }
     *end = i;
     return count;
 }
 
-/* Takes the next group; 0: there will be none. The lock is held. */
-static int take_group(stage *self, step **group) {
+/* Takes the next group; 0: there will be none, or with `busy` none stands ready yet. The lock is
+ * held. */
+static int take_group(stage *self, step **group, bool busy) {
     tsr_pipeline *p = self->p;
     const double began = tsr_seconds();
     int count = 0;
@@ -286,7 +294,7 @@ static int take_group(stage *self, step **group) {
             break;
         }
         count = 0;
-        if (last) break;
+        if (last || busy) break;
         wait_for_change(p, patience);
     }
     for (int i = 0; i < count; ++i)
@@ -295,32 +303,77 @@ static int take_group(stage *self, step **group) {
     return p->stop ? 0 : count;
 }
 
+/* A group on its way through an encoder. */
+typedef struct group {
+    step *steps[TSR_ENCODER_MOST];
+    tsr_encoder_flight flight;
+} group;
+
+/* Begins a group that was taken. The lock is held, but for the work. */
+static void begin_group(stage *self, group *g, int count) {
+    tsr_pipeline *p = self->p;
+    tsr_encoding *encodings[TSR_ENCODER_MOST];
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->lock);
+    const double began = tsr_seconds();
+    for (int i = 0; i < count; ++i)
+        encodings[i] = &g->steps[i]->encoding;
+    tsr_encoder_begin(self->encoder, encodings, count, &g->flight);
+    self->busy += tsr_seconds() - began;
+    pthread_mutex_lock(&p->lock);
+}
+
+/* Ends a group; false when the run has failed. The lock is held, but for the work. */
+static bool end_group(stage *self, group *g) {
+    tsr_pipeline *p = self->p;
+    const int count = g->flight.count;
+    pthread_mutex_unlock(&p->lock);
+    const double began = tsr_seconds();
+    const tsr_status status = tsr_encoder_end(self->encoder, &g->flight);
+    self->busy += tsr_seconds() - began;
+    self->encoded += (uint64_t)count;
+    pthread_mutex_lock(&p->lock);
+    if (status) {
+        fail(p, self->ctx, status);
+        return false;
+    }
+    for (int i = 0; i < count; ++i)
+        g->steps[i]->state = DONE;
+    pthread_cond_broadcast(&p->changed);
+    return true;
+}
+
+static tsr_device_traffic traffic_of(const stage *self) {
+    return tsr_device_traffic_of(self->encoder->tokenizer->model.device);
+}
+
+/* A group is begun before the one in front of it is ended, so that the device need not wait for the
+ * host; only when none stands ready the one in front is ended first. */
 static void *encode_all(void *arg) {
     stage *self = arg;
     tsr_pipeline *p = self->p;
-    step *group[TSR_ENCODER_GROUP];
-    tsr_encoding *encodings[TSR_ENCODER_GROUP];
-    int count;
+    const tsr_device_traffic before = traffic_of(self);
+    group *groups = tsr_alloc(self->ctx, 2, sizeof *groups, "encode: groups");
+    const bool flies = tsr_encoder_flies(self->encoder);
+    bool well = groups != NULL;
     pthread_mutex_lock(&p->lock);
-    while ((count = take_group(self, group))) {
-        pthread_cond_broadcast(&p->changed);
-        pthread_mutex_unlock(&p->lock);
-        const double began = tsr_seconds();
-        for (int i = 0; i < count; ++i)
-            encodings[i] = &group[i]->encoding;
-        const tsr_status status = tsr_encoder_run(self->encoder, encodings, count);
-        self->busy += tsr_seconds() - began;
-        self->encoded += (uint64_t)count;
-        pthread_mutex_lock(&p->lock);
-        if (status) {
-            fail(p, self->ctx, status);
-            break;
-        }
-        for (int i = 0; i < count; ++i)
-            group[i]->state = DONE;
-        pthread_cond_broadcast(&p->changed);
+    if (!well) fail(p, self->ctx, TSR_ERROR_MEMORY);
+    for (int k = 0; well; k = 1 - k) {
+        group *next = &groups[k], *front = &groups[1 - k];
+        const bool busy = front->flight.count > 0;
+        const int count = take_group(self, next->steps, busy);
+        if (!count && !busy) break;
+        if (count) begin_group(self, next, count);
+        if (busy) well = end_group(self, front);
+        if (well && count && !flies) well = end_group(self, next);
     }
     pthread_mutex_unlock(&p->lock);
+    for (int k = 0; groups && k < 2; ++k) /* after a failure */
+        if (groups[k].flight.count) (void)tsr_encoder_end(self->encoder, &groups[k].flight);
+    free(groups);
+    const tsr_device_traffic after = traffic_of(self);
+    self->computed = after.busy - before.busy;
+    self->host_waited = after.host_waited - before.host_waited;
     return NULL;
 }
 
@@ -376,7 +429,7 @@ static tsr_status consume_all(tsr_pipeline *p) {
 /* ---- all together ------------------------------------------------------------------------- */
 
 static tsr_status start(stage *s, void *(*work)(void *)) {
-    s->busy = s->idle = 0;
+    s->busy = s->idle = s->computed = s->host_waited = 0;
     s->encoded = 0;
     s->started = pthread_create(&s->thread, NULL, work, s) == 0;
     return s->started ? TSR_OK : tsr_fail(s->p->ctx, TSR_ERROR_MEMORY, "encode: no further thread");
@@ -413,7 +466,7 @@ tsr_status tsr_pipeline_run(tsr_pipeline *p, const tsr_pipeline_ends *ends) {
     for (int i = 0; i < p->encoder_count; ++i)
         join(&p->encoders[i]);
     p->passed = tsr_seconds() - began;
-    for (int i = 0; i < STEPS; ++i)
+    for (uint64_t i = 0; i < p->step_count; ++i)
         step_clear(&p->steps[i]);
     p->in_flight = p->raw = 0;
     if (!status && p->status) status = tsr_fail(p->ctx, p->status, "%s", p->detail);
@@ -431,6 +484,9 @@ void tsr_pipeline_times(const tsr_pipeline *p, tsr_stage_times *t) {
     for (int i = 0; i < p->encoder_count; ++i) {
         t->encode += p->encoders[i].busy;
         t->encode_idle += p->encoders[i].idle;
+        t->device_busy += p->encoders[i].computed;
+        t->device_waited += p->passed - p->encoders[i].computed;
+        t->host_waited += p->encoders[i].host_waited;
         if (i < (int)(sizeof t->encoded / sizeof *t->encoded))
             t->encoded[i] += p->encoders[i].encoded;
     }
@@ -511,6 +567,32 @@ static tsr_status find_all_devices(tsr_pipeline *p) {
     return status;
 }
 
+/* Groups of two batches of the device that takes most, and room for two of them behind each other,
+ * as many that are filled, and a large picture for each decoder. */
+static tsr_status choose_sizes(tsr_pipeline *p, int decoders) {
+    const tsr_token_header *h = &p->encoder[0].plan.header;
+    const uint64_t tile =
+        (uint64_t)h->tile_width * h->tile_height * (h->tile_frames ? h->tile_frames : 1);
+    uint64_t tiles = 0;
+    for (int i = 0; i < p->encoder_count; ++i)
+        if (2 * (uint64_t)p->encoder[i].plan.batch > tiles)
+            tiles = 2 * (uint64_t)p->encoder[i].plan.batch;
+    if (tiles > TSR_ENCODER_MOST) tiles = TSR_ENCODER_MOST;
+    const uint64_t memory = p->ctx->settings.memory_limit / 16;
+    p->group_most = tiles > TSR_ENCODER_GROUP ? (int)tiles : TSR_ENCODER_GROUP;
+    p->step_count = 4 * (uint64_t)p->group_most;
+    p->group_pixels = tiles * tile;
+    if (p->group_pixels > memory / 12) p->group_pixels = memory / 12;
+    if (p->group_pixels < least_pixels) p->group_pixels = least_pixels;
+    p->flight_bytes = 12 * p->group_pixels;
+    if (p->flight_bytes < (uint64_t)decoders * decoder_bytes)
+        p->flight_bytes = (uint64_t)decoders * decoder_bytes;
+    if (p->flight_bytes > memory) p->flight_bytes = memory;
+    if (p->flight_bytes < least_flight) p->flight_bytes = least_flight;
+    p->steps = tsr_alloc(p->ctx, (size_t)p->step_count, sizeof *p->steps, "encode: pipeline");
+    return p->steps ? TSR_OK : TSR_ERROR_MEMORY;
+}
+
 static tsr_status open_all(tsr_pipeline *p) {
     tsr_status status = find_all_devices(p);
     if (status) return status;
@@ -523,16 +605,15 @@ static tsr_status open_all(tsr_pipeline *p) {
     if (encoders > 1 && p->s.encoder.tokenizer)
         return tsr_fail(p->ctx, TSR_ERROR_ARGUMENT,
                         "devices: wanted one with a tokenizer that is open, got %d", encoders);
-    p->steps = tsr_alloc(p->ctx, STEPS, sizeof *p->steps, "encode: pipeline");
     p->models = tsr_alloc(p->ctx, (size_t)encoders, sizeof *p->models, "encode: models");
     p->encoder = tsr_alloc(p->ctx, (size_t)encoders, sizeof *p->encoder, "encode: models");
     p->encoders = tsr_alloc(p->ctx, (size_t)encoders, sizeof *p->encoders, "encode: models");
     p->decoders = tsr_alloc(p->ctx, (size_t)decoders, sizeof *p->decoders, "encode: decoders");
-    if (!p->steps || !p->models || !p->encoder || !p->encoders || !p->decoders)
-        return TSR_ERROR_MEMORY;
+    if (!p->models || !p->encoder || !p->encoders || !p->decoders) return TSR_ERROR_MEMORY;
     p->encoder_count = encoders;
     for (int i = 0; i < encoders && !status; ++i)
         status = open_encoder(p, i);
+    if (!status) status = choose_sizes(p, decoders);
     p->decoder_count = decoders;
     for (int i = 0; i < decoders && !status; ++i)
         status = open_decoder(p, &p->decoders[i]);

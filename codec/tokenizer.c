@@ -177,15 +177,29 @@ tsr_status tsr_tokenizer_retile(tsr_tokenizer *t, const tsr_token_header *header
     return tsr_tokenizer_accepts(t, header, 0, "tile");
 }
 
+/* Tiles that fill the device. */
+static uint64_t usual_batch(const tsr_tokenizer *t, const tsr_encode_request *request) {
+    enum { USUAL = 16 };
+    const tsr_device_info *info = tsr_device_properties(t->model.device);
+    const tsr_tokenizer_ops *ops = t->model.family->tokenizer;
+    tsr_tile_cost cost = {0};
+    if (ops->cost) cost = ops->cost(t->model.state, request);
+    if (info->kind == TSR_DEVICE_CPU || info->software || !cost.bytes || cost.alone) return USUAL;
+    return (uint64_t)tsr_tiles_in_run(t->model.device, &cost, TSR_MAX_BATCH);
+}
+
 /* All tiles in flight, as f32, take an eighth of the memory limit. */
-tsr_status tsr_tokenizer_batch(const tsr_tokenizer *t, uint32_t wanted, int *batch) {
+tsr_status tsr_tokenizer_batch(const tsr_tokenizer *t, uint32_t wanted,
+                               const tsr_encode_request *request, int *batch) {
     const uint64_t frames = t->header.tile_frames ? t->header.tile_frames : 1;
     const uint64_t tile = frames * t->header.tile_width * t->header.tile_height * 12;
     const uint64_t fit = t->model.ctx->settings.memory_limit / 8 / tile;
-    const uint64_t most = wanted == 0 ? 16 : wanted;
     if (wanted > TSR_MAX_BATCH)
         return tsr_fail(t->model.ctx, TSR_ERROR_ARGUMENT, "batch: wanted 1 to %d, got %u",
                         TSR_MAX_BATCH, wanted);
+    const uint64_t most = wanted ? wanted : usual_batch(t, request);
     *batch = fit < 1 ? 1 : (int)(fit < most ? fit : most);
+    if (!wanted)
+        tsr_log(t->model.ctx, TSR_LOG_DEBUG, "%s: %d tiles together", t->header.tokenizer, *batch);
     return TSR_OK;
 }

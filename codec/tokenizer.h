@@ -10,9 +10,12 @@ struct tsr_tokenizer {
     tsr_token_header header;
 };
 
-/* Tiles in flight: enough to fill a device, few enough to stay small. wanted 0: not said.
- * Errors: ARGUMENT (beyond TSR_MAX_BATCH). */
-tsr_status tsr_tokenizer_batch(const tsr_tokenizer *tokenizer, uint32_t wanted, int *batch);
+/* Tiles that are handed to the model together: `wanted`, or with 0 as many as a GPU takes in one
+ * run (nn/batching.h) when encoding by `request`, or when decoding if that is NULL; elsewhere 16.
+ * Fewer where an eighth of the memory limit does not hold them. Errors: ARGUMENT (beyond
+ * TSR_MAX_BATCH). */
+tsr_status tsr_tokenizer_batch(const tsr_tokenizer *tokenizer, uint32_t wanted,
+                               const tsr_encode_request *request, int *batch);
 /* UNSUPPORTED when ids that are not nested would be left out. quality 0: not asked for. */
 tsr_status tsr_tokenizer_check_prefix(tsr_tokenizer *tokenizer, uint32_t tokens, float quality);
 /* Fails with MODEL_MISMATCH (naming both) unless ids under `header` belong to this tokenizer;

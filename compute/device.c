@@ -117,9 +117,9 @@ tsr_status tsr_check_output(tsr_device *d, const tsr_program *program, int index
                     tsr_dtype_name(made->dtype), tsr_shape_text(made, got, sizeof got));
 }
 
-tsr_status tsr_execute(tsr_device *d, const tsr_program *program, const tsr_tensor *in,
-                       int in_count, tsr_tensor *out, int out_count) {
-    if (!d) return TSR_ERROR_ARGUMENT;
+/* Fails unless the program has a function, and its inputs and wanted outputs have shapes. */
+static tsr_status check_program(tsr_device *d, const tsr_program *program, const tsr_tensor *in,
+                                int in_count, const tsr_tensor *out, int out_count) {
     const char *name = program && program->name ? program->name : "program";
     if (!program || !program->fn || in_count < 0 || in_count > TSR_MAX_IO || out_count < 0 ||
         out_count > TSR_MAX_IO)
@@ -129,12 +129,25 @@ tsr_status tsr_execute(tsr_device *d, const tsr_program *program, const tsr_tens
     for (int i = 0; i < in_count + out_count; ++i) {
         const tsr_tensor *t = i < in_count ? &in[i] : &out[i - in_count];
         char text[96];
+        if (i >= in_count && !t->data) continue;
         if (!t->data || t->rank < 1 || t->rank > TSR_MAX_RANK || tsr_elements(t) < 1)
             return tsr_fail(d->ctx, TSR_ERROR_ARGUMENT, "%s: %s %d: wanted host data, got %s %s",
                             name, i < in_count ? "input" : "output",
                             i < in_count ? i : i - in_count, t->data ? "shape" : "NULL of shape",
                             tsr_shape_text(t, text, sizeof text));
     }
+    return TSR_OK;
+}
+
+tsr_status tsr_execute_begin(tsr_device *d, const tsr_program *program, const tsr_tensor *in,
+                             int in_count, const tsr_tensor *out, int out_count,
+                             tsr_flight *flight) {
+    if (!d || !flight) return TSR_ERROR_ARGUMENT;
+    tsr_status status = check_program(d, program, in, in_count, out, out_count);
+    if (status) return status;
+    const char *name = program->name ? program->name : "program";
+    if (flight->pending)
+        return tsr_fail(d->ctx, TSR_ERROR_STATE, "%s: wanted a flight that has ended", name);
     if (tsr_device_is_left_by_fork(d))
         return tsr_fail(d->ctx, TSR_ERROR_DEVICE_LOST,
                         "%s on %s: wanted process %ld, which opened the device, got its child %ld: "
@@ -147,7 +160,22 @@ tsr_status tsr_execute(tsr_device *d, const tsr_program *program, const tsr_tens
                         name);
     if (d->lost) return tsr_fail(d->ctx, d->lost, "%s", d->lost_detail);
     ++d->traffic.executions;
-    return d->backend->execute(d, program, in, in_count, out, out_count);
+    *flight = (tsr_flight){.out_count = out_count};
+    for (int i = 0; i < out_count; ++i)
+        flight->out[i] = out[i];
+    return d->backend->begin(d, program, in, in_count, flight);
+}
+
+tsr_status tsr_execute_end(tsr_device *d, tsr_flight *flight) {
+    if (flight->pending) d->backend->finish(d, flight);
+    return flight->status ? tsr_fail(d->ctx, flight->status, "%s", flight->detail) : TSR_OK;
+}
+
+tsr_status tsr_execute(tsr_device *d, const tsr_program *program, const tsr_tensor *in,
+                       int in_count, tsr_tensor *out, int out_count) {
+    tsr_flight flight = {0};
+    const tsr_status status = tsr_execute_begin(d, program, in, in_count, out, out_count, &flight);
+    return status ? status : tsr_execute_end(d, &flight);
 }
 
 /* ---- outlines ---- */

@@ -60,6 +60,8 @@ typedef struct tsr_device_info {
     uint64_t memory_free_bytes;
     uint64_t max_storage_range, max_allocation;               /* bytes */
     uint32_t max_shared_bytes, max_workgroup, max_push_bytes; /* workgroup: invocations */
+    uint32_t cores; /* multiprocessors (VK_NV_shader_sm_builtins) or compute units
+                       (VK_AMD_shader_core_properties2); 0: the driver does not say */
 } tsr_device_info;
 
 /* How a device is opened. A struct of zeros is the default. */
@@ -155,11 +157,36 @@ tsr_tensor *tsr_from_weight(tsr_run *run, tsr_weight *weight);
 tsr_tensor *tsr_reshape(tsr_run *run, const tsr_tensor *x, int rank, const int64_t *dim);
 
 /* Runs a model function. `in` are host tensors. `out` are host tensors over the caller's memory,
- * whose dtype and element count must be those of the function's outputs. Returns the first failure
+ * whose dtype and element count must be those of the function's outputs; an output without memory
+ * (data NULL) is not asked for, and neither kept nor brought to the host. Returns the first failure
  * of any op. Deterministic: equal inputs give equal bits for every thread count. Batch items must
  * be computed independently by the ops, so that batches of any size give the same bits too. */
 tsr_status tsr_execute(tsr_device *device, const tsr_program *program, const tsr_tensor *in,
                        int in_count, tsr_tensor *out, int out_count);
+
+/* Most programs that a device works on at a time. */
+enum { TSR_FLIGHTS = 2 };
+/* A program on its way. The caller's, at one place from tsr_execute_begin to tsr_execute_end; zeros
+ * before. */
+typedef struct tsr_flight {
+    bool pending;      /* begun and not finished yet */
+    tsr_status status; /* once finished */
+    char detail[256];  /* text of `status` */
+    tsr_tensor out[TSR_MAX_IO];
+    int out_count;
+} tsr_flight;
+/* Begins what tsr_execute does and returns as soon as the inputs are read, so that the host can
+ * prepare the next batch while the device computes. The outputs' memory belongs to the device until
+ * tsr_execute_end. A device works on TSR_FLIGHTS programs at a time (with "in_flight" masked on
+ * one): a further begin, or a recording that is made anew, first waits for the oldest, which is
+ * then finished. The cpu device computes here and now. Bits are those of tsr_execute. After a
+ * failure nothing is on its way. */
+tsr_status tsr_execute_begin(tsr_device *device, const tsr_program *program, const tsr_tensor *in,
+                             int in_count, const tsr_tensor *out, int out_count,
+                             tsr_flight *flight);
+/* Waits until a flight is finished, its outputs written, and returns its status. Whatever was begun
+ * must be ended before its outputs, its model or the device go away; ending again does nothing. */
+tsr_status tsr_execute_end(tsr_device *device, tsr_flight *flight);
 /* Drops recordings and packed weights that belong to `model`. */
 void tsr_device_forget(tsr_device *device, const void *model);
 
@@ -174,12 +201,15 @@ tsr_status tsr_outline(tsr_device *device, const tsr_program *program, const tsr
 size_t tsr_device_peak_bytes(const tsr_device *device);
 
 /* What a device was asked to do since it was opened. Of the cpu device, which shares the host's
- * memory, the executions alone are counted. */
+ * memory, the executions and `busy` alone are counted. */
 typedef struct tsr_device_traffic {
     uint64_t executions;  /* programs */
     uint64_t submissions; /* command buffers handed to the driver, for programs alone */
     uint64_t bytes_up;    /* of inputs of programs; weights and tables are not counted */
     uint64_t bytes_down;  /* of outputs of programs */
+    double busy; /* seconds of computing programs: of the device's own clock where it has one, else
+                    from submission to completion as the host saw them */
+    double host_waited; /* seconds in which the host waited for programs */
 } tsr_device_traffic;
 tsr_device_traffic tsr_device_traffic_of(const tsr_device *device);
 

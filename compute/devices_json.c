@@ -46,7 +46,8 @@ static cJSON *device_json(const tsr_device_info *d) {
              cJSON_AddNumberToObject(l, "allocation_bytes", (double)d->max_allocation) &&
              cJSON_AddNumberToObject(l, "shared_bytes", d->max_shared_bytes) &&
              cJSON_AddNumberToObject(l, "workgroup", d->max_workgroup) &&
-             cJSON_AddNumberToObject(l, "push_bytes", d->max_push_bytes);
+             cJSON_AddNumberToObject(l, "push_bytes", d->max_push_bytes) &&
+             cJSON_AddNumberToObject(o, "cores", d->cores);
     cJSON *i = l ? cJSON_AddObjectToObject(o, "ids") : NULL;
     if (i)
         ok = ok && cJSON_AddNumberToObject(i, "vendor", d->vendor_id) &&

@@ -16,8 +16,10 @@
 /* What a kind of device does. */
 typedef struct tsr_backend {
     void (*close)(tsr_device *device);
-    tsr_status (*execute)(tsr_device *device, const tsr_program *program, const tsr_tensor *in,
-                          int in_count, tsr_tensor *out, int out_count);
+    /* Begins a program; flight->out and out_count are set. On cpu it is finished then. */
+    tsr_status (*begin)(tsr_device *device, const tsr_program *program, const tsr_tensor *in,
+                        int in_count, tsr_flight *flight);
+    void (*finish)(tsr_device *device, tsr_flight *flight); /* of one that is pending */
     void (*forget)(tsr_device *device, const void *model);
     /* Gives a new activation its memory (cpu) or its number (vulkan). */
     tsr_status (*make)(tsr_run *run, tsr_tensor *tensor);

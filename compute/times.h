@@ -3,9 +3,9 @@
  *
  * Timing is off unless the device was opened with a context that logs TSR_LOG_DEBUG (`-vv`), which
  * has the sums logged as a table for each program when the device is closed, or until
- * tsr_device_time_ops switches it on (`tessera bench`). While it is off nothing is measured and
- * command buffers are what they would be without this file. While it is on, timestamps stand around
- * each op; results are the same bits. */
+ * tsr_device_time_ops switches it on (`tessera bench`). While it is off a recording has two
+ * timestamps, at its first command and behind its last. While it is on, timestamps stand around
+ * each op, too; results are the same bits. */
 #ifndef COMPUTE_TIMES_H
 #define COMPUTE_TIMES_H
 

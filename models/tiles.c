@@ -45,14 +45,69 @@ static tsr_status check_finite(tsr_context *ctx, const char *what, const float *
     return TSR_OK;
 }
 
-tsr_status tsr_encode_tiles(const tsr_model *m, const tsr_pixels *pixels,
-                            const tsr_encode_request *request, tsr_token_batch *batch) {
+/* What a run of tiles became. */
+static tsr_status take_run(const tsr_model *m, const tsr_token_batch *part,
+                           tsr_token_batch *batch) {
+    tsr_status status = TSR_OK;
+    for (int i = 0; i < part->count && part->channels && !status; ++i)
+        status = check_finite(m->ctx, "latents", tsr_token_batch_tile(part, i),
+                              (size_t)part->counts[i] * part->channels);
+    batch->near_ties += part->near_ties;
+    batch->judged = part->judged;
+    return status;
+}
+
+/* Ends the oldest run of a flight. */
+static tsr_status end_run(const tsr_model *m, tsr_tiles_flight *f) {
+    tsr_encode_flight *run = &f->run[f->first];
+    f->first = (f->first + 1) % TSR_FLIGHTS;
+    --f->count;
+    tsr_status status = m->family->tokenizer->encode_end(m->state, run);
+    if (!status) status = take_run(m, &run->tokens, f->batch);
+    tsr_scratch_free(&run->scratch);
+    return status;
+}
+
+tsr_status tsr_encode_tiles_end(const tsr_model *m, tsr_tiles_flight *f) {
+    tsr_status status = TSR_OK;
+    while (f->count) {
+        const tsr_status own = end_run(m, f);
+        if (!status) status = own;
+    }
+    return status;
+}
+
+/* Begins a run, or computes it where the family cannot begin. */
+static tsr_status begin_run(const tsr_model *m, const tsr_pixels *pixels,
+                            const tsr_encode_request *request, tsr_token_batch *part,
+                            tsr_tiles_flight *f) {
+    const tsr_tokenizer_ops *ops = m->family->tokenizer;
+    if (!ops->encode_begin) {
+        const tsr_status status = ops->encode(m->state, pixels, request, part);
+        return status ? status : take_run(m, part, f->batch);
+    }
+    tsr_status status = f->count == TSR_FLIGHTS ? end_run(m, f) : TSR_OK;
+    if (status) return status;
+    tsr_encode_flight *run = &f->run[(f->first + f->count) % TSR_FLIGHTS];
+    *run = (tsr_encode_flight){.tokens = *part, .scratch = {.ctx = m->ctx, .reuse = true}};
+    status = ops->encode_begin(m->state, pixels, request, run);
+    if (status)
+        tsr_scratch_free(&run->scratch);
+    else
+        ++f->count;
+    return status;
+}
+
+tsr_status tsr_encode_tiles_begin(const tsr_model *m, const tsr_pixels *pixels,
+                                  const tsr_encode_request *request, tsr_token_batch *batch,
+                                  tsr_tiles_flight *f) {
     const tsr_tokenizer_ops *ops = m->family->tokenizer;
     tsr_tile_cost cost = {0};
     if (ops->cost) cost = ops->cost(m->state, request);
     const int most = (int)tsr_tiles_in_run(m->device, &cost, pixels->count);
     const size_t tile = (size_t)pixels->tile.frames * pixels->tile.height * pixels->tile.width * 3;
     tsr_status status = TSR_OK;
+    *f = (tsr_tiles_flight){.batch = batch};
     for (int first = 0; first < pixels->count && !status; first += most) {
         const int n = pixels->count - first < most ? pixels->count - first : most;
         const tsr_pixels some = {pixels->rgb + (size_t)first * tile, n, pixels->tile};
@@ -60,14 +115,18 @@ tsr_status tsr_encode_tiles(const tsr_model *m, const tsr_pixels *pixels,
         r.first_tile += (uint64_t)first;
         tsr_token_batch part = part_of(batch, first, n);
         part.frames = ops->token_frames ? pixels->tile.frames : 0;
-        status = ops->encode(m->state, &some, &r, &part);
-        for (int i = 0; i < n && part.channels && !status; ++i)
-            status = check_finite(m->ctx, "latents", tsr_token_batch_tile(&part, i),
-                                  (size_t)part.counts[i] * part.channels);
-        batch->near_ties = part.near_ties;
-        batch->judged = part.judged;
+        part.near_ties = 0;
+        status = begin_run(m, &some, &r, &part, f);
     }
+    if (status) (void)tsr_encode_tiles_end(m, f);
     return status;
+}
+
+tsr_status tsr_encode_tiles(const tsr_model *m, const tsr_pixels *pixels,
+                            const tsr_encode_request *request, tsr_token_batch *batch) {
+    tsr_tiles_flight flight;
+    const tsr_status status = tsr_encode_tiles_begin(m, pixels, request, batch, &flight);
+    return status ? status : tsr_encode_tiles_end(m, &flight);
 }
 
 /* How many tiles from `first` on, at most `most`, have as many tokens as that one. */

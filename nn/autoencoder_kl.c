@@ -173,13 +173,15 @@ void tsr_vae_close(tsr_vae **vae) {
 
 /* ---- the model ---- */
 
-/* in: pictures [B, H, W, 3]. out: mean and logvar [B, h, w, 2C], then what is traced. */
+/* in: pictures F32 or U8 [B, H, W, 3]. out: mean and logvar [B, h, w, 2C], then what is traced. */
 static void encoder_program(tsr_run *r, const void *model, tsr_tensor *const *in,
                             tsr_tensor **out) {
     const tsr_vae *v = model;
     const bool *traced = tsr_run_args(r);
     tsr_conv_parts parts = {.out = out, .made = 1};
-    tsr_tensor *x = tsr_conv_encode(r, &v->encoder, in[0], *traced ? &parts : NULL);
+    tsr_tensor *x = in[0];
+    if (x->dtype == TSR_DTYPE_U8) x = tsr_from_bytes(r, x, 2, -1, false);
+    x = tsr_conv_encode(r, &v->encoder, x, *traced ? &parts : NULL);
     out[0] = v->quant.weight ? tsr_conv_one(r, x, &v->quant) : x;
 }
 
@@ -272,20 +274,24 @@ typedef struct source {
     const tsr_vae *v;
     const tsr_window_plan *plan;
     tsr_model_fn fn;
-    const float *from;
+    tsr_dtype dtype; /* of what it is cut from */
+    const void *from;
     int64_t in_scale, in_channels, out_scale, out_channels; /* scale: rows to a place */
-    float *cut;
+    void *cut;
 } source;
 
 static tsr_status run_window(void *user, int64_t y, int64_t x, float *made) {
     const source *s = user;
     const int64_t h = s->plan->side_y, w = s->plan->side_x, in = s->in_scale, out = s->out_scale;
     const int64_t row = w * in * s->in_channels, whole = s->plan->width * in * s->in_channels;
+    const size_t each = tsr_dtype_bytes(s->dtype);
     for (int64_t i = 0; i < h * in; ++i)
-        memcpy(s->cut + i * row, s->from + (y * in + i) * whole + x * in * s->in_channels,
-               (size_t)row * sizeof *s->cut);
+        memcpy((char *)s->cut + (size_t)(i * row) * each,
+               (const char *)s->from +
+                   (size_t)((y * in + i) * whole + x * in * s->in_channels) * each,
+               (size_t)row * each);
     const tsr_tensor from =
-        tsr_host_tensor(TSR_DTYPE_F32, s->cut, 4, (int64_t[]){1, h * in, w * in, s->in_channels});
+        tsr_host_tensor(s->dtype, s->cut, 4, (int64_t[]){1, h * in, w * in, s->in_channels});
     tsr_tensor to =
         tsr_host_tensor(TSR_DTYPE_F32, made, 4, (int64_t[]){1, h * out, w * out, s->out_channels});
     const bool traced = false;
@@ -296,7 +302,8 @@ static tsr_status run_window(void *user, int64_t y, int64_t x, float *made) {
 /* One picture or its latents window by window. */
 static tsr_status run_cut(source *s, float *made) {
     const int64_t places = s->plan->side_y * s->plan->side_x * s->in_scale * s->in_scale;
-    s->cut = tsr_alloc(s->v->ctx, (size_t)(places * s->in_channels), sizeof *s->cut, "vae: window");
+    s->cut = tsr_alloc(s->v->ctx, (size_t)(places * s->in_channels), tsr_dtype_bytes(s->dtype),
+                       "vae: window");
     if (!s->cut) return TSR_ERROR_MEMORY;
     const tsr_status status =
         tsr_window_run(s->v->ctx, s->plan, s->out_scale, s->out_channels, made, run_window, s);
@@ -344,8 +351,9 @@ tsr_tile_cost tsr_vae_cost(const tsr_vae *v, bool decoder, int64_t height, int64
     return tsr_window_cost(decoder ? &v->decoder : &v->encoder, decoder, &plan);
 }
 
-tsr_status tsr_vae_encode(const tsr_vae *v, const float *rgb, int64_t count, int64_t height,
-                          int64_t width, float *mean, float *logvar, const tsr_vae_trace *trace) {
+static tsr_status encode_pictures(const tsr_vae *v, tsr_dtype dtype, const void *rgb, int64_t count,
+                                  int64_t height, int64_t width, float *mean, float *logvar,
+                                  const tsr_vae_trace *trace) {
     const int64_t factor = tsr_vae_factor(&v->config), channels = v->config.channels;
     const int64_t h = height / factor, w = width / factor, plane = h * w;
     tsr_window_plan plan;
@@ -358,9 +366,9 @@ tsr_status tsr_vae_encode(const tsr_vae *v, const float *rgb, int64_t count, int
     if (!made) return TSR_ERROR_MEMORY;
     for (int64_t first = 0; first < count && !status; first += most) {
         const int64_t batch = count - first < most ? count - first : most;
-        const tsr_tensor in =
-            tsr_host_tensor(TSR_DTYPE_F32, (float *)rgb + first * height * width * 3, 4,
-                            (int64_t[]){batch, height, width, 3});
+        char *from =
+            (char *)(uintptr_t)rgb + (size_t)(first * height * width * 3) * tsr_dtype_bytes(dtype);
+        const tsr_tensor in = tsr_host_tensor(dtype, from, 4, (int64_t[]){batch, height, width, 3});
         tsr_tensor out[TSR_MAX_IO] = {
             tsr_host_tensor(TSR_DTYPE_F32, made, 4, (int64_t[]){batch, h, w, 2 * channels})};
         traced t = {.memory = {.ctx = v->ctx}};
@@ -368,6 +376,7 @@ tsr_status tsr_vae_encode(const tsr_vae *v, const float *rgb, int64_t count, int
         source cut = {.v = v,
                       .plan = &plan,
                       .fn = encoder_program,
+                      .dtype = dtype,
                       .from = in.data,
                       .in_scale = factor,
                       .in_channels = 3,
@@ -384,6 +393,16 @@ tsr_status tsr_vae_encode(const tsr_vae *v, const float *rgb, int64_t count, int
     }
     free(made);
     return status;
+}
+
+tsr_status tsr_vae_encode(const tsr_vae *v, const float *rgb, int64_t count, int64_t height,
+                          int64_t width, float *mean, float *logvar, const tsr_vae_trace *trace) {
+    return encode_pictures(v, TSR_DTYPE_F32, rgb, count, height, width, mean, logvar, trace);
+}
+
+tsr_status tsr_vae_encode_bytes(const tsr_vae *v, const uint8_t *rgb, int64_t count, int64_t height,
+                                int64_t width, float *mean, float *logvar) {
+    return encode_pictures(v, TSR_DTYPE_U8, rgb, count, height, width, mean, logvar, NULL);
 }
 
 void tsr_vae_draw(int64_t count, float *mean, const float *logvar, const float *noise) {
@@ -419,6 +438,7 @@ tsr_status tsr_vae_decode(const tsr_vae *v, const float *latents, int64_t count,
         source cut = {.v = v,
                       .plan = &plan,
                       .fn = decoder_program,
+                      .dtype = TSR_DTYPE_F32,
                       .from = turned,
                       .in_scale = 1,
                       .in_channels = channels,

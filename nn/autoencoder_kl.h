@@ -73,6 +73,9 @@ typedef struct tsr_vae_trace {
  * memory is short. Errors: ARGUMENT, TOO_LARGE, MEMORY, the device's. */
 tsr_status tsr_vae_encode(const tsr_vae *vae, const float *rgb, int64_t count, int64_t height,
                           int64_t width, float *mean, float *logvar, const tsr_vae_trace *trace);
+/* As tsr_vae_encode without a trace, of pictures U8 [B, H, W, 3], which become v / 255 * 2 - 1. */
+tsr_status tsr_vae_encode_bytes(const tsr_vae *vae, const uint8_t *rgb, int64_t count,
+                                int64_t height, int64_t width, float *mean, float *logvar);
 /* Draws from the posterior, in place: mean[i] becomes mean[i] + exp(logvar[i] / 2) * noise[i], for
  * `count` values. */
 void tsr_vae_draw(int64_t count, float *mean, const float *logvar, const float *noise);

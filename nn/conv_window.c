@@ -117,6 +117,8 @@ tsr_tile_cost tsr_window_cost(const tsr_conv_half *half, bool decoder,
     const uint64_t places = (uint64_t)(plan->height * plan->width);
     return (tsr_tile_cost){.bytes = places * tsr_window_bytes(half, decoder),
                            .tensor_bytes = places * map_bytes(half, decoder),
+                           .rows = places, /* of the smallest map */
+                           .columns = (uint64_t)half->shape.width[half->shape.levels - 1],
                            .alone = tsr_window_plan_cuts(plan)};
 }
 

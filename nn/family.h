@@ -13,6 +13,7 @@
 
 #include <tessera/features.h>
 #include <tessera/judges.h>
+#include "../compute/arena.h"
 #include "../compute/device.h"
 #include "../formats/weights/safetensors.h"
 #include "batching.h"
@@ -77,6 +78,14 @@ typedef struct tsr_encode_request {
     uint64_t first_tile; /* number of the first tile in its item. Default: 0 */
 } tsr_encode_request;
 
+/* An encoding on its way. The caller's, at one place until it has ended. */
+typedef struct tsr_encode_flight {
+    tsr_flight program;
+    tsr_token_batch tokens; /* to be filled: the caller's memory */
+    tsr_scratch scratch;    /* of the family's arrays; the caller frees it after the end */
+    float *rows;            /* the family's, in the scratch */
+} tsr_encode_flight;
+
 /* Settings of a decoder that samples. */
 typedef struct tsr_sampling {
     tsr_decode_hints hints;  /* complete: the caller has filled in every default */
@@ -132,6 +141,13 @@ typedef struct tsr_tokenizer_ops {
      * tokens of a tile do not depend on the other tiles. Errors: MEMORY, the device's. */
     tsr_status (*encode)(const void *model, const tsr_pixels *pixels,
                          const tsr_encode_request *request, tsr_token_batch *batch);
+    /* In place of `encode`, in two halves, so that the next tiles are prepared while the device
+     * computes (tsr_execute_begin): begin returns as soon as the pixels are read; flight->tokens
+     * and the context of flight->scratch are set. Encodings end in the order of their beginning.
+     * After a failure of begin nothing is on its way. Errors: as above. */
+    tsr_status (*encode_begin)(const void *model, const tsr_pixels *pixels,
+                               const tsr_encode_request *request, tsr_encode_flight *flight);
+    tsr_status (*encode_end)(const void *model, tsr_encode_flight *flight);
     /* Decodes tokens to RGB f32 [count, height, width, 3], or of tiles with frames [count,
      * batch->frames, height, width, 3], in 0..1, not clamped. Ids are below the
      * size of the codebook, vectors are finite. The pixels of a tile do not depend on the other

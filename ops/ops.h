@@ -150,6 +150,10 @@ typedef struct tsr_group_norm_spec {
  * positions and C / groups channels, in two passes, so that a large mean costs no digits. */
 tsr_tensor *tsr_group_norm(tsr_run *r, const tsr_tensor *x, const tsr_group_norm_spec *spec);
 
+/* Numbers of bytes: x U8 [..., C] -> F32 of the same shape, x / 255 * scale + shift, each operation
+ * rounded to f32 on every device. planes: x [B, H, W, C] -> [B, C, H, W]. */
+tsr_tensor *tsr_from_bytes(tsr_run *r, const tsr_tensor *x, float scale, float shift, bool planes);
+
 /* Repeats every pixel 2 x 2 times: [B, H, W, C] -> [B, 2H, 2W, C]. Before a convolution use
  * tsr_conv_spec.upsample instead. */
 tsr_tensor *tsr_double(tsr_run *r, const tsr_tensor *x);

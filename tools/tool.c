@@ -60,6 +60,9 @@ void tool_stage_seconds(json_out *j, const tsr_stage_times *t) {
         json_uint(j, NULL, t->encoded[i]);
     json_end(j, ']');
     json_real(j, "encode_idle", t->encode_idle);
+    json_real(j, "device_busy", t->device_busy);
+    json_real(j, "device_waited", t->device_waited);
+    json_real(j, "host_waited", t->host_waited);
     json_real(j, "write", t->write);
     json_text(j, "bottleneck", tsr_stage_times_bottleneck(t));
     json_end(j, '}');
@@ -86,6 +89,11 @@ void tool_say_stages(tool *t, const tsr_stage_times *s) {
              s->encoders == 1 ? "" : "s", 100 * s->write / all);
     tool_say(t, "the bottleneck was to %s; the model waited %.2f s for pictures",
              tsr_stage_times_bottleneck(s), s->encode_idle);
+    tool_say(t,
+             "the device%s computed for %.2f s and waited %.2f s for the host; the host waited "
+             "%.2f s for %s",
+             s->encoders == 1 ? "" : "s", s->device_busy, s->device_waited, s->host_waited,
+             s->encoders == 1 ? "it" : "them");
 }
 
 double tool_seconds(void) {

@@ -307,22 +307,23 @@ static tsr_tensor *as_batch(tsr_run *r, tsr_tensor *rows) { /* [N, W] -> [1, N, 
     return tsr_reshape(r, rows, 3, (int64_t[]){1, rows->dim[0], rows->dim[1]});
 }
 
-/* in: pictures [B, 256, 256, 3]. out: [B, 16, 16, base], autoencoder: [B, 16, 16, 2 base]. */
+/* in: pictures U8 [B, 256, 256, 3]. out: [B, 16, 16, base], autoencoder: [B, 16, 16, 2 base]. */
 static void base_program(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const tsr_karl *m = model;
-    tsr_tensor *x = tsr_conv_encode(r, &m->base_encoder, in[0], NULL);
+    tsr_tensor *x = tsr_from_bytes(r, in[0], 1, 0, false);
+    x = tsr_conv_encode(r, &m->base_encoder, x, NULL);
     out[0] = m->vae ? tsr_conv_one(r, x, &m->quant) : x;
 }
 
-/* in: pictures [B, 256, 256, 3], base features [B, 256, base], the quality's row I32 [1, 1].
+/* in: pictures U8 [B, 256, 256, 3], base features [B, 256, base], the quality's row I32 [1, 1].
  * out: halting logits [B, T, 1], factors [B, T, 12], rows that enter [B, 256, W]; quantised: ids,
  * margins, squared lengths [B*T]. */
 static void encode_program(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const tsr_karl *m = model;
     const int64_t *budget = tsr_run_args(r);
     const int64_t b = in[0]->dim[0], t = *budget, w = m->encoder.width;
-    tsr_tensor *x =
-        tsr_conv2d(r, in[0], m->patch, &(tsr_conv_spec){.bias = m->patch_bias, .stride = 16});
+    tsr_tensor *x = tsr_from_bytes(r, in[0], 1, 0, false);
+    x = tsr_conv2d(r, x, m->patch, &(tsr_conv_spec){.bias = m->patch_bias, .stride = 16});
     x = tsr_reshape(r, x, 3, (int64_t[]){b, TSR_KARL_PLACES, w - m->base});
     x = tsr_concat_rows(r, tsr_transpose(r, x), tsr_transpose(r, in[1])); /* [B, W, 256] */
     out[2] = x = tsr_transpose(r, x);                                     /* [B, 256, W] */
@@ -373,13 +374,9 @@ static void decode_program(tsr_run *r, const void *model, tsr_tensor *const *in,
 
 /* ---- running it ---- */
 
-/* Pictures in 0 .. 1 from `scratch`, or NULL. */
-static float *scaled(tsr_scratch *scratch, const uint8_t *rgb, int64_t count) {
-    const int64_t n = count * TSR_KARL_SIDE * TSR_KARL_SIDE * 3;
-    float *x = tsr_scratch_take(scratch, (size_t)n, sizeof *x, "karl: pictures");
-    for (int64_t i = 0; i < n && x; ++i)
-        x[i] = (float)rgb[i] / 255.0f;
-    return x;
+static tsr_tensor pictures(const uint8_t *rgb, int64_t count) {
+    return tsr_host_tensor(TSR_DTYPE_U8, (uint8_t *)(uintptr_t)rgb, 4,
+                           (int64_t[]){count, TSR_KARL_SIDE, TSR_KARL_SIDE, 3});
 }
 
 tsr_tile_cost tsr_karl_cost(const tsr_karl *m, bool decoder, int64_t tokens) {
@@ -395,18 +392,12 @@ tsr_tile_cost tsr_karl_cost(const tsr_karl *m, bool decoder, int64_t tokens) {
 
 tsr_status tsr_karl_features(const tsr_karl *m, const uint8_t *rgb, int64_t count,
                              float *features) {
-    tsr_scratch s = {.ctx = m->ctx};
-    float *x = scaled(&s, rgb, count);
-    if (!x) return TSR_ERROR_MEMORY;
-    const tsr_tensor in =
-        tsr_host_tensor(TSR_DTYPE_F32, x, 4, (int64_t[]){count, TSR_KARL_SIDE, TSR_KARL_SIDE, 3});
+    const tsr_tensor in = pictures(rgb, count);
     tsr_tensor out = tsr_host_tensor(
         TSR_DTYPE_F32, features, 4,
         (int64_t[]){count, TSR_KARL_GRID, TSR_KARL_GRID, m->vae ? 2 * m->base : m->base});
     const tsr_program program = {.fn = base_program, .model = m, .name = "karl base encoder"};
-    tsr_status status = tsr_execute(m->device, &program, &in, 1, &out, 1);
-    tsr_scratch_free(&s);
-    return status;
+    return tsr_execute(m->device, &program, &in, 1, &out, 1);
 }
 
 void tsr_karl_draw(const tsr_karl *m, int64_t count, float *features, const float *noise) {
@@ -426,23 +417,21 @@ tsr_status tsr_karl_encode(const tsr_karl *m, const uint8_t *rgb, const float *f
     if (budget < 1 || budget > m->latents || bin < 0 || bin >= TSR_KARL_BINS)
         return tsr_fail(m->ctx, TSR_ERROR_ARGUMENT, "%s: budget: wanted 1 to %lld, got %lld",
                         m->path, (long long)m->latents, (long long)budget);
-    const int64_t entering = count * TSR_KARL_PLACES * m->encoder.width, n = count * budget;
+    const int64_t n = count * budget;
     tsr_scratch s = {.ctx = m->ctx};
-    float *x = scaled(&s, rgb, count), *tokens = result->tokens, *margin = result->margin;
+    float *margin = result->margin;
     float *square = tsr_scratch_take(&s, (size_t)n, sizeof *square, "karl: lengths");
-    if (!tokens) tokens = tsr_scratch_take(&s, (size_t)entering, sizeof *tokens, "karl: rows");
     if (!margin) margin = tsr_scratch_take(&s, (size_t)n, sizeof *margin, "karl: margins");
     tsr_status status = s.status;
     int32_t row = bin;
-    const tsr_tensor in[] = {
-        tsr_host_tensor(TSR_DTYPE_F32, x, 4, (int64_t[]){count, TSR_KARL_SIDE, TSR_KARL_SIDE, 3}),
-        tsr_host_tensor(TSR_DTYPE_F32, (float *)features, 3,
-                        (int64_t[]){count, TSR_KARL_PLACES, m->base}),
-        tsr_host_tensor(TSR_DTYPE_I32, &row, 2, (int64_t[]){1, 1})};
+    const tsr_tensor in[] = {pictures(rgb, count),
+                             tsr_host_tensor(TSR_DTYPE_F32, (float *)features, 3,
+                                             (int64_t[]){count, TSR_KARL_PLACES, m->base}),
+                             tsr_host_tensor(TSR_DTYPE_I32, &row, 2, (int64_t[]){1, 1})};
     tsr_tensor out[] = {
         tsr_host_tensor(TSR_DTYPE_F32, result->halt, 3, (int64_t[]){count, budget, 1}),
         tsr_host_tensor(TSR_DTYPE_F32, result->factors, 3, (int64_t[]){count, budget, m->size}),
-        tsr_host_tensor(TSR_DTYPE_F32, tokens, 3,
+        tsr_host_tensor(TSR_DTYPE_F32, result->tokens, 3, /* NULL: not asked for */
                         (int64_t[]){count, TSR_KARL_PLACES, m->encoder.width}),
         tsr_host_tensor(TSR_DTYPE_I32, result->ids, 1, (int64_t[]){n}),
         tsr_host_tensor(TSR_DTYPE_F32, margin, 1, (int64_t[]){n}),
@@ -478,10 +467,6 @@ tsr_status tsr_karl_decode(const tsr_karl *m, const int32_t *ids, const float *v
                             "%s: id and position: wanted below %lld and %lld, got %d and %d",
                             m->path, (long long)codes, (long long)m->latents, ids ? ids[i] : 0,
                             positions[i]);
-    float *own =
-        head ? NULL
-             : tsr_alloc(m->ctx, (size_t)(b * TSR_KARL_PLACES * depth), sizeof *own, "karl: head");
-    if (!head && !own) return TSR_ERROR_MEMORY;
     tsr_tensor in[2] = {tsr_host_tensor(TSR_DTYPE_F32, rgb, 1, (int64_t[]){1})};
     if (count) {
         in[0] = ids ? tsr_host_tensor(TSR_DTYPE_I32, (int32_t *)ids, 2, (int64_t[]){b, count})
@@ -492,11 +477,8 @@ tsr_status tsr_karl_decode(const tsr_karl *m, const int32_t *ids, const float *v
         rgb[0] = 0;
     tsr_tensor out[2] = {
         tsr_host_tensor(TSR_DTYPE_F32, rgb, 4, (int64_t[]){b, TSR_KARL_SIDE, TSR_KARL_SIDE, 3}),
-        tsr_host_tensor(TSR_DTYPE_F32, head ? head : own, 3,
-                        (int64_t[]){b, TSR_KARL_PLACES, depth})};
+        tsr_host_tensor(TSR_DTYPE_F32, head, 3, (int64_t[]){b, TSR_KARL_PLACES, depth})};
     const tsr_program program = {
         .fn = decode_program, .model = m, .variant = count > 0, .name = "karl decoder"};
-    tsr_status status = tsr_execute(m->device, &program, in, count ? 2 : 1, out, 2);
-    free(own);
-    return status;
+    return tsr_execute(m->device, &program, in, count ? 2 : 1, out, 2);
 }

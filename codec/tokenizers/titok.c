@@ -248,14 +248,15 @@ static tsr_tensor *with_class(tsr_run *r, const tsr_titok_tower *t, tsr_tensor *
     return tsr_reshape(r, both, 2, (int64_t[]){both->dim[1], both->dim[2]});
 }
 
-/* in: pictures [B, 3, S, S]. out: ids, margins, squared lengths [B*K]; a continuous model gives
+/* in: pictures U8 [B, S, S, 3]. out: ids, margins, squared lengths [B*K]; a continuous model gives
  * factors alone; traced: latents [B, K, W] and factors [B, K, E] after the others. */
 static void encode_program(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const tsr_titok *m = model;
     const tsr_titok_tower *t = &m->encoder;
     const bool *traced = tsr_run_args(r);
     const int64_t patches = m->side * m->side, k = m->latents;
-    tsr_tensor *x = tsr_patchify(r, in[0], TSR_TITOK_PATCH); /* [B, P, 768] */
+    tsr_tensor *x = tsr_from_bytes(r, in[0], 1, 0, true);
+    x = tsr_patchify(r, x, TSR_TITOK_PATCH); /* [B, P, 768] */
     x = tsr_linear(r, x, m->patch, &(tsr_epilogue){.bias = m->patch_bias});
     x = tsr_binary(r, x, rows_of(r, tsr_from_weight(r, t->positions), 1, patches), TSR_BINARY_ADD);
     tsr_tensor *rest = tsr_binary(r, tsr_from_weight(r, m->latent_rows),
@@ -317,27 +318,20 @@ static void decode_program(tsr_run *r, const void *model, tsr_tensor *const *in,
 
 /* ---- running it ---- */
 
-tsr_status tsr_titok_encode(const tsr_titok *m, const uint8_t *rgb, int64_t n,
-                            const tsr_titok_result *result) {
-    const int64_t side = m->side * TSR_TITOK_PATCH, plane = side * side, k = m->latents;
-    tsr_scratch s = {.ctx = m->ctx};
-    float *x = tsr_scratch_take(&s, (size_t)(n * plane * 3), sizeof *x, "titok: pictures");
-    float *rows = tsr_scratch_take(&s, (size_t)(n * k), 2 * sizeof *rows, "titok: rows");
-    if (s.status) {
-        tsr_scratch_free(&s);
-        return TSR_ERROR_MEMORY;
-    }
-    for (int64_t b = 0; b < n; ++b)
-        for (int64_t i = 0; i < plane; ++i)
-            for (int c = 0; c < 3; ++c)
-                x[(b * 3 + c) * plane + i] = (float)rgb[(b * plane + i) * 3 + c] / 255.0f;
-    const tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, x, 4, (int64_t[]){n, 3, side, side});
+/* Begins the encoder. rows [2, B*K]: margins and squared lengths of the factors; NULL: not asked
+ * for. */
+static tsr_status begin_encoder(const tsr_titok *m, const uint8_t *rgb, int64_t n,
+                                const tsr_titok_result *result, float *rows, tsr_flight *flight) {
+    const int64_t side = m->side * TSR_TITOK_PATCH, k = m->latents;
+    const tsr_tensor in =
+        tsr_host_tensor(TSR_DTYPE_U8, (uint8_t *)(uintptr_t)rgb, 4, (int64_t[]){n, side, side, 3});
     tsr_tensor out[5];
     int outputs = 0;
     if (!m->continuous) {
         out[outputs++] = tsr_host_tensor(TSR_DTYPE_I32, result->ids, 1, (int64_t[]){n * k});
         out[outputs++] = tsr_host_tensor(TSR_DTYPE_F32, rows, 1, (int64_t[]){n * k});
-        out[outputs++] = tsr_host_tensor(TSR_DTYPE_F32, rows + n * k, 2, (int64_t[]){n * k, 1});
+        out[outputs++] =
+            tsr_host_tensor(TSR_DTYPE_F32, rows ? rows + n * k : NULL, 2, (int64_t[]){n * k, 1});
     }
     const bool traced = result->latents != NULL;
     if (traced)
@@ -351,13 +345,31 @@ tsr_status tsr_titok_encode(const tsr_titok *m, const uint8_t *rgb, int64_t n,
                                  .args = &traced,
                                  .variant = traced,
                                  .name = "titok encoder"};
-    tsr_status status = tsr_execute(m->device, &program, &in, 1, out, outputs);
-    const bool quantised = !status && !m->continuous;
-    if (quantised && result->margin) memcpy(result->margin, rows, (size_t)(n * k) * sizeof *rows);
-    if (quantised && result->near_ties)
-        status = tsr_code_table_near_ties(m->ctx, &m->codes, rows, rows + n * k, n * k,
-                                          result->near_ties);
-    tsr_scratch_free(&s);
+    return tsr_execute_begin(m->device, &program, &in, 1, out, outputs, flight);
+}
+
+/* Reads the rows of begin_encoder. */
+static tsr_status count_near_ties(const tsr_titok *m, const float *rows, int64_t n,
+                                  uint64_t *near_ties) {
+    return rows ? tsr_code_table_near_ties(m->ctx, &m->codes, rows, rows + n, n, near_ties)
+                : TSR_OK;
+}
+
+tsr_status tsr_titok_encode(const tsr_titok *m, const uint8_t *rgb, int64_t n,
+                            const tsr_titok_result *result) {
+    const int64_t values = n * m->latents;
+    float *rows = NULL;
+    if (!m->continuous && (result->margin || result->near_ties)) {
+        rows = tsr_alloc_raw(m->ctx, (size_t)values, 2 * sizeof *rows, "titok: rows");
+        if (!rows) return TSR_ERROR_MEMORY;
+    }
+    tsr_flight flight = {0};
+    tsr_status status = begin_encoder(m, rgb, n, result, rows, &flight);
+    if (!status) status = tsr_execute_end(m->device, &flight);
+    if (!status && rows && result->margin)
+        memcpy(result->margin, rows, (size_t)values * sizeof *rows);
+    if (!status && result->near_ties) status = count_near_ties(m, rows, values, result->near_ties);
+    free(rows);
     return status;
 }
 
@@ -391,10 +403,7 @@ tsr_status tsr_titok_decode(const tsr_titok *m, const int32_t *ids, const float 
         if (ids[i] < 0 || ids[i] >= codes)
             return tsr_fail(m->ctx, TSR_ERROR_TOKENS, "%s: id: wanted below %lld, got %d", m->path,
                             (long long)codes, ids[i]);
-    const int64_t values =
-        m->two_stage ? patches * m->base_codes.codes->tensor.dim[0] : side * side * 3;
     tsr_scratch s = {.ctx = m->ctx};
-    if (!head) head = tsr_scratch_take(&s, (size_t)(b * values), sizeof *head, "titok: head");
     int32_t *order = m->two_stage ? NULL : order_of(m, b, &s);
     tsr_status status = s.status;
     if (count)
@@ -513,28 +522,35 @@ static tsr_tile_cost cost(const void *model, const tsr_encode_request *request) 
     return c;
 }
 
-/* Of means and log variances the means; the official code draws from them. */
-static tsr_status encode_vectors(const tsr_titok *m, const tsr_pixels *pixels, float *vectors) {
-    const size_t n = (size_t)pixels->count * (size_t)m->latents, e = (size_t)m->size;
-    float *both = tsr_alloc(m->ctx, n, 2 * e * sizeof *both, "titok: factors");
-    if (!both) return TSR_ERROR_MEMORY;
-    const tsr_titok_result result = {.factors = both};
-    const tsr_status status = tsr_titok_encode(m, pixels->rgb, pixels->count, &result);
-    for (size_t i = 0; i < n && !status; ++i)
-        memcpy(vectors + i * e, both + i * 2 * e, e * sizeof *vectors);
-    free(both);
-    return status;
-}
-
-static tsr_status encode(const void *model, const tsr_pixels *pixels,
-                         const tsr_encode_request *request, tsr_token_batch *batch) {
+static tsr_status encode_begin(const void *model, const tsr_pixels *pixels,
+                               const tsr_encode_request *request, tsr_encode_flight *flight) {
     const tsr_titok *m = model;
     const uint32_t tokens = request->tokens;
-    for (int i = 0; i < batch->count; ++i)
-        batch->counts[i] = tokens && tokens < batch->capacity ? tokens : batch->capacity;
-    if (m->continuous) return encode_vectors(m, pixels, batch->values);
-    const tsr_titok_result result = {.ids = batch->values, .near_ties = &batch->near_ties};
-    return tsr_titok_encode(m, pixels->rgb, pixels->count, &result);
+    tsr_token_batch *t = &flight->tokens;
+    for (int i = 0; i < t->count; ++i)
+        t->counts[i] = tokens && tokens < t->capacity ? tokens : t->capacity;
+    const size_t n = (size_t)pixels->count * (size_t)m->latents;
+    flight->rows = tsr_scratch_take_raw(
+        &flight->scratch, n, (m->continuous ? 2 * (size_t)m->size : 2) * sizeof *flight->rows,
+        m->continuous ? "titok: factors" : "titok: rows");
+    if (!flight->rows) return flight->scratch.status;
+    const tsr_titok_result result = {.ids = m->continuous ? NULL : t->values,
+                                     .factors = m->continuous ? flight->rows : NULL};
+    return begin_encoder(m, pixels->rgb, pixels->count, &result,
+                         m->continuous ? NULL : flight->rows, &flight->program);
+}
+
+/* Of means and log variances the means; the official code draws from them. */
+static tsr_status encode_end(const void *model, tsr_encode_flight *flight) {
+    const tsr_titok *m = model;
+    tsr_token_batch *t = &flight->tokens;
+    const size_t n = (size_t)t->count * (size_t)m->latents, e = (size_t)m->size;
+    const tsr_status status = tsr_execute_end(m->device, &flight->program);
+    if (status) return status;
+    if (!m->continuous) return count_near_ties(m, flight->rows, (int64_t)n, &t->near_ties);
+    for (size_t i = 0; i < n; ++i)
+        memcpy((float *)t->values + i * e, flight->rows + i * 2 * e, e * sizeof(float));
+    return TSR_OK;
 }
 
 static tsr_status decode(const void *model, const tsr_token_batch *batch,
@@ -567,7 +583,8 @@ const tsr_family tsr_family_titok = {
             .no_quality = "it does not tell how many a picture needs",
             .describe = describe,
             .cost = cost,
-            .encode = encode,
+            .encode_begin = encode_begin,
+            .encode_end = encode_end,
             .decode = decode,
         },
 };

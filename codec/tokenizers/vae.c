@@ -157,22 +157,21 @@ static tsr_status encode(const void *model, const tsr_pixels *pixels,
     float *latents = batch->values;
     const tsr_vae_config *c = tsr_vae_configuration(a->vae);
     const int64_t factor = tsr_vae_factor(c), places = a->height / factor * (a->width / factor);
-    const int64_t values = (int64_t)a->height * a->width * 3, n = places * c->channels;
+    const int64_t n = places * c->channels;
     const bool drawn = request->noise != NULL;
     const size_t tiles = (size_t)count;
     tsr_scratch s = {.ctx = a->ctx};
-    float *x = tsr_scratch_take(&s, tiles, (size_t)values * sizeof *x, "vae: tiles");
-    float *mean = tsr_scratch_take(&s, tiles, (size_t)n * sizeof *x, "vae: latents");
-    float *logvar =
-        drawn ? tsr_scratch_take(&s, tiles, (size_t)n * sizeof *x, "vae: log variances") : NULL;
-    float *noise = drawn ? tsr_scratch_take(&s, tiles, (size_t)n * sizeof *x, "vae: noise") : NULL;
+    const size_t bytes = (size_t)n * sizeof(float);
+    float *mean = tsr_scratch_take(&s, tiles, bytes, "vae: latents");
+    float *logvar = drawn ? tsr_scratch_take(&s, tiles, bytes, "vae: log variances") : NULL;
+    float *noise = drawn ? tsr_scratch_take(&s, tiles, bytes, "vae: noise") : NULL;
     tsr_status status = s.status;
-    for (int64_t v = 0; v < count * values && !status; ++v)
-        x[v] = ((float)pixels->rgb[v] / 255.0f - 0.5f) / 0.5f;
     for (int i = 0; i < count && drawn && !status; ++i)
         status = tsr_tile_noise(a->ctx, request->noise, request->first_tile + (uint64_t)i,
                                 c->channels, a->height / factor, a->width / factor, noise + i * n);
-    if (!status) status = tsr_vae_encode(a->vae, x, count, a->height, a->width, mean, logvar, NULL);
+    if (!status)
+        status =
+            tsr_vae_encode_bytes(a->vae, pixels->rgb, count, a->height, a->width, mean, logvar);
     if (!status && drawn) tsr_vae_draw(count * n, mean, logvar, noise);
     for (int i = 0; i < count && !status; ++i) {
         turn(mean + i * n, latents + i * n, c->channels, places);

@@ -158,12 +158,18 @@ void tsr_grid_close(tsr_grid **grid) {
 
 /* ---- the model ---- */
 
-/* in: pictures [B, H, W, 3]. out: ids [B*h*w], margin [B*h*w], squared length of the features
+/* Bytes to the model's range. */
+static tsr_tensor *spread(tsr_run *r, const tsr_grid *g, tsr_tensor *x) {
+    return g->kind->centred ? tsr_from_bytes(r, x, 2, -1, false)
+                            : tsr_from_bytes(r, x, 1, 0, false);
+}
+
+/* in: pictures U8 [B, H, W, 3]. out: ids [B*h*w], margin [B*h*w], squared length of the features
  * [B*h*w, 1]; traced: features and the encoder's output [B, h, w, C]. */
 static void encode_program(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const tsr_grid *g = model;
     const bool *traced = tsr_run_args(r);
-    tsr_tensor *x = tsr_conv_encode(r, &g->encoder, in[0], NULL);
+    tsr_tensor *x = tsr_conv_encode(r, &g->encoder, spread(r, g, in[0]), NULL);
     if (*traced) out[4] = x;
     if (g->quant.weight) x = tsr_conv_one(r, x, &g->quant);
     if (*traced) out[3] = x;
@@ -171,11 +177,11 @@ static void encode_program(tsr_run *r, const void *model, tsr_tensor *const *in,
     tsr_code_table_search(r, &g->codes, tsr_reshape(r, x, 2, flat), &out[0], &out[1], &out[2]);
 }
 
-/* A window's: in: picture [1, H, W, 3]. out: features [1, h, w, D]. */
+/* A window's: in: picture U8 [1, H, W, 3]. out: features [1, h, w, D]. */
 static void features_program(tsr_run *r, const void *model, tsr_tensor *const *in,
                              tsr_tensor **out) {
     const tsr_grid *g = model;
-    tsr_tensor *x = tsr_conv_encode(r, &g->encoder, in[0], NULL);
+    tsr_tensor *x = tsr_conv_encode(r, &g->encoder, spread(r, g, in[0]), NULL);
     out[0] = g->quant.weight ? tsr_conv_one(r, x, &g->quant) : x;
 }
 
@@ -221,12 +227,6 @@ static tsr_status plan_half(const tsr_grid *g, bool decoder, int64_t h, int64_t 
                                 w, plan);
 }
 
-/* Eight bits to the model's range, `count` values. */
-static void spread(const tsr_grid *g, const uint8_t *rgb, int64_t count, float *x) {
-    for (int64_t i = 0; i < count; ++i)
-        x[i] = g->kind->centred ? (float)rgb[i] / 255.0f * 2.0f - 1.0f : (float)rgb[i] / 255.0f;
-}
-
 /* What a window is cut from. */
 typedef struct source {
     const tsr_grid *g;
@@ -242,9 +242,10 @@ static tsr_status encode_window(void *user, int64_t y, int64_t x, float *made) {
     const int64_t h = s->plan->side_y, w = s->plan->side_x, step = g->step;
     const int64_t row = w * step * 3, whole = s->plan->width * step * 3;
     for (int64_t i = 0; i < h * step; ++i)
-        spread(g, s->rgb + (y * step + i) * whole + x * step * 3, row, (float *)s->cut + i * row);
+        memcpy((uint8_t *)s->cut + i * row, s->rgb + (y * step + i) * whole + x * step * 3,
+               (size_t)row);
     const tsr_tensor in =
-        tsr_host_tensor(TSR_DTYPE_F32, s->cut, 4, (int64_t[]){1, h * step, w * step, 3});
+        tsr_host_tensor(TSR_DTYPE_U8, s->cut, 4, (int64_t[]){1, h * step, w * step, 3});
     tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, made, 4,
                                      (int64_t[]){1, h, w, g->codes.codes->tensor.dim[1]});
     const tsr_program program = {.fn = features_program, .model = g, .name = "grid window"};
@@ -259,8 +260,8 @@ static tsr_status encode_cut(const tsr_grid *g, const uint8_t *rgb, const tsr_wi
     tsr_scratch memory = {.ctx = g->ctx};
     float *features =
         tsr_scratch_take(&memory, (size_t)(n * d), sizeof *features, "grid: features");
-    s.cut = tsr_scratch_take(&memory, (size_t)(plan->side_y * plan->side_x * g->step * g->step),
-                             3 * sizeof(float), "grid: window");
+    s.cut = tsr_scratch_take(&memory, (size_t)(plan->side_y * plan->side_x * g->step * g->step), 3,
+                             "grid: window");
     tsr_status status = memory.status;
     if (!status) status = tsr_window_run(g->ctx, plan, 1, d, features, encode_window, &s);
     const tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, features, 2, (int64_t[]){n, d});
@@ -270,27 +271,12 @@ static tsr_status encode_cut(const tsr_grid *g, const uint8_t *rgb, const tsr_wi
     return status;
 }
 
-/* out: as encode_program's. */
-static tsr_status encode_whole(const tsr_grid *g, const uint8_t *rgb, int64_t count, int64_t height,
-                               int64_t width, bool traced, tsr_tensor *out) {
-    const int64_t values = count * height * width * 3;
-    float *x = tsr_alloc(g->ctx, (size_t)values, sizeof *x, "grid: pictures");
-    if (!x) return TSR_ERROR_MEMORY;
-    spread(g, rgb, values, x);
-    const tsr_tensor in =
-        tsr_host_tensor(TSR_DTYPE_F32, x, 4, (int64_t[]){count, height, width, 3});
-    const tsr_program program = {.fn = encode_program,
-                                 .model = g,
-                                 .args = &traced,
-                                 .variant = traced,
-                                 .name = "grid encoder"};
-    const tsr_status status = tsr_execute(g->device, &program, &in, 1, out, traced ? 5 : 3);
-    free(x);
-    return status;
-}
-
-tsr_status tsr_grid_encode(const tsr_grid *g, const uint8_t *rgb, int64_t count, int64_t height,
-                           int64_t width, const tsr_grid_result *result) {
+/* Begins the encoder on `count` pictures, or where memory is short computes them window by window
+ * here and now. rows [2, B*h*w]: margins and squared lengths of the features; NULL: not asked for.
+ */
+static tsr_status begin_encoder(const tsr_grid *g, const uint8_t *rgb, int64_t count,
+                                int64_t height, int64_t width, const tsr_grid_result *result,
+                                float *rows, tsr_flight *flight) {
     const int64_t h = height / g->step, w = width / g->step, each = h * w, n = count * each;
     const int64_t d = g->codes.codes->tensor.dim[1];
     const bool traced = result->features && result->encoder_out;
@@ -298,25 +284,44 @@ tsr_status tsr_grid_encode(const tsr_grid *g, const uint8_t *rgb, int64_t count,
     tsr_status status = check_size(g, TSR_ERROR_ARGUMENT, height, width);
     if (!status) status = plan_half(g, false, h, w, &plan);
     if (status) return status;
-    float *rows = tsr_alloc(g->ctx, (size_t)n, 2 * sizeof *rows, "grid: rows");
-    if (!rows) return TSR_ERROR_MEMORY;
     /* A cut picture goes alone. */
     const bool cut = tsr_window_plan_cuts(&plan) && !traced;
-    const int64_t step = cut ? 1 : count;
+    const int64_t step = cut ? 1 : count, places = step * each;
     for (int64_t first = 0; first < count && !status; first += step) {
-        const int64_t at = first * each, places = step * each;
+        const int64_t at = first * each;
         tsr_tensor out[] = {
             tsr_host_tensor(TSR_DTYPE_I32, result->ids + at, 1, &places),
-            tsr_host_tensor(TSR_DTYPE_F32, rows + at, 1, &places),
-            tsr_host_tensor(TSR_DTYPE_F32, rows + n + at, 2, (int64_t[]){places, 1}),
+            tsr_host_tensor(TSR_DTYPE_F32, rows ? rows + at : NULL, 1, &places),
+            tsr_host_tensor(TSR_DTYPE_F32, rows ? rows + n + at : NULL, 2, (int64_t[]){places, 1}),
             tsr_host_tensor(TSR_DTYPE_F32, result->features, 4, (int64_t[]){step, h, w, d}),
             tsr_host_tensor(TSR_DTYPE_F32, result->encoder_out, 4,
                             (int64_t[]){step, h, w, g->encoder.shape.out}),
         };
         const uint8_t *from = rgb + first * height * width * 3;
+        const tsr_tensor in = tsr_host_tensor(TSR_DTYPE_U8, (uint8_t *)(uintptr_t)from, 4,
+                                              (int64_t[]){step, height, width, 3});
+        const tsr_program program = {.fn = encode_program,
+                                     .model = g,
+                                     .args = &traced,
+                                     .variant = traced,
+                                     .name = "grid encoder"};
         status = cut ? encode_cut(g, from, &plan, out)
-                     : encode_whole(g, from, step, height, width, traced, out);
+                     : tsr_execute_begin(g->device, &program, &in, 1, out, traced ? 5 : 3, flight);
     }
+    return status;
+}
+
+tsr_status tsr_grid_encode(const tsr_grid *g, const uint8_t *rgb, int64_t count, int64_t height,
+                           int64_t width, const tsr_grid_result *result) {
+    const int64_t n = count * (height / g->step) * (width / g->step);
+    float *rows = NULL;
+    if ((result->margin || result->near_ties) && n > 0) {
+        rows = tsr_alloc_raw(g->ctx, (size_t)n, 2 * sizeof *rows, "grid: rows");
+        if (!rows) return TSR_ERROR_MEMORY;
+    }
+    tsr_flight flight = {0};
+    tsr_status status = begin_encoder(g, rgb, count, height, width, result, rows, &flight);
+    if (!status) status = tsr_execute_end(g->device, &flight);
     if (!status && result->margin) memcpy(result->margin, rows, (size_t)n * sizeof *rows);
     if (!status && result->near_ties)
         status = tsr_code_table_near_ties(g->ctx, &g->codes, rows, rows + n, n, result->near_ties);
@@ -456,14 +461,30 @@ static tsr_tile_cost cost(const void *model, const tsr_encode_request *request) 
     return tsr_window_cost(decoder ? &g->decoder : &g->encoder, decoder, &plan);
 }
 
-static tsr_status encode(const void *model, const tsr_pixels *pixels,
-                         const tsr_encode_request *request, tsr_token_batch *batch) {
+static tsr_status encode_begin(const void *model, const tsr_pixels *pixels,
+                               const tsr_encode_request *request, tsr_encode_flight *flight) {
     (void)request; /* all ids or none: the plan has seen to it */
     const tsr_grid *g = model;
-    const tsr_grid_result result = {.ids = batch->values, .near_ties = &batch->near_ties};
-    for (int i = 0; i < batch->count; ++i)
-        batch->counts[i] = batch->capacity;
-    return tsr_grid_encode(g, pixels->rgb, pixels->count, g->height, g->width, &result);
+    tsr_token_batch *t = &flight->tokens;
+    const size_t n = (size_t)t->count * (size_t)(g->height / g->step * (g->width / g->step));
+    flight->rows =
+        tsr_scratch_take_raw(&flight->scratch, n, 2 * sizeof *flight->rows, "grid: rows");
+    if (!flight->rows) return flight->scratch.status;
+    for (int i = 0; i < t->count; ++i)
+        t->counts[i] = t->capacity;
+    const tsr_grid_result result = {.ids = t->values};
+    return begin_encoder(g, pixels->rgb, pixels->count, g->height, g->width, &result, flight->rows,
+                         &flight->program);
+}
+
+static tsr_status encode_end(const void *model, tsr_encode_flight *flight) {
+    const tsr_grid *g = model;
+    tsr_token_batch *t = &flight->tokens;
+    const int64_t n = t->count * (g->height / g->step) * (g->width / g->step);
+    const tsr_status status = tsr_execute_end(g->device, &flight->program);
+    return status ? status
+                  : tsr_code_table_near_ties(g->ctx, &g->codes, flight->rows, flight->rows + n, n,
+                                             &t->near_ties);
 }
 
 static tsr_status decode(const void *model, const tsr_token_batch *batch,
@@ -482,5 +503,9 @@ static tsr_status decode(const void *model, const tsr_token_batch *batch,
     return status;
 }
 
-const tsr_tokenizer_ops tsr_grid_ops = {
-    .describe = describe, .resize = resize, .cost = cost, .encode = encode, .decode = decode};
+const tsr_tokenizer_ops tsr_grid_ops = {.describe = describe,
+                                        .resize = resize,
+                                        .cost = cost,
+                                        .encode_begin = encode_begin,
+                                        .encode_end = encode_end,
+                                        .decode = decode};

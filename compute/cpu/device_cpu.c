@@ -3,6 +3,7 @@
  * activations come from an arena that is rewound at the end of the run and kept for the next one.
  */
 #include "onednn.h"
+#include "../clock.h"
 #include "../limits.h"
 #include "../run.h"
 
@@ -79,23 +80,26 @@ static tsr_status emit(tsr_run *r, const tsr_call *call) {
     return status;
 }
 
-static tsr_status execute(tsr_device *d, const tsr_program *program, const tsr_tensor *in,
-                          int in_count, tsr_tensor *out, int out_count) {
+static tsr_status begin(tsr_device *d, const tsr_program *program, const tsr_tensor *in,
+                        int in_count, tsr_flight *flight) {
     tsr_tensor copy[TSR_MAX_IO], *ins[TSR_MAX_IO] = {0}, *made[TSR_MAX_IO];
+    const double began = tsr_seconds();
     for (int i = 0; i < in_count; ++i) {
         copy[i] = in[i];
         ins[i] = &copy[i];
     }
     if (!d->settings.plan) d->peak = 0;
     tsr_run run = {.device = d};
-    tsr_status status = tsr_run_walk(&run, program, ins, made, out_count);
-    for (int i = 0; i < out_count && !status; ++i) {
-        status = tsr_check_output(d, program, i, made[i], &out[i]);
+    tsr_status status = tsr_run_walk(&run, program, ins, made, flight->out_count);
+    for (int i = 0; i < flight->out_count && !status; ++i) {
+        if (!flight->out[i].data) continue;
+        status = tsr_check_output(d, program, i, made[i], &flight->out[i]);
         size_t bytes = (size_t)tsr_elements(made[i]) * tsr_dtype_bytes(made[i]->dtype);
-        if (!status) memcpy(out[i].data, made[i]->data, bytes);
+        if (!status) memcpy(flight->out[i].data, made[i]->data, bytes);
     }
     tsr_arena_rewind(&d->data, (tsr_arena_mark){0});
     tsr_arena_rewind(&d->nodes, (tsr_arena_mark){0});
+    d->traffic.busy += tsr_seconds() - began;
     return status;
 }
 
@@ -108,7 +112,7 @@ static void close_cpu(tsr_device *d) {
 }
 
 static const tsr_backend backend = {.close = close_cpu,
-                                    .execute = execute,
+                                    .begin = begin,
                                     .forget = forget,
                                     .make = make,
                                     .weight = weight,

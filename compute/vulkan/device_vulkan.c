@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* device_vulkan.c: a Vulkan device: open, execute by recording or replaying, forget, close. */
+/* device_vulkan.c: a Vulkan device: open, forget, close. */
 #include "vulkan_internal.h"
 #include "vulkan_shaders.h"
 
@@ -20,7 +20,8 @@ static void free_device(vulkan_device *v) {
     free(v->pipelines);
     free(v->weights);
     free(v->blocks);
-    free(v->fences);
+    for (int i = 0; i < TSR_FLIGHTS; ++i)
+        free(v->slot[i].fences);
     free(v->kept.path);
     free(v);
 }
@@ -45,7 +46,7 @@ static void close_vulkan(tsr_device *d) {
             vulkan_buffer_close(v, &v->blocks[i].buffer);
         for (int i = 0; i < v->chunk_count; ++i)
             vulkan_buffer_close(v, &v->chunks[i]);
-        vulkan_buffer_close(v, &v->staging);
+        vulkan_flights_close(v);
         for (int i = 0; i < v->pipeline_count; ++i)
             v->vk.vkDestroyPipeline(v->handle, v->pipelines[i].handle, NULL);
         for (int i = 0; v->modules && i < tsr_shader_count; ++i)
@@ -56,8 +57,6 @@ static void close_vulkan(tsr_device *d) {
                 v->vk.vkDestroyDescriptorSetLayout(v->handle, v->set_layout[i], NULL);
         }
         vulkan_cache_close(v);
-        for (int i = 0; i < v->fence_count; ++i)
-            v->vk.vkDestroyFence(v->handle, v->fences[i], NULL);
         if (v->pool) v->vk.vkDestroyCommandPool(v->handle, v->pool, NULL);
         v->vk.vkDestroyDevice(v->handle, NULL);
     }
@@ -65,84 +64,9 @@ static void close_vulkan(tsr_device *d) {
     free_device(v);
 }
 
-static bool fits_recording(const vulkan_recording *r, const tsr_tensor *in) {
-    for (int i = 0; i < r->in_count; ++i)
-        if (r->in[i].dtype != in[i].dtype || r->in[i].rank != in[i].rank ||
-            memcmp(r->in[i].dim, in[i].dim, sizeof in[i].dim))
-            return false;
-    return true;
-}
-
-vulkan_recording *vulkan_recording_find(vulkan_device *v, const tsr_program *p,
-                                        const tsr_tensor *in, int in_count, int out_count) {
-    for (vulkan_recording **at = &v->recordings; *at; at = &(*at)->next) {
-        vulkan_recording *r = *at;
-        if (r->program.fn != p->fn || r->program.model != p->model ||
-            r->program.variant != p->variant || r->in_count != in_count ||
-            r->out_count != out_count || r->timed != v->device->timing || !fits_recording(r, in))
-            continue;
-        *at = r->next; /* to the front */
-        r->next = v->recordings;
-        v->recordings = r;
-        return r;
-    }
-    return NULL;
-}
-
-static size_t bytes_of(const tsr_tensor *t) {
-    return (size_t)tsr_elements(t) * tsr_dtype_bytes(t->dtype);
-}
-
-static tsr_status check_bands(vulkan_device *v, const vulkan_recording *r, const char *name) {
-    enum { WORDS = VULKAN_BAND / 4 };
-    const uint32_t *p = (const uint32_t *)((const char *)v->staging.mapped + r->bands_at);
-    for (int i = 0; i < r->band_count; ++i, p += WORDS)
-        for (int k = 0; k < WORDS; ++k)
-            if (p[k] != VULKAN_BAND_WORD)
-                return tsr_fail(v->device->ctx, TSR_ERROR_DEVICE,
-                                "%s on %s: activation %d: wrote %s its memory", name,
-                                v->device->name, i / 2, i % 2 ? "behind" : "before");
-    return TSR_OK;
-}
-
-static tsr_status execute(tsr_device *d, const tsr_program *program, const tsr_tensor *in,
-                          int in_count, tsr_tensor *out, int out_count) {
-    vulkan_device *v = d->vulkan;
-    vulkan_recording *r = vulkan_recording_find(v, program, in, in_count, out_count);
-    tsr_status status = TSR_OK;
-    if (r && vulkan_pace_outgrown(v, r)) { /* it is the first of the list now */
-        v->rate = r->pace.rate;
-        v->rate_is_own = true;
-        v->recordings = r->next;
-        vulkan_recording_close(v, r);
-        r = NULL;
-    }
-    if (!r) status = vulkan_recording_make(v, program, in, in_count, out_count, &r);
-    v->rate_is_own = false;
-    for (int i = 0; i < out_count && !status; ++i)
-        status = tsr_check_output(d, program, i, &r->made[i], &out[i]);
-    if (status) return status;
-    d->peak = r->arena_bytes;
-    char *staging = v->staging.mapped;
-    for (int i = 0; i < in_count; ++i) {
-        memcpy(staging + r->in_at[i], in[i].data, bytes_of(&in[i]));
-        d->traffic.bytes_up += bytes_of(&in[i]);
-    }
-    status = vulkan_submit(v, r->commands, r->command_count);
-    d->traffic.submissions += (uint64_t)r->command_count;
-    if (!status) status = vulkan_check_messages(v);
-    if (!status) status = vulkan_times_read(v, r, program->name);
-    if (!status && r->band_count)
-        status = check_bands(v, r, program->name ? program->name : "program");
-    for (int i = 0; i < out_count && !status; ++i) {
-        memcpy(out[i].data, staging + r->out_at[i], bytes_of(&out[i]));
-        d->traffic.bytes_down += bytes_of(&out[i]);
-    }
-    return status;
-}
-
 static void forget(tsr_device *d, const void *model) {
     vulkan_device *v = d->vulkan;
+    vulkan_flights_finish(v);
     if (v->stuck) return; /* it may still use what would be freed here; closing sees to it */
     vulkan_recordings_drop(v, model, false);
     int kept = 0;
@@ -157,7 +81,8 @@ static void forget(tsr_device *d, const void *model) {
 }
 
 static const tsr_backend backend = {.close = close_vulkan,
-                                    .execute = execute,
+                                    .begin = vulkan_begin,
+                                    .finish = vulkan_finish,
                                     .forget = forget,
                                     .make = vulkan_run_make,
                                     .weight = vulkan_run_weight,

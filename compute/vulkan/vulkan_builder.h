@@ -66,9 +66,9 @@ size_t vulkan_weights_to_come(vulkan_builder *b);
 /* Uploads the weights that are not on the device yet; `bytes` is vulkan_weights_to_come. */
 tsr_status vulkan_weights_upload(vulkan_builder *b, size_t bytes);
 
-/* Decides which activations are kept as f16; `made` are the program's results. To be called before
- * the ops are described. */
-tsr_status vulkan_halves_choose(vulkan_builder *b, const tsr_tensor *made, int made_count);
+/* Decides which activations are kept as f16; what the program is asked for is known. To be called
+ * before the ops are described. */
+tsr_status vulkan_halves_choose(vulkan_builder *b, const vulkan_recording *r);
 
 /* Logs what the described steps read and write of activations, by op. */
 void vulkan_traffic_log(const vulkan_builder *b);

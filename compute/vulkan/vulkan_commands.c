@@ -268,8 +268,8 @@ static void fetch_fences(vulkan_builder *b, const vulkan_recording *r, VkCommand
         VkBufferCopy behind = {n->place.offset + vulkan_round(n->bytes, 16), at + VULKAN_BAND,
                                VULKAN_BAND};
         VkBufferCopy both[] = {before, behind};
-        b->v->vk.vkCmdCopyBuffer(c, b->v->chunks[n->place.chunk].buffer, b->v->staging.buffer, 2,
-                                 both);
+        b->v->vk.vkCmdCopyBuffer(c, b->v->chunks[n->place.chunk].buffer,
+                                 b->v->slot[r->slot].staging.buffer, 2, both);
         at += 2 * VULKAN_BAND;
     }
 }
@@ -279,15 +279,21 @@ static tsr_status record_all(vulkan_builder *b, vulkan_recording *r) {
     filling f = {.commands = VK_NULL_HANDLE};
     tsr_status status = next_buffer(v, r, &f.commands);
     if (status) return status;
+    const VkBuffer staging = v->slot[r->slot].staging.buffer;
     VkBuffer buffer;
     size_t offset;
     VkCommandBuffer c = f.commands;
     vulkan_times_mark(v, r, c, VULKAN_MARK_FIRST, -1);
+    /* The program before this one may still be in flight, in the same arena. */
+    barrier(b, c, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+            VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
+            VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+            VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT);
     if (b->fenced) record_fences(b, c);
     for (int i = 0; i < r->in_count; ++i) {
         locate(b, &r->in[i], VULKAN_FORM_F32, &buffer, &offset);
         VkBufferCopy copy = {r->in_at[i], offset, b->nodes[r->in[i].node].bytes};
-        v->vk.vkCmdCopyBuffer(c, v->staging.buffer, buffer, 1, &copy);
+        v->vk.vkCmdCopyBuffer(c, staging, buffer, 1, &copy);
     }
     if (r->in_count || b->fenced)
         barrier(b, c, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
@@ -303,10 +309,11 @@ static tsr_status record_all(vulkan_builder *b, vulkan_recording *r) {
             VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_READ_BIT);
     vulkan_times_mark(v, r, c, VULKAN_MARK_COPY_OUT, -1);
     for (int i = 0; i < r->out_count; ++i) {
+        if (!(r->wanted >> i & 1)) continue;
         locate(b, &r->made[i], VULKAN_FORM_F32, &buffer, &offset);
         VkBufferCopy copy = {offset, r->out_at[i],
                              (size_t)tsr_elements(&r->made[i]) * tsr_dtype_bytes(r->made[i].dtype)};
-        v->vk.vkCmdCopyBuffer(c, buffer, v->staging.buffer, 1, &copy);
+        v->vk.vkCmdCopyBuffer(c, buffer, staging, 1, &copy);
     }
     if (b->fenced) fetch_fences(b, r, c);
     barrier(b, c, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,

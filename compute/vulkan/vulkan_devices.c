@@ -137,6 +137,8 @@ void vulkan_describe(const vulkan_instance *n, VkPhysicalDevice p, int index, ts
     bool size_control = core13 || has(&e, "VK_EXT_subgroup_size_control");
     bool coopmat = has(&e, "VK_KHR_cooperative_matrix");
     bool bfloat = has(&e, "VK_KHR_shader_bfloat16");
+    bool sm_builtins = has(&e, "VK_NV_shader_sm_builtins");
+    bool amd_cores = has(&e, "VK_AMD_shader_core_properties2");
     traits->extension_subgroup_control = size_control && has(&e, "VK_EXT_subgroup_size_control");
     traits->portability_subset = has(&e, "VK_KHR_portability_subset");
     traits->memory_budget = has(&e, "VK_EXT_memory_budget");
@@ -149,8 +151,16 @@ void vulkan_describe(const vulkan_instance *n, VkPhysicalDevice p, int index, ts
         .pNext = size_control ? &size : NULL};
     VkPhysicalDeviceVulkan11Properties p11 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES, .pNext = &p12};
+    VkPhysicalDeviceShaderSMBuiltinsPropertiesNV sm = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_SM_BUILTINS_PROPERTIES_NV, .pNext = &p11};
+    VkPhysicalDeviceShaderCoreProperties2AMD amd = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_CORE_PROPERTIES_2_AMD, .pNext = &p11};
     VkPhysicalDeviceProperties2 p2 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
                                       .pNext = &p11};
+    if (sm_builtins)
+        p2.pNext = &sm;
+    else if (amd_cores)
+        p2.pNext = &amd;
     n->GetPhysicalDeviceProperties2(p, &p2);
 
     VkPhysicalDeviceSubgroupSizeControlFeatures size_features = {
@@ -175,6 +185,7 @@ void vulkan_describe(const vulkan_instance *n, VkPhysicalDevice p, int index, ts
     info->memory_free_bytes = vulkan_memory_free(n, p, traits);
     info->max_allocation = p11.maxMemoryAllocationSize;
     info->subgroup_size = info->subgroup_min = info->subgroup_max = p11.subgroupSize;
+    info->cores = sm_builtins ? sm.shaderSMCount : amd_cores ? amd.activeComputeUnitCount : 0;
     info->fp16 = f12.shaderFloat16;
     traits->int64 = f2.features.shaderInt64;
     info->int8 = f12.shaderInt8;

@@ -51,7 +51,7 @@ static void turn(const vulkan_builder *b, const claim *claims, const tsr_tensor 
         ((tsr_tensor *)t)->dtype = TSR_DTYPE_F16; /* the run's own structs, see run.h */
 }
 
-tsr_status vulkan_halves_choose(vulkan_builder *b, const tsr_tensor *made, int made_count) {
+tsr_status vulkan_halves_choose(vulkan_builder *b, const vulkan_recording *r) {
     const vulkan_device *v = b->v;
     if (!v->caps.fp16 || tsr_device_masked(v->device, "f16_activations")) return TSR_OK;
     claim *claims = tsr_alloc(v->device->ctx, (size_t)b->node_count, sizeof *claims, "plan");
@@ -64,8 +64,8 @@ tsr_status vulkan_halves_choose(vulkan_builder *b, const tsr_tensor *made, int m
         for (int k = 0; k < c->out_count; ++k)
             look(b, claims, c->out[k], able >> (TSR_CALL_TENSORS + k) & 1, true);
     }
-    for (int i = 0; i < made_count; ++i)
-        claims[made[i].node].refused = true;
+    for (int i = 0; i < r->out_count; ++i)
+        if (r->wanted >> i & 1) claims[r->made[i].node].refused = true;
     for (int i = 0; i < b->node_count; ++i)
         if (claims[i].writers != 1) claims[i].refused = true;
     follow_back(b, claims);

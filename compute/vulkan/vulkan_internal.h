@@ -6,7 +6,7 @@
  *   vulkan_canary.c    what a driver must compute right before its device is taken
  *   vulkan_choices.c   what is used on which device, by vendor, driver and what it reports
  *   vulkan_matrices.c  cooperative matrices: the shape, and whether they compute right
- *   vulkan_memory.c    buffers, staging, uploads, submit
+ *   vulkan_memory.c    buffers, staging, uploads, submitting
  *   vulkan_lost.c      waiting, and what becomes of a device that is lost or stuck
  *   vulkan_pipeline.c  modules, layouts, pipelines
  *   vulkan_cache.c     compiled pipelines in a folder, for the next process
@@ -18,7 +18,8 @@
  *   vulkan_commands.c  the steps become a command buffer
  *   vulkan_times.c     timestamps around ops and around a recording
  *   vulkan_pace.c      how much a submission and a dispatch may hold
- *   device_vulkan.c    open, close, execute, forget */
+ *   vulkan_flights.c   programs on their way: submit, wait, inputs in, outputs out
+ *   device_vulkan.c    open, close, forget */
 #ifndef COMPUTE_VULKAN_INTERNAL_H
 #define COMPUTE_VULKAN_INTERNAL_H
 
@@ -211,10 +212,21 @@ struct vulkan_device {
     VkQueue queue;
     VkCommandPool pool;
     VkCommandBuffer once; /* for uploads */
-    VkFence *fences;      /* one for each submission of a list */
-    int fence_count, fence_capacity;
-    int submitted; /* fences that were handed to the queue and not seen to be signalled all */
-    bool stuck;    /* given up while the device may still be working: nothing may be freed */
+    /* A program in flight has a place of its own for what the host shares with the device. */
+    struct vulkan_slot {
+        VkFence *fences; /* one for each submission of a list */
+        int fence_count, fence_capacity;
+        int submitted; /* fences that were handed to the queue and not seen to be signalled all */
+        vulkan_buffer
+            staging;        /* host-visible, inputs then outputs, of all recordings of the slot */
+        tsr_flight *flight; /* NULL: free */
+        vulkan_recording *recording; /* of the flight */
+        uint64_t number;             /* of the flight: flights end in their order */
+        double began;                /* when it was submitted, by tsr_seconds */
+    } slot[TSR_FLIGHTS];
+    uint64_t flights; /* begun so far */
+    double last_seen; /* when the host saw the last flight finished */
+    bool stuck;       /* given up while the device may still be working: nothing may be freed */
     VkPipelineCache cache;
     struct {        /* vulkan_cache.c: the file it is kept in */
         char *path; /* NULL: it is not kept */
@@ -234,7 +246,6 @@ struct vulkan_device {
     int block_count, block_capacity;
     vulkan_buffer chunks[VULKAN_MAX_CHUNKS]; /* the activation arena, shared by all recordings */
     int chunk_count;
-    vulkan_buffer staging;        /* host-visible, inputs then outputs; shared too */
     vulkan_recording *recordings; /* most recent first */
     double rate;      /* multiply-adds a second of the recording that was measured last; 0: none */
     bool rate_is_own; /* ... of the one that is being made again, which is not measured any more */
@@ -263,18 +274,34 @@ tsr_status vulkan_buffer_open(vulkan_device *v, vulkan_buffer *buffer, VkDeviceS
 void vulkan_buffer_close(vulkan_device *v, vulkan_buffer *buffer);
 /* Bytes that all buffers of the device take. */
 VkDeviceSize vulkan_allocated(const vulkan_device *v);
-/* True if the staging buffer has `size` bytes already, or the chunks have `sizes`. */
-bool vulkan_staging_fits(const vulkan_device *v, VkDeviceSize size);
+/* True if a slot's staging buffer has `size` bytes already, or the chunks have `sizes`. */
+bool vulkan_staging_fits(const vulkan_device *v, int slot, VkDeviceSize size);
 bool vulkan_chunks_fit(const vulkan_device *v, const size_t *sizes, int count);
 /* Replace the staging buffer, or the chunks, that are too small. Recordings point to them: drop all
  * recordings first (vulkan_recordings_drop) unless vulkan_staging_fits and vulkan_chunks_fit. */
-tsr_status vulkan_staging_reserve(vulkan_device *v, VkDeviceSize size);
+tsr_status vulkan_staging_reserve(vulkan_device *v, int slot, VkDeviceSize size);
 tsr_status vulkan_chunks_reserve(vulkan_device *v, const size_t *sizes, int count);
-/* Copies host bytes into a buffer, piece by piece through staging, which must be reserved. */
+/* Copies host bytes into a buffer, piece by piece through the staging of slot 0, which must be
+ * reserved. No program may be in flight. */
 tsr_status vulkan_upload(vulkan_device *v, const vulkan_buffer *to, VkDeviceSize offset,
                          const void *bytes, size_t size);
-/* Runs command buffers, each a submission of its own, and waits for all. */
-tsr_status vulkan_submit(vulkan_device *v, const VkCommandBuffer *commands, int count);
+/* Hands command buffers to the device, each a submission of its own with a fence of the slot; those
+ * before a failure are waited for. */
+tsr_status vulkan_submit(vulkan_device *v, struct vulkan_slot *slot,
+                         const VkCommandBuffer *commands, int count);
+/* Waits for what a slot has submitted. */
+tsr_status vulkan_await(vulkan_device *v, struct vulkan_slot *slot);
+
+/* ---- vulkan_flights.c ---- */
+
+/* Destroys what the slots hold. */
+void vulkan_flights_close(vulkan_device *v);
+/* Finishes all programs in flight. Whoever frees or overwrites what they use calls this before. */
+void vulkan_flights_finish(vulkan_device *v);
+/* Functions of the backend, see tsr_backend. */
+tsr_status vulkan_begin(tsr_device *device, const tsr_program *program, const tsr_tensor *in,
+                        int in_count, tsr_flight *flight);
+void vulkan_finish(tsr_device *device, tsr_flight *flight);
 
 /* ---- vulkan_lost.c ---- */
 
@@ -338,7 +365,10 @@ struct vulkan_recording {
     tsr_program program;
     tsr_tensor in[TSR_MAX_IO];
     int in_count, out_count;
+    uint32_t wanted; /* bit i: output i is asked for */
+    int slot;        /* whose staging the commands copy from and to */
     /* what replay needs */
+    char name[48];             /* of the program, for messages */
     VkCommandBuffer *commands; /* submitted one after the other */
     int command_count, command_capacity;
     VkDescriptorPool descriptors;
@@ -353,12 +383,19 @@ struct vulkan_recording {
     vulkan_pace pace;
 };
 
-/* Recording of a program for these input shapes, or NULL. */
-vulkan_recording *vulkan_recording_find(vulkan_device *v, const tsr_program *program,
-                                        const tsr_tensor *in, int in_count, int out_count);
-/* Walks through a program and records it. The device owns *recording. */
-tsr_status vulkan_recording_make(vulkan_device *v, const tsr_program *program, const tsr_tensor *in,
-                                 int in_count, int out_count, vulkan_recording **recording);
+/* Which recording of a program. */
+typedef struct vulkan_request {
+    const tsr_program *program;
+    const tsr_tensor *in; /* shapes */
+    int in_count, out_count;
+    uint32_t wanted;
+    int slot;
+} vulkan_request;
+/* Recording that serves a request, or NULL. */
+vulkan_recording *vulkan_recording_find(vulkan_device *v, const vulkan_request *request);
+/* Walks through a program and records it; nothing may be in flight. The device owns *recording. */
+tsr_status vulkan_recording_make(vulkan_device *v, const vulkan_request *request,
+                                 vulkan_recording **recording);
 void vulkan_recording_close(vulkan_device *v, vulkan_recording *recording);
 /* Drops the recordings of a model, or of every model with `all`. */
 void vulkan_recordings_drop(vulkan_device *v, const void *model, bool all);
@@ -378,8 +415,9 @@ typedef enum vulkan_mark {
  * step. */
 void vulkan_times_mark(const vulkan_device *v, const vulkan_recording *r, VkCommandBuffer c,
                        vulkan_mark mark, int step);
-/* Adds the timestamps of a run that has ended to the device's sums under the program's name. */
-tsr_status vulkan_times_read(vulkan_device *v, vulkan_recording *r, const char *name);
+/* Reads the timestamps of a run that has ended: sets *seconds to how long the device computed it,
+ * left as it is where there are no timestamps, and adds those of ops to the device's sums. */
+tsr_status vulkan_times_read(vulkan_device *v, vulkan_recording *r, double *seconds);
 void vulkan_times_close(vulkan_device *v, vulkan_recording *r);
 
 /* ---- vulkan_pace.c ---- */

@@ -60,16 +60,24 @@ tsr_status vulkan_wait(vulkan_device *v, VkFence fence) {
     return lose(v, why);
 }
 
+/* Whether a submission of a slot has not ended. */
+static bool is_working(const vulkan_device *v) {
+    for (int k = 0; k < TSR_FLIGHTS; ++k)
+        for (int i = 0; i < v->slot[k].submitted; ++i)
+            if (v->vk.vkGetFenceStatus(v->handle, v->slot[k].fences[i]) == VK_NOT_READY)
+                return true;
+    return false;
+}
+
 bool vulkan_settle(vulkan_device *v) {
     if (v->stuck) {
-        for (int i = 0; i < v->submitted; ++i)
-            if (v->vk.vkGetFenceStatus(v->handle, v->fences[i]) == VK_NOT_READY) {
-                tsr_log(v->device->ctx, TSR_LOG_WARNING,
-                        "device %s (%s) still does not answer: its memory is taken until this "
-                        "process ends",
-                        v->device->name, v->device->info.name);
-                return false;
-            }
+        if (is_working(v)) {
+            tsr_log(v->device->ctx, TSR_LOG_WARNING,
+                    "device %s (%s) still does not answer: its memory is taken until this "
+                    "process ends",
+                    v->device->name, v->device->info.name);
+            return false;
+        }
         v->stuck = false; /* it woke up, or is lost and therefore idle */
     }
     v->vk.vkDeviceWaitIdle(v->handle); /* of a lost device this fails, at once: it is idle */

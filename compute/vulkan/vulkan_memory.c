@@ -99,7 +99,9 @@ void vulkan_buffer_close(vulkan_device *v, vulkan_buffer *b) {
 }
 
 VkDeviceSize vulkan_allocated(const vulkan_device *v) {
-    VkDeviceSize n = v->staging.size;
+    VkDeviceSize n = 0;
+    for (int i = 0; i < TSR_FLIGHTS; ++i)
+        n += v->slot[i].staging.size;
     for (int i = 0; i < v->chunk_count; ++i)
         n += v->chunks[i].size;
     for (int i = 0; i < v->block_count; ++i)
@@ -107,15 +109,16 @@ VkDeviceSize vulkan_allocated(const vulkan_device *v) {
     return n;
 }
 
-bool vulkan_staging_fits(const vulkan_device *v, VkDeviceSize size) {
-    return v->staging.size >= size && v->staging.size > 0;
+bool vulkan_staging_fits(const vulkan_device *v, int slot, VkDeviceSize size) {
+    return v->slot[slot].staging.size >= size && v->slot[slot].staging.size > 0;
 }
 
-tsr_status vulkan_staging_reserve(vulkan_device *v, VkDeviceSize size) {
+tsr_status vulkan_staging_reserve(vulkan_device *v, int slot, VkDeviceSize size) {
     enum { SMALLEST = 1 << 20 };
-    if (vulkan_staging_fits(v, size)) return TSR_OK;
-    vulkan_buffer_close(v, &v->staging);
-    return vulkan_buffer_open(v, &v->staging, size < SMALLEST ? SMALLEST : size, true, "staging");
+    vulkan_buffer *staging = &v->slot[slot].staging;
+    if (vulkan_staging_fits(v, slot, size)) return TSR_OK;
+    vulkan_buffer_close(v, staging);
+    return vulkan_buffer_open(v, staging, size < SMALLEST ? SMALLEST : size, true, "staging");
 }
 
 bool vulkan_chunks_fit(const vulkan_device *v, const size_t *sizes, int count) {
@@ -136,41 +139,51 @@ tsr_status vulkan_chunks_reserve(vulkan_device *v, const size_t *sizes, int coun
     return TSR_OK;
 }
 
-static tsr_status reserve_fences(vulkan_device *v, int count) {
-    while (v->fence_count < count) {
-        VkFence *list = vulkan_grown(v->device->ctx, v->fences, v->fence_count, &v->fence_capacity,
+static tsr_status reserve_fences(vulkan_device *v, struct vulkan_slot *s, int count) {
+    while (s->fence_count < count) {
+        VkFence *list = vulkan_grown(v->device->ctx, s->fences, s->fence_count, &s->fence_capacity,
                                      sizeof *list);
         if (!list) return TSR_ERROR_MEMORY;
-        v->fences = list;
+        s->fences = list;
         VkFenceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
-        VkResult result = v->vk.vkCreateFence(v->handle, &info, NULL, &list[v->fence_count]);
+        VkResult result = v->vk.vkCreateFence(v->handle, &info, NULL, &list[s->fence_count]);
         if (result) return vulkan_fail(v, result, "fence");
-        ++v->fence_count;
+        ++s->fence_count;
     }
     return TSR_OK;
 }
 
-tsr_status vulkan_submit(vulkan_device *v, const VkCommandBuffer *commands, int count) {
-    tsr_status status = reserve_fences(v, count);
+tsr_status vulkan_submit(vulkan_device *v, struct vulkan_slot *slot,
+                         const VkCommandBuffer *commands, int count) {
+    tsr_status status = reserve_fences(v, slot, count);
     if (status || !count) return status;
     VkResult result = VK_SUCCESS;
-    v->submitted = 0;
+    slot->submitted = 0;
     for (int i = 0; i < count && !result; ++i) { /* one call for each: drivers join those of one */
         VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
                                .commandBufferCount = 1,
                                .pCommandBuffers = &commands[i]};
-        result = v->vk.vkQueueSubmit(v->queue, 1, &submit, v->fences[i]);
-        v->submitted += !result;
+        result = v->vk.vkQueueSubmit(v->queue, 1, &submit, slot->fences[i]);
+        slot->submitted += !result;
     }
-    if (result) status = vulkan_fail(v, result, "submit");
-    /* What did go out uses buffers that may be freed after a failure: it is waited for, too. */
-    for (int i = 0; i < v->submitted && !v->device->lost; ++i) {
-        tsr_status waited = vulkan_wait(v, v->fences[i]);
+    if (!result) return TSR_OK;
+    status = vulkan_fail(v, result, "submit");
+    /* What did go out uses buffers that may be freed after a failure. */
+    (void)vulkan_await(v, slot);
+    return status;
+}
+
+tsr_status vulkan_await(vulkan_device *v, struct vulkan_slot *slot) {
+    tsr_status status = TSR_OK;
+    for (int i = 0; i < slot->submitted && !v->device->lost; ++i) {
+        const tsr_status waited = vulkan_wait(v, slot->fences[i]);
         if (!status) status = waited;
     }
-    if (v->device->lost || !v->submitted) return status;
-    result = v->vk.vkResetFences(v->handle, (uint32_t)v->submitted, v->fences);
-    v->submitted = 0;
+    if (v->device->lost && !status)
+        status = tsr_fail(v->device->ctx, v->device->lost, "%s", v->device->lost_detail);
+    if (v->device->lost || !slot->submitted) return status;
+    const VkResult result = v->vk.vkResetFences(v->handle, (uint32_t)slot->submitted, slot->fences);
+    slot->submitted = 0;
     return status || !result ? status : vulkan_fail(v, result, "fence");
 }
 
@@ -181,7 +194,7 @@ static tsr_status copy_piece(vulkan_device *v, const vulkan_buffer *to, VkDevice
     VkResult result = v->vk.vkBeginCommandBuffer(v->once, &begin);
     if (result) return vulkan_fail(v, result, "upload");
     VkBufferCopy region = {0, offset, size};
-    v->vk.vkCmdCopyBuffer(v->once, v->staging.buffer, to->buffer, 1, &region);
+    v->vk.vkCmdCopyBuffer(v->once, v->slot[0].staging.buffer, to->buffer, 1, &region);
     VkMemoryBarrier barrier = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
                                .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
                                .dstAccessMask = VK_ACCESS_SHADER_READ_BIT};
@@ -189,15 +202,18 @@ static tsr_status copy_piece(vulkan_device *v, const vulkan_buffer *to, VkDevice
                                VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &barrier, 0, NULL, 0,
                                NULL);
     result = v->vk.vkEndCommandBuffer(v->once);
-    return result ? vulkan_fail(v, result, "upload") : vulkan_submit(v, &v->once, 1);
+    if (result) return vulkan_fail(v, result, "upload");
+    const tsr_status status = vulkan_submit(v, &v->slot[0], &v->once, 1);
+    return status ? status : vulkan_await(v, &v->slot[0]);
 }
 
 tsr_status vulkan_upload(vulkan_device *v, const vulkan_buffer *to, VkDeviceSize offset,
                          const void *bytes, size_t size) {
+    const vulkan_buffer *staging = &v->slot[0].staging;
     tsr_status status = TSR_OK;
     for (size_t at = 0; at < size && !status;) {
-        size_t piece = size - at < v->staging.size ? size - at : (size_t)v->staging.size;
-        memcpy(v->staging.mapped, (const char *)bytes + at, piece);
+        size_t piece = size - at < staging->size ? size - at : (size_t)staging->size;
+        memcpy(staging->mapped, (const char *)bytes + at, piece);
         status = copy_piece(v, to, offset + at, piece);
         at += piece;
     }

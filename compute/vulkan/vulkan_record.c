@@ -255,17 +255,17 @@ static void lay_out_staging(vulkan_builder *b, vulkan_recording *r) {
     }
     for (int i = 0; i < r->out_count; ++i) {
         r->out_at[i] = at;
-        at += vulkan_round(bytes_of(&r->made[i]), 64);
+        if (r->wanted >> i & 1) at += vulkan_round(bytes_of(&r->made[i]), 64);
     }
     r->bands_at = at;
     r->band_count = b->fenced * 2;
     b->staging_bytes = at + (size_t)r->band_count * VULKAN_BAND;
 }
 
-/* Inputs and outputs fit, and uploads go through in few pieces. */
-static VkDeviceSize staging_needed(const vulkan_builder *b, size_t uploads) {
-    const size_t piece = (size_t)8 << 20, wanted = uploads < piece ? uploads : piece;
-    return b->staging_bytes > wanted ? b->staging_bytes : wanted;
+/* Room in slot 0 for uploads to go through in few pieces. */
+static VkDeviceSize room_for_uploads(size_t uploads) {
+    const size_t piece = (size_t)8 << 20;
+    return uploads < piece ? uploads : piece;
 }
 
 /* ---- 4. tables ---- */
@@ -318,10 +318,10 @@ static void drop_oldest(vulkan_device *v) {
 }
 
 /* Recordings point to the staging buffer and to the chunks: before either moves, all of them go. */
-static tsr_status reserve_staging(vulkan_device *v, VkDeviceSize size) {
-    if (vulkan_staging_fits(v, size)) return TSR_OK;
+static tsr_status reserve_staging(vulkan_device *v, int slot, VkDeviceSize size) {
+    if (vulkan_staging_fits(v, slot, size)) return TSR_OK;
     vulkan_recordings_drop(v, NULL, true);
-    return vulkan_staging_reserve(v, size);
+    return vulkan_staging_reserve(v, slot, size);
 }
 
 static tsr_status reserve_chunks(vulkan_device *v, const size_t *sizes, int count) {
@@ -347,29 +347,34 @@ static tsr_status walk(vulkan_builder *b, vulkan_recording *r) {
         r->made[i] = *made[i];
         if (made[i]->node < 0 || made[i]->node >= b->node_count)
             return tsr_fail(d->ctx, TSR_ERROR_STATE, "output %d: wanted a tensor of this run", i);
+        if (!(r->wanted >> i & 1)) continue;
         vulkan_node *n = &b->nodes[made[i]->node];
         n->form[0].needed = true;
         if (n->first < 0) n->first = 0;
         n->last = INT_MAX;
     }
     /* ops look at their operands again when they are described, so the structs must live on */
-    if (!status) status = vulkan_halves_choose(b, r->made, r->out_count);
+    if (!status) status = vulkan_halves_choose(b, r);
     if (!status) status = describe(b, r);
     tsr_arena_rewind(&d->data, (tsr_arena_mark){0});
     return status;
 }
 
-tsr_status vulkan_recording_make(vulkan_device *v, const tsr_program *program, const tsr_tensor *in,
-                                 int in_count, int out_count, vulkan_recording **recording) {
+tsr_status vulkan_recording_make(vulkan_device *v, const vulkan_request *request,
+                                 vulkan_recording **recording) {
     tsr_device *d = v->device;
+    const tsr_program *program = request->program;
     vulkan_recording *r = tsr_alloc(d->ctx, 1, sizeof *r, "recording");
     if (!r) return TSR_ERROR_MEMORY;
     r->program = *program;
     r->program.name = NULL; /* the caller's text may go away */
-    r->in_count = in_count;
-    r->out_count = out_count;
-    for (int i = 0; i < in_count; ++i) {
-        r->in[i] = in[i];
+    snprintf(r->name, sizeof r->name, "%s", program->name ? program->name : "program");
+    r->in_count = request->in_count;
+    r->out_count = request->out_count;
+    r->wanted = request->wanted;
+    r->slot = request->slot;
+    for (int i = 0; i < r->in_count; ++i) {
+        r->in[i] = request->in[i];
         r->in[i].data = NULL;
     }
     vulkan_pace_set(v, r);
@@ -380,7 +385,8 @@ tsr_status vulkan_recording_make(vulkan_device *v, const tsr_program *program, c
     if (!status) vulkan_traffic_log(&b);
     size_t new_weights = status ? 0 : vulkan_weights_to_come(&b);
     if (!status) status = check_budget(&b, new_weights);
-    if (!status) status = reserve_staging(v, staging_needed(&b, new_weights + b.table_bytes));
+    if (!status) status = reserve_staging(v, 0, room_for_uploads(new_weights + b.table_bytes));
+    if (!status) status = reserve_staging(v, r->slot, b.staging_bytes);
     if (!status) status = vulkan_weights_upload(&b, new_weights);
     if (!status) status = upload_tables(&b, r);
     if (!status) status = reserve_chunks(v, b.chunk_sizes, b.chunk_count);

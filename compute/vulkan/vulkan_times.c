@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* vulkan_times.c: timestamps of a recording: one at its first command and one behind its last, by
- * which submissions are sized (vulkan_pace.c), and, where ops are timed, two around each op and
- * around the copies of operands.
+ * which submissions are sized (vulkan_pace.c) and it is known how long the device computed, and,
+ * where ops are timed, two around each op and around the copies of operands.
  *
  * A timestamp is written when all commands before it have ended. So an op is charged from there, or
  * from the barrier before it, to its own end; of ops that run together, as no barrier is between
@@ -69,8 +69,9 @@ static void describe_uses(const vulkan_builder *b, const vulkan_recording *r,
         t->list[0].use.bytes +=
             (double)tsr_elements(&r->in[i]) * (double)tsr_dtype_bytes(r->in[i].dtype);
     for (int i = 0; i < r->out_count; ++i)
-        t->list[1].use.bytes +=
-            (double)tsr_elements(&r->made[i]) * (double)tsr_dtype_bytes(r->made[i].dtype);
+        if (r->wanted >> i & 1)
+            t->list[1].use.bytes +=
+                (double)tsr_elements(&r->made[i]) * (double)tsr_dtype_bytes(r->made[i].dtype);
     for (int i = 0; i < b->step_count; ++i) {
         const vulkan_step *s = &b->steps[i];
         tsr_timed_op *use = &t->list[2 + i].use;
@@ -87,7 +88,7 @@ tsr_status vulkan_times_make(vulkan_builder *b, vulkan_recording *r) {
     vulkan_device *v = b->v;
     tsr_context *ctx = v->device->ctx;
     r->timed = v->device->timing;
-    if (!r->timed && !r->pace.measure) return TSR_OK;
+    if (!(v->device->tick > 0)) return TSR_OK;
     struct vulkan_times *t = r->times = tsr_alloc(ctx, 1, sizeof *t, "times");
     if (!t) return TSR_ERROR_MEMORY;
     t->queries = r->timed ? OPS + 2 * (uint32_t)b->step_count : LAST + 1;
@@ -172,7 +173,7 @@ static tsr_status find_rows(tsr_device *d, struct vulkan_times *t, const char *n
     return TSR_OK;
 }
 
-tsr_status vulkan_times_read(vulkan_device *v, vulkan_recording *r, const char *name) {
+tsr_status vulkan_times_read(vulkan_device *v, vulkan_recording *r, double *seconds) {
     tsr_device *d = v->device;
     struct vulkan_times *t = r->times;
     if (!t) return TSR_OK;
@@ -180,12 +181,13 @@ tsr_status vulkan_times_read(vulkan_device *v, vulkan_recording *r, const char *
         v->handle, t->pool, 0, t->queries, t->queries * sizeof *t->ticks, t->ticks,
         sizeof *t->ticks, VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT);
     if (result) return vulkan_fail(v, result, "timestamps");
-    if (r->pace.measure) vulkan_pace_measured(v, r, between(v, r, FIRST, LAST));
+    *seconds = between(v, r, FIRST, LAST);
+    if (r->pace.measure) vulkan_pace_measured(v, r, *seconds);
     if (!r->timed) return TSR_OK;
-    const tsr_status status = find_rows(d, t, name);
+    const tsr_status status = find_rows(d, t, r->name);
     if (status) return status;
     ++d->times.programs[t->program].runs;
-    d->times.programs[t->program].seconds += between(v, r, FIRST, LAST);
+    d->times.programs[t->program].seconds += *seconds;
     for (int i = 0; i < t->count; ++i) {
         const tsr_timed_op *use = &t->list[i].use;
         tsr_timed_op *sum = &d->times.ops[t->list[i].row];

@@ -257,6 +257,10 @@ typedef struct tsr_stage_times {
     int decoders, encoders;
     uint64_t encoded[16]; /* pictures that each of the devices encoded, in their order; of more
                              than 16 devices those of the first */
+    double device_busy;   /* seconds in which the devices computed the model, their sum */
+    double device_waited; /* seconds of the time that passed in which the devices had nothing to
+                             compute: they waited for the host; their sum */
+    double host_waited;   /* seconds in which the host waited for what GPUs computed; their sum */
 } tsr_stage_times;
 /* Name of the stage that was the bottleneck: "read", "decode", "encode" or "write", the one whose
  * threads were busy for the greatest part of the time. Static storage. */
@@ -623,7 +627,8 @@ const char *tsr_build_libraries(void);
  * "reason", "memory_bytes", "fp16", "bf16", "int8", "cooperative_matrix", and for Vulkan
  * "subgroup":
  * {"size", "min", "max", "can_be_set"}, "limits": {"storage_range_bytes", "allocation_bytes",
- * "shared_bytes", "workgroup", "push_bytes"}}, ...]}.
+ * "shared_bytes", "workgroup", "push_bytes"}, "cores": multiprocessors or compute units, 0 where
+ * the driver does not say}, ...]}.
  * "chosen" marks the device that "auto" opens; "reason" says why it is chosen, or why a device is
  * not usable. Number formats and cooperative matrices are what the driver advertises, whether this
  * library uses them or not. Without a Vulkan loader the list holds the cpu alone.

@@ -12,12 +12,16 @@ code_is 0
 out_empty
 out=$(head -1 err)
 case "$out" in "a.tess: 1 picture, "*" tokens, "*" near ties, "*" s") ;; *) complain "summary: $out" ;; esac
+run encode a.ppm -o a.tess -f --device cpu -v
+code_is 0
+err_has 'the device computed for [0-9.]+ s and waited [0-9.]+ s for the host; the host waited 0\.00 s for it'
 run encode a.ppm b.ppm c.ppm -o all.tess --device cpu --json
 code_is 0
 err_empty
 json_ok
 is "keys" "bytes changed_keys device equal_keys failed inputs items near_ties output pictures precision seconds stage_seconds stages tessera tiles tokenizer tokens total_seconds verb weights_hash" "$(json '" ".join(sorted(d))')"
 is "pictures" 3 "$(json 'd["pictures"]')"
+is "what the device did" "True True 0" "$(json '"%s %s %d" % (d["stage_seconds"]["device_busy"] > 0, abs(d["stage_seconds"]["device_busy"] + d["stage_seconds"]["device_waited"] - d["stage_seconds"]["passed"]) < 1e-3, d["stage_seconds"]["host_waited"])')"
 is "bytes" "$(stat -c %s all.tess)" "$(json 'd["bytes"]')"
 tokens=$(json 'd["tokens"]')
 hash=$(json 'd["weights_hash"]')

@@ -68,3 +68,73 @@ void batch_case(const char *model, const char *device, int side, int tiles) {
     tsr_tokenizer_close(&t);
     free(rgb);
 }
+
+/* Ids of all pictures, one after the other, in memory that the caller frees; *total: how many. */
+static uint32_t *encode_all(const tsr_picture *pictures, int count, const char *model,
+                            const char *device, const char *mask, int side, uint32_t batch,
+                            uint64_t *total) {
+    tsr_context *ctx = everywhere_context();
+    tsr_tokenizer *t = NULL;
+    tsr_item **items = calloc((size_t)count, sizeof(tsr_item *));
+    tsr_encode_settings e = tsr_encode_settings_default();
+    e.batch = batch;
+    e.fit.fit = TSR_FIT_CROP;
+    tsr_model_settings s = {.model = model, .device = device, .mask = mask};
+    tsr_status status = tsr_tokenizer_open(ctx, &t, &s);
+    if (!status && tsr_tokenizer_header(t)->tile_width != (uint32_t)side) {
+        tsr_tokenizer_close(&t);
+        s.tile_width = s.tile_height = (uint32_t)side;
+        status = tsr_tokenizer_open(ctx, &t, &s);
+    }
+    if (!status) status = tsr_tokenizer_encode(t, pictures, count, &e, items, NULL);
+    ck_assert_msg(status == TSR_OK, "%s: %s", device, tsr_detail(ctx));
+    *total = 0;
+    for (int i = 0; i < count; ++i)
+        *total += tsr_token_item_total(tsr_item_tokens(items[i]));
+    uint32_t *ids = calloc((size_t)*total, sizeof *ids), *to = ids;
+    ck_assert_ptr_nonnull(ids);
+    for (int i = 0; i < count; ++i) {
+        const tsr_token_item *item = tsr_item_tokens(items[i]);
+        memcpy(to, item->ids, tsr_token_item_total(item) * sizeof *to);
+        to += tsr_token_item_total(item);
+        tsr_item_close(&items[i]);
+    }
+    free(items);
+    tsr_tokenizer_close(&t);
+    return ids;
+}
+
+void in_flight_case(const char *model, const char *device, int side) {
+    enum { COUNT = 100 };
+    static const uint32_t batches[] = {1, 7, 16, COUNT};
+    const size_t bytes = (size_t)side * (size_t)side * 3;
+    uint8_t *rgb = malloc(COUNT * bytes);
+    tsr_picture pictures[COUNT];
+    ck_assert_ptr_nonnull(rgb);
+    for (size_t i = 0; i < COUNT * bytes; ++i)
+        rgb[i] = (uint8_t)random_below(256);
+    for (int i = 0; i < COUNT; ++i)
+        pictures[i] = (tsr_picture){
+            .rgb = rgb + (size_t)i * bytes, .width = side, .height = side, .key = "made up"};
+    uint64_t total, own;
+    uint32_t *ids = encode_all(pictures, COUNT, model, device, "in_flight", side, 1, &total);
+    ck_assert_uint_ge(total, COUNT);
+    bool differ = false;
+    for (uint64_t i = 0; i < total; ++i)
+        differ |= ids[i] != ids[0];
+    ck_assert(differ);
+    for (int k = 0; k < 8; ++k) {
+        const char *mask = k / 4 ? NULL : "in_flight";
+        uint32_t *again =
+            encode_all(pictures, COUNT, model, device, mask, side, batches[k % 4], &own);
+        ck_assert_uint_eq(own, total);
+        ck_assert_msg(!memcmp(again, ids, (size_t)total * sizeof *ids),
+                      "%s: ids differ in batches of %u with %s in flight", device, batches[k % 4],
+                      mask ? "one" : "two");
+        free(again);
+    }
+    printf("%s: %llu ids of %d pictures alike in batches of 1, 7, 16, 100, one and two in flight\n",
+           device, (unsigned long long)total, COUNT);
+    free(ids);
+    free(rgb);
+}

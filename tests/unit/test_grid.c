@@ -204,6 +204,16 @@ START_TEST(together) {
 }
 END_TEST
 
+START_TEST(in_flight) {
+    tiny_model m;
+    make_model(&m, TAMING);
+    const char *path = tiny_model_write(&m, NULL, NULL);
+    in_flight_case(path, "cpu", 8);
+    if (everywhere_has_vulkan()) in_flight_case(path, "vulkan:0", 8);
+    tiny_model_free(&m);
+}
+END_TEST
+
 START_TEST(sizes) {
     tsr_context *ctx = everywhere_context();
     tiny_model m;
@@ -346,5 +356,5 @@ START_TEST(damaged) {
 }
 END_TEST
 
-TEST_PARTS("grid", PART(own, NULL, families, sizes, windows, damaged),
+TEST_PARTS("grid", PART(own, NULL, families, in_flight, sizes, windows, damaged),
            PART(batches, need_vulkan, together))

@@ -4,8 +4,10 @@
 #include <tessera/tessera.h>
 
 #include "batch_case.h"
+#include "codec/tokenizers/titok.h"
 #include "everywhere.h"
 #include "needs.h"
+#include "picture_bytes.h"
 #include "tiny_model.h"
 
 #include <stdio.h>
@@ -279,6 +281,166 @@ START_TEST(vectors) {
 }
 END_TEST
 
+START_TEST(in_flight) {
+    tiny_model m;
+    make_model(&m, SINGLE);
+    write_model(&m, NULL);
+    in_flight_case(path, "cpu", SIDE);
+    if (everywhere_has_vulkan()) in_flight_case(path, "vulkan:0", SIDE);
+    remove_model(&m);
+}
+END_TEST
+
+/* The decoder's last tensor but one comes down only where it is asked for. */
+START_TEST(asked_outputs) {
+    tiny_model m;
+    make_model(&m, LEGACY);
+    write_model(&m, NULL);
+    const int devices = 1 + everywhere_has_vulkan();
+    for (int i = 0; i < devices; ++i) {
+        enum { LOGITS = PLACES * 20, PIXELS = SIDE * SIDE * 3 };
+        static float rgb[2][PIXELS], head[LOGITS];
+        static const int32_t ids[LATENTS] = {1, 7, 3, 49, 0, 22, 30, 5};
+        tsr_device *d = everywhere_device(i ? "vulkan:0" : "cpu", NULL);
+        tsr_context *ctx = tsr_device_context(d);
+        tsr_safetensors *file = NULL;
+        tsr_weights *weights = NULL;
+        tsr_titok *t = NULL;
+        tsr_status status = tsr_safetensors_open(ctx, path, &file);
+        if (!status) status = tsr_file_weights(ctx, file, &weights);
+        if (!status) status = tsr_titok_open(d, NULL, weights, path, &t);
+        ck_assert_msg(status == TSR_OK, "%s", tsr_detail(ctx));
+        uint64_t down[2];
+        for (int traced = 0; traced < 2; ++traced) {
+            down[traced] = tsr_device_traffic_of(d).bytes_down;
+            status = tsr_titok_decode(t, ids, NULL, 1, LATENTS, rgb[traced], traced ? head : NULL);
+            ck_assert_msg(status == TSR_OK, "%s", tsr_detail(ctx));
+            down[traced] = tsr_device_traffic_of(d).bytes_down - down[traced];
+        }
+        ck_assert_uint_eq(down[0], i ? sizeof rgb[0] : 0);
+        ck_assert_uint_eq(down[1], i ? sizeof rgb[0] + sizeof head : 0);
+        ck_assert_mem_eq(rgb[0], rgb[1], sizeof rgb[0]);
+        /* pictures go up as bytes, and of an encoder that nobody asks ids alone come down */
+        static uint8_t picture[2 * SIDE * SIDE * 3];
+        int32_t found[2 * LATENTS];
+        const tsr_device_traffic before = tsr_device_traffic_of(d);
+        status = tsr_titok_encode(t, picture, 2, &(tsr_titok_result){.ids = found});
+        ck_assert_msg(status == TSR_OK, "%s", tsr_detail(ctx));
+        const tsr_device_traffic after = tsr_device_traffic_of(d);
+        ck_assert_uint_eq(after.bytes_up - before.bytes_up, i ? sizeof picture : 0);
+        ck_assert_uint_eq(after.bytes_down - before.bytes_down, i ? sizeof found : 0);
+        tsr_titok_close(&t);
+        tsr_safetensors_close(&file);
+    }
+    remove_model(&m);
+}
+END_TEST
+
+/* Writes `count` JPEG files of flat blocks into the model's folder. */
+static void write_jpegs(int count, char (*name)[160]) {
+    enum { W = 256, H = 192, BLOCKS = W / 8 * (H / 8) };
+    for (int i = 0; i < count; ++i) {
+        static uint8_t planes[3][BLOCKS];
+        for (int c = 0; c < 3; ++c)
+            for (int k = 0; k < BLOCKS; ++k)
+                planes[c][k] = (uint8_t)random_below(256);
+        const uint8_t *samples[3] = {planes[0], planes[1], planes[2]};
+        picture_bytes jpeg = jpeg_bytes(W, H, 3, samples, -1, 0);
+        snprintf(name[i], sizeof *name, "%s/%02d.jpg", folder, i);
+        FILE *f = fopen(name[i], "wb");
+        ck_assert_ptr_nonnull(f);
+        ck_assert_uint_eq(fwrite(jpeg.p, 1, jpeg.size, f), jpeg.size);
+        fclose(f);
+        free(jpeg.p);
+    }
+}
+
+/* A whole file in memory that the caller frees. */
+static char *read_whole(const char *name, long *size) {
+    FILE *f = fopen(name, "rb");
+    ck_assert_ptr_nonnull(f);
+    fseek(f, 0, SEEK_END);
+    *size = ftell(f);
+    rewind(f);
+    char *text = malloc((size_t)*size);
+    ck_assert_ptr_nonnull(text);
+    ck_assert_int_eq((long)fread(text, 1, (size_t)*size, f), *size);
+    fclose(f);
+    return text;
+}
+
+/* Encodes files with this many threads; the report's times, and the bytes of the file. */
+static char *encode_jpegs(const char *const *inputs, int count, const char *device,
+                          const char *mask, int threads, long *size, tsr_stage_times *times) {
+    tsr_context *ctx = NULL;
+    tsr_context_settings c = tsr_context_settings_default();
+    tsr_encode_files_settings s = tsr_encode_files_settings_default();
+    tsr_encode_report report;
+    char output[160];
+    c.threads = threads;
+    s.model.model = path;
+    s.model.device = device;
+    s.model.mask = mask;
+    s.encode.batch = 7; /* several batches of a group, the last one smaller */
+    snprintf(output, sizeof output, "%s/x.tess", folder);
+    ck_assert_int_eq(tsr_context_open(&ctx, &c), TSR_OK);
+    const tsr_status status = tsr_encode_files(ctx, inputs, count, output, &s, &report);
+    ck_assert_msg(status == TSR_OK, "%s", tsr_detail(ctx));
+    tsr_context_close(&ctx);
+    *times = report.stages;
+    char *bytes = read_whole(output, size);
+    unlink(output);
+    return bytes;
+}
+
+START_TEST(files) {
+    enum { COUNT = 64 };
+    static char name[COUNT][160];
+    const char *inputs[COUNT];
+    tiny_model m;
+    make_model(&m, SINGLE);
+    write_model(&m, NULL);
+    write_jpegs(COUNT, name);
+    for (int i = 0; i < COUNT; ++i)
+        inputs[i] = name[i];
+    const int devices = 1 + everywhere_has_vulkan();
+    for (int i = 0; i < devices; ++i) {
+        long size, own;
+        char *want = NULL;
+        for (int k = 0; k < 4; ++k) {
+            const int threads = 1 + k % 2;
+            const char *mask = k < 2 ? NULL : "in_flight";
+            tsr_stage_times t;
+            char *got =
+                encode_jpegs(inputs, COUNT, i ? "vulkan:0" : "cpu", mask, threads, &own, &t);
+            printf("%s, %d decoder%s, %s in flight: passed %.3f s, read %.3f, decode %.3f, encode "
+                   "%.3f, write %.3f; the device computed %.3f, waited %.3f for the host; the host "
+                   "waited %.3f\n",
+                   i ? "vulkan:0" : "cpu", t.decoders, t.decoders == 1 ? "" : "s",
+                   mask ? "one" : "two", t.passed, t.read, t.decode, t.encode, t.write,
+                   t.device_busy, t.device_waited, t.host_waited);
+            ck_assert_int_eq(t.decoders, threads);
+            ck_assert(t.device_busy > 0 && t.device_busy <= t.passed);
+            ck_assert_double_eq_tol(t.device_waited, t.passed - t.device_busy, 1e-9);
+            if (i)
+                ck_assert(t.host_waited > 0 && t.host_waited <= t.encode);
+            else
+                ck_assert(t.host_waited == 0 && t.device_busy <= t.encode);
+            if (want) {
+                ck_assert_int_eq(own, size);
+                ck_assert_mem_eq(got, want, (size_t)size);
+                free(got);
+            } else
+                want = got, size = own;
+        }
+        free(want);
+    }
+    for (int i = 0; i < COUNT; ++i)
+        unlink(name[i]);
+    remove_model(&m);
+}
+END_TEST
+
 static void refused(tiny_model *m, const char *config, tsr_status wanted, const char *text) {
     tsr_tokenizer *t;
     write_model(m, config);
@@ -321,5 +483,5 @@ START_TEST(damaged) {
 }
 END_TEST
 
-TEST_PARTS("titok", PART(own, NULL, families, vectors, damaged),
-           PART(batches, need_vulkan, together))
+TEST_PARTS("titok", PART(own, NULL, families, vectors, in_flight, asked_outputs, damaged),
+           PART(batches, need_vulkan, together), PART(files, need_jpeg, files))

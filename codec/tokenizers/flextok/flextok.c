@@ -159,22 +159,19 @@ static tsr_status encode_latents(const tsr_flextok *m, const tsr_pixels *pixels,
     const tsr_flextok_config *c = &m->config;
     const int64_t factor = tsr_vae_factor(&c->vae), h = height / factor, w = width / factor;
     const int64_t each = c->channels * h * w, count = pixels->count, n = count * each;
-    const int64_t values = count * height * width * 3;
     const bool drawn = request->noise != NULL;
     tsr_scratch s = {.ctx = m->ctx};
-    float *rgb = tsr_scratch_take(&s, (size_t)values, sizeof *rgb, "flextok: tiles");
     float *logvar = NULL, *noise = NULL;
     if (drawn) {
         logvar = tsr_scratch_take(&s, (size_t)n, sizeof *logvar, "flextok: log variances");
         noise = tsr_scratch_take(&s, (size_t)n, sizeof *noise, "flextok: noise");
     }
     tsr_status status = s.status;
-    for (int64_t i = 0; i < values && !status; ++i)
-        rgb[i] = ((float)pixels->rgb[i] / 255.0f - 0.5f) / 0.5f;
     for (int64_t i = 0; i < count && drawn && !status; ++i)
         status = tsr_tile_noise(m->ctx, request->noise, request->first_tile + (uint64_t)i,
                                 c->channels, h, w, noise + i * each);
-    if (!status) status = tsr_vae_encode(m->vae, rgb, count, height, width, x, logvar, NULL);
+    if (!status)
+        status = tsr_vae_encode_bytes(m->vae, pixels->rgb, count, height, width, x, logvar);
     if (!status && drawn) tsr_vae_draw(n, x, logvar, noise);
     for (int64_t i = 0; i < n && !status; ++i)
         x[i] *= (float)c->vae.scaling_factor;
