@@ -7,8 +7,8 @@
 #include <string.h>
 
 /* The shape of matrices f16 x f16 -> f32 that a subgroup multiplies; 16 x 16 x 16 where there is a
- * choice. The shape has to divide a subgroup's share of a tile, 32 x 32 x 32 at most (ops/product_body.c
- * asks the rest). */
+ * choice. The shape has to divide a subgroup's share of a tile, 32 x 32 x 32 at most
+ * (ops/product_body.c asks the rest). */
 static void read_shape(const vulkan_instance *n, VkPhysicalDevice p, uint32_t *shape) {
     enum { MOST = 64 };
     VkCooperativeMatrixPropertiesKHR list[MOST];
