@@ -19,38 +19,38 @@ spec.loader.exec_module(b)
 # A loop over tiles; in it the step; in that a staging loop whose load is skipped by a branch, and the
 # products. Blocks outside the step count nothing.
 CODE = """BB0:
-	v_mov_b32_e32 v1, 0                                         ; 7e020280
+    v_mov_b32_e32 v1, 0                                         ; 7e020280
 BB1:
-	s_cmp_ge_u32 s14, s7                                        ; bf09070e
-	s_cbranch_scc1 BB9                                          ; bfa2045b
+    s_cmp_ge_u32 s14, s7                                        ; bf09070e
+    s_cbranch_scc1 BB9                                          ; bfa2045b
 BB2:
-	v_mov_b32_e32 v3, 0                                         ; 7e060280
+    v_mov_b32_e32 v3, 0                                         ; 7e060280
 BB3:
-	s_cmp_ge_u32 s0, s9                                         ; bf090900
-	s_cbranch_scc1 BB8                                          ; bfa202a3
+    s_cmp_ge_u32 s0, s9                                         ; bf090900
+    s_cbranch_scc1 BB8                                          ; bfa202a3
 BB4:
-	v_add_nc_u32_e32 v21, s0, v20                               ; 4a2a2800
-	s_cbranch_execz BB6                                         ; bfa00000
+    v_add_nc_u32_e32 v21, s0, v20                               ; 4a2a2800
+    s_cbranch_execz BB6                                         ; bfa00000
 BB5:
-	global_load_b128 v[4:7], v[8:9], off                        ; dc5e0000
-	v_dual_mov_b32 v4, 0 :: v_dual_mov_b32 v5, 0                ; ca100080
+    global_load_b128 v[4:7], v[8:9], off                        ; dc5e0000
+    v_dual_mov_b32 v4, 0 :: v_dual_mov_b32 v5, 0                ; ca100080
 BB6:
-	ds_store_b64 v22, v[4:5]                                    ; d9340000
-	v_readlane_b32 s4, v4, 3                                    ; d7600004
-	s_cbranch_scc0 BB4                                          ; bfa1fff0
+    ds_store_b64 v22, v[4:5]                                    ; d9340000
+    v_readlane_b32 s4, v4, 3                                    ; d7600004
+    s_cbranch_scc0 BB4                                          ; bfa1fff0
 BB7:
-	ds_load_2addr_b32 v[10:11], v30 offset1:4                   ; d8dc0400
-	ds_load_b128 v[12:15], v30                                  ; dbfc0000
-	v_fmac_f32_e32 v16, v10, v12                                ; 56201910
-	v_fmac_f32_e32 v17, v10, v13                                ; 56221b0a
-	v_nop                                                       ; 7e000000
-	s_branch BB3                                                ; bfa0ffe0
+    ds_load_2addr_b32 v[10:11], v30 offset1:4                   ; d8dc0400
+    ds_load_b128 v[12:15], v30                                  ; dbfc0000
+    v_fmac_f32_e32 v16, v10, v12                                ; 56201910
+    v_fmac_f32_e32 v17, v10, v13                                ; 56221b0a
+    v_nop                                                       ; 7e000000
+    s_branch BB3                                                ; bfa0ffe0
 BB8:
-	v_add_f32_e32 v1, v16, v17                                  ; 06022310
-	global_store_b32 v1, v16, s[0:1]                            ; dc6a0000
-	s_branch BB1                                                ; bfa0ffd0
+    v_add_f32_e32 v1, v16, v17                                  ; 06022310
+    global_store_b32 v1, v16, s[0:1]                            ; dc6a0000
+    s_branch BB1                                                ; bfa0ffd0
 BB9:
-	s_endpgm                                                    ; bfb00000
+    s_endpgm                                                    ; bfb00000
 """
 MATRIX = CODE.replace("v_fmac_f32_e32 v16, v10, v12", "v_wmma_f32_16x16x16_f16 v[16:23], v[0:7], v[8:15], v[16:23]")
 
@@ -79,16 +79,16 @@ check(measure(MATRIX, "a | v | 32 | 1 | 32 | 1 | c0 | | "), matrix=1, vector_cyc
 check(measure(MATRIX, "a | v | 64 | 1 | 32 | 1 | c0 | | "), matrix=1, vector_cycles=39, lds_cycles=32, bound=82.1)
 # A wait between a load and the products is one that hides behind nothing.
 assert measure(CODE, "a | v | 64 | 3 | 4 | 1 | c0 | | ")["waits"] == 0
-WAITS = CODE.replace("BB6:\n", "BB6:\n\ts_waitcnt vmcnt(0)                                         ; bf8903f7\n")
+WAITS = CODE.replace("BB6:\n", "BB6:\n    s_waitcnt vmcnt(0)                                         ; bf8903f7\n")
 assert measure(WAITS, "a | v | 64 | 3 | 4 | 1 | c0 | | ")["waits"] == 1
-WAITS = CODE.replace("BB4:\n", "BB4:\n\ts_waitcnt vmcnt(0)                                         ; bf8903f7\n")
+WAITS = CODE.replace("BB4:\n", "BB4:\n    s_waitcnt vmcnt(0)                                         ; bf8903f7\n")
 assert measure(WAITS, "a | v | 64 | 3 | 4 | 1 | c0 | | ")["waits"] == 0
-WAITS = CODE.replace("BB6:\n", "BB6:\n\ts_waitcnt vmcnt(1)                                         ; bf8903f7\n")
+WAITS = CODE.replace("BB6:\n", "BB6:\n    s_waitcnt vmcnt(1)                                         ; bf8903f7\n")
 assert measure(WAITS, "a | v | 64 | 3 | 4 | 1 | c0 | | ")["waits"] == 0  # for an older one
 # Address arithmetic behind a scalar branch: BB5 is skipped by one, but loads; the rest is none.
 SCALAR = CODE.replace("s_cbranch_execz BB6", "s_cbranch_scc1 BB6")
 check(measure(SCALAR, "a | v | 64 | 3 | 4 | 1 | c0 rare=0 | | "), vector_cycles=17, memory=3)
-SCALAR = SCALAR.replace("\tglobal_load_b128 v[4:7], v[8:9], off                        ; dc5e0000\n", "")
+SCALAR = SCALAR.replace("    global_load_b128 v[4:7], v[8:9], off                        ; dc5e0000\n", "")
 check(measure(SCALAR, "a | v | 64 | 3 | 4 | 1 | c0 rare=0 | | "), vector_cycles=14, pairs=0)
 check(measure(SCALAR, "a | v | 64 | 3 | 4 | 1 | c0 rare=1/3 | | "), vector_cycles=15, pairs=1)
 # What the table says must be what the code has.
