@@ -59,7 +59,7 @@ step() {
     fi
     [ "$limit" -lt "$left" ] || limit=$left
     timeout -k 2 "$limit" "$@" >"$out/$name.txt" 2>&1 || status=$?
-    [ "$status" != 124 ] || status="124, cut at its limit,"
+    case $status in 124 | 137) status="$status, cut at its limit," ;; esac
     echo "$((SECONDS - began)) s: $name: exit $status after $((SECONDS - from)) s" | tee -a "$out/steps.txt"
     return 0
 }
