@@ -81,6 +81,7 @@ typedef struct device_bench {
     const device_row *row;
     tsr_weights *weights;
     tsr_weight *w;
+    float *values; /* of w */
     tsr_program program;
     tsr_tensor in[3], out;
     int in_count;
@@ -158,9 +159,8 @@ static tsr_status take_weight(device_bench *m, int rank, const int64_t *dim) {
     tsr_status s = tsr_weights_open(m->b->ctx, &m->weights);
     float *data = s ? NULL : tsr_bench_floats(m->b->ctx, (size_t)tsr_elements(&t), 2);
     if (!data) return s ? s : TSR_ERROR_MEMORY;
-    t.data = data;
-    s = tsr_weights_add(m->b->ctx, m->weights, "w", &t); /* copies the values */
-    free(data);
+    t.data = m->values = data; /* they stay ours */
+    s = tsr_weights_add(m->b->ctx, m->weights, "w", &t);
     return s ? s : tsr_weights_get(m->b->ctx, m->weights, "w", rank, dim, &m->w);
 }
 
@@ -170,6 +170,7 @@ static void close_bench(device_bench *m) {
         free(m->in[i].data);
     free(m->out.data);
     tsr_weights_close(&m->weights);
+    free(m->values);
 }
 
 static tsr_status open_row(device_bench *m) {

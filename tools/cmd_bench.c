@@ -200,8 +200,8 @@ const verb verb_bench = {
     .name = "bench",
     .summary = "time every op and model, beside the C reference and oneDNN",
     .usage =
-        "tessera bench [-t MODEL [--batch N,...]] [--filter TEXT] [--device cpu|vulkan[:N]] "
-        "[--precision P] [--seconds S] [--report FILE] [--json]\n"
+        "tessera bench [-t MODEL [--batch N,...]] [--filter TEXT] [--device cpu|vulkan[:N]]\n"
+        "              [--precision P] [--seconds S] [--report FILE] [--json]\n"
         "tessera bench --agreement [-t MODEL] [PICTURES...] [--device cpu|vulkan[:N]] [--json]",
     .about =
         "One row for each measurement: least, median and 95th percentile in milliseconds, GFLOP/s "

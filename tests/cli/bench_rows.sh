@@ -37,6 +37,24 @@ for rows in "encode: encode 1 f32, encode 16 f32" "decode 1 fast: decode 1 fast 
         "$(json '", ".join(sorted(r["name"].split(" ", 1)[1] + " " + r["dtype"] for r in d["rows"]))')"
     is "a tile's time" True "$(json 'all(0 < r["min_ms"] <= r["median_ms"] for r in d["rows"])')"
 done
+# batches of one's own, and a report to send
+run bench -t "$SOURCE/models/mosaic-64.safetensors" --filter "decode" --batch 3,1 --seconds 0.001 --device cpu --report card.json
+code_is 0
+is "files of a report" "card.json card.json.txt" "$(ls card.json* | tr '\n' ' ' | sed 's/ $//')"
+is "what a report has" True "$(python3 - <<'P'
+import json
+d = json.load(open("card.json"))
+names = [r["name"].split(" ", 1)[1] + " " + r["dtype"] for r in d["rows"]]
+print(d["tessera_report"] == 1 and d["error"] is None and d["version"] != "" and d["model"] == "mosaic-64.safetensors"
+      and d["devices"][0]["device"] == "cpu" and isinstance(d["clocks"], list)
+      and names[:2] == ["decode 3 f32", "decode 1 f32"])
+P
+)"
+is "its text" 1 "$(grep -c 'decode 3 .* tessera *cpu ' card.json.txt | sed 's/[1-9][0-9]*/1/')"
+fails 2 "--batch 0: wanted numbers from 1 to 4096 with commas between" bench --batch 0
+fails 2 "--batch 1,,2: wanted numbers from 1 to 4096 with commas between" bench --batch 1,,2
+fails 2 "--batch 1,x: wanted numbers from 1 to 4096 with commas between" bench --batch 1,x
+fails 3 "no/such/folder" bench --filter softmax --device cpu --report no/such/folder/r.json
 # batch beside its parts alone; nothing of it stays behind
 mkdir place
 TMPDIR=$here/place run bench --filter batch --seconds 0.001 --device cpu --json

@@ -103,11 +103,14 @@ static void give(tsr_tensor *t, tsr_dtype dtype, int rank, const int64_t *dim) {
     if (dtype == TSR_DTYPE_F32) random_normals(t->data, tsr_elements(t));
 }
 
+static float *kept[3]; /* values of the weights, which are not copied */
+static int kept_count;
+
 static tsr_weight *weigh(tsr_weights *w, const char *name, int rank, const int64_t *dim) {
     tsr_tensor t = tsr_host_tensor(TSR_DTYPE_F32, NULL, rank, dim);
     float *data = calloc((size_t)tsr_elements(&t), sizeof *data);
     random_normals(data, tsr_elements(&t));
-    t.data = data;
+    t.data = kept[kept_count++] = data;
     ck_assert_int_eq(tsr_weights_add(everywhere_context(), w, name, &t), TSR_OK);
     return tsr_weights_find(w, name);
 }
@@ -131,6 +134,8 @@ static void close_operands(operands *o) {
     for (int i = 0; i < 4; ++i)
         guarded_free(o->in[i].data), guarded_free(o->out[i].data);
     tsr_weights_close(&o->p.weights);
+    while (kept_count)
+        free(kept[--kept_count]);
 }
 
 static void execute(tsr_device *d, operands *o) {

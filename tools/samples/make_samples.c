@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* make_samples.c: draws the samples: make_samples FOLDER writes five PNG files and, in a build with
- * video, clip.mkv, which keeps every pixel. They are made rather than kept: the repository stays
- * small, and nobody's rights are touched. */
+ * video, clip.mkv, which keeps every pixel; make_samples FOLDER COUNT writes so many JPEG files.
+ * They are made rather than kept: the repository stays small, and nobody's rights are touched. */
 #include <tessera/tessera.h>
 #include "stroke_font.h"
 #include "canvas.h"
@@ -96,9 +96,35 @@ static tsr_status make_clip(tsr_context *ctx, const char *folder) {
     return status == TSR_ERROR_UNSUPPORTED ? TSR_OK : status; /* a build without video */
 }
 
+/* jpeg-000.jpg and so on: windows of 500 x 375 into larger drawings, no two alike. */
+static tsr_status make_jpegs(tsr_context *ctx, const char *folder, int count) {
+    enum { WIDTH = 500, HEIGHT = 375, MARGIN = 128, SCENES = sizeof samples / sizeof *samples };
+    const int wide = WIDTH + MARGIN, high = HEIGHT + MARGIN;
+    uint8_t *whole = malloc((size_t)wide * (size_t)high * 3),
+            *rgb = malloc((size_t)WIDTH * HEIGHT * 3);
+    tsr_status status = whole && rgb ? TSR_OK : TSR_ERROR_MEMORY;
+    for (int s = 0; s < SCENES && !status; ++s) {
+        canvas_render(samples[s].scene, wide, high, 1, whole);
+        for (int i = s; i < count && !status; i += SCENES) {
+            char path[4096];
+            const int left = i * 37 % MARGIN, top = i * 53 % MARGIN;
+            for (int y = 0; y < HEIGHT; ++y)
+                memcpy(rgb + (size_t)y * WIDTH * 3,
+                       whole + ((size_t)(top + y) * (size_t)wide + (size_t)left) * 3,
+                       (size_t)WIDTH * 3);
+            snprintf(path, sizeof path, "%s/jpeg-%03d.jpg", folder, i);
+            status = tsr_picture_write(ctx, path, WIDTH, HEIGHT, rgb, NULL);
+        }
+    }
+    free(whole);
+    free(rgb);
+    return status;
+}
+
 int main(int argc, char **argv) {
-    if (argc != 2) {
-        fprintf(stderr, "usage: make_samples FOLDER\n");
+    const int jpegs = argc == 3 ? atoi(argv[2]) : 0;
+    if (argc != 2 && jpegs < 1) {
+        fprintf(stderr, "usage: make_samples FOLDER [COUNT of JPEG files instead]\n");
         return 2;
     }
     if (mkdir(argv[1], 0777) != 0 && errno != EEXIST) {
@@ -107,9 +133,10 @@ int main(int argc, char **argv) {
     }
     tsr_context *ctx = NULL;
     tsr_status status = tsr_context_open(&ctx, NULL);
-    for (size_t i = 0; !status && i < sizeof samples / sizeof *samples; ++i)
+    if (!status && jpegs) status = make_jpegs(ctx, argv[1], jpegs);
+    for (size_t i = 0; !status && !jpegs && i < sizeof samples / sizeof *samples; ++i)
         status = make(ctx, argv[1], &samples[i]);
-    if (!status) status = make_clip(ctx, argv[1]);
+    if (!status && !jpegs) status = make_clip(ctx, argv[1]);
     if (status)
         fprintf(stderr, "make_samples: %s: %s\n", tsr_status_text(status),
                 ctx ? tsr_detail(ctx) : "");
