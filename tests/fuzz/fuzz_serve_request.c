@@ -31,6 +31,7 @@ static void check(bool good, const serve_refusal *wrong) {
 /* What was read is as it must be for those who use it. */
 static void use_ids(const serve_ids *ids) {
     volatile uint64_t sum = 0;
+    (void)sum;
     for (uint64_t i = 0; i < ids->count_of_ids; ++i)
         sum += ids->ids[i];
     for (uint64_t i = 0; ids->placed && i < ids->count_of_counts; ++i)
@@ -40,6 +41,7 @@ static void use_ids(const serve_ids *ids) {
 
 static void use(const serve_request *r) {
     volatile uint64_t sum = 0;
+    (void)sum;
     if ((r->ids_count > 0) == (r->bytes != NULL)) abort();
     if (r->ids_count > (r->action == SERVE_PROMPT ? SERVE_MOST_PICTURES : 1)) abort();
     for (int i = 0; i < r->ids_count; ++i)
