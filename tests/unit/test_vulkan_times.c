@@ -89,7 +89,7 @@ static void walk(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tenso
         &(tsr_epilogue){.bias = p->bias, .act = TSR_ACT_GELU, .gate = gate, .gate_rows = ROWS / 3});
     out[1] = tsr_conv2d(r, in[1], p->kernel,
                         &(tsr_conv_spec){.top = 1, .bottom = 1, .left = 1, .right = 1});
-    out[2] = tsr_nearest_code(r, in[0], in[2], TSR_METRIC_EUCLID, &out[3]);
+    out[2] = tsr_nearest_code(r, in[0], in[2], NULL, TSR_METRIC_EUCLID, &out[3]);
 }
 
 typedef struct operands {
