@@ -181,5 +181,5 @@ START_TEST(convolution_to_convolution) {
 }
 END_TEST
 
-TEST_PARTS("op_half_product_chains", PART(own, need_vulkan, linear_to_linear, rows_of_odd_length_stay_f32,
-                                  convolution_to_convolution))
+TEST_PARTS("op_half_product_chains", PART(own, need_vulkan, linear_to_linear,
+                                          rows_of_odd_length_stay_f32, convolution_to_convolution))
