@@ -55,7 +55,7 @@ for case in "$@"; do
     "$build/make_weights" "$case/manifest.json" "$work/model.safetensors"
     # Tokens without meaning may be refused in the end: the recordings are there by then.
     "${record[@]}" "$there/model.safetensors" "${options[@]}" 2>"$work/said" || tail -1 "$work/said"
-    python3 scripts/gpu-counts.py "$out" "$label" "$model" "$(git describe --always --dirty)" "$work/said" \
+    python3 scripts/gpu-counts.py "$out" "$label" "$model" "$(git describe --always)$(git diff --quiet HEAD -- . ":!docs" || echo -dirty)" "$work/said" \
         "${options[@]:1}"
     rm "$work/model.safetensors"
 done
