@@ -89,6 +89,7 @@ void tool_say_stages(tool *t, const tsr_stage_times *s) {
              s->encoders == 1 ? "" : "s", 100 * s->write / all);
     tool_say(t, "the bottleneck was to %s; the model waited %.2f s for pictures",
              tsr_stage_times_bottleneck(s), s->encode_idle);
+    if (!(s->host_waited > 0)) return; /* no device computed beside the host */
     tool_say(t,
              "the device%s computed for %.2f s and waited %.2f s for the host; the host waited "
              "%.2f s for %s",

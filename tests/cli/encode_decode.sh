@@ -14,7 +14,7 @@ out=$(head -1 err)
 case "$out" in "a.tess: 1 picture, "*" tokens, "*" near ties, "*" s") ;; *) complain "summary: $out" ;; esac
 run encode a.ppm -o a.tess -f --device cpu -v
 code_is 0
-err_has 'the device computed for [0-9.]+ s and waited [0-9.]+ s for the host; the host waited 0\.00 s for it'
+is "what the device did" 0 "$(grep -c 'the device computed' err)" # the cpu does not compute beside the host
 run encode a.ppm b.ppm c.ppm -o all.tess --device cpu --json
 code_is 0
 err_empty
