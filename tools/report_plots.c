@@ -214,7 +214,7 @@ void report_rate_plots(const report_part *p) {
     if (!report_has_rates(r)) return;
     fputs("<section id=\"rates\"><h2>Quality and rate</h2><p class=\"say\">Each point is a "
           "candidate, each line a series; bars are 95 % intervals of the mean over pictures, which "
-          "numbers of text, of faces and of sets do not have. Dashed lines are "
+          "numbers of sets do not have. Dashed lines are "
           "anchors: what a common codec, or plain resizing, gives at that size. A pointer "
           "on a point shows its numbers.</p>",
           f);
