@@ -37,6 +37,7 @@ static void close_vulkan(tsr_device *d) {
     }
     if (v->handle && !vulkan_settle(v)) { /* the driver's objects stay, as in a child */
         if (!v->instance->messenger) free(v->instance);
+        v->handle = VK_NULL_HANDLE;
         free_device(v);
         return;
     }
