@@ -11,9 +11,14 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     (void)caps;
     const int64_t n = tsr_elements(call->out[0]);
     /* One row of n words is copied. */
-    const uint32_t push[11] = {1, 1, (uint32_t)n, 0, 0, (uint32_t)n, 1, 0, 0, (uint32_t)n, 1};
+    const struct {
+        uint32_t box[11];
+        divisor n1, n2;
+    } push = {{1, 1, (uint32_t)n, 0, 0, (uint32_t)n, 1, 0, 0, (uint32_t)n, 1},
+              divisor_of(1),
+              divisor_of((uint32_t)n)};
     *d = (tsr_gpu_dispatch){.variant = "movement"};
-    dispatch_push(d, push, sizeof push);
+    dispatch_push(d, &push, sizeof push);
     dispatch_bind(d, BIND_TABLE);
     dispatch_bind(d, BIND_OUT);
     grid_set(d, tile_count(n, GROUP_THREADS));
