@@ -22,6 +22,7 @@ typedef struct chain {
     bool residual; /* of the last */
     bool bodies;   /* software drivers compile each body for a second: all of them only here */
     tsr_weight *w[MOST], *bias[MOST];
+    void *values[2 * MOST]; /* of both */
 } chain;
 
 static void model(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor **out) {
@@ -57,6 +58,7 @@ static void add(chain *c, int link, char kind, int rank, const int64_t *dim, int
     random_multiples(t.data, tsr_elements(&t), most, 0.25f);
     ck_assert_int_eq(tsr_weights_add(everywhere_context(), c->weights, name, &t), TSR_OK);
     *(kind == 'w' ? &c->w[link] : &c->bias[link]) = tsr_weights_find(c->weights, name);
+    c->values[2 * link + (kind == 'b')] = t.data;
 }
 
 static void keep_halves(void *user, tsr_log_level level, const char *text) {
@@ -138,6 +140,8 @@ static void try(chain c, const tsr_tensor *x, const tsr_tensor *y, int halves) {
     guarded_free(f32.data);
     guarded_free(f16.data);
     tsr_weights_close(&c.weights);
+    for (int i = 0; i < 2 * MOST; ++i)
+        free(c.values[i]);
 }
 
 static tsr_tensor shape(int rank, int64_t a, int64_t b, int64_t c, int64_t d) {
