@@ -83,18 +83,22 @@ static cJSON *row_start(const tsr_bencher *b, const tsr_bench_row *row) {
     return j;
 }
 
-static tsr_status row_end(tsr_bencher *b, cJSON *j) {
-    struct rusage use;
-    if (getrusage(RUSAGE_SELF, &use) == 0)
-        cJSON_AddNumberToObject(j, "peak_rss_bytes", (double)use.ru_maxrss * 1024);
-    cJSON_AddStringToObject(j, "version", tsr_version());
-    cJSON_AddStringToObject(j, "commit", tsr_build_commit());
+tsr_status tsr_bench_row_give(tsr_bencher *b, cJSON *j) {
     char *text = cJSON_PrintUnformatted(j);
     cJSON_Delete(j);
     if (!text) return tsr_fail(b->ctx, TSR_ERROR_MEMORY, "benchmark row: no memory for its text");
     b->row(b->user, text);
     cJSON_free(text);
     return TSR_OK;
+}
+
+static tsr_status row_end(tsr_bencher *b, cJSON *j) {
+    struct rusage use;
+    if (getrusage(RUSAGE_SELF, &use) == 0)
+        cJSON_AddNumberToObject(j, "peak_rss_bytes", (double)use.ru_maxrss * 1024);
+    cJSON_AddStringToObject(j, "version", tsr_version());
+    cJSON_AddStringToObject(j, "commit", tsr_build_commit());
+    return tsr_bench_row_give(b, j);
 }
 
 static tsr_status row_failed(tsr_bencher *b, const tsr_bench_row *row, tsr_status s) {

@@ -74,6 +74,9 @@ typedef struct tsr_bench_row {
 
 typedef tsr_status (*tsr_bench_body)(void *arg);
 
+/* Hands a row over as text. Frees `row`. */
+struct cJSON;
+tsr_status tsr_bench_row_give(tsr_bencher *b, struct cJSON *row);
 /* True if the row is asked for (--filter). Ask before building operands. */
 bool tsr_bench_wants(const tsr_bencher *b, const char *name);
 /* True if rows of the cpu device are asked for (--device). */

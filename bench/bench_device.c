@@ -328,12 +328,7 @@ static tsr_status describe(tsr_bencher *b, const tsr_bench_device *d) {
     else
         cJSON_AddItemToObject(j, "details", cJSON_Parse(details));
     free(details);
-    char *text = cJSON_PrintUnformatted(j);
-    cJSON_Delete(j);
-    if (!text) return tsr_fail(b->ctx, TSR_ERROR_MEMORY, "benchmark row: no memory for its text");
-    b->row(b->user, text);
-    cJSON_free(text);
-    return TSR_OK;
+    return tsr_bench_row_give(b, j);
 }
 
 tsr_status tsr_bench_describe(tsr_bencher *b) {

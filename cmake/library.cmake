@@ -71,7 +71,7 @@ foreach(source codec/tokenizers/mosaic/mosaic.c codec/tokenizers/mosaic/mosaic_m
 endforeach()
 
 # Where the arithmetic is, AddressSanitizer watches the addresses; UndefinedBehaviorSanitizer's own checks
-# of every pointer keep the loops from vectors and cost three times the rest of the suite.
+# of every pointer keep the loops from vectors (test_judge_metrics: 119 s of processor time, 39 without).
 if(TESSERA_SANITIZE MATCHES undefined)
   foreach(source ${tessera_sources})
     if(source MATCHES "/(ops|compute/cpu|quantizer|codec/tokenizers/mosaic)/[^/]*\\.c$")

@@ -4,7 +4,9 @@
  * With TSR_PRECISION_FAST products round their operands to f16 whatever they are given. Where the
  * op that makes a tensor can write f16 and every op that reads it can read f16 (tsr_op.halves), the
  * rounding is done once, by the writer, and the tensor takes half the memory and half the traffic.
- * Between ops that are no products nothing was rounded before, and nothing is now.
+ * An op that is no product (tsr_op.carries) stands in such a chain only where its result goes out
+ * as f16: what it reads is then rounded once more than in f32, as a convolution's result before its
+ * group norm. Chains without a product stay f32.
  * What a program returns, and what one op cannot read, stays f32; models do not know of it. */
 #include "vulkan_builder.h"
 
