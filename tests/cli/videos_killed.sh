@@ -76,6 +76,7 @@ for verb in encode decode batch; do
         for f in $there; do # of a batch: each shard that stands is whole
             [ $verb = batch ] && cmp -s "killed/$f" "whole/$f" || complain "$verb killed after $delay s: half of $f stands under its name"
         done
+        listed=$(cat killed/manifest.jsonl 2>/dev/null | wc -l)
         hidden=$(echo $(ls -A | grep '^\.killed'; ls -A killed 2>/dev/null | grep '^\..*tess'))
         run "${words[@]}" --json
         code_is 0
@@ -84,7 +85,9 @@ for verb in encode decode batch; do
         encode) cmp -s killed.tess whole.tess || complain "encode after a kill at $delay s: other bytes" ;;
         decode) [ "$(times killed.mp4)" = "$(times whole.mp4)" ] || complain "decode after a kill at $delay s: other frames" ;;
         batch)
-            is "shards done before, and made" "$(wc -w <<<"$there") $((4 - $(wc -w <<<"$there")))" \
+            # a kill between a shard's name and its line in the manifest: that one shard is made again
+            [ $(($(wc -w <<<"$there") - listed)) -le 1 ] || complain "$listed lines for shards $there"
+            is "shards done before, and made" "$listed $((4 - listed))" \
                 "$(json '"%d %d" % (d["done_before"], d["made"])')"
             for f in whole/*.tess; do cmp -s "$f" "killed/${f#whole/}" || complain "batch after a kill at $delay s: $f"; done
             is "hidden files" "" "$(ls -A killed | grep '^\..*tess')"
