@@ -250,34 +250,57 @@ static int gpu_broadcast(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_di
     return 1;
 }
 
+/* A workgroup of attention_tile. */
+typedef struct score_tile {
+    int64_t lanes, across; /* its lanes, and how many of them lie side by side */
+    int64_t each;          /* rows of a lane */
+    int64_t keys, words;   /* keys, and words of four channels, of a lane */
+} score_tile;
+
+enum { LANES = 128, DEPTH = 16 };
+
+static int64_t shared_bytes(const score_tile *t) {
+    const int64_t rows = t->lanes / t->across * t->each, block = t->keys * t->across;
+    const int64_t scores = rows * (block + 4), chunks = (rows + block) * (DEPTH + 4);
+    const int64_t wide = t->across * t->words * 4, values = wide > 256 ? 4 * wide : 1024;
+    return ((scores > chunks ? scores : chunks) + values + rows + LANES) * 4;
+}
+
+/* Wide heads, and devices with little shared memory, take fewer rows at a time. Heads above 256
+ * channels take twice as many lanes where there are so many, so that their scores are made once.
+ * All take 64 keys at a time, and give the same bits. */
+static score_tile choose_tile(const tsr_gpu_caps *caps, int64_t nq, int64_t width) {
+    score_tile t = {LANES, 8, nq <= 16 ? 1 : nq <= 32 ? 2 : 4, 8, 4};
+    const score_tile whole = {2 * LANES, 32, t.each, 2, 4};
+    if (width > 256 && caps->max_workgroup >= 2 * LANES &&
+        shared_bytes(&whole) <= caps->max_shared_bytes)
+        return whole;
+    if (width <= 64) t.words = width <= 32 ? 1 : 2;
+    if (width > 128 || shared_bytes(&t) > caps->max_shared_bytes) {
+        t.across = 16;
+        t.keys = 4;
+    }
+    return t;
+}
+
 /* Any device: tiles in shared memory. */
 static int gpu_tile(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
-    enum { LANES = 128, DEPTH = 16, VALUES = 4096 }; /* VALUES: bytes of a chunk of v */
     const int64_t nq = c->out[0]->dim[1], nk = c->in[K]->dim[1], width = d->spec[WIDTH];
-    /* Lanes across; keys and words of channels of a lane. Wide heads, and devices with little
-     * shared memory, take fewer rows at a time. */
-    const int64_t each = nq <= 16 ? 1 : nq <= 32 ? 2 : 4; /* rows of a lane */
-    int64_t across = 8, keys = 8, words = width <= 32 ? 1 : width <= 64 ? 2 : 4, bytes;
-    for (;; across *= 2, keys /= 2) {
-        const int64_t rows = LANES / across * each, scores = rows * (keys * across + 4) * 4;
-        const int64_t chunks = (rows + keys * across) * (DEPTH + 4) * 4;
-        bytes = (scores > chunks ? scores : chunks) + VALUES + (rows + LANES) * 4;
-        if (across == 16 || (width <= 128 && bytes <= caps->max_shared_bytes)) break;
-    }
-    const int64_t rows = LANES / across * each, block = keys * across, wide = across * words * 4;
-    const int64_t cuts = (width + wide - 1) / wide;
+    const score_tile t = choose_tile(caps, nq, width);
+    const int64_t rows = t.lanes / t.across * t.each, block = t.keys * t.across;
+    const int64_t wide = t.across * t.words * 4, cuts = (width + wide - 1) / wide;
     const int64_t turns =
         (nk + block - 1) / block *
         ((width + DEPTH - 1) / DEPTH * ((rows + block) * DEPTH / 4 / LANES + 1) + block / 4 + 16);
-    if (bytes > caps->max_shared_bytes || (caps->software && turns > 50000)) return 0;
+    if (shared_bytes(&t) > caps->max_shared_bytes || (caps->software && turns > 50000)) return 0;
     d->variant = "attention_tile";
-    d->spec[LOCAL] = LANES;
+    d->spec[LOCAL] = (uint32_t)t.lanes;
     d->spec[SUBGROUP] = 1;
-    d->spec[TM] = (uint32_t)each;
-    d->spec[TK] = (uint32_t)keys;
-    d->spec[TC] = (uint32_t)words;
-    d->spec[BODY] = (uint32_t)across;
-    d->spec[BODY + 1] = (uint32_t)(LANES / across);
+    d->spec[TM] = (uint32_t)t.each;
+    d->spec[TK] = (uint32_t)t.keys;
+    d->spec[TC] = (uint32_t)t.words;
+    d->spec[BODY] = (uint32_t)t.across;
+    d->spec[BODY + 1] = (uint32_t)(t.lanes / t.across);
     d->spec_count = BODY + 2;
     set_groups(d, c->out[0]->dim[0] * c->p.i[HEADS] * cuts * ((nq + rows - 1) / rows));
     return 1;

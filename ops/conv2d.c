@@ -320,7 +320,7 @@ static tiling choose_tiling(const geometry *s, const tsr_gpu_caps *caps, bool sh
     if (caps->software) return (tiling){4, 1, 64, 64};
     if (s->n <= 16) return (tiling){4, 1, 256, 16};
     if (s->n >= 128 && s->oh * s->ow * s->n >= 64 * 128 * 128) return (tiling){8, 2, 128, 128};
-    return (tiling){4, 1, 64, 64};
+    return (tiling){8, 1, 64, 64};
 }
 
 enum { BK = 16, SHARED_THREADS = 256, SHARED_BYTES = BK * (256 + 4 + 16) * 4 };
@@ -359,7 +359,8 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
                      (call->in[X]->dtype == TSR_DTYPE_F16 ? 8u : 0u) |
                      (call->out[0]->dtype == TSR_DTYPE_F16 ? 16u : 0u) | (s.n % 4 ? 0u : 32u);
     *d = (tsr_gpu_dispatch){.variant = body.variant, .full_subgroups = !sm};
-    uint32_t spec[] = {sm ? SHARED_THREADS : size * waves,
+    if (sm && s.c % BK == 0) parts |= 64;
+    uint32_t spec[] = {sm ? t.bm / t.tm * (t.bn / (4 * t.tn)) : size * waves,
                        sm ? 1 : size,
                        t.tm,
                        t.tn,

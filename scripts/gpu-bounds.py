@@ -448,6 +448,20 @@ step. The f32 attention is held against single issue with 64 lanes and against p
 product: a kernel that fetches the next step's words while it multiplies has none.
 The script fails when a bound is below its floor, when registers spill or scratch memory is used.
 
+The floors are 85 % for linear and conv2d and 40 % for attention, but in four rows whose x comes as f32
+and is rounded to f16 while it is staged. That takes 7.5 instructions a number: three add half of the
+last digit (by its parity) and cut, one keeps it within 65504, three let infinity and NaN through, and
+half of one packs. A number is rounded once for each tile of columns, so it counts most where tiles are
+narrow or products cheap: 8 numbers beside 512 multiply-adds a lane (conv2d half 64x64), 16 beside 1024
+(linear half 64x64), 16 beside 256 (256x16, for at most 16 columns), 16 beside 16 matrix instructions
+(linear matrices). 85 % would leave 4.3 a number to the last of them: rounding and packing alone take
+3.5, with the clamp 4.5. Activations that are f16 already (PARTS 8), which they are wherever an op wrote
+them under `--precision fast`, need none of it: the rows beside them.
+
+A convolution whose channels are no multiple of 16 (the first of a picture) takes another path, with a
+branch for each load, which is not counted here; nor is what is done once for a place of the kernel.
+navi21 has no pairs that issue together, so that 32 lanes cannot exceed 50 % there by this measure.
+
 ## Our kernels
 
 {ours}

@@ -173,14 +173,15 @@ def specified_rows():
 
 def read_bounds(path):
     """Of each kind the kernel of an estimate: (bound in per cent, on matrix units), and its name. It is
-    the best of those with a floor on the chip with matrix units; where none has one, of those on matrix
-    units, or else the f32 one. The third result: whether all kinds have kernels with floors."""
+    the best of those on matrix units that have a floor; where none has one, of all on matrix units, or
+    else the f32 one. The third result: whether all kinds have kernels with floors."""
     rows = [r for r in json.load(open(path))["rows"] if r["chip"] == "navi31" and "bound" in r]
     bounds, names = {}, {}
     for kind in ("linear", "conv2d", "attention"):
         mine = [r for r in rows if r["name"].split()[0] == kind]
-        floors = [r for r in mine if r["floor"]]
-        chosen = floors or [r for r in mine if r["matrix"]] or [r for r in mine if "d64" in r["name"]]
+        matrices = [r for r in mine if r["matrix"]]
+        floors = [r for r in matrices if r["floor"]]
+        chosen = floors or matrices or [r for r in mine if "d64" in r["name"]]
         best = max(chosen, key=lambda r: r["bound"])
         bounds[kind] = best["bound"], bool(best["matrix"])
         names[kind] = f"{best['name']}, {best['lanes']} lanes" + ("" if best["matrix"] else " in f32")

@@ -305,44 +305,92 @@ const uint EACH = 1;
 const uint XS = BM + 4;
 shared WORDS xs[BK / EACH * (BM + 4) / 4];
 shared WORDS ws[BK / EACH * BN / 4];
-const uint THREADS = BM / TM * (BN / (4 * TN));
-const uint XL = (BM * BK / 4 + THREADS - 1) / THREADS; // words of x an invocation loads for a tile
+const uint THREADS = BM / TM * (BN / (4 * TN)), UNITS = BK / 4;
+// Of four channels of pixels, how many an invocation stages, and pixels between two, a multiple of 4.
+const uint XL = BM * UNITS / THREADS, NEXT = THREADS / UNITS;
+// Of words of the kernel, how many there are, and an invocation stages: the last may be too many.
+const uint ALL_W = BK / EACH * BN / 4, WL = (ALL_W + THREADS - 1) / THREADS;
+
+#ifdef HALF
+#define X_UNIT uvec2
+#define W4 wh
+#else
+#define X_UNIT vec4
+#define W4 w4
+#endif
+
+// Four channels from c on: where they lie at one place of the kernel, found once for all steps, as a
+// step adds as much for all; with EVEN in units of four.
+struct Place {
+    uint at;
+    bool inside;
+};
+
+Place find_place(Pixel p, uint ky, uint kx, uint c) {
+    Place found;
+    found.at = find_input(p, ky, kx);
+    found.inside = found.at != OUTSIDE;
+    if (!EVEN) return found;
+    uint at = found.inside ? found.at + c : 0; // what is read in its stead is dropped
+    found.at = X_HALF ? OFFSET(0) / 2 + at / 4 : (OFFSET(0) + at) / 4;
+    return found;
+}
+
+X_UNIT stage_x(Place from, uint c0, uint c) {
+    X_UNIT v;
+#ifdef HALF
+    if (!EVEN) return load_x_words(from.at, c0 + c);
+    if (X_HALF) v = xh[from.at + c0 / 4];
+    else v = half_pack(x4[from.at + c0 / 4]);
+#else
+    if (!EVEN) return load_x(from.at, c0 + c);
+    v = x4[from.at + c0 / 4];
+#endif
+    return from.inside ? v : X_UNIT(0);
+}
 
 void main() {
     const uint across = BN / (4 * TN);
     uint t = gl_LocalInvocationIndex, tx = t % across, ty = t / across;
+    uint unit = t % UNITS * 4, staged_pixel = t / UNITS;
+    uint quartet = unit / EACH * (XS / 4) + staged_pixel / 4;
     uint col0 = gl_WorkGroupID.x * BN, step = gl_NumWorkGroups.y * BM;
+#ifdef HALF
+    uint rows = (push.c + 3) / 4 * 2; // of the kernel, for one place
+#else
+    uint rows = push.c;
+#endif
+    uint w_at[WL], w_row[WL]; // in words of four columns; past the last one it is repeated
+    [[unroll]] for (uint i = 0; i < WL; ++i) {
+        uint at = t + i * THREADS;
+        w_row[i] = at / (BN / 4);
+        w_at[i] = (OFFSET(1) + w_row[i] * push.columns + min(col0 + at % (BN / 4) * 4, push.columns - 4)) / 4;
+    }
     for (uint pixel0 = gl_WorkGroupID.y * BM; pixel0 < push.pixels; pixel0 += step) {
         vec4 sum[TM][TN];
         Pixel pixel[XL];
         [[unroll]] for (uint r = 0; r < TM; ++r)
             [[unroll]] for (uint j = 0; j < TN; ++j) sum[r][j] = vec4(0.0);
-        [[unroll]] for (uint i = 0; i < XL; ++i)
-            pixel[i] = find_pixel(pixel0 + (t + i * THREADS) / (BK / 4));
+        [[unroll]] for (uint i = 0; i < XL; ++i) pixel[i] = find_pixel(pixel0 + staged_pixel + i * NEXT);
         for (uint tap = 0; tap < push.kh * push.kw; ++tap) {
-            uint from[XL];
+            Place from[XL];
             [[unroll]] for (uint i = 0; i < XL; ++i)
-                from[i] = find_input(pixel[i], tap / push.kw, tap % push.kw);
+                from[i] = find_place(pixel[i], tap / push.kw, tap % push.kw, unit);
             for (uint c0 = 0; c0 < push.c; c0 += BK) {
-                [[unroll]] for (uint i = 0; i < XL; ++i) {
-                    uint at = t + i * THREADS, k = at % (BK / 4) * 4, row = at / (BK / 4);
-                    if (row >= BM) break;
-#ifdef HALF
-                    uvec2 v = load_x_words(from[i], c0 + k);
-#else
-                    vec4 v = load_x(from[i], c0 + k);
-#endif
+                X_UNIT x_unit[XL];
+                WORDS w_unit[WL];
+                uint row = tap * rows + c0 / EACH;
+                [[unroll]] for (uint i = 0; i < XL; ++i) x_unit[i] = stage_x(from[i], c0, unit);
+                [[unroll]] for (uint i = 0; i < WL; ++i) {
+                    w_unit[i] = WORDS(0);
+                    if (EVEN || c0 + w_row[i] * EACH < push.c)
+                        w_unit[i] = W4[w_at[i] + row * (push.columns / 4)];
+                }
+                [[unroll]] for (uint i = 0; i < XL; ++i)
                     [[unroll]] for (uint e = 0; e < 4 / EACH; ++e)
-                        xs[((k / EACH + e) * XS + row) / 4][row % 4] = v[e];
-                }
-                for (uint at = t; at < BK / EACH * BN / 4; at += THREADS) {
-                    uint k = at / (BN / 4) * EACH, col = col0 + at % (BN / 4) * 4;
-#ifdef HALF
-                    ws[at] = c0 + k < push.c ? load_w_words(tap, c0 + k, col) : uvec4(0);
-#else
-                    ws[at] = c0 + k < push.c ? load_w(tap * push.c + c0 + k, col) : vec4(0.0);
-#endif
-                }
+                        xs[quartet + e * (XS / 4) + i * (NEXT / 4)][staged_pixel % 4] = x_unit[i][e];
+                [[unroll]] for (uint i = 0; i < WL; ++i)
+                    if (ALL_W % THREADS == 0 || t + i * THREADS < ALL_W) ws[t + i * THREADS] = w_unit[i];
                 barrier();
 #ifdef HALF
                 for (uint k = 0; k < BK / 2; ++k) {
@@ -356,7 +404,7 @@ void main() {
                         }
                     }
                     [[unroll]] for (uint r = 0; r < TM; r += 4) {
-                        uvec4 words = xs[(k * XS + ty * TM + r) / 4];
+                        uvec4 words = xs[k * (XS / 4) + ty * (TM / 4) + r / 4];
                         [[unroll]] for (uint e = 0; e < 4; ++e) {
                             vec2 a = unpackHalf2x16(words[e]);
                             [[unroll]] for (uint j = 0; j < TN; ++j)
@@ -370,7 +418,7 @@ void main() {
                     [[unroll]] for (uint j = 0; j < TN; ++j)
                         b[j] = ws[k * (BN / 4) + tx + j * across];
                     [[unroll]] for (uint r = 0; r < TM; r += 4) {
-                        vec4 a = xs[(k * XS + ty * TM + r) / 4];
+                        vec4 a = xs[k * (XS / 4) + ty * (TM / 4) + r / 4];
                         [[unroll]] for (uint e = 0; e < 4; ++e)
                             [[unroll]] for (uint j = 0; j < TN; ++j)
                                 sum[r + e][j] = fma4(a[e], b[j], sum[r + e][j]);

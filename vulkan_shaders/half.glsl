@@ -9,11 +9,10 @@
 // off by at most 2^-14.
 vec4 half_round(vec4 v) {
     uvec4 u = floatBitsToUint(v);
-    uvec4 magnitude = u & 0x7FFFFFFFu;
-    uvec4 rounded = min((magnitude + 0xFFFu + (magnitude >> 13 & 1u)) & 0xFFFFE000u, uvec4(0x477FE000u));
-    rounded = mix(rounded, min(magnitude, uvec4(0x7FC00000u)),
-                  greaterThanEqual(magnitude, uvec4(0x7F800000u)));
-    return uintBitsToFloat(rounded | u & 0x80000000u);
+    // A number's sign is not reached by the carry; what infinity and NaN become is not used.
+    uvec4 rounded = (u + 0xFFFu + (u >> 13 & 1u)) & 0xFFFFE000u;
+    rounded = floatBitsToUint(clamp(uintBitsToFloat(rounded), -65504.0, 65504.0));
+    return uintBitsToFloat(mix(rounded, u, greaterThanEqual(u & 0x7FFFFFFFu, uvec4(0x7F800000u))));
 }
 
 uvec2 half_pack(vec4 v) {

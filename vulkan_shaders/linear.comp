@@ -91,6 +91,8 @@ void store4(vec4 sum, uint row, uint col) {
 #endif
 
 #ifdef HALF
+HALF_READ4(0, xh4);
+HALF_READ4(1, wh4);
 // Eight f16 along k; beyond the end zeros.
 uvec4 words_x(uint row, uint k) {
     uvec2 a = uvec2(0), b = uvec2(0);
@@ -102,14 +104,12 @@ uvec4 words_x(uint row, uint k) {
 
 #ifdef COOPMAT
 
-HALF_READ4(0, xh4);
-HALF_READ4(1, wh4);
-
 const bool ALL_KEPT = EVEN;
 void fetch(uint step);
 #include "coopmat.glsl"
 
-uint x_at[XL], w_at[WL]; // where the words of the first step lie, in 16 bytes; of f32 x the row
+// Where the words of the first step lie, in 16 bytes; of f32 x that has to be cut the row.
+uint x_at[XL], w_at[WL];
 
 // Past the end of k a row's last word is read again, and that of x dropped.
 void fetch(uint step) {
@@ -119,7 +119,11 @@ void fetch(uint step) {
         kept_x[n] = EVEN || word < words;
         if (X_HALF)
             next_x[n] = xh4[x_at[n] + (EVEN ? step * WORDS : min(word, words - 1) - word_of(n))];
-        else
+        else if (EVEN) {
+            uint at = (x_at[n] + step * WORDS) * 8; // of eight f32
+            next_x[n] = uvec4(half_pack(WIDE_LOAD(x4, OFFSET(0) + at)),
+                              half_pack(WIDE_LOAD(x4, OFFSET(0) + at + 4)));
+        } else
             next_x[n] = words_x(x_at[n], word * 8);
     }
     [[unroll]] for (uint n = 0; n < WL; ++n) {
@@ -135,7 +139,7 @@ void main() {
     for (uint tile_row = gl_WorkGroupID.y * BM; tile_row < push.m; tile_row += gl_NumWorkGroups.y * BM) {
         [[unroll]] for (uint n = 0; n < XL; ++n) {
             uint row = min(tile_row + row_of(n), push.m - 1);
-            x_at[n] = X_HALF ? OFFSET(0) / 4 + row * words + word_of(n) : row;
+            x_at[n] = X_HALF || EVEN ? row * words + word_of(n) + (X_HALF ? OFFSET(0) / 4 : 0) : row;
         }
         coopmat_tile((words + WORDS - 1) / WORDS, tile_row, tile_col);
     }
@@ -203,15 +207,42 @@ void main() {
 #ifdef HALF
 #define WORDS uvec4
 const uint EACH = 2;
-WORDS words_w(uint row, uint k) {
-    return uvec4(load_w_words(row, k), load_w_words(row, k + 4)); // its rows are padded to 8
-}
 #else
 #define WORDS vec4
 const uint EACH = 1;
-WORDS words_x(uint row, uint k) { return load_x(row, k); }
-WORDS words_w(uint row, uint k) { return load_w(row, k); }
 #endif
+
+// Where the first word of a row lies that an invocation stages: in 16 bytes, or the row where they do
+// not lie on 16 bytes. A step then adds as much for all.
+uint x_place(uint row, uint unit) {
+#ifdef HALF
+    return X_HALF ? (OFFSET(0) + row * (push.k / 2) + unit) / 4 : row;
+#else
+    return WIDE != 0 ? (OFFSET(0) + row * push.k + unit) / 4 : row;
+#endif
+}
+uint w_place(uint row, uint unit) {
+#ifdef HALF
+    return (OFFSET(1) + row * ((push.k + 7) / 8 * 4) + unit) / 4; // its rows are padded to 8
+#else
+    return WIDE != 0 ? (OFFSET(1) + row * push.k + unit) / 4 : row;
+#endif
+}
+// The words of the step from k0 on, which are k and those behind it.
+WORDS stage_x(uint place, uint k0, uint k) {
+#ifdef HALF
+    return X_HALF ? xh4[place + k0 / 8] : words_x(place, k);
+#else
+    return WIDE != 0 ? x4[place + k0 / 4] : load_x(place, k);
+#endif
+}
+WORDS stage_w(uint place, uint k0, uint k) {
+#ifdef HALF
+    return wh4[place + k0 / 8];
+#else
+    return WIDE != 0 ? w4[place + k0 / 4] : load_w(place, k);
+#endif
+}
 
 // Stored k-major, so that neighbours read neighbours, four rows or columns at a time. Four words of
 // padding keep them whole and neighbouring k in other banks.
@@ -228,21 +259,25 @@ void main() {
     uint unit = t % UNITS * 4, staged_row = t / UNITS; // unit in words
     uint quartet = unit * (XS / 4) + staged_row / 4, quartet_w = unit * (WS / 4) + staged_row / 4;
     uint col0 = gl_WorkGroupID.x * BN, step = gl_NumWorkGroups.y * BM;
+    uint x_at[XL], w_at[WL];
+    [[unroll]] for (uint n = 0; n < WL; ++n)
+        w_at[n] = w_place(min(col0 + staged_row + n * NEXT, push.n - 1), unit);
     for (uint row0 = gl_WorkGroupID.y * BM; row0 < push.m; row0 += step) {
         vec4 sum[TM][TN / 4];
         [[unroll]] for (uint r = 0; r < TM; ++r)
             [[unroll]] for (uint j = 0; j < TN / 4; ++j) sum[r][j] = vec4(0.0);
-        for (uint k0 = unit * EACH; k0 - unit * EACH < push.k; k0 += BK) {
+        [[unroll]] for (uint n = 0; n < XL; ++n)
+            x_at[n] = x_place(min(row0 + staged_row + n * NEXT, push.m - 1), unit);
+        for (uint k0 = 0; k0 < push.k; k0 += BK) {
             WORDS x_unit[XL], w_unit[WL];
+            uint from = k0 + unit * EACH;
             [[unroll]] for (uint n = 0; n < XL; ++n) {
                 x_unit[n] = WORDS(0);
-                if (EVEN || k0 < push.k)
-                    x_unit[n] = words_x(min(row0 + staged_row + n * NEXT, push.m - 1), k0);
+                if (EVEN || from < push.k) x_unit[n] = stage_x(x_at[n], k0, from);
             }
             [[unroll]] for (uint n = 0; n < WL; ++n) {
                 w_unit[n] = WORDS(0);
-                if (EVEN || k0 < push.k)
-                    w_unit[n] = words_w(min(col0 + staged_row + n * NEXT, push.n - 1), k0);
+                if (EVEN || from < push.k) w_unit[n] = stage_w(w_at[n], k0, from);
             }
             [[unroll]] for (uint n = 0; n < XL; ++n)
                 [[unroll]] for (uint c = 0; c < 4; ++c)
@@ -263,7 +298,7 @@ void main() {
                     }
                 }
                 [[unroll]] for (uint r = 0; r < TM; r += 4) {
-                    uvec4 words = xs[(k * XS + ty * TM + r) / 4];
+                    uvec4 words = xs[k * (XS / 4) + ty * (TM / 4) + r / 4];
                     [[unroll]] for (uint e = 0; e < 4; ++e) {
                         vec2 a = unpackHalf2x16(words[e]);
                         [[unroll]] for (uint j = 0; j < TN / 4; ++j)
@@ -274,7 +309,7 @@ void main() {
                 vec4 b[TN / 4];
                 [[unroll]] for (uint j = 0; j < TN / 4; ++j) b[j] = ws[k * (WS / 4) + tx + j * across];
                 [[unroll]] for (uint r = 0; r < TM; r += 4) {
-                    vec4 a = xs[(k * XS + ty * TM + r) / 4];
+                    vec4 a = xs[k * (XS / 4) + ty * (TM / 4) + r / 4];
                     [[unroll]] for (uint e = 0; e < 4; ++e)
                         [[unroll]] for (uint j = 0; j < TN / 4; ++j)
                             sum[r + e][j] = fma(vec4(a[e]), b[j], sum[r + e][j]);

@@ -177,6 +177,8 @@ END_TEST
 START_TEST(one_head_of_all_channels) {
     try_case((shape){2, 21, 70, 1, 512, 0, 0, false, 0, false, 0, 0});
     try_case((shape){1, 40, 40, 1, 256, 0, 0, false, 0, false, 0, 0});
+    try_case((shape){1, 40, 66, 1, 264, 1, 0, true, 0, false, 0, 0});
+    try_case((shape){1, 18, 70, 1, 517, 0, 0, false, 0, false, 0, 0}); /* cut in two */
 }
 END_TEST
 
