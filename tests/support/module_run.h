@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* module_run.h: runs a compute module of SPIR-V in plain C, for modules that no driver here can run:
- * those whose matrices belong to a whole workgroup (VK_NV_cooperative_matrix2). All invocations of
- * such a workgroup do the same, so one stands for all of them; a module that asks which invocation
- * it is fails. Only the instructions that such modules have are known. */
+/* module_run.h: runs a compute module of SPIR-V in plain C, for modules that no driver here can
+ * run: those whose matrices belong to a whole workgroup (VK_NV_cooperative_matrix2). All
+ * invocations of such a workgroup do the same, so one stands for all of them; a module that asks
+ * which invocation it is fails. Only the instructions that such modules have are known. */
 #ifndef TESTS_MODULE_RUN_H
 #define TESTS_MODULE_RUN_H
 
