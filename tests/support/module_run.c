@@ -6,12 +6,14 @@
 #include "module_run.h"
 
 #include "compute/tensor.h"
-#include "compute/vulkan/vulkan_shaders.h"
 #include "testing.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#ifdef TESSERA_WITH_VULKAN
+#include "compute/vulkan/vulkan_shaders.h"
 
 /* Check's own write a line for every one that holds, and these are asked millions of times. */
 #define WANT(holds, ...)                                                                           \
@@ -636,3 +638,11 @@ void module_run_all(const module_run *run) {
     }
     free(m);
 }
+
+#else
+
+void module_run_all(const module_run *run) {
+    ck_abort_msg("%s: this build has no modules", run->variant);
+}
+
+#endif

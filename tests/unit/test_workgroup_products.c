@@ -7,9 +7,15 @@
 #include "compute/weights.h"
 #include "everywhere.h"
 #include "module_run.h"
+#include "needs.h"
 #include "ops/ops.h"
 
+#ifdef TESSERA_WITH_VULKAN
+#include "compute/vulkan/vulkan_internal.h"
+#endif
+
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -381,4 +387,37 @@ START_TEST(the_batch_does_not_matter) {
 }
 END_TEST
 
-TEST_MAIN("test_workgroup_products", linear_layers, convolutions, the_batch_does_not_matter)
+/* The numbers that a device is tried with when it is opened: here by the bodies that there are. */
+START_TEST(the_trial_has_the_right_numbers) {
+#ifdef TESSERA_WITH_VULKAN
+    for (int i = 0; i < everywhere_vulkan_count(); ++i) {
+        char name[32];
+        snprintf(name, sizeof name, "vulkan:%d", i);
+        tsr_device_settings s = tsr_device_settings_default();
+        s.name = name;
+        s.precision = TSR_PRECISION_FAST;
+        s.mask = "linear_coopmat2,conv2d_coopmat2";
+        tsr_device *d = NULL;
+        ck_assert_msg(!tsr_device_open(everywhere_context(), &d, &s), "%s",
+                      tsr_detail(everywhere_context()));
+        ck_assert(!tsr_vulkan_workgroup_matrices(d));
+        ((vulkan_device *)d->vulkan)->caps.workgroup_matrix[0][0] = 16;
+        ck_assert(tsr_vulkan_workgroup_matrices(d));
+        ck_assert_msg(!tsr_try_matrices(d), "%s: %s", name, tsr_detail(everywhere_context()));
+        tsr_device_close(&d);
+    }
+#endif
+}
+END_TEST
+
+static const char *need_modules(void) {
+#ifdef TESSERA_WITH_VULKAN
+    return NULL;
+#else
+    return "this build was made without Vulkan";
+#endif
+}
+
+TEST_PARTS("workgroup products",
+           PART(own, need_modules, linear_layers, convolutions, the_batch_does_not_matter),
+           PART(vulkan, need_vulkan, the_trial_has_the_right_numbers))
