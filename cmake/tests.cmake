@@ -19,6 +19,9 @@ file(GLOB tessera_test_support CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/suppo
 # Compiled once, as objects: each test gets all of it.
 add_library(tessera_test_support OBJECT ${tessera_test_support})
 target_include_directories(tessera_test_support PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/tests/support)
+if(TESSERA_VOLK_INCLUDE)
+  target_include_directories(tessera_test_support PUBLIC ${TESSERA_VOLK_INCLUDE})
+endif()
 target_compile_options(tessera_test_support PRIVATE -Wall -Wextra)
 target_compile_definitions(tessera_test_support PUBLIC _GNU_SOURCE TESSERA_EXPERIMENTAL
   TESSERA_SHARED="${CMAKE_SOURCE_DIR}/../shared" TESSERA_TESTS="${CMAKE_SOURCE_DIR}/tests")

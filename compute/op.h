@@ -41,6 +41,9 @@ typedef struct tsr_gpu_caps {
     uint32_t matrix[3]; /* --precision fast: M, N, K of cooperative matrices f16 x f16 -> f32 */
     /* Subgroup size of the pipelines that use them (tsr_gpu_dispatch.subgroup_size). */
     uint32_t matrix_subgroup;
+    /* --precision fast: what M, N, K of matrices f16 x f16 -> f32 are multiples of that a workgroup
+     * holds (VK_NV_cooperative_matrix2), of 128 and of 256 invocations; 0: it holds none. */
+    uint32_t workgroup_matrix[2][3];
     bool int64; /* 64-bit integers in shaders */
     uint32_t max_shared_bytes, max_workgroup;
     bool software; /* CPU device: choose subgroup-broadcast bodies */
@@ -122,6 +125,11 @@ bool tsr_device_bf16_matrix(const tsr_device *device);
  * form that --mask allows. */
 bool tsr_device_onednn_linear(const tsr_device *device);
 bool tsr_device_onednn_conv(const tsr_device *device);
+#ifdef TESSERA_WITH_VULKAN
+/* True if ops of a vulkan device may take matrices of workgroups, or are about to be tried with
+ * them. */
+bool tsr_vulkan_workgroup_matrices(const tsr_device *device);
+#endif
 /* Records that an op took another form than f32, for tsr_device_fast_used. */
 void tsr_device_use_fast(tsr_device *device);
 

@@ -342,6 +342,42 @@ static uint32_t halves(const tsr_call *call, const tsr_gpu_caps *caps) {
     return (s.c % 8 == 0 ? 1u << X : 0) | (s.n % 8 == 0 ? 1u << TSR_CALL_TENSORS : 0);
 }
 
+/* Matrices of a workgroup take a call with x in f16, stride 1 and 16-byte words of results. Fills
+ * the dispatch. */
+static bool workgroup_gpu(const tsr_call *call, const tsr_gpu_caps *caps, const geometry *s,
+                          tsr_gpu_dispatch *d) {
+    const bool rival = caps->subgroup_ops && caps->allowed(caps->device, "conv2d_half_sg");
+    workgroup_tile t;
+    if (call->in[X]->dtype != TSR_DTYPE_F16 || s->stride != 1 || s->up || s->n % 8 ||
+        !workgroup_tile_choose(caps, "conv2d_coopmat2", s->oh * s->ow, s->n, rival, &t))
+        return false;
+    const int64_t width = 8, height = t.rows / width; /* of a patch of y */
+    const int64_t across = tile_count(s->ow, width), down = tile_count(s->oh, height);
+    const int64_t patches = s->batch * across * down, columns = tile_count(s->n, t.cols);
+    if (columns > GROUP_LIMIT || patches > INT32_MAX) return false;
+    const uint32_t parts = (call->in[BIAS] ? 1u : 0u) | (call->in[RESIDUAL] ? 2u : 0u) |
+                           (call->out[0]->dtype == TSR_DTYPE_F16 ? 16u : 0u) |
+                           (s->c % t.depth ? 0u : 64u);
+    *d = (tsr_gpu_dispatch){
+        .variant = "conv2d_coopmat2",
+        .spec = {t.threads, t.rows, t.cols, t.depth, (uint32_t)width, (uint32_t)call->p.i[ACT],
+                 parts},
+        .spec_count = 7,
+        .groups = {(uint32_t)columns, (uint32_t)(patches < GROUP_LIMIT ? patches : GROUP_LIMIT), 1},
+        .cut = {.rows = 1, .axis = 1}};
+    const uint32_t push[] = {(uint32_t)patches, (uint32_t)across, (uint32_t)down,  (uint32_t)s->n,
+                             (uint32_t)s->c,    (uint32_t)s->h,   (uint32_t)s->w,  (uint32_t)s->oh,
+                             (uint32_t)s->ow,   (uint32_t)s->kh,  (uint32_t)s->kw, (uint32_t)s->top,
+                             (uint32_t)s->left};
+    dispatch_push(d, push, sizeof push);
+    dispatch_bind(d, BIND_IN + X);
+    dispatch_bind(d, TSR_BIND_HALF_ROWS);
+    dispatch_bind(d, BIND_IN + (call->in[BIAS] ? BIAS : X)); /* an absent one is never read */
+    dispatch_bind(d, BIND_IN + (call->in[RESIDUAL] ? RESIDUAL : X));
+    dispatch_bind(d, BIND_OUT);
+    return true;
+}
+
 static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
     enum { DEPTH = 32 }; /* the most that a tile takes at a time */
     geometry s = get_geometry(call);
@@ -349,6 +385,7 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     if (s.kh * s.kw * tile_count(s.c, DEPTH) * DEPTH > 40000 ||
         s.kh * s.kw * s.c * columns > INT32_MAX)
         return 0;
+    if (workgroup_gpu(call, caps, &s, d)) return 1;
     const product_body body = choose(&s, caps);
     if (!body.variant) return 0;
     const bool sm = body.sm, coopmat = body.coopmat;

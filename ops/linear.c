@@ -233,6 +233,14 @@ static uint32_t halves(const tsr_call *c, const tsr_gpu_caps *caps) {
            (tsr_cols(c->out[0]) % 8 == 0 ? 1u << TSR_CALL_TENSORS : 0);
 }
 
+/* Whether matrices of a workgroup take the call; their x is f16. */
+static bool choose_workgroup_tile(const tsr_call *c, const tsr_gpu_caps *caps,
+                                  workgroup_tile *tile) {
+    const bool rival = caps->subgroup_ops && caps->allowed(caps->device, "linear_half_sg");
+    return c->in[X]->dtype == TSR_DTYPE_F16 &&
+           workgroup_tile_choose(caps, "linear_coopmat2", 0, tsr_cols(c->out[0]), rival, tile);
+}
+
 static void across_and_down(tsr_gpu_dispatch *d, int64_t m, int64_t n, uint32_t rows,
                             uint32_t cols) {
     d->groups[0] = (uint32_t)least((n + cols - 1) / cols, 65535);
@@ -243,7 +251,10 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
     int64_t m = tsr_rows(c->in[X]), k = tsr_cols(c->in[X]), n = tsr_cols(c->out[0]);
     /* The shaders count in 32 bits and stay under 60,000 loop iterations. */
     if (m * k > INT32_MAX || n * k > INT32_MAX || m * n > INT32_MAX || k > 40000) return 0;
-    const product_body body = choose(c, caps);
+    product_body body = choose(c, caps);
+    workgroup_tile workgroup;
+    const bool workgroups = choose_workgroup_tile(c, caps, &workgroup);
+    if (workgroups) body = (product_body){.variant = "linear_coopmat2", .half = true};
     if (!body.variant) return 0;
     const bool y_half = c->out[0]->dtype == TSR_DTYPE_F16;
     uint32_t s = caps->subgroup_size, parts = 0;
@@ -265,7 +276,15 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
                  c->in[RESIDUAL] ? RESIDUAL : 0, 8},
         .bind_count = 6};
     memcpy(d->push, &push, sizeof push);
-    if (body.coopmat) {
+    if (workgroups) {
+        const workgroup_tile *t = &workgroup;
+        const uint32_t spec[] = {t->threads, t->rows, t->cols, t->depth, 0};
+        memcpy(d->spec, spec, sizeof spec);
+        d->spec_count = 7;
+        if (k % t->depth == 0) d->spec[6] |= 64;
+        across_and_down(d, m, n, t->rows, t->cols);
+        d->cut.rows = t->rows;
+    } else if (body.coopmat) {
         matrix_tile t;
         if (!matrix_tile_choose(caps, m, n, &t)) return 0;
         matrix_tile_specs(&t, caps, d);

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* matrix_trial.c: whether a GPU's matrix units compute right: small products whose sums are exact
  * in whatever order. Some drivers advertise what they cannot compile or compute wrongly. */
+#include "../compute/context.h"
+#include "../compute/op.h"
 #include "ops.h"
+
+#include <stdlib.h>
 
 enum { ROWS = 40, TAPS = 2, C = 36, K = TAPS * C, N = 44 };
 enum { LINEAR, CONVOLUTION, KINDS };
@@ -53,7 +57,115 @@ static tsr_status try_attention(tsr_device *d) {
     return status == TSR_ERROR_UNSUPPORTED ? TSR_OK : status; /* products may fit all the same */
 }
 
+/* ---- matrices of workgroups: x has to be f16, which only a chain of ops makes it ---- */
+
+/* Sizes with which every tile of workgroup_tile_choose is used, and tiles that lie inside as well
+ * as tiles over every edge. */
+enum { HEIGHT = 18, WIDTH = 11, PLACES = HEIGHT * WIDTH, TAPS3 = 3 * 3 };
+enum { FIRST = 8, SECOND = 64, THIRD = 128, WIDE = 1100, NARROW = 40 }; /* channels */
+
+typedef struct chain {
+    tsr_weight first, kernel, wide, narrow;
+} chain;
+
+static void chain_model(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
+    chain *c = (chain *)model;
+    const tsr_tensor *x = tsr_linear(r, in[0], &c->first, NULL);
+    x = tsr_conv2d(r, x, &c->kernel, &(tsr_conv_spec){.bottom = 2, .right = 2});
+    out[0] = tsr_linear(r, x, &c->wide, NULL);
+    out[1] = tsr_linear(r, x, &c->narrow, NULL);
+}
+
+/* Small integers: all sums are exact, and those between the layers in f16, too. */
+static void fill(float *to, int count, int step) {
+    for (int i = 0; i < count; ++i)
+        to[i] = (float)(i * step % 31 % 3 - 1);
+}
+
+static void products(const float *x, const float *w, int k, int n, float *y) {
+    for (int i = 0; i < PLACES * n; ++i) {
+        y[i] = 0;
+        for (int l = 0; l < k; ++l)
+            y[i] += x[i / n * k + l] * w[i % n * k + l];
+    }
+}
+
+static void convolution(const float *x, const float *w, float *y) {
+    for (int i = 0; i < PLACES * THIRD; ++i) {
+        y[i] = 0;
+        for (int t = 0; t < TAPS3; ++t) {
+            const int row = i / THIRD / WIDTH + t / 3, col = i / THIRD % WIDTH + t % 3;
+            if (row >= HEIGHT || col >= WIDTH) continue;
+            for (int k = 0; k < SECOND; ++k)
+                y[i] +=
+                    x[(row * WIDTH + col) * SECOND + k] * w[(i % THIRD * SECOND + k) * TAPS3 + t];
+        }
+    }
+}
+
+typedef struct chain_numbers {
+    float x[PLACES * FIRST], first[SECOND * FIRST], kernel[THIRD * SECOND * TAPS3];
+    float wide[WIDE * THIRD], narrow[NARROW * THIRD];
+    float second[PLACES * SECOND], third[PLACES * THIRD];
+    float want[2][PLACES * WIDE], got[2][PLACES * WIDE];
+} chain_numbers;
+
+static tsr_status compare_chain(tsr_device *d, chain_numbers *n) {
+    const int columns[2] = {WIDE, NARROW};
+    chain c = {
+        .first = {.tensor = tsr_host_tensor(TSR_DTYPE_F32, n->first, 2, (int64_t[]){SECOND, FIRST}),
+                  .f32 = n->first,
+                  .id = 1},
+        .kernel = {.tensor = tsr_host_tensor(TSR_DTYPE_F32, n->kernel, 4,
+                                             (int64_t[]){THIRD, SECOND, 3, 3}),
+                   .f32 = n->kernel,
+                   .id = 2},
+        .wide = {.tensor = tsr_host_tensor(TSR_DTYPE_F32, n->wide, 2, (int64_t[]){WIDE, THIRD}),
+                 .f32 = n->wide,
+                 .id = 3},
+        .narrow = {.tensor =
+                       tsr_host_tensor(TSR_DTYPE_F32, n->narrow, 2, (int64_t[]){NARROW, THIRD}),
+                   .f32 = n->narrow,
+                   .id = 4}};
+    const tsr_tensor in =
+        tsr_host_tensor(TSR_DTYPE_F32, n->x, 4, (int64_t[]){1, HEIGHT, WIDTH, FIRST});
+    tsr_tensor out[2];
+    for (int i = 0; i < 2; ++i)
+        out[i] =
+            tsr_host_tensor(TSR_DTYPE_F32, n->got[i], 4, (int64_t[]){1, HEIGHT, WIDTH, columns[i]});
+    const tsr_program program = {.fn = chain_model, .model = &c, .name = "coopmat2"};
+    tsr_status status = tsr_execute(d, &program, &in, 1, out, 2);
+    for (int i = 0; i < 2; ++i)
+        for (int k = 0; k < PLACES * columns[i] && !status; ++k)
+            if (n->got[i][k] != n->want[i][k])
+                status = tsr_fail(tsr_device_context(d), TSR_ERROR_DEVICE,
+                                  "coopmat2: value %d of %d columns: wanted %g, got %g", k,
+                                  columns[i], (double)n->want[i][k], (double)n->got[i][k]);
+    tsr_device_forget(d, &c);
+    return status;
+}
+
+static tsr_status try_workgroups(tsr_device *d) {
+    chain_numbers *n = tsr_alloc(tsr_device_context(d), 1, sizeof *n, "trial of matrices");
+    if (!n) return TSR_ERROR_MEMORY;
+    fill(n->x, PLACES * FIRST, 7);
+    fill(n->first, SECOND * FIRST, 5);
+    fill(n->kernel, THIRD * SECOND * TAPS3, 11);
+    fill(n->wide, WIDE * THIRD, 13);
+    fill(n->narrow, NARROW * THIRD, 3);
+    products(n->x, n->first, FIRST, SECOND, n->second);
+    convolution(n->second, n->kernel, n->third);
+    products(n->third, n->wide, THIRD, WIDE, n->want[0]);
+    products(n->third, n->narrow, THIRD, NARROW, n->want[1]);
+    const tsr_status status = compare_chain(d, n);
+    free(n);
+    return status;
+}
+
 tsr_status tsr_try_matrices(tsr_device *d) {
+#ifdef TESSERA_WITH_VULKAN
+    if (tsr_vulkan_workgroup_matrices(d)) return try_workgroups(d);
+#endif
     float x[ROWS * K], w[N * K], y[ROWS * N];
     for (int i = 0; i < ROWS * K; ++i)
         x[i] = (float)(i * 7 % 17 - 8);

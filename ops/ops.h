@@ -28,7 +28,8 @@ tsr_tensor *tsr_linear(tsr_run *r, const tsr_tensor *x, tsr_weight *w,
                        const tsr_epilogue *epilogue);
 
 /* Computes known products on a device with every form that uses matrix units and that its mask
- * allows, for tsr_device_settings.try_matrices. Errors: DEVICE when a value is wrong, those of
+ * allows, for tsr_device_settings.try_matrices: those of subgroups, or where the device is about to
+ * be tried with matrices of workgroups those alone. Errors: DEVICE when a value is wrong, those of
  * tsr_execute. */
 tsr_status tsr_try_matrices(tsr_device *device);
 

@@ -93,6 +93,31 @@ void matrix_tile_specs(const matrix_tile *t, const tsr_gpu_caps *caps, tsr_gpu_d
     if (t->lanes != caps->subgroup_size) d->subgroup_size = t->lanes;
 }
 
+/* ---- matrices of workgroups -------------------------------------------------------------- */
+
+bool workgroup_tile_choose(const tsr_gpu_caps *caps, const char *variant, int64_t rows, int64_t n,
+                           bool rival, workgroup_tile *tile) {
+    /* With fewer columns there are too few tiles, or too little of each is filled. No size was
+     * timed yet. */
+    static const struct {
+        workgroup_tile tile;
+        int64_t least_columns;
+    } sizes[] = {{{256, 128, 256, 64}, 1024}, {{256, 128, 128, 64}, 96}, {{128, 64, 64, 64}, 17}};
+    if ((caps->software && rival) || !caps->allowed(caps->device, variant)) return false;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i) {
+        const workgroup_tile *t = &sizes[i].tile;
+        const uint32_t *step = caps->workgroup_matrix[t->threads == 256];
+        const bool smallest = t->cols == 64;
+        if (!step[0] || t->rows % step[0] || t->cols % step[1] || t->depth % step[2] ||
+            t->threads > caps->max_workgroup || n < sizes[i].least_columns ||
+            (!smallest && ((rows && rows < t->rows) || tiles(n, t->cols) * t->cols * 3 > n * 4)))
+            continue;
+        *tile = *t;
+        return true;
+    }
+    return false;
+}
+
 /* ---- shared memory ----------------------------------------------------------------------- */
 
 shared_tile shared_tile_choose(const tsr_gpu_caps *caps, int64_t m, int64_t n, bool half) {

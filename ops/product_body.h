@@ -47,6 +47,19 @@ uint32_t matrix_tile_shared(const matrix_tile *tile, const tsr_gpu_caps *caps);
 enum { COOPMAT_SPECS = 14 };
 void matrix_tile_specs(const matrix_tile *tile, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d);
 
+/* A tile of matrices that a whole workgroup holds (vulkan_shaders/matrix2.glsl). The driver decides
+ * how its sums are made, so that the tile is chosen from the layer alone, never from the batch. */
+typedef struct workgroup_tile {
+    uint32_t threads, rows, cols, depth;
+} workgroup_tile;
+
+/* Chooses the tile of a product of n columns, for a layer of x in f16 by the shader `variant`;
+ * `rows`: how many there are at least, whatever the batch, or 0 when nothing is known of them.
+ * False: the device holds none, the variant is masked, or n is too small. `rival`: a software
+ * device has a better form. */
+bool workgroup_tile_choose(const tsr_gpu_caps *caps, const char *variant, int64_t rows, int64_t n,
+                           bool rival, workgroup_tile *tile);
+
 /* A workgroup's tile of a product in shared memory without matrix units (SHARED_TILE of
  * linear.comp): each invocation has lane_rows x lane_cols sums. */
 typedef struct shared_tile {

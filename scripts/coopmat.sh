@@ -59,12 +59,14 @@ prepare() {
 }
 
 build_one() {
-    local name=$1 source=$2 hash
+    local name=$1 source=$2 hash target=vulkan1.2
+    # VK_NV_cooperative_matrix2 wants SPIR-V 1.6.
+    [[ $source != *_matrix2.comp ]] || target=vulkan1.3
     hash=$(hash_of "$@")
     shift 2
-    inside glslangValidator --quiet -g0 --target-env vulkan1.2 "$@" -o "/srv/$name.spv" "/srv/shaders/$source"
-    inside spirv-val --target-env vulkan1.2 "/srv/$name.spv"
-    inside glslangValidator --quiet -g0 --target-env vulkan1.2 "$@" --vn "tsr_spirv_$name" \
+    inside glslangValidator --quiet -g0 --target-env $target "$@" -o "/srv/$name.spv" "/srv/shaders/$source"
+    inside spirv-val --target-env $target "/srv/$name.spv"
+    inside glslangValidator --quiet -g0 --target-env $target "$@" --vn "tsr_spirv_$name" \
         -o "/srv/$name.inc" "/srv/shaders/$source"
     { echo "// made from $hash"; cat "$place/srv/$name.inc"; } >"$made/$name.inc"
     echo "coopmat: $made/$name.inc: $(stat -c %s "$place/srv/$name.spv") bytes of valid SPIR-V"

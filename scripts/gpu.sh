@@ -120,7 +120,7 @@ whole_command() { # NAME [OPTION...]
 # Two products and a convolution with one body after the other: what is masked leaves the next best.
 bodies() {
     local mask
-    for mask in none linear_coopmat,conv2d_coopmat coopmat fp16 fp16,subgroup subgroup; do
+    for mask in none coopmat2 linear_coopmat2,conv2d_coopmat2,linear_coopmat,conv2d_coopmat coopmat fp16 fp16,subgroup subgroup; do
         echo "masked: $mask"
         for row in "gpu linear 6160x512x1536" "gpu linear 385x512x512" "gpu conv2d 8x64x64x256"; do
             "$tessera" bench --filter "$row" --device "$device" --precision fast --seconds 0.05 \

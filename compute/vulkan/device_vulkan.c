@@ -108,19 +108,32 @@ static void fill_caps(vulkan_device *v) {
         .allowed = variant_allowed,
         .device = d};
     memcpy(v->caps.matrix, v->traits.matrix, sizeof v->caps.matrix);
+    memcpy(v->caps.workgroup_matrix, v->traits.workgroup_matrix, sizeof v->caps.workgroup_matrix);
 }
 
 static tsr_status create_device(vulkan_device *v) {
     const tsr_device_info *info = &v->device->info;
     const vulkan_traits *t = &v->traits;
-    const char *extensions[4];
+    const char *extensions[5];
     uint32_t count = 0;
     if (t->portability_subset) extensions[count++] = "VK_KHR_portability_subset";
     if (t->extension_subgroup_control && info->subgroup_size_control)
         extensions[count++] = "VK_EXT_subgroup_size_control";
     if (t->matrix[0]) extensions[count++] = "VK_KHR_cooperative_matrix";
+    const bool workgroups = t->workgroup_matrix[0][0] || t->workgroup_matrix[1][0];
+    if (workgroups) extensions[count++] = "VK_NV_cooperative_matrix2";
+    VkPhysicalDeviceMaintenance4Features maintenance4 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES, .maintenance4 = VK_TRUE};
+    VkPhysicalDeviceCooperativeMatrix2FeaturesNV matrix2 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV,
+        .pNext = &maintenance4,
+        .cooperativeMatrixWorkgroupScope = VK_TRUE,
+        .cooperativeMatrixFlexibleDimensions = VK_TRUE,
+        .cooperativeMatrixPerElementOperations = VK_TRUE,
+        .cooperativeMatrixTensorAddressing = VK_TRUE};
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR coopmat = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
+        .pNext = workgroups ? &matrix2 : NULL,
         .cooperativeMatrix = VK_TRUE};
     VkPhysicalDeviceSubgroupSizeControlFeatures size = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,

@@ -136,6 +136,7 @@ void vulkan_describe(const vulkan_instance *n, VkPhysicalDevice p, int index, ts
     bool core13 = version >= VK_API_VERSION_1_3;
     bool size_control = core13 || has(&e, "VK_EXT_subgroup_size_control");
     bool coopmat = has(&e, "VK_KHR_cooperative_matrix");
+    traits->matrix2 = core13 && coopmat && has(&e, "VK_NV_cooperative_matrix2");
     bool bfloat = has(&e, "VK_KHR_shader_bfloat16");
     bool sm_builtins = has(&e, "VK_NV_shader_sm_builtins");
     bool amd_cores = has(&e, "VK_AMD_shader_core_properties2");
@@ -167,6 +168,11 @@ void vulkan_describe(const vulkan_instance *n, VkPhysicalDevice p, int index, ts
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES};
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR coopmat_features = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR};
+    VkPhysicalDeviceMaintenance4Features maintenance4 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES};
+    VkPhysicalDeviceCooperativeMatrix2FeaturesNV matrix2 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV,
+        .pNext = &maintenance4};
     VkPhysicalDeviceShaderBfloat16FeaturesKHR bfloat_features = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_BFLOAT16_FEATURES_KHR};
     VkPhysicalDeviceVulkan12Features f12 = {
@@ -176,6 +182,7 @@ void vulkan_describe(const vulkan_instance *n, VkPhysicalDevice p, int index, ts
     void **tail = &f12.pNext;
     if (size_control) *tail = &size_features, tail = &size_features.pNext;
     if (coopmat) *tail = &coopmat_features, tail = &coopmat_features.pNext;
+    if (traits->matrix2) *tail = &matrix2, tail = &maintenance4.pNext;
     if (bfloat) *tail = &bfloat_features, tail = &bfloat_features.pNext;
     n->GetPhysicalDeviceFeatures2(p, &f2);
 
@@ -205,6 +212,13 @@ void vulkan_describe(const vulkan_instance *n, VkPhysicalDevice p, int index, ts
     traits->full_subgroups = info->subgroup_size_control && size_features.computeFullSubgroups;
     traits->memory_model = f12.vulkanMemoryModel;
     traits->sizes_vary = size_control && size.minSubgroupSize != size.maxSubgroupSize;
+    traits->matrix2_lacks = !matrix2.cooperativeMatrixWorkgroupScope       ? "workgroup scope"
+                            : !matrix2.cooperativeMatrixFlexibleDimensions ? "flexible dimensions"
+                            : !matrix2.cooperativeMatrixTensorAddressing   ? "tensor addressing"
+                            : !matrix2.cooperativeMatrixPerElementOperations
+                                ? "operations for each element"
+                            : !maintenance4.maintenance4 ? "sizes of workgroups by constants"
+                                                         : NULL;
     vulkan_choose(info, traits);
 
     if (!find_queue(n, p, traits))

@@ -55,7 +55,7 @@ typedef enum VkComponentTypeKHR {
     VK_COMPONENT_TYPE_FLOAT16_KHR = 0,
     VK_COMPONENT_TYPE_FLOAT32_KHR = 1
 } VkComponentTypeKHR;
-typedef enum VkScopeKHR { VK_SCOPE_SUBGROUP_KHR = 3 } VkScopeKHR;
+typedef enum VkScopeKHR { VK_SCOPE_WORKGROUP_KHR = 2, VK_SCOPE_SUBGROUP_KHR = 3 } VkScopeKHR;
 typedef struct VkCooperativeMatrixPropertiesKHR {
     VkStructureType sType;
     void *pNext;
@@ -66,6 +66,40 @@ typedef struct VkCooperativeMatrixPropertiesKHR {
 } VkCooperativeMatrixPropertiesKHR;
 typedef VkResult(VKAPI_PTR *PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)(
     VkPhysicalDevice, uint32_t *, VkCooperativeMatrixPropertiesKHR *);
+#endif
+#ifndef VK_NV_cooperative_matrix2
+#define VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV                         \
+    ((VkStructureType)1000593000)
+typedef struct VkPhysicalDeviceCooperativeMatrix2FeaturesNV {
+    VkStructureType sType;
+    void *pNext;
+    VkBool32 cooperativeMatrixWorkgroupScope, cooperativeMatrixFlexibleDimensions,
+        cooperativeMatrixReductions, cooperativeMatrixConversions,
+        cooperativeMatrixPerElementOperations, cooperativeMatrixTensorAddressing,
+        cooperativeMatrixBlockLoads;
+} VkPhysicalDeviceCooperativeMatrix2FeaturesNV;
+#define VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_PROPERTIES_NV                       \
+    ((VkStructureType)1000593002)
+typedef struct VkPhysicalDeviceCooperativeMatrix2PropertiesNV {
+    VkStructureType sType;
+    void *pNext;
+    uint32_t cooperativeMatrixWorkgroupScopeMaxWorkgroupSize,
+        cooperativeMatrixFlexibleDimensionsMaxDimension,
+        cooperativeMatrixWorkgroupScopeReservedSharedMemory;
+} VkPhysicalDeviceCooperativeMatrix2PropertiesNV;
+#define VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_FLEXIBLE_DIMENSIONS_PROPERTIES_NV                     \
+    ((VkStructureType)1000593001)
+typedef struct VkCooperativeMatrixFlexibleDimensionsPropertiesNV {
+    VkStructureType sType;
+    void *pNext;
+    uint32_t MGranularity, NGranularity, KGranularity;
+    VkComponentTypeKHR AType, BType, CType, ResultType;
+    VkBool32 saturatingAccumulation;
+    VkScopeKHR scope;
+    uint32_t workgroupInvocations;
+} VkCooperativeMatrixFlexibleDimensionsPropertiesNV;
+typedef VkResult(VKAPI_PTR *PFN_vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV)(
+    VkPhysicalDevice, uint32_t *, VkCooperativeMatrixFlexibleDimensionsPropertiesNV *);
 #endif
 #ifndef VK_KHR_shader_bfloat16
 #define VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_BFLOAT16_FEATURES_KHR ((VkStructureType)1000141000)
@@ -108,6 +142,8 @@ typedef struct vulkan_instance { /* a table of its own: volk's global one is lef
 #undef X
     PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR
         GetPhysicalDeviceCooperativeMatrixPropertiesKHR; /* may be NULL */
+    PFN_vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV
+        GetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV; /* may be NULL */
     PFN_vkDestroyDebugUtilsMessengerEXT DestroyDebugUtilsMessengerEXT;
     VkDebugUtilsMessengerEXT messenger;
     vulkan_messages messages;
@@ -131,12 +167,17 @@ typedef struct vulkan_traits { /* beyond tsr_device_info */
     bool subgroup_ops, memory_model, int64, memory_budget;
     bool sizes_vary; /* one kernel may run with another subgroup size than the reported one */
     bool portability_subset, extension_subgroup_control, full_subgroups;
+    /* VK_NV_cooperative_matrix2, and what its driver lacks of what a workgroup's matrices need;
+     * NULL: nothing. */
+    bool matrix2;
+    const char *matrix2_lacks;
     VkDeviceSize storage_alignment;
     uint32_t timestamp_bits; /* of the queue family; 0: it has no timestamps */
     float timestamp_period;  /* nanoseconds between two numbers of a timestamp */
     /* M, N, K of cooperative matrices f16 x f16 -> f32, from vulkan_matrices_find; 0: none, or not
      * in use. */
     uint32_t matrix[3];
+    uint32_t workgroup_matrix[2][3]; /* as tsr_gpu_caps has them, from vulkan_matrices_find */
 } vulkan_traits;
 void vulkan_describe(const vulkan_instance *instance, VkPhysicalDevice physical, int index,
                      tsr_device_info *info, vulkan_traits *traits, int *rank);
@@ -254,10 +295,11 @@ struct vulkan_device {
 
 /* ---- vulkan_matrices.c ---- */
 
-/* Fills traits.matrix of a device that is described but not made, if the settings allow matrices.
- */
+/* Fills traits.matrix and workgroup_matrix of a device that is described but not made, if the
+ * settings allow matrices. */
 void vulkan_matrices_find(vulkan_device *v);
-/* Multiplies known matrices on an open device and clears caps.matrix when the result is wrong.
+/* Multiplies known matrices on an open device and clears caps.matrix, or caps.workgroup_matrix
+ * alone, when the result is wrong.
  * Fails when the device is lost, or the validation layer has a message. */
 tsr_status vulkan_matrices_try(vulkan_device *v);
 
@@ -317,7 +359,11 @@ bool vulkan_settle(vulkan_device *v);
 /* ---- vulkan_cache.c ---- */
 
 /* What a device has passed with these shaders and this driver. */
-enum { VULKAN_PASSED_MATRICES = 1, VULKAN_PASSED_ARITHMETIC = 2 };
+enum {
+    VULKAN_PASSED_MATRICES = 1,
+    VULKAN_PASSED_ARITHMETIC = 2,
+    VULKAN_PASSED_WORKGROUP_MATRICES = 4
+};
 /* Makes the pipeline cache, with what the folder of the context holds for this device. */
 tsr_status vulkan_cache_open(vulkan_device *v);
 /* Writes the cache back if there is something new in it, and destroys it. */

@@ -152,10 +152,14 @@ tsr_status vulkan_instance_open(tsr_context *ctx, bool validation, vulkan_instan
     VkValidationFeaturesEXT features = {.sType = VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT,
                                         .enabledValidationFeatureCount = 1,
                                         .pEnabledValidationFeatures = &enable};
+    /* 1.2 is enough for all modules but those of VK_NV_cooperative_matrix2, which are SPIR-V 1.6.
+     */
+    const uint32_t api =
+        volkGetInstanceVersion() < VK_API_VERSION_1_3 ? VK_API_VERSION_1_2 : VK_API_VERSION_1_3;
     VkApplicationInfo application = {.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
                                      .pApplicationName = "tessera",
                                      .pEngineName = "tessera",
-                                     .apiVersion = VK_API_VERSION_1_2};
+                                     .apiVersion = api};
     VkInstanceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
                                  .pNext = features_extension ? &features : NULL,
                                  .flags = flags,
@@ -184,6 +188,10 @@ tsr_status vulkan_instance_open(tsr_context *ctx, bool validation, vulkan_instan
     n->GetPhysicalDeviceCooperativeMatrixPropertiesKHR =
         (PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)(void (*)(void))
             vkGetInstanceProcAddr(n->handle, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
+    n->GetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV =
+        (PFN_vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV)(void (*)(
+            void))vkGetInstanceProcAddr(n->handle, "vkGetPhysicalDeviceCooperativeMatrixFlexibleDim"
+                                                   "ensionsPropertiesNV");
     tsr_status status = TSR_OK;
     if (!whole)
         status = tsr_fail(ctx, TSR_ERROR_DEVICE, "vulkan: the loader lacks functions of 1.1");

@@ -16,7 +16,7 @@ typedef struct fake_row {
     const char *variables[8];
     bool bodies;         /* subgroup bodies are used */
     uint32_t threads;    /* of matrix pipelines; 0: not used */
-    const char *because; /* in the reason of the one that is not used */
+    const char *because; /* in the reason of subgroup bodies that are not used, or of matrices */
 } fake_row;
 
 #define MATRICES "FAKE_MATRICES=16x16x16,8x16x16"
@@ -51,6 +51,24 @@ static const fake_row rows[] = {
      true,
      32,
      NULL},
+    {"NVIDIA with matrices of workgroups",
+     {"FAKE_VENDOR=0x10DE", "FAKE_DEVICE=0x2330", "FAKE_DRIVER=4", "FAKE_SUBGROUP=32:32:32",
+      MATRICES, "FAKE_MATRICES2=scope,dimensions,tensors,elements"},
+     true,
+     32,
+     "tried with 32 threads, and with workgroups, when"},
+    {"NVIDIA without tensor addressing",
+     {"FAKE_VENDOR=0x10DE", "FAKE_DEVICE=0x2330", "FAKE_DRIVER=4", "FAKE_SUBGROUP=32:32:32",
+      MATRICES, "FAKE_MATRICES2=scope,dimensions,elements"},
+     true,
+     32,
+     "not with workgroups for want of tensor addressing when"},
+    {"matrices of flexible size in subgroups alone",
+     {"FAKE_VENDOR=0x10DE", "FAKE_DEVICE=0x2330", "FAKE_DRIVER=4", "FAKE_SUBGROUP=32:32:32",
+      MATRICES, "FAKE_MATRICES2=dimensions,elements"},
+     true,
+     32,
+     "not with workgroups for want of workgroup scope when"},
     {"NVIDIA without a say",
      {"FAKE_VENDOR=0x10DE", "FAKE_DEVICE=0x2330", "FAKE_DRIVER=4", "FAKE_SUBGROUP=32", MATRICES},
      true,

@@ -128,6 +128,51 @@ START_TEST(bodies) {
 }
 END_TEST
 
+static void want_workgroup_tile(const tsr_gpu_caps *caps, int64_t rows, int64_t n,
+                                workgroup_tile want) {
+    workgroup_tile got;
+    ck_assert(workgroup_tile_choose(caps, "a_coopmat2", rows, n, false, &got));
+    ck_assert_msg(!memcmp(&got, &want, sizeof got),
+                  "%lld columns: wanted %u x %u of %u, got %u x %u of %u", (long long)n, want.rows,
+                  want.cols, want.threads, got.rows, got.cols, got.threads);
+}
+
+START_TEST(tiles_of_workgroups) {
+    const workgroup_tile wide = {256, 128, 256, 64}, large = {256, 128, 128, 64},
+                         small = {128, 64, 64, 64};
+    tsr_gpu_caps c = caps_of(32, 32);
+    workgroup_tile t;
+    ck_assert(!workgroup_tile_choose(&c, "a_coopmat2", 0, 512, false, &t));
+    for (int i = 0; i < 2; ++i)
+        memcpy(c.workgroup_matrix[i], (uint32_t[]){32, 16, 16}, sizeof c.workgroup_matrix[i]);
+    want_workgroup_tile(&c, 0, 1536, wide);
+    want_workgroup_tile(&c, 0, 512, large);
+    want_workgroup_tile(&c, 0, 128, large);
+    want_workgroup_tile(&c, 0, 160, small); /* half of a large one would be empty */
+    want_workgroup_tile(&c, 0, 64, small);
+    want_workgroup_tile(&c, 64, 1536, small); /* a picture of 8 x 8 */
+    want_workgroup_tile(&c, 256, 1536, wide);
+    ck_assert(!workgroup_tile_choose(&c, "a_coopmat2", 0, 16, false, &t));
+    c.device = "a_coopmat2";
+    ck_assert(!workgroup_tile_choose(&c, "a_coopmat2", 0, 512, false, &t));
+    c.device = NULL;
+    c.workgroup_matrix[1][1] = 256; /* a driver that multiplies nothing smaller */
+    want_workgroup_tile(&c, 0, 1536, wide);
+    want_workgroup_tile(&c, 0, 512, small);
+    c.workgroup_matrix[1][0] = 0;
+    want_workgroup_tile(&c, 0, 1536, small);
+    c.workgroup_matrix[0][2] = 128;
+    ck_assert(!workgroup_tile_choose(&c, "a_coopmat2", 0, 1536, false, &t));
+    c.workgroup_matrix[0][2] = 16;
+    c.max_workgroup = 127;
+    ck_assert(!workgroup_tile_choose(&c, "a_coopmat2", 0, 1536, false, &t));
+    c.max_workgroup = 128;
+    c.software = true;
+    ck_assert(workgroup_tile_choose(&c, "a_coopmat2", 0, 1536, false, &t));
+    ck_assert(!workgroup_tile_choose(&c, "a_coopmat2", 0, 1536, true, &t));
+}
+END_TEST
+
 /* Whatever is asked for, the shared tile stays within what product_choose was told of. */
 START_TEST(shared_tiles_fit) {
     static const int64_t sizes[][2] = {{1, 1}, {385, 512}, {49280, 1536}, {1 << 20, 64}};
@@ -151,4 +196,4 @@ START_TEST(shared_tiles_fit) {
 END_TEST
 
 TEST_MAIN("test_product_body", tiles_of_devices_with_matrices, limits_of_devices_with_matrices,
-          specs_name_the_lanes_they_were_made_for, bodies, shared_tiles_fit)
+          tiles_of_workgroups, specs_name_the_lanes_they_were_made_for, bodies, shared_tiles_fit)

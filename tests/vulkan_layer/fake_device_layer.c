@@ -16,6 +16,8 @@
  *                                              size cannot be set
  *   FAKE_MATRICES=16x16x16,8x16x16             cooperative matrices f16 x f16 -> f32: to be looked
  *                                              at; a device cannot be made with them
+ *   FAKE_MATRICES2=scope,dimensions,tensors,elements
+ *                                              VK_NV_cooperative_matrix2 with these features of it
  *   FAKE_LOST_SUBMIT=N  FAKE_LOST_WAIT=N       the N-th vkQueueSubmit, vkWaitForFences and all that
  *                                              follow give VK_ERROR_DEVICE_LOST
  *   FAKE_STUCK=N                               the N-th submission with a fence never signals it
@@ -62,6 +64,19 @@ typedef struct VkCooperativeMatrixPropertiesKHR {
 } VkCooperativeMatrixPropertiesKHR;
 #endif
 
+#ifndef VK_NV_cooperative_matrix2
+#define VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV                         \
+    ((VkStructureType)1000593000)
+typedef struct VkPhysicalDeviceCooperativeMatrix2FeaturesNV {
+    VkStructureType sType;
+    void *pNext;
+    VkBool32 cooperativeMatrixWorkgroupScope, cooperativeMatrixFlexibleDimensions,
+        cooperativeMatrixReductions, cooperativeMatrixConversions,
+        cooperativeMatrixPerElementOperations, cooperativeMatrixTensorAddressing,
+        cooperativeMatrixBlockLoads;
+} VkPhysicalDeviceCooperativeMatrix2FeaturesNV;
+#endif
+
 /* One instance and one device at a time is what the tests make; the tables of the last one made
  * serve all, as every one goes to the same driver below. */
 #define INSTANCE_FUNCTIONS(X)                                                                      \
@@ -96,7 +111,7 @@ static PFN_GetPhysicalDeviceProcAddr next_physical_proc;
 enum { MOST_HEAPS = 8, MOST_SHAPES = 8, MOST_STUCK = 8 };
 
 static struct {
-    const char *type, *log;
+    const char *type, *log, *matrices2;
     bool has_budget, no_budget, has_subgroup, can_be_set, cache;
     unsigned long vendor, device, driver, driver_version, uuid;
     unsigned long long storage_range, allocation, shared;
@@ -217,6 +232,7 @@ static void read_variables(void) {
     read_budget(getenv("FAKE_BUDGET"));
     read_subgroup(getenv("FAKE_SUBGROUP"));
     read_shapes(getenv("FAKE_MATRICES"));
+    fake.matrices2 = getenv("FAKE_MATRICES2");
 }
 
 /* ---- what a device says of itself ---- */
@@ -278,6 +294,14 @@ static VKAPI_ATTR void VKAPI_CALL get_features2(VkPhysicalDevice d, VkPhysicalDe
         find(f->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES);
     VkPhysicalDeviceVulkan12Features *f12 =
         find(f->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES);
+    VkPhysicalDeviceCooperativeMatrix2FeaturesNV *more =
+        find(f->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV);
+    if (fake.matrices2 && more) {
+        more->cooperativeMatrixWorkgroupScope = strstr(fake.matrices2, "scope") != NULL;
+        more->cooperativeMatrixFlexibleDimensions = strstr(fake.matrices2, "dimensions") != NULL;
+        more->cooperativeMatrixTensorAddressing = strstr(fake.matrices2, "tensors") != NULL;
+        more->cooperativeMatrixPerElementOperations = strstr(fake.matrices2, "elements") != NULL;
+    }
     if (fake.shape_count && matrices) matrices->cooperativeMatrix = VK_TRUE;
     if (fake.shape_count && f12) f12->shaderFloat16 = f12->vulkanMemoryModel = VK_TRUE;
     if (fake.has_subgroup && size)
@@ -342,7 +366,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL list_extensions(VkPhysicalDevice d, const 
     }
     uint32_t have = 0;
     VkResult result = next_EnumerateDeviceExtensionProperties(d, layer, &have, NULL);
-    VkExtensionProperties *all = calloc(have + 2, sizeof *all);
+    VkExtensionProperties *all = calloc(have + 3, sizeof *all);
     if (!all) return VK_ERROR_OUT_OF_HOST_MEMORY;
     if (!result) result = next_EnumerateDeviceExtensionProperties(d, layer, &have, all);
     uint32_t kept = 0;
@@ -350,7 +374,9 @@ static VKAPI_ATTR VkResult VKAPI_CALL list_extensions(VkPhysicalDevice d, const 
         const char *name = all[i].extensionName;
         const bool budget = !strcmp(name, "VK_EXT_memory_budget");
         const bool matrices = !strcmp(name, "VK_KHR_cooperative_matrix");
-        if ((budget && (fake.no_budget || fake.has_budget)) || (matrices && fake.shape_count))
+        const bool matrices2 = !strcmp(name, "VK_NV_cooperative_matrix2");
+        if ((budget && (fake.no_budget || fake.has_budget)) ||
+            ((matrices || matrices2) && fake.shape_count))
             continue;
         all[kept++] = all[i];
     }
@@ -358,6 +384,8 @@ static VKAPI_ATTR VkResult VKAPI_CALL list_extensions(VkPhysicalDevice d, const 
         all[kept++] = (VkExtensionProperties){.extensionName = "VK_EXT_memory_budget"};
     if (fake.shape_count)
         all[kept++] = (VkExtensionProperties){.extensionName = "VK_KHR_cooperative_matrix"};
+    if (fake.shape_count && fake.matrices2)
+        all[kept++] = (VkExtensionProperties){.extensionName = "VK_NV_cooperative_matrix2"};
     const uint32_t room = *count;
     *count = list && room < kept ? room : kept;
     if (list) memcpy(list, all, *count * sizeof *list);
