@@ -146,6 +146,9 @@ typedef struct tsr_program {
                           of the function must change the variant, too */
     int64_t variant;   /* structure of the function; default 0 */
     const char *name;  /* for logs and benchmarks */
+    bool pictures;     /* what is made are pixels, which nothing is decided by: with
+                          TSR_PRECISION_FAST activations may be rounded once more between ops than
+                          products round them (vulkan_halves.c). Default false: ids depend on it */
 } tsr_program;
 
 /* Arguments of the program that is being run. */

@@ -85,6 +85,13 @@ enum { TSR_BIND_HALF = 17, TSR_BIND_HALF_ROWS = 18 };
 
 #define TSR_MAX_DISPATCHES 8
 
+/* What f16 operands change of a result that goes out as f16. */
+typedef enum tsr_carrying {
+    TSR_CARRIES_NONE,   /* nothing: a product, which rounds its operands itself */
+    TSR_CARRIES_MOVED,  /* nothing: values go elsewhere and stay what they are */
+    TSR_CARRIES_ROUNDED /* digits: it computes with what was rounded once more */
+} tsr_carrying;
+
 /* An op: its name and one function for each form. */
 struct tsr_op {
     const char *name;
@@ -101,9 +108,9 @@ struct tsr_op {
      * f32 one, two elements in a word, the first in its low half, rounded as half_round of
      * vulkan_shaders/half.glsl does. NULL: none. */
     uint32_t (*halves)(const tsr_call *call, const tsr_gpu_caps *caps);
-    /* True of an op that is no product: what comes in as f16 loses digits that it would not lose
-     * otherwise, so it comes so only where the result goes out as f16. */
-    bool carries;
+    /* What an op that is no product does with f16: it takes it only where its result goes out as
+     * f16. */
+    tsr_carrying carries;
     /* Number of multiply-adds of a product. NULL: one for each element of the output. */
     double (*work)(const tsr_call *call);
 };

@@ -295,7 +295,11 @@ static tsr_status run_window(void *user, int64_t y, int64_t x, float *made) {
     tsr_tensor to =
         tsr_host_tensor(TSR_DTYPE_F32, made, 4, (int64_t[]){1, h * out, w * out, s->out_channels});
     const bool traced = false;
-    const tsr_program program = {.fn = s->fn, .model = s->v, .args = &traced, .name = "vae window"};
+    const tsr_program program = {.fn = s->fn,
+                                 .model = s->v,
+                                 .args = &traced,
+                                 .name = "vae window",
+                                 .pictures = s->fn == decoder_program};
     return tsr_execute(s->v->device, &program, &from, 1, &to, 1);
 }
 
@@ -316,8 +320,12 @@ static tsr_status run_cut(source *s, float *made) {
 static tsr_status run_batch(source *s, const char *name, const tsr_tensor *in, tsr_tensor *out,
                             const tsr_vae_trace *trace, traced *t) {
     const bool traced = trace != NULL;
-    const tsr_program program = {
-        .fn = s->fn, .model = s->v, .args = &traced, .variant = traced, .name = name};
+    const tsr_program program = {.fn = s->fn,
+                                 .model = s->v,
+                                 .args = &traced,
+                                 .variant = traced,
+                                 .name = name,
+                                 .pictures = s->fn == decoder_program};
     tsr_status status = t->memory.status;
     if (!status)
         status = tsr_window_plan_cuts(s->plan) && !trace

@@ -282,7 +282,7 @@ static const tsr_op op_group_norm = {.name = "group_norm",
                                      .cpu = cpu,
                                      .gpu = gpu,
                                      .halves = halves,
-                                     .carries = true};
+                                     .carries = TSR_CARRIES_ROUNDED};
 
 /* ---- the public function ---------------------------------------------------------------- */
 

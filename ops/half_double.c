@@ -91,7 +91,7 @@ static const tsr_op op_half_double = {.name = "half_double",
                                       .cpu = cpu,
                                       .gpu = gpu,
                                       .halves = halves,
-                                      .carries = true};
+                                      .carries = TSR_CARRIES_ROUNDED};
 
 static tsr_tensor *emit(tsr_run *r, const char *what, const tsr_tensor *x, bool halve) {
     if (!want_tensor(r, what, x, TSR_DTYPE_F32, 4)) return tsr_run_failed(r);

@@ -123,7 +123,7 @@ static const tsr_op op_movement = {.name = "movement",
                                    .cpu = cpu,
                                    .gpu = gpu,
                                    .halves = halves,
-                                   .carries = true};
+                                   .carries = TSR_CARRIES_MOVED};
 
 static tsr_tensor *emit(tsr_run *r, tsr_call *call, const box *boxes, int rank,
                         const int64_t *dim) {

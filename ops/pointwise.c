@@ -159,7 +159,7 @@ static const tsr_op op_pointwise = {.name = "pointwise",
                                     .cpu = cpu,
                                     .gpu = gpu,
                                     .halves = halves,
-                                    .carries = true};
+                                    .carries = TSR_CARRIES_ROUNDED};
 
 static tsr_tensor *emit(tsr_run *r, const tsr_tensor *a, const tsr_tensor *b, int form, int kind,
                         float multiply, float add) {

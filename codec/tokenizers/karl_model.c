@@ -478,7 +478,10 @@ tsr_status tsr_karl_decode(const tsr_karl *m, const int32_t *ids, const float *v
     tsr_tensor out[2] = {
         tsr_host_tensor(TSR_DTYPE_F32, rgb, 4, (int64_t[]){b, TSR_KARL_SIDE, TSR_KARL_SIDE, 3}),
         tsr_host_tensor(TSR_DTYPE_F32, head, 3, (int64_t[]){b, TSR_KARL_PLACES, depth})};
-    const tsr_program program = {
-        .fn = decode_program, .model = m, .variant = count > 0, .name = "karl decoder"};
+    const tsr_program program = {.fn = decode_program,
+                                 .model = m,
+                                 .variant = count > 0,
+                                 .name = "karl decoder",
+                                 .pictures = true};
     return tsr_execute(m->device, &program, in, count ? 2 : 1, out, 2);
 }

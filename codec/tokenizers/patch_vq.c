@@ -310,8 +310,11 @@ static tsr_status decode(const void *model, const tsr_token_batch *batch,
         tsr_tensor out =
             tsr_host_tensor(TSR_DTYPE_F32, planes, 4, (int64_t[]){count, 3, m->height, m->width});
         /* Tiles of one number of pixels, but not of one shape, are different programs. */
-        const tsr_program program = {
-            .fn = decode_program, .model = m, .variant = m->width, .name = "patch vq decode"};
+        const tsr_program program = {.fn = decode_program,
+                                     .model = m,
+                                     .variant = m->width,
+                                     .name = "patch vq decode",
+                                     .pictures = true};
         status = tsr_execute(m->device, &program, &in, 1, &out, 1);
     }
     for (int64_t i = 0; i < count && !status; ++i)

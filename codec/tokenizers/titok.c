@@ -420,8 +420,11 @@ tsr_status tsr_titok_decode(const tsr_titok *m, const int32_t *ids, const float 
                  ? tsr_host_tensor(TSR_DTYPE_F32, head, 3,
                                    (int64_t[]){b, patches, m->base_codes.codes->tensor.dim[0]})
                  : tsr_host_tensor(TSR_DTYPE_F32, head, 4, (int64_t[]){b, side, side, 3});
-    const tsr_program program = {
-        .fn = decode_program, .model = m, .variant = count > 0, .name = "titok decoder"};
+    const tsr_program program = {.fn = decode_program,
+                                 .model = m,
+                                 .variant = count > 0,
+                                 .name = "titok decoder",
+                                 .pictures = true};
     rgb[0] = 0;
     if (!status) status = tsr_execute(m->device, &program, in, inputs, out, 2);
     tsr_scratch_free(&s);

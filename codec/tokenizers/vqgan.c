@@ -335,7 +335,8 @@ static tsr_status decode_ids(const tsr_grid *g, const int32_t *ids, int64_t coun
         tsr_host_tensor(TSR_DTYPE_I32, (int32_t *)ids, 3, (int64_t[]){count, h, w});
     tsr_tensor out =
         tsr_host_tensor(TSR_DTYPE_F32, rgb, 4, (int64_t[]){count, h * g->step, w * g->step, 3});
-    const tsr_program program = {.fn = decode_program, .model = g, .name = "grid decoder"};
+    const tsr_program program = {
+        .fn = decode_program, .model = g, .name = "grid decoder", .pictures = true};
     return tsr_execute(g->device, &program, &in, 1, &out, 1);
 }
 
@@ -385,7 +386,8 @@ tsr_status tsr_grid_decode_soft(const tsr_grid *g, const float *logits, int64_t 
     tsr_tensor out[] = {
         tsr_host_tensor(TSR_DTYPE_F32, rgb, 4, (int64_t[]){1, h * g->step, w * g->step, 3}),
         tsr_host_tensor(TSR_DTYPE_F32, mixed, 4, (int64_t[]){1, h, w, d})};
-    const tsr_program program = {.fn = soft_program, .model = g, .name = "grid soft decoder"};
+    const tsr_program program = {
+        .fn = soft_program, .model = g, .name = "grid soft decoder", .pictures = true};
     return tsr_execute(g->device, &program, &in, 1, out, 2);
 }
 

@@ -5,8 +5,10 @@
  * op that makes a tensor can write f16 and every op that reads it can read f16 (tsr_op.halves), the
  * rounding is done once, by the writer, and the tensor takes half the memory and half the traffic.
  * An op that is no product (tsr_op.carries) stands in such a chain only where its result goes out
- * as f16: what it reads is then rounded once more than in f32, as a convolution's result before its
- * group norm. Chains without a product stay f32.
+ * as f16; chains without a product stay f32. Does it compute with what it reads, that is rounded
+ * once more than in f32, as a convolution's result before its group norm. A program that makes
+ * pictures is rounded so (tsr_program.pictures); of any other one nothing is rounded that a product
+ * would not have rounded, so that it decides as with f32 activations.
  * What a program returns, and what one op cannot read, stays f32; models do not know of it. */
 #include "vulkan_builder.h"
 
@@ -28,6 +30,13 @@ static void look(const vulkan_builder *b, claim *claims, const tsr_tensor *t, bo
     if (!able || t->dtype != TSR_DTYPE_F32 || t->offset % HALF_ROW) c->refused = true;
 }
 
+/* What of a call may be f16, of this program. */
+static uint32_t able_of(const vulkan_builder *b, const tsr_call *c) {
+    if (!c->op->halves) return 0;
+    const uint32_t able = c->op->halves(c, &b->v->caps), results = able & ~0u << TSR_CALL_TENSORS;
+    return c->op->carries == TSR_CARRIES_ROUNDED && !b->program->pictures ? results : able;
+}
+
 /* Whether something the call makes is kept as f16, as far as `claims` say. */
 static bool goes_on(const claim *claims, const tsr_call *c, uint32_t able) {
     for (int k = 0; k < c->out_count; ++k)
@@ -42,7 +51,7 @@ static void follow_back(const vulkan_builder *b, claim *claims) {
     for (int i = b->step_count - 1; i >= 0; --i) {
         const tsr_call *c = &b->steps[i].call;
         if (!c->op->halves || !c->op->carries) continue;
-        if (goes_on(claims, c, c->op->halves(c, &b->v->caps))) continue;
+        if (goes_on(claims, c, able_of(b, c))) continue;
         for (int k = 0; k < c->in_count; ++k)
             if (c->in[k]) claims[c->in[k]->node].refused = true;
     }
@@ -60,7 +69,7 @@ tsr_status vulkan_halves_choose(vulkan_builder *b, const vulkan_recording *r) {
     if (!claims) return TSR_ERROR_MEMORY;
     for (int i = 0; i < b->step_count; ++i) {
         const tsr_call *c = &b->steps[i].call;
-        const uint32_t able = c->op->halves ? c->op->halves(c, &v->caps) : 0;
+        const uint32_t able = able_of(b, c);
         for (int k = 0; k < c->in_count; ++k)
             look(b, claims, c->in[k], able >> k & 1, false);
         for (int k = 0; k < c->out_count; ++k)

@@ -159,8 +159,8 @@ static float rounded(float f) {
 }
 
 static void run(tsr_device *d, tsr_model_fn fn, const void *model, const tsr_tensor *in,
-                tsr_tensor *out) {
-    tsr_program p = {.fn = fn, .model = model, .variant = 0, .name = "chain"};
+                tsr_tensor *out, bool pictures) {
+    tsr_program p = {.fn = fn, .model = model, .name = "chain", .pictures = pictures};
     ck_assert_msg(!tsr_execute(d, &p, in, 2, out, 1), "%s", tsr_detail(tsr_device_context(d)));
     guarded_check(out->data);
     tsr_device_forget(d, model);
@@ -173,7 +173,7 @@ static void see_halves(void *user, tsr_log_level level, const char *text) {
     if (at) sscanf(at, "without reuse, %d of them f16", (int *)user);
 }
 
-static void try_chain(chain with, const char *device) {
+static void try_chain(chain with, const char *device, bool pictures) {
     const chain *c = &with;
     int halves = -1;
     tsr_context_settings settings = tsr_context_settings_default();
@@ -221,7 +221,7 @@ static void try_chain(chain with, const char *device) {
         tsr_tensor one[2] = {tsr_host_tensor(TSR_DTYPE_F32, step, 3, dim), in[1]};
         after(c->stages[i], dim);
         tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, next, 3, dim);
-        run(d[1], single, &(part){c, c->stages[i]}, one, &out);
+        run(d[1], single, &(part){c, c->stages[i]}, one, &out, pictures);
         /* A product rounds what it is given, so that nobody needs to have done it before. */
         const bool product_next = i + 1 < STAGES && is_product(c->stages[i + 1]);
         for (int64_t k = 0; k < tsr_elements(&out); ++k) {
@@ -232,7 +232,7 @@ static void try_chain(chain with, const char *device) {
     ck_assert_int_eq(halves, 0);
     /* all of them */
     tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, next, 3, dim);
-    run(d[0], whole, c, in, &out);
+    run(d[0], whole, c, in, &out, pictures);
     int wanted = 0;
     for (int i = 0; i < STAGES; ++i)
         wanted += c->f16 >> i & 1;
@@ -258,12 +258,12 @@ static void try_chain(chain with, const char *device) {
     tsr_context_close(&ctx);
 }
 
-static void try_chains(const chain *list, size_t count) {
+static void try_chains(const chain *list, size_t count, bool pictures) {
     for (int v = 0; v < everywhere_vulkan_count(); ++v) {
         char device[32];
         snprintf(device, sizeof device, "vulkan:%d", v);
         for (size_t i = 0; i < count; ++i)
-            try_chain(list[i], device);
+            try_chain(list[i], device, pictures);
     }
 }
 
@@ -278,7 +278,7 @@ START_TEST(results_are_rounded_once) {
         {"silu", {SILU}, 1, false, {3, 7, 20}, NULL, NULL},
         {"silu of odd rows", {SILU}, 0, false, {1, 3, 7}, NULL, NULL},
     };
-    try_chains(chains, sizeof chains / sizeof *chains);
+    try_chains(chains, sizeof chains / sizeof *chains, true);
 }
 END_TEST
 
@@ -304,7 +304,7 @@ START_TEST(chains_stay_f16) {
         {"twice", {HALF, TWICE, LAYER_NORM}, 4, false, {2, 6, 48}, NULL, NULL},
         {"twice, silu", {HALF, TWICE, SILU}, 7, false, {2, 6, 48}, NULL, NULL},
     };
-    try_chains(chains, sizeof chains / sizeof *chains);
+    try_chains(chains, sizeof chains / sizeof *chains, true);
 }
 END_TEST
 
@@ -330,7 +330,7 @@ START_TEST(products_see_the_same_numbers) {
          NULL},
         {"linear of layer_norm, plus", {LAYER_NORM, LINEAR, PLUS}, 1, true, {2, 5, 96}, NULL, NULL},
     };
-    try_chains(chains, sizeof chains / sizeof *chains);
+    try_chains(chains, sizeof chains / sizeof *chains, true);
 }
 END_TEST
 
@@ -342,9 +342,36 @@ START_TEST(nothing_is_rounded_without_need) {
         {"no product", {LAYER_NORM, SILU, TIMES}, 0, true, {2, 6, 48}, NULL, NULL},
         {"group_norm, no product", {GROUP_NORM, HALF}, 0, true, {2, 6, 48}, NULL, NULL},
     };
-    try_chains(chains, sizeof chains / sizeof *chains);
+    try_chains(chains, sizeof chains / sizeof *chains, true);
+}
+END_TEST
+
+/* Of a program that makes no pictures only what products alone read is f16, be it moved on its way:
+ * they see the numbers that f32 activations would give them. */
+START_TEST(decisions_are_those_of_f32_activations) {
+    static const chain chains[] = {
+        {"conv, group_norm, conv", {CONV, GROUP_NORM, CONV}, 2, true, {1, 16, 32}, NULL, NULL},
+        {"layer_norm, linear, silu, linear",
+         {LAYER_NORM, LINEAR, SILU, LINEAR},
+         5,
+         true,
+         {1, 9, 64},
+         NULL,
+         NULL},
+        {"silu, times, linear", {SILU, TIMES, LINEAR}, 2, true, {2, 6, 48}, NULL, NULL},
+        {"layer_norm, twice, linear", {LAYER_NORM, TWICE, LINEAR}, 3, true, {2, 6, 48}, NULL, NULL},
+        {"layer_norm, twice, silu, linear",
+         {LAYER_NORM, TWICE, SILU, LINEAR},
+         4,
+         true,
+         {2, 6, 48},
+         NULL,
+         NULL},
+    };
+    try_chains(chains, sizeof chains / sizeof *chains, false);
 }
 END_TEST
 
 TEST_MAIN("op_half_chains", results_are_rounded_once, chains_stay_f16,
-          products_see_the_same_numbers, nothing_is_rounded_without_need)
+          products_see_the_same_numbers, nothing_is_rounded_without_need,
+          decisions_are_those_of_f32_activations)

@@ -357,6 +357,7 @@ tsr_status tsr_cosmos_decode(const cosmos *c, const int32_t *ids, const float *l
                                  .model = c,
                                  .args = &args,
                                  .variant = variant_of(&args),
-                                 .name = "cosmos decode"};
+                                 .name = "cosmos decode",
+                                 .pictures = true};
     return tsr_execute(c->device, &program, &in, 1, out, tsr_layer_trace_add(trace, out, 1));
 }

@@ -361,8 +361,12 @@ static tsr_status run(const emu3 *m, tsr_model_fn fn, const char *name, const ar
      * at. */
     const int64_t variant =
         args->frames + (args->wanted << 20) + (trace ? trace->variant << 40 : 0);
-    const tsr_program program = {
-        .fn = fn, .model = m, .args = args, .variant = variant, .name = name};
+    const tsr_program program = {.fn = fn,
+                                 .model = m,
+                                 .args = args,
+                                 .variant = variant,
+                                 .name = name,
+                                 .pictures = fn == decode_time || fn == decode_frames};
     return tsr_execute(m->device, &program, in, in_count, out, count);
 }
 

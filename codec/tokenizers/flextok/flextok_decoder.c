@@ -234,7 +234,8 @@ static tsr_status run_passes(batch *b, int first, int passes, const float *modul
                                  .model = m,
                                  .args = &call,
                                  .variant = variant,
-                                 .name = "flextok decoder"};
+                                 .name = "flextok decoder",
+                                 .pictures = true};
     if (!status)
         status = tsr_execute(m->device, &program, in, INS, out, 1 + (traced ? traced->count : 0));
     return status;

@@ -152,7 +152,8 @@ static tsr_status mosaic_decode(const void *model, const tsr_token_batch *batch,
                     m->position->f32[p * d + k] + m->count->f32[known * d + k] + class_row[k];
     }
     if (!status) {
-        const tsr_program program = {.fn = decode_program, .model = m, .name = "mosaic decode"};
+        const tsr_program program = {
+            .fn = decode_program, .model = m, .name = "mosaic decode", .pictures = true};
         const tsr_tensor in[] = {
             tsr_host_tensor(TSR_DTYPE_F32, coefficients, 4,
                             (int64_t[]){count, PLANES, CORNER, CORNER}),
