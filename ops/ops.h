@@ -27,10 +27,10 @@ typedef struct tsr_epilogue {
 tsr_tensor *tsr_linear(tsr_run *r, const tsr_tensor *x, tsr_weight *w,
                        const tsr_epilogue *epilogue);
 
-/* Computes known products on a device with every form that uses matrix units and that its mask
- * allows, for tsr_device_settings.try_matrices. Errors: DEVICE when a value is wrong, those of
- * tsr_execute. */
-tsr_status tsr_try_matrices(tsr_device *device);
+/* Computes known products on a device with every form on matrix units that its mask allows, those
+ * in f32 from pairs of f16 or all others, for tsr_device_settings.try_matrices. Errors: DEVICE when
+ * a value is wrong, those of tsr_execute. */
+tsr_status tsr_try_matrices(tsr_device *device, bool pairs);
 
 /* Which columns (keys) a row (query) of attention sees. */
 typedef enum tsr_mask {

@@ -66,7 +66,8 @@ static void choose_matrices(tsr_device_info *d, const vulkan_traits *t) {
         snprintf(d->matrix_reason, sizeof d->matrix_reason, "not used: %.110s", why);
     else
         snprintf(d->matrix_reason, sizeof d->matrix_reason,
-                 "tried with %u threads when fast precision is asked for", d->matrix_subgroup);
+                 "tried with %u threads when fast precision or pairs are asked for",
+                 d->matrix_subgroup);
 }
 
 void vulkan_choose(tsr_device_info *d, const vulkan_traits *t) {

@@ -33,10 +33,13 @@ static void read_shape(const vulkan_instance *n, VkPhysicalDevice p, uint32_t *s
     }
 }
 
+static bool wants_fast(const tsr_device *d) {
+    return d->settings.precision == TSR_PRECISION_FAST && !tsr_device_masked(d, "fp16");
+}
+
 static bool wanted(const tsr_device *d) {
-    return d->settings.precision == TSR_PRECISION_FAST && d->settings.try_matrices &&
-           !tsr_device_masked(d, "fp16") && !tsr_device_masked(d, "subgroup") &&
-           !tsr_device_masked(d, "coopmat") &&
+    return (wants_fast(d) || tsr_device_masked(d, TSR_MASK_PAIRS)) && d->settings.try_matrices &&
+           !tsr_device_masked(d, "subgroup") && !tsr_device_masked(d, "coopmat") &&
            (!d->info.software || d->mask); /* there only where better bodies are masked */
 }
 
@@ -63,37 +66,57 @@ static bool matrices_alone(const void *device, const char *variant) {
     return strstr(variant, "_coopmat") && !tsr_device_masked(device, variant);
 }
 
-tsr_status vulkan_matrices_try(vulkan_device *v) {
+/* Tries the forms from pairs, or all others, and puts them off where one is wrong. */
+static tsr_status try_forms(vulkan_device *v, bool pairs) {
     tsr_device *d = v->device;
     tsr_gpu_caps *caps = &v->caps;
-    const uint32_t *shape = v->traits.matrix;
-    if (!shape[0]) return TSR_OK;
+    const uint32_t passed = pairs ? VULKAN_PASSED_PAIRS : VULKAN_PASSED_MATRICES;
+    const char *what = pairs ? "products in f32 from pairs of f16 on its cooperative matrices"
+                             : "its cooperative matrices";
     /* What was tried with the same shaders and driver need not be tried at every start. */
-    if (vulkan_cache_passed(v, VULKAN_PASSED_MATRICES) && !d->settings.validation) {
-        tsr_log(d->ctx, TSR_LOG_INFO, "device %s: cooperative matrices, which passed before",
-                d->name);
+    if (vulkan_cache_passed(v, passed) && !d->settings.validation) {
+        tsr_log(d->ctx, TSR_LOG_INFO, "device %s: %s, which passed before", d->name, what);
         return TSR_OK;
     }
-    bool (*allowed)(const void *, const char *) = caps->allowed;
+    const tsr_gpu_caps kept = *caps;
     caps->allowed = matrices_alone;
-    tsr_status status = d->settings.try_matrices(d);
-    caps->allowed = allowed;
+    caps->fp16 = !pairs;
+    tsr_status status = d->settings.try_matrices(d, pairs);
+    *caps = kept;
     d->fast_used = false; /* nobody's product yet */
     d->peak = 0;
     if (d->lost) return tsr_fail(d->ctx, d->lost, "%s with coopmat masked", d->lost_detail);
     const bool fits = status != TSR_ERROR_UNSUPPORTED;
     if (status && fits && d->settings.validation) return status;
-    if (status) memset(caps->matrix, 0, sizeof caps->matrix);
-    if (!status && !tsr_device_masked(d, "linear_coopmat") &&
-        !tsr_device_masked(d, "conv2d_coopmat")) /* a masked one was not tried */
-        vulkan_cache_pass(v, VULKAN_PASSED_MATRICES);
+    if (status && pairs) caps->pairs = false;
+    if (status && !pairs) memset(caps->matrix, 0, sizeof caps->matrix), caps->pairs = false;
+    const char *linear = pairs ? "linear_coopmat_pairs" : "linear_coopmat";
+    const char *conv = pairs ? "conv2d_coopmat_pairs" : "conv2d_coopmat";
+    if (!status && !tsr_device_masked(d, linear) &&
+        !tsr_device_masked(d, conv)) /* a masked one was not tried */
+        vulkan_cache_pass(v, passed);
     if (status)
         tsr_log(d->ctx, fits ? TSR_LOG_WARNING : TSR_LOG_INFO,
-                "device %s (%s): its cooperative matrices are not used: %s", d->name, d->info.name,
+                "device %s (%s): %s are not used: %s", d->name, d->info.name, what,
                 tsr_detail(d->ctx));
     else
-        tsr_log(d->ctx, TSR_LOG_INFO,
-                "device %s: cooperative matrices of %u x %u x %u, subgroups of %u", d->name,
-                shape[0], shape[1], shape[2], caps->matrix_subgroup);
+        tsr_log(d->ctx, TSR_LOG_INFO, "device %s: %s, %u x %u x %u, subgroups of %u", d->name, what,
+                caps->matrix[0], caps->matrix[1], caps->matrix[2], caps->matrix_subgroup);
     return TSR_OK;
+}
+
+tsr_status vulkan_matrices_try(vulkan_device *v) {
+    tsr_device *d = v->device;
+    if (!v->traits.matrix[0]) {
+        if (tsr_device_masked(d, TSR_MASK_PAIRS))
+            tsr_log(
+                d->ctx, TSR_LOG_WARNING,
+                "device %s (%s): %s: there are no cooperative matrices for it, products stay f32",
+                d->name, d->info.name, TSR_MASK_PAIRS);
+        return TSR_OK;
+    }
+    const bool fast = v->caps.fp16;
+    tsr_status status = fast ? try_forms(v, false) : TSR_OK;
+    if (v->caps.pairs && !status) status = try_forms(v, true);
+    return status;
 }
