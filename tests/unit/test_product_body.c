@@ -93,7 +93,7 @@ START_TEST(tiles_of_products_from_pairs) {
     ck_assert_mem_eq(&got, &large, sizeof got);
     ck_assert(pairs_tile_choose(&c, 385, 512, &got));
     ck_assert_mem_eq(&got, &small, sizeof got);
-    c.max_shared_bytes = 40 << 10; /* 38,912 bytes and the driver's */
+    c.max_shared_bytes = 39 << 10; /* less than 38,912 bytes and the driver's */
     ck_assert(pairs_tile_choose(&c, 49280, 1536, &got));
     ck_assert_mem_eq(&got, &small, sizeof got);
     c.max_shared_bytes = 26 << 10; /* 24,576 and the driver's */
