@@ -180,17 +180,20 @@ static errors measure(made *m, const char *device, const char *mask, float *y) {
     return e;
 }
 
-/* By what is seen in EXACT.md pairs are as near as f32 is; twice as far on the average and four
- * times at most leaves room for units that cut sums and for drivers that cut the second halves. */
+/* By what is seen in EXACT.md pairs are as near as f32 is, but for sums of few terms: each number
+ * has 22 bits, so one product is off by up to 4 units, which a sum of n terms evens out to 4 /
+ * sqrt(n). Twice as far beside that on the average and four times at most leave room for units that
+ * cut sums and for drivers that cut the second halves. */
 static void compare(const char *device, const void *arg) {
     made m = make(arg);
     float *f32 = guarded((size_t)m.outputs * 4), *pairs = guarded((size_t)m.outputs * 4);
     float *again = guarded((size_t)m.outputs * 4);
     const errors e = measure(&m, device, NULL, f32), p = measure(&m, device, ALONE, pairs);
     const double far = sqrt(e.squares / (double)e.count), near = sqrt(p.squares / (double)p.count);
+    const double few = 2 / sqrt((double)(m.s->c * (m.s->kh ? m.s->kh * m.s->kw : 1)));
     printf("%s: %s: f32 %.3f, largest %.2f; pairs %.3f, %.2f\n", device, m.s->what, far, e.largest,
            near, p.largest);
-    ck_assert_msg(near <= 2 * far + 0.1 && p.largest <= 4 * e.largest + 1,
+    ck_assert_msg(near <= 2 * far + few && p.largest <= 4 * e.largest + 2 * few,
                   "%s: %s: wanted errors like f32's %.3f and at most %.2f, got %.3f and %.2f",
                   device, m.s->what, far, e.largest, near, p.largest);
     measure(&m, device, ALONE, again);
@@ -224,35 +227,22 @@ END_TEST
 
 START_TEST(convolutions_are_as_exact_as_in_f32) {
     static const shape shapes[] = {
-        {"3x3, 20 to 70", 1, 11, 13, 20, 70, 3, 3, {SAME}, 1, 1, .residual = true},
-        {"3x3, 33 to 19", 2, 9, 8, 33, 19, 3, 3, {SAME}, 1, 1, .residual = false},
-        {"3x3, 3 to 64", 1, 9, 17, 3, 64, 3, 3, {SAME}, 1, 1, .residual = false},
-        {"3x3 of 64", 2, 7, 9, 64, 64, 3, 3, {SAME}, 1, 1, .large = 100},
-        {"twice as large", 1, 6, 5, 36, 40, 3, 3, {SAME, .upsample = true}, 1, 1, .residual = true},
-        {"stride 2",
-         1,
-         17,
-         16,
-         40,
-         36,
-         3,
-         3,
-         {.stride = 2, .bottom = 1, .right = 1},
-         1,
-         1,
-         .large = 0},
-        {"4x2",
-         1,
-         9,
-         8,
-         21,
-         34,
-         4,
-         2,
-         {.stride = 2, .bottom = 1, .right = 1},
-         3,
-         1,
-         .residual = true},
+        {"3x3, 20 to 70", 1, 7, 9, 20, 70, 3, 3, {SAME}, 1, 1, .residual = true},
+        {"3x3, 3 to 64", 1, 9, 7, 3, 64, 3, 3, {SAME}, 1, 1, .large = 0},
+        {"3x3 of 64", 2, 5, 7, 64, 64, 3, 3, {SAME}, 1, 1, .large = 100},
+    };
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; ++i)
+        each_with_pairs(compare, &shapes[i]);
+}
+END_TEST
+
+START_TEST(odd_convolutions_are_as_exact_as_in_f32) {
+    static const tsr_conv_spec down = {.stride = 2, .bottom = 1, .right = 1};
+    static const shape shapes[] = {
+        {"3x3, 33 to 19", 2, 7, 8, 33, 19, 3, 3, {SAME}, 1, 1, .large = 0},
+        {"4x2", 1, 9, 8, 21, 34, 4, 2, down, 3, 1, .large = 0},
+        {"twice as large", 1, 4, 5, 36, 40, 3, 3, {SAME, .upsample = true}, 1, 1, .large = 0},
+        {"stride 2", 1, 13, 12, 40, 36, 3, 3, down, 1, 1, .large = 0},
     };
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; ++i)
         each_with_pairs(compare, &shapes[i]);
@@ -417,6 +407,6 @@ static const char *need_pairs(void) {
 
 TEST_PARTS("op_pair_products", PART(own, need_vulkan, a_device_that_fails_the_try_goes_on_in_f32),
            PART(matrices, need_pairs, linear_layers_are_as_exact_as_in_f32,
-                convolutions_are_as_exact_as_in_f32, numbers_out_of_range_are_nan,
-                tiny_numbers_lose_their_last_bits, a_row_does_not_see_the_others,
-                nobody_gets_them_unasked))
+                convolutions_are_as_exact_as_in_f32, odd_convolutions_are_as_exact_as_in_f32,
+                numbers_out_of_range_are_nan, tiny_numbers_lose_their_last_bits,
+                a_row_does_not_see_the_others, nobody_gets_them_unasked))
