@@ -64,13 +64,26 @@ typedef struct tsr_device_info {
                        (VK_AMD_shader_core_properties2); 0: the driver does not say */
 } tsr_device_info;
 
+/* In a mask: products in f32 may be made of three products of f16 on the matrix units of a Vulkan
+ * device, which is about as exact (docs/gpu/EXACT.md): |x| up to 524,288 and |w| up to 4,094, and
+ * NaN beyond. For devices whose f32 arithmetic is slow beside their matrix units. */
+#define TSR_MASK_PAIRS "+pairs"
+
+/* Kinds of products on matrix units. */
+typedef enum tsr_matrix_trial {
+    TSR_TRIAL_SUBGROUPS,  /* f16 operands, matrices of subgroups; with attention */
+    TSR_TRIAL_WORKGROUPS, /* f16 operands, matrices of workgroups */
+    TSR_TRIAL_PAIRS       /* f32 operands as pairs of f16, matrices of subgroups */
+} tsr_matrix_trial;
+
 /* How a device is opened. A struct of zeros is the default. */
 typedef struct tsr_device_settings {
     const char *name;        /* "auto", "cpu", "vulkan", "vulkan:N"; default NULL: auto */
     tsr_precision precision; /* default TSR_PRECISION_F32 */
     const char *mask;        /* comma-separated variant names or capabilities that must not be used
                                 ("subgroup", "coopmat", "onednn", "linear_sg"); an unknown name is
-                                an ARGUMENT error that lists the known ones; default NULL: none */
+                                an ARGUMENT error that lists the known ones; default NULL: none.
+                                TSR_MASK_PAIRS asks for what nobody gets otherwise */
     const char *const *switches; /* further names a mask may hold, which models query with
                                     tsr_device_masked; ended by NULL; read while the device is
                                     opened; default NULL: none */
@@ -93,10 +106,11 @@ typedef struct tsr_device_settings {
      * limit on software devices, which compute on the host's own processors: there one op may take
      * minutes on a busy machine, and nothing can hang that is not seen as a process that works. */
     double stuck_after;
-    /* vulkan, TSR_PRECISION_FAST: computes known products with every form that uses the device's
-     * matrix units, and fails where they are wrong (tsr_try_matrices of ops.h); asked while the
-     * device is opened. Matrix units are used only if it succeeds. Default NULL: not used. */
-    tsr_status (*try_matrices)(tsr_device *device);
+    /* vulkan, TSR_PRECISION_FAST or TSR_MASK_PAIRS: computes known products with every form of a
+     * kind that uses the device's matrix units, and fails where they are wrong (tsr_try_matrices of
+     * ops.h); asked while the device is opened. A kind is used only if it succeeds. Default NULL:
+     * none is. */
+    tsr_status (*try_matrices)(tsr_device *device, tsr_matrix_trial trial);
     bool plan; /* cpu: computes no op, every activation is zeros: a quick way to
                   tsr_device_peak_bytes, which is then the most of all runs without the scratch of
                   single ops; default false */

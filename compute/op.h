@@ -38,7 +38,9 @@ typedef struct tsr_gpu_caps {
     /* --precision fast: products may take weights as pairs of f16 in words (unpackHalf2x16, which
      * needs no feature of the device), x rounded to f16, sums in f32. */
     bool fp16;
-    uint32_t matrix[3]; /* --precision fast: M, N, K of cooperative matrices f16 x f16 -> f32 */
+    /* M, N, K of cooperative matrices f16 x f16 -> f32; zeros unless fp16 or pairs ask for them. */
+    uint32_t matrix[3];
+    bool pairs; /* --mask +pairs: products in f32 may be made of pairs of f16 on those matrices */
     /* Subgroup size of the pipelines that use them (tsr_gpu_dispatch.subgroup_size). */
     uint32_t matrix_subgroup;
     /* --precision fast: what M, N, K of matrices f16 x f16 -> f32 are multiples of that a workgroup
@@ -60,7 +62,7 @@ typedef struct tsr_gpu_dispatch {
     uint8_t push[128];  /* the shader's push constants, after the offsets of the tensors */
     uint32_t push_bytes;
     /* Which tensors are bound, in binding order: 0..7 = in[i], 8..15 = out[i-8], 16 = table, 17
-     * and 18 = the weight in[1] as f16 (TSR_BIND_HALF, TSR_BIND_HALF_ROWS). */
+     * to 19 = the weight in[1] in f16 (TSR_BIND_HALF, TSR_BIND_HALF_ROWS, TSR_BIND_PAIRS). */
     uint8_t bind[TSR_CALL_TENSORS];
     int bind_count;
     bool full_subgroups;    /* local_size_x is a multiple of the subgroup size, and that matters */
@@ -82,6 +84,11 @@ typedef struct tsr_gpu_dispatch {
  * / 2, N rounded up to 4], each of two channels. The second form is a weight from tsr_run_kernel as
  * the rows that a matrix unit multiplies: [kh, kw, N, C rounded up to 8], zeros past C. */
 enum { TSR_BIND_HALF = 17, TSR_BIND_HALF_ROWS = 18 };
+
+/* Binding of the weight in[1] as pairs of f16: w 16 = h + l / 2048, both rounded to nearest; NaN
+ * where h would be infinite. Rows as TSR_BIND_HALF of tsr_run_weight and TSR_BIND_HALF_ROWS of
+ * tsr_run_kernel, but eight h, then their eight l, then the next eight h. */
+enum { TSR_BIND_PAIRS = 19 };
 
 #define TSR_MAX_DISPATCHES 8
 
@@ -132,11 +139,6 @@ bool tsr_device_bf16_matrix(const tsr_device *device);
  * form that --mask allows. */
 bool tsr_device_onednn_linear(const tsr_device *device);
 bool tsr_device_onednn_conv(const tsr_device *device);
-#ifdef TESSERA_WITH_VULKAN
-/* True if ops of a vulkan device may take matrices of workgroups, or are about to be tried with
- * them. */
-bool tsr_vulkan_workgroup_matrices(const tsr_device *device);
-#endif
 /* Records that an op took another form than f32, for tsr_device_fast_used. */
 void tsr_device_use_fast(tsr_device *device);
 

@@ -316,7 +316,7 @@ static int gpu_matrix(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispa
     const uint32_t bytes = 2 * keys * pitch * 16 + WAVES * ROWS * (area * 16 + (keys + 4) * 4 + 4);
     for (int i = 0; i < 3; ++i)
         if (!lanes || !caps->matrix[i] || ROWS % caps->matrix[i]) return 0;
-    if (!caps->subgroup_ops || !aligned(c, 8) || width > DEEPEST || lanes > 64 ||
+    if (!caps->fp16 || !caps->subgroup_ops || !aligned(c, 8) || width > DEEPEST || lanes > 64 ||
         WAVES * lanes > caps->max_workgroup || bytes > caps->max_shared_bytes)
         return 0;
     d->variant = "attention_coopmat";

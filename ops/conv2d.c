@@ -330,6 +330,7 @@ static product_body choose(const geometry *s, const tsr_gpu_caps *caps) {
                                               .sg64 = {"conv2d_sg64", "conv2d_half_sg64"},
                                               .sm = {"conv2d_sm", "conv2d_half_sm"},
                                               .coopmat = "conv2d_coopmat",
+                                              .pairs = "conv2d_coopmat_pairs",
                                               .threads = SHARED_THREADS,
                                               .shared_bytes = SHARED_BYTES};
     return product_choose(caps, &variants, s->n, true);
@@ -412,7 +413,8 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     memcpy(d->spec, spec, (size_t)d->spec_count * sizeof *spec);
     if (coopmat) {
         matrix_tile tile;
-        if (!matrix_tile_choose(caps, pixels, s.n, &tile)) return 0;
+        if (!(body.pairs ? pairs_tile_choose : matrix_tile_choose)(caps, pixels, s.n, &tile))
+            return 0;
         matrix_tile_specs(&tile, caps, d);
         if (s.c % tile.depth == 0) d->spec[6] |= 64;
         t.bm = tile.rows;
@@ -424,7 +426,10 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
                        (uint32_t)s.left, (uint32_t)s.up};
     dispatch_push(d, push, sizeof push);
     dispatch_bind(d, BIND_IN + X);
-    dispatch_bind(d, coopmat ? TSR_BIND_HALF_ROWS : body.half ? TSR_BIND_HALF : BIND_IN + WEIGHT);
+    dispatch_bind(d, body.pairs  ? TSR_BIND_PAIRS
+                     : coopmat   ? TSR_BIND_HALF_ROWS
+                     : body.half ? TSR_BIND_HALF
+                                 : BIND_IN + WEIGHT);
     dispatch_bind(d, BIND_IN + (call->in[BIAS] ? BIAS : X)); /* an absent one is never read */
     dispatch_bind(d, BIND_IN + (call->in[RESIDUAL] ? RESIDUAL : X));
     dispatch_bind(d, BIND_OUT);

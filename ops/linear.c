@@ -219,6 +219,7 @@ static product_body choose(const tsr_call *c, const tsr_gpu_caps *caps) {
                                               .sg64 = {"linear_sg64", "linear_half_sg64"},
                                               .sm = {"linear_sm", "linear_half_sm"},
                                               .coopmat = "linear_coopmat",
+                                              .pairs = "linear_coopmat_pairs",
                                               .threads = SHARED_TILE_THREADS,
                                               .shared_bytes = SHARED_TILE_BYTES};
     tsr_gpu_caps own = *caps;
@@ -272,8 +273,11 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
         .spec = {0, 0, 0, 0, k % 4 == 0, (uint32_t)c->p.i[ACT], parts, caps->software},
         .spec_count = 8,
         .push_bytes = sizeof push,
-        .bind = {0, body.half ? TSR_BIND_HALF : 1, c->in[BIAS] ? BIAS : 0, c->in[GATE] ? GATE : 0,
-                 c->in[RESIDUAL] ? RESIDUAL : 0, 8},
+        .bind = {0,
+                 body.pairs  ? TSR_BIND_PAIRS
+                 : body.half ? TSR_BIND_HALF
+                             : 1,
+                 c->in[BIAS] ? BIAS : 0, c->in[GATE] ? GATE : 0, c->in[RESIDUAL] ? RESIDUAL : 0, 8},
         .bind_count = 6};
     memcpy(d->push, &push, sizeof push);
     if (workgroups) {
@@ -286,7 +290,7 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
         d->cut.rows = t->rows;
     } else if (body.coopmat) {
         matrix_tile t;
-        if (!matrix_tile_choose(caps, m, n, &t)) return 0;
+        if (!(body.pairs ? pairs_tile_choose : matrix_tile_choose)(caps, m, n, &t)) return 0;
         matrix_tile_specs(&t, caps, d);
         across_and_down(d, m, n, t.rows, t.cols);
         if (k % t.depth == 0) d->spec[6] |= 64;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* matrix_trial.c: whether a GPU's matrix units compute right: small products whose sums are exact
- * in whatever order. Some drivers advertise what they cannot compile or compute wrongly. */
+ * in whatever order; of pairs of f16 such as need both. Some drivers advertise what they cannot
+ * compile or compute wrongly. */
 #include "../compute/context.h"
-#include "../compute/op.h"
 #include "ops.h"
 
 #include <stdlib.h>
@@ -10,7 +10,8 @@
 enum { ROWS = 40, TAPS = 2, C = 36, K = TAPS * C, N = 44 };
 enum { LINEAR, CONVOLUTION, KINDS };
 
-static const char *const kinds[KINDS] = {"linear_coopmat", "conv2d_coopmat"};
+static const char *const kinds[2][KINDS] = {{"linear_coopmat", "conv2d_coopmat"},
+                                            {"linear_coopmat_pairs", "conv2d_coopmat_pairs"}};
 
 typedef struct product {
     tsr_weight *weight; /* [N, C, 1, TAPS]; a linear layer's of K as well */
@@ -57,6 +58,51 @@ static tsr_status try_attention(tsr_device *d) {
     return status == TSR_ERROR_UNSUPPORTED ? TSR_OK : status; /* products may fit all the same */
 }
 
+/* Whole numbers from -span / 2 to span / 2 for f16. For pairs (`wide`) each is followed by three
+ * bits more than f16 has, which its second half has to carry. */
+static void fill(float *to, int count, int step, int span, bool wide) {
+    for (int i = 0; i < count; ++i) {
+        to[i] = (float)(i * step % span - span / 2);
+        if (wide) to[i] = to[i] * 4096 + (float)(i % 5 - 2);
+    }
+}
+
+typedef enum wide_operand { NEITHER, WIDE_X, WIDE_W } wide_operand;
+
+static tsr_status try_products(tsr_device *d, bool pairs, wide_operand wide) {
+    float x[ROWS * K], w[N * K], y[ROWS * N];
+    fill(x, ROWS * K, 7, 17, wide == WIDE_X);
+    fill(w, N * K, 5, 13, wide == WIDE_W);
+    for (int i = 0; i < N * K && wide == WIDE_W; ++i)
+        w[i] /= 8; /* a pair of w ends at 4,094 */
+    const tsr_tensor in[KINDS] = {
+        tsr_host_tensor(TSR_DTYPE_F32, x, 2, (int64_t[]){ROWS, K}),
+        tsr_host_tensor(TSR_DTYPE_F32, x, 4, (int64_t[]){1, ROWS, TAPS, C})};
+    tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, y, 2, (int64_t[]){ROWS, N});
+    tsr_weight weight = {.tensor = tsr_host_tensor(TSR_DTYPE_F32, w, 4, (int64_t[]){N, C, 1, TAPS}),
+                         .f32 = w};
+    product p = {.weight = &weight};
+    tsr_status status = TSR_OK;
+    for (p.kind = 0; p.kind < KINDS && !status; ++p.kind) {
+        const char *name = kinds[pairs][p.kind];
+        if (tsr_device_masked(d, name)) continue;
+        tsr_program program = {.fn = product_model, .model = &p, .variant = p.kind, .name = name};
+        status = tsr_execute(d, &program, &in[p.kind], 1, &out, 1);
+        for (int i = 0; i < ROWS * N && !status; ++i) {
+            float sum = 0;
+            for (int k = 0; k < K; ++k)
+                sum +=
+                    x[i / N * K + k] * w[i % N * K + (p.kind == LINEAR ? k : k % C * TAPS + k / C)];
+            if (y[i] != sum)
+                status = tsr_fail(tsr_device_context(d), TSR_ERROR_DEVICE,
+                                  "%s: value %d: wanted %.9g, got %.9g", name, i, (double)sum,
+                                  (double)y[i]);
+        }
+    }
+    tsr_device_forget(d, &p);
+    return status;
+}
+
 /* ---- matrices of workgroups: x has to be f16, which only a chain of ops makes it ---- */
 
 /* Sizes with which every tile of workgroup_tile_choose is used, and tiles that lie inside as well
@@ -77,7 +123,7 @@ static void chain_model(tsr_run *r, const void *model, tsr_tensor *const *in, ts
 }
 
 /* Small integers: all sums are exact, and those between the layers in f16, too. */
-static void fill(float *to, int count, int step) {
+static void fill_small(float *to, int count, int step) {
     for (int i = 0; i < count; ++i)
         to[i] = (float)(i * step % 31 % 3 - 1);
 }
@@ -148,11 +194,11 @@ static tsr_status compare_chain(tsr_device *d, chain_numbers *n) {
 static tsr_status try_workgroups(tsr_device *d) {
     chain_numbers *n = tsr_alloc(tsr_device_context(d), 1, sizeof *n, "trial of matrices");
     if (!n) return TSR_ERROR_MEMORY;
-    fill(n->x, PLACES * FIRST, 7);
-    fill(n->first, SECOND * FIRST, 5);
-    fill(n->kernel, THIRD * SECOND * TAPS3, 11);
-    fill(n->wide, WIDE * THIRD, 13);
-    fill(n->narrow, NARROW * THIRD, 3);
+    fill_small(n->x, PLACES * FIRST, 7);
+    fill_small(n->first, SECOND * FIRST, 5);
+    fill_small(n->kernel, THIRD * SECOND * TAPS3, 11);
+    fill_small(n->wide, WIDE * THIRD, 13);
+    fill_small(n->narrow, NARROW * THIRD, 3);
     products(n->x, n->first, FIRST, SECOND, n->second);
     convolution(n->second, n->kernel, n->third);
     products(n->third, n->wide, THIRD, WIDE, n->want[0]);
@@ -162,40 +208,11 @@ static tsr_status try_workgroups(tsr_device *d) {
     return status;
 }
 
-tsr_status tsr_try_matrices(tsr_device *d) {
-#ifdef TESSERA_WITH_VULKAN
-    if (tsr_vulkan_workgroup_matrices(d)) return try_workgroups(d);
-#endif
-    float x[ROWS * K], w[N * K], y[ROWS * N];
-    for (int i = 0; i < ROWS * K; ++i)
-        x[i] = (float)(i * 7 % 17 - 8);
-    for (int i = 0; i < N * K; ++i)
-        w[i] = (float)(i * 5 % 13 - 6);
-    const tsr_tensor in[KINDS] = {
-        tsr_host_tensor(TSR_DTYPE_F32, x, 2, (int64_t[]){ROWS, K}),
-        tsr_host_tensor(TSR_DTYPE_F32, x, 4, (int64_t[]){1, ROWS, TAPS, C})};
-    tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, y, 2, (int64_t[]){ROWS, N});
-    tsr_weight weight = {.tensor = tsr_host_tensor(TSR_DTYPE_F32, w, 4, (int64_t[]){N, C, 1, TAPS}),
-                         .f32 = w};
-    product p = {.weight = &weight};
-    tsr_status status = TSR_OK;
-    for (p.kind = 0; p.kind < KINDS && !status; ++p.kind) {
-        if (tsr_device_masked(d, kinds[p.kind])) continue;
-        tsr_program program = {
-            .fn = product_model, .model = &p, .variant = p.kind, .name = kinds[p.kind]};
-        status = tsr_execute(d, &program, &in[p.kind], 1, &out, 1);
-        for (int i = 0; i < ROWS * N && !status; ++i) {
-            float sum = 0;
-            for (int k = 0; k < K; ++k)
-                sum +=
-                    x[i / N * K + k] * w[i % N * K + (p.kind == LINEAR ? k : k % C * TAPS + k / C)];
-            if (y[i] != sum)
-                status = tsr_fail(tsr_device_context(d), TSR_ERROR_DEVICE,
-                                  "%s: value %d: wanted %g, got %g", kinds[p.kind], i, (double)sum,
-                                  (double)y[i]);
-        }
-    }
-    tsr_device_forget(d, &p);
+tsr_status tsr_try_matrices(tsr_device *d, tsr_matrix_trial trial) {
+    if (trial == TSR_TRIAL_WORKGROUPS) return try_workgroups(d);
+    const bool pairs = trial == TSR_TRIAL_PAIRS;
+    tsr_status status = try_products(d, pairs, pairs ? WIDE_X : NEITHER);
+    if (pairs) return status ? status : try_products(d, true, WIDE_W);
     if (status || tsr_device_masked(d, "attention_coopmat")) return status;
     return try_attention(d);
 }

@@ -27,11 +27,9 @@ typedef struct tsr_epilogue {
 tsr_tensor *tsr_linear(tsr_run *r, const tsr_tensor *x, tsr_weight *w,
                        const tsr_epilogue *epilogue);
 
-/* Computes known products on a device with every form that uses matrix units and that its mask
- * allows, for tsr_device_settings.try_matrices: those of subgroups, or where the device is about to
- * be tried with matrices of workgroups those alone. Errors: DEVICE when a value is wrong, those of
- * tsr_execute. */
-tsr_status tsr_try_matrices(tsr_device *device);
+/* Computes known products on a device with every form of one kind that its mask allows, for
+ * tsr_device_settings.try_matrices. Errors: DEVICE when a value is wrong, those of tsr_execute. */
+tsr_status tsr_try_matrices(tsr_device *device, tsr_matrix_trial trial);
 
 /* Which columns (keys) a row (query) of attention sees. */
 typedef enum tsr_mask {

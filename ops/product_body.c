@@ -47,36 +47,55 @@ uint32_t matrix_tile_threads(const matrix_tile *t) {
     return t->rows / t->share_rows * (t->cols / t->share_cols) * t->lanes;
 }
 
-uint32_t matrix_tile_shared(const matrix_tile *t, const tsr_gpu_caps *caps) {
-    const uint32_t operands = (t->rows + t->cols) * (t->depth + 8) * 2;
+/* `forms`: 2 for pairs, whose operands are twice as long. */
+static uint32_t shared_bytes(const matrix_tile *t, const tsr_gpu_caps *caps, uint32_t forms) {
+    const uint32_t operands = (t->rows + t->cols) * (t->depth + 8) * 2 * forms;
     const uint32_t subgroups = matrix_tile_threads(t) / t->lanes;
     return operands + subgroups * caps->matrix[0] * caps->matrix[1] * 4;
 }
 
-static bool fits(const matrix_tile *t, const tsr_gpu_caps *caps) {
+uint32_t matrix_tile_shared(const matrix_tile *t, const tsr_gpu_caps *caps) {
+    return shared_bytes(t, caps, 1);
+}
+
+static bool fits(const matrix_tile *t, const tsr_gpu_caps *caps, uint32_t forms) {
     return t->share_rows % caps->matrix[0] == 0 && t->share_cols % caps->matrix[1] == 0 &&
            t->depth % caps->matrix[2] == 0 && caps->matrix[2] % 8 == 0 &&
            caps->matrix[1] % 4 == 0 && matrix_tile_threads(t) <= caps->max_workgroup &&
-           matrix_tile_shared(t, caps) + LEFT_TO_THE_DRIVER <= caps->max_shared_bytes;
+           shared_bytes(t, caps, forms) + LEFT_TO_THE_DRIVER <= caps->max_shared_bytes;
 }
 
-bool matrix_tile_choose(const tsr_gpu_caps *caps, int64_t m, int64_t n, matrix_tile *tile) {
+static bool choose_tile(const tsr_gpu_caps *caps, int64_t m, int64_t n, uint32_t forms,
+                        matrix_tile *tile) {
     if (!caps->matrix[0] || !caps->subgroup_ops) return false;
     if (caps->software) {
         *tile = software_tile;
         tile->lanes = caps->matrix_subgroup;
-        return fits(tile, caps);
+        return fits(tile, caps, forms);
     }
     for (size_t i = 0; i < sizeof matrix_rows / sizeof *matrix_rows; ++i) {
         const matrix_row *row = &matrix_rows[i];
         if (row->lanes != caps->matrix_subgroup ||
-            (row->columns && row->columns != caps->matrix[1]) || !fits(&row->small, caps))
+            (row->columns && row->columns != caps->matrix[1]) || !fits(&row->small, caps, forms))
             continue;
-        const matrix_tile *large = &row->large;
-        *tile = is_worth(m, n, large->rows, large->cols) && fits(large, caps) ? *large : row->small;
+        matrix_tile large = row->large;
+        if (forms == 2) { /* three matrices of sums for each of a share, registers hold no more */
+            large = row->small;
+            large.cols *= 2;
+        }
+        *tile = is_worth(m, n, large.rows, large.cols) && fits(&large, caps, forms) ? large
+                                                                                    : row->small;
         return true;
     }
     return false;
+}
+
+bool matrix_tile_choose(const tsr_gpu_caps *caps, int64_t m, int64_t n, matrix_tile *tile) {
+    return choose_tile(caps, m, n, 1, tile);
+}
+
+bool pairs_tile_choose(const tsr_gpu_caps *caps, int64_t m, int64_t n, matrix_tile *tile) {
+    return choose_tile(caps, m, n, 2, tile);
 }
 
 void matrix_tile_specs(const matrix_tile *t, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
@@ -137,6 +156,13 @@ static bool coopmat_serves(const tsr_gpu_caps *caps, const char *variant, int64_
            matrix_tile_choose(caps, 1, n, &tile);
 }
 
+/* The same for products from pairs, which nobody gets who has not asked. */
+static bool pairs_serve(const tsr_gpu_caps *caps, const char *variant, int64_t n) {
+    matrix_tile tile;
+    return caps->pairs && n > 16 && caps->allowed(caps->device, variant) &&
+           pairs_tile_choose(caps, 1, n, &tile);
+}
+
 product_body product_choose(const tsr_gpu_caps *caps, const product_variants *v, int64_t n,
                             bool longs) {
     /* Mesa's software driver fetches component by component: fewer, longer ones. */
@@ -147,6 +173,8 @@ product_body product_choose(const tsr_gpu_caps *caps, const product_variants *v,
                   caps->allowed(caps->device, v->sm[half]);
         if (half && coopmat_serves(caps, v->coopmat, n, sg))
             return (product_body){v->coopmat, .half = true, .coopmat = true};
+        if (!half && pairs_serve(caps, v->pairs, n))
+            return (product_body){v->pairs, .coopmat = true, .pairs = true};
         if (sm && !(sg && caps->software)) /* a software driver's shared memory is slow */
             return (product_body){v->sm[half], .half = half, .sm = true};
         if (sg) return (product_body){longs ? v->sg64[half] : v->sg[half], .half = half};

@@ -13,6 +13,7 @@ typedef struct product_variants {
     const char *sg64[2];            /* subgroup broadcast of 64-bit words (wide.glsl) */
     const char *sm[2];              /* shared memory */
     const char *coopmat;            /* cooperative matrices, f16 weights */
+    const char *pairs;              /* cooperative matrices, f32 from pairs of f16 */
     uint32_t threads, shared_bytes; /* the most that sm takes */
 } product_variants;
 
@@ -20,10 +21,12 @@ typedef struct product_variants {
 typedef struct product_body {
     const char *variant;    /* NULL: the device can run none */
     bool half, sm, coopmat; /* f16 weights; shared memory; cooperative matrices */
+    bool pairs;             /* cooperative matrices in f32's place (TSR_BIND_PAIRS) */
 } product_body;
 
 /* Chooses a variant for a product of n columns: f16 weights where --precision fast allows them and
- * a variant can run. `longs`: the rows can be read as 64-bit words. */
+ * a variant can run, else f32, which pairs stand for where caps->pairs says so. `longs`: the rows
+ * can be read as 64-bit words. */
 product_body product_choose(const tsr_gpu_caps *caps, const product_variants *variants, int64_t n,
                             bool longs);
 
@@ -38,6 +41,10 @@ typedef struct matrix_tile {
  * maker, lanes that can be had, shape of the matrices, shared memory and size of workgroups. False:
  * none fits, or the device's matrices are known to be slower than none. */
 bool matrix_tile_choose(const tsr_gpu_caps *caps, int64_t m, int64_t n, matrix_tile *tile);
+/* The same of a product from pairs: shares of the small tiles, as each has three matrices of sums,
+ * and 128 columns where they are filled, since each number of x is split anew for each column of
+ * tiles. */
+bool pairs_tile_choose(const tsr_gpu_caps *caps, int64_t m, int64_t n, matrix_tile *tile);
 /* Invocations, and bytes of shared memory, of a workgroup with this tile. */
 uint32_t matrix_tile_threads(const matrix_tile *tile);
 uint32_t matrix_tile_shared(const matrix_tile *tile, const tsr_gpu_caps *caps);

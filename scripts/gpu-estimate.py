@@ -178,7 +178,7 @@ def read_bounds(path):
     rows = [r for r in json.load(open(path))["rows"] if r["chip"] == "navi31" and "bound" in r]
     bounds, names = {}, {}
     for kind in ("linear", "conv2d", "attention"):
-        mine = [r for r in rows if r["name"].split()[0] == kind]
+        mine = [r for r in rows if r["name"].split()[0] == kind and "pairs" not in r["name"]]
         matrices = [r for r in mine if r["matrix"]]
         floors = [r for r in matrices if r["floor"]]
         chosen = floors or matrices or [r for r in mine if "d64" in r["name"]]

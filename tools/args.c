@@ -34,7 +34,8 @@ static const option device_options[DEVICE_ALL] = {
      "auto|cpu|vulkan", 0, 0},
     {"mask", 0, OPTION_TEXT, COMMON(mask), "LIST", "none",
      "comma-separated op variants or capabilities that must not be used (subgroup, coopmat, onednn "
-     "...), to find out which one is at fault",
+     "...), to find out which one is at fault; +pairs asks for f32 products of pairs of f16 on "
+     "matrix units",
      NULL, 0, 0},
     {"precision", 0, OPTION_CHOICE, COMMON(precision), "P", "f32",
      "f32, or fast: operands of products may be rounded to 16 bits where the device is good at it; "

@@ -6,7 +6,7 @@
 //
 // Three bodies, as in linear.comp: a subgroup owns TM pixels and each lane TN words of 4 columns, the
 // pixels' words travel by broadcast; or (SHARED_TILE) BM pixels and BN columns in shared memory; or
-// (COOPMAT, with HALF) such a tile on matrix units.
+// (COOPMAT, with HALF, or PAIRS in f32's place) such a tile on matrix units.
 // With HALF the kernel is f16, two channels of a column in a word, [kh, kw, C / 2, columns] with C a
 // multiple of 4, or with COOPMAT rows of C as matrix units read them, [kh, kw, n, C], C a multiple of
 // 8; x is rounded to f16 (half.glsl) unless it is f16 already, and y may be f16, too.
@@ -170,7 +170,11 @@ vec4 fma4(float a, vec4 b, vec4 sum) { return fma(vec4(a), b, sum); }
 
 #ifdef COOPMAT
 
+#ifdef PAIRS
+WORDS_READ4(1, w_pairs);
+#else
 HALF_READ4(0, xh4);
+#endif
 
 const bool ALL_KEPT = false; // a kernel reaches over the edges
 void fetch(uint step);
@@ -181,6 +185,41 @@ uint x_at[XL], w_at[WL]; // of this place in the kernel: the word of channel 0, 
                          // the element
 uint first_col, tap, depth; // depth: words of channels that are done
 
+#ifdef PAIRS
+void find_words() {
+    uint last = min(tap, push.kh * push.kw - 1); // one fetch too many is made
+    uint ky = last / push.kw, kx = last % push.kw, words = (push.c + 7) / 8;
+    [[unroll]] for (uint n = 0; n < XL; ++n) {
+        x_at[n] = find_input(pixel[n], ky, kx);
+        if (WIDE != 0 && x_at[n] != OUTSIDE) x_at[n] = (OFFSET(0) + x_at[n]) / 4 + word_of(n) * 2;
+    }
+    [[unroll]] for (uint n = 0; n < WL; ++n)
+        w_at[n] = OFFSET(1) / 4 + (last * push.n + min(first_col + row_of(n), push.n - 1)) * words * 2;
+}
+
+// Steps come in order: all channels of one place in the kernel, then those of the next.
+void fetch(uint step) {
+    uint words = (push.c + 7) / 8;
+    if (depth == 0) find_words();
+    [[unroll]] for (uint i = 0; i < 2 * XL; ++i) {
+        uint c = (depth + word_of(i / 2)) * 8 + i % 2 * 4;
+        kept_x[i] = x_at[i / 2] != OUTSIDE && (EVEN || c < push.c);
+        if (WIDE != 0)
+            next_x[i] = x4[kept_x[i] ? x_at[i / 2] + depth * 2 + i % 2 : 0];
+        else
+            next_x[i] = load_x_exact(x_at[i / 2], c);
+    }
+    [[unroll]] for (uint i = 0; i < 2 * WL; ++i) {
+        uint word = depth + word_of(i / 2);
+        next_w[i] = w_pairs[w_at[i / 2] + 2 * (EVEN ? word : min(word, words - 1)) + i % 2];
+    }
+    depth += WORDS;
+    if (depth >= words) {
+        depth = 0;
+        ++tap;
+    }
+}
+#else
 void find_words() {
     uint last = min(tap, push.kh * push.kw - 1); // one fetch too many is made
     uint ky = last / push.kw, kx = last % push.kw, words = (push.c + 7) / 8;
@@ -213,6 +252,7 @@ void fetch(uint step) {
         ++tap;
     }
 }
+#endif
 
 void main() {
     first_col = gl_WorkGroupID.x * BN;

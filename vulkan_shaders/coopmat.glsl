@@ -12,6 +12,15 @@
 //   void store4(vec4 sum, uint row, uint col)    finishes and writes four columns from col on
 // and calls coopmat_tile.
 //
+// With PAIRS products are as exact as f32's: a number is the sum of two f16, x / 16 = h + l / 2048 and
+// w 16 = h + l / 2048, and three products take the place of one, x w = hx hw + (hx lw + lx hw) / 2048,
+// the second sum in matrices of its own, divided once. x is f32 and split here, w comes split, words of
+// h and l by turns (TSR_BIND_PAIRS). Some units cut a sum where they should round it: hx hw is emptied
+// into an f32 sum after every 256 terms. What a pair cannot hold, |x| above 524,288 or |w| above
+// 4,094, is NaN, and so is what it meets; below 2^-9 and 2^-17 a number's last bits are lost, as f16
+// ends there. fetch then fills next_x and kept_x by four numbers, two for each word, and two words of
+// next_w.
+//
 // Compiled by scripts/coopmat.sh: the compiler of Debian 12 does not know the extension.
 #extension GL_KHR_cooperative_matrix : require
 #extension GL_KHR_memory_scope_semantics : require
@@ -26,18 +35,60 @@ const uint WORDS = BK / 8, PITCH = WORDS + 1; // of a row; rows start in differe
 const uint XL = (BM * WORDS + THREADS - 1) / THREADS; // words an invocation brings for a step
 const uint WL = (BN * WORDS + THREADS - 1) / THREADS;
 
-shared uvec4 staged[(BM + BN) * PITCH]; // x, then w
+#ifdef PAIRS
+const uint FORMS = 2, EMPTIED = 256 / BK; // h, then l; steps between two emptyings
+#else
+const uint FORMS = 1;
+#endif
+const uint LOW = (BM + BN) * PITCH; // where the l begin
+
+shared uvec4 staged[FORMS * LOW]; // x, then w
 shared vec4 done[SUBGROUPS * CM * CN / 4];
 
-uvec4 next_x[XL], next_w[WL];
+#ifdef PAIRS
+vec4 next_x[2 * XL];
+#else
+uvec4 next_x[XL];
+#endif
+uvec4 next_w[FORMS * WL];
 // False, unless ALL_KEPT says there is none: the word of x lies outside, and becomes zeros when it is
 // stored. Were it made zero where it is fetched, the compiler would wait for the memory there.
-bool kept_x[XL];
+bool kept_x[FORMS * XL];
 
 // THREADS is a multiple of WORDS.
 uint row_of(uint n) { return gl_LocalInvocationIndex / WORDS + n * (THREADS / WORDS); }
 uint word_of(uint n) { return gl_LocalInvocationIndex % WORDS; }
 
+#ifdef PAIRS
+uvec4 halves_of(vec4 a, vec4 b) {
+    return uvec4(packHalf2x16(a.xy), packHalf2x16(a.zw), packHalf2x16(b.xy), packHalf2x16(b.zw));
+}
+
+// However the driver rounds h, l has what is left of the number, which is below 65504 when that is up to
+// 32768.
+void stage_pairs(uint at, vec4 a, vec4 b) {
+    a *= 0.0625, b *= 0.0625;
+    uvec4 h = halves_of(a, b);
+    vec4 most = max(abs(a), abs(b));
+    a -= vec4(unpackHalf2x16(h.x), unpackHalf2x16(h.y));
+    b -= vec4(unpackHalf2x16(h.z), unpackHalf2x16(h.w));
+    if (max(max(most.x, most.y), max(most.z, most.w)) > 32768.0) h.x = 0x7E007E00u; // NaN
+    staged[at] = h;
+    staged[LOW + at] = halves_of(a * 2048.0, b * 2048.0);
+}
+
+void coopmat_stage() {
+    [[unroll]] for (uint n = 0; n < XL; ++n)
+        if (BM * WORDS % THREADS == 0 || row_of(n) < BM)
+            stage_pairs(row_of(n) * PITCH + word_of(n),
+                        ALL_KEPT || kept_x[2 * n] ? next_x[2 * n] : vec4(0.0),
+                        ALL_KEPT || kept_x[2 * n + 1] ? next_x[2 * n + 1] : vec4(0.0));
+    [[unroll]] for (uint n = 0; n < WL; ++n)
+        if (BN * WORDS % THREADS == 0 || row_of(n) < BN)
+            [[unroll]] for (uint form = 0; form < 2; ++form)
+                staged[form * LOW + (BM + row_of(n)) * PITCH + word_of(n)] = next_w[2 * n + form];
+}
+#else
 void coopmat_stage() {
     [[unroll]] for (uint n = 0; n < XL; ++n)
         if (BM * WORDS % THREADS == 0 || row_of(n) < BM)
@@ -46,13 +97,20 @@ void coopmat_stage() {
         if (BN * WORDS % THREADS == 0 || row_of(n) < BN)
             staged[(BM + row_of(n)) * PITCH + word_of(n)] = next_w[n];
 }
+#endif
+
+#define SUMS coopmat<float, gl_ScopeSubgroup, CM, CN, gl_MatrixUseAccumulator>
 
 void coopmat_tile(uint steps, uint tile_row, uint tile_col) {
     uint row0 = gl_SubgroupID / ACROSS * TM, col0 = gl_SubgroupID % ACROSS * TN;
-    coopmat<float, gl_ScopeSubgroup, CM, CN, gl_MatrixUseAccumulator> sum[FM][FN];
+    SUMS sum[FM][FN];
     [[unroll]] for (uint i = 0; i < FM; ++i)
-        [[unroll]] for (uint j = 0; j < FN; ++j)
-            sum[i][j] = coopmat<float, gl_ScopeSubgroup, CM, CN, gl_MatrixUseAccumulator>(0.0);
+        [[unroll]] for (uint j = 0; j < FN; ++j) sum[i][j] = SUMS(0.0);
+#ifdef PAIRS
+    SUMS high[FM][FN], low[FM][FN]; // of hx hw; of the other two, times 2048
+    [[unroll]] for (uint i = 0; i < FM; ++i)
+        [[unroll]] for (uint j = 0; j < FN; ++j) high[i][j] = low[i][j] = SUMS(0.0);
+#endif
     fetch(0);
     for (uint step = 0; step < steps; ++step) {
         coopmat_stage();
@@ -60,6 +118,25 @@ void coopmat_tile(uint steps, uint tile_row, uint tile_col) {
         fetch(min(step + 1, steps - 1)); // without a branch, the last again for nothing
         for (uint k = 0; k < BK / CK; ++k) { // software drivers had better not unroll it
             uint word = k * CK / 8;
+#ifdef PAIRS
+            coopmat<float16_t, gl_ScopeSubgroup, CK, CN, gl_MatrixUseB> b[FN], b_low[FN];
+            [[unroll]] for (uint j = 0; j < FN; ++j) {
+                uint at = (BM + col0 + j * CN) * PITCH + word;
+                coopMatLoad(b[j], staged, at, PITCH, gl_CooperativeMatrixLayoutColumnMajor);
+                coopMatLoad(b_low[j], staged, LOW + at, PITCH, gl_CooperativeMatrixLayoutColumnMajor);
+            }
+            [[unroll]] for (uint i = 0; i < FM; ++i) {
+                coopmat<float16_t, gl_ScopeSubgroup, CM, CK, gl_MatrixUseA> a, a_low;
+                uint at = (row0 + i * CM) * PITCH + word;
+                coopMatLoad(a, staged, at, PITCH, gl_CooperativeMatrixLayoutRowMajor);
+                coopMatLoad(a_low, staged, LOW + at, PITCH, gl_CooperativeMatrixLayoutRowMajor);
+                [[unroll]] for (uint j = 0; j < FN; ++j) {
+                    high[i][j] = coopMatMulAdd(a, b[j], high[i][j]);
+                    low[i][j] = coopMatMulAdd(a, b_low[j], low[i][j]);
+                    low[i][j] = coopMatMulAdd(a_low, b[j], low[i][j]);
+                }
+            }
+#else
             coopmat<float16_t, gl_ScopeSubgroup, CM, CK, gl_MatrixUseA> a[FM];
             [[unroll]] for (uint i = 0; i < FM; ++i)
                 coopMatLoad(a[i], staged, (row0 + i * CM) * PITCH + word, PITCH,
@@ -71,9 +148,23 @@ void coopmat_tile(uint steps, uint tile_row, uint tile_col) {
                 [[unroll]] for (uint i = 0; i < FM; ++i)
                     sum[i][j] = coopMatMulAdd(a[i], b, sum[i][j]);
             }
+#endif
         }
+#ifdef PAIRS
+        if (step % EMPTIED == EMPTIED - 1)
+            [[unroll]] for (uint i = 0; i < FM; ++i)
+                [[unroll]] for (uint j = 0; j < FN; ++j) {
+                    sum[i][j] += high[i][j];
+                    high[i][j] = SUMS(0.0);
+                }
+#endif
         barrier();
     }
+#ifdef PAIRS
+    [[unroll]] for (uint i = 0; i < FM; ++i)
+        [[unroll]] for (uint j = 0; j < FN; ++j)
+            sum[i][j] += high[i][j] + low[i][j] * (1.0 / 2048.0);
+#endif
     // One matrix after the other through the subgroup's own piece of memory: how its elements are
     // spread over the lanes is a secret of the driver.
     uint mine = gl_SubgroupID * (CM * CN / 4);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // linear.comp: y = residual + gate * act(x w^T + bias). Three bodies: subgroup broadcast
 // (product.glsl); with SHARED_TILE a tile of x and of w in shared memory, which any GPU can run; with
-// COOPMAT (and HALF) such a tile on matrix units (coopmat.glsl).
+// COOPMAT (and HALF, or PAIRS in f32's place) such a tile on matrix units (coopmat.glsl).
 // With HALF the weight is f16 and x is rounded to it, unless it is f16 already; what is shared is
 // then pairs of f16. y may be f16, too, rounded once by half_round.
 // Each sum goes through k in order, so a row's result does not depend on how many rows there are.
@@ -104,6 +104,10 @@ uvec4 words_x(uint row, uint k) {
 
 #ifdef COOPMAT
 
+#ifdef PAIRS
+WORDS_READ4(1, w_pairs);
+#endif
+
 const bool ALL_KEPT = EVEN;
 void fetch(uint step);
 #include "coopmat.glsl"
@@ -111,6 +115,37 @@ void fetch(uint step);
 // Where the words of the first step lie, in 16 bytes; of f32 x that has to be cut the row.
 uint x_at[XL], w_at[WL];
 
+#ifdef PAIRS
+// Past the end of k a row's last word of w is read again, and that of x, the first, dropped.
+void fetch(uint step) {
+    uint words = (push.k + 7) / 8;
+    [[unroll]] for (uint i = 0; i < 2 * XL; ++i) {
+        uint k = (step * WORDS + word_of(i / 2)) * 8 + i % 2 * 4;
+        kept_x[i] = EVEN || k < push.k;
+        if (WIDE != 0)
+            next_x[i] = x4[kept_x[i] ? x_at[i / 2] + k / 4 : 0];
+        else
+            next_x[i] = kept_x[i] ? load_x_exact(x_at[i / 2], k) : vec4(0.0);
+    }
+    [[unroll]] for (uint i = 0; i < 2 * WL; ++i) {
+        uint word = step * WORDS + word_of(i / 2);
+        next_w[i] = w_pairs[w_at[i / 2] + 2 * (EVEN ? word : min(word, words - 1)) + i % 2];
+    }
+}
+
+void main() {
+    uint tile_col = gl_WorkGroupID.x * BN, words = (push.k + 7) / 8;
+    [[unroll]] for (uint n = 0; n < WL; ++n)
+        w_at[n] = OFFSET(1) / 4 + min(tile_col + row_of(n), push.n - 1) * words * 2;
+    for (uint tile_row = gl_WorkGroupID.y * BM; tile_row < push.m; tile_row += gl_NumWorkGroups.y * BM) {
+        [[unroll]] for (uint n = 0; n < XL; ++n) {
+            uint row = min(tile_row + row_of(n), push.m - 1);
+            x_at[n] = WIDE != 0 ? (OFFSET(0) + row * push.k) / 4 : row;
+        }
+        coopmat_tile((words + WORDS - 1) / WORDS, tile_row, tile_col);
+    }
+}
+#else
 // Past the end of k a row's last word is read again, and that of x dropped.
 void fetch(uint step) {
     uint words = (push.k + 7) / 8;
@@ -144,6 +179,7 @@ void main() {
         coopmat_tile((words + WORDS - 1) / WORDS, tile_row, tile_col);
     }
 }
+#endif
 
 #elif !defined(SHARED_TILE)
 

@@ -15,3 +15,6 @@ vec4 from_long(u64vec2 v) {
     layout(std430, set = 0, binding = i) readonly buffer TensorWide##i { vec4 name[]; }
 #define WIDE_LOAD(name, at) name[(at) / 4]
 #endif
+// The same as words of any meaning.
+#define WORDS_READ4(i, name) \
+    layout(std430, set = 0, binding = i) readonly buffer TensorWords##i { uvec4 name[]; }

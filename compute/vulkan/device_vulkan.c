@@ -109,6 +109,7 @@ static void fill_caps(vulkan_device *v) {
         .device = d};
     memcpy(v->caps.matrix, v->traits.matrix, sizeof v->caps.matrix);
     memcpy(v->caps.workgroup_matrix, v->traits.workgroup_matrix, sizeof v->caps.workgroup_matrix);
+    v->caps.pairs = v->traits.matrix[0] && tsr_device_masked(d, TSR_MASK_PAIRS);
 }
 
 static tsr_status create_device(vulkan_device *v) {

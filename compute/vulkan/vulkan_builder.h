@@ -44,7 +44,7 @@ static inline size_t vulkan_round(size_t n, size_t unit) {
 
 /* The tensor a binding code of tsr_gpu_dispatch names; NULL for the table or an absent operand. */
 static inline const tsr_tensor *vulkan_bound(const tsr_call *call, int code) {
-    if (code == TSR_BIND_HALF || code == TSR_BIND_HALF_ROWS) return call->in[1];
+    if (code >= TSR_BIND_HALF && code <= TSR_BIND_PAIRS) return call->in[1];
     return code < TSR_CALL_TENSORS       ? call->in[code]
            : code < 2 * TSR_CALL_TENSORS ? call->out[code - TSR_CALL_TENSORS]
                                          : NULL;
@@ -56,6 +56,7 @@ static inline const tsr_tensor *vulkan_bound(const tsr_call *call, int code) {
 static inline vulkan_form vulkan_form_of(int code) {
     return code == TSR_BIND_HALF        ? VULKAN_FORM_HALF
            : code == TSR_BIND_HALF_ROWS ? VULKAN_FORM_ROWS
+           : code == TSR_BIND_PAIRS     ? VULKAN_FORM_PAIRS
                                         : VULKAN_FORM_F32;
 }
 /* Bytes of a weight on the device in a form. */

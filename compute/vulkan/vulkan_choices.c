@@ -66,7 +66,7 @@ static void choose_matrices(tsr_device_info *d, const vulkan_traits *t) {
         snprintf(d->matrix_reason, sizeof d->matrix_reason, "not used: %.110s", why);
     else
         snprintf(d->matrix_reason, sizeof d->matrix_reason,
-                 "tried with %u threads%s%.30s when fast precision is asked for",
+                 "tried with %u threads%s%.30s when fast precision or pairs are asked for",
                  d->matrix_subgroup,
                  !t->matrix2        ? ""
                  : t->matrix2_lacks ? ", not with workgroups for want of "

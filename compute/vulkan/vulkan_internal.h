@@ -218,8 +218,9 @@ typedef struct vulkan_pipeline { /* key first */
 
 typedef enum vulkan_form { /* how a weight lies on the device */
                            VULKAN_FORM_F32,
-                           VULKAN_FORM_HALF, /* TSR_BIND_HALF */
-                           VULKAN_FORM_ROWS, /* TSR_BIND_HALF_ROWS */
+                           VULKAN_FORM_HALF,  /* TSR_BIND_HALF */
+                           VULKAN_FORM_ROWS,  /* TSR_BIND_HALF_ROWS */
+                           VULKAN_FORM_PAIRS, /* TSR_BIND_PAIRS */
                            VULKAN_FORMS
 } vulkan_form;
 
@@ -362,7 +363,8 @@ bool vulkan_settle(vulkan_device *v);
 enum {
     VULKAN_PASSED_MATRICES = 1,
     VULKAN_PASSED_ARITHMETIC = 2,
-    VULKAN_PASSED_WORKGROUP_MATRICES = 4
+    VULKAN_PASSED_WORKGROUP_MATRICES = 4,
+    VULKAN_PASSED_PAIRS = 8
 };
 /* Makes the pipeline cache, with what the folder of the context holds for this device. */
 tsr_status vulkan_cache_open(vulkan_device *v);

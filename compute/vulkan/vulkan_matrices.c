@@ -75,10 +75,13 @@ static void read_workgroup_shapes(const vulkan_instance *n, VkPhysicalDevice p,
         if (!halves[large]) memset(shape[large], 0, sizeof shape[large]);
 }
 
+static bool wants_fast(const tsr_device *d) {
+    return d->settings.precision == TSR_PRECISION_FAST && !tsr_device_masked(d, "fp16");
+}
+
 static bool wanted(const tsr_device *d) {
-    return d->settings.precision == TSR_PRECISION_FAST && d->settings.try_matrices &&
-           !tsr_device_masked(d, "fp16") && !tsr_device_masked(d, "subgroup") &&
-           !tsr_device_masked(d, "coopmat") &&
+    return (wants_fast(d) || tsr_device_masked(d, TSR_MASK_PAIRS)) && d->settings.try_matrices &&
+           !tsr_device_masked(d, "subgroup") && !tsr_device_masked(d, "coopmat") &&
            (!d->info.software || d->mask); /* there only where better bodies are masked */
 }
 
@@ -108,81 +111,79 @@ static bool matrices_alone(const void *device, const char *variant) {
     return strstr(variant, "_coopmat") && !tsr_device_masked(device, variant);
 }
 
-bool tsr_vulkan_workgroup_matrices(const tsr_device *d) {
-    const vulkan_device *v = d->vulkan;
-    return v && (v->caps.workgroup_matrix[0][0] || v->caps.workgroup_matrix[1][0]);
+/* The kinds of products on matrices: what is tried of each, and how it is called. */
+static const struct trial {
+    uint32_t passed;
+    const char *what, *variants[3]; /* those not masked were tried */
+} trials[] = {[TSR_TRIAL_SUBGROUPS] = {VULKAN_PASSED_MATRICES,
+                                       "its cooperative matrices",
+                                       {"linear_coopmat", "conv2d_coopmat", "coopmat"}},
+              [TSR_TRIAL_WORKGROUPS] = {VULKAN_PASSED_WORKGROUP_MATRICES,
+                                        "its cooperative matrices of workgroups",
+                                        {"linear_coopmat2", "conv2d_coopmat2", "f16_activations"}},
+              [TSR_TRIAL_PAIRS] = {VULKAN_PASSED_PAIRS,
+                                   "products in f32 from pairs of f16 on its cooperative matrices",
+                                   {"linear_coopmat_pairs", "conv2d_coopmat_pairs", "coopmat"}}};
+
+/* Puts off what did not compute right, and what stands on it. */
+static void give_up(tsr_gpu_caps *caps, tsr_matrix_trial kind) {
+    if (kind == TSR_TRIAL_SUBGROUPS) memset(caps->matrix, 0, sizeof caps->matrix);
+    if (kind != TSR_TRIAL_PAIRS) memset(caps->workgroup_matrix, 0, sizeof caps->workgroup_matrix);
+    if (kind != TSR_TRIAL_WORKGROUPS) caps->pairs = false;
 }
 
-/* Runs one trial. *passed: its results were right; *fits: the device had a form for them. */
-static tsr_status try_products(vulkan_device *v, bool *passed, bool *fits) {
-    tsr_device *d = v->device;
-    tsr_status status = d->settings.try_matrices(d);
-    d->fast_used = false; /* nobody's product yet */
-    d->peak = 0;
-    *passed = !status;
-    *fits = status != TSR_ERROR_UNSUPPORTED;
-    if (d->lost) return tsr_fail(d->ctx, d->lost, "%s with coopmat masked", d->lost_detail);
-    return status && *fits && d->settings.validation ? status : TSR_OK;
-}
-
-static tsr_status try_workgroups(vulkan_device *v) {
+static tsr_status try_forms(vulkan_device *v, tsr_matrix_trial kind) {
     tsr_device *d = v->device;
     tsr_gpu_caps *caps = &v->caps;
-    if (!tsr_vulkan_workgroup_matrices(d)) return TSR_OK;
-    const bool before = vulkan_cache_passed(v, VULKAN_PASSED_WORKGROUP_MATRICES);
-    bool passed = true, fits = true;
-    if (!before || d->settings.validation) {
-        const tsr_status status = try_products(v, &passed, &fits);
-        if (status) return status;
-    }
-    if (!passed) {
-        memset(caps->workgroup_matrix, 0, sizeof caps->workgroup_matrix);
-        tsr_log(d->ctx, fits ? TSR_LOG_WARNING : TSR_LOG_INFO,
-                "device %s (%s): its matrices of workgroups are not used: %s", d->name,
-                d->info.name, tsr_detail(d->ctx));
+    const struct trial *t = &trials[kind];
+    /* What was tried with the same shaders and driver need not be tried at every start. */
+    if (vulkan_cache_passed(v, t->passed) && !d->settings.validation) {
+        tsr_log(d->ctx, TSR_LOG_INFO, "device %s: %s, which passed before", d->name, t->what);
         return TSR_OK;
     }
-    if (!tsr_device_masked(d, "linear_coopmat2") && !tsr_device_masked(d, "conv2d_coopmat2") &&
-        !tsr_device_masked(d, "f16_activations")) /* a masked one was not tried */
-        vulkan_cache_pass(v, VULKAN_PASSED_WORKGROUP_MATRICES);
-    tsr_log(d->ctx, TSR_LOG_INFO, "device %s: cooperative matrices of workgroups%s", d->name,
-            before ? ", which passed before" : "");
+    const tsr_gpu_caps kept = *caps;
+    caps->fp16 = kind != TSR_TRIAL_PAIRS;
+    if (kind != TSR_TRIAL_WORKGROUPS) { /* those of subgroups, and nothing else */
+        caps->allowed = matrices_alone;
+        memset(caps->workgroup_matrix, 0, sizeof caps->workgroup_matrix);
+    }
+    const tsr_status status = d->settings.try_matrices(d, kind);
+    *caps = kept;
+    d->fast_used = false; /* nobody's product yet */
+    d->peak = 0;
+    if (d->lost) return tsr_fail(d->ctx, d->lost, "%s with coopmat masked", d->lost_detail);
+    const bool fits = status != TSR_ERROR_UNSUPPORTED;
+    if (status && fits && d->settings.validation) return status;
+    if (status) {
+        give_up(caps, kind);
+        tsr_log(d->ctx, fits ? TSR_LOG_WARNING : TSR_LOG_INFO,
+                "device %s (%s): %s are not used: %s", d->name, d->info.name, t->what,
+                tsr_detail(d->ctx));
+        return TSR_OK;
+    }
+    bool all = true;
+    for (size_t i = 0; i < sizeof t->variants / sizeof *t->variants; ++i)
+        all &= !tsr_device_masked(d, t->variants[i]);
+    if (all) vulkan_cache_pass(v, t->passed);
+    tsr_log(d->ctx, TSR_LOG_INFO, "device %s: %s, %u x %u x %u, subgroups of %u", d->name, t->what,
+            caps->matrix[0], caps->matrix[1], caps->matrix[2], caps->matrix_subgroup);
     return TSR_OK;
 }
 
 tsr_status vulkan_matrices_try(vulkan_device *v) {
     tsr_device *d = v->device;
-    tsr_gpu_caps *caps = &v->caps;
-    const uint32_t *shape = v->traits.matrix;
-    if (!shape[0]) return TSR_OK;
-    /* What was tried with the same shaders and driver need not be tried at every start. */
-    if (vulkan_cache_passed(v, VULKAN_PASSED_MATRICES) && !d->settings.validation) {
-        tsr_log(d->ctx, TSR_LOG_INFO, "device %s: cooperative matrices, which passed before",
-                d->name);
-        return try_workgroups(v);
-    }
-    bool (*allowed)(const void *, const char *) = caps->allowed;
-    uint32_t workgroup_matrix[2][3];
-    memcpy(workgroup_matrix, caps->workgroup_matrix, sizeof workgroup_matrix);
-    memset(caps->workgroup_matrix, 0, sizeof caps->workgroup_matrix);
-    caps->allowed = matrices_alone;
-    bool passed, fits;
-    const tsr_status status = try_products(v, &passed, &fits);
-    caps->allowed = allowed;
-    if (status) return status;
-    if (!passed) {
-        memset(caps->matrix, 0, sizeof caps->matrix);
-        tsr_log(d->ctx, fits ? TSR_LOG_WARNING : TSR_LOG_INFO,
-                "device %s (%s): its cooperative matrices are not used: %s", d->name, d->info.name,
-                tsr_detail(d->ctx));
+    const tsr_gpu_caps *caps = &v->caps;
+    if (!v->traits.matrix[0]) {
+        if (tsr_device_masked(d, TSR_MASK_PAIRS))
+            tsr_log(
+                d->ctx, TSR_LOG_WARNING,
+                "device %s (%s): %s: there are no cooperative matrices for it, products stay f32",
+                d->name, d->info.name, TSR_MASK_PAIRS);
         return TSR_OK;
     }
-    if (!tsr_device_masked(d, "linear_coopmat") &&
-        !tsr_device_masked(d, "conv2d_coopmat")) /* a masked one was not tried */
-        vulkan_cache_pass(v, VULKAN_PASSED_MATRICES);
-    tsr_log(d->ctx, TSR_LOG_INFO,
-            "device %s: cooperative matrices of %u x %u x %u, subgroups of %u", d->name, shape[0],
-            shape[1], shape[2], caps->matrix_subgroup);
-    memcpy(caps->workgroup_matrix, workgroup_matrix, sizeof workgroup_matrix);
-    return try_workgroups(v);
+    tsr_status status = caps->fp16 ? try_forms(v, TSR_TRIAL_SUBGROUPS) : TSR_OK;
+    if (!status && caps->fp16 && (caps->workgroup_matrix[0][0] || caps->workgroup_matrix[1][0]))
+        status = try_forms(v, TSR_TRIAL_WORKGROUPS);
+    if (!status && caps->pairs) status = try_forms(v, TSR_TRIAL_PAIRS);
+    return status;
 }

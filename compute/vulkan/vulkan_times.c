@@ -54,8 +54,8 @@ static double bound_bytes(const vulkan_builder *b, const vulkan_step *s,
             again = d->bind[k] == d->bind[i];
         if (again) continue;
         bytes += !t ? (double)s->call.table_bytes
-                 : d->bind[i] == TSR_BIND_HALF
-                     ? (double)vulkan_form_bytes(&b->nodes[t->node], true)
+                 : vulkan_form_of(d->bind[i])
+                     ? (double)vulkan_form_bytes(&b->nodes[t->node], vulkan_form_of(d->bind[i]))
                      : (double)tsr_elements(t) * (double)tsr_dtype_bytes(t->dtype);
     }
     return bytes;

@@ -13,9 +13,9 @@ static int64_t round_up(int64_t n, int64_t unit) {
 size_t vulkan_form_bytes(const vulkan_node *node, vulkan_form form) {
     if (form == VULKAN_FORM_F32) return node->bytes;
     const tsr_tensor *t = &node->weight->tensor;
-    const int64_t *d = t->dim;
-    if (!node->kernel) return (size_t)(d[0] * round_up(tsr_elements(t) / d[0], 8)) * 2;
-    if (form == VULKAN_FORM_ROWS) return (size_t)(d[2] * d[3] * d[0] * round_up(d[1], 8)) * 2;
+    const int64_t *d = t->dim, each = form == VULKAN_FORM_PAIRS ? 4 : 2;
+    if (!node->kernel) return (size_t)(d[0] * round_up(tsr_elements(t) / d[0], 8) * each);
+    if (form != VULKAN_FORM_HALF) return (size_t)(d[2] * d[3] * d[0] * round_up(d[1], 8) * each);
     return (size_t)(d[2] * d[3] * round_up(d[1], 4) * round_up(d[0], 4)) * 2;
 }
 
@@ -86,22 +86,34 @@ static void fill_kernel(const vulkan_node *node, bool half, const float *values,
                 }
 }
 
-/* A convolution's weight as TSR_BIND_HALF_ROWS; `copy` is zero. */
-static void fill_taps(const vulkan_node *node, const float *values, uint16_t *copy) {
+/* Writes element i of rows in f16: rounded, or as a pair (TSR_BIND_PAIRS). */
+static void put(bool pairs, uint16_t *copy, int64_t i, float value) {
+    if (!pairs) {
+        copy[i] = to_half(value);
+        return;
+    }
+    const float w = value * 16, h = tsr_f16_to_f32(tsr_f32_to_f16(w));
+    copy += i / 8 * 16 + i % 8;
+    copy[0] = tsr_f32_to_f16(isfinite(h) ? h : NAN);
+    copy[8] = tsr_f32_to_f16(isfinite(h) ? (w - h) * 2048 : 0);
+}
+
+/* A convolution's weight as TSR_BIND_HALF_ROWS, or as pairs; `copy` is zero. */
+static void fill_taps(const vulkan_node *node, bool pairs, const float *values, uint16_t *copy) {
     const int64_t *d = node->weight->tensor.dim;
     const int64_t n = d[0], c = d[1], taps = d[2] * d[3], deep = round_up(c, 8);
     for (int64_t o = 0; o < n; ++o)
         for (int64_t i = 0; i < c; ++i)
             for (int64_t t = 0; t < taps; ++t)
-                copy[(t * n + o) * deep + i] = to_half(values[(o * c + i) * taps + t]);
+                put(pairs, copy, (t * n + o) * deep + i, values[(o * c + i) * taps + t]);
 }
 
-static void fill_rows(const vulkan_node *node, const float *values, uint16_t *copy) {
+static void fill_rows(const vulkan_node *node, bool pairs, const float *values, uint16_t *copy) {
     const tsr_tensor *t = &node->weight->tensor;
     int64_t n = t->dim[0], k = tsr_elements(t) / n, deep = round_up(k, 8);
     for (int64_t i = 0; i < n; ++i)
         for (int64_t l = 0; l < k; ++l)
-            copy[i * deep + l] = to_half(values[i * k + l]);
+            put(pairs, copy, i * deep + l, values[i * k + l]);
 }
 
 static tsr_status upload(vulkan_device *v, const vulkan_buffer *to, size_t at,
@@ -110,12 +122,13 @@ static tsr_status upload(vulkan_device *v, const vulkan_buffer *to, size_t at,
     if (!form && !node->kernel) return vulkan_upload(v, to, at, values, bytes);
     float *copy = tsr_alloc(v->device->ctx, (bytes + 3) / 4, sizeof *copy, "weight");
     if (!copy) return TSR_ERROR_MEMORY;
-    if (form == VULKAN_FORM_ROWS)
-        fill_taps(node, values, (uint16_t *)copy);
+    const bool pairs = form == VULKAN_FORM_PAIRS;
+    if (form == VULKAN_FORM_ROWS || (pairs && node->kernel))
+        fill_taps(node, pairs, values, (uint16_t *)copy);
     else if (node->kernel)
         fill_kernel(node, form == VULKAN_FORM_HALF, values, copy);
     else
-        fill_rows(node, values, (uint16_t *)copy);
+        fill_rows(node, pairs, values, (uint16_t *)copy);
     tsr_status status = vulkan_upload(v, to, at, copy, bytes);
     free(copy);
     return status;

@@ -68,7 +68,7 @@ typedef struct tsr_model_settings {
                            work (tsr_encode_files, tsr_batch) also "vulkan:all": every hardware
                            GPU */
     const char *mask;   /* comma-separated names of op variants, capabilities and savings that are
-                           left out, to find a fault; default NULL: none */
+                           left out, to find a fault ("+pairs" adds one); default NULL: none */
     tsr_precision precision; /* default TSR_PRECISION_F32 */
     int reference;           /* cpu: 1 runs every op's plain C reference; default 0 */
     int validation;          /* vulkan: 1 loads the validation layer, whose messages fail the call;

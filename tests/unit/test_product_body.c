@@ -85,6 +85,24 @@ START_TEST(limits_of_devices_with_matrices) {
 }
 END_TEST
 
+START_TEST(tiles_of_products_from_pairs) {
+    const matrix_tile large = {64, 128, 32, 32, 32, 32}, small = {64, 64, 32, 32, 32, 32};
+    matrix_tile got;
+    tsr_gpu_caps c = caps_of(32, 32);
+    ck_assert(pairs_tile_choose(&c, 49280, 1536, &got));
+    ck_assert_mem_eq(&got, &large, sizeof got);
+    ck_assert(pairs_tile_choose(&c, 385, 512, &got));
+    ck_assert_mem_eq(&got, &small, sizeof got);
+    c.max_shared_bytes = 39 << 10; /* less than 38,912 bytes and the driver's */
+    ck_assert(pairs_tile_choose(&c, 49280, 1536, &got));
+    ck_assert_mem_eq(&got, &small, sizeof got);
+    c.max_shared_bytes = 26 << 10; /* 24,576 and the driver's */
+    ck_assert(pairs_tile_choose(&c, 49280, 1536, &got));
+    c.max_shared_bytes = 25 << 10;
+    ck_assert(!pairs_tile_choose(&c, 49280, 1536, &got));
+}
+END_TEST
+
 START_TEST(specs_name_the_lanes_they_were_made_for) {
     tsr_gpu_caps c = caps_of(64, 32);
     matrix_tile tile;
@@ -107,6 +125,7 @@ START_TEST(bodies) {
                                               .sg64 = {"a_sg64", "a_half_sg64"},
                                               .sm = {"a_sm", "a_half_sm"},
                                               .coopmat = "a_coopmat",
+                                              .pairs = "a_coopmat_pairs",
                                               .threads = 256,
                                               .shared_bytes = SHARED_TILE_BYTES};
     tsr_gpu_caps c = caps_of(32, 32);
@@ -117,6 +136,19 @@ START_TEST(bodies) {
     c = caps_of(32, 16);
     c.matrix[1] = 8;
     ck_assert_str_eq(product_choose(&c, &variants, 512, true).variant, "a_half_sm");
+    c = caps_of(32, 32); /* pairs stand for f32, where they are asked for and fit */
+    c.pairs = true;
+    ck_assert_str_eq(product_choose(&c, &variants, 512, true).variant, "a_coopmat");
+    c.fp16 = false;
+    const product_body body = product_choose(&c, &variants, 512, true);
+    ck_assert_str_eq(body.variant, "a_coopmat_pairs");
+    ck_assert(body.pairs && body.coopmat && !body.half);
+    ck_assert_str_eq(product_choose(&c, &variants, 16, true).variant, "a_sm");
+    c.device = "a_coopmat_pairs";
+    ck_assert_str_eq(product_choose(&c, &variants, 512, true).variant, "a_sm");
+    c.device = NULL;
+    c.pairs = false;
+    ck_assert_str_eq(product_choose(&c, &variants, 512, true).variant, "a_sm");
     c = caps_of(32, 0);
     memset(c.matrix, 0, sizeof c.matrix);
     c.fp16 = false;
@@ -196,4 +228,5 @@ START_TEST(shared_tiles_fit) {
 END_TEST
 
 TEST_MAIN("test_product_body", tiles_of_devices_with_matrices, limits_of_devices_with_matrices,
-          tiles_of_workgroups, specs_name_the_lanes_they_were_made_for, bodies, shared_tiles_fit)
+          tiles_of_workgroups, tiles_of_products_from_pairs,
+          specs_name_the_lanes_they_were_made_for, bodies, shared_tiles_fit)
