@@ -10,9 +10,6 @@
 #include "needs.h"
 #include "ops/ops.h"
 
-#ifdef TESSERA_WITH_VULKAN
-#endif
-
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
