@@ -167,12 +167,9 @@ void main() {
                 high[r] = top;
                 [[unroll]] for (uint i = 0; i < BN / 4 / SHARE; ++i) {
                     vec4 p = exp2(s[i] - top);
-                    // Drivers may cut here. What is summed up is what is multiplied, so that the
-                    // weights of a row add to 1 whichever way they are rounded.
-                    uvec2 rounded = uvec2(packHalf2x16(p.xy), packHalf2x16(p.zw));
-                    p = half_unpack(rounded);
                     part += p.x + p.y + (p.z + p.w);
-                    area[area0 + row * WEIGHTS * 2 + i * SHARE + share] = rounded;
+                    area[area0 + row * WEIGHTS * 2 + i * SHARE + share] =
+                        uvec2(packHalf2x16(p.xy), packHalf2x16(p.zw));
                 }
                 total[r] = total[r] * rescale + part;
                 if (share == 0) factor[mine + row] = rescale;
