@@ -11,7 +11,6 @@
 
 #include "codec/tokenizers/flextok/flextok_decoder.h"
 #include "codec/tokenizers/flextok/flextok_encoder.h"
-#include "batch_case.h"
 #include "everywhere.h"
 #include "flextok_sample.h"
 #include "formats/arrays/npy.h"
@@ -237,14 +236,6 @@ static void make_picture(uint8_t *rgb, int pixels) {
     for (int i = 0; i < pixels * 3; ++i)
         rgb[i] = (uint8_t)((i * 37 + i / 50 * 11) % 256);
 }
-
-START_TEST(same_ids_in_batches_and_in_flight) {
-    flextok_sample *sample = flextok_sample_make();
-    flextok_sample_write(sample, file, FLEXTOK_JSON, TSR_DTYPE_F32);
-    if (everywhere_has_vulkan()) in_flight_case(file, "vulkan:0", SIDE);
-    flextok_sample_free(sample);
-}
-END_TEST
 
 START_TEST(tiles_to_ids_and_back) {
     flextok_sample *sample = flextok_sample_make();
@@ -780,7 +771,6 @@ int main(void) {
                                  collapse_looks_at_the_rows,
                                  same_bits_for_threads_and_batches,
                                  devices_agree,
-                                 same_ids_in_batches_and_in_flight,
                                  tiles_to_ids_and_back,
                                  noise_from_a_file,
                                  latents_drawn_with_noise,

@@ -217,7 +217,6 @@ START_TEST(together) {
     tiny_model m;
     make_model(&m, false);
     batch_case(tiny_model_write(&m, NULL, NULL), "vulkan:0", 36, 3);
-    in_flight_case(m.path, "vulkan:0", 12);
     tiny_model_free(&m);
 }
 END_TEST
