@@ -91,6 +91,7 @@ static int run_report(tool *t, const report_options *o, measure_meaning *m, int 
     snprintf(path, sizeof path, "%s/report.json", o->output);
     if (code < 0) code = report_page_write(t, path, o->output, &page);
     tool_progress_clear(t);
+    if (code < 0 && !t->o->quiet && !t->o->json) code = report_page_content(t, path);
     measure_say_cache(t, m);
     if (code >= 0) return code;
     if (t->o->json)

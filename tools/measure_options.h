@@ -65,6 +65,8 @@ void measure_command_free(measure_command *command);
 /* Prints a row for each candidate, and a table of each metric of pictures; with `pictures` a line
  * for each picture, too. */
 void measure_print(const tsr_report *report, bool pictures);
+/* Prints a number in a column of ten; "-" where there is none. */
+void measure_cell(double value, int digits);
 /* Says how many pictures had no counterpart, another size, or could not be read, and those of
  * `report` by name. Returns EXIT_NEGATIVE if there are any, or else EXIT_DONE. */
 int measure_say_failures(tool *t, const tsr_report *report);

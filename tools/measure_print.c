@@ -31,8 +31,7 @@ static void find_metrics(const tsr_report *r, metric_list *list) {
     }
 }
 
-/* Numbers in a column of ten; "-" where there is none. */
-static void cell(double value, int digits) {
+void measure_cell(double value, int digits) {
     if (isnan(value))
         printf(" %10s", "-");
     else if (isinf(value))
@@ -62,11 +61,11 @@ static void print_overview(const tsr_report *r, const metric_list *metrics) {
         tsr_measurement_about(m, &about);
         print_name(about.name);
         printf(" %8" PRIu64, about.compared);
-        cell(about.tokens, 1);
-        cell(about.bytes, 1);
-        cell(about.bits_per_pixel, 4);
+        measure_cell(about.tokens, 1);
+        measure_cell(about.bytes, 1);
+        measure_cell(about.bits_per_pixel, 4);
         const double coding = isnan(about.encode_seconds) ? 0 : about.encode_seconds;
-        cell(about.decode_seconds + coding, 2);
+        measure_cell(about.decode_seconds + coding, 2);
         for (int k = 0; k < metrics->count; ++k) {
             const tsr_metric_info *info = &metrics->at[k];
             tsr_summary s = {.mean = NAN};
@@ -75,7 +74,7 @@ static void print_overview(const tsr_report *r, const metric_list *metrics) {
                 (void)tsr_measurement_set(m, info->name, &score);
             else
                 (void)tsr_measurement_summary(m, info->name, &s);
-            cell(info->set ? score.value : s.mean, digits_of(info));
+            measure_cell(info->set ? score.value : s.mean, digits_of(info));
         }
         putchar('\n');
     }
@@ -96,12 +95,12 @@ static void print_summary(const tsr_report *r, const tsr_metric_info *info) {
         if (tsr_measurement_summary(m, info->name, &s)) continue;
         if (!isnan(s.worst_value)) (void)tsr_measurement_picture(m, s.worst, &worst);
         print_name(about.name);
-        cell(s.mean, digits);
-        cell(s.sd, digits);
-        cell(s.low, digits);
-        cell(s.high, digits);
+        measure_cell(s.mean, digits);
+        measure_cell(s.sd, digits);
+        measure_cell(s.low, digits);
+        measure_cell(s.high, digits);
         printf(" %8" PRIu64, s.count);
-        cell(s.worst_value, digits);
+        measure_cell(s.worst_value, digits);
         char clean[256];
         printf("  %s\n", tool_clean(worst.name, clean, sizeof clean));
         char pictures[32];
@@ -127,7 +126,7 @@ static void print_set(const tsr_report *r, const tsr_metric_info *info) {
         tsr_measurement_about(m, &about);
         if (tsr_measurement_set(m, info->name, &s)) continue;
         print_name(about.name);
-        cell(s.value, digits_of(info));
+        measure_cell(s.value, digits_of(info));
         printf(" of %" PRIu64 "%s%s\n", s.count, *s.warning ? ": " : "", s.warning);
     }
 }
@@ -151,12 +150,12 @@ static void print_pictures(const tsr_report *r, const metric_list *metrics) {
                 printf(" %s\n", tool_clean(p.detail, clean, sizeof clean));
                 continue;
             }
-            cell(p.tokens ? (double)p.tokens : NAN, 0);
-            cell(p.bytes ? (double)p.bytes : NAN, 0);
+            measure_cell(p.tokens ? (double)p.tokens : NAN, 0);
+            measure_cell(p.bytes ? (double)p.bytes : NAN, 0);
             for (int k = 0; k < metrics->count; ++k)
                 if (!metrics->at[k].set)
-                    cell(tsr_measurement_value(m, metrics->at[k].name, i, NULL),
-                         digits_of(&metrics->at[k]));
+                    measure_cell(tsr_measurement_value(m, metrics->at[k].name, i, NULL),
+                                 digits_of(&metrics->at[k]));
             printf("%s%s\n", *p.note ? "  " : "", tool_clean(p.note, clean, sizeof clean));
         }
     }

@@ -2,10 +2,12 @@
 /* report_page.c: the page around its sections; see report_page.h. */
 #include "report_page.h"
 #include "html_out.h"
+#include "measure_options.h"
 #include "out_file.h"
 #include "plot_file.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -223,4 +225,42 @@ int report_page_plot(tool *t, const char *json_path, const char *number, report_
     report_plot_free(&made);
     report_data_free(r);
     return code;
+}
+
+static void content_name(const report_candidate *c) {
+    char name[64];
+    printf("%-36.60s", tool_clean(c->name, name, sizeof name));
+}
+
+int report_page_content(tool *t, const char *json_path) {
+    int code, texts = 0, faces = 0;
+    report_data *r = open_report(t, json_path, &code);
+    if (!r) return code;
+    for (int i = 0; i < r->candidate_count; ++i) {
+        const report_text *x = &r->candidates[i].text;
+        if (!x->known) continue;
+        if (!texts++)
+            printf("\ntext, read by %s\n%-36s %10s %10s %10s %10s %8s\n", x->reader, "candidate",
+                   "T-ACC %", "T-NED %", "CER", "WER", "words");
+        content_name(&r->candidates[i]);
+        measure_cell(100 * x->t_acc.value, 2);
+        measure_cell(100 * x->t_ned.value, 2);
+        measure_cell(x->cer, 4);
+        measure_cell(x->wer, 4);
+        printf(" %8" PRId64 "\n", x->words);
+    }
+    for (int i = 0; i < r->candidate_count; ++i) {
+        const report_faces *x = &r->candidates[i].faces;
+        if (!x->known) continue;
+        if (!faces++)
+            printf("\nfaces, compared by %s\n%-36s %10s %10s %10s %8s\n", x->embedder, "candidate",
+                   "F-Sim", "95 % from", "to", "faces");
+        content_name(&r->candidates[i]);
+        measure_cell(x->f_sim.value, 4);
+        measure_cell(x->f_sim.low, 4);
+        measure_cell(x->f_sim.high, 4);
+        printf(" %8" PRId64 "\n", x->count);
+    }
+    report_data_free(r);
+    return -1;
 }

@@ -19,4 +19,9 @@ int report_page_write(tool *t, const char *json_path, const char *folder,
 int report_page_plot(tool *t, const char *json_path, const char *number, report_plot_over over,
                      const char *path);
 
+/* Prints for people what was read and whom faces resembled, a line for each candidate of the report
+ * in `json_path` that has such numbers. Returns -1, or the exit code after it has told the failure.
+ */
+int report_page_content(tool *t, const char *json_path);
+
 #endif

@@ -81,6 +81,15 @@ code_is 1
 json_ok
 is "faces" 1 "$(json 'd["candidates"][0]["faces"]["count"]')"
 grep -q 'two.ppm: face: wanted ten numbers' err || complain "no line of the face: $(cat err)"
+# a report says both, of this run and of one that was finished before
+for _ in measured "finished before"; do
+    run report a b --metrics psnr --text marks.tsv --reader parseq:reader.safetensors --faces faces.tsv \
+        --embedder mobilefacenet:faces.safetensors --device cpu --no-pictures -o told
+    out_has '^text, read by parseq'
+    out_has '^b +[0-9. ]+ 2$'
+    out_has '^faces, compared by mobilefacenet'
+    out_has '^b +[0-9.]+ +- +- +1$'
+done
 
 # -- features that stay: a second run computes none, a picture more is one more
 make_weights inception/fid-2015-12-05 inception.safetensors

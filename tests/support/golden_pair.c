@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* golden_pair.c: made by integer arithmetic alone, so that every language makes the same bytes. */
 #include "golden_pair.h"
+#include "testing.h"
 
-#include <check.h>
 #include <stdlib.h>
 
 void golden_pair(int side, uint8_t **reference, uint8_t **distorted) {

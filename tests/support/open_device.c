@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "open_device.h"
-
-#include <check.h>
+#include "testing.h"
 
 own_device open_own_device(const char *name, int threads) {
     own_device d = {0};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "set_case.h"
+#include "testing.h"
 
-#include <check.h>
 #include <string.h>
 
 #include "compute/context.h"

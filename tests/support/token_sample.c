@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "token_sample.h"
+#include "testing.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* token_surgery.c: see token_surgery.h. */
 #include "token_surgery.h"
+#include "testing.h"
 
-#include <check.h>
 #include <string.h>
 #include "formats/checksum.h"
 
