@@ -71,24 +71,28 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
 static const tsr_op op_from_bytes = {
     .name = "from_bytes", .reference = reference, .cpu = cpu, .gpu = gpu};
 
-tsr_tensor *tsr_from_bytes(tsr_run *r, const tsr_tensor *x, float scale, float shift, bool planes) {
+tsr_tensor *tsr_from_bytes_by(tsr_run *r, const tsr_tensor *x, const float *table, bool planes) {
     if (!want_tensor(r, "from_bytes: x", x, TSR_DTYPE_U8, planes ? 4 : 1)) return tsr_run_failed(r);
     char got[96];
     if (planes && x->rank != 4)
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "from_bytes: x: wanted [B, H, W, C], got %s",
                             tsr_shape_text(x, got, sizeof got));
-    float table[VALUES];
-    for (int i = 0; i < VALUES; ++i)
-        table[i] = (float)i / 255.0f * scale + shift;
     tsr_call call = {.op = &op_from_bytes,
                      .in = {x},
                      .in_count = 1,
                      .out_count = 1,
                      .table = table,
-                     .table_bytes = sizeof table};
+                     .table_bytes = VALUES * sizeof *table};
     call.p.i[P_PLANES] = planes;
     const int64_t turned[4] = {x->dim[0], x->dim[3], x->dim[1], x->dim[2]};
     call.out[0] = tsr_run_new(r, TSR_DTYPE_F32, x->rank, planes ? turned : x->dim);
     tsr_run_emit(r, &call);
     return call.out[0];
+}
+
+tsr_tensor *tsr_from_bytes(tsr_run *r, const tsr_tensor *x, float scale, float shift, bool planes) {
+    float table[VALUES];
+    for (int i = 0; i < VALUES; ++i)
+        table[i] = (float)i / 255.0f * scale + shift;
+    return tsr_from_bytes_by(r, x, table, planes);
 }

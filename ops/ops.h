@@ -152,6 +152,8 @@ tsr_tensor *tsr_group_norm(tsr_run *r, const tsr_tensor *x, const tsr_group_norm
 /* Numbers of bytes: x U8 [..., C] -> F32 of the same shape, x / 255 * scale + shift, each operation
  * rounded to f32 on every device. planes: x [B, H, W, C] -> [B, C, H, W]. */
 tsr_tensor *tsr_from_bytes(tsr_run *r, const tsr_tensor *x, float scale, float shift, bool planes);
+/* The same with the 256 numbers themselves, for what its authors round otherwise. */
+tsr_tensor *tsr_from_bytes_by(tsr_run *r, const tsr_tensor *x, const float *table, bool planes);
 
 /* Repeats every pixel 2 x 2 times: [B, H, W, C] -> [B, 2H, 2W, C]. Before a convolution use
  * tsr_conv_spec.upsample instead. */

@@ -238,22 +238,36 @@ static const char *write_file(const char *path, const file_head *head, const voi
     return why;
 }
 
+/* What Vulkan says a cache of this device begins with. */
+static size_t write_head(const VkPhysicalDeviceProperties *p, unsigned char *data) {
+    const uint32_t head[4] = {VULKAN_HEADER, VK_PIPELINE_CACHE_HEADER_VERSION_ONE, p->vendorID,
+                              p->deviceID};
+    memcpy(data, head, sizeof head);
+    memcpy(data + sizeof head, p->pipelineCacheUUID, VK_UUID_SIZE);
+    return VULKAN_HEADER;
+}
+
 static void save(vulkan_device *v) {
     tsr_device *d = v->device;
     const uint32_t news = v->kept.flags & ~v->kept.read_flags;
     size_t size = 0;
     if (!v->kept.path || d->lost || (!v->kept.compiled && !news)) return;
-    if (v->vk.vkGetPipelineCacheData(v->handle, v->cache, &size, NULL) || size < VULKAN_HEADER)
-        return;
-    if (size == VULKAN_HEADER && !news) return; /* this driver keeps nothing */
+    if (v->vk.vkGetPipelineCacheData(v->handle, v->cache, &size, NULL)) return;
+    if (size <= VULKAN_HEADER && !news) return; /* this driver keeps nothing */
+    VkPhysicalDeviceProperties p;
+    v->instance->GetPhysicalDeviceProperties(v->physical, &p);
     const char *why = NULL;
     unsigned char *data = NULL;
     if (size > MOST_BYTES - sizeof(file_head))
         why = "it would be too large";
-    else if (!(data = malloc(size)))
+    else if (!(data = malloc(size + VULKAN_HEADER)))
         why = "there is no memory for it";
     else if (v->vk.vkGetPipelineCacheData(v->handle, v->cache, &size, data))
         why = "the driver does not give it";
+    /* One that keeps nothing may give less than a header (of 20 bytes on lavapipe 26.2): the
+     * try-outs are worth a file all the same. */
+    else if (!is_of_device(&p, data, size) && (!news || !(size = write_head(&p, data))))
+        why = "the driver gives no cache of its own";
     else if (size == v->kept.read_size && hash_of(0, data, size) == v->kept.read_hash && !news) {
         free(data); /* what was made was in it already */
         return;

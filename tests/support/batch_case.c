@@ -69,7 +69,8 @@ void batch_case(const char *model, const char *device, int side, int tiles) {
     free(rgb);
 }
 
-/* Ids of all pictures, one after the other, in memory that the caller frees; *total: how many. */
+/* Ids of all pictures, or the words of their latents, one after the other, in memory that the
+ * caller frees; *total: how many. */
 static uint32_t *encode_all(const tsr_picture *pictures, int count, const char *model,
                             const char *device, const char *mask, int side, uint32_t batch,
                             uint64_t *total) {
@@ -86,17 +87,21 @@ static uint32_t *encode_all(const tsr_picture *pictures, int count, const char *
         s.tile_width = s.tile_height = (uint32_t)side;
         status = tsr_tokenizer_open(ctx, &t, &s);
     }
+    const uint32_t channels = status ? 0 : tsr_tokenizer_header(t)->channels;
+    e.f32_latents = channels > 0;
     if (!status) status = tsr_tokenizer_encode(t, pictures, count, &e, items, NULL);
     ck_assert_msg(status == TSR_OK, "%s: %s", device, tsr_detail(ctx));
+    const uint64_t words = channels ? channels : 1;
     *total = 0;
     for (int i = 0; i < count; ++i)
-        *total += tsr_token_item_total(tsr_item_tokens(items[i]));
+        *total += tsr_token_item_total(tsr_item_tokens(items[i])) * words;
     uint32_t *ids = calloc((size_t)*total, sizeof *ids), *to = ids;
     ck_assert_ptr_nonnull(ids);
     for (int i = 0; i < count; ++i) {
         const tsr_token_item *item = tsr_item_tokens(items[i]);
-        memcpy(to, item->ids, tsr_token_item_total(item) * sizeof *to);
-        to += tsr_token_item_total(item);
+        const uint64_t n = tsr_token_item_total(item) * words;
+        memcpy(to, channels ? (const void *)item->latents : item->ids, n * sizeof *to);
+        to += n;
         tsr_item_close(&items[i]);
     }
     free(items);

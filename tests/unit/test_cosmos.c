@@ -228,28 +228,36 @@ START_TEST(any_size_is_padded) {
 }
 END_TEST
 
-/* Two tiles of nine frames, with one thread and with three, in one batch and in two; clips of other
- * lengths beside them. */
+/* Two tiles of nine frames, with one thread and with three, on a GPU with one program in flight and
+ * with two, in one batch and in two; clips of other lengths beside them. */
 START_TEST(batches_and_threads_give_the_same_ids) {
     enum { W = 28, H = 16, F = 9, CLIPS = 3 };
     static uint8_t rgb[CLIPS][F * W * H * 3];
     static const int frames[CLIPS] = {F, 1, F};
     tiny_model m;
     make_model(&m, &(shape){.clip = true, .out = 6});
-    uint32_t *ids[4];
+    uint32_t *ids[8];
+    const int ways = everywhere_has_vulkan() ? 8 : 4;
     uint64_t total = 0;
     for (int c = 0; c < CLIPS; ++c)
         paint(rgb[c], F, W, H);
-    for (int way = 0; way < 4; ++way) {
+    for (int way = 0; way < ways; ++way) {
         tsr_context *ctx;
         tsr_context_settings cs = tsr_context_settings_default();
         cs.threads = way % 2 ? 3 : 1;
         ck_assert_int_eq(tsr_context_open(&ctx, &cs), TSR_OK);
-        tsr_tokenizer *t = open_clips(ctx, m.path, 16, 16, F);
+        tsr_tokenizer *t = NULL;
+        const tsr_model_settings ms = {.model = m.path,
+                                       .device = way < 4 ? "cpu" : "vulkan:0",
+                                       .mask = way == 4 || way == 6 ? "in_flight" : NULL,
+                                       .tile_width = 16,
+                                       .tile_height = 16,
+                                       .tile_frames = F};
+        ck_assert_msg(!tsr_tokenizer_open(ctx, &t, &ms), "%s", tsr_detail(ctx));
         tsr_picture clips[CLIPS];
         tsr_item *items[CLIPS];
         tsr_encode_settings s = tsr_encode_settings_default();
-        s.batch = way / 2 ? 5 : 1;
+        s.batch = way / 2 % 2 ? 5 : 1;
         for (int c = 0; c < CLIPS; ++c)
             clips[c] = (tsr_picture){
                 .rgb = rgb[c], .width = W, .height = H, .key = "c", .frames = frames[c]};
@@ -264,11 +272,11 @@ START_TEST(batches_and_threads_give_the_same_ids) {
             tsr_item_close(&items[c]);
         }
         ck_assert_uint_eq(total, 2 * 16 * (3 + 1 + 3));
-        ck_assert_mem_eq(ids[way], ids[0], total * sizeof *ids[way]);
+        ck_assert_mem_eq(ids[way], ids[way / 4 * 4], total * sizeof *ids[way]);
         tsr_tokenizer_close(&t);
         tsr_context_close(&ctx);
     }
-    for (int way = 0; way < 4; ++way)
+    for (int way = 0; way < ways; ++way)
         free(ids[way]);
     tiny_model_free(&m);
 }
@@ -278,9 +286,12 @@ START_TEST(pictures_alone_and_in_batches) {
     tiny_model m;
     make_model(&m, &(shape){.out = 6});
     batch_case(m.path, "cpu", 32, 3);
+    in_flight_case(m.path, "cpu", 16);
+    if (everywhere_has_vulkan()) in_flight_case(m.path, "vulkan:0", 16);
     tiny_model_free(&m);
     make_model(&m, &(shape){.out = 16}); /* continuous */
     batch_case(m.path, "cpu", 16, 2);
+    if (everywhere_has_vulkan()) in_flight_case(m.path, "vulkan:0", 16);
     tiny_model_free(&m);
 }
 END_TEST

@@ -191,6 +191,16 @@ START_TEST(a_foreign_file_is_not_used) {
 }
 END_TEST
 
+/* What no start could use is not kept. */
+START_TEST(a_driver_that_gives_less_than_it_said) {
+    new_folder();
+    start(folder, 0, "FAKE_CACHE=2");
+    ck_assert_int_eq(files(), 0);
+    ck_assert_ptr_nonnull(strstr(said, "the driver gives no cache of its own"));
+    remove_folder();
+}
+END_TEST
+
 START_TEST(a_folder_that_cannot_be_written) {
     new_folder();
     char under[128], deep[128];
@@ -263,4 +273,5 @@ END_TEST
 
 TEST_PARTS("pipeline cache",
            PART(own, need_fake_layer, the_second_start_compiles_nothing, a_damaged_file_is_not_used,
-                a_foreign_file_is_not_used, a_folder_that_cannot_be_written, processes_at_once))
+                a_foreign_file_is_not_used, a_driver_that_gives_less_than_it_said,
+                a_folder_that_cannot_be_written, processes_at_once))

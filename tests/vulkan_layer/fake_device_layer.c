@@ -22,7 +22,8 @@
  *                                              follow give VK_ERROR_DEVICE_LOST
  *   FAKE_STUCK=N                               the N-th submission with a fence never signals it
  *   FAKE_SLOW=N                                each fence is seen only at the N-th wait
- *   FAKE_CACHE=1                               pipeline caches keep a word for each pipeline
+ *   FAKE_CACHE=1|2                             pipeline caches keep a word for each pipeline; 2:
+ *                                              and give less than Vulkan's header
  *   FAKE_LOG=FILE                              a line for each allocation, pipeline, cache, loss
  *
  * Sizes take K, M, G. Counters begin anew with each instance. */
@@ -111,8 +112,13 @@ static PFN_GetPhysicalDeviceProcAddr next_physical_proc;
 enum { MOST_HEAPS = 8, MOST_SHAPES = 8, MOST_STUCK = 8 };
 
 static struct {
+<<<<<<< HEAD
     const char *type, *log, *matrices2;
     bool has_budget, no_budget, has_subgroup, can_be_set, cache;
+=======
+    const char *type, *log;
+    bool has_budget, no_budget, has_subgroup, can_be_set, cache, short_cache;
+>>>>>>> proof
     unsigned long vendor, device, driver, driver_version, uuid;
     unsigned long long storage_range, allocation, shared;
     unsigned subgroup, least, most;
@@ -228,6 +234,7 @@ static void read_variables(void) {
     fake.stuck = (long)size_variable("FAKE_STUCK");
     fake.slow = (long)size_variable("FAKE_SLOW");
     fake.cache = size_variable("FAKE_CACHE") != 0;
+    fake.short_cache = size_variable("FAKE_CACHE") == 2;
     read_heaps(getenv("FAKE_HEAPS"));
     read_budget(getenv("FAKE_BUDGET"));
     read_subgroup(getenv("FAKE_SUBGROUP"));
@@ -579,7 +586,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL cache_data(VkDevice d, VkPipelineCache cac
             memcpy(bytes + HEADER, &n, 4);
             memcpy(bytes + HEADER + 4, known, 4 * (size_t)n);
         }
-        *size = all;
+        *size = data && fake.short_cache ? HEADER - 12 : all;
     }
     pthread_mutex_unlock(&lock);
     return result;

@@ -199,26 +199,21 @@ static uint32_t clamp(uint32_t at, uint32_t before, uint32_t count) {
     return at < before ? 0 : at - before < count ? at - before : count - 1;
 }
 
-/* One tile of 8 bits to padded planes [frames, 3, height, width] of -1 .. 1. */
-static void to_planes(const uint8_t *rgb, tsr_tile_size tile, tsr_tile_size size, float *planes) {
-    const uint32_t top = (size.height - tile.height) / 2, left = (size.width - tile.width) / 2;
-    const uint32_t front = (size.frames - tile.frames) / 2;
-    const size_t plane = (size_t)size.height * size.width;
-    for (size_t i = 0; i < size.frames * 3 * plane; ++i)
-        planes[i] = -1; /* black */
-    for (uint32_t f = 0; f < size.frames; ++f) {
-        const uint8_t *from =
-            rgb + (size_t)clamp(f, front, tile.frames) * tile.height * tile.width * 3;
-        float *to = planes + (size_t)f * 3 * plane + (size_t)top * size.width + left;
-        for (uint32_t y = 0; y < tile.height; ++y)
-            for (uint32_t x = 0; x < tile.width; ++x, from += 3)
-                for (size_t ch = 0; ch < 3; ++ch)
-                    to[ch * plane + (size_t)y * size.width + x] = (float)(from[ch] / 255.0 * 2 - 1);
+/* One tile [frames, height, width, 3] in the middle of a padded one. */
+static void pad(const uint8_t *rgb, tsr_tile_size tile, tsr_tile_size size, uint8_t *to) {
+    const size_t row = (size_t)tile.width * 3, whole = (size_t)size.width * 3;
+    const uint32_t top = (size.height - tile.height) / 2, front = (size.frames - tile.frames) / 2;
+    memset(to, 0, size.frames * size.height * whole); /* black */
+    to += top * whole + (size.width - tile.width) / 2 * 3;
+    for (uint32_t f = 0; f < size.frames; ++f, to += size.height * whole) {
+        const uint8_t *from = rgb + clamp(f, front, tile.frames) * tile.height * row;
+        for (size_t y = 0; y < tile.height; ++y)
+            memcpy(to + y * whole, from + y * row, row);
     }
 }
 
-static tsr_status encode(const void *model, const tsr_pixels *pixels,
-                         const tsr_encode_request *request, tsr_token_batch *batch) {
+static tsr_status encode_begin(const void *model, const tsr_pixels *pixels,
+                               const tsr_encode_request *request, tsr_encode_flight *flight) {
     (void)request; /* all ids or none: the plan has seen to it */
     const cosmos *c = model;
     const tsr_tile_size tile = pixels->tile, size = padded(c, tile);
@@ -227,28 +222,42 @@ static tsr_status encode(const void *model, const tsr_pixels *pixels,
     const size_t values = (size_t)size.frames * size.height * size.width * 3;
     const size_t n = (size_t)tsr_cosmos_times(c, size.frames) * (size.height / (size_t)c->factor) *
                      (size.width / (size_t)c->factor);
-    const size_t width = c->continuous ? (size_t)c->channels : 1;
+    const bool whole = !memcmp(&tile, &size, sizeof tile);
     tsr_scratch s = {.ctx = c->ctx};
-    float *planes = tsr_scratch_take(&s, count, values * sizeof *planes, "cosmos: tiles");
-    float *bounded = c->continuous ? NULL
-                                   : tsr_scratch_take(&s, count, n * TSR_COSMOS_FSQ * sizeof(float),
-                                                      "cosmos: bounded");
-    uint32_t *made = tsr_scratch_take(&s, count, n * width * sizeof *made, "cosmos: tokens");
-    tsr_status status = s.status;
-    for (size_t i = 0; i < count && !status; ++i)
-        to_planes(pixels->rgb + i * from, tile, size, planes + i * values);
-    if (!status)
-        status = tsr_cosmos_encode(c, planes, pixels->count, size.frames, size.height, size.width,
-                                   c->continuous ? (float *)made : NULL, bounded,
-                                   c->continuous ? NULL : (int32_t *)made, NULL);
+    uint8_t *tiles = whole ? NULL : tsr_scratch_take_raw(&s, count, values, "cosmos: tiles");
+    /* Latents, or bounded values and then ids; a tile may have fewer than there is room for. */
+    flight->rows = tsr_scratch_take_raw(&flight->scratch, count * n,
+                                        (c->continuous ? (size_t)c->channels : TSR_COSMOS_FSQ + 1) *
+                                            sizeof *flight->rows,
+                                        "cosmos: tokens");
+    tsr_status status = s.status ? s.status : flight->scratch.status;
     for (size_t i = 0; i < count && !status; ++i) {
-        memcpy(tsr_token_batch_tile(batch, (int)i), made + i * n * width, n * width * sizeof *made);
-        batch->counts[i] = (uint32_t)n;
+        if (!whole) pad(pixels->rgb + i * from, tile, size, tiles + i * values);
+        flight->tokens.counts[i] = (uint32_t)n;
     }
-    for (size_t i = 0; i < count * n && bounded && !status; ++i)
-        batch->near_ties +=
-            tsr_levels_margin(TSR_COSMOS_FSQ, bounded + i * TSR_COSMOS_FSQ) < tie_margin;
+    if (!status) {
+        float *rows = flight->rows, *ids = rows + count * n * TSR_COSMOS_FSQ;
+        status = tsr_cosmos_encode_begin(c, whole ? pixels->rgb : tiles, pixels->count, size.frames,
+                                         size.height, size.width, c->continuous ? rows : NULL,
+                                         c->continuous ? NULL : rows,
+                                         c->continuous ? NULL : (int32_t *)ids, &flight->program);
+    }
     tsr_scratch_free(&s);
+    return status;
+}
+
+static tsr_status encode_end(const void *model, tsr_encode_flight *flight) {
+    const cosmos *c = model;
+    tsr_token_batch *t = &flight->tokens;
+    const size_t count = (size_t)t->count, n = t->counts[0];
+    const size_t bytes = n * tsr_token_batch_value_bytes(t);
+    const float *rows = flight->rows;
+    const char *made = (const char *)(c->continuous ? rows : rows + count * n * TSR_COSMOS_FSQ);
+    const tsr_status status = tsr_execute_end(c->device, &flight->program);
+    for (size_t i = 0; i < count && !status; ++i)
+        memcpy(tsr_token_batch_tile(t, (int)i), made + i * bytes, bytes);
+    for (size_t i = 0; i < count * n && !c->continuous && !status; ++i)
+        t->near_ties += tsr_levels_margin(TSR_COSMOS_FSQ, rows + i * TSR_COSMOS_FSQ) < tie_margin;
     return status;
 }
 
@@ -315,6 +324,7 @@ const tsr_family tsr_family_cosmos = {
                                             .resize = resize,
                                             .token_frames = token_frames,
                                             .cost = cost,
-                                            .encode = encode,
+                                            .encode_begin = encode_begin,
+                                            .encode_end = encode_end,
                                             .decode = decode},
 };

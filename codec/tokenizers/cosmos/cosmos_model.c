@@ -275,13 +275,22 @@ static walk start(tsr_run *r, const cosmos *c, tsr_tensor **seen) {
     return (walk){.r = r, .c = c, .view = {a->trace, seen}, .frames = a->frames};
 }
 
-/* in: planes. out: latents [N, channels]; of discrete models also bounded [N, 6] and ids [N]; then
- * what is looked at. */
+/* Planes of -1 .. 1, of such planes or of bytes [N, H, W, 3]. */
+static tsr_tensor *planes_of(tsr_run *r, tsr_tensor *x) {
+    float table[256];
+    if (x->dtype != TSR_DTYPE_U8) return x;
+    for (int v = 0; v < 256; ++v)
+        table[v] = (float)(v / 255.0 * 2 - 1);
+    return tsr_from_bytes_by(r, x, table, true);
+}
+
+/* in: planes or bytes. out: latents [N, channels]; of discrete models also bounded [N, 6] and ids
+ * [N]; then what is looked at. */
 static void encode_program(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const cosmos *c = model;
     const int own = c->continuous ? 1 : 3;
     walk w = start(r, c, out + own);
-    out[0] = run_encoder(&w, in[0]);
+    out[0] = run_encoder(&w, planes_of(r, in[0]));
     if (c->continuous) return;
     const tsr_fsq_result q = tsr_fsq_encode(r, out[0], tsr_cosmos_levels, TSR_COSMOS_FSQ);
     out[1] = q.bounded;
@@ -303,43 +312,57 @@ static int64_t variant_of(const arguments *a) {
     return a->frames + (a->trace ? a->trace->variant << 20 : 0);
 }
 
-tsr_status tsr_cosmos_encode(const cosmos *c, const float *planes, int64_t count, int64_t frames,
-                             int64_t height, int64_t width, float *z, float *bounded, int32_t *ids,
-                             const tsr_layer_trace *trace) {
+/* Begins the encoder on planes F32 [count, frames, 3, height, width] or bytes U8 [count, frames,
+ * height, width, 3]. */
+static tsr_status begin_encoder(const cosmos *c, tsr_dtype dtype, const void *pixels, int64_t count,
+                                int64_t frames, int64_t height, int64_t width, float *z,
+                                float *bounded, int32_t *ids, const tsr_layer_trace *trace,
+                                tsr_flight *flight) {
     const int64_t copies = c->clip ? c->haar.patch - 1 : 0, t = tsr_cosmos_times(c, frames);
     const int64_t n = count * t * (height / c->factor) * (width / c->factor), d = c->channels;
-    const size_t frame = (size_t)(3 * height * width);
+    const size_t frame = (size_t)(3 * height * width) * tsr_dtype_bytes(dtype);
     const arguments args = {.frames = frames + copies, .trace = trace};
-    tsr_scratch s = {.ctx = c->ctx};
-    float *own[2] = {z, bounded};
-    float *first = NULL; /* clips with their first frame so often */
-    for (int i = 0; i < 2; ++i)
-        if (!own[i])
-            own[i] = tsr_scratch_take(&s, (size_t)n, (size_t)d * sizeof(float), "cosmos: latents");
-    if (copies)
-        first = tsr_scratch_take(&s, (size_t)(count * args.frames), frame * sizeof *first,
-                                 "cosmos: frames");
-    tsr_status status = s.status;
-    for (int64_t i = 0; i < count * args.frames && copies && !status; ++i) {
+    const int64_t all = count * args.frames;
+    const bool bytes = dtype == TSR_DTYPE_U8;
+    char *first = NULL; /* clips with their first frame so often */
+    if (copies) first = tsr_alloc_raw(c->ctx, (size_t)all, frame, "cosmos: frames");
+    if (copies && !first) return TSR_ERROR_MEMORY;
+    for (int64_t i = 0; i < all && copies; ++i) {
         const int64_t f = i % args.frames < copies ? 0 : i % args.frames - copies;
-        memcpy(first + (size_t)i * frame, planes + (size_t)(i / args.frames * frames + f) * frame,
-               frame * sizeof *first);
+        memcpy(first + (size_t)i * frame,
+               (const char *)pixels + (size_t)(i / args.frames * frames + f) * frame, frame);
     }
-    const tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, copies ? first : (float *)planes, 4,
-                                          (int64_t[]){count * args.frames, 3, height, width});
-    tsr_tensor out[TSR_MAX_IO] = {tsr_host_tensor(TSR_DTYPE_F32, own[0], 2, (int64_t[]){n, d}),
-                                  tsr_host_tensor(TSR_DTYPE_F32, own[1], 2, (int64_t[]){n, d}),
+    const tsr_tensor in = tsr_host_tensor(
+        dtype, copies ? first : (void *)(uintptr_t)pixels, 4,
+        (int64_t[]){all, bytes ? height : 3, bytes ? width : height, bytes ? 3 : width});
+    tsr_tensor out[TSR_MAX_IO] = {tsr_host_tensor(TSR_DTYPE_F32, z, 2, (int64_t[]){n, d}),
+                                  tsr_host_tensor(TSR_DTYPE_F32, bounded, 2, (int64_t[]){n, d}),
                                   tsr_host_tensor(TSR_DTYPE_I32, ids, 1, &n)};
     const tsr_program program = {.fn = encode_program,
                                  .model = c,
                                  .args = &args,
                                  .variant = variant_of(&args),
                                  .name = "cosmos encode"};
-    if (!status)
-        status = tsr_execute(c->device, &program, &in, 1, out,
-                             tsr_layer_trace_add(trace, out, c->continuous ? 1 : 3));
-    tsr_scratch_free(&s);
+    const int outputs = tsr_layer_trace_add(trace, out, c->continuous ? 1 : 3);
+    const tsr_status status = tsr_execute_begin(c->device, &program, &in, 1, out, outputs, flight);
+    free(first);
     return status;
+}
+
+tsr_status tsr_cosmos_encode(const cosmos *c, const float *planes, int64_t count, int64_t frames,
+                             int64_t height, int64_t width, float *z, float *bounded, int32_t *ids,
+                             const tsr_layer_trace *trace) {
+    tsr_flight flight = {0};
+    const tsr_status status = begin_encoder(c, TSR_DTYPE_F32, planes, count, frames, height, width,
+                                            z, bounded, ids, trace, &flight);
+    return status ? status : tsr_execute_end(c->device, &flight);
+}
+
+tsr_status tsr_cosmos_encode_begin(const cosmos *c, const uint8_t *rgb, int64_t count,
+                                   int64_t frames, int64_t height, int64_t width, float *z,
+                                   float *bounded, int32_t *ids, tsr_flight *flight) {
+    return begin_encoder(c, TSR_DTYPE_U8, rgb, count, frames, height, width, z, bounded, ids, NULL,
+                         flight);
 }
 
 tsr_status tsr_cosmos_decode(const cosmos *c, const int32_t *ids, const float *latents,

@@ -99,6 +99,11 @@ int64_t tsr_cosmos_times(const cosmos *c, int64_t frames);
 tsr_status tsr_cosmos_encode(const cosmos *c, const float *planes, int64_t count, int64_t frames,
                              int64_t height, int64_t width, float *z, float *bounded, int32_t *ids,
                              const tsr_layer_trace *trace);
+/* Begins the same of bytes, RGB [count, frames, height, width, 3]: they are read when it returns,
+ * and what it gives is there after tsr_execute_end of the flight. Errors: as above. */
+tsr_status tsr_cosmos_encode_begin(const cosmos *c, const uint8_t *rgb, int64_t count,
+                                   int64_t frames, int64_t height, int64_t width, float *z,
+                                   float *bounded, int32_t *ids, tsr_flight *flight);
 /* Decodes ids [count, t, h, w], or latents [..., channels] of continuous models, to planes [count,
  * frames, 3, height, width] of about -1 .. 1, where frames, height and width are those of t, h and
  * w. trace may be NULL. Errors: MEMORY, the device's. */

@@ -124,15 +124,6 @@ static tsr_status resize(void *model, tsr_tile_size size, tsr_token_header *head
 
 /* ---- encode ---- */
 
-/* Frames of 8 bits to planes [n, 3, height, width] of -1 .. 1. */
-static void to_planes(const uint8_t *rgb, size_t n, size_t pixels, float *planes) {
-    for (size_t f = 0; f < n; ++f)
-        for (size_t i = 0; i < pixels; ++i)
-            for (size_t ch = 0; ch < 3; ++ch)
-                planes[(f * 3 + ch) * pixels + i] =
-                    ((float)rgb[(f * pixels + i) * 3 + ch] * (1.0f / 255) - 0.5f) / 0.5f;
-}
-
 static size_t least(size_t a, size_t b) {
     return a < b ? a : b;
 }
@@ -141,15 +132,10 @@ static size_t least(size_t a, size_t b) {
 static tsr_status encode_frames(const emu3 *m, const uint8_t *rgb, size_t n, float *features) {
     const size_t pixels = (size_t)m->height * m->width, step = frames_at_once(m);
     const size_t each = pixels / (size_t)(m->factor * m->factor) * (size_t)m->channels;
-    float *planes = tsr_alloc(m->ctx, least(step, n), 3 * pixels * sizeof *planes, "emu3: frames");
-    tsr_status s = planes ? TSR_OK : TSR_ERROR_MEMORY;
-    for (size_t at = 0; at < n && !s; at += step) {
-        const size_t some = least(step, n - at);
-        to_planes(rgb + at * pixels * 3, some, pixels, planes);
-        s = tsr_emu3_encode_frames(m, planes, (int64_t)some, m->height, m->width,
-                                   features + at * each, NULL);
-    }
-    free(planes);
+    tsr_status s = TSR_OK;
+    for (size_t at = 0; at < n && !s; at += step)
+        s = tsr_emu3_encode_bytes(m, rgb + at * pixels * 3, (int64_t)least(step, n - at), m->height,
+                                  m->width, features + at * each);
     return s;
 }
 

@@ -215,15 +215,26 @@ static walk start(tsr_run *r, const emu3 *m, tsr_tensor **seen) {
     return (walk){.r = r, .m = m, .view = {a->trace, seen}, .frames = a->frames};
 }
 
-/* in: planes [n, 3, H, W]. out: features [n, h, w, z]; then what is looked at. */
+/* Pixels [n, H, W, 3] of -1 .. 1 of planes [n, 3, H, W], or of bytes [n, H, W, 3]. */
+static tsr_tensor *pixels_of(tsr_run *r, tsr_tensor *x) {
+    float table[256];
+    if (x->dtype != TSR_DTYPE_U8) {
+        const int64_t n = x->dim[0], rows = x->dim[2], columns = x->dim[3];
+        x = tsr_transpose(r, tsr_reshape(r, x, 3, (int64_t[]){n, 3, rows * columns}));
+        return tsr_reshape(r, x, 4, (int64_t[]){n, rows, columns, 3});
+    }
+    for (int v = 0; v < 256; ++v)
+        table[v] = ((float)v * (1.0f / 255) - 0.5f) / 0.5f;
+    return tsr_from_bytes_by(r, x, table, false);
+}
+
+/* in: planes or bytes as above. out: features [n, h, w, z]; then what is looked at. */
 static void encode_frames(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const emu3 *m = model;
     const emu3_half *h = &m->encoder;
     walk w = start(r, m, out + 1);
-    const int64_t n = in[0]->dim[0], rows = in[0]->dim[2], columns = in[0]->dim[3];
-    tsr_tensor *x = tsr_transpose(r, tsr_reshape(r, in[0], 3, (int64_t[]){n, 3, rows * columns}));
-    x = tsr_reshape(r, x, 4, (int64_t[]){n, rows, columns, 3});
-    x = tsr_layer_see(&w.view, tsr_conv_same(r, x, &h->conv_in, false, NULL), "encoder.conv_in");
+    tsr_tensor *x = tsr_conv_same(r, pixels_of(r, in[0]), &h->conv_in, false, NULL);
+    x = tsr_layer_see(&w.view, x, "encoder.conv_in");
     for (int i = 0; i < h->levels; ++i) {
         const tsr_scope scope = tsr_scope_open(r);
         const tsr_conv_layer *half = &h->level[i].resize;
@@ -370,14 +381,26 @@ static tsr_status run(const emu3 *m, tsr_model_fn fn, const char *name, const ar
     return tsr_execute(m->device, &program, in, in_count, out, count);
 }
 
+static tsr_status run_frames(const emu3 *m, const tsr_tensor *in, int64_t height, int64_t width,
+                             float *features, const tsr_layer_trace *trace) {
+    const int64_t shape[4] = {in->dim[0], height / m->factor, width / m->factor, m->channels};
+    tsr_tensor out[TSR_MAX_IO] = {tsr_host_tensor(TSR_DTYPE_F32, features, 4, shape)};
+    return run(m, encode_frames, "emu3 encode", &(arguments){.frames = 1, .trace = trace}, in, 1,
+               out, 1);
+}
+
 tsr_status tsr_emu3_encode_frames(const emu3 *m, const float *planes, int64_t n, int64_t height,
                                   int64_t width, float *features, const tsr_layer_trace *trace) {
-    const int64_t shape[4] = {n, height / m->factor, width / m->factor, m->channels};
     const tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, (float *)(uintptr_t)planes, 4,
                                           (int64_t[]){n, 3, height, width});
-    tsr_tensor out[TSR_MAX_IO] = {tsr_host_tensor(TSR_DTYPE_F32, features, 4, shape)};
-    return run(m, encode_frames, "emu3 encode", &(arguments){.frames = 1, .trace = trace}, &in, 1,
-               out, 1);
+    return run_frames(m, &in, height, width, features, trace);
+}
+
+tsr_status tsr_emu3_encode_bytes(const emu3 *m, const uint8_t *rgb, int64_t n, int64_t height,
+                                 int64_t width, float *features) {
+    const tsr_tensor in = tsr_host_tensor(TSR_DTYPE_U8, (uint8_t *)(uintptr_t)rgb, 4,
+                                          (int64_t[]){n, height, width, 3});
+    return run_frames(m, &in, height, width, features, NULL);
 }
 
 tsr_status tsr_emu3_encode_time(const emu3 *m, const float *features, int64_t count, int64_t frames,

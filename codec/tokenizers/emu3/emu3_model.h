@@ -99,6 +99,9 @@ void tsr_emu3_close(emu3 **model);
 /* Encodes frames of -1 .. 1, planes [n, 3, height, width], each by itself. */
 tsr_status tsr_emu3_encode_frames(const emu3 *m, const float *planes, int64_t n, int64_t height,
                                   int64_t width, float *features, const tsr_layer_trace *trace);
+/* The same of frames of 8 bits, RGB [n, height, width, 3]. */
+tsr_status tsr_emu3_encode_bytes(const emu3 *m, const uint8_t *rgb, int64_t n, int64_t height,
+                                 int64_t width, float *features);
 /* What encoding over time gives; all but ids may be NULL. */
 typedef struct emu3_codes {
     int32_t *ids;        /* [count, t, h, w] */

@@ -94,6 +94,14 @@ static int cost_ends(const mosaic *m, int ends[COUNTS]) {
     return count;
 }
 
+/* Pixels of -0.5..0.5 of bytes. */
+static tsr_tensor *centred(tsr_run *r, const tsr_tensor *bytes) {
+    float table[256];
+    for (int v = 0; v < 256; ++v)
+        table[v] = ((float)v - 127.5f) / 255.0f;
+    return tsr_from_bytes_by(r, bytes, table, false);
+}
+
 /* pixels [B, 65536, 3] -> planes [B, 3, 256, 256] */
 static tsr_tensor *planes_of(tsr_run *r, const mosaic *m, const tsr_tensor *pixels) {
     tsr_tensor *x = tsr_linear(r, pixels, m->on_device->to_planes, &(tsr_epilogue){.exact = true});
@@ -128,12 +136,12 @@ static tsr_beam search_lead(tsr_run *r, const mosaic *m, const tsr_tensor *x,
 /* Sizes of what a tile's code is made from; the outputs of encode_program in their order. */
 enum { CHOICES, SCORES, ENERGY, COSTS, CLASS, DIGIT_VALUES, MARGINS, OUTPUTS };
 
-/* in: pixels [B, 65536, 3] of -0.5..0.5, lead_source, merge. out: above; costs [B, classes] are the
+/* in: pixels U8 [B, 65536, 3], lead_source, merge. out: above; costs [B, classes] are the
  * geometric mean of class_cost's errors in another measure: to the power of their number. */
 static void encode_program(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const mosaic *m = model;
     const int64_t items = in[0]->dim[0];
-    tsr_tensor *planes = planes_of(r, m, in[0]);
+    tsr_tensor *planes = planes_of(r, m, centred(r, in[0]));
     tsr_tensor *all = tsr_reshape(r, planes, 2, (int64_t[]){items, VALUES});
     tsr_tensor *energy = tsr_reduce(r, all, TSR_REDUCE_SUMSQ); /* [B, 1] */
     tsr_tensor *x = transform(r, m, planes);                   /* [B, 12288] */
@@ -182,7 +190,7 @@ static void error_program(tsr_run *r, const void *model, tsr_tensor *const *in, 
     x = tsr_unary(r, tsr_scale(r, x, 1, 0.5f), TSR_ACT_RELU);                /* at least 0 */
     x = tsr_unary(r, tsr_scale(r, x, -1, 1), TSR_ACT_RELU);                  /* 1 - x, x <= 1 */
     x = tsr_scale(r, x, -1, 0.5f);                                           /* -0.5..0.5 */
-    x = tsr_binary(r, x, in[1], TSR_BINARY_SUB);
+    x = tsr_binary(r, x, centred(r, in[1]), TSR_BINARY_SUB);
     x = tsr_binary(r, x, tsr_scale(r, x, -1, 0), TSR_BINARY_MAX); /* its magnitude */
     out[0] = tsr_reduce(r, tsr_reshape(r, x, 2, (int64_t[]){items, VALUES}), TSR_REDUCE_MEAN);
 }
@@ -201,11 +209,13 @@ typedef struct outputs {
     float *scores, *energy, *costs, *margins;
 } outputs;
 
-static tsr_status run_encoder(const mosaic *m, int64_t items, float *pixels, const outputs *o) {
+static tsr_status run_encoder(const mosaic *m, const tsr_pixels *pixels, const outputs *o) {
+    const int64_t items = pixels->count;
     const tsr_mosaic_device *d = m->on_device;
     const tsr_program program = {.fn = encode_program, .model = m, .name = "mosaic encode"};
     const tsr_tensor in[] = {
-        tsr_host_tensor(TSR_DTYPE_F32, pixels, 3, (int64_t[]){items, PIXELS, 3}),
+        tsr_host_tensor(TSR_DTYPE_U8, (void *)(uintptr_t)pixels->rgb, 3,
+                        (int64_t[]){items, PIXELS, 3}),
         tsr_host_tensor(TSR_DTYPE_I32, (void *)(uintptr_t)m->lead_source, 1,
                         (int64_t[]){m->lead_dim}),
         tsr_host_tensor(TSR_DTYPE_I32, d->merge, 1, (int64_t[]){COEFFICIENTS})};
@@ -247,13 +257,15 @@ static void read_code(const mosaic *m, const outputs *o, int64_t i, tsr_mosaic_c
 
 /* The searches of all tiles go side by side, a step of each in every run. restored [count,
  * COEFFICIENTS] and linear [count] are scratch. */
-static tsr_status search_counts(const mosaic *m, float quality, int count, float *pixels,
+static tsr_status search_counts(const mosaic *m, float quality, const tsr_pixels *pixels,
                                 const tsr_mosaic_code *codes, tsr_mosaic_search *search,
                                 float *restored, float *linear) {
+    const int count = pixels->count;
     const tsr_program program = {.fn = error_program, .model = m, .name = "mosaic error"};
     const tsr_tensor in[] = {
         tsr_host_tensor(TSR_DTYPE_F32, restored, 4, (int64_t[]){count, PLANES, CORNER, CORNER}),
-        tsr_host_tensor(TSR_DTYPE_F32, pixels, 3, (int64_t[]){count, PIXELS, 3})};
+        tsr_host_tensor(TSR_DTYPE_U8, (void *)(uintptr_t)pixels->rgb, 3,
+                        (int64_t[]){count, PIXELS, 3})};
     tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, linear, 2, (int64_t[]){count, 1});
     for (;;) {
         bool open = false;
@@ -278,7 +290,6 @@ tsr_status tsr_mosaic_encode_on_device(const mosaic *m, const tsr_pixels *pixels
     const int count = pixels->count;
     const size_t n = (size_t)count, restored = request->quality > 0 ? COEFFICIENTS : 1;
     tsr_scratch s = {.ctx = m->ctx};
-    float *x = tsr_scratch_take(&s, n * VALUES, sizeof *x, "mosaic: pixels");
     const outputs o = {
         .choices = tsr_scratch_take(&s, n * STAGES * BEAM, sizeof(int32_t), "mosaic: choices"),
         .class_number = tsr_scratch_take(&s, n, sizeof(int32_t), "mosaic: classes"),
@@ -292,15 +303,13 @@ tsr_status tsr_mosaic_encode_on_device(const mosaic *m, const tsr_pixels *pixels
     float *again = tsr_scratch_take(&s, n * restored, sizeof *again, "mosaic: restored");
     float *linear = tsr_scratch_take(&s, n, sizeof *linear, "mosaic: errors");
     tsr_status status = s.status;
-    for (size_t i = 0; i < n * VALUES && !status; ++i)
-        x[i] = ((float)pixels->rgb[i] - 127.5f) / 255.0f;
-    if (!status) status = run_encoder(m, count, x, &o);
+    if (!status) status = run_encoder(m, pixels, &o);
     for (int i = 0; i < count && !status; ++i) {
         read_code(m, &o, i, &codes[i]);
         search[i] = tsr_mosaic_search_open(request->tokens ? (int)request->tokens : TOKENS);
     }
     if (!status && request->quality > 0)
-        status = search_counts(m, request->quality, count, x, codes, search, again, linear);
+        status = search_counts(m, request->quality, pixels, codes, search, again, linear);
     for (int i = 0; i < count && !status; ++i) {
         batch->counts[i] = (uint32_t)search[i].high;
         batch->near_ties += search[i].near_tie;
