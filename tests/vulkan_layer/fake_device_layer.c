@@ -112,13 +112,8 @@ static PFN_GetPhysicalDeviceProcAddr next_physical_proc;
 enum { MOST_HEAPS = 8, MOST_SHAPES = 8, MOST_STUCK = 8 };
 
 static struct {
-<<<<<<< HEAD
     const char *type, *log, *matrices2;
-    bool has_budget, no_budget, has_subgroup, can_be_set, cache;
-=======
-    const char *type, *log;
     bool has_budget, no_budget, has_subgroup, can_be_set, cache, short_cache;
->>>>>>> proof
     unsigned long vendor, device, driver, driver_version, uuid;
     unsigned long long storage_range, allocation, shared;
     unsigned subgroup, least, most;
