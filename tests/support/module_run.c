@@ -232,6 +232,12 @@ static void extended(machine *m, const uint32_t *in) {
             to[i] = a[i] < b ? a[i] : b;
             break;
         }
+        case 43: { /* FClamp */
+            const float low = f32(((const uint32_t *)m->value[in[6]])[i]);
+            const float high = f32(((const uint32_t *)m->value[in[7]])[i]);
+            to[i] = bits_of(fminf(fmaxf(f32(a[i]), low), high));
+            break;
+        }
         default:
             ck_abort_msg("%s: extended instruction %u", m->run->variant, in[4]);
         }
