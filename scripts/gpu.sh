@@ -12,7 +12,7 @@
 # A failed step stops nothing: times of what passed are worth having even then.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-tests=(op_linear op_conv2d op_attention op_nearest_code op_group_norm op_half_products test_recorder)
+tests=(op_linear op_conv2d op_attention op_nearest_code op_group_norm op_half_products op_pair_products test_recorder)
 
 pack() { # a build of its own: no oneDNN, of the libraries of pictures JPEG's alone, symbols stripped
     local folder build=$here/../build/gpu file
@@ -117,13 +117,16 @@ whole_command() { # NAME [OPTION...]
     echo "$name: 64 JPEG files of 500 x 375 in $((($(date +%s%N) - from) / 1000000)) ms"
     [ -z "$watch" ] || kill "$watch"
 }
-# Two products and a convolution with one body after the other: what is masked leaves the next best.
+# Two products and a convolution with one body after the other: what is masked leaves the next best. In
+# f32 there are two: its own, and pairs of f16.
 bodies() {
-    local mask
-    for mask in none coopmat2 linear_coopmat2,conv2d_coopmat2,linear_coopmat,conv2d_coopmat coopmat fp16 fp16,subgroup subgroup; do
-        echo "masked: $mask"
+    local each precision mask row
+    for each in fast:none fast:coopmat2 fast:linear_coopmat2,conv2d_coopmat2,linear_coopmat,conv2d_coopmat fast:coopmat \
+        fast:fp16 fast:fp16,subgroup fast:subgroup f32:none f32:+pairs; do
+        precision=${each%%:*} mask=${each#*:}
+        echo "$precision, mask: $mask"
         for row in "gpu linear 6160x512x1536" "gpu linear 385x512x512" "gpu conv2d 8x64x64x256"; do
-            "$tessera" bench --filter "$row" --device "$device" --precision fast --seconds 0.05 \
+            "$tessera" bench --filter "$row" --device "$device" --precision "$precision" --seconds 0.05 \
                 $([ "$mask" = none ] || echo "--mask $mask") | tail -n +2 || true
         done
     done
