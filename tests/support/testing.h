@@ -16,9 +16,8 @@ static inline void test_reached(const char *file, int line) {
     static unsigned char told[1024]; /* of this file, a bit for each line */
     const size_t byte = (size_t)line / 8 % sizeof told;
     const unsigned char bit = (unsigned char)(1u << line % 8);
-    if (told[byte] & bit) return;
-    told[byte] |= bit;
-    (_mark_point)(file, line);
+    if (__atomic_load_n(&told[byte], __ATOMIC_RELAXED) & bit) return;
+    if (!(__atomic_fetch_or(&told[byte], bit, __ATOMIC_RELAXED) & bit)) (_mark_point)(file, line);
 }
 #define _mark_point(file, line) test_reached(file, line)
 
