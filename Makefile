@@ -14,8 +14,9 @@ CTEST = ctest --output-on-failure --no-tests=error --output-junit tests.xml --te
 UNSANITIZED = ^(arrows|arrows_selftest|golden_sources|headers|exports|install_consumers|packages|portable_calls|options_off|coopmat_sources|summary_of_tests|radv_spills|gpu_bounds|gpu_bounds_counting|gpu_estimate|python_package|usage|manual_pages|completions|bench_rows|videos_killed|golden_.*_vulkan|systems|dataset_libraries|golden_shared_(towers_siglip-so400m-384|towers_clip-l14-336|emu3_full|arcface_r100))$$
 # Tests of what threads share, for ThreadSanitizer; nothing else is built for it.
 THREADED = test_threads test_batching test_two_contexts test_fork test_pipeline test_video test_serve_queue
-# What lasts longest there, and whose code smaller tests run, too: `make check-long` runs these.
-SANITIZED_LONG = ^(terminal|pillow_pictures|batch_two_drivers|video_verbs|test_judge_metrics|test_mosaic_device|golden_shared_(inception_rfid-mini|i3d_rgb|karl_vae-tiny|karl_vae-tiny-continuous|karl_vqgan-tiny-continuous|arcface_r50))$$
+# What lasts long there and gives the program good input, or whose code smaller tests run, too: `make
+# check-long` runs these.
+SANITIZED_LONG = ^(terminal|pillow_pictures|batch_two_drivers|batch_devices|devices_agree|video_verbs|videos|videos_out|dataset_golden|dataset_round_trips|dataset_verbs|eval_judges|eval_pictures|report_runs|report_page|report_chromium|serve_chromium|run_pictures|text_faces|text_drawing|picture_formats|vocabulary_maps|token_files|model_names|item_keys|kept_outputs|features|clip_codebook|exact_products|test_karl|test_judge_metrics|test_mosaic_device|golden_shared_(inception_rfid-mini|i3d_rgb|karl_vae-tiny|karl_vae-tiny-continuous|karl_vqgan-tiny-continuous|arcface_r50))$$
 # Build folders whose suites have run; what ran and what was skipped in each is said at the end.
 SUITES ?= build/sanitize
 

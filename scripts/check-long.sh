@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Tests that download more or take longer than `make check` may: what large Python libraries make of our files, a
-# minute of hostile clients, every test without the optional libraries, long tests under sanitizers. Each part is a
-# function below; a part that lacks something says "skipped: why".
+# minute of hostile clients, every test without the optional libraries, every pipeline on eight AMD chips, long tests
+# under sanitizers. Each part is a function below; a part that lacks something says "skipped: why".
 #   check-long.sh [PART...]      default: every part
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -54,12 +54,16 @@ options_off() {
     EVERY_TEST=1 bash tests/cli/options_off.sh
 }
 
+# Every pipeline on all the chips that RADV's null device knows; the suite takes one of each generation.
+radv() {
+    cmake --build --preset release --target collect_dispatches radv_compile && OUT=build/release/RADV.md bash scripts/radv-table.sh
+}
 # The tests that last longest under sanitizers.
 sanitizers() {
     make --no-print-directory check-sanitize-long
 }
 
-parts=(serve_hostile options_off sanitizers python_torch python_ray datasets)
+parts=(serve_hostile options_off radv sanitizers python_torch python_ray datasets)
 [ $# -gt 0 ] || set -- "${parts[@]}"
 passed=0 failed=0 skipped=0
 for part in "$@"; do

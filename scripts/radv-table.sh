@@ -4,13 +4,14 @@
 # for eight AMD chips with Mesa's RADV on its null device, and writes docs/RADV.md: registers, local
 # memory and occupancy of each, so that a diff shows what a change to a shader costs. Fails when
 # anything spills registers or needs scratch memory.
-#   radv-table.sh [BUILD-FOLDER]      OUT=file writes the table elsewhere
+#   radv-table.sh [BUILD-FOLDER]      OUT=file writes the table elsewhere; CHIPS="navi21 gfx1100": of these alone
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build=$(cd "${1:-build/release}" && pwd)
 out=${OUT:-docs/RADV.md}
-chips=(polaris10 vega20 navi10 navi14 navi21 navi22 navi23 gfx1100)
+read -ra chips <<<"${CHIPS:-polaris10 vega20 navi10 navi14 navi21 navi22 navi23 gfx1100}"
 work=$build/radv
+rm -rf "$work"
 mkdir -p "$work"
 
 icd=$(ls /usr/share/vulkan/icd.d/radeon_icd.*.json 2>/dev/null | head -1 || true)
