@@ -28,7 +28,7 @@ help:
 	@echo '                     then the tests of threads under ThreadSanitizer;'
 	@echo '                     says at the end how many tests ran, how many were skipped and why'
 	@echo 'make check-long      what large Python libraries (torch, ray, datatrove, ...) make of our files; downloads gigabytes;'
-	@echo '                     a minute of hostile clients of tessera serve, the longest tests under sanitizers, and'
+	@echo '                     a minute of hostile clients of tessera serve, long tests under sanitizers, pipelines on eight chips, and'
 	@echo '                     every test built without the optional libraries'
 	@echo 'make check-sanitize  the suite under AddressSanitizer and UndefinedBehaviorSanitizer alone'
 	@echo 'make check-tsan      the tests of threads under ThreadSanitizer alone'
