@@ -2,7 +2,10 @@
 /* flextok_block.c: x += gate * attention(norm(x)), x += gate * mlp(norm(x)).
  *
  * Norms are layer norms of eps 1e-5 without weights, also the one over each head's channels of q
- * and k. The logits' scale is 8 / head width, which is 1 / sqrt only where the width is 64. */
+ * and k. The logits' scale is 8 / head width, which is 1 / sqrt only where the width is 64.
+ *
+ * Queries and keys are one product and one norm. Values are another: in fast precision attention
+ * takes them as f16 from the product that makes them, while a norm reads f32. */
 #include "flextok_block.h"
 
 static const float eps = 1e-5f;
@@ -27,12 +30,21 @@ void tsr_flextok_block_load(tsr_weight_loader *l, const char *prefix,
                        &b->modulation_bias);
 }
 
-/* The norm of each head's channels: [B, N, D] seen as [B*N*heads, D/heads]. */
-static tsr_tensor *norm_heads(tsr_run *r, tsr_tensor *x, int heads) {
-    const tsr_tensor whole = *x;
-    x = tsr_reshape(r, x, 2, (int64_t[]){tsr_rows(x) * heads, tsr_cols(x) / heads});
-    x = tsr_layer_norm(r, x, &(tsr_norm_spec){.eps = eps});
-    return tsr_reshape(r, x, whole.rank, whole.dim);
+tsr_status tsr_flextok_block_join(tsr_context *ctx, tsr_weights *weights, tsr_flextok_block *b) {
+    tsr_status status = tsr_join_weights(ctx, weights, b->wq, b->wk, &b->joined, &b->wqk);
+    if (!status)
+        status =
+            tsr_join_weights(ctx, weights, b->wq_bias, b->wk_bias, &b->joined_bias, &b->wqk_bias);
+    return status;
+}
+
+/* The norm of each head's channels: [B, N, 2D] seen as [B*N*2*heads, D/heads]. */
+static tsr_tensor *norm_heads(tsr_run *r, tsr_tensor *qk, int heads) {
+    const tsr_tensor whole = *qk;
+    const int64_t n = 2 * (int64_t)heads;
+    qk = tsr_reshape(r, qk, 2, (int64_t[]){tsr_rows(qk) * n, tsr_cols(qk) / n});
+    qk = tsr_layer_norm(r, qk, &(tsr_norm_spec){.eps = eps});
+    return tsr_reshape(r, qk, whole.rank, whole.dim);
 }
 
 static tsr_tensor *project(tsr_run *r, const tsr_tensor *x, tsr_weight *w, tsr_weight *bias) {
@@ -50,20 +62,12 @@ tsr_tensor *tsr_flextok_block_run(tsr_run *r, const tsr_flextok_block *w,
                                                     .scale = part[TSR_MODULATION_SCALE_ATTN],
                                                     .shift = part[TSR_MODULATION_SHIFT_ATTN],
                                                     .group_rows = rows}); /* [B, N, D] */
-    tsr_tensor *k = project(r, y, w->wk, w->wk_bias);
-    tsr_tensor *v = project(r, y, w->wv, w->wv_bias);
-    if (call->count) { /* from here on for the rows that are computed */
-        y = tsr_slice_rows(r, y, call->start, call->count);
-        x = tsr_slice_rows(r, x, call->start, call->count);
-    }
-    tsr_tensor *q = project(r, y, w->wq, w->wq_bias);
-    if (spec->qk_norm) {
-        q = norm_heads(r, q, spec->heads);
-        k = norm_heads(r, k, spec->heads);
-    }
-    call->q = q;
-    call->k = k;
-    y = call->attend(r, call, q, k, v);
+    call->qk = project(r, y, w->wqk, w->wqk_bias);                        /* [B, N, 2D] */
+    if (spec->qk_norm) call->qk = norm_heads(r, call->qk, spec->heads);
+    const tsr_tensor *v = project(r, y, w->wv, w->wv_bias);
+    /* From here on for the rows that are computed. */
+    if (call->count) x = tsr_slice_rows(r, x, call->start, call->count);
+    y = call->attend(r, call, call->qk, v);
     x = tsr_linear(r, y, w->proj,
                    &(tsr_epilogue){.bias = w->proj_bias,
                                    .gate = part[TSR_MODULATION_GATE_ATTN],

@@ -51,26 +51,23 @@ static tsr_tensor *gather_pass(tsr_run *r, const step_run *s, const tsr_tensor *
     return tsr_gather_rows(r, flat, s->rows[pass]);
 }
 
-static tsr_tensor *attend(tsr_run *r, const tsr_flextok_block_call *call, const tsr_tensor *q,
-                          const tsr_tensor *k, const tsr_tensor *v) {
+static tsr_tensor *attend(tsr_run *r, const tsr_flextok_block_call *call, const tsr_tensor *qk,
+                          const tsr_tensor *v) {
     const step_run *s = call->user;
     const step_call *c = s->call;
-    const int64_t d = tsr_cols(q), patches = c->patches;
-    const bool last = tsr_rows(q) != tsr_rows(k); /* queries are patches, and lie pass by pass */
-    tsr_attention_spec spec = {.heads = s->m->config.decoder.trunk.heads};
+    const int64_t d = tsr_cols(v);
+    const bool last = call->count != 0; /* queries are patches, which come first in a picture */
+    tsr_attention_spec spec = {.heads = s->m->config.decoder.trunk.heads,
+                               .channels = d,
+                               .k_at = d,
+                               .count = last ? c->patches : 0};
     spec.scale = 8.0f / (float)(d / spec.heads);
     tsr_tensor *all = NULL;
     for (int pass = 0; pass < c->passes; ++pass) {
         spec.key_bias = s->bias[pass];
-        const tsr_tensor *own;
-        if (last) {
-            own = tsr_slice_rows(r, q, pass * c->count * patches, c->count * patches);
-            own = tsr_reshape(r, own, 3, (int64_t[]){c->count, patches, d});
-        } else
-            own = gather_pass(r, s, q, pass);
-        tsr_tensor *y = tsr_attention(r, own, gather_pass(r, s, k, pass),
-                                      gather_pass(r, s, v, pass), &spec); /* [B, n, D'] */
-        y = tsr_reshape(r, y, 3, (int64_t[]){1, tsr_rows(y), d});
+        const tsr_tensor *own = gather_pass(r, s, qk, pass);
+        tsr_tensor *y = tsr_attention(r, own, own, gather_pass(r, s, v, pass), &spec);
+        y = tsr_reshape(r, y, 3, (int64_t[]){1, tsr_rows(y), d}); /* of [B, n, D'] */
         all = all ? tsr_concat_rows(r, all, y) : y;
     }
     if (last || c->count * c->passes == 1) return all;
@@ -111,8 +108,8 @@ static void step_program(tsr_run *r, const void *model, tsr_tensor *const *in, t
         x = tsr_flextok_block_run(r, &m->decoder.block[i], trunk, x, &call);
         if (!c->traced) x = tsr_scope_close(r, scope, x);
         if (c->traced && i == 0) {
-            out[made++] = call.q;
-            out[made++] = call.k;
+            out[made++] = tsr_slice_cols(r, call.qk, 0, trunk->dim);
+            out[made++] = tsr_slice_cols(r, call.qk, trunk->dim, trunk->dim);
         }
         for (int j = 0; c->traced && c->blocks[j] >= 0; ++j)
             if (c->blocks[j] == i) out[made++] = x;

@@ -28,17 +28,22 @@ typedef struct encoder_run {
     encoder_call call;
 } encoder_run;
 
-static tsr_tensor *attend(tsr_run *r, const tsr_flextok_block_call *call, const tsr_tensor *q,
-                          const tsr_tensor *k, const tsr_tensor *v) {
+static tsr_tensor *attend(tsr_run *r, const tsr_flextok_block_call *call, const tsr_tensor *qk,
+                          const tsr_tensor *v) {
     const encoder_run *e = call->user;
+    const int64_t d = tsr_cols(v);
     const int heads = e->m->config.encoder.trunk.heads;
-    tsr_attention_spec spec = {.heads = heads,
-                               .scale = 8.0f / (float)(tsr_cols(q) / heads),
-                               .mask = TSR_MASK_CAUSAL_LAST,
-                               .prefix = e->call.patches};
     /* Registers alone: each sees everything before it, and itself. */
-    if (q->dim[1] != k->dim[1]) spec.mask = TSR_MASK_CAUSAL;
-    return tsr_attention(r, q, k, v, &spec);
+    return tsr_attention(
+        r, qk, qk, v,
+        &(tsr_attention_spec){.heads = heads,
+                              .scale = 8.0f / (float)(d / heads),
+                              .mask = call->count ? TSR_MASK_CAUSAL : TSR_MASK_CAUSAL_LAST,
+                              .prefix = call->count ? 0 : e->call.patches,
+                              .channels = d,
+                              .k_at = d,
+                              .first = call->start,
+                              .count = call->count});
 }
 
 /* in: patches [B, P, p*p*C], positions [P, D]. out: z [B, k, L], then what is traced. */
@@ -66,8 +71,8 @@ static void encoder_program(tsr_run *r, const void *model, tsr_tensor *const *in
         x = tsr_flextok_block_run(r, &m->encoder.block[i], trunk, x, &call);
         if (!c->traced) x = tsr_scope_close(r, scope, x);
         if (c->traced && i == 0) {
-            out[made++] = call.q;
-            out[made++] = call.k;
+            out[made++] = tsr_slice_cols(r, call.qk, 0, trunk->dim);
+            out[made++] = tsr_slice_cols(r, call.qk, trunk->dim, trunk->dim);
         }
         for (int j = 0; c->traced && c->blocks[j] >= 0; ++j)
             if (c->blocks[j] == i) out[made++] = x;

@@ -120,6 +120,16 @@ static void warn_of_extra(const tsr_flextok *m, int found) {
 const char *const tsr_flextok_switches[TSR_FLEXTOK_SAVINGS + 1] = {
     "collapse", "time_table", "one_pass", "last_rows", "first_k", NULL};
 
+/* Joins the layers of all blocks, once all tensors are counted. */
+static tsr_status join_blocks(tsr_flextok *m) {
+    tsr_status status = TSR_OK;
+    for (int i = 0; i < m->config.encoder.trunk.depth && !status; ++i)
+        status = tsr_flextok_block_join(m->ctx, m->weights, &m->encoder.block[i]);
+    for (int i = 0; i < m->config.decoder.trunk.depth && !status; ++i)
+        status = tsr_flextok_block_join(m->ctx, m->weights, &m->decoder.block[i]);
+    return status;
+}
+
 /* Fills a model whose device, context, weights and configuration are set. */
 static tsr_status load_model(tsr_flextok *m, const char *path) {
     tsr_vae_config *vae = &m->config.vae;
@@ -130,6 +140,7 @@ static tsr_status load_model(tsr_flextok *m, const char *path) {
     if (!status) status = tsr_vae_read_shapes(m->ctx, m->weights, TSR_FLEXTOK_VAE, path, vae);
     if (!status) status = tsr_vae_open(m->device, vae, m->weights, TSR_FLEXTOK_VAE, path, &m->vae);
     if (!status) warn_of_extra(m, loader.found + tsr_vae_tensors(m->vae));
+    if (!status) status = join_blocks(m);
     return status;
 }
 
