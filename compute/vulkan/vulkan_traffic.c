@@ -22,15 +22,27 @@ static double bound_bytes(const vulkan_step *s, const tsr_tensor *t, bool reads)
     return bytes < most ? bytes : most;
 }
 
+/* Whether an operand is what an earlier binding is already: an absent one is bound as one that is
+ * there, and a joint product is given once for each of its parts. */
+static bool is_again(const tsr_call *call, const tsr_gpu_dispatch *d, int i) {
+    const tsr_tensor *t = vulkan_bound(call, d->bind[i]);
+    for (int k = 0; k < i; ++k) {
+        const tsr_tensor *other = vulkan_bound(call, d->bind[k]);
+        if (d->bind[k] == d->bind[i]) return true;
+        if (other && other->node == t->node && other->offset == t->offset &&
+            (d->bind[k] < TSR_CALL_TENSORS) == (d->bind[i] < TSR_CALL_TENSORS))
+            return true;
+    }
+    return false;
+}
+
 static void add_dispatch(const vulkan_builder *b, const vulkan_step *s, const tsr_gpu_dispatch *d,
                          traffic *sum) {
     ++sum->dispatches;
     for (int i = 0; i < d->bind_count; ++i) {
         const tsr_tensor *t = vulkan_bound(&s->call, d->bind[i]);
-        bool counts = t && b->nodes[t->node].kind != VULKAN_NODE_WEIGHT;
-        for (int k = 0; k < i && counts; ++k) /* an absent operand is bound as a present one */
-            counts = d->bind[k] != d->bind[i];
-        if (!counts) continue;
+        if (!t || b->nodes[t->node].kind == VULKAN_NODE_WEIGHT || is_again(&s->call, d, i))
+            continue;
         const bool reads = d->bind[i] < TSR_CALL_TENSORS;
         *(reads ? &sum->read : &sum->written) += bound_bytes(s, t, reads);
     }
