@@ -413,7 +413,8 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     memcpy(d->spec, spec, (size_t)d->spec_count * sizeof *spec);
     if (coopmat) {
         matrix_tile tile;
-        if (!(body.pairs ? pairs_tile_choose : matrix_tile_choose)(caps, pixels, s.n, &tile))
+        if (!(body.pairs ? pairs_tile_choose(caps, pixels, s.n, &tile)
+                         : matrix_tile_choose(caps, pixels, s.n, s.c, &tile)))
             return 0;
         matrix_tile_specs(&tile, caps, d);
         if (s.c % tile.depth == 0) d->spec[6] |= 64;

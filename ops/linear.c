@@ -290,7 +290,9 @@ static int gpu(const tsr_call *c, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d)
         d->cut.rows = t->rows;
     } else if (body.coopmat) {
         matrix_tile t;
-        if (!(body.pairs ? pairs_tile_choose : matrix_tile_choose)(caps, m, n, &t)) return 0;
+        if (!(body.pairs ? pairs_tile_choose(caps, m, n, &t)
+                         : matrix_tile_choose(caps, m, n, k, &t)))
+            return 0;
         matrix_tile_specs(&t, caps, d);
         across_and_down(d, m, n, t.rows, t.cols);
         if (k % t.depth == 0) d->spec[6] |= 64;

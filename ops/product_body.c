@@ -65,7 +65,19 @@ static bool fits(const matrix_tile *t, const tsr_gpu_caps *caps, uint32_t forms)
            shared_bytes(t, caps, forms) + LEFT_TO_THE_DRIVER <= caps->max_shared_bytes;
 }
 
-static bool choose_tile(const tsr_gpu_caps *caps, int64_t m, int64_t n, uint32_t forms,
+/* Where a core has one workgroup or none, each of its steps waits for memory: half as many, twice
+ * as deep, wait half as often and ask for twice as much at a time. By the code for AMD chips that
+ * costs no product, but room for other workgroups, which are not there. Sums go through k in the
+ * same order. */
+static void deepen(const tsr_gpu_caps *caps, int64_t m, int64_t n, int64_t k, matrix_tile *tile) {
+    matrix_tile deep = *tile;
+    deep.depth *= 2;
+    if (tile->lanes >= 32 && k % deep.depth == 0 &&
+        tiles(m, tile->rows) * tiles(n, tile->cols) < ENOUGH_TILES && fits(&deep, caps, 1))
+        *tile = deep;
+}
+
+static bool choose_tile(const tsr_gpu_caps *caps, int64_t m, int64_t n, int64_t k, uint32_t forms,
                         matrix_tile *tile) {
     if (!caps->matrix[0] || !caps->subgroup_ops) return false;
     if (caps->software) {
@@ -85,17 +97,19 @@ static bool choose_tile(const tsr_gpu_caps *caps, int64_t m, int64_t n, uint32_t
         }
         *tile = is_worth(m, n, large.rows, large.cols) && fits(&large, caps, forms) ? large
                                                                                     : row->small;
+        if (k && forms == 1) deepen(caps, m, n, k, tile);
         return true;
     }
     return false;
 }
 
-bool matrix_tile_choose(const tsr_gpu_caps *caps, int64_t m, int64_t n, matrix_tile *tile) {
-    return choose_tile(caps, m, n, 1, tile);
+bool matrix_tile_choose(const tsr_gpu_caps *caps, int64_t m, int64_t n, int64_t k,
+                        matrix_tile *tile) {
+    return choose_tile(caps, m, n, k, 1, tile);
 }
 
 bool pairs_tile_choose(const tsr_gpu_caps *caps, int64_t m, int64_t n, matrix_tile *tile) {
-    return choose_tile(caps, m, n, 2, tile);
+    return choose_tile(caps, m, n, 0, 2, tile);
 }
 
 void matrix_tile_specs(const matrix_tile *t, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
@@ -153,7 +167,7 @@ shared_tile shared_tile_choose(const tsr_gpu_caps *caps, int64_t m, int64_t n, b
 static bool coopmat_serves(const tsr_gpu_caps *caps, const char *variant, int64_t n, bool rival) {
     matrix_tile tile;
     return n > 16 && !(caps->software && rival) && caps->allowed(caps->device, variant) &&
-           matrix_tile_choose(caps, 1, n, &tile);
+           matrix_tile_choose(caps, 1, n, 0, &tile);
 }
 
 /* The same for products from pairs, which nobody gets who has not asked. */

@@ -38,9 +38,11 @@ typedef struct matrix_tile {
 } matrix_tile;
 
 /* Chooses the tile of an m x n product on a device with cooperative matrices, from one table by
- * maker, lanes that can be had, shape of the matrices, shared memory and size of workgroups. False:
- * none fits, or the device's matrices are known to be slower than none. */
-bool matrix_tile_choose(const tsr_gpu_caps *caps, int64_t m, int64_t n, matrix_tile *tile);
+ * maker, lanes that can be had, shape of the matrices, shared memory and size of workgroups. k: the
+ * terms of a sum that lie side by side, of a convolution its channels; 0: not known. False: none
+ * fits, or the device's matrices are known to be slower than none. */
+bool matrix_tile_choose(const tsr_gpu_caps *caps, int64_t m, int64_t n, int64_t k,
+                        matrix_tile *tile);
 /* The same of a product from pairs: shares of the small tiles, as each has three matrices of sums,
  * and 128 columns where they are filled, since each number of x is split anew for each column of
  * tiles. */

@@ -21,14 +21,20 @@ static tsr_gpu_caps caps_of(uint32_t lanes, uint32_t pinned) {
                           .allowed = allow};
 }
 
-static void want_tile(const tsr_gpu_caps *caps, int64_t m, int64_t n, matrix_tile want) {
+static void want_deep_tile(const tsr_gpu_caps *caps, int64_t m, int64_t n, int64_t k,
+                           matrix_tile want) {
     matrix_tile got;
-    ck_assert(matrix_tile_choose(caps, m, n, &got));
-    ck_assert_msg(
-        !memcmp(&got, &want, sizeof got),
-        "%lld x %lld: wanted %u x %u in %u x %u of %u lanes, got %u x %u in %u x %u of %u",
-        (long long)m, (long long)n, want.rows, want.cols, want.share_rows, want.share_cols,
-        want.lanes, got.rows, got.cols, got.share_rows, got.share_cols, got.lanes);
+    ck_assert(matrix_tile_choose(caps, m, n, k, &got));
+    ck_assert_msg(!memcmp(&got, &want, sizeof got),
+                  "%lld x %lld, k %lld: wanted %u x %u x %u in %u x %u of %u lanes, got %u x %u x "
+                  "%u in %u x %u of %u",
+                  (long long)m, (long long)n, (long long)k, want.rows, want.cols, want.depth,
+                  want.share_rows, want.share_cols, want.lanes, got.rows, got.cols, got.depth,
+                  got.share_rows, got.share_cols, got.lanes);
+}
+
+static void want_tile(const tsr_gpu_caps *caps, int64_t m, int64_t n, matrix_tile want) {
+    want_deep_tile(caps, m, n, 0, want);
 }
 
 START_TEST(tiles_of_devices_with_matrices) {
@@ -51,9 +57,38 @@ START_TEST(tiles_of_devices_with_matrices) {
     want_tile(&c, 385, 512, small16);
     matrix_tile tile;
     c.matrix[1] = 8; /* Xe1 */
-    ck_assert(!matrix_tile_choose(&c, 49280, 1536, &tile));
+    ck_assert(!matrix_tile_choose(&c, 49280, 1536, 0, &tile));
     c = caps_of(32, 0); /* not used on this device */
-    ck_assert(!matrix_tile_choose(&c, 49280, 1536, &tile));
+    ck_assert(!matrix_tile_choose(&c, 49280, 1536, 0, &tile));
+}
+END_TEST
+
+/* One picture: fewer tiles than cores, so that steps are deep; never where k would be padded. */
+START_TEST(deep_steps_of_few_tiles) {
+    const matrix_tile small32 = {64, 64, 32, 32, 32, 32}, deep32 = {64, 64, 64, 32, 32, 32};
+    const matrix_tile small64 = {64, 64, 32, 32, 32, 64}, deep64 = {64, 64, 64, 32, 32, 64};
+    const matrix_tile large32 = {128, 128, 32, 64, 32, 32}, small16 = {64, 64, 32, 16, 32, 16};
+    tsr_gpu_caps c = caps_of(32, 32);
+    ck_assert_uint_eq(matrix_tile_shared(&deep32, &c), 22528);
+    want_deep_tile(&c, 385, 512, 2048, deep32);
+    want_deep_tile(&c, 256, 512, 512, deep32);
+    want_deep_tile(&c, 385, 512, 96, small32); /* two steps of 64 would be three of 32 and zeros */
+    want_deep_tile(&c, 385, 2048, 512, small32); /* 224 tiles */
+    want_deep_tile(&c, 49280, 1536, 512, large32);
+    c.max_shared_bytes = 24 << 10; /* 22,528 and the driver's */
+    want_deep_tile(&c, 385, 512, 2048, deep32);
+    c.max_shared_bytes = 23 << 10;
+    want_deep_tile(&c, 385, 512, 2048, small32);
+    c = caps_of(64, 64);
+    want_deep_tile(&c, 64, 512, 2048, deep64);
+    want_deep_tile(&c, 64, 512, 32, small64);
+    c = caps_of(32, 16); /* nothing was counted for those */
+    c.matrix[0] = 8;
+    want_deep_tile(&c, 385, 512, 2048, small16);
+    c = caps_of(32, 32); /* three products for one stay as they are */
+    matrix_tile pairs;
+    ck_assert(pairs_tile_choose(&c, 385, 512, &pairs));
+    ck_assert_uint_eq(pairs.depth, 32);
 }
 END_TEST
 
@@ -73,15 +108,15 @@ START_TEST(limits_of_devices_with_matrices) {
     want_tile(&c, 49280, 1536, small32);
     matrix_tile tile;
     c.max_workgroup = 127;
-    ck_assert(!matrix_tile_choose(&c, 49280, 1536, &tile));
+    ck_assert(!matrix_tile_choose(&c, 49280, 1536, 0, &tile));
     c = caps_of(32, 32);
     c.max_shared_bytes = 15 << 10;
-    ck_assert(!matrix_tile_choose(&c, 49280, 1536, &tile));
+    ck_assert(!matrix_tile_choose(&c, 49280, 1536, 0, &tile));
     c.max_shared_bytes = 32 << 10;
     c.matrix[0] = 64; /* larger than a subgroup's share of the small tile */
-    ck_assert(!matrix_tile_choose(&c, 49280, 1536, &tile));
+    ck_assert(!matrix_tile_choose(&c, 49280, 1536, 0, &tile));
     c.matrix[0] = 0;
-    ck_assert(!matrix_tile_choose(&c, 49280, 1536, &tile));
+    ck_assert(!matrix_tile_choose(&c, 49280, 1536, 0, &tile));
 }
 END_TEST
 
@@ -106,7 +141,7 @@ END_TEST
 START_TEST(specs_name_the_lanes_they_were_made_for) {
     tsr_gpu_caps c = caps_of(64, 32);
     matrix_tile tile;
-    ck_assert(matrix_tile_choose(&c, 49280, 1536, &tile));
+    ck_assert(matrix_tile_choose(&c, 49280, 1536, 0, &tile));
     tsr_gpu_dispatch d = {.spec = {[5] = 7}};
     matrix_tile_specs(&tile, &c, &d);
     const uint32_t want[COOPMAT_SPECS] = {256, 32, 64, 32, 0, 7, 0, 0, 128, 128, 32, 16, 16, 16};
@@ -227,6 +262,6 @@ START_TEST(shared_tiles_fit) {
 }
 END_TEST
 
-TEST_MAIN("test_product_body", tiles_of_devices_with_matrices, limits_of_devices_with_matrices,
-          tiles_of_workgroups, tiles_of_products_from_pairs,
+TEST_MAIN("test_product_body", tiles_of_devices_with_matrices, deep_steps_of_few_tiles,
+          limits_of_devices_with_matrices, tiles_of_workgroups, tiles_of_products_from_pairs,
           specs_name_the_lanes_they_were_made_for, bodies, shared_tiles_fit)
