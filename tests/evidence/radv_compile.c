@@ -17,16 +17,10 @@
 #include <string.h>
 #include <vulkan/vulkan.h>
 
-/* Debian 12's headers do not know these; only queried and enabled, so the layout is enough. */
-#ifndef VK_KHR_cooperative_matrix
+#include "../../compute/vulkan/vulkan_newer.h"
+
+#ifndef VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME
 #define VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME "VK_KHR_cooperative_matrix"
-#define VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR                          \
-    ((VkStructureType)1000506000)
-typedef struct VkPhysicalDeviceCooperativeMatrixFeaturesKHR {
-    VkStructureType sType;
-    void *pNext;
-    VkBool32 cooperativeMatrix, cooperativeMatrixRobustBufferAccess;
-} VkPhysicalDeviceCooperativeMatrixFeaturesKHR;
 #endif
 
 #define MAX_CONSTANTS 32

@@ -36,47 +36,10 @@
 #include <vulkan/vk_layer.h>
 #include <vulkan/vulkan.h>
 
+#include "../../compute/vulkan/vulkan_newer.h"
+
 #define EXPORT __attribute__((visibility("default")))
 #define NAME   "VK_LAYER_TESSERA_fake_device"
-
-/* Debian 12's headers do not know the extension. */
-#ifndef VK_KHR_cooperative_matrix
-#define VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR                          \
-    ((VkStructureType)1000506000)
-#define VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_PROPERTIES_KHR                        \
-    ((VkStructureType)1000506002)
-typedef struct VkPhysicalDeviceCooperativeMatrixFeaturesKHR {
-    VkStructureType sType;
-    void *pNext;
-    VkBool32 cooperativeMatrix, cooperativeMatrixRobustBufferAccess;
-} VkPhysicalDeviceCooperativeMatrixFeaturesKHR;
-typedef struct VkPhysicalDeviceCooperativeMatrixPropertiesKHR {
-    VkStructureType sType;
-    void *pNext;
-    VkShaderStageFlags cooperativeMatrixSupportedStages;
-} VkPhysicalDeviceCooperativeMatrixPropertiesKHR;
-typedef struct VkCooperativeMatrixPropertiesKHR {
-    VkStructureType sType;
-    void *pNext;
-    uint32_t MSize, NSize, KSize;
-    int AType, BType, CType, ResultType; /* 0: f16, 1: f32 */
-    VkBool32 saturatingAccumulation;
-    int scope; /* 3: subgroup */
-} VkCooperativeMatrixPropertiesKHR;
-#endif
-
-#ifndef VK_NV_cooperative_matrix2
-#define VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV                         \
-    ((VkStructureType)1000593000)
-typedef struct VkPhysicalDeviceCooperativeMatrix2FeaturesNV {
-    VkStructureType sType;
-    void *pNext;
-    VkBool32 cooperativeMatrixWorkgroupScope, cooperativeMatrixFlexibleDimensions,
-        cooperativeMatrixReductions, cooperativeMatrixConversions,
-        cooperativeMatrixPerElementOperations, cooperativeMatrixTensorAddressing,
-        cooperativeMatrixBlockLoads;
-} VkPhysicalDeviceCooperativeMatrix2FeaturesNV;
-#endif
 
 /* One instance and one device at a time is what the tests make; the tables of the last one made
  * serve all, as every one goes to the same driver below. */
