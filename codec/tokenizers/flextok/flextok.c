@@ -84,6 +84,7 @@ static tsr_status open_model(tsr_device *device, const tsr_model_source *source,
     if (!status) status = tsr_file_weights(source->ctx, source->weights, &weights);
     if (!status) status = tsr_flextok_open(device, &config, weights, source->path, &m);
     if (!status) status = check_tile(m);
+    if (!status) status = tsr_flextok_encoder_prepare(m);
     if (status) {
         tsr_flextok_close(&m);
         return status;

@@ -222,6 +222,23 @@ tsr_status tsr_flextok_encode(const tsr_flextok *m, const float *latents, int64_
     return status;
 }
 
+tsr_status tsr_flextok_encoder_prepare(tsr_flextok *m) {
+    const tsr_flextok_positions *p = &m->config.encoder.positions;
+    const int64_t d = m->config.encoder.trunk.dim, dim[2] = {p->max[0] * p->max[1], d};
+    tsr_status status = tsr_weight_pin(m->ctx, m->encoder.positions);
+    if (status) return status;
+    m->encoder.own =
+        tsr_alloc(m->ctx, (size_t)dim[0], (size_t)d * sizeof(float), "flextok: positions");
+    if (!m->encoder.own) return TSR_ERROR_MEMORY;
+    tsr_flextok_position_rows(p, m->encoder.positions->f32, d, p->max[0], p->max[1],
+                              m->encoder.own);
+    const tsr_tensor t = tsr_host_tensor(TSR_DTYPE_F32, m->encoder.own, 2, dim);
+    static const char name[] = "(rows of the encoder's positions)";
+    status = tsr_weights_add(m->ctx, m->weights, name, &t);
+    return status ? status
+                  : tsr_weights_get(m->ctx, m->weights, name, 2, dim, &m->encoder.position_rows);
+}
+
 tsr_status tsr_flextok_encode_begin(const tsr_flextok *m, const uint8_t *rgb, const float *latents,
                                     int64_t count, int64_t k, const tsr_flextok_codes *codes,
                                     tsr_flight *flight) {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* flextok_model.c: the tensors of a FlexTok model. */
 #include "flextok_model.h"
-#include "flextok_grid.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,24 +120,6 @@ static void warn_of_extra(const tsr_flextok *m, int found) {
 const char *const tsr_flextok_switches[TSR_FLEXTOK_SAVINGS + 1] = {
     "collapse", "time_table", "one_pass", "last_rows", "first_k", NULL};
 
-/* The positions of a whole tile's patches, as rows. */
-static tsr_status take_positions(tsr_flextok *m) {
-    const tsr_flextok_positions *p = &m->config.encoder.positions;
-    const int64_t d = m->config.encoder.trunk.dim, dim[2] = {p->max[0] * p->max[1], d};
-    tsr_status status = tsr_weight_pin(m->ctx, m->encoder.positions);
-    if (status) return status;
-    m->encoder.own =
-        tsr_alloc(m->ctx, (size_t)dim[0], (size_t)d * sizeof(float), "flextok: positions");
-    if (!m->encoder.own) return TSR_ERROR_MEMORY;
-    tsr_flextok_position_rows(p, m->encoder.positions->f32, d, p->max[0], p->max[1],
-                              m->encoder.own);
-    const tsr_tensor t = tsr_host_tensor(TSR_DTYPE_F32, m->encoder.own, 2, dim);
-    static const char name[] = "(rows of the encoder's positions)";
-    status = tsr_weights_add(m->ctx, m->weights, name, &t);
-    return status ? status
-                  : tsr_weights_get(m->ctx, m->weights, name, 2, dim, &m->encoder.position_rows);
-}
-
 /* Fills a model whose device, context, weights and configuration are set. */
 static tsr_status load_model(tsr_flextok *m, const char *path) {
     tsr_vae_config *vae = &m->config.vae;
@@ -148,9 +129,8 @@ static tsr_status load_model(tsr_flextok *m, const char *path) {
     tsr_status status = loader.status;
     if (!status) status = tsr_vae_read_shapes(m->ctx, m->weights, TSR_FLEXTOK_VAE, path, vae);
     if (!status) status = tsr_vae_open(m->device, vae, m->weights, TSR_FLEXTOK_VAE, path, &m->vae);
-    if (status) return status;
-    warn_of_extra(m, loader.found + tsr_vae_tensors(m->vae));
-    return take_positions(m);
+    if (!status) warn_of_extra(m, loader.found + tsr_vae_tensors(m->vae));
+    return status;
 }
 
 tsr_status tsr_flextok_open(tsr_device *device, const tsr_flextok_config *config,
