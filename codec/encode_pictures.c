@@ -110,13 +110,13 @@ static tsr_status stream_picture(stream *s, const tsr_picture *picture, const ts
     return status ? status : stream_add(s, canvas, *item, last);
 }
 
-/* The last batch arrives; after a failure no item stays. */
+/* The last batch arrives; after a failure no item stays. When a batch could not begin, the one
+ * before it is still on its way. */
 static tsr_status stream_close(stream *s, tsr_status status, int count, tsr_item **items,
                                uint64_t *near_ties) {
-    if (status)
-        (void)tsr_encode_tiles_end(&s->t->model, &s->goes->flight);
-    else
-        status = stream_arrive(s);
+    for (int i = 0; i < 2 && status; ++i)
+        (void)tsr_encode_tiles_end(&s->t->model, &s->both[i].flight);
+    if (!status) status = stream_arrive(s);
     for (int i = 0; i < 2; ++i)
         *near_ties += s->both[i].tokens.near_ties;
     tsr_scratch_free(&s->scratch);

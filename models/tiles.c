@@ -89,7 +89,8 @@ static tsr_status begin_run(const tsr_model *m, const tsr_pixels *pixels,
     tsr_status status = f->count == TSR_FLIGHTS ? end_run(m, f) : TSR_OK;
     if (status) return status;
     tsr_encode_flight *run = &f->run[(f->first + f->count) % TSR_FLIGHTS];
-    *run = (tsr_encode_flight){.tokens = *part, .scratch = {.ctx = m->ctx, .reuse = true}};
+    *run = (tsr_encode_flight){
+        .request = *request, .tokens = *part, .scratch = {.ctx = m->ctx, .reuse = true}};
     status = ops->encode_begin(m->state, pixels, request, run);
     if (status)
         tsr_scratch_free(&run->scratch);

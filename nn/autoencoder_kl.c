@@ -26,6 +26,10 @@ const tsr_vae_config *tsr_vae_configuration(const tsr_vae *vae) {
     return &vae->config;
 }
 
+tsr_device *tsr_vae_device(const tsr_vae *vae) {
+    return vae->device;
+}
+
 int tsr_vae_tensors(const tsr_vae *vae) {
     return vae->tensors;
 }
@@ -183,6 +187,19 @@ static void encoder_program(tsr_run *r, const void *model, tsr_tensor *const *in
     if (x->dtype == TSR_DTYPE_U8) x = tsr_from_bytes(r, x, 2, -1, false);
     x = tsr_conv_encode(r, &v->encoder, x, *traced ? &parts : NULL);
     out[0] = v->quant.weight ? tsr_conv_one(r, x, &v->quant) : x;
+}
+
+tsr_tensor *tsr_vae_encode_run(tsr_run *r, const tsr_vae *v, tsr_tensor *x) {
+    x = tsr_conv_encode(r, &v->encoder, x, NULL);
+    return v->quant.weight ? tsr_conv_one(r, x, &v->quant) : x;
+}
+
+/* in: pictures U8 [B, H, W, 3]. out: mean and logvar [B, h, w, 2C], or the mean [B, h, w, C]. */
+static void bytes_program(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
+    const tsr_vae *v = model;
+    const bool *means = tsr_run_args(r);
+    out[0] = tsr_vae_encode_run(r, v, tsr_from_bytes(r, in[0], 2, -1, false));
+    if (*means) out[0] = tsr_slice_cols(r, out[0], 0, v->config.channels);
 }
 
 /* in: latents [B, h, w, C]. out: pictures [B, H, W, 3], then what is traced. */
@@ -396,7 +413,9 @@ static tsr_status encode_pictures(const tsr_vae *v, tsr_dtype dtype, const void 
                 const float *from = made + i * 2 * channels;
                 const int64_t to = ((first + i / plane) * channels + c) * plane + i % plane;
                 mean[to] = from[c];
-                if (logvar) logvar[to] = fminf(fmaxf(from[channels + c], -30.0f), 20.0f);
+                if (logvar)
+                    logvar[to] =
+                        fminf(fmaxf(from[channels + c], TSR_VAE_LOGVAR_LEAST), TSR_VAE_LOGVAR_MOST);
             }
     }
     free(made);
@@ -411,6 +430,20 @@ tsr_status tsr_vae_encode(const tsr_vae *v, const float *rgb, int64_t count, int
 tsr_status tsr_vae_encode_bytes(const tsr_vae *v, const uint8_t *rgb, int64_t count, int64_t height,
                                 int64_t width, float *mean, float *logvar) {
     return encode_pictures(v, TSR_DTYPE_U8, rgb, count, height, width, mean, logvar, NULL);
+}
+
+tsr_status tsr_vae_encode_begin(const tsr_vae *v, const uint8_t *rgb, int64_t count, int64_t height,
+                                int64_t width, bool means, float *values, tsr_flight *flight) {
+    const int64_t factor = tsr_vae_factor(&v->config), each = v->config.channels * (means ? 1 : 2);
+    tsr_status status = check_size(v, "picture", height, width, factor);
+    if (status) return status;
+    const tsr_program program = {
+        .fn = bytes_program, .model = v, .args = &means, .variant = means, .name = "vae encoder"};
+    const tsr_tensor in = tsr_host_tensor(TSR_DTYPE_U8, (uint8_t *)(uintptr_t)rgb, 4,
+                                          (int64_t[]){count, height, width, 3});
+    const tsr_tensor out = tsr_host_tensor(
+        TSR_DTYPE_F32, values, 4, (int64_t[]){count, height / factor, width / factor, each});
+    return tsr_execute_begin(v->device, &program, &in, 1, &out, 1, flight);
 }
 
 void tsr_vae_draw(int64_t count, float *mean, const float *logvar, const float *noise) {

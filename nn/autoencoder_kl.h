@@ -46,6 +46,8 @@ tsr_status tsr_vae_open(tsr_device *device, const tsr_vae_config *config, tsr_we
 void tsr_vae_close(tsr_vae **vae);
 /* Configuration of a model, owned by the model. */
 const tsr_vae_config *tsr_vae_configuration(const tsr_vae *vae);
+/* Device of a model. */
+tsr_device *tsr_vae_device(const tsr_vae *vae);
 /* Number of tensors that opening the model loaded. */
 int tsr_vae_tensors(const tsr_vae *vae);
 /* Pixels of a picture to one place of the latents, in each direction: a power of two, 1 to 128. */
@@ -76,6 +78,18 @@ tsr_status tsr_vae_encode(const tsr_vae *vae, const float *rgb, int64_t count, i
 /* As tsr_vae_encode without a trace, of pictures U8 [B, H, W, 3], which become v / 255 * 2 - 1. */
 tsr_status tsr_vae_encode_bytes(const tsr_vae *vae, const uint8_t *rgb, int64_t count,
                                 int64_t height, int64_t width, float *mean, float *logvar);
+/* Begins to encode pictures U8 [B, H, W, 3] that are not cut into windows (tsr_vae_cost does not
+ * say alone): with `means` the means [B, h, w, C] alone, else means and then log variances of each
+ * place [B, h, w, 2C], which are not clamped. The pixels are read when this returns; ends with
+ * tsr_execute_end. Errors: as above. */
+tsr_status tsr_vae_encode_begin(const tsr_vae *vae, const uint8_t *rgb, int64_t count,
+                                int64_t height, int64_t width, bool means, float *values,
+                                tsr_flight *flight);
+/* The encoder as a part of another model's program, on pictures F32 [B, H, W, 3] of -1 .. 1: means
+ * and then log variances of each place [B, h, w, 2C]. */
+tsr_tensor *tsr_vae_encode_run(tsr_run *run, const tsr_vae *vae, tsr_tensor *pictures);
+/* Limits of log variances. */
+enum { TSR_VAE_LOGVAR_LEAST = -30, TSR_VAE_LOGVAR_MOST = 20 };
 /* Draws from the posterior, in place: mean[i] becomes mean[i] + exp(logvar[i] / 2) * noise[i], for
  * `count` values. */
 void tsr_vae_draw(int64_t count, float *mean, const float *logvar, const float *noise);

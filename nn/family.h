@@ -81,9 +81,10 @@ typedef struct tsr_encode_request {
 /* An encoding on its way. The caller's, at one place until it has ended. */
 typedef struct tsr_encode_flight {
     tsr_flight program;
-    tsr_token_batch tokens; /* to be filled: the caller's memory */
-    tsr_scratch scratch;    /* of the family's arrays; the caller frees it after the end */
-    float *rows;            /* the family's, in the scratch */
+    tsr_encode_request request; /* as it began; the end does not read what its pointers lead to */
+    tsr_token_batch tokens;     /* to be filled: the caller's memory */
+    tsr_scratch scratch;        /* of the family's arrays; the caller frees it after the end */
+    float *rows;                /* the family's, in the scratch */
 } tsr_encode_flight;
 
 /* Settings of a decoder that samples. */
@@ -142,9 +143,12 @@ typedef struct tsr_tokenizer_ops {
     tsr_status (*encode)(const void *model, const tsr_pixels *pixels,
                          const tsr_encode_request *request, tsr_token_batch *batch);
     /* In place of `encode`, in two halves, so that the next tiles are prepared while the device
-     * computes (tsr_execute_begin): begin returns as soon as the pixels are read; flight->tokens
-     * and the context of flight->scratch are set. Encodings end in the order of their beginning.
-     * After a failure of begin nothing is on its way. Errors: as above. */
+     * computes (tsr_execute_begin). All tokenizers have these but mosaic: the host spreads its
+     * bytes and follows its chains of codes around each program, and with a quality there is a
+     * second one. begin returns as soon as the pixels are read; flight->request, flight->tokens and
+     * the context of flight->scratch are set. What begin computes at once (where memory asks for
+     * pieces) it waits for; the last program is on its way. Encodings end in the order of their
+     * beginning. After a failure of begin nothing is on its way. Errors: as above. */
     tsr_status (*encode_begin)(const void *model, const tsr_pixels *pixels,
                                const tsr_encode_request *request, tsr_encode_flight *flight);
     tsr_status (*encode_end)(const void *model, tsr_encode_flight *flight);

@@ -63,7 +63,12 @@ sanitizers() {
     make --no-print-directory check-sanitize-long
 }
 
-parts=(serve_hostile options_off radv sanitizers python_torch python_ray datasets)
+# Every family's ids in batches of 1, 7, 16 and 100 with one and two programs in flight, on cpu and lavapipe.
+flights() {
+    bash scripts/flights.sh
+}
+
+parts=(serve_hostile options_off flights radv sanitizers python_torch python_ray datasets)
 [ $# -gt 0 ] || set -- "${parts[@]}"
 passed=0 failed=0 skipped=0
 for part in "$@"; do

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* karl.c: KARL as a family of tokenizers. It says itself which of its tokens a tile needs for the
- * tolerated error: a tile's ids are those of the kept positions, and the mask goes with them. */
+ * tolerated error: a tile's ids are those of the kept positions, and the mask goes with them.
+ *
+ * Both networks and the search for codes are one program. While it computes, the host chooses the
+ * tokens of the batch before and prepares the next. */
 #include "karl.h"
 #include "../../compute/arena.h"
 
@@ -114,7 +117,7 @@ static void take_tokens(const tsr_karl *m, const tsr_karl_result *said, int i, i
         if (halting) halting[p] = 1 / (1 + expf(-halt));
         if (!all && halt > tsr_karl_halt_above) continue;
         kept[p / 8] |= (uint8_t)(1 << p % 8);
-        if (margin) margin[count] = said->margin[first + p];
+        if (margin && said->margin) margin[count] = said->margin[first + p];
         const void *from = m->continuous ? (const void *)(said->factors + (first + p) * m->size)
                                          : said->ids + first + p;
         memcpy(to + count++ * bytes, from, bytes);
@@ -122,36 +125,50 @@ static void take_tokens(const tsr_karl *m, const tsr_karl_result *said, int i, i
     batch->counts[i] = count;
 }
 
-static tsr_status encode(const void *model, const tsr_pixels *pixels,
-                         const tsr_encode_request *request, tsr_token_batch *batch) {
+/* The arrays of a flight, one behind the other in its rows: [n] each, and vectors [n, size]. */
+static tsr_karl_result arrays_of(const tsr_karl *m, float *rows, size_t n) {
+    tsr_karl_result result = {.halt = rows};
+    if (m->continuous)
+        result.factors = rows + n;
+    else {
+        result.margin = rows + n;
+        result.square = rows + 2 * n;
+        result.ids = (int32_t *)(rows + 3 * n);
+    }
+    return result;
+}
+
+static tsr_status encode_begin(const void *model, const tsr_pixels *pixels,
+                               const tsr_encode_request *request, tsr_encode_flight *flight) {
     const tsr_karl *m = model;
-    const int count = pixels->count;
     const float quality = request->quality > 0 ? request->quality : tolerances.usual;
     const int bin = tsr_karl_bin(quality);
-    const int64_t budget = budget_of(m, request), rows = count * budget;
+    const int64_t budget = budget_of(m, request);
+    const size_t n = (size_t)(pixels->count * budget);
+    const size_t each = m->continuous ? 1 + (size_t)m->size : 4;
     tsr_log(m->ctx, TSR_LOG_INFO, "%s: tolerated error %g: the row for %g, budget %lld%s", m->path,
             (double)quality, (double)tsr_karl_bins[bin], (long long)budget,
             budget > BUDGET ? ", more than it was trained with" : "");
-    const size_t n = (size_t)rows;
-    tsr_scratch s = {.ctx = m->ctx};
-    float *features = tsr_scratch_take(&s, (size_t)(count * TSR_KARL_PLACES * 2 * m->base),
-                                       sizeof *features, "karl: features");
-    const tsr_karl_result result = {
-        .halt = tsr_scratch_take(&s, n, sizeof(float), "karl: halting"),
-        .margin = tsr_scratch_take(&s, n, sizeof(float), "karl: margins"),
-        .factors = tsr_scratch_take(&s, n, (size_t)m->size * sizeof(float), "karl: factors"),
-        .ids = tsr_scratch_take(&s, n, sizeof(int32_t), "karl: ids"),
-        .near_ties = &batch->near_ties};
-    tsr_status status = s.status;
-    if (!status) status = tsr_karl_features(m, pixels->rgb, count, features);
-    if (!status) {
-        tsr_karl_draw(m, count, features, NULL);
-        status = tsr_karl_encode(m, pixels->rgb, features, count, bin, budget, &result);
-    }
-    for (int i = 0; i < count && !status; ++i)
-        take_tokens(m, &result, i, budget, request->keep_all, batch);
-    batch->judged = (uint32_t)budget;
-    tsr_scratch_free(&s);
+    flight->rows =
+        tsr_scratch_take_raw(&flight->scratch, n, each * sizeof *flight->rows, "karl: rows");
+    if (!flight->rows) return flight->scratch.status;
+    const tsr_karl_result result = arrays_of(m, flight->rows, n);
+    return tsr_karl_encode_begin(m, pixels->rgb, pixels->count, bin, budget, &result,
+                                 &flight->program);
+}
+
+static tsr_status encode_end(const void *model, tsr_encode_flight *flight) {
+    const tsr_karl *m = model;
+    tsr_token_batch *t = &flight->tokens;
+    const int64_t budget = budget_of(m, &flight->request), n = t->count * budget;
+    const tsr_karl_result said = arrays_of(m, flight->rows, (size_t)n);
+    tsr_status status = tsr_execute_end(m->device, &flight->program);
+    if (!status && !m->continuous)
+        status =
+            tsr_code_table_near_ties(m->ctx, &m->codes, said.margin, said.square, n, &t->near_ties);
+    for (int i = 0; i < t->count && !status; ++i)
+        take_tokens(m, &said, i, budget, flight->request.keep_all, t);
+    t->judged = (uint32_t)budget;
     return status;
 }
 
@@ -211,6 +228,7 @@ const tsr_family tsr_family_karl = {
                                             .encodes_on_host = "select",
                                             .describe = describe,
                                             .cost = cost,
-                                            .encode = encode,
+                                            .encode_begin = encode_begin,
+                                            .encode_end = encode_end,
                                             .decode = decode},
 };

@@ -83,13 +83,13 @@ tsr_status tsr_karl_features(const tsr_karl *model, const uint8_t *rgb, int64_t 
  * Does nothing with a VQGAN. */
 void tsr_karl_draw(const tsr_karl *model, int64_t count, float *features, const float *noise);
 
-/* Arrays that encoding fills. T is the budget. Required: halt, factors, and ids of a quantised
- * model; the other arrays may be NULL. */
+/* Arrays that encoding fills. T is the budget. Any may be NULL: it is not asked for then. */
 typedef struct tsr_karl_result {
     float *halt;         /* [B, T] halting logits */
     float *factors;      /* [B, T, 12] vectors before quantisation */
     int32_t *ids;        /* [B, T] of a quantised model */
     float *margin;       /* [B, T] squared distance of the second nearest code less the nearest's */
+    float *square;       /* [B, T] squared lengths of the vectors that codes were looked for */
     float *tokens;       /* [B, 256, W] rows that enter the encoder, without positions */
     uint64_t *near_ties; /* added to: ids that another device may choose otherwise */
 } tsr_karl_result;
@@ -97,6 +97,12 @@ typedef struct tsr_karl_result {
  * to the number of latents; bin: 0 to 18. Errors: ARGUMENT (bin, budget), MEMORY, the device's. */
 tsr_status tsr_karl_encode(const tsr_karl *model, const uint8_t *rgb, const float *features,
                            int64_t count, int bin, int64_t budget, const tsr_karl_result *result);
+/* Begins to encode pictures with features that stay on the device, an autoencoder's the scaled
+ * means: both networks are one program. The pixels are read when this returns; ends with
+ * tsr_execute_end. result->near_ties is not looked at: tsr_code_table_near_ties with margin and
+ * square says it. Errors: as above. */
+tsr_status tsr_karl_encode_begin(const tsr_karl *model, const uint8_t *rgb, int64_t count, int bin,
+                                 int64_t budget, const tsr_karl_result *result, tsr_flight *flight);
 /* Decodes ids [B, count], or vectors [B, count, 12] when ids is NULL, at positions [B, count] among
  * the latents, to RGB f32 [B, 256, 256, 3], about 0..1. B is `pictures`, and 1 when count is 0.
  * head (may be NULL): logits [B, 256, base codes], or features [B, 256, base] of an autoencoder.

@@ -310,27 +310,38 @@ static tsr_tensor *as_batch(tsr_run *r, tsr_tensor *rows) { /* [N, W] -> [1, N, 
 /* in: pictures U8 [B, 256, 256, 3]. out: [B, 16, 16, base], autoencoder: [B, 16, 16, 2 base]. */
 static void base_program(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const tsr_karl *m = model;
+    const tsr_scope scope = tsr_scope_open(r);
     tsr_tensor *x = tsr_from_bytes(r, in[0], 1, 0, false);
     x = tsr_conv_encode(r, &m->base_encoder, x, NULL);
-    out[0] = m->vae ? tsr_conv_one(r, x, &m->quant) : x;
+    out[0] = tsr_scope_close(r, scope, m->vae ? tsr_conv_one(r, x, &m->quant) : x);
 }
 
-/* in: pictures U8 [B, 256, 256, 3], base features [B, 256, base], the quality's row I32 [1, 1].
- * out: halting logits [B, T, 1], factors [B, T, 12], rows that enter [B, 256, W]; quantised: ids,
- * margins, squared lengths [B*T]. */
+/* Base features of the pictures [B, 256, base], of an autoencoder as tsr_karl_draw makes them
+ * without noise. */
+static tsr_tensor *features_of(tsr_run *r, const tsr_karl *m, tsr_tensor *const *in) {
+    tsr_tensor *x;
+    base_program(r, m, in, &x);
+    if (m->vae) x = tsr_scale(r, tsr_slice_cols(r, x, 0, m->base), vae_scale, 0);
+    return tsr_reshape(r, x, 3, (int64_t[]){in[0]->dim[0], TSR_KARL_PLACES, m->base});
+}
+
+/* in: pictures U8 [B, 256, 256, 3], the quality's row I32 [1, 1], base features [B, 256, base];
+ * without features the base computes them here. out: halting logits [B, T, 1], factors [B, T, 12],
+ * rows that enter [B, 256, W]; quantised: ids, margins, squared lengths [B*T]. */
 static void encode_program(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const tsr_karl *m = model;
     const int64_t *budget = tsr_run_args(r);
     const int64_t b = in[0]->dim[0], t = *budget, w = m->encoder.width;
+    const tsr_tensor *features = in[2] ? in[2] : features_of(r, m, in);
     tsr_tensor *x = tsr_from_bytes(r, in[0], 1, 0, false);
     x = tsr_conv2d(r, x, m->patch, &(tsr_conv_spec){.bias = m->patch_bias, .stride = 16});
     x = tsr_reshape(r, x, 3, (int64_t[]){b, TSR_KARL_PLACES, w - m->base});
-    x = tsr_concat_rows(r, tsr_transpose(r, x), tsr_transpose(r, in[1])); /* [B, W, 256] */
-    out[2] = x = tsr_transpose(r, x);                                     /* [B, 256, W] */
+    x = tsr_concat_rows(r, tsr_transpose(r, x), tsr_transpose(r, features)); /* [B, W, 256] */
+    out[2] = x = tsr_transpose(r, x);                                        /* [B, 256, W] */
     x = tsr_binary(r, x, tsr_from_weight(r, m->encoder.positions), TSR_BINARY_ADD);
     tsr_tensor *latents = as_batch(r, tsr_from_weight(r, m->latent_rows));
     x = tsr_concat_rows(r, x, tsr_slice_rows(r, latents, 0, t));
-    x = tsr_concat_rows(r, x, tsr_gather_rows(r, tsr_from_weight(r, m->qualities), in[2]));
+    x = tsr_concat_rows(r, x, tsr_gather_rows(r, tsr_from_weight(r, m->qualities), in[1]));
     x = norm(r, x, &m->encoder.pre); /* [B, 257 + T, W] */
     x = tsr_vit_blocks_run(r, m->encoder.block, m->encoder.depth, m->encoder.heads, x,
                            TSR_KARL_PLACES, t);
@@ -412,39 +423,60 @@ void tsr_karl_draw(const tsr_karl *m, int64_t count, float *features, const floa
         }
 }
 
-tsr_status tsr_karl_encode(const tsr_karl *m, const uint8_t *rgb, const float *features,
-                           int64_t count, int bin, int64_t budget, const tsr_karl_result *result) {
+/* Begins the encoder; `features` NULL: the base computes them in the same program. */
+static tsr_status begin_encoder(const tsr_karl *m, const uint8_t *rgb, const float *features,
+                                int64_t count, int bin, int64_t budget,
+                                const tsr_karl_result *result, tsr_flight *flight) {
     if (budget < 1 || budget > m->latents || bin < 0 || bin >= TSR_KARL_BINS)
         return tsr_fail(m->ctx, TSR_ERROR_ARGUMENT, "%s: budget: wanted 1 to %lld, got %lld",
                         m->path, (long long)m->latents, (long long)budget);
     const int64_t n = count * budget;
-    tsr_scratch s = {.ctx = m->ctx};
-    float *margin = result->margin;
-    float *square = tsr_scratch_take(&s, (size_t)n, sizeof *square, "karl: lengths");
-    if (!margin) margin = tsr_scratch_take(&s, (size_t)n, sizeof *margin, "karl: margins");
-    tsr_status status = s.status;
     int32_t row = bin;
     const tsr_tensor in[] = {pictures(rgb, count),
-                             tsr_host_tensor(TSR_DTYPE_F32, (float *)features, 3,
-                                             (int64_t[]){count, TSR_KARL_PLACES, m->base}),
-                             tsr_host_tensor(TSR_DTYPE_I32, &row, 2, (int64_t[]){1, 1})};
-    tsr_tensor out[] = {
+                             tsr_host_tensor(TSR_DTYPE_I32, &row, 2, (int64_t[]){1, 1}),
+                             tsr_host_tensor(TSR_DTYPE_F32, (float *)(uintptr_t)features, 3,
+                                             (int64_t[]){count, TSR_KARL_PLACES, m->base})};
+    const tsr_tensor out[] = {
         tsr_host_tensor(TSR_DTYPE_F32, result->halt, 3, (int64_t[]){count, budget, 1}),
         tsr_host_tensor(TSR_DTYPE_F32, result->factors, 3, (int64_t[]){count, budget, m->size}),
-        tsr_host_tensor(TSR_DTYPE_F32, result->tokens, 3, /* NULL: not asked for */
+        tsr_host_tensor(TSR_DTYPE_F32, result->tokens, 3,
                         (int64_t[]){count, TSR_KARL_PLACES, m->encoder.width}),
         tsr_host_tensor(TSR_DTYPE_I32, result->ids, 1, (int64_t[]){n}),
-        tsr_host_tensor(TSR_DTYPE_F32, margin, 1, (int64_t[]){n}),
-        tsr_host_tensor(TSR_DTYPE_F32, square, 2, (int64_t[]){n, 1}),
+        tsr_host_tensor(TSR_DTYPE_F32, result->margin, 1, (int64_t[]){n}),
+        tsr_host_tensor(TSR_DTYPE_F32, result->square, 2, (int64_t[]){n, 1}),
     };
     const tsr_program program = {.fn = encode_program,
                                  .model = m,
                                  .args = &budget,
                                  .variant = budget,
                                  .name = "karl encoder"};
-    if (!status) status = tsr_execute(m->device, &program, in, 3, out, m->continuous ? 3 : 6);
-    if (!status && !m->continuous && result->near_ties)
-        status = tsr_code_table_near_ties(m->ctx, &m->codes, margin, square, n, result->near_ties);
+    return tsr_execute_begin(m->device, &program, in, features ? 3 : 2, out, m->continuous ? 3 : 6,
+                             flight);
+}
+
+tsr_status tsr_karl_encode_begin(const tsr_karl *m, const uint8_t *rgb, int64_t count, int bin,
+                                 int64_t budget, const tsr_karl_result *result,
+                                 tsr_flight *flight) {
+    return begin_encoder(m, rgb, NULL, count, bin, budget, result, flight);
+}
+
+tsr_status tsr_karl_encode(const tsr_karl *m, const uint8_t *rgb, const float *features,
+                           int64_t count, int bin, int64_t budget, const tsr_karl_result *result) {
+    const bool ties = !m->continuous && result->near_ties;
+    const int64_t n = count * budget;
+    tsr_karl_result all = *result;
+    tsr_scratch s = {.ctx = m->ctx};
+    if (ties && !all.square)
+        all.square = tsr_scratch_take(&s, (size_t)n, sizeof(float), "karl: lengths");
+    if (ties && !all.margin)
+        all.margin = tsr_scratch_take(&s, (size_t)n, sizeof(float), "karl: margins");
+    tsr_flight flight = {0};
+    tsr_status status = s.status;
+    if (!status) status = begin_encoder(m, rgb, features, count, bin, budget, &all, &flight);
+    if (!status) status = tsr_execute_end(m->device, &flight);
+    if (!status && ties)
+        status = tsr_code_table_near_ties(m->ctx, &m->codes, all.margin, all.square, n,
+                                          result->near_ties);
     tsr_scratch_free(&s);
     return status;
 }

@@ -6,7 +6,9 @@
  *
  * There is no network. A tile may have any size that is a multiple of p. With one stage the ids are
  * a grid; with several, all patches' ids of the first stage come first, so that a prefix is a
- * coarser picture. Ids are those of `tessera codebook assign`: the same function finds them. */
+ * coarser picture. Ids are those of `tessera codebook assign`: of tiles that are cut into patches
+ * on the host the same function finds them, and one program does the same sums for others. While it
+ * computes, the host takes the ids of the batch before and prepares the next. */
 #include "../../compute/arena.h"
 #include "../../nn/family.h"
 #include "../../ops/ops.h"
@@ -19,6 +21,9 @@
 
 enum { MOST_PATCH = 256, MOST_STAGES = 64, MOST_CODES = 1 << 24, MOST_SIDE = 1 << 13 };
 enum { MOST_POSITIONS = 1 << 20 }; /* of a tile, as in token files */
+/* What one program encodes: stages, whose ids, margins and lengths are its outputs, and values of
+ * all tiles. Of more the patches go to the device by pieces. */
+enum { ONE_STAGES = TSR_MAX_IO / 3, ONE_VALUES = 1 << 26 };
 
 typedef struct patch_vq {
     tsr_device *device;
@@ -32,7 +37,10 @@ typedef struct patch_vq {
     tsr_weight *rows; /* [stages * (count + 1), dim], elements (channel, y, x); the last one of each
                          stage stands for an id that is not there: the codes' mean in the first
                          stage, zeros in others */
-    float *own;       /* memory of rows */
+    float *own;       /* memory of rows and shifts */
+    tsr_weight *shifts; /* [stages, dim] mean of each stage's codes, which is taken away from both
+                           sides of the search: rounding errors are smaller then */
+    double code_length[ONE_STAGES]; /* of the longest code after that */
     int64_t height, width;
 } patch_vq;
 
@@ -103,7 +111,8 @@ static tsr_status make_rows(patch_vq *m) {
     tsr_scratch s = {.ctx = m->ctx};
     double *mean = tsr_scratch_take(&s, (size_t)m->dim, sizeof *mean, "patch vq: mean");
     if (!s.status)
-        m->own = tsr_alloc(m->ctx, (size_t)(rows * m->dim), sizeof *m->own, "patch vq: codes");
+        m->own = tsr_alloc(m->ctx, (size_t)((rows + m->stages) * m->dim), sizeof *m->own,
+                           "patch vq: codes");
     if (!m->own) {
         tsr_scratch_free(&s);
         return TSR_ERROR_MEMORY;
@@ -124,6 +133,27 @@ static tsr_status make_rows(patch_vq *m) {
     const tsr_status status = tsr_weights_add(m->ctx, m->weights, "(rows of codes)", &t);
     return status ? status
                   : tsr_weights_get(m->ctx, m->weights, "(rows of codes)", 2, dim, &m->rows);
+}
+
+/* The shifts of one program, and how long codes are after them, as tsr_vq_pass_set_codes has it. */
+static tsr_status make_shifts(patch_vq *m) {
+    if (m->cosine || m->stages > ONE_STAGES) return TSR_OK;
+    tsr_vq_pass pass;
+    float *shifts = m->own + m->stages * (m->count + 1) * m->dim;
+    tsr_status status =
+        tsr_vq_pass_open(m->device, &pass, m->count, m->dim, TSR_METRIC_EUCLID, 1, false);
+    if (status) return status;
+    for (int64_t s = 0; s < m->stages; ++s) {
+        tsr_vq_pass_set_codes(&pass, m->codes->f32 + s * m->count * m->dim);
+        memcpy(shifts + s * m->dim, pass.shift, (size_t)m->dim * sizeof *shifts);
+        m->code_length[s] = pass.code_length;
+    }
+    tsr_vq_pass_close(&pass);
+    const int64_t dim[2] = {m->stages, m->dim};
+    const tsr_tensor t = tsr_host_tensor(TSR_DTYPE_F32, shifts, 2, dim);
+    status = tsr_weights_add(m->ctx, m->weights, "(shifts of codes)", &t);
+    return status ? status
+                  : tsr_weights_get(m->ctx, m->weights, "(shifts of codes)", 2, dim, &m->shifts);
 }
 
 static void close_model(void **model) {
@@ -160,7 +190,8 @@ static tsr_status load_model(patch_vq *m, const tsr_model_source *source) {
         snprintf(m->name, sizeof m->name, "patch-vq-p%d-%d%s%s", (int)m->patch, (int)m->count,
                  stages, m->cosine ? "-cosine" : "");
     m->height = m->width = 256 / m->patch * m->patch;
-    return make_rows(m);
+    const tsr_status made = make_rows(m);
+    return made ? made : make_shifts(m);
 }
 
 static tsr_status open_model(tsr_device *device, const tsr_model_source *source, void **model) {
@@ -219,8 +250,11 @@ static tsr_status resize(void *model, tsr_tile_size size, tsr_token_header *head
 static tsr_tile_cost cost(const void *model, const tsr_encode_request *request) {
     const patch_vq *m = model;
     const uint64_t values = (uint64_t)(3 * m->height * m->width) * sizeof(float);
-    /* Rows of all stages, two sums, patches laid back; encoding takes its rows in pieces. */
-    const uint64_t rows = request ? 0 : values * (uint64_t)(m->stages + 3);
+    /* Decoding: rows of all stages, two sums, patches laid back. Encoding: numbers, patches in two
+     * orders, and of each stage the rows without the shift, their codes and what they leave. */
+    const uint64_t rows = values * (uint64_t)(!request                  ? m->stages + 3
+                                              : m->stages <= ONE_STAGES ? 3 * m->stages + 2
+                                                                        : 0);
     return (tsr_tile_cost){.bytes = 2 * values + rows,
                            .tensor_bytes = request ? values : values * (uint64_t)m->stages};
 }
@@ -237,11 +271,19 @@ static void cut_patches(const patch_vq *m, const uint8_t *rgb, float *rows) {
             }
 }
 
-static tsr_status encode(const void *model, const tsr_pixels *pixels,
-                         const tsr_encode_request *request, tsr_token_batch *batch) {
-    const patch_vq *m = model;
+/* Whether a program encodes so many tiles, whose codes have to fit into a binding. */
+static bool in_one(const patch_vq *m, int64_t count) {
+    const uint64_t most = tsr_device_properties(m->device)->max_storage_range;
+    const uint64_t codes = (uint64_t)(m->stages * m->count * m->dim) * sizeof(float);
+    return m->shifts && count * 3 * m->height * m->width <= ONE_VALUES &&
+           (!most || codes <= most) && codes / sizeof(float) <= INT32_MAX;
+}
+
+/* Cuts the tiles on the host and finds their ids there and then, chunk after chunk. */
+static tsr_status encode_by_chunks(const patch_vq *m, const tsr_pixels *pixels,
+                                   tsr_token_batch *batch) {
     const int64_t count = pixels->count, each = patches_of(m), values = 3 * m->height * m->width;
-    const uint32_t most = request->tokens ? request->tokens : batch->capacity;
+    const uint32_t most = batch->counts[0];
     tsr_rvq_report report = {0};
     tsr_scratch s = {.ctx = m->ctx};
     float *rows = tsr_scratch_take(&s, (size_t)(count * values), sizeof *rows, "patch vq: patches");
@@ -258,10 +300,100 @@ static tsr_status encode(const void *model, const tsr_pixels *pixels,
         uint32_t *ids = tsr_token_batch_tile(batch, (int)i);
         for (uint32_t k = 0; k < most; ++k) /* stage after stage */
             ids[k] = found[(i * each + k % each) * m->stages + k / each];
-        batch->counts[i] = most;
     }
     batch->near_ties += report.near_ties;
     tsr_scratch_free(&s);
+    return status;
+}
+
+/* Codes of a stage [count, dim]. */
+static tsr_tensor *codes_of(tsr_run *r, const patch_vq *m, int64_t stage) {
+    tsr_tensor *all = tsr_reshape(r, tsr_from_weight(r, m->codes), 3,
+                                  (int64_t[]){1, m->stages * m->count, m->dim});
+    if (m->stages > 1) all = tsr_slice_rows(r, all, stage * m->count, m->count);
+    return tsr_reshape(r, all, 2, (int64_t[]){m->count, m->dim});
+}
+
+/* in: tiles U8 [B, height, width, 3]. out: of each stage ids, margins and squared lengths of the
+ * rows without the shift, [B * patches] each. The arithmetic is that of tsr_rvq_assign. */
+static void encode_program(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
+    const patch_vq *m = model;
+    const int64_t n = in[0]->dim[0] * patches_of(m), pixels = m->patch * m->patch;
+    tsr_tensor *x = tsr_from_bytes(r, in[0], 1, 0, true);
+    x = tsr_patchify(r, x, (int)m->patch); /* elements (channel, y, x), then (y, x, channel) */
+    x = tsr_transpose(r, tsr_reshape(r, x, 3, (int64_t[]){n, 3, pixels}));
+    x = tsr_reshape(r, x, 2, (int64_t[]){n, m->dim});
+    tsr_tensor *shifts =
+        tsr_reshape(r, tsr_from_weight(r, m->shifts), 3, (int64_t[]){1, m->stages, m->dim});
+    for (int64_t s = 0; s < m->stages; ++s, out += 3) {
+        tsr_tensor *codes = codes_of(r, m, s);
+        const tsr_tensor *shift =
+            tsr_reshape(r, tsr_slice_rows(r, shifts, s, 1), 1, (int64_t[]){m->dim});
+        tsr_tensor *row = tsr_binary(r, x, shift, TSR_BINARY_SUB);
+        out[0] = tsr_nearest_code(r, row, tsr_binary(r, codes, shift, TSR_BINARY_SUB), NULL,
+                                  TSR_METRIC_EUCLID, &out[1]);
+        out[2] = tsr_reduce(r, row, TSR_REDUCE_SUMSQ);
+        if (s + 1 < m->stages)
+            x = tsr_binary(r, x, tsr_gather_rows(r, codes, out[0]), TSR_BINARY_SUB);
+    }
+}
+
+static tsr_status encode_begin(const void *model, const tsr_pixels *pixels,
+                               const tsr_encode_request *request, tsr_encode_flight *flight) {
+    const patch_vq *m = model;
+    const int64_t count = pixels->count, n = count * patches_of(m);
+    tsr_token_batch *t = &flight->tokens;
+    for (int64_t i = 0; i < count; ++i)
+        t->counts[i] = request->tokens ? request->tokens : t->capacity;
+    if (!in_one(m, count)) return encode_by_chunks(m, pixels, t);
+    flight->rows = tsr_scratch_take_raw(&flight->scratch, (size_t)(n * m->stages),
+                                        3 * sizeof *flight->rows, "patch vq: ids");
+    if (!flight->rows) return flight->scratch.status;
+    tsr_tensor out[3 * ONE_STAGES];
+    for (int64_t i = 0; i < 3 * m->stages; ++i)
+        out[i] = tsr_host_tensor(i % 3 ? TSR_DTYPE_F32 : TSR_DTYPE_I32, flight->rows + i * n, 1,
+                                 (int64_t[]){n});
+    const tsr_tensor in = tsr_host_tensor(TSR_DTYPE_U8, (uint8_t *)(uintptr_t)pixels->rgb, 4,
+                                          (int64_t[]){count, m->height, m->width, 3});
+    const tsr_program program = {.fn = encode_program, .model = m, .name = "patch vq encode"};
+    return tsr_execute_begin(m->device, &program, &in, 1, out, 3 * (int)m->stages,
+                             &flight->program);
+}
+
+/* Near ties among the rows of a stage. Lengths are sums of the device, and made longer by what
+ * those may be short of. */
+static tsr_status count_near_ties(const patch_vq *m, int64_t stage, const int32_t *ids,
+                                  const float *margin, const float *square, int64_t n,
+                                  uint64_t *near_ties) {
+    const double longer = 1 + (double)m->dim * 0x1p-24;
+    for (int64_t i = 0; i < n; ++i) {
+        if (ids[i] < 0 || ids[i] >= m->count)
+            return tsr_fail(m->ctx, TSR_ERROR_DEVICE,
+                            "%s: nearest code: wanted an id below %lld, got %d", m->path,
+                            (long long)m->count, ids[i]);
+        const double length = sqrt((double)square[i]) * longer;
+        *near_ties +=
+            m->count > 1 && !(margin[i] >= tsr_vq_tie_bound(m->dim, length, m->code_length[stage]));
+    }
+    return TSR_OK;
+}
+
+static tsr_status encode_end(const void *model, tsr_encode_flight *flight) {
+    const patch_vq *m = model;
+    tsr_token_batch *t = &flight->tokens;
+    const int64_t each = patches_of(m), n = t->count * each;
+    tsr_status status = tsr_execute_end(m->device, &flight->program);
+    if (!flight->rows) return status; /* computed when it began */
+    for (int64_t s = 0; s < m->stages && !status; ++s) {
+        const float *made = flight->rows + 3 * s * n;
+        status =
+            count_near_ties(m, s, (const int32_t *)made, made + n, made + 2 * n, n, &t->near_ties);
+    }
+    for (int64_t i = 0; i < t->count && !status; ++i) {
+        uint32_t *ids = tsr_token_batch_tile(t, (int)i);
+        for (uint32_t k = 0; k < t->counts[i]; ++k) /* stage after stage */
+            memcpy(ids + k, flight->rows + 3 * (k / each) * n + i * each + k % each, sizeof *ids);
+    }
     return status;
 }
 
@@ -337,6 +469,7 @@ const tsr_family tsr_family_patch_vq = {
     .tokenizer = &(const tsr_tokenizer_ops){.describe = describe,
                                             .resize = resize,
                                             .cost = cost,
-                                            .encode = encode,
+                                            .encode_begin = encode_begin,
+                                            .encode_end = encode_end,
                                             .decode = decode},
 };

@@ -2,7 +2,10 @@
 /* vae.c: the autoencoder of latent diffusion models as a family of its own, without a model
  * that makes tokens of its latents: a place of the latents is a token, a vector of its channels.
  * Stored are means of the posterior, or draws with supplied noise, not scaled: what the decoder
- * takes. */
+ * takes.
+ *
+ * While the encoder computes, the host draws the latents of the batch before and prepares the next.
+ * A tile that is cut into windows is computed at once. */
 #include "../../compute/arena.h"
 #include "../../formats/weights/config_file.h"
 #include "../../nn/conv_window.h"
@@ -10,6 +13,7 @@
 #include "tile_noise.h"
 #include "../../nn/autoencoder_kl.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,9 +154,9 @@ static tsr_tile_cost cost(const void *model, const tsr_encode_request *request) 
     return tsr_vae_cost(a->vae, !request, a->height, a->width);
 }
 
-static tsr_status encode(const void *model, const tsr_pixels *pixels,
-                         const tsr_encode_request *request, tsr_token_batch *batch) {
-    const alone *a = model;
+/* Tiles that are cut into windows. */
+static tsr_status encode_windows(const alone *a, const tsr_pixels *pixels,
+                                 const tsr_encode_request *request, const tsr_token_batch *batch) {
     const int count = pixels->count;
     float *latents = batch->values;
     const tsr_vae_config *c = tsr_vae_configuration(a->vae);
@@ -173,11 +177,64 @@ static tsr_status encode(const void *model, const tsr_pixels *pixels,
         status =
             tsr_vae_encode_bytes(a->vae, pixels->rgb, count, a->height, a->width, mean, logvar);
     if (!status && drawn) tsr_vae_draw(count * n, mean, logvar, noise);
-    for (int i = 0; i < count && !status; ++i) {
+    for (int i = 0; i < count && !status; ++i)
         turn(mean + i * n, latents + i * n, c->channels, places);
-        batch->counts[i] = (uint32_t)places;
-    }
     tsr_scratch_free(&s);
+    return status;
+}
+
+/* The request's noise of the tiles as latents have it in a file, [tiles, h, w, C]. */
+static tsr_status take_noise(const alone *a, const tsr_encode_request *request, int count,
+                             int64_t h, int64_t w, float *noise) {
+    const int64_t channels = tsr_vae_configuration(a->vae)->channels, n = h * w * channels;
+    float *tile = tsr_alloc_raw(a->ctx, (size_t)n, sizeof *tile, "vae: noise");
+    tsr_status status = tile ? TSR_OK : TSR_ERROR_MEMORY;
+    for (int i = 0; i < count && !status; ++i) {
+        status = tsr_tile_noise(a->ctx, request->noise, request->first_tile + (uint64_t)i, channels,
+                                h, w, tile);
+        if (!status) turn(tile, noise + i * n, channels, h * w);
+    }
+    free(tile);
+    return status;
+}
+
+static tsr_status encode_begin(const void *model, const tsr_pixels *pixels,
+                               const tsr_encode_request *request, tsr_encode_flight *flight) {
+    const alone *a = model;
+    const tsr_vae_config *c = tsr_vae_configuration(a->vae);
+    const int64_t factor = tsr_vae_factor(c), h = a->height / factor, w = a->width / factor;
+    const size_t n = (size_t)(pixels->count * h * w * c->channels);
+    for (int i = 0; i < pixels->count; ++i)
+        flight->tokens.counts[i] = (uint32_t)(h * w);
+    if (tsr_vae_cost(a->vae, false, a->height, a->width).alone)
+        return encode_windows(a, pixels, request, &flight->tokens);
+    if (!request->noise) /* the means go where they are wanted */
+        return tsr_vae_encode_begin(a->vae, pixels->rgb, pixels->count, a->height, a->width, true,
+                                    flight->tokens.values, &flight->program);
+    /* Means and log variances, then the noise. */
+    flight->rows =
+        tsr_scratch_take_raw(&flight->scratch, n, 3 * sizeof *flight->rows, "vae: latents");
+    if (!flight->rows) return flight->scratch.status;
+    const tsr_status status = take_noise(a, request, pixels->count, h, w, flight->rows + 2 * n);
+    return status ? status
+                  : tsr_vae_encode_begin(a->vae, pixels->rgb, pixels->count, a->height, a->width,
+                                         false, flight->rows, &flight->program);
+}
+
+static tsr_status encode_end(const void *model, tsr_encode_flight *flight) {
+    const alone *a = model;
+    const tsr_vae_config *c = tsr_vae_configuration(a->vae);
+    const size_t channels = (size_t)c->channels;
+    const tsr_token_batch *t = &flight->tokens;
+    const size_t places = (size_t)t->count * t->counts[0], n = places * channels;
+    const tsr_status status = tsr_execute_end(tsr_vae_device(a->vae), &flight->program);
+    for (size_t i = 0; i < places && flight->rows && !status; ++i) {
+        float *mean = flight->rows + 2 * i * channels, *logvar = mean + channels;
+        for (size_t k = 0; k < channels; ++k)
+            logvar[k] = fminf(fmaxf(logvar[k], TSR_VAE_LOGVAR_LEAST), TSR_VAE_LOGVAR_MOST);
+        tsr_vae_draw(c->channels, mean, logvar, flight->rows + 2 * n + i * channels);
+        memcpy((float *)t->values + i * channels, mean, channels * sizeof *mean);
+    }
     return status;
 }
 
@@ -221,6 +278,7 @@ const tsr_family tsr_family_vae = {
                                             .describe = describe,
                                             .resize = resize,
                                             .cost = cost,
-                                            .encode = encode,
+                                            .encode_begin = encode_begin,
+                                            .encode_end = encode_end,
                                             .decode = decode},
 };

@@ -8,10 +8,9 @@
  * together, gives the same tokens and pixels to the bit. The
  * device must be there. */
 void batch_case(const char *model, const char *device, int side, int tiles);
-/* A hundred made-up pictures of one tile of `side` pixels each have the same ids or latents to the
- * bit in batches of 1, 7, 16 and 100, with one and with two programs in flight. The device must be
- * there.
- */
-void in_flight_case(const char *model, const char *device, int side);
+/* `count` made-up pictures of one tile of `side` pixels each have the same ids or latents to the
+ * bit in batches of 1, 7, 16 (where there are so many) and `count`, with one and with two programs
+ * in flight. The device must be there. */
+void in_flight_case(const char *model, const char *device, int side, int count);
 
 #endif

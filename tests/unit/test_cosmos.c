@@ -286,12 +286,12 @@ START_TEST(pictures_alone_and_in_batches) {
     tiny_model m;
     make_model(&m, &(shape){.out = 6});
     batch_case(m.path, "cpu", 32, 3);
-    in_flight_case(m.path, "cpu", 16);
-    if (everywhere_has_vulkan()) in_flight_case(m.path, "vulkan:0", 16);
+    in_flight_case(m.path, "cpu", 16, 100);
+    if (everywhere_has_vulkan()) in_flight_case(m.path, "vulkan:0", 16, 100);
     tiny_model_free(&m);
     make_model(&m, &(shape){.out = 16}); /* continuous */
     batch_case(m.path, "cpu", 16, 2);
-    if (everywhere_has_vulkan()) in_flight_case(m.path, "vulkan:0", 16);
+    if (everywhere_has_vulkan()) in_flight_case(m.path, "vulkan:0", 16, 100);
     tiny_model_free(&m);
 }
 END_TEST

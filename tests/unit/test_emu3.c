@@ -292,7 +292,7 @@ START_TEST(batches_and_threads_give_the_same_ids) {
         tsr_context_close(&ctx);
     }
     batch_case(m.path, "cpu", SIDE, 3);
-    if (everywhere_has_vulkan()) in_flight_case(m.path, "vulkan:0", SIDE);
+    if (everywhere_has_vulkan()) in_flight_case(m.path, "vulkan:0", SIDE, 100);
     tiny_model_free(&m);
 }
 END_TEST

@@ -12,6 +12,7 @@
 #include "codec/tokenizers/flextok/flextok_decoder.h"
 #include "codec/tokenizers/flextok/flextok_encoder.h"
 #include "everywhere.h"
+#include "batch_case.h"
 #include "flextok_sample.h"
 #include "formats/arrays/npy.h"
 #include "open_device.h"
@@ -188,6 +189,15 @@ START_TEST(same_bits_for_threads_and_batches) {
         close_inside(&i);
         close_own_device(&d);
     }
+    flextok_sample_free(sample);
+}
+END_TEST
+
+START_TEST(in_flight) {
+    flextok_sample *sample = flextok_sample_make();
+    flextok_sample_write(sample, file, FLEXTOK_JSON, TSR_DTYPE_F32);
+    in_flight_case(file, "cpu", SIDE, 100);
+    if (everywhere_has_vulkan()) in_flight_case(file, "vulkan:0", SIDE, 100);
     flextok_sample_free(sample);
 }
 END_TEST
@@ -770,6 +780,7 @@ int main(void) {
                                  savings_change_nothing_in_the_encoder,
                                  collapse_looks_at_the_rows,
                                  same_bits_for_threads_and_batches,
+                                 in_flight,
                                  devices_agree,
                                  tiles_to_ids_and_back,
                                  noise_from_a_file,

@@ -208,8 +208,8 @@ START_TEST(in_flight) {
     tiny_model m;
     make_model(&m, TAMING);
     const char *path = tiny_model_write(&m, NULL, NULL);
-    in_flight_case(path, "cpu", 8);
-    if (everywhere_has_vulkan()) in_flight_case(path, "vulkan:0", 8);
+    in_flight_case(path, "cpu", 8, 100);
+    if (everywhere_has_vulkan()) in_flight_case(path, "vulkan:0", 8, 100);
     tiny_model_free(&m);
 }
 END_TEST

@@ -250,7 +250,9 @@ END_TEST
 START_TEST(together) {
     tiny_model m;
     make_model(&m);
-    batch_case(tiny_model_write(&m, NULL, NULL), "vulkan:0", 256, 2);
+    const char *path = tiny_model_write(&m, NULL, NULL);
+    batch_case(path, "vulkan:0", 256, 2);
+    in_flight_case(path, "vulkan:0", 256, 3); /* of 100: scripts/flights.sh */
     tiny_model_free(&m);
 }
 END_TEST

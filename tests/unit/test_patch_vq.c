@@ -262,7 +262,7 @@ START_TEST(tiles_of_a_batch_do_not_mix) {
         char name[32];
         snprintf(name, sizeof name, "vulkan:%d", i);
         batch_case(path, name, 32, 5);
-        in_flight_case(path, name, 16);
+        in_flight_case(path, name, 16, 100);
     }
     unlink(path);
 }

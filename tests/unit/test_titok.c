@@ -285,8 +285,8 @@ START_TEST(in_flight) {
     tiny_model m;
     make_model(&m, SINGLE);
     write_model(&m, NULL);
-    in_flight_case(path, "cpu", SIDE);
-    if (everywhere_has_vulkan()) in_flight_case(path, "vulkan:0", SIDE);
+    in_flight_case(path, "cpu", SIDE, 100);
+    if (everywhere_has_vulkan()) in_flight_case(path, "vulkan:0", SIDE, 100);
     remove_model(&m);
 }
 END_TEST

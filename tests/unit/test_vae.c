@@ -216,7 +216,10 @@ END_TEST
 START_TEST(together) {
     tiny_model m;
     make_model(&m, false);
-    batch_case(tiny_model_write(&m, NULL, NULL), "vulkan:0", 36, 3);
+    const char *path = tiny_model_write(&m, NULL, NULL);
+    batch_case(path, "vulkan:0", 36, 3);
+    in_flight_case(path, "cpu", 8, 100);
+    in_flight_case(path, "vulkan:0", 8, 100);
     tiny_model_free(&m);
 }
 END_TEST

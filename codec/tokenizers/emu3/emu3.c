@@ -6,7 +6,9 @@
  * class makes of a picture, four equal frames, and is computed as one. The official example cuts a
  * video into clips of 4 frames, each by itself, as tiles of 4 frames (the default) do; in longer
  * tiles frames see those before them. Which one a file was made with is its header's tile_frames.
- */
+ *
+ * Frames, time and the search for codes are one program. While it computes, the host takes the ids
+ * of the batch before and prepares the next. */
 #include "emu3_model.h"
 #include "../../../compute/arena.h"
 #include "../../../nn/family.h"
@@ -16,7 +18,6 @@
 #include <string.h>
 
 enum { SIDE = 512, MOST_PIXELS = 1 << 13, MOST_FRAMES = 1 << 12 };
-enum { RUN_PIXELS = 1 << 18 }; /* of the frames that are computed at once */
 
 /* ---- files ---- */
 
@@ -65,18 +66,19 @@ static uint32_t token_frames(const void *model, uint32_t frames) {
     return (uint32_t)tsr_emu3_times(m, filled(m, frames));
 }
 
-/* Frames that are computed at once. */
-static size_t frames_at_once(const emu3 *m) {
-    const size_t pixels = (size_t)m->height * m->width;
-    return pixels < RUN_PIXELS ? RUN_PIXELS / pixels : 1;
+static size_t least(size_t a, size_t b) {
+    return a < b ? a : b;
 }
 
-/* Maps of the largest level, in the decoder with the modulation of a norm. */
+/* Maps of the largest level, in the decoder with the modulation of a norm; encoding, of as many of
+ * a tile's frames as are computed at once. */
 static tsr_tile_cost cost(const void *model, const tsr_encode_request *request) {
     const emu3 *m = model;
     const emu3_half *h = request ? &m->encoder : &m->decoder;
     const int64_t width = h->levels > 1 && !request ? h->width[1] : h->width[0];
-    const uint64_t map = (uint64_t)m->height * m->width * (uint64_t)width * 4;
+    const uint64_t frames =
+        request ? least(m->frames, (size_t)tsr_emu3_frames_at_once(m->height, m->width)) : 1;
+    const uint64_t map = frames * m->height * m->width * (uint64_t)width * 4;
     return (tsr_tile_cost){.bytes = (request ? 4 : 6) * map, .tensor_bytes = map};
 }
 
@@ -124,50 +126,45 @@ static tsr_status resize(void *model, tsr_tile_size size, tsr_token_header *head
 
 /* ---- encode ---- */
 
-static size_t least(size_t a, size_t b) {
-    return a < b ? a : b;
+/* What the search of a flight gives, one array behind the other in its rows: [n] each. */
+static emu3_codes arrays_of(float *rows, size_t n) {
+    return (emu3_codes){.margin = rows, .square = rows + n, .ids = (int32_t *)(rows + 2 * n)};
 }
 
-/* Features of frames [n], so many at a time as memory is meant for. */
-static tsr_status encode_frames(const emu3 *m, const uint8_t *rgb, size_t n, float *features) {
-    const size_t pixels = (size_t)m->height * m->width, step = frames_at_once(m);
-    const size_t each = pixels / (size_t)(m->factor * m->factor) * (size_t)m->channels;
-    tsr_status s = TSR_OK;
-    for (size_t at = 0; at < n && !s; at += step)
-        s = tsr_emu3_encode_bytes(m, rgb + at * pixels * 3, (int64_t)least(step, n - at), m->height,
-                                  m->width, features + at * each);
-    return s;
+/* Ids of a tile, which may have fewer frames than there is room for. */
+static size_t ids_of(const emu3 *m, uint32_t frames) {
+    return (size_t)token_frames(m, frames) * (m->height / (size_t)m->factor) *
+           (m->width / (size_t)m->factor);
 }
 
-static tsr_status encode(const void *model, const tsr_pixels *pixels,
-                         const tsr_encode_request *request, tsr_token_batch *batch) {
+static tsr_status encode_begin(const void *model, const tsr_pixels *pixels,
+                               const tsr_encode_request *request, tsr_encode_flight *flight) {
     (void)request; /* all ids or none: the plan has seen to it */
     const emu3 *m = model;
-    const size_t count = (size_t)pixels->count, frames = pixels->tile.frames;
-    const size_t all = frames == 1 ? 1 : filled(m, pixels->tile.frames);
-    const size_t h = m->height / (size_t)m->factor, w = m->width / (size_t)m->factor;
-    const size_t each = h * w * (size_t)m->channels;
-    const size_t n = token_frames(m, pixels->tile.frames) * h * w;
-    tsr_scratch s = {.ctx = m->ctx};
-    float *features = tsr_scratch_take(&s, count * all, each * sizeof *features, "emu3: features");
-    int32_t *ids = tsr_scratch_take(&s, count, n * sizeof *ids, "emu3: ids");
-    tsr_status status = s.status;
-    for (size_t i = 0; i < count && !status; ++i) {
-        float *clip = features + i * all * each;
-        status =
-            encode_frames(m, pixels->rgb + i * frames * m->height * m->width * 3, frames, clip);
-        for (size_t f = frames; f < all && !status; ++f) /* copies of a frame have its features */
-            memcpy(clip + f * each, clip + (frames - 1) * each, each * sizeof *clip);
-    }
-    const emu3_codes codes = {.ids = ids, .near_ties = &batch->near_ties};
+    const uint32_t frames = pixels->tile.frames;
+    const size_t each = ids_of(m, frames), n = (size_t)pixels->count * each;
+    for (int i = 0; i < pixels->count; ++i)
+        flight->tokens.counts[i] = (uint32_t)each;
+    flight->rows =
+        tsr_scratch_take_raw(&flight->scratch, n, 3 * sizeof *flight->rows, "emu3: rows");
+    if (!flight->rows) return flight->scratch.status;
+    const emu3_codes codes = arrays_of(flight->rows, n);
+    return tsr_emu3_encode_begin(m, pixels->rgb, pixels->count, frames,
+                                 frames == 1 ? 1 : filled(m, frames), m->height, m->width, &codes,
+                                 &flight->program);
+}
+
+static tsr_status encode_end(const void *model, tsr_encode_flight *flight) {
+    const emu3 *m = model;
+    tsr_token_batch *t = &flight->tokens;
+    const size_t each = t->counts[0], n = (size_t)t->count * each;
+    const emu3_codes codes = arrays_of(flight->rows, n);
+    tsr_status status = tsr_execute_end(m->device, &flight->program);
     if (!status)
-        status = tsr_emu3_encode_time(m, features, (int64_t)count, (int64_t)all, (int64_t)h,
-                                      (int64_t)w, &codes, NULL);
-    for (size_t i = 0; i < count && !status; ++i) {
-        memcpy(tsr_token_batch_tile(batch, (int)i), ids + i * n, n * sizeof *ids);
-        batch->counts[i] = (uint32_t)n;
-    }
-    tsr_scratch_free(&s);
+        status = tsr_code_table_near_ties(m->ctx, &m->codes, codes.margin, codes.square, (int64_t)n,
+                                          &t->near_ties);
+    for (int i = 0; i < t->count && !status; ++i)
+        memcpy(tsr_token_batch_tile(t, i), codes.ids + (size_t)i * each, each * sizeof *codes.ids);
     return status;
 }
 
@@ -185,7 +182,8 @@ static void from_planes(const float *planes, size_t n, size_t pixels, float *rgb
 
 static tsr_status decode_frames(const emu3 *m, const float *features, const float *modulation,
                                 size_t n, float *rgb) {
-    const size_t pixels = (size_t)m->height * m->width, step = frames_at_once(m);
+    const size_t pixels = (size_t)m->height * m->width;
+    const size_t step = (size_t)tsr_emu3_frames_at_once(m->height, m->width);
     const int64_t h = m->height / m->factor, w = m->width / m->factor;
     const size_t each = (size_t)(h * w * m->channels);
     float *planes = tsr_alloc(m->ctx, least(step, n), 3 * pixels * sizeof *planes, "emu3: frames");
@@ -242,6 +240,7 @@ const tsr_family tsr_family_emu3 = {
                                             .resize = resize,
                                             .token_frames = token_frames,
                                             .cost = cost,
-                                            .encode = encode,
+                                            .encode_begin = encode_begin,
+                                            .encode_end = encode_end,
                                             .decode = decode},
 };

@@ -11,11 +11,20 @@
  * 1e-6, batch norms eps 1e-5. What stands before the first frame is zeros. */
 #include "emu3_model.h"
 #include "../../../compute/arena.h"
+#include "../../../nn/pieces.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { RUN_PIXELS = 1 << 18 }; /* of the frames that are computed at once */
+/* Pieces of frames in one program: with many more a recording would be long, and nothing gained. */
+enum { MOST_PIECES = 64 };
+
+int64_t tsr_emu3_frames_at_once(int64_t height, int64_t width) {
+    return height * width < RUN_PIXELS ? RUN_PIXELS / (height * width) : 1;
+}
 
 int64_t tsr_emu3_times(const emu3 *m, int64_t frames) {
     return frames / m->time_factor; /* halving rounded down twice is a quarter rounded down */
@@ -118,7 +127,8 @@ void tsr_emu3_close(emu3 **model) {
 
 /* Arguments of a program. */
 typedef struct arguments {
-    int64_t frames, wanted; /* of a clip, as the program gets them; and as it gives them */
+    int64_t frames, wanted; /* of a clip, as the program gets them; and as it gives them, or before
+                               all over time fills it up to */
     const tsr_layer_trace *trace;
 } arguments;
 
@@ -228,26 +238,30 @@ static tsr_tensor *pixels_of(tsr_run *r, tsr_tensor *x) {
     return tsr_from_bytes_by(r, x, table, false);
 }
 
-/* in: planes or bytes as above. out: features [n, h, w, z]; then what is looked at. */
-static void encode_frames(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
-    const emu3 *m = model;
-    const emu3_half *h = &m->encoder;
-    walk w = start(r, m, out + 1);
-    tsr_tensor *x = tsr_conv_same(r, pixels_of(r, in[0]), &h->conv_in, false, NULL);
-    x = tsr_layer_see(&w.view, x, "encoder.conv_in");
+/* The encoder of a walk on pixels [n, H, W, 3]: features [n, h, w, z]. */
+static tsr_tensor *run_frames_encoder(tsr_run *r, void *of_walk, tsr_tensor *x) {
+    walk *w = of_walk;
+    const emu3_half *h = &w->m->encoder;
+    x = tsr_layer_see(&w->view, tsr_conv_same(r, x, &h->conv_in, false, NULL), "encoder.conv_in");
     for (int i = 0; i < h->levels; ++i) {
         const tsr_scope scope = tsr_scope_open(r);
         const tsr_conv_layer *half = &h->level[i].resize;
-        x = run_level(&w, h, i, x, "encoder.down");
+        x = run_level(w, h, i, x, "encoder.down");
         if (half->weight) /* a zero row below and a zero column on the right */
             x = tsr_conv2d(
                 r, x, half->weight,
                 &(tsr_conv_spec){.bias = half->bias, .stride = 2, .bottom = 1, .right = 1});
-        x = tsr_layer_see(&w.view, tsr_layer_close(&w.view, r, scope, x),
+        x = tsr_layer_see(&w->view, tsr_layer_close(&w->view, r, scope, x),
                           "encoder.down.%d.downsample", i);
     }
-    x = run_middle(&w, h, x, "encoder");
-    out[0] = run_end(&w, h, x, "encoder");
+    x = run_middle(w, h, x, "encoder");
+    return run_end(w, h, x, "encoder");
+}
+
+/* in: planes or bytes as above. out: features [n, h, w, z]; then what is looked at. */
+static void encode_frames(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
+    walk w = start(r, model, out + 1);
+    out[0] = run_frames_encoder(r, &w, pixels_of(r, in[0]));
 }
 
 /* in: features and codes [n, h, w, channels]. out: planes [n, 3, H, W]; then what is looked at. */
@@ -305,13 +319,33 @@ static tsr_tensor *run_time_resnets(walk *w, const emu3_half *h, tsr_tensor *x, 
     return x;
 }
 
-/* in: features [B*T, h, w, z], of a picture its one frame. out: vectors [N, channels], ids, margins
- * and squared lengths [N]; then what is looked at. */
+/* Copies of each clip's last frame behind it: [B*T, ...] -> [B*filled, ...]. */
+static tsr_tensor *fill_clips(walk *w, tsr_tensor *x, int64_t filled) {
+    const int64_t frames = w->frames, clips = x->dim[0] / frames;
+    int64_t dim[TSR_MAX_RANK];
+    memcpy(dim, x->dim, sizeof dim);
+    dim[0] = clips * filled;
+    tsr_tensor *all =
+        tsr_reshape(w->r, x, 3, (int64_t[]){clips, frames, tsr_elements(x) / (clips * frames)});
+    tsr_tensor *last = tsr_slice_rows(w->r, all, frames - 1, 1);
+    for (; w->frames < filled; ++w->frames)
+        all = tsr_concat_rows(w->r, all, last);
+    return tsr_reshape(w->r, all, x->rank, dim);
+}
+
+/* in: features [B*T, h, w, z], of a picture its one frame; or bytes [B*T, H, W, 3], whose features
+ * are computed here. out: vectors [N, channels], ids, margins and squared lengths [N]; then what is
+ * looked at. */
 static void encode_time(tsr_run *r, const void *model, tsr_tensor *const *in, tsr_tensor **out) {
     const emu3 *m = model;
     const emu3_half *h = &m->encoder;
+    const arguments *a = tsr_run_args(r);
     walk w = start(r, m, out + 4);
     tsr_tensor *x = in[0];
+    if (x->dtype == TSR_DTYPE_U8)
+        x = tsr_run_pieces(r, pixels_of(r, x), tsr_emu3_frames_at_once(x->dim[1], x->dim[2]),
+                           run_frames_encoder, &w);
+    if (a->wanted > w.frames && x->rank) x = fill_clips(&w, x, a->wanted);
     if (w.frames == 1) { /* a picture is so many equal frames */
         w.frames = m->time_factor;
         x = tsr_unfold_frames(
@@ -364,8 +398,9 @@ static void decode_time(tsr_run *r, const void *model, tsr_tensor *const *in, ts
 
 /* ---- programs ---- */
 
-static tsr_status run(const emu3 *m, tsr_model_fn fn, const char *name, const arguments *args,
-                      const tsr_tensor *in, int in_count, tsr_tensor out[TSR_MAX_IO], int count) {
+static tsr_status begin(const emu3 *m, tsr_model_fn fn, const char *name, const arguments *args,
+                        const tsr_tensor *in, int in_count, tsr_tensor out[TSR_MAX_IO], int count,
+                        tsr_flight *flight) {
     const tsr_layer_trace *trace = args->trace;
     count = tsr_layer_trace_add(trace, out, count);
     /* A walk differs by its frames, since a batch of clips is frames alone, and by what is looked
@@ -378,7 +413,14 @@ static tsr_status run(const emu3 *m, tsr_model_fn fn, const char *name, const ar
                                  .variant = variant,
                                  .name = name,
                                  .pictures = fn == decode_time || fn == decode_frames};
-    return tsr_execute(m->device, &program, in, in_count, out, count);
+    return tsr_execute_begin(m->device, &program, in, in_count, out, count, flight);
+}
+
+static tsr_status run(const emu3 *m, tsr_model_fn fn, const char *name, const arguments *args,
+                      const tsr_tensor *in, int in_count, tsr_tensor out[TSR_MAX_IO], int count) {
+    tsr_flight flight = {0};
+    const tsr_status status = begin(m, fn, name, args, in, in_count, out, count, &flight);
+    return status ? status : tsr_execute_end(m->device, &flight);
 }
 
 static tsr_status run_frames(const emu3 *m, const tsr_tensor *in, int64_t height, int64_t width,
@@ -396,11 +438,20 @@ tsr_status tsr_emu3_encode_frames(const emu3 *m, const float *planes, int64_t n,
     return run_frames(m, &in, height, width, features, trace);
 }
 
-tsr_status tsr_emu3_encode_bytes(const emu3 *m, const uint8_t *rgb, int64_t n, int64_t height,
-                                 int64_t width, float *features) {
-    const tsr_tensor in = tsr_host_tensor(TSR_DTYPE_U8, (uint8_t *)(uintptr_t)rgb, 4,
-                                          (int64_t[]){n, height, width, 3});
-    return run_frames(m, &in, height, width, features, NULL);
+/* Begins all over time on features, or on bytes, of clips of args->frames frames, `times` positions
+ * along time, h x w places. */
+static tsr_status begin_time(const emu3 *m, const tsr_tensor *in, const arguments *args,
+                             int64_t times, int64_t h, int64_t w, const emu3_codes *codes,
+                             tsr_flight *flight) {
+    const int64_t n = in->dim[0] / args->frames * times * h * w;
+    tsr_tensor out[TSR_MAX_IO] = {
+        tsr_host_tensor(TSR_DTYPE_F32, codes->z, 2, (int64_t[]){n, m->channels}),
+        tsr_host_tensor(TSR_DTYPE_I32, codes->ids, 1, &n),
+        tsr_host_tensor(TSR_DTYPE_F32, codes->margin, 1, &n),
+        tsr_host_tensor(TSR_DTYPE_F32, codes->square, 2, (int64_t[]){n, 1})};
+    const bool bytes = in->dtype == TSR_DTYPE_U8;
+    return begin(m, encode_time, bytes ? "emu3 encode clips" : "emu3 encode over time", args, in, 1,
+                 out, 4, flight);
 }
 
 tsr_status tsr_emu3_encode_time(const emu3 *m, const float *features, int64_t count, int64_t frames,
@@ -410,21 +461,56 @@ tsr_status tsr_emu3_encode_time(const emu3 *m, const float *features, int64_t co
     const tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, (float *)(uintptr_t)features, 4,
                                           (int64_t[]){count * frames, h, w, m->channels});
     tsr_scratch s = {.ctx = m->ctx};
-    float *z = codes->z, *margin = codes->margin;
-    if (!z) z = tsr_scratch_take(&s, (size_t)n, (size_t)m->channels * sizeof *z, "emu3: vectors");
-    if (!margin) margin = tsr_scratch_take(&s, (size_t)n, sizeof *margin, "emu3: margins");
-    float *square = tsr_scratch_take(&s, (size_t)n, sizeof *square, "emu3: lengths");
-    tsr_tensor out[TSR_MAX_IO] = {tsr_host_tensor(TSR_DTYPE_F32, z, 2, (int64_t[]){n, m->channels}),
-                                  tsr_host_tensor(TSR_DTYPE_I32, codes->ids, 1, &n),
-                                  tsr_host_tensor(TSR_DTYPE_F32, margin, 1, &n),
-                                  tsr_host_tensor(TSR_DTYPE_F32, square, 2, (int64_t[]){n, 1})};
+    emu3_codes all = *codes;
+    if (codes->near_ties && !all.margin)
+        all.margin = tsr_scratch_take(&s, (size_t)n, sizeof(float), "emu3: margins");
+    if (codes->near_ties && !all.square)
+        all.square = tsr_scratch_take(&s, (size_t)n, sizeof(float), "emu3: lengths");
+    tsr_flight flight = {0};
     tsr_status status = s.status;
     if (!status)
-        status = run(m, encode_time, "emu3 encode over time",
-                     &(arguments){.frames = frames, .trace = trace}, &in, 1, out, 4);
+        status = begin_time(m, &in, &(arguments){.frames = frames, .trace = trace}, t, h, w, &all,
+                            &flight);
+    if (!status) status = tsr_execute_end(m->device, &flight);
     if (!status && codes->near_ties)
-        status = tsr_code_table_near_ties(m->ctx, &m->codes, margin, square, n, codes->near_ties);
+        status = tsr_code_table_near_ties(m->ctx, &m->codes, all.margin, all.square, n,
+                                          codes->near_ties);
     tsr_scratch_free(&s);
+    return status;
+}
+
+/* Features of frames of 8 bits [n, height, width, 3], so many at a time as memory is meant for. */
+static tsr_status frames_by_pieces(const emu3 *m, const uint8_t *rgb, int64_t n, int64_t height,
+                                   int64_t width, float *features) {
+    const int64_t most = tsr_emu3_frames_at_once(height, width), pixels = height * width * 3;
+    const int64_t each = height / m->factor * (width / m->factor) * m->channels;
+    tsr_status status = TSR_OK;
+    for (int64_t at = 0, some; at < n && !status; at += some) {
+        some = n - at < most ? n - at : most;
+        const tsr_tensor in = tsr_host_tensor(TSR_DTYPE_U8, (uint8_t *)(uintptr_t)rgb + at * pixels,
+                                              4, (int64_t[]){some, height, width, 3});
+        status = run_frames(m, &in, height, width, features + at * each, NULL);
+    }
+    return status;
+}
+
+tsr_status tsr_emu3_encode_begin(const emu3 *m, const uint8_t *rgb, int64_t count, int64_t frames,
+                                 int64_t filled, int64_t height, int64_t width,
+                                 const emu3_codes *codes, tsr_flight *flight) {
+    const int64_t n = count * frames, h = height / m->factor, w = width / m->factor;
+    const arguments args = {.frames = frames, .wanted = filled};
+    const int64_t times = filled == 1 ? 1 : tsr_emu3_times(m, filled);
+    tsr_tensor in = tsr_host_tensor(TSR_DTYPE_U8, (uint8_t *)(uintptr_t)rgb, 4,
+                                    (int64_t[]){n, height, width, 3});
+    if (n <= MOST_PIECES * tsr_emu3_frames_at_once(height, width))
+        return begin_time(m, &in, &args, times, h, w, codes, flight);
+    float *features = tsr_alloc_raw(
+        m->ctx, (size_t)n, (size_t)(h * w * m->channels) * sizeof *features, "emu3: features");
+    if (!features) return TSR_ERROR_MEMORY;
+    tsr_status status = frames_by_pieces(m, rgb, n, height, width, features);
+    in = tsr_host_tensor(TSR_DTYPE_F32, features, 4, (int64_t[]){n, h, w, m->channels});
+    if (!status) status = begin_time(m, &in, &args, times, h, w, codes, flight);
+    free(features);
     return status;
 }
 

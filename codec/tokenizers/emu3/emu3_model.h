@@ -99,14 +99,12 @@ void tsr_emu3_close(emu3 **model);
 /* Encodes frames of -1 .. 1, planes [n, 3, height, width], each by itself. */
 tsr_status tsr_emu3_encode_frames(const emu3 *m, const float *planes, int64_t n, int64_t height,
                                   int64_t width, float *features, const tsr_layer_trace *trace);
-/* The same of frames of 8 bits, RGB [n, height, width, 3]. */
-tsr_status tsr_emu3_encode_bytes(const emu3 *m, const uint8_t *rgb, int64_t n, int64_t height,
-                                 int64_t width, float *features);
 /* What encoding over time gives; all but ids may be NULL. */
 typedef struct emu3_codes {
     int32_t *ids;        /* [count, t, h, w] */
     float *z;            /* [count, t, h, w, channels] vectors that codes are looked for */
     float *margin;       /* [count, t, h, w] */
+    float *square;       /* [count, t, h, w] squared lengths of the vectors */
     uint64_t *near_ties; /* added to */
 } emu3_codes;
 /* Encodes features of clips [count * frames, h, w, channels], t = frames / time_factor rounded down
@@ -114,6 +112,16 @@ typedef struct emu3_codes {
 tsr_status tsr_emu3_encode_time(const emu3 *m, const float *features, int64_t count, int64_t frames,
                                 int64_t h, int64_t w, const emu3_codes *codes,
                                 const tsr_layer_trace *trace);
+/* Begins to encode clips of 8 bits, RGB [count * frames, height, width, 3]: all frames and all over
+ * time in one program, of a clip of very many frames all over time. A clip counts as one of
+ * `filled` frames, those behind being copies of the last. The pixels are read when this returns;
+ * ends with tsr_execute_end. codes->near_ties is not looked at: tsr_code_table_near_ties with
+ * margin and square says it. Errors: as above. */
+tsr_status tsr_emu3_encode_begin(const emu3 *m, const uint8_t *rgb, int64_t count, int64_t frames,
+                                 int64_t filled, int64_t height, int64_t width,
+                                 const emu3_codes *codes, tsr_flight *flight);
+/* Frames of this size that are computed at once. */
+int64_t tsr_emu3_frames_at_once(int64_t height, int64_t width);
 /* Decodes ids [count, t, h, w], below the number of codes, to features and modulation [count *
  * frames, h, w, channels] of the first `frames` of t * time_factor frames. */
 tsr_status tsr_emu3_decode_time(const emu3 *m, const int32_t *ids, int64_t count, int64_t t,

@@ -3,7 +3,11 @@
  * to tiles. The model itself is in flextok_encoder.c and flextok_decoder.c.
  *
  *   tile ─► VAE's mean, or a draw ─► encoder ─► FSQ ─► ids
- *   ids, noise ─► rectified flow, guided ─► latents ─► VAE ─► tile */
+ *   ids, noise ─► rectified flow, guided ─► latents ─► VAE ─► tile
+ *
+ * Tile to ids is one program. While it computes, the host takes the ids of the batch before and
+ * prepares the next. With supplied noise, or where memory asks for windows, the latents are made at
+ * once, and the rest is on its way. */
 #include "../../../compute/arena.h"
 #include "../../../nn/family.h"
 #include "flextok_decoder.h"
@@ -80,6 +84,7 @@ static tsr_status open_model(tsr_device *device, const tsr_model_source *source,
     if (!status) status = tsr_file_weights(source->ctx, source->weights, &weights);
     if (!status) status = tsr_flextok_open(device, &config, weights, source->path, &m);
     if (!status) status = check_tile(m);
+    if (!status) status = tsr_flextok_encoder_prepare(m);
     if (status) {
         tsr_flextok_close(&m);
         return status;
@@ -137,21 +142,6 @@ static tsr_tile_cost cost(const void *model, const tsr_encode_request *request) 
 
 /* ---- tiles to ids ---- */
 
-static tsr_status quantize(const tsr_flextok *m, const float *z, int64_t rows, int32_t *ids,
-                           uint64_t *near_ties) {
-    const tsr_flextok_config *c = &m->config;
-    const int levels = c->level_count;
-    for (int64_t i = 0; i < rows * levels; ++i)
-        if (!isfinite(z[i])) return tsr_not_finite(m->ctx, "latents", z[i]);
-    float *bounded = tsr_alloc(m->ctx, (size_t)(rows * levels), sizeof *bounded, "flextok: FSQ");
-    if (!bounded) return TSR_ERROR_MEMORY;
-    tsr_status status = tsr_fsq_quantize(m->device, z, rows, c->levels, levels, bounded, NULL, ids);
-    for (int64_t i = 0; i < rows && !status; ++i)
-        *near_ties += tsr_levels_margin(levels, bounded + i * levels) < tie_margin;
-    free(bounded);
-    return status;
-}
-
 /* Latents of the tiles, scaled: means, or draws with the request's noise. */
 static tsr_status encode_latents(const tsr_flextok *m, const tsr_pixels *pixels,
                                  const tsr_encode_request *request, int64_t height, int64_t width,
@@ -179,29 +169,59 @@ static tsr_status encode_latents(const tsr_flextok *m, const tsr_pixels *pixels,
     return status;
 }
 
-static tsr_status encode(const void *model, const tsr_pixels *pixels,
-                         const tsr_encode_request *request, tsr_token_batch *batch) {
+/* The arrays of a flight, one behind the other in its rows. */
+static tsr_flextok_codes arrays_of(const tsr_flextok *m, float *rows, size_t n) {
+    const size_t values = n * (size_t)m->config.level_count;
+    return (tsr_flextok_codes){
+        .z = rows, .bounded = rows + values, .ids = (int32_t *)(rows + 2 * values)};
+}
+
+static tsr_status encode_begin(const void *model, const tsr_pixels *pixels,
+                               const tsr_encode_request *request, tsr_encode_flight *flight) {
     const tsr_flextok *m = model;
     const tsr_flextok_config *c = &m->config;
     const int64_t factor = tsr_vae_factor(&c->vae), count = pixels->count;
     const int64_t h = c->encoder.positions.max[0] * c->patch;
     const int64_t w = c->encoder.positions.max[1] * c->patch;
     const int64_t k = request->tokens ? (int64_t)request->tokens : c->registers;
-    const size_t n = (size_t)(count * c->channels * h * w), rows = (size_t)(count * k);
+    const size_t n = (size_t)(count * k), each = 2 * (size_t)c->level_count + 1;
+    const bool windows = tsr_vae_cost(m->vae, false, h * factor, w * factor).alone;
+    float *latents = NULL;
     tsr_scratch s = {.ctx = m->ctx};
-    float *x = tsr_scratch_take(&s, n, sizeof *x, "flextok: latents");
-    float *z = tsr_scratch_take(&s, rows * (size_t)c->level_count, sizeof *z, "flextok: z");
-    int32_t *ids = tsr_scratch_take(&s, rows, sizeof *ids, "flextok: ids");
-    tsr_status status = s.status;
-    if (!status) status = encode_latents(m, pixels, request, h * factor, w * factor, x);
-    if (!status) status = tsr_flextok_encode(m, x, count, h, w, k, z, NULL);
-    if (!status) status = quantize(m, z, count * k, ids, &batch->near_ties);
-    for (int i = 0; i < count && !status; ++i) {
-        batch->counts[i] = (uint32_t)k;
-        memcpy(tsr_token_batch_tile(batch, i), ids + i * k, (size_t)k * sizeof *ids);
+    if (windows || request->noise)
+        latents = tsr_scratch_take(&s, (size_t)(count * c->channels),
+                                   (size_t)(h * w) * sizeof(float), "flextok: latents");
+    flight->rows =
+        tsr_scratch_take_raw(&flight->scratch, n, each * sizeof *flight->rows, "flextok: ids");
+    tsr_status status = s.status ? s.status : flight->scratch.status;
+    if (!status && latents)
+        status = encode_latents(m, pixels, request, h * factor, w * factor, latents);
+    if (!status) {
+        const tsr_flextok_codes codes = arrays_of(m, flight->rows, n);
+        for (int i = 0; i < count; ++i)
+            flight->tokens.counts[i] = (uint32_t)k;
+        status =
+            tsr_flextok_encode_begin(m, pixels->rgb, latents, count, k, &codes, &flight->program);
     }
     tsr_scratch_free(&s);
     return status;
+}
+
+static tsr_status encode_end(const void *model, tsr_encode_flight *flight) {
+    const tsr_flextok *m = model;
+    tsr_token_batch *t = &flight->tokens;
+    const int levels = m->config.level_count;
+    const size_t k = t->counts[0], n = (size_t)t->count * k;
+    const tsr_flextok_codes codes = arrays_of(m, flight->rows, n);
+    const tsr_status status = tsr_execute_end(m->device, &flight->program);
+    if (status) return status;
+    for (size_t i = 0; i < n * (size_t)levels; ++i)
+        if (!isfinite(codes.z[i])) return tsr_not_finite(m->ctx, "latents", codes.z[i]);
+    for (size_t i = 0; i < n; ++i)
+        t->near_ties += tsr_levels_margin(levels, codes.bounded + i * (size_t)levels) < tie_margin;
+    for (int i = 0; i < t->count; ++i)
+        memcpy(tsr_token_batch_tile(t, i), codes.ids + (size_t)i * k, k * sizeof *codes.ids);
+    return TSR_OK;
 }
 
 /* ---- ids to tiles ---- */
@@ -268,7 +288,8 @@ const tsr_family tsr_family_flextok = {
             .no_quality = "its decoder draws pictures; their error says little",
             .describe = describe,
             .cost = cost,
-            .encode = encode,
+            .encode_begin = encode_begin,
+            .encode_end = encode_end,
             .decode = decode,
         },
 };

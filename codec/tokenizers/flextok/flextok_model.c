@@ -173,6 +173,7 @@ void tsr_flextok_close(tsr_flextok **model) {
     tsr_device_forget(m->device, m);
     tsr_vae_close(&m->vae);
     tsr_weights_close(&m->weights);
+    free(m->encoder.own);
     free(m->path);
     free(m);
     *model = NULL;

@@ -46,6 +46,8 @@ typedef struct tsr_flextok {
     struct {
         tsr_weight *patch, *patch_bias; /* [D, p*p*C], [D] */
         tsr_weight *positions;          /* see tsr_flextok_positions */
+        tsr_weight *position_rows;      /* [P, D] of the largest grid, taken from positions */
+        float *own;                     /* memory of position_rows */
         tsr_weight *registers;          /* [table, D] */
         tsr_flextok_block block[TSR_FLEXTOK_MAX_DEPTH];
         tsr_weight *head, *head_bias; /* [L, D], [L] */
