@@ -15,9 +15,11 @@
  *   FAKE_SUBGROUP=32:8:32|16                   size:least:most; one number: all three, and the
  *                                              size cannot be set
  *   FAKE_MATRICES=16x16x16,8x16x16             cooperative matrices f16 x f16 -> f32: to be looked
- *                                              at; a device cannot be made with them
+ *                                              at; a device is made without them
  *   FAKE_MATRICES2=scope,dimensions,tensors,elements
  *                                              VK_NV_cooperative_matrix2 with these features of it
+ *   FAKE_MODULES=wrong|refused                 what becomes of modules that use matrices: they do
+ *                                              nothing, or no pipeline is made of them
  *   FAKE_LOST_SUBMIT=N  FAKE_LOST_WAIT=N       the N-th vkQueueSubmit, vkWaitForFences and all that
  *                                              follow give VK_ERROR_DEVICE_LOST
  *   FAKE_STUCK=N                               the N-th submission with a fence never signals it
@@ -36,47 +38,10 @@
 #include <vulkan/vk_layer.h>
 #include <vulkan/vulkan.h>
 
+#include "made_up_matrices.h"
+
 #define EXPORT __attribute__((visibility("default")))
 #define NAME   "VK_LAYER_TESSERA_fake_device"
-
-/* Debian 12's headers do not know the extension. */
-#ifndef VK_KHR_cooperative_matrix
-#define VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR                          \
-    ((VkStructureType)1000506000)
-#define VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_PROPERTIES_KHR                        \
-    ((VkStructureType)1000506002)
-typedef struct VkPhysicalDeviceCooperativeMatrixFeaturesKHR {
-    VkStructureType sType;
-    void *pNext;
-    VkBool32 cooperativeMatrix, cooperativeMatrixRobustBufferAccess;
-} VkPhysicalDeviceCooperativeMatrixFeaturesKHR;
-typedef struct VkPhysicalDeviceCooperativeMatrixPropertiesKHR {
-    VkStructureType sType;
-    void *pNext;
-    VkShaderStageFlags cooperativeMatrixSupportedStages;
-} VkPhysicalDeviceCooperativeMatrixPropertiesKHR;
-typedef struct VkCooperativeMatrixPropertiesKHR {
-    VkStructureType sType;
-    void *pNext;
-    uint32_t MSize, NSize, KSize;
-    int AType, BType, CType, ResultType; /* 0: f16, 1: f32 */
-    VkBool32 saturatingAccumulation;
-    int scope; /* 3: subgroup */
-} VkCooperativeMatrixPropertiesKHR;
-#endif
-
-#ifndef VK_NV_cooperative_matrix2
-#define VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV                         \
-    ((VkStructureType)1000593000)
-typedef struct VkPhysicalDeviceCooperativeMatrix2FeaturesNV {
-    VkStructureType sType;
-    void *pNext;
-    VkBool32 cooperativeMatrixWorkgroupScope, cooperativeMatrixFlexibleDimensions,
-        cooperativeMatrixReductions, cooperativeMatrixConversions,
-        cooperativeMatrixPerElementOperations, cooperativeMatrixTensorAddressing,
-        cooperativeMatrixBlockLoads;
-} VkPhysicalDeviceCooperativeMatrix2FeaturesNV;
-#endif
 
 /* One instance and one device at a time is what the tests make; the tables of the last one made
  * serve all, as every one goes to the same driver below. */
@@ -113,7 +78,8 @@ enum { MOST_HEAPS = 8, MOST_SHAPES = 8, MOST_STUCK = 8 };
 
 static struct {
     const char *type, *log, *matrices2;
-    bool has_budget, no_budget, has_subgroup, can_be_set, cache, short_cache;
+    bool wrong_modules, refused_modules, has_budget, no_budget, has_subgroup, can_be_set, cache,
+        short_cache;
     unsigned long vendor, device, driver, driver_version, uuid;
     unsigned long long storage_range, allocation, shared;
     unsigned subgroup, least, most;
@@ -235,6 +201,9 @@ static void read_variables(void) {
     read_subgroup(getenv("FAKE_SUBGROUP"));
     read_shapes(getenv("FAKE_MATRICES"));
     fake.matrices2 = getenv("FAKE_MATRICES2");
+    const char *become = getenv("FAKE_MODULES");
+    fake.wrong_modules = become && !strcmp(become, "wrong");
+    fake.refused_modules = become && !strcmp(become, "refused");
 }
 
 /* ---- what a device says of itself ---- */
@@ -286,6 +255,13 @@ static VKAPI_ATTR void VKAPI_CALL get_properties2(VkPhysicalDevice d,
     }
     if (matrices && fake.shape_count)
         matrices->cooperativeMatrixSupportedStages = VK_SHADER_STAGE_COMPUTE_BIT;
+    VkPhysicalDeviceCooperativeMatrix2PropertiesNV *more =
+        find(p->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_PROPERTIES_NV);
+    if (more && fake.matrices2) {
+        more->cooperativeMatrixWorkgroupScopeMaxWorkgroupSize = 1024;
+        more->cooperativeMatrixFlexibleDimensionsMaxDimension = 1024;
+        more->cooperativeMatrixWorkgroupScopeReservedSharedMemory = 16384;
+    }
 }
 
 static VKAPI_ATTR void VKAPI_CALL get_features2(VkPhysicalDevice d, VkPhysicalDeviceFeatures2 *f) {
@@ -321,6 +297,23 @@ static VKAPI_ATTR VkResult VKAPI_CALL get_matrices(VkPhysicalDevice d, uint32_t 
         list[i].CType = list[i].ResultType = 1;
         list[i].saturatingAccumulation = VK_FALSE;
         list[i].scope = 3;
+    }
+    *count = list && room < have ? room : have;
+    return list && room < have ? VK_INCOMPLETE : VK_SUCCESS;
+}
+
+/* Matrices of a workgroup of 128 and of 256 invocations, sums in f16 and in f32. */
+static VKAPI_ATTR VkResult VKAPI_CALL get_flexible(
+    VkPhysicalDevice d, uint32_t *count, VkCooperativeMatrixFlexibleDimensionsPropertiesNV *list) {
+    (void)d;
+    const uint32_t have = 4, room = *count;
+    for (uint32_t i = 0; list && i < have && i < room; ++i) {
+        list[i].MGranularity = list[i].NGranularity = 32, list[i].KGranularity = 16;
+        list[i].AType = list[i].BType = 0;
+        list[i].CType = list[i].ResultType = (int)i % 2;
+        list[i].saturatingAccumulation = VK_FALSE;
+        list[i].scope = 2;
+        list[i].workgroupInvocations = 128 << i / 2;
     }
     *count = list && room < have ? room : have;
     return list && room < have ? VK_INCOMPLETE : VK_SUCCESS;
@@ -481,6 +474,7 @@ enum { MOST_MODULES = 512, HEADER = 16 + VK_UUID_SIZE };
 static struct {
     VkShaderModule module;
     uint32_t hash;
+    bool matrices;
 } modules[MOST_MODULES];
 static int module_count;
 static VkPhysicalDeviceProperties seen; /* of the device that was made last */
@@ -495,15 +489,30 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_module(VkDevice d,
                                                     const VkShaderModuleCreateInfo *info,
                                                     const VkAllocationCallbacks *callbacks,
                                                     VkShaderModule *module) {
-    VkResult result = next_CreateShaderModule(d, info, callbacks, module);
+    VkShaderModuleCreateInfo real = *info;
+    const bool matrices = uses_matrices(info);
+    if (matrices && (fake.wrong_modules || fake.refused_modules)) {
+        real.pCode = nothing;
+        real.codeSize = sizeof nothing;
+        note("module of matrices, %llu bytes%.0llu\n", info->codeSize, 0);
+    }
+    VkResult result = next_CreateShaderModule(d, &real, callbacks, module);
     pthread_mutex_lock(&lock);
     if (!result) {
         const int at = module_count++ % MOST_MODULES;
         modules[at].module = *module;
         modules[at].hash = hash_of(2166136261u, info->pCode, info->codeSize);
+        modules[at].matrices = matrices;
     }
     pthread_mutex_unlock(&lock);
     return result;
+}
+
+static bool refused(const VkComputePipelineCreateInfo *info, uint32_t count) {
+    for (uint32_t k = 0; k < count && fake.refused_modules; ++k)
+        for (int i = 0; i < MOST_MODULES; ++i)
+            if (modules[i].module == info[k].stage.module && modules[i].matrices) return true;
+    return false;
 }
 
 static uint32_t hash_of_pipeline(const VkComputePipelineCreateInfo *info) {
@@ -529,6 +538,13 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_pipelines(VkDevice d, VkPipelineCac
         if (!there && known_count < MOST_KNOWN) known[known_count++] = h;
         pthread_mutex_unlock(&lock);
         note(there ? "from the cache %08llx%.0llu\n" : "compiled %08llx%.0llu\n", h, 0);
+    }
+    pthread_mutex_lock(&lock);
+    const bool no = refused(info, count);
+    pthread_mutex_unlock(&lock);
+    if (no) {
+        memset(pipelines, 0, count * sizeof *pipelines);
+        return VK_ERROR_UNKNOWN;
     }
     return next_CreateComputePipelines(d, cache, count, info, callbacks, pipelines);
 }
@@ -611,6 +627,61 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_instance(const VkInstanceCreateInfo
     return VK_SUCCESS;
 }
 
+/* What a device is made with when matrices are made up: the driver's own features, and neither the
+ * extensions nor their structures. */
+typedef struct real_device {
+    VkDeviceCreateInfo info;
+    const char *names[32];
+    VkPhysicalDeviceVulkan12Features f12;
+    VkBaseInStructure *before[2], *after[2]; /* what was unlinked, to be linked again */
+} real_device;
+
+static void leave_out(real_device *r, VkStructureType type, int i) {
+    for (VkBaseInStructure *s = (VkBaseInStructure *)&r->info; s; s = (VkBaseInStructure *)s->pNext)
+        if (s->pNext && s->pNext->sType == type) {
+            r->before[i] = s;
+            r->after[i] = (VkBaseInStructure *)s->pNext;
+            s->pNext = s->pNext->pNext;
+            return;
+        }
+}
+
+static void make_real(real_device *r, VkPhysicalDevice physical, const VkDeviceCreateInfo *info) {
+    r->info = *info;
+    if (!fake.shape_count) return;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < info->enabledExtensionCount && i < 32; ++i)
+        if (!strstr(info->ppEnabledExtensionNames[i], "cooperative_matrix"))
+            r->names[count++] = info->ppEnabledExtensionNames[i];
+    r->info.enabledExtensionCount = count;
+    r->info.ppEnabledExtensionNames = r->names;
+    leave_out(r, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV, 0);
+    leave_out(r, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR, 1);
+    VkPhysicalDeviceVulkan12Features has = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
+    VkPhysicalDeviceFeatures2 f2 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+                                    .pNext = &has};
+    VkPhysicalDeviceVulkan12Features *f12 =
+        find((void *)r->info.pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES);
+    if (!f12) return;
+    next_GetPhysicalDeviceFeatures2(physical, &f2);
+    r->f12 = *f12;
+    f12->shaderFloat16 &= has.shaderFloat16;
+    f12->vulkanMemoryModel &= has.vulkanMemoryModel;
+}
+
+/* The caller's own structures are as they were. */
+static void put_back(real_device *r) {
+    VkPhysicalDeviceVulkan12Features *f12 =
+        find((void *)r->info.pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES);
+    if (f12 && r->f12.sType) {
+        f12->shaderFloat16 = r->f12.shaderFloat16;
+        f12->vulkanMemoryModel = r->f12.vulkanMemoryModel;
+    }
+    for (int i = 1; i >= 0; --i)
+        if (r->before[i]) r->before[i]->pNext = r->after[i];
+}
+
 static VKAPI_ATTR VkResult VKAPI_CALL create_device(VkPhysicalDevice physical,
                                                     const VkDeviceCreateInfo *info,
                                                     const VkAllocationCallbacks *callbacks,
@@ -624,7 +695,10 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_device(VkPhysicalDevice physical,
     next_device_proc = link->u.pLayerInfo->pfnNextGetDeviceProcAddr;
     link->u.pLayerInfo = link->u.pLayerInfo->pNext;
     PFN_vkCreateDevice create = (PFN_vkCreateDevice)instance_proc(VK_NULL_HANDLE, "vkCreateDevice");
-    VkResult result = create(physical, info, callbacks, device);
+    real_device real = {0};
+    make_real(&real, physical, info);
+    VkResult result = create(physical, &real.info, callbacks, device);
+    put_back(&real);
     if (result) return result;
 #define X(name) next_##name = (PFN_vk##name)next_device_proc(*device, "vk" #name);
     DEVICE_FUNCTIONS(X)
@@ -704,6 +778,9 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL physical_proc(VkInstance instanc
                                                               const char *name) {
     if (fake.shape_count && !strcmp(name, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR"))
         return (PFN_vkVoidFunction)get_matrices;
+    if (fake.matrices2 &&
+        !strcmp(name, "vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV"))
+        return (PFN_vkVoidFunction)get_flexible;
     return next_physical_proc ? next_physical_proc(instance, name) : NULL;
 }
 

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* made_up_matrices.h: of fake_device_layer.c, what Vulkan's headers may not know of cooperative
+ * matrices, and the module that takes the place of those that use them. */
+#ifndef TESTS_MADE_UP_MATRICES_H
+#define TESTS_MADE_UP_MATRICES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <vulkan/vulkan.h>
+
+/* Debian 12's headers do not know the extension. */
+#ifndef VK_KHR_cooperative_matrix
+#define VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR                          \
+    ((VkStructureType)1000506000)
+#define VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_PROPERTIES_KHR                        \
+    ((VkStructureType)1000506002)
+typedef struct VkPhysicalDeviceCooperativeMatrixFeaturesKHR {
+    VkStructureType sType;
+    void *pNext;
+    VkBool32 cooperativeMatrix, cooperativeMatrixRobustBufferAccess;
+} VkPhysicalDeviceCooperativeMatrixFeaturesKHR;
+typedef struct VkPhysicalDeviceCooperativeMatrixPropertiesKHR {
+    VkStructureType sType;
+    void *pNext;
+    VkShaderStageFlags cooperativeMatrixSupportedStages;
+} VkPhysicalDeviceCooperativeMatrixPropertiesKHR;
+typedef struct VkCooperativeMatrixPropertiesKHR {
+    VkStructureType sType;
+    void *pNext;
+    uint32_t MSize, NSize, KSize;
+    int AType, BType, CType, ResultType; /* 0: f16, 1: f32 */
+    VkBool32 saturatingAccumulation;
+    int scope; /* 3: subgroup */
+} VkCooperativeMatrixPropertiesKHR;
+#endif
+
+#ifndef VK_NV_cooperative_matrix2
+#define VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV                         \
+    ((VkStructureType)1000593000)
+typedef struct VkPhysicalDeviceCooperativeMatrix2FeaturesNV {
+    VkStructureType sType;
+    void *pNext;
+    VkBool32 cooperativeMatrixWorkgroupScope, cooperativeMatrixFlexibleDimensions,
+        cooperativeMatrixReductions, cooperativeMatrixConversions,
+        cooperativeMatrixPerElementOperations, cooperativeMatrixTensorAddressing,
+        cooperativeMatrixBlockLoads;
+} VkPhysicalDeviceCooperativeMatrix2FeaturesNV;
+#define VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_PROPERTIES_NV                       \
+    ((VkStructureType)1000593002)
+typedef struct VkPhysicalDeviceCooperativeMatrix2PropertiesNV {
+    VkStructureType sType;
+    void *pNext;
+    uint32_t cooperativeMatrixWorkgroupScopeMaxWorkgroupSize,
+        cooperativeMatrixFlexibleDimensionsMaxDimension,
+        cooperativeMatrixWorkgroupScopeReservedSharedMemory;
+} VkPhysicalDeviceCooperativeMatrix2PropertiesNV;
+typedef struct VkCooperativeMatrixFlexibleDimensionsPropertiesNV {
+    VkStructureType sType;
+    void *pNext;
+    uint32_t MGranularity, NGranularity, KGranularity;
+    int AType, BType, CType, ResultType; /* 0: f16, 1: f32 */
+    VkBool32 saturatingAccumulation;
+    int scope; /* 2: workgroup */
+    uint32_t workgroupInvocations;
+} VkCooperativeMatrixFlexibleDimensionsPropertiesNV;
+#endif
+
+/* void main() {} for workgroups of 64 */
+static const uint32_t nothing[] = {0x07230203,
+                                   0x00010300,
+                                   0,
+                                   5,
+                                   0,
+                                   2 << 16 | 17,
+                                   1,
+                                   3 << 16 | 14,
+                                   0,
+                                   1,
+                                   5 << 16 | 15,
+                                   5,
+                                   1,
+                                   0x6e69616d,
+                                   0,
+                                   6 << 16 | 16,
+                                   1,
+                                   17,
+                                   64,
+                                   1,
+                                   1,
+                                   2 << 16 | 19,
+                                   2,
+                                   3 << 16 | 33,
+                                   3,
+                                   2,
+                                   5 << 16 | 54,
+                                   2,
+                                   1,
+                                   0,
+                                   3,
+                                   2 << 16 | 248,
+                                   4,
+                                   1 << 16 | 253,
+                                   1 << 16 | 56};
+
+/* Capabilities are a module's first instructions. */
+static bool uses_matrices(const VkShaderModuleCreateInfo *info) {
+    enum { HEAD = 5, CAPABILITY = 2 << 16 | 17, MATRICES = 6022 };
+    for (size_t i = HEAD; i + 1 < info->codeSize / 4 && info->pCode[i] == CAPABILITY; i += 2)
+        if (info->pCode[i + 1] == MATRICES) return true;
+    return false;
+}
+
+#endif
