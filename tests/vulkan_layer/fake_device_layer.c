@@ -208,12 +208,6 @@ static void read_variables(void) {
 
 /* ---- what a device says of itself ---- */
 
-static void *find(void *chain, VkStructureType type) {
-    for (VkBaseOutStructure *s = chain; s; s = s->pNext)
-        if (s->sType == type) return s;
-    return NULL;
-}
-
 static void change_basic(VkPhysicalDeviceProperties *p) {
     if (fake.type)
         p->deviceType = !strcmp(fake.type, "discrete")     ? VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU
@@ -235,7 +229,14 @@ static VKAPI_ATTR void VKAPI_CALL get_properties(VkPhysicalDevice d,
 
 static VKAPI_ATTR void VKAPI_CALL get_properties2(VkPhysicalDevice d,
                                                   VkPhysicalDeviceProperties2 *p) {
+    /* layers below may be older than these structures */
+    const unlinked a =
+        leave_out(p, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_PROPERTIES_KHR);
+    const unlinked b =
+        leave_out(p, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_PROPERTIES_NV);
+    if (!fake.shape_count) put_in(b), put_in(a);
     next_GetPhysicalDeviceProperties2(d, p);
+    if (fake.shape_count) put_in(b), put_in(a);
     change_basic(&p->properties);
     VkPhysicalDeviceVulkan11Properties *p11 =
         find(p->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES);
@@ -546,7 +547,16 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_pipelines(VkDevice d, VkPipelineCac
         memset(pipelines, 0, count * sizeof *pipelines);
         return VK_ERROR_UNKNOWN;
     }
-    return next_CreateComputePipelines(d, cache, count, info, callbacks, pipelines);
+    /* made-up sizes of subgroups are not asked for */
+    unlinked size = {0};
+    if (fake.has_subgroup && count == 1)
+        size =
+            leave_out((void *)&info->stage,
+                      VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO);
+    const VkResult result =
+        next_CreateComputePipelines(d, cache, count, info, callbacks, pipelines);
+    put_in(size);
+    return result;
 }
 
 /* Bytes of a cache: Vulkan's header, how many words, the words. */
@@ -633,18 +643,8 @@ typedef struct real_device {
     VkDeviceCreateInfo info;
     const char *names[32];
     VkPhysicalDeviceVulkan12Features f12;
-    VkBaseInStructure *before[2], *after[2]; /* what was unlinked, to be linked again */
+    unlinked without[2];
 } real_device;
-
-static void leave_out(real_device *r, VkStructureType type, int i) {
-    for (VkBaseInStructure *s = (VkBaseInStructure *)&r->info; s; s = (VkBaseInStructure *)s->pNext)
-        if (s->pNext && s->pNext->sType == type) {
-            r->before[i] = s;
-            r->after[i] = (VkBaseInStructure *)s->pNext;
-            s->pNext = s->pNext->pNext;
-            return;
-        }
-}
 
 static void make_real(real_device *r, VkPhysicalDevice physical, const VkDeviceCreateInfo *info) {
     r->info = *info;
@@ -655,8 +655,10 @@ static void make_real(real_device *r, VkPhysicalDevice physical, const VkDeviceC
             r->names[count++] = info->ppEnabledExtensionNames[i];
     r->info.enabledExtensionCount = count;
     r->info.ppEnabledExtensionNames = r->names;
-    leave_out(r, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV, 0);
-    leave_out(r, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR, 1);
+    r->without[0] =
+        leave_out(&r->info, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV);
+    r->without[1] =
+        leave_out(&r->info, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR);
     VkPhysicalDeviceVulkan12Features has = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
     VkPhysicalDeviceFeatures2 f2 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
@@ -678,8 +680,8 @@ static void put_back(real_device *r) {
         f12->shaderFloat16 = r->f12.shaderFloat16;
         f12->vulkanMemoryModel = r->f12.vulkanMemoryModel;
     }
-    for (int i = 1; i >= 0; --i)
-        if (r->before[i]) r->before[i]->pNext = r->after[i];
+    put_in(r->without[1]);
+    put_in(r->without[0]);
 }
 
 static VKAPI_ATTR VkResult VKAPI_CALL create_device(VkPhysicalDevice physical,

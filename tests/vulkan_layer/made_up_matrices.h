@@ -111,4 +111,29 @@ static bool uses_matrices(const VkShaderModuleCreateInfo *info) {
     return false;
 }
 
+static void *find(void *chain, VkStructureType type) {
+    for (VkBaseOutStructure *s = chain; s; s = s->pNext)
+        if (s->sType == type) return s;
+    return NULL;
+}
+
+/* What was taken out of a chain, and from behind what; NULL: it was not there. */
+typedef struct unlinked {
+    VkBaseOutStructure *before, *it;
+} unlinked;
+
+static unlinked leave_out(void *chain, VkStructureType type) {
+    for (VkBaseOutStructure *s = chain; s->pNext; s = s->pNext)
+        if (s->pNext->sType == type) {
+            const unlinked u = {s, s->pNext};
+            s->pNext = s->pNext->pNext;
+            return u;
+        }
+    return (unlinked){0};
+}
+
+static void put_in(unlinked u) {
+    if (u.it) u.before->pNext = u.it;
+}
+
 #endif
