@@ -13,7 +13,7 @@
 #include "testing.h"
 
 /* Matrices as small as a software driver's subgroups, on what says that it is a card: no other body
- * is preferred to them. Linear layers of K = 64 are what every body takes. */
+ * is preferred to them. What takes their place is a body that such a driver compiles in no time. */
 #define CARD       "FAKE_TYPE=discrete", "FAKE_MATRICES=8x8x8"
 #define WORKGROUPS "FAKE_MATRICES2=scope,dimensions,tensors,elements"
 #define MODULES    "module of matrices"
@@ -51,7 +51,10 @@ static tsr_status open_device(const case_of_device *c, tsr_device **d) {
     tsr_device_settings s = tsr_device_settings_default();
     s.name = "vulkan:0";
     s.precision = c->precision;
-    s.mask = c->mask;
+    char mask[160];
+    snprintf(mask, sizeof mask, "linear_sm,linear_half_sm%s%s", c->mask ? "," : "",
+             c->mask ? c->mask : "");
+    s.mask = mask;
     s.try_matrices = c->trial ? c->trial : tsr_try_matrices;
     return tsr_device_open(ctx, d, &s);
 }

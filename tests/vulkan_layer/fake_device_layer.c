@@ -230,13 +230,14 @@ static VKAPI_ATTR void VKAPI_CALL get_properties(VkPhysicalDevice d,
 static VKAPI_ATTR void VKAPI_CALL get_properties2(VkPhysicalDevice d,
                                                   VkPhysicalDeviceProperties2 *p) {
     /* layers below may be older than these structures */
-    const unlinked a =
-        leave_out(p, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_PROPERTIES_KHR);
-    const unlinked b =
-        leave_out(p, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_PROPERTIES_NV);
-    if (!fake.shape_count) put_in(b), put_in(a);
+    unlinked a = {0}, b = {0};
+    if (fake.shape_count) {
+        a = leave_out(p, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_PROPERTIES_KHR);
+        b = leave_out(p, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_PROPERTIES_NV);
+    }
     next_GetPhysicalDeviceProperties2(d, p);
-    if (fake.shape_count) put_in(b), put_in(a);
+    put_in(b);
+    put_in(a);
     change_basic(&p->properties);
     VkPhysicalDeviceVulkan11Properties *p11 =
         find(p->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES);
@@ -637,53 +638,6 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_instance(const VkInstanceCreateInfo
     return VK_SUCCESS;
 }
 
-/* What a device is made with when matrices are made up: the driver's own features, and neither the
- * extensions nor their structures. */
-typedef struct real_device {
-    VkDeviceCreateInfo info;
-    const char *names[32];
-    VkPhysicalDeviceVulkan12Features f12;
-    unlinked without[2];
-} real_device;
-
-static void make_real(real_device *r, VkPhysicalDevice physical, const VkDeviceCreateInfo *info) {
-    r->info = *info;
-    if (!fake.shape_count) return;
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < info->enabledExtensionCount && i < 32; ++i)
-        if (!strstr(info->ppEnabledExtensionNames[i], "cooperative_matrix"))
-            r->names[count++] = info->ppEnabledExtensionNames[i];
-    r->info.enabledExtensionCount = count;
-    r->info.ppEnabledExtensionNames = r->names;
-    r->without[0] =
-        leave_out(&r->info, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV);
-    r->without[1] =
-        leave_out(&r->info, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR);
-    VkPhysicalDeviceVulkan12Features has = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
-    VkPhysicalDeviceFeatures2 f2 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
-                                    .pNext = &has};
-    VkPhysicalDeviceVulkan12Features *f12 =
-        find((void *)r->info.pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES);
-    if (!f12) return;
-    next_GetPhysicalDeviceFeatures2(physical, &f2);
-    r->f12 = *f12;
-    f12->shaderFloat16 &= has.shaderFloat16;
-    f12->vulkanMemoryModel &= has.vulkanMemoryModel;
-}
-
-/* The caller's own structures are as they were. */
-static void put_back(real_device *r) {
-    VkPhysicalDeviceVulkan12Features *f12 =
-        find((void *)r->info.pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES);
-    if (f12 && r->f12.sType) {
-        f12->shaderFloat16 = r->f12.shaderFloat16;
-        f12->vulkanMemoryModel = r->f12.vulkanMemoryModel;
-    }
-    put_in(r->without[1]);
-    put_in(r->without[0]);
-}
-
 static VKAPI_ATTR VkResult VKAPI_CALL create_device(VkPhysicalDevice physical,
                                                     const VkDeviceCreateInfo *info,
                                                     const VkAllocationCallbacks *callbacks,
@@ -697,8 +651,8 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_device(VkPhysicalDevice physical,
     next_device_proc = link->u.pLayerInfo->pfnNextGetDeviceProcAddr;
     link->u.pLayerInfo = link->u.pLayerInfo->pNext;
     PFN_vkCreateDevice create = (PFN_vkCreateDevice)instance_proc(VK_NULL_HANDLE, "vkCreateDevice");
-    real_device real = {0};
-    make_real(&real, physical, info);
+    real_device real = {.info = *info};
+    if (fake.shape_count) make_real(&real, next_GetPhysicalDeviceFeatures2, physical);
     VkResult result = create(physical, &real.info, callbacks, device);
     put_back(&real);
     if (result) return result;
@@ -769,8 +723,19 @@ VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL fake_device_proc(VkDevice device, const
     return f ? f : next_device_proc(device, name);
 }
 
+static PFN_vkVoidFunction of_matrices(const char *name) {
+    if (fake.shape_count && !strcmp(name, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR"))
+        return (PFN_vkVoidFunction)get_matrices;
+    if (fake.matrices2 &&
+        !strcmp(name, "vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV"))
+        return (PFN_vkVoidFunction)get_flexible;
+    return NULL;
+}
+
+/* A loader that knows these functions asks here, an older one below. */
 VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL fake_instance_proc(VkInstance instance, const char *name) {
     PFN_vkVoidFunction f = replaced(of_instance, INSTANCE_COUNT, name);
+    if (!f) f = of_matrices(name);
     if (!f) f = replaced(of_device, DEVICE_COUNT, name);
     return f || !next_instance_proc ? f : next_instance_proc(instance, name);
 }
@@ -778,12 +743,8 @@ VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL fake_instance_proc(VkInstance instance,
 /* Through this the loader learns of functions that the driver does not have. */
 static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL physical_proc(VkInstance instance,
                                                               const char *name) {
-    if (fake.shape_count && !strcmp(name, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR"))
-        return (PFN_vkVoidFunction)get_matrices;
-    if (fake.matrices2 &&
-        !strcmp(name, "vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV"))
-        return (PFN_vkVoidFunction)get_flexible;
-    return next_physical_proc ? next_physical_proc(instance, name) : NULL;
+    PFN_vkVoidFunction f = of_matrices(name);
+    return f || !next_physical_proc ? f : next_physical_proc(instance, name);
 }
 
 VKAPI_ATTR VkResult VKAPI_CALL

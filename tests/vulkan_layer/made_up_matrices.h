@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <vulkan/vulkan.h>
 
 /* Debian 12's headers do not know the extension. */
@@ -134,6 +135,54 @@ static unlinked leave_out(void *chain, VkStructureType type) {
 
 static void put_in(unlinked u) {
     if (u.it) u.before->pNext = u.it;
+}
+
+/* What a device is made with when matrices are made up: the driver's own features, and neither the
+ * extensions nor their structures. */
+typedef struct real_device {
+    VkDeviceCreateInfo info;
+    const char *names[32];
+    VkPhysicalDeviceVulkan12Features f12;
+    unlinked without[2];
+} real_device;
+
+static void make_real(real_device *r, PFN_vkGetPhysicalDeviceFeatures2 features,
+                      VkPhysicalDevice physical) {
+    const VkDeviceCreateInfo *info = &r->info;
+    uint32_t count = 0;
+    const uint32_t all = info->enabledExtensionCount;
+    for (uint32_t i = 0; i < all && i < 32; ++i)
+        if (!strstr(info->ppEnabledExtensionNames[i], "cooperative_matrix"))
+            r->names[count++] = info->ppEnabledExtensionNames[i];
+    r->info.enabledExtensionCount = count;
+    r->info.ppEnabledExtensionNames = r->names;
+    r->without[0] =
+        leave_out(&r->info, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV);
+    r->without[1] =
+        leave_out(&r->info, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR);
+    VkPhysicalDeviceVulkan12Features has = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
+    VkPhysicalDeviceFeatures2 f2 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+                                    .pNext = &has};
+    VkPhysicalDeviceVulkan12Features *f12 =
+        find((void *)r->info.pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES);
+    if (!f12) return;
+    features(physical, &f2);
+    r->f12 = *f12;
+    f12->shaderFloat16 &= has.shaderFloat16;
+    f12->vulkanMemoryModel &= has.vulkanMemoryModel;
+}
+
+/* The caller's own structures are as they were. */
+static void put_back(real_device *r) {
+    VkPhysicalDeviceVulkan12Features *f12 =
+        find((void *)r->info.pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES);
+    if (f12 && r->f12.sType) {
+        f12->shaderFloat16 = r->f12.shaderFloat16;
+        f12->vulkanMemoryModel = r->f12.vulkanMemoryModel;
+    }
+    put_in(r->without[1]);
+    put_in(r->without[0]);
 }
 
 #endif
