@@ -89,6 +89,9 @@ tsr_status tsr_bench_row_give(tsr_bencher *b, cJSON *j) {
     if (!text) return tsr_fail(b->ctx, TSR_ERROR_MEMORY, "benchmark row: no memory for its text");
     b->row(b->user, text);
     cJSON_free(text);
+    const tsr_bench_settings *s = &b->settings;
+    if (s->progress && s->progress(s->progress_user, "rows", ++b->rows, 0))
+        return tsr_fail(b->ctx, TSR_ERROR_INTERRUPTED, "bench: stopped by the caller");
     return TSR_OK;
 }
 

@@ -52,6 +52,7 @@ typedef struct tsr_bencher {
     tsr_bench_device devices[TSR_BENCH_DEVICES]; /* cpu, cpu reference, then vulkan:N */
     int device_count;
     tsr_bench_peaks peaks;
+    uint64_t rows; /* given */
     tsr_status first_failure;
     char first_detail[1024];
 } tsr_bencher;
@@ -74,7 +75,7 @@ typedef struct tsr_bench_row {
 
 typedef tsr_status (*tsr_bench_body)(void *arg);
 
-/* Hands a row over as text. Frees `row`. */
+/* Hands a row over as text. Frees `row`. INTERRUPTED when the caller wants no more. */
 struct cJSON;
 tsr_status tsr_bench_row_give(tsr_bencher *b, struct cJSON *row);
 /* True if the row is asked for (--filter). Ask before building operands. */

@@ -5,13 +5,27 @@
 #   gpu.sh pack FOLDER [CASE-FOLDER...]   on the machine that builds: the program, the tests of the device
 #       and the libraries they need, the Vulkan loader among them; golden cases of published size, whose
 #       weights are made by their rule on the other machine; also as FOLDER.tar.xz
-#   FOLDER/gpu.sh run RESULTS                      on the machine with the GPU; nothing is installed
+#   FOLDER/gpu.sh run RESULTS                      on the machine with the GPU; nothing is installed.
+#       RESULTS/summary.txt says in a page what is known so far; RESULTS.tar.gz is the folder in one file
 #   FOLDER/gpu.sh steps                            lists the steps with their limits
+#   FOLDER/gpu.sh summary RESULTS                  summary.txt again
 #   DEVICE=vulkan:0 chooses the device, SECONDS_IN_ALL=840 ends the whole, LIMITS=100 is a percentage that
-#   every step's limit is multiplied by, BATCHES=1,16,128 those of models, REPETITIONS=100 of one batch.
+#   every step's limit is multiplied by, BATCHES=1,16,128 those of models, REPETITIONS=100 of one batch,
+#   STEPS=REGEX picks steps, SMALL=1 takes one row of a kind and few pictures: for software drivers.
 # A failed step stops nothing: times of what passed are worth having even then.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+if [ -n "${SMALL:-}" ]; then
+    pictures=3 whole=4 batches_of_ids='1 2 3'
+    linear='gpu linear 385x512x512' conv='gpu conv2d 1x16x16x512' attention='gpu attention 16x256'
+    others=('nearest_code 4096 of 16384' 'group_norm 8x64' 'layer_norm 6160' 'scale 6160')
+    bodies=("$linear" "$conv")
+else
+    pictures=16 whole=64 batches_of_ids='1 7 16'
+    linear='gpu linear' conv='gpu conv2d' attention='gpu attention'
+    others=(nearest_code group_norm layer_norm scale)
+    bodies=("gpu linear 6160x512x1536" "gpu linear 385x512x512" "gpu conv2d 8x64x64x256")
+fi
 tests=(op_linear op_conv2d op_attention op_nearest_code op_group_norm op_half_products op_pair_products test_recorder)
 
 pack() { # a build of its own: no oneDNN, of the libraries of pictures JPEG's alone, symbols stripped
@@ -38,7 +52,8 @@ pack() { # a build of its own: no oneDNN, of the libraries of pictures JPEG's al
             cp -rL "$(dirname "$file")/inputs" "$folder/cases/$(basename "$(dirname "$file")")/"
         fi
     done
-    tar -C "$(dirname "$folder")" -cJf "$folder.tar.xz" "$(basename "$folder")" # the model lies in it nine times
+    # The bundled model lies in every program: the window is wider than they are.
+    XZ_OPT=--lzma2=preset=4,dict=128MiB tar -C "$(dirname "$folder")" -cJf "$folder.tar.xz" "$(basename "$folder")"
     du -sh "$folder" "$folder.tar.xz"
 }
 
@@ -48,6 +63,7 @@ all=${SECONDS_IN_ALL:-840}
 step() {
     local name=$1 limit=$(($2 * ${LIMITS:-100} / 100)) left=$((all - (SECONDS - began))) from=$SECONDS status=0
     shift 2
+    [[ $name =~ ${STEPS:-.} || $name = machine || $name = samples ]] || return 0
     [ "$limit" -gt 0 ] || limit=1
     if [ -n "${LIST:-}" ]; then
         echo "$name: at most $limit s"
@@ -58,10 +74,84 @@ step() {
         return 0
     fi
     [ "$limit" -lt "$left" ] || limit=$left
-    timeout -k 2 "$limit" "$@" >"$out/$name.txt" 2>&1 || status=$?
+    timeout -k 5 "$limit" "$@" >"$out/$name.txt" 2>&1 || status=$?
     case $status in 124 | 137) status="$status, cut at its limit," ;; esac
     echo "$((SECONDS - began)) s: $name: exit $status after $((SECONDS - from)) s" | tee -a "$out/steps.txt"
+    # What a killed process had not finished is worth having.
+    for file in "$out"/*.tmp-*; do [ ! -e "$file" ] || mv "$file" "${file%.tmp-*}"; done
+    summary "$out" || true
+    tar -C "$(dirname "$out")" -czf "$out.new" "$(basename "$out")" && mv "$out.new" "$out.tar.gz"
     return 0
+}
+
+# A page that answers: does it work, are ids those of the cpu, how many pictures a second, which op is slow.
+summary() {
+    local file of
+    cd "$1"
+    {
+        echo "commit $(sed -n 1p machine.txt 2>/dev/null), $(sed -n 2p machine.txt 2>/dev/null)"
+        grep -hm1 -E '^vulkan:[0-9]+: ' device.json.txt device.txt 2>/dev/null | head -1
+        grep -hE 'NVIDIA-SMI|choices' machine.txt 2>/dev/null
+        echo
+        echo "DOES IT WORK"
+        for file in test-*.txt; do
+            [ -e "$file" ] || continue
+            of=$(grep -E '^[0-9]+%: Checks' "$file" | tail -1)
+            echo "  ${file%.txt}: ${of:-no result: $(tail -n 1 "$file" | cut -c 1-120)}"
+            grep -hE ':[FE]:' "$file" | head -2 | cut -c 1-200 | sed 's/^/      /'
+        done
+        for file in verify-*.txt; do
+            [ -e "$file" ] || continue
+            of=$(grep -E '^[0-9]+ passed' "$file" | tail -1)
+            echo "  ${file%.txt}: ${of:-not finished: $(grep -c '^passed' "$file") passed, $(grep -c '^FAILED\|^failed' "$file") failed so far}"
+        done
+        echo
+        echo "ARE IDS THOSE OF THE CPU (f32), OF F32 (fast), ALWAYS THE SAME"
+        for file in ids-*.txt pairs-*.txt again-*.txt; do
+            [ -e "$file" ] || continue
+            sed -n "s/^equal ids */  ${file%.txt}, fast beside f32: /p; s/^\(.*: \(.* ids equal\|.*bytes of batch\).*\)/  \1/p" "$file"
+            sed -n 's/^\(.*repetitions differ\)/  \1/p' "$file" | tail -n 1
+        done
+        echo
+        echo "PICTURES A SECOND (clips, for tokenizers of video), tiles of a batch, copies and waiting included"
+        for file in model-*.json.txt; do
+            [ -e "$file" ] || continue
+            awk '$(NF - 6) ~ /^vulkan:/ && $(NF - 4) > 0 {
+                name = $1; for (i = 2; i < NF - 7; ++i) name = name " " $i
+                printf "  %-44s %10.1f /s\n", name, 1000 / $(NF - 4)}' "$file"
+        done
+        grep -hE 'JPEG files' whole-*.txt 2>/dev/null | sed 's/^/  whole command, /'
+        echo
+        echo "SLOWEST OPS of each model's last encoding"
+        for file in model-*.json.txt; do
+            [ -e "$file" ] || continue
+            awk '/ encode [0-9]+/ && $(NF - 6) ~ /^vulkan:/ {text = ""; keep = 1}
+                 !/^ / && !/ encode [0-9]+/ {keep = 0}
+                 keep {text = text "  " $0 "\n"}
+                 END {printf "%s", text}' "$file"
+        done
+        echo
+        echo "BEST RATE OF EACH OP"
+        for file in products-*.json.txt convolutions-*.json.txt attention*.json.txt nearest_code.json.txt group_norm.json.txt \
+            layer_norm.json.txt scale.json.txt; do
+            [ -e "$file" ] || continue
+            # the op that a row is about is the first of its table
+            awk -v of="${file%.json.txt}" '
+                 $(NF - 6) ~ /^vulkan:/ {row = $2; for (i = 3; i < NF - 7; ++i) row = row " " $i; first = 1; next}
+                 / x .* ms .*(TFLOP|GB)\/s/ && first {
+                    first = 0
+                    for (i = 2; i <= NF; ++i) if ($i ~ /^(TFLOP|GB)\/s$/ && $(i - 1) > best) {
+                        best = $(i - 1); said = $(i - 1) " " $i ", " $2 ", " row}}
+                 END {if (said) printf "  %-18s %s\n", of, said}' "$file"
+        done
+        awk '/empty dispatch/ && $(NF - 6) ~ /^vulkan:/ {
+            printf "  an empty dispatch and its barrier: %.1f us\n", 1000 * $(NF - 4)}' device.json.txt 2>/dev/null
+        echo
+        echo "STEPS THAT FAILED OR WERE CUT"
+        grep -vE 'exit 0 ' steps.txt | sed 's/^/  /'
+    } >summary.new 2>/dev/null
+    mv summary.new summary.txt
+    cd - >/dev/null
 }
 
 machine() {
@@ -78,28 +168,52 @@ machine() {
     "$tessera" devices -v
 }
 
-# Ids of 16 pictures on the cpu and the device, for batches of 1, 7 and 16, in f32, and how many are
+# How many ids of one listing are those of another, picture by picture and place by place.
+equal_ids() {
+    awk 'NR == FNR {line[FNR] = $0; lines = FNR; next}
+         {n = split(line[FNR], a); most = n > NF ? n : NF; all += most - 2
+          for (i = 3; i <= most; ++i) equal += i <= n && i <= NF && a[i] == $i}
+         END {print equal + 0 " of " all " ids equal" (FNR == lines ? "" : ", other lines")}' "$1" "$2"
+}
+encode_ids() { # NAME [OPTION...]: work/NAME.tess and its ids
+    local name=$1
+    shift
+    # shellcheck disable=SC2046 # names without spaces
+    "$tessera" encode $(ls "$work"/j/*.jpg | head -n "$pictures") -f -o "$work/$name.tess" -q "$@"
+    "$tessera" info --ids "$work/$name.tess" >"$work/$name.ids"
+}
+# Ids of some pictures on the cpu and the device, in batches of several sizes, in f32, and how many are
 # the same in fast.
 ids() { # NAME [OPTION...]
     local name=$1 batch
     shift
-    "$tessera" encode "$work"/j/jpeg-00?.jpg "$work"/j/jpeg-01[0-5].jpg -o "$work/$name.cpu.tess" -q --device cpu "$@"
-    "$tessera" info --ids "$work/$name.cpu.tess" >"$work/$name.cpu.ids"
-    for batch in 1 7 16; do
-        "$tessera" encode "$work"/j/jpeg-00?.jpg "$work"/j/jpeg-01[0-5].jpg -o "$work/$name.$batch.tess" -q \
-            --device "$device" --batch $batch "$@"
-        "$tessera" info --ids "$work/$name.$batch.tess" >"$work/$name.$batch.ids"
-        echo "$name, batch $batch: lines that differ from the cpu's:" \
-            "$(diff "$work/$name.cpu.ids" "$work/$name.$batch.ids" | grep -c '^<')"
-        cmp "$work/$name.1.tess" "$work/$name.$batch.tess" && echo "$name, batch $batch: the bytes of batch 1"
+    encode_ids "$name.cpu" --device cpu "$@"
+    for batch in $batches_of_ids; do
+        encode_ids "$name.$batch" --device "$device" --batch "$batch" "$@"
+        echo "$name, f32, batch $batch: $(equal_ids "$work/$name.cpu.ids" "$work/$name.$batch.ids") to the cpu's"
+        if cmp "$work/$name.1.tess" "$work/$name.$batch.tess"; then
+            echo "$name, batch $batch: the bytes of batch 1"
+        else
+            echo "$name, batch $batch: NOT the bytes of batch 1"
+        fi
     done
-    "$tessera" bench --agreement "$work"/j/jpeg-00?.jpg "$work"/j/jpeg-01[0-5].jpg --device "$device" "$@"
+    # shellcheck disable=SC2046
+    "$tessera" bench --agreement $(ls "$work"/j/*.jpg | head -n "$pictures") --device "$device" "$@"
 }
-again() { # NAME TIMES [OPTION...]: one batch again and again, 20 pictures of it in each process
+# f32 from pairs of f16: its ids, and its time beside plain f32's (model-NAME.txt).
+pairs() { # NAME [OPTION...]
+    local name=$1
+    shift
+    [ -e "$work/$name.cpu.ids" ] || encode_ids "$name.cpu" --device cpu "$@"
+    encode_ids "$name.pairs" --device "$device" --mask +pairs -v "$@"
+    echo "$name, f32 from pairs: $(equal_ids "$work/$name.cpu.ids" "$work/$name.pairs.ids") to the cpu's"
+    "$tessera" bench "$@" --batch "${batches##*,}" --seconds 0.1 --device "$device" --mask +pairs
+}
+again() { # NAME TIMES [OPTION...]: one batch of four pictures again and again, each in a process of its own
     local name=$1 times=$2 i differ=0
     shift 2
     for ((i = 0; i < times; i++)); do
-        "$tessera" encode "$work"/j/jpeg-00[0-3].jpg -o "$work/again.$i.tess" -q --device "$device" "$@"
+        "$tessera" encode "$work"/j/jpeg-00[0-3].jpg -f -o "$work/again.$i.tess" -q --device "$device" "$@"
         cmp -s "$work/again.0.tess" "$work/again.$i.tess" || differ=$((differ + 1))
         [ $i = 0 ] || rm "$work/again.$i.tess"
         echo "$name: $differ of $((i + 1)) repetitions differ"
@@ -114,18 +228,19 @@ whole_command() { # NAME [OPTION...]
     fi
     from=$(date +%s%N)
     "$tessera" encode "$work"/j/*.jpg -o "$work/$name.all.tess" --device "$device" "$@" || true
-    echo "$name: 64 JPEG files of 500 x 375 in $((($(date +%s%N) - from) / 1000000)) ms"
+    from=$((($(date +%s%N) - from) / 1000000))
+    echo "$name: $whole JPEG files of 500 x 375 in $from ms: $((whole * 1000 / (from + 1))) pictures/s"
     [ -z "$watch" ] || kill "$watch"
 }
 # Two products and a convolution with one body after the other: what is masked leaves the next best. In
 # f32 there are two: its own, and pairs of f16.
-bodies() {
+each_body() {
     local each precision mask row
     for each in fast:none fast:coopmat2 fast:linear_coopmat2,conv2d_coopmat2,linear_coopmat,conv2d_coopmat fast:coopmat \
         fast:fp16 fast:fp16,subgroup fast:subgroup f32:none f32:+pairs; do
         precision=${each%%:*} mask=${each#*:}
         echo "$precision, mask: $mask"
-        for row in "gpu linear 6160x512x1536" "gpu linear 385x512x512" "gpu conv2d 8x64x64x256"; do
+        for row in "${bodies[@]}"; do
             "$tessera" bench --filter "$row" --device "$device" --precision "$precision" --seconds 0.05 \
                 $([ "$mask" = none ] || echo "--mask $mask") | tail -n +2 || true
         done
@@ -133,7 +248,7 @@ bodies() {
 }
 samples() {
     mkdir -p "$work/j"
-    "$here/bin/make_samples" "$work/j" 64
+    "$here/bin/make_samples" "$work/j" "$whole"
     ls "$work/j" | wc -l
 }
 
@@ -149,8 +264,8 @@ run() {
     export LD_LIBRARY_PATH=$here/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} TESSERA_SHARED=/nonexistent
     export TESSERA_TEST_DEVICE=$device
     tessera=$here/bin/tessera
-    export tessera device work here
-    export -f machine ids again whole_command bodies samples
+    export tessera device work here pictures whole batches batches_of_ids
+    export -f machine equal_ids encode_ids ids pairs again whole_command samples
     # 0:00
     step machine 30 bash -c machine
     if [ -z "${LIST:-}" ]; then
@@ -168,7 +283,7 @@ run() {
     done
     if [ -z "${LIST:-}" ] && [ "${#models[@]}" -gt 0 ]; then
         for case in "$here"/cases/*/*/manifest.json; do # weights are made while the tests run
-            "$here/bin/make_weights" "$case" "$work/$(basename "$(dirname "$case")").safetensors" >>"$out/weights.txt" 2>&1 || true
+            timeout 90 "$here/bin/make_weights" "$case" "$work/$(basename "$(dirname "$case")").safetensors" >>"$out/weights.txt" 2>&1 || true
         done &
         weights=$!
     fi
@@ -182,22 +297,24 @@ run() {
     done
     [ -z "$weights" ] || wait "$weights" || true
     step ids-bundled 30 bash -c 'ids bundled'
-    for model in "${models[@]}"; do step "ids-$(basename "$model" .safetensors)" 60 bash -c "ids $(basename "$model") -t '$model'"; done
+    for model in "${models[@]}"; do step "ids-$(basename "$model" .safetensors)" 60 bash -c "ids $(basename "$model" .safetensors) -t '$model'"; done
     for model in "${models[@]:0:1}"; do
-        step "again-$(basename "$model" .safetensors)" 40 bash -c "again $(basename "$model") ${REPETITIONS:-100} -t '$model'"
+        step "again-$(basename "$model" .safetensors)" 40 bash -c "again $(basename "$model" .safetensors) ${REPETITIONS:-100} -t '$model'"
     done
+    for model in "${models[@]}"; do step "pairs-$(basename "$model" .safetensors)" 20 bash -c "pairs $(basename "$model" .safetensors) -t '$model'"; done
     # 4:00
     local quick=(--seconds 0.05 --device "$device")
-    step products-f32 25 "$tessera" bench --filter "gpu linear" "${quick[@]}" --report "${out:-}/products-f32.json"
-    step products-fast 25 "$tessera" bench --filter "gpu linear" "${quick[@]}" --precision fast --report "${out:-}/products-fast.json"
-    step products-half 25 "$tessera" bench --filter "gpu linear" "${quick[@]}" --precision fast --mask coopmat --report "${out:-}/products-half.json"
+    step products-f32 25 "$tessera" bench --filter "$linear" "${quick[@]}" --report "${out:-}/products-f32.json"
+    step products-fast 25 "$tessera" bench --filter "$linear" "${quick[@]}" --precision fast --report "${out:-}/products-fast.json"
+    step products-half 25 "$tessera" bench --filter "$linear" "${quick[@]}" --precision fast --mask coopmat --report "${out:-}/products-half.json"
     # 6:00
-    step convolutions-f32 25 "$tessera" bench --filter "gpu conv2d" "${quick[@]}" --report "${out:-}/convolutions-f32.json"
-    step convolutions-fast 25 "$tessera" bench --filter "gpu conv2d" "${quick[@]}" --precision fast --report "${out:-}/convolutions-fast.json"
-    for file in attention nearest_code group_norm layer_norm scale; do
-        step "$file" 15 "$tessera" bench --filter "gpu $file" "${quick[@]}" --report "${out:-}/$file.json"
+    step convolutions-f32 25 "$tessera" bench --filter "$conv" "${quick[@]}" --report "${out:-}/convolutions-f32.json"
+    step convolutions-fast 25 "$tessera" bench --filter "$conv" "${quick[@]}" --precision fast --report "${out:-}/convolutions-fast.json"
+    step attention 15 "$tessera" bench --filter "$attention" "${quick[@]}" --report "${out:-}/attention.json"
+    for file in "${others[@]}"; do
+        step "${file%% *}" 15 "$tessera" bench --filter "gpu $file" "${quick[@]}" --report "${out:-}/${file%% *}.json"
     done
-    step attention-fast 15 "$tessera" bench --filter "gpu attention" "${quick[@]}" --precision fast --report "${out:-}/attention-fast.json"
+    step attention-fast 15 "$tessera" bench --filter "$attention" "${quick[@]}" --precision fast --report "${out:-}/attention-fast.json"
     # 8:00: milliseconds a tile with the times of each op; what a recording has, from -v
     for model in "${models[@]}"; do
         file=$(basename "$model" .safetensors)
@@ -206,24 +323,25 @@ run() {
     done
     step model-bundled 20 "$tessera" bench -f "mosaic decode" --batch "$batches" --seconds 0.2 --device "$device" --report "${out:-}/model-bundled.json"
     # 11:00
-    step empty 15 "$tessera" bench --filter "gpu empty" "${quick[@]}" --report "${out:-}/empty.json"
     step submissions 25 "$tessera" bench --filter "gpu 2^" "${quick[@]}" --report "${out:-}/submissions.json"
     step copies 20 bash -c "'$tessera' bench --filter 'gpu upload' ${quick[*]}; '$tessera' bench --filter 'gpu download' ${quick[*]}"
     # 12:00
     for model in "${models[@]:0:2}"; do
-        step "whole-$(basename "$model" .safetensors)" 30 bash -c "whole_command $(basename "$model") -t '$model' --precision fast"
+        step "whole-$(basename "$model" .safetensors)" 30 bash -c "whole_command $(basename "$model" .safetensors) -t '$model' --precision fast"
     done
     step whole-bundled 20 bash -c 'whole_command bundled'
     # 13:00
-    step bodies 45 bash -c bodies
-    [ -n "${LIST:-}" ] || echo "results in $out"
+    step bodies 45 bash "$here/gpu.sh" bodies
+    [ -n "${LIST:-}" ] || { cat "$out/summary.txt" && echo "results in $out and $out.tar.gz"; }
 }
 
 case ${1:-} in
-pack | run)
-    : "${2:?usage: gpu.sh pack FOLDER [CASE-FOLDER...] | gpu.sh run RESULTS}"
+pack | run | summary)
+    : "${2:?usage: gpu.sh pack FOLDER [CASE-FOLDER...] | gpu.sh run RESULTS | gpu.sh summary RESULTS}"
     "$@"
     ;;
+bodies) each_body ;; # a step of run
+
 steps) LIST=1 run ;;
 *)
     sed -n '3,15p' "$0" | sed 's/^# \{0,1\}//'

@@ -206,7 +206,7 @@ int bench_report_open(tool *t, bench_report *r, const char *path, const char *mo
 void bench_report_row(bench_report *r, const char *json) {
     json_raw(&r->out, NULL, json);
     bench_row_print(r->text.file, json);
-    fflush(r->json.file); /* what a stopped run leaves is under the temporary names */
+    fflush(r->json.file); /* what a killed run leaves is under the temporary names */
     fflush(r->text.file);
     ++r->rows;
 }

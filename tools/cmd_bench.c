@@ -173,7 +173,10 @@ static int run(const verb *v, int argc, char **argv) {
                             .device = o.common.device,
                             .filter = o.filter,
                             .mask = o.common.mask,
-                            .seconds = o.seconds};
+                            .seconds = o.seconds,
+                            .progress = tool_progress,
+                            .progress_user = &t};
+    t.bar = false; /* rows are what is seen */
     if (state.json) {
         tool_json(&t, &state.j);
         json_array(&state.j, "rows");

@@ -668,6 +668,9 @@ typedef struct tsr_bench_settings {
     const int *batches; /* tiles of a model that are computed at once, a row each, 1..4096; default
                            NULL: 1 and 16 */
     int batch_count;    /* of batches */
+    tsr_progress_fn progress; /* counts rows, of an unknown total, and may end the work between two;
+                                 default NULL: no reports */
+    void *progress_user;
 } tsr_bench_settings;
 /* Receives one row, an object of JSON on one line, on the calling thread. The text is valid during
  * the call. */
@@ -675,7 +678,8 @@ typedef void (*tsr_bench_fn)(void *user, const char *json_row);
 /* Measures speed: one row for each operation and device. A row that fails carries an "error", the
  * remaining rows still run, and the first failure is then returned. settings may be NULL (the
  * defaults); `row` must not be NULL.
- * Errors: ARGUMENT, NO_DEVICE (no usable device has that name), MEMORY, and those of the rows. */
+ * Errors: ARGUMENT, NO_DEVICE (no usable device has that name), MEMORY, INTERRUPTED, and those of
+ * the rows. */
 tsr_status tsr_bench(tsr_context *ctx, const tsr_bench_settings *settings, tsr_bench_fn row,
                      void *user);
 

@@ -106,6 +106,30 @@ START_TEST(filter_and_device) {
 }
 END_TEST
 
+static int no_more(void *user, const char *what, uint64_t done, uint64_t total) {
+    ck_assert_str_eq(what, "rows");
+    ck_assert_uint_eq(done, 1);
+    ck_assert_uint_eq(total, 0);
+    return *(int *)user;
+}
+
+START_TEST(stopped_between_rows) {
+    tsr_context *ctx = open_context();
+    rows r = {0};
+    int stop = 1;
+    tsr_bench_settings settings = {.device = "cpu",
+                                   .filter = "pointwise gelu",
+                                   .seconds = 1e-3,
+                                   .progress = no_more,
+                                   .progress_user = &stop};
+    ck_assert_int_eq(tsr_bench(ctx, &settings, collect, &r), TSR_ERROR_INTERRUPTED);
+    ck_assert_int_eq(r.count, 1); /* of two, whole */
+    ck_assert(number(r.row[0], "min_ms") > 0);
+    rows_free(&r);
+    tsr_context_close(&ctx);
+}
+END_TEST
+
 typedef struct counted {
     tsr_context *ctx;
     int calls, fail_at;
@@ -220,5 +244,5 @@ START_TEST(operands_repeat_and_fill_their_range) {
 }
 END_TEST
 
-TEST_MAIN("bench", row_of_an_op, filter_and_device, statistics_of_known_times, failing_body,
-          operands_repeat_and_fill_their_range)
+TEST_MAIN("bench", row_of_an_op, filter_and_device, stopped_between_rows, statistics_of_known_times,
+          failing_body, operands_repeat_and_fill_their_range)

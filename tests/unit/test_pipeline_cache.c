@@ -240,9 +240,13 @@ START_TEST(a_folder_that_cannot_be_written) {
         chmod(deep, 0700);
     }
     /* nowhere to write: not even root may make a file there */
-    start("/proc/tessera-cache", 0, NULL);
-    expect_compiled(true, "/proc");
-    ck_assert_msg(strstr(said, "not written to"), "%s", said);
+    if (access("/proc/self", F_OK)) {
+        leave_out("a folder that nobody may write: no /proc is mounted here");
+    } else {
+        start("/proc/tessera-cache", 0, NULL);
+        expect_compiled(true, "/proc");
+        ck_assert_msg(strstr(said, "not written to"), "%s", said);
+    }
     remove_folder();
 }
 END_TEST

@@ -15,9 +15,11 @@
  *   FAKE_SUBGROUP=32:8:32|16                   size:least:most; one number: all three, and the
  *                                              size cannot be set
  *   FAKE_MATRICES=16x16x16,8x16x16             cooperative matrices f16 x f16 -> f32: to be looked
- *                                              at; a device cannot be made with them
+ *                                              at; a device is made without them
  *   FAKE_MATRICES2=scope,dimensions,tensors,elements
  *                                              VK_NV_cooperative_matrix2 with these features of it
+ *   FAKE_MODULES=wrong|refused                 what becomes of modules that use matrices: they do
+ *                                              nothing, or no pipeline is made of them
  *   FAKE_LOST_SUBMIT=N  FAKE_LOST_WAIT=N       the N-th vkQueueSubmit, vkWaitForFences and all that
  *                                              follow give VK_ERROR_DEVICE_LOST
  *   FAKE_STUCK=N                               the N-th submission with a fence never signals it
@@ -36,7 +38,7 @@
 #include <vulkan/vk_layer.h>
 #include <vulkan/vulkan.h>
 
-#include "../../compute/vulkan/vulkan_newer.h"
+#include "made_up_matrices.h"
 
 #define EXPORT __attribute__((visibility("default")))
 #define NAME   "VK_LAYER_TESSERA_fake_device"
@@ -76,7 +78,8 @@ enum { MOST_HEAPS = 8, MOST_SHAPES = 8, MOST_STUCK = 8 };
 
 static struct {
     const char *type, *log, *matrices2;
-    bool has_budget, no_budget, has_subgroup, can_be_set, cache, short_cache;
+    bool wrong_modules, refused_modules, has_budget, no_budget, has_subgroup, can_be_set, cache,
+        short_cache;
     unsigned long vendor, device, driver, driver_version, uuid;
     unsigned long long storage_range, allocation, shared;
     unsigned subgroup, least, most;
@@ -198,15 +201,12 @@ static void read_variables(void) {
     read_subgroup(getenv("FAKE_SUBGROUP"));
     read_shapes(getenv("FAKE_MATRICES"));
     fake.matrices2 = getenv("FAKE_MATRICES2");
+    const char *become = getenv("FAKE_MODULES");
+    fake.wrong_modules = become && !strcmp(become, "wrong");
+    fake.refused_modules = become && !strcmp(become, "refused");
 }
 
 /* ---- what a device says of itself ---- */
-
-static void *find(void *chain, VkStructureType type) {
-    for (VkBaseOutStructure *s = chain; s; s = s->pNext)
-        if (s->sType == type) return s;
-    return NULL;
-}
 
 static void change_basic(VkPhysicalDeviceProperties *p) {
     if (fake.type)
@@ -229,7 +229,15 @@ static VKAPI_ATTR void VKAPI_CALL get_properties(VkPhysicalDevice d,
 
 static VKAPI_ATTR void VKAPI_CALL get_properties2(VkPhysicalDevice d,
                                                   VkPhysicalDeviceProperties2 *p) {
+    /* layers below may be older than these structures */
+    unlinked a = {0}, b = {0};
+    if (fake.shape_count) {
+        a = leave_out(p, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_PROPERTIES_KHR);
+        b = leave_out(p, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_PROPERTIES_NV);
+    }
     next_GetPhysicalDeviceProperties2(d, p);
+    put_in(b);
+    put_in(a);
     change_basic(&p->properties);
     VkPhysicalDeviceVulkan11Properties *p11 =
         find(p->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES);
@@ -249,6 +257,13 @@ static VKAPI_ATTR void VKAPI_CALL get_properties2(VkPhysicalDevice d,
     }
     if (matrices && fake.shape_count)
         matrices->cooperativeMatrixSupportedStages = VK_SHADER_STAGE_COMPUTE_BIT;
+    VkPhysicalDeviceCooperativeMatrix2PropertiesNV *more =
+        find(p->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_PROPERTIES_NV);
+    if (more && fake.matrices2) {
+        more->cooperativeMatrixWorkgroupScopeMaxWorkgroupSize = 1024;
+        more->cooperativeMatrixFlexibleDimensionsMaxDimension = 1024;
+        more->cooperativeMatrixWorkgroupScopeReservedSharedMemory = 16384;
+    }
 }
 
 static VKAPI_ATTR void VKAPI_CALL get_features2(VkPhysicalDevice d, VkPhysicalDeviceFeatures2 *f) {
@@ -284,6 +299,23 @@ static VKAPI_ATTR VkResult VKAPI_CALL get_matrices(VkPhysicalDevice d, uint32_t 
         list[i].CType = list[i].ResultType = 1;
         list[i].saturatingAccumulation = VK_FALSE;
         list[i].scope = 3;
+    }
+    *count = list && room < have ? room : have;
+    return list && room < have ? VK_INCOMPLETE : VK_SUCCESS;
+}
+
+/* Matrices of a workgroup of 128 and of 256 invocations, sums in f16 and in f32. */
+static VKAPI_ATTR VkResult VKAPI_CALL get_flexible(
+    VkPhysicalDevice d, uint32_t *count, VkCooperativeMatrixFlexibleDimensionsPropertiesNV *list) {
+    (void)d;
+    const uint32_t have = 4, room = *count;
+    for (uint32_t i = 0; list && i < have && i < room; ++i) {
+        list[i].MGranularity = list[i].NGranularity = 32, list[i].KGranularity = 16;
+        list[i].AType = list[i].BType = 0;
+        list[i].CType = list[i].ResultType = (int)i % 2;
+        list[i].saturatingAccumulation = VK_FALSE;
+        list[i].scope = 2;
+        list[i].workgroupInvocations = 128 << i / 2;
     }
     *count = list && room < have ? room : have;
     return list && room < have ? VK_INCOMPLETE : VK_SUCCESS;
@@ -444,6 +476,7 @@ enum { MOST_MODULES = 512, HEADER = 16 + VK_UUID_SIZE };
 static struct {
     VkShaderModule module;
     uint32_t hash;
+    bool matrices;
 } modules[MOST_MODULES];
 static int module_count;
 static VkPhysicalDeviceProperties seen; /* of the device that was made last */
@@ -458,15 +491,30 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_module(VkDevice d,
                                                     const VkShaderModuleCreateInfo *info,
                                                     const VkAllocationCallbacks *callbacks,
                                                     VkShaderModule *module) {
-    VkResult result = next_CreateShaderModule(d, info, callbacks, module);
+    VkShaderModuleCreateInfo real = *info;
+    const bool matrices = uses_matrices(info);
+    if (matrices && (fake.wrong_modules || fake.refused_modules)) {
+        real.pCode = nothing;
+        real.codeSize = sizeof nothing;
+        note("module of matrices, %llu bytes%.0llu\n", info->codeSize, 0);
+    }
+    VkResult result = next_CreateShaderModule(d, &real, callbacks, module);
     pthread_mutex_lock(&lock);
     if (!result) {
         const int at = module_count++ % MOST_MODULES;
         modules[at].module = *module;
         modules[at].hash = hash_of(2166136261u, info->pCode, info->codeSize);
+        modules[at].matrices = matrices;
     }
     pthread_mutex_unlock(&lock);
     return result;
+}
+
+static bool refused(const VkComputePipelineCreateInfo *info, uint32_t count) {
+    for (uint32_t k = 0; k < count && fake.refused_modules; ++k)
+        for (int i = 0; i < MOST_MODULES; ++i)
+            if (modules[i].module == info[k].stage.module && modules[i].matrices) return true;
+    return false;
 }
 
 static uint32_t hash_of_pipeline(const VkComputePipelineCreateInfo *info) {
@@ -493,7 +541,23 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_pipelines(VkDevice d, VkPipelineCac
         pthread_mutex_unlock(&lock);
         note(there ? "from the cache %08llx%.0llu\n" : "compiled %08llx%.0llu\n", h, 0);
     }
-    return next_CreateComputePipelines(d, cache, count, info, callbacks, pipelines);
+    pthread_mutex_lock(&lock);
+    const bool no = refused(info, count);
+    pthread_mutex_unlock(&lock);
+    if (no) {
+        memset(pipelines, 0, count * sizeof *pipelines);
+        return VK_ERROR_UNKNOWN;
+    }
+    /* made-up sizes of subgroups are not asked for */
+    unlinked size = {0};
+    if (fake.has_subgroup && count == 1)
+        size =
+            leave_out((void *)&info->stage,
+                      VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO);
+    const VkResult result =
+        next_CreateComputePipelines(d, cache, count, info, callbacks, pipelines);
+    put_in(size);
+    return result;
 }
 
 /* Bytes of a cache: Vulkan's header, how many words, the words. */
@@ -587,7 +651,10 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_device(VkPhysicalDevice physical,
     next_device_proc = link->u.pLayerInfo->pfnNextGetDeviceProcAddr;
     link->u.pLayerInfo = link->u.pLayerInfo->pNext;
     PFN_vkCreateDevice create = (PFN_vkCreateDevice)instance_proc(VK_NULL_HANDLE, "vkCreateDevice");
-    VkResult result = create(physical, info, callbacks, device);
+    real_device real = {.info = *info};
+    if (fake.shape_count) make_real(&real, next_GetPhysicalDeviceFeatures2, physical);
+    VkResult result = create(physical, &real.info, callbacks, device);
+    put_back(&real);
     if (result) return result;
 #define X(name) next_##name = (PFN_vk##name)next_device_proc(*device, "vk" #name);
     DEVICE_FUNCTIONS(X)
@@ -656,8 +723,19 @@ VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL fake_device_proc(VkDevice device, const
     return f ? f : next_device_proc(device, name);
 }
 
+static PFN_vkVoidFunction of_matrices(const char *name) {
+    if (fake.shape_count && !strcmp(name, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR"))
+        return (PFN_vkVoidFunction)get_matrices;
+    if (fake.matrices2 &&
+        !strcmp(name, "vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV"))
+        return (PFN_vkVoidFunction)get_flexible;
+    return NULL;
+}
+
+/* A loader that knows these functions asks here, an older one below. */
 VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL fake_instance_proc(VkInstance instance, const char *name) {
     PFN_vkVoidFunction f = replaced(of_instance, INSTANCE_COUNT, name);
+    if (!f) f = of_matrices(name);
     if (!f) f = replaced(of_device, DEVICE_COUNT, name);
     return f || !next_instance_proc ? f : next_instance_proc(instance, name);
 }
@@ -665,9 +743,8 @@ VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL fake_instance_proc(VkInstance instance,
 /* Through this the loader learns of functions that the driver does not have. */
 static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL physical_proc(VkInstance instance,
                                                               const char *name) {
-    if (fake.shape_count && !strcmp(name, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR"))
-        return (PFN_vkVoidFunction)get_matrices;
-    return next_physical_proc ? next_physical_proc(instance, name) : NULL;
+    PFN_vkVoidFunction f = of_matrices(name);
+    return f || !next_physical_proc ? f : next_physical_proc(instance, name);
 }
 
 VKAPI_ATTR VkResult VKAPI_CALL
