@@ -127,11 +127,11 @@ struct tsr_op {
      * f32 one, two elements in a word, the first in its low half, rounded as half_round of
      * vulkan_shaders/half.glsl does. NULL: none. */
     uint32_t (*halves)(const tsr_call *call, const tsr_gpu_caps *caps);
-    /* A norm that needs the statistics of its operand in[0] may have them from the op that makes it,
-     * and then reads it once less (vulkan_statistics.c). gives_statistics: of which pieces of out[0]
-     * `gpu` can write them, rows 0 = none. Neither they nor a bit of them may depend on the number
-     * of rows: they belong to the layer. takes_statistics: whether `gpu` wants them of these pieces;
-     * it then finds them in in[in_count - 1], which is absent otherwise. NULL: neither. */
+    /* A norm that needs the statistics of its operand in[0] may have them from the op that makes
+     * it, and then reads it once less (vulkan_statistics.c). gives_statistics: of which pieces of
+     * out[0] `gpu` can write them, rows 0 = none. Neither they nor a bit of them may depend on the
+     * number of rows: they belong to the layer. takes_statistics: whether `gpu` wants them of these
+     * pieces; it then finds them in in[in_count - 1], which is absent otherwise. NULL: neither. */
     tsr_statistics (*gives_statistics)(const tsr_call *call, const tsr_gpu_caps *caps);
     bool (*takes_statistics)(const tsr_call *call, const tsr_gpu_caps *caps, tsr_statistics pieces);
     /* What an op that is no product does with f16: it takes it only where its result goes out as

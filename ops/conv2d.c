@@ -314,8 +314,8 @@ typedef struct tiling { /* constants of the shader */
     uint32_t tm, tn, bm, bn;
 } tiling;
 
-/* Pixels of a subgroup's tile; of a piece with statistics in shared memory, which divides the rows of
- * all tiles, and the most bytes that they take there. */
+/* Pixels of a subgroup's tile; of a piece with statistics in shared memory, which divides the rows
+ * of all tiles, and the most bytes that they take there. */
 enum { SUBGROUP_ROWS = 16, STAT_ROWS = 64, STAT_BYTES = 128 / 8 * 128 / 4 * 8 };
 
 /* From one picture's shape: a batch of any size has to give the same bits. */

@@ -11,8 +11,8 @@
 
 #include <stdlib.h>
 
-/* The step whose first result is the whole tensor x, or NULL. makers: for each node 1 + the number of
- * the step that writes it, 0 for none and -1 for several. */
+/* The step whose first result is the whole tensor x, or NULL. makers: for each node 1 + the number
+ * of the step that writes it, 0 for none and -1 for several. */
 static vulkan_step *maker_of(vulkan_builder *b, const int *makers, const tsr_tensor *x) {
     if (makers[x->node] < 1) return NULL;
     vulkan_step *s = &b->steps[makers[x->node] - 1];
