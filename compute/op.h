@@ -14,10 +14,11 @@
 
 typedef struct tsr_op tsr_op;
 
-/* Pieces of a tensor seen as rows of its last dimension: each is `rows` neighbouring rows by `cols`
- * neighbouring columns, rows and columns are multiples of them. Of each there are two f32, the mean
- * and the sum of squared differences from it, in a tensor [rows of the tensor / rows, columns /
- * cols, 2]. rows 0: nothing is known of the pieces. */
+/* Pieces of a tensor seen as rows of its last dimension: each is `rows` of its rows by `cols`
+ * neighbouring columns. The rows are neighbours, or a patch of one picture; of any number of rows
+ * from the start that is a multiple of a picture's the pieces come first. Of each piece there are
+ * two f32, the mean and the sum of squared differences from it, in a tensor [rows of the tensor /
+ * rows, columns / cols, 2]. rows 0: nothing is known of them. */
 typedef struct tsr_statistics {
     int32_t rows, cols;
 } tsr_statistics;

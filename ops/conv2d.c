@@ -362,7 +362,7 @@ static bool workgroup_gpu(const tsr_call *call, const tsr_gpu_caps *caps, const 
     if (columns > GROUP_LIMIT || patches > INT32_MAX) return false;
     const uint32_t parts = (call->in[BIAS] ? 1u : 0u) | (call->in[RESIDUAL] ? 2u : 0u) |
                            (call->out[0]->dtype == TSR_DTYPE_F16 ? 16u : 0u) |
-                           (s->c % t.depth ? 0u : 64u);
+                           (s->c % t.depth ? 0u : 64u) | (uint32_t)call->statistics.rows << 8;
     *d = (tsr_gpu_dispatch){
         .variant = "conv2d_coopmat2",
         .spec = {t.threads, t.rows, t.cols, t.depth, (uint32_t)width, (uint32_t)call->p.i[ACT],
@@ -380,6 +380,7 @@ static bool workgroup_gpu(const tsr_call *call, const tsr_gpu_caps *caps, const 
     dispatch_bind(d, BIND_IN + (call->in[BIAS] ? BIAS : X)); /* an absent one is never read */
     dispatch_bind(d, BIND_IN + (call->in[RESIDUAL] ? RESIDUAL : X));
     dispatch_bind(d, BIND_OUT);
+    dispatch_bind(d, call->statistics.rows ? BIND_OUT + 1 : BIND_IN + X); /* nor written */
     return true;
 }
 
@@ -387,7 +388,8 @@ static bool workgroup_gpu(const tsr_call *call, const tsr_gpu_caps *caps, const 
 static tsr_statistics gives_statistics(const tsr_call *call, const tsr_gpu_caps *caps) {
     const geometry s = get_geometry(call);
     tsr_gpu_dispatch d;
-    if (workgroup_gpu(call, caps, &s, &d)) return (tsr_statistics){0};
+    if (workgroup_gpu(call, caps, &s, &d)) /* 8 x 2 places of a patch */
+        return s.ow % 8 || s.oh % 2 ? (tsr_statistics){0} : (tsr_statistics){16, 4};
     const product_body body = choose(&s, caps);
     uint32_t rows = SUBGROUP_ROWS;
     if (body.coopmat) rows = matrix_piece_rows(caps, body.pairs);

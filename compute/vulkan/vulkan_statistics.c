@@ -18,7 +18,8 @@ static vulkan_step *maker_of(vulkan_builder *b, const int *makers, const tsr_ten
     vulkan_step *s = &b->steps[makers[x->node] - 1];
     const tsr_tensor *made = s->call.out[0];
     const bool whole = made && made->node == x->node && !made->offset && !x->offset &&
-                       tsr_elements(made) == tsr_elements(x) && tsr_cols(made) == tsr_cols(x);
+                       tsr_elements(made) == tsr_elements(x) && tsr_cols(made) == tsr_cols(x) &&
+                       made->dim[0] % x->dim[0] == 0; /* an item of x is whole pictures */
     return whole ? s : NULL;
 }
 
