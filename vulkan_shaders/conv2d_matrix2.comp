@@ -34,7 +34,7 @@ HALF_READ4(0, xh4);
 HALF_READ4(1, wh4);
 TENSOR_READ(2, float, bias);
 TENSOR_READ(3, float, residual);
-layout(std430, set = 0, binding = 4) coherent buffer TensorQuad4 { vec4 y4[]; };
+layout(std430, set = 0, binding = 4) nonprivate buffer TensorQuad4 { vec4 y4[]; };
 TENSOR_WRITE(5, vec2, statistics);
 #include "statistics.glsl"
 const uint STAT_ROWS = PARTS >> 8;
@@ -59,7 +59,8 @@ void put_moments(Moments m, uint piece, uint col) {
 // Of a patch that has been written.
 void find_statistics(uint picture, uint image, uvec2 place, uint col0) {
     const uint EACH = Y_HALF ? 8 : 4, ACROSS = BN / EACH; // columns of 16 bytes
-    controlBarrier(gl_ScopeWorkgroup, gl_ScopeWorkgroup, gl_StorageSemanticsBuffer, gl_SemanticsAcquireRelease);
+    controlBarrier(gl_ScopeWorkgroup, gl_ScopeWorkgroup, gl_StorageSemanticsBuffer,
+                   gl_SemanticsAcquireRelease | gl_SemanticsMakeAvailable | gl_SemanticsMakeVisible);
     for (uint i = gl_LocalInvocationIndex; i < BM / 16 * ACROSS; i += gl_WorkGroupSize.x) {
         uint row = place.y + i / ACROSS * 2, col = col0 + i % ACROSS * EACH;
         if (row >= push.oh || col >= push.n) continue;

@@ -261,8 +261,10 @@ START_TEST(software_halves) {
     static const body bodies[] = {{"", true},
                                   {"coopmat,conv2d_half_sg,conv2d_half_sg64", true},
                                   {"coopmat2,conv2d_half_sg,conv2d_half_sg64", true}};
+    static const shape two[] = {{2, 16, 16, 4, 96, 24, RESIDUAL, 0},
+                                {1, 16, 16, 4, 64, 16, SAME, 1000}};
     fake_layer_off();
-    TRY(bodies, few);
+    TRY(bodies, two);
 }
 END_TEST
 
