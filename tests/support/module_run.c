@@ -416,7 +416,7 @@ static void move_tensor(machine *m, const uint32_t *in) {
     const pointer *p = m->value[args[0]];
     const tensor_layout *t = m->value[args[2]];
     REQUIRE(args[3] == 0 || args[3] == 32); /* NonPrivatePointer */
-    REQUIRE(args[4] <= 1); /* TensorView */
+    REQUIRE(args[4] <= 1);                  /* TensorView */
     const tensor_view *v = args[4] ? m->value[args[5]] : NULL;
     WANT((uintptr_t)p->at % 16 == 0, "%s: a tensor that begins amid 16 bytes", m->run->variant);
     float *to = loads ? place_of(m, type, in[2]) : m->value[args[1]];
