@@ -144,10 +144,11 @@ static tsr_status resolve(tsr_context *ctx, const tsr_device_settings *s, int *i
 
 /* What a mask may name beside the shaders and the models' own switches: instruction sets, libraries
  * and capabilities. */
-static const char *const maskable[] = {"cpu",      "onednn",    "avx512",       "avx2",
-                                       "winograd", "bf16",      "bf16_weights", "subgroup",
-                                       "coopmat",  "coopmat2",  "fp16",         "f16_activations",
-                                       "int64",    "in_flight", TSR_MASK_PAIRS};
+static const char *const maskable[] = {
+    "cpu",         "onednn",          "avx512",   "avx2",      "winograd",
+    "bf16",        "bf16_weights",    "subgroup", "coopmat",   "coopmat2",
+    "fp16",        "f16_activations", "int64",    "in_flight", "product_statistics",
+    TSR_MASK_PAIRS};
 enum { MASKABLE = sizeof maskable / sizeof *maskable };
 
 /* The i-th name a mask may hold, or NULL. */

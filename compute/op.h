@@ -14,6 +14,15 @@
 
 typedef struct tsr_op tsr_op;
 
+/* Pieces of a tensor seen as rows of its last dimension: each is `rows` of its rows by `cols`
+ * neighbouring columns. The rows are neighbours, or a patch of one picture; of any number of rows
+ * from the start that is a multiple of a picture's the pieces come first. Of each piece there are
+ * two f32, the mean and the sum of squared differences from it, in a tensor [rows of the tensor /
+ * rows, columns / cols, 2]. rows 0: nothing is known of them. */
+typedef struct tsr_statistics {
+    int32_t rows, cols;
+} tsr_statistics;
+
 /* One use of an op: its operands and numbers. */
 typedef struct tsr_call {
     const tsr_op *op;
@@ -29,6 +38,10 @@ typedef struct tsr_call {
      * copies the table; a recording uploads its copy once. Bound after inputs and outputs. */
     const void *table;
     size_t table_bytes;
+    /* Set by a device between recording and `gpu` (tsr_op.gives_statistics): a call that gives
+     * statistics of out[0] writes them to out[1], a call that takes those of in[0] reads them from
+     * its last operand. */
+    tsr_statistics statistics;
 } tsr_call;
 
 /* Capabilities of a GPU, after --mask, for an op's `gpu` function. */
@@ -115,6 +128,13 @@ struct tsr_op {
      * f32 one, two elements in a word, the first in its low half, rounded as half_round of
      * vulkan_shaders/half.glsl does. NULL: none. */
     uint32_t (*halves)(const tsr_call *call, const tsr_gpu_caps *caps);
+    /* A norm that needs the statistics of its operand in[0] may have them from the op that makes
+     * it, and then reads it once less (vulkan_statistics.c). gives_statistics: of which pieces of
+     * out[0] `gpu` can write them, rows 0 = none. Neither they nor a bit of them may depend on the
+     * number of rows: they belong to the layer. takes_statistics: whether `gpu` wants them of these
+     * pieces; it then finds them in in[in_count - 1], which is absent otherwise. NULL: neither. */
+    tsr_statistics (*gives_statistics)(const tsr_call *call, const tsr_gpu_caps *caps);
+    bool (*takes_statistics)(const tsr_call *call, const tsr_gpu_caps *caps, tsr_statistics pieces);
     /* What an op that is no product does with f16: it takes it only where its result goes out as
      * f16. */
     tsr_carrying carries;

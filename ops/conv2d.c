@@ -314,9 +314,13 @@ typedef struct tiling { /* constants of the shader */
     uint32_t tm, tn, bm, bn;
 } tiling;
 
+/* Pixels of a subgroup's tile; of a piece with statistics in shared memory, which divides the rows
+ * of all tiles, and the most bytes that they take there. */
+enum { SUBGROUP_ROWS = 16, STAT_ROWS = 64, STAT_BYTES = 128 / 8 * 128 / 4 * 8 };
+
 /* From one picture's shape: a batch of any size has to give the same bits. */
 static tiling choose_tiling(const geometry *s, const tsr_gpu_caps *caps, bool shared) {
-    if (!shared) return (tiling){16, caps->software ? 2 : 1, 0, 0};
+    if (!shared) return (tiling){SUBGROUP_ROWS, caps->software ? 2 : 1, 0, 0};
     if (caps->software) return (tiling){4, 1, 64, 64};
     if (s->n <= 16) return (tiling){4, 1, 256, 16};
     if (s->n >= 128 && s->oh * s->ow * s->n >= 64 * 128 * 128) return (tiling){8, 2, 128, 128};
@@ -358,7 +362,7 @@ static bool workgroup_gpu(const tsr_call *call, const tsr_gpu_caps *caps, const 
     if (columns > GROUP_LIMIT || patches > INT32_MAX) return false;
     const uint32_t parts = (call->in[BIAS] ? 1u : 0u) | (call->in[RESIDUAL] ? 2u : 0u) |
                            (call->out[0]->dtype == TSR_DTYPE_F16 ? 16u : 0u) |
-                           (s->c % t.depth ? 0u : 64u);
+                           (s->c % t.depth ? 0u : 64u) | (uint32_t)call->statistics.rows << 8;
     *d = (tsr_gpu_dispatch){
         .variant = "conv2d_coopmat2",
         .spec = {t.threads, t.rows, t.cols, t.depth, (uint32_t)width, (uint32_t)call->p.i[ACT],
@@ -376,7 +380,22 @@ static bool workgroup_gpu(const tsr_call *call, const tsr_gpu_caps *caps, const 
     dispatch_bind(d, BIND_IN + (call->in[BIAS] ? BIAS : X)); /* an absent one is never read */
     dispatch_bind(d, BIND_IN + (call->in[RESIDUAL] ? RESIDUAL : X));
     dispatch_bind(d, BIND_OUT);
+    dispatch_bind(d, call->statistics.rows ? BIND_OUT + 1 : BIND_IN + X); /* nor written */
     return true;
+}
+
+/* Pieces of a picture's pixels that lie in every tile whole. */
+static tsr_statistics gives_statistics(const tsr_call *call, const tsr_gpu_caps *caps) {
+    const geometry s = get_geometry(call);
+    tsr_gpu_dispatch d;
+    if (workgroup_gpu(call, caps, &s, &d)) /* 8 x 2 places of a patch */
+        return s.ow % 8 || s.oh % 2 ? (tsr_statistics){0} : (tsr_statistics){16, 4};
+    const product_body body = choose(&s, caps);
+    uint32_t rows = SUBGROUP_ROWS;
+    if (body.coopmat) rows = matrix_piece_rows(caps, body.pairs);
+    if (body.sm) rows = caps->max_shared_bytes < SHARED_BYTES + STAT_BYTES ? 0 : STAT_ROWS;
+    if (!body.variant || s.n % 4 || !rows || s.oh * s.ow % rows) return (tsr_statistics){0};
+    return (tsr_statistics){(int32_t)rows, 4};
 }
 
 static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
@@ -395,7 +414,8 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     uint32_t waves = caps->software || 4 * size > caps->max_workgroup ? 1 : 4;
     uint32_t parts = (call->in[BIAS] ? 1u : 0u) | (call->in[RESIDUAL] ? 2u : 0u) |
                      (call->in[X]->dtype == TSR_DTYPE_F16 ? 8u : 0u) |
-                     (call->out[0]->dtype == TSR_DTYPE_F16 ? 16u : 0u) | (s.n % 4 ? 0u : 32u);
+                     (call->out[0]->dtype == TSR_DTYPE_F16 ? 16u : 0u) | (s.n % 4 ? 0u : 32u) |
+                     (uint32_t)call->statistics.rows << 8;
     *d = (tsr_gpu_dispatch){.variant = body.variant, .full_subgroups = !sm};
     if (sm && s.c % BK == 0) parts |= 64;
     uint32_t spec[] = {sm ? t.bm / t.tm * (t.bn / (4 * t.tn)) : size * waves,
@@ -434,6 +454,7 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
     dispatch_bind(d, BIND_IN + (call->in[BIAS] ? BIAS : X)); /* an absent one is never read */
     dispatch_bind(d, BIND_IN + (call->in[RESIDUAL] ? RESIDUAL : X));
     dispatch_bind(d, BIND_OUT);
+    dispatch_bind(d, call->statistics.rows ? BIND_OUT + 1 : BIND_IN + X); /* nor written */
     int64_t across = tile_count(s.n, sm || coopmat ? t.bn : size * t.tn * 4);
     d->cut.axis = 1;
     d->cut.rows = sm || coopmat ? t.bm : t.tm * waves;
@@ -454,6 +475,7 @@ static const tsr_op op_conv2d = {.name = "conv2d",
                                  .cpu = cpu,
                                  .gpu = gpu,
                                  .halves = halves,
+                                 .gives_statistics = gives_statistics,
                                  .work = work};
 
 /* ---- the public function ---------------------------------------------------------------- */

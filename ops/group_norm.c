@@ -13,7 +13,7 @@
 #include "../compute/cpu/simd.h"
 #include "rowwise.h"
 
-enum { IN_X, IN_GAMMA, IN_BETA };
+enum { IN_X, IN_GAMMA, IN_BETA, IN_STATISTICS, OPERANDS };
 enum { OUT_Y, OUT_PARTS, OUT_TOTALS }; /* [B, G, chunks, 2] and [B, G, 2]: mean, deviation */
 enum { P_EPS, P_GROUPS, P_ACT };       /* P_EPS is a float */
 enum { MAX_CHANNELS = 4096 };
@@ -236,14 +236,40 @@ static void bind_operands(const tsr_call *call, tsr_gpu_dispatch *d) {
         dispatch_bind(d, BIND_IN + (call->in[i] ? i : IN_X));
 }
 
+/* Invocations' units of a group of channels that the registers of one group of invocations hold, or
+ * 0 where they do not. */
+static uint32_t whole_turns(const job *j, const tsr_gpu_caps *caps) {
+    const int64_t kept = tile_count(j->positions * j->width, GROUP_THREADS * UNIT);
+    const bool fits = j->width % UNIT == 0 && kept <= WHOLE_TURNS &&
+                      caps->allowed(caps->device, "group_norm_whole");
+    return fits ? (uint32_t)kept : 0;
+}
+
+/* The dispatch that puts chunks of positions together, as PART leaves them or, by `pieces`, as the
+ * product that made x does. */
+static void describe_merge(const tsr_call *call, const job *j, tsr_gpu_dispatch *d, layout part,
+                           tsr_statistics pieces) {
+    layout l = part;
+    int64_t parts = chunks_of(part, j->positions);
+    if (pieces.rows) {
+        l = (layout){.units = part.units, .slots = (uint32_t)pieces.rows, .rounds = 1, .turns = 1};
+        parts = j->positions / pieces.rows * (j->width / pieces.cols);
+    }
+    const uint32_t threads = row_threads(parts);
+    describe(call, j, d, "group_norm_merge", l,
+             tile_count(j->batch * j->groups, GROUP_THREADS / threads));
+    d->spec[0] = threads;
+    d->spec[d->spec_count++] = (uint32_t)pieces.cols;
+    dispatch_bind(d, pieces.rows ? BIND_IN + IN_STATISTICS : BIND_OUT + OUT_PARTS);
+    dispatch_bind(d, BIND_OUT + OUT_TOTALS);
+}
+
 static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
     job j = get_job(call);
-    const bool narrow = j.channels % UNIT != 0;
-    /* A group of channels that the registers of one group of invocations hold. */
-    int64_t kept = tile_count(j.positions * j.width, GROUP_THREADS * UNIT);
-    if (j.width % UNIT == 0 && kept <= WHOLE_TURNS &&
-        caps->allowed(caps->device, "group_norm_whole")) {
-        layout whole = {(uint32_t)(j.channels / UNIT), 1, 1, (uint32_t)kept};
+    const bool narrow = j.channels % UNIT != 0, given = call->statistics.rows != 0;
+    const uint32_t kept = whole_turns(&j, caps);
+    if (kept) {
+        layout whole = {(uint32_t)(j.channels / UNIT), 1, 1, kept};
         describe(call, &j, d, "group_norm_whole", whole, j.batch * j.groups);
         d->spec[0] = GROUP_THREADS;
         bind_operands(call, d);
@@ -251,25 +277,34 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
         return 1;
     }
     layout part = get_layout(j.channels, PART_TURNS), apply = get_layout(j.channels, APPLY_TURNS);
-    int64_t chunks = chunks_of(part, j.positions);
-    uint32_t threads = row_threads(chunks);
-    int64_t sums = (int64_t)part.units * part.slots * (j.width % UNIT && !narrow ? UNIT : 1);
-    if ((sums + j.groups) * 4 > caps->max_shared_bytes || chunks / threads * 3 > LOOP_LIMIT)
-        return 0;
-    describe(call, &j, &d[0], narrow ? "group_norm_part_narrow" : "group_norm_part", part,
-             j.batch * chunks);
-    dispatch_bind(&d[0], BIND_IN + IN_X);
-    dispatch_bind(&d[0], BIND_OUT + OUT_PARTS);
-    describe(call, &j, &d[1], "group_norm_merge", part,
-             tile_count(j.batch * j.groups, GROUP_THREADS / threads));
-    dispatch_bind(&d[1], BIND_OUT + OUT_PARTS);
-    dispatch_bind(&d[1], BIND_OUT + OUT_TOTALS);
-    describe(call, &j, &d[2], narrow ? "group_norm_narrow" : "group_norm", apply,
+    int count = 0;
+    if (!given) {
+        int64_t chunks = chunks_of(part, j.positions);
+        int64_t sums = (int64_t)part.units * part.slots * (j.width % UNIT && !narrow ? UNIT : 1);
+        if ((sums + j.groups) * 4 > caps->max_shared_bytes ||
+            chunks / row_threads(chunks) * 3 > LOOP_LIMIT)
+            return 0;
+        describe(call, &j, &d[count], narrow ? "group_norm_part_narrow" : "group_norm_part", part,
+                 j.batch * chunks);
+        dispatch_bind(&d[count], BIND_IN + IN_X);
+        dispatch_bind(&d[count++], BIND_OUT + OUT_PARTS);
+    }
+    describe_merge(call, &j, &d[count++], part, call->statistics);
+    describe(call, &j, &d[count], narrow ? "group_norm_narrow" : "group_norm", apply,
              j.batch * chunks_of(apply, j.positions));
-    bind_operands(call, &d[2]);
-    dispatch_bind(&d[2], BIND_OUT + OUT_TOTALS);
-    dispatch_bind(&d[2], BIND_OUT + OUT_Y);
-    return 3;
+    bind_operands(call, &d[count]);
+    dispatch_bind(&d[count], BIND_OUT + OUT_TOTALS);
+    dispatch_bind(&d[count++], BIND_OUT + OUT_Y);
+    return count;
+}
+
+/* Pieces lie inside of a batch item and a group. A small group is read once as it is. */
+static bool takes_statistics(const tsr_call *call, const tsr_gpu_caps *caps,
+                             tsr_statistics pieces) {
+    const job j = get_job(call);
+    if (j.positions % pieces.rows || j.width % pieces.cols || whole_turns(&j, caps)) return false;
+    const int64_t parts = j.positions / pieces.rows * (j.width / pieces.cols);
+    return parts / row_threads(parts) * 3 <= LOOP_LIMIT;
 }
 
 static uint32_t halves(const tsr_call *call, const tsr_gpu_caps *caps) {
@@ -282,6 +317,7 @@ static const tsr_op op_group_norm = {.name = "group_norm",
                                      .cpu = cpu,
                                      .gpu = gpu,
                                      .halves = halves,
+                                     .takes_statistics = takes_statistics,
                                      .carries = TSR_CARRIES_ROUNDED};
 
 /* ---- the public function ---------------------------------------------------------------- */
@@ -317,7 +353,7 @@ tsr_tensor *tsr_group_norm(tsr_run *r, const tsr_tensor *x, const tsr_group_norm
     if (spec->act < TSR_ACT_NONE || spec->act > TSR_ACT_QUICK_GELU)
         return tsr_run_fail(r, TSR_ERROR_ARGUMENT, "group_norm: activation: wanted 0 to %d, got %d",
                             TSR_ACT_QUICK_GELU, (int)spec->act);
-    tsr_call call = {.op = &op_group_norm, .in_count = 3, .out_count = 3};
+    tsr_call call = {.op = &op_group_norm, .in_count = OPERANDS, .out_count = 3};
     call.in[IN_X] = x;
     call.in[IN_GAMMA] = get_weight(r, "group_norm: gamma", spec->gamma, channels);
     call.in[IN_BETA] = get_weight(r, "group_norm: beta", spec->beta, channels);

@@ -112,6 +112,13 @@ bool pairs_tile_choose(const tsr_gpu_caps *caps, int64_t m, int64_t n, matrix_ti
     return choose_tile(caps, m, n, 0, 2, tile);
 }
 
+uint32_t matrix_piece_rows(const tsr_gpu_caps *caps, bool pairs) {
+    matrix_tile least;
+    if (!choose_tile(caps, 1, 1, pairs ? 2 : 1, &least)) return 0;
+    const uint32_t words = caps->matrix[1] / 4, all = caps->matrix[0] * words;
+    return least.lanes % words || all % least.lanes ? 0 : least.share_rows;
+}
+
 void matrix_tile_specs(const matrix_tile *t, const tsr_gpu_caps *caps, tsr_gpu_dispatch *d) {
     d->spec[0] = matrix_tile_threads(t);
     d->spec[1] = t->lanes;

@@ -51,6 +51,11 @@ bool pairs_tile_choose(const tsr_gpu_caps *caps, int64_t m, int64_t n, matrix_ti
 uint32_t matrix_tile_threads(const matrix_tile *tile);
 uint32_t matrix_tile_shared(const matrix_tile *tile, const tsr_gpu_caps *caps);
 
+/* Rows of the pieces of four columns of which a product on matrix units gives statistics
+ * (tsr_op.gives_statistics): those of a subgroup in the smallest tile of the device, whatever tile
+ * is chosen. 0: its lanes do not share out a matrix evenly, and it gives none. */
+uint32_t matrix_piece_rows(const tsr_gpu_caps *caps, bool pairs);
+
 /* Fills specialisation constants 0..3 and 8..13 of a shader with coopmat.glsl, and the dispatch's
  * subgroup size; an op fills 4..7. */
 enum { COOPMAT_SPECS = 14 };

@@ -11,6 +11,9 @@
 // multiple of 4, or with COOPMAT rows of C as matrix units read them, [kh, kw, n, C], C a multiple of
 // 8; x is rounded to f16 (half.glsl) unless it is f16 already, and y may be f16, too.
 // Each sum goes through k in order, so a pixel's result does not depend on how many there are.
+//
+// A norm that reads y may have its statistics from here (statistics.glsl): of each STAT_ROWS pixels,
+// which lie in one picture, and four channels; then n is a multiple of 4.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -21,7 +24,7 @@
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_ballot : require
 #endif
-#define BINDINGS 5
+#define BINDINGS 6
 #define PUSH                                                                                       \
     uint pixels; uint n; uint columns; uint c; uint h; uint w; uint oh; uint ow; uint kh; uint kw; \
     uint stride; uint top; uint left; uint up;
@@ -37,7 +40,8 @@ layout(constant_id = 2) const uint TM = 4;
 layout(constant_id = 3) const uint TN = 1;
 layout(constant_id = 4) const uint WIDE = 0; // c is a multiple of 4
 layout(constant_id = 5) const uint ACT = 0;
-// 1 bias, 2 residual; 8 x is f16, 16 y is f16, 32 n is a multiple of 4, 64 c is one of BK
+// 1 bias, 2 residual; 8 x is f16, 16 y is f16, 32 n is a multiple of 4, 64 c is one of BK; from 256 on
+// the pixels of a piece with statistics
 layout(constant_id = 6) const uint PARTS = 0;
 // 1: a loop finishes the sums, of f32 in y (linear.comp says why)
 layout(constant_id = 7) const uint ROLLED = 0;
@@ -47,6 +51,7 @@ layout(constant_id = 10) const uint BK = 16;
 
 const bool X_HALF = (PARTS & 8) != 0, Y_HALF = (PARTS & 16) != 0;
 const bool QUADS = (PARTS & 32) != 0, EVEN = (PARTS & 64) != 0;
+const uint STAT_ROWS = PARTS >> 8; // 0: no statistics
 
 TENSOR_READ(0, float, x);
 WIDE_READ(0, x4);
@@ -66,6 +71,14 @@ TENSOR_WRITE4(4, y4);
 #ifdef HALF
 HALF_WRITE2(4, yh2);
 #endif
+TENSOR_WRITE(5, vec2, statistics);
+#include "statistics.glsl"
+
+// What is known of the STAT_ROWS pixels from `pixel` on and the four columns from col on.
+void put_moments(Moments m, uint pixel, uint col) {
+    if (pixel < push.pixels && col < push.n)
+        statistics[OFFSET(5) / 2 + (pixel / max(STAT_ROWS, 1) * push.n + col) / 4] = vec2(m.mean, m.squares);
+}
 
 struct Pixel { // of y: where its kernel's first row and column lie in the (doubled) input
     uint image; // the number of its picture's first element
@@ -132,8 +145,8 @@ float finish(float sum, uint pixel, uint col) {
     return sum;
 }
 
-// Finishes and writes four columns from col on.
-void store4(vec4 sum, uint pixel, uint col) {
+// Finishes and writes four columns from col on; sum is then what can be read there.
+void store4(inout vec4 sum, uint pixel, uint col) {
     if (pixel >= push.pixels || col >= push.n) return;
     uint at = pixel * push.n + col;
     if (!QUADS) {
@@ -146,7 +159,8 @@ void store4(vec4 sum, uint pixel, uint col) {
     if ((PARTS & 2) != 0) sum += WIDE_LOAD(residual4, OFFSET(3) + at);
 #ifdef HALF
     if (Y_HALF) {
-        yh2[(OFFSET(4) + at / 2) / 2] = half_pack(sum);
+        sum = half_round(sum);
+        yh2[(OFFSET(4) + at / 2) / 2] = uvec2(packHalf2x16(sum.xy), packHalf2x16(sum.zw));
         return;
     }
 #endif
@@ -164,6 +178,17 @@ void finish_later(uint pixel, uint col) {
         uint at = OFFSET(4) + pixel * push.n + col + i;
         if (pixel < push.pixels && col + i < push.n) y[at] = finish(y[at], pixel, col + i);
     }
+}
+
+// Four columns that this invocation has written.
+vec4 written(uint pixel, uint col) {
+    uint at = min(pixel, push.pixels - 1) * push.n + min(col, push.n - 4);
+#ifdef HALF
+    if (Y_HALF) return half_unpack(yh2[(OFFSET(4) + at / 2) / 2]);
+#endif
+    if (ROLLED == 0) return y4[(OFFSET(4) + at) / 4];
+    at += OFFSET(4);
+    return vec4(y[at], y[at + 1], y[at + 2], y[at + 3]);
 }
 
 vec4 fma4(float a, vec4 b, vec4 sum) { return fma(vec4(a), b, sum); }
@@ -327,6 +352,15 @@ void main() {
             [[unroll]] for (uint r = 0; r < TM; ++r)
                 [[unroll]] for (uint j = 0; j < TN; ++j)
                     store4(sum[r][j], pixel0 + r, col0 + j * SUBGROUP * 4);
+        if (STAT_ROWS != 0) // TM pixels
+            [[unroll]] for (uint j = 0; j < TN; ++j) {
+                Moments m = Moments(0.0, 0.0);
+                if (ROLLED != 0)
+                    for (uint r = 0; r < TM; ++r) moments_add(m, written(pixel0 + r, col0 + j * SUBGROUP * 4), r + 1);
+                else
+                    [[unroll]] for (uint r = 0; r < TM; ++r) moments_add(m, sum[r][j], r + 1);
+                put_moments(m, pixel0, col0 + j * SUBGROUP * 4);
+            }
     }
 }
 
@@ -346,6 +380,8 @@ const uint XS = BM + 4;
 shared WORDS xs[BK / EACH * (BM + 4) / 4];
 shared WORDS ws[BK / EACH * BN / 4];
 const uint THREADS = BM / TM * (BN / (4 * TN)), UNITS = BK / 4;
+// Of an invocation's TM pixels and each of its words of columns.
+shared vec2 moments[STAT_ROWS != 0 ? BM / TM * (BN / 4) : 1];
 // Of four channels of pixels, how many an invocation stages, and pixels between two, a multiple of 4.
 const uint XL = BM * UNITS / THREADS, NEXT = THREADS / UNITS;
 // Of words of the kernel, how many there are, and an invocation stages: the last may be too many.
@@ -387,6 +423,19 @@ X_UNIT stage_x(Place from, uint c0, uint c) {
     v = x4[from.at + c0 / 4];
 #endif
     return from.inside ? v : X_UNIT(0);
+}
+
+// Of `each` invocations' pixels behind each other: mean first.
+Moments moments_of(uint word, uint first, uint each) {
+    float near = moments[first * (BN / 4) + word].x, sum = 0.0;
+    for (uint i = 1; i < each; ++i) sum += moments[(first + i) * (BN / 4) + word].x - near;
+    Moments m = Moments(near + sum / float(each), 0.0);
+    for (uint i = 0; i < each; ++i) {
+        vec2 of = moments[(first + i) * (BN / 4) + word];
+        float d = of.x - m.mean;
+        m.squares += of.y + d * d * float(4 * TM);
+    }
+    return m;
 }
 
 void main() {
@@ -473,10 +522,30 @@ void main() {
             [[unroll]] for (uint i = 0; i < TM * TN; ++i) kept[i] = sum[i / TN][i % TN];
             for (uint i = 0; i < TM * TN && pixel0 + ty * TM + i / TN < push.pixels; ++i)
                 store4(kept[i], pixel0 + ty * TM + i / TN, col0 + (tx + i % TN * across) * 4);
+            if (STAT_ROWS != 0)
+                for (uint j = 0; j < TN; ++j) {
+                    Moments m = Moments(0.0, 0.0);
+                    for (uint r = 0; r < TM; ++r)
+                        moments_add(m, kept[r * TN + j], r + 1);
+                    moments[ty * (BN / 4) + tx + j * across] = vec2(m.mean, m.squares);
+                }
         } else
-            [[unroll]] for (uint r = 0; r < TM; ++r)
-                [[unroll]] for (uint j = 0; j < TN; ++j)
+            [[unroll]] for (uint j = 0; j < TN; ++j) {
+                Moments m = Moments(0.0, 0.0);
+                [[unroll]] for (uint r = 0; r < TM; ++r) {
                     store4(sum[r][j], pixel0 + ty * TM + r, col0 + (tx + j * across) * 4);
+                    if (STAT_ROWS != 0) moments_add(m, sum[r][j], r + 1);
+                }
+                if (STAT_ROWS != 0) moments[ty * (BN / 4) + tx + j * across] = vec2(m.mean, m.squares);
+            }
+        if (STAT_ROWS != 0) {
+            barrier();
+            uint each = STAT_ROWS / TM;
+            for (uint i = t; i < BM / (each * TM) * (BN / 4); i += THREADS) {
+                uint word = i % (BN / 4), first = i / (BN / 4) * each;
+                put_moments(moments_of(word, first, each), pixel0 + first * TM, col0 + word * 4);
+            }
+        }
     }
 }
 

@@ -9,7 +9,12 @@
 // The including shader defines TM, TN, BM, BN, BK, SUBGROUP, ALL_KEPT and
 //   void fetch(uint step)                        fills next_x, next_w and kept_x: word word_of(n) of
 //                                                row row_of(n), for the step's depth of BK
-//   void store4(vec4 sum, uint row, uint col)    finishes and writes four columns from col on
+//   void store4(inout vec4 sum, uint row, uint col)    finishes and writes four columns from col on;
+//                                                sum is then what can be read there
+//   STAT_ROWS, put_moments                       statistics.glsl: of how many rows a piece has
+//                                                statistics, 0 for none, and what writes them. A piece
+//                                                is of one subgroup, and its lanes share out each of its
+//                                                matrices evenly
 // and calls coopmat_tile.
 //
 // With PAIRS products are as exact as f32's: a number is the sum of two f16, x / 16 = h + l / 2048 and
@@ -24,6 +29,7 @@
 // Compiled by scripts/coopmat.sh: the compiler of Debian 12 does not know the extension.
 #extension GL_KHR_cooperative_matrix : require
 #extension GL_KHR_memory_scope_semantics : require
+#extension GL_KHR_shader_subgroup_shuffle : require
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
 
 layout(constant_id = 11) const uint CM = 16;
@@ -166,17 +172,35 @@ void coopmat_tile(uint steps, uint tile_row, uint tile_col) {
             sum[i][j] += high[i][j] + low[i][j] * (1.0 / 2048.0);
 #endif
     // One matrix after the other through the subgroup's own piece of memory: how its elements are
-    // spread over the lanes is a secret of the driver.
+    // spread over the lanes is a secret of the driver. A lane has the same words of columns of all.
+    const uint PIECE = STAT_ROWS == 0 ? FM : STAT_ROWS / CM, QUADS_OF = CN / 4;
     uint mine = gl_SubgroupID * (CM * CN / 4);
-    [[unroll]] for (uint i = 0; i < FM; ++i)
-        [[unroll]] for (uint j = 0; j < FN; ++j) {
-            coopMatStore(sum[i][j], done, mine, CN / 4, gl_CooperativeMatrixLayoutRowMajor);
-            controlBarrier(gl_ScopeSubgroup, gl_ScopeSubgroup, gl_StorageSemanticsShared,
-                           gl_SemanticsAcquireRelease);
-            for (uint e = gl_SubgroupInvocationID; e < CM * CN / 4; e += SUBGROUP)
-                store4(done[mine + e], tile_row + row0 + i * CM + e / (CN / 4),
-                       tile_col + col0 + j * CN + e % (CN / 4) * 4);
-            controlBarrier(gl_ScopeSubgroup, gl_ScopeSubgroup, gl_StorageSemanticsShared,
-                           gl_SemanticsAcquireRelease);
+    [[unroll]] for (uint j = 0; j < FN; ++j)
+        [[unroll]] for (uint piece = 0; piece < FM; piece += PIECE) {
+            Moments m = Moments(0.0, 0.0);
+            uint fours = 0;
+            [[unroll]] for (uint i = piece; i < piece + PIECE; ++i) {
+                coopMatStore(sum[i][j], done, mine, CN / 4, gl_CooperativeMatrixLayoutRowMajor);
+                controlBarrier(gl_ScopeSubgroup, gl_ScopeSubgroup, gl_StorageSemanticsShared,
+                               gl_SemanticsAcquireRelease);
+                for (uint e = gl_SubgroupInvocationID; e < CM * CN / 4; e += SUBGROUP) {
+                    vec4 v = done[mine + e];
+                    store4(v, tile_row + row0 + i * CM + e / QUADS_OF, tile_col + col0 + j * CN + e % QUADS_OF * 4);
+                    if (STAT_ROWS != 0) moments_add(m, v, ++fours);
+                }
+                controlBarrier(gl_ScopeSubgroup, gl_ScopeSubgroup, gl_StorageSemanticsShared,
+                               gl_SemanticsAcquireRelease);
+            }
+            if (STAT_ROWS != 0) {
+                uint lane = gl_SubgroupInvocationID;
+                float count = float(STAT_ROWS * CN / SUBGROUP);
+                [[unroll]] for (uint other = QUADS_OF; other < SUBGROUP; other *= 2) {
+                    Moments m2 = Moments(subgroupShuffleXor(m.mean, other), subgroupShuffleXor(m.squares, other));
+                    m = moments_join(m, m2, count);
+                    count *= 2.0;
+                }
+                if (lane < QUADS_OF)
+                    put_moments(m, tile_row + row0 + piece * CM, tile_col + col0 + j * CN + lane * 4);
+            }
         }
 }

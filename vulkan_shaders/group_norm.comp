@@ -6,7 +6,9 @@
 // invocations that keeps it in registers. Larger ones take three dispatches. PART: a group of
 // invocations takes a chunk of positions and gives, for each group of channels, the mean and the sum
 // of squared differences from it; the chunk stays in registers between the two. MERGE: one group for
-// each batch item's group of channels puts the chunks together, mean first. Otherwise:
+// each batch item's group of channels puts the chunks together, mean first; where the product that
+// made x has given such numbers itself (statistics.glsl), they are put together, and PART is left out.
+// Otherwise:
 // y = act((x - mean) * deviation * gamma + beta), each lane with the same channels of one position
 // after the other.
 //
@@ -157,6 +159,10 @@ void main() {
 #elif defined(MERGE)
 
 #include "rows.glsl"
+// Channels of a piece of x whose numbers the product that made x has put down, SLOTS positions each:
+// [items, chunks, pieces of a position, 2]. 0: of a whole group, [items, groups, chunks, 2].
+layout(constant_id = 11) const uint PIECE = 0;
+const uint SPAN = PIECE == 0 ? 1 : WIDTH / (PIECE + uint(PIECE == 0)); // pieces of a group
 TENSOR_READ(0, float, parts);
 TENSOR_WRITE(1, float, totals);
 
@@ -164,15 +170,19 @@ float rows_of(uint chunk) { return float(min(ROWS, push.positions - chunk * ROWS
 
 void main() {
     uint row = row_number(), n = min(row, push.items * push.groups - 1);
-    uint from = OFFSET(0) + n * push.chunks * 2;
+    uint from = OFFSET(0) + n * push.chunks * 2, count = push.chunks * SPAN;
+    if (PIECE != 0)
+        from = OFFSET(0) + (n / push.groups * push.chunks * push.groups + n % push.groups) * SPAN * 2;
     float sum = 0.0, squares = 0.0;
     float near = parts[from];
-    for (uint i = row_lane(); i < push.chunks; i += THREADS)
-        sum += (parts[from + 2 * i] - near) * rows_of(i);
-    float mean = near + row_sum(sum) / float(push.positions);
-    for (uint i = row_lane(); i < push.chunks; i += THREADS) {
-        float d = parts[from + 2 * i] - mean;
-        squares += parts[from + 2 * i + 1] + d * d * (rows_of(i) * float(WIDTH));
+#define PART_AT(i) (PIECE == 0 ? from + 2 * i : from + (i / SPAN * push.groups * SPAN + i % SPAN) * 2)
+    for (uint i = row_lane(); i < count; i += THREADS)
+        sum += (parts[PART_AT(i)] - near) * rows_of(i / SPAN);
+    float mean = near + row_sum(sum) / (float(push.positions) * float(SPAN));
+    for (uint i = row_lane(); i < count; i += THREADS) {
+        uint at = PART_AT(i);
+        float d = parts[at] - mean;
+        squares += parts[at + 1] + d * d * (rows_of(i / SPAN) * float(WIDTH / SPAN));
     }
     float variance = row_sum(squares) / (float(push.positions) * float(WIDTH));
     if (row >= push.items * push.groups || row_lane() != 0) return;

@@ -67,7 +67,7 @@ HALF_WRITE2(5, yh2);
 #endif
 
 // Finishes and writes four columns from col on.
-void store4(vec4 sum, uint row, uint col) {
+void store4(inout vec4 sum, uint row, uint col) {
     if (row >= push.m || col >= push.n) return;
     uint at = row * push.n + col;
     if (!QUADS) {
@@ -109,6 +109,9 @@ WORDS_READ4(1, w_pairs);
 #endif
 
 const bool ALL_KEPT = EVEN;
+const uint STAT_ROWS = 0;
+#include "statistics.glsl"
+void put_moments(Moments m, uint row, uint col) {}
 void fetch(uint step);
 #include "coopmat.glsl"
 

@@ -29,7 +29,7 @@ typedef struct vulkan_builder {
     int node_count, node_capacity;
     vulkan_step *steps;
     int step_count, step_capacity;
-    int dispatch_count, binding_count, barrier_count, fenced, half_count;
+    int dispatch_count, binding_count, barrier_count, fenced, half_count, statistics_count;
     int cut_count, piece_count; /* dispatches that are cut, and what they become */
     size_t table_bytes, staging_bytes, arena_bytes, activation_sum;
     size_t chunk_sizes[VULKAN_MAX_CHUNKS];
@@ -70,6 +70,10 @@ tsr_status vulkan_weights_upload(vulkan_builder *b, size_t bytes);
 /* Decides which activations are kept as f16; what the program is asked for is known. To be called
  * before the ops are described. */
 tsr_status vulkan_halves_choose(vulkan_builder *b, const vulkan_recording *r);
+
+/* Decides which norms have the statistics of their operands from the ops that make these. To be
+ * called when it is known which activations are f16, and before the ops are described. */
+tsr_status vulkan_statistics_choose(vulkan_builder *b);
 
 /* Logs what the described steps read and write of activations, by op. */
 void vulkan_traffic_log(const vulkan_builder *b);

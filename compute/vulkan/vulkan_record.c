@@ -224,10 +224,12 @@ static tsr_status check_budget(vulkan_builder *b, size_t new_weights) {
     const char *name = b->program->name ? b->program->name : "program";
     tsr_log(d->ctx, TSR_LOG_INFO,
             "%s on %s: %d ops, %d dispatches, activations %zu bytes (%zu without reuse, %d of them "
-            "f16) in %d chunks, weights %llu bytes (%zu new), tables %zu, staging %zu",
+            "f16) in %d chunks, statistics of %d norms from products, weights %llu bytes (%zu "
+            "new), tables %zu, staging %zu",
             name, d->name, b->step_count, b->dispatch_count, b->arena_bytes, b->activation_sum,
-            b->half_count, b->chunk_count, (unsigned long long)(weights + new_weights), new_weights,
-            b->table_bytes, b->staging_bytes);
+            b->half_count, b->chunk_count, b->statistics_count,
+            (unsigned long long)(weights + new_weights), new_weights, b->table_bytes,
+            b->staging_bytes);
     uint64_t limit = d->info.memory_bytes;
     if (d->info.software && d->ctx->settings.memory_limit < limit)
         limit = d->ctx->settings.memory_limit;
@@ -355,6 +357,7 @@ static tsr_status walk(vulkan_builder *b, vulkan_recording *r) {
     }
     /* ops look at their operands again when they are described, so the structs must live on */
     if (!status) status = vulkan_halves_choose(b, r);
+    if (!status) status = vulkan_statistics_choose(b);
     if (!status) status = describe(b, r);
     tsr_arena_rewind(&d->data, (tsr_arena_mark){0});
     return status;

@@ -52,6 +52,7 @@ typedef struct machine {
     int member_count;
     bool owned[MOST_IDS]; /* what the pointer points to */
     uint32_t group[3];    /* the workgroup that runs */
+    uint32_t invocation;
 } machine;
 
 static unsigned opcode(const uint32_t *in) {
@@ -99,6 +100,12 @@ static size_t size_of(const machine *m, uint32_t type) {
         return d[3] * size_of(m, d[2]);
     case 28: /* OpTypeArray */
         return u32(m, d[3]) * size_of(m, d[2]);
+    case 30: { /* OpTypeStruct of numbers, in a function */
+        size_t bytes = 0;
+        for (unsigned i = 2; i < length(d); ++i)
+            bytes += size_of(m, d[i]);
+        return bytes;
+    }
     case 32: /* OpTypePointer */
         return sizeof(pointer);
     case 4456: /* OpTypeCooperativeMatrixKHR, of a workgroup */
@@ -145,6 +152,9 @@ static bool unary(unsigned op, uint32_t a, uint32_t *r) {
     case 110: /* OpConvertFToS */
         *r = (uint32_t)(int32_t)f32(a);
         return true;
+    case 112: /* OpConvertUToF */
+        *r = bits_of((float)a);
+        return true;
     case 124: /* OpBitcast */
         *r = a;
         return true;
@@ -178,6 +188,7 @@ static bool binary(unsigned op, uint32_t a, uint32_t b, uint32_t *r) {
         CASE(137, a % b)          /* OpUMod */
         CASE(166, a || b)         /* OpLogicalOr */
         CASE(167, a && b)         /* OpLogicalAnd */
+        CASE(170, a == b)         /* OpIEqual */
         CASE(171, a != b)         /* OpINotEqual */
         CASE(172, a > b)          /* OpUGreaterThan */
         CASE(174, a >= b)         /* OpUGreaterThanEqual */
@@ -232,6 +243,10 @@ static void extended(machine *m, const uint32_t *in) {
             to[i] = a[i] < b ? a[i] : b;
             break;
         }
+        case 62: { /* UnpackHalf2x16: the only one whose result is longer than its operand */
+            to[i] = bits_of(tsr_f16_to_f32((uint16_t)(a[0] >> 16 * i)));
+            break;
+        }
         case 43: { /* FClamp */
             const float low = f32(((const uint32_t *)m->value[in[6]])[i]);
             const float high = f32(((const uint32_t *)m->value[in[7]])[i]);
@@ -253,9 +268,14 @@ static void construct(machine *m, const uint32_t *in) {
             to[i] = *(const float *)m->value[in[3]];
         return;
     }
-    REQUIRE(size_of(m, in[1]) == 4 * parts);
-    for (unsigned i = 0; i < parts; ++i)
-        memcpy(to + i, m->value[in[3 + i]], 4);
+    size_t done = 0;
+    for (unsigned i = 0; i < parts; ++i) {
+        const size_t bytes = m->type[in[3 + i]] ? size_of(m, m->type[in[3 + i]]) : 4;
+        REQUIRE(done + bytes <= size_of(m, in[1]));
+        memcpy((uint8_t *)to + done, m->value[in[3 + i]], bytes);
+        done += bytes;
+    }
+    REQUIRE(done == size_of(m, in[1]));
 }
 
 /* ---- memory ---- */
@@ -263,8 +283,10 @@ static void construct(machine *m, const uint32_t *in) {
 static uint32_t offset_of_member(const machine *m, uint32_t type, uint32_t member) {
     for (int i = 0; i < m->member_count; ++i)
         if (m->member[i].type == type && m->member[i].member == member) return m->member[i].offset;
-    ck_abort_msg("%s: a member without an offset", m->run->variant);
-    return 0;
+    uint32_t offset = 0; /* of a struct in a function */
+    for (uint32_t i = 0; i < member; ++i)
+        offset += (uint32_t)size_of(m, m->def[type][2 + i]);
+    return offset;
 }
 
 static void access_chain(machine *m, const uint32_t *in) {
@@ -300,6 +322,8 @@ static void variable(machine *m, const uint32_t *in) {
         *p = (pointer){(uint8_t *)m->group, sizeof m->group};
     else if (in[3] == INPUT && m->builtin[id] == 24) /* NumWorkgroups */
         *p = (pointer){(uint8_t *)m->run->groups, sizeof m->run->groups};
+    else if (in[3] == INPUT && m->builtin[id] == 29) /* LocalInvocationIndex */
+        *p = (pointer){(uint8_t *)&m->invocation, m->run->invocations ? 4 : 0};
     else {
         WANT(in[3] == FUNCTION, "%s: built-in %d", m->run->variant, m->builtin[id]);
         *p = (pointer){calloc(1, size_of(m, pointee)), size_of(m, pointee)};
@@ -391,8 +415,8 @@ static void move_tensor(machine *m, const uint32_t *in) {
     const uint32_t type = loads ? in[1] : m->type[args[1]];
     const pointer *p = m->value[args[0]];
     const tensor_layout *t = m->value[args[2]];
-    REQUIRE(args[3] == 0);
-    REQUIRE(args[4] <= 1); /* TensorView */
+    REQUIRE(args[3] == 0 || args[3] == 32); /* NonPrivatePointer */
+    REQUIRE(args[4] <= 1);                  /* TensorView */
     const tensor_view *v = args[4] ? m->value[args[5]] : NULL;
     WANT((uintptr_t)p->at % 16 == 0, "%s: a tensor that begins amid 16 bytes", m->run->variant);
     float *to = loads ? place_of(m, type, in[2]) : m->value[args[1]];
@@ -491,8 +515,17 @@ static void step(machine *m, const uint32_t *in) {
     case 65:
         access_chain(m, in);
         return;
-    case 81: { /* OpCompositeExtract, of a vector */
-        REQUIRE(length(in) == 5);
+    case 79: { /* OpVectorShuffle, of one vector */
+        uint32_t *to = place_of(m, in[1], in[2]);
+        REQUIRE(in[3] == in[4]);
+        for (unsigned i = 5; i < length(in); ++i)
+            to[i - 5] = ((const uint32_t *)m->value[in[3]])[in[i]];
+        return;
+    }
+    case 224: /* OpControlBarrier: the invocations come one after the other */
+        return;
+    case 81: { /* OpCompositeExtract, of a vector or a struct of numbers */
+        REQUIRE(length(in) == 5 && size_of(m, in[1]) == 4);
         memcpy(place_of(m, in[1], in[2]), (const uint32_t *)m->value[in[3]] + in[4], 4);
         return;
     }
@@ -637,7 +670,9 @@ void module_run_all(const module_run *run) {
     for (m->group[2] = 0; m->group[2] < run->groups[2]; ++m->group[2])
         for (m->group[1] = 0; m->group[1] < run->groups[1]; ++m->group[1])
             for (m->group[0] = 0; m->group[0] < run->groups[0]; ++m->group[0])
-                call(m, entry, NULL);
+                for (m->invocation = 0; !m->invocation || m->invocation < run->invocations;
+                     ++m->invocation)
+                    call(m, entry, NULL);
     for (int i = 0; i < MOST_IDS; ++i) {
         if (m->owned[i]) free(((pointer *)m->value[i])->at);
         free(m->value[i]);

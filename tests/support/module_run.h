@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* module_run.h: runs a compute module of SPIR-V in plain C, for modules that no driver here can
  * run: those whose matrices belong to a whole workgroup (VK_NV_cooperative_matrix2). All
- * invocations of such a workgroup do the same, so one stands for all of them; a module that asks
- * which invocation it is fails. Only the instructions that such modules have are known. */
+ * invocations of such a workgroup do the same to its matrices, so one stands for all of them; a
+ * module that asks which invocation it is is run by each in turn, which gives what all together
+ * would where none reads what another has written but from matrices. Only the instructions that
+ * such modules have are known. */
 #ifndef TESTS_MODULE_RUN_H
 #define TESTS_MODULE_RUN_H
 
@@ -20,6 +22,7 @@ typedef struct module_run {
         size_t bytes;
     } buffer[8];
     uint32_t groups[3];
+    uint32_t invocations; /* of a workgroup; 0: the module must not ask which one it is */
 } module_run;
 
 /* Runs all workgroups, in order. Fails the test when the module reads or writes outside a buffer,

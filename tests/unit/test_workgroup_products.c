@@ -25,6 +25,7 @@ typedef struct layer {
     int64_t gate_rows;
     tsr_conv_spec conv;
     uint32_t rows, cols; /* the tile that is wanted */
+    bool statistics;     /* of the map */
 } layer;
 
 /* One layer's run. */
@@ -100,10 +101,38 @@ static void bind(module_run *m, int i, const void *bytes, size_t size, uint32_t 
     m->buffer[i].bytes = bytes ? words * 4 + size : all;
 }
 
+/* Mean and sum of squared differences of each piece, 8 x 2 places and four channels, of what is in
+ * y. */
+static void check_statistics(const tsr_call *c, const float *y, const float *statistics) {
+    const int64_t *d = c->out[0]->dim, n = d[3], across = d[2] / 8;
+    ck_assert_int_eq(c->statistics.rows, 16);
+    ck_assert_int_eq(c->statistics.cols, 4);
+    for (int64_t piece = 0; piece < d[0] * d[1] * d[2] / 16; ++piece)
+        for (int64_t col = 0; col < n; col += 4) {
+            double mean = 0, squares = 0;
+            for (int pass = 0; pass < 2; ++pass)
+                for (int64_t i = 0; i < 64; ++i) {
+                    const int64_t row = piece / across * 2 + i / 32,
+                                  x = piece % across * 8 + i / 4 % 8;
+                    const double v = (double)y[(row * d[2] + x) * n + col + i % 4];
+                    if (pass)
+                        squares += (v - mean) * (v - mean);
+                    else
+                        mean += v / 64;
+                }
+            const float *got = statistics + (piece * n + col) / 2;
+            ck_assert_msg(fabs((double)got[0] - mean) < 1e-6 &&
+                              fabs((double)got[1] - squares) < 1e-5 * (1 + squares),
+                          "piece %lld, channel %lld: wanted %g, %g, got %g, %g", (long long)piece,
+                          (long long)col, mean, squares, (double)got[0], (double)got[1]);
+        }
+}
+
 static void run_module(const tsr_call *c, const tsr_gpu_dispatch *d, bool half, float *y) {
     const int64_t n = tsr_cols(c->out[0]), count = tsr_elements(c->out[0]), k = tsr_cols(c->in[0]);
     const size_t each = half ? 2 : 4;
     uint32_t push[40] = {0};
+    int last = 0; /* what y is bound to */
     module_run m = {.variant = d->variant, .spec = d->spec, .spec_count = d->spec_count};
     memcpy(m.groups, d->groups, sizeof m.groups);
     uint16_t *x = half_rows(c->in[0]->data, 1, tsr_elements(c->in[0]), 1);
@@ -118,13 +147,17 @@ static void run_module(const tsr_call *c, const tsr_gpu_dispatch *d, bool half, 
         else if (b < TSR_CALL_TENSORS)
             bind(&m, i, c->in[b]->data, (size_t)tsr_elements(c->in[b]) * 4, push[i]);
         else
-            bind(&m, i, NULL, (size_t)count * each, push[i]);
+            bind(&m, i, NULL,
+                 b == TSR_CALL_TENSORS ? (size_t)count * each
+                                       : (size_t)count / (size_t)c->statistics.rows / 2 * 4,
+                 push[i]);
+        if (b == TSR_CALL_TENSORS) last = i;
     }
     memcpy(push + d->bind_count, d->push, d->push_bytes);
     m.push = push;
     m.push_bytes = (size_t)d->bind_count * 4 + d->push_bytes;
+    if (c->statistics.rows) m.invocations = d->spec[0];
     module_run_all(&m);
-    const int last = d->bind_count - 1;
     const uint8_t *out = (uint8_t *)m.buffer[last].data + push[last] * 4;
     for (int64_t i = 0; i < count; ++i)
         if (half)
@@ -137,6 +170,10 @@ static void run_module(const tsr_call *c, const tsr_gpu_dispatch *d, bool half, 
         ck_assert_msg(inside || !memcmp((uint8_t *)m.buffer[last].data + at,
                                         (const uint8_t *)&guard + at % 4, each),
                       "byte %zu was written", at);
+    }
+    if (c->statistics.rows) {
+        ck_assert_int_eq(d->bind[last + 1], TSR_CALL_TENSORS + 1);
+        check_statistics(c, y, (const float *)m.buffer[last + 1].data + push[last + 1]);
     }
     for (int i = 0; i < d->bind_count; ++i)
         free(m.buffer[i].data);
@@ -159,6 +196,8 @@ static tsr_status emit(tsr_run *run, const tsr_call *call) {
     c.op->reference(&c);
     x.dtype = TSR_DTYPE_F16;
     if (t->layer->half) out.dtype = TSR_DTYPE_F16;
+    if (t->layer->statistics) c.statistics = c.op->gives_statistics(&c, &caps);
+    ck_assert_int_eq(c.statistics.rows != 0, t->layer->statistics);
     ck_assert_int_eq(c.op->gpu(&c, &caps, &d), 1);
     ck_assert_msg(strstr(d.variant, "_coopmat2") != NULL, "wanted _coopmat2, got %s", d.variant);
     ck_assert_uint_eq(d.spec[1], t->layer->rows);
@@ -353,6 +392,32 @@ START_TEST(convolutions) {
 }
 END_TEST
 
+START_TEST(statistics_of_maps) {
+    static const tsr_conv_spec same = {.top = 1, .bottom = 1, .left = 1, .right = 1};
+    const layer layers[] = {
+        {.x = {2, 10, 16, 8}, /* the last patch is cut */
+         .w = {24, 8, 3, 3},
+         .rank = 4,
+         .conv = same,
+         .bias = true,
+         .half = true,
+         .rows = 64,
+         .cols = 64,
+         .statistics = true},
+        {.x = {1, 8, 8, 8},
+         .w = {72, 8, 1, 2},
+         .rank = 4,
+         .conv = {.left = 1},
+         .residual = true,
+         .rows = 64,
+         .cols = 64,
+         .statistics = true},
+    };
+    for (size_t i = 0; i < sizeof layers / sizeof *layers; ++i)
+        try_layer(&layers[i]);
+}
+END_TEST
+
 /* Rows of one batch item have the bits that they have among others. */
 static void same_alone(layer l, int64_t items) {
     const int64_t nw = product(l.w, l.rank), nx = product(l.x, l.rank);
@@ -413,5 +478,6 @@ static const char *need_modules(void) {
 }
 
 TEST_PARTS("workgroup products",
-           PART(own, need_modules, linear_layers, convolutions, the_batch_does_not_matter),
+           PART(own, need_modules, linear_layers, convolutions, statistics_of_maps,
+                the_batch_does_not_matter),
            PART(vulkan, need_vulkan, the_trial_has_the_right_numbers))
