@@ -233,7 +233,7 @@ static void encode_frames(tsr_run *r, const void *model, tsr_tensor *const *in, 
     const emu3 *m = model;
     const emu3_half *h = &m->encoder;
     walk w = start(r, m, out + 1);
-    tsr_tensor *x = tsr_conv_same(r, pixels_of(r, in[0]), &h->conv_in, false, NULL);
+    tsr_tensor *x = tsr_conv_first(r, pixels_of(r, in[0]), &h->conv_in);
     x = tsr_layer_see(&w.view, x, "encoder.conv_in");
     for (int i = 0; i < h->levels; ++i) {
         const tsr_scope scope = tsr_scope_open(r);
