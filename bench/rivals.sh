@@ -13,7 +13,7 @@ trap 'rm -rf "$out"' EXIT
 [ -f /usr/include/faiss/IndexFlat.h ] || { echo "rivals.sh: libfaiss-dev is not installed" >&2; exit 77; }
 if [ -z "${BLAS:-}" ]; then
     BLAS=-lopenblas
-    ldconfig -p | grep -q 'libopenblas.so ' || {
+    grep -q 'libopenblas.so ' <(ldconfig -p) || {
         BLAS="-llapack -lblas"
         echo "rivals.sh: no OpenBLAS: faiss runs on the reference BLAS, which is no fair rival" >&2
     }

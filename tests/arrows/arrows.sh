@@ -143,6 +143,10 @@ while IFS= read -r line; do say "$line"; done < <(
     /\t/ && name != "Makefile" { print file ":" FNR ": tab" }
     /[ \t\r]$/ { print file ":" FNR ": blanks (or CR) at the end of the line" }
     $0 ~ marker { print file ":" FNR ": leftover marker: " $0 }
+    # grep -q leaves at the first match; what still writes to it dies, and pipefail calls that a failure.
+    (ends(name, ".sh") || name == "Makefile") && /[^|]\|[ \t]*grep( -[A-Za-z]+)* -[A-Za-z]*q/ {
+        print file ":" FNR ": a pipe into grep -q: wanted grep -q ... <(command)"
+    }
     $0 ~ machine { print file ":" FNR ": path of a machine: " $0 }
     code && /^[ \t]*#[ \t]*include[ \t]*</ && /<(\.\.|compute|ops|formats|media|quantizer|reduce|nn|models|towers|codec|metrics|verify|bench|runner)\// {
         print file ":" FNR ": inner header in <>: " $0

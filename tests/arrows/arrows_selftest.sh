@@ -132,6 +132,8 @@ clean; printf '%s\n/* T%sDO: later */\n' "$licence" O >"$tree/formats/file.c"
 expect "marker" "leftover marker"
 clean; printf '%s\n/* /ro%s/x */\n' "$licence" ot >"$tree/formats/file.c"
 expect "machine path" "path of a machine"
+clean; printf '#!/bin/bash\n# SPDX-License-Identifier: MIT\nls | grep -%s a\n' iq >"$tree/scripts/a.sh"
+expect "a race of pipes" "scripts/a.sh:3: a pipe into grep -q"
 if command -v clang-format-14 >/dev/null; then
     clean; printf '%s\nint   x ;\n' "$licence" >"$tree/formats/file.c"
     expect "layout" "not as clang-format-14 would write it"

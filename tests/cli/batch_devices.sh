@@ -4,7 +4,7 @@
 # are of one kind.
 . "$(dirname "$0")/../support/cli.bash"
 
-"$TESSERA" devices --json | grep -q '"vulkan:0"' || skip "no Vulkan device"
+grep -q '"vulkan:0"' <("$TESSERA" devices --json) || skip "no Vulkan device"
 mkdir in
 for i in $(seq 1 9); do picture in/p$i.ppm 70 50 "$i"; done
 run batch in -o one --shard-size 4 -k 16 --device vulkan:0 --json

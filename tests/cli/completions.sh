@@ -71,7 +71,7 @@ for verb in $verbs; do
         offers_is "$wanted" tessera $words --
         for flag in $wanted; do
             grep -qE "__tessera_verb $words' -l ${flag#--}( |\$)" script.fish || complain "fish: $words $flag is missing"
-            sed -n "/^    '$words')/,/;;/p" script.zsh | grep -qE -- "[{,'*]$flag(=|}|\[)" || complain "zsh: $words $flag is missing"
+            grep -qE -- "[{,'*]$flag(=|}|\[)" <(sed -n "/^    '$words')/,/;;/p" script.zsh) || complain "zsh: $words $flag is missing"
         done
     done
 done

@@ -4,7 +4,7 @@
 # batch keeps what it had finished, and goes on from there to the same bytes.
 . "$(dirname "$0")/../support/cli.bash"
 
-"$TESSERA" devices --json | grep -q '"vulkan:0"' || skip "no Vulkan device"
+grep -q '"vulkan:0"' <("$TESSERA" devices --json) || skip "no Vulkan device"
 [ -e "$BUILD/vulkan_layer/fake_device_layer.json" ] || skip "the layer is not built (vulkan/vk_layer.h)"
 weights=$SOURCE/tests/golden/patch-vq/two-stages/codes.safetensors
 mkdir in

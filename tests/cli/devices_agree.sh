@@ -4,7 +4,7 @@
 # the pictures that come back are equal to the eye of any metric.
 . "$(dirname "$0")/../support/cli.bash"
 
-"$TESSERA" devices --json | grep -q '"vulkan:0"' || skip "no Vulkan device"
+grep -q '"vulkan:0"' <("$TESSERA" devices --json) || skip "no Vulkan device"
 picture p.ppm 300 200 1
 for device in cpu vulkan:0; do
     run encode p.ppm -o "${device%:0}.tess" --device $device --json

@@ -27,7 +27,7 @@ run eval --metrics help
 out_has '^rfvd +rFVD, less is better, one for all clips$'
 out_has 'model: i3d \(--weights i3d=FILE\)$'
 
-if "$TESSERA" --version | grep -q +video; then
+if grep -q +video <("$TESSERA" --version); then
     vfr=$clips/timing/vfr.mkv
     fails 2 'metrics: wanted metrics of clips, got psnr' eval "$vfr" "$vfr" --metrics psnr
     fails 3 'i3d: weights: wanted i3d=PATH or the fetched model i3d-rgb, got none' eval "$vfr" "$vfr" --metrics rfvd
@@ -111,7 +111,7 @@ fails 3 'err: wanted a folder to keep features in' eval a b --metrics rfid --wei
 rm a/three.ppm b/three.ppm
 
 # -- clips
-if ! "$TESSERA" --version | grep -q +video; then
+if ! grep -q +video <("$TESSERA" --version); then
     echo "left out: metrics of clips, this build was made without FFmpeg"
     finish
 fi

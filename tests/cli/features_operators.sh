@@ -68,7 +68,7 @@ err_has 'wanted the name of an operator, got "no-such-operator"'
 [ ! -e bad.safetensors ] || complain "a failed run left its output"
 
 # a GPU: one program, one submission; up go pixels and positions, down lists, columns and what is left
-if "$TESSERA" devices --json 2>/dev/null | grep -q '"vulkan:0"'; then
+if grep -q '"vulkan:0"' <("$TESSERA" devices --json 2>/dev/null); then
     run features pictures -t clip -o gpu.safetensors --device vulkan:0 $ask $ops --project --json
     code_is 0
     is "where, programs, submissions" "vulkan:0 vulkan:0 vulkan:0 1 1" \

@@ -6,7 +6,7 @@
 unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY all_proxy
 export no_proxy='*' XDG_CACHE_HOME=$here/cache HOME=$here/home
 
-ldd "$TESSERA" | grep -q libcurl || skip "this build has no libcurl"
+grep -q libcurl <(ldd "$TESSERA") || skip "this build has no libcurl"
 
 head -c 300001 /dev/urandom >body
 sha=$(sha256sum <body | cut -d' ' -f1)

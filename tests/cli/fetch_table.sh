@@ -24,7 +24,7 @@ absent cache
 fails 2 "no model is called 'titok-s12'; did you mean 'titok-s128'\?" fetch titok-s12
 fails 2 "NAME is missing" fetch
 
-if ! ldd "$TESSERA" | grep -q libcurl; then
+if ! grep -q libcurl <(ldd "$TESSERA"); then
     fails 4 'this build of tessera has no libcurl; get https' fetch titok-s128 -q
 fi
 finish

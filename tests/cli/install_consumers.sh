@@ -43,7 +43,7 @@ int main(void) {
 C
 cp consumer.c consumer.cpp
 flags=()
-if nm -D "$libdir/libtessera.so" | grep -q __asan_init; then
+if grep -q __asan_init <(nm -D "$libdir/libtessera.so"); then
     flags=(-fsanitize=address,undefined)
 fi
 check() { # check NAME PROGRAM
@@ -62,7 +62,7 @@ if [ -n "$cxx" ]; then
     check "C++, pkg-config, shared" ./cxx_shared
 fi
 cc -std=c11 "${flags[@]}" consumer.c -o c_static $(pkg-config --cflags --libs tessera-static)
-if ldd c_static | grep -q libtessera; then echo "c_static is not static"; exit 1; fi
+if grep -q libtessera <(ldd c_static); then echo "c_static is not static"; exit 1; fi
 check "C, pkg-config, static" ./c_static
 
 # libtessera-runner beside it: a prompt and its reply.
@@ -97,10 +97,10 @@ check_runner() { # check_runner NAME PROGRAM
     echo "$1: $out"
 }
 cc -std=c11 -Wall -Werror "${flags[@]}" runner.c -o r_shared $(pkg-config --cflags --libs tessera-runner)
-ldd r_shared | grep -q libtessera-runner || { echo "r_shared is not shared"; exit 1; }
+grep -q libtessera-runner <(ldd r_shared) || { echo "r_shared is not shared"; exit 1; }
 check_runner "runner, pkg-config, shared" ./r_shared
 cc -std=c11 "${flags[@]}" runner.c -o r_static $(pkg-config --cflags --libs tessera-runner-static)
-if ldd r_static | grep -q libtessera; then echo "r_static is not static"; exit 1; fi
+if grep -q libtessera <(ldd r_static); then echo "r_static is not static"; exit 1; fi
 check_runner "runner, pkg-config, static" ./r_static
 
 cat >CMakeLists.txt <<M
@@ -126,8 +126,8 @@ cmake -S . -B cm -G Ninja -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Relea
 cmake --build cm >>cm.log 2>&1 || { cat cm.log; exit 1; }
 check "C, find_package, shared" cm/cm_c
 [ -z "$cxx" ] || check "C++, find_package, shared" cm/cm_cxx
-if ldd cm/cm_static | grep -q libtessera; then echo "cm_static is not static"; exit 1; fi
+if grep -q libtessera <(ldd cm/cm_static); then echo "cm_static is not static"; exit 1; fi
 check "C, find_package, static" cm/cm_static
 check_runner "runner, find_package, shared" cm/cm_runner
-if ldd cm/cm_runner_static | grep -q libtessera; then echo "cm_runner_static is not static"; exit 1; fi
+if grep -q libtessera <(ldd cm/cm_runner_static); then echo "cm_runner_static is not static"; exit 1; fi
 check_runner "runner, find_package, static" cm/cm_runner_static

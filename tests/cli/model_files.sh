@@ -134,13 +134,13 @@ run model convert c.pth all.safetensors --all --key model --licence MIT --json
 code_is 0
 json_ok
 is "report" "5 5 model MIT" "$(json '"%d %d %s %s" % (d["kept"], d["dropped"], d["key"], d["licence"])')"
-values all.safetensors | grep -qF 'bn.num_batches_tracked [1] (12,)' || complain "--all: no counter: $(values all.safetensors)"
+grep -qF 'bn.num_batches_tracked [1] (12,)' <(values all.safetensors) || complain "--all: no counter: $(values all.safetensors)"
 # Once more from .safetensors: metadata stays, the licence too; bf16.
 run model convert c.safetensors half.safetensors --dtype bf16 -q
 code_is 0
 err_empty
-values half.safetensors | grep -qF 'a.weight [2, 3] BF16' || complain "bf16: $(values half.safetensors)"
-values half.safetensors | grep -q ' Test licence. For tests. ' || complain "the licence was lost: $(values half.safetensors)"
+grep -qF 'a.weight [2, 3] BF16' <(values half.safetensors) || complain "bf16: $(values half.safetensors)"
+grep -q ' Test licence. For tests. ' <(values half.safetensors) || complain "the licence was lost: $(values half.safetensors)"
 # Refused: nothing stands under the output's name.
 fails 4 'tensor (a.t|ema/module.a.t|ema/module.a.weight): wanted values that F16 can hold' model convert c.pth no.safetensors --dtype f16 -q
 absent no.safetensors

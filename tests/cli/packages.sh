@@ -7,7 +7,7 @@
 for tool in cpack dpkg-deb dpkg-shlibdeps file; do
     command -v $tool >/dev/null || skip "no $tool"
 done
-nm -D "$TESSERA" | grep -q __asan_init && skip "a sanitized build is not packed"
+grep -q __asan_init <(nm -D "$TESSERA") && skip "a sanitized build is not packed"
 [ -e "$BUILD/manuals/written" ] || { echo "no $BUILD/manuals: wanted the target all built"; exit 1; }
 cpack --config "$BUILD/CPackConfig.cmake" -G DEB -B "$here/packed" >log 2>&1 || complain "cpack: $(tail -3 log)"
 version=$("$TESSERA" --version | sed -n '1s/tessera //p')
@@ -21,7 +21,7 @@ for name in tessera libtessera0 libtessera-dev; do
     is "$name: version" "$version" "$(field Version)"
     [ -n "$(field Section)" ] || complain "$name: no section"
     [ "$(field Description | wc -l)" -gt 1 ] || complain "$name: no long description"
-    field Maintainer | grep -qE '^[^<]+ <[^@]+@[^>]+>$' || complain "$name: maintainer: $(field Maintainer)"
+    grep -qE '^[^<]+ <[^@]+@[^>]+>$' <(field Maintainer) || complain "$name: maintainer: $(field Maintainer)"
     dpkg-deb -x "$package" "root-$name"
     checks=$((checks + 5))
     # No path of the machine it was made on, and nothing that only its maker may write or read.

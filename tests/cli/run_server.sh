@@ -6,7 +6,7 @@
 unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY all_proxy TESSERA_SERVER_KEY
 export no_proxy='*'
 
-ldd "$TESSERA" | grep -q libcurl || skip "this build has no libcurl"
+grep -q libcurl <(ldd "$TESSERA") || skip "this build has no libcurl"
 python3 "$SOURCE/tests/support/llm_server.py" port 2>server.err &
 server=$!
 trap 'kill $server 2>/dev/null; rm -rf "$here"' EXIT

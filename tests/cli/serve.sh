@@ -3,7 +3,7 @@
 # `tessera serve`: ids and pictures as the command line makes them, for 64 clients at once too; and what is said to
 # requests that are none.
 . "$(dirname "$0")/../support/cli.bash"
-"$TESSERA" --version | grep -q '^features .*+serve' || skip "this build was made without libmicrohttpd"
+grep -q '^features .*+serve' <("$TESSERA" --version) || skip "this build was made without libmicrohttpd"
 for part in good bad stop; do
     checks=$((checks + 1))
     python3 -B "$SOURCE/tests/support/serve_cases.py" $part || complain "serve_cases.py $part"

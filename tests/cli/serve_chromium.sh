@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # The page of `tessera serve` in a real browser: what scripts/serve-shots.py looks for.
 . "$(dirname "$0")/../support/cli.bash"
-"$TESSERA" --version | grep -q '^features .*+serve' || skip "this build was made without libmicrohttpd"
+grep -q '^features .*+serve' <("$TESSERA" --version) || skip "this build was made without libmicrohttpd"
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null ||
     [ -n "${CHROMIUM:-}" ] || skip "no Chromium here (Debian: chromium)"
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # The examples of docs/SERVE.md, as they stand there: each line that begins with curl or echo, at a server of its own.
 . "$(dirname "$0")/../support/cli.bash"
-"$TESSERA" --version | grep -q '^features .*+serve' || skip "this build was made without libmicrohttpd"
+grep -q '^features .*+serve' <("$TESSERA" --version) || skip "this build was made without libmicrohttpd"
 command -v curl >/dev/null || skip "no curl"
 
 picture photo.ppm 300 200

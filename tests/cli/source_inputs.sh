@@ -4,7 +4,7 @@
 # keys; what a bad one costs; options that do not fit.
 . "$(dirname "$0")/../support/cli.bash"
 
-"$TESSERA" --version | grep -q '+archive' || skip "this build was made without libarchive"
+grep -q '+archive' <("$TESSERA" --version) || skip "this build was made without libarchive"
 keys() { "$TESSERA" info "$1" --json | python3 -c 'import json, sys; print(" ".join(i["key"] for i in json.load(sys.stdin)["items"]))'; }
 ids() { # ids FILE: what the items hold, without their keys
     "$TESSERA" info "$1" --npy - | sha256sum

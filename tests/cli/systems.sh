@@ -101,7 +101,7 @@ for o in json.load(sys.stdin)["operators"]: print(o["name"])' >names
     is "a list of $verb" 0 "$([ -s names ]; echo $?)"
     while read -r name; do
         checks=$((checks + 1))
-        cut -d $'\037' -f 2 rows | grep -qE "(--op |plan .*|[0-9] )$name([: ]|$)" || complain "$name stands in no command"
+        grep -qE "(--op |plan .*|[0-9] )$name([: ]|$)" <(cut -d $'\037' -f 2 rows) || complain "$name stands in no command"
     done <names
 done
 finish

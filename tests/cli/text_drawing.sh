@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Names of any script on contact sheets, plots with their names, and pages of text with the place of every word.
 . "$(dirname "$0")/../support/cli.bash"
-"$TESSERA" --version | grep -q '^features .*+pango' || skip "this build was made without pango"
+grep -q '^features .*+pango' <("$TESSERA" --version) || skip "this build was made without pango"
 command -v fc-list >/dev/null && [ -z "$(fc-list)" ] && skip "this machine has no fonts"
 
 # -- labels

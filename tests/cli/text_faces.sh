@@ -33,7 +33,7 @@ for python in python3 /usr/bin/python3; do
 done
 if [ -z "$drawer" ]; then
     echo "left out: no Pillow to draw words with"
-elif "$TESSERA" --version | grep -q +tesseract && "$TESSERA" eval originals originals --text words.tsv --reader tesseract >/dev/null 2>err2; then
+elif grep -q +tesseract <("$TESSERA" --version) && "$TESSERA" eval originals originals --text words.tsv --reader tesseract >/dev/null 2>err2; then
     $drawer - <<'PY' || complain "pictures"
 from PIL import Image, ImageDraw, ImageFont
 import os

@@ -28,7 +28,7 @@ done
 # A feature is one exactly when its library is linked.
 for pair in jpeg:libjpeg heif:libheif archive:libarchive onednn:libdnnl fetch:libcurl serve:libmicrohttpd; do
     wanted=False
-    ldd "$TESSERA" | grep -q "${pair#*:}" && wanted=True
+    grep -q "${pair#*:}" <(ldd "$TESSERA") && wanted=True
     is "feature ${pair%:*}" $wanted "$(json "d['features']['${pair%:*}']")"
 done
 is "libraries have versions" True "$(json 'all(v[:1].isdigit() for v in d["libraries"].values()) and len(d["libraries"]) > 2')"

@@ -29,7 +29,7 @@ grep -q "names no colour matrix: BT.601 is assumed" <<<"$said" || complain "fram
 # encode: a clip each, a frame an item; the tokens are those of the frames as pictures.
 "$TESSERA" encode "$clips/timing/vfr.mkv" "$clips/animations/alpha.webp" -o two.tess --device cpu -q || complain "encode: exit code $?"
 is "items of two clips" 20 "$("$TESSERA" info two.tess | awk '$1 == "items" {print $2}')"
-"$TESSERA" info two.tess --json | grep -q '"key": "vfr/000007"' || complain "encode: no key vfr/000007"
+grep -q '"key": "vfr/000007"' <("$TESSERA" info two.tess --json) || complain "encode: no key vfr/000007"
 "$TESSERA" encode "$clips/timing/vfr.mkv" --fps 5 -o some.tess --device cpu -q || complain "encode --fps"
 is "items of --fps 5" 12 "$("$TESSERA" info some.tess | awk '$1 == "items" {print $2}')"
 "$TESSERA" encode - -o - --device cpu -q <"$clips/codecs/vp9.webm" >stdin.tess || complain "encode -: exit code $?"
