@@ -120,8 +120,10 @@ const verb verb_verify = {
     .about =
         "Reads a case folder (its manifest.json), makes its weights and inputs by the rule the "
         "manifest names, runs it on the device, and compares every output within the case's "
-        "tolerance. One line for each output, of floats with the largest difference and the root of "
-        "the mean square, then the counts. Tolerances are of f32: --precision fast misses some, and "
+        "tolerance. One line for each output, of floats with the largest difference and the root "
+        "of "
+        "the mean square, then the counts. Tolerances are of f32: --precision fast misses some, "
+        "and "
         "its lines say how far it is off. A file of JSON is one of vocabulary maps: prompts are "
         "built and read back, and damaged replies get "
         "their verdicts.",
