@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* agreement.c: how many ids stay the same when a device may round to 16 bits: a sample is encoded
- * in f32 and in fast, and every position of every tile is compared. */
+/* agreement.c: how many ids stay the same in another form, as when a device may round to 16 bits: a
+ * sample is encoded in both, and every position of every tile is compared. */
 #ifndef TESSERA_EXPERIMENTAL
 #define TESSERA_EXPERIMENTAL
 #endif
@@ -17,8 +17,7 @@ typedef struct sample {
     tsr_context *ctx;
     const char *const *paths; /* NULL: painted */
     int count;
-    tsr_item **items[2]; /* of f32, of fast */
-    double seconds[2], cpu[2];
+    tsr_item **items[2]; /* of each form */
     tsr_progress_fn progress;
     void *progress_user;
 } sample;
@@ -81,13 +80,11 @@ static double now(clockid_t clock) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* One precision after the other, so that one model is in memory at a time. */
-static tsr_status encode_sample(sample *s, const tsr_model_settings *settings, bool fast,
+/* One form after the other, so that one model is in memory at a time. */
+static tsr_status encode_sample(sample *s, const tsr_model_settings *settings, int form,
                                 tsr_agreement *a) {
     tsr_tokenizer *t = NULL;
-    tsr_model_settings own = *settings;
-    own.precision = fast ? TSR_PRECISION_FAST : TSR_PRECISION_F32;
-    tsr_status status = tsr_tokenizer_open(s->ctx, &t, &own);
+    tsr_status status = tsr_tokenizer_open(s->ctx, &t, settings);
     if (status) return status;
     if (t->header.channels) {
         status = tsr_fail(s->ctx, TSR_ERROR_UNSUPPORTED,
@@ -115,22 +112,19 @@ static tsr_status encode_sample(sample *s, const tsr_model_settings *settings, b
             tsr_item_close(&item);
             continue;
         }
-        s->items[fast][i] = item;
-        s->seconds[fast] += took;
-        s->cpu[fast] += busy;
-        if (!fast) a->near_ties += ties;
+        s->items[form][i] = item;
+        a->seconds[form] += took;
+        a->cpu_seconds[form] += busy;
+        if (!form) a->near_ties += ties;
         if (!status && s->progress &&
-            s->progress(s->progress_user, fast ? "fast" : "f32", (uint64_t)i + 1,
+            s->progress(s->progress_user, form ? "second" : "first", (uint64_t)i + 1,
                         (uint64_t)s->count))
             status = tsr_fail(s->ctx, TSR_ERROR_INTERRUPTED, "agreement: stopped by the caller");
     }
-    if (fast) {
-        snprintf(a->fast_path, sizeof a->fast_path, "%s", tsr_device_fast_path(t->model.device));
-        a->fast_used = tsr_device_fast_used(t->model.device);
-    } else {
-        snprintf(a->tokenizer, sizeof a->tokenizer, "%s", t->header.tokenizer);
-        snprintf(a->device, sizeof a->device, "%.255s", tsr_tokenizer_device(t));
-    }
+    snprintf(a->path[form], sizeof a->path[form], "%s", tsr_device_fast_path(t->model.device));
+    a->used[form] = tsr_device_fast_used(t->model.device);
+    snprintf(a->device[form], sizeof a->device[form], "%.255s", tsr_tokenizer_device(t));
+    if (!form) snprintf(a->tokenizer, sizeof a->tokenizer, "%s", t->header.tokenizer);
     tsr_tokenizer_close(&t);
     return status;
 }
@@ -143,8 +137,14 @@ static int by_value(const void *a, const void *b) {
 /* Where one tile has more ids than the other, these are not equal. */
 static tsr_status compare(const sample *s, tsr_agreement *a) {
     for (int i = 0; i < s->count; ++i) {
-        const tsr_token_item *f32 = tsr_item_tokens(s->items[0][i]);
-        a->tiles += (uint64_t)f32->tile_columns * f32->tile_rows;
+        const tsr_token_item *x = tsr_item_tokens(s->items[0][i]);
+        const tsr_token_item *y = tsr_item_tokens(s->items[1][i]);
+        if (x->tile_columns != y->tile_columns || x->tile_rows != y->tile_rows)
+            return tsr_fail(s->ctx, TSR_ERROR_UNSUPPORTED,
+                            "agreement: wanted the same tiles in both forms, got %u x %u and "
+                            "%u x %u",
+                            x->tile_columns, x->tile_rows, y->tile_columns, y->tile_rows);
+        a->tiles += (uint64_t)x->tile_columns * x->tile_rows;
     }
     double *shares = tsr_alloc(s->ctx, (size_t)a->tiles, sizeof *shares, "agreement: tiles");
     if (!shares) return TSR_ERROR_MEMORY;
@@ -180,30 +180,26 @@ tsr_status tsr_measure_agreement(tsr_context *ctx, const char *const *pictures, 
                         "agreement: wanted pictures and a place, got count %d and %s", count,
                         agreement ? "a place" : "NULL");
     *agreement = (tsr_agreement){0};
-    const tsr_model_settings none = tsr_model_settings_default();
+    tsr_model_settings forms[2] = {tsr_model_settings_default(), tsr_model_settings_default()};
+    forms[1].precision = TSR_PRECISION_FAST;
+    if (!settings) settings = forms;
     sample s = {.ctx = ctx,
                 .paths = count ? pictures : NULL,
                 .count = count ? count : PAINTED,
                 .progress = progress,
                 .progress_user = progress_user};
     tsr_status status = TSR_OK;
-    for (int fast = 0; fast < 2 && !status; ++fast) {
-        s.items[fast] = tsr_alloc(ctx, (size_t)s.count, sizeof *s.items[fast], "agreement: items");
-        status = s.items[fast] ? encode_sample(&s, settings ? settings : &none, fast, agreement)
-                               : TSR_ERROR_MEMORY;
+    for (int form = 0; form < 2 && !status; ++form) {
+        s.items[form] = tsr_alloc(ctx, (size_t)s.count, sizeof *s.items[form], "agreement: items");
+        status =
+            s.items[form] ? encode_sample(&s, &settings[form], form, agreement) : TSR_ERROR_MEMORY;
     }
-    if (!status) {
-        agreement->pictures = (uint64_t)s.count;
-        agreement->seconds_f32 = s.seconds[0];
-        agreement->seconds_fast = s.seconds[1];
-        agreement->cpu_seconds_f32 = s.cpu[0];
-        agreement->cpu_seconds_fast = s.cpu[1];
-        status = compare(&s, agreement);
-    }
-    for (int fast = 0; fast < 2; ++fast) {
-        for (int i = 0; i < s.count && s.items[fast]; ++i)
-            tsr_item_close(&s.items[fast][i]);
-        free(s.items[fast]);
+    agreement->pictures = (uint64_t)s.count;
+    if (!status) status = compare(&s, agreement);
+    for (int form = 0; form < 2; ++form) {
+        for (int i = 0; i < s.count && s.items[form]; ++i)
+            tsr_item_close(&s.items[form][i]);
+        free(s.items[form]);
     }
     return status;
 }

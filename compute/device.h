@@ -133,10 +133,11 @@ void tsr_device_close(tsr_device **device);
 const tsr_device_info *tsr_device_properties(const tsr_device *device);
 /* Context that a device was opened with. */
 tsr_context *tsr_device_context(const tsr_device *device);
-/* What a device rounds with TSR_PRECISION_FAST, for people to read: "weights in bf16, products in
- * f32". Empty when the device computes in f32. Owned by the device. */
+/* What a device makes of products in place of f32, with TSR_PRECISION_FAST or TSR_MASK_PAIRS, for
+ * people to read: "weights in bf16, products in f32". Empty when the device computes in f32. Owned
+ * by the device. */
 const char *tsr_device_fast_path(const tsr_device *device);
-/* True once a product has used the device's fast path. */
+/* True once a product has been such. */
 bool tsr_device_fast_used(const tsr_device *device);
 /* True where ops run in the cpu's own loops: then a caller may use those (cpu/gemm.h) itself. */
 bool tsr_device_is_plain_cpu(const tsr_device *device);

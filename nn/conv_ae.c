@@ -233,7 +233,7 @@ static tsr_tensor *run_out(walk *w, tsr_tensor *x) {
 tsr_tensor *tsr_conv_encode(tsr_run *r, const tsr_conv_half *h, tsr_tensor *x,
                             tsr_conv_parts *parts) {
     walk w = {.r = r, .h = h, .parts = parts, .scope = tsr_scope_open(r)};
-    x = part(&w, tsr_conv_same(r, x, &h->conv_in, false, NULL)); /* [B, H, W, width 0] */
+    x = part(&w, tsr_conv_first(r, x, &h->conv_in)); /* [B, H, W, width 0] */
     for (int i = 0; i < h->shape.levels; ++i) {
         x = run_level(&w, &h->level[i], x);
         if (h->level[i].resize.weight)

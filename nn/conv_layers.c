@@ -21,17 +21,24 @@ tsr_tensor *tsr_conv_one(tsr_run *r, const tsr_tensor *x, const tsr_conv_layer *
     return tsr_conv2d(r, x, layer->weight, &(tsr_conv_spec){.bias = layer->bias});
 }
 
+/* What a convolution of this kernel needs to keep the size. */
+static tsr_conv_spec same_size(const tsr_conv_layer *l) {
+    const int pad = (int)(l->weight->tensor.dim[2] / 2);
+    return (tsr_conv_spec){.bias = l->bias, .top = pad, .left = pad, .bottom = pad, .right = pad};
+}
+
 tsr_tensor *tsr_conv_same(tsr_run *r, const tsr_tensor *x, const tsr_conv_layer *l, bool twice,
                           const tsr_tensor *residual) {
-    const int pad = (int)(l->weight->tensor.dim[2] / 2);
-    return tsr_conv2d(r, x, l->weight,
-                      &(tsr_conv_spec){.bias = l->bias,
-                                       .top = pad,
-                                       .left = pad,
-                                       .bottom = pad,
-                                       .right = pad,
-                                       .upsample = twice,
-                                       .residual = residual});
+    tsr_conv_spec spec = same_size(l);
+    spec.upsample = twice;
+    spec.residual = residual;
+    return tsr_conv2d(r, x, l->weight, &spec);
+}
+
+tsr_tensor *tsr_conv_first(tsr_run *r, const tsr_tensor *x, const tsr_conv_layer *l) {
+    tsr_conv_spec spec = same_size(l);
+    spec.exact = true;
+    return tsr_conv2d(r, x, l->weight, &spec);
 }
 
 tsr_tensor *tsr_conv_norm(tsr_run *r, const tsr_tensor *x, const tsr_conv_layer *l, int groups,

@@ -29,6 +29,9 @@ tsr_tensor *tsr_conv_one(tsr_run *r, const tsr_tensor *x, const tsr_conv_layer *
  * place doubled. residual may be NULL. */
 tsr_tensor *tsr_conv_same(tsr_run *r, const tsr_tensor *x, const tsr_conv_layer *layer, bool twice,
                           const tsr_tensor *residual);
+/* The convolution that reads a picture: keeps the size, and stays f32 with TSR_PRECISION_FAST. Next
+ * to all others it is nothing, and what it rounds goes through all of them. */
+tsr_tensor *tsr_conv_first(tsr_run *r, const tsr_tensor *x, const tsr_conv_layer *layer);
 /* Group norm with eps 1e-6. */
 tsr_tensor *tsr_conv_norm(tsr_run *r, const tsr_tensor *x, const tsr_conv_layer *layer, int groups,
                           tsr_activation act);

@@ -16,7 +16,7 @@
 #include "product_body.h"
 
 enum { X, WEIGHT, BIAS, RESIDUAL, OPERANDS };
-enum { KH, KW, STRIDE, TOP, LEFT, UPSAMPLE, ACT }; /* p.i */
+enum { KH, KW, STRIDE, TOP, LEFT, UPSAMPLE, ACT, EXACT }; /* p.i */
 
 typedef tsr_conv_geometry geometry;
 
@@ -252,7 +252,8 @@ static tsr_status cpu(tsr_device *device, const tsr_call *call) {
     };
     j.finish = call->in[BIAS] || call->in[RESIDUAL] || call->p.i[ACT] != TSR_ACT_NONE;
     packed *p = NULL;
-    const tsr_cpu_products products = tsr_device_products(device);
+    const tsr_cpu_products products =
+        call->p.i[EXACT] ? TSR_PRODUCTS_F32 : tsr_device_products(device);
     j.half = products != TSR_PRODUCTS_F32;
     /* It saves more than bf16 products gain, but for those of matrix units. */
     bool allowed = (products != TSR_PRODUCTS_BF16 || !tsr_device_bf16_matrix(device)) &&
@@ -329,7 +330,7 @@ static tiling choose_tiling(const geometry *s, const tsr_gpu_caps *caps, bool sh
 
 enum { BK = 16, SHARED_THREADS = 256, SHARED_BYTES = BK * (256 + 4 + 16) * 4 };
 
-static product_body choose(const geometry *s, const tsr_gpu_caps *caps) {
+static product_body choose(const tsr_call *call, const geometry *s, const tsr_gpu_caps *caps) {
     static const product_variants variants = {.sg = {"conv2d_sg", "conv2d_half_sg"},
                                               .sg64 = {"conv2d_sg64", "conv2d_half_sg64"},
                                               .sm = {"conv2d_sm", "conv2d_half_sm"},
@@ -337,13 +338,15 @@ static product_body choose(const geometry *s, const tsr_gpu_caps *caps) {
                                               .pairs = "conv2d_coopmat_pairs",
                                               .threads = SHARED_THREADS,
                                               .shared_bytes = SHARED_BYTES};
-    return product_choose(caps, &variants, s->n, true);
+    tsr_gpu_caps own = *caps;
+    if (call->p.i[EXACT]) own.fp16 = false;
+    return product_choose(&own, &variants, s->n, true);
 }
 
 /* Pixels of whole 16-byte words. */
 static uint32_t halves(const tsr_call *call, const tsr_gpu_caps *caps) {
     const geometry s = get_geometry(call);
-    if (!choose(&s, caps).half) return 0;
+    if (!choose(call, &s, caps).half) return 0;
     return (s.c % 8 == 0 ? 1u << X : 0) | (s.n % 8 == 0 ? 1u << TSR_CALL_TENSORS : 0);
 }
 
@@ -406,7 +409,7 @@ static int gpu(const tsr_call *call, const tsr_gpu_caps *caps, tsr_gpu_dispatch 
         s.kh * s.kw * s.c * columns > INT32_MAX)
         return 0;
     if (workgroup_gpu(call, caps, &s, d)) return 1;
-    const product_body body = choose(&s, caps);
+    const product_body body = choose(call, &s, caps);
     if (!body.variant) return 0;
     const bool sm = body.sm, coopmat = body.coopmat;
     tiling t = choose_tiling(&s, caps, sm);
@@ -533,9 +536,11 @@ tsr_tensor *tsr_conv2d(tsr_run *r, const tsr_tensor *x, tsr_weight *w, const tsr
                                 tsr_shape_text(spec->residual, got, sizeof got));
     }
     if (k[2] == 1 && k[3] == 1 && stride == 1 && !spec->upsample)
-        return tsr_linear(
-            r, x, w,
-            &(tsr_epilogue){.bias = spec->bias, .act = spec->act, .residual = spec->residual});
+        return tsr_linear(r, x, w,
+                          &(tsr_epilogue){.bias = spec->bias,
+                                          .act = spec->act,
+                                          .residual = spec->residual,
+                                          .exact = spec->exact});
     tsr_call call = {.op = &op_conv2d,
                      .in = {x, tsr_run_kernel(r, w),
                             spec->bias ? tsr_from_weight(r, spec->bias) : NULL, spec->residual},
@@ -549,6 +554,7 @@ tsr_tensor *tsr_conv2d(tsr_run *r, const tsr_tensor *x, tsr_weight *w, const tsr
     call.p.i[LEFT] = spec->left;
     call.p.i[UPSAMPLE] = spec->upsample;
     call.p.i[ACT] = spec->act;
+    call.p.i[EXACT] = spec->exact;
     call.out[0] = tsr_run_new(r, TSR_DTYPE_F32, 4, shape.dim);
     tsr_run_emit(r, &call);
     return call.out[0];

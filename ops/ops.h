@@ -119,6 +119,7 @@ typedef struct tsr_conv_spec {
     bool upsample;                /* convolve x with rows and columns doubled (nearest), unstored */
     tsr_activation act;
     const tsr_tensor *residual; /* the output's shape, or NULL */
+    bool exact;                 /* as in tsr_epilogue */
 } tsr_conv_spec;
 
 /* 2-D convolution: x [B, H, W, C], w [N, C, kh, kw] (PyTorch's order, kernels up to 16 x 16)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_bench.c: how fast it is here, beside the plain C reference and beside rivals; and how many
- * ids --precision fast changes. */
+ * ids another form of arithmetic changes. */
 #include "bench_report.h"
 
 #include <cjson/cJSON.h>
@@ -10,7 +10,7 @@
 
 typedef struct bench_options {
     common_options common;
-    const char *filter, *model, *report, *batch;
+    const char *filter, *model, *report, *batch, *forms;
     double seconds;
     int agreement, precision;
 } bench_options;
@@ -30,7 +30,12 @@ static const option options[] = {
      "FILE.txt to read",
      NULL, 0, 0},
     {"agreement", 0, OPTION_FLAG, AT(agreement), NULL, NULL,
-     "instead: encode PICTURES in f32 and in fast precision and count equal ids", NULL, 0, 0},
+     "instead: encode PICTURES in two forms, f32 and fast precision, and count equal ids", NULL, 0,
+     0},
+    {"forms", 0, OPTION_TEXT, AT(forms), "A,B", "f32,fast",
+     "with --agreement: the two: f32 or fast (precision), pairs (f32 products of pairs of f16), or "
+     "cpu (f32 on the cpu)",
+     NULL, 0, 0},
     {"model", 't', OPTION_MODEL, AT(model), "MODEL", "the bundled tokenizer",
      "time this model's tiles to tokens and back, or a tower's pictures to features, one and 16 at "
      "once, in f32 and in fast; with "
@@ -57,13 +62,56 @@ static void on_row(void *user, const char *json) {
     if (state->report) bench_report_row(state->report, json);
 }
 
-static void agreement_json(tool *t, const tsr_agreement *a) {
+/* What the two words of --forms stand for. */
+static const char *const form_names[] = {"f32", "fast", "pairs", "cpu"};
+enum { F32, FAST, PAIRS, CPU, FORMS };
+
+/* "f32,pairs" to two of them, NULL to f32 and fast; false where it is something else. */
+static bool read_forms(const char *text, int forms[2]) {
+    if (!text) text = "f32,fast";
+    const char *comma = strchr(text, ',');
+    const char *word[2] = {text, comma ? comma + 1 : ""};
+    const size_t length[2] = {comma ? (size_t)(comma - text) : 0, strlen(word[1])};
+    for (int i = 0; i < 2; ++i) {
+        forms[i] = 0;
+        while (forms[i] < FORMS && (strlen(form_names[forms[i]]) != length[i] ||
+                                    strncmp(word[i], form_names[forms[i]], length[i]) != 0))
+            ++forms[i];
+        if (forms[i] == FORMS) return false;
+    }
+    return true;
+}
+
+/* Writes what of the mask is left and, for pairs, +pairs into mask [bytes]. */
+static tsr_model_settings form_settings(const bench_options *o, int form, char *mask,
+                                        size_t bytes) {
+    tsr_model_settings s = tsr_model_settings_default();
+    const char *others = o->common.mask ? o->common.mask : "";
+    snprintf(mask, bytes, "%s%s%s", others, *others && form == PAIRS ? "," : "",
+             form == PAIRS ? "+pairs" : "");
+    s.model = o->model;
+    s.device = form == CPU ? "cpu" : o->common.device;
+    s.precision = form == FAST ? TSR_PRECISION_FAST : TSR_PRECISION_F32;
+    s.mask = *mask ? mask : NULL;
+    return s;
+}
+
+static void agreement_json(tool *t, const int forms[2], const tsr_agreement *a) {
     json_out j;
     tool_json(t, &j);
     json_text(&j, "tokenizer", a->tokenizer);
-    json_text(&j, "device", a->device);
-    json_text(&j, "fast_path", *a->fast_path ? a->fast_path : NULL);
-    json_bool(&j, "fast_used", a->fast_used != 0);
+    json_array(&j, "forms");
+    for (int i = 0; i < 2; ++i) {
+        json_object(&j, NULL);
+        json_text(&j, "form", form_names[forms[i]]);
+        json_text(&j, "device", a->device[i]);
+        json_text(&j, "path", *a->path[i] ? a->path[i] : NULL);
+        json_bool(&j, "used", a->used[i] != 0);
+        json_real(&j, "seconds", a->seconds[i]);
+        json_real(&j, "cpu_seconds", a->cpu_seconds[i]);
+        json_end(&j, '}');
+    }
+    json_end(&j, ']');
     json_uint(&j, "pictures", a->pictures);
     json_uint(&j, "tiles", a->tiles);
     json_uint(&j, "ids", a->ids);
@@ -72,20 +120,19 @@ static void agreement_json(tool *t, const tsr_agreement *a) {
     json_real(&j, "tile_min", a->tile_min);
     json_real(&j, "tile_median", a->tile_median);
     json_uint(&j, "near_ties", a->near_ties);
-    json_real(&j, "seconds_f32", a->seconds_f32);
-    json_real(&j, "seconds_fast", a->seconds_fast);
-    json_real(&j, "cpu_seconds_f32", a->cpu_seconds_f32);
-    json_real(&j, "cpu_seconds_fast", a->cpu_seconds_fast);
     json_close(&j);
 }
 
-static void agreement_text(const tsr_agreement *a, bool painted) {
-    printf("%s on %s\n", a->tokenizer, a->device);
-    if (!*a->fast_path)
-        printf("fast precision  this device has none: both runs are f32\n");
-    else
-        printf("fast precision  %s%s\n", a->fast_path,
-               a->fast_used ? "" : "; this encoder has no such product");
+static void agreement_text(const int forms[2], const tsr_agreement *a, bool painted) {
+    const bool one = !strcmp(a->device[0], a->device[1]);
+    printf("%s on %s%s%s\n", a->tokenizer, a->device[0], one ? "" : " and ",
+           one ? "" : a->device[1]);
+    for (int i = 0; i < 2; ++i)
+        printf("%-15s %s%s\n", form_names[forms[i]],
+               *a->path[i]                             ? a->path[i]
+               : forms[i] == FAST || forms[i] == PAIRS ? "this device has none: f32"
+                                                       : "products in f32",
+               *a->path[i] && !a->used[i] ? "; this encoder has no such product" : "");
     char pictures[32], tiles[32];
     printf("sample          %s%s, %s\n", tool_count(a->pictures, "picture", pictures),
            painted ? " painted in memory" : "", tool_count(a->tiles, "tile", tiles));
@@ -93,21 +140,31 @@ static void agreement_text(const tsr_agreement *a, bool painted) {
            "median %.2f %%\n",
            a->equal, a->ids, a->ids ? 100 * (double)a->equal / (double)a->ids : 100.0,
            100 * a->tile_min, 100 * a->tile_median);
-    printf("near ties       %" PRIu64 " in f32\n", a->near_ties);
-    printf("seconds         %.3f in f32, %.3f in fast\n", a->seconds_f32, a->seconds_fast);
-    printf("processor time  %.3f in f32, %.3f in fast\n", a->cpu_seconds_f32, a->cpu_seconds_fast);
+    printf("near ties       %" PRIu64 " in %s\n", a->near_ties, form_names[forms[0]]);
+    printf("seconds         %.3f in %s, %.3f in %s\n", a->seconds[0], form_names[forms[0]],
+           a->seconds[1], form_names[forms[1]]);
+    printf("processor time  %.3f in %s, %.3f in %s\n", a->cpu_seconds[0], form_names[forms[0]],
+           a->cpu_seconds[1], form_names[forms[1]]);
 }
 
 static int run_agreement(const verb *v, const bench_options *o, char **pictures, int count) {
+    enum { MASK_BYTES = 4096 };
     tool t;
+    int forms[2];
+    if (!read_forms(o->forms, forms))
+        return args_wrong(v,
+                          "--forms %s: wanted two of f32, fast, pairs and cpu with a comma "
+                          "between",
+                          o->forms);
+    if (o->common.mask && strlen(o->common.mask) >= MASK_BYTES - sizeof ",+pairs")
+        return args_wrong(v, "--mask: wanted less than 4000 characters with --agreement");
     int code = tool_open(&t, v, &o->common);
     if (code >= 0) return code;
-    tsr_model_settings s = tsr_model_settings_default();
-    s.model = o->model;
-    s.device = o->common.device;
-    s.mask = o->common.mask;
+    char mask[2][MASK_BYTES];
+    const tsr_model_settings s[2] = {form_settings(o, forms[0], mask[0], MASK_BYTES),
+                                     form_settings(o, forms[1], mask[1], MASK_BYTES)};
     tsr_agreement a;
-    tsr_status status = tsr_measure_agreement(t.ctx, (const char *const *)pictures, count, &s,
+    tsr_status status = tsr_measure_agreement(t.ctx, (const char *const *)pictures, count, s,
                                               tool_progress, &t, &a);
     tool_progress_clear(&t);
     if (status)
@@ -115,9 +172,9 @@ static int run_agreement(const verb *v, const bench_options *o, char **pictures,
     else {
         code = EXIT_DONE;
         if (o->common.json)
-            agreement_json(&t, &a);
+            agreement_json(&t, forms, &a);
         else
-            agreement_text(&a, count == 0);
+            agreement_text(forms, &a, count == 0);
     }
     tool_close(&t);
     return code;
@@ -145,6 +202,8 @@ static int run(const verb *v, int argc, char **argv) {
     if (o.agreement && (o.filter || o.seconds > 0))
         return args_wrong(v, "%s and --agreement exclude each other: wanted one of them",
                           o.filter ? "--filter" : "--seconds");
+    if (o.forms && !o.agreement)
+        return args_wrong(v, "--forms %s: wanted --agreement with it", o.forms);
     if (o.agreement) return run_agreement(v, &o, argv, operands);
     if (operands)
         return args_wrong(v, "'%s' is one argument too many; wanted none without --agreement",
@@ -202,20 +261,20 @@ static int run(const verb *v, int argc, char **argv) {
 const verb verb_bench = {
     .name = "bench",
     .summary = "time every op and model, beside the C reference and oneDNN",
-    .usage =
-        "tessera bench [-t MODEL [--batch N,...]] [--filter TEXT] [--device cpu|vulkan[:N]]\n"
-        "              [--precision P] [--seconds S] [--report FILE] [--json]\n"
-        "tessera bench --agreement [-t MODEL] [PICTURES...] [--device cpu|vulkan[:N]] [--json]",
+    .usage = "tessera bench [-t MODEL [--batch N,...]] [--filter TEXT] [--device cpu|vulkan[:N]]\n"
+             "              [--precision P] [--seconds S] [--report FILE] [--json]\n"
+             "tessera bench --agreement [-t MODEL] [PICTURES...] [--forms A,B]\n"
+             "              [--device cpu|vulkan[:N]] [--json]",
     .about =
         "One row for each measurement: least, median and 95th percentile in milliseconds, GFLOP/s "
         "or GB/s of the median, and the share of this machine's measured peak. The same work done "
         "by the plain C reference and, where there is one, by a rival library stands beside ours. "
         "Close other programs first; --threads says how many cores to use.\n"
-        "With --agreement pictures (four painted in memory when none are named) are encoded in f32 "
-        "and "
-        "in fast precision on one device, and the ids compared position by position: how many are "
-        "equal, in all and in the worst and the median tile, what the device rounds, and how long "
-        "both took after a first encode that is not timed.",
+        "With --agreement pictures (four painted in memory when none are named) are encoded in two "
+        "forms, f32 and fast precision or what --forms names, and the ids compared position by "
+        "position: how many are equal, in all and in the worst and the median tile, what the "
+        "device "
+        "rounds, and how long both took after a first encode that is not timed.",
     .exits = NULL,
     .examples = "# everything (minutes)\n"
                 "tessera bench\n"
@@ -228,7 +287,9 @@ const verb verb_bench = {
                 "# what a graphics card does, as a file to send\n"
                 "tessera bench --filter gpu --device vulkan:0 --report my-card.json\n"
                 "# what --precision fast does to the ids of a model\n"
-                "tessera bench --agreement -t flextok/ album/*.jpg",
+                "tessera bench --agreement -t flextok/ album/*.jpg\n"
+                "# f32 products of pairs of f16, beside the cpu\n"
+                "tessera bench --agreement --forms cpu,pairs -t flextok/ album/*.jpg",
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .device_options = DEVICE_MASK,

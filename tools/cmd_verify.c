@@ -69,8 +69,13 @@ static int run(const verb *v, int argc, char **argv) {
             json_array(&state.j, "outputs");
         } else if (operands > 1)
             printf("%s\n", tool_clean(argv[i], clean, sizeof clean));
-        const tsr_verify_settings settings = {
-            .device = o.common.device, .write = o.write, .line = on_line, .user = &state};
+        const tsr_verify_settings settings = {.device = o.common.device,
+                                              .write = o.write,
+                                              .line = on_line,
+                                              .user = &state,
+                                              .mask = o.common.mask,
+                                              .precision = o.common.precision ? TSR_PRECISION_FAST
+                                                                              : TSR_PRECISION_F32};
         tsr_status s =
             is_map_file(argv[i])
                 ? tsr_vocab_map_verify(t.ctx, argv[i], on_line, &state, &case_passed, &case_failed)
@@ -110,12 +115,18 @@ static const option options[] = {
 const verb verb_verify = {
     .name = "verify",
     .summary = "compute golden cases again and compare with the known answers",
-    .usage = "tessera verify CASE-FOLDER... [--write FOLDER] [--device cpu|vulkan[:N]] [--json]",
+    .usage = "tessera verify CASE-FOLDER... [--write FOLDER] [--device cpu|vulkan[:N]]\n"
+             "               [--precision P] [--json]",
     .about =
         "Reads a case folder (its manifest.json), makes its weights and inputs by the rule the "
         "manifest names, runs it on the device, and compares every output within the case's "
-        "tolerance. One line for each output, then the counts. A file of JSON is one of vocabulary "
-        "maps: prompts are built and read back, and damaged replies get their verdicts.",
+        "tolerance. One line for each output, of floats with the largest difference and the root "
+        "of "
+        "the mean square, then the counts. Tolerances are of f32: --precision fast misses some, "
+        "and "
+        "its lines say how far it is off. A file of JSON is one of vocabulary maps: prompts are "
+        "built and read back, and damaged replies get "
+        "their verdicts.",
     .exits = "0 only if nothing failed; 1 when an output is outside its tolerance",
     .examples = "# one case\n"
                 "tessera verify golden/flextok/fsq\n"
@@ -125,7 +136,7 @@ const verb verb_verify = {
                 "tessera verify golden/vocabulary-maps/emu3.json",
     .options = options,
     .option_count = sizeof options / sizeof *options,
-    .device_options = DEVICE_NAME,
+    .device_options = DEVICE_ALL,
     .writes = true,
     .least_operands = 1,
     .most_operands = -1,

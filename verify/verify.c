@@ -328,7 +328,7 @@ static double *read_doubles(tsr_verify *v, const cJSON *entry, int64_t stored) {
 static void compare_values(tsr_verify *v, const cJSON *entry, const char *output, const array *a,
                            const array *want, int64_t stored, int64_t stride, double tolerance,
                            tsr_verify_ties ties) {
-    double worst = 0;
+    double worst = 0, squares = 0;
     int64_t wrong = 0, first = -1, tied = 0;
     for (int64_t i = 0; i < stored; ++i) {
         int64_t at = i * stride;
@@ -338,23 +338,28 @@ static void compare_values(tsr_verify *v, const cJSON *entry, const char *output
             continue;
         }
         if (!isnan(worst) && !(difference <= worst)) worst = difference; /* NaN stays */
+        squares += difference * difference;
         if (!(difference <= tolerance) && wrong++ == 0) first = at;
     }
-    char near[64] = "";
-    if (ties.row) snprintf(near, sizeof near, ", %lld near ties differ", (long long)tied);
+    char rest[96] = "";
+    int at = 0;
+    if (!a->i32 && stored > tied)
+        at = snprintf(rest, sizeof rest, ", rms %.3g", sqrt(squares / (double)(stored - tied)));
+    if (ties.row)
+        snprintf(rest + at, sizeof rest - (size_t)at, ", %lld near ties differ", (long long)tied);
     if (wrong)
         tsr_verify_line(v, output, false,
                         "max difference %.3g, tolerance %.3g: %lld of %lld values, the first at "
                         "%lld: wanted %.9g, got %.9g%s",
                         worst, tolerance, (long long)wrong, (long long)stored, (long long)first,
-                        value_at(want, first / stride), value_at(a, first), near);
+                        value_at(want, first / stride), value_at(a, first), rest);
     else if (stride > 1 && !sums_agree(entry, a, tolerance))
         tsr_verify_line(v, output, false,
                         "max difference %.3g in every %lld-th value, but the sums differ", worst,
                         (long long)stride);
     else
         tsr_verify_line(v, output, true, "max difference %.3g, tolerance %.3g%s", worst, tolerance,
-                        near);
+                        rest);
 }
 
 static void compare(tsr_verify *v, const char *output, const array *a, tsr_verify_ties ties) {

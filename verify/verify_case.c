@@ -168,6 +168,8 @@ tsr_status tsr_verify_case(tsr_context *ctx, const char *folder,
     v.manifest = manifest;
     tsr_device_settings d = tsr_device_settings_default();
     if (v.settings.device) d.name = v.settings.device;
+    d.mask = v.settings.mask;
+    d.precision = v.settings.precision;
     if (v.settings.write && mkdir(v.settings.write, 0777) && errno != EEXIST)
         status = tsr_fail_errno(ctx, "%s: making the folder", v.settings.write);
     if (!status) status = tsr_device_open(ctx, &v.device, &d);

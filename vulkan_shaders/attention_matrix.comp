@@ -166,10 +166,13 @@ void main() {
                 float rescale = exp2(high[r] - top), part = 0.0;
                 high[r] = top;
                 [[unroll]] for (uint i = 0; i < BN / 4 / SHARE; ++i) {
+                    // The sum is of what is multiplied, however the driver rounds it: so an average
+                    // stays one.
                     vec4 p = exp2(s[i] - top);
+                    uvec2 words = uvec2(packHalf2x16(p.xy), packHalf2x16(p.zw));
+                    p = half_unpack(words);
                     part += p.x + p.y + (p.z + p.w);
-                    area[area0 + row * WEIGHTS * 2 + i * SHARE + share] =
-                        uvec2(packHalf2x16(p.xy), packHalf2x16(p.zw));
+                    area[area0 + row * WEIGHTS * 2 + i * SHARE + share] = words;
                 }
                 total[r] = total[r] * rescale + part;
                 if (share == 0) factor[mine + row] = rescale;

@@ -235,6 +235,8 @@ tsr_status tsr_vulkan_open(tsr_device *d) {
     if (v->caps.fp16) snprintf(d->fast_path, sizeof d->fast_path, "products in f16, sums in f32");
     if (!status) status = vulkan_check_messages(v);
     if (!status) status = vulkan_matrices_try(v);
+    if (v->caps.pairs && !v->caps.fp16)
+        snprintf(d->fast_path, sizeof d->fast_path, "products in f32 of pairs of f16");
     if (!status) vulkan_arithmetic_try(v);
     if (!status && d->lost) status = tsr_fail(d->ctx, d->lost, "%s", d->lost_detail);
     return status;

@@ -132,7 +132,7 @@ static tsr_status check_dispatch(vulkan_builder *b, const vulkan_step *s,
                 return tsr_fail(ctx, TSR_ERROR_DEVICE, "%s: %s: binding %d: wanted a weight", op,
                                 d->variant, i);
             n->form[form].needed = true;
-            if (form && form != VULKAN_FORM_PAIRS) b->v->device->fast_used = true;
+            if (form) b->v->device->fast_used = true;
             bytes = vulkan_form_bytes(n, form);
         }
         if (vulkan_round(bytes, 16) > b->v->device->info.max_storage_range)

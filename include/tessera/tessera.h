@@ -642,11 +642,13 @@ tsr_status tsr_devices_json(tsr_context *ctx, char **json);
 typedef void (*tsr_verify_fn)(void *user, const char *output, int passed, const char *text);
 /* How a golden case is verified. A struct of zeros is the default. */
 typedef struct tsr_verify_settings {
-    const char *device; /* "auto", "cpu", "vulkan", "vulkan:N"; default NULL: auto */
-    const char *write;  /* folder, made if missing, for every computed array, as
-                           <run>.<output>.npy; default NULL: nothing is written */
-    tsr_verify_fn line; /* receives each result; default NULL: no reports */
-    void *user;         /* first argument of `line`; default NULL */
+    const char *device;      /* "auto", "cpu", "vulkan", "vulkan:N"; default NULL: auto */
+    const char *write;       /* folder, made if missing, for every computed array, as
+                                <run>.<output>.npy; default NULL: nothing is written */
+    tsr_verify_fn line;      /* receives each result; default NULL: no reports */
+    void *user;              /* first argument of `line`; default NULL */
+    const char *mask;        /* names left out, as in tsr_model_settings; default NULL: none */
+    tsr_precision precision; /* default TSR_PRECISION_F32, which tolerances are of */
 } tsr_verify_settings;
 /* Computes the outputs of one golden case (a folder with a manifest, inputs and expected outputs)
  * and compares them with the expected ones. *passed and *failed become the numbers of comparisons
@@ -683,30 +685,34 @@ typedef void (*tsr_bench_fn)(void *user, const char *json_row);
 tsr_status tsr_bench(tsr_context *ctx, const tsr_bench_settings *settings, tsr_bench_fn row,
                      void *user);
 
-/* Ids of one tokenizer in TSR_PRECISION_FAST compared with its ids in TSR_PRECISION_F32. */
+/* Ids of one tokenizer, computed in two forms, compared. [0] is of the first form, [1] of the
+ * second.
+ */
 typedef struct tsr_agreement {
     uint64_t pictures, tiles;
-    uint64_t ids;            /* ids compared, of all tiles */
-    uint64_t equal;          /* of `ids`: equal in both precisions, position by position */
-    double tile_min;         /* lowest share of equal ids of a tile, 0..1 */
-    double tile_median;      /* median share of equal ids of a tile, 0..1 */
-    uint64_t near_ties;      /* near ties in f32, see tsr_tokenizer_encode */
-    double seconds_f32;      /* wall time of encoding in f32, without warm-up */
-    double seconds_fast;     /* wall time of encoding in fast, without warm-up */
-    double cpu_seconds_f32;  /* processor time of all threads in f32; other programs disturb it
-                                less than wall time */
-    double cpu_seconds_fast; /* processor time of all threads in fast */
-    char tokenizer[64], device[256];
-    char fast_path[96]; /* what the device rounds in fast, for people; "": nothing, and both
-                           precisions are f32 */
-    int fast_used;      /* 1: a product of this encoder was rounded; 0: none was */
+    uint64_t ids;          /* ids compared, of all tiles */
+    uint64_t equal;        /* of `ids`: equal in both forms, position by position */
+    double tile_min;       /* lowest share of equal ids of a tile, 0..1 */
+    double tile_median;    /* median share of equal ids of a tile, 0..1 */
+    uint64_t near_ties;    /* near ties in the first form, see tsr_tokenizer_encode */
+    double seconds[2];     /* wall time of encoding, without warm-up */
+    double cpu_seconds[2]; /* processor time of all threads; other programs disturb it less than
+                              wall time */
+    char tokenizer[64];
+    char device[2][256];
+    char path[2][96]; /* what the device's products are where they are not f32, for people; "": all
+                         are f32 */
+    int used[2];      /* 1: a product of this encoder was such; 0: none was */
 } tsr_agreement;
-/* Encodes pictures in f32 and in fast on one device and compares the ids. Each picture is encoded
- * once before it is timed. `pictures` holds `count` paths; count 0 takes four pictures of a tile's
- * size that are painted in memory. settings may be NULL (the defaults); settings->precision is not
- * read. `progress` may be NULL.
+/* Encodes pictures in two forms and compares the ids. A form is what settings [2] say: another
+ * precision, mask or device; a model of their own would be compared as it is. Each picture is
+ * encoded once before it is timed, one form after the other. `pictures` holds `count` paths; count
+ * 0 takes four pictures of a tile's size that are painted in memory. settings NULL: the bundled
+ * tokenizer in TSR_PRECISION_F32 and in TSR_PRECISION_FAST. `progress` may be NULL; its text is
+ * "first" or "second".
  * Errors: those of tsr_tokenizer_open and tsr_tokenizer_encode; reading errors; ARGUMENT;
- * UNSUPPORTED (a tokenizer of vectors, which are never equal); INTERRUPTED. */
+ * UNSUPPORTED (a tokenizer of vectors, which are never equal; other tiles in one form than in the
+ * other); INTERRUPTED. */
 tsr_status tsr_measure_agreement(tsr_context *ctx, const char *const *pictures, int count,
                                  const tsr_model_settings *settings, tsr_progress_fn progress,
                                  void *progress_user, tsr_agreement *agreement);

@@ -370,6 +370,39 @@ START_TEST(it_differs_from_f32_by_a_bounded_amount) {
 }
 END_TEST
 
+/* A convolution that is to stay so has the bits of a device in f32, one pixel wide (which is a
+ * matrix product) and 3 x 3; that without the word has others. */
+START_TEST(exact_ones_stay_f32) {
+    enum { H = 9, W = 7, C = 3, N = 40, OUT = H * W * N };
+    float *x = guarded(H * W * C * 4), *f32 = guarded(OUT * 4), *fast = guarded(OUT * 4);
+    tsr_tensor in = tsr_host_tensor(TSR_DTYPE_F32, x, 4, (int64_t[]){1, H, W, C});
+    tsr_tensor f = tsr_host_tensor(TSR_DTYPE_F32, f32, 4, (int64_t[]){1, H, W, N}), h = f;
+    h.data = fast;
+    random_operands(x, H * W * C, 1);
+    for (int i = 0; i < 4 * everywhere_vulkan_count(); ++i) {
+        const int side = i % 2 ? 3 : 1, pad = side / 2;
+        const bool exact = i / 2 % 2;
+        char name[32];
+        snprintf(name, sizeof name, "vulkan:%d", i / 4);
+        layer *l = layer_open(
+            (layer){.dim = {N, C, side, side},
+                    .rank = 4,
+                    .conv = {.top = pad, .left = pad, .bottom = pad, .right = pad, .exact = exact}},
+            true);
+        run(everywhere_device(name, NULL), l, &in, 1, &f);
+        run(everywhere_fast_device(name, NULL), l, &in, 1, &h);
+        ck_assert_msg(!memcmp(f32, fast, OUT * 4) == exact, "%s: kernel %d, exact %d: wanted %s",
+                      name, side, exact, exact ? "the bits of f32" : "others");
+        tsr_device_forget(everywhere_device(name, NULL), l);
+        tsr_device_forget(everywhere_fast_device(name, NULL), l);
+        layer_close(l);
+    }
+    guarded_free(x);
+    guarded_free(f32);
+    guarded_free(fast);
+}
+END_TEST
+
 START_TEST(a_row_does_not_see_the_others) {
     enum { ROWS = 150 };
     static const int64_t shapes[][2] = {{96, 50}, {33, 7}};
@@ -496,6 +529,6 @@ static const char *need_coopmat(void) {
 TEST_PARTS("op_half_products",
            PART(own, need_vulkan, linear_with_f16_operands, convolutions_with_f16_operands,
                 values_that_f16_does_not_have, values_that_f16_hardly_has,
-                it_differs_from_f32_by_a_bounded_amount, a_row_does_not_see_the_others,
-                weights_are_uploaded_in_one_form),
+                it_differs_from_f32_by_a_bounded_amount, exact_ones_stay_f32,
+                a_row_does_not_see_the_others, weights_are_uploaded_in_one_form),
            PART(coopmat, need_coopmat, matrix_units))

@@ -92,6 +92,14 @@ static tsr_tensor *conv(walk *w, const tsr_tensor *x, const cosmos_conv *c,
     return conv_time(w, tsr_layer_see(&w->view, y, "%s.0", name), &c->time, residual);
 }
 
+/* The one that reads the picture. */
+static tsr_tensor *conv_first(walk *w, const tsr_tensor *x, const cosmos_conv *c) {
+    tsr_tensor *y = tsr_conv_first(w->r, x, &c->space);
+    if (c->time.weight)
+        y = conv_time(w, tsr_layer_see(&w->view, y, "encoder.conv_in.0"), &c->time, NULL);
+    return tsr_layer_see(&w->view, y, "encoder.conv_in");
+}
+
 static tsr_tensor *norm(walk *w, const tsr_tensor *x, const tsr_conv_layer *l, tsr_activation act) {
     return tsr_conv_norm(w->r, x, l, w->c->groups, act);
 }
@@ -207,8 +215,7 @@ static tsr_tensor *run_encoder(walk *w, tsr_tensor *planes) {
     tsr_tensor *x = tsr_haar_split(w->r, &c->haar, planes); /* [B*T', H/p, W/p, 3p^2 or 3p^3] */
     if (c->clip) w->frames /= c->haar.patch;
     tsr_layer_see(&w->view, x, "encoder.patcher%s", c->clip ? "3d" : "");
-    x = tsr_layer_see(&w->view, conv(w, x, &h->conv_in, NULL, "encoder.conv_in"),
-                      "encoder.conv_in");
+    x = conv_first(w, x, &h->conv_in);
     for (int i = 0; i < h->levels; ++i) {
         const tsr_scope scope = tsr_scope_open(w->r);
         x = run_resnets(w, h, i, x, "encoder.down");

@@ -242,7 +242,7 @@ static tsr_tensor *pixels_of(tsr_run *r, tsr_tensor *x) {
 static tsr_tensor *run_frames_encoder(tsr_run *r, void *of_walk, tsr_tensor *x) {
     walk *w = of_walk;
     const emu3_half *h = &w->m->encoder;
-    x = tsr_layer_see(&w->view, tsr_conv_same(r, x, &h->conv_in, false, NULL), "encoder.conv_in");
+    x = tsr_layer_see(&w->view, tsr_conv_first(r, x, &h->conv_in), "encoder.conv_in");
     for (int i = 0; i < h->levels; ++i) {
         const tsr_scope scope = tsr_scope_open(r);
         const tsr_conv_layer *half = &h->level[i].resize;
