@@ -685,9 +685,7 @@ typedef void (*tsr_bench_fn)(void *user, const char *json_row);
 tsr_status tsr_bench(tsr_context *ctx, const tsr_bench_settings *settings, tsr_bench_fn row,
                      void *user);
 
-/* Ids of one tokenizer, computed in two forms, compared. [0] is of the first form, [1] of the
- * second.
- */
+/* Ids of one tokenizer, computed in two forms, compared: [0] is of the first, [1] of the second. */
 typedef struct tsr_agreement {
     uint64_t pictures, tiles;
     uint64_t ids;          /* ids compared, of all tiles */
@@ -696,8 +694,7 @@ typedef struct tsr_agreement {
     double tile_median;    /* median share of equal ids of a tile, 0..1 */
     uint64_t near_ties;    /* near ties in the first form, see tsr_tokenizer_encode */
     double seconds[2];     /* wall time of encoding, without warm-up */
-    double cpu_seconds[2]; /* processor time of all threads; other programs disturb it less than
-                              wall time */
+    double cpu_seconds[2]; /* of all threads; other programs disturb it less than wall time */
     char tokenizer[64];
     char device[2][256];
     char path[2][96]; /* what the device's products are where they are not f32, for people; "": all
