@@ -202,7 +202,9 @@ typedef struct body {
     bool fast;
 } body;
 
-static void try_shapes(const body *bodies, int body_count, const shape *shapes, int shape_count) {
+/* software false: the device must say that it is none. */
+static void try_shapes(const body *bodies, int body_count, const shape *shapes, int shape_count,
+                       bool software) {
     for (int v = 0; v < everywhere_vulkan_count(); ++v)
         for (int i = 0; i < body_count; ++i) {
             tsr_context_settings settings = tsr_context_settings_default();
@@ -213,6 +215,7 @@ static void try_shapes(const body *bodies, int body_count, const shape *shapes, 
             const body *b = &bodies[i];
             tsr_device *d[2] = {open_device(ctx, v, b->fast, b->mask, ""),
                                 open_device(ctx, v, b->fast, b->mask, ",product_statistics")};
+            if (!software) ck_assert(!tsr_device_properties(d[0])->software);
             char where[128];
             snprintf(where, sizeof where, "vulkan:%d%s without %s", v, b->fast ? " fast" : "",
                      *b->mask ? b->mask : "nothing");
@@ -224,8 +227,9 @@ static void try_shapes(const body *bodies, int body_count, const shape *shapes, 
         }
 }
 
-#define TRY(bodies, shapes)                                                                        \
-    try_shapes(bodies, sizeof bodies / sizeof *bodies, shapes, sizeof shapes / sizeof *shapes)
+#define TRY(bodies, shapes, software)                                                              \
+    try_shapes(bodies, sizeof bodies / sizeof *bodies, shapes, sizeof shapes / sizeof *shapes,     \
+               software)
 
 static const shape shapes[] = {
     {2, 16, 16, 4, 128, 32, RESIDUAL, 0}, /* 4 channels a group */
@@ -251,8 +255,8 @@ START_TEST(software) {
     static const body first[] = {{"", false}},
                       more[] = {{"conv2d_sg,conv2d_sg64", false}, {"int64", false}};
     fake_layer_off();
-    TRY(first, shapes);
-    TRY(more, few);
+    TRY(first, shapes, true);
+    TRY(more, few, true);
 }
 END_TEST
 
@@ -264,7 +268,7 @@ START_TEST(software_halves) {
     static const shape two[] = {{2, 16, 16, 4, 96, 24, RESIDUAL, 0},
                                 {1, 16, 16, 4, 64, 16, SAME, 1000}};
     fake_layer_off();
-    TRY(bodies, two);
+    TRY(bodies, two, true);
 }
 END_TEST
 
@@ -277,14 +281,14 @@ START_TEST(software_workgroups) {
         {1, 16, 16, 8, 64, 16, CHAIN, 1000},
     };
     fake_layer_off();
-    TRY(bodies, chains);
+    TRY(bodies, chains, true);
 }
 END_TEST
 
 START_TEST(software_pairs) {
     static const body bodies[] = {{"+pairs", false}};
     fake_layer_off();
-    TRY(bodies, few);
+    TRY(bodies, few, true);
 }
 END_TEST
 
@@ -302,7 +306,7 @@ START_TEST(hardware) {
         {1, 16, 16, 4, 64, 16, SAME, 1000},
     };
     fake_layer((const char *[]){"FAKE_TYPE=discrete", NULL});
-    TRY(bodies, more);
+    TRY(bodies, more, false);
     fake_layer_off();
 }
 END_TEST
