@@ -252,7 +252,7 @@ START_TEST(together) {
     make_model(&m);
     const char *path = tiny_model_write(&m, NULL, NULL);
     batch_case(path, "vulkan:0", 256, 2);
-    in_flight_case(path, "vulkan:0", 256, 3); /* of 100: scripts/flights.sh */
+    in_flight_case(path, "vulkan:0", 256, 2); /* of 100: scripts/flights.sh */
     tiny_model_free(&m);
 }
 END_TEST
