@@ -8,7 +8,9 @@
 #                               FOLDER (or that an earlier run has put there). Needs root
 #   coopmat.sh run FOLDER PROGRAM...
 #                               runs programs of a build in there, with its newer lavapipe, which
-#                               has cooperative matrices of 8 x 8 x 8
+#                               has cooperative matrices of 8 x 8 x 8. It compiles a module for
+#                               them in up to minutes, so a test may take ten times as long as
+#                               elsewhere. CK_RUN_CASE=name: that test alone
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/debian-folder.sh
@@ -82,7 +84,8 @@ run_one() {
         [ -e "$place/usr/lib/x86_64-linux-gnu/${lib##*/}" ] || cp -L "$lib" "$place/srv/run/"
     done < <(ldd "$1" | sed -n 's/.* => \(\/[^ ]*\) .*/\1/p')
     echo "coopmat: ${1##*/}:"
-    inside LD_LIBRARY_PATH=/srv/run ${TESSERA_SEED:+TESSERA_SEED=$TESSERA_SEED} \
+    inside LD_LIBRARY_PATH=/srv/run CK_TIMEOUT_MULTIPLIER="${CK_TIMEOUT_MULTIPLIER:-10}" \
+        ${CK_RUN_CASE:+CK_RUN_CASE=$CK_RUN_CASE} ${TESSERA_SEED:+TESSERA_SEED=$TESSERA_SEED} \
         "/srv/run/${1##*/}"
 }
 
@@ -104,7 +107,7 @@ run)
     for program in "$@"; do run_one "$program"; done
     ;;
 *)
-    sed -n '4,12s/^# \{0,1\}//p' "$0" >&2
+    sed -n '4,14s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac
