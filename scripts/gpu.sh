@@ -61,7 +61,7 @@ began=$SECONDS
 all=${SECONDS_IN_ALL:-840}
 # step NAME LIMIT COMMAND...: output in NAME.txt; a step that fails or is too long stops nothing else.
 step() {
-    local name=$1 limit=$(($2 * ${LIMITS:-100} / 100)) left=$((all - (SECONDS - began))) from=$SECONDS status=0
+    local name=$1 limit=$(($2 * ${LIMITS:-100} / 100)) left=$((all - (SECONDS - began))) from=$SECONDS status=0 file
     shift 2
     [[ $name =~ ${STEPS:-.} || $name = machine || $name = samples ]] || return 0
     [ "$limit" -gt 0 ] || limit=1
