@@ -61,7 +61,7 @@ began=$SECONDS
 all=${SECONDS_IN_ALL:-840}
 # step NAME LIMIT COMMAND...: output in NAME.txt; a step that fails or is too long stops nothing else.
 step() {
-    local name=$1 limit=$(($2 * ${LIMITS:-100} / 100)) left=$((all - (SECONDS - began))) from=$SECONDS status=0
+    local name=$1 limit=$(($2 * ${LIMITS:-100} / 100)) left=$((all - (SECONDS - began))) from=$SECONDS status=0 file
     shift 2
     [[ $name =~ ${STEPS:-.} || $name = machine || $name = samples ]] || return 0
     [ "$limit" -gt 0 ] || limit=1
@@ -135,11 +135,10 @@ summary() {
         for file in products-*.json.txt convolutions-*.json.txt attention*.json.txt nearest_code.json.txt group_norm.json.txt \
             layer_norm.json.txt scale.json.txt; do
             [ -e "$file" ] || continue
-            # the op that a row is about is the first of its table
+            # beside the op that a row is about its table has those that feed it
             awk -v of="${file%.json.txt}" '
-                 $(NF - 6) ~ /^vulkan:/ {row = $2; for (i = 3; i < NF - 7; ++i) row = row " " $i; first = 1; next}
-                 / x .* ms .*(TFLOP|GB)\/s/ && first {
-                    first = 0
+                 $(NF - 6) ~ /^vulkan:/ {row = $2; for (i = 3; i < NF - 7; ++i) row = row " " $i; op = $2 == "scale" ? "pointwise" : $2; next}
+                 / x .* ms .*(TFLOP|GB)\/s/ && $1 == op {
                     for (i = 2; i <= NF; ++i) if ($i ~ /^(TFLOP|GB)\/s$/ && $(i - 1) > best) {
                         best = $(i - 1); said = $(i - 1) " " $i ", " $2 ", " row}}
                  END {if (said) printf "  %-18s %s\n", of, said}' "$file"
@@ -229,7 +228,7 @@ whole_command() { # NAME [OPTION...]
     from=$(date +%s%N)
     "$tessera" encode "$work"/j/*.jpg -o "$work/$name.all.tess" --device "$device" "$@" || true
     from=$((($(date +%s%N) - from) / 1000000))
-    echo "$name: $whole JPEG files of 500 x 375 in $from ms: $((whole * 1000 / (from + 1))) pictures/s"
+    echo "$name: $whole JPEG files of 500 x 375 in $from ms: $(awk "BEGIN {printf \"%.1f\", $whole * 1000 / ($from + 1)}") pictures/s"
     [ -z "$watch" ] || kill "$watch"
 }
 # Two products and a convolution with one body after the other: what is masked leaves the next best. In
