@@ -10,6 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* JOINED: q, k and v are columns of one tensor [B, nk, 3D + 2 gap], in the order v, q, k, each
+ * behind a gap but the first. Queries are rows first .. first + nq - 1 of it. KEYS_JOINED: so are q
+ * and k, but v is a tensor of its own. */
+typedef enum how { APART, JOINED, KEYS_JOINED } how;
+
 typedef struct shape {
     int64_t batch, nq, nk;
     int heads, width;
@@ -17,9 +22,7 @@ typedef struct shape {
     int64_t prefix;
     bool key_bias;
     float scale;
-    /* Joined: q, k and v are columns of one tensor [B, nk, 3D + 2 gap], in the order v, q, k, each
-     * behind a gap but the first. Queries are rows first .. first + nq - 1 of it. */
-    bool joined;
+    how joined;
     int64_t gap, first;
 } shape;
 
@@ -29,7 +32,10 @@ static void model(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor *
                                .mask = s->mask,
                                .prefix = s->prefix,
                                .scale = s->scale,
-                               .key_bias = s->key_bias ? in[s->joined ? 1 : 3] : NULL};
+                               .key_bias = s->key_bias ? in[s->joined == APART    ? 3
+                                                            : s->joined == JOINED ? 1
+                                                                                  : 2]
+                                                       : NULL};
     if (!s->joined) {
         out[0] = tsr_attention(r, in[0], in[1], in[2], &spec);
         return;
@@ -39,7 +45,7 @@ static void model(tsr_run *r, const void *m, tsr_tensor *const *in, tsr_tensor *
     spec.k_at = 2 * spec.q_at;
     spec.first = s->first;
     spec.count = s->nq;
-    out[0] = tsr_attention(r, in[0], in[0], in[0], &spec);
+    out[0] = tsr_attention(r, in[0], in[0], in[s->joined == JOINED ? 0 : 1], &spec);
 }
 
 static bool sees(const shape *s, int64_t i, int64_t j) {
@@ -133,18 +139,25 @@ static void try_case(shape s) {
                         biases};
     if (s.joined) {
         in[0] = tsr_host_tensor(TSR_DTYPE_F32, joint, 3, (int64_t[]){s.batch, s.nk, wide});
-        in[1] = biases;
+        in[1] = s.joined == JOINED ? biases : in[2];
+        in[2] = biases;
     }
     tsr_tensor out = tsr_host_tensor(TSR_DTYPE_F32, y, 3, (int64_t[]){s.batch, s.nq, d});
     char name[128];
     snprintf(name, sizeof name, "attention %lldx%lldx%lld heads %dx%d mask %d/%lld%s%s",
              (long long)s.batch, (long long)s.nq, (long long)s.nk, s.heads, s.width, (int)s.mask,
-             (long long)s.prefix, s.key_bias ? " bias" : "", s.joined ? " joined" : "");
+             (long long)s.prefix, s.key_bias ? " bias" : "",
+             s.joined == KEYS_JOINED ? " keys joined"
+             : s.joined              ? " joined"
+                                     : "");
     on_all((everywhere_case){.name = name,
                              .fn = model,
                              .model = &s,
                              .in = in,
-                             .in_count = (s.joined ? 1 : 3) + s.key_bias,
+                             .in_count = (s.joined == APART    ? 3
+                                          : s.joined == JOINED ? 1
+                                                               : 2) +
+                                         s.key_bias,
                              .out = &out,
                              .out_count = 1,
                              .tolerance = 5e-6});
@@ -159,15 +172,15 @@ static void try_case(shape s) {
 }
 
 START_TEST(sizes_around_the_tiles) {
-    static const shape shapes[] = {{1, 1, 1, 1, 1, 0, 0, false, 0, false, 0, 0},
-                                   {1, 1, 9, 2, 3, 0, 0, false, 0, false, 0, 0},
-                                   {2, 5, 7, 3, 8, 0, 0, false, 0.5f, false, 0, 0},
-                                   {1, 47, 16, 1, 16, 0, 0, false, 0, false, 0, 0},
-                                   {1, 48, 17, 2, 32, 0, 0, false, 0, false, 0, 0},
-                                   {1, 49, 97, 1, 64, 0, 0, false, 0, false, 0, 0},
-                                   {2, 33, 130, 2, 33, 0, 0, false, 0, false, 0, 0},
-                                   {1, 100, 300, 1, 80, 0, 0, false, 0, false, 0, 0},
-                                   {1, 65, 66, 1, 128, 0, 0, false, 0, false, 0, 0}};
+    static const shape shapes[] = {{1, 1, 1, 1, 1, 0, 0, false, 0, APART, 0, 0},
+                                   {1, 1, 9, 2, 3, 0, 0, false, 0, APART, 0, 0},
+                                   {2, 5, 7, 3, 8, 0, 0, false, 0.5f, APART, 0, 0},
+                                   {1, 47, 16, 1, 16, 0, 0, false, 0, APART, 0, 0},
+                                   {1, 48, 17, 2, 32, 0, 0, false, 0, APART, 0, 0},
+                                   {1, 49, 97, 1, 64, 0, 0, false, 0, APART, 0, 0},
+                                   {2, 33, 130, 2, 33, 0, 0, false, 0, APART, 0, 0},
+                                   {1, 100, 300, 1, 80, 0, 0, false, 0, APART, 0, 0},
+                                   {1, 65, 66, 1, 128, 0, 0, false, 0, APART, 0, 0}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; ++i)
         try_case(shapes[i]);
 }
@@ -175,23 +188,23 @@ END_TEST
 
 /* What autoencoders have in their middle: one head as wide as the feature map is deep. */
 START_TEST(one_head_of_all_channels) {
-    try_case((shape){2, 21, 70, 1, 512, 0, 0, false, 0, false, 0, 0});
-    try_case((shape){1, 40, 40, 1, 256, 0, 0, false, 0, false, 0, 0});
-    try_case((shape){1, 40, 66, 1, 264, 1, 0, true, 0, false, 0, 0});
-    try_case((shape){1, 18, 70, 1, 517, 0, 0, false, 0, false, 0, 0}); /* cut in two */
+    try_case((shape){2, 21, 70, 1, 512, 0, 0, false, 0, APART, 0, 0});
+    try_case((shape){1, 40, 40, 1, 256, 0, 0, false, 0, APART, 0, 0});
+    try_case((shape){1, 40, 66, 1, 264, 1, 0, true, 0, APART, 0, 0});
+    try_case((shape){1, 18, 70, 1, 517, 0, 0, false, 0, APART, 0, 0}); /* cut in two */
 }
 END_TEST
 
 START_TEST(masks_and_key_bias) {
     for (int bias = 0; bias < 2; ++bias) {
-        try_case((shape){2, 19, 23, 2, 8, TSR_MASK_NONE, 0, bias, 0, false, 0, 0});
-        try_case((shape){2, 50, 50, 2, 8, TSR_MASK_CAUSAL, 0, bias, 0, false, 0, 0});
-        try_case((shape){1, 9, 14, 1, 5, TSR_MASK_CAUSAL, 0, bias, 0, false, 0, 0});
-        try_case((shape){1, 14, 9, 1, 5, TSR_MASK_CAUSAL, 0, bias, 0, false, 0,
+        try_case((shape){2, 19, 23, 2, 8, TSR_MASK_NONE, 0, bias, 0, APART, 0, 0});
+        try_case((shape){2, 50, 50, 2, 8, TSR_MASK_CAUSAL, 0, bias, 0, APART, 0, 0});
+        try_case((shape){1, 9, 14, 1, 5, TSR_MASK_CAUSAL, 0, bias, 0, APART, 0, 0});
+        try_case((shape){1, 14, 9, 1, 5, TSR_MASK_CAUSAL, 0, bias, 0, APART, 0,
                          0}); /* rows without keys */
-        try_case((shape){2, 70, 70, 2, 8, TSR_MASK_CAUSAL_LAST, 30, bias, 0, false, 0, 0});
-        try_case((shape){1, 20, 20, 1, 8, TSR_MASK_CAUSAL_LAST, 0, bias, 0, false, 0, 0});
-        try_case((shape){1, 20, 20, 1, 8, TSR_MASK_CAUSAL_LAST, 20, bias, 0, false, 0, 0});
+        try_case((shape){2, 70, 70, 2, 8, TSR_MASK_CAUSAL_LAST, 30, bias, 0, APART, 0, 0});
+        try_case((shape){1, 20, 20, 1, 8, TSR_MASK_CAUSAL_LAST, 0, bias, 0, APART, 0, 0});
+        try_case((shape){1, 20, 20, 1, 8, TSR_MASK_CAUSAL_LAST, 20, bias, 0, APART, 0, 0});
     }
 }
 END_TEST
@@ -210,10 +223,25 @@ START_TEST(columns_of_a_joint_product) {
          .width = 8,
          .mask = TSR_MASK_CAUSAL,
          .first = 2},
-        {.batch = 2, .nq = 19, .nk = 23, .heads = 2, .width = 8, .key_bias = true, .gap = 1}};
+        {.batch = 2, .nq = 19, .nk = 23, .heads = 2, .width = 8, .key_bias = true, .gap = 1},
+        {.batch = 2,
+         .nq = 11,
+         .nk = 40,
+         .heads = 2,
+         .width = 16,
+         .first = 29,
+         .joined = KEYS_JOINED},
+        {.batch = 2,
+         .nq = 19,
+         .nk = 23,
+         .heads = 2,
+         .width = 8,
+         .key_bias = true,
+         .gap = 1,
+         .joined = KEYS_JOINED}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; ++i) {
         shape s = shapes[i];
-        s.joined = true;
+        if (s.joined == APART) s.joined = JOINED;
         try_case(s);
     }
 }
@@ -221,7 +249,7 @@ END_TEST
 
 /* Bits of one item alone and among 16. */
 START_TEST(a_batch_item_does_not_see_the_others) {
-    shape s = {16, 60, 60, 3, 32, TSR_MASK_CAUSAL_LAST, 20, false, 0, false, 0, 0};
+    shape s = {16, 60, 60, 3, 32, TSR_MASK_CAUSAL_LAST, 20, false, 0, APART, 0, 0};
     int64_t d = (int64_t)s.heads * s.width, item = s.nq * d;
     float *x = guarded((size_t)(16 * item) * 4), *all = guarded((size_t)(16 * item) * 4);
     float *one = guarded((size_t)item * 4);
@@ -392,7 +420,7 @@ END_TEST
 
 START_TEST(wrong_shapes_are_refused) {
     float x[64] = {0}, y[64];
-    shape s = {1, 2, 3, 3, 2, 0, 0, false, 0, false, 0, 0};
+    shape s = {1, 2, 3, 3, 2, 0, 0, false, 0, APART, 0, 0};
     tsr_device *d = everywhere_device("cpu", NULL);
     tsr_program p = {.fn = model, .model = &s, .variant = 0, .name = "wrong"};
     tsr_tensor in[3] = {tsr_host_tensor(TSR_DTYPE_F32, x, 3, (int64_t[]){1, 2, 8}),
