@@ -393,7 +393,7 @@ static tsr_statistics gives_statistics(const tsr_call *call, const tsr_gpu_caps 
     tsr_gpu_dispatch d;
     if (workgroup_gpu(call, caps, &s, &d)) /* 8 x 2 places of a patch */
         return s.ow % 8 || s.oh % 2 ? (tsr_statistics){0} : (tsr_statistics){16, 4};
-    const product_body body = choose(&s, caps);
+    const product_body body = choose(call, &s, caps);
     uint32_t rows = SUBGROUP_ROWS;
     if (body.coopmat) rows = matrix_piece_rows(caps, body.pairs);
     if (body.sm) rows = caps->max_shared_bytes < SHARED_BYTES + STAT_BYTES ? 0 : STAT_ROWS;
