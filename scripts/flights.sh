@@ -70,7 +70,7 @@ while read -r family case side arguments; do
         pictures "$side"
     fi
     for device in ${DEVICES:-cpu vulkan:0}; do
-        "$tessera" devices --json | grep -q "\"$device\"" || { echo "$family on $device: skipped: no such device" && continue; }
+        grep -q "\"$device\"" <("$tessera" devices --json) || { echo "$family on $device: skipped: no such device" && continue; }
         first='' differ='' waited='' files=0
         for flights in one two; do
             for batch in 1 7 16 "$count"; do
