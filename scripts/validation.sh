@@ -12,8 +12,10 @@ mkdir -p "$work"
 
 icd=$(ls /usr/share/vulkan/icd.d/lvp_icd.*.json 2>/dev/null | head -1 || true)
 [ -n "$icd" ] || { echo "validation: no lavapipe here (mesa-vulkan-drivers)" >&2; exit 1; }
+# Layers since 1.4 look at what shaders access only with the heuristic.
 cat >"$work/vk_layer_settings.txt" <<'S'
 khronos_validation.enables = VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT
+khronos_validation.syncval_shader_accesses_heuristic = true
 khronos_validation.report_flags = error,warn
 khronos_validation.debug_action = VK_DBG_LAYER_ACTION_LOG_MSG
 khronos_validation.log_filename = stdout
