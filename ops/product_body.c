@@ -114,7 +114,7 @@ bool pairs_tile_choose(const tsr_gpu_caps *caps, int64_t m, int64_t n, matrix_ti
 
 uint32_t matrix_piece_rows(const tsr_gpu_caps *caps, bool pairs) {
     matrix_tile least;
-    if (!choose_tile(caps, 1, 1, pairs ? 2 : 1, &least)) return 0;
+    if (!choose_tile(caps, 1, 1, 0, pairs ? 2 : 1, &least)) return 0;
     const uint32_t words = caps->matrix[1] / 4, all = caps->matrix[0] * words;
     return least.lanes % words || all % least.lanes ? 0 : least.share_rows;
 }
