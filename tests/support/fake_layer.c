@@ -29,7 +29,8 @@ static void remember_outer(void) {
 }
 
 const char *need_fake_layer(void) {
-    if (access(TESSERA_FAKE_LAYER "/fake_device_layer.json", R_OK))
+    if (access(TESSERA_FAKE_LAYER "/fake_device_layer.json", R_OK) ||
+        access(TESSERA_FAKE_LAYER "/libfake_device_layer.so", R_OK))
         return "the layer is not built (vulkan/vk_layer.h)";
     return need_vulkan();
 }
