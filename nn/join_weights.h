@@ -13,9 +13,8 @@ typedef struct tsr_joined {
     const tsr_weight *part[2];
 } tsr_joined;
 
-/* Adds to `weights` the rows of `first`, then those of `second`, as one weight: [N, ...] and [M,
- * ...]
- * -> [N + M, ...]. Both are of `weights`. Nothing is read by this call; a device that packs or
+/* Adds to `weights` the rows of `first` [N, ...], then those of `second` [M, ...], as one weight
+ * [N + M, ...]. Both are of `weights`. Nothing is read by this call; a device that packs or
  * uploads the weight borrows it, and the parts take no room there unless they are used, too. Both
  * NULL (layers without biases): *weight becomes NULL. Errors: ARGUMENT (shapes, one of them NULL,
  * joined twice), MEMORY. */
