@@ -243,8 +243,11 @@ static void try_chain(chain with, const char *device, bool pictures) {
         const bool tiny = (fabsf(step[k]) < 0x1p-14f && fabsf(next[k]) < 0x1p-14f) ||
                           (hardly && fabsf(step[k] - next[k]) < 4e-3f);
         const bool same = !memcmp(&step[k], &next[k], 4) || (isnan(step[k]) && isnan(next[k]));
-        ck_assert_msg(tiny || same, "%s on %s: element %lld: wanted %.9g, got %.9g", c->name,
-                      device, (long long)k, (double)step[k], (double)next[k]);
+        /* SwiftShader's packing of a NaN reaches into the other half of the word, whose item is
+         * spoilt anyway. */
+        const bool beside_nan = k + 1 - k % 2 < tsr_elements(&out) && isnan(step[k ^ 1]);
+        ck_assert_msg(tiny || same || beside_nan, "%s on %s: element %lld: wanted %.9g, got %.9g",
+                      c->name, device, (long long)k, (double)step[k], (double)next[k]);
     }
     tsr_device_forget(d[0], c);
     tsr_weights_close(&weights);
