@@ -177,6 +177,15 @@ void tsr_vae_close(tsr_vae **vae) {
 
 /* ---- the model ---- */
 
+static tsr_tensor *run_encoder(tsr_run *r, const tsr_vae *v, tsr_tensor *x, tsr_conv_parts *parts) {
+    x = tsr_conv_encode(r, &v->encoder, x, parts);
+    return v->quant.weight ? tsr_conv_one(r, x, &v->quant) : x;
+}
+
+tsr_tensor *tsr_vae_encode_run(tsr_run *r, const tsr_vae *v, tsr_tensor *x) {
+    return run_encoder(r, v, x, NULL);
+}
+
 /* in: pictures F32 or U8 [B, H, W, 3]. out: mean and logvar [B, h, w, 2C], then what is traced. */
 static void encoder_program(tsr_run *r, const void *model, tsr_tensor *const *in,
                             tsr_tensor **out) {
@@ -185,13 +194,7 @@ static void encoder_program(tsr_run *r, const void *model, tsr_tensor *const *in
     tsr_conv_parts parts = {.out = out, .made = 1};
     tsr_tensor *x = in[0];
     if (x->dtype == TSR_DTYPE_U8) x = tsr_from_bytes(r, x, 2, -1, false);
-    x = tsr_conv_encode(r, &v->encoder, x, *traced ? &parts : NULL);
-    out[0] = v->quant.weight ? tsr_conv_one(r, x, &v->quant) : x;
-}
-
-tsr_tensor *tsr_vae_encode_run(tsr_run *r, const tsr_vae *v, tsr_tensor *x) {
-    x = tsr_conv_encode(r, &v->encoder, x, NULL);
-    return v->quant.weight ? tsr_conv_one(r, x, &v->quant) : x;
+    out[0] = run_encoder(r, v, x, *traced ? &parts : NULL);
 }
 
 /* in: pictures U8 [B, H, W, 3]. out: mean and logvar [B, h, w, 2C], or the mean [B, h, w, C]. */
